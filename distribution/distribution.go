@@ -1,0 +1,146 @@
+// Package distribution is the OCI Distribution protocol, both ends.
+//
+// This package holds the contracts. distribution/server turns HTTP requests
+// into calls of them, distribution/client speaks HTTP to any registry, and the
+// two never import each other. What a registry knows beyond the protocol
+// (users, projects, quota) lives above, in package registry, which implements
+// the contracts and the Authorizer.
+//
+// Repositories are full names ("library/redis", "team/app/web") already checked
+// against the grammar of the specification. Errors are errdefs kinds; package
+// distribution/errcode has the one table from them to codes and HTTP statuses.
+package distribution
+
+import (
+	"context"
+	"io"
+	"net/http"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cove/content"
+)
+
+// BlobReader reads blobs that are members of a repository. A blob the registry
+// stores but this repository does not hold is errdefs.ErrNotFound.
+type BlobReader interface {
+	StatBlob(ctx context.Context, repo string, dgst digest.Digest) (ocispec.Descriptor, error)
+	OpenBlob(ctx context.Context, repo string, dgst digest.Digest) (content.Reader, error)
+}
+
+// BlobWriter adds blobs to a repository.
+type BlobWriter interface {
+	// StartUpload begins an upload and names it.
+	StartUpload(ctx context.Context, repo string) (Upload, error)
+	// ResumeUpload opens an upload again. An id of another repository, or one
+	// unknown, is errdefs.ErrNotFound; one that another request holds is
+	// errdefs.ErrUnavailable.
+	ResumeUpload(ctx context.Context, repo, id string) (Upload, error)
+	// MountBlob makes a blob of repository from (any repository that the
+	// caller may pull from, when from is "") a member of repo without moving
+	// bytes. errdefs.ErrNotFound tells the client to upload instead.
+	MountBlob(ctx context.Context, repo, from string, dgst digest.Digest) (ocispec.Descriptor, error)
+}
+
+// Upload is one upload in progress. Close keeps it for a later request.
+type Upload interface {
+	io.WriteCloser
+	ID() string
+	Offset() int64
+	// Commit checks the bytes against dgst, makes them durable, makes them a
+	// member of the repository, and only then returns.
+	Commit(ctx context.Context, dgst digest.Digest) (ocispec.Descriptor, error)
+	// Cancel forgets the upload.
+	Cancel(ctx context.Context) error
+}
+
+// Manifest is a manifest as it was pushed, byte for byte.
+type Manifest struct {
+	Descriptor ocispec.Descriptor
+	Body       []byte
+}
+
+// ManifestReader reads manifests; ref is a tag or a digest.
+type ManifestReader interface {
+	StatManifest(ctx context.Context, repo, ref string) (ocispec.Descriptor, error)
+	GetManifest(ctx context.Context, repo, ref string) (Manifest, error)
+}
+
+// ManifestWriter stores manifests.
+type ManifestWriter interface {
+	// PutManifest stores m.Body under its digest and, when ref is a tag, moves
+	// the tag. Blobs and manifests that it needs and the repository lacks are
+	// errdefs.ErrNotFound wrapping a *MissingError. subject is the digest of
+	// its subject, "" if it has none (the server answers OCI-Subject with it).
+	PutManifest(ctx context.Context, repo, ref string, m Manifest) (subject digest.Digest, err error)
+}
+
+// MissingError lists what a manifest refers to and the repository lacks.
+type MissingError struct{ Digests []digest.Digest }
+
+func (e *MissingError) Error() string {
+	s := "manifest refers to content this repository does not have:"
+	for _, d := range e.Digests {
+		s += " " + d.String()
+	}
+	return s
+}
+
+// Deleter removes things from a repository; bytes go later, by GC.
+type Deleter interface {
+	DeleteBlob(ctx context.Context, repo string, dgst digest.Digest) error
+	DeleteManifest(ctx context.Context, repo string, dgst digest.Digest) error
+	DeleteTag(ctx context.Context, repo, tag string) error
+}
+
+// Page asks for at most N entries (0: the server's default) that sort after
+// Last.
+type Page struct {
+	N    int
+	Last string
+}
+
+// Lister enumerates. more says that the page was cut.
+type Lister interface {
+	Tags(ctx context.Context, repo string, p Page) (tags []string, more bool, err error)
+	Repositories(ctx context.Context, p Page) (repos []string, more bool, err error)
+	Referrers(ctx context.Context, repo string, subject digest.Digest, artifactType string) ([]ocispec.Descriptor, error)
+}
+
+// Registry is everything that the server serves.
+type Registry interface {
+	BlobReader
+	BlobWriter
+	ManifestReader
+	ManifestWriter
+	Deleter
+	Lister
+}
+
+// Action is what a request wants to do with a repository.
+type Action string
+
+// The actions of the token grammar.
+const (
+	Pull   Action = "pull"
+	Push   Action = "push"
+	Delete Action = "delete"
+)
+
+// Access is one right that a request needs. Repository "" is the registry as a
+// whole: the base endpoint and the catalog.
+type Access struct {
+	Repository string
+	Actions    []Action
+}
+
+// Authorizer says whether a request may have the accesses. It returns the
+// context to go on with (which carries the caller), or an error of kind
+// errdefs.ErrUnauthenticated, for which the server adds Challenge to the
+// answer, or errdefs.ErrDenied.
+type Authorizer interface {
+	Authorize(r *http.Request, access ...Access) (context.Context, error)
+	// Challenge is the value of WWW-Authenticate for a refused request.
+	Challenge(r *http.Request, access ...Access) string
+}

@@ -1,0 +1,2 @@
+// Package images keeps the local images: names, pull, push, save, load.
+package images

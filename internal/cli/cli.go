@@ -1,0 +1,2 @@
+// Package cli is the command line: flags, one engine or registry call, output.
+package cli

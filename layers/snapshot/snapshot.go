@@ -1,0 +1,73 @@
+// Package snapshot is the contract of a stack of directories.
+//
+// A snapshot is active (writable, made by Prepare), a view (read-only, made by
+// View) or committed (immutable, usable as a parent). Keys are chosen by the
+// caller; a committed snapshot of an image layer is named by its chainID, so
+// that two images which share lower layers share their directories.
+//
+// A life, in the words of a build:
+//
+//	m, _ := s.Prepare(ctx, "build/7f3a", parentChainID) // writable on top of the parent
+//	…                                                   // run a command on m
+//	s.Commit(ctx, chainID, "build/7f3a")                // now immutable, under its chainID
+//
+// and of a container:
+//
+//	m, _ := s.Prepare(ctx, "container/"+id, topChainID)
+//	…
+//	s.Remove(ctx, "container/"+id)
+//
+// Snapshots are derived from blobs: losing one costs time, never data.
+// Implementations: overlay, and native (plain copies) where overlay cannot be
+// mounted. Both pass snapshottest.
+package snapshot
+
+import (
+	"context"
+	"iter"
+
+	"cove/layers/mount"
+)
+
+// Kind is what state a snapshot is in.
+type Kind string
+
+// The kinds of snapshot.
+const (
+	Active    Kind = "active"
+	View      Kind = "view"
+	Committed Kind = "committed"
+)
+
+// Info describes one snapshot.
+type Info struct {
+	Key    string
+	Parent string // key of the committed snapshot below, "" for the first
+	Kind   Kind
+}
+
+// Snapshotter keeps snapshots. It is safe for concurrent use, by several
+// processes on one root too. Unknown keys and parents are errdefs.ErrNotFound,
+// keys in use errdefs.ErrExists, removing a parent of another snapshot
+// errdefs.ErrConflict.
+type Snapshotter interface {
+	// Prepare makes an active snapshot on top of parent ("" for an empty one).
+	// Nothing is mounted: the caller mounts what it gets, or writes to the
+	// Upper of an overlay itself.
+	Prepare(ctx context.Context, key, parent string) (mount.Mount, error)
+	// View makes a read-only snapshot of parent.
+	View(ctx context.Context, key, parent string) (mount.Mount, error)
+	// Commit turns the active snapshot key into a committed one called name.
+	// If name exists already, the active one is dropped and the error is
+	// errdefs.ErrExists, which callers of content-addressed names ignore.
+	Commit(ctx context.Context, name, key string) error
+	// Mounts returns the mount of an active snapshot or a view again, and for
+	// a committed one a read-only mount of it.
+	Mounts(ctx context.Context, key string) (mount.Mount, error)
+	// Stat describes a snapshot.
+	Stat(ctx context.Context, key string) (Info, error)
+	// Remove deletes a snapshot and its files.
+	Remove(ctx context.Context, key string) error
+	// All visits every snapshot.
+	All(ctx context.Context) iter.Seq2[Info, error]
+}

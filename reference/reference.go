@@ -1,0 +1,2 @@
+// Package reference parses image names as people type them.
+package reference

@@ -1,0 +1,3 @@
+// Package registry makes a Distribution server a private registry: users,
+// projects, tokens, metadata, garbage collection, TLS.
+package registry

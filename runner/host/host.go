@@ -1,0 +1,2 @@
+// Package host tells which features this kernel and this process have.
+package host
