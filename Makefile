@@ -1,0 +1,88 @@
+# cove: registry, image builder and container runner.
+# Everything that a target needs beyond Go 1.26 it installs itself, as root from Debian's packages.
+
+SHELL    := bash
+GO       ?= go
+BINARIES := cove registry build run cove-runtime
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS  := -s -w -X cove/internal/buildinfo.version=$(VERSION)
+CACHE    := $(CURDIR)/.cache
+LINT     := $(CACHE)/tools/golangci-lint
+LINT_VERSION := v2.15.0
+TESTFLAGS ?= -race
+
+export GOTOOLCHAIN ?= local
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## show this help
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: go-version ## build the five static binaries into bin/
+	@mkdir -p bin
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/cove ./cmd/registry ./cmd/build ./cmd/run
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/cove-runtime ./cmd/runtime
+
+.PHONY: demo
+demo: deps-demo build ## the whole road: base image, build, push over TLS, pull, run, clean up
+	@fixtures/demo.sh
+
+.PHONY: test
+test: deps-test build ## everything: lint, unit, integration and end-to-end tests with the race detector
+	@if [ "$$(id -u)" != 0 ]; then echo; echo "  *** not root: privileged tests will be SKIPPED ***"; echo; fi
+	$(MAKE) lint
+	$(GO) test $(TESTFLAGS) -timeout 15m ./...
+
+.PHONY: lint
+lint: $(LINT) ## go vet and golangci-lint
+	$(GO) vet ./...
+	$(LINT) run ./...
+
+$(LINT):
+	GOBIN=$(CACHE)/tools $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+
+.PHONY: bench
+bench: deps-bench build ## measure against the peers, interleaved; writes bench/results.md
+	$(GO) run ./bench
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for 60 s each
+	@grep -rl --include='*_test.go' '^func Fuzz' . | while read -r f; do \
+	  for fn in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9_]+).*/\1/p' "$$f"); do \
+	    echo "== $$(dirname "$$f") $$fn"; $(GO) test -run '^$$' -fuzz "^$$fn\$$" -fuzztime 60s "$$(dirname "$$f")" || exit 1; done; done
+
+.PHONY: test-vm
+test-vm: deps-vm ## the runner's tests in Debian's own kernel (6.1, cgroup v2) under QEMU
+	@fixtures/vm/run.sh
+
+.PHONY: clean
+clean: ## remove what was built here
+	rm -rf bin dist .cache
+
+# -- what the targets need -----------------------------------------------------
+
+.PHONY: go-version
+go-version:
+	@$(GO) version | grep -qE 'go1\.(2[6-9]|[3-9][0-9])' || { echo "Go 1.26 or newer is needed; 'go version' says: $$($(GO) version 2>&1)"; exit 1; }
+
+# $(call deps,packages): install the Debian packages that are missing.
+define deps
+@missing=$$(for p in $(1); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
+if [ -n "$$missing" ]; then \
+  if [ "$$(id -u)" != 0 ]; then echo "not root: please install:" $$missing; exit 1; fi; \
+  echo "installing" $$missing; \
+  { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $$missing; } >/tmp/cove-apt.$$$$ 2>&1 \
+    || { tail -20 /tmp/cove-apt.$$$$; rm -f /tmp/cove-apt.$$$$; exit 1; }; rm -f /tmp/cove-apt.$$$$; fi
+endef
+
+.PHONY: deps-demo deps-test deps-bench deps-vm
+deps-demo:
+	$(call deps,mmdebstrap ca-certificates)
+deps-test: deps-demo
+	$(call deps,gcc libc6-dev git busybox-static skopeo)
+deps-bench: deps-demo
+	$(call deps,podman buildah skopeo runc crun docker.io docker-registry hyperfine busybox-static)
+deps-vm:
+	$(call deps,qemu-system-x86 busybox-static cpio xz-utils)

@@ -1,0 +1,164 @@
+package archtest
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// floors is the table of ARCHITECTURE.md: the longest matching prefix gives a
+// package's room and the room's floor.
+var floors = []struct {
+	room  string
+	floor int
+}{
+	{"content", 0}, {"reference", 0}, {"errdefs", 0},
+	{"layers", 1},
+	{"distribution", 2}, {"runner", 2},
+	{"images", 3}, {"builder", 3},
+	{"registry", 4}, {"engine", 4},
+	{"internal/cli", 5},
+	{"cmd", 6},
+	{"internal/archtest", 7}, {"internal/buildinfo", 0}, {"e2e", 7}, {"bench", 7},
+}
+
+// neighbours are the rooms on one floor that may know each other.
+var neighbours = map[string][]string{
+	"content":   {"errdefs"},
+	"reference": {"errdefs"},
+}
+
+// only says which rooms alone may import a package (by prefix).
+var only = map[string][]string{
+	"github.com/google/go-containerregistry/pkg/v1/remote": {"cove/distribution/client"},
+	"github.com/moby/buildkit":                             {"cove/builder/dockerfile"},
+	"github.com/spf13/cobra":                               {"cove/internal/cli", "cove/cmd"},
+	"github.com/prometheus":                                {"cove/registry"},
+	"modernc.org/sqlite":                                   {"cove/registry"},
+	"github.com/jackc/pgx":                                 {"cove/registry"},
+	"github.com/vishvananda/netlink":                       {"cove/runner/network"},
+	"github.com/google/nftables":                           {"cove/runner/network"},
+	"log/slog":                                             {"cove/images", "cove/builder", "cove/registry", "cove/engine", "cove/internal/cli", "cove/cmd"},
+}
+
+// forbidden says what a binary may not link, directly or not.
+var forbidden = map[string][]string{
+	"cove/cmd/runtime": {"net/http", "github.com/google/go-containerregistry", "modernc.org/sqlite", "github.com/aws", "github.com/jackc/pgx", "github.com/prometheus"},
+	"cove/cmd/cove":    {"modernc.org/sqlite", "github.com/aws", "github.com/jackc/pgx", "github.com/prometheus"},
+	"cove/cmd/build":   {"modernc.org/sqlite", "github.com/aws", "github.com/jackc/pgx", "github.com/prometheus"},
+	"cove/cmd/run":     {"modernc.org/sqlite", "github.com/aws", "github.com/jackc/pgx", "github.com/prometheus"},
+}
+
+type pkg struct {
+	ImportPath   string
+	Doc          string
+	Imports      []string
+	GoFiles      []string
+	TestGoFiles  []string
+	XTestGoFiles []string
+}
+
+func list(t *testing.T, args ...string) []pkg {
+	t.Helper()
+	cmd := exec.Command("go", append([]string{"list", "-json=ImportPath,Doc,Imports,GoFiles,TestGoFiles,XTestGoFiles"}, args...)...)
+	cmd.Dir = "../.."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var pkgs []pkg
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return pkgs
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		pkgs = append(pkgs, p)
+	}
+}
+
+func within(path, prefix string) bool {
+	return path == prefix || strings.HasPrefix(path, prefix+"/")
+}
+
+// room returns the room of a package of this module and its floor.
+func room(path string) (name string, floor int, ok bool) {
+	rel := strings.TrimPrefix(path, "cove/")
+	for _, f := range floors {
+		if within(rel, f.room) && len(f.room) > len(name) {
+			name, floor, ok = f.room, f.floor, true
+		}
+	}
+	return name, floor, ok
+}
+
+func TestImportsPointDown(t *testing.T) {
+	for _, p := range list(t, "./...") {
+		from, floor, ok := room(p.ImportPath)
+		if !ok {
+			t.Errorf("%s is in no room: add it to the floor table here and in ARCHITECTURE.md", p.ImportPath)
+			continue
+		}
+		for _, imp := range p.Imports {
+			if !within(imp, "cove") {
+				continue
+			}
+			to, below, ok := room(imp)
+			switch {
+			case !ok, from == to, below < floor:
+			case below > floor:
+				t.Errorf("%s (floor %d) imports %s (floor %d): imports point down", p.ImportPath, floor, imp, below)
+			case !slices.Contains(neighbours[from], to):
+				t.Errorf("%s imports %s: these rooms on floor %d do not know each other", p.ImportPath, imp, floor)
+			}
+		}
+	}
+}
+
+func TestBothEndsOfTheProtocolAreStrangers(t *testing.T) {
+	for _, p := range list(t, "./distribution/...") {
+		for _, imp := range p.Imports {
+			if within(p.ImportPath, "cove/distribution/server") && within(imp, "cove/distribution/client") ||
+				within(p.ImportPath, "cove/distribution/client") && within(imp, "cove/distribution/server") {
+				t.Errorf("%s imports %s", p.ImportPath, imp)
+			}
+		}
+	}
+}
+
+func TestOnlyTheirRoomsImport(t *testing.T) {
+	for _, p := range list(t, "./...") {
+		for _, imp := range p.Imports {
+			for dep, rooms := range only {
+				if within(imp, dep) && !slices.ContainsFunc(rooms, func(r string) bool { return within(p.ImportPath, r) }) {
+					t.Errorf("%s imports %s, which belongs to %v", p.ImportPath, imp, rooms)
+				}
+			}
+		}
+	}
+}
+
+func TestBinariesLinkOnlyWhatTheyNeed(t *testing.T) {
+	for bin, banned := range forbidden {
+		for _, p := range list(t, "-deps", "./"+strings.TrimPrefix(bin, "cove/")) {
+			for _, b := range banned {
+				if within(p.ImportPath, b) {
+					t.Errorf("%s links %s (see: go list -deps ./%s)", bin, p.ImportPath, strings.TrimPrefix(bin, "cove/"))
+				}
+			}
+		}
+	}
+}
+
+func TestEveryPackageHasADoc(t *testing.T) {
+	for _, p := range list(t, "./...") {
+		if p.Doc == "" && len(p.GoFiles) > 0 {
+			t.Errorf("%s has no package comment", p.ImportPath)
+		}
+	}
+}
