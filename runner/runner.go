@@ -1,3 +1,94 @@
 // Package runner runs containers: one ordinary process each, isolated by a
 // compiled list of system calls, under a small monitor that is its parent.
+//
+// There is no daemon. What a container was asked to be is one immutable file,
+// containers/<id>/config.json; what became of it is another, state.json. While
+// it runs, its monitor (cove-runtime monitor) holds a lock for its life, so
+// whoever reads a state that says "running" beside a lock that is free knows
+// that the monitor was killed, and reconciles before it answers.
+//
+// A life:
+//
+//	r, _ := runner.Open(runner.Options{Root: "/var/lib/cove"})
+//	c, _ := r.Create(ctx, cfg)           // recorded, nothing runs
+//	s, _ := c.StartAttached(ctx)         // or c.Start(ctx)
+//	status, _ := s.Stream(ctx, streams)  // until it exits, or detaches
+//	c.Remove(ctx, false)                 // unless cfg.AutoRemove
 package runner
+
+import (
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"cove/layers/mount"
+	"cove/runner/network"
+)
+
+// Options say where a Runner keeps its state and finds its programs.
+type Options struct {
+	// Root is the local root, default /var/lib/cove: containers/, network/
+	// and volumes/ are below it.
+	Root string
+	// Run holds what may vanish on reboot (sockets). Default /run/cove, or
+	// Root/run when Root is not the default.
+	Run string
+	// RuntimePath is the cove-runtime binary, which is also the monitor.
+	// Default: beside the running executable, then $PATH.
+	RuntimePath string
+	// RemoveSnapshot drops the snapshot of a container that is removed by
+	// this process, or found dead; its monitor drops it itself for AutoRemove.
+	// May be nil.
+	RemoveSnapshot func(ctx context.Context, key string) error
+}
+
+// DefaultRoot is where state lives when nothing else is asked for.
+const DefaultRoot = "/var/lib/cove"
+
+func (o Options) withDefaults() Options {
+	if o.Root == "" {
+		o.Root = DefaultRoot
+	}
+	if o.Run == "" {
+		if o.Run = filepath.Join(o.Root, "run"); o.Root == DefaultRoot {
+			o.Run = "/run/cove"
+		}
+	}
+	if o.RuntimePath == "" {
+		o.RuntimePath = "cove-runtime"
+		if exe, err := os.Executable(); err == nil {
+			if p := filepath.Join(filepath.Dir(exe), "cove-runtime"); executable(p) {
+				o.RuntimePath = p
+			}
+		}
+	}
+	return o
+}
+
+func executable(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
+}
+
+// Runner is the set of containers of one root. It is safe for concurrent use,
+// by several processes on one root too.
+type Runner struct {
+	opts Options
+}
+
+// RunRequest is one process run to its end by this very process: a build's RUN.
+type RunRequest struct {
+	// ID names the container in errors, its cgroup and its hostname; unique.
+	ID   string
+	Spec *specs.Spec
+	Root mount.Mount
+	// Network is as for a container; Hosts and resolv.conf files are made for
+	// the time of the run and bound over the root's.
+	Network network.Config
+	Stdin   io.Reader
+	Stdout  io.Writer
+	Stderr  io.Writer
+}

@@ -1,0 +1,120 @@
+package runner
+
+import (
+	"encoding/json"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"cove/layers/mount"
+	"cove/runner/network"
+)
+
+// Config is what a container was asked to be. It is written once, by Create,
+// as containers/<id>/config.json; only the name may change later, and is
+// therefore kept apart (see [Container.Name]).
+type Config struct {
+	// ID is 64 hex digits; Create makes one when it is empty.
+	ID string `json:"id"`
+	// Name is unique among containers; Create makes one when it is empty.
+	Name    string    `json:"name"`
+	Created time.Time `json:"created"`
+	// Image is the name the user gave, ImageID the digest of its config.
+	Image   string `json:"image,omitempty"`
+	ImageID string `json:"imageID,omitempty"`
+
+	// Spec is the whole runtime spec (start from defaults.Spec). Its Root is
+	// ignored: Root below is what is mounted. The runner adds binds of
+	// /etc/hosts, /etc/hostname and /etc/resolv.conf, and the cgroup path.
+	Spec *specs.Spec `json:"spec"`
+	Root mount.Mount `json:"root"`
+	// SnapshotKey is the snapshot that Root writes to; it is one of Roots and
+	// removed with the container.
+	SnapshotKey string `json:"snapshotKey,omitempty"`
+
+	Terminal   bool `json:"terminal,omitempty"`
+	OpenStdin  bool `json:"openStdin,omitempty"`
+	AutoRemove bool `json:"autoRemove,omitempty"`
+	// StopSignal is a name or number, default SIGTERM; StopTimeout is how long
+	// Stop waits before SIGKILL, default 10 s.
+	StopSignal  string        `json:"stopSignal,omitempty"`
+	StopTimeout time.Duration `json:"stopTimeout,omitempty"`
+
+	Network network.Config    `json:"network"`
+	Log     LogConfig         `json:"log,omitzero"`
+	Labels  map[string]string `json:"labels,omitempty"`
+	// Volumes are the names of the named volumes among Spec.Mounts.
+	Volumes []string `json:"volumes,omitempty"`
+	// Extra is the engine's own, kept as it is.
+	Extra json.RawMessage `json:"extra,omitempty"`
+}
+
+// LogConfig bounds the log. The zero value is docker's json-file format,
+// rotated at 10 MB, three files kept.
+type LogConfig struct {
+	// Driver is "json-file" (or empty) or "none".
+	Driver  string `json:"driver,omitempty"`
+	MaxSize int64  `json:"maxSize,omitempty"` // bytes; 0 is 10 MB
+	MaxFile int    `json:"maxFile,omitempty"` // 0 is 3
+}
+
+// Status is where a container is in its life.
+type Status string
+
+// The statuses, in docker's words.
+const (
+	Created Status = "created"
+	Running Status = "running"
+	Paused  Status = "paused"
+	Exited  Status = "exited"
+)
+
+// State is what became of a container.
+type State struct {
+	Status    Status `json:"status"`
+	Pid       int    `json:"pid,omitempty"`        // of the container's first process, on the host
+	Monitor   int    `json:"monitorPid,omitempty"` // of its parent
+	ExitCode  int    `json:"exitCode"`
+	OOMKilled bool   `json:"oomKilled,omitempty"`
+	// Error says why it could not start, or why its end is not its own.
+	Error      string    `json:"error,omitempty"`
+	StartedAt  time.Time `json:"startedAt,omitzero"`
+	FinishedAt time.Time `json:"finishedAt,omitzero"`
+	// Network is what the container has while it runs.
+	Network network.State `json:"network,omitzero"`
+	// Cgroup is the path of its cgroup below each controller's mount point.
+	Cgroup string `json:"cgroup,omitempty"`
+	// BootID is the boot during which Status was true.
+	BootID string `json:"bootID,omitempty"`
+}
+
+// ExitStatus is how a process ended.
+type ExitStatus struct {
+	// Code is the exit code, or 128+n for a death by signal n.
+	Code      int    `json:"code"`
+	OOMKilled bool   `json:"oomKilled,omitempty"`
+	Error     string `json:"error,omitempty"` // of State
+}
+
+// ExecConfig is one more process in a running container.
+type ExecConfig struct {
+	Args []string `json:"args"`
+	// Env is added over the container's own environment.
+	Env []string `json:"env,omitempty"`
+	// Cwd and User default to the container's own.
+	Cwd        string `json:"cwd,omitempty"`
+	User       string `json:"user,omitempty"`
+	Terminal   bool   `json:"terminal,omitempty"`
+	Privileged bool   `json:"privileged,omitempty"`
+	// Detach returns when the process has started; its output is dropped.
+	Detach bool `json:"detach,omitempty"`
+}
+
+// StartError is a container (or exec) that could not start. Code is docker's:
+// 127 the program was not found, 126 it may not be executed, 125 anything else.
+type StartError struct {
+	Code int    `json:"code"`
+	Msg  string `json:"msg"`
+}
+
+func (e *StartError) Error() string { return e.Msg }

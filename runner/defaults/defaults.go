@@ -1,0 +1,96 @@
+// Package defaults is what a container gets when nobody asks for anything else:
+// docker's capabilities, mounts, devices and masked paths, as tables.
+package defaults
+
+import (
+	"slices"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// Spec returns a fresh runtime spec with docker's defaults, to which image
+// config and flags are added. Seccomp is not set: the seccomp package fills
+// the default profile in when Linux.Seccomp is asked for by the caller.
+func Spec() *specs.Spec {
+	return &specs.Spec{
+		Version: "1.0.2",
+		Process: &specs.Process{
+			Cwd: "/",
+			Capabilities: &specs.LinuxCapabilities{
+				Bounding: Capabilities(), Effective: Capabilities(), Permitted: Capabilities(),
+			},
+		},
+		Root:   &specs.Root{Path: "rootfs"},
+		Mounts: Mounts(),
+		Linux: &specs.Linux{
+			MaskedPaths:   MaskedPaths(),
+			ReadonlyPaths: ReadonlyPaths(),
+			Namespaces:    Namespaces(),
+			Resources:     &specs.LinuxResources{Devices: DeviceRules()},
+		},
+	}
+}
+
+// Capabilities is docker's default set.
+func Capabilities() []string {
+	return []string{
+		"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_MKNOD", "CAP_NET_RAW", "CAP_SETGID",
+		"CAP_SETUID", "CAP_SETFCAP", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL", "CAP_AUDIT_WRITE",
+	}
+}
+
+// Mounts are the kernel's own filesystems every container sees.
+func Mounts() []specs.Mount {
+	return []specs.Mount{
+		{Destination: "/proc", Type: "proc", Source: "proc", Options: []string{"nosuid", "noexec", "nodev"}},
+		{Destination: "/dev", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "strictatime", "mode=755", "size=65536k"}},
+		{Destination: "/dev/pts", Type: "devpts", Source: "devpts", Options: []string{"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"}},
+		{Destination: "/sys", Type: "sysfs", Source: "sysfs", Options: []string{"nosuid", "noexec", "nodev", "ro"}},
+		{Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup", Options: []string{"ro", "nosuid", "noexec", "nodev"}},
+		{Destination: "/dev/mqueue", Type: "mqueue", Source: "mqueue", Options: []string{"nosuid", "noexec", "nodev"}},
+		{Destination: "/dev/shm", Type: "tmpfs", Source: "shm", Options: []string{"nosuid", "noexec", "nodev", "mode=1777", "size=67108864"}},
+	}
+}
+
+// MaskedPaths are hidden: they tell or change too much of the host.
+func MaskedPaths() []string {
+	return []string{
+		"/proc/asound", "/proc/acpi", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats",
+		"/proc/timer_list", "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi",
+		"/sys/firmware", "/sys/devices/virtual/powercap",
+	}
+}
+
+// ReadonlyPaths may be read, not written.
+func ReadonlyPaths() []string {
+	return []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"}
+}
+
+// Namespaces are the six every container has of its own.
+func Namespaces() []specs.LinuxNamespace {
+	return []specs.LinuxNamespace{
+		{Type: specs.MountNamespace}, {Type: specs.NetworkNamespace}, {Type: specs.UTSNamespace},
+		{Type: specs.PIDNamespace}, {Type: specs.IPCNamespace}, {Type: specs.CgroupNamespace},
+	}
+}
+
+// DeviceRules are the device cgroup's: nothing but mknod of any, and use of
+// the harmless ones.
+func DeviceRules() []specs.LinuxDeviceCgroup {
+	rule := func(typ string, major, minor int64, access string) specs.LinuxDeviceCgroup {
+		d := specs.LinuxDeviceCgroup{Allow: true, Type: typ, Access: access}
+		if major >= 0 {
+			d.Major = &major
+		}
+		if minor >= 0 {
+			d.Minor = &minor
+		}
+		return d
+	}
+	return slices.Concat([]specs.LinuxDeviceCgroup{{Allow: false, Access: "rwm"}}, []specs.LinuxDeviceCgroup{
+		rule("c", 1, 3, "rwm"), rule("c", 1, 5, "rwm"), rule("c", 1, 7, "rwm"), // null, zero, full
+		rule("c", 1, 8, "rwm"), rule("c", 1, 9, "rwm"), rule("c", 5, 0, "rwm"), // random, urandom, tty
+		rule("c", 5, 2, "rwm"), rule("c", 136, -1, "rwm"), // ptmx, pts
+		rule("c", -1, -1, "m"), rule("b", -1, -1, "m"),
+	})
+}

@@ -1,0 +1,2 @@
+// Package volume keeps named volumes: directories that outlive containers.
+package volume
