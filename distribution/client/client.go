@@ -1,0 +1,60 @@
+// Package client speaks the client's side of the OCI Distribution protocol.
+//
+// It pulls from and pushes to any registry: with credentials and certificates
+// where docker keeps them, from mirrors first where some are configured, over
+// plain HTTP only where that was asked for by name. Transfers resume after a
+// cut, are deduplicated by digest and bounded in number. It stands on
+// go-containerregistry's transport for tokens; no other package of cove may.
+//
+// What it reads it does not hash: blobs are verified once, by the Commit of
+// the content store they go to. Manifests are verified here.
+package client
+
+import (
+	"context"
+	"net"
+	"time"
+
+	"cove/distribution/client/credentials"
+)
+
+// Config is how a client reaches registries. The zero value is a client
+// without credentials, with the system's certificates and docker's certs.d.
+type Config struct {
+	// Keychain finds credentials; nil is anonymous. credentials.Open makes one
+	// from docker's and podman's files.
+	Keychain Keychain
+	// CertsDirs are searched for HOST[:PORT]/{*.crt,*.cert,*.key}, all of them,
+	// in order; nil is DefaultCertsDirs.
+	CertsDirs []string
+	// Insecure lists the registries that may be spoken to over plain HTTP or
+	// with a certificate nobody vouches for: HOST, HOST:PORT, or a CIDR, each
+	// with or without "http://". Loopback is always among them.
+	Insecure []string
+	// Mirrors are tried in order before the registry itself, for reading:
+	// registry host ("docker.io") to base URLs ("https://mirror.example").
+	Mirrors map[string][]string
+	// UserAgent is sent with each request; "" is "cove".
+	UserAgent string
+	// Parallel bounds the transfers of one Push or Each; 0 is 4.
+	Parallel int
+	// RetryFor bounds how long one transfer goes on trying while the registry
+	// is away; 0 is 60 s, negative is not at all.
+	RetryFor time.Duration
+	// Now and Sleep are the clock; nil is the real one.
+	Now   func() time.Time
+	Sleep func(ctx context.Context, d time.Duration) error
+	// Dial opens connections; nil is the system's dialer.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
+// DefaultCertsDirs is where certificates of registries are looked for.
+func DefaultCertsDirs() []string {
+	return []string{"/etc/cove/certs.d", "/etc/docker/certs.d"}
+}
+
+// Keychain finds what to sign in with at a registry host, as "docker.io" or
+// "localhost:5000". No credentials is the zero value and no error.
+type Keychain interface {
+	Credentials(ctx context.Context, host string) (credentials.Credentials, error)
+}
