@@ -10,7 +10,9 @@ type Mount struct {
 	Type string `json:"type"`
 	// Source is the directory of a bind.
 	Source string `json:"source,omitempty"`
-	// Lower are the read-only directories of an overlay, topmost first.
+	// Lower are the read-only directories of an overlay, topmost first. Of a
+	// bind it may name the directory that Source began as a copy of, which
+	// tells layers/diff what to compare with and means nothing to mounting.
 	Lower []string `json:"lower,omitempty"`
 	// Upper and Work are the writable directories of an overlay; both empty
 	// makes it read-only.

@@ -71,3 +71,31 @@ type Snapshotter interface {
 	// All visits every snapshot.
 	All(ctx context.Context) iter.Seq2[Info, error]
 }
+
+// Usage is what a snapshot takes on disk.
+type Usage struct {
+	// Bytes are the allocated blocks, so that holes and hard links count once.
+	Bytes int64
+	// Inodes are the files, directories and links.
+	Inodes int64
+}
+
+// Keeper is what the implementations offer beyond the contract.
+type Keeper interface {
+	// Usage is what the snapshot itself takes, without its parents.
+	Usage(ctx context.Context, key string) (Usage, error)
+	// Clean removes files that no key refers to, as a kill leaves them. It may
+	// run while other processes use the store. It knows nothing of keys that
+	// nobody needs any more: those are the caller's to Remove.
+	Clean(ctx context.Context) error
+	// Sync makes everything written to the store so far durable.
+	Sync() error
+}
+
+// Rebaser is a Snapshotter whose active snapshots hold only their own change,
+// so that one can be filled first and be told what is below it later.
+type Rebaser interface {
+	// CommitOnto is Commit of an active snapshot that was prepared without a
+	// parent, onto parent.
+	CommitOnto(ctx context.Context, name, key, parent string) error
+}

@@ -1,0 +1,53 @@
+// Package archive moves tar streams in and out of a directory, safely.
+//
+// A name in an archive is never joined to a path and opened. Each one is
+// resolved component by component below a directory descriptor, as if that
+// directory were the root of the machine: "..", absolute names and symbolic
+// links all stay inside. What a layer means beyond a tar (whiteouts, lower
+// layers) is in packages apply and diff; this package serves them and plain
+// archives such as ADD, cp, export and import.
+package archive
+
+import (
+	"archive/tar"
+	"time"
+)
+
+// Limits stop an archive that would fill the machine. A field that is zero
+// takes its default, a negative one is no limit.
+type Limits struct {
+	// Entries is how many entries an archive may have: 2,000,000.
+	Entries int
+	// Bytes is how many bytes its files may have together, holes included:
+	// 256 GiB.
+	Bytes int64
+	// NameBytes is how long a name or link target may be: 4096, as in the kernel.
+	NameBytes int
+	// Depth is how many components a name may have: 256.
+	Depth int
+	// XattrBytes is how large the extended attributes of one entry may be: 1 MiB.
+	XattrBytes int
+}
+
+// Options say how an archive is extracted. The zero value is right for root.
+type Options struct {
+	Limits Limits
+	// Unprivileged skips what only root may do: owners, devices and the
+	// attributes of security.*. Everything else is as usual.
+	Unprivileged bool
+	// Rewrite, if set, may change each header before it is extracted, as its
+	// name or owner. Returning false skips the entry.
+	Rewrite func(*tar.Header) bool
+}
+
+// PackOptions say how a directory becomes an archive.
+type PackOptions struct {
+	// SourceDate, if not zero, is the latest time that an entry may carry;
+	// later ones are clamped to it (SOURCE_DATE_EPOCH).
+	SourceDate time.Time
+	// Prefix is put before every name, as "rootfs".
+	Prefix string
+	// Skip, if set, leaves out the names for which it returns true; a
+	// directory that is skipped is not entered. Names are relative and clean.
+	Skip func(name string) bool
+}

@@ -1,0 +1,2 @@
+// Package snapshottest is the one suite that every snapshotter passes.
+package snapshottest
