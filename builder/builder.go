@@ -1,74 +1,139 @@
 // Package builder turns a Dockerfile and a context into an OCI image.
 //
 // builder/dockerfile parses (BuildKit's own parser) into a plan, a graph of
-// vertices with content-addressed keys; builder/solve executes the plan;
-// builder/export writes config and manifest. How a container is made and where
-// base images come from is wired in from above, through the two contracts in
-// this file.
+// vertices with content-addressed keys; builder/solve executes the plan with
+// builder/buildctx (the files), builder/cache (what is known already) and
+// package layers; builder/export writes config and manifest. How a container
+// is made and where base images come from is wired in from above, through
+// Executor and Resolver.
 package builder
 
 import (
 	"context"
-	"fmt"
 	"io"
+	"time"
 
+	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"cove/layers"
-	"cove/layers/mount"
+	"cove/builder/plan"
+	"cove/builder/solve"
+	"cove/content"
+	"cove/errdefs"
+	"cove/layers/snapshot"
 )
 
-// Base is an image to build on.
-type Base struct {
-	// Name is the canonical reference, Manifest what it resolved to.
-	Name     string
-	Manifest ocispec.Descriptor
-	Config   ocispec.Image
-	// RawConfig are the bytes that Config was decoded from; fields that the
-	// OCI struct lacks (Healthcheck, OnBuild, Shell) are read from them.
-	RawConfig []byte
-	Layers    []layers.Layer
-}
+// The contracts that live where they are used, under the names that the rooms
+// above know.
+type (
+	// Base is an image to build on.
+	Base = plan.Base
+	// Warning is advice about one line of a Dockerfile.
+	Warning = plan.Warning
+	// Executor runs a command on a root filesystem.
+	Executor = solve.Executor
+	// ExecRequest is one RUN.
+	ExecRequest = solve.ExecRequest
+	// ExecMount is one extra mount of a RUN.
+	ExecMount = solve.ExecMount
+	// ExitError is a RUN whose program ended with a code other than 0.
+	ExitError = solve.ExitError
+	// Event is one step of progress.
+	Event = solve.Event
+)
 
-// Resolver finds the image of a FROM or of COPY --from. Only the manifest and
-// config must be local afterwards; a layer is fetched by Unpack.
+// Resolver finds the image of a FROM or of COPY --from. It is safe for
+// concurrent use.
 type Resolver interface {
+	// Resolve needs only the manifest and config to be local afterwards.
 	Resolve(ctx context.Context, name string, platform ocispec.Platform) (Base, error)
-	// Unpack makes sure that the base's layers are committed snapshots, named
-	// by their chainIDs, and that their blobs are in the content store.
-	Unpack(ctx context.Context, base Base) error
+	solve.Unpacker
 }
 
-// ExecRequest is one RUN.
-type ExecRequest struct {
-	// ID is unique and readable; it names the container in errors.
-	ID   string
-	Root mount.Mount
-	Args []string
-	Env  []string
-	Cwd  string
-	User string // as in USER; resolved in the root's own /etc/passwd
-	// Mounts are added over the root in order.
-	Mounts  []ExecMount
-	Network string // "default", "none" or "host"
-	Stdin   io.Reader
-	Stdout  io.Writer
-	Stderr  io.Writer
+// Config wires a Builder. Content, Snapshots, Resolver, Executor and Root are
+// required.
+type Config struct {
+	Content   content.Store
+	Snapshots snapshot.Snapshotter
+	Resolver  Resolver
+	Executor  Executor
+	// Root is the directory of the builder's own state: the cache's records,
+	// the stat cache, cache mounts. It may be deleted when no build runs.
+	Root string
+	// Parallel bounds how many vertices are worked on at once; 0 is the number of CPUs.
+	Parallel int
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
 }
 
-// ExecMount is one extra mount of a RUN: Mount's root at Target.
-type ExecMount struct {
+// Request is one build. The zero value of every field but Context is useful.
+type Request struct {
+	// Context is a directory, or "-" for a tar archive (plain or compressed) read from Stdin.
+	Context string
+	// Dockerfile is a path, relative to the context; "" is "Dockerfile", "-" reads it from Stdin.
+	Dockerfile string
+	Stdin      io.Reader
+	// Target is the stage to build; "" is the last.
 	Target string
-	Mount  mount.Mount
+	// BuildArgs give values to ARG.
+	BuildArgs map[string]string
+	// NoCache executes everything; NoCacheFilter the stages named.
+	NoCache       bool
+	NoCacheFilter []string
+	// Platform is the one to build for; zero is this machine's.
+	Platform ocispec.Platform
+	// Labels and Annotations are added to the image's config and manifest.
+	Labels      map[string]string
+	Annotations map[string]string
+	// Network is the default of RUN --network: "", "none" or "host".
+	Network string
+	// Secrets are the values of RUN --mount=type=secret, by id.
+	Secrets map[string][]byte
+	// Allow lists entitlements: "security.insecure", "network.host".
+	Allow []string
+	// Epoch clamps every time in the image (SOURCE_DATE_EPOCH). Without it
+	// files that were copied have a fixed time, and config and history the
+	// time of the build.
+	Epoch *time.Time
+	// Compression of new layers: "" or "gzip", "zstd", "none".
+	Compression string
+	// Progress is told every event, one at a time; it may be nil.
+	Progress func(Event)
 }
 
-// Executor runs a command on a root filesystem, isolated, and waits for it. A
-// program that ran and failed is an *ExitError.
-type Executor interface {
-	Exec(ctx context.Context, r ExecRequest) error
+// Result is a finished build. Nothing names its content yet: give it a name,
+// then call Release.
+type Result struct {
+	// Manifest describes the image's manifest in the content store.
+	Manifest ocispec.Descriptor
+	// ConfigDigest is the image's id, in docker's words.
+	ConfigDigest digest.Digest
+	Warnings     []Warning
+	// Steps counts the vertices; Cached those whose result was known.
+	Steps, Cached int
+	// Lease holds the image's blobs and snapshots.
+	Lease content.Lease
 }
 
-// ExitError is a RUN whose program ended with a code other than 0.
-type ExitError struct{ Code int }
+// Builder builds images. It is safe for concurrent use, and several processes
+// may have one on the same Root.
+type Builder struct{ cfg Config }
 
-func (e *ExitError) Error() string { return fmt.Sprintf("exit code: %d", e.Code) }
+// New returns a Builder.
+func New(cfg Config) (*Builder, error) {
+	if cfg.Content == nil || cfg.Snapshots == nil || cfg.Resolver == nil || cfg.Executor == nil || cfg.Root == "" {
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "builder: Content, Snapshots, Resolver, Executor and Root are all needed")
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	return &Builder{cfg: cfg}, nil
+}
+
+// Build builds one image. An instruction that fails is an error that begins
+// with its file, line and text; a program that failed is an *ExitError inside
+// it. On error, and when ctx ends, nothing stays behind but cache records of
+// the steps that finished.
+func (b *Builder) Build(ctx context.Context, req Request) (*Result, error) {
+	return nil, errdefs.Errorf(errdefs.ErrUnsupported, "builder: not wired yet")
+}

@@ -1,0 +1,2 @@
+// Package cache remembers what build steps made: a keyed store of records.
+package cache

@@ -1,0 +1,3 @@
+// Package dockerfile turns a Dockerfile into a plan.Graph. It is the only
+// package that knows BuildKit's parser.
+package dockerfile

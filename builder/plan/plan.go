@@ -1,0 +1,65 @@
+// Package plan is a build as data: a graph of vertices with keys.
+//
+// A Graph says what a build will do and holds everything that means something
+// to its result: commands, environment, users, paths, mounts. It holds no
+// files, snapshots or connections, does no I/O, and can be printed, compared
+// and tested as a value. builder/dockerfile makes one; builder/solve executes
+// it.
+package plan
+
+import (
+	"github.com/opencontainers/go-digest"
+)
+
+// ID names a vertex: its index in Graph.Vertices.
+type ID int
+
+// None is the ID of no vertex.
+const None ID = -1
+
+// Graph is a whole build. A vertex comes after everything that it needs.
+type Graph struct {
+	Vertices []*Vertex
+	// Target is the image to make.
+	Target Image
+	// Warnings are what the Dockerfile's author should know, in line order.
+	Warnings []Warning
+}
+
+// Vertex is one step that makes or changes a root filesystem.
+type Vertex struct {
+	ID ID
+	// Op is what it does: *Base, *Run, *Copy or *Workdir.
+	Op Op
+	// Parent is the filesystem that it starts from; None for *Base.
+	Parent ID
+	// Inputs are other filesystems that it reads, as the op's From indexes
+	// name them.
+	Inputs []ID
+	// Key is the definition key: the digest of the op and of the keys of all
+	// that it builds on. Two vertices with one key do the same thing to the
+	// same thing, apart from what the context holds.
+	Key digest.Digest
+	// NoCache asks for execution even if the result is known.
+	NoCache bool
+
+	// Name is for people, as "[build 2/5] RUN make"; Location is where the
+	// instruction stands. Neither is part of the key.
+	Name     string
+	Location Location
+}
+
+// Location is a place in a Dockerfile.
+type Location struct {
+	File string
+	Line int
+	// Instruction is the instruction's text, on one line.
+	Instruction string
+}
+
+// Warning is advice about one line of a Dockerfile.
+type Warning struct {
+	Location Location
+	Rule     string // as "StageNameCasing"
+	Text     string
+}
