@@ -1,2 +1,95 @@
 // Package host tells which features this kernel and this process have.
+//
+// [Detect] is asked once per command and must stay far below a millisecond:
+// it reads a handful of files in /proc and compares version numbers. What can
+// only be learnt by trying (a call forbidden by an outer seccomp filter) is
+// left to the caller of that call and its named fallback.
 package host
+
+import (
+	"golang.org/x/sys/unix"
+)
+
+// Features is what plan.Compile needs to know about the machine. It is plain
+// data, so that a plan for any kernel can be compiled (and tested) on any
+// other.
+type Features struct {
+	// Kernel is the version of the running kernel.
+	Kernel Version
+	// Cgroup describes the mounted control groups.
+	Cgroup Cgroup
+	// Capabilities is the effective set of the caller, one bit per capability.
+	Capabilities uint64
+	// LastCapability is the highest number that the kernel knows.
+	LastCapability int
+	// Rlimits are the caller's own limits, by RLIMIT_ number.
+	Rlimits [16]unix.Rlimit
+	// SelfUserNS reports that the caller is in a user namespace that is not
+	// the initial one.
+	SelfUserNS bool
+	// AppArmor reports that the AppArmor module is enabled.
+	AppArmor bool
+	// Seccomp lists the filter actions that the kernel knows, by its names.
+	Seccomp []string
+}
+
+// Version is a kernel's version.
+type Version struct{ Major, Minor int }
+
+// AtLeast reports whether v is major.minor or newer.
+func (v Version) AtLeast(major, minor int) bool {
+	return v.Major > major || v.Major == major && v.Minor >= minor
+}
+
+// MemfdExec reports that memfd_create knows MFD_EXEC.
+func (f Features) MemfdExec() bool { return f.Kernel.AtLeast(6, 3) }
+
+// OverlayLowerPlus reports that an overlay takes its lower directories one by
+// one through fsconfig("lowerdir+"), without the page limit of mount options.
+func (f Features) OverlayLowerPlus() bool { return f.Kernel.AtLeast(6, 7) }
+
+// Has reports whether the caller has capability c in its effective set.
+func (f Features) Has(c int) bool { return f.Capabilities&(1<<uint(c)) != 0 }
+
+// CgroupMode is how the control groups are mounted.
+type CgroupMode int
+
+// The modes. Hybrid is v1 controllers beside a v2 hierarchy that holds none.
+const (
+	CgroupNone CgroupMode = iota
+	CgroupV1
+	CgroupHybrid
+	CgroupV2
+)
+
+// String returns "none", "v1", "hybrid" or "v2".
+func (m CgroupMode) String() string {
+	return [...]string{"none", "v1", "hybrid", "v2"}[m]
+}
+
+// Cgroup describes the mounted hierarchies and where in them the caller is.
+type Cgroup struct {
+	Mode CgroupMode
+	// Hierarchies are the mounted ones, v2 (if any) last.
+	Hierarchies []Hierarchy
+}
+
+// Hierarchy is one mounted tree of control groups.
+type Hierarchy struct {
+	// Name is how /sys/fs/cgroup shows it to a container: "cpu,cpuacct",
+	// "systemd"; "" for v2 alone, "unified" for v2 in hybrid mode.
+	Name string
+	// Controllers are those attached to it; for a named v1 hierarchy none.
+	Controllers []string
+	// Mount is where the hierarchy is mounted.
+	Mount string
+	// Self is the caller's own group, relative to Mount.
+	Self string
+	// V2 marks the unified hierarchy.
+	V2 bool
+}
+
+// Detect looks at the running kernel and the calling process.
+func Detect() (Features, error) {
+	return detect("/proc")
+}

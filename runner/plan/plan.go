@@ -1,3 +1,133 @@
 // Package plan compiles a runtime spec to the list of system calls that make the
 // container. It is pure: data in, data out.
+//
+// A container needs about a hundred calls. [Compile] writes them down as steps,
+// in order, and [Plan.String] prints them as strace would; package sandbox
+// executes them. Two parties take part: the parent, cove itself, opens what a
+// plan lists under [Plan.Files] while it still has the whole of Go, and the
+// program, a loop of machine code over [Plan.Steps], inherits those files, makes
+// the calls inside the new namespaces and becomes the container's process.
 package plan
+
+import (
+	"golang.org/x/sys/unix"
+)
+
+// Plan is what will be asked of the kernel, in order.
+type Plan struct {
+	// Clone are the CLONE_NEW flags that the program is started with.
+	Clone uint64
+	// UIDs and GIDs are the mappings of a new user namespace.
+	UIDs, GIDs []IDRange
+	// Files are opened by the parent and inherited by the program.
+	Files []File
+	// Steps are executed by the program.
+	Steps []Step
+	// Terminal says that standard input, output and error are a new
+	// pseudo-terminal.
+	Terminal bool
+	// Forks says that the program forks the container's process instead of
+	// becoming it: it joined a pid namespace, which holds for children only.
+	Forks bool
+
+	values int // number of Value names given out
+}
+
+// IDRange maps Size ids from Inside to Outside.
+type IDRange struct{ Inside, Outside, Size uint32 }
+
+// Op is the kind of a step.
+type Op uint8
+
+const (
+	// Call makes a system call.
+	Call Op = iota
+	// Check fails unless a value has the bits it should have.
+	Check
+	// Barrier tells the parent that the program came so far and waits for it.
+	Barrier
+	// Fork makes the container's process as a sibling of the program, which
+	// reports its pid to the parent and ends; the steps after it are the child's.
+	Fork
+)
+
+// Step is one thing that the program does.
+type Step struct {
+	Op Op
+	// Call is the name of the system call.
+	Call string
+	// Args are the call's, or the value, mask and wanted bits of a Check.
+	Args []Arg
+	// Result names the call's result for later steps; zero for none.
+	Result Value
+	// Accept are the errors with which the plan goes on. [AnyError] accepts all.
+	Accept []unix.Errno
+	// OnOK and OnError are the numbers of steps to leave out after success
+	// and after an accepted error.
+	OnOK, OnError int
+	// Note reports an accepted error to the parent, who may have a use for
+	// it: which of the attempts of execve failed, and how.
+	Note bool
+	// Errno is what a Check fails with.
+	Errno unix.Errno
+	// Why says what the step is for, as "mount /proc"; failures quote it.
+	Why string
+}
+
+// AnyError in Step.Accept accepts every error.
+const AnyError = unix.Errno(0xffff)
+
+// Value names the result of a step.
+type Value int
+
+// Names of the barriers, in Step.Why.
+const (
+	// Mounted: the mounts are made, the host's root is still there. The
+	// parent wires the network and runs hooks before it lets the program on.
+	Mounted = "mounted"
+	// Created: all is done but execve. OCI's start lets the program on.
+	Created = "created"
+)
+
+// File is something that the parent opens for the program.
+type File struct {
+	Kind FileKind
+	// Name tells files of one kind apart: the source of a bind, the path of a
+	// namespace, the hierarchy of a control group.
+	Name string
+	// Mount is the index in spec.Mounts of a Bind.
+	Mount int
+	// Flags are the open_tree flags of a Bind.
+	Recursive bool
+	// Attr, of a Bind, are set on the detached mount before it is handed over.
+	Attr MountAttr
+	// IDMap, of a Bind, maps ids of the mount.
+	IDMapUIDs, IDMapGIDs []IDRange
+}
+
+// MountAttr are the attributes and the propagation of a mount.
+type MountAttr struct {
+	Set, Clear   uint64
+	RecursiveSet uint64
+	RecursiveClr uint64
+	Propagation  uint64
+}
+
+// FileKind says what the parent has to open.
+type FileKind uint8
+
+const (
+	// Root is the root filesystem, a detached mount.
+	Root FileKind = iota
+	// Bind is a detached copy of a mount of the host.
+	Bind
+	// Namespace is a namespace of another process.
+	Namespace
+	// CgroupProcs is the cgroup.procs of the container's group in one v1
+	// hierarchy (or in the v2 one of hybrid mode).
+	CgroupProcs
+	// DevPTS is the detached devpts mount that holds the console.
+	DevPTS
+	// Target is the pidfd of the process whose namespaces are joined.
+	Target
+)
