@@ -1,0 +1,101 @@
+package content
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cove/errdefs"
+)
+
+// MaxRead is the largest blob that ReadBlob takes into memory: manifests,
+// indexes and configs, which every registry holds well below it.
+const MaxRead = 32 << 20
+
+// FileReader is a Reader over a file of its own. HTTP servers hand File to
+// io.Copy, so that the kernel moves the bytes (sendfile). The file's offset
+// starts at 0 and belongs to this one Reader; ReadAt does not move it. Close
+// the Reader, not the file.
+type FileReader interface {
+	Reader
+	File() *os.File
+}
+
+// NewReader reads all of r from the start. It does not close r.
+func NewReader(r Reader) *io.SectionReader {
+	return io.NewSectionReader(r, 0, r.Size())
+}
+
+// ReadBlob reads a small blob whole and checks its digest. One larger than
+// MaxRead is errdefs.ErrExhausted.
+func ReadBlob(ctx context.Context, p Provider, desc ocispec.Descriptor) ([]byte, error) {
+	r, err := p.Open(ctx, desc)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	if r.Size() > MaxRead {
+		return nil, errdefs.Errorf(errdefs.ErrExhausted, "blob %s: %d bytes are too many to read at once (%d at most)", desc.Digest, r.Size(), MaxRead)
+	}
+	b := make([]byte, r.Size())
+	if _, err := r.ReadAt(b, 0); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("reading blob %s: %w", desc.Digest, err)
+	}
+	// ReadAt may come up short of Size only on a blob cut behind our back,
+	// whose digest then differs.
+	if _, err := io.Copy(io.Discard, Verify(bytes.NewReader(b), desc)); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// WriteBlob stores what r holds under desc.Digest, durably; see Writer.Commit
+// for the errors. Nothing is kept of a write that fails.
+func WriteBlob(ctx context.Context, s Ingester, desc ocispec.Descriptor, r io.Reader) error {
+	id := "write/" + rand.Text()
+	w, err := s.Begin(ctx, id)
+	if err != nil {
+		return err
+	}
+	if _, err = io.Copy(w, contextReader{ctx, r}); err == nil {
+		err = w.Commit(ctx, desc)
+	}
+	if err != nil {
+		err = errors.Join(err, w.Close())
+		// The write may be forgotten already, and the first error says more.
+		_ = s.Abort(context.WithoutCancel(ctx), id)
+	}
+	return err
+}
+
+// WriteBytes is WriteBlob for bytes at hand. desc.Digest and desc.Size may be
+// left out: they are those of b (sha256). It returns the complete descriptor.
+func WriteBytes(ctx context.Context, s Ingester, desc ocispec.Descriptor, b []byte) (ocispec.Descriptor, error) {
+	if desc.Digest == "" {
+		desc.Digest = digest.FromBytes(b)
+	}
+	if desc.Size == 0 {
+		desc.Size = int64(len(b))
+	}
+	return desc, WriteBlob(ctx, s, desc, bytes.NewReader(b))
+}
+
+// contextReader stops a copy when its context ends.
+type contextReader struct {
+	ctx context.Context //nolint:containedctx // lives for one copy
+	r   io.Reader
+}
+
+func (c contextReader) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.r.Read(p)
+}

@@ -1,0 +1,250 @@
+package contenttest
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cove/content"
+	"cove/errdefs"
+)
+
+func testCommit(t *testing.T, s content.Store) {
+	b := Bytes(1, 3<<20)
+	desc := describe(b)
+	w := begin(t, s, "x")
+	if got := w.Digest(); got != digest.FromBytes(nil) {
+		t.Errorf("Digest of nothing = %s", got)
+	}
+	write(t, w, b[:1000])
+	write(t, w, b[1000:])
+	if w.Offset() != desc.Size || w.Digest() != desc.Digest {
+		t.Errorf("Offset, Digest = %d, %s", w.Offset(), w.Digest())
+	}
+	mustLack(t, s, desc.Digest)
+	if err := w.Commit(t.Context(), desc); err != nil {
+		t.Fatal(err)
+	}
+	mustHold(t, s, b)
+	if err := w.Close(); err != nil {
+		t.Errorf("Close after Commit: %v", err)
+	}
+	if _, err := w.Write([]byte("more")); err == nil {
+		t.Error("Write after Commit went through")
+	}
+	mustHold(t, s, b)
+	mustBe(t, s.Abort(t.Context(), "x"), errdefs.ErrNotFound)
+	if again := begin(t, s, "x"); again.Offset() != 0 {
+		t.Errorf("the id of a committed write starts at %d", again.Offset())
+	}
+}
+
+func testCommitTwice(t *testing.T, s content.Store) {
+	b := Bytes(1, 1000)
+	commit(t, s, b)
+	commit(t, s, b)
+	mustHold(t, s, b)
+}
+
+func testCommitEmpty(t *testing.T, s content.Store) {
+	commit(t, s, nil)
+	mustHold(t, s, nil)
+}
+
+func testCommitSHA512(t *testing.T, s content.Store) {
+	b := Bytes(1, 100_000)
+	desc := ocispec.Descriptor{Digest: digest.SHA512.FromBytes(b), Size: int64(len(b))}
+	w := begin(t, s, "x")
+	write(t, w, b)
+	if err := w.Commit(t.Context(), desc); err != nil {
+		t.Fatal(err)
+	}
+	got, err := content.ReadBlob(t.Context(), s, desc)
+	if err != nil || string(got) != string(b) {
+		t.Fatalf("ReadBlob = %d bytes, %v", len(got), err)
+	}
+	mustLack(t, s, digest.FromBytes(b))
+	seen := 0
+	for info, err := range s.All(t.Context()) {
+		if err != nil || info.Digest != desc.Digest {
+			t.Errorf("All: %+v, %v", info, err)
+		}
+		seen++
+	}
+	if seen != 1 {
+		t.Errorf("All visited %d blobs, want 1", seen)
+	}
+}
+
+func testCommitWrong(t *testing.T, s content.Store) {
+	b := Bytes(1, 1000)
+	for name, desc := range map[string]ocispec.Descriptor{
+		"digest":        {Digest: digest.FromString("other"), Size: 1000},
+		"digest alone":  {Digest: digest.FromString("other")},
+		"size":          {Digest: digest.FromBytes(b), Size: 999},
+		"sha512 digest": {Digest: digest.SHA512.FromString("other")},
+	} {
+		w := begin(t, s, name)
+		write(t, w, b)
+		mustBe(t, w.Commit(t.Context(), desc), errdefs.ErrCorrupt)
+		mustLack(t, s, desc.Digest)
+		if err := w.Close(); err != nil {
+			t.Errorf("%s: Close: %v", name, err)
+		}
+		if again := begin(t, s, name); again.Offset() != 0 {
+			t.Errorf("%s: a write that failed its digest was kept", name)
+		}
+	}
+	w := begin(t, s, "invalid")
+	write(t, w, b)
+	mustBe(t, w.Commit(t.Context(), ocispec.Descriptor{Digest: "sha256:../../x"}), errdefs.ErrInvalid)
+}
+
+func testResume(t *testing.T, s content.Store) {
+	b := Bytes(1, 300_000)
+	desc := describe(b)
+	cuts := []int{0, 1, 1, 64, 1000, 65_537, 299_999, 300_000, 300_000}
+	at := 0
+	for _, cut := range cuts {
+		w := begin(t, s, "resume")
+		if w.Offset() != int64(at) {
+			t.Fatalf("resumed at %d, want %d", w.Offset(), at)
+		}
+		if want := digest.FromBytes(b[:at]); w.Digest() != want {
+			t.Fatalf("resumed at %d with digest %s, want %s", at, w.Digest(), want)
+		}
+		write(t, w, b[at:cut])
+		at = cut
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		mustLack(t, s, desc.Digest)
+	}
+	if err := begin(t, s, "resume").Commit(t.Context(), desc); err != nil {
+		t.Fatal(err)
+	}
+	mustHold(t, s, b)
+}
+
+// testResumeLong crosses every internal boundary of buffers and checkpoints,
+// and asks for a digest whose hash was not computed on the way.
+func testResumeLong(t *testing.T, s content.Store) {
+	const part, parts = 5<<20 + 17, 14
+	whole := digest.SHA512.Digester()
+	for i := range parts {
+		b := Bytes(uint64(i), part)
+		_, _ = whole.Hash().Write(b)
+		w := begin(t, s, "long")
+		if w.Offset() != int64(i*part) {
+			t.Fatalf("resumed at %d, want %d", w.Offset(), i*part)
+		}
+		write(t, w, b)
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	desc := ocispec.Descriptor{Digest: whole.Digest(), Size: part * parts}
+	if err := begin(t, s, "long").Commit(t.Context(), desc); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := s.Stat(t.Context(), desc.Digest); err != nil || info.Size != desc.Size {
+		t.Fatalf("Stat = %+v, %v", info, err)
+	}
+}
+
+func testOneWriter(t *testing.T, s content.Store) {
+	w := begin(t, s, "x")
+	_, err := s.Begin(t.Context(), "x")
+	mustBe(t, err, errdefs.ErrUnavailable)
+	mustBe(t, s.Abort(t.Context(), "x"), errdefs.ErrUnavailable)
+	begin(t, s, "y")
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	begin(t, s, "x")
+}
+
+func testAbort(t *testing.T, s content.Store) {
+	mustBe(t, s.Abort(t.Context(), "x"), errdefs.ErrNotFound)
+	w := begin(t, s, "x")
+	write(t, w, []byte("abc"))
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Abort(t.Context(), "x"); err != nil {
+		t.Fatal(err)
+	}
+	mustBe(t, s.Abort(t.Context(), "x"), errdefs.ErrNotFound)
+	if w := begin(t, s, "x"); w.Offset() != 0 {
+		t.Errorf("an aborted write resumed at %d", w.Offset())
+	}
+}
+
+// testIDs holds writes of odd ids open at once: none may be mistaken for
+// another, nor escape.
+func testIDs(t *testing.T, s content.Store) {
+	ids := []string{"", ".", "..", "../../x", "a/b", "a", "A", "a.state", "\x00", "ü", "a\nb",
+		strings.Repeat("x", 150), strings.Repeat("x", 151), strings.Repeat("x", 5000)}
+	writers := map[string]content.Writer{}
+	for _, id := range ids {
+		writers[id] = begin(t, s, id)
+		write(t, writers[id], []byte("body of "+id))
+	}
+	for id, w := range writers {
+		b := []byte("body of " + id)
+		if err := w.Commit(t.Context(), describe(b)); err != nil {
+			t.Fatalf("id %q: %v", id, err)
+		}
+		mustHold(t, s, b)
+	}
+}
+
+func testCanceled(t *testing.T, s content.Store) {
+	b := Bytes(1, 1000)
+	w := begin(t, s, "x")
+	write(t, w, b)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	mustBe(t, w.Commit(ctx, describe(b)), context.Canceled)
+	mustLack(t, s, describe(b).Digest)
+}
+
+// testConcurrent has many writers commit few digests at once.
+func testConcurrent(t *testing.T, s content.Store) {
+	const writers, blobs = 24, 4
+	var wg sync.WaitGroup
+	errs := make(chan error, writers)
+	for i := range writers {
+		wg.Go(func() {
+			b := Bytes(uint64(i%blobs), 200_000)
+			errs <- func() error {
+				w, err := s.Begin(t.Context(), fmt.Sprint("concurrent/", i))
+				if err != nil {
+					return err
+				}
+				defer w.Close()
+				for part := b; len(part) > 0; part = part[min(len(part), 7000):] {
+					if _, err := w.Write(part[:min(len(part), 7000)]); err != nil {
+						return err
+					}
+				}
+				return w.Commit(t.Context(), describe(b))
+			}()
+		})
+	}
+	wg.Wait()
+	close(errs)
+	for err := range errs {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	for i := range blobs {
+		mustHold(t, s, Bytes(uint64(i), 200_000))
+	}
+}
