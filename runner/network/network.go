@@ -1,5 +1,21 @@
 // Package network connects containers: a bridge with veth pairs, addresses
 // from one locked file, NAT and published ports in one nftables table.
+//
+// A container's network namespace is made before its process, by [Network.Connect],
+// so that interfaces are wired on one core while the root is mounted on the
+// other; the process then joins it. Nothing holds the namespace but the
+// container's processes and the [Endpoint]'s file descriptor: when the monitor
+// is killed, the namespace, the veth pair in it and the port reservations go
+// with it, and what stays (an address, elements of two nftables maps) is
+// released by [Network.Release] or [Network.Clean].
+//
+// A published port is a DNAT in prerouting and in output; connections from
+// 127.0.0.1 work because the bridge has route_localnet, which a rule keeps
+// containers from using the other way round. The monitor listens on the port
+// without ever accepting, so that no other program on the host can take it.
+//
+// Other tables are left alone. A foreign firewall whose forward chain drops by
+// default (as docker's) is asked by [Network.Connect] to let the bridge through.
 package network
 
 import "net/netip"
@@ -8,13 +24,21 @@ import "net/netip"
 // "container:ID". Empty is bridge.
 type Mode string
 
-// The modes; a container's own is ContainerPrefix followed by an ID.
+// The modes; another container's is ContainerPrefix followed by its full ID.
 const (
 	Bridge          Mode = "bridge"
 	None            Mode = "none"
 	Host            Mode = "host"
 	ContainerPrefix Mode = "container:"
 )
+
+// Peer is the ID of the container whose network is shared.
+func (m Mode) Peer() (id string, ok bool) {
+	if len(m) > len(ContainerPrefix) && m[:len(ContainerPrefix)] == ContainerPrefix {
+		return string(m[len(ContainerPrefix):]), true
+	}
+	return "", false
+}
 
 // Config is what network a container asks for.
 type Config struct {
@@ -33,7 +57,7 @@ type Config struct {
 
 // Port is one published port.
 type Port struct {
-	// HostIP is the address to listen on; invalid is every address.
+	// HostIP is the IPv4 address to listen on; invalid or 0.0.0.0 is every one.
 	HostIP netip.Addr `json:"hostIP,omitzero"`
 	// HostPort 0 asks for a free one, found at start and told in State.
 	HostPort      uint16 `json:"hostPort"`

@@ -1,0 +1,303 @@
+package network
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sort"
+	"strconv"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"cove/errdefs"
+)
+
+// Network is the bridge of one local root. It is safe for concurrent use, by
+// several processes too.
+type Network struct {
+	dir    string // root/network
+	bridge string
+	table  string
+}
+
+// Open returns the network of a local root; nothing is made yet. The default
+// root's bridge is cove0 and its table cove; any other root has names, and a
+// subnet, of its own.
+func Open(root string, isDefault bool) *Network {
+	n := &Network{dir: filepath.Join(root, "network"), bridge: "cove0", table: "cove"}
+	if !isDefault {
+		sum := sha256.Sum256([]byte(root))
+		n.bridge = "cove-" + hex.EncodeToString(sum[:4])
+		n.table = n.bridge
+	}
+	return n
+}
+
+// Endpoint is one container's connection.
+type Endpoint struct {
+	// State is what is told to others.
+	State State
+	// Path is the namespace to join; empty makes a new one, or, when Shared is
+	// set, none at all. It is valid until Close.
+	Path   string
+	Shared bool
+
+	net       *Network
+	id        string
+	ns        *namespace
+	listeners []int
+}
+
+// Connect makes what cfg asks for: namespace, address, interfaces, published
+// ports. peer is the process whose namespace "container:ID" joins.
+func (n *Network) Connect(id string, cfg Config, peer int) (*Endpoint, error) {
+	switch _, isPeer := cfg.Mode.Peer(); {
+	case isPeer:
+		return &Endpoint{Path: "/proc/" + strconv.Itoa(peer) + "/ns/net"}, nil
+	case cfg.Mode == Host:
+		return &Endpoint{Shared: true}, nil
+	case cfg.Mode == None:
+		return &Endpoint{}, nil
+	case cfg.Mode != Bridge && cfg.Mode != "":
+		return nil, errdefs.Errorf(errdefs.ErrNotFound, "network %q: not found; there are bridge, none, host and container:NAME", cfg.Mode)
+	}
+	for _, p := range cfg.Ports {
+		if err := p.validate(); err != nil {
+			return nil, err
+		}
+	}
+	e := &Endpoint{net: n, id: id}
+	if err := e.connect(cfg); err != nil {
+		return nil, errors.Join(err, e.Close())
+	}
+	return e, nil
+}
+
+func (e *Endpoint) connect(cfg Config) error {
+	// The namespace takes as long as all the rest of it.
+	made := make(chan error, 1)
+	go func() {
+		ns, err := newNamespace()
+		e.ns = ns
+		made <- err
+	}()
+	host, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	var bridge netlink.Link
+	if err == nil {
+		defer host.Close()
+		err = e.net.locked(func(pool *ipam) error {
+			bridge, err = e.lease(host, pool, cfg)
+			return err
+		})
+	}
+	if err := errors.Join(err, <-made); err != nil {
+		return err
+	}
+	e.Path = "/proc/" + strconv.Itoa(os.Getpid()) + "/fd/" + strconv.Itoa(int(e.ns.file.Fd()))
+	if err := e.plug(host, bridge); err != nil {
+		return err
+	}
+	return e.ns.wire(e.State.IP, e.State.Gateway)
+}
+
+// lease finds or makes what all containers share, and takes the address and
+// the ports of this one.
+func (e *Endpoint) lease(host *netlink.Handle, pool *ipam, cfg Config) (netlink.Link, error) {
+	bridge, err := e.net.ensureBridge(host, pool)
+	if err != nil {
+		return nil, err
+	}
+	if err := enableForwarding(); err != nil {
+		return nil, err
+	}
+	fw := newFirewall(e.net.table, e.net.bridge, pool.Subnet)
+	if err := fw.ensure(); err != nil {
+		return nil, err
+	}
+	ports := make([]Port, 0, len(cfg.Ports))
+	for _, p := range cfg.Ports {
+		got, fd, err := reserve(p)
+		if err != nil {
+			return nil, pool.explain(p, err)
+		}
+		ports, e.listeners = append(ports, got), append(e.listeners, fd)
+	}
+	ip, err := pool.assign(e.id, cfg.IP)
+	if err != nil {
+		return nil, err
+	}
+	if err := fw.publish(ports, ip); err != nil {
+		return nil, err
+	}
+	pool.Leases[e.id] = lease{IP: ip, Ports: ports}
+	e.State = State{
+		IP: netip.PrefixFrom(ip, pool.Subnet.Bits()), Gateway: pool.gateway(), MAC: macOf(ip).String(),
+		Bridge: e.net.bridge, Veth: vethName(e.id), Ports: ports,
+	}
+	return bridge, nil
+}
+
+func enableForwarding() error {
+	const key = "ipv4/ip_forward"
+	if now, err := os.ReadFile("/proc/sys/net/" + key); err == nil && len(now) > 0 && now[0] == '1' {
+		return nil
+	}
+	if err := sysctl(key, "1"); err != nil {
+		return denied("enabling net/"+key, err)
+	}
+	return nil
+}
+
+func vethName(id string) string { return "vc" + short(id) }
+
+// plug makes the veth pair, one end in the bridge, the other in the namespace.
+func (e *Endpoint) plug(host *netlink.Handle, bridge netlink.Link) error {
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name, attrs.MTU, attrs.MasterIndex = e.State.Veth, bridge.Attrs().MTU, bridge.Attrs().Index
+	attrs.Flags = net.FlagUp
+	veth := &netlink.Veth{
+		LinkAttrs: attrs, PeerName: "eth0", PeerHardwareAddr: macOf(e.State.IP.Addr()),
+		PeerNamespace: netlink.NsFd(e.ns.file.Fd()),
+	}
+	err := host.LinkAdd(veth)
+	if errors.Is(err, unix.EEXIST) {
+		// A predecessor with this ID: its namespace is still being destroyed.
+		_ = host.LinkDel(veth) // gone by itself meanwhile is as good
+		err = host.LinkAdd(veth)
+	}
+	if errors.Is(err, unix.EXFULL) {
+		return errdefs.Errorf(errdefs.ErrExhausted, "network: bridge %s is full: the kernel allows 1,023 containers on one bridge", e.net.bridge)
+	}
+	if err != nil {
+		return denied("plugging "+e.State.Veth+" into "+e.net.bridge, err)
+	}
+	return nil
+}
+
+// Unpublish frees the published ports, before the end of the container is told.
+func (e *Endpoint) Unpublish() error {
+	for _, fd := range e.listeners {
+		unix.Close(fd)
+	}
+	e.listeners = nil
+	if e.net == nil || len(e.State.Ports) == 0 {
+		return nil
+	}
+	return e.net.locked(func(pool *ipam) error {
+		l := pool.Leases[e.id]
+		l.Ports = nil
+		pool.Leases[e.id] = l
+		return newFirewall(e.net.table, e.net.bridge, pool.Subnet).unpublish(e.State.Ports, e.State.IP.Addr())
+	})
+}
+
+// Close frees everything. The interfaces go with the namespace, which the
+// kernel destroys a little later, when its last process is gone.
+func (e *Endpoint) Close() error {
+	for _, fd := range e.listeners {
+		unix.Close(fd)
+	}
+	e.listeners = nil
+	if e.ns != nil {
+		e.ns.close()
+		e.ns = nil
+	}
+	if e.net == nil {
+		return nil
+	}
+	return e.net.Release(e.id)
+}
+
+// Delete removes the interfaces at once, and waits for it: another container
+// may still be in the namespace.
+func (e *Endpoint) Delete() error {
+	if e.State.Veth == "" {
+		return nil
+	}
+	return deleteLink(e.State.Veth)
+}
+
+func deleteLink(name string) error {
+	host, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return fmt.Errorf("network: opening netlink: %w", err)
+	}
+	defer host.Close()
+	link, err := host.LinkByName(name)
+	if err != nil {
+		return nil //nolint:nilerr // gone with its namespace
+	}
+	if err := host.LinkDel(link); err != nil && !errors.Is(err, unix.ENODEV) && !errors.Is(err, unix.EINVAL) {
+		return fmt.Errorf("network: removing %s: %w", name, err)
+	}
+	return nil
+}
+
+// Release frees the address and ports of a container whose monitor may be gone.
+// With the last container goes the firewall table; the bridge stays.
+func (n *Network) Release(id string) error {
+	return n.locked(func(pool *ipam) error {
+		l, ok := pool.Leases[id]
+		if !ok {
+			return nil
+		}
+		delete(pool.Leases, id)
+		fw := newFirewall(n.table, n.bridge, pool.Subnet)
+		if len(pool.Leases) == 0 {
+			return fw.drop()
+		}
+		return fw.unpublish(l.Ports, l.IP)
+	})
+}
+
+// Clean releases the leases and interfaces of containers that are not alive,
+// and, when none is left, removes bridge and table. It tells what it removed.
+func (n *Network) Clean(alive func(id string) bool) ([]string, error) {
+	var removed []string
+	var dead []string
+	idle := false
+	err := n.locked(func(pool *ipam) error {
+		for id := range pool.Leases {
+			if !alive(id) {
+				dead = append(dead, id)
+			}
+		}
+		idle = len(dead) == len(pool.Leases)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	sort.Strings(dead)
+	for _, id := range dead {
+		if err := errors.Join(n.Release(id), deleteLink(vethName(id))); err != nil {
+			return removed, err
+		}
+		removed = append(removed, "network lease of container "+short(id))
+	}
+	if !idle {
+		return removed, nil
+	}
+	gone, err := n.removeBridge()
+	return append(removed, gone...), err
+}
+
+func (n *Network) removeBridge() (removed []string, err error) {
+	if _, err := net.InterfaceByName(n.bridge); err != nil {
+		return nil, nil //nolint:nilerr // no bridge, nothing to do
+	}
+	err = n.locked(func(pool *ipam) error {
+		if len(pool.Leases) > 0 {
+			return nil // a container came in between
+		}
+		removed = []string{"bridge " + n.bridge}
+		return errors.Join(newFirewall(n.table, n.bridge, pool.Subnet).drop(), deleteLink(n.bridge))
+	})
+	return removed, err
+}

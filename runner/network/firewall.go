@@ -1,0 +1,262 @@
+package network
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/binaryutil"
+	"github.com/google/nftables/expr"
+	"golang.org/x/sys/unix"
+)
+
+// firewall is one nftables table of family ip. What it holds, in nft's words:
+//
+//	map ports    { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service }
+//	map anyports { type inet_proto . inet_service : ipv4_addr . inet_service }
+//	chain localnet    { type filter hook prerouting priority raw;     iifname BRIDGE ip daddr 127.0.0.0/8 drop }
+//	chain prerouting  { type nat hook prerouting priority dstnat;
+//	    fib daddr type local dnat ip to meta l4proto . th dport map @anyports
+//	    ip daddr != 127.0.0.0/8 dnat ip to ip daddr . meta l4proto . th dport map @ports }
+//	chain output      { type nat hook output priority dstnat;         the same two, loopback included }
+//	chain postrouting { type nat hook postrouting priority srcnat;
+//	    ip saddr SUBNET oifname != BRIDGE masquerade
+//	    oifname BRIDGE ct status dnat ip saddr SUBNET masquerade        (a container through its host's port)
+//	    oifname BRIDGE ct status dnat ip saddr 127.0.0.0/8 masquerade   (the host through its own loopback) }
+//	chain forward     { type filter hook forward priority filter;
+//	    iifname BRIDGE accept; oifname BRIDGE ct status dnat accept
+//	    oifname BRIDGE ct state established,related accept; oifname BRIDGE drop }
+//
+// Ports are elements of maps, so that publishing and unpublishing touch nothing
+// else and need no handle.
+type firewall struct {
+	table  *nftables.Table
+	bridge string
+	subnet netip.Prefix
+}
+
+func newFirewall(table, bridge string, subnet netip.Prefix) *firewall {
+	return &firewall{
+		table:  &nftables.Table{Name: table, Family: nftables.TableFamilyIPv4},
+		bridge: bridge, subnet: subnet.Masked(),
+	}
+}
+
+func (f *firewall) ports() *nftables.Set {
+	return f.mapOf("ports", nftables.TypeIPAddr, nftables.TypeInetProto, nftables.TypeInetService)
+}
+
+func (f *firewall) anyPorts() *nftables.Set {
+	return f.mapOf("anyports", nftables.TypeInetProto, nftables.TypeInetService)
+}
+
+func (f *firewall) mapOf(name string, key ...nftables.SetDatatype) *nftables.Set {
+	return &nftables.Set{
+		Table: f.table, Name: name, IsMap: true, Concatenation: true,
+		KeyType:  nftables.MustConcatSetType(key...),
+		DataType: nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeInetService),
+	}
+}
+
+// ensure makes the table if it is not there. One lookup is all it costs then.
+func (f *firewall) ensure() error {
+	conn, err := nftables.New()
+	if err != nil {
+		return fmt.Errorf("network: opening nftables: %w", err)
+	}
+	if _, err := conn.ListTableOfFamily(f.table.Name, f.table.Family); err == nil {
+		return nil
+	} else if !errors.Is(err, unix.ENOENT) {
+		return fmt.Errorf("network: looking for nftables table %s: %w", f.table.Name, err)
+	}
+	conn.AddTable(f.table)
+	for _, set := range []*nftables.Set{f.ports(), f.anyPorts()} {
+		if err := conn.AddSet(set, nil); err != nil {
+			return fmt.Errorf("network: nftables map %s: %w", set.Name, err)
+		}
+	}
+	for _, c := range f.chains() {
+		chain := conn.AddChain(&nftables.Chain{
+			Name: c.name, Table: f.table, Type: c.kind, Hooknum: c.hook, Priority: c.priority,
+		})
+		for _, rule := range c.rules {
+			conn.AddRule(&nftables.Rule{Table: f.table, Chain: chain, Exprs: rule})
+		}
+	}
+	if err := conn.Flush(); err != nil {
+		return fmt.Errorf("network: making nftables table %s: %w", f.table.Name, err)
+	}
+	return f.passForeign(conn)
+}
+
+// drop removes the whole table; one that is not there is fine.
+func (f *firewall) drop() error {
+	conn, err := nftables.New()
+	if err != nil {
+		return fmt.Errorf("network: opening nftables: %w", err)
+	}
+	conn.DelTable(f.table)
+	if err := conn.Flush(); err != nil && !errors.Is(err, unix.ENOENT) {
+		return fmt.Errorf("network: removing nftables table %s: %w", f.table.Name, err)
+	}
+	return f.unpassForeign(conn)
+}
+
+// publish sends ports to a container; unpublish takes them back, and minds
+// nothing that is gone already.
+func (f *firewall) publish(ports []Port, ip netip.Addr) error {
+	return f.change(ports, ip, (*nftables.Conn).SetAddElements)
+}
+
+func (f *firewall) unpublish(ports []Port, ip netip.Addr) error {
+	err := f.change(ports, ip, (*nftables.Conn).SetDeleteElements)
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	return err
+}
+
+func (f *firewall) change(ports []Port, ip netip.Addr, apply func(*nftables.Conn, *nftables.Set, []nftables.SetElement) error) error {
+	if len(ports) == 0 {
+		return nil
+	}
+	conn, err := nftables.New()
+	if err != nil {
+		return fmt.Errorf("network: opening nftables: %w", err)
+	}
+	for _, port := range ports {
+		set, elem := f.element(port, ip)
+		if err := apply(conn, set, []nftables.SetElement{elem}); err != nil {
+			return fmt.Errorf("network: publishing %s: %w", port, err)
+		}
+	}
+	if err := conn.Flush(); err != nil {
+		return fmt.Errorf("network: changing published ports: %w", err)
+	}
+	return nil
+}
+
+func (f *firewall) element(p Port, ip netip.Addr) (*nftables.Set, nftables.SetElement) {
+	proto := byte(unix.IPPROTO_TCP)
+	if p.proto() == "udp" {
+		proto = unix.IPPROTO_UDP
+	}
+	// Each part of a concatenation fills whole 32-bit registers.
+	key := []byte{proto, 0, 0, 0, byte(p.HostPort >> 8), byte(p.HostPort), 0, 0}
+	target := ip.As4()
+	val := append(target[:], byte(p.ContainerPort>>8), byte(p.ContainerPort), 0, 0)
+	if p.everywhere() {
+		return f.anyPorts(), nftables.SetElement{Key: key, Val: val}
+	}
+	host := p.addr().As4()
+	return f.ports(), nftables.SetElement{Key: append(host[:], key...), Val: val}
+}
+
+type chain struct {
+	name     string
+	kind     nftables.ChainType
+	hook     *nftables.ChainHook
+	priority *nftables.ChainPriority
+	rules    [][]expr.Any
+}
+
+func (f *firewall) chains() []chain {
+	drop, accept := &expr.Verdict{Kind: expr.VerdictDrop}, &expr.Verdict{Kind: expr.VerdictAccept}
+	in, out := f.iface(expr.MetaKeyIIFNAME, expr.CmpOpEq), f.iface(expr.MetaKeyOIFNAME, expr.CmpOpEq)
+	notOut := f.iface(expr.MetaKeyOIFNAME, expr.CmpOpNeq)
+	loopback := netip.MustParsePrefix("127.0.0.0/8")
+	fromSubnet, fromLoopback := address(srcOffset, expr.CmpOpEq, f.subnet), address(srcOffset, expr.CmpOpEq, loopback)
+	toLoopback, notToLoopback := address(dstOffset, expr.CmpOpEq, loopback), address(dstOffset, expr.CmpOpNeq, loopback)
+	dnatted, answers := ctBits(expr.CtKeySTATUS, ctStatusDNAT), ctBits(expr.CtKeySTATE, expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED)
+	masq := []expr.Any{&expr.Masq{}}
+	return []chain{
+		{"localnet", nftables.ChainTypeFilter, nftables.ChainHookPrerouting, nftables.ChainPriorityRaw, [][]expr.Any{
+			rule(in, toLoopback, one(drop)),
+		}},
+		{"prerouting", nftables.ChainTypeNAT, nftables.ChainHookPrerouting, nftables.ChainPriorityNATDest, [][]expr.Any{
+			f.dnatAny(), rule(notToLoopback, f.dnatAddr()),
+		}},
+		{"output", nftables.ChainTypeNAT, nftables.ChainHookOutput, nftables.ChainPriorityNATDest, [][]expr.Any{
+			f.dnatAny(), f.dnatAddr(),
+		}},
+		{"postrouting", nftables.ChainTypeNAT, nftables.ChainHookPostrouting, nftables.ChainPriorityNATSource, [][]expr.Any{
+			rule(fromSubnet, notOut, masq), rule(out, dnatted, fromSubnet, masq), rule(out, dnatted, fromLoopback, masq),
+		}},
+		{"forward", nftables.ChainTypeFilter, nftables.ChainHookForward, nftables.ChainPriorityFilter, [][]expr.Any{
+			rule(in, one(accept)), rule(out, dnatted, one(accept)), rule(out, answers, one(accept)), rule(out, one(drop)),
+		}},
+	}
+}
+
+// Offsets of addresses in the IPv4 header, ct status and fib values of the kernel.
+const (
+	srcOffset    = 12
+	dstOffset    = 16
+	ctStatusDNAT = 1 << 5 // IPS_DST_NAT
+	rtnLocal     = 2      // RTN_LOCAL
+	// Registers of 32 bits as they follow each other inside register 1.
+	reg1, reg2, reg3 = 8, 9, 10
+)
+
+func one(e expr.Any) []expr.Any { return []expr.Any{e} }
+
+func rule(parts ...[]expr.Any) []expr.Any {
+	var all []expr.Any
+	for _, p := range parts {
+		all = append(all, p...)
+	}
+	return all
+}
+
+func (f *firewall) iface(key expr.MetaKey, op expr.CmpOp) []expr.Any {
+	name := make([]byte, unix.IFNAMSIZ)
+	copy(name, f.bridge)
+	return []expr.Any{&expr.Meta{Key: key, Register: 1}, &expr.Cmp{Op: op, Register: 1, Data: name}}
+}
+
+func address(offset uint32, op expr.CmpOp, p netip.Prefix) []expr.Any {
+	addr := p.Masked().Addr().As4()
+	n := uint32(p.Bits() / 8)
+	exprs := []expr.Any{&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: offset, Len: 4}}
+	mask := make([]byte, 4)
+	for i := range n {
+		mask[i] = 0xff
+	}
+	return append(exprs,
+		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 4, Mask: mask, Xor: make([]byte, 4)},
+		&expr.Cmp{Op: op, Register: 1, Data: addr[:]})
+}
+
+func ctBits(key expr.CtKey, bits uint32) []expr.Any {
+	return []expr.Any{
+		&expr.Ct{Key: key, Register: 1},
+		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 4, Mask: binaryutil.NativeEndian.PutUint32(bits), Xor: make([]byte, 4)},
+		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: make([]byte, 4)},
+	}
+}
+
+func (f *firewall) dnatAny() []expr.Any {
+	return []expr.Any{
+		&expr.Fib{Register: 1, ResultADDRTYPE: true, FlagDADDR: true},
+		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: binaryutil.NativeEndian.PutUint32(rtnLocal)},
+		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: reg1},
+		&expr.Payload{DestRegister: reg2, Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2},
+		&expr.Lookup{SourceRegister: reg1, DestRegister: reg1, IsDestRegSet: true, SetName: "anyports"},
+		dnat(),
+	}
+}
+
+func (f *firewall) dnatAddr() []expr.Any {
+	return []expr.Any{
+		&expr.Payload{DestRegister: reg1, Base: expr.PayloadBaseNetworkHeader, Offset: dstOffset, Len: 4},
+		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: reg2},
+		&expr.Payload{DestRegister: reg3, Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2},
+		&expr.Lookup{SourceRegister: reg1, DestRegister: reg1, IsDestRegSet: true, SetName: "ports"},
+		dnat(),
+	}
+}
+
+func dnat() expr.Any {
+	return &expr.NAT{Type: expr.NATTypeDestNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: reg1, RegProtoMin: reg2}
+}
