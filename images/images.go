@@ -1,2 +1,93 @@
 // Package images keeps the local images: names, pull, push, save, load.
+//
+// An image is a manifest in the content store, everything it refers to, and
+// (unless it lost its last one) names that stand for it. Layers live twice: as
+// blobs, which are what is durable, and unpacked as snapshots, which can be
+// made again. Many processes work on one root at once, without a daemon: names
+// change under a short lock, and whatever no name refers to yet is under a
+// lease, so that a collector in another process leaves it alone.
 package images
+
+import (
+	"context"
+	"iter"
+	"path/filepath"
+	"time"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cove/content"
+	"cove/distribution/client"
+	"cove/errdefs"
+	"cove/images/names"
+	"cove/layers/snapshot"
+	"cove/reference"
+)
+
+// Config wires a Store. Root and Content are required; without Snapshots
+// nothing is unpacked, without Registry nothing is pulled or pushed.
+type Config struct {
+	// Root is the folder of all state; names are in Root/names.
+	Root string
+	// Content holds the blobs. ContentDir is its folder, where index.json is
+	// kept; "" is Root/images.
+	Content    content.Store
+	ContentDir string
+	Snapshots  snapshot.Snapshotter
+	Registry   *client.Client
+	// InUse visits what else refers to blobs and snapshots, in the form of
+	// Roots: containers and the build cache. nil is nothing.
+	InUse func(ctx context.Context) iter.Seq2[string, error]
+	// Platform is which image is taken of an index; zero is this machine's.
+	Platform ocispec.Platform
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+}
+
+// Store is the local images. It is safe for concurrent use, by many processes
+// on one root.
+type Store struct {
+	cfg   Config
+	names *names.Set
+}
+
+// Open opens the images of a root. The content store must have been opened
+// before, since its folder must exist.
+func Open(cfg Config) (*Store, error) {
+	if cfg.Root == "" || cfg.Content == nil {
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "images: Root and Content are both needed")
+	}
+	if cfg.ContentDir == "" {
+		cfg.ContentDir = filepath.Join(cfg.Root, "images")
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Platform.OS == "" {
+		cfg.Platform = HostPlatform()
+	}
+	if cfg.InUse == nil {
+		cfg.InUse = func(context.Context) iter.Seq2[string, error] { return func(func(string, error) bool) {} }
+	}
+	set, err := names.Open(filepath.Join(cfg.Root, "names"), cfg.ContentDir, familiar)
+	if err != nil {
+		return nil, err
+	}
+	return &Store{cfg: cfg, names: set}, nil
+}
+
+// Close releases what Open opened; the content store stays open.
+func (s *Store) Close() error { return s.names.Close() }
+
+// Provider reads the blobs of the images.
+func (s *Store) Provider() content.Provider { return s.cfg.Content }
+
+func familiar(name string) string {
+	ref, err := reference.Parse(name)
+	if err != nil {
+		return name
+	}
+	return ref.Familiar()
+}
+
+var errTodo = errdefs.Errorf(errdefs.ErrUnsupported, "images: not landed yet")

@@ -1,0 +1,331 @@
+package images
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cove/content"
+	"cove/errdefs"
+	"cove/images/names"
+	"cove/layers"
+	"cove/reference"
+)
+
+// Docker's media types, which mean the same as the OCI ones beside them.
+const (
+	mediaTypeDockerManifest = "application/vnd.docker.distribution.manifest.v2+json"
+	mediaTypeDockerList     = "application/vnd.docker.distribution.manifest.list.v2+json"
+	mediaTypeDockerLayer    = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+)
+
+// Image is one local image, for one platform.
+type Image struct {
+	// ID is the digest of the config, docker's image id.
+	ID digest.Digest
+	// Names are the names that stand for it, sorted. Digests are its names by
+	// digest, as its registries know it.
+	Names   []reference.Reference
+	Digests []reference.Reference
+	// Target is what the names refer to: Descriptor, or an index that lists it.
+	Target     ocispec.Descriptor
+	Descriptor ocispec.Descriptor // of the manifest
+	Manifest   ocispec.Manifest
+	Config     ocispec.Image
+	// RawConfig are the bytes of Config; fields that the OCI struct lacks
+	// (Healthcheck, OnBuild, Shell) are read from them.
+	RawConfig []byte
+	// Layers are lowest first.
+	Layers []layers.Layer
+	// Created is the config's; Updated is when a name last moved here.
+	Created time.Time
+	Updated time.Time
+	// Source is where layers that are not here yet come from.
+	Source reference.Reference
+}
+
+// DiffIDs are the layers' diffIDs, lowest first.
+func (i *Image) DiffIDs() []layers.DiffID {
+	ids := make([]layers.DiffID, len(i.Layers))
+	for n, l := range i.Layers {
+		ids[n] = l.DiffID
+	}
+	return ids
+}
+
+// ChainID names the snapshot of all its layers; "" is an image without any.
+func (i *Image) ChainID() layers.ChainID { return layers.Chain(i.DiffIDs()...) }
+
+// PackedSize is how many bytes its blobs have.
+func (i *Image) PackedSize() int64 {
+	n := i.Descriptor.Size + i.Manifest.Config.Size
+	for _, l := range i.Layers {
+		n += l.Blob.Size
+	}
+	return n
+}
+
+// Platform is the config's.
+func (i *Image) Platform() ocispec.Platform { return i.Config.Platform }
+
+// isIndex and isManifest go by the media type, or by the fields when there is
+// none.
+func isIndex(mediaType string) bool {
+	return mediaType == ocispec.MediaTypeImageIndex || mediaType == mediaTypeDockerList
+}
+
+func isManifest(mediaType string) bool {
+	return mediaType == ocispec.MediaTypeImageManifest || mediaType == mediaTypeDockerManifest
+}
+
+// document is a manifest or an index.
+type document struct {
+	ocispec.Manifest
+	Manifests []ocispec.Descriptor `json:"manifests,omitempty"`
+}
+
+// parseDocument decodes a manifest or index and says which. A document that
+// could be read as both is refused: two readers would see two images.
+func parseDocument(desc ocispec.Descriptor, body []byte) (doc document, index bool, err error) {
+	if err := json.Unmarshal(body, &doc); err != nil {
+		return doc, false, errdefs.Errorf(errdefs.ErrInvalid, "manifest %s: %w", desc.Digest, err)
+	}
+	mediaType := doc.MediaType
+	if mediaType == "" {
+		mediaType = desc.MediaType
+	}
+	hasIndex, hasManifest := doc.Manifests != nil, doc.Config.Digest != "" || doc.Layers != nil
+	switch {
+	case hasIndex && hasManifest:
+		return doc, false, errdefs.Errorf(errdefs.ErrInvalid, "manifest %s: is both a manifest and an index", desc.Digest)
+	case hasIndex && !isManifest(mediaType):
+		return doc, true, checkAll(desc, doc.Manifests)
+	case hasManifest && !isIndex(mediaType) && doc.Config.Digest != "":
+		return doc, false, checkAll(desc, append([]ocispec.Descriptor{doc.Config}, doc.Layers...))
+	}
+	return doc, false, errdefs.Errorf(errdefs.ErrInvalid, "manifest %s: %q is neither an image manifest nor an index (schema 1 is not supported)", desc.Digest, mediaType)
+}
+
+func checkAll(in ocispec.Descriptor, descs []ocispec.Descriptor) error {
+	for _, d := range descs {
+		if _, err := reference.ParseDigest(d.Digest.String()); err != nil {
+			return errdefs.Errorf(errdefs.ErrInvalid, "manifest %s: %w", in.Digest, err)
+		}
+		if d.Size < 0 {
+			return errdefs.Errorf(errdefs.ErrInvalid, "manifest %s: blob %s has the size %d", in.Digest, d.Digest, d.Size)
+		}
+	}
+	return nil
+}
+
+// parseConfig reads a config and matches its diffIDs with the manifest's
+// layers.
+func (i *Image) parseConfig(raw []byte) error {
+	if err := json.Unmarshal(raw, &i.Config); err != nil {
+		return errdefs.Errorf(errdefs.ErrInvalid, "image config %s: %w", i.Manifest.Config.Digest, err)
+	}
+	i.RawConfig, i.ID = raw, i.Manifest.Config.Digest
+	if i.Config.Created != nil {
+		i.Created = *i.Config.Created
+	}
+	diffIDs := i.Config.RootFS.DiffIDs
+	if len(diffIDs) != len(i.Manifest.Layers) {
+		return errdefs.Errorf(errdefs.ErrInvalid, "image %s: its config lists %d layers, its manifest %d; is it an image, or another artifact?", i.ID, len(diffIDs), len(i.Manifest.Layers))
+	}
+	i.Layers = make([]layers.Layer, len(diffIDs))
+	for n, d := range diffIDs {
+		if err := d.Validate(); err != nil {
+			return errdefs.Errorf(errdefs.ErrInvalid, "image config %s: diffID %q: %w", i.ID, d, err)
+		}
+		i.Layers[n] = layers.Layer{Blob: i.Manifest.Layers[n], DiffID: layers.DiffID(d)}
+	}
+	return nil
+}
+
+// open reads the image that target stands for on this store's platform.
+func (s *Store) open(ctx context.Context, target ocispec.Descriptor) (Image, error) {
+	return s.openFor(ctx, target, s.cfg.Platform)
+}
+
+func (s *Store) openFor(ctx context.Context, target ocispec.Descriptor, want ocispec.Platform) (Image, error) {
+	img := Image{Target: target}
+	desc := target
+	for depth := 0; ; depth++ {
+		body, err := content.ReadBlob(ctx, s.cfg.Content, desc)
+		if err != nil {
+			return img, fmt.Errorf("reading manifest: %w", err)
+		}
+		doc, index, err := parseDocument(desc, body)
+		if err != nil {
+			return img, err
+		}
+		if !index {
+			img.Descriptor, img.Manifest = desc, doc.Manifest
+			break
+		}
+		if depth == maxIndexDepth {
+			return img, errdefs.Errorf(errdefs.ErrInvalid, "index %s: is nested deeper than %d", target.Digest, maxIndexDepth)
+		}
+		if desc, err = choose(doc.Manifests, want); err != nil {
+			return img, fmt.Errorf("index %s: %w", target.Digest, err)
+		}
+	}
+	raw, err := content.ReadBlob(ctx, s.cfg.Content, img.Manifest.Config)
+	if err != nil {
+		return img, fmt.Errorf("reading image config: %w", err)
+	}
+	return img, img.parseConfig(raw)
+}
+
+const maxIndexDepth = 3
+
+// addName puts what a record says of an image into it.
+func (i *Image) addName(r names.Record) error {
+	i.Updated = later(i.Updated, r.Updated)
+	if r.Name == "" {
+		return nil
+	}
+	ref, err := reference.Parse(r.Name)
+	if err != nil {
+		return errdefs.Errorf(errdefs.ErrCorrupt, "image name file: %w", err)
+	}
+	if ref.Digest == "" {
+		i.Names = append(i.Names, ref)
+	}
+	origin := r.Origin
+	if origin == "" {
+		origin = ref.Digest
+	}
+	if known := ref.WithDigest(origin); origin != "" && !slices.Contains(i.Digests, known) {
+		i.Digests = append(i.Digests, known)
+	}
+	if i.Source == (reference.Reference{}) || origin != "" {
+		i.Source = ref
+	}
+	return nil
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// Get finds an image by name, by id, or by the beginning of an id. What is not
+// here is errdefs.ErrNotFound; an id prefix of several images is
+// errdefs.ErrInvalid and lists them.
+func (s *Store) Get(ctx context.Context, name string) (Image, error) {
+	all, err := s.names.All(ctx)
+	if err != nil {
+		return Image{}, err
+	}
+	rec, err := find(all, name)
+	if err != nil {
+		return Image{}, err
+	}
+	return s.image(ctx, rec.Target, all)
+}
+
+// image opens target with all its names.
+func (s *Store) image(ctx context.Context, target ocispec.Descriptor, all []names.Record) (Image, error) {
+	img, err := s.open(ctx, target)
+	if err != nil {
+		return Image{}, err
+	}
+	for _, r := range all {
+		if r.Image == img.ID {
+			if err := img.addName(r); err != nil {
+				return Image{}, err
+			}
+		}
+	}
+	return img, nil
+}
+
+// List returns every image, the newest first.
+func (s *Store) List(ctx context.Context) ([]Image, error) {
+	all, err := s.names.All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var list []Image
+	seen := map[digest.Digest]bool{}
+	for _, r := range all {
+		if seen[r.Image] {
+			continue
+		}
+		seen[r.Image] = true
+		img, err := s.image(ctx, r.Target, all)
+		if err != nil {
+			return nil, fmt.Errorf("image %s: %w", orID(r), err)
+		}
+		list = append(list, img)
+	}
+	slices.SortStableFunc(list, func(a, b Image) int { return b.Created.Compare(a.Created) })
+	return list, nil
+}
+
+func orID(r names.Record) string {
+	if r.Name != "" {
+		return familiar(r.Name)
+	}
+	return r.Image.String()
+}
+
+// find looks for a name first as a whole id, then as a reference, then as the
+// beginning of an id, as docker does.
+func find(all []names.Record, name string) (names.Record, error) {
+	hex := strings.TrimPrefix(name, "sha256:")
+	var matches []names.Record
+	for _, r := range all {
+		if idMatches(r, hex) && !slices.ContainsFunc(matches, func(m names.Record) bool { return m.Image == r.Image }) {
+			matches = append(matches, r)
+		}
+	}
+	if len(hex) == 64 && len(matches) > 0 {
+		return matches[0], nil
+	}
+	ref, err := reference.Parse(name)
+	if err == nil {
+		for _, r := range all {
+			if nameMatches(r, ref) {
+				return r, nil
+			}
+		}
+	}
+	switch {
+	case len(matches) == 1:
+		return matches[0], nil
+	case len(matches) > 1:
+		var ids []string
+		for _, m := range matches {
+			ids = append(ids, fmt.Sprintf("%s (%s)", m.Image.Encoded()[:12], orID(m)))
+		}
+		return names.Record{}, errdefs.Errorf(errdefs.ErrInvalid, "image %s: is the beginning of %d ids: %s", name, len(matches), strings.Join(ids, ", "))
+	case err != nil && len(hex) != 64:
+		return names.Record{}, err
+	}
+	return names.Record{}, errdefs.Errorf(errdefs.ErrNotFound, "image %s: no such image here", name)
+}
+
+func idMatches(r names.Record, hex string) bool {
+	return len(hex) >= 2 && (strings.HasPrefix(r.Image.Encoded(), hex) || r.Target.Digest.Encoded() == hex)
+}
+
+func nameMatches(r names.Record, want reference.Reference) bool {
+	if r.Name == want.String() {
+		return true
+	}
+	have, err := reference.Parse(r.Name)
+	if err != nil || want.Digest == "" || have.Name() != want.Name() {
+		return false
+	}
+	return r.Origin == want.Digest || r.Target.Digest == want.Digest
+}

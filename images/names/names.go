@@ -1,0 +1,293 @@
+// Package names keeps what images are called.
+//
+// The truth is one small file per name, replaced atomically and durably, so
+// that any number of processes can share it and any of them may be killed. The
+// layout's index.json is a projection of those files, rewritten under the same
+// lock, for other tools to read.
+package names
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sys/unix"
+
+	"cove/errdefs"
+)
+
+// Record is one name, or an image that lost its last one.
+type Record struct {
+	// Name is the canonical reference; "" for an image without a name, of
+	// which there is one record for each manifest.
+	Name string `json:"name,omitempty"`
+	// Target is the manifest or index that the name stands for.
+	Target ocispec.Descriptor `json:"target"`
+	// Image is the digest of the config that Target has on this machine.
+	Image digest.Digest `json:"image"`
+	// Origin is the digest under which the registry of Name knows the image,
+	// set by pull and push.
+	Origin digest.Digest `json:"origin,omitempty"`
+	// Updated is when the name was last moved.
+	Updated time.Time `json:"updated"`
+}
+
+const (
+	suffix     = ".json"
+	tempPrefix = ".tmp-"
+	lockFile   = ".lock"
+	// RefName of an index.json entry is what tools call the image.
+	containerdName = "io.containerd.image.name"
+)
+
+// file is the record's file name. A reference may be longer than a file name
+// can be, and holds slashes: its hash is neither.
+func (r Record) file() string {
+	if r.Name == "" {
+		return "untagged-" + r.Target.Digest.Encoded() + suffix
+	}
+	return file(r.Name)
+}
+
+func file(name string) string {
+	sum := sha256.Sum256([]byte(name))
+	return hex.EncodeToString(sum[:]) + suffix
+}
+
+// Set is the names of one image store. It is safe for concurrent use, by many
+// processes.
+type Set struct {
+	dir    *os.Root
+	layout *os.Root // where index.json goes
+	// short gives the form of a name that people type; index.json lists both.
+	short func(name string) string
+}
+
+// Open opens the names in dir, which is made if needed, and projects them into
+// the OCI layout at layout.
+func Open(dir, layout string, short func(string) string) (*Set, error) {
+	err := os.Mkdir(dir, 0o755)
+	if errors.Is(err, fs.ErrExist) {
+		err = nil
+	} else if err == nil {
+		err = syncPath(filepath.Dir(dir))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("image names: %w", err)
+	}
+	d, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("image names: %w", err)
+	}
+	l, err := os.OpenRoot(layout)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("image names: %w", err), d.Close())
+	}
+	return &Set{dir: d, layout: l, short: short}, nil
+}
+
+func syncPath(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// Close releases the folders.
+func (s *Set) Close() error { return errors.Join(s.dir.Close(), s.layout.Close()) }
+
+// Get returns the record of a canonical name, or errdefs.ErrNotFound.
+func (s *Set) Get(name string) (Record, error) { return s.read(file(name), name) }
+
+func (s *Set) read(file, name string) (Record, error) {
+	b, err := s.dir.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Record{}, errdefs.Errorf(errdefs.ErrNotFound, "image %s: no such name here", name)
+	}
+	var r Record
+	if err == nil {
+		err = json.Unmarshal(b, &r)
+	}
+	if err != nil {
+		return Record{}, errdefs.Errorf(errdefs.ErrCorrupt, "image name file %s: %w", file, err)
+	}
+	return r, nil
+}
+
+// All returns every record, sorted by name.
+func (s *Set) All(ctx context.Context) ([]Record, error) {
+	entries, err := fs.ReadDir(s.dir.FS(), ".")
+	if err != nil {
+		return nil, fmt.Errorf("listing image names: %w", err)
+	}
+	var all []Record
+	for _, e := range entries {
+		if !strings.HasSuffix(e.Name(), suffix) {
+			continue
+		}
+		r, err := s.read(e.Name(), e.Name())
+		if errors.Is(err, errdefs.ErrNotFound) {
+			continue // removed meanwhile
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, r)
+	}
+	slices.SortFunc(all, func(a, b Record) int {
+		return strings.Compare(a.Name+" "+a.Target.Digest.String(), b.Name+" "+b.Target.Digest.String())
+	})
+	return all, ctx.Err()
+}
+
+// Change is a transaction on a Set: while it runs, no other process changes a
+// name.
+type Change struct {
+	s     *Set
+	dirty bool
+}
+
+// Update runs change alone. What it put and deleted is durable when Update
+// returns; when change fails, what it did until then stands.
+func (s *Set) Update(ctx context.Context, change func(*Change) error) error {
+	lock, err := s.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	c := &Change{s: s}
+	err = change(c)
+	if !c.dirty {
+		return err
+	}
+	return errors.Join(err, s.sync(), s.project(ctx))
+}
+
+// lock is an open file description's lock: a kill releases it. It is waited
+// for in steps, because a blocked lock call cannot be interrupted.
+func (s *Set) lock(ctx context.Context) (*os.File, error) {
+	f, err := s.dir.OpenFile(lockFile, os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("image names: %w", err)
+	}
+	for wait := time.Millisecond; ; wait = min(2*wait, 20*time.Millisecond) {
+		err := unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK})
+		switch {
+		case err == nil:
+			return f, nil
+		case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EACCES), errors.Is(err, unix.EINTR):
+			select {
+			case <-time.After(wait):
+				continue
+			case <-ctx.Done():
+				err = ctx.Err()
+			}
+		}
+		return nil, errors.Join(fmt.Errorf("waiting for the lock on image names: %w", err), f.Close())
+	}
+}
+
+// Get is Set.Get.
+func (c *Change) Get(name string) (Record, error) { return c.s.Get(name) }
+
+// All is Set.All.
+func (c *Change) All(ctx context.Context) ([]Record, error) { return c.s.All(ctx) }
+
+// Put writes a record over any of its name.
+func (c *Change) Put(r Record) error {
+	b, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	c.dirty = true
+	if err := replace(c.s.dir, r.file(), b, true); err != nil {
+		return diskError("writing image name "+r.Name, err)
+	}
+	return nil
+}
+
+// Delete removes a record; that it is not there is no error.
+func (c *Change) Delete(r Record) error {
+	c.dirty = true
+	if err := c.s.dir.Remove(r.file()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("removing image name %s: %w", r.Name, err)
+	}
+	return nil
+}
+
+// replace writes a file beside name and renames it there. All writers of one
+// Set hold its lock, so the temporary name can be fixed, and what a kill leaves
+// of it is overwritten by the next.
+func replace(dir *os.Root, name string, b []byte, durable bool) error {
+	tmp := tempPrefix + name
+	f, err := dir.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	if err == nil && durable {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return errors.Join(err, dir.Remove(tmp))
+	}
+	return dir.Rename(tmp, name)
+}
+
+func (s *Set) sync() error {
+	d, err := s.dir.Open(".")
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// project rewrites index.json. It need not be durable: the next change
+// rewrites it, and nothing of cove reads it.
+func (s *Set) project(ctx context.Context) error {
+	all, err := s.All(ctx)
+	if err != nil {
+		return err
+	}
+	index := ocispec.Index{MediaType: ocispec.MediaTypeImageIndex, Manifests: []ocispec.Descriptor{}}
+	index.SchemaVersion = 2
+	for _, r := range all {
+		desc := r.Target
+		desc.Annotations = nil
+		if r.Name == "" {
+			index.Manifests = append(index.Manifests, desc)
+			continue
+		}
+		for _, name := range slices.Compact([]string{r.Name, s.short(r.Name)}) {
+			desc.Annotations = map[string]string{ocispec.AnnotationRefName: name, containerdName: r.Name}
+			index.Manifests = append(index.Manifests, desc)
+		}
+	}
+	b, err := json.MarshalIndent(index, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := replace(s.layout, ocispec.ImageIndexFile, b, false); err != nil {
+		return diskError("writing index.json", err)
+	}
+	return nil
+}
+
+func diskError(what string, err error) error {
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		return errdefs.Errorf(errdefs.ErrExhausted, "%s: the disk is full: free some space and try again: %w", what, err)
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
