@@ -11,9 +11,14 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"net"
+	"sync"
 	"time"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
 
 	"cove/distribution/client/credentials"
 )
@@ -29,7 +34,8 @@ type Config struct {
 	CertsDirs []string
 	// Insecure lists the registries that may be spoken to over plain HTTP or
 	// with a certificate nobody vouches for: HOST, HOST:PORT, or a CIDR, each
-	// with or without "http://". Loopback is always among them.
+	// with or without "http://". Plain HTTP to this machine itself (loopback)
+	// is always allowed.
 	Insecure []string
 	// Mirrors are tried in order before the registry itself, for reading:
 	// registry host ("docker.io") to base URLs ("https://mirror.example").
@@ -57,4 +63,91 @@ func DefaultCertsDirs() []string {
 // "localhost:5000". No credentials is the zero value and no error.
 type Keychain interface {
 	Credentials(ctx context.Context, host string) (credentials.Credentials, error)
+}
+
+// Client talks to registries. It is safe for concurrent use and keeps
+// connections and tokens between calls.
+type Client struct {
+	cfg     Config
+	policy  policy
+	mirrors map[string][]base
+	wires   *wires
+
+	mu    sync.Mutex
+	peers map[base]*peer
+}
+
+// New returns a client. The error is errdefs.ErrInvalid for a malformed
+// Insecure or Mirrors entry.
+func New(cfg Config) (*Client, error) {
+	if cfg.CertsDirs == nil {
+		cfg.CertsDirs = DefaultCertsDirs()
+	}
+	cfg.UserAgent = cmp.Or(cfg.UserAgent, "cove")
+	cfg.Parallel = cmp.Or(cfg.Parallel, 4)
+	cfg.RetryFor = cmp.Or(cfg.RetryFor, time.Minute)
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Sleep == nil {
+		cfg.Sleep = sleep
+	}
+	if cfg.Dial == nil {
+		cfg.Dial = (&net.Dialer{Timeout: 30 * time.Second}).DialContext
+	}
+	policy, err := parsePolicy(cfg.Insecure)
+	if err != nil {
+		return nil, err
+	}
+	mirrors, err := parseMirrors(cfg.Mirrors)
+	if err != nil {
+		return nil, err
+	}
+	return &Client{
+		cfg: cfg, policy: policy, mirrors: mirrors,
+		wires: newWires(cfg, policy), peers: make(map[base]*peer),
+	}, nil
+}
+
+// Close gives up idle connections. Transfers under way are not touched.
+func (c *Client) Close() error {
+	c.wires.closeIdle()
+	return nil
+}
+
+// Each calls do for every descriptor, at most Config.Parallel at once and once
+// per digest, and waits for all. The first error cancels the others.
+func (c *Client) Each(ctx context.Context, descs []ocispec.Descriptor, do func(ctx context.Context, desc ocispec.Descriptor) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(c.cfg.Parallel)
+	for _, desc := range unique(descs) {
+		if ctx.Err() != nil {
+			break
+		}
+		g.Go(func() error { return do(ctx, desc) })
+	}
+	return g.Wait()
+}
+
+// peer returns the state kept of one registry at one base.
+func (c *Client) peer(b base) *peer {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := c.peers[b]
+	if p == nil {
+		p = newPeer(c, b)
+		c.peers[b] = p
+	}
+	return p
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-t.C:
+		return nil
+	}
 }

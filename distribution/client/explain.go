@@ -1,0 +1,155 @@
+package client
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+
+	"cove/distribution/errcode"
+	"cove/errdefs"
+)
+
+// explain says of an error below HTTP, or of the token service, which registry
+// it is about and what to do. Errors it has explained already, and those of
+// the context, pass unchanged.
+func explain(b base, err error) error {
+	var known *errcode.Error
+	switch {
+	case err == nil, errors.As(err, &known), isExplained(err):
+		return err
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return err
+	}
+	// url.Error would repeat the URL, and an upload's URL may be a secret.
+	var ue *url.Error
+	if errors.As(err, &ue) {
+		err = ue.Err
+	}
+	for _, of := range []func(base, error) error{ofCertificate, ofTokenService, ofNetwork} {
+		if out := of(b, err); out != nil {
+			return &explained{out}
+		}
+	}
+	return &explained{errdefs.Errorf(errdefs.ErrUnavailable, "registry %s: %w", b.host, err)}
+}
+
+// explained marks an error that explain has seen.
+type explained struct{ error }
+
+func (e *explained) Unwrap() error { return e.error }
+
+func isExplained(err error) bool {
+	var e *explained
+	return errors.As(err, &e)
+}
+
+func isCertificate(err error) bool {
+	return ofCertificate(base{}, err) != nil
+}
+
+// ofCertificate names what is wrong with the certificate and the way out.
+// Trying again does not help, so none of these is ErrUnavailable.
+func ofCertificate(b base, err error) error {
+	var (
+		name      x509.HostnameError
+		authority x509.UnknownAuthorityError
+		invalid   x509.CertificateInvalidError
+		alert     tls.AlertError
+	)
+	switch {
+	case errors.As(err, &name):
+		return errdefs.Errorf(errdefs.ErrInvalid, "registry %s: %s: %w", b.host, wrongName(name, hostname(b.addr)), err)
+	case errors.As(err, &authority):
+		return errdefs.Errorf(errdefs.ErrInvalid, "registry %s: its certificate is signed by an authority that this machine does not know%s; "+
+			"if it is yours, put the CA's certificate at /etc/docker/certs.d/%s/ca.crt: %w", b.host, signedBy(authority.Cert), b.host, err)
+	case errors.As(err, &invalid):
+		return errdefs.Errorf(errdefs.ErrInvalid, "registry %s: %s: %w", b.host, invalidity(invalid), err)
+	case errors.As(err, &alert):
+		return errdefs.Errorf(errdefs.ErrInvalid, "registry %s: it refused our side of TLS; if it asks for client certificates, "+
+			"put client.cert and client.key in /etc/docker/certs.d/%s/: %w", b.host, b.host, err)
+	}
+	return nil
+}
+
+func wrongName(e x509.HostnameError, host string) string {
+	var names []string
+	names = append(names, e.Certificate.DNSNames...)
+	for _, ip := range e.Certificate.IPAddresses {
+		names = append(names, ip.String())
+	}
+	if len(names) == 0 {
+		return fmt.Sprintf("its certificate has no subject alternative names at all (its common name %q does not count); issue one for %s",
+			e.Certificate.Subject.CommonName, host)
+	}
+	return fmt.Sprintf("its certificate is valid for %s, not for %s; use one of these names, or issue the certificate anew with this name too",
+		strings.Join(names, ", "), host)
+}
+
+func signedBy(cert *x509.Certificate) string {
+	if cert == nil || cert.Issuer.CommonName == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (%q)", cert.Issuer.CommonName)
+}
+
+func invalidity(e x509.CertificateInvalidError) string {
+	if e.Reason != x509.Expired {
+		return "its certificate is not valid"
+	}
+	if before := e.Cert.NotBefore; before.After(time.Now()) {
+		return "its certificate is valid only from " + before.Format(time.RFC3339) + " on; is this machine's clock right?"
+	}
+	return "its certificate expired on " + e.Cert.NotAfter.Format(time.RFC3339) + "; it has to be renewed on the registry (is this machine's clock right?)"
+}
+
+// ofTokenService turns go-containerregistry's error into ours.
+func ofTokenService(b base, err error) error {
+	var te *transport.Error
+	if !errors.As(err, &te) {
+		return nil
+	}
+	if te.StatusCode == http.StatusUnauthorized {
+		return &errcode.Error{
+			Code: errcode.Unauthorized, Host: b.host, Status: te.StatusCode, Kind: errdefs.ErrUnauthenticated,
+			Message: "no sign-in, or a wrong user name or password; sign in with login " + b.host,
+		}
+	}
+	e := &errcode.Error{Host: b.host, Status: te.StatusCode, Kind: errdefs.ErrUnavailable, Message: "its token service failed"}
+	switch {
+	case te.StatusCode == http.StatusForbidden:
+		e.Kind = errdefs.ErrDenied
+	case te.StatusCode < 500 && te.StatusCode != http.StatusTooManyRequests:
+		e.Kind = errdefs.ErrInvalid
+	}
+	if len(te.Errors) > 0 {
+		e.Message = "its token service says: " + te.Errors[0].Message
+	}
+	return e
+}
+
+func ofNetwork(b base, err error) error {
+	var dns *net.DNSError
+	var op *net.OpError
+	switch {
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return errdefs.Errorf(errdefs.ErrInvalid, "registry %s speaks plain HTTP, not HTTPS: "+
+			"give it a certificate, or list it as an insecure registry if plain HTTP is meant", b.host)
+	case errors.As(err, &dns):
+		return errdefs.Errorf(errdefs.ErrUnavailable, "registry %s: no such host (%w); check the name, /etc/hosts and DNS", b.host, err)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return errdefs.Errorf(errdefs.ErrUnavailable, "registry %s: connection refused: is it running, and is the port right? (%w)", b.host, err)
+	case errors.As(err, &op) && op.Timeout():
+		return errdefs.Errorf(errdefs.ErrUnavailable, "registry %s: no answer in time; is it reachable from here, or only through a proxy? (%w)", b.host, err)
+	}
+	return nil
+}

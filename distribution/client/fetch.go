@@ -1,0 +1,247 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cove/content"
+	"cove/errdefs"
+)
+
+// OpenBlob reads desc from offset on, from a mirror where one has it. After a
+// cut the reader resumes by itself within the retry budget, and progress hears
+// of it. A body of another length than desc.Size is an error and never an
+// early EOF; the bytes are not hashed. The reader must be closed and is not
+// safe for concurrent use.
+func (r *Repository) OpenBlob(ctx context.Context, desc ocispec.Descriptor, offset int64, progress Progress) (io.ReadCloser, error) {
+	b := &blobReader{ctx: ctx, repo: r, desc: desc, offset: offset, progress: progress}
+	b.retrier = r.c.retrier(func(err error, wait time.Duration) {
+		progress.tell(Event{Kind: Retrying, Desc: desc, Offset: b.offset, Err: err, Wait: wait})
+	})
+	if offset == desc.Size && offset > 0 {
+		return b, nil
+	}
+	if err := r.read(ctx, b.open); err != nil {
+		return nil, r.about("blob "+desc.Digest.String(), err)
+	}
+	return b, nil
+}
+
+// blobReader is one body after another.
+type blobReader struct {
+	ctx      context.Context //nolint:containedctx // it is the context of the reading, which ends with Close
+	repo     *Repository
+	desc     ocispec.Descriptor
+	offset   int64
+	body     io.ReadCloser
+	from     *peer // who the body is from
+	retrier  *retrier
+	progress Progress
+}
+
+func (b *blobReader) Read(p []byte) (int, error) {
+	for {
+		n, err := b.read(p)
+		if n > 0 {
+			b.offset += int64(n)
+			b.retrier.progressed()
+			b.progress.tell(Event{Kind: Moved, Desc: b.desc, Offset: b.offset})
+			return n, nil
+		}
+		if err == nil {
+			return 0, nil
+		}
+		if errors.Is(err, io.EOF) && (b.offset == b.desc.Size || b.desc.Size == 0) {
+			return 0, io.EOF
+		}
+		if err := b.resume(err); err != nil {
+			return 0, b.repo.about(fmt.Sprintf("blob %s: stopped at byte %d of %d", b.desc.Digest, b.offset, b.desc.Size), err)
+		}
+	}
+}
+
+func (b *blobReader) read(p []byte) (int, error) {
+	if b.body == nil {
+		return 0, io.EOF // opened at its end
+	}
+	if left := b.desc.Size - b.offset; b.desc.Size != 0 && int64(len(p)) > left {
+		p = p[:left]
+	}
+	if len(p) == 0 {
+		return 0, io.EOF
+	}
+	return b.body.Read(p)
+}
+
+// resume opens the body anew at the offset, at the registry that had it.
+func (b *blobReader) resume(err error) error {
+	_ = b.body.Close()
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	for {
+		if err := b.retrier.again(b.ctx, explain(b.from.base, err)); err != nil {
+			return err
+		}
+		if err = b.open(b.from); err == nil {
+			return nil
+		}
+	}
+}
+
+// open asks p for the rest of the blob.
+func (b *blobReader) open(p *peer) error {
+	in := request{method: http.MethodGet, path: "/" + b.repo.name + "/blobs/" + b.desc.Digest.String(), scopes: b.repo.pullScopes()}
+	if b.offset > 0 {
+		in.header = http.Header{"Range": {"bytes=" + strconv.FormatInt(b.offset, 10) + "-"}}
+	}
+	resp, err := p.do(b.ctx, in, http.StatusOK, http.StatusPartialContent)
+	if err != nil {
+		return err
+	}
+	if err := b.accept(resp); err != nil {
+		_ = resp.Body.Close()
+		return explain(p.base, err)
+	}
+	b.body, b.from = resp.Body, p
+	return nil
+}
+
+// accept holds an answer against what was asked for.
+func (b *blobReader) accept(resp *http.Response) error {
+	total := resp.ContentLength
+	var skip int64
+	if resp.StatusCode == http.StatusPartialContent {
+		var start int64
+		start, total = contentRange(resp.Header.Get("Content-Range"))
+		if start != b.offset {
+			return errdefs.Errorf(errdefs.ErrInvalid, "asked for bytes from %d on and was sent bytes %q", b.offset, resp.Header.Get("Content-Range"))
+		}
+	} else {
+		skip = b.offset // a registry without ranges sends all of it again
+	}
+	if total >= 0 && b.desc.Size > 0 && total != b.desc.Size {
+		return errdefs.Errorf(errdefs.ErrCorrupt, "it has %d bytes there and should have %d", total, b.desc.Size)
+	}
+	_, err := io.CopyN(io.Discard, resp.Body, skip)
+	return err
+}
+
+// contentRange reads "bytes START-END/TOTAL"; -1 is what is not known.
+func contentRange(v string) (start, total int64) {
+	span, of, _ := strings.Cut(strings.TrimPrefix(v, "bytes "), "/")
+	first, _, _ := strings.Cut(span, "-")
+	start, err := strconv.ParseInt(first, 10, 64)
+	if err != nil {
+		start = -1
+	}
+	if total, err = strconv.ParseInt(of, 10, 64); err != nil {
+		total = -1
+	}
+	return start, total
+}
+
+func (b *blobReader) Close() error {
+	if b.body == nil {
+		return nil
+	}
+	return b.body.Close()
+}
+
+// BlobStore is what FetchBlob needs of a content store.
+type BlobStore interface {
+	content.Ingester
+	Stat(ctx context.Context, dgst digest.Digest) (content.Info, error)
+}
+
+// FetchBlob brings desc into store, going on where an earlier, cut fetch left
+// off; the store's Commit verifies it. A blob the store has is an Exists event
+// and no bytes; one that another process is fetching is waited for.
+func (r *Repository) FetchBlob(ctx context.Context, store BlobStore, desc ocispec.Descriptor, progress Progress) error {
+	w, err := r.beginFetch(ctx, store, desc, progress)
+	if err != nil || w == nil {
+		return err
+	}
+	progress.tell(Event{Kind: Started, Desc: desc, Offset: w.Offset()})
+	resumed := w.Offset() > 0
+	err = r.fetch(ctx, w, desc, progress)
+	err = errors.Join(err, w.Close())
+	if resumed && errors.Is(err, errdefs.ErrCorrupt) {
+		// What the earlier fetch left was wrong. Commit may have forgotten it
+		// already.
+		if aerr := store.Abort(ctx, fetchID(desc.Digest)); aerr != nil && !errors.Is(aerr, errdefs.ErrNotFound) {
+			return errors.Join(err, aerr)
+		}
+		return r.FetchBlob(ctx, store, desc, progress)
+	}
+	if err != nil {
+		return err
+	}
+	progress.tell(Event{Kind: Done, Desc: desc, Offset: desc.Size})
+	return nil
+}
+
+func (r *Repository) fetch(ctx context.Context, w content.Writer, desc ocispec.Descriptor, progress Progress) error {
+	if desc.Size == 0 || w.Offset() < desc.Size {
+		body, err := r.OpenBlob(ctx, desc, w.Offset(), progress)
+		if err != nil {
+			return err
+		}
+		defer body.Close()
+		buf := copyBuffers.Get().(*[copySize]byte) //nolint:errcheck // the pool holds nothing else
+		defer copyBuffers.Put(buf)
+		if _, err := io.CopyBuffer(writerOnly{w}, body, buf[:]); err != nil {
+			return err
+		}
+	}
+	if err := w.Commit(ctx, desc); err != nil {
+		return fmt.Errorf("%s: %w", r, err)
+	}
+	return nil
+}
+
+// fetchID names the write of a blob, so that whoever fetches it next goes on
+// with it.
+func fetchID(dgst digest.Digest) string { return "fetch/" + dgst.String() }
+
+// beginFetch returns nil when the blob is there.
+func (r *Repository) beginFetch(ctx context.Context, store BlobStore, desc ocispec.Descriptor, progress Progress) (content.Writer, error) {
+	const poll = 100 * time.Millisecond
+	for {
+		_, err := store.Stat(ctx, desc.Digest)
+		if err == nil {
+			progress.tell(Event{Kind: Exists, Desc: desc, Offset: desc.Size})
+			return nil, nil
+		}
+		if !errors.Is(err, errdefs.ErrNotFound) {
+			return nil, err
+		}
+		w, err := store.Begin(ctx, fetchID(desc.Digest))
+		if err == nil {
+			return w, nil
+		}
+		if !errors.Is(err, errdefs.ErrUnavailable) {
+			return nil, err
+		}
+		if err := r.c.cfg.Sleep(ctx, poll); err != nil {
+			return nil, err
+		}
+	}
+}
+
+const copySize = 256 << 10
+
+var copyBuffers = sync.Pool{New: func() any { return new([copySize]byte) }}
+
+// writerOnly hides a ReadFrom that would bring its own buffer.
+type writerOnly struct{ io.Writer }

@@ -1,0 +1,148 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cove/distribution"
+	"cove/distribution/auth"
+	"cove/errdefs"
+)
+
+const (
+	// pageSize is what we ask for; registries give less when they like.
+	pageSize = 1000
+	// maxPages and maxPage bound what a registry can make us collect.
+	maxPages = 10_000
+	maxPage  = 16 << 20
+)
+
+// Tags lists the repository's tags.
+func (r *Repository) Tags(ctx context.Context) ([]string, error) {
+	var out []string
+	err := r.c.pages(ctx, r.origin(), "/"+r.name+"/tags/list", r.pullScopes(), func(body []byte) error {
+		var page struct{ Tags []string }
+		err := json.Unmarshal(body, &page)
+		out = append(out, page.Tags...)
+		return err
+	})
+	return out, r.about("tags", err)
+}
+
+// Catalog lists the repositories of host that the caller may see.
+func (c *Client) Catalog(ctx context.Context, host string) ([]string, error) {
+	scope, _ := auth.ScopeOf(distribution.Access{Actions: []distribution.Action{distribution.Pull}})
+	var out []string
+	err := c.pages(ctx, c.peer(baseOf(host)), "/_catalog", []string{scope.String()}, func(body []byte) error {
+		var page struct{ Repositories []string }
+		err := json.Unmarshal(body, &page)
+		out = append(out, page.Repositories...)
+		return err
+	})
+	return out, err
+}
+
+// Referrers lists what refers to subject, of artifactType when it is not "". A
+// registry from before referrers has them under a tag made of the digest.
+func (r *Repository) Referrers(ctx context.Context, subject digest.Digest, artifactType string) ([]ocispec.Descriptor, error) {
+	path := "/" + r.name + "/referrers/" + subject.String()
+	if artifactType != "" {
+		path += "?artifactType=" + url.QueryEscape(artifactType)
+	}
+	var index ocispec.Index
+	err := r.c.pages(ctx, r.origin(), path, r.pullScopes(), func(body []byte) error {
+		var page ocispec.Index
+		err := json.Unmarshal(body, &page)
+		index.Manifests = append(index.Manifests, page.Manifests...)
+		return err
+	})
+	if statusOf(err) == http.StatusNotFound {
+		index, err = r.referrersTag(ctx, subject)
+	}
+	if err != nil {
+		return nil, r.about("referrers of "+subject.String(), err)
+	}
+	// A registry may leave the filter to us.
+	var out []ocispec.Descriptor
+	for _, d := range index.Manifests {
+		if artifactType == "" || d.ArtifactType == artifactType {
+			out = append(out, d)
+		}
+	}
+	return out, nil
+}
+
+// referrersTag is the specification's fallback ("Referrers Tag Schema").
+func (r *Repository) referrersTag(ctx context.Context, subject digest.Digest) (index ocispec.Index, err error) {
+	_, body, err := r.getManifest(ctx, r.origin(), strings.ReplaceAll(subject.String(), ":", "-"))
+	if statusOf(err) == http.StatusNotFound {
+		return index, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(body, &index)
+	}
+	return index, err
+}
+
+// pages follows the Link headers of a list.
+func (c *Client) pages(ctx context.Context, p *peer, path string, scopes []string, add func(body []byte) error) error {
+	if !strings.Contains(path, "?") && !strings.Contains(path, "/referrers/") {
+		path += "?n=" + strconv.Itoa(pageSize)
+	}
+	for range maxPages {
+		next, err := c.onePage(ctx, p, path, scopes, add)
+		if err != nil || next == "" {
+			return err
+		}
+		path = next
+	}
+	return errdefs.Errorf(errdefs.ErrExhausted, "registry %s: its list does not end", p.host)
+}
+
+func (c *Client) onePage(ctx context.Context, p *peer, path string, scopes []string, add func(body []byte) error) (next string, err error) {
+	var body []byte
+	err = c.retry(ctx, func() error {
+		resp, err := p.do(ctx, request{method: http.MethodGet, path: path, scopes: scopes}, http.StatusOK)
+		if err != nil {
+			return err
+		}
+		defer drain(resp.Body)
+		next = nextPage(resp.Header.Values("Link"), resp.Request.URL, p.prefix+"/v2")
+		body, err = io.ReadAll(io.LimitReader(resp.Body, maxPage))
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	if err := add(body); err != nil {
+		return "", errdefs.Errorf(errdefs.ErrInvalid, "registry %s: its list is not JSON as the specification has it: %w", p.host, err)
+	}
+	return next, nil
+}
+
+// nextPage finds rel="next" and returns it as a path after prefix. A link that
+// leads to another host or out of the API is not followed.
+func nextPage(links []string, from *url.URL, prefix string) string {
+	for _, l := range links {
+		target, params, ok := strings.Cut(strings.TrimSpace(l), ">")
+		if !ok || !strings.HasPrefix(target, "<") || !strings.Contains(strings.ReplaceAll(params, `"`, ""), "rel=next") {
+			continue
+		}
+		u, err := from.Parse(target[1:])
+		if err != nil || u.Host != from.Host {
+			continue
+		}
+		if path, ok := strings.CutPrefix(u.RequestURI(), prefix); ok {
+			return path
+		}
+	}
+	return ""
+}

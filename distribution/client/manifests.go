@@ -1,0 +1,147 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cove/distribution"
+	"cove/distribution/manifest"
+	"cove/errdefs"
+	"cove/reference"
+)
+
+// maxManifest bounds a manifest that is read; registries take 4 MiB at most.
+const maxManifest = 4 << 20
+
+// Resolve fetches the manifest or index that ref, a tag or a digest, names
+// now, from a mirror where one has it. The body is verified: against ref when
+// that is a digest, else against the digest that the registry gives for it.
+func (r *Repository) Resolve(ctx context.Context, ref string) (ocispec.Descriptor, []byte, error) {
+	var desc ocispec.Descriptor
+	var body []byte
+	err := r.read(ctx, func(p *peer) (err error) {
+		desc, body, err = r.getManifest(ctx, p, ref)
+		return err
+	})
+	return desc, body, r.about(ref, err)
+}
+
+// Manifest fetches the manifest or index desc, verified.
+func (r *Repository) Manifest(ctx context.Context, desc ocispec.Descriptor) ([]byte, error) {
+	got, body, err := r.Resolve(ctx, desc.Digest.String())
+	if err == nil && desc.Size != 0 && got.Size != desc.Size {
+		err = r.about(desc.Digest.String(), errdefs.Errorf(errdefs.ErrCorrupt, "manifest has %d bytes and should have %d", got.Size, desc.Size))
+	}
+	return body, err
+}
+
+// Stat is Resolve without the body; the registry's word is taken for it.
+func (r *Repository) Stat(ctx context.Context, ref string) (ocispec.Descriptor, error) {
+	var desc ocispec.Descriptor
+	err := r.read(ctx, func(p *peer) error {
+		resp, err := p.do(ctx, request{
+			method: http.MethodHead, path: "/" + r.name + "/manifests/" + ref,
+			header: http.Header{"Accept": manifest.Accept()}, scopes: r.pullScopes(),
+		}, http.StatusOK)
+		if err != nil {
+			return err
+		}
+		defer drain(resp.Body)
+		desc, err = describe(resp, ref)
+		return err
+	})
+	return desc, r.about(ref, err)
+}
+
+func (r *Repository) getManifest(ctx context.Context, p *peer, ref string) (ocispec.Descriptor, []byte, error) {
+	resp, err := p.do(ctx, request{
+		method: http.MethodGet, path: "/" + r.name + "/manifests/" + ref,
+		header: http.Header{"Accept": manifest.Accept()}, scopes: r.pullScopes(),
+	}, http.StatusOK)
+	if err != nil {
+		return ocispec.Descriptor{}, nil, err
+	}
+	defer drain(resp.Body)
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxManifest+1))
+	if err != nil {
+		return ocispec.Descriptor{}, nil, explain(p.base, err)
+	}
+	if len(body) > maxManifest {
+		return ocispec.Descriptor{}, nil, errdefs.Errorf(errdefs.ErrInvalid, "registry %s: manifest is larger than %d bytes", p.host, maxManifest)
+	}
+	desc, err := describe(resp, ref)
+	switch {
+	case err != nil && desc.Digest != "":
+		return ocispec.Descriptor{}, nil, err
+	case desc.Digest == "": // some registries do not give it for a tag
+		desc.Digest = digest.FromBytes(body)
+	case desc.Digest.Algorithm().FromBytes(body) != desc.Digest:
+		return ocispec.Descriptor{}, nil, errdefs.Errorf(errdefs.ErrCorrupt, "registry %s: manifest %s does not match its digest: it hashes to %s",
+			p.host, desc.Digest, desc.Digest.Algorithm().FromBytes(body))
+	}
+	desc.Size = int64(len(body))
+	m, err := manifest.Parse(desc.MediaType, body)
+	if err != nil {
+		return ocispec.Descriptor{}, nil, errdefs.Errorf(errdefs.ErrInvalid, "registry %s: %w", p.host, err)
+	}
+	desc.MediaType = m.MediaType
+	return desc, body, nil
+}
+
+// describe reads a descriptor from the headers of an answer about ref.
+func describe(resp *http.Response, ref string) (ocispec.Descriptor, error) {
+	mediaType, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";")
+	desc := ocispec.Descriptor{MediaType: strings.TrimSpace(mediaType), Size: max(0, resp.ContentLength)}
+	given := resp.Header.Get("Docker-Content-Digest")
+	if strings.Contains(ref, ":") {
+		given = ref // whatever the registry says
+	}
+	dgst, err := reference.ParseDigest(given)
+	if err != nil {
+		return desc, errdefs.Errorf(errdefs.ErrInvalid, "registry gives no usable digest for %s: %w", ref, err)
+	}
+	desc.Digest = dgst
+	return desc, nil
+}
+
+// PushManifest stores body under ref, a tag or its digest; "" is its digest.
+func (r *Repository) PushManifest(ctx context.Context, ref string, desc ocispec.Descriptor, body []byte) error {
+	if ref == "" {
+		ref = desc.Digest.String()
+	}
+	err := r.c.retry(ctx, func() error {
+		resp, err := r.origin().do(ctx, request{
+			method: http.MethodPut, path: "/" + r.name + "/manifests/" + ref,
+			header: http.Header{"Content-Type": {desc.MediaType}},
+			body:   bytes.NewReader(body), length: int64(len(body)), scopes: r.pushScopes(),
+		}, http.StatusCreated, http.StatusOK, http.StatusAccepted)
+		if err != nil {
+			return err
+		}
+		drain(resp.Body)
+		return nil
+	})
+	return r.about(ref, err)
+}
+
+// Delete removes a tag or, by digest, a manifest.
+func (r *Repository) Delete(ctx context.Context, ref string) error {
+	err := r.c.retry(ctx, func() error {
+		resp, err := r.origin().do(ctx, request{
+			method: http.MethodDelete, path: "/" + r.name + "/manifests/" + ref,
+			scopes: r.scopes(nil, distribution.Delete),
+		}, http.StatusAccepted, http.StatusOK, http.StatusNoContent)
+		if err != nil {
+			return err
+		}
+		drain(resp.Body)
+		return nil
+	})
+	return r.about(ref, err)
+}

@@ -1,0 +1,315 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cove/content"
+	"cove/distribution/errcode"
+	"cove/errdefs"
+)
+
+// PushOptions are the choices of a push.
+type PushOptions struct {
+	// MountFrom names repositories at the same registry that may hold the
+	// blobs already, best first.
+	MountFrom []string
+	Progress  Progress
+}
+
+// wholeLimit is the size up to which a blob goes in the finishing PUT itself,
+// which spares a request. A larger one goes in a PATCH, because some
+// registries forget an upload whose PUT was cut.
+const wholeLimit = 8 << 20
+
+// PushBlob uploads one blob unless the repository has it or can mount it. Cut
+// in the middle, it asks the registry how far it got and goes on there.
+func (r *Repository) PushBlob(ctx context.Context, desc ocispec.Descriptor, src content.Provider, opts PushOptions) error {
+	u := &upload{repo: r, peer: r.origin(), desc: desc, src: src, opts: opts}
+	u.retrier = r.c.retrier(func(err error, wait time.Duration) {
+		opts.Progress.tell(Event{Kind: Retrying, Desc: desc, Offset: u.offset, Err: err, Wait: wait})
+	})
+	for {
+		err := u.try(ctx)
+		if err == nil {
+			return nil
+		}
+		if err := u.retrier.again(ctx, err); err != nil {
+			return r.about(u.state(), err)
+		}
+	}
+}
+
+// upload is one blob on its way up.
+type upload struct {
+	repo    *Repository
+	peer    *peer
+	desc    ocispec.Descriptor
+	src     content.Provider
+	opts    PushOptions
+	retrier *retrier
+
+	started  bool   // Started was told
+	location string // of the upload at the registry; "" when there is none
+	offset   int64  // what the registry has of it
+}
+
+func (u *upload) state() string {
+	s := "blob " + u.desc.Digest.String()
+	if u.started {
+		s += fmt.Sprintf(": stopped at byte %d of %d (what arrived whole stays there; push again to go on)", u.offset, u.desc.Size)
+	}
+	return s
+}
+
+func (u *upload) tell(kind EventKind, from string) {
+	u.opts.Progress.tell(Event{Kind: kind, Desc: u.desc, Offset: u.offset, From: from})
+}
+
+// try brings the blob up from wherever it is.
+func (u *upload) try(ctx context.Context) error {
+	if u.location != "" {
+		if err := u.ask(ctx); err != nil {
+			return err
+		}
+	}
+	if u.location == "" {
+		done, err := u.begin(ctx)
+		if done || err != nil {
+			return err
+		}
+	}
+	if !u.started {
+		u.started = true
+		u.tell(Started, "")
+	}
+	return u.send(ctx)
+}
+
+// begin looks whether the blob is there, mounts it, or opens an upload.
+func (u *upload) begin(ctx context.Context) (done bool, err error) {
+	u.offset = 0
+	there, err := u.exists(ctx)
+	if err != nil {
+		return false, err
+	}
+	if there {
+		u.offset = u.desc.Size
+		kind := Exists
+		if u.started { // the answer to our commit was lost, not the commit
+			kind = Done
+		}
+		u.tell(kind, "")
+		return true, nil
+	}
+	for _, from := range u.opts.MountFrom {
+		if from == u.repo.name {
+			continue
+		}
+		if u.location != "" { // the mount before became an upload; one is enough
+			break
+		}
+		if done, err := u.post(ctx, from); done || err != nil {
+			return done, err
+		}
+	}
+	if u.location == "" {
+		return u.post(ctx, "")
+	}
+	return false, nil
+}
+
+func (u *upload) exists(ctx context.Context) (bool, error) {
+	resp, err := u.do(ctx, request{method: http.MethodHead, path: "/" + u.repo.name + "/blobs/" + u.desc.Digest.String()}, http.StatusOK)
+	if errors.Is(err, errdefs.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	drain(resp.Body)
+	return resp.ContentLength < 0 || resp.ContentLength == u.desc.Size, nil
+}
+
+// post asks for a mount from another repository, or for an upload. A registry
+// that cannot mount opens an upload in the same answer.
+func (u *upload) post(ctx context.Context, from string) (mounted bool, err error) {
+	path := "/" + u.repo.name + "/blobs/uploads/"
+	if from != "" {
+		path += "?" + url.Values{"mount": {u.desc.Digest.String()}, "from": {from}}.Encode()
+	}
+	resp, err := u.do(ctx, request{method: http.MethodPost, path: path}, http.StatusAccepted, http.StatusCreated)
+	if err != nil {
+		return false, err
+	}
+	drain(resp.Body)
+	if resp.StatusCode == http.StatusCreated {
+		u.offset = u.desc.Size
+		u.tell(Mounted, from)
+		return true, nil
+	}
+	return false, u.follow(resp)
+}
+
+// follow takes the Location of an answer for the next request.
+func (u *upload) follow(resp *http.Response) error {
+	loc, err := resp.Location()
+	if err != nil {
+		if u.location != "" {
+			return nil // it may leave out what does not change
+		}
+		return errdefs.Errorf(errdefs.ErrInvalid, "registry %s: opened an upload without saying where: %w", u.peer.host, err)
+	}
+	u.location = loc.String()
+	return nil
+}
+
+// ask finds out how far the registry got. An upload that it forgot is begun
+// anew.
+func (u *upload) ask(ctx context.Context) error {
+	resp, err := u.do(ctx, request{method: http.MethodGet, location: u.location}, http.StatusNoContent, http.StatusOK)
+	if errors.Is(err, errdefs.ErrNotFound) || errors.Is(err, errdefs.ErrInvalid) || errors.Is(err, errdefs.ErrUnsupported) {
+		u.location = ""
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	drain(resp.Body)
+	held, ok := heldOf(resp.Header.Get("Range"))
+	if !ok || held > u.desc.Size {
+		u.location = ""
+		return nil
+	}
+	if held > u.offset {
+		u.retrier.progressed()
+	}
+	u.offset = held
+	return u.follow(resp)
+}
+
+// heldOf reads how many bytes "0-END" means. "0-0" is what registries answer
+// for one byte and for none: that little is sent again.
+func heldOf(v string) (int64, bool) {
+	_, last, ok := strings.Cut(strings.TrimPrefix(v, "bytes="), "-")
+	end, err := strconv.ParseInt(last, 10, 64)
+	if !ok || err != nil || end <= 0 {
+		return 0, false
+	}
+	return end + 1, true
+}
+
+// send moves the rest of the bytes and commits.
+func (u *upload) send(ctx context.Context) error {
+	rd, err := u.src.Open(ctx, u.desc)
+	if err != nil {
+		return err
+	}
+	defer rd.Close()
+	if u.offset == 0 && u.desc.Size <= wholeLimit {
+		return u.put(ctx, u.body(rd), u.desc.Size)
+	}
+	if u.offset < u.desc.Size {
+		if err := u.patch(ctx, rd); err != nil {
+			return err
+		}
+	}
+	return u.put(ctx, nil, 0)
+}
+
+// patch sends all that is left in one chunk.
+func (u *upload) patch(ctx context.Context, rd content.Reader) error {
+	left := u.desc.Size - u.offset
+	in := request{
+		method: http.MethodPatch, location: u.location, body: u.body(rd), length: left,
+		header: http.Header{"Content-Type": {"application/octet-stream"}},
+	}
+	if u.offset > 0 {
+		in.header.Set("Content-Range", fmt.Sprintf("%d-%d", u.offset, u.desc.Size-1))
+	}
+	resp, err := u.do(ctx, in, http.StatusAccepted, http.StatusNoContent, http.StatusCreated)
+	if err != nil {
+		return u.outOfStep(err)
+	}
+	drain(resp.Body)
+	if held, ok := heldOf(resp.Header.Get("Range")); ok && held != u.desc.Size {
+		return errdefs.Errorf(errdefs.ErrUnavailable, "registry %s: took %d of %d bytes", u.peer.host, held, u.desc.Size)
+	}
+	u.offset = u.desc.Size
+	return u.follow(resp)
+}
+
+// put commits the upload, with the whole body in it when there is one.
+func (u *upload) put(ctx context.Context, body io.Reader, length int64) error {
+	loc, err := url.Parse(u.location)
+	if err != nil {
+		return errdefs.Errorf(errdefs.ErrInvalid, "registry %s: its upload's location is no URL: %w", u.peer.host, err)
+	}
+	q := loc.Query()
+	q.Set("digest", u.desc.Digest.String())
+	loc.RawQuery = q.Encode()
+	in := request{method: http.MethodPut, location: loc.String(), body: body, length: length}
+	if body != nil {
+		in.header = http.Header{"Content-Type": {"application/octet-stream"}}
+	}
+	resp, err := u.do(ctx, in, http.StatusCreated, http.StatusNoContent, http.StatusAccepted)
+	if err != nil {
+		return u.outOfStep(err)
+	}
+	drain(resp.Body)
+	u.offset = u.desc.Size
+	u.tell(Done, "")
+	return nil
+}
+
+// outOfStep makes of "I have another offset" and "I do not know this upload"
+// an error to try again after: the next try asks.
+func (u *upload) outOfStep(err error) error {
+	var e *errcode.Error
+	if errors.As(err, &e) && (e.Status == http.StatusRequestedRangeNotSatisfiable || e.Code == errcode.BlobUploadUnknown) {
+		return errdefs.Errorf(errdefs.ErrUnavailable, "upload out of step: %w", err)
+	}
+	return err
+}
+
+// do sends a request with the rights of this push. It may leave for another
+// host, as a Location may; credentials do not.
+func (u *upload) do(ctx context.Context, in request, ok ...int) (*http.Response, error) {
+	in.scopes = u.repo.pushScopes(u.opts.MountFrom...)
+	return u.peer.do(ctx, in, ok...)
+}
+
+// body reads the blob from the upload's offset on and tells of progress.
+func (u *upload) body(rd content.Reader) io.Reader {
+	return &uploadBody{
+		Reader: io.NewSectionReader(rd, u.offset, u.desc.Size-u.offset),
+		at:     u.offset, tell: u.opts.Progress, desc: u.desc,
+	}
+}
+
+// uploadBody runs in net/http's goroutine, which may outlive the request: it
+// touches nothing of the upload.
+type uploadBody struct {
+	io.Reader
+	at   int64
+	tell Progress
+	desc ocispec.Descriptor
+}
+
+func (b *uploadBody) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	if n > 0 {
+		b.at += int64(n)
+		b.tell.tell(Event{Kind: Moved, Desc: b.desc, Offset: b.at})
+	}
+	return n, err
+}

@@ -1,0 +1,84 @@
+package client
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"cove/errdefs"
+)
+
+// wires sends requests, each with the certificates and the rules of the host
+// it goes to: a redirect, a token realm or an upload's Location elsewhere
+// meets that host's, and never shows it this one's client certificate.
+type wires struct {
+	cfg    Config
+	policy policy
+
+	mu     sync.Mutex
+	byAddr map[string]*http.Transport
+}
+
+func newWires(cfg Config, p policy) *wires {
+	return &wires{cfg: cfg, policy: p, byAddr: make(map[string]*http.Transport)}
+}
+
+// RoundTrip sends one request. go-containerregistry's transports and
+// http.Client stand on top of it.
+func (w *wires) RoundTrip(req *http.Request) (*http.Response, error) {
+	addr := req.URL.Host
+	if req.URL.Scheme != "https" && (req.URL.Scheme != "http" || !w.policy.plain(addr)) {
+		return nil, errdefs.Errorf(errdefs.ErrDenied, "refusing to speak plain HTTP to %s: list it as an insecure registry if that is meant", addr)
+	}
+	t, err := w.transport(addr)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("User-Agent", w.cfg.UserAgent)
+	return t.RoundTrip(req)
+}
+
+func (w *wires) transport(addr string) (*http.Transport, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if t := w.byAddr[addr]; t != nil {
+		return t, nil
+	}
+	dirName := addr
+	if addr == hub {
+		dirName = "docker.io"
+	}
+	conf, err := loadCerts(w.cfg.CertsDirs, dirName)
+	if err != nil {
+		return nil, fmt.Errorf("certificates of registry %s: %w", dirName, err)
+	}
+	conf.InsecureSkipVerify = w.policy.named(addr) //nolint:gosec // named by the user
+	t := &http.Transport{
+		Proxy:           http.ProxyFromEnvironment,
+		DialContext:     w.cfg.Dial,
+		TLSClientConfig: conf,
+		// HTTP/1.1 on purpose: blobs in parallel want connections of their
+		// own, and HTTP/2's windows halve the speed of one.
+		TLSNextProto:          map[string]func(string, *tls.Conn) http.RoundTripper{},
+		TLSHandshakeTimeout:   20 * time.Second,
+		ResponseHeaderTimeout: 5 * time.Minute, // a commit of a huge blob waits for the disk
+		ExpectContinueTimeout: time.Second,
+		IdleConnTimeout:       90 * time.Second,
+		MaxIdleConnsPerHost:   2 * w.cfg.Parallel,
+		DisableCompression:    true, // blobs are what they are
+		ReadBufferSize:        64 << 10,
+		WriteBufferSize:       64 << 10,
+	}
+	w.byAddr[addr] = t
+	return t, nil
+}
+
+func (w *wires) closeIdle() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, t := range w.byAddr {
+		t.CloseIdleConnections()
+	}
+}

@@ -1,0 +1,122 @@
+package server
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strconv"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cove/distribution"
+	"cove/distribution/errcode"
+	"cove/distribution/manifest"
+)
+
+func (s *server) headManifest(ctx context.Context, w http.ResponseWriter, r *http.Request, t target) error {
+	desc, err := s.Registry.StatManifest(ctx, t.repo, t.ref)
+	if err != nil {
+		return err
+	}
+	setManifestHeaders(w.Header(), desc)
+	if matches(r.Header.Get("If-None-Match"), desc.Digest) {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	w.Header().Set("Content-Length", strconv.FormatInt(desc.Size, 10))
+	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// getManifest answers with the bytes and the type that were pushed, whatever
+// Accept says: a converted manifest would have another digest.
+func (s *server) getManifest(ctx context.Context, w http.ResponseWriter, r *http.Request, t target) error {
+	m, err := s.Registry.GetManifest(ctx, t.repo, t.ref)
+	if err != nil {
+		return err
+	}
+	setManifestHeaders(w.Header(), m.Descriptor)
+	if matches(r.Header.Get("If-None-Match"), m.Descriptor.Digest) {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	w.Header().Set("Content-Length", strconv.Itoa(len(m.Body)))
+	w.WriteHeader(http.StatusOK)
+	_, _ = w.Write(m.Body) // a client that is gone hears nothing
+	return nil
+}
+
+func setManifestHeaders(h http.Header, desc ocispec.Descriptor) {
+	d := desc.Digest.String()
+	h.Set("Content-Type", desc.MediaType)
+	h.Set("Docker-Content-Digest", d)
+	h.Set("Etag", `"`+d+`"`)
+}
+
+func (s *server) putManifest(ctx context.Context, w http.ResponseWriter, r *http.Request, t target) error {
+	body, err := s.readManifest(r)
+	if err != nil {
+		return err
+	}
+	m, err := manifest.Parse(r.Header.Get("Content-Type"), body)
+	if err != nil {
+		return err
+	}
+	alg := digest.Canonical
+	if t.dgst != "" {
+		alg = t.dgst.Algorithm()
+	}
+	dgst := alg.FromBytes(body)
+	if t.dgst != "" && t.dgst != dgst {
+		return errcode.New(http.StatusBadRequest, errcode.DigestInvalid, "the manifest's digest is "+dgst.String())
+	}
+	desc := ocispec.Descriptor{MediaType: m.MediaType, Digest: dgst, Size: int64(len(body)), ArtifactType: m.ArtifactType}
+	subject, err := s.Registry.PutManifest(ctx, t.repo, t.ref, distribution.Manifest{Descriptor: desc, Body: body})
+	if err != nil {
+		return err
+	}
+	if subject != "" {
+		w.Header().Set("OCI-Subject", subject.String())
+	}
+	created(w, t.repo, "/manifests/", dgst)
+	return nil
+}
+
+func (s *server) readManifest(r *http.Request) ([]byte, error) {
+	tooLarge := errcode.New(http.StatusRequestEntityTooLarge, errcode.SizeInvalid,
+		"manifest is larger than "+strconv.FormatInt(s.ManifestLimit, 10)+" bytes")
+	if r.ContentLength > s.ManifestLimit {
+		return nil, tooLarge
+	}
+	// Room for one byte more tells a body at the limit from one beyond it.
+	var body []byte
+	var err error
+	if r.ContentLength >= 0 {
+		body = make([]byte, r.ContentLength)
+		_, err = io.ReadFull(r.Body, body)
+	} else {
+		body, err = io.ReadAll(io.LimitReader(r.Body, s.ManifestLimit+1))
+	}
+	switch {
+	case err != nil:
+		return nil, &errcode.Error{Code: errcode.ManifestInvalid, Status: http.StatusBadRequest, Message: "the manifest was cut off", Err: err}
+	case int64(len(body)) > s.ManifestLimit:
+		return nil, tooLarge
+	}
+	return body, nil
+}
+
+func (s *server) deleteManifest(ctx context.Context, w http.ResponseWriter, _ *http.Request, t target) error {
+	var err error
+	if t.dgst != "" {
+		err = s.Registry.DeleteManifest(ctx, t.repo, t.dgst)
+	} else {
+		err = s.Registry.DeleteTag(ctx, t.repo, t.ref)
+	}
+	if err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusAccepted)
+	return nil
+}
