@@ -151,9 +151,12 @@ func (s *Store) collect(ctx context.Context, candidates map[string]bool) (Collec
 	return done, err
 }
 
+// mark reads the leases first: whoever releases one has put a name or a
+// container in its place before, which is then still to be read. The other way
+// round, something could slip through between the two.
 func (s *Store) mark(ctx context.Context) (map[string]bool, error) {
 	live := map[string]bool{}
-	for _, roots := range []iter.Seq2[string, error]{s.Roots(ctx), s.cfg.InUse(ctx), s.cfg.Content.Leased(ctx)} {
+	for _, roots := range []iter.Seq2[string, error]{s.cfg.Content.Leased(ctx), s.cfg.InUse(ctx), s.Roots(ctx)} {
 		for ref, err := range roots {
 			if err != nil {
 				return nil, fmt.Errorf("collecting garbage: %w", err)

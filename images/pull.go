@@ -2,12 +2,16 @@ package images
 
 import (
 	"context"
-	"io"
+	"errors"
+	"fmt"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/content"
+	"cove/distribution/client"
+	"cove/errdefs"
+	"cove/reference"
 )
 
 // PullOptions are the choices of Pull and Resolve.
@@ -27,9 +31,37 @@ type Pulled struct {
 	Newer bool
 }
 
-// Pull brings an image here, unpacks it, and names it as it is named there.
+// Pull brings an image here, unpacks it while it arrives, and names it as it is
+// named there.
 func (s *Store) Pull(ctx context.Context, name string, opts PullOptions) (Pulled, error) {
-	return Pulled{}, errTodo
+	ref, err := reference.Parse(name)
+	if err != nil {
+		return Pulled{}, err
+	}
+	lease, err := s.cfg.Content.Lease(ctx)
+	if err != nil {
+		return Pulled{}, err
+	}
+	defer lease.Release()
+	img, origin, err := s.fetch(ctx, ref, opts, lease)
+	if err == nil {
+		err = s.Unpack(ctx, img, lease, opts.Progress)
+	}
+	if err != nil {
+		return Pulled{}, explain("pulling", ref, err)
+	}
+	if ref.Digest != "" {
+		ref = ref.WithDigest(ref.Digest) // docker drops a tag beside a digest too
+	}
+	before, err := s.names.Get(ref.String())
+	if err != nil && !errors.Is(err, errdefs.ErrNotFound) {
+		return Pulled{}, err
+	}
+	if err := s.put(ctx, ref, img, origin); err != nil {
+		return Pulled{}, err
+	}
+	img, err = s.Get(ctx, img.ID.String())
+	return Pulled{Image: img, Digest: origin, Newer: before.Image != img.ID}, err
 }
 
 // ResolveOptions are the choices of Resolve.
@@ -44,55 +76,133 @@ type ResolveOptions struct {
 // Resolve finds an image here or at its registry, and brings its manifest and
 // config, but no layers, here. It gets no name. Unpack brings the rest.
 func (s *Store) Resolve(ctx context.Context, name string, opts ResolveOptions) (Image, error) {
-	return Image{}, errTodo
+	if opts.Hold == nil {
+		return Image{}, errdefs.Errorf(errdefs.ErrInvalid, "resolving %s: a lease is needed", name)
+	}
+	if !opts.Always {
+		img, err := s.getFor(ctx, name, s.platform(opts.Platform))
+		if err == nil {
+			err = opts.Hold.Add(ctx, img.refs()...)
+		}
+		if !errors.Is(err, errdefs.ErrNotFound) {
+			return img, err
+		}
+	}
+	ref, err := reference.Parse(name)
+	if err != nil {
+		return Image{}, err
+	}
+	img, _, err := s.fetch(ctx, ref, opts.PullOptions, opts.Hold)
+	if err != nil {
+		return Image{}, explain("resolving", ref, err)
+	}
+	return img, nil
 }
 
-// Unpack makes sure that img's layers are blobs here and committed snapshots
-// named by their chainIDs. Of img it needs Layers and, for layers that are not
-// here, Source. hold may be nil if names or leases cover the layers already.
-func (s *Store) Unpack(ctx context.Context, img Image, hold content.Lease, progress Progress) error {
-	return errTodo
+// getFor is Get for one platform; an image of another is errdefs.ErrNotFound.
+func (s *Store) getFor(ctx context.Context, name string, want ocispec.Platform) (Image, error) {
+	img, err := s.Get(ctx, name)
+	if err != nil {
+		return img, err
+	}
+	if isIndex(img.Target.MediaType) {
+		other, err := s.openFor(ctx, img.Target, want)
+		other.Names, other.Digests, other.Source = img.Names, img.Digests, img.Source
+		return other, err
+	}
+	have := img.Platform()
+	if rank(&have, want) == 0 {
+		return img, errdefs.Errorf(errdefs.ErrNotFound, "image %s: is for %s here, not for %s", name, FormatPlatform(have), FormatPlatform(want))
+	}
+	return img, nil
 }
 
-// PushOptions are the choices of Push.
-type PushOptions struct{ Progress Progress }
-
-// Push brings an image to the registry of its name and returns what the name
-// stands for there.
-func (s *Store) Push(ctx context.Context, name string, opts PushOptions) (ocispec.Descriptor, error) {
-	return ocispec.Descriptor{}, errTodo
+func (s *Store) platform(p ocispec.Platform) ocispec.Platform {
+	if p.OS == "" {
+		return s.cfg.Platform
+	}
+	return p
 }
 
-// Save writes images, with all their names or those given, as one tar that is
-// both an OCI layout and a docker archive. The same images give the same bytes.
-func (s *Store) Save(ctx context.Context, w io.Writer, names []string) error { return errTodo }
-
-// Loaded is one image that Load found.
-type Loaded struct {
-	// Name is the canonical name; "" when the archive has only an id.
-	Name string
-	ID   digest.Digest
+// fetch brings the manifest and config of ref here, under the lease, and
+// returns with them the digest that ref has at its registry.
+func (s *Store) fetch(ctx context.Context, ref reference.Reference, opts PullOptions, hold content.Lease) (Image, digest.Digest, error) {
+	repo, err := s.repository(ref)
+	if err != nil {
+		return Image{}, "", err
+	}
+	desc, body, err := repo.Resolve(ctx, ref.Object())
+	if err != nil {
+		return Image{}, "", err
+	}
+	origin := desc.Digest
+	opts.Progress.tell(Event{Kind: Resolved, Desc: desc})
+	img := Image{Source: ref}
+	for depth := 0; ; depth++ {
+		doc, index, err := parseDocument(desc, body)
+		if err != nil {
+			return Image{}, "", err
+		}
+		if !index {
+			img.Manifest = doc.Manifest
+			break
+		}
+		if depth == maxIndexDepth {
+			return Image{}, "", errdefs.Errorf(errdefs.ErrInvalid, "index %s: is nested deeper than %d", origin, maxIndexDepth)
+		}
+		if desc, err = choose(doc.Manifests, s.platform(opts.Platform)); err != nil {
+			return Image{}, "", err
+		}
+		if body, err = repo.Manifest(ctx, desc); err != nil {
+			return Image{}, "", err
+		}
+	}
+	desc.Size = int64(len(body))
+	if desc.MediaType == "" {
+		desc.MediaType = img.Manifest.MediaType
+	}
+	img.Target, img.Descriptor = bare(desc), bare(desc)
+	return img, origin, s.fetchConfig(ctx, repo, &img, body, hold)
 }
 
-// Load reads a tar that Save, docker save (of any version) or another tool
-// wrote: a docker archive or an OCI layout, compressed or not.
-func (s *Store) Load(ctx context.Context, r io.Reader, progress Progress) ([]Loaded, error) {
-	return nil, errTodo
+// fetchConfig stores the manifest and brings the config.
+func (s *Store) fetchConfig(ctx context.Context, repo *client.Repository, img *Image, manifest []byte, hold content.Lease) error {
+	config := img.Manifest.Config
+	if config.Size > content.MaxRead {
+		return errdefs.Errorf(errdefs.ErrInvalid, "image config %s: %d bytes are too many", config.Digest, config.Size)
+	}
+	if err := hold.Add(ctx, img.Descriptor.Digest.String(), config.Digest.String()); err != nil {
+		return err
+	}
+	if _, err := s.cfg.Content.Stat(ctx, img.Descriptor.Digest); err != nil {
+		if _, err := content.WriteBytes(ctx, s.cfg.Content, img.Descriptor, manifest); err != nil {
+			return err
+		}
+	}
+	if err := repo.FetchBlob(ctx, s.cfg.Content, config, nil); err != nil {
+		return err
+	}
+	raw, err := content.ReadBlob(ctx, s.cfg.Content, config)
+	if err != nil {
+		return err
+	}
+	return img.parseConfig(raw)
 }
 
-// ImportOptions are the choices of Import.
-type ImportOptions struct {
-	// Name is given to the image; "" leaves it without.
-	Name string
-	// Config is the image's; Import adds what it knows.
-	Config   ocispec.ImageConfig
-	Platform ocispec.Platform
-	// Message is the comment in the history.
-	Message string
+func (s *Store) repository(ref reference.Reference) (*client.Repository, error) {
+	if s.cfg.Registry == nil {
+		return nil, errdefs.Errorf(errdefs.ErrUnsupported, "no registry client is configured")
+	}
+	return s.cfg.Registry.Repository(ref.Registry, ref.Repository), nil
 }
 
-// Import makes an image of one layer from the tar of a root filesystem,
-// compressed or not.
-func (s *Store) Import(ctx context.Context, r io.Reader, opts ImportOptions) (Image, error) {
-	return Image{}, errTodo
+// explain says what was tried, and the commonest reason why it went wrong.
+func explain(doing string, ref reference.Reference, err error) error {
+	hint := ref.Hint()
+	for _, kind := range []error{errdefs.ErrNotFound, errdefs.ErrDenied, errdefs.ErrUnauthenticated, errdefs.ErrUnavailable} {
+		if hint != "" && errors.Is(err, kind) {
+			return fmt.Errorf("%s %s: %w; %s", doing, ref.Familiar(), err, hint)
+		}
+	}
+	return fmt.Errorf("%s %s: %w", doing, ref.Familiar(), err)
 }

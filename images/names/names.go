@@ -126,8 +126,19 @@ func (s *Set) read(file, name string) (Record, error) {
 	return r, nil
 }
 
-// All returns every record, sorted by name.
+// All returns every record, sorted by name. It is a view of one moment: without
+// the lock, a folder that is read while a record moves could show neither its
+// old file nor its new one.
 func (s *Set) All(ctx context.Context) ([]Record, error) {
+	lock, err := s.lock(ctx, unix.F_RDLCK)
+	if err != nil {
+		return nil, err
+	}
+	defer lock.Close()
+	return s.all(ctx)
+}
+
+func (s *Set) all(ctx context.Context) ([]Record, error) {
 	entries, err := fs.ReadDir(s.dir.FS(), ".")
 	if err != nil {
 		return nil, fmt.Errorf("listing image names: %w", err)
@@ -162,7 +173,7 @@ type Change struct {
 // Update runs change alone. What it put and deleted is durable when Update
 // returns; when change fails, what it did until then stands.
 func (s *Set) Update(ctx context.Context, change func(*Change) error) error {
-	lock, err := s.lock(ctx)
+	lock, err := s.lock(ctx, unix.F_WRLCK)
 	if err != nil {
 		return err
 	}
@@ -177,13 +188,13 @@ func (s *Set) Update(ctx context.Context, change func(*Change) error) error {
 
 // lock is an open file description's lock: a kill releases it. It is waited
 // for in steps, because a blocked lock call cannot be interrupted.
-func (s *Set) lock(ctx context.Context) (*os.File, error) {
+func (s *Set) lock(ctx context.Context, how int16) (*os.File, error) {
 	f, err := s.dir.OpenFile(lockFile, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("image names: %w", err)
 	}
 	for wait := time.Millisecond; ; wait = min(2*wait, 20*time.Millisecond) {
-		err := unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK})
+		err := unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: how})
 		switch {
 		case err == nil:
 			return f, nil
@@ -203,7 +214,7 @@ func (s *Set) lock(ctx context.Context) (*os.File, error) {
 func (c *Change) Get(name string) (Record, error) { return c.s.Get(name) }
 
 // All is Set.All.
-func (c *Change) All(ctx context.Context) ([]Record, error) { return c.s.All(ctx) }
+func (c *Change) All(ctx context.Context) ([]Record, error) { return c.s.all(ctx) }
 
 // Put writes a record over any of its name.
 func (c *Change) Put(r Record) error {
@@ -257,7 +268,7 @@ func (s *Set) sync() error {
 // project rewrites index.json. It need not be durable: the next change
 // rewrites it, and nothing of cove reads it.
 func (s *Set) project(ctx context.Context) error {
-	all, err := s.All(ctx)
+	all, err := s.all(ctx)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,121 @@
+package images
+
+import (
+	"context"
+	"slices"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cove/distribution/client"
+	"cove/errdefs"
+	"cove/images/names"
+	"cove/reference"
+)
+
+// PushOptions are the choices of Push.
+type PushOptions struct{ Progress Progress }
+
+// Push brings an image to the registry of its name: only the blobs that are
+// missing there, mounted from a neighbouring repository where possible, and the
+// manifest last. It returns what the name stands for there.
+func (s *Store) Push(ctx context.Context, name string, opts PushOptions) (ocispec.Descriptor, error) {
+	ref, err := reference.Parse(name)
+	if err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	if ref.Digest != "" {
+		return ocispec.Descriptor{}, errdefs.Errorf(errdefs.ErrInvalid, "pushing %s: a name with a digest cannot be pushed; give it a tag", name)
+	}
+	all, err := s.names.All(ctx)
+	if err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	i := slices.IndexFunc(all, func(r names.Record) bool { return r.Name == ref.String() })
+	if i < 0 {
+		return ocispec.Descriptor{}, errdefs.Errorf(errdefs.ErrNotFound, "pushing %s: no image has that name here; tag one first", ref.Familiar())
+	}
+	lease, err := s.cfg.Content.Lease(ctx)
+	if err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	defer lease.Release()
+	img, err := s.image(ctx, all[i].Target, all)
+	if err == nil {
+		err = lease.Add(ctx, img.refs()...)
+	}
+	if err == nil {
+		err = s.push(ctx, ref, img, s.mountable(ctx, all, ref, img), opts.Progress)
+	}
+	if err != nil {
+		return ocispec.Descriptor{}, explain("pushing", ref, err)
+	}
+	return img.Target, s.pushed(ctx, ref, img)
+}
+
+func (s *Store) push(ctx context.Context, ref reference.Reference, img Image, from []string, progress Progress) error {
+	repo, err := s.repository(ref)
+	if err != nil {
+		return err
+	}
+	layer := map[string]bool{}
+	for _, l := range img.Layers {
+		layer[l.Blob.Digest.String()] = true
+		progress.tell(Event{Kind: Waiting, Desc: l.Blob})
+	}
+	return repo.Push(ctx, ref.Tag, img.Target, s.cfg.Content, client.PushOptions{
+		MountFrom: from,
+		Progress: func(e client.Event) {
+			if layer[e.Desc.Digest.String()] {
+				progress.tell(pushEvent(e))
+			}
+		},
+	})
+}
+
+func pushEvent(e client.Event) Event {
+	kind := map[client.EventKind]EventKind{
+		client.Started: Pushing, client.Moved: Pushing, client.Retrying: Retrying,
+		client.Done: Pushed, client.Exists: AlreadyExists, client.Mounted: Mounted,
+	}[e.Kind]
+	return Event{Kind: kind, Desc: e.Desc, Offset: e.Offset, From: e.From, Err: e.Err, Wait: e.Wait}
+}
+
+const maxMountFrom = 3
+
+// mountable lists repositories of the same registry which are known to hold
+// some of the image's layers, because an image here was pulled from or pushed
+// to them.
+func (s *Store) mountable(ctx context.Context, all []names.Record, ref reference.Reference, img Image) []string {
+	mine := map[string]bool{}
+	for _, l := range img.Layers {
+		mine[l.Blob.Digest.String()] = true
+	}
+	var from []string
+	for _, r := range all {
+		other, err := reference.Parse(r.Name)
+		if err != nil || r.Origin == "" || other.Registry != ref.Registry || other.Repository == ref.Repository || slices.Contains(from, other.Repository) {
+			continue
+		}
+		shares, err := s.open(ctx, r.Target)
+		if err != nil || !slices.ContainsFunc(shares.Manifest.Layers, func(d ocispec.Descriptor) bool { return mine[d.Digest.String()] }) {
+			continue
+		}
+		if from = append(from, other.Repository); len(from) == maxMountFrom {
+			break
+		}
+	}
+	return from
+}
+
+// pushed remembers under which digest the registry knows the name now, unless
+// the name was moved or removed meanwhile.
+func (s *Store) pushed(ctx context.Context, ref reference.Reference, img Image) error {
+	return s.names.Update(ctx, func(c *names.Change) error {
+		r, err := c.Get(ref.String())
+		if err != nil || r.Target.Digest != img.Target.Digest || r.Origin == img.Target.Digest {
+			return ignoreNotFound(err)
+		}
+		r.Origin = img.Target.Digest
+		return c.Put(r)
+	})
+}
