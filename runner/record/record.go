@@ -1,4 +1,7 @@
-package runner
+// Package record is what is kept on disk of one container: what it was asked to
+// be (config.json, written once), what became of it (state.json) and the lock
+// that its monitor holds for its life.
+package record
 
 import (
 	"encoding/json"
@@ -11,8 +14,8 @@ import (
 )
 
 // Config is what a container was asked to be. It is written once, by Create,
-// as containers/<id>/config.json; only the name may change later, and is
-// therefore kept apart (see [Container.Name]).
+// as config.json; only the name may change later, and is
+// therefore kept apart (the file "name").
 type Config struct {
 	// ID is 64 hex digits; Create makes one when it is empty.
 	ID string `json:"id"`
