@@ -1,6 +1,6 @@
 module cove
 
-go 1.26.5
+go 1.26.8
 
 require (
 	github.com/containerd/console v1.0.5

@@ -1,3 +1,122 @@
 // Package engine is the local engine as a library: it composes images, builder
-// and runner.
+// and runner on one state root, without a daemon.
+//
+// It is the one place that knows how an image becomes a container, and the one
+// that knows every root of garbage collection: the names of images,
+// containers, the build cache and live leases. Everything is opened on first
+// use, because start-up is paid by each run of a command.
 package engine
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"cove/content/fsstore"
+	"cove/distribution/client"
+	"cove/errdefs"
+	"cove/images"
+	"cove/runner"
+)
+
+// Config is where an engine lives. The zero value is the machine's engine.
+type Config struct {
+	// Root is the state root; "" is runner.DefaultRoot.
+	Root string
+	// Run holds what may vanish on reboot; "" is /run/cove, or Root/run when
+	// Root is not the default.
+	Run string
+	// RuntimePath is the cove-runtime binary; "" is the one beside this
+	// executable, or the one in $PATH.
+	RuntimePath string
+	// Keychain finds credentials of registries; nil is anonymous.
+	Keychain client.Keychain
+	// CertsDirs are where certificates of registries are, see client.Config.
+	CertsDirs []string
+	// Logger is told what happens; nil is silence.
+	Logger *slog.Logger
+	// Notify is told, in a sentence, what the user should know, as a fallback
+	// that was taken; nil is silence.
+	Notify func(string)
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+}
+
+func (c Config) withDefaults() Config {
+	if c.Root == "" {
+		c.Root = runner.DefaultRoot
+	}
+	if c.Run == "" {
+		if c.Run = filepath.Join(c.Root, "run"); c.Root == runner.DefaultRoot {
+			c.Run = "/run/cove"
+		}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Notify == nil {
+		c.Notify = func(string) {}
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c
+}
+
+// Engine is safe for concurrent use, and several processes may have one on the
+// same root.
+type Engine struct {
+	cfg       Config
+	content   func() (*fsstore.Store, error)
+	snapshots func() (snapshots, error)
+	registry  func() (*client.Client, error)
+	images    func() (*images.Store, error)
+	runner    func() (*runner.Runner, error)
+}
+
+// Open returns the engine of a root. It touches nothing: what is broken is
+// found by the first call that needs it.
+func Open(cfg Config) (*Engine, error) {
+	e := &Engine{cfg: cfg.withDefaults()}
+	if !filepath.IsAbs(e.cfg.Root) {
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "engine: the state root %q is not an absolute path", e.cfg.Root)
+	}
+	e.content = sync.OnceValues(func() (*fsstore.Store, error) {
+		return fsstore.Open(e.dir("images"), fsstore.Options{})
+	})
+	e.snapshots = sync.OnceValues(e.openSnapshots)
+	e.registry = sync.OnceValues(e.openRegistry)
+	e.images = sync.OnceValues(e.openImages)
+	e.runner = sync.OnceValues(e.openRunner)
+	return e, nil
+}
+
+// Close gives back what was opened.
+func (e *Engine) Close() {}
+
+func (e *Engine) dir(name string) string { return filepath.Join(e.cfg.Root, name) }
+
+func (e *Engine) openRunner() (*runner.Runner, error) {
+	return runner.Open(runner.Options{
+		Root: e.cfg.Root, Run: e.cfg.Run, RuntimePath: e.cfg.RuntimePath,
+		RemoveSnapshot: func(ctx context.Context, key string) error {
+			s, err := e.snapshots()
+			if err != nil {
+				return err
+			}
+			return s.Remove(ctx, key)
+		},
+	})
+}
+
+// needRoot explains itself before the kernel says only EPERM.
+func needRoot(what string) error {
+	if os.Geteuid() == 0 {
+		return nil
+	}
+	return errdefs.Errorf(errdefs.ErrDenied,
+		"%s needs root: mounts, namespaces and cgroups are made (this is uid %d); run it with sudo", what, os.Geteuid())
+}

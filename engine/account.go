@@ -1,0 +1,93 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/moby/sys/user"
+	"golang.org/x/sys/unix"
+
+	"cove/engine/runspec"
+	"cove/errdefs"
+	"cove/layers/mount"
+	"cove/layers/snapshot/overlay"
+)
+
+// maxAccounts bounds /etc/passwd and /etc/group, which an image chooses.
+const maxAccounts = 16 << 20
+
+// account resolves a USER in the /etc/passwd and /etc/group of the root
+// filesystem m. Numbers need no entry there; names do.
+func account(ctx context.Context, m mount.Mount, name string) (runspec.User, error) {
+	var u runspec.User
+	err := withTree(ctx, m, func(root int) error {
+		passwd, err := readIn(root, "etc/passwd")
+		if err != nil {
+			return err
+		}
+		defer passwd.Close()
+		group, err := readIn(root, "etc/group")
+		if err != nil {
+			return err
+		}
+		defer group.Close()
+		found, err := user.GetExecUser(name, &user.ExecUser{Home: "/"}, passwd, group)
+		if err != nil {
+			return errdefs.Errorf(errdefs.ErrNotFound, "user %q: %w (in the image's /etc/passwd and /etc/group)", name, err)
+		}
+		u = runspec.User{UID: uint32(found.Uid), GID: uint32(found.Gid), Home: found.Home}
+		for _, g := range found.Sgids {
+			u.Groups = append(u.Groups, uint32(g))
+		}
+		return nil
+	})
+	return u, err
+}
+
+// withTree opens the tree that m mounts, privately, for the time of fn.
+func withTree(ctx context.Context, m mount.Mount, fn func(root int) error) error {
+	open := func(dir string) error {
+		fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return fmt.Errorf("opening the root filesystem: %w", err)
+		}
+		defer unix.Close(fd)
+		return fn(fd)
+	}
+	if m.Type == "bind" {
+		return open(m.Source)
+	}
+	return overlay.With(ctx, m, open)
+}
+
+// readIn opens a file inside root: no link leads out of it. A file that is not
+// there reads as empty. It is not os.Root because images have absolute links,
+// which mean the image's own root.
+func readIn(root int, name string) (io.ReadCloser, error) {
+	fd, err := unix.Openat2(root, name, &unix.OpenHow{
+		Flags:   unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NONBLOCK,
+		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
+	})
+	switch {
+	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR):
+		return io.NopCloser(eof{}), nil
+	case err != nil:
+		return nil, fmt.Errorf("reading the image's /%s: %w", name, err)
+	}
+	f := os.NewFile(uintptr(fd), name)
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		f.Close()
+		return io.NopCloser(eof{}), err
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.LimitReader(f, maxAccounts), f}, nil
+}
+
+type eof struct{}
+
+func (eof) Read([]byte) (int, error) { return 0, io.EOF }

@@ -1,0 +1,261 @@
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/moby/profiles/seccomp"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"cove/content"
+	"cove/engine/runspec"
+	"cove/errdefs"
+	"cove/images"
+	"cove/layers/mount"
+	"cove/runner"
+	"cove/runner/network"
+	runnerseccomp "cove/runner/seccomp"
+)
+
+// CreateOptions is one container to be made.
+type CreateOptions struct {
+	runspec.Options
+	// Name is unique; "" makes one up.
+	Name string
+	// AutoRemove removes the container when it has ended.
+	AutoRemove bool
+	// Pull says when the registry is asked for the image.
+	Pull PullPolicy
+	// Progress is told of the pull, if there is one.
+	Progress images.Progress
+}
+
+// record is what the engine keeps with a container, for inspect.
+type record struct {
+	Options runspec.Options     `json:"options"`
+	Image   ocispec.ImageConfig `json:"imageConfig"`
+	Mounts  []mountRecord       `json:"mounts,omitempty"`
+}
+
+// mountRecord is one resolved volume or bind.
+type mountRecord struct {
+	Type   string         `json:"type"` // "bind" or "volume"
+	Name   string         `json:"name,omitempty"`
+	Source string         `json:"source"`
+	Asked  runspec.Volume `json:"asked"`
+	// Anonymous volumes go with the container.
+	Anonymous bool `json:"anonymous,omitempty"`
+}
+
+// Create makes a container from an image; it does not run yet. The errors are
+// of the kinds of images (errdefs.ErrNotFound: no such image), of runspec
+// (errdefs.ErrInvalid) and of runner.Create (errdefs.ErrExists: the name).
+func (e *Engine) Create(ctx context.Context, o CreateOptions) (*runner.Container, error) {
+	if err := needRoot("running a container"); err != nil {
+		return nil, err
+	}
+	r, err := e.runner()
+	if err != nil {
+		return nil, err
+	}
+	p, err := e.prepare(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	defer p.lease.Release()
+	c, err := r.Create(ctx, p.cfg)
+	if err != nil {
+		p.drop()
+	}
+	return c, err
+}
+
+// prepared is a container that is ready to be recorded. Until it is, the lease
+// keeps its image and its snapshot from being collected.
+type prepared struct {
+	cfg   runner.Config
+	lease content.Lease
+	drop  func() // removes the snapshot
+}
+
+func (e *Engine) prepare(ctx context.Context, o CreateOptions) (*prepared, error) {
+	if err := e.checkNetwork(ctx, &o.Options); err != nil {
+		return nil, err
+	}
+	id, err := newID()
+	if err != nil {
+		return nil, err
+	}
+	store, err := e.content()
+	if err != nil {
+		return nil, err
+	}
+	lease, err := store.Lease(ctx, "snapshot/"+snapshotKey(id))
+	if err != nil {
+		return nil, err
+	}
+	p := &prepared{lease: lease, drop: func() {}}
+	if err := e.fill(ctx, p, id, o); err != nil {
+		p.drop()
+		lease.Release()
+		return nil, err
+	}
+	return p, nil
+}
+
+// fill finds the image, stacks a writable snapshot on it, and configures the
+// container there.
+func (e *Engine) fill(ctx context.Context, p *prepared, id string, o CreateOptions) error {
+	img, err := e.imageToRun(ctx, o, p.lease)
+	if err != nil {
+		return err
+	}
+	snaps, err := e.snapshots()
+	if err != nil {
+		return err
+	}
+	root, err := e.stack(ctx, snapshotKey(id), img, p.lease, o.Progress)
+	if err != nil {
+		return err
+	}
+	p.drop = func() {
+		// The caller's context may be what ended; what is left, prune finds.
+		if err := snaps.Remove(context.WithoutCancel(ctx), snapshotKey(id)); err != nil {
+			e.cfg.Logger.Warn("removing a container's snapshot", "container", id, "err", err)
+		}
+	}
+	cfg, err := e.configure(ctx, id, root, img, o)
+	p.cfg = cfg
+	return err
+}
+
+func newID() (string, error) {
+	var b [32]byte
+	if _, err := rand.Read(b[:]); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(b[:]), nil
+}
+
+func snapshotKey(id string) string { return "container/" + id }
+
+// configure says what the container on the prepared root will be.
+func (e *Engine) configure(ctx context.Context, id string, root mount.Mount, img images.Image, o CreateOptions) (runner.Config, error) {
+	user := o.User
+	if user == "" {
+		user = img.Config.Config.User
+	}
+	who, err := account(ctx, root, user)
+	if err != nil {
+		return runner.Config{}, err
+	}
+	binds, mounts, err := e.volumes(ctx, root, img.Config.Config, o.Options)
+	if err != nil {
+		return runner.Config{}, err
+	}
+	hostName, err := os.Hostname()
+	if err != nil {
+		return runner.Config{}, err
+	}
+	facts := runspec.Facts{ID: id, User: who, Binds: binds}
+	if o.Security.Privileged {
+		if facts.HostDevices, err = hostDevices(); err != nil {
+			return runner.Config{}, err
+		}
+	}
+	if facts.HostCaps, err = hostCaps(); err != nil {
+		return runner.Config{}, err
+	}
+	spec, err := runspec.Assemble(img.Config.Config, o.Options, facts, hostName)
+	if err != nil {
+		return runner.Config{}, err
+	}
+	if spec.Linux.Seccomp, err = seccompProfile(o.Security, spec); err != nil {
+		return runner.Config{}, err
+	}
+	extra, err := json.Marshal(record{Options: o.Options, Image: img.Config.Config, Mounts: mounts})
+	if err != nil {
+		return runner.Config{}, err
+	}
+	return runner.Config{
+		ID: id, Name: o.Name, Created: e.cfg.Now().UTC(),
+		Image: o.Image, ImageID: img.ID.String(),
+		Spec: spec, Root: root, SnapshotKey: snapshotKey(id),
+		Terminal: o.TTY, OpenStdin: o.Stdin, AutoRemove: o.AutoRemove,
+		StopSignal:  stopSignal(img.Config.Config, o.Options),
+		StopTimeout: stopTimeout(o.Options),
+		Network:     networkConfig(o.Options, spec.Hostname),
+		Labels:      runspec.Labels(img.Config.Config, o.Options),
+		Volumes:     volumeNames(mounts),
+		Extra:       extra,
+	}, nil
+}
+
+func stopSignal(img ocispec.ImageConfig, o runspec.Options) string {
+	if o.StopSignal != "" {
+		return o.StopSignal
+	}
+	return img.StopSignal
+}
+
+func stopTimeout(o runspec.Options) time.Duration {
+	if o.StopTimeout == nil {
+		return 0
+	}
+	return time.Duration(*o.StopTimeout) * time.Second
+}
+
+func networkConfig(o runspec.Options, hostname string) network.Config {
+	cfg := network.Config{
+		Mode: network.Mode(o.Network), Ports: o.Ports, Hostname: hostname, DNS: o.DNS,
+	}
+	for _, h := range o.AddHosts {
+		cfg.ExtraHosts = append(cfg.ExtraHosts, h.Name+":"+h.IP)
+	}
+	return cfg
+}
+
+// checkNetwork replaces the name in --network container:NAME by the id, so
+// that a rename does not break it, and refuses modes that do not exist.
+func (e *Engine) checkNetwork(ctx context.Context, o *runspec.Options) error {
+	name, joins := strings.CutPrefix(o.Network, string(network.ContainerPrefix))
+	switch {
+	case joins:
+		c, err := e.Container(ctx, name)
+		if err != nil {
+			return fmt.Errorf("--network %s: %w", o.Network, err)
+		}
+		o.Network = string(network.ContainerPrefix) + c.ID()
+	case o.Network == "default":
+		o.Network = string(network.Bridge)
+	case o.Network != "" && o.Network != string(network.Bridge) && o.Network != string(network.None) && o.Network != string(network.Host):
+		return errdefs.Errorf(errdefs.ErrNotFound, "--network %s: there is no network of that name; there are bridge, none, host and container:NAME", o.Network)
+	}
+	if len(o.Ports) > 0 && o.Network != "" && o.Network != string(network.Bridge) {
+		return errdefs.Errorf(errdefs.ErrInvalid, "-p publishes ports of the bridge network and means nothing with --network %s", o.Network)
+	}
+	return nil
+}
+
+// seccompProfile picks the filter: none for a privileged container, the user's
+// profile, or docker's default for the capabilities that the container has.
+func seccompProfile(s runspec.Security, spec *specs.Spec) (*specs.LinuxSeccomp, error) {
+	switch {
+	case s.Seccomp == "unconfined", s.Privileged && s.Seccomp == "":
+		return nil, nil
+	case s.Seccomp == "":
+		return runnerseccomp.Default(spec.Process.Capabilities.Bounding)
+	}
+	profile, err := seccomp.LoadProfile(s.Seccomp, spec)
+	if err != nil {
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "--security-opt seccomp: the profile is not docker's JSON: %w", err)
+	}
+	return profile, nil
+}

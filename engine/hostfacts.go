@@ -1,0 +1,66 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/moby/sys/capability"
+	"golang.org/x/sys/unix"
+
+	"cove/engine/runspec"
+)
+
+// hostCaps are the capabilities that this process has and so may hand on.
+func hostCaps() ([]string, error) {
+	caps, err := capability.NewPid2(0)
+	if err == nil {
+		err = caps.Load()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("engine: reading this process's capabilities: %w", err)
+	}
+	names := []string{}
+	for _, c := range capability.ListKnown() {
+		if caps.Get(capability.BOUNDING, c) && caps.Get(capability.PERMITTED, c) {
+			names = append(names, "CAP_"+strings.ToUpper(c.String()))
+		}
+	}
+	return names, nil
+}
+
+// hostDevices lists the device nodes below /dev, for a privileged container;
+// those that each container has of its own are left out.
+func hostDevices() ([]runspec.Device, error) {
+	own := map[string]bool{"/dev/pts": true, "/dev/shm": true, "/dev/mqueue": true, "/dev/fd": true, "/dev/console": true, "/dev/ptmx": true}
+	var devices []runspec.Device
+	err := filepath.WalkDir("/dev", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case errors.Is(err, fs.ErrPermission), errors.Is(err, fs.ErrNotExist):
+			return nil
+		case err != nil:
+			return err
+		case own[path] && d.IsDir():
+			return fs.SkipDir
+		case own[path] || d.Type()&os.ModeDevice == 0:
+			return nil
+		}
+		var st unix.Stat_t
+		if err := unix.Lstat(path, &st); err != nil {
+			return nil // it went away
+		}
+		typ := "b"
+		if st.Mode&unix.S_IFMT == unix.S_IFCHR {
+			typ = "c"
+		}
+		devices = append(devices, runspec.Device{
+			Path: path, Type: typ, Mode: st.Mode & 0o7777, UID: st.Uid, GID: st.Gid,
+			Major: int64(unix.Major(st.Rdev)), Minor: int64(unix.Minor(st.Rdev)),
+		})
+		return nil
+	})
+	return devices, err
+}

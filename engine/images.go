@@ -1,0 +1,120 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+
+	"cove/content"
+	"cove/distribution/client"
+	"cove/errdefs"
+	"cove/images"
+	"cove/layers/mount"
+	"cove/reference"
+)
+
+// PullPolicy says when the registry is asked for an image that is to be run.
+type PullPolicy string
+
+// The policies; "" is PullMissing.
+const (
+	PullMissing PullPolicy = "missing"
+	PullAlways  PullPolicy = "always"
+	PullNever   PullPolicy = "never"
+)
+
+func (e *Engine) openRegistry() (*client.Client, error) {
+	return client.New(client.Config{Keychain: e.cfg.Keychain, CertsDirs: e.cfg.CertsDirs})
+}
+
+func (e *Engine) openImages() (*images.Store, error) {
+	store, err := e.content()
+	if err != nil {
+		return nil, err
+	}
+	snaps, err := e.snapshots()
+	if err != nil {
+		return nil, err
+	}
+	registry, err := e.registry()
+	if err != nil {
+		return nil, err
+	}
+	return images.Open(images.Config{
+		Root: e.cfg.Root, Content: store, ContentDir: e.dir("images"),
+		Snapshots: snaps, Registry: registry, InUse: e.inUse, Now: e.cfg.Now,
+	})
+}
+
+// Images is the store of local images, for what it does alone: tag, save,
+// load, history and the like.
+func (e *Engine) Images() (*images.Store, error) { return e.images() }
+
+// inUse visits what containers and the build cache keep from collection.
+func (e *Engine) inUse(ctx context.Context) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		r, err := e.runner()
+		if err != nil {
+			yield("", err)
+			return
+		}
+		for ref, err := range r.Roots(ctx) {
+			if !yield(ref, err) || err != nil {
+				return
+			}
+		}
+		for ref, err := range e.cacheRoots(ctx) {
+			if !yield(ref, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// imageToRun finds the image of a container, pulling it as the policy says,
+// and puts its layers under the lease.
+func (e *Engine) imageToRun(ctx context.Context, o CreateOptions, lease content.Lease) (images.Image, error) {
+	store, err := e.images()
+	if err != nil {
+		return images.Image{}, err
+	}
+	if o.Pull != PullAlways {
+		img, err := store.Get(ctx, o.Image)
+		if !errors.Is(err, errdefs.ErrNotFound) || o.Pull == PullNever {
+			return img, err
+		}
+		ref, err := reference.Parse(o.Image)
+		if err != nil {
+			return images.Image{}, err
+		}
+		e.cfg.Notify(fmt.Sprintf("Unable to find image '%s' locally", ref.Familiar()))
+	}
+	pulled, err := store.Pull(ctx, o.Image, images.PullOptions{Progress: o.Progress})
+	return pulled.Image, err
+}
+
+// stack prepares a writable snapshot on the image's layers, and unpacks them
+// first when they are not.
+func (e *Engine) stack(ctx context.Context, key string, img images.Image, lease content.Lease, progress images.Progress) (mount.Mount, error) {
+	snaps, err := e.snapshots()
+	if err != nil {
+		return mount.Mount{}, err
+	}
+	chain := string(img.ChainID())
+	if err := lease.Add(ctx, "snapshot/"+chain); err != nil {
+		return mount.Mount{}, err
+	}
+	m, err := snaps.Prepare(ctx, key, chain)
+	if !errors.Is(err, errdefs.ErrNotFound) {
+		return m, err
+	}
+	store, err := e.images()
+	if err != nil {
+		return mount.Mount{}, err
+	}
+	if err := store.Unpack(ctx, img, lease, progress); err != nil {
+		return mount.Mount{}, err
+	}
+	return snaps.Prepare(ctx, key, chain)
+}

@@ -1,0 +1,228 @@
+// Package inspect holds the JSON shapes of docker's inspect, which scripts and
+// tools read by key. It is data only; package engine fills it in.
+package inspect
+
+import "time"
+
+// Container is docker's `container inspect`.
+type Container struct {
+	ID              string `json:"Id"`
+	Created         time.Time
+	Path            string
+	Args            []string
+	State           State
+	Image           string
+	ResolvConfPath  string
+	HostnamePath    string
+	HostsPath       string
+	LogPath         string
+	Name            string
+	RestartCount    int
+	Driver          string
+	Platform        string
+	MountLabel      string
+	ProcessLabel    string
+	AppArmorProfile string
+	ExecIDs         []string
+	HostConfig      HostConfig
+	GraphDriver     GraphDriver
+	Mounts          []Mount
+	Config          Config
+	NetworkSettings NetworkSettings
+}
+
+// State is what became of a container.
+type State struct {
+	Status     string
+	Running    bool
+	Paused     bool
+	Restarting bool
+	OOMKilled  bool
+	Dead       bool
+	Pid        int
+	ExitCode   int
+	Error      string
+	StartedAt  time.Time
+	FinishedAt time.Time
+}
+
+// GraphDriver tells where a root filesystem is on disk.
+type GraphDriver struct {
+	Data map[string]string
+	Name string
+}
+
+// Mount is a bind or volume that a container sees.
+type Mount struct {
+	Type        string
+	Name        string `json:",omitempty"`
+	Source      string
+	Destination string
+	Driver      string `json:",omitempty"`
+	Mode        string
+	RW          bool
+	Propagation string
+}
+
+// HostConfig is what the container was given of the host.
+type HostConfig struct {
+	Binds                []string
+	ContainerIDFile      string
+	LogConfig            LogConfig
+	NetworkMode          string
+	PortBindings         map[string][]PortBinding
+	RestartPolicy        RestartPolicy
+	AutoRemove           bool
+	VolumeDriver         string
+	VolumesFrom          []string
+	ConsoleSize          [2]uint
+	CapAdd               []string
+	CapDrop              []string
+	CgroupnsMode         string
+	DNS                  []string `json:"Dns"`
+	DNSOptions           []string `json:"DnsOptions"`
+	DNSSearch            []string `json:"DnsSearch"`
+	ExtraHosts           []string
+	GroupAdd             []string
+	IpcMode              string
+	Cgroup               string
+	Links                []string
+	OomScoreAdj          int
+	PidMode              string
+	Privileged           bool
+	PublishAllPorts      bool
+	ReadonlyRootfs       bool
+	SecurityOpt          []string
+	UTSMode              string
+	UsernsMode           string
+	ShmSize              int64
+	Runtime              string
+	Isolation            string
+	CPUShares            int64 `json:"CpuShares"`
+	Memory               int64
+	NanoCPUs             int64 `json:"NanoCpus"`
+	CgroupParent         string
+	BlkioWeight          uint16
+	BlkioWeightDevice    []string
+	BlkioDeviceReadBps   []string
+	BlkioDeviceWriteBps  []string
+	BlkioDeviceReadIOps  []string
+	BlkioDeviceWriteIOps []string
+	CPUPeriod            int64 `json:"CpuPeriod"`
+	CPUQuota             int64 `json:"CpuQuota"`
+	CPURealtimePeriod    int64 `json:"CpuRealtimePeriod"`
+	CPURealtimeRuntime   int64 `json:"CpuRealtimeRuntime"`
+	CpusetCpus           string
+	CpusetMems           string
+	Devices              []string
+	DeviceCgroupRules    []string
+	DeviceRequests       []string
+	MemoryReservation    int64
+	MemorySwap           int64
+	MemorySwappiness     *int64
+	OomKillDisable       *bool
+	PidsLimit            *int64
+	Ulimits              []string
+	CPUCount             int64 `json:"CpuCount"`
+	CPUPercent           int64 `json:"CpuPercent"`
+	IOMaximumIOps        uint64
+	IOMaximumBandwidth   uint64
+	Tmpfs                map[string]string `json:",omitempty"`
+	MaskedPaths          []string
+	ReadonlyPaths        []string
+}
+
+// LogConfig says where output goes.
+type LogConfig struct {
+	Type   string
+	Config map[string]string
+}
+
+// PortBinding is the host's end of a published port.
+type PortBinding struct {
+	HostIP   string `json:"HostIp"`
+	HostPort string
+}
+
+// RestartPolicy says what happens when a container ends.
+type RestartPolicy struct {
+	Name              string
+	MaximumRetryCount int
+}
+
+// Config is what does not depend on the host; an image has one too.
+type Config struct {
+	Hostname     string
+	Domainname   string
+	User         string
+	AttachStdin  bool
+	AttachStdout bool
+	AttachStderr bool
+	ExposedPorts map[string]struct{} `json:",omitempty"`
+	Tty          bool
+	OpenStdin    bool
+	StdinOnce    bool
+	Env          []string
+	Cmd          []string
+	Healthcheck  *Healthcheck `json:",omitempty"`
+	Image        string
+	Volumes      map[string]struct{}
+	WorkingDir   string
+	Entrypoint   []string
+	OnBuild      []string
+	Labels       map[string]string
+	StopSignal   string   `json:",omitempty"`
+	StopTimeout  *int     `json:",omitempty"`
+	Shell        []string `json:",omitempty"`
+}
+
+// Healthcheck is an image's HEALTHCHECK.
+type Healthcheck struct {
+	Test          []string      `json:",omitempty"`
+	Interval      time.Duration `json:",omitempty"`
+	Timeout       time.Duration `json:",omitempty"`
+	StartPeriod   time.Duration `json:",omitempty"`
+	StartInterval time.Duration `json:",omitempty"`
+	Retries       int           `json:",omitempty"`
+}
+
+// NetworkSettings is what a running container has of the network. The flat
+// fields repeat the endpoint on the default bridge.
+type NetworkSettings struct {
+	Bridge                 string
+	SandboxID              string
+	SandboxKey             string
+	Ports                  map[string][]PortBinding
+	HairpinMode            bool
+	LinkLocalIPv6Address   string
+	LinkLocalIPv6PrefixLen int
+	SecondaryIPAddresses   []string
+	SecondaryIPv6Addresses []string
+	EndpointID             string
+	Gateway                string
+	GlobalIPv6Address      string
+	GlobalIPv6PrefixLen    int
+	IPAddress              string
+	IPPrefixLen            int
+	IPv6Gateway            string
+	MacAddress             string
+	Networks               map[string]Endpoint
+}
+
+// Endpoint is a container's place in one network.
+type Endpoint struct {
+	IPAMConfig          *struct{}
+	Links               []string
+	Aliases             []string
+	MacAddress          string
+	NetworkID           string
+	EndpointID          string
+	Gateway             string
+	IPAddress           string
+	IPPrefixLen         int
+	IPv6Gateway         string
+	GlobalIPv6Address   string
+	GlobalIPv6PrefixLen int
+	DriverOpts          map[string]string
+	DNSNames            []string
+}

@@ -1,0 +1,254 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"cove/engine/inspect"
+	"cove/engine/runspec"
+	"cove/layers/mount"
+	"cove/runner"
+	"cove/runner/defaults"
+	"cove/runner/network"
+)
+
+// InspectContainer tells everything about a container, in docker's shape.
+func (e *Engine) InspectContainer(ctx context.Context, ref string) (*inspect.Container, error) {
+	c, err := e.Container(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	state, err := c.State(ctx)
+	if err != nil {
+		return nil, err
+	}
+	driver, err := e.driver()
+	if err != nil {
+		return nil, err
+	}
+	cfg := c.Config()
+	rec := recordOf(cfg)
+	out := &inspect.Container{
+		ID: cfg.ID, Created: cfg.Created, Name: "/" + c.Name(), Image: cfg.ImageID,
+		State:           inspectState(state),
+		ResolvConfPath:  filepath.Join(c.Dir(), "resolv.conf"),
+		HostnamePath:    filepath.Join(c.Dir(), "hostname"),
+		HostsPath:       filepath.Join(c.Dir(), "hosts"),
+		LogPath:         c.LogPath(),
+		Driver:          driver,
+		Platform:        "linux",
+		HostConfig:      inspectHostConfig(cfg, rec),
+		GraphDriver:     graphDriver(driver, cfg.Root, state.Pid),
+		Mounts:          inspectMounts(rec),
+		Config:          inspectConfig(cfg, rec),
+		NetworkSettings: inspectNetwork(cfg, state),
+	}
+	if args := cfg.Spec.Process.Args; len(args) > 0 {
+		out.Path, out.Args = args[0], args[1:]
+	}
+	return out, nil
+}
+
+func inspectState(s runner.State) inspect.State {
+	return inspect.State{
+		Status:  string(s.Status),
+		Running: s.Status == runner.Running || s.Status == runner.Paused,
+		Paused:  s.Status == runner.Paused,
+		Pid:     s.Pid, ExitCode: s.ExitCode, OOMKilled: s.OOMKilled, Error: s.Error,
+		StartedAt: s.StartedAt, FinishedAt: s.FinishedAt,
+	}
+}
+
+// graphDriver tells where the root is. Nothing of a container is mounted on
+// the host: the merged tree is seen through its first process, while it runs.
+func graphDriver(driver string, root mount.Mount, pid int) inspect.GraphDriver {
+	data := map[string]string{}
+	if root.Type == "overlay" {
+		data["LowerDir"] = strings.Join(root.Lower, ":")
+		data["UpperDir"] = root.Upper
+		data["WorkDir"] = root.Work
+		data["MergedDir"] = ""
+	} else {
+		data["MergedDir"] = root.Source
+	}
+	if pid > 0 {
+		data["MergedDir"] = fmt.Sprintf("/proc/%d/root", pid)
+	}
+	return inspect.GraphDriver{Name: driver, Data: data}
+}
+
+func inspectMounts(rec record) []inspect.Mount {
+	out := []inspect.Mount{}
+	for _, m := range rec.Mounts {
+		im := inspect.Mount{
+			Type: m.Type, Name: m.Name, Source: m.Source, Destination: m.Asked.Target,
+			RW: !m.Asked.ReadOnly, Propagation: m.Asked.Propagation,
+		}
+		if m.Type == "volume" {
+			im.Driver = "local"
+			im.Mode = "z"
+		} else if im.Propagation == "" {
+			im.Propagation = "rprivate"
+		}
+		if m.Asked.ReadOnly {
+			im.Mode = "ro"
+		}
+		out = append(out, im)
+	}
+	return out
+}
+
+func inspectConfig(cfg runner.Config, rec record) inspect.Config {
+	o, img := rec.Options, rec.Image
+	c := inspect.Config{
+		Hostname: cfg.Spec.Hostname, User: o.User, AttachStdin: o.Stdin, AttachStdout: true, AttachStderr: true,
+		ExposedPorts: img.ExposedPorts, Tty: cfg.Terminal, OpenStdin: cfg.OpenStdin, StdinOnce: o.Stdin,
+		Env: cfg.Spec.Process.Env, Image: cfg.Image, Volumes: img.Volumes,
+		WorkingDir: cfg.Spec.Process.Cwd, Labels: cfg.Labels, StopSignal: cfg.StopSignal, StopTimeout: o.StopTimeout,
+		Entrypoint: img.Entrypoint, Cmd: img.Cmd,
+	}
+	if c.User == "" {
+		c.User = img.User
+	}
+	if o.Entrypoint != nil {
+		c.Entrypoint, c.Cmd = o.Entrypoint, nil
+	}
+	if len(o.Command) > 0 {
+		c.Cmd = o.Command
+	}
+	return c
+}
+
+func inspectHostConfig(cfg runner.Config, rec record) inspect.HostConfig {
+	o := rec.Options
+	h := inspect.HostConfig{
+		LogConfig:     inspect.LogConfig{Type: "json-file", Config: map[string]string{}},
+		NetworkMode:   networkMode(cfg),
+		PortBindings:  portMap(cfg.Network.Ports),
+		RestartPolicy: inspect.RestartPolicy{Name: "no"},
+		AutoRemove:    cfg.AutoRemove,
+		CapAdd:        o.Security.CapAdd, CapDrop: o.Security.CapDrop,
+		CgroupnsMode: "private", IpcMode: "private",
+		DNS: emptyIfNil(o.DNS), DNSOptions: []string{}, DNSSearch: []string{},
+		ExtraHosts: cfg.Network.ExtraHosts, Privileged: o.Security.Privileged, ReadonlyRootfs: o.ReadOnly,
+		SecurityOpt: securityOpts(o.Security), ShmSize: o.Resources.ShmSize, Runtime: "cove-runtime",
+		Memory: o.Resources.Memory, NanoCPUs: o.Resources.NanoCPUs,
+		MaskedPaths: defaults.MaskedPaths(), ReadonlyPaths: defaults.ReadonlyPaths(),
+	}
+	if h.ShmSize == 0 {
+		h.ShmSize = 64 << 20
+	}
+	if o.Resources.Memory > 0 {
+		h.MemorySwap = 2 * o.Resources.Memory
+	}
+	if p := o.Resources.PidsLimit; p > 0 {
+		h.PidsLimit = &p
+	}
+	if o.Security.Privileged {
+		h.MaskedPaths, h.ReadonlyPaths = nil, nil
+	}
+	for _, v := range o.Volumes {
+		if v.Source != "" {
+			h.Binds = append(h.Binds, bindString(v))
+		}
+	}
+	for _, t := range o.Tmpfs {
+		if h.Tmpfs == nil {
+			h.Tmpfs = map[string]string{}
+		}
+		h.Tmpfs[t.Target] = strings.Join(t.Options, ",")
+	}
+	return h
+}
+
+func emptyIfNil(s []string) []string {
+	if s == nil {
+		return []string{}
+	}
+	return s
+}
+
+func networkMode(cfg runner.Config) string {
+	if cfg.Network.Mode == "" {
+		return string(network.Bridge)
+	}
+	return string(cfg.Network.Mode)
+}
+
+func securityOpts(s runspec.Security) []string {
+	var out []string
+	if s.NoNewPrivileges {
+		out = append(out, "no-new-privileges")
+	}
+	if s.Seccomp != "" {
+		out = append(out, "seccomp="+s.Seccomp)
+	}
+	return out
+}
+
+func bindString(v runspec.Volume) string {
+	var options []string
+	if v.ReadOnly {
+		options = append(options, "ro")
+	}
+	if v.Propagation != "" {
+		options = append(options, v.Propagation)
+	}
+	if v.NoCopy {
+		options = append(options, "nocopy")
+	}
+	s := v.Source + ":" + v.Target
+	if len(options) > 0 {
+		s += ":" + strings.Join(options, ",")
+	}
+	return s
+}
+
+func portMap(ports []network.Port) map[string][]inspect.PortBinding {
+	m := map[string][]inspect.PortBinding{}
+	for _, p := range ports {
+		proto := p.Proto
+		if proto == "" {
+			proto = "tcp"
+		}
+		b := inspect.PortBinding{}
+		if p.HostIP.IsValid() {
+			b.HostIP = p.HostIP.String()
+		}
+		if p.HostPort != 0 {
+			b.HostPort = strconv.Itoa(int(p.HostPort))
+		}
+		key := fmt.Sprintf("%d/%s", p.ContainerPort, proto)
+		m[key] = append(m[key], b)
+	}
+	return m
+}
+
+func inspectNetwork(cfg runner.Config, state runner.State) inspect.NetworkSettings {
+	mode := networkMode(cfg)
+	n := inspect.NetworkSettings{Ports: portMap(state.Network.Ports), Networks: map[string]inspect.Endpoint{}}
+	for exposed := range recordOf(cfg).Image.ExposedPorts {
+		if _, ok := n.Ports[exposed]; !ok && state.Status == runner.Running {
+			n.Ports[exposed] = nil
+		}
+	}
+	if state.Pid > 0 {
+		n.SandboxKey = fmt.Sprintf("/proc/%d/ns/net", state.Pid)
+		n.SandboxID = cfg.ID
+	}
+	if strings.HasPrefix(mode, string(network.ContainerPrefix)) {
+		return n
+	}
+	ep := inspect.Endpoint{MacAddress: state.Network.MAC, NetworkID: mode, EndpointID: cfg.ID}
+	if ip := state.Network.IP; ip.IsValid() {
+		ep.IPAddress, ep.IPPrefixLen = ip.Addr().String(), ip.Bits()
+		ep.Gateway = state.Network.Gateway.String()
+	}
+	n.Bridge, n.MacAddress, n.Gateway = state.Network.Bridge, ep.MacAddress, ep.Gateway
+	n.IPAddress, n.IPPrefixLen, n.EndpointID = ep.IPAddress, ep.IPPrefixLen, ep.EndpointID
+	n.Networks[mode] = ep
+	return n
+}

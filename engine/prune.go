@@ -1,0 +1,169 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"github.com/opencontainers/go-digest"
+
+	"cove/errdefs"
+	"cove/images"
+	"cove/runner"
+)
+
+// PruneOptions say what may go. Content that nothing refers to always goes.
+type PruneOptions struct {
+	// Containers removes those that do not run.
+	Containers bool
+	// Images removes images without a name; AllImages those that no container
+	// uses.
+	Images, AllImages bool
+	// BuildCache forgets what build steps made.
+	BuildCache bool
+}
+
+// Pruned is what a Prune removed.
+type Pruned struct {
+	Containers []string
+	Images     images.Removed
+	// Repaired are the leavings of dead containers, one line each.
+	Repaired []string
+	// Freed is the size of the blobs that went, in bytes.
+	Freed int64
+}
+
+// Prune removes what the options name, then collects: it marks from names,
+// containers, the build cache and live leases, and deletes every blob and
+// snapshot that none of them reaches. It is safe beside any other command; the
+// only code in cove that deletes content a name once had is below it, in
+// images.Collect, and runs while new leases wait.
+func (e *Engine) Prune(ctx context.Context, o PruneOptions) (Pruned, error) {
+	var p Pruned
+	if err := needRoot("pruning"); err != nil {
+		return p, err
+	}
+	r, err := e.runner()
+	if err != nil {
+		return p, err
+	}
+	if p.Repaired, err = r.Clean(ctx); err != nil {
+		return p, err
+	}
+	if o.Containers {
+		if err := e.pruneContainers(ctx, &p); err != nil {
+			return p, err
+		}
+	}
+	if err := e.pruneImages(ctx, o, &p); err != nil {
+		return p, err
+	}
+	if o.BuildCache {
+		if err := e.pruneBuildCache(ctx); err != nil {
+			return p, err
+		}
+	}
+	store, err := e.images()
+	if err != nil {
+		return p, err
+	}
+	collected, err := store.Collect(ctx)
+	p.Freed += collected.Bytes
+	if err != nil {
+		return p, err
+	}
+	snaps, err := e.snapshots()
+	if err != nil {
+		return p, err
+	}
+	return p, snaps.Clean(ctx)
+}
+
+func (e *Engine) pruneContainers(ctx context.Context, p *Pruned) error {
+	all, err := e.Containers(ctx, Filter{})
+	if err != nil {
+		return err
+	}
+	for _, c := range all {
+		if c.State.Status == runner.Running || c.State.Status == runner.Paused {
+			continue
+		}
+		err := e.Remove(ctx, c.ID, false, true)
+		switch {
+		case err == nil:
+			p.Containers = append(p.Containers, c.ID)
+		case !errors.Is(err, errdefs.ErrConflict) && !errors.Is(err, errdefs.ErrNotFound):
+			return err // else it was started or removed meanwhile
+		}
+	}
+	return nil
+}
+
+func (e *Engine) pruneImages(ctx context.Context, o PruneOptions, p *Pruned) error {
+	if !o.Images && !o.AllImages {
+		return nil
+	}
+	store, err := e.images()
+	if err != nil {
+		return err
+	}
+	used, err := e.usedImages(ctx)
+	if err != nil {
+		return err
+	}
+	all, err := store.List(ctx)
+	if err != nil {
+		return err
+	}
+	for _, img := range all {
+		if used[img.ID.String()] != "" || len(img.Names) > 0 && !o.AllImages {
+			continue
+		}
+		removed, err := store.Remove(ctx, img.ID.String(), images.RemoveOptions{Force: true})
+		if err != nil && !errors.Is(err, errdefs.ErrNotFound) {
+			return err
+		}
+		p.Images.Untagged = append(p.Images.Untagged, removed.Untagged...)
+		p.Images.Deleted = append(p.Images.Deleted, removed.Deleted...)
+		p.Freed += removed.Freed
+	}
+	return nil
+}
+
+// usedImages maps image ids to what uses them, in words.
+func (e *Engine) usedImages(ctx context.Context) (map[string]string, error) {
+	all, err := e.Containers(ctx, Filter{})
+	if err != nil {
+		return nil, err
+	}
+	used := make(map[string]string, len(all))
+	for _, c := range all {
+		used[c.ImageID] = "container " + c.ID[:12] + " (" + c.Name + ")"
+	}
+	return used, nil
+}
+
+// RemoveImage removes a name, or an image with all its names by its id. An
+// image that a container uses is errdefs.ErrConflict unless force.
+func (e *Engine) RemoveImage(ctx context.Context, name string, force bool) (images.Removed, error) {
+	store, err := e.images()
+	if err != nil {
+		return images.Removed{}, err
+	}
+	used, err := e.usedImages(ctx)
+	if err != nil {
+		return images.Removed{}, err
+	}
+	return store.Remove(ctx, name, images.RemoveOptions{
+		Force: force, UsedBy: func(id digest.Digest) string { return used[id.String()] },
+	})
+}
+
+func (e *Engine) pruneBuildCache(ctx context.Context) error {
+	b, err := e.newBuilder(resolver{e: e})
+	if err != nil {
+		return err
+	}
+	if p, ok := any(b).(interface{ Prune(context.Context) error }); ok {
+		return p.Prune(ctx)
+	}
+	return nil
+}

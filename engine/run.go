@@ -1,0 +1,99 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"cove/errdefs"
+	"cove/runner"
+	"cove/runner/host"
+	"cove/runner/plan"
+)
+
+// RunOptions is one container to be made and run.
+type RunOptions struct {
+	CreateOptions
+	// Detach returns when it runs; otherwise Run returns when it has ended.
+	Detach bool
+	// Created is told of the container before it starts; its error stops that.
+	Created func(*runner.Container) error
+	// Attach gives the caller's streams, just before the start; it is not
+	// called with Detach.
+	Attach func(*runner.Container) (runner.Streams, error)
+}
+
+// Run makes a container, starts it and, unless it is detached, streams until it
+// ends. A program that could not start is a *runner.StartError; a session that
+// the user left is runner.ErrDetached. With AutoRemove a container that did not
+// start is removed again; one that ran is removed by its monitor.
+func (e *Engine) Run(ctx context.Context, o RunOptions) (*runner.Container, runner.ExitStatus, error) {
+	var status runner.ExitStatus
+	c, err := e.Create(ctx, o.CreateOptions)
+	if err != nil {
+		return nil, status, err
+	}
+	if o.Created != nil {
+		err = o.Created(c)
+	}
+	var s *runner.Session
+	var streams runner.Streams
+	switch {
+	case err != nil:
+	case o.Detach:
+		err = c.Start(ctx)
+	default:
+		s, streams, err = startAttached(ctx, c, o)
+	}
+	if err != nil {
+		return c, status, e.notStarted(ctx, c, o, err)
+	}
+	if s != nil {
+		defer s.Close()
+		status, err = s.Stream(ctx, streams)
+	}
+	return c, status, err
+}
+
+func startAttached(ctx context.Context, c *runner.Container, o RunOptions) (s *runner.Session, streams runner.Streams, err error) {
+	if o.Attach != nil {
+		if streams, err = o.Attach(c); err != nil {
+			return nil, streams, err
+		}
+	}
+	s, err = c.StartAttached(ctx)
+	return s, streams, err
+}
+
+func (e *Engine) notStarted(ctx context.Context, c *runner.Container, o RunOptions, err error) error {
+	if !o.AutoRemove {
+		return err
+	}
+	// The caller's context may be what ended.
+	rerr := c.Remove(context.WithoutCancel(ctx), true)
+	if errors.Is(rerr, errdefs.ErrNotFound) {
+		rerr = nil
+	}
+	return errors.Join(err, rerr)
+}
+
+// Explain writes the system calls that Run would make, and makes none of them.
+// The image must be local or may be pulled.
+func (e *Engine) Explain(ctx context.Context, o CreateOptions, w io.Writer) error {
+	prepared, err := e.prepare(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer prepared.lease.Release()
+	defer prepared.drop()
+	features, err := host.Detect()
+	if err != nil {
+		return err
+	}
+	p, err := plan.Compile(prepared.cfg.Spec, features)
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(w, p.String())
+	return err
+}

@@ -1,0 +1,86 @@
+package runspec
+
+import (
+	"cmp"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"cove/errdefs"
+	"cove/runner/defaults"
+)
+
+// base are docker's mounts, with the size of /dev/shm as asked for and, for a
+// privileged container, a writable /sys.
+func base(o Options) []specs.Mount {
+	all := defaults.Mounts()
+	for i := range all {
+		m := &all[i]
+		if m.Destination == "/dev/shm" && o.Resources.ShmSize > 0 {
+			m.Options = replace(m.Options, "size=", "size="+strconv.FormatInt(o.Resources.ShmSize, 10))
+		}
+		if o.Security.Privileged && strings.HasPrefix(m.Destination, "/sys") {
+			m.Options = replace(m.Options, "ro", "rw")
+		}
+	}
+	return all
+}
+
+// replace puts with in the place of the options that begin with prefix.
+func replace(options []string, prefix, with string) []string {
+	for i, o := range options {
+		if strings.HasPrefix(o, prefix) {
+			options[i] = with
+		}
+	}
+	return options
+}
+
+// mounts puts what the user asked for over the defaults. A later mount on the
+// same destination replaces an earlier one; parents come before children.
+func mounts(o Options, f Facts) ([]specs.Mount, error) {
+	all := base(o)
+	put := func(m specs.Mount) {
+		all = slices.DeleteFunc(all, func(old specs.Mount) bool { return old.Destination == m.Destination })
+		all = append(all, m)
+	}
+	for _, t := range o.Tmpfs {
+		dst, err := target("--tmpfs", t.Target)
+		if err != nil {
+			return nil, err
+		}
+		put(specs.Mount{
+			Destination: dst, Type: "tmpfs", Source: "tmpfs",
+			Options: append([]string{"nosuid", "nodev", "noexec"}, t.Options...),
+		})
+	}
+	for _, b := range f.Binds {
+		dst, err := target("-v", b.Target)
+		if err != nil {
+			return nil, err
+		}
+		opts := []string{"rbind", cmp.Or(b.Propagation, "rprivate")}
+		if b.ReadOnly {
+			opts = append(opts, "ro")
+		}
+		put(specs.Mount{Destination: dst, Type: "bind", Source: b.Source, Options: opts})
+	}
+	slices.SortStableFunc(all, func(a, b specs.Mount) int { return cmp.Compare(depth(a.Destination), depth(b.Destination)) })
+	return all, nil
+}
+
+func depth(p string) int { return strings.Count(path.Clean(p), "/") }
+
+func target(flag, p string) (string, error) {
+	if !path.IsAbs(p) {
+		return "", errdefs.Errorf(errdefs.ErrInvalid, "%s: the path in the container, %q, is not absolute", flag, p)
+	}
+	clean := path.Clean(p)
+	if clean == "/" {
+		return "", errdefs.Errorf(errdefs.ErrInvalid, "%s: the path in the container may not be /", flag)
+	}
+	return clean, nil
+}

@@ -1,0 +1,208 @@
+package runspec
+
+import (
+	"net/netip"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"cove/errdefs"
+	"cove/runner/network"
+)
+
+// Volume is a -v as it was asked for: a host path, a named volume, or, with
+// no Source, an anonymous one.
+type Volume struct {
+	Source      string `json:"source,omitempty"`
+	Target      string `json:"target"`
+	ReadOnly    bool   `json:"readOnly,omitempty"`
+	Propagation string `json:"propagation,omitempty"`
+	// NoCopy leaves a new named volume empty instead of filling it with what
+	// the image has at Target.
+	NoCopy bool `json:"noCopy,omitempty"`
+}
+
+// Named reports whether Source is the name of a volume.
+func (v Volume) Named() bool { return v.Source != "" && !path.IsAbs(v.Source) }
+
+var propagations = []string{"private", "rprivate", "shared", "rshared", "slave", "rslave"}
+
+// validVolumeName is docker's [a-zA-Z0-9][a-zA-Z0-9_.-]+, without the start-up
+// cost of a regexp.
+func validVolumeName(s string) bool {
+	ok := len(s) > 1
+	for i := range len(s) {
+		c := s[i]
+		alnum := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+		ok = ok && (alnum || i > 0 && strings.IndexByte("_.-", c) >= 0)
+	}
+	return ok
+}
+
+// ParseVolume reads [SOURCE:]TARGET[:OPTION[,OPTION…]] with docker's options
+// ro, rw, z, Z (accepted: there is no SELinux label to set), nocopy and the
+// propagations.
+func ParseVolume(s string) (Volume, error) {
+	parts := strings.Split(s, ":")
+	var v Volume
+	var options string
+	switch len(parts) {
+	case 1:
+		v.Target = parts[0]
+	case 2:
+		v.Source, v.Target = parts[0], parts[1]
+	case 3:
+		v.Source, v.Target, options = parts[0], parts[1], parts[2]
+	default:
+		return v, errdefs.Errorf(errdefs.ErrInvalid, "-v %s: want [SOURCE:]TARGET[:OPTIONS]", s)
+	}
+	if len(parts) > 1 && v.Source == "" {
+		return v, errdefs.Errorf(errdefs.ErrInvalid, "-v %s: the part before the colon is empty", s)
+	}
+	if v.Named() && !validVolumeName(v.Source) {
+		return v, errdefs.Errorf(errdefs.ErrInvalid,
+			"-v %s: %q is neither an absolute path nor a volume's name (letters, digits, _ . -)", s, v.Source)
+	}
+	if _, err := target("-v "+s, v.Target); err != nil {
+		return v, err
+	}
+	for option := range strings.SplitSeq(options, ",") {
+		switch {
+		case option == "" || option == "rw" || option == "z" || option == "Z":
+		case option == "ro":
+			v.ReadOnly = true
+		case option == "nocopy":
+			v.NoCopy = true
+		case slices.Contains(propagations, option):
+			v.Propagation = option
+		default:
+			return v, errdefs.Errorf(errdefs.ErrInvalid, "-v %s: option %q is not supported; there are ro, rw, z, Z, nocopy, %s",
+				s, option, strings.Join(propagations, ", "))
+		}
+	}
+	return v, nil
+}
+
+// ParsePorts reads a -p: [[IP:]HOSTPORT:]PORT[/tcp|udp], where both ports may
+// be ranges of one length.
+func ParsePorts(s string) ([]network.Port, error) {
+	bad := func(why string) ([]network.Port, error) {
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "-p %s: %s; want [[IP:]HOSTPORT:]PORT[/PROTOCOL]", s, why)
+	}
+	rest, proto, _ := strings.Cut(s, "/")
+	if !slices.Contains([]string{"", "tcp", "udp"}, proto) {
+		return bad("the protocol is tcp or udp")
+	}
+	var ip netip.Addr
+	var host string
+	ctr := rest
+	if i := strings.LastIndexByte(rest, ':'); i >= 0 {
+		host, ctr = rest[:i], rest[i+1:]
+		if i := strings.LastIndexByte(host, ':'); i >= 0 {
+			addr, err := netip.ParseAddr(strings.Trim(host[:i], "[]"))
+			if err != nil {
+				return bad(strconv.Quote(host[:i]) + " is not an IP address")
+			}
+			ip, host = addr, host[i+1:]
+		}
+	}
+	first, last, err := portRange(ctr)
+	if err != nil {
+		return bad(err.Error())
+	}
+	var hostFirst, hostLast uint16
+	if host != "" {
+		if hostFirst, hostLast, err = portRange(host); err != nil {
+			return bad(err.Error())
+		}
+		if hostLast-hostFirst != last-first {
+			return bad("the two ranges differ in length")
+		}
+	}
+	var ports []network.Port
+	for i := range int(last-first) + 1 {
+		p := network.Port{HostIP: ip, ContainerPort: first + uint16(i), Proto: proto}
+		if host != "" {
+			p.HostPort = hostFirst + uint16(i)
+		}
+		ports = append(ports, p)
+	}
+	return ports, nil
+}
+
+func portRange(s string) (first, last uint16, err error) {
+	lo, hi, isRange := strings.Cut(s, "-")
+	if first, err = port(lo); err != nil || !isRange {
+		return first, first, err
+	}
+	if last, err = port(hi); err == nil && last < first {
+		err = errdefs.Errorf(errdefs.ErrInvalid, "the range %s runs backwards", s)
+	}
+	return first, last, err
+}
+
+func port(s string) (uint16, error) {
+	n, err := strconv.ParseUint(s, 10, 16)
+	if err != nil || n == 0 {
+		return 0, errdefs.Errorf(errdefs.ErrInvalid, "%q is not a port (1-65535)", s)
+	}
+	return uint16(n), nil
+}
+
+// ParseTmpfs reads a --tmpfs: TARGET[:OPTION,…].
+func ParseTmpfs(s string) (Tmpfs, error) {
+	dst, options, _ := strings.Cut(s, ":")
+	t := Tmpfs{Target: dst}
+	if options != "" {
+		t.Options = strings.Split(options, ",")
+	}
+	_, err := target("--tmpfs "+s, dst)
+	return t, err
+}
+
+// ParseHost reads an --add-host: NAME:IP or NAME=IP.
+func ParseHost(s string) (Host, error) {
+	i := strings.IndexAny(s, ":=")
+	if i <= 0 || s[i+1:] == "" {
+		return Host{}, errdefs.Errorf(errdefs.ErrInvalid, "--add-host %s: want NAME:IP", s)
+	}
+	h := Host{Name: s[:i], IP: strings.Trim(s[i+1:], "[]")}
+	if _, err := netip.ParseAddr(h.IP); err != nil {
+		return Host{}, errdefs.Errorf(errdefs.ErrInvalid, "--add-host %s: %q is not an IP address", s, h.IP)
+	}
+	return h, nil
+}
+
+// ApplySecurityOpt reads one --security-opt into s. readFile gives the text of
+// a seccomp profile.
+func ApplySecurityOpt(s *Security, opt string, readFile func(string) ([]byte, error)) error {
+	key, value, ok := strings.Cut(opt, "=")
+	if !ok {
+		key, value, _ = strings.Cut(opt, ":")
+	}
+	switch key {
+	case "no-new-privileges":
+		switch value {
+		case "", "true":
+			s.NoNewPrivileges = true
+		case "false":
+			s.NoNewPrivileges = false
+		default:
+			return errdefs.Errorf(errdefs.ErrInvalid, "--security-opt %s: want true or false", opt)
+		}
+		return nil
+	case "seccomp":
+		if value == "unconfined" || value == "" || value == "builtin" {
+			s.Seccomp = strings.TrimPrefix(value, "builtin")
+			return nil
+		}
+		profile, err := readFile(value)
+		if err != nil {
+			return errdefs.Errorf(errdefs.ErrInvalid, "--security-opt %s: reading the seccomp profile: %w", opt, err)
+		}
+		s.Seccomp = string(profile)
+		return nil
+	}
+	return errdefs.Errorf(errdefs.ErrUnsupported, "--security-opt %s: not supported; there are seccomp=FILE|unconfined and no-new-privileges", opt)
+}

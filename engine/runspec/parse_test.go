@@ -1,0 +1,117 @@
+package runspec
+
+import (
+	"errors"
+	"net/netip"
+	"os"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"cove/errdefs"
+	"cove/runner/network"
+)
+
+func TestParseVolume(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]Volume{
+		"/data":                   {Target: "/data"},
+		"/srv:/data":              {Source: "/srv", Target: "/data"},
+		"/srv:/data:ro":           {Source: "/srv", Target: "/data", ReadOnly: true},
+		"db_1:/data:nocopy,z":     {Source: "db_1", Target: "/data", NoCopy: true},
+		"/srv:/data:rslave,ro":    {Source: "/srv", Target: "/data", ReadOnly: true, Propagation: "rslave"},
+		"/a b:/data with space:Z": {Source: "/a b", Target: "/data with space"},
+	} {
+		got, err := ParseVolume(in)
+		if err != nil || got != want {
+			t.Errorf("%s: got %+v, %v; want %+v", in, got, err, want)
+		}
+	}
+	for _, in := range []string{"", "data", "/srv:data", ":/data", "./srv:/data", "/a:/b:ro:x", "/a:/", "/a:/b:delegated", "x:/y"} {
+		if _, err := ParseVolume(in); !errors.Is(err, errdefs.ErrInvalid) {
+			t.Errorf("%q: got %v, want ErrInvalid", in, err)
+		}
+	}
+}
+
+func TestParsePorts(t *testing.T) {
+	t.Parallel()
+	local := netip.MustParseAddr("127.0.0.1")
+	for in, want := range map[string][]network.Port{
+		"80":                  {{ContainerPort: 80}},
+		"8080:80":             {{HostPort: 8080, ContainerPort: 80}},
+		"127.0.0.1:8080:80":   {{HostIP: local, HostPort: 8080, ContainerPort: 80}},
+		"127.0.0.1::80/udp":   {{HostIP: local, ContainerPort: 80, Proto: "udp"}},
+		"[::1]:53:53/udp":     {{HostIP: netip.MustParseAddr("::1"), HostPort: 53, ContainerPort: 53, Proto: "udp"}},
+		"7000-7001:8000-8001": {{HostPort: 7000, ContainerPort: 8000}, {HostPort: 7001, ContainerPort: 8001}},
+		"65535:65535/tcp":     {{HostPort: 65535, ContainerPort: 65535, Proto: "tcp"}},
+		"65534-65535:1-2/tcp": {{HostPort: 65534, ContainerPort: 1, Proto: "tcp"}, {HostPort: 65535, ContainerPort: 2, Proto: "tcp"}},
+		"0.0.0.0:1:1":         {{HostIP: netip.MustParseAddr("0.0.0.0"), HostPort: 1, ContainerPort: 1}},
+	} {
+		got, err := ParsePorts(in)
+		if err != nil {
+			t.Errorf("%s: %v", in, err)
+		} else if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", in, diff)
+		}
+	}
+	for _, in := range []string{"", "0", "65536", "x:80", "1-2:80", "80/icmp", "2-1", "host:1:1", "1:2:3:4x"} {
+		if _, err := ParsePorts(in); !errors.Is(err, errdefs.ErrInvalid) {
+			t.Errorf("%q: got %v, want ErrInvalid", in, err)
+		}
+	}
+}
+
+func TestParseHostAndTmpfs(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]Host{
+		"db:10.0.0.1": {Name: "db", IP: "10.0.0.1"},
+		"db=[::1]":    {Name: "db", IP: "::1"},
+		"db:fe80::1":  {Name: "db", IP: "fe80::1"},
+	} {
+		if got, err := ParseHost(in); err != nil || got != want {
+			t.Errorf("%s: got %+v, %v", in, got, err)
+		}
+	}
+	for _, in := range []string{"db", "db:", ":1.1.1.1", "db:nowhere"} {
+		if _, err := ParseHost(in); !errors.Is(err, errdefs.ErrInvalid) {
+			t.Errorf("%q: got %v, want ErrInvalid", in, err)
+		}
+	}
+	got, err := ParseTmpfs("/run:size=1m,mode=755")
+	if diff := cmp.Diff(Tmpfs{Target: "/run", Options: []string{"size=1m", "mode=755"}}, got); err != nil || diff != "" {
+		t.Errorf("%v %s", err, diff)
+	}
+}
+
+func TestApplySecurityOpt(t *testing.T) {
+	t.Parallel()
+	read := func(name string) ([]byte, error) {
+		if name == "p.json" {
+			return []byte("{}"), nil
+		}
+		return nil, os.ErrNotExist
+	}
+	for opt, want := range map[string]Security{
+		"no-new-privileges":       {NoNewPrivileges: true},
+		"no-new-privileges:true":  {NoNewPrivileges: true},
+		"no-new-privileges=false": {},
+		"seccomp=unconfined":      {Seccomp: "unconfined"},
+		"seccomp:unconfined":      {Seccomp: "unconfined"},
+		"seccomp=p.json":          {Seccomp: "{}"},
+	} {
+		var s Security
+		if err := ApplySecurityOpt(&s, opt, read); err != nil {
+			t.Errorf("%s: %v", opt, err)
+		} else if diff := cmp.Diff(want, s); diff != "" {
+			t.Errorf("%s: %s", opt, diff)
+		}
+	}
+	for opt, kind := range map[string]error{
+		"seccomp=nope.json": errdefs.ErrInvalid, "no-new-privileges=maybe": errdefs.ErrInvalid, "label=disable": errdefs.ErrUnsupported,
+	} {
+		if err := ApplySecurityOpt(&Security{}, opt, read); !errors.Is(err, kind) {
+			t.Errorf("%s: got %v, want %v", opt, err, kind)
+		}
+	}
+}

@@ -1,0 +1,80 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"cove/layers/snapshot"
+	"cove/layers/snapshot/native"
+	"cove/layers/snapshot/overlay"
+)
+
+// snapshots is what both snapshotters are.
+type snapshots interface {
+	snapshot.Snapshotter
+	snapshot.Keeper
+}
+
+const (
+	driverOverlay = "overlay2" // in docker's words
+	driverNative  = "vfs"
+)
+
+// openSnapshots opens the snapshotter that this root began with. Which one
+// that is was found out by trying, once, and is written down in
+// snapshotter: the two cannot share snapshots.
+func (e *Engine) openSnapshots() (snapshots, error) {
+	driver, err := e.driver()
+	if err != nil {
+		return nil, err
+	}
+	if driver == driverNative {
+		return native.New(e.dir("snapshots"))
+	}
+	return overlay.New(e.dir("snapshots"))
+}
+
+func (e *Engine) driver() (string, error) {
+	record := e.dir("snapshotter")
+	body, err := os.ReadFile(record)
+	if err == nil {
+		return strings.TrimSpace(string(body)), nil
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return "", fmt.Errorf("engine: which snapshotter this root has: %w", err)
+	}
+	if err := os.MkdirAll(e.cfg.Root, 0o711); err != nil {
+		return "", fmt.Errorf("engine: state root: %w", err)
+	}
+	driver := driverOverlay
+	if why := overlay.Supported(e.cfg.Root); why != nil {
+		driver = driverNative
+		e.cfg.Notify(fmt.Sprintf("NOTE: layers are kept as full copies (native snapshotter), which costs space and time: %v", why))
+	}
+	return driver, writeFile(record, driver+"\n")
+}
+
+// writeFile replaces a small file of the state root, durably.
+func writeFile(name, body string) error {
+	f, err := os.CreateTemp(filepath.Dir(name), ".tmp-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.WriteString(body)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), name); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(name))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
+}

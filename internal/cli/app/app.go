@@ -1,0 +1,131 @@
+// Package app is what every command shares: the streams, the engine that is
+// opened when one needs it, signals, and how an error becomes one line and an
+// exit code.
+package app
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"sync"
+	"syscall"
+
+	"golang.org/x/term"
+
+	"cove/engine"
+)
+
+// App is one invocation of the command line.
+type App struct {
+	// Prog begins every message: cove, build or run.
+	Prog     string
+	In       io.Reader
+	Out, Err io.Writer
+	// Root is --root, Debug is --debug.
+	Root  string
+	Debug bool
+
+	mu      sync.Mutex
+	engine  *engine.Engine
+	onSig   func(os.Signal)
+	signals chan os.Signal
+}
+
+// DefaultRoot is the state root when neither --root nor COVE_ROOT says.
+func DefaultRoot() string { return cmp.Or(os.Getenv("COVE_ROOT"), "/var/lib/cove") }
+
+// Engine opens the engine, once. Nothing of it is read from disk yet.
+func (a *App) Engine() (*engine.Engine, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.engine != nil {
+		return a.engine, nil
+	}
+	root, err := filepath.Abs(a.Root)
+	if err != nil {
+		return nil, fmt.Errorf("--root %s: %w", a.Root, err)
+	}
+	a.engine, err = engine.Open(engine.Config{
+		Root:        root,
+		RuntimePath: os.Getenv("COVE_RUNTIME"),
+		Logger:      a.logger(),
+		Notify:      func(msg string) { fmt.Fprintln(a.Err, msg) },
+	})
+	return a.engine, err
+}
+
+// Close gives back what Engine opened.
+func (a *App) Close() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.engine != nil {
+		a.engine.Close()
+	}
+}
+
+func (a *App) logger() *slog.Logger {
+	if !a.Debug {
+		return slog.New(slog.DiscardHandler)
+	}
+	return slog.New(slog.NewTextHandler(a.Err, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+// Warnf writes a note for the person at the terminal.
+func (a *App) Warnf(format string, args ...any) {
+	fmt.Fprintf(a.Err, "WARNING: "+format+"\n", args...)
+}
+
+// Terminal returns the descriptor of a stream that is a terminal.
+func Terminal(stream any) (fd int, ok bool) {
+	f, ok := stream.(*os.File)
+	if !ok {
+		return 0, false
+	}
+	fd = int(f.Fd())
+	return fd, term.IsTerminal(fd)
+}
+
+// Signals makes an interrupt cancel the context that is returned, so that a
+// command stops what it does and cleans up; a second interrupt kills. A
+// command that hands signals on takes them over with OnSignal.
+func (a *App) Signals(ctx context.Context) (_ context.Context, stop func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	a.signals = make(chan os.Signal, 8)
+	signal.Notify(a.signals, os.Interrupt, syscall.SIGTERM)
+	a.OnSignal(func(sig os.Signal) {
+		signal.Stop(a.signals)
+		cancel(&Interrupted{Signal: sig.(syscall.Signal)})
+	})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for sig := range a.signals {
+			a.mu.Lock()
+			f := a.onSig
+			a.mu.Unlock()
+			f(sig)
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(a.signals)
+		close(a.signals)
+		<-done
+		cancel(nil)
+	}
+}
+
+// OnSignal gives signals to f instead of cancelling; more are the signals that
+// f wants beside interrupt and terminate. f must not block.
+func (a *App) OnSignal(f func(os.Signal), more ...os.Signal) {
+	a.mu.Lock()
+	a.onSig = f
+	a.mu.Unlock()
+	if len(more) > 0 {
+		signal.Notify(a.signals, more...)
+	}
+}

@@ -1,0 +1,116 @@
+package app
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"cove/errdefs"
+)
+
+// MinArgs, MaxArgs and ExactArgs are cobra's checks in docker's words.
+func MinArgs(n int) cobra.PositionalArgs { return RangeArgs(n, -1) }
+
+// NoArgs refuses every argument.
+func NoArgs() cobra.PositionalArgs { return RangeArgs(0, 0) }
+
+// ExactArgs wants n arguments.
+func ExactArgs(n int) cobra.PositionalArgs { return RangeArgs(n, n) }
+
+// RangeArgs wants at least lo and, unless hi is negative, at most hi.
+func RangeArgs(lo, hi int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		word := ""
+		switch {
+		case lo == hi && len(args) != lo:
+			word = "exactly " + plural(lo)
+			if lo == 0 {
+				word = "no arguments"
+			}
+		case len(args) < lo:
+			word = "at least " + plural(lo)
+		case hi >= 0 && len(args) > hi:
+			word = "at most " + plural(hi)
+		default:
+			return nil
+		}
+		verb := " requires "
+		if word == "no arguments" {
+			verb = " accepts "
+		}
+		return &Usage{Command: cmd.CommandPath(), Err: errdefs.Errorf(errdefs.ErrInvalid, "%q%s%s (%s)", cmd.CommandPath(), verb, word, cmd.UseLine())}
+	}
+}
+
+func plural(n int) string {
+	if n == 1 {
+		return "1 argument"
+	}
+	return fmt.Sprintf("%d arguments", n)
+}
+
+// FlagError words a flag that could not be parsed, and names the nearest one
+// to a flag that does not exist.
+func FlagError(cmd *cobra.Command, err error) error {
+	msg := err.Error()
+	if name, ok := strings.CutPrefix(msg, "unknown flag: --"); ok {
+		msg = "unknown flag: --" + name
+		if near := nearestFlag(cmd, name); near != "" {
+			msg += "; did you mean --" + near + "?"
+			return &Usage{Command: cmd.CommandPath(), Err: errdefs.Errorf(errdefs.ErrInvalid, "%s", strings.TrimSuffix(msg, "?"))}
+		}
+	}
+	return &Usage{Command: cmd.CommandPath(), Err: errdefs.Errorf(errdefs.ErrInvalid, "%s", msg)}
+}
+
+func nearestFlag(cmd *cobra.Command, name string) string {
+	var names []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden {
+			names = append(names, f.Name)
+		}
+	})
+	return Nearest(name, names)
+}
+
+// Nearest is the candidate that name was most likely meant to be, or "".
+func Nearest(name string, candidates []string) string {
+	best, bestDistance := "", max(2, len(name)/3)+1
+	for _, c := range slices.Sorted(slices.Values(candidates)) {
+		d := distance(name, c)
+		if len(name) > 2 && strings.HasPrefix(c, name) {
+			d = min(d, 1)
+		}
+		if d < bestDistance {
+			best, bestDistance = c, d
+		}
+	}
+	return best
+}
+
+// distance counts insertions, deletions, replacements and swaps of neighbours.
+func distance(a, b string) int {
+	var before, prev []int
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		before, prev, row = prev, row, make([]int, len(b)+1)
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			row[j] = min(row[j-1]+1, prev[j]+1, prev[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
+		}
+	}
+	return row[len(b)]
+}

@@ -1,0 +1,221 @@
+package containercmd
+
+import (
+	"bufio"
+	"io"
+	"math"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/docker/go-units"
+	"github.com/spf13/pflag"
+
+	"cove/engine"
+	"cove/engine/runspec"
+	"cove/errdefs"
+)
+
+// createFlags are the flags that run and create share.
+type createFlags struct {
+	name, user, workdir, entrypoint, hostname, network, cidfile, pull string
+	memory, shmSize, cpus, stopSignal                                 string
+	env, envFiles, volumes, ports, tmpfs, labels                      []string
+	capAdd, capDrop, securityOpts, addHosts, dns                      []string
+	pidsLimit                                                         int64
+	stopTimeout                                                       int
+	tty, stdin, readOnly, privileged, autoRemove                      bool
+	set                                                               *pflag.FlagSet
+}
+
+func (f *createFlags) register(fs *pflag.FlagSet) {
+	f.set = fs
+	fs.SortFlags = false
+	fs.StringVar(&f.name, "name", "", "name the container")
+	fs.BoolVarP(&f.stdin, "interactive", "i", false, "keep its standard input open")
+	fs.BoolVarP(&f.tty, "tty", "t", false, "give it a terminal")
+	fs.BoolVar(&f.autoRemove, "rm", false, "remove it when it has ended")
+	fs.StringArrayVarP(&f.ports, "publish", "p", nil, "publish a port: [[IP:]HOSTPORT:]PORT[/PROTOCOL]")
+	fs.StringArrayVarP(&f.volumes, "volume", "v", nil, "mount a host path or a named volume: SOURCE:TARGET[:ro]")
+	fs.StringArrayVar(&f.tmpfs, "tmpfs", nil, "mount an empty filesystem in memory: TARGET[:OPTIONS]")
+	fs.StringArrayVarP(&f.env, "env", "e", nil, "set a variable: KEY=VALUE, or KEY to take it from here")
+	fs.StringArrayVar(&f.envFiles, "env-file", nil, "read variables from a file")
+	fs.StringVarP(&f.workdir, "workdir", "w", "", "working directory")
+	fs.StringVarP(&f.user, "user", "u", "", "user: NAME|UID[:GROUP|GID]")
+	fs.StringVar(&f.entrypoint, "entrypoint", "", "replace the image's ENTRYPOINT (\"\" for none)")
+	fs.StringVar(&f.network, "network", "bridge", "network: bridge, none, host, container:NAME")
+	fs.StringVar(&f.hostname, "hostname", "", "host name (default: the short id)")
+	fs.StringArrayVar(&f.addHosts, "add-host", nil, "add a line to /etc/hosts: NAME:IP")
+	fs.StringArrayVar(&f.dns, "dns", nil, "name server")
+	fs.StringVarP(&f.memory, "memory", "m", "", "limit memory: 512m, 2g")
+	fs.StringVar(&f.cpus, "cpus", "", "limit CPUs: 1.5")
+	fs.Int64Var(&f.pidsLimit, "pids-limit", 0, "limit processes")
+	fs.StringVar(&f.shmSize, "shm-size", "", "size of /dev/shm (default 64m)")
+	fs.BoolVar(&f.readOnly, "read-only", false, "make its root filesystem read-only")
+	fs.BoolVar(&f.privileged, "privileged", false, "give it every capability and device, unfiltered")
+	fs.StringArrayVar(&f.capAdd, "cap-add", nil, "add a capability")
+	fs.StringArrayVar(&f.capDrop, "cap-drop", nil, "drop a capability (ALL for all)")
+	fs.StringArrayVar(&f.securityOpts, "security-opt", nil, "no-new-privileges, seccomp=FILE|unconfined")
+	fs.StringArrayVarP(&f.labels, "label", "l", nil, "label it: KEY=VALUE")
+	fs.StringVar(&f.stopSignal, "stop-signal", "", "signal that stop sends (default: the image's, or SIGTERM)")
+	fs.IntVar(&f.stopTimeout, "stop-timeout", 10, "seconds between that signal and SIGKILL")
+	fs.StringVar(&f.cidfile, "cidfile", "", "write the container's id to a new file")
+	fs.StringVar(&f.pull, "pull", string(engine.PullMissing), "ask the registry for the image: always, missing, never")
+}
+
+// options turns the flags into what the engine is asked for.
+func (f *createFlags) options(image string, command []string) (engine.CreateOptions, error) {
+	o := engine.CreateOptions{Name: f.name, AutoRemove: f.autoRemove, Pull: engine.PullPolicy(f.pull)}
+	o.Options = runspec.Options{
+		Image: image, Command: command, User: f.user, Workdir: f.workdir, Hostname: f.hostname,
+		TTY: f.tty, Stdin: f.stdin, ReadOnly: f.readOnly, Network: f.network, DNS: f.dns, StopSignal: f.stopSignal,
+		Security: runspec.Security{Privileged: f.privileged, CapAdd: f.capAdd, CapDrop: f.capDrop},
+	}
+	if f.set.Changed("entrypoint") {
+		o.Entrypoint = []string{}
+		if f.entrypoint != "" {
+			o.Entrypoint = []string{f.entrypoint}
+		}
+	}
+	if f.set.Changed("stop-timeout") {
+		o.StopTimeout = &f.stopTimeout
+	}
+	steps := []func(*runspec.Options) error{f.parseEnv, f.parseLabels, f.parseMounts, f.parseNetwork, f.parseResources, f.parseSecurity}
+	for _, step := range steps {
+		if err := step(&o.Options); err != nil {
+			return o, err
+		}
+	}
+	return o, nil
+}
+
+func (f *createFlags) parseEnv(o *runspec.Options) (err error) {
+	o.Env, err = environment(f.envFiles, f.env)
+	return err
+}
+
+func (f *createFlags) parseLabels(o *runspec.Options) error {
+	if len(f.labels) > 0 {
+		o.Labels = make(map[string]string, len(f.labels))
+	}
+	for _, l := range f.labels {
+		key, value, _ := strings.Cut(l, "=")
+		if key == "" {
+			return errdefs.Errorf(errdefs.ErrInvalid, "--label %s: want KEY=VALUE", l)
+		}
+		o.Labels[key] = value
+	}
+	return nil
+}
+
+func (f *createFlags) parseMounts(o *runspec.Options) (err error) {
+	if o.Volumes, err = parseAll(f.volumes, runspec.ParseVolume); err != nil {
+		return err
+	}
+	o.Tmpfs, err = parseAll(f.tmpfs, runspec.ParseTmpfs)
+	return err
+}
+
+func (f *createFlags) parseNetwork(o *runspec.Options) (err error) {
+	for _, p := range f.ports {
+		ports, err := runspec.ParsePorts(p)
+		if err != nil {
+			return err
+		}
+		o.Ports = append(o.Ports, ports...)
+	}
+	o.AddHosts, err = parseAll(f.addHosts, runspec.ParseHost)
+	return err
+}
+
+func (f *createFlags) parseResources(o *runspec.Options) (err error) {
+	o.Resources.PidsLimit = f.pidsLimit
+	if o.Resources.Memory, err = parseSize("--memory", f.memory); err != nil {
+		return err
+	}
+	if o.Resources.ShmSize, err = parseSize("--shm-size", f.shmSize); err != nil {
+		return err
+	}
+	if f.cpus != "" {
+		n, err := strconv.ParseFloat(f.cpus, 64)
+		if err != nil || n <= 0 || math.IsInf(n, 0) || n > 1e6 {
+			return errdefs.Errorf(errdefs.ErrInvalid, "--cpus %s: want a number above 0, as 1.5", f.cpus)
+		}
+		o.Resources.NanoCPUs = int64(math.Round(n * 1e9))
+	}
+	return nil
+}
+
+func (f *createFlags) parseSecurity(o *runspec.Options) error {
+	for _, opt := range f.securityOpts {
+		if err := runspec.ApplySecurityOpt(&o.Security, opt, os.ReadFile); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func parseAll[T any](values []string, parse func(string) (T, error)) ([]T, error) {
+	var out []T
+	for _, v := range values {
+		parsed, err := parse(v)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, parsed)
+	}
+	return out, nil
+}
+
+func parseSize(flag, s string) (int64, error) {
+	if s == "" {
+		return 0, nil
+	}
+	n, err := units.RAMInBytes(s)
+	if err != nil || n < 0 {
+		return 0, errdefs.Errorf(errdefs.ErrInvalid, "%s %s: want a size, as 512m or 2g", flag, s)
+	}
+	return n, nil
+}
+
+// environment joins --env-file and -e. A bare KEY takes the value it has here,
+// and is left out (which removes it from the image's) when it has none.
+func environment(files, flags []string) ([]string, error) {
+	var env []string
+	for _, name := range files {
+		lines, err := readEnvFile(name)
+		if err != nil {
+			return nil, err
+		}
+		env = append(env, lines...)
+	}
+	env = append(env, flags...)
+	for i, kv := range env {
+		key, _, hasValue := strings.Cut(kv, "=")
+		if key == "" || strings.ContainsAny(key, " \t\n") {
+			return nil, errdefs.Errorf(errdefs.ErrInvalid, "--env %q: want KEY=VALUE", kv)
+		}
+		if value, ok := os.LookupEnv(key); !hasValue && ok {
+			env[i] = key + "=" + value
+		}
+	}
+	return env, nil
+}
+
+func readEnvFile(name string) ([]string, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "--env-file: %w", err)
+	}
+	defer f.Close()
+	var lines []string
+	for scan := bufio.NewScanner(io.LimitReader(f, 16<<20)); ; {
+		if !scan.Scan() {
+			return lines, scan.Err()
+		}
+		line := strings.TrimLeft(strings.TrimSuffix(scan.Text(), "\r"), " \t")
+		if line != "" && !strings.HasPrefix(line, "#") {
+			lines = append(lines, line)
+		}
+	}
+}

@@ -1,0 +1,291 @@
+package containercmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/moby/sys/signal"
+	"github.com/spf13/cobra"
+
+	"cove/engine"
+	"cove/errdefs"
+	"cove/internal/cli/app"
+	"cove/runner"
+)
+
+// each calls do for every named container and goes on after one that failed.
+// It prints the names that worked, as docker does.
+func each(ctx context.Context, a *app.App, refs []string, do func(ctx context.Context, eng *engine.Engine, ref string) error) error {
+	eng, err := a.Engine()
+	if err != nil {
+		return err
+	}
+	var failed []error
+	for _, ref := range refs {
+		if err := do(ctx, eng, ref); err != nil {
+			failed = append(failed, err)
+			continue
+		}
+		fmt.Fprintln(a.Out, ref)
+	}
+	return app.Join(failed...)
+}
+
+// on is each for what needs only the container.
+func on(ctx context.Context, a *app.App, refs []string, do func(ctx context.Context, c *runner.Container) error) error {
+	return each(ctx, a, refs, func(ctx context.Context, eng *engine.Engine, ref string) error {
+		c, err := eng.Container(ctx, ref)
+		if err != nil {
+			return err
+		}
+		return do(ctx, c)
+	})
+}
+
+// Start starts containers that were created or have ended.
+func Start(a *app.App) *cobra.Command {
+	var attach, interactive bool
+	var detachKeys string
+	cmd := &cobra.Command{
+		Use:     "start [flags] CONTAINER [CONTAINER...]",
+		Short:   "Start stopped containers",
+		Example: "  start db\n  start -ai job",
+		Args:    app.MinArgs(1),
+	}
+	cmd.Flags().BoolVarP(&attach, "attach", "a", false, "attach to its output and end with its exit code")
+	cmd.Flags().BoolVarP(&interactive, "interactive", "i", false, "attach to its input")
+	cmd.Flags().StringVar(&detachKeys, "detach-keys", defaultDetachKeys, "keys that leave it running")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if !attach && !interactive {
+			return on(cmd.Context(), a, args, func(ctx context.Context, c *runner.Container) error {
+				state, err := c.State(ctx)
+				if err != nil || state.Status == runner.Running {
+					return err
+				}
+				return c.Start(ctx)
+			})
+		}
+		if len(args) > 1 {
+			return errdefs.Errorf(errdefs.ErrInvalid, "only one container can be attached to at once")
+		}
+		return session(cmd.Context(), a, args[0], sessionOptions{start: true, stdin: interactive, keys: detachKeys, proxy: true})
+	}
+	return cmd
+}
+
+// Attach connects to a running container.
+func Attach(a *app.App) *cobra.Command {
+	o := sessionOptions{}
+	var noStdin bool
+	cmd := &cobra.Command{
+		Use:     "attach [flags] CONTAINER",
+		Short:   "Attach to a running container's streams",
+		Example: "  attach shell",
+		Args:    app.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.stdin = !noStdin
+			return session(cmd.Context(), a, args[0], o)
+		},
+	}
+	cmd.Flags().BoolVar(&noStdin, "no-stdin", false, "leave its input alone")
+	cmd.Flags().BoolVar(&o.proxy, "sig-proxy", true, "hand signals on to it")
+	cmd.Flags().StringVar(&o.keys, "detach-keys", defaultDetachKeys, "keys that leave it running")
+	return cmd
+}
+
+type sessionOptions struct {
+	start, stdin, proxy bool
+	keys                string
+}
+
+// session attaches to a container until it ends, and ends with its code.
+func session(ctx context.Context, a *app.App, ref string, o sessionOptions) error {
+	eng, err := a.Engine()
+	if err != nil {
+		return err
+	}
+	c, err := eng.Container(ctx, ref)
+	if err != nil {
+		return err
+	}
+	open := c.Attach
+	if o.start {
+		open = c.StartAttached
+	}
+	s, err := open(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if o.proxy {
+		proxySignals(a, c)
+	}
+	t := &terminal{a: a}
+	defer t.restore()
+	streams, err := t.open(terminalOptions{stdin: o.stdin && c.Config().OpenStdin, tty: c.Config().Terminal, keys: o.keys})
+	if err != nil {
+		return err
+	}
+	status, err := s.Stream(ctx, streams)
+	t.restore()
+	return result(status, err)
+}
+
+// Stop stops containers: their stop signal, a while, SIGKILL.
+func Stop(a *app.App) *cobra.Command {
+	var seconds int
+	cmd := &cobra.Command{
+		Use:     "stop [flags] CONTAINER [CONTAINER...]",
+		Short:   "Stop running containers",
+		Example: "  stop db\n  stop -t 30 db web",
+		Args:    app.MinArgs(1),
+	}
+	cmd.Flags().IntVarP(&seconds, "time", "t", -1, "seconds before SIGKILL (default: the container's own, 10)")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return on(cmd.Context(), a, args, func(ctx context.Context, c *runner.Container) error {
+			return c.Stop(ctx, wait(seconds))
+		})
+	}
+	return cmd
+}
+
+func wait(seconds int) time.Duration { return time.Duration(seconds) * time.Second }
+
+// Restart stops and starts containers.
+func Restart(a *app.App) *cobra.Command {
+	var seconds int
+	cmd := &cobra.Command{
+		Use:     "restart [flags] CONTAINER [CONTAINER...]",
+		Short:   "Restart containers",
+		Example: "  restart db",
+		Args:    app.MinArgs(1),
+	}
+	cmd.Flags().IntVarP(&seconds, "time", "t", -1, "seconds before SIGKILL (default: the container's own, 10)")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return on(cmd.Context(), a, args, func(ctx context.Context, c *runner.Container) error {
+			if err := c.Stop(ctx, wait(seconds)); err != nil {
+				return err
+			}
+			return c.Start(ctx)
+		})
+	}
+	return cmd
+}
+
+// Kill sends a signal.
+func Kill(a *app.App) *cobra.Command {
+	var name string
+	cmd := &cobra.Command{
+		Use:     "kill [flags] CONTAINER [CONTAINER...]",
+		Short:   "Send a signal to running containers",
+		Example: "  kill db\n  kill -s HUP web",
+		Args:    app.MinArgs(1),
+	}
+	cmd.Flags().StringVarP(&name, "signal", "s", "KILL", "signal, by name or number")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		sig, err := parseSignal(name)
+		if err != nil {
+			return err
+		}
+		return on(cmd.Context(), a, args, func(ctx context.Context, c *runner.Container) error { return c.Kill(ctx, sig) })
+	}
+	return cmd
+}
+
+func parseSignal(name string) (syscall.Signal, error) {
+	sig, err := signal.ParseSignal(name)
+	if err != nil {
+		return 0, errdefs.Errorf(errdefs.ErrInvalid, "signal %q: there is none of that name or number", name)
+	}
+	return sig, nil
+}
+
+// Remove deletes containers.
+func Remove(a *app.App) *cobra.Command {
+	var force, volumes bool
+	cmd := &cobra.Command{
+		Use:     "rm [flags] CONTAINER [CONTAINER...]",
+		Short:   "Remove containers",
+		Example: "  rm db\n  rm -f $(ps -aq)",
+		Args:    app.MinArgs(1),
+	}
+	cmd.Flags().BoolVarP(&force, "force", "f", false, "also running ones, which are killed")
+	cmd.Flags().BoolVarP(&volumes, "volumes", "v", false, "with their anonymous volumes")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return each(cmd.Context(), a, args, func(ctx context.Context, eng *engine.Engine, ref string) error {
+			err := eng.Remove(ctx, ref, force, volumes)
+			if force && errors.Is(err, errdefs.ErrNotFound) {
+				a.Warnf("%v", err)
+				return nil
+			}
+			return err
+		})
+	}
+	return cmd
+}
+
+// Pause freezes containers.
+func Pause(a *app.App) *cobra.Command {
+	return simple(a, "pause", "Pause all processes of containers", func(ctx context.Context, c *runner.Container) error { return c.Pause(ctx) })
+}
+
+// Unpause thaws containers.
+func Unpause(a *app.App) *cobra.Command {
+	return simple(a, "unpause", "Let the processes of paused containers go on", func(ctx context.Context, c *runner.Container) error { return c.Unpause(ctx) })
+}
+
+func simple(a *app.App, name, short string, do func(context.Context, *runner.Container) error) *cobra.Command {
+	return &cobra.Command{
+		Use: name + " CONTAINER [CONTAINER...]", Short: short, Example: "  " + name + " db", Args: app.MinArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return on(cmd.Context(), a, args, do) },
+	}
+}
+
+// Rename gives a container another name.
+func Rename(a *app.App) *cobra.Command {
+	return &cobra.Command{
+		Use: "rename CONTAINER NAME", Short: "Rename a container", Example: "  rename db db-old", Args: app.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			eng, err := a.Engine()
+			if err != nil {
+				return err
+			}
+			c, err := eng.Container(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return c.Rename(cmd.Context(), strings.TrimPrefix(args[1], "/"))
+		},
+	}
+}
+
+// Wait waits for containers to end and prints their exit codes.
+func Wait(a *app.App) *cobra.Command {
+	return &cobra.Command{
+		Use: "wait CONTAINER [CONTAINER...]", Short: "Wait until containers end, then print their exit codes",
+		Example: "  wait job", Args: app.MinArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			eng, err := a.Engine()
+			if err != nil {
+				return err
+			}
+			for _, ref := range args {
+				c, err := eng.Container(cmd.Context(), ref)
+				if err != nil {
+					return err
+				}
+				status, err := c.Wait(cmd.Context())
+				if err != nil {
+					return err
+				}
+				fmt.Fprintln(a.Out, strconv.Itoa(status.Code))
+			}
+			return nil
+		},
+	}
+}

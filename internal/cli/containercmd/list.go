@@ -1,0 +1,173 @@
+package containercmd
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/docker/go-units"
+	"github.com/spf13/cobra"
+
+	"cove/engine"
+	"cove/errdefs"
+	"cove/internal/cli/app"
+	"cove/internal/cli/output"
+	"cove/runner"
+	"cove/runner/network"
+)
+
+// List is ps; use is its name in the grammar at hand ("ps", "ls").
+func List(a *app.App, use string) *cobra.Command {
+	var all, latest, noTrunc bool
+	var last int
+	var filters []string
+	var out output.Options
+	cmd := &cobra.Command{
+		Use:   use + " [flags]",
+		Short: "List containers",
+		Example: fmt.Sprintf(`  %[1]s -a
+  %[1]s -aq --filter status=exited
+  %[1]s --format 'table {{.Names}}\t{{.Status}}'`, use),
+		Args: app.NoArgs(),
+	}
+	fs := cmd.Flags()
+	fs.BoolVarP(&all, "all", "a", false, "also those that do not run")
+	fs.StringArrayVarP(&filters, "filter", "f", nil, "only some: name=, id=, status=, label=, ancestor=, exited=, volume=, network=")
+	fs.StringVar(&out.Format, "format", "", "table, json, or a Go template")
+	fs.IntVarP(&last, "last", "n", 0, "the newest N, running or not")
+	fs.BoolVarP(&latest, "latest", "l", false, "the newest, running or not")
+	fs.BoolVar(&noTrunc, "no-trunc", false, "whole ids and commands")
+	fs.BoolVarP(&out.Quiet, "quiet", "q", false, "only ids")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		terms, err := Terms(filters)
+		if err != nil {
+			return err
+		}
+		if latest {
+			last = 1
+		}
+		eng, err := a.Engine()
+		if err != nil {
+			return err
+		}
+		rows, err := eng.Containers(cmd.Context(), engine.Filter{Running: !all, Last: last, Terms: terms})
+		if err != nil {
+			return err
+		}
+		return containerList(time.Now(), noTrunc).Write(a.Out, out, rows)
+	}
+	return cmd
+}
+
+// Terms parses --filter values.
+func Terms(filters []string) (map[string][]string, error) {
+	terms := map[string][]string{}
+	for _, f := range filters {
+		key, value, ok := strings.Cut(f, "=")
+		if !ok {
+			return nil, errdefs.Errorf(errdefs.ErrInvalid, "--filter %s: want KEY=VALUE", f)
+		}
+		terms[key] = append(terms[key], value)
+	}
+	return terms, nil
+}
+
+func containerList(now time.Time, noTrunc bool) output.List[engine.ContainerStatus] {
+	type row = engine.ContainerStatus
+	id := func(r row) string { return shortID(r.ID, noTrunc) }
+	return output.List[row]{
+		ID: id,
+		Columns: []output.Column[row]{
+			{Field: "ID", Header: "CONTAINER ID", Value: id},
+			{Field: "Image", Header: "IMAGE", Value: func(r row) string { return r.Image }},
+			{Field: "Command", Header: "COMMAND", Value: func(r row) string { return command(r.Command, noTrunc) }},
+			{Field: "RunningFor", Header: "CREATED", Value: func(r row) string { return ago(now, r.Created) }},
+			{Field: "Status", Header: "STATUS", Value: func(r row) string { return statusLine(now, r.State) }},
+			{Field: "Ports", Header: "PORTS", Value: ports},
+			{Field: "Names", Header: "NAMES", Value: func(r row) string { return r.Name }},
+			{Field: "CreatedAt", Header: "CREATED AT", Value: func(r row) string { return r.Created.Local().Format("2006-01-02 15:04:05 -0700 MST") }, Extra: true},
+			{Field: "State", Header: "STATE", Value: func(r row) string { return string(r.State.Status) }, Extra: true},
+			{Field: "Labels", Header: "LABELS", Value: labels, Extra: true},
+			{Field: "Mounts", Header: "MOUNTS", Value: func(r row) string { return strings.Join(r.Mounts, ",") }, Extra: true},
+			{Field: "Networks", Header: "NETWORKS", Value: func(r row) string { return networkName(r) }, Extra: true},
+			{Field: "LocalVolumes", Header: "LOCAL VOLUMES", Value: func(r row) string { return strconv.Itoa(len(r.Volumes)) }, Extra: true},
+		},
+	}
+}
+
+func shortID(id string, whole bool) string {
+	if whole || len(id) < 12 {
+		return id
+	}
+	return id[:12]
+}
+
+// command is quoted, and cut at 20 characters as docker's is.
+func command(s string, whole bool) string {
+	if r := []rune(s); !whole && len(r) > 20 {
+		s = string(r[:19]) + "…"
+	}
+	return `"` + s + `"`
+}
+
+func ago(now, then time.Time) string {
+	return units.HumanDuration(now.Sub(then)) + " ago"
+}
+
+func statusLine(now time.Time, s runner.State) string {
+	switch s.Status {
+	case runner.Running:
+		return "Up " + units.HumanDuration(now.Sub(s.StartedAt))
+	case runner.Paused:
+		return "Up " + units.HumanDuration(now.Sub(s.StartedAt)) + " (Paused)"
+	case runner.Exited:
+		return fmt.Sprintf("Exited (%d) %s", s.ExitCode, ago(now, s.FinishedAt))
+	default:
+		return "Created"
+	}
+}
+
+// ports shows published ports as docker does: 127.0.0.1:8080->80/tcp.
+func ports(r engine.ContainerStatus) string {
+	var out []string
+	for _, p := range r.State.Network.Ports {
+		out = append(out, hostEnd(p)+"->"+containerEnd(p))
+	}
+	slices.Sort(out)
+	return strings.Join(out, ", ")
+}
+
+func hostEnd(p network.Port) string {
+	ip := p.HostIP
+	if !ip.IsValid() {
+		ip = netip.IPv4Unspecified()
+	}
+	return netip.AddrPortFrom(ip, p.HostPort).String()
+}
+
+func containerEnd(p network.Port) string {
+	proto := p.Proto
+	if proto == "" {
+		proto = "tcp"
+	}
+	return fmt.Sprintf("%d/%s", p.ContainerPort, proto)
+}
+
+func labels(r engine.ContainerStatus) string {
+	var out []string
+	for k, v := range r.Labels {
+		out = append(out, k+"="+v)
+	}
+	slices.Sort(out)
+	return strings.Join(out, ",")
+}
+
+func networkName(r engine.ContainerStatus) string {
+	if r.Network.Mode == "" {
+		return string(network.Bridge)
+	}
+	return string(r.Network.Mode)
+}

@@ -1,0 +1,261 @@
+package containercmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"cove/errdefs"
+	"cove/internal/cli/app"
+	"cove/internal/cli/output"
+	"cove/runner"
+)
+
+// Exec runs one more process in a container.
+func Exec(a *app.App) *cobra.Command {
+	var cfg runner.ExecConfig
+	var stdin bool
+	var envFiles, env []string
+	var detachKeys string
+	cmd := &cobra.Command{
+		Use:     "exec [flags] CONTAINER COMMAND [ARG...]",
+		Short:   "Run a command in a running container",
+		Example: "  exec db env\n  exec -it db bash\n  exec -u nobody -w /tmp db ls -l",
+		Args:    app.MinArgs(2),
+	}
+	fs := cmd.Flags()
+	fs.SetInterspersed(false)
+	fs.BoolVarP(&cfg.Detach, "detach", "d", false, "leave it running")
+	fs.BoolVarP(&stdin, "interactive", "i", false, "keep its standard input open")
+	fs.BoolVarP(&cfg.Terminal, "tty", "t", false, "give it a terminal")
+	fs.StringVarP(&cfg.User, "user", "u", "", "user: NAME|UID[:GROUP|GID]")
+	fs.StringVarP(&cfg.Cwd, "workdir", "w", "", "working directory")
+	fs.StringArrayVarP(&env, "env", "e", nil, "set a variable: KEY=VALUE, or KEY to take it from here")
+	fs.StringArrayVar(&envFiles, "env-file", nil, "read variables from a file")
+	fs.BoolVar(&cfg.Privileged, "privileged", false, "give it every capability")
+	fs.StringVar(&detachKeys, "detach-keys", defaultDetachKeys, "keys that leave it running, with -t")
+	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
+		cfg.Args = args[1:]
+		if cfg.Env, err = environment(envFiles, env); err != nil {
+			return err
+		}
+		eng, err := a.Engine()
+		if err != nil {
+			return err
+		}
+		c, err := eng.Container(cmd.Context(), args[0])
+		if err != nil {
+			return err
+		}
+		if cfg.Detach {
+			_, err := c.Exec(cmd.Context(), cfg, runner.Streams{})
+			return started(err)
+		}
+		t := &terminal{a: a}
+		defer t.restore()
+		streams, err := t.open(terminalOptions{stdin: stdin, tty: cfg.Terminal, keys: detachKeys})
+		if err != nil {
+			return err
+		}
+		status, err := c.Exec(cmd.Context(), cfg, streams)
+		t.restore()
+		if err != nil {
+			return started(err)
+		}
+		return result(status, nil)
+	}
+	return cmd
+}
+
+// started gives an exec that could not start docker's 126 or 127.
+func started(err error) error {
+	var start *runner.StartError
+	if errors.As(err, &start) {
+		return &app.Exit{Code: start.Code, Err: err}
+	}
+	return err
+}
+
+// Logs prints what a container wrote.
+func Logs(a *app.App) *cobra.Command {
+	var o runner.LogOptions
+	var tail, since, until string
+	cmd := &cobra.Command{
+		Use:     "logs [flags] CONTAINER",
+		Short:   "Print a container's output",
+		Example: "  logs -f --tail 20 db\n  logs --since 10m -t db",
+		Args:    app.ExactArgs(1),
+	}
+	fs := cmd.Flags()
+	fs.BoolVarP(&o.Follow, "follow", "f", false, "go on as it writes more")
+	fs.StringVarP(&tail, "tail", "n", "all", "only the last N lines")
+	fs.StringVar(&since, "since", "", "only what is newer: 10m, or 2006-01-02T15:04:05Z")
+	fs.StringVar(&until, "until", "", "only what is older")
+	fs.BoolVarP(&o.Timestamps, "timestamps", "t", false, "begin lines with their time")
+	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
+		if o.Tail, err = parseTail(tail); err != nil {
+			return err
+		}
+		o.All = tail == "all"
+		now := time.Now()
+		if o.Since, err = parseTime("--since", since, now); err != nil {
+			return err
+		}
+		if o.Until, err = parseTime("--until", until, now); err != nil {
+			return err
+		}
+		eng, err := a.Engine()
+		if err != nil {
+			return err
+		}
+		c, err := eng.Container(cmd.Context(), args[0])
+		if err != nil {
+			return err
+		}
+		return c.Logs(cmd.Context(), o, a.Out, a.Err)
+	}
+	return cmd
+}
+
+func parseTail(s string) (int, error) {
+	if s == "all" {
+		return -1, nil
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		return 0, errdefs.Errorf(errdefs.ErrInvalid, "--tail %s: want a number of lines or all", s)
+	}
+	return n, nil
+}
+
+// parseTime reads a duration before now, a time of RFC 3339 (the shorter forms
+// are local), or seconds since 1970.
+func parseTime(flag, s string, now time.Time) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	if d, err := time.ParseDuration(s); err == nil {
+		return now.Add(-d), nil
+	}
+	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02"} {
+		if t, err := time.ParseInLocation(layout, s, time.Local); err == nil {
+			return t, nil
+		}
+	}
+	if sec, err := strconv.ParseFloat(s, 64); err == nil {
+		return time.Unix(0, int64(sec*1e9)), nil
+	}
+	return time.Time{}, errdefs.Errorf(errdefs.ErrInvalid, "%s %s: want a duration (10m), a time (2006-01-02T15:04:05Z) or seconds since 1970", flag, s)
+}
+
+// Top prints a container's processes as the host's ps shows them.
+func Top(a *app.App) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "top CONTAINER [ps options]",
+		Short:   "List a container's processes, as the host sees them",
+		Example: "  top db\n  top db -o pid,user,args",
+		Args:    app.MinArgs(1),
+	}
+	cmd.Flags().SetInterspersed(false)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		eng, err := a.Engine()
+		if err != nil {
+			return err
+		}
+		c, err := eng.Container(cmd.Context(), args[0])
+		if err != nil {
+			return err
+		}
+		rows, err := c.Top(cmd.Context(), args[1:])
+		if err != nil {
+			return err
+		}
+		tw := tabwriter.NewWriter(a.Out, 20, 1, 3, ' ', 0)
+		for _, row := range rows {
+			fmt.Fprintln(tw, strings.Join(row, "\t"))
+		}
+		return tw.Flush()
+	}
+	return cmd
+}
+
+// Inspect prints containers as JSON.
+func Inspect(a *app.App) *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:     "inspect [flags] CONTAINER [CONTAINER...]",
+		Short:   "Print everything about containers, as JSON",
+		Example: "  inspect db\n  inspect -f '{{.State.Pid}}' db",
+		Args:    app.MinArgs(1),
+	}
+	cmd.Flags().StringVarP(&format, "format", "f", "", "json, or a Go template")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		eng, err := a.Engine()
+		if err != nil {
+			return err
+		}
+		return InspectEach(a, format, args, func(ref string) (any, error) { return eng.InspectContainer(cmd.Context(), ref) })
+	}
+	return cmd
+}
+
+// InspectEach prints what is found of refs, then reports what was not.
+func InspectEach(a *app.App, format string, refs []string, find func(ref string) (any, error)) error {
+	found := []any{}
+	var missing []error
+	for _, ref := range refs {
+		o, err := find(ref)
+		if err != nil {
+			missing = append(missing, err)
+			continue
+		}
+		found = append(found, o)
+	}
+	return app.Join(append([]error{output.Objects(a.Out, format, found)}, missing...)...)
+}
+
+// Port prints published ports.
+func Port(a *app.App) *cobra.Command {
+	return &cobra.Command{
+		Use: "port CONTAINER [PORT[/PROTOCOL]]", Short: "Print a container's published ports",
+		Example: "  port web\n  port web 80/tcp", Args: app.RangeArgs(1, 2),
+		RunE: func(cmd *cobra.Command, args []string) error { return printPorts(cmd.Context(), a, args) },
+	}
+}
+
+func printPorts(ctx context.Context, a *app.App, args []string) error {
+	eng, err := a.Engine()
+	if err != nil {
+		return err
+	}
+	c, err := eng.Container(ctx, args[0])
+	if err != nil {
+		return err
+	}
+	state, err := c.State(ctx)
+	if err != nil {
+		return err
+	}
+	printed := false
+	for _, p := range state.Network.Ports {
+		switch want := containerEnd(p); {
+		case len(args) == 1:
+			fmt.Fprintf(a.Out, "%s -> %s\n", want, hostEnd(p))
+		case want == args[1] || want == args[1]+"/tcp":
+			fmt.Fprintln(a.Out, hostEnd(p))
+		default:
+			continue
+		}
+		printed = true
+	}
+	if !printed && len(args) == 2 {
+		return errdefs.Errorf(errdefs.ErrNotFound, "container %s: port %s is not published", args[0], args[1])
+	}
+	return nil
+}

@@ -1,0 +1,148 @@
+// Package containercmd holds the commands about containers: run, ps, exec,
+// logs and the rest, in docker's grammar.
+package containercmd
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"cove/engine"
+	"cove/errdefs"
+	"cove/internal/cli/app"
+	"cove/runner"
+)
+
+// Run makes a container and runs it.
+func Run(a *app.App) *cobra.Command {
+	var f createFlags
+	var detach, sigProxy, explain bool
+	var detachKeys string
+	cmd := &cobra.Command{
+		Use:   "run [flags] IMAGE [COMMAND] [ARG...]",
+		Short: "Create a container from an image and run it",
+		Example: `  run --rm -it debian bash
+  run -d --name db -p 127.0.0.1:6379:6379 -v data:/data redis
+  run --rm --network none --memory 64m --cpus 0.5 busybox sh -c 'echo hello'
+  run --explain busybox true`,
+		Args: app.MinArgs(1),
+	}
+	fs := cmd.Flags()
+	fs.SetInterspersed(false)
+	fs.BoolVarP(&detach, "detach", "d", false, "leave it running and print its id")
+	f.register(fs)
+	fs.BoolVar(&sigProxy, "sig-proxy", true, "hand signals on to it")
+	fs.StringVar(&detachKeys, "detach-keys", defaultDetachKeys, "keys that leave it running, with -t")
+	fs.BoolVar(&explain, "explain", false, "print the system calls that would be made, and make none")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		eng, o, err := f.prepare(a, args)
+		if err != nil {
+			return failed(err)
+		}
+		if explain {
+			return failed(eng.Explain(cmd.Context(), o, a.Out))
+		}
+		t := &terminal{a: a}
+		defer t.restore()
+		run := engine.RunOptions{CreateOptions: o, Detach: detach}
+		run.Created = func(c *runner.Container) error { return writeCID(f.cidfile, c.ID()) }
+		run.Attach = func(c *runner.Container) (runner.Streams, error) {
+			if sigProxy {
+				proxySignals(a, c)
+			}
+			return t.open(terminalOptions{stdin: f.stdin, tty: f.tty, keys: detachKeys})
+		}
+		if err := t.check(terminalOptions{stdin: f.stdin && !detach, tty: f.tty && !detach}); err != nil {
+			return failed(err)
+		}
+		c, status, err := eng.Run(cmd.Context(), run)
+		if err == nil && detach {
+			fmt.Fprintln(a.Out, c.ID())
+		}
+		t.restore()
+		return result(status, err)
+	}
+	return cmd
+}
+
+// Create makes a container and does not start it.
+func Create(a *app.App) *cobra.Command {
+	var f createFlags
+	cmd := &cobra.Command{
+		Use:     "create [flags] IMAGE [COMMAND] [ARG...]",
+		Short:   "Create a container from an image, to be started later",
+		Example: "  create --name db redis",
+		Args:    app.MinArgs(1),
+	}
+	cmd.Flags().SetInterspersed(false)
+	f.register(cmd.Flags())
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		eng, o, err := f.prepare(a, args)
+		if err != nil {
+			return err
+		}
+		c, err := eng.Create(cmd.Context(), o)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(a.Out, c.ID())
+		return writeCID(f.cidfile, c.ID())
+	}
+	return cmd
+}
+
+func (f *createFlags) prepare(a *app.App, args []string) (*engine.Engine, engine.CreateOptions, error) {
+	o, err := f.options(args[0], args[1:])
+	if err != nil {
+		return nil, o, err
+	}
+	if f.cidfile != "" {
+		if _, err := os.Lstat(f.cidfile); err == nil {
+			return nil, o, errdefs.Errorf(errdefs.ErrExists, "--cidfile %s: the file exists; another container may still use it", f.cidfile)
+		}
+	}
+	eng, err := a.Engine()
+	return eng, o, err
+}
+
+func writeCID(name, id string) error {
+	if name == "" {
+		return nil
+	}
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return fmt.Errorf("--cidfile: %w", err)
+	}
+	_, err = f.WriteString(id)
+	return errors.Join(err, f.Close())
+}
+
+// failed is an error before the program ran: docker's 125.
+func failed(err error) error {
+	var start *runner.StartError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &start):
+		return &app.Exit{Code: start.Code, Err: err}
+	default:
+		return &app.Exit{Code: app.CodeUsage, Err: err}
+	}
+}
+
+// result ends this program as the container's ended.
+func result(status runner.ExitStatus, err error) error {
+	switch {
+	case errors.Is(err, runner.ErrDetached):
+		return nil
+	case err != nil:
+		return failed(err)
+	case status.Error != "":
+		return &app.Exit{Code: status.Code, Err: errors.New(status.Error)}
+	case status.Code != 0:
+		return &app.Exit{Code: status.Code}
+	}
+	return nil
+}

@@ -1,0 +1,136 @@
+package containercmd
+
+import (
+	"cmp"
+	"context"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+	"golang.org/x/term"
+
+	"cove/errdefs"
+	"cove/internal/cli/app"
+	"cove/runner"
+)
+
+const defaultDetachKeys = "ctrl-p,ctrl-q"
+
+// terminal is this side of an interactive session: raw mode while it lasts,
+// and the window's size whenever it changes.
+type terminal struct {
+	a    *app.App
+	undo []func()
+}
+
+type terminalOptions struct {
+	stdin, tty bool
+	keys       string
+}
+
+// check refuses what open would, before anything is made.
+func (t *terminal) check(o terminalOptions) error {
+	if _, ok := app.Terminal(t.a.In); o.stdin && o.tty && !ok {
+		return errdefs.Errorf(errdefs.ErrInvalid, "the input device is not a TTY: -t with -i needs a terminal; leave out -t to pipe")
+	}
+	_, err := parseDetachKeys(cmp.Or(o.keys, defaultDetachKeys))
+	return err
+}
+
+// open connects the caller's streams and makes its terminal raw when a
+// terminal is asked for. It must be restored.
+func (t *terminal) open(o terminalOptions) (runner.Streams, error) {
+	s := runner.Streams{Stdout: t.a.Out, Stderr: t.a.Err}
+	if o.stdin {
+		s.Stdin = t.a.In
+	}
+	if !o.tty {
+		return s, nil
+	}
+	if err := t.check(o); err != nil {
+		return s, err
+	}
+	s.DetachKeys, _ = parseDetachKeys(cmp.Or(o.keys, defaultDetachKeys))
+	if out, ok := app.Terminal(t.a.Out); ok {
+		s.Resize = t.watchSize(out)
+	}
+	if o.stdin {
+		in, _ := app.Terminal(t.a.In)
+		old, err := term.MakeRaw(in)
+		if err != nil {
+			return s, err
+		}
+		t.undo = append(t.undo, func() { _ = term.Restore(in, old) }) // nothing is left to try
+	}
+	return s, nil
+}
+
+// restore gives the terminal back as it was; again does nothing.
+func (t *terminal) restore() {
+	for _, undo := range t.undo {
+		undo()
+	}
+	t.undo = nil
+}
+
+// watchSize tells the size of the terminal fd, now and whenever it changes.
+func (t *terminal) watchSize(fd int) <-chan runner.Size {
+	sizes := make(chan runner.Size, 1)
+	winch := make(chan os.Signal, 1)
+	done := make(chan struct{})
+	signal.Notify(winch, unix.SIGWINCH)
+	t.undo = append(t.undo, func() {
+		signal.Stop(winch)
+		close(done)
+	})
+	go func() {
+		for {
+			if ws, err := unix.IoctlGetWinsize(fd, unix.TIOCGWINSZ); err == nil {
+				select {
+				case sizes <- runner.Size{Rows: ws.Row, Cols: ws.Col}:
+				case <-done:
+					return
+				}
+			}
+			select {
+			case <-winch:
+			case <-done:
+				return
+			}
+		}
+	}()
+	return sizes
+}
+
+// parseDetachKeys reads docker's list: single characters and ctrl-X, by comma.
+func parseDetachKeys(s string) ([]byte, error) {
+	var keys []byte
+	for part := range strings.SplitSeq(s, ",") {
+		name, ctrl := strings.CutPrefix(part, "ctrl-")
+		switch {
+		case len(name) != 1:
+			return nil, errdefs.Errorf(errdefs.ErrInvalid, "--detach-keys %s: want characters and ctrl-KEY, parted by commas", s)
+		case !ctrl:
+			keys = append(keys, name[0])
+		case name[0] >= 'a' && name[0] <= 'z':
+			keys = append(keys, name[0]-'a'+1)
+		case strings.Contains("@[\\]^_", name):
+			keys = append(keys, name[0]&0x1f)
+		default:
+			return nil, errdefs.Errorf(errdefs.ErrInvalid, "--detach-keys %s: ctrl- goes with a letter or one of @[\\]^_", s)
+		}
+	}
+	return keys, nil
+}
+
+// proxySignals hands every signal that is sent to this program on to the
+// container's first process.
+func proxySignals(a *app.App, c *runner.Container) {
+	a.OnSignal(func(sig os.Signal) {
+		if s, ok := sig.(syscall.Signal); ok {
+			_ = c.Kill(context.Background(), s) // it may have ended just now
+		}
+	}, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGCONT, syscall.SIGALRM)
+}

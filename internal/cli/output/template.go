@@ -1,0 +1,115 @@
+package output
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"strings"
+	texttemplate "text/template"
+
+	"cove/errdefs"
+)
+
+type template = *texttemplate.Template
+
+// parse reads a --format value: a Go template with docker's functions, where
+// \t and \n may be typed as two characters.
+func parse(body string) (template, error) {
+	body = strings.NewReplacer(`\t`, "\t", `\n`, "\n").Replace(body)
+	t, err := texttemplate.New("format").Option("missingkey=error").Funcs(texttemplate.FuncMap{
+		"json":  toJSON,
+		"join":  strings.Join,
+		"split": strings.Split,
+		"lower": strings.ToLower,
+		"upper": strings.ToUpper,
+		"title": func(s string) string { return strings.ToUpper(s[:min(1, len(s))]) + s[min(1, len(s)):] },
+		"pad": func(s string, left, right int) string {
+			return strings.Repeat(" ", left) + s + strings.Repeat(" ", right)
+		},
+		"truncate": func(s string, n int) string { return s[:min(max(n, 0), len(s))] },
+	}).Parse(body)
+	if err != nil {
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "--format: the template does not parse: %w", err)
+	}
+	return t, nil
+}
+
+func toJSON(v any) (string, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return strings.TrimSuffix(b.String(), "\n"), err
+}
+
+// Objects prints what inspect found: a JSON array, or each through a template.
+func Objects(w io.Writer, format string, objects []any) error {
+	switch format {
+	case "":
+		return writeIndented(w, objects)
+	case "json":
+		for _, o := range objects {
+			if err := writeCompact(w, o); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for _, o := range objects {
+		if err := Object(w, format, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Object prints one object through a template ("json" for JSON). Fields are
+// found by their Go name, then by their JSON key, as docker's inspect does.
+func Object(w io.Writer, format string, object any) error {
+	if format == "json" {
+		return writeCompact(w, object)
+	}
+	tmpl, err := parse(format)
+	if err != nil {
+		return err
+	}
+	var out bytes.Buffer
+	if err := tmpl.Execute(&out, object); err != nil {
+		generic, gerr := asMap(object)
+		if gerr != nil {
+			return gerr
+		}
+		out.Reset()
+		if gerr := tmpl.Execute(&out, generic); gerr != nil {
+			return errdefs.Errorf(errdefs.ErrInvalid, "--format: %w", err)
+		}
+	}
+	out.WriteByte('\n')
+	_, err = w.Write(out.Bytes())
+	return err
+}
+
+func asMap(object any) (any, error) {
+	raw, err := json.Marshal(object)
+	if err != nil {
+		return nil, err
+	}
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	var m any
+	err = dec.Decode(&m)
+	return m, err
+}
+
+func writeIndented(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "    ")
+	return enc.Encode(v)
+}
+
+func writeCompact(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
