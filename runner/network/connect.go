@@ -41,7 +41,7 @@ func Open(root string, isDefault bool) *Network {
 
 // Endpoint is one container's connection.
 type Endpoint struct {
-	// State is what is told to others.
+	// State is what is told to others, complete after Ready.
 	State State
 	// Path is the namespace to join; empty makes a new one, or, when Shared is
 	// set, none at all. It is valid until Close.
@@ -52,10 +52,12 @@ type Endpoint struct {
 	id        string
 	ns        *namespace
 	listeners []int
+	wired     chan error // of the bridge, being wired; nil otherwise
 }
 
 // Connect makes what cfg asks for: namespace, address, interfaces, published
-// ports. peer is the process whose namespace "container:ID" joins.
+// ports. It returns when the namespace can be joined; Ready waits for the rest.
+// peer is the process whose namespace "container:ID" joins.
 func (n *Network) Connect(id string, cfg Config, peer int) (*Endpoint, error) {
 	switch _, isPeer := cfg.Mode.Peer(); {
 	case isPeer:
@@ -72,34 +74,46 @@ func (n *Network) Connect(id string, cfg Config, peer int) (*Endpoint, error) {
 			return nil, err
 		}
 	}
-	e := &Endpoint{net: n, id: id}
-	if err := e.connect(cfg); err != nil {
+	// The namespace takes as long as all the rest of it.
+	e := &Endpoint{net: n, id: id, wired: make(chan error, 1)}
+	made := make(chan struct{})
+	go func() { e.wired <- e.connect(cfg, made) }()
+	ns, err := newNamespace()
+	e.ns = ns
+	close(made)
+	if err != nil {
 		return nil, errors.Join(err, e.Close())
 	}
+	e.Path = "/proc/" + strconv.Itoa(os.Getpid()) + "/fd/" + strconv.Itoa(int(ns.file.Fd()))
 	return e, nil
 }
 
-func (e *Endpoint) connect(cfg Config) error {
-	// The namespace takes as long as all the rest of it.
-	made := make(chan error, 1)
-	go func() {
-		ns, err := newNamespace()
-		e.ns = ns
-		made <- err
-	}()
-	host, err := netlink.NewHandle(unix.NETLINK_ROUTE)
-	var bridge netlink.Link
-	if err == nil {
-		defer host.Close()
-		err = e.net.locked(func(pool *ipam) error {
-			bridge, err = e.lease(host, pool, cfg)
-			return err
-		})
+// Ready waits until the network can be used. After a failure the endpoint is
+// still to be closed.
+func (e *Endpoint) Ready() error {
+	if e.wired == nil {
+		return nil
 	}
-	if err := errors.Join(err, <-made); err != nil {
+	err := <-e.wired
+	e.wired <- err // for whoever asks again
+	return err
+}
+
+// connect wires the bridge; the namespace is there when made is closed.
+func (e *Endpoint) connect(cfg Config, made <-chan struct{}) error {
+	host, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return fmt.Errorf("network: opening netlink: %w", err)
+	}
+	defer host.Close()
+	var bridge netlink.Link
+	err = e.net.locked(func(pool *ipam) error {
+		bridge, err = e.lease(host, pool, cfg)
+		return err
+	})
+	if <-made; err != nil || e.ns == nil {
 		return err
 	}
-	e.Path = "/proc/" + strconv.Itoa(os.Getpid()) + "/fd/" + strconv.Itoa(int(e.ns.file.Fd()))
 	if err := e.plug(host, bridge); err != nil {
 		return err
 	}
@@ -182,6 +196,7 @@ func (e *Endpoint) plug(host *netlink.Handle, bridge netlink.Link) error {
 
 // Unpublish frees the published ports, before the end of the container is told.
 func (e *Endpoint) Unpublish() error {
+	_ = e.Ready() // its error was its caller's
 	for _, fd := range e.listeners {
 		unix.Close(fd)
 	}
@@ -200,6 +215,7 @@ func (e *Endpoint) Unpublish() error {
 // Close frees everything. The interfaces go with the namespace, which the
 // kernel destroys a little later, when its last process is gone.
 func (e *Endpoint) Close() error {
+	_ = e.Ready() // its error was its caller's
 	for _, fd := range e.listeners {
 		unix.Close(fd)
 	}

@@ -46,12 +46,23 @@ func testNetwork(t testing.TB) *Network {
 
 func connect(t testing.TB, n *Network, id string, cfg Config) *Endpoint {
 	t.Helper()
-	e, err := n.Connect(id, cfg, 0)
+	e, err := tryConnect(n, id, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { e.Close() })
 	return e
+}
+
+func tryConnect(n *Network, id string, cfg Config) (*Endpoint, error) {
+	e, err := n.Connect(id, cfg, 0)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.Ready(); err != nil {
+		return nil, errors.Join(err, e.Close())
+	}
+	return e, nil
 }
 
 // inside runs fn on a thread in the endpoint's namespace; sockets made there stay
@@ -160,12 +171,12 @@ func TestPortInUse(t *testing.T) {
 	}
 	defer l.Close()
 	taken := uint16(l.Addr().(*net.TCPAddr).Port)
-	_, err = n.Connect("3333", Config{Ports: []Port{{HostPort: taken, ContainerPort: 1}}}, 0)
+	_, err = tryConnect(n, "3333", Config{Ports: []Port{{HostPort: taken, ContainerPort: 1}}})
 	if !errors.Is(err, errdefs.ErrConflict) || !strings.Contains(err.Error(), fmt.Sprintf("(pid %d)", os.Getpid())) {
 		t.Errorf("port of another program: %v", err)
 	}
 	e := connect(t, n, "4444cccc4444dddd", Config{Ports: []Port{{ContainerPort: 1}}})
-	_, err = n.Connect("5555", Config{Ports: []Port{{HostPort: e.State.Ports[0].HostPort, ContainerPort: 1}}}, 0)
+	_, err = tryConnect(n, "5555", Config{Ports: []Port{{HostPort: e.State.Ports[0].HostPort, ContainerPort: 1}}})
 	if !errors.Is(err, errdefs.ErrConflict) || !strings.Contains(err.Error(), "container 4444cccc4444") {
 		t.Errorf("port of another container: %v", err)
 	}
@@ -188,7 +199,7 @@ func leases(t *testing.T, n *Network) (all map[string]lease) {
 func TestCleanSweepsTheDead(t *testing.T) {
 	needRoot(t)
 	n := testNetwork(t)
-	dead, err := n.Connect("dead00000000", Config{Ports: []Port{{ContainerPort: 1}}}, 0)
+	dead, err := tryConnect(n, "dead00000000", Config{Ports: []Port{{ContainerPort: 1}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,7 +222,7 @@ func BenchmarkConnect(b *testing.B) {
 	n := testNetwork(b)
 	connect(b, n, "ffffffffffff", Config{})
 	for i := range b.N {
-		e, err := n.Connect(fmt.Sprintf("%012x", i), Config{}, 0)
+		e, err := tryConnect(n, fmt.Sprintf("%012x", i), Config{})
 		if err != nil {
 			b.Fatal(err)
 		}

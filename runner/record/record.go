@@ -5,10 +5,12 @@ package record
 
 import (
 	"encoding/json"
+	"errors"
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
+	"cove/errdefs"
 	"cove/layers/mount"
 	"cove/runner/network"
 )
@@ -115,9 +117,38 @@ type ExecConfig struct {
 
 // StartError is a container (or exec) that could not start. Code is docker's:
 // 127 the program was not found, 126 it may not be executed, 125 anything else.
+// It keeps its errdefs kind on the way between processes.
 type StartError struct {
 	Code int    `json:"code"`
 	Msg  string `json:"msg"`
+	Kind string `json:"kind,omitempty"`
 }
 
 func (e *StartError) Error() string { return e.Msg }
+
+// Unwrap returns the errdefs kind.
+func (e *StartError) Unwrap() error {
+	for _, k := range kinds() {
+		if k.Error() == e.Kind {
+			return k
+		}
+	}
+	return nil
+}
+
+// KindOf names the errdefs kind of an error, "" for none.
+func KindOf(err error) string {
+	for _, k := range kinds() {
+		if errors.Is(err, k) {
+			return k.Error()
+		}
+	}
+	return ""
+}
+
+func kinds() []error {
+	return []error{
+		errdefs.ErrNotFound, errdefs.ErrExists, errdefs.ErrInvalid, errdefs.ErrDenied, errdefs.ErrConflict,
+		errdefs.ErrUnavailable, errdefs.ErrUnsupported, errdefs.ErrExhausted,
+	}
+}

@@ -1,0 +1,73 @@
+package task
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"cove/runner/network"
+)
+
+// adapt completes a copy of the spec: the control group, the network
+// namespace, the hostname, and the files bound over the root's.
+func adapt(r Request, e *network.Endpoint) *specs.Spec {
+	spec := *r.Spec
+	linux := specs.Linux{}
+	if spec.Linux != nil {
+		linux = *spec.Linux
+	}
+	if linux.CgroupsPath == "" {
+		linux.CgroupsPath = "/cove/" + r.ID
+	}
+	if e != nil {
+		linux.Namespaces = slices.DeleteFunc(slices.Clone(linux.Namespaces), func(ns specs.LinuxNamespace) bool {
+			return ns.Type == specs.NetworkNamespace
+		})
+		if !e.Shared {
+			linux.Namespaces = append(linux.Namespaces, specs.LinuxNamespace{Type: specs.NetworkNamespace, Path: e.Path})
+		}
+	}
+	spec.Linux = &linux
+	if spec.Hostname == "" && r.Net.Hostname != "" && Has(&spec, specs.UTSNamespace) {
+		spec.Hostname = r.Net.Hostname
+	}
+	if r.Files != "" {
+		spec.Mounts = slices.Clone(spec.Mounts)
+		for _, name := range files {
+			target := "/etc/" + name
+			if slices.ContainsFunc(spec.Mounts, func(m specs.Mount) bool { return m.Destination == target }) {
+				continue // the user's own
+			}
+			spec.Mounts = append(spec.Mounts, specs.Mount{
+				Destination: target, Type: "bind", Source: filepath.Join(r.Files, name), Options: []string{"rbind", "rprivate"},
+			})
+		}
+	}
+	return &spec
+}
+
+// files are bound over the root's /etc.
+var files = [...]string{"hosts", "hostname", "resolv.conf"}
+
+// writeFiles makes the files; hosts is completed when the address is known.
+func writeFiles(r Request) error {
+	content := map[string][]byte{
+		"hosts":       network.Hosts(r.Net, network.State{}),
+		"hostname":    []byte(r.Net.Hostname + "\n"),
+		"resolv.conf": network.ResolvConf(r.Net),
+	}
+	for _, name := range files {
+		path := filepath.Join(r.Files, name)
+		if err := os.WriteFile(path, content[name], 0o644); err != nil {
+			return fmt.Errorf("runner: writing %s: %w", name, err)
+		}
+		// World-readable whatever the umask: the container's users read it.
+		if err := os.Chmod(path, 0o644); err != nil {
+			return fmt.Errorf("runner: writing %s: %w", name, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,182 @@
+// Package task makes one container run, and undoes it: its network, files and
+// control group are made while the sandbox mounts its root. The monitor, a
+// build's RUN and the OCI runtime all start containers here.
+package task
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"cove/layers/mount"
+	"cove/runner/cgroup"
+	"cove/runner/host"
+	"cove/runner/network"
+	"cove/runner/plan"
+	"cove/runner/record"
+	"cove/runner/sandbox"
+	"cove/runner/seccomp"
+)
+
+// Request says what to run.
+type Request struct {
+	ID   string
+	Spec *specs.Spec // not changed
+	Root mount.Mount
+	// Network connects it as Net asks; nil leaves the network to Spec. Peer is
+	// the process whose network Net joins.
+	Network *network.Network
+	Net     network.Config
+	Peer    int
+	// Files is the directory for hosts, hostname and resolv.conf, which are
+	// bound over the root's; empty makes none.
+	Files string
+	// Filters keeps compiled seccomp filters.
+	Filters seccomp.Cache
+
+	Stdin, Stdout, Stderr *os.File
+	Size                  unix.Winsize
+	ExtraFiles            []*os.File
+	// Control and OnCreated are the sandbox's; OnCreated runs when the network is there.
+	Control   string
+	OnCreated func(pid int) error
+}
+
+// Task is a container that was created.
+type Task struct {
+	Process *sandbox.Process
+	Group   *cgroup.Group
+	// Net is nil when the network was left to the spec.
+	Net *network.Endpoint
+	// Spec is the one that was compiled.
+	Spec *specs.Spec
+}
+
+// Create makes the container; its process waits before execve. What cannot
+// start is a *record.StartError, and nothing of it is left.
+func Create(ctx context.Context, r Request) (*Task, error) {
+	t := &Task{}
+	if err := t.create(ctx, r); err != nil {
+		return nil, errors.Join(startError(err), t.Close(context.WithoutCancel(ctx)))
+	}
+	return t, nil
+}
+
+func (t *Task) create(ctx context.Context, r Request) (err error) {
+	if r.Network != nil {
+		if t.Net, err = r.Network.Connect(r.ID, r.Net, r.Peer); err != nil {
+			return err
+		}
+	}
+	features, err := host.Detect()
+	if err != nil {
+		return err
+	}
+	t.Spec = adapt(r, t.Net)
+	p, err := plan.Compile(t.Spec, features)
+	if err != nil {
+		return err
+	}
+	if r.Files != "" {
+		if err := writeFiles(r); err != nil {
+			return err
+		}
+	}
+	if t.Group, err = cgroup.Create(features.Cgroup, t.Spec.Linux.CgroupsPath, t.Spec.Linux.Resources); err != nil {
+		return err
+	}
+	var filter []unix.SockFilter
+	if t.Spec.Linux.Seccomp != nil {
+		if filter, err = r.Filters.Compile(t.Spec.Linux.Seccomp); err != nil {
+			return err
+		}
+	}
+	t.Process, err = sandbox.Create(ctx, sandbox.Request{
+		Plan: p, Spec: t.Spec, Root: r.Root, Stdin: r.Stdin, Stdout: r.Stdout, Stderr: r.Stderr,
+		ConsoleSize: r.Size, ExtraFiles: r.ExtraFiles, Cgroup: t.Group, Filter: filter, Control: r.Control,
+		OnCreated: func(pid int) error { return t.wired(r, pid) },
+	})
+	return err
+}
+
+// wired completes the network while the process waits after its mounts.
+func (t *Task) wired(r Request, pid int) error {
+	if t.Net != nil {
+		if err := t.Net.Ready(); err != nil {
+			return err
+		}
+		if r.Files != "" {
+			// In place: the file is bound already.
+			if err := os.WriteFile(filepath.Join(r.Files, "hosts"), network.Hosts(r.Net, t.Net.State), 0o644); err != nil {
+				return fmt.Errorf("runner: writing hosts: %w", err)
+			}
+		}
+	}
+	if r.OnCreated != nil {
+		return r.OnCreated(pid)
+	}
+	return nil
+}
+
+// Start lets the container's program run.
+func (t *Task) Start() error { return startError(t.Process.Start()) }
+
+// Unpublish frees the ports, which others may want as soon as the end is told.
+func (t *Task) Unpublish() error {
+	if t.Net == nil {
+		return nil
+	}
+	return t.Net.Unpublish()
+}
+
+// Close removes what Create made, after the process has ended; processes that
+// it left behind, as only a container in the host's pid namespace can, are
+// killed.
+func (t *Task) Close(ctx context.Context) error {
+	var errs []error
+	if t.Process != nil {
+		_ = t.Process.Signal(unix.SIGKILL) // ended, at best
+		_, err := t.Process.Wait(ctx)
+		errs = append(errs, err)
+	}
+	if t.Group != nil {
+		if t.Spec == nil || !Has(t.Spec, specs.PIDNamespace) {
+			errs = append(errs, t.Group.Kill(ctx))
+		}
+		errs = append(errs, t.Group.Delete(ctx))
+	}
+	if t.Net != nil {
+		errs = append(errs, t.Net.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// Has reports whether the container has a namespace of its own of a type.
+func Has(spec *specs.Spec, typ specs.LinuxNamespaceType) bool {
+	return spec.Linux != nil && slices.ContainsFunc(spec.Linux.Namespaces, func(ns specs.LinuxNamespace) bool {
+		return ns.Type == typ && ns.Path == ""
+	})
+}
+
+// startError turns a failure into one that survives the way to another
+// process: docker's exit code and the text.
+func startError(err error) error {
+	if err == nil {
+		return nil
+	}
+	var done *record.StartError
+	if errors.As(err, &done) {
+		return err
+	}
+	code := 125
+	if step, ok := errors.AsType[*sandbox.StepError](err); ok {
+		code = step.ExitCode()
+	}
+	return &record.StartError{Code: code, Msg: err.Error(), Kind: record.KindOf(err)}
+}
