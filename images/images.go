@@ -89,5 +89,3 @@ func familiar(name string) string {
 	}
 	return ref.Familiar()
 }
-
-var errTodo = errdefs.Errorf(errdefs.ErrUnsupported, "images: not landed yet")

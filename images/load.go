@@ -2,10 +2,18 @@ package images
 
 import (
 	"context"
+	"fmt"
 	"io"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cove/content"
+	"cove/errdefs"
+	"cove/images/tarball"
+	"cove/layers"
+	"cove/layers/compress"
+	"cove/reference"
 )
 
 // Loaded is one image that Load found.
@@ -16,24 +24,109 @@ type Loaded struct {
 }
 
 // Load reads a tar that Save, docker save (of any version) or another tool
-// wrote: a docker archive or an OCI layout, compressed or not.
+// wrote: a docker archive or an OCI layout, compressed or not. It unpacks the
+// images and names them as the archive does.
 func (s *Store) Load(ctx context.Context, r io.Reader, progress Progress) ([]Loaded, error) {
-	return nil, errTodo
+	lease, err := s.cfg.Content.Lease(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer lease.Release()
+	plain, err := compress.NewReader(ctx, r, compress.Limits{})
+	if err != nil {
+		return nil, fmt.Errorf("loading images: %w", err)
+	}
+	defer plain.Close()
+	reader := tarball.Reader{Store: s.cfg.Content, Lease: lease, Stored: func(desc ocispec.Descriptor) {
+		progress.tell(Event{Kind: Loading, Desc: desc, Offset: desc.Size})
+	}}
+	found, err := reader.Read(ctx, plain)
+	if err != nil {
+		return nil, fmt.Errorf("loading images: %w", err)
+	}
+	var loaded []Loaded
+	for _, f := range found {
+		img, err := s.adopt(ctx, f, lease, progress)
+		if err != nil {
+			return loaded, fmt.Errorf("loading images: %w", err)
+		}
+		names := f.Names
+		if len(names) == 0 {
+			names = []string{""}
+		}
+		for _, name := range names {
+			var ref reference.Reference
+			if name != "" {
+				if ref, err = reference.Parse(name); err != nil {
+					return loaded, err
+				}
+			}
+			if err := s.put(ctx, ref, img, ""); err != nil {
+				return loaded, err
+			}
+			loaded = append(loaded, Loaded{Name: name, ID: img.ID})
+		}
+	}
+	return loaded, nil
 }
 
-// ImportOptions are the choices of Import.
-type ImportOptions struct {
-	// Name is given to the image; "" leaves it without.
-	Name string
-	// Config is the image's; Import adds what it knows.
-	Config   ocispec.ImageConfig
-	Platform ocispec.Platform
-	// Message is the comment in the history.
-	Message string
+// adopt makes an image of what an archive held.
+func (s *Store) adopt(ctx context.Context, f tarball.Image, lease content.Lease, progress Progress) (Image, error) {
+	target := f.Target
+	if target.Digest == "" {
+		var err error
+		if target, err = s.manifestFor(ctx, f, lease); err != nil {
+			return Image{}, err
+		}
+	}
+	img, err := s.open(ctx, target)
+	if err != nil {
+		return Image{}, err
+	}
+	if err := lease.Add(ctx, img.refs()...); err != nil {
+		return Image{}, err
+	}
+	for _, l := range img.Layers {
+		if _, err := s.cfg.Content.Stat(ctx, l.Blob.Digest); err != nil {
+			return Image{}, errdefs.Errorf(errdefs.ErrInvalid, "image %s: layer %s is not in the archive: %w", img.ID, l.Blob.Digest, err)
+		}
+	}
+	return img, s.Unpack(ctx, img, lease, progress)
 }
 
-// Import makes an image of one layer from the tar of a root filesystem,
-// compressed or not.
-func (s *Store) Import(ctx context.Context, r io.Reader, opts ImportOptions) (Image, error) {
-	return Image{}, errTodo
+// manifestFor writes the manifest that an old docker archive does not have.
+func (s *Store) manifestFor(ctx context.Context, f tarball.Image, lease content.Lease) (ocispec.Descriptor, error) {
+	m := ocispec.Manifest{MediaType: ocispec.MediaTypeImageManifest, Config: f.Config, Layers: []ocispec.Descriptor{}}
+	for _, l := range f.Layers {
+		mediaType, err := s.layerMediaType(ctx, l)
+		if err != nil {
+			return ocispec.Descriptor{}, err
+		}
+		l.MediaType = mediaType
+		m.Layers = append(m.Layers, l)
+	}
+	return s.writeManifest(ctx, m, lease)
+}
+
+// layerMediaType looks at how a layer is compressed.
+func (s *Store) layerMediaType(ctx context.Context, desc ocispec.Descriptor) (string, error) {
+	r, err := s.cfg.Content.Open(ctx, desc)
+	if err != nil {
+		return "", err
+	}
+	defer r.Close()
+	head := make([]byte, 16)
+	n, err := r.ReadAt(head, 0)
+	if err != nil && n == 0 && r.Size() > 0 {
+		return "", err
+	}
+	return compress.Detect(head[:n]).MediaType()
+}
+
+func diffIDs(ls []layers.Layer) []digest.Digest {
+	ids := make([]digest.Digest, len(ls))
+	for i, l := range ls {
+		ids[i] = digest.Digest(l.DiffID)
+	}
+	return ids
 }

@@ -3,8 +3,96 @@ package images
 import (
 	"context"
 	"io"
+	"slices"
+	"strings"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cove/errdefs"
+	"cove/images/tarball"
+	"cove/reference"
 )
 
-// Save writes images, with all their names or those given, as one tar that is
-// both an OCI layout and a docker archive. The same images give the same bytes.
-func (s *Store) Save(ctx context.Context, w io.Writer, names []string) error { return errTodo }
+// Save writes images, by name or id, as one tar that is both an OCI layout and a
+// docker archive. A name without tag is every tag of its repository, as in
+// docker. The same images give the same bytes.
+func (s *Store) Save(ctx context.Context, w io.Writer, names []string) error {
+	if len(names) == 0 {
+		return errdefs.Errorf(errdefs.ErrInvalid, "saving: no image is named")
+	}
+	lease, err := s.cfg.Content.Lease(ctx)
+	if err != nil {
+		return err
+	}
+	defer lease.Release()
+	var out []tarball.Image
+	var blobs []ocispec.Descriptor
+	for _, name := range names {
+		img, err := s.Get(ctx, name)
+		if err != nil {
+			return err
+		}
+		if err := lease.Add(ctx, img.refs()...); err != nil {
+			return err
+		}
+		entry := tarball.Image{Names: namesFor(img, name), Target: img.Target, Config: img.Manifest.Config, Layers: img.Manifest.Layers}
+		out = addEntry(out, entry)
+		if blobs, err = s.closure(ctx, img.Target, blobs); err != nil {
+			return err
+		}
+	}
+	slices.SortStableFunc(out, func(a, b tarball.Image) int { return strings.Compare(string(a.Target.Digest), string(b.Target.Digest)) })
+	return tarball.Write(ctx, w, s.cfg.Content, out, blobs)
+}
+
+// namesFor are the names under which an image is saved that was asked for by
+// name: itself, all tags of its repository, or none for an id.
+func namesFor(img Image, asked string) []string {
+	ref, err := reference.Parse(asked)
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, n := range img.Names {
+		if n == ref || n.Name() == ref.Name() && reference.IsNameOnly(asked) {
+			names = append(names, n.String())
+		}
+	}
+	return names
+}
+
+func addEntry(out []tarball.Image, e tarball.Image) []tarball.Image {
+	i := slices.IndexFunc(out, func(o tarball.Image) bool { return o.Target.Digest == e.Target.Digest })
+	if i < 0 {
+		return append(out, e)
+	}
+	out[i].Names = append(out[i].Names, e.Names...)
+	slices.Sort(out[i].Names)
+	out[i].Names = slices.Compact(out[i].Names)
+	return out
+}
+
+// closure adds to blobs what target refers to. Images of an index that are for
+// other platforms and not here are left out, as docker does.
+func (s *Store) closure(ctx context.Context, target ocispec.Descriptor, blobs []ocispec.Descriptor) ([]ocispec.Descriptor, error) {
+	blobs = append(blobs, target)
+	children, _, err := s.children(ctx, target)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range children {
+		if isIndex(target.MediaType) {
+			if _, err := s.cfg.Content.Stat(ctx, c.Digest); err != nil {
+				continue
+			}
+		}
+		if isIndex(c.MediaType) || isManifest(c.MediaType) {
+			if blobs, err = s.closure(ctx, c, blobs); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		blobs = append(blobs, c)
+	}
+	return blobs, nil
+}

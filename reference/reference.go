@@ -168,3 +168,13 @@ func (r Reference) Hint() string {
 	return "`" + r.Familiar() + "` goes to docker.io: did you mean " + meant.Familiar() +
 		"? A registry's name has a dot or a port, or is localhost"
 }
+
+// IsNameOnly reports whether s is a valid name that says neither tag nor
+// digest, so that Parse supplied the tag.
+func IsNameOnly(s string) bool {
+	if strings.Contains(s, "@") || strings.LastIndexByte(s, ':') > strings.LastIndexByte(s, '/') {
+		return false
+	}
+	_, err := Parse(s)
+	return err == nil
+}

@@ -1,0 +1,125 @@
+package images
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cove/content"
+	"cove/layers"
+	"cove/layers/compress"
+	"cove/layers/diff"
+)
+
+// Create makes an image of a config and layers that are in the content store,
+// and names it ("" leaves it without a name). config is the JSON of an image
+// config whose diffIDs are those of the layers; fields that the OCI
+// specification does not know stay as they are. hold covers the layers.
+func (s *Store) Create(ctx context.Context, name string, config []byte, ls []layers.Layer, hold content.Lease) (Image, error) {
+	desc := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageConfig, Digest: digest.FromBytes(config)}
+	if err := hold.Add(ctx, desc.Digest.String()); err != nil {
+		return Image{}, err
+	}
+	desc, err := content.WriteBytes(ctx, s.cfg.Content, desc, config)
+	if err != nil {
+		return Image{}, err
+	}
+	m := ocispec.Manifest{MediaType: ocispec.MediaTypeImageManifest, Config: desc, Layers: []ocispec.Descriptor{}}
+	for _, l := range ls {
+		m.Layers = append(m.Layers, l.Blob)
+	}
+	target, err := s.writeManifest(ctx, m, hold)
+	if err != nil {
+		return Image{}, err
+	}
+	return s.Put(ctx, name, target)
+}
+
+func (s *Store) writeManifest(ctx context.Context, m ocispec.Manifest, hold content.Lease) (ocispec.Descriptor, error) {
+	m.SchemaVersion = 2
+	body, err := json.Marshal(m)
+	if err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	desc := ocispec.Descriptor{MediaType: m.MediaType, Digest: digest.FromBytes(body)}
+	if err := hold.Add(ctx, desc.Digest.String()); err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	return content.WriteBytes(ctx, s.cfg.Content, desc, body)
+}
+
+// ImportOptions are the choices of Import.
+type ImportOptions struct {
+	// Name is given to the image; "" leaves it without.
+	Name string
+	// Config is the image's; Import adds what it knows.
+	Config   ocispec.ImageConfig
+	Platform ocispec.Platform
+	// Message is the comment in the history.
+	Message string
+}
+
+// Import makes an image of one layer from the tar of a root filesystem,
+// compressed or not.
+func (s *Store) Import(ctx context.Context, r io.Reader, opts ImportOptions) (Image, error) {
+	lease, err := s.cfg.Content.Lease(ctx)
+	if err != nil {
+		return Image{}, err
+	}
+	defer lease.Release()
+	plain, err := compress.NewReader(ctx, r, compress.Limits{})
+	if err != nil {
+		return Image{}, fmt.Errorf("importing: %w", err)
+	}
+	defer plain.Close()
+	layer, err := diff.FromTar(ctx, leasing{s.cfg.Content, lease}, plain, diff.Options{})
+	if err != nil {
+		return Image{}, fmt.Errorf("importing: %w", err)
+	}
+	now := s.cfg.Now().UTC()
+	config := ocispec.Image{
+		Created: &now, Platform: s.platform(opts.Platform), Config: opts.Config,
+		RootFS:  ocispec.RootFS{Type: "layers", DiffIDs: diffIDs([]layers.Layer{layer})},
+		History: []ocispec.History{{Created: &now, Comment: opts.Message}},
+	}
+	raw, err := json.Marshal(config)
+	if err != nil {
+		return Image{}, err
+	}
+	img := Image{Layers: []layers.Layer{layer}}
+	if err := s.Unpack(ctx, img, lease, nil); err != nil {
+		return Image{}, fmt.Errorf("importing: %w", err)
+	}
+	return s.Create(ctx, opts.Name, raw, img.Layers, lease)
+}
+
+// leasing is an ingester that leases each digest before it commits it, for
+// writers who learn the digest only at the end.
+type leasing struct {
+	content.Ingester
+	hold content.Lease
+}
+
+func (l leasing) Begin(ctx context.Context, id string) (content.Writer, error) {
+	w, err := l.Ingester.Begin(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return leasingWriter{w, l.hold}, nil
+}
+
+type leasingWriter struct {
+	content.Writer
+	hold content.Lease
+}
+
+func (w leasingWriter) Commit(ctx context.Context, desc ocispec.Descriptor) error {
+	if err := w.hold.Add(ctx, desc.Digest.String()); err != nil {
+		return err
+	}
+	return w.Writer.Commit(ctx, desc)
+}

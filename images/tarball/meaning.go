@@ -1,0 +1,130 @@
+package tarball
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cove/errdefs"
+	"cove/reference"
+)
+
+// images works out what the entries mean. The OCI index knows the manifests,
+// and so keeps digests as they were; manifest.json alone describes images of
+// older archives, and adds names to the others.
+func (a *Reader) images(ctx context.Context) ([]Image, error) {
+	docker, err := a.dockerImages(ctx)
+	if err != nil {
+		return nil, err
+	}
+	oci, err := a.ociImages(ctx)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case len(oci) > 0:
+		return merge(oci, docker), nil
+	case len(docker) > 0:
+		return docker, nil
+	}
+	return nil, errdefs.Errorf(errdefs.ErrInvalid, "image archive: holds no image: neither manifest.json nor index.json names one (a root filesystem is read by import)")
+}
+
+func (a *Reader) dockerImages(ctx context.Context) ([]Image, error) {
+	body, ok := a.docs[manifestFile]
+	if !ok {
+		return nil, nil
+	}
+	var list []dockerManifest
+	if err := decode(manifestFile, body, &list); err != nil {
+		return nil, err
+	}
+	images := make([]Image, 0, len(list))
+	for _, m := range list {
+		var img Image
+		var err error
+		if img.Config, err = a.find(ctx, m.Config); err != nil {
+			return nil, err
+		}
+		img.Config.MediaType = ocispec.MediaTypeImageConfig
+		for _, name := range m.Layers {
+			layer, err := a.find(ctx, name)
+			if err != nil {
+				return nil, err
+			}
+			img.Layers = append(img.Layers, layer)
+		}
+		for _, tag := range m.RepoTags {
+			ref, err := reference.Parse(tag)
+			if err != nil {
+				return nil, errdefs.Errorf(errdefs.ErrInvalid, "image archive: %s: %w", manifestFile, err)
+			}
+			img.Names = append(img.Names, ref.String())
+		}
+		images = append(images, img)
+	}
+	return images, nil
+}
+
+func (a *Reader) ociImages(ctx context.Context) ([]Image, error) {
+	body, ok := a.docs[ocispec.ImageIndexFile]
+	if !ok {
+		return nil, nil
+	}
+	var index ocispec.Index
+	if err := decode(ocispec.ImageIndexFile, body, &index); err != nil {
+		return nil, err
+	}
+	var images []Image
+	for _, desc := range index.Manifests {
+		if _, err := reference.ParseDigest(desc.Digest.String()); err != nil {
+			return nil, errdefs.Errorf(errdefs.ErrInvalid, "image archive: %s: %w", ocispec.ImageIndexFile, err)
+		}
+		if _, err := a.find(ctx, blobPath(desc.Digest)); err != nil {
+			return nil, err
+		}
+		name, err := ociName(desc)
+		if err != nil {
+			return nil, err
+		}
+		desc.Annotations = nil
+		i := slices.IndexFunc(images, func(img Image) bool { return img.Target.Digest == desc.Digest })
+		if i < 0 {
+			i = len(images)
+			images = append(images, Image{Target: desc})
+		}
+		if name != "" && !slices.Contains(images[i].Names, name) {
+			images[i].Names = append(images[i].Names, name)
+		}
+	}
+	return images, nil
+}
+
+// ociName is the name of an index entry. containerd's annotation is a whole
+// one; the specification's may be a bare tag, which names nothing by itself.
+func ociName(desc ocispec.Descriptor) (string, error) {
+	name := desc.Annotations[containerdName]
+	if name == "" {
+		if name = desc.Annotations[ocispec.AnnotationRefName]; !strings.ContainsAny(name, ":/") {
+			return "", nil
+		}
+	}
+	ref, err := reference.Parse(name)
+	if err != nil {
+		return "", errdefs.Errorf(errdefs.ErrInvalid, "image archive: %s: %w", ocispec.ImageIndexFile, err)
+	}
+	return ref.String(), nil
+}
+
+// merge gives OCI images without a name those that manifest.json has for them.
+// Both list them in one order when one tool wrote both.
+func merge(oci, docker []Image) []Image {
+	for i := range oci {
+		if len(oci[i].Names) == 0 && len(oci) == len(docker) {
+			oci[i].Names = docker[i].Names
+		}
+	}
+	return oci
+}
