@@ -1,0 +1,218 @@
+package distributiontest
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cove/distribution"
+	"cove/errdefs"
+)
+
+func testManifest(t *testing.T, s Subject) {
+	img := NewImage(t, 10, 5000, 100)
+	pushImage(t, s, "suite/image", "v1", img)
+	dgst := img.Manifest.Descriptor.Digest
+	for _, ref := range []string{"v1", dgst.String()} {
+		m, err := s.Registry.GetManifest(s.Context, "suite/image", ref)
+		if err != nil {
+			t.Fatalf("GetManifest %s: %v", ref, err)
+		}
+		if !bytes.Equal(m.Body, img.Manifest.Body) || m.Descriptor.Digest != dgst || m.Descriptor.MediaType != img.Manifest.Descriptor.MediaType {
+			t.Errorf("GetManifest %s is not what was put: %+v", ref, m.Descriptor)
+		}
+		desc, err := s.Registry.StatManifest(s.Context, "suite/image", ref)
+		if err != nil || desc.Digest != dgst || desc.Size != int64(len(m.Body)) || desc.MediaType != m.Descriptor.MediaType {
+			t.Errorf("StatManifest %s = %+v, %v", ref, desc, err)
+		}
+	}
+	for _, ref := range []string{"v2", digest.FromString("x").String()} {
+		_, err := s.Registry.GetManifest(s.Context, "suite/image", ref)
+		is(t, "GetManifest "+ref, err, errdefs.ErrNotFound)
+		_, err = s.Registry.StatManifest(s.Context, "suite/none", ref)
+		is(t, "StatManifest in no repository", err, errdefs.ErrNotFound)
+	}
+}
+
+func testManifestMissing(t *testing.T, s Subject) {
+	img := NewImage(t, 20, 1000, 2000)
+	push(t, s, "suite/missing", img.Blobs[img.Layers[0].Digest])
+	// A blob of another repository does not count.
+	push(t, s, "suite/elsewhere", img.Blobs[img.Layers[1].Digest])
+	_, err := s.Registry.PutManifest(s.Context, "suite/missing", "v1", img.Manifest)
+	is(t, "PutManifest without its blobs", err, errdefs.ErrNotFound)
+	var missing *distribution.MissingError
+	if !errors.As(err, &missing) {
+		t.Fatalf("PutManifest: %v holds no MissingError", err)
+	}
+	want := []digest.Digest{img.Config.Digest, img.Layers[1].Digest}
+	slices.Sort(want)
+	slices.Sort(missing.Digests)
+	if !slices.Equal(missing.Digests, want) {
+		t.Errorf("missing %v, want %v", missing.Digests, want)
+	}
+	_, err = s.Registry.StatManifest(s.Context, "suite/missing", "v1")
+	is(t, "StatManifest of what was refused", err, errdefs.ErrNotFound)
+}
+
+func testManifestRetag(t *testing.T, s Subject) {
+	a, b := NewImage(t, 30, 100), NewImage(t, 31, 100)
+	pushImage(t, s, "suite/retag", "latest", a)
+	pushImage(t, s, "suite/retag", "latest", b)
+	desc, err := s.Registry.StatManifest(s.Context, "suite/retag", "latest")
+	if err != nil || desc.Digest != b.Manifest.Descriptor.Digest {
+		t.Errorf("the tag names %s (%v), want the later manifest", desc.Digest, err)
+	}
+	if _, err := s.Registry.StatManifest(s.Context, "suite/retag", a.Manifest.Descriptor.Digest.String()); err != nil {
+		t.Errorf("the earlier manifest by digest: %v", err)
+	}
+	put(t, s, "suite/retag", "latest", b.Manifest) // again
+}
+
+func testIndex(t *testing.T, s Subject) {
+	a, b := NewImage(t, 40, 100), NewImage(t, 41, 100)
+	pushImage(t, s, "suite/index", a.Manifest.Descriptor.Digest.String(), a)
+	index := Index(t, a.Manifest.Descriptor, b.Manifest.Descriptor)
+	_, err := s.Registry.PutManifest(s.Context, "suite/index", "multi", index)
+	is(t, "PutManifest of an index without a child", err, errdefs.ErrNotFound)
+	pushImage(t, s, "suite/index", b.Manifest.Descriptor.Digest.String(), b)
+	put(t, s, "suite/index", "multi", index)
+	m, err := s.Registry.GetManifest(s.Context, "suite/index", "multi")
+	if err != nil || m.Descriptor.MediaType != ocispec.MediaTypeImageIndex {
+		t.Errorf("GetManifest = %+v, %v", m.Descriptor, err)
+	}
+}
+
+func testDelete(t *testing.T, s Subject) {
+	img := NewImage(t, 50, 1000)
+	dgst := img.Manifest.Descriptor.Digest
+	pushImage(t, s, "suite/delete", "a", img)
+	put(t, s, "suite/delete", "b", img.Manifest)
+	if err := s.Registry.DeleteTag(s.Context, "suite/delete", "a"); err != nil {
+		t.Fatalf("DeleteTag: %v", err)
+	}
+	_, err := s.Registry.StatManifest(s.Context, "suite/delete", "a")
+	is(t, "the deleted tag", err, errdefs.ErrNotFound)
+	if _, err := s.Registry.StatManifest(s.Context, "suite/delete", "b"); err != nil {
+		t.Errorf("the other tag: %v", err)
+	}
+	is(t, "DeleteTag again", s.Registry.DeleteTag(s.Context, "suite/delete", "a"), errdefs.ErrNotFound)
+	if err := s.Registry.DeleteManifest(s.Context, "suite/delete", dgst); err != nil {
+		t.Fatalf("DeleteManifest: %v", err)
+	}
+	for _, ref := range []string{"b", dgst.String()} {
+		_, err := s.Registry.GetManifest(s.Context, "suite/delete", ref)
+		is(t, "GetManifest "+ref+" after DeleteManifest", err, errdefs.ErrNotFound)
+	}
+	is(t, "DeleteManifest again", s.Registry.DeleteManifest(s.Context, "suite/delete", dgst), errdefs.ErrNotFound)
+	layer := img.Layers[0].Digest
+	if err := s.Registry.DeleteBlob(s.Context, "suite/delete", layer); err != nil {
+		t.Fatalf("DeleteBlob: %v", err)
+	}
+	_, err = s.Registry.StatBlob(s.Context, "suite/delete", layer)
+	is(t, "StatBlob after DeleteBlob", err, errdefs.ErrNotFound)
+	is(t, "DeleteBlob again", s.Registry.DeleteBlob(s.Context, "suite/delete", layer), errdefs.ErrNotFound)
+	push(t, s, "suite/delete", img.Blobs[layer]) // and it comes back
+	holds(t, s, "suite/delete", img.Blobs[layer])
+}
+
+func testTags(t *testing.T, s Subject) {
+	_, _, err := s.Registry.Tags(s.Context, "suite/untagged", distribution.Page{})
+	is(t, "Tags of no repository", err, errdefs.ErrNotFound)
+	img := NewImage(t, 60, 10)
+	want := []string{"1.0", "1.0-rc", "A", "a", "latest"} // in byte order
+	for _, tag := range []string{"latest", "a", "1.0-rc", "A", "1.0"} {
+		pushImage(t, s, "suite/tags", tag, img)
+	}
+	paged(t, want, func(p distribution.Page) ([]string, bool, error) { return s.Registry.Tags(s.Context, "suite/tags", p) })
+}
+
+func testRepositories(t *testing.T, s Subject) {
+	img := NewImage(t, 70, 10)
+	want := []string{"suite/a", "suite/a/b", "suite/b", "suite/c"}
+	for _, repo := range []string{"suite/c", "suite/a/b", "suite/a", "suite/b"} {
+		pushImage(t, s, repo, "v1", img)
+	}
+	paged(t, want, func(p distribution.Page) ([]string, bool, error) { return s.Registry.Repositories(s.Context, p) })
+}
+
+// paged holds a list, whole and in pages of every size, against want.
+func paged(t *testing.T, want []string, list func(distribution.Page) ([]string, bool, error)) {
+	t.Helper()
+	all, more, err := list(distribution.Page{})
+	if err != nil || more || !slices.Equal(all, want) {
+		t.Fatalf("the whole list = %q, more %v, %v; want %q", all, more, err, want)
+	}
+	for n := 1; n <= len(want)+1; n++ {
+		var got []string
+		for last, more := "", true; more; {
+			names, m, err := list(distribution.Page{N: n, Last: last})
+			if err != nil || len(names) > n || m && len(names) == 0 || len(got) > len(want) {
+				t.Fatalf("page of %d after %q = %q, more %v, %v", n, last, names, m, err)
+			}
+			got, more = append(got, names...), m
+			if m {
+				last = names[len(names)-1]
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("in pages of %d: %q, want %q", n, got, want)
+		}
+	}
+	names, more, err := list(distribution.Page{N: 10, Last: "zzz"})
+	if err != nil || more || len(names) != 0 {
+		t.Errorf("after the end: %q, more %v, %v", names, more, err)
+	}
+}
+
+func testReferrers(t *testing.T, s Subject) {
+	const repo = "suite/referrers"
+	img := NewImage(t, 80, 10)
+	pushImage(t, s, repo, "v1", img)
+	empty := []byte("{}")
+	push(t, s, repo, empty)
+	artifact := func(kind, note string) distribution.Manifest {
+		return NewManifest(t, ocispec.Manifest{
+			Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest, ArtifactType: kind,
+			Config: Blob(ocispec.MediaTypeEmptyJSON, empty), Layers: []ocispec.Descriptor{Blob(ocispec.MediaTypeEmptyJSON, empty)},
+			Subject: &img.Manifest.Descriptor, Annotations: map[string]string{"note": note},
+		})
+	}
+	sbom, sig := artifact("application/sbom", "one"), artifact("application/signature", "two")
+	for _, m := range []distribution.Manifest{sbom, sig} {
+		if got := put(t, s, repo, m.Descriptor.Digest.String(), m); got != img.Manifest.Descriptor.Digest {
+			t.Errorf("PutManifest says its subject is %q", got)
+		}
+	}
+	if got := put(t, s, repo, "v2", img.Manifest); got != "" {
+		t.Errorf("PutManifest without subject says %q", got)
+	}
+	for filter, want := range map[string][]distribution.Manifest{
+		"": {sbom, sig}, "application/sbom": {sbom}, "application/none": nil,
+	} {
+		descs, err := s.Registry.Referrers(s.Context, repo, img.Manifest.Descriptor.Digest, filter)
+		if err != nil || len(descs) != len(want) {
+			t.Fatalf("Referrers(%q) = %v, %v; want %d", filter, descs, err, len(want))
+		}
+		for _, m := range want {
+			i := slices.IndexFunc(descs, func(d ocispec.Descriptor) bool { return d.Digest == m.Descriptor.Digest })
+			if i < 0 || descs[i].ArtifactType == "" || descs[i].Annotations["note"] == "" || descs[i].Size != m.Descriptor.Size {
+				t.Errorf("Referrers(%q) describes %s poorly: %+v", filter, m.Descriptor.Digest, descs)
+			}
+		}
+	}
+	if descs, err := s.Registry.Referrers(s.Context, repo, digest.FromString("unseen"), ""); err != nil || len(descs) != 0 {
+		t.Errorf("Referrers of an unknown subject = %v, %v; want none and no error", descs, err)
+	}
+	if err := s.Registry.DeleteManifest(s.Context, repo, sbom.Descriptor.Digest); err != nil {
+		t.Fatal(err)
+	}
+	if descs, _ := s.Registry.Referrers(s.Context, repo, img.Manifest.Descriptor.Digest, ""); len(descs) != 1 {
+		t.Errorf("after deleting one of two there are %d", len(descs))
+	}
+}
