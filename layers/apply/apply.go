@@ -7,12 +7,18 @@ package apply
 
 import (
 	"context"
+	"errors"
 	"io"
+	"path"
+	"slices"
+	"strings"
 
 	"cove/errdefs"
 	"cove/layers"
 	"cove/layers/archive"
 	"cove/layers/mount"
+	"cove/layers/stream"
+	"cove/layers/whiteout"
 )
 
 // Target is where a layer goes.
@@ -32,6 +38,19 @@ type Target struct {
 	Lower func(ctx context.Context) ([]string, error)
 }
 
+// TargetOf returns the target that a snapshot's mount describes.
+func TargetOf(m mount.Mount) Target {
+	if m.Type != "overlay" {
+		return Target{Dir: m.Source}
+	}
+	return Target{
+		Dir:       m.Upper,
+		Overlay:   true,
+		UserXattr: slices.Contains(m.Options, "userxattr"),
+		Lower:     func(context.Context) ([]string, error) { return m.Lower, nil },
+	}
+}
+
 // Result tells what was applied.
 type Result struct {
 	// DiffID is the digest of the whole tar stream, up to its last byte.
@@ -41,22 +60,21 @@ type Result struct {
 	Entries int
 }
 
-// TargetOf returns the target that a snapshot's mount describes.
-func TargetOf(m mount.Mount) Target {
-	if m.Type != "overlay" {
-		return Target{Dir: m.Source}
-	}
-	lower := m.Lower
-	return Target{
-		Dir: m.Upper, Overlay: true,
-		Lower: func(context.Context) ([]string, error) { return lower, nil },
-	}
-}
-
-// Apply applies the uncompressed tar stream r. What it leaves behind when it
-// fails is for the caller to throw away.
+// Apply applies the uncompressed tar stream r and reads it to its end. What it
+// leaves behind when it fails is for the caller to throw away. Errors are
+// those of [archive.Extract].
 func Apply(ctx context.Context, to Target, r io.Reader, opt archive.Options) (Result, error) {
-	return Result{}, errdefs.Errorf(errdefs.ErrUnsupported, "apply: not wired yet")
+	hash := stream.NewHash()
+	n, err := extract(ctx, to, io.TeeReader(r, hash), opt)
+	if err == nil {
+		// What follows the archive's end belongs to the layer's digest.
+		_, err = io.Copy(hash, r)
+	}
+	res := Result{DiffID: layers.DiffID(hash.Sum()), Bytes: hash.Size(), Entries: n}
+	if err != nil {
+		return Result{}, err
+	}
+	return res, nil
 }
 
 // Verify is errdefs.ErrCorrupt, naming the layer, unless what was applied is
@@ -67,4 +85,69 @@ func Verify(got Result, want layers.Layer) error {
 	}
 	return errdefs.Errorf(errdefs.ErrCorrupt, "layer %s: its tar is %s, the image config says %s; nothing was kept: pull again",
 		want.Blob.Digest, got.DiffID, want.DiffID)
+}
+
+// target is what differs between an upper and a merged directory.
+type target interface {
+	hooks() archive.Hooks
+	// whiteout hides name, opaque everything, that lower layers have in the
+	// directory where the extraction stands.
+	whiteout(ctx context.Context, name string) error
+	opaque(ctx context.Context) error
+	// finish is called after the last entry.
+	finish(ctx context.Context) error
+	close()
+}
+
+func extract(ctx context.Context, to Target, r io.Reader, opt archive.Options) (entries int, err error) {
+	var x *archive.Extractor
+	at := func() *archive.Extractor { return x }
+	var t target = newMerged(at)
+	if to.Overlay {
+		t = &upper{to: to, x: at}
+	}
+	defer t.close()
+	hooks := t.hooks()
+	hooks.Special = func(ctx context.Context, name string) (bool, error) {
+		return special(ctx, x, t, name)
+	}
+	if x, err = archive.NewExtractor(to.Dir, opt, hooks); err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, x.Close()) }()
+	if err := x.All(ctx, r); err != nil {
+		return x.Entries(), err
+	}
+	return x.Entries(), t.finish(ctx)
+}
+
+// special deals with the entries that are whiteouts.
+func special(ctx context.Context, x *archive.Extractor, t target, name string) (bool, error) {
+	if !strings.Contains(name, whiteout.Prefix) {
+		return false, nil
+	}
+	dir, base := path.Split(name)
+	for comp := range strings.SplitSeq(dir, "/") {
+		if strings.HasPrefix(comp, whiteout.Meta) {
+			return true, nil
+		}
+		if strings.HasPrefix(comp, whiteout.Prefix) {
+			return false, errdefs.Errorf(errdefs.ErrInvalid, "is inside a whiteout")
+		}
+	}
+	hidden, opaque, meta, err := whiteout.Parse(base)
+	if err != nil || meta {
+		return meta, err
+	}
+	if hidden == "" && !opaque {
+		return false, nil
+	}
+	if err := x.At().Enter(ctx, dir); err != nil {
+		return false, err
+	}
+	x.At().Touch()
+	if opaque {
+		return true, t.opaque(ctx)
+	}
+	return true, t.whiteout(ctx, hidden)
 }

@@ -2,10 +2,10 @@
 //
 // A name in an archive is never joined to a path and opened. Each one is
 // resolved component by component below a directory descriptor, as if that
-// directory were the root of the machine: "..", absolute names and symbolic
-// links all stay inside. What a layer means beyond a tar (whiteouts, lower
-// layers) is in packages apply and diff; this package serves them and plain
-// archives such as ADD, cp, export and import.
+// directory were the root of the machine: links that point anywhere stay
+// inside, and a name with ".." in it is refused. What a layer means beyond a
+// tar (whiteouts, lower layers) is in packages apply and diff; this package
+// serves them and plain archives such as ADD, cp, export and import.
 package archive
 
 import (
@@ -13,20 +13,44 @@ import (
 	"time"
 )
 
+// XattrPrefix is the PAX key prefix of an extended attribute.
+const XattrPrefix = "SCHILY.xattr."
+
 // Limits stop an archive that would fill the machine. A field that is zero
 // takes its default, a negative one is no limit.
 type Limits struct {
 	// Entries is how many entries an archive may have: 2,000,000.
-	Entries int
+	Entries int64
 	// Bytes is how many bytes its files may have together, holes included:
 	// 256 GiB.
 	Bytes int64
-	// NameBytes is how long a name or link target may be: 4096, as in the kernel.
-	NameBytes int
+	// NameBytes is how long a name or link target may be: 4095, the kernel's.
+	NameBytes int64
 	// Depth is how many components a name may have: 256.
-	Depth int
+	Depth int64
 	// XattrBytes is how large the extended attributes of one entry may be: 1 MiB.
-	XattrBytes int
+	XattrBytes int64
+}
+
+func (l Limits) withDefaults() Limits {
+	for _, f := range []struct {
+		field *int64
+		value int64
+	}{
+		{&l.Entries, 2_000_000},
+		{&l.Bytes, 256 << 30},
+		{&l.NameBytes, 4095},
+		{&l.Depth, 256},
+		{&l.XattrBytes, 1 << 20},
+	} {
+		switch {
+		case *f.field == 0:
+			*f.field = f.value
+		case *f.field < 0:
+			*f.field = 1 << 62
+		}
+	}
+	return l
 }
 
 // Options say how an archive is extracted. The zero value is right for root.

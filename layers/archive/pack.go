@@ -1,41 +1,77 @@
 package archive
 
 import (
-	"archive/tar"
 	"context"
 	"io"
+	"io/fs"
+	"slices"
 
-	"cove/errdefs"
+	"golang.org/x/sys/unix"
+
+	"cove/layers/tree"
 )
 
-// Writer writes a tar stream whose headers depend on nothing but the entries:
-// no user names, no access or change times, PAX records only where the ustar
-// form cannot say it.
-type Writer struct {
-	tw  *tar.Writer
-	opt PackOptions
-}
-
-// NewWriter returns a Writer to w. Close it to end the archive.
-func NewWriter(w io.Writer, opt PackOptions) *Writer {
-	return &Writer{tw: tar.NewWriter(w), opt: opt}
-}
-
-// Add writes one entry: its header, made deterministic, and for a regular file
-// exactly hdr.Size bytes of body, which may be nil when that is zero. xattrs go
-// into hdr.PAXRecords with the prefix [XattrPrefix].
-func (w *Writer) Add(hdr *tar.Header, body io.Reader) error {
-	return errdefs.Errorf(errdefs.ErrUnsupported, "archive: add %s: not wired yet", hdr.Name)
-}
-
-// Close ends the archive. The writer below is not closed.
-func (w *Writer) Close() error { return w.tw.Close() }
-
-// XattrPrefix is the PAX key prefix of an extended attribute.
-const XattrPrefix = "SCHILY.xattr."
-
-// Pack writes the tree at dir to w, names sorted, hard links within it kept,
-// sockets left out.
+// Pack writes the tree in dir to w as a whole archive: names sorted, hard
+// links within it kept, sockets left out. The top directory itself has no
+// entry.
 func Pack(ctx context.Context, w io.Writer, dir string, opt PackOptions) error {
-	return errdefs.Errorf(errdefs.ErrUnsupported, "archive: pack %s: not wired yet", dir)
+	fd, err := tree.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	aw := NewWriter(w, opt)
+	if err := packDir(ctx, aw, fd, ""); err != nil {
+		return err
+	}
+	return aw.Close()
+}
+
+// packDir writes what is in the open directory fd, called path.
+func packDir(ctx context.Context, w *Writer, fd int, path string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	names, err := tree.Names(fd)
+	if err != nil {
+		return &fs.PathError{Op: "read directory", Path: path, Err: err}
+	}
+	slices.Sort(names)
+	for _, base := range names {
+		if err := w.Tree(ctx, fd, base, join(path, base)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Tree writes base in the open directory dir under name, and if it is a
+// directory all that is in it.
+func (w *Writer) Tree(ctx context.Context, dir int, base, name string) error {
+	if w.opt.Skip != nil && w.opt.Skip(name) {
+		return nil
+	}
+	st, err := tree.Stat(dir, base)
+	if err != nil {
+		return &fs.PathError{Op: "stat", Path: name, Err: err}
+	}
+	if !tree.IsDir(st.Mode) {
+		return w.Node(dir, base, name, &st)
+	}
+	fd, err := tree.OpenDir(dir, base)
+	if err != nil {
+		return &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	defer unix.Close(fd)
+	if err := w.Dir(fd, name); err != nil {
+		return err
+	}
+	return packDir(ctx, w, fd, name)
+}
+
+func join(dir, base string) string {
+	if dir == "" {
+		return base
+	}
+	return dir + "/" + base
 }

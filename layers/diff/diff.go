@@ -8,15 +8,20 @@ package diff
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
 	"io"
 	"time"
 
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"cove/content"
-	"cove/errdefs"
 	"cove/layers"
 	"cove/layers/archive"
 	"cove/layers/compress"
 	"cove/layers/mount"
+	"cove/layers/stream"
 )
 
 // AnnotationCompressor is the annotation of a layer's descriptor that names
@@ -36,6 +41,10 @@ type Options struct {
 	Skip func(name string) bool
 }
 
+func (o Options) pack() archive.PackOptions {
+	return archive.PackOptions{SourceDate: o.SourceDate, Skip: o.Skip}
+}
+
 // Commit stores what m changed as a layer and describes it. m is an active
 // snapshot that nobody writes to any more: of an overlay its Upper is the
 // change; of a bind it is the difference between its Source and the directory
@@ -44,22 +53,78 @@ type Options struct {
 // An upper directory that was written with redirect_dir or metacopy does not
 // hold the whole change and is errdefs.ErrUnsupported.
 func Commit(ctx context.Context, in content.Ingester, m mount.Mount, opt Options) (layers.Layer, error) {
-	return layers.Layer{}, errdefs.Errorf(errdefs.ErrUnsupported, "diff: not wired yet")
-}
-
-// Write writes what m changed as an uncompressed tar.
-func Write(ctx context.Context, w io.Writer, m mount.Mount, opt Options) error {
-	return errdefs.Errorf(errdefs.ErrUnsupported, "diff: not wired yet")
+	return store(ctx, in, opt, func(w io.Writer) error { return Write(ctx, w, m, opt) })
 }
 
 // Stream stores as a layer what fill writes, entry by entry; fill need not
 // close its writer. A COPY that already knows its files and their digests
 // makes its layer so, with no snapshot in between.
 func Stream(ctx context.Context, in content.Ingester, opt Options, fill func(*archive.Writer) error) (layers.Layer, error) {
-	return layers.Layer{}, errdefs.Errorf(errdefs.ErrUnsupported, "diff: not wired yet")
+	return store(ctx, in, opt, func(w io.Writer) error {
+		aw := archive.NewWriter(w, opt.pack())
+		if err := fill(aw); err != nil {
+			return err
+		}
+		return aw.Close()
+	})
 }
 
 // FromTar stores the uncompressed tar r as a layer, byte for byte.
 func FromTar(ctx context.Context, in content.Ingester, r io.Reader, opt Options) (layers.Layer, error) {
-	return layers.Layer{}, errdefs.Errorf(errdefs.ErrUnsupported, "diff: not wired yet")
+	return store(ctx, in, opt, func(w io.Writer) error {
+		_, err := io.CopyBuffer(w, r, make([]byte, 256<<10))
+		return err
+	})
+}
+
+// store passes what fill writes through hash and compressor into content.
+func store(ctx context.Context, in content.Ingester, opt Options, fill func(io.Writer) error) (layers.Layer, error) {
+	mediaType, err := opt.Compress.Compression.MediaType()
+	if err != nil {
+		return layers.Layer{}, err
+	}
+	if opt.ID == "" {
+		opt.ID = "layer-" + rand.Text()
+	}
+	cw, err := in.Begin(ctx, opt.ID)
+	if err == nil && cw.Offset() > 0 { // left by a process that died: a layer always starts anew
+		err = errors.Join(cw.Close(), in.Abort(ctx, opt.ID))
+		if err == nil {
+			cw, err = in.Begin(ctx, opt.ID)
+		}
+	}
+	if err != nil {
+		return layers.Layer{}, fmt.Errorf("storing layer: %w", err)
+	}
+	layer, err := pass(ctx, cw, opt, mediaType, fill)
+	if err != nil {
+		_ = cw.Close()
+		_ = in.Abort(context.WithoutCancel(ctx), opt.ID)
+		return layers.Layer{}, fmt.Errorf("storing layer: %w", err)
+	}
+	return layer, nil
+}
+
+func pass(ctx context.Context, cw content.Writer, opt Options, mediaType string, fill func(io.Writer) error) (layers.Layer, error) {
+	zw, err := compress.NewWriter(cw, opt.Compress)
+	if err != nil {
+		return layers.Layer{}, err
+	}
+	hash := stream.NewHash()
+	err = fill(io.MultiWriter(hash, zw))
+	cerr := zw.Close()
+	diffID := layers.DiffID(hash.Sum())
+	if err = errors.Join(err, cerr); err != nil {
+		return layers.Layer{}, err
+	}
+	desc := ocispec.Descriptor{
+		MediaType:   mediaType,
+		Digest:      cw.Digest(),
+		Size:        cw.Offset(),
+		Annotations: map[string]string{AnnotationCompressor: zw.Compressor()},
+	}
+	if err := cw.Commit(ctx, desc); err != nil {
+		return layers.Layer{}, err
+	}
+	return layers.Layer{Blob: desc, DiffID: diffID}, nil
 }

@@ -1,0 +1,307 @@
+package archive
+
+import (
+	"archive/tar"
+	"errors"
+	"io"
+	"io/fs"
+	"path"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"cove/errdefs"
+	"cove/layers/tree"
+	"cove/layers/whiteout"
+)
+
+// Writer writes a tar stream whose headers depend on nothing but the entries:
+// no user names, no access or change times, whole seconds, PAX records only
+// where the ustar form cannot say it. It is not safe for concurrent use.
+type Writer struct {
+	tw    *tar.Writer
+	opt   PackOptions
+	buf   []byte
+	links map[inode]string // first name of each file that has several
+}
+
+type inode struct{ dev, ino uint64 }
+
+// NewWriter returns a Writer to w. Close it to end the archive.
+func NewWriter(w io.Writer, opt PackOptions) *Writer {
+	return &Writer{tw: tar.NewWriter(w), opt: opt, links: map[inode]string{}}
+}
+
+// Close ends the archive. The writer below is not closed.
+func (w *Writer) Close() error { return w.tw.Close() }
+
+// Add writes one entry: its header, made deterministic, and for a regular file
+// exactly hdr.Size bytes of body, which may be nil when that is zero. Extended
+// attributes go into hdr.PAXRecords with the prefix [XattrPrefix]; only those
+// that belong to an image are written.
+func (w *Writer) Add(hdr *tar.Header, body io.Reader) error {
+	name, err := cleanName(hdr.Name)
+	if err != nil {
+		return &entryError{hdr.Name, err}
+	}
+	if err := w.header(hdr, name); err != nil {
+		return err
+	}
+	if hdr.Size == 0 || hdr.Typeflag != tar.TypeReg {
+		return nil
+	}
+	n, err := io.CopyBuffer(onlyWriter{w.tw}, io.LimitReader(body, hdr.Size), w.buffer())
+	if err == nil && n < hdr.Size {
+		err = errdefs.Errorf(errdefs.ErrInvalid, "%d of %d bytes", n, hdr.Size)
+	}
+	if err != nil {
+		return &entryError{hdr.Name, err}
+	}
+	return nil
+}
+
+// onlyWriter keeps io.CopyBuffer from using ReadFrom, and so its own buffer.
+type onlyWriter struct{ io.Writer }
+
+// header writes a header under the clean name.
+func (w *Writer) header(hdr *tar.Header, name string) error {
+	h := tar.Header{
+		Typeflag: hdr.Typeflag,
+		Name:     path.Join(w.opt.Prefix, name),
+		Linkname: hdr.Linkname,
+		Size:     hdr.Size,
+		Mode:     hdr.Mode & 0o7777,
+		Uid:      hdr.Uid,
+		Gid:      hdr.Gid,
+		Devmajor: hdr.Devmajor,
+		Devminor: hdr.Devminor,
+		ModTime:  w.clamp(hdr.ModTime),
+	}
+	switch h.Typeflag {
+	case tar.TypeDir:
+		h.Name += "/"
+	case tar.TypeLink:
+		h.Linkname = path.Join(w.opt.Prefix, strings.TrimPrefix(h.Linkname, "/"))
+	}
+	for key, value := range hdr.PAXRecords {
+		if attr, ok := strings.CutPrefix(key, XattrPrefix); ok && tree.Ships(attr) {
+			if h.PAXRecords == nil {
+				h.PAXRecords = map[string]string{}
+			}
+			h.PAXRecords[key] = value
+		}
+	}
+	if err := w.tw.WriteHeader(&h); err != nil {
+		return &entryError{h.Name, err}
+	}
+	return nil
+}
+
+func (w *Writer) clamp(t time.Time) time.Time {
+	if !w.opt.SourceDate.IsZero() && t.After(w.opt.SourceDate) {
+		t = w.opt.SourceDate
+	}
+	if t.IsZero() {
+		return time.Unix(0, 0)
+	}
+	return time.Unix(t.Unix(), 0)
+}
+
+func (w *Writer) buffer() []byte {
+	if w.buf == nil {
+		w.buf = make([]byte, copySize)
+	}
+	return w.buf
+}
+
+// Dir writes the entry of the open directory fd.
+func (w *Writer) Dir(fd int, name string) error {
+	st, err := tree.Fstat(fd)
+	if err != nil {
+		return &fs.PathError{Op: "stat", Path: name, Err: err}
+	}
+	hdr := headerOf(&st)
+	if err := xattrs(fd, hdr); err != nil {
+		return &fs.PathError{Op: "read attributes", Path: name, Err: err}
+	}
+	return w.header(hdr, name)
+}
+
+// Node writes base in the open directory dir, which is no directory itself and
+// is described by st, under name.
+func (w *Writer) Node(dir int, base, name string, st *unix.Stat_t) error {
+	if st.Mode&unix.S_IFMT == unix.S_IFSOCK {
+		return nil
+	}
+	hdr := headerOf(st)
+	if st.Nlink > 1 {
+		id := inode{st.Dev, st.Ino}
+		if first, ok := w.links[id]; ok {
+			hdr.Typeflag, hdr.Linkname, hdr.Size = tar.TypeLink, first, 0
+			return w.header(hdr, name)
+		}
+		w.links[id] = name
+	}
+	switch {
+	case tree.IsReg(st.Mode):
+		return w.file(dir, base, name, hdr)
+	case tree.IsLink(st.Mode):
+		target, err := tree.ReadLink(dir, base)
+		if err != nil {
+			return &fs.PathError{Op: "readlink", Path: name, Err: err}
+		}
+		hdr.Linkname = target
+	}
+	return w.header(hdr, name)
+}
+
+// headerOf translates what stat tells.
+func headerOf(st *unix.Stat_t) *tar.Header {
+	hdr := &tar.Header{
+		Mode:    int64(st.Mode & 0o7777),
+		Uid:     int(st.Uid),
+		Gid:     int(st.Gid),
+		ModTime: time.Unix(st.Mtim.Unix()),
+	}
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFDIR:
+		hdr.Typeflag = tar.TypeDir
+	case unix.S_IFREG:
+		hdr.Typeflag, hdr.Size = tar.TypeReg, st.Size
+	case unix.S_IFLNK:
+		hdr.Typeflag, hdr.Mode = tar.TypeSymlink, 0o777
+	case unix.S_IFIFO:
+		hdr.Typeflag = tar.TypeFifo
+	case unix.S_IFCHR, unix.S_IFBLK:
+		hdr.Typeflag = tar.TypeChar
+		if st.Mode&unix.S_IFMT == unix.S_IFBLK {
+			hdr.Typeflag = tar.TypeBlock
+		}
+		hdr.Devmajor, hdr.Devminor = int64(unix.Major(st.Rdev)), int64(unix.Minor(st.Rdev))
+	}
+	return hdr
+}
+
+// xattrs puts the shipping attributes of the open file fd into hdr.
+func xattrs(fd int, hdr *tar.Header) error {
+	names, err := tree.ListXattrs(fd)
+	if err != nil {
+		return err
+	}
+	if attr, partial := whiteout.Partial(names); partial {
+		return errdefs.Errorf(errdefs.ErrUnsupported, "%s: this file of an overlay's upper directory is not whole; mount overlays with redirect_dir=off,metacopy=off", attr)
+	}
+	records := map[string]string{}
+	for _, attr := range names {
+		if !tree.Ships(attr) {
+			continue
+		}
+		value, err := tree.GetXattr(fd, attr)
+		if errors.Is(err, unix.ENODATA) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		records[XattrPrefix+attr] = string(value)
+	}
+	if len(records) > 0 {
+		hdr.PAXRecords = records
+	}
+	return nil
+}
+
+// file writes a regular file. Its holes are written without being read.
+func (w *Writer) file(dir int, base, name string, hdr *tar.Header) error {
+	// Not blocking, should a fifo have taken its place meanwhile.
+	fd, err := unix.Openat(dir, base, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	defer unix.Close(fd)
+	st, err := tree.Fstat(fd)
+	if err == nil && !tree.IsReg(st.Mode) {
+		err = unix.ESTALE
+	}
+	if err == nil {
+		err = xattrs(fd, hdr)
+	}
+	if err != nil {
+		return &fs.PathError{Op: "read", Path: name, Err: err}
+	}
+	hdr.Size = st.Size
+	if err := w.header(hdr, name); err != nil {
+		return err
+	}
+	if err := w.body(fd, st.Size, st.Blocks*512 < st.Size); err != nil {
+		return &fs.PathError{Op: "read", Path: name, Err: err}
+	}
+	return nil
+}
+
+// body writes the size bytes of fd, which may be sparse.
+func (w *Writer) body(fd int, size int64, sparse bool) error {
+	for off := int64(0); off < size; {
+		data, hole := off, size
+		if sparse {
+			var err error
+			if data, hole, err = extent(fd, off, size); err != nil {
+				return err
+			}
+		}
+		if err := w.zeros(data - off); err != nil {
+			return err
+		}
+		if err := w.extent(fd, data, hole); err != nil {
+			return err
+		}
+		off = hole
+	}
+	return nil
+}
+
+// extent finds the next data from off on, and where it ends.
+func extent(fd int, off, size int64) (data, hole int64, err error) {
+	data, err = unix.Seek(fd, off, unix.SEEK_DATA)
+	if errors.Is(err, unix.ENXIO) {
+		return size, size, nil
+	}
+	if err != nil {
+		return 0, 0, err
+	}
+	hole, err = unix.Seek(fd, data, unix.SEEK_HOLE)
+	return min(data, size), min(hole, size), err
+}
+
+func (w *Writer) extent(fd int, from, to int64) error {
+	buf := w.buffer()
+	for from < to {
+		n, err := unix.Pread(fd, buf[:min(int64(len(buf)), to-from)], from)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return errdefs.Errorf(errdefs.ErrConflict, "the file shrank while it was read; something still writes to it")
+		}
+		if _, err := w.tw.Write(buf[:n]); err != nil {
+			return err
+		}
+		from += int64(n)
+	}
+	return nil
+}
+
+func (w *Writer) zeros(n int64) error {
+	for n > 0 {
+		part := min(n, int64(len(zeroGrain)))
+		if _, err := w.tw.Write(zeroGrain[:part]); err != nil {
+			return err
+		}
+		n -= part
+	}
+	return nil
+}
