@@ -1,0 +1,125 @@
+package metadata
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"cove/errdefs"
+)
+
+// Blob is a blob as a member of a repository.
+type Blob struct {
+	RepositoryID int64
+	Digest       digest.Digest
+	Size         int64
+	LeasedUntil  time.Time
+}
+
+// Blob returns a blob of the repository with this canonical name, or
+// errdefs.ErrNotFound.
+func (q Queries) Blob(ctx context.Context, repo string, dgst digest.Digest) (Blob, error) {
+	b := Blob{Digest: dgst}
+	var leased int64
+	err := q.q.row(ctx, `SELECT rb.repository_id, b.size, rb.leased_until
+		FROM repositories r
+		JOIN repository_blobs rb ON rb.repository_id = r.id AND rb.digest = $2
+		JOIN blobs b ON b.digest = rb.digest
+		WHERE r.name = $1`, repo, dgst.String()).Scan(&b.RepositoryID, &b.Size, &leased)
+	b.LeasedUntil = time.UnixMicro(leased)
+	return b, notFound(err, "repository %s has no blob %s", repo, dgst)
+}
+
+// BlobRepositories names repositories that hold a blob, at most n.
+func (q Queries) BlobRepositories(ctx context.Context, dgst digest.Digest, n int) ([]string, error) {
+	return all(ctx, q.q, scanString, `SELECT r.name FROM repository_blobs rb
+		JOIN repositories r ON r.id = rb.repository_id WHERE rb.digest = $1 LIMIT $2`, dgst.String(), n)
+}
+
+// AddBytes records that the bytes of a digest are durable. The caller holds
+// LockDigest since before they were, so that GC cannot be removing them.
+func (tx *Tx) AddBytes(ctx context.Context, dgst digest.Digest, size int64) error {
+	_, err := tx.q.exec(ctx, `INSERT INTO blobs (digest, size, created_at) VALUES ($1, $2, $3)
+		ON CONFLICT (digest) DO UPDATE SET deleting = 0`, dgst.String(), size, micros(tx.now))
+	return unavailable(err)
+}
+
+// AddBlob makes a stored blob a member of a repository under a lease, and has
+// GC look at it when the lease ends.
+func (tx *Tx) AddBlob(ctx context.Context, repoID int64, dgst digest.Digest, until time.Time) error {
+	if _, err := tx.q.exec(ctx, `INSERT INTO repository_blobs (repository_id, digest, leased_until) VALUES ($1, $2, $3)
+		ON CONFLICT (repository_id, digest) DO UPDATE SET leased_until = excluded.leased_until
+		WHERE repository_blobs.leased_until < excluded.leased_until`, repoID, dgst.String(), micros(until)); err != nil {
+		return unavailable(err)
+	}
+	return tx.Review(ctx, repoID, dgst, until)
+}
+
+// PinBlob locks a stored blob, so that GC waits, and returns its size and
+// whether the repository holds it. errdefs.ErrNotFound: its bytes are not
+// stored or are going.
+func (tx *Tx) PinBlob(ctx context.Context, repoID int64, dgst digest.Digest) (size int64, member bool, err error) {
+	var deleting int64
+	err = tx.q.row(ctx, "SELECT size, deleting FROM blobs WHERE digest = $1"+tx.forShare, dgst.String()).Scan(&size, &deleting)
+	if err == nil && deleting != 0 {
+		err = sql.ErrNoRows
+	}
+	if err != nil {
+		return 0, false, notFound(err, "blob %s is not stored", dgst)
+	}
+	member, err = tx.exists(ctx, "SELECT 1 FROM repository_blobs WHERE repository_id = $1 AND digest = $2", repoID, dgst.String())
+	return size, member, err
+}
+
+// RemoveBlob ends a blob's membership of a repository. A blob that a manifest
+// there needs is errdefs.ErrUnsupported: delete the manifest.
+func (tx *Tx) RemoveBlob(ctx context.Context, repoID int64, dgst digest.Digest) error {
+	if _, err := tx.lockBytes(ctx, dgst); err != nil {
+		return err
+	}
+	member, err := tx.exists(ctx, "SELECT 1 FROM repository_blobs WHERE repository_id = $1 AND digest = $2", repoID, dgst.String())
+	if err != nil {
+		return err
+	}
+	if !member {
+		return errdefs.Errorf(errdefs.ErrNotFound, "this repository has no blob %s", dgst)
+	}
+	needed, err := tx.blobNeeded(ctx, repoID, dgst)
+	if err != nil {
+		return err
+	}
+	if needed {
+		return errdefs.Errorf(errdefs.ErrUnsupported, "blob %s is part of a manifest; delete the manifest", dgst)
+	}
+	return tx.dropMembership(ctx, repoID, dgst)
+}
+
+func (tx *Tx) blobNeeded(ctx context.Context, repoID int64, dgst digest.Digest) (bool, error) {
+	return tx.exists(ctx, "SELECT 1 FROM manifest_refs WHERE repository_id = $1 AND digest = $2 AND is_manifest = 0 LIMIT 1",
+		repoID, dgst.String())
+}
+
+// dropMembership takes a blob from a repository and has GC look at its bytes.
+func (tx *Tx) dropMembership(ctx context.Context, repoID int64, dgst digest.Digest) error {
+	if _, err := tx.q.exec(ctx, "DELETE FROM repository_blobs WHERE repository_id = $1 AND digest = $2",
+		repoID, dgst.String()); err != nil {
+		return unavailable(err)
+	}
+	if err := tx.forget(ctx, repoID, dgst); err != nil {
+		return err
+	}
+	return tx.Review(ctx, bytesOf, dgst, tx.now)
+}
+
+// exists says whether a SELECT 1 finds something.
+func (q Queries) exists(ctx context.Context, stmt string, args ...any) (bool, error) {
+	var one int
+	err := q.q.row(ctx, stmt, args...).Scan(&one)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil, unavailable(err)
+}

@@ -1,0 +1,177 @@
+package metadata
+
+import (
+	"context"
+	"encoding/json"
+	"sort"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cove/errdefs"
+)
+
+// Manifest is what the database knows of a manifest in a repository.
+type Manifest struct {
+	Descriptor ocispec.Descriptor // with ArtifactType, and Annotations for referrers
+	Subject    digest.Digest      // "" when it has none
+	Blobs      []digest.Digest    // blobs it needs
+	Children   []digest.Digest    // manifests it needs
+}
+
+// ManifestByDigest returns the descriptor of a manifest, or errdefs.ErrNotFound.
+func (q Queries) ManifestByDigest(ctx context.Context, repo string, dgst digest.Digest) (ocispec.Descriptor, error) {
+	desc := ocispec.Descriptor{Digest: dgst}
+	err := q.q.row(ctx, `SELECT m.media_type, m.size, m.artifact_type FROM repositories r
+		JOIN manifests m ON m.repository_id = r.id AND m.digest = $2
+		WHERE r.name = $1`, repo, dgst.String()).Scan(&desc.MediaType, &desc.Size, &desc.ArtifactType)
+	return desc, notFound(err, "repository %s has no manifest %s", repo, dgst)
+}
+
+// ManifestByTag returns the descriptor of the manifest that a tag names, or
+// errdefs.ErrNotFound.
+func (q Queries) ManifestByTag(ctx context.Context, repo, tag string) (ocispec.Descriptor, error) {
+	var desc ocispec.Descriptor
+	var dgst string
+	err := q.q.row(ctx, `SELECT m.digest, m.media_type, m.size, m.artifact_type FROM repositories r
+		JOIN tags t ON t.repository_id = r.id AND t.name = $2
+		JOIN manifests m ON m.repository_id = r.id AND m.digest = t.digest
+		WHERE r.name = $1`, repo, tag).Scan(&dgst, &desc.MediaType, &desc.Size, &desc.ArtifactType)
+	desc.Digest = digest.Digest(dgst)
+	return desc, notFound(err, "repository %s has no tag %s", repo, tag)
+}
+
+// Missing locks everything that m needs, in one order for all, and lists what
+// the repository lacks.
+func (tx *Tx) Missing(ctx context.Context, repoID int64, m Manifest) ([]digest.Digest, error) {
+	isChild := map[digest.Digest]bool{}
+	needs := append(append([]digest.Digest{}, m.Blobs...), m.Children...)
+	for _, d := range m.Children {
+		isChild[d] = true
+	}
+	sort.Slice(needs, func(i, j int) bool { return needs[i] < needs[j] })
+	var missing []digest.Digest
+	for i, dgst := range needs {
+		if i > 0 && needs[i-1] == dgst {
+			continue
+		}
+		_, has, err := tx.PinBlob(ctx, repoID, dgst)
+		if err == nil && isChild[dgst] {
+			has, err = tx.exists(ctx, "SELECT 1 FROM manifests WHERE repository_id = $1 AND digest = $2", repoID, dgst.String())
+		}
+		switch {
+		case isNotFound(err) || err == nil && !has:
+			missing = append(missing, dgst)
+		case err != nil:
+			return nil, err
+		}
+	}
+	return missing, nil
+}
+
+// AddManifest records a manifest whose bytes AddBytes has recorded and whose
+// needs Missing has found complete, in this same transaction. Adding it again
+// changes nothing.
+func (tx *Tx) AddManifest(ctx context.Context, repoID int64, m Manifest, actor string) error {
+	annotations := ""
+	if len(m.Descriptor.Annotations) > 0 && m.Subject != "" {
+		text, err := json.Marshal(m.Descriptor.Annotations)
+		if err != nil {
+			return errdefs.Errorf(errdefs.ErrInvalid, "manifest %s: annotations: %w", m.Descriptor.Digest, err)
+		}
+		annotations = string(text)
+	}
+	desc := m.Descriptor
+	changed, err := tx.q.exec(ctx, `INSERT INTO manifests
+		(repository_id, digest, media_type, size, artifact_type, subject, annotations, pushed_at, pushed_by)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (repository_id, digest) DO NOTHING`,
+		repoID, desc.Digest.String(), desc.MediaType, desc.Size, desc.ArtifactType, m.Subject.String(), annotations,
+		micros(tx.now), actor)
+	if err != nil || changed == 0 {
+		return unavailable(err)
+	}
+	for _, refs := range []struct {
+		digests    []digest.Digest
+		isManifest bool
+	}{{m.Blobs, false}, {m.Children, true}} {
+		for _, dgst := range refs.digests {
+			if _, err := tx.q.exec(ctx, `INSERT INTO manifest_refs (repository_id, manifest, digest, is_manifest)
+				VALUES ($1, $2, $3, $4) ON CONFLICT (repository_id, manifest, digest) DO NOTHING`,
+				repoID, desc.Digest.String(), dgst.String(), number(refs.isManifest)); err != nil {
+				return unavailable(err)
+			}
+		}
+	}
+	return nil
+}
+
+// RemoveManifest removes a manifest and the tags on it, and has GC look at what
+// it needed once grace has passed. A manifest that an index needs is
+// errdefs.ErrUnsupported: delete the index.
+func (tx *Tx) RemoveManifest(ctx context.Context, repoID int64, dgst digest.Digest, actor string, grace time.Duration) error {
+	if _, err := tx.lockBytes(ctx, dgst); err != nil {
+		return err
+	}
+	held, err := tx.exists(ctx, "SELECT 1 FROM manifest_refs WHERE repository_id = $1 AND digest = $2 AND is_manifest = 1 LIMIT 1",
+		repoID, dgst.String())
+	if err != nil {
+		return err
+	}
+	if held {
+		return errdefs.Errorf(errdefs.ErrUnsupported, "manifest %s is part of an index; delete the index", dgst)
+	}
+	tags, err := all(ctx, tx.q, scanString, "SELECT name FROM tags WHERE repository_id = $1 AND digest = $2", repoID, dgst.String())
+	if err != nil {
+		return err
+	}
+	for _, tag := range tags {
+		if err := tx.RemoveTag(ctx, repoID, tag, actor); err != nil {
+			return err
+		}
+	}
+	if err := tx.releaseRefs(ctx, repoID, dgst, grace); err != nil {
+		return err
+	}
+	changed, err := tx.q.exec(ctx, "DELETE FROM manifests WHERE repository_id = $1 AND digest = $2", repoID, dgst.String())
+	if err != nil {
+		return unavailable(err)
+	}
+	if changed == 0 {
+		return errdefs.Errorf(errdefs.ErrNotFound, "this repository has no manifest %s", dgst)
+	}
+	return tx.Review(ctx, bytesOf, dgst, tx.now.Add(grace))
+}
+
+func (tx *Tx) releaseRefs(ctx context.Context, repoID int64, manifest digest.Digest, grace time.Duration) error {
+	blobs, err := all(ctx, tx.q, scanString, `SELECT digest FROM manifest_refs
+		WHERE repository_id = $1 AND manifest = $2 AND is_manifest = 0 ORDER BY digest`, repoID, manifest.String())
+	if err != nil {
+		return err
+	}
+	for _, dgst := range blobs {
+		if err := tx.Review(ctx, repoID, digest.Digest(dgst), tx.now.Add(grace)); err != nil {
+			return err
+		}
+	}
+	_, err = tx.q.exec(ctx, "DELETE FROM manifest_refs WHERE repository_id = $1 AND manifest = $2", repoID, manifest.String())
+	return unavailable(err)
+}
+
+// Referrers lists manifests of a repository whose subject is this digest,
+// of one artifact type unless it is "".
+func (q Queries) Referrers(ctx context.Context, repo string, subject digest.Digest, artifactType string) ([]ocispec.Descriptor, error) {
+	return all(ctx, q.q, func(s scanner) (desc ocispec.Descriptor, err error) {
+		var dgst, annotations string
+		if err := s.Scan(&dgst, &desc.MediaType, &desc.Size, &desc.ArtifactType, &annotations); err != nil {
+			return desc, err
+		}
+		desc.Digest = digest.Digest(dgst)
+		if annotations != "" {
+			err = json.Unmarshal([]byte(annotations), &desc.Annotations)
+		}
+		return desc, err
+	}, `SELECT m.digest, m.media_type, m.size, m.artifact_type, m.annotations FROM repositories r
+		JOIN manifests m ON m.repository_id = r.id AND m.subject = $2 AND m.subject <> ''
+		WHERE r.name = $1 AND ($3 = '' OR m.artifact_type = $3) ORDER BY m.digest`, repo, subject.String(), artifactType)
+}

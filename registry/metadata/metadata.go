@@ -1,0 +1,140 @@
+package metadata
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/url"
+	"strings"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the database/sql driver "pgx"
+	_ "modernc.org/sqlite"             // the database/sql driver "sqlite"
+
+	"cove/errdefs"
+)
+
+// Config says where the database is.
+type Config struct {
+	// DSN is the path of a SQLite file, or a postgres:// URL.
+	DSN string
+	// Connections bounds the connections; 0 means 4 readers and one writer
+	// for SQLite, and 16 for PostgreSQL.
+	Connections int
+	// Now is the clock of created_at and its like; nil means time.Now.
+	Now func() time.Time
+}
+
+// DB is the open database. It is safe for concurrent use.
+type DB struct {
+	Queries
+	pool  *sql.DB // SQLite: the readers
+	now   func() time.Time
+	locks keyedMutex
+
+	writer *writer // SQLite only
+}
+
+// Open opens the database and creates or migrates its tables. Close it.
+func Open(ctx context.Context, cfg Config) (*DB, error) {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if strings.HasPrefix(cfg.DSN, "postgres://") || strings.HasPrefix(cfg.DSN, "postgresql://") {
+		return openPostgres(ctx, cfg)
+	}
+	return openSQLite(ctx, cfg)
+}
+
+// openSQLite opens one connection that writes and several that read. In WAL
+// mode readers never wait for the writer.
+func openSQLite(ctx context.Context, cfg Config) (*DB, error) {
+	name := "file:" + (&url.URL{Path: cfg.DSN}).EscapedPath() + "?_pragma=busy_timeout(10000)" +
+		"&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)"
+	wpool, err := sql.Open("sqlite", name+"&_txlock=immediate&_pragma=cache_size(-4096)")
+	if err != nil {
+		return nil, fmt.Errorf("registry database %s: %w", cfg.DSN, err)
+	}
+	if err := migrate(ctx, wpool, false); err != nil {
+		return nil, errors.Join(fmt.Errorf("registry database %s: %w", cfg.DSN, err), wpool.Close())
+	}
+	rpool, err := sql.Open("sqlite", name+"&_pragma=query_only(1)&_pragma=cache_size(-1024)")
+	if err != nil {
+		return nil, errors.Join(err, wpool.Close())
+	}
+	limit(rpool, cfg.Connections, 4)
+	w, err := startWriter(ctx, wpool, cfg.Now)
+	if err != nil {
+		return nil, errors.Join(err, rpool.Close(), wpool.Close())
+	}
+	return &DB{Queries: Queries{q: newPrepared(rpool)}, pool: rpool, now: cfg.Now, writer: w}, nil
+}
+
+func openPostgres(ctx context.Context, cfg Config) (*DB, error) {
+	pool, err := sql.Open("pgx", cfg.DSN)
+	if err != nil {
+		return nil, fmt.Errorf("registry database: %w", err)
+	}
+	limit(pool, cfg.Connections, 16)
+	if err := migrate(ctx, pool, true); err != nil {
+		return nil, errors.Join(fmt.Errorf("registry database: %w", err), pool.Close())
+	}
+	return &DB{Queries: Queries{q: plain{pool}}, pool: pool, now: cfg.Now}, nil
+}
+
+func limit(pool *sql.DB, n, standard int) {
+	if n <= 0 {
+		n = standard
+	}
+	pool.SetMaxOpenConns(n)
+	pool.SetMaxIdleConns(n)
+}
+
+// Ping says whether the database answers.
+func (db *DB) Ping(ctx context.Context) error {
+	var one int
+	return unavailable(db.q.row(ctx, "SELECT 1").Scan(&one))
+}
+
+// Close waits for the writes that were accepted and closes the database.
+func (db *DB) Close() error {
+	var err error
+	if db.writer != nil {
+		err = db.writer.close()
+	}
+	return errors.Join(err, db.pool.Close())
+}
+
+// Queries are the reads, on what is committed or, in a Tx, on what it sees.
+type Queries struct{ q querier }
+
+// micros is a time as the tables hold it.
+func micros(t time.Time) int64 { return t.UnixMicro() }
+
+// idEpoch is when ids begin; 52 bits of microseconds last for 140 years.
+const idEpoch = 1_735_689_600_000_000 // 2025-01-01
+
+// newID makes an id that grows with time; replicas need not agree on it.
+func newID(now time.Time) int64 {
+	return (micros(now)-idEpoch)<<11 | rand.Int64N(1<<11)
+}
+
+// unavailable marks a failure of the database itself: the same call may work
+// later.
+func unavailable(err error) error {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return errdefs.Errorf(errdefs.ErrUnavailable, "registry database: %w", err)
+}
+
+// notFound turns an empty answer into errdefs.ErrNotFound with this message,
+// and any other failure into errdefs.ErrUnavailable.
+func notFound(err error, format string, args ...any) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return errdefs.Errorf(errdefs.ErrNotFound, format, args...)
+	}
+	return unavailable(err)
+}

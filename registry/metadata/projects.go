@@ -1,0 +1,118 @@
+package metadata
+
+import (
+	"context"
+	"strings"
+	"time"
+)
+
+// DefaultProject holds the repositories whose name is a single component.
+const DefaultProject = "library"
+
+// CanonicalName is the full name of a repository: "redis" is "library/redis".
+func CanonicalName(repo string) string {
+	if repo == "" || strings.Contains(repo, "/") {
+		return repo
+	}
+	return DefaultProject + "/" + repo
+}
+
+// ProjectOf is the name of the project that a repository belongs to.
+func ProjectOf(repo string) string {
+	project, _, _ := strings.Cut(CanonicalName(repo), "/")
+	return project
+}
+
+// Project is one project.
+type Project struct {
+	ID        int64
+	Name      string
+	Public    bool
+	CreatedAt time.Time
+}
+
+const selectProject = "SELECT id, name, public, created_at FROM projects "
+
+func scanProject(s scanner) (p Project, err error) {
+	var public, created int64
+	err = s.Scan(&p.ID, &p.Name, &public, &created)
+	p.Public, p.CreatedAt = public != 0, time.UnixMicro(created)
+	return p, err
+}
+
+// Project returns the project of this name, or errdefs.ErrNotFound.
+func (q Queries) Project(ctx context.Context, name string) (Project, error) {
+	p, err := scanProject(q.q.row(ctx, selectProject+"WHERE name = $1", name))
+	return p, notFound(err, "project %q does not exist", name)
+}
+
+// CreateProject makes a project, or returns the one that exists.
+func (tx *Tx) CreateProject(ctx context.Context, name, actor string) (p Project, created bool, err error) {
+	changed, err := tx.q.exec(ctx, `INSERT INTO projects (id, name, created_at, created_by) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (name) DO NOTHING`, newID(tx.now), name, micros(tx.now), actor)
+	if err != nil {
+		return Project{}, false, unavailable(err)
+	}
+	p, err = tx.Project(ctx, name)
+	return p, changed > 0, err
+}
+
+// SetPublic says whether anyone may pull from the project.
+func (tx *Tx) SetPublic(ctx context.Context, project int64, public bool) error {
+	_, err := tx.q.exec(ctx, "UPDATE projects SET public = $2 WHERE id = $1", project, number(public))
+	return unavailable(err)
+}
+
+func number(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// Repository returns the id of a repository by its canonical name, or
+// errdefs.ErrNotFound.
+func (q Queries) Repository(ctx context.Context, name string) (id int64, err error) {
+	err = q.q.row(ctx, "SELECT id FROM repositories WHERE name = $1", name).Scan(&id)
+	return id, notFound(err, "repository %s does not exist", name)
+}
+
+// EnsureRepository returns the id of a repository, which it and its project
+// are given if they do not exist. Whether actor may do so was asked before.
+func (tx *Tx) EnsureRepository(ctx context.Context, name, actor string) (id int64, err error) {
+	const find = "SELECT id FROM repositories WHERE name = $1"
+	if err := tx.q.row(ctx, find, name).Scan(&id); err == nil {
+		return id, nil
+	}
+	p, created, err := tx.CreateProject(ctx, ProjectOf(name), actor)
+	if err != nil {
+		return 0, err
+	}
+	if created {
+		if err := tx.Audit(ctx, actor, "project.create", p.Name, "by the first push"); err != nil {
+			return 0, err
+		}
+	}
+	if _, err := tx.q.exec(ctx, `INSERT INTO repositories (id, project_id, name, created_at) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (name) DO NOTHING`, newID(tx.now), p.ID, name, micros(tx.now)); err != nil {
+		return 0, unavailable(err)
+	}
+	return id, unavailable(tx.q.row(ctx, find, name).Scan(&id))
+}
+
+// Repositories lists the names after last of repositories that hold a
+// manifest and that viewer may see, at most n.
+func (q Queries) Repositories(ctx context.Context, viewer Viewer, last string, n int) ([]string, error) {
+	return all(ctx, q.q, scanString, `SELECT r.name FROM repositories r JOIN projects p ON p.id = r.project_id
+		WHERE r.name > $1
+		  AND ($2 = 1 OR p.public = 1
+		       OR EXISTS (SELECT 1 FROM members m WHERE m.project_id = p.id AND m.user_id = $3))
+		  AND EXISTS (SELECT 1 FROM manifests x WHERE x.repository_id = r.id)
+		ORDER BY r.name LIMIT $4`, last, number(viewer.All), viewer.UserID, n)
+}
+
+// Viewer is for whom a list is made.
+type Viewer struct {
+	All    bool  // a system administrator sees everything
+	UserID int64 // 0 is nobody: public projects only
+}

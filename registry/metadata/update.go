@@ -1,0 +1,143 @@
+package metadata
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/opencontainers/go-digest"
+
+	"cove/errdefs"
+)
+
+// Tx is one write in progress. It is not safe for concurrent use.
+type Tx struct {
+	Queries
+	now       time.Time
+	forUpdate string // " FOR UPDATE" where the database has several writers
+	forShare  string
+	skip      string // " FOR UPDATE SKIP LOCKED"
+}
+
+// Now is the time of this write.
+func (tx *Tx) Now() time.Time { return tx.now }
+
+// Update runs fn in a transaction and returns nil when its effects are
+// durable. The error of fn rolls it back and is returned as it is; a failure of
+// the database is errdefs.ErrUnavailable. fn may run more than once.
+//
+// Once fn has begun, a cancelled ctx no longer stops it: its fsync may be
+// shared with others.
+func (db *DB) Update(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error {
+	if db.writer != nil {
+		return db.writer.do(ctx, fn)
+	}
+	const attempts = 8
+	for n := 1; ; n++ {
+		err := db.updatePostgres(ctx, fn)
+		if n == attempts || !lostToAnother(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(time.Duration(n) * 5 * time.Millisecond):
+		}
+	}
+}
+
+func (db *DB) updatePostgres(ctx context.Context, fn func(context.Context, *Tx) error) error {
+	sqltx, err := db.pool.BeginTx(ctx, nil)
+	if err != nil {
+		return unavailable(err)
+	}
+	tx := &Tx{
+		Queries: Queries{q: plain{sqltx}}, now: db.now(),
+		forUpdate: " FOR UPDATE", forShare: " FOR SHARE", skip: " FOR UPDATE SKIP LOCKED",
+	}
+	if err := fn(ctx, tx); err != nil {
+		_ = sqltx.Rollback() // the reason is err
+		return err
+	}
+	return unavailable(sqltx.Commit())
+}
+
+// lostToAnother says that PostgreSQL ended a transaction in favour of another.
+func lostToAnother(err error) bool {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		return false
+	}
+	return pg.Code == "40001" || pg.Code == "40P01" // serialization_failure, deadlock_detected
+}
+
+// LockDigest holds the digest against everyone else who takes this lock: those
+// who make bytes durable and then write the row that owns them, and GC, which
+// removes bytes and then the row. Call unlock once.
+func (db *DB) LockDigest(ctx context.Context, dgst digest.Digest) (unlock func(), err error) {
+	release, err := db.locks.lock(ctx, dgst.String())
+	if err != nil {
+		return nil, err
+	}
+	if db.writer != nil {
+		return release, nil // one process owns the file
+	}
+	tx, err := db.pool.BeginTx(ctx, nil)
+	if err != nil {
+		release()
+		return nil, unavailable(err)
+	}
+	if _, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", dgst.String()); err != nil {
+		_ = tx.Rollback()
+		release()
+		return nil, unavailable(err)
+	}
+	return func() {
+		_ = tx.Rollback() // a lost connection has released the lock already
+		release()
+	}, nil
+}
+
+// keyedMutex is a mutex per key. Its zero value is ready.
+type keyedMutex struct {
+	mu   sync.Mutex
+	held map[string]*turn
+}
+
+type turn struct {
+	ch      chan struct{}
+	waiting int
+}
+
+func (k *keyedMutex) lock(ctx context.Context, key string) (unlock func(), err error) {
+	k.mu.Lock()
+	if k.held == nil {
+		k.held = map[string]*turn{}
+	}
+	t := k.held[key]
+	if t == nil {
+		t = &turn{ch: make(chan struct{}, 1)}
+		k.held[key] = t
+	}
+	t.waiting++
+	k.mu.Unlock()
+	done := func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		if t.waiting--; t.waiting == 0 {
+			delete(k.held, key)
+		}
+	}
+	select {
+	case t.ch <- struct{}{}:
+		return func() { <-t.ch; done() }, nil
+	case <-ctx.Done():
+		done()
+		return nil, ctx.Err()
+	}
+}
+
+// errClosed is what writes get after Close.
+var errClosed = errdefs.Errorf(errdefs.ErrUnavailable, "registry database: closed")

@@ -1,0 +1,153 @@
+package metadata
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+)
+
+// maxBatch bounds how many writes share one commit.
+const maxBatch = 64
+
+// writer owns SQLite's writing connection. Writes that arrive while it commits
+// wait and then share the next commit.
+type writer struct {
+	pool *sql.DB
+	conn *sql.Conn
+	q    *prepared
+	now  func() time.Time
+
+	jobs    chan *job
+	closing chan struct{}
+	ended   chan struct{}
+}
+
+type job struct {
+	fn   func(context.Context, *Tx) error
+	err  error
+	done chan struct{}
+}
+
+func startWriter(ctx context.Context, pool *sql.DB, now func() time.Time) (*writer, error) {
+	conn, err := pool.Conn(ctx)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	w := &writer{
+		pool: pool, conn: conn, q: newPrepared(conn), now: now,
+		jobs: make(chan *job, maxBatch), closing: make(chan struct{}), ended: make(chan struct{}),
+	}
+	go w.loop() // close waits for it
+	return w, nil
+}
+
+func (w *writer) close() error {
+	close(w.closing)
+	<-w.ended
+	return errors.Join(w.conn.Close(), w.pool.Close())
+}
+
+// do hands fn to the writer and waits for its commit. It waits even when ctx
+// ends, because the caller must know whether the write happened.
+func (w *writer) do(ctx context.Context, fn func(context.Context, *Tx) error) error {
+	j := &job{fn: fn, done: make(chan struct{})}
+	select {
+	case w.jobs <- j:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-w.closing:
+		return errClosed
+	}
+	select {
+	case <-j.done:
+		return j.err
+	case <-w.ended:
+		select {
+		case <-j.done: // both may be ready
+			return j.err
+		default:
+			return errClosed
+		}
+	}
+}
+
+// loop runs until close, and then once more for what was queued before it.
+func (w *writer) loop() {
+	defer close(w.ended)
+	batch := make([]*job, 0, maxBatch)
+	for {
+		batch = batch[:0]
+		select {
+		case j := <-w.jobs:
+			batch = append(batch, j)
+		case <-w.closing:
+		}
+		for len(batch) < maxBatch {
+			select {
+			case j := <-w.jobs:
+				batch = append(batch, j)
+				continue
+			default:
+			}
+			break
+		}
+		if len(batch) == 0 {
+			return
+		}
+		w.commit(batch)
+	}
+}
+
+// commit runs the batch in one transaction, and when that cannot commit tells
+// everyone in it.
+func (w *writer) commit(batch []*job) {
+	ctx := context.Background() // one client's impatience must not undo the others' writes
+	err := w.transact(ctx, batch)
+	for _, j := range batch {
+		if j.err == nil {
+			j.err = err
+		}
+		close(j.done)
+	}
+}
+
+func (w *writer) transact(ctx context.Context, batch []*job) error {
+	if _, err := w.q.exec(ctx, "BEGIN IMMEDIATE"); err != nil {
+		return unavailable(err)
+	}
+	changed := false
+	for _, j := range batch {
+		err := w.step(ctx, j)
+		if err != nil {
+			_, _ = w.q.exec(ctx, "ROLLBACK") // fails only when there is nothing to roll back
+			return unavailable(err)
+		}
+		changed = changed || j.err == nil
+	}
+	if !changed {
+		_, err := w.q.exec(ctx, "ROLLBACK")
+		return unavailable(err)
+	}
+	if _, err := w.q.exec(ctx, "COMMIT"); err != nil {
+		_, _ = w.q.exec(ctx, "ROLLBACK")
+		return unavailable(err)
+	}
+	return nil
+}
+
+// step runs one write inside its savepoint. Its own failure is in j.err; the
+// error returned is one of the transaction as a whole.
+func (w *writer) step(ctx context.Context, j *job) error {
+	if _, err := w.q.exec(ctx, "SAVEPOINT step"); err != nil {
+		return err
+	}
+	j.err = j.fn(ctx, &Tx{Queries: Queries{q: w.q}, now: w.now()})
+	if j.err != nil {
+		if _, err := w.q.exec(ctx, "ROLLBACK TO step"); err != nil {
+			return err
+		}
+	}
+	_, err := w.q.exec(ctx, "RELEASE step")
+	return err
+}
