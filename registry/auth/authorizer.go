@@ -1,0 +1,187 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"strings"
+
+	"cove/distribution"
+	"cove/distribution/auth"
+	"cove/errdefs"
+	"cove/registry/metadata"
+)
+
+// TokenPath is where the token endpoint listens.
+const TokenPath = "/token"
+
+// Config is what an Authorizer needs.
+type Config struct {
+	DB     *metadata.DB
+	Login  *Login
+	Tokens *Tokens
+	// EveryoneCreates lets every account create projects by pushing to them;
+	// otherwise only system administrators do.
+	EveryoneCreates bool
+	// ExternalURL is where clients reach this registry, as behind a proxy;
+	// "" means as the request did.
+	ExternalURL string
+}
+
+// Authorizer implements distribution.Authorizer over accounts, roles and
+// tokens. It is safe for concurrent use.
+type Authorizer struct {
+	db              *metadata.DB
+	login           *Login
+	tokens          *Tokens
+	policy          []Rule
+	everyoneCreates bool
+	externalURL     string
+}
+
+var _ distribution.Authorizer = (*Authorizer)(nil)
+
+// New returns an Authorizer.
+func New(cfg Config) *Authorizer {
+	return &Authorizer{
+		db: cfg.DB, login: cfg.Login, tokens: cfg.Tokens, policy: Policy(),
+		everyoneCreates: cfg.EveryoneCreates, externalURL: strings.TrimSuffix(cfg.ExternalURL, "/"),
+	}
+}
+
+// Authorize identifies the caller and decides every access. Credentials that
+// are wrong are errdefs.ErrUnauthenticated even where none were needed.
+func (a *Authorizer) Authorize(r *http.Request, access ...distribution.Access) (context.Context, error) {
+	ctx := r.Context()
+	caller, err := a.identify(r)
+	if err != nil {
+		return nil, err
+	}
+	if caller.Name == "" && caller.cap == nil && needsSignIn(access) {
+		return nil, errdefs.Errorf(errdefs.ErrUnauthenticated, "authentication required")
+	}
+	for _, acc := range access {
+		for _, right := range acc.Actions {
+			if err := a.decide(ctx, caller, acc.Repository, right); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return WithCaller(ctx, caller), nil
+}
+
+// needsSignIn is true of the base endpoint and the catalog: answering 401
+// there is how a client learns where tokens come from.
+func needsSignIn(access []distribution.Access) bool {
+	for _, acc := range access {
+		if acc.Repository == "" {
+			return true
+		}
+	}
+	return false
+}
+
+// Challenge sends the client to the token endpoint.
+func (a *Authorizer) Challenge(r *http.Request, access ...distribution.Access) string {
+	base := a.externalURL
+	if base == "" {
+		scheme := "http"
+		if r.TLS != nil {
+			scheme = "https"
+		}
+		base = scheme + "://" + r.Host
+	}
+	return auth.BearerChallenge(base+TokenPath, a.tokens.service, access...)
+}
+
+// May says whether the caller that ctx carries has a right in a repository.
+func (a *Authorizer) May(ctx context.Context, right distribution.Action, repo string) bool {
+	return a.decide(ctx, CallerOf(ctx), repo, right) == nil
+}
+
+// decide answers one question. repo "" is the registry as a whole, where
+// everyone who got this far may list what they may see.
+func (a *Authorizer) decide(ctx context.Context, c Caller, repo string, right distribution.Action) error {
+	if repo == "" {
+		if c.cap != nil && !c.cap.catalog {
+			return errdefs.Errorf(errdefs.ErrUnauthenticated, "this token is not for the catalog")
+		}
+		return nil
+	}
+	repo = metadata.CanonicalName(repo)
+	project := metadata.ProjectOf(repo)
+	st, err := a.db.Standing(ctx, project, c.UserID)
+	if err != nil {
+		return err
+	}
+	switch {
+	case a.allows(c, right, st):
+		if c.cap != nil && !c.cap.has(repo, right) {
+			return errdefs.Errorf(errdefs.ErrUnauthenticated, "this token does not cover %s of %s", right, repo)
+		}
+		return nil
+	case c.Name == "":
+		return errdefs.Errorf(errdefs.ErrUnauthenticated, "authentication required to %s %s", right, repo)
+	default: // the same for a project that does not exist: strangers learn nothing
+		return errdefs.Errorf(errdefs.ErrDenied, "user %q may not %s in project %q; ask an administrator of the project", c.Name, right, project)
+	}
+}
+
+// identify finds out who is asking.
+func (a *Authorizer) identify(r *http.Request) (Caller, error) {
+	header := r.Header.Get("Authorization")
+	if header == "" {
+		return Caller{}, nil
+	}
+	scheme, value, _ := strings.Cut(header, " ")
+	switch {
+	case strings.EqualFold(scheme, "Basic"):
+		name, password, ok := r.BasicAuth()
+		if !ok {
+			return Caller{}, errRefused()
+		}
+		u, err := a.login.Check(r.Context(), name, password, addressOf(r))
+		if err != nil {
+			return Caller{}, err
+		}
+		return Caller{UserID: u.ID, Name: u.Name, Admin: u.Admin}, nil
+	case strings.EqualFold(scheme, "Bearer"):
+		return a.identifyToken(r.Context(), strings.TrimSpace(value))
+	default:
+		return Caller{}, errdefs.Errorf(errdefs.ErrUnauthenticated, "authentication scheme %q is not known; use Bearer or Basic", scheme)
+	}
+}
+
+func (a *Authorizer) identifyToken(ctx context.Context, text string) (Caller, error) {
+	c, err := a.tokens.verify(ctx, text)
+	if err != nil {
+		return Caller{}, err
+	}
+	if c.UserID == 0 {
+		return Caller{cap: c.grant()}, nil
+	}
+	u, err := a.db.UserByName(ctx, c.Subject)
+	switch {
+	case errors.Is(err, errdefs.ErrNotFound):
+		return Caller{}, errToken("its account is gone")
+	case err != nil:
+		return Caller{}, err
+	case u.ID != c.UserID || u.Epoch != c.Epoch:
+		return Caller{}, errToken("its account has changed")
+	}
+	return Caller{UserID: u.ID, Name: u.Name, Admin: u.Admin, cap: c.grant()}, nil
+}
+
+// addressOf is where a request comes from, as the throttle counts it: an IPv6
+// caller owns a /64.
+func addressOf(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.To4() == nil {
+		return ip.Mask(net.CIDRMask(64, 128)).String()
+	}
+	return host
+}

@@ -1,0 +1,132 @@
+package auth
+
+import (
+	"encoding/json"
+	"mime"
+	"net/http"
+	"slices"
+
+	"cove/distribution"
+	"cove/distribution/auth"
+	"cove/distribution/errcode"
+	"cove/errdefs"
+	"cove/registry/metadata"
+)
+
+const (
+	maxTokenForm = 64 << 10
+	maxScopes    = 64
+)
+
+// tokenRequest is what a client asks the token endpoint for.
+type tokenRequest struct {
+	name, password string
+	signedIn       bool // a name and password were given
+	service        string
+	scopes         []auth.Scope
+}
+
+// ServeToken is the token endpoint: GET as docker's token specification has
+// it, and POST as OAuth 2 with the grant "password". Without credentials it
+// issues what anyone may have.
+func (a *Authorizer) ServeToken(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	token, err := a.token(w, r)
+	if err != nil {
+		e := errcode.For(err, errcode.Registry)
+		if e.Status == http.StatusUnauthorized {
+			w.Header().Set("WWW-Authenticate", `Basic realm="cove registry"`)
+		}
+		e.Write(w)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(token) // the client is gone; nobody is left to tell
+}
+
+func (a *Authorizer) token(w http.ResponseWriter, r *http.Request) (auth.Token, error) {
+	req, err := parseTokenRequest(w, r)
+	if err != nil {
+		return auth.Token{}, err
+	}
+	if req.service != "" && req.service != a.tokens.service {
+		return auth.Token{}, errdefs.Errorf(errdefs.ErrInvalid, "service %q is not this registry (%q)", req.service, a.tokens.service)
+	}
+	var u metadata.User
+	if req.signedIn {
+		if u, err = a.login.Check(r.Context(), req.name, req.password, addressOf(r)); err != nil {
+			return auth.Token{}, err
+		}
+	}
+	scopes, err := a.permitted(r, u, req.scopes)
+	if err != nil {
+		return auth.Token{}, err
+	}
+	return a.tokens.issue(r.Context(), u, scopes)
+}
+
+// permitted cuts the scopes down to what the policy allows. What is cut is not
+// an error: the client finds out when it uses the token.
+func (a *Authorizer) permitted(r *http.Request, u metadata.User, asked []auth.Scope) ([]auth.Scope, error) {
+	c := Caller{UserID: u.ID, Name: u.Name, Admin: u.Admin}
+	var granted []auth.Scope
+	for _, s := range asked {
+		switch {
+		case s.Type == auth.TypeRegistry && s.Name == "catalog":
+			granted = append(granted, s)
+		case s.Type == auth.TypeRepository:
+			st, err := a.db.Standing(r.Context(), metadata.ProjectOf(s.Name), u.ID)
+			if err != nil {
+				return nil, err
+			}
+			s.Actions = slices.DeleteFunc(expand(s.Actions), func(action string) bool {
+				return !a.allows(c, distribution.Action(action), st)
+			})
+			if len(s.Actions) > 0 {
+				granted = append(granted, s)
+			}
+		}
+	}
+	return granted, nil
+}
+
+// expand spells out "*".
+func expand(actions []string) []string {
+	if slices.Contains(actions, "*") {
+		return []string{string(distribution.Pull), string(distribution.Push), string(distribution.Delete)}
+	}
+	return slices.Clone(actions)
+}
+
+func parseTokenRequest(w http.ResponseWriter, r *http.Request) (req tokenRequest, err error) {
+	var scopes []string
+	switch r.Method {
+	case http.MethodGet:
+		q := r.URL.Query()
+		req.service, scopes = q.Get("service"), q["scope"]
+		req.name, req.password, req.signedIn = r.BasicAuth()
+		if !req.signedIn && r.Header.Get("Authorization") != "" {
+			return req, errRefused()
+		}
+	case http.MethodPost:
+		if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "application/x-www-form-urlencoded" {
+			return req, errdefs.Errorf(errdefs.ErrInvalid, "token request: want a form (application/x-www-form-urlencoded)")
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxTokenForm)
+		if err := r.ParseForm(); err != nil {
+			return req, errdefs.Errorf(errdefs.ErrInvalid, "token request: %w", err)
+		}
+		if grant := r.PostForm.Get("grant_type"); grant != "password" {
+			return req, errdefs.Errorf(errdefs.ErrInvalid, "token request: grant_type %q is not offered; use password", grant)
+		}
+		req.service, scopes = r.PostForm.Get("service"), r.PostForm["scope"]
+		req.name, req.password, req.signedIn = r.PostForm.Get("username"), r.PostForm.Get("password"), true
+	default:
+		return req, errdefs.Errorf(errdefs.ErrUnsupported, "token request: use GET or POST")
+	}
+	req.scopes, err = auth.ParseScopes(scopes...)
+	if err == nil && len(req.scopes) > maxScopes {
+		err = errdefs.Errorf(errdefs.ErrInvalid, "token request: at most %d scopes at once", maxScopes)
+	}
+	return req, err
+}

@@ -1,0 +1,105 @@
+package auth
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/base64"
+	"fmt"
+	"strings"
+
+	"golang.org/x/crypto/argon2"
+
+	"cove/errdefs"
+)
+
+// The cost of one hash: argon2id with 12 MiB and three passes, one of OWASP's
+// equivalent settings, chosen for its small memory.
+const (
+	argonTime    = 3
+	argonMemory  = 12 << 10 // KiB
+	argonThreads = 1
+	argonKey     = 32
+	argonSalt    = 16
+
+	// maxPassword bounds what is hashed for a stranger.
+	maxPassword = 1024
+	minPassword = 8
+)
+
+// Hasher hashes passwords, a bounded number at once: each costs memory, and
+// strangers can ask for them.
+type Hasher struct{ slots chan struct{} }
+
+// NewHasher returns a Hasher that runs at most n hashes at once.
+func NewHasher(n int) *Hasher { return &Hasher{slots: make(chan struct{}, n)} }
+
+// Hash makes the stored form of a password: the PHC string format.
+func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
+	switch {
+	case len(password) < minPassword:
+		return "", errdefs.Errorf(errdefs.ErrInvalid, "password: at least %d characters are needed", minPassword)
+	case len(password) > maxPassword:
+		return "", errdefs.Errorf(errdefs.ErrInvalid, "password: at most %d characters are taken", maxPassword)
+	}
+	salt := make([]byte, argonSalt)
+	_, _ = rand.Read(salt) // never fails (crypto/rand)
+	key, err := h.derive(ctx, password, salt, argonTime, argonMemory, argonThreads)
+	if err != nil {
+		return "", err
+	}
+	b64 := base64.RawStdEncoding.EncodeToString
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s",
+		argon2.Version, argonMemory, argonTime, argonThreads, b64(salt), b64(key)), nil
+}
+
+// Verify says whether password made the stored form. A stored form that cannot
+// be read costs the same time and matches nothing.
+func (h *Hasher) Verify(ctx context.Context, stored, password string) (bool, error) {
+	if len(password) > maxPassword {
+		password = password[:maxPassword]
+	}
+	p, ok := parsePHC(stored)
+	if !ok {
+		p = phc{time: argonTime, memory: argonMemory, threads: argonThreads, salt: make([]byte, argonSalt), key: make([]byte, argonKey)}
+	}
+	key, err := h.derive(ctx, password, p.salt, p.time, p.memory, p.threads)
+	if err != nil {
+		return false, err
+	}
+	return subtle.ConstantTimeCompare(key, p.key) == 1 && ok, nil
+}
+
+func (h *Hasher) derive(ctx context.Context, password string, salt []byte, time, memory uint32, threads uint8) ([]byte, error) {
+	select {
+	case h.slots <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	defer func() { <-h.slots }()
+	return argon2.IDKey([]byte(password), salt, time, memory, threads, argonKey), nil
+}
+
+type phc struct {
+	time, memory uint32
+	threads      uint8
+	salt, key    []byte
+}
+
+func parsePHC(s string) (p phc, ok bool) {
+	f := strings.Split(s, "$")
+	if len(f) != 6 || f[1] != "argon2id" || f[2] != fmt.Sprintf("v=%d", argon2.Version) {
+		return p, false
+	}
+	if _, err := fmt.Sscanf(f[3], "m=%d,t=%d,p=%d", &p.memory, &p.time, &p.threads); err != nil {
+		return p, false
+	}
+	// A row of the database must not make the process allocate without bound.
+	if p.memory > 1<<20 || p.time > 64 || p.time == 0 || p.threads == 0 {
+		return p, false
+	}
+	var errSalt, errKey error
+	p.salt, errSalt = base64.RawStdEncoding.DecodeString(f[4])
+	p.key, errKey = base64.RawStdEncoding.DecodeString(f[5])
+	return p, errSalt == nil && errKey == nil && len(p.key) == argonKey
+}
