@@ -1,3 +1,107 @@
-// Package registry makes a Distribution server a private registry: users,
-// projects, tokens, metadata, garbage collection, TLS.
+// Package registry makes a Distribution server a private registry.
+//
+// [Registry] implements the contracts of package distribution over two things:
+// bytes by digest in a content.Store, and what they mean in registry/metadata.
+// A write makes its bytes durable, then commits one transaction, and only then
+// returns, so that whatever was acknowledged survives a power cut. Garbage
+// collection runs while the registry serves (gc.go says why that is safe).
+//
+// The rooms beside it: auth says who may do what, pki makes and explains
+// certificates, service assembles everything into a server.
 package registry
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"cove/content"
+	"cove/distribution"
+	"cove/errdefs"
+	"cove/registry/auth"
+	"cove/registry/metadata"
+)
+
+// Rights answers for the caller that a context carries.
+type Rights interface {
+	May(ctx context.Context, right distribution.Action, repo string) bool
+}
+
+// Config is what a Registry needs. Store, DB and Rights are required.
+type Config struct {
+	Store  content.Store
+	DB     *metadata.DB
+	Rights Rights
+	Log    *slog.Logger // of the collector; nil is silent
+	// Lease is how long a blob stays that no manifest refers to; 0 is 2 hours.
+	// A push must reach its manifest within half of it.
+	Lease time.Duration
+	// Grace is how long bytes stay after the last manifest that needed them
+	// was deleted; 0 is 1 hour.
+	Grace time.Duration
+	// UploadLife is how long an unfinished upload can be resumed; 0 is a day.
+	UploadLife time.Duration
+	// Now is the clock of leases, nil is time.Now. Give the DB the same.
+	Now func() time.Time
+}
+
+// Registry is a distribution.Registry. It is safe for concurrent use.
+type Registry struct {
+	store  content.Store
+	db     *metadata.DB
+	rights Rights
+	log    *slog.Logger
+	now    func() time.Time
+
+	lease, grace, uploadLife time.Duration
+
+	manifests *bodyCache
+	// stray is set when bytes may be in the store that the database does not
+	// know: a transaction failed after them, or the process was killed.
+	stray atomic.Bool
+	// pause, when set by a test, is called between the steps that races are
+	// made of.
+	pause func(ctx context.Context, at string)
+}
+
+var _ distribution.Registry = (*Registry)(nil)
+
+// New returns a Registry. clean says that the process before this one ended
+// in order; otherwise the first collection looks for bytes that nobody owns.
+func New(ctx context.Context, cfg Config, clean bool) (*Registry, error) {
+	if cfg.Store == nil || cfg.DB == nil || cfg.Rights == nil {
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "registry: a Store, a DB and Rights are required")
+	}
+	r := &Registry{
+		store: cfg.Store, db: cfg.DB, rights: cfg.Rights, log: cfg.Log, now: cfg.Now,
+		lease:      or(cfg.Lease, 2*time.Hour),
+		grace:      or(cfg.Grace, time.Hour),
+		uploadLife: or(cfg.UploadLife, 24*time.Hour),
+		manifests:  newBodyCache(8 << 20),
+		pause:      func(context.Context, string) {},
+	}
+	if r.now == nil {
+		r.now = time.Now
+	}
+	if r.log == nil {
+		r.log = slog.New(slog.DiscardHandler)
+	}
+	r.stray.Store(!clean)
+	if s, ok := cfg.Store.(interface{ Sync(context.Context) error }); ok {
+		if err := s.Sync(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+func or(d, standard time.Duration) time.Duration {
+	if d == 0 {
+		return standard
+	}
+	return d
+}
+
+// actor is the caller's name as history and audit keep it.
+func actor(ctx context.Context) string { return auth.CallerOf(ctx).Name }

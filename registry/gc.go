@@ -1,0 +1,241 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	"golang.org/x/sync/errgroup"
+
+	"cove/errdefs"
+	"cove/registry/metadata"
+)
+
+// Garbage collection runs while the registry serves. Why nothing is lost:
+//
+//   - A blob goes in two steps: first its membership of a repository ends,
+//     then, when it has none left, its bytes go. Each step is a transaction
+//     that takes the row of the digest and looks again.
+//   - Whoever is told that a blob is there (upload, mount, HEAD) holds a lease
+//     on its membership, renewed in a transaction that takes the same row; a
+//     manifest's push takes the rows of all it needs. So each of them comes
+//     before the collector and is seen by it, or after it and is told "not
+//     found", and uploads.
+//   - Bytes are removed under the lock of their digest, which an upload of the
+//     same bytes holds from before they are durable until a row owns them.
+//
+// What the collector looks at comes from a queue that is filled, within the
+// same transactions, when a lease is given and when a reference goes.
+
+const (
+	reviewBatch   = 512
+	reviewWorkers = 8
+)
+
+// Collected is what one collection did.
+type Collected struct {
+	Uploads     int // unfinished uploads that nobody came back to
+	Memberships int // blobs that left a repository
+	Blobs       int // digests whose bytes were removed
+	Bytes       int64
+}
+
+// tally is a Collected that workers add to.
+type tally struct{ uploads, memberships, blobs, bytes atomic.Int64 }
+
+func (t *tally) collected() Collected {
+	return Collected{
+		Uploads: int(t.uploads.Load()), Memberships: int(t.memberships.Load()),
+		Blobs: int(t.blobs.Load()), Bytes: t.bytes.Load(),
+	}
+}
+
+// CollectEvery collects until ctx ends.
+func (r *Registry) CollectEvery(ctx context.Context, interval time.Duration) {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		got, err := r.Collect(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			r.log.ErrorContext(ctx, "garbage collection failed; it will be tried again", "error", err)
+		case got != Collected{}:
+			r.log.InfoContext(ctx, "collected garbage", "blobs", got.Blobs, "bytes", got.Bytes,
+				"memberships", got.Memberships, "uploads", got.Uploads)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Collect does what is due now. Several may run at once.
+func (r *Registry) Collect(ctx context.Context) (Collected, error) {
+	var t tally
+	err := errors.Join(r.expireUploads(ctx, &t), r.reviewDue(ctx, &t))
+	if err == nil && r.stray.CompareAndSwap(true, false) {
+		if err = r.sweepStrays(ctx, &t); err != nil {
+			r.stray.Store(true)
+		}
+	}
+	return t.collected(), err
+}
+
+// reviewDue works through the queue until nothing in it is due.
+func (r *Registry) reviewDue(ctx context.Context, t *tally) error {
+	for {
+		due, err := r.db.DueReviews(ctx, r.now(), reviewBatch)
+		if err != nil || len(due) == 0 {
+			return err
+		}
+		g, ctx := errgroup.WithContext(ctx)
+		g.SetLimit(reviewWorkers)
+		for _, d := range due {
+			g.Go(func() error { return r.review(ctx, d, t) })
+		}
+		if err := g.Wait(); err != nil {
+			return err
+		}
+	}
+}
+
+func (r *Registry) review(ctx context.Context, d metadata.Due, t *tally) error {
+	r.pause(ctx, "gc: before review")
+	if d.Bytes() {
+		return r.collectBytes(ctx, d, t)
+	}
+	ended := false
+	err := r.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) (err error) {
+		ended, err = tx.ReviewMembership(ctx, d.RepositoryID, d.Digest)
+		return err
+	})
+	if err == nil && ended {
+		t.memberships.Add(1)
+	}
+	return err
+}
+
+// collectBytes removes bytes that nothing refers to. A kill between its steps
+// leaves the row marked and queued, and the next collection goes on.
+func (r *Registry) collectBytes(ctx context.Context, d metadata.Due, t *tally) error {
+	unlock, err := r.db.LockDigest(ctx, d.Digest)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	marked := false
+	err = r.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) (err error) {
+		marked, err = tx.MarkDeleting(ctx, d.Digest)
+		return err
+	})
+	if err != nil || !marked {
+		return err
+	}
+	r.pause(ctx, "gc: marked")
+	info, err := r.store.Stat(ctx, d.Digest)
+	if err == nil {
+		err = r.store.Delete(ctx, d.Digest)
+	}
+	if err != nil && !errors.Is(err, errdefs.ErrNotFound) {
+		return err
+	}
+	r.pause(ctx, "gc: bytes gone")
+	err = r.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error {
+		return tx.DropBytes(ctx, d.Digest)
+	})
+	if err == nil {
+		t.blobs.Add(1)
+		t.bytes.Add(info.Size)
+	}
+	return err
+}
+
+// expireUploads frees the bytes of uploads that nobody came back to. The bytes
+// go first: the row is what finds them again.
+func (r *Registry) expireUploads(ctx context.Context, t *tally) error {
+	for {
+		ids, err := r.db.ExpiredUploads(ctx, r.now(), reviewBatch)
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		for _, id := range ids {
+			err := r.store.Abort(ctx, ingestID(id))
+			if err != nil && !errors.Is(err, errdefs.ErrNotFound) && !errors.Is(err, errdefs.ErrUnavailable) {
+				return err
+			}
+			err = r.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error { return tx.EndUpload(ctx, id) })
+			if err != nil && !errors.Is(err, errdefs.ErrNotFound) {
+				return err
+			}
+			t.uploads.Add(1)
+		}
+	}
+}
+
+// sweepStrays removes bytes that the database does not know: a push whose
+// transaction failed, or that was killed before it. It is the one place that
+// walks the storage, and runs only after such a failure.
+func (r *Registry) sweepStrays(ctx context.Context, t *tally) error {
+	for info, err := range r.store.All(ctx) {
+		if err != nil {
+			return err
+		}
+		owned, err := r.db.Owned(ctx, info.Digest)
+		if err != nil {
+			return err
+		}
+		if owned {
+			continue
+		}
+		if err := r.removeStray(ctx, info.Digest, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeStray looks again under the digest's lock, which a push that is under
+// way holds until a row owns its bytes.
+func (r *Registry) removeStray(ctx context.Context, dgst digest.Digest, t *tally) error {
+	unlock, err := r.db.LockDigest(ctx, dgst)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	freed, removed, err := r.removeUnowned(ctx, dgst)
+	if removed {
+		t.blobs.Add(1)
+		t.bytes.Add(freed)
+	}
+	return err
+}
+
+// disown removes the bytes of a push whose transaction failed, unless someone
+// else's row owns them. What it cannot remove the next sweep does.
+func (r *Registry) disown(ctx context.Context, dgst digest.Digest) {
+	if _, _, err := r.removeUnowned(context.WithoutCancel(ctx), dgst); err != nil {
+		r.stray.Store(true)
+	}
+}
+
+// removeUnowned needs the digest's lock held.
+func (r *Registry) removeUnowned(ctx context.Context, dgst digest.Digest) (freed int64, removed bool, err error) {
+	owned, err := r.db.Owned(ctx, dgst)
+	if err != nil || owned {
+		return 0, false, err
+	}
+	info, err := r.store.Stat(ctx, dgst)
+	if err == nil {
+		err = r.store.Delete(ctx, dgst)
+	}
+	if errors.Is(err, errdefs.ErrNotFound) {
+		return 0, false, nil
+	}
+	return info.Size, err == nil, err
+}

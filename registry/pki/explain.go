@@ -1,0 +1,165 @@
+package pki
+
+import (
+	"crypto"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+)
+
+// Finding is one reason for which clients refuse a certificate, and the way
+// out.
+type Finding struct{ Problem, Fix string }
+
+// Case is what Explain looks at. Chain is required, the server's own
+// certificate first.
+type Case struct {
+	Chain []*x509.Certificate
+	// Host is the name or address that clients use; "" leaves it out.
+	Host string
+	// Key is the server's private key, nil when it is not at hand.
+	Key crypto.Signer
+	// Roots are the authorities that clients trust; nil leaves it out.
+	Roots *x509.CertPool
+	Now   time.Time
+}
+
+// Explain says why clients would refuse the certificate; nothing, if they
+// would not.
+func Explain(c Case) []Finding {
+	var found []Finding
+	for _, check := range []func(Case) *Finding{
+		checkNames, checkHost, checkTime, checkKey, checkUsage, checkChain,
+	} {
+		if f := check(c); f != nil {
+			found = append(found, *f)
+		}
+	}
+	return found
+}
+
+func checkNames(c Case) *Finding {
+	cert := c.Chain[0]
+	if len(NamesOf(cert)) > 0 {
+		return nil
+	}
+	return &Finding{
+		Problem: fmt.Sprintf("it has a common name (CN=%s) and no subject alternative names; clients ignore the common name", cert.Subject.CommonName),
+		Fix:     fmt.Sprintf("issue it again with names: registry cert issue --name %s", orExample(c.Host, cert.Subject.CommonName)),
+	}
+}
+
+func checkHost(c Case) *Finding {
+	cert := c.Chain[0]
+	names := NamesOf(cert)
+	if c.Host == "" || len(names) == 0 || cert.VerifyHostname(bracketed(c.Host)) == nil {
+		return nil
+	}
+	return &Finding{
+		Problem: fmt.Sprintf("it is valid for %s, not for %s", strings.Join(names, ", "), c.Host),
+		Fix: fmt.Sprintf("use one of those names, or add this one: registry serve --hostname %s (or: registry cert issue --name %s)",
+			c.Host, strings.Join(append(names, c.Host), " --name ")),
+	}
+}
+
+// bracketed is how VerifyHostname wants an IPv6 address.
+func bracketed(host string) string {
+	if ip := net.ParseIP(host); ip != nil {
+		return "[" + host + "]"
+	}
+	return host
+}
+
+func checkTime(c Case) *Finding {
+	cert := c.Chain[0]
+	switch {
+	case c.Now.After(cert.NotAfter):
+		return &Finding{
+			Problem: fmt.Sprintf("it expired on %s", cert.NotAfter.Format(time.DateTime)),
+			Fix:     "issue a new one (registry serve does so by itself for its own); check the clock of the client too",
+		}
+	case c.Now.Before(cert.NotBefore):
+		return &Finding{
+			Problem: fmt.Sprintf("it is not valid before %s", cert.NotBefore.Format(time.DateTime)),
+			Fix:     "check the clocks of both machines",
+		}
+	}
+	return nil
+}
+
+func checkKey(c Case) *Finding {
+	if c.Key == nil || Matches(c.Chain[0], c.Key) {
+		return nil
+	}
+	return &Finding{
+		Problem: "the key does not belong to this certificate",
+		Fix:     "use the key that the signing request was made with, or issue a new pair",
+	}
+}
+
+func checkUsage(c Case) *Finding {
+	cert := c.Chain[0]
+	if len(cert.ExtKeyUsage) == 0 {
+		return nil
+	}
+	for _, u := range cert.ExtKeyUsage {
+		if u == x509.ExtKeyUsageServerAuth || u == x509.ExtKeyUsageAny {
+			return nil
+		}
+	}
+	return &Finding{Problem: "it is not for servers (no serverAuth in its extended key usage)", Fix: "issue one for a server"}
+}
+
+func checkChain(c Case) *Finding {
+	cert := c.Chain[0]
+	selfSigned := cert.CheckSignatureFrom(cert) == nil || string(cert.RawIssuer) == string(cert.RawSubject)
+	between := x509.NewCertPool()
+	for _, extra := range c.Chain[1:] {
+		between.AddCert(extra)
+	}
+	if c.Roots != nil {
+		_, err := cert.Verify(x509.VerifyOptions{
+			Roots: c.Roots, Intermediates: between, CurrentTime: within(cert, c.Now), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
+		})
+		if err == nil {
+			return nil
+		}
+	}
+	switch {
+	case c.Roots == nil:
+		return nil
+	case selfSigned:
+		return &Finding{
+			Problem: "it is signed by itself, and not among the authorities given",
+			Fix:     fmt.Sprintf("give it to clients as their authority: certs.d/%s/ca.crt", orExample(c.Host, "HOST:PORT")),
+		}
+	case len(c.Chain) == 1:
+		return &Finding{
+			Problem: fmt.Sprintf("its issuer (%s) is neither among the authorities given nor sent with it", cert.Issuer),
+			Fix: fmt.Sprintf("give that authority to clients (certs.d/%s/ca.crt); if it is an intermediate one, append its certificate to the server's file",
+				orExample(c.Host, "HOST:PORT")),
+		}
+	default:
+		return &Finding{
+			Problem: fmt.Sprintf("the chain it is sent with ends at %s, which is not among the authorities given", c.Chain[len(c.Chain)-1].Issuer),
+			Fix:     fmt.Sprintf("give that authority to clients: certs.d/%s/ca.crt", orExample(c.Host, "HOST:PORT")),
+		}
+	}
+}
+
+// within keeps a wrong time out of the chain's verdict: it has its own finding.
+func within(cert *x509.Certificate, now time.Time) time.Time {
+	if now.After(cert.NotAfter) || now.Before(cert.NotBefore) {
+		return cert.NotBefore.Add(cert.NotAfter.Sub(cert.NotBefore) / 2)
+	}
+	return now
+}
+
+func orExample(host, example string) string {
+	if host == "" {
+		return example
+	}
+	return host
+}
