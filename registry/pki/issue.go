@@ -9,7 +9,6 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"math/big"
 	"time"
@@ -213,7 +212,7 @@ func ParseKey(data []byte) (crypto.Signer, error) {
 	if key, err := x509.ParsePKCS1PrivateKey(der); err == nil {
 		return key, nil
 	}
-	return nil, errdefs.Errorf(errdefs.ErrInvalid, "no private key: %w", errors.Join(err8))
+	return nil, errdefs.Errorf(errdefs.ErrInvalid, "no private key: %w", err8)
 }
 
 // ParsePair reads a certificate and the key that belongs to it.

@@ -14,7 +14,9 @@ import (
 
 // Keeper holds the certificate that a server presents. It is safe for
 // concurrent use: handshakes read what the last Set or reload stored.
-type Keeper struct{ current atomic.Pointer[tls.Certificate] }
+type Keeper struct {
+	current atomic.Pointer[tls.Certificate]
+}
 
 // Get is tls.Config's GetCertificate.
 func (k *Keeper) Get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
