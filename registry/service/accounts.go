@@ -1,0 +1,207 @@
+package service
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"cove/errdefs"
+	"cove/registry/auth"
+	"cove/registry/durable"
+	"cove/registry/metadata"
+)
+
+// AdminUser is the account that the first start makes.
+const AdminUser = "admin"
+
+// adminPasswordFile keeps the first password where the owner of the root finds
+// it again.
+const adminPasswordFile = "admin-password"
+
+// AdminPasswordEnv sets the password of the first start.
+const AdminPasswordEnv = "COVE_ADMIN_PASSWORD"
+
+// Accounts manages the users of a registry. It works beside a running server.
+type Accounts struct {
+	root   *os.Root
+	db     *metadata.DB
+	hasher *auth.Hasher
+}
+
+// OpenAccounts opens the accounts of the registry that the configuration
+// names. Close them.
+func OpenAccounts(ctx context.Context, cfg Config) (*Accounts, error) {
+	if err := cfg.Complete(); err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(cfg.Root); errors.Is(err, os.ErrNotExist) {
+		return nil, errdefs.Errorf(errdefs.ErrNotFound, "no registry at %s; start one there, or name its --root", cfg.Root)
+	}
+	root, err := os.OpenRoot(cfg.Root)
+	if err != nil {
+		return nil, fmt.Errorf("registry root: %w", err)
+	}
+	db, err := metadata.Open(ctx, metadata.Config{DSN: cfg.dsn()})
+	if err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	return &Accounts{root: root, db: db, hasher: auth.NewHasher(1)}, nil
+}
+
+// Close releases the database.
+func (a *Accounts) Close() error { return errors.Join(a.db.Close(), a.root.Close()) }
+
+// Add makes an account.
+func (a *Accounts) Add(ctx context.Context, name, password string, admin bool) error {
+	if err := auth.CheckName(name); err != nil {
+		return err
+	}
+	hash, err := a.hasher.Hash(ctx, password)
+	if err != nil {
+		return err
+	}
+	return a.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error {
+		if err := tx.AddUser(ctx, name, hash, admin); err != nil {
+			return err
+		}
+		return tx.Audit(ctx, operator, "user.add", name, "")
+	})
+}
+
+// operator is the actor of what is done on the registry's own machine.
+const operator = "(operator)"
+
+// SetPassword changes a password; tokens issued before end at once.
+func (a *Accounts) SetPassword(ctx context.Context, name, password string) error {
+	hash, err := a.hasher.Hash(ctx, password)
+	if err != nil {
+		return err
+	}
+	err = a.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error {
+		if err := tx.SetPassword(ctx, name, hash); err != nil {
+			return err
+		}
+		return tx.Audit(ctx, operator, "user.password", name, "")
+	})
+	if err == nil && name == AdminUser {
+		err = a.forgetAdminPassword()
+	}
+	return err
+}
+
+// ResetAdmin gives the administrator a new random password, makes the account
+// again if it is gone, and keeps the password in the root.
+func (a *Accounts) ResetAdmin(ctx context.Context) (password string, err error) {
+	password = randomPassword()
+	err = a.SetPassword(ctx, AdminUser, password)
+	if errors.Is(err, errdefs.ErrNotFound) {
+		err = a.Add(ctx, AdminUser, password, true)
+	}
+	if err != nil {
+		return "", err
+	}
+	return password, durable.WriteFile(a.root, adminPasswordFile, []byte(password+"\n"), 0o600)
+}
+
+// Remove ends an account, its memberships and its tokens.
+func (a *Accounts) Remove(ctx context.Context, name string) error {
+	return a.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error {
+		if err := tx.RemoveUser(ctx, name); err != nil {
+			return err
+		}
+		return tx.Audit(ctx, operator, "user.remove", name, "")
+	})
+}
+
+// List visits every account by name.
+func (a *Accounts) List(ctx context.Context, visit func(metadata.User) error) error {
+	const page = 500
+	for last := ""; ; {
+		users, err := a.db.Users(ctx, last, page)
+		if err != nil {
+			return err
+		}
+		for _, u := range users {
+			if err := visit(u); err != nil {
+				return err
+			}
+			last = u.Name
+		}
+		if len(users) < page {
+			return nil
+		}
+	}
+}
+
+// SetRole makes a user a member of a project, which is made if need be; the
+// role "none" ends the membership.
+func (a *Accounts) SetRole(ctx context.Context, project, user, role string) error {
+	r, ok := auth.ParseRole(role)
+	if !ok {
+		return errdefs.Errorf(errdefs.ErrInvalid, "role %q: use limited-guest, guest, developer, maintainer, project-admin or none", role)
+	}
+	return a.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error {
+		u, err := tx.UserByName(ctx, user)
+		if err != nil {
+			return err
+		}
+		p, _, err := tx.CreateProject(ctx, project, operator)
+		if err != nil {
+			return err
+		}
+		if err := tx.SetRole(ctx, p.ID, u.ID, int(r)); err != nil {
+			return err
+		}
+		return tx.Audit(ctx, operator, "member.set", project, user+" "+role)
+	})
+}
+
+// SetPublic makes a project public or private; it is made if need be.
+func (a *Accounts) SetPublic(ctx context.Context, project string, public bool) error {
+	return a.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error {
+		p, _, err := tx.CreateProject(ctx, project, operator)
+		if err != nil {
+			return err
+		}
+		if err := tx.SetPublic(ctx, p.ID, public); err != nil {
+			return err
+		}
+		return tx.Audit(ctx, operator, "project.public", project, fmt.Sprint(public))
+	})
+}
+
+// firstAdmin makes the administrator of a registry that has no account. It
+// returns the password when it made it up, for the operator to see once.
+func (a *Accounts) firstAdmin(ctx context.Context, given string) (made string, err error) {
+	users, err := a.db.Users(ctx, "", 1)
+	if err != nil || len(users) > 0 {
+		return "", err
+	}
+	password := given
+	if password == "" {
+		password = randomPassword()
+		made = password
+	}
+	// The file comes first: a kill in between leaves a password that the next
+	// start replaces, never an account whose password nobody knows.
+	if err := durable.WriteFile(a.root, adminPasswordFile, []byte(password+"\n"), 0o600); err != nil {
+		return "", err
+	}
+	if err := a.Add(ctx, AdminUser, password, true); err != nil {
+		return "", fmt.Errorf("making the account %s (%s): %w", AdminUser, AdminPasswordEnv, err)
+	}
+	return made, nil
+}
+
+func (a *Accounts) forgetAdminPassword() error {
+	if err := a.root.Remove(adminPasswordFile); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// randomPassword has 130 bits.
+func randomPassword() string { return strings.ToLower(rand.Text()) }

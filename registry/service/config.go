@@ -1,0 +1,164 @@
+package service
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"go.yaml.in/yaml/v4"
+
+	"cove/errdefs"
+	"cove/registry/pki"
+)
+
+// Config is how a registry is served; as YAML it is the file of --config. The
+// zero value is completed by [Config.Complete].
+type Config struct {
+	// Root is the folder of all state.
+	Root string `yaml:"root"`
+	// Listen is HOST:PORT; port 0 takes a free one.
+	Listen string `yaml:"listen"`
+	// Redirect, HOST:PORT, answers plain HTTP by sending clients to Listen.
+	Redirect string `yaml:"redirect"`
+	// Hostnames are names and addresses that the certificate must carry,
+	// besides localhost and the machine's own.
+	Hostnames []string `yaml:"hostnames"`
+	TLS       TLS      `yaml:"tls"`
+	// Database is a postgres:// URL; "" is SQLite inside Root.
+	Database string `yaml:"database"`
+	// ExternalURL is where clients reach a registry that stands behind a
+	// proxy: https://harbor.example.com.
+	ExternalURL string   `yaml:"external_url"`
+	Projects    Projects `yaml:"projects"`
+	GC          GC       `yaml:"gc"`
+	Log         Log      `yaml:"log"`
+	// Drain is how long a stop waits for running requests; 0 is 30s.
+	Drain Duration `yaml:"drain"`
+	// AddressFile is written with the HOST:PORT that is served.
+	AddressFile string `yaml:"address_file"`
+}
+
+// TLS says how connections are encrypted.
+type TLS struct {
+	// Off serves plain HTTP.
+	Off bool `yaml:"off"`
+	// Certificate and Key are files of one's own; both are read again when they
+	// change. Without them the registry's own authority issues a certificate.
+	Certificate string `yaml:"certificate"`
+	Key         string `yaml:"key"`
+}
+
+// Projects says who may make them.
+type Projects struct {
+	// Creation is "admins" (the default) or "everyone" with an account.
+	Creation string `yaml:"creation"`
+}
+
+// GC says when bytes go.
+type GC struct {
+	Interval Duration `yaml:"interval"` // between collections; 0 is a minute
+	Lease    Duration `yaml:"lease"`    // of blobs without a manifest; 0 is 2h
+	Grace    Duration `yaml:"grace"`    // after a manifest's delete; 0 is 1h
+	Uploads  Duration `yaml:"uploads"`  // life of an unfinished upload; 0 is 24h
+}
+
+// Log says what is written to stderr.
+type Log struct {
+	Format string `yaml:"format"` // "text" (the default) or "json"
+	Level  string `yaml:"level"`  // "debug", "info" (the default), "warn", "error"
+	Access *bool  `yaml:"access"` // a line per request; the default is true
+}
+
+// Duration is a time.Duration written as "1h30m".
+type Duration time.Duration
+
+// UnmarshalYAML reads "1h30m".
+func (d *Duration) UnmarshalYAML(node *yaml.Node) error {
+	v, err := time.ParseDuration(node.Value)
+	if err != nil || v < 0 {
+		return fmt.Errorf("line %d: %q is no duration; write it as 90s, 15m or 1h30m", node.Line, node.Value)
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// Or is the duration, or the standard one when it is 0.
+func (d Duration) Or(standard time.Duration) time.Duration {
+	if d == 0 {
+		return standard
+	}
+	return time.Duration(d)
+}
+
+// ReadConfig reads a file. A key it does not know is an error that names its
+// line.
+func ReadConfig(name string) (Config, error) {
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return Config{}, errdefs.Errorf(errdefs.ErrInvalid, "config: %w", err)
+	}
+	var c Config
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	dec.KnownFields(true)
+	if err := dec.Decode(&c); err != nil && !errors.Is(err, io.EOF) { // EOF: an empty file
+		return Config{}, errdefs.Errorf(errdefs.ErrInvalid, "config %s: %w", name, err)
+	}
+	return c, nil
+}
+
+// Complete fills in what is missing and refuses what cannot be.
+func (c *Config) Complete() error {
+	if c.Root == "" {
+		c.Root = "/var/lib/cove-registry"
+	}
+	if c.Listen == "" {
+		c.Listen = ":5000"
+	}
+	if c.Projects.Creation == "" {
+		c.Projects.Creation = "admins"
+	}
+	root, err := filepath.Abs(c.Root)
+	if err != nil {
+		return err
+	}
+	c.Root = root
+	invalid := func(format string, args ...any) error {
+		return errdefs.Errorf(errdefs.ErrInvalid, "config: "+format, args...)
+	}
+	for key, addr := range map[string]string{"listen": c.Listen, "redirect": c.Redirect} {
+		if addr == "" {
+			continue
+		}
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			return invalid("%s: %q is not HOST:PORT: %w", key, addr, err)
+		}
+	}
+	if _, err := pki.ParseNames(c.Hostnames...); err != nil {
+		return invalid("hostnames: %w", err)
+	}
+	switch {
+	case (c.TLS.Certificate == "") != (c.TLS.Key == ""):
+		return invalid("tls: certificate and key go together; one is missing")
+	case c.TLS.Off && c.TLS.Certificate != "":
+		return invalid("tls: it is off and has a certificate; remove one of them")
+	case c.TLS.Off && c.Redirect != "":
+		return invalid("redirect: there is no https to send clients to while tls is off")
+	case c.Projects.Creation != "admins" && c.Projects.Creation != "everyone":
+		return invalid("projects: creation is %q; use admins or everyone", c.Projects.Creation)
+	case c.ExternalURL != "" && !isBaseURL(c.ExternalURL):
+		return invalid("external_url: %q is not https://HOST[:PORT]", c.ExternalURL)
+	}
+	_, err = c.Log.handler(io.Discard)
+	return err
+}
+
+func isBaseURL(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && (u.Path == "" || u.Path == "/") && u.RawQuery == ""
+}

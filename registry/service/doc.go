@@ -1,0 +1,15 @@
+// Package service assembles the registry into a server: its configuration, the
+// first start on an empty folder, the HTTP handlers in their order, metrics,
+// the access log, and a stop that lets running requests finish.
+//
+// The folder of a registry (its root) holds
+//
+//	blobs/, ingest/, …   the bytes (package content/fsstore)
+//	registry.db          what they mean (package registry/metadata)
+//	tls/                 ca.crt, ca.key, server.crt, server.key
+//	keys/                private keys that sign tokens
+//	admin-password       of the first start, until it is changed
+//	lock                 held by the process that serves it
+//	running              there while a server runs: its absence says that the
+//	                     last one ended in order
+package service

@@ -1,0 +1,63 @@
+package service
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// metrics are what /metrics shows. No label holds a name of a project, a
+// repository or a user: the page needs no sign-in.
+type metrics struct {
+	registry *prometheus.Registry
+	inFlight prometheus.Gauge
+	requests *prometheus.CounterVec
+	seconds  *prometheus.HistogramVec
+	sent     prometheus.Counter
+}
+
+func newMetrics() *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "cove_registry_requests_in_flight", Help: "Requests being answered now.",
+		}),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "cove_registry_requests_total", Help: "Requests answered, by method and status.",
+		}, []string{"method", "status"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "cove_registry_request_seconds", Help: "Time to the end of an answer, by method.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10, 60},
+		}, []string{"method"}),
+		sent: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "cove_registry_sent_bytes_total", Help: "Bytes of answers' bodies.",
+		}),
+	}
+	m.registry.MustRegister(m.inFlight, m.requests, m.seconds, m.sent,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+func (m *metrics) observe(method string, status int, took time.Duration, sent int64) {
+	method = knownMethod(method)
+	m.requests.WithLabelValues(method, strconv.Itoa(status)).Inc()
+	m.seconds.WithLabelValues(method).Observe(took.Seconds())
+	m.sent.Add(float64(sent))
+}
+
+// knownMethod keeps strangers from making labels.
+func knownMethod(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPut, http.MethodPost, http.MethodPatch, http.MethodDelete:
+		return method
+	}
+	return "other"
+}
+
+func (m *metrics) handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+}

@@ -1,0 +1,273 @@
+package service
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"cove/distribution/server"
+	"cove/registry"
+	"cove/registry/auth"
+	"cove/registry/pki"
+)
+
+// serviceName is the audience of tokens.
+const serviceName = "cove-registry"
+
+// Server is a registry that is ready to serve.
+type Server struct {
+	cfg   Config
+	log   *slog.Logger
+	state *state
+
+	registry *registry.Registry
+	handler  http.Handler
+	keeper   *pki.Keeper
+	names    pki.Names
+	listener net.Listener
+	redirect net.Listener // nil without one
+
+	// AdminPassword is set when this start made the first account and its
+	// password; show it once.
+	AdminPassword string
+	draining      chan struct{}
+}
+
+// New opens the registry's root, makes what a first start makes, and listens.
+// Log lines go to stderr as the configuration says.
+func New(ctx context.Context, cfg Config) (_ *Server, err error) {
+	if err := cfg.Complete(); err != nil {
+		return nil, err
+	}
+	handler, err := cfg.Log.handler(os.Stderr)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{cfg: cfg, log: slog.New(handler), draining: make(chan struct{})}
+	if s.state, err = openState(ctx, cfg, time.Now); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.closeListeners(), s.state.close(s.state.clean))
+		}
+	}()
+	if s.AdminPassword, err = s.state.firstStart(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.assemble(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.setupTLS(); err != nil {
+		return nil, err
+	}
+	return s, s.listen(ctx)
+}
+
+// assemble builds the handlers over the state.
+func (s *Server) assemble(ctx context.Context) error {
+	tokens := auth.NewTokens(serviceName, s.state.keys, time.Now)
+	authorizer := auth.New(auth.Config{
+		DB: s.state.db, Tokens: tokens,
+		Login:           auth.NewLogin(s.state.db, s.state.accounts.hasher, time.Now),
+		EveryoneCreates: s.cfg.Projects.Creation == "everyone",
+		ExternalURL:     s.cfg.ExternalURL,
+	})
+	var err error
+	s.registry, err = registry.New(ctx, registry.Config{
+		Store: s.state.store, DB: s.state.db, Rights: authorizer, Log: s.log,
+		Lease: s.cfg.GC.Lease.Or(0), Grace: s.cfg.GC.Grace.Or(0), UploadLife: s.cfg.GC.Uploads.Or(0),
+	}, s.state.clean)
+	if err != nil {
+		return err
+	}
+	protocol, err := server.New(server.Config{Registry: s.registry, Authorizer: authorizer, OnError: s.logError})
+	if err != nil {
+		return err
+	}
+	m := newMetrics()
+	access := s.cfg.Log.Access == nil || *s.cfg.Log.Access
+	s.handler = accessLog(deadlines(s.routes(protocol, authorizer, m)), s.log, m, access)
+	return nil
+}
+
+// logError keeps the reason of what clients see as a 5xx.
+func (s *Server) logError(r *http.Request, status int, err error) {
+	level := slog.LevelDebug
+	if status >= http.StatusInternalServerError && !errors.Is(err, context.Canceled) {
+		level = slog.LevelError
+	}
+	s.log.LogAttrs(r.Context(), level, "refused", slog.String("method", r.Method), slog.String("path", r.URL.Path),
+		slog.Int("status", status), slog.Any("error", err))
+}
+
+// setupTLS loads the certificate of the configuration, or makes sure of one
+// from the registry's own authority.
+func (s *Server) setupTLS() error {
+	if s.cfg.TLS.Off {
+		return nil
+	}
+	s.keeper = &pki.Keeper{}
+	if s.cfg.TLS.Certificate != "" {
+		return s.keeper.Load(pki.Files{Cert: s.cfg.TLS.Certificate, Key: s.cfg.TLS.Key})
+	}
+	names, err := pki.ParseNames(s.cfg.Hostnames...)
+	if err != nil {
+		return err
+	}
+	s.names = names.WithLocal()
+	return s.ensureCertificate()
+}
+
+// ensureCertificate issues the server's certificate when there is none, its
+// names have changed, or it will expire.
+func (s *Server) ensureCertificate() error {
+	dir, err := s.state.root.OpenRoot("tls")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = dir.Close() }()
+	e, err := pki.Ensure(dir, s.names, time.Now())
+	if err != nil {
+		return err
+	}
+	if e.Issue {
+		s.log.Info("issued a server certificate", "reason", e.Reason, "names", pki.NamesOf(e.Server.Cert),
+			"until", e.Server.Cert.NotAfter.Format(time.DateOnly))
+	}
+	return s.keeper.Set(e.Server)
+}
+
+func (s *Server) listen(ctx context.Context) (err error) {
+	var lc net.ListenConfig
+	if s.listener, err = lc.Listen(ctx, "tcp", s.cfg.Listen); err != nil {
+		return fmt.Errorf("listening: %w", err)
+	}
+	if s.cfg.Redirect != "" {
+		if s.redirect, err = lc.Listen(ctx, "tcp", s.cfg.Redirect); err != nil {
+			return fmt.Errorf("listening for redirects: %w", err)
+		}
+	}
+	if s.cfg.AddressFile != "" {
+		return writeAddress(s.cfg.AddressFile, s.Address())
+	}
+	return nil
+}
+
+func (s *Server) closeListeners() error {
+	var errs []error
+	for _, l := range []net.Listener{s.listener, s.redirect} {
+		if l != nil {
+			errs = append(errs, l.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Address is the HOST:PORT that is listened on.
+func (s *Server) Address() string { return s.listener.Addr().String() }
+
+// Run serves until ctx ends, then lets running requests finish and closes
+// everything. It returns nil after a stop in order.
+func (s *Server) Run(ctx context.Context) error {
+	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
+	var workers sync.WaitGroup
+	workers.Go(func() { s.registry.CollectEvery(background, s.cfg.GC.Interval.Or(time.Minute)) })
+	workers.Go(func() { s.rotate(background) })
+
+	servers := s.start()
+	failed := make(chan error, len(servers))
+	for _, run := range servers {
+		go func() { failed <- run.serve() }() // ends by Shutdown or Close below
+	}
+	if err := notify("READY=1"); err != nil {
+		s.log.Warn("systemd was not told", "error", err)
+	}
+	var err error
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+		s.log.Info("stopping: no new requests are taken, running ones may finish")
+		err = s.drain(servers)
+	}
+	stopBackground()
+	workers.Wait()
+	return errors.Join(err, s.state.close(err == nil))
+}
+
+// running is an http.Server with its way of serving.
+type running struct {
+	*http.Server
+	serve func() error
+}
+
+func (s *Server) start() []running {
+	main := &http.Server{
+		Handler:           s.handler,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // handshakes that strangers broke off
+	}
+	serve := func() error { return main.Serve(s.listener) }
+	if s.keeper != nil {
+		main.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.keeper.Get}
+		serve = func() error { return main.ServeTLS(s.listener, "", "") }
+	}
+	all := []running{{main, serve}}
+	if s.redirect != nil {
+		plain := &http.Server{
+			Handler: s.redirectHandler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 10 * time.Second,
+			WriteTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10,
+		}
+		all = append(all, running{plain, func() error { return plain.Serve(s.redirect) }})
+	}
+	return all
+}
+
+// drain stops taking requests and waits for the running ones.
+func (s *Server) drain(servers []running) error {
+	close(s.draining)
+	if err := notify("STOPPING=1"); err != nil {
+		s.log.Warn("systemd was not told", "error", err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Drain.Or(30*time.Second))
+	defer cancel()
+	for _, run := range servers {
+		if err := run.Shutdown(ctx); err != nil {
+			s.log.Warn("requests were still running and are cut off", "error", err)
+			_ = run.Close() // they end with their connections
+		}
+	}
+	return nil
+}
+
+// rotate keeps the certificate fresh while the server runs.
+func (s *Server) rotate(ctx context.Context) {
+	switch {
+	case s.keeper == nil:
+		return
+	case s.cfg.TLS.Certificate != "":
+		s.keeper.Watch(ctx, pki.Files{Cert: s.cfg.TLS.Certificate, Key: s.cfg.TLS.Key}, 5*time.Second, s.log)
+		return
+	}
+	tick := time.NewTicker(12 * time.Hour)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if err := s.ensureCertificate(); err != nil {
+				s.log.Error("the certificate could not be renewed", "error", err)
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}

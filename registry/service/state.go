@@ -1,0 +1,174 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"cove/content/fsstore"
+	"cove/errdefs"
+	"cove/registry/auth"
+	"cove/registry/durable"
+	"cove/registry/metadata"
+)
+
+// state is everything that is open of a registry's root.
+type state struct {
+	root     *os.Root
+	lock     *os.File // nil with PostgreSQL, which many servers share
+	db       *metadata.DB
+	store    *fsstore.Store
+	keys     *auth.Keys
+	accounts *Accounts
+	clean    bool // the server before this one ended in order
+}
+
+const (
+	databaseFile = "registry.db"
+	lockFile     = "lock"
+	runningFile  = "running"
+)
+
+// dsn is the database's name for metadata.Open.
+func (c *Config) dsn() string {
+	if c.Database != "" {
+		return c.Database
+	}
+	return filepath.Join(c.Root, databaseFile)
+}
+
+// openState opens the root and makes what is missing. What others on the
+// machine must not read is 0600 in folders of 0700.
+func openState(ctx context.Context, cfg Config, now func() time.Time) (_ *state, err error) {
+	if err := os.MkdirAll(cfg.Root, 0o755); err != nil {
+		return nil, fmt.Errorf("registry root: %w", err)
+	}
+	s := &state{}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close(false))
+		}
+	}()
+	if s.root, err = os.OpenRoot(cfg.Root); err != nil {
+		return nil, fmt.Errorf("registry root: %w", err)
+	}
+	for dir, perm := range map[string]os.FileMode{"content": 0o700, "keys": 0o700, "tls": 0o755} {
+		if err := s.root.Mkdir(dir, perm); err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, fmt.Errorf("registry root: %w", err)
+		}
+	}
+	if cfg.Database == "" {
+		if err := s.claim(cfg.Root); err != nil {
+			return nil, err
+		}
+	}
+	if s.db, err = metadata.Open(ctx, metadata.Config{DSN: cfg.dsn(), Now: now}); err != nil {
+		return nil, err
+	}
+	if s.store, err = fsstore.Open(filepath.Join(cfg.Root, "content"), fsstore.Options{}); err != nil {
+		return nil, err
+	}
+	keyDir, err := s.root.OpenRoot("keys")
+	if err != nil {
+		return nil, err
+	}
+	if s.keys, err = auth.OpenKeys(ctx, keyDir, s.db, now); err != nil {
+		return nil, errors.Join(err, keyDir.Close())
+	}
+	s.accounts = &Accounts{root: s.root, db: s.db, hasher: auth.NewHasher(2)}
+	return s, s.markRunning()
+}
+
+// claim makes this process the only one that serves the root: with SQLite the
+// locks of digests are in memory.
+func (s *state) claim(root string) (err error) {
+	if s.lock, err = s.root.OpenFile(lockFile, os.O_RDWR|os.O_CREATE, 0o600); err != nil {
+		return fmt.Errorf("registry root: %w", err)
+	}
+	if err := unix.Flock(int(s.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return errdefs.Errorf(errdefs.ErrUnavailable, "registry root %s: another registry serves it; stop that one, or use PostgreSQL to run several", root)
+	}
+	f, err := s.root.OpenFile(databaseFile, os.O_RDWR|os.O_CREATE, 0o600) // SQLite would make it readable for all
+	if err != nil {
+		return fmt.Errorf("registry root: %w", err)
+	}
+	return f.Close()
+}
+
+// markRunning leaves a mark that only a stop in order removes.
+func (s *state) markRunning() error {
+	_, err := s.root.Lstat(runningFile)
+	s.clean = errors.Is(err, fs.ErrNotExist)
+	return durable.WriteFile(s.root, runningFile, nil, 0o600)
+}
+
+// close releases everything; inOrder says that nothing was cut off.
+func (s *state) close(inOrder bool) error {
+	var errs []error
+	if s.db != nil {
+		errs = append(errs, s.db.Close())
+	}
+	if s.store != nil {
+		errs = append(errs, s.store.Close())
+	}
+	if inOrder && errors.Join(errs...) == nil {
+		errs = append(errs, s.root.Remove(runningFile))
+	}
+	if s.lock != nil {
+		errs = append(errs, s.lock.Close())
+	}
+	if s.root != nil {
+		errs = append(errs, s.root.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// firstStart makes what a registry needs before anyone can use it.
+func (s *state) firstStart(ctx context.Context) (adminPassword string, err error) {
+	given := os.Getenv(AdminPasswordEnv)
+	if adminPassword, err = s.accounts.firstAdmin(ctx, given); err != nil {
+		return "", err
+	}
+	return adminPassword, s.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error {
+		_, _, err := tx.CreateProject(ctx, metadata.DefaultProject, operator)
+		return err
+	})
+}
+
+// writeAddress tells scripts where the server listens.
+func writeAddress(name, address string) error {
+	dir, err := os.OpenRoot(filepath.Dir(name))
+	if err != nil {
+		return fmt.Errorf("address file: %w", err)
+	}
+	err = durable.WriteFile(dir, filepath.Base(name), []byte(address+"\n"), 0o644)
+	return errors.Join(err, dir.Close())
+}
+
+// notify tells systemd how the service is doing, when it asked to be told
+// (sd_notify(3)).
+func notify(message string) error {
+	name := os.Getenv("NOTIFY_SOCKET")
+	if name == "" {
+		return nil
+	}
+	if strings.HasPrefix(name, "@") { // the abstract namespace
+		name = "\x00" + name[1:]
+	}
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("notifying systemd: %w", err)
+	}
+	defer func() { _ = unix.Close(fd) }()
+	if err := unix.Sendto(fd, []byte(message), 0, &unix.SockaddrUnix{Name: name}); err != nil {
+		return fmt.Errorf("notifying systemd: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,66 @@
+package service
+
+import (
+	"fmt"
+	"net"
+	"path/filepath"
+	"strings"
+)
+
+// Welcome is what an operator should read after a start: where the registry
+// listens, the first password, and how clients come to trust it.
+func (s *Server) Welcome() string {
+	var b strings.Builder
+	scheme := "https"
+	if s.cfg.TLS.Off {
+		scheme = "http"
+	}
+	host := s.reachable()
+	fmt.Fprintf(&b, "registry at %s://%s, listening on %s\n", scheme, host, s.Address())
+	if s.AdminPassword != "" {
+		fmt.Fprintf(&b, "user %s, password %s (shown this once; also in %s)\n",
+			AdminUser, s.AdminPassword, filepath.Join(s.cfg.Root, adminPasswordFile))
+	}
+	switch {
+	case s.cfg.TLS.Off:
+		fmt.Fprintf(&b, `
+TLS is off: passwords and images travel in the clear. Clients must be told:
+  docker:      {"insecure-registries": ["%[1]s"]} in /etc/docker/daemon.json
+  podman:      --tls-verify=false
+  cove:        --insecure-registry %[1]s
+`, host)
+	case s.cfg.TLS.Certificate == "":
+		ca := filepath.Join(s.cfg.Root, "tls", "ca.crt")
+		fmt.Fprintf(&b, `
+To trust it, copy %[1]s to each client as:
+  docker:      /etc/docker/certs.d/%[2]s/ca.crt
+  podman:      /etc/containers/certs.d/%[2]s/ca.crt
+  containerd:  /etc/containerd/certs.d/%[2]s/ca.crt, with a hosts.toml beside it:
+                 [host."https://%[2]s"]
+                   ca = "/etc/containerd/certs.d/%[2]s/ca.crt"
+  cove:        /etc/cove/certs.d/%[2]s/ca.crt (docker's folder is read too)
+  everything:  /usr/local/share/ca-certificates/cove-registry.crt, then update-ca-certificates
+`, ca, host)
+	}
+	fmt.Fprintf(&b, "\nThen: docker login -u %s %s\n", AdminUser, host)
+	return b.String()
+}
+
+// reachable is the HOST:PORT that clients should use: the first host name, or
+// the address that is listened on.
+func (s *Server) reachable() string {
+	host, port, err := net.SplitHostPort(s.Address())
+	if err != nil {
+		return s.Address()
+	}
+	switch ip := net.ParseIP(host); {
+	case len(s.cfg.Hostnames) > 0:
+		host = strings.TrimPrefix(strings.TrimPrefix(s.cfg.Hostnames[0], "DNS:"), "IP:")
+	case ip != nil && ip.IsUnspecified():
+		host = "localhost"
+	}
+	if port == "443" && !s.cfg.TLS.Off {
+		return host
+	}
+	return net.JoinHostPort(host, port)
+}
