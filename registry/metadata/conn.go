@@ -3,6 +3,7 @@ package metadata
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"sync"
 )
 
@@ -97,6 +98,19 @@ func (p *prepared) exec(ctx context.Context, text string, args ...any) (int64, e
 		return 0, err
 	}
 	return affected(s.ExecContext(ctx, args...))
+}
+
+// close releases the statements; an open one would keep SQLite's connection
+// half closed and its write-ahead log unfolded.
+func (p *prepared) close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var errs []error
+	for _, s := range p.stmts {
+		errs = append(errs, s.Close())
+	}
+	clear(p.stmts)
+	return errors.Join(errs...)
 }
 
 type failed struct{ err error }

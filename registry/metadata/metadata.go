@@ -34,7 +34,9 @@ type DB struct {
 	now   func() time.Time
 	locks keyedMutex
 
-	writer *writer // SQLite only
+	// SQLite only.
+	writer  *writer
+	readers *prepared // over pool
 }
 
 // Open opens the database and creates or migrates its tables. Close it.
@@ -69,7 +71,8 @@ func openSQLite(ctx context.Context, cfg Config) (*DB, error) {
 	if err != nil {
 		return nil, errors.Join(err, rpool.Close(), wpool.Close())
 	}
-	return &DB{Queries: Queries{q: newPrepared(rpool)}, pool: rpool, now: cfg.Now, writer: w}, nil
+	readers := newPrepared(rpool)
+	return &DB{Queries: Queries{q: readers}, pool: rpool, now: cfg.Now, writer: w, readers: readers}, nil
 }
 
 func openPostgres(ctx context.Context, cfg Config) (*DB, error) {
@@ -99,12 +102,15 @@ func (db *DB) Ping(ctx context.Context) error {
 }
 
 // Close waits for the writes that were accepted and closes the database.
+//
+// On SQLite the readers go first: the last connection to close folds the
+// write-ahead log into the file, which only the writing one may.
 func (db *DB) Close() error {
-	var err error
-	if db.writer != nil {
-		err = db.writer.close()
+	if db.writer == nil {
+		return db.pool.Close()
 	}
-	return errors.Join(err, db.pool.Close())
+	db.writer.stop()
+	return errors.Join(db.readers.close(), db.pool.Close(), db.writer.close())
 }
 
 // Queries are the reads, on what is committed or, in a Tx, on what it sees.

@@ -38,14 +38,19 @@ func startWriter(ctx context.Context, pool *sql.DB, now func() time.Time) (*writ
 		pool: pool, conn: conn, q: newPrepared(conn), now: now,
 		jobs: make(chan *job, maxBatch), closing: make(chan struct{}), ended: make(chan struct{}),
 	}
-	go w.loop() // close waits for it
+	go w.loop() // stop waits for it
 	return w, nil
 }
 
-func (w *writer) close() error {
+// stop ends the loop after what it has accepted.
+func (w *writer) stop() {
 	close(w.closing)
 	<-w.ended
-	return errors.Join(w.conn.Close(), w.pool.Close())
+}
+
+// close releases the connection; stop comes first.
+func (w *writer) close() error {
+	return errors.Join(w.q.close(), w.conn.Close(), w.pool.Close())
 }
 
 // do hands fn to the writer and waits for its commit. It waits even when ctx

@@ -141,3 +141,14 @@ func NamesOf(cert *x509.Certificate) []string {
 	}
 	return names
 }
+
+// First is the first of the names, "" when there is none.
+func (n Names) First() string {
+	switch {
+	case len(n.DNS) > 0:
+		return n.DNS[0]
+	case len(n.IPs) > 0:
+		return n.IPs[0].String()
+	}
+	return ""
+}

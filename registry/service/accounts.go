@@ -95,7 +95,7 @@ func (a *Accounts) SetPassword(ctx context.Context, name, password string) error
 // ResetAdmin gives the administrator a new random password, makes the account
 // again if it is gone, and keeps the password in the root.
 func (a *Accounts) ResetAdmin(ctx context.Context) (password string, err error) {
-	password = randomPassword()
+	password = RandomPassword()
 	err = a.SetPassword(ctx, AdminUser, password)
 	if errors.Is(err, errdefs.ErrNotFound) {
 		err = a.Add(ctx, AdminUser, password, true)
@@ -182,7 +182,7 @@ func (a *Accounts) firstAdmin(ctx context.Context, given string) (made string, e
 	}
 	password := given
 	if password == "" {
-		password = randomPassword()
+		password = RandomPassword()
 		made = password
 	}
 	// The file comes first: a kill in between leaves a password that the next
@@ -203,5 +203,5 @@ func (a *Accounts) forgetAdminPassword() error {
 	return nil
 }
 
-// randomPassword has 130 bits.
-func randomPassword() string { return strings.ToLower(rand.Text()) }
+// RandomPassword makes up a password; it has 130 bits.
+func RandomPassword() string { return strings.ToLower(rand.Text()) }

@@ -1,0 +1,102 @@
+package registrycmd
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"cove/registry/service"
+)
+
+type serveFlags struct {
+	config, root, listen, redirect     string
+	tls, cert, key                     string
+	database, externalURL, addressFile string
+	hostnames                          []string
+	accessLog                          bool
+}
+
+func newServe() *cobra.Command {
+	var f serveFlags
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve the registry until SIGTERM",
+		Long: `Serve the registry until SIGTERM, then let running requests finish.
+
+On an empty folder this makes a certificate authority (tls/ca.crt), a server
+certificate for every --hostname and every address of the machine, and the user
+admin with the password of $COVE_ADMIN_PASSWORD or a random one. Flags go before
+what the --config file says.`,
+		Example: `  registry serve --root /srv/registry --listen :443 --hostname harbor.example.com
+  registry serve --config /etc/cove/registry.yaml
+  registry serve --root /tmp/r --listen 127.0.0.1:0 --tls=off --address-file /tmp/r.addr`,
+		Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := f.configuration(cmd)
+			if err != nil {
+				return err
+			}
+			s, err := service.New(cmd.Context(), cfg)
+			if err != nil {
+				return err
+			}
+			if _, err := fmt.Fprintln(cmd.OutOrStdout(), s.Welcome()); err != nil {
+				return err
+			}
+			return s.Run(cmd.Context())
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.config, "config", "", "YAML file with the settings below and more (docs/registry.md)")
+	rootFlag(cmd, &f.root)
+	flags.StringVar(&f.listen, "listen", ":5000", "HOST:PORT to serve on; port 0 takes a free one")
+	flags.StringVar(&f.redirect, "redirect", "", "HOST:PORT on which plain HTTP is sent to https")
+	flags.StringArrayVar(&f.hostnames, "hostname", nil, "name or address that clients use; may be given several times")
+	flags.StringVar(&f.tls, "tls", "on", "on, or off for plain HTTP")
+	flags.StringVar(&f.cert, "tls-cert", "", "certificate of your own (PEM), read again when it changes")
+	flags.StringVar(&f.key, "tls-key", "", "its key")
+	flags.StringVar(&f.database, "database", "", "postgres:// URL (default: SQLite in the root)")
+	flags.StringVar(&f.externalURL, "external-url", "", "https://HOST by which clients reach a registry behind a proxy")
+	flags.StringVar(&f.addressFile, "address-file", "", "file to write the HOST:PORT to once it is listened on")
+	flags.BoolVar(&f.accessLog, "access-log", true, "write a line per request to stderr")
+	return cmd
+}
+
+// configuration is the file's with the flags that were given over it.
+func (f *serveFlags) configuration(cmd *cobra.Command) (cfg service.Config, err error) {
+	if f.config != "" {
+		if cfg, err = service.ReadConfig(f.config); err != nil {
+			return cfg, err
+		}
+	}
+	given := cmd.Flags().Changed
+	for _, s := range []struct {
+		flag string
+		from string
+		to   *string
+	}{
+		{"root", f.root, &cfg.Root}, {"listen", f.listen, &cfg.Listen}, {"redirect", f.redirect, &cfg.Redirect},
+		{"tls-cert", f.cert, &cfg.TLS.Certificate}, {"tls-key", f.key, &cfg.TLS.Key},
+		{"database", f.database, &cfg.Database}, {"external-url", f.externalURL, &cfg.ExternalURL},
+		{"address-file", f.addressFile, &cfg.AddressFile},
+	} {
+		if given(s.flag) || *s.to == "" {
+			*s.to = s.from
+		}
+	}
+	if given("hostname") {
+		cfg.Hostnames = f.hostnames
+	}
+	if given("access-log") {
+		cfg.Log.Access = &f.accessLog
+	}
+	if given("tls") {
+		switch f.tls {
+		case "on", "off":
+			cfg.TLS.Off = f.tls == "off"
+		default:
+			return cfg, &usageError{cmd.CommandPath(), fmt.Errorf("--tls is %q; use on or off", f.tls)}
+		}
+	}
+	return cfg, nil
+}

@@ -1,0 +1,232 @@
+package registrycmd
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"cove/registry/metadata"
+	"cove/registry/service"
+)
+
+// target says which registry's accounts a command is about.
+type target struct{ root, config, database string }
+
+func (t *target) flags(cmd *cobra.Command) {
+	rootFlag(cmd, &t.root)
+	cmd.Flags().StringVar(&t.config, "config", "", "the registry's YAML file")
+	cmd.Flags().StringVar(&t.database, "database", "", "postgres:// URL, if it is not SQLite in the root")
+}
+
+// accounts calls do with the accounts open.
+func (t *target) accounts(ctx context.Context, do func(*service.Accounts) error) (err error) {
+	var cfg service.Config
+	if t.config != "" {
+		if cfg, err = service.ReadConfig(t.config); err != nil {
+			return err
+		}
+	}
+	if t.root != "" {
+		cfg.Root = t.root
+	}
+	if t.database != "" {
+		cfg.Database = t.database
+	}
+	a, err := service.OpenAccounts(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(a), a.Close())
+}
+
+func newUser() *cobra.Command {
+	return group("user", "Add, list and remove users", newUserAdd(), newUserPasswd(), newUserList(), newUserRemove())
+}
+
+func newUserAdd() *cobra.Command {
+	var t target
+	var p passwordFlags
+	var admin bool
+	cmd := &cobra.Command{
+		Use:   "add NAME",
+		Short: "Add a user",
+		Example: `  registry user add alice --random
+  printf %s "$PASSWORD" | registry user add ci --password-stdin --root /srv/registry`,
+		Args: args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, names []string) error {
+			password, err := p.read(cmd)
+			if err != nil {
+				return err
+			}
+			return t.accounts(cmd.Context(), func(a *service.Accounts) error {
+				if err := a.Add(cmd.Context(), names[0], password, admin); err != nil {
+					return err
+				}
+				return p.show(cmd, password)
+			})
+		},
+	}
+	t.flags(cmd)
+	p.flags(cmd)
+	cmd.Flags().BoolVar(&admin, "admin", false, "make a system administrator")
+	return cmd
+}
+
+func newUserPasswd() *cobra.Command {
+	var t target
+	var p passwordFlags
+	cmd := &cobra.Command{
+		Use:     "passwd NAME",
+		Aliases: []string{"password"},
+		Short:   "Change a user's password",
+		Long: `Change a user's password. Tokens that were issued before stop working at once.
+
+"registry user passwd admin --random" is how a lost administrator's password is
+reset; it is kept in the root's file admin-password as on the first start.`,
+		Example: `  registry user passwd alice
+  registry user passwd admin --random --root /srv/registry`,
+		Args: args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, names []string) error {
+			return t.accounts(cmd.Context(), func(a *service.Accounts) error {
+				if names[0] == service.AdminUser && p.random {
+					password, err := a.ResetAdmin(cmd.Context())
+					if err != nil {
+						return err
+					}
+					return p.show(cmd, password)
+				}
+				password, err := p.read(cmd)
+				if err != nil {
+					return err
+				}
+				if err := a.SetPassword(cmd.Context(), names[0], password); err != nil {
+					return err
+				}
+				return p.show(cmd, password)
+			})
+		},
+	}
+	t.flags(cmd)
+	p.flags(cmd)
+	return cmd
+}
+
+func newUserList() *cobra.Command {
+	var t target
+	var quiet bool
+	cmd := &cobra.Command{
+		Use: "list", Aliases: []string{"ls"}, Short: "List the users",
+		Example: `  registry user list --root /srv/registry`,
+		Args:    args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 3, ' ', 0)
+			if !quiet {
+				_, _ = fmt.Fprintln(w, "NAME\tADMIN\tCREATED") // Flush reports a failure
+			}
+			err := t.accounts(cmd.Context(), func(a *service.Accounts) error {
+				return a.List(cmd.Context(), func(u metadata.User) error {
+					if quiet {
+						_, err := fmt.Fprintln(w, u.Name)
+						return err
+					}
+					_, err := fmt.Fprintf(w, "%s\t%s\t%s\n", u.Name, yes(u.Admin), u.CreatedAt.Format(time.DateTime))
+					return err
+				})
+			})
+			return errors.Join(err, w.Flush())
+		},
+	}
+	t.flags(cmd)
+	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "only names")
+	return cmd
+}
+
+func yes(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+func newUserRemove() *cobra.Command {
+	var t target
+	cmd := &cobra.Command{
+		Use: "rm NAME…", Aliases: []string{"remove"}, Short: "Remove users",
+		Example: `  registry user rm alice`,
+		Args:    args(cobra.MinimumNArgs(1)),
+		RunE: func(cmd *cobra.Command, names []string) error {
+			return t.accounts(cmd.Context(), func(a *service.Accounts) error {
+				var errs []error
+				for _, name := range names {
+					errs = append(errs, a.Remove(cmd.Context(), name))
+				}
+				return errors.Join(errs...)
+			})
+		},
+	}
+	t.flags(cmd)
+	return cmd
+}
+
+// passwordFlags say where a password comes from.
+type passwordFlags struct{ stdin, random bool }
+
+func (p *passwordFlags) flags(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&p.stdin, "password-stdin", false, "read the password from stdin")
+	cmd.Flags().BoolVar(&p.random, "random", false, "make up a password and print it")
+	cmd.MarkFlagsMutuallyExclusive("password-stdin", "random")
+}
+
+func (p *passwordFlags) read(cmd *cobra.Command) (string, error) {
+	switch {
+	case p.random:
+		return service.RandomPassword(), nil
+	case p.stdin:
+		data, err := io.ReadAll(io.LimitReader(cmd.InOrStdin(), 4096))
+		return strings.TrimRight(string(data), "\r\n"), err
+	}
+	in, ok := cmd.InOrStdin().(*os.File)
+	if !ok || !term.IsTerminal(int(in.Fd())) {
+		return "", &usageError{cmd.CommandPath(), errors.New("no terminal to ask for a password; use --password-stdin or --random")}
+	}
+	first, err := ask(cmd, in, "Password: ")
+	if err != nil {
+		return "", err
+	}
+	second, err := ask(cmd, in, "Again: ")
+	if err != nil {
+		return "", err
+	}
+	if first != second {
+		return "", errors.New("the two passwords differ")
+	}
+	return first, nil
+}
+
+func ask(cmd *cobra.Command, in *os.File, prompt string) (string, error) {
+	if _, err := fmt.Fprint(cmd.ErrOrStderr(), prompt); err != nil {
+		return "", err
+	}
+	b, err := term.ReadPassword(int(in.Fd()))
+	_, _ = fmt.Fprintln(cmd.ErrOrStderr()) // the newline that was not echoed
+	return string(b), err
+}
+
+// show prints a password that was made up.
+func (p *passwordFlags) show(cmd *cobra.Command, password string) error {
+	if !p.random {
+		return nil
+	}
+	w := bufio.NewWriter(cmd.OutOrStdout())
+	_, _ = fmt.Fprintln(w, password) // Flush reports a failure
+	return w.Flush()
+}

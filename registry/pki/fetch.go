@@ -1,0 +1,54 @@
+package pki
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"cove/errdefs"
+)
+
+// Fetch reads certificates from a file, or from the server at HOST:PORT, whose
+// name it returns too. A file of that name goes before a host.
+func Fetch(ctx context.Context, what string) (chain []*x509.Certificate, host string, err error) {
+	data, err := os.ReadFile(what)
+	if err == nil {
+		if chain, err = ParseCertificates(data); err != nil {
+			return nil, "", fmt.Errorf("%s: %w", what, err)
+		}
+		return chain, "", nil
+	}
+	host, _, errHost := net.SplitHostPort(what)
+	if errHost != nil || !errors.Is(err, os.ErrNotExist) {
+		return nil, "", errdefs.Errorf(errdefs.ErrInvalid, "%s: neither a readable file nor HOST:PORT: %w", what, err)
+	}
+	chain, err = dial(ctx, what, host)
+	return chain, host, err
+}
+
+func dial(ctx context.Context, address, host string) ([]*x509.Certificate, error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	d := tls.Dialer{Config: &tls.Config{
+		ServerName:         host,
+		InsecureSkipVerify: true, // to look at what is wrong with it; nothing is sent
+	}}
+	conn, err := d.DialContext(ctx, "tcp", address)
+	var header tls.RecordHeaderError
+	if errors.As(err, &header) {
+		return nil, errdefs.Errorf(errdefs.ErrUnavailable, "%s: it does not speak TLS; is it plain HTTP?", address)
+	} else if err != nil {
+		return nil, errdefs.Errorf(errdefs.ErrUnavailable, "%s: %w", address, err)
+	}
+	tlsConn, ok := conn.(*tls.Conn)
+	if !ok {
+		return nil, errors.Join(errors.New("tls: not a TLS connection"), conn.Close())
+	}
+	chain := tlsConn.ConnectionState().PeerCertificates
+	return chain, conn.Close()
+}
