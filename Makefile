@@ -85,4 +85,4 @@ deps-test: deps-demo
 deps-bench: deps-demo
 	$(call deps,podman buildah skopeo runc crun docker.io docker-registry hyperfine busybox-static)
 deps-vm:
-	$(call deps,qemu-system-x86 busybox-static cpio xz-utils)
+	$(call deps,qemu-system-x86 busybox-static cpio kmod)

@@ -1,0 +1,116 @@
+package e2e
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func baseImage(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: baseimage NAME")
+	}
+	body, err := rootfsTar()
+	ts.Check(err)
+	path := ts.MkAbs("rootfs.tar")
+	ts.Check(os.WriteFile(path, body, 0o644))
+	ts.Check(ts.Exec("cove", "import", path, args[0]))
+}
+
+func exitCode(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: code N COMMAND…")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
+			ts.Fatalf("%s: %v", args[1], err)
+		}
+		got = exit.ExitCode()
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d", got, want)
+	}
+}
+
+func eventually(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: eventually COMMAND…")
+	}
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		err := ts.Exec(args[0], args[1:]...)
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("still failing after 20 s: %v", err)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// corrupt flips one byte in the middle of every file larger than the given
+// size under a directory.
+func corrupt(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: corrupt DIR LARGER-THAN")
+	}
+	limit, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	hit := 0
+	ts.Check(filepath.WalkDir(ts.MkAbs(args[0]), func(path string, d os.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		body, err := os.ReadFile(path)
+		if err != nil || len(body) <= limit {
+			return err
+		}
+		hit++
+		body[len(body)/2] ^= 1
+		return errors.Join(os.Chmod(path, 0o644), os.WriteFile(path, body, 0o644))
+	}))
+	if hit == 0 {
+		ts.Fatalf("no file larger than %d under %s", limit, args[0])
+	}
+}
+
+// nothingLeft looks for what this story's containers should have taken along.
+func nothingLeft(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 {
+		ts.Fatalf("usage: nothing-left")
+	}
+	work := ts.Getenv("WORK")
+	var left []string
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	ts.Check(err)
+	for line := range strings.Lines(string(mounts)) {
+		if strings.Contains(line, work) {
+			left = append(left, "mount "+strings.TrimSpace(line))
+		}
+	}
+	cmdlines, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	ts.Check(err)
+	for _, name := range cmdlines {
+		cmdline, err := os.ReadFile(name)
+		if err == nil && strings.Contains(string(cmdline), "cove-runtime") && strings.Contains(string(cmdline), work) {
+			left = append(left, "process "+strings.ReplaceAll(string(cmdline), "\x00", " "))
+		}
+	}
+	cgroups, err := filepath.Glob("/sys/fs/cgroup/*/cove/*-*")
+	ts.Check(err)
+	left = append(left, cgroups...)
+	if len(left) > 0 {
+		ts.Fatalf("left behind:\n%s", strings.Join(left, "\n"))
+	}
+}
