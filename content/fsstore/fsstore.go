@@ -77,6 +77,8 @@ type Store struct {
 	root *os.Root // every name below is opened relative to it
 	opts Options
 	boot string
+	// checkpoint is how many bytes may come between two durable states.
+	checkpoint int64
 
 	buffers sync.Pool // *[]byte of copySize
 }
@@ -91,7 +93,7 @@ func Open(root string, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("content store: %w", err)
 	}
-	s := &Store{path: root, root: r, opts: opts, boot: bootID()}
+	s := &Store{path: root, root: r, opts: opts, boot: bootID(), checkpoint: checkpointEvery}
 	s.buffers.New = func() any { b := make([]byte, copySize); return &b }
 	if _, err := r.Lstat(ocispec.ImageLayoutFile); errors.Is(err, fs.ErrNotExist) {
 		err = s.initialize()

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"cove/content"
+	"cove/content/filelock"
 	"cove/errdefs"
 )
 
@@ -69,7 +70,7 @@ func (s *Store) Begin(_ context.Context, id string) (content.Writer, error) {
 	}
 	w := &writer{s: s, id: id, key: key, f: f, hash: sha256.New()}
 	if err := w.resume(); err != nil {
-		return nil, errors.Join(ingestError(id, err), f.Close())
+		return nil, errors.Join(ingestError(id, err), filelock.Release(f))
 	}
 	return w, nil
 }
@@ -83,14 +84,14 @@ func (s *Store) lockIngest(key string, flag int) (*os.File, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := tryLock(f, exclusive); err != nil {
+		if err := filelock.Try(f, filelock.Exclusive); err != nil {
 			return nil, errors.Join(err, f.Close())
 		}
 		same, err := s.isFile(f, "ingest/"+key)
 		if same {
 			return f, nil
 		}
-		if err := errors.Join(err, f.Close()); err != nil {
+		if err := errors.Join(err, filelock.Release(f)); err != nil {
 			return nil, err
 		}
 	}
@@ -110,7 +111,7 @@ func (s *Store) isFile(f *os.File, name string) (bool, error) {
 
 func ingestError(id string, err error) error {
 	switch {
-	case errors.Is(err, errLocked):
+	case errors.Is(err, filelock.ErrLocked):
 		return errdefs.Errorf(errdefs.ErrUnavailable, "write %q: another writer has it open", id)
 	case errors.Is(err, fs.ErrNotExist):
 		return errdefs.Errorf(errdefs.ErrNotFound, "write %q: was never begun, or is finished", id)
@@ -131,7 +132,7 @@ func (s *Store) abort(key string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(s.forget(key), f.Close())
+	return errors.Join(s.forget(key), filelock.Release(f))
 }
 
 // forget removes the files of a write whose lock the caller holds.
@@ -183,7 +184,7 @@ func (s *Store) describe(e fs.DirEntry) (Ingest, bool) {
 		return Ingest{}, false // committed or aborted meanwhile
 	}
 	defer f.Close()
-	in.Open = locked(f)
+	in.Open = filelock.Held(f)
 	return in, true
 }
 
@@ -202,7 +203,7 @@ func (s *Store) Expire(ctx context.Context, before time.Time) (int, error) {
 		switch err := s.abort(in.key); {
 		case err == nil:
 			n++
-		case !errors.Is(err, errLocked) && !errors.Is(err, fs.ErrNotExist):
+		case !errors.Is(err, filelock.ErrLocked) && !errors.Is(err, fs.ErrNotExist):
 			return n, fmt.Errorf("expiring write %q: %w", in.ID, err)
 		}
 	}

@@ -14,25 +14,38 @@ import (
 	"sync"
 
 	"cove/content"
+	"cove/content/filelock"
 	"cove/errdefs"
 )
 
 // Freeze implements content.Leaser. Since nobody makes a lease meanwhile, the
 // files of dead ones can go.
 func (s *Store) Freeze(ctx context.Context) (func(), error) {
-	f, err := s.lock(ctx, exclusive)
+	f, err := s.lock(ctx, filelock.Exclusive)
 	if err != nil {
 		return nil, err
 	}
 	if err := s.reap(); err != nil {
+		return nil, errors.Join(err, filelock.Release(f))
+	}
+	return sync.OnceFunc(func() { _ = filelock.Release(f) }), nil
+}
+
+// lock takes gc.lock; filelock.Release of the file gives it back.
+func (s *Store) lock(ctx context.Context, kind filelock.Kind) (*os.File, error) {
+	f, err := s.root.OpenFile("gc.lock", os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, diskError("gc lock", err)
+	}
+	if err := filelock.Lock(ctx, f, kind); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	return sync.OnceFunc(func() { _ = f.Close() }), nil
+	return f, nil
 }
 
 func (s *Store) reap() error {
 	return s.eachLease(func(name string, f *os.File) error {
-		if locked(f) {
+		if filelock.Held(f) {
 			return nil
 		}
 		if err := s.root.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -47,11 +60,11 @@ func (s *Store) Lease(ctx context.Context, refs ...string) (content.Lease, error
 	if err := checkRefs(refs); err != nil {
 		return nil, err
 	}
-	gc, err := s.lock(ctx, shared)
+	gc, err := s.lock(ctx, filelock.Shared)
 	if err != nil {
 		return nil, err
 	}
-	defer gc.Close()
+	defer filelock.Release(gc)
 	name := "leases/" + rand.Text()
 	f, err := s.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o644)
 	if err != nil {
@@ -60,7 +73,7 @@ func (s *Store) Lease(ctx context.Context, refs ...string) (content.Lease, error
 	l := &lease{s: s, name: name, f: f}
 	// The lock must be there before a collector looks, and none does before gc is
 	// closed.
-	err = tryLock(f, exclusive)
+	err = filelock.Try(f, filelock.Exclusive)
 	if err == nil {
 		err = l.append(refs)
 	}
@@ -99,11 +112,11 @@ func (l *lease) Add(ctx context.Context, refs ...string) error {
 	if err := checkRefs(refs); err != nil {
 		return err
 	}
-	gc, err := l.s.lock(ctx, shared)
+	gc, err := l.s.lock(ctx, filelock.Shared)
 	if err != nil {
 		return err
 	}
-	defer gc.Close()
+	defer filelock.Release(gc)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.f == nil {
@@ -125,7 +138,7 @@ func (l *lease) Release() error {
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}
-	err = errors.Join(err, l.f.Close())
+	err = errors.Join(err, filelock.Release(l.f))
 	l.f = nil
 	return err
 }
@@ -138,7 +151,7 @@ func (s *Store) Leased(ctx context.Context) iter.Seq2[string, error] {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if !locked(f) {
+			if !filelock.Held(f) {
 				return nil // its holder is gone
 			}
 			b, err := io.ReadAll(f)

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/content"
+	"cove/content/filelock"
 	"cove/errdefs"
 )
 
@@ -63,30 +64,49 @@ type mark struct {
 // behind it. Anything unreadable means starting from zero.
 func (w *writer) resume() error {
 	fi, err := w.f.Stat()
-	if err != nil || fi.Size() == 0 {
+	if err != nil {
 		return err
 	}
 	b, err := w.s.root.ReadFile("ingest/" + w.key + stateSuffix)
-	if err == nil {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return err
+	default:
 		w.hasState = true
-		err = json.Unmarshal(b, &w.state)
+		w.goTo(b, fi.Size())
 	}
-	best := mark{}
-	if err == nil {
-		best = w.state.Durable
-		if w.state.Boot == w.s.boot && w.s.boot != "" {
-			best = w.state.Latest
+	if w.offset == 0 && w.hasState {
+		// A state that outlived its bytes would lend their hash to the next.
+		if err := w.s.root.Remove("ingest/" + w.key + stateSuffix); err != nil {
+			return err
 		}
-	}
-	if best.Offset > 0 && best.Offset <= fi.Size() && w.restore(best.Hash) == nil {
-		w.offset = best.Offset
+		w.state, w.hasState = state{}, false
 	}
 	w.flushed = w.offset
+	if fi.Size() == w.offset && w.offset == 0 {
+		return nil
+	}
 	if err := w.f.Truncate(w.offset); err != nil {
 		return err
 	}
 	_, err = w.f.Seek(w.offset, io.SeekStart)
 	return err
+}
+
+// goTo restores the best mark of a saved state, of those that the file's size
+// covers.
+func (w *writer) goTo(saved []byte, size int64) {
+	if json.Unmarshal(saved, &w.state) != nil {
+		return
+	}
+	best := w.state.Durable
+	if w.state.Boot == w.s.boot && w.s.boot != "" {
+		best = w.state.Latest
+	}
+	if best.Offset > 0 && best.Offset <= size && w.restore(best.Hash) == nil {
+		w.offset = best.Offset
+	}
 }
 
 func (w *writer) restore(saved []byte) error {
@@ -101,8 +121,8 @@ func (w *writer) Offset() int64 { return w.offset }
 
 func (w *writer) Digest() digest.Digest { return digest.NewDigest(digest.SHA256, w.hash) }
 
-// ReadAt reads what was written, before and after the commit, so that a layer
-// can be unpacked while it arrives.
+// ReadAt reads what was written, until the write is closed or committed, so that
+// a download that resumes can be unpacked from its beginning.
 func (w *writer) ReadAt(p []byte, off int64) (int, error) { return w.f.ReadAt(p, off) }
 
 func (w *writer) Write(p []byte) (int, error) {
@@ -126,7 +146,7 @@ func (w *writer) Write(p []byte) (int, error) {
 		_ = unix.SyncFileRange(int(w.f.Fd()), w.flushed, w.offset-w.flushed, unix.SYNC_FILE_RANGE_WRITE)
 		w.flushed = w.offset
 	}
-	if w.offset-w.state.Durable.Offset >= checkpointEvery {
+	if w.offset-w.state.Durable.Offset >= w.s.checkpoint {
 		if err := w.save(true); err != nil {
 			return n, w.failed(err)
 		}
@@ -247,7 +267,7 @@ func (w *writer) Close() error {
 	case w.offset > 0 && w.offset != w.state.Latest.Offset:
 		err = w.save(false)
 	}
-	if err = errors.Join(err, w.f.Close()); err != nil {
+	if err = errors.Join(err, filelock.Release(w.f)); err != nil {
 		return w.failed(err)
 	}
 	return nil
@@ -277,7 +297,7 @@ func (w *writer) Commit(ctx context.Context, desc ocispec.Descriptor) error {
 	if w.hasState && w.s.fault(StepCleanup) == nil {
 		_ = w.s.root.Remove("ingest/" + w.key + stateSuffix)
 	}
-	_ = w.f.Close()
+	_ = filelock.Release(w.f)
 	return nil
 }
 
@@ -326,7 +346,7 @@ func (w *writer) publish(name string, alg digest.Algorithm) error {
 		err = w.s.syncDir(dir)
 	}
 	if err != nil {
-		return errors.Join(w.failed(err), w.f.Close())
+		return errors.Join(w.failed(err), filelock.Release(w.f))
 	}
 	return nil
 }
@@ -347,7 +367,7 @@ func (s *Store) ensureDir(dir string) error {
 // drop forgets a write that turned out wrong.
 func (w *writer) drop() error {
 	w.done = true
-	return errors.Join(w.s.forget(w.key), w.f.Close())
+	return errors.Join(w.s.forget(w.key), filelock.Release(w.f))
 }
 
 var _ content.Writer = (*writer)(nil)

@@ -24,6 +24,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
 
+	"cove/content/filelock"
 	"cove/errdefs"
 )
 
@@ -130,11 +131,11 @@ func (s *Set) read(file, name string) (Record, error) {
 // the lock, a folder that is read while a record moves could show neither its
 // old file nor its new one.
 func (s *Set) All(ctx context.Context) ([]Record, error) {
-	lock, err := s.lock(ctx, unix.F_RDLCK)
+	lock, err := s.lock(ctx, filelock.Shared)
 	if err != nil {
 		return nil, err
 	}
-	defer lock.Close()
+	defer filelock.Release(lock)
 	return s.all(ctx)
 }
 
@@ -173,11 +174,11 @@ type Change struct {
 // Update runs change alone. What it put and deleted is durable when Update
 // returns; when change fails, what it did until then stands.
 func (s *Set) Update(ctx context.Context, change func(*Change) error) error {
-	lock, err := s.lock(ctx, unix.F_WRLCK)
+	lock, err := s.lock(ctx, filelock.Exclusive)
 	if err != nil {
 		return err
 	}
-	defer lock.Close()
+	defer filelock.Release(lock)
 	c := &Change{s: s}
 	err = change(c)
 	if !c.dirty {
@@ -186,28 +187,15 @@ func (s *Set) Update(ctx context.Context, change func(*Change) error) error {
 	return errors.Join(err, s.sync(), s.project(ctx))
 }
 
-// lock is an open file description's lock: a kill releases it. It is waited
-// for in steps, because a blocked lock call cannot be interrupted.
-func (s *Set) lock(ctx context.Context, how int16) (*os.File, error) {
+func (s *Set) lock(ctx context.Context, kind filelock.Kind) (*os.File, error) {
 	f, err := s.dir.OpenFile(lockFile, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("image names: %w", err)
 	}
-	for wait := time.Millisecond; ; wait = min(2*wait, 20*time.Millisecond) {
-		err := unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: how})
-		switch {
-		case err == nil:
-			return f, nil
-		case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EACCES), errors.Is(err, unix.EINTR):
-			select {
-			case <-time.After(wait):
-				continue
-			case <-ctx.Done():
-				err = ctx.Err()
-			}
-		}
-		return nil, errors.Join(fmt.Errorf("waiting for the lock on image names: %w", err), f.Close())
+	if err := filelock.Lock(ctx, f, kind); err != nil {
+		return nil, errors.Join(err, f.Close())
 	}
+	return f, nil
 }
 
 // Get is Set.Get.

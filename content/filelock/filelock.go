@@ -1,0 +1,90 @@
+// Package filelock locks files between processes and between goroutines.
+//
+// The locks are those of open file descriptions (fcntl F_OFD_SETLK). The kernel
+// releases one with the last descriptor of its file, so a kill releases it.
+// Unlike flock's, one can ask for it without taking it, so that looking never
+// disturbs.
+//
+// A process that forks while a file is open shares its lock with the child
+// until the child's exec closes it. So a lock is given up by Release, which
+// unlocks for both, and not by closing the file alone.
+package filelock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Kind is how a file is locked.
+type Kind int16
+
+// Shared needs a file opened for reading, Exclusive one opened for writing.
+const (
+	Shared    Kind = unix.F_RDLCK
+	Exclusive Kind = unix.F_WRLCK
+)
+
+// ErrLocked means that another holds a lock that excludes this one.
+var ErrLocked = errors.New("locked by another")
+
+// Try locks f whole, or fails with ErrLocked.
+func Try(f *os.File, kind Kind) error {
+	err := control(f, unix.F_OFD_SETLK, &unix.Flock_t{Type: int16(kind)})
+	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
+		return ErrLocked
+	}
+	return err
+}
+
+// Lock waits for the lock. A blocked lock call cannot be interrupted, so it asks
+// again at growing intervals instead.
+func Lock(ctx context.Context, f *os.File, kind Kind) error {
+	const longest = 25 * time.Millisecond
+	for wait := 500 * time.Microsecond; ; wait = min(2*wait, longest) {
+		err := Try(f, kind)
+		if !errors.Is(err, ErrLocked) {
+			return err
+		}
+		t := time.NewTimer(wait)
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			t.Stop()
+			return fmt.Errorf("waiting for the lock on %s: %w", f.Name(), ctx.Err())
+		}
+	}
+}
+
+// Held reports whether another open file has f locked exclusively. When in doubt
+// it has.
+func Held(f *os.File) bool {
+	l := unix.Flock_t{Type: unix.F_RDLCK}
+	return control(f, unix.F_OFD_GETLK, &l) != nil || l.Type != unix.F_UNLCK
+}
+
+// Release unlocks and closes f.
+func Release(f *os.File) error {
+	return errors.Join(control(f, unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_UNLCK}), f.Close())
+}
+
+func control(f *os.File, cmd int, l *unix.Flock_t) error {
+	conn, err := f.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var lockErr error
+	err = conn.Control(func(fd uintptr) {
+		for {
+			lockErr = unix.FcntlFlock(fd, cmd, l)
+			if !errors.Is(lockErr, unix.EINTR) {
+				return
+			}
+		}
+	})
+	return errors.Join(err, lockErr)
+}
