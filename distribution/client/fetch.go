@@ -198,7 +198,7 @@ func (r *Repository) fetch(ctx context.Context, w content.Writer, desc ocispec.D
 			return err
 		}
 		defer body.Close()
-		buf := copyBuffers.Get().(*[copySize]byte) //nolint:errcheck // the pool holds nothing else
+		buf := copyBuffers.Get().(*[copySize]byte)
 		defer copyBuffers.Put(buf)
 		if _, err := io.CopyBuffer(writerOnly{w}, body, buf[:]); err != nil {
 			return err

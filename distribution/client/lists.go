@@ -114,7 +114,7 @@ func (c *Client) onePage(ctx context.Context, p *peer, path string, scopes []str
 		if err != nil {
 			return err
 		}
-		defer drain(resp.Body)
+		defer drain(resp)
 		next = nextPage(resp.Header.Values("Link"), resp.Request.URL, p.prefix+"/v2")
 		body, err = io.ReadAll(io.LimitReader(resp.Body, maxPage))
 		return err

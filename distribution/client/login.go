@@ -48,7 +48,7 @@ func (p *peer) enter(ctx context.Context, creds credentials.Credentials) error {
 	if err != nil {
 		return explain(p.base, err)
 	}
-	defer drain(resp.Body)
+	defer drain(resp)
 	if resp.StatusCode != http.StatusOK {
 		return errcode.Parse(resp, p.host, p.c.cfg.Now())
 	}

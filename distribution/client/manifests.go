@@ -52,7 +52,7 @@ func (r *Repository) Stat(ctx context.Context, ref string) (ocispec.Descriptor, 
 		if err != nil {
 			return err
 		}
-		defer drain(resp.Body)
+		defer drain(resp)
 		desc, err = describe(resp, ref)
 		return err
 	})
@@ -67,7 +67,7 @@ func (r *Repository) getManifest(ctx context.Context, p *peer, ref string) (ocis
 	if err != nil {
 		return ocispec.Descriptor{}, nil, err
 	}
-	defer drain(resp.Body)
+	defer drain(resp)
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxManifest+1))
 	if err != nil {
 		return ocispec.Descriptor{}, nil, explain(p.base, err)
@@ -124,7 +124,7 @@ func (r *Repository) PushManifest(ctx context.Context, ref string, desc ocispec.
 		if err != nil {
 			return err
 		}
-		drain(resp.Body)
+		drain(resp)
 		return nil
 	})
 	return r.about(ref, err)
@@ -140,7 +140,7 @@ func (r *Repository) Delete(ctx context.Context, ref string) error {
 		if err != nil {
 			return err
 		}
-		drain(resp.Body)
+		drain(resp)
 		return nil
 	})
 	return r.about(ref, err)

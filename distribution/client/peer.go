@@ -110,7 +110,7 @@ func (p *peer) ping(ctx context.Context, plain bool) (*transport.Challenge, erro
 	if err != nil {
 		return nil, err
 	}
-	defer drain(resp.Body)
+	defer drain(resp)
 	switch resp.StatusCode {
 	case http.StatusOK:
 		return ch, nil
@@ -245,14 +245,14 @@ func (p *peer) do(ctx context.Context, in request, ok ...int) (*http.Response, e
 			return resp, nil
 		}
 	}
-	defer drain(resp.Body)
+	defer drain(resp)
 	return nil, errcode.Parse(resp, p.host, p.c.cfg.Now())
 }
 
 // drain reads the rest of a short body, so that its connection is used again.
-func drain(body io.ReadCloser) {
-	_, _ = io.CopyN(io.Discard, body, 64<<10)
-	_ = body.Close()
+func drain(resp *http.Response) {
+	_, _ = io.CopyN(io.Discard, resp.Body, 64<<10)
+	_ = resp.Body.Close()
 }
 
 // statusOf is the HTTP status an error came with, 0 for none.

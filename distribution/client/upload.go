@@ -136,7 +136,7 @@ func (u *upload) exists(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	drain(resp.Body)
+	drain(resp)
 	return resp.ContentLength < 0 || resp.ContentLength == u.desc.Size, nil
 }
 
@@ -151,7 +151,7 @@ func (u *upload) post(ctx context.Context, from string) (mounted bool, err error
 	if err != nil {
 		return false, err
 	}
-	drain(resp.Body)
+	drain(resp)
 	if resp.StatusCode == http.StatusCreated {
 		u.offset = u.desc.Size
 		u.tell(Mounted, from)
@@ -184,7 +184,7 @@ func (u *upload) ask(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	drain(resp.Body)
+	drain(resp)
 	held, ok := heldOf(resp.Header.Get("Range"))
 	if !ok || held > u.desc.Size {
 		u.location = ""
@@ -240,7 +240,7 @@ func (u *upload) patch(ctx context.Context, rd content.Reader) error {
 	if err != nil {
 		return u.outOfStep(err)
 	}
-	drain(resp.Body)
+	drain(resp)
 	if held, ok := heldOf(resp.Header.Get("Range")); ok && held != u.desc.Size {
 		return errdefs.Errorf(errdefs.ErrUnavailable, "registry %s: took %d of %d bytes", u.peer.host, held, u.desc.Size)
 	}
@@ -265,7 +265,7 @@ func (u *upload) put(ctx context.Context, body io.Reader, length int64) error {
 	if err != nil {
 		return u.outOfStep(err)
 	}
-	drain(resp.Body)
+	drain(resp)
 	u.offset = u.desc.Size
 	u.tell(Done, "")
 	return nil

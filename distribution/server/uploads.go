@@ -197,7 +197,7 @@ func receive(up distribution.Upload, r *http.Request) error {
 		return nil
 	}
 	body := &bodyReader{Reader: r.Body}
-	buf := copyBuffers.Get().(*[copySize]byte) //nolint:errcheck // the pool holds nothing else
+	buf := copyBuffers.Get().(*[copySize]byte)
 	defer copyBuffers.Put(buf)
 	_, err := io.CopyBuffer(writerOnly{up}, body, buf[:])
 	if err != nil && body.err != nil {
