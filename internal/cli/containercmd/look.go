@@ -200,24 +200,9 @@ func Inspect(a *app.App) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return InspectEach(a, format, args, func(ref string) (any, error) { return eng.InspectContainer(cmd.Context(), ref) })
+		return output.Each(a.Out, format, args, func(ref string) (any, error) { return eng.InspectContainer(cmd.Context(), ref) })
 	}
 	return cmd
-}
-
-// InspectEach prints what is found of refs, then reports what was not.
-func InspectEach(a *app.App, format string, refs []string, find func(ref string) (any, error)) error {
-	found := []any{}
-	var missing []error
-	for _, ref := range refs {
-		o, err := find(ref)
-		if err != nil {
-			missing = append(missing, err)
-			continue
-		}
-		found = append(found, o)
-	}
-	return app.Join(append([]error{output.Objects(a.Out, format, found)}, missing...)...)
 }
 
 // Port prints published ports.

@@ -8,6 +8,7 @@ import (
 	texttemplate "text/template"
 
 	"cove/errdefs"
+	"cove/internal/cli/app"
 )
 
 type template = *texttemplate.Template
@@ -61,6 +62,21 @@ func Objects(w io.Writer, format string, objects []any) error {
 		}
 	}
 	return nil
+}
+
+// Each finds objects by name and prints them, then tells which were not found.
+func Each(w io.Writer, format string, refs []string, find func(ref string) (any, error)) error {
+	found := []any{}
+	var missing []error
+	for _, ref := range refs {
+		o, err := find(ref)
+		if err != nil {
+			missing = append(missing, err)
+			continue
+		}
+		found = append(found, o)
+	}
+	return app.Join(append([]error{Objects(w, format, found)}, missing...)...)
 }
 
 // Object prints one object through a template ("json" for JSON). Fields are

@@ -1,0 +1,223 @@
+package imagecmd
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"cove/builder"
+	"cove/engine"
+	"cove/errdefs"
+	"cove/images"
+	"cove/internal/cli/app"
+	"cove/internal/cli/progress"
+)
+
+// buildFlags are the flags of build.
+type buildFlags struct {
+	tags, buildArgs, labels, noCacheFilter, annotations, secrets, allow []string
+	file, target, network, platform, progress, iidfile, compression    string
+	noCache, pull, quiet, explain                                      bool
+}
+
+func (f *buildFlags) register(fs *pflag.FlagSet) {
+	fs.SortFlags = false
+	fs.StringArrayVarP(&f.tags, "tag", "t", nil, "name the image: NAME[:TAG]")
+	fs.StringVarP(&f.file, "file", "f", "", "the Dockerfile (default: CONTEXT/Dockerfile; - for standard input)")
+	fs.StringArrayVar(&f.buildArgs, "build-arg", nil, "give an ARG a value: NAME=VALUE, or NAME to take it from here")
+	fs.StringVar(&f.target, "target", "", "the stage to build")
+	fs.BoolVar(&f.noCache, "no-cache", false, "execute every step")
+	fs.StringArrayVar(&f.noCacheFilter, "no-cache-filter", nil, "execute every step of these stages")
+	fs.BoolVar(&f.pull, "pull", false, "ask the registry for the base images even if they are here")
+	fs.StringVar(&f.platform, "platform", "", "build for OS/ARCH[/VARIANT]")
+	fs.StringArrayVar(&f.labels, "label", nil, "label the image: KEY=VALUE")
+	fs.StringArrayVar(&f.annotations, "annotation", nil, "annotate the manifest: KEY=VALUE")
+	fs.StringVar(&f.network, "network", "", "network of RUN: default, none, host")
+	fs.StringArrayVar(&f.secrets, "secret", nil, "secret for RUN --mount: id=ID[,src=FILE|,env=VARIABLE]")
+	fs.StringArrayVar(&f.allow, "allow", nil, "allow security.insecure or network.host")
+	fs.StringVar(&f.compression, "compression", "", "compression of new layers: gzip, zstd, none")
+	fs.StringVar(&f.iidfile, "iidfile", "", "write the image id to a file")
+	fs.StringVar(&f.progress, "progress", "auto", "auto, tty, plain or quiet")
+	fs.BoolVar(&f.explain, "explain", false, "say why a step was not cached")
+	fs.BoolVarP(&f.quiet, "quiet", "q", false, "print only the image id")
+}
+
+// Build builds an image.
+func Build(a *app.App) *cobra.Command {
+	var f buildFlags
+	cmd := &cobra.Command{
+		Use:   "build [flags] CONTEXT",
+		Short: "Build an image from a Dockerfile",
+		Example: `  build -t team/app:v1 .
+  build --target test --build-arg VERSION=1.2 -f docker/Dockerfile .
+  build -t app - < context.tar.gz`,
+		Args: app.ExactArgs(1),
+	}
+	f.register(cmd.Flags())
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		o, err := f.options(a, args[0])
+		if err != nil {
+			return err
+		}
+		eng, err := a.Engine()
+		if err != nil {
+			return err
+		}
+		end, err := f.showProgress(a, &o)
+		if err != nil {
+			return err
+		}
+		result, err := eng.Build(cmd.Context(), o)
+		end()
+		if err != nil {
+			return err
+		}
+		return f.report(a, result)
+	}
+	return cmd
+}
+
+func (f *buildFlags) options(a *app.App, context string) (o engine.BuildOptions, err error) {
+	o.Names, o.Pull = f.tags, f.pull
+	o.Request = builder.Request{
+		Context: context, Dockerfile: f.file, Stdin: a.In, Target: f.target,
+		NoCache: f.noCache, NoCacheFilter: f.noCacheFilter, Network: f.network, Allow: f.allow, Compression: f.compression,
+	}
+	if f.network == "default" {
+		o.Network = ""
+	}
+	if o.BuildArgs, err = assignments("--build-arg", f.buildArgs, os.LookupEnv); err != nil {
+		return o, err
+	}
+	if o.Labels, err = assignments("--label", f.labels, nil); err != nil {
+		return o, err
+	}
+	if o.Annotations, err = assignments("--annotation", f.annotations, nil); err != nil {
+		return o, err
+	}
+	if o.Secrets, err = readSecrets(f.secrets); err != nil {
+		return o, err
+	}
+	if f.platform != "" {
+		if o.Platform, err = images.ParsePlatform(f.platform); err != nil {
+			return o, err
+		}
+	}
+	o.Epoch, err = sourceDateEpoch(os.Getenv("SOURCE_DATE_EPOCH"))
+	return o, err
+}
+
+// assignments reads KEY=VALUE; a bare KEY takes its value from lookup, and is
+// left out when it has none there.
+func assignments(flag string, values []string, lookup func(string) (string, bool)) (map[string]string, error) {
+	m := make(map[string]string, len(values))
+	for _, v := range values {
+		key, value, ok := strings.Cut(v, "=")
+		if key == "" {
+			return nil, errdefs.Errorf(errdefs.ErrInvalid, "%s %q: want KEY=VALUE", flag, v)
+		}
+		if !ok && lookup != nil {
+			if value, ok = lookup(key); !ok {
+				continue
+			}
+		}
+		m[key] = value
+	}
+	return m, nil
+}
+
+// readSecrets reads id=ID,src=FILE and id=ID,env=VARIABLE. Without either, the
+// variable of the id's name is taken, or else the file.
+func readSecrets(flags []string) (map[string][]byte, error) {
+	secrets := map[string][]byte{}
+	for _, f := range flags {
+		fields, err := assignments("--secret", strings.Split(f, ","), nil)
+		if err != nil {
+			return nil, err
+		}
+		id, src, env := fields["id"], fields["src"]+fields["source"], fields["env"]
+		if id == "" {
+			return nil, errdefs.Errorf(errdefs.ErrInvalid, "--secret %s: want id=ID[,src=FILE|,env=VARIABLE]", f)
+		}
+		if src == "" && env == "" {
+			if _, ok := os.LookupEnv(id); ok {
+				env = id
+			} else {
+				src = id
+			}
+		}
+		if env != "" {
+			value, ok := os.LookupEnv(env)
+			if !ok {
+				return nil, errdefs.Errorf(errdefs.ErrNotFound, "--secret %s: the variable %s is not set", f, env)
+			}
+			secrets[id] = []byte(value)
+			continue
+		}
+		if secrets[id], err = os.ReadFile(src); err != nil {
+			return nil, errdefs.Errorf(errdefs.ErrNotFound, "--secret %s: %w", f, err)
+		}
+	}
+	return secrets, nil
+}
+
+func sourceDateEpoch(s string) (*time.Time, error) {
+	if s == "" {
+		return nil, nil
+	}
+	var sec int64
+	if _, err := fmt.Sscanf(s, "%d", &sec); err != nil {
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "SOURCE_DATE_EPOCH=%s: want seconds since 1970", s)
+	}
+	t := time.Unix(sec, 0).UTC()
+	return &t, nil
+}
+
+// showProgress wires the build's events to standard error.
+func (f *buildFlags) showProgress(a *app.App, o *engine.BuildOptions) (end func(), err error) {
+	screen := progress.ScreenOf(a.Err)
+	plain := false
+	switch {
+	case f.quiet || f.progress == "quiet":
+		return func() {}, nil
+	case f.progress == "plain":
+		plain = true
+	case f.progress == "tty" && screen.Size == nil:
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "--progress tty: standard error is not a terminal")
+	case f.progress != "auto" && f.progress != "tty":
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "--progress %s: want auto, tty, plain or quiet", f.progress)
+	}
+	b := progress.NewBuild(screen, plain, time.Now)
+	b.Explain = f.explain
+	o.Progress = b.Event
+	return b.Close, nil
+}
+
+func (f *buildFlags) report(a *app.App, result *builder.Result) error {
+	id := result.ConfigDigest
+	if f.iidfile != "" {
+		if err := os.WriteFile(f.iidfile, []byte(id), 0o644); err != nil {
+			return fmt.Errorf("--iidfile: %w", err)
+		}
+	}
+	if f.quiet {
+		fmt.Fprintln(a.Out, id)
+		return nil
+	}
+	progress.Warnings(a.Err, result.Warnings)
+	fmt.Fprintln(a.Out, builtLine(id, f.tags))
+	return nil
+}
+
+func builtLine(id digest.Digest, tags []string) string {
+	line := "Successfully built " + imageID(id, false)
+	for _, t := range tags {
+		line += "\nSuccessfully tagged " + familiar(t)
+	}
+	return line
+}

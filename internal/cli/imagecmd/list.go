@@ -1,0 +1,249 @@
+package imagecmd
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/docker/go-units"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/spf13/cobra"
+
+	"cove/engine"
+	"cove/errdefs"
+	"cove/images"
+	"cove/internal/cli/app"
+	"cove/internal/cli/output"
+	"cove/reference"
+)
+
+// row is one line of images: an image under one of its names.
+type row struct {
+	repo, tag string
+	dgst      digest.Digest
+	img       images.Image
+	size      int64
+}
+
+const none = "<none>"
+
+// List is images; use is its name in the grammar at hand ("images", "ls").
+func List(a *app.App, use string) *cobra.Command {
+	var digests, noTrunc, all bool
+	var filters []string
+	var out output.Options
+	cmd := &cobra.Command{
+		Use:   use + " [flags] [REPOSITORY[:TAG]]",
+		Short: "List local images",
+		Example: fmt.Sprintf(`  %[1]s
+  %[1]s redis
+  %[1]s -q --filter dangling=true
+  %[1]s --format '{{.Repository}}:{{.Tag}} {{.Size}}'`, use),
+		Args: app.RangeArgs(0, 1),
+	}
+	fs := cmd.Flags()
+	fs.BoolVarP(&all, "all", "a", false, "accepted for docker's sake: there are no intermediate images")
+	fs.BoolVar(&digests, "digests", false, "show digests")
+	fs.StringArrayVarP(&filters, "filter", "f", nil, "only some: reference=, dangling=, label=")
+	fs.StringVar(&out.Format, "format", "", "table, json, or a Go template")
+	fs.BoolVar(&noTrunc, "no-trunc", false, "whole ids")
+	fs.BoolVarP(&out.Quiet, "quiet", "q", false, "only ids")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		match, err := imageFilter(filters, args)
+		if err != nil {
+			return err
+		}
+		return withStore(a, func(_ *engine.Engine, store *images.Store) error {
+			rows, err := imageRows(cmd.Context(), store, match)
+			if err != nil {
+				return err
+			}
+			if out.Quiet {
+				rows = slices.CompactFunc(rows, func(a, b row) bool { return a.img.ID == b.img.ID })
+			}
+			return imageList(time.Now(), noTrunc, digests).Write(a.Out, out, rows)
+		})
+	}
+	return cmd
+}
+
+func imageRows(ctx context.Context, store *images.Store, match func(row) bool) ([]row, error) {
+	all, err := store.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var rows []row
+	for _, img := range all {
+		size := store.Size(ctx, img)
+		for _, r := range rowsOf(img) {
+			r.size = size
+			if match(r) {
+				rows = append(rows, r)
+			}
+		}
+	}
+	return rows, nil
+}
+
+func rowsOf(img images.Image) []row {
+	var rows []row
+	for _, n := range img.Names {
+		r := row{repo: n.FamiliarName(), tag: n.Tag, img: img}
+		for _, d := range img.Digests {
+			if d.Name() == n.Name() {
+				r.dgst = d.Digest
+			}
+		}
+		rows = append(rows, r)
+	}
+	if len(rows) > 0 {
+		return rows
+	}
+	for _, d := range img.Digests {
+		rows = append(rows, row{repo: d.FamiliarName(), tag: none, dgst: d.Digest, img: img})
+	}
+	if len(rows) == 0 {
+		rows = []row{{repo: none, tag: none, img: img}}
+	}
+	return rows
+}
+
+// imageFilter combines --filter terms and the argument.
+func imageFilter(filters, args []string) (func(row) bool, error) {
+	var tests []func(row) bool
+	if len(args) == 1 {
+		ref, err := reference.Parse(args[0])
+		if err != nil {
+			return nil, err
+		}
+		anyTag := !strings.HasSuffix(args[0], ":"+ref.Tag)
+		tests = append(tests, func(r row) bool { return r.repo == ref.FamiliarName() && (anyTag || r.tag == ref.Tag) })
+	}
+	for _, f := range filters {
+		key, value, _ := strings.Cut(f, "=")
+		switch key {
+		case "dangling":
+			want := value == "true" || value == "1"
+			tests = append(tests, func(r row) bool { return (r.repo == none) == want })
+		case "reference":
+			tests = append(tests, func(r row) bool { return r.repo == value || r.repo+":"+r.tag == value })
+		case "label":
+			tests = append(tests, func(r row) bool { return hasLabel(r.img.Config.Config, value) })
+		default:
+			return nil, errdefs.Errorf(errdefs.ErrInvalid, "--filter %s: there is no such filter; there are dangling, label, reference", key)
+		}
+	}
+	return func(r row) bool {
+		return !slices.ContainsFunc(tests, func(test func(row) bool) bool { return !test(r) })
+	}, nil
+}
+
+func hasLabel(cfg ocispec.ImageConfig, want string) bool {
+	key, value, hasValue := strings.Cut(want, "=")
+	got, ok := cfg.Labels[key]
+	return ok && (!hasValue || got == value)
+}
+
+func imageList(now time.Time, noTrunc, digests bool) output.List[row] {
+	id := func(r row) string { return imageID(r.img.ID, noTrunc) }
+	size := func(r row) string { return humanSize(r.size) }
+	return output.List[row]{
+		ID: id,
+		Columns: []output.Column[row]{
+			{Field: "Repository", Header: "REPOSITORY", Value: func(r row) string { return r.repo }},
+			{Field: "Tag", Header: "TAG", Value: func(r row) string { return r.tag }},
+			{Field: "Digest", Header: "DIGEST", Value: func(r row) string { return cmp.Or(string(r.dgst), none) }, Extra: !digests},
+			{Field: "ID", Header: "IMAGE ID", Value: id},
+			{Field: "CreatedSince", Header: "CREATED", Value: func(r row) string { return since(now, r.img.Created) }},
+			{Field: "Size", Header: "SIZE", Value: size},
+			{Field: "CreatedAt", Header: "CREATED AT", Value: func(r row) string { return r.img.Created.Local().Format("2006-01-02 15:04:05 -0700 MST") }, Extra: true},
+			{Field: "VirtualSize", Header: "SIZE", Value: size, Extra: true},
+		},
+	}
+}
+
+func imageID(id digest.Digest, whole bool) string {
+	if whole {
+		return id.String()
+	}
+	hex := id.Encoded()
+	return hex[:min(12, len(hex))]
+}
+
+func humanSize(n int64) string { return units.HumanSizeWithPrecision(float64(n), 3) }
+
+func since(now, then time.Time) string {
+	if then.IsZero() {
+		return "N/A"
+	}
+	return units.HumanDuration(now.Sub(then)) + " ago"
+}
+
+// History prints how an image was made.
+func History(a *app.App) *cobra.Command {
+	var noTrunc, human bool
+	var out output.Options
+	cmd := &cobra.Command{
+		Use:     "history [flags] IMAGE",
+		Short:   "Show how an image was made, line by line",
+		Example: "  history redis\n  history --no-trunc --format '{{.CreatedBy}}' redis",
+		Args:    app.ExactArgs(1),
+	}
+	fs := cmd.Flags()
+	fs.StringVar(&out.Format, "format", "", "table, json, or a Go template")
+	fs.BoolVarP(&human, "human", "H", true, "sizes and dates for people")
+	fs.BoolVar(&noTrunc, "no-trunc", false, "whole lines")
+	fs.BoolVarP(&out.Quiet, "quiet", "q", false, "only ids")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return withStore(a, func(_ *engine.Engine, store *images.Store) error {
+			entries, err := store.History(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			img, err := store.Get(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return historyList(time.Now(), img.ID, noTrunc, human).Write(a.Out, out, entries)
+		})
+	}
+	return cmd
+}
+
+func historyList(now time.Time, id digest.Digest, noTrunc, human bool) output.List[images.HistoryEntry] {
+	type entry = images.HistoryEntry
+	ident := func(h entry) string {
+		if h.Top {
+			return imageID(id, noTrunc)
+		}
+		return "<missing>"
+	}
+	created := func(h entry) string { return since(now, h.CreatedAt()) }
+	size := func(h entry) string { return humanSize(h.Size) }
+	if !human {
+		created = func(h entry) string { return h.CreatedAt().Format(time.RFC3339) }
+		size = func(h entry) string { return fmt.Sprint(h.Size) }
+	}
+	by := func(h entry) string {
+		s := strings.ReplaceAll(h.CreatedBy, "\t", " ")
+		if r := []rune(s); !noTrunc && len(r) > 45 {
+			s = string(r[:44]) + "…"
+		}
+		return s
+	}
+	return output.List[entry]{
+		ID: ident,
+		Columns: []output.Column[entry]{
+			{Field: "ID", Header: "IMAGE", Value: ident},
+			{Field: "CreatedSince", Header: "CREATED", Value: created},
+			{Field: "CreatedBy", Header: "CREATED BY", Value: by},
+			{Field: "Size", Header: "SIZE", Value: size},
+			{Field: "Comment", Header: "COMMENT", Value: func(h entry) string { return h.Comment }},
+			{Field: "CreatedAt", Header: "CREATED AT", Value: func(h entry) string { return h.CreatedAt().Format(time.RFC3339) }, Extra: true},
+		},
+	}
+}

@@ -1,0 +1,171 @@
+package imagecmd
+
+import (
+	"bytes"
+	"fmt"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/spf13/cobra"
+
+	"cove/builder/dockerfile"
+	"cove/engine"
+	"cove/errdefs"
+	"cove/images"
+	"cove/internal/cli/app"
+	"cove/internal/cli/output"
+)
+
+// Tag gives an image one more name.
+func Tag(a *app.App) *cobra.Command {
+	return &cobra.Command{
+		Use: "tag SOURCE TARGET", Short: "Give an image one more name",
+		Example: "  tag app harbor.example.com/team/app:v1", Args: app.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return withStore(a, func(_ *engine.Engine, store *images.Store) error { return store.Tag(cmd.Context(), args[0], args[1]) })
+		},
+	}
+}
+
+// Remove removes images; use is its name in the grammar at hand.
+func Remove(a *app.App, use string) *cobra.Command {
+	var force bool
+	cmd := &cobra.Command{
+		Use:     use + " [flags] IMAGE [IMAGE...]",
+		Short:   "Remove images: a name, and with the last name the image",
+		Example: fmt.Sprintf("  %[1]s team/app:v1\n  %[1]s -f 4f5e6d", use),
+		Args:    app.MinArgs(1),
+	}
+	cmd.Flags().BoolVarP(&force, "force", "f", false, "also an image with several names, or in use")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		eng, err := a.Engine()
+		if err != nil {
+			return err
+		}
+		var failed []error
+		for _, name := range args {
+			removed, err := eng.RemoveImage(cmd.Context(), name, force)
+			for _, n := range removed.Untagged {
+				fmt.Fprintln(a.Out, "Untagged: "+n)
+			}
+			for _, id := range removed.Deleted {
+				fmt.Fprintln(a.Out, "Deleted: "+id)
+			}
+			failed = append(failed, err)
+		}
+		return app.Join(failed...)
+	}
+	return cmd
+}
+
+// Inspect prints images as JSON.
+func Inspect(a *app.App) *cobra.Command {
+	var format string
+	cmd := &cobra.Command{
+		Use:     "inspect [flags] IMAGE [IMAGE...]",
+		Short:   "Print everything about images, as JSON",
+		Example: "  inspect redis\n  inspect -f '{{.Config.Cmd}}' redis",
+		Args:    app.MinArgs(1),
+	}
+	cmd.Flags().StringVarP(&format, "format", "f", "", "json, or a Go template")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		eng, err := a.Engine()
+		if err != nil {
+			return err
+		}
+		return output.Each(a.Out, format, args, func(ref string) (any, error) { return eng.InspectImage(cmd.Context(), ref) })
+	}
+	return cmd
+}
+
+// Import makes an image of a root filesystem.
+func Import(a *app.App) *cobra.Command {
+	var changes []string
+	var message, platform string
+	cmd := &cobra.Command{
+		Use:     "import [flags] FILE|- [NAME[:TAG]]",
+		Short:   "Make an image of one layer from the tar archive of a root filesystem",
+		Example: "  import rootfs.tar.gz debian:bookworm\n  mmdebstrap bookworm - | cove import -c 'CMD [\"bash\"]' - debian",
+		Args:    app.RangeArgs(1, 2),
+	}
+	cmd.Flags().StringArrayVarP(&changes, "change", "c", nil, "apply a Dockerfile instruction to its config")
+	cmd.Flags().StringVarP(&message, "message", "m", "", "comment for its history")
+	cmd.Flags().StringVar(&platform, "platform", "", "its platform: OS/ARCH[/VARIANT]")
+	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
+		opts := images.ImportOptions{Message: message}
+		if len(args) == 2 {
+			opts.Name = args[1]
+		}
+		if opts.Config, err = changedConfig(changes); err != nil {
+			return err
+		}
+		if platform != "" {
+			if opts.Platform, err = images.ParsePlatform(platform); err != nil {
+				return err
+			}
+		}
+		in, done, err := openInput(a, args[0])
+		if err != nil {
+			return err
+		}
+		defer done()
+		return withStore(a, func(_ *engine.Engine, store *images.Store) error {
+			img, err := store.Import(cmd.Context(), in, opts)
+			if err == nil {
+				fmt.Fprintln(a.Out, img.ID)
+			}
+			return err
+		})
+	}
+	return cmd
+}
+
+// Prune removes images that nothing uses.
+func Prune(a *app.App) *cobra.Command {
+	var all, force bool
+	cmd := &cobra.Command{
+		Use:     "prune [flags]",
+		Short:   "Remove images without a name, the build cache, and content nothing refers to",
+		Example: "  prune\n  prune -a",
+		Args:    app.NoArgs(),
+	}
+	cmd.Flags().BoolVarP(&all, "all", "a", false, "all images that no container uses")
+	cmd.Flags().BoolVarP(&force, "force", "f", false, "accepted for docker's sake: prune never asks")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		eng, err := a.Engine()
+		if err != nil {
+			return err
+		}
+		p, err := eng.Prune(cmd.Context(), engine.PruneOptions{Images: true, AllImages: all, BuildCache: true})
+		ReportPruned(a, p)
+		return err
+	}
+	return cmd
+}
+
+// ReportPruned prints what a prune removed, in docker's words.
+func ReportPruned(a *app.App, p engine.Pruned) {
+	section := func(title, prefix string, lines []string) {
+		for i, line := range lines {
+			if i == 0 && title != "" {
+				fmt.Fprintln(a.Out, title)
+			}
+			fmt.Fprintln(a.Out, prefix+line)
+		}
+		if len(lines) > 0 {
+			fmt.Fprintln(a.Out)
+		}
+	}
+	section("Deleted Containers:", "", p.Containers)
+	images := p.Images
+	if len(images.Untagged)+len(images.Deleted) > 0 {
+		fmt.Fprintln(a.Out, "Deleted Images:")
+	}
+	for _, n := range images.Untagged {
+		fmt.Fprintln(a.Out, "untagged: "+n)
+	}
+	section("", "deleted: ", images.Deleted)
+	for _, line := range p.Repaired {
+		fmt.Fprintln(a.Err, line)
+	}
+	fmt.Fprintf(a.Out, "Total reclaimed space: %s\n", humanSize(p.Freed))
+}

@@ -1,0 +1,141 @@
+package progress
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/docker/go-units"
+	"github.com/opencontainers/go-digest"
+
+	"cove/images"
+)
+
+// Transfer shows the events of a pull, push or load.
+type Transfer struct {
+	screen Screen
+	live   *live // nil where there is no terminal
+
+	mu     sync.Mutex
+	order  []digest.Digest
+	blobs  map[digest.Digest]images.Event
+	retold map[digest.Digest]bool
+}
+
+// NewTransfer begins; Close ends it.
+func NewTransfer(s Screen) *Transfer {
+	t := &Transfer{screen: s, blobs: map[digest.Digest]images.Event{}, retold: map[digest.Digest]bool{}}
+	if s.Size != nil {
+		t.live = newLive(s, t.block)
+	}
+	return t
+}
+
+// words are docker's for the states of a layer. Those that end it are final;
+// plain output has only them.
+var words = map[images.EventKind]struct {
+	text  string
+	bar   bool
+	final bool
+}{
+	images.Waiting:       {text: "Waiting"},
+	images.Downloading:   {text: "Downloading", bar: true},
+	images.Downloaded:    {text: "Download complete"},
+	images.Extracting:    {text: "Extracting", bar: true},
+	images.Complete:      {text: "Pull complete", final: true},
+	images.AlreadyExists: {text: "Already exists", final: true},
+	images.Pushing:       {text: "Pushing", bar: true},
+	images.Pushed:        {text: "Pushed", final: true},
+	images.Mounted:       {text: "Mounted from", final: true},
+	images.Loading:       {text: "Loading layer", bar: true},
+	images.Retrying:      {text: "Retrying"},
+}
+
+// Event takes one step; it is an images.Progress.
+func (t *Transfer) Event(e images.Event) {
+	if e.Kind == images.Resolved || e.Desc.Digest == "" {
+		return
+	}
+	mu := &t.mu
+	if t.live != nil {
+		mu = &t.live.mu
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	dgst := e.Desc.Digest
+	before, known := t.blobs[dgst]
+	if !known {
+		t.order = append(t.order, dgst)
+	}
+	if before.Kind == images.Loading && e.Kind == images.Complete {
+		e.Kind = images.Pushed // a load says nothing more of a layer
+		t.blobs[dgst] = e
+		return
+	}
+	t.blobs[dgst] = e
+	switch final := words[e.Kind].final; {
+	case t.live != nil && final:
+		if !known || !words[before.Kind].final {
+			t.live.finish(t.line(e))
+		}
+		t.live.dirty = true
+	case t.live != nil:
+		t.live.dirty = true
+	case final && (!known || !words[before.Kind].final),
+		e.Kind == images.Retrying && before.Kind != images.Retrying:
+		fmt.Fprintln(t.screen.Out, t.line(e))
+	}
+}
+
+// block are the layers that are under way, for the live part of the screen.
+func (t *Transfer) block() []string {
+	var lines []string
+	for _, dgst := range t.order {
+		if e := t.blobs[dgst]; !words[e.Kind].final {
+			lines = append(lines, t.line(e))
+		}
+	}
+	return lines
+}
+
+func (t *Transfer) line(e images.Event) string {
+	w := words[e.Kind]
+	text := short(e.Desc.Digest) + ": " + w.text
+	switch {
+	case e.Kind == images.Mounted:
+		text += " " + e.From
+	case e.Kind == images.Retrying:
+		text += fmt.Sprintf(" in %s: %v", e.Wait.Round(time.Second), e.Err)
+	case w.bar && e.Desc.Size > 0:
+		text = fmt.Sprintf("%-26s %s %9s/%s", text, bar(e.Offset, e.Desc.Size, 50),
+			units.HumanSizeWithPrecision(float64(e.Offset), 4), units.HumanSizeWithPrecision(float64(e.Desc.Size), 4))
+	case w.bar:
+		text += " " + units.HumanSizeWithPrecision(float64(e.Offset), 4)
+	}
+	return text
+}
+
+// bar is docker's: [=====>     ].
+func bar(done, total int64, width int) string {
+	n := min(int(int64(width)*done/max(total, 1)), width)
+	switch {
+	case n < 0:
+		n = 0
+	case n == width:
+		return "[" + strings.Repeat("=", width) + "]"
+	}
+	return "[" + strings.Repeat("=", n) + ">" + strings.Repeat(" ", width-n-1) + "]"
+}
+
+func short(dgst digest.Digest) string {
+	hex := dgst.Encoded()
+	return hex[:min(12, len(hex))]
+}
+
+// Close shows the end; no event may come after it.
+func (t *Transfer) Close() {
+	if t.live != nil {
+		t.live.close()
+	}
+}
