@@ -1,3 +1,183 @@
 // Package dockerfile turns a Dockerfile into a plan.Graph. It is the only
 // package that knows BuildKit's parser.
+//
+// The parser gives typed instructions; what they mean together is here: which
+// stages are needed, what an ARG is worth where, what an instruction changes
+// in the image's config, and which vertex it becomes. Base images are asked
+// for their config, because it decides what variables expand to; no layer is
+// touched.
 package dockerfile
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+	"github.com/moby/buildkit/frontend/dockerfile/linter"
+	"github.com/moby/buildkit/frontend/dockerfile/shell"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cove/builder/plan"
+	"cove/errdefs"
+)
+
+// ResolveFunc finds a base image. It must be safe for concurrent use.
+type ResolveFunc func(ctx context.Context, name string, platform ocispec.Platform) (plan.Base, error)
+
+// Options say what to plan.
+type Options struct {
+	// Name is the file's name in messages; "" is "Dockerfile".
+	Name string
+	// Target is the stage to build, by name or number; "" is the last.
+	Target    string
+	BuildArgs map[string]string
+	// Platform is the one to build for, Build the one that builds.
+	Platform, Build ocispec.Platform
+	// Labels are added to the image's.
+	Labels map[string]string
+	// Network is what RUN has without --network: "" or "default", "none", "host".
+	Network string
+	// Allow lists entitlements: "network.host", "security.insecure".
+	Allow         []string
+	NoCache       bool
+	NoCacheFilter []string
+	// Epoch is the time of every history line; nil leaves them to the exporter.
+	Epoch   *time.Time
+	Resolve ResolveFunc
+}
+
+// Plan parses src and returns what to do. Its errors are *plan.Error with the
+// line and the instruction.
+func Plan(ctx context.Context, src []byte, opt Options) (*plan.Graph, error) {
+	if opt.Name == "" {
+		opt.Name = "Dockerfile"
+	}
+	c := &converter{opt: opt, graph: &plan.Graph{}, source: newSource(opt.Name, src), images: newResolver(ctx, opt.Resolve)}
+	defer c.images.close()
+	f, err := c.parse(src)
+	if err != nil {
+		return nil, err
+	}
+	c.lex = shell.NewLex(f.escape)
+	if err := c.globalArgs(f); err != nil {
+		return nil, err
+	}
+	if err := c.addStages(f.stages); err != nil {
+		return nil, err
+	}
+	target, err := c.target()
+	if err != nil {
+		return nil, err
+	}
+	c.prefetch(target, map[*stage]bool{})
+	st, err := c.convert(target)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.lint.Error(); err != nil {
+		return nil, plan.At(plan.Location{File: opt.Name}, errdefs.Errorf(errdefs.ErrInvalid, "%w", err))
+	}
+	c.finish(st)
+	return c.graph, nil
+}
+
+// converter holds what the stages of one Dockerfile share.
+type converter struct {
+	opt    Options
+	source *source
+	lex    *shell.Lex
+	lint   *linter.Linter
+	graph  *plan.Graph
+	global *vars
+	stages []*stage
+	byName map[string]*stage
+	images *resolver
+	from   map[string]plan.ID // vertices of whole images, for COPY --from=IMAGE
+}
+
+// stage is one FROM and what follows it.
+type stage struct {
+	instructions.Stage
+	index    int
+	display  string
+	base     *stage // the earlier stage that FROM names, if it does
+	image    string // else the image, "scratch" for none
+	platform ocispec.Platform
+	done     *state
+}
+
+// addStages expands every FROM line. All of them count, since a later FROM may
+// name any earlier one.
+func (c *converter) addStages(parsed []instructions.Stage) error {
+	c.byName = map[string]*stage{}
+	c.from = map[string]plan.ID{}
+	for i, p := range parsed {
+		loc := c.at(p.Location, p.SourceCode)
+		name, err := c.expandFrom(p.BaseName, loc)
+		if err != nil {
+			return err
+		}
+		st := &stage{Stage: p, index: i, display: p.Name, image: name, platform: c.opt.Platform}
+		if st.display == "" {
+			st.display = "stage-" + strconv.Itoa(i)
+		}
+		if len(parsed) == 1 {
+			st.display = ""
+		}
+		if base, ok := c.byName[strings.ToLower(name)]; ok {
+			st.base, st.image, st.platform = base, "", base.platform
+		}
+		if p.Platform != "" {
+			if st.platform, err = c.fromPlatform(p, loc); err != nil {
+				return err
+			}
+		}
+		c.stages = append(c.stages, st)
+		if p.Name != "" {
+			c.byName[p.Name] = st
+		}
+	}
+	return nil
+}
+
+// target finds the stage to build.
+func (c *converter) target() (*stage, error) {
+	if c.opt.Target == "" {
+		return c.stages[len(c.stages)-1], nil
+	}
+	if st, ok := c.byName[strings.ToLower(c.opt.Target)]; ok {
+		return st, nil
+	}
+	if i, err := strconv.Atoi(c.opt.Target); err == nil && i >= 0 && i < len(c.stages) {
+		return c.stages[i], nil
+	}
+	var names []string
+	for _, st := range c.stages {
+		if st.Name != "" {
+			names = append(names, st.Name)
+		}
+	}
+	return nil, errdefs.Errorf(errdefs.ErrNotFound, "%s: no stage is called %q; there are: %s",
+		c.opt.Name, c.opt.Target, strings.Join(names, ", "))
+}
+
+// finish writes the target's state into the graph.
+func (c *converter) finish(st *state) {
+	slices.SortStableFunc(c.graph.Warnings, func(a, b plan.Warning) int { return a.Location.Line - b.Location.Line })
+	img := &c.graph.Target
+	img.RootFS = st.fs
+	img.Platform = st.platform
+	img.Config = st.config
+	img.History = st.history
+	img.Base = st.base
+	img.Author = st.author
+	for k, v := range c.opt.Labels {
+		if img.Config.Labels == nil {
+			img.Config.Labels = map[string]string{}
+		}
+		img.Config.Labels[k] = v
+	}
+}

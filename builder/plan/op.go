@@ -18,6 +18,7 @@ type Image struct {
 	RootFS   ID
 	Platform ocispec.Platform
 	Config   Config
+	Author   string
 	History  []History
 	// Base is the image of the last FROM, zero for scratch.
 	Base Base
@@ -29,6 +30,8 @@ type History struct {
 	// Vertex is the step that may have made a layer, None for one that only
 	// changed the config. A Vertex without layer becomes an empty_layer line.
 	Vertex ID
+	// Base says that the line came with the base image and stays as it is.
+	Base bool
 }
 
 // Base is an image to build on. Only its manifest and config need to be local.
@@ -47,66 +50,68 @@ func (*Base) kind() string { return "base" }
 
 // Run executes a command.
 type Run struct {
-	Args []string
-	// Stdin is the body of a heredoc that an interpreter reads.
-	Env  []string
-	Cwd  string
-	User string
+	Args []string `json:",omitempty"`
+	Env  []string `json:",omitempty"`
+	Cwd  string   `json:",omitempty"`
+	User string   `json:",omitempty"`
 	// Network is "default", "none" or "host"; Insecure asks for --security=insecure.
-	Network  string
-	Insecure bool
-	Mounts   []RunMount
+	Network  string     `json:",omitempty"`
+	Insecure bool       `json:",omitempty"`
+	Mounts   []RunMount `json:",omitempty"`
 	// ProxyEnv are predefined proxy arguments: given to the command, and part
 	// of no key and no history.
-	ProxyEnv []string
+	ProxyEnv []string `json:",omitempty"`
 }
 
 func (*Run) kind() string { return "run" }
 
 // RunMount is one --mount of a RUN.
 type RunMount struct {
-	Type     string // bind, cache, tmpfs or secret
-	Target   string
-	Source   string // path in the bind's or cache's origin
+	Type     string `json:",omitempty"` // bind, cache, tmpfs, secret, or file: an inline document
+	Target   string `json:",omitempty"`
+	Source   string `json:",omitempty"` // path in the bind's or cache's origin
 	From     Origin
-	ReadOnly bool
+	Data     string `json:",omitempty"` // contents of a file
+	ReadOnly bool   `json:",omitempty"`
 	// ID and Sharing (shared, private, locked) are of a cache, ID of a secret.
-	ID      string
-	Sharing string
+	ID      string `json:",omitempty"`
+	Sharing string `json:",omitempty"`
 	// Size limits a tmpfs, in bytes; 0 is no limit.
-	Size int64
+	Size int64 `json:",omitempty"`
 	// Mode, UID and GID are of a new cache directory or a secret.
-	Mode     uint32
-	UID, GID uint32
+	Mode uint32 `json:",omitempty"`
+	UID  uint32 `json:",omitempty"`
+	GID  uint32 `json:",omitempty"`
 	// Required makes a missing secret an error; Env gives it as a variable.
-	Required bool
-	Env      string
+	Required bool   `json:",omitempty"`
+	Env      string `json:",omitempty"`
 }
 
-// Origin says where a path is read from.
-type Origin struct {
-	// Input is an index into the vertex's Inputs, or FromContext.
-	Input int
-}
+// Origin says where a path is read from: an index into the vertex's Inputs,
+// FromContext or FromNothing.
+type Origin int
 
-// FromContext is the Input of a path in the build context.
-const FromContext = -1
+// The origins that are not other vertices.
+const (
+	FromContext Origin = -1 // the build context
+	FromNothing Origin = -2 // an empty directory
+)
 
 // Copy puts files into a root filesystem: COPY and ADD.
 type Copy struct {
-	Sources []Source
+	Sources []Source `json:",omitempty"`
 	// Dest is absolute; DestDir says that it must be a directory.
-	Dest    string
-	DestDir bool
+	Dest    string `json:",omitempty"`
+	DestDir bool   `json:",omitempty"`
 	// Chown is "user", "user:group" or "", resolved in the root filesystem
 	// that is copied into. Chmod is octal, symbolic or "".
-	Chown string
-	Chmod string
+	Chown string `json:",omitempty"`
+	Chmod string `json:",omitempty"`
 	// Link copies as if the root filesystem were empty.
-	Link bool
+	Link bool `json:",omitempty"`
 	// Parents keeps the sources' directories, from a "/./" on.
-	Parents bool
-	Exclude []string
+	Parents bool     `json:",omitempty"`
+	Exclude []string `json:",omitempty"`
 }
 
 func (*Copy) kind() string { return "copy" }
@@ -116,21 +121,21 @@ type Source struct {
 	From Origin
 	// Path is a path or pattern below From, in slashes, cleaned, without a
 	// leading slash.
-	Path string
+	Path string `json:",omitempty"`
 	// URL is fetched; Checksum is "" or what the bytes must have.
-	URL      string
-	Checksum string
+	URL      string `json:",omitempty"`
+	Checksum string `json:",omitempty"`
 	// Name is the file name of a URL or an inline document.
-	Name   string
-	Inline *string
+	Name   string  `json:",omitempty"`
+	Inline *string `json:",omitempty"`
 	// Unpack extracts a tar archive into Dest instead of copying it.
-	Unpack bool
+	Unpack bool `json:",omitempty"`
 }
 
 // Workdir makes sure that a directory exists.
 type Workdir struct {
-	Path string
-	User string
+	Path string `json:",omitempty"`
+	User string `json:",omitempty"`
 }
 
 func (*Workdir) kind() string { return "workdir" }

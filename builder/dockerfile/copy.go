@@ -1,0 +1,143 @@
+package dockerfile
+
+import (
+	"net/url"
+	"path"
+	"regexp"
+	"strings"
+
+	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+	"github.com/opencontainers/go-digest"
+
+	"cove/builder/plan"
+	"cove/errdefs"
+)
+
+func (c *converter) copy(s *state, cmd *instructions.CopyCommand, loc plan.Location) error {
+	op := &plan.Copy{Chown: cmd.Chown, Chmod: cmd.Chmod, Link: cmd.Link, Parents: cmd.Parents, Exclude: cmd.ExcludePatterns}
+	from := plan.FromContext
+	var inputs []plan.ID
+	if cmd.From != "" {
+		if strings.Contains(cmd.From, "$") {
+			return invalid("--from takes no variables: name a stage by FROM, with an ARG before the first FROM, and copy from that")
+		}
+		id, err := c.origin(s, cmd.From, loc)
+		if err != nil {
+			return err
+		}
+		from = plan.FromNothing
+		if id != plan.None {
+			from, inputs = 0, []plan.ID{id}
+		}
+	}
+	for _, p := range cmd.SourcePaths {
+		if isURL(p) || isGit(p) {
+			return invalid("COPY takes no URL: use ADD %s", p)
+		}
+		op.Sources = append(op.Sources, plan.Source{From: from, Path: sourcePath(p, cmd.Parents)})
+	}
+	return c.copied(s, "COPY", op, cmd.SourcesAndDest, loc, inputs)
+}
+
+func (c *converter) addFiles(s *state, cmd *instructions.AddCommand, loc plan.Location) error {
+	op := &plan.Copy{Chown: cmd.Chown, Chmod: cmd.Chmod, Link: cmd.Link, Exclude: cmd.ExcludePatterns}
+	if cmd.KeepGitDir != nil {
+		return errdefs.Errorf(errdefs.ErrUnsupported, "--keep-git-dir is not supported, as ADD of a git repository is not")
+	}
+	for _, p := range cmd.SourcePaths {
+		src := plan.Source{From: plan.FromContext, Path: sourcePath(p, false), Unpack: cmd.Unpack == nil || *cmd.Unpack}
+		switch {
+		case isGit(p):
+			return errdefs.Errorf(errdefs.ErrUnsupported, "ADD of a git repository (%s) is not supported: clone it in a RUN", p)
+		case isURL(p):
+			src = plan.Source{From: plan.FromNothing, URL: p, Name: urlName(p), Checksum: cmd.Checksum, Unpack: cmd.Unpack != nil && *cmd.Unpack}
+			if src.Name == "" && !isDir(cmd.DestPath) {
+				src.Name = "unnamed"
+			}
+			if src.Name == "" {
+				return invalid("%s ends with no file name: give the destination one", p)
+			}
+		}
+		op.Sources = append(op.Sources, src)
+	}
+	if cmd.Checksum != "" {
+		if len(op.Sources) != 1 || op.Sources[0].URL == "" {
+			return invalid("--checksum goes with exactly one URL")
+		}
+		if _, err := digest.Parse(cmd.Checksum); err != nil {
+			return invalid("--checksum=%s: %w: write sha256: and 64 hex digits", cmd.Checksum, err)
+		}
+	}
+	return c.copied(s, "ADD", op, cmd.SourcesAndDest, loc, nil)
+}
+
+// copied finishes what COPY and ADD share.
+func (c *converter) copied(s *state, verb string, op *plan.Copy, sd instructions.SourcesAndDest, loc plan.Location, inputs []plan.ID) error {
+	for _, doc := range sd.SourceContents {
+		body := doc.Data
+		op.Sources = append(op.Sources, plan.Source{From: plan.FromNothing, Name: path.Base(path.Clean("/" + doc.Path)), Inline: &body})
+	}
+	for _, word := range append([]string{sd.DestPath}, sd.SourcePaths...) {
+		if strings.ContainsRune(word, 0) {
+			return invalid("a path cannot hold a NUL byte")
+		}
+	}
+	op.Dest, op.DestDir = s.abs(sd.DestPath), isDir(sd.DestPath)
+	if len(op.Sources) > 1 && !op.DestDir && !op.Parents {
+		return invalid("with more than one source the destination is a directory and ends with a slash: %s/", sd.DestPath)
+	}
+	if op.Chmod != "" {
+		if _, err := plan.ParseMode(op.Chmod); err != nil {
+			return err
+		}
+	}
+	line := verb
+	for _, f := range [][2]string{{"--chown=", op.Chown}, {"--chmod=", op.Chmod}} {
+		if f[1] != "" {
+			line += " " + f[0] + f[1]
+		}
+	}
+	for _, p := range sd.SourcePaths {
+		line += " " + p
+	}
+	for _, doc := range sd.SourceContents {
+		line += " <<" + doc.Path
+	}
+	c.change(s, op, loc, inputs, line+" "+sd.DestPath)
+	return nil
+}
+
+// isDir says that a destination is written as a directory.
+func isDir(dest string) bool {
+	return dest == "" || dest == "." || dest == ".." || strings.HasSuffix(dest, "/") ||
+		strings.HasSuffix(dest, "/.") || strings.HasSuffix(dest, "/..")
+}
+
+// sourcePath cleans a source. With --parents a "/./" stays: what follows it is
+// kept of the path.
+func sourcePath(p string, parents bool) string {
+	if parents {
+		if pivot, rest, ok := strings.Cut(p, "/./"); ok {
+			return cleanRel(pivot) + "/./" + cleanRel(rest)
+		}
+	}
+	return cleanRel(p)
+}
+
+func isURL(p string) bool {
+	return (strings.HasPrefix(p, "http://") || strings.HasPrefix(p, "https://")) && !isGit(p)
+}
+
+// reGit matches what docker takes for a git repository.
+var reGit = regexp.MustCompile(`^(git://|ssh://|git@|github\.com/|https?://[^?]+\.git(#|\?|$))`)
+
+func isGit(p string) bool { return reGit.MatchString(p) }
+
+// urlName is the file name at the end of a URL, "" if it has none.
+func urlName(s string) string {
+	u, err := url.Parse(s)
+	if err != nil || u.Path == "" || strings.HasSuffix(u.Path, "/") {
+		return ""
+	}
+	return path.Base(u.Path)
+}

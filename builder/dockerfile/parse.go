@@ -1,0 +1,149 @@
+package dockerfile
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+	"github.com/moby/buildkit/frontend/dockerfile/linter"
+	"github.com/moby/buildkit/frontend/dockerfile/parser"
+
+	"cove/builder/plan"
+	"cove/errdefs"
+)
+
+// maxSize is the largest Dockerfile that is read.
+const maxSize = 16 << 20
+
+// file is a parsed Dockerfile.
+type file struct {
+	stages []instructions.Stage
+	global []instructions.ArgCommand
+	escape rune
+}
+
+// parse reads the syntax and fires the rules that need nothing else.
+func (c *converter) parse(src []byte) (f file, err error) {
+	// The parser has panicked on bad input before; bytes from outside must not
+	// end the process.
+	defer func() {
+		if p := recover(); p != nil {
+			err = plan.At(plan.Location{File: c.opt.Name}, errdefs.Errorf(errdefs.ErrInvalid, "the parser gave up: %v", p))
+		}
+	}()
+	if len(src) > maxSize {
+		return f, plan.At(plan.Location{File: c.opt.Name}, errdefs.Errorf(errdefs.ErrInvalid, "larger than %d MiB", maxSize>>20))
+	}
+	if err := c.newLinter(src); err != nil {
+		return f, err
+	}
+	tree, err := parser.Parse(bytes.NewReader(src))
+	if err != nil {
+		return f, c.syntaxError(err)
+	}
+	if err := c.source.checkDashes(tree.AST); err != nil {
+		return f, err
+	}
+	for _, w := range tree.Warnings {
+		if w.URL == linter.RuleNoEmptyContinuation.URL && w.Location != nil {
+			c.lint.Run(&linter.RuleNoEmptyContinuation, []parser.Range{*w.Location}, linter.RuleNoEmptyContinuation.Format())
+		}
+	}
+	f.escape = tree.EscapeToken
+	f.stages, f.global, err = instructions.Parse(tree.AST, c.lint)
+	if err != nil {
+		return f, c.syntaxError(err)
+	}
+	if len(f.stages) == 0 {
+		return f, plan.At(plan.Location{File: c.opt.Name}, errdefs.Errorf(errdefs.ErrInvalid, "no FROM: there is nothing to build"))
+	}
+	c.lintStages(f.stages)
+	return f, nil
+}
+
+// reLine finds the line in the one error of the parser that has it as text.
+var reLine = regexp.MustCompile(`^dockerfile parse error on line (\d+): `)
+
+// syntaxError puts file, line and instruction before an error of the parser.
+func (c *converter) syntaxError(err error) error {
+	line, text := 0, err.Error()
+	if loc := (*parser.LocationError)(nil); errors.As(err, &loc) && len(loc.Locations) > 0 && len(loc.Locations[0]) > 0 {
+		line = loc.Locations[0][0].Start.Line
+	}
+	if m := reLine.FindStringSubmatch(text); m != nil {
+		line, _ = strconv.Atoi(m[1])
+		text = text[len(m[0]):]
+	}
+	loc := c.source.at(line)
+	return plan.At(loc, errdefs.Errorf(errdefs.ErrInvalid, "%s%s", text, hint(loc.Instruction, text)))
+}
+
+// hint explains the mistakes that the parser's own words do not.
+func hint(instruction, text string) string {
+	fields := strings.Fields(instruction)
+	if len(fields) == 0 {
+		return ""
+	}
+	if strings.EqualFold(fields[0], "FROM") && strings.Contains(instruction, "#") && strings.Contains(text, "FROM requires") {
+		return ": a comment needs a line of its own, # elsewhere is part of the instruction"
+	}
+	return ""
+}
+
+// source is the text, for locations.
+type source struct {
+	name  string
+	lines []string
+}
+
+func newSource(name string, src []byte) *source {
+	return &source{name: name, lines: strings.Split(string(src), "\n")}
+}
+
+// at returns the location of the instruction that begins on line.
+func (s *source) at(line int) plan.Location {
+	loc := plan.Location{File: s.name, Line: line}
+	if line >= 1 && line <= len(s.lines) {
+		loc.Instruction = strings.TrimSpace(s.lines[line-1])
+	}
+	return loc
+}
+
+// at returns where an instruction of this text stands.
+func (c *converter) at(ranges []parser.Range, text string) plan.Location {
+	loc := plan.Location{File: c.opt.Name, Instruction: text}
+	if len(ranges) > 0 {
+		loc.Line = ranges[0].Start.Line
+	}
+	return loc
+}
+
+// reDash finds what a word processor makes of "--".
+var reDash = regexp.MustCompile(`^[\x{2010}-\x{2015}\x{2212}]+\w`)
+
+// checkDashes refuses a first argument that begins with a typographic dash:
+// as a flag it would do nothing, as a path or command nobody means it.
+func (s *source) checkDashes(tree *parser.Node) error {
+	for _, n := range tree.Children {
+		_, rest, _ := strings.Cut(strings.TrimSpace(n.Original), " ")
+		word, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
+		if reDash.MatchString(word) {
+			r := []rune(word)
+			return plan.At(s.at(n.StartLine), errdefs.Errorf(errdefs.ErrInvalid,
+				"%q begins with %U, a typographic dash: a flag begins with two hyphens, --", word, r[0]))
+		}
+	}
+	return nil
+}
+
+// text is an instruction as it was written.
+func text(cmd instructions.Command) string {
+	if s, ok := cmd.(fmt.Stringer); ok {
+		return s.String()
+	}
+	return strings.ToUpper(cmd.Name())
+}

@@ -1,0 +1,242 @@
+package dockerfile
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/moby/buildkit/frontend/dockerfile/instructions"
+	"github.com/moby/buildkit/frontend/dockerfile/linter"
+	"github.com/moby/buildkit/frontend/dockerfile/parser"
+	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cove/builder/plan"
+	"cove/errdefs"
+)
+
+// defaultPath is what PATH is when no image and no ENV says otherwise.
+const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// state is what a stage has become after the instructions so far.
+type state struct {
+	stage    *stage
+	fs       plan.ID
+	base     plan.Base
+	platform ocispec.Platform
+	config   plan.Config
+	author   string
+	history  []plan.History
+	vars     *vars    // environment and arguments: what expands, and what a RUN gets
+	args     []string // the arguments among them, in order of declaration
+	triggers []string // ONBUILD of this stage itself
+
+	noCache     bool
+	workdirSet  bool            // an absolute WORKDIR was seen
+	seen        map[string]bool // instructions of which the last one counts
+	step, steps int
+}
+
+// convert turns a stage into vertices, after those that it builds on.
+func (c *converter) convert(st *stage) (*state, error) {
+	if st.done != nil {
+		return st.done, nil
+	}
+	s, triggers, err := c.begin(st)
+	if err != nil {
+		return nil, err
+	}
+	extra, err := c.parseTriggers(st, triggers)
+	if err != nil {
+		return nil, err
+	}
+	cmds := append(extra, st.Commands...)
+	s.steps = countSteps(cmds)
+	if st.base == nil {
+		if s.base.Name != "" {
+			s.step, s.steps = 1, s.steps+1
+		}
+		s.fs = c.add(s, &s.base, c.at(st.Location, st.SourceCode), nil)
+	}
+	for _, cmd := range cmds {
+		if err := c.dispatch(s, cmd); err != nil {
+			return nil, plan.At(c.at(cmd.Location(), text(cmd)), err)
+		}
+	}
+	st.done = s
+	return s, nil
+}
+
+// begin makes the state in which a stage starts, and what ONBUILD of its base
+// puts before it.
+func (c *converter) begin(st *stage) (*state, []string, error) {
+	s := &state{
+		stage: st, fs: plan.None, platform: st.platform, vars: newVars(), seen: map[string]bool{},
+		noCache: c.opt.NoCache || slices.Contains(c.opt.NoCacheFilter, st.Name) && st.Name != "",
+	}
+	loc := c.at(st.Location, st.SourceCode)
+	var triggers []string
+	switch {
+	case st.base != nil:
+		parent, err := c.convert(st.base)
+		if err != nil {
+			return nil, nil, err
+		}
+		s.inherit(parent)
+		triggers = parent.triggers
+	case st.image != scratch:
+		base, err := c.images.get(st.image, st.platform)
+		if err != nil {
+			return nil, nil, plan.At(loc, err)
+		}
+		s.base = base
+		if s.config, err = baseConfig(base); err != nil {
+			return nil, nil, plan.At(loc, err)
+		}
+		s.author = base.Config.Author
+		for _, h := range base.Config.History {
+			s.history = append(s.history, plan.History{History: h, Vertex: plan.None, Base: true})
+		}
+		triggers = s.config.OnBuild
+		c.checkPlatform(st, base, loc)
+	}
+	s.config.OnBuild = nil
+	if st.base == nil {
+		s.setEnvironment()
+	}
+	return s, triggers, nil
+}
+
+// inherit takes over what an earlier stage has become.
+func (s *state) inherit(p *state) {
+	s.fs, s.base, s.author = p.fs, p.base, p.author
+	s.config = p.config
+	s.config.Labels = maps.Clone(p.config.Labels)
+	s.config.Volumes = maps.Clone(p.config.Volumes)
+	s.config.ExposedPorts = maps.Clone(p.config.ExposedPorts)
+	s.history = slices.Clone(p.history)
+	s.vars = p.vars.clone()
+	s.args = slices.Clone(p.args)
+	s.workdirSet = p.workdirSet
+}
+
+// setEnvironment takes the variables from the config, which always has a PATH.
+func (s *state) setEnvironment() {
+	for _, e := range s.config.Env {
+		k, v, _ := strings.Cut(e, "=")
+		s.vars.set(k, v)
+	}
+	if _, ok := s.vars.Get("PATH"); !ok {
+		s.vars.set("PATH", defaultPath)
+		s.config.Env = setEnv(s.config.Env, "PATH", defaultPath)
+	}
+}
+
+// baseConfig reads a base's config with docker's fields.
+func baseConfig(b plan.Base) (plan.Config, error) {
+	if len(b.RawConfig) == 0 {
+		return plan.Config{ImageConfig: b.Config.Config}, nil
+	}
+	var img dockerspec.DockerOCIImage
+	if err := json.Unmarshal(b.RawConfig, &img); err != nil {
+		return plan.Config{}, errdefs.Errorf(errdefs.ErrCorrupt, "image %s: config: %w", b.Name, err)
+	}
+	return img.Config, nil
+}
+
+// checkPlatform warns when an image is not of the platform that was asked for.
+func (c *converter) checkPlatform(st *stage, b plan.Base, loc plan.Location) {
+	got, want := b.Config.Platform, st.platform
+	if got.Architecture == "" || got.OS == want.OS && got.Architecture == want.Architecture {
+		return
+	}
+	c.warnAt(loc, &linter.RuleInvalidBaseImagePlatform,
+		linter.RuleInvalidBaseImagePlatform.Format(st.image, formatPlatform(want), formatPlatform(got)))
+}
+
+// parseTriggers parses the ONBUILD instructions of a base. They stand, as far
+// as anyone can see, on the line of the FROM.
+func (c *converter) parseTriggers(st *stage, triggers []string) ([]instructions.Command, error) {
+	loc := c.at(st.Location, st.SourceCode)
+	var cmds []instructions.Command
+	for _, t := range triggers {
+		tree, err := parser.Parse(strings.NewReader(t))
+		if err == nil && len(tree.AST.Children) != 1 {
+			err = fmt.Errorf("it is not one instruction")
+		}
+		if err != nil {
+			return nil, plan.At(loc, errdefs.Errorf(errdefs.ErrInvalid, "ONBUILD of the base, %q: %w", t, err))
+		}
+		node := tree.AST.Children[0]
+		node.StartLine, node.EndLine = loc.Line, loc.Line
+		cmd, err := instructions.ParseCommand(node)
+		if err != nil {
+			return nil, plan.At(loc, errdefs.Errorf(errdefs.ErrInvalid, "ONBUILD of the base, %q: %w", t, err))
+		}
+		cmds = append(cmds, cmd)
+	}
+	return cmds, nil
+}
+
+// countSteps counts the instructions that become vertices.
+func countSteps(cmds []instructions.Command) int {
+	n := 0
+	for _, cmd := range cmds {
+		switch cmd.(type) {
+		case *instructions.RunCommand, *instructions.CopyCommand, *instructions.AddCommand, *instructions.WorkdirCommand:
+			n++
+		}
+	}
+	return n
+}
+
+// add appends a vertex on top of the state's filesystem.
+func (c *converter) add(s *state, op plan.Op, loc plan.Location, inputs []plan.ID) plan.ID {
+	name := strings.Join(strings.Fields(loc.Instruction), " ")
+	base, isBase := op.(*plan.Base)
+	if !isBase {
+		s.step++
+	}
+	if s.steps > 0 && (!isBase || base.Name != "") {
+		stage := s.stage.display
+		if stage != "" {
+			stage += " "
+		}
+		name = fmt.Sprintf("[%s%d/%d] %s", stage, s.step, s.steps, name)
+	}
+	return c.graph.Add(plan.Vertex{
+		Op: op, Parent: s.fs, Inputs: inputs, NoCache: s.noCache, Name: name, Location: loc,
+	})
+}
+
+// change puts a vertex on top of the state and its line into the history.
+func (c *converter) change(s *state, op plan.Op, loc plan.Location, inputs []plan.ID, createdBy string) {
+	s.fs = c.add(s, op, loc, inputs)
+	s.record(createdBy, s.fs, c.opt)
+}
+
+// historyComment is docker's column COMMENT.
+const historyComment = "cove.dockerfile.v0"
+
+func (s *state) record(createdBy string, v plan.ID, opt Options) {
+	s.history = append(s.history, plan.History{
+		History: ocispec.History{CreatedBy: createdBy, Comment: historyComment, Created: opt.Epoch, EmptyLayer: v == plan.None},
+		Vertex:  v,
+	})
+}
+
+// image returns the vertex of a whole image, for from=IMAGE.
+func (c *converter) image(name string, loc plan.Location) (plan.ID, error) {
+	if id, ok := c.from[name]; ok {
+		return id, nil
+	}
+	base, err := c.images.get(name, c.opt.Platform)
+	if err != nil {
+		return plan.None, err
+	}
+	id := c.graph.Add(plan.Vertex{Op: &base, Parent: plan.None, Name: "FROM " + name, Location: loc})
+	c.from[name] = id
+	return id, nil
+}

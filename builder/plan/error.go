@@ -1,0 +1,48 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+)
+
+// maxInstruction is how much of an instruction an error shows.
+const maxInstruction = 100
+
+// Error is a failure at one line of a Dockerfile. It reads
+// "Dockerfile:7: COPY nope /: what went wrong".
+type Error struct {
+	Location Location
+	Err      error
+}
+
+// At puts loc before err. An error that has a location already keeps it: the
+// innermost is where the trouble is.
+func At(loc Location, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &Error{Location: loc, Err: err}
+}
+
+func (e *Error) Error() string {
+	return e.Location.String() + ": " + e.Err.Error()
+}
+
+// Unwrap returns the error without its location.
+func (e *Error) Unwrap() error { return e.Err }
+
+// String is "FILE:LINE: INSTRUCTION", as far as they are known.
+func (l Location) String() string {
+	s := l.File
+	if l.Line > 0 {
+		s = fmt.Sprintf("%s:%d", l.File, l.Line)
+	}
+	if l.Instruction == "" {
+		return s
+	}
+	text := strings.Join(strings.Fields(l.Instruction), " ")
+	if r := []rune(text); len(r) > maxInstruction {
+		text = string(r[:maxInstruction]) + "…"
+	}
+	return s + ": " + text
+}
