@@ -47,11 +47,20 @@ func (e *Engine) Build(ctx context.Context, o BuildOptions) (*builder.Result, er
 	if len(refs) == 0 {
 		refs = append(refs, "") // a dangling image
 	}
-	b, err := e.newBuilder(resolver{e: e, always: o.Pull, progress: o.PullProgress})
+	store, err := e.images()
 	if err != nil {
 		return nil, err
 	}
-	store, err := e.images()
+	blobs, err := e.content()
+	if err != nil {
+		return nil, err
+	}
+	bases, err := blobs.Lease(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer bases.Release()
+	b, err := e.newBuilder(resolver{e: e, hold: bases, always: o.Pull, progress: o.PullProgress})
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +120,9 @@ func (e *Engine) cacheRoots(ctx context.Context) iter.Seq2[string, error] {
 
 // resolver finds base images in the local store, and at their registries.
 type resolver struct {
-	e        *Engine
+	e *Engine
+	// hold is the build's lease on its base images.
+	hold     content.Lease
 	always   bool
 	progress images.Progress
 }
@@ -125,7 +136,7 @@ func (r resolver) Resolve(ctx context.Context, name string, platform ocispec.Pla
 		return builder.Base{}, err
 	}
 	img, err := store.Resolve(ctx, name, images.ResolveOptions{
-		PullOptions: images.PullOptions{Platform: platform, Progress: r.progress}, Always: r.always,
+		PullOptions: images.PullOptions{Platform: platform, Progress: r.progress}, Always: r.always, Hold: r.hold,
 	})
 	if err != nil {
 		return builder.Base{}, err
@@ -156,8 +167,7 @@ func (r resolver) Unpack(ctx context.Context, base builder.Base) error {
 	img := images.Image{
 		Descriptor: base.Manifest, Config: base.Config, RawConfig: base.RawConfig, Layers: base.Layers, Source: ref,
 	}
-	var hold content.Lease
-	err = store.Unpack(ctx, img, hold, r.progress)
+	err = store.Unpack(ctx, img, r.hold, r.progress)
 	if errors.Is(err, errdefs.ErrNotFound) {
 		return fmt.Errorf("base image %s: %w", ref.Familiar(), err)
 	}

@@ -17,6 +17,7 @@ import (
 
 	"cove/content/fsstore"
 	"cove/distribution/client"
+	"cove/distribution/client/credentials"
 	"cove/errdefs"
 	"cove/images"
 	"cove/runner"
@@ -32,8 +33,9 @@ type Config struct {
 	// RuntimePath is the cove-runtime binary; "" is the one beside this
 	// executable, or the one in $PATH.
 	RuntimePath string
-	// Keychain finds credentials of registries; nil is anonymous.
-	Keychain client.Keychain
+	// Credentials keeps sign-ins at registries; nil is docker's and podman's
+	// files, as the environment names them.
+	Credentials *credentials.Store
 	// CertsDirs are where certificates of registries are, see client.Config.
 	CertsDirs []string
 	// Logger is told what happens; nil is silence.
@@ -53,6 +55,9 @@ func (c Config) withDefaults() Config {
 		if c.Run = filepath.Join(c.Root, "run"); c.Root == runner.DefaultRoot {
 			c.Run = "/run/cove"
 		}
+	}
+	if c.Credentials == nil {
+		c.Credentials = credentials.Open(os.Getenv)
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

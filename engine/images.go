@@ -25,7 +25,7 @@ const (
 )
 
 func (e *Engine) openRegistry() (*client.Client, error) {
-	return client.New(client.Config{Keychain: e.cfg.Keychain, CertsDirs: e.cfg.CertsDirs})
+	return client.New(client.Config{Keychain: e.cfg.Credentials, CertsDirs: e.cfg.CertsDirs})
 }
 
 func (e *Engine) openImages() (*images.Store, error) {

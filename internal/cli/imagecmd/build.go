@@ -21,8 +21,8 @@ import (
 // buildFlags are the flags of build.
 type buildFlags struct {
 	tags, buildArgs, labels, noCacheFilter, annotations, secrets, allow []string
-	file, target, network, platform, progress, iidfile, compression    string
-	noCache, pull, quiet, explain                                      bool
+	file, target, network, platform, progress, iidfile, compression     string
+	noCache, pull, quiet, explain                                       bool
 }
 
 func (f *buildFlags) register(fs *pflag.FlagSet) {

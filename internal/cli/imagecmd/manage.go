@@ -1,15 +1,11 @@
 package imagecmd
 
 import (
-	"bytes"
 	"fmt"
 
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/spf13/cobra"
 
-	"cove/builder/dockerfile"
 	"cove/engine"
-	"cove/errdefs"
 	"cove/images"
 	"cove/internal/cli/app"
 	"cove/internal/cli/output"
@@ -95,9 +91,6 @@ func Import(a *app.App) *cobra.Command {
 		if len(args) == 2 {
 			opts.Name = args[1]
 		}
-		if opts.Config, err = changedConfig(changes); err != nil {
-			return err
-		}
 		if platform != "" {
 			if opts.Platform, err = images.ParsePlatform(platform); err != nil {
 				return err
@@ -108,13 +101,15 @@ func Import(a *app.App) *cobra.Command {
 			return err
 		}
 		defer done()
-		return withStore(a, func(_ *engine.Engine, store *images.Store) error {
-			img, err := store.Import(cmd.Context(), in, opts)
-			if err == nil {
-				fmt.Fprintln(a.Out, img.ID)
-			}
+		eng, err := a.Engine()
+		if err != nil {
 			return err
-		})
+		}
+		img, err := eng.Import(cmd.Context(), in, changes, opts)
+		if err == nil {
+			fmt.Fprintln(a.Out, img.ID)
+		}
+		return err
 	}
 	return cmd
 }

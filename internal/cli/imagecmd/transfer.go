@@ -116,7 +116,9 @@ func Push(a *app.App) *cobra.Command {
 	}
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "print only the name")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return withStore(a, func(_ *engine.Engine, store *images.Store) error { return push(cmd.Context(), a, store, args[0], quiet) })
+		return withStore(a, func(_ *engine.Engine, store *images.Store) error {
+			return push(cmd.Context(), a, store, args[0], quiet)
+		})
 	}
 	return cmd
 }

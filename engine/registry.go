@@ -1,0 +1,25 @@
+package engine
+
+import (
+	"context"
+
+	"cove/distribution/client/credentials"
+)
+
+// Login checks a name and password at a registry and keeps them where docker
+// does, for later commands.
+func (e *Engine) Login(ctx context.Context, host, user, password string) error {
+	registry, err := e.registry()
+	if err != nil {
+		return err
+	}
+	if err := registry.Login(ctx, host, user, password); err != nil {
+		return err
+	}
+	return e.cfg.Credentials.Put(ctx, host, credentials.Credentials{Username: user, Password: password})
+}
+
+// Logout forgets the sign-in for a registry; found says that there was one.
+func (e *Engine) Logout(ctx context.Context, host string) (found bool, err error) {
+	return e.cfg.Credentials.Erase(ctx, host)
+}
