@@ -1,0 +1,129 @@
+package buildctx
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+)
+
+// hashBuffer is how much of a file is read at once.
+const hashBuffer = 256 << 10
+
+// Hash sets the Digest of every regular file among entries that has none yet:
+// from the stat cache, or by reading it, on every core.
+func (t *Tree) Hash(ctx context.Context, entries []*Entry) error {
+	var todo []*Entry
+	for _, e := range entries {
+		if !e.IsRegular() || e.Digest != "" {
+			continue
+		}
+		if dgst, ok := t.stats.get(e); ok {
+			e.Digest = dgst
+			continue
+		}
+		todo = append(todo, e)
+	}
+	if len(todo) == 0 {
+		return nil
+	}
+	buffers := sync.Pool{New: func() any { b := make([]byte, hashBuffer); return &b }}
+	g, ctx := errgroup.WithContext(ctx)
+	var next atomic.Int64
+	for range min(runtime.GOMAXPROCS(0), len(todo)) {
+		g.Go(func() error {
+			buf := buffers.Get().(*[]byte)
+			defer buffers.Put(buf)
+			for {
+				i := next.Add(1) - 1
+				if i >= int64(len(todo)) {
+					return nil
+				}
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+				if err := t.hashFile(todo[i], *buf); err != nil {
+					return err
+				}
+			}
+		})
+	}
+	return g.Wait()
+}
+
+// hashFile reads one file. Its stat after must be that of the walk: a file that
+// is being written has no digest. The clock here is the kernel's, which also
+// wrote the file's ctime.
+func (t *Tree) hashFile(e *Entry, buf []byte) error {
+	start := time.Now().UnixNano()
+	f, err := t.Open(e)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	dgst, err := digestOf(f, e, buf)
+	if err != nil {
+		return err
+	}
+	if err := t.unchanged(f, e); err != nil {
+		return err
+	}
+	if t.KeepOwner {
+		if e.Xattrs, err = xattrs(f, e.Path); err != nil {
+			return err
+		}
+	}
+	e.Digest = dgst
+	// A file changed within the clock's tick of being read could change again
+	// and keep its times: such a digest holds for this build only.
+	if e.ctime+t.margin < start {
+		t.stats.put(e)
+	}
+	return nil
+}
+
+func digestOf(f *os.File, e *Entry, buf []byte) (digest.Digest, error) {
+	h := sha256.New()
+	var n int64
+	for {
+		k, err := f.Read(buf)
+		n += int64(k)
+		h.Write(buf[:k])
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return "", fileError(e.Path, err)
+		}
+		if n == e.Size && k < len(buf) {
+			break // saves one read for most files; a longer one fails below
+		}
+	}
+	return digest.NewDigest(digest.SHA256, h), nil
+}
+
+// Network and userspace filesystems keep time elsewhere and more coarsely.
+var farFilesystems = map[int64]bool{
+	unix.NFS_SUPER_MAGIC: true, unix.SMB2_SUPER_MAGIC: true, unix.CIFS_SUPER_MAGIC: true, unix.SMB_SUPER_MAGIC: true,
+	unix.FUSE_SUPER_MAGIC: true, unix.V9FS_MAGIC: true, unix.CEPH_SUPER_MAGIC: true, unix.AFS_SUPER_MAGIC: true,
+	unix.MSDOS_SUPER_MAGIC: true,
+}
+
+// trustMargin is how old a change must be, in nanoseconds, before what was
+// read after it is what will be read.
+func trustMargin(fd int) int64 {
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(fd, &st); err != nil || farFilesystems[int64(st.Type)] {
+		return (3 * time.Second).Nanoseconds()
+	}
+	return (100 * time.Millisecond).Nanoseconds()
+}

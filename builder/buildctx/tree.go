@@ -1,0 +1,291 @@
+package buildctx
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/opencontainers/go-digest"
+	"golang.org/x/sys/unix"
+
+	"cove/errdefs"
+)
+
+// Tree is a directory and what is below it. What it has looked at once it does
+// not look at again: a build sees one state of its context. It is safe for
+// concurrent use.
+type Tree struct {
+	dir    *os.File
+	root   *Entry
+	ignore *Ignore
+	stats  *Stats
+	margin int64 // how long after its ctime a file's digest may be trusted, ns
+
+	// KeepOwner keeps owners, hard links and user attributes, as from another
+	// stage. A context has none of them: they differ between two checkouts.
+	KeepOwner bool
+}
+
+// Entry is one file of a Tree.
+type Entry struct {
+	// Path is relative to the tree, "" for its root.
+	Path string
+	// Mode is the st_mode: type and permissions.
+	Mode     uint32
+	UID, GID uint32
+	Size     int64
+	Rdev     uint64
+	// Link is the target of a symbolic link.
+	Link string
+	// Digest is of a regular file's bytes, after Hash.
+	Digest digest.Digest
+	// Xattrs are the extended attributes that ship with a regular file, after
+	// Hash and with KeepOwner.
+	Xattrs map[string]string
+	// Dev, Ino and Nlink tell hard links.
+	Dev, Ino, Nlink uint64
+
+	mtime, ctime int64 // nanoseconds
+
+	once sync.Once
+	kids []*Entry
+	err  error
+}
+
+// Open opens the tree at dir. Close it.
+func Open(dir string, ignore *Ignore, stats *Stats) (*Tree, error) {
+	fd, err := retry(func() (int, error) {
+		return unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	})
+	if err != nil {
+		return nil, fileError("context "+dir, err)
+	}
+	t := &Tree{dir: os.NewFile(uintptr(fd), dir), ignore: ignore, stats: stats}
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		t.Close()
+		return nil, fileError("context "+dir, err)
+	}
+	t.root = newEntry("", &st)
+	t.margin = trustMargin(fd)
+	return t, nil
+}
+
+// Close frees the tree's descriptor.
+func (t *Tree) Close() error { return t.dir.Close() }
+
+// Root is the entry of the tree itself.
+func (t *Tree) Root() *Entry { return t.root }
+
+func newEntry(p string, st *unix.Stat_t) *Entry {
+	return &Entry{
+		Path: p, Mode: st.Mode, UID: st.Uid, GID: st.Gid, Size: st.Size, Rdev: st.Rdev,
+		Dev: st.Dev, Ino: st.Ino, Nlink: uint64(st.Nlink),
+		mtime: st.Mtim.Nano(), ctime: st.Ctim.Nano(),
+	}
+}
+
+// Name is the last component of the entry's path.
+func (e *Entry) Name() string { return path.Base(e.Path) }
+
+// Type is the part of the mode that says what kind of file it is, as unix.S_IFDIR.
+func (e *Entry) Type() uint32 { return e.Mode & unix.S_IFMT }
+
+// IsDir says whether it is a directory.
+func (e *Entry) IsDir() bool { return e.Type() == unix.S_IFDIR }
+
+// IsRegular says whether it is a regular file.
+func (e *Entry) IsRegular() bool { return e.Type() == unix.S_IFREG }
+
+// below opens a path of the tree. No component of it may be a symbolic link:
+// links were resolved before, and a swap since then must not lead elsewhere.
+func (t *Tree) below(p string, flags uint64) (*os.File, error) {
+	if p == "" {
+		p = "."
+	}
+	how := unix.OpenHow{
+		Flags:   flags | unix.O_CLOEXEC | unix.O_NOFOLLOW,
+		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
+	}
+	fd, err := retry(func() (int, error) { return unix.Openat2(int(t.dir.Fd()), p, &how) })
+	if err != nil {
+		return nil, fileError(p, err)
+	}
+	return os.NewFile(uintptr(fd), p), nil
+}
+
+// Open opens a regular file of the tree for reading.
+func (t *Tree) Open(e *Entry) (*os.File, error) {
+	// A regular file that became a pipe must not block the build.
+	f, err := t.below(e.Path, unix.O_RDONLY|unix.O_NONBLOCK)
+	if err != nil {
+		return nil, err
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+		f.Close()
+		return nil, errdefs.Errorf(errdefs.ErrConflict, "%s: it was a regular file when the build looked at it first, and is not now", e.Path)
+	}
+	return f, nil
+}
+
+// Read opens a regular file, gives it to fn and checks that it is still what
+// the build saw first: the same size and times.
+func (t *Tree) Read(e *Entry, fn func(io.Reader) error) error {
+	f, err := t.Open(e)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := fn(f); err != nil {
+		return err
+	}
+	return t.unchanged(f, e)
+}
+
+// unchanged is an error when an open file is not what it was at the walk.
+func (t *Tree) unchanged(f *os.File, e *Entry) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return fileError(e.Path, err)
+	}
+	if now := newEntry(e.Path, &st); now.Size != e.Size || now.mtime != e.mtime || now.ctime != e.ctime || now.Ino != e.Ino {
+		return errdefs.Errorf(errdefs.ErrConflict, "%s: it changed while the build read it; build again when nothing writes to it", e.Path)
+	}
+	return nil
+}
+
+// Lstat finds the entry at a path whose directories are not symbolic links. It
+// returns nil when there is none.
+func (t *Tree) Lstat(p string) (*Entry, error) {
+	at := t.root
+	for name := range strings.SplitSeq(p, "/") {
+		if name == "" || name == "." {
+			continue
+		}
+		if !at.IsDir() {
+			return nil, nil
+		}
+		kid, err := t.child(at, name)
+		if kid == nil || err != nil {
+			return nil, err
+		}
+		at = kid
+	}
+	return at, nil
+}
+
+// entries returns what a directory holds, sorted by name.
+func (t *Tree) entries(e *Entry) ([]*Entry, error) {
+	e.once.Do(func() { e.kids, e.err = t.readDir(e) })
+	return e.kids, e.err
+}
+
+func (t *Tree) readDir(e *Entry) ([]*Entry, error) {
+	dir, err := t.below(e.Path, unix.O_RDONLY|unix.O_DIRECTORY)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	names, err := dir.Readdirnames(-1)
+	if err != nil {
+		return nil, fileError(e.Path, err)
+	}
+	slices.Sort(names)
+	kids := make([]*Entry, 0, len(names))
+	for _, name := range names {
+		kid, err := statAt(dir, e.Path, name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // gone since it was listed
+		}
+		if err != nil {
+			return nil, err
+		}
+		kids = append(kids, kid)
+	}
+	return kids, nil
+}
+
+// statAt looks at one name of an open directory, not following it.
+func statAt(dir *os.File, parent, name string) (*Entry, error) {
+	p := name
+	if parent != "" {
+		p = parent + "/" + name
+	}
+	var st unix.Stat_t
+	_, err := retry(func() (int, error) {
+		return 0, unix.Fstatat(int(dir.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW)
+	})
+	if err != nil {
+		return nil, fileError(p, err)
+	}
+	e := newEntry(p, &st)
+	if e.Type() == unix.S_IFLNK {
+		if e.Link, err = readlinkAt(int(dir.Fd()), name, int(st.Size)); err != nil {
+			return nil, fileError(p, err)
+		}
+	}
+	return e, nil
+}
+
+func readlinkAt(fd int, name string, size int) (string, error) {
+	for n := max(size, 64) + 1; ; n *= 2 {
+		buf := make([]byte, n)
+		got, err := retry(func() (int, error) { return unix.Readlinkat(fd, name, buf) })
+		if err != nil {
+			return "", err
+		}
+		if got < n {
+			return string(buf[:got]), nil
+		}
+	}
+}
+
+// child finds one name in a directory.
+func (t *Tree) child(e *Entry, name string) (*Entry, error) {
+	kids, err := t.entries(e)
+	if err != nil {
+		return nil, err
+	}
+	i, ok := slices.BinarySearchFunc(kids, name, func(k *Entry, name string) int { return strings.Compare(k.Name(), name) })
+	if !ok {
+		return nil, nil
+	}
+	return kids[i], nil
+}
+
+// retry repeats a call that a signal or a rename interrupted.
+func retry(call func() (int, error)) (int, error) {
+	for range 100 {
+		n, err := call()
+		if err != unix.EINTR && err != unix.EAGAIN {
+			return n, err
+		}
+	}
+	return -1, unix.EAGAIN
+}
+
+// fileError gives an error of the kernel its kind and its object.
+func fileError(p string, err error) error {
+	if p == "" {
+		p = "."
+	}
+	kind := errdefs.ErrInvalid
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		kind = errdefs.ErrNotFound
+	case errors.Is(err, fs.ErrPermission):
+		kind = errdefs.ErrDenied
+	case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT):
+		kind = errdefs.ErrExhausted
+	case errors.Is(err, unix.ENOSYS):
+		kind, err = errdefs.ErrUnsupported, fmt.Errorf("%w: openat2 is needed (Linux 5.6)", err)
+	}
+	return errdefs.Errorf(kind, "%s: %w", p, err)
+}

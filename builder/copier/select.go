@@ -1,0 +1,337 @@
+// Package copier is COPY and ADD: which files they take, what those are worth
+// as a cache key, where in the image they go, and the layer that they make.
+//
+// A Selection is the first half and knows nothing of the destination: two
+// builds that select the same files have the same Digest. Write is the second
+// half: it resolves the destination in the root filesystem that is copied into
+// and writes the layer's tar entry by entry, in an order and with headers that
+// depend on nothing but the selection and that root filesystem.
+package copier
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+
+	"github.com/moby/patternmatcher"
+	"github.com/opencontainers/go-digest"
+	"golang.org/x/sys/unix"
+
+	"cove/builder/buildctx"
+	"cove/builder/plan"
+	"cove/errdefs"
+)
+
+// Sources are the trees that a Copy reads from.
+type Sources struct {
+	Context *buildctx.Tree
+	Inputs  []*buildctx.Tree
+	// Fetch returns the tree that holds only what a URL gave, under the
+	// source's Name.
+	Fetch func(ctx context.Context, src plan.Source) (*buildctx.Tree, error)
+}
+
+// Selection is what a Copy takes.
+type Selection struct {
+	op    *plan.Copy
+	parts []part
+	dgst  digest.Digest
+	// Warnings are for the author: a pattern that matched nothing.
+	Warnings []string
+}
+
+// part is what one match of one source contributes.
+type part struct {
+	tree    *buildctx.Tree
+	picks   []pick
+	dir     bool            // a directory, of which the contents are copied
+	archive *buildctx.Entry // a tar archive to unpack
+}
+
+// pick is one file: an entry of a tree, or an inline document.
+type pick struct {
+	rel    string // where it goes below the destination; "" is a directory that was named itself
+	entry  *buildctx.Entry
+	inline *string
+	link   string // rel of the earlier pick that this is a hard link to
+}
+
+// Select finds and hashes what op takes.
+func Select(ctx context.Context, op *plan.Copy, from Sources) (*Selection, error) {
+	s := &Selection{op: op}
+	exclude, err := newExclude(op.Exclude)
+	if err != nil {
+		return nil, err
+	}
+	for _, src := range op.Sources {
+		if err := s.add(ctx, src, from, exclude); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.hash(ctx); err != nil {
+		return nil, err
+	}
+	s.dgst = s.digest()
+	return s, nil
+}
+
+// Digest is the content key: names, types, permissions, links and bytes of all
+// that was selected, and owners where they are kept. Times are not in it.
+func (s *Selection) Digest() digest.Digest { return s.dgst }
+
+// Files counts what was selected.
+func (s *Selection) Files() int {
+	n := 0
+	for _, p := range s.parts {
+		n += len(p.picks)
+	}
+	return n
+}
+
+func (s *Selection) add(ctx context.Context, src plan.Source, from Sources, ex *excluder) error {
+	if src.Inline != nil {
+		s.parts = append(s.parts, part{picks: []pick{{rel: src.Name, inline: src.Inline}}})
+		return nil
+	}
+	tree, err := treeOf(ctx, src, from)
+	if err != nil || tree == nil {
+		return err
+	}
+	pattern, pivot := src.Path, ""
+	if src.URL != "" {
+		pattern = escape(src.Name)
+	}
+	if s.op.Parents {
+		if dir, rest, ok := strings.Cut(pattern, "/./"); ok {
+			pattern, pivot = path.Join(dir, rest), dir
+		}
+	}
+	matches, err := tree.Glob(pattern, s.op.Parents)
+	if err != nil {
+		return err
+	}
+	if len(matches) == 0 {
+		s.Warnings = append(s.Warnings, fmt.Sprintf("%s matches nothing", pattern))
+	}
+	for _, m := range matches {
+		if s.op.Parents {
+			err = s.addWithParents(ctx, tree, m, pivot, ex)
+		} else {
+			err = s.addMatch(ctx, tree, m, src.Unpack, ex)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func treeOf(ctx context.Context, src plan.Source, from Sources) (*buildctx.Tree, error) {
+	switch {
+	case src.URL != "":
+		return from.Fetch(ctx, src)
+	case src.From == plan.FromContext:
+		return from.Context, nil
+	case src.From == plan.FromNothing:
+		return nil, errdefs.Errorf(errdefs.ErrNotFound, "%q is not in scratch, which is empty", src.Path)
+	}
+	return from.Inputs[src.From], nil
+}
+
+func (s *Selection) addMatch(ctx context.Context, tree *buildctx.Tree, m buildctx.Match, unpack bool, ex *excluder) error {
+	if m.Entry.IsDir() {
+		return s.addDir(ctx, tree, m.Entry, "", ex)
+	}
+	name := path.Base(m.Name)
+	if ex.match(name) || ex.match(m.Name) {
+		return nil
+	}
+	if unpack && m.Entry.IsRegular() {
+		ok, err := isTar(ctx, tree, m.Entry)
+		if err != nil {
+			return err
+		}
+		if ok {
+			s.parts = append(s.parts, part{tree: tree, dir: true, archive: m.Entry})
+			return nil
+		}
+	}
+	return s.addPart(part{tree: tree, picks: []pick{{rel: name, entry: m.Entry}}})
+}
+
+// addWithParents keeps the directories between pivot and the match.
+func (s *Selection) addWithParents(ctx context.Context, tree *buildctx.Tree, m buildctx.Match, pivot string, ex *excluder) error {
+	rel := strings.TrimPrefix(strings.TrimPrefix(m.Name, pivot), "/")
+	p := part{tree: tree, dir: true}
+	for i := range rel {
+		if rel[i] != '/' {
+			continue
+		}
+		_, e, err := tree.Resolve(path.Join(pivot, rel[:i]))
+		if err != nil {
+			return err
+		}
+		if e != nil && e.IsDir() {
+			p.picks = append(p.picks, pick{rel: rel[:i], entry: e})
+		}
+	}
+	if err := s.addPart(p); err != nil {
+		return err
+	}
+	if m.Entry.IsDir() {
+		return s.addDir(ctx, tree, m.Entry, rel, ex)
+	}
+	if ex.match(rel) {
+		return nil
+	}
+	return s.addPart(part{tree: tree, dir: true, picks: []pick{{rel: rel, entry: m.Entry}}})
+}
+
+// addDir takes what is in a directory, to go below rel.
+func (s *Selection) addDir(ctx context.Context, tree *buildctx.Tree, dir *buildctx.Entry, rel string, ex *excluder) error {
+	entries, err := tree.Walk(ctx, dir, ex.skip())
+	if err != nil {
+		return err
+	}
+	p := part{tree: tree, dir: true, picks: make([]pick, 0, len(entries))}
+	first := map[[2]uint64]string{}
+	for _, e := range entries {
+		pk := pick{rel: path.Join(rel, strings.TrimPrefix(strings.TrimPrefix(e.Path, dir.Path), "/")), entry: e}
+		if tree.KeepOwner && e.IsRegular() && e.Nlink > 1 {
+			id := [2]uint64{e.Dev, e.Ino}
+			if to, ok := first[id]; ok {
+				pk.link = to
+			} else {
+				first[id] = pk.rel
+			}
+		}
+		p.picks = append(p.picks, pk)
+	}
+	return s.addPart(p)
+}
+
+// addPart takes a part whose files a layer can hold.
+func (s *Selection) addPart(p part) error {
+	kept := p.picks[:0]
+	for _, pk := range p.picks {
+		if pk.entry.Type() == unix.S_IFSOCK {
+			continue // a socket is of the process that listens; no tar holds one
+		}
+		if err := checkName(pk.rel); err != nil {
+			return err
+		}
+		kept = append(kept, pk)
+	}
+	p.picks = kept
+	s.parts = append(s.parts, p)
+	return nil
+}
+
+// whiteout begins the names by which a layer says that a file is gone.
+const whiteout = ".wh."
+
+// checkName refuses what would mean something else in a layer.
+func checkName(rel string) error {
+	for name := range strings.SplitSeq(rel, "/") {
+		if strings.HasPrefix(name, whiteout) {
+			return errdefs.Errorf(errdefs.ErrInvalid, "%q: a name that begins with %s marks a deleted file in a layer and cannot be copied", rel, whiteout)
+		}
+	}
+	return nil
+}
+
+func (s *Selection) hash(ctx context.Context) error {
+	for _, p := range s.parts {
+		if p.tree == nil {
+			continue
+		}
+		var es []*buildctx.Entry
+		for _, pk := range p.picks {
+			if pk.link == "" {
+				es = append(es, pk.entry)
+			}
+		}
+		if p.archive != nil {
+			es = append(es, p.archive)
+		}
+		if err := p.tree.Hash(ctx, es); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Selection) digest() digest.Digest {
+	d := sha256.New()
+	for _, p := range s.parts {
+		fmt.Fprintf(d, "part %t\n", p.dir)
+		if p.archive != nil {
+			fmt.Fprintf(d, "archive %s\n", p.archive.Digest)
+		}
+		for _, pk := range p.picks {
+			p.describe(d, pk)
+		}
+	}
+	return digest.NewDigest(digest.SHA256, d)
+}
+
+// describe writes what one pick means, unambiguously.
+func (p part) describe(w io.Writer, pk pick) {
+	if pk.inline != nil {
+		fmt.Fprintf(w, "inline %q %q\n", pk.rel, *pk.inline)
+		return
+	}
+	h := p.header(pk)
+	fmt.Fprintf(w, "%c %q %o %d:%d %q %d:%d %s %q\n",
+		h.Typeflag, pk.rel, h.Mode, h.Uid, h.Gid, h.Linkname, h.Devmajor, h.Devminor, pk.entry.Digest, h.PAXRecords)
+}
+
+// excluder is --exclude; nil excludes nothing.
+type excluder struct {
+	patterns []string
+	m        *patternmatcher.PatternMatcher
+}
+
+func newExclude(patterns []string) (*excluder, error) {
+	if len(patterns) == 0 {
+		return nil, nil
+	}
+	m, err := patternmatcher.New(patterns)
+	if err == nil {
+		_, err = m.MatchesOrParentMatches("x")
+	}
+	if err != nil {
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "--exclude: %w", err)
+	}
+	return &excluder{patterns: patterns, m: m}, nil
+}
+
+func (ex *excluder) match(p string) bool {
+	if ex == nil || p == "" {
+		return false
+	}
+	ok, err := ex.m.MatchesOrParentMatches(p)
+	return ok && err == nil
+}
+
+// skip returns the filter of a walk. A walk has several goroutines and a
+// matcher is for one at a time.
+func (ex *excluder) skip() func(string, bool) bool {
+	if ex == nil {
+		return nil
+	}
+	lock := make(chan struct{}, 1)
+	return func(rel string, _ bool) bool {
+		lock <- struct{}{}
+		defer func() { <-lock }()
+		return ex.match(rel)
+	}
+}
+
+// escape makes a name a pattern that matches itself.
+func escape(name string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(name)
+}

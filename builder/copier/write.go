@@ -1,0 +1,318 @@
+package copier
+
+import (
+	"archive/tar"
+	"context"
+	"io"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"cove/builder/buildctx"
+	"cove/builder/plan"
+	"cove/errdefs"
+	"cove/layers/archive"
+)
+
+// Target is what a selection is written into.
+type Target struct {
+	// Root is the root filesystem that is copied into, nil for an empty one.
+	Root *buildctx.Tree
+	// Time is the time of the files; zero is a fixed one.
+	Time time.Time
+}
+
+// item is one entry of the layer.
+type item struct {
+	name string
+	hdr  *tar.Header
+	part part
+	pick pick
+}
+
+// Layout is a selection with its place in a root filesystem: the layer, ready
+// to be written, more than once if need be.
+type Layout struct {
+	time  time.Time
+	runs  [][]item // sorted, each run after the archives before it
+	place *placer
+	sel   *Selection
+	owner *Owner
+	mode  *plan.ModeChange
+	base  string
+	into  bool // base is a directory
+
+	items map[string]int // of the current run
+	run   []item
+	after []archiveItem
+}
+
+// archiveItem is an archive to unpack, after the run with its number.
+type archiveItem struct {
+	run  int
+	part part
+}
+
+// Place decides where everything goes. Its errors name the path.
+func (s *Selection) Place(to Target) (*Layout, error) {
+	l := &Layout{time: to.Time, place: newPlacer(to.Root), sel: s, items: map[string]int{}}
+	if l.time.IsZero() {
+		l.time = defaultTime
+	}
+	if s.op.Link {
+		l.place.dest = nil
+	}
+	if s.op.Chmod != "" {
+		m, err := plan.ParseMode(s.op.Chmod)
+		if err != nil {
+			return nil, err
+		}
+		l.mode = &m
+	}
+	if s.op.Chown != "" {
+		o, err := LookupOwner("--chown="+s.op.Chown, s.op.Chown, l.place.dest)
+		if err != nil {
+			return nil, err
+		}
+		l.owner = &o
+	}
+	if err := l.destination(); err != nil {
+		return nil, err
+	}
+	for _, p := range s.parts {
+		if err := l.addPart(p); err != nil {
+			return nil, err
+		}
+	}
+	l.flush()
+	return l, nil
+}
+
+// destination resolves Dest and decides whether it is a directory.
+func (l *Layout) destination() error {
+	op := l.sel.op
+	real, err := l.place.resolve(op.Dest)
+	if err != nil {
+		return err
+	}
+	at, err := l.place.look(real)
+	if err != nil {
+		return err
+	}
+	l.base = real
+	files := 0
+	l.into = op.DestDir || op.Parents || at.typ == tar.TypeDir
+	for _, p := range l.sel.parts {
+		if p.dir {
+			l.into = true
+		} else {
+			files++
+		}
+	}
+	if files > 1 && !l.into {
+		return errdefs.Errorf(errdefs.ErrInvalid, "the pattern matches %d files: the destination must be a directory and end with a slash: %s/", files, op.Dest)
+	}
+	if l.into && at.typ != 0 && at.typ != tar.TypeDir {
+		return errdefs.Errorf(errdefs.ErrInvalid, "the destination %s is a file and not a directory", op.Dest)
+	}
+	if len(l.sel.parts) == 0 {
+		return nil // patterns that matched nothing make nothing
+	}
+	need := real
+	// A directory whose contents are copied makes the destination itself, with
+	// its own mode, when it comes first.
+	if first := l.sel.parts[0]; !l.into || first.dir && len(first.picks) > 0 && first.picks[0].rel == "" {
+		need = parent(real)
+	}
+	return l.addDirs(need)
+}
+
+// addDirs makes the directories down to real that are missing.
+func (l *Layout) addDirs(real string) error {
+	missing, err := l.place.missingDirs(real)
+	if err != nil {
+		return err
+	}
+	for _, dir := range missing {
+		h := &tar.Header{Typeflag: tar.TypeDir, Mode: 0o755}
+		if l.owner != nil {
+			h.Uid, h.Gid = l.owner.UID, l.owner.GID
+		}
+		l.put(item{name: dir, hdr: h})
+	}
+	return nil
+}
+
+func (l *Layout) addPart(p part) error {
+	if p.archive != nil {
+		l.flush()
+		l.after = append(l.after, archiveItem{run: len(l.runs), part: p})
+		return nil
+	}
+	links := map[string]string{} // rel → name in the layer, for hard links
+	for _, pk := range p.picks {
+		name := l.base
+		if l.into {
+			name = path.Join(l.base, pk.rel)
+		}
+		h := p.header(pk)
+		if pk.rel == "" {
+			if err := l.addTop(p, pk, h); err != nil {
+				return err
+			}
+			continue
+		}
+		real, skip, err := l.check(name, h.Typeflag)
+		if err != nil {
+			return err
+		}
+		links[pk.rel] = real
+		if skip {
+			continue
+		}
+		if pk.link != "" {
+			h.Linkname = links[pk.link]
+		}
+		l.adjust(h)
+		l.put(item{name: real, hdr: h, part: p, pick: pk})
+	}
+	return nil
+}
+
+// addTop makes the directory that a copied directory becomes, unless there is
+// one: then that keeps its mode and owner.
+func (l *Layout) addTop(p part, pk pick, h *tar.Header) error {
+	at, err := l.place.look(l.base)
+	if err != nil || at.typ == tar.TypeDir {
+		return err
+	}
+	if err := l.addDirs(parent(l.base)); err != nil {
+		return err
+	}
+	l.adjust(h)
+	l.put(item{name: l.base, hdr: h, part: p, pick: pk})
+	return nil
+}
+
+// check resolves where an entry goes and whether it may go there. A directory
+// that is a symbolic link to one stays a link: what is in the source goes where
+// the link leads.
+func (l *Layout) check(name string, typ byte) (real string, skip bool, err error) {
+	real, at, err := l.place.place(name)
+	if err != nil {
+		return "", false, err
+	}
+	if at.typ == 0 {
+		return real, false, nil
+	}
+	if typ == tar.TypeDir {
+		if at.typ == tar.TypeSymlink {
+			target, err := l.place.resolve(real)
+			if err != nil {
+				return "", false, err
+			}
+			there, err := l.place.look(target)
+			if err != nil {
+				return "", false, err
+			}
+			if there.typ == tar.TypeDir {
+				return target, true, nil
+			}
+		}
+		if at.typ != tar.TypeDir {
+			return "", false, errdefs.Errorf(errdefs.ErrInvalid, "cannot copy the directory %s: a file is there", "/"+real)
+		}
+		return real, false, nil
+	}
+	if at.typ == tar.TypeDir {
+		return "", false, errdefs.Errorf(errdefs.ErrInvalid, "cannot copy a file to /%s: a directory is there", real)
+	}
+	return real, false, nil
+}
+
+// adjust applies --chown and --chmod.
+func (l *Layout) adjust(h *tar.Header) {
+	if l.owner != nil {
+		h.Uid, h.Gid = l.owner.UID, l.owner.GID
+	}
+	if l.mode != nil && h.Typeflag != tar.TypeSymlink {
+		h.Mode = int64(l.mode.Apply(uint32(h.Mode), h.Typeflag == tar.TypeDir))
+	}
+}
+
+// put adds an entry to the current run; a later one of the same name wins.
+func (l *Layout) put(it item) {
+	it.hdr.Name = it.name
+	if it.hdr.Typeflag == tar.TypeDir {
+		it.hdr.Name += "/"
+	}
+	l.place.record(it.name, thing{typ: regular(it.hdr.Typeflag), link: it.hdr.Linkname})
+	if i, ok := l.items[it.name]; ok {
+		l.run[i] = it
+		return
+	}
+	l.items[it.name] = len(l.run)
+	l.run = append(l.run, it)
+}
+
+// regular is what a hard link is, once it is made.
+func regular(typ byte) byte {
+	if typ == tar.TypeLink {
+		return tar.TypeReg
+	}
+	return typ
+}
+
+// flush ends the current run.
+func (l *Layout) flush() {
+	slices.SortFunc(l.run, func(a, b item) int { return buildctx.ComparePaths(a.name, b.name) })
+	l.runs = append(l.runs, l.run)
+	l.run, l.items = nil, map[string]int{}
+}
+
+// Empty says that there is nothing to write.
+func (l *Layout) Empty() bool {
+	for _, r := range l.runs {
+		if len(r) > 0 {
+			return false
+		}
+	}
+	return len(l.after) == 0
+}
+
+// Write writes the layer's entries. It may be called more than once, also at
+// the same time, and writes the same each time.
+func (l *Layout) Write(ctx context.Context, w *archive.Writer) error {
+	archives := l.after
+	place := l.place.clone()
+	for i, run := range l.runs {
+		for len(archives) > 0 && archives[0].run == i {
+			if err := l.unpack(ctx, w, archives[0].part, place); err != nil {
+				return err
+			}
+			archives = archives[1:]
+		}
+		for _, it := range run {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := l.writeItem(w, it); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (l *Layout) writeItem(w *archive.Writer, it item) error {
+	h := *it.hdr
+	h.ModTime = l.time
+	switch {
+	case h.Typeflag != tar.TypeReg:
+		return w.Add(&h, nil)
+	case it.pick.inline != nil:
+		return w.Add(&h, strings.NewReader(*it.pick.inline))
+	}
+	return it.part.tree.Read(it.pick.entry, func(r io.Reader) error { return w.Add(&h, r) })
+}
