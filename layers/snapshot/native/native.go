@@ -5,62 +5,147 @@ package native
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"iter"
+
+	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
 	"cove/layers/mount"
 	"cove/layers/snapshot"
+	"cove/layers/snapshot/keys"
+	"cove/layers/tree"
 )
 
 // Store is the copying snapshotter on one root directory.
-type Store struct{ root string }
+type Store struct{ keys *keys.Store }
 
-var _ snapshot.Snapshotter = (*Store)(nil)
+var (
+	_ snapshot.Snapshotter = (*Store)(nil)
+	_ snapshot.Keeper      = (*Store)(nil)
+)
 
 // New returns the store on root, which is made if missing.
-func New(root string) (*Store, error) { return &Store{root: root}, nil }
+func New(root string) (*Store, error) {
+	k, err := keys.Open(root)
+	if err != nil {
+		return nil, err
+	}
+	return &Store{keys: k}, nil
+}
 
-func todo() error { return errdefs.Errorf(errdefs.ErrUnsupported, "native: not wired yet") }
+const filesDir = "fs"
+
+func (s *Store) files(e keys.Entry) string { return s.keys.Dir(e.ID, filesDir) }
 
 // Prepare implements snapshot.Snapshotter. The mount is a bind of a copy; its
 // Lower is the parent's directory, so that diff knows what to compare with.
 func (s *Store) Prepare(ctx context.Context, key, parent string) (mount.Mount, error) {
-	return mount.Mount{}, todo()
+	e, err := s.keys.Add(key, parent, snapshot.Active, filesDir)
+	if err != nil {
+		return mount.Mount{}, err
+	}
+	// The record is there, so the parent cannot go while it is copied.
+	if err := s.copyParent(e); err != nil {
+		return mount.Mount{}, errors.Join(err, s.keys.Remove(key))
+	}
+	return s.mount(e)
+}
+
+func (s *Store) copyParent(e keys.Entry) error {
+	if e.Parent == "" {
+		return nil
+	}
+	p, err := s.keys.Get(e.Parent)
+	if err != nil {
+		return err
+	}
+	src, err := tree.Open(s.files(p))
+	if err != nil {
+		return err
+	}
+	defer unix.Close(src)
+	dst, err := tree.Open(s.files(e))
+	if err != nil {
+		return err
+	}
+	defer unix.Close(dst)
+	if err := tree.Copy(src, dst); err != nil {
+		return fmt.Errorf("snapshot %q: copying %q: %w", e.Key, e.Parent, err)
+	}
+	return nil
 }
 
 // View implements snapshot.Snapshotter.
-func (s *Store) View(ctx context.Context, key, parent string) (mount.Mount, error) {
-	return mount.Mount{}, todo()
+func (s *Store) View(_ context.Context, key, parent string) (mount.Mount, error) {
+	e, err := s.keys.Add(key, parent, snapshot.View, filesDir)
+	if err != nil {
+		return mount.Mount{}, err
+	}
+	return s.mount(e)
+}
+
+// mount describes a snapshot that has its record.
+func (s *Store) mount(e keys.Entry) (mount.Mount, error) {
+	m := mount.Mount{Type: "bind", Source: s.files(e), ReadOnly: e.Kind != snapshot.Active}
+	if e.Parent == "" || e.Kind == snapshot.Committed {
+		return m, nil
+	}
+	p, err := s.keys.Get(e.Parent)
+	if err != nil {
+		return mount.Mount{}, err
+	}
+	if e.Kind == snapshot.View {
+		m.Source = s.files(p)
+	} else {
+		m.Lower = []string{s.files(p)}
+	}
+	return m, nil
 }
 
 // Commit implements snapshot.Snapshotter.
-func (s *Store) Commit(ctx context.Context, name, key string) error { return todo() }
+func (s *Store) Commit(_ context.Context, name, key string) error {
+	_, err := s.keys.Commit(name, key, nil)
+	return err
+}
 
 // Mounts implements snapshot.Snapshotter.
-func (s *Store) Mounts(ctx context.Context, key string) (mount.Mount, error) {
-	return mount.Mount{}, todo()
+func (s *Store) Mounts(_ context.Context, key string) (mount.Mount, error) {
+	e, err := s.keys.Get(key)
+	if err != nil {
+		return mount.Mount{}, err
+	}
+	return s.mount(e)
 }
 
 // Stat implements snapshot.Snapshotter.
-func (s *Store) Stat(ctx context.Context, key string) (snapshot.Info, error) {
-	return snapshot.Info{}, todo()
+func (s *Store) Stat(_ context.Context, key string) (snapshot.Info, error) {
+	e, err := s.keys.Get(key)
+	return e.Info, err
 }
 
 // Remove implements snapshot.Snapshotter.
-func (s *Store) Remove(ctx context.Context, key string) error { return todo() }
+func (s *Store) Remove(_ context.Context, key string) error { return s.keys.Remove(key) }
 
 // All implements snapshot.Snapshotter.
-func (s *Store) All(ctx context.Context) iter.Seq2[snapshot.Info, error] {
-	return func(yield func(snapshot.Info, error) bool) { yield(snapshot.Info{}, todo()) }
-}
+func (s *Store) All(ctx context.Context) iter.Seq2[snapshot.Info, error] { return s.keys.Infos(ctx) }
 
-// Usage is how much disk the snapshot takes.
+// Usage implements snapshot.Keeper.
 func (s *Store) Usage(ctx context.Context, key string) (snapshot.Usage, error) {
-	return snapshot.Usage{}, todo()
+	e, err := s.keys.Get(key)
+	if err != nil {
+		return snapshot.Usage{}, err
+	}
+	u, err := keys.Usage(ctx, s.files(e))
+	if err != nil {
+		return u, errdefs.Errorf(errdefs.ErrUnavailable, "snapshot %q: usage: %w", key, err)
+	}
+	return u, nil
 }
 
-// Clean removes directories that no key refers to, as a kill leaves them.
-func (s *Store) Clean(ctx context.Context) error { return todo() }
+// Clean implements snapshot.Keeper.
+func (s *Store) Clean(ctx context.Context) error { return s.keys.Clean(ctx) }
 
-// Sync makes everything that was written to the store durable (syncfs).
-func (s *Store) Sync() error { return todo() }
+// Sync implements snapshot.Keeper.
+func (s *Store) Sync() error { return s.keys.Sync() }

@@ -2,18 +2,176 @@ package overlay
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
 
+	"golang.org/x/sys/unix"
+
+	"cove/errdefs"
 	"cove/layers/mount"
 )
 
 // Mount mounts m, an overlay or a bind, on the directory dir.
-func Mount(m mount.Mount, dir string) error { return todo() }
+func Mount(m mount.Mount, dir string) error {
+	fd, err := detached(m)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return classic(m, dir)
+	}
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if err := unix.MoveMount(fd, "", unix.AT_FDCWD, dir, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
+		return &os.PathError{Op: "move_mount", Path: dir, Err: err}
+	}
+	return nil
+}
 
-// Unmount undoes Mount.
-func Unmount(dir string) error { return todo() }
+// Unmount undoes Mount. What still uses the mount keeps it until it is done.
+func Unmount(dir string) error {
+	if err := unix.Unmount(dir, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil {
+		return &os.PathError{Op: "unmount", Path: dir, Err: err}
+	}
+	return nil
+}
 
 // With calls fn with a path under which m's tree is found, and takes it away
 // again after. The mount is in no one's mount table where the kernel can do
 // that, so that a kill leaves nothing; the path is then below /proc/self/fd and
 // means nothing to another process. Open it with os.OpenRoot.
-func With(ctx context.Context, m mount.Mount, fn func(dir string) error) error { return todo() }
+//
+// A bind needs no mount, but for its being read-only; who may not mount is
+// given the directory itself.
+func With(ctx context.Context, m mount.Mount, fn func(dir string) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if m.Type == "bind" && !m.ReadOnly {
+		return fn(m.Source)
+	}
+	fd, err := detached(m)
+	switch {
+	case err == nil:
+		defer unix.Close(fd)
+		return fn("/proc/self/fd/" + strconv.Itoa(fd))
+	case m.Type == "bind" && (errors.Is(err, unix.EPERM) || errors.Is(err, errors.ErrUnsupported)):
+		return fn(m.Source)
+	case errors.Is(err, errors.ErrUnsupported):
+		return withClassic(m, fn)
+	}
+	return err
+}
+
+func withClassic(m mount.Mount, fn func(dir string) error) (err error) {
+	dir, err := os.MkdirTemp("", "cove-mount-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.Remove(dir)) }()
+	if err := classic(m, dir); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, Unmount(dir)) }()
+	return fn(dir)
+}
+
+// detached makes the mount without a place. It is errors.ErrUnsupported where
+// the kernel has not these calls, or a filter blocks them.
+func detached(m mount.Mount) (int, error) {
+	if !m.IDMap.IsZero() {
+		return -1, errdefs.Errorf(errdefs.ErrInvalid, "mount: id maps are the runner's to apply")
+	}
+	switch m.Type {
+	case "overlay":
+		return detachedOverlay(m)
+	case "bind":
+		return detachedBind(m)
+	}
+	return -1, errdefs.Errorf(errdefs.ErrInvalid, "mount: unknown type %q", m.Type)
+}
+
+func detachedBind(m mount.Mount) (int, error) {
+	fd, err := unix.OpenTree(unix.AT_FDCWD, m.Source, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	if err != nil {
+		return -1, unsupported(&os.PathError{Op: "open_tree", Path: m.Source, Err: err})
+	}
+	if m.ReadOnly {
+		attr := unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}
+		if err := unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH, &attr); err != nil {
+			unix.Close(fd)
+			return -1, unsupported(&os.PathError{Op: "mount_setattr", Path: m.Source, Err: err})
+		}
+	}
+	return fd, nil
+}
+
+func detachedOverlay(m mount.Mount) (int, error) {
+	fs, err := unix.Fsopen("overlay", unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return -1, unsupported(os.NewSyscallError("fsopen overlay", err))
+	}
+	defer unix.Close(fs)
+	for _, p := range parameters(m) {
+		if p.value == "" {
+			err = unix.FsconfigSetFlag(fs, p.key)
+		} else {
+			err = unix.FsconfigSetString(fs, p.key, p.value)
+		}
+		if errors.Is(err, unix.EINVAL) && p.key == "lowerdir+" {
+			return -1, fmt.Errorf("lowerdir+ before Linux 6.7: %w", errors.ErrUnsupported)
+		}
+		if err != nil {
+			return -1, unsupported(fmt.Errorf("overlay: %s=%s: %w%s", p.key, p.value, err, kernelLog(fs)))
+		}
+	}
+	if err := unix.FsconfigCreate(fs); err != nil {
+		return -1, unsupported(fmt.Errorf("overlay: mounting: %w%s", err, kernelLog(fs)))
+	}
+	attrs := 0
+	if m.ReadOnly {
+		attrs = unix.MOUNT_ATTR_RDONLY
+	}
+	fd, err := unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, attrs)
+	if err != nil {
+		return -1, unsupported(os.NewSyscallError("fsmount overlay", err))
+	}
+	return fd, nil
+}
+
+type parameter struct{ key, value string }
+
+func parameters(m mount.Mount) []parameter {
+	var ps []parameter
+	for _, opt := range m.Options {
+		key, value, _ := strings.Cut(opt, "=")
+		ps = append(ps, parameter{key, value})
+	}
+	for _, dir := range m.Lower {
+		ps = append(ps, parameter{"lowerdir+", dir})
+	}
+	if m.Upper != "" {
+		ps = append(ps, parameter{"upperdir", m.Upper}, parameter{"workdir", m.Work})
+	}
+	return ps
+}
+
+// kernelLog returns what the kernel has to say beyond an error number.
+func kernelLog(fs int) string {
+	buf := make([]byte, 1024)
+	n, err := unix.Read(fs, buf)
+	if err != nil || n <= 2 {
+		return ""
+	}
+	return " (" + strings.TrimSpace(string(buf[2:n])) + ")" // "e text"
+}
+
+// unsupported marks the error of a call that this kernel has not.
+func unsupported(err error) error {
+	if errors.Is(err, unix.ENOSYS) {
+		return fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
+	}
+	return err
+}

@@ -1,70 +1,233 @@
 // Package overlay keeps snapshots as the layers of an overlay filesystem.
+//
+// A snapshot is a directory fs, which holds its own change alone, and while it
+// is active a directory work, which the kernel needs. Overlays are mounted with
+// redirect_dir, metacopy and index off, so that fs is the whole change and
+// layers/diff can read it as it is.
 package overlay
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"iter"
+	"os"
+
+	"github.com/moby/sys/userns"
+	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
 	"cove/layers/mount"
 	"cove/layers/snapshot"
+	"cove/layers/snapshot/keys"
+	"cove/layers/tree"
 )
 
-// Store is the overlay snapshotter on one root directory. It implements
-// snapshot.Snapshotter, snapshot.Keeper and snapshot.Rebaser.
-type Store struct{ root string }
+const (
+	filesDir = "fs"
+	workDir  = "work"
+)
 
-var _ snapshot.Snapshotter = (*Store)(nil)
+// untouched is the modification time of a directory fs that was prepared
+// without a parent and of which no layer said what it is: onto a parent, it
+// takes the parent's owner and mode. An overlay shows those of the uppermost.
+var untouched = unix.Timespec{Sec: 0, Nsec: 1}
+
+// Store is the overlay snapshotter on one root directory.
+type Store struct{ keys *keys.Store }
+
+var (
+	_ snapshot.Snapshotter = (*Store)(nil)
+	_ snapshot.Keeper      = (*Store)(nil)
+	_ snapshot.Rebaser     = (*Store)(nil)
+)
 
 // New returns the store on root, which is made if missing. Ask Supported first.
-func New(root string) (*Store, error) { return &Store{root: root}, nil }
+func New(root string) (*Store, error) {
+	k, err := keys.Open(root)
+	if err != nil {
+		return nil, err
+	}
+	return &Store{keys: k}, nil
+}
 
-// Supported is nil when an overlay can be mounted whose directories are below
-// root, else an errdefs.ErrUnsupported that says why not; callers then use
-// package native, telling the user that reason.
-func Supported(root string) error { return todo() }
+func (s *Store) files(e keys.Entry) string { return s.keys.Dir(e.ID, filesDir) }
 
-func todo() error { return errdefs.Errorf(errdefs.ErrUnsupported, "overlay: not wired yet") }
+// Prepare implements snapshot.Snapshotter. Without a parent the mount is a
+// bind: the kernel has no overlay of one directory.
+func (s *Store) Prepare(_ context.Context, key, parent string) (mount.Mount, error) {
+	e, err := s.keys.Add(key, parent, snapshot.Active, filesDir, workDir)
+	if err != nil {
+		return mount.Mount{}, err
+	}
+	m, err := s.mount(e)
+	if err == nil {
+		err = s.settle(e)
+	}
+	if err != nil {
+		return mount.Mount{}, errors.Join(err, s.keys.Remove(key))
+	}
+	return m, nil
+}
 
-// Prepare implements snapshot.Snapshotter.
-func (s *Store) Prepare(ctx context.Context, key, parent string) (mount.Mount, error) {
-	return mount.Mount{}, todo()
+// settle gives a new snapshot's top directory its owner, mode and times.
+func (s *Store) settle(e keys.Entry) error {
+	fd, err := tree.Open(s.files(e))
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if e.Parent == "" {
+		return tree.SetTimes(fd, "", untouched)
+	}
+	p, err := s.keys.Get(e.Parent)
+	if err != nil {
+		return err
+	}
+	return s.inherit(fd, p)
+}
+
+// inherit gives the open directory fd what the top directory of p has.
+func (s *Store) inherit(fd int, p keys.Entry) error {
+	from, err := tree.Open(s.files(p))
+	if err != nil {
+		return err
+	}
+	defer unix.Close(from)
+	return tree.CopyMeta(from, fd)
 }
 
 // View implements snapshot.Snapshotter.
-func (s *Store) View(ctx context.Context, key, parent string) (mount.Mount, error) {
-	return mount.Mount{}, todo()
+func (s *Store) View(_ context.Context, key, parent string) (mount.Mount, error) {
+	e, err := s.keys.Add(key, parent, snapshot.View, filesDir)
+	if err != nil {
+		return mount.Mount{}, err
+	}
+	return s.mount(e)
+}
+
+// mount describes a snapshot that has its record.
+func (s *Store) mount(e keys.Entry) (mount.Mount, error) {
+	below, err := s.keys.Chain(e.Parent)
+	if err != nil {
+		return mount.Mount{}, err
+	}
+	if e.Kind == snapshot.Committed {
+		below = append([]keys.Entry{e}, below...)
+	}
+	switch {
+	case len(below) == 0:
+		return mount.Mount{Type: "bind", Source: s.files(e), ReadOnly: e.Kind != snapshot.Active}, nil
+	case len(below) == 1 && e.Kind != snapshot.Active:
+		return mount.Mount{Type: "bind", Source: s.files(below[0]), ReadOnly: true}, nil
+	}
+	m := mount.Mount{Type: "overlay", Options: options(), ReadOnly: e.Kind != snapshot.Active}
+	for _, b := range below {
+		m.Lower = append(m.Lower, s.files(b))
+	}
+	if e.Kind == snapshot.Active {
+		m.Upper, m.Work = s.files(e), s.keys.Dir(e.ID, workDir)
+	}
+	return m, nil
+}
+
+func options() []string {
+	opts := []string{"redirect_dir=off", "metacopy=off", "index=off"}
+	if userns.RunningInUserNS() {
+		opts = append(opts, "userxattr") // trusted.* belongs to the first namespace's root
+	}
+	return opts
 }
 
 // Commit implements snapshot.Snapshotter.
-func (s *Store) Commit(ctx context.Context, name, key string) error { return todo() }
+func (s *Store) Commit(_ context.Context, name, key string) error {
+	e, err := s.keys.Commit(name, key, nil)
+	return s.committed(e, err)
+}
+
+// CommitOnto implements snapshot.Rebaser.
+func (s *Store) CommitOnto(_ context.Context, name, key, parent string) error {
+	e, err := s.keys.Get(key)
+	if err != nil {
+		return err
+	}
+	if e.Parent != "" {
+		return errdefs.Errorf(errdefs.ErrInvalid, "snapshot %q: it was prepared on %q and cannot be moved", key, e.Parent)
+	}
+	if parent != "" {
+		p, err := s.keys.Get(parent)
+		if err != nil {
+			return err
+		}
+		if err := s.adopt(e, p); err != nil {
+			return fmt.Errorf("snapshot %q: %w", key, err)
+		}
+	}
+	e, err = s.keys.Commit(name, key, &parent)
+	return s.committed(e, err)
+}
+
+// adopt makes e's top directory like p's, unless its own layer said what it is.
+func (s *Store) adopt(e, p keys.Entry) error {
+	fd, err := tree.Open(s.files(e))
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	st, err := tree.Fstat(fd)
+	if err != nil || st.Mtim != untouched {
+		return err
+	}
+	return s.inherit(fd, p)
+}
+
+// committed removes what a committed snapshot needs no more.
+func (s *Store) committed(e keys.Entry, err error) error {
+	if err != nil {
+		return err
+	}
+	if err := os.RemoveAll(s.keys.Dir(e.ID, workDir)); err != nil {
+		return fmt.Errorf("snapshot %q: %w", e.Key, err)
+	}
+	return nil
+}
 
 // Mounts implements snapshot.Snapshotter.
-func (s *Store) Mounts(ctx context.Context, key string) (mount.Mount, error) {
-	return mount.Mount{}, todo()
+func (s *Store) Mounts(_ context.Context, key string) (mount.Mount, error) {
+	e, err := s.keys.Get(key)
+	if err != nil {
+		return mount.Mount{}, err
+	}
+	return s.mount(e)
 }
 
 // Stat implements snapshot.Snapshotter.
-func (s *Store) Stat(ctx context.Context, key string) (snapshot.Info, error) {
-	return snapshot.Info{}, todo()
+func (s *Store) Stat(_ context.Context, key string) (snapshot.Info, error) {
+	e, err := s.keys.Get(key)
+	return e.Info, err
 }
 
 // Remove implements snapshot.Snapshotter.
-func (s *Store) Remove(ctx context.Context, key string) error { return todo() }
+func (s *Store) Remove(_ context.Context, key string) error { return s.keys.Remove(key) }
 
 // All implements snapshot.Snapshotter.
-func (s *Store) All(ctx context.Context) iter.Seq2[snapshot.Info, error] {
-	return func(yield func(snapshot.Info, error) bool) { yield(snapshot.Info{}, todo()) }
-}
+func (s *Store) All(ctx context.Context) iter.Seq2[snapshot.Info, error] { return s.keys.Infos(ctx) }
 
-// Usage is how much disk the snapshot itself takes, without its parents.
+// Usage implements snapshot.Keeper.
 func (s *Store) Usage(ctx context.Context, key string) (snapshot.Usage, error) {
-	return snapshot.Usage{}, todo()
+	e, err := s.keys.Get(key)
+	if err != nil {
+		return snapshot.Usage{}, err
+	}
+	u, err := keys.Usage(ctx, s.files(e))
+	if err != nil {
+		return u, errdefs.Errorf(errdefs.ErrUnavailable, "snapshot %q: usage: %w", key, err)
+	}
+	return u, nil
 }
 
-// Clean removes directories that no key refers to, as a kill leaves them. It
-// may run while other processes use the store.
-func (s *Store) Clean(ctx context.Context) error { return todo() }
+// Clean implements snapshot.Keeper.
+func (s *Store) Clean(ctx context.Context) error { return s.keys.Clean(ctx) }
 
-// Sync makes everything that was written to the store durable (syncfs).
-func (s *Store) Sync() error { return todo() }
+// Sync implements snapshot.Keeper.
+func (s *Store) Sync() error { return s.keys.Sync() }
