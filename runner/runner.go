@@ -26,6 +26,7 @@ import (
 
 	"cove/layers/mount"
 	"cove/runner/network"
+	"cove/runner/record"
 )
 
 // Options say where a Runner keeps its state and finds its programs.
@@ -77,6 +78,13 @@ func executable(path string) bool {
 // by several processes on one root too.
 type Runner struct {
 	opts Options
+	net  *network.Network
+}
+
+// monitorArgs is the command line of a monitor; its directory names the
+// container to whoever looks at the process table.
+func (r *Runner) monitorArgs(dir record.Dir) []string {
+	return []string{"monitor", "--run", r.opts.Run, string(dir)}
 }
 
 // RunRequest is one process run to its end by this very process: a build's RUN.

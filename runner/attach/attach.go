@@ -239,6 +239,11 @@ func (c *Conn) Receive(small bool) (Packet, error) {
 	}
 	rights := make([]byte, unix.CmsgSpace(4*4))
 	n, rn, flags, _, err := c.ReadMsgUnix(c.buf, rights)
+	if errors.Is(err, unix.ECONNRESET) {
+		// The other end closed before it read everything of ours. That is told
+		// once, and before what it sent last, which is still to be read.
+		n, rn, flags, _, err = c.ReadMsgUnix(c.buf, rights)
+	}
 	if err == nil && n == 0 {
 		err = io.EOF
 	}

@@ -149,7 +149,7 @@ func (e *Endpoint) lease(host *netlink.Handle, pool *ipam, cfg Config) (netlink.
 	if err := fw.publish(ports, ip); err != nil {
 		return nil, err
 	}
-	pool.Leases[e.id] = lease{IP: ip, Ports: ports}
+	pool.Leases[e.id] = lease{IP: ip, Ports: ports, Owner: owner()}
 	e.State = State{
 		IP: netip.PrefixFrom(ip, pool.Subnet.Bits()), Gateway: pool.gateway(), MAC: macOf(ip).String(),
 		Bridge: e.net.bridge, Veth: vethName(e.id), Ports: ports,
@@ -272,15 +272,18 @@ func (n *Network) Release(id string) error {
 	})
 }
 
-// Clean releases the leases and interfaces of containers that are not alive,
+// Clean releases the leases and interfaces of containers whose monitor is gone,
 // and, when none is left, removes bridge and table. It tells what it removed.
-func (n *Network) Clean(alive func(id string) bool) ([]string, error) {
+func (n *Network) Clean() ([]string, error) {
+	if _, err := os.Stat(n.dir); err != nil {
+		return nil, nil //nolint:nilerr // never used
+	}
 	var removed []string
 	var dead []string
 	idle := false
 	err := n.locked(func(pool *ipam) error {
-		for id := range pool.Leases {
-			if !alive(id) {
+		for id, l := range pool.Leases {
+			if !l.alive() {
 				dead = append(dead, id)
 			}
 		}

@@ -1,6 +1,7 @@
 package network
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -27,6 +29,31 @@ type ipam struct {
 type lease struct {
 	IP    netip.Addr `json:"ip"`
 	Ports []Port     `json:"ports,omitempty"`
+	// Owner is the process that connected the container, and when it started:
+	// pids come again.
+	Owner string `json:"owner"`
+}
+
+// owner identifies the calling process.
+func owner() string { return ownerOf(strconv.Itoa(os.Getpid())) }
+
+// ownerOf is "pid start", or empty if there is no such process. The start time
+// is field 22 of stat; the second field, in parentheses, may contain anything.
+func ownerOf(pid string) string {
+	stat, err := os.ReadFile("/proc/" + pid + "/stat")
+	if err != nil {
+		return ""
+	}
+	rest := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	if len(rest) < 20 || rest[0] == "Z" {
+		return ""
+	}
+	return pid + " " + rest[19]
+}
+
+func (l lease) alive() bool {
+	pid, _, _ := strings.Cut(l.Owner, " ")
+	return pid != "" && ownerOf(pid) == l.Owner
 }
 
 // locked runs fn on the file's content under an exclusive lock, and writes it

@@ -1,0 +1,240 @@
+package runner
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"cove/errdefs"
+	"cove/runner/network"
+	"cove/runner/record"
+)
+
+// Open returns the Runner of a root.
+func Open(o Options) (*Runner, error) {
+	o = o.withDefaults()
+	return &Runner{opts: o, net: network.Open(o.Root, o.Root == DefaultRoot)}, nil
+}
+
+// idPattern is a full ID; other entries of containers/ are not containers.
+var idPattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+var namePattern = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]+$`)
+
+func validName(name string) error {
+	if !namePattern.MatchString(name) || len(name) > 128 {
+		return errdefs.Errorf(errdefs.ErrInvalid, "invalid container name %q: only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed", name)
+	}
+	return nil
+}
+
+// NewID makes the ID of a new container.
+func NewID() string {
+	var b [32]byte
+	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the program instead
+	return hex.EncodeToString(b[:])
+}
+
+// Create records a container; nothing runs yet. Unless it is AutoRemove, the
+// record is durable. A name in use is errdefs.ErrExists and says by whom.
+func (r *Runner) Create(ctx context.Context, cfg Config) (*Container, error) {
+	if cfg.ID == "" {
+		cfg.ID = NewID()
+	}
+	if !idPattern.MatchString(cfg.ID) {
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "container ID %q: not 64 hex digits", cfg.ID)
+	}
+	if cfg.Spec == nil || cfg.Spec.Process == nil || len(cfg.Spec.Process.Args) == 0 {
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "container %.12s: no command to run", cfg.ID)
+	}
+	if cfg.Name != "" {
+		if err := validName(cfg.Name); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := record.ParseSignal(cfg.StopSignal); err != nil {
+		return nil, fmt.Errorf("stop signal: %w", err)
+	}
+	if cfg.Created.IsZero() {
+		cfg.Created = time.Now().UTC()
+	}
+	if cfg.Network.Hostname == "" {
+		cfg.Network.Hostname = cfg.ID[:12]
+	}
+	made := cfg.Name == ""
+	for range 10 {
+		if made {
+			cfg.Name = randomName()
+		}
+		c, err := r.record(cfg)
+		if !made || !errors.Is(err, errdefs.ErrExists) {
+			return c, err
+		}
+	}
+	return nil, errdefs.Errorf(errdefs.ErrExhausted, "container %.12s: no free name found; give one with --name", cfg.ID)
+}
+
+// record writes the directory under another name and renames it, so that it
+// appears whole.
+func (r *Runner) record(cfg Config) (*Container, error) {
+	final := record.Of(r.opts.Root, cfg.ID)
+	making := record.Dir(filepath.Join(record.Containers(r.opts.Root), ".creating-"+cfg.ID))
+	if err := os.MkdirAll(string(making), 0o710); err != nil {
+		return nil, fmt.Errorf("container %.12s: %w", cfg.ID, err)
+	}
+	defer os.RemoveAll(string(making)) // renamed away, at best
+	data, err := json.Marshal(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("container %.12s: encoding: %w", cfg.ID, err)
+	}
+	state, err := json.Marshal(State{Status: Created})
+	if err != nil {
+		return nil, fmt.Errorf("container %.12s: encoding: %w", cfg.ID, err)
+	}
+	files := []struct {
+		name string
+		data []byte
+	}{{"config.json", data}, {"state.json", state}, {"name", []byte(cfg.Name)}}
+	for _, f := range files {
+		if err := writeNew(making.Path(f.name), f.data, !cfg.AutoRemove); err != nil {
+			return nil, fmt.Errorf("container %.12s: %w", cfg.ID, err)
+		}
+	}
+	if err := os.Rename(string(making), string(final)); err != nil {
+		if errors.Is(err, os.ErrExist) {
+			return nil, errdefs.Errorf(errdefs.ErrExists, "container %.12s exists", cfg.ID)
+		}
+		return nil, fmt.Errorf("container %.12s: %w", cfg.ID, err)
+	}
+	if !cfg.AutoRemove {
+		if err := errors.Join(record.SyncDir(string(final)), record.SyncDir(record.Containers(r.opts.Root))); err != nil {
+			return nil, fmt.Errorf("container %.12s: %w", cfg.ID, err)
+		}
+	}
+	if err := record.Claim(r.opts.Root, cfg.Name, cfg.ID); err != nil {
+		return nil, errors.Join(err, final.Remove())
+	}
+	return &Container{r: r, dir: final, cfg: cfg, name: cfg.Name}, nil
+}
+
+func writeNew(path string, data []byte, durable bool) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	if err == nil && durable {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+// Get finds a container by its name, its ID, or a prefix of its ID. No match is
+// errdefs.ErrNotFound, more than one errdefs.ErrConflict.
+func (r *Runner) Get(ctx context.Context, ref string) (*Container, error) {
+	none := errdefs.Errorf(errdefs.ErrNotFound, "no such container: %s", ref)
+	if ref == "" {
+		return nil, none
+	}
+	if idPattern.MatchString(ref) {
+		return r.load(ref)
+	}
+	if validName(ref) == nil {
+		if id, ok := record.Lookup(r.opts.Root, ref); ok {
+			if c, err := r.load(id); err == nil || !errors.Is(err, errdefs.ErrNotFound) {
+				return c, err
+			}
+		}
+	}
+	ids, err := r.ids()
+	if err != nil {
+		return nil, err
+	}
+	ids = slices.DeleteFunc(ids, func(id string) bool { return !strings.HasPrefix(id, ref) })
+	switch len(ids) {
+	case 0:
+		return nil, none
+	case 1:
+		return r.load(ids[0])
+	}
+	return nil, errdefs.Errorf(errdefs.ErrConflict, "%q is ambiguous: %d containers have an ID that begins so; give more digits", ref, len(ids))
+}
+
+func (r *Runner) load(id string) (*Container, error) {
+	dir := record.Of(r.opts.Root, id)
+	cfg, err := dir.Config()
+	if errors.Is(err, errdefs.ErrNotFound) {
+		return nil, errdefs.Errorf(errdefs.ErrNotFound, "no such container: %.12s", id)
+	}
+	c := &Container{r: r, dir: dir, cfg: cfg, name: cfg.Name}
+	if err == nil {
+		c.name, err = dir.Name()
+	}
+	return c, err
+}
+
+func (r *Runner) ids() ([]string, error) {
+	entries, err := os.ReadDir(record.Containers(r.opts.Root))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("listing containers: %w", err)
+	}
+	var ids []string
+	for _, e := range entries {
+		if idPattern.MatchString(e.Name()) {
+			ids = append(ids, e.Name())
+		}
+	}
+	return ids, nil
+}
+
+// All returns every container, newest first. One that is removed meanwhile is
+// left out.
+func (r *Runner) All(ctx context.Context) ([]*Container, error) {
+	ids, err := r.ids()
+	if err != nil {
+		return nil, err
+	}
+	all := make([]*Container, 0, len(ids))
+	for _, id := range ids {
+		c, err := r.load(id)
+		if errors.Is(err, errdefs.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, c)
+	}
+	slices.SortFunc(all, func(a, b *Container) int { return b.cfg.Created.Compare(a.cfg.Created) })
+	return all, nil
+}
+
+// Roots yields what containers keep from being collected: "snapshot/"+key for
+// snapshots, and image config digests as they are.
+func (r *Runner) Roots(ctx context.Context) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		all, err := r.All(ctx)
+		if err != nil {
+			yield("", err)
+			return
+		}
+		for _, c := range all {
+			if c.cfg.SnapshotKey != "" && !yield("snapshot/"+c.cfg.SnapshotKey, nil) {
+				return
+			}
+			if c.cfg.ImageID != "" && !yield(c.cfg.ImageID, nil) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,241 @@
+package runner
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"cove/errdefs"
+	"cove/runner/attach"
+)
+
+// Exec runs one more process in the container. Without Detach it streams until
+// the process ends. A process that could not start is a *StartError.
+func (c *Container) Exec(ctx context.Context, cfg ExecConfig, st Streams) (ExitStatus, error) {
+	state, err := c.running(ctx)
+	if err != nil {
+		return ExitStatus{}, err
+	}
+	if state.Status == Paused {
+		return ExitStatus{}, errdefs.Errorf(errdefs.ErrConflict, "container %s is paused; unpause it first", c)
+	}
+	x := &execution{c: c, st: st}
+	defer x.close()
+	hello := attach.Hello{Kind: attach.Exec, Exec: &cfg}
+	if !cfg.Detach && !cfg.Terminal {
+		hello.Stdin = st.Stdin != nil
+		if err := x.pipes(); err != nil {
+			return ExitStatus{}, err
+		}
+	}
+	if x.conn, err = attach.Dial(c.dir.Socket(c.r.opts.Run), hello, x.theirs...); err != nil {
+		return ExitStatus{}, err
+	}
+	defer context.AfterFunc(ctx, func() { x.conn.Close() })()
+	for _, f := range x.theirs {
+		f.Close()
+	}
+	x.theirs = nil
+	status, err := x.run(ctx, cfg)
+	if ctx.Err() != nil {
+		return status, ctx.Err()
+	}
+	return status, err
+}
+
+// execution is the caller's side of one exec. What the process prints comes
+// straight through a pipe or terminal, not through the monitor.
+type execution struct {
+	c              *Container
+	st             Streams
+	conn           *attach.Conn
+	theirs         []*os.File
+	in, out, err   *os.File
+	terminal       *os.File
+	copies, inputs sync.WaitGroup
+}
+
+func (x *execution) close() {
+	if x.conn != nil {
+		x.conn.Close()
+	}
+	for _, f := range append(x.theirs, x.in, x.out, x.err, x.terminal) {
+		if f != nil {
+			f.Close()
+		}
+	}
+}
+
+func (x *execution) pipes() (err error) {
+	var theirs *os.File
+	if x.st.Stdin != nil {
+		if theirs, x.in, err = blockingPipe(true); err != nil {
+			return err
+		}
+		x.theirs = append(x.theirs, theirs)
+	}
+	if x.out, theirs, err = blockingPipe(false); err != nil {
+		return err
+	}
+	x.theirs = append(x.theirs, theirs)
+	if x.err, theirs, err = blockingPipe(false); err != nil {
+		return err
+	}
+	x.theirs = append(x.theirs, theirs)
+	return nil
+}
+
+// blockingPipe is a pipe whose end for another process blocks, as programs
+// expect: the write end, or with forReader the read end. Ours is polled.
+func blockingPipe(forReader bool) (r, w *os.File, err error) {
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
+		return nil, nil, fmt.Errorf("making a pipe: %w", err)
+	}
+	ours := fds[0]
+	if forReader {
+		ours = fds[1]
+	}
+	if err := unix.SetNonblock(ours, true); err != nil {
+		unix.Close(fds[0])
+		unix.Close(fds[1])
+		return nil, nil, fmt.Errorf("making a pipe: %w", err)
+	}
+	return os.NewFile(uintptr(fds[0]), "pipe"), os.NewFile(uintptr(fds[1]), "pipe"), nil
+}
+
+func (x *execution) run(ctx context.Context, cfg ExecConfig) (ExitStatus, error) {
+	p, err := x.conn.Receive(true)
+	if err != nil {
+		return ExitStatus{}, errdefs.Errorf(errdefs.ErrUnavailable, "container %s: its monitor ended during exec", x.c)
+	}
+	if p.Type == attach.TypeFailed {
+		return ExitStatus{}, failure(p.Data)
+	}
+	if cfg.Detach {
+		for _, f := range p.Files {
+			f.Close()
+		}
+		return ExitStatus{}, nil
+	}
+	if err := x.stream(ctx, cfg, p.Files); err != nil {
+		return ExitStatus{}, err
+	}
+	p, err = x.conn.Receive(true)
+	if err != nil {
+		return ExitStatus{Code: 137, Error: "the container ended"}, nil //nolint:nilerr // with its monitor
+	}
+	var status ExitStatus
+	if err := json.Unmarshal(p.Data, &status); err != nil {
+		return status, fmt.Errorf("container %s: monitor answered %q: %w", x.c, p.Data, err)
+	}
+	x.drain()
+	return status, nil
+}
+
+// stream begins to copy in both directions.
+func (x *execution) stream(ctx context.Context, cfg ExecConfig, files []*os.File) error {
+	in, out := x.in, x.out
+	if cfg.Terminal {
+		if len(files) != 1 {
+			return errdefs.Errorf(errdefs.ErrUnavailable, "container %s: exec got no terminal", x.c)
+		}
+		if err := unix.SetNonblock(int(files[0].Fd()), true); err != nil {
+			return fmt.Errorf("exec's terminal: %w", err)
+		}
+		fd, err := unix.FcntlInt(files[0].Fd(), unix.F_DUPFD_CLOEXEC, 3)
+		files[0].Close()
+		if err != nil {
+			return fmt.Errorf("exec's terminal: %w", err)
+		}
+		if err := unix.SetNonblock(fd, true); err != nil {
+			return fmt.Errorf("exec's terminal: %w", err)
+		}
+		x.terminal = os.NewFile(uintptr(fd), "terminal")
+		in, out = x.terminal, x.terminal
+		go x.resize(ctx)
+	}
+	x.copy(x.st.Stdout, out)
+	if x.err != nil {
+		x.copy(x.st.Stderr, x.err)
+	}
+	if x.st.Stdin != nil && in != nil {
+		go func() {
+			// Ends with the caller's stdin, or when the process is gone.
+			_, _ = io.Copy(in, &detacher{r: x.st.Stdin, keys: x.st.DetachKeys})
+			if !cfg.Terminal {
+				in.Close()
+			}
+		}()
+	}
+	return nil
+}
+
+func (x *execution) copy(to io.Writer, from *os.File) {
+	if to == nil {
+		to = io.Discard
+	}
+	x.copies.Go(func() {
+		_, err := io.Copy(to, from)
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			rest(to, from)
+		}
+	})
+}
+
+// drain waits for the end of output. A process in the background may hold the
+// pipe open for as long as it likes: then what was printed so far is all.
+func (x *execution) drain() {
+	for _, f := range []*os.File{x.out, x.err, x.terminal} {
+		if f != nil {
+			_ = f.SetReadDeadline(time.Now().Add(100 * time.Millisecond)) // cannot fail on these
+		}
+	}
+	x.copies.Wait()
+}
+
+// rest copies what can be read without waiting.
+func rest(to io.Writer, from *os.File) {
+	_ = from.SetReadDeadline(time.Time{}) // cannot fail on these
+	raw, err := from.SyscallConn()
+	if err != nil {
+		return
+	}
+	buf := make([]byte, 32<<10)
+	for n := 1; n > 0; {
+		_ = raw.Read(func(fd uintptr) bool { n, _ = unix.Read(int(fd), buf); return true })
+		if n > 0 {
+			if _, err := to.Write(buf[:n]); err != nil {
+				return
+			}
+		}
+	}
+}
+
+func (x *execution) resize(ctx context.Context) {
+	raw, err := x.terminal.SyscallConn()
+	if err != nil || x.st.Resize == nil {
+		return
+	}
+	for {
+		select {
+		case size, ok := <-x.st.Resize:
+			if !ok {
+				return
+			}
+			_ = raw.Control(func(fd uintptr) {
+				// A terminal that is gone has no size to be set.
+				_ = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, &unix.Winsize{Row: size.Rows, Col: size.Cols})
+			})
+		case <-ctx.Done():
+			return
+		}
+	}
+}

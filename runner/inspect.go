@@ -1,0 +1,148 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"cove/errdefs"
+	"cove/runner/cgroup"
+	"cove/runner/logs"
+)
+
+// Procs returns the host pids of the container's processes, ascending.
+func (c *Container) Procs(ctx context.Context) ([]int, error) {
+	st, err := c.running(ctx)
+	if err != nil {
+		return nil, err
+	}
+	g, err := c.group(st)
+	if err != nil {
+		return nil, err
+	}
+	pids, err := g.Procs()
+	slices.Sort(pids)
+	return slices.Compact(pids), err
+}
+
+// Stats reads what the container uses.
+func (c *Container) Stats(ctx context.Context) (cgroup.Stats, error) {
+	st, err := c.running(ctx)
+	if err != nil {
+		return cgroup.Stats{}, err
+	}
+	g, err := c.group(st)
+	if err != nil {
+		return cgroup.Stats{}, err
+	}
+	return g.Stats()
+}
+
+// Top is the process table as ps on the host prints it with psArgs (default
+// -ef), reduced to the container's processes; the first row is the header. The
+// image needs no ps.
+func (c *Container) Top(ctx context.Context, psArgs []string) ([][]string, error) {
+	pids, err := c.Procs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(psArgs) == 0 {
+		psArgs = []string{"-ef"}
+	}
+	cmd := exec.CommandContext(ctx, "ps", psArgs...)
+	var errs strings.Builder
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	if errors.Is(err, exec.ErrNotFound) {
+		return nil, errdefs.Errorf(errdefs.ErrUnavailable, "top: ps is not installed on this host (Debian: procps)")
+	}
+	if err != nil {
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "top: ps %s: %s", strings.Join(psArgs, " "), strings.TrimSpace(errs.String()))
+	}
+	return psRows(string(out), pids)
+}
+
+// psRows keeps the header and the rows of pids. The last column takes the rest
+// of its line.
+func psRows(out string, pids []int) ([][]string, error) {
+	lines := strings.Split(strings.TrimRight(out, "\n"), "\n")
+	header := strings.Fields(lines[0])
+	at := slices.Index(header, "PID")
+	if at < 0 {
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "top: ps printed no column PID; add it to the options, as in -o pid,comm")
+	}
+	rows := [][]string{header}
+	for _, line := range lines[1:] {
+		row := fieldsN(line, len(header))
+		if len(row) <= at {
+			continue
+		}
+		pid, err := strconv.Atoi(row[at])
+		if err == nil && slices.Contains(pids, pid) {
+			rows = append(rows, row)
+		}
+	}
+	return rows, nil
+}
+
+// fieldsN is strings.Fields with at most n fields.
+func fieldsN(line string, n int) []string {
+	var fields []string
+	for line = strings.TrimLeft(line, " \t"); line != "" && len(fields) < n-1; line = strings.TrimLeft(line, " \t") {
+		i := strings.IndexAny(line, " \t")
+		if i < 0 {
+			break
+		}
+		fields, line = append(fields, line[:i]), line[i:]
+	}
+	if line != "" {
+		fields = append(fields, strings.TrimRight(line, " \t"))
+	}
+	return fields
+}
+
+// LogOptions choose from a log.
+type LogOptions struct {
+	Follow bool
+	// Tail is how many last lines, unless All.
+	Tail         int
+	All          bool
+	Since, Until time.Time
+	Timestamps   bool
+}
+
+// Logs writes the recorded output. It returns when all is written, or with
+// Follow when the container has exited.
+func (c *Container) Logs(ctx context.Context, o LogOptions, stdout, stderr io.Writer) error {
+	if c.cfg.Log.Driver == "none" {
+		return errdefs.Errorf(errdefs.ErrUnsupported, "container %s keeps no log: it was made with --log-driver none", c)
+	}
+	lo := logs.Options{Tail: o.Tail, Since: o.Since, Until: o.Until, Timestamps: o.Timestamps}
+	if o.All {
+		lo.Tail = -1
+	}
+	if !o.Follow {
+		return logs.Read(ctx, c.LogPath(), lo, stdout, stderr)
+	}
+	ended := make(chan struct{})
+	lo.Follow = ended
+	ctx, cancel := context.WithCancel(ctx)
+	waited := make(chan error, 1)
+	go func() {
+		defer close(ended)
+		_, err := c.Wait(ctx)
+		waited <- err
+	}()
+	err := logs.Read(ctx, c.LogPath(), lo, stdout, stderr)
+	cancel()
+	if werr := <-waited; werr != nil && err == nil && !errors.Is(werr, context.Canceled) && !errors.Is(werr, errdefs.ErrNotFound) {
+		return fmt.Errorf("following the log: %w", werr)
+	}
+	return err
+}

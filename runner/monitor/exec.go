@@ -1,0 +1,205 @@
+package monitor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/moby/sys/user"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"cove/errdefs"
+	"cove/runner/attach"
+	"cove/runner/defaults"
+	"cove/runner/host"
+	"cove/runner/plan"
+	"cove/runner/record"
+	"cove/runner/sandbox"
+)
+
+// exec runs one more process in the container. Its streams are the client's own
+// descriptors (or its terminal's master is given to the client), so nothing of
+// what it prints passes through here.
+func (m *monitor) exec(conn *attach.Conn, h attach.Hello, files []*os.File) {
+	ctx := context.Background() // the process outlives its client
+	defer conn.Close()
+	if !m.enterExec() {
+		_ = conn.SendJSON(attach.TypeFailed, failure(errdefs.Errorf(errdefs.ErrConflict, "exec: the container is not running")))
+		return
+	}
+	defer m.execs.Done()
+	p, err := m.join(ctx, h, files)
+	for _, f := range files {
+		f.Close()
+	}
+	if err != nil {
+		_ = conn.SendJSON(attach.TypeFailed, failure(err)) // a client that left needs no answer
+		return
+	}
+	var passed []*os.File
+	if console := p.Console(); console != nil {
+		defer console.Close()
+		passed = append(passed, console)
+	}
+	_ = conn.SendJSON(attach.TypeStarted, attach.Started{Pid: p.Pid()}, passed...)
+	status, err := p.Wait(ctx)
+	exit := record.ExitStatus{Code: status.ExitCode()}
+	if err != nil {
+		exit = record.ExitStatus{Code: 255, Error: err.Error()}
+	}
+	_ = conn.SendJSON(attach.TypeExit, exit)
+}
+
+// enterExec counts an exec, unless the container has ended.
+func (m *monitor) enterExec() bool {
+	m.hub.mu.Lock()
+	defer m.hub.mu.Unlock()
+	if m.ending {
+		return false
+	}
+	m.execs.Add(1)
+	return true
+}
+
+// noMoreExecs waits for those that run: their processes died with the container.
+func (m *monitor) noMoreExecs() {
+	m.hub.mu.Lock()
+	m.ending = true
+	m.hub.mu.Unlock()
+	m.execs.Wait()
+}
+
+func failure(err error) *record.StartError {
+	code := 125
+	if step, ok := errors.AsType[*sandbox.StepError](err); ok {
+		code = step.ExitCode()
+	}
+	return &record.StartError{Code: code, Msg: err.Error(), Kind: record.KindOf(err)}
+}
+
+func (m *monitor) join(ctx context.Context, h attach.Hello, files []*os.File) (*sandbox.Process, error) {
+	proc, err := m.process(*h.Exec)
+	if err != nil {
+		return nil, err
+	}
+	features, err := host.Detect()
+	if err != nil {
+		return nil, err
+	}
+	p, err := plan.CompileExec(m.task.Spec, proc, features)
+	if err != nil {
+		return nil, err
+	}
+	req := sandbox.JoinRequest{
+		Plan: p, Spec: m.task.Spec, Target: m.state.Pid, PidFD: m.task.Process.PidFD(),
+		ConsoleSize: unix.Winsize{Row: h.Rows, Col: h.Cols}, Cgroup: m.task.Group,
+	}
+	if h.Stdin && len(files) > 0 {
+		req.Stdin, files = files[0], files[1:]
+	}
+	if len(files) > 1 {
+		req.Stdout, req.Stderr = files[0], files[1]
+	}
+	joined, err := sandbox.Join(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	if err := joined.Start(); err != nil {
+		_ = joined.Signal(unix.SIGKILL) // it has ended, at best
+		_, _ = joined.Wait(ctx)
+		return nil, err
+	}
+	return joined, nil
+}
+
+// process is the container's own, changed as asked.
+func (m *monitor) process(cfg record.ExecConfig) (*specs.Process, error) {
+	if len(cfg.Args) == 0 {
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "exec: no command given")
+	}
+	proc := *m.task.Spec.Process
+	proc.Args, proc.Terminal = cfg.Args, cfg.Terminal
+	proc.Env = slices.Clone(proc.Env)
+	if cfg.Cwd != "" {
+		proc.Cwd = cfg.Cwd
+	}
+	if cfg.User != "" {
+		who, err := m.user(cfg.User)
+		if err != nil {
+			return nil, err
+		}
+		proc.User = specs.User{UID: uint32(who.Uid), GID: uint32(who.Gid)}
+		for _, g := range who.Sgids {
+			proc.User.AdditionalGids = append(proc.User.AdditionalGids, uint32(g))
+		}
+		proc.Env = setenv(proc.Env, "HOME="+who.Home)
+	}
+	if cfg.Privileged {
+		all := defaults.AllCapabilities()
+		proc.Capabilities = &specs.LinuxCapabilities{Bounding: all, Effective: all, Permitted: all}
+	}
+	if cfg.Terminal && !hasEnv(proc.Env, "TERM") {
+		proc.Env = append(proc.Env, "TERM=xterm")
+	}
+	for _, kv := range cfg.Env {
+		proc.Env = setenv(proc.Env, kv)
+	}
+	return &proc, nil
+}
+
+func hasEnv(env []string, name string) bool {
+	return slices.ContainsFunc(env, func(kv string) bool { return strings.HasPrefix(kv, name+"=") })
+}
+
+func setenv(env []string, kv string) []string {
+	name, _, _ := strings.Cut(kv, "=")
+	env = slices.DeleteFunc(env, func(have string) bool { return strings.HasPrefix(have, name+"=") })
+	return append(env, kv)
+}
+
+// user looks a user up in the container's own /etc/passwd, as it is now.
+func (m *monitor) user(name string) (*user.ExecUser, error) {
+	root, err := unix.Open("/proc/"+strconv.Itoa(m.state.Pid)+"/root", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("exec: opening the container's root: %w", err)
+	}
+	defer unix.Close(root)
+	passwd, group := database(root, "etc/passwd"), database(root, "etc/group")
+	defer passwd.Close()
+	defer group.Close()
+	who, err := user.GetExecUser(name, &user.ExecUser{Home: "/"}, passwd, group)
+	if err != nil {
+		return nil, errdefs.Errorf(errdefs.ErrNotFound, "exec: user %q: %w (in the container's /etc/passwd and /etc/group)", name, err)
+	}
+	return who, nil
+}
+
+// maxDatabase bounds a file that the container controls.
+const maxDatabase = 1 << 20
+
+// database opens a file below root, which no link leads out of; one that is
+// not there, or no file, is empty.
+func database(root int, name string) io.ReadCloser {
+	fd, err := unix.Openat2(root, name, &unix.OpenHow{
+		Flags:   unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NONBLOCK,
+		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
+	})
+	if err != nil {
+		return io.NopCloser(strings.NewReader(""))
+	}
+	f := os.NewFile(uintptr(fd), name)
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		f.Close()
+		return io.NopCloser(strings.NewReader(""))
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.LimitReader(f, maxDatabase), f}
+}

@@ -1,0 +1,341 @@
+// Package monitor is the parent of one container: it starts it, keeps its log,
+// serves those who attach and exec, records how it ended and cleans up. It is
+// cove-runtime run again by whoever starts a container, and belongs to nobody
+// after that.
+//
+// The container dies with its monitor (the sandbox sees to that), and the
+// monitor holds the record's "monitor" lock for its life: a free lock beside a
+// state that says running is how others learn that it was killed.
+package monitor
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"cove/errdefs"
+	"cove/runner/attach"
+	"cove/runner/logs"
+	"cove/runner/network"
+	"cove/runner/record"
+	"cove/runner/seccomp"
+	"cove/runner/task"
+)
+
+// Options say which container.
+type Options struct {
+	Dir record.Dir
+	// Run is the directory of sockets; DefaultRoot tells whether the root is
+	// the machine's own.
+	Run         string
+	DefaultRoot bool
+	// First is the inherited socket of whoever starts the container.
+	First *os.File
+}
+
+// monitor is the state of one.
+type monitor struct {
+	o       Options
+	cfg     record.Config
+	hub     *hub
+	task    *task.Task
+	first   *client
+	state   record.State
+	listen  *net.UnixListener
+	pumps   sync.WaitGroup
+	execs   sync.WaitGroup
+	hello   attach.Hello
+	started bool // under hub.mu, as ending
+	ending  bool
+}
+
+// Run starts the container and returns when it has ended and everything is
+// cleaned up. A container that could not start is no error here: whoever
+// started it was told.
+func Run(ctx context.Context, o Options) error {
+	conn, err := attach.FromFile(o.First)
+	if err != nil {
+		return err
+	}
+	m := &monitor{o: o, hub: &hub{dir: o.Dir, clients: map[*client]struct{}{}}}
+	if err := m.greet(conn); err != nil {
+		return err
+	}
+	lock, err := o.Dir.Lock("monitor", true)
+	if err != nil {
+		return m.refuse(err)
+	}
+	defer lock.Close()
+	if m.cfg, err = o.Dir.Config(); err != nil {
+		return m.refuse(err)
+	}
+	m.ignoreSignals()
+	if err := m.start(ctx); err != nil {
+		return m.failed(ctx, err)
+	}
+	return m.finish(ctx, lock)
+}
+
+// greet reads what the first client wants.
+func (m *monitor) greet(conn *attach.Conn) error {
+	p, err := conn.Receive(false)
+	if err != nil {
+		return err
+	}
+	if p.Type != attach.TypeHello || json.Unmarshal(p.Data, &m.hello) != nil {
+		return errdefs.Errorf(errdefs.ErrInvalid, "monitor: first packet is no hello")
+	}
+	m.first = newClient(conn, m.hello, string(m.o.Dir))
+	return nil
+}
+
+// refuse tells the first client what went wrong before anything was touched.
+func (m *monitor) refuse(err error) error {
+	m.first.finish(attach.TypeFailed, record.StartError{Code: 125, Msg: err.Error(), Kind: record.KindOf(err)})
+	return err
+}
+
+// ignoreSignals keeps a terminal's signals away; SIGTERM, as a shutdown sends
+// it to everyone, asks the container to stop.
+func (m *monitor) ignoreSignals() {
+	signal.Ignore(unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGPIPE)
+	term := make(chan os.Signal, 1)
+	signal.Notify(term, unix.SIGTERM)
+	go func() {
+		for range term {
+			m.hub.mu.Lock()
+			running := m.started
+			m.hub.mu.Unlock()
+			if running {
+				_ = m.task.Process.Signal(m.stopSignal()) // it has ended, at worst
+			}
+		}
+	}()
+}
+
+func (m *monitor) stopSignal() syscall.Signal {
+	if sig, err := record.ParseSignal(m.cfg.StopSignal); err == nil {
+		return sig
+	}
+	return unix.SIGTERM
+}
+
+func (m *monitor) start(ctx context.Context) (err error) {
+	std, err := m.streams()
+	defer std.close()
+	if err != nil {
+		return err
+	}
+	peer, err := m.peer()
+	if err != nil {
+		return err
+	}
+	m.task, err = task.Create(ctx, task.Request{
+		ID: m.cfg.ID, Spec: m.cfg.Spec, Root: m.cfg.Root,
+		Network: network.Open(m.o.Dir.Root(), m.o.DefaultRoot), Net: m.cfg.Network, Peer: peer,
+		Files: string(m.o.Dir), Filters: seccomp.Cache{Dir: filepath.Join(m.o.Dir.Root(), "seccomp")},
+		Stdin: std.in, Stdout: std.out, Stderr: std.err,
+		Size: unix.Winsize{Row: m.hello.Rows, Col: m.hello.Cols},
+	})
+	if err != nil {
+		return err
+	}
+	if err := m.begin(); err != nil {
+		return errors.Join(err, m.task.Close(context.WithoutCancel(ctx)))
+	}
+	return nil
+}
+
+// begin serves and starts the created container.
+func (m *monitor) begin() (err error) {
+	if console := m.task.Process.Console(); console != nil {
+		if m.hub.console, err = pollable(console); err != nil {
+			return err
+		}
+		m.pumps.Go(func() { m.hub.pump(attach.TypeStdout, m.hub.console) })
+	}
+	if m.listen, err = attach.Listen(m.o.Dir.Socket(m.o.Run)); err != nil {
+		return err
+	}
+	if m.first.output {
+		m.hub.add(m.first)
+	}
+	if err := m.task.Start(); err != nil {
+		return err
+	}
+	m.state = record.State{
+		Status: record.Running, Pid: m.task.Process.Pid(), Monitor: os.Getpid(), StartedAt: time.Now().UTC(),
+		Cgroup: m.task.Group.Path(), BootID: record.BootID(), Network: m.task.Net.State,
+	}
+	if err := m.o.Dir.SetState(m.state, false); err != nil {
+		return err
+	}
+	m.hub.mu.Lock()
+	m.started = true
+	m.hub.mu.Unlock()
+	data, err := json.Marshal(attach.Started{Pid: m.state.Pid})
+	if err != nil {
+		return fmt.Errorf("monitor: encoding: %w", err)
+	}
+	m.first.send(attach.TypeStarted, data)
+	if m.first.output {
+		go m.hub.serve(m.first)
+	} else {
+		m.first.close()
+	}
+	go m.accept()
+	return nil
+}
+
+// streams makes the pipes and the log.
+func (m *monitor) streams() (std stdio, err error) {
+	if m.cfg.Log.Driver != "none" {
+		if m.hub.log, err = logs.Create(m.o.Dir.Log(), m.cfg.Log.MaxSize, m.cfg.Log.MaxFile, time.Now); err != nil {
+			return std, err
+		}
+	}
+	if m.cfg.Terminal {
+		return std, nil
+	}
+	var out, errs *os.File
+	if out, std.out, err = pipe(true); err != nil {
+		return std, err
+	}
+	if errs, std.err, err = pipe(true); err != nil {
+		return std, err
+	}
+	m.pumps.Go(func() { defer out.Close(); m.hub.pump(attach.TypeStdout, out) })
+	m.pumps.Go(func() { defer errs.Close(); m.hub.pump(attach.TypeStderr, errs) })
+	if m.cfg.OpenStdin {
+		m.hub.stdin, std.in, err = pipe(false)
+	}
+	return std, err
+}
+
+// peer finds the process whose network is joined.
+func (m *monitor) peer() (int, error) {
+	id, ok := m.cfg.Network.Mode.Peer()
+	if !ok {
+		return 0, nil
+	}
+	st, err := record.Of(m.o.Dir.Root(), id).State()
+	if err != nil {
+		return 0, fmt.Errorf("network of container %.12s: %w", id, err)
+	}
+	if st.Status != record.Running && st.Status != record.Paused {
+		return 0, errdefs.Errorf(errdefs.ErrConflict, "network of container %.12s: it is not running; start it first", id)
+	}
+	return st.Pid, nil
+}
+
+// accept serves clients until the listener is closed.
+func (m *monitor) accept() {
+	for {
+		u, err := m.listen.AcceptUnix()
+		if err != nil {
+			return
+		}
+		go m.welcome(attach.New(u))
+	}
+}
+
+func (m *monitor) welcome(conn *attach.Conn) {
+	p, err := conn.Receive(false)
+	var h attach.Hello
+	if err != nil || p.Type != attach.TypeHello || json.Unmarshal(p.Data, &h) != nil {
+		conn.Close()
+		return
+	}
+	if h.Kind == attach.Exec && h.Exec != nil {
+		m.exec(conn, h, p.Files)
+		return
+	}
+	for _, f := range p.Files {
+		f.Close()
+	}
+	c := newClient(attach.New(conn.UnixConn), h, string(m.o.Dir))
+	m.hub.add(c)
+	m.hub.serve(c)
+}
+
+// failed records why the container did not start, and tells.
+func (m *monitor) failed(ctx context.Context, err error) error {
+	m.hub.closeStdin()
+	m.pumps.Wait()
+	start, ok := errors.AsType[*record.StartError](err)
+	if !ok {
+		start = &record.StartError{Code: 125, Msg: err.Error(), Kind: record.KindOf(err)}
+	}
+	m.state.Status, m.state.Pid, m.state.Monitor = record.Exited, 0, 0
+	if m.state.StartedAt.IsZero() {
+		m.state.Status = record.Created
+	}
+	m.state.ExitCode, m.state.Error, m.state.FinishedAt = start.Code, start.Msg, time.Now().UTC()
+	m.state.BootID = record.BootID()
+	m.closeSocket()
+	serr := m.settle(ctx)
+	m.first.finish(attach.TypeFailed, start)
+	return errors.Join(m.hub.closeLog(), serr)
+}
+
+// finish waits for the end, cleans up, records and tells it, in this order:
+// who was told finds nothing half done.
+func (m *monitor) finish(ctx context.Context, lock *os.File) error {
+	trim()
+	status, err := m.task.Process.Wait(ctx)
+	exit := record.ExitStatus{Code: status.ExitCode()}
+	if err != nil {
+		exit = record.ExitStatus{Code: 255, Error: err.Error()}
+	}
+	if status.Signal == unix.SIGKILL {
+		if stats, err := m.task.Group.Stats(); err == nil {
+			exit.OOMKilled = stats.Memory.OOMKills > 0
+		}
+	}
+	m.hub.release()
+	if !task.Has(m.task.Spec, specs.PIDNamespace) {
+		_ = m.task.Group.Kill(ctx) // or they would keep the streams open; Close tries again
+	}
+	m.pumps.Wait()
+	m.noMoreExecs()
+	m.hub.closeStdin()
+	errs := []error{m.hub.closeLog(), m.task.Unpublish(), m.task.Group.Delete(ctx)}
+	m.state.Status, m.state.Pid, m.state.Monitor = record.Exited, 0, 0
+	m.state.ExitCode, m.state.OOMKilled, m.state.FinishedAt = exit.Code, exit.OOMKilled, time.Now().UTC()
+	m.state.Network = network.State{}
+	if err := errors.Join(errs...); err != nil && exit.Error == "" {
+		exit.Error = err.Error()
+	}
+	m.state.Error = exit.Error
+	m.closeSocket()
+	errs = append(errs, m.settle(ctx))
+	lock.Close()
+	m.hub.end(exit)
+	return errors.Join(append(errs, m.task.Close(ctx))...)
+}
+
+func (m *monitor) closeSocket() {
+	if m.listen != nil {
+		m.listen.Close()
+		os.Remove(m.o.Dir.Socket(m.o.Run))
+	}
+}
+
+// settle writes the last state, or removes everything for AutoRemove.
+func (m *monitor) settle(ctx context.Context) error {
+	if !m.cfg.AutoRemove || m.state.Status == record.Created {
+		return m.o.Dir.SetState(m.state, true)
+	}
+	return errors.Join(m.o.Dir.Remove(), task.RemoveSnapshot(ctx, m.o.Dir.Root(), m.cfg))
+}

@@ -1,0 +1,137 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"cove/runner/seccomp"
+	"cove/runner/task"
+)
+
+// Run runs one process to its end, without monitor and without a record; it
+// dies with the caller, and is killed when ctx ends. A program that could not
+// start is a *StartError. Places that the runner had to make in the root to
+// mount something there, and that nothing was written to, are removed again:
+// they are no part of the layer.
+func (r *Runner) Run(ctx context.Context, req RunRequest) (ExitStatus, error) {
+	files, err := os.MkdirTemp(r.opts.Run, "run-")
+	if errors.Is(err, os.ErrNotExist) {
+		if err = os.MkdirAll(r.opts.Run, 0o711); err == nil {
+			files, err = os.MkdirTemp(r.opts.Run, "run-")
+		}
+	}
+	if err != nil {
+		return ExitStatus{}, fmt.Errorf("run %s: %w", req.ID, err)
+	}
+	defer os.RemoveAll(files)
+	stubs := missing(req.Root, append(mountPoints(req.Spec), "etc/hosts", "etc/hostname", "etc/resolv.conf"))
+	var io inOut
+	defer io.close()
+	if err := io.open(req); err != nil {
+		return ExitStatus{}, fmt.Errorf("run %s: %w", req.ID, err)
+	}
+	t, err := task.Create(ctx, task.Request{
+		ID: req.ID, Spec: req.Spec, Root: req.Root, Network: r.net, Net: req.Network, Files: files,
+		Filters: seccomp.Cache{Dir: filepath.Join(r.opts.Root, "seccomp")},
+		Stdin:   io.in, Stdout: io.out, Stderr: io.err,
+	})
+	if err != nil {
+		return ExitStatus{}, err
+	}
+	status, err := supervise(ctx, t, &io)
+	err = errors.Join(err, t.Close(context.WithoutCancel(ctx)))
+	return status, errors.Join(err, stubs.remove())
+}
+
+func supervise(ctx context.Context, t *task.Task, io *inOut) (ExitStatus, error) {
+	io.started()
+	if err := t.Start(); err != nil {
+		return ExitStatus{}, err
+	}
+	stop := context.AfterFunc(ctx, func() {
+		_ = t.Process.Signal(unix.SIGKILL) // it has ended, at worst
+	})
+	defer stop()
+	ended, err := t.Process.Wait(context.WithoutCancel(ctx))
+	if err != nil {
+		return ExitStatus{}, err
+	}
+	status := ExitStatus{Code: ended.ExitCode()}
+	if ended.Signal == unix.SIGKILL {
+		if stats, err := t.Group.Stats(); err == nil && stats.Memory.OOMKills > 0 {
+			status.OOMKilled, status.Error = true, "killed: out of memory"
+		}
+	}
+	if !task.Has(t.Spec, specs.PIDNamespace) {
+		err = t.Group.Kill(context.WithoutCancel(ctx)) // or they hold the streams open
+	}
+	io.copies.Wait()
+	return status, errors.Join(err, ctx.Err())
+}
+
+// inOut are pipes between a process and the caller's readers and writers; an
+// *os.File is given to the process as it is.
+type inOut struct {
+	in, out, err *os.File
+	theirs       []*os.File
+	copies       sync.WaitGroup
+}
+
+func (s *inOut) open(req RunRequest) error {
+	if req.Stdin != nil {
+		r, w, err := blockingPipe(true)
+		if err != nil {
+			return err
+		}
+		s.in, s.theirs = r, append(s.theirs, r)
+		go func() {
+			// Ends with the caller's input, or when the process is gone.
+			_, _ = io.Copy(w, req.Stdin)
+			w.Close()
+		}()
+	}
+	var err error
+	if s.out, err = s.output(req.Stdout); err != nil {
+		return err
+	}
+	if s.err, err = s.output(req.Stderr); err != nil {
+		return err
+	}
+	return nil
+}
+
+func (s *inOut) output(to io.Writer) (*os.File, error) {
+	if to == nil {
+		return nil, nil
+	}
+	r, w, err := blockingPipe(false)
+	if err != nil {
+		return nil, err
+	}
+	s.theirs = append(s.theirs, w)
+	s.copies.Go(func() {
+		defer r.Close()
+		if _, err := io.Copy(to, r); err != nil {
+			_, _ = io.Copy(io.Discard, r) // the process should not block on a writer that failed
+		}
+	})
+	return w, nil
+}
+
+// started closes the process's ends, which are its own now.
+func (s *inOut) started() {
+	for _, f := range s.theirs {
+		f.Close()
+	}
+	s.theirs = nil
+}
+
+func (s *inOut) close() { s.started() }

@@ -1,0 +1,230 @@
+package runner
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"cove/errdefs"
+	"cove/runner/attach"
+)
+
+// Streams are the caller's ends of a process's standard streams. Nil ones are
+// not connected.
+type Streams struct {
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	// Resize delivers the size of the caller's terminal, at first and whenever
+	// it changes.
+	Resize <-chan Size
+	// DetachKeys end the session when read from Stdin; nil is never.
+	DetachKeys []byte
+}
+
+// Size is a terminal's.
+type Size struct{ Rows, Cols uint16 }
+
+// ErrDetached ends a session that the detach keys ended; the container goes on.
+var ErrDetached = errdefs.Errorf(errdefs.ErrConflict, "detached")
+
+// Session is a connection to a container's streams.
+type Session struct {
+	c     *Container
+	conn  *attach.Conn
+	early []attach.Packet // received before anybody streamed
+}
+
+// Attach connects to the running container's streams.
+func (c *Container) Attach(ctx context.Context) (*Session, error) {
+	st, err := c.running(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if st.Status == Paused {
+		return nil, errdefs.Errorf(errdefs.ErrConflict, "container %s is paused; unpause it first", c)
+	}
+	conn, err := attach.Dial(c.dir.Socket(c.r.opts.Run), attach.Hello{Kind: attach.Attach})
+	if err != nil {
+		return nil, err
+	}
+	return &Session{c: c, conn: conn}, nil
+}
+
+// Close ends the session; the container goes on.
+func (s *Session) Close() error { return s.conn.Close() }
+
+// Stream copies until the container exits, the detach keys come
+// (ErrDetached), or ctx ends. It closes the session.
+func (s *Session) Stream(ctx context.Context, st Streams) (ExitStatus, error) {
+	defer s.conn.Close()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(ctx, func() { s.conn.Close() })()
+	if st.Stdin != nil {
+		defer interrupt(st.Stdin)()
+		go func() {
+			if err := s.input(st.Stdin, st.DetachKeys); err != nil {
+				cancel(err)
+			}
+		}()
+	}
+	if st.Resize != nil {
+		go func() {
+			for {
+				select {
+				case size, ok := <-st.Resize:
+					if !ok || s.conn.Resize(size.Rows, size.Cols) != nil {
+						return
+					}
+				case <-ctx.Done():
+					return
+				}
+			}
+		}()
+	}
+	status, err := s.outputs(st)
+	if cause := context.Cause(ctx); cause != nil {
+		return status, cause
+	}
+	if errors.Is(err, io.EOF) {
+		return s.cutOff(ctx)
+	}
+	return status, err
+}
+
+// interrupt makes a later call end a Read that waits, where the reader can.
+func interrupt(r io.Reader) func() {
+	d, ok := r.(interface{ SetReadDeadline(time.Time) error })
+	if !ok {
+		return func() {}
+	}
+	return func() {
+		_ = d.SetReadDeadline(time.Unix(1, 0)) // files that cannot poll refuse
+	}
+}
+
+// input sends what is read from the caller until its end or the detach keys.
+func (s *Session) input(from io.Reader, keys []byte) error {
+	r := &detacher{r: from, keys: keys}
+	buf := make([]byte, attach.MaxData)
+	for {
+		n, err := r.Read(buf)
+		if n > 0 && s.conn.Send(attach.TypeStdin, buf[:n]) != nil {
+			return nil // the other side tells why
+		}
+		switch {
+		case errors.Is(err, ErrDetached):
+			return ErrDetached
+		case err != nil:
+			_ = s.conn.Send(attach.TypeEOF, nil) // as above
+			return nil
+		}
+	}
+}
+
+// outputs writes what comes until the container's end.
+func (s *Session) outputs(st Streams) (status ExitStatus, err error) {
+	for {
+		var p attach.Packet
+		if len(s.early) > 0 {
+			p, s.early = s.early[0], s.early[1:]
+		} else if p, err = s.conn.Receive(true); err != nil {
+			return status, err
+		}
+		var w io.Writer
+		switch p.Type {
+		case attach.TypeStdout:
+			w = st.Stdout
+		case attach.TypeStderr:
+			w = st.Stderr
+		case attach.TypeExit:
+			if err := json.Unmarshal(p.Data, &status); err != nil {
+				return status, fmt.Errorf("container %s: monitor answered %q: %w", s.c, p.Data, err)
+			}
+			return status, nil
+		}
+		if w == nil {
+			continue
+		}
+		if _, err := w.Write(p.Data); err != nil {
+			return status, fmt.Errorf("container %s: passing on its output: %w", s.c, err)
+		}
+	}
+}
+
+// cutOff explains a connection that ended without the container's end.
+func (s *Session) cutOff(ctx context.Context) (ExitStatus, error) {
+	st, err := s.c.State(ctx)
+	switch {
+	case errors.Is(err, errdefs.ErrNotFound):
+		return ExitStatus{Code: 255, Error: "monitor killed"}, nil
+	case err != nil:
+		return ExitStatus{}, err
+	case alive(st):
+		return ExitStatus{}, errdefs.Errorf(errdefs.ErrUnavailable, "container %s: detached because its output was read too slowly; attach again", s.c)
+	}
+	return exitOf(st), nil
+}
+
+func exitOf(st State) ExitStatus {
+	return ExitStatus{Code: st.ExitCode, OOMKilled: st.OOMKilled, Error: st.Error}
+}
+
+// detacher watches for the detach keys in what passes. Keys that came so far
+// are held back until they are complete, or turn out to be something else.
+type detacher struct {
+	r    io.Reader
+	keys []byte
+	held int // how many of keys were read and not passed on
+}
+
+func (d *detacher) Read(p []byte) (int, error) {
+	if len(d.keys) == 0 {
+		return d.r.Read(p)
+	}
+	// Room for what is held back, should it not be the keys after all.
+	buf := make([]byte, max(1, len(p)-len(d.keys)))
+	n, err := d.r.Read(buf)
+	out := p[:0]
+	for _, b := range buf[:n] {
+		if b == d.keys[d.held] {
+			if d.held++; d.held == len(d.keys) {
+				return len(out), ErrDetached
+			}
+			continue
+		}
+		out = append(out, d.keys[:d.held]...)
+		if d.held = 0; b == d.keys[0] {
+			d.held = 1
+			continue
+		}
+		out = append(out, b)
+	}
+	if err != nil {
+		out, d.held = append(out, d.keys[:d.held]...), 0
+	}
+	return len(out), err
+}
+
+// ParseDetachKeys reads docker's form: "ctrl-p,ctrl-q", "a,ctrl-[".
+func ParseDetachKeys(text string) ([]byte, error) {
+	var keys []byte
+	for _, key := range bytes.Split([]byte(text), []byte{','}) {
+		c, ctrl := bytes.CutPrefix(key, []byte("ctrl-"))
+		switch {
+		case ctrl && len(c) == 1 && c[0] >= 'a' && c[0] <= 'z':
+			keys = append(keys, c[0]-'a'+1)
+		case ctrl && len(c) == 1 && c[0] >= '@' && c[0] <= '_':
+			keys = append(keys, c[0]-'@')
+		case !ctrl && len(key) == 1:
+			keys = append(keys, key[0])
+		default:
+			return nil, errdefs.Errorf(errdefs.ErrInvalid, "detach keys %q: %q is neither a letter nor ctrl- with one", text, key)
+		}
+	}
+	return keys, nil
+}

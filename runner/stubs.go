@@ -1,0 +1,92 @@
+package runner
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"slices"
+	"strings"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"cove/layers/mount"
+)
+
+// stubs are mount points that were not in a root before it was used.
+type stubs struct {
+	root  string
+	paths []string // relative, deepest first
+}
+
+func mountPoints(spec *specs.Spec) []string {
+	var points []string
+	for _, m := range spec.Mounts {
+		points = append(points, m.Destination)
+	}
+	return points
+}
+
+// missing finds which of the points, and of the directories above them, are in
+// none of the root's directories.
+func missing(root mount.Mount, points []string) stubs {
+	s := stubs{root: root.Upper}
+	dirs := append([]string{root.Upper}, root.Lower...)
+	if root.Type == "bind" {
+		s.root, dirs = root.Source, []string{root.Source}
+	}
+	if s.root == "" {
+		return s
+	}
+	var fds []int
+	for _, dir := range dirs {
+		if fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0); err == nil {
+			defer unix.Close(fd)
+			fds = append(fds, fd)
+		}
+	}
+	for _, p := range points {
+		for p = strings.Trim(path.Clean("/"+p), "/"); p != "" && p != "."; p = path.Dir(p) {
+			if !slices.Contains(s.paths, p) && !slices.ContainsFunc(fds, func(fd int) bool { return existsIn(fd, p) }) {
+				s.paths = append(s.paths, p)
+			}
+		}
+	}
+	slices.SortFunc(s.paths, func(a, b string) int { return strings.Count(b, "/") - strings.Count(a, "/") })
+	return s
+}
+
+func existsIn(root int, p string) bool {
+	fd, err := unix.Openat2(root, p, &unix.OpenHow{
+		Flags: unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
+	})
+	if err != nil {
+		return false
+	}
+	unix.Close(fd)
+	return true
+}
+
+// remove deletes those that are still empty.
+func (s stubs) remove() error {
+	if s.root == "" || len(s.paths) == 0 {
+		return nil
+	}
+	root, err := os.OpenRoot(s.root)
+	if err != nil {
+		return fmt.Errorf("removing mount points: %w", err)
+	}
+	defer root.Close()
+	for _, p := range s.paths {
+		info, err := root.Lstat(p)
+		if err != nil || (info.Mode().IsRegular() && info.Size() > 0) || (!info.IsDir() && !info.Mode().IsRegular()) {
+			continue
+		}
+		// A directory that something was put into stays.
+		if err := root.Remove(p); err != nil && !errors.Is(err, unix.ENOTEMPTY) && !errors.Is(err, unix.EEXIST) {
+			return fmt.Errorf("removing mount points: %w", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,36 @@
+package task
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+
+	"cove/errdefs"
+	"cove/layers/snapshot/native"
+	"cove/layers/snapshot/overlay"
+	"cove/runner/record"
+)
+
+// RemoveSnapshot drops the snapshot of a container of a local root; one that is
+// gone is no error.
+func RemoveSnapshot(ctx context.Context, root string, cfg record.Config) error {
+	if cfg.SnapshotKey == "" {
+		return nil
+	}
+	var store interface {
+		Remove(ctx context.Context, key string) error
+	}
+	var err error
+	if dir := filepath.Join(root, "snapshots"); cfg.Root.Type == "overlay" {
+		store, err = overlay.New(dir)
+	} else {
+		store, err = native.New(dir)
+	}
+	if err == nil {
+		err = store.Remove(ctx, cfg.SnapshotKey)
+	}
+	if errors.Is(err, errdefs.ErrNotFound) {
+		return nil
+	}
+	return err
+}
