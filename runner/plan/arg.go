@@ -1,17 +1,24 @@
 package plan
 
+import (
+	"encoding/binary"
+)
+
 // Arg is one argument of a system call.
 type Arg struct {
 	Kind ArgKind
-	// Num is the number of a Num, Slot or Inherited argument.
+	// Num is the number of a Num, the index of a Result or of an Inherited file.
 	Num uint64
-	// Str is the text of a String argument.
+	// Str is the text of a String.
 	Str string
-	// Bytes are those of a Struct argument, Text how it is printed.
+	// Bytes are those of a Struct.
 	Bytes []byte
-	Text  string
-	// List are the strings of a Strings argument (argv and environment).
+	// List are the strings of Strings (argv and environment).
 	List []string
+	// flags, if not nil, names the bits of a Num.
+	flags *flagSet
+	// text prints a Struct.
+	text func() string
 }
 
 // ArgKind says how an argument reaches the kernel.
@@ -20,18 +27,91 @@ type ArgKind uint8
 const (
 	// Num is a number.
 	Num ArgKind = iota
-	// Result is the value that an earlier step returned.
+	// Result is what an earlier step returned.
 	Result
-	// Inherited is the number of a file of Plan.Files.
+	// Inherited is the descriptor of a file of Plan.Files.
 	Inherited
 	// String points to a zero-terminated string.
 	String
 	// Strings points to a zero-terminated array of pointers to strings.
 	Strings
-	// Struct points to bytes.
+	// Struct points to bytes that the kernel reads.
 	Struct
-	// Buffer points to the writable memory of a value, eight bytes.
+	// Buffer points to writable memory that the kernel fills; Num is its Value,
+	// which is then its first eight bytes.
 	Buffer
 	// Filter points to the sock_fprog of the seccomp filter.
 	Filter
+	// FirstFD is the first descriptor that is not the process's.
+	FirstFD
+	// DeathSignal is SIGKILL, or zero if the process outlives its creator.
+	DeathSignal
 )
+
+// BufferSize is how much the kernel may write to a Buffer.
+const BufferSize = 4096
+
+func num[T ~int | ~uint32 | ~uint64 | ~uint](n T) Arg { return Arg{Num: uint64(n)} }
+
+func flags[T ~int | ~uint32 | ~uint64](n T, set *flagSet) Arg {
+	return Arg{Num: uint64(n), flags: set}
+}
+
+func str(s string) Arg       { return Arg{Kind: String, Str: s} }
+func (v Value) arg() Arg     { return Arg{Kind: Result, Num: uint64(v)} }
+func (f inherited) arg() Arg { return Arg{Kind: Inherited, Num: uint64(f)} }
+func null() Arg              { return Arg{flags: pointers} }
+func strs(list []string) Arg { return Arg{Kind: Strings, List: list} }
+func cwdFD() Arg             { return Arg{Num: atFDCWD, flags: atFDs} }
+func fd(n int) Arg           { return num(n) }
+
+// atFDCWD is AT_FDCWD as the kernel's int argument reads it.
+const atFDCWD = 1<<64 - 100
+
+// descriptor is what a path may start at.
+type descriptor interface{ arg() Arg }
+
+type inherited int
+
+type cwdDescriptor struct{}
+
+func (cwdDescriptor) arg() Arg { return cwdFD() }
+
+func openHow(flags, mode, resolve uint64) Arg {
+	b := make([]byte, 0, 24)
+	for _, n := range []uint64{flags, mode, resolve} {
+		b = binary.NativeEndian.AppendUint64(b, n)
+	}
+	return Arg{Kind: Struct, Bytes: b, text: func() string {
+		s := "{flags=" + openFlags.print(flags)
+		if mode != 0 {
+			s += ", mode=" + octal(mode)
+		}
+		return s + ", resolve=" + resolveFlags.print(resolve) + "}"
+	}}
+}
+
+// mountAttrSize is that of struct mount_attr, version 0.
+const mountAttrSize = 32
+
+func mountAttr(set, clear, propagation uint64) Arg {
+	b := make([]byte, 0, mountAttrSize)
+	for _, n := range []uint64{set, clear, propagation, 0} {
+		b = binary.NativeEndian.AppendUint64(b, n)
+	}
+	return Arg{Kind: Struct, Bytes: b, text: func() string {
+		s := "{attr_set=" + mountAttrs.print(set)
+		if clear != 0 {
+			s += ", attr_clr=" + mountAttrs.print(clear)
+		}
+		if propagation != 0 {
+			s += ", propagation=" + mountFlags.print(propagation)
+		}
+		return s + "}"
+	}}
+}
+
+// raw is a struct printed as text.
+func raw(b []byte, text string) Arg {
+	return Arg{Kind: Struct, Bytes: b, text: func() string { return text }}
+}

@@ -92,25 +92,41 @@ const (
 // File is something that the parent opens for the program.
 type File struct {
 	Kind FileKind
-	// Name tells files of one kind apart: the source of a bind, the path of a
-	// namespace, the hierarchy of a control group.
+	// Name is the source of a Bind, the path of a Namespace, the hierarchy of
+	// a CgroupProcs or CgroupDir.
 	Name string
-	// Mount is the index in spec.Mounts of a Bind.
-	Mount int
-	// Flags are the open_tree flags of a Bind.
+	// Recursive binds the mounts below the source too.
 	Recursive bool
-	// Attr, of a Bind, are set on the detached mount before it is handed over.
+	// Attr are set on the detached mount before it is handed over.
 	Attr MountAttr
-	// IDMap, of a Bind, maps ids of the mount.
-	IDMapUIDs, IDMapGIDs []IDRange
+	// UIDs and GIDs map the owners that a Bind shows.
+	UIDs, GIDs []IDRange
+	// Options are those of DevPTS.
+	Options []string
 }
 
-// MountAttr are the attributes and the propagation of a mount.
+// MountAttr are the attributes and the propagation of a detached mount. Set
+// and Clear are for its top, SetAll and ClearAll for all mounts in it.
 type MountAttr struct {
-	Set, Clear   uint64
-	RecursiveSet uint64
-	RecursiveClr uint64
+	Set, Clear, SetAll, ClearAll uint64
+	// Propagation is MS_PRIVATE, MS_SLAVE, MS_SHARED, MS_UNBINDABLE or zero;
+	// PropagateAll sets it on all mounts.
 	Propagation  uint64
+	PropagateAll bool
+}
+
+func (a MountAttr) flat() uint64 {
+	if a.PropagateAll {
+		return 0
+	}
+	return a.Propagation
+}
+
+func (a MountAttr) deep() uint64 {
+	if a.PropagateAll {
+		return a.Propagation
+	}
+	return 0
 }
 
 // FileKind says what the parent has to open.
@@ -123,9 +139,11 @@ const (
 	Bind
 	// Namespace is a namespace of another process.
 	Namespace
-	// CgroupProcs is the cgroup.procs of the container's group in one v1
-	// hierarchy (or in the v2 one of hybrid mode).
+	// CgroupProcs is the cgroup.procs of the container's group in one
+	// hierarchy, writable.
 	CgroupProcs
+	// CgroupDir is a detached copy of the group's own directory.
+	CgroupDir
 	// DevPTS is the detached devpts mount that holds the console.
 	DevPTS
 	// Target is the pidfd of the process whose namespaces are joined.

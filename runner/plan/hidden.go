@@ -1,0 +1,56 @@
+package plan
+
+import (
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// maskedPaths hides paths: the host's /dev/null over a file (the container's
+// own could be a symbolic link, CVE-2025-31133), one shared empty
+// read-only tmpfs over a directory. A path that is not there needs no mask.
+func (b *builder) maskedPaths(spec *specs.Spec) error {
+	for _, name := range spec.Linux.MaskedPaths {
+		b.why = "mask " + name
+		target, s := b.lookup(clean(name), 0)
+		s.Accept = []unix.Errno{unix.ENOENT, unix.ENOTDIR}
+		missing := b.here() - 1
+		null := b.hostNode("/dev/null")
+		// move_mount says EINVAL to a file over a directory.
+		b.attach(null, target).Accept = []unix.Errno{unix.EINVAL, unix.ENOTDIR}
+		isFile := b.here() - 1
+		empty := b.emptyDir()
+		b.attach(empty, target)
+		b.close(empty)
+		b.okSkipsToHere(isFile)
+		b.close(null)
+		b.close(target)
+		b.errorSkipsToHere(missing)
+	}
+	return nil
+}
+
+// emptyDir returns a tmpfs that holds nothing and takes nothing.
+func (b *builder) emptyDir() Value {
+	return b.newTree("tmpfs", "tmpfs", options{
+		attr: MountAttr{Set: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC},
+		data: []string{"nr_blocks=1", "nr_inodes=1", "mode=755"},
+	})
+}
+
+// readonlyPaths binds each path onto itself, read-only.
+func (b *builder) readonlyPaths(spec *specs.Spec) error {
+	for _, name := range spec.Linux.ReadonlyPaths {
+		b.why = "make read-only " + name
+		target, s := b.lookup(clean(name), 0)
+		s.Accept = []unix.Errno{unix.ENOENT, unix.ENOTDIR}
+		missing := b.here() - 1
+		tree := b.cloneTree(target, unix.AT_RECURSIVE)
+		b.call("mount_setattr", tree.arg(), str(""), flags(uint64(unix.AT_EMPTY_PATH|unix.AT_RECURSIVE), treeFlags),
+			mountAttr(unix.MOUNT_ATTR_RDONLY, 0, 0), num(mountAttrSize))
+		b.attach(tree, target)
+		b.close(tree)
+		b.close(target)
+		b.errorSkipsToHere(missing)
+	}
+	return nil
+}

@@ -1,0 +1,45 @@
+package plan
+
+import (
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+)
+
+// joinFlags are the namespaces that exec joins if the container has its own.
+var joinFlags = []struct {
+	t    specs.LinuxNamespaceType
+	flag uint64
+}{
+	{specs.UserNamespace, unix.CLONE_NEWUSER},
+	{specs.CgroupNamespace, unix.CLONE_NEWCGROUP},
+	{specs.IPCNamespace, unix.CLONE_NEWIPC},
+	{specs.UTSNamespace, unix.CLONE_NEWUTS},
+	{specs.NetworkNamespace, unix.CLONE_NEWNET},
+	{specs.PIDNamespace, unix.CLONE_NEWPID},
+	{specs.MountNamespace, unix.CLONE_NEWNS},
+}
+
+// join enters the namespaces of a running container, all in one call on the
+// pidfd of its first process: no path of /proc is resolved that could change.
+// The pid namespace then holds for children only, hence the fork at the end.
+func (b *builder) join(spec *specs.Spec, proc *specs.Process) {
+	b.dieWithParent(num(uint64(unix.SIGKILL)))
+	b.joinCgroup()
+	b.openLabel(proc)
+	b.why = "join namespaces"
+	var bits uint64
+	for _, j := range joinFlags {
+		if hasNamespace(spec, j.t) {
+			bits |= j.flag
+		}
+	}
+	target := b.file(File{Kind: Target})
+	b.call("setns", target.arg(), flags(bits, cloneFlags))
+	if bits&unix.CLONE_NEWUSER != 0 {
+		b.why = "become root of the user namespace"
+		b.call("setresgid", num(0), num(0), num(0))
+		b.call("setresuid", num(0), num(0), num(0))
+	}
+	b.session()
+	b.Forks = bits&unix.CLONE_NEWPID != 0
+}

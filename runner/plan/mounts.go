@@ -1,0 +1,161 @@
+package plan
+
+import (
+	"path"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"cove/errdefs"
+)
+
+func (b *builder) mounts(spec *specs.Spec) error {
+	for _, m := range spec.Mounts {
+		opts, err := parseOptions(m)
+		if err != nil {
+			return err
+		}
+		b.why = "mount " + m.Destination
+		switch {
+		case opts.bind || m.Type == "bind":
+			err = b.bindMount(m, opts)
+		case m.Type == "cgroup" || m.Type == "cgroup2":
+			err = b.cgroupMount(spec, m, opts)
+		case m.Type == "devpts" && spec.Process.Terminal && clean(m.Destination) == "dev/pts":
+			b.consoleMount(m, opts)
+		default:
+			b.newMount(m, opts)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// newMount makes a new instance of a filesystem, as proc or tmpfs, in the
+// program's own namespaces.
+func (b *builder) newMount(m specs.Mount, opts options) {
+	tree := b.newTree(m.Type, m.Source, opts)
+	var target Value
+	if m.Type == "proc" || m.Type == "sysfs" {
+		target = b.plainTarget(m.Destination)
+	} else {
+		target = b.target(m.Destination, directory, nil)
+	}
+	b.attach(tree, target)
+	b.close(target)
+	b.propagate(tree, opts)
+	b.close(tree)
+}
+
+// newTree returns the detached mount of a new filesystem instance.
+func (b *builder) newTree(fstype, source string, opts options) Value {
+	fs, _ := b.get("fsopen", str(fstype), flags(uint64(unix.FSOPEN_CLOEXEC), cloexecFlags))
+	if source == "" {
+		source = fstype
+	}
+	b.fsconfig(fs, unix.FSCONFIG_SET_STRING, "source", source)
+	for _, o := range opts.data {
+		if key, value, ok := strings.Cut(o, "="); ok {
+			b.fsconfig(fs, unix.FSCONFIG_SET_STRING, key, value)
+		} else {
+			b.fsconfig(fs, unix.FSCONFIG_SET_FLAG, key, "")
+		}
+	}
+	b.call("fsconfig", fs.arg(), flags(uint64(unix.FSCONFIG_CMD_CREATE), fsconfigCommands), null(), null(), num(0))
+	tree, _ := b.get("fsmount", fs.arg(), flags(uint64(unix.FSMOUNT_CLOEXEC), cloexecFlags),
+		flags(opts.attr.Set|opts.attr.SetAll, mountAttrs))
+	b.close(fs)
+	return tree
+}
+
+func (b *builder) fsconfig(fs Value, cmd uint64, key, value string) {
+	v := null()
+	if cmd != unix.FSCONFIG_SET_FLAG {
+		v = str(value)
+	}
+	b.call("fsconfig", fs.arg(), flags(cmd, fsconfigCommands), str(key), v, num(0))
+}
+
+// propagate sets a propagation other than private, which new mounts have.
+func (b *builder) propagate(tree Value, opts options) {
+	p := opts.attr.Propagation
+	if p == 0 || p == unix.MS_PRIVATE {
+		return
+	}
+	b.call("mount_setattr", tree.arg(), str(""), flags(uint64(unix.AT_EMPTY_PATH), treeFlags),
+		mountAttr(0, 0, p), num(mountAttrSize))
+}
+
+// bindMount attaches a mount that the parent copied from the host.
+func (b *builder) bindMount(m specs.Mount, opts options) error {
+	if !path.IsAbs(m.Source) {
+		return errdefs.Errorf(errdefs.ErrInvalid, "plan: mount %s: source %q: want an absolute path", m.Destination, m.Source)
+	}
+	if len(opts.data) > 0 {
+		return errdefs.Errorf(errdefs.ErrInvalid, "plan: mount %s: option %q: not one of a bind", m.Destination, opts.data[0])
+	}
+	if opts.attr.Propagation == 0 {
+		opts.attr.Propagation, opts.attr.PropagateAll = unix.MS_PRIVATE, true
+	}
+	f := File{Kind: Bind, Name: m.Source, Recursive: opts.recursive, Attr: opts.attr}
+	if opts.idmap {
+		f.UIDs, f.GIDs = idRanges(m.UIDMappings), idRanges(m.GIDMappings)
+	}
+	tree := b.file(f)
+	target := b.target(m.Destination, likeSource, tree)
+	b.attach(tree, target)
+	b.close(target)
+	return nil
+}
+
+// cgroupMount shows the container its own group: a copy of the group's
+// directory in each hierarchy, from which the host's tree cannot be reached.
+func (b *builder) cgroupMount(spec *specs.Spec, m specs.Mount, opts options) error {
+	hs := b.host.Cgroup.Hierarchies
+	if len(hs) == 0 {
+		return errdefs.Errorf(errdefs.ErrUnsupported, "plan: mount %s: no control groups are mounted on this host", m.Destination)
+	}
+	opts.data = nil
+	if len(hs) == 1 && hs[0].V2 {
+		tree := b.file(File{Kind: CgroupDir, Name: hs[0].Name, Attr: opts.attr})
+		target := b.target(m.Destination, directory, nil)
+		b.attach(tree, target)
+		b.close(target)
+		return nil
+	}
+	readonly := opts.attr.Set & unix.MOUNT_ATTR_RDONLY
+	top := opts
+	top.attr.Set &^= unix.MOUNT_ATTR_RDONLY
+	top.data = []string{"mode=755"}
+	b.newMount(specs.Mount{Type: "tmpfs", Destination: m.Destination}, top)
+	dir, _ := b.lookup(clean(m.Destination), unix.O_DIRECTORY)
+	for _, h := range hs {
+		b.mkdir(dir, h.Name)
+		at, _ := b.get("openat", dir.arg(), str(h.Name), flags(unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, openFlags))
+		b.attach(b.file(File{Kind: CgroupDir, Name: h.Name, Attr: opts.attr}), at)
+		b.close(at)
+		if len(h.Controllers) > 1 {
+			for _, c := range h.Controllers {
+				b.call("symlinkat", str(h.Name), dir.arg(), str(c))
+			}
+		}
+	}
+	if readonly != 0 {
+		b.call("mount_setattr", dir.arg(), str(""), flags(uint64(unix.AT_EMPTY_PATH), treeFlags),
+			mountAttr(readonly, 0, 0), num(mountAttrSize))
+	}
+	b.close(dir)
+	return nil
+}
+
+// consoleMount attaches the devpts instance in which the parent has opened the
+// console.
+func (b *builder) consoleMount(m specs.Mount, opts options) {
+	tree := b.file(File{Kind: DevPTS, Options: opts.data, Attr: opts.attr})
+	target := b.target(m.Destination, directory, nil)
+	b.attach(tree, target)
+	b.close(target)
+}

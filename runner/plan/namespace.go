@@ -1,0 +1,100 @@
+package plan
+
+import (
+	"encoding/binary"
+	"strconv"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"cove/errdefs"
+)
+
+// session makes a session without a terminal and with keys of its own, and the
+// modes of what is created here mean what they say.
+func (b *builder) session() {
+	b.why = "new session"
+	b.call("setsid")
+	b.call("umask", num(0))
+	b.sessionKeyring()
+}
+
+// sessionKeyring leaves the caller's keys behind. A kernel without keys has
+// none to leave.
+func (b *builder) sessionKeyring() {
+	b.why = "session keyring"
+	b.call("keyctl", flags(uint64(unix.KEYCTL_JOIN_SESSION_KEYRING), keyctlOps), null()).
+		Accept = []unix.Errno{unix.ENOSYS}
+}
+
+func (b *builder) oomScore(adj int) {
+	b.why = "oom_score_adj"
+	b.writeHost("/proc/self/oom_score_adj", strconv.Itoa(adj))
+}
+
+// loopback brings lo up in a new network namespace.
+func (b *builder) loopback() {
+	b.why = "loopback up"
+	sock, _ := b.get("socket", num(unix.AF_INET), num(unix.SOCK_DGRAM|unix.SOCK_CLOEXEC), num(0))
+	ifreq := make([]byte, 40) // struct ifreq: name[16], then the flags
+	copy(ifreq, "lo")
+	binary.NativeEndian.PutUint16(ifreq[16:], unix.IFF_UP|unix.IFF_RUNNING)
+	b.call("ioctl", sock.arg(), flags(uint64(unix.SIOCSIFFLAGS), ioctls), raw(ifreq, `{"lo", IFF_UP|IFF_RUNNING}`))
+	b.close(sock)
+}
+
+// rootMount puts the root filesystem over the host's root, in the program's own mount
+// namespace, where nothing propagates back from.
+func (b *builder) rootMount(spec *specs.Spec) error {
+	b.why = "keep mounts from propagating to the host"
+	b.call("mount", null(), str("/"), null(), flags(uint64(unix.MS_REC|unix.MS_SLAVE), mountFlags), null())
+	b.why = "mount root filesystem"
+	b.call("move_mount", b.root.arg(), str(""), cwdFD(), str("/"),
+		flags(uint64(unix.MOVE_MOUNT_F_EMPTY_PATH), moveFlags))
+	return nil
+}
+
+// afterMounts lets the parent wire the network, which sysctls may refer to,
+// then writes them.
+func (b *builder) afterMounts(spec *specs.Spec) error {
+	b.barrier(Mounted)
+	b.openLabel(spec.Process)
+	return b.sysctls(spec)
+}
+
+// pivot makes the root filesystem the root, and lets go of the host's.
+func (b *builder) pivot(spec *specs.Spec) error {
+	b.why = "pivot_root"
+	b.call("fchdir", b.root.arg())
+	// With "." for both, the old root lands on top of the new one and no
+	// directory is needed to hold it until it is unmounted (pivot_root(2)).
+	b.call("pivot_root", str("."), str("."))
+	b.call("umount2", str("."), flags(uint64(unix.MNT_DETACH), umountFlags))
+	b.call("chdir", str("/"))
+	propagation, err := rootPropagation(spec.Linux.RootfsPropagation)
+	if err != nil {
+		return err
+	}
+	if propagation != 0 {
+		b.call("mount", null(), str("/"), null(), flags(propagation, mountFlags), null())
+	}
+	if spec.Root.Readonly {
+		b.why = "read-only root"
+		b.call("mount_setattr", b.root.arg(), str(""), flags(uint64(unix.AT_EMPTY_PATH), treeFlags),
+			mountAttr(unix.MOUNT_ATTR_RDONLY, 0, 0), num(mountAttrSize))
+	}
+	return nil
+}
+
+// rootPropagation is what the root gets once it is the only one: private
+// without a wish, as the detached mount already is.
+func rootPropagation(name string) (uint64, error) {
+	if name == "" {
+		return 0, nil
+	}
+	p, ok := propagations[name]
+	if !ok {
+		return 0, errdefs.Errorf(errdefs.ErrInvalid, "plan: config.json: rootfsPropagation %q: want (r)private, (r)slave, (r)shared or (r)unbindable", name)
+	}
+	return p, nil
+}

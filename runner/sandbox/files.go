@@ -1,0 +1,225 @@
+package sandbox
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"cove/errdefs"
+	"cove/layers/mount"
+	"cove/runner/cgroup"
+	"cove/runner/plan"
+)
+
+// source is where the files of a plan come from.
+type source struct {
+	spec   *specs.Spec
+	root   mount.Mount
+	cgroup *cgroup.Group
+	size   unix.Winsize
+	target int // pidfd of the process to join
+}
+
+// files are the opened files of a plan.
+type files struct {
+	fds      []int
+	cgroupFD int // the group's directory on pure v2; -1 otherwise
+	master   *os.File
+	slave    *os.File
+}
+
+func openFiles(p *plan.Plan, src source) (*files, error) {
+	f := &files{cgroupFD: -1}
+	for _, want := range p.Files {
+		fd, err := f.open(want, src)
+		if err != nil {
+			f.close()
+			return nil, err
+		}
+		f.fds = append(f.fds, fd)
+	}
+	if p.Terminal && f.master == nil {
+		f.close()
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "sandbox: a terminal needs a devpts mount at /dev/pts")
+	}
+	if src.cgroup != nil {
+		fd, err := src.cgroup.CloneFD()
+		if err != nil {
+			f.close()
+			return nil, err
+		}
+		f.cgroupFD = fd
+	}
+	return f, nil
+}
+
+func (f *files) open(want plan.File, src source) (int, error) {
+	switch want.Kind {
+	case plan.Root:
+		return openRoot(src.root)
+	case plan.Bind:
+		return openBind(want)
+	case plan.Namespace:
+		return openAt(want.Name, unix.O_RDONLY, "namespace")
+	case plan.CgroupProcs:
+		if src.cgroup == nil {
+			// The caller's own group stays: what is written has no effect.
+			return openAt(os.DevNull, unix.O_WRONLY, "control group")
+		}
+		return src.cgroup.OpenProcs(want.Name)
+	case plan.CgroupDir:
+		dir, err := cgroupDir(src.cgroup, want.Name)
+		if err != nil {
+			return -1, err
+		}
+		return openTree(dir, want, "control group")
+	case plan.DevPTS:
+		return f.openPTS(want, src.size)
+	case plan.Target:
+		return unix.FcntlInt(uintptr(src.target), unix.F_DUPFD_CLOEXEC, 0)
+	}
+	return -1, errdefs.Errorf(errdefs.ErrUnsupported, "sandbox: the plan wants an unknown file: %s", want)
+}
+
+func cgroupDir(g *cgroup.Group, hierarchy string) (string, error) {
+	if g == nil {
+		return "", errdefs.Errorf(errdefs.ErrInvalid, "sandbox: a mount of type cgroup needs a control group of the container's own")
+	}
+	return g.Dir(hierarchy)
+}
+
+func openAt(name string, flags int, what string) (int, error) {
+	fd, err := unix.Open(name, flags|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, errdefs.Errorf(errKind(err), "sandbox: opening %s %s: %w", what, name, err)
+	}
+	return fd, nil
+}
+
+// errKind is the kind of a failed system call of the parent.
+func errKind(err error) error {
+	switch err {
+	case unix.ENOENT:
+		return errdefs.ErrNotFound
+	case unix.EPERM, unix.EACCES:
+		return errdefs.ErrDenied
+	case unix.ENOSYS, unix.EOPNOTSUPP:
+		return errdefs.ErrUnsupported
+	case unix.EINVAL, unix.ENOTDIR, unix.ELOOP:
+		return errdefs.ErrInvalid
+	}
+	return errdefs.ErrUnavailable
+}
+
+func openBind(want plan.File) (int, error) {
+	if len(want.UIDs)+len(want.GIDs) > 0 {
+		return -1, errdefs.Errorf(errdefs.ErrUnsupported, "sandbox: bind of %s: id-mapped mounts", want.Name)
+	}
+	return openTree(want.Name, want, "bind source")
+}
+
+// openTree returns a detached copy of the mount at name, with its attributes.
+func openTree(name string, want plan.File, what string) (int, error) {
+	flags := uint(unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC)
+	if want.Recursive {
+		flags |= unix.AT_RECURSIVE
+	}
+	fd, err := unix.OpenTree(unix.AT_FDCWD, name, flags)
+	if err != nil {
+		return -1, errdefs.Errorf(errKind(err), "sandbox: %s %s: %w", what, name, err)
+	}
+	if err := setAttr(fd, want.Attr); err != nil {
+		unix.Close(fd)
+		return -1, errdefs.Errorf(errKind(err), "sandbox: %s %s: mount_setattr: %w", what, name, err)
+	}
+	return fd, nil
+}
+
+// setAttr sets attributes of a detached mount: the recursive ones first, so
+// that those of the top win.
+func setAttr(fd int, a plan.MountAttr) error {
+	deep := unix.MountAttr{Attr_set: a.SetAll, Attr_clr: a.ClearAll}
+	flat := unix.MountAttr{Attr_set: a.Set, Attr_clr: a.Clear}
+	if a.PropagateAll {
+		deep.Propagation = a.Propagation
+	} else {
+		flat.Propagation = a.Propagation
+	}
+	if deep != (unix.MountAttr{}) {
+		if err := unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, &deep); err != nil {
+			return err
+		}
+	}
+	if flat != (unix.MountAttr{}) {
+		return unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH, &flat)
+	}
+	return nil
+}
+
+// takeConsole gives the master away; it is not closed with the rest.
+func (f *files) takeConsole() *os.File {
+	m := f.master
+	f.master = nil
+	return m
+}
+
+func (f *files) close() {
+	for _, fd := range f.fds {
+		unix.Close(fd)
+	}
+	closeFD(&f.cgroupFD)
+	for _, file := range []*os.File{f.master, f.slave} {
+		if file != nil {
+			file.Close()
+		}
+	}
+}
+
+// openPTS makes the container's devpts and opens its first terminal. The
+// master comes from that very instance, so inside and outside agree on names.
+func (f *files) openPTS(want plan.File, size unix.Winsize) (int, error) {
+	mnt, err := newMount("devpts", want.Options, want.Attr.Set)
+	if err != nil {
+		return -1, err
+	}
+	if err := f.openTerminal(mnt, size); err != nil {
+		unix.Close(mnt)
+		return -1, fmt.Errorf("sandbox: console: %w", err)
+	}
+	return mnt, nil
+}
+
+func (f *files) openTerminal(mnt int, size unix.Winsize) error {
+	master, err := unix.Openat(mnt, "ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return fmt.Errorf("opening ptmx: %w", err)
+	}
+	// Non-blocking, so that the runtime's poller serves it and reads can be
+	// interrupted by Close.
+	f.master = os.NewFile(uintptr(master), "console")
+	if err := unix.IoctlSetPointerInt(master, unix.TIOCSPTLCK, 0); err != nil {
+		return fmt.Errorf("unlocking: %w", err)
+	}
+	slave, err := ioctlArg(master, unix.TIOCGPTPEER, unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC)
+	if err != nil {
+		return fmt.Errorf("opening the other side: %w", err)
+	}
+	f.slave = os.NewFile(uintptr(slave), "tty")
+	if size != (unix.Winsize{}) {
+		if err := unix.IoctlSetWinsize(master, unix.TIOCSWINSZ, &size); err != nil {
+			return fmt.Errorf("setting its size: %w", err)
+		}
+	}
+	return nil
+}
+
+// ioctlArg is an ioctl that takes and returns a number.
+func ioctlArg(fd int, request, arg uint) (int, error) {
+	n, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), uintptr(request), uintptr(arg))
+	if errno != 0 {
+		return -1, errno
+	}
+	return int(n), nil
+}
