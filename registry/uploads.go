@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"io"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -16,11 +15,12 @@ import (
 )
 
 // StartUpload implements distribution.BlobWriter. The row comes before the
-// bytes, so that whatever is left of an upload has an owner.
+// bytes, so that whatever is left of an upload has an owner. A power cut may
+// take it back: the client is told that the upload is unknown and starts over.
 func (r *Registry) StartUpload(ctx context.Context, repo string) (distribution.Upload, error) {
 	repo = metadata.CanonicalName(repo)
 	u := &upload{r: r, repo: repo, id: rand.Text()}
-	err := r.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) (err error) {
+	err := r.db.UpdateSoon(ctx, func(ctx context.Context, tx *metadata.Tx) (err error) {
 		if u.repoID, err = tx.EnsureRepository(ctx, repo, actor(ctx)); err != nil {
 			return err
 		}
@@ -29,8 +29,7 @@ func (r *Registry) StartUpload(ctx context.Context, repo string) (distribution.U
 	if err != nil {
 		return nil, err
 	}
-	u.Writer, err = r.store.Begin(ctx, ingestID(u.id))
-	return u, err
+	return u, nil
 }
 
 // ResumeUpload implements distribution.BlobWriter.
@@ -40,11 +39,11 @@ func (r *Registry) ResumeUpload(ctx context.Context, repo, id string) (distribut
 	if err != nil {
 		return nil, err
 	}
-	w, err := r.store.Begin(ctx, ingestID(id))
-	if err != nil {
+	u := &upload{r: r, repo: repo, repoID: repoID, id: id}
+	if err := u.open(ctx); err != nil {
 		return nil, err
 	}
-	return &upload{Writer: w, r: r, repo: repo, repoID: repoID, id: id}, nil
+	return u, nil
 }
 
 // ingestID is an upload's name in the content store.
@@ -52,29 +51,59 @@ func ingestID(upload string) string { return "upload-" + upload }
 
 // upload is a distribution.Upload over a content.Writer.
 type upload struct {
-	content.Writer
 	r      *Registry
 	repo   string
 	repoID int64
 	id     string
+	// w is nil until the first byte: most uploads begin with a request that
+	// brings none.
+	w content.Writer
+}
+
+func (u *upload) open(ctx context.Context) (err error) {
+	if u.w == nil {
+		u.w, err = u.r.store.Begin(ctx, ingestID(u.id))
+	}
+	return err
 }
 
 func (u *upload) ID() string { return u.id }
 
-// ReadFrom lets the store choose its buffer.
-func (u *upload) ReadFrom(src io.Reader) (int64, error) { return io.Copy(u.Writer, src) }
+func (u *upload) Offset() int64 {
+	if u.w == nil {
+		return 0
+	}
+	return u.w.Offset()
+}
+
+func (u *upload) Write(p []byte) (int, error) {
+	if err := u.open(context.Background()); err != nil { // an io.Writer has no context to hand on
+		return 0, err
+	}
+	return u.w.Write(p)
+}
+
+func (u *upload) Close() error {
+	if u.w == nil {
+		return nil
+	}
+	return u.w.Close()
+}
 
 // Commit implements distribution.Upload. From before the bytes are durable
 // until the transaction owns them the digest is locked: GC, which would remove
 // the same bytes, waits or has finished.
 func (u *upload) Commit(ctx context.Context, dgst digest.Digest) (ocispec.Descriptor, error) {
+	if err := u.open(ctx); err != nil {
+		return ocispec.Descriptor{}, err
+	}
 	unlock, err := u.r.db.LockDigest(ctx, dgst)
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
 	defer unlock()
 	desc := blobDescriptor(dgst, u.Offset())
-	if err := u.Writer.Commit(ctx, desc); err != nil {
+	if err := u.w.Commit(ctx, desc); err != nil {
 		if errors.Is(err, errdefs.ErrCorrupt) { // the store has forgotten the bytes
 			err = errors.Join(err, u.forget(ctx))
 		}

@@ -31,12 +31,22 @@ func (tx *Tx) Now() time.Time { return tx.now }
 // Once fn has begun, a cancelled ctx no longer stops it: its fsync may be
 // shared with others.
 func (db *DB) Update(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error {
+	return db.update(ctx, fn, false)
+}
+
+// UpdateSoon is Update for what may be lost in a power cut, though not by a
+// kill, because whoever hears of it can begin again: it waits for no fsync.
+func (db *DB) UpdateSoon(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error {
+	return db.update(ctx, fn, true)
+}
+
+func (db *DB) update(ctx context.Context, fn func(context.Context, *Tx) error, soon bool) error {
 	if db.writer != nil {
-		return db.writer.do(ctx, fn)
+		return db.writer.do(ctx, fn, soon)
 	}
 	const attempts = 8
 	for n := 1; ; n++ {
-		err := db.updatePostgres(ctx, fn)
+		err := db.updatePostgres(ctx, fn, soon)
 		if n == attempts || !lostToAnother(err) {
 			return err
 		}
@@ -48,7 +58,7 @@ func (db *DB) Update(ctx context.Context, fn func(ctx context.Context, tx *Tx) e
 	}
 }
 
-func (db *DB) updatePostgres(ctx context.Context, fn func(context.Context, *Tx) error) error {
+func (db *DB) updatePostgres(ctx context.Context, fn func(context.Context, *Tx) error, soon bool) error {
 	sqltx, err := db.pool.BeginTx(ctx, nil)
 	if err != nil {
 		return unavailable(err)
@@ -57,7 +67,13 @@ func (db *DB) updatePostgres(ctx context.Context, fn func(context.Context, *Tx) 
 		Queries: Queries{q: plain{sqltx}}, now: db.now(),
 		forUpdate: " FOR UPDATE", forShare: " FOR SHARE", skip: " FOR UPDATE SKIP LOCKED",
 	}
-	if err := fn(ctx, tx); err != nil {
+	if soon {
+		_, err = sqltx.ExecContext(ctx, "SET LOCAL synchronous_commit = off")
+	}
+	if err == nil {
+		err = fn(ctx, tx)
+	}
+	if err != nil {
 		_ = sqltx.Rollback() // the reason is err
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"time"
 )
 
@@ -17,6 +18,7 @@ type writer struct {
 	conn *sql.Conn
 	q    *prepared
 	now  func() time.Time
+	full bool // a commit is an fsync
 
 	jobs    chan *job
 	closing chan struct{}
@@ -25,6 +27,7 @@ type writer struct {
 
 type job struct {
 	fn   func(context.Context, *Tx) error
+	soon bool // a power cut may undo it
 	err  error
 	done chan struct{}
 }
@@ -35,7 +38,7 @@ func startWriter(ctx context.Context, pool *sql.DB, now func() time.Time) (*writ
 		return nil, unavailable(err)
 	}
 	w := &writer{
-		pool: pool, conn: conn, q: newPrepared(conn), now: now,
+		pool: pool, conn: conn, q: newPrepared(conn), now: now, full: true,
 		jobs: make(chan *job, maxBatch), closing: make(chan struct{}), ended: make(chan struct{}),
 	}
 	go w.loop() // stop waits for it
@@ -55,8 +58,8 @@ func (w *writer) close() error {
 
 // do hands fn to the writer and waits for its commit. It waits even when ctx
 // ends, because the caller must know whether the write happened.
-func (w *writer) do(ctx context.Context, fn func(context.Context, *Tx) error) error {
-	j := &job{fn: fn, done: make(chan struct{})}
+func (w *writer) do(ctx context.Context, fn func(context.Context, *Tx) error, soon bool) error {
+	j := &job{fn: fn, soon: soon, done: make(chan struct{})}
 	select {
 	case w.jobs <- j:
 	case <-ctx.Done():
@@ -118,6 +121,9 @@ func (w *writer) commit(batch []*job) {
 }
 
 func (w *writer) transact(ctx context.Context, batch []*job) error {
+	if err := w.setSync(ctx, batch); err != nil {
+		return unavailable(err)
+	}
 	if _, err := w.q.exec(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return unavailable(err)
 	}
@@ -138,6 +144,24 @@ func (w *writer) transact(ctx context.Context, batch []*job) error {
 		_, _ = w.q.exec(ctx, "ROLLBACK")
 		return unavailable(err)
 	}
+	return nil
+}
+
+// setSync has the next commit wait for its fsync, unless nobody in the batch
+// needs it. A later commit that waits makes this one durable too.
+func (w *writer) setSync(ctx context.Context, batch []*job) error {
+	full := slices.ContainsFunc(batch, func(j *job) bool { return !j.soon })
+	if full == w.full {
+		return nil
+	}
+	pragma := "PRAGMA synchronous = NORMAL"
+	if full {
+		pragma = "PRAGMA synchronous = FULL"
+	}
+	if _, err := w.q.exec(ctx, pragma); err != nil {
+		return err
+	}
+	w.full = full
 	return nil
 }
 
