@@ -116,7 +116,6 @@ func quick(waits *atomic.Int64) func(context.Context, time.Duration) error {
 type tally struct {
 	mu    sync.Mutex
 	kinds map[client.EventKind]int
-	bytes int64
 }
 
 func (c *tally) tell(e client.Event) {

@@ -64,22 +64,35 @@ func ofCertificate(b base, err error) error {
 		name      x509.HostnameError
 		authority x509.UnknownAuthorityError
 		invalid   x509.CertificateInvalidError
-		alert     tls.AlertError
+		op        *net.OpError
+		what      string
 	)
 	switch {
 	case errors.As(err, &name):
-		return errdefs.Errorf(errdefs.ErrInvalid, "registry %s: %s: %w", b.host, wrongName(name, hostname(b.addr)), err)
+		what = wrongName(name, hostname(b.addr))
 	case errors.As(err, &authority):
-		return errdefs.Errorf(errdefs.ErrInvalid, "registry %s: its certificate is signed by an authority that this machine does not know%s; "+
-			"if it is yours, put the CA's certificate at /etc/docker/certs.d/%s/ca.crt: %w", b.host, signedBy(authority.Cert), b.host, err)
+		what = fmt.Sprintf("its certificate is signed by an authority that this machine does not know%s; "+
+			"if it is yours, put the CA's certificate at /etc/docker/certs.d/%s/ca.crt", signedBy(authority.Cert), b.host)
 	case errors.As(err, &invalid):
-		return errdefs.Errorf(errdefs.ErrInvalid, "registry %s: %s: %w", b.host, invalidity(invalid), err)
-	case errors.As(err, &alert):
-		return errdefs.Errorf(errdefs.ErrInvalid, "registry %s: it refused our side of TLS; if it asks for client certificates, "+
-			"put client.cert and client.key in /etc/docker/certs.d/%s/: %w", b.host, b.host, err)
+		what = invalidity(invalid)
+	case errors.As(err, &op) && op.Op == "remote error": // how crypto/tls words an alert of the peer
+		what = fmt.Sprintf("it refused our side of TLS (%v); if it asks for client certificates, "+
+			"put client.cert and client.key in /etc/docker/certs.d/%s/", op.Err, b.host)
+	default:
+		return nil
 	}
-	return nil
+	return &badCertificate{text: fmt.Sprintf("registry %s: %s", b.host, what), err: err}
 }
+
+// badCertificate says what crypto/x509's own words, which would follow ours,
+// only repeat.
+type badCertificate struct {
+	text string
+	err  error
+}
+
+func (e *badCertificate) Error() string   { return e.text }
+func (e *badCertificate) Unwrap() []error { return []error{errdefs.ErrInvalid, e.err} }
 
 func wrongName(e x509.HostnameError, host string) string {
 	var names []string
@@ -140,8 +153,9 @@ func ofTokenService(b base, err error) error {
 func ofNetwork(b base, err error) error {
 	var dns *net.DNSError
 	var op *net.OpError
+	var record tls.RecordHeaderError
 	switch {
-	case errors.Is(err, http.ErrSchemeMismatch):
+	case errors.Is(err, http.ErrSchemeMismatch), errors.As(err, &record):
 		return errdefs.Errorf(errdefs.ErrInvalid, "registry %s speaks plain HTTP, not HTTPS: "+
 			"give it a certificate, or list it as an insecure registry if plain HTTP is meant", b.host)
 	case errors.As(err, &dns):

@@ -1,0 +1,100 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"cove/content/memstore"
+	"cove/distribution/client"
+	"cove/distribution/distributiontest"
+	"cove/errdefs"
+)
+
+// dialTo connects to addr whatever is asked for.
+func dialTo(addr string) func(context.Context, string, string) (net.Conn, error) {
+	return func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, addr)
+	}
+}
+
+// TestMirrors reads from the first mirror that has it: a dead one is asked
+// once, one that lacks it falls through, and writes go to the registry.
+func TestMirrors(t *testing.T) {
+	t.Parallel()
+	img := distributiontest.NewImage(t, 1, 1000, 2000)
+	var mu sync.Mutex
+	asked := map[string]int{}
+	serve := func(name string, withImage bool) string {
+		reg := distributiontest.NewMemory(distributiontest.StoreOf(t))
+		h := distributiontest.Handler(t, t.Context(), reg)
+		host := distributiontest.Listen(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			mu.Lock()
+			asked[name+" "+r.Method]++
+			mu.Unlock()
+			h.ServeHTTP(w, r)
+		}))
+		if withImage {
+			push(t, host, "team/app", img)
+		}
+		return host
+	}
+	empty, full, origin := serve("empty", false), serve("full", true), serve("origin", true)
+	dead, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead.Close()
+	clear(asked)
+	dials := 0
+	c := distributiontest.NewClient(t, client.Config{
+		Mirrors: map[string][]string{origin: {"http://" + dead.Addr().String(), "http://" + empty + "/", "http://" + full}},
+		Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			mu.Lock()
+			if addr == dead.Addr().String() {
+				dials++
+			}
+			mu.Unlock()
+			return (&net.Dialer{}).DialContext(ctx, network, addr)
+		},
+	})
+	repo := c.Repository(origin, "team/app")
+	if _, _, err := repo.Resolve(t.Context(), "v1"); err != nil {
+		t.Fatal(err)
+	}
+	dst := memstore.New(time.Now)
+	for _, desc := range img.Layers {
+		if err := repo.FetchBlob(t.Context(), dst, desc, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if dials != 1 {
+		t.Errorf("the dead mirror was dialled %d times", dials)
+	}
+	if asked["origin GET"] != 0 || asked["full GET"] == 0 || asked["empty GET"] == 0 {
+		t.Errorf("asked %v", asked)
+	}
+	if _, _, err := repo.Resolve(t.Context(), "v2"); !errors.Is(err, errdefs.ErrNotFound) {
+		t.Errorf("what nobody has: %v", err)
+	}
+	other := distributiontest.NewImage(t, 2, 500)
+	if err := repo.Push(t.Context(), "v2", other.Manifest.Descriptor, distributiontest.StoreOf(t, other), client.PushOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if asked["full PUT"]+asked["empty PUT"]+asked["empty POST"] != 0 {
+		t.Errorf("a mirror was written to: %v", asked)
+	}
+}
+
+func TestBadMirrors(t *testing.T) {
+	t.Parallel()
+	for _, bad := range []string{"", "ftp://x", "https://user:pw@x", "https://"} {
+		if _, err := client.New(client.Config{Mirrors: map[string][]string{"docker.io": {bad}}}); !errors.Is(err, errdefs.ErrInvalid) {
+			t.Errorf("mirror %q: %v", bad, err)
+		}
+	}
+}
