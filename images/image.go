@@ -316,7 +316,7 @@ func find(all []names.Record, name string) (names.Record, error) {
 }
 
 func idMatches(r names.Record, hex string) bool {
-	return len(hex) >= 2 && (strings.HasPrefix(r.Image.Encoded(), hex) || r.Target.Digest.Encoded() == hex)
+	return hex != "" && (strings.HasPrefix(r.Image.Encoded(), hex) || r.Target.Digest.Encoded() == hex)
 }
 
 func nameMatches(r names.Record, want reference.Reference) bool {
