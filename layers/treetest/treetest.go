@@ -197,3 +197,9 @@ func NeedRoot(t testing.TB, why string) {
 		t.Skip("needs root: " + why)
 	}
 }
+
+// Join returns names sorted, in one line.
+func Join(names []string) string {
+	slices.Sort(names)
+	return strings.Join(names, " ")
+}

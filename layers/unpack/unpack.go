@@ -12,8 +12,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 
+	"github.com/moby/sys/userns"
 	"golang.org/x/sync/errgroup"
 
 	"cove/errdefs"
@@ -125,7 +125,7 @@ type run struct {
 }
 
 func (r *run) all(ctx context.Context) error {
-	g, ctx := errgroup.WithContext(ctx)
+	g, gctx := errgroup.WithContext(ctx)
 	limit := r.Parallel
 	if limit <= 0 {
 		limit = 3
@@ -136,9 +136,9 @@ func (r *run) all(ctx context.Context) error {
 	// Layers start from the lowest, so whoever waits for one below it waits
 	// for one that has started.
 	g.SetLimit(limit)
-	for i := r.have; i < len(r.ls) && ctx.Err() == nil; i++ {
+	for i := r.have; i < len(r.ls) && gctx.Err() == nil; i++ {
 		g.Go(func() error {
-			if err := r.layer(ctx, i); err != nil {
+			if err := r.layer(gctx, i); err != nil {
 				return fmt.Errorf("unpacking layer %d of %d, %s: %w", i+1, len(r.ls), r.ls[i].Blob.Digest, err)
 			}
 			close(r.committed[i])
@@ -205,7 +205,7 @@ func (r *run) target(m mount.Mount, i int) apply.Target {
 	if r.rebaser == nil {
 		return apply.TargetOf(m)
 	}
-	to := apply.Target{Dir: m.Source, Overlay: true, UserXattr: slices.Contains(m.Options, "userxattr")}
+	to := apply.Target{Dir: m.Source, Overlay: true, UserXattr: userns.RunningInUserNS()}
 	if i > 0 {
 		to.Lower = func(ctx context.Context) ([]string, error) { return r.below(ctx, i) }
 	}

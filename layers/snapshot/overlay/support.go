@@ -29,12 +29,12 @@ func Supported(root string) error {
 func reason(root string, err error) error {
 	var st unix.Statfs_t
 	switch {
+	case unix.Statfs(root, &st) == nil && st.Type == unix.OVERLAYFS_SUPER_MAGIC:
+		return errdefs.Errorf(errdefs.ErrUnsupported, "it is itself on an overlay; put the root on a disk or a volume: %w", err)
 	case errors.Is(err, unix.EPERM):
 		return errdefs.Errorf(errdefs.ErrUnsupported, "mounting needs root (CAP_SYS_ADMIN): %w", err)
 	case errors.Is(err, unix.ENODEV):
 		return errdefs.Errorf(errdefs.ErrUnsupported, "this kernel has no overlay filesystem: %w", err)
-	case unix.Statfs(root, &st) == nil && st.Type == unix.OVERLAYFS_SUPER_MAGIC:
-		return errdefs.Errorf(errdefs.ErrUnsupported, "it is itself on an overlay; put the root on a disk or a volume: %w", err)
 	}
 	return err
 }
