@@ -23,7 +23,7 @@ import (
 // Open returns the Runner of a root.
 func Open(o Options) (*Runner, error) {
 	o = o.withDefaults()
-	return &Runner{opts: o, net: network.Open(o.Root, o.Root == DefaultRoot)}, nil
+	return &Runner{opts: o, net: network.Open(o.Root)}, nil
 }
 
 // idPattern is a full ID; other entries of containers/ are not containers.

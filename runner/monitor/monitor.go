@@ -36,10 +36,8 @@ import (
 // Options say which container.
 type Options struct {
 	Dir record.Dir
-	// Run is the directory of sockets; DefaultRoot tells whether the root is
-	// the machine's own.
-	Run         string
-	DefaultRoot bool
+	// Run is the directory of sockets.
+	Run string
 	// First is the inherited socket of whoever starts the container.
 	First *os.File
 }
@@ -143,7 +141,7 @@ func (m *monitor) start(ctx context.Context) (err error) {
 	}
 	m.task, err = task.Create(ctx, task.Request{
 		ID: m.cfg.ID, Spec: m.cfg.Spec, Root: m.cfg.Root,
-		Network: network.Open(m.o.Dir.Root(), m.o.DefaultRoot), Net: m.cfg.Network, Peer: peer,
+		Network: network.Open(m.o.Dir.Root()), Net: m.cfg.Network, Peer: peer,
 		Files: string(m.o.Dir), Filters: seccomp.Cache{Dir: filepath.Join(m.o.Dir.Root(), "seccomp")},
 		Stdin: std.in, Stdout: std.out, Stderr: std.err,
 		Size: unix.Winsize{Row: m.hello.Rows, Col: m.hello.Cols},

@@ -26,12 +26,15 @@ type Network struct {
 	table  string
 }
 
+// defaultRoot is the local root of a machine where nothing else is asked for.
+const defaultRoot = "/var/lib/cove"
+
 // Open returns the network of a local root; nothing is made yet. The default
 // root's bridge is cove0 and its table cove; any other root has names, and a
 // subnet, of its own.
-func Open(root string, isDefault bool) *Network {
+func Open(root string) *Network {
 	n := &Network{dir: filepath.Join(root, "network"), bridge: "cove0", table: "cove"}
-	if !isDefault {
+	if root != defaultRoot {
 		sum := sha256.Sum256([]byte(root))
 		n.bridge = "cove-" + hex.EncodeToString(sum[:4])
 		n.table = n.bridge

@@ -29,7 +29,7 @@ func needRoot(t testing.TB) {
 // checked to have left nothing.
 func testNetwork(t testing.TB) *Network {
 	t.Helper()
-	n := Open(t.TempDir(), false)
+	n := Open(t.TempDir())
 	t.Cleanup(func() {
 		if _, err := n.Clean(); err != nil {
 			t.Error(err)

@@ -1,0 +1,187 @@
+package runner_test
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"cove/layers/mount"
+	"cove/runner"
+	"cove/runner/defaults"
+	"cove/runner/network"
+)
+
+// runtimeBinary is cove-runtime, compiled once for all tests of the package.
+var runtimeBinary = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "cove-runtime-")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "cove-runtime")
+	cmd := exec.Command("go", "build", "-o", path, "cove/cmd/runtime")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", &exec.Error{Name: string(out), Err: err}
+	}
+	return path, nil
+})
+
+const busybox = "/bin/busybox"
+
+type fixture struct {
+	*runner.Runner
+	t    *testing.T
+	root string
+	base string // the read-only lower directory
+}
+
+// newFixture is a runner on a root of its own, over a tiny root filesystem.
+func newFixture(t *testing.T) *fixture {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: makes namespaces, cgroups and mounts")
+	}
+	if _, err := os.Stat(busybox); err != nil {
+		t.Skip("needs busybox-static (Debian) as the root filesystem's only program")
+	}
+	bin, err := runtimeBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fixture{t: t, root: t.TempDir()}
+	f.base = filepath.Join(f.root, "base")
+	for _, dir := range []string{"bin", "etc", "tmp", "proc", "sys", "dev", "root"} {
+		if err := os.MkdirAll(filepath.Join(f.base, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	data, err := os.ReadFile(busybox)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(f.base, "bin/busybox"), data, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range strings.Fields("sh sleep cat echo true false env ls id hostname kill nc wget head seq dd ps mount trap ip ping stty") {
+		if err := os.Symlink("busybox", filepath.Join(f.base, "bin", name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files := map[string]string{"etc/passwd": "root:x:0:0::/root:/bin/sh\napp:x:1001:1002::/home/app:/bin/sh\n", "etc/group": "root:x:0:\napp:x:1002:\n"}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(f.base, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if f.Runner, err = runner.Open(runner.Options{Root: f.root, RuntimePath: bin}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(f.clean)
+	return f
+}
+
+// clean removes all containers and checks that nothing of them is left.
+func (f *fixture) clean() {
+	ctx := context.Background()
+	all, err := f.All(ctx)
+	if err != nil {
+		f.t.Error(err)
+	}
+	for _, c := range all {
+		if err := c.Remove(ctx, true); err != nil {
+			f.t.Errorf("removing %s: %v", c, err)
+		}
+	}
+	if _, err := f.Clean(ctx); err != nil {
+		f.t.Error(err)
+	}
+	f.checkLeaks()
+}
+
+// config is a container that runs a shell command.
+func (f *fixture) config(script string) runner.Config {
+	id := runner.NewID()
+	upper, work := filepath.Join(f.root, "up", id), filepath.Join(f.root, "work", id)
+	for _, dir := range []string{upper, work} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+	spec := defaults.Spec()
+	spec.Process.Args = []string{"sh", "-c", script}
+	spec.Process.Env = []string{"PATH=/bin", "HOME=/root"}
+	return runner.Config{
+		ID: id, Spec: spec, Network: network.Config{Mode: network.None},
+		Root: mount.Mount{Type: "overlay", Lower: []string{f.base}, Upper: upper, Work: work},
+	}
+}
+
+func (f *fixture) create(cfg runner.Config) *runner.Container {
+	f.t.Helper()
+	c, err := f.Create(context.Background(), cfg)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return c
+}
+
+// run creates, starts and streams a container to its end.
+func (f *fixture) run(cfg runner.Config, in string) (out, errs string, status runner.ExitStatus, c *runner.Container) {
+	f.t.Helper()
+	c = f.create(cfg)
+	s, err := c.StartAttached(context.Background())
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	var stdout, stderr bytes.Buffer
+	st := runner.Streams{Stdout: &stdout, Stderr: &stderr}
+	if cfg.OpenStdin {
+		st.Stdin = strings.NewReader(in)
+	}
+	status, err = s.Stream(context.Background(), st)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	return stdout.String(), stderr.String(), status, c
+}
+
+// checkLeaks looks for what a container may leave on the host.
+func (f *fixture) checkLeaks() {
+	f.t.Helper()
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	if strings.Contains(string(mounts), f.root) {
+		f.t.Error("a mount is left")
+	}
+	cmdlines, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	for _, path := range cmdlines {
+		if line, err := os.ReadFile(path); err == nil && bytes.Contains(line, []byte(f.root)) {
+			f.t.Errorf("a process is left: %s", bytes.ReplaceAll(line, []byte{0}, []byte{' '}))
+		}
+	}
+}
+
+func TestRun(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	cfg := f.config("cat; echo $$ >&2; hostname; exit 3")
+	cfg.OpenStdin = true
+	out, errs, status, c := f.run(cfg, "some input\n")
+	if want := "some input\n" + c.ID()[:12] + "\n"; out != want || errs != "1\n" || status.Code != 3 {
+		t.Errorf("%q %q %+v", out, errs, status)
+	}
+	st, err := c.State(context.Background())
+	if err != nil || st.Status != runner.Exited || st.ExitCode != 3 || st.Pid != 0 {
+		t.Errorf("%+v, %v", st, err)
+	}
+}
