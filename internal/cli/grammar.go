@@ -51,11 +51,14 @@ func runVerbs(a *app.App, root *cobra.Command) {
 
 // alone makes root look like its implied command, which stays hidden below it.
 func alone(root, implied *cobra.Command, verbs []*cobra.Command) {
-	root.Use = implied.Use + "\n  " + root.Name() + " VERB [flags]"
+	root.Use = implied.Use
+	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	root.Example = implied.Example
 	root.AddCommand(verbs...)
 	root.AddCommand(implied)
 	implied.Hidden = true
+	// Before cobra gives it the shorthand -v, which is run's for volumes.
+	root.Flags().Bool("version", false, "print the version")
 	help := root.HelpFunc()
 	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
 		if cmd == root {

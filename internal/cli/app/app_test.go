@@ -15,10 +15,10 @@ import (
 
 func TestNearest(t *testing.T) {
 	t.Parallel()
-	flags := []string{"memory", "name", "network", "publish", "pids-limit", "user"}
+	flags := []string{"memory", "name", "network", "publish", "pids-limit", "user", "image", "images"}
 	for in, want := range map[string]string{
 		"memroy": "memory", "nmae": "name", "pid-limit": "pids-limit", "netwrok": "network",
-		"mem": "memory", "zzzzzz": "", "publsh": "publish",
+		"mem": "memory", "imagse": "images", "zzzzzz": "", "publsh": "publish",
 	} {
 		if got := Nearest(in, flags); got != want {
 			t.Errorf("%s: got %q, want %q", in, got, want)

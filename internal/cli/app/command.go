@@ -57,10 +57,8 @@ func plural(n int) string {
 func FlagError(cmd *cobra.Command, err error) error {
 	msg := err.Error()
 	if name, ok := strings.CutPrefix(msg, "unknown flag: --"); ok {
-		msg = "unknown flag: --" + name
 		if near := nearestFlag(cmd, name); near != "" {
-			msg += "; did you mean --" + near + "?"
-			return &Usage{Command: cmd.CommandPath(), Err: errdefs.Errorf(errdefs.ErrInvalid, "%s", strings.TrimSuffix(msg, "?"))}
+			msg += "; did you mean --" + near
 		}
 	}
 	return &Usage{Command: cmd.CommandPath(), Err: errdefs.Errorf(errdefs.ErrInvalid, "%s", msg)}
@@ -84,7 +82,8 @@ func Nearest(name string, candidates []string) string {
 		if len(name) > 2 && strings.HasPrefix(c, name) {
 			d = min(d, 1)
 		}
-		if d < bestDistance {
+		// Among equals, a slip of the fingers more often keeps the length.
+		if d < bestDistance || d == bestDistance && len(best) != len(name) && len(c) == len(name) {
 			best, bestDistance = c, d
 		}
 	}

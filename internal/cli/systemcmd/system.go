@@ -39,7 +39,7 @@ func Version(a *app.App) *cobra.Command {
 			if format != "" {
 				return output.Object(a.Out, format, v)
 			}
-			fmt.Fprintf(a.Out, "cove version %s\n Go version:  %s\n OS/Arch:     %s/%s\n", v.Version, v.GoVersion, v.Os, v.Arch)
+			fmt.Fprintf(a.Out, "%s version %s\n Go version:  %s\n OS/Arch:     %s/%s\n", a.Prog, v.Version, v.GoVersion, v.Os, v.Arch)
 			return nil
 		},
 	}
