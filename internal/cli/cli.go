@@ -8,13 +8,11 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"cove/errdefs"
 	"cove/internal/buildinfo"
 	"cove/internal/cli/app"
 )
@@ -36,19 +34,18 @@ func Main(g Grammar, args []string, in io.Reader, out, errOut io.Writer) int {
 	defer stop()
 	root := g.root(a)
 	root.SetArgs(g.dispatch(root, args))
-	return a.Report(ctx, wordUnknown(root, root.ExecuteContext(ctx)))
+	return a.Report(ctx, root.ExecuteContext(ctx))
 }
 
 func (g Grammar) root(a *app.App) *cobra.Command {
 	root := &cobra.Command{
-		Use:           g.prog,
+		Use:           g.prog + " COMMAND",
 		Short:         g.short,
 		Version:       buildinfo.Version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		// The nearest command is named by wordUnknown, on one line.
-		DisableSuggestions: true,
 	}
+	app.Noun(root)
 	root.SetIn(a.In)
 	root.SetOut(a.Out)
 	root.SetErr(a.Err)
@@ -122,35 +119,4 @@ func isVerb(root *cobra.Command, implied, word string) bool {
 		}
 	}
 	return false
-}
-
-// wordUnknown turns cobra's words for an unknown command into ours, naming the
-// nearest.
-func wordUnknown(root *cobra.Command, err error) error {
-	if err == nil || !strings.HasPrefix(err.Error(), "unknown command ") {
-		return err
-	}
-	var word, path string
-	if n, _ := fmt.Sscanf(err.Error(), "unknown command %q for %q", &word, &path); n != 2 {
-		return err
-	}
-	cmd := root
-	for name := range strings.SplitSeq(strings.TrimPrefix(strings.TrimPrefix(path, root.Name()), " "), " ") {
-		for _, sub := range cmd.Commands() {
-			if sub.Name() == name {
-				cmd = sub
-			}
-		}
-	}
-	var names []string
-	for _, sub := range cmd.Commands() {
-		if !sub.Hidden {
-			names = append(names, sub.Name())
-		}
-	}
-	msg := fmt.Sprintf("unknown command %q", word)
-	if near := app.Nearest(word, names); near != "" {
-		msg += fmt.Sprintf("; did you mean %q", near)
-	}
-	return &app.Usage{Command: path, Err: errdefs.Errorf(errdefs.ErrInvalid, "%s", msg)}
 }

@@ -52,7 +52,6 @@ func runVerbs(a *app.App, root *cobra.Command) {
 // alone makes root look like its implied command, which stays hidden below it.
 func alone(root, implied *cobra.Command, verbs []*cobra.Command) {
 	root.Use = implied.Use
-	root.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 	root.Example = implied.Example
 	root.AddCommand(verbs...)
 	root.AddCommand(implied)
@@ -94,7 +93,7 @@ func imageVerbs(a *app.App) []*cobra.Command {
 }
 
 func containerNouns(a *app.App) *cobra.Command {
-	noun := &cobra.Command{Use: "container COMMAND", Short: "The commands about containers, by their noun"}
+	noun := app.Noun(&cobra.Command{Use: "container COMMAND", Short: "The commands about containers, by their noun"})
 	ls := containercmd.List(a, "ls")
 	ls.Aliases = []string{"list", "ps"}
 	noun.AddCommand(append(slices.DeleteFunc(containerVerbs(a), func(c *cobra.Command) bool { return c.Name() == "ps" }),
@@ -103,7 +102,7 @@ func containerNouns(a *app.App) *cobra.Command {
 }
 
 func imageNouns(a *app.App) *cobra.Command {
-	noun := &cobra.Command{Use: "image COMMAND", Short: "The commands about images, by their noun"}
+	noun := app.Noun(&cobra.Command{Use: "image COMMAND", Short: "The commands about images, by their noun"})
 	ls, rm := imagecmd.List(a, "ls"), imagecmd.Remove(a, "rm")
 	ls.Aliases, rm.Aliases = []string{"list"}, []string{"remove"}
 	noun.AddCommand(imagecmd.Build(a), ls, imagecmd.Pull(a), imagecmd.Push(a), imagecmd.Tag(a), rm, imagecmd.History(a),

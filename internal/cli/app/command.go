@@ -52,6 +52,29 @@ func plural(n int) string {
 	return fmt.Sprintf("%d arguments", n)
 }
 
+// Noun makes cmd a group of commands: alone it prints its help, and a word
+// that is none of its commands is a mistake that names the nearest.
+func Noun(cmd *cobra.Command) *cobra.Command {
+	cmd.Args = cobra.ArbitraryArgs
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return cmd.Help()
+		}
+		var names []string
+		for _, sub := range cmd.Commands() {
+			if !sub.Hidden {
+				names = append(names, sub.Name())
+			}
+		}
+		msg := fmt.Sprintf("unknown command %q", args[0])
+		if near := Nearest(args[0], names); near != "" {
+			msg += fmt.Sprintf("; did you mean %q", near)
+		}
+		return &Usage{Command: cmd.CommandPath(), Err: errdefs.Errorf(errdefs.ErrInvalid, "%s", msg)}
+	}
+	return cmd
+}
+
 // FlagError words a flag that could not be parsed, and names the nearest one
 // to a flag that does not exist.
 func FlagError(cmd *cobra.Command, err error) error {
@@ -76,7 +99,7 @@ func nearestFlag(cmd *cobra.Command, name string) string {
 
 // Nearest is the candidate that name was most likely meant to be, or "".
 func Nearest(name string, candidates []string) string {
-	best, bestDistance := "", max(2, len(name)/3)+1
+	best, bestDistance := "", max(1, len(name)/3)+1
 	for _, c := range slices.Sorted(slices.Values(candidates)) {
 		d := distance(name, c)
 		if len(name) > 2 && strings.HasPrefix(c, name) {

@@ -146,7 +146,7 @@ func inspectAny(cmd *cobra.Command, eng *engine.Engine, ref string) (any, error)
 
 // System holds df, prune and info.
 func System(a *app.App) *cobra.Command {
-	noun := &cobra.Command{Use: "system COMMAND", Short: "Disk usage, pruning, description"}
+	noun := app.Noun(&cobra.Command{Use: "system COMMAND", Short: "Disk usage, pruning, description"})
 	noun.AddCommand(diskUsage(a), prune(a), Info(a))
 	return noun
 }

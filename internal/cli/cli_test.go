@@ -1,0 +1,163 @@
+package cli
+
+import (
+	"bytes"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+
+	"cove/internal/cli/app"
+)
+
+// parse finds the command that args select and the arguments left to it.
+func parse(t *testing.T, g Grammar, args []string) (name string, rest []string) {
+	t.Helper()
+	root := g.root(&app.App{Prog: g.prog, In: strings.NewReader(""), Out: io.Discard, Err: io.Discard})
+	root.InitDefaultHelpCmd()
+	cmd, rest, err := root.Find(g.dispatch(root, args))
+	if err != nil {
+		t.Fatalf("%q: %v", args, err)
+	}
+	if cmd.DisableFlagParsing {
+		return cmd.CommandPath(), rest
+	}
+	if err := cmd.ParseFlags(rest); err != nil {
+		t.Fatalf("%q: %v", args, err)
+	}
+	return cmd.CommandPath(), cmd.Flags().Args()
+}
+
+func TestFirstWordIsAVerbOrTheArgument(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		g    Grammar
+		args string
+		cmd  string
+		rest string
+	}{
+		{Run(), "busybox", "run run", "busybox"},
+		{Run(), "-d --name x busybox sh -c ls", "run run", "busybox sh -c ls"},
+		{Run(), "ps", "run ps", ""},
+		{Run(), "ps -a", "run ps", ""},
+		{Run(), "-- ps", "run run", "ps"},
+		{Run(), "-- ps -a", "run run", "ps -a"},
+		{Run(), "-d ps", "run run", "ps"},
+		{Run(), "--rm -- ps", "run run", "ps"},
+		{Run(), "--root /x ps", "run ps", ""},
+		{Run(), "--root=/x -D ps", "run ps", ""},
+		{Run(), "--root /x busybox ps", "run run", "busybox ps"},
+		{Run(), "run", "run run", "run"},
+		{Run(), "run ps", "run run", "run ps"},
+		{Run(), "exec -it db sh", "run exec", "db sh"},
+		{Run(), "busybox exec", "run run", "busybox exec"},
+		{Run(), "-v /a:/b busybox", "run run", "busybox"},
+		{Run(), "images", "run run", "images"},
+		{Build(), ".", "build build", "."},
+		{Build(), "-t app .", "build build", "."},
+		{Build(), "images", "build images", ""},
+		{Build(), "-- images", "build build", "images"},
+		{Build(), "push app", "build push", "app"},
+		{Build(), "build", "build build", "build"},
+		{Build(), "ps", "build build", "ps"},
+		{Cove(), "run ps", "cove run", "ps"},
+		{Cove(), "run -- ps -a", "cove run", "ps -a"},
+		{Cove(), "run busybox ls -l", "cove run", "busybox ls -l"},
+		{Cove(), "ps -aq", "cove ps", ""},
+		{Cove(), "container ls -aq", "cove container ls", ""},
+		{Cove(), "container list", "cove container ls", ""},
+		{Cove(), "image ls", "cove image ls", ""},
+		{Cove(), "image rm -f x", "cove image rm", "x"},
+		{Cove(), "top db -o pid,args", "cove top", "db -o pid,args"},
+		{Cove(), "exec db ls -l", "cove exec", "db ls -l"},
+		{Cove(), "registry serve --root /r", "cove registry", "serve --root /r"},
+	} {
+		cmd, rest := parse(t, tc.g, strings.Fields(tc.args))
+		if cmd != tc.cmd || strings.Join(rest, " ") != tc.rest {
+			t.Errorf("%s %s: got %q with %q, want %q with %q", tc.g.prog, tc.args, cmd, rest, tc.cmd, tc.rest)
+		}
+	}
+}
+
+func TestMistakesAreOneLineAndNameTheWayOut(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		g    Grammar
+		args string
+		code int
+		want string
+	}{
+		{Cove(), "imagse", 125, `cove: unknown command "imagse"; did you mean "images". See 'cove --help'`},
+		{Cove(), "container lss", 125, `cove: unknown command "lss"; did you mean "ls". See 'cove container --help'`},
+		{Cove(), "run --memroy 1g x", 125, `cove: unknown flag: --memroy; did you mean --memory. See 'cove run --help'`},
+		{Cove(), "run", 125, `cove: "cove run" requires at least 1 argument (cove run [flags] IMAGE [COMMAND] [ARG...]). See 'cove run --help'`},
+		{Cove(), "ps extra", 125, `cove: "cove ps" accepts no arguments (cove ps [flags]). See 'cove ps --help'`},
+		{Cove(), "ps --filter color=red", 1, `cove: --filter color: there is no such filter; there are ancestor, exited, id, label, name, network, status, volume`},
+		{Cove(), "run --cpus lots x", 125, `cove: --cpus lots: want a number above 0, as 1.5`},
+		{Cove(), "run -p 99999:1 x", 125, `cove: -p 99999:1: "99999" is not a port (1-65535); want [[IP:]HOSTPORT:]PORT[/PROTOCOL]`},
+		{Run(), "--memroy 1g x", 125, `run: unknown flag: --memroy; did you mean --memory. See 'run run --help'`},
+	} {
+		var out, errOut bytes.Buffer
+		args := append([]string{"--root", t.TempDir()}, strings.Fields(tc.args)...)
+		code := Main(tc.g, args, strings.NewReader(""), &out, &errOut)
+		if code != tc.code || errOut.String() != tc.want+"\n" || out.Len() > 0 {
+			t.Errorf("%s %s: got %d %q (output %q), want %d %q", tc.g.prog, tc.args, code, errOut.String(), out.String(), tc.code, tc.want)
+		}
+	}
+}
+
+func TestEveryCommandExplainsItself(t *testing.T) {
+	t.Parallel()
+	for _, g := range []Grammar{Cove(), Build(), Run()} {
+		root := g.root(&app.App{Prog: g.prog, Out: io.Discard, Err: io.Discard})
+		var visit func(c *cobra.Command)
+		visit = func(c *cobra.Command) {
+			path := c.CommandPath()
+			if c.Short == "" {
+				t.Errorf("%s has no description", path)
+			}
+			if c.Runnable() && !c.HasSubCommands() && c.Example == "" {
+				t.Errorf("%s has no example", path)
+			}
+			if c.Runnable() && c != root && !c.DisableFlagParsing && c.Args == nil {
+				t.Errorf("%s does not check its arguments", path)
+			}
+			for _, sub := range c.Commands() {
+				visit(sub)
+			}
+		}
+		visit(root)
+	}
+}
+
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		g    Grammar
+		args string
+		want []string
+	}{
+		{Cove(), "--help", []string{"Containers:", "Images:", "cove COMMAND"}},
+		{Cove(), "run --help", []string{"cove run [flags] IMAGE", "--pids-limit", "cove run --rm -it debian bash"}},
+		{Run(), "--help", []string{"run [flags] IMAGE [COMMAND] [ARG...]", "--pids-limit", "ps  "}},
+		{Run(), "", []string{"run [flags] IMAGE"}},
+		{Build(), "--help", []string{"build [flags] CONTEXT", "--build-arg", "push  "}},
+		{Cove(), "version", []string{"cove version unknown\n"}},
+		{Cove(), "--version", []string{"cove version unknown\n"}},
+		{Run(), "--version", []string{"run version unknown\n"}},
+		{Cove(), "version --format json", []string{`{"Version":"unknown","GoVersion":"go`}},
+		{Cove(), "version -f {{.Os}}", []string{"linux\n"}},
+		{Cove(), "completion bash", []string{"__start_cove"}},
+	} {
+		var out, errOut bytes.Buffer
+		if code := Main(tc.g, strings.Fields(tc.args), strings.NewReader(""), &out, &errOut); code != 0 {
+			t.Errorf("%s %s: exit code %d: %s", tc.g.prog, tc.args, code, errOut.String())
+		}
+		for _, want := range tc.want {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("%s %s: no %q in\n%s", tc.g.prog, tc.args, want, out.String())
+			}
+		}
+	}
+}
