@@ -3,8 +3,10 @@ package sandbox_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +17,8 @@ import (
 	"cove/runner/host"
 	"cove/runner/plan"
 	"cove/runner/sandbox"
+	"cove/runner/seccomp"
+	"golang.org/x/sys/unix"
 )
 
 // rootfs is a directory with a static busybox as every command.
@@ -155,4 +159,105 @@ func TestRun(t *testing.T) {
 		t.Errorf("output %q", r.out)
 	}
 
+}
+
+func TestFilter(t *testing.T) {
+	t.Parallel()
+	root := mount.Mount{Type: "bind", Source: rootfs(t)}
+	for name, nnp := range map[string]bool{"privileged loader": false, "no_new_privs": true} {
+		for _, uid := range []uint32{0, 1001} {
+			spec := baseSpec("sh", "-c", "touch /tmp/a; chmod 700 /tmp/a; echo chmod $?; grep -E 'Seccomp:|NoNewPrivs|CapEff|^Uid' /proc/self/status")
+			spec.Process.User.UID = uid
+			spec.Process.NoNewPrivileges = nnp
+			spec.Mounts = append(spec.Mounts, specs.Mount{Destination: "/tmp", Type: "tmpfs", Options: []string{"mode=1777"}})
+			spec.Linux.Seccomp = defaultProfile(t, spec)
+			spec.Linux.Seccomp.Syscalls = append(spec.Linux.Seccomp.Syscalls[1:1:1], denyChmod(spec.Linux.Seccomp.Syscalls)...)
+			r, err := runSpec(t, root, spec)
+			if err != nil {
+				t.Fatalf("%s, user %d: %v", name, uid, err)
+			}
+			if !strings.Contains(r.out, "chmod 1\n") || !strings.Contains(r.out, "Seccomp:\t2") {
+				t.Errorf("%s, user %d: %s%s", name, uid, r.out, r.err)
+			}
+			if uid != 0 && !strings.Contains(r.out, "CapEff:\t0000000000000000") {
+				t.Errorf("%s, user %d: %s", name, uid, r.out)
+			}
+		}
+	}
+}
+
+func defaultProfile(t testing.TB, spec *specs.Spec) *specs.LinuxSeccomp {
+	t.Helper()
+	p, err := seccomp.Default(spec.Process.Capabilities.Bounding)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// denyChmod takes chmod and its kin out of the calls that are allowed.
+func denyChmod(list []specs.LinuxSyscall) []specs.LinuxSyscall {
+	var out []specs.LinuxSyscall
+	for _, s := range list {
+		s.Names = slices.DeleteFunc(slices.Clone(s.Names), func(n string) bool { return strings.Contains(n, "chmod") })
+		out = append(out, s)
+	}
+	return out
+}
+
+func TestExitCodes(t *testing.T) {
+	t.Parallel()
+	dir := rootfs(t)
+	if err := os.WriteFile(dir+"/bin/data", []byte("no program"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	root := mount.Mount{Type: "bind", Source: dir}
+	for _, tt := range []struct {
+		args []string
+		want int
+	}{
+		{[]string{"nothing"}, 127}, {[]string{"/bin/nothing"}, 127}, {[]string{"/bin/data"}, 126}, {[]string{"data"}, 126},
+		{[]string{"/bin"}, 126},
+	} {
+		_, err := runSpec(t, root, baseSpec(tt.args...))
+		step, ok := errors.AsType[*sandbox.StepError](err)
+		if !ok || !step.Exec || step.ExitCode() != tt.want {
+			t.Errorf("%v: got %v, want exit code %d", tt.args, err, tt.want)
+		}
+	}
+}
+
+func BenchmarkRun(b *testing.B) {
+	root := mount.Mount{Type: "bind", Source: rootfs(b)}
+	h := features(b)
+	for _, filtered := range []bool{false, true} {
+		b.Run(map[bool]string{false: "plain", true: "seccomp"}[filtered], func(b *testing.B) {
+			spec := baseSpec("/bin/true")
+			var filter []unix.SockFilter
+			if filtered {
+				spec.Linux.Seccomp = defaultProfile(b, spec)
+				var err error
+				if filter, err = seccomp.Compile(spec.Linux.Seccomp, "amd64"); err != nil {
+					b.Fatal(err)
+				}
+			}
+			for b.Loop() {
+				p, err := plan.Compile(spec, h)
+				if err != nil {
+					b.Fatal(err)
+				}
+				proc, err := sandbox.Create(b.Context(), sandbox.Request{Plan: p, Spec: spec, Root: root, Filter: filter})
+				if err != nil {
+					b.Fatal(err)
+				}
+				if err := proc.Start(); err != nil {
+					b.Fatal(err)
+				}
+				if s, err := proc.Wait(b.Context()); err != nil || s.ExitCode() != 0 {
+					b.Fatal(s, err)
+				}
+				proc.PidFD().Close()
+			}
+		})
+	}
 }
