@@ -100,16 +100,28 @@ func foreign(d ocispec.Descriptor) bool {
 // document is the union of all that is read, to see at once what a document
 // should not have.
 type document struct {
-	SchemaVersion int                   `json:"schemaVersion"`
-	MediaType     string                `json:"mediaType"`
-	ArtifactType  string                `json:"artifactType"`
-	Config        *ocispec.Descriptor   `json:"config"`
-	Layers        *[]ocispec.Descriptor `json:"layers"`
-	Manifests     *[]ocispec.Descriptor `json:"manifests"`
-	Blobs         *[]ocispec.Descriptor `json:"blobs"`
-	FSLayers      json.RawMessage       `json:"fsLayers"` // schema 1
-	Subject       *ocispec.Descriptor   `json:"subject"`
-	Annotations   map[string]string     `json:"annotations"`
+	SchemaVersion int                 `json:"schemaVersion"`
+	MediaType     string              `json:"mediaType"`
+	ArtifactType  string              `json:"artifactType"`
+	Config        *ocispec.Descriptor `json:"config"`
+	Layers        list                `json:"layers"`
+	Manifests     list                `json:"manifests"`
+	Blobs         list                `json:"blobs"`
+	FSLayers      json.RawMessage     `json:"fsLayers"` // schema 1
+	Subject       *ocispec.Descriptor `json:"subject"`
+	Annotations   map[string]string   `json:"annotations"`
+}
+
+// list is a list of descriptors that may be there: Go programs write an empty
+// one as null.
+type list struct {
+	there bool
+	descs []ocispec.Descriptor
+}
+
+func (l *list) UnmarshalJSON(b []byte) error {
+	l.there = true
+	return json.Unmarshal(b, &l.descs)
 }
 
 // Parse reads body, which came with that Content-Type ("" when there was
@@ -135,13 +147,11 @@ func Parse(contentType string, body []byte) (*Manifest, error) {
 	}
 	switch {
 	case IsIndex(mediaType):
-		m.Manifests = *doc.Manifests
+		m.Manifests = doc.Manifests.descs
 	case mediaType == ArtifactManifest:
-		if doc.Blobs != nil {
-			m.Layers = *doc.Blobs
-		}
+		m.Layers = doc.Blobs.descs
 	default:
-		m.Layers = *doc.Layers
+		m.Layers = doc.Layers.descs
 		if m.ArtifactType == "" {
 			m.ArtifactType = doc.Config.MediaType
 		}
@@ -172,7 +182,7 @@ func (doc *document) mediaType(contentType string) (string, error) {
 		return header, nil
 	case doc.MediaType != "":
 		return doc.MediaType, nil
-	case doc.Manifests != nil:
+	case doc.Manifests.there:
 		return ocispec.MediaTypeImageIndex, nil
 	default:
 		return ocispec.MediaTypeImageManifest, nil
@@ -181,17 +191,17 @@ func (doc *document) mediaType(contentType string) (string, error) {
 
 // shape holds the fields that are there against those the type has.
 func (doc *document) shape(mediaType string) error {
-	image := doc.Config != nil || doc.Layers != nil
+	image := doc.Config != nil || doc.Layers.there
 	switch {
 	case !IsManifest(mediaType):
 		return invalid("media type %q is no manifest that is known here", mediaType)
 	case mediaType != ArtifactManifest && doc.SchemaVersion != 2:
 		return invalid("schemaVersion is %d, not 2", doc.SchemaVersion)
-	case IsIndex(mediaType) && doc.Manifests == nil:
+	case IsIndex(mediaType) && !doc.Manifests.there:
 		return invalid("an index without manifests")
-	case IsIndex(mediaType) && (image || doc.Blobs != nil):
+	case IsIndex(mediaType) && (image || doc.Blobs.there):
 		return invalid("both an index's manifests and an image's config, layers or blobs")
-	case !IsIndex(mediaType) && doc.Manifests != nil:
+	case !IsIndex(mediaType) && doc.Manifests.there:
 		return invalid("both an image's type and an index's manifests")
 	case mediaType == ArtifactManifest && image:
 		return invalid("both an artifact's type and an image's config or layers")
@@ -199,9 +209,9 @@ func (doc *document) shape(mediaType string) error {
 		return nil
 	case doc.Config == nil:
 		return invalid("an image without config")
-	case doc.Layers == nil:
+	case !doc.Layers.there:
 		return invalid("an image without layers")
-	case doc.Blobs != nil:
+	case doc.Blobs.there:
 		return invalid("both an image's layers and an artifact's blobs")
 	}
 	return nil

@@ -1,0 +1,124 @@
+package server
+
+import (
+	"math"
+	"strconv"
+	"strings"
+	"testing"
+
+	"cove/reference"
+)
+
+func TestParsePath(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[string]target{
+		"/v2":                                  {end: baseEnd},
+		"/v2/":                                 {end: baseEnd},
+		"/v2/_catalog":                         {end: catalogEnd},
+		"/v2/a/tags/list":                      {end: tagsEnd, repo: "a", ref: "list"},
+		"/v2/a/b/c/manifests/latest":           {end: manifestEnd, repo: "a/b/c", ref: "latest"},
+		"/v2/a/manifests/" + someDigest:        {end: manifestEnd, repo: "a", ref: someDigest, dgst: someDigest},
+		"/v2/a/blobs/" + someDigest:            {end: blobEnd, repo: "a", ref: someDigest, dgst: someDigest},
+		"/v2/a/referrers/" + someDigest:        {end: referrerEnd, repo: "a", ref: someDigest, dgst: someDigest},
+		"/v2/a/blobs/uploads/":                 {end: uploadsEnd, repo: "a"},
+		"/v2/a/blobs/uploads":                  {end: uploadsEnd, repo: "a"},
+		"/v2/a/blobs/uploads/id-1_=.x":         {end: uploadEnd, repo: "a", ref: "id-1_=.x"},
+		"/v2/a/blobs/uploads/manifests/latest": {end: manifestEnd, repo: "a/blobs/uploads", ref: "latest"},
+		"/v2/manifests/manifests/manifests":    {end: manifestEnd, repo: "manifests", ref: "manifests"},
+		"/v2/tags/list/tags/list":              {end: tagsEnd, repo: "tags/list", ref: "list"},
+		"/v2/a/blobs/blobs/uploads/":           {end: uploadsEnd, repo: "a/blobs"},
+	} {
+		got, ok, err := parsePath(path)
+		if !ok || err != nil || got != want {
+			t.Errorf("%s = %+v, %v, %v; want %+v", path, got, ok, err, want)
+		}
+	}
+	for _, path := range []string{
+		"", "/", "/v1/", "/v2x", "/v2_catalog", "/v2//", "/v2/a", "/v2/a/b", "/v2/a/tags/lists", "/v2/tags/list",
+		"/v2/a/uploads/x", "/v2/a/manifest/x", "/v2/_catalog/",
+	} {
+		if got, ok, _ := parsePath(path); ok {
+			t.Errorf("%s is taken for %+v", path, got)
+		}
+	}
+	for path, code := range map[string]string{
+		"/v2/A/tags/list":                                 "NAME_INVALID",
+		"/v2/a//b/tags/list":                              "NAME_INVALID",
+		"/v2/../b/tags/list":                              "NAME_INVALID",
+		"/v2/a/./tags/list":                               "NAME_INVALID",
+		"/v2/a b/tags/list":                               "NAME_INVALID",
+		"/v2/a\x00/tags/list":                             "NAME_INVALID",
+		"/v2//manifests/x":                                "NAME_INVALID",
+		"/v2/a/manifests/":                                "TAG_INVALID",
+		"/v2/a/manifests/.x":                              "TAG_INVALID",
+		"/v2/a/manifests/a:b":                             "DIGEST_INVALID",
+		"/v2/a/blobs/x":                                   "DIGEST_INVALID",
+		"/v2/a/blobs/sha256:":                             "DIGEST_INVALID",
+		"/v2/a/blobs/" + strings.ToUpper(someDigest):      "DIGEST_INVALID",
+		"/v2/a/blobs/uploads/..":                          "BLOB_UPLOAD_UNKNOWN",
+		"/v2/a/blobs/uploads/%2e":                         "BLOB_UPLOAD_UNKNOWN",
+		"/v2/a/blobs/uploads/" + strings.Repeat("x", 300): "BLOB_UPLOAD_UNKNOWN",
+	} {
+		if _, ok, err := parsePath(path); !ok || err == nil || string(err.Code) != code {
+			t.Errorf("%s: %v, %v; want %s", path, ok, err, code)
+		}
+	}
+}
+
+// FuzzParsePath: whatever gets through is within the grammars, and writing it
+// down gives the path back.
+func FuzzParsePath(f *testing.F) {
+	for _, s := range []string{"/v2/", "/v2/a/b/manifests/x", "/v2/a/blobs/" + someDigest, "/v2/a/blobs/uploads/x", "/v2/a/blobs/uploads/", "/v2/a/../b/tags/list"} {
+		f.Add(s)
+	}
+	words := map[endpoint]string{manifestEnd: "/manifests/", blobEnd: "/blobs/", referrerEnd: "/referrers/", uploadEnd: "/blobs/uploads/", tagsEnd: "/tags/", uploadsEnd: "/blobs/uploads/"}
+	f.Fuzz(func(t *testing.T, path string) {
+		got, ok, err := parsePath(path)
+		if !ok || err != nil || got.end == baseEnd || got.end == catalogEnd {
+			return
+		}
+		if !reference.ValidRepository(got.repo) || strings.Contains(got.repo, "..") {
+			t.Errorf("%q gives repository %q", path, got.repo)
+		}
+		if strings.ContainsAny(got.ref, "/\\\x00") || strings.HasPrefix(got.ref, ".") {
+			t.Errorf("%q gives reference %q", path, got.ref)
+		}
+		if back := "/v2/" + got.repo + words[got.end] + got.ref; back != path && back != path+"/" {
+			t.Errorf("%q reads as %q", path, back)
+		}
+	})
+}
+
+func TestContentRange(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string][2]int64{
+		"0-0": {0, 0}, "0-4": {0, 4}, "5-1073741823": {5, 1073741823}, "bytes 0-9/*": {0, 9}, "bytes 1-2/3": {1, 2},
+	} {
+		start, end, ok := parseContentRange(in)
+		if !ok || start != want[0] || end != want[1] {
+			t.Errorf("%q = %d-%d, %v", in, start, end, ok)
+		}
+	}
+	for _, in := range []string{"", "-", "5", "5-", "-5", "5-4", "+1-2", "1-+2", "0x1-2", " 1-2", "1- 2", "1-99999999999999999999", "0-9223372036854775807", "a-b", "1-2-3"} {
+		if start, end, ok := parseContentRange(in); ok {
+			t.Errorf("%q is taken for %d-%d", in, start, end)
+		}
+	}
+}
+
+func FuzzContentRange(f *testing.F) {
+	f.Add("0-10")
+	f.Add("bytes 0-10/11")
+	f.Fuzz(func(t *testing.T, in string) {
+		start, end, ok := parseContentRange(in)
+		if !ok {
+			return
+		}
+		if start < 0 || end < start || end == math.MaxInt64 {
+			t.Errorf("%q = %d-%d", in, start, end)
+		}
+		if s, e, ok := parseContentRange(strconv.FormatInt(start, 10) + "-" + strconv.FormatInt(end, 10)); !ok || s != start || e != end {
+			t.Errorf("%q does not survive being written", in)
+		}
+	})
+}
