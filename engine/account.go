@@ -36,7 +36,7 @@ func account(ctx context.Context, m mount.Mount, name string) (runspec.User, err
 		defer group.Close()
 		found, err := user.GetExecUser(name, &user.ExecUser{Home: "/"}, passwd, group)
 		if err != nil {
-			return errdefs.Errorf(errdefs.ErrNotFound, "user %q: %w (in the image's /etc/passwd and /etc/group)", name, err)
+			return errdefs.Errorf(errdefs.ErrNotFound, "%w of the image", err)
 		}
 		u = runspec.User{UID: uint32(found.Uid), GID: uint32(found.Gid), Home: found.Home}
 		for _, g := range found.Sgids {

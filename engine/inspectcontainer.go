@@ -229,6 +229,9 @@ func portMap(ports []network.Port) map[string][]inspect.PortBinding {
 
 func inspectNetwork(cfg runner.Config, state runner.State) inspect.NetworkSettings {
 	mode := networkMode(cfg)
+	if state.Pid == 0 {
+		state.Network = network.State{} // what it had, it gave back
+	}
 	n := inspect.NetworkSettings{Ports: portMap(state.Network.Ports), Networks: map[string]inspect.Endpoint{}}
 	for exposed := range recordOf(cfg).Image.ExposedPorts {
 		if _, ok := n.Ports[exposed]; !ok && state.Status == runner.Running {

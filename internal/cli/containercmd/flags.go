@@ -5,6 +5,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -80,6 +81,9 @@ func (f *createFlags) options(image string, command []string) (engine.CreateOpti
 	if f.set.Changed("stop-timeout") {
 		o.StopTimeout = &f.stopTimeout
 	}
+	if !slices.Contains([]engine.PullPolicy{engine.PullAlways, engine.PullMissing, engine.PullNever}, o.Pull) {
+		return o, errdefs.Errorf(errdefs.ErrInvalid, "--pull %s: want always, missing or never", f.pull)
+	}
 	steps := []func(*runspec.Options) error{f.parseEnv, f.parseLabels, f.parseMounts, f.parseNetwork, f.parseResources, f.parseSecurity}
 	for _, step := range steps {
 		if err := step(&o.Options); err != nil {
@@ -129,7 +133,10 @@ func (f *createFlags) parseNetwork(o *runspec.Options) (err error) {
 }
 
 func (f *createFlags) parseResources(o *runspec.Options) (err error) {
-	o.Resources.PidsLimit = f.pidsLimit
+	if f.pidsLimit < -1 {
+		return errdefs.Errorf(errdefs.ErrInvalid, "--pids-limit %d: want a number, or -1 for no limit", f.pidsLimit)
+	}
+	o.Resources.PidsLimit = max(f.pidsLimit, 0)
 	if o.Resources.Memory, err = parseSize("--memory", f.memory); err != nil {
 		return err
 	}
@@ -138,7 +145,7 @@ func (f *createFlags) parseResources(o *runspec.Options) (err error) {
 	}
 	if f.cpus != "" {
 		n, err := strconv.ParseFloat(f.cpus, 64)
-		if err != nil || n <= 0 || math.IsInf(n, 0) || n > 1e6 {
+		if err != nil || !(n > 0 && n <= 1e6) {
 			return errdefs.Errorf(errdefs.ErrInvalid, "--cpus %s: want a number above 0, as 1.5", f.cpus)
 		}
 		o.Resources.NanoCPUs = int64(math.Round(n * 1e9))

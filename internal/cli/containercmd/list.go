@@ -133,6 +133,9 @@ func statusLine(now time.Time, s runner.State) string {
 // ports shows published ports as docker does: 127.0.0.1:8080->80/tcp.
 func ports(r engine.ContainerStatus) string {
 	var out []string
+	if r.State.Status != runner.Running && r.State.Status != runner.Paused {
+		return ""
+	}
 	for _, p := range r.State.Network.Ports {
 		out = append(out, hostEnd(p)+"->"+containerEnd(p))
 	}

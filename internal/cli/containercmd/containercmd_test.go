@@ -1,0 +1,186 @@
+package containercmd
+
+import (
+	"bytes"
+	"errors"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/pflag"
+
+	"cove/engine"
+	"cove/engine/runspec"
+	"cove/errdefs"
+	"cove/internal/cli/output"
+	"cove/runner"
+	"cove/runner/network"
+)
+
+func options(t *testing.T, args ...string) (engine.CreateOptions, error) {
+	t.Helper()
+	var f createFlags
+	fs := pflag.NewFlagSet("run", pflag.ContinueOnError)
+	f.register(fs)
+	if err := fs.Parse(args); err != nil {
+		t.Fatal(err)
+	}
+	return f.options("redis", []string{"sh"})
+}
+
+func TestFlagsBecomeOptions(t *testing.T) {
+	t.Setenv("FROM_HERE", "1")
+	envFile := filepath.Join(t.TempDir(), "env")
+	if err := os.WriteFile(envFile, []byte("# note\n\nFILE=x y\r\nFROM_HERE\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	five := 5
+	base := runspec.Options{Image: "redis", Command: []string{"sh"}, Network: "bridge"}
+	for _, tc := range []struct {
+		args []string
+		want func(o *engine.CreateOptions)
+	}{
+		{nil, func(*engine.CreateOptions) {}},
+		{[]string{"--name", "db", "--rm"}, func(o *engine.CreateOptions) { o.Name, o.AutoRemove = "db", true }},
+		{[]string{"-it", "-w", "/srv", "-u", "1:2"}, func(o *engine.CreateOptions) {
+			o.TTY, o.Stdin, o.Workdir, o.User = true, true, "/srv", "1:2"
+		}},
+		{[]string{"--entrypoint", ""}, func(o *engine.CreateOptions) { o.Entrypoint = []string{} }},
+		{[]string{"--entrypoint", "env"}, func(o *engine.CreateOptions) { o.Entrypoint = []string{"env"} }},
+		{[]string{"-e", "A=b=c", "-e", "FROM_HERE", "-e", "NOT_HERE", "--env-file", envFile}, func(o *engine.CreateOptions) {
+			o.Env = []string{"FILE=x y", "FROM_HERE=1", "A=b=c", "FROM_HERE=1", "NOT_HERE"}
+		}},
+		{[]string{"-m", "64m", "--cpus", "1.5", "--pids-limit", "9", "--shm-size", "1g"}, func(o *engine.CreateOptions) {
+			o.Resources = runspec.Resources{Memory: 64 << 20, NanoCPUs: 1_500_000_000, PidsLimit: 9, ShmSize: 1 << 30}
+		}},
+		{[]string{"-v", "/a:/b:ro", "--tmpfs", "/run:size=1m"}, func(o *engine.CreateOptions) {
+			o.Volumes = []runspec.Volume{{Source: "/a", Target: "/b", ReadOnly: true}}
+			o.Tmpfs = []runspec.Tmpfs{{Target: "/run", Options: []string{"size=1m"}}}
+		}},
+		{[]string{"-p", "80", "-p", "127.0.0.1:1:2/udp"}, func(o *engine.CreateOptions) {
+			o.Ports = []network.Port{{ContainerPort: 80}, {HostIP: netip.MustParseAddr("127.0.0.1"), HostPort: 1, ContainerPort: 2, Proto: "udp"}}
+		}},
+		{[]string{"-l", "a=b", "--label", "c"}, func(o *engine.CreateOptions) { o.Labels = map[string]string{"a": "b", "c": ""} }},
+		{[]string{"--stop-timeout", "5", "--stop-signal", "INT"}, func(o *engine.CreateOptions) { o.StopTimeout, o.StopSignal = &five, "INT" }},
+		{[]string{"--add-host", "db:10.0.0.1", "--dns", "1.1.1.1", "--hostname", "hh", "--network", "none"}, func(o *engine.CreateOptions) {
+			o.AddHosts, o.DNS = []runspec.Host{{Name: "db", IP: "10.0.0.1"}}, []string{"1.1.1.1"}
+			o.Hostname, o.Network = "hh", "none"
+		}},
+		{[]string{"--cap-add", "SYS_TIME", "--cap-drop", "ALL", "--privileged", "--security-opt", "no-new-privileges", "--read-only"}, func(o *engine.CreateOptions) {
+			o.Security = runspec.Security{Privileged: true, CapAdd: []string{"SYS_TIME"}, CapDrop: []string{"ALL"}, NoNewPrivileges: true}
+			o.ReadOnly = true
+		}},
+		{[]string{"--pull", "never"}, func(o *engine.CreateOptions) { o.Pull = engine.PullNever }},
+	} {
+		want := engine.CreateOptions{Options: base, Pull: engine.PullMissing}
+		tc.want(&want)
+		got, err := options(t, tc.args...)
+		if err != nil {
+			t.Errorf("%q: %v", tc.args, err)
+			continue
+		}
+		got.Progress = nil
+		if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", tc.args, diff)
+		}
+	}
+}
+
+func TestFlagsRefused(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{
+		{"-m", "lots"},
+		{"--cpus", "0"},
+		{"--cpus", "NaN"},
+		{"-e", "=x"},
+		{"-e", "A B=c"},
+		{"--env-file", "/does/not/exist"},
+		{"-l", "=x"},
+		{"--pull", "sometimes"},
+		{"--pids-limit", "-2"},
+	} {
+		if _, err := options(t, args...); !errors.Is(err, errdefs.ErrInvalid) {
+			t.Errorf("%q: got %v, want ErrInvalid", args, err)
+		}
+	}
+}
+
+var noon = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+
+func TestContainerTable(t *testing.T) {
+	t.Parallel()
+	row := func(id, name, command string, s runner.State) engine.ContainerStatus {
+		return engine.ContainerStatus{
+			Config:  runner.Config{ID: strings.Repeat(id, 64/len(id)), Name: name, Image: "redis", Created: noon.Add(-2 * time.Hour)},
+			State:   s,
+			Command: command,
+		}
+	}
+	up := runner.State{Status: runner.Running, StartedAt: noon.Add(-90 * time.Minute)}
+	up.Network.Ports = []network.Port{
+		{HostPort: 8080, ContainerPort: 80, Proto: "tcp"},
+		{HostIP: netip.MustParseAddr("127.0.0.1"), HostPort: 53, ContainerPort: 53, Proto: "udp"},
+	}
+	rows := []engine.ContainerStatus{
+		row("a1", "db", "docker-entrypoint.sh redis-server", up),
+		row("b2", "job", "true", runner.State{Status: runner.Exited, ExitCode: 137, FinishedAt: noon.Add(-5 * time.Minute)}),
+		row("c3", "new", "true", runner.State{Status: runner.Created}),
+		row("d4", "cold", "true", runner.State{Status: runner.Paused, StartedAt: noon.Add(-time.Minute)}),
+	}
+	var b bytes.Buffer
+	if err := containerList(noon, false).Write(&b, output.Options{}, rows); err != nil {
+		t.Fatal(err)
+	}
+	want := `CONTAINER ID   IMAGE     COMMAND                  CREATED       STATUS                       PORTS                                        NAMES
+a1a1a1a1a1a1   redis     "docker-entrypoint.s…"   2 hours ago   Up 2 hours                   0.0.0.0:8080->80/tcp, 127.0.0.1:53->53/udp   db
+b2b2b2b2b2b2   redis     "true"                   2 hours ago   Exited (137) 5 minutes ago                                                job
+c3c3c3c3c3c3   redis     "true"                   2 hours ago   Created                                                                   new
+d4d4d4d4d4d4   redis     "true"                   2 hours ago   Up About a minute (Paused)                                                cold
+`
+	if diff := cmp.Diff(want, b.String()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	b.Reset()
+	if err := containerList(noon, true).Write(&b, output.Options{Format: "{{.Names}} {{.State}} {{.Networks}} {{.Command}}"}, rows[:1]); err != nil {
+		t.Fatal(err)
+	}
+	if want := "db running bridge \"docker-entrypoint.sh redis-server\"\n"; b.String() != want {
+		t.Errorf("got %q, want %q", b.String(), want)
+	}
+}
+
+func TestParseTime(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]time.Time{
+		"":                     {},
+		"10m":                  noon.Add(-10 * time.Minute),
+		"2026-01-02T03:04:05Z": time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+		"1700000000":           time.Unix(1700000000, 0),
+		"1700000000.5":         time.Unix(1700000000, 500_000_000),
+	} {
+		if got, err := parseTime("--since", in, noon); err != nil || !got.Equal(want) {
+			t.Errorf("%q: got %v, %v; want %v", in, got, err, want)
+		}
+	}
+	if _, err := parseTime("--since", "yesterday", noon); !errors.Is(err, errdefs.ErrInvalid) {
+		t.Errorf("got %v, want ErrInvalid", err)
+	}
+}
+
+func TestParseDetachKeys(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{"ctrl-p,ctrl-q": "\x10\x11", "a,b": "ab", "ctrl-@,ctrl-]": "\x00\x1d"} {
+		if got, err := parseDetachKeys(in); err != nil || string(got) != want {
+			t.Errorf("%s: got %q, %v", in, got, err)
+		}
+	}
+	for _, in := range []string{"", "ctrl-1", "abc", "a,,b"} {
+		if _, err := parseDetachKeys(in); !errors.Is(err, errdefs.ErrInvalid) {
+			t.Errorf("%q: got %v, want ErrInvalid", in, err)
+		}
+	}
+}
