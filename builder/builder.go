@@ -91,9 +91,9 @@ type Request struct {
 	Secrets map[string][]byte
 	// Allow lists entitlements: "security.insecure", "network.host".
 	Allow []string
-	// Epoch clamps every time in the image (SOURCE_DATE_EPOCH). Without it
-	// files that were copied have a fixed time, and config and history the
-	// time of the build.
+	// Epoch clamps every time in the image; the build argument
+	// SOURCE_DATE_EPOCH sets it too. Without it files that were copied have a
+	// fixed time, and config and history those at which layers were made.
 	Epoch *time.Time
 	// Compression of new layers: "" or "gzip", "zstd", "none".
 	Compression string
@@ -128,12 +128,4 @@ func New(cfg Config) (*Builder, error) {
 		cfg.Now = time.Now
 	}
 	return &Builder{cfg: cfg}, nil
-}
-
-// Build builds one image. An instruction that fails is an error that begins
-// with its file, line and text; a program that failed is an *ExitError inside
-// it. On error, and when ctx ends, nothing stays behind but cache records of
-// the steps that finished.
-func (b *Builder) Build(ctx context.Context, req Request) (*Result, error) {
-	return nil, errdefs.Errorf(errdefs.ErrUnsupported, "builder: not wired yet")
 }

@@ -102,7 +102,7 @@ func (s *Selection) add(ctx context.Context, src plan.Source, from Sources, ex *
 	}
 	pattern, pivot := src.Path, ""
 	if src.URL != "" {
-		pattern = escape(src.Name)
+		pattern = Escape(src.Name)
 	}
 	if s.op.Parents {
 		if dir, rest, ok := strings.Cut(pattern, "/./"); ok {
@@ -138,7 +138,10 @@ func treeOf(ctx context.Context, src plan.Source, from Sources) (*buildctx.Tree,
 	case src.From == plan.FromNothing:
 		return nil, errdefs.Errorf(errdefs.ErrNotFound, "%q is not in scratch, which is empty", src.Path)
 	}
-	return from.Inputs[src.From], nil
+	if t := from.Inputs[src.From]; t != nil {
+		return t, nil
+	}
+	return nil, errdefs.Errorf(errdefs.ErrNotFound, "%q is not in the filesystem copied from, which is empty", src.Path)
 }
 
 func (s *Selection) addMatch(ctx context.Context, tree *buildctx.Tree, m buildctx.Match, unpack bool, ex *excluder) error {
@@ -331,7 +334,7 @@ func (ex *excluder) skip() func(string, bool) bool {
 	}
 }
 
-// escape makes a name a pattern that matches itself.
-func escape(name string) string {
+// Escape makes a name a pattern that matches itself.
+func Escape(name string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(name)
 }

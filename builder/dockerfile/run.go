@@ -162,6 +162,10 @@ func (c *converter) mounts(s *state, cmd *instructions.RunCommand, op *plan.Run,
 		if err := finishMount(s, m, &out); err != nil {
 			return nil, err
 		}
+		if m.Type == instructions.MountTypeBind && m.From == "" {
+			out.From = plan.Origin(len(inputs))
+			inputs = append(inputs, c.contextTree(s, out.Source, loc))
+		}
 		op.Mounts = append(op.Mounts, out)
 	}
 	return inputs, nil
@@ -175,9 +179,7 @@ func finishMount(s *state, m *instructions.Mount, out *plan.RunMount) error {
 	case instructions.MountTypeSecret:
 		return secretMount(m, out)
 	case instructions.MountTypeBind:
-		if m.From == "" {
-			out.From = plan.FromContext
-		}
+		out.Mode = 0
 	case instructions.MountTypeCache:
 		if out.ID == "" {
 			out.ID = path.Clean(m.Target)
@@ -198,6 +200,23 @@ func finishMount(s *state, m *instructions.Mount, out *plan.RunMount) error {
 		return invalid("--mount: the target cannot be /")
 	}
 	return nil
+}
+
+// contextTree is a filesystem that holds a path of the context: what a command
+// sees of the context is what COPY would take of it, and not the directory of
+// the user, to which it could write.
+func (c *converter) contextTree(s *state, source string, loc plan.Location) plan.ID {
+	empty := c.graph.Add(plan.Vertex{Op: &plan.Base{}, Parent: plan.None, Name: "FROM scratch", Location: loc})
+	op := &plan.Copy{
+		Sources: []plan.Source{{From: plan.FromContext, Path: escapePattern(source)}}, Dest: "/", DestDir: true, Parents: true,
+	}
+	name := "[context] " + source
+	return c.graph.Add(plan.Vertex{Op: op, Parent: empty, NoCache: s.noCache, Name: strings.TrimSpace(name), Location: loc})
+}
+
+// escapePattern makes a path a pattern that matches it alone.
+func escapePattern(p string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(p)
 }
 
 // secretMount fills in a secret: its id, and a file, a variable or both.

@@ -1,6 +1,9 @@
 package solve
 
 import (
+	"context"
+	"errors"
+	"sync"
 	"time"
 
 	"cove/builder/plan"
@@ -44,3 +47,51 @@ type Event struct {
 
 // Progress is told every event, one at a time. It must not keep Event.Data.
 type Progress func(Event)
+
+// events tells events to one listener.
+type events struct {
+	mu    sync.Mutex
+	fn    Progress
+	now   func() time.Time
+	total int
+}
+
+func (e *events) send(ev Event) {
+	if e.fn == nil {
+		return
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	ev.Time, ev.Total = e.now(), e.total
+	e.fn(ev)
+}
+
+// log returns a writer whose bytes become Log events of t.
+func (e *events) log(t *task, stream int, tail *tail) *logWriter {
+	return &logWriter{events: e, task: t, stream: stream, tail: tail}
+}
+
+type logWriter struct {
+	events *events
+	task   *task
+	stream int
+	tail   *tail
+}
+
+func (w *logWriter) Write(p []byte) (int, error) {
+	w.tail.add(p)
+	w.events.send(Event{Kind: Log, Vertex: w.task.Vertex, Index: w.task.index, Stream: w.stream, Data: p})
+	return len(p), nil
+}
+
+// ended sends how a task that was started ended.
+func (e *events) ended(t *task, start time.Time, err error) {
+	ev := Event{Kind: Done, Vertex: t.Vertex, Index: t.index, Duration: e.now().Sub(start), Err: err}
+	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		ev.Kind = Canceled
+	case err != nil:
+		ev.Kind = Failed
+	}
+	e.send(ev)
+}

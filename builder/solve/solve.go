@@ -1,59 +1,194 @@
 // Package solve executes a plan.Graph: it looks every vertex up in the cache,
 // runs what is missing, independent vertices at once, and returns layers.
+//
+// A vertex has a result when its snapshot is committed; packing the layer into
+// a blob goes on beside the vertices that need only the files, and happens only
+// for layers of the image that is built. What intermediate stages make stays a
+// snapshot. Everything is named by content: a step that makes again what it
+// made before leaves all steps after it cached.
 package solve
 
 import (
 	"context"
-	"fmt"
-	"io"
+	"net/http"
+	"runtime"
+	"sync"
+	"time"
 
+	"github.com/opencontainers/go-digest"
+	"golang.org/x/sync/errgroup"
+
+	"cove/builder/buildctx"
+	"cove/builder/cache"
 	"cove/builder/plan"
-	"cove/layers/mount"
+	"cove/content"
+	"cove/layers"
+	"cove/layers/compress"
+	"cove/layers/snapshot"
 )
 
-// ExecRequest is one RUN.
-type ExecRequest struct {
-	// ID is unique and readable; it names the container in errors.
-	ID   string
-	Root mount.Mount
-	Args []string
-	Env  []string
-	Cwd  string
-	User string // as in USER; resolved in the root's own /etc/passwd
-	// Mounts are added over the root in order. Missing mountpoints are made
-	// by the executor; the solver removes them again from the layer, as it
-	// does for /dev, /proc, /sys and /etc/{hosts,hostname,resolv.conf}.
-	Mounts  []ExecMount
-	Network string // "default", "none" or "host"
-	// Insecure runs with every capability and no seccomp profile.
-	Insecure bool
-	Stdin    io.Reader
-	Stdout   io.Writer
-	Stderr   io.Writer
+// Config is what a solve works with. Everything without "may" is required.
+type Config struct {
+	Content   content.Store
+	Snapshots snapshot.Snapshotter
+	Unpacker  Unpacker
+	Executor  Executor
+	Cache     *cache.Store
+	Context   *buildctx.Tree
+	// Lease holds whatever the solve makes.
+	Lease content.Lease
+	// State is a directory for cache mounts and for what lives as long as a step.
+	State string
+	// Parallel bounds the vertices that are worked on at once; it may be 0.
+	Parallel int
+	// Compress says how layers are packed.
+	Compress compress.Options
+	// Epoch may be the latest time of any file.
+	Epoch *time.Time
+	// Secrets may hold the values of --mount=type=secret.
+	Secrets map[string][]byte
+	// HTTP fetches what ADD names.
+	HTTP *http.Client
+	// Progress may be nil.
+	Progress Progress
+	Now      func() time.Time
 }
 
-// ExecMount is one extra mount of a RUN: Mount's root at Target. Beside the
-// types of mount.Mount it may be "tmpfs", with Options such as "size=1048576".
-// A bind's Source may be a single file.
-type ExecMount struct {
-	Target string
-	Mount  mount.Mount
+// Result is a solved graph.
+type Result struct {
+	// Layers are those of the target, lowest first, all packed.
+	Layers []layers.Layer
+	// Made tells what each vertex made.
+	Made map[plan.ID]Made
+	// Steps counts the vertices besides base images; Cached those of them
+	// whose result was known.
+	Steps, Cached int
+	// Warnings are what came up on the way.
+	Warnings []plan.Warning
 }
 
-// Executor runs a command on a root filesystem, isolated, and waits for it. A
-// program that ran and failed is an *ExitError.
-type Executor interface {
-	Exec(ctx context.Context, r ExecRequest) error
+// Made is what the history says of a vertex.
+type Made struct {
+	// Layer is false for a step that changed no file.
+	Layer bool
+	// Created is when the layer was made, maybe by an earlier build.
+	Created time.Time
 }
 
-// ExitError is a RUN whose program ended with a code other than 0.
-type ExitError struct{ Code int }
+// solver is one solve.
+type solver struct {
+	Config
+	graph  *plan.Graph
+	tasks  []*task
+	events *events
+	slots  chan struct{}
+	group  *errgroup.Group
 
-func (e *ExitError) Error() string { return fmt.Sprintf("exit code: %d", e.Code) }
+	mu       sync.Mutex
+	cached   int
+	warnings []plan.Warning
+}
 
-// Unpacker fetches and unpacks base images, when a vertex needs their files.
-type Unpacker interface {
-	// Unpack makes sure that the base's layers are committed snapshots, named
-	// by their chainIDs, and that their blobs are in the content store.
-	Unpack(ctx context.Context, base plan.Base) error
+// task is one vertex being solved. Vertices of one key share a task.
+type task struct {
+	*plan.Vertex
+	parent *task
+	inputs []*task
+	index  int
+	// used says that another vertex needs the files, wanted that the image has
+	// the layer.
+	used, wanted bool
+
+	done chan struct{} // closed when result or the build's error is there
+	res  *result
+}
+
+// Solve executes the graph.
+func Solve(ctx context.Context, g *plan.Graph, cfg Config) (*Result, error) {
+	if cfg.Parallel <= 0 {
+		cfg.Parallel = max(2, runtime.GOMAXPROCS(0))
+	}
+	if cfg.Compress.Workers == nil {
+		cfg.Compress.Workers = compress.NewWorkers(0)
+	}
+	s := &solver{Config: cfg, graph: g, slots: make(chan struct{}, cfg.Parallel)}
+	steps := s.prepare()
+	s.events = &events{fn: cfg.Progress, now: cfg.Now, total: steps}
+	var gctx context.Context
+	s.group, gctx = errgroup.WithContext(ctx)
+	started := map[*task]bool{}
+	for _, t := range s.tasks {
+		if !started[t] {
+			started[t] = true
+			s.group.Go(func() error { return s.solve(gctx, t) })
+		}
+	}
+	if err := s.group.Wait(); err != nil {
+		return nil, err
+	}
+	return s.finish(steps)
+}
+
+// prepare makes the tasks and finds out who needs what. It returns how many
+// steps there are.
+func (s *solver) prepare() int {
+	byKey := map[digest.Digest]*task{}
+	s.tasks = make([]*task, len(s.graph.Vertices))
+	steps := 0
+	for i, v := range s.graph.Vertices {
+		if t, ok := byKey[v.Key]; ok && t.NoCache == v.NoCache {
+			if c, isCopy := v.Op.(*plan.Copy); !isCopy || !c.Link {
+				s.tasks[i] = t
+				continue
+			}
+		}
+		t := &task{Vertex: v, done: make(chan struct{})}
+		if _, base := v.Op.(*plan.Base); !base {
+			steps++
+			t.index = steps
+		}
+		if v.Parent != plan.None {
+			t.parent = s.tasks[v.Parent]
+			t.parent.used = true
+		}
+		for _, in := range v.Inputs {
+			t.inputs = append(t.inputs, s.tasks[in])
+			s.tasks[in].used = true
+		}
+		byKey[v.Key] = t
+		s.tasks[i] = t
+	}
+	for t := s.tasks[s.graph.Target.RootFS]; t != nil; t = t.parent {
+		t.wanted = true
+	}
+	return steps
+}
+
+// finish collects the target's layers.
+func (s *solver) finish(steps int) (*Result, error) {
+	res := &Result{Made: map[plan.ID]Made{}, Steps: steps, Cached: s.cached, Warnings: s.warnings}
+	for i, t := range s.tasks {
+		res.Made[plan.ID(i)] = Made{Layer: t.res.made, Created: t.res.created}
+	}
+	res.Layers = s.tasks[s.graph.Target.RootFS].res.stack()
+	return res, nil
+}
+
+// acquire takes a slot to work in.
+func (s *solver) acquire(ctx context.Context) error {
+	select {
+	case s.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s *solver) release() { <-s.slots }
+
+// warn adds a warning about a vertex.
+func (s *solver) warn(t *task, rule, text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.warnings = append(s.warnings, plan.Warning{Location: t.Location, Rule: rule, Text: text})
 }

@@ -1,0 +1,135 @@
+package builder
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sys/unix"
+
+	"cove/builder/buildctx"
+	"cove/builder/cache"
+	"cove/builder/dockerfile"
+	"cove/builder/export"
+	"cove/builder/plan"
+	"cove/builder/solve"
+	"cove/content"
+	"cove/errdefs"
+	"cove/layers/compress"
+)
+
+// Build builds one image. An instruction that fails is an error that begins
+// with its file, line and text; a program that failed is an *ExitError inside
+// it. On error, and when ctx ends, nothing stays behind but cache records of
+// the steps that finished.
+func (b *Builder) Build(ctx context.Context, req Request) (res *Result, err error) {
+	if err := req.complete(); err != nil {
+		return nil, err
+	}
+	lease, err := b.cfg.Content.Lease(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(diskFull(err), lease.Release())
+		}
+	}()
+	files, err := buildctx.OpenContext(ctx, buildctx.Source{
+		Dir: req.Context, Dockerfile: req.Dockerfile, Stdin: req.Stdin, State: b.cfg.Root,
+	})
+	if err != nil {
+		return nil, err
+	}
+	// What the stat cache could not save costs the next build time, not this one its result.
+	defer func() { _ = files.Close() }()
+	graph, err := b.plan(ctx, req, files)
+	if err != nil {
+		return nil, err
+	}
+	solved, err := solve.Solve(ctx, graph, b.solveConfig(req, files, lease))
+	if err != nil {
+		return nil, err
+	}
+	return b.export(ctx, req, graph, solved, lease)
+}
+
+// complete fills in what the request leaves open.
+func (r *Request) complete() error {
+	if r.Context == "" {
+		return errdefs.Errorf(errdefs.ErrInvalid, "build: a context is needed: a directory, or - for a tar archive on stdin")
+	}
+	if r.Platform.OS == "" {
+		r.Platform.OS = "linux"
+	}
+	if r.Platform.Architecture == "" {
+		r.Platform.Architecture = runtime.GOARCH
+	}
+	if r.Platform.OS != "linux" {
+		return errdefs.Errorf(errdefs.ErrUnsupported, "build: platform %s: only linux images are built", r.Platform.OS)
+	}
+	if v := r.BuildArgs["SOURCE_DATE_EPOCH"]; v != "" && r.Epoch == nil {
+		sec, err := strconv.ParseInt(v, 10, 64)
+		if err != nil {
+			return errdefs.Errorf(errdefs.ErrInvalid, "build: SOURCE_DATE_EPOCH=%s is not a number of seconds", v)
+		}
+		t := time.Unix(sec, 0).UTC()
+		r.Epoch = &t
+	}
+	switch compress.Compression(r.Compression) {
+	case "", compress.Gzip, compress.Zstd, compress.None:
+		return nil
+	}
+	return errdefs.Errorf(errdefs.ErrInvalid, "build: compression %q is not one of gzip, zstd, none", r.Compression)
+}
+
+func (b *Builder) plan(ctx context.Context, req Request, files *buildctx.Context) (*plan.Graph, error) {
+	return dockerfile.Plan(ctx, files.Dockerfile, dockerfile.Options{
+		Name: files.Name, Target: req.Target, BuildArgs: req.BuildArgs,
+		Platform: req.Platform, Build: ocispec.Platform{OS: "linux", Architecture: runtime.GOARCH},
+		Labels: req.Labels, Network: req.Network, Allow: req.Allow,
+		NoCache: req.NoCache, NoCacheFilter: req.NoCacheFilter, Epoch: req.Epoch,
+		Resolve: b.cfg.Resolver.Resolve,
+	})
+}
+
+func (b *Builder) solveConfig(req Request, files *buildctx.Context, lease content.Lease) solve.Config {
+	return solve.Config{
+		Content: b.cfg.Content, Snapshots: b.cfg.Snapshots, Unpacker: b.cfg.Resolver, Executor: b.cfg.Executor,
+		Cache: b.records(), Context: files.Tree, Lease: lease, State: b.cfg.Root, Parallel: b.cfg.Parallel,
+		Compress: compress.Options{Compression: compress.Compression(req.Compression)},
+		Epoch:    req.Epoch, Secrets: req.Secrets, HTTP: fetchClient(req), Progress: req.Progress, Now: b.cfg.Now,
+	}
+}
+
+func (b *Builder) records() *cache.Store {
+	return cache.Open(filepath.Join(b.cfg.Root, "records"), b.cfg.Now)
+}
+
+func (b *Builder) export(ctx context.Context, req Request, g *plan.Graph, solved *solve.Result, lease content.Lease) (*Result, error) {
+	hold := func(ctx context.Context, dgst digest.Digest) error { return lease.Add(ctx, dgst.String()) }
+	desc, id, err := export.Write(ctx, b.cfg.Content, export.Image{
+		Image: g.Target, Layers: solved.Layers, Epoch: req.Epoch, Now: b.cfg.Now(), Annotations: req.Annotations,
+		Made: func(id plan.ID) (bool, time.Time) { return solved.Made[id].Layer, solved.Made[id].Created },
+	}, hold)
+	if err != nil {
+		return nil, err
+	}
+	return &Result{
+		Manifest: desc, ConfigDigest: id, Warnings: append(g.Warnings, solved.Warnings...),
+		Steps: solved.Steps, Cached: solved.Cached, Lease: lease,
+	}, nil
+}
+
+// diskFull gives an error that came from a full disk its kind.
+func diskFull(err error) error {
+	if errors.Is(err, unix.ENOSPC) && !errors.Is(err, errdefs.ErrExhausted) {
+		return errdefs.Errorf(errdefs.ErrExhausted, "%w; make room, or remove what is not used with: builder prune", err)
+	}
+	return err
+}

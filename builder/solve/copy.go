@@ -1,0 +1,201 @@
+package solve
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"os"
+	"path/filepath"
+
+	"github.com/opencontainers/go-digest"
+	"golang.org/x/sync/errgroup"
+
+	"cove/builder/buildctx"
+	"cove/builder/copier"
+	"cove/builder/plan"
+	"cove/errdefs"
+	"cove/layers"
+	"cove/layers/archive"
+	"cove/layers/diff"
+	"cove/layers/mount"
+)
+
+// copy does COPY and ADD. The cache is asked twice: with what can be known
+// without looking at any file, when only other vertices are read from; then
+// with the content of what is selected.
+func (s *solver) copy(ctx context.Context, st *step, op *plan.Copy) error {
+	t := st.task
+	below := ""
+	if !op.Link {
+		below = string(t.parent.res.chain)
+	}
+	var keys []digest.Digest
+	if immutable(op) {
+		parts := []string{below}
+		for _, in := range t.inputs {
+			parts = append(parts, string(in.res.chain))
+		}
+		fast := s.key("copy", plan.Define(op), parts...)
+		if r, err := s.lookupCopy(ctx, t, fast); r != nil || err != nil {
+			return st.hitOr(ctx, r, err)
+		}
+		keys = append(keys, fast)
+	}
+	inputs := make([]*result, len(t.inputs))
+	for i, in := range t.inputs {
+		inputs[i] = in.res
+	}
+	return s.withTrees(ctx, inputs, func(trees []*buildctx.Tree) error {
+		fetched := &fetcher{solver: s}
+		defer fetched.close()
+		sel, err := copier.Select(ctx, op, copier.Sources{Context: s.Context, Inputs: trees, Fetch: fetched.fetch})
+		if err != nil {
+			return err
+		}
+		for _, w := range sel.Warnings {
+			s.warn(t, "CopyMatchesNothing", w)
+		}
+		// What the files are called where they come from means nothing any more.
+		place := *op
+		place.Sources, place.Exclude, place.Parents = nil, nil, false
+		content := s.key("files", plan.Define(&place), below, sel.Digest().String())
+		if r, err := s.lookupCopy(ctx, t, content); r != nil || err != nil {
+			if r != nil {
+				err = s.remember(ctx, st, r, keys...)
+			}
+			return st.hitOr(ctx, r, err)
+		}
+		st.begin("the files or what is below them changed")
+		return s.withPlace(ctx, t, op.Link, func(root *buildctx.Tree) error {
+			l, err := sel.Place(copier.Target{Root: root, Time: s.epoch()})
+			if err != nil {
+				return err
+			}
+			return s.layOut(ctx, st, l, append(keys, content)...)
+		})
+	})
+}
+
+// immutable says that op reads only from other vertices, which are named by
+// what is in them, from itself, and from URLs whose checksum is given.
+func immutable(op *plan.Copy) bool {
+	for _, src := range op.Sources {
+		if src.From == plan.FromContext || src.URL != "" && src.Checksum == "" {
+			return false
+		}
+	}
+	return true
+}
+
+// lookupCopy is lookup for a layer that cannot be packed from its snapshot: the
+// kernel's copy of a directory above the files is part of that, and not of the
+// layer.
+func (s *solver) lookupCopy(ctx context.Context, t *task, key digest.Digest) (*result, error) {
+	r, err := s.lookup(ctx, t, key)
+	if r != nil && r.made && t.wanted && r.layer.Blob.Digest == "" {
+		return nil, err
+	}
+	return r, err
+}
+
+func (st *step) hitOr(ctx context.Context, r *result, err error) error {
+	if err != nil {
+		return err
+	}
+	return st.hit(ctx, r)
+}
+
+// withPlace shows the filesystem that is copied into.
+func (s *solver) withPlace(ctx context.Context, t *task, link bool, fn func(*buildctx.Tree) error) error {
+	if link {
+		return fn(nil)
+	}
+	return s.withTree(ctx, t.parent.res, fn)
+}
+
+func (s *solver) workdir(ctx context.Context, st *step, op *plan.Workdir) error {
+	t := st.task
+	key := s.key("workdir", plan.Define(op), string(t.parent.res.chain))
+	if r, err := s.lookupCopy(ctx, t, key); r != nil || err != nil {
+		return st.hitOr(ctx, r, err)
+	}
+	st.begin("")
+	return s.withTree(ctx, t.parent.res, func(root *buildctx.Tree) error {
+		var owner copier.Owner
+		if op.User != "" {
+			var err error
+			if owner, err = copier.LookupOwner("USER "+op.User, op.User, root); err != nil {
+				return err
+			}
+		}
+		l, err := copier.PlaceDir(copier.Target{Root: root, Time: s.epoch()}, op.Path, owner)
+		if err != nil {
+			return err
+		}
+		return s.layOut(ctx, st, l, key)
+	})
+}
+
+// layOut makes the layer of a layout: as files when another vertex needs them,
+// as a blob when the image has it, both at once.
+func (s *solver) layOut(ctx context.Context, st *step, l *copier.Layout, keys ...digest.Digest) error {
+	t := st.task
+	if l.Empty() {
+		r := &result{parent: t.parent.res, chain: t.parent.res.chain}
+		st.finish(r)
+		return s.remember(ctx, st, r, keys...)
+	}
+	fill := func(w *archive.Writer) error { return l.Write(ctx, w) }
+	var packed layers.Layer
+	g, ctx := errgroup.WithContext(ctx)
+	if t.wanted {
+		g.Go(func() (err error) {
+			packed, err = s.stored(ctx, func() (layers.Layer, error) { return diff.Stream(ctx, s.Content, s.diffOptions(), fill) })
+			if err == nil && !t.used {
+				r := on(t.parent.res, packed.DiffID)
+				r.layer = packed
+				st.finish(r)
+			}
+			return err
+		})
+	}
+	if t.used || !t.wanted {
+		g.Go(func() error { return s.applyFiles(ctx, st, fill) })
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	if t.wanted {
+		if packed.DiffID != t.res.layer.DiffID {
+			return errdefs.Errorf(errdefs.ErrConflict, "a file changed while it was copied: build again when nothing writes to the context")
+		}
+		t.res.layer.Blob = packed.Blob
+	}
+	return s.remember(ctx, st, t.res, keys...)
+}
+
+// applyFiles writes the layer as a snapshot and publishes it.
+func (s *solver) applyFiles(ctx context.Context, st *step, fill func(*archive.Writer) error) error {
+	parent := st.task.parent.res
+	return s.active(ctx, parent, func(key string, m mount.Mount) error {
+		diffID, err := applied(ctx, m, fill)
+		if err != nil {
+			return err
+		}
+		r := on(parent, diffID)
+		if err := s.commit(ctx, r, key); err != nil {
+			return err
+		}
+		st.finish(r)
+		return nil
+	})
+}
+
+// temp makes a directory that lives as long as fn.
+func (s *solver) temp(fn func(dir string) error) error {
+	dir := filepath.Join(s.State, "tmp", rand.Text())
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return errdefs.Errorf(errdefs.ErrUnavailable, "build: %w", err)
+	}
+	return errors.Join(fn(dir), os.RemoveAll(dir))
+}

@@ -1,0 +1,251 @@
+package solve
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"cove/builder/buildctx"
+	"cove/builder/cache"
+	"cove/content"
+	"cove/errdefs"
+	"cove/layers"
+	"cove/layers/apply"
+	"cove/layers/archive"
+	"cove/layers/diff"
+	"cove/layers/mount"
+	"cove/layers/snapshot/overlay"
+	"cove/layers/unpack"
+)
+
+// materialize makes sure that a result's files are a committed snapshot.
+func (s *solver) materialize(ctx context.Context, r *result) error {
+	if r == nil || r.chain == "" {
+		return nil
+	}
+	return r.ready.do(func() error {
+		if err := s.Lease.Add(ctx, cache.SnapshotRef(string(r.chain))); err != nil {
+			return err
+		}
+		if _, err := s.Snapshots.Stat(ctx, string(r.chain)); err == nil || !errors.Is(err, errdefs.ErrNotFound) {
+			return err
+		}
+		if r.base != nil {
+			return s.Unpacker.Unpack(ctx, *r.base)
+		}
+		if err := s.materialize(ctx, r.parent); err != nil || !r.made {
+			return err
+		}
+		stack := r.stack()
+		u := unpack.Unpacker{Snapshots: s.Snapshots, Hold: func(ctx context.Context, key string) error {
+			return s.Lease.Add(ctx, cache.SnapshotRef(key))
+		}}
+		return u.Unpack(ctx, stack, func(ctx context.Context, i int) (io.ReadCloser, error) {
+			rd, err := s.Content.Open(ctx, stack[i].Blob)
+			if err != nil {
+				return nil, err
+			}
+			return &blobReader{Reader: io.NewSectionReader(rd, 0, rd.Size()), blob: rd}, nil
+		})
+	})
+}
+
+// blobReader reads a blob from its beginning to its end.
+type blobReader struct {
+	io.Reader
+	blob content.Reader
+}
+
+func (r *blobReader) Close() error { return r.blob.Close() }
+
+// active prepares a writable snapshot on top of parent and calls fn. What fn
+// does not commit is removed, also when the build was interrupted.
+func (s *solver) active(ctx context.Context, parent *result, fn func(key string, m mount.Mount) error) error {
+	if err := s.materialize(ctx, parent); err != nil {
+		return err
+	}
+	key := "build/" + rand.Text()
+	if err := s.Lease.Add(ctx, cache.SnapshotRef(key)); err != nil {
+		return err
+	}
+	chain := ""
+	if parent != nil {
+		chain = string(parent.chain)
+	}
+	m, err := s.Snapshots.Prepare(ctx, key, chain)
+	if err != nil {
+		return err
+	}
+	err = fn(key, m)
+	if rerr := s.Snapshots.Remove(context.WithoutCancel(ctx), key); rerr != nil && !errors.Is(rerr, errdefs.ErrNotFound) {
+		err = errors.Join(err, rerr)
+	}
+	return err
+}
+
+// commit makes the active snapshot key the result's, under its chainID.
+func (s *solver) commit(ctx context.Context, r *result, key string) error {
+	if err := s.Lease.Add(ctx, cache.SnapshotRef(string(r.chain))); err != nil {
+		return err
+	}
+	err := s.Snapshots.Commit(ctx, string(r.chain), key)
+	if errors.Is(err, errdefs.ErrExists) {
+		err = nil // the same layer on the same parent, made before or by someone else
+	}
+	if err == nil {
+		r.ready.done = true
+	}
+	return err
+}
+
+// applied writes the tar that fill makes into an active snapshot and returns
+// the diffID.
+func applied(ctx context.Context, m mount.Mount, fill func(*archive.Writer) error) (layers.DiffID, error) {
+	pr, pw := io.Pipe()
+	filled := make(chan error, 1)
+	go func() {
+		w := archive.NewWriter(pw, archive.PackOptions{})
+		err := fill(w)
+		if err == nil {
+			err = w.Close()
+		}
+		pw.CloseWithError(err)
+		filled <- err
+	}()
+	res, err := apply.Apply(ctx, apply.TargetOf(m), pr, archive.Options{})
+	pr.CloseWithError(errors.Join(err, io.ErrClosedPipe))
+	if ferr := <-filled; ferr != nil && !errors.Is(ferr, io.ErrClosedPipe) {
+		return "", ferr
+	}
+	return res.DiffID, err
+}
+
+// stored leases a layer that was just stored, and looks whether a collector
+// was faster.
+func (s *solver) stored(ctx context.Context, make func() (layers.Layer, error)) (layers.Layer, error) {
+	var l layers.Layer
+	for range 3 {
+		var err error
+		if l, err = make(); err != nil {
+			return l, err
+		}
+		if err := s.Lease.Add(ctx, l.Blob.Digest.String()); err != nil {
+			return l, err
+		}
+		if _, err = s.Content.Stat(ctx, l.Blob.Digest); err == nil || !errors.Is(err, errdefs.ErrNotFound) {
+			return l, err
+		}
+	}
+	return l, errdefs.Errorf(errdefs.ErrUnavailable, "layer %s was removed as soon as it was stored, by a prune: build again", l.Blob.Digest)
+}
+
+// pack stores a committed snapshot's own change as a blob.
+func (s *solver) pack(ctx context.Context, r *result) error {
+	m, err := s.change(ctx, r)
+	if err != nil {
+		return err
+	}
+	l, err := s.stored(ctx, func() (layers.Layer, error) { return diff.Commit(ctx, s.Content, m, s.diffOptions()) })
+	if err != nil {
+		return err
+	}
+	if l.DiffID != r.layer.DiffID {
+		return errdefs.Errorf(errdefs.ErrCorrupt, "snapshot %s holds the layer %s and not %s: something wrote to it", r.chain, l.DiffID, r.layer.DiffID)
+	}
+	r.layer.Blob = l.Blob
+	return nil
+}
+
+// change describes a committed snapshot as the active one that it was.
+func (s *solver) change(ctx context.Context, r *result) (mount.Mount, error) {
+	m, err := s.Snapshots.Mounts(ctx, string(r.chain))
+	if err != nil {
+		return m, err
+	}
+	m.ReadOnly = false
+	if m.Type == "overlay" {
+		m.Upper, m.Lower = m.Lower[0], m.Lower[1:]
+		return m, nil
+	}
+	if r.parent.chain != "" {
+		below, err := s.Snapshots.Mounts(ctx, string(r.parent.chain))
+		if err != nil {
+			return m, err
+		}
+		m.Lower = []string{below.Source}
+	}
+	return m, nil
+}
+
+func (s *solver) diffOptions() diff.Options {
+	opt := diff.Options{Compress: s.Compress}
+	if s.Epoch != nil {
+		opt.SourceDate = *s.Epoch
+	}
+	return opt
+}
+
+// diffID reads what an active snapshot changed, without storing it. extra, if
+// not nil, sees the tar too.
+func (s *solver) diffID(ctx context.Context, m mount.Mount, extra io.Writer) (layers.DiffID, error) {
+	d := digest.SHA256.Digester()
+	var w io.Writer = d.Hash()
+	if extra != nil {
+		w = io.MultiWriter(w, extra)
+	}
+	if err := diff.Write(ctx, w, m, s.diffOptions()); err != nil {
+		return "", err
+	}
+	return layers.DiffID(d.Digest()), nil
+}
+
+// withTree shows a result's files as a tree; nil for an empty one.
+func (s *solver) withTree(ctx context.Context, r *result, fn func(*buildctx.Tree) error) error {
+	if r == nil || r.chain == "" {
+		return fn(nil)
+	}
+	if err := s.materialize(ctx, r); err != nil {
+		return err
+	}
+	m, err := s.Snapshots.Mounts(ctx, string(r.chain))
+	if err != nil {
+		return err
+	}
+	return overlay.With(ctx, m, func(dir string) error {
+		t, err := buildctx.Open(dir, nil, nil)
+		if err != nil {
+			return err
+		}
+		defer t.Close()
+		t.KeepOwner = true
+		return fn(t)
+	})
+}
+
+// withTrees shows several results at once.
+func (s *solver) withTrees(ctx context.Context, rs []*result, fn func([]*buildctx.Tree) error) error {
+	trees := make([]*buildctx.Tree, 0, len(rs))
+	var next func() error
+	next = func() error {
+		if len(trees) == len(rs) {
+			return fn(trees)
+		}
+		return s.withTree(ctx, rs[len(trees)], func(t *buildctx.Tree) error {
+			trees = append(trees, t)
+			return next()
+		})
+	}
+	return next()
+}
+
+// epoch is the time of copied files, zero for the fixed one.
+func (s *solver) epoch() time.Time {
+	if s.Epoch == nil {
+		return time.Time{}
+	}
+	return *s.Epoch
+}

@@ -1,0 +1,151 @@
+package solve
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+
+	"cove/builder/plan"
+	"cove/layers"
+	"cove/layers/diff"
+	"cove/layers/mount"
+)
+
+// RunError is a command that failed, with the last lines that it wrote.
+type RunError struct {
+	Err  error // mostly an *ExitError
+	Tail []string
+}
+
+func (e *RunError) Error() string {
+	if len(e.Tail) == 0 {
+		return e.Err.Error()
+	}
+	return e.Err.Error() + ", after:\n  " + strings.Join(e.Tail, "\n  ")
+}
+
+// Unwrap returns the error without the lines.
+func (e *RunError) Unwrap() error { return e.Err }
+
+// run does RUN: a snapshot, a command on it, its change as a layer.
+func (s *solver) run(ctx context.Context, st *step, op *plan.Run) error {
+	t := st.task
+	parts := []string{string(t.parent.res.chain)}
+	for _, in := range t.inputs {
+		parts = append(parts, string(in.res.chain))
+	}
+	key := s.key("run", plan.Define(op), parts...)
+	r, err := s.lookup(ctx, t, key)
+	if err != nil {
+		return err
+	}
+	if r != nil {
+		return st.hit(ctx, r, key)
+	}
+	st.begin("")
+	var made *result
+	err = s.active(ctx, t.parent.res, func(snap string, m mount.Mount) error {
+		stubs := findStubs(m, op.Mounts)
+		if err := s.exec(ctx, t, op, m); err != nil {
+			return err
+		}
+		if err := stubs.remove(m); err != nil {
+			return err
+		}
+		var err error
+		made, err = s.commitRun(ctx, st, op, snap, m)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if t.wanted && made.layer.Blob.Digest == "" {
+		if err := s.pack(ctx, made); err != nil {
+			return err
+		}
+	}
+	return s.remember(ctx, st, made, key)
+}
+
+// commitRun turns what a RUN changed into a result. When others wait for the
+// files the layer is only hashed here and packed after; otherwise one pass does
+// both.
+func (s *solver) commitRun(ctx context.Context, st *step, op *plan.Run, snap string, m mount.Mount) (*result, error) {
+	t := st.task
+	secrets := s.secretsOf(op)
+	var r *result
+	if t.wanted && !t.used && len(secrets) == 0 {
+		l, err := s.stored(ctx, func() (layers.Layer, error) { return diff.Commit(ctx, s.Content, m, s.diffOptions()) })
+		if err != nil {
+			return nil, err
+		}
+		r = on(t.parent.res, l.DiffID)
+		r.layer = l
+	} else {
+		scan := newScanner(secrets)
+		diffID, err := s.diffID(ctx, m, scan)
+		if err == nil {
+			err = scan.found()
+		}
+		if err != nil {
+			return nil, err
+		}
+		r = on(t.parent.res, diffID)
+	}
+	if err := s.commit(ctx, r, snap); err != nil {
+		return nil, err
+	}
+	st.finish(r)
+	return r, nil
+}
+
+// exec runs the command of a RUN on its root filesystem.
+func (s *solver) exec(ctx context.Context, t *task, op *plan.Run, root mount.Mount) error {
+	last := &tail{}
+	req := ExecRequest{
+		ID:   "build-" + strings.ToLower(rand.Text()[:12]),
+		Root: root, Args: op.Args, Env: slices.Concat(op.Env, op.ProxyEnv), Cwd: op.Cwd, User: op.User,
+		Network: op.Network, Insecure: op.Insecure,
+		Stdin:  strings.NewReader(""),
+		Stdout: s.events.log(t, 1, last), Stderr: s.events.log(t, 2, last),
+	}
+	err := s.withMounts(ctx, t, op, &req, func() error { return s.Executor.Exec(ctx, req) })
+	if exit := (*ExitError)(nil); errors.As(err, &exit) {
+		return &RunError{Err: err, Tail: last.lines()}
+	}
+	return err
+}
+
+// tail keeps the last lines of what a command wrote.
+type tail struct {
+	mu  sync.Mutex
+	buf []byte
+}
+
+const (
+	tailBytes = 16 << 10
+	tailLines = 20
+)
+
+func (t *tail) add(p []byte) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.buf = append(t.buf, p...)
+	if len(t.buf) > 2*tailBytes {
+		t.buf = append(t.buf[:0], t.buf[len(t.buf)-tailBytes:]...)
+	}
+}
+
+func (t *tail) lines() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	text := strings.TrimRight(string(t.buf), "\r\n")
+	if text == "" {
+		return nil
+	}
+	ls := strings.Split(text, "\n")
+	return ls[max(0, len(ls)-tailLines):]
+}

@@ -1,0 +1,167 @@
+package solve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"cove/builder/cache"
+	"cove/builder/plan"
+	"cove/errdefs"
+	"cove/layers"
+)
+
+// result is what a vertex has become: a stack of layers, of which the topmost
+// is its own if it made one.
+type result struct {
+	parent *result    // nil for a base
+	base   *plan.Base // of a base
+	chain  layers.ChainID
+	made   bool
+	layer  layers.Layer // DiffID is set when made; Blob once it is packed
+	ready  once         // the snapshot exists
+
+	created time.Time // when the layer was made
+}
+
+// stack lists the layers, lowest first.
+func (r *result) stack() []layers.Layer {
+	if r == nil {
+		return nil
+	}
+	if r.base != nil {
+		return append([]layers.Layer(nil), r.base.Layers...)
+	}
+	ls := r.parent.stack()
+	if r.made {
+		ls = append(ls, r.layer)
+	}
+	return ls
+}
+
+// on returns the result of adding a layer to parent.
+func on(parent *result, diffID layers.DiffID) *result {
+	return &result{parent: parent, made: true, chain: parent.chain.Append(diffID), layer: layers.Layer{DiffID: diffID}}
+}
+
+// solve waits for what the task needs and does it. The result is published,
+// and those who wait for it go on, when the files are there; solve itself
+// returns when the layer is packed too.
+func (s *solver) solve(ctx context.Context, t *task) error {
+	for _, dep := range append([]*task{t.parent}, t.inputs...) {
+		if dep == nil {
+			continue
+		}
+		select {
+		case <-dep.done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	if base, ok := t.Op.(*plan.Base); ok {
+		ids := make([]layers.DiffID, len(base.Layers))
+		for i, l := range base.Layers {
+			ids[i] = l.DiffID
+		}
+		t.publish(&result{base: base, chain: layers.Chain(ids...)})
+		return nil
+	}
+	if err := s.acquire(ctx); err != nil {
+		return err
+	}
+	st := &step{task: t, solver: s}
+	defer st.release()
+	err := s.dispatch(ctx, st)
+	st.end(err)
+	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return err // another vertex has the story
+	}
+	return plan.At(t.Location, err)
+}
+
+func (t *task) publish(r *result) {
+	t.res = r
+	close(t.done)
+}
+
+func (s *solver) dispatch(ctx context.Context, st *step) error {
+	switch op := st.task.Op.(type) {
+	case *plan.Run:
+		return s.run(ctx, st, op)
+	case *plan.Copy:
+		return s.copy(ctx, st, op)
+	case *plan.Workdir:
+		return s.workdir(ctx, st, op)
+	}
+	return errdefs.Errorf(errdefs.ErrUnsupported, "vertex %T", st.task.Op)
+}
+
+// key is the cache key of an op with these inputs. What the op's bytes are made
+// of is in parts: chainIDs, content digests.
+func (s *solver) key(kind string, def digest.Digest, parts ...string) digest.Digest {
+	epoch := ""
+	if s.Epoch != nil {
+		epoch = fmt.Sprint(s.Epoch.Unix())
+	}
+	return digest.FromString(strings.Join(append([]string{"cove.cache.v1", kind, def.String(), epoch}, parts...), "\n"))
+}
+
+// lookup finds the result of a key whose layer, as files or packed, is still
+// there. With a blob it is complete; without one the caller packs it if the
+// image wants it.
+func (s *solver) lookup(ctx context.Context, t *task, key digest.Digest) (*result, error) {
+	if t.NoCache {
+		return nil, nil
+	}
+	rec, err := s.Cache.Get(ctx, key)
+	if errors.Is(err, errdefs.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if rec.DiffID == "" {
+		return &result{parent: t.parent.res, chain: t.parent.res.chain}, nil
+	}
+	r := on(t.parent.res, rec.DiffID)
+	r.created = rec.Created
+	refs := []string{cache.SnapshotRef(string(r.chain))}
+	if rec.Blob.Digest != "" {
+		refs = append(refs, rec.Blob.Digest.String())
+	}
+	if err := s.Lease.Add(ctx, refs...); err != nil {
+		return nil, err
+	}
+	if rec.Blob.Digest != "" {
+		if _, err := s.Content.Stat(ctx, rec.Blob.Digest); err == nil {
+			r.layer.Blob = rec.Blob
+			return r, nil
+		} else if !errors.Is(err, errdefs.ErrNotFound) {
+			return nil, err
+		}
+	}
+	if _, err := s.Snapshots.Stat(ctx, string(r.chain)); err == nil {
+		return r, nil
+	} else if !errors.Is(err, errdefs.ErrNotFound) {
+		return nil, err
+	}
+	return nil, nil
+}
+
+// remember writes the record of what a step made under each key.
+func (s *solver) remember(ctx context.Context, st *step, r *result, keys ...digest.Digest) error {
+	rec := cache.Record{Step: st.task.Location.Instruction, Took: st.took}
+	if r.made {
+		rec.DiffID, rec.Chain, rec.Blob, rec.Created = r.layer.DiffID, r.chain, r.layer.Blob, r.created
+	}
+	for _, key := range keys {
+		if err := s.Cache.Put(ctx, key, rec); err != nil {
+			return err
+		}
+	}
+	return nil
+}
