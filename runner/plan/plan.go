@@ -26,6 +26,10 @@ type Plan struct {
 	// Terminal says that standard input, output and error are a new
 	// pseudo-terminal.
 	Terminal bool
+	// Command is the process's argv[0], and UID its user in the container's
+	// user namespace.
+	Command string
+	UID     uint32
 	// Forks says that the program forks the container's process instead of
 	// becoming it: it joined a pid namespace, which holds for children only.
 	Forks bool

@@ -22,6 +22,7 @@ func (b *builder) process(spec *specs.Spec, proc *specs.Process) error {
 		b.why = "controlling terminal"
 		b.call("ioctl", fd(0), flags(uint64(unix.TIOCSCTTY), ioctls), num(0))
 	}
+	b.Command, b.UID = proc.Args[0], proc.User.UID
 	loader := spec.Linux.Seccomp != nil && !proc.NoNewPrivileges
 	caps, err := b.capabilities(proc.Capabilities, loader)
 	if err != nil {

@@ -130,7 +130,7 @@ type report struct {
 }
 
 // listen reads records until the named barrier or the end.
-func (c *control) listen(p *plan.Plan, barrier, command string) report {
+func (c *control) listen(p *plan.Plan, barrier string) report {
 	var r report
 	var denied bool
 	for {
@@ -159,7 +159,7 @@ func (c *control) listen(p *plan.Plan, barrier, command string) report {
 		case step.Note && slices.Contains(step.Accept, errno):
 			denied = denied || errno == unix.EACCES
 		case r.err == nil:
-			r.err = stepError(int(rec.Step), step, errno, denied, command)
+			r.err = stepError(int(rec.Step), step, errno, denied, p.Command)
 			if !p.Forks {
 				return r
 			}
@@ -180,7 +180,7 @@ func stepError(index int, step *plan.Step, errno unix.Errno, denied bool, comman
 
 // Release starts the process that was created with Request.Control = dir and
 // plan p, and removes the pipes.
-func Release(ctx context.Context, dir string, p *plan.Plan, command string) error {
+func Release(ctx context.Context, dir string, p *plan.Plan) error {
 	c := control{gate: -1, status: -1, childGate: -1, childStatus: -1}
 	defer c.close()
 	var err error
@@ -196,7 +196,7 @@ func Release(ctx context.Context, dir string, p *plan.Plan, command string) erro
 	if err := c.release(); err != nil {
 		return releaseError(dir, err)
 	}
-	r := c.listen(p, "", command)
+	r := c.listen(p, "")
 	for _, name := range []string{gateName, statusName} {
 		err := unix.Unlink(filepath.Join(dir, name))
 		if r.err == nil && err != nil {

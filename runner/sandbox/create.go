@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
@@ -26,14 +27,13 @@ type launch struct {
 	control  control
 	hook     func(pid int) error
 	uid      uint32 // the process's, as seen by the caller
-	command  string
 }
 
 // Create makes the namespaces and mounts of r and returns when the process
 // waits before execve: OCI's state "created". Whoever creates a process must
 // Wait for it, also when Start failed; when Create fails nothing is left.
 func Create(ctx context.Context, r Request) (*Process, error) {
-	f, err := openFiles(r.Plan, source{spec: r.Spec, root: r.Root, cgroup: r.Cgroup, size: r.ConsoleSize})
+	f, err := openFiles(r.Plan, source{root: r.Root, cgroup: r.Cgroup, size: r.ConsoleSize})
 	if err != nil {
 		return nil, err
 	}
@@ -45,8 +45,7 @@ func Create(ctx context.Context, r Request) (*Process, error) {
 			return nil, err
 		}
 	}
-	l.uid = hostID(r.Plan.UIDs, r.Spec.Process.User.UID)
-	l.command = r.Spec.Process.Args[0]
+	l.uid = hostID(r.Spec.Linux.UIDMappings, r.Plan.UID)
 	if r.Control != "" {
 		l.death = 0
 		l.control, err = namedControl(r.Control)
@@ -68,7 +67,7 @@ func (l *launch) run(ctx context.Context) (*Process, error) {
 		return nil, err
 	}
 	defer fds.close()
-	p := &Process{plan: l.plan, control: l.control, command: l.command,
+	p := &Process{plan: l.plan, control: l.control,
 		console: l.files.takeConsole(), done: make(chan struct{})}
 	if l.hook == nil {
 		// Nobody to wait for at the first barrier: let the program pass it.
@@ -217,10 +216,10 @@ func seal(image []byte) (*os.File, error) {
 }
 
 // hostID is what an id in the user namespace is outside of it.
-func hostID(maps []plan.IDRange, id uint32) uint32 {
+func hostID(maps []specs.LinuxIDMapping, id uint32) uint32 {
 	for _, m := range maps {
-		if id >= m.Inside && id-m.Inside < m.Size {
-			return m.Outside + (id - m.Inside)
+		if id >= m.ContainerID && id-m.ContainerID < m.Size {
+			return m.HostID + (id - m.ContainerID)
 		}
 	}
 	return id

@@ -1,10 +1,8 @@
 package sandbox
 
 import (
-	"fmt"
 	"os"
 
-	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
@@ -15,11 +13,11 @@ import (
 
 // source is where the files of a plan come from.
 type source struct {
-	spec   *specs.Spec
 	root   mount.Mount
 	cgroup *cgroup.Group
 	size   unix.Winsize
-	target int // pidfd of the process to join
+	// target is the pidfd of the process to join, targetPid its number.
+	target, targetPid int
 }
 
 // files are the opened files of a plan.
@@ -41,8 +39,10 @@ func openFiles(p *plan.Plan, src source) (*files, error) {
 		f.fds = append(f.fds, fd)
 	}
 	if p.Terminal && f.master == nil {
-		f.close()
-		return nil, errdefs.Errorf(errdefs.ErrInvalid, "sandbox: a terminal needs a devpts mount at /dev/pts")
+		if err := f.joinTerminal(src); err != nil {
+			f.close()
+			return nil, err
+		}
 	}
 	if src.cgroup != nil {
 		fd, err := src.cgroup.CloneFD()
@@ -175,51 +175,4 @@ func (f *files) close() {
 			file.Close()
 		}
 	}
-}
-
-// openPTS makes the container's devpts and opens its first terminal. The
-// master comes from that very instance, so inside and outside agree on names.
-func (f *files) openPTS(want plan.File, size unix.Winsize) (int, error) {
-	mnt, err := newMount("devpts", want.Options, want.Attr.Set)
-	if err != nil {
-		return -1, err
-	}
-	if err := f.openTerminal(mnt, size); err != nil {
-		unix.Close(mnt)
-		return -1, fmt.Errorf("sandbox: console: %w", err)
-	}
-	return mnt, nil
-}
-
-func (f *files) openTerminal(mnt int, size unix.Winsize) error {
-	master, err := unix.Openat(mnt, "ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return fmt.Errorf("opening ptmx: %w", err)
-	}
-	// Non-blocking, so that the runtime's poller serves it and reads can be
-	// interrupted by Close.
-	f.master = os.NewFile(uintptr(master), "console")
-	if err := unix.IoctlSetPointerInt(master, unix.TIOCSPTLCK, 0); err != nil {
-		return fmt.Errorf("unlocking: %w", err)
-	}
-	slave, err := ioctlArg(master, unix.TIOCGPTPEER, unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC)
-	if err != nil {
-		return fmt.Errorf("opening the other side: %w", err)
-	}
-	f.slave = os.NewFile(uintptr(slave), "tty")
-	if size != (unix.Winsize{}) {
-		if err := unix.IoctlSetWinsize(master, unix.TIOCSWINSZ, &size); err != nil {
-			return fmt.Errorf("setting its size: %w", err)
-		}
-	}
-	return nil
-}
-
-// ioctlArg is an ioctl that takes and returns a number.
-func ioctlArg(fd int, request, arg uint) (int, error) {
-	n, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), uintptr(request), uintptr(arg))
-	if errno != 0 {
-		return -1, errno
-	}
-	return int(n), nil
 }

@@ -16,10 +16,9 @@ import (
 
 // JoinRequest says what to run in a container that exists.
 type JoinRequest struct {
-	// Plan is plan.CompileExec of Spec, the container's, and Process.
-	Plan    *plan.Plan
-	Spec    *specs.Spec
-	Process *specs.Process
+	// Plan is from plan.CompileExec, Spec the container's.
+	Plan *plan.Plan
+	Spec *specs.Spec
 	// Target is the pid of the container's first process, whose namespaces are
 	// joined. PidFD, if not nil, is that process itself, and used instead:
 	// joining fails when it has ended, whoever has its pid now.
@@ -50,13 +49,13 @@ func Join(ctx context.Context, r JoinRequest) (*Process, error) {
 		target = os.NewFile(uintptr(fd), "pidfd")
 		defer target.Close()
 	}
-	f, err := openFiles(r.Plan, source{spec: r.Spec, cgroup: r.Cgroup, size: r.ConsoleSize, target: int(target.Fd())})
+	f, err := openFiles(r.Plan, source{cgroup: r.Cgroup, size: r.ConsoleSize, targetPid: r.Target, target: int(target.Fd())})
 	if err != nil {
 		return nil, err
 	}
 	defer f.close()
 	l := launch{plan: r.Plan, files: f, stdio: [3]*os.File{r.Stdin, r.Stdout, r.Stderr}, extra: r.ExtraFiles,
-		filter: r.Filter, cgroupFD: f.cgroupFD, death: unix.SIGKILL, command: r.Process.Args[0]}
+		filter: r.Filter, cgroupFD: f.cgroupFD, death: unix.SIGKILL}
 	if r.Detached {
 		l.death = 0
 	}
@@ -65,13 +64,7 @@ func Join(ctx context.Context, r JoinRequest) (*Process, error) {
 			return nil, err
 		}
 	}
-	l.uid = r.Process.User.UID
-	for _, m := range r.Spec.Linux.UIDMappings {
-		if id := l.uid; id >= m.ContainerID && id-m.ContainerID < m.Size {
-			l.uid = m.HostID + (id - m.ContainerID)
-			break
-		}
-	}
+	l.uid = hostID(r.Spec.Linux.UIDMappings, r.Plan.UID)
 	if l.control, err = pipeControl(); err != nil {
 		return nil, err
 	}

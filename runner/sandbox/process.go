@@ -21,7 +21,6 @@ import (
 type Process struct {
 	plan    *plan.Plan
 	control control
-	command string
 	console *os.File
 
 	pid   int
@@ -123,7 +122,7 @@ func wait(pid int) (ExitStatus, error) {
 
 // await reads the program's records until the named barrier; empty is the end.
 func (p *Process) await(barrier string) error {
-	r := p.control.listen(p.plan, barrier, p.command)
+	r := p.control.listen(p.plan, barrier)
 	if r.pid != 0 {
 		if err := p.adopt(r.pid); err != nil && r.err == nil {
 			r.err = err
