@@ -302,16 +302,3 @@ func TestSkopeo(t *testing.T) {
 		}
 	}
 }
-
-func FuzzLoad(f *testing.F) {
-	good, _ := oldArchive(f)
-	f.Add(archive(f, good...))
-	f.Add(archive(f, entry{name: "index.json", body: `{"manifests":[{"digest":"sha256:aa"}]}`}))
-	s := newStore(f, nil)
-	f.Fuzz(func(t *testing.T, b []byte) {
-		loaded, err := s.Load(t.Context(), bytes.NewReader(b), nil)
-		if (err == nil) != (len(loaded) > 0) {
-			t.Errorf("loaded %v, %v", loaded, err)
-		}
-	})
-}
