@@ -48,6 +48,9 @@ type Image struct {
 	Updated time.Time
 	// Source is where layers that are not here yet come from.
 	Source reference.Reference
+	// Broken is why only the fields above Descriptor could be read. Only List
+	// returns such an image, so that people see it and can remove it.
+	Broken error
 }
 
 // DiffIDs are the layers' diffIDs, lowest first.
@@ -239,14 +242,18 @@ func (s *Store) image(ctx context.Context, target ocispec.Descriptor, all []name
 	if err != nil {
 		return Image{}, err
 	}
+	return img, img.addNames(all)
+}
+
+func (i *Image) addNames(all []names.Record) error {
 	for _, r := range all {
-		if r.Image == img.ID {
-			if err := img.addName(r); err != nil {
-				return Image{}, err
+		if r.Image == i.ID {
+			if err := i.addName(r); err != nil {
+				return err
 			}
 		}
 	}
-	return img, nil
+	return nil
 }
 
 // List returns every image, the newest first.
@@ -264,12 +271,30 @@ func (s *Store) List(ctx context.Context) ([]Image, error) {
 		seen[r.Image] = true
 		img, err := s.image(ctx, r.Target, all)
 		if err != nil {
-			return nil, fmt.Errorf("image %s: %w", orID(r), err)
+			if transient(err) {
+				return nil, fmt.Errorf("image %s: %w", orID(r), err)
+			}
+			if img, err = s.broken(ctx, r, err); err != nil {
+				continue // its names went meanwhile
+			}
 		}
 		list = append(list, img)
 	}
 	slices.SortStableFunc(list, func(a, b Image) int { return b.Created.Compare(a.Created) })
 	return list, nil
+}
+
+// broken describes an image by its records alone, if they are still there.
+func (s *Store) broken(ctx context.Context, r names.Record, why error) (Image, error) {
+	all, err := s.names.All(ctx)
+	if err != nil {
+		return Image{}, err
+	}
+	if _, err := find(all, r.Image.String()); err != nil {
+		return Image{}, err
+	}
+	img := Image{ID: r.Image, Target: r.Target, Broken: why}
+	return img, img.addNames(all)
 }
 
 func orID(r names.Record) string {

@@ -26,8 +26,10 @@ func TestGet(t *testing.T) {
 		t.Fatal(err)
 	}
 	hex := a.ID.Encoded()
-	for _, name := range []string{"you/app:v1", "docker.io/you/app:v1", "redis", "redis:latest", hex, "sha256:" + hex, hex[:12], "sha256:" + hex[:3],
-		"redis@" + a.Target.Digest.String(), "you/app@" + a.Target.Digest.String()} {
+	for _, name := range []string{
+		"you/app:v1", "docker.io/you/app:v1", "redis", "redis:latest", hex, "sha256:" + hex, hex[:12], "sha256:" + hex[:3],
+		"redis@" + a.Target.Digest.String(), "you/app@" + a.Target.Digest.String(),
+	} {
 		img, err := s.Get(t.Context(), name)
 		if err != nil || img.ID != a.ID {
 			t.Errorf("Get(%q) = %s, %v", name, img.ID, err)
@@ -200,6 +202,10 @@ func TestRemoveOfABrokenImage(t *testing.T) {
 	}
 	if _, err := s.Get(t.Context(), "app"); !errors.Is(err, errdefs.ErrNotFound) || !strings.Contains(err.Error(), a.ID.String()) {
 		t.Errorf("Get: %v, want the missing blob named", err)
+	}
+	list, err := s.List(t.Context())
+	if err != nil || len(list) != 1 || list[0].Broken == nil || list[0].ID != a.ID || len(list[0].Names) != 1 {
+		t.Errorf("List: %+v, %v; want it shown as broken", list, err)
 	}
 	if _, err := s.Remove(t.Context(), "app", RemoveOptions{}); err != nil {
 		t.Errorf("Remove: %v", err)

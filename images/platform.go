@@ -74,11 +74,11 @@ func rank(have *ocispec.Platform, want ocispec.Platform) int {
 	case h.OS != w.OS || h.Architecture != w.Architecture:
 		return 0
 	case h.Variant == w.Variant:
-		return 4
+		return 200
 	case h.Variant == "":
-		return 3
-	case w.Architecture == "arm" && h.Variant < w.Variant:
-		return 2 // older variants run on newer machines
+		return 100
+	case w.Architecture == "arm" && len(h.Variant) == 2 && h.Variant < w.Variant:
+		return int(h.Variant[1]) // older variants run on newer machines, the newest of them best
 	}
 	return 0
 }

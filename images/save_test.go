@@ -154,7 +154,9 @@ func oldArchive(t testing.TB) (entries []entry, id digest.Digest) {
 	manifest := fmt.Sprintf(`[{"Config":"%s.json","RepoTags":["old:1"],"Layers":["aa/layer.tar","bb/layer.tar"]}]`, id.Encoded())
 	return []entry{
 		{name: "aa/", kind: tar.TypeDir},
-		{name: "aa/VERSION", body: "1.0"}, {name: "aa/json", body: "{}"}, {name: "aa/layer.tar", body: layer},
+		{name: "aa/VERSION", body: "1.0"},
+		{name: "aa/json", body: "{}"},
+		{name: "aa/layer.tar", body: layer},
 		{name: "bb/layer.tar", kind: tar.TypeSymlink, link: "../aa/layer.tar"},
 		{name: id.Encoded() + ".json", body: string(config)},
 		{name: "manifest.json", body: manifest},

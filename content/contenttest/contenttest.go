@@ -130,8 +130,10 @@ func testOpenErrors(t *testing.T, s content.Store) {
 	_, err := s.Open(t.Context(), wrong)
 	mustBe(t, err, errdefs.ErrCorrupt)
 	mustLack(t, s, digest.FromString("nothing"))
-	for _, bad := range []digest.Digest{"", "sha256", "sha256:", "sha256:../../oci-layout", "md5:d41d8cd98f00b204e9800998ecf8427e",
-		"sha256:" + digest.Digest(strings.Repeat("A", 64)), "sha256:" + digest.Digest(strings.Repeat("a", 63))} {
+	for _, bad := range []digest.Digest{
+		"", "sha256", "sha256:", "sha256:../../oci-layout", "md5:d41d8cd98f00b204e9800998ecf8427e",
+		"sha256:" + digest.Digest(strings.Repeat("A", 64)), "sha256:" + digest.Digest(strings.Repeat("a", 63)),
+	} {
 		_, err := s.Open(t.Context(), ocispec.Descriptor{Digest: bad})
 		mustBe(t, err, errdefs.ErrInvalid)
 		_, err = s.Stat(t.Context(), bad)

@@ -188,8 +188,10 @@ func testAbort(t *testing.T, s content.Store) {
 // testIDs holds writes of odd ids open at once: none may be mistaken for
 // another, nor escape.
 func testIDs(t *testing.T, s content.Store) {
-	ids := []string{"", ".", "..", "../../x", "a/b", "a", "A", "a.state", "\x00", "ü", "a\nb",
-		strings.Repeat("x", 150), strings.Repeat("x", 151), strings.Repeat("x", 5000)}
+	ids := []string{
+		"", ".", "..", "../../x", "a/b", "a", "A", "a.state", "\x00", "ü", "a\nb",
+		strings.Repeat("x", 150), strings.Repeat("x", 151), strings.Repeat("x", 5000),
+	}
 	writers := map[string]content.Writer{}
 	for _, id := range ids {
 		writers[id] = begin(t, s, id)

@@ -69,7 +69,7 @@ func runCrashChild(plan string) error {
 			return fmt.Errorf("blob %d: %w", n, err)
 		}
 		// One write call: the parent reads whole lines, or none.
-		if _, err := os.Stdout.WriteString(fmt.Sprintf("ack %d\n", n)); err != nil {
+		if _, err := fmt.Fprintf(os.Stdout, "ack %d\n", n); err != nil {
 			return err
 		}
 	}

@@ -1,0 +1,463 @@
+package images
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cove/content"
+	"cove/content/memstore"
+	"cove/distribution/client"
+	"cove/distribution/distributiontest"
+	"cove/errdefs"
+	"cove/layers/snapshot/native"
+)
+
+// network gives a store snapshots and a client without retries.
+func network(t testing.TB, root string) func(*Config) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: layers are unpacked with their owners")
+	}
+	snaps, err := native.New(filepath.Join(root, "snapshots"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := client.New(client.Config{RetryFor: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return func(cfg *Config) { cfg.Snapshots, cfg.Registry = snaps, c }
+}
+
+func connected(t testing.TB) *Store {
+	t.Helper()
+	root := t.TempDir()
+	return openStore(t, root, network(t, root))
+}
+
+// registry serves an empty registry; wrap, if not nil, sits before it.
+func registry(t testing.TB, wrap func(http.Handler) http.Handler) (host string) {
+	t.Helper()
+	h := distributiontest.Handler(t, context.Background(), distributiontest.NewMemory(memstore.New(nil)))
+	if wrap != nil {
+		h = wrap(h)
+	}
+	return distributiontest.Listen(t, h)
+}
+
+// events collects the last kind of event of every blob, and all kinds seen.
+type events struct {
+	mu   sync.Mutex
+	last map[digest.Digest]EventKind
+	seen map[EventKind]int
+}
+
+func (e *events) tell(ev Event) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.last == nil {
+		e.last, e.seen = map[digest.Digest]EventKind{}, map[EventKind]int{}
+	}
+	e.last[ev.Desc.Digest] = ev.Kind
+	e.seen[ev.Kind]++
+}
+
+func (e *events) must(t *testing.T, img Image, kind EventKind) {
+	t.Helper()
+	for _, l := range img.Layers {
+		if e.last[l.Blob.Digest] != kind {
+			t.Errorf("layer %s ended as %d, want %d", l.Blob.Digest, e.last[l.Blob.Digest], kind)
+		}
+	}
+}
+
+func mustPush(t *testing.T, s *Store, name string) {
+	t.Helper()
+	if _, err := s.Push(t.Context(), name, PushOptions{}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestPushPull(t *testing.T) {
+	t.Parallel()
+	host := registry(t, nil)
+	name := host + "/you/app:v1"
+	from, to := connected(t), connected(t)
+	a := addImage(t, from, name, "a", 4)
+	var ev events
+	desc, err := from.Push(t.Context(), name, PushOptions{Progress: ev.tell})
+	if err != nil || desc.Digest != a.Target.Digest {
+		t.Fatalf("Push = %+v, %v", desc, err)
+	}
+	ev.must(t, a, Pushed)
+	if img, err := from.Get(t.Context(), name); err != nil || len(img.Digests) != 1 || img.Digests[0].Digest != desc.Digest {
+		t.Errorf("after the push: %+v, %v", img.Digests, err)
+	}
+	ev = events{}
+	if _, err := from.Push(t.Context(), name, PushOptions{Progress: ev.tell}); err != nil {
+		t.Fatal(err)
+	}
+	ev.must(t, a, AlreadyExists)
+
+	ev = events{}
+	pulled, err := to.Pull(t.Context(), name, PullOptions{Progress: ev.tell})
+	if err != nil || !pulled.Newer || pulled.Digest != desc.Digest || pulled.Image.ID != a.ID {
+		t.Fatalf("Pull = %+v, %v", pulled, err)
+	}
+	ev.must(t, a, Complete)
+	if ev.seen[Downloaded] != 4 {
+		t.Errorf("events %v, want 4 downloads", ev.seen)
+	}
+	m, err := to.cfg.Snapshots.Mounts(t.Context(), string(a.ChainID()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(filepath.Join(m.Source, "file3")); err != nil || string(b) != "3" {
+		t.Errorf("file3 of the unpacked image: %q, %v", b, err)
+	}
+	ev = events{}
+	if pulled, err = to.Pull(t.Context(), name, PullOptions{Progress: ev.tell}); err != nil || pulled.Newer {
+		t.Errorf("pulling again: %+v, %v", pulled, err)
+	}
+	ev.must(t, a, AlreadyExists)
+
+	removed, err := to.Remove(t.Context(), name, RemoveOptions{})
+	if err != nil || len(removed.Untagged) != 2 || len(removed.Deleted) != 5 {
+		t.Errorf("Remove = %+v, %v; want two names, an image and four layers", removed, err)
+	}
+	for info := range to.cfg.Snapshots.All(t.Context()) {
+		t.Errorf("snapshot %s is left", info.Key)
+	}
+	for info := range to.cfg.Content.All(t.Context()) {
+		t.Errorf("blob %s is left", info.Digest)
+	}
+}
+
+func TestPullByDigest(t *testing.T) {
+	t.Parallel()
+	host := registry(t, nil)
+	from, to := connected(t), connected(t)
+	a := addImage(t, from, host+"/you/app:v1", "a", 1)
+	mustPush(t, from, host+"/you/app:v1")
+	name := host + "/you/app@" + a.Target.Digest.String()
+	if _, err := to.Pull(t.Context(), name, PullOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	img, err := to.Get(t.Context(), name)
+	if err != nil || len(img.Names) != 0 || len(img.Digests) != 1 || img.Digests[0].String() != name {
+		t.Errorf("image %+v, %v", img, err)
+	}
+	if _, err := to.Push(t.Context(), name, PushOptions{}); !errors.Is(err, errdefs.ErrInvalid) {
+		t.Errorf("pushing a name with a digest: %v", err)
+	}
+}
+
+func TestPullOfAnIndex(t *testing.T) {
+	t.Parallel()
+	host := registry(t, nil)
+	from, to := connected(t), connected(t)
+	a := addImage(t, from, "", "a", 1)
+	index := ocispec.Index{MediaType: ocispec.MediaTypeImageIndex, Manifests: []ocispec.Descriptor{
+		{MediaType: a.Target.MediaType, Digest: a.Target.Digest, Size: a.Target.Size, Platform: &ocispec.Platform{OS: "linux", Architecture: HostPlatform().Architecture}},
+	}}
+	index.SchemaVersion = 2
+	body, err := json.Marshal(index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	target, err := content.WriteBytes(t.Context(), from.cfg.Content, ocispec.Descriptor{MediaType: index.MediaType}, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := host + "/you/multi:1"
+	if _, err := from.Put(t.Context(), name, target); err != nil {
+		t.Fatal(err)
+	}
+	mustPush(t, from, name)
+	pulled, err := to.Pull(t.Context(), name, PullOptions{})
+	if err != nil || pulled.Digest != target.Digest || pulled.Image.ID != a.ID {
+		t.Fatalf("Pull = %+v, %v", pulled, err)
+	}
+	// The digest that people copy is the index's.
+	if _, err := to.Get(t.Context(), host+"/you/multi@"+target.Digest.String()); err != nil {
+		t.Error(err)
+	}
+	_, err = to.Pull(t.Context(), name, PullOptions{Platform: ocispec.Platform{OS: "linux", Architecture: "s390x"}})
+	if !errors.Is(err, errdefs.ErrNotFound) || !strings.Contains(err.Error(), "linux/s390x") {
+		t.Errorf("another platform: %v", err)
+	}
+}
+
+func TestPushMounts(t *testing.T) {
+	t.Parallel()
+	host := registry(t, nil)
+	s := connected(t)
+	a := addImage(t, s, host+"/one/app", "a", 2)
+	mustPush(t, s, host+"/one/app")
+	if err := s.Tag(t.Context(), host+"/one/app", host+"/two/app"); err != nil {
+		t.Fatal(err)
+	}
+	var ev events
+	if _, err := s.Push(t.Context(), host+"/two/app", PushOptions{Progress: ev.tell}); err != nil {
+		t.Fatal(err)
+	}
+	ev.must(t, a, Mounted)
+}
+
+// TestPullResumes begins with what an earlier pull left when it was killed.
+func TestPullResumes(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var ranges []string
+	host := registry(t, func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if v := r.Header.Get("Range"); v != "" {
+				mu.Lock()
+				ranges = append(ranges, v)
+				mu.Unlock()
+			}
+			h.ServeHTTP(w, r)
+		})
+	})
+	from, to := connected(t), connected(t)
+	a := addImage(t, from, host+"/app", "a", 2)
+	mustPush(t, from, host+"/app")
+	layer := a.Layers[1].Blob
+	whole, err := content.ReadBlob(t.Context(), from.cfg.Content, layer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := to.cfg.Content.Begin(t.Context(), "pull/"+layer.Digest.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write(whole[:len(whole)/2]); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := to.Pull(t.Context(), host+"/app", PullOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if len(ranges) != 1 || !strings.HasPrefix(ranges[0], "bytes=") || strings.HasPrefix(ranges[0], "bytes=0-") {
+		t.Errorf("ranges asked for: %q, want the second half of one layer", ranges)
+	}
+	if got, err := content.ReadBlob(t.Context(), to.cfg.Content, layer); err != nil || !bytes.Equal(got, whole) {
+		t.Errorf("the resumed layer: %v", err)
+	}
+}
+
+// TestPullOfWrongBytes has the registry serve a layer with one byte changed.
+func TestPullOfWrongBytes(t *testing.T) {
+	t.Parallel()
+	var bad digest.Digest
+	host := registry(t, func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if bad != "" && r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, bad.String()) {
+				w = &flipper{ResponseWriter: w}
+			}
+			h.ServeHTTP(w, r)
+		})
+	})
+	from, to := connected(t), connected(t)
+	a := addImage(t, from, host+"/app", "a", 2)
+	mustPush(t, from, host+"/app")
+	bad = a.Layers[1].Blob.Digest
+	_, err := to.Pull(t.Context(), host+"/app", PullOptions{})
+	if !errors.Is(err, errdefs.ErrCorrupt) || !strings.Contains(err.Error(), bad.Encoded()) {
+		t.Fatalf("Pull: %v, want the corrupt layer named", err)
+	}
+	if holds(to, bad) {
+		t.Error("the wrong bytes were stored")
+	}
+	if _, err := to.cfg.Snapshots.Stat(t.Context(), string(a.ChainID())); !errors.Is(err, errdefs.ErrNotFound) {
+		t.Errorf("the wrong bytes were unpacked and kept: %v", err)
+	}
+	if _, err := to.Get(t.Context(), host+"/app"); !errors.Is(err, errdefs.ErrNotFound) {
+		t.Errorf("a name was given: %v", err)
+	}
+	bad = ""
+	if _, err := to.Pull(t.Context(), host+"/app", PullOptions{}); err != nil {
+		t.Errorf("once the registry is well again: %v", err)
+	}
+}
+
+// flipper changes the last byte of what passes.
+type flipper struct{ http.ResponseWriter }
+
+func (f *flipper) Write(p []byte) (int, error) {
+	p = bytes.Clone(p)
+	if len(p) > 0 {
+		p[len(p)-1] ^= 1
+	}
+	return f.ResponseWriter.Write(p)
+}
+
+// TestPullHeals pulls over a blob that rotted here and must be unpacked again.
+func TestPullHeals(t *testing.T) {
+	t.Parallel()
+	host := registry(t, nil)
+	from := connected(t)
+	root := t.TempDir()
+	to := openStore(t, root, network(t, root))
+	a := addImage(t, from, host+"/app", "a", 2)
+	mustPush(t, from, host+"/app")
+	if _, err := to.Pull(t.Context(), host+"/app", PullOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := to.cfg.Snapshots.Remove(t.Context(), string(a.ChainID())); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(root, "images/blobs/sha256", a.Layers[1].Blob.Digest.Encoded())
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[len(b)/2] ^= 1
+	if err := os.WriteFile(path, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := to.Unpack(t.Context(), Image{Layers: a.Layers}, nil, nil); !errors.Is(err, errdefs.ErrCorrupt) {
+		t.Errorf("unpacking rot, with nowhere to get it from: %v", err)
+	}
+	if err := os.WriteFile(path, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := to.Pull(t.Context(), host+"/app", PullOptions{}); err != nil {
+		t.Fatalf("pulling over rot: %v", err)
+	}
+	if _, err := content.ReadBlob(t.Context(), to.cfg.Content, a.Layers[1].Blob); err != nil {
+		t.Errorf("after the pull: %v", err)
+	}
+}
+
+// TestPullTogether pulls one image by several stores of one root at once.
+func TestPullTogether(t *testing.T) {
+	t.Parallel()
+	host := registry(t, nil)
+	from := connected(t)
+	a := addImage(t, from, host+"/app", "a", 4)
+	mustPush(t, from, host+"/app")
+	root := t.TempDir()
+	var wg sync.WaitGroup
+	errs := make([]error, 6)
+	for i := range errs {
+		s := openStore(t, root, network(t, root))
+		wg.Go(func() { _, errs[i] = s.Pull(t.Context(), host+"/app", PullOptions{}) })
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+	s := openStore(t, root, network(t, root))
+	if done, err := s.Collect(t.Context()); err != nil || len(done.Refs) != 0 {
+		t.Errorf("left behind: %+v, %v", done, err)
+	}
+	for _, l := range a.Layers {
+		if _, err := content.ReadBlob(t.Context(), s.cfg.Content, l.Blob); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestResolveBringsNoLayers(t *testing.T) {
+	t.Parallel()
+	host := registry(t, nil)
+	from, to := connected(t), connected(t)
+	a := addImage(t, from, host+"/base", "a", 2)
+	mustPush(t, from, host+"/base")
+	lease, err := to.cfg.Content.Lease(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lease.Release()
+	img, err := to.Resolve(t.Context(), host+"/base", ResolveOptions{Hold: lease})
+	if err != nil || img.ID != a.ID || holds(to, a.Layers[0].Blob.Digest) {
+		t.Fatalf("Resolve = %s, %v; layers here: %v", img.ID, err, holds(to, a.Layers[0].Blob.Digest))
+	}
+	if done, err := to.Collect(t.Context()); err != nil || len(done.Refs) != 0 {
+		t.Errorf("collected %+v, %v under a lease", done, err)
+	}
+	if err := to.Unpack(t.Context(), img, lease, nil); err != nil || !holds(to, a.Layers[1].Blob.Digest) {
+		t.Errorf("Unpack: %v", err)
+	}
+}
+
+func TestHintOfABareHost(t *testing.T) {
+	t.Parallel()
+	c, err := client.New(client.Config{RetryFor: -1, Dial: func(context.Context, string, string) (net.Conn, error) {
+		return nil, errors.New("no network in this test")
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := newStore(t, func(cfg *Config) { cfg.Registry = c })
+	_, err = s.Pull(t.Context(), "harbor/app", PullOptions{})
+	if err == nil || !strings.Contains(err.Error(), "`harbor/app:latest` goes to docker.io: did you mean harbor:443/app") {
+		t.Errorf("Pull: %v", err)
+	}
+	if _, err := s.Push(t.Context(), "harbor/app", PushOptions{}); !errors.Is(err, errdefs.ErrNotFound) {
+		t.Errorf("pushing what is not here: %v", err)
+	}
+}
+
+func TestPlatforms(t *testing.T) {
+	t.Parallel()
+	list := func(platforms ...string) (descs []ocispec.Descriptor) {
+		for _, s := range platforms {
+			d := ocispec.Descriptor{Digest: digest.FromString(s)}
+			if s != "" {
+				os, rest, _ := strings.Cut(s, "/")
+				arch, variant, _ := strings.Cut(rest, "/")
+				d.Platform = &ocispec.Platform{OS: os, Architecture: arch, Variant: variant}
+			}
+			descs = append(descs, d)
+		}
+		return descs
+	}
+	tests := []struct {
+		want string
+		from []string
+		pick string
+	}{
+		{"linux/amd64", []string{"linux/arm64", "linux/amd64"}, "linux/amd64"},
+		{"amd64", []string{"linux/amd64/v1", "windows/amd64"}, "linux/amd64/v1"},
+		{"linux/arm64", []string{"linux/arm/v7", "linux/arm64/v8"}, "linux/arm64/v8"},
+		{"linux/arm/v7", []string{"linux/arm/v5", "linux/arm/v6", "linux/arm64"}, "linux/arm/v6"},
+		{"linux/arm/v7", []string{"linux/arm/v6", "linux/arm/v7"}, "linux/arm/v7"},
+		{"x86_64", []string{"linux/amd64/v3", "linux/amd64"}, "linux/amd64"},
+		{"linux/amd64", []string{"unknown/unknown", ""}, ""},
+	}
+	for _, tt := range tests {
+		p, err := ParsePlatform(tt.want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := choose(list(tt.from...), p)
+		if err != nil || got.Digest != digest.FromString(tt.pick) {
+			t.Errorf("%s of %q: %+v, %v", tt.want, tt.from, got.Platform, err)
+		}
+	}
+	if _, err := choose(list("linux/s390x", "unknown/unknown"), HostPlatform()); !errors.Is(err, errdefs.ErrNotFound) || strings.Contains(err.Error(), "unknown") {
+		t.Errorf("none that suits: %v", err)
+	}
+	for _, bad := range []string{"", "linux/", "/amd64", "a/b/c/d"} {
+		if _, err := ParsePlatform(bad); !errors.Is(err, errdefs.ErrInvalid) {
+			t.Errorf("ParsePlatform(%q): %v", bad, err)
+		}
+	}
+}
