@@ -58,6 +58,7 @@ func (g Grammar) root(a *app.App) *cobra.Command {
 	for _, cmd := range root.Commands() {
 		setUp(cmd)
 	}
+	completeNames(a, root)
 	return root
 }
 
@@ -88,6 +89,12 @@ func (g Grammar) dispatch(root *cobra.Command, args []string) []string {
 	if g.implied == "" {
 		return args
 	}
+	if len(args) > 1 && (args[0] == cobra.ShellCompRequestCmd || args[0] == cobra.ShellCompNoDescRequestCmd) {
+		if len(args) == 2 && !strings.HasPrefix(args[1], "-") {
+			return args // still the first word: root completes verbs and arguments
+		}
+		return append(args[:1:1], g.dispatch(root, args[1:])...)
+	}
 	i := 0
 	for i < len(args) && globalFlag(args[i]) {
 		if args[i] == "--root" {
@@ -108,7 +115,7 @@ func globalFlag(arg string) bool {
 // isVerb reports whether a first word selects a command of root.
 func isVerb(root *cobra.Command, implied, word string) bool {
 	switch word {
-	case "help", "completion", cobra.ShellCompRequestCmd, cobra.ShellCompNoDescRequestCmd, "--help", "-h", "--version":
+	case "help", "completion", "--help", "-h", "--version":
 		return true
 	case implied:
 		return false // an image or a context of that name

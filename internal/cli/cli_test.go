@@ -80,6 +80,34 @@ func TestFirstWordIsAVerbOrTheArgument(t *testing.T) {
 	}
 }
 
+func TestCompletion(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		g    Grammar
+		args []string
+		want string
+	}{
+		{Cove(), []string{"r"}, "rename\trestart\trm\trmi\trun\tregistry"},
+		{Cove(), []string{"run", "--pid"}, "--pids-limit"},
+		{Run(), []string{"--pid"}, "--pids-limit"},
+		{Run(), []string{"re"}, "rename\trestart"},
+		{Run(), []string{"exec", "--det"}, "--detach\t--detach-keys"},
+		{Build(), []string{"-t", "x", "--no-c"}, "--no-cache\t--no-cache-filter"},
+	} {
+		var out bytes.Buffer
+		args := append([]string{cobra.ShellCompNoDescRequestCmd}, tc.args...)
+		if code := Main(tc.g, args, strings.NewReader(""), &out, io.Discard); code != 0 {
+			t.Errorf("%s %q: exit code %d", tc.g.prog, tc.args, code)
+		}
+		lines := strings.Split(out.String(), "\n:")[0]
+		for want := range strings.SplitSeq(tc.want, "\t") {
+			if !strings.Contains("\n"+lines+"\n", "\n"+want+"\n") {
+				t.Errorf("%s %q: %q is not offered in %q", tc.g.prog, tc.args, want, lines)
+			}
+		}
+	}
+}
+
 func TestMistakesAreOneLineAndNameTheWayOut(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
