@@ -8,15 +8,17 @@ import (
 	"os"
 
 	"cove/runner/monitor"
+	"cove/runner/oci"
 )
 
 func main() {
+	ctx := context.Background()
 	if len(os.Args) > 1 && os.Args[1] == "monitor" {
-		if err := monitor.Main(context.Background(), os.Args[2:]); err != nil {
+		if err := monitor.Main(ctx, os.Args[2:]); err != nil {
 			fmt.Fprintln(os.Stderr, "cove-runtime monitor:", err)
 			os.Exit(125)
 		}
 		return
 	}
-	os.Exit(1)
+	os.Exit(oci.Main(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

@@ -122,6 +122,11 @@ func (m *monitor) ignoreSignals() {
 	}()
 }
 
+// filters keeps compiled seccomp filters for all containers of the root.
+func (m *monitor) filters() seccomp.Cache {
+	return seccomp.Cache{Dir: filepath.Join(m.o.Dir.Root(), "seccomp")}
+}
+
 func (m *monitor) stopSignal() syscall.Signal {
 	if sig, err := record.ParseSignal(m.cfg.StopSignal); err == nil {
 		return sig
@@ -142,7 +147,7 @@ func (m *monitor) start(ctx context.Context) (err error) {
 	m.task, err = task.Create(ctx, task.Request{
 		ID: m.cfg.ID, Spec: m.cfg.Spec, Root: m.cfg.Root,
 		Network: network.Open(m.o.Dir.Root()), Net: m.cfg.Network, Peer: peer,
-		Files: string(m.o.Dir), Filters: seccomp.Cache{Dir: filepath.Join(m.o.Dir.Root(), "seccomp")},
+		Files: string(m.o.Dir), Filters: m.filters(),
 		Stdin: std.in, Stdout: std.out, Stderr: std.err,
 		Size: unix.Winsize{Row: m.hello.Rows, Col: m.hello.Cols},
 	})

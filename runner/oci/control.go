@@ -1,0 +1,317 @@
+package oci
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"cove/errdefs"
+	"cove/runner/record"
+)
+
+// state is the command.
+func (a *app) state(ctx context.Context, args []string) (int, error) {
+	rest, err := parse(flags("state"), args, 1, 1)
+	if err != nil {
+		return 1, err
+	}
+	c, err := a.load(rest[0])
+	if err != nil {
+		return 1, err
+	}
+	return 0, a.json(c.describe())
+}
+
+// description is what state and list print: the spec's state and runc's
+// additions to it.
+type description struct {
+	specs.State
+	Rootfs  string    `json:"rootfs"`
+	Created time.Time `json:"created"`
+	Owner   string    `json:"owner"`
+}
+
+func (c *container) describe() description {
+	return description{State: c.ociState(c.status()), Rootfs: c.Spec.Root.Path, Created: c.Created}
+}
+
+func (a *app) json(v any) error {
+	enc := json.NewEncoder(a.out)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+// kill is the command.
+func (a *app) kill(ctx context.Context, args []string) (int, error) {
+	set := flags("kill")
+	all := set.Bool("all", false, "")
+	set.BoolVar(all, "a", false, "")
+	rest, err := parse(set, args, 1, 2)
+	if err != nil {
+		return 1, err
+	}
+	c, err := a.load(rest[0])
+	if err != nil {
+		return 1, err
+	}
+	sig := unix.SIGTERM
+	if len(rest) == 2 {
+		if sig, err = record.ParseSignal(rest[1]); err != nil {
+			return 1, err
+		}
+	}
+	if *all {
+		return a.killAll(c, sig)
+	}
+	if err := c.signal(sig); err != nil {
+		return 1, err
+	}
+	if sig == unix.SIGKILL && c.status() == paused {
+		_, err = a.resume(ctx, rest[:1]) // the frozen take no signal
+	}
+	return 0, err
+}
+
+func (a *app) killAll(c *container, sig unix.Signal) (int, error) {
+	g, err := c.group()
+	if err != nil {
+		return 1, err
+	}
+	pids, err := g.Procs()
+	if err != nil {
+		return 1, err
+	}
+	for _, pid := range pids {
+		if err := unix.Kill(pid, sig); err != nil && !errors.Is(err, unix.ESRCH) {
+			return 1, fmt.Errorf("container %q: sending %v to process %d: %w", c.ID, sig, pid, err)
+		}
+	}
+	return 0, nil
+}
+
+// killWait kills the process and waits until it has ended. It need not be a
+// child of this one.
+func (c *container) killWait(ctx context.Context) error {
+	fd, err := unix.PidfdOpen(c.Pid, 0)
+	if err != nil {
+		return nil //nolint:nilerr // it has ended
+	}
+	defer unix.Close(fd)
+	if err := c.signal(unix.SIGKILL); err != nil {
+		if errors.Is(err, errdefs.ErrConflict) {
+			return nil
+		}
+		return err
+	}
+	if g, err := c.group(); err == nil {
+		_ = g.Thaw(ctx) // the frozen do not die
+	}
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		left := time.Until(deadline)
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(left.Milliseconds()))
+		if err == nil && n > 0 {
+			return nil
+		}
+		if left <= 0 || ctx.Err() != nil {
+			return errdefs.Errorf(errdefs.ErrUnavailable, "container %q: process %d does not end", c.ID, c.Pid)
+		}
+	}
+}
+
+// delete is the command.
+func (a *app) delete(ctx context.Context, args []string) (int, error) {
+	set := flags("delete")
+	force := set.Bool("force", false, "")
+	set.BoolVar(force, "f", false, "")
+	rest, err := parse(set, args, 1, 1)
+	if err != nil {
+		return 1, err
+	}
+	c, err := a.load(rest[0])
+	if errors.Is(err, errdefs.ErrNotFound) && *force {
+		dir, derr := a.dir(rest[0]) // of a create that was killed
+		if derr != nil {
+			return 1, derr
+		}
+		return 0, os.RemoveAll(dir)
+	}
+	if err != nil {
+		return 1, err
+	}
+	if st := c.status(); st != stopped {
+		if !*force && st != created {
+			return 1, errdefs.Errorf(errdefs.ErrConflict, "container %q is %s; stop it first, or give --force", c.ID, st)
+		}
+		if err := c.killWait(ctx); err != nil {
+			return 1, err
+		}
+	}
+	return 0, c.destroy(ctx)
+}
+
+// pause and resume are the commands.
+func (a *app) pause(ctx context.Context, args []string) (int, error) {
+	return a.freeze(ctx, "pause", running, args)
+}
+
+func (a *app) resume(ctx context.Context, args []string) (int, error) {
+	return a.freeze(ctx, "resume", paused, args)
+}
+
+func (a *app) freeze(ctx context.Context, name string, from specs.ContainerState, args []string) (int, error) {
+	rest, err := parse(flags(name), args, 1, 1)
+	if err != nil {
+		return 1, err
+	}
+	c, err := a.load(rest[0])
+	if err != nil {
+		return 1, err
+	}
+	if st := c.status(); st != from && (name != "pause" || st != created) {
+		return 1, errdefs.Errorf(errdefs.ErrConflict, "container %q is %s, not %s", c.ID, st, from)
+	}
+	g, err := c.group()
+	if err != nil {
+		return 1, err
+	}
+	if name == "pause" {
+		return 0, g.Freeze(ctx)
+	}
+	return 0, g.Thaw(ctx)
+}
+
+// update is the command.
+func (a *app) update(ctx context.Context, args []string) (int, error) {
+	set := flags("update")
+	file := set.String("resources", "", "")
+	set.StringVar(file, "r", "", "")
+	rest, err := parse(set, args, 1, 1)
+	if err != nil {
+		return 1, err
+	}
+	if *file == "" {
+		return 1, errdefs.Errorf(errdefs.ErrUnsupported, "update: give the limits as JSON with --resources FILE, - for stdin; single flags are not supported")
+	}
+	c, err := a.load(rest[0])
+	if err != nil {
+		return 1, err
+	}
+	in := a.in
+	if *file != "-" {
+		if in, err = os.Open(*file); err != nil {
+			return 1, fmt.Errorf("update: %w", err)
+		}
+		defer in.Close()
+	}
+	var r specs.LinuxResources
+	if err := json.NewDecoder(in).Decode(&r); err != nil {
+		return 1, errdefs.Errorf(errdefs.ErrInvalid, "update: %s: %v", *file, err)
+	}
+	g, err := c.group()
+	if err != nil {
+		return 1, err
+	}
+	return 0, g.Update(&r)
+}
+
+// list is the command.
+func (a *app) list(ctx context.Context, args []string) (int, error) {
+	set := flags("list")
+	format := set.String("format", "table", "")
+	set.StringVar(format, "f", "table", "")
+	quiet := set.Bool("quiet", false, "")
+	set.BoolVar(quiet, "q", false, "")
+	if _, err := parse(set, args, 0, 0); err != nil {
+		return 1, err
+	}
+	entries, err := os.ReadDir(a.root)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return 1, err
+	}
+	all := []description{}
+	for _, e := range entries {
+		if c, err := a.load(e.Name()); err == nil {
+			all = append(all, c.describe())
+		}
+	}
+	switch {
+	case *quiet:
+		for _, d := range all {
+			fmt.Fprintln(a.out, d.ID)
+		}
+		return 0, nil
+	case *format == "json":
+		return 0, json.NewEncoder(a.out).Encode(all)
+	}
+	w := tabwriter.NewWriter(a.out, 12, 1, 3, ' ', 0)
+	fmt.Fprintln(w, "ID\tPID\tSTATUS\tBUNDLE\tCREATED\tOWNER")
+	for _, d := range all {
+		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\troot\n", d.ID, d.Pid, d.Status, d.Bundle, d.Created.Format(time.RFC3339Nano))
+	}
+	return 0, w.Flush()
+}
+
+// ps is the command.
+func (a *app) ps(ctx context.Context, args []string) (int, error) {
+	set := flags("ps")
+	format := set.String("format", "table", "")
+	set.StringVar(format, "f", "table", "")
+	rest, err := parse(set, args, 1, -1)
+	if err != nil {
+		return 1, err
+	}
+	c, err := a.load(rest[0])
+	if err != nil {
+		return 1, err
+	}
+	g, err := c.group()
+	if err != nil {
+		return 1, err
+	}
+	pids, err := g.Procs()
+	if err != nil {
+		return 1, err
+	}
+	slices.Sort(pids)
+	pids = slices.Compact(pids)
+	if *format == "json" {
+		return 0, json.NewEncoder(a.out).Encode(pids)
+	}
+	psArgs := rest[1:]
+	if len(psArgs) == 0 {
+		psArgs = []string{"-ef"}
+	}
+	return a.psTable(ctx, pids, psArgs)
+}
+
+func (a *app) psTable(ctx context.Context, pids []int, psArgs []string) (int, error) {
+	out, err := exec.CommandContext(ctx, "ps", psArgs...).Output()
+	if err != nil {
+		return 1, fmt.Errorf("ps %s: %w", strings.Join(psArgs, " "), err)
+	}
+	lines := strings.Split(string(out), "\n")
+	at := slices.Index(strings.Fields(lines[0]), "PID")
+	if at < 0 {
+		return 1, errdefs.Errorf(errdefs.ErrInvalid, "ps printed no column PID")
+	}
+	fmt.Fprintln(a.out, lines[0])
+	for _, line := range lines[1:] {
+		if f := strings.Fields(line); len(f) > at {
+			if pid, err := strconv.Atoi(f[at]); err == nil && slices.Contains(pids, pid) {
+				fmt.Fprintln(a.out, line)
+			}
+		}
+	}
+	return 0, nil
+}

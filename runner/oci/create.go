@@ -1,0 +1,290 @@
+package oci
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"cove/errdefs"
+	"cove/layers/mount"
+	"cove/runner/host"
+	"cove/runner/plan"
+	"cove/runner/sandbox"
+	"cove/runner/seccomp"
+	"cove/runner/task"
+)
+
+// createFlags are those of create and run.
+type createFlags struct {
+	bundle, consoleSocket, pidFile string
+	noPivot, noNewKeyring, detach  bool
+	keep                           bool
+	preserveFDs                    int
+}
+
+func (a *app) createFlags(name string, args []string) (f createFlags, id string, err error) {
+	set := flags(name)
+	set.StringVar(&f.bundle, "bundle", ".", "")
+	set.StringVar(&f.bundle, "b", ".", "")
+	set.StringVar(&f.consoleSocket, "console-socket", "", "")
+	set.StringVar(&f.pidFile, "pid-file", "", "")
+	set.BoolVar(&f.noPivot, "no-pivot", false, "")
+	set.BoolVar(&f.noNewKeyring, "no-new-keyring", false, "")
+	set.IntVar(&f.preserveFDs, "preserve-fds", 0, "")
+	if name == "run" {
+		set.BoolVar(&f.detach, "detach", false, "")
+		set.BoolVar(&f.detach, "d", false, "")
+		set.BoolVar(&f.keep, "keep", false, "")
+	}
+	rest, err := parse(set, args, 1, 1)
+	if err != nil {
+		return f, "", err
+	}
+	if f.noPivot {
+		return f, "", errdefs.Errorf(errdefs.ErrUnsupported, "--no-pivot: a container without pivot_root can leave its root; not supported")
+	}
+	f.bundle, err = filepath.Abs(f.bundle)
+	return f, rest[0], err
+}
+
+// create is the command: the process waits for start, and outlives this one.
+func (a *app) create(ctx context.Context, args []string) (int, error) {
+	f, id, err := a.createFlags("create", args)
+	if err != nil {
+		return 1, err
+	}
+	c, _, err := a.make(ctx, id, f, true)
+	if err != nil {
+		return 1, err
+	}
+	if err := writePid(f.pidFile, c.Pid); err != nil {
+		return 1, errors.Join(err, c.abort(ctx))
+	}
+	return 0, nil
+}
+
+// make creates the container, with survive to outlive this process.
+func (a *app) make(ctx context.Context, id string, f createFlags, survive bool) (*container, *task.Task, error) {
+	spec, root, err := loadBundle(f.bundle)
+	if err != nil {
+		return nil, nil, err
+	}
+	if spec.Process.Terminal && survive && f.consoleSocket == "" {
+		return nil, nil, errdefs.Errorf(errdefs.ErrInvalid, "container %q wants a terminal: give --console-socket, or run it in the foreground", id)
+	}
+	if !spec.Process.Terminal && f.consoleSocket != "" {
+		return nil, nil, errdefs.Errorf(errdefs.ErrInvalid, "container %q: --console-socket given, but process.terminal is false", id)
+	}
+	dir, err := a.reserve(id)
+	if err != nil {
+		return nil, nil, err
+	}
+	c := &container{ID: id, Bundle: f.bundle, Created: time.Now().UTC(), Spec: spec, dir: dir}
+	t, err := a.task(ctx, c, root, f, survive)
+	if err == nil {
+		err = c.created(t, f)
+		if err != nil {
+			err = errors.Join(err, t.Close(ctx))
+		}
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	return c, t, nil
+}
+
+func (a *app) task(ctx context.Context, c *container, root mount.Mount, f createFlags, survive bool) (*task.Task, error) {
+	req := task.Request{
+		ID: c.ID, Spec: c.Spec, Root: root, Stdin: a.in, Stdout: a.out, Stderr: a.errs,
+		Filters: seccomp.Cache{Dir: filepath.Join(a.root, ".seccomp")},
+	}
+	if survive {
+		req.Control = c.dir
+	}
+	if size := c.Spec.Process.ConsoleSize; size != nil {
+		req.Size = unix.Winsize{Row: uint16(size.Height), Col: uint16(size.Width)}
+	}
+	for i := range f.preserveFDs {
+		req.ExtraFiles = append(req.ExtraFiles, os.NewFile(uintptr(3+i), "preserved"))
+	}
+	if c.Spec.Hooks != nil {
+		req.OnCreated = func(pid int) error { return c.createHooks(ctx, pid) }
+	}
+	return task.Create(ctx, req)
+}
+
+// created hands the terminal over and records the container.
+func (c *container) created(t *task.Task, f createFlags) error {
+	c.Pid, c.Spec, c.Cgroup = t.Process.Pid(), t.Spec, t.Group.Path()
+	c.Birth, _ = birth(c.Pid)
+	if f.consoleSocket != "" {
+		if err := sendConsole(f.consoleSocket, t.Process.Console()); err != nil {
+			return err
+		}
+	}
+	return c.save()
+}
+
+// abort undoes a created container.
+func (c *container) abort(ctx context.Context) error {
+	return errors.Join(c.killWait(ctx), c.destroy(ctx))
+}
+
+func writePid(path string, pid int) error {
+	if path == "" {
+		return nil
+	}
+	tmp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path))
+	if err := os.WriteFile(tmp, []byte(strconv.Itoa(pid)), 0o644); err != nil {
+		return fmt.Errorf("writing --pid-file: %w", err)
+	}
+	return os.Rename(tmp, path)
+}
+
+// start is the command.
+func (a *app) start(ctx context.Context, args []string) (int, error) {
+	rest, err := parse(flags("start"), args, 1, 1)
+	if err != nil {
+		return 1, err
+	}
+	c, err := a.load(rest[0])
+	if err != nil {
+		return 1, err
+	}
+	if st := c.status(); st != created {
+		return 1, errdefs.Errorf(errdefs.ErrConflict, "container %q is %s; only a created one can be started", c.ID, st)
+	}
+	features, err := host.Detect()
+	if err != nil {
+		return 1, err
+	}
+	// The plan is a pure function: this is the one that create executed.
+	p, err := plan.Compile(c.Spec, features)
+	if err != nil {
+		return 1, err
+	}
+	if err := c.startHooks(ctx); err != nil {
+		return 1, errors.Join(err, c.abort(ctx))
+	}
+	if err := sandbox.Release(ctx, c.dir, p, c.Spec.Process.Args[0]); err != nil {
+		return 1, err
+	}
+	c.Started = true
+	if err := c.save(); err != nil {
+		return 1, err
+	}
+	c.poststart(ctx)
+	return 0, nil
+}
+
+// run is the command.
+func (a *app) run(ctx context.Context, args []string) (int, error) {
+	f, id, err := a.createFlags("run", args)
+	if err != nil {
+		return 1, err
+	}
+	if f.detach {
+		return a.runDetached(ctx, id, f)
+	}
+	// Before the process exists, so that no signal is lost.
+	signals := make(chan os.Signal, 32)
+	signal.Notify(signals)
+	defer signal.Stop(signals)
+	c, t, err := a.make(ctx, id, f, false)
+	if err != nil {
+		return 1, err
+	}
+	code, err := a.foreground(ctx, c, t, f, signals)
+	if f.keep && err == nil {
+		return code, t.Group.Kill(ctx)
+	}
+	if derr := c.destroy(ctx); err == nil {
+		err = derr
+	}
+	return code, err
+}
+
+func (a *app) runDetached(ctx context.Context, id string, f createFlags) (int, error) {
+	c, _, err := a.make(ctx, id, f, true)
+	if err != nil {
+		return 1, err
+	}
+	if code, err := a.start(ctx, []string{id}); err != nil {
+		return code, errors.Join(err, c.abort(ctx))
+	}
+	if err := writePid(f.pidFile, c.Pid); err != nil {
+		return 1, errors.Join(err, c.abort(ctx))
+	}
+	return 0, nil
+}
+
+// foreground starts the created process and is its parent until the end.
+func (a *app) foreground(ctx context.Context, c *container, t *task.Task, f createFlags, signals <-chan os.Signal) (int, error) {
+	var term *terminal
+	var err error
+	if console := t.Process.Console(); console != nil && f.consoleSocket == "" {
+		if term, err = a.openTerminal(console); err != nil {
+			return 1, errors.Join(err, t.Close(ctx))
+		}
+		defer term.close()
+	}
+	err = c.startHooks(ctx)
+	if err == nil {
+		err = writePid(f.pidFile, c.Pid)
+	}
+	if err == nil {
+		err = t.Start()
+	}
+	if err != nil {
+		return 1, errors.Join(err, t.Close(ctx))
+	}
+	c.Started = true
+	if err := c.save(); err != nil {
+		return 1, errors.Join(err, t.Close(ctx))
+	}
+	c.poststart(ctx)
+	stop := make(chan struct{})
+	defer close(stop)
+	go forwardTo(t.Process, term, signals, stop)
+	status, err := t.Process.Wait(ctx)
+	if err != nil {
+		return 1, err
+	}
+	return status.ExitCode(), nil
+}
+
+// forwardTo passes signals on to a process.
+func forwardTo(p *sandbox.Process, term *terminal, signals <-chan os.Signal, stop <-chan struct{}) {
+	for {
+		select {
+		case <-stop:
+			return
+		case s := <-signals:
+			sig, ok := s.(unix.Signal)
+			switch {
+			case !ok, sig == unix.SIGCHLD, sig == unix.SIGURG, sig == unix.SIGPIPE: // our own
+			case sig == unix.SIGWINCH && term != nil:
+				term.resize()
+			default:
+				_ = p.Signal(sig) // it has ended, at worst
+			}
+		}
+	}
+}
+
+// namespacePath is where the container's namespace of a type is found.
+func namespacePath(pid int, typ specs.LinuxNamespaceType) string {
+	name := map[specs.LinuxNamespaceType]string{
+		specs.MountNamespace: "mnt", specs.NetworkNamespace: "net", specs.UTSNamespace: "uts",
+		specs.IPCNamespace: "ipc", specs.CgroupNamespace: "cgroup",
+	}[typ]
+	return "/proc/" + strconv.Itoa(pid) + "/ns/" + name
+}

@@ -1,0 +1,185 @@
+package oci
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"cove/errdefs"
+	"cove/runner/cgroup"
+	"cove/runner/host"
+)
+
+// container is what is kept of one, in <root>/<id>/state.json.
+type container struct {
+	ID      string    `json:"id"`
+	Pid     int       `json:"pid"`
+	Birth   string    `json:"birth"` // the process's start time: pids come again
+	Started bool      `json:"started"`
+	Bundle  string    `json:"bundle"`
+	Cgroup  string    `json:"cgroup"`
+	Created time.Time `json:"created"`
+	// Spec is the compiled one, complete.
+	Spec *specs.Spec `json:"spec"`
+
+	dir string
+}
+
+var validID = regexp.MustCompile(`^[\w+.-]+$`)
+
+func (a *app) dir(id string) (string, error) {
+	if !validID.MatchString(id) || id == "." || id == ".." {
+		return "", errdefs.Errorf(errdefs.ErrInvalid, "container ID %q: only letters, digits and _+-. are allowed", id)
+	}
+	return filepath.Join(a.root, id), nil
+}
+
+// load reads a container; one that is not there is errdefs.ErrNotFound.
+func (a *app) load(id string) (*container, error) {
+	dir, err := a.dir(id)
+	if err != nil {
+		return nil, err
+	}
+	data, err := os.ReadFile(filepath.Join(dir, "state.json"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, errdefs.Errorf(errdefs.ErrNotFound, "container %q does not exist", id)
+	}
+	c := &container{dir: dir}
+	if err == nil {
+		err = json.Unmarshal(data, c)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("container %q: reading its state: %w", id, err)
+	}
+	return c, nil
+}
+
+// reserve makes the directory of a new container.
+func (a *app) reserve(id string) (string, error) {
+	dir, err := a.dir(id)
+	if err != nil {
+		return "", err
+	}
+	if err = os.Mkdir(dir, 0o711); errors.Is(err, os.ErrNotExist) {
+		if err = os.MkdirAll(a.root, 0o711); err == nil {
+			err = os.Mkdir(dir, 0o711)
+		}
+	}
+	if errors.Is(err, os.ErrExist) {
+		return "", errdefs.Errorf(errdefs.ErrExists, "container %q exists; delete it first", id)
+	}
+	if err != nil {
+		return "", fmt.Errorf("container %q: %w", id, err)
+	}
+	return dir, nil
+}
+
+func (c *container) save() error {
+	data, err := json.Marshal(c)
+	if err != nil {
+		return fmt.Errorf("container %q: encoding its state: %w", c.ID, err)
+	}
+	path := filepath.Join(c.dir, "state.json")
+	if err := os.WriteFile(path+".tmp", data, 0o600); err != nil {
+		return fmt.Errorf("container %q: %w", c.ID, err)
+	}
+	return os.Rename(path+".tmp", path)
+}
+
+// birth is a process's start time and whether it is more than a zombie.
+func birth(pid int) (start string, alive bool) {
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return "", false
+	}
+	// The second field, in parentheses, may contain anything.
+	rest := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	if len(rest) < 20 {
+		return "", false
+	}
+	return rest[19], rest[0] != "Z" && rest[0] != "X"
+}
+
+// The statuses of the runtime spec, and runc's paused.
+const (
+	created = specs.StateCreated
+	running = specs.StateRunning
+	stopped = specs.StateStopped
+	paused  = specs.ContainerState("paused")
+)
+
+func (c *container) status() specs.ContainerState {
+	start, alive := birth(c.Pid)
+	switch {
+	case c.Pid == 0 || !alive || start != c.Birth:
+		return stopped
+	case !c.Started:
+		return created
+	}
+	if g, err := c.group(); err == nil {
+		if frozen, err := g.Frozen(); err == nil && frozen {
+			return paused
+		}
+	}
+	return running
+}
+
+func (c *container) group() (*cgroup.Group, error) {
+	features, err := host.Detect()
+	if err != nil {
+		return nil, err
+	}
+	return cgroup.Load(features.Cgroup, c.Cgroup), nil
+}
+
+func (c *container) ociState(status specs.ContainerState) specs.State {
+	st := specs.State{Version: specVersion, ID: c.ID, Status: status, Bundle: c.Bundle, Annotations: c.Spec.Annotations}
+	if status != stopped {
+		st.Pid = c.Pid
+	}
+	return st
+}
+
+// signal goes through a pidfd, so that it meets this process or none.
+func (c *container) signal(sig unix.Signal) error {
+	fd, err := unix.PidfdOpen(c.Pid, 0)
+	if err == nil {
+		defer unix.Close(fd)
+		if c.status() == stopped {
+			err = unix.ESRCH
+		} else {
+			err = unix.PidfdSendSignal(fd, sig, nil, 0)
+		}
+	}
+	if errors.Is(err, unix.ESRCH) {
+		return errdefs.Errorf(errdefs.ErrConflict, "container %q is not running", c.ID)
+	}
+	if err != nil {
+		return fmt.Errorf("container %q: sending %v: %w", c.ID, sig, err)
+	}
+	return nil
+}
+
+// destroy removes what the runtime keeps, after the process has ended.
+func (c *container) destroy(ctx context.Context) error {
+	var errs []error
+	if g, err := c.group(); err != nil {
+		errs = append(errs, err)
+	} else if c.Cgroup != "" {
+		errs = append(errs, g.Kill(ctx), g.Delete(ctx))
+	}
+	errs = append(errs, os.RemoveAll(c.dir))
+	c.poststop(ctx)
+	return errors.Join(errs...)
+}
