@@ -97,7 +97,7 @@ func (m *monitor) join(ctx context.Context, h attach.Hello, files []*os.File) (*
 		return nil, err
 	}
 	req := sandbox.JoinRequest{
-		Plan: p, Spec: m.task.Spec, Process: proc, Target: m.state.Pid, PidFD: m.task.Process.PidFD(),
+		Plan: p, Spec: m.task.Spec, Target: m.state.Pid, PidFD: m.task.Process.PidFD(),
 		ConsoleSize: unix.Winsize{Row: h.Rows, Col: h.Cols}, Cgroup: m.task.Group,
 	}
 	if profile := m.task.Spec.Linux.Seccomp; profile != nil {

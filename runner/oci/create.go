@@ -174,7 +174,7 @@ func (a *app) start(ctx context.Context, args []string) (int, error) {
 	if err := c.startHooks(ctx); err != nil {
 		return 1, errors.Join(err, c.abort(ctx))
 	}
-	if err := sandbox.Release(ctx, c.dir, p, c.Spec.Process.Args[0]); err != nil {
+	if err := sandbox.Release(ctx, c.dir, p); err != nil {
 		return 1, err
 	}
 	c.Started = true
