@@ -293,6 +293,18 @@ func (g *Group) Delete(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// DeleteEmpty removes the group where nothing is in or below it, without
+// waiting; it is for the groups above those of containers.
+func (g *Group) DeleteEmpty() error {
+	for i := range g.host.Hierarchies {
+		err := unix.Rmdir(g.dir(&g.host.Hierarchies[i]))
+		if err != nil && err != unix.ENOENT && err != unix.EBUSY {
+			return fmt.Errorf("cgroup: removing %s: %w", g.path, err)
+		}
+	}
+	return nil
+}
+
 func removeTree(ctx context.Context, dir string) error {
 	below, err := children(dir)
 	if err != nil {

@@ -209,7 +209,7 @@ func (b *builder) joinCgroup() {
 
 // identity sets what the process is called and how it is treated.
 func (b *builder) identity(spec *specs.Spec) error {
-	b.session()
+	b.detach()
 	if spec.Hostname != "" {
 		b.why = "hostname"
 		b.call("sethostname", str(spec.Hostname), num(len(spec.Hostname)))

@@ -40,6 +40,6 @@ func (b *builder) join(spec *specs.Spec, proc *specs.Process) {
 		b.call("setresgid", num(0), num(0), num(0))
 		b.call("setresuid", num(0), num(0), num(0))
 	}
-	b.session()
+	b.detach()
 	b.Forks = bits&unix.CLONE_NEWPID != 0
 }

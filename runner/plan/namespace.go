@@ -10,13 +10,24 @@ import (
 	"cove/errdefs"
 )
 
-// session makes a session without a terminal and with keys of its own, and the
-// modes of what is created here mean what they say.
-func (b *builder) session() {
-	b.why = "new session"
-	b.call("setsid")
+// detach leaves the caller's keys and umask behind: the modes of what is created here mean
+// what they say.
+func (b *builder) detach() {
+	b.why = "umask"
 	b.call("umask", num(0))
 	b.sessionKeyring()
+}
+
+// session makes the process leader of a session, with its terminal. A forked
+// process does it itself: when the leader of a session ends, as the program
+// that forks does, its terminal hangs up.
+func (b *builder) session(proc *specs.Process) {
+	b.why = "new session"
+	b.call("setsid")
+	if proc.Terminal {
+		b.why = "controlling terminal"
+		b.call("ioctl", fd(0), flags(uint64(unix.TIOCSCTTY), ioctls), num(0))
+	}
 }
 
 // sessionKeyring leaves the caller's keys behind. A kernel without keys has

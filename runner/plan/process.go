@@ -18,9 +18,8 @@ import (
 // changing the user clears the signal of a parent's death; the filter is
 // loaded with no_new_privs or CAP_SYS_ADMIN only, so that capability goes last.
 func (b *builder) process(spec *specs.Spec, proc *specs.Process) error {
-	if proc.Terminal {
-		b.why = "controlling terminal"
-		b.call("ioctl", fd(0), flags(uint64(unix.TIOCSCTTY), ioctls), num(0))
+	if !b.Forks {
+		b.session(proc)
 	}
 	b.Command, b.UID = proc.Args[0], proc.User.UID
 	loader := spec.Linux.Seccomp != nil && !proc.NoNewPrivileges
@@ -44,7 +43,7 @@ func (b *builder) process(spec *specs.Spec, proc *specs.Process) error {
 		return err
 	}
 	if b.Forks {
-		b.fork()
+		b.fork(proc)
 	}
 	b.barrier(Created)
 	b.exec(proc)
@@ -172,9 +171,10 @@ func (b *builder) seccomp(l *specs.Linux) error {
 // fork makes the process that will exec, a child of the program's own parent.
 // Only now, with nothing left to gain from it: in the container it is visible,
 // and could be seized, from its first instruction (CVE-2016-9962).
-func (b *builder) fork() {
+func (b *builder) fork(proc *specs.Process) {
 	b.Steps = append(b.Steps, Step{Op: Fork, Call: "clone", Why: "fork into the pid namespace", Result: b.value(),
 		Args: []Arg{flags(uint64(unix.CLONE_PARENT)|uint64(unix.SIGCHLD), cloneFlags), num(0), num(0), num(0), num(0)}})
+	b.session(proc)
 	b.dieWithParent(Arg{Kind: DeathSignal})
 }
 
