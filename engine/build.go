@@ -110,7 +110,7 @@ func (e *Engine) cacheRoots(ctx context.Context) iter.Seq2[string, error] {
 			yield("", err)
 			return
 		}
-		for ref, err := range builderRoots(ctx, b) {
+		for ref, err := range b.Roots(ctx) {
 			if !yield(ref, err) {
 				return
 			}
@@ -172,13 +172,4 @@ func (r resolver) Unpack(ctx context.Context, base builder.Base) error {
 		return fmt.Errorf("base image %s: %w", ref.Familiar(), err)
 	}
 	return err
-}
-
-func builderRoots(ctx context.Context, b *builder.Builder) iter.Seq2[string, error] {
-	if k, ok := any(b).(interface {
-		Roots(ctx context.Context) iter.Seq2[string, error]
-	}); ok {
-		return k.Roots(ctx)
-	}
-	return func(func(string, error) bool) {}
 }

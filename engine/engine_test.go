@@ -131,7 +131,9 @@ func run(t *testing.T, e *Engine, o runspec.Options, command ...string) (string,
 	}
 	_, status, err := e.Run(t.Context(), RunOptions{
 		CreateOptions: CreateOptions{Options: o, AutoRemove: true},
-		Attach:        func(*runner.Container) (runner.Streams, error) { return runner.Streams{Stdout: &out, Stderr: &out}, nil },
+		Attach: func(*runner.Container) (runner.Streams, error) {
+			return runner.Streams{Stdout: &out, Stderr: &out}, nil
+		},
 	})
 	return out.String(), status, err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"github.com/opencontainers/go-digest"
 
+	"cove/builder"
 	"cove/errdefs"
 	"cove/images"
 	"cove/runner"
@@ -162,8 +163,6 @@ func (e *Engine) pruneBuildCache(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if p, ok := any(b).(interface{ Prune(context.Context) error }); ok {
-		return p.Prune(ctx)
-	}
-	return nil
+	_, _, err = b.Prune(ctx, builder.Prune{Nothing: true})
+	return err
 }

@@ -160,7 +160,7 @@ func ReportPruned(a *app.App, p engine.Pruned) {
 	}
 	section("", "deleted: ", images.Deleted)
 	for _, line := range p.Repaired {
-		fmt.Fprintln(a.Err, line)
+		fmt.Fprintln(a.Err, "left behind by a dead container, removed: "+line)
 	}
 	fmt.Fprintf(a.Out, "Total reclaimed space: %s\n", humanSize(p.Freed))
 }
