@@ -47,6 +47,10 @@ type Config struct {
 	// RetryFor bounds how long one transfer goes on trying while the registry
 	// is away; 0 is 60 s, negative is not at all.
 	RetryFor time.Duration
+	// Silence is how long a connection that is waited for may be silent before
+	// it is taken for dead; 0 is three minutes, which is room for a registry
+	// to commit a huge blob to a slow disk.
+	Silence time.Duration
 	// Now and Sleep are the clock; nil is the real one.
 	Now   func() time.Time
 	Sleep func(ctx context.Context, d time.Duration) error
@@ -86,6 +90,7 @@ func New(cfg Config) (*Client, error) {
 	cfg.UserAgent = cmp.Or(cfg.UserAgent, "cove")
 	cfg.Parallel = cmp.Or(cfg.Parallel, 4)
 	cfg.RetryFor = cmp.Or(cfg.RetryFor, time.Minute)
+	cfg.Silence = cmp.Or(cfg.Silence, 3*time.Minute)
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}

@@ -401,3 +401,35 @@ func TestRetryAfter(t *testing.T) {
 		t.Errorf("beyond the budget: %v after %d", err, asked.Load())
 	}
 }
+
+// TestSilence is a registry that stops in the middle of an answer without
+// hanging up: it counts as a cut.
+func TestSilence(t *testing.T) {
+	t.Parallel()
+	b := distributiontest.Bytes(9, 100_000)
+	var asked atomic.Int64
+	release := make(chan struct{})
+	host := distributiontest.Listen(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.Contains(r.URL.Path, "blobs") {
+			return
+		}
+		if asked.Add(1) > 1 {
+			http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(b))
+			return
+		}
+		w.Header().Set("Content-Length", "100000")
+		_, _ = w.Write(b[:50_000])
+		_ = http.NewResponseController(w).Flush()
+		<-release
+	}))
+	t.Cleanup(func() { close(release) })
+	var waits atomic.Int64
+	c := distributiontest.NewClient(t, client.Config{Silence: 200 * time.Millisecond, Sleep: quick(&waits)})
+	dst := memstore.New(time.Now)
+	if err := c.Repository(host, "x/y").FetchBlob(t.Context(), dst, distributiontest.Blob("x", b), nil); err != nil {
+		t.Fatal(err)
+	}
+	if waits.Load() != 1 || asked.Load() != 2 {
+		t.Errorf("%d waits, asked %d times", waits.Load(), asked.Load())
+	}
+}

@@ -24,12 +24,14 @@ type peer struct {
 	c *Client
 	base
 
-	mu       sync.Mutex
-	shaken   *transport.Challenge
-	sessions map[string]http.RoundTripper
+	mu     sync.Mutex // held while shaking hands: others wait for the outcome
+	shaken *transport.Challenge
 	// failure is why a mirror could not be reached at failed.
 	failed  time.Time
 	failure error
+
+	signing  sync.Mutex // held while a token is fetched, so that it is fetched once
+	sessions map[string]http.RoundTripper
 }
 
 // A dead mirror costs one blob mirrorWait, and the others nothing for
@@ -142,22 +144,19 @@ func pickChallenge(ch *transport.Challenge, offered []auth.Challenge) {
 // session returns the transport that authenticates with these scopes.
 func (p *peer) session(ctx context.Context, ch *transport.Challenge, scopes []string) (http.RoundTripper, error) {
 	key := strings.Join(scopes, " ")
-	p.mu.Lock()
-	rt := p.sessions[key]
-	p.mu.Unlock()
-	if rt != nil {
+	p.signing.Lock()
+	defer p.signing.Unlock()
+	if rt := p.sessions[key]; rt != nil {
 		return rt, nil
 	}
 	creds, err := p.credentials(ctx)
 	if err != nil {
 		return nil, err
 	}
-	rt, err = p.authenticate(ctx, ch, creds, scopes)
+	rt, err := p.authenticate(ctx, ch, creds, scopes)
 	if err != nil {
 		return nil, err
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.sessions[key] = rt
 	return rt, nil
 }

@@ -44,7 +44,7 @@ func (r *Repository) PushBlob(ctx context.Context, desc ocispec.Descriptor, src 
 			return nil
 		}
 		if err := u.retrier.again(ctx, err); err != nil {
-			return r.about(u.state(), err)
+			return r.about(u.state(err), err)
 		}
 	}
 }
@@ -63,9 +63,10 @@ type upload struct {
 	offset   int64  // what the registry has of it
 }
 
-func (u *upload) state() string {
+// state names the blob, and how far it got when the line is to blame.
+func (u *upload) state(err error) string {
 	s := "blob " + u.desc.Digest.String()
-	if u.started {
+	if u.started && passing(err) {
 		s += fmt.Sprintf(": stopped at byte %d of %d (what arrived whole stays there; push again to go on)", u.offset, u.desc.Size)
 	}
 	return s

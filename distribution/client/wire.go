@@ -1,8 +1,10 @@
 package client
 
 import (
+	"context"
 	"crypto/tls"
 	"fmt"
+	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -57,13 +59,12 @@ func (w *wires) transport(addr string) (*http.Transport, error) {
 	conf.InsecureSkipVerify = w.policy.named(addr) //nolint:gosec // named by the user
 	t := &http.Transport{
 		Proxy:           http.ProxyFromEnvironment,
-		DialContext:     w.cfg.Dial,
+		DialContext:     w.dial,
 		TLSClientConfig: conf,
 		// HTTP/1.1 on purpose: blobs in parallel want connections of their
 		// own, and HTTP/2's windows halve the speed of one.
 		TLSNextProto:          map[string]func(string, *tls.Conn) http.RoundTripper{},
 		TLSHandshakeTimeout:   20 * time.Second,
-		ResponseHeaderTimeout: 5 * time.Minute, // a commit of a huge blob waits for the disk
 		ExpectContinueTimeout: time.Second,
 		IdleConnTimeout:       90 * time.Second,
 		MaxIdleConnsPerHost:   2 * w.cfg.Parallel,
@@ -73,6 +74,36 @@ func (w *wires) transport(addr string) (*http.Transport, error) {
 	}
 	w.byAddr[addr] = t
 	return t, nil
+}
+
+func (w *wires) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	conn, err := w.cfg.Dial(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	return &patientConn{conn, w.cfg.Silence}, nil
+}
+
+// patientConn waits for its peer only so long. Any movement, in either
+// direction, starts the wait anew: net/http reads ahead of an answer for as
+// long as it sends the request.
+type patientConn struct {
+	net.Conn
+	silence time.Duration
+}
+
+func (c *patientConn) Read(p []byte) (int, error) {
+	if err := c.SetReadDeadline(time.Now().Add(c.silence)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Read(p)
+}
+
+func (c *patientConn) Write(p []byte) (int, error) {
+	if err := c.SetDeadline(time.Now().Add(c.silence)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(p)
 }
 
 func (w *wires) closeIdle() {
