@@ -25,6 +25,10 @@ type treeWalk struct {
 	// written when it or something in it changed, as an overlay copies up the
 	// parents of what changes.
 	above []parent
+	// links are, in the older and the newer tree, all names of each file that
+	// has several. When they changed, each is written, so that the layer holds
+	// the whole group: not everyone can link to a file of a lower layer.
+	links [2]map[string]string
 	buf   [2][]byte
 }
 
@@ -48,6 +52,11 @@ func writeTrees(ctx context.Context, w io.Writer, m mount.Mount, opt Options) er
 	walk := &treeWalk{
 		w: archive.NewWriter(w, opt.pack()), opt: opt,
 		buf: [2][]byte{make([]byte, 128<<10), make([]byte, 128<<10)},
+	}
+	for i, fd := range []int{older, newer} {
+		if walk.links[i], err = linkGroups(ctx, fd); err != nil {
+			return err
+		}
 	}
 	if err := walk.dir(ctx, older, newer, ""); err != nil {
 		return err
@@ -99,7 +108,10 @@ func (t *treeWalk) entry(ctx context.Context, older, newer int, dir, base, name 
 	case tree.IsDir(is.Mode):
 		return t.both(ctx, older, newer, base, name)
 	}
-	same, err := t.same(older, newer, base, &was, &is)
+	same := t.links[0][name] == t.links[1][name]
+	if same {
+		same, err = t.same(older, newer, base, &was, &is)
+	}
 	if err != nil {
 		return &fs.PathError{Op: "compare", Path: name, Err: err}
 	}
@@ -154,7 +166,7 @@ func (t *treeWalk) both(ctx context.Context, older, newer int, base, name string
 // same compares two files of one type that are no directories, down to their
 // bytes: an equal time and size are no proof of equal content.
 func (t *treeWalk) same(older, newer int, base string, was, is *unix.Stat_t) (bool, error) {
-	if !sameStat(was, is) || was.Nlink != is.Nlink || was.Rdev != is.Rdev {
+	if !sameStat(was, is) || was.Rdev != is.Rdev {
 		return false, nil
 	}
 	switch {

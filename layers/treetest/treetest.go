@@ -26,26 +26,33 @@ import (
 var Time = time.Unix(1_700_000_000, 0)
 
 // Describe returns one line for each name in the tree at dir: all that a layer
-// carries, and for names of one file the first of them.
+// carries, and for several names of one file the first of them.
 func Describe(t testing.TB, dir string) map[string]string {
 	t.Helper()
-	lines, first := map[string]string{}, map[uint64]string{}
+	lines, links := map[string]string{}, map[uint64][]string{}
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || path == dir {
 			return err
 		}
 		name, _ := filepath.Rel(dir, path)
-		line, err := describe(path, name, first)
+		line, err := describe(path, name, links)
 		lines[name] = line
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, names := range links {
+		for _, name := range names {
+			if len(names) > 1 {
+				lines[name] += " =" + names[0]
+			}
+		}
+	}
 	return lines
 }
 
-func describe(path, name string, first map[uint64]string) (string, error) {
+func describe(path, name string, links map[uint64][]string) (string, error) {
 	var st unix.Stat_t
 	if err := unix.Lstat(path, &st); err != nil {
 		return "", err
@@ -68,10 +75,7 @@ func describe(path, name string, first map[uint64]string) (string, error) {
 		line += fmt.Sprintf(" dev=%d:%d", unix.Major(st.Rdev), unix.Minor(st.Rdev))
 	}
 	if st.Nlink > 1 && !tree.IsDir(st.Mode) {
-		if _, ok := first[st.Ino]; !ok {
-			first[st.Ino] = name
-		}
-		line += " =" + first[st.Ino]
+		links[st.Ino] = append(links[st.Ino], name)
 	}
 	attrs, err := xattrs(path, st.Mode)
 	return line + attrs, err
