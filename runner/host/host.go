@@ -48,6 +48,10 @@ func (f Features) MemfdExec() bool { return f.Kernel.AtLeast(6, 3) }
 // one through fsconfig("lowerdir+"), without the page limit of mount options.
 func (f Features) OverlayLowerPlus() bool { return f.Kernel.AtLeast(6, 7) }
 
+// ProcPIDNS reports that proc can be mounted for a pid namespace by its
+// descriptor.
+func (f Features) ProcPIDNS() bool { return f.Kernel.AtLeast(6, 17) }
+
 // Has reports whether the caller has capability c in its effective set.
 func (f Features) Has(c int) bool { return f.Capabilities&(1<<uint(c)) != 0 }
 

@@ -19,6 +19,8 @@ type builder struct {
 	root descriptor
 	// userns says that the program is in a user namespace of its own.
 	userns bool
+	// pidNS is the pid namespace that is joined, -1 for none.
+	pidNS inherited
 	// label is the open file that takes the AppArmor profile.
 	label Value
 }

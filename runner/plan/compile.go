@@ -55,7 +55,7 @@ func CompileExec(spec *specs.Spec, proc *specs.Process, h host.Features) (*Plan,
 	if spec.Linux == nil {
 		return nil, errdefs.Errorf(errdefs.ErrInvalid, "plan: config.json: no linux section")
 	}
-	b := &builder{host: h, userns: hasNamespace(spec, specs.UserNamespace)}
+	b := &builder{host: h, pidNS: -1, userns: hasNamespace(spec, specs.UserNamespace)}
 	b.Terminal = proc.Terminal
 	b.join(spec, proc)
 	if err := b.process(spec, proc); err != nil {
@@ -138,7 +138,8 @@ func namespaceFlag(t specs.LinuxNamespaceType) (uint64, error) {
 func (b *builder) namespaces(spec *specs.Spec) error {
 	b.dieWithParent(num(uint64(unix.SIGKILL)))
 	b.joinCgroup()
-	unshare, joinPID := false, inherited(-1)
+	unshare := false
+	b.pidNS = -1
 	for _, ns := range spec.Linux.Namespaces {
 		flag, err := namespaceFlag(ns.Type)
 		if err != nil {
@@ -153,7 +154,7 @@ func (b *builder) namespaces(spec *specs.Spec) error {
 			b.why = "join " + string(ns.Type) + " namespace"
 			f := b.file(File{Kind: Namespace, Name: ns.Path})
 			if flag == unix.CLONE_NEWPID {
-				joinPID = f
+				b.pidNS = f
 			}
 			b.call("setns", f.arg(), flags(flag, cloneFlags))
 		case flag == unix.CLONE_NEWCGROUP:
@@ -162,7 +163,7 @@ func (b *builder) namespaces(spec *specs.Spec) error {
 			b.Clone |= flag
 		}
 	}
-	b.Forks = joinPID >= 0
+	b.Forks = b.pidNS >= 0
 	if b.Clone&unix.CLONE_NEWUSER != 0 {
 		if err := b.userMaps(spec.Linux); err != nil {
 			return err
@@ -180,9 +181,6 @@ func (b *builder) userMaps(l *specs.Linux) error {
 	if len(b.UIDs) == 0 || len(b.GIDs) == 0 {
 		return errdefs.Errorf(errdefs.ErrInvalid, "plan: config.json: a user namespace needs uidMappings and gidMappings")
 	}
-	b.why = "become root of the user namespace"
-	b.call("setresgid", num(0), num(0), num(0))
-	b.call("setresuid", num(0), num(0), num(0))
 	return nil
 }
 

@@ -64,6 +64,7 @@ var (
 	fsconfigCommands = &flagSet{exact: []flagName{
 		{unix.FSCONFIG_SET_FLAG, "FSCONFIG_SET_FLAG"},
 		{unix.FSCONFIG_SET_STRING, "FSCONFIG_SET_STRING"},
+		{unix.FSCONFIG_SET_FD, "FSCONFIG_SET_FD"},
 		{unix.FSCONFIG_CMD_CREATE, "FSCONFIG_CMD_CREATE"},
 	}}
 

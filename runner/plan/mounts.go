@@ -25,7 +25,7 @@ func (b *builder) mounts(spec *specs.Spec) error {
 		case m.Type == "devpts" && spec.Process.Terminal && clean(m.Destination) == "dev/pts":
 			b.consoleMount(m, opts)
 		default:
-			b.newMount(m, opts)
+			err = b.newMount(m, opts)
 		}
 		if err != nil {
 			return err
@@ -36,7 +36,11 @@ func (b *builder) mounts(spec *specs.Spec) error {
 
 // newMount makes a new instance of a filesystem, as proc or tmpfs, in the
 // program's own namespaces.
-func (b *builder) newMount(m specs.Mount, opts options) {
+func (b *builder) newMount(m specs.Mount, opts options) error {
+	if m.Type == "proc" && b.pidNS >= 0 && !b.host.ProcPIDNS() {
+		return errdefs.Errorf(errdefs.ErrUnsupported, "plan: mount %s: proc of a pid namespace that is joined needs Linux 6.17, this is %d.%d",
+			m.Destination, b.host.Kernel.Major, b.host.Kernel.Minor)
+	}
 	tree := b.newTree(m.Type, m.Source, opts)
 	var target Value
 	if m.Type == "proc" || m.Type == "sysfs" {
@@ -48,6 +52,7 @@ func (b *builder) newMount(m specs.Mount, opts options) {
 	b.close(target)
 	b.propagate(tree, opts)
 	b.close(tree)
+	return nil
 }
 
 // newTree returns the detached mount of a new filesystem instance.
@@ -63,6 +68,10 @@ func (b *builder) newTree(fstype, source string, opts options) Value {
 		} else {
 			b.fsconfig(fs, unix.FSCONFIG_SET_FLAG, key, "")
 		}
+	}
+	if fstype == "proc" && b.pidNS >= 0 {
+		// The program itself is not in the namespace, only its child will be.
+		b.call("fsconfig", fs.arg(), flags(uint64(unix.FSCONFIG_SET_FD), fsconfigCommands), str("pidns"), null(), b.pidNS.arg())
 	}
 	b.call("fsconfig", fs.arg(), flags(uint64(unix.FSCONFIG_CMD_CREATE), fsconfigCommands), null(), null(), num(0))
 	tree, _ := b.get("fsmount", fs.arg(), flags(uint64(unix.FSMOUNT_CLOEXEC), cloexecFlags),
@@ -130,7 +139,9 @@ func (b *builder) cgroupMount(spec *specs.Spec, m specs.Mount, opts options) err
 	top := opts
 	top.attr.Set &^= unix.MOUNT_ATTR_RDONLY
 	top.data = []string{"mode=755"}
-	b.newMount(specs.Mount{Type: "tmpfs", Destination: m.Destination}, top)
+	if err := b.newMount(specs.Mount{Type: "tmpfs", Destination: m.Destination}, top); err != nil {
+		return err
+	}
 	dir, _ := b.lookup(clean(m.Destination), unix.O_DIRECTORY)
 	for _, h := range hs {
 		b.mkdir(dir, h.Name)

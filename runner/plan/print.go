@@ -17,7 +17,7 @@ func (p *Plan) String() string {
 		fmt.Fprintf(&b, "parent: f%d = %s\n", i, f)
 	}
 	fmt.Fprintf(&b, "parent: clone3({flags=%s", cloneFlags.print(p.Clone|unix.CLONE_VM|unix.CLONE_VFORK|unix.CLONE_PIDFD))
-	b.WriteString("}); execve(program)\n")
+	b.WriteString("})\n")
 	for _, m := range []struct {
 		name string
 		ids  []IDRange
@@ -26,6 +26,10 @@ func (p *Plan) String() string {
 			fmt.Fprintf(&b, "parent: write(\"/proc/PID/%s\", \"%d %d %d\")\n", m.name, r.Inside, r.Outside, r.Size)
 		}
 	}
+	if p.Clone&unix.CLONE_NEWUSER != 0 {
+		b.WriteString("child: setgroups(0, []); setresgid(0, 0, 0); setresuid(0, 0, 0)\n")
+	}
+	b.WriteString("child: execve(program)\n")
 	why := ""
 	for i := range p.Steps {
 		s := &p.Steps[i]

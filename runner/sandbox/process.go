@@ -66,6 +66,10 @@ func (p *Process) clone(fds *childFDs, l *launch) error {
 			PidFD:                      &pidfd,
 		},
 	}
+	if l.plan.Clone&unix.CLONE_NEWUSER != 0 {
+		// Before execve, which takes the capabilities of all but a namespace's root.
+		attr.Sys.Credential = &syscall.Credential{}
+	}
 	if l.cgroupFD >= 0 {
 		attr.Sys.UseCgroupFD, attr.Sys.CgroupFD = true, l.cgroupFD
 	}
@@ -242,3 +246,7 @@ func (s ExitStatus) String() string {
 	}
 	return "exit code " + strconv.Itoa(s.Code)
 }
+
+// CloseControl closes the caller's ends of the named pipes, for who has created
+// the process and lets another Release it.
+func (p *Process) CloseControl() { p.release.Do(p.control.close) }
