@@ -86,6 +86,13 @@ func TestTagMovesAndLeavesADanglingImage(t *testing.T) {
 	if got := nameList(t, s); slices.Contains(got, "<none>") || len(got) != 2 {
 		t.Errorf("after naming it: %q", got)
 	}
+	// Keeping an image without a name adds nothing to one that has names.
+	if _, err := s.Put(t.Context(), "", a.Target); err != nil {
+		t.Fatal(err)
+	}
+	if got := nameList(t, s); slices.Contains(got, "<none>") || len(got) != 2 {
+		t.Errorf("after keeping it: %q", got)
+	}
 	for _, bad := range []string{"UPPER", "app@" + a.ID.String(), ""} {
 		if err := s.Tag(t.Context(), "old", bad); !errors.Is(err, errdefs.ErrInvalid) {
 			t.Errorf("Tag to %q: %v", bad, err)

@@ -45,22 +45,40 @@ func (s *Store) put(ctx context.Context, ref reference.Reference, img Image, ori
 		if err != nil {
 			return err
 		}
-		if err := c.Put(rec); err != nil {
+		if rec.Name == "" {
+			if named(all, rec.Image, "") {
+				return nil
+			}
+			return c.Put(rec)
+		}
+		return move(c, all, rec)
+	})
+}
+
+// move puts a named record, and after it what follows for the image that has
+// the name now and for the one that had it.
+func move(c *names.Change, all []names.Record, rec names.Record) error {
+	for _, r := range all {
+		if r.Name == rec.Name && r.Target.Digest == rec.Target.Digest && rec.Origin == "" {
+			rec.Origin = r.Origin // the registry knows it still
+		}
+	}
+	if err := c.Put(rec); err != nil {
+		return err
+	}
+	for _, r := range all {
+		var err error
+		switch {
+		case r.Name == "" && r.Image == rec.Image:
+			err = c.Delete(r)
+		case r.Name == rec.Name && r.Image != rec.Image && !named(all, r.Image, r.Name):
+			err = c.Put(names.Record{Target: r.Target, Image: r.Image, Updated: rec.Updated})
+		}
+		if err != nil {
 			return err
 		}
-		for _, r := range all {
-			switch {
-			case r.Name == "" && r.Image == rec.Image && rec.Name != "":
-				err = c.Delete(r) // has a name now
-			case r.Name == rec.Name && r.Image != rec.Image && !named(all, r.Image, r.Name):
-				err = c.Put(names.Record{Target: r.Target, Image: r.Image, Updated: rec.Updated})
-			}
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // bare is a descriptor without what belongs to the document it came from.
