@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/term"
 
+	"cove/distribution/client"
 	"cove/engine"
 )
 
@@ -39,6 +40,12 @@ type App struct {
 // DefaultRoot is the state root when neither --root nor COVE_ROOT says.
 func DefaultRoot() string { return cmp.Or(os.Getenv("COVE_ROOT"), "/var/lib/cove") }
 
+// certsDirs are the folders of registry certificates: those that
+// COVE_CERTS_DIR lists, before the system's.
+func certsDirs() []string {
+	return append(filepath.SplitList(os.Getenv("COVE_CERTS_DIR")), client.DefaultCertsDirs()...)
+}
+
 // Engine opens the engine, once. Nothing of it is read from disk yet.
 func (a *App) Engine() (*engine.Engine, error) {
 	a.mu.Lock()
@@ -53,6 +60,7 @@ func (a *App) Engine() (*engine.Engine, error) {
 	a.engine, err = engine.Open(engine.Config{
 		Root:        root,
 		RuntimePath: os.Getenv("COVE_RUNTIME"),
+		CertsDirs:   certsDirs(),
 		Logger:      a.logger(),
 		Notify:      func(msg string) { fmt.Fprintln(a.Err, msg) },
 	})
