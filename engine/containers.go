@@ -172,5 +172,5 @@ func (e *Engine) Remove(ctx context.Context, ref string, force, volumes bool) er
 	if !volumes {
 		return nil
 	}
-	return e.removeVolumes(ctx, rec.Mounts)
+	return e.removeVolumes(rec.Mounts)
 }

@@ -31,6 +31,7 @@ import (
 	"cove/runner/record"
 	"cove/runner/seccomp"
 	"cove/runner/task"
+	"cove/runner/volume"
 )
 
 // Options say which container.
@@ -340,5 +341,6 @@ func (m *monitor) settle(ctx context.Context) error {
 	if !m.cfg.AutoRemove || m.state.Status == record.Created {
 		return m.o.Dir.SetState(m.state, true)
 	}
-	return errors.Join(m.o.Dir.Remove(), task.RemoveSnapshot(ctx, m.o.Dir.Root(), m.cfg))
+	return errors.Join(m.o.Dir.Remove(), task.RemoveSnapshot(ctx, m.o.Dir.Root(), m.cfg),
+		volume.Open(m.o.Dir.Root()).RemoveAnonymous(m.cfg.Volumes))
 }

@@ -1,0 +1,106 @@
+package volume
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"cove/errdefs"
+)
+
+func TestCreateListRemove(t *testing.T) {
+	t.Parallel()
+	s := Open(t.TempDir())
+	if all, err := s.All(); err != nil || len(all) != 0 {
+		t.Fatalf("All of a new root = %v, %v", all, err)
+	}
+	fill := func(_ context.Context, dir string) error {
+		return os.WriteFile(filepath.Join(dir, "seed"), []byte("x"), 0o600)
+	}
+	v, err := s.Create(t.Context(), "data", map[string]string{"a": "b"}, fill)
+	if err != nil || v.Anonymous || v.Labels["a"] != "b" {
+		t.Fatalf("Create = %+v, %v", v, err)
+	}
+	if err := os.WriteFile(filepath.Join(s.Path("data"), "kept"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	again, err := s.Create(t.Context(), "data", nil, fill)
+	if err != nil || !again.Created.Equal(v.Created) {
+		t.Fatalf("Create of an existing volume = %+v, %v; want the old one", again, err)
+	}
+	for _, name := range []string{"seed", "kept"} {
+		if _, err := os.Stat(filepath.Join(s.Path("data"), name)); err != nil {
+			t.Error(err)
+		}
+	}
+	anonymous, err := s.Create(t.Context(), "", nil, nil)
+	if err != nil || !anonymous.Anonymous || len(anonymous.Name) != 64 {
+		t.Fatalf("Create of an anonymous volume = %+v, %v", anonymous, err)
+	}
+	if err := s.RemoveAnonymous([]string{"data", anonymous.Name, "never-was"}); err != nil {
+		t.Fatal(err)
+	}
+	if all, err := s.All(); err != nil || len(all) != 1 || all[0].Name != "data" {
+		t.Fatalf("All = %v, %v; want data alone", all, err)
+	}
+	if err := s.Remove("data"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Remove("data"); !errors.Is(err, errdefs.ErrNotFound) {
+		t.Errorf("a second Remove: %v, want not found", err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(s.dir, "*")); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+func TestAFailedFillLeavesNothing(t *testing.T) {
+	t.Parallel()
+	s := Open(t.TempDir())
+	boom := errors.New("boom")
+	if _, err := s.Create(t.Context(), "data", nil, func(context.Context, string) error { return boom }); !errors.Is(err, boom) {
+		t.Fatalf("Create: %v, want the error of fill", err)
+	}
+	entries, err := os.ReadDir(s.dir)
+	if err != nil || len(entries) != 0 {
+		t.Errorf("left behind: %v, %v", entries, err)
+	}
+}
+
+func TestNamesNeverLeaveTheRoot(t *testing.T) {
+	t.Parallel()
+	s := Open(t.TempDir())
+	for _, name := range []string{"..", ".", "a/b", "/etc", "../x", "x", ".hidden", "a\x00b", "-v"} {
+		if _, err := s.Create(t.Context(), name, nil, nil); !errors.Is(err, errdefs.ErrInvalid) {
+			t.Errorf("Create(%q): %v, want invalid", name, err)
+		}
+		if err := s.Remove(name); !errors.Is(err, errdefs.ErrInvalid) {
+			t.Errorf("Remove(%q): %v, want invalid", name, err)
+		}
+	}
+}
+
+func TestManyCreateTheSame(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	var wg sync.WaitGroup
+	created := make([]Volume, 8)
+	for i := range created {
+		wg.Go(func() {
+			v, err := Open(root).Create(t.Context(), "shared", nil, nil)
+			if err != nil {
+				t.Error(err)
+			}
+			created[i] = v
+		})
+	}
+	wg.Wait()
+	for _, v := range created {
+		if !v.Created.Equal(created[0].Created) {
+			t.Errorf("two volumes of one name: %v and %v", created[0].Created, v.Created)
+		}
+	}
+}
