@@ -1,6 +1,7 @@
 package distributiontest
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"math/rand/v2"
 	"strings"
@@ -15,16 +16,10 @@ import (
 
 // Bytes returns n bytes that depend on seed alone and do not compress.
 func Bytes(seed uint64, n int) []byte {
-	src := rand.NewPCG(seed, 0)
+	var key [32]byte
+	binary.LittleEndian.PutUint64(key[:], seed)
 	b := make([]byte, n)
-	for i := range b {
-		if i%8 == 0 {
-			v := src.Uint64()
-			for j := i; j < min(i+8, n); j++ {
-				b[j] = byte(v >> (8 * (j - i)))
-			}
-		}
-	}
+	_, _ = rand.NewChaCha8(key).Read(b) // it cannot fail
 	return b
 }
 
