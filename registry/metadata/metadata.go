@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the database/sql driver "pgx"
@@ -33,6 +34,7 @@ type DB struct {
 	pool  *sql.DB // SQLite: the readers
 	now   func() time.Time
 	locks keyedMutex
+	ids   *ids
 
 	// SQLite only.
 	writer  *writer
@@ -67,12 +69,13 @@ func openSQLite(ctx context.Context, cfg Config) (*DB, error) {
 		return nil, errors.Join(err, wpool.Close())
 	}
 	limit(rpool, cfg.Connections, 4)
-	w, err := startWriter(ctx, wpool, cfg.Now)
+	ids := &ids{}
+	w, err := startWriter(ctx, wpool, ids, cfg.Now)
 	if err != nil {
 		return nil, errors.Join(err, rpool.Close(), wpool.Close())
 	}
 	readers := newPrepared(rpool)
-	return &DB{Queries: Queries{q: readers}, pool: rpool, now: cfg.Now, writer: w, readers: readers}, nil
+	return &DB{Queries: Queries{q: readers}, pool: rpool, now: cfg.Now, ids: ids, writer: w, readers: readers}, nil
 }
 
 func openPostgres(ctx context.Context, cfg Config) (*DB, error) {
@@ -84,7 +87,7 @@ func openPostgres(ctx context.Context, cfg Config) (*DB, error) {
 	if err := migrate(ctx, pool, true); err != nil {
 		return nil, errors.Join(fmt.Errorf("registry database: %w", err), pool.Close())
 	}
-	return &DB{Queries: Queries{q: plain{pool}}, pool: pool, now: cfg.Now}, nil
+	return &DB{Queries: Queries{q: plain{pool}}, pool: pool, now: cfg.Now, ids: &ids{}}, nil
 }
 
 func limit(pool *sql.DB, n, standard int) {
@@ -122,9 +125,19 @@ func micros(t time.Time) int64 { return t.UnixMicro() }
 // idEpoch is when ids begin; 52 bits of microseconds last for 140 years.
 const idEpoch = 1_735_689_600_000_000 // 2025-01-01
 
-// newID makes an id that grows with time; replicas need not agree on it.
-func newID(now time.Time) int64 {
-	return (micros(now)-idEpoch)<<11 | rand.Int64N(1<<11)
+// ids makes ids that grow with time and differ within a process whatever its
+// clock does. Replicas need not agree on them: of one microsecond each takes
+// one of 2,048 at random.
+type ids struct {
+	mu   sync.Mutex
+	last int64
+}
+
+func (g *ids) next(now time.Time) int64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.last = max(g.last+1, (micros(now)-idEpoch)<<11|rand.Int64N(1<<11))
+	return g.last
 }
 
 // unavailable marks a failure of the database itself: the same call may work

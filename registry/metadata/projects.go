@@ -49,7 +49,7 @@ func (q Queries) Project(ctx context.Context, name string) (Project, error) {
 // CreateProject makes a project, or returns the one that exists.
 func (tx *Tx) CreateProject(ctx context.Context, name, actor string) (p Project, created bool, err error) {
 	changed, err := tx.q.exec(ctx, `INSERT INTO projects (id, name, created_at, created_by) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (name) DO NOTHING`, newID(tx.now), name, micros(tx.now), actor)
+		ON CONFLICT (name) DO NOTHING`, tx.newID(), name, micros(tx.now), actor)
 	if err != nil {
 		return Project{}, false, unavailable(err)
 	}
@@ -94,7 +94,7 @@ func (tx *Tx) EnsureRepository(ctx context.Context, name, actor string) (id int6
 		}
 	}
 	if _, err := tx.q.exec(ctx, `INSERT INTO repositories (id, project_id, name, created_at) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (name) DO NOTHING`, newID(tx.now), p.ID, name, micros(tx.now)); err != nil {
+		ON CONFLICT (name) DO NOTHING`, tx.newID(), p.ID, name, micros(tx.now)); err != nil {
 		return 0, unavailable(err)
 	}
 	return id, unavailable(tx.q.row(ctx, find, name).Scan(&id))

@@ -16,6 +16,7 @@ import (
 type Tx struct {
 	Queries
 	now       time.Time
+	ids       *ids
 	forUpdate string // " FOR UPDATE" where the database has several writers
 	forShare  string
 	skip      string // " FOR UPDATE SKIP LOCKED"
@@ -23,6 +24,8 @@ type Tx struct {
 
 // Now is the time of this write.
 func (tx *Tx) Now() time.Time { return tx.now }
+
+func (tx *Tx) newID() int64 { return tx.ids.next(tx.now) }
 
 // Update runs fn in a transaction and returns nil when its effects are
 // durable. The error of fn rolls it back and is returned as it is; a failure of
@@ -64,7 +67,7 @@ func (db *DB) updatePostgres(ctx context.Context, fn func(context.Context, *Tx) 
 		return unavailable(err)
 	}
 	tx := &Tx{
-		Queries: Queries{q: plain{sqltx}}, now: db.now(),
+		Queries: Queries{q: plain{sqltx}}, now: db.now(), ids: db.ids,
 		forUpdate: " FOR UPDATE", forShare: " FOR SHARE", skip: " FOR UPDATE SKIP LOCKED",
 	}
 	if soon {

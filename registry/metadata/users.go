@@ -41,7 +41,7 @@ func (q Queries) Users(ctx context.Context, last string, n int) ([]User, error) 
 // AddUser makes an account; one of that name is errdefs.ErrExists.
 func (tx *Tx) AddUser(ctx context.Context, name, passwordHash string, admin bool) error {
 	changed, err := tx.q.exec(ctx, `INSERT INTO users (id, name, password_hash, admin, created_at) VALUES ($1, $2, $3, $4, $5)
-		ON CONFLICT (name) DO NOTHING`, newID(tx.now), name, passwordHash, number(admin), micros(tx.now))
+		ON CONFLICT (name) DO NOTHING`, tx.newID(), name, passwordHash, number(admin), micros(tx.now))
 	if err == nil && changed == 0 {
 		return errdefs.Errorf(errdefs.ErrExists, "user %q exists already", name)
 	}

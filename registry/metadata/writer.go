@@ -17,6 +17,7 @@ type writer struct {
 	pool *sql.DB
 	conn *sql.Conn
 	q    *prepared
+	ids  *ids
 	now  func() time.Time
 	full bool // a commit is an fsync
 
@@ -32,13 +33,13 @@ type job struct {
 	done chan struct{}
 }
 
-func startWriter(ctx context.Context, pool *sql.DB, now func() time.Time) (*writer, error) {
+func startWriter(ctx context.Context, pool *sql.DB, ids *ids, now func() time.Time) (*writer, error) {
 	conn, err := pool.Conn(ctx)
 	if err != nil {
 		return nil, unavailable(err)
 	}
 	w := &writer{
-		pool: pool, conn: conn, q: newPrepared(conn), now: now, full: true,
+		pool: pool, conn: conn, q: newPrepared(conn), ids: ids, now: now, full: true,
 		jobs: make(chan *job, maxBatch), closing: make(chan struct{}), ended: make(chan struct{}),
 	}
 	go w.loop() // stop waits for it
@@ -171,7 +172,7 @@ func (w *writer) step(ctx context.Context, j *job) error {
 	if _, err := w.q.exec(ctx, "SAVEPOINT step"); err != nil {
 		return err
 	}
-	j.err = j.fn(ctx, &Tx{Queries: Queries{q: w.q}, now: w.now()})
+	j.err = j.fn(ctx, &Tx{Queries: Queries{q: w.q}, now: w.now(), ids: w.ids})
 	if j.err != nil {
 		if _, err := w.q.exec(ctx, "ROLLBACK TO step"); err != nil {
 			return err
