@@ -100,7 +100,7 @@ func TestGarbageCollectionLosesNothing(t *testing.T) {
 		const seed = 7
 		count := *schedules
 		if t.Name() != "TestGarbageCollectionLosesNothing/sqlite" {
-			count /= 5 // the same statements; what differs is who waits for whom
+			count /= 20 // the same statements; what differs is who waits for whom
 		}
 		f := newFixture(t, open)
 		var collected atomic.Int64
