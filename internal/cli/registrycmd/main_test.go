@@ -17,6 +17,12 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cove/content"
+	"cove/content/fsstore"
+	"cove/distribution/distributiontest"
 )
 
 // asRegistry makes this test binary behave as the registry's: what is killed
@@ -181,3 +187,28 @@ func manifestOf(config, layer string, configSize, layerSize int) []byte {
 }
 
 const manifestType = "application/vnd.oci.image.manifest.v1+json"
+
+// writeLayout makes an OCI layout that holds one image tagged v1.
+func writeLayout(t *testing.T, dir string) {
+	t.Helper()
+	store, err := fsstore.Open(dir, fsstore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	img := distributiontest.NewImage(t, 1, 5000)
+	for dgst, b := range img.Blobs {
+		if _, err := content.WriteBytes(t.Context(), store, ocispec.Descriptor{Digest: dgst}, b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := content.WriteBytes(t.Context(), store, img.Manifest.Descriptor, img.Manifest.Body); err != nil {
+		t.Fatal(err)
+	}
+	index := distributiontest.Index(t, ocispec.Descriptor{
+		MediaType: img.Manifest.Descriptor.MediaType, Digest: img.Manifest.Descriptor.Digest, Size: img.Manifest.Descriptor.Size,
+		Annotations: map[string]string{ocispec.AnnotationRefName: "v1"},
+	})
+	if err := errors.Join(os.WriteFile(filepath.Join(dir, "index.json"), index.Body, 0o600), store.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
