@@ -41,7 +41,7 @@ import (
 // temporary directory, base images made of literal files, and an executor
 // whose commands are a few verbs on files.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	dir     string // the context
 	store   content.Store
 	snaps   snapshot.Snapshotter
@@ -317,7 +317,7 @@ func (w *world) readLayer(b *built, l ocispec.Descriptor, diffID digest.Digest) 
 
 // fakeExec runs scripts of a few verbs, one a line.
 type fakeExec struct {
-	t    *testing.T
+	t    testing.TB
 	mu   sync.Mutex
 	log  []string
 	hook func(r ExecRequest) error

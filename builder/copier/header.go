@@ -10,11 +10,14 @@ import (
 	"cove/layers/archive"
 )
 
-// DefaultTime is the time of every file that COPY makes, unless the build sets
+// defaultTime is the time of every file that COPY makes, unless the build sets
 // one (SOURCE_DATE_EPOCH). The times of a checkout are those of the machine
 // that checked it out: with them no two machines would make the same layer.
 // 1980 is the first year that a zip file can hold.
 var defaultTime = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// rootMode is the mode of a context's own directory, which nobody chose.
+const rootMode = 0o755
 
 // header describes a pick as it is in its tree, with owners and attributes
 // only where they are kept, and without name and time.
@@ -42,7 +45,7 @@ func (p part) header(pk pick) *tar.Header {
 		h.Devmajor, h.Devminor = int64(unix.Major(e.Rdev)), int64(unix.Minor(e.Rdev))
 	case tar.TypeDir:
 		if e.Path == "" && !p.tree.KeepOwner {
-			h.Mode = 0o755 // the mode of the context's own directory is nobody's choice
+			h.Mode = rootMode
 		}
 	}
 	if pk.link != "" {

@@ -11,9 +11,10 @@ package copier
 import (
 	"context"
 	"crypto/sha256"
-	"fmt"
-	"io"
+	"maps"
 	"path"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/moby/patternmatcher"
@@ -114,7 +115,7 @@ func (s *Selection) add(ctx context.Context, src plan.Source, from Sources, ex *
 		return err
 	}
 	if len(matches) == 0 {
-		s.Warnings = append(s.Warnings, fmt.Sprintf("%s matches nothing", pattern))
+		s.Warnings = append(s.Warnings, pattern+" matches nothing")
 	}
 	for _, m := range matches {
 		if s.op.Parents {
@@ -269,27 +270,57 @@ func (s *Selection) hash(ctx context.Context) error {
 
 func (s *Selection) digest() digest.Digest {
 	d := sha256.New()
+	var buf []byte
 	for _, p := range s.parts {
-		fmt.Fprintf(d, "part %t\n", p.dir)
+		buf = strconv.AppendBool(append(buf, "part "...), p.dir)
 		if p.archive != nil {
-			fmt.Fprintf(d, "archive %s\n", p.archive.Digest)
+			buf = append(append(buf, " archive "...), p.archive.Digest...)
 		}
+		buf = append(buf, '\n')
 		for _, pk := range p.picks {
-			p.describe(d, pk)
+			buf = p.describe(buf, pk)
+			if len(buf) > 32<<10 {
+				d.Write(buf)
+				buf = buf[:0]
+			}
 		}
 	}
+	d.Write(buf)
 	return digest.NewDigest(digest.SHA256, d)
 }
 
-// describe writes what one pick means, unambiguously.
-func (p part) describe(w io.Writer, pk pick) {
+// describe appends what one pick means, unambiguously: strings are quoted. It
+// says what header says; a context has so many files that fmt would be felt.
+func (p part) describe(b []byte, pk pick) []byte {
+	b = strconv.AppendQuote(b, pk.rel)
 	if pk.inline != nil {
-		fmt.Fprintf(w, "inline %q %q\n", pk.rel, *pk.inline)
-		return
+		b = strconv.AppendQuote(append(b, " inline "...), *pk.inline)
+		return append(b, '\n')
 	}
-	h := p.header(pk)
-	fmt.Fprintf(w, "%c %q %o %d:%d %q %d:%d %s %q\n",
-		h.Typeflag, pk.rel, h.Mode, h.Uid, h.Gid, h.Linkname, h.Devmajor, h.Devminor, pk.entry.Digest, h.PAXRecords)
+	e := pk.entry
+	mode := e.Mode
+	if e.Path == "" && !p.tree.KeepOwner {
+		mode = unix.S_IFDIR | rootMode
+	}
+	b = strconv.AppendUint(append(b, ' '), uint64(mode), 8)
+	if p.tree.KeepOwner {
+		b = strconv.AppendUint(append(b, " u"...), uint64(e.UID), 10)
+		b = strconv.AppendUint(append(b, " g"...), uint64(e.GID), 10)
+	}
+	switch {
+	case pk.link != "":
+		b = strconv.AppendQuote(append(b, " link "...), pk.link)
+	case e.Link != "":
+		b = strconv.AppendQuote(append(b, " to "...), e.Link)
+	case e.Rdev != 0:
+		b = strconv.AppendUint(append(b, " dev "...), e.Rdev, 10)
+	}
+	b = append(append(b, ' '), e.Digest...)
+	for _, name := range slices.Sorted(maps.Keys(e.Xattrs)) {
+		b = strconv.AppendQuote(append(b, " x "...), name)
+		b = strconv.AppendQuote(b, e.Xattrs[name])
+	}
+	return append(b, '\n')
 }
 
 // excluder is --exclude; nil excludes nothing.
