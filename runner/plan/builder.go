@@ -79,11 +79,20 @@ func (b *builder) lookup(name string, oflags uint64) (Value, *Step) {
 	return b.get("openat2", b.root.arg(), str(name), openHow(unix.O_PATH|unix.O_CLOEXEC|oflags, 0, inRoot), num(24))
 }
 
+// lookupPlain is lookup where no symbolic link may be on the way.
+func (b *builder) lookupPlain(name string) (Value, *Step) {
+	return b.get("openat2", b.root.arg(), str(name),
+		openHow(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0, inRoot|unix.RESOLVE_NO_SYMLINKS), num(24))
+}
+
 // targetKind is what to create where a destination is missing.
 type targetKind int
 
 const (
 	directory targetKind = iota
+	// plainDirectory is one that no symbolic link leads to: an image that has
+	// a link at /proc would have masks and read-only paths miss (CVE-2019-19921).
+	plainDirectory
 	regular
 	// likeSource is what the bind's source is, which only the program can see.
 	likeSource
@@ -94,12 +103,16 @@ const (
 // nothing is ever created outside of the root.
 func (b *builder) target(name string, kind targetKind, source descriptor) Value {
 	name = clean(name)
-	fd, s := b.lookup(name, 0)
+	look := func() (Value, *Step) { return b.lookup(name, 0) }
+	if kind == plainDirectory {
+		look = func() (Value, *Step) { return b.lookupPlain(name) }
+	}
+	fd, s := look()
 	s.Accept = []unix.Errno{unix.ENOENT}
 	found := b.here() - 1
 	dir, base := b.mkdirs(path.Dir(name)), path.Base(name)
 	switch kind {
-	case directory:
+	case directory, plainDirectory:
 		b.mkdir(dir, base)
 	case regular:
 		b.create(dir, base)
@@ -118,18 +131,10 @@ func (b *builder) target(name string, kind targetKind, source descriptor) Value 
 		b.Steps[isDir].OnError = b.here() - isDir - 1
 	}
 	b.closeUnlessRoot(dir)
-	b.call("openat2", b.root.arg(), str(name), openHow(unix.O_PATH|unix.O_CLOEXEC, 0, inRoot), num(24)).Result = fd
+	_, s = look()
+	s.Result = fd
 	b.okSkipsToHere(found)
 	return fd
-}
-
-// plainTarget is a target that no symbolic link may lead to: an image that
-// has one at /proc would have masks and read-only paths miss (CVE-2019-19921).
-func (b *builder) plainTarget(name string) Value {
-	b.close(b.target(name, directory, nil))
-	v, _ := b.get("openat2", b.root.arg(), str(clean(name)),
-		openHow(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0, inRoot|unix.RESOLVE_NO_SYMLINKS), num(24))
-	return v
 }
 
 func (b *builder) mkdir(dir descriptor, name string) {

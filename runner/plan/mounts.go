@@ -42,12 +42,11 @@ func (b *builder) newMount(m specs.Mount, opts options) error {
 			m.Destination, b.host.Kernel.Major, b.host.Kernel.Minor)
 	}
 	tree := b.newTree(m.Type, m.Source, opts)
-	var target Value
+	kind := directory
 	if m.Type == "proc" || m.Type == "sysfs" {
-		target = b.plainTarget(m.Destination)
-	} else {
-		target = b.target(m.Destination, directory, nil)
+		kind = plainDirectory
 	}
+	target := b.target(m.Destination, kind, nil)
 	b.attach(tree, target)
 	b.close(target)
 	b.propagate(tree, opts)

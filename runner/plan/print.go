@@ -49,7 +49,7 @@ func (s *Step) String() string {
 	case Barrier:
 		return "-- " + s.Why + ": tell the parent, wait for it --"
 	case Check:
-		return fmt.Sprintf("check %s & %#x == %#x, else %s", &s.Args[0], s.Args[1].Num, s.Args[2].Num, unix.ErrnoName(s.Errno))
+		return fmt.Sprintf("check %s & %#x == %#x, else %s", &s.Args[0], s.Args[1].Num, s.Args[2].Num, unix.ErrnoName(s.Errno)) + s.outcome()
 	}
 	var b strings.Builder
 	if s.Result != 0 {
@@ -64,6 +64,12 @@ func (s *Step) String() string {
 		b.WriteString(s.Args[i].String())
 	}
 	b.WriteByte(')')
+	return b.String() + s.outcome()
+}
+
+// outcome says how the plan goes on.
+func (s *Step) outcome() string {
+	var b strings.Builder
 	if s.OnOK != 0 {
 		fmt.Fprintf(&b, ", skip %d if done", s.OnOK)
 	}
