@@ -92,7 +92,7 @@ func buildRows() []row {
 	buildah := "$BUILDAH build -q --layers --isolation oci --ulimit nofile=1024:4096 -t big $WORK/ctx"
 	docker := "DOCKER_BUILDKIT=0 $DOCKER build -q -t big $WORK/ctx"
 	cold := row{name: "cold build, three stages, base and context local", target: "≤0.4 × the fastest", rounds: 2, setup: setup, in: []contender{
-		{name: "cove", before: shell("$COVE rmi -f big >/dev/null 2>&1 || true; $COVE builder prune -af >/dev/null"), run: shell(cove)},
+		{name: "cove", before: shell("$COVE rmi -f big >/dev/null 2>&1 || true; $COVE image prune >/dev/null"), run: shell(cove)},
 		{name: "buildah", before: shell("$BUILDAH rmi -f big >/dev/null 2>&1 || true; $BUILDAH rmi -p >/dev/null 2>&1 || true"), run: shell(buildah)},
 		{name: "docker", before: shell("$DOCKER rmi -f big >/dev/null 2>&1 || true; $DOCKER image prune -f >/dev/null"), run: shell(docker)},
 	}}
