@@ -43,7 +43,11 @@ type BlobWriter interface {
 	MountBlob(ctx context.Context, repo, from string, dgst digest.Digest) (ocispec.Descriptor, error)
 }
 
-// Upload is one upload in progress. Close keeps it for a later request.
+// Upload is one upload in progress. It is not safe for concurrent use.
+//
+// Close keeps what was written for a later request, durably enough that
+// ResumeUpload finds it at the same Offset; Offset and ID answer after it too.
+// Closing again, or after Commit or Cancel, does nothing.
 type Upload interface {
 	io.WriteCloser
 	ID() string

@@ -104,7 +104,7 @@ func New(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	mirrors, err := parseMirrors(cfg.Mirrors)
+	mirrors, err := parseMirrors(cfg.Mirrors, policy)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -180,6 +181,45 @@ func TestPushResumes(t *testing.T) {
 	}
 	if got := served.received.Load(); got > 28<<20 || served.ranges.Load() < 3 {
 		t.Errorf("the server was sent %d bytes for a blob of %d, in %d chunks", got, 20<<20, served.ranges.Load())
+	}
+}
+
+// TestCutAnywhere cuts the line after every so many bytes: each image that was
+// pushed and pulled is whole.
+func TestCutAnywhere(t *testing.T) {
+	t.Parallel()
+	const rounds = 15
+	const seed = 4242
+	rnd := rand.New(rand.NewPCG(seed, 0))
+	var cuts int64
+	for round := range uint64(rounds) {
+		img := distributiontest.NewImage(t, 1000*round, 100+rnd.IntN(200_000), 9<<20+rnd.IntN(500_000))
+		reg := distributiontest.NewMemory(distributiontest.StoreOf(t))
+		host, l := serveChoppy(t, distributiontest.Handler(t, t.Context(), reg), 2000+rnd.Int64N(6<<20), 1+rnd.Int64N(6))
+		var waits atomic.Int64
+		c := distributiontest.NewClient(t, client.Config{Sleep: quick(&waits)})
+		repo := c.Repository(host, "team/app")
+		// The very first contact is not tried again, on purpose.
+		for repo.Push(t.Context(), "v1", img.Manifest.Descriptor, distributiontest.StoreOf(t, img), client.PushOptions{}) != nil {
+			if l.cuts.Load() < 0 {
+				t.Fatalf("round %d: the line is whole and the push fails", round)
+			}
+		}
+		l.cuts.Store(1 + rnd.Int64N(6))
+		dst := memstore.New(time.Now)
+		for _, desc := range append(img.Layers, img.Config) {
+			if err := repo.FetchBlob(t.Context(), dst, desc, nil); err != nil {
+				t.Fatalf("round %d: %v", round, err)
+			}
+			if got, err := content.ReadBlob(t.Context(), dst, desc); err != nil || !bytes.Equal(got, img.Blobs[desc.Digest]) {
+				t.Fatalf("round %d: %d bytes, %v", round, len(got), err)
+			}
+		}
+		cuts += l.made.Load()
+	}
+	t.Logf("seed %d: %d images pushed and pulled over lines cut %d times, 0 corrupt", seed, rounds, cuts)
+	if cuts < rounds {
+		t.Errorf("%d cuts in %d rounds are too few to mean anything", cuts, rounds)
 	}
 }
 

@@ -35,19 +35,24 @@ func (c *Client) bases(host string) []base {
 	return append(slices.Clone(c.mirrors[host]), baseOf(host))
 }
 
-func parseMirrors(in map[string][]string) (map[string][]base, error) {
+// parseMirrors reads the mirrors. One written with http:// is thereby allowed
+// to be spoken to so.
+func parseMirrors(in map[string][]string, p policy) (map[string][]base, error) {
 	out := make(map[string][]base, len(in))
 	for host, list := range in {
 		for _, raw := range list {
 			s := raw
 			if !strings.Contains(s, "://") {
-				s = "https://" + s
+				s = "//" + s // the scheme is to be found out
 			}
 			u, err := url.Parse(s)
-			if err != nil || u.Host == "" || u.User != nil || (u.Scheme != "https" && u.Scheme != "http") {
+			if err != nil || u.Host == "" || u.User != nil || (u.Scheme != "https" && u.Scheme != "http" && u.Scheme != "") {
 				return nil, errdefs.Errorf(errdefs.ErrInvalid, "mirror %q of %s: want https://HOST[:PORT][/PATH]", raw, host)
 			}
 			out[host] = append(out[host], base{host: u.Host, addr: u.Host, scheme: u.Scheme, prefix: strings.TrimRight(u.Path, "/"), mirror: true})
+			if u.Scheme == "http" {
+				p.clear[u.Host] = true
+			}
 		}
 	}
 	return out, nil
@@ -57,10 +62,11 @@ func parseMirrors(in map[string][]string) (map[string][]base, error) {
 type policy struct {
 	hosts map[string]bool // HOST or HOST:PORT
 	nets  []netip.Prefix
+	clear map[string]bool // HOST[:PORT] of mirrors written with http://
 }
 
 func parsePolicy(entries []string) (policy, error) {
-	p := policy{hosts: make(map[string]bool, len(entries))}
+	p := policy{hosts: make(map[string]bool, len(entries)), clear: make(map[string]bool)}
 	for _, raw := range entries {
 		s := strings.TrimPrefix(strings.TrimPrefix(raw, "http://"), "https://")
 		if prefix, err := netip.ParsePrefix(s); err == nil {
@@ -91,7 +97,7 @@ func (p policy) named(addr string) bool {
 
 // plain says that addr may be spoken to over plain HTTP.
 func (p policy) plain(addr string) bool {
-	return p.named(addr) || loopback(addr)
+	return p.named(addr) || p.clear[addr] || loopback(addr)
 }
 
 func loopback(addr string) bool {

@@ -47,7 +47,7 @@ func (r *Repository) Stat(ctx context.Context, ref string) (ocispec.Descriptor, 
 	err := r.read(ctx, func(p *peer) error {
 		resp, err := p.do(ctx, request{
 			method: http.MethodHead, path: "/" + r.name + "/manifests/" + ref,
-			header: http.Header{"Accept": manifest.Accept()}, scopes: r.pullScopes(),
+			header: http.Header{"Accept": {strings.Join(manifest.Accept(), ", ")}}, scopes: r.pullScopes(),
 		}, http.StatusOK)
 		if err != nil {
 			return err
@@ -62,7 +62,7 @@ func (r *Repository) Stat(ctx context.Context, ref string) (ocispec.Descriptor, 
 func (r *Repository) getManifest(ctx context.Context, p *peer, ref string) (ocispec.Descriptor, []byte, error) {
 	resp, err := p.do(ctx, request{
 		method: http.MethodGet, path: "/" + r.name + "/manifests/" + ref,
-		header: http.Header{"Accept": manifest.Accept()}, scopes: r.pullScopes(),
+		header: http.Header{"Accept": {strings.Join(manifest.Accept(), ", ")}}, scopes: r.pullScopes(),
 	}, http.StatusOK)
 	if err != nil {
 		return ocispec.Descriptor{}, nil, err

@@ -90,6 +90,24 @@ func TestMirrors(t *testing.T) {
 	}
 }
 
+// TestMirrorInTheClear: "http://" before a mirror is asking for plain HTTP by
+// name; without it, or elsewhere, it is not spoken.
+func TestMirrorInTheClear(t *testing.T) {
+	t.Parallel()
+	img := distributiontest.NewImage(t, 1, 1000)
+	host := distributiontest.Serve(t, t.Context(), distributiontest.NewMemory(distributiontest.StoreOf(t)))
+	push(t, host, "team/app", img)
+	for mirror, works := range map[string]bool{"http://mirror.example:5000": true, "mirror.example:5000": false, "https://mirror.example:5000": false} {
+		c := distributiontest.NewClient(t, client.Config{
+			RetryFor: -1, Mirrors: map[string][]string{"registry.example": {mirror}}, Dial: dialTo(host),
+		})
+		_, _, err := c.Repository("registry.example", "team/app").Resolve(t.Context(), "v1")
+		if works != (err == nil) {
+			t.Errorf("%s: %v", mirror, err)
+		}
+	}
+}
+
 func TestBadMirrors(t *testing.T) {
 	t.Parallel()
 	for _, bad := range []string{"", "ftp://x", "https://user:pw@x", "https://"} {

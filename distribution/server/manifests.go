@@ -12,6 +12,7 @@ import (
 	"cove/distribution"
 	"cove/distribution/errcode"
 	"cove/distribution/manifest"
+	"cove/errdefs"
 )
 
 func (s *server) headManifest(ctx context.Context, w http.ResponseWriter, r *http.Request, t target) error {
@@ -40,6 +41,10 @@ func (s *server) getManifest(ctx context.Context, w http.ResponseWriter, r *http
 	if matches(r.Header.Get("If-None-Match"), m.Descriptor.Digest) {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
+	}
+	// So small that hashing it each time costs microseconds.
+	if m.Descriptor.Digest.Algorithm().FromBytes(m.Body) != m.Descriptor.Digest {
+		return errdefs.Errorf(errdefs.ErrCorrupt, "stored manifest %s: its bytes do not match the digest", m.Descriptor.Digest)
 	}
 	w.Header().Set("Content-Length", strconv.Itoa(len(m.Body)))
 	w.WriteHeader(http.StatusOK)

@@ -264,6 +264,26 @@ func (b broken) PutManifest(context.Context, string, string, distribution.Manife
 	return "", b.err
 }
 
+// rotten has a manifest whose bytes went bad.
+type rotten struct{ distribution.Registry }
+
+func (rotten) GetManifest(context.Context, string, string) (distribution.Manifest, error) {
+	return distribution.Manifest{Descriptor: ocispec.Descriptor{Digest: digest.FromString("{}")}, Body: []byte("{ }")}, nil
+}
+
+func TestRottenManifest(t *testing.T) {
+	t.Parallel()
+	h, err := server.New(server.Config{Registry: rotten{}, Authorizer: server.AllowAll{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &files{host: distributiontest.Listen(t, h)}
+	resp, body, err := f.do(t, "GET", "/v2/x/y/manifests/v1", nil)
+	if err != nil || resp.StatusCode != 404 || !strings.Contains(string(body), "MANIFEST_UNKNOWN") || resp.Header.Get("Docker-Content-Digest") != "" {
+		t.Errorf("%v %s %v", resp, body, err)
+	}
+}
+
 func TestInternalErrorsStayInside(t *testing.T) {
 	t.Parallel()
 	var seen error
