@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -160,15 +161,17 @@ func (f *fixture) checkLeaks() {
 	if strings.Contains(string(mounts), f.root) {
 		f.t.Error("a mount is left")
 	}
-	cmdlines, err := filepath.Glob("/proc/[0-9]*/cmdline")
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	for _, path := range cmdlines {
-		if line, err := os.ReadFile(path); err == nil && bytes.Contains(line, []byte(f.root)) {
-			f.t.Errorf("a process is left: %s", bytes.ReplaceAll(line, []byte{0}, []byte{' '}))
+	// A monitor may still be on its way out.
+	eventually(f.t, "no process is left", func() bool {
+		cmdlines, err := filepath.Glob("/proc/[0-9]*/cmdline")
+		if err != nil {
+			f.t.Fatal(err)
 		}
-	}
+		return !slices.ContainsFunc(cmdlines, func(path string) bool {
+			line, err := os.ReadFile(path)
+			return err == nil && bytes.Contains(line, []byte(f.root))
+		})
+	})
 }
 
 func TestRun(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"syscall"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -14,10 +15,13 @@ import (
 	"cove/layers/mount"
 )
 
-// stubs are mount points that were not in a root before it was used.
+// stubs are mount points that were not in a root before it was used, and
+// directories that an overlay has to copy up to make them in.
 type stubs struct {
 	root  string
 	paths []string // relative, deepest first
+	// copied are those that only a lower layer had, with what they were there.
+	copied map[string]unix.Stat_t
 }
 
 func mountPoints(spec *specs.Spec) []string {
@@ -31,7 +35,7 @@ func mountPoints(spec *specs.Spec) []string {
 // missing finds which of the points, and of the directories above them, are in
 // none of the root's directories.
 func missing(root mount.Mount, points []string) stubs {
-	s := stubs{root: root.Upper}
+	s := stubs{root: root.Upper, copied: map[string]unix.Stat_t{}}
 	dirs := append([]string{root.Upper}, root.Lower...)
 	if root.Type == "bind" {
 		s.root, dirs = root.Source, []string{root.Source}
@@ -48,8 +52,17 @@ func missing(root mount.Mount, points []string) stubs {
 	}
 	for _, p := range points {
 		for p = strings.Trim(path.Clean("/"+p), "/"); p != "" && p != "."; p = path.Dir(p) {
-			if !slices.Contains(s.paths, p) && !slices.ContainsFunc(fds, func(fd int) bool { return existsIn(fd, p) }) {
+			if slices.Contains(s.paths, p) {
+				continue
+			}
+			at := slices.IndexFunc(fds, func(fd int) bool { return existsIn(fd, p) })
+			if at < 0 {
 				s.paths = append(s.paths, p)
+			} else if at > 0 && len(s.paths) > 0 && path.Dir(s.paths[len(s.paths)-1]) == p {
+				var st unix.Stat_t
+				if unix.Fstatat(fds[at], p, &st, unix.AT_SYMLINK_NOFOLLOW) == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR {
+					s.paths, s.copied[p] = append(s.paths, p), st
+				}
 			}
 		}
 	}
@@ -68,6 +81,13 @@ func existsIn(root int, p string) bool {
 	return true
 }
 
+// unchanged reports whether a copied-up directory says what its original says;
+// then, when it is empty, the original shows through again without it.
+func unchanged(info os.FileInfo, was unix.Stat_t) bool {
+	now, ok := info.Sys().(*syscall.Stat_t)
+	return ok && now.Mode == was.Mode && now.Uid == was.Uid && now.Gid == was.Gid
+}
+
 // remove deletes those that are still empty.
 func (s stubs) remove() error {
 	if s.root == "" || len(s.paths) == 0 {
@@ -80,6 +100,9 @@ func (s stubs) remove() error {
 	defer root.Close()
 	for _, p := range s.paths {
 		info, err := root.Lstat(p)
+		if was, copied := s.copied[p]; copied && err == nil && !unchanged(info, was) {
+			continue
+		}
 		if err != nil || (info.Mode().IsRegular() && info.Size() > 0) || (!info.IsDir() && !info.Mode().IsRegular()) {
 			continue
 		}

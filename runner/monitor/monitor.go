@@ -145,6 +145,7 @@ func (m *monitor) start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	m.cfg.Spec.Process.Terminal = m.cfg.Terminal
 	m.task, err = task.Create(ctx, task.Request{
 		ID: m.cfg.ID, Spec: m.cfg.Spec, Root: m.cfg.Root,
 		Network: network.Open(m.o.Dir.Root()), Net: m.cfg.Network, Peer: peer,
