@@ -87,6 +87,7 @@ func newWorld(t *testing.T) *world {
 		"bin/sh": "shell", "etc/passwd": "root:x:0:0::/root:/bin/sh\napp:x:1000:1001::/home/app:/bin/sh\n",
 		"etc/group": "root:x:0:\napp:x:1001:\nweb:x:33:\n", "lib -> usr/lib": "", "usr/lib/libc.so": "libc", "home/app/": "",
 	})
+	w.image("owned", `{}`, map[string]string{"lib/new": "n", "owned": "o"})
 	return w
 }
 
@@ -96,8 +97,11 @@ func (w *world) image(name, config string, files map[string]string) {
 	l, err := diff.Stream(w.t.Context(), w.store, diff.Options{}, func(tw *archive.Writer) error {
 		for _, f := range slices.Sorted(maps.Keys(files)) {
 			h := &tar.Header{Name: f, Mode: 0o755, Typeflag: tar.TypeReg, Size: int64(len(files[f])), ModTime: time.Unix(1e9, 0)}
+			if f == "owned" {
+				h.Uid, h.Gid = 5, 6
+			}
 			if from, to, ok := strings.Cut(f, " -> "); ok {
-				h.Name, h.Linkname, h.Typeflag, h.Size = from, to, tar.TypeSymlink, 0
+				h.Name, h.Linkname, h.Typeflag, h.Size, h.Mode = from, to, tar.TypeSymlink, 0, 0o777
 			} else if strings.HasSuffix(f, "/") {
 				h.Typeflag = tar.TypeDir
 			}
