@@ -393,13 +393,13 @@ func (x *fakeExec) verb(root *os.Root, r ExecRequest, f []string) error {
 		if err := root.MkdirAll(path.Dir(arg(1)), 0o755); err != nil {
 			return err
 		}
-		return root.WriteFile(arg(1), []byte(strings.Join(f[2:], " ")), 0o644)
+		return writeFixed(root, arg(1), []byte(strings.Join(f[2:], " ")))
 	case "copy": // copy FROM TO
 		data, err := root.ReadFile(arg(1))
 		if err != nil {
 			return err
 		}
-		return root.WriteFile(arg(2), data, 0o644)
+		return writeFixed(root, arg(2), data)
 	case "secret": // secret TARGET TO: writes what is mounted at TARGET
 		for _, m := range r.Mounts {
 			if m.Target == f[1] {
@@ -425,6 +425,12 @@ func (x *fakeExec) verb(root *os.Root, r ExecRequest, f []string) error {
 		return &ExitError{Code: n}
 	}
 	return fmt.Errorf("the fake executor has no verb %q", f[0])
+}
+
+// writeFixed writes a file whose time does not tell when.
+func writeFixed(root *os.Root, name string, data []byte) error {
+	at := time.Unix(1_500_000_000, 0)
+	return errors.Join(root.WriteFile(name, data, 0o644), root.Chtimes(name, at, at))
 }
 
 // mountAt finds a mount of a request.

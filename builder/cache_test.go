@@ -1,0 +1,281 @@
+package builder
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"cove/errdefs"
+)
+
+const cacheDockerfile = `ARG BASE=base
+FROM ${BASE} AS tools
+RUN write /tool one
+FROM ${BASE}
+ARG A=1
+ENV E=1
+LABEL l=1
+WORKDIR /w
+COPY --from=tools /tool /tool
+COPY src /src
+RUN --mount=type=cache,target=/c --mount=type=secret,id=s --mount=type=bind,source=bound,target=/b copy /src/a /out
+RUN write /last $A
+`
+
+// TestMutateInputs is T26 on whole builds: one input changes, and exactly the
+// steps run that this means something to.
+func TestMutateInputs(t *testing.T) {
+	t.Parallel()
+	all := []string{"copy /src/a /out", "write /last $A", "write /tool one"}
+	after := all[:2]
+	first := all[:1] // and what it makes is the same, so what follows is known
+	replace := func(old, new string) func(*world, *string, *Request) {
+		return func(w *world, df *string, _ *Request) {
+			if !strings.Contains(*df, old) {
+				w.t.Fatalf("no %q in the Dockerfile", old)
+			}
+			*df = strings.Replace(*df, old, new, 1)
+		}
+	}
+	file := func(fn func(dir string) error) func(*world, *string, *Request) {
+		return func(w *world, _ *string, _ *Request) {
+			if err := fn(w.dir); err != nil {
+				w.t.Fatal(err)
+			}
+		}
+	}
+	for _, tc := range []struct {
+		name   string
+		change func(*world, *string, *Request)
+		want   []string // what runs
+	}{
+		{"nothing", func(*world, *string, *Request) {}, nil},
+		// Inputs that mean nothing to what is made.
+		{"a comment", replace("LABEL", "# note\nLABEL"), nil},
+		{"white space", replace("RUN write /last", "RUN   write /last"), nil},
+		{"case", replace("COPY src", "copy src"), nil},
+		{"a label", replace("LABEL l=1", "LABEL l=2"), nil},
+		{"a command", replace("LABEL l=1", "CMD x"), nil},
+		{"the stage's name", func(_ *world, df *string, _ *Request) { *df = strings.ReplaceAll(*df, "tools", "other") }, nil},
+		{"an unused stage", replace("FROM ${BASE}\n", "FROM ${BASE} AS never\nRUN true\nFROM ${BASE}\n"), nil},
+		{"an argument nobody declares", func(_ *world, _ *string, r *Request) { r.BuildArgs = map[string]string{"NO": "x"} }, nil},
+		{"a proxy", func(_ *world, _ *string, r *Request) { r.BuildArgs = map[string]string{"HTTP_PROXY": "http://p:1"} }, nil},
+		{"the secret", func(_ *world, _ *string, r *Request) { r.Secrets = map[string][]byte{"s": []byte("other")} }, nil},
+		{"labels of the build", func(_ *world, _ *string, r *Request) { r.Labels = map[string]string{"x": "y"} }, nil},
+		{"times", file(func(d string) error { return os.Chtimes(filepath.Join(d, "src/a"), time.Now(), time.Unix(5, 0)) }), nil},
+		{"an owner", file(func(d string) error { return os.Chown(filepath.Join(d, "src/a"), 7, 7) }), nil},
+		{"a file that no one copies", file(func(d string) error { return os.WriteFile(filepath.Join(d, "other"), []byte("2"), 0o644) }), nil},
+		{"an ignored file", file(func(d string) error { return os.WriteFile(filepath.Join(d, "src/x.log"), []byte("2"), 0o644) }), nil},
+		{"the same bytes again", file(func(d string) error {
+			return errors.Join(os.Remove(filepath.Join(d, "src/a")), os.WriteFile(filepath.Join(d, "src/a"), []byte("a"), 0o644))
+		}), nil},
+		{"another source of the same", func(w *world, df *string, _ *Request) {
+			w.write(map[string]string{"src2/a": "a", "src2/sub/b": "b"})
+			*df = strings.Replace(*df, "COPY src /src", "COPY src2 /src", 1)
+		}, nil},
+		{"the cache mount's contents", file(func(d string) error {
+			return os.WriteFile(filepath.Join(filepath.Dir(d), "build", "note"), []byte("x"), 0o644)
+		}), nil},
+		// Inputs that mean something.
+		{"an argument's default", replace("ARG A=1", "ARG A=2"), after},
+		{"an argument's value", func(_ *world, _ *string, r *Request) { r.BuildArgs = map[string]string{"A": "2"} }, after},
+		{"the environment", replace("ENV E=1", "ENV E=2"), after},
+		{"the user", replace("LABEL l=1", "USER app"), after},
+		{"the shell", replace("LABEL l=1", `SHELL ["/bin/ash", "-c"]`), after},
+		{"the working directory", replace("WORKDIR /w", "WORKDIR /v"), after},
+		{"a file's bytes", file(func(d string) error { return os.WriteFile(filepath.Join(d, "src/a"), []byte("A"), 0o644) }), after},
+		{"a file's mode", file(func(d string) error { return os.Chmod(filepath.Join(d, "src/a"), 0o755) }), after},
+		{"a new file", file(func(d string) error { return os.WriteFile(filepath.Join(d, "src/n"), nil, 0o644) }), after},
+		{"a new directory", file(func(d string) error { return os.Mkdir(filepath.Join(d, "src/n"), 0o755) }), after},
+		{"a removed file", file(func(d string) error { return os.Remove(filepath.Join(d, "src/sub/b")) }), after},
+		{"a renamed file", file(func(d string) error { return os.Rename(filepath.Join(d, "src/sub/b"), filepath.Join(d, "src/sub/c")) }), after},
+		{"a file becomes a link", file(func(d string) error {
+			return errors.Join(os.Remove(filepath.Join(d, "src/sub/b")), os.Symlink("../a", filepath.Join(d, "src/sub/b")))
+		}), after},
+		{"the same size and times", file(func(d string) error {
+			p := filepath.Join(d, "src/a")
+			st, err := os.Stat(p)
+			return errors.Join(err, os.WriteFile(p, []byte("Z"), 0o644), os.Chtimes(p, st.ModTime(), st.ModTime()))
+		}), after},
+		{"the ignore rules", file(func(d string) error { return os.WriteFile(filepath.Join(d, ".dockerignore"), []byte("src/sub"), 0o644) }), after},
+		{"what is mounted", file(func(d string) error { return os.WriteFile(filepath.Join(d, "bound/f"), []byte("2"), 0o644) }), first},
+		{"a mount's target", replace("target=/c", "target=/d"), first},
+		{"a mount's option", replace("target=/c", "target=/c,sharing=locked"), first},
+		{"the network", replace("RUN --mount", "RUN --network=none --mount"), first},
+		{"the owner of a copy", replace("COPY src", "COPY --chown=app src"), after},
+		{"the mode of a copy", replace("COPY src", "COPY --chmod=700 src"), after},
+		{"the destination", replace("COPY src /src", "COPY src /src/x\nCOPY src /src"), after},
+		{"the last command", replace("write /last $A", "write /last 3"), []string{"write /last 3"}},
+		{"the first stage's command", replace("write /tool one", "write /tool two"), []string{"copy /src/a /out", "write /last $A", "write /tool two"}},
+		{"the first stage makes the same", replace("RUN write /tool one", "ENV X=1\nRUN write /tool one"), []string{"write /tool one"}},
+		{"the base", func(_ *world, _ *string, r *Request) { r.BuildArgs = map[string]string{"BASE": "owned"} }, nil},
+		{"no cache", func(_ *world, _ *string, r *Request) { r.NoCache = true }, all},
+		{"no cache of one stage", func(_ *world, _ *string, r *Request) { r.NoCacheFilter = []string{"tools"} }, []string{"write /tool one"}},
+		{"the epoch", func(_ *world, _ *string, r *Request) { at := time.Unix(1e9, 0); r.Epoch = &at }, all},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.write(map[string]string{"src/a": "a", "src/sub/b": "b", "src/x.log": "1", "bound/f": "1", "other": "1", ".dockerignore": "**/*.log\n"})
+			secret := func(r *Request) { r.Secrets = map[string][]byte{"s": []byte("topsecret")} }
+			before := w.must(cacheDockerfile, secret)
+			if got := w.exec.ran(); !slices.Equal(got, append([]string{all[0], "unpack base"}, all[1:]...)) {
+				t.Fatalf("the first build ran %q", got)
+			}
+			df := cacheDockerfile
+			changed := Request{Secrets: map[string][]byte{"s": []byte("topsecret")}}
+			tc.change(w, &df, &changed)
+			second := w.must(df, func(r *Request) {
+				r.BuildArgs, r.Labels, r.Secrets = changed.BuildArgs, changed.Labels, changed.Secrets
+				r.NoCache, r.NoCacheFilter, r.Epoch = changed.NoCache, changed.NoCacheFilter, changed.Epoch
+			})
+			got := slices.DeleteFunc(w.exec.ran(), func(s string) bool { return strings.HasPrefix(s, "unpack") })
+			want := tc.want
+			if tc.name == "the base" {
+				want = all
+			}
+			if !slices.Equal(got, want) && (len(got) > 0 || len(want) > 0) {
+				t.Errorf("ran %q, want %q", got, want)
+			}
+			same := len(before.manifest.Layers) == len(second.manifest.Layers)
+			for i := 0; same && i < len(before.manifest.Layers); i++ {
+				same = before.manifest.Layers[i].Digest == second.manifest.Layers[i].Digest
+			}
+			if len(want) == 0 && !same {
+				t.Error("nothing ran, and the layers differ")
+			}
+		})
+	}
+}
+
+// TestDamagedRecords: whatever happens to the cache's files costs time only.
+func TestDamagedRecords(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write(map[string]string{"a": "1"})
+	df := "FROM base\nCOPY a /a\nRUN copy /a /b\n"
+	first := w.must(df)
+	damage := func(fn func(path string) error) {
+		t.Helper()
+		n := 0
+		for _, dir := range []string{"records", "stat"} {
+			err := filepath.WalkDir(filepath.Join(w.builder.cfg.Root, dir), func(p string, d os.DirEntry, err error) error {
+				if err == nil && !d.IsDir() {
+					n++
+					return fn(p)
+				}
+				return err
+			})
+			if err != nil && !errors.Is(err, os.ErrNotExist) { // no file was old enough for a stat cache
+				t.Fatal(err)
+			}
+		}
+		if n == 0 {
+			t.Fatal("nothing to damage")
+		}
+	}
+	for name, fn := range map[string]func(string) error{
+		"truncated": func(p string) error { return os.Truncate(p, 7) },
+		"empty":     func(p string) error { return os.Truncate(p, 0) },
+		"garbage":   func(p string) error { return os.WriteFile(p, []byte("{]"), 0o600) },
+		"removed":   os.Remove,
+	} {
+		damage(fn)
+		b := w.must(df)
+		if b.files["b"] != first.files["b"] || b.Cached != 0 {
+			t.Errorf("%s: %q, %d cached", name, b.files["b"], b.Cached)
+		}
+	}
+	if b := w.must(df); b.Cached != b.Steps {
+		t.Error("the cache did not recover")
+	}
+	// The blobs go, the snapshots stay, and the reverse.
+	for info, err := range w.store.All(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if base := w.images["base"]; info.Digest != base.Layers[0].Blob.Digest {
+			if err := w.store.Delete(t.Context(), info.Digest); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if b := w.must(df); b.files["b"] != first.files["b"] {
+		t.Errorf("without blobs: %q", b.files["b"])
+	}
+	w.removeSnapshots(t)
+	w.must(df)
+	if b := w.must(df + "RUN copy /b /c\n"); b.files["c"] != first.files["b"] {
+		t.Errorf("without snapshots: %q", b.files["c"])
+	}
+}
+
+// removeSnapshots removes every snapshot, top first.
+func (w *world) removeSnapshots(t *testing.T) {
+	t.Helper()
+	for range 20 {
+		var keys []string
+		for info, err := range w.snaps.All(t.Context()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			keys = append(keys, info.Key)
+		}
+		if len(keys) == 0 {
+			return
+		}
+		for _, k := range keys {
+			if err := w.snaps.Remove(t.Context(), k); err != nil && !errors.Is(err, errdefs.ErrConflict) && !errors.Is(err, errdefs.ErrNotFound) {
+				t.Fatal(err)
+			}
+		}
+	}
+	t.Fatal("snapshots do not go away")
+}
+
+func TestPrune(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write(map[string]string{"a": "1"})
+	b := w.must("FROM base\nCOPY a /a\nRUN copy /a /b\n")
+	roots := map[string]bool{}
+	for ref, err := range w.builder.Roots(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		roots[ref] = true
+	}
+	for _, l := range b.manifest.Layers[1:] {
+		if !roots[l.Digest.String()] {
+			t.Errorf("layer %s is no root", l.Digest)
+		}
+	}
+	if n, _, err := w.builder.Prune(t.Context(), Prune{Age: time.Hour}); n != 0 || err != nil {
+		t.Errorf("%d records were too old: %v", n, err)
+	}
+	w.mu.Lock()
+	w.now = w.now.Add(2 * time.Hour)
+	w.mu.Unlock()
+	w.must("FROM base\nCOPY a /a\n")
+	if n, _, err := w.builder.Prune(t.Context(), Prune{Age: time.Hour}); n != 1 || err != nil {
+		t.Errorf("pruned %d records of 1 that was too old: %v", n, err)
+	}
+	if n, _, err := w.builder.Prune(t.Context(), Prune{Bytes: 1}); n != 1 || err != nil {
+		t.Errorf("pruned %d records of 1 that was too large: %v", n, err)
+	}
+	w.must("FROM base\nRUN --mount=type=cache,target=/c true\n")
+	if n, _, err := w.builder.Prune(t.Context(), Prune{Nothing: true}); n != 1 || err != nil {
+		t.Errorf("pruned %d records of 1: %v", n, err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(w.builder.cfg.Root, "mounts", "*", "files")); len(left) > 0 {
+		t.Errorf("cache mounts are left: %q", left)
+	}
+	for ref := range w.builder.Roots(context.Background()) {
+		t.Errorf("%s is still a root", ref)
+	}
+}
