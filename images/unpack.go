@@ -12,6 +12,7 @@ import (
 	"cove/content"
 	"cove/errdefs"
 	"cove/layers"
+	"cove/layers/snapshot"
 	"cove/layers/unpack"
 )
 
@@ -75,10 +76,19 @@ func (s *Store) unpack(ctx context.Context, img Image, hold content.Lease, progr
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return p.fetchOnly(ctx, img.Layers[:have]) })
-	if have < len(img.Layers) {
-		g.Go(func() error { return u.Unpack(ctx, img.Layers, p.open) })
+	if have == len(img.Layers) {
+		return g.Wait()
 	}
-	return g.Wait()
+	g.Go(func() error { return u.Unpack(ctx, img.Layers, p.open) })
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	// A snapshot that a power cut left with empty files would be taken for
+	// whole: its files are durable before anything counts on them.
+	if k, ok := s.cfg.Snapshots.(snapshot.Keeper); ok {
+		return k.Sync()
+	}
+	return nil
 }
 
 // puller opens the layers of one image, from here or from its registry.
