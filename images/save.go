@@ -27,7 +27,11 @@ func (s *Store) Save(ctx context.Context, w io.Writer, names []string) error {
 	defer lease.Release()
 	var out []tarball.Image
 	var blobs []ocispec.Descriptor
-	for _, name := range names {
+	asked, err := s.asked(ctx, names)
+	if err != nil {
+		return err
+	}
+	for _, name := range asked {
 		img, err := s.Get(ctx, name)
 		if err != nil {
 			return err
@@ -45,20 +49,38 @@ func (s *Store) Save(ctx context.Context, w io.Writer, names []string) error {
 	return tarball.Write(ctx, w, s.cfg.Content, out, blobs)
 }
 
-// namesFor are the names under which an image is saved that was asked for by
-// name: itself, all tags of its repository, or none for an id.
-func namesFor(img Image, asked string) []string {
-	ref, err := reference.Parse(asked)
+// asked replaces each name without a tag by all the tags that it has here, if
+// it has any.
+func (s *Store) asked(ctx context.Context, names []string) ([]string, error) {
+	all, err := s.names.All(ctx)
 	if err != nil {
-		return nil
+		return nil, err
 	}
-	var names []string
-	for _, n := range img.Names {
-		if n == ref || n.Name() == ref.Name() && reference.IsNameOnly(asked) {
-			names = append(names, n.String())
+	var out []string
+	for _, name := range names {
+		before := len(out)
+		if want, err := reference.Parse(name); err == nil && reference.IsNameOnly(name) {
+			for _, r := range all {
+				if have, err := reference.Parse(r.Name); err == nil && have.Tag != "" && have.Name() == want.Name() {
+					out = append(out, r.Name)
+				}
+			}
+		}
+		if len(out) == before {
+			out = append(out, name)
 		}
 	}
-	return names
+	return out, nil
+}
+
+// namesFor are the names under which an image is saved: the one it was asked
+// for by, or none when that was an id.
+func namesFor(img Image, asked string) []string {
+	ref, err := reference.Parse(asked)
+	if err != nil || !slices.Contains(img.Names, ref) {
+		return nil
+	}
+	return []string{ref.String()}
 }
 
 func addEntry(out []tarball.Image, e tarball.Image) []tarball.Image {

@@ -75,10 +75,15 @@ func TestSaveLoad(t *testing.T) {
 	}
 }
 
-func TestSaveByID(t *testing.T) {
+func TestSaveByRepositoryAndID(t *testing.T) {
 	t.Parallel()
 	from, to := newStore(t, nil), newStore(t, nil)
-	a := addImage(t, from, "app", "a", 1)
+	a := addImage(t, from, "app:1", "a", 1)
+	b := addImage(t, from, "app:2", "b", 1)
+	both, err := newStore(t, nil).Load(t.Context(), bytes.NewReader(save(t, from, "app")), nil)
+	if err != nil || len(both) != 2 || !slices.Contains(both, Loaded{"docker.io/library/app:1", a.ID}) || !slices.Contains(both, Loaded{"docker.io/library/app:2", b.ID}) {
+		t.Errorf("all tags of a repository: %v, %v", both, err)
+	}
 	loaded, err := to.Load(t.Context(), bytes.NewReader(save(t, from, a.ID.Encoded()[:12])), nil)
 	if err != nil || !slices.Equal(loaded, []Loaded{{ID: a.ID}}) {
 		t.Fatalf("loaded %+v, %v", loaded, err)

@@ -129,7 +129,8 @@ func dockerManifests(images []Image) ([]byte, error) {
 				return nil, err
 			}
 			if ref.Tag != "" {
-				m.RepoTags = append(m.RepoTags, ref.WithTag(ref.Tag).Familiar())
+				// Canonical: podman takes docker's short form for localhost's.
+				m.RepoTags = append(m.RepoTags, ref.WithTag(ref.Tag).String())
 			}
 		}
 		for _, l := range img.Layers {
