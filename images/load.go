@@ -2,8 +2,10 @@ package images
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -27,14 +29,44 @@ type Loaded struct {
 // wrote: a docker archive or an OCI layout, compressed or not. It unpacks the
 // images and names them as the archive does.
 func (s *Store) Load(ctx context.Context, r io.Reader, progress Progress) ([]Loaded, error) {
-	lease, err := s.cfg.Content.Lease(ctx)
+	held, err := s.cfg.Content.Lease(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer lease.Release()
+	lease := &recording{Lease: held, refs: map[string]bool{}}
+	loaded, err := s.load(ctx, r, lease, progress)
+	if err != nil {
+		err = fmt.Errorf("loading images: %w", err)
+	}
+	// What no image of the archive refers to does not stay: everything, when it
+	// is refused.
+	if released := lease.Release(); released != nil || len(lease.refs) == 0 {
+		return loaded, errors.Join(err, released)
+	}
+	_, swept := s.collect(context.WithoutCancel(ctx), lease.refs)
+	return loaded, errors.Join(err, swept)
+}
+
+// recording is a lease that knows what it held.
+type recording struct {
+	content.Lease
+	mu   sync.Mutex
+	refs map[string]bool
+}
+
+func (r *recording) Add(ctx context.Context, refs ...string) error {
+	r.mu.Lock()
+	for _, ref := range refs {
+		r.refs[ref] = true
+	}
+	r.mu.Unlock()
+	return r.Lease.Add(ctx, refs...)
+}
+
+func (s *Store) load(ctx context.Context, r io.Reader, lease content.Lease, progress Progress) ([]Loaded, error) {
 	plain, err := compress.NewReader(ctx, r, compress.Limits{})
 	if err != nil {
-		return nil, fmt.Errorf("loading images: %w", err)
+		return nil, err
 	}
 	defer plain.Close()
 	reader := tarball.Reader{Store: s.cfg.Content, Lease: lease, Stored: func(desc ocispec.Descriptor) {
@@ -42,30 +74,39 @@ func (s *Store) Load(ctx context.Context, r io.Reader, progress Progress) ([]Loa
 	}}
 	found, err := reader.Read(ctx, plain)
 	if err != nil {
-		return nil, fmt.Errorf("loading images: %w", err)
+		return nil, err
 	}
 	var loaded []Loaded
 	for _, f := range found {
 		img, err := s.adopt(ctx, f, lease, progress)
 		if err != nil {
-			return loaded, fmt.Errorf("loading images: %w", err)
+			return loaded, err
 		}
-		names := f.Names
-		if len(names) == 0 {
-			names = []string{""}
+		more, err := s.nameLoaded(ctx, img, f.Names)
+		loaded = append(loaded, more...)
+		if err != nil {
+			return loaded, err
 		}
-		for _, name := range names {
-			var ref reference.Reference
-			if name != "" {
-				if ref, err = reference.Parse(name); err != nil {
-					return loaded, err
-				}
-			}
-			if err := s.put(ctx, ref, img, ""); err != nil {
-				return loaded, err
-			}
-			loaded = append(loaded, Loaded{Name: name, ID: img.ID})
+	}
+	return loaded, nil
+}
+
+// nameLoaded gives an image the names that its archive has for it, or keeps it
+// without one.
+func (s *Store) nameLoaded(ctx context.Context, img Image, names []string) ([]Loaded, error) {
+	if len(names) == 0 {
+		return []Loaded{{ID: img.ID}}, s.put(ctx, reference.Reference{}, img, "")
+	}
+	var loaded []Loaded
+	for _, name := range names {
+		ref, err := reference.Parse(name)
+		if err == nil {
+			err = s.put(ctx, ref, img, "")
 		}
+		if err != nil {
+			return loaded, err
+		}
+		loaded = append(loaded, Loaded{Name: name, ID: img.ID})
 	}
 	return loaded, nil
 }

@@ -243,6 +243,9 @@ func TestLoadRefuses(t *testing.T) {
 		for ref, err := range s.cfg.Content.Leased(t.Context()) {
 			t.Errorf("%s: left a lease on %s, %v", tt.name, ref, err)
 		}
+		for info, err := range s.cfg.Content.All(t.Context()) {
+			t.Errorf("%s: left the blob %s, %v", tt.name, info.Digest, err)
+		}
 	}
 }
 
