@@ -11,6 +11,7 @@ import (
 	"cove/builder/dockerfile"
 	"cove/errdefs"
 	"cove/images"
+	"cove/images/platforms"
 )
 
 // Import makes an image of one layer from the tar of a root filesystem.
@@ -33,7 +34,7 @@ func applyChanges(ctx context.Context, changes []string, platform ocispec.Platfo
 		return ocispec.ImageConfig{}, nil
 	}
 	if platform.OS == "" {
-		platform = images.HostPlatform()
+		platform = platforms.Host()
 	}
 	src := "FROM scratch\n" + strings.Join(changes, "\n") + "\n"
 	graph, err := dockerfile.Plan(ctx, []byte(src), dockerfile.Options{Name: "--change", Platform: platform, Build: platform})

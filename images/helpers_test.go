@@ -15,6 +15,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/content/fsstore"
+	"cove/images/platforms"
 	"cove/layers"
 	"cove/layers/compress"
 	"cove/layers/diff"
@@ -75,7 +76,7 @@ func addImage(t testing.TB, s *Store, name, seed string, n int) Image {
 	}
 	defer hold.Release()
 	created := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	config := ocispec.Image{Created: &created, Platform: HostPlatform(), RootFS: ocispec.RootFS{Type: "layers"}}
+	config := ocispec.Image{Created: &created, Platform: platforms.Host(), RootFS: ocispec.RootFS{Type: "layers"}}
 	config.Config.Labels = map[string]string{"seed": seed}
 	var ls []layers.Layer
 	for i := range n {

@@ -12,17 +12,12 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/content"
+	"cove/distribution/manifest"
 	"cove/errdefs"
 	"cove/images/names"
+	"cove/images/platforms"
 	"cove/layers"
 	"cove/reference"
-)
-
-// Docker's media types, which mean the same as the OCI ones beside them.
-const (
-	mediaTypeDockerManifest = "application/vnd.docker.distribution.manifest.v2+json"
-	mediaTypeDockerList     = "application/vnd.docker.distribution.manifest.list.v2+json"
-	mediaTypeDockerLayer    = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 )
 
 // Image is one local image, for one platform.
@@ -77,54 +72,23 @@ func (i *Image) PackedSize() int64 {
 // Platform is the config's.
 func (i *Image) Platform() ocispec.Platform { return i.Config.Platform }
 
-// isIndex and isManifest go by the media type, or by the fields when there is
-// none.
-func isIndex(mediaType string) bool {
-	return mediaType == ocispec.MediaTypeImageIndex || mediaType == mediaTypeDockerList
+// parse reads a manifest or index that desc describes.
+func parse(desc ocispec.Descriptor, body []byte) (*manifest.Manifest, error) {
+	m, err := manifest.Parse(desc.MediaType, body)
+	if err != nil {
+		return nil, fmt.Errorf("manifest %s: %w", desc.Digest, err)
+	}
+	if m.Config == nil && !manifest.IsIndex(m.MediaType) {
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "manifest %s: is an artifact (%s) and no image", desc.Digest, m.ArtifactType)
+	}
+	return m, nil
 }
 
-func isManifest(mediaType string) bool {
-	return mediaType == ocispec.MediaTypeImageManifest || mediaType == mediaTypeDockerManifest
-}
-
-// document is a manifest or an index.
-type document struct {
-	ocispec.Manifest
-	Manifests []ocispec.Descriptor `json:"manifests,omitempty"`
-}
-
-// parseDocument decodes a manifest or index and says which. A document that
-// could be read as both is refused: two readers would see two images.
-func parseDocument(desc ocispec.Descriptor, body []byte) (doc document, index bool, err error) {
-	if err := json.Unmarshal(body, &doc); err != nil {
-		return doc, false, errdefs.Errorf(errdefs.ErrInvalid, "manifest %s: %w", desc.Digest, err)
-	}
-	mediaType := doc.MediaType
-	if mediaType == "" {
-		mediaType = desc.MediaType
-	}
-	hasIndex, hasManifest := doc.Manifests != nil, doc.Config.Digest != "" || doc.Layers != nil
-	switch {
-	case hasIndex && hasManifest:
-		return doc, false, errdefs.Errorf(errdefs.ErrInvalid, "manifest %s: is both a manifest and an index", desc.Digest)
-	case hasIndex && !isManifest(mediaType):
-		return doc, true, checkAll(desc, doc.Manifests)
-	case hasManifest && !isIndex(mediaType) && doc.Config.Digest != "":
-		return doc, false, checkAll(desc, append([]ocispec.Descriptor{doc.Config}, doc.Layers...))
-	}
-	return doc, false, errdefs.Errorf(errdefs.ErrInvalid, "manifest %s: %q is neither an image manifest nor an index (schema 1 is not supported)", desc.Digest, mediaType)
-}
-
-func checkAll(in ocispec.Descriptor, descs []ocispec.Descriptor) error {
-	for _, d := range descs {
-		if _, err := reference.ParseDigest(d.Digest.String()); err != nil {
-			return errdefs.Errorf(errdefs.ErrInvalid, "manifest %s: %w", in.Digest, err)
-		}
-		if d.Size < 0 {
-			return errdefs.Errorf(errdefs.ErrInvalid, "manifest %s: blob %s has the size %d", in.Digest, d.Digest, d.Size)
-		}
-	}
-	return nil
+// take makes m, which desc describes, the image's manifest.
+func (i *Image) take(desc ocispec.Descriptor, m *manifest.Manifest) {
+	i.Descriptor = desc
+	i.Manifest = ocispec.Manifest{MediaType: m.MediaType, Config: *m.Config, Layers: m.Layers, Annotations: m.Annotations, Subject: m.Subject}
+	i.Manifest.SchemaVersion = 2
 }
 
 // parseConfig reads a config and matches its diffIDs with the manifest's
@@ -164,18 +128,18 @@ func (s *Store) openFor(ctx context.Context, target ocispec.Descriptor, want oci
 		if err != nil {
 			return img, fmt.Errorf("reading manifest: %w", err)
 		}
-		doc, index, err := parseDocument(desc, body)
+		m, err := parse(desc, body)
 		if err != nil {
 			return img, err
 		}
-		if !index {
-			img.Descriptor, img.Manifest = desc, doc.Manifest
+		if !manifest.IsIndex(m.MediaType) {
+			img.take(desc, m)
 			break
 		}
 		if depth == maxIndexDepth {
 			return img, errdefs.Errorf(errdefs.ErrInvalid, "index %s: is nested deeper than %d", target.Digest, maxIndexDepth)
 		}
-		if desc, err = choose(doc.Manifests, want); err != nil {
+		if desc, err = platforms.Choose(m.Manifests, want); err != nil {
 			return img, fmt.Errorf("index %s: %w", target.Digest, err)
 		}
 	}

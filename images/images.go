@@ -20,6 +20,7 @@ import (
 	"cove/distribution/client"
 	"cove/errdefs"
 	"cove/images/names"
+	"cove/images/platforms"
 	"cove/layers/snapshot"
 	"cove/reference"
 )
@@ -64,7 +65,7 @@ func Open(cfg Config) (*Store, error) {
 		cfg.Now = time.Now
 	}
 	if cfg.Platform.OS == "" {
-		cfg.Platform = HostPlatform()
+		cfg.Platform = platforms.Host()
 	}
 	if cfg.InUse == nil {
 		cfg.InUse = func(context.Context) iter.Seq2[string, error] { return func(func(string, error) bool) {} }

@@ -19,6 +19,7 @@ import (
 	"cove/content"
 	"cove/content/fsstore"
 	"cove/errdefs"
+	"cove/images/platforms"
 	"cove/layers"
 )
 
@@ -132,7 +133,7 @@ func (w *worker) build(ctx context.Context) error {
 		desc.Size = int64(len(tar))
 		ls = append(ls, layers.Layer{Blob: desc, DiffID: layers.DiffID(desc.Digest)})
 	}
-	config, err := json.Marshal(ocispec.Image{Author: fmt.Sprint(w.seed, w.n), Platform: HostPlatform(), RootFS: ocispec.RootFS{Type: "layers", DiffIDs: diffIDs(ls)}})
+	config, err := json.Marshal(ocispec.Image{Author: fmt.Sprint(w.seed, w.n), Platform: platforms.Host(), RootFS: ocispec.RootFS{Type: "layers", DiffIDs: diffIDs(ls)}})
 	if err != nil {
 		return err
 	}

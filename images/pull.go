@@ -10,7 +10,9 @@ import (
 
 	"cove/content"
 	"cove/distribution/client"
+	"cove/distribution/manifest"
 	"cove/errdefs"
+	"cove/images/platforms"
 	"cove/reference"
 )
 
@@ -105,14 +107,14 @@ func (s *Store) getFor(ctx context.Context, name string, want ocispec.Platform) 
 	if err != nil {
 		return img, err
 	}
-	if isIndex(img.Target.MediaType) {
+	if manifest.IsIndex(img.Target.MediaType) {
 		other, err := s.openFor(ctx, img.Target, want)
 		other.Names, other.Digests, other.Source = img.Names, img.Digests, img.Source
 		return other, err
 	}
 	have := img.Platform()
-	if rank(&have, want) == 0 {
-		return img, errdefs.Errorf(errdefs.ErrNotFound, "image %s: is for %s here, not for %s", name, FormatPlatform(have), FormatPlatform(want))
+	if platforms.Rank(&have, want) == 0 {
+		return img, errdefs.Errorf(errdefs.ErrNotFound, "image %s: is for %s here, not for %s", name, platforms.Format(have), platforms.Format(want))
 	}
 	return img, nil
 }
@@ -139,34 +141,31 @@ func (s *Store) fetch(ctx context.Context, ref reference.Reference, opts PullOpt
 	opts.Progress.tell(Event{Kind: Resolved, Desc: desc})
 	img := Image{Source: ref}
 	for depth := 0; ; depth++ {
-		doc, index, err := parseDocument(desc, body)
+		m, err := parse(desc, body)
 		if err != nil {
 			return Image{}, "", err
 		}
-		if !index {
-			img.Manifest = doc.Manifest
+		if !manifest.IsIndex(m.MediaType) {
+			desc.Size, desc.MediaType = int64(len(body)), m.MediaType
+			img.take(bare(desc), m)
 			break
 		}
 		if depth == maxIndexDepth {
 			return Image{}, "", errdefs.Errorf(errdefs.ErrInvalid, "index %s: is nested deeper than %d", origin, maxIndexDepth)
 		}
-		if desc, err = choose(doc.Manifests, s.platform(opts.Platform)); err != nil {
+		if desc, err = platforms.Choose(m.Manifests, s.platform(opts.Platform)); err != nil {
 			return Image{}, "", err
 		}
 		if body, err = repo.Manifest(ctx, desc); err != nil {
 			return Image{}, "", err
 		}
 	}
-	desc.Size = int64(len(body))
-	if desc.MediaType == "" {
-		desc.MediaType = img.Manifest.MediaType
-	}
-	img.Target, img.Descriptor = bare(desc), bare(desc)
+	img.Target = img.Descriptor
 	return img, origin, s.fetchConfig(ctx, repo, &img, body, hold)
 }
 
 // fetchConfig stores the manifest and brings the config.
-func (s *Store) fetchConfig(ctx context.Context, repo *client.Repository, img *Image, manifest []byte, hold content.Lease) error {
+func (s *Store) fetchConfig(ctx context.Context, repo *client.Repository, img *Image, body []byte, hold content.Lease) error {
 	config := img.Manifest.Config
 	if config.Size > content.MaxRead {
 		return errdefs.Errorf(errdefs.ErrInvalid, "image config %s: %d bytes are too many", config.Digest, config.Size)
@@ -175,7 +174,7 @@ func (s *Store) fetchConfig(ctx context.Context, repo *client.Repository, img *I
 		return err
 	}
 	if _, err := s.cfg.Content.Stat(ctx, img.Descriptor.Digest); err != nil {
-		if _, err := content.WriteBytes(ctx, s.cfg.Content, img.Descriptor, manifest); err != nil {
+		if _, err := content.WriteBytes(ctx, s.cfg.Content, img.Descriptor, body); err != nil {
 			return err
 		}
 	}

@@ -21,6 +21,7 @@ import (
 	"cove/distribution/client"
 	"cove/distribution/distributiontest"
 	"cove/errdefs"
+	"cove/images/platforms"
 	"cove/layers/snapshot/native"
 )
 
@@ -171,7 +172,7 @@ func TestPullOfAnIndex(t *testing.T) {
 	from, to := connected(t), connected(t)
 	a := addImage(t, from, "", "a", 1)
 	index := ocispec.Index{MediaType: ocispec.MediaTypeImageIndex, Manifests: []ocispec.Descriptor{
-		{MediaType: a.Target.MediaType, Digest: a.Target.Digest, Size: a.Target.Size, Platform: &ocispec.Platform{OS: "linux", Architecture: HostPlatform().Architecture}},
+		{MediaType: a.Target.MediaType, Digest: a.Target.Digest, Size: a.Target.Size, Platform: &ocispec.Platform{OS: "linux", Architecture: platforms.Host().Architecture}},
 	}}
 	index.SchemaVersion = 2
 	body, err := json.Marshal(index)
@@ -412,52 +413,5 @@ func TestHintOfABareHost(t *testing.T) {
 	}
 	if _, err := s.Push(t.Context(), "harbor/app", PushOptions{}); !errors.Is(err, errdefs.ErrNotFound) {
 		t.Errorf("pushing what is not here: %v", err)
-	}
-}
-
-func TestPlatforms(t *testing.T) {
-	t.Parallel()
-	list := func(platforms ...string) (descs []ocispec.Descriptor) {
-		for _, s := range platforms {
-			d := ocispec.Descriptor{Digest: digest.FromString(s)}
-			if s != "" {
-				os, rest, _ := strings.Cut(s, "/")
-				arch, variant, _ := strings.Cut(rest, "/")
-				d.Platform = &ocispec.Platform{OS: os, Architecture: arch, Variant: variant}
-			}
-			descs = append(descs, d)
-		}
-		return descs
-	}
-	tests := []struct {
-		want string
-		from []string
-		pick string
-	}{
-		{"linux/amd64", []string{"linux/arm64", "linux/amd64"}, "linux/amd64"},
-		{"amd64", []string{"linux/amd64/v1", "windows/amd64"}, "linux/amd64/v1"},
-		{"linux/arm64", []string{"linux/arm/v7", "linux/arm64/v8"}, "linux/arm64/v8"},
-		{"linux/arm/v7", []string{"linux/arm/v5", "linux/arm/v6", "linux/arm64"}, "linux/arm/v6"},
-		{"linux/arm/v7", []string{"linux/arm/v6", "linux/arm/v7"}, "linux/arm/v7"},
-		{"x86_64", []string{"linux/amd64/v3", "linux/amd64"}, "linux/amd64"},
-		{"linux/amd64", []string{"unknown/unknown", ""}, ""},
-	}
-	for _, tt := range tests {
-		p, err := ParsePlatform(tt.want)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := choose(list(tt.from...), p)
-		if err != nil || got.Digest != digest.FromString(tt.pick) {
-			t.Errorf("%s of %q: %+v, %v", tt.want, tt.from, got.Platform, err)
-		}
-	}
-	if _, err := choose(list("linux/s390x", "unknown/unknown"), HostPlatform()); !errors.Is(err, errdefs.ErrNotFound) || strings.Contains(err.Error(), "unknown") {
-		t.Errorf("none that suits: %v", err)
-	}
-	for _, bad := range []string{"", "linux/", "/amd64", "a/b/c/d"} {
-		if _, err := ParsePlatform(bad); !errors.Is(err, errdefs.ErrInvalid) {
-			t.Errorf("ParsePlatform(%q): %v", bad, err)
-		}
 	}
 }

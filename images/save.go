@@ -8,6 +8,7 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"cove/distribution/manifest"
 	"cove/errdefs"
 	"cove/images/tarball"
 	"cove/reference"
@@ -103,12 +104,12 @@ func (s *Store) closure(ctx context.Context, target ocispec.Descriptor, blobs []
 		return nil, err
 	}
 	for _, c := range children {
-		if isIndex(target.MediaType) {
+		if manifest.IsIndex(target.MediaType) {
 			if _, err := s.cfg.Content.Stat(ctx, c.Digest); err != nil {
 				continue
 			}
 		}
-		if isIndex(c.MediaType) || isManifest(c.MediaType) {
+		if manifest.IsManifest(c.MediaType) {
 			if blobs, err = s.closure(ctx, c, blobs); err != nil {
 				return nil, err
 			}

@@ -20,6 +20,7 @@ import (
 
 	"cove/content"
 	"cove/errdefs"
+	"cove/images/platforms"
 )
 
 func save(t testing.TB, s *Store, names ...string) []byte {
@@ -151,7 +152,7 @@ func oldArchive(t testing.TB) (entries []entry, id digest.Digest) {
 	t.Helper()
 	layer := string(rootfs(t, map[string]string{"hello": "world"}))
 	diffID := digest.FromString(layer)
-	config, err := json.Marshal(ocispec.Image{Platform: HostPlatform(), RootFS: ocispec.RootFS{Type: "layers", DiffIDs: []digest.Digest{diffID, diffID}}})
+	config, err := json.Marshal(ocispec.Image{Platform: platforms.Host(), RootFS: ocispec.RootFS{Type: "layers", DiffIDs: []digest.Digest{diffID, diffID}}})
 	if err != nil {
 		t.Fatal(err)
 	}

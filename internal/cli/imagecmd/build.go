@@ -13,7 +13,7 @@ import (
 	"cove/builder"
 	"cove/engine"
 	"cove/errdefs"
-	"cove/images"
+	"cove/images/platforms"
 	"cove/internal/cli/app"
 	"cove/internal/cli/progress"
 )
@@ -104,7 +104,7 @@ func (f *buildFlags) options(a *app.App, context string) (o engine.BuildOptions,
 		return o, err
 	}
 	if f.platform != "" {
-		if o.Platform, err = images.ParsePlatform(f.platform); err != nil {
+		if o.Platform, err = platforms.Parse(f.platform); err != nil {
 			return o, err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"cove/engine"
 	"cove/images"
+	"cove/images/platforms"
 	"cove/internal/cli/app"
 	"cove/internal/cli/output"
 )
@@ -92,7 +93,7 @@ func Import(a *app.App) *cobra.Command {
 			opts.Name = args[1]
 		}
 		if platform != "" {
-			if opts.Platform, err = images.ParsePlatform(platform); err != nil {
+			if opts.Platform, err = platforms.Parse(platform); err != nil {
 				return err
 			}
 		}

@@ -17,6 +17,7 @@ import (
 	"cove/engine"
 	"cove/errdefs"
 	"cove/images"
+	"cove/images/platforms"
 	"cove/internal/cli/app"
 	"cove/internal/cli/progress"
 	"cove/reference"
@@ -62,7 +63,7 @@ func pull(ctx context.Context, a *app.App, store *images.Store, name, platform s
 	}
 	var opts images.PullOptions
 	if platform != "" {
-		if opts.Platform, err = images.ParsePlatform(platform); err != nil {
+		if opts.Platform, err = platforms.Parse(platform); err != nil {
 			return err
 		}
 	}

@@ -1,4 +1,5 @@
-package images
+// Package platforms chooses which image of an index suits a machine.
+package platforms
 
 import (
 	"runtime"
@@ -9,13 +10,13 @@ import (
 	"cove/errdefs"
 )
 
-// HostPlatform is the platform of this machine.
-func HostPlatform() ocispec.Platform {
+// Host is the platform of this machine.
+func Host() ocispec.Platform {
 	return normalize(ocispec.Platform{OS: "linux", Architecture: runtime.GOARCH})
 }
 
-// ParsePlatform reads OS/ARCH[/VARIANT], or ARCH alone, as "linux/arm64".
-func ParsePlatform(s string) (ocispec.Platform, error) {
+// Parse reads OS/ARCH[/VARIANT], or ARCH alone, as "linux/arm64".
+func Parse(s string) (ocispec.Platform, error) {
 	parts := strings.Split(strings.ToLower(s), "/")
 	if len(parts) == 1 {
 		parts = append([]string{"linux"}, parts...)
@@ -30,8 +31,8 @@ func ParsePlatform(s string) (ocispec.Platform, error) {
 	return normalize(p), nil
 }
 
-// FormatPlatform is the reverse of ParsePlatform.
-func FormatPlatform(p ocispec.Platform) string {
+// Format is the reverse of Parse.
+func Format(p ocispec.Platform) string {
 	s := p.OS + "/" + p.Architecture
 	if p.Variant != "" {
 		s += "/" + p.Variant
@@ -63,9 +64,9 @@ func normalize(p ocispec.Platform) ocispec.Platform {
 	return p
 }
 
-// rank says how well an image's platform suits the wanted one: 0 is not at
+// Rank says how well an image's platform suits the wanted one: 0 is not at
 // all, more is better. An index entry without a platform suits a little.
-func rank(have *ocispec.Platform, want ocispec.Platform) int {
+func Rank(have *ocispec.Platform, want ocispec.Platform) int {
 	if have == nil || have.OS == "" && have.Architecture == "" {
 		return 1
 	}
@@ -83,22 +84,22 @@ func rank(have *ocispec.Platform, want ocispec.Platform) int {
 	return 0
 }
 
-// choose picks the manifest of an index for a platform, as the first of the
-// best. Attestations carry the platform unknown/unknown and suit no one.
-func choose(manifests []ocispec.Descriptor, want ocispec.Platform) (ocispec.Descriptor, error) {
+// Choose picks the manifest of an index for a platform, as the first of the
+// best, or fails with errdefs.ErrNotFound. Attestations carry the platform unknown/unknown and suit no one.
+func Choose(manifests []ocispec.Descriptor, want ocispec.Platform) (ocispec.Descriptor, error) {
 	var best ocispec.Descriptor
 	var offered []string
 	top := 0
 	for _, m := range manifests {
-		if r := rank(m.Platform, want); r > top {
+		if r := Rank(m.Platform, want); r > top {
 			best, top = m, r
 		}
 		if m.Platform != nil && m.Platform.OS != "unknown" {
-			offered = append(offered, FormatPlatform(*m.Platform))
+			offered = append(offered, Format(*m.Platform))
 		}
 	}
 	if top == 0 {
-		return best, errdefs.Errorf(errdefs.ErrNotFound, "no image for %s in it; it offers %s", FormatPlatform(want), strings.Join(offered, ", "))
+		return best, errdefs.Errorf(errdefs.ErrNotFound, "no image for %s in it; it offers %s", Format(want), strings.Join(offered, ", "))
 	}
 	return best, nil
 }
