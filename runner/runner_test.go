@@ -68,7 +68,7 @@ func newFixture(t *testing.T) *fixture {
 	if err := os.WriteFile(filepath.Join(f.base, "bin/busybox"), data, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range strings.Fields("sh sleep cat echo true false env ls id hostname kill nc wget head seq dd ps mount trap ip ping stty") {
+	for _, name := range strings.Fields("sh sleep cat echo true false env ls id hostname kill nc wget head seq dd ps readlink mount trap ip ping stty tty") {
 		if err := os.Symlink("busybox", filepath.Join(f.base, "bin", name)); err != nil {
 			t.Fatal(err)
 		}

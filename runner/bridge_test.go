@@ -1,0 +1,120 @@
+package runner_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"cove/errdefs"
+	"cove/runner"
+	"cove/runner/network"
+)
+
+// ask reads what a server says.
+func ask(addr string) string {
+	c, err := net.DialTimeout("tcp", addr, time.Second)
+	if err != nil {
+		return err.Error()
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(2 * time.Second))
+	b, _ := io.ReadAll(c)
+	return strings.TrimSpace(string(b))
+}
+
+func TestBridge(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	f := newFixture(t)
+	cfg := f.config("while :; do echo hello from $(hostname) | nc -l -p 7000 -w 1; done")
+	cfg.Name = "server"
+	cfg.Network = network.Config{Hostname: "srv", Ports: []network.Port{{HostIP: netip.MustParseAddr("127.0.0.1"), ContainerPort: 7000}}}
+	c := f.start(cfg)
+	st := f.state(c)
+	if !st.Network.IP.IsValid() || st.Network.Ports[0].HostPort == 0 {
+		t.Fatalf("%+v", st.Network)
+	}
+	published := fmt.Sprintf("127.0.0.1:%d", st.Network.Ports[0].HostPort)
+	eventually(t, "the published port answers", func() bool { return ask(published) == "hello from srv" })
+	direct := st.Network.IP.Addr().String()
+	eventually(t, "its address answers", func() bool { return ask(direct+":7000") == "hello from srv" })
+
+	client := f.config(fmt.Sprintf("cat /etc/hosts; for i in 1 2 3 4 5 6 7 8 9; do nc -w 2 %s 7000 </dev/null && exit 0; sleep 0.1; done", direct))
+	client.Network = network.Config{Hostname: "cli", ExtraHosts: []string{"up:10.1.2.3"}}
+	out, _, _, _ := f.run(client, "")
+	if !strings.Contains(out, "hello from srv") || !strings.Contains(out, "\tcli\n") || !strings.Contains(out, "10.1.2.3\tup\n") {
+		t.Errorf("from another container: %q", out)
+	}
+	sharing := f.config("ip addr show eth0; readlink /proc/self/ns/net")
+	sharing.Network = network.Config{Mode: network.Mode("container:" + c.ID())}
+	if out, errs, _, _ := f.run(sharing, ""); !strings.Contains(out, direct+"/") {
+		t.Errorf("container:ID: %q %q", out, errs)
+	}
+	taken := f.config("true")
+	taken.Network.Mode, taken.Network.Ports = network.Bridge, st.Network.Ports
+	err := f.create(taken).Start(ctx)
+	if !errors.Is(err, errdefs.ErrConflict) || !strings.Contains(err.Error(), c.ID()[:12]) {
+		t.Errorf("port in use: %v", err)
+	}
+	if err := c.Stop(ctx, 0); err != nil {
+		t.Fatal(err)
+	}
+	if got := ask(published); !strings.Contains(got, "refused") {
+		t.Errorf("after stop: %q", got)
+	}
+	notRunning := f.config("true")
+	notRunning.Network.Mode = network.Mode("container:" + c.ID())
+	if err := f.create(notRunning).Start(ctx); !errors.Is(err, errdefs.ErrConflict) {
+		t.Errorf("network of a stopped container: %v", err)
+	}
+}
+
+// TestNATOut asks the host's own nameserver from inside.
+func TestNATOut(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	cfg := f.config("cat /etc/resolv.conf; ip route")
+	cfg.Network = network.Config{}
+	out, _, _, _ := f.run(cfg, "")
+	if !strings.Contains(out, "nameserver ") || !strings.Contains(out, "default via ") {
+		t.Errorf("%q", out)
+	}
+	mirror := os.Getenv("COVE_TEST_MIRROR")
+	if mirror == "" {
+		t.Skip("set COVE_TEST_MIRROR to the URL of a Debian mirror, to fetch from it through NAT")
+	}
+	cfg = f.config("wget -q -O - " + mirror + "/dists/stable/Release | head -3")
+	cfg.Network = network.Config{}
+	if out, errs, _, _ := f.run(cfg, ""); !strings.Contains(out, "Debian") {
+		t.Errorf("%q %q", out, errs)
+	}
+}
+
+func TestHostNetwork(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	own, err := os.Readlink("/proc/self/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := f.config("ls -l /proc/self/ns/net")
+	cfg.Network = network.Config{Mode: network.Host}
+	if out, errs, _, _ := f.run(cfg, ""); !strings.Contains(out, own) {
+		t.Errorf("%q %q, want %s", out, errs, own)
+	}
+	cfg = f.config("true")
+	cfg.Network = network.Config{Mode: "nosuch"}
+	if err := f.create(cfg).Start(context.Background()); !errors.Is(err, errdefs.ErrNotFound) {
+		t.Errorf("unknown network: %v", err)
+	}
+	if _, err := f.Create(context.Background(), runner.Config{}); !errors.Is(err, errdefs.ErrInvalid) {
+		t.Errorf("nothing to run: %v", err)
+	}
+}
