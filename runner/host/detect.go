@@ -1,12 +1,9 @@
 package host
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -14,7 +11,7 @@ import (
 	"cove/errdefs"
 )
 
-func detect(proc string) (Features, error) {
+func detect() (Features, error) {
 	var f Features
 	var uts unix.Utsname
 	if err := unix.Uname(&uts); err != nil {
@@ -28,35 +25,47 @@ func detect(proc string) (Features, error) {
 	if err := f.readCapabilities(); err != nil {
 		return f, err
 	}
-	f.LastCapability = 40
-	if b, err := os.ReadFile(proc + "/sys/kernel/cap_last_cap"); err == nil {
-		if n, err := strconv.Atoi(strings.TrimSpace(string(b))); err == nil && n < 64 {
-			f.LastCapability = n
-		}
-	}
 	for i := range f.Rlimits {
-		// PRLIMIT(2) of the own process cannot fail for a known resource.
+		// The own limits of a known resource can always be read.
 		_ = unix.Prlimit(0, i, nil, &f.Rlimits[i])
 	}
-	if b, err := os.ReadFile(proc + "/self/uid_map"); err == nil {
-		f.SelfUserNS = !bytes.Equal(bytes.Join(bytes.Fields(b), []byte(" ")), []byte("0 0 4294967295"))
-	}
-	if b, err := os.ReadFile("/sys/module/apparmor/parameters/enabled"); err == nil {
+	if b, err := readFile("/sys/module/apparmor/parameters/enabled"); err == nil {
 		f.AppArmor = bytes.HasPrefix(b, []byte("Y"))
 	}
-	if b, err := os.ReadFile(proc + "/sys/kernel/seccomp/actions_avail"); err == nil {
-		f.Seccomp = strings.Fields(string(b))
-	}
-	mounts, err := os.ReadFile(proc + "/self/mountinfo")
+	mounts, err := readFile("/proc/self/mountinfo")
 	if err != nil {
 		return f, fmt.Errorf("host: reading mounts: %w", err)
 	}
-	own, err := os.ReadFile(proc + "/self/cgroup")
-	if err != nil && !os.IsNotExist(err) {
+	own, err := readFile("/proc/self/cgroup")
+	if err != nil && err != unix.ENOENT {
 		return f, fmt.Errorf("host: reading own control groups: %w", err)
 	}
 	f.Cgroup = parseCgroup(mounts, own)
 	return f, nil
+}
+
+// readFile reads a file of the kernel's, without what os.ReadFile does for files that
+// may block or be large.
+func readFile(name string) ([]byte, error) {
+	fd, err := unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fd)
+	b := make([]byte, 0, 8192)
+	for {
+		if len(b) == cap(b) {
+			b = append(b, 0)[:len(b)]
+		}
+		n, err := unix.Read(fd, b[len(b):cap(b)])
+		if err == unix.EINTR {
+			continue
+		}
+		if n <= 0 || err != nil {
+			return b, err
+		}
+		b = b[:len(b)+n]
+	}
 }
 
 func (f *Features) readCapabilities() error {
@@ -66,6 +75,14 @@ func (f *Features) readCapabilities() error {
 		return fmt.Errorf("host: reading own capabilities: %w", err)
 	}
 	f.Capabilities = uint64(data[0].Effective) | uint64(data[1].Effective)<<32
+	// Linux 5.9 knows 40; the kernel says EINVAL to the first that it does not.
+	f.LastCapability = unix.CAP_CHECKPOINT_RESTORE
+	for f.LastCapability < 63 {
+		if _, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, uintptr(f.LastCapability+1), 0, 0, 0); err != nil {
+			break
+		}
+		f.LastCapability++
+	}
 	return nil
 }
 
@@ -84,6 +101,9 @@ func parseCgroup(mounts, own []byte) Cgroup {
 	var cg Cgroup
 	var unified []Hierarchy
 	for line := range bytes.Lines(mounts) {
+		if !bytes.Contains(line, []byte(" - cgroup")) {
+			continue
+		}
 		h, root, ok := parseCgroupMount(string(line))
 		if !ok || slices.ContainsFunc(cg.Hierarchies, func(o Hierarchy) bool { return o.Name == h.Name }) {
 			continue
@@ -114,7 +134,7 @@ func parseCgroup(mounts, own []byte) Cgroup {
 }
 
 func readControllers(dir string) []string {
-	b, err := os.ReadFile(dir + "/cgroup.controllers")
+	b, err := readFile(dir + "/cgroup.controllers")
 	if err != nil {
 		return nil
 	}
@@ -175,9 +195,8 @@ func isController(opt string) bool {
 // parseOwnGroups reads /proc/self/cgroup: hierarchy-ID:controller-list:path.
 func parseOwnGroups(own []byte) map[string]string {
 	self := map[string]string{}
-	sc := bufio.NewScanner(bytes.NewReader(own))
-	for sc.Scan() {
-		parts := strings.SplitN(sc.Text(), ":", 3)
+	for line := range strings.Lines(string(own)) {
+		parts := strings.SplitN(strings.TrimSuffix(line, "\n"), ":", 3)
 		if len(parts) == 3 {
 			self[parts[1]] = parts[2]
 		}

@@ -24,13 +24,8 @@ type Features struct {
 	LastCapability int
 	// Rlimits are the caller's own limits, by RLIMIT_ number.
 	Rlimits [16]unix.Rlimit
-	// SelfUserNS reports that the caller is in a user namespace that is not
-	// the initial one.
-	SelfUserNS bool
 	// AppArmor reports that the AppArmor module is enabled.
 	AppArmor bool
-	// Seccomp lists the filter actions that the kernel knows, by its names.
-	Seccomp []string
 }
 
 // Version is a kernel's version.
@@ -95,5 +90,5 @@ type Hierarchy struct {
 
 // Detect looks at the running kernel and the calling process.
 func Detect() (Features, error) {
-	return detect("/proc")
+	return detect()
 }

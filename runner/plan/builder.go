@@ -14,6 +14,7 @@ type builder struct {
 	Plan
 	host host.Features
 	why  string
+	args []Arg
 	last Value // given out
 	// root is where destinations are resolved: the container's root.
 	root descriptor
@@ -38,7 +39,13 @@ func (b *builder) file(f File) inherited {
 // call appends a system call whose result nobody needs. The step returned may
 // be changed until the next one is appended.
 func (b *builder) call(name string, args ...Arg) *Step {
-	b.Steps = append(b.Steps, Step{Call: name, Args: args, Why: b.why})
+	// One array for the arguments of many steps: a plan has about a thousand.
+	if cap(b.args)-len(b.args) < len(args) {
+		b.args = make([]Arg, 0, 512)
+	}
+	first := len(b.args)
+	b.args = append(b.args, args...)
+	b.Steps = append(b.Steps, Step{Call: name, Args: b.args[first:len(b.args):len(b.args)], Why: b.why})
 	return &b.Steps[len(b.Steps)-1]
 }
 

@@ -136,6 +136,8 @@ func namespaceFlag(t specs.LinuxNamespaceType) (uint64, error) {
 // namespaces joins the control group, then the namespaces that exist, and has
 // the others made at clone.
 func (b *builder) namespaces(spec *specs.Spec) error {
+	b.why = "name"
+	b.call("prctl", flags(uint64(unix.PR_SET_NAME), prctlOptions), str("cove-init"), num(0), num(0), num(0))
 	b.dieWithParent(num(uint64(unix.SIGKILL)))
 	b.joinCgroup()
 	unshare := false

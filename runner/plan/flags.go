@@ -93,7 +93,7 @@ var (
 		{unix.PR_SET_NO_NEW_PRIVS, "PR_SET_NO_NEW_PRIVS"},
 		{unix.PR_SET_PDEATHSIG, "PR_SET_PDEATHSIG"},
 		{unix.PR_CAP_AMBIENT, "PR_CAP_AMBIENT"},
-		{unix.PR_SET_DUMPABLE, "PR_SET_DUMPABLE"},
+		{unix.PR_SET_NAME, "PR_SET_NAME"},
 	}}
 
 	ambientOps = &flagSet{exact: []flagName{

@@ -23,6 +23,8 @@ var joinFlags = []struct {
 // pidfd of its first process: no path of /proc is resolved that could change.
 // The pid namespace then holds for children only, hence the fork at the end.
 func (b *builder) join(spec *specs.Spec, proc *specs.Process) {
+	b.why = "name"
+	b.call("prctl", flags(uint64(unix.PR_SET_NAME), prctlOptions), str("cove-init"), num(0), num(0), num(0))
 	b.dieWithParent(num(uint64(unix.SIGKILL)))
 	b.joinCgroup()
 	b.openLabel(proc)

@@ -21,6 +21,9 @@ func (b *builder) process(spec *specs.Spec, proc *specs.Process) error {
 	if !b.Forks {
 		b.session(proc)
 	}
+	if proc.ApparmorProfile != "" && !b.host.AppArmor {
+		return errdefs.Errorf(errdefs.ErrUnsupported, "plan: config.json: AppArmor profile %q: this kernel has AppArmor not enabled", proc.ApparmorProfile)
+	}
 	b.Command, b.UID = proc.Args[0], proc.User.UID
 	loader := spec.Linux.Seccomp != nil && !proc.NoNewPrivileges
 	caps, err := b.capabilities(proc.Capabilities, loader)

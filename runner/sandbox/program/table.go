@@ -53,7 +53,7 @@ type entry struct {
 }
 
 func newTable(a arch, p *plan.Plan, in Input) *table {
-	t := &table{arch: a, plan: p, in: in, strings: map[string]uint64{}, buffers: map[plan.Value]uint64{}}
+	t := &table{arch: a, plan: p, in: in, strings: make(map[string]uint64, len(p.Steps)), buffers: map[plan.Value]uint64{}}
 	highest, n := plan.Value(0), 0
 	for i := range p.Steps {
 		highest = max(highest, p.Steps[i].Result)
