@@ -36,11 +36,7 @@ func detect() (Features, error) {
 	if err != nil {
 		return f, fmt.Errorf("host: reading mounts: %w", err)
 	}
-	own, err := readFile("/proc/self/cgroup")
-	if err != nil && err != unix.ENOENT {
-		return f, fmt.Errorf("host: reading own control groups: %w", err)
-	}
-	f.Cgroup = parseCgroup(mounts, own)
+	f.Cgroup = parseCgroup(mounts)
 	return f, nil
 }
 
@@ -95,20 +91,18 @@ func ParseVersion(release string) (Version, error) {
 	return v, nil
 }
 
-// parseCgroup reads the contents of /proc/self/mountinfo and /proc/self/cgroup.
-func parseCgroup(mounts, own []byte) Cgroup {
-	self := parseOwnGroups(own)
+// parseCgroup reads the contents of /proc/self/mountinfo.
+func parseCgroup(mounts []byte) Cgroup {
 	var cg Cgroup
 	var unified []Hierarchy
 	for line := range bytes.Lines(mounts) {
 		if !bytes.Contains(line, []byte(" - cgroup")) {
 			continue
 		}
-		h, root, ok := parseCgroupMount(string(line))
+		h, ok := parseCgroupMount(string(line))
 		if !ok || slices.ContainsFunc(cg.Hierarchies, func(o Hierarchy) bool { return o.Name == h.Name }) {
 			continue
 		}
-		h.Self = relativeTo(root, self[h.key()])
 		if h.V2 {
 			if len(unified) == 0 {
 				unified = append(unified, h)
@@ -141,33 +135,21 @@ func readControllers(dir string) []string {
 	return strings.Fields(string(b))
 }
 
-// key is how /proc/self/cgroup names the hierarchy.
-func (h Hierarchy) key() string {
-	if h.V2 {
-		return ""
-	}
-	if len(h.Controllers) == 0 {
-		return "name=" + h.Name
-	}
-	return strings.Join(h.Controllers, ",")
-}
-
-// parseCgroupMount reads one line of mountinfo (proc_pid_mountinfo(5)). The
-// root is the part of the hierarchy that is mounted.
-func parseCgroupMount(line string) (h Hierarchy, root string, ok bool) {
+// parseCgroupMount reads one line of mountinfo (proc_pid_mountinfo(5)).
+func parseCgroupMount(line string) (h Hierarchy, ok bool) {
 	before, after, ok := strings.Cut(line, " - ")
 	left, right := strings.Fields(before), strings.Fields(after)
 	if !ok || len(left) < 6 || len(right) < 3 {
-		return h, "", false
+		return h, false
 	}
-	h.Mount, root = left[4], left[3]
+	h.Mount = left[4]
 	switch right[0] {
 	case "cgroup2":
 		h.V2 = true
-		return h, root, true
+		return h, true
 	case "cgroup":
 	default:
-		return h, "", false
+		return h, false
 	}
 	for opt := range strings.SplitSeq(right[2], ",") {
 		if name, named := strings.CutPrefix(opt, "name="); named {
@@ -179,7 +161,7 @@ func parseCgroupMount(line string) (h Hierarchy, root string, ok bool) {
 	if len(h.Controllers) > 0 {
 		h.Name = strings.Join(h.Controllers, ",")
 	}
-	return h, root, h.Name != ""
+	return h, h.Name != ""
 }
 
 // isController tells a controller among the super options of a v1 hierarchy.
@@ -190,28 +172,4 @@ func isController(opt string) bool {
 		return true
 	}
 	return false
-}
-
-// parseOwnGroups reads /proc/self/cgroup: hierarchy-ID:controller-list:path.
-func parseOwnGroups(own []byte) map[string]string {
-	self := map[string]string{}
-	for line := range strings.Lines(string(own)) {
-		parts := strings.SplitN(strings.TrimSuffix(line, "\n"), ":", 3)
-		if len(parts) == 3 {
-			self[parts[1]] = parts[2]
-		}
-	}
-	return self
-}
-
-// relativeTo makes the caller's group relative to the part of the hierarchy
-// that is mounted; a group outside of that part counts as its top.
-func relativeTo(root, self string) string {
-	if root == "/" || self == "" {
-		return self
-	}
-	if rest, ok := strings.CutPrefix(self, root); ok {
-		return "/" + strings.TrimPrefix(rest, "/")
-	}
-	return "/"
 }

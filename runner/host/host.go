@@ -66,7 +66,7 @@ func (m CgroupMode) String() string {
 	return [...]string{"none", "v1", "hybrid", "v2"}[m]
 }
 
-// Cgroup describes the mounted hierarchies and where in them the caller is.
+// Cgroup describes the mounted hierarchies.
 type Cgroup struct {
 	Mode CgroupMode
 	// Hierarchies are the mounted ones, v2 (if any) last.
@@ -82,8 +82,6 @@ type Hierarchy struct {
 	Controllers []string
 	// Mount is where the hierarchy is mounted.
 	Mount string
-	// Self is the caller's own group, relative to Mount.
-	Self string
 	// V2 marks the unified hierarchy.
 	V2 bool
 }

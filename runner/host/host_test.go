@@ -29,11 +29,10 @@ func TestParseCgroup(t *testing.T) {
 34 20 0:9 / /proc rw - proc proc rw
 `
 	const unified = "35 20 0:4 /inner /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n"
-	const own = "4:cpu,cpuacct:/a\n3:memory:/b/c\n2:name=systemd:/d\n0::/inner/e\n"
 	hierarchies := []Hierarchy{
-		{Name: "cpu,cpuacct", Controllers: []string{"cpu", "cpuacct"}, Mount: "/sys/fs/cgroup/cpu,cpuacct", Self: "/a"},
-		{Name: "memory", Controllers: []string{"memory"}, Mount: "/sys/fs/cgroup/memory", Self: "/b/c"},
-		{Name: "systemd", Mount: "/sys/fs/cgroup/systemd", Self: "/d"},
+		{Name: "cpu,cpuacct", Controllers: []string{"cpu", "cpuacct"}, Mount: "/sys/fs/cgroup/cpu,cpuacct"},
+		{Name: "memory", Controllers: []string{"memory"}, Mount: "/sys/fs/cgroup/memory"},
+		{Name: "systemd", Mount: "/sys/fs/cgroup/systemd"},
 	}
 	for name, tt := range map[string]struct {
 		mounts string
@@ -41,10 +40,10 @@ func TestParseCgroup(t *testing.T) {
 	}{
 		"none":   {"34 20 0:9 / /proc rw - proc proc rw\n", Cgroup{}},
 		"v1":     {v1, Cgroup{CgroupV1, hierarchies}},
-		"hybrid": {unified + v1, Cgroup{CgroupHybrid, append(hierarchies[:3:3], Hierarchy{Name: "unified", Mount: "/sys/fs/cgroup/unified", Self: "/e", V2: true})}},
-		"v2":     {unified, Cgroup{CgroupV2, []Hierarchy{{Mount: "/sys/fs/cgroup/unified", Self: "/e", V2: true}}}},
+		"hybrid": {unified + v1, Cgroup{CgroupHybrid, append(hierarchies[:3:3], Hierarchy{Name: "unified", Mount: "/sys/fs/cgroup/unified", V2: true})}},
+		"v2":     {unified, Cgroup{CgroupV2, []Hierarchy{{Mount: "/sys/fs/cgroup/unified", V2: true}}}},
 	} {
-		got := parseCgroup([]byte(tt.mounts), []byte(own))
+		got := parseCgroup([]byte(tt.mounts))
 		if got.Mode == CgroupV2 {
 			got.Hierarchies[0].Controllers = nil // read from the running kernel
 		}
@@ -74,6 +73,6 @@ func BenchmarkDetect(b *testing.B) {
 }
 
 func FuzzParseCgroup(f *testing.F) {
-	f.Add([]byte("30 20 0:1 / /x rw - cgroup cgroup rw,cpu\n"), []byte("1:cpu:/a\n"))
-	f.Fuzz(func(t *testing.T, mounts, own []byte) { parseCgroup(mounts, own) })
+	f.Add([]byte("30 20 0:1 / /x rw - cgroup cgroup rw,cpu\n"))
+	f.Fuzz(func(t *testing.T, mounts []byte) { parseCgroup(mounts) })
 }
