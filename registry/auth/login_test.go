@@ -1,0 +1,226 @@
+package auth
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"cove/distribution/errcode"
+	"cove/errdefs"
+)
+
+func newKeyDir(t *testing.T) *os.Root {
+	t.Helper()
+	dir, err := os.OpenRoot(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := dir.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
+func TestPasswords(t *testing.T) {
+	t.Parallel()
+	h := NewHasher(1)
+	stored, err := h.Hash(t.Context(), testPassword)
+	if err != nil || !strings.HasPrefix(stored, "$argon2id$v=19$m=12288,t=3,p=1$") {
+		t.Fatalf("%q, %v", stored, err)
+	}
+	for _, tc := range []struct {
+		stored, password string
+		want             bool
+	}{
+		{stored, testPassword, true},
+		{stored, testPassword + " ", false},
+		{stored, "", false},
+		{"", "", false},
+		{"", testPassword, false},
+		{"x", testPassword, false},
+		{strings.Replace(stored, "argon2id", "argon2i", 1), testPassword, false},
+		{strings.Replace(stored, "m=12288", "m=4000000000", 1), testPassword, false},
+		{strings.Replace(stored, "t=3", "t=0", 1), testPassword, false},
+	} {
+		got, err := h.Verify(t.Context(), tc.stored, tc.password)
+		if err != nil || got != tc.want {
+			t.Errorf("%.40q with %q: %v, %v", tc.stored, tc.password, got, err)
+		}
+	}
+	for _, password := range []string{"", "short", strings.Repeat("x", maxPassword+1)} {
+		if _, err := h.Hash(t.Context(), password); !errors.Is(err, errdefs.ErrInvalid) {
+			t.Errorf("a password of %d characters: %v", len(password), err)
+		}
+	}
+}
+
+func TestThrottle(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, false)
+	check := func(name, password, address string) error {
+		_, err := f.login.Check(t.Context(), name, password, address)
+		return err
+	}
+	for i := range triesByPair {
+		if err := check("admin", fmt.Sprint("guess ", i), "10.0.0.1"); !errors.Is(err, errdefs.ErrUnauthenticated) {
+			t.Fatalf("guess %d: %v", i, err)
+		}
+	}
+	var limited *errcode.Error
+	if err := check("admin", testPassword, "10.0.0.1"); !errors.As(err, &limited) || limited.Status != http.StatusTooManyRequests || limited.RetryAfter <= 0 {
+		t.Errorf("the right password after too many wrong ones: %v", err)
+	}
+	for name, err := range map[string]error{
+		"from elsewhere": check("admin", testPassword, "10.0.0.2"),
+		"another user":   check("developer", testPassword, "10.0.0.1"),
+	} {
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	f.clock.Advance(throttleWindow + time.Second)
+	if err := check("admin", testPassword, "10.0.0.1"); err != nil {
+		t.Errorf("after the window: %v", err)
+	}
+	f.clock.Advance(verifiedFor + time.Second)
+	for i := range triesByAddress {
+		f.login.throttle.failed(fmt.Sprint("user", i), "10.0.0.3") // as a wrong password does, without its cost
+	}
+	if err := check("admin", testPassword, "10.0.0.3"); !errors.As(err, &limited) {
+		t.Errorf("after guesses at many names: %v", err)
+	}
+}
+
+// TestAnswersTellNothing compares what a stranger hears about accounts and
+// projects that exist with what they hear about those that do not.
+func TestAnswersTellNothing(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, false)
+	answer := func(name string) string {
+		r := httptest.NewRequest("GET", "https://registry.test/token", nil)
+		r.SetBasicAuth(name, "wrong password")
+		w := httptest.NewRecorder()
+		f.ServeToken(w, r)
+		return fmt.Sprint(w.Code, w.Header(), w.Body)
+	}
+	if known, unknown := answer("admin"), answer("nobody-at-all"); known != unknown {
+		t.Errorf("a known name: %s\nan unknown one: %s", known, unknown)
+	}
+	denied := func(project string) string {
+		_, err := f.Authorize(request("stranger", "GET", "/v2/"), pull(project+"/app"))
+		if err == nil {
+			return "allowed"
+		}
+		return strings.ReplaceAll(err.Error(), project, "PROJECT")
+	}
+	if exists, absent := denied(privateProject), denied("absent"); exists != absent {
+		t.Errorf("a private project: %s\nnone: %s", exists, absent)
+	}
+}
+
+func TestTokenEndpoint(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, false)
+	form := func(values url.Values) *http.Request {
+		r := httptest.NewRequest("POST", "https://registry.test/token", strings.NewReader(values.Encode()))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		return r
+	}
+	oauth := url.Values{
+		"grant_type": {"password"}, "service": {testService}, "username": {"developer"}, "password": {testPassword},
+		"scope": {"repository:closed/app:pull,push"}, "client_id": {"test"},
+	}
+	changed := func(key, value string) url.Values {
+		v := url.Values{}
+		for k := range oauth {
+			v.Set(k, oauth.Get(k))
+		}
+		v.Set(key, value)
+		return v
+	}
+	wrong := request("developer", "GET", TokenPath)
+	wrong.Header.Set("Authorization", "Basic !!!")
+	for name, tc := range map[string]struct {
+		r    *http.Request
+		want int
+	}{
+		"OAuth":               {form(oauth), 200},
+		"anonymous":           {request("", "GET", TokenPath), 200},
+		"Basic":               {request("developer", "GET", TokenPath), 200},
+		"wrong password":      {form(changed("password", "wrong password")), 401},
+		"other grant":         {form(changed("grant_type", "refresh_token")), 400},
+		"other service":       {form(changed("service", "someone")), 400},
+		"bad scope":           {form(changed("scope", "closed/app")), 400},
+		"too many scopes":     {form(changed("scope", strings.Repeat("repository:a/b:pull ", maxScopes+1))), 400},
+		"too long":            {form(changed("scope", strings.Repeat("x", maxTokenForm+1))), 400},
+		"not a form":          {httptest.NewRequest("POST", "/token", strings.NewReader("{}")), 400},
+		"method":              {request("developer", "DELETE", TokenPath), 405},
+		"broken credentials":  {wrong, 401},
+		"a service, as asked": {request("", "GET", TokenPath+"?service="+testService), 200},
+	} {
+		w := httptest.NewRecorder()
+		f.ServeToken(w, tc.r)
+		if w.Code != tc.want || w.Header().Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: %d %s, want %d", name, w.Code, w.Body, tc.want)
+		}
+	}
+}
+
+// TestScopesAreCut looks at what tokens list.
+func TestScopesAreCut(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, false)
+	for _, tc := range []struct {
+		who, asked, want string
+	}{
+		{"", "repository:open/app:pull,push", "pull"},
+		{"", "repository:closed/app:pull,push", ""},
+		{"guest", "repository:closed/app:pull,push,delete", "pull"},
+		{"developer", "repository:closed/app:*", "pull,push"},
+		{"maintainer", "repository:closed/app:delete,pull", "delete,pull"},
+		{"maintainer", "repository:absent/app:pull,push", ""},
+		{"admin", "repository:absent/app:pull,push", "pull,push"},
+		{"admin", "repository:redis:pull", "pull"},
+		{"admin", "repository:closed/app:fly", ""},
+		{"admin", "warehouse:closed/app:pull", ""},
+	} {
+		c, err := f.tokens.verify(t.Context(), f.token(t, tc.who, tc.asked))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for _, a := range c.Access {
+			got += strings.Join(a.Actions, ",")
+		}
+		if got != tc.want {
+			t.Errorf("%q asked for %s and got %q, want %q", tc.who, tc.asked, got, tc.want)
+		}
+	}
+	// One name of one component is the same repository under both spellings.
+	token := f.token(t, "admin", "repository:redis:pull")
+	for _, repo := range []string{"redis", "library/redis"} {
+		if _, err := f.Authorize(bearer(token), pull(repo)); err != nil {
+			t.Errorf("%s: %v", repo, err)
+		}
+	}
+}
+
+func TestNames(t *testing.T) {
+	t.Parallel()
+	for name, ok := range map[string]bool{
+		"a": true, "alice": true, "alice@example.com": true, "A-b_c.d+e": true, strings.Repeat("a", 64): true,
+		"": false, "-a": false, "a-": false, "a b": false, "a:b": false, "a\n": false, "ä": false, strings.Repeat("a", 65): false,
+	} {
+		if err := CheckName(name); (err == nil) != ok {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
