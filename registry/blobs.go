@@ -100,7 +100,7 @@ func (r *Registry) mount(ctx context.Context, repo, source string, dgst digest.D
 			return err
 		}
 		size = n
-		repoID, err := tx.EnsureRepository(ctx, repo, actor(ctx))
+		repoID, err := tx.EnsureRepository(ctx, repo, creator(ctx))
 		if err != nil {
 			return err
 		}

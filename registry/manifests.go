@@ -94,7 +94,7 @@ func (r *Registry) keepManifest(ctx context.Context, m distribution.Manifest) er
 // blob and child in the repository and pins it, so that none can go between
 // the check and the commit.
 func recordManifest(ctx context.Context, tx *metadata.Tx, repo, ref string, m metadata.Manifest) error {
-	repoID, err := tx.EnsureRepository(ctx, repo, actor(ctx))
+	repoID, err := tx.EnsureRepository(ctx, repo, creator(ctx))
 	if err != nil {
 		return err
 	}

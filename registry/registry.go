@@ -105,3 +105,14 @@ func or(d, standard time.Duration) time.Duration {
 
 // actor is the caller's name as history and audit keep it.
 func actor(ctx context.Context) string { return auth.CallerOf(ctx).Name }
+
+// creator is the caller as the maker of a project: a user becomes its
+// administrator, a system administrator needs no role.
+func creator(ctx context.Context) metadata.Creator {
+	c := auth.CallerOf(ctx)
+	by := metadata.Creator{Name: c.Name, UserID: c.UserID}
+	if c.UserID != 0 && !c.Admin {
+		by.Role = int(auth.ProjectAdmin)
+	}
+	return by
+}

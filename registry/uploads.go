@@ -21,7 +21,7 @@ func (r *Registry) StartUpload(ctx context.Context, repo string) (distribution.U
 	repo = metadata.CanonicalName(repo)
 	u := &upload{r: r, repo: repo, id: rand.Text()}
 	err := r.db.UpdateSoon(ctx, func(ctx context.Context, tx *metadata.Tx) (err error) {
-		if u.repoID, err = tx.EnsureRepository(ctx, repo, actor(ctx)); err != nil {
+		if u.repoID, err = tx.EnsureRepository(ctx, repo, creator(ctx)); err != nil {
 			return err
 		}
 		return tx.StartUpload(ctx, u.repoID, u.id, actor(ctx), r.now().Add(r.uploadLife))

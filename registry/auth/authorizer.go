@@ -62,10 +62,8 @@ func (a *Authorizer) Authorize(r *http.Request, access ...distribution.Access) (
 		return nil, errdefs.Errorf(errdefs.ErrUnauthenticated, "authentication required")
 	}
 	for _, acc := range access {
-		for _, right := range acc.Actions {
-			if err := a.decide(ctx, caller, acc.Repository, right); err != nil {
-				return nil, err
-			}
+		if err := a.decide(ctx, caller, acc); err != nil {
+			return nil, err
 		}
 	}
 	return WithCaller(ctx, caller), nil
@@ -97,35 +95,45 @@ func (a *Authorizer) Challenge(r *http.Request, access ...distribution.Access) s
 
 // May says whether the caller that ctx carries has a right in a repository.
 func (a *Authorizer) May(ctx context.Context, right distribution.Action, repo string) bool {
-	return a.decide(ctx, CallerOf(ctx), repo, right) == nil
+	return a.decide(ctx, CallerOf(ctx), distribution.Access{Repository: repo, Actions: []distribution.Action{right}}) == nil
 }
 
-// decide answers one question. repo "" is the registry as a whole, where
-// everyone who got this far may list what they may see.
-func (a *Authorizer) decide(ctx context.Context, c Caller, repo string, right distribution.Action) error {
-	if repo == "" {
+// decide answers for one repository, or, when its name is "", for the registry
+// as a whole, where everyone who got this far may list what they may see. The
+// policy is asked before the token: who may not is told so, who may is sent
+// for a token that covers it.
+func (a *Authorizer) decide(ctx context.Context, c Caller, access distribution.Access) error {
+	if len(access.Actions) == 0 {
+		return nil
+	}
+	if access.Repository == "" {
 		if c.cap != nil && !c.cap.catalog {
 			return errdefs.Errorf(errdefs.ErrUnauthenticated, "this token is not for the catalog")
 		}
 		return nil
 	}
-	repo = metadata.CanonicalName(repo)
+	repo := metadata.CanonicalName(access.Repository)
 	project := metadata.ProjectOf(repo)
 	st, err := a.db.Standing(ctx, project, c.UserID)
 	if err != nil {
 		return err
 	}
-	switch {
-	case a.allows(c, right, st):
+	for _, right := range access.Actions {
+		if a.allows(c, right, st) {
+			continue
+		}
+		if c.Name == "" {
+			return errdefs.Errorf(errdefs.ErrUnauthenticated, "authentication required to %s %s", right, repo)
+		}
+		// The same for a project that does not exist: strangers learn nothing.
+		return errdefs.Errorf(errdefs.ErrDenied, "user %q may not %s in project %q; ask an administrator of the project", c.Name, right, project)
+	}
+	for _, right := range access.Actions {
 		if c.cap != nil && !c.cap.has(repo, right) {
 			return errdefs.Errorf(errdefs.ErrUnauthenticated, "this token does not cover %s of %s", right, repo)
 		}
-		return nil
-	case c.Name == "":
-		return errdefs.Errorf(errdefs.ErrUnauthenticated, "authentication required to %s %s", right, repo)
-	default: // the same for a project that does not exist: strangers learn nothing
-		return errdefs.Errorf(errdefs.ErrDenied, "user %q may not %s in project %q; ask an administrator of the project", c.Name, right, project)
 	}
+	return nil
 }
 
 // identify finds out who is asking.

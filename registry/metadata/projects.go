@@ -4,6 +4,8 @@ import (
 	"context"
 	"strings"
 	"time"
+
+	"cove/errdefs"
 )
 
 // DefaultProject holds the repositories whose name is a single component.
@@ -77,21 +79,29 @@ func (q Queries) Repository(ctx context.Context, name string) (id int64, err err
 	return id, notFound(err, "repository %s does not exist", name)
 }
 
-// EnsureRepository returns the id of a repository, which it and its project
-// are given if they do not exist. Whether actor may do so was asked before.
-func (tx *Tx) EnsureRepository(ctx context.Context, name, actor string) (id int64, err error) {
+// Creator is who makes a repository and, if need be, its project.
+type Creator struct {
+	Name   string
+	UserID int64
+	Role   int // of the user in a new project; 0: is no member
+}
+
+// EnsureRepository returns the id of a repository. The repository and its
+// project are made if they do not exist; whether by may do so was asked before.
+func (tx *Tx) EnsureRepository(ctx context.Context, name string, by Creator) (id int64, err error) {
 	const find = "SELECT id FROM repositories WHERE name = $1"
 	if err := tx.q.row(ctx, find, name).Scan(&id); err == nil {
 		return id, nil
 	}
-	p, created, err := tx.CreateProject(ctx, ProjectOf(name), actor)
+	p, created, err := tx.CreateProject(ctx, ProjectOf(name), by.Name)
+	if err == nil && created {
+		err = tx.Audit(ctx, by.Name, "project.create", p.Name, "by the first push")
+	}
+	if err == nil && created && by.Role != 0 {
+		err = tx.SetRole(ctx, p.ID, by.UserID, by.Role)
+	}
 	if err != nil {
 		return 0, err
-	}
-	if created {
-		if err := tx.Audit(ctx, actor, "project.create", p.Name, "by the first push"); err != nil {
-			return 0, err
-		}
 	}
 	if _, err := tx.q.exec(ctx, `INSERT INTO repositories (id, project_id, name, created_at) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (name) DO NOTHING`, tx.newID(), p.ID, name, micros(tx.now)); err != nil {
@@ -115,4 +125,31 @@ func (q Queries) Repositories(ctx context.Context, viewer Viewer, last string, n
 type Viewer struct {
 	All    bool  // a system administrator sees everything
 	UserID int64 // 0 is nobody: public projects only
+}
+
+// RemoveProject removes a project that holds nothing but repositories without
+// content; one that is in use is errdefs.ErrConflict.
+func (tx *Tx) RemoveProject(ctx context.Context, name string) error {
+	used, err := tx.exists(ctx, `SELECT 1 FROM repositories r JOIN projects p ON p.id = r.project_id WHERE p.name = $1
+		AND (EXISTS (SELECT 1 FROM manifests m WHERE m.repository_id = r.id)
+		  OR EXISTS (SELECT 1 FROM repository_blobs b WHERE b.repository_id = r.id)) LIMIT 1`, name)
+	if err != nil {
+		return err
+	}
+	if used {
+		return errdefs.Errorf(errdefs.ErrConflict, "project %q holds images; delete them first", name)
+	}
+	const repos = "(SELECT r.id FROM repositories r JOIN projects p ON p.id = r.project_id WHERE p.name = $1)"
+	for _, stmt := range []string{
+		"DELETE FROM uploads WHERE repository_id IN " + repos,
+		"DELETE FROM tag_history WHERE repository_id IN " + repos,
+		"DELETE FROM repositories WHERE id IN " + repos,
+		"DELETE FROM members WHERE project_id IN (SELECT id FROM projects WHERE name = $1)",
+		"DELETE FROM projects WHERE name = $1",
+	} {
+		if _, err := tx.q.exec(ctx, stmt, name); err != nil {
+			return unavailable(err)
+		}
+	}
+	return nil
 }

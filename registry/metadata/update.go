@@ -31,8 +31,9 @@ func (tx *Tx) newID() int64 { return tx.ids.next(tx.now) }
 // durable. The error of fn rolls it back and is returned as it is; a failure of
 // the database is errdefs.ErrUnavailable. fn may run more than once.
 //
-// Once fn has begun, a cancelled ctx no longer stops it: its fsync may be
-// shared with others.
+// Once fn has begun, a cancelled ctx no longer stops it: its commit may be
+// shared with others, and who is cancelled could not know whether it happened.
+// fn's own ctx carries the values of this one.
 func (db *DB) Update(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error {
 	return db.update(ctx, fn, false)
 }
@@ -62,10 +63,11 @@ func (db *DB) update(ctx context.Context, fn func(context.Context, *Tx) error, s
 }
 
 func (db *DB) updatePostgres(ctx context.Context, fn func(context.Context, *Tx) error, soon bool) error {
-	sqltx, err := db.pool.BeginTx(ctx, nil)
+	sqltx, err := db.pool.BeginTx(context.WithoutCancel(ctx), nil)
 	if err != nil {
 		return unavailable(err)
 	}
+	ctx = context.WithoutCancel(ctx) // a commit that is cancelled may have happened
 	tx := &Tx{
 		Queries: Queries{q: plain{sqltx}}, now: db.now(), ids: db.ids,
 		forUpdate: " FOR UPDATE", forShare: " FOR SHARE", skip: " FOR UPDATE SKIP LOCKED",

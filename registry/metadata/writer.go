@@ -27,6 +27,7 @@ type writer struct {
 }
 
 type job struct {
+	ctx  context.Context //nolint:containedctx // its values, for fn; it cannot be cancelled
 	fn   func(context.Context, *Tx) error
 	soon bool // a power cut may undo it
 	err  error
@@ -60,7 +61,7 @@ func (w *writer) close() error {
 // do hands fn to the writer and waits for its commit. It waits even when ctx
 // ends, because the caller must know whether the write happened.
 func (w *writer) do(ctx context.Context, fn func(context.Context, *Tx) error, soon bool) error {
-	j := &job{fn: fn, soon: soon, done: make(chan struct{})}
+	j := &job{ctx: context.WithoutCancel(ctx), fn: fn, soon: soon, done: make(chan struct{})}
 	select {
 	case w.jobs <- j:
 	case <-ctx.Done():
@@ -172,7 +173,7 @@ func (w *writer) step(ctx context.Context, j *job) error {
 	if _, err := w.q.exec(ctx, "SAVEPOINT step"); err != nil {
 		return err
 	}
-	j.err = j.fn(ctx, &Tx{Queries: Queries{q: w.q}, now: w.now(), ids: w.ids})
+	j.err = j.fn(j.ctx, &Tx{Queries: Queries{q: w.q}, now: w.now(), ids: w.ids})
 	if j.err != nil {
 		if _, err := w.q.exec(ctx, "ROLLBACK TO step"); err != nil {
 			return err

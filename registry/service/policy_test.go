@@ -1,0 +1,349 @@
+package service
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/opencontainers/go-digest"
+
+	"cove/distribution/auth"
+	"cove/registry/metadata"
+)
+
+// What a route needs. The matrix below states for every principal and kind of
+// project whether it is had; both are written out here, away from the code
+// that decides.
+type need string
+
+const (
+	nothing need = "nothing" // anyone, signed in or not
+	signIn  need = "sign-in" // any account, or a token of an anonymous one
+	pulls   need = "pull"
+	pushes  need = "push"
+	deletes need = "delete"
+)
+
+const absentDigest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+// row is one route. {repo} is replaced by a repository of each project.
+type row struct {
+	method, path string
+	needs        need
+}
+
+// policyRows lists every route that the server has; TestEveryRouteHasARow
+// fails when one is missing.
+func policyRows() []row {
+	return []row{
+		{"GET", "/", nothing},
+		{"HEAD", "/", nothing},
+		{"GET", "/livez", nothing},
+		{"HEAD", "/livez", nothing},
+		{"GET", "/readyz", nothing},
+		{"HEAD", "/readyz", nothing},
+		{"GET", "/metrics", nothing},
+		{"HEAD", "/metrics", nothing},
+		{"GET", "/token", nothing},
+		{"POST", "/token", nothing},
+
+		{"GET", "/v2/", signIn},
+		{"HEAD", "/v2/", signIn},
+		{"GET", "/v2/_catalog", signIn},
+		{"GET", "/v2/{repo}/tags/list", pulls},
+		{"GET", "/v2/{repo}/referrers/" + absentDigest, pulls},
+		{"GET", "/v2/{repo}/manifests/absent", pulls},
+		{"HEAD", "/v2/{repo}/manifests/absent", pulls},
+		{"GET", "/v2/{repo}/blobs/" + absentDigest, pulls},
+		{"HEAD", "/v2/{repo}/blobs/" + absentDigest, pulls},
+		{"PUT", "/v2/{repo}/manifests/new", pushes},
+		{"POST", "/v2/{repo}/blobs/uploads/", pushes},
+		{"GET", "/v2/{repo}/blobs/uploads/absent", pushes},
+		{"PATCH", "/v2/{repo}/blobs/uploads/absent", pushes},
+		{"PUT", "/v2/{repo}/blobs/uploads/absent?digest=" + absentDigest, pushes},
+		{"DELETE", "/v2/{repo}/blobs/uploads/absent", pushes},
+		{"DELETE", "/v2/{repo}/manifests/absent", deletes},
+		{"DELETE", "/v2/{repo}/blobs/" + absentDigest, deletes},
+	}
+}
+
+// had says who has a right in a project of each kind.
+func had() map[string]map[need][]string {
+	members := []string{"limited-guest", "guest", "developer", "maintainer", "project-admin", "admin"}
+	everyone := append([]string{"", "stranger"}, members...)
+	return map[string]map[need][]string{
+		"open":   {pulls: everyone, pushes: members[2:], deletes: members[3:]},
+		"closed": {pulls: members, pushes: members[2:], deletes: members[3:]},
+		"absent": {pulls: {"admin"}, pushes: {"admin"}, deletes: {"admin"}},
+	}
+}
+
+// newTestServer is a whole server, without its listener's port in use.
+func newTestServer(t *testing.T, cfg Config) *Server {
+	t.Helper()
+	t.Setenv(AdminPasswordEnv, testPassword)
+	cfg.Root = filepath.Join(t.TempDir(), "root")
+	cfg.Listen, cfg.TLS.Off = "127.0.0.1:0", true
+	cfg.Log.Level = "error"
+	s, err := New(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.closeListeners(); err != nil {
+			t.Error(err)
+		}
+		if err := s.state.close(true); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+const testPassword = "correct horse"
+
+func newPolicyServer(t *testing.T, creation string) *Server {
+	t.Helper()
+	s := newTestServer(t, Config{Projects: Projects{Creation: creation}})
+	hash, err := s.state.accounts.hasher.Hash(t.Context(), testPassword)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roles := []string{"limited-guest", "guest", "developer", "maintainer", "project-admin"}
+	err = s.state.db.Update(t.Context(), func(ctx context.Context, tx *metadata.Tx) error {
+		for _, name := range append(roles, "stranger") {
+			if err := tx.AddUser(ctx, name, hash, false); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	for _, project := range []string{"open", "closed"} {
+		for _, role := range roles {
+			if err == nil {
+				err = s.state.accounts.SetRole(t.Context(), project, role, role)
+			}
+		}
+	}
+	if err == nil {
+		err = s.state.accounts.SetPublic(t.Context(), "open", true)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// ask sends a request through every layer of the server.
+func (s *Server) ask(method, path, who, token string, body []byte) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, "http://registry.test"+path, bytes.NewReader(body))
+	switch {
+	case token != "":
+		r.Header.Set("Authorization", "Bearer "+token)
+	case who != "":
+		r.SetBasicAuth(who, testPassword)
+	}
+	w := httptest.NewRecorder()
+	s.handler.ServeHTTP(w, r)
+	return w
+}
+
+func (s *Server) tokenFor(t *testing.T, who string, scopes ...string) string {
+	t.Helper()
+	w := s.ask("GET", "/token?"+url.Values{"scope": scopes}.Encode(), who, "", nil)
+	var got auth.Token
+	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || got.Token == "" {
+		t.Fatalf("token for %q: %d %s", who, w.Code, w.Body)
+	}
+	return got.Token
+}
+
+// TestPolicyMatrix asks every route as every principal, in every kind of
+// project, with a password and with tokens.
+func TestPolicyMatrix(t *testing.T) {
+	cases := 0
+	for _, creation := range []string{"admins", "everyone"} {
+		s := newPolicyServer(t, creation)
+		for project, rights := range had() {
+			for _, who := range []string{"", "stranger", "limited-guest", "guest", "developer", "maintainer", "project-admin", "admin"} {
+				repo := project + "/app"
+				scopes := []string{"registry:catalog:*", "repository:" + repo + ":pull,push,delete"}
+				modes := map[string]string{"password": "", "token": s.tokenFor(t, who, scopes...), "token for elsewhere": s.tokenFor(t, who, "repository:elsewhere/app:*")}
+				for mode, token := range modes {
+					for _, rt := range policyRows() {
+						allowed := slices.Contains(rights[rt.needs], who)
+						if project == "absent" && creation == "everyone" && who != "" && (rt.needs == pulls || rt.needs == pushes) {
+							allowed = true
+						}
+						s.checkCell(t, rt, cell{creation, project, who, mode, token, allowed})
+						cases++
+						if err := s.forgetProject(t.Context(), "absent"); err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
+			}
+		}
+	}
+	t.Logf("%d cases: 8 principals, %d routes, 3 kinds of project, 3 ways to sign in, 2 settings", cases, len(policyRows()))
+}
+
+type cell struct {
+	creation, project, who, mode, token string
+	allowed                             bool
+}
+
+// checkCell compares one answer with the policy.
+func (s *Server) checkCell(t *testing.T, rt row, c cell) {
+	t.Helper()
+	elsewhere := c.mode == "token for elsewhere"
+	var want string
+	switch {
+	case rt.path == "/token" && rt.method == "GET" && c.token != "":
+		want = "401" // tokens are given for a password, not for a token
+	case rt.needs == nothing:
+		want = "allowed"
+	case rt.needs == signIn && rt.path == "/v2/_catalog" && elsewhere:
+		want = "401"
+	case rt.needs == signIn && (c.who != "" || c.mode != "password"):
+		want = "allowed"
+	case rt.needs == signIn:
+		want = "401"
+	case c.allowed && elsewhere:
+		want = "401"
+	case c.allowed:
+		want = "allowed"
+	case c.who == "":
+		want = "401"
+	default:
+		want = "403"
+	}
+	path := strings.ReplaceAll(rt.path, "{repo}", c.project+"/app")
+	w := s.ask(rt.method, path, c.who, c.token, nil)
+	got := "allowed"
+	if w.Code == http.StatusUnauthorized || w.Code == http.StatusForbidden {
+		got = fmt.Sprint(w.Code)
+	}
+	if got != want || w.Code >= 500 {
+		t.Errorf("%s %s as %q with a %s, project %s, creation by %s: %d, want %s\n%s",
+			rt.method, path, c.who, c.mode, c.project, c.creation, w.Code, want, w.Body)
+	}
+	if w.Code == http.StatusUnauthorized && w.Header().Get("WWW-Authenticate") == "" {
+		t.Errorf("%s %s: a 401 without a challenge", rt.method, path)
+	}
+}
+
+// forgetProject undoes that a push to it made it.
+func (s *Server) forgetProject(ctx context.Context, name string) error {
+	return s.state.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error { return tx.RemoveProject(ctx, name) })
+}
+
+// TestEveryRouteHasARow asks the server which methods it knows at each path,
+// and its own table for paths; a method or path without a row fails.
+func TestEveryRouteHasARow(t *testing.T) {
+	s := newPolicyServer(t, "admins")
+	rows := map[string][]string{}
+	for _, rt := range policyRows() {
+		path, _, _ := strings.Cut(rt.path, "?")
+		path = strings.ReplaceAll(path, "/absent", "/X")
+		path = strings.ReplaceAll(path, "/new", "/X")
+		rows[path] = append(rows[path], rt.method)
+	}
+	for path, methods := range rows {
+		w := s.ask("BREW", strings.ReplaceAll(path, "{repo}", "open/app"), "admin", "", nil)
+		known := strings.Split(w.Header().Get("Allow"), ", ")
+		slices.Sort(known)
+		slices.Sort(methods)
+		if w.Code != http.StatusMethodNotAllowed || !slices.Equal(known, methods) {
+			t.Errorf("%s: the server knows %v, the policy has rows for %v", path, known, methods)
+		}
+	}
+	for _, rt := range s.table(nil, newMetrics()) {
+		if rows[rt.path] == nil {
+			t.Errorf("%s has no row in the policy", rt.path)
+		}
+	}
+}
+
+// TestCreatorOwnsTheProject pushes to a project that does not exist.
+func TestCreatorOwnsTheProject(t *testing.T) {
+	s := newPolicyServer(t, "everyone")
+	upload := func(who string) int {
+		return s.ask("POST", "/v2/mine/app/blobs/uploads/", who, "", nil).Code
+	}
+	for i, tc := range []struct {
+		who  string
+		want int
+	}{{"stranger", 202}, {"stranger", 202}, {"developer", 403}, {"", 401}, {"admin", 202}} {
+		if got := upload(tc.who); got != tc.want {
+			t.Errorf("push %d, by %q: %d, want %d", i, tc.who, got, tc.want)
+		}
+	}
+	if w := s.ask("DELETE", "/v2/mine/app/manifests/absent", "stranger", "", nil); w.Code != http.StatusNotFound {
+		t.Errorf("the creator may not delete: %d", w.Code)
+	}
+}
+
+// TestSecondWaysToABlob asks for a blob of a private project by every way that
+// leads around it.
+func TestSecondWaysToABlob(t *testing.T) {
+	s := newPolicyServer(t, "admins")
+	blob := []byte("a secret layer")
+	dgst := digest.FromBytes(blob).String()
+	if w := s.ask("POST", "/v2/closed/app/blobs/uploads/?digest="+dgst, "admin", "", blob); w.Code != http.StatusCreated {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	err := s.state.accounts.SetRole(t.Context(), "elsewhere", "stranger", "developer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := s.ask("POST", "/v2/closed/app/blobs/uploads/", "developer", "", nil)
+	upload := strings.ReplaceAll(w.Header().Get("Location"), "closed/app", "elsewhere/app")
+	for name, tc := range map[string]struct {
+		method, path string
+		want         int
+	}{
+		"mount":                        {"POST", "/v2/elsewhere/app/blobs/uploads/?mount=" + dgst + "&from=closed/app", 202},
+		"mount from anywhere":          {"POST", "/v2/elsewhere/app/blobs/uploads/?mount=" + dgst, 202},
+		"its digest elsewhere":         {"GET", "/v2/elsewhere/app/blobs/" + dgst, 404},
+		"its digest elsewhere, HEAD":   {"HEAD", "/v2/elsewhere/app/blobs/" + dgst, 404},
+		"as a manifest":                {"GET", "/v2/elsewhere/app/manifests/" + dgst, 404},
+		"another's upload":             {"GET", upload, 404},
+		"another's upload, to go on":   {"PATCH", upload, 404},
+		"another's upload, to end":     {"PUT", upload + "?digest=" + dgst, 404},
+		"another's upload, to cancel":  {"DELETE", upload, 404},
+		"its digest at home":           {"GET", "/v2/closed/app/blobs/" + dgst, 403},
+		"the repository under a slash": {"GET", "/v2//closed/app/blobs/" + dgst, 400},
+		"dots":                         {"GET", "/v2/elsewhere/../closed/app/blobs/" + dgst, 400},
+		"encoded dots":                 {"GET", "/v2/elsewhere/%2e%2e/closed/app/blobs/" + dgst, 400},
+		"an encoded slash":             {"GET", "/v2/elsewhere%2f..%2fclosed/app/blobs/" + dgst, 400},
+	} {
+		for mode, token := range map[string]string{
+			"password": "", "token": s.tokenFor(t, "stranger", "repository:elsewhere/app:pull,push", "repository:closed/app:pull"),
+		} {
+			w := s.ask(tc.method, tc.path, "stranger", token, nil)
+			if w.Code != tc.want || strings.Contains(w.Body.String(), string(blob)) {
+				t.Errorf("%s with a %s: %d, want %d\n%s", name, mode, w.Code, tc.want, w.Body)
+			}
+		}
+	}
+	// A manifest that names it must not make it a member either.
+	m := fmt.Sprintf(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":`+
+		`{"mediaType":"application/vnd.oci.image.config.v1+json","digest":%q,"size":%d},"layers":[]}`, dgst, len(blob))
+	if w := s.ask("PUT", "/v2/elsewhere/app/manifests/steal", "stranger", "", []byte(m)); w.Code != http.StatusBadRequest ||
+		!strings.Contains(w.Body.String(), "MANIFEST_BLOB_UNKNOWN") {
+		t.Errorf("a manifest that names it: %d %s", w.Code, w.Body)
+	}
+	// The catalog shows what the caller may see.
+	if w := s.ask("GET", "/v2/_catalog", "stranger", "", nil); strings.Contains(w.Body.String(), "closed") {
+		t.Errorf("the catalog names a private repository: %s", w.Body)
+	}
+}
