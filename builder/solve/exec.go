@@ -32,13 +32,11 @@ type ExecRequest struct {
 
 // ExecMount is one extra mount of a RUN: Mount's root at Target. Beside the
 // types of mount.Mount it may be "tmpfs", with Options such as "size=1048576".
-// A bind's Source may be a single file.
+// A bind's Source may be a single file, and may lie below /proc/self/fd: the
+// executor opens it in this process.
 type ExecMount struct {
 	Target string
 	Mount  mount.Mount
-	// Path is what of the mount to show at Target: a directory or file below
-	// its root, relative, without symbolic links. "" is all of it.
-	Path string
 }
 
 // Executor runs a command on a root filesystem, isolated, and waits for it. A

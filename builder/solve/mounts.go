@@ -16,6 +16,7 @@ import (
 	"cove/builder/plan"
 	"cove/errdefs"
 	"cove/layers/mount"
+	"cove/layers/snapshot/overlay"
 )
 
 // withMounts adds the mounts of a RUN to the request, calls fn, and takes away
@@ -116,27 +117,22 @@ func (s *solver) withBind(ctx context.Context, t *task, m plan.RunMount, req *Ex
 			}
 			real = path
 		}
+		// real has no symbolic link, and nobody else writes to the snapshot.
 		add := func(mt mount.Mount) error {
-			em := ExecMount{Target: m.Target, Mount: mt, Path: real}
-			if mt.Type == "bind" {
-				// real has no symbolic link, and nobody writes to the snapshot.
-				em.Mount.Source, em.Path = filepath.Join(mt.Source, real), ""
-			}
-			req.Mounts = append(req.Mounts, em)
-			return fn()
+			return overlay.With(ctx, mt, func(dir string) error {
+				bind := mount.Mount{Type: "bind", Source: filepath.Join(dir, real), ReadOnly: m.ReadOnly}
+				req.Mounts = append(req.Mounts, ExecMount{Target: m.Target, Mount: bind})
+				return fn()
+			})
 		}
 		if m.ReadOnly && from != nil && from.chain != "" {
 			mt, err := s.Snapshots.Mounts(ctx, string(from.chain))
 			if err != nil {
 				return err
 			}
-			mt.ReadOnly = true
 			return add(mt)
 		}
-		return s.active(ctx, from, func(_ string, mt mount.Mount) error {
-			mt.ReadOnly = m.ReadOnly
-			return add(mt)
-		})
+		return s.active(ctx, from, func(_ string, mt mount.Mount) error { return add(mt) })
 	})
 }
 
