@@ -13,14 +13,14 @@ package client
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"net"
-	"sync"
 	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
-	"cove/distribution/client/credentials"
+	"cove/distribution/client/wire"
 )
 
 // Config is how a client reaches registries. The zero value is a client
@@ -28,7 +28,7 @@ import (
 type Config struct {
 	// Keychain finds credentials; nil is anonymous. credentials.Open makes one
 	// from docker's and podman's files.
-	Keychain Keychain
+	Keychain wire.Keychain
 	// CertsDirs are searched for HOST[:PORT]/{*.crt,*.cert,*.key}, all of them,
 	// in order; nil is DefaultCertsDirs.
 	CertsDirs []string
@@ -38,7 +38,8 @@ type Config struct {
 	// is always allowed.
 	Insecure []string
 	// Mirrors are tried in order before the registry itself, for reading:
-	// registry host ("docker.io") to base URLs ("https://mirror.example").
+	// registry host ("docker.io") to base URLs ("https://mirror.example"). One
+	// with http:// is spoken to so.
 	Mirrors map[string][]string
 	// UserAgent is sent with each request; "" is "cove".
 	UserAgent string
@@ -63,22 +64,12 @@ func DefaultCertsDirs() []string {
 	return []string{"/etc/cove/certs.d", "/etc/docker/certs.d"}
 }
 
-// Keychain finds what to sign in with at a registry host, as "docker.io" or
-// "localhost:5000". No credentials is the zero value and no error.
-type Keychain interface {
-	Credentials(ctx context.Context, host string) (credentials.Credentials, error)
-}
-
 // Client talks to registries. It is safe for concurrent use and keeps
 // connections and tokens between calls.
 type Client struct {
 	cfg     Config
-	policy  policy
-	mirrors map[string][]base
-	wires   *wires
-
-	mu    sync.Mutex
-	peers map[base]*peer
+	wire    *wire.Wire
+	mirrors map[string][]wire.Base
 }
 
 // New returns a client. The error is errdefs.ErrInvalid for a malformed
@@ -100,23 +91,31 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Dial == nil {
 		cfg.Dial = (&net.Dialer{Timeout: 30 * time.Second}).DialContext
 	}
-	policy, err := parsePolicy(cfg.Insecure)
-	if err != nil {
-		return nil, err
+	c := &Client{cfg: cfg, mirrors: make(map[string][]wire.Base)}
+	var clear []string
+	for host, list := range cfg.Mirrors {
+		for _, raw := range list {
+			b, err := wire.MirrorOf(raw)
+			if err != nil {
+				return nil, fmt.Errorf("registry %s: %w", host, err)
+			}
+			c.mirrors[host] = append(c.mirrors[host], b)
+			if b.Scheme == "http" {
+				clear = append(clear, b.Addr)
+			}
+		}
 	}
-	mirrors, err := parseMirrors(cfg.Mirrors, policy)
-	if err != nil {
-		return nil, err
-	}
-	return &Client{
-		cfg: cfg, policy: policy, mirrors: mirrors,
-		wires: newWires(cfg, policy), peers: make(map[base]*peer),
-	}, nil
+	var err error
+	c.wire, err = wire.New(wire.Config{
+		Keychain: cfg.Keychain, CertsDirs: cfg.CertsDirs, Insecure: cfg.Insecure, Clear: clear,
+		UserAgent: cfg.UserAgent, Idle: 2 * cfg.Parallel, Silence: cfg.Silence, Now: cfg.Now, Dial: cfg.Dial,
+	})
+	return c, err
 }
 
 // Close gives up idle connections. Transfers under way are not touched.
 func (c *Client) Close() error {
-	c.wires.closeIdle()
+	c.wire.CloseIdle()
 	return nil
 }
 
@@ -132,18 +131,6 @@ func (c *Client) Each(ctx context.Context, descs []ocispec.Descriptor, do func(c
 		g.Go(func() error { return do(ctx, desc) })
 	}
 	return g.Wait()
-}
-
-// peer returns the state kept of one registry at one base.
-func (c *Client) peer(b base) *peer {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	p := c.peers[b]
-	if p == nil {
-		p = newPeer(c, b)
-		c.peers[b] = p
-	}
-	return p
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -15,6 +15,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/content"
+	"cove/distribution/client/wire"
 	"cove/errdefs"
 )
 
@@ -44,7 +45,7 @@ type blobReader struct {
 	desc     ocispec.Descriptor
 	offset   int64
 	body     io.ReadCloser
-	from     *peer // who the body is from
+	from     *wire.Peer // who the body is from
 	retrier  *retrier
 	progress Progress
 }
@@ -90,7 +91,7 @@ func (b *blobReader) resume(err error) error {
 		err = io.ErrUnexpectedEOF
 	}
 	for {
-		if err := b.retrier.again(b.ctx, explain(b.from.base, err)); err != nil {
+		if err := b.retrier.again(b.ctx, b.from.Explain(err)); err != nil {
 			return err
 		}
 		if err = b.open(b.from); err == nil {
@@ -100,18 +101,18 @@ func (b *blobReader) resume(err error) error {
 }
 
 // open asks p for the rest of the blob.
-func (b *blobReader) open(p *peer) error {
-	in := request{method: http.MethodGet, path: "/" + b.repo.name + "/blobs/" + b.desc.Digest.String(), scopes: b.repo.pullScopes()}
+func (b *blobReader) open(p *wire.Peer) error {
+	in := wire.Request{Method: http.MethodGet, Path: "/" + b.repo.name + "/blobs/" + b.desc.Digest.String(), Scopes: b.repo.pullScopes()}
 	if b.offset > 0 {
-		in.header = http.Header{"Range": {"bytes=" + strconv.FormatInt(b.offset, 10) + "-"}}
+		in.Header = http.Header{"Range": {"bytes=" + strconv.FormatInt(b.offset, 10) + "-"}}
 	}
-	resp, err := p.do(b.ctx, in, http.StatusOK, http.StatusPartialContent)
+	resp, err := p.Do(b.ctx, in, http.StatusOK, http.StatusPartialContent)
 	if err != nil {
 		return err
 	}
 	if err := b.accept(resp); err != nil {
 		_ = resp.Body.Close()
-		return explain(p.base, err)
+		return p.Explain(err)
 	}
 	b.body, b.from = resp.Body, p
 	return nil

@@ -14,6 +14,7 @@ import (
 
 	"cove/distribution"
 	"cove/distribution/auth"
+	"cove/distribution/client/wire"
 	"cove/errdefs"
 )
 
@@ -41,7 +42,7 @@ func (r *Repository) Tags(ctx context.Context) ([]string, error) {
 func (c *Client) Catalog(ctx context.Context, host string) ([]string, error) {
 	scope, _ := auth.ScopeOf(distribution.Access{Actions: []distribution.Action{distribution.Pull}})
 	var out []string
-	err := c.pages(ctx, c.peer(baseOf(host)), "/_catalog", []string{scope.String()}, func(body []byte) error {
+	err := c.pages(ctx, c.wire.Peer(wire.BaseOf(host)), "/_catalog", []string{scope.String()}, func(body []byte) error {
 		var page struct{ Repositories []string }
 		err := json.Unmarshal(body, &page)
 		out = append(out, page.Repositories...)
@@ -64,7 +65,7 @@ func (r *Repository) Referrers(ctx context.Context, subject digest.Digest, artif
 		index.Manifests = append(index.Manifests, page.Manifests...)
 		return err
 	})
-	if statusOf(err) == http.StatusNotFound {
+	if wire.StatusOf(err) == http.StatusNotFound {
 		index, err = r.referrersTag(ctx, subject)
 	}
 	if err != nil {
@@ -83,7 +84,7 @@ func (r *Repository) Referrers(ctx context.Context, subject digest.Digest, artif
 // referrersTag is the specification's fallback ("Referrers Tag Schema").
 func (r *Repository) referrersTag(ctx context.Context, subject digest.Digest) (index ocispec.Index, err error) {
 	_, body, err := r.getManifest(ctx, r.origin(), strings.ReplaceAll(subject.String(), ":", "-"))
-	if statusOf(err) == http.StatusNotFound {
+	if wire.StatusOf(err) == http.StatusNotFound {
 		return index, nil
 	}
 	if err == nil {
@@ -93,7 +94,7 @@ func (r *Repository) referrersTag(ctx context.Context, subject digest.Digest) (i
 }
 
 // pages follows the Link headers of a list.
-func (c *Client) pages(ctx context.Context, p *peer, path string, scopes []string, add func(body []byte) error) error {
+func (c *Client) pages(ctx context.Context, p *wire.Peer, path string, scopes []string, add func(body []byte) error) error {
 	if !strings.Contains(path, "?") && !strings.Contains(path, "/referrers/") {
 		path += "?n=" + strconv.Itoa(pageSize)
 	}
@@ -104,18 +105,18 @@ func (c *Client) pages(ctx context.Context, p *peer, path string, scopes []strin
 		}
 		path = next
 	}
-	return errdefs.Errorf(errdefs.ErrExhausted, "registry %s: its list does not end", p.host)
+	return errdefs.Errorf(errdefs.ErrExhausted, "registry %s: its list does not end", p.Host)
 }
 
-func (c *Client) onePage(ctx context.Context, p *peer, path string, scopes []string, add func(body []byte) error) (next string, err error) {
+func (c *Client) onePage(ctx context.Context, p *wire.Peer, path string, scopes []string, add func(body []byte) error) (next string, err error) {
 	var body []byte
 	err = c.retry(ctx, func() error {
-		resp, err := p.do(ctx, request{method: http.MethodGet, path: path, scopes: scopes}, http.StatusOK)
+		resp, err := p.Do(ctx, wire.Request{Method: http.MethodGet, Path: path, Scopes: scopes}, http.StatusOK)
 		if err != nil {
 			return err
 		}
-		defer drain(resp)
-		next = nextPage(resp.Header.Values("Link"), resp.Request.URL, p.prefix+"/v2")
+		defer resp.Body.Close()
+		next = nextPage(resp.Header.Values("Link"), resp.Request.URL, p.Prefix+"/v2")
 		body, err = io.ReadAll(io.LimitReader(resp.Body, maxPage))
 		return err
 	})
@@ -123,7 +124,7 @@ func (c *Client) onePage(ctx context.Context, p *peer, path string, scopes []str
 		return "", err
 	}
 	if err := add(body); err != nil {
-		return "", errdefs.Errorf(errdefs.ErrInvalid, "registry %s: its list is not JSON as the specification has it: %w", p.host, err)
+		return "", errdefs.Errorf(errdefs.ErrInvalid, "registry %s: its list is not JSON as the specification has it: %w", p.Host, err)
 	}
 	return next, nil
 }

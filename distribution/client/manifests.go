@@ -11,6 +11,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/distribution"
+	"cove/distribution/client/wire"
 	"cove/distribution/manifest"
 	"cove/errdefs"
 	"cove/reference"
@@ -25,7 +26,7 @@ const maxManifest = 4 << 20
 func (r *Repository) Resolve(ctx context.Context, ref string) (ocispec.Descriptor, []byte, error) {
 	var desc ocispec.Descriptor
 	var body []byte
-	err := r.read(ctx, func(p *peer) (err error) {
+	err := r.read(ctx, func(p *wire.Peer) (err error) {
 		desc, body, err = r.getManifest(ctx, p, ref)
 		return err
 	})
@@ -44,36 +45,36 @@ func (r *Repository) Manifest(ctx context.Context, desc ocispec.Descriptor) ([]b
 // Stat is Resolve without the body; the registry's word is taken for it.
 func (r *Repository) Stat(ctx context.Context, ref string) (ocispec.Descriptor, error) {
 	var desc ocispec.Descriptor
-	err := r.read(ctx, func(p *peer) error {
-		resp, err := p.do(ctx, request{
-			method: http.MethodHead, path: "/" + r.name + "/manifests/" + ref,
-			header: http.Header{"Accept": {strings.Join(manifest.Accept(), ", ")}}, scopes: r.pullScopes(),
+	err := r.read(ctx, func(p *wire.Peer) error {
+		resp, err := p.Do(ctx, wire.Request{
+			Method: http.MethodHead, Path: "/" + r.name + "/manifests/" + ref,
+			Header: http.Header{"Accept": {strings.Join(manifest.Accept(), ", ")}}, Scopes: r.pullScopes(),
 		}, http.StatusOK)
 		if err != nil {
 			return err
 		}
-		defer drain(resp)
+		defer resp.Body.Close()
 		desc, err = describe(resp, ref)
 		return err
 	})
 	return desc, r.about(ref, err)
 }
 
-func (r *Repository) getManifest(ctx context.Context, p *peer, ref string) (ocispec.Descriptor, []byte, error) {
-	resp, err := p.do(ctx, request{
-		method: http.MethodGet, path: "/" + r.name + "/manifests/" + ref,
-		header: http.Header{"Accept": {strings.Join(manifest.Accept(), ", ")}}, scopes: r.pullScopes(),
+func (r *Repository) getManifest(ctx context.Context, p *wire.Peer, ref string) (ocispec.Descriptor, []byte, error) {
+	resp, err := p.Do(ctx, wire.Request{
+		Method: http.MethodGet, Path: "/" + r.name + "/manifests/" + ref,
+		Header: http.Header{"Accept": {strings.Join(manifest.Accept(), ", ")}}, Scopes: r.pullScopes(),
 	}, http.StatusOK)
 	if err != nil {
 		return ocispec.Descriptor{}, nil, err
 	}
-	defer drain(resp)
+	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxManifest+1))
 	if err != nil {
-		return ocispec.Descriptor{}, nil, explain(p.base, err)
+		return ocispec.Descriptor{}, nil, p.Explain(err)
 	}
 	if len(body) > maxManifest {
-		return ocispec.Descriptor{}, nil, errdefs.Errorf(errdefs.ErrInvalid, "registry %s: manifest is larger than %d bytes", p.host, maxManifest)
+		return ocispec.Descriptor{}, nil, errdefs.Errorf(errdefs.ErrInvalid, "registry %s: manifest is larger than %d bytes", p.Host, maxManifest)
 	}
 	desc, err := describe(resp, ref)
 	switch {
@@ -83,12 +84,12 @@ func (r *Repository) getManifest(ctx context.Context, p *peer, ref string) (ocis
 		desc.Digest = digest.FromBytes(body)
 	case desc.Digest.Algorithm().FromBytes(body) != desc.Digest:
 		return ocispec.Descriptor{}, nil, errdefs.Errorf(errdefs.ErrCorrupt, "registry %s: manifest %s does not match its digest: it hashes to %s",
-			p.host, desc.Digest, desc.Digest.Algorithm().FromBytes(body))
+			p.Host, desc.Digest, desc.Digest.Algorithm().FromBytes(body))
 	}
 	desc.Size = int64(len(body))
 	m, err := manifest.Parse(desc.MediaType, body)
 	if err != nil {
-		return ocispec.Descriptor{}, nil, errdefs.Errorf(errdefs.ErrInvalid, "registry %s: %w", p.host, err)
+		return ocispec.Descriptor{}, nil, errdefs.Errorf(errdefs.ErrInvalid, "registry %s: %w", p.Host, err)
 	}
 	desc.MediaType = m.MediaType
 	return desc, body, nil
@@ -116,15 +117,15 @@ func (r *Repository) PushManifest(ctx context.Context, ref string, desc ocispec.
 		ref = desc.Digest.String()
 	}
 	err := r.c.retry(ctx, func() error {
-		resp, err := r.origin().do(ctx, request{
-			method: http.MethodPut, path: "/" + r.name + "/manifests/" + ref,
-			header: http.Header{"Content-Type": {desc.MediaType}},
-			body:   bytes.NewReader(body), length: int64(len(body)), scopes: r.pushScopes(),
+		resp, err := r.origin().Do(ctx, wire.Request{
+			Method: http.MethodPut, Path: "/" + r.name + "/manifests/" + ref,
+			Header: http.Header{"Content-Type": {desc.MediaType}},
+			Body:   bytes.NewReader(body), Length: int64(len(body)), Scopes: r.pushScopes(),
 		}, http.StatusCreated, http.StatusOK, http.StatusAccepted)
 		if err != nil {
 			return err
 		}
-		drain(resp)
+		wire.Drain(resp)
 		return nil
 	})
 	return r.about(ref, err)
@@ -133,14 +134,14 @@ func (r *Repository) PushManifest(ctx context.Context, ref string, desc ocispec.
 // Delete removes a tag or, by digest, a manifest.
 func (r *Repository) Delete(ctx context.Context, ref string) error {
 	err := r.c.retry(ctx, func() error {
-		resp, err := r.origin().do(ctx, request{
-			method: http.MethodDelete, path: "/" + r.name + "/manifests/" + ref,
-			scopes: r.scopes(nil, distribution.Delete),
+		resp, err := r.origin().Do(ctx, wire.Request{
+			Method: http.MethodDelete, Path: "/" + r.name + "/manifests/" + ref,
+			Scopes: r.scopes(nil, distribution.Delete),
 		}, http.StatusAccepted, http.StatusOK, http.StatusNoContent)
 		if err != nil {
 			return err
 		}
-		drain(resp)
+		wire.Drain(resp)
 		return nil
 	})
 	return r.about(ref, err)

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/distribution"
 	"cove/distribution/auth"
+	"cove/distribution/client/wire"
 )
 
 // Repository reads from and writes to one repository at one registry. It is
@@ -29,7 +31,7 @@ func (c *Client) Repository(host, name string) *Repository {
 func (r *Repository) String() string { return r.host + "/" + r.name }
 
 // origin is the registry itself, which alone is written to.
-func (r *Repository) origin() *peer { return r.c.peer(baseOf(r.host)) }
+func (r *Repository) origin() *wire.Peer { return r.c.wire.Peer(wire.BaseOf(r.host)) }
 
 // scopes asks for actions here, and for pulls from others (to mount).
 func (r *Repository) scopes(pullFrom []string, actions ...distribution.Action) []string {
@@ -55,10 +57,10 @@ func (r *Repository) pushScopes(mountFrom ...string) []string {
 // read tries the mirrors and then the registry itself. What a mirror does not
 // have, or a mirror that is down, falls through; when all fail the registry's
 // own error counts, with the mirrors' beside it.
-func (r *Repository) read(ctx context.Context, do func(p *peer) error) error {
+func (r *Repository) read(ctx context.Context, do func(p *wire.Peer) error) error {
 	var failed []error
-	for _, b := range r.c.bases(r.host) {
-		p := r.c.peer(b)
+	for _, b := range append(slices.Clone(r.c.mirrors[r.host]), wire.BaseOf(r.host)) {
+		p := r.c.wire.Peer(b)
 		err := r.c.retry(ctx, func() error { return do(p) })
 		if err == nil || ctx.Err() != nil {
 			return err

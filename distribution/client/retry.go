@@ -2,16 +2,12 @@ package client
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
-	"io"
 	"math/rand/v2"
-	"net"
-	"syscall"
 	"time"
 
+	"cove/distribution/client/wire"
 	"cove/distribution/errcode"
-	"cove/errdefs"
 )
 
 const (
@@ -44,7 +40,7 @@ func (r *retrier) again(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if !passing(err) {
+	if !wire.Passing(err) {
 		return err
 	}
 	// Half of the wait is chance, so that clients cut at once come back apart.
@@ -76,30 +72,3 @@ func (c *Client) retry(ctx context.Context, do func() error) error {
 		}
 	}
 }
-
-// passing says that the same call may work later: the peer was away, busy, or
-// cut the line.
-func passing(err error) bool {
-	var never *firstContact
-	if errors.As(err, &never) {
-		return false
-	}
-	var op *net.OpError
-	var record tls.RecordHeaderError
-	switch {
-	case errors.Is(err, errdefs.ErrUnavailable):
-		return true
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF),
-		errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		return true
-	case errors.As(err, &record):
-		return false
-	}
-	return errors.As(err, &op)
-}
-
-// firstContact is the failure to reach a registry that was never reached: it
-// is likelier misspelt than down for a moment.
-type firstContact struct{ error }
-
-func (e *firstContact) Unwrap() error { return e.error }

@@ -14,6 +14,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/content"
+	"cove/distribution/client/wire"
 	"cove/distribution/errcode"
 	"cove/errdefs"
 )
@@ -52,7 +53,7 @@ func (r *Repository) PushBlob(ctx context.Context, desc ocispec.Descriptor, src 
 // upload is one blob on its way up.
 type upload struct {
 	repo    *Repository
-	peer    *peer
+	peer    *wire.Peer
 	desc    ocispec.Descriptor
 	src     content.Provider
 	opts    PushOptions
@@ -66,7 +67,7 @@ type upload struct {
 // state names the blob, and how far it got when the line is to blame.
 func (u *upload) state(err error) string {
 	s := "blob " + u.desc.Digest.String()
-	if u.started && passing(err) {
+	if u.started && wire.Passing(err) {
 		s += fmt.Sprintf(": stopped at byte %d of %d (what arrived whole stays there; push again to go on)", u.offset, u.desc.Size)
 	}
 	return s
@@ -130,14 +131,14 @@ func (u *upload) begin(ctx context.Context) (done bool, err error) {
 }
 
 func (u *upload) exists(ctx context.Context) (bool, error) {
-	resp, err := u.do(ctx, request{method: http.MethodHead, path: "/" + u.repo.name + "/blobs/" + u.desc.Digest.String()}, http.StatusOK)
+	resp, err := u.do(ctx, wire.Request{Method: http.MethodHead, Path: "/" + u.repo.name + "/blobs/" + u.desc.Digest.String()}, http.StatusOK)
 	if errors.Is(err, errdefs.ErrNotFound) {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	drain(resp)
+	wire.Drain(resp)
 	return resp.ContentLength < 0 || resp.ContentLength == u.desc.Size, nil
 }
 
@@ -148,11 +149,11 @@ func (u *upload) post(ctx context.Context, from string) (mounted bool, err error
 	if from != "" {
 		path += "?" + url.Values{"mount": {u.desc.Digest.String()}, "from": {from}}.Encode()
 	}
-	resp, err := u.do(ctx, request{method: http.MethodPost, path: path}, http.StatusAccepted, http.StatusCreated)
+	resp, err := u.do(ctx, wire.Request{Method: http.MethodPost, Path: path}, http.StatusAccepted, http.StatusCreated)
 	if err != nil {
 		return false, err
 	}
-	drain(resp)
+	wire.Drain(resp)
 	if resp.StatusCode == http.StatusCreated {
 		u.offset = u.desc.Size
 		u.tell(Mounted, from)
@@ -168,7 +169,7 @@ func (u *upload) follow(resp *http.Response) error {
 		if u.location != "" {
 			return nil // it may leave out what does not change
 		}
-		return errdefs.Errorf(errdefs.ErrInvalid, "registry %s: opened an upload without saying where: %w", u.peer.host, err)
+		return errdefs.Errorf(errdefs.ErrInvalid, "registry %s: opened an upload without saying where: %w", u.peer.Host, err)
 	}
 	u.location = loc.String()
 	return nil
@@ -177,7 +178,7 @@ func (u *upload) follow(resp *http.Response) error {
 // ask finds out how far the registry got. An upload that it forgot is begun
 // anew.
 func (u *upload) ask(ctx context.Context) error {
-	resp, err := u.do(ctx, request{method: http.MethodGet, location: u.location}, http.StatusNoContent, http.StatusOK)
+	resp, err := u.do(ctx, wire.Request{Method: http.MethodGet, Location: u.location}, http.StatusNoContent, http.StatusOK)
 	if errors.Is(err, errdefs.ErrNotFound) || errors.Is(err, errdefs.ErrInvalid) || errors.Is(err, errdefs.ErrUnsupported) {
 		u.location = ""
 		return nil
@@ -185,7 +186,7 @@ func (u *upload) ask(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	drain(resp)
+	wire.Drain(resp)
 	held, ok := heldOf(resp.Header.Get("Range"))
 	if !ok || held > u.desc.Size {
 		u.location = ""
@@ -230,20 +231,20 @@ func (u *upload) send(ctx context.Context) error {
 // patch sends all that is left in one chunk.
 func (u *upload) patch(ctx context.Context, rd content.Reader) error {
 	left := u.desc.Size - u.offset
-	in := request{
-		method: http.MethodPatch, location: u.location, body: u.body(rd), length: left,
-		header: http.Header{"Content-Type": {"application/octet-stream"}},
+	in := wire.Request{
+		Method: http.MethodPatch, Location: u.location, Body: u.body(rd), Length: left,
+		Header: http.Header{"Content-Type": {"application/octet-stream"}},
 	}
 	if u.offset > 0 {
-		in.header.Set("Content-Range", fmt.Sprintf("%d-%d", u.offset, u.desc.Size-1))
+		in.Header.Set("Content-Range", fmt.Sprintf("%d-%d", u.offset, u.desc.Size-1))
 	}
 	resp, err := u.do(ctx, in, http.StatusAccepted, http.StatusNoContent, http.StatusCreated)
 	if err != nil {
 		return u.outOfStep(err)
 	}
-	drain(resp)
+	wire.Drain(resp)
 	if held, ok := heldOf(resp.Header.Get("Range")); ok && held != u.desc.Size {
-		return errdefs.Errorf(errdefs.ErrUnavailable, "registry %s: took %d of %d bytes", u.peer.host, held, u.desc.Size)
+		return errdefs.Errorf(errdefs.ErrUnavailable, "registry %s: took %d of %d bytes", u.peer.Host, held, u.desc.Size)
 	}
 	u.offset = u.desc.Size
 	return u.follow(resp)
@@ -253,20 +254,20 @@ func (u *upload) patch(ctx context.Context, rd content.Reader) error {
 func (u *upload) put(ctx context.Context, body io.Reader, length int64) error {
 	loc, err := url.Parse(u.location)
 	if err != nil {
-		return errdefs.Errorf(errdefs.ErrInvalid, "registry %s: its upload's location is no URL: %w", u.peer.host, err)
+		return errdefs.Errorf(errdefs.ErrInvalid, "registry %s: its upload's location is no URL: %w", u.peer.Host, err)
 	}
 	q := loc.Query()
 	q.Set("digest", u.desc.Digest.String())
 	loc.RawQuery = q.Encode()
-	in := request{method: http.MethodPut, location: loc.String(), body: body, length: length}
+	in := wire.Request{Method: http.MethodPut, Location: loc.String(), Body: body, Length: length}
 	if body != nil {
-		in.header = http.Header{"Content-Type": {"application/octet-stream"}}
+		in.Header = http.Header{"Content-Type": {"application/octet-stream"}}
 	}
 	resp, err := u.do(ctx, in, http.StatusCreated, http.StatusNoContent, http.StatusAccepted)
 	if err != nil {
 		return u.outOfStep(err)
 	}
-	drain(resp)
+	wire.Drain(resp)
 	u.offset = u.desc.Size
 	u.tell(Done, "")
 	return nil
@@ -284,9 +285,9 @@ func (u *upload) outOfStep(err error) error {
 
 // do sends a request with the rights of this push. It may leave for another
 // host, as a Location may; credentials do not.
-func (u *upload) do(ctx context.Context, in request, ok ...int) (*http.Response, error) {
-	in.scopes = u.repo.pushScopes(u.opts.MountFrom...)
-	return u.peer.do(ctx, in, ok...)
+func (u *upload) do(ctx context.Context, in wire.Request, ok ...int) (*http.Response, error) {
+	in.Scopes = u.repo.pushScopes(u.opts.MountFrom...)
+	return u.peer.Do(ctx, in, ok...)
 }
 
 // body reads the blob from the upload's offset on and tells of progress.

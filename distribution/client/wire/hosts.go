@@ -1,4 +1,4 @@
-package client
+package wire
 
 import (
 	"net"
@@ -11,62 +11,53 @@ import (
 	"cove/reference"
 )
 
-// base is where a registry's /v2/ begins. host is its name as people write and
-// read it, addr what is dialled, prefix a path before /v2/ (some mirrors).
-// scheme is "" when it is to be found out.
-type base struct {
-	host, addr, scheme, prefix string
-	mirror                     bool
+// Base is where a registry's /v2/ begins.
+type Base struct {
+	Host   string // its name as people write and read it
+	Addr   string // what is dialled
+	Scheme string // "" when it is to be found out
+	Prefix string // a path before /v2/, as some mirrors have
+	Mirror bool   // of another registry: it may be missing
 }
 
 // hub is docker.io's own registry. The credentials of all of it are kept under
 // one name.
 const hub = "registry-1.docker.io"
 
-func baseOf(host string) base {
+// BaseOf is the base of the registry that people call host.
+func BaseOf(host string) Base {
 	if host == reference.DefaultRegistry {
-		return base{host: host, addr: hub}
+		return Base{Host: host, Addr: hub}
 	}
-	return base{host: host, addr: host}
+	return Base{Host: host, Addr: host}
 }
 
-// bases lists where to read a repository of host from, mirrors first.
-func (c *Client) bases(host string) []base {
-	return append(slices.Clone(c.mirrors[host]), baseOf(host))
-}
-
-// parseMirrors reads the mirrors. One written with http:// is thereby allowed
-// to be spoken to so.
-func parseMirrors(in map[string][]string, p policy) (map[string][]base, error) {
-	out := make(map[string][]base, len(in))
-	for host, list := range in {
-		for _, raw := range list {
-			s := raw
-			if !strings.Contains(s, "://") {
-				s = "//" + s // the scheme is to be found out
-			}
-			u, err := url.Parse(s)
-			if err != nil || u.Host == "" || u.User != nil || (u.Scheme != "https" && u.Scheme != "http" && u.Scheme != "") {
-				return nil, errdefs.Errorf(errdefs.ErrInvalid, "mirror %q of %s: want https://HOST[:PORT][/PATH]", raw, host)
-			}
-			out[host] = append(out[host], base{host: u.Host, addr: u.Host, scheme: u.Scheme, prefix: strings.TrimRight(u.Path, "/"), mirror: true})
-			if u.Scheme == "http" {
-				p.clear[u.Host] = true
-			}
-		}
+// MirrorOf reads the URL of a mirror: [http[s]://]HOST[:PORT][/PATH]. The error
+// is errdefs.ErrInvalid.
+func MirrorOf(raw string) (Base, error) {
+	s := raw
+	if !strings.Contains(s, "://") {
+		s = "//" + s
 	}
-	return out, nil
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" || u.User != nil || (u.Scheme != "https" && u.Scheme != "http" && u.Scheme != "") {
+		return Base{}, errdefs.Errorf(errdefs.ErrInvalid, "mirror %q: want https://HOST[:PORT][/PATH]", raw)
+	}
+	return Base{Host: u.Host, Addr: u.Host, Scheme: u.Scheme, Prefix: strings.TrimRight(u.Path, "/"), Mirror: true}, nil
 }
 
 // policy says which hosts were named insecure.
 type policy struct {
 	hosts map[string]bool // HOST or HOST:PORT
 	nets  []netip.Prefix
-	clear map[string]bool // HOST[:PORT] of mirrors written with http://
+	clear map[string]bool // HOST[:PORT] written with http:// by the user
 }
 
-func parsePolicy(entries []string) (policy, error) {
-	p := policy{hosts: make(map[string]bool, len(entries)), clear: make(map[string]bool)}
+func parsePolicy(entries, clear []string) (policy, error) {
+	p := policy{hosts: make(map[string]bool, len(entries)), clear: make(map[string]bool, len(clear))}
+	for _, addr := range clear {
+		p.clear[addr] = true
+	}
 	for _, raw := range entries {
 		s := strings.TrimPrefix(strings.TrimPrefix(raw, "http://"), "https://")
 		if prefix, err := netip.ParsePrefix(s); err == nil {

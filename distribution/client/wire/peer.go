@@ -1,4 +1,4 @@
-package client
+package wire
 
 import (
 	"context"
@@ -18,11 +18,11 @@ import (
 	"cove/distribution/errcode"
 )
 
-// peer is one registry, as far as we know it: how it wants to be spoken to,
-// and the tokens it gave us.
-type peer struct {
-	c *Client
-	base
+// Peer is one registry, as far as we know it: how it wants to be spoken to,
+// and the tokens it gave us. It is safe for concurrent use.
+type Peer struct {
+	Base
+	w *Wire
 
 	mu     sync.Mutex // held while shaking hands: others wait for the outcome
 	shaken *transport.Challenge
@@ -41,41 +41,37 @@ const (
 	mirrorRest = time.Minute
 )
 
-func newPeer(c *Client, b base) *peer {
-	return &peer{c: c, base: b, sessions: make(map[string]http.RoundTripper)}
-}
-
 // url is a URL at this registry. path begins with a slash and follows /v2.
-func (p *peer) url(ch *transport.Challenge, path string) string {
+func (p *Peer) url(ch *transport.Challenge, path string) string {
 	scheme := "https"
 	if ch.Insecure {
 		scheme = "http"
 	}
-	return scheme + "://" + p.addr + p.prefix + "/v2" + path
+	return scheme + "://" + p.Addr + p.Prefix + "/v2" + path
 }
 
 // handshake asks the registry's base endpoint how to speak to it, once. It is
 // not retried: a registry that was never there is likelier misspelt than down.
-func (p *peer) handshake(ctx context.Context) (*transport.Challenge, error) {
+func (p *Peer) handshake(ctx context.Context) (*transport.Challenge, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.shaken != nil {
 		return p.shaken, nil
 	}
-	if p.failure != nil && p.c.cfg.Now().Sub(p.failed) < mirrorRest {
+	if p.failure != nil && p.w.cfg.Now().Sub(p.failed) < mirrorRest {
 		return nil, p.failure
 	}
 	gctx := ctx
-	if p.mirror {
+	if p.Mirror {
 		var cancel context.CancelFunc
 		gctx, cancel = context.WithTimeout(ctx, mirrorWait)
 		defer cancel()
 	}
 	ch, err := p.greet(gctx)
 	if err != nil {
-		err = &firstContact{explain(p.base, err)}
-		if p.mirror && ctx.Err() == nil {
-			p.failure, p.failed = err, p.c.cfg.Now()
+		err = &firstContact{explain(p.Base, err)}
+		if p.Mirror && ctx.Err() == nil {
+			p.failure, p.failed = err, p.w.cfg.Now()
 		}
 		return nil, err
 	}
@@ -84,12 +80,12 @@ func (p *peer) handshake(ctx context.Context) (*transport.Challenge, error) {
 }
 
 // greet tries HTTPS, and plain HTTP after it only where that is allowed.
-func (p *peer) greet(ctx context.Context) (*transport.Challenge, error) {
-	if p.scheme == "http" {
+func (p *Peer) greet(ctx context.Context) (*transport.Challenge, error) {
+	if p.Scheme == "http" {
 		return p.ping(ctx, true)
 	}
 	ch, err := p.ping(ctx, false)
-	if err == nil || p.scheme == "https" || ctx.Err() != nil || !p.c.policy.plain(p.addr) {
+	if err == nil || p.Scheme == "https" || ctx.Err() != nil || !p.w.policy.plain(p.Addr) {
 		return ch, err
 	}
 	// A certificate that is not trusted is no reason to do without one.
@@ -102,17 +98,17 @@ func (p *peer) greet(ctx context.Context) (*transport.Challenge, error) {
 	return nil, err
 }
 
-func (p *peer) ping(ctx context.Context, plain bool) (*transport.Challenge, error) {
+func (p *Peer) ping(ctx context.Context, plain bool) (*transport.Challenge, error) {
 	ch := &transport.Challenge{Insecure: plain}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url(ch, "/"), nil)
 	if err != nil {
 		return nil, err
 	}
-	resp, err := p.c.wires.RoundTrip(req)
+	resp, err := p.w.RoundTrip(req)
 	if err != nil {
 		return nil, err
 	}
-	defer drain(resp)
+	defer Drain(resp)
 	switch resp.StatusCode {
 	case http.StatusOK:
 		return ch, nil
@@ -120,7 +116,7 @@ func (p *peer) ping(ctx context.Context, plain bool) (*transport.Challenge, erro
 		pickChallenge(ch, auth.ParseChallenges(resp.Header.Values("WWW-Authenticate")))
 		return ch, nil
 	default:
-		return nil, errcode.Parse(resp, p.host, p.c.cfg.Now())
+		return nil, errcode.Parse(resp, p.Host, p.w.cfg.Now())
 	}
 }
 
@@ -142,14 +138,14 @@ func pickChallenge(ch *transport.Challenge, offered []auth.Challenge) {
 }
 
 // session returns the transport that authenticates with these scopes.
-func (p *peer) session(ctx context.Context, ch *transport.Challenge, scopes []string) (http.RoundTripper, error) {
+func (p *Peer) session(ctx context.Context, ch *transport.Challenge, scopes []string) (http.RoundTripper, error) {
 	key := strings.Join(scopes, " ")
 	p.signing.Lock()
 	defer p.signing.Unlock()
 	if rt := p.sessions[key]; rt != nil {
 		return rt, nil
 	}
-	creds, err := p.credentials(ctx)
+	creds, err := p.Credentials(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -161,19 +157,20 @@ func (p *peer) session(ctx context.Context, ch *transport.Challenge, scopes []st
 	return rt, nil
 }
 
-func (p *peer) credentials(ctx context.Context) (credentials.Credentials, error) {
-	if p.c.cfg.Keychain == nil {
+// Credentials is what the keychain has for this registry.
+func (p *Peer) Credentials(ctx context.Context) (credentials.Credentials, error) {
+	if p.w.cfg.Keychain == nil {
 		return credentials.Credentials{}, nil
 	}
-	return p.c.cfg.Keychain.Credentials(ctx, p.host)
+	return p.w.cfg.Keychain.Credentials(ctx, p.Host)
 }
 
 // authenticate makes a transport with creds. A token that is refused later, as
 // one expired, is renewed by it.
-func (p *peer) authenticate(ctx context.Context, ch *transport.Challenge, creds credentials.Credentials, scopes []string) (http.RoundTripper, error) {
-	reg, err := name.NewRegistry(p.addr, name.WeakValidation)
+func (p *Peer) authenticate(ctx context.Context, ch *transport.Challenge, creds credentials.Credentials, scopes []string) (http.RoundTripper, error) {
+	reg, err := name.NewRegistry(p.Addr, name.WeakValidation)
 	if err != nil {
-		return nil, explain(p.base, err)
+		return nil, explain(p.Base, err)
 	}
 	who := authn.Anonymous
 	if !creds.IsZero() {
@@ -184,78 +181,104 @@ func (p *peer) authenticate(ctx context.Context, ch *transport.Challenge, creds 
 	}
 	tok := &transport.Token{Token: creds.RegistryToken}
 	if ch.Scheme == "Bearer" && tok.Token == "" {
-		if tok, err = transport.Exchange(ctx, reg, who, p.c.wires, scopes, ch); err != nil {
-			return nil, explain(p.base, err)
+		if tok, err = transport.Exchange(ctx, reg, who, p.w, scopes, ch); err != nil {
+			return nil, explain(p.Base, err)
 		}
 		if tok.Token == "" {
 			tok.Token = tok.AccessToken
 		}
 	}
-	rt, err := transport.FromToken(reg, who, p.c.wires, ch, tok)
+	rt, err := transport.FromToken(reg, who, p.w, ch, tok)
 	if err != nil {
-		return nil, explain(p.base, err)
+		return nil, explain(p.Base, err)
 	}
 	return rt, nil
 }
 
-// request is one request to a registry, before it is known over which scheme.
-type request struct {
-	method string
-	path   string // after /v2, with its query; or location
-	// location is an absolute or relative URL that the registry gave.
-	location string
-	header   http.Header
-	body     io.Reader
-	length   int64 // of body
-	scopes   []string
+// Enter asks for the base endpoint with creds.
+func (p *Peer) Enter(ctx context.Context, creds credentials.Credentials) error {
+	ch, err := p.handshake(ctx)
+	if err != nil {
+		return err
+	}
+	rt, err := p.authenticate(ctx, ch, creds, nil)
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url(ch, "/"), nil)
+	if err != nil {
+		return err
+	}
+	resp, err := (&http.Client{Transport: rt}).Do(req)
+	if err != nil {
+		return explain(p.Base, err)
+	}
+	defer Drain(resp)
+	if resp.StatusCode != http.StatusOK {
+		return errcode.Parse(resp, p.Host, p.w.cfg.Now())
+	}
+	return nil
 }
 
-// do sends one request and returns an answer with one of the statuses ok. Any
+// Request is one request to a registry, before it is known over which scheme.
+type Request struct {
+	Method string
+	Path   string // after /v2, with its query; or Location
+	// Location is an absolute URL that the registry gave.
+	Location string
+	Header   http.Header
+	Body     io.Reader
+	Length   int64 // of Body
+	// Scopes of the token, in the token grammar.
+	Scopes []string
+}
+
+// Do sends one request and returns an answer with one of the statuses ok. Any
 // other is an *errcode.Error; a failure to get any is explained.
-func (p *peer) do(ctx context.Context, in request, ok ...int) (*http.Response, error) {
+func (p *Peer) Do(ctx context.Context, in Request, ok ...int) (*http.Response, error) {
 	ch, err := p.handshake(ctx)
 	if err != nil {
 		return nil, err
 	}
-	rt, err := p.session(ctx, ch, in.scopes)
+	rt, err := p.session(ctx, ch, in.Scopes)
 	if err != nil {
 		return nil, err
 	}
-	target := in.location
+	target := in.Location
 	if target == "" {
-		target = p.url(ch, in.path)
+		target = p.url(ch, in.Path)
 	}
-	req, err := http.NewRequestWithContext(ctx, in.method, target, in.body)
+	req, err := http.NewRequestWithContext(ctx, in.Method, target, in.Body)
 	if err != nil {
-		return nil, explain(p.base, err)
+		return nil, explain(p.Base, err)
 	}
-	for k, v := range in.header {
+	for k, v := range in.Header {
 		req.Header[k] = v
 	}
-	if in.body != nil {
-		req.ContentLength = in.length
+	if in.Body != nil {
+		req.ContentLength = in.Length
 	}
 	resp, err := (&http.Client{Transport: rt}).Do(req)
 	if err != nil {
-		return nil, explain(p.base, err)
+		return nil, explain(p.Base, err)
 	}
 	for _, s := range ok {
 		if resp.StatusCode == s {
 			return resp, nil
 		}
 	}
-	defer drain(resp)
-	return nil, errcode.Parse(resp, p.host, p.c.cfg.Now())
+	defer Drain(resp)
+	return nil, errcode.Parse(resp, p.Host, p.w.cfg.Now())
 }
 
-// drain reads the rest of a short body, so that its connection is used again.
-func drain(resp *http.Response) {
+// Drain reads the rest of a short body, so that its connection is used again.
+func Drain(resp *http.Response) {
 	_, _ = io.CopyN(io.Discard, resp.Body, 64<<10)
 	_ = resp.Body.Close()
 }
 
-// statusOf is the HTTP status an error came with, 0 for none.
-func statusOf(err error) int {
+// StatusOf is the HTTP status an error came with, 0 for none.
+func StatusOf(err error) int {
 	var e *errcode.Error
 	if errors.As(err, &e) {
 		return e.Status

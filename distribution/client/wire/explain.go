@@ -1,4 +1,4 @@
-package client
+package wire
 
 import (
 	"context"
@@ -22,7 +22,7 @@ import (
 // explain says of an error below HTTP, or of the token service, which registry
 // it is about and what to do. Errors it has explained already, and those of
 // the context, pass unchanged.
-func explain(b base, err error) error {
+func explain(b Base, err error) error {
 	var known *errcode.Error
 	switch {
 	case err == nil, errors.As(err, &known), isExplained(err):
@@ -35,12 +35,12 @@ func explain(b base, err error) error {
 	if errors.As(err, &ue) {
 		err = ue.Err
 	}
-	for _, of := range []func(base, error) error{ofCertificate, ofTokenService, ofNetwork} {
+	for _, of := range []func(Base, error) error{ofCertificate, ofTokenService, ofNetwork} {
 		if out := of(b, err); out != nil {
 			return &explained{out}
 		}
 	}
-	return &explained{errdefs.Errorf(errdefs.ErrUnavailable, "registry %s: %w", b.host, err)}
+	return &explained{errdefs.Errorf(errdefs.ErrUnavailable, "registry %s: %w", b.Host, err)}
 }
 
 // explained marks an error that explain has seen.
@@ -54,12 +54,12 @@ func isExplained(err error) bool {
 }
 
 func isCertificate(err error) bool {
-	return ofCertificate(base{}, err) != nil
+	return ofCertificate(Base{}, err) != nil
 }
 
 // ofCertificate names what is wrong with the certificate and the way out.
 // Trying again does not help, so none of these is ErrUnavailable.
-func ofCertificate(b base, err error) error {
+func ofCertificate(b Base, err error) error {
 	var (
 		name      x509.HostnameError
 		authority x509.UnknownAuthorityError
@@ -69,19 +69,19 @@ func ofCertificate(b base, err error) error {
 	)
 	switch {
 	case errors.As(err, &name):
-		what = wrongName(name, hostname(b.addr))
+		what = wrongName(name, hostname(b.Addr))
 	case errors.As(err, &authority):
 		what = fmt.Sprintf("its certificate is signed by an authority that this machine does not know%s; "+
-			"if it is yours, put the CA's certificate at /etc/docker/certs.d/%s/ca.crt", signedBy(authority.Cert), b.host)
+			"if it is yours, put the CA's certificate at /etc/docker/certs.d/%s/ca.crt", signedBy(authority.Cert), b.Host)
 	case errors.As(err, &invalid):
 		what = invalidity(invalid)
 	case errors.As(err, &op) && op.Op == "remote error": // how crypto/tls words an alert of the peer
 		what = fmt.Sprintf("it refused our side of TLS (%v); if it asks for client certificates, "+
-			"put client.cert and client.key in /etc/docker/certs.d/%s/", op.Err, b.host)
+			"put client.cert and client.key in /etc/docker/certs.d/%s/", op.Err, b.Host)
 	default:
 		return nil
 	}
-	return &badCertificate{text: fmt.Sprintf("registry %s: %s", b.host, what), err: err}
+	return &badCertificate{text: fmt.Sprintf("registry %s: %s", b.Host, what), err: err}
 }
 
 // badCertificate says what crypto/x509's own words, which would follow ours,
@@ -126,18 +126,18 @@ func invalidity(e x509.CertificateInvalidError) string {
 }
 
 // ofTokenService turns go-containerregistry's error into ours.
-func ofTokenService(b base, err error) error {
+func ofTokenService(b Base, err error) error {
 	var te *transport.Error
 	if !errors.As(err, &te) {
 		return nil
 	}
 	if te.StatusCode == http.StatusUnauthorized {
 		return &errcode.Error{
-			Code: errcode.Unauthorized, Host: b.host, Status: te.StatusCode, Kind: errdefs.ErrUnauthenticated,
-			Message: "no sign-in, or a wrong user name or password; sign in with login " + b.host,
+			Code: errcode.Unauthorized, Host: b.Host, Status: te.StatusCode, Kind: errdefs.ErrUnauthenticated,
+			Message: "no sign-in, or a wrong user name or password; sign in with login " + b.Host,
 		}
 	}
-	e := &errcode.Error{Host: b.host, Status: te.StatusCode, Kind: errdefs.ErrUnavailable, Message: "its token service failed"}
+	e := &errcode.Error{Host: b.Host, Status: te.StatusCode, Kind: errdefs.ErrUnavailable, Message: "its token service failed"}
 	switch {
 	case te.StatusCode == http.StatusForbidden:
 		e.Kind = errdefs.ErrDenied
@@ -150,20 +150,23 @@ func ofTokenService(b base, err error) error {
 	return e
 }
 
-func ofNetwork(b base, err error) error {
+func ofNetwork(b Base, err error) error {
 	var dns *net.DNSError
 	var op *net.OpError
 	var record tls.RecordHeaderError
 	switch {
 	case errors.Is(err, http.ErrSchemeMismatch), errors.As(err, &record):
 		return errdefs.Errorf(errdefs.ErrInvalid, "registry %s speaks plain HTTP, not HTTPS: "+
-			"give it a certificate, or list it as an insecure registry if plain HTTP is meant", b.host)
+			"give it a certificate, or list it as an insecure registry if plain HTTP is meant", b.Host)
 	case errors.As(err, &dns):
-		return errdefs.Errorf(errdefs.ErrUnavailable, "registry %s: no such host (%w); check the name, /etc/hosts and DNS", b.host, err)
+		return errdefs.Errorf(errdefs.ErrUnavailable, "registry %s: no such host (%w); check the name, /etc/hosts and DNS", b.Host, err)
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return errdefs.Errorf(errdefs.ErrUnavailable, "registry %s: connection refused: is it running, and is the port right? (%w)", b.host, err)
+		return errdefs.Errorf(errdefs.ErrUnavailable, "registry %s: connection refused: is it running, and is the port right? (%w)", b.Host, err)
 	case errors.As(err, &op) && op.Timeout():
-		return errdefs.Errorf(errdefs.ErrUnavailable, "registry %s: no answer in time; is it reachable from here, or only through a proxy? (%w)", b.host, err)
+		return errdefs.Errorf(errdefs.ErrUnavailable, "registry %s: no answer in time; is it reachable from here, or only through a proxy? (%w)", b.Host, err)
 	}
 	return nil
 }
+
+// Explain names the registry in an error from reading one of its answers.
+func (p *Peer) Explain(err error) error { return explain(p.Base, err) }

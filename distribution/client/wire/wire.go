@@ -1,0 +1,170 @@
+// Package wire reaches one registry at a time: over HTTPS or, where that was
+// asked for, plain HTTP; with its certificates from certs.d; with the tokens it
+// wants; and with errors that name it and say what to do.
+//
+// It knows addresses, scopes and requests, and nothing of blobs or manifests:
+// those are package client's, which alone uses it. It stands on
+// go-containerregistry's transport for the exchange of tokens.
+package wire
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"cove/distribution/client/credentials"
+	"cove/errdefs"
+)
+
+// Config is how registries are reached.
+type Config struct {
+	// Keychain finds credentials; nil is anonymous.
+	Keychain Keychain
+	// CertsDirs are searched for HOST[:PORT]/{*.crt,*.cert,*.key}.
+	CertsDirs []string
+	// Insecure lists HOST, HOST:PORT and CIDR that need no certificate anyone
+	// vouches for, or none at all.
+	Insecure []string
+	// Clear lists HOST[:PORT] that may be spoken to over plain HTTP, as
+	// Insecure ones and loopback may anyway.
+	Clear     []string
+	UserAgent string
+	// Idle is how many idle connections are kept to each host.
+	Idle int
+	// Silence is how long a peer may be silent while it is waited for.
+	Silence time.Duration
+	Now     func() time.Time
+	Dial    func(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
+// Keychain finds what to sign in with at a registry host, as "docker.io" or
+// "localhost:5000". No credentials is the zero value and no error.
+type Keychain interface {
+	Credentials(ctx context.Context, host string) (credentials.Credentials, error)
+}
+
+// Wire sends requests, each with the certificates and the rules of the host it
+// goes to: a redirect, a token realm or an upload's Location elsewhere meets
+// that host's, and never shows it this one's client certificate.
+type Wire struct {
+	cfg    Config
+	policy policy
+
+	mu     sync.Mutex
+	byAddr map[string]*http.Transport
+	peers  map[Base]*Peer
+}
+
+// New returns a Wire. Every field of cfg but Keychain has to be set; the error
+// is errdefs.ErrInvalid for a malformed Insecure entry.
+func New(cfg Config) (*Wire, error) {
+	p, err := parsePolicy(cfg.Insecure, cfg.Clear)
+	if err != nil {
+		return nil, err
+	}
+	return &Wire{cfg: cfg, policy: p, byAddr: make(map[string]*http.Transport), peers: make(map[Base]*Peer)}, nil
+}
+
+// Peer returns the one Peer at b.
+func (w *Wire) Peer(b Base) *Peer {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	p := w.peers[b]
+	if p == nil {
+		p = &Peer{w: w, Base: b, sessions: make(map[string]http.RoundTripper)}
+		w.peers[b] = p
+	}
+	return p
+}
+
+// RoundTrip sends one request. go-containerregistry's transports and
+// http.Client stand on top of it.
+func (w *Wire) RoundTrip(req *http.Request) (*http.Response, error) {
+	addr := req.URL.Host
+	if req.URL.Scheme != "https" && (req.URL.Scheme != "http" || !w.policy.plain(addr)) {
+		return nil, errdefs.Errorf(errdefs.ErrDenied, "refusing to speak plain HTTP to %s: list it as an insecure registry if that is meant", addr)
+	}
+	t, err := w.transport(addr)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("User-Agent", w.cfg.UserAgent)
+	return t.RoundTrip(req)
+}
+
+func (w *Wire) transport(addr string) (*http.Transport, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if t := w.byAddr[addr]; t != nil {
+		return t, nil
+	}
+	dirName := addr
+	if addr == hub {
+		dirName = "docker.io"
+	}
+	conf, err := loadCerts(w.cfg.CertsDirs, dirName)
+	if err != nil {
+		return nil, fmt.Errorf("certificates of registry %s: %w", dirName, err)
+	}
+	conf.InsecureSkipVerify = w.policy.named(addr) //nolint:gosec // named by the user
+	t := &http.Transport{
+		Proxy:           http.ProxyFromEnvironment,
+		DialContext:     w.dial,
+		TLSClientConfig: conf,
+		// HTTP/1.1 on purpose: blobs in parallel want connections of their
+		// own, and HTTP/2's windows halve the speed of one.
+		TLSNextProto:          map[string]func(string, *tls.Conn) http.RoundTripper{},
+		TLSHandshakeTimeout:   20 * time.Second,
+		ExpectContinueTimeout: time.Second,
+		IdleConnTimeout:       90 * time.Second,
+		MaxIdleConnsPerHost:   w.cfg.Idle,
+		DisableCompression:    true, // blobs are what they are
+		ReadBufferSize:        64 << 10,
+		WriteBufferSize:       64 << 10,
+	}
+	w.byAddr[addr] = t
+	return t, nil
+}
+
+func (w *Wire) dial(ctx context.Context, network, addr string) (net.Conn, error) {
+	conn, err := w.cfg.Dial(ctx, network, addr)
+	if err != nil {
+		return nil, err
+	}
+	return &patientConn{conn, w.cfg.Silence}, nil
+}
+
+// patientConn waits for its peer only so long. Any movement, in either
+// direction, starts the wait anew: net/http reads ahead of an answer for as
+// long as it sends the request.
+type patientConn struct {
+	net.Conn
+	silence time.Duration
+}
+
+func (c *patientConn) Read(p []byte) (int, error) {
+	if err := c.SetReadDeadline(time.Now().Add(c.silence)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Read(p)
+}
+
+func (c *patientConn) Write(p []byte) (int, error) {
+	if err := c.SetDeadline(time.Now().Add(c.silence)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(p)
+}
+
+// CloseIdle gives up idle connections.
+func (w *Wire) CloseIdle() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, t := range w.byAddr {
+		t.CloseIdleConnections()
+	}
+}
