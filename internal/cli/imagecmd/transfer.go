@@ -73,7 +73,7 @@ func pull(ctx context.Context, a *app.App, store *images.Store, name, platform s
 			fmt.Fprintf(a.Err, "Using default tag: %s\n", ref.Tag)
 		}
 		fmt.Fprintf(a.Err, "%s: Pulling from %s\n", ref.Object(), shortRepository(ref))
-		opts.Progress, end = Progress(a)
+		opts.Progress, end = showTransfer(a)
 	}
 	pulled, err := store.Pull(ctx, name, opts)
 	end()
@@ -100,8 +100,8 @@ func shortRepository(ref reference.Reference) string {
 	return ref.FamiliarName()
 }
 
-// Progress shows transfers on standard error until end is called.
-func Progress(a *app.App) (tell images.Progress, end func()) {
+// showTransfer shows transfers on standard error until end is called.
+func showTransfer(a *app.App) (tell images.Progress, end func()) {
 	t := progress.NewTransfer(progress.ScreenOf(a.Err))
 	return t.Event, t.Close
 }
@@ -133,7 +133,9 @@ func push(ctx context.Context, a *app.App, store *images.Store, name string, qui
 	end := func() {}
 	if !quiet {
 		fmt.Fprintf(a.Err, "The push refers to repository [%s]\n", ref.Name())
-		opts.Progress, end = Progress(a)
+		t := progress.NewTransfer(progress.ScreenOf(a.Err))
+		t.Push = true
+		opts.Progress, end = t.Event, t.Close
 	}
 	desc, err := store.Push(ctx, name, opts)
 	end()
@@ -324,7 +326,7 @@ func load(ctx context.Context, a *app.App, store *images.Store, in io.Reader, qu
 	var tell images.Progress
 	end := func() {}
 	if !quiet {
-		tell, end = Progress(a)
+		tell, end = showTransfer(a)
 	}
 	loaded, err := store.Load(ctx, in, tell)
 	end()

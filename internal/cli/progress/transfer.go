@@ -14,18 +14,20 @@ import (
 
 // Transfer shows the events of a pull, push or load.
 type Transfer struct {
+	// Push words what the registry has already as docker's push does.
+	Push bool
+
 	screen Screen
 	live   *live // nil where there is no terminal
 
-	mu     sync.Mutex
-	order  []digest.Digest
-	blobs  map[digest.Digest]images.Event
-	retold map[digest.Digest]bool
+	mu    sync.Mutex
+	order []digest.Digest
+	blobs map[digest.Digest]images.Event
 }
 
 // NewTransfer begins; Close ends it.
 func NewTransfer(s Screen) *Transfer {
-	t := &Transfer{screen: s, blobs: map[digest.Digest]images.Event{}, retold: map[digest.Digest]bool{}}
+	t := &Transfer{screen: s, blobs: map[digest.Digest]images.Event{}}
 	if s.Size != nil {
 		t.live = newLive(s, t.block)
 	}
@@ -103,6 +105,8 @@ func (t *Transfer) line(e images.Event) string {
 	w := words[e.Kind]
 	text := short(e.Desc.Digest) + ": " + w.text
 	switch {
+	case e.Kind == images.AlreadyExists && t.Push:
+		text = short(e.Desc.Digest) + ": Layer already exists"
 	case e.Kind == images.Mounted:
 		text += " " + e.From
 	case e.Kind == images.Retrying:
