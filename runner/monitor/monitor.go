@@ -108,7 +108,16 @@ func (m *monitor) refuse(err error) error {
 // ignoreSignals keeps a terminal's signals away; SIGTERM, as a shutdown sends
 // it to everyone, asks the container to stop.
 func (m *monitor) ignoreSignals() {
-	signal.Ignore(unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGPIPE)
+	// Caught and dropped, not ignored: execve keeps what is ignored, and then
+	// no shell in the container could trap it. That holds for what whoever
+	// started this process ignored, too.
+	drop := make(chan os.Signal, 1)
+	signal.Notify(drop, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGPIPE)
+	for sig := unix.Signal(1); sig < 65; sig++ {
+		if signal.Ignored(sig) {
+			signal.Notify(drop, sig)
+		}
+	}
 	term := make(chan os.Signal, 1)
 	signal.Notify(term, unix.SIGTERM)
 	go func() {
