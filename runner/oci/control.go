@@ -157,7 +157,11 @@ func (a *app) delete(ctx context.Context, args []string) (int, error) {
 			return 1, err
 		}
 	}
-	return 0, c.destroy(ctx)
+	g, err := c.group()
+	if err != nil {
+		return 1, err
+	}
+	return 0, c.destroy(ctx, g)
 }
 
 // pause and resume are the commands.

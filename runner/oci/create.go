@@ -90,7 +90,7 @@ func (a *app) make(ctx context.Context, id string, f createFlags, survive bool) 
 	c := &container{ID: id, Bundle: f.bundle, Created: time.Now().UTC(), Spec: spec, dir: dir}
 	t, err := a.task(ctx, c, root, f, survive)
 	if err == nil {
-		err = c.created(t, f)
+		err = c.created(t, f, survive)
 		if err != nil {
 			err = errors.Join(err, t.Close(ctx))
 		}
@@ -122,9 +122,14 @@ func (a *app) task(ctx context.Context, c *container, root mount.Mount, f create
 }
 
 // created hands the terminal over and records the container.
-func (c *container) created(t *task.Task, f createFlags) error {
+func (c *container) created(t *task.Task, f createFlags, survive bool) error {
 	c.Pid, c.Spec, c.Cgroup = t.Process.Pid(), t.Spec, t.Group.Path()
 	c.Birth, _ = birth(c.Pid)
+	if survive {
+		if err := lookProgram(c.Pid, c.Spec.Process); err != nil {
+			return err
+		}
+	}
 	if f.consoleSocket != "" {
 		if err := sendConsole(f.consoleSocket, t.Process.Console()); err != nil {
 			return err
@@ -135,7 +140,11 @@ func (c *container) created(t *task.Task, f createFlags) error {
 
 // abort undoes a created container.
 func (c *container) abort(ctx context.Context) error {
-	return errors.Join(c.killWait(ctx), c.destroy(ctx))
+	g, err := c.group()
+	if err != nil {
+		return err
+	}
+	return errors.Join(c.killWait(ctx), c.destroy(ctx, g))
 }
 
 func writePid(path string, pid int) error {
@@ -195,9 +204,7 @@ func (a *app) run(ctx context.Context, args []string) (int, error) {
 		return a.runDetached(ctx, id, f)
 	}
 	// Before the process exists, so that no signal is lost.
-	signals := make(chan os.Signal, 32)
-	signal.Notify(signals)
-	defer signal.Stop(signals)
+	signals := catch()
 	c, t, err := a.make(ctx, id, f, false)
 	if err != nil {
 		return 1, err
@@ -206,7 +213,7 @@ func (a *app) run(ctx context.Context, args []string) (int, error) {
 	if f.keep && err == nil {
 		return code, t.Group.Kill(ctx)
 	}
-	if derr := c.destroy(ctx); err == nil {
+	if derr := c.destroy(ctx, t.Group); err == nil {
 		err = derr
 	}
 	return code, err
@@ -261,6 +268,16 @@ func (a *app) foreground(ctx context.Context, c *container, t *task.Task, f crea
 	return status.ExitCode(), nil
 }
 
+// catch collects the signals that people send to a runtime in the foreground,
+// for the container. Not all there are: each costs a call here and one in
+// every process that is started.
+func catch() <-chan os.Signal {
+	signals := make(chan os.Signal, 32)
+	signal.Notify(signals, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2,
+		unix.SIGALRM, unix.SIGTERM, unix.SIGCONT, unix.SIGWINCH)
+	return signals
+}
+
 // forwardTo passes signals on to a process.
 func forwardTo(p *sandbox.Process, term *terminal, signals <-chan os.Signal, stop <-chan struct{}) {
 	for {
@@ -270,7 +287,7 @@ func forwardTo(p *sandbox.Process, term *terminal, signals <-chan os.Signal, sto
 		case s := <-signals:
 			sig, ok := s.(unix.Signal)
 			switch {
-			case !ok, sig == unix.SIGCHLD, sig == unix.SIGURG, sig == unix.SIGPIPE: // our own
+			case !ok:
 			case sig == unix.SIGWINCH && term != nil:
 				term.resize()
 			default:

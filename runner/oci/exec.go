@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"slices"
 	"strconv"
 	"strings"
@@ -195,10 +194,9 @@ func (a *app) join(ctx context.Context, c *container, proc *specs.Process, f exe
 			return 255, err
 		}
 	}
-	signals := make(chan os.Signal, 32)
+	var signals <-chan os.Signal
 	if !f.detach {
-		signal.Notify(signals)
-		defer signal.Stop(signals)
+		signals = catch()
 	}
 	joined, err := sandbox.Join(ctx, req)
 	if err != nil {

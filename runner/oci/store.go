@@ -19,6 +19,7 @@ import (
 	"cove/errdefs"
 	"cove/runner/cgroup"
 	"cove/runner/host"
+	"cove/runner/task"
 )
 
 // container is what is kept of one, in <root>/<id>/state.json.
@@ -172,13 +173,12 @@ func (c *container) signal(sig unix.Signal) error {
 }
 
 // destroy removes what the runtime keeps, after the process has ended.
-func (c *container) destroy(ctx context.Context) error {
+func (c *container) destroy(ctx context.Context, g *cgroup.Group) error {
 	var errs []error
-	if g, err := c.group(); err != nil {
-		errs = append(errs, err)
-	} else if c.Cgroup != "" {
-		errs = append(errs, g.Kill(ctx), g.Delete(ctx))
+	if !task.Has(c.Spec, specs.PIDNamespace) {
+		errs = append(errs, g.Kill(ctx)) // others may be left: theirs is not our pid namespace
 	}
+	errs = append(errs, g.Delete(ctx))
 	errs = append(errs, os.RemoveAll(c.dir))
 	c.poststop(ctx)
 	return errors.Join(errs...)
