@@ -45,9 +45,10 @@ func (p *Process) start(fds *childFDs, l *launch) error {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		err := p.clone(fds, l)
+		program := p.pid // read here: adopt changes it
 		ready <- err
 		if err == nil {
-			p.reap()
+			p.reap(program)
 		}
 	}()
 	return <-ready
@@ -92,8 +93,8 @@ func idMap(ranges []plan.IDRange) []syscall.SysProcIDMap {
 
 // reap waits for the program to end and, if it forked the container's process,
 // for that one.
-func (p *Process) reap() {
-	status, err := wait(p.pid)
+func (p *Process) reap(program int) {
+	status, err := wait(program)
 	if p.plan.Forks {
 		if pid, ok := <-p.forked; ok {
 			status, err = wait(pid)
