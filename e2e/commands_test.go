@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -85,6 +86,25 @@ func corrupt(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+// deadCgroups are the cgroups of containers that hold no process, still after
+// a while: other tests' containers come and go meanwhile.
+func deadCgroups(ts *testscript.TestScript) []string {
+	var dead []string
+	for range 30 {
+		all, err := filepath.Glob("/sys/fs/cgroup/*/cove/" + strings.Repeat("[0-9a-f]", 64))
+		ts.Check(err)
+		dead = slices.DeleteFunc(all, func(dir string) bool {
+			procs, err := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
+			return err != nil || len(procs) > 0
+		})
+		if len(dead) == 0 {
+			break
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	return dead
+}
+
 // nothingLeft looks for what this story's containers should have taken along.
 func nothingLeft(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 0 {
@@ -107,9 +127,7 @@ func nothingLeft(ts *testscript.TestScript, neg bool, args []string) {
 			left = append(left, "process "+strings.ReplaceAll(string(cmdline), "\x00", " "))
 		}
 	}
-	cgroups, err := filepath.Glob("/sys/fs/cgroup/*/cove/*-*")
-	ts.Check(err)
-	left = append(left, cgroups...)
+	left = append(left, deadCgroups(ts)...)
 	if len(left) > 0 {
 		ts.Fatalf("left behind:\n%s", strings.Join(left, "\n"))
 	}

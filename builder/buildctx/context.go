@@ -3,6 +3,7 @@ package buildctx
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -23,8 +24,8 @@ type Source struct {
 	// Dir is a directory, or "-" for Stdin: a tar archive, compressed or not,
 	// or a Dockerfile, which then has an empty context.
 	Dir string
-	// Dockerfile is a path below the context, an absolute path, "" for
-	// "Dockerfile", or "-" for Stdin.
+	// Dockerfile is a path from the working directory, as docker takes it, or
+	// else below the context; "" for "Dockerfile" there, or "-" for Stdin.
 	Dockerfile string
 	Stdin      io.Reader
 	// State is a directory for the stat cache and for what is unpacked.
@@ -37,6 +38,7 @@ type Context struct {
 	// Dockerfile is the file's text, Name its name in messages.
 	Dockerfile []byte
 	Name       string
+	path       string // of the Dockerfile: absolute, or below the context
 	temp       string
 }
 
@@ -155,13 +157,16 @@ func (c *Context) readDockerfile(src Source) (err error) {
 		c.Dockerfile, err = readAll(src.Stdin, c.Name, maxDockerfile)
 		return err
 	}
-	c.Name = src.Dockerfile
-	if c.Name == "" {
-		c.Name = dockerfileName
+	c.Name = cmp.Or(src.Dockerfile, dockerfileName)
+	c.path = c.Name
+	if info, statErr := os.Stat(src.Dockerfile); statErr == nil && info.Mode().IsRegular() {
+		if c.path, err = filepath.Abs(src.Dockerfile); err != nil {
+			return err
+		}
 	}
-	c.Dockerfile, err = c.readFile(c.Name, maxDockerfile)
+	c.Dockerfile, err = c.readFile(c.path, maxDockerfile)
 	if errors.Is(err, errdefs.ErrNotFound) {
-		return errdefs.Errorf(errdefs.ErrNotFound, "build: there is no %s in the context %s; name another with -f", c.Name, src.Dir)
+		return errdefs.Errorf(errdefs.ErrNotFound, "build: there is no %s here or in the context %s; name another with -f", c.Name, src.Dir)
 	}
 	return err
 }
@@ -170,7 +175,7 @@ func (c *Context) readDockerfile(src Source) (err error) {
 func (c *Context) readIgnore(src Source) (*Ignore, error) {
 	names := []string{".dockerignore"}
 	if src.Dockerfile != "-" && c.Name != "stdin" {
-		names = []string{c.Name + ".dockerignore", ".dockerignore"}
+		names = []string{c.path + ".dockerignore", ".dockerignore"}
 	}
 	for _, name := range names {
 		text, err := c.readFile(name, maxIgnore)
