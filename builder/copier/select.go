@@ -227,6 +227,9 @@ func (s *Selection) addPart(p part) error {
 		if err := checkName(pk.rel); err != nil {
 			return err
 		}
+		if pk.entry.Type() == unix.S_IFCHR && pk.entry.Rdev == 0 {
+			return errdefs.Errorf(errdefs.ErrInvalid, "%q: the device 0:0 marks a deleted file in an overlay and cannot be copied", pk.rel)
+		}
 		kept = append(kept, pk)
 	}
 	p.picks = kept
