@@ -157,6 +157,9 @@ func ParseCertificates(data []byte) ([]*x509.Certificate, error) {
 		if err != nil {
 			return nil, errdefs.Errorf(errdefs.ErrInvalid, "no certificate, neither PEM nor DER: %w", err)
 		}
+		if len(certs) == 0 { // nothing at all is valid DER
+			return nil, errdefs.Errorf(errdefs.ErrInvalid, "no certificate in it")
+		}
 		return certs, nil
 	}
 	var certs []*x509.Certificate

@@ -1,0 +1,113 @@
+package metadata
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// TestQueriesUseIndexes explains the statements of requests and of the
+// collector: none may read a whole table.
+func TestQueriesUseIndexes(t *testing.T) {
+	t.Parallel()
+	db, err := Open(t.Context(), Config{DSN: filepath.Join(t.TempDir(), "plan.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	dgst, at := digest.FromString("x"), time.Now()
+	ask := func(ctx context.Context, q Queries) {
+		// The answers are empty; what counts is that the statements were run.
+		_, _ = q.Project(ctx, "p")
+		_, _ = q.Repository(ctx, "p/r")
+		_, _ = q.Repositories(ctx, Viewer{UserID: 1}, "", 10)
+		_, _ = q.Blob(ctx, "p/r", dgst)
+		_, _ = q.BlobRepositories(ctx, dgst, 10)
+		_, _ = q.Upload(ctx, "p/r", "id")
+		_, _ = q.ExpiredUploads(ctx, at, 10)
+		_, _ = q.ManifestByDigest(ctx, "p/r", dgst)
+		_, _ = q.ManifestByTag(ctx, "p/r", "tag")
+		_, _ = q.Referrers(ctx, "p/r", dgst, "type")
+		_, _ = q.Tags(ctx, 1, "", 10)
+		_, _ = q.DueReviews(ctx, at, 10)
+		_, _ = q.Owned(ctx, dgst)
+		_, _ = q.UserByName(ctx, "u")
+		_, _ = q.Users(ctx, "", 10)
+		_, _ = q.Standing(ctx, "p", 1)
+		_, _ = q.Events(ctx, 10)
+	}
+	ask(t.Context(), db.Queries)
+	err = db.Update(t.Context(), func(ctx context.Context, tx *Tx) error {
+		id, err := tx.EnsureRepository(ctx, "p/r", Creator{})
+		if err != nil {
+			return err
+		}
+		m := Manifest{}
+		m.Descriptor.Digest, m.Blobs = digest.FromString("m"), []digest.Digest{dgst}
+		for _, step := range []func() error{
+			func() error { return tx.StartUpload(ctx, id, "id", "", at) },
+			func() error { return tx.EndUpload(ctx, "id") },
+			func() error { return tx.AddBytes(ctx, dgst, 1) },
+			func() error { return tx.AddBlob(ctx, id, dgst, at) },
+			func() error { return tx.AddBytes(ctx, m.Descriptor.Digest, 1) },
+			func() error { _, err := tx.Missing(ctx, id, m); return err },
+			func() error { return tx.AddManifest(ctx, id, m, "") },
+			func() error { return tx.SetTag(ctx, id, "tag", m.Descriptor.Digest, "") },
+			func() error { return tx.RemoveManifest(ctx, id, m.Descriptor.Digest, "", 0) },
+			func() error { _, err := tx.ReviewMembership(ctx, id, dgst); return err },
+			func() error { _, err := tx.MarkDeleting(ctx, dgst); return err },
+			func() error { return tx.DropBytes(ctx, dgst) },
+		} {
+			if err := step(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	checked := 0
+	for _, p := range []*prepared{db.readers, db.writer.q} {
+		for stmt := range p.stmts {
+			if !strings.HasPrefix(stmt, "SELECT") && !strings.HasPrefix(stmt, "DELETE") && !strings.HasPrefix(stmt, "UPDATE") {
+				continue
+			}
+			checked++
+			for _, step := range explain(t, db, stmt) {
+				if strings.HasPrefix(step, "SCAN") && !strings.Contains(step, "USING") && step != "SCAN CONSTANT ROW" {
+					t.Errorf("%s\n  %s", stmt, step)
+				}
+			}
+		}
+	}
+	if checked < 35 {
+		t.Errorf("only %d statements were looked at", checked)
+	}
+}
+
+func explain(t *testing.T, db *DB, stmt string) []string {
+	t.Helper()
+	args := make([]any, strings.Count(stmt, "$")) // more than enough; the planner looks at none
+	n := 0
+	for n = 1; strings.Contains(stmt, "$"+string(rune('0'+n))); n++ {
+		args[n-1] = 0
+	}
+	steps, err := all(t.Context(), plain{db.pool}, func(s scanner) (detail string, err error) {
+		var id, parent, unused int
+		err = s.Scan(&id, &parent, &unused, &detail)
+		return detail, err
+	}, "EXPLAIN QUERY PLAN "+stmt, args[:n-1]...)
+	if err != nil {
+		t.Fatalf("%s: %v", stmt, err)
+	}
+	return steps
+}
