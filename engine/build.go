@@ -12,6 +12,7 @@ import (
 	"cove/content"
 	"cove/errdefs"
 	"cove/images"
+	"cove/images/transfer"
 	"cove/reference"
 )
 
@@ -23,7 +24,7 @@ type BuildOptions struct {
 	// Pull asks the registry for the base images even if they are here.
 	Pull bool
 	// PullProgress is told of base images that are fetched.
-	PullProgress images.Progress
+	PullProgress transfer.Progress
 }
 
 // Build builds an image and names it. The names are durable when it returns.
@@ -124,7 +125,7 @@ type resolver struct {
 	// hold is the build's lease on its base images.
 	hold     content.Lease
 	always   bool
-	progress images.Progress
+	progress transfer.Progress
 }
 
 var _ builder.Resolver = resolver{}

@@ -18,6 +18,7 @@ import (
 	"cove/engine/runspec"
 	"cove/errdefs"
 	"cove/images"
+	"cove/images/transfer"
 	"cove/layers/mount"
 	"cove/runner"
 	"cove/runner/network"
@@ -34,7 +35,7 @@ type CreateOptions struct {
 	// Pull says when the registry is asked for the image.
 	Pull PullPolicy
 	// Progress is told of the pull, if there is one.
-	Progress images.Progress
+	Progress transfer.Progress
 }
 
 // record is what the engine keeps with a container, for inspect.

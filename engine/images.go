@@ -10,6 +10,7 @@ import (
 	"cove/distribution/client"
 	"cove/errdefs"
 	"cove/images"
+	"cove/images/transfer"
 	"cove/layers/mount"
 	"cove/reference"
 )
@@ -96,7 +97,7 @@ func (e *Engine) imageToRun(ctx context.Context, o CreateOptions, lease content.
 
 // stack prepares a writable snapshot on the image's layers, and unpacks them
 // first when they are not.
-func (e *Engine) stack(ctx context.Context, key string, img images.Image, lease content.Lease, progress images.Progress) (mount.Mount, error) {
+func (e *Engine) stack(ctx context.Context, key string, img images.Image, lease content.Lease, progress transfer.Progress) (mount.Mount, error) {
 	snaps, err := e.snapshots()
 	if err != nil {
 		return mount.Mount{}, err

@@ -13,6 +13,7 @@ import (
 	"cove/content"
 	"cove/errdefs"
 	"cove/images/tarball"
+	"cove/images/transfer"
 	"cove/layers"
 	"cove/layers/compress"
 	"cove/reference"
@@ -28,7 +29,7 @@ type Loaded struct {
 // Load reads a tar that Save, docker save (of any version) or another tool
 // wrote: a docker archive or an OCI layout, compressed or not. It unpacks the
 // images and names them as the archive does.
-func (s *Store) Load(ctx context.Context, r io.Reader, progress Progress) ([]Loaded, error) {
+func (s *Store) Load(ctx context.Context, r io.Reader, progress transfer.Progress) ([]Loaded, error) {
 	held, err := s.cfg.Content.Lease(ctx)
 	if err != nil {
 		return nil, err
@@ -63,14 +64,14 @@ func (r *recording) Add(ctx context.Context, refs ...string) error {
 	return r.Lease.Add(ctx, refs...)
 }
 
-func (s *Store) load(ctx context.Context, r io.Reader, lease content.Lease, progress Progress) ([]Loaded, error) {
+func (s *Store) load(ctx context.Context, r io.Reader, lease content.Lease, progress transfer.Progress) ([]Loaded, error) {
 	plain, err := compress.NewReader(ctx, r, compress.Limits{})
 	if err != nil {
 		return nil, err
 	}
 	defer plain.Close()
 	reader := tarball.Reader{Store: s.cfg.Content, Lease: lease, Stored: func(desc ocispec.Descriptor) {
-		progress.tell(Event{Kind: Loading, Desc: desc, Offset: desc.Size})
+		progress.Tell(transfer.Event{Kind: transfer.Loading, Desc: desc, Offset: desc.Size})
 	}}
 	found, err := reader.Read(ctx, plain)
 	if err != nil {
@@ -112,7 +113,7 @@ func (s *Store) nameLoaded(ctx context.Context, img Image, names []string) ([]Lo
 }
 
 // adopt makes an image of what an archive held.
-func (s *Store) adopt(ctx context.Context, f tarball.Image, lease content.Lease, progress Progress) (Image, error) {
+func (s *Store) adopt(ctx context.Context, f tarball.Image, lease content.Lease, progress transfer.Progress) (Image, error) {
 	target := f.Target
 	if target.Digest == "" {
 		var err error

@@ -13,6 +13,7 @@ import (
 	"cove/distribution/manifest"
 	"cove/errdefs"
 	"cove/images/platforms"
+	"cove/images/transfer"
 	"cove/reference"
 )
 
@@ -20,7 +21,7 @@ import (
 type PullOptions struct {
 	// Platform is which image is taken of an index; zero is the store's.
 	Platform ocispec.Platform
-	Progress Progress
+	Progress transfer.Progress
 }
 
 // Pulled is what a Pull did.
@@ -138,7 +139,7 @@ func (s *Store) fetch(ctx context.Context, ref reference.Reference, opts PullOpt
 		return Image{}, "", err
 	}
 	origin := desc.Digest
-	opts.Progress.tell(Event{Kind: Resolved, Desc: desc})
+	opts.Progress.Tell(transfer.Event{Kind: transfer.Resolved, Desc: desc})
 	img := Image{Source: ref}
 	for depth := 0; ; depth++ {
 		m, err := parse(desc, body)

@@ -22,6 +22,7 @@ import (
 	"cove/distribution/distributiontest"
 	"cove/errdefs"
 	"cove/images/platforms"
+	"cove/images/transfer"
 	"cove/layers/snapshot/native"
 )
 
@@ -62,21 +63,21 @@ func registry(t testing.TB, wrap func(http.Handler) http.Handler) (host string) 
 // events collects the last kind of event of every blob, and all kinds seen.
 type events struct {
 	mu   sync.Mutex
-	last map[digest.Digest]EventKind
-	seen map[EventKind]int
+	last map[digest.Digest]transfer.Kind
+	seen map[transfer.Kind]int
 }
 
-func (e *events) tell(ev Event) {
+func (e *events) tell(ev transfer.Event) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.last == nil {
-		e.last, e.seen = map[digest.Digest]EventKind{}, map[EventKind]int{}
+		e.last, e.seen = map[digest.Digest]transfer.Kind{}, map[transfer.Kind]int{}
 	}
 	e.last[ev.Desc.Digest] = ev.Kind
 	e.seen[ev.Kind]++
 }
 
-func (e *events) must(t *testing.T, img Image, kind EventKind) {
+func (e *events) must(t *testing.T, img Image, kind transfer.Kind) {
 	t.Helper()
 	for _, l := range img.Layers {
 		if e.last[l.Blob.Digest] != kind {
@@ -103,7 +104,7 @@ func TestPushPull(t *testing.T) {
 	if err != nil || desc.Digest != a.Target.Digest {
 		t.Fatalf("Push = %+v, %v", desc, err)
 	}
-	ev.must(t, a, Pushed)
+	ev.must(t, a, transfer.Pushed)
 	if img, err := from.Get(t.Context(), name); err != nil || len(img.Digests) != 1 || img.Digests[0].Digest != desc.Digest {
 		t.Errorf("after the push: %+v, %v", img.Digests, err)
 	}
@@ -111,15 +112,15 @@ func TestPushPull(t *testing.T) {
 	if _, err := from.Push(t.Context(), name, PushOptions{Progress: ev.tell}); err != nil {
 		t.Fatal(err)
 	}
-	ev.must(t, a, AlreadyExists)
+	ev.must(t, a, transfer.AlreadyExists)
 
 	ev = events{}
 	pulled, err := to.Pull(t.Context(), name, PullOptions{Progress: ev.tell})
 	if err != nil || !pulled.Newer || pulled.Digest != desc.Digest || pulled.Image.ID != a.ID {
 		t.Fatalf("Pull = %+v, %v", pulled, err)
 	}
-	ev.must(t, a, Complete)
-	if ev.seen[Downloaded] != 4 {
+	ev.must(t, a, transfer.Complete)
+	if ev.seen[transfer.Downloaded] != 4 {
 		t.Errorf("events %v, want 4 downloads", ev.seen)
 	}
 	m, err := to.cfg.Snapshots.Mounts(t.Context(), string(a.ChainID()))
@@ -133,7 +134,7 @@ func TestPushPull(t *testing.T) {
 	if pulled, err = to.Pull(t.Context(), name, PullOptions{Progress: ev.tell}); err != nil || pulled.Newer {
 		t.Errorf("pulling again: %+v, %v", pulled, err)
 	}
-	ev.must(t, a, AlreadyExists)
+	ev.must(t, a, transfer.AlreadyExists)
 
 	removed, err := to.Remove(t.Context(), name, RemoveOptions{})
 	if err != nil || len(removed.Untagged) != 2 || len(removed.Deleted) != 5 {
@@ -215,7 +216,7 @@ func TestPushMounts(t *testing.T) {
 	if _, err := s.Push(t.Context(), host+"/two/app", PushOptions{Progress: ev.tell}); err != nil {
 		t.Fatal(err)
 	}
-	ev.must(t, a, Mounted)
+	ev.must(t, a, transfer.Mounted)
 }
 
 // TestPullResumes begins with what an earlier pull left when it was killed.
@@ -334,9 +335,6 @@ func TestPullHeals(t *testing.T) {
 	}
 	if err := to.Unpack(t.Context(), Image{Layers: a.Layers}, nil, nil); !errors.Is(err, errdefs.ErrCorrupt) {
 		t.Errorf("unpacking rot, with nowhere to get it from: %v", err)
-	}
-	if err := os.WriteFile(path, b, 0o644); err != nil {
-		t.Fatal(err)
 	}
 	if _, err := to.Pull(t.Context(), host+"/app", PullOptions{}); err != nil {
 		t.Fatalf("pulling over rot: %v", err)

@@ -2,6 +2,7 @@ package images
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -9,11 +10,12 @@ import (
 	"cove/distribution/client"
 	"cove/errdefs"
 	"cove/images/names"
+	"cove/images/transfer"
 	"cove/reference"
 )
 
 // PushOptions are the choices of Push.
-type PushOptions struct{ Progress Progress }
+type PushOptions struct{ Progress transfer.Progress }
 
 // Push brings an image to the registry of its name: only the blobs that are
 // missing there, mounted from a neighbouring repository where possible, and the
@@ -52,7 +54,7 @@ func (s *Store) Push(ctx context.Context, name string, opts PushOptions) (ocispe
 	return img.Target, s.pushed(ctx, ref, img)
 }
 
-func (s *Store) push(ctx context.Context, ref reference.Reference, img Image, from []string, progress Progress) error {
+func (s *Store) push(ctx context.Context, ref reference.Reference, img Image, from []string, progress transfer.Progress) error {
 	repo, err := s.repository(ref)
 	if err != nil {
 		return err
@@ -60,24 +62,24 @@ func (s *Store) push(ctx context.Context, ref reference.Reference, img Image, fr
 	layer := map[string]bool{}
 	for _, l := range img.Layers {
 		layer[l.Blob.Digest.String()] = true
-		progress.tell(Event{Kind: Waiting, Desc: l.Blob})
+		progress.Tell(transfer.Event{Kind: transfer.Waiting, Desc: l.Blob})
 	}
 	return repo.Push(ctx, ref.Tag, img.Target, s.cfg.Content, client.PushOptions{
 		MountFrom: from,
 		Progress: func(e client.Event) {
 			if layer[e.Desc.Digest.String()] {
-				progress.tell(pushEvent(e))
+				progress.Tell(pushEvent(e))
 			}
 		},
 	})
 }
 
-func pushEvent(e client.Event) Event {
-	kind := map[client.EventKind]EventKind{
-		client.Started: Pushing, client.Moved: Pushing, client.Retrying: Retrying,
-		client.Done: Pushed, client.Exists: AlreadyExists, client.Mounted: Mounted,
+func pushEvent(e client.Event) transfer.Event {
+	kind := map[client.EventKind]transfer.Kind{
+		client.Started: transfer.Pushing, client.Moved: transfer.Pushing, client.Retrying: transfer.Retrying,
+		client.Done: transfer.Pushed, client.Exists: transfer.AlreadyExists, client.Mounted: transfer.Mounted,
 	}[e.Kind]
-	return Event{Kind: kind, Desc: e.Desc, Offset: e.Offset, From: e.From, Err: e.Err, Wait: e.Wait}
+	return transfer.Event{Kind: kind, Desc: e.Desc, Offset: e.Offset, From: e.From, Err: e.Err, Wait: e.Wait}
 }
 
 const maxMountFrom = 3
@@ -118,4 +120,11 @@ func (s *Store) pushed(ctx context.Context, ref reference.Reference, img Image) 
 		r.Origin = img.Target.Digest
 		return c.Put(r)
 	})
+}
+
+func ignoreNotFound(err error) error {
+	if errors.Is(err, errdefs.ErrNotFound) {
+		return nil
+	}
+	return err
 }

@@ -18,6 +18,7 @@ import (
 	"cove/errdefs"
 	"cove/images"
 	"cove/images/platforms"
+	"cove/images/transfer"
 	"cove/internal/cli/app"
 	"cove/internal/cli/progress"
 	"cove/reference"
@@ -101,7 +102,7 @@ func shortRepository(ref reference.Reference) string {
 }
 
 // showTransfer shows transfers on standard error until end is called.
-func showTransfer(a *app.App) (tell images.Progress, end func()) {
+func showTransfer(a *app.App) (tell transfer.Progress, end func()) {
 	t := progress.NewTransfer(progress.ScreenOf(a.Err))
 	return t.Event, t.Close
 }
@@ -323,7 +324,7 @@ func Load(a *app.App) *cobra.Command {
 }
 
 func load(ctx context.Context, a *app.App, store *images.Store, in io.Reader, quiet bool) error {
-	var tell images.Progress
+	var tell transfer.Progress
 	end := func() {}
 	if !quiet {
 		tell, end = showTransfer(a)

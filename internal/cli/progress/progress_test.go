@@ -13,7 +13,7 @@ import (
 	"cove/builder"
 	"cove/builder/plan"
 	"cove/builder/solve"
-	"cove/images"
+	"cove/images/transfer"
 )
 
 func TestTransferPlainPrintsEachEndOnce(t *testing.T) {
@@ -22,13 +22,13 @@ func TestTransferPlainPrintsEachEndOnce(t *testing.T) {
 	tr := NewTransfer(Screen{Out: &out})
 	a := ocispec.Descriptor{Digest: digest.FromString("a"), Size: 100}
 	b := ocispec.Descriptor{Digest: digest.FromString("b"), Size: 200}
-	for _, e := range []images.Event{
-		{Kind: images.Resolved, Desc: a},
-		{Kind: images.Waiting, Desc: a}, {Kind: images.AlreadyExists, Desc: b},
-		{Kind: images.Downloading, Desc: a, Offset: 50},
-		{Kind: images.Retrying, Desc: a, Err: errors.New("reset"), Wait: 2 * time.Second},
-		{Kind: images.Retrying, Desc: a, Err: errors.New("reset"), Wait: 2 * time.Second},
-		{Kind: images.Complete, Desc: a}, {Kind: images.Complete, Desc: a},
+	for _, e := range []transfer.Event{
+		{Kind: transfer.Resolved, Desc: a},
+		{Kind: transfer.Waiting, Desc: a}, {Kind: transfer.AlreadyExists, Desc: b},
+		{Kind: transfer.Downloading, Desc: a, Offset: 50},
+		{Kind: transfer.Retrying, Desc: a, Err: errors.New("reset"), Wait: 2 * time.Second},
+		{Kind: transfer.Retrying, Desc: a, Err: errors.New("reset"), Wait: 2 * time.Second},
+		{Kind: transfer.Complete, Desc: a}, {Kind: transfer.Complete, Desc: a},
 	} {
 		tr.Event(e)
 	}
@@ -46,7 +46,7 @@ func TestTransferLive(t *testing.T) {
 	var out bytes.Buffer
 	tr := NewTransfer(Screen{Out: &out, Size: func() (int, int) { return 120, 10 }})
 	a := ocispec.Descriptor{Digest: digest.FromString("a"), Size: 1000}
-	tr.Event(images.Event{Kind: images.Downloading, Desc: a, Offset: 500})
+	tr.Event(transfer.Event{Kind: transfer.Downloading, Desc: a, Offset: 500})
 	tr.live.mu.Lock()
 	got := tr.block()
 	tr.live.mu.Unlock()
@@ -54,7 +54,7 @@ func TestTransferLive(t *testing.T) {
 	if len(got) != 1 || got[0] != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	tr.Event(images.Event{Kind: images.Complete, Desc: a})
+	tr.Event(transfer.Event{Kind: transfer.Complete, Desc: a})
 	tr.Close()
 	if !strings.Contains(out.String(), short(a.Digest)+": Pull complete\n") {
 		t.Errorf("the end is not shown: %q", out.String())

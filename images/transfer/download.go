@@ -1,4 +1,4 @@
-package images
+package transfer
 
 import (
 	"context"
@@ -56,10 +56,10 @@ func (d *download) pump(ctx context.Context, repo *client.Repository, w content.
 	if err := d.replay(ctx, w); err != nil {
 		return err
 	}
-	progress.tell(Event{Kind: Downloading, Desc: desc, Offset: w.Offset()})
+	progress.Tell(Event{Kind: Downloading, Desc: desc, Offset: w.Offset()})
 	body, err := repo.OpenBlob(ctx, desc, w.Offset(), func(e client.Event) {
 		if e.Kind == client.Retrying {
-			progress.tell(Event{Kind: Retrying, Desc: desc, Offset: e.Offset, Err: e.Err, Wait: e.Wait})
+			progress.Tell(Event{Kind: Retrying, Desc: desc, Offset: e.Offset, Err: e.Err, Wait: e.Wait})
 		}
 	})
 	if err != nil {
@@ -67,7 +67,7 @@ func (d *download) pump(ctx context.Context, repo *client.Repository, w content.
 	}
 	defer body.Close()
 	told := &teller{r: body, n: w.Offset(), told: w.Offset(), tell: func(n int64) {
-		progress.tell(Event{Kind: Downloading, Desc: desc, Offset: n})
+		progress.Tell(Event{Kind: Downloading, Desc: desc, Offset: n})
 	}}
 	err = d.copy(ctx, told, func(b []byte) error {
 		_, err := w.Write(b)
@@ -79,7 +79,7 @@ func (d *download) pump(ctx context.Context, repo *client.Repository, w content.
 	if err != nil {
 		return fmt.Errorf("layer %s: %w", desc.Digest, err)
 	}
-	progress.tell(Event{Kind: Downloaded, Desc: desc, Offset: desc.Size})
+	progress.Tell(Event{Kind: Downloaded, Desc: desc, Offset: desc.Size})
 	return nil
 }
 

@@ -1,4 +1,9 @@
-package images
+// Package transfer brings the layers of an image here, from this machine or from
+// its registry, and tells how far it is.
+//
+// A layer that comes over the network is stored and handed to its reader in one
+// pass. Several processes that want the same layer fetch it once.
+package transfer
 
 import (
 	"time"
@@ -6,14 +11,14 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
-// EventKind is what happened to one blob.
-type EventKind int
+// Kind is what happened to one blob.
+type Kind int
 
 // The life of a layer in a pull is Waiting, Downloading, Downloaded,
 // Extracting, Complete, or AlreadyExists alone; in a push Waiting, Pushing,
 // Pushed, or AlreadyExists or Mounted alone; in a load Loading, Complete.
 const (
-	Waiting EventKind = iota
+	Waiting Kind = iota
 	Downloading
 	Downloaded
 	Extracting
@@ -31,7 +36,7 @@ const (
 
 // Event is one step of a pull, push or load.
 type Event struct {
-	Kind EventKind
+	Kind Kind
 	// Desc is the blob: a layer, mostly. Desc.Size is 0 when it is not known.
 	Desc ocispec.Descriptor
 	// Offset is how many of its bytes are done.
@@ -47,7 +52,8 @@ type Event struct {
 // goroutines at once and must not block for long.
 type Progress func(Event)
 
-func (p Progress) tell(e Event) {
+// Tell passes e on, if anyone listens.
+func (p Progress) Tell(e Event) {
 	if p != nil {
 		p(e)
 	}

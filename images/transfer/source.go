@@ -1,0 +1,140 @@
+package transfer
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
+
+	"cove/content"
+	"cove/distribution/client"
+	"cove/errdefs"
+	"cove/layers"
+)
+
+// Source opens the layers of one image. It is safe for concurrent use.
+type Source struct {
+	Content content.Store
+	// Repo is where layers come from that are not here; nil is nowhere.
+	Repo     *client.Repository
+	Progress Progress
+}
+
+// Fetch brings the blobs of layers here, for layers that need no unpacking.
+func (s *Source) Fetch(ctx context.Context, ls []layers.Layer) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(3)
+	for _, l := range ls {
+		if _, err := s.Content.Stat(ctx, l.Blob.Digest); err == nil {
+			s.Progress.Tell(Event{Kind: AlreadyExists, Desc: l.Blob, Offset: l.Blob.Size})
+			continue
+		}
+		g.Go(func() error {
+			r, err := s.download(ctx, l.Blob)
+			if err != nil {
+				return err
+			}
+			_, err = io.Copy(io.Discard, r)
+			if err = errors.Join(err, r.Close()); err == nil {
+				s.Progress.Tell(Event{Kind: Complete, Desc: l.Blob, Offset: l.Blob.Size})
+			}
+			return err
+		})
+	}
+	return g.Wait()
+}
+
+// Open reads a layer as it is stored. Its bytes are known to be right when the
+// reader says io.EOF, and only then; a layer from the registry is stored by
+// then too. An error of kind errdefs.ErrCorrupt names the layer.
+func (s *Source) Open(ctx context.Context, desc ocispec.Descriptor) (io.ReadCloser, error) {
+	r, err := s.stored(ctx, desc)
+	if errors.Is(err, errdefs.ErrNotFound) {
+		return s.download(ctx, desc)
+	}
+	return r, err
+}
+
+// stored reads a blob that is here, verifying it on the way: rot is found before
+// the snapshot is committed.
+func (s *Source) stored(ctx context.Context, desc ocispec.Descriptor) (io.ReadCloser, error) {
+	r, err := s.Content.Open(ctx, desc)
+	if err != nil {
+		return nil, err
+	}
+	told := &teller{r: content.Verify(content.NewReader(r), desc), tell: func(n int64) {
+		s.Progress.Tell(Event{Kind: Extracting, Desc: desc, Offset: n})
+	}}
+	return readCloser{told, r}, nil
+}
+
+// download streams a blob from the registry through the content store. Another
+// process may be fetching the same one: then it is waited for.
+func (s *Source) download(ctx context.Context, desc ocispec.Descriptor) (io.ReadCloser, error) {
+	if s.Repo == nil {
+		return nil, errdefs.Errorf(errdefs.ErrNotFound, "layer %s: is not here, and where it came from is not known", desc.Digest)
+	}
+	id := "pull/" + desc.Digest.String()
+	for {
+		w, err := s.Content.Begin(ctx, id)
+		if err == nil {
+			// Whoever held it before may have finished it.
+			if r, err := s.stored(ctx, desc); err == nil {
+				return r, errors.Join(w.Close(), ignoreNotFound(s.Content.Abort(ctx, id)))
+			}
+			return startDownload(ctx, s.Repo, w, desc, s.Progress), nil
+		}
+		if !errors.Is(err, errdefs.ErrUnavailable) {
+			return nil, err
+		}
+		if err := pause(ctx, 50*time.Millisecond); err != nil {
+			return nil, err
+		}
+		if r, err := s.stored(ctx, desc); !errors.Is(err, errdefs.ErrNotFound) {
+			return r, err
+		}
+	}
+}
+
+func ignoreNotFound(err error) error {
+	if errors.Is(err, errdefs.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+type readCloser struct {
+	io.Reader
+	io.Closer
+}
+
+// teller reports how far a reader is, about every megabyte.
+type teller struct {
+	r       io.Reader
+	n, told int64
+	tell    func(n int64)
+}
+
+func (t *teller) Read(b []byte) (int, error) {
+	n, err := t.r.Read(b)
+	t.n += int64(n)
+	if t.n-t.told >= 1<<20 || err != nil {
+		t.told = t.n
+		t.tell(t.n)
+	}
+	return n, err
+}
