@@ -9,9 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-
 	"cove/distribution"
 	"cove/distribution/auth"
 	"cove/distribution/client/wire"
@@ -49,48 +46,6 @@ func (c *Client) Catalog(ctx context.Context, host string) ([]string, error) {
 		return err
 	})
 	return out, err
-}
-
-// Referrers lists what refers to subject, of artifactType when it is not "". A
-// registry from before referrers has them under a tag made of the digest.
-func (r *Repository) Referrers(ctx context.Context, subject digest.Digest, artifactType string) ([]ocispec.Descriptor, error) {
-	path := "/" + r.name + "/referrers/" + subject.String()
-	if artifactType != "" {
-		path += "?artifactType=" + url.QueryEscape(artifactType)
-	}
-	var index ocispec.Index
-	err := r.c.pages(ctx, r.origin(), path, r.pullScopes(), func(body []byte) error {
-		var page ocispec.Index
-		err := json.Unmarshal(body, &page)
-		index.Manifests = append(index.Manifests, page.Manifests...)
-		return err
-	})
-	if wire.StatusOf(err) == http.StatusNotFound {
-		index, err = r.referrersTag(ctx, subject)
-	}
-	if err != nil {
-		return nil, r.about("referrers of "+subject.String(), err)
-	}
-	// A registry may leave the filter to us.
-	var out []ocispec.Descriptor
-	for _, d := range index.Manifests {
-		if artifactType == "" || d.ArtifactType == artifactType {
-			out = append(out, d)
-		}
-	}
-	return out, nil
-}
-
-// referrersTag is the specification's fallback ("Referrers Tag Schema").
-func (r *Repository) referrersTag(ctx context.Context, subject digest.Digest) (index ocispec.Index, err error) {
-	_, body, err := r.getManifest(ctx, r.origin(), strings.ReplaceAll(subject.String(), ":", "-"))
-	if wire.StatusOf(err) == http.StatusNotFound {
-		return index, nil
-	}
-	if err == nil {
-		err = json.Unmarshal(body, &index)
-	}
-	return index, err
 }
 
 // pages follows the Link headers of a list.

@@ -46,15 +46,14 @@ func (r *Repository) Manifest(ctx context.Context, desc ocispec.Descriptor) ([]b
 func (r *Repository) Stat(ctx context.Context, ref string) (ocispec.Descriptor, error) {
 	var desc ocispec.Descriptor
 	err := r.read(ctx, func(p *wire.Peer) error {
-		resp, err := p.Do(ctx, wire.Request{
+		a, err := p.Call(ctx, wire.Request{
 			Method: http.MethodHead, Path: "/" + r.name + "/manifests/" + ref,
 			Header: http.Header{"Accept": {strings.Join(manifest.Accept(), ", ")}}, Scopes: r.pullScopes(),
 		}, http.StatusOK)
 		if err != nil {
 			return err
 		}
-		defer resp.Body.Close()
-		desc, err = describe(resp, ref)
+		desc, err = describe(a.Header, a.Length, ref)
 		return err
 	})
 	return desc, r.about(ref, err)
@@ -76,7 +75,7 @@ func (r *Repository) getManifest(ctx context.Context, p *wire.Peer, ref string) 
 	if len(body) > maxManifest {
 		return ocispec.Descriptor{}, nil, errdefs.Errorf(errdefs.ErrInvalid, "registry %s: manifest is larger than %d bytes", p.Host, maxManifest)
 	}
-	desc, err := describe(resp, ref)
+	desc, err := describe(resp.Header, resp.ContentLength, ref)
 	switch {
 	case err != nil && desc.Digest != "":
 		return ocispec.Descriptor{}, nil, err
@@ -96,10 +95,10 @@ func (r *Repository) getManifest(ctx context.Context, p *wire.Peer, ref string) 
 }
 
 // describe reads a descriptor from the headers of an answer about ref.
-func describe(resp *http.Response, ref string) (ocispec.Descriptor, error) {
-	mediaType, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";")
-	desc := ocispec.Descriptor{MediaType: strings.TrimSpace(mediaType), Size: max(0, resp.ContentLength)}
-	given := resp.Header.Get("Docker-Content-Digest")
+func describe(h http.Header, length int64, ref string) (ocispec.Descriptor, error) {
+	mediaType, _, _ := strings.Cut(h.Get("Content-Type"), ";")
+	desc := ocispec.Descriptor{MediaType: strings.TrimSpace(mediaType), Size: max(0, length)}
+	given := h.Get("Docker-Content-Digest")
 	if strings.Contains(ref, ":") {
 		given = ref // whatever the registry says
 	}
@@ -112,37 +111,47 @@ func describe(resp *http.Response, ref string) (ocispec.Descriptor, error) {
 }
 
 // PushManifest stores body under ref, a tag or its digest; "" is its digest.
+// One with a subject is entered among its referrers where the registry does not
+// do that by itself.
 func (r *Repository) PushManifest(ctx context.Context, ref string, desc ocispec.Descriptor, body []byte) error {
 	if ref == "" {
 		ref = desc.Digest.String()
 	}
-	err := r.c.retry(ctx, func() error {
-		resp, err := r.origin().Do(ctx, wire.Request{
+	doc, err := manifest.Parse(desc.MediaType, body)
+	if err != nil {
+		return r.about(ref, err)
+	}
+	subject, err := r.putManifest(ctx, ref, desc, body)
+	if err == nil && doc.Subject != nil && subject == "" {
+		err = r.addReferrer(ctx, doc.Subject.Digest, desc, doc)
+	}
+	return r.about(ref, err)
+}
+
+// putManifest returns the subject that the registry says it saw.
+func (r *Repository) putManifest(ctx context.Context, ref string, desc ocispec.Descriptor, body []byte) (subject string, err error) {
+	err = r.c.retry(ctx, func() error {
+		a, err := r.origin().Call(ctx, wire.Request{
 			Method: http.MethodPut, Path: "/" + r.name + "/manifests/" + ref,
 			Header: http.Header{"Content-Type": {desc.MediaType}},
 			Body:   bytes.NewReader(body), Length: int64(len(body)), Scopes: r.pushScopes(),
 		}, http.StatusCreated, http.StatusOK, http.StatusAccepted)
-		if err != nil {
-			return err
+		if err == nil {
+			subject = a.Header.Get("OCI-Subject")
 		}
-		wire.Drain(resp)
-		return nil
+		return err
 	})
-	return r.about(ref, err)
+	return subject, err
 }
 
 // Delete removes a tag or, by digest, a manifest.
 func (r *Repository) Delete(ctx context.Context, ref string) error {
 	err := r.c.retry(ctx, func() error {
-		resp, err := r.origin().Do(ctx, wire.Request{
+		_, err := r.origin().Call(ctx, wire.Request{
 			Method: http.MethodDelete, Path: "/" + r.name + "/manifests/" + ref,
 			Scopes: r.scopes(nil, distribution.Delete),
 		}, http.StatusAccepted, http.StatusOK, http.StatusNoContent)
-		if err != nil {
-			return err
-		}
-		wire.Drain(resp)
-		return nil
+		return err
 	})
 	return r.about(ref, err)
 }

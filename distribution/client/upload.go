@@ -131,15 +131,14 @@ func (u *upload) begin(ctx context.Context) (done bool, err error) {
 }
 
 func (u *upload) exists(ctx context.Context) (bool, error) {
-	resp, err := u.do(ctx, wire.Request{Method: http.MethodHead, Path: "/" + u.repo.name + "/blobs/" + u.desc.Digest.String()}, http.StatusOK)
+	a, err := u.call(ctx, wire.Request{Method: http.MethodHead, Path: "/" + u.repo.name + "/blobs/" + u.desc.Digest.String()}, http.StatusOK)
 	if errors.Is(err, errdefs.ErrNotFound) {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	wire.Drain(resp)
-	return resp.ContentLength < 0 || resp.ContentLength == u.desc.Size, nil
+	return a.Length < 0 || a.Length == u.desc.Size, nil
 }
 
 // post asks for a mount from another repository, or for an upload. A registry
@@ -149,36 +148,35 @@ func (u *upload) post(ctx context.Context, from string) (mounted bool, err error
 	if from != "" {
 		path += "?" + url.Values{"mount": {u.desc.Digest.String()}, "from": {from}}.Encode()
 	}
-	resp, err := u.do(ctx, wire.Request{Method: http.MethodPost, Path: path}, http.StatusAccepted, http.StatusCreated)
+	a, err := u.call(ctx, wire.Request{Method: http.MethodPost, Path: path}, http.StatusAccepted, http.StatusCreated)
 	if err != nil {
 		return false, err
 	}
-	wire.Drain(resp)
-	if resp.StatusCode == http.StatusCreated {
+	if a.Status == http.StatusCreated {
 		u.offset = u.desc.Size
 		u.tell(Mounted, from)
 		return true, nil
 	}
-	return false, u.follow(resp)
+	return false, u.follow(a)
 }
 
 // follow takes the Location of an answer for the next request.
-func (u *upload) follow(resp *http.Response) error {
-	loc, err := resp.Location()
+func (u *upload) follow(a wire.Answer) error {
+	loc, err := a.Location()
 	if err != nil {
 		if u.location != "" {
 			return nil // it may leave out what does not change
 		}
 		return errdefs.Errorf(errdefs.ErrInvalid, "registry %s: opened an upload without saying where: %w", u.peer.Host, err)
 	}
-	u.location = loc.String()
+	u.location = loc
 	return nil
 }
 
 // ask finds out how far the registry got. An upload that it forgot is begun
 // anew.
 func (u *upload) ask(ctx context.Context) error {
-	resp, err := u.do(ctx, wire.Request{Method: http.MethodGet, Location: u.location}, http.StatusNoContent, http.StatusOK)
+	a, err := u.call(ctx, wire.Request{Method: http.MethodGet, Location: u.location}, http.StatusNoContent, http.StatusOK)
 	if errors.Is(err, errdefs.ErrNotFound) || errors.Is(err, errdefs.ErrInvalid) || errors.Is(err, errdefs.ErrUnsupported) {
 		u.location = ""
 		return nil
@@ -186,8 +184,7 @@ func (u *upload) ask(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	wire.Drain(resp)
-	held, ok := heldOf(resp.Header.Get("Range"))
+	held, ok := heldOf(a.Header.Get("Range"))
 	if !ok || held > u.desc.Size {
 		u.location = ""
 		return nil
@@ -196,7 +193,7 @@ func (u *upload) ask(ctx context.Context) error {
 		u.retrier.progressed()
 	}
 	u.offset = held
-	return u.follow(resp)
+	return u.follow(a)
 }
 
 // heldOf reads how many bytes "0-END" means. "0-0" is what registries answer
@@ -238,16 +235,15 @@ func (u *upload) patch(ctx context.Context, rd content.Reader) error {
 	if u.offset > 0 {
 		in.Header.Set("Content-Range", fmt.Sprintf("%d-%d", u.offset, u.desc.Size-1))
 	}
-	resp, err := u.do(ctx, in, http.StatusAccepted, http.StatusNoContent, http.StatusCreated)
+	a, err := u.call(ctx, in, http.StatusAccepted, http.StatusNoContent, http.StatusCreated)
 	if err != nil {
 		return u.outOfStep(err)
 	}
-	wire.Drain(resp)
-	if held, ok := heldOf(resp.Header.Get("Range")); ok && held != u.desc.Size {
+	if held, ok := heldOf(a.Header.Get("Range")); ok && held != u.desc.Size {
 		return errdefs.Errorf(errdefs.ErrUnavailable, "registry %s: took %d of %d bytes", u.peer.Host, held, u.desc.Size)
 	}
 	u.offset = u.desc.Size
-	return u.follow(resp)
+	return u.follow(a)
 }
 
 // put commits the upload, with the whole body in it when there is one.
@@ -263,11 +259,9 @@ func (u *upload) put(ctx context.Context, body io.Reader, length int64) error {
 	if body != nil {
 		in.Header = http.Header{"Content-Type": {"application/octet-stream"}}
 	}
-	resp, err := u.do(ctx, in, http.StatusCreated, http.StatusNoContent, http.StatusAccepted)
-	if err != nil {
+	if _, err := u.call(ctx, in, http.StatusCreated, http.StatusNoContent, http.StatusAccepted); err != nil {
 		return u.outOfStep(err)
 	}
-	wire.Drain(resp)
 	u.offset = u.desc.Size
 	u.tell(Done, "")
 	return nil
@@ -283,11 +277,11 @@ func (u *upload) outOfStep(err error) error {
 	return err
 }
 
-// do sends a request with the rights of this push. It may leave for another
+// call sends a request with the rights of this push. It may leave for another
 // host, as a Location may; credentials do not.
-func (u *upload) do(ctx context.Context, in wire.Request, ok ...int) (*http.Response, error) {
+func (u *upload) call(ctx context.Context, in wire.Request, ok ...int) (wire.Answer, error) {
 	in.Scopes = u.repo.pushScopes(u.opts.MountFrom...)
-	return u.peer.Do(ctx, in, ok...)
+	return u.peer.Call(ctx, in, ok...)
 }
 
 // body reads the blob from the upload's offset on and tells of progress.

@@ -108,7 +108,7 @@ func (p *Peer) ping(ctx context.Context, plain bool) (*transport.Challenge, erro
 	if err != nil {
 		return nil, err
 	}
-	defer Drain(resp)
+	defer drain(resp)
 	switch resp.StatusCode {
 	case http.StatusOK:
 		return ch, nil
@@ -213,7 +213,7 @@ func (p *Peer) Enter(ctx context.Context, creds credentials.Credentials) error {
 	if err != nil {
 		return explain(p.Base, err)
 	}
-	defer Drain(resp)
+	defer drain(resp)
 	if resp.StatusCode != http.StatusOK {
 		return errcode.Parse(resp, p.Host, p.w.cfg.Now())
 	}
@@ -267,12 +267,39 @@ func (p *Peer) Do(ctx context.Context, in Request, ok ...int) (*http.Response, e
 			return resp, nil
 		}
 	}
-	defer Drain(resp)
+	defer drain(resp)
 	return nil, errcode.Parse(resp, p.Host, p.w.cfg.Now())
 }
 
-// Drain reads the rest of a short body, so that its connection is used again.
-func Drain(resp *http.Response) {
+// Answer is an answer without its body.
+type Answer struct {
+	Status int
+	Header http.Header
+	Length int64 // -1 when the registry does not say
+	resp   *http.Response
+}
+
+// Location is where the registry points to, as an absolute URL.
+func (a Answer) Location() (string, error) {
+	u, err := a.resp.Location()
+	if err != nil {
+		return "", err
+	}
+	return u.String(), nil
+}
+
+// Call is Do for when the body does not matter.
+func (p *Peer) Call(ctx context.Context, in Request, ok ...int) (Answer, error) {
+	resp, err := p.Do(ctx, in, ok...)
+	if err != nil {
+		return Answer{}, err
+	}
+	drain(resp)
+	return Answer{resp.StatusCode, resp.Header, resp.ContentLength, resp}, nil
+}
+
+// drain reads the rest of a short body, so that its connection is used again.
+func drain(resp *http.Response) {
 	_, _ = io.CopyN(io.Discard, resp.Body, 64<<10)
 	_ = resp.Body.Close()
 }
