@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -113,13 +114,19 @@ func runHook(ctx context.Context, h specs.Hook, state []byte) error {
 // else after that.
 func within(pid int, fn func() error) error {
 	done := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+	go offMainThread(func() {
 		done <- func() error {
 			// A thread that shares its root with others cannot change it.
 			if err := unix.Unshare(unix.CLONE_FS); err != nil {
 				return fmt.Errorf("hooks: leaving the shared root: %w", err)
 			}
+			// Joining a mount namespace leads to the top of what is mounted on its
+			// root; the process may be below that, before pivot_root.
+			root, err := unix.Open("/proc/"+strconv.Itoa(pid)+"/root", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+			if err != nil {
+				return fmt.Errorf("hooks: opening the container's root: %w", err)
+			}
+			defer unix.Close(root)
 			var fds []int
 			defer func() {
 				for _, fd := range fds {
@@ -138,8 +145,29 @@ func within(pid int, fn func() error) error {
 					return fmt.Errorf("hooks: joining a namespace: %w", err)
 				}
 			}
+			if err := errors.Join(unix.Fchdir(root), unix.Chroot(".")); err != nil {
+				return fmt.Errorf("hooks: entering the container's root: %w", err)
+			}
 			return fn()
 		}()
-	}()
+	})
 	return <-done
+}
+
+// offMainThread runs fn on a thread that ends with it. It must not be the main
+// one, which cannot end, and whose namespaces /proc/self shows to all.
+func offMainThread(fn func()) {
+	runtime.LockOSThread()
+	if unix.Gettid() != unix.Getpid() {
+		fn() // never unlocked: the thread ends with the goroutine
+		return
+	}
+	defer runtime.UnlockOSThread()
+	done := make(chan struct{})
+	go func() { // on another thread, as this one is taken
+		defer close(done)
+		runtime.LockOSThread()
+		fn()
+	}()
+	<-done
 }

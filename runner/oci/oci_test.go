@@ -3,6 +3,7 @@ package oci
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -125,7 +126,8 @@ func TestCreateStartDelete(t *testing.T) {
 	f := newFixture(t, "sleep", "1000")
 	f.write()
 	pidFile := filepath.Join(t.TempDir(), "pid")
-	id := "c-life-" + filepath.Base(f.bundle)
+	id := fmt.Sprintf("c-life-%d", os.Getpid())
+	t.Cleanup(func() { f.call("delete", "--force", id) })
 	f.must("create", "-b", f.bundle, "--pid-file", pidFile, id)
 	if got := f.status(id); got != "created" {
 		t.Errorf("after create: %s", got)
