@@ -208,24 +208,26 @@ func writeDiff(t *rapid.T, m mount.Mount) []byte {
 // A tree, changed, is the tree with the layer of the change applied: for two
 // trees side by side.
 func TestTreesRoundTrip(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
-		dir := tempDir(rt)
-		older, newer, got := mkdir(rt, dir, "older"), mkdir(rt, dir, "newer"), mkdir(rt, dir, "got")
-		do(rtb{t, rt}, older, drawOps(rt, "base"))
-		settle(rtb{t, rt}, older)
-		copyTree(rt, older, newer)
-		copyTree(rt, older, got)
-		do(rtb{t, rt}, newer, drawOps(rt, "change"))
-		settle(rtb{t, rt}, newer)
-		data := writeDiff(rt, mount.Mount{Type: "bind", Source: newer, Lower: []string{older}})
-		applyTo(rt, apply.Target{Dir: got}, data)
-		if d := tt.Diff(tt.Describe(rtb{t, rt}, newer), tt.Describe(rtb{t, rt}, got)); d != "" {
-			rt.Errorf("after the layer:\n%s", d)
-		}
-		if data := writeDiff(rt, mount.Mount{Type: "bind", Source: got, Lower: []string{newer}}); len(data) != 1024 {
-			rt.Errorf("equal trees differ by %d bytes of tar", len(data))
-		}
-	})
+	rapid.Check(t, func(rt *rapid.T) { treesRoundTrip(t, rt) })
+}
+
+func treesRoundTrip(t testing.TB, rt *rapid.T) {
+	dir := tempDir(rt)
+	older, newer, got := mkdir(rt, dir, "older"), mkdir(rt, dir, "newer"), mkdir(rt, dir, "got")
+	do(rtb{t, rt}, older, drawOps(rt, "base"))
+	settle(rtb{t, rt}, older)
+	copyTree(rt, older, newer)
+	copyTree(rt, older, got)
+	do(rtb{t, rt}, newer, drawOps(rt, "change"))
+	settle(rtb{t, rt}, newer)
+	data := writeDiff(rt, mount.Mount{Type: "bind", Source: newer, Lower: []string{older}})
+	applyTo(rt, apply.Target{Dir: got}, data)
+	if d := tt.Diff(tt.Describe(rtb{t, rt}, newer), tt.Describe(rtb{t, rt}, got)); d != "" {
+		rt.Errorf("after the layer:\n%s", d)
+	}
+	if data := writeDiff(rt, mount.Mount{Type: "bind", Source: got, Lower: []string{newer}}); len(data) != 1024 {
+		rt.Errorf("equal trees differ by %d bytes of tar", len(data))
+	}
 }
 
 // The same for an overlay: what the kernel put into the upper directory,
@@ -290,3 +292,8 @@ type rtb struct {
 
 func (r rtb) Helper()           {}
 func (r rtb) Fatal(args ...any) { r.rt.Fatal(args...) }
+
+// FuzzRoundTrip is TestTreesRoundTrip with changes that the fuzzer chooses.
+func FuzzRoundTrip(f *testing.F) {
+	f.Fuzz(rapid.MakeFuzz(func(rt *rapid.T) { treesRoundTrip(f, rt) }))
+}
