@@ -1,0 +1,232 @@
+package imagecmd
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cove/errdefs"
+	"cove/images"
+	"cove/internal/cli/app"
+	"cove/internal/cli/output"
+	"cove/reference"
+)
+
+var noon = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+
+func ref(t *testing.T, s string) reference.Reference {
+	t.Helper()
+	r, err := reference.Parse(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestImageTable(t *testing.T) {
+	t.Parallel()
+	known := digest.FromString("manifest")
+	redis := images.Image{
+		ID: digest.FromString("redis"), Created: noon.Add(-50 * time.Hour),
+		Names:   []reference.Reference{ref(t, "redis"), ref(t, "harbor.example.com:85/team/redis:v1")},
+		Digests: []reference.Reference{ref(t, "redis").WithDigest(known)},
+	}
+	byDigest := images.Image{ID: digest.FromString("byDigest"), Digests: redis.Digests, Created: noon}
+	dangling := images.Image{ID: digest.FromString("dangling")}
+	var rows []row
+	for _, img := range []images.Image{redis, byDigest, dangling} {
+		for _, r := range rowsOf(img) {
+			r.size = 12_345_678
+			rows = append(rows, r)
+		}
+	}
+	for _, tc := range []struct {
+		name    string
+		digests bool
+		o       output.Options
+		want    string
+	}{
+		{"table", false, output.Options{}, `REPOSITORY                      TAG       IMAGE ID       CREATED                  SIZE
+redis                           latest    ` + hex(redis.ID) + `   2 days ago               12.3MB
+harbor.example.com:85/team/redis   v1        ` + hex(redis.ID) + `   2 days ago               12.3MB
+redis                           <none>    ` + hex(byDigest.ID) + `   Less than a second ago   12.3MB
+<none>                          <none>    ` + hex(dangling.ID) + `   N/A                      12.3MB
+`},
+		{"template", false, output.Options{Format: "{{.Repository}}:{{.Tag}}@{{.Digest}}"}, "redis:latest@" + known.String() + `
+harbor.example.com:85/team/redis:v1@<none>
+redis:<none>@` + known.String() + `
+<none>:<none>@<none>
+`},
+	} {
+		var b bytes.Buffer
+		if err := imageList(noon, false, tc.digests).Write(&b, tc.o, rows); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(squeeze(tc.want), squeeze(b.String())); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", tc.name, diff)
+		}
+	}
+}
+
+func hex(d digest.Digest) string { return d.Encoded()[:12] }
+
+// squeeze makes the width of columns not matter here; package output tests it.
+func squeeze(s string) string {
+	for bytes.Contains([]byte(s), []byte("  ")) {
+		s = string(bytes.ReplaceAll([]byte(s), []byte("  "), []byte(" ")))
+	}
+	return s
+}
+
+func TestImageFilter(t *testing.T) {
+	t.Parallel()
+	labelled := images.Image{Config: ocispec.Image{Config: ocispec.ImageConfig{Labels: map[string]string{"team": "x"}}}}
+	rows := []row{
+		{repo: "redis", tag: "latest", img: labelled}, {repo: "redis", tag: "7"}, {repo: "team/app", tag: "v1"}, {repo: none, tag: none},
+	}
+	for _, tc := range []struct {
+		filters, args []string
+		want          []int
+	}{
+		{nil, nil, []int{0, 1, 2, 3}},
+		{nil, []string{"redis"}, []int{0, 1}},
+		{nil, []string{"redis:7"}, []int{1}},
+		{[]string{"dangling=true"}, nil, []int{3}},
+		{[]string{"dangling=false"}, []string{"redis"}, []int{0, 1}},
+		{[]string{"reference=team/app"}, nil, []int{2}},
+		{[]string{"reference=redis:7"}, nil, []int{1}},
+		{[]string{"label=team=x"}, nil, []int{0}},
+		{[]string{"label=team=y"}, nil, nil},
+	} {
+		match, err := imageFilter(tc.filters, tc.args)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []int
+		for i, r := range rows {
+			if match(r) {
+				got = append(got, i)
+			}
+		}
+		if diff := cmp.Diff(tc.want, got); diff != "" {
+			t.Errorf("%q %q: %s", tc.filters, tc.args, diff)
+		}
+	}
+	for _, bad := range [][2][]string{{{"color=red"}, nil}, {nil, {"UPPER"}}} {
+		if _, err := imageFilter(bad[0], bad[1]); !errors.Is(err, errdefs.ErrInvalid) {
+			t.Errorf("%q: got %v, want ErrInvalid", bad, err)
+		}
+	}
+}
+
+func TestHistoryTable(t *testing.T) {
+	t.Parallel()
+	made := noon.Add(-time.Hour)
+	id := digest.FromString("x")
+	entries := []images.HistoryEntry{
+		{History: ocispec.History{Created: &made, CreatedBy: "CMD [\"redis-server\"]", Comment: "note"}, Top: true},
+		{History: ocispec.History{Created: &made, CreatedBy: "RUN /bin/sh -c apt-get update &&\tapt-get install -y redis-server"}, Size: 1234},
+		{},
+	}
+	var b bytes.Buffer
+	if err := historyList(noon, id, false, true).Write(&b, output.Options{}, entries); err != nil {
+		t.Fatal(err)
+	}
+	want := `IMAGE CREATED CREATED BY SIZE COMMENT
+` + hex(id) + ` About an hour ago CMD ["redis-server"] 0B note
+<missing> About an hour ago RUN /bin/sh -c apt-get update && apt-get ins… 1.23kB
+<missing> N/A 0B
+`
+	if diff := cmp.Diff(want, squeeze(trimLines(b.String()))); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func trimLines(s string) string {
+	var out []byte
+	for _, line := range bytes.Split([]byte(s), []byte("\n")) {
+		out = append(append(out, bytes.TrimRight(line, " ")...), '\n')
+	}
+	return string(out[:len(out)-1])
+}
+
+func TestDockerfilePath(t *testing.T) {
+	t.Parallel()
+	cwd, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range [][3]string{
+		{".", "", ""},
+		{".", "-", "-"},
+		{"-", "x", "x"},
+		{".", "sub/Dockerfile", "sub/Dockerfile"},
+		{"sub", "sub/Dockerfile", "Dockerfile"},
+		{"sub", "Dockerfile", filepath.Join(cwd, "Dockerfile")},
+		{"/a", "/b/Dockerfile", "/b/Dockerfile"},
+		{"/a", "/a/Dockerfile", "Dockerfile"},
+	} {
+		if got := dockerfilePath(tc[0], tc[1]); got != tc[2] {
+			t.Errorf("-f %q %q: got %q, want %q", tc[1], tc[0], got, tc[2])
+		}
+	}
+}
+
+func TestBuildFlags(t *testing.T) {
+	t.Setenv("FROM_HERE", "1")
+	t.Setenv("SOURCE_DATE_EPOCH", "1700000000")
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("s3cret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f := buildFlags{
+		tags: []string{"a", "b"}, buildArgs: []string{"A=b=c", "FROM_HERE", "NOT_HERE"}, labels: []string{"l=1"},
+		secrets: []string{"id=one,src=" + secret, "id=FROM_HERE", "id=two,env=FROM_HERE"}, network: "default", platform: "linux/arm64",
+	}
+	o, err := f.options(&app.App{}, ".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]string{"A": "b=c", "FROM_HERE": "1"}, o.BuildArgs); diff != "" {
+		t.Errorf("build arguments: %s", diff)
+	}
+	if diff := cmp.Diff(map[string][]byte{"one": []byte("s3cret"), "FROM_HERE": []byte("1"), "two": []byte("1")}, o.Secrets); diff != "" {
+		t.Errorf("secrets: %s", diff)
+	}
+	if o.Network != "" || o.Platform.Architecture != "arm64" || o.Epoch == nil || o.Epoch.Unix() != 1700000000 || len(o.Names) != 2 {
+		t.Errorf("got %+v", o)
+	}
+	for _, bad := range []buildFlags{
+		{buildArgs: []string{"=x"}},
+		{secrets: []string{"src=x"}},
+		{secrets: []string{"id=x,src=/does/not/exist"}},
+		{secrets: []string{"id=x,env=NOT_HERE"}},
+		{platform: "a/b/c/d"},
+	} {
+		if _, err := bad.options(&app.App{}, "."); err == nil {
+			t.Errorf("%+v is accepted", bad)
+		}
+	}
+}
+
+func TestRegistryArg(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"": "docker.io", "harbor:85": "harbor:85", "https://harbor.example.com/": "harbor.example.com", "http://h:1/v2/": "h:1",
+	} {
+		var args []string
+		if in != "" {
+			args = []string{in}
+		}
+		if got := registryArg(args); got != want {
+			t.Errorf("%q: got %q, want %q", in, got, want)
+		}
+	}
+}
