@@ -42,7 +42,8 @@ const (
 	Buffer
 	// Filter points to the sock_fprog of the seccomp filter.
 	Filter
-	// FirstFD is the first descriptor that is not the process's.
+	// FirstFD is the first descriptor that is not the process's. The program's
+	// image and its two pipes follow, then all others: Num counts from the first.
 	FirstFD
 	// DeathSignal is SIGKILL, or zero if the process outlives its creator.
 	DeathSignal

@@ -113,7 +113,7 @@ func (a *Arg) String() string {
 	case Filter:
 		return "{filter}"
 	case FirstFD:
-		return "first"
+		return "first+" + strconv.FormatUint(a.Num, 10)
 	case DeathSignal:
 		return "SIGKILL"
 	}

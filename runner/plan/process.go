@@ -38,8 +38,7 @@ func (b *builder) process(spec *specs.Spec, proc *specs.Process) error {
 	b.enterDirAgain(proc.Cwd, early)
 	b.setLabel(proc)
 	b.dieWithParent(Arg{Kind: DeathSignal})
-	b.why = "keep no descriptor"
-	b.call("close_range", Arg{Kind: FirstFD}, num(uint64(1<<32-1)), flags(uint64(unix.CLOSE_RANGE_CLOEXEC), closeRangeFlags))
+	b.closeAll()
 	b.why = "umask"
 	b.call("umask", octalArg(umask(proc.User)))
 	if err := b.confine(spec, proc, caps); err != nil {
@@ -51,6 +50,15 @@ func (b *builder) process(spec *specs.Spec, proc *specs.Process) error {
 	b.barrier(Created)
 	b.exec(proc)
 	return nil
+}
+
+// closeAll leaves the process its own descriptors. The program's pipes go with
+// execve; the rest goes now, before a process that forks is visible inside.
+func (b *builder) closeAll() {
+	const pipes = 3
+	b.why = "keep no descriptor"
+	b.call("close_range", Arg{Kind: FirstFD, Num: pipes}, num(uint64(1<<32-1)), flags(uint64(0), closeRangeFlags))
+	b.call("close_range", Arg{Kind: FirstFD}, num(uint64(1<<32-1)), flags(uint64(unix.CLOSE_RANGE_CLOEXEC), closeRangeFlags))
 }
 
 func umask(u specs.User) uint64 {

@@ -142,7 +142,7 @@ func (c *control) listen(p *plan.Plan, barrier string) report {
 			}
 			return r
 		}
-		if pid, ok := rec.Forked(); ok {
+		if pid, ok := rec.Forked(); ok && r.pid == 0 && barrier == plan.Created {
 			r.pid = pid
 			continue
 		}

@@ -95,11 +95,10 @@ func (l *launch) finish(ctx context.Context, p *Process) error {
 		}
 		l.passMounted(p)
 	}
-	err := p.await(plan.Created)
-	if err != nil && ctx.Err() != nil {
-		return ctx.Err()
+	if err := p.await(plan.Created); ctx.Err() == nil {
+		return err
 	}
-	return err
+	return ctx.Err()
 }
 
 func (l *launch) passMounted(p *Process) {
@@ -155,8 +154,7 @@ func (l *launch) childFiles() (*childFDs, error) {
 		c.fds = append(c.fds, f.Fd())
 	}
 	first := len(c.fds)
-	c.in = program.Input{FirstFD: first, GateFD: first + 1, StatusFD: first + 2, FilesFD: first + 3,
-		Filter: l.filter, DeathSignal: l.death}
+	c.in = program.Input{FirstFD: first, Filter: l.filter, DeathSignal: l.death}
 	image, err := program.Build(l.plan, c.in)
 	if err == nil {
 		c.image, err = seal(image)

@@ -143,18 +143,23 @@ func (p *Process) await(barrier string) error {
 }
 
 // adopt takes the forked process for the container's. It is the caller's
-// child and not reaped yet, so its pid is still its own.
+// child and not reaped yet, so its pid is still its own; a pid that is not a
+// child's can only be a lie of a container that has got hold of the process.
 func (p *Process) adopt(pid int) error {
 	fd, err := unix.PidfdOpen(pid, 0)
-	old := p.pidfd
-	p.pid, p.pidfd = pid, os.NewFile(uintptr(max(fd, 0)), "pidfd")
-	if err != nil {
-		p.pidfd = nil
-		err = fmt.Errorf("sandbox: process %d: %w", pid, err)
+	if err == nil {
+		err = unix.Waitid(unix.P_PIDFD, fd, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
 	}
+	if err != nil {
+		closeFD(&fd)
+		close(p.forked)
+		return fmt.Errorf("sandbox: process %d: %w", pid, err)
+	}
+	old := p.pidfd
+	p.pid, p.pidfd = pid, os.NewFile(uintptr(fd), "pidfd")
 	old.Close()
 	p.forked <- pid
-	return err
+	return nil
 }
 
 // destroy ends a process that is not to be: nothing of it is left.

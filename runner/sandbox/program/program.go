@@ -24,17 +24,18 @@ import (
 // Input is what a plan leaves open.
 type Input struct {
 	// FirstFD is the number of the first descriptor that is not the
-	// process's own.
+	// process's own: the program's image. The gate, the pipe that the program
+	// reads, is next, then the status pipe that it writes, then Plan.Files.
 	FirstFD int
-	// FilesFD is the descriptor of Plan.Files[0]; the others follow it.
-	FilesFD int
-	// GateFD and StatusFD are the pipes from and to the parent.
-	GateFD, StatusFD int
 	// Filter is the system call filter.
 	Filter []unix.SockFilter
 	// DeathSignal is sent to the process when its creator dies; zero for none.
 	DeathSignal unix.Signal
 }
+
+func (in Input) gate() int   { return in.FirstFD + 1 }
+func (in Input) status() int { return in.FirstFD + 2 }
+func (in Input) files() int  { return in.FirstFD + 3 }
 
 // Record is what the program writes to the status pipe.
 type Record struct {
@@ -111,6 +112,6 @@ func build(a arch, p *plan.Plan, in Input) ([]byte, error) {
 	if err := t.steps(); err != nil {
 		return nil, err
 	}
-	code := a.code(loop{table: tableAddr, failure: valueAddr + failureAt, status: uint32(in.StatusFD)})
+	code := a.code(loop{table: tableAddr, failure: valueAddr + failureAt, status: uint32(in.status())})
 	return link(a.machine, code, t.bytes(), t.values), nil
 }

@@ -83,7 +83,7 @@ func execute(t *testing.T, goarch string, p *plan.Plan, gate string) outcome {
 	if err != nil {
 		t.Fatal(err)
 	}
-	image, err := build(a, p, Input{FirstFD: 3, GateFD: 3, StatusFD: 4, FilesFD: 5})
+	image, err := build(a, p, Input{FirstFD: 2})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -201,13 +201,13 @@ func (t *table) one(i int, s *plan.Step) error {
 // the parent has died, read returns zero.
 func (t *table) barrier(i int, s *plan.Step) error {
 	record := binary.LittleEndian.AppendUint64(nil, uint64(i))
-	write, err := t.call("write", uint64(t.in.StatusFD), t.bytesAddr(record), RecordSize)
+	write, err := t.call("write", uint64(t.in.status()), t.bytesAddr(record), RecordSize)
 	if err != nil {
 		return err
 	}
 	t.add(i, write)
 	result := valueAddress(s.Result)
-	read, err := t.call("read", uint64(t.in.GateFD), valueAddr+failureAt, 1)
+	read, err := t.call("read", uint64(t.in.gate()), valueAddr+failureAt, 1)
 	if err != nil {
 		return err
 	}
@@ -239,7 +239,7 @@ func (t *table) fork(i int, s *plan.Step) error {
 	isChild.accept[0] = uint16(unix.EAGAIN)
 	isChild.ok, isChild.err = 3*entrySize, entrySize
 	t.add(i, isChild)
-	write, err := t.call("write", uint64(t.in.StatusFD), record, RecordSize)
+	write, err := t.call("write", uint64(t.in.status()), record, RecordSize)
 	if err != nil {
 		return err
 	}
@@ -258,7 +258,7 @@ func (t *table) arg(a *plan.Arg) uint64 {
 	case plan.Result, plan.Buffer:
 		return t.address(plan.Value(a.Num))
 	case plan.Inherited:
-		return uint64(t.in.FilesFD) + a.Num
+		return uint64(t.in.files()) + a.Num
 	case plan.String:
 		return t.stringAddr(a.Str)
 	case plan.Strings:
@@ -268,7 +268,7 @@ func (t *table) arg(a *plan.Arg) uint64 {
 	case plan.Filter:
 		return t.filterAddr()
 	case plan.FirstFD:
-		return uint64(t.in.FirstFD)
+		return uint64(t.in.FirstFD) + a.Num
 	case plan.DeathSignal:
 		return uint64(t.in.DeathSignal)
 	}
