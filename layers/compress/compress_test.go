@@ -192,6 +192,23 @@ func TestBombs(t *testing.T) {
 	}
 }
 
+func TestXzDictionary(t *testing.T) {
+	if _, err := exec.LookPath("xz"); err != nil {
+		t.Skip("needs xz: not installed")
+	}
+	for dict, kind := range map[string]error{"1MiB": nil, "512MiB": errdefs.ErrExhausted} {
+		cmd := exec.CommandContext(t.Context(), "xz", "-c", "-0", "--lzma2=preset=0,dict="+dict)
+		cmd.Stdin = bytes.NewReader(sample(1000))
+		packed, err := cmd.Output()
+		if err != nil {
+			t.Skipf("needs xz with memory for %s: %v", dict, err)
+		}
+		if _, _, err := unpack(bytes.NewReader(packed), Limits{}); !errors.Is(err, kind) {
+			t.Errorf("%s: %v, want %v", dict, err, kind)
+		}
+	}
+}
+
 // Close must end the goroutine whatever it was doing; goleak looks after.
 func TestCloseEarly(t *testing.T) {
 	packed := pack(t, sample(2<<20), Options{}, whole)
@@ -221,6 +238,33 @@ func TestCancel(t *testing.T) {
 	time.Sleep(time.Millisecond)
 	if _, err := io.ReadAll(r); err != nil && !errors.Is(err, context.Canceled) {
 		t.Errorf("%v, want context.Canceled or a stream that was complete already", err)
+	}
+}
+
+// failing takes n bytes and no more.
+type failing struct{ n int }
+
+func (f *failing) Write(p []byte) (int, error) {
+	if f.n -= len(p); f.n < 0 {
+		return 0, io.ErrShortWrite
+	}
+	return len(p), nil
+}
+
+// A full disk must not leave goroutines behind; goleak looks after.
+func TestWriterFails(t *testing.T) {
+	data := sample(4 << 20)
+	for _, c := range []Compression{Gzip, Zstd, None} {
+		for _, n := range []int{0, 100, 700 << 10} {
+			w, err := NewWriter(&failing{n}, Options{Compression: c})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = w.Write(data)
+			if err = errors.Join(err, w.Close()); !errors.Is(err, io.ErrShortWrite) {
+				t.Errorf("%s after %d bytes: %v", c, n, err)
+			}
+		}
 	}
 }
 

@@ -23,7 +23,8 @@ type Limits struct {
 	// RatioAfter bytes are out: 500 after 4 GiB. gzip can reach 1,030.
 	Ratio      int64
 	RatioAfter int64
-	// Window is the largest zstd window in bytes: 128 MiB, as zstd's own.
+	// Window is the largest zstd window or xz dictionary in bytes, which is
+	// what decompressing holds in memory: 128 MiB, as zstd's own limit.
 	Window int64
 }
 
@@ -139,6 +140,9 @@ func decoder(c Compression, br *bufio.Reader, lim Limits) (io.Reader, func(), er
 	case Bzip2:
 		return bzip2.NewReader(br), nothing, nil
 	case Xz:
+		if err := checkDictionary(br, lim.Window); err != nil {
+			return nil, nothing, err
+		}
 		xr, err := xz.NewReader(br)
 		return xr, nothing, err
 	default:
@@ -249,6 +253,8 @@ func (s *source) blame(c Compression, err error) error {
 	switch {
 	case s.err != nil && !errors.Is(s.err, io.EOF):
 		return s.err
+	case errors.Is(err, errdefs.ErrExhausted):
+		return err
 	case errors.Is(err, zstd.ErrWindowSizeExceeded), errors.Is(err, zstd.ErrDecoderSizeExceeded):
 		return errdefs.Errorf(errdefs.ErrExhausted, "decompressing %s: %w", c, err)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):

@@ -174,7 +174,12 @@ func (g *gzipWriter) grow() error {
 func (g *gzipWriter) Close() error {
 	if g.big != nil {
 		defer func() { g.workers.give(g.taken); g.taken = 0 }()
-		return g.big.Close()
+		err := g.big.Close()
+		if err != nil {
+			// After a failed write, pgzip's Close leaves its goroutine behind.
+			g.big.Reset(io.Discard)
+		}
+		return err
 	}
 	zw, err := gzip.NewWriterLevel(g.w, g.level)
 	if err != nil {

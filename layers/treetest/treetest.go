@@ -207,3 +207,18 @@ func Join(names []string) string {
 	slices.Sort(names)
 	return strings.Join(names, " ")
 }
+
+// Thaw opens a tree to an ordinary user who owns it: an archive may have made
+// directories that even their owner cannot read.
+func Thaw(t testing.TB, dir string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.IsDir() && !d.Type().IsRegular() {
+			return err
+		}
+		return os.Chmod(path, 0o700)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

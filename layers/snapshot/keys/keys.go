@@ -324,45 +324,6 @@ func (s *Store) Infos(ctx context.Context) iter.Seq2[snapshot.Info, error] {
 	}
 }
 
-// Clean removes the directories that no record names, and the record of a
-// snapshot that was killed between becoming committed and ceasing to be active.
-func (s *Store) Clean(ctx context.Context) error {
-	var orphans []string
-	err := s.locked(func() error {
-		used, active, committed := map[string]bool{}, map[string]string{}, map[string]bool{}
-		for e, err := range s.All() {
-			if err != nil {
-				return err
-			}
-			used[e.ID] = true
-			switch e.Kind {
-			case snapshot.Active:
-				active[e.ID] = e.Key
-			case snapshot.Committed:
-				committed[e.ID] = true
-			}
-		}
-		for id, key := range active {
-			if committed[id] {
-				if err := os.Remove(s.path(key)); err != nil {
-					return err
-				}
-			}
-		}
-		dirs, err := os.ReadDir(s.root)
-		for _, d := range dirs {
-			if d.IsDir() && len(d.Name()) == idLen && !used[d.Name()] {
-				orphans = append(orphans, d.Name())
-			}
-		}
-		return err
-	})
-	for _, id := range orphans {
-		err = errors.Join(err, ctx.Err(), s.removeDir(id))
-	}
-	return err
-}
-
 // Sync makes everything on the root's filesystem durable.
 func (s *Store) Sync() error {
 	fd, err := tree.Open(s.root)
@@ -374,64 +335,4 @@ func (s *Store) Sync() error {
 		return fmt.Errorf("snapshots: sync %s: %w", s.root, err)
 	}
 	return nil
-}
-
-// Usage counts what is in the directory dir, each file once.
-func Usage(ctx context.Context, dir string) (snapshot.Usage, error) {
-	fd, err := tree.Open(dir)
-	if err != nil {
-		return snapshot.Usage{}, err
-	}
-	defer unix.Close(fd)
-	c := counter{seen: map[[2]uint64]bool{}}
-	err = c.dir(ctx, fd)
-	return c.sum, err
-}
-
-type counter struct {
-	sum  snapshot.Usage
-	seen map[[2]uint64]bool
-}
-
-func (c *counter) dir(ctx context.Context, fd int) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	names, err := tree.Names(fd)
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		st, err := tree.Stat(fd, name)
-		if errors.Is(err, unix.ENOENT) {
-			continue // a container may be running in it
-		}
-		if err != nil {
-			return err
-		}
-		if id := [2]uint64{st.Dev, st.Ino}; st.Nlink > 1 && !tree.IsDir(st.Mode) {
-			if c.seen[id] {
-				continue
-			}
-			c.seen[id] = true
-		}
-		c.sum.Bytes += st.Blocks * 512
-		c.sum.Inodes++
-		if !tree.IsDir(st.Mode) {
-			continue
-		}
-		if err := c.sub(ctx, fd, name); err != nil && !errors.Is(err, unix.ENOENT) {
-			return err
-		}
-	}
-	return nil
-}
-
-func (c *counter) sub(ctx context.Context, fd int, name string) error {
-	sub, err := tree.OpenDir(fd, name)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(sub)
-	return c.dir(ctx, sub)
 }
