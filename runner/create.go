@@ -10,7 +10,6 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -26,13 +25,8 @@ func Open(o Options) (*Runner, error) {
 	return &Runner{opts: o, net: network.Open(o.Root)}, nil
 }
 
-// idPattern is a full ID; other entries of containers/ are not containers.
-var idPattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
-
-var namePattern = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]+$`)
-
 func validName(name string) error {
-	if !namePattern.MatchString(name) || len(name) > 128 {
+	if !record.ValidName(name) {
 		return errdefs.Errorf(errdefs.ErrInvalid, "invalid container name %q: only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed", name)
 	}
 	return nil
@@ -51,7 +45,7 @@ func (r *Runner) Create(ctx context.Context, cfg Config) (*Container, error) {
 	if cfg.ID == "" {
 		cfg.ID = NewID()
 	}
-	if !idPattern.MatchString(cfg.ID) {
+	if !record.ValidID(cfg.ID) {
 		return nil, errdefs.Errorf(errdefs.ErrInvalid, "container ID %q: not 64 hex digits", cfg.ID)
 	}
 	if cfg.Spec == nil || cfg.Spec.Process == nil || len(cfg.Spec.Process.Args) == 0 {
@@ -146,7 +140,7 @@ func (r *Runner) Get(ctx context.Context, ref string) (*Container, error) {
 	if ref == "" {
 		return nil, none
 	}
-	if idPattern.MatchString(ref) {
+	if record.ValidID(ref) {
 		return r.load(ref)
 	}
 	if validName(ref) == nil {
@@ -190,7 +184,7 @@ func (r *Runner) ids() ([]string, error) {
 	}
 	var ids []string
 	for _, e := range entries {
-		if idPattern.MatchString(e.Name()) {
+		if record.ValidID(e.Name()) {
 			ids = append(ids, e.Name())
 		}
 	}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -37,10 +36,11 @@ type container struct {
 	dir string
 }
 
-var validID = regexp.MustCompile(`^[\w+.-]+$`)
-
 func (a *app) dir(id string) (string, error) {
-	if !validID.MatchString(id) || id == "." || id == ".." {
+	bad := func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("_+-.", r)
+	}
+	if id == "" || id[0] == '.' || strings.ContainsFunc(id, bad) {
 		return "", errdefs.Errorf(errdefs.ErrInvalid, "container ID %q: only letters, digits and _+-. are allowed", id)
 	}
 	return filepath.Join(a.root, id), nil

@@ -15,12 +15,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"cove/errdefs"
+	"cove/runner/record"
 )
 
 // Volume describes one volume.
@@ -39,12 +39,8 @@ type Store struct{ dir string }
 // Open returns the volumes of a local root; nothing is read or made yet.
 func Open(root string) *Store { return &Store{dir: filepath.Join(root, "volumes")} }
 
-// names is docker's grammar of volume names, which is also what makes a name a
-// safe path component.
-var names = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9_.-]{1,127}$`)
-
 func check(name string) error {
-	if !names.MatchString(name) {
+	if !record.ValidName(name) {
 		return errdefs.Errorf(errdefs.ErrInvalid,
 			"volume %q: a name has 2 to 128 of the characters [a-zA-Z0-9_.-]; a host directory is given by its absolute path", name)
 	}

@@ -1,0 +1,41 @@
+package record
+
+import (
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestValidName(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]bool{
+		"db": true, "Web-1_x.y": true, "0a": true, strings.Repeat("a", 128): true,
+		"": false, "a": false, ".a": false, "-a": false, "_a": false, "a/b": false, "a b": false, "aü": false, "..": false,
+		strings.Repeat("a", 129): false,
+	} {
+		if got := ValidName(name); got != want {
+			t.Errorf("ValidName(%q) = %v", name, got)
+		}
+	}
+	if !ValidID(strings.Repeat("0f", 32)) || ValidID(strings.Repeat("0F", 32)) || ValidID("0f") || ValidID("") {
+		t.Error("ValidID")
+	}
+}
+
+func TestParseSignal(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]unix.Signal{
+		"": unix.SIGTERM, "9": unix.SIGKILL, "KILL": unix.SIGKILL, "SIGKILL": unix.SIGKILL, "sigint": unix.SIGINT,
+		"RTMIN+3": 37, "SIGRTMAX-1": 63, "RTMIN": 34,
+	} {
+		if got, err := ParseSignal(text); err != nil || got != want {
+			t.Errorf("%q: %v, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"0", "65", "-1", "NOPE", "RTMIN+99", "RTMIN+x", " KILL"} {
+		if got, err := ParseSignal(text); err == nil {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+}
