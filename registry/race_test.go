@@ -81,7 +81,7 @@ func (s *scheduler) run(actors ...func()) {
 type world struct {
 	*fixture
 	tb    testing.TB
-	ctx   context.Context //nolint:containedctx // it is the fixture: the admin who does it all
+	ctx   context.Context
 	repos [2]string
 	blobs [4][]byte
 	fail  func(format string, args ...any)

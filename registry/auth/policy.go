@@ -35,8 +35,11 @@ var roleNames = [...]struct {
 	role Role
 	name string
 }{
-	{LimitedGuest, "limited-guest"}, {Guest, "guest"}, {Developer, "developer"},
-	{Maintainer, "maintainer"}, {ProjectAdmin, "project-admin"},
+	{LimitedGuest, "limited-guest"},
+	{Guest, "guest"},
+	{Developer, "developer"},
+	{Maintainer, "maintainer"},
+	{ProjectAdmin, "project-admin"},
 }
 
 // ParseRole is the role of that name.

@@ -26,7 +26,7 @@ func b64(v any) string {
 	}
 	text, err := json.Marshal(v)
 	if err != nil {
-		panic(err) //nolint:forbidigo // a test's own literal
+		panic(err)
 	}
 	return base64.RawURLEncoding.EncodeToString(text)
 }
@@ -103,7 +103,7 @@ func (f *fixture) signatureAttacks(t *testing.T, attacks map[string]string, key 
 	if err != nil {
 		t.Fatal(err)
 	}
-	own := key.private.Public().(ed25519.PublicKey) //nolint:errcheck,forcetypeassert // it is one
+	own := key.private.Public().(ed25519.PublicKey) //nolint:forcetypeassert // it is one
 	attacks["foreign key, our kid"] = forge(foreign, header, claims)
 	attacks["foreign key, its kid"] = forge(foreign, with(header, "kid", keyID(pub)), claims)
 	attacks["foreign key, embedded"] = forge(foreign, with(with(header, "kid", nil), "jwk", jose.JSONWebKey{Key: pub}), claims)

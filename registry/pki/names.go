@@ -3,7 +3,6 @@ package pki
 import (
 	"crypto/x509"
 	"net"
-	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -137,7 +136,7 @@ func NamesOf(cert *x509.Certificate) []string {
 		names = append(names, ip.String())
 	}
 	for _, u := range cert.URIs {
-		names = append(names, (*url.URL)(u).String())
+		names = append(names, u.String())
 	}
 	return names
 }

@@ -233,7 +233,7 @@ func TestKeeperReloads(t *testing.T) {
 			if err != nil {
 				return
 			}
-			_ = conn.(*tls.Conn).HandshakeContext(ctx) //nolint:errcheck,forcetypeassert // the client judges it
+			_ = conn.(*tls.Conn).HandshakeContext(ctx) //nolint:forcetypeassert // the client judges it
 			_ = conn.Close()
 		}
 	}()

@@ -75,9 +75,13 @@ func (f *serveFlags) configuration(cmd *cobra.Command) (cfg service.Config, err 
 		from string
 		to   *string
 	}{
-		{"root", f.root, &cfg.Root}, {"listen", f.listen, &cfg.Listen}, {"redirect", f.redirect, &cfg.Redirect},
-		{"tls-cert", f.cert, &cfg.TLS.Certificate}, {"tls-key", f.key, &cfg.TLS.Key},
-		{"database", f.database, &cfg.Database}, {"external-url", f.externalURL, &cfg.ExternalURL},
+		{"root", f.root, &cfg.Root},
+		{"listen", f.listen, &cfg.Listen},
+		{"redirect", f.redirect, &cfg.Redirect},
+		{"tls-cert", f.cert, &cfg.TLS.Certificate},
+		{"tls-key", f.key, &cfg.TLS.Key},
+		{"database", f.database, &cfg.Database},
+		{"external-url", f.externalURL, &cfg.ExternalURL},
 		{"address-file", f.addressFile, &cfg.AddressFile},
 	} {
 		if given(s.flag) || *s.to == "" {

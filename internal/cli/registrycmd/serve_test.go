@@ -3,6 +3,7 @@ package registrycmd
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -269,8 +270,8 @@ func TestWrongConfiguration(t *testing.T) {
 		if tc.code != 0 {
 			code = tc.code
 		}
-		exit, ok := err.(*exec.ExitError)
-		if !ok || exit.ExitCode() != code || !strings.Contains(stderr, tc.want) || len(lines(stderr)) != 1 {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) || exit.ExitCode() != code || !strings.Contains(stderr, tc.want) || len(lines(stderr)) != 1 {
 			t.Errorf("%v %q: %v, want %d and %q\n%s", tc.args, tc.config, err, code, tc.want, stderr)
 		}
 	}

@@ -50,7 +50,7 @@ func OpenSQLite(t testing.TB, now func() time.Time) *metadata.DB {
 // Dir is a temporary folder on which an fsync costs nothing, if there is one.
 func Dir(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "cove-test-")
+	dir, err := os.MkdirTemp("/dev/shm", "cove-test-") //nolint:usetesting // t.TempDir is not in memory
 	if err != nil {
 		return t.TempDir()
 	}
@@ -94,12 +94,12 @@ func Postgres(t testing.TB) *Server {
 	dir := Dir(t)
 	attr, name := postgresUser(t, dir)
 	data := filepath.Join(dir, "data")
-	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", data, "-U", name, "-A", "trust", "-E", "UTF8", "--no-sync")
+	initdb := exec.CommandContext(t.Context(), filepath.Join(bin, "initdb"), "-D", data, "-U", name, "-A", "trust", "-E", "UTF8", "--no-sync")
 	initdb.SysProcAttr, initdb.Dir = attr, dir
 	if out, err := initdb.CombinedOutput(); err != nil {
 		t.Fatalf("initdb: %v\n%s", err, out)
 	}
-	server := exec.Command(filepath.Join(bin, "postgres"), "-D", data, "-c", "listen_addresses=",
+	server := exec.CommandContext(context.Background(), filepath.Join(bin, "postgres"), "-D", data, "-c", "listen_addresses=",
 		"-c", "unix_socket_directories="+dir, "-c", "fsync=off", "-c", "max_connections=200")
 	server.SysProcAttr, server.Dir = attr, dir
 	var log strings.Builder
@@ -157,7 +157,7 @@ func (s *Server) exec(stmt string) error {
 	if err != nil {
 		return err
 	}
-	_, err = db.Exec(stmt)
+	_, err = db.ExecContext(context.Background(), stmt) // also after the test, to clean up
 	if cerr := db.Close(); err == nil {
 		err = cerr
 	}
