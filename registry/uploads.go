@@ -126,11 +126,10 @@ func (u *upload) Commit(ctx context.Context, dgst digest.Digest) (ocispec.Descri
 	return desc, nil
 }
 
-// Cancel implements distribution.Upload.
+// Cancel implements distribution.Upload. The bytes go first, so that on a full
+// disk there is room for the rest.
 func (u *upload) Cancel(ctx context.Context) error {
-	if err := u.Close(); err != nil {
-		return err
-	}
+	_ = u.Close() // it fails to save, on a full disk, what is removed next
 	if err := u.r.store.Abort(ctx, ingestID(u.id)); err != nil && !errors.Is(err, errdefs.ErrNotFound) {
 		return err
 	}

@@ -9,10 +9,12 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the database/sql driver "pgx"
-	_ "modernc.org/sqlite"             // the database/sql driver "sqlite"
+	"modernc.org/sqlite"               // the database/sql driver "sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"cove/errdefs"
 )
@@ -141,10 +143,14 @@ func (g *ids) next(now time.Time) int64 {
 }
 
 // unavailable marks a failure of the database itself: the same call may work
-// later.
+// later. A full disk is said to be one.
 func unavailable(err error) error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return err
+	}
+	var lite *sqlite.Error
+	if errors.As(err, &lite) && lite.Code()&0xff == sqlite3.SQLITE_FULL {
+		return errdefs.Errorf(errdefs.ErrExhausted, "registry database: %w (%w)", err, syscall.ENOSPC)
 	}
 	return errdefs.Errorf(errdefs.ErrUnavailable, "registry database: %w", err)
 }

@@ -103,29 +103,30 @@ func (s *Server) redirectHandler() http.Handler {
 	})
 }
 
-// stall is how long a client may send or take nothing in the middle of a
+// maxStall is how long a client may send or take nothing in the middle of a
 // request. There is no limit to a whole one: layers are large, lines are slow.
-const stall = time.Minute
+const maxStall = time.Minute
 
-// deadlines ends requests whose client has stalled.
-func deadlines(next http.Handler) http.Handler {
+// deadlines ends requests whose client has stalled for so long.
+func deadlines(next http.Handler, stall time.Duration) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rc := http.NewResponseController(w)
 		if r.Body != nil && r.Body != http.NoBody {
-			r.Body = &patientBody{ReadCloser: r.Body, rc: rc}
+			r.Body = &patientBody{ReadCloser: r.Body, rc: rc, stall: stall}
 		}
-		next.ServeHTTP(&patientWriter{ResponseWriter: w, rc: rc}, r)
+		next.ServeHTTP(&patientWriter{ResponseWriter: w, rc: rc, stall: stall}, r)
 	})
 }
 
 // patientBody moves the deadline with every read.
 type patientBody struct {
 	io.ReadCloser
-	rc *http.ResponseController
+	rc    *http.ResponseController
+	stall time.Duration
 }
 
 func (b *patientBody) Read(p []byte) (int, error) {
-	_ = b.rc.SetReadDeadline(time.Now().Add(stall)) // not every connection has deadlines
+	_ = b.rc.SetReadDeadline(time.Now().Add(b.stall)) // not every connection has deadlines
 	n, err := b.ReadCloser.Read(p)
 	if err != nil {
 		// What comes next on the connection is another request's, with the
@@ -138,14 +139,15 @@ func (b *patientBody) Read(p []byte) (int, error) {
 // patientWriter moves the deadline with every piece of an answer.
 type patientWriter struct {
 	http.ResponseWriter
-	rc *http.ResponseController
+	rc    *http.ResponseController
+	stall time.Duration
 }
 
 // Unwrap is for http.ResponseController.
 func (w *patientWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func (w *patientWriter) extend() {
-	_ = w.rc.SetWriteDeadline(time.Now().Add(stall)) // not every connection has deadlines
+	_ = w.rc.SetWriteDeadline(time.Now().Add(w.stall)) // not every connection has deadlines
 }
 
 func (w *patientWriter) Write(p []byte) (int, error) {

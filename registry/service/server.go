@@ -94,7 +94,7 @@ func (s *Server) assemble(ctx context.Context) error {
 	}
 	m := newMetrics()
 	access := s.cfg.Log.Access == nil || *s.cfg.Log.Access
-	s.handler = accessLog(deadlines(s.routes(protocol, authorizer, m)), s.log, m, access)
+	s.handler = accessLog(deadlines(s.routes(protocol, authorizer, m), maxStall), s.log, m, access)
 	return nil
 }
 

@@ -145,6 +145,15 @@ func (p *process) Stop() {
 // do sends one request as admin and returns status, headers and body; status 0
 // is a connection that broke.
 func (p *process) do(method, path string, body []byte, header ...string) (int, http.Header, []byte) {
+	return p.send("admin", testPassword, method, path, body, header...)
+}
+
+// as is do as someone else.
+func (p *process) as(name, password, method, path string) (int, http.Header, []byte) {
+	return p.send(name, password, method, path, nil)
+}
+
+func (p *process) send(name, password, method, path string, body []byte, header ...string) (int, http.Header, []byte) {
 	url := path
 	if strings.HasPrefix(path, "/") {
 		url = p.URL(path)
@@ -154,7 +163,7 @@ func (p *process) do(method, path string, body []byte, header ...string) (int, h
 		p.t.Error(err)
 		return 0, nil, nil
 	}
-	req.SetBasicAuth("admin", testPassword)
+	req.SetBasicAuth(name, password)
 	for i := 0; i+1 < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}

@@ -183,7 +183,12 @@ type passwordFlags struct{ stdin, random bool }
 func (p *passwordFlags) flags(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&p.stdin, "password-stdin", false, "read the password from stdin")
 	cmd.Flags().BoolVar(&p.random, "random", false, "make up a password and print it")
-	cmd.MarkFlagsMutuallyExclusive("password-stdin", "random")
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		if p.stdin && p.random {
+			return &usageError{cmd.CommandPath(), errors.New("--password-stdin and --random exclude each other")}
+		}
+		return nil
+	}
 }
 
 func (p *passwordFlags) read(cmd *cobra.Command) (string, error) {

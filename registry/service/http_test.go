@@ -1,0 +1,261 @@
+package service
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	"golang.org/x/sys/unix"
+)
+
+func TestAccessLogHoldsNoSecrets(t *testing.T) {
+	t.Parallel()
+	var log strings.Builder
+	h := accessLog(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusTeapot) }),
+		slog.New(slog.NewTextHandler(&log, nil)), newMetrics(), true)
+	r := httptest.NewRequest("GET", "/v2/team/app/tags/list?password=canary1", nil)
+	r.SetBasicAuth("canary2", "canary3")
+	r.Header.Set("Cookie", "canary4")
+	h.ServeHTTP(httptest.NewRecorder(), r)
+	if strings.Contains(log.String(), "canary") {
+		t.Errorf("the log holds a secret: %s", &log)
+	}
+	for _, want := range []string{"method=GET", "path=/v2/team/app/tags/list", "status=418", "bytes=3"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the log lacks %s: %s", want, &log)
+		}
+	}
+}
+
+// TestAnswersThatAreCutAreLogged panics as the protocol's handler does when
+// stored bytes turn out wrong halfway.
+func TestAnswersThatAreCutAreLogged(t *testing.T) {
+	t.Parallel()
+	var log strings.Builder
+	h := accessLog(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }),
+		slog.New(slog.NewTextHandler(&log, nil)), newMetrics(), true)
+	func() {
+		defer func() { _ = recover() }() // net/http's part
+		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/v2/x", nil))
+	}()
+	if !strings.Contains(log.String(), "path=/v2/x") {
+		t.Errorf("not logged: %q", &log)
+	}
+}
+
+func TestMetrics(t *testing.T) {
+	s := newTestServer(t, Config{})
+	s.ask("GET", "/livez", "", "", nil)
+	s.ask("BREW", "/livez", "", "", nil)
+	w := s.ask("GET", "/metrics", "", "", nil)
+	for _, want := range []string{
+		`cove_registry_requests_total{method="GET",status="200"} 1`, `cove_registry_requests_total{method="other",status="405"} 1`,
+		"cove_registry_request_seconds_bucket", "cove_registry_requests_in_flight 1", "go_goroutines", "process_resident_memory_bytes",
+	} {
+		if !strings.Contains(w.Body.String(), want) {
+			t.Errorf("the page lacks %s", want)
+		}
+	}
+}
+
+// TestStalledClientsAreDropped sends half a body and then nothing: the request
+// ends, and what arrived can be gone on with.
+func TestStalledClientsAreDropped(t *testing.T) {
+	t.Parallel()
+	ended := make(chan error, 1)
+	srv := httptest.NewServer(deadlines(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, err := io.Copy(io.Discard, r.Body)
+		ended <- err
+	}), 100*time.Millisecond))
+	defer srv.Close()
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", srv.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Fprint(conn, "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf"); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-ended:
+		if err == nil {
+			t.Error("half a body was taken for a whole one")
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("the request never ended")
+	}
+	if err := conn.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSlowClientsAreServed reads an answer more slowly than a piece of it may
+// take as a whole, but never stalls.
+func TestSlowClientsAreServed(t *testing.T) {
+	t.Parallel()
+	name := filepath.Join(t.TempDir(), "blob")
+	const size = 12 << 20
+	if err := os.WriteFile(name, make([]byte, size), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewServer(deadlines(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		f, err := os.Open(name)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer f.Close()
+		http.ServeContent(w, r, "", time.Time{}, f)
+	}), 500*time.Millisecond))
+	defer srv.Close()
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", srv.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := int64(0)
+	start := time.Now()
+	for err == nil {
+		var n int64
+		n, err = io.CopyN(io.Discard, resp.Body, 1<<20)
+		got += n
+		time.Sleep(80 * time.Millisecond)
+	}
+	if got != size || time.Since(start) < 900*time.Millisecond {
+		t.Errorf("%d bytes in %v, %v; want %d in longer than one deadline", got, time.Since(start), err, size)
+	}
+	if err := resp.Body.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := conn.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRedirect(t *testing.T) {
+	s := newTestServer(t, Config{})
+	_, port, err := net.SplitHostPort(s.Address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	s.redirectHandler().ServeHTTP(w, httptest.NewRequest("GET", "http://harbor.example.com:80/v2/x?y=z", nil))
+	if got := w.Header().Get("Location"); w.Code != http.StatusPermanentRedirect || got != "https://harbor.example.com:"+port+"/v2/x?y=z" {
+		t.Errorf("%d to %s", w.Code, got)
+	}
+}
+
+func TestNotify(t *testing.T) {
+	dir := t.TempDir()
+	name := filepath.Join(dir, "n")
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("NOTIFY_SOCKET", name)
+	if err := notify("READY=1"); err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, 64)
+	n, err := conn.Read(buf)
+	if err != nil || string(buf[:n]) != "READY=1" {
+		t.Errorf("%q, %v", buf[:n], err)
+	}
+	if err := conn.Close(); err != nil {
+		t.Error(err)
+	}
+	t.Setenv("NOTIFY_SOCKET", "")
+	if err := notify("READY=1"); err != nil {
+		t.Errorf("without systemd: %v", err)
+	}
+}
+
+// TestFullDisk fills a small file system with a push: the push is refused, and
+// what was there is served on; with room again pushes work.
+func TestFullDisk(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: mounts a small file system")
+	}
+	mount := t.TempDir()
+	if err := unix.Mount("tmpfs", mount, "tmpfs", 0, "size=12m"); err != nil {
+		t.Skipf("needs root: mounting a tmpfs: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(mount, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Setenv(AdminPasswordEnv, testPassword)
+	cfg := Config{Root: filepath.Join(mount, "root"), Listen: "127.0.0.1:0", TLS: TLS{Off: true}, Log: Log{Level: "error"}}
+	cfg.Log.Access = new(bool)
+	s, err := New(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := s.closeListeners(); err != nil {
+			t.Error(err)
+		}
+		if err := s.state.close(true); err != nil {
+			t.Error(err)
+		}
+	}()
+	push := func(b []byte) int {
+		return s.ask("POST", "/v2/team/app/blobs/uploads/?digest="+digest.FromBytes(b).String(), "admin", "", b).Code
+	}
+	small, large := make([]byte, 1000), make([]byte, 13<<20)
+	if got := push(small); got != http.StatusCreated {
+		t.Fatalf("a small blob: %d", got)
+	}
+	serves := func() {
+		t.Helper()
+		if w := s.ask("GET", "/v2/team/app/blobs/"+digest.FromBytes(small).String(), "admin", "", nil); w.Code != http.StatusOK || w.Body.Len() != len(small) {
+			t.Errorf("what was there: %d", w.Code)
+		}
+	}
+	for range 2 {
+		if got := push(large); got != http.StatusInsufficientStorage {
+			t.Errorf("a blob beyond the disk: %d", got)
+		}
+		serves()
+		if w := s.ask("HEAD", "/v2/team/app/blobs/"+digest.FromBytes(large).String(), "admin", "", nil); w.Code != http.StatusNotFound {
+			t.Errorf("what did not fit: %d", w.Code)
+		}
+	}
+	if got := push([]byte("room again")); got != http.StatusCreated {
+		t.Errorf("a small blob, when what did not fit is gone: %d", got)
+	}
+	filler := filepath.Join(mount, "filler")
+	if err := os.WriteFile(filler, large, 0o600); !errors.Is(err, unix.ENOSPC) {
+		t.Fatalf("filling the disk: %v", err)
+	}
+	if got := push([]byte("no room at all")); got != http.StatusInsufficientStorage {
+		t.Errorf("a small blob on a full disk: %d", got)
+	}
+	serves()
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	if got := push([]byte("no room at all")); got != http.StatusCreated {
+		t.Errorf("the same, with room: %d", got)
+	}
+	if _, err := s.registry.Collect(t.Context()); err != nil {
+		t.Errorf("collecting: %v", err)
+	}
+}
