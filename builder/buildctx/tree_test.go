@@ -390,3 +390,37 @@ func FuzzGlob(f *testing.F) {
 		}
 	})
 }
+
+// A Dockerfile named from the working directory is read there, with its own
+// ignore file, before one of that name in the context is.
+func TestDockerfileFromTheWorkingDirectory(t *testing.T) {
+	work := t.TempDir()
+	t.Chdir(work)
+	for name, text := range map[string]string{
+		"x.Dockerfile":              "FROM here",
+		"x.Dockerfile.dockerignore": "a",
+		"ctx/x.Dockerfile":          "FROM there",
+		"ctx/y.Dockerfile":          "FROM context",
+		"ctx/a":                     "",
+	} {
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for file, want := range map[string]string{"x.Dockerfile": "FROM here", "y.Dockerfile": "FROM context"} {
+		c, err := OpenContext(t.Context(), Source{Dir: "ctx", Dockerfile: file, State: t.TempDir()})
+		if err != nil {
+			t.Fatalf("-f %s: %v", file, err)
+		}
+		if string(c.Dockerfile) != want || c.Name != file {
+			t.Errorf("-f %s: read %q as %q, want %q", file, c.Dockerfile, c.Name, want)
+		}
+		if ignored := c.ignore != nil && c.ignore.Rule("a") == "a"; ignored != (file == "x.Dockerfile") {
+			t.Errorf("-f %s: a is ignored: %v", file, ignored)
+		}
+		c.Close()
+	}
+}

@@ -3,7 +3,6 @@ package imagecmd
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -86,7 +85,7 @@ func Build(a *app.App) *cobra.Command {
 func (f *buildFlags) options(a *app.App, context string) (o engine.BuildOptions, err error) {
 	o.Names, o.Pull = f.tags, f.pull
 	o.Request = builder.Request{
-		Context: context, Dockerfile: dockerfilePath(context, f.file), Stdin: a.In, Target: f.target,
+		Context: context, Dockerfile: f.file, Stdin: a.In, Target: f.target,
 		NoCache: f.noCache, NoCacheFilter: f.noCacheFilter, Network: f.network, Allow: f.allow, Compression: f.compression,
 	}
 	if f.network == "default" {
@@ -111,26 +110,6 @@ func (f *buildFlags) options(a *app.App, context string) (o engine.BuildOptions,
 	}
 	o.Epoch, err = sourceDateEpoch(os.Getenv("SOURCE_DATE_EPOCH"))
 	return o, err
-}
-
-// dockerfilePath turns -f, which docker reads from the working directory, into
-// a path below the context, or an absolute one when it lies elsewhere.
-func dockerfilePath(context, file string) string {
-	if file == "" || file == "-" || context == "-" {
-		return file
-	}
-	abs, err := filepath.Abs(file)
-	if err != nil {
-		return file
-	}
-	dir, err := filepath.Abs(context)
-	if err != nil {
-		return abs
-	}
-	if rel, err := filepath.Rel(dir, abs); err == nil && filepath.IsLocal(rel) {
-		return rel
-	}
-	return abs
 }
 
 // assignments reads KEY=VALUE; a bare KEY takes its value from lookup, and is

@@ -157,28 +157,6 @@ func trimLines(s string) string {
 	return string(out[:len(out)-1])
 }
 
-func TestDockerfilePath(t *testing.T) {
-	t.Parallel()
-	cwd, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, tc := range [][3]string{
-		{".", "", ""},
-		{".", "-", "-"},
-		{"-", "x", "x"},
-		{".", "sub/Dockerfile", "sub/Dockerfile"},
-		{"sub", "sub/Dockerfile", "Dockerfile"},
-		{"sub", "Dockerfile", filepath.Join(cwd, "Dockerfile")},
-		{"/a", "/b/Dockerfile", "/b/Dockerfile"},
-		{"/a", "/a/Dockerfile", "Dockerfile"},
-	} {
-		if got := dockerfilePath(tc[0], tc[1]); got != tc[2] {
-			t.Errorf("-f %q %q: got %q, want %q", tc[1], tc[0], got, tc[2])
-		}
-	}
-}
-
 func TestBuildFlags(t *testing.T) {
 	t.Setenv("FROM_HERE", "1")
 	t.Setenv("SOURCE_DATE_EPOCH", "1700000000")
