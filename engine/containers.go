@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -64,6 +65,9 @@ func (e *Engine) Containers(ctx context.Context, f Filter) ([]ContainerStatus, e
 	var out []ContainerStatus
 	for _, c := range all {
 		s, err := status(ctx, c)
+		if errors.Is(err, errdefs.ErrNotFound) {
+			continue // removed meanwhile
+		}
 		if err != nil {
 			return nil, err
 		}

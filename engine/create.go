@@ -59,23 +59,34 @@ type mountRecord struct {
 // of the kinds of images (errdefs.ErrNotFound: no such image), of runspec
 // (errdefs.ErrInvalid) and of runner.Create (errdefs.ErrExists: the name).
 func (e *Engine) Create(ctx context.Context, o CreateOptions) (*runner.Container, error) {
-	if err := needRoot("running a container"); err != nil {
+	c, lease, err := e.create(ctx, o)
+	if err != nil {
 		return nil, err
+	}
+	return c, lease.Release()
+}
+
+// create is Create; the lease on the snapshot, which is still held, tells a
+// prune that somebody is about to start the container.
+func (e *Engine) create(ctx context.Context, o CreateOptions) (*runner.Container, content.Lease, error) {
+	if err := needRoot("running a container"); err != nil {
+		return nil, nil, err
 	}
 	r, err := e.runner()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	p, err := e.prepare(ctx, o)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	defer p.lease.Release()
 	c, err := r.Create(ctx, p.cfg)
 	if err != nil {
 		p.drop()
+		p.lease.Release()
+		return nil, nil, err
 	}
-	return c, err
+	return c, p.lease, nil
 }
 
 // prepared is a container that is ready to be recorded. Until it is, the lease

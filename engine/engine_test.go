@@ -105,9 +105,10 @@ func rootfs(t *testing.T, busybox string) io.Reader {
 			t.Fatal(err)
 		}
 	}
-	for _, dir := range []string{"bin/", "etc/", "tmp/", "root/", "data/"} {
+	for _, dir := range []string{"bin/", "etc/", "root/", "data/"} {
 		put(&tar.Header{Name: dir, Typeflag: tar.TypeDir, Mode: 0o755}, nil)
 	}
+	put(&tar.Header{Name: "tmp/", Typeflag: tar.TypeDir, Mode: 0o1777}, nil)
 	put(&tar.Header{Name: "bin/busybox", Typeflag: tar.TypeReg, Mode: 0o755}, bin)
 	for _, applet := range []string{"sh", "true", "false", "cat", "echo", "env", "id", "sleep", "ls", "pwd", "hostname", "touch", "kill", "stat", "mkdir", "rm"} {
 		put(&tar.Header{Name: "bin/" + applet, Typeflag: tar.TypeSymlink, Linkname: "busybox"}, nil)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"github.com/opencontainers/go-digest"
+	"strings"
 
 	"cove/builder"
 	"cove/errdefs"
@@ -83,8 +84,12 @@ func (e *Engine) pruneContainers(ctx context.Context, p *Pruned) error {
 	if err != nil {
 		return err
 	}
+	starting, err := e.leasedContainers(ctx)
+	if err != nil {
+		return err
+	}
 	for _, c := range all {
-		if c.State.Status == runner.Running || c.State.Status == runner.Paused {
+		if c.State.Status == runner.Running || c.State.Status == runner.Paused || starting[snapshotKey(c.ID)] {
 			continue
 		}
 		err := e.Remove(ctx, c.ID, false, true)
@@ -96,6 +101,25 @@ func (e *Engine) pruneContainers(ctx context.Context, p *Pruned) error {
 		}
 	}
 	return nil
+}
+
+// leasedContainers are the snapshot keys of containers that somebody has just
+// made and is about to start.
+func (e *Engine) leasedContainers(ctx context.Context) (map[string]bool, error) {
+	store, err := e.content()
+	if err != nil {
+		return nil, err
+	}
+	keys := map[string]bool{}
+	for ref, err := range store.Leased(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		if key, ok := strings.CutPrefix(ref, "snapshot/"); ok {
+			keys[key] = true
+		}
+	}
+	return keys, nil
 }
 
 func (e *Engine) pruneImages(ctx context.Context, o PruneOptions, p *Pruned) error {

@@ -29,10 +29,11 @@ type RunOptions struct {
 // start is removed again; one that ran is removed by its monitor.
 func (e *Engine) Run(ctx context.Context, o RunOptions) (*runner.Container, runner.ExitStatus, error) {
 	var status runner.ExitStatus
-	c, err := e.Create(ctx, o.CreateOptions)
+	c, lease, err := e.create(ctx, o.CreateOptions)
 	if err != nil {
 		return nil, status, err
 	}
+	defer lease.Release()
 	if o.Created != nil {
 		err = o.Created(c)
 	}
@@ -47,6 +48,9 @@ func (e *Engine) Run(ctx context.Context, o RunOptions) (*runner.Container, runn
 	}
 	if err != nil {
 		return c, status, e.notStarted(ctx, c, o, err)
+	}
+	if err := lease.Release(); err != nil {
+		return c, status, err
 	}
 	if s != nil {
 		defer s.Close()
