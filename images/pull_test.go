@@ -15,6 +15,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sys/unix"
 
 	"cove/content"
 	"cove/content/memstore"
@@ -137,7 +138,7 @@ func TestPushPull(t *testing.T) {
 	ev.must(t, a, transfer.AlreadyExists)
 
 	removed, err := to.Remove(t.Context(), name, RemoveOptions{})
-	if err != nil || len(removed.Untagged) != 2 || len(removed.Deleted) != 5 {
+	if err != nil || len(removed.Untagged) != 2 || len(removed.Deleted) != 5 || removed.Deleted[0] != a.ID.String() {
 		t.Errorf("Remove = %+v, %v; want two names, an image and four layers", removed, err)
 	}
 	for info := range to.cfg.Snapshots.All(t.Context()) {
@@ -411,5 +412,44 @@ func TestHintOfABareHost(t *testing.T) {
 	}
 	if _, err := s.Push(t.Context(), "harbor/app", PushOptions{}); !errors.Is(err, errdefs.ErrNotFound) {
 		t.Errorf("pushing what is not here: %v", err)
+	}
+}
+
+// TestPullOnAFullDisk runs out of space, is told so, and goes on once there is
+// some.
+func TestPullOnAFullDisk(t *testing.T) {
+	t.Parallel()
+	host := registry(t, nil)
+	from := connected(t)
+	hold, err := from.cfg.Content.Lease(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer hold.Release()
+	big := rootfs(t, map[string]string{"big": strings.Repeat("0123456789abcdef", 256<<10)}) // 4 MiB that pack well
+	img, err := from.Import(t.Context(), bytes.NewReader(big), ImportOptions{Name: host + "/app"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustPush(t, from, host+"/app")
+	root := t.TempDir()
+	if err := unix.Mount("tmpfs", root, "tmpfs", 0, "size=2m"); err != nil {
+		t.Skipf("needs root: mounting a small tmpfs: %v", err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(root, unix.MNT_DETACH) })
+	to := openStore(t, root, network(t, root))
+	_, err = to.Pull(t.Context(), host+"/app", PullOptions{})
+	if !errors.Is(err, errdefs.ErrExhausted) || !strings.Contains(err.Error(), "the disk of "+root+" is full") {
+		t.Fatalf("Pull: %v", err)
+	}
+	if got := nameList(t, to); len(got) != 0 {
+		t.Errorf("a name was given: %q", got)
+	}
+	if err := unix.Mount("", root, "", unix.MS_REMOUNT, "size=20m"); err != nil {
+		t.Fatal(err)
+	}
+	pulled, err := to.Pull(t.Context(), host+"/app", PullOptions{})
+	if err != nil || pulled.Image.ID != img.ID {
+		t.Errorf("once there is space: %+v, %v", pulled.Image.ID, err)
 	}
 }

@@ -2,6 +2,7 @@ package images
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -129,12 +130,12 @@ func (s *Store) collectImage(ctx context.Context, img Image, removed *Removed) e
 	}
 	done, err := s.collect(ctx, candidates)
 	removed.Freed = done.Bytes
+	// docker prints the image and its chain of layers, not their blobs.
+	if slices.Contains(done.Refs, img.ID.String()) {
+		removed.Deleted = append(removed.Deleted, img.ID.String())
+	}
 	for _, ref := range done.Refs {
-		// docker prints the image and its chain of layers, not their blobs.
-		if chain, ok := strings.CutPrefix(ref, snapshotPrefix); ok || ref == img.ID.String() {
-			if !ok {
-				chain = ref
-			}
+		if chain, ok := strings.CutPrefix(ref, snapshotPrefix); ok {
 			removed.Deleted = append(removed.Deleted, chain)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
 
 	"cove/content"
 	"cove/errdefs"
@@ -33,6 +34,9 @@ func (s *Store) Unpack(ctx context.Context, img Image, hold content.Lease, progr
 		return err
 	}
 	err := s.unpack(ctx, img, hold, progress)
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		return errdefs.Errorf(errdefs.ErrExhausted, "%w: the disk of %s is full: free some space and try again, what came is kept", err, s.cfg.Root)
+	}
 	if !errors.Is(err, errdefs.ErrCorrupt) || img.Source.Repository == "" || s.cfg.Registry == nil {
 		return err
 	}

@@ -1,0 +1,158 @@
+package transfer
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"go.uber.org/goleak"
+
+	"cove/content"
+	"cove/content/contenttest"
+	"cove/content/memstore"
+	"cove/distribution/client"
+	"cove/distribution/distributiontest"
+	"cove/errdefs"
+	"cove/layers"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// remote serves one blob and counts how often it is asked for.
+func remote(t *testing.T, body []byte) (repo *client.Repository, desc ocispec.Descriptor, gets *atomic.Int64) {
+	t.Helper()
+	gets = new(atomic.Int64)
+	h := distributiontest.Handler(t, context.Background(), distributiontest.NewMemory(memstore.New(nil)))
+	host := distributiontest.Listen(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/blobs/sha256:") {
+			gets.Add(1)
+		}
+		h.ServeHTTP(w, r)
+	}))
+	c, err := client.New(client.Config{RetryFor: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	repo = c.Repository(host, "app")
+	src := memstore.New(nil)
+	desc, err = content.WriteBytes(t.Context(), src, ocispec.Descriptor{MediaType: ocispec.MediaTypeImageLayer}, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := repo.PushBlob(t.Context(), desc, src, client.PushOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	return repo, desc, gets
+}
+
+func readAll(t *testing.T, s *Source, desc ocispec.Descriptor) []byte {
+	t.Helper()
+	r, err := s.Open(t.Context(), desc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := io.ReadAll(r)
+	if err := errors.Join(err, r.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestOpenStoresOnTheWay(t *testing.T) {
+	t.Parallel()
+	body := contenttest.Bytes(1, 5<<20+3)
+	repo, desc, gets := remote(t, body)
+	var kinds []Kind
+	s := &Source{Content: memstore.New(nil), Repo: repo, Progress: func(e Event) {
+		if len(kinds) == 0 || kinds[len(kinds)-1] != e.Kind {
+			kinds = append(kinds, e.Kind)
+		}
+	}}
+	for range 2 {
+		if !bytes.Equal(readAll(t, s, desc), body) {
+			t.Fatal("read other bytes than were pushed")
+		}
+	}
+	if gets.Load() != 1 {
+		t.Errorf("fetched %d times, want once", gets.Load())
+	}
+	if len(kinds) != 3 || kinds[0] != Downloading || kinds[1] != Downloaded || kinds[2] != Extracting {
+		t.Errorf("events %v", kinds)
+	}
+}
+
+// TestClosedEarly gives a reader up in the middle: the download must end, and
+// the next must go on where it was.
+func TestClosedEarly(t *testing.T) {
+	t.Parallel()
+	body := contenttest.Bytes(1, 12<<20)
+	repo, desc, gets := remote(t, body)
+	store := memstore.New(nil)
+	s := &Source{Content: store, Repo: repo}
+	r, err := s.Open(t.Context(), desc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(r, make([]byte, 1<<20)); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	w, err := store.Begin(t.Context(), "pull/"+desc.Digest.String())
+	if err != nil || w.Offset() < 1<<20 || w.Offset() == desc.Size {
+		t.Fatalf("kept %d bytes, %v", w.Offset(), err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(readAll(t, s, desc), body) || gets.Load() != 2 {
+		t.Errorf("resumed with other bytes, or in %d requests", gets.Load())
+	}
+}
+
+func TestTogether(t *testing.T) {
+	t.Parallel()
+	body := contenttest.Bytes(1, 3<<20)
+	repo, desc, gets := remote(t, body)
+	s := &Source{Content: memstore.New(nil), Repo: repo}
+	var wg sync.WaitGroup
+	for range 5 {
+		wg.Go(func() {
+			if err := s.Fetch(t.Context(), []layers.Layer{{Blob: desc}}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if gets.Load() != 1 {
+		t.Errorf("fetched %d times, want once", gets.Load())
+	}
+}
+
+func TestNowhere(t *testing.T) {
+	t.Parallel()
+	s := &Source{Content: memstore.New(nil)}
+	if _, err := s.Open(t.Context(), ocispec.Descriptor{Digest: digest.FromString("x")}); !errors.Is(err, errdefs.ErrNotFound) {
+		t.Errorf("Open: %v", err)
+	}
+	repo, _, _ := remote(t, []byte("x"))
+	s.Repo = repo
+	r, err := s.Open(t.Context(), ocispec.Descriptor{Digest: digest.FromString("y"), Size: 1})
+	if err == nil {
+		_, err = io.ReadAll(r)
+		_ = r.Close()
+	}
+	if !errors.Is(err, errdefs.ErrNotFound) {
+		t.Errorf("what the registry does not have: %v", err)
+	}
+}
