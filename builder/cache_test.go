@@ -279,3 +279,20 @@ func TestPrune(t *testing.T) {
 		t.Errorf("%s is still a root", ref)
 	}
 }
+
+// TestLink: a linked copy does not care what is below it, and what is above it
+// does.
+func TestLink(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write(map[string]string{"a": "1"})
+	b := w.must("FROM base AS one\nCOPY --link a /a\nRUN copy /bin/sh /who\nFROM owned AS two\nCOPY --link a /a\nRUN copy /owned /who\nFROM scratch\nCOPY --from=one /who /1\nCOPY --from=two /who /2\n")
+	if b.files["1"] != "644 0:0 shell" || b.files["2"] != "644 0:0 o" {
+		t.Errorf("%q %q", b.files["1"], b.files["2"])
+	}
+	w.must("FROM base\nRUN write /x new\nCOPY --link a /a\n")
+	b = w.must("FROM base\nRUN write /x other\nCOPY --link a /a\n")
+	if b.Cached != 1 || b.files["x"] != "644 0:0 other" {
+		t.Errorf("%d steps cached, want the copy: %q", b.Cached, b.files["x"])
+	}
+}

@@ -39,19 +39,13 @@ func meaning(op Op) any {
 // key returns the definition key of a vertex whose parent and inputs have keys.
 func (g *Graph) key(v *Vertex) digest.Digest {
 	parts := []any{Define(v.Op), ""}
-	if v.Parent != None && !ignoresParent(v.Op) {
+	if v.Parent != None {
 		parts[1] = g.Vertices[v.Parent].Key
 	}
 	for _, in := range v.Inputs {
 		parts = append(parts, g.Vertices[in].Key)
 	}
 	return sum(parts...)
-}
-
-// ignoresParent says that op makes the same layer on any parent.
-func ignoresParent(op Op) bool {
-	c, ok := op.(*Copy)
-	return ok && c.Link
 }
 
 // sum is the digest of the canonical JSON of parts: encoding/json writes maps

@@ -92,7 +92,7 @@ func immutable(op *plan.Copy) bool {
 // layer.
 func (s *solver) lookupCopy(ctx context.Context, t *task, key digest.Digest) (*result, error) {
 	r, err := s.lookup(ctx, t, key)
-	if r != nil && r.made && t.wanted && r.layer.Blob.Digest == "" {
+	if r != nil && r.made && t.wanted && !r.packed() {
 		return nil, err
 	}
 	return r, err
@@ -153,7 +153,7 @@ func (s *solver) layOut(ctx context.Context, st *step, l *copier.Layout, keys ..
 			packed, err = s.stored(ctx, func() (layers.Layer, error) { return diff.Stream(ctx, s.Content, s.diffOptions(), fill) })
 			if err == nil && !t.used {
 				r := on(t.parent.res, packed.DiffID)
-				r.layer = packed
+				r.blob.Store(&packed.Blob)
 				st.finish(r)
 			}
 			return err
@@ -166,10 +166,10 @@ func (s *solver) layOut(ctx context.Context, st *step, l *copier.Layout, keys ..
 		return err
 	}
 	if t.wanted {
-		if packed.DiffID != t.res.layer.DiffID {
+		if packed.DiffID != t.res.diffID {
 			return errdefs.Errorf(errdefs.ErrConflict, "a file changed while it was copied: build again when nothing writes to the context")
 		}
-		t.res.layer.Blob = packed.Blob
+		t.res.blob.Store(&packed.Blob)
 	}
 	return s.remember(ctx, st, t.res, keys...)
 }

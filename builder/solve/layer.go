@@ -153,10 +153,10 @@ func (s *solver) pack(ctx context.Context, r *result) error {
 	if err != nil {
 		return err
 	}
-	if l.DiffID != r.layer.DiffID {
-		return errdefs.Errorf(errdefs.ErrCorrupt, "snapshot %s holds the layer %s and not %s: something wrote to it", r.chain, l.DiffID, r.layer.DiffID)
+	if l.DiffID != r.diffID {
+		return errdefs.Errorf(errdefs.ErrCorrupt, "snapshot %s holds the layer %s and not %s: something wrote to it", r.chain, l.DiffID, r.diffID)
 	}
-	r.layer.Blob = l.Blob
+	r.blob.Store(&l.Blob)
 	return nil
 }
 

@@ -62,7 +62,7 @@ func (s *solver) run(ctx context.Context, st *step, op *plan.Run) error {
 	if err != nil {
 		return err
 	}
-	if t.wanted && made.layer.Blob.Digest == "" {
+	if t.wanted && !made.packed() {
 		if err := s.pack(ctx, made); err != nil {
 			return err
 		}
@@ -83,7 +83,7 @@ func (s *solver) commitRun(ctx context.Context, st *step, op *plan.Run, snap str
 			return nil, err
 		}
 		r = on(t.parent.res, l.DiffID)
-		r.layer = l
+		r.blob.Store(&l.Blob)
 	} else {
 		scan := newScanner(secrets)
 		diffID, err := s.diffID(ctx, m, scan)

@@ -137,10 +137,8 @@ func (s *solver) prepare() int {
 	steps := 0
 	for i, v := range s.graph.Vertices {
 		if t, ok := byKey[v.Key]; ok && t.NoCache == v.NoCache {
-			if c, isCopy := v.Op.(*plan.Copy); !isCopy || !c.Link {
-				s.tasks[i] = t
-				continue
-			}
+			s.tasks[i] = t
+			continue
 		}
 		t := &task{Vertex: v, done: make(chan struct{})}
 		if _, base := v.Op.(*plan.Base); !base {

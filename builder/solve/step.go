@@ -31,7 +31,7 @@ func (st *step) hit(ctx context.Context, r *result, keys ...digest.Digest) error
 	st.ended = true
 	st.task.publish(r)
 	st.release()
-	if !st.task.wanted || !r.made || r.layer.Blob.Digest != "" {
+	if !st.task.wanted || !r.made || r.packed() {
 		return nil
 	}
 	if err := s.pack(ctx, r); err != nil {

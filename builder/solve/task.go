@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/builder/cache"
 	"cove/builder/plan"
@@ -22,8 +24,11 @@ type result struct {
 	base   *plan.Base // of a base
 	chain  layers.ChainID
 	made   bool
-	layer  layers.Layer // DiffID is set when made; Blob once it is packed
-	ready  once         // the snapshot exists
+	diffID layers.DiffID
+	ready  once // the snapshot exists
+
+	// blob is the packed layer, which may come after the files.
+	blob atomic.Pointer[ocispec.Descriptor]
 
 	created time.Time // when the layer was made
 }
@@ -38,14 +43,25 @@ func (r *result) stack() []layers.Layer {
 	}
 	ls := r.parent.stack()
 	if r.made {
-		ls = append(ls, r.layer)
+		ls = append(ls, r.layer())
 	}
 	return ls
 }
 
+// layer is the result's own layer; its Blob is empty before it is packed.
+func (r *result) layer() layers.Layer {
+	l := layers.Layer{DiffID: r.diffID}
+	if b := r.blob.Load(); b != nil {
+		l.Blob = *b
+	}
+	return l
+}
+
+func (r *result) packed() bool { return r.blob.Load() != nil }
+
 // on returns the result of adding a layer to parent.
 func on(parent *result, diffID layers.DiffID) *result {
-	return &result{parent: parent, made: true, chain: parent.chain.Append(diffID), layer: layers.Layer{DiffID: diffID}}
+	return &result{parent: parent, made: true, chain: parent.chain.Append(diffID), diffID: diffID}
 }
 
 // solve waits for what the task needs and does it. The result is published,
@@ -138,7 +154,7 @@ func (s *solver) lookup(ctx context.Context, t *task, key digest.Digest) (*resul
 	}
 	if rec.Blob.Digest != "" {
 		if _, err := s.Content.Stat(ctx, rec.Blob.Digest); err == nil {
-			r.layer.Blob = rec.Blob
+			r.blob.Store(&rec.Blob)
 			return r, nil
 		} else if !errors.Is(err, errdefs.ErrNotFound) {
 			return nil, err
@@ -156,7 +172,7 @@ func (s *solver) lookup(ctx context.Context, t *task, key digest.Digest) (*resul
 func (s *solver) remember(ctx context.Context, st *step, r *result, keys ...digest.Digest) error {
 	rec := cache.Record{Step: st.task.Location.Instruction, Took: st.took}
 	if r.made {
-		rec.DiffID, rec.Chain, rec.Blob, rec.Created = r.layer.DiffID, r.chain, r.layer.Blob, r.created
+		rec.DiffID, rec.Chain, rec.Blob, rec.Created = r.diffID, r.chain, r.layer().Blob, r.created
 	}
 	for _, key := range keys {
 		if err := s.Cache.Put(ctx, key, rec); err != nil {
