@@ -68,10 +68,6 @@ func shown(t *testing.T, uppers []string) map[string]string {
 	return tt.Describe(t, dir)
 }
 
-func dev(name string, kind byte, major, minor int64) tt.Entry {
-	return tt.Entry{Header: tar.Header{Name: name, Typeflag: kind, Devmajor: major, Devminor: minor}}
-}
-
 // stacks are stacks of layers with the names that must be left, and a few
 // contents. Both ways of applying must show the same.
 var stacks = []struct {

@@ -3,6 +3,7 @@ package apply
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -19,6 +20,7 @@ import (
 type jail struct {
 	dir    string
 	before map[string]string
+	cells  int
 }
 
 func newJail(t testing.TB) *jail {
@@ -44,8 +46,9 @@ func (j *jail) out() string { return filepath.Join(j.dir, "outside") }
 // cell is a new directory to extract to.
 func (j *jail) cell(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp(filepath.Join(j.dir, "in"), "cell")
-	if err != nil {
+	j.cells++
+	dir := filepath.Join(j.dir, "in", fmt.Sprintf("cell%d", j.cells))
+	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	return dir
@@ -66,19 +69,19 @@ func (j *jail) check(t testing.TB) {
 	}
 }
 
-// ways are the ways of applying a stack of layers; each returns the first
-// error and the directories it wrote.
-var ways = map[string]func(testing.TB, *jail, [][]byte) (error, []string){
-	"merged": func(t testing.TB, j *jail, ls [][]byte) (error, []string) {
+// ways are the ways of applying a stack of layers; each returns the
+// directories it wrote and the first error.
+var ways = map[string]func(testing.TB, *jail, [][]byte) ([]string, error){
+	"merged": func(t testing.TB, j *jail, ls [][]byte) ([]string, error) {
 		dir := j.cell(t)
 		for _, data := range ls {
 			if _, err := Apply(context.Background(), Target{Dir: dir}, bytes.NewReader(data), options()); err != nil {
-				return err, []string{dir}
+				return []string{dir}, err
 			}
 		}
-		return nil, []string{dir}
+		return []string{dir}, nil
 	},
-	"overlay": func(t testing.TB, j *jail, ls [][]byte) (error, []string) {
+	"overlay": func(t testing.TB, j *jail, ls [][]byte) ([]string, error) {
 		// An upper below another, so that a layer has something to hide.
 		uppers := []string{j.cell(t)}
 		for _, data := range ls {
@@ -86,19 +89,19 @@ var ways = map[string]func(testing.TB, *jail, [][]byte) (error, []string){
 			_, err := Apply(context.Background(), upperTarget(dir, uppers), bytes.NewReader(data), options())
 			uppers = append([]string{dir}, uppers...)
 			if err != nil {
-				return err, uppers
+				return uppers, err
 			}
 		}
-		return nil, uppers
+		return uppers, nil
 	},
-	"extract": func(t testing.TB, j *jail, ls [][]byte) (error, []string) {
+	"extract": func(t testing.TB, j *jail, ls [][]byte) ([]string, error) {
 		dir := j.cell(t)
 		for _, data := range ls {
 			if err := archive.Extract(context.Background(), dir, bytes.NewReader(data), options()); err != nil {
-				return err, []string{dir}
+				return []string{dir}, err
 			}
 		}
-		return nil, []string{dir}
+		return []string{dir}, nil
 	},
 }
 
@@ -113,7 +116,7 @@ func TestAttacks(t *testing.T) {
 			}
 			j := newJail(t)
 			for _, a := range tt.Attacks(j.out()) {
-				err, dirs := apply(t, j, a.Layers)
+				dirs, err := apply(t, j, a.Layers)
 				ran++
 				if err != nil {
 					refused++

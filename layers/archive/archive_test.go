@@ -150,8 +150,10 @@ func TestHeaders(t *testing.T) {
 	w := archive.NewWriter(&b, archive.PackOptions{Prefix: "rootfs", SourceDate: epoch})
 	err := errors.Join(
 		w.Add(&tar.Header{Typeflag: tar.TypeDir, Name: "/d/", Mode: 0o40755, Uname: "me", Gname: "us"}, nil),
-		w.Add(&tar.Header{Typeflag: tar.TypeReg, Name: "d/f", Mode: 0o100644, Size: 3, Uid: 5_000_000, ModTime: time.Unix(1_500_000_000, 7), AccessTime: time.Now(), ChangeTime: time.Now(),
-			PAXRecords: map[string]string{archive.XattrPrefix + "user.k": "v", archive.XattrPrefix + "trusted.overlay.opaque": "y", "comment": "x"}}, strings.NewReader("abcdef")),
+		w.Add(&tar.Header{
+			Typeflag: tar.TypeReg, Name: "d/f", Mode: 0o100644, Size: 3, Uid: 5_000_000, ModTime: time.Unix(1_500_000_000, 7), AccessTime: time.Now(), ChangeTime: time.Now(),
+			PAXRecords: map[string]string{archive.XattrPrefix + "user.k": "v", archive.XattrPrefix + "trusted.overlay.opaque": "y", "comment": "x"},
+		}, strings.NewReader("abcdef")),
 		w.Add(&tar.Header{Typeflag: tar.TypeLink, Name: "d/h", Linkname: "d/f"}, nil),
 		w.Add(&tar.Header{Typeflag: tar.TypeSymlink, Name: "d/s", Linkname: "/d/f"}, nil),
 		w.Close())

@@ -30,7 +30,7 @@ func (x *Extractor) place(ctx context.Context, name, base string, hdr *tar.Heade
 		return x.dir(base, hdr)
 	case tar.TypeLink:
 		return x.link(ctx, name, base, hdr)
-	case tar.TypeReg, tar.TypeRegA, tar.TypeGNUSparse, tar.TypeCont:
+	case tar.TypeReg, tar.TypeGNUSparse, tar.TypeCont:
 		return x.file(base, hdr, body)
 	case tar.TypeSymlink:
 		return x.symlink(base, hdr)

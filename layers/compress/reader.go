@@ -166,7 +166,7 @@ func (r *Reader) run(ctx context.Context, c Compression, src *source, dec io.Rea
 		}
 		n, err := fill(dec, buf[:chunkSize])
 		out += int64(n)
-		if err != nil && err != io.EOF {
+		if err != nil && !errors.Is(err, io.EOF) {
 			err = src.blame(c, err)
 		}
 		if lerr := lim.check(src.n, out); lerr != nil {

@@ -12,13 +12,12 @@ import (
 // parse is the decoder's to report. (xz file format 1.0.4, sections 3.1, 5.3.1.)
 func checkDictionary(br *bufio.Reader, limit int64) error {
 	const streamHeader, lzma2 = 12, 0x21
-	head, err := br.Peek(streamHeader + 2)
-	if err != nil || limit < 0 {
+	head, _ := br.Peek(streamHeader + 2)
+	if len(head) < streamHeader+2 || limit < 0 {
 		return nil
 	}
 	size := (int(head[streamHeader]) + 1) * 4
-	head, err = br.Peek(streamHeader + size)
-	if err != nil {
+	if head, _ = br.Peek(streamHeader + size); len(head) < streamHeader+size {
 		return nil
 	}
 	block := head[streamHeader+2:]

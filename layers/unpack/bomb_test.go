@@ -65,28 +65,43 @@ func raw(entries ...tt.Entry) func(io.Writer) error {
 }
 
 var bombs = []bomb{
-	{name: "a million entries", kind: errdefs.ErrExhausted, lim: archive.Limits{Entries: 2000},
-		write: entries(1_000_000, func(i int) tt.Entry { return tt.File(strconv.Itoa(i), "") })},
-	{name: "a million names for one file", kind: errdefs.ErrExhausted, lim: archive.Limits{Entries: 2000},
+	{
+		name: "a million entries", kind: errdefs.ErrExhausted, lim: archive.Limits{Entries: 2000},
+		write: entries(1_000_000, func(i int) tt.Entry { return tt.File(strconv.Itoa(i), "") }),
+	},
+	{
+		name: "a million names for one file", kind: errdefs.ErrExhausted, lim: archive.Limits{Entries: 2000},
 		write: entries(1_000_000, func(i int) tt.Entry {
 			if i == 0 {
 				return tt.File("f", "")
 			}
 			return tt.Link(strconv.Itoa(i), "f")
-		})},
-	{name: "many large files", kind: errdefs.ErrExhausted, lim: archive.Limits{Bytes: 8 << 20},
-		write: entries(10_000, func(i int) tt.Entry { return tt.File(strconv.Itoa(i), strings.Repeat("x", 1<<20)) })},
-	{name: "one name, again and again", kind: errdefs.ErrExhausted, lim: archive.Limits{Entries: 2000},
-		write: entries(1_000_000, func(i int) tt.Entry { return tt.File("f", "x") })},
-	{name: "whiteouts without end", kind: errdefs.ErrExhausted, lim: archive.Limits{Entries: 2000},
-		write: entries(1_000_000, func(i int) tt.Entry { return tt.File(fmt.Sprintf(".wh.%d", i), "") })},
+		}),
+	},
+	{
+		name: "many large files", kind: errdefs.ErrExhausted, lim: archive.Limits{Bytes: 8 << 20},
+		write: entries(10_000, func(i int) tt.Entry { return tt.File(strconv.Itoa(i), strings.Repeat("x", 1<<20)) }),
+	},
+	{
+		name: "one name, again and again", kind: errdefs.ErrExhausted, lim: archive.Limits{Entries: 2000},
+		write: entries(1_000_000, func(i int) tt.Entry { return tt.File("f", "x") }),
+	},
+	{
+		name: "whiteouts without end", kind: errdefs.ErrExhausted, lim: archive.Limits{Entries: 2000},
+		write: entries(1_000_000, func(i int) tt.Entry { return tt.File(fmt.Sprintf(".wh.%d", i), "") }),
+	},
 	{name: "8 EiB sparse", kind: errdefs.ErrExhausted, write: raw(sparse("9223372036854775807"))},
 	{name: "sparse, twice the limit", kind: errdefs.ErrExhausted, lim: archive.Limits{Bytes: 1 << 30}, write: raw(sparse("2147483648"))},
-	{name: "sizes that overflow together", kind: errdefs.ErrExhausted, lim: archive.Limits{Bytes: -1},
-		write: raw(sparse("9223372036854775807"), sparse("9223372036854775807"))},
-	{name: "zeros, 1000:1", kind: errdefs.ErrExhausted, zlim: compress.Limits{Ratio: 100, RatioAfter: 1 << 20},
-		write: entries(64, func(i int) tt.Entry { return tt.File(strconv.Itoa(i), strings.Repeat("\x00", 1<<20)) })},
-	{name: "zeros after the end", kind: errdefs.ErrExhausted, zlim: compress.Limits{Bytes: 4 << 20},
+	{
+		name: "sizes that overflow together", kind: errdefs.ErrExhausted, lim: archive.Limits{Bytes: -1},
+		write: raw(sparse("9223372036854775807"), sparse("9223372036854775807")),
+	},
+	{
+		name: "zeros, 1000:1", kind: errdefs.ErrExhausted, zlim: compress.Limits{Ratio: 100, RatioAfter: 1 << 20},
+		write: entries(64, func(i int) tt.Entry { return tt.File(strconv.Itoa(i), strings.Repeat("\x00", 1<<20)) }),
+	},
+	{
+		name: "zeros after the end", kind: errdefs.ErrExhausted, zlim: compress.Limits{Bytes: 4 << 20},
 		write: func(w io.Writer) error {
 			zeros := make([]byte, 1<<20)
 			for range 64 {
@@ -95,11 +110,14 @@ var bombs = []bomb{
 				}
 			}
 			return nil
-		}},
+		},
+	},
 	{name: "deep as the sea", kind: errdefs.ErrExhausted, write: raw(tt.File(strings.Repeat("d/", 2000)+"f", ""))},
 	{name: "a name of a megabyte", write: raw(tt.File(strings.Repeat("d", 1<<20), "")), kind: errdefs.ErrInvalid},
-	{name: "attributes of 3 MiB", kind: errdefs.ErrInvalid,
-		write: raw(tt.Entry{Header: tar.Header{Name: "f", PAXRecords: map[string]string{archive.XattrPrefix + "user.a": strings.Repeat("x", 3<<20)}}})},
+	{
+		name: "attributes of 3 MiB", kind: errdefs.ErrInvalid,
+		write: raw(tt.Entry{Header: tar.Header{Name: "f", PAXRecords: map[string]string{archive.XattrPrefix + "user.a": strings.Repeat("x", 3<<20)}}}),
+	},
 }
 
 // T21: each stops at its limit, keeps nothing, and costs little memory.
