@@ -132,8 +132,11 @@ type report struct {
 // listen reads records until the named barrier or the end.
 func (c *control) listen(p *plan.Plan, barrier string) report {
 	var r report
-	var denied bool
-	for {
+	var denied, reached bool
+	// The forked process may get to its barrier before the program that forked
+	// it has reported the pid.
+	needPid := p.Forks && barrier == plan.Created
+	for !reached || needPid && r.pid == 0 {
 		rec, ok, err := c.read()
 		if err != nil || !ok {
 			r.closed = !ok
@@ -142,7 +145,7 @@ func (c *control) listen(p *plan.Plan, barrier string) report {
 			}
 			return r
 		}
-		if pid, ok := rec.Forked(); ok && r.pid == 0 && barrier == plan.Created {
+		if pid, ok := rec.Forked(); ok && needPid && r.pid == 0 {
 			r.pid = pid
 			continue
 		}
@@ -153,9 +156,7 @@ func (c *control) listen(p *plan.Plan, barrier string) report {
 		step, errno := &p.Steps[rec.Step], unix.Errno(rec.Value)
 		switch {
 		case step.Op == plan.Barrier && errno == 0:
-			if step.Why == barrier {
-				return r
-			}
+			reached = reached || step.Why == barrier
 		case step.Note && slices.Contains(step.Accept, errno):
 			denied = denied || errno == unix.EACCES
 		case r.err == nil:
@@ -167,6 +168,7 @@ func (c *control) listen(p *plan.Plan, barrier string) report {
 			// second may still be on its way.
 		}
 	}
+	return r
 }
 
 func stepError(index int, step *plan.Step, errno unix.Errno, denied bool, command string) error {

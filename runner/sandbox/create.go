@@ -90,7 +90,7 @@ func (l *launch) run(ctx context.Context) (*Process, error) {
 // finish runs the hook beside the program and waits until that is created.
 func (l *launch) finish(ctx context.Context, p *Process) error {
 	if l.hook != nil {
-		if err := l.hook(p.pid); err != nil {
+		if err := l.hook(p.Pid()); err != nil {
 			return err
 		}
 		l.passMounted(p)

@@ -261,3 +261,12 @@ func BenchmarkRun(b *testing.B) {
 		})
 	}
 }
+
+// profileFor is docker's default profile; it cannot fail.
+func profileFor(caps []string) *specs.LinuxSeccomp {
+	p, err := seccomp.Default(caps)
+	if err != nil {
+		panic(err)
+	}
+	return p
+}

@@ -23,6 +23,7 @@ type Process struct {
 	control control
 	console *os.File
 
+	mu    sync.Mutex // over pid and pidfd, which a fork changes
 	pid   int
 	pidfd *os.File
 
@@ -45,7 +46,7 @@ func (p *Process) start(fds *childFDs, l *launch) error {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		err := p.clone(fds, l)
-		program := p.pid // read here: adopt changes it
+		program := p.Pid() // read here: adopt changes it
 		ready <- err
 		if err == nil {
 			p.reap(program)
@@ -79,8 +80,17 @@ func (p *Process) clone(fds *childFDs, l *launch) error {
 	if err != nil {
 		return fmt.Errorf("sandbox: starting the program: clone: %w", err)
 	}
-	p.pid, p.pidfd = pid, os.NewFile(uintptr(pidfd), "pidfd")
+	p.setPid(pid, pidfd)
 	return nil
+}
+
+// setPid names the process and returns the descriptor of the one before.
+func (p *Process) setPid(pid, fd int) *os.File {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	old := p.pidfd
+	p.pid, p.pidfd = pid, os.NewFile(uintptr(fd), "pidfd")
+	return old
 }
 
 func idMap(ranges []plan.IDRange) []syscall.SysProcIDMap {
@@ -155,9 +165,7 @@ func (p *Process) adopt(pid int) error {
 		close(p.forked)
 		return fmt.Errorf("sandbox: process %d: %w", pid, err)
 	}
-	old := p.pidfd
-	p.pid, p.pidfd = pid, os.NewFile(uintptr(fd), "pidfd")
-	old.Close()
+	p.setPid(pid, fd).Close()
 	p.forked <- pid
 	return nil
 }
@@ -166,7 +174,7 @@ func (p *Process) adopt(pid int) error {
 func (p *Process) destroy() {
 	_ = p.Signal(unix.SIGKILL)
 	<-p.done
-	p.pidfd.Close()
+	p.PidFD().Close()
 	p.abandon()
 }
 
@@ -182,7 +190,7 @@ func (p *Process) abandon() {
 func (p *Process) Start() error {
 	p.release.Do(func() {
 		if err := p.control.release(); err != nil && !errors.Is(err, unix.EPIPE) {
-			p.started = fmt.Errorf("sandbox: starting process %d: %w", p.pid, err)
+			p.started = fmt.Errorf("sandbox: starting process %d: %w", p.Pid(), err)
 		} else {
 			p.started = p.await("")
 		}
@@ -192,11 +200,19 @@ func (p *Process) Start() error {
 }
 
 // Pid returns the process's id in the caller's pid namespace.
-func (p *Process) Pid() int { return p.pid }
+func (p *Process) Pid() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.pid
+}
 
 // PidFD returns the process's descriptor, which polls readable when the process has
 // ended. It is the caller's to close, after Wait.
-func (p *Process) PidFD() *os.File { return p.pidfd }
+func (p *Process) PidFD() *os.File {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.pidfd
+}
 
 // Console returns the master of the process's terminal, nil without one. It is
 // the caller's to close.
@@ -204,12 +220,21 @@ func (p *Process) Console() *os.File { return p.console }
 
 // Signal sends sig to the process; ErrNotFound if it has ended.
 func (p *Process) Signal(sig unix.Signal) error {
-	err := unix.PidfdSendSignal(int(p.pidfd.Fd()), sig, nil, 0)
-	if err == unix.ESRCH {
-		return errdefs.Errorf(errdefs.ErrNotFound, "sandbox: process %d has ended", p.pid)
+	conn, err := p.PidFD().SyscallConn()
+	if err != nil {
+		return fmt.Errorf("sandbox: signal %v to process %d: %w", sig, p.Pid(), err)
+	}
+	var sent error
+	// Control keeps the descriptor from being closed, and its number reused.
+	err = conn.Control(func(fd uintptr) { sent = unix.PidfdSendSignal(int(fd), sig, nil, 0) })
+	if err == nil {
+		err = sent
+	}
+	if err == unix.ESRCH || errors.Is(err, os.ErrClosed) {
+		return errdefs.Errorf(errdefs.ErrNotFound, "sandbox: process %d has ended", p.Pid())
 	}
 	if err != nil {
-		return fmt.Errorf("sandbox: signal %v to process %d: %w", sig, p.pid, err)
+		return fmt.Errorf("sandbox: signal %v to process %d: %w", sig, p.Pid(), err)
 	}
 	return nil
 }
