@@ -1,7 +1,6 @@
 package oci
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -12,41 +11,41 @@ import (
 
 	"cove/errdefs"
 	"cove/layers/mount"
+	"cove/runner/record"
 )
 
-// loadBundle reads a bundle's config.json and says where its root is.
-func loadBundle(bundle string) (*specs.Spec, mount.Mount, error) {
-	var root mount.Mount
-	data, err := os.ReadFile(filepath.Join(bundle, "config.json"))
+// loadBundle reads a bundle's config.json and says where its root is. The
+// config comes back as it was read, too.
+func loadBundle(bundle string) (spec *specs.Spec, data []byte, root mount.Mount, err error) {
+	data, err = os.ReadFile(filepath.Join(bundle, "config.json"))
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, root, errdefs.Errorf(errdefs.ErrNotFound, "bundle %s: no config.json in it; give the bundle's directory with --bundle", bundle)
+		return nil, nil, root, errdefs.Errorf(errdefs.ErrNotFound, "bundle %s: no config.json in it; give the bundle's directory with --bundle", bundle)
 	}
 	if err != nil {
-		return nil, root, fmt.Errorf("bundle %s: %w", bundle, err)
+		return nil, nil, root, fmt.Errorf("bundle %s: %w", bundle, err)
 	}
-	var spec specs.Spec
-	if err := json.Unmarshal(data, &spec); err != nil {
-		return nil, root, errdefs.Errorf(errdefs.ErrInvalid, "bundle %s: config.json: %v", bundle, err)
+	if spec, err = record.DecodeSpec(data); err != nil {
+		return nil, nil, root, errdefs.Errorf(errdefs.ErrInvalid, "bundle %s: config.json: %v", bundle, err)
 	}
 	switch {
 	case !strings.HasPrefix(spec.Version, "1."):
-		return nil, root, errdefs.Errorf(errdefs.ErrUnsupported, "bundle %s: runtime spec version %q; 1.0 to %s are understood", bundle, spec.Version, specVersion)
+		return nil, nil, root, errdefs.Errorf(errdefs.ErrUnsupported, "bundle %s: runtime spec version %q; 1.0 to %s are understood", bundle, spec.Version, specVersion)
 	case spec.Process == nil || len(spec.Process.Args) == 0:
-		return nil, root, errdefs.Errorf(errdefs.ErrInvalid, "bundle %s: config.json names no process to run", bundle)
+		return nil, nil, root, errdefs.Errorf(errdefs.ErrInvalid, "bundle %s: config.json names no process to run", bundle)
 	case spec.Root == nil || spec.Root.Path == "":
-		return nil, root, errdefs.Errorf(errdefs.ErrInvalid, "bundle %s: config.json names no root", bundle)
+		return nil, nil, root, errdefs.Errorf(errdefs.ErrInvalid, "bundle %s: config.json names no root", bundle)
 	}
 	path := spec.Root.Path
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(bundle, path)
 	}
 	if info, err := os.Stat(path); err != nil || !info.IsDir() {
-		return nil, root, errdefs.Errorf(errdefs.ErrNotFound, "bundle %s: its root %s is no directory", bundle, path)
+		return nil, nil, root, errdefs.Errorf(errdefs.ErrNotFound, "bundle %s: its root %s is no directory", bundle, path)
 	}
 	if spec.Linux == nil {
 		spec.Linux = &specs.Linux{}
 	}
-	return &spec, mount.Mount{Type: "bind", Source: path}, relative(&spec, bundle)
+	return spec, data, mount.Mount{Type: "bind", Source: path}, relative(spec, bundle)
 }
 
 // relative makes the sources of binds absolute: the spec has them below the bundle.

@@ -73,7 +73,7 @@ func (a *app) create(ctx context.Context, args []string) (int, error) {
 
 // make creates the container, with survive to outlive this process.
 func (a *app) make(ctx context.Context, id string, f createFlags, survive bool) (*container, *task.Task, error) {
-	spec, root, err := loadBundle(f.bundle)
+	spec, config, root, err := loadBundle(f.bundle)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -90,7 +90,10 @@ func (a *app) make(ctx context.Context, id string, f createFlags, survive bool) 
 	c := &container{ID: id, Bundle: f.bundle, Created: time.Now().UTC(), Spec: spec, dir: dir}
 	t, err := a.task(ctx, c, root, f, survive)
 	if err == nil {
-		err = c.created(t, f, survive)
+		err = c.saveSpec(config)
+		if err == nil {
+			err = c.created(t, f, survive)
+		}
 		if err != nil {
 			err = errors.Join(err, t.Close(ctx))
 		}

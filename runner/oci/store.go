@@ -18,6 +18,7 @@ import (
 	"cove/errdefs"
 	"cove/runner/cgroup"
 	"cove/runner/host"
+	"cove/runner/record"
 	"cove/runner/task"
 )
 
@@ -30,8 +31,9 @@ type container struct {
 	Bundle  string    `json:"bundle"`
 	Cgroup  string    `json:"cgroup"`
 	Created time.Time `json:"created"`
-	// Spec is the compiled one, complete.
-	Spec *specs.Spec `json:"spec"`
+	// Spec is the compiled one, complete. It is kept in a file of its own,
+	// config.json.
+	Spec *specs.Spec `json:"-"`
 
 	dir string
 }
@@ -60,9 +62,23 @@ func (a *app) load(id string) (*container, error) {
 	if err == nil {
 		err = json.Unmarshal(data, c)
 	}
+	if err == nil {
+		data, err = os.ReadFile(filepath.Join(dir, "config.json"))
+	}
+	if err == nil {
+		c.Spec, err = record.DecodeSpec(data)
+	}
+	if err == nil {
+		if c.Spec.Linux == nil {
+			c.Spec.Linux = &specs.Linux{}
+		}
+		err = relative(c.Spec, c.Bundle)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("container %q: reading its state: %w", id, err)
 	}
+	// As it was compiled: see task.Create.
+	c.Spec.Linux.CgroupsPath = c.Cgroup
 	return c, nil
 }
 
@@ -84,6 +100,14 @@ func (a *app) reserve(id string) (string, error) {
 		return "", fmt.Errorf("container %q: %w", id, err)
 	}
 	return dir, nil
+}
+
+// saveSpec keeps the bundle's config as it was at create.
+func (c *container) saveSpec(config []byte) error {
+	if err := os.WriteFile(filepath.Join(c.dir, "config.json"), config, 0o600); err != nil {
+		return fmt.Errorf("container %q: %w", c.ID, err)
+	}
+	return nil
 }
 
 func (c *container) save() error {
