@@ -232,6 +232,47 @@ func TestTokens(t *testing.T) {
 	}
 }
 
+// TestTokenExpires refuses the token at the first attempt of each request that
+// has a body, with part of the body already taken: the second attempt has to
+// send it from its start.
+func TestTokenExpires(t *testing.T) {
+	t.Parallel()
+	inner := distributiontest.Handler(t, t.Context(), distributiontest.NewMemory(distributiontest.StoreOf(t)))
+	var host string
+	var mu sync.Mutex
+	refused := map[string]bool{}
+	host = distributiontest.Listen(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/token" {
+			_ = json.NewEncoder(w).Encode(auth.Token{Token: "the-token", ExpiresIn: 300})
+			return
+		}
+		key := r.Method + r.URL.Path
+		mu.Lock()
+		refuse := r.Header.Get("Authorization") == "" || r.ContentLength > 0 && !refused[key]
+		refused[key] = true
+		mu.Unlock()
+		if refuse {
+			_, _ = io.CopyN(io.Discard, r.Body, 200_000)
+			w.Header().Set("WWW-Authenticate", auth.BearerChallenge("http://"+host+"/token", "h"))
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		inner.ServeHTTP(w, r)
+	}))
+	img := distributiontest.NewImage(t, 1, 1<<20, 9<<20)
+	c := distributiontest.NewClient(t, client.Config{Keychain: keychain{}, Parallel: 1})
+	repo := c.Repository(host, "team/app")
+	if err := repo.Push(t.Context(), "v1", img.Manifest.Descriptor, distributiontest.StoreOf(t, img), client.PushOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	dst := memstore.New(time.Now)
+	for _, desc := range img.Layers {
+		if err := repo.FetchBlob(t.Context(), dst, desc, nil); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestLogin(t *testing.T) {
 	t.Parallel()
 	for _, basic := range []bool{true, false} {

@@ -134,7 +134,7 @@ func (r *Repository) putManifest(ctx context.Context, ref string, desc ocispec.D
 		a, err := r.origin().Call(ctx, wire.Request{
 			Method: http.MethodPut, Path: "/" + r.name + "/manifests/" + ref,
 			Header: http.Header{"Content-Type": {desc.MediaType}},
-			Body:   bytes.NewReader(body), Length: int64(len(body)), Scopes: r.pushScopes(),
+			Body:   func() io.Reader { return bytes.NewReader(body) }, Length: int64(len(body)), Scopes: r.pushScopes(),
 		}, http.StatusCreated, http.StatusOK, http.StatusAccepted)
 		if err == nil {
 			subject = a.Header.Get("OCI-Subject")

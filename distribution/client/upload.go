@@ -247,7 +247,7 @@ func (u *upload) patch(ctx context.Context, rd content.Reader) error {
 }
 
 // put commits the upload, with the whole body in it when there is one.
-func (u *upload) put(ctx context.Context, body io.Reader, length int64) error {
+func (u *upload) put(ctx context.Context, body func() io.Reader, length int64) error {
 	loc, err := url.Parse(u.location)
 	if err != nil {
 		return errdefs.Errorf(errdefs.ErrInvalid, "registry %s: its upload's location is no URL: %w", u.peer.Host, err)
@@ -285,10 +285,10 @@ func (u *upload) call(ctx context.Context, in wire.Request, ok ...int) (wire.Ans
 }
 
 // body reads the blob from the upload's offset on and tells of progress.
-func (u *upload) body(rd content.Reader) io.Reader {
-	return &uploadBody{
-		Reader: io.NewSectionReader(rd, u.offset, u.desc.Size-u.offset),
-		at:     u.offset, tell: u.opts.Progress, desc: u.desc,
+func (u *upload) body(rd content.Reader) func() io.Reader {
+	at, desc, tell := u.offset, u.desc, u.opts.Progress
+	return func() io.Reader {
+		return &uploadBody{Reader: io.NewSectionReader(rd, at, desc.Size-at), at: at, tell: tell, desc: desc}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/opencontainers/go-digest"
+	"golang.org/x/sync/singleflight"
 
 	"cove/content"
 	"cove/errdefs"
@@ -26,6 +27,8 @@ type verified struct {
 
 	mu   sync.RWMutex
 	seen map[digest.Digest]sighting
+
+	checks singleflight.Group // one hash of a blob serves all who wait for it
 }
 
 // sighting is what a file looked like when its bytes were right. Whoever
@@ -94,12 +97,15 @@ func (v *verified) put(dgst digest.Digest, s sighting) {
 
 // check hashes all of rd, for an answer that sends only a part.
 func (v *verified) check(dgst digest.Digest, rd content.Reader) error {
-	h := newHeld(dgst, rd)
-	if _, err := io.Copy(io.Discard, h); err != nil {
-		return err
-	}
-	v.remember(dgst, rd)
-	return nil
+	_, err, _ := v.checks.Do(string(dgst), func() (any, error) {
+		h := newHeld(dgst, rd)
+		if _, err := io.Copy(io.Discard, h); err != nil {
+			return nil, err
+		}
+		v.remember(dgst, rd)
+		return nil, nil
+	})
+	return err
 }
 
 // stateOf is zero for what is no file: there only the time limits the trust.

@@ -227,8 +227,10 @@ type Request struct {
 	// Location is an absolute URL that the registry gave.
 	Location string
 	Header   http.Header
-	Body     io.Reader
-	Length   int64 // of Body
+	// Body makes the body, anew for each time it has to be sent: a token that
+	// expired, or a kept connection that was closed, may cost an attempt.
+	Body   func() io.Reader
+	Length int64 // of Body
 	// Scopes of the token, in the token grammar.
 	Scopes []string
 }
@@ -248,15 +250,17 @@ func (p *Peer) Do(ctx context.Context, in Request, ok ...int) (*http.Response, e
 	if target == "" {
 		target = p.url(ch, in.Path)
 	}
-	req, err := http.NewRequestWithContext(ctx, in.Method, target, in.Body)
+	req, err := http.NewRequestWithContext(ctx, in.Method, target, nil)
 	if err != nil {
 		return nil, explain(p.Base, err)
 	}
 	for k, v := range in.Header {
 		req.Header[k] = v
 	}
-	if in.Body != nil {
+	if in.Body != nil && in.Length > 0 {
 		req.ContentLength = in.Length
+		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(in.Body()), nil }
+		req.Body, _ = req.GetBody()
 	}
 	resp, err := (&http.Client{Transport: rt}).Do(req)
 	if err != nil {

@@ -92,8 +92,16 @@ func (w *Wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("User-Agent", w.cfg.UserAgent)
-	return t.RoundTrip(req)
+	out := req.Clone(req.Context())
+	out.Header.Set("User-Agent", w.cfg.UserAgent)
+	// go-containerregistry sends one request twice when its token was refused,
+	// and by then the first attempt has eaten of the body.
+	if req.GetBody != nil {
+		if out.Body, err = req.GetBody(); err != nil {
+			return nil, err
+		}
+	}
+	return t.RoundTrip(out)
 }
 
 func (w *Wire) transport(addr string) (*http.Transport, error) {
