@@ -26,6 +26,12 @@ import (
 const crashChild = "COVE_FSSTORE_CRASH"
 
 func TestMain(m *testing.M) {
+	if root := os.Getenv(leaseChild); root != "" {
+		if err := runLeaseChild(root); err != nil {
+			fmt.Fprintln(os.Stderr, "child:", err)
+			os.Exit(3)
+		}
+	}
 	if plan := os.Getenv(crashChild); plan != "" {
 		if err := runCrashChild(plan); err != nil {
 			fmt.Fprintln(os.Stderr, "child:", err)
@@ -34,6 +40,61 @@ func TestMain(m *testing.M) {
 		os.Exit(0)
 	}
 	os.Exit(m.Run())
+}
+
+// leaseChild tells it to hold a lease until it is killed.
+const leaseChild = "COVE_FSSTORE_LEASE"
+
+func runLeaseChild(root string) error {
+	s, err := Open(root, Options{})
+	if err != nil {
+		return err
+	}
+	if _, err := s.Lease(context.Background(), "held"); err != nil {
+		return err
+	}
+	fmt.Println("leased")
+	select {}
+}
+
+// TestKillReleasesLease: another process sees a lease as long as its holder
+// lives, and a kill ends it.
+func TestKillReleasesLease(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	s := open(t, root, Options{})
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), leaseChild+"="+root)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if line, err := bufio.NewReader(out).ReadString('\n'); line != "leased\n" {
+		t.Fatalf("child said %q, %v", line, err)
+	}
+	count := func() (n int) {
+		for ref, err := range s.Leased(t.Context()) {
+			if err != nil || ref != "held" {
+				t.Errorf("leased %q, %v", ref, err)
+			}
+			n++
+		}
+		return n
+	}
+	if n := count(); n != 1 {
+		t.Errorf("%d leases while the holder lives", n)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	if n := count(); n != 0 {
+		t.Errorf("%d leases after the holder was killed", n)
+	}
 }
 
 // crashPlan is when a child dies: at the Nth time that it comes to Step, or

@@ -83,10 +83,10 @@ type Store struct {
 	buffers sync.Pool // *[]byte of copySize
 }
 
-// Open opens the store at root and makes it if it is not there. The caller
-// decides on the mode of root's parents.
+// Open opens the store at root and makes it, and its parents, if it is not
+// there. Who wants another mode on the parents makes them first.
 func Open(root string, opts Options) (*Store, error) {
-	if err := os.MkdirAll(root, 0o755); err != nil {
+	if err := mkdirAll(root); err != nil {
 		return nil, fmt.Errorf("content store: %w", err)
 	}
 	r, err := os.OpenRoot(root)
@@ -102,6 +102,28 @@ func Open(root string, opts Options) (*Store, error) {
 		}
 	}
 	return s, nil
+}
+
+// mkdirAll is os.MkdirAll, and makes the name of each new directory durable: a
+// blob is as lost as the folder above it.
+func mkdirAll(dir string) error {
+	err := os.Mkdir(dir, 0o755)
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return nil
+	case errors.Is(err, fs.ErrNotExist):
+		if err := mkdirAll(filepath.Dir(dir)); err != nil {
+			return err
+		}
+		return mkdirAll(dir)
+	case err != nil:
+		return err
+	}
+	parent, err := os.Open(filepath.Dir(dir))
+	if err != nil {
+		return err
+	}
+	return errors.Join(parent.Sync(), parent.Close())
 }
 
 // initialize makes an empty layout. Several processes may do it at once; the
