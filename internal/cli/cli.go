@@ -9,6 +9,7 @@ package cli
 import (
 	"context"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -21,9 +22,10 @@ import (
 type Grammar struct {
 	prog  string
 	short string
-	// implied is the command that is meant when the first word is no verb.
-	implied string
-	verbs   func(a *app.App, root *cobra.Command)
+	verbs []verb
+	// implied is the command that is meant when the first word is no verb; it
+	// has the program's name. nil is none.
+	implied func(*app.App) *cobra.Command
 }
 
 // Main runs one command and returns the exit code.
@@ -32,12 +34,16 @@ func Main(g Grammar, args []string, in io.Reader, out, errOut io.Writer) int {
 	defer a.Close()
 	ctx, stop := a.Signals(context.Background())
 	defer stop()
-	root := g.root(a)
-	root.SetArgs(g.dispatch(root, args))
+	args, word := g.dispatch(args)
+	root := g.root(a, word)
+	root.SetArgs(args)
 	return a.Report(ctx, root.ExecuteContext(ctx))
 }
 
-func (g Grammar) root(a *app.App) *cobra.Command {
+// root makes the command tree. Start-up is paid at every run: of the commands,
+// only the one that word selects is made, and all of them when it selects none
+// ("", help, completion, a mistake).
+func (g Grammar) root(a *app.App, word string) *cobra.Command {
 	root := &cobra.Command{
 		Use:           g.prog + " COMMAND",
 		Short:         g.short,
@@ -54,7 +60,12 @@ func (g Grammar) root(a *app.App) *cobra.Command {
 	fs := root.PersistentFlags()
 	fs.StringVar(&a.Root, "root", app.DefaultRoot(), "where images and containers live ($COVE_ROOT)")
 	fs.BoolVarP(&a.Debug, "debug", "D", false, "log what happens")
-	g.verbs(a, root)
+	if cmd := g.only(a, word); cmd != nil {
+		root.AddCommand(cmd)
+		root.CompletionOptions.DisableDefaultCmd = true
+	} else {
+		g.addAll(a, root)
+	}
 	for _, cmd := range root.Commands() {
 		setUp(cmd)
 	}
@@ -62,38 +73,79 @@ func (g Grammar) root(a *app.App) *cobra.Command {
 	return root
 }
 
-// setUp gives a command and those below it what all share: the program's name
-// in its examples, and no error text from cobra.
-func setUp(cmd *cobra.Command) {
-	path := strings.TrimSuffix(cmd.CommandPath(), " "+cmd.Name())
-	var lines []string
-	for line := range strings.SplitSeq(cmd.Example, "\n") {
-		if rest := strings.TrimLeft(line, " "); strings.HasPrefix(rest, cmd.Name()+" ") || rest == cmd.Name() {
-			line = "  " + path + " " + rest
+// only makes the one command that word selects, or nil.
+func (g Grammar) only(a *app.App, word string) *cobra.Command {
+	if g.implied != nil && word == g.prog {
+		return g.implied(a)
+	}
+	for _, v := range g.verbs {
+		if v.name == word {
+			return v.make(a)
 		}
-		lines = append(lines, line)
 	}
-	if cmd.Example != "" {
-		cmd.Example = strings.Join(lines, "\n")
+	return nil
+}
+
+// addAll makes every command. A grammar with an implied command looks like it,
+// and has it hidden below.
+func (g Grammar) addAll(a *app.App, root *cobra.Command) {
+	for _, v := range g.verbs {
+		cmd := v.make(a)
+		if g.implied == nil {
+			cmd.GroupID = v.group
+		}
+		root.AddCommand(cmd)
 	}
+	if g.implied == nil {
+		for _, group := range groupTitles {
+			root.AddGroup(&group)
+		}
+		root.SetHelpCommandGroupID(groupSystem)
+		root.SetCompletionCommandGroupID(groupSystem)
+		return
+	}
+	implied := g.implied(a)
+	root.Use, root.Example = implied.Use, implied.Example
+	implied.Hidden = true
+	root.AddCommand(implied)
+	// Before cobra gives it the shorthand -v, which is run's for volumes.
+	root.Flags().Bool("version", false, "print the version")
+	help := root.HelpFunc()
+	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+		if cmd == root {
+			root.Flags().AddFlagSet(implied.Flags())
+		}
+		help(cmd, args)
+	})
+}
+
+// setUp puts the program's name before the examples of a command and of those
+// below it.
+func setUp(cmd *cobra.Command) {
 	cmd.DisableFlagsInUseLine = true
+	path := strings.TrimSuffix(cmd.CommandPath(), cmd.Name())
+	lines := strings.Split(cmd.Example, "\n")
+	for i, line := range lines {
+		if rest := strings.TrimLeft(line, " "); strings.HasPrefix(rest, cmd.Name()+" ") || rest == cmd.Name() {
+			lines[i] = "  " + path + rest
+		}
+	}
+	cmd.Example = strings.Join(lines, "\n")
 	for _, sub := range cmd.Commands() {
 		setUp(sub)
 	}
 }
 
-// dispatch puts the implied command before arguments whose first word is no
-// verb. Flags that every command has may come before a verb; after any other
-// flag there is none.
-func (g Grammar) dispatch(root *cobra.Command, args []string) []string {
-	if g.implied == "" {
-		return args
-	}
+// dispatch finds the word that selects the command, and puts the implied
+// command before arguments whose first word is no verb. Flags that every
+// command has may come before a verb; after any other flag there is none.
+func (g Grammar) dispatch(args []string) (_ []string, word string) {
 	if len(args) > 1 && (args[0] == cobra.ShellCompRequestCmd || args[0] == cobra.ShellCompNoDescRequestCmd) {
 		if len(args) == 2 && !strings.HasPrefix(args[1], "-") {
-			return args // still the first word: root completes verbs and arguments
+			return args, "" // still the first word: root completes verbs and arguments
 		}
-		return append(args[:1:1], g.dispatch(root, args[1:])...)
+		rest, _ := g.dispatch(args[1:])
+		return append(args[:1:1], rest...), ""
 	}
 	i := 0
 	for i < len(args) && globalFlag(args[i]) {
@@ -102,28 +154,25 @@ func (g Grammar) dispatch(root *cobra.Command, args []string) []string {
 		}
 		i++
 	}
-	if i >= len(args) || isVerb(root, g.implied, args[i]) {
-		return args
+	if i >= len(args) {
+		return args, ""
 	}
-	return append(append(append([]string{}, args[:i]...), g.implied), args[i:]...)
+	if g.implied == nil || g.isVerb(args[i]) {
+		return args, args[i]
+	}
+	return slices.Insert(slices.Clone(args), i, g.prog), g.prog
 }
 
 func globalFlag(arg string) bool {
 	return arg == "-D" || arg == "--debug" || arg == "--root" || strings.HasPrefix(arg, "--root=")
 }
 
-// isVerb reports whether a first word selects a command of root.
-func isVerb(root *cobra.Command, implied, word string) bool {
+// isVerb reports whether a first word selects a command. The implied one's own
+// name does not: it is an image, or a context, of that name.
+func (g Grammar) isVerb(word string) bool {
 	switch word {
 	case "help", "completion", "--help", "-h", "--version":
 		return true
-	case implied:
-		return false // an image or a context of that name
 	}
-	for _, cmd := range root.Commands() {
-		if cmd.Name() == word || cmd.HasAlias(word) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(g.verbs, func(v verb) bool { return v.name == word })
 }

@@ -14,9 +14,9 @@ import (
 // parse finds the command that args select and the arguments left to it.
 func parse(t *testing.T, g Grammar, args []string) (name string, rest []string) {
 	t.Helper()
-	root := g.root(&app.App{Prog: g.prog, In: strings.NewReader(""), Out: io.Discard, Err: io.Discard})
-	root.InitDefaultHelpCmd()
-	cmd, rest, err := root.Find(g.dispatch(root, args))
+	dispatched, word := g.dispatch(args)
+	root := g.root(&app.App{Prog: g.prog, In: strings.NewReader(""), Out: io.Discard, Err: io.Discard}, word)
+	cmd, rest, err := root.Find(dispatched)
 	if err != nil {
 		t.Fatalf("%q: %v", args, err)
 	}
@@ -138,7 +138,7 @@ func TestMistakesAreOneLineAndNameTheWayOut(t *testing.T) {
 func TestEveryCommandExplainsItself(t *testing.T) {
 	t.Parallel()
 	for _, g := range []Grammar{Cove(), Build(), Run()} {
-		root := g.root(&app.App{Prog: g.prog, Out: io.Discard, Err: io.Discard})
+		root := g.root(&app.App{Prog: g.prog, Out: io.Discard, Err: io.Discard}, "")
 		var visit func(c *cobra.Command)
 		visit = func(c *cobra.Command) {
 			path := c.CommandPath()

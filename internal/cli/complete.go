@@ -14,7 +14,7 @@ import (
 // the completion of their names. What a command takes is what its usage line
 // says.
 func completeNames(a *app.App, root *cobra.Command) {
-	if root.Name() == "run" && root.HasSubCommands() {
+	if root.Name() == "run" && !root.HasParent() {
 		root.ValidArgsFunction = complete(a, imageNames)
 	}
 	for _, cmd := range root.Commands() {

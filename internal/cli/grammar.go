@@ -11,93 +11,111 @@ import (
 	"cove/internal/cli/systemcmd"
 )
 
+// verb is one command of a grammar.
+type verb struct {
+	name  string
+	group string
+	make  func(*app.App) *cobra.Command
+}
+
+// The groups of cove's help.
+const (
+	groupContainers = "containers"
+	groupImages     = "images"
+	groupSystem     = "system"
+)
+
+var groupTitles = []cobra.Group{
+	{ID: groupContainers, Title: "Containers:"},
+	{ID: groupImages, Title: "Images:"},
+	{ID: groupSystem, Title: "Everything else:"},
+}
+
 // Cove is docker's grammar, with every command.
 func Cove() Grammar {
-	return Grammar{prog: "cove", short: "Build, ship and run containers", verbs: coveVerbs}
+	return Grammar{prog: "cove", short: "Build, ship and run containers", verbs: slices.Concat(containerVerbs(), imageVerbs(), []verb{
+		{"run", groupContainers, containercmd.Run},
+		{"build", groupImages, imagecmd.Build},
+		{"inspect", groupSystem, systemcmd.Inspect},
+		{"info", groupSystem, systemcmd.Info},
+		{"version", groupSystem, systemcmd.Version},
+		{"container", groupSystem, containerNouns},
+		{"image", groupSystem, imageNouns},
+		{"system", groupSystem, systemcmd.System},
+		{"registry", groupSystem, systemcmd.Registry},
+	})}
 }
 
 // Build is the grammar of the builder alone: build [flags] CONTEXT, or a verb.
 func Build() Grammar {
-	return Grammar{prog: "build", short: "Build images, and look after them", implied: "build", verbs: buildVerbs}
+	return Grammar{prog: "build", short: "Build images, and look after them", implied: imagecmd.Build, verbs: slices.Concat(imageVerbs(), []verb{
+		{"inspect", groupImages, imagecmd.Inspect},
+		{"prune", groupImages, imagecmd.Prune},
+		{"info", groupSystem, systemcmd.Info},
+		{"version", groupSystem, systemcmd.Version},
+	})}
 }
 
 // Run is the grammar of the runner alone: run [flags] IMAGE [COMMAND...], or a
 // verb.
 func Run() Grammar {
-	return Grammar{prog: "run", short: "Run containers, and look after them", implied: "run", verbs: runVerbs}
+	return Grammar{prog: "run", short: "Run containers, and look after them", implied: containercmd.Run, verbs: slices.Concat(containerVerbs(), []verb{
+		{"inspect", groupContainers, containercmd.Inspect},
+		{"prune", groupContainers, containercmd.Prune},
+		{"info", groupSystem, systemcmd.Info},
+		{"version", groupSystem, systemcmd.Version},
+	})}
 }
 
-func coveVerbs(a *app.App, root *cobra.Command) {
-	group(root, "run", "Containers:", containerVerbs(a)...)
-	group(root, "image", "Images:", imageVerbs(a)...)
-	group(root, "system", "Everything else:",
-		systemcmd.Inspect(a), systemcmd.Info(a), systemcmd.Version(a),
-		containerNouns(a), imageNouns(a), systemcmd.System(a), systemcmd.Registry(a))
-	root.SetHelpCommandGroupID("system")
-	root.SetCompletionCommandGroupID("system")
-}
-
-func buildVerbs(a *app.App, root *cobra.Command) {
-	implied := imagecmd.Build(a)
-	verbs := slices.DeleteFunc(imageVerbs(a), func(c *cobra.Command) bool { return c.Name() == "build" })
-	alone(root, implied, append(verbs, imagecmd.Inspect(a), imagecmd.Prune(a), systemcmd.Info(a), systemcmd.Version(a)))
-}
-
-func runVerbs(a *app.App, root *cobra.Command) {
-	implied := containercmd.Run(a)
-	verbs := slices.DeleteFunc(containerVerbs(a), func(c *cobra.Command) bool { return c.Name() == "run" })
-	alone(root, implied, append(verbs, containercmd.Inspect(a), containercmd.Prune(a), systemcmd.Info(a), systemcmd.Version(a)))
-}
-
-// alone makes root look like its implied command, which stays hidden below it.
-func alone(root, implied *cobra.Command, verbs []*cobra.Command) {
-	root.Use = implied.Use
-	root.Example = implied.Example
-	root.AddCommand(verbs...)
-	root.AddCommand(implied)
-	implied.Hidden = true
-	// Before cobra gives it the shorthand -v, which is run's for volumes.
-	root.Flags().Bool("version", false, "print the version")
-	help := root.HelpFunc()
-	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
-		if cmd == root {
-			root.Flags().AddFlagSet(implied.Flags())
-		}
-		help(cmd, args)
-	})
-}
-
-func group(root *cobra.Command, id, title string, cmds ...*cobra.Command) {
-	root.AddGroup(&cobra.Group{ID: id, Title: title})
-	for _, c := range cmds {
-		c.GroupID = id
-	}
-	root.AddCommand(cmds...)
-}
-
-func containerVerbs(a *app.App) []*cobra.Command {
-	return []*cobra.Command{
-		containercmd.Run(a), containercmd.Create(a), containercmd.Start(a), containercmd.Stop(a), containercmd.Restart(a),
-		containercmd.Kill(a), containercmd.Remove(a), containercmd.List(a, "ps"), containercmd.Exec(a), containercmd.Attach(a),
-		containercmd.Logs(a), containercmd.Top(a), containercmd.Port(a), containercmd.Wait(a), containercmd.Rename(a),
-		containercmd.Pause(a), containercmd.Unpause(a),
+// containerVerbs are the commands about containers but run.
+func containerVerbs() []verb {
+	return []verb{
+		{"create", groupContainers, containercmd.Create},
+		{"start", groupContainers, containercmd.Start},
+		{"stop", groupContainers, containercmd.Stop},
+		{"restart", groupContainers, containercmd.Restart},
+		{"kill", groupContainers, containercmd.Kill},
+		{"rm", groupContainers, containercmd.Remove},
+		{"ps", groupContainers, func(a *app.App) *cobra.Command { return containercmd.List(a, "ps") }},
+		{"exec", groupContainers, containercmd.Exec},
+		{"attach", groupContainers, containercmd.Attach},
+		{"logs", groupContainers, containercmd.Logs},
+		{"top", groupContainers, containercmd.Top},
+		{"port", groupContainers, containercmd.Port},
+		{"wait", groupContainers, containercmd.Wait},
+		{"rename", groupContainers, containercmd.Rename},
+		{"pause", groupContainers, containercmd.Pause},
+		{"unpause", groupContainers, containercmd.Unpause},
 	}
 }
 
-func imageVerbs(a *app.App) []*cobra.Command {
-	return []*cobra.Command{
-		imagecmd.Build(a), imagecmd.List(a, "images"), imagecmd.Pull(a), imagecmd.Push(a), imagecmd.Tag(a),
-		imagecmd.Remove(a, "rmi"), imagecmd.History(a), imagecmd.Save(a), imagecmd.Load(a), imagecmd.Import(a),
-		imagecmd.Login(a), imagecmd.Logout(a),
+// imageVerbs are the commands about images but build.
+func imageVerbs() []verb {
+	return []verb{
+		{"images", groupImages, func(a *app.App) *cobra.Command { return imagecmd.List(a, "images") }},
+		{"pull", groupImages, imagecmd.Pull},
+		{"push", groupImages, imagecmd.Push},
+		{"tag", groupImages, imagecmd.Tag},
+		{"rmi", groupImages, func(a *app.App) *cobra.Command { return imagecmd.Remove(a, "rmi") }},
+		{"history", groupImages, imagecmd.History},
+		{"save", groupImages, imagecmd.Save},
+		{"load", groupImages, imagecmd.Load},
+		{"import", groupImages, imagecmd.Import},
+		{"login", groupImages, imagecmd.Login},
+		{"logout", groupImages, imagecmd.Logout},
 	}
 }
 
 func containerNouns(a *app.App) *cobra.Command {
 	noun := app.Noun(&cobra.Command{Use: "container COMMAND", Short: "The commands about containers, by their noun"})
+	for _, v := range containerVerbs() {
+		if v.name != "ps" {
+			noun.AddCommand(v.make(a))
+		}
+	}
 	ls := containercmd.List(a, "ls")
 	ls.Aliases = []string{"list", "ps"}
-	noun.AddCommand(append(slices.DeleteFunc(containerVerbs(a), func(c *cobra.Command) bool { return c.Name() == "ps" }),
-		ls, containercmd.Inspect(a), containercmd.Prune(a))...)
+	noun.AddCommand(containercmd.Run(a), ls, containercmd.Inspect(a), containercmd.Prune(a))
 	return noun
 }
 
