@@ -5,6 +5,7 @@ import (
 	"errors"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"cove/builder/cache"
 	"cove/builder/dockerfile"
 	"cove/builder/export"
+	"cove/builder/fetch"
 	"cove/builder/plan"
 	"cove/builder/solve"
 	"cove/content"
@@ -99,11 +101,12 @@ func (b *Builder) plan(ctx context.Context, req Request, files *buildctx.Context
 }
 
 func (b *Builder) solveConfig(req Request, files *buildctx.Context, lease content.Lease) solve.Config {
+	hostNetwork := req.Network == "host" || slices.Contains(req.Allow, "network.host")
 	return solve.Config{
 		Content: b.cfg.Content, Snapshots: b.cfg.Snapshots, Unpacker: b.cfg.Resolver, Executor: b.cfg.Executor,
 		Cache: b.records(), Context: files.Tree, Lease: lease, State: b.cfg.Root, Parallel: b.cfg.Parallel,
 		Compress: compress.Options{Compression: compress.Compression(req.Compression)},
-		Epoch:    req.Epoch, Secrets: req.Secrets, HTTP: fetchClient(req), Progress: req.Progress, Now: b.cfg.Now,
+		Epoch:    req.Epoch, Secrets: req.Secrets, HTTP: fetch.Client(hostNetwork), Progress: req.Progress, Now: b.cfg.Now,
 	}
 }
 

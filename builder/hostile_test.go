@@ -118,10 +118,19 @@ func TestHostile(t *testing.T) {
 	}
 	// Archives.
 	for i, h := range []tar.Header{
-		{Name: "../../../../../../../../OUT/made"}, {Name: "/OUT/made"}, {Name: "a/../../../../../OUT/made"},
-		{Name: "l", Typeflag: tar.TypeSymlink, Linkname: "OUT"}, {Name: "l", Typeflag: tar.TypeLink, Linkname: "../../../../OUT/secret"},
-		{Name: "l", Typeflag: tar.TypeLink, Linkname: "OUT/secret"}, {Name: "dev", Typeflag: tar.TypeChar}, {Name: ".wh..wh..opq"}, {Name: "d/.wh.x"},
-		{Name: "sock", Typeflag: 's'}, {Name: "huge", Size: 1 << 60}, {Name: ".", Typeflag: tar.TypeSymlink, Linkname: "OUT"}, {Name: "..", Typeflag: tar.TypeDir},
+		{Name: "../../../../../../../../OUT/made"},
+		{Name: "/OUT/made"},
+		{Name: "a/../../../../../OUT/made"},
+		{Name: "l", Typeflag: tar.TypeSymlink, Linkname: "OUT"},
+		{Name: "l", Typeflag: tar.TypeLink, Linkname: "../../../../OUT/secret"},
+		{Name: "l", Typeflag: tar.TypeLink, Linkname: "OUT/secret"},
+		{Name: "dev", Typeflag: tar.TypeChar},
+		{Name: ".wh..wh..opq"},
+		{Name: "d/.wh.x"},
+		{Name: "sock", Typeflag: 's'},
+		{Name: "huge", Size: 1 << 60},
+		{Name: ".", Typeflag: tar.TypeSymlink, Linkname: "OUT"},
+		{Name: "..", Typeflag: tar.TypeDir},
 	} {
 		run(fmt.Sprintf("archive %d", i), "FROM base\nADD a.tar /x/\nRUN copy /x/l/secret /y\nCOPY ok /x/l/made\n", func(t *testing.T, w *world, out string) {
 			h.Name, h.Linkname = strings.ReplaceAll(h.Name, "OUT", out), strings.ReplaceAll(h.Linkname, "OUT", out)

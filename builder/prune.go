@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"cove/builder/cache"
-	"cove/builder/solve"
+	"cove/builder/cachemount"
 	"cove/errdefs"
 )
 
@@ -42,7 +42,7 @@ func (b *Builder) Prune(ctx context.Context, keep Prune) (records int, bytes int
 		}),
 	)
 	if keep.Nothing {
-		err = errors.Join(err, solve.PruneMounts(b.cfg.Root))
+		err = errors.Join(err, cachemount.Prune(b.cfg.Root))
 	}
 	return records, bytes, err
 }

@@ -122,7 +122,7 @@ var farFilesystems = map[int64]bool{
 // read after it is what will be read.
 func trustMargin(fd int) int64 {
 	var st unix.Statfs_t
-	if err := unix.Fstatfs(fd, &st); err != nil || farFilesystems[int64(st.Type)] {
+	if err := unix.Fstatfs(fd, &st); err != nil || farFilesystems[int64(st.Type)] { //nolint:unconvert // it is 32 bits wide elsewhere
 		return (3 * time.Second).Nanoseconds()
 	}
 	return (100 * time.Millisecond).Nanoseconds()

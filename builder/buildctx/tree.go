@@ -86,7 +86,7 @@ func (t *Tree) Root() *Entry { return t.root }
 func newEntry(p string, st *unix.Stat_t) *Entry {
 	return &Entry{
 		Path: p, Mode: st.Mode, UID: st.Uid, GID: st.Gid, Size: st.Size, Rdev: st.Rdev,
-		Dev: st.Dev, Ino: st.Ino, Nlink: uint64(st.Nlink),
+		Dev: st.Dev, Ino: st.Ino, Nlink: uint64(st.Nlink), //nolint:unconvert // it is 32 bits wide on arm64
 		mtime: st.Mtim.Nano(), ctime: st.Ctim.Nano(),
 	}
 }
@@ -264,7 +264,7 @@ func (t *Tree) child(e *Entry, name string) (*Entry, error) {
 func retry(call func() (int, error)) (int, error) {
 	for range 100 {
 		n, err := call()
-		if err != unix.EINTR && err != unix.EAGAIN {
+		if !errors.Is(err, unix.EINTR) && !errors.Is(err, unix.EAGAIN) {
 			return n, err
 		}
 	}

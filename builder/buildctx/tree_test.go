@@ -90,11 +90,27 @@ func TestGlob(t *testing.T) {
 		deep    bool
 		want    string
 	}{
-		{"*.txt", false, "a.txt b.txt"}, {"*.log", false, ""}, {"d/*", false, "d/a.txt d/e"}, {"*/a.txt", false, "d/a.txt"},
-		{"?.txt", false, "a.txt b.txt"}, {"[b-c].*", false, "b.txt"}, {"**/a.txt", false, "d/a.txt"}, {"**/a.txt", true, "a.txt d/a.txt d/e/a.txt"},
-		{"d/**", true, "d/a.txt d/e"}, {"hid/*", false, "hid/shown"}, {"hid", false, "hid"}, {"dea*", false, "dead"}, {"l/*", false, "l/a.txt l/e"},
-		{"c.log", false, "error"}, {"hid/gone", false, "error"}, {"nope", false, "error"}, {"nope/*", false, "error"}, {"[", false, "error"}, {"dead", false, "error"},
-		{"", false, ""}, {"a.txt", false, "a.txt"},
+		{"*.txt", false, "a.txt b.txt"},
+		{"*.log", false, ""},
+		{"d/*", false, "d/a.txt d/e"},
+		{"*/a.txt", false, "d/a.txt"},
+		{"?.txt", false, "a.txt b.txt"},
+		{"[b-c].*", false, "b.txt"},
+		{"**/a.txt", false, "d/a.txt"},
+		{"**/a.txt", true, "a.txt d/a.txt d/e/a.txt"},
+		{"d/**", true, "d/a.txt d/e"},
+		{"hid/*", false, "hid/shown"},
+		{"hid", false, "hid"},
+		{"dea*", false, "dead"},
+		{"l/*", false, "l/a.txt l/e"},
+		{"c.log", false, "error"},
+		{"hid/gone", false, "error"},
+		{"nope", false, "error"},
+		{"nope/*", false, "error"},
+		{"[", false, "error"},
+		{"dead", false, "error"},
+		{"", false, ""},
+		{"a.txt", false, "a.txt"},
 	} {
 		ms, err := tree.Glob(tc.pattern, tc.deep)
 		var names []string
@@ -308,8 +324,13 @@ func TestContextFiles(t *testing.T) {
 		"Dockerfile": "one", "sub/D": "two", "sub/D.dockerignore": "a", ".dockerignore": "b\n", "link -> sub/D": "", "out -> /etc/passwd": "", "bad/.dockerignore": "[",
 	})
 	for _, tc := range []struct{ file, text, rule, wantErr string }{
-		{"", "one", "b", ""}, {"sub/D", "two", "a", ""}, {"link", "two", "b", ""}, {filepath.Join(dir, "sub/D"), "two", "a", ""},
-		{"out", "", "", "there is no out"}, {"nope", "", "", "there is no nope"}, {"sub", "", "", "not a regular file"},
+		{"", "one", "b", ""},
+		{"sub/D", "two", "a", ""},
+		{"link", "two", "b", ""},
+		{filepath.Join(dir, "sub/D"), "two", "a", ""},
+		{"out", "", "", "there is no out"},
+		{"nope", "", "", "there is no nope"},
+		{"sub", "", "", "not a regular file"},
 	} {
 		c, err := OpenContext(t.Context(), Source{Dir: dir, Dockerfile: tc.file, State: t.TempDir()})
 		if tc.wantErr != "" {

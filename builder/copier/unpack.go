@@ -41,7 +41,7 @@ func isTar(ctx context.Context, tree *buildctx.Tree, e *buildctx.Entry) (bool, e
 		}
 		z, err := compress.NewReader(ctx, io.MultiReader(bytes.NewReader(head[:n]), r), compress.Limits{})
 		if err != nil {
-			return nil //nolint:nilerr // begins like a compressed file and is none: copied as it is
+			return nil // begins like a compressed file and is none: copied as it is
 		}
 		defer z.Close()
 		block := make([]byte, 512)

@@ -17,7 +17,7 @@ const scratch = "scratch"
 
 // resolver asks for each image once, ahead of need.
 type resolver struct {
-	ctx     context.Context
+	ctx     context.Context //nolint:containedctx // ends with the one call of Plan that the resolver lives for
 	cancel  context.CancelFunc
 	resolve ResolveFunc
 

@@ -2,17 +2,13 @@ package solve
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
-	"time"
-
-	"golang.org/x/sys/unix"
 
 	"cove/builder/buildctx"
+	"cove/builder/cachemount"
 	"cove/builder/plan"
 	"cove/errdefs"
 	"cove/layers/mount"
@@ -138,122 +134,20 @@ func (s *solver) withBind(ctx context.Context, t *task, m plan.RunMount, req *Ex
 
 // withCache mounts a directory that survives builds, locked as its sharing says.
 func (s *solver) withCache(ctx context.Context, t *task, m plan.RunMount, req *ExecRequest, fn func() error) error {
-	sum := sha256.Sum256([]byte(m.ID))
-	base := filepath.Join(s.State, "mounts", hex.EncodeToString(sum[:16]))
-	dir, unlock, err := lockCache(ctx, base, m.Sharing)
+	dir, err := cachemount.Open(ctx, s.State, cachemount.Options{
+		ID: m.ID, Sharing: m.Sharing, Mode: m.Mode, UID: m.UID, GID: m.GID,
+		Seed: func(dir string) error {
+			if m.From < 0 {
+				return nil
+			}
+			return s.seedCache(ctx, t.inputs[m.From].res, m, dir)
+		},
+	})
 	if err != nil {
 		return err
 	}
-	defer unlock()
-	files := filepath.Join(dir, "files")
-	if _, err := os.Lstat(files); errors.Is(err, os.ErrNotExist) {
-		if err := s.fillCache(ctx, t, m, dir, files); err != nil {
-			return err
-		}
-	}
-	mt := mount.Mount{Type: "bind", Source: files, ReadOnly: m.ReadOnly}
+	defer dir.Close()
+	mt := mount.Mount{Type: "bind", Source: dir.Files, ReadOnly: m.ReadOnly}
 	req.Mounts = append(req.Mounts, ExecMount{Target: m.Target, Mount: mt})
 	return fn()
-}
-
-// lockCache takes the lock of a cache mount: shared is shared, locked waits for
-// its turn, private takes the first directory of its own that is free.
-func lockCache(ctx context.Context, base, sharing string) (dir string, unlock func(), err error) {
-	for n := 0; ; n++ {
-		dir = base
-		if n > 0 {
-			dir = base + "." + strconv.Itoa(n)
-		}
-		if err := os.MkdirAll(dir, 0o700); err != nil {
-			return "", nil, errdefs.Errorf(errdefs.ErrUnavailable, "build: cache mount: %w", err)
-		}
-		f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
-		if err != nil {
-			return "", nil, errdefs.Errorf(errdefs.ErrUnavailable, "build: cache mount: %w", err)
-		}
-		how := unix.LOCK_EX
-		if sharing == "shared" {
-			how = unix.LOCK_SH
-		}
-		if sharing == "private" {
-			err = unix.Flock(int(f.Fd()), how|unix.LOCK_NB)
-			if errors.Is(err, unix.EWOULDBLOCK) {
-				f.Close()
-				continue
-			}
-		} else {
-			err = waitLock(ctx, f, how)
-		}
-		if err != nil {
-			f.Close()
-			return "", nil, err
-		}
-		return dir, func() { f.Close() }, nil
-	}
-}
-
-// waitLock takes a lock, giving up when ctx ends.
-func waitLock(ctx context.Context, f *os.File, how int) error {
-	for wait := time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {
-		err := unix.Flock(int(f.Fd()), how|unix.LOCK_NB)
-		if err == nil || !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(wait):
-		}
-	}
-}
-
-// fillCache makes the directory of a cache mount, with what it begins with.
-func (s *solver) fillCache(ctx context.Context, t *task, m plan.RunMount, dir, files string) error {
-	temp, err := os.MkdirTemp(dir, "new-*")
-	if err != nil {
-		return errdefs.Errorf(errdefs.ErrUnavailable, "build: cache mount: %w", err)
-	}
-	defer os.RemoveAll(temp)
-	if m.From >= 0 {
-		if err := s.seedCache(ctx, t.inputs[m.From].res, m, temp); err != nil {
-			return err
-		}
-	}
-	err = errors.Join(os.Chown(temp, int(m.UID), int(m.GID)), os.Chmod(temp, os.FileMode(m.Mode&0o777)|sticky(m.Mode)))
-	if err == nil {
-		// Another build that shares the mount may have been first, and may be
-		// using it: nothing replaces a directory that is there.
-		err = unix.Renameat2(unix.AT_FDCWD, temp, unix.AT_FDCWD, files, unix.RENAME_NOREPLACE)
-	}
-	if err != nil && !errors.Is(err, os.ErrExist) {
-		return errdefs.Errorf(errdefs.ErrUnavailable, "build: cache mount: %w", err)
-	}
-	return nil
-}
-
-func sticky(mode uint32) os.FileMode {
-	if mode&0o1000 != 0 {
-		return os.ModeSticky
-	}
-	return 0
-}
-
-// PruneMounts empties the cache mounts that no build uses.
-func PruneMounts(state string) error {
-	locks, err := filepath.Glob(filepath.Join(state, "mounts", "*", "lock"))
-	if err != nil {
-		return errdefs.Errorf(errdefs.ErrInvalid, "build: cache mounts: %w", err)
-	}
-	var errs []error
-	for _, name := range locks {
-		f, err := os.OpenFile(name, os.O_RDWR, 0)
-		if err != nil {
-			continue
-		}
-		if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
-			errs = append(errs, os.RemoveAll(filepath.Join(filepath.Dir(name), "files")))
-		}
-		f.Close()
-	}
-	return errors.Join(errs...)
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"cove/builder/plan"
+	"cove/builder/stubs"
 	"cove/layers"
 	"cove/layers/diff"
 	"cove/layers/mount"
@@ -46,28 +47,37 @@ func (s *solver) run(ctx context.Context, st *step, op *plan.Run) error {
 		return st.hit(ctx, r, key)
 	}
 	st.begin("")
-	var made *result
+	var done *result
 	err = s.active(ctx, t.parent.res, func(snap string, m mount.Mount) error {
-		stubs := findStubs(m, op.Mounts)
+		made := stubs.Find(m, targets(op)...)
 		if err := s.exec(ctx, t, op, m); err != nil {
 			return err
 		}
-		if err := stubs.remove(m); err != nil {
+		if err := made.Remove(m); err != nil {
 			return err
 		}
 		var err error
-		made, err = s.commitRun(ctx, st, op, snap, m)
+		done, err = s.commitRun(ctx, st, op, snap, m)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	if t.wanted && !made.packed() {
-		if err := s.pack(ctx, made); err != nil {
+	if t.wanted && !done.packed() {
+		if err := s.pack(ctx, done); err != nil {
 			return err
 		}
 	}
-	return s.remember(ctx, st, made, key)
+	return s.remember(ctx, st, done, key)
+}
+
+// targets lists where a RUN has something mounted.
+func targets(op *plan.Run) []string {
+	out := make([]string, len(op.Mounts))
+	for i, m := range op.Mounts {
+		out[i] = m.Target
+	}
+	return out
 }
 
 // commitRun turns what a RUN changed into a result. When others wait for the

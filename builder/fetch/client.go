@@ -1,27 +1,27 @@
-package builder
+// Package fetch downloads what ADD names by a URL.
+package fetch
 
 import (
 	"net"
 	"net/http"
 	"net/netip"
-	"slices"
 	"syscall"
 	"time"
 
 	"cove/errdefs"
 )
 
-// fetchClient returns what ADD downloads with. A Dockerfile is not always its
+// Client returns what ADD downloads with. A Dockerfile is not always its
 // user's own: unlike a RUN, ADD speaks from the host's network, so it may not
 // speak to the host itself, nor to the addresses at which clouds hand out
-// credentials, unless the build has the entitlement network.host.
-func fetchClient(req Request) *http.Client {
+// credentials, unless the build may use the host's network.
+func Client(hostNetwork bool) *http.Client {
 	dialer := &net.Dialer{Timeout: 30 * time.Second}
 	guarded := &net.Dialer{Timeout: 30 * time.Second, Control: refuseLocal}
 	direct, proxied := http.DefaultTransport.(*http.Transport).Clone(), http.DefaultTransport.(*http.Transport).Clone()
 	proxied.DialContext = dialer.DialContext
 	direct.DialContext, direct.Proxy = guarded.DialContext, nil
-	if req.Network == "host" || slices.Contains(req.Allow, "network.host") {
+	if hostNetwork {
 		direct.DialContext = dialer.DialContext
 	}
 	return &http.Client{Transport: byProxy{direct: direct, proxied: proxied}}

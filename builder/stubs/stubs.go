@@ -1,4 +1,10 @@
-package solve
+// Package stubs takes the mountpoints of a container out of what its command
+// changed.
+//
+// Whoever starts a container makes the files and directories that something is
+// mounted on, in the container's own root filesystem. They are no work of the
+// command, and would be in the layer of every RUN.
+package stubs
 
 import (
 	"errors"
@@ -11,7 +17,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"cove/builder/plan"
 	"cove/errdefs"
 	"cove/layers/mount"
 )
@@ -19,22 +24,22 @@ import (
 // mountpoints are what every container has something mounted on.
 var mountpoints = []string{"dev", "proc", "sys", "etc/hosts", "etc/hostname", "etc/resolv.conf"}
 
-// stubs are the mountpoints that the executor may make, and that are no change
-// of the RUN.
-type stubs struct {
+// Stubs are the mountpoints that may be made on one snapshot.
+type Stubs struct {
 	missing []string // were not there before, deepest first
 	parents []string // were there, and changed only by a stub in them, deepest first
 }
 
-// findStubs notes before the command what is there of its mountpoints.
-func findStubs(m mount.Mount, mounts []plan.RunMount) stubs {
+// Find notes, before the command, what is there of the mountpoints of m that
+// every container has, and of these targets.
+func Find(m mount.Mount, targets ...string) Stubs {
 	points := slices.Clone(mountpoints)
-	for _, rm := range mounts {
-		if rm.Target != "" {
-			points = append(points, strings.TrimPrefix(path.Clean(rm.Target), "/"))
+	for _, t := range targets {
+		if t != "" {
+			points = append(points, strings.TrimPrefix(path.Clean(t), "/"))
 		}
 	}
-	var st stubs
+	var st Stubs
 	for _, p := range points {
 		missing := false
 		for i := 0; i <= len(p); i++ {
@@ -99,9 +104,9 @@ func statIn(dir, p string) (*syscall.Stat_t, error) {
 	return st, nil
 }
 
-// remove takes the stubs that are still empty out of the change, and the
+// Remove takes the stubs that are still empty out of the change, and the
 // directories that the kernel copied up only to hold them.
-func (st stubs) remove(m mount.Mount) error {
+func (st Stubs) Remove(m mount.Mount) error {
 	root, err := os.OpenRoot(writable(m))
 	if err != nil {
 		return errdefs.Errorf(errdefs.ErrUnavailable, "build: %w", err)

@@ -1,0 +1,65 @@
+package fetch
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+
+	"github.com/opencontainers/go-digest"
+
+	"cove/builder/plan"
+	"cove/errdefs"
+)
+
+// maxSize is how large a file ADD downloads.
+const maxSize = 64 << 30
+
+// File downloads src's URL into the directory dir, as its Name, and compares
+// it with the source's checksum.
+func File(ctx context.Context, client *http.Client, dir string, src plan.Source) (err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, src.URL, nil)
+	if err != nil {
+		return errdefs.Errorf(errdefs.ErrInvalid, "%s: %w", src.URL, err)
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return errdefs.Errorf(errdefs.ErrUnavailable, "%w", err)
+	}
+	defer resp.Body.Close()
+	switch {
+	case resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusGone:
+		return errdefs.Errorf(errdefs.ErrNotFound, "%s: %s", src.URL, resp.Status)
+	case resp.StatusCode != http.StatusOK:
+		return errdefs.Errorf(errdefs.ErrUnavailable, "%s: %s", src.URL, resp.Status)
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return errdefs.Errorf(errdefs.ErrUnavailable, "build: %w", err)
+	}
+	defer root.Close()
+	// What ADD downloads is readable by root alone, as with docker.
+	out, err := root.OpenFile(src.Name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return errdefs.Errorf(errdefs.ErrInvalid, "%s: file name %q: %w", src.URL, src.Name, err)
+	}
+	defer func() { err = errors.Join(err, out.Close()) }()
+	var sink io.Writer = out
+	want := digest.Digest(src.Checksum)
+	var d digest.Digester
+	if want != "" {
+		d = want.Algorithm().Digester()
+		sink = io.MultiWriter(out, d.Hash())
+	}
+	n, err := io.Copy(sink, io.LimitReader(resp.Body, maxSize+1))
+	switch {
+	case err != nil:
+		return errdefs.Errorf(errdefs.ErrUnavailable, "%s: %w", src.URL, err)
+	case n > maxSize:
+		return errdefs.Errorf(errdefs.ErrExhausted, "%s is larger than %d GiB", src.URL, maxSize>>30)
+	case d != nil && d.Digest() != want:
+		return errdefs.Errorf(errdefs.ErrCorrupt, "%s: its digest is %s and not %s, as --checksum says", src.URL, d.Digest(), want)
+	}
+	return nil
+}
