@@ -104,10 +104,20 @@ func (b *Builder) solveConfig(req Request, files *buildctx.Context, lease conten
 	hostNetwork := req.Network == "host" || slices.Contains(req.Allow, "network.host")
 	return solve.Config{
 		Content: b.cfg.Content, Snapshots: b.cfg.Snapshots, Unpacker: b.cfg.Resolver, Executor: b.cfg.Executor,
-		Cache: b.records(), Context: files.Tree, Lease: lease, State: b.cfg.Root, Parallel: b.cfg.Parallel,
+		Cache: b.records(), Context: files.Tree, Lease: lease,
+		Scope: scope(req), State: b.cfg.Root, Parallel: b.cfg.Parallel,
 		Compress: compress.Options{Compression: compress.Compression(req.Compression)},
 		Epoch:    req.Epoch, Secrets: req.Secrets, HTTP: fetch.Client(hostNetwork), Progress: req.Progress, Now: b.cfg.Now,
 	}
+}
+
+// scope names what is built, for the explanations of later builds.
+func scope(req Request) string {
+	dir, err := filepath.Abs(req.Context)
+	if err != nil || req.Context == "-" {
+		return ""
+	}
+	return dir + "\n" + req.Dockerfile
 }
 
 func (b *Builder) records() *cache.Store {

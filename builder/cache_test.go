@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"cove/builder/solve"
 	"cove/errdefs"
 )
 
@@ -294,5 +295,46 @@ func TestLink(t *testing.T) {
 	b = w.must("FROM base\nRUN write /x other\nCOPY --link a /a\n")
 	if b.Cached != 1 || b.files["x"] != "644 0:0 other" {
 		t.Errorf("%d steps cached, want the copy: %q", b.Cached, b.files["x"])
+	}
+}
+
+// TestExplain: a step that is not cached says what changed.
+func TestExplain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write(map[string]string{"src/a": "1", "src/b": "1"})
+	reasons := map[string]string{}
+	listen := func(r *Request) {
+		r.Progress = func(e Event) {
+			if e.Kind == solve.Started {
+				reasons[e.Vertex.Location.Instruction] = e.Reason
+			}
+		}
+	}
+	df := "FROM base\nARG A=1\nCOPY src /src\nRUN copy /src/a /b\n"
+	for _, tc := range []struct {
+		change func()
+		want   map[string]string
+	}{
+		{func() {}, map[string]string{"COPY src /src": "this step has not run before", "RUN copy /src/a /b": "this step has not run before"}},
+		{func() { w.write(map[string]string{"src/a": "2", "src/c": "3"}) }, map[string]string{
+			"COPY src /src":      "a 644 6b86b273ff34 → 644 d4735e3a265e; c is new",
+			"RUN copy /src/a /b": "what is below it changed",
+		}},
+		{func() { df = strings.Replace(df, "A=1", "A=2", 1) }, map[string]string{
+			"RUN copy /src/a /b": `Env ["PATH=/bin","A=1"] → ["PATH=/bin","A=2"]`,
+		}},
+	} {
+		tc.change()
+		clear(reasons)
+		w.must(df, listen)
+		for k, want := range tc.want {
+			if got := reasons[k]; got != want {
+				t.Errorf("%s: %q, want %q", k, got, want)
+			}
+		}
+		if len(reasons) != len(tc.want) {
+			t.Errorf("%d steps ran, want %d: %q", len(reasons), len(tc.want), reasons)
+		}
 	}
 }

@@ -34,12 +34,12 @@ func (b *Builder) Prune(ctx context.Context, keep Prune) (records int, bytes int
 		return records, bytes, err
 	}
 	old := func(info fs.FileInfo) bool { return b.cfg.Now().Sub(info.ModTime()) > staleAfter }
+	unused := func(info fs.FileInfo) bool { return keep.Nothing || b.cfg.Now().Sub(info.ModTime()) > 30*staleAfter }
 	err = errors.Join(
 		removeOld(filepath.Join(b.cfg.Root, "tmp"), "", old),
 		removeOld(b.cfg.Root, "context-", old),
-		removeOld(filepath.Join(b.cfg.Root, "stat"), "", func(info fs.FileInfo) bool {
-			return keep.Nothing || b.cfg.Now().Sub(info.ModTime()) > 30*staleAfter
-		}),
+		removeOld(filepath.Join(b.cfg.Root, "stat"), "", unused),
+		removeOld(filepath.Join(b.cfg.Root, "traces"), "", unused),
 	)
 	if keep.Nothing {
 		err = errors.Join(err, cachemount.Prune(b.cfg.Root))

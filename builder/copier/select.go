@@ -11,6 +11,8 @@ package copier
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"maps"
 	"path"
 	"slices"
@@ -83,13 +85,23 @@ func Select(ctx context.Context, op *plan.Copy, from Sources) (*Selection, error
 // that was selected, and owners where they are kept. Times are not in it.
 func (s *Selection) Digest() digest.Digest { return s.dgst }
 
-// Files counts what was selected.
-func (s *Selection) Files() int {
-	n := 0
+// Summary tells in a few letters what each selected file is, by where it goes:
+// to compare with another time.
+func (s *Selection) Summary() map[string]string {
+	out := map[string]string{}
 	for _, p := range s.parts {
-		n += len(p.picks)
+		if p.archive != nil {
+			out[p.archive.Path] = p.archive.Digest.Encoded()[:12]
+		}
+		for _, pk := range p.picks {
+			sum := sha256.Sum256(p.describe(nil, pk))
+			out[pk.rel] = hex.EncodeToString(sum[:6])
+			if pk.entry != nil && pk.entry.Digest != "" {
+				out[pk.rel] = fmt.Sprintf("%o %s", pk.entry.Mode&0o7777, pk.entry.Digest.Encoded()[:12])
+			}
+		}
 	}
-	return n
+	return out
 }
 
 func (s *Selection) add(ctx context.Context, src plan.Source, from Sources, ex *excluder) error {

@@ -65,7 +65,7 @@ func (s *solver) copy(ctx context.Context, st *step, op *plan.Copy) error {
 			}
 			return st.hitOr(ctx, r, err)
 		}
-		st.begin("the files or what is below them changed")
+		st.begin(s.reason(t, sel.Summary()))
 		return s.withPlace(ctx, t, op.Link, func(root *buildctx.Tree) error {
 			l, err := sel.Place(copier.Target{Root: root, Time: s.epoch()})
 			if err != nil {
@@ -119,7 +119,7 @@ func (s *solver) workdir(ctx context.Context, st *step, op *plan.Workdir) error 
 	if r, err := s.lookupCopy(ctx, t, key); r != nil || err != nil {
 		return st.hitOr(ctx, r, err)
 	}
-	st.begin("")
+	st.begin(s.reason(t, nil))
 	return s.withTree(ctx, t.parent.res, func(root *buildctx.Tree) error {
 		var owner copier.Owner
 		if op.User != "" {

@@ -46,7 +46,7 @@ func (s *solver) run(ctx context.Context, st *step, op *plan.Run) error {
 	if r != nil {
 		return st.hit(ctx, r, key)
 	}
-	st.begin("")
+	st.begin(s.reason(t, nil))
 	var done *result
 	err = s.active(ctx, t.parent.res, func(snap string, m mount.Mount) error {
 		made := stubs.Find(m, targets(op)...)

@@ -37,6 +37,9 @@ type Config struct {
 	Context   *buildctx.Tree
 	// Lease holds whatever the solve makes.
 	Lease content.Lease
+	// Scope names the Dockerfile and context, so that a step that is not cached
+	// can be compared with what it was; it may be "".
+	Scope string
 	// State is a directory for cache mounts and for what lives as long as a step.
 	State string
 	// Parallel bounds the vertices that are worked on at once; it may be 0.

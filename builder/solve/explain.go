@@ -1,0 +1,150 @@
+package solve
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"cove/builder/plan"
+)
+
+// trace is what a step's key was made of when it last ran. It exists to say
+// afterwards which part has changed, and nothing depends on it.
+type trace struct {
+	Op     map[string]json.RawMessage `json:"op"`
+	Parent string                     `json:"parent"`
+	Inputs []string                   `json:"inputs,omitempty"`
+	Files  map[string]string          `json:"files,omitempty"`
+}
+
+// maxReasons is how many changes of one step are told.
+const maxReasons = 3
+
+func (s *solver) traceOf(t *task, files map[string]string) trace {
+	tr := trace{Parent: string(t.parent.res.chain), Files: files}
+	op := t.Op
+	if run, ok := op.(*plan.Run); ok {
+		visible := *run
+		visible.ProxyEnv = nil
+		op = &visible
+	}
+	if data, err := json.Marshal(op); err == nil {
+		_ = json.Unmarshal(data, &tr.Op) // an object always
+	}
+	for _, in := range t.inputs {
+		tr.Inputs = append(tr.Inputs, string(in.res.chain))
+	}
+	return tr
+}
+
+// reason says why the cache did not have a step: what of it is not as it was
+// when this step of this Dockerfile last ran. It notes how it is now.
+func (s *solver) reason(t *task, files map[string]string) string {
+	if t.NoCache {
+		return "the cache was not asked"
+	}
+	path := s.tracePath(t)
+	if path == "" {
+		return ""
+	}
+	now := s.traceOf(t, files)
+	data, err := os.ReadFile(path)
+	if next, merr := json.Marshal(now); merr == nil && !bytes.Equal(next, data) {
+		writeTrace(path, next)
+	}
+	var before trace
+	if err != nil || json.Unmarshal(data, &before) != nil {
+		return "this step has not run before"
+	}
+	changes := before.changes(now)
+	if len(changes) == 0 {
+		return "its result is no longer there"
+	}
+	if n := len(changes) - maxReasons; n > 0 {
+		changes = append(changes[:maxReasons], fmt.Sprintf("and %d more", n))
+	}
+	return strings.Join(changes, "; ")
+}
+
+// tracePath names a step by where it stands, so that it is the same step when
+// its text has changed.
+func (s *solver) tracePath(t *task) string {
+	at, _, ok := strings.Cut(t.Name, "/")
+	if s.Scope == "" || !ok || !strings.HasPrefix(at, "[") {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(s.Scope + "\n" + at))
+	return filepath.Join(s.State, "traces", hex.EncodeToString(sum[:16]))
+}
+
+// writeTrace replaces a trace. Failing costs an explanation.
+func writeTrace(path string, data []byte) {
+	if os.MkdirAll(filepath.Dir(path), 0o700) != nil {
+		return
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".trace-*")
+	if err != nil {
+		return
+	}
+	_, err = tmp.Write(data)
+	if tmp.Close() != nil || err != nil || os.Rename(tmp.Name(), path) != nil {
+		os.Remove(tmp.Name())
+	}
+}
+
+// changes lists what differs, what the author wrote first.
+func (tr trace) changes(now trace) []string {
+	var out []string
+	for _, field := range union(tr.Op, now.Op) {
+		if was, is := tr.Op[field], now.Op[field]; !bytes.Equal(was, is) {
+			out = append(out, field+" "+short(was)+" → "+short(is))
+		}
+	}
+	for _, p := range union(tr.Files, now.Files) {
+		switch was, is := tr.Files[p], now.Files[p]; {
+		case was == is:
+		case was == "":
+			out = append(out, p+" is new")
+		case is == "":
+			out = append(out, p+" is gone")
+		default:
+			out = append(out, p+" "+was+" → "+is)
+		}
+	}
+	if !slices.Equal(tr.Inputs, now.Inputs) {
+		out = append(out, "what it reads from another stage or image changed")
+	}
+	if tr.Parent != now.Parent {
+		out = append(out, "what is below it changed")
+	}
+	return out
+}
+
+func union[V any](a, b map[string]V) []string {
+	keys := maps.Clone(a)
+	if keys == nil {
+		keys = map[string]V{}
+	}
+	maps.Copy(keys, b)
+	return slices.Sorted(maps.Keys(keys))
+}
+
+// short is a value for people: not all of an environment or a script.
+func short(v json.RawMessage) string {
+	const most = 60
+	if len(v) == 0 {
+		return "nothing"
+	}
+	r := []rune(string(v))
+	if len(r) > most {
+		return string(r[:most]) + "…"
+	}
+	return string(r)
+}
