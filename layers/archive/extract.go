@@ -70,7 +70,8 @@ func NewExtractor(dir string, opt Options, hooks Hooks) (*Extractor, error) {
 }
 
 // MakeParent is a tree.Fill that makes a plain directory where there is
-// nothing.
+// nothing. Its time is the epoch, so that one archive makes one tree, whenever
+// it is extracted.
 func MakeParent(_ context.Context, dir int, _, base string, st *unix.Stat_t) (string, error) {
 	if st != nil {
 		return "", unix.ENOTDIR
@@ -78,7 +79,10 @@ func MakeParent(_ context.Context, dir int, _, base string, st *unix.Stat_t) (st
 	if err := unix.Mkdirat(dir, base, 0o755); err != nil {
 		return "", err
 	}
-	return "", unix.Fchmodat(dir, base, 0o755, 0)
+	if err := unix.Fchmodat(dir, base, 0o755, 0); err != nil {
+		return "", err
+	}
+	return "", tree.SetTimes(dir, base, unix.Timespec{})
 }
 
 // At is the cursor that the extraction works with.
