@@ -116,12 +116,12 @@ func (g *Group) CloneFD() (int, error) {
 func (g *Group) mkdir(h *host.Hierarchy) (bool, error) {
 	dir := g.dir(h)
 	err := unix.Mkdir(dir, 0o755)
-	if err == unix.ENOENT {
+	if errors.Is(err, unix.ENOENT) {
 		if err = g.mkParents(h); err == nil {
 			err = unix.Mkdir(dir, 0o755)
 		}
 	}
-	if err != nil && err != unix.EEXIST {
+	if err != nil && !errors.Is(err, unix.EEXIST) {
 		return false, fmt.Errorf("cgroup: making %s: %w", dir, err)
 	}
 	made := err == nil
@@ -131,7 +131,7 @@ func (g *Group) mkdir(h *host.Hierarchy) (bool, error) {
 			return made, err
 		}
 	}
-	if slices.Contains(h.Controllers, "cpuset") && !h.V2 {
+	if made && slices.Contains(h.Controllers, "cpuset") && !h.V2 {
 		return made, inheritCpuset(h.Mount, g.path)
 	}
 	return made, nil
@@ -173,26 +173,22 @@ func delegate(h *host.Hierarchy, name string) error {
 	return nil
 }
 
-// inheritCpuset fills an empty cpuset from the group above: no process may
-// enter one without processors.
+// inheritCpuset fills an empty cpuset from the group above, and that from its
+// own if it must: no process may enter one without processors.
 func inheritCpuset(mount, name string) error {
 	for _, file := range []string{"cpuset.cpus", "cpuset.mems"} {
-		var value string
-		dir := mount
-		for part := range strings.SplitSeq(name[1:], "/") {
-			above, err := readLine(dir, file)
-			if err != nil {
-				return err
+		above := filepath.Join(mount, path.Dir(name))
+		value, err := readLine(above, file)
+		if err == nil && value == "" && path.Dir(name) != "/" {
+			if err = inheritCpuset(mount, path.Dir(name)); err == nil {
+				value, err = readLine(above, file)
 			}
-			dir = filepath.Join(dir, part)
-			if value, err = readLine(dir, file); err != nil {
-				return err
-			}
-			if value == "" {
-				if err := writeFile(dir, file, above); err != nil {
-					return err
-				}
-			}
+		}
+		if err == nil {
+			err = writeFile(filepath.Join(mount, name), file, value)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
@@ -263,7 +259,8 @@ func procsBelow(dir string, seen map[int]bool) error {
 // directories in its links, which saves reading most.
 func children(dir string) ([]string, error) {
 	var st unix.Stat_t
-	if err := unix.Lstat(dir, &st); err != nil || st.Nlink == 2 {
+	err := unix.Lstat(dir, &st)
+	if err == nil && st.Nlink == 2 {
 		return nil, nil
 	}
 	entries, err := os.ReadDir(dir)

@@ -174,10 +174,17 @@ func TestDeviceProgram(t *testing.T) {
 		major, minor uint32
 		want         bool
 	}{
-		{devChar, accRead | accWrite, 1, 3, true}, {devChar, accMknod, 99, 1, true}, {devBlock, accMknod, 99, 1, true},
-		{devChar, accRead, 99, 1, false}, {devBlock, accRead, 8, 5, true}, {devBlock, accRead | accWrite, 8, 5, false},
-		{devChar, accRead, 1, 9, true}, {devChar, accWrite, 1, 9, false}, {devChar, accRead | accWrite, 1, 9, false},
-		{devChar, accRead, 136, 77, true}, {devChar, accRead | accMknod, 99, 0, false},
+		{devChar, accRead | accWrite, 1, 3, true},
+		{devChar, accMknod, 99, 1, true},
+		{devBlock, accMknod, 99, 1, true},
+		{devChar, accRead, 99, 1, false},
+		{devBlock, accRead, 8, 5, true},
+		{devBlock, accRead | accWrite, 8, 5, false},
+		{devChar, accRead, 1, 9, true},
+		{devChar, accWrite, 1, 9, false},
+		{devChar, accRead | accWrite, 1, 9, false},
+		{devChar, accRead, 136, 77, true},
+		{devChar, accRead | accMknod, 99, 0, false},
 	} {
 		if got := interpret(t, code, uint32(tt.access<<16|tt.kind), tt.major, tt.minor); got != tt.want {
 			t.Errorf("type %d access %d device %d:%d: got %v", tt.kind, tt.access, tt.major, tt.minor, got)

@@ -126,12 +126,16 @@ func (r *reader) statsV2(dir string) Stats {
 	const micro = 1000
 	var s Stats
 	cpu := r.pairs(dir, "cpu.stat")
-	s.CPU = CPUStats{Usage: cpu["usage_usec"] * micro, User: cpu["user_usec"] * micro, System: cpu["system_usec"] * micro,
-		Periods: cpu["nr_periods"], Throttled: cpu["nr_throttled"], ThrottledTime: cpu["throttled_usec"] * micro}
+	s.CPU = CPUStats{
+		Usage: cpu["usage_usec"] * micro, User: cpu["user_usec"] * micro, System: cpu["system_usec"] * micro,
+		Periods: cpu["nr_periods"], Throttled: cpu["nr_throttled"], ThrottledTime: cpu["throttled_usec"] * micro,
+	}
 	events := r.pairs(dir, "memory.events")
-	s.Memory = MemoryStats{Usage: r.number(dir, "memory.current"), Max: r.number(dir, "memory.peak"),
+	s.Memory = MemoryStats{
+		Usage: r.number(dir, "memory.current"), Max: r.number(dir, "memory.peak"),
 		Limit: r.number(dir, "memory.max"), Cache: r.pairs(dir, "memory.stat")["inactive_file"],
-		OOMKills: events["oom_kill"], Failures: events["max"]}
+		OOMKills: events["oom_kill"], Failures: events["max"],
+	}
 	s.Pids = PidsStats{Current: r.number(dir, "pids.current"), Limit: r.number(dir, "pids.max")}
 	devices := ioTable{}
 	devices.v2(r.text(dir, "io.stat"))

@@ -73,13 +73,15 @@ func (f *Features) readCapabilities() error {
 	f.Capabilities = uint64(data[0].Effective) | uint64(data[1].Effective)<<32
 	// Linux 5.9 knows 40; the kernel says EINVAL to the first that it does not.
 	f.LastCapability = unix.CAP_CHECKPOINT_RESTORE
-	for f.LastCapability < 63 {
-		if _, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, uintptr(f.LastCapability+1), 0, 0, 0); err != nil {
-			break
-		}
+	for f.LastCapability < 63 && knowsCapability(f.LastCapability+1) {
 		f.LastCapability++
 	}
 	return nil
+}
+
+func knowsCapability(n int) bool {
+	_, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, uintptr(n), 0, 0, 0)
+	return err == nil
 }
 
 // ParseVersion reads the release of uname, as "6.1.0-30-amd64".

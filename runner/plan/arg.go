@@ -74,21 +74,17 @@ type descriptor interface{ arg() Arg }
 
 type inherited int
 
-type cwdDescriptor struct{}
-
-func (cwdDescriptor) arg() Arg { return cwdFD() }
-
 func openHow(flags, mode, resolve uint64) Arg {
 	b := make([]byte, 0, 24)
 	for _, n := range []uint64{flags, mode, resolve} {
 		b = binary.NativeEndian.AppendUint64(b, n)
 	}
 	return Arg{Kind: Struct, Bytes: b, text: func() string {
-		s := "{flags=" + openFlags.print(flags)
+		s := "{flags=" + openFlags.format(flags)
 		if mode != 0 {
 			s += ", mode=" + octal(mode)
 		}
-		return s + ", resolve=" + resolveFlags.print(resolve) + "}"
+		return s + ", resolve=" + resolveFlags.format(resolve) + "}"
 	}}
 }
 
@@ -101,12 +97,12 @@ func mountAttr(set, clear, propagation uint64) Arg {
 		b = binary.NativeEndian.AppendUint64(b, n)
 	}
 	return Arg{Kind: Struct, Bytes: b, text: func() string {
-		s := "{attr_set=" + mountAttrs.print(set)
+		s := "{attr_set=" + mountAttrs.format(set)
 		if clear != 0 {
-			s += ", attr_clr=" + mountAttrs.print(clear)
+			s += ", attr_clr=" + mountAttrs.format(clear)
 		}
 		if propagation != 0 {
-			s += ", propagation=" + mountFlags.print(propagation)
+			s += ", propagation=" + mountFlags.format(propagation)
 		}
 		return s + "}"
 	}}

@@ -58,8 +58,10 @@ func (b *builder) get(name string, args ...Arg) (Value, *Step) {
 
 // expect appends a check that v has the bits want under mask.
 func (b *builder) expect(v Value, mask, want uint64, otherwise unix.Errno) {
-	b.Steps = append(b.Steps, Step{Op: Check, Why: b.why, Errno: otherwise,
-		Args: []Arg{v.arg(), num(mask), num(want)}})
+	b.Steps = append(b.Steps, Step{
+		Op: Check, Why: b.why, Errno: otherwise,
+		Args: []Arg{v.arg(), num(mask), num(want)},
+	})
 }
 
 func (b *builder) barrier(name string) {

@@ -21,7 +21,7 @@ func (b *builder) mounts(spec *specs.Spec) error {
 		case opts.bind || m.Type == "bind":
 			err = b.bindMount(m, opts)
 		case m.Type == "cgroup" || m.Type == "cgroup2":
-			err = b.cgroupMount(spec, m, opts)
+			err = b.cgroupMount(m, opts)
 		case m.Type == "devpts" && spec.Process.Terminal && clean(m.Destination) == "dev/pts":
 			b.consoleMount(m, opts)
 		default:
@@ -121,7 +121,7 @@ func (b *builder) bindMount(m specs.Mount, opts options) error {
 
 // cgroupMount shows the container its own group: a copy of the group's
 // directory in each hierarchy, from which the host's tree cannot be reached.
-func (b *builder) cgroupMount(spec *specs.Spec, m specs.Mount, opts options) error {
+func (b *builder) cgroupMount(m specs.Mount, opts options) error {
 	hs := b.host.Cgroup.Hierarchies
 	if len(hs) == 0 {
 		return errdefs.Errorf(errdefs.ErrUnsupported, "plan: mount %s: no control groups are mounted on this host", m.Destination)

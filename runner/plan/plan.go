@@ -33,8 +33,6 @@ type Plan struct {
 	// Forks says that the program forks the container's process instead of
 	// becoming it: it joined a pid namespace, which holds for children only.
 	Forks bool
-
-	values int // number of Value names given out
 }
 
 // IDRange maps Size ids from Inside to Outside.

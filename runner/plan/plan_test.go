@@ -21,12 +21,14 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 // hybrid is a host of the plans below: v1 controllers beside an empty v2.
 func hybrid() host.Features {
-	h := host.Features{Kernel: host.Version{Major: 6, Minor: 18}, Capabilities: 1<<41 - 1, LastCapability: 40,
+	h := host.Features{
+		Kernel: host.Version{Major: 6, Minor: 18}, Capabilities: 1<<41 - 1, LastCapability: 40,
 		Cgroup: host.Cgroup{Mode: host.CgroupHybrid, Hierarchies: []host.Hierarchy{
 			{Name: "cpu,cpuacct", Controllers: []string{"cpu", "cpuacct"}, Mount: "/sys/fs/cgroup/cpu,cpuacct"},
 			{Name: "memory", Controllers: []string{"memory"}, Mount: "/sys/fs/cgroup/memory"},
 			{Name: "unified", Mount: "/sys/fs/cgroup/unified", V2: true},
-		}}}
+		}},
+	}
 	for i := range h.Rlimits {
 		h.Rlimits[i] = unix.Rlimit{Cur: 1024, Max: 4096}
 	}
@@ -45,8 +47,10 @@ var caps = []string{"CAP_CHOWN", "CAP_SETUID", "CAP_SETGID", "CAP_KILL"}
 func docker(change ...func(*specs.Spec)) *specs.Spec {
 	s := &specs.Spec{
 		Version: "1.0.2", Hostname: "box", Root: &specs.Root{Path: "rootfs"},
-		Process: &specs.Process{Args: []string{"redis-server", "--port", "6379"}, Cwd: "/data", Env: []string{"PATH=/usr/bin:/bin", "HOME=/root"},
-			Capabilities: &specs.LinuxCapabilities{Bounding: caps, Effective: caps, Permitted: caps}},
+		Process: &specs.Process{
+			Args: []string{"redis-server", "--port", "6379"}, Cwd: "/data", Env: []string{"PATH=/usr/bin:/bin", "HOME=/root"},
+			Capabilities: &specs.LinuxCapabilities{Bounding: caps, Effective: caps, Permitted: caps},
+		},
 		Mounts: []specs.Mount{
 			{Destination: "/proc", Type: "proc", Source: "proc", Options: []string{"nosuid", "noexec", "nodev"}},
 			{Destination: "/dev", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "strictatime", "mode=755", "size=65536k"}},
@@ -101,8 +105,10 @@ func TestGolden(t *testing.T) {
 			s.Linux.Namespaces[1].Path = "/proc/7/ns/pid"
 			s.Linux.Namespaces[2].Path = "/proc/7/ns/net"
 		}), host: v2()},
-		"exec": {spec: docker(), host: hybrid(), exec: &specs.Process{Args: []string{"redis-cli"}, Cwd: "/", Env: []string{"PATH=/bin"}, Terminal: true,
-			Capabilities: &specs.LinuxCapabilities{Bounding: caps, Effective: caps, Permitted: caps}}},
+		"exec": {spec: docker(), host: hybrid(), exec: &specs.Process{
+			Args: []string{"redis-cli"}, Cwd: "/", Env: []string{"PATH=/bin"}, Terminal: true,
+			Capabilities: &specs.LinuxCapabilities{Bounding: caps, Effective: caps, Permitted: caps},
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

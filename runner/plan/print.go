@@ -16,7 +16,7 @@ func (p *Plan) String() string {
 	for i, f := range p.Files {
 		fmt.Fprintf(&b, "parent: f%d = %s\n", i, f)
 	}
-	fmt.Fprintf(&b, "parent: clone3({flags=%s", cloneFlags.print(p.Clone|unix.CLONE_VM|unix.CLONE_VFORK|unix.CLONE_PIDFD))
+	fmt.Fprintf(&b, "parent: clone3({flags=%s", cloneFlags.format(p.Clone|unix.CLONE_VM|unix.CLONE_VFORK|unix.CLONE_PIDFD))
 	b.WriteString("})\n")
 	for _, m := range []struct {
 		name string
@@ -118,7 +118,7 @@ func (a *Arg) String() string {
 		return "SIGKILL"
 	}
 	if a.flags != nil {
-		return a.flags.print(a.Num)
+		return a.flags.format(a.Num)
 	}
 	if a.Num > 1<<63 {
 		return strconv.FormatInt(int64(a.Num), 10)
@@ -186,7 +186,7 @@ type flagName struct {
 	name string
 }
 
-func (f *flagSet) print(n uint64) string {
+func (f *flagSet) format(n uint64) string {
 	if f.octal {
 		return octal(n)
 	}

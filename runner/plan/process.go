@@ -183,8 +183,10 @@ func (b *builder) seccomp(l *specs.Linux) error {
 // Only now, with nothing left to gain from it: in the container it is visible,
 // and could be seized, from its first instruction (CVE-2016-9962).
 func (b *builder) fork(proc *specs.Process) {
-	b.Steps = append(b.Steps, Step{Op: Fork, Call: "clone", Why: "fork into the pid namespace", Result: b.value(),
-		Args: []Arg{flags(uint64(unix.CLONE_PARENT)|uint64(unix.SIGCHLD), cloneFlags), num(0), num(0), num(0), num(0)}})
+	b.Steps = append(b.Steps, Step{
+		Op: Fork, Call: "clone", Why: "fork into the pid namespace", Result: b.value(),
+		Args: []Arg{flags(uint64(unix.CLONE_PARENT)|uint64(unix.SIGCHLD), cloneFlags), num(0), num(0), num(0), num(0)},
+	})
 	b.session(proc)
 	b.dieWithParent(Arg{Kind: DeathSignal})
 }

@@ -38,8 +38,10 @@ func Create(ctx context.Context, r Request) (*Process, error) {
 		return nil, err
 	}
 	defer f.close()
-	l := launch{plan: r.Plan, files: f, stdio: [3]*os.File{r.Stdin, r.Stdout, r.Stderr}, extra: r.ExtraFiles,
-		filter: r.Filter, cgroupFD: f.cgroupFD, death: unix.SIGKILL, hook: r.OnCreated}
+	l := launch{
+		plan: r.Plan, files: f, stdio: [3]*os.File{r.Stdin, r.Stdout, r.Stderr}, extra: r.ExtraFiles,
+		filter: r.Filter, cgroupFD: f.cgroupFD, death: unix.SIGKILL, hook: r.OnCreated,
+	}
 	if r.Filter == nil && r.Spec.Linux.Seccomp != nil {
 		if l.filter, err = seccomp.Compile(r.Spec.Linux.Seccomp, runtime.GOARCH); err != nil {
 			return nil, err
@@ -67,8 +69,10 @@ func (l *launch) run(ctx context.Context) (*Process, error) {
 		return nil, err
 	}
 	defer fds.close()
-	p := &Process{plan: l.plan, control: l.control,
-		console: l.files.takeConsole(), done: make(chan struct{})}
+	p := &Process{
+		plan: l.plan, control: l.control,
+		console: l.files.takeConsole(), done: make(chan struct{}),
+	}
 	if l.hook == nil {
 		// Nobody to wait for at the first barrier: let the program pass it.
 		l.passMounted(p)

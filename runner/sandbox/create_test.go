@@ -62,14 +62,18 @@ func features(t testing.TB) host.Features {
 
 // baseSpec is what docker runs, without a filter.
 func baseSpec(args ...string) *specs.Spec {
-	caps := []string{"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_MKNOD", "CAP_NET_RAW", "CAP_SETGID",
-		"CAP_SETUID", "CAP_SETFCAP", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL", "CAP_AUDIT_WRITE"}
+	caps := []string{
+		"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_MKNOD", "CAP_NET_RAW", "CAP_SETGID",
+		"CAP_SETUID", "CAP_SETFCAP", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL", "CAP_AUDIT_WRITE",
+	}
 	return &specs.Spec{
 		Version:  "1.0.2",
 		Hostname: "box",
 		Root:     &specs.Root{Path: "rootfs"},
-		Process: &specs.Process{Args: args, Cwd: "/", Env: []string{"PATH=/bin", "HOME=/"},
-			Capabilities: &specs.LinuxCapabilities{Bounding: caps, Effective: caps, Permitted: caps}},
+		Process: &specs.Process{
+			Args: args, Cwd: "/", Env: []string{"PATH=/bin", "HOME=/"},
+			Capabilities: &specs.LinuxCapabilities{Bounding: caps, Effective: caps, Permitted: caps},
+		},
 		Mounts: []specs.Mount{
 			{Destination: "/proc", Type: "proc", Source: "proc", Options: []string{"nosuid", "noexec", "nodev"}},
 			{Destination: "/dev", Type: "tmpfs", Source: "tmpfs", Options: []string{"nosuid", "strictatime", "mode=755", "size=65536k"}},
@@ -80,8 +84,10 @@ func baseSpec(args ...string) *specs.Spec {
 		},
 		Linux: &specs.Linux{
 			Namespaces: []specs.LinuxNamespace{{Type: "mount"}, {Type: "pid"}, {Type: "network"}, {Type: "ipc"}, {Type: "uts"}, {Type: "cgroup"}},
-			MaskedPaths: []string{"/proc/asound", "/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
-				"/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware", "/sys/devices/virtual/powercap"},
+			MaskedPaths: []string{
+				"/proc/asound", "/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
+				"/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware", "/sys/devices/virtual/powercap",
+			},
 			ReadonlyPaths: []string{"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"},
 		},
 	}
@@ -158,7 +164,6 @@ func TestRun(t *testing.T) {
 	if !strings.Contains(r.out, "pid 1\nbox\n") {
 		t.Errorf("output %q", r.out)
 	}
-
 }
 
 func TestFilter(t *testing.T) {
@@ -216,7 +221,10 @@ func TestExitCodes(t *testing.T) {
 		args []string
 		want int
 	}{
-		{[]string{"nothing"}, 127}, {[]string{"/bin/nothing"}, 127}, {[]string{"/bin/data"}, 126}, {[]string{"data"}, 126},
+		{[]string{"nothing"}, 127},
+		{[]string{"/bin/nothing"}, 127},
+		{[]string{"/bin/data"}, 126},
+		{[]string{"data"}, 126},
 		{[]string{"/bin"}, 126},
 	} {
 		_, err := runSpec(t, root, baseSpec(tt.args...))

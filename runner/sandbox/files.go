@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"errors"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -100,7 +101,11 @@ func openAt(name string, flags int, what string) (int, error) {
 
 // errKind is the kind of a failed system call of the parent.
 func errKind(err error) error {
-	switch err {
+	var errno unix.Errno
+	if !errors.As(err, &errno) {
+		return errdefs.ErrUnavailable
+	}
+	switch errno {
 	case unix.ENOENT:
 		return errdefs.ErrNotFound
 	case unix.EPERM, unix.EACCES:

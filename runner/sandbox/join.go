@@ -54,8 +54,10 @@ func Join(ctx context.Context, r JoinRequest) (*Process, error) {
 		return nil, err
 	}
 	defer f.close()
-	l := launch{plan: r.Plan, files: f, stdio: [3]*os.File{r.Stdin, r.Stdout, r.Stderr}, extra: r.ExtraFiles,
-		filter: r.Filter, cgroupFD: f.cgroupFD, death: unix.SIGKILL}
+	l := launch{
+		plan: r.Plan, files: f, stdio: [3]*os.File{r.Stdin, r.Stdout, r.Stderr}, extra: r.ExtraFiles,
+		filter: r.Filter, cgroupFD: f.cgroupFD, death: unix.SIGKILL,
+	}
 	if r.Detached {
 		l.death = 0
 	}

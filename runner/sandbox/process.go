@@ -230,7 +230,7 @@ func (p *Process) Signal(sig unix.Signal) error {
 	if err == nil {
 		err = sent
 	}
-	if err == unix.ESRCH || errors.Is(err, os.ErrClosed) {
+	if errors.Is(err, unix.ESRCH) || errors.Is(err, os.ErrClosed) {
 		return errdefs.Errorf(errdefs.ErrNotFound, "sandbox: process %d has ended", p.Pid())
 	}
 	if err != nil {

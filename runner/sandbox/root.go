@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -24,11 +25,13 @@ func openRoot(m mount.Mount) (int, error) {
 	}
 	switch m.Type {
 	case "bind":
-		return openTree(m.Source, plan.File{Recursive: true, Attr: plan.MountAttr{Set: attr,
-			Propagation: unix.MS_PRIVATE, PropagateAll: true}}, "root filesystem")
+		return openTree(m.Source, plan.File{Recursive: true, Attr: plan.MountAttr{
+			Set:         attr,
+			Propagation: unix.MS_PRIVATE, PropagateAll: true,
+		}}, "root filesystem")
 	case "overlay":
 		fd, err := openOverlay(m, attr)
-		if err == unix.EINVAL || err == unix.ENOSYS {
+		if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
 			// Before Linux 6.7 there is no "lowerdir+".
 			fd, err = classicOverlay(m, attr)
 		}

@@ -80,8 +80,10 @@ func (f *files) openJoined(src source) error {
 	if err := unix.PidfdSendSignal(src.target, 0, nil, 0); err != nil {
 		return err
 	}
-	ptmx, err := unix.Openat2(root, "dev/pts/ptmx", &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC,
-		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS})
+	ptmx, err := unix.Openat2(root, "dev/pts/ptmx", &unix.OpenHow{
+		Flags:   unix.O_PATH | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
+	})
 	if err != nil {
 		return err
 	}

@@ -52,8 +52,10 @@ func run(t *testing.T, code []insn, nr, audit uint32, args [6]uint64) uint32 {
 	return 0
 }
 
-var dockerCaps = []string{"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_MKNOD", "CAP_NET_RAW", "CAP_SETGID",
-	"CAP_SETUID", "CAP_SETFCAP", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL", "CAP_AUDIT_WRITE"}
+var dockerCaps = []string{
+	"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FSETID", "CAP_FOWNER", "CAP_MKNOD", "CAP_NET_RAW", "CAP_SETGID",
+	"CAP_SETUID", "CAP_SETFCAP", "CAP_SETPCAP", "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL", "CAP_AUDIT_WRITE",
+}
 
 func defaultProfile(t testing.TB) *specs.LinuxSeccomp {
 	t.Helper()
@@ -144,8 +146,10 @@ func TestConditions(t *testing.T) {
 // compileRule allows read under args and refuses all else.
 func compileRule(t *testing.T, args ...specs.LinuxSeccompArg) []insn {
 	t.Helper()
-	code, err := Compile(&specs.LinuxSeccomp{DefaultAction: specs.ActErrno,
-		Syscalls: []specs.LinuxSyscall{{Names: []string{"read"}, Action: specs.ActAllow, Args: args}}}, "amd64")
+	code, err := Compile(&specs.LinuxSeccomp{
+		DefaultAction: specs.ActErrno,
+		Syscalls:      []specs.LinuxSyscall{{Names: []string{"read"}, Action: specs.ActAllow, Args: args}},
+	}, "amd64")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,8 +168,12 @@ func TestConjunctionAndAlternatives(t *testing.T) {
 		args [6]uint64
 		want bool
 	}{
-		{both, [6]uint64{1, 2}, true}, {both, [6]uint64{1, 3}, false}, {both, [6]uint64{0, 2}, false},
-		{either, [6]uint64{1}, true}, {either, [6]uint64{2}, true}, {either, [6]uint64{3}, false},
+		{both, [6]uint64{1, 2}, true},
+		{both, [6]uint64{1, 3}, false},
+		{both, [6]uint64{0, 2}, false},
+		{either, [6]uint64{1}, true},
+		{either, [6]uint64{2}, true},
+		{either, [6]uint64{3}, false},
 	} {
 		if got := run(t, tt.code, 0, unix.AUDIT_ARCH_X86_64, tt.args) == allow; got != tt.want {
 			t.Errorf("%v: got %v", tt.args, got)

@@ -141,12 +141,16 @@ func TestExecution(t *testing.T) {
 		want  outcome
 	}{
 		"calls": {steps: []plan.Step{print("a"), print("b"), exit(7)}, want: outcome{out: "ab", code: 7}},
-		"failure": {steps: []plan.Step{print("a"), open("/no/such", plan.Step{}), print("b")},
-			want: outcome{out: "a", code: ExitCode, records: []Record{{1, uint32(unix.ENOENT)}}}},
+		"failure": {
+			steps: []plan.Step{print("a"), open("/no/such", plan.Step{}), print("b")},
+			want:  outcome{out: "a", code: ExitCode, records: []Record{{1, uint32(unix.ENOENT)}}},
+		},
 		"accepted":      {steps: []plan.Step{open("/no/such", plan.Step{Accept: []unix.Errno{1, 3, 4, unix.ENOENT}}), print("b"), exit(0)}, want: outcome{out: "b"}},
 		"accepted, all": {steps: []plan.Step{open("/no/such", plan.Step{Accept: []unix.Errno{plan.AnyError}}), print("b"), exit(0)}, want: outcome{out: "b"}},
-		"another accepted": {steps: []plan.Step{open("/no/such", plan.Step{Accept: []unix.Errno{unix.EPERM}}), print("b")},
-			want: outcome{code: ExitCode, records: []Record{{0, uint32(unix.ENOENT)}}}},
+		"another accepted": {
+			steps: []plan.Step{open("/no/such", plan.Step{Accept: []unix.Errno{unix.EPERM}}), print("b")},
+			want:  outcome{code: ExitCode, records: []Record{{0, uint32(unix.ENOENT)}}},
+		},
 		"skip on error":  {steps: []plan.Step{open("/no/such", plan.Step{Accept: missing, OnError: 2}), print("b"), print("c"), print("d"), exit(0)}, want: outcome{out: "d"}},
 		"skip on ok":     {steps: []plan.Step{open("/", plan.Step{OnOK: 1}), print("b"), print("c"), exit(0)}, want: outcome{out: "c"}},
 		"noted":          {steps: []plan.Step{open("/no/such", plan.Step{Accept: missing, Note: true}), exit(0)}, want: outcome{records: []Record{{0, uint32(unix.ENOENT)}}}},
@@ -155,8 +159,10 @@ func TestExecution(t *testing.T) {
 		"check fails":    {steps: []plan.Step{open("/", plan.Step{Result: 1}), {Op: plan.Check, Args: []plan.Arg{value(1), number(0xff), number(6)}, Errno: unix.EXDEV}, exit(0)}, want: outcome{code: ExitCode, records: []Record{{1, uint32(unix.EXDEV)}}}},
 		"check of error": {steps: []plan.Step{open("/no/such", plan.Step{Result: 1, Accept: missing}), {Op: plan.Check, Args: []plan.Arg{value(1), number(1 << 63), number(0)}, Errno: unix.EACCES, Accept: []unix.Errno{unix.EACCES}, OnOK: 1}, print("late"), exit(0)}, want: outcome{out: "late"}},
 		"barrier":        {steps: []plan.Step{print("a"), {Op: plan.Barrier, Result: 1}, print("b"), exit(0)}, gate: "x", want: outcome{out: "ab", records: []Record{{1, 0}}}},
-		"parent gone": {steps: []plan.Step{print("a"), {Op: plan.Barrier, Result: 1}, print("b"), exit(0)},
-			want: outcome{out: "a", code: ExitCode, records: []Record{{1, 0}, {1, uint32(unix.ECANCELED)}}}},
+		"parent gone": {
+			steps: []plan.Step{print("a"), {Op: plan.Barrier, Result: 1}, print("b"), exit(0)},
+			want:  outcome{out: "a", code: ExitCode, records: []Record{{1, 0}, {1, uint32(unix.ECANCELED)}}},
+		},
 		"exec":      {steps: []plan.Step{{Call: "execve", Args: []plan.Arg{text("/bin/echo"), {Kind: plan.Strings, List: []string{"echo", "hello", ""}}, {Kind: plan.Strings}}}}, want: outcome{out: "hello \n"}},
 		"inherited": {steps: []plan.Step{{Call: "write", Args: []plan.Arg{{Kind: plan.Inherited, Num: 9}, text("a"), number(1)}, Accept: []unix.Errno{unix.EBADF}}, exit(0)}},
 	} {
@@ -180,8 +186,11 @@ func TestFork(t *testing.T) {
 	for _, goarch := range []string{"amd64", "arm64"} {
 		t.Run(goarch, func(t *testing.T) {
 			t.Parallel()
-			got := execute(t, goarch, &plan.Plan{Steps: []plan.Step{print("a"),
-				{Op: plan.Fork, Call: "clone", Args: []plan.Arg{number(uint64(unix.SIGCHLD))}, Result: 1}, print("child"), exit(3)}}, "")
+			got := execute(t, goarch, &plan.Plan{Steps: []plan.Step{
+				print("a"),
+				{Op: plan.Fork, Call: "clone", Args: []plan.Arg{number(uint64(unix.SIGCHLD))}, Result: 1},
+				print("child"), exit(3),
+			}}, "")
 			if !strings.HasPrefix(got.out, "a") || got.code != 0 || len(got.records) != 1 {
 				t.Fatalf("got %v", got)
 			}
