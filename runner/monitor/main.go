@@ -7,6 +7,7 @@ import (
 
 	"cove/errdefs"
 	"cove/runner/record"
+	"cove/runner/task"
 )
 
 // firstFD is where the monitor finds the socket of whoever starts it.
@@ -17,7 +18,7 @@ func Main(ctx context.Context, args []string) error {
 	if len(args) != 3 || args[0] != "--run" || !filepath.IsAbs(args[1]) || !filepath.IsAbs(args[2]) {
 		return errdefs.Errorf(errdefs.ErrInvalid, "usage: cove-runtime monitor --run DIR CONTAINER-DIR; it is started by cove run, not by hand")
 	}
-	Tune()
+	defer task.Thrifty()()
 	return Run(ctx, Options{
 		Dir: record.Dir(filepath.Clean(args[2])), Run: args[1], First: os.NewFile(firstFD, "first client"),
 	})

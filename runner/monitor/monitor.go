@@ -306,7 +306,6 @@ func (m *monitor) failed(ctx context.Context, err error) error {
 // finish waits for the end, cleans up, records and tells it, in this order:
 // who was told finds nothing half done.
 func (m *monitor) finish(ctx context.Context, lock *os.File) error {
-	trim()
 	status, err := m.task.Process.Wait(ctx)
 	exit := record.ExitStatus{Code: status.ExitCode()}
 	if err != nil {

@@ -208,6 +208,7 @@ func (a *app) run(ctx context.Context, args []string) (int, error) {
 	}
 	// Before the process exists, so that no signal is lost.
 	signals := catch()
+	defer task.Thrifty()()
 	c, t, err := a.make(ctx, id, f, false)
 	if err != nil {
 		return 1, err
