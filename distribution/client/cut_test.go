@@ -109,7 +109,7 @@ func TestPushResumes(t *testing.T) {
 // pushed and pulled is whole.
 func TestCutAnywhere(t *testing.T) {
 	t.Parallel()
-	const rounds = 15
+	const rounds = 10
 	const seed = 4242
 	rnd := rand.New(rand.NewPCG(seed, 0))
 	var cuts int64
@@ -358,3 +358,32 @@ func TestSilence(t *testing.T) {
 		t.Errorf("%d waits, asked %d times", waits.Load(), asked.Load())
 	}
 }
+
+// TestForgetfulRegistry keeps another's bytes for what came before a cut: the
+// push begins anew, once.
+func TestForgetfulRegistry(t *testing.T) {
+	t.Parallel()
+	img := distributiontest.NewImage(t, 11, 10<<20)
+	reg := distributiontest.NewMemory(distributiontest.StoreOf(t))
+	inner := distributiontest.Handler(t, t.Context(), reg)
+	var once sync.Once
+	host := distributiontest.Listen(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPatch {
+			once.Do(func() {
+				r.Body = io.NopCloser(io.MultiReader(strings.NewReader("not these"), io.LimitReader(r.Body, 1<<20), brokenReader{}))
+			})
+		}
+		inner.ServeHTTP(w, r)
+	}))
+	var waits atomic.Int64
+	c := distributiontest.NewClient(t, client.Config{Sleep: quick(&waits)})
+	err := c.Repository(host, "x/y").Push(t.Context(), "v1", img.Manifest.Descriptor, distributiontest.StoreOf(t, img), client.PushOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// brokenReader is a line that was cut.
+type brokenReader struct{}
+
+func (brokenReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }

@@ -60,6 +60,7 @@ type upload struct {
 	retrier *retrier
 
 	started  bool   // Started was told
+	resumed  bool   // part of it was there from before a cut
 	location string // of the upload at the registry; "" when there is none
 	offset   int64  // what the registry has of it
 }
@@ -192,7 +193,7 @@ func (u *upload) ask(ctx context.Context) error {
 	if held > u.offset {
 		u.retrier.progressed()
 	}
-	u.offset = held
+	u.offset, u.resumed = held, true
 	return u.follow(a)
 }
 
@@ -267,11 +268,19 @@ func (u *upload) put(ctx context.Context, body func() io.Reader, length int64) e
 	return nil
 }
 
-// outOfStep makes of "I have another offset" and "I do not know this upload"
-// an error to try again after: the next try asks.
+// outOfStep makes of "I have another offset", "I do not know this upload" and
+// "it was cut" an error to try again after: the next try asks. So it does, once, of a wrong
+// digest when part of the bytes is from before a cut.
 func (u *upload) outOfStep(err error) error {
 	var e *errcode.Error
-	if errors.As(err, &e) && (e.Status == http.StatusRequestedRangeNotSatisfiable || e.Code == errcode.BlobUploadUnknown) {
+	if !errors.As(err, &e) {
+		return err
+	}
+	patched := u.resumed && e.Code == errcode.DigestInvalid
+	if patched {
+		u.resumed, u.location = false, ""
+	}
+	if patched || e.Status == http.StatusRequestedRangeNotSatisfiable || e.Code == errcode.BlobUploadUnknown || e.Code == errcode.BlobUploadInvalid {
 		return errdefs.Errorf(errdefs.ErrUnavailable, "upload out of step: %w", err)
 	}
 	return err
