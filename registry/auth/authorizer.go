@@ -35,6 +35,7 @@ type Authorizer struct {
 	db              *metadata.DB
 	login           *Login
 	tokens          *Tokens
+	standings       recent[place, metadata.Standing]
 	policy          []Rule
 	everyoneCreates bool
 	externalURL     string
@@ -46,6 +47,7 @@ var _ distribution.Authorizer = (*Authorizer)(nil)
 func New(cfg Config) *Authorizer {
 	return &Authorizer{
 		db: cfg.DB, login: cfg.Login, tokens: cfg.Tokens, policy: Policy(),
+		standings:       recent[place, metadata.Standing]{now: cfg.Login.now},
 		everyoneCreates: cfg.EveryoneCreates, externalURL: strings.TrimSuffix(cfg.ExternalURL, "/"),
 	}
 }
@@ -114,7 +116,7 @@ func (a *Authorizer) decide(ctx context.Context, c Caller, access distribution.A
 	}
 	repo := metadata.CanonicalName(access.Repository)
 	project := metadata.ProjectOf(repo)
-	st, err := a.db.Standing(ctx, project, c.UserID)
+	st, err := a.standing(ctx, c, project)
 	if err != nil {
 		return err
 	}
@@ -134,6 +136,24 @@ func (a *Authorizer) decide(ctx context.Context, c Caller, access distribution.A
 		}
 	}
 	return nil
+}
+
+// place is a user towards a project.
+type place struct {
+	project string
+	userID  int64
+}
+
+// standing is how a caller stood towards a project a moment ago. What gives no
+// rights is asked anew each time, so that a new project or member need not
+// wait; a system administrator has every right and is asked nothing.
+func (a *Authorizer) standing(ctx context.Context, c Caller, project string) (metadata.Standing, error) {
+	if c.Admin {
+		return metadata.Standing{}, nil
+	}
+	return a.standings.get(place{project, c.UserID},
+		func() (metadata.Standing, error) { return a.db.Standing(ctx, project, c.UserID) },
+		func(st metadata.Standing) bool { return st.Role != 0 || st.ProjectPublic })
 }
 
 // identify finds out who is asking.
@@ -169,7 +189,7 @@ func (a *Authorizer) identifyToken(ctx context.Context, text string) (Caller, er
 	if c.UserID == 0 {
 		return Caller{cap: c.grant()}, nil
 	}
-	u, err := a.db.UserByName(ctx, c.Subject)
+	u, err := a.login.user(ctx, c.Subject)
 	switch {
 	case errors.Is(err, errdefs.ErrNotFound):
 		return Caller{}, errToken("its account is gone")

@@ -8,6 +8,7 @@
 // asked again by the registry where a request touches a second repository.
 //
 // A token is a cap, not a grant: it lists what its bearer was allowed when it
-// was issued, and every request is decided anew from the database, so a removed
-// member, a changed password or a deleted account holds at once.
+// was issued, and every request is decided anew from what the database said at
+// most half a second ago, so that a removed member, a changed password or a
+// deleted account holds within a second, on every replica.
 package auth

@@ -75,7 +75,7 @@ func (a *Authorizer) permitted(r *http.Request, u metadata.User, asked []auth.Sc
 		case s.Type == auth.TypeRegistry && s.Name == "catalog":
 			granted = append(granted, s)
 		case s.Type == auth.TypeRepository:
-			st, err := a.db.Standing(r.Context(), metadata.ProjectOf(s.Name), u.ID)
+			st, err := a.standing(r.Context(), c, metadata.ProjectOf(s.Name))
 			if err != nil {
 				return nil, err
 			}

@@ -31,6 +31,7 @@ type Login struct {
 	throttle throttle
 	now      func() time.Time
 
+	users    recent[string, metadata.User]
 	key      []byte // of the HMAC; it lives as long as the process
 	mu       sync.Mutex
 	verified map[[sha256.Size]byte]time.Time
@@ -42,6 +43,7 @@ func NewLogin(db *metadata.DB, hasher *Hasher, now func() time.Time) *Login {
 		db: db, hasher: hasher, now: now, key: make([]byte, 32),
 		verified: map[[sha256.Size]byte]time.Time{},
 		throttle: throttle{now: now, tries: map[string]*tries{}},
+		users:    recent[string, metadata.User]{now: now},
 	}
 	_, _ = rand.Read(l.key) // never fails (crypto/rand)
 	return l
@@ -56,7 +58,7 @@ func errRefused() error {
 // errdefs.ErrUnauthenticated, the same and after the same time whether the
 // name exists or not; too many of them from one address answer 429 for a while.
 func (l *Login) Check(ctx context.Context, name, password, address string) (metadata.User, error) {
-	u, err := l.db.UserByName(ctx, name)
+	u, err := l.user(ctx, name)
 	if err != nil && !errors.Is(err, errdefs.ErrNotFound) {
 		return metadata.User{}, err
 	}
@@ -80,6 +82,12 @@ func (l *Login) Check(ctx context.Context, name, password, address string) (meta
 	l.throttle.succeeded(name, address)
 	l.remember(mark)
 	return u, nil
+}
+
+// user is an account as the database had it a moment ago.
+func (l *Login) user(ctx context.Context, name string) (metadata.User, error) {
+	return l.users.get(name, func() (metadata.User, error) { return l.db.UserByName(ctx, name) },
+		func(metadata.User) bool { return true })
 }
 
 // mark identifies a password that was right for the account as it is now: a

@@ -74,7 +74,7 @@ func (a *Accounts) Add(ctx context.Context, name, password string, admin bool) e
 // operator is the actor of what is done on the registry's own machine.
 const operator = "(operator)"
 
-// SetPassword changes a password; tokens issued before end at once.
+// SetPassword changes a password; tokens issued before end within a second.
 func (a *Accounts) SetPassword(ctx context.Context, name, password string) error {
 	hash, err := a.hasher.Hash(ctx, password)
 	if err != nil {

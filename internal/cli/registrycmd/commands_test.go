@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -72,6 +73,7 @@ func TestUsers(t *testing.T) {
 	root := []string{"--root", p.root}
 	status := func(name, password, method, path string) int {
 		t.Helper()
+		time.Sleep(600 * time.Millisecond) // a change holds within a second
 		got, _, _ := p.as(name, password, method, path)
 		return got
 	}

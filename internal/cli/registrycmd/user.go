@@ -88,7 +88,7 @@ func newUserPasswd() *cobra.Command {
 		Use:     "passwd NAME",
 		Aliases: []string{"password"},
 		Short:   "Change a user's password",
-		Long: `Change a user's password. Tokens that were issued before stop working at once.
+		Long: `Change a user's password. Tokens that were issued before stop working within a second.
 
 "registry user passwd admin --random" is how a lost administrator's password is
 reset; it is kept in the root's file admin-password as on the first start.`,
