@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"fmt"
+	"runtime/debug"
 	"strings"
 
 	"golang.org/x/crypto/argon2"
@@ -77,6 +78,9 @@ func (h *Hasher) derive(ctx context.Context, password string, salt []byte, time,
 		return nil, ctx.Err()
 	}
 	defer func() { <-h.slots }()
+	// The memory of one hash is several times the rest of the heap, which would
+	// grow to fit it and stay so: give it back. Next to a hash that costs little.
+	defer debug.FreeOSMemory()
 	return argon2.IDKey([]byte(password), salt, time, memory, threads, argonKey), nil
 }
 
