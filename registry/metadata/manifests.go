@@ -150,6 +150,11 @@ func (tx *Tx) releaseRefs(ctx context.Context, repoID int64, manifest digest.Dig
 		return err
 	}
 	for _, dgst := range blobs {
+		// Whoever reviews the blob now, and still sees this reference, must not
+		// forget the review that is asked for here.
+		if _, err := tx.lockBytes(ctx, digest.Digest(dgst)); err != nil {
+			return err
+		}
 		if err := tx.Review(ctx, repoID, digest.Digest(dgst), tx.now.Add(grace)); err != nil {
 			return err
 		}
