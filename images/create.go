@@ -76,7 +76,7 @@ func (s *Store) Import(ctx context.Context, r io.Reader, opts ImportOptions) (Im
 		return Image{}, fmt.Errorf("importing: %w", err)
 	}
 	defer plain.Close()
-	layer, err := diff.FromTar(ctx, leasing{s.cfg.Content, lease}, plain, diff.Options{})
+	layer, err := diff.FromTar(ctx, content.Holding(s.cfg.Content, lease), plain, diff.Options{})
 	if err != nil {
 		return Image{}, fmt.Errorf("importing: %w", err)
 	}
@@ -95,31 +95,4 @@ func (s *Store) Import(ctx context.Context, r io.Reader, opts ImportOptions) (Im
 		return Image{}, fmt.Errorf("importing: %w", err)
 	}
 	return s.Create(ctx, opts.Name, raw, img.Layers, lease)
-}
-
-// leasing is an ingester that leases each digest before it commits it, for
-// writers who learn the digest only at the end.
-type leasing struct {
-	content.Ingester
-	hold content.Lease
-}
-
-func (l leasing) Begin(ctx context.Context, id string) (content.Writer, error) {
-	w, err := l.Ingester.Begin(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	return leasingWriter{w, l.hold}, nil
-}
-
-type leasingWriter struct {
-	content.Writer
-	hold content.Lease
-}
-
-func (w leasingWriter) Commit(ctx context.Context, desc ocispec.Descriptor) error {
-	if err := w.hold.Add(ctx, desc.Digest.String()); err != nil {
-		return err
-	}
-	return w.Writer.Commit(ctx, desc)
 }

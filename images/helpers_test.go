@@ -14,6 +14,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"cove/content"
 	"cove/content/fsstore"
 	"cove/images/platforms"
 	"cove/layers"
@@ -85,7 +86,7 @@ func addImage(t testing.TB, s *Store, name, seed string, n int) Image {
 		if i > 0 {
 			body["seed"] = seed
 		}
-		layer, err := diff.FromTar(ctx, leasing{s.cfg.Content, hold}, bytes.NewReader(rootfs(t, body)), diff.Options{Compress: compress.Options{}})
+		layer, err := diff.FromTar(ctx, content.Holding(s.cfg.Content, hold), bytes.NewReader(rootfs(t, body)), diff.Options{Compress: compress.Options{}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -193,7 +192,7 @@ func (s *Store) Get(ctx context.Context, name string) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	rec, err := find(all, name)
+	rec, err := names.Find(all, name)
 	if err != nil {
 		return Image{}, err
 	}
@@ -236,7 +235,7 @@ func (s *Store) List(ctx context.Context) ([]Image, error) {
 		img, err := s.image(ctx, r.Target, all)
 		if err != nil {
 			if transient(err) {
-				return nil, fmt.Errorf("image %s: %w", orID(r), err)
+				return nil, fmt.Errorf("image %s: %w", r.Called(), err)
 			}
 			if img, err = s.broken(ctx, r, err); err != nil {
 				continue // its names went meanwhile
@@ -254,67 +253,9 @@ func (s *Store) broken(ctx context.Context, r names.Record, why error) (Image, e
 	if err != nil {
 		return Image{}, err
 	}
-	if _, err := find(all, r.Image.String()); err != nil {
+	if _, err := names.Find(all, r.Image.String()); err != nil {
 		return Image{}, err
 	}
 	img := Image{ID: r.Image, Target: r.Target, Broken: why}
 	return img, img.addNames(all)
-}
-
-func orID(r names.Record) string {
-	if r.Name != "" {
-		return familiar(r.Name)
-	}
-	return r.Image.String()
-}
-
-// find looks for a name first as a whole id, then as a reference, then as the
-// beginning of an id, as docker does.
-func find(all []names.Record, name string) (names.Record, error) {
-	hex := strings.TrimPrefix(name, "sha256:")
-	var matches []names.Record
-	for _, r := range all {
-		if idMatches(r, hex) && !slices.ContainsFunc(matches, func(m names.Record) bool { return m.Image == r.Image }) {
-			matches = append(matches, r)
-		}
-	}
-	if len(hex) == 64 && len(matches) > 0 {
-		return matches[0], nil
-	}
-	ref, err := reference.Parse(name)
-	if err == nil {
-		for _, r := range all {
-			if nameMatches(r, ref) {
-				return r, nil
-			}
-		}
-	}
-	switch {
-	case len(matches) == 1:
-		return matches[0], nil
-	case len(matches) > 1:
-		var ids []string
-		for _, m := range matches {
-			ids = append(ids, fmt.Sprintf("%s (%s)", m.Image.Encoded()[:12], orID(m)))
-		}
-		return names.Record{}, errdefs.Errorf(errdefs.ErrInvalid, "image %s: is the beginning of %d ids: %s", name, len(matches), strings.Join(ids, ", "))
-	case err != nil && len(hex) != 64:
-		return names.Record{}, err
-	}
-	return names.Record{}, errdefs.Errorf(errdefs.ErrNotFound, "image %s: no such image here", name)
-}
-
-func idMatches(r names.Record, hex string) bool {
-	return hex != "" && (strings.HasPrefix(r.Image.Encoded(), hex) || r.Target.Digest.Encoded() == hex)
-}
-
-func nameMatches(r names.Record, want reference.Reference) bool {
-	if r.Name == want.String() {
-		return true
-	}
-	have, err := reference.Parse(r.Name)
-	if err != nil || want.Digest == "" || have.Name() != want.Name() {
-		return false
-	}
-	return r.Origin == want.Digest || r.Target.Digest == want.Digest
 }

@@ -22,7 +22,6 @@ import (
 	"cove/images/names"
 	"cove/images/platforms"
 	"cove/layers/snapshot"
-	"cove/reference"
 )
 
 // Config wires a Store. Root and Content are required; without Snapshots
@@ -70,7 +69,7 @@ func Open(cfg Config) (*Store, error) {
 	if cfg.InUse == nil {
 		cfg.InUse = func(context.Context) iter.Seq2[string, error] { return func(func(string, error) bool) {} }
 	}
-	set, err := names.Open(filepath.Join(cfg.Root, "names"), cfg.ContentDir, familiar)
+	set, err := names.Open(filepath.Join(cfg.Root, "names"), cfg.ContentDir)
 	if err != nil {
 		return nil, err
 	}
@@ -82,11 +81,3 @@ func (s *Store) Close() error { return s.names.Close() }
 
 // Provider reads the blobs of the images.
 func (s *Store) Provider() content.Provider { return s.cfg.Content }
-
-func familiar(name string) string {
-	ref, err := reference.Parse(name)
-	if err != nil {
-		return name
-	}
-	return ref.Familiar()
-}

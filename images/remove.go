@@ -41,7 +41,7 @@ func (s *Store) Remove(ctx context.Context, name string, opts RemoveOptions) (Re
 		if err != nil {
 			return err
 		}
-		rec, err := find(all, name)
+		rec, err := names.Find(all, name)
 		if err != nil {
 			return err
 		}
@@ -83,7 +83,7 @@ func ofImage(all []names.Record, id digest.Digest) (of []names.Record) {
 // victims are the records that removing name removes: itself when it is a
 // name, all of the image when it is an id.
 func (s *Store) victims(all []names.Record, rec names.Record, name string) []names.Record {
-	if ref, err := reference.Parse(name); err == nil && nameMatches(rec, ref) {
+	if ref, err := reference.Parse(name); err == nil && rec.Is(ref) {
 		return []names.Record{rec}
 	}
 	return ofImage(all, rec.Image)
@@ -115,7 +115,7 @@ func untagged(r names.Record) []string {
 	if r.Name == "" {
 		return nil
 	}
-	lines := []string{familiar(r.Name)}
+	lines := []string{r.Called()}
 	if ref, err := reference.Parse(r.Name); err == nil && r.Origin != "" && ref.Digest == "" {
 		lines = append(lines, ref.WithDigest(r.Origin).Familiar())
 	}

@@ -57,7 +57,7 @@ func (s *Store) reach(ctx context.Context, r names.Record, seen map[digest.Diges
 		next, chains, err := s.children(ctx, desc)
 		if err != nil {
 			if transient(err) {
-				yield("", fmt.Errorf("marking image %s: %w", orID(r), err))
+				yield("", fmt.Errorf("marking image %s: %w", r.Called(), err))
 				return false
 			}
 			continue

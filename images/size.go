@@ -2,10 +2,9 @@ package images
 
 import (
 	"context"
-	"encoding/binary"
 
-	"cove/content"
 	"cove/layers"
+	"cove/layers/compress"
 )
 
 // Size is how many bytes an image's layers have unpacked, as their compressed
@@ -24,45 +23,5 @@ func (s *Store) layerSize(ctx context.Context, l layers.Layer) int64 {
 		return l.Blob.Size
 	}
 	defer r.Close()
-	return max(declaredSize(r), l.Blob.Size)
-}
-
-// declaredSize reads the trailer of a gzip stream (RFC 1952: the length modulo
-// 2^32 is its last four bytes) or the header of a zstd frame (RFC 8878, 3.1.1).
-// It is 0 where there is none.
-func declaredSize(r content.Reader) int64 {
-	var head [18]byte
-	n, _ := r.ReadAt(head[:], 0)
-	switch {
-	case n == len(head) && head[0] == 0x1f && head[1] == 0x8b:
-		var tail [4]byte
-		if _, err := r.ReadAt(tail[:], r.Size()-4); err != nil {
-			return 0
-		}
-		return int64(binary.LittleEndian.Uint32(tail[:]))
-	case n == len(head) && binary.LittleEndian.Uint32(head[:]) == 0xfd2fb528:
-		return zstdSize(head)
-	}
-	return 0
-}
-
-func zstdSize(head [18]byte) int64 {
-	descriptor := head[4]
-	single := descriptor&0x20 != 0
-	at := 5 + [4]int{0, 1, 2, 4}[descriptor&3]
-	if !single {
-		at++ // window descriptor
-	}
-	switch descriptor >> 6 {
-	case 0:
-		if single {
-			return int64(head[at])
-		}
-		return 0
-	case 1:
-		return int64(binary.LittleEndian.Uint16(head[at:])) + 256
-	case 2:
-		return int64(binary.LittleEndian.Uint32(head[at:]))
-	}
-	return int64(binary.LittleEndian.Uint64(head[at:]) & (1<<62 - 1))
+	return max(compress.DeclaredSize(r, r.Size()), l.Blob.Size)
 }

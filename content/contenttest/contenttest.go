@@ -210,4 +210,13 @@ func testHelpers(t *testing.T, s content.Store) {
 	}
 	mustBe(t, content.WriteBlob(ctx, s, desc, bytes.NewReader(b[1:])), errdefs.ErrCorrupt)
 	mustHold(t, s, b)
+	lease, err := s.Lease(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lease.Release()
+	if _, err := content.WriteBytes(ctx, content.Holding(s, lease), ocispec.Descriptor{}, []byte("held")); err != nil {
+		t.Fatal(err)
+	}
+	mustLease(t, s, digest.FromString("held").String())
 }

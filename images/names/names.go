@@ -71,13 +71,11 @@ func file(name string) string {
 type Set struct {
 	dir    *os.Root
 	layout *os.Root // where index.json goes
-	// short gives the form of a name that people type; index.json lists both.
-	short func(name string) string
 }
 
 // Open opens the names in dir, which is made if needed, and projects them into
 // the OCI layout at layout.
-func Open(dir, layout string, short func(string) string) (*Set, error) {
+func Open(dir, layout string) (*Set, error) {
 	err := os.Mkdir(dir, 0o755)
 	if errors.Is(err, fs.ErrExist) {
 		err = nil
@@ -95,7 +93,7 @@ func Open(dir, layout string, short func(string) string) (*Set, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("image names: %w", err), d.Close())
 	}
-	return &Set{dir: d, layout: l, short: short}, nil
+	return &Set{dir: d, layout: l}, nil
 }
 
 func syncPath(path string) error {
@@ -269,7 +267,8 @@ func (s *Set) project(ctx context.Context) error {
 			index.Manifests = append(index.Manifests, desc)
 			continue
 		}
-		for _, name := range slices.Compact([]string{r.Name, s.short(r.Name)}) {
+		// Both what tools and what people call it.
+		for _, name := range slices.Compact([]string{r.Name, r.Called()}) {
 			desc.Annotations = map[string]string{ocispec.AnnotationRefName: name, containerdName: r.Name}
 			index.Manifests = append(index.Manifests, desc)
 		}

@@ -25,7 +25,7 @@ func open(t *testing.T, root string) *Set {
 	if err := os.MkdirAll(layout, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	s, err := Open(filepath.Join(root, "names"), layout, func(name string) string { return strings.TrimPrefix(name, "docker.io/library/") })
+	s, err := Open(filepath.Join(root, "names"), layout)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +147,7 @@ func TestUpdateWaits(t *testing.T) {
 	if err := filelock.Release(f); err != nil {
 		t.Fatal(err)
 	}
-	put(t, s, record("a", "a"))
+	put(t, s, record("docker.io/library/a:1", "a"))
 }
 
 // TestMovesAreSeenWhole moves a record between two names while others look: it

@@ -1,0 +1,71 @@
+package names
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"cove/errdefs"
+	"cove/reference"
+)
+
+// Called is what people call a record: its short name, or its image's id.
+func (r Record) Called() string {
+	if ref, err := reference.Parse(r.Name); err == nil {
+		return ref.Familiar()
+	}
+	return r.Image.String()
+}
+
+// Find looks for a name first as a whole id, then as a reference, then as the
+// beginning of an id, as docker does.
+func Find(all []Record, name string) (Record, error) {
+	hex := strings.TrimPrefix(name, "sha256:")
+	var matches []Record
+	for _, r := range all {
+		if idMatches(r, hex) && !slices.ContainsFunc(matches, func(m Record) bool { return m.Image == r.Image }) {
+			matches = append(matches, r)
+		}
+	}
+	if len(hex) == 64 && len(matches) > 0 {
+		return matches[0], nil
+	}
+	ref, err := reference.Parse(name)
+	if err == nil {
+		for _, r := range all {
+			if r.Is(ref) {
+				return r, nil
+			}
+		}
+	}
+	switch {
+	case len(matches) == 1:
+		return matches[0], nil
+	case len(matches) > 1:
+		var ids []string
+		for _, m := range matches {
+			ids = append(ids, fmt.Sprintf("%s (%s)", m.Image.Encoded()[:12], m.Called()))
+		}
+		return Record{}, errdefs.Errorf(errdefs.ErrInvalid, "image %s: is the beginning of %d ids: %s", name, len(matches), strings.Join(ids, ", "))
+	case err != nil && len(hex) != 64:
+		return Record{}, err
+	}
+	return Record{}, errdefs.Errorf(errdefs.ErrNotFound, "image %s: no such image here", name)
+}
+
+func idMatches(r Record, hex string) bool {
+	return hex != "" && (strings.HasPrefix(r.Image.Encoded(), hex) || r.Target.Digest.Encoded() == hex)
+}
+
+// Is reports whether want names this record: by its name, or by the digest that
+// it has here or at its registry.
+func (r Record) Is(want reference.Reference) bool {
+	if r.Name == want.String() {
+		return true
+	}
+	have, err := reference.Parse(r.Name)
+	if err != nil || want.Digest == "" || have.Name() != want.Name() {
+		return false
+	}
+	return r.Origin == want.Digest || r.Target.Digest == want.Digest
+}
