@@ -125,7 +125,7 @@ func (e *Engine) prepare(ctx context.Context, o CreateOptions) (*prepared, error
 // fill finds the image, stacks a writable snapshot on it, and configures the
 // container there.
 func (e *Engine) fill(ctx context.Context, p *prepared, id string, o CreateOptions) error {
-	img, err := e.imageToRun(ctx, o, p.lease)
+	img, err := e.imageToRun(ctx, o)
 	if err != nil {
 		return err
 	}

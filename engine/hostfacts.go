@@ -49,7 +49,7 @@ func hostDevices() ([]runspec.Device, error) {
 			return nil
 		}
 		var st unix.Stat_t
-		if err := unix.Lstat(path, &st); err != nil {
+		if unix.Lstat(path, &st) != nil {
 			return nil // it went away
 		}
 		typ := "b"

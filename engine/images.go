@@ -73,9 +73,8 @@ func (e *Engine) inUse(ctx context.Context) iter.Seq2[string, error] {
 	}
 }
 
-// imageToRun finds the image of a container, pulling it as the policy says,
-// and puts its layers under the lease.
-func (e *Engine) imageToRun(ctx context.Context, o CreateOptions, lease content.Lease) (images.Image, error) {
+// imageToRun finds the image of a container, pulling it as the policy says.
+func (e *Engine) imageToRun(ctx context.Context, o CreateOptions) (images.Image, error) {
 	store, err := e.images()
 	if err != nil {
 		return images.Image{}, err

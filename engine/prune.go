@@ -3,8 +3,9 @@ package engine
 import (
 	"context"
 	"errors"
-	"github.com/opencontainers/go-digest"
 	"strings"
+
+	"github.com/opencontainers/go-digest"
 
 	"cove/builder"
 	"cove/errdefs"

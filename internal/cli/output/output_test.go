@@ -51,7 +51,7 @@ func TestListFormats(t *testing.T) {
 
 func TestListRefusesUnknownField(t *testing.T) {
 	t.Parallel()
-	for _, format := range []string{"{{.Nmae}}", "{{.Name"} {
+	for _, format := range []string{"{{.Nam}}", "{{.Name"} {
 		err := pets.Write(&bytes.Buffer{}, Options{Format: format}, []pet{{"1", "cat"}})
 		if !errors.Is(err, errdefs.ErrInvalid) {
 			t.Errorf("%s: got %v, want ErrInvalid", format, err)

@@ -24,11 +24,13 @@ func TestTransferPlainPrintsEachEndOnce(t *testing.T) {
 	b := ocispec.Descriptor{Digest: digest.FromString("b"), Size: 200}
 	for _, e := range []transfer.Event{
 		{Kind: transfer.Resolved, Desc: a},
-		{Kind: transfer.Waiting, Desc: a}, {Kind: transfer.AlreadyExists, Desc: b},
+		{Kind: transfer.Waiting, Desc: a},
+		{Kind: transfer.AlreadyExists, Desc: b},
 		{Kind: transfer.Downloading, Desc: a, Offset: 50},
 		{Kind: transfer.Retrying, Desc: a, Err: errors.New("reset"), Wait: 2 * time.Second},
 		{Kind: transfer.Retrying, Desc: a, Err: errors.New("reset"), Wait: 2 * time.Second},
-		{Kind: transfer.Complete, Desc: a}, {Kind: transfer.Complete, Desc: a},
+		{Kind: transfer.Complete, Desc: a},
+		{Kind: transfer.Complete, Desc: a},
 	} {
 		tr.Event(e)
 	}
