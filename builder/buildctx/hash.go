@@ -20,8 +20,11 @@ import (
 const hashBuffer = 256 << 10
 
 // Hash sets the Digest of every regular file among entries that has none yet:
-// from the stat cache, or by reading it, on every core.
+// from the stat cache, or by reading it, on every core. Two COPYs that select
+// the same files take turns, and the second finds the work done.
 func (t *Tree) Hash(ctx context.Context, entries []*Entry) error {
+	t.hashing.Lock()
+	defer t.hashing.Unlock()
 	var todo []*Entry
 	for _, e := range entries {
 		if !e.IsRegular() || e.Digest != "" {

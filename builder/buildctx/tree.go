@@ -21,11 +21,12 @@ import (
 // not look at again: a build sees one state of its context. It is safe for
 // concurrent use.
 type Tree struct {
-	dir    *os.File
-	root   *Entry
-	ignore *Ignore
-	stats  *Stats
-	margin int64 // how long after its ctime a file's digest may be trusted, ns
+	dir     *os.File
+	root    *Entry
+	ignore  *Ignore
+	stats   *Stats
+	hashing sync.Mutex
+	margin  int64 // how long after its ctime a file's digest may be trusted, ns
 
 	// KeepOwner keeps owners, hard links and user attributes, as from another
 	// stage. A context has none of them: they differ between two checkouts.

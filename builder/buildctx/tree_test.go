@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -444,4 +445,32 @@ func TestDockerfileFromTheWorkingDirectory(t *testing.T) {
 		}
 		c.Close()
 	}
+}
+
+// TestHashAtOnce: two that select the same files at the same time.
+func TestHashAtOnce(t *testing.T) {
+	t.Parallel()
+	files := map[string]string{}
+	for i := range 200 {
+		files[strings.Repeat("d/", i%5)+"f"+strings.Repeat("x", i)] = strings.Repeat("y", i)
+	}
+	tree := openTree(t, makeTree(t, files), nil, nil)
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			es, err := tree.Walk(t.Context(), tree.Root(), nil)
+			if err == nil {
+				err = tree.Hash(t.Context(), es)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+			for _, e := range es {
+				if e.IsRegular() && e.Digest != digest.FromString(files[e.Path]) {
+					t.Errorf("%s has the digest %s", e.Path, e.Digest)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
