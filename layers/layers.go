@@ -1,9 +1,18 @@
 // Package layers is a filesystem layer, as a stream and as a directory.
 //
-// The packages below it do the work: archive (tar in and out of a directory,
-// safely), compress (detect, decompress, compress in parallel), diff (a
-// directory change as a layer), apply (a layer onto a directory), snapshot (a
-// stack of applied layers). They know nothing of registries or containers.
+// The packages below it do the work, from the ground up:
+//
+//	tree        a directory tree through descriptors: no path is ever joined
+//	whiteout    the two forms of a deletion, in a tar and in an overlay
+//	archive     tar in and out of a directory, safely
+//	compress    detect, decompress beside the consumer, compress in parallel
+//	stream      the stages that let one pass over the bytes use several cores
+//	diff        a directory change as a layer
+//	apply       a layer onto a directory
+//	snapshot    a stack of applied layers: overlay, native; mount describes one
+//	unpack      an image's layers as committed snapshots, several at once
+//
+// They know nothing of registries or containers.
 package layers
 
 import (

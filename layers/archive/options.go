@@ -57,7 +57,8 @@ func (l Limits) withDefaults() Limits {
 type Options struct {
 	Limits Limits
 	// Unprivileged skips what only root may do: owners, devices and the
-	// attributes of security.*. Everything else is as usual.
+	// attributes of security.*. Everything else is as usual. It is always so
+	// for a process that is not root (of its user namespace).
 	Unprivileged bool
 	// Rewrite, if set, may change each header before it is extracted, as its
 	// name or owner. Returning false skips the entry.

@@ -253,7 +253,7 @@ func (f *failing) Write(p []byte) (int, error) {
 
 // A full disk must not leave goroutines behind; goleak looks after.
 func TestWriterFails(t *testing.T) {
-	data := sample(4 << 20)
+	data := sample(2 << 20)
 	for _, c := range []Compression{Gzip, Zstd, None} {
 		for _, n := range []int{0, 100, 700 << 10} {
 			w, err := NewWriter(&failing{n}, Options{Compression: c})

@@ -17,7 +17,9 @@ const (
 	// decides the bytes, so it never follows the machine.
 	gzipBlock = 1 << 20
 
-	defaultGzipLevel = 3
+	// Level 2 takes less than half the time of 6, the usual default, for a tenth
+	// more bytes.
+	defaultGzipLevel = 2
 	defaultZstdLevel = int(zstd.SpeedDefault)
 )
 
