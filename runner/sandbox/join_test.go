@@ -21,7 +21,18 @@ import (
 // group makes a control group that is gone after the test.
 func group(t testing.TB, r *specs.LinuxResources) *cgroup.Group {
 	t.Helper()
-	g, err := cgroup.Create(features(t).Cgroup, fmt.Sprintf("/cove-test-%d/%s", os.Getpid(), strings.ReplaceAll(t.Name(), "/", "-")), r)
+	return newGroup(t, strings.ReplaceAll(t.Name(), "/", "-"), r)
+}
+
+// groupNamed is one of many.
+func groupNamed(t testing.TB, n int) *cgroup.Group {
+	t.Helper()
+	return newGroup(t, fmt.Sprintf("many-%d", n), nil)
+}
+
+func newGroup(t testing.TB, name string, r *specs.LinuxResources) *cgroup.Group {
+	t.Helper()
+	g, err := cgroup.Create(features(t).Cgroup, fmt.Sprintf("/cove-test-%d/%s", os.Getpid(), name), r)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -49,21 +49,38 @@ func openOverlay(m mount.Mount, attr uint64) (int, error) {
 		return -1, err
 	}
 	defer unix.Close(fs)
-	for _, dir := range m.Lower {
-		if err := unix.FsconfigSetString(fs, "lowerdir+", dir); err != nil {
+	var opened []*os.File
+	defer func() { closeAll(opened) }()
+	for _, d := range overlayDirs(m) {
+		name := d.name
+		if len(name) >= maxString {
+			var f *os.File
+			if name, f, err = shortName(name); err != nil {
+				return -1, err
+			}
+			opened = append(opened, f)
+		}
+		if err := unix.FsconfigSetString(fs, d.key, name); err != nil {
 			return -1, err
 		}
 	}
-	options := m.Options
+	return createMount(fs, m.Options, attr)
+}
+
+// maxString is how long a value the kernel takes from fsconfig.
+const maxString = 256
+
+type overlayDir struct{ key, name string }
+
+func overlayDirs(m mount.Mount) []overlayDir {
+	dirs := make([]overlayDir, 0, len(m.Lower)+2)
+	for _, name := range m.Lower {
+		dirs = append(dirs, overlayDir{"lowerdir+", name})
+	}
 	if m.Upper != "" {
-		if err := unix.FsconfigSetString(fs, "upperdir", m.Upper); err != nil {
-			return -1, err
-		}
-		if err := unix.FsconfigSetString(fs, "workdir", m.Work); err != nil {
-			return -1, err
-		}
+		dirs = append(dirs, overlayDir{"upperdir", m.Upper}, overlayDir{"workdir", m.Work})
 	}
-	return createMount(fs, options, attr)
+	return dirs
 }
 
 // newMount returns a detached mount of a new filesystem instance.
@@ -131,39 +148,44 @@ func mountPrivately(m mount.Mount) (int, error) {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return -1, err
 	}
-	lowers, opened, err := shortNames(m.Lower)
-	defer func() {
-		for _, f := range opened {
-			f.Close()
-		}
-	}()
-	if err != nil {
-		return -1, err
-	}
-	options := append([]string{"lowerdir=" + strings.Join(lowers, ":")}, m.Options...)
+	// Directories are named by descriptors: the options of mount(2) must fit in
+	// one page, which the paths of 128 layers do not, and a path may hold the
+	// commas and colons that separate them.
+	var lowers []string
+	options := m.Options
 	target := m.Lower[0]
-	if m.Upper != "" {
-		options = append(options, "upperdir="+m.Upper, "workdir="+m.Work)
+	for _, d := range overlayDirs(m) {
+		name, f, err := shortName(d.name)
+		if err != nil {
+			return -1, err
+		}
+		defer f.Close()
+		if d.key == "lowerdir+" {
+			lowers = append(lowers, name)
+			continue
+		}
+		options = append(options[:len(options):len(options)], d.key+"="+name)
 		target = m.Upper
 	}
+	options = append(options[:len(options):len(options)], "lowerdir="+strings.Join(lowers, ":"))
 	if err := unix.Mount("overlay", target, "overlay", 0, strings.Join(options, ",")); err != nil {
 		return -1, err
 	}
 	return unix.OpenTree(unix.AT_FDCWD, target, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
 }
 
-// shortNames names directories by descriptors, because the options of mount(2)
-// must fit in one page, which the paths of 128 layers do not.
-func shortNames(dirs []string) ([]string, []*os.File, error) {
-	var names []string
-	var opened []*os.File
-	for _, dir := range dirs {
-		fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return nil, opened, fmt.Errorf("layer %s: %w", dir, err)
-		}
-		opened = append(opened, os.NewFile(uintptr(fd), dir))
-		names = append(names, fmt.Sprintf("/proc/thread-self/fd/%d", fd))
+// shortName names a directory by a descriptor, which must stay open until the
+// name has been used.
+func shortName(dir string) (string, *os.File, error) {
+	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "", nil, fmt.Errorf("layer %s: %w", dir, err)
 	}
-	return names, opened, nil
+	return fmt.Sprintf("/proc/thread-self/fd/%d", fd), os.NewFile(uintptr(fd), dir), nil
+}
+
+func closeAll(list []*os.File) {
+	for _, f := range list {
+		f.Close()
+	}
 }

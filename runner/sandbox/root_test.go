@@ -1,0 +1,92 @@
+package sandbox
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"cove/layers/mount"
+)
+
+// stack makes n layers with a file each, at long paths with awkward letters.
+func stack(t *testing.T, n int) mount.Mount {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("needs root: mounts")
+	}
+	dir := filepath.Join(t.TempDir(), strings.Repeat("long,er:", 25))
+	m := mount.Mount{Type: "overlay", Upper: dir + "/upper", Work: dir + "/work", Options: []string{"index=off"}}
+	for _, d := range []string{m.Upper, m.Work} {
+		if err := os.MkdirAll(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range n {
+		lower := filepath.Join(dir, strconv.Itoa(i))
+		if err := os.Mkdir(lower, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(lower, "file"+strconv.Itoa(i)), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		m.Lower = append(m.Lower, lower)
+	}
+	return m
+}
+
+// TestOverlayForms mounts the same layers as new kernels and as old ones do.
+func TestOverlayForms(t *testing.T) {
+	t.Parallel()
+	before := mounts(t)
+	for name, open := range map[string]func(mount.Mount, uint64) (int, error){"lowerdir+": openOverlay, "mount(2)": classicOverlay} {
+		for _, n := range []int{1, 128} {
+			m := stack(t, n)
+			fd, err := open(m, 0)
+			if err != nil {
+				t.Fatalf("%s, %d layers: %v", name, n, err)
+			}
+			f := os.NewFile(uintptr(fd), "overlay")
+			root, err := os.OpenRoot("/proc/self/fd/" + strconv.Itoa(fd))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range n {
+				if _, err := root.Stat("file" + strconv.Itoa(i)); err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+			if err := root.WriteFile("new", nil, 0o600); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			root.Close()
+			f.Close()
+			if _, err := os.Stat(m.Upper + "/new"); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			fd, err = open(m, unix.MOUNT_ATTR_RDONLY)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := unix.Mkdirat(fd, "x", 0o755); err != unix.EROFS {
+				t.Errorf("%s, read-only: %v", name, err)
+			}
+			unix.Close(fd)
+		}
+	}
+	if after := mounts(t); strings.Contains(after, t.Name()) || strings.Count(before, "overlay") != strings.Count(after, "overlay") {
+		t.Errorf("mounted on the host:\n%s", after)
+	}
+}
+
+func mounts(t *testing.T) string {
+	t.Helper()
+	b, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
