@@ -53,13 +53,13 @@ func (c *Container) Exec(ctx context.Context, cfg ExecConfig, st Streams) (ExitS
 // execution is the caller's side of one exec. What the process prints comes
 // straight through a pipe or terminal, not through the monitor.
 type execution struct {
-	c              *Container
-	st             Streams
-	conn           *attach.Conn
-	theirs         []*os.File
-	in, out, err   *os.File
-	terminal       *os.File
-	copies, inputs sync.WaitGroup
+	c            *Container
+	st           Streams
+	conn         *attach.Conn
+	theirs       []*os.File
+	in, out, err *os.File
+	terminal     *os.File
+	copies       sync.WaitGroup
 }
 
 func (x *execution) close() {

@@ -114,14 +114,14 @@ func (s *Session) input(from io.Reader, keys []byte) error {
 	for {
 		n, err := r.Read(buf)
 		if n > 0 && s.conn.Send(attach.TypeStdin, buf[:n]) != nil {
-			return nil // the other side tells why
+			return nil //nolint:nilerr // the other side tells why
 		}
 		switch {
 		case errors.Is(err, ErrDetached):
 			return ErrDetached
 		case err != nil:
 			_ = s.conn.Send(attach.TypeEOF, nil) // as above
-			return nil
+			return nil                           //nolint:nilerr // the end of input, or as good as that
 		}
 	}
 }

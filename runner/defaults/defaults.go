@@ -69,8 +69,12 @@ func ReadonlyPaths() []string {
 // Namespaces are the six every container has of its own.
 func Namespaces() []specs.LinuxNamespace {
 	return []specs.LinuxNamespace{
-		{Type: specs.MountNamespace}, {Type: specs.NetworkNamespace}, {Type: specs.UTSNamespace},
-		{Type: specs.PIDNamespace}, {Type: specs.IPCNamespace}, {Type: specs.CgroupNamespace},
+		{Type: specs.MountNamespace},
+		{Type: specs.NetworkNamespace},
+		{Type: specs.UTSNamespace},
+		{Type: specs.PIDNamespace},
+		{Type: specs.IPCNamespace},
+		{Type: specs.CgroupNamespace},
 	}
 }
 

@@ -37,7 +37,8 @@ func TestFormat(t *testing.T) {
 	for _, s := range []struct{ stream, text string }{
 		{"stdout", "one\ntw"},
 		{"stderr", "bad \"\\\x01\x7f\xff\t\r\n"},
-		{"stdout", "o\nü"[:3]}, {"stdout", "ü"[1:] + "\n"},
+		{"stdout", "o\nü"[:3]},
+		{"stdout", "ü"[1:] + "\n"},
 		{"stdout", "$ "},
 	} {
 		if err := w.Write(s.stream, []byte(s.text)); err != nil {

@@ -162,7 +162,7 @@ func (p *printer) copy(ctx context.Context, f *os.File) error {
 			p.rest = nil
 		}
 		if err := p.print(line); err != nil {
-			if err == errUntil {
+			if errors.Is(err, errUntil) {
 				return nil
 			}
 			return err
@@ -174,7 +174,7 @@ func (p *printer) copy(ctx context.Context, f *os.File) error {
 func (p *printer) print(line []byte) error {
 	var e entry
 	if json.Unmarshal(bytes.TrimSuffix(line, []byte{'\n'}), &e) != nil {
-		return nil // torn by a crash: the rest of the log is still good
+		return nil //nolint:nilerr // torn by a crash: the rest of the log is still good
 	}
 	if !p.o.Since.IsZero() && e.Time.Before(p.o.Since) {
 		return nil

@@ -34,6 +34,7 @@ func (m *monitor) exec(conn *attach.Conn, h attach.Hello, files []*os.File) {
 		return
 	}
 	defer m.execs.Done()
+	defer m.hub.tidy.later()
 	p, err := m.join(ctx, h, files)
 	for _, f := range files {
 		f.Close()

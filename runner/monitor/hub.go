@@ -16,8 +16,9 @@ import (
 // hub passes what the container prints to its log and to every client, and
 // what clients type to the container.
 type hub struct {
-	dir record.Dir
-	log *logs.Writer // nil keeps none
+	dir  record.Dir
+	log  *logs.Writer // nil keeps none
+	tidy tidier
 
 	mu      sync.Mutex
 	clients map[*client]struct{}
@@ -35,6 +36,7 @@ func (h *hub) pump(t attach.Type, from io.Reader) {
 		n, err := from.Read(buf)
 		if n > 0 {
 			h.output(t, buf[:n])
+			h.tidy.passed(n)
 		}
 		if err != nil {
 			return // EOF; of a terminal EIO, when its last process is gone

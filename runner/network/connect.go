@@ -250,7 +250,7 @@ func deleteLink(name string) error {
 	defer host.Close()
 	link, err := host.LinkByName(name)
 	if err != nil {
-		return nil //nolint:nilerr // gone with its namespace
+		return nil // gone with its namespace
 	}
 	if err := host.LinkDel(link); err != nil && !errors.Is(err, unix.ENODEV) && !errors.Is(err, unix.EINVAL) {
 		return fmt.Errorf("network: removing %s: %w", name, err)

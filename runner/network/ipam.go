@@ -112,8 +112,8 @@ func readIPAM(path string) (*ipam, error) {
 		return nil, fmt.Errorf("network: reading addresses: %w", err)
 	}
 	var pool ipam
-	if json.Unmarshal(data, &pool) != nil || pool.Boot != fresh.Boot {
-		return fresh, nil
+	if torn := json.Unmarshal(data, &pool) != nil; torn || pool.Boot != fresh.Boot {
+		return fresh, nil //nolint:nilerr // torn is as good as none
 	}
 	if pool.Leases == nil {
 		pool.Leases = map[string]lease{}

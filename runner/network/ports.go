@@ -3,6 +3,7 @@ package network
 import (
 	"bufio"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -82,8 +83,8 @@ func reserve(p Port) (Port, int, error) {
 
 // explain turns the failure to reserve a port into one that names who has it.
 func (p *ipam) explain(port Port, err error) error {
-	switch err {
-	case unix.EADDRINUSE:
+	switch {
+	case errors.Is(err, unix.EADDRINUSE):
 		who := "another program"
 		if id, ok := p.portHolder(port); ok {
 			who = "container " + short(id)
@@ -91,7 +92,7 @@ func (p *ipam) explain(port Port, err error) error {
 			who = name
 		}
 		return errdefs.Errorf(errdefs.ErrConflict, "network: publishing %s: port is in use by %s; choose another, or stop it", port, who)
-	case unix.EADDRNOTAVAIL:
+	case errors.Is(err, unix.EADDRNOTAVAIL):
 		return errdefs.Errorf(errdefs.ErrInvalid, "network: publishing %s: %s is not an address of this host", port, port.addr())
 	}
 	return fmt.Errorf("network: publishing %s: %w", port, err)

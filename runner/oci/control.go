@@ -105,7 +105,7 @@ func (a *app) killAll(c *container, sig unix.Signal) (int, error) {
 func (c *container) killWait(ctx context.Context) error {
 	fd, err := unix.PidfdOpen(c.Pid, 0)
 	if err != nil {
-		return nil //nolint:nilerr // it has ended
+		return nil // it has ended
 	}
 	defer unix.Close(fd)
 	if err := c.signal(unix.SIGKILL); err != nil {

@@ -16,7 +16,7 @@ const settled = 200 * time.Millisecond
 func Thrifty() (done func()) {
 	debug.SetGCPercent(-1)
 	timer := time.AfterFunc(settled, func() {
-		debug.SetGCPercent(25)
+		debug.SetGCPercent(10)
 		debug.FreeOSMemory()
 	})
 	return func() { timer.Stop() }
