@@ -68,7 +68,7 @@ func (r *Runner) Create(ctx context.Context, cfg Config) (*Container, error) {
 	made := cfg.Name == ""
 	for range 10 {
 		if made {
-			cfg.Name = randomName()
+			cfg.Name = record.RandomName()
 		}
 		c, err := r.record(cfg)
 		if !made || !errors.Is(err, errdefs.ErrExists) {

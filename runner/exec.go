@@ -14,6 +14,7 @@ import (
 
 	"cove/errdefs"
 	"cove/runner/attach"
+	"cove/runner/task"
 )
 
 // Exec runs one more process in the container. Without Detach it streams until
@@ -76,39 +77,20 @@ func (x *execution) close() {
 func (x *execution) pipes() (err error) {
 	var theirs *os.File
 	if x.st.Stdin != nil {
-		if theirs, x.in, err = blockingPipe(true); err != nil {
+		if x.in, theirs, err = task.Pipe(false); err != nil {
 			return err
 		}
 		x.theirs = append(x.theirs, theirs)
 	}
-	if x.out, theirs, err = blockingPipe(false); err != nil {
+	if x.out, theirs, err = task.Pipe(true); err != nil {
 		return err
 	}
 	x.theirs = append(x.theirs, theirs)
-	if x.err, theirs, err = blockingPipe(false); err != nil {
+	if x.err, theirs, err = task.Pipe(true); err != nil {
 		return err
 	}
 	x.theirs = append(x.theirs, theirs)
 	return nil
-}
-
-// blockingPipe is a pipe whose end for another process blocks, as programs
-// expect: the write end, or with forReader the read end. Ours is polled.
-func blockingPipe(forReader bool) (r, w *os.File, err error) {
-	var fds [2]int
-	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
-		return nil, nil, fmt.Errorf("making a pipe: %w", err)
-	}
-	ours := fds[0]
-	if forReader {
-		ours = fds[1]
-	}
-	if err := unix.SetNonblock(ours, true); err != nil {
-		unix.Close(fds[0])
-		unix.Close(fds[1])
-		return nil, nil, fmt.Errorf("making a pipe: %w", err)
-	}
-	return os.NewFile(uintptr(fds[0]), "pipe"), os.NewFile(uintptr(fds[1]), "pipe"), nil
 }
 
 func (x *execution) run(ctx context.Context, cfg ExecConfig) (ExitStatus, error) {
@@ -169,7 +151,7 @@ func (x *execution) stream(ctx context.Context, cfg ExecConfig, files []*os.File
 	if x.st.Stdin != nil && in != nil {
 		go func() {
 			// Ends with the caller's stdin, or when the process is gone.
-			_, _ = io.Copy(in, &detacher{r: x.st.Stdin, keys: x.st.DetachKeys})
+			_, _ = io.Copy(in, attach.NewDetacher(x.st.Stdin, x.st.DetachKeys))
 			if !cfg.Terminal {
 				in.Close()
 			}

@@ -32,7 +32,7 @@ func (r *Runner) Run(ctx context.Context, req RunRequest) (ExitStatus, error) {
 		return ExitStatus{}, fmt.Errorf("run %s: %w", req.ID, err)
 	}
 	defer os.RemoveAll(files)
-	stubs := missing(req.Root, append(mountPoints(req.Spec), "etc/hosts", "etc/hostname", "etc/resolv.conf"))
+	stubs := task.Missing(req.Root, req.Spec)
 	var io inOut
 	defer io.close()
 	if err := io.open(req); err != nil {
@@ -48,7 +48,7 @@ func (r *Runner) Run(ctx context.Context, req RunRequest) (ExitStatus, error) {
 	}
 	status, err := supervise(ctx, t, &io)
 	err = errors.Join(err, t.Close(context.WithoutCancel(ctx)))
-	return status, errors.Join(err, stubs.remove())
+	return status, errors.Join(err, stubs.Remove())
 }
 
 func supervise(ctx context.Context, t *task.Task, io *inOut) (ExitStatus, error) {
@@ -87,7 +87,7 @@ type inOut struct {
 
 func (s *inOut) open(req RunRequest) error {
 	if req.Stdin != nil {
-		r, w, err := blockingPipe(true)
+		w, r, err := task.Pipe(false)
 		if err != nil {
 			return err
 		}
@@ -112,7 +112,7 @@ func (s *inOut) output(to io.Writer) (*os.File, error) {
 	if to == nil {
 		return nil, nil
 	}
-	r, w, err := blockingPipe(false)
+	r, w, err := task.Pipe(true)
 	if err != nil {
 		return nil, err
 	}

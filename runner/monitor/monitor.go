@@ -223,16 +223,16 @@ func (m *monitor) streams() (std stdio, err error) {
 		return std, nil
 	}
 	var out, errs *os.File
-	if out, std.out, err = pipe(true); err != nil {
+	if out, std.out, err = task.Pipe(true); err != nil {
 		return std, err
 	}
-	if errs, std.err, err = pipe(true); err != nil {
+	if errs, std.err, err = task.Pipe(true); err != nil {
 		return std, err
 	}
 	m.pumps.Go(func() { defer out.Close(); m.hub.pump(attach.TypeStdout, out) })
 	m.pumps.Go(func() { defer errs.Close(); m.hub.pump(attach.TypeStderr, errs) })
 	if m.cfg.OpenStdin {
-		m.hub.stdin, std.in, err = pipe(false)
+		m.hub.stdin, std.in, err = task.Pipe(false)
 	}
 	return std, err
 }

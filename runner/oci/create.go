@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"time"
 
-	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
@@ -299,13 +298,4 @@ func forwardTo(p *sandbox.Process, term *terminal, signals <-chan os.Signal, sto
 			}
 		}
 	}
-}
-
-// namespacePath is where the container's namespace of a type is found.
-func namespacePath(pid int, typ specs.LinuxNamespaceType) string {
-	name := map[specs.LinuxNamespaceType]string{
-		specs.MountNamespace: "mnt", specs.NetworkNamespace: "net", specs.UTSNamespace: "uts",
-		specs.IPCNamespace: "ipc", specs.CgroupNamespace: "cgroup",
-	}[typ]
-	return "/proc/" + strconv.Itoa(pid) + "/ns/" + name
 }

@@ -1,4 +1,4 @@
-package runner
+package task
 
 import (
 	"errors"
@@ -15,27 +15,26 @@ import (
 	"cove/layers/mount"
 )
 
-// stubs are mount points that were not in a root before it was used, and
+// Stubs are mount points that were not in a root before it was used, and
 // directories that an overlay has to copy up to make them in.
-type stubs struct {
+type Stubs struct {
 	root  string
 	paths []string // relative, deepest first
 	// copied are those that only a lower layer had, with what they were there.
 	copied map[string]unix.Stat_t
 }
 
-func mountPoints(spec *specs.Spec) []string {
+// Missing finds which mount points of a container, and which directories above
+// them, are in none of the root's directories.
+func Missing(root mount.Mount, spec *specs.Spec) Stubs {
 	var points []string
 	for _, m := range spec.Mounts {
 		points = append(points, m.Destination)
 	}
-	return points
-}
-
-// missing finds which of the points, and of the directories above them, are in
-// none of the root's directories.
-func missing(root mount.Mount, points []string) stubs {
-	s := stubs{root: root.Upper, copied: map[string]unix.Stat_t{}}
+	for _, name := range files {
+		points = append(points, "/etc/"+name)
+	}
+	s := Stubs{root: root.Upper, copied: map[string]unix.Stat_t{}}
 	dirs := append([]string{root.Upper}, root.Lower...)
 	if root.Type == "bind" {
 		s.root, dirs = root.Source, []string{root.Source}
@@ -88,8 +87,8 @@ func unchanged(info os.FileInfo, was unix.Stat_t) bool {
 	return ok && now.Mode == was.Mode && now.Uid == was.Uid && now.Gid == was.Gid
 }
 
-// remove deletes those that are still empty.
-func (s stubs) remove() error {
+// Remove deletes those that are still empty.
+func (s Stubs) Remove() error {
 	if s.root == "" || len(s.paths) == 0 {
 		return nil
 	}

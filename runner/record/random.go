@@ -1,9 +1,9 @@
-package runner
+package record
 
 import "math/rand/v2"
 
-// randomName makes a name up, in docker's way: an adjective and a noun.
-func randomName() string {
+// RandomName makes a name up, in docker's way: an adjective and a noun.
+func RandomName() string {
 	return adjectives[rand.IntN(len(adjectives))] + "_" + nouns[rand.IntN(len(nouns))]
 }
 
