@@ -97,7 +97,13 @@ func (r *Registry) reviewDue(ctx context.Context, t *tally) error {
 		g, ctx := errgroup.WithContext(ctx)
 		g.SetLimit(reviewWorkers)
 		for _, d := range due {
-			g.Go(func() error { return r.review(ctx, d, t) })
+			g.Go(func() error {
+				err := r.review(ctx, d, t)
+				if err == nil || ctx.Err() != nil {
+					return err
+				}
+				return r.postpone(ctx, d, err)
+			})
 		}
 		if err := g.Wait(); err != nil {
 			return err
@@ -119,6 +125,17 @@ func (r *Registry) review(ctx context.Context, d metadata.Due, t *tally) error {
 		t.memberships.Add(1)
 	}
 	return err
+}
+
+// retryAfter is when a review that failed is tried again.
+const retryAfter = 10 * time.Minute
+
+// postpone keeps one blob that cannot be removed from holding up the others.
+func (r *Registry) postpone(ctx context.Context, d metadata.Due, reason error) error {
+	r.log.ErrorContext(ctx, "a blob could not be reviewed; it will be tried again", "digest", d.Digest, "error", reason)
+	return r.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error {
+		return tx.Review(ctx, d.RepositoryID, d.Digest, r.now().Add(retryAfter))
+	})
 }
 
 // collectBytes removes bytes that nothing refers to. A kill between its steps

@@ -2,14 +2,19 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/content"
 	"cove/content/memstore"
 	"cove/distribution"
 	"cove/distribution/distributiontest"
+	"cove/errdefs"
 	"cove/registry/auth"
 	"cove/registry/metadata"
 	"cove/registry/metadata/metadatatest"
@@ -71,4 +76,88 @@ func TestContract(t *testing.T) {
 			return distributiontest.Subject{Registry: newFixture(t, open).Registry, Context: admin(t.Context())}
 		})
 	})
+}
+
+// failing is a store that cannot delete one digest.
+type failing struct {
+	content.Store
+	dgst digest.Digest
+}
+
+func (s *failing) Delete(ctx context.Context, dgst digest.Digest) error {
+	if dgst == s.dgst {
+		return errors.New("input/output error")
+	}
+	return s.Store.Delete(ctx, dgst)
+}
+
+// TestCollectGoesOnPastFailures has the storage fail for one blob: the others
+// go, and it does once the storage works again.
+func TestCollectGoesOnPastFailures(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, metadatatest.OpenSQLite)
+	bad := &failing{Store: f.store, dgst: digest.FromString("b")}
+	f.Registry.store = bad
+	ctx := admin(t.Context())
+	for _, text := range []string{"a", "b", "c"} {
+		up, err := f.StartUpload(ctx, "team/app")
+		if err == nil {
+			_, err = up.Write([]byte(text))
+		}
+		if err == nil {
+			_, err = up.Commit(ctx, digest.FromString(text))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, want := range []int{0, 2, 0, 1} { // blobs that go: leased, all but one, too early to try again, that one
+		got, err := f.Collect(ctx)
+		if err != nil || got.Blobs != want {
+			t.Errorf("collection %d: %+v, %v; want %d blobs", i, got, err, want)
+		}
+		switch i {
+		case 0:
+			f.clock.Advance(f.lease + time.Second)
+		case 2:
+			bad.dgst = ""
+			f.clock.Advance(retryAfter + time.Second)
+		}
+	}
+}
+
+// TestStraysAreSwept leaves bytes without a row, as a kill between the two
+// does; the first collection after it removes them and nothing else.
+func TestStraysAreSwept(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, metadatatest.OpenSQLite)
+	ctx := admin(t.Context())
+	up, err := f.StartUpload(ctx, "team/app")
+	if err == nil {
+		_, err = up.Write([]byte("owned"))
+	}
+	if err == nil {
+		_, err = up.Commit(ctx, digest.FromString("owned"))
+	}
+	if err == nil {
+		_, err = content.WriteBytes(ctx, f.store, ocispec.Descriptor{}, []byte("stray"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := New(ctx, Config{Store: f.store, DB: f.db, Rights: allowAll{}, Now: f.clock.Now}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []int{1, 0} {
+		if got, err := again.Collect(ctx); err != nil || got.Blobs != want {
+			t.Errorf("collection %d: %+v, %v; want %d blobs", i, got, err, want)
+		}
+	}
+	if _, err := again.StatBlob(ctx, "team/app", digest.FromString("owned")); err != nil {
+		t.Errorf("what is owned: %v", err)
+	}
+	if _, err := f.store.Stat(ctx, digest.FromString("stray")); !errors.Is(err, errdefs.ErrNotFound) {
+		t.Errorf("the stray: %v", err)
+	}
 }
