@@ -62,6 +62,7 @@ func TestErrors(t *testing.T) {
 		{"workdir of nothing", "FROM base\nWORKDIR $NOPE\n", "WORKDIR needs a path"},
 		{"stage name", "FROM base AS 1x\n", "invalid name for build stage"},
 		{"bad check", "# check=what\nFROM base\n", "invalid check option"},
+		{"frontend", "# syntax=example.com/other:1\nFROM base\n", "Dockerfile:1: # syntax=example.com/other:1: the frontend example.com/other:1 is not supported"},
 		{"lint as error", "# check=error=true\nFROM base\nMAINTAINER x\n", "lint violation found for rules: MaintainerDeprecated"},
 		{"secret target", "FROM base\nRUN --mount=type=secret,id=x,target=rel y\n", "is not absolute"},
 		{"env on a cache", "FROM base\nRUN --mount=type=cache,target=/x,env=E y\n", "takes no env="},

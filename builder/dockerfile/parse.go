@@ -41,6 +41,9 @@ func (c *converter) parse(src []byte) (f file, err error) {
 	if err := c.newLinter(src); err != nil {
 		return f, err
 	}
+	if err := c.checkSyntax(src); err != nil {
+		return f, err
+	}
 	tree, err := parser.Parse(bytes.NewReader(src))
 	if err != nil {
 		return f, c.syntaxError(err)
@@ -63,6 +66,25 @@ func (c *converter) parse(src []byte) (f file, err error) {
 	}
 	c.lintStages(f.stages)
 	return f, nil
+}
+
+// checkSyntax refuses a "# syntax=" that names a frontend other than docker's
+// own: it would mean other instructions than these.
+func (c *converter) checkSyntax(src []byte) error {
+	ref, _, loc, ok := parser.DetectSyntax(src)
+	if !ok {
+		return nil
+	}
+	name, _, _ := strings.Cut(strings.TrimPrefix(ref, "docker.io/"), ":")
+	name, _, _ = strings.Cut(name, "@")
+	if name == "docker/dockerfile" || name == "docker/dockerfile-upstream" {
+		return nil
+	}
+	line := 1
+	if len(loc) > 0 {
+		line = loc[0].Start.Line
+	}
+	return plan.At(c.source.at(line), errdefs.Errorf(errdefs.ErrUnsupported, "the frontend %s is not supported: docker/dockerfile is what is built in", ref))
 }
 
 // reLine finds the line in the one error of the parser that has it as text.
