@@ -67,6 +67,14 @@ type Writer interface {
 	Commit(ctx context.Context, desc ocispec.Descriptor) error
 }
 
+// ReadableWriter is what the Writer of a local store is: what was written can be
+// read back, by others while it is being written, until it is closed or
+// committed. Then ReadAt fails with os.ErrClosed.
+type ReadableWriter interface {
+	Writer
+	io.ReaderAt
+}
+
 // Info describes a stored blob.
 type Info struct {
 	Digest  digest.Digest

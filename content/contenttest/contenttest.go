@@ -31,6 +31,7 @@ func Run(t *testing.T, open func(t *testing.T) content.Store) {
 		{"CommitSHA512", testCommitSHA512},
 		{"CommitWrong", testCommitWrong},
 		{"Resume", testResume},
+		{"ReadBack", testReadBack},
 		{"ResumeLong", testResumeLong},
 		{"OneWriter", testOneWriter},
 		{"Abort", testAbort},

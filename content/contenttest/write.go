@@ -3,6 +3,7 @@ package contenttest
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -129,6 +130,38 @@ func testResume(t *testing.T, s content.Store) {
 		t.Fatal(err)
 	}
 	mustHold(t, s, b)
+}
+
+// testReadBack follows a write while it grows, as an unpacking download does.
+func testReadBack(t *testing.T, s content.Store) {
+	b := Bytes(1, 500_000)
+	w, ok := begin(t, s, "x").(content.ReadableWriter)
+	if !ok {
+		t.Skip("this store's writes cannot be read back")
+	}
+	var wg sync.WaitGroup
+	arrived := make(chan int, 100)
+	wg.Go(func() {
+		at := 0
+		for end := range arrived {
+			got := make([]byte, end-at)
+			if n, err := w.ReadAt(got, int64(at)); n != len(got) || string(got) != string(b[at:end]) {
+				t.Errorf("ReadAt(%d) = %d, %v", at, n, err)
+			}
+			at = end
+		}
+	})
+	for at := 0; at < len(b); at += 50_000 {
+		write(t, w, b[at:at+50_000])
+		arrived <- at + 50_000
+	}
+	close(arrived)
+	wg.Wait()
+	if err := w.Commit(t.Context(), describe(b)); err != nil {
+		t.Fatal(err)
+	}
+	_, err := w.ReadAt(make([]byte, 1), 0)
+	mustBe(t, err, os.ErrClosed)
 }
 
 // testResumeLong crosses every internal boundary of buffers and checkpoints,

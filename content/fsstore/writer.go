@@ -121,8 +121,7 @@ func (w *writer) Offset() int64 { return w.offset }
 
 func (w *writer) Digest() digest.Digest { return digest.NewDigest(digest.SHA256, w.hash) }
 
-// ReadAt reads what was written, until the write is closed or committed, so that
-// a download that resumes can be unpacked from its beginning.
+// ReadAt implements content.ReadableWriter.
 func (w *writer) ReadAt(p []byte, off int64) (int, error) { return w.f.ReadAt(p, off) }
 
 func (w *writer) Write(p []byte) (int, error) {
@@ -370,4 +369,4 @@ func (w *writer) drop() error {
 	return errors.Join(w.s.forget(w.key), filelock.Release(w.f))
 }
 
-var _ content.Writer = (*writer)(nil)
+var _ content.ReadableWriter = (*writer)(nil)

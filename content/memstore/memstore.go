@@ -9,6 +9,7 @@ import (
 	"errors"
 	"iter"
 	"maps"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -177,12 +178,19 @@ func (h *handle) Write(p []byte) (int, error) {
 	if h.closed {
 		return 0, errdefs.Errorf(errdefs.ErrConflict, "write %q: is closed", h.w.id)
 	}
+	h.w.s.mu.Lock()
+	defer h.w.s.mu.Unlock()
 	h.w.data = append(h.w.data, p...)
 	return len(p), nil
 }
 
-// ReadAt reads what was written, as fsstore's writer does.
+// ReadAt implements content.ReadableWriter.
 func (h *handle) ReadAt(p []byte, off int64) (int, error) {
+	h.w.s.mu.Lock()
+	defer h.w.s.mu.Unlock()
+	if h.closed {
+		return 0, os.ErrClosed
+	}
 	return bytes.NewReader(h.w.data).ReadAt(p, off)
 }
 

@@ -5,57 +5,64 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"sync"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/content"
 	"cove/distribution/client"
+	"cove/errdefs"
 )
 
-const (
-	chunkSize = 256 << 10
-	chunks    = 12 // how far a download may run ahead of its reader
-)
+const chunkSize = 256 << 10
 
-// download is a blob on its way: network → store (and its hash) in one
-// goroutine, the reader that unpacks it in another, a few chunks apart. It says
-// io.EOF only after the blob was committed, so a reader that got to the end has
-// read bytes with the right digest.
+// download is a blob on its way. One goroutine takes it from the network into
+// the store; the reader follows it there, through the page cache. So a reader
+// that waits, for a lower layer or another process, never stops the download
+// that someone else may be waiting for. The reader says io.EOF only after the
+// blob was committed: who got to the end has read bytes with the right digest.
 type download struct {
-	full, free chan []byte
-	cancel     context.CancelFunc
-	done       chan struct{}
-	err        error // set before done is closed
+	cancel context.CancelFunc
+	ended  chan struct{} // closed when the goroutine is gone
 
-	current, rest []byte
+	mu      sync.Mutex
+	changed *sync.Cond
+	bytes   io.ReaderAt // the open write, then the blob
+	arrived int64
+	done    bool
+	err     error
+	blob    content.Reader // once committed
+
+	read int64
 }
 
 // startDownload goes on with the write w, from the network at its offset, and
-// replays what it already holds. It closes w.
-func startDownload(ctx context.Context, repo *client.Repository, w content.Writer, desc ocispec.Descriptor, progress Progress) io.ReadCloser {
+// reads it from its beginning. It closes w.
+func startDownload(ctx context.Context, s *Source, w content.ReadableWriter, desc ocispec.Descriptor) io.ReadCloser {
 	ctx, cancel := context.WithCancel(ctx)
-	d := &download{
-		full:   make(chan []byte, chunks),
-		free:   make(chan []byte, chunks),
-		cancel: cancel,
-		done:   make(chan struct{}),
-	}
-	for range chunks {
-		d.free <- make([]byte, chunkSize)
-	}
+	d := &download{cancel: cancel, ended: make(chan struct{}), bytes: w, arrived: w.Offset()}
+	d.changed = sync.NewCond(&d.mu)
 	go func() {
-		defer close(d.done)
-		defer close(d.full)
-		err := d.pump(ctx, repo, w, desc, progress)
-		d.err = errors.Join(err, w.Close())
+		defer close(d.ended)
+		err := d.fetch(ctx, s.Repo, w, desc, s.Progress)
+		var blob content.Reader
+		if err == nil {
+			blob, err = s.Content.Open(ctx, desc)
+		}
+		err = errors.Join(err, w.Close())
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.done, d.err = true, err
+		if blob != nil {
+			d.blob, d.bytes = blob, blob
+		}
+		d.changed.Broadcast()
 	}()
 	return d
 }
 
-func (d *download) pump(ctx context.Context, repo *client.Repository, w content.Writer, desc ocispec.Descriptor, progress Progress) error {
-	if err := d.replay(ctx, w); err != nil {
-		return err
-	}
+func (d *download) fetch(ctx context.Context, repo *client.Repository, w content.Writer, desc ocispec.Descriptor, progress Progress) error {
 	progress.Tell(Event{Kind: Downloading, Desc: desc, Offset: w.Offset()})
 	body, err := repo.OpenBlob(ctx, desc, w.Offset(), func(e client.Event) {
 		if e.Kind == client.Retrying {
@@ -69,10 +76,7 @@ func (d *download) pump(ctx context.Context, repo *client.Repository, w content.
 	told := &teller{r: body, n: w.Offset(), told: w.Offset(), tell: func(n int64) {
 		progress.Tell(Event{Kind: Downloading, Desc: desc, Offset: n})
 	}}
-	err = d.copy(ctx, told, func(b []byte) error {
-		_, err := w.Write(b)
-		return err
-	})
+	err = d.store(told, w)
 	if err == nil {
 		err = w.Commit(ctx, desc)
 	}
@@ -83,32 +87,20 @@ func (d *download) pump(ctx context.Context, repo *client.Repository, w content.
 	return nil
 }
 
-// replay hands on what an earlier, cut download left in the store.
-func (d *download) replay(ctx context.Context, w content.Writer) error {
-	if w.Offset() == 0 {
-		return nil
-	}
-	written, ok := w.(io.ReaderAt)
-	if !ok {
-		return fmt.Errorf("resuming a download: the store cannot read back a %T", w)
-	}
-	return d.copy(ctx, io.NewSectionReader(written, 0, w.Offset()), func([]byte) error { return nil })
-}
-
-// copy passes r on in chunks, each after keep has stored it.
-func (d *download) copy(ctx context.Context, r io.Reader, keep func([]byte) error) error {
+// store writes what comes and lets the reader have it.
+func (d *download) store(r io.Reader, w content.Writer) error {
+	buf := make([]byte, chunkSize)
 	for {
-		var buf []byte
-		select {
-		case buf = <-d.free:
-		case <-ctx.Done():
-			return ctx.Err()
+		n, err := r.Read(buf)
+		if n > 0 {
+			if _, err := w.Write(buf[:n]); err != nil {
+				return err
+			}
+			d.mu.Lock()
+			d.arrived += int64(n)
+			d.changed.Broadcast()
+			d.mu.Unlock()
 		}
-		n, err := r.Read(buf[:chunkSize])
-		if kept := keep(buf[:n]); kept != nil {
-			return kept
-		}
-		d.full <- buf[:n] // never blocks: there are only so many chunks
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
@@ -119,30 +111,61 @@ func (d *download) copy(ctx context.Context, r io.Reader, keep func([]byte) erro
 }
 
 func (d *download) Read(p []byte) (int, error) {
-	for len(d.rest) == 0 {
-		if d.current != nil {
-			d.free <- d.current
-			d.current = nil
+	for {
+		from, n, err := d.wait(len(p))
+		if err != nil || n == 0 {
+			return 0, err
 		}
-		chunk, ok := <-d.full
-		if !ok {
-			<-d.done
-			if d.err != nil {
-				return 0, d.err
+		n, err = from.ReadAt(p[:n], d.read)
+		d.read += int64(n)
+		switch {
+		case n > 0:
+			return n, nil
+		case errors.Is(err, os.ErrClosed):
+			// Committed between the two: the same bytes are in the blob now.
+			if err := d.settle(); err != nil {
+				return 0, err
 			}
-			return 0, io.EOF
+		default:
+			return 0, errdefs.Errorf(errdefs.ErrUnavailable, "reading a download back: %w", err)
 		}
-		d.current, d.rest = chunk, chunk
 	}
-	n := copy(p, d.rest)
-	d.rest = d.rest[n:]
-	return n, nil
+}
+
+// wait returns where to read next and how much, once there is something; io.EOF
+// or the error of the download when there will not be.
+func (d *download) wait(want int) (io.ReaderAt, int, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for d.read == d.arrived && !d.done {
+		d.changed.Wait()
+	}
+	if d.done && d.err != nil {
+		return nil, 0, d.err
+	}
+	if d.read == d.arrived {
+		return nil, 0, io.EOF
+	}
+	return d.bytes, int(min(int64(want), d.arrived-d.read)), nil
+}
+
+// settle waits until the download has ended.
+func (d *download) settle() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for !d.done {
+		d.changed.Wait()
+	}
+	return d.err
 }
 
 // Close stops the download if it is still going on; what came is kept for the
 // next.
 func (d *download) Close() error {
 	d.cancel()
-	<-d.done
+	<-d.ended
+	if d.blob != nil {
+		return d.blob.Close()
+	}
 	return nil
 }

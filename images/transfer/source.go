@@ -85,7 +85,11 @@ func (s *Source) download(ctx context.Context, desc ocispec.Descriptor) (io.Read
 			if r, err := s.stored(ctx, desc); err == nil {
 				return r, errors.Join(w.Close(), ignoreNotFound(s.Content.Abort(ctx, id)))
 			}
-			return startDownload(ctx, s.Repo, w, desc, s.Progress), nil
+			readable, ok := w.(content.ReadableWriter)
+			if !ok {
+				return nil, errors.Join(errdefs.Errorf(errdefs.ErrUnsupported, "layer %s: the store cannot read a write back", desc.Digest), w.Close())
+			}
+			return startDownload(ctx, s, readable, desc), nil
 		}
 		if !errors.Is(err, errdefs.ErrUnavailable) {
 			return nil, err

@@ -26,14 +26,32 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// remote serves one blob and counts how often it is asked for.
-func remote(t *testing.T, body []byte) (repo *client.Repository, desc ocispec.Descriptor, gets *atomic.Int64) {
+// staller lets so many bytes through, and then nothing until the client is gone.
+type staller struct {
+	http.ResponseWriter
+	ctx  context.Context
+	left int
+}
+
+func (s *staller) Write(p []byte) (int, error) {
+	n, err := s.ResponseWriter.Write(p[:min(len(p), s.left)])
+	if s.left -= n; s.left > 0 || err != nil {
+		return n, err
+	}
+	_ = http.NewResponseController(s.ResponseWriter).Flush()
+	<-s.ctx.Done()
+	return n, s.ctx.Err()
+}
+
+// remote serves one blob and counts how often it is asked for. The first answer
+// stalls after so many bytes, if that is not 0.
+func remote(t *testing.T, body []byte, stall int) (repo *client.Repository, desc ocispec.Descriptor, gets *atomic.Int64) {
 	t.Helper()
 	gets = new(atomic.Int64)
 	h := distributiontest.Handler(t, context.Background(), distributiontest.NewMemory(memstore.New(nil)))
 	host := distributiontest.Listen(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/blobs/sha256:") {
-			gets.Add(1)
+		if r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/blobs/sha256:") && gets.Add(1) == 1 && stall > 0 {
+			w = &staller{ResponseWriter: w, ctx: r.Context(), left: stall}
 		}
 		h.ServeHTTP(w, r)
 	}))
@@ -70,7 +88,7 @@ func readAll(t *testing.T, s *Source, desc ocispec.Descriptor) []byte {
 func TestOpenStoresOnTheWay(t *testing.T) {
 	t.Parallel()
 	body := contenttest.Bytes(1, 5<<20+3)
-	repo, desc, gets := remote(t, body)
+	repo, desc, gets := remote(t, body, 0)
 	var kinds []Kind
 	s := &Source{Content: memstore.New(nil), Repo: repo, Progress: func(e Event) {
 		if len(kinds) == 0 || kinds[len(kinds)-1] != e.Kind {
@@ -95,7 +113,7 @@ func TestOpenStoresOnTheWay(t *testing.T) {
 func TestClosedEarly(t *testing.T) {
 	t.Parallel()
 	body := contenttest.Bytes(1, 12<<20)
-	repo, desc, gets := remote(t, body)
+	repo, desc, gets := remote(t, body, 3<<20)
 	store := memstore.New(nil)
 	s := &Source{Content: store, Repo: repo}
 	r, err := s.Open(t.Context(), desc)
@@ -109,7 +127,7 @@ func TestClosedEarly(t *testing.T) {
 		t.Fatal(err)
 	}
 	w, err := store.Begin(t.Context(), "pull/"+desc.Digest.String())
-	if err != nil || w.Offset() < 1<<20 || w.Offset() == desc.Size {
+	if err != nil || w.Offset() < 1<<20 || w.Offset() > 3<<20 {
 		t.Fatalf("kept %d bytes, %v", w.Offset(), err)
 	}
 	if err := w.Close(); err != nil {
@@ -120,10 +138,30 @@ func TestClosedEarly(t *testing.T) {
 	}
 }
 
+// TestReaderThatWaits: a reader that does not read stops no download, since
+// another may be waiting for the same blob.
+func TestReaderThatWaits(t *testing.T) {
+	t.Parallel()
+	body := contenttest.Bytes(1, 12<<20)
+	repo, desc, gets := remote(t, body, 0)
+	s := &Source{Content: memstore.New(nil), Repo: repo}
+	idle, err := s.Open(t.Context(), desc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(readAll(t, s, desc), body) || gets.Load() != 1 {
+		t.Errorf("the other reader read wrong, or fetched again (%d requests)", gets.Load())
+	}
+	got, err := io.ReadAll(idle)
+	if err := errors.Join(err, idle.Close()); err != nil || !bytes.Equal(got, body) {
+		t.Errorf("the reader that waited read %d bytes, %v", len(got), err)
+	}
+}
+
 func TestTogether(t *testing.T) {
 	t.Parallel()
 	body := contenttest.Bytes(1, 3<<20)
-	repo, desc, gets := remote(t, body)
+	repo, desc, gets := remote(t, body, 0)
 	s := &Source{Content: memstore.New(nil), Repo: repo}
 	var wg sync.WaitGroup
 	for range 5 {
@@ -145,7 +183,7 @@ func TestNowhere(t *testing.T) {
 	if _, err := s.Open(t.Context(), ocispec.Descriptor{Digest: digest.FromString("x")}); !errors.Is(err, errdefs.ErrNotFound) {
 		t.Errorf("Open: %v", err)
 	}
-	repo, _, _ := remote(t, []byte("x"))
+	repo, _, _ := remote(t, []byte("x"), 0)
 	s.Repo = repo
 	r, err := s.Open(t.Context(), ocispec.Descriptor{Digest: digest.FromString("y"), Size: 1})
 	if err == nil {
