@@ -49,8 +49,11 @@ func hostDevices() ([]runspec.Device, error) {
 			return nil
 		}
 		var st unix.Stat_t
-		if unix.Lstat(path, &st) != nil {
+		switch err := unix.Lstat(path, &st); {
+		case errors.Is(err, unix.ENOENT):
 			return nil // it went away
+		case err != nil:
+			return err
 		}
 		typ := "b"
 		if st.Mode&unix.S_IFMT == unix.S_IFCHR {

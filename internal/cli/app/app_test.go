@@ -17,7 +17,7 @@ func TestNearest(t *testing.T) {
 	t.Parallel()
 	flags := []string{"memory", "name", "network", "publish", "pids-limit", "user", "image", "images"}
 	for in, want := range map[string]string{
-		"memroy": "memory", "naem": "name", "pid-limit": "pids-limit", "netwrok": "network",
+		"memroy": "memory", "naem": "name", "pid-limit": "pids-limit", "newtork": "network",
 		"mem": "memory", "imagse": "images", "zzzzzz": "", "publsh": "publish",
 	} {
 		if got := Nearest(in, flags); got != want {
