@@ -255,7 +255,7 @@ func (f *failing) Write(p []byte) (int, error) {
 func TestWriterFails(t *testing.T) {
 	data := sample(2 << 20)
 	for _, c := range []Compression{Gzip, Zstd, None} {
-		for _, n := range []int{0, 100, 700 << 10} {
+		for _, n := range []int{0, 100, 300 << 10} {
 			w, err := NewWriter(&failing{n}, Options{Compression: c})
 			if err != nil {
 				t.Fatal(err)
