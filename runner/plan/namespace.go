@@ -10,11 +10,20 @@ import (
 	"cove/errdefs"
 )
 
-// detach leaves the caller's keys and umask behind: the modes of what is created here mean
-// what they say.
+// detach leaves what is the caller's behind: its umask, so that the modes of
+// what is created here mean what they say, its keys, and which signals it
+// ignores or blocks, as whoever runs under nohup does.
 func (b *builder) detach() {
 	b.why = "umask"
 	b.call("umask", num(0))
+	b.why = "signals"
+	for _, sig := range []unix.Signal{
+		unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGPIPE, unix.SIGTERM, unix.SIGCHLD,
+		unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU,
+	} {
+		b.call("rt_sigaction", num(int(sig)), raw(make([]byte, 32), "{sa_handler=SIG_DFL}"), null(), num(8))
+	}
+	b.call("rt_sigprocmask", num(2), raw(make([]byte, 8), "[]"), null(), num(8)) // SIG_SETMASK
 	b.sessionKeyring()
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -284,5 +285,16 @@ func TestHookAndFailure(t *testing.T) {
 	}
 	if _, err := sandbox.Create(ctx, sandbox.Request{Plan: p, Spec: baseSpec("true"), Root: root}); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
+	}
+}
+
+// TestSignals starts a container from a process that ignores a signal; the
+// container does not.
+func TestSignals(t *testing.T) {
+	signal.Ignore(unix.SIGHUP)
+	defer signal.Reset(unix.SIGHUP)
+	r, err := runSpec(t, mount.Mount{Type: "bind", Source: rootfs(t)}, baseSpec("grep", "-E", "Sig(Ign|Blk)", "/proc/self/status"))
+	if err != nil || r.out != "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n" {
+		t.Errorf("%q, %v", r.out, err)
 	}
 }

@@ -14,6 +14,10 @@ func lookup(call string) (numbers, bool) {
 		n = numbers{1, 64}
 	case "close":
 		n = numbers{3, 57}
+	case "rt_sigaction":
+		n = numbers{13, 134}
+	case "rt_sigprocmask":
+		n = numbers{14, 135}
 	case "ioctl":
 		n = numbers{16, 29}
 	case "socket":
