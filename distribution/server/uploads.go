@@ -41,13 +41,24 @@ func (s *server) startUpload(ctx context.Context, w http.ResponseWriter, r *http
 		w.WriteHeader(http.StatusAccepted)
 		return nil
 	}
-	dgst, bad := digestParam(q)
-	if bad == nil {
-		err = receive(up, r)
+	if err := s.whole(ctx, w, r, t, up, since); err != nil {
+		// Nobody knows this upload's name, so nobody can go on with it; should
+		// the cancel fail, the registry clears it away as it does any that was
+		// left.
+		_ = up.Cancel(context.WithoutCancel(ctx))
+		return err
 	}
-	if bad != nil || err != nil {
-		// Nobody knows this upload's name, so nobody could go on with it.
-		return errors.Join(firstError(bad, err), up.Cancel(context.WithoutCancel(ctx)))
+	return nil
+}
+
+// whole takes all of a blob in the request that began its upload.
+func (s *server) whole(ctx context.Context, w http.ResponseWriter, r *http.Request, t target, up distribution.Upload, since time.Time) error {
+	dgst, bad := digestParam(r.URL.Query())
+	if bad != nil {
+		return bad
+	}
+	if err := receive(up, r); err != nil {
+		return err
 	}
 	return s.commit(ctx, w, t, up, dgst, since)
 }
@@ -229,10 +240,3 @@ func (b *bodyReader) Read(p []byte) (int, error) {
 
 // writerOnly hides an upload's ReadFrom, which would not use our buffer.
 type writerOnly struct{ io.Writer }
-
-func firstError(bad *errcode.Error, err error) error {
-	if bad != nil {
-		return bad
-	}
-	return err
-}
