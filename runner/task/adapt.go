@@ -19,9 +19,7 @@ func adapt(r Request, e *network.Endpoint) *specs.Spec {
 	if spec.Linux != nil {
 		linux = *spec.Linux
 	}
-	if linux.CgroupsPath == "" {
-		linux.CgroupsPath = "/cove/" + r.ID
-	}
+	linux.CgroupsPath = CgroupPath(r.ID, r.Spec)
 	if e != nil {
 		linux.Namespaces = slices.DeleteFunc(slices.Clone(linux.Namespaces), func(ns specs.LinuxNamespace) bool {
 			return ns.Type == specs.NetworkNamespace
@@ -47,6 +45,15 @@ func adapt(r Request, e *network.Endpoint) *specs.Spec {
 		}
 	}
 	return &spec
+}
+
+// CgroupPath is the control group of a container, below the top of each
+// hierarchy.
+func CgroupPath(id string, spec *specs.Spec) string {
+	if spec != nil && spec.Linux != nil && spec.Linux.CgroupsPath != "" {
+		return spec.Linux.CgroupsPath
+	}
+	return "/cove/" + id
 }
 
 // files are bound over the root's /etc.
