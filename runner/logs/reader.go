@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -72,19 +73,51 @@ func Read(ctx context.Context, path string, o Options, stdout, stderr io.Writer)
 	return p.follow(ctx, path, last)
 }
 
-// openAll opens the rotated files and the log itself, oldest first.
+// rotating is how long a rotation is waited for before what is seen of it is
+// believed to be what a crash left.
+const rotating = 100 * time.Millisecond
+
+// openAll opens the rotated files and the log itself, oldest first. A rotation
+// renames one file after the other, so while one goes on a file may be seen
+// twice or not at all: then it looks again.
 func openAll(path string) ([]*os.File, error) {
-	var files []*os.File
-	for i := 0; ; i++ {
+	for deadline := time.Now().Add(rotating); ; time.Sleep(time.Millisecond) {
+		files, torn, err := openOnce(path)
+		if err != nil || !torn || time.Now().After(deadline) {
+			return files, err
+		}
+		for _, f := range files {
+			f.Close()
+		}
+	}
+}
+
+// openOnce opens what there is. torn says that a rotation was seen half done:
+// a name between two others was missing, or names changed their files.
+func openOnce(path string) (files []*os.File, torn bool, err error) {
+	var names []string
+	for i, missing := 0, 0; missing < 2; i++ {
 		f, err := os.Open(rotated(path, i))
 		if errors.Is(err, fs.ErrNotExist) {
-			return files, nil
+			missing++
+			continue
 		}
 		if err != nil {
-			return files, fmt.Errorf("logs: %w", err)
+			return files, false, fmt.Errorf("logs: %w", err)
 		}
-		files = append([]*os.File{f}, files...)
+		torn = torn || missing > 0
+		files, names = append(files, f), append(names, rotated(path, i))
 	}
+	for i, f := range files {
+		have, err := f.Stat()
+		if err != nil {
+			return files, false, fmt.Errorf("logs: %w", err)
+		}
+		now, err := os.Stat(names[i])
+		torn = torn || err != nil || !os.SameFile(have, now)
+	}
+	slices.Reverse(files)
+	return files, torn, nil
 }
 
 // seekTail positions the files so that n entries remain, and returns those
