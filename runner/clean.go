@@ -73,8 +73,8 @@ func (r *Runner) cleanHalves() (removed []string, err error) {
 	return removed, err
 }
 
-// cleanGroups removes empty control groups below /cove. Those of another
-// root's containers are not empty.
+// cleanGroups removes empty control groups below /cove, and that one too when
+// nothing is left in it. Those of another root's containers are not empty.
 func (r *Runner) cleanGroups(ctx context.Context) (removed []string, err error) {
 	features, err := host.Detect()
 	if err != nil {
@@ -100,5 +100,5 @@ func (r *Runner) cleanGroups(ctx context.Context) (removed []string, err error) 
 			removed = append(removed, "cgroup "+g.Path())
 		}
 	}
-	return removed, err
+	return removed, errors.Join(err, cgroup.Load(features.Cgroup, "/cove").DeleteEmpty())
 }

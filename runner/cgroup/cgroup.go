@@ -116,7 +116,8 @@ func (g *Group) CloneFD() (int, error) {
 func (g *Group) mkdir(h *host.Hierarchy) (bool, error) {
 	dir := g.dir(h)
 	err := unix.Mkdir(dir, 0o755)
-	if errors.Is(err, unix.ENOENT) {
+	// Again: a parent that is empty may be removed between the two.
+	for tries := 0; errors.Is(err, unix.ENOENT) && tries < 10; tries++ {
 		if err = g.mkParents(h); err == nil {
 			err = unix.Mkdir(dir, 0o755)
 		}
