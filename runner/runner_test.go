@@ -3,6 +3,7 @@ package runner_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,12 +18,23 @@ import (
 	"cove/runner/network"
 )
 
+// binaries is where cove-runtime is compiled to.
+var binaries string
+
+func TestMain(m *testing.M) {
+	var err error
+	if binaries, err = os.MkdirTemp("", "cove-runtime-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	os.RemoveAll(binaries)
+	os.Exit(code)
+}
+
 // runtimeBinary is cove-runtime, compiled once for all tests of the package.
 var runtimeBinary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "cove-runtime-")
-	if err != nil {
-		return "", err
-	}
+	dir := binaries
 	path := filepath.Join(dir, "cove-runtime")
 	cmd := exec.Command("go", "build", "-o", path, "cove/cmd/runtime")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")

@@ -27,13 +27,16 @@ type Network struct {
 }
 
 // defaultRoot is the local root of a machine where nothing else is asked for.
-const defaultRoot = "/var/lib/cove"
+const (
+	defaultRoot   = "/var/lib/cove"
+	defaultBridge = "cove0"
+)
 
 // Open returns the network of a local root; nothing is made yet. The default
 // root's bridge is cove0 and its table cove; any other root has names, and a
 // subnet, of its own.
 func Open(root string) *Network {
-	n := &Network{dir: filepath.Join(root, "network"), bridge: "cove0", table: "cove"}
+	n := &Network{dir: filepath.Join(root, "network"), bridge: defaultBridge, table: "cove"}
 	if root != defaultRoot {
 		sum := sha256.Sum256([]byte(root))
 		n.bridge = "cove-" + hex.EncodeToString(sum[:4])
@@ -259,7 +262,9 @@ func deleteLink(name string) error {
 }
 
 // Release frees the address and ports of a container whose monitor may be gone.
-// With the last container goes the firewall table; the bridge stays.
+// With the last container goes the firewall table, and the bridge unless it is
+// the default root's: that one stays, as it takes longer to make and remove than
+// a container runs.
 func (n *Network) Release(id string) error {
 	if _, err := os.Stat(n.dir); err != nil {
 		return nil //nolint:nilerr // never used
@@ -272,7 +277,11 @@ func (n *Network) Release(id string) error {
 		delete(pool.Leases, id)
 		fw := newFirewall(n.table, n.bridge, pool.Subnet)
 		if len(pool.Leases) == 0 {
-			return fw.drop()
+			err := fw.drop()
+			if n.bridge != defaultBridge {
+				err = errors.Join(err, deleteLink(n.bridge))
+			}
+			return err
 		}
 		return fw.unpublish(l.Ports, l.IP)
 	})
