@@ -54,7 +54,7 @@ func newLab(ctx context.Context, cache string) (*lab, error) {
 	l.vars["DOCKER"] = fmt.Sprintf("/usr/bin/docker -H unix://%s/docker.sock", work)
 	l.vars["COVE"] = fmt.Sprintf("%s/cove --root %s/cove", bin, work)
 	steps := []func(context.Context, *lab) error{
-		shell(`mount --make-rprivate /; ! mountpoint -q /sys/fs/cgroup/unified || umount /sys/fs/cgroup/unified; mount -t sysfs sysfs /sys 2>/dev/null || true; ip link set lo up`),
+		shell(`mount --make-rprivate /; ! mountpoint -q /sys/fs/cgroup/unified || umount /sys/fs/cgroup/unified; ip link set lo up`),
 		write("podman.conf", podmanConf), write("docker.json", dockerConf),
 		shell(`mkdir -p $WORK/rootfs && tar -C $WORK/rootfs -xf $CACHE/base.tar`),
 		bundle("plain", false), bundle("seccomp", true),
