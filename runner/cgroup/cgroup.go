@@ -85,26 +85,27 @@ func (g *Group) Dir(hierarchy string) (string, error) {
 	return "", errdefs.Errorf(errdefs.ErrUnsupported, "cgroup: no hierarchy %q is mounted", hierarchy)
 }
 
-// OpenProcs opens the group's cgroup.procs in a hierarchy for writing.
-func (g *Group) OpenProcs(hierarchy string) (int, error) {
+// OpenTasks opens the group's list of tasks in a v1 hierarchy for writing.
+func (g *Group) OpenTasks(hierarchy string) (int, error) {
 	dir, err := g.Dir(hierarchy)
 	if err != nil {
 		return -1, err
 	}
-	fd, err := unix.Open(dir+"/cgroup.procs", unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	fd, err := unix.Open(dir+"/tasks", unix.O_WRONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return -1, fmt.Errorf("cgroup: %s/cgroup.procs: %w", dir, err)
+		return -1, fmt.Errorf("cgroup: %s/tasks: %w", dir, err)
 	}
 	return fd, nil
 }
 
-// CloneFD opens the directory that a process can be cloned into; -1 unless the
-// host is on pure v2, where that is possible.
+// CloneFD opens the directory that a process can be cloned into: that of v2,
+// alone or beside v1. It is -1 on a host without.
 func (g *Group) CloneFD() (int, error) {
-	if g.host.Mode != host.CgroupV2 {
+	last := len(g.host.Hierarchies) - 1
+	if last < 0 || !g.host.Hierarchies[last].V2 {
 		return -1, nil
 	}
-	dir := g.dir(&g.host.Hierarchies[0])
+	dir := g.dir(&g.host.Hierarchies[last])
 	fd, err := unix.Open(dir, unix.O_DIRECTORY|unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return -1, fmt.Errorf("cgroup: %s: %w", dir, err)

@@ -194,15 +194,19 @@ func idRanges(maps []specs.LinuxIDMapping) []IDRange {
 	return out
 }
 
-// joinCgroup enters the group in every v1 hierarchy, and in the v2 one of
-// hybrid mode; on pure v2 the program is cloned into it.
+// joinCgroup enters the group in every v1 hierarchy; into that of v2, alone or
+// beside them, the program was cloned.
+//
+// The program has one thread, so that its task is all of it. To move a whole
+// process by cgroup.procs, the kernel first keeps every process of the host
+// from starting threads and from ending, and waits milliseconds for that.
 func (b *builder) joinCgroup() {
-	if b.host.Cgroup.Mode == host.CgroupV2 {
-		return
-	}
 	b.why = "join control group"
 	for _, h := range b.host.Cgroup.Hierarchies {
-		f := b.file(File{Kind: CgroupProcs, Name: h.Name})
+		if h.V2 {
+			continue
+		}
+		f := b.file(File{Kind: CgroupTasks, Name: h.Name})
 		b.call("write", f.arg(), str("0"), num(1))
 	}
 }

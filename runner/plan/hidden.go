@@ -6,27 +6,35 @@ import (
 )
 
 // maskedPaths hides paths: the host's /dev/null over a file (the container's
-// own could be a symbolic link, CVE-2025-31133), one shared empty
-// read-only tmpfs over a directory. A path that is not there needs no mask.
+// own could be a symbolic link, CVE-2025-31133), an empty read-only tmpfs over
+// a directory. A path that is not there needs no mask.
+//
+// Which of both it is, is found out by looking: the kernel takes milliseconds
+// to give up a mount that fits nowhere.
 func (b *builder) maskedPaths(spec *specs.Spec) error {
 	for _, name := range spec.Linux.MaskedPaths {
 		b.why = "mask " + name
-		target, s := b.lookup(clean(name), 0)
+		dir, s := b.lookup(clean(name), unix.O_DIRECTORY)
+		s.Accept = []unix.Errno{unix.ENOENT, unix.ENOTDIR}
+		notDir := b.here() - 1
+		b.cover(b.emptyDir(), dir)
+		masked := b.here() - 1
+		b.errorSkipsToHere(notDir)
+		file, s := b.lookup(clean(name), 0)
 		s.Accept = []unix.Errno{unix.ENOENT, unix.ENOTDIR}
 		missing := b.here() - 1
-		null := b.hostNode("/dev/null")
-		// move_mount says EINVAL to a file over a directory.
-		b.attach(null, target).Accept = []unix.Errno{unix.EINVAL, unix.ENOTDIR}
-		isFile := b.here() - 1
-		empty := b.emptyDir()
-		b.attach(empty, target)
-		b.close(empty)
-		b.okSkipsToHere(isFile)
-		b.close(null)
-		b.close(target)
+		b.cover(b.hostNode("/dev/null"), file)
 		b.errorSkipsToHere(missing)
+		b.okSkipsToHere(masked)
 	}
 	return nil
+}
+
+// cover attaches a tree and closes both.
+func (b *builder) cover(tree, target Value) {
+	b.attach(tree, target)
+	b.close(tree)
+	b.close(target)
 }
 
 // emptyDir returns a tmpfs that holds nothing and takes nothing.
@@ -47,9 +55,7 @@ func (b *builder) readonlyPaths(spec *specs.Spec) error {
 		tree := b.cloneTree(target, unix.AT_RECURSIVE)
 		b.call("mount_setattr", tree.arg(), str(""), flags(uint64(unix.AT_EMPTY_PATH|unix.AT_RECURSIVE), treeFlags),
 			mountAttr(unix.MOUNT_ATTR_RDONLY, 0, 0), num(mountAttrSize))
-		b.attach(tree, target)
-		b.close(tree)
-		b.close(target)
+		b.cover(tree, target)
 		b.errorSkipsToHere(missing)
 	}
 	return nil

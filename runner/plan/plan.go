@@ -95,7 +95,7 @@ const (
 type File struct {
 	Kind FileKind
 	// Name is the source of a Bind, the path of a Namespace, the hierarchy of
-	// a CgroupProcs or CgroupDir.
+	// a CgroupTasks or CgroupDir.
 	Name string
 	// Recursive binds the mounts below the source too.
 	Recursive bool
@@ -141,9 +141,9 @@ const (
 	Bind
 	// Namespace is a namespace of another process.
 	Namespace
-	// CgroupProcs is the cgroup.procs of the container's group in one
+	// CgroupTasks is the list of tasks of the container's group in one v1
 	// hierarchy, writable.
-	CgroupProcs
+	CgroupTasks
 	// CgroupDir is a detached copy of the group's own directory.
 	CgroupDir
 	// DevPTS is the detached devpts mount that holds the console.

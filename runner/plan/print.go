@@ -147,8 +147,8 @@ func (f File) String() string {
 		return s + ")" + f.Attr.String()
 	case Namespace:
 		return "open(" + strconv.Quote(f.Name) + ")"
-	case CgroupProcs:
-		return "open(the group's cgroup.procs, " + strconv.Quote(f.Name) + ")"
+	case CgroupTasks:
+		return "open(the group's tasks, " + strconv.Quote(f.Name) + ")"
 	case CgroupDir:
 		return "open_tree(the group's directory, " + strconv.Quote(f.Name) + ", OPEN_TREE_CLONE)" + f.Attr.String()
 	case DevPTS:

@@ -22,7 +22,7 @@ type launch struct {
 	stdio    [3]*os.File
 	extra    []*os.File
 	filter   []unix.SockFilter
-	cgroupFD int // on pure v2; -1 otherwise
+	cgroupFD int // the group's directory of v2; -1 without
 	death    unix.Signal
 	control  control
 	hook     func(pid int) error

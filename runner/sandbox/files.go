@@ -24,7 +24,7 @@ type source struct {
 // files are the opened files of a plan.
 type files struct {
 	fds      []int
-	cgroupFD int // the group's directory on pure v2; -1 otherwise
+	cgroupFD int // the group's directory of v2; -1 without
 	master   *os.File
 	slave    *os.File
 }
@@ -64,12 +64,12 @@ func (f *files) open(want plan.File, src source) (int, error) {
 		return openBind(want)
 	case plan.Namespace:
 		return openAt(want.Name, unix.O_RDONLY, "namespace")
-	case plan.CgroupProcs:
+	case plan.CgroupTasks:
 		if src.cgroup == nil {
 			// The caller's own group stays: what is written has no effect.
 			return openAt(os.DevNull, unix.O_WRONLY, "control group")
 		}
-		return src.cgroup.OpenProcs(want.Name)
+		return src.cgroup.OpenTasks(want.Name)
 	case plan.CgroupDir:
 		dir, err := cgroupDir(src.cgroup, want.Name)
 		if err != nil {

@@ -2,7 +2,7 @@
 // the plan's system calls and becomes the container's process.
 //
 // The parent opens what the plan lists (the root as a detached mount, the
-// sources of binds, namespaces, cgroup.procs) and starts the program from a
+// sources of binds, namespaces, cgroup tasks) and starts the program from a
 // sealed memory file with those as inherited descriptors. Nothing of a container is ever
 // mounted on the host, so a parent that is killed at any point leaves nothing
 // behind but the control group.
