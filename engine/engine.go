@@ -99,9 +99,6 @@ func Open(cfg Config) (*Engine, error) {
 	return e, nil
 }
 
-// Close gives back what was opened.
-func (e *Engine) Close() {}
-
 func (e *Engine) dir(name string) string { return filepath.Join(e.cfg.Root, name) }
 
 func (e *Engine) openRunner() (*runner.Runner, error) {

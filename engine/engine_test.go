@@ -78,7 +78,6 @@ func newEngine(t *testing.T) *Engine {
 				t.Error(err)
 			}
 		}
-		e.Close()
 	})
 	_, err = e.Import(t.Context(), rootfs(t, busybox), []string{`CMD ["sh"]`, "ENV FROM_IMAGE=1"}, images.ImportOptions{Name: "busybox"})
 	if err != nil {
@@ -333,11 +332,9 @@ func blobs(t *testing.T, e *Engine) (n int) {
 func TestOpenTouchesNothing(t *testing.T) {
 	t.Parallel()
 	root := filepath.Join(t.TempDir(), "root")
-	e, err := Open(Config{Root: root})
-	if err != nil {
+	if _, err := Open(Config{Root: root}); err != nil {
 		t.Fatal(err)
 	}
-	e.Close()
 	if _, err := os.Stat(root); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the root was made: %v", err)
 	}

@@ -59,15 +59,6 @@ func (i *Image) DiffIDs() []layers.DiffID {
 // ChainID names the snapshot of all its layers; "" is an image without any.
 func (i *Image) ChainID() layers.ChainID { return layers.Chain(i.DiffIDs()...) }
 
-// PackedSize is how many bytes its blobs have.
-func (i *Image) PackedSize() int64 {
-	n := i.Descriptor.Size + i.Manifest.Config.Size
-	for _, l := range i.Layers {
-		n += l.Blob.Size
-	}
-	return n
-}
-
 // Platform is the config's.
 func (i *Image) Platform() ocispec.Platform { return i.Config.Platform }
 

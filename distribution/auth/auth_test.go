@@ -75,7 +75,7 @@ func TestChallenges(t *testing.T) {
 			t.Errorf("%s\n got %+v\nwant %+v", in, got, want)
 		}
 	}
-	if got := auth.ParseChallenges([]string{"Basic realm=a", "Bearer realm=b"}); len(got) != 2 || got[1].Get("REALM") != "b" {
+	if got := auth.ParseChallenges([]string{"Basic realm=a", "Bearer realm=b"}); len(got) != 2 || got[1].Params[0] != (p{"realm", "b"}) {
 		t.Errorf("two headers: %+v", got)
 	}
 }

@@ -1,8 +1,6 @@
 package auth
 
-import (
-	"strings"
-)
+import "strings"
 
 // Challenge is one challenge of a WWW-Authenticate header (RFC 9110, 11.6.1).
 type Challenge struct {
@@ -12,16 +10,6 @@ type Challenge struct {
 
 // Param is one parameter of a challenge. Names compare case-insensitively.
 type Param struct{ Name, Value string }
-
-// Get returns the value of the parameter name, "" when there is none.
-func (c Challenge) Get(name string) string {
-	for _, p := range c.Params {
-		if strings.EqualFold(p.Name, name) {
-			return p.Value
-		}
-	}
-	return ""
-}
 
 // String is the challenge as a header value; all values are quoted.
 func (c Challenge) String() string {

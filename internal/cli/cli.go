@@ -31,7 +31,6 @@ type Grammar struct {
 // Main runs one command and returns the exit code.
 func Main(g Grammar, args []string, in io.Reader, out, errOut io.Writer) int {
 	a := &app.App{Prog: g.prog, In: in, Out: out, Err: errOut}
-	defer a.Close()
 	ctx, stop := a.Signals(context.Background())
 	defer stop()
 	args, word := g.dispatch(args)

@@ -36,15 +36,6 @@ func GetXattr(fd int, name string) ([]byte, error) {
 	return grow(func(b []byte) (int, error) { return unix.Fgetxattr(fd, name, b) })
 }
 
-// HasXattr reports whether name in dir has the extended attribute attr.
-func HasXattr(dir int, name, attr string) (bool, error) {
-	_, err := unix.Lgetxattr(procPath(dir, name), attr, nil)
-	if errors.Is(err, unix.ENODATA) || errors.Is(err, unix.EOPNOTSUPP) {
-		return false, nil
-	}
-	return err == nil, err
-}
-
 // SetXattr sets an extended attribute of name in dir, not following it; "" is
 // dir itself.
 func SetXattr(dir int, name, attr string, value []byte) error {

@@ -36,13 +36,6 @@ func (v Version) AtLeast(major, minor int) bool {
 	return v.Major > major || v.Major == major && v.Minor >= minor
 }
 
-// MemfdExec reports that memfd_create knows MFD_EXEC.
-func (f Features) MemfdExec() bool { return f.Kernel.AtLeast(6, 3) }
-
-// OverlayLowerPlus reports that an overlay takes its lower directories one by
-// one through fsconfig("lowerdir+"), without the page limit of mount options.
-func (f Features) OverlayLowerPlus() bool { return f.Kernel.AtLeast(6, 7) }
-
 // ProcPIDNS reports that proc can be mounted for a pid namespace by its
 // descriptor.
 func (f Features) ProcPIDNS() bool { return f.Kernel.AtLeast(6, 17) }

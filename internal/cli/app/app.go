@@ -67,15 +67,6 @@ func (a *App) Engine() (*engine.Engine, error) {
 	return a.engine, err
 }
 
-// Close gives back what Engine opened.
-func (a *App) Close() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.engine != nil {
-		a.engine.Close()
-	}
-}
-
 func (a *App) logger() *slog.Logger {
 	if !a.Debug {
 		return slog.New(slog.DiscardHandler)
