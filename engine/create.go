@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/moby/profiles/seccomp"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
@@ -22,7 +21,7 @@ import (
 	"cove/layers/mount"
 	"cove/runner"
 	"cove/runner/network"
-	runnerseccomp "cove/runner/seccomp"
+	"cove/runner/seccomp"
 )
 
 // CreateOptions is one container to be made.
@@ -263,11 +262,11 @@ func seccompProfile(s runspec.Security, spec *specs.Spec) (*specs.LinuxSeccomp, 
 	case s.Seccomp == "unconfined", s.Privileged && s.Seccomp == "":
 		return nil, nil
 	case s.Seccomp == "":
-		return runnerseccomp.Default(spec.Process.Capabilities.Bounding)
+		return seccomp.Default(spec.Process.Capabilities.Bounding)
 	}
-	profile, err := seccomp.LoadProfile(s.Seccomp, spec)
+	profile, err := seccomp.Load([]byte(s.Seccomp), spec.Process.Capabilities.Bounding)
 	if err != nil {
-		return nil, errdefs.Errorf(errdefs.ErrInvalid, "--security-opt seccomp: the profile is not docker's JSON: %w", err)
+		return nil, fmt.Errorf("--security-opt: %w", err)
 	}
 	return profile, nil
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"cove/errdefs"
 )
 
 func TestDetacher(t *testing.T) {
@@ -38,9 +40,18 @@ func TestDetacher(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestParseKeys(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{"ctrl-p,ctrl-q": "\x10\x11", "a,b": "ab", "ctrl-@,ctrl-]": "\x00\x1d"} {
+		if got, err := ParseKeys(in); err != nil || string(got) != want {
+			t.Errorf("%s: got %q, %v", in, got, err)
+		}
+	}
 	for _, bad := range []string{"", "ctrl-", "ctrl-1", "ab", "a,,b"} {
-		if _, err := ParseKeys(bad); err == nil {
-			t.Errorf("%q is taken", bad)
+		if _, err := ParseKeys(bad); !errors.Is(err, errdefs.ErrInvalid) {
+			t.Errorf("%q: got %v, want ErrInvalid", bad, err)
 		}
 	}
 }

@@ -24,7 +24,7 @@ func Default(capabilities []string) (*specs.LinuxSeccomp, error) {
 func Load(text []byte, capabilities []string) (*specs.LinuxSeccomp, error) {
 	p, err := seccomp.LoadProfile(string(text), processWith(capabilities))
 	if err != nil {
-		return nil, errdefs.Errorf(errdefs.ErrInvalid, "seccomp: profile: %w", err)
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "seccomp: the profile is not in docker's JSON form: %w", err)
 	}
 	return p, nil
 }

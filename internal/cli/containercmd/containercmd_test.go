@@ -170,17 +170,3 @@ func TestParseTime(t *testing.T) {
 		t.Errorf("got %v, want ErrInvalid", err)
 	}
 }
-
-func TestParseDetachKeys(t *testing.T) {
-	t.Parallel()
-	for in, want := range map[string]string{"ctrl-p,ctrl-q": "\x10\x11", "a,b": "ab", "ctrl-@,ctrl-]": "\x00\x1d"} {
-		if got, err := parseDetachKeys(in); err != nil || string(got) != want {
-			t.Errorf("%s: got %q, %v", in, got, err)
-		}
-	}
-	for _, in := range []string{"", "ctrl-1", "abc", "a,,b"} {
-		if _, err := parseDetachKeys(in); !errors.Is(err, errdefs.ErrInvalid) {
-			t.Errorf("%q: got %v, want ErrInvalid", in, err)
-		}
-	}
-}

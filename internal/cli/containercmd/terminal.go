@@ -3,9 +3,9 @@ package containercmd
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -104,23 +104,11 @@ func (t *terminal) watchSize(fd int) <-chan runner.Size {
 	return sizes
 }
 
-// parseDetachKeys reads docker's list: single characters and ctrl-X, by comma.
+// parseDetachKeys reads the value of --detach-keys.
 func parseDetachKeys(s string) ([]byte, error) {
-	var keys []byte
-	for part := range strings.SplitSeq(s, ",") {
-		name, ctrl := strings.CutPrefix(part, "ctrl-")
-		switch {
-		case len(name) != 1:
-			return nil, errdefs.Errorf(errdefs.ErrInvalid, "--detach-keys %s: want characters and ctrl-KEY, parted by commas", s)
-		case !ctrl:
-			keys = append(keys, name[0])
-		case name[0] >= 'a' && name[0] <= 'z':
-			keys = append(keys, name[0]-'a'+1)
-		case strings.Contains("@[\\]^_", name):
-			keys = append(keys, name[0]&0x1f)
-		default:
-			return nil, errdefs.Errorf(errdefs.ErrInvalid, "--detach-keys %s: ctrl- goes with a letter or one of @[\\]^_", s)
-		}
+	keys, err := runner.ParseDetachKeys(s)
+	if err != nil {
+		return nil, fmt.Errorf("--detach-keys: %w", err)
 	}
 	return keys, nil
 }
