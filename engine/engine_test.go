@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"cove/content"
 	"cove/engine/runspec"
 	"cove/errdefs"
 	"cove/images"
@@ -311,6 +312,36 @@ func TestPruneKeepsWhatIsUsed(t *testing.T) {
 	}
 	if left := blobs(t, e); left > 0 {
 		t.Errorf("%d blobs are left", left)
+	}
+}
+
+func TestPruneForgetsAbandonedWrites(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	store, err := e.content()
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin := func(id string) content.Writer {
+		w, err := store.Begin(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write(make([]byte, 1000)); err != nil {
+			t.Fatal(err)
+		}
+		return w
+	}
+	defer begin("pull/going on").Close()
+	if err := begin("pull/cut off").Close(); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := e.Prune(t.Context(), PruneOptions{}); err != nil || p.Freed != 0 {
+		t.Errorf("pruned what a next pull goes on with: %+v, %v", p, err)
+	}
+	e.cfg.Now = func() time.Time { return time.Now().Add(2 * time.Hour) }
+	if p, err := e.Prune(t.Context(), PruneOptions{}); err != nil || p.Freed != 1000 {
+		t.Errorf("got %+v, %v; want the 1000 bytes that were cut off", p, err)
 	}
 }
 

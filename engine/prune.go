@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 
@@ -30,15 +31,17 @@ type Pruned struct {
 	Images     images.Removed
 	// Repaired are the leavings of dead containers, one line each.
 	Repaired []string
-	// Freed is the size of the blobs that went, in bytes.
+	// Freed is the size of the blobs, and of downloads never finished, that
+	// went, in bytes.
 	Freed int64
 }
 
 // Prune removes what the options name, then collects: it marks from names,
 // containers, the build cache and live leases, and deletes every blob and
-// snapshot that none of them reaches. It is safe beside any other command; the
-// only code in cove that deletes content a name once had is below it, in
-// images.Collect, and runs while new leases wait.
+// snapshot that none of them reaches, and what is left of downloads that nobody
+// came back to. It is safe beside any other command: the collection
+// (images.Collect) runs while new leases wait, and what is being written is
+// locked.
 func (e *Engine) Prune(ctx context.Context, o PruneOptions) (Pruned, error) {
 	var p Pruned
 	if err := needRoot("pruning"); err != nil {
@@ -73,11 +76,27 @@ func (e *Engine) Prune(ctx context.Context, o PruneOptions) (Pruned, error) {
 	if err != nil {
 		return p, err
 	}
+	if err := e.expireWrites(ctx, &p); err != nil {
+		return p, err
+	}
 	snaps, err := e.snapshots()
 	if err != nil {
 		return p, err
 	}
 	return p, snaps.Clean(ctx)
+}
+
+// resumable is for how long a pull that was cut off finds what it had.
+const resumable = time.Hour
+
+func (e *Engine) expireWrites(ctx context.Context, p *Pruned) error {
+	store, err := e.content()
+	if err != nil {
+		return err
+	}
+	freed, err := store.Expire(ctx, e.cfg.Now().Add(-resumable))
+	p.Freed += freed
+	return err
 }
 
 func (e *Engine) pruneContainers(ctx context.Context, p *Pruned) error {

@@ -190,24 +190,23 @@ func (s *Store) describe(e fs.DirEntry) (Ingest, bool) {
 
 // Expire aborts the writes that got no bytes since before and that nobody
 // holds open, removes what kills left of temporary files, and returns how many
-// writes it aborted.
-func (s *Store) Expire(ctx context.Context, before time.Time) (int, error) {
-	n := 0
+// bytes the writes had.
+func (s *Store) Expire(ctx context.Context, before time.Time) (freed int64, err error) {
 	for in, err := range s.Ingests(ctx) {
 		if err != nil {
-			return n, err
+			return freed, err
 		}
 		if in.Open || !in.Updated.Before(before) {
 			continue
 		}
 		switch err := s.abort(in.key); {
 		case err == nil:
-			n++
+			freed += in.Size
 		case !errors.Is(err, filelock.ErrLocked) && !errors.Is(err, fs.ErrNotExist):
-			return n, fmt.Errorf("expiring write %q: %w", in.ID, err)
+			return freed, fmt.Errorf("expiring write %q: %w", in.ID, err)
 		}
 	}
-	return n, s.removeTemps(before)
+	return freed, s.removeTemps(before)
 }
 
 func (s *Store) removeTemps(before time.Time) error {
