@@ -233,7 +233,7 @@ func (g *Group) Procs() ([]int, error) {
 }
 
 func procsBelow(dir string, seen map[int]bool) error {
-	b, err := os.ReadFile(dir + "/cgroup.procs")
+	b, err := host.ReadFile(dir + "/cgroup.procs")
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ENODEV) {
 		return nil
 	}
@@ -341,21 +341,24 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// writeFile writes one of the kernel's files, whole and in one call.
-func writeFile(dir, name, value string) error {
+// writeFile writes values to one of the kernel's files, each whole and in one
+// call.
+func writeFile(dir, name string, values ...string) error {
 	fd, err := unix.Open(dir+"/"+name, unix.O_WRONLY|unix.O_CLOEXEC, 0)
-	if err == nil {
-		_, err = unix.Write(fd, []byte(value))
-		unix.Close(fd)
-	}
 	if err != nil {
-		return fmt.Errorf("cgroup: writing %q to %s/%s: %w", value, dir, name, err)
+		return fmt.Errorf("cgroup: writing %q to %s/%s: %w", values, dir, name, err)
+	}
+	defer unix.Close(fd)
+	for _, value := range values {
+		if _, err := unix.Write(fd, []byte(value)); err != nil {
+			return fmt.Errorf("cgroup: writing %q to %s/%s: %w", value, dir, name, err)
+		}
 	}
 	return nil
 }
 
 func readLine(dir, name string) (string, error) {
-	b, err := os.ReadFile(dir + "/" + name)
+	b, err := host.ReadFile(dir + "/" + name)
 	if err != nil {
 		return "", fmt.Errorf("cgroup: %w", err)
 	}

@@ -82,12 +82,22 @@ func (g *Group) setDevices(list []specs.LinuxDeviceCgroup) error {
 	if dir == "" {
 		return errdefs.Errorf(errdefs.ErrUnsupported, "cgroup: device rules: this host has no controller \"devices\"")
 	}
-	for _, r := range rules {
-		file := "devices.deny"
-		if r.allow {
+	return writeRules(dir, rules)
+}
+
+// writeRules writes one rule per call, in order.
+func writeRules(dir string, rules []rule) error {
+	for len(rules) > 0 {
+		file, allow := "devices.deny", rules[0].allow
+		if allow {
 			file = "devices.allow"
 		}
-		if err := writeFile(dir, file, r.String()); err != nil {
+		var same []string
+		for len(rules) > 0 && rules[0].allow == allow {
+			same = append(same, rules[0].String())
+			rules = rules[1:]
+		}
+		if err := writeFile(dir, file, same...); err != nil {
 			return err
 		}
 	}

@@ -3,6 +3,7 @@ package host
 import (
 	"bytes"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -29,10 +30,10 @@ func detect() (Features, error) {
 		// The own limits of a known resource can always be read.
 		_ = unix.Prlimit(0, i, nil, &f.Rlimits[i])
 	}
-	if b, err := readFile("/sys/module/apparmor/parameters/enabled"); err == nil {
+	if b, err := ReadFile("/sys/module/apparmor/parameters/enabled"); err == nil {
 		f.AppArmor = bytes.HasPrefix(b, []byte("Y"))
 	}
-	mounts, err := readFile("/proc/self/mountinfo")
+	mounts, err := ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return f, fmt.Errorf("host: reading mounts: %w", err)
 	}
@@ -40,12 +41,13 @@ func detect() (Features, error) {
 	return f, nil
 }
 
-// readFile reads a file of the kernel's, without what os.ReadFile does for files that
-// may block or be large.
-func readFile(name string) ([]byte, error) {
+// ReadFile reads a small file, as the kernel's are, without what os.ReadFile
+// does for those that may block: that starts the poller of the Go runtime, and
+// a thread for it.
+func ReadFile(name string) ([]byte, error) {
 	fd, err := unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, err
+		return nil, &os.PathError{Op: "open", Path: name, Err: err}
 	}
 	defer unix.Close(fd)
 	b := make([]byte, 0, 8192)
@@ -57,8 +59,11 @@ func readFile(name string) ([]byte, error) {
 		if err == unix.EINTR {
 			continue
 		}
-		if n <= 0 || err != nil {
-			return b, err
+		if err != nil {
+			return b, &os.PathError{Op: "read", Path: name, Err: err}
+		}
+		if n == 0 {
+			return b, nil
 		}
 		b = b[:len(b)+n]
 	}
@@ -130,7 +135,7 @@ func parseCgroup(mounts []byte) Cgroup {
 }
 
 func readControllers(dir string) []string {
-	b, err := readFile(dir + "/cgroup.controllers")
+	b, err := ReadFile(dir + "/cgroup.controllers")
 	if err != nil {
 		return nil
 	}
