@@ -11,13 +11,14 @@ import (
 
 	"cove/errdefs"
 	"cove/layers/mount"
+	"cove/runner/host"
 	"cove/runner/record"
 )
 
 // loadBundle reads a bundle's config.json and says where its root is. The
 // config comes back as it was read, too.
 func loadBundle(bundle string) (spec *specs.Spec, data []byte, root mount.Mount, err error) {
-	data, err = os.ReadFile(filepath.Join(bundle, "config.json"))
+	data, err = host.ReadFile(filepath.Join(bundle, "config.json"))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil, root, errdefs.Errorf(errdefs.ErrNotFound, "bundle %s: no config.json in it; give the bundle's directory with --bundle", bundle)
 	}

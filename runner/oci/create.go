@@ -86,14 +86,10 @@ func (a *app) make(ctx context.Context, id string, f createFlags, survive bool) 
 	if err != nil {
 		return nil, nil, err
 	}
-	c := &container{ID: id, Bundle: f.bundle, Created: time.Now().UTC(), Spec: spec, dir: dir}
+	c := &container{ID: id, Bundle: f.bundle, Created: time.Now().UTC(), Spec: spec, dir: dir, config: config}
 	t, err := a.task(ctx, c, root, f, survive)
 	if err == nil {
-		err = c.saveSpec(config)
-		if err == nil {
-			err = c.created(t, f, survive)
-		}
-		if err != nil {
+		if err = c.created(t, f, survive); err != nil {
 			err = errors.Join(err, t.Close(ctx))
 		}
 	}
@@ -117,8 +113,12 @@ func (a *app) task(ctx context.Context, c *container, root mount.Mount, f create
 	for i := range f.preserveFDs {
 		req.ExtraFiles = append(req.ExtraFiles, os.NewFile(uintptr(3+i), "preserved"))
 	}
-	if c.Spec.Hooks != nil {
-		req.OnCreated = func(pid int) error { return c.createHooks(ctx, pid) }
+	// While the process mounts its root.
+	req.OnCreated = func(pid int) error {
+		if err := c.saveSpec(); err != nil || c.Spec.Hooks == nil {
+			return err
+		}
+		return c.createHooks(ctx, pid)
 	}
 	return task.Create(ctx, req)
 }
@@ -136,6 +136,9 @@ func (c *container) created(t *task.Task, f createFlags, survive bool) error {
 		if err := sendConsole(f.consoleSocket, t.Process.Console()); err != nil {
 			return err
 		}
+	}
+	if !survive && c.Spec.Hooks == nil {
+		return nil // nobody learns of it before it runs
 	}
 	return c.save()
 }
@@ -248,16 +251,16 @@ func (a *app) foreground(ctx context.Context, c *container, t *task.Task, f crea
 	}
 	err = c.startHooks(ctx)
 	if err == nil {
+		c.Started = true // or it ends, and this process removes it
+		err = c.save()
+	}
+	if err == nil {
 		err = writePid(f.pidFile, c.Pid)
 	}
 	if err == nil {
 		err = t.Start()
 	}
 	if err != nil {
-		return 1, errors.Join(err, t.Close(ctx))
-	}
-	c.Started = true
-	if err := c.save(); err != nil {
 		return 1, errors.Join(err, t.Close(ctx))
 	}
 	c.poststart(ctx)
@@ -274,9 +277,12 @@ func (a *app) foreground(ctx context.Context, c *container, t *task.Task, f crea
 // catch collects the signals that people send to a runtime in the foreground,
 // for the container. Not all there are: each costs a call here and one in
 // every process that is started.
+//
+// It does not wait until that is set up, which takes two threads a while; the
+// container's process does not exist much sooner, and ends with this one.
 func catch() <-chan os.Signal {
 	signals := make(chan os.Signal, 32)
-	signal.Notify(signals, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2,
+	go signal.Notify(signals, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2,
 		unix.SIGALRM, unix.SIGTERM, unix.SIGCONT, unix.SIGWINCH)
 	return signals
 }

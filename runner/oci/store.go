@@ -35,7 +35,8 @@ type container struct {
 	// config.json.
 	Spec *specs.Spec `json:"-"`
 
-	dir string
+	dir    string
+	config []byte // the bundle's, as it was at create
 }
 
 func (a *app) dir(id string) (string, error) {
@@ -54,7 +55,7 @@ func (a *app) load(id string) (*container, error) {
 	if err != nil {
 		return nil, err
 	}
-	data, err := os.ReadFile(filepath.Join(dir, "state.json"))
+	data, err := host.ReadFile(filepath.Join(dir, "state.json"))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, errdefs.Errorf(errdefs.ErrNotFound, "container %q does not exist", id)
 	}
@@ -63,7 +64,7 @@ func (a *app) load(id string) (*container, error) {
 		err = json.Unmarshal(data, c)
 	}
 	if err == nil {
-		data, err = os.ReadFile(filepath.Join(dir, "config.json"))
+		data, err = host.ReadFile(filepath.Join(dir, "config.json"))
 	}
 	if err == nil {
 		c.Spec, err = record.DecodeSpec(data)
@@ -103,28 +104,44 @@ func (a *app) reserve(id string) (string, error) {
 }
 
 // saveSpec keeps the bundle's config as it was at create.
-func (c *container) saveSpec(config []byte) error {
-	if err := os.WriteFile(filepath.Join(c.dir, "config.json"), config, 0o600); err != nil {
-		return fmt.Errorf("container %q: %w", c.ID, err)
-	}
-	return nil
-}
+func (c *container) saveSpec() error { return c.write("config.json", c.config) }
 
 func (c *container) save() error {
 	data, err := json.Marshal(c)
 	if err != nil {
 		return fmt.Errorf("container %q: encoding its state: %w", c.ID, err)
 	}
-	path := filepath.Join(c.dir, "state.json")
-	if err := os.WriteFile(path+".tmp", data, 0o600); err != nil {
-		return fmt.Errorf("container %q: %w", c.ID, err)
+	if err := c.write("state.json.tmp", data); err != nil {
+		return err
 	}
+	path := filepath.Join(c.dir, "state.json")
 	return os.Rename(path+".tmp", path)
+}
+
+// write makes a file of the container's, as os.WriteFile does; see
+// host.ReadFile for why not by that.
+func (c *container) write(name string, data []byte) error {
+	fd, err := unix.Open(filepath.Join(c.dir, name), unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC|unix.O_CLOEXEC, 0o600)
+	for err == nil && len(data) > 0 {
+		var n int
+		n, err = unix.Write(fd, data)
+		if err == unix.EINTR {
+			n, err = 0, nil
+		}
+		data = data[max(n, 0):]
+	}
+	if fd >= 0 {
+		err = errors.Join(err, unix.Close(fd))
+	}
+	if err != nil {
+		return fmt.Errorf("container %q: writing %s: %w", c.ID, name, err)
+	}
+	return nil
 }
 
 // birth is a process's start time and whether it is more than a zombie.
 func birth(pid int) (start string, alive bool) {
-	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	stat, err := host.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
 		return "", false
 	}
@@ -196,6 +213,18 @@ func (c *container) signal(sig unix.Signal) error {
 	return nil
 }
 
+// remove removes the container's directory, without reading it if there is
+// only what most containers have.
+func (c *container) remove() error {
+	for _, name := range []string{"state.json", "config.json"} {
+		_ = unix.Unlink(filepath.Join(c.dir, name))
+	}
+	if unix.Rmdir(c.dir) == nil {
+		return nil
+	}
+	return os.RemoveAll(c.dir)
+}
+
 // destroy removes what the runtime keeps, after the process has ended.
 func (c *container) destroy(ctx context.Context, g *cgroup.Group) error {
 	var errs []error
@@ -203,7 +232,7 @@ func (c *container) destroy(ctx context.Context, g *cgroup.Group) error {
 		errs = append(errs, g.Kill(ctx)) // others may be left: theirs is not our pid namespace
 	}
 	errs = append(errs, g.Delete(ctx))
-	errs = append(errs, os.RemoveAll(c.dir))
+	errs = append(errs, c.remove())
 	c.poststop(ctx)
 	return errors.Join(errs...)
 }

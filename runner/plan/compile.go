@@ -20,7 +20,7 @@ func Compile(spec *specs.Spec, h host.Features) (*Plan, error) {
 		return nil, err
 	}
 	b := &builder{host: h, userns: newUserNS(spec)}
-	b.Steps = make([]Step, 0, 256)
+	b.Steps = make([]Step, 0, 512) // docker's containers have 450
 	b.Terminal = spec.Process.Terminal
 	rootfs := b.file(File{Kind: Root})
 	b.root = rootfs
