@@ -12,7 +12,6 @@
 package keys
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/base32"
 	"errors"
@@ -303,21 +302,6 @@ func (s *Store) All() iter.Seq2[Entry, error] {
 				continue // gone meanwhile
 			}
 			if !yield(e, err) {
-				return
-			}
-		}
-	}
-}
-
-// Infos is All as snapshot.Snapshotter has it.
-func (s *Store) Infos(ctx context.Context) iter.Seq2[snapshot.Info, error] {
-	return func(yield func(snapshot.Info, error) bool) {
-		for e, err := range s.All() {
-			if cerr := ctx.Err(); cerr != nil {
-				yield(snapshot.Info{}, cerr)
-				return
-			}
-			if !yield(e.Info, err) {
 				return
 			}
 		}

@@ -10,8 +10,8 @@ import (
 	"cove/layers/tree"
 )
 
-// Usage counts what is in the directory dir, each file once.
-func Usage(ctx context.Context, dir string) (snapshot.Usage, error) {
+// usage counts what is in the directory dir, each file once.
+func usage(ctx context.Context, dir string) (snapshot.Usage, error) {
 	fd, err := tree.Open(dir)
 	if err != nil {
 		return snapshot.Usage{}, err

@@ -7,11 +7,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 
 	"golang.org/x/sys/unix"
 
-	"cove/errdefs"
 	"cove/layers/mount"
 	"cove/layers/snapshot"
 	"cove/layers/snapshot/keys"
@@ -19,7 +17,10 @@ import (
 )
 
 // Store is the copying snapshotter on one root directory.
-type Store struct{ keys *keys.Store }
+type Store struct {
+	keys.Shared
+	keys *keys.Store
+}
 
 var (
 	_ snapshot.Snapshotter = (*Store)(nil)
@@ -32,17 +33,13 @@ func New(root string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{keys: k}, nil
+	return &Store{Shared: k.Shared(), keys: k}, nil
 }
-
-const filesDir = "fs"
-
-func (s *Store) files(e keys.Entry) string { return s.keys.Dir(e.ID, filesDir) }
 
 // Prepare implements snapshot.Snapshotter. The mount is a bind of a copy; its
 // Lower is the parent's directory, so that diff knows what to compare with.
 func (s *Store) Prepare(ctx context.Context, key, parent string) (mount.Mount, error) {
-	e, err := s.keys.Add(key, parent, snapshot.Active, filesDir)
+	e, err := s.keys.Add(key, parent, snapshot.Active, keys.FilesDir)
 	if err != nil {
 		return mount.Mount{}, err
 	}
@@ -61,12 +58,12 @@ func (s *Store) copyParent(e keys.Entry) error {
 	if err != nil {
 		return err
 	}
-	src, err := tree.Open(s.files(p))
+	src, err := tree.Open(s.keys.Files(p))
 	if err != nil {
 		return err
 	}
 	defer unix.Close(src)
-	dst, err := tree.Open(s.files(e))
+	dst, err := tree.Open(s.keys.Files(e))
 	if err != nil {
 		return err
 	}
@@ -79,7 +76,7 @@ func (s *Store) copyParent(e keys.Entry) error {
 
 // View implements snapshot.Snapshotter.
 func (s *Store) View(_ context.Context, key, parent string) (mount.Mount, error) {
-	e, err := s.keys.Add(key, parent, snapshot.View, filesDir)
+	e, err := s.keys.Add(key, parent, snapshot.View, keys.FilesDir)
 	if err != nil {
 		return mount.Mount{}, err
 	}
@@ -88,7 +85,7 @@ func (s *Store) View(_ context.Context, key, parent string) (mount.Mount, error)
 
 // mount describes a snapshot that has its record.
 func (s *Store) mount(e keys.Entry) (mount.Mount, error) {
-	m := mount.Mount{Type: "bind", Source: s.files(e), ReadOnly: e.Kind != snapshot.Active}
+	m := mount.Mount{Type: "bind", Source: s.keys.Files(e), ReadOnly: e.Kind != snapshot.Active}
 	if e.Parent == "" || e.Kind == snapshot.Committed {
 		return m, nil
 	}
@@ -97,9 +94,9 @@ func (s *Store) mount(e keys.Entry) (mount.Mount, error) {
 		return mount.Mount{}, err
 	}
 	if e.Kind == snapshot.View {
-		m.Source = s.files(p)
+		m.Source = s.keys.Files(p)
 	} else {
-		m.Lower = []string{s.files(p)}
+		m.Lower = []string{s.keys.Files(p)}
 	}
 	return m, nil
 }
@@ -118,34 +115,3 @@ func (s *Store) Mounts(_ context.Context, key string) (mount.Mount, error) {
 	}
 	return s.mount(e)
 }
-
-// Stat implements snapshot.Snapshotter.
-func (s *Store) Stat(_ context.Context, key string) (snapshot.Info, error) {
-	e, err := s.keys.Get(key)
-	return e.Info, err
-}
-
-// Remove implements snapshot.Snapshotter.
-func (s *Store) Remove(_ context.Context, key string) error { return s.keys.Remove(key) }
-
-// All implements snapshot.Snapshotter.
-func (s *Store) All(ctx context.Context) iter.Seq2[snapshot.Info, error] { return s.keys.Infos(ctx) }
-
-// Usage implements snapshot.Keeper.
-func (s *Store) Usage(ctx context.Context, key string) (snapshot.Usage, error) {
-	e, err := s.keys.Get(key)
-	if err != nil {
-		return snapshot.Usage{}, err
-	}
-	u, err := keys.Usage(ctx, s.files(e))
-	if err != nil {
-		return u, errdefs.Errorf(errdefs.ErrUnavailable, "snapshot %q: usage: %w", key, err)
-	}
-	return u, nil
-}
-
-// Clean implements snapshot.Keeper.
-func (s *Store) Clean(ctx context.Context) error { return s.keys.Clean(ctx) }
-
-// Sync implements snapshot.Keeper.
-func (s *Store) Sync() error { return s.keys.Sync() }

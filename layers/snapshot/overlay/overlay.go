@@ -10,7 +10,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"os"
 
 	"github.com/moby/sys/userns"
@@ -23,10 +22,7 @@ import (
 	"cove/layers/tree"
 )
 
-const (
-	filesDir = "fs"
-	workDir  = "work"
-)
+const workDir = "work"
 
 // untouched is the modification time of a directory fs that was prepared
 // without a parent and of which no layer said what it is: onto a parent, it
@@ -34,7 +30,10 @@ const (
 var untouched = unix.Timespec{Sec: 0, Nsec: 1}
 
 // Store is the overlay snapshotter on one root directory.
-type Store struct{ keys *keys.Store }
+type Store struct {
+	keys.Shared
+	keys *keys.Store
+}
 
 var (
 	_ snapshot.Snapshotter = (*Store)(nil)
@@ -48,15 +47,13 @@ func New(root string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{keys: k}, nil
+	return &Store{Shared: k.Shared(), keys: k}, nil
 }
-
-func (s *Store) files(e keys.Entry) string { return s.keys.Dir(e.ID, filesDir) }
 
 // Prepare implements snapshot.Snapshotter. Without a parent the mount is a
 // bind: the kernel has no overlay of one directory.
 func (s *Store) Prepare(_ context.Context, key, parent string) (mount.Mount, error) {
-	e, err := s.keys.Add(key, parent, snapshot.Active, filesDir, workDir)
+	e, err := s.keys.Add(key, parent, snapshot.Active, keys.FilesDir, workDir)
 	if err != nil {
 		return mount.Mount{}, err
 	}
@@ -72,7 +69,7 @@ func (s *Store) Prepare(_ context.Context, key, parent string) (mount.Mount, err
 
 // settle gives a new snapshot's top directory its owner, mode and times.
 func (s *Store) settle(e keys.Entry) error {
-	fd, err := tree.Open(s.files(e))
+	fd, err := tree.Open(s.keys.Files(e))
 	if err != nil {
 		return err
 	}
@@ -89,7 +86,7 @@ func (s *Store) settle(e keys.Entry) error {
 
 // inherit gives the open directory fd what the top directory of p has.
 func (s *Store) inherit(fd int, p keys.Entry) error {
-	from, err := tree.Open(s.files(p))
+	from, err := tree.Open(s.keys.Files(p))
 	if err != nil {
 		return err
 	}
@@ -99,7 +96,7 @@ func (s *Store) inherit(fd int, p keys.Entry) error {
 
 // View implements snapshot.Snapshotter.
 func (s *Store) View(_ context.Context, key, parent string) (mount.Mount, error) {
-	e, err := s.keys.Add(key, parent, snapshot.View, filesDir)
+	e, err := s.keys.Add(key, parent, snapshot.View, keys.FilesDir)
 	if err != nil {
 		return mount.Mount{}, err
 	}
@@ -117,16 +114,16 @@ func (s *Store) mount(e keys.Entry) (mount.Mount, error) {
 	}
 	switch {
 	case len(below) == 0:
-		return mount.Mount{Type: "bind", Source: s.files(e), ReadOnly: e.Kind != snapshot.Active}, nil
+		return mount.Mount{Type: "bind", Source: s.keys.Files(e), ReadOnly: e.Kind != snapshot.Active}, nil
 	case len(below) == 1 && e.Kind != snapshot.Active:
-		return mount.Mount{Type: "bind", Source: s.files(below[0]), ReadOnly: true}, nil
+		return mount.Mount{Type: "bind", Source: s.keys.Files(below[0]), ReadOnly: true}, nil
 	}
 	m := mount.Mount{Type: "overlay", Options: options(), ReadOnly: e.Kind != snapshot.Active}
 	for _, b := range below {
-		m.Lower = append(m.Lower, s.files(b))
+		m.Lower = append(m.Lower, s.keys.Files(b))
 	}
 	if e.Kind == snapshot.Active {
-		m.Upper, m.Work = s.files(e), s.keys.Dir(e.ID, workDir)
+		m.Upper, m.Work = s.keys.Files(e), s.keys.Dir(e.ID, workDir)
 	}
 	return m, nil
 }
@@ -169,7 +166,7 @@ func (s *Store) CommitOnto(_ context.Context, name, key, parent string) error {
 
 // adopt makes e's top directory like p's, unless its own layer said what it is.
 func (s *Store) adopt(e, p keys.Entry) error {
-	fd, err := tree.Open(s.files(e))
+	fd, err := tree.Open(s.keys.Files(e))
 	if err != nil {
 		return err
 	}
@@ -200,34 +197,3 @@ func (s *Store) Mounts(_ context.Context, key string) (mount.Mount, error) {
 	}
 	return s.mount(e)
 }
-
-// Stat implements snapshot.Snapshotter.
-func (s *Store) Stat(_ context.Context, key string) (snapshot.Info, error) {
-	e, err := s.keys.Get(key)
-	return e.Info, err
-}
-
-// Remove implements snapshot.Snapshotter.
-func (s *Store) Remove(_ context.Context, key string) error { return s.keys.Remove(key) }
-
-// All implements snapshot.Snapshotter.
-func (s *Store) All(ctx context.Context) iter.Seq2[snapshot.Info, error] { return s.keys.Infos(ctx) }
-
-// Usage implements snapshot.Keeper.
-func (s *Store) Usage(ctx context.Context, key string) (snapshot.Usage, error) {
-	e, err := s.keys.Get(key)
-	if err != nil {
-		return snapshot.Usage{}, err
-	}
-	u, err := keys.Usage(ctx, s.files(e))
-	if err != nil {
-		return u, errdefs.Errorf(errdefs.ErrUnavailable, "snapshot %q: usage: %w", key, err)
-	}
-	return u, nil
-}
-
-// Clean implements snapshot.Keeper.
-func (s *Store) Clean(ctx context.Context) error { return s.keys.Clean(ctx) }
-
-// Sync implements snapshot.Keeper.
-func (s *Store) Sync() error { return s.keys.Sync() }
