@@ -90,7 +90,8 @@ type Manager interface {
 	// meanwhile may or may not be visited.
 	All(ctx context.Context) iter.Seq2[Info, error]
 	// Delete removes a blob; it does not ask whether anyone refers to it. Who
-	// may call it: the prune of package engine, and the registry's GC.
+	// may call it: a garbage collector (packages images/gc and registry), and
+	// who found that the blob's bytes are not its digest's.
 	Delete(ctx context.Context, dgst digest.Digest) error
 }
 
