@@ -123,11 +123,7 @@ func (s *server) patchUpload(ctx context.Context, w http.ResponseWriter, r *http
 		return err
 	}
 	defer up.Close()
-	if bad := fits(r, up.Offset()); bad != nil {
-		uploadState(w.Header(), t.repo, up)
-		return bad
-	}
-	if err := receive(up, r); err != nil {
+	if err := chunk(w, r, t, up); err != nil {
 		return err
 	}
 	// What a 202 acknowledges is what a later request finds.
@@ -151,11 +147,7 @@ func (s *server) finishUpload(ctx context.Context, w http.ResponseWriter, r *htt
 		return err
 	}
 	defer up.Close()
-	if bad := fits(r, up.Offset()); bad != nil {
-		uploadState(w.Header(), t.repo, up)
-		return bad
-	}
-	if err := receive(up, r); err != nil {
+	if err := chunk(w, r, t, up); err != nil {
 		return err
 	}
 	return s.commit(ctx, w, t, up, dgst, since)
@@ -199,6 +191,15 @@ func fits(r *http.Request, offset int64) *errcode.Error {
 		return errcode.New(http.StatusBadRequest, errcode.SizeInvalid, "Content-Length and Content-Range name different sizes")
 	}
 	return nil
+}
+
+// chunk takes the body as the upload's next bytes.
+func chunk(w http.ResponseWriter, r *http.Request, t target, up distribution.Upload) error {
+	if bad := fits(r, up.Offset()); bad != nil {
+		uploadState(w.Header(), t.repo, up)
+		return bad
+	}
+	return receive(up, r)
 }
 
 // receive moves the body into the upload. A client that goes away in the
