@@ -115,7 +115,7 @@ func (s *Store) getFor(ctx context.Context, name string, want ocispec.Platform) 
 	}
 	have := img.Platform()
 	if platforms.Rank(&have, want) == 0 {
-		return img, errdefs.Errorf(errdefs.ErrNotFound, "image %s: is for %s here, not for %s", name, platforms.Format(have), platforms.Format(want))
+		return img, errdefs.Errorf(errdefs.ErrNotFound, "image %s: is for %s here, not for %s; pull it for that platform", name, platforms.Format(have), platforms.Format(want))
 	}
 	return img, nil
 }

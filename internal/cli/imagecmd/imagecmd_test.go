@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -206,5 +207,17 @@ func TestRegistryArg(t *testing.T) {
 		if got := registryArg(args); got != want {
 			t.Errorf("%q: got %q, want %q", in, got, want)
 		}
+	}
+}
+
+func TestListNamesWhatIsBroken(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	warnBroken(&app.App{Err: &out}, []row{
+		{repo: "app", tag: "v1"},
+		{repo: "app", tag: "v2", img: images.Image{Broken: errors.New("blob sha256:ab is not here")}},
+	})
+	if got := out.String(); !strings.Contains(got, "image app:v2 cannot be read: blob sha256:ab is not here; pull") || strings.Contains(got, "v1") {
+		t.Errorf("got %q", got)
 	}
 }

@@ -62,6 +62,7 @@ func List(a *app.App, use string) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			warnBroken(a, rows)
 			if out.Quiet {
 				rows = slices.CompactFunc(rows, func(a, b row) bool { return a.img.ID == b.img.ID })
 			}
@@ -69,6 +70,15 @@ func List(a *app.App, use string) *cobra.Command {
 		})
 	}
 	return cmd
+}
+
+// warnBroken says why a row is empty, and what helps.
+func warnBroken(a *app.App, rows []row) {
+	for _, r := range rows {
+		if r.img.Broken != nil {
+			a.Warnf("image %s:%s cannot be read: %v; pull or build it again, or remove it", r.repo, r.tag, r.img.Broken)
+		}
+	}
 }
 
 func imageRows(ctx context.Context, store *images.Store, match func(row) bool) ([]row, error) {
