@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -199,6 +200,14 @@ func (s *Store) repository(ref reference.Reference) (*client.Repository, error) 
 // explain says what was tried, and the commonest reason why it went wrong.
 func explain(doing string, ref reference.Reference, err error) error {
 	hint := ref.Hint()
+	err = unnamed(ref, err)
+	switch text := err.Error(); {
+	case hint != "" || strings.Contains(text, "login"):
+	case errors.Is(err, errdefs.ErrUnauthenticated):
+		hint = "sign in with login " + ref.Registry
+	case errors.Is(err, errdefs.ErrDenied) && strings.HasSuffix(text, ": forbidden"): // a HEAD's refusal gives no reason
+		hint = "the account signed in may not do this; ask an administrator of the project"
+	}
 	for _, kind := range []error{errdefs.ErrNotFound, errdefs.ErrDenied, errdefs.ErrUnauthenticated, errdefs.ErrUnavailable} {
 		if hint != "" && errors.Is(err, kind) {
 			return fmt.Errorf("%s %s: %w; %s", doing, ref.Familiar(), err, hint)
@@ -206,3 +215,22 @@ func explain(doing string, ref reference.Reference, err error) error {
 	}
 	return fmt.Errorf("%s %s: %w", doing, ref.Familiar(), err)
 }
+
+// unnamed takes the name that distribution put before an error off again: ours
+// comes before it.
+func unnamed(ref reference.Reference, err error) error {
+	for _, name := range []string{ref.Name() + ": " + ref.Tag + ": ", ref.Name() + ": "} {
+		if text, ok := strings.CutPrefix(err.Error(), name); ok {
+			return &rewordedError{text, err}
+		}
+	}
+	return err
+}
+
+type rewordedError struct {
+	text string
+	err  error
+}
+
+func (e *rewordedError) Error() string { return e.text }
+func (e *rewordedError) Unwrap() error { return e.err }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -78,6 +79,9 @@ func (r *Repository) read(ctx context.Context, do func(p *wire.Peer) error) erro
 func (r *Repository) about(what string, err error) error {
 	if err == nil {
 		return nil
+	}
+	if strings.HasPrefix(err.Error(), what+": ") { // a store names its blob itself
+		return fmt.Errorf("%s: %w", r, err)
 	}
 	return fmt.Errorf("%s: %s: %w", r, what, err)
 }
