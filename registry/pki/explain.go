@@ -19,6 +19,8 @@ type Case struct {
 	Chain []*x509.Certificate
 	// Host is the name or address that clients use; "" leaves it out.
 	Host string
+	// Registry is HOST:PORT as clients write it, for the advice; "" when not known.
+	Registry string
 	// Key is the server's private key, nil when it is not at hand.
 	Key crypto.Signer
 	// Roots are the authorities that clients trust; nil leaves it out.
@@ -44,6 +46,13 @@ func checkNames(c Case) *Finding {
 	cert := c.Chain[0]
 	if len(NamesOf(cert)) > 0 {
 		return nil
+	}
+	if cert.IsCA {
+		return &Finding{
+			Problem: fmt.Sprintf("it is an authority's certificate (CN=%s), not a server's: it has no names", cert.Subject.CommonName),
+			Fix: fmt.Sprintf("give it to clients as certs.d/%s/ca.crt, and the server a certificate that it signs: registry cert issue --name %s",
+				orExample(c.Registry, "HOST:PORT"), orExample(c.Host, "HOST")),
+		}
 	}
 	return &Finding{
 		Problem: fmt.Sprintf("it has a common name (CN=%s) and no subject alternative names; clients ignore the common name", cert.Subject.CommonName),
@@ -128,23 +137,23 @@ func checkChain(c Case) *Finding {
 		}
 	}
 	switch {
-	case c.Roots == nil:
+	case c.Roots == nil, selfSigned && cert.IsCA && len(NamesOf(cert)) == 0: // checkNames has said what to do with an authority
 		return nil
 	case selfSigned:
 		return &Finding{
 			Problem: "it is signed by itself, and not among the authorities given",
-			Fix:     fmt.Sprintf("give it to clients as their authority: certs.d/%s/ca.crt", orExample(c.Host, "HOST:PORT")),
+			Fix:     fmt.Sprintf("give it to clients as their authority: certs.d/%s/ca.crt", orExample(c.Registry, "HOST:PORT")),
 		}
 	case len(c.Chain) == 1:
 		return &Finding{
 			Problem: fmt.Sprintf("its issuer (%s) is neither among the authorities given nor sent with it", cert.Issuer),
 			Fix: fmt.Sprintf("give that authority to clients (certs.d/%s/ca.crt); if it is an intermediate one, append its certificate to the server's file",
-				orExample(c.Host, "HOST:PORT")),
+				orExample(c.Registry, "HOST:PORT")),
 		}
 	default:
 		return &Finding{
 			Problem: fmt.Sprintf("the chain it is sent with ends at %s, which is not among the authorities given", c.Chain[len(c.Chain)-1].Issuer),
-			Fix:     fmt.Sprintf("give that authority to clients: certs.d/%s/ca.crt", orExample(c.Host, "HOST:PORT")),
+			Fix:     fmt.Sprintf("give that authority to clients: certs.d/%s/ca.crt", orExample(c.Registry, "HOST:PORT")),
 		}
 	}
 }

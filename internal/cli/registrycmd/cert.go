@@ -1,6 +1,7 @@
 package registrycmd
 
 import (
+	"cmp"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -241,7 +242,7 @@ func newCertExplain() *cobra.Command {
 				return err
 			}
 			out := cmd.OutOrStdout()
-			_, _ = fmt.Fprintf(out, "valid for: %s\n", strings.Join(pki.NamesOf(c.Chain[0]), ", ")) // the last write reports a failure
+			_, _ = fmt.Fprintf(out, "valid for: %s\n", cmp.Or(strings.Join(pki.NamesOf(c.Chain[0]), ", "), "no name")) // the last write reports a failure
 			found := pki.Explain(c)
 			if len(found) == 0 {
 				_, err := fmt.Fprintln(out, "no reason was found to refuse it")
@@ -264,6 +265,9 @@ func (f *explainFlags) open(cmd *cobra.Command, what string) (pki.Case, error) {
 	var err error
 	if c.Chain, c.Host, err = pki.Fetch(cmd.Context(), what); err != nil {
 		return c, err
+	}
+	if c.Host != "" { // what is no file
+		c.Registry = what
 	}
 	if f.name != "" {
 		n, err := pki.ParseNames(f.name)
