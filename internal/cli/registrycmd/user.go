@@ -142,7 +142,10 @@ func newUserList() *cobra.Command {
 					return err
 				})
 			})
-			return errors.Join(err, w.Flush())
+			if err != nil { // no heading of nothing
+				return err
+			}
+			return w.Flush()
 		},
 	}
 	t.flags(cmd)
