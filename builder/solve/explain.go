@@ -104,6 +104,7 @@ func (tr trace) changes(now trace) []string {
 	var out []string
 	for _, field := range union(tr.Op, now.Op) {
 		if was, is := tr.Op[field], now.Op[field]; !bytes.Equal(was, is) {
+			was, is = onlyDifferent(was, is)
 			out = append(out, field+" "+short(was)+" → "+short(is))
 		}
 	}
@@ -126,6 +127,26 @@ func (tr trace) changes(now trace) []string {
 	}
 	return out
 }
+
+// onlyDifferent leaves of two lists, as those of an environment, what is in one
+// alone. Lists of the same elements, and what is no list, stay as they are.
+func onlyDifferent(was, is json.RawMessage) (json.RawMessage, json.RawMessage) {
+	var before, now []string
+	if json.Unmarshal(was, &before) != nil || json.Unmarshal(is, &now) != nil {
+		return was, is
+	}
+	gone, came := without(before, now), without(now, before)
+	if len(gone)+len(came) == 0 {
+		return was, is
+	}
+	return listed(gone), listed(came)
+}
+
+func without(list, other []string) []string {
+	return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return slices.Contains(other, s) })
+}
+
+func listed(list []string) json.RawMessage { return json.RawMessage(strings.Join(list, ", ")) }
 
 func union[V any](a, b map[string]V) []string {
 	keys := maps.Clone(a)
