@@ -80,6 +80,7 @@ func Plan(ctx context.Context, src []byte, opt Options) (*plan.Graph, error) {
 	if err := c.lint.Error(); err != nil {
 		return nil, plan.At(plan.Location{File: opt.Name}, errdefs.Errorf(errdefs.ErrInvalid, "%w", err))
 	}
+	c.warnUnusedArgs(f)
 	c.finish(st)
 	return c.graph, nil
 }
@@ -95,6 +96,7 @@ type converter struct {
 	stages []*stage
 	byName map[string]*stage
 	images *resolver
+	onArgs []string           // names of the ARGs that were converted, of ONBUILD too
 	from   map[string]plan.ID // vertices of whole images, for COPY --from=IMAGE
 }
 

@@ -119,6 +119,7 @@ func (c *converter) arg(s *state, cmd *instructions.ArgCommand) error {
 	var shown []string
 	for _, arg := range cmd.Args {
 		c.lintSecret("ARG", arg.Key, cmd)
+		c.onArgs = append(c.onArgs, arg.Key)
 		value, set := c.opt.BuildArgs[arg.Key]
 		if !set && arg.Value != nil {
 			var err error

@@ -1,6 +1,7 @@
 package dockerfile
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -151,3 +152,28 @@ func (c *converter) fromPlatform(p instructions.Stage, loc plan.Location) (ocisp
 }
 
 var _ shell.EnvGetter = (*vars)(nil)
+
+// warnUnusedArgs names the build arguments that no ARG takes, not even of a
+// stage that is not built: mostly a slip of the pen.
+func (c *converter) warnUnusedArgs(f file) {
+	taken := append(slices.Concat(c.onArgs, proxyArgs, c.global.Keys()), "SOURCE_DATE_EPOCH")
+	for _, st := range f.stages {
+		for _, cmd := range st.Commands {
+			if arg, ok := cmd.(*instructions.ArgCommand); ok {
+				for _, a := range arg.Args {
+					taken = append(taken, a.Key)
+				}
+			}
+		}
+	}
+	for _, cmd := range f.global {
+		for _, a := range cmd.Args {
+			taken = append(taken, a.Key)
+		}
+	}
+	for _, k := range slices.Sorted(maps.Keys(c.opt.BuildArgs)) {
+		if !slices.Contains(taken, k) && !strings.HasPrefix(k, "BUILDKIT_") {
+			c.warn(plan.Warning{Location: plan.Location{File: c.opt.Name}, Rule: "UnusedBuildArg", Text: "no ARG takes the build argument " + k})
+		}
+	}
+}
