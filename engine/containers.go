@@ -125,7 +125,15 @@ var conditions = map[string]func(s ContainerStatus, value string) bool{
 	"network": func(s ContainerStatus, v string) bool { return cmp.Or(string(s.Network.Mode), "bridge") == v },
 }
 
+// statuses are what a container can be.
+var statuses = []string{string(runner.Created), string(runner.Running), string(runner.Paused), string(runner.Exited)}
+
 func (f Filter) check() error {
+	for _, v := range f.Terms["status"] {
+		if !slices.Contains(statuses, v) {
+			return errdefs.Errorf(errdefs.ErrInvalid, "--filter status=%s: there is no such status; there are %s", v, strings.Join(statuses, ", "))
+		}
+	}
 	for key := range f.Terms {
 		if conditions[key] == nil {
 			known := make([]string, 0, len(conditions))

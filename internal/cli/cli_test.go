@@ -122,9 +122,13 @@ func TestMistakesAreOneLineAndNameTheWayOut(t *testing.T) {
 		{Cove(), "run", 125, `cove: "cove run" requires at least 1 argument (cove run [flags] IMAGE [COMMAND] [ARG...]). See 'cove run --help'`},
 		{Cove(), "ps extra", 125, `cove: "cove ps" accepts no arguments (cove ps [flags]). See 'cove ps --help'`},
 		{Cove(), "ps --filter color=red", 1, `cove: --filter color: there is no such filter; there are ancestor, exited, id, label, name, network, status, volume`},
-		{Cove(), "run --cpus lots x", 125, `cove: --cpus lots: want a number above 0, as 1.5`},
+		{Cove(), "run --cpus lots x", 125, `cove: --cpus lots: want a number, 0.01 or more, as 1.5`},
+		{Cove(), "run --memory 1k x", 125, `cove: --memory 1k: want 6m at least; a process cannot start in less`},
+		{Cove(), "ps --filter status=up", 1, `cove: --filter status=up: there is no such status; there are created, running, paused, exited`},
+		{Run(), "-d", 125, `run: "run" requires at least 1 argument (run [flags] IMAGE [COMMAND] [ARG...]). See 'run --help'`},
+		{Build(), "-t x", 125, `build: "build" requires exactly 1 argument (build [flags] CONTEXT). See 'build --help'`},
 		{Cove(), "run -p 99999:1 x", 125, `cove: -p 99999:1: "99999" is not a port (1-65535); want [[IP:]HOSTPORT:]PORT[/PROTOCOL]`},
-		{Run(), "--memroy 1g x", 125, `run: unknown flag: --memroy; did you mean --memory. See 'run run --help'`},
+		{Run(), "--memroy 1g x", 125, `run: unknown flag: --memroy; did you mean --memory. See 'run --help'`},
 	} {
 		var out, errOut bytes.Buffer
 		args := append([]string{"--root", t.TempDir()}, strings.Fields(tc.args)...)

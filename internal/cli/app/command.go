@@ -41,8 +41,18 @@ func RangeArgs(lo, hi int) cobra.PositionalArgs {
 		if word == "no arguments" {
 			verb = " accepts "
 		}
-		return &Usage{Command: cmd.CommandPath(), Err: errdefs.Errorf(errdefs.ErrInvalid, "%q%s%s (%s)", cmd.CommandPath(), verb, word, cmd.UseLine())}
+		use := path(cmd) + strings.TrimPrefix(cmd.UseLine(), cmd.CommandPath())
+		return &Usage{Command: path(cmd), Err: errdefs.Errorf(errdefs.ErrInvalid, "%q%s%s (%s)", path(cmd), verb, word, use)}
 	}
+}
+
+// path is what a user types for cmd: a program whose own name implies a
+// command ("build .") does not repeat it.
+func path(cmd *cobra.Command) string {
+	if p := cmd.Parent(); p != nil && !p.HasParent() && p.Name() == cmd.Name() {
+		return p.Name()
+	}
+	return cmd.CommandPath()
 }
 
 func plural(n int) string {
@@ -84,7 +94,7 @@ func FlagError(cmd *cobra.Command, err error) error {
 			msg += "; did you mean --" + near
 		}
 	}
-	return &Usage{Command: cmd.CommandPath(), Err: errdefs.Errorf(errdefs.ErrInvalid, "%s", msg)}
+	return &Usage{Command: path(cmd), Err: errdefs.Errorf(errdefs.ErrInvalid, "%s", msg)}
 }
 
 func nearestFlag(cmd *cobra.Command, name string) string {

@@ -100,15 +100,37 @@ func (a *App) Report(ctx context.Context, err error) int {
 	return code
 }
 
-func (a *App) print(msg string) { fmt.Fprintf(a.Err, "%s: %s\n", a.Prog, msg) }
+// print writes one line. A message that names the program already, as the
+// builder's do, does not name it twice.
+func (a *App) print(msg string) {
+	fmt.Fprintf(a.Err, "%s: %s\n", a.Prog, strings.TrimPrefix(msg, a.Prog+": "))
+}
 
 // explain puts err on one line and adds what a person who may not touch the
 // state root can do about it.
 func (a *App) explain(err error) string {
-	msg := strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+	msg := oneLine(err.Error())
 	if os.Geteuid() != 0 && (errors.Is(err, os.ErrPermission) || errors.Is(err, errdefs.ErrDenied) && strings.Contains(msg, "root")) &&
 		!strings.Contains(msg, "sudo") {
 		msg += fmt.Sprintf("; %s runs as uid %d and needs root here: use sudo, or --root with a directory of your own for what needs no mounts", a.Prog, os.Geteuid())
 	}
 	return msg
+}
+
+// oneLine joins lines by semicolons, but what ends in a colon to what it announces.
+func oneLine(s string) string {
+	var b strings.Builder
+	for line := range strings.FieldsFuncSeq(s, func(r rune) bool { return r == '\n' || r == '\r' }) {
+		switch line = strings.TrimSpace(line); {
+		case line == "":
+			continue
+		case b.Len() == 0:
+		case strings.HasSuffix(b.String(), ":"):
+			b.WriteByte(' ')
+		default:
+			b.WriteString("; ")
+		}
+		b.WriteString(line)
+	}
+	return b.String()
 }

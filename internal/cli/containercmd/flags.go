@@ -132,6 +132,9 @@ func (f *createFlags) parseNetwork(o *runspec.Options) (err error) {
 	return err
 }
 
+// leastMemory is docker's least, below which the kernel kills what starts.
+const leastMemory = 6 << 20
+
 func (f *createFlags) parseResources(o *runspec.Options) (err error) {
 	if f.pidsLimit < -1 {
 		return errdefs.Errorf(errdefs.ErrInvalid, "--pids-limit %d: want a number, or -1 for no limit", f.pidsLimit)
@@ -140,13 +143,16 @@ func (f *createFlags) parseResources(o *runspec.Options) (err error) {
 	if o.Resources.Memory, err = parseSize("--memory", f.memory); err != nil {
 		return err
 	}
+	if o.Resources.Memory > 0 && o.Resources.Memory < leastMemory {
+		return errdefs.Errorf(errdefs.ErrInvalid, "--memory %s: want 6m at least; a process cannot start in less", f.memory)
+	}
 	if o.Resources.ShmSize, err = parseSize("--shm-size", f.shmSize); err != nil {
 		return err
 	}
 	if f.cpus != "" {
 		n, err := strconv.ParseFloat(f.cpus, 64)
-		if err != nil || !(n > 0 && n <= 1e6) {
-			return errdefs.Errorf(errdefs.ErrInvalid, "--cpus %s: want a number above 0, as 1.5", f.cpus)
+		if err != nil || !(n >= 0.01 && n <= 1e6) {
+			return errdefs.Errorf(errdefs.ErrInvalid, "--cpus %s: want a number, 0.01 or more, as 1.5", f.cpus)
 		}
 		o.Resources.NanoCPUs = int64(math.Round(n * 1e9))
 	}

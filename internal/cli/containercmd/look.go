@@ -118,7 +118,12 @@ func Logs(a *app.App) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return c.Logs(cmd.Context(), o, a.Out, a.Err)
+		err = c.Logs(cmd.Context(), o, a.Out, a.Err)
+		var stop *app.Interrupted
+		if o.Follow && errors.Is(err, context.Canceled) && errors.As(context.Cause(cmd.Context()), &stop) {
+			return &app.Exit{Code: 128 + int(stop.Signal)} // the usual way to leave; nothing to say
+		}
+		return err
 	}
 	return cmd
 }

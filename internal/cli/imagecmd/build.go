@@ -74,7 +74,9 @@ func Build(a *app.App) *cobra.Command {
 		}
 		result, err := eng.Build(cmd.Context(), o)
 		end()
-		if err != nil {
+		if err != nil && o.Progress != nil {
+			return progress.Told(err)
+		} else if err != nil {
 			return err
 		}
 		return f.report(a, result)

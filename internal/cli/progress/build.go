@@ -2,6 +2,7 @@ package progress
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -141,7 +142,7 @@ func (b *Build) fail(s *step, e builder.Event) {
 	s.over = true
 	b.header(s)
 	if b.live == nil {
-		fmt.Fprintf(b.screen.Out, "#%d ERROR: %v\n", s.index, e.Err)
+		fmt.Fprintf(b.screen.Out, "#%d ERROR: %v\n", s.index, Told(e.Err))
 		return
 	}
 	b.live.finish(b.screen.paint(red, b.row("ERROR "+s.name, e.Duration)))
@@ -154,6 +155,24 @@ func (b *Build) fail(s *step, e builder.Event) {
 	}
 	b.live.finish("------")
 }
+
+// Told is err without the end of a failed command's output, for those who have
+// seen that output already.
+func Told(err error) error {
+	var failed *solve.RunError
+	if !errors.As(err, &failed) || len(failed.Tail) == 0 {
+		return err
+	}
+	return &told{text: strings.Replace(err.Error(), failed.Error(), failed.Err.Error(), 1), err: err}
+}
+
+type told struct {
+	text string
+	err  error
+}
+
+func (e *told) Error() string { return e.text }
+func (e *told) Unwrap() error { return e.err }
 
 // row is one step on a terminal, its time at the right.
 func (b *Build) row(name string, d time.Duration) string {
@@ -226,6 +245,10 @@ func Warnings(w io.Writer, warnings []builder.Warning) {
 	}
 	fmt.Fprintf(w, "\n %d warning%s found:\n", len(warnings), plural)
 	for _, warning := range warnings {
-		fmt.Fprintf(w, " - %s: %s (line %d)\n", warning.Rule, warning.Text, warning.Location.Line)
+		fmt.Fprintf(w, " - %s: %s", warning.Rule, warning.Text)
+		if warning.Location.Line > 0 {
+			fmt.Fprintf(w, " (line %d)", warning.Location.Line)
+		}
+		fmt.Fprintln(w)
 	}
 }
