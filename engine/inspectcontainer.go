@@ -214,7 +214,7 @@ func portMap(ports []network.Port) map[string][]inspect.PortBinding {
 		if proto == "" {
 			proto = "tcp"
 		}
-		b := inspect.PortBinding{}
+		b := inspect.PortBinding{HostIP: "0.0.0.0"}
 		if p.HostIP.IsValid() {
 			b.HostIP = p.HostIP.String()
 		}

@@ -112,6 +112,9 @@ func ParsePorts(s string) ([]network.Port, error) {
 		return bad(err.Error())
 	}
 	var hostFirst, hostLast uint16
+	if host == "0" { // docker's word for any free port
+		host = ""
+	}
 	if host != "" {
 		if hostFirst, hostLast, err = portRange(host); err != nil {
 			return bad(err.Error())
