@@ -112,9 +112,11 @@ func pass(ctx context.Context, cw content.Writer, opt Options, mediaType string,
 	}
 	hash := stream.NewHash()
 	err = fill(io.MultiWriter(hash, zw))
-	cerr := zw.Close()
+	if cerr := zw.Close(); err == nil { // after a failure it only repeats it
+		err = cerr
+	}
 	diffID := layers.DiffID(hash.Sum())
-	if err = errors.Join(err, cerr); err != nil {
+	if err != nil {
 		return layers.Layer{}, err
 	}
 	desc := ocispec.Descriptor{
