@@ -198,6 +198,12 @@ func TestSharedNamespaces(t *testing.T) {
 		}
 	}
 	r, err := runSpec(t, root, spec)
+	if !features(t).ProcPIDNS() {
+		if !errors.Is(err, errdefs.ErrUnsupported) || !strings.Contains(err.Error(), "6.17") {
+			t.Errorf("an older kernel is told %v", err)
+		}
+		return
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

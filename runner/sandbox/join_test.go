@@ -129,7 +129,7 @@ func TestJoin(t *testing.T) {
 	if r.status.ExitCode() != 3 {
 		t.Errorf("exit code %d, want 3", r.status.ExitCode())
 	}
-	for _, want := range []string{"box\n", "memory:/\n", "1 0        sleep 100", "Seccomp:\t2", "CapEff:\t00000000a80425fb", "0\n1\n2\n3\n"} {
+	for _, want := range []string{"box\n", ":/\n", "1 0        sleep 100", "Seccomp:\t2", "CapEff:\t00000000a80425fb", "0\n1\n2\n3\n"} {
 		if !strings.Contains(r.out, want) {
 			t.Errorf("output lacks %q", want)
 		}
