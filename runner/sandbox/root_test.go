@@ -98,10 +98,11 @@ func TestOverlayForms(t *testing.T) {
 	t.Errorf("mounted on the host: %q", left)
 }
 
-// mounts are the overlays in this process's mount namespace.
+// mounts are the overlays in this test's mount namespace. The thread's, since
+// the one that left it to mount privately may have been the process's first.
 func mounts(t *testing.T) (overlays []string) {
 	t.Helper()
-	b, err := os.ReadFile("/proc/self/mountinfo")
+	b, err := os.ReadFile("/proc/thread-self/mountinfo")
 	if err != nil {
 		t.Fatal(err)
 	}
