@@ -16,14 +16,22 @@ var floors = []struct {
 	room  string
 	floor int
 }{
-	{"content", 0}, {"reference", 0}, {"errdefs", 0},
+	{"content", 0},
+	{"reference", 0},
+	{"errdefs", 0},
 	{"layers", 1},
-	{"distribution", 2}, {"runner", 2},
-	{"images", 3}, {"builder", 3},
-	{"registry", 4}, {"engine", 4},
+	{"distribution", 2},
+	{"runner", 2},
+	{"images", 3},
+	{"builder", 3},
+	{"registry", 4},
+	{"engine", 4},
 	{"internal/cli", 5},
 	{"cmd", 6},
-	{"internal/archtest", 7}, {"internal/buildinfo", 0}, {"e2e", 7}, {"bench", 7},
+	{"internal/archtest", 7},
+	{"internal/buildinfo", 0},
+	{"e2e", 7},
+	{"bench", 7},
 }
 
 // neighbours are the rooms on one floor that may know each other.
