@@ -48,7 +48,7 @@ func TestOverlayForms(t *testing.T) {
 	forms := map[string]func(mount.Mount, uint64) (int, error){"mount(2)": classicOverlay}
 	if features, err := host.Detect(); err != nil {
 		t.Fatal(err)
-	} else if features.OverlayLowerPlus() {
+	} else if features.Kernel.AtLeast(6, 7) {
 		forms["lowerdir+"] = openOverlay
 	}
 	for name, open := range forms {
