@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 
+	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
@@ -37,11 +38,19 @@ func (s *Store) Unpack(ctx context.Context, img Image, hold content.Lease, progr
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
 		return errdefs.Errorf(errdefs.ErrExhausted, "%w: the disk of %s is full: free some space and try again, what came is kept", err, s.cfg.Root)
 	}
-	if !errors.Is(err, errdefs.ErrCorrupt) || img.Source.Repository == "" || s.cfg.Registry == nil {
+	// What rotted here is often not even a tar any more, so invalid may mean it.
+	if !errors.Is(err, errdefs.ErrCorrupt) && !errors.Is(err, errdefs.ErrInvalid) {
 		return err
 	}
-	// A blob that rotted here is thrown away and fetched again, once.
-	if dropped, dropErr := s.dropCorrupt(ctx, img.Layers); !dropped || dropErr != nil {
+	rotten := s.rotten(ctx, img.Layers)
+	if len(rotten) == 0 {
+		return err
+	}
+	if img.Source.Repository == "" || s.cfg.Registry == nil {
+		return errdefs.Errorf(errdefs.ErrCorrupt, "%w: blob %s was damaged on disk; pull or load its image again", err, rotten[0])
+	}
+	// It is thrown away and fetched again, once.
+	if dropErr := s.dropCorrupt(ctx, rotten); dropErr != nil {
 		return errors.Join(err, dropErr)
 	}
 	return s.unpack(ctx, img, hold, progress)
@@ -100,23 +109,27 @@ func (s *Store) unpack(ctx context.Context, img Image, hold content.Lease, progr
 	return nil
 }
 
-// dropCorrupt deletes those blobs of the layers that no longer have their
-// digest, and reports whether there were any.
-func (s *Store) dropCorrupt(ctx context.Context, ls []layers.Layer) (bool, error) {
-	dropped := false
+// rotten are the blobs of the layers that no longer have their digest.
+func (s *Store) rotten(ctx context.Context, ls []layers.Layer) (rotten []digest.Digest) {
 	for _, l := range ls {
 		r, err := s.cfg.Content.Open(ctx, l.Blob)
 		if err == nil {
 			_, err = io.Copy(io.Discard, content.Verify(content.NewReader(r), l.Blob))
 			_ = r.Close()
 		}
-		if !errors.Is(err, errdefs.ErrCorrupt) {
-			continue
+		if errors.Is(err, errdefs.ErrCorrupt) {
+			rotten = append(rotten, l.Blob.Digest)
 		}
-		if err := s.cfg.Content.Delete(ctx, l.Blob.Digest); err != nil {
-			return dropped, err
-		}
-		dropped = true
 	}
-	return dropped, nil
+	return rotten
+}
+
+// dropCorrupt deletes blobs whose bytes are not their digest's.
+func (s *Store) dropCorrupt(ctx context.Context, rotten []digest.Digest) error {
+	for _, dgst := range rotten {
+		if err := s.cfg.Content.Delete(ctx, dgst); err != nil {
+			return err
+		}
+	}
+	return nil
 }
