@@ -76,7 +76,7 @@ func (e *Engine) Prune(ctx context.Context, o PruneOptions) (Pruned, error) {
 	if err != nil {
 		return p, err
 	}
-	if err := e.expireWrites(ctx, &p); err != nil {
+	if err := e.expireWrites(ctx, o, &p); err != nil {
 		return p, err
 	}
 	snaps, err := e.snapshots()
@@ -86,15 +86,20 @@ func (e *Engine) Prune(ctx context.Context, o PruneOptions) (Pruned, error) {
 	return p, snaps.Clean(ctx)
 }
 
-// resumable is for how long a pull that was cut off finds what it had.
+// resumable is for how long a pull that was cut off finds what it had, unless
+// all images are pruned.
 const resumable = time.Hour
 
-func (e *Engine) expireWrites(ctx context.Context, p *Pruned) error {
+func (e *Engine) expireWrites(ctx context.Context, o PruneOptions, p *Pruned) error {
 	store, err := e.content()
 	if err != nil {
 		return err
 	}
-	freed, err := store.Expire(ctx, e.cfg.Now().Add(-resumable))
+	keep := resumable
+	if o.AllImages { // on a full disk there is nothing else to give
+		keep = 0
+	}
+	freed, err := store.Expire(ctx, e.cfg.Now().Add(-keep))
 	p.Freed += freed
 	return err
 }
