@@ -125,7 +125,7 @@ func (c *container) write(name string, data []byte) error {
 	for err == nil && len(data) > 0 {
 		var n int
 		n, err = unix.Write(fd, data)
-		if err == unix.EINTR {
+		if errors.Is(err, unix.EINTR) {
 			n, err = 0, nil
 		}
 		data = data[max(n, 0):]

@@ -180,8 +180,8 @@ func (b *builder) closeUnlessRoot(dir descriptor) {
 }
 
 // attach puts the detached mount tree at the opened destination.
-func (b *builder) attach(tree, target descriptor) *Step {
-	return b.call("move_mount", tree.arg(), str(""), target.arg(), str(""),
+func (b *builder) attach(tree, target descriptor) {
+	b.call("move_mount", tree.arg(), str(""), target.arg(), str(""),
 		flags(unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH, moveFlags))
 }
 
