@@ -190,6 +190,12 @@ func TestStopDrains(t *testing.T) {
 	if _, err := pw.Write(blob[:100_000]); err != nil {
 		t.Fatal(err)
 	}
+	// Written is not read: the connection may still wait to be accepted, and
+	// the kernel resets such a one when the listener closes.
+	waitFor(t, "the server to take the first bytes", func() bool {
+		taken, err := filepath.Glob(filepath.Join(p.root, "content", "ingest", "*"))
+		return err == nil && len(taken) > 0
+	})
 	stopped := make(chan struct{})
 	go func() { p.Stop(); close(stopped) }()
 	waitFor(t, "the listener to close", func() bool {
