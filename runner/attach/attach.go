@@ -145,7 +145,8 @@ func Listen(path string) (*net.UnixListener, error) {
 	return l, nil
 }
 
-// Dial connects to a monitor. One that is not there is errdefs.ErrNotFound.
+// Dial connects to a monitor. One that is not there, or ends before it has
+// heard who calls, is errdefs.ErrNotFound.
 func Dial(path string, h Hello, files ...*os.File) (*Conn, error) {
 	addr, dir, err := address(path)
 	if errors.Is(err, os.ErrNotExist) {
@@ -163,11 +164,15 @@ func Dial(path string, h Hello, files ...*os.File) (*Conn, error) {
 		return nil, fmt.Errorf("attach: connecting to %s: %w", path, err)
 	}
 	c := New(u)
-	if err := c.SendJSON(TypeHello, h, files...); err != nil {
-		c.Close()
-		return nil, err
+	err = c.SendJSON(TypeHello, h, files...)
+	if err == nil {
+		return c, nil
 	}
-	return c, nil
+	c.Close()
+	if errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) {
+		return nil, errdefs.Errorf(errdefs.ErrNotFound, "attach: the monitor on %s has just ended", path)
+	}
+	return nil, err
 }
 
 // address names a socket by its directory's descriptor: a socket's path is at
