@@ -20,6 +20,7 @@ func (b *builder) detach() {
 	for _, sig := range []unix.Signal{
 		unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGPIPE, unix.SIGTERM, unix.SIGCHLD,
 		unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU,
+		32, 33, // the C library's own: a caller linked to it may leave them ignored
 	} {
 		b.call("rt_sigaction", num(int(sig)), raw(make([]byte, 32), "{sa_handler=SIG_DFL}"), null(), num(8))
 	}
