@@ -22,6 +22,7 @@ type lab struct {
 	work    string // state that is thrown away
 	vars    map[string]string
 	servers []*exec.Cmd
+	ends    []func(context.Context, *lab) error // what rows leave for close to undo
 }
 
 // The peers, each with its own root and with limits that root without
@@ -161,11 +162,15 @@ func await(network, address string) error {
 }
 
 func (l *lab) close() error {
+	var errs []error
+	for _, end := range l.ends {
+		errs = append(errs, end(context.Background(), l))
+	}
 	for _, s := range l.servers {
 		_ = s.Process.Signal(syscall.SIGTERM) // one that ended by itself is fine
 		_ = s.Wait()
 	}
 	// What the engines mounted goes first, or removing would reach into it.
 	_ = exec.Command("sh", "-c", "awk -v w="+l.work+" 'index($2, w) == 1 {print $2}' /proc/self/mounts | sort -r | xargs -r umount -l").Run()
-	return os.RemoveAll(l.work)
+	return errors.Join(append(errs, os.RemoveAll(l.work))...)
 }

@@ -9,6 +9,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -57,20 +58,25 @@ func start(ctx context.Context, rows string, rounds int, out string) error {
 	if err != nil {
 		return err
 	}
-	defer l.close()
-	var results []result
+	results, err := l.run(ctx, match, rounds)
+	return errors.Join(err, report(out, results), l.close())
+}
+
+// run measures the rows whose names match; what was measured before an error
+// is still worth a report.
+func (l *lab) run(ctx context.Context, match *regexp.Regexp, rounds int) (results []result, err error) {
 	for _, r := range table() {
 		if !match.MatchString(r.name) {
 			continue
 		}
 		res, err := l.measure(ctx, r, rounds)
 		if err != nil {
-			return fmt.Errorf("%s: %w", r.name, err)
+			return results, fmt.Errorf("%s: %w", r.name, err)
 		}
 		fmt.Print(res.line())
 		results = append(results, res)
 	}
-	return report(out, results)
+	return results, nil
 }
 
 // fetch brings what needs the outside network: the base image and distribution.

@@ -137,7 +137,7 @@ func transferRows() []row {
 
 // p50 runs work with four clients and returns the median in ms.
 func p50(ctx context.Context, c *httpClient, work func(context.Context, *httpClient, int) error) (float64, error) {
-	const clients, each = 4, 25
+	const clients, each = 4, 8
 	var (
 		mu     sync.Mutex
 		times  []float64

@@ -33,6 +33,7 @@ func runtimeRows() []row {
 			if err := shell(line)(ctx, l); err != nil {
 				return err
 			}
+			l.ends = append(l.ends, shell(r+" --root $WORK/oci delete --force sleeper-"+base(r)))
 		}
 		return nil
 	}
