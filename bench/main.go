@@ -3,7 +3,7 @@
 //
 // Everything happens in a mount and a network namespace of its own, so that
 // the bridges and firewall rules of the other engines vanish with it, and the
-// peers keep their state under bench/work. A time alone means nothing: each
+// peers keep their state under bench/state. A time alone means nothing: each
 // row is medians of interleaved runs and the ratio cove ÷ peer.
 package main
 
@@ -44,7 +44,7 @@ func start(ctx context.Context, rows string, rounds int, out string) error {
 	if err != nil {
 		return err
 	}
-	work, err := filepath.Abs("bench/work")
+	work, err := filepath.Abs("bench/state")
 	if err != nil {
 		return err
 	}

@@ -275,8 +275,8 @@ func TestHostileImages(t *testing.T) {
 		"a volume with dots":                                     {spec: bind("/../../../../.."+outside+"/z", outside)},
 		"the working directory is a descriptor (CVE-2024-21626)": {spec: func(s *specs.Spec) { s.Process.Cwd = "/proc/self/fd/7" }, refused: true},
 		"the working directory is a climbing descriptor":         {spec: func(s *specs.Spec) { s.Process.Cwd = "/proc/self/fd/6/../../.." }},
-		"the working directory links to a descriptor":            {image: link("/proc/self/fd/7", "/work"), spec: func(s *specs.Spec) { s.Process.Cwd = "/work" }, refused: true},
-		"the working directory links outside":                    {image: link("../../../.."+outside, "/work"), spec: func(s *specs.Spec) { s.Process.Cwd = "/work/dir" }},
+		"the working directory links to a descriptor":            {image: link("/proc/self/fd/7", "/there"), spec: func(s *specs.Spec) { s.Process.Cwd = "/there" }, refused: true},
+		"the working directory links outside":                    {image: link("../../../.."+outside, "/there"), spec: func(s *specs.Spec) { s.Process.Cwd = "/there/dir" }},
 		"the command is the runtime (CVE-2019-5736)":             {spec: func(s *specs.Spec) { s.Process.Args = []string{"/proc/self/exe"} }, refused: true},
 		"the command links to the runtime":                       {image: link("/proc/self/exe", "/run-me"), spec: func(s *specs.Spec) { s.Process.Args = []string{"/run-me"} }, refused: true},
 		"/dev/null is a link (CVE-2025-31133)": {image: link("/proc/sys/kernel/core_pattern", "/null"), spec: func(s *specs.Spec) {
