@@ -14,6 +14,8 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"cove/content"
+	"cove/engine/machine"
+	"cove/engine/rootfs"
 	"cove/engine/runspec"
 	"cove/errdefs"
 	"cove/images"
@@ -35,23 +37,6 @@ type CreateOptions struct {
 	Pull PullPolicy
 	// Progress is told of the pull, if there is one.
 	Progress transfer.Progress
-}
-
-// record is what the engine keeps with a container, for inspect.
-type record struct {
-	Options runspec.Options     `json:"options"`
-	Image   ocispec.ImageConfig `json:"imageConfig"`
-	Mounts  []mountRecord       `json:"mounts,omitempty"`
-}
-
-// mountRecord is one resolved volume or bind.
-type mountRecord struct {
-	Type   string         `json:"type"` // "bind" or "volume"
-	Name   string         `json:"name,omitempty"`
-	Source string         `json:"source"`
-	Asked  runspec.Volume `json:"asked"`
-	// Anonymous volumes go with the container.
-	Anonymous bool `json:"anonymous,omitempty"`
 }
 
 // Create makes a container from an image; it does not run yet. The errors are
@@ -163,7 +148,7 @@ func (e *Engine) configure(ctx context.Context, id string, root mount.Mount, img
 	if user == "" {
 		user = img.Config.Config.User
 	}
-	who, err := account(ctx, root, user)
+	who, err := rootfs.Account(ctx, root, user)
 	if err != nil {
 		return runner.Config{}, err
 	}
@@ -177,11 +162,11 @@ func (e *Engine) configure(ctx context.Context, id string, root mount.Mount, img
 	}
 	facts := runspec.Facts{ID: id, User: who, Binds: binds}
 	if o.Security.Privileged {
-		if facts.HostDevices, err = hostDevices(); err != nil {
+		if facts.HostDevices, err = machine.Devices(); err != nil {
 			return runner.Config{}, err
 		}
 	}
-	if facts.HostCaps, err = hostCaps(); err != nil {
+	if facts.HostCaps, err = machine.Capabilities(); err != nil {
 		return runner.Config{}, err
 	}
 	spec, err := runspec.Assemble(img.Config.Config, o.Options, facts, hostName)
@@ -191,7 +176,8 @@ func (e *Engine) configure(ctx context.Context, id string, root mount.Mount, img
 	if spec.Linux.Seccomp, err = seccompProfile(o.Security, spec); err != nil {
 		return runner.Config{}, err
 	}
-	extra, err := json.Marshal(record{Options: o.Options, Image: img.Config.Config, Mounts: mounts})
+	rec := runspec.Record{Options: o.Options, Image: img.Config.Config, Mounts: mounts}
+	extra, err := json.Marshal(rec)
 	if err != nil {
 		return runner.Config{}, err
 	}
@@ -204,7 +190,7 @@ func (e *Engine) configure(ctx context.Context, id string, root mount.Mount, img
 		StopTimeout: stopTimeout(o.Options),
 		Network:     networkConfig(o.Options, spec.Hostname),
 		Labels:      runspec.Labels(img.Config.Config, o.Options),
-		Volumes:     volumeNames(mounts),
+		Volumes:     rec.Volumes(),
 		Extra:       extra,
 	}, nil
 }

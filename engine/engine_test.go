@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"cove/content"
+	"cove/engine/listing"
 	"cove/engine/runspec"
 	"cove/errdefs"
 	"cove/images"
@@ -70,7 +71,7 @@ func newEngine(t *testing.T) *Engine {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		all, err := e.Containers(context.Background(), Filter{})
+		all, err := e.Containers(context.Background(), listing.Filter{})
 		if err != nil {
 			t.Error(err)
 		}
@@ -80,15 +81,15 @@ func newEngine(t *testing.T) *Engine {
 			}
 		}
 	})
-	_, err = e.Import(t.Context(), rootfs(t, busybox), []string{`CMD ["sh"]`, "ENV FROM_IMAGE=1"}, images.ImportOptions{Name: "busybox"})
+	_, err = e.Import(t.Context(), baseTar(t, busybox), []string{`CMD ["sh"]`, "ENV FROM_IMAGE=1"}, images.ImportOptions{Name: "busybox"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return e
 }
 
-// rootfs is a tar with busybox, its applets, and two accounts.
-func rootfs(t *testing.T, busybox string) io.Reader {
+// baseTar is a tar with busybox, its applets, and two accounts.
+func baseTar(t *testing.T, busybox string) io.Reader {
 	t.Helper()
 	bin, err := os.ReadFile(busybox)
 	if err != nil {
@@ -203,7 +204,7 @@ func TestRunThatCannotStartLeavesNothing(t *testing.T) {
 			t.Errorf("%s: got %v, want a StartError of code %d", tc.name, err, tc.code)
 		}
 	}
-	all, err := e.Containers(t.Context(), Filter{})
+	all, err := e.Containers(t.Context(), listing.Filter{})
 	if err != nil || len(all) > 0 {
 		t.Errorf("containers are left: %v, %v", all, err)
 	}
@@ -254,7 +255,7 @@ func TestLife(t *testing.T) {
 	if _, err := e.Create(ctx, CreateOptions{Options: o, Name: "db"}); !errors.Is(err, errdefs.ErrExists) {
 		t.Errorf("a name in use: got %v, want ErrExists", err)
 	}
-	list, err := e.Containers(ctx, Filter{Running: true, Terms: map[string][]string{"label": {"team=x"}}})
+	list, err := e.Containers(ctx, listing.Filter{Running: true, Terms: map[string][]string{"label": {"team=x"}}})
 	if err != nil || len(list) != 1 || list[0].Name != "db" || list[0].Command != "sh -c echo started; exec sleep 1000" {
 		t.Fatalf("ps: %+v, %v", list, err)
 	}

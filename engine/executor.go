@@ -10,6 +10,8 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"cove/builder"
+	"cove/engine/machine"
+	"cove/engine/rootfs"
 	"cove/engine/runspec"
 	"cove/layers/snapshot/overlay"
 	"cove/runner"
@@ -64,7 +66,7 @@ func buildNetwork(mode string) network.Mode {
 }
 
 func execSpec(ctx context.Context, r builder.ExecRequest) (*specs.Spec, error) {
-	who, err := account(ctx, r.Root, r.User)
+	who, err := rootfs.Account(ctx, r.Root, r.User)
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +74,7 @@ func execSpec(ctx context.Context, r builder.ExecRequest) (*specs.Spec, error) {
 	if err != nil {
 		return nil, err
 	}
-	caps, err := hostCaps()
+	caps, err := machine.Capabilities()
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"cove/builder"
+	"cove/engine/listing"
 	"cove/errdefs"
 	"cove/images"
 	"cove/runner"
@@ -105,7 +106,7 @@ func (e *Engine) expireWrites(ctx context.Context, o PruneOptions, p *Pruned) er
 }
 
 func (e *Engine) pruneContainers(ctx context.Context, p *Pruned) error {
-	all, err := e.Containers(ctx, Filter{})
+	all, err := e.Containers(ctx, listing.Filter{})
 	if err != nil {
 		return err
 	}
@@ -180,7 +181,7 @@ func (e *Engine) pruneImages(ctx context.Context, o PruneOptions, p *Pruned) err
 
 // usedImages maps image ids to what uses them, in words.
 func (e *Engine) usedImages(ctx context.Context) (map[string]string, error) {
-	all, err := e.Containers(ctx, Filter{})
+	all, err := e.Containers(ctx, listing.Filter{})
 	if err != nil {
 		return nil, err
 	}

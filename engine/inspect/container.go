@@ -1,5 +1,5 @@
-// Package inspect holds the JSON shapes of docker's inspect, which scripts and
-// tools read by key. It is data only; package engine fills it in.
+// Package inspect describes containers and images in the JSON shapes of docker's
+// inspect, which scripts and tools read by key.
 package inspect
 
 import "time"

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"cove/engine"
+	"cove/engine/listing"
 	"cove/internal/cli/app"
 )
 
@@ -59,7 +60,7 @@ func complete(a *app.App, names func(context.Context, *engine.Engine) ([]string,
 }
 
 func containerNames(ctx context.Context, eng *engine.Engine) ([]string, error) {
-	all, err := eng.Containers(ctx, engine.Filter{})
+	all, err := eng.Containers(ctx, listing.Filter{})
 	if err != nil {
 		return nil, err
 	}

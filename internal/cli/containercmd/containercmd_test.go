@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"cove/engine"
+	"cove/engine/listing"
 	"cove/engine/runspec"
 	"cove/errdefs"
 	"cove/internal/cli/output"
@@ -113,8 +114,8 @@ var noon = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 
 func TestContainerTable(t *testing.T) {
 	t.Parallel()
-	row := func(id, name, command string, s runner.State) engine.ContainerStatus {
-		return engine.ContainerStatus{
+	row := func(id, name, command string, s runner.State) listing.Container {
+		return listing.Container{
 			Config:  runner.Config{ID: strings.Repeat(id, 64/len(id)), Name: name, Image: "redis", Created: noon.Add(-2 * time.Hour)},
 			State:   s,
 			Command: command,
@@ -125,7 +126,7 @@ func TestContainerTable(t *testing.T) {
 		{HostPort: 8080, ContainerPort: 80, Proto: "tcp"},
 		{HostIP: netip.MustParseAddr("127.0.0.1"), HostPort: 53, ContainerPort: 53, Proto: "udp"},
 	}
-	rows := []engine.ContainerStatus{
+	rows := []listing.Container{
 		row("a1", "db", "docker-entrypoint.sh redis-server", up),
 		row("b2", "job", "true", runner.State{Status: runner.Exited, ExitCode: 137, FinishedAt: noon.Add(-5 * time.Minute)}),
 		row("c3", "new", "true", runner.State{Status: runner.Created}),

@@ -11,7 +11,7 @@ import (
 	"github.com/docker/go-units"
 	"github.com/spf13/cobra"
 
-	"cove/engine"
+	"cove/engine/listing"
 	"cove/errdefs"
 	"cove/internal/cli/app"
 	"cove/internal/cli/output"
@@ -53,7 +53,7 @@ func List(a *app.App, use string) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		rows, err := eng.Containers(cmd.Context(), engine.Filter{Running: !all, Last: last, Terms: terms})
+		rows, err := eng.Containers(cmd.Context(), listing.Filter{Running: !all, Last: last, Terms: terms})
 		if err != nil {
 			return err
 		}
@@ -75,8 +75,8 @@ func Terms(filters []string) (map[string][]string, error) {
 	return terms, nil
 }
 
-func containerList(now time.Time, noTrunc bool) output.List[engine.ContainerStatus] {
-	type row = engine.ContainerStatus
+func containerList(now time.Time, noTrunc bool) output.List[listing.Container] {
+	type row = listing.Container
 	id := func(r row) string { return shortID(r.ID, noTrunc) }
 	return output.List[row]{
 		ID: id,
@@ -131,7 +131,7 @@ func statusLine(now time.Time, s runner.State) string {
 }
 
 // ports shows published ports as docker does: 127.0.0.1:8080->80/tcp.
-func ports(r engine.ContainerStatus) string {
+func ports(r listing.Container) string {
 	var out []string
 	if r.State.Status != runner.Running && r.State.Status != runner.Paused {
 		return ""
@@ -159,7 +159,7 @@ func containerEnd(p network.Port) string {
 	return fmt.Sprintf("%d/%s", p.ContainerPort, proto)
 }
 
-func labels(r engine.ContainerStatus) string {
+func labels(r listing.Container) string {
 	var out []string
 	for k, v := range r.Labels {
 		out = append(out, k+"="+v)
@@ -168,7 +168,7 @@ func labels(r engine.ContainerStatus) string {
 	return strings.Join(out, ",")
 }
 
-func networkName(r engine.ContainerStatus) string {
+func networkName(r listing.Container) string {
 	if r.Network.Mode == "" {
 		return string(network.Bridge)
 	}

@@ -1,13 +1,11 @@
-package engine
+package inspect
 
 import (
-	"context"
 	"fmt"
 	"path/filepath"
 	"strconv"
 	"strings"
 
-	"cove/engine/inspect"
 	"cove/engine/runspec"
 	"cove/layers/mount"
 	"cove/runner"
@@ -15,45 +13,34 @@ import (
 	"cove/runner/network"
 )
 
-// InspectContainer tells everything about a container, in docker's shape.
-func (e *Engine) InspectContainer(ctx context.Context, ref string) (*inspect.Container, error) {
-	c, err := e.Container(ctx, ref)
-	if err != nil {
-		return nil, err
-	}
-	state, err := c.State(ctx)
-	if err != nil {
-		return nil, err
-	}
-	driver, err := e.driver()
-	if err != nil {
-		return nil, err
-	}
+// OfContainer describes a container in a state; driver is the storage driver's
+// name.
+func OfContainer(c *runner.Container, state runner.State, driver string) *Container {
 	cfg := c.Config()
-	rec := recordOf(cfg)
-	out := &inspect.Container{
+	rec := runspec.ReadRecord(cfg.Extra)
+	out := &Container{
 		ID: cfg.ID, Created: cfg.Created, Name: "/" + c.Name(), Image: cfg.ImageID,
-		State:           inspectState(state),
+		State:           stateOf(state),
 		ResolvConfPath:  filepath.Join(c.Dir(), "resolv.conf"),
 		HostnamePath:    filepath.Join(c.Dir(), "hostname"),
 		HostsPath:       filepath.Join(c.Dir(), "hosts"),
 		LogPath:         c.LogPath(),
 		Driver:          driver,
 		Platform:        "linux",
-		HostConfig:      inspectHostConfig(cfg, rec),
+		HostConfig:      hostConfigOf(cfg, rec.Options),
 		GraphDriver:     graphDriver(driver, cfg.Root, state.Pid),
-		Mounts:          inspectMounts(rec),
-		Config:          inspectConfig(cfg, rec),
-		NetworkSettings: inspectNetwork(cfg, state),
+		Mounts:          mountsOf(rec),
+		Config:          configOf(cfg, rec),
+		NetworkSettings: networkOf(cfg, rec, state),
 	}
 	if args := cfg.Spec.Process.Args; len(args) > 0 {
 		out.Path, out.Args = args[0], args[1:]
 	}
-	return out, nil
+	return out
 }
 
-func inspectState(s runner.State) inspect.State {
-	return inspect.State{
+func stateOf(s runner.State) State {
+	return State{
 		Status:  string(s.Status),
 		Running: s.Status == runner.Running || s.Status == runner.Paused,
 		Paused:  s.Status == runner.Paused,
@@ -64,7 +51,7 @@ func inspectState(s runner.State) inspect.State {
 
 // graphDriver tells where the root is. Nothing of a container is mounted on
 // the host: the merged tree is seen through its first process, while it runs.
-func graphDriver(driver string, root mount.Mount, pid int) inspect.GraphDriver {
+func graphDriver(driver string, root mount.Mount, pid int) GraphDriver {
 	data := map[string]string{}
 	if root.Type == "overlay" {
 		data["LowerDir"] = strings.Join(root.Lower, ":")
@@ -77,13 +64,13 @@ func graphDriver(driver string, root mount.Mount, pid int) inspect.GraphDriver {
 	if pid > 0 {
 		data["MergedDir"] = fmt.Sprintf("/proc/%d/root", pid)
 	}
-	return inspect.GraphDriver{Name: driver, Data: data}
+	return GraphDriver{Name: driver, Data: data}
 }
 
-func inspectMounts(rec record) []inspect.Mount {
-	out := []inspect.Mount{}
+func mountsOf(rec runspec.Record) []Mount {
+	out := []Mount{}
 	for _, m := range rec.Mounts {
-		im := inspect.Mount{
+		im := Mount{
 			Type: m.Type, Name: m.Name, Source: m.Source, Destination: m.Asked.Target,
 			RW: !m.Asked.ReadOnly, Propagation: m.Asked.Propagation,
 		}
@@ -101,9 +88,9 @@ func inspectMounts(rec record) []inspect.Mount {
 	return out
 }
 
-func inspectConfig(cfg runner.Config, rec record) inspect.Config {
+func configOf(cfg runner.Config, rec runspec.Record) Config {
 	o, img := rec.Options, rec.Image
-	c := inspect.Config{
+	c := Config{
 		Hostname: cfg.Spec.Hostname, User: o.User, AttachStdin: o.Stdin, AttachStdout: true, AttachStderr: true,
 		ExposedPorts: img.ExposedPorts, Tty: cfg.Terminal, OpenStdin: cfg.OpenStdin, StdinOnce: o.Stdin,
 		Env: cfg.Spec.Process.Env, Image: cfg.Image, Volumes: img.Volumes,
@@ -122,13 +109,12 @@ func inspectConfig(cfg runner.Config, rec record) inspect.Config {
 	return c
 }
 
-func inspectHostConfig(cfg runner.Config, rec record) inspect.HostConfig {
-	o := rec.Options
-	h := inspect.HostConfig{
-		LogConfig:     inspect.LogConfig{Type: "json-file", Config: map[string]string{}},
+func hostConfigOf(cfg runner.Config, o runspec.Options) HostConfig {
+	h := HostConfig{
+		LogConfig:     LogConfig{Type: "json-file", Config: map[string]string{}},
 		NetworkMode:   networkMode(cfg),
 		PortBindings:  portMap(cfg.Network.Ports),
-		RestartPolicy: inspect.RestartPolicy{Name: "no"},
+		RestartPolicy: RestartPolicy{Name: "no"},
 		AutoRemove:    cfg.AutoRemove,
 		CapAdd:        o.Security.CapAdd, CapDrop: o.Security.CapDrop,
 		CgroupnsMode: "private", IpcMode: "private",
@@ -207,14 +193,14 @@ func bindString(v runspec.Volume) string {
 	return s
 }
 
-func portMap(ports []network.Port) map[string][]inspect.PortBinding {
-	m := map[string][]inspect.PortBinding{}
+func portMap(ports []network.Port) map[string][]PortBinding {
+	m := map[string][]PortBinding{}
 	for _, p := range ports {
 		proto := p.Proto
 		if proto == "" {
 			proto = "tcp"
 		}
-		b := inspect.PortBinding{HostIP: "0.0.0.0"}
+		b := PortBinding{HostIP: "0.0.0.0"}
 		if p.HostIP.IsValid() {
 			b.HostIP = p.HostIP.String()
 		}
@@ -227,13 +213,13 @@ func portMap(ports []network.Port) map[string][]inspect.PortBinding {
 	return m
 }
 
-func inspectNetwork(cfg runner.Config, state runner.State) inspect.NetworkSettings {
+func networkOf(cfg runner.Config, rec runspec.Record, state runner.State) NetworkSettings {
 	mode := networkMode(cfg)
 	if state.Pid == 0 {
 		state.Network = network.State{} // what it had, it gave back
 	}
-	n := inspect.NetworkSettings{Ports: portMap(state.Network.Ports), Networks: map[string]inspect.Endpoint{}}
-	for exposed := range recordOf(cfg).Image.ExposedPorts {
+	n := NetworkSettings{Ports: portMap(state.Network.Ports), Networks: map[string]Endpoint{}}
+	for exposed := range rec.Image.ExposedPorts {
 		if _, ok := n.Ports[exposed]; !ok && state.Status == runner.Running {
 			n.Ports[exposed] = nil
 		}
@@ -245,7 +231,7 @@ func inspectNetwork(cfg runner.Config, state runner.State) inspect.NetworkSettin
 	if strings.HasPrefix(mode, string(network.ContainerPrefix)) {
 		return n
 	}
-	ep := inspect.Endpoint{MacAddress: state.Network.MAC, NetworkID: mode, EndpointID: cfg.ID}
+	ep := Endpoint{MacAddress: state.Network.MAC, NetworkID: mode, EndpointID: cfg.ID}
 	if ip := state.Network.IP; ip.IsValid() {
 		ep.IPAddress, ep.IPPrefixLen = ip.Addr().String(), ip.Bits()
 		ep.Gateway = state.Network.Gateway.String()

@@ -1,43 +1,32 @@
-package engine
+package inspect
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"cove/engine/inspect"
 	"cove/images"
+	"cove/layers/mount"
 )
 
-// InspectImage tells everything about a local image, in docker's shape.
-func (e *Engine) InspectImage(ctx context.Context, name string) (*inspect.Image, error) {
-	store, err := e.images()
-	if err != nil {
-		return nil, err
-	}
-	img, err := store.Get(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	driver, err := e.driver()
-	if err != nil {
-		return nil, err
-	}
+// OfImage describes a local image. driver is the storage driver's name, root
+// the snapshot of all its layers, or zero when they are not unpacked, and size
+// what they take.
+func OfImage(img images.Image, driver string, root mount.Mount, size int64) (*Image, error) {
 	cfg, err := imageConfig(img)
 	if err != nil {
 		return nil, err
 	}
-	out := &inspect.Image{
+	out := &Image{
 		ID: img.ID.String(), RepoTags: []string{}, RepoDigests: []string{},
 		Created: img.Config.Created, Author: img.Config.Author, Config: cfg,
 		Architecture: img.Config.Architecture, Variant: img.Config.Variant, Os: img.Config.OS, OsVersion: img.Config.OSVersion,
-		Size:        store.Size(ctx, img),
-		GraphDriver: inspect.GraphDriver{Name: driver, Data: e.imageDirs(ctx, img)},
-		RootFS:      inspect.RootFS{Type: "layers"},
-		Metadata:    inspect.ImageMetadata{LastTagTime: img.Updated},
-		Descriptor: inspect.Descriptor{
+		Size:        size,
+		GraphDriver: GraphDriver{Name: driver, Data: imageDirs(root)},
+		RootFS:      RootFS{Type: "layers"},
+		Metadata:    ImageMetadata{LastTagTime: img.Updated},
+		Descriptor: Descriptor{
 			MediaType: img.Descriptor.MediaType, Digest: img.Descriptor.Digest.String(), Size: img.Descriptor.Size,
 		},
 	}
@@ -57,11 +46,11 @@ func (e *Engine) InspectImage(ctx context.Context, name string) (*inspect.Image,
 }
 
 // imageConfig reads the config with the fields that the OCI struct lacks.
-func imageConfig(img images.Image) (*inspect.Config, error) {
+func imageConfig(img images.Image) (*Config, error) {
 	var raw struct {
 		Config struct {
 			ocispec.ImageConfig
-			Healthcheck *inspect.Healthcheck
+			Healthcheck *Healthcheck
 			OnBuild     []string
 			Shell       []string
 		} `json:"config"`
@@ -70,30 +59,24 @@ func imageConfig(img images.Image) (*inspect.Config, error) {
 		return nil, fmt.Errorf("image %s: config: %w", img.ID, err)
 	}
 	c := raw.Config
-	return &inspect.Config{
+	return &Config{
 		User: c.User, ExposedPorts: c.ExposedPorts, Env: c.Env, Cmd: c.Cmd, Entrypoint: c.Entrypoint,
 		Volumes: c.Volumes, WorkingDir: c.WorkingDir, Labels: c.Labels, StopSignal: c.StopSignal,
 		Healthcheck: c.Healthcheck, OnBuild: c.OnBuild, Shell: c.Shell,
 	}, nil
 }
 
-// imageDirs are the directories of the image's layers; none when they are not
-// unpacked.
-func (e *Engine) imageDirs(ctx context.Context, img images.Image) map[string]string {
-	snaps, err := e.snapshots()
-	if err != nil {
+// imageDirs are the directories of an image's layers.
+func imageDirs(root mount.Mount) map[string]string {
+	if root.Type == "" {
 		return nil
 	}
-	m, err := snaps.Mounts(ctx, string(img.ChainID()))
-	if err != nil {
-		return nil
-	}
-	data := graphDriver("", m, 0).Data
-	if len(m.Lower) > 0 { // docker calls the top layer the upper one
-		lower := m
-		lower.Lower = m.Lower[1:]
+	data := graphDriver("", root, 0).Data
+	if len(root.Lower) > 0 { // docker calls the top layer the upper one
+		lower := root
+		lower.Lower = root.Lower[1:]
 		data = graphDriver("", lower, 0).Data
-		data["UpperDir"] = m.Lower[0]
+		data["UpperDir"] = root.Lower[0]
 	}
 	return data
 }

@@ -1,4 +1,6 @@
-package engine
+// Package machine tells what this machine is and has that containers are given
+// or told of.
+package machine
 
 import (
 	"errors"
@@ -14,14 +16,14 @@ import (
 	"cove/engine/runspec"
 )
 
-// hostCaps are the capabilities that this process has and so may hand on.
-func hostCaps() ([]string, error) {
+// Capabilities are the capabilities that this process has and so may hand on.
+func Capabilities() ([]string, error) {
 	caps, err := capability.NewPid2(0)
 	if err == nil {
 		err = caps.Load()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("engine: reading this process's capabilities: %w", err)
+		return nil, fmt.Errorf("reading this process's capabilities: %w", err)
 	}
 	names := []string{}
 	for _, c := range capability.ListKnown() {
@@ -32,9 +34,9 @@ func hostCaps() ([]string, error) {
 	return names, nil
 }
 
-// hostDevices lists the device nodes below /dev, for a privileged container;
+// Devices lists the device nodes below /dev, for a privileged container;
 // those that each container has of its own are left out.
-func hostDevices() ([]runspec.Device, error) {
+func Devices() ([]runspec.Device, error) {
 	own := map[string]bool{"/dev/pts": true, "/dev/shm": true, "/dev/mqueue": true, "/dev/fd": true, "/dev/console": true, "/dev/ptmx": true}
 	var devices []runspec.Device
 	err := filepath.WalkDir("/dev", func(path string, d fs.DirEntry, err error) error {

@@ -1,4 +1,7 @@
-package engine
+// Package rootfs works in the root filesystem of an image or a container from
+// outside. Its paths are the image's to choose, so they are resolved by the
+// kernel below a descriptor and never joined.
+package rootfs
 
 import (
 	"context"
@@ -19,11 +22,11 @@ import (
 // maxAccounts bounds /etc/passwd and /etc/group, which an image chooses.
 const maxAccounts = 16 << 20
 
-// account resolves a USER in the /etc/passwd and /etc/group of the root
+// Account resolves a USER in the /etc/passwd and /etc/group of the root
 // filesystem m. Numbers need no entry there; names do.
-func account(ctx context.Context, m mount.Mount, name string) (runspec.User, error) {
+func Account(ctx context.Context, m mount.Mount, name string) (runspec.User, error) {
 	var u runspec.User
-	err := withTree(ctx, m, func(root int) error {
+	err := With(ctx, m, func(root int) error {
 		passwd, err := readIn(root, "etc/passwd")
 		if err != nil {
 			return err
@@ -47,8 +50,8 @@ func account(ctx context.Context, m mount.Mount, name string) (runspec.User, err
 	return u, err
 }
 
-// withTree opens the tree that m mounts, privately, for the time of fn.
-func withTree(ctx context.Context, m mount.Mount, fn func(root int) error) error {
+// With opens the tree that m mounts, privately, for the time of fn.
+func With(ctx context.Context, m mount.Mount, fn func(root int) error) error {
 	open := func(dir string) error {
 		fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 		if err != nil {

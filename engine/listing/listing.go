@@ -1,0 +1,119 @@
+// Package listing is containers as ps shows and filters them.
+package listing
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"cove/engine/runspec"
+	"cove/errdefs"
+	"cove/runner"
+)
+
+// Container is a container with its state, as ps shows it.
+type Container struct {
+	runner.Config
+	State runner.State
+	// Command is what runs, in one line.
+	Command string
+	// Mounts are the names or sources of its volumes.
+	Mounts []string
+}
+
+// Filter chooses containers; all conditions must hold. The zero value is every
+// container.
+type Filter struct {
+	// Running leaves out what does not run; a Status filter overrides it.
+	Running bool
+	// Last keeps the newest n; 0 is all.
+	Last int
+	// Terms are key=value conditions, docker's: id, name, label, status,
+	// ancestor, exited, volume, network. Values of one key are alternatives.
+	Terms map[string][]string
+}
+
+// Of reads the state of a container; one removed meanwhile is
+// errdefs.ErrNotFound.
+func Of(ctx context.Context, c *runner.Container) (Container, error) {
+	state, err := c.State(ctx)
+	if err != nil {
+		return Container{}, fmt.Errorf("container %s: %w", c.Name(), err)
+	}
+	s := Container{Config: c.Config(), State: state}
+	s.Name = c.Name()
+	if s.Spec != nil && s.Spec.Process != nil {
+		s.Command = strings.Join(s.Spec.Process.Args, " ")
+	}
+	for _, m := range runspec.ReadRecord(s.Extra).Mounts {
+		s.Mounts = append(s.Mounts, cmp.Or(m.Name, m.Source))
+	}
+	return s, nil
+}
+
+// conditions say what a term of a Filter means.
+var conditions = map[string]func(s Container, value string) bool{
+	"id":       func(s Container, v string) bool { return strings.HasPrefix(s.ID, v) },
+	"name":     func(s Container, v string) bool { return strings.Contains(s.Name, strings.TrimPrefix(v, "/")) },
+	"label":    func(s Container, v string) bool { return hasLabel(s.Labels, v) },
+	"status":   func(s Container, v string) bool { return string(s.State.Status) == v },
+	"ancestor": func(s Container, v string) bool { return isAncestor(s, v) },
+	"exited": func(s Container, v string) bool {
+		return s.State.Status == runner.Exited && fmt.Sprint(s.State.ExitCode) == v
+	},
+	"volume": func(s Container, v string) bool {
+		return slices.ContainsFunc(runspec.ReadRecord(s.Extra).Mounts, func(m runspec.Mounted) bool {
+			return m.Name == v || m.Source == v || m.Asked.Target == v
+		})
+	},
+	"network": func(s Container, v string) bool { return cmp.Or(string(s.Network.Mode), "bridge") == v },
+}
+
+// statuses are what a container can be.
+var statuses = []string{string(runner.Created), string(runner.Running), string(runner.Paused), string(runner.Exited)}
+
+// Check refuses terms that do not exist, with errdefs.ErrInvalid.
+func (f Filter) Check() error {
+	for _, v := range f.Terms["status"] {
+		if !slices.Contains(statuses, v) {
+			return errdefs.Errorf(errdefs.ErrInvalid, "--filter status=%s: there is no such status; there are %s", v, strings.Join(statuses, ", "))
+		}
+	}
+	for key := range f.Terms {
+		if conditions[key] == nil {
+			known := make([]string, 0, len(conditions))
+			for k := range conditions {
+				known = append(known, k)
+			}
+			slices.Sort(known)
+			return errdefs.Errorf(errdefs.ErrInvalid, "--filter %s: there is no such filter; there are %s", key, strings.Join(known, ", "))
+		}
+	}
+	return nil
+}
+
+// Matches reports whether all conditions hold. Last is for whoever counts.
+func (f Filter) Matches(s Container) bool {
+	if f.Running && f.Terms["status"] == nil && f.Terms["exited"] == nil && f.Last == 0 &&
+		s.State.Status != runner.Running && s.State.Status != runner.Paused {
+		return false
+	}
+	for key, values := range f.Terms {
+		if !slices.ContainsFunc(values, func(v string) bool { return conditions[key](s, v) }) {
+			return false
+		}
+	}
+	return true
+}
+
+func hasLabel(labels map[string]string, want string) bool {
+	key, value, hasValue := strings.Cut(want, "=")
+	got, ok := labels[key]
+	return ok && (!hasValue || got == value)
+}
+
+func isAncestor(s Container, v string) bool {
+	return s.Image == v || s.Image == v+":latest" || strings.HasPrefix(strings.TrimPrefix(s.ImageID, "sha256:"), v) || s.ImageID == v
+}
