@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"cove/engine/listing"
 	"cove/engine/runspec"
@@ -67,8 +68,14 @@ func (e *Engine) Remove(ctx context.Context, ref string, force, volumes bool) er
 	if err := c.Remove(ctx, force); err != nil {
 		return err
 	}
-	if !volumes {
+	names := rec.Volumes()
+	if !volumes || len(names) == 0 {
 		return nil
 	}
-	return e.removeVolumes(rec.Volumes())
+	users, err := e.volumeUsers(ctx)
+	if err != nil {
+		return err
+	}
+	names = slices.DeleteFunc(names, func(v string) bool { return len(users[v]) > 0 })
+	return e.volumes().RemoveAnonymous(names)
 }

@@ -19,6 +19,7 @@ import (
 	"cove/engine/runspec"
 	"cove/errdefs"
 	"cove/images"
+	"cove/images/gc"
 	"cove/images/transfer"
 	"cove/layers/mount"
 	"cove/runner"
@@ -93,7 +94,7 @@ func (e *Engine) prepare(ctx context.Context, o CreateOptions) (*prepared, error
 	if err != nil {
 		return nil, err
 	}
-	lease, err := store.Lease(ctx, "snapshot/"+snapshotKey(id))
+	lease, err := store.Lease(ctx, gc.SnapshotPrefix+snapshotKey(id))
 	if err != nil {
 		return nil, err
 	}
@@ -127,7 +128,7 @@ func (e *Engine) fill(ctx context.Context, p *prepared, id string, o CreateOptio
 			e.cfg.Logger.Warn("removing a container's snapshot", "container", id, "err", err)
 		}
 	}
-	cfg, err := e.configure(ctx, id, root, img, o)
+	cfg, err := e.configure(ctx, id, root, p.lease, img, o)
 	p.cfg = cfg
 	return err
 }
@@ -143,7 +144,7 @@ func newID() (string, error) {
 func snapshotKey(id string) string { return "container/" + id }
 
 // configure says what the container on the prepared root will be.
-func (e *Engine) configure(ctx context.Context, id string, root mount.Mount, img images.Image, o CreateOptions) (runner.Config, error) {
+func (e *Engine) configure(ctx context.Context, id string, root mount.Mount, hold content.Lease, img images.Image, o CreateOptions) (runner.Config, error) {
 	user := o.User
 	if user == "" {
 		user = img.Config.Config.User
@@ -152,7 +153,7 @@ func (e *Engine) configure(ctx context.Context, id string, root mount.Mount, img
 	if err != nil {
 		return runner.Config{}, err
 	}
-	binds, mounts, err := e.volumes(ctx, root, img.Config.Config, o.Options)
+	binds, mounts, err := e.mountsOf(ctx, root, hold, img.Config.Config, o.Options)
 	if err != nil {
 		return runner.Config{}, err
 	}

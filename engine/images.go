@@ -10,6 +10,7 @@ import (
 	"cove/distribution/client"
 	"cove/errdefs"
 	"cove/images"
+	"cove/images/gc"
 	"cove/images/transfer"
 	"cove/layers/mount"
 	"cove/reference"
@@ -102,7 +103,7 @@ func (e *Engine) stack(ctx context.Context, key string, img images.Image, lease 
 		return mount.Mount{}, err
 	}
 	chain := string(img.ChainID())
-	if err := lease.Add(ctx, "snapshot/"+chain); err != nil {
+	if err := lease.Add(ctx, gc.SnapshotPrefix+chain); err != nil {
 		return mount.Mount{}, err
 	}
 	m, err := snaps.Prepare(ctx, key, chain)

@@ -48,3 +48,12 @@ func (e *Engine) InspectImage(ctx context.Context, name string) (*inspect.Image,
 	}
 	return inspect.OfImage(img, driver, root, store.Size(ctx, img))
 }
+
+// InspectVolume tells everything about a volume, in docker's shape.
+func (e *Engine) InspectVolume(_ context.Context, name string) (*inspect.Volume, error) {
+	v, err := e.volumes().Get(name)
+	if err != nil {
+		return nil, err
+	}
+	return inspect.OfVolume(v, e.volumes().Path(name)), nil
+}

@@ -12,6 +12,7 @@ import (
 	"cove/engine/listing"
 	"cove/errdefs"
 	"cove/images"
+	"cove/images/gc"
 	"cove/runner"
 )
 
@@ -24,16 +25,20 @@ type PruneOptions struct {
 	Images, AllImages bool
 	// BuildCache forgets what build steps made.
 	BuildCache bool
+	// Volumes removes volumes that nobody named and no container has;
+	// AllVolumes those with a name, too.
+	Volumes, AllVolumes bool
 }
 
 // Pruned is what a Prune removed.
 type Pruned struct {
 	Containers []string
+	Volumes    []string
 	Images     images.Removed
 	// Repaired are the leavings of dead containers, one line each.
 	Repaired []string
-	// Freed is the size of the blobs, and of downloads never finished, that
-	// went, in bytes.
+	// Freed is the size of the blobs, of downloads never finished, and of the
+	// volumes that went, in bytes.
 	Freed int64
 }
 
@@ -57,6 +62,11 @@ func (e *Engine) Prune(ctx context.Context, o PruneOptions) (Pruned, error) {
 	}
 	if o.Containers {
 		if err := e.pruneContainers(ctx, &p); err != nil {
+			return p, err
+		}
+	}
+	if o.Volumes || o.AllVolumes {
+		if err := e.pruneVolumes(ctx, o.AllVolumes, &p); err != nil {
 			return p, err
 		}
 	}
@@ -110,7 +120,7 @@ func (e *Engine) pruneContainers(ctx context.Context, p *Pruned) error {
 	if err != nil {
 		return err
 	}
-	starting, err := e.leasedContainers(ctx)
+	starting, err := e.held(ctx, gc.SnapshotPrefix)
 	if err != nil {
 		return err
 	}
@@ -129,9 +139,9 @@ func (e *Engine) pruneContainers(ctx context.Context, p *Pruned) error {
 	return nil
 }
 
-// leasedContainers are the snapshot keys of containers that somebody has just
-// made and is about to start.
-func (e *Engine) leasedContainers(ctx context.Context) (map[string]bool, error) {
+// held are the live leases' refs with a prefix, without it: what somebody has
+// just made, and is about to use.
+func (e *Engine) held(ctx context.Context, prefix string) (map[string]bool, error) {
 	store, err := e.content()
 	if err != nil {
 		return nil, err
@@ -141,7 +151,7 @@ func (e *Engine) leasedContainers(ctx context.Context) (map[string]bool, error) 
 		if err != nil {
 			return nil, err
 		}
-		if key, ok := strings.CutPrefix(ref, "snapshot/"); ok {
+		if key, ok := strings.CutPrefix(ref, prefix); ok {
 			keys[key] = true
 		}
 	}

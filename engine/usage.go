@@ -2,8 +2,14 @@ package engine
 
 import (
 	"context"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
 
 	"cove/engine/listing"
+	"cove/images"
+	"cove/images/gc"
+	"cove/layers/tree"
 	"cove/runner"
 )
 
@@ -15,13 +21,20 @@ type Usage struct {
 	Reclaimable   int64
 }
 
-// DiskUsage adds up what images and containers take, each layer once.
+// add counts one more, of which bytes are its own.
+func (u *Usage) add(active bool, bytes int64) {
+	u.Total++
+	u.Size += bytes
+	if active {
+		u.Active++
+	} else {
+		u.Reclaimable += bytes
+	}
+}
+
+// DiskUsage adds up what images, containers, volumes and the build cache take.
 func (e *Engine) DiskUsage(ctx context.Context) ([]Usage, error) {
 	store, err := e.images()
-	if err != nil {
-		return nil, err
-	}
-	used, err := e.usedImages(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -29,27 +42,44 @@ func (e *Engine) DiskUsage(ctx context.Context) ([]Usage, error) {
 	if err != nil {
 		return nil, err
 	}
-	imgs := Usage{Type: "Images", Total: len(all)}
-	sizes := map[string]int64{}
-	live := map[string]bool{}
+	used, err := e.usedImages(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ctrs, err := e.containerUsage(ctx)
+	if err != nil {
+		return nil, err
+	}
+	vols, err := e.volumeUsage(ctx)
+	if err != nil {
+		return nil, err
+	}
+	cache, err := e.cacheUsage(ctx, all)
+	return []Usage{imageUsage(all, used), ctrs, vols, cache}, err
+}
+
+// imageUsage counts each layer once, whatever images share it.
+func imageUsage(all []images.Image, used map[string]string) Usage {
+	u := Usage{Type: "Images", Total: len(all)}
+	live := map[digest.Digest]bool{}
+	sizes := map[digest.Digest]int64{}
 	for _, img := range all {
 		inUse := used[img.ID.String()] != ""
 		if inUse {
-			imgs.Active++
+			u.Active++
 		}
 		for _, l := range img.Layers {
-			sizes[l.Blob.Digest.String()] = l.Blob.Size
-			live[l.Blob.Digest.String()] = live[l.Blob.Digest.String()] || inUse
+			sizes[l.Blob.Digest] = l.Blob.Size
+			live[l.Blob.Digest] = live[l.Blob.Digest] || inUse
 		}
 	}
 	for dgst, size := range sizes {
-		imgs.Size += size
+		u.Size += size
 		if !live[dgst] {
-			imgs.Reclaimable += size
+			u.Reclaimable += size
 		}
 	}
-	ctrs, err := e.containerUsage(ctx)
-	return []Usage{imgs, ctrs}, err
+	return u
 }
 
 func (e *Engine) containerUsage(ctx context.Context) (Usage, error) {
@@ -62,18 +92,60 @@ func (e *Engine) containerUsage(ctx context.Context) (Usage, error) {
 	if err != nil {
 		return u, err
 	}
-	u.Total = len(all)
 	for _, c := range all {
 		disk, err := snaps.Usage(ctx, c.SnapshotKey)
 		if err != nil {
 			continue // removed meanwhile
 		}
-		u.Size += disk.Bytes
-		if c.State.Status == runner.Running || c.State.Status == runner.Paused {
-			u.Active++
-		} else {
-			u.Reclaimable += disk.Bytes
+		u.add(c.State.Status == runner.Running || c.State.Status == runner.Paused, disk.Bytes)
+	}
+	return u, nil
+}
+
+func (e *Engine) volumeUsage(ctx context.Context) (Usage, error) {
+	u := Usage{Type: "Local Volumes"}
+	all, err := e.Volumes(ctx)
+	if err != nil {
+		return u, err
+	}
+	for _, v := range all {
+		disk, err := tree.Measure(ctx, v.Path)
+		if err != nil {
+			continue // removed meanwhile
 		}
+		u.add(len(v.Users) > 0, disk.Bytes)
+	}
+	return u, nil
+}
+
+// cacheUsage counts the layers that build steps made. Those of an image go with
+// the image, not with the cache.
+func (e *Engine) cacheUsage(ctx context.Context, all []images.Image) (Usage, error) {
+	u := Usage{Type: "Build Cache"}
+	store, err := e.content()
+	if err != nil {
+		return u, err
+	}
+	inImage := map[digest.Digest]bool{}
+	for _, img := range all {
+		for _, l := range img.Layers {
+			inImage[l.Blob.Digest] = true
+		}
+	}
+	seen := map[string]bool{}
+	for ref, err := range e.cacheRoots(ctx) {
+		if err != nil {
+			return u, err
+		}
+		if seen[ref] || strings.HasPrefix(ref, gc.SnapshotPrefix) {
+			continue
+		}
+		seen[ref] = true
+		info, err := store.Stat(ctx, digest.Digest(ref))
+		if err != nil {
+			continue // collected meanwhile
+		}
+		u.add(inImage[info.Digest], info.Size)
 	}
 	return u, nil
 }

@@ -3,66 +3,137 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io/fs"
-	"maps"
-	"os"
 	"slices"
+	"strings"
 
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-
-	"cove/engine/rootfs"
-	"cove/engine/runspec"
-	"cove/layers/mount"
+	"cove/engine/listing"
+	"cove/errdefs"
+	"cove/layers/tree"
 	"cove/runner/volume"
 )
 
-// volumes resolves what -v and the image's VOLUMEs ask for: host paths are
-// made when they are missing, as docker does; volumes are made and filled
-// with what the image has there.
-func (e *Engine) volumes(ctx context.Context, root mount.Mount, img ocispec.ImageConfig, o runspec.Options) ([]runspec.Bind, []runspec.Mounted, error) {
-	asked := slices.Clone(o.Volumes)
-	for _, target := range slices.Sorted(maps.Keys(img.Volumes)) {
-		if !slices.ContainsFunc(asked, func(v runspec.Volume) bool { return v.Target == target }) &&
-			!slices.ContainsFunc(o.Tmpfs, func(t runspec.Tmpfs) bool { return t.Target == target }) {
-			asked = append(asked, runspec.Volume{Target: target})
-		}
-	}
-	var binds []runspec.Bind
-	var records []runspec.Mounted
-	for _, v := range asked {
-		rec, err := e.volume(ctx, root, v)
-		if err != nil {
-			return nil, nil, err
-		}
-		records = append(records, rec)
-		binds = append(binds, runspec.Bind{Source: rec.Source, Target: v.Target, ReadOnly: v.ReadOnly, Propagation: v.Propagation})
-	}
-	return binds, records, nil
+// volumePrefix marks a volume's name in a lease. The prefix alone is a volume
+// that will be named when it is made.
+const volumePrefix = "volume/"
+
+// Volume is a volume and who uses it.
+type Volume struct {
+	volume.Volume
+	// Path is where its files are.
+	Path string
+	// Users are the names of the containers that have it, running or not.
+	Users []string
 }
 
-func (e *Engine) volume(ctx context.Context, root mount.Mount, v runspec.Volume) (runspec.Mounted, error) {
-	if v.Source != "" && !v.Named() {
-		if _, err := os.Stat(v.Source); errors.Is(err, fs.ErrNotExist) {
-			if err := os.MkdirAll(v.Source, 0o755); err != nil {
-				return runspec.Mounted{}, fmt.Errorf("-v %s: %w", v.Source, err)
+func (e *Engine) volumes() *volume.Store { return volume.Open(e.cfg.Root) }
+
+// CreateVolume makes an empty volume; one that exists is returned as it is. A
+// name of "" makes one up.
+func (e *Engine) CreateVolume(ctx context.Context, name string, labels map[string]string) (volume.Volume, error) {
+	return e.volumes().Create(ctx, name, labels, nil)
+}
+
+// Volumes lists the volumes by name.
+func (e *Engine) Volumes(ctx context.Context) ([]Volume, error) {
+	all, err := e.volumes().All()
+	if err != nil {
+		return nil, err
+	}
+	users, err := e.volumeUsers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]Volume, 0, len(all))
+	for _, v := range all {
+		list = append(list, Volume{Volume: v, Path: e.volumes().Path(v.Name), Users: users[v.Name]})
+	}
+	return list, nil
+}
+
+func (e *Engine) volumeUsers(ctx context.Context) (map[string][]string, error) {
+	all, err := e.Containers(ctx, listing.Filter{})
+	if err != nil {
+		return nil, err
+	}
+	users := map[string][]string{}
+	for _, c := range all {
+		for _, v := range c.Volumes {
+			if !slices.Contains(users[v], c.Name) {
+				users[v] = append(users[v], c.Name)
 			}
 		}
-		return runspec.Mounted{Type: "bind", Source: v.Source, Asked: v}, nil
 	}
-	var fill func(context.Context, string) error
-	if !v.NoCopy {
-		fill = func(ctx context.Context, dir string) error { return rootfs.CopyUp(ctx, root, v.Target, dir) }
-	}
-	store := volume.Open(e.cfg.Root)
-	made, err := store.Create(ctx, v.Source, nil, fill)
-	if err != nil {
-		return runspec.Mounted{}, err
-	}
-	return runspec.Mounted{Type: "volume", Name: made.Name, Source: store.Path(made.Name), Asked: v, Anonymous: made.Anonymous}, nil
+	return users, nil
 }
 
-// removeVolumes deletes the anonymous volumes of a container that is gone.
-func (e *Engine) removeVolumes(names []string) error {
-	return volume.Open(e.cfg.Root).RemoveAnonymous(names)
+// RemoveVolume deletes a volume and its files. One that a container has, even
+// one that does not run, is errdefs.ErrConflict and names the containers.
+func (e *Engine) RemoveVolume(ctx context.Context, name string) error {
+	if err := needRoot("removing a volume"); err != nil {
+		return err
+	}
+	return e.unusedVolumes(ctx, func(users map[string][]string) error {
+		if u := users[name]; len(u) > 0 {
+			return errdefs.Errorf(errdefs.ErrConflict, "volume %s is in use by %s; remove what uses it first", name, strings.Join(u, ", "))
+		}
+		return e.volumes().Remove(name)
+	})
+}
+
+// unusedVolumes calls do with who uses which volume, while no container can
+// begin to use one: who makes a container holds its volumes by a lease until it
+// is recorded, and no lease begins or grows meanwhile.
+func (e *Engine) unusedVolumes(ctx context.Context, do func(users map[string][]string) error) error {
+	store, err := e.content()
+	if err != nil {
+		return err
+	}
+	thaw, err := store.Freeze(ctx)
+	if err != nil {
+		return err
+	}
+	defer thaw()
+	held, err := e.held(ctx, volumePrefix)
+	if err != nil {
+		return err
+	}
+	users, err := e.volumeUsers(ctx)
+	if err != nil {
+		return err
+	}
+	for name := range held {
+		if len(users[name]) == 0 {
+			users[name] = []string{"a container that is being made"}
+		}
+	}
+	return do(users)
+}
+
+// pruneVolumes removes the volumes that no container has: those that nobody
+// named, or all of them.
+func (e *Engine) pruneVolumes(ctx context.Context, named bool, p *Pruned) error {
+	return e.unusedVolumes(ctx, func(users map[string][]string) error {
+		all, err := e.volumes().All()
+		if err != nil {
+			return err
+		}
+		for _, v := range all {
+			if len(users[v.Name]) > 0 || v.Anonymous && len(users[""]) > 0 || !v.Anonymous && !named {
+				continue
+			}
+			size, err := tree.Measure(ctx, e.volumes().Path(v.Name))
+			if err == nil {
+				err = e.volumes().Remove(v.Name)
+			}
+			if errors.Is(err, errdefs.ErrNotFound) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			p.Volumes = append(p.Volumes, v.Name)
+			p.Freed += size.Bytes
+		}
+		return nil
+	})
 }

@@ -3,6 +3,7 @@ package images
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -187,7 +188,11 @@ func (s *Store) Get(ctx context.Context, name string) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	return s.image(ctx, rec.Target, all)
+	img, err := s.image(ctx, rec.Target, all)
+	if errors.Is(err, errdefs.ErrCorrupt) {
+		err = fmt.Errorf("image %s: %w; pull or build it again, or remove it", rec.Called(), err)
+	}
+	return img, err
 }
 
 // image opens target with all its names.

@@ -175,10 +175,15 @@ func (s *Store) fetchConfig(ctx context.Context, repo *client.Repository, img *I
 	if err := hold.Add(ctx, img.Descriptor.Digest.String(), config.Digest.String()); err != nil {
 		return err
 	}
-	if _, err := s.cfg.Content.Stat(ctx, img.Descriptor.Digest); err != nil {
-		if _, err := content.WriteBytes(ctx, s.cfg.Content, img.Descriptor, body); err != nil {
-			return err
-		}
+	intact, err := s.intact(ctx, img.Descriptor)
+	if err == nil && !intact {
+		_, err = content.WriteBytes(ctx, s.cfg.Content, img.Descriptor, body)
+	}
+	if err == nil {
+		_, err = s.intact(ctx, config)
+	}
+	if err != nil {
+		return err
 	}
 	if err := repo.FetchBlob(ctx, s.cfg.Content, config, nil); err != nil {
 		return err

@@ -97,6 +97,39 @@ func TestPullHeals(t *testing.T) {
 	}
 }
 
+// TestPullHealsManifestAndConfig pulls over small blobs that rotted here: they
+// are read before any layer is.
+func TestPullHealsManifestAndConfig(t *testing.T) {
+	t.Parallel()
+	host := registry(t, nil)
+	from := connected(t)
+	root := t.TempDir()
+	to := openStore(t, root, network(t, root))
+	a := addImage(t, from, host+"/app", "a", 1)
+	mustPush(t, from, host+"/app")
+	if _, err := to.Pull(t.Context(), host+"/app", PullOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, dgst := range []digest.Digest{a.Descriptor.Digest, a.ID} {
+		path := filepath.Join(root, "images/blobs/sha256", dgst.Encoded())
+		if err := os.Chmod(path, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Truncate(path, 10); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := to.Get(t.Context(), host+"/app"); !errors.Is(err, errdefs.ErrCorrupt) || !strings.Contains(err.Error(), "pull or build it again") {
+			t.Errorf("%s damaged: %v; want corrupt, and the way out", dgst, err)
+		}
+		if _, err := to.Pull(t.Context(), host+"/app", PullOptions{}); err != nil {
+			t.Fatalf("pulling over rot: %v", err)
+		}
+		if _, err := to.Get(t.Context(), host+"/app"); err != nil {
+			t.Errorf("after the pull: %v", err)
+		}
+	}
+}
+
 // TestPullOnAFullDisk runs out of space, is told so, and goes on once there is
 // some.
 func TestPullOnAFullDisk(t *testing.T) {

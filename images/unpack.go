@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
@@ -122,6 +123,19 @@ func (s *Store) rotten(ctx context.Context, ls []layers.Layer) (rotten []digest.
 		}
 	}
 	return rotten
+}
+
+// intact reports whether a manifest or config is here as its digest says. One
+// that is damaged is deleted, so that it can be fetched again.
+func (s *Store) intact(ctx context.Context, desc ocispec.Descriptor) (bool, error) {
+	_, err := content.ReadBlob(ctx, s.cfg.Content, desc)
+	switch {
+	case errors.Is(err, errdefs.ErrCorrupt):
+		return false, s.dropCorrupt(ctx, []digest.Digest{desc.Digest})
+	case errors.Is(err, errdefs.ErrNotFound):
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // dropCorrupt deletes blobs whose bytes are not their digest's.

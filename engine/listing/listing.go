@@ -57,7 +57,7 @@ func Of(ctx context.Context, c *runner.Container) (Container, error) {
 var conditions = map[string]func(s Container, value string) bool{
 	"id":       func(s Container, v string) bool { return strings.HasPrefix(s.ID, v) },
 	"name":     func(s Container, v string) bool { return strings.Contains(s.Name, strings.TrimPrefix(v, "/")) },
-	"label":    func(s Container, v string) bool { return hasLabel(s.Labels, v) },
+	"label":    func(s Container, v string) bool { return HasLabel(s.Labels, v) },
 	"status":   func(s Container, v string) bool { return string(s.State.Status) == v },
 	"ancestor": func(s Container, v string) bool { return isAncestor(s, v) },
 	"exited": func(s Container, v string) bool {
@@ -108,7 +108,8 @@ func (f Filter) Matches(s Container) bool {
 	return true
 }
 
-func hasLabel(labels map[string]string, want string) bool {
+// HasLabel reports whether labels hold want: KEY, or KEY=VALUE.
+func HasLabel(labels map[string]string, want string) bool {
 	key, value, hasValue := strings.Cut(want, "=")
 	got, ok := labels[key]
 	return ok && (!hasValue || got == value)

@@ -49,6 +49,8 @@ func (g Grammar) root(a *app.App, word string) *cobra.Command {
 		Version:       buildinfo.Version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
+
+		DisableFlagsInUseLine: true,
 	}
 	app.Noun(root)
 	root.SetIn(a.In)
@@ -56,6 +58,7 @@ func (g Grammar) root(a *app.App, word string) *cobra.Command {
 	root.SetErr(a.Err)
 	root.SetVersionTemplate(g.prog + " version {{.Version}}\n")
 	root.SetFlagErrorFunc(app.FlagError)
+	root.SetUsageFunc(app.PrintUsage)
 	fs := root.PersistentFlags()
 	fs.StringVar(&a.Root, "root", app.DefaultRoot(), "where images and containers live ($COVE_ROOT)")
 	fs.BoolVarP(&a.Debug, "debug", "D", false, "log what happens")
@@ -154,6 +157,9 @@ func (g Grammar) dispatch(args []string) (_ []string, word string) {
 		i++
 	}
 	if i >= len(args) {
+		if g.implied != nil { // alone it is called wrongly, as docker build is
+			return append(slices.Clone(args), g.prog), g.prog
+		}
 		return args, ""
 	}
 	if g.implied == nil || g.isVerb(args[i]) {

@@ -71,6 +71,8 @@ func TestFirstWordIsAVerbOrTheArgument(t *testing.T) {
 		{Cove(), "image rm -f x", "cove image rm", "x"},
 		{Cove(), "top db -o pid,args", "cove top", "db -o pid,args"},
 		{Cove(), "exec db ls -l", "cove exec", "db ls -l"},
+		{Cove(), "volume rm -f x", "cove volume rm", "x"},
+		{Run(), "volume ls", "run volume ls", ""},
 		{Cove(), "registry serve --root /r", "cove registry", "serve --root /r"},
 	} {
 		cmd, rest := parse(t, tc.g, strings.Fields(tc.args))
@@ -125,6 +127,10 @@ func TestMistakesAreOneLineAndNameTheWayOut(t *testing.T) {
 		{Cove(), "run --cpus lots x", 125, `cove: --cpus lots: want a number, 0.01 or more, as 1.5`},
 		{Cove(), "run --memory 1k x", 125, `cove: --memory 1k: want 6m at least; a process cannot start in less`},
 		{Cove(), "ps --filter status=up", 1, `cove: --filter status=up: there is no such status; there are created, running, paused, exited`},
+		{Run(), "", 125, `run: "run" requires at least 1 argument (run [flags] IMAGE [COMMAND] [ARG...]). See 'run --help'`},
+		{Build(), "", 125, `build: "build" requires exactly 1 argument (build [flags] CONTEXT). See 'build --help'`},
+		{Cove(), "inspect --type pod x", 1, `cove: --type pod: want container, image or volume`},
+		{Cove(), "volume ls --filter size=1", 1, `cove: --filter size: there is no such filter; there are dangling, label, name`},
 		{Run(), "-d", 125, `run: "run" requires at least 1 argument (run [flags] IMAGE [COMMAND] [ARG...]). See 'run --help'`},
 		{Build(), "-t x", 125, `build: "build" requires exactly 1 argument (build [flags] CONTEXT). See 'build --help'`},
 		{Cove(), "run -p 99999:1 x", 125, `cove: -p 99999:1: "99999" is not a port (1-65535); want [[IP:]HOSTPORT:]PORT[/PROTOCOL]`},
@@ -173,7 +179,7 @@ func TestHelp(t *testing.T) {
 		{Cove(), "--help", []string{"Containers:", "Images:", "cove COMMAND"}},
 		{Cove(), "run --help", []string{"cove run [flags] IMAGE", "--pids-limit", "cove run --rm -it debian bash"}},
 		{Run(), "--help", []string{"run [flags] IMAGE [COMMAND] [ARG...]", "--pids-limit", "ps  "}},
-		{Run(), "", []string{"run [flags] IMAGE"}},
+		{Cove(), "volume", []string{"Usage:  cove volume COMMAND\n\nCommands:\n", "Run 'cove volume COMMAND --help'"}},
 		{Build(), "--help", []string{"build [flags] CONTEXT", "--build-arg", "push  "}},
 		{Cove(), "version", []string{"cove version unknown\n"}},
 		{Cove(), "--version", []string{"cove version unknown\n"}},

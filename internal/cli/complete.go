@@ -26,6 +26,8 @@ func completeNames(a *app.App, root *cobra.Command) {
 			cmd.ValidArgsFunction = complete(a, containerNames)
 		case strings.Contains(takes, "IMAGE"), strings.Contains(takes, "SOURCE"), strings.HasPrefix(takes, "[flags] NAME[:TAG]"):
 			cmd.ValidArgsFunction = complete(a, imageNames)
+		case strings.Contains(takes, "VOLUME") && cmd.Name() != "create":
+			cmd.ValidArgsFunction = complete(a, volumeNames)
 		case strings.Contains(takes, "CONTEXT"), strings.Contains(takes, "FILE"):
 			// The shell's own completion of paths.
 		default:
@@ -85,6 +87,18 @@ func imageNames(ctx context.Context, eng *engine.Engine) ([]string, error) {
 		for _, n := range img.Names {
 			names = append(names, n.Familiar())
 		}
+	}
+	return names, nil
+}
+
+func volumeNames(ctx context.Context, eng *engine.Engine) ([]string, error) {
+	all, err := eng.Volumes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, v := range all {
+		names = append(names, v.Name)
 	}
 	return names, nil
 }

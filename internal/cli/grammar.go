@@ -9,6 +9,7 @@ import (
 	"cove/internal/cli/containercmd"
 	"cove/internal/cli/imagecmd"
 	"cove/internal/cli/systemcmd"
+	"cove/internal/cli/volumecmd"
 )
 
 // verb is one command of a grammar.
@@ -41,6 +42,7 @@ func Cove() Grammar {
 		{"version", groupSystem, systemcmd.Version},
 		{"container", groupSystem, containerNouns},
 		{"image", groupSystem, imageNouns},
+		{"volume", groupSystem, volumecmd.Noun},
 		{"system", groupSystem, systemcmd.System},
 		{"registry", groupSystem, systemcmd.Registry},
 	})}
@@ -62,6 +64,7 @@ func Run() Grammar {
 	return Grammar{prog: "run", short: "Run containers, and look after them", implied: containercmd.Run, verbs: slices.Concat(containerVerbs(), []verb{
 		{"inspect", groupContainers, containercmd.Inspect},
 		{"prune", groupContainers, containercmd.Prune},
+		{"volume", groupContainers, volumecmd.Noun},
 		{"info", groupSystem, systemcmd.Info},
 		{"version", groupSystem, systemcmd.Version},
 	})}

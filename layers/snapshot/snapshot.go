@@ -27,6 +27,7 @@ import (
 	"iter"
 
 	"cove/layers/mount"
+	"cove/layers/tree"
 )
 
 // Kind is what state a snapshot is in.
@@ -73,12 +74,7 @@ type Snapshotter interface {
 }
 
 // Usage is what a snapshot takes on disk.
-type Usage struct {
-	// Bytes are the allocated blocks, so that holes and hard links count once.
-	Bytes int64
-	// Inodes are the files, directories and links.
-	Inodes int64
-}
+type Usage = tree.Usage
 
 // Keeper is what the implementations offer beyond the contract.
 type Keeper interface {

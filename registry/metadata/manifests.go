@@ -3,6 +3,7 @@ package metadata
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"sort"
 	"time"
 
@@ -39,7 +40,12 @@ func (q Queries) ManifestByTag(ctx context.Context, repo, tag string) (ocispec.D
 		JOIN manifests m ON m.repository_id = r.id AND m.digest = t.digest
 		WHERE r.name = $1`, repo, tag).Scan(&dgst, &desc.MediaType, &desc.Size, &desc.ArtifactType)
 	desc.Digest = digest.Digest(dgst)
-	return desc, notFound(err, "repository %s has no tag %s", repo, tag)
+	if err = notFound(err, "repository %s has no tag %s", repo, tag); errors.Is(err, errdefs.ErrNotFound) {
+		if _, none := q.Repository(ctx, repo); none != nil {
+			return desc, none
+		}
+	}
+	return desc, err
 }
 
 // Missing locks everything that m needs, in one order for all, and lists what

@@ -100,6 +100,9 @@ func (a *App) Report(ctx context.Context, err error) int {
 	return code
 }
 
+// Tell prints an error that does not end the command.
+func (a *App) Tell(err error) { a.print(a.explain(err)) }
+
 // print writes one line. A message that names the program already, as the
 // builder's do, does not name it twice.
 func (a *App) print(msg string) {

@@ -15,6 +15,7 @@ import (
 	"cove/engine"
 	"cove/engine/runspec"
 	"cove/errdefs"
+	"cove/internal/cli/verbs"
 )
 
 // createFlags are the flags that run and create share.
@@ -98,18 +99,9 @@ func (f *createFlags) parseEnv(o *runspec.Options) (err error) {
 	return err
 }
 
-func (f *createFlags) parseLabels(o *runspec.Options) error {
-	if len(f.labels) > 0 {
-		o.Labels = make(map[string]string, len(f.labels))
-	}
-	for _, l := range f.labels {
-		key, value, _ := strings.Cut(l, "=")
-		if key == "" {
-			return errdefs.Errorf(errdefs.ErrInvalid, "--label %s: want KEY=VALUE", l)
-		}
-		o.Labels[key] = value
-	}
-	return nil
+func (f *createFlags) parseLabels(o *runspec.Options) (err error) {
+	o.Labels, err = verbs.Labels(f.labels)
+	return err
 }
 
 func (f *createFlags) parseMounts(o *runspec.Options) (err error) {

@@ -2,7 +2,6 @@ package containercmd
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -15,30 +14,13 @@ import (
 	"cove/engine"
 	"cove/errdefs"
 	"cove/internal/cli/app"
+	"cove/internal/cli/verbs"
 	"cove/runner"
 )
 
-// each calls do for every named container and goes on after one that failed.
-// It prints the names that worked, as docker does.
-func each(ctx context.Context, a *app.App, refs []string, do func(ctx context.Context, eng *engine.Engine, ref string) error) error {
-	eng, err := a.Engine()
-	if err != nil {
-		return err
-	}
-	var failed []error
-	for _, ref := range refs {
-		if err := do(ctx, eng, ref); err != nil {
-			failed = append(failed, err)
-			continue
-		}
-		fmt.Fprintln(a.Out, ref)
-	}
-	return app.Join(failed...)
-}
-
-// on is each for what needs only the container.
+// on calls do for every named container, and prints the names that worked.
 func on(ctx context.Context, a *app.App, refs []string, do func(ctx context.Context, c *runner.Container) error) error {
-	return each(ctx, a, refs, func(ctx context.Context, eng *engine.Engine, ref string) error {
+	return verbs.Each(ctx, a, refs, func(ctx context.Context, eng *engine.Engine, ref string) error {
 		c, err := eng.Container(ctx, ref)
 		if err != nil {
 			return err
@@ -217,16 +199,18 @@ func Remove(a *app.App) *cobra.Command {
 	cmd.Flags().BoolVarP(&force, "force", "f", false, "also running ones, which are killed")
 	cmd.Flags().BoolVarP(&volumes, "volumes", "v", false, "with their anonymous volumes")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return each(cmd.Context(), a, args, func(ctx context.Context, eng *engine.Engine, ref string) error {
-			err := eng.Remove(ctx, ref, force, volumes)
-			if force && errors.Is(err, errdefs.ErrNotFound) {
-				a.Warnf("%v", err)
-				return nil
-			}
-			return err
+		return verbs.Each(cmd.Context(), a, args, func(ctx context.Context, eng *engine.Engine, ref string) error {
+			return verbs.Missing(a, force, eng.Remove(ctx, ref, force, volumes))
 		})
 	}
 	return cmd
+}
+
+// Prune removes containers that do not run.
+func Prune(a *app.App) *cobra.Command {
+	return verbs.Prune(a, &cobra.Command{
+		Short: "Remove all containers that do not run, and what dead ones left behind", Example: "  prune",
+	}, func() (engine.PruneOptions, error) { return engine.PruneOptions{Containers: true}, nil })
 }
 
 // Pause freezes containers.

@@ -11,9 +11,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"cove/engine"
 	"cove/errdefs"
 	"cove/internal/cli/app"
-	"cove/internal/cli/output"
+	"cove/internal/cli/verbs"
 	"cove/runner"
 )
 
@@ -192,22 +193,13 @@ func Top(a *app.App) *cobra.Command {
 
 // Inspect prints containers as JSON.
 func Inspect(a *app.App) *cobra.Command {
-	var format string
-	cmd := &cobra.Command{
+	return verbs.Inspect(a, &cobra.Command{
 		Use:     "inspect [flags] CONTAINER [CONTAINER...]",
 		Short:   "Print everything about containers, as JSON",
 		Example: "  inspect db\n  inspect -f '{{.State.Pid}}' db",
-		Args:    app.MinArgs(1),
-	}
-	cmd.Flags().StringVarP(&format, "format", "f", "", "json, or a Go template")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		eng, err := a.Engine()
-		if err != nil {
-			return err
-		}
-		return output.Each(a.Out, format, args, func(ref string) (any, error) { return eng.InspectContainer(cmd.Context(), ref) })
-	}
-	return cmd
+	}, func(ctx context.Context, eng *engine.Engine, ref string) (any, error) {
+		return eng.InspectContainer(ctx, ref)
+	})
 }
 
 // Port prints published ports.

@@ -10,10 +10,10 @@ import (
 
 	"github.com/docker/go-units"
 	"github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/spf13/cobra"
 
 	"cove/engine"
+	"cove/engine/listing"
 	"cove/errdefs"
 	"cove/images"
 	"cove/internal/cli/app"
@@ -142,7 +142,7 @@ func imageFilter(filters, args []string) (func(row) bool, error) {
 		case "reference":
 			tests = append(tests, func(r row) bool { return r.repo == value || r.repo+":"+r.tag == value })
 		case "label":
-			tests = append(tests, func(r row) bool { return hasLabel(r.img.Config.Config, value) })
+			tests = append(tests, func(r row) bool { return listing.HasLabel(r.img.Config.Config.Labels, value) })
 		default:
 			return nil, errdefs.Errorf(errdefs.ErrInvalid, "--filter %s: there is no such filter; there are dangling, label, reference", key)
 		}
@@ -150,12 +150,6 @@ func imageFilter(filters, args []string) (func(row) bool, error) {
 	return func(r row) bool {
 		return !slices.ContainsFunc(tests, func(test func(row) bool) bool { return !test(r) })
 	}, nil
-}
-
-func hasLabel(cfg ocispec.ImageConfig, want string) bool {
-	key, value, hasValue := strings.Cut(want, "=")
-	got, ok := cfg.Labels[key]
-	return ok && (!hasValue || got == value)
 }
 
 func imageList(now time.Time, noTrunc, digests bool) output.List[row] {

@@ -1,6 +1,7 @@
 package imagecmd
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -9,7 +10,7 @@ import (
 	"cove/images"
 	"cove/images/platforms"
 	"cove/internal/cli/app"
-	"cove/internal/cli/output"
+	"cove/internal/cli/verbs"
 )
 
 // Tag gives an image one more name.
@@ -56,22 +57,13 @@ func Remove(a *app.App, use string) *cobra.Command {
 
 // Inspect prints images as JSON.
 func Inspect(a *app.App) *cobra.Command {
-	var format string
-	cmd := &cobra.Command{
+	return verbs.Inspect(a, &cobra.Command{
 		Use:     "inspect [flags] IMAGE [IMAGE...]",
 		Short:   "Print everything about images, as JSON",
 		Example: "  inspect redis\n  inspect -f '{{.Config.Cmd}}' redis",
-		Args:    app.MinArgs(1),
-	}
-	cmd.Flags().StringVarP(&format, "format", "f", "", "json, or a Go template")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		eng, err := a.Engine()
-		if err != nil {
-			return err
-		}
-		return output.Each(a.Out, format, args, func(ref string) (any, error) { return eng.InspectImage(cmd.Context(), ref) })
-	}
-	return cmd
+	}, func(ctx context.Context, eng *engine.Engine, ref string) (any, error) {
+		return eng.InspectImage(ctx, ref)
+	})
 }
 
 // Import makes an image of a root filesystem.
@@ -117,51 +109,13 @@ func Import(a *app.App) *cobra.Command {
 
 // Prune removes images that nothing uses.
 func Prune(a *app.App) *cobra.Command {
-	var all, force bool
+	var all bool
 	cmd := &cobra.Command{
-		Use:     "prune [flags]",
 		Short:   "Remove images without a name, the build cache, and content nothing refers to",
 		Example: "  prune\n  prune -a",
-		Args:    app.NoArgs(),
 	}
 	cmd.Flags().BoolVarP(&all, "all", "a", false, "all images that no container uses")
-	cmd.Flags().BoolVarP(&force, "force", "f", false, "accepted for docker's sake: prune never asks")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		eng, err := a.Engine()
-		if err != nil {
-			return err
-		}
-		p, err := eng.Prune(cmd.Context(), engine.PruneOptions{Images: true, AllImages: all, BuildCache: true})
-		ReportPruned(a, p)
-		return err
-	}
-	return cmd
-}
-
-// ReportPruned prints what a prune removed, in docker's words.
-func ReportPruned(a *app.App, p engine.Pruned) {
-	section := func(title, prefix string, lines []string) {
-		for i, line := range lines {
-			if i == 0 && title != "" {
-				fmt.Fprintln(a.Out, title)
-			}
-			fmt.Fprintln(a.Out, prefix+line)
-		}
-		if len(lines) > 0 {
-			fmt.Fprintln(a.Out)
-		}
-	}
-	section("Deleted Containers:", "", p.Containers)
-	images := p.Images
-	if len(images.Untagged)+len(images.Deleted) > 0 {
-		fmt.Fprintln(a.Out, "Deleted Images:")
-	}
-	for _, n := range images.Untagged {
-		fmt.Fprintln(a.Out, "untagged: "+n)
-	}
-	section("", "deleted: ", images.Deleted)
-	for _, line := range p.Repaired {
-		fmt.Fprintln(a.Err, "left behind by a dead container, removed: "+line)
-	}
-	fmt.Fprintf(a.Out, "Total reclaimed space: %s\n", humanSize(p.Freed))
+	return verbs.Prune(a, cmd, func() (engine.PruneOptions, error) {
+		return engine.PruneOptions{Images: true, AllImages: all, BuildCache: true}, nil
+	})
 }

@@ -2,11 +2,13 @@
 package systemcmd
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -17,8 +19,8 @@ import (
 	"cove/errdefs"
 	"cove/internal/buildinfo"
 	"cove/internal/cli/app"
-	"cove/internal/cli/imagecmd"
 	"cove/internal/cli/output"
+	"cove/internal/cli/verbs"
 )
 
 // version is what `version` tells, with docker's keys where they mean the same.
@@ -101,47 +103,56 @@ func printInfo(a *app.App, i engine.Info) {
 	}
 }
 
-// Inspect prints containers, or else images, of the names given.
-func Inspect(a *app.App) *cobra.Command {
-	var format, kind string
-	cmd := &cobra.Command{
-		Use:     "inspect [flags] NAME|ID [NAME|ID...]",
-		Short:   "Print everything about containers or images, as JSON",
-		Example: "  inspect db\n  inspect -f '{{.State.Pid}}' db\n  inspect --type image redis",
-		Args:    app.MinArgs(1),
-	}
-	cmd.Flags().StringVarP(&format, "format", "f", "", "json, or a Go template")
-	cmd.Flags().StringVar(&kind, "type", "", "container or image")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		eng, err := a.Engine()
-		if err != nil {
-			return err
-		}
-		return output.Each(a.Out, format, args, func(ref string) (any, error) {
-			switch kind {
-			case "container":
-				return eng.InspectContainer(cmd.Context(), ref)
-			case "image":
-				return eng.InspectImage(cmd.Context(), ref)
-			case "":
-				return inspectAny(cmd, eng, ref)
-			}
-			return nil, errdefs.Errorf(errdefs.ErrInvalid, "--type %s: want container or image", kind)
-		})
-	}
-	return cmd
+// finder is how inspect finds one kind of thing.
+type finder struct {
+	kind string
+	find func(ctx context.Context, eng *engine.Engine, ref string) (any, error)
 }
 
-func inspectAny(cmd *cobra.Command, eng *engine.Engine, ref string) (any, error) {
-	c, err := eng.InspectContainer(cmd.Context(), ref)
-	if !errors.Is(err, errdefs.ErrNotFound) {
-		return c, err
+// finders are in the order in which a name is tried.
+var finders = []finder{
+	{"container", func(ctx context.Context, eng *engine.Engine, ref string) (any, error) {
+		return eng.InspectContainer(ctx, ref)
+	}},
+	{"image", func(ctx context.Context, eng *engine.Engine, ref string) (any, error) {
+		return eng.InspectImage(ctx, ref)
+	}},
+	{"volume", func(ctx context.Context, eng *engine.Engine, ref string) (any, error) {
+		return eng.InspectVolume(ctx, ref)
+	}},
+}
+
+// Inspect prints containers, or else images, or else volumes, of the names given.
+func Inspect(a *app.App) *cobra.Command {
+	var kind string
+	cmd := &cobra.Command{
+		Use:     "inspect [flags] NAME|ID [NAME|ID...]",
+		Short:   "Print everything about containers, images or volumes, as JSON",
+		Example: "  inspect db\n  inspect -f '{{.State.Pid}}' db\n  inspect --type image redis",
 	}
-	img, err := eng.InspectImage(cmd.Context(), ref)
-	if errors.Is(err, errdefs.ErrNotFound) || errors.Is(err, errdefs.ErrInvalid) {
-		return nil, errdefs.Errorf(errdefs.ErrNotFound, "no such container or image: %s", ref)
+	cmd.Flags().StringVar(&kind, "type", "", "container, image or volume")
+	cmd.PreRunE = func(*cobra.Command, []string) error {
+		if kind != "" && !slices.ContainsFunc(finders, func(f finder) bool { return f.kind == kind }) {
+			return errdefs.Errorf(errdefs.ErrInvalid, "--type %s: want container, image or volume", kind)
+		}
+		return nil
 	}
-	return img, err
+	return verbs.Inspect(a, cmd, func(ctx context.Context, eng *engine.Engine, ref string) (any, error) {
+		for _, f := range finders {
+			if kind == f.kind {
+				return f.find(ctx, eng, ref)
+			}
+			if kind != "" {
+				continue
+			}
+			// A name that one kind cannot have may still be another's.
+			found, err := f.find(ctx, eng, ref)
+			if err == nil || !errors.Is(err, errdefs.ErrNotFound) && !errors.Is(err, errdefs.ErrInvalid) {
+				return found, err
+			}
+		}
+		return nil, errdefs.Errorf(errdefs.ErrNotFound, "no such container, image or volume: %s", ref)
+	})
 }
 
 // System holds df, prune and info.
@@ -154,7 +165,7 @@ func System(a *app.App) *cobra.Command {
 func diskUsage(a *app.App) *cobra.Command {
 	var out output.Options
 	cmd := &cobra.Command{
-		Use: "df [flags]", Short: "Show what images and containers take on disk", Example: "  df", Args: app.NoArgs(),
+		Use: "df [flags]", Short: "Show what images, containers, volumes and the build cache take on disk", Example: "  df", Args: app.NoArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			eng, err := a.Engine()
 			if err != nil {
@@ -188,23 +199,16 @@ func usageList() output.List[engine.Usage] {
 }
 
 func prune(a *app.App) *cobra.Command {
-	var all, force bool
+	var all, volumes bool
 	cmd := &cobra.Command{
-		Use: "prune [flags]", Short: "Remove stopped containers, unused images and the build cache",
-		Example: "  prune\n  prune -a", Args: app.NoArgs(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			eng, err := a.Engine()
-			if err != nil {
-				return err
-			}
-			p, err := eng.Prune(cmd.Context(), engine.PruneOptions{Containers: true, Images: true, AllImages: all, BuildCache: true})
-			imagecmd.ReportPruned(a, p)
-			return err
-		},
+		Short:   "Remove stopped containers, unused images and the build cache",
+		Example: "  prune\n  prune -a --volumes",
 	}
 	cmd.Flags().BoolVarP(&all, "all", "a", false, "all images that no container uses, not only those without a name")
-	cmd.Flags().BoolVarP(&force, "force", "f", false, "accepted for docker's sake: prune never asks")
-	return cmd
+	cmd.Flags().BoolVar(&volumes, "volumes", false, "also volumes that nobody named and no container has")
+	return verbs.Prune(a, cmd, func() (engine.PruneOptions, error) {
+		return engine.PruneOptions{Containers: true, Images: true, AllImages: all, BuildCache: true, Volumes: volumes}, nil
+	})
 }
 
 // Registry becomes the registry binary beside this one. It is a program of its

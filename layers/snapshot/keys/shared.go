@@ -6,6 +6,7 @@ import (
 
 	"cove/errdefs"
 	"cove/layers/snapshot"
+	"cove/layers/tree"
 )
 
 // FilesDir is the directory of a snapshot that holds its files.
@@ -51,7 +52,7 @@ func (s Shared) Usage(ctx context.Context, key string) (snapshot.Usage, error) {
 	if err != nil {
 		return snapshot.Usage{}, err
 	}
-	u, err := usage(ctx, s.keys.Files(e))
+	u, err := tree.Measure(ctx, s.keys.Files(e))
 	if err != nil {
 		return u, errdefs.Errorf(errdefs.ErrUnavailable, "snapshot %q: usage: %w", key, err)
 	}

@@ -1,20 +1,26 @@
-package keys
+package tree
 
 import (
 	"context"
 	"errors"
 
 	"golang.org/x/sys/unix"
-
-	"cove/layers/snapshot"
-	"cove/layers/tree"
 )
 
-// usage counts what is in the directory dir, each file once.
-func usage(ctx context.Context, dir string) (snapshot.Usage, error) {
-	fd, err := tree.Open(dir)
+// Usage is what a tree takes on disk.
+type Usage struct {
+	// Bytes are the allocated blocks, so that holes and hard links count once.
+	Bytes int64
+	// Inodes are the files, directories and links.
+	Inodes int64
+}
+
+// Measure counts what is in the directory dir, each file once. It may change
+// meanwhile.
+func Measure(ctx context.Context, dir string) (Usage, error) {
+	fd, err := Open(dir)
 	if err != nil {
-		return snapshot.Usage{}, err
+		return Usage{}, err
 	}
 	defer unix.Close(fd)
 	c := counter{seen: map[[2]uint64]bool{}}
@@ -23,7 +29,7 @@ func usage(ctx context.Context, dir string) (snapshot.Usage, error) {
 }
 
 type counter struct {
-	sum  snapshot.Usage
+	sum  Usage
 	seen map[[2]uint64]bool
 }
 
@@ -31,19 +37,19 @@ func (c *counter) dir(ctx context.Context, fd int) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	names, err := tree.Names(fd)
+	names, err := Names(fd)
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
-		st, err := tree.Stat(fd, name)
+		st, err := Stat(fd, name)
 		if errors.Is(err, unix.ENOENT) {
 			continue // a container may be running in it
 		}
 		if err != nil {
 			return err
 		}
-		if id := [2]uint64{st.Dev, st.Ino}; st.Nlink > 1 && !tree.IsDir(st.Mode) {
+		if id := [2]uint64{st.Dev, st.Ino}; st.Nlink > 1 && !IsDir(st.Mode) {
 			if c.seen[id] {
 				continue
 			}
@@ -51,7 +57,7 @@ func (c *counter) dir(ctx context.Context, fd int) error {
 		}
 		c.sum.Bytes += st.Blocks * 512
 		c.sum.Inodes++
-		if !tree.IsDir(st.Mode) {
+		if !IsDir(st.Mode) {
 			continue
 		}
 		if err := c.sub(ctx, fd, name); err != nil && !errors.Is(err, unix.ENOENT) {
@@ -62,7 +68,7 @@ func (c *counter) dir(ctx context.Context, fd int) error {
 }
 
 func (c *counter) sub(ctx context.Context, fd int, name string) error {
-	sub, err := tree.OpenDir(fd, name)
+	sub, err := OpenDir(fd, name)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,128 @@
+// Package verbs holds the commands that several nouns have, made from what
+// differs between them: inspect, prune, and what is done to each of many names.
+package verbs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/docker/go-units"
+	"github.com/spf13/cobra"
+
+	"cove/engine"
+	"cove/errdefs"
+	"cove/internal/cli/app"
+	"cove/internal/cli/output"
+)
+
+// Inspect prints what find finds of each argument, as JSON. cmd brings the use,
+// the help and the flags of its own.
+func Inspect(a *app.App, cmd *cobra.Command, find func(ctx context.Context, eng *engine.Engine, ref string) (any, error)) *cobra.Command {
+	var format string
+	cmd.Args = app.MinArgs(1)
+	cmd.Flags().StringVarP(&format, "format", "f", "", "json, or a Go template")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		eng, err := a.Engine()
+		if err != nil {
+			return err
+		}
+		return output.Each(a.Out, format, args, func(ref string) (any, error) { return find(cmd.Context(), eng, ref) })
+	}
+	return cmd
+}
+
+// ErrSilent is for Each: nothing was done, and all there is to say was said.
+var ErrSilent = errors.New("nothing was done")
+
+// Each calls do for every name and goes on after one that failed. It prints the
+// names that worked, as docker does.
+func Each(ctx context.Context, a *app.App, refs []string, do func(ctx context.Context, eng *engine.Engine, ref string) error) error {
+	eng, err := a.Engine()
+	if err != nil {
+		return err
+	}
+	var failed []error
+	for _, ref := range refs {
+		switch err := do(ctx, eng, ref); {
+		case err == nil:
+			fmt.Fprintln(a.Out, ref)
+		case !errors.Is(err, ErrSilent):
+			failed = append(failed, err)
+		}
+	}
+	return app.Join(failed...)
+}
+
+// Missing is what a removal with --force makes of err: what is not there is
+// told, and is no failure.
+func Missing(a *app.App, force bool, err error) error {
+	if force && errors.Is(err, errdefs.ErrNotFound) {
+		a.Tell(err)
+		return ErrSilent
+	}
+	return err
+}
+
+// Prune removes what options say when the command runs. cmd brings the help and
+// the flags that options read.
+func Prune(a *app.App, cmd *cobra.Command, options func() (engine.PruneOptions, error)) *cobra.Command {
+	var force bool
+	cmd.Use = "prune [flags]"
+	cmd.Args = app.NoArgs()
+	cmd.Flags().BoolVarP(&force, "force", "f", false, "accepted for docker's sake: prune never asks")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		o, err := options()
+		if err != nil {
+			return err
+		}
+		eng, err := a.Engine()
+		if err != nil {
+			return err
+		}
+		p, err := eng.Prune(cmd.Context(), o)
+		reportPruned(a, p)
+		return err
+	}
+	return cmd
+}
+
+// reportPruned prints what a prune removed, in docker's words.
+func reportPruned(a *app.App, p engine.Pruned) {
+	section := func(title, prefix string, lines []string) {
+		if len(lines) > 0 {
+			fmt.Fprintf(a.Out, "%s\n%s%s\n\n", title, prefix, strings.Join(lines, "\n"+prefix))
+		}
+	}
+	section("Deleted Containers:", "", p.Containers)
+	section("Deleted Volumes:", "", p.Volumes)
+	var images []string
+	for _, n := range p.Images.Untagged {
+		images = append(images, "untagged: "+n)
+	}
+	for _, id := range p.Images.Deleted {
+		images = append(images, "deleted: "+id)
+	}
+	section("Deleted Images:", "", images)
+	for _, line := range p.Repaired {
+		fmt.Fprintln(a.Err, "left behind by a dead container, removed: "+line)
+	}
+	fmt.Fprintf(a.Out, "Total reclaimed space: %s\n", units.HumanSizeWithPrecision(float64(p.Freed), 3))
+}
+
+// Labels reads --label values.
+func Labels(values []string) (map[string]string, error) {
+	if len(values) == 0 {
+		return nil, nil
+	}
+	labels := make(map[string]string, len(values))
+	for _, l := range values {
+		key, value, _ := strings.Cut(l, "=")
+		if key == "" {
+			return nil, errdefs.Errorf(errdefs.ErrInvalid, "--label %s: want KEY=VALUE", l)
+		}
+		labels[key] = value
+	}
+	return labels, nil
+}

@@ -1,0 +1,176 @@
+// Package volumecmd holds the commands about volumes, in docker's grammar.
+package volumecmd
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"cove/engine"
+	"cove/engine/listing"
+	"cove/errdefs"
+	"cove/internal/cli/app"
+	"cove/internal/cli/output"
+	"cove/internal/cli/verbs"
+)
+
+// Noun is `volume` with its commands.
+func Noun(a *app.App) *cobra.Command {
+	noun := app.Noun(&cobra.Command{Use: "volume COMMAND", Short: "Manage volumes: directories that outlive containers"})
+	noun.AddCommand(create(a), list(a), inspect(a), remove(a), prune(a))
+	return noun
+}
+
+func create(a *app.App) *cobra.Command {
+	var labels []string
+	var driver, name string
+	cmd := &cobra.Command{
+		Use:     "create [flags] [VOLUME]",
+		Short:   "Create a volume",
+		Example: "  create data\n  create --label team=web data",
+		Args:    app.RangeArgs(0, 1),
+	}
+	cmd.Flags().StringArrayVar(&labels, "label", nil, "label it: KEY=VALUE")
+	cmd.Flags().StringVarP(&driver, "driver", "d", "local", "where it is kept; there is local only")
+	cmd.Flags().StringVar(&name, "name", "", "its name, as an older docker has it")
+	_ = cmd.Flags().MarkHidden("name") // the argument says it
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if driver != "local" {
+			return errdefs.Errorf(errdefs.ErrUnsupported, "--driver %s: there is only local", driver)
+		}
+		if len(args) == 1 {
+			name = args[0]
+		}
+		marks, err := verbs.Labels(labels)
+		if err != nil {
+			return err
+		}
+		eng, err := a.Engine()
+		if err != nil {
+			return err
+		}
+		v, err := eng.CreateVolume(cmd.Context(), name, marks)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(a.Out, v.Name)
+		return nil
+	}
+	return cmd
+}
+
+func list(a *app.App) *cobra.Command {
+	var filters []string
+	var out output.Options
+	cmd := &cobra.Command{
+		Use:     "ls [flags]",
+		Aliases: []string{"list"},
+		Short:   "List volumes",
+		Example: "  ls\n  ls -q --filter dangling=true",
+		Args:    app.NoArgs(),
+	}
+	cmd.Flags().StringArrayVarP(&filters, "filter", "f", nil, "only some: name=, label=, dangling=")
+	cmd.Flags().StringVar(&out.Format, "format", "", "table, json, or a Go template")
+	cmd.Flags().BoolVarP(&out.Quiet, "quiet", "q", false, "only names")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		match, err := filter(filters)
+		if err != nil {
+			return err
+		}
+		eng, err := a.Engine()
+		if err != nil {
+			return err
+		}
+		rows, err := eng.Volumes(cmd.Context())
+		if err != nil {
+			return err
+		}
+		rows = slices.DeleteFunc(rows, func(v engine.Volume) bool { return !match(v) })
+		return table.Write(a.Out, out, rows)
+	}
+	return cmd
+}
+
+// filter combines --filter terms; all must hold.
+func filter(terms []string) (func(engine.Volume) bool, error) {
+	var tests []func(engine.Volume) bool
+	for _, t := range terms {
+		key, value, _ := strings.Cut(t, "=")
+		switch key {
+		case "name":
+			tests = append(tests, func(v engine.Volume) bool { return strings.Contains(v.Name, value) })
+		case "label":
+			tests = append(tests, func(v engine.Volume) bool { return listing.HasLabel(v.Labels, value) })
+		case "dangling":
+			want := value == "true" || value == "1"
+			tests = append(tests, func(v engine.Volume) bool { return (len(v.Users) == 0) == want })
+		default:
+			return nil, errdefs.Errorf(errdefs.ErrInvalid, "--filter %s: there is no such filter; there are dangling, label, name", key)
+		}
+	}
+	return func(v engine.Volume) bool {
+		return !slices.ContainsFunc(tests, func(test func(engine.Volume) bool) bool { return !test(v) })
+	}, nil
+}
+
+var table = output.List[engine.Volume]{
+	ID: func(v engine.Volume) string { return v.Name },
+	Columns: []output.Column[engine.Volume]{
+		{Field: "Driver", Header: "DRIVER", Value: func(engine.Volume) string { return "local" }},
+		{Field: "Name", Header: "VOLUME NAME", Value: func(v engine.Volume) string { return v.Name }},
+		{Field: "Mountpoint", Header: "MOUNTPOINT", Value: func(v engine.Volume) string { return v.Path }, Extra: true},
+		{Field: "Scope", Header: "SCOPE", Value: func(engine.Volume) string { return "local" }, Extra: true},
+		{Field: "Links", Header: "LINKS", Value: func(v engine.Volume) string { return fmt.Sprint(len(v.Users)) }, Extra: true},
+		{Field: "Labels", Header: "LABELS", Value: func(v engine.Volume) string {
+			var out []string
+			for _, k := range slices.Sorted(maps.Keys(v.Labels)) {
+				out = append(out, k+"="+v.Labels[k])
+			}
+			return strings.Join(out, ",")
+		}, Extra: true},
+	},
+}
+
+func inspect(a *app.App) *cobra.Command {
+	return verbs.Inspect(a, &cobra.Command{
+		Use:     "inspect [flags] VOLUME [VOLUME...]",
+		Short:   "Print everything about volumes, as JSON",
+		Example: "  inspect data\n  inspect -f '{{.Mountpoint}}' data",
+	}, func(ctx context.Context, eng *engine.Engine, ref string) (any, error) {
+		return eng.InspectVolume(ctx, ref)
+	})
+}
+
+func remove(a *app.App) *cobra.Command {
+	var force bool
+	cmd := &cobra.Command{
+		Use:     "rm [flags] VOLUME [VOLUME...]",
+		Aliases: []string{"remove"},
+		Short:   "Remove volumes that no container has",
+		Example: "  rm data",
+		Args:    app.MinArgs(1),
+	}
+	cmd.Flags().BoolVarP(&force, "force", "f", false, "one that is not there is no failure")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return verbs.Each(cmd.Context(), a, args, func(ctx context.Context, eng *engine.Engine, ref string) error {
+			return verbs.Missing(a, force, eng.RemoveVolume(ctx, ref))
+		})
+	}
+	return cmd
+}
+
+func prune(a *app.App) *cobra.Command {
+	var all bool
+	cmd := &cobra.Command{
+		Short:   "Remove volumes that nobody named and no container has",
+		Example: "  prune\n  prune -a",
+	}
+	cmd.Flags().BoolVarP(&all, "all", "a", false, "also those with a name")
+	return verbs.Prune(a, cmd, func() (engine.PruneOptions, error) {
+		return engine.PruneOptions{Volumes: true, AllVolumes: all}, nil
+	})
+}
