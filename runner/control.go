@@ -2,7 +2,6 @@ package runner
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"syscall"
@@ -12,6 +11,7 @@ import (
 
 	"cove/errdefs"
 	"cove/runner/attach"
+	"cove/runner/leanjson"
 	"cove/runner/record"
 )
 
@@ -39,7 +39,7 @@ func (c *Container) Wait(ctx context.Context) (ExitStatus, error) {
 		return c.ended(ctx)
 	}
 	var status ExitStatus
-	if err := json.Unmarshal(p.Data, &status); err != nil {
+	if err := leanjson.Unmarshal(p.Data, &status); err != nil {
 		return status, fmt.Errorf("container %s: monitor answered %q: %w", c, p.Data, err)
 	}
 	return status, nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"cove/errdefs"
+	"cove/runner/leanjson"
 	"cove/runner/network"
 	"cove/runner/record"
 )
@@ -87,11 +87,11 @@ func (r *Runner) record(cfg Config) (*Container, error) {
 		return nil, fmt.Errorf("container %.12s: %w", cfg.ID, err)
 	}
 	defer os.RemoveAll(string(making)) // renamed away, at best
-	data, err := json.Marshal(cfg)
+	data, err := leanjson.Marshal(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("container %.12s: encoding: %w", cfg.ID, err)
 	}
-	state, err := json.Marshal(State{Status: Created})
+	state, err := leanjson.Marshal(State{Status: Created})
 	if err != nil {
 		return nil, fmt.Errorf("container %.12s: encoding: %w", cfg.ID, err)
 	}

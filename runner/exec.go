@@ -2,7 +2,6 @@ package runner
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +13,7 @@ import (
 
 	"cove/errdefs"
 	"cove/runner/attach"
+	"cove/runner/leanjson"
 	"cove/runner/task"
 )
 
@@ -115,7 +115,7 @@ func (x *execution) run(ctx context.Context, cfg ExecConfig) (ExitStatus, error)
 		return ExitStatus{Code: 137, Error: "the container ended"}, nil //nolint:nilerr // with its monitor
 	}
 	var status ExitStatus
-	if err := json.Unmarshal(p.Data, &status); err != nil {
+	if err := leanjson.Unmarshal(p.Data, &status); err != nil {
 		return status, fmt.Errorf("container %s: monitor answered %q: %w", x.c, p.Data, err)
 	}
 	x.drain()

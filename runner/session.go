@@ -2,7 +2,6 @@ package runner
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +9,7 @@ import (
 
 	"cove/errdefs"
 	"cove/runner/attach"
+	"cove/runner/leanjson"
 )
 
 // Streams are the caller's ends of a process's standard streams. Nil ones are
@@ -144,7 +144,7 @@ func (s *Session) outputs(st Streams) (status ExitStatus, err error) {
 		case attach.TypeStderr:
 			w = st.Stderr
 		case attach.TypeExit:
-			if err := json.Unmarshal(p.Data, &status); err != nil {
+			if err := leanjson.Unmarshal(p.Data, &status); err != nil {
 				return status, fmt.Errorf("container %s: monitor answered %q: %w", s.c, p.Data, err)
 			}
 			return status, nil

@@ -2,7 +2,6 @@ package runner
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -11,6 +10,7 @@ import (
 
 	"cove/errdefs"
 	"cove/runner/attach"
+	"cove/runner/leanjson"
 )
 
 // Start starts the container under a monitor of its own and returns when its
@@ -111,7 +111,7 @@ func (s *Session) awaitStart(ctx context.Context) error {
 
 func failure(data []byte) error {
 	var e StartError
-	if err := json.Unmarshal(data, &e); err != nil {
+	if err := leanjson.Unmarshal(data, &e); err != nil {
 		return fmt.Errorf("monitor answered %q: %w", data, err)
 	}
 	return &e

@@ -12,7 +12,6 @@ package attach
 
 import (
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -24,6 +23,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/runner/leanjson"
 	"cove/runner/record"
 )
 
@@ -208,7 +208,7 @@ func (c *Conn) Send(t Type, data []byte, files ...*os.File) error {
 
 // SendJSON sends a packet whose payload is v.
 func (c *Conn) SendJSON(t Type, v any, files ...*os.File) error {
-	data, err := json.Marshal(v)
+	data, err := leanjson.Marshal(v)
 	if err != nil {
 		return fmt.Errorf("attach: encoding: %w", err)
 	}

@@ -1,13 +1,13 @@
 package monitor
 
 import (
-	"encoding/json"
 	"errors"
 	"sync"
 
 	"golang.org/x/sys/unix"
 
 	"cove/runner/attach"
+	"cove/runner/leanjson"
 )
 
 // behind is how far a client may fall behind what the container prints.
@@ -129,7 +129,7 @@ func (c *client) end() {
 // finish sends the last packet and waits until the client has everything or is
 // gone.
 func (c *client) finish(t attach.Type, v any) {
-	data, err := json.Marshal(v)
+	data, err := leanjson.Marshal(v)
 	if err == nil {
 		c.send(t, data)
 	}

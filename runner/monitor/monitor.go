@@ -10,7 +10,6 @@ package monitor
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -26,6 +25,7 @@ import (
 
 	"cove/errdefs"
 	"cove/runner/attach"
+	"cove/runner/leanjson"
 	"cove/runner/logs"
 	"cove/runner/network"
 	"cove/runner/record"
@@ -92,7 +92,7 @@ func (m *monitor) greet(conn *attach.Conn) error {
 	if err != nil {
 		return err
 	}
-	if p.Type != attach.TypeHello || json.Unmarshal(p.Data, &m.hello) != nil {
+	if p.Type != attach.TypeHello || leanjson.Unmarshal(p.Data, &m.hello) != nil {
 		return errdefs.Errorf(errdefs.ErrInvalid, "monitor: first packet is no hello")
 	}
 	m.first = newClient(conn, m.hello, string(m.o.Dir))
@@ -198,7 +198,7 @@ func (m *monitor) begin() (err error) {
 	m.hub.mu.Lock()
 	m.started = true
 	m.hub.mu.Unlock()
-	data, err := json.Marshal(attach.Started{Pid: m.state.Pid})
+	data, err := leanjson.Marshal(attach.Started{Pid: m.state.Pid})
 	if err != nil {
 		return fmt.Errorf("monitor: encoding: %w", err)
 	}
@@ -267,7 +267,7 @@ func (m *monitor) accept() {
 func (m *monitor) welcome(conn *attach.Conn) {
 	p, err := conn.Receive(false)
 	var h attach.Hello
-	if err != nil || p.Type != attach.TypeHello || json.Unmarshal(p.Data, &h) != nil {
+	if err != nil || p.Type != attach.TypeHello || leanjson.Unmarshal(p.Data, &h) != nil {
 		conn.Close()
 		return
 	}

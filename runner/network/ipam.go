@@ -2,7 +2,6 @@ package network
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/runner/leanjson"
 )
 
 // ipam is network/ipam.json: which container has which address and ports. It
@@ -78,7 +78,7 @@ func (n *Network) locked(fn func(*ipam) error) error {
 	if err := fn(pool); err != nil {
 		return err
 	}
-	data, err := json.Marshal(pool)
+	data, err := leanjson.Marshal(pool)
 	if err != nil {
 		return fmt.Errorf("network: encoding addresses: %w", err)
 	}
@@ -112,7 +112,7 @@ func readIPAM(path string) (*ipam, error) {
 		return nil, fmt.Errorf("network: reading addresses: %w", err)
 	}
 	var pool ipam
-	if torn := json.Unmarshal(data, &pool) != nil; torn || pool.Boot != fresh.Boot {
+	if torn := leanjson.Unmarshal(data, &pool) != nil; torn || pool.Boot != fresh.Boot {
 		return fresh, nil //nolint:nilerr // torn is as good as none
 	}
 	if pool.Leases == nil {

@@ -12,7 +12,7 @@ import (
 	"cove/errdefs"
 	"cove/layers/mount"
 	"cove/runner/host"
-	"cove/runner/record"
+	"cove/runner/leanjson"
 )
 
 // loadBundle reads a bundle's config.json and says where its root is. The
@@ -25,7 +25,8 @@ func loadBundle(bundle string) (spec *specs.Spec, data []byte, root mount.Mount,
 	if err != nil {
 		return nil, nil, root, fmt.Errorf("bundle %s: %w", bundle, err)
 	}
-	if spec, err = record.DecodeSpec(data); err != nil {
+	spec = &specs.Spec{}
+	if err = leanjson.Unmarshal(data, spec); err != nil {
 		return nil, nil, root, errdefs.Errorf(errdefs.ErrInvalid, "bundle %s: config.json: %v", bundle, err)
 	}
 	switch {

@@ -3,7 +3,6 @@ package oci
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -18,7 +17,7 @@ import (
 	"cove/errdefs"
 	"cove/runner/cgroup"
 	"cove/runner/host"
-	"cove/runner/record"
+	"cove/runner/leanjson"
 	"cove/runner/task"
 )
 
@@ -61,13 +60,14 @@ func (a *app) load(id string) (*container, error) {
 	}
 	c := &container{dir: dir}
 	if err == nil {
-		err = json.Unmarshal(data, c)
+		err = leanjson.Unmarshal(data, c)
 	}
 	if err == nil {
 		data, err = host.ReadFile(filepath.Join(dir, "config.json"))
 	}
 	if err == nil {
-		c.Spec, err = record.DecodeSpec(data)
+		c.Spec = &specs.Spec{}
+		err = leanjson.Unmarshal(data, c.Spec)
 	}
 	if err == nil {
 		if c.Spec.Linux == nil {
@@ -107,7 +107,7 @@ func (a *app) reserve(id string) (string, error) {
 func (c *container) saveSpec() error { return c.write("config.json", c.config) }
 
 func (c *container) save() error {
-	data, err := json.Marshal(c)
+	data, err := leanjson.Marshal(c)
 	if err != nil {
 		return fmt.Errorf("container %q: encoding its state: %w", c.ID, err)
 	}

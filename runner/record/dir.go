@@ -1,7 +1,6 @@
 package record
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/runner/leanjson"
 )
 
 // Dir is a container's directory, <root>/containers/<id>.
@@ -68,7 +68,7 @@ func (d Dir) read(name string, into any) error {
 	if err != nil {
 		return fmt.Errorf("runner: container %s: %w", d.ID(), err)
 	}
-	if err := json.Unmarshal(data, into); err != nil {
+	if err := leanjson.Unmarshal(data, into); err != nil {
 		return errdefs.Errorf(errdefs.ErrCorrupt, "runner: container %s: %s: %v; remove the container with --force", d.ID(), name, err)
 	}
 	return nil
@@ -77,7 +77,7 @@ func (d Dir) read(name string, into any) error {
 // SetState replaces state.json. Durable syncs it: what a container ended with
 // should outlive a power cut, that it runs cannot.
 func (d Dir) SetState(st State, durable bool) error {
-	data, err := json.Marshal(st)
+	data, err := leanjson.Marshal(st)
 	if err != nil {
 		return fmt.Errorf("runner: container %s: encoding state: %w", d.ID(), err)
 	}

@@ -31,7 +31,7 @@ type Config struct {
 	// Spec is the whole runtime spec (start from defaults.Spec). Its Root is
 	// ignored: Root below is what is mounted. The runner adds binds of
 	// /etc/hosts, /etc/hostname and /etc/resolv.conf, and the cgroup path.
-	Spec *specs.Spec `json:"-"`
+	Spec *specs.Spec `json:"spec"`
 	Root mount.Mount `json:"root"`
 	// SnapshotKey is the snapshot that Root writes to; it is one of Roots and
 	// removed with the container.
@@ -52,36 +52,6 @@ type Config struct {
 	Volumes []string `json:"volumes,omitempty"`
 	// Extra is the engine's own, kept as it is.
 	Extra json.RawMessage `json:"extra,omitempty"`
-}
-
-// configJSON is a Config whose spec is coded apart: see EncodeSpec.
-type configJSON struct {
-	plainConfig
-	Spec json.RawMessage `json:"spec"`
-}
-
-type plainConfig Config
-
-// MarshalJSON implements json.Marshaler.
-func (c Config) MarshalJSON() ([]byte, error) {
-	spec, err := EncodeSpec(c.Spec)
-	if err != nil {
-		return nil, err
-	}
-	c.Spec = nil
-	return json.Marshal(configJSON{plainConfig(c), spec})
-}
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (c *Config) UnmarshalJSON(data []byte) error {
-	var all configJSON
-	if err := json.Unmarshal(data, &all); err != nil {
-		return err
-	}
-	*c = Config(all.plainConfig)
-	var err error
-	c.Spec, err = DecodeSpec(all.Spec)
-	return err
 }
 
 // LogConfig bounds the log. The zero value is docker's json-file format,
