@@ -59,7 +59,8 @@ type Task struct {
 }
 
 // Create makes the container; its process waits before execve. What cannot
-// start is a *record.StartError, and nothing of it is left.
+// start is a *record.StartError, or ctx's error when that ended first, and
+// nothing of it is left.
 func Create(ctx context.Context, r Request) (*Task, error) {
 	t := &Task{}
 	if err := t.create(ctx, r); err != nil {
@@ -181,10 +182,11 @@ func Has(spec *specs.Spec, typ specs.LinuxNamespaceType) bool {
 }
 
 // startError turns a failure into one that survives the way to another
-// process: docker's exit code and the text.
+// process: docker's exit code and the text. That the caller gave up is no
+// failure of the container, and stays what a caller compares it with.
 func startError(err error) error {
-	if err == nil {
-		return nil
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
 	}
 	var done *record.StartError
 	if errors.As(err, &done) {
