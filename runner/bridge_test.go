@@ -76,8 +76,8 @@ func TestBridge(t *testing.T) {
 	}
 }
 
-// TestNATOut asks the host's own nameserver from inside.
-func TestNATOut(t *testing.T) {
+// TestWayOut: that it leads anywhere is tested in runner/network.
+func TestWayOut(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)
 	cfg := f.config("cat /etc/resolv.conf; ip route")
@@ -85,15 +85,6 @@ func TestNATOut(t *testing.T) {
 	out, _, _, _ := f.run(cfg, "")
 	if !strings.Contains(out, "nameserver ") || !strings.Contains(out, "default via ") {
 		t.Errorf("%q", out)
-	}
-	mirror := os.Getenv("COVE_TEST_MIRROR")
-	if mirror == "" {
-		t.Skip("set COVE_TEST_MIRROR to the URL of a Debian mirror, to fetch from it through NAT")
-	}
-	cfg = f.config("wget -q -O - " + mirror + "/dists/stable/Release | head -3")
-	cfg.Network = network.Config{}
-	if out, errs, _, _ := f.run(cfg, ""); !strings.Contains(out, "Debian") {
-		t.Errorf("%q %q", out, errs)
 	}
 }
 

@@ -123,7 +123,10 @@ func (e *Endpoint) connect(cfg Config, made <-chan struct{}) error {
 	if err := e.plug(host, bridge); err != nil {
 		return err
 	}
-	return e.ns.wire(e.State.IP, e.State.Gateway)
+	if err := e.ns.wire(e.State.IP, e.State.Gateway); err != nil {
+		return err
+	}
+	return awaitUp(host, e.State.Veth, e.State.Bridge)
 }
 
 // lease finds or makes what all containers share, and takes the address and

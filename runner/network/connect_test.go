@@ -1,6 +1,7 @@
 package network
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
@@ -64,6 +66,10 @@ func tryConnect(n *Network, id string, cfg Config) (*Endpoint, error) {
 	}
 	return e, nil
 }
+
+// newID is a container's; interfaces are named by it, and another run of these
+// tests may be on the same machine.
+func newID() string { return strings.ToLower(rand.Text())[:12] }
 
 // inside runs fn on a thread in the endpoint's namespace; sockets made there stay
 // there.
@@ -125,10 +131,10 @@ func TestBridge(t *testing.T) {
 	needRoot(t)
 	n := testNetwork(t)
 	loopback := netip.MustParseAddr("127.0.0.1")
-	one := connect(t, n, "1111aaaa1111", Config{Ports: []Port{
+	one := connect(t, n, newID(), Config{Ports: []Port{
 		{HostIP: loopback, ContainerPort: 7000}, {ContainerPort: 7000},
 	}})
-	two := connect(t, n, "2222bbbb2222", Config{})
+	two := connect(t, n, newID(), Config{})
 	serve(t, one, "hello from one")
 
 	local, everywhere := one.State.Ports[0], one.State.Ports[1]
@@ -162,6 +168,89 @@ func TestBridge(t *testing.T) {
 	}
 }
 
+// TestNAT reaches, from a container, a machine beyond the host that knows the
+// host alone.
+func TestNAT(t *testing.T) {
+	needRoot(t)
+	e := connect(t, testNetwork(t), newID(), Config{})
+	host, beyond := machineBeyond(t)
+	inside(t, beyond, func() {
+		l, err := net.Listen("tcp4", ":7000")
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		t.Cleanup(func() { l.Close() })
+		go func() {
+			for {
+				c, err := l.Accept()
+				if err != nil {
+					return
+				}
+				_, _ = fmt.Fprint(c, "you are ", c.RemoteAddr())
+				c.Close()
+			}
+		}()
+	})
+	var got string
+	inside(t, e, func() { got = ask(beyond.State.IP.Addr().String() + ":7000") })
+	if !strings.HasPrefix(got, "you are "+host.String()+":") {
+		t.Errorf("%q, want the host's address, %s", got, host)
+	}
+}
+
+// machineBeyond is a network namespace on a link of its own to the host, whose
+// address there is the only one that it has a route to.
+func machineBeyond(t *testing.T) (host netip.Addr, beyond *Endpoint) {
+	t.Helper()
+	ns, err := newNamespace()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(ns.close)
+	nl, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nl.Close)
+	// One of the /30 in 198.18.0.0/15, which RFC 2544 keeps for tests.
+	var b [2]byte
+	_, _ = rand.Read(b[:])
+	host = netip.AddrFrom4([4]byte{198, 18, b[0], b[1]&^3 | 1})
+	beyond = &Endpoint{Path: fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), ns.file.Fd()), State: State{IP: netip.PrefixFrom(host.Next(), 30)}}
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = "vt" + newID()
+	veth := &netlink.Veth{LinkAttrs: attrs, PeerName: "eth0", PeerNamespace: netlink.NsFd(ns.file.Fd())}
+	if err := nl.LinkAdd(veth); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := nl.LinkDel(veth); err != nil {
+			t.Error(err)
+		}
+	})
+	eth0, err := ns.nl.LinkByName("eth0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, end := range []struct {
+		nl   *netlink.Handle
+		link netlink.Link
+		ip   netip.Addr
+	}{{nl, veth, host}, {ns.nl, eth0, host.Next()}} {
+		if err := end.nl.AddrAdd(end.link, &netlink.Addr{IPNet: ipnet(end.ip, 30)}); err != nil {
+			t.Fatal(err)
+		}
+		if err := end.nl.LinkSetUp(end.link); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := awaitUp(nl, veth.Name); err != nil {
+		t.Fatal(err)
+	}
+	return host, beyond
+}
+
 func TestPortInUse(t *testing.T) {
 	needRoot(t)
 	n := testNetwork(t)
@@ -171,13 +260,14 @@ func TestPortInUse(t *testing.T) {
 	}
 	defer l.Close()
 	taken := uint16(l.Addr().(*net.TCPAddr).Port)
-	_, err = tryConnect(n, "3333", Config{Ports: []Port{{HostPort: taken, ContainerPort: 1}}})
+	_, err = tryConnect(n, newID(), Config{Ports: []Port{{HostPort: taken, ContainerPort: 1}}})
 	if !errors.Is(err, errdefs.ErrConflict) || !strings.Contains(err.Error(), fmt.Sprintf("(pid %d)", os.Getpid())) {
 		t.Errorf("port of another program: %v", err)
 	}
-	e := connect(t, n, "4444cccc4444dddd", Config{Ports: []Port{{ContainerPort: 1}}})
-	_, err = tryConnect(n, "5555", Config{Ports: []Port{{HostPort: e.State.Ports[0].HostPort, ContainerPort: 1}}})
-	if !errors.Is(err, errdefs.ErrConflict) || !strings.Contains(err.Error(), "container 4444cccc4444") {
+	id := newID()
+	e := connect(t, n, id+"dddd", Config{Ports: []Port{{ContainerPort: 1}}})
+	_, err = tryConnect(n, newID(), Config{Ports: []Port{{HostPort: e.State.Ports[0].HostPort, ContainerPort: 1}}})
+	if !errors.Is(err, errdefs.ErrConflict) || !strings.Contains(err.Error(), "container "+id) {
 		t.Errorf("port of another container: %v", err)
 	}
 	if err := e.Close(); err != nil {
@@ -199,12 +289,13 @@ func leases(t *testing.T, n *Network) (all map[string]lease) {
 func TestCleanSweepsTheDead(t *testing.T) {
 	needRoot(t)
 	n := testNetwork(t)
-	dead, err := tryConnect(n, "dead00000000", Config{Ports: []Port{{ContainerPort: 1}}})
+	id := newID()
+	dead, err := tryConnect(n, id, Config{Ports: []Port{{ContainerPort: 1}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	connect(t, n, "alive0000000", Config{})
-	disown(t, n, "dead00000000")
+	connect(t, n, newID(), Config{})
+	disown(t, n, id)
 	removed, err := n.Clean()
 	if err != nil || len(removed) != 1 {
 		t.Errorf("Clean: %v, %v", removed, err)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -168,6 +169,31 @@ func uplinkMTU(h *netlink.Handle) int {
 		}
 	}
 	return 1500
+}
+
+// awaitUp waits until links send what they are given. A link whose other end was
+// raised learns it from a queue of the kernel's, which a busy machine gets to
+// late, and drops everything until then: as the answer to a container's first
+// packet, which it then sends again after a second.
+func awaitUp(h *netlink.Handle, names ...string) error {
+	// At worst that packet is lost; so this ends well in any case.
+	for deadline := time.Now().Add(time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Microsecond) {
+		up := 0
+		for _, name := range names {
+			// From Linux 6.8 on, to ask is to move the link to the queue's head.
+			link, err := h.LinkByName(name)
+			if err != nil {
+				return fmt.Errorf("network: looking for %s: %w", name, err)
+			}
+			if link.Attrs().OperState == netlink.OperUp {
+				up++
+			}
+		}
+		if up == len(names) {
+			return nil
+		}
+	}
+	return nil
 }
 
 // macOf is an address's own hardware address, so that whoever remembers an
