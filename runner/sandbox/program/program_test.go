@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -88,7 +89,11 @@ func execute(t *testing.T, goarch string, p *plan.Plan, gate string) outcome {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "program")
-	if err := os.WriteFile(file, image, 0o755); err != nil {
+	// A fork meanwhile would keep the file open for writing, and execve fail.
+	syscall.ForkLock.RLock()
+	err = os.WriteFile(file, image, 0o755)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), file)
