@@ -1,6 +1,7 @@
 package overlay
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -24,25 +25,86 @@ func classic(m mount.Mount, dir string) error {
 	if m.ReadOnly {
 		flags = unix.MS_RDONLY
 	}
-	data := classicOptions(m, "")
-	if len(data) <= maxOptions {
-		return mountOverlay(dir, flags, data)
+	base, data, err := classicData(m)
+	if err != nil {
+		return err
 	}
-	// Named from their common directory, the lower ones are short enough.
+	if base == "" {
+		return mountOverlay(m, dir, flags, data)
+	}
 	abs, err := filepath.Abs(dir)
 	if err != nil {
 		return err
 	}
-	base := commonDir(append([]string{m.Upper, m.Work}, m.Lower...))
-	data = classicOptions(m, base)
-	if len(data) > maxOptions {
-		return fmt.Errorf("overlay: %d layers are too many for this kernel's mount(2)", len(m.Lower))
-	}
-	return inDir(base, func() error { return mountOverlay(abs, flags, data) })
+	return onThread(unix.CLONE_FS, func() error {
+		if err := unix.Chdir(base); err != nil {
+			return err
+		}
+		return mountOverlay(m, abs, flags, data)
+	})
 }
 
-func mountOverlay(dir string, flags uintptr, data string) error {
-	if err := unix.Mount("overlay", dir, "overlay", flags, data); err != nil {
+// detachedClassic is for kernels that can detach a mount but not make a whole
+// overlay with fsconfig, which Linux 6.1 is: it mounts in a namespace that lives
+// as long as this call and returns a copy. It is errors.ErrUnsupported where
+// that cannot be done.
+func detachedClassic(m mount.Mount) (int, error) {
+	var flags uintptr
+	if m.ReadOnly {
+		flags = unix.MS_RDONLY
+	}
+	base, data, err := classicData(m)
+	if err != nil {
+		return -1, err
+	}
+	over, err := filepath.Abs(m.Lower[0]) // any directory; nobody else sees it covered
+	if err != nil {
+		return -1, err
+	}
+	fd := -1
+	err = onThread(unix.CLONE_NEWNS|unix.CLONE_FS, func() error {
+		if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+			return fmt.Errorf("%w: a private mount namespace: %w", errors.ErrUnsupported, err)
+		}
+		if base != "" {
+			if err := unix.Chdir(base); err != nil {
+				return err
+			}
+		}
+		err := mountOverlay(m, over, flags, data)
+		if err == nil {
+			fd, err = unix.OpenTree(unix.AT_FDCWD, over, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+			err = unsupported(os.NewSyscallError("open_tree", err))
+		}
+		return err
+	})
+	return fd, err
+}
+
+// classicData are the options for mount(2), relative to base unless that is empty.
+func classicData(m mount.Mount) (base, data string, err error) {
+	if data = classicOptions(m, ""); len(data) <= maxOptions {
+		return "", data, nil
+	}
+	// Named from their common directory, the lower ones are short enough.
+	base = commonDir(append([]string{m.Upper, m.Work}, m.Lower...))
+	if data = classicOptions(m, base); len(data) > maxOptions {
+		return "", "", fmt.Errorf("overlay: %d layers are too many for this kernel's mount(2)", len(m.Lower))
+	}
+	return base, data, nil
+}
+
+func mountOverlay(m mount.Mount, dir string, flags uintptr, data string) error {
+	err := unix.Mount("overlay", dir, "overlay", flags, data)
+	if errors.Is(err, unix.ENOENT) {
+		// mount(2) does not say which of them.
+		for _, d := range append([]string{dir, m.Upper, m.Work}, m.Lower...) {
+			if _, serr := os.Stat(d); d != "" && serr != nil {
+				return fmt.Errorf("mount overlay: %w", serr)
+			}
+		}
+	}
+	if err != nil {
 		return &os.PathError{Op: "mount overlay", Path: dir, Err: err}
 	}
 	return nil
@@ -100,17 +162,16 @@ func commonDir(paths []string) string {
 	return common
 }
 
-// inDir calls fn on a thread whose working directory is dir and whose own it
-// is: the thread is not used again.
-func inDir(dir string, fn func() error) error {
+// onThread calls fn on a thread that shares with no other what flags say, as
+// unshare(2) names it, and that is not used again.
+func onThread(flags int, fn func() error) error {
 	done := make(chan error)
 	go func() {
 		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-		err := unix.Unshare(unix.CLONE_FS)
-		if err == nil {
-			err = unix.Chdir(dir)
-		}
-		if err == nil {
+		err := unix.Unshare(flags)
+		if err != nil {
+			err = fmt.Errorf("%w: unshare: %w", errors.ErrUnsupported, err)
+		} else {
 			err = fn()
 		}
 		done <- err

@@ -1,4 +1,7 @@
 package overlay
 
-// Classic is the fallback, tested on kernels that need none.
-var Classic = classic
+// The fallbacks are tested on kernels that need none.
+var (
+	Classic         = classic
+	DetachedClassic = detachedClassic
+)

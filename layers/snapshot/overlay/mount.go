@@ -86,7 +86,11 @@ func detached(m mount.Mount) (int, error) {
 	}
 	switch m.Type {
 	case "overlay":
-		return detachedOverlay(m)
+		fd, err := detachedOverlay(m)
+		if errors.Is(err, errors.ErrUnsupported) {
+			return detachedClassic(m)
+		}
+		return fd, err
 	case "bind":
 		return detachedBind(m)
 	}
@@ -124,11 +128,11 @@ func detachedOverlay(m mount.Mount) (int, error) {
 			return -1, fmt.Errorf("lowerdir+ before Linux 6.7: %w", errors.ErrUnsupported)
 		}
 		if err != nil {
-			return -1, unsupported(fmt.Errorf("overlay: %s=%s: %w%s", p.key, p.value, err, kernelLog(fs)))
+			return -1, refused(fs, fmt.Sprintf("overlay: %s=%s", p.key, p.value), err)
 		}
 	}
 	if err := unix.FsconfigCreate(fs); err != nil {
-		return -1, unsupported(fmt.Errorf("overlay: mounting: %w%s", err, kernelLog(fs)))
+		return -1, refused(fs, "overlay: mounting", err)
 	}
 	attrs := 0
 	if m.ReadOnly {
@@ -156,6 +160,17 @@ func parameters(m mount.Mount) []parameter {
 		ps = append(ps, parameter{"upperdir", m.Upper}, parameter{"workdir", m.Work})
 	}
 	return ps
+}
+
+// refused is an error of fsconfig. Until Linux 6.5 an overlay takes any
+// parameter, and gives EINVAL at the end and no reason; a value of 256 bytes or
+// more has EINVAL and no reason on all. Both are no matter for mount(2).
+func refused(fs int, what string, err error) error {
+	reason := kernelLog(fs)
+	if errors.Is(err, unix.EINVAL) && reason == "" {
+		return fmt.Errorf("%s: %w: %w", what, errors.ErrUnsupported, err)
+	}
+	return unsupported(fmt.Errorf("%s: %w%s", what, err, reason))
 }
 
 // kernelLog returns what the kernel has to say beyond an error number.

@@ -129,6 +129,14 @@ func TestManyLayers(t *testing.T) {
 	if err := overlay.With(ctx, m, count); err != nil {
 		t.Error(err)
 	}
+	fd, err := overlay.DetachedClassic(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if err := count(fmt.Sprintf("/proc/self/fd/%d", fd)); err != nil {
+		t.Errorf("classic, detached: %v", err)
+	}
 	for name, mnt := range map[string]func(mount.Mount, string) error{"fsopen": overlay.Mount, "classic": overlay.Classic} {
 		dir := t.TempDir()
 		if err := mnt(m, dir); err != nil {
@@ -182,6 +190,16 @@ func TestWithLeavesNothing(t *testing.T) {
 	bad.Lower = []string{"/does/not/exist"}
 	if err := overlay.With(t.Context(), bad, func(string) error { return nil }); err == nil || !strings.Contains(err.Error(), "/does/not/exist") {
 		t.Errorf("a missing lower: %v", err)
+	}
+}
+
+// Below a long path, where fsconfig takes no value of 256 bytes, an overlay
+// is mounted all the same.
+func TestLongPath(t *testing.T) {
+	needOverlay(t)
+	root := filepath.Join(t.TempDir(), strings.Repeat("long", 40), strings.Repeat("path", 40))
+	if err := overlay.Supported(root); err != nil {
+		t.Error(err)
 	}
 }
 
