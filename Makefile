@@ -34,7 +34,7 @@ demo: deps-demo build ## the whole road: base image, build, push over TLS, pull,
 test: deps-test build ## everything: lint, unit, integration and end-to-end tests with the race detector
 	@if [ "$$(id -u)" != 0 ]; then echo; echo "  *** not root: privileged tests will be SKIPPED ***"; echo; fi
 	$(MAKE) lint
-	$(GO) test $(TESTFLAGS) -timeout 15m ./...
+	@set -o pipefail; $(GO) test $(TESTFLAGS) -v -timeout 15m ./... 2>&1 | awk -f fixtures/report.awk
 
 .PHONY: lint
 lint: $(LINT) ## go vet and golangci-lint
@@ -81,8 +81,11 @@ endef
 .PHONY: deps-demo deps-test deps-bench deps-vm
 deps-demo:
 	$(call deps,mmdebstrap ca-certificates)
+# The tests start PostgreSQL servers of their own; the package is to make and start none.
 deps-test: deps-demo
-	$(call deps,gcc libc6-dev git busybox-static skopeo)
+	@if [ "$$(id -u)" = 0 ] && [ ! -e /etc/postgresql-common ]; then \
+	  mkdir /etc/postgresql-common && echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf; fi
+	$(call deps,gcc libc6-dev git busybox-static skopeo podman curl nftables postgresql libseccomp-dev qemu-user-static xz-utils zstd bzip2)
 deps-bench: deps-demo
 	$(call deps,podman buildah skopeo runc crun docker.io docker-registry hyperfine busybox-static)
 deps-vm:
