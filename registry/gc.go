@@ -78,7 +78,7 @@ func (r *Registry) CollectEvery(ctx context.Context, interval time.Duration) {
 // Collect does what is due now. Several may run at once.
 func (r *Registry) Collect(ctx context.Context) (Collected, error) {
 	var t tally
-	err := errors.Join(r.expireUploads(ctx, &t), r.reviewDue(ctx, &t))
+	err := errors.Join(r.expireUploads(ctx, &t), r.expireWrites(ctx, &t), r.reviewDue(ctx, &t))
 	if err == nil && r.stray.CompareAndSwap(true, false) {
 		if err = r.sweepStrays(ctx, &t); err != nil {
 			r.stray.Store(true)
@@ -193,6 +193,30 @@ func (r *Registry) expireUploads(ctx context.Context, t *tally) error {
 			t.uploads.Add(1)
 		}
 	}
+}
+
+// expirer is a store that can clear away what kills left of writes.
+type expirer interface {
+	// Expire forgets writes that nobody holds open and that got no bytes since.
+	Expire(ctx context.Context, since time.Time) (freed int64, err error)
+}
+
+// writesEvery is how often old writes are looked for. The first collection of a
+// process does it too: what it finds was left by one that was killed.
+const writesEvery = time.Hour
+
+// expireWrites frees what no row leads to: a manifest whose write was killed,
+// an upload whose row a power cut took, temporary files. Nothing that a row of
+// an upload keeps is older than its life.
+func (r *Registry) expireWrites(ctx context.Context, t *tally) error {
+	s, ok := r.store.(expirer)
+	now, due := r.now(), r.writesDue.Load()
+	if !ok || now.UnixMicro() < due || !r.writesDue.CompareAndSwap(due, now.Add(writesEvery).UnixMicro()) {
+		return nil
+	}
+	freed, err := s.Expire(ctx, now.Add(-r.uploadLife))
+	t.bytes.Add(freed)
+	return err
 }
 
 // sweepStrays removes bytes that the database does not know: a push whose

@@ -60,6 +60,9 @@ type Registry struct {
 	// stray is set when bytes may be in the store that the database does not
 	// know: a transaction failed after them, or the process was killed.
 	stray atomic.Bool
+	// writesDue is when unfinished writes that no row leads to are looked for,
+	// in microseconds.
+	writesDue atomic.Int64
 	// pause, when set by a test, is called between the steps that races are
 	// made of.
 	pause func(ctx context.Context, at string)

@@ -11,6 +11,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/content"
+	"cove/content/fsstore"
 	"cove/content/memstore"
 	"cove/distribution"
 	"cove/distribution/distributiontest"
@@ -159,5 +160,67 @@ func TestStraysAreSwept(t *testing.T) {
 	}
 	if _, err := f.store.Stat(ctx, digest.FromString("stray")); !errors.Is(err, errdefs.ErrNotFound) {
 		t.Errorf("the stray: %v", err)
+	}
+}
+
+// TestKilledWritesExpire leaves writes that no row leads to, as kills do; the
+// first collection removes them once they are old, and what a row leads to not.
+func TestKilledWritesExpire(t *testing.T) {
+	t.Parallel()
+	store, err := fsstore.Open(t.TempDir(), fsstore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	ctx := admin(t.Context())
+	for _, id := range []string{"write/of a manifest", ingestID("LOST")} {
+		w, err := store.Begin(ctx, id)
+		if err == nil {
+			_, err = w.Write([]byte("1234"))
+		}
+		if err == nil {
+			err = w.Close()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	db := metadatatest.OpenSQLite(t, time.Now)
+	life := time.Hour
+	start := func(now func() time.Time) *Registry {
+		r, err := New(ctx, Config{Store: store, DB: db, Rights: allowAll{}, UploadLife: life, Now: now}, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	r := start(time.Now)
+	if got, err := r.Collect(ctx); err != nil || got != (Collected{}) {
+		t.Errorf("young writes: %+v, %v", got, err)
+	}
+	up, err := r.StartUpload(ctx, "team/app")
+	if err == nil {
+		_, err = up.Write([]byte("open"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer up.Close()
+	later := func() time.Time { return time.Now().Add(life + time.Minute) }
+	r = start(later)
+	if got, err := r.Collect(ctx); err != nil || got.Bytes != 8 {
+		t.Errorf("old writes: %+v, %v; want their 8 bytes", got, err)
+	}
+	for in, err := range store.Ingests(ctx) {
+		if err != nil || !in.Open {
+			t.Errorf("left: %+v, %v", in, err)
+		}
+	}
+	if r.writesDue.Load() <= later().UnixMicro() {
+		t.Error("the next look is due at once")
 	}
 }

@@ -288,6 +288,59 @@ func TestIngestsAndExpire(t *testing.T) {
 	}
 }
 
+// TestExpireClearsLeftovers puts what kills leave where they leave it.
+func TestExpireClearsLeftovers(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	s := open(t, root, Options{})
+	live, err := s.Begin(t.Context(), "live")
+	if err == nil {
+		_, err = live.Write([]byte("bytes"))
+	}
+	if err == nil {
+		err = live.(*writer).save(false)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	liveState := "ingest/" + ingestKey("live") + stateSuffix
+	left := []string{
+		"index.json.AAAA.tmp", "ingest/" + ingestKey("x") + ".state.BBBB.tmp",
+		"ingest/" + ingestKey("became a blob") + stateSuffix,
+	}
+	old := time.Now().Add(-time.Hour)
+	for _, name := range left {
+		if err := os.WriteFile(filepath.Join(root, name), []byte("{}"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exist := func(names ...string) (n int) {
+		for _, name := range names {
+			if _, err := os.Lstat(filepath.Join(root, name)); err == nil {
+				n++
+			}
+		}
+		return n
+	}
+	if _, err := s.Expire(t.Context(), old); err != nil || exist(left...) != len(left) {
+		t.Errorf("Expire of an hour ago: %v; %d of %d young files are there", err, exist(left...), len(left))
+	}
+	for _, name := range append(left, liveState, "ingest/"+ingestKey("live")) {
+		if err := os.Chtimes(filepath.Join(root, name), old, old); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.Expire(t.Context(), time.Now().Add(-time.Minute)); err != nil || exist(left...) != 0 {
+		t.Errorf("Expire: %v; %d of %d leftovers are there", err, exist(left...), len(left))
+	}
+	if exist(liveState) != 1 {
+		t.Error("Expire took the state of a write that is open")
+	}
+	if err := live.Commit(t.Context(), ocispec.Descriptor{Digest: digest.FromString("bytes")}); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestDeadLease leaves a lease behind as a killed process would: listed by
 // name, locked by no one.
 func TestDeadLease(t *testing.T) {

@@ -189,7 +189,7 @@ func (s *Store) describe(e fs.DirEntry) (Ingest, bool) {
 }
 
 // Expire aborts the writes that got no bytes since before and that nobody
-// holds open, removes what kills left of temporary files, and returns how many
+// holds open, removes what kills left of other files, and returns how many
 // bytes the writes had.
 func (s *Store) Expire(ctx context.Context, before time.Time) (freed int64, err error) {
 	for in, err := range s.Ingests(ctx) {
@@ -206,10 +206,12 @@ func (s *Store) Expire(ctx context.Context, before time.Time) (freed int64, err 
 			return freed, fmt.Errorf("expiring write %q: %w", in.ID, err)
 		}
 	}
-	return freed, s.removeTemps(before)
+	return freed, s.removeLeftovers(before)
 }
 
-func (s *Store) removeTemps(before time.Time) error {
+// removeLeftovers removes old temporary files, and states whose bytes a killed
+// process had made a blob.
+func (s *Store) removeLeftovers(before time.Time) error {
 	var errs []error
 	for _, dir := range []string{"ingest", "."} {
 		entries, err := fs.ReadDir(s.root.FS(), dir)
@@ -218,13 +220,41 @@ func (s *Store) removeTemps(before time.Time) error {
 		}
 		for _, e := range entries {
 			fi, err := e.Info()
-			if err != nil || !strings.HasSuffix(e.Name(), tempSuffix) || !fi.ModTime().Before(before) {
+			if err != nil || !fi.ModTime().Before(before) {
 				continue
 			}
-			errs = append(errs, s.root.Remove(dir+"/"+e.Name()))
+			key, isState := strings.CutSuffix(e.Name(), stateSuffix)
+			switch {
+			case strings.HasSuffix(e.Name(), tempSuffix):
+				err = s.root.Remove(dir + "/" + e.Name())
+			case isState && dir == "ingest":
+				err = s.removeOrphan(key)
+			}
+			if !errors.Is(err, fs.ErrNotExist) { // another collector was faster
+				errs = append(errs, err)
+			}
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// removeOrphan removes a state without bytes. It begins the write to do so: its
+// lock keeps a writer of the same id from saving a new state meanwhile.
+func (s *Store) removeOrphan(key string) error {
+	if _, err := s.root.Lstat("ingest/" + key); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := s.lockIngest(key, os.O_RDWR|os.O_CREATE)
+	if errors.Is(err, filelock.ErrLocked) {
+		return nil // the write was begun again
+	} else if err != nil {
+		return err
+	}
+	fi, err := f.Stat()
+	if err == nil && fi.Size() == 0 {
+		err = s.forget(key)
+	}
+	return errors.Join(err, filelock.Release(f))
 }
 
 // temp makes a file beside name that no one else has.
