@@ -13,16 +13,30 @@ import (
 type endpoint int
 
 const (
-	baseEnd     endpoint = iota // /v2/
-	catalogEnd                  // /v2/_catalog
-	tagsEnd                     // /v2/NAME/tags/list
-	manifestEnd                 // /v2/NAME/manifests/REF
-	blobEnd                     // /v2/NAME/blobs/DIGEST
-	uploadsEnd                  // /v2/NAME/blobs/uploads/
-	uploadEnd                   // /v2/NAME/blobs/uploads/ID
-	referrerEnd                 // /v2/NAME/referrers/DIGEST
+	baseEnd endpoint = iota
+	catalogEnd
+	tagsEnd
+	manifestEnd
+	blobEnd
+	uploadsEnd
+	uploadEnd
+	referrerEnd
 	endpoints
 )
+
+// String is the endpoint's path with its parts in braces.
+func (e endpoint) String() string {
+	return [endpoints]string{
+		baseEnd:     "/v2/",
+		catalogEnd:  "/v2/_catalog",
+		tagsEnd:     "/v2/{name}/tags/list",
+		manifestEnd: "/v2/{name}/manifests/{reference}",
+		blobEnd:     "/v2/{name}/blobs/{digest}",
+		uploadsEnd:  "/v2/{name}/blobs/uploads/",
+		uploadEnd:   "/v2/{name}/blobs/uploads/{upload}",
+		referrerEnd: "/v2/{name}/referrers/{digest}",
+	}[e]
+}
 
 // target is what a path names: the endpoint, the repository, and the tag,
 // digest or upload id at its end.

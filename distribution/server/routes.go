@@ -61,6 +61,22 @@ func routes() []route {
 	}
 }
 
+// Route is one row of the protocol as others see it.
+type Route struct {
+	Method string
+	// Path has its parts in braces: {name}, {reference}, {digest}, {upload}.
+	Path string
+}
+
+// Routes lists the whole protocol, for a policy to be held against.
+func Routes() []Route {
+	var all []Route
+	for _, rt := range routes() {
+		all = append(all, Route{rt.method, rt.end.String()})
+	}
+	return all
+}
+
 // lenient is the answer for a malformed path. Reading what cannot exist is a
 // plain "not found", which the conformance suite of the specification asks
 // for; writing it is the client's mistake.
