@@ -13,6 +13,7 @@ package distribution
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 
@@ -22,8 +23,14 @@ import (
 	"cove/content"
 )
 
+// ErrNoRepository says, within an errdefs.ErrNotFound, that it is the whole
+// repository that is not there: NAME_UNKNOWN on the wire.
+var ErrNoRepository = errors.New("no such repository")
+
 // BlobReader reads blobs that are members of a repository. A blob the registry
-// stores but this repository does not hold is errdefs.ErrNotFound.
+// stores but this repository does not hold is errdefs.ErrNotFound. OpenBlob
+// tells a missing repository by ErrNoRepository; StatBlob, whose answer has no
+// room for a reason, need not.
 type BlobReader interface {
 	StatBlob(ctx context.Context, repo string, dgst digest.Digest) (ocispec.Descriptor, error)
 	OpenBlob(ctx context.Context, repo string, dgst digest.Digest) (content.Reader, error)
@@ -65,7 +72,8 @@ type Manifest struct {
 	Body       []byte
 }
 
-// ManifestReader reads manifests; ref is a tag or a digest.
+// ManifestReader reads manifests; ref is a tag or a digest. GetManifest tells a
+// missing repository by ErrNoRepository.
 type ManifestReader interface {
 	StatManifest(ctx context.Context, repo, ref string) (ocispec.Descriptor, error)
 	GetManifest(ctx context.Context, repo, ref string) (Manifest, error)

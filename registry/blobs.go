@@ -49,7 +49,7 @@ func (r *Registry) StatBlob(ctx context.Context, repo string, dgst digest.Digest
 func (r *Registry) OpenBlob(ctx context.Context, repo string, dgst digest.Digest) (content.Reader, error) {
 	b, err := r.db.Blob(ctx, metadata.CanonicalName(repo), dgst)
 	if err != nil {
-		return nil, err
+		return nil, r.orNoRepository(ctx, repo, err)
 	}
 	rd, err := r.store.Open(ctx, blobDescriptor(dgst, b.Size))
 	if errors.Is(err, errdefs.ErrNotFound) {

@@ -18,7 +18,7 @@ const defaultPage = 1000
 func (r *Registry) Tags(ctx context.Context, repo string, p distribution.Page) ([]string, bool, error) {
 	repoID, err := r.db.Repository(ctx, metadata.CanonicalName(repo))
 	if err != nil {
-		return nil, false, err
+		return nil, false, r.orNoRepository(ctx, repo, err)
 	}
 	return page(p, func(n int) ([]string, error) { return r.db.Tags(ctx, repoID, p.Last, n) })
 }

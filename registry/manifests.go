@@ -31,7 +31,7 @@ func (r *Registry) StatManifest(ctx context.Context, repo, ref string) (ocispec.
 func (r *Registry) GetManifest(ctx context.Context, repo, ref string) (distribution.Manifest, error) {
 	desc, err := r.StatManifest(ctx, repo, ref)
 	if err != nil {
-		return distribution.Manifest{}, err
+		return distribution.Manifest{}, r.orNoRepository(ctx, repo, err)
 	}
 	body, ok := r.manifests.get(desc.Digest)
 	if !ok {

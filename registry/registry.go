@@ -12,6 +12,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -104,6 +105,17 @@ func or(d, standard time.Duration) time.Duration {
 		return standard
 	}
 	return d
+}
+
+// orNoRepository says of what was not found whether its repository is there.
+func (r *Registry) orNoRepository(ctx context.Context, repo string, err error) error {
+	if !errors.Is(err, errdefs.ErrNotFound) {
+		return err
+	}
+	if _, missing := r.db.Repository(ctx, metadata.CanonicalName(repo)); errors.Is(missing, errdefs.ErrNotFound) {
+		return errdefs.Errorf(errdefs.ErrNotFound, "%w: %s", distribution.ErrNoRepository, repo)
+	}
+	return err
 }
 
 // actor is the caller's name as history and audit keep it.

@@ -59,14 +59,20 @@ func unknown(what string) error {
 	return errdefs.Errorf(errdefs.ErrNotFound, "%s unknown", what)
 }
 
+func noRepository(name string) error {
+	return errdefs.Errorf(errdefs.ErrNotFound, "%s: %w", name, distribution.ErrNoRepository)
+}
+
 // StatBlob is distribution.BlobReader's.
 func (m *Memory) StatBlob(_ context.Context, name string, dgst digest.Digest) (ocispec.Descriptor, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if r := m.repos[name]; r != nil {
-		if desc, ok := r.blobs[dgst]; ok {
-			return desc, nil
-		}
+	r := m.repos[name]
+	if r == nil {
+		return ocispec.Descriptor{}, noRepository(name)
+	}
+	if desc, ok := r.blobs[dgst]; ok {
+		return desc, nil
 	}
 	return ocispec.Descriptor{}, unknown("blob " + dgst.String())
 }
@@ -158,14 +164,16 @@ func (m *Memory) StatManifest(ctx context.Context, name, ref string) (ocispec.De
 func (m *Memory) GetManifest(_ context.Context, name, ref string) (distribution.Manifest, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if r := m.repos[name]; r != nil {
-		dgst, ok := r.tags[ref]
-		if !ok {
-			dgst = digest.Digest(ref)
-		}
-		if s, ok := r.manifests[dgst]; ok {
-			return s.Manifest, nil
-		}
+	r := m.repos[name]
+	if r == nil {
+		return distribution.Manifest{}, noRepository(name)
+	}
+	dgst, ok := r.tags[ref]
+	if !ok {
+		dgst = digest.Digest(ref)
+	}
+	if s, ok := r.manifests[dgst]; ok {
+		return s.Manifest, nil
 	}
 	return distribution.Manifest{}, unknown("manifest " + ref)
 }

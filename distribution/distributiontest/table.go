@@ -47,6 +47,8 @@ func baseTable() []exchange {
 		{name: "bad name", method: "GET", path: "/v2/UPPER/tags/list", status: 400, in: "NAME_INVALID"},
 		{name: "dotted name", method: "GET", path: "/v2/a/../b/tags/list", status: 400, in: "NAME_INVALID"},
 		{name: "no repository", method: "GET", path: "/v2/suite/none/tags/list", status: 404, in: "NAME_UNKNOWN"},
+		{name: "manifest of no repository", method: "GET", path: "/v2/suite/none/manifests/v1", status: 404, in: "NAME_UNKNOWN"},
+		{name: "blob of no repository", method: "GET", path: "/v2/suite/none/blobs/" + absentDigest.String(), status: 404, in: "NAME_UNKNOWN"},
 	}
 }
 

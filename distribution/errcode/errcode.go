@@ -174,7 +174,7 @@ func For(err error, obj Object) *Error {
 	for _, r := range table {
 		if errors.Is(err, r.kind) {
 			code := r.code
-			if c, ok := r.by[obj]; ok {
+			if c, ok := r.by[obj]; ok && !errors.Is(err, distribution.ErrNoRepository) {
 				code = c
 			}
 			return &Error{Code: code, Status: r.status, Kind: r.kind, Message: err.Error(), Err: err}
