@@ -1,13 +1,10 @@
 package service
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/url"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -82,7 +79,7 @@ type Duration time.Duration
 func (d *Duration) UnmarshalYAML(node *yaml.Node) error {
 	v, err := time.ParseDuration(node.Value)
 	if err != nil || v < 0 {
-		return fmt.Errorf("line %d: %q is no duration; write it as 90s, 15m or 1h30m", node.Line, node.Value)
+		return fmt.Errorf("%q is no duration; write it as 90s, 15m or 1h30m", node.Value)
 	}
 	*d = Duration(v)
 	return nil
@@ -94,22 +91,6 @@ func (d Duration) Or(standard time.Duration) time.Duration {
 		return standard
 	}
 	return time.Duration(d)
-}
-
-// ReadConfig reads a file. A key it does not know is an error that names its
-// line.
-func ReadConfig(name string) (Config, error) {
-	data, err := os.ReadFile(name)
-	if err != nil {
-		return Config{}, errdefs.Errorf(errdefs.ErrInvalid, "config: %w", err)
-	}
-	var c Config
-	dec := yaml.NewDecoder(bytes.NewReader(data))
-	dec.KnownFields(true)
-	if err := dec.Decode(&c); err != nil && !errors.Is(err, io.EOF) { // EOF: an empty file
-		return Config{}, errdefs.Errorf(errdefs.ErrInvalid, "config %s: %w", name, err)
-	}
-	return c, nil
 }
 
 // Complete fills in what is missing and refuses what cannot be.

@@ -252,8 +252,19 @@ func TestWrongConfiguration(t *testing.T) {
 		code   int
 		want   string
 	}{
-		{config: "root: /x\nlisten: :0\nhostname: [a]\n", want: "line 3"},
-		{config: "gc:\n  lease: soon\n", want: `line 2: "soon" is no duration`},
+		{config: "root: /x\nlisten: :0\nhostname: [a]\n", want: ".yaml:3: there is no key hostname; did you mean hostnames?"},
+		{config: "gc:\n  lease: soon\n", want: `.yaml:2: gc.lease: "soon" is no duration`},
+		{config: "gc:\n  leese: 1h\n", want: ".yaml:2: there is no key gc.leese; did you mean gc.lease?"},
+		{config: "certificate: x\n", want: ":1: there is no key certificate; did you mean tls.certificate?"},
+		{config: "tls:\n  listen: :5000\n", want: ":2: there is no key tls.listen; did you mean listen, which stands at the left margin?"},
+		{config: "quota: 5\n", want: ":1: there is no key quota"},
+		{config: "tls: yes\n", want: ":1: tls: it holds keys: off, certificate, key"},
+		{config: "hostnames: a\n", want: ":1: hostnames: it is a list; write [a]"},
+		{config: "hostnames: [{a: b}]\n", want: ":1: hostnames: it is one value"},
+		{config: "log: {access: maybe}\n", want: `:1: log.access: "maybe" is neither true nor false`},
+		{config: "root: /x\nroot: /y\n", want: "line 2"},
+		{config: "- a\n", want: ":1: it holds keys: root, listen"},
+		{config: "a: [\n", want: "line 2"},
 		{config: "tls:\n  certificate: /x\n", want: "certificate and key go together"},
 		{config: "projects: {creation: nobody}\n", want: "use admins or everyone"},
 		{args: []string{"--listen", "nowhere"}, want: "not HOST:PORT"},
