@@ -242,6 +242,7 @@ func TestDeletes(t *testing.T) {
 			{removeBlob, nil},
 			{removeBlob, errdefs.ErrNotFound},
 			{func(ctx context.Context, tx *metadata.Tx) error { return tx.RemoveProject(ctx, "team") }, nil},
+			{func(ctx context.Context, tx *metadata.Tx) error { return tx.RemoveProject(ctx, "team") }, errdefs.ErrNotFound},
 		} {
 			if err := db.Update(t.Context(), step.do); !errors.Is(err, step.want) {
 				t.Errorf("step %d: %v, want %v", i, err, step.want)

@@ -27,6 +27,7 @@ func TestQueriesUseIndexes(t *testing.T) {
 	ask := func(ctx context.Context, q Queries) {
 		// The answers are empty; what counts is that the statements were run.
 		_, _ = q.Project(ctx, "p")
+		_, _ = q.Projects(ctx, "", 10)
 		_, _ = q.Repository(ctx, "p/r")
 		_, _ = q.Repositories(ctx, Viewer{UserID: 1}, "", 10)
 		_, _ = q.Blob(ctx, "p/r", dgst)

@@ -48,6 +48,11 @@ func (q Queries) Project(ctx context.Context, name string) (Project, error) {
 	return p, notFound(err, "project %q does not exist", name)
 }
 
+// Projects lists the projects after last, at most n.
+func (q Queries) Projects(ctx context.Context, last string, n int) ([]Project, error) {
+	return all(ctx, q.q, scanProject, selectProject+"WHERE name > $1 ORDER BY name LIMIT $2", last, n)
+}
+
 // CreateProject makes a project, or returns the one that exists.
 func (tx *Tx) CreateProject(ctx context.Context, name, actor string) (p Project, created bool, err error) {
 	changed, err := tx.q.exec(ctx, `INSERT INTO projects (id, name, created_at, created_by) VALUES ($1, $2, $3, $4)
@@ -138,6 +143,9 @@ func (tx *Tx) RemoveProject(ctx context.Context, name string) error {
 	}
 	if used {
 		return errdefs.Errorf(errdefs.ErrConflict, "project %q holds images; delete them first", name)
+	}
+	if _, err := tx.Project(ctx, name); err != nil {
+		return err
 	}
 	const repos = "(SELECT r.id FROM repositories r JOIN projects p ON p.id = r.project_id WHERE p.name = $1)"
 	for _, stmt := range []string{

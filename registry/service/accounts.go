@@ -118,59 +118,28 @@ func (a *Accounts) Remove(ctx context.Context, name string) error {
 
 // List visits every account by name.
 func (a *Accounts) List(ctx context.Context, visit func(metadata.User) error) error {
+	return eachPage(ctx, a.db.Users, func(u metadata.User) string { return u.Name }, visit)
+}
+
+// eachPage visits everything that list returns in pages, each after the last
+// name of the one before.
+func eachPage[T any](ctx context.Context, list func(ctx context.Context, last string, n int) ([]T, error), name func(T) string, visit func(T) error) error {
 	const page = 500
 	for last := ""; ; {
-		users, err := a.db.Users(ctx, last, page)
+		items, err := list(ctx, last, page)
 		if err != nil {
 			return err
 		}
-		for _, u := range users {
-			if err := visit(u); err != nil {
+		for _, item := range items {
+			if err := visit(item); err != nil {
 				return err
 			}
-			last = u.Name
+			last = name(item)
 		}
-		if len(users) < page {
+		if len(items) < page {
 			return nil
 		}
 	}
-}
-
-// SetRole makes a user a member of a project, which is made if need be; the
-// role "none" ends the membership.
-func (a *Accounts) SetRole(ctx context.Context, project, user, role string) error {
-	r, ok := auth.ParseRole(role)
-	if !ok {
-		return errdefs.Errorf(errdefs.ErrInvalid, "role %q: use limited-guest, guest, developer, maintainer, project-admin or none", role)
-	}
-	return a.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error {
-		u, err := tx.UserByName(ctx, user)
-		if err != nil {
-			return err
-		}
-		p, _, err := tx.CreateProject(ctx, project, operator)
-		if err != nil {
-			return err
-		}
-		if err := tx.SetRole(ctx, p.ID, u.ID, int(r)); err != nil {
-			return err
-		}
-		return tx.Audit(ctx, operator, "member.set", project, user+" "+role)
-	})
-}
-
-// SetPublic makes a project public or private; it is made if need be.
-func (a *Accounts) SetPublic(ctx context.Context, project string, public bool) error {
-	return a.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error {
-		p, _, err := tx.CreateProject(ctx, project, operator)
-		if err != nil {
-			return err
-		}
-		if err := tx.SetPublic(ctx, p.ID, public); err != nil {
-			return err
-		}
-		return tx.Audit(ctx, operator, "project.public", project, fmt.Sprint(public))
-	})
 }
 
 // firstAdmin makes the administrator of a registry that has no account. It

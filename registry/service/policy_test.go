@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -17,6 +18,7 @@ import (
 
 	"cove/distribution/auth"
 	"cove/distribution/server"
+	"cove/errdefs"
 	"cove/registry/metadata"
 )
 
@@ -133,14 +135,14 @@ func newPolicyServer(t *testing.T, creation string) *Server {
 		return nil
 	})
 	for _, project := range []string{"open", "closed"} {
+		if err == nil {
+			err = s.state.accounts.CreateProject(t.Context(), project, project == "open")
+		}
 		for _, role := range roles {
 			if err == nil {
 				err = s.state.accounts.SetRole(t.Context(), project, role, role)
 			}
 		}
-	}
-	if err == nil {
-		err = s.state.accounts.SetPublic(t.Context(), "open", true)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -194,7 +196,7 @@ func TestPolicyMatrix(t *testing.T) {
 						if project != "absent" || rt.needs != pushes {
 							continue
 						}
-						if err := s.forgetProject(t.Context(), project); err != nil {
+						if err := s.state.accounts.RemoveProject(t.Context(), project); err != nil && !errors.Is(err, errdefs.ErrNotFound) {
 							t.Fatal(err)
 						}
 					}
@@ -248,11 +250,6 @@ func (s *Server) checkCell(t *testing.T, rt row, c cell) {
 	if w.Code == http.StatusUnauthorized && w.Header().Get("WWW-Authenticate") == "" {
 		t.Errorf("%s %s: a 401 without a challenge", rt.method, path)
 	}
-}
-
-// forgetProject undoes that a push to it made it.
-func (s *Server) forgetProject(ctx context.Context, name string) error {
-	return s.state.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error { return tx.RemoveProject(ctx, name) })
 }
 
 // TestEveryRouteHasARow holds the matrix against the tables that requests are
@@ -309,7 +306,10 @@ func TestSecondWaysToABlob(t *testing.T) {
 	if w := s.ask("POST", "/v2/closed/app/blobs/uploads/?digest="+dgst, "admin", "", blob); w.Code != http.StatusCreated {
 		t.Fatalf("%d %s", w.Code, w.Body)
 	}
-	err := s.state.accounts.SetRole(t.Context(), "elsewhere", "stranger", "developer")
+	err := s.state.accounts.CreateProject(t.Context(), "elsewhere", false)
+	if err == nil {
+		err = s.state.accounts.SetRole(t.Context(), "elsewhere", "stranger", "developer")
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -221,7 +221,7 @@ func describe(w io.Writer, cert *x509.Certificate) error {
 		kind = "authority"
 	}
 	_, err := fmt.Fprintf(w, "subject:    %s (%s)\nissuer:     %s\nvalid:      %s to %s\nnames:      %s\nkey:        %s\n",
-		cert.Subject, kind, cert.Issuer, cert.NotBefore.Format(time.DateTime), cert.NotAfter.Format(time.DateTime),
+		cert.Subject, kind, cert.Issuer, stamp(cert.NotBefore), stamp(cert.NotAfter),
 		strings.Join(pki.NamesOf(cert), ", "), cert.PublicKeyAlgorithm)
 	return err
 }

@@ -34,7 +34,7 @@ func TestCertificateStory(t *testing.T) {
 	}{
 		{[]string{"cert", "init", "--dir", in("tls"), "--name", "cdh1"}, 0, "issued"},
 		{[]string{"cert", "init", "--dir", in("tls"), "--name", "cdh1"}, 0, "kept"},
-		{[]string{"cert", "inspect", in("tls/server.crt")}, 0, "cdh1"},
+		{[]string{"cert", "inspect", in("tls/server.crt")}, 0, " UTC\nnames:      cdh1"},
 		{[]string{"cert", "explain", in("tls/server.crt"), "--name", "cdh1", "--ca", in("tls/ca.crt"), "--key", in("tls/server.key")}, 0, "no reason"},
 		{[]string{"cert", "explain", in("tls/server.crt"), "--name", "harbor.daemon.io", "--ca", in("tls/ca.crt")}, 1, "not for harbor.daemon.io"},
 		{[]string{"cert", "csr", "--name", "harbor.daemon.io", "--name", "IP:10.0.0.5", "--key", in("k"), "--out", in("csr")}, 0, ""},
@@ -97,6 +97,20 @@ func TestUsers(t *testing.T) {
 	}
 	if got := status("alice", "alice's password", "POST", uploads); got != 403 {
 		t.Errorf("alice pushes without a role: %d", got)
+	}
+	step("", `project "team" does not exist; make it with: registry project create team`, 1, "project", "member", "team", "alice", "developer")
+	step("", `project "lirbary" does not exist`, 1, "project", "public", "lirbary")
+	step("", `project "Team": a name is`, 1, "project", "create", "Team")
+	step("", "", 0, "project", "create", "team")
+	step("", "exists already", 1, "project", "create", "team")
+	step("", "", 0, "project", "create", "mirror", "--public")
+	step("", "", 0, "project", "public", "team")
+	step("", "", 0, "project", "private", "team")
+	step("", "mirror    yes      20", 0, "project", "list")
+	step("", "it stays", 1, "project", "rm", "library")
+	step("", "does not exist", 1, "project", "rm", "nothing", "mirror")
+	if got := step("", "", 0, "project", "list", "-q"); got != "library\nteam" {
+		t.Errorf("projects: %q", got)
 	}
 	step("", "", 0, "project", "member", "team", "alice", "developer")
 	if got := status("alice", "alice's password", "POST", uploads); got != 202 {

@@ -3,11 +3,71 @@ package registrycmd
 import (
 	"github.com/spf13/cobra"
 
+	"cove/registry/metadata"
 	"cove/registry/service"
 )
 
 func newProject() *cobra.Command {
-	return group("project", "Say who may use a project", newProjectMember(), newProjectVisibility("public", true), newProjectVisibility("private", false))
+	return group("project", "Make projects and say who may use them",
+		newProjectCreate(), newProjectList(), newProjectMember(),
+		newProjectVisibility("public", true), newProjectVisibility("private", false), newProjectRemove())
+}
+
+func newProjectCreate() *cobra.Command {
+	var t target
+	var public bool
+	cmd := &cobra.Command{
+		Use:   "create NAME",
+		Short: "Make a project",
+		Long: `Make a project: the first component of the names of its repositories. A push
+by the administrator to a project that does not exist makes it too.`,
+		Example: `  registry project create team
+  registry project create mirror --public --root /srv/registry`,
+		Args: args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, a []string) error {
+			return t.accounts(cmd.Context(), func(acc *service.Accounts) error {
+				return acc.CreateProject(cmd.Context(), a[0], public)
+			})
+		},
+	}
+	t.flags(cmd)
+	cmd.Flags().BoolVar(&public, "public", false, "let everyone pull from it, signed in or not")
+	return cmd
+}
+
+func newProjectList() *cobra.Command {
+	var t target
+	var quiet bool
+	cmd := &cobra.Command{
+		Use: "list", Aliases: []string{"ls"}, Short: "List the projects",
+		Example: `  registry project list --root /srv/registry`,
+		Args:    args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			out := newTable(cmd, quiet, "PUBLIC", "CREATED")
+			return out.flush(t.accounts(cmd.Context(), func(acc *service.Accounts) error {
+				return acc.Projects(cmd.Context(), func(p metadata.Project) error {
+					return out.row(p.Name, yes(p.Public), stamp(p.CreatedAt))
+				})
+			}))
+		},
+	}
+	t.flags(cmd)
+	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "only names")
+	return cmd
+}
+
+func newProjectRemove() *cobra.Command {
+	var t target
+	cmd := &cobra.Command{
+		Use: "rm NAME…", Aliases: []string{"remove"}, Short: "Remove projects that hold no images",
+		Example: `  registry project rm team`,
+		Args:    args(cobra.MinimumNArgs(1)),
+		RunE: func(cmd *cobra.Command, names []string) error {
+			return t.eachName(cmd.Context(), names, (*service.Accounts).RemoveProject)
+		},
+	}
+	t.flags(cmd)
+	return cmd
 }
 
 func newProjectMember() *cobra.Command {
@@ -15,7 +75,7 @@ func newProjectMember() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "member PROJECT USER ROLE",
 		Short: "Give a user a role in a project",
-		Long: `Give a user a role in a project, which is made if it does not exist.
+		Long: `Give a user a role in a project.
 
   limited-guest  pulls
   guest          pulls

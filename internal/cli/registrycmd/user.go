@@ -8,8 +8,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -46,6 +44,17 @@ func (t *target) accounts(ctx context.Context, do func(*service.Accounts) error)
 		return err
 	}
 	return errors.Join(do(a), a.Close())
+}
+
+// eachName calls do for every name, whether or not it failed for another.
+func (t *target) eachName(ctx context.Context, names []string, do func(*service.Accounts, context.Context, string) error) error {
+	return t.accounts(ctx, func(a *service.Accounts) error {
+		var errs []error
+		for _, name := range names {
+			errs = append(errs, do(a, ctx, name))
+		}
+		return errors.Join(errs...)
+	})
 }
 
 func newUser() *cobra.Command {
@@ -128,36 +137,17 @@ func newUserList() *cobra.Command {
 		Example: `  registry user list --root /srv/registry`,
 		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 3, ' ', 0)
-			if !quiet {
-				_, _ = fmt.Fprintln(w, "NAME\tADMIN\tCREATED") // Flush reports a failure
-			}
-			err := t.accounts(cmd.Context(), func(a *service.Accounts) error {
+			out := newTable(cmd, quiet, "ADMIN", "CREATED")
+			return out.flush(t.accounts(cmd.Context(), func(a *service.Accounts) error {
 				return a.List(cmd.Context(), func(u metadata.User) error {
-					if quiet {
-						_, err := fmt.Fprintln(w, u.Name)
-						return err
-					}
-					_, err := fmt.Fprintf(w, "%s\t%s\t%s\n", u.Name, yes(u.Admin), u.CreatedAt.Format(time.DateTime))
-					return err
+					return out.row(u.Name, yes(u.Admin), stamp(u.CreatedAt))
 				})
-			})
-			if err != nil { // no heading of nothing
-				return err
-			}
-			return w.Flush()
+			}))
 		},
 	}
 	t.flags(cmd)
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "only names")
 	return cmd
-}
-
-func yes(b bool) string {
-	if b {
-		return "yes"
-	}
-	return "no"
 }
 
 func newUserRemove() *cobra.Command {
@@ -167,13 +157,7 @@ func newUserRemove() *cobra.Command {
 		Example: `  registry user rm alice`,
 		Args:    args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, names []string) error {
-			return t.accounts(cmd.Context(), func(a *service.Accounts) error {
-				var errs []error
-				for _, name := range names {
-					errs = append(errs, a.Remove(cmd.Context(), name))
-				}
-				return errors.Join(errs...)
-			})
+			return t.eachName(cmd.Context(), names, (*service.Accounts).Remove)
 		},
 	}
 	t.flags(cmd)
