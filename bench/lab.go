@@ -1,176 +1,212 @@
 package main
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
-
-	"github.com/moby/profiles/seccomp"
-	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
 // lab is where the engines live during a run: their state, their servers, and
 // the variables that rows name in command lines.
 type lab struct {
-	work    string // state that is thrown away
-	vars    map[string]string
-	servers []*exec.Cmd
-	ends    []func(context.Context, *lab) error // what rows leave for close to undo
+	work    string            // state, also $WORK
+	where   string            // what kind of place work is
+	vars    map[string]string // also the environment of every command
+	met     map[string]error  // how the needs went
+	servers []*server
+	ends    []step
+	target  *server // what was pushed to last
+	targets int
 }
 
-// The peers, each with its own root and with limits that root without
-// CAP_SYS_RESOURCE can give.
+// step is a piece of work in a lab.
+type step func(ctx context.Context, l *lab) error
+
+// need is what several rows rest on. A lab does it once, when the first of them
+// asks; when it failed then it stays failed.
+type need struct {
+	name string
+	do   step
+}
+
 const (
-	podmanConf = `[containers]
-default_ulimits = ["nofile=1024:4096", "nproc=4096:4096"]
-[engine]
-cgroup_manager = "cgroupfs"
-events_logger = "none"
-[network]
-network_backend = "cni"
-`
-	dockerConf = `{"default-ulimits":{"nofile":{"Name":"nofile","Soft":1024,"Hard":4096}},"insecure-registries":["127.0.0.0/8"]}`
+	needLimit  = 5 * time.Minute
+	closeLimit = 30 * time.Second
 )
 
-// newLab prepares the namespaces and starts the servers. It runs inside them.
-func newLab(ctx context.Context, cache string) (*lab, error) {
-	work, err := os.MkdirTemp("", "cove-bench-")
-	if err != nil {
-		return nil, err
+// meet does what was not done yet.
+func (l *lab) meet(ctx context.Context, needs ...need) error {
+	for _, n := range needs {
+		err, tried := l.met[n.name]
+		if !tried {
+			limited, cancel := context.WithTimeout(ctx, needLimit)
+			err = n.do(limited, l)
+			cancel()
+			l.met[n.name] = err
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", n.name, err)
+		}
 	}
-	bin, err := filepath.Abs("bin")
-	if err != nil {
-		return nil, err
+	return nil
+}
+
+// newLab prepares the namespaces. It runs inside them.
+func newLab(ctx context.Context, onDisk bool) (*lab, error) {
+	l := &lab{work: workDir, vars: map[string]string{"WORK": workDir}, met: map[string]error{}}
+	for name, dir := range map[string]string{"BIN": "bin", "CACHE": cacheDir, "DISK": diskDir} {
+		path, err := filepath.Abs(dir)
+		if err != nil {
+			return nil, err
+		}
+		l.vars[name] = path
 	}
-	l := &lab{work: work, vars: map[string]string{"WORK": work, "CACHE": cache, "BIN": bin}}
-	l.vars["PODMAN"] = fmt.Sprintf("env CONTAINERS_CONF=%[1]s/podman.conf podman --root %[1]s/podman --runroot %[1]s/podman-run --storage-driver overlay --runtime /usr/bin/runc", work)
-	l.vars["BUILDAH"] = fmt.Sprintf("env CONTAINERS_CONF=%[1]s/podman.conf buildah --root %[1]s/podman --runroot %[1]s/podman-run --storage-driver overlay", work)
-	l.vars["DOCKER"] = fmt.Sprintf("/usr/bin/docker -H unix://%s/docker.sock", work)
-	l.vars["COVE"] = fmt.Sprintf("%s/cove --root %s/cove", bin, work)
-	steps := []func(context.Context, *lab) error{
-		shell(`mount --make-rprivate /; ! mountpoint -q /sys/fs/cgroup/unified || umount /sys/fs/cgroup/unified; ip link set lo up`),
+	for name, value := range peerVariables {
+		l.vars[name] = l.expand(value)
+	}
+	for _, do := range []step{
+		mountWork(onDisk),
+		// Their lock files and addresses go with the namespace, and crun takes a
+		// hybrid of both kinds of control groups for the second kind.
+		shell(`mount -t tmpfs tmpfs /run; mkdir -p /run/lock /var/lib/cni; mount -t tmpfs tmpfs /var/lib/cni
+			! mountpoint -q /sys/fs/cgroup/unified || umount /sys/fs/cgroup/unified
+			ip link set lo up`),
 		write("podman.conf", podmanConf), write("docker.json", dockerConf),
-		shell(`mkdir -p $WORK/rootfs && tar -C $WORK/rootfs -xf $CACHE/base.tar`),
-		bundle("plain", false), bundle("seccomp", true),
-		startDocker,
-	}
-	for _, step := range steps {
-		if err := step(ctx, l); err != nil {
-			return nil, errors.Join(err, l.close())
+	} {
+		if err := do(ctx, l); err != nil {
+			return nil, err
 		}
 	}
 	return l, nil
 }
 
-func (l *lab) variable(name string) string {
-	if v, ok := l.vars[name]; ok {
-		return v
+// mountWork puts a file system in memory where the state goes, if there is room
+// for all engines at once: what a disk adds is the same for all and hides them.
+func mountWork(onDisk bool) step {
+	return func(ctx context.Context, l *lab) error {
+		if free := memory("MemAvailable"); !onDisk && free > 17<<30 {
+			l.where = "a file system in memory"
+			return run(fmt.Sprintf("mount -t tmpfs -o mode=755,size=%d tmpfs $WORK", free-(3<<30)))(ctx, l)
+		}
+		l.where = "the disk"
+		return shell("mkdir $DISK/work; mount --bind $DISK/work $WORK")(ctx, l)
 	}
-	return os.Getenv(name)
 }
 
-func write(name, body string) func(context.Context, *lab) error {
+func (l *lab) expand(line string) string {
+	return os.Expand(line, func(name string) string { return l.vars[name] })
+}
+
+// in makes a command of a line with the lab's variables. It dies with all that
+// it started when ctx ends.
+func (l *lab) in(ctx context.Context, name string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Env = os.Environ()
+	for k, v := range l.vars {
+		cmd.Env = append(cmd.Env, k+"="+v)
+	}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = 5 * time.Second
+	return cmd
+}
+
+// run makes a step of one command, whose words may hold $NAME of the lab. No
+// shell is between: it would cost as much as what some rows measure.
+func run(line string) step {
+	return func(ctx context.Context, l *lab) error {
+		words := strings.Fields(l.expand(line))
+		return execute(ctx, l.in(ctx, words[0], words[1:]...), line)
+	}
+}
+
+// shell makes a step of a script, which ends at its first failure.
+func shell(script string) step {
+	return func(ctx context.Context, l *lab) error {
+		return execute(ctx, l.in(ctx, "sh", "-ec", script), script)
+	}
+}
+
+// execute runs cmd; its error holds the end of what it wrote.
+func execute(ctx context.Context, cmd *exec.Cmd, line string) error {
+	out, err := cmd.CombinedOutput()
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		err = errors.New("it took too long")
+	}
+	out = bytes.TrimSpace(out)
+	return fmt.Errorf("%s: %w: %s", line, err, out[max(0, len(out)-1000):])
+}
+
+func write(name, body string) step {
 	return func(_ context.Context, l *lab) error {
 		return os.WriteFile(filepath.Join(l.work, name), []byte(body), 0o644)
 	}
 }
 
-// bundle writes an OCI bundle that runs /bin/true on the shared root.
-func bundle(name string, withSeccomp bool) func(context.Context, *lab) error {
-	return func(ctx context.Context, l *lab) error {
-		dir := filepath.Join(l.work, name)
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return err
-		}
-		if err := exec.CommandContext(ctx, "runc", "spec", "--bundle", dir).Run(); err != nil {
-			return fmt.Errorf("runc spec: %w", err)
-		}
-		path := filepath.Join(dir, "config.json")
-		body, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		var spec specs.Spec
-		if err := json.Unmarshal(body, &spec); err != nil {
-			return err
-		}
-		spec.Process.Terminal, spec.Process.Rlimits = false, nil
-		spec.Process.Args = []string{"/bin/true"}
-		spec.Root = &specs.Root{Path: filepath.Join(l.work, "rootfs")}
-		if withSeccomp {
-			if spec.Linux.Seccomp, err = seccomp.GetDefaultProfile(&spec); err != nil {
-				return err
-			}
-		}
-		if body, err = json.Marshal(spec); err != nil {
-			return err
-		}
-		if err := os.WriteFile(path, body, 0o644); err != nil {
-			return err
-		}
-		spec.Process.Args = []string{"/bin/sleep", "10000"}
-		if body, err = json.Marshal(spec); err != nil {
-			return err
-		}
-		return errors.Join(os.MkdirAll(dir+"-sleep", 0o755), os.WriteFile(filepath.Join(dir+"-sleep", "config.json"), body, 0o644))
-	}
+// server is a program that runs beside the rows.
+type server struct {
+	cmd  *exec.Cmd
+	name string
+	log  string
 }
 
-func startDocker(ctx context.Context, l *lab) error {
-	socket := filepath.Join(l.work, "docker.sock")
-	if err := l.serve(ctx, "dockerd", "--config-file", l.work+"/docker.json", "--data-root", l.work+"/docker",
-		"--exec-root", l.work+"/docker-run", "-p", l.work+"/docker.pid", "-H", "unix://"+socket); err != nil {
-		return err
-	}
-	return await("unix", socket)
-}
-
-// serve starts a server that close will end.
-func (l *lab) serve(ctx context.Context, name string, args ...string) error {
-	log, err := os.Create(filepath.Join(l.work, filepath.Base(name)+".log"))
+// serve starts a server and waits until its address answers.
+func (l *lab) serve(name, network, address string, argv ...string) (*server, error) {
+	s := &server{name: name, log: filepath.Join(l.work, name+".log")}
+	log, err := os.Create(s.log)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer log.Close()
-	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Stdout, cmd.Stderr = log, log
-	cmd.Env = append(os.Environ(), "COVE_ADMIN_PASSWORD="+password, "OTEL_TRACES_EXPORTER=none")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
-	if err := cmd.Start(); err != nil {
-		return err
+	s.cmd = l.in(context.Background(), argv[0], argv[1:]...) // close ends it, in good order
+	s.cmd.Stdout, s.cmd.Stderr = log, log
+	if err := s.cmd.Start(); err != nil {
+		return nil, err
 	}
-	l.servers = append(l.servers, cmd)
-	return nil
-}
-
-func await(network, address string) error {
-	var err error
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	l.servers = append(l.servers, s)
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		var conn net.Conn
 		if conn, err = net.Dial(network, address); err == nil {
-			return conn.Close()
+			return s, conn.Close()
 		}
 	}
-	return err
+	said, _ := os.ReadFile(s.log) // only to say more
+	return nil, fmt.Errorf("%s does not answer: %w: %s", name, err, said[max(0, len(said)-1000):])
 }
 
+// stop ends a server, by force if it does not hear.
+func (s *server) stop() {
+	if s.cmd.ProcessState != nil {
+		return
+	}
+	_ = s.cmd.Process.Signal(syscall.SIGTERM) // one that ended by itself is fine
+	force := time.AfterFunc(10*time.Second, func() { _ = s.cmd.Cancel() })
+	defer force.Stop()
+	_ = s.cmd.Wait() // how it ends is its own affair
+}
+
+// close undoes what outlives the namespaces, control groups above all. What
+// else still runs or is mounted ends with them.
 func (l *lab) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeLimit)
+	defer cancel()
 	var errs []error
 	for _, end := range l.ends {
-		errs = append(errs, end(context.Background(), l))
+		errs = append(errs, end(ctx, l))
 	}
 	for _, s := range l.servers {
-		_ = s.Process.Signal(syscall.SIGTERM) // one that ended by itself is fine
-		_ = s.Wait()
+		s.stop()
 	}
-	// What the engines mounted goes first, or removing would reach into it.
-	_ = exec.Command("sh", "-c", "awk -v w="+l.work+" 'index($2, w) == 1 {print $2}' /proc/self/mounts | sort -r | xargs -r umount -l").Run()
-	return errors.Join(append(errs, os.RemoveAll(l.work))...)
+	return errors.Join(errs...)
 }

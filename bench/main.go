@@ -1,10 +1,9 @@
 // Command bench measures cove beside its peers, in turn, in one run on one
 // machine, and writes bench/results.md.
 //
-// Everything happens in a mount and a network namespace of its own, so that
-// the bridges and firewall rules of the other engines vanish with it, and the
-// peers keep their state under bench/state. A time alone means nothing: each
-// row is medians of interleaved runs and the ratio cove ÷ peer.
+// Everything happens in mount, network and process namespaces of its own: the
+// bridges, firewall rules, mounts and processes of all engines end with them.
+// What needs the outside network is fetched before, into bench/state, and kept.
 package main
 
 import (
@@ -12,103 +11,90 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
-	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"regexp"
 	"syscall"
+	"time"
 )
 
-// inner marks the process that runs inside the namespaces.
-const inner = "COVE_BENCH_INNER"
+// options are the flags.
+type options struct {
+	rows   string
+	match  *regexp.Regexp
+	rounds int
+	limit  time.Duration
+	out    string
+	disk   bool
+}
 
 func main() {
-	rows := flag.String("rows", ".", "run only the rows whose name matches this regular expression")
-	rounds := flag.Int("rounds", 0, "rounds of each row (0: the row's own number)")
-	out := flag.String("out", "bench/results.md", "where the table goes")
+	var opt options
+	flag.StringVar(&opt.rows, "rows", ".", "run only the rows whose name matches this regular expression")
+	flag.IntVar(&opt.rounds, "rounds", 0, "rounds of each row (0: the row's own number)")
+	flag.DurationVar(&opt.limit, "limit", 34*time.Minute, "begin no row after this")
+	flag.StringVar(&opt.out, "out", "", "where the report goes (default: bench/results.md, when all rows run)")
+	flag.BoolVar(&opt.disk, "disk", false, "keep the engines' state on the disk even when memory would hold it")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := start(ctx, *rows, *rounds, *out); err != nil {
+	status, err := play(ctx, opt)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
+		status = 1
 	}
+	os.Exit(status)
 }
 
-func start(ctx context.Context, rows string, rounds int, out string) error {
+// play does what this process is for: the program starts itself as the init of
+// its namespaces, and that starts it again to measure.
+func play(ctx context.Context, opt options) (status int, err error) {
+	if opt.match, err = regexp.Compile(opt.rows); err != nil {
+		return 1, err
+	}
+	if opt.out == "" && opt.rows == "." {
+		opt.out = "bench/results.md"
+	}
+	switch os.Getenv(role) {
+	case roleInit:
+		return reap()
+	case roleLab:
+		return 0, bench(ctx, opt, os.Stdout)
+	}
 	if os.Geteuid() != 0 {
-		return fmt.Errorf("needs root: containers of four engines")
+		return 1, errors.New("needs root: it runs containers of four engines")
 	}
-	match, err := regexp.Compile(rows)
-	if err != nil {
-		return err
-	}
-	work, err := filepath.Abs("bench/state")
-	if err != nil {
-		return err
-	}
-	if os.Getenv(inner) == "" {
-		if err := fetch(ctx, work); err != nil {
-			return err
-		}
-		return enter(ctx)
-	}
-	l, err := newLab(ctx, work)
-	if err != nil {
-		return err
-	}
-	results, err := l.run(ctx, match, rounds)
-	return errors.Join(err, report(out, results), l.close())
+	return 0, enter(ctx)
 }
 
-// run measures the rows whose names match; what was measured before an error
-// is still worth a report.
-func (l *lab) run(ctx context.Context, match *regexp.Regexp, rounds int) (results []result, err error) {
+// bench measures the rows and writes the report: what was measured before an
+// error is still worth one.
+func bench(ctx context.Context, opt options, progress io.Writer) error {
+	l, err := newLab(ctx, opt.disk)
+	if err != nil {
+		return err
+	}
+	rep := report{begun: time.Now(), machine: describeMachine(l)}
+	var failed []error
 	for _, r := range table() {
-		if !match.MatchString(r.name) {
+		if !opt.match.MatchString(r.name) {
 			continue
 		}
-		res, err := l.measure(ctx, r, rounds)
-		if err != nil {
-			return results, fmt.Errorf("%s: %w", r.name, err)
+		if time.Since(rep.begun) > opt.limit || ctx.Err() != nil {
+			failed = append(failed, fmt.Errorf("%s: no time was left", r.name))
+			rep.missing = append(rep.missing, r.name)
+			continue
 		}
-		fmt.Print(res.line())
-		results = append(results, res)
-	}
-	return results, nil
-}
-
-// fetch brings what needs the outside network: the base image and distribution.
-func fetch(ctx context.Context, work string) error {
-	if err := os.MkdirAll(work, 0o755); err != nil {
-		return err
-	}
-	if _, err := os.Stat(filepath.Join(work, "base.tar")); err != nil {
-		if err := command(ctx, "fixtures/debian/make-base.sh", filepath.Join(work, "base.tar")); err != nil {
-			return err
+		res := l.measure(ctx, r, opt.rounds)
+		fmt.Fprint(progress, res.lines())
+		rep.results = append(rep.results, res)
+		if err := res.series[0].err; err != nil {
+			failed = append(failed, fmt.Errorf("%s: %w", r.name, err))
 		}
 	}
-	if _, err := os.Stat(filepath.Join(work, "registry")); err == nil {
-		return nil
+	if opt.out != "" {
+		failed = append(failed, os.WriteFile(opt.out, rep.text(time.Now()), 0o644))
 	}
-	cmd := exec.CommandContext(ctx, "go", "install", "github.com/distribution/distribution/v3/cmd/registry@v3.1.2")
-	cmd.Env = append(os.Environ(), "GOBIN="+work, "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("installing distribution: %w\n%s", err, out)
-	}
-	return nil
-}
-
-// enter runs this program again in its own mount and network namespaces.
-func enter(ctx context.Context) error {
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	cmd := exec.CommandContext(ctx, self, os.Args[1:]...)
-	cmd.Env = append(os.Environ(), inner+"=1")
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGTERM}
-	return cmd.Run()
+	return errors.Join(append(failed, l.close())...)
 }

@@ -1,132 +1,164 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"os"
-	"os/exec"
 	"slices"
-	"strings"
 	"time"
 )
 
-// contender is one way to do a row's work. before is not timed.
+// contender is one way to do a row's work.
 type contender struct {
 	name   string
-	before func(ctx context.Context, l *lab) error
-	run    func(ctx context.Context, l *lab) error
-	// value replaces the wall clock where the work measures itself, in ms.
+	needs  []need
+	before step // not timed
+	run    step
+	// value replaces the wall clock where the work measures itself.
 	value func(ctx context.Context, l *lab) (float64, error)
 }
 
-// row is one line of the report; cove is always the first contender.
+// row is one comparison; cove is always the first contender.
 type row struct {
 	name   string
-	target string
+	target target
 	rounds int
-	setup  func(ctx context.Context, l *lab) error
-	in     []contender
+	limit  time.Duration // of one run; 0 is a minute
+	// cold says that there is nothing to warm up: every run counts.
+	cold  bool
+	unit  string // "" is ms
+	in    []contender
+	after step // frees what the row took
 }
+
+// budget is how long a row may go on; a round that has begun is finished.
+const budget = 4 * time.Minute
+
+// series is what one contender did.
+type series struct {
+	name    string
+	samples []float64 // sorted
+	err     error     // why it is out
+}
+
+// median is that of the samples, of which there is at least one.
+func (s series) median() float64 { return s.samples[len(s.samples)/2] }
+
+func (s series) measured() bool { return s.err == nil && len(s.samples) > 0 }
 
 type result struct {
 	row
-	medians []float64 // ms, by contender
+	series []series
 }
 
-// measure runs a row's contenders in turn, each round starting with another.
-func (l *lab) measure(ctx context.Context, r row, rounds int) (result, error) {
-	if r.setup != nil {
-		if err := r.setup(ctx, l); err != nil {
-			return result{}, err
-		}
+// measure runs a row's contenders in turn, each round starting with another. A
+// contender that fails is out, and the others go on.
+func (l *lab) measure(ctx context.Context, r row, rounds int) result {
+	res := result{row: r, series: make([]series, len(r.in))}
+	for i, c := range r.in {
+		res.series[i].name = c.name
+		res.series[i].err = l.meet(ctx, c.needs...)
 	}
 	if rounds == 0 {
 		rounds = r.rounds
 	}
-	samples := make([][]float64, len(r.in))
-	for round := range rounds + 1 { // the first warms caches and does not count
+	begun, first := time.Now(), 1 // the first round that counts
+	if r.cold {
+		first = 0
+	}
+	for round := range rounds + first {
+		if round > first && time.Since(begun) > budget {
+			break
+		}
 		for i := range r.in {
 			i = (i + round) % len(r.in)
-			ms, err := l.once(ctx, r.in[i])
-			if err != nil {
-				return result{}, fmt.Errorf("%s: %w", r.in[i].name, err)
+			s := &res.series[i]
+			if s.err != nil {
+				continue
 			}
-			if round > 0 {
-				samples[i] = append(samples[i], ms)
+			var v float64
+			if v, s.err = l.once(ctx, r, r.in[i]); s.err == nil && round >= first {
+				s.samples = append(s.samples, v)
 			}
 		}
 	}
-	res := result{row: r}
-	for _, s := range samples {
-		slices.Sort(s)
-		res.medians = append(res.medians, s[len(s)/2])
+	for _, s := range res.series {
+		slices.Sort(s.samples)
 	}
-	return res, nil
+	if r.after != nil {
+		if err := r.after(ctx, l); err != nil && res.series[0].err == nil {
+			res.series[0].err = fmt.Errorf("cleaning up: %w", err)
+		}
+	}
+	return res
 }
 
-func (l *lab) once(ctx context.Context, c contender) (float64, error) {
+// once is one run of one contender.
+func (l *lab) once(ctx context.Context, r row, c contender) (float64, error) {
 	if c.before != nil {
-		if err := c.before(ctx, l); err != nil {
+		limited, cancel := context.WithTimeout(ctx, needLimit)
+		defer cancel()
+		if err := c.before(limited, l); err != nil {
 			return 0, fmt.Errorf("preparing: %w", err)
 		}
 	}
+	limit := r.limit
+	if limit == 0 {
+		limit = time.Minute
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
 	if c.value != nil {
 		return c.value(ctx, l)
 	}
 	start := time.Now()
 	err := c.run(ctx, l)
-	return float64(time.Since(start).Microseconds()) / 1000, err
+	return milliseconds(time.Since(start)), err
 }
 
-func (r result) line() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "| %s | %.1f |", r.name, r.medians[0])
-	for i, c := range r.in[1:] {
-		ratio := r.medians[0] / r.medians[i+1]
-		fmt.Fprintf(&b, " %s %.1f (×%.2f)", c.name, r.medians[i+1], ratio)
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// target is what cove is held to: a part of a peer's time, or a figure.
+type target struct {
+	ratio float64
+	of    string // a peer; "" is the fastest
+	most  float64
+}
+
+func (t target) String() string {
+	switch {
+	case t.most > 0:
+		return fmt.Sprintf("≤%g", t.most)
+	case t.ratio == 0:
+		return ""
+	case t.of == "":
+		return fmt.Sprintf("≤%g × the fastest peer", t.ratio)
 	}
-	fmt.Fprintf(&b, " | %s |\n", r.target)
-	return b.String()
+	return fmt.Sprintf("≤%g × %s", t.ratio, t.of)
 }
 
-func report(path string, results []result) error {
-	var b bytes.Buffer
-	b.WriteString("# Measured beside the peers\n\nMedians in ms of interleaved runs on one machine; in brackets the ratio cove ÷ peer. `make bench` writes this file.\n\n")
-	b.WriteString("| work | cove | peers | target |\n|---|---|---|---|\n")
-	for _, r := range results {
-		b.WriteString(r.line())
+// verdict says whether a result meets its target; "" when there is none, or
+// nothing to compare with.
+func (r result) verdict() string {
+	cove := r.series[0]
+	if !cove.measured() {
+		return "failed"
 	}
-	return os.WriteFile(path, b.Bytes(), 0o644)
-}
-
-// command runs a program and returns its output in the error if it fails.
-func command(ctx context.Context, name string, args ...string) error {
-	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("%s %s: %w\n%s", name, strings.Join(args, " "), err, out)
-	}
-	return nil
-}
-
-// runs makes a step of a command line whose words may hold $NAME of the lab.
-func runs(words ...string) func(context.Context, *lab) error {
-	return func(ctx context.Context, l *lab) error {
-		expanded := make([]string, len(words))
-		for i, w := range words {
-			expanded[i] = os.Expand(w, l.variable)
+	limit := r.target.most
+	if r.target.ratio > 0 {
+		for _, peer := range r.series[1:] {
+			if !peer.measured() || r.target.of != "" && r.target.of != peer.name {
+				continue
+			}
+			if most := r.target.ratio * peer.median(); limit == 0 || most < limit {
+				limit = most
+			}
 		}
-		return command(ctx, expanded[0], expanded[1:]...)
 	}
-}
-
-// shell makes a step of a shell line; the lab's variables are its environment.
-func shell(line string) func(context.Context, *lab) error {
-	return func(ctx context.Context, l *lab) error {
-		cmd := exec.CommandContext(ctx, "sh", "-ec", os.Expand(line, l.variable))
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("%s: %w\n%s", line, err, out)
-		}
-		return nil
+	switch {
+	case limit == 0:
+		return ""
+	case cove.median() <= limit:
+		return "met"
 	}
+	return "missed"
 }

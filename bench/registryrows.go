@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// password is the admin's of the registry under measurement; it listens on a
+// loopback address inside a network namespace.
+const password = "bench-only"
+
+// registries are the servers; all speak plain HTTP.
+var registries = []struct{ name, address string }{{cove, "127.0.0.1:5101"}, {"docker-registry", "127.0.0.1:5102"}, {distribution, "127.0.0.1:5103"}}
+
+const distribution = "distribution"
+
+const distributionConf = `version: 0.1
+log: {level: error, accesslog: {disabled: true}}
+storage: {filesystem: {rootdirectory: %s}, delete: {enabled: true}}
+http: {addr: "%s"}
+`
+
+// serveRegistry starts one of the registries with its storage in a folder of
+// the directory under.
+func (l *lab) serveRegistry(kind, address, under, name string) (*server, error) {
+	root := filepath.Join(under, name)
+	if kind == cove {
+		return l.serve(name, "tcp", address, l.vars["BIN"]+"/registry", "serve", "--root", root, "--listen", address, "--tls=off")
+	}
+	program := "docker-registry"
+	if kind == distribution {
+		program = l.vars["CACHE"] + "/registry"
+	}
+	conf := filepath.Join(l.work, name+".yml")
+	if err := os.WriteFile(conf, fmt.Appendf(nil, distributionConf, root, address), 0o644); err != nil {
+		return nil, err
+	}
+	return l.serve(name, "tcp", address, program, "serve", conf)
+}
+
+// served needs a registry, on the disk, with an image of each size.
+func served(kind, address string) need {
+	return need{"registry " + kind, func(ctx context.Context, l *lab) error {
+		s, err := l.serveRegistry(kind, address, l.vars["DISK"], kind)
+		if err != nil {
+			return err
+		}
+		l.vars[processOf(kind)] = strconv.Itoa(s.cmd.Process.Pid)
+		c := &httpClient{base: "http://" + address}
+		return errors.Join(c.pushImage(ctx, "one", 1<<20), c.pushImage(ctx, "ten", 10<<20))
+	}}
+}
+
+// processOf is the variable that holds a registry's process.
+func processOf(kind string) string { return strings.ToUpper(kind) + "_PID" }
+
+// protocolRows are the protocol measured by a small client of our own, four at
+// once, one "image" being a layer, a config and a manifest.
+func protocolRows() []row {
+	load := func(work func(ctx context.Context, c *httpClient, n int) error) []contender {
+		var in []contender
+		for _, r := range registries {
+			in = append(in, contender{name: r.name, needs: []need{served(r.name, r.address)}, value: func(ctx context.Context, _ *lab) (float64, error) {
+				return p50(ctx, &httpClient{base: "http://" + r.address}, work)
+			}})
+		}
+		return in
+	}
+	push := func(size int) []contender {
+		return load(func(ctx context.Context, c *httpClient, n int) error {
+			return c.pushImage(ctx, fmt.Sprint("n", n), size)
+		})
+	}
+	pull := func(tag string) []contender {
+		return load(func(ctx context.Context, c *httpClient, _ int) error { return c.pullImage(ctx, tag) })
+	}
+	// The targets were set beside zot, which cannot be had here; these parts of
+	// distribution's time are the same.
+	pushes, pulls := target{ratio: 0.55, of: distribution}, target{ratio: 0.3, of: distribution}
+	rows := []row{
+		{name: "registry: push of a 1 MB image, 4 clients, p50", target: pushes, in: push(1 << 20)},
+		{name: "registry: push of a 10 MB image, 4 clients, p50", target: pushes, in: push(10 << 20)},
+		{name: "registry: pull of a 1 MB image, 4 clients, p50", target: pulls, in: pull("one")},
+		{name: "registry: pull of a 10 MB image, 4 clients, p50", target: pulls, in: pull("ten")},
+		{name: "registry: HEAD of a manifest, 4 clients, p50", in: load(func(ctx context.Context, c *httpClient, _ int) error {
+			return c.do(ctx, http.MethodHead, "/v2/bench/app/manifests/one", nil, "", nil)
+		})},
+	}
+	for i := range rows {
+		rows[i].rounds = 5
+	}
+	return append(rows, row{name: "registry: resident memory after that", target: target{most: 60}, rounds: 1, cold: true, unit: "MB", in: resident()})
+}
+
+// resident are the registries' processes, measured by what they take.
+func resident() []contender {
+	var in []contender
+	for _, r := range registries {
+		in = append(in, contender{name: r.name, needs: []need{served(r.name, r.address)}, value: func(_ context.Context, l *lab) (float64, error) {
+			kib, _, _ := strings.Cut(field("/proc/"+l.vars[processOf(r.name)]+"/status", "VmRSS"), " ")
+			n, err := strconv.ParseFloat(kib, 64)
+			return n / 1024, err
+		}})
+	}
+	return in
+}
+
+// p50 runs work with four clients and returns the median in ms.
+func p50(ctx context.Context, c *httpClient, work func(context.Context, *httpClient, int) error) (float64, error) {
+	const clients, each = 4, 8
+	var (
+		mu     sync.Mutex
+		times  []float64
+		failed error
+		wg     sync.WaitGroup
+	)
+	for client := range clients {
+		wg.Go(func() {
+			for n := range each {
+				start := time.Now()
+				err := work(ctx, c, client*each+n)
+				ms := float64(time.Since(start).Microseconds()) / 1000
+				mu.Lock()
+				times = append(times, ms)
+				if err != nil {
+					failed = err
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	slices.Sort(times)
+	return times[len(times)/2], failed
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/moby/profiles/seccomp"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// table lists the rows, the cheap ones first.
+func table() []row {
+	var rows []row
+	for _, group := range [][]row{runtimeRows(), runRows(), protocolRows(), buildRows(), transferRows()} {
+		rows = append(rows, group...)
+	}
+	return rows
+}
+
+// runtimes are the OCI runtimes by name, with how to call each.
+var runtimes = []struct{ name, cli string }{
+	{cove, "$BIN/cove-runtime --root $WORK/oci-cove"},
+	{"crun", "crun --root $WORK/oci-crun"},
+	{"runc", "runc --root $WORK/oci-runc"},
+}
+
+func runtimeRows() []row {
+	secured := row{name: "runtime run /bin/true, default seccomp profile", target: target{ratio: 0.35, of: "crun"}, rounds: 40}
+	plain := row{name: "runtime run /bin/true, no seccomp", target: target{ratio: 0.6, of: "crun"}, rounds: 40}
+	exec := row{name: "runtime exec /bin/true", target: target{ratio: 0.5, of: "crun"}, rounds: 40}
+	for _, r := range runtimes {
+		sleeper := need{"a container of " + r.name, func(ctx context.Context, l *lab) error {
+			if err := l.meet(ctx, bundles); err != nil {
+				return err
+			}
+			l.ends = append(l.ends, run(r.cli+" delete --force sleeper"))
+			// With streams of its own: the container outlives the command.
+			return shell(r.cli+" run --detach --bundle $WORK/sleep sleeper </dev/null >/dev/null 2>&1")(ctx, l)
+		}}
+		add := func(to *row, n need, do step) {
+			to.in = append(to.in, contender{name: r.name, needs: []need{n}, run: do})
+		}
+		add(&secured, bundles, run(r.cli+" run --bundle $WORK/secured true"))
+		add(&plain, bundles, run(r.cli+" run --bundle $WORK/plain true"))
+		add(&exec, sleeper, run(r.cli+" exec sleeper /bin/true"))
+	}
+	return []row{secured, plain, exec}
+}
+
+// bundles needs the OCI bundles that the runtimes share.
+var bundles = need{"the bundles", func(ctx context.Context, l *lab) error {
+	return steps(
+		shell("mkdir $WORK/rootfs; tar -C $WORK/rootfs -xf $CACHE/base.tar"),
+		bundle("plain", false, "/bin/true"), bundle("secured", true, "/bin/true"), bundle("sleep", true, "/bin/sleep", "10000"),
+	)(ctx, l)
+}}
+
+// bundle writes an OCI bundle on the shared root.
+func bundle(name string, withSeccomp bool, args ...string) step {
+	return func(ctx context.Context, l *lab) error {
+		dir := filepath.Join(l.work, name)
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+		if err := exec.CommandContext(ctx, "runc", "spec", "--bundle", dir).Run(); err != nil {
+			return fmt.Errorf("runc spec: %w", err)
+		}
+		path := filepath.Join(dir, "config.json")
+		body, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		var spec specs.Spec
+		if err := json.Unmarshal(body, &spec); err != nil {
+			return err
+		}
+		spec.Process.Terminal, spec.Process.Rlimits = false, nil
+		spec.Process.Args = args
+		spec.Root = &specs.Root{Path: filepath.Join(l.work, "rootfs")}
+		if withSeccomp {
+			if spec.Linux.Seccomp, err = seccomp.GetDefaultProfile(&spec); err != nil {
+				return err
+			}
+		}
+		body, err = json.Marshal(spec)
+		return errors.Join(err, os.WriteFile(path, body, 0o644))
+	}
+}
+
+// crowd starts 64 containers at once and fails if one of them does.
+const crowd = `pids=; for i in $(seq 64); do %s run --rm --network none base /bin/true & pids="$pids $!"; done; for p in $pids; do wait $p; done`
+
+func runRows() []row {
+	engines := []string{cove, docker, podman}
+	runs := func(flags string) []contender {
+		return each(engines, func(e string) contender {
+			return contender{needs: []need{imported(e)}, run: run(cli(e) + " run --rm " + flags + " base /bin/true")}
+		})
+	}
+	return []row{
+		{name: "run --rm /bin/true, bridge network", target: target{ratio: 0.12, of: docker}, rounds: 15, in: runs("")},
+		{name: "run --rm /bin/true, no network", target: target{ratio: 0.12, of: podman}, rounds: 15, in: runs("--network none")},
+		{
+			name: "64 times run --rm at once, no network", target: target{ratio: 0.1, of: docker}, rounds: 3, cold: true, limit: 2 * time.Minute,
+			in: each(engines, func(e string) contender {
+				return contender{needs: []need{imported(e)}, run: shell(fmt.Sprintf(crowd, cli(e)))}
+			}),
+		},
+	}
+}
