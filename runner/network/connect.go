@@ -200,6 +200,13 @@ func (e *Endpoint) plug(host *netlink.Handle, bridge netlink.Link) error {
 	if err != nil {
 		return denied("plugging "+e.State.Veth+" into "+e.net.bridge, err)
 	}
+	if len(e.State.Ports) > 0 {
+		// Where br_netfilter is loaded (docker does), what a container sends to
+		// its own published port is bridged, back to where it came from.
+		if err := host.LinkSetHairpin(veth, true); err != nil {
+			return denied("letting "+e.State.Veth+" reach its own published ports", err)
+		}
+	}
 	return nil
 }
 

@@ -157,6 +157,9 @@ func TestBridge(t *testing.T) {
 	if got := reach(two, two.State.Gateway, everywhere.HostPort); got != "hello from one" {
 		t.Errorf("two reaches one by the host's port: %q", got)
 	}
+	if got := reach(one, one.State.Gateway, everywhere.HostPort); got != "hello from one" {
+		t.Errorf("one reaches itself by the host's port: %q", got)
+	}
 	if got := reach(two, two.State.Gateway, local.HostPort); got == "hello from one" {
 		t.Error("a container reaches what is published on loopback only")
 	}
