@@ -105,9 +105,13 @@ func (c *Container) running(ctx context.Context) (State, error) {
 		return st, err
 	}
 	if !alive(st) {
-		return st, errdefs.Errorf(errdefs.ErrConflict, "container %s is not running", c)
+		return st, c.notRunning()
 	}
 	return st, nil
+}
+
+func (c *Container) notRunning() error {
+	return errdefs.Errorf(errdefs.ErrConflict, "container %s is not running", c)
 }
 
 // Remove deletes the container, its log and its snapshot. A running one is

@@ -36,7 +36,7 @@ func (c *Container) Exec(ctx context.Context, cfg ExecConfig, st Streams) (ExitS
 			return ExitStatus{}, err
 		}
 	}
-	if x.conn, err = attach.Dial(c.dir.Socket(c.r.opts.Run), hello, x.theirs...); err != nil {
+	if x.conn, err = c.dial(hello, x.theirs...); err != nil {
 		return ExitStatus{}, err
 	}
 	defer context.AfterFunc(ctx, func() { x.conn.Close() })()
@@ -96,10 +96,13 @@ func (x *execution) pipes() (err error) {
 func (x *execution) run(ctx context.Context, cfg ExecConfig) (ExitStatus, error) {
 	p, err := x.conn.Receive(true)
 	if err != nil {
-		return ExitStatus{}, errdefs.Errorf(errdefs.ErrUnavailable, "container %s: its monitor ended during exec", x.c)
+		return ExitStatus{}, x.c.notRunning() // its end was the monitor's, too
 	}
 	if p.Type == attach.TypeFailed {
-		return ExitStatus{}, failure(p.Data)
+		if err = failure(p.Data); errors.Is(err, errdefs.ErrConflict) {
+			err = x.c.notRunning() // by now
+		}
+		return ExitStatus{}, err
 	}
 	if cfg.Detach {
 		for _, f := range p.Files {

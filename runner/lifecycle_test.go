@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -183,6 +184,16 @@ func TestExec(t *testing.T) {
 	cfg.User, cfg.Cwd, cfg.Env = "app", "/tmp", []string{"A=b"}
 	if out, _, err := f.exec(c, cfg, ""); err != nil || out != "1001\n1002\n/tmp\n/home/app b\n" {
 		t.Errorf("%q %v", out, err)
+	}
+	for name, cfg := range map[string]runner.ExecConfig{
+		`working directory /nosuch`:   {Args: []string{"true"}, Cwd: "/nosuch"},
+		`working directory /bin/true`: {Args: []string{"true"}, Cwd: "/bin/true"},
+		`user "nosuch"`:               {Args: []string{"true"}, User: "nosuch"},
+	} {
+		_, _, err := f.exec(c, cfg, "")
+		if start, ok := errors.AsType[*runner.StartError](err); !ok || start.Code != 126 || !strings.Contains(start.Msg, name) {
+			t.Errorf("exec with %s: %v, want it named, and code 126", name, err)
+		}
 	}
 	if _, _, err := f.exec(c, runner.ExecConfig{Args: []string{"nosuch"}}, ""); !errors.Is(err, errdefs.ErrNotFound) {
 		t.Errorf("no such program: %v", err)
@@ -454,4 +465,35 @@ type onWrite func()
 func (w onWrite) Write(p []byte) (int, error) {
 	w()
 	return len(p), nil
+}
+
+// TestExecAtTheEnd runs processes in containers that are ending: each works, or
+// is told that the container is not running, in these words.
+func TestExecAtTheEnd(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	for i := range 8 {
+		c := f.start(f.config("sleep 1000"))
+		var wg sync.WaitGroup
+		for range 4 {
+			wg.Go(func() {
+				for {
+					_, status, err := f.exec(c, runner.ExecConfig{Args: []string{"true"}}, "")
+					switch {
+					case err == nil && (status.Code == 0 || status.Code == 137):
+					case errors.Is(err, errdefs.ErrConflict) && strings.HasSuffix(err.Error(), c.String()+" is not running"):
+						return
+					default:
+						t.Errorf("%+v, %v", status, err)
+						return
+					}
+				}
+			})
+		}
+		time.Sleep(time.Duration(i) * 5 * time.Millisecond)
+		if err := c.Kill(context.Background(), unix.SIGKILL); err != nil {
+			t.Error(err)
+		}
+		wg.Wait()
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"cove/errdefs"
@@ -49,11 +50,20 @@ func (c *Container) Attach(ctx context.Context) (*Session, error) {
 	if st.Status == Paused {
 		return nil, errdefs.Errorf(errdefs.ErrConflict, "container %s is paused; unpause it first", c)
 	}
-	conn, err := attach.Dial(c.dir.Socket(c.r.opts.Run), attach.Hello{Kind: attach.Attach})
+	conn, err := c.dial(attach.Hello{Kind: attach.Attach})
 	if err != nil {
 		return nil, err
 	}
 	return &Session{c: c, conn: conn}, nil
+}
+
+// dial calls the monitor of a container that ran a moment ago.
+func (c *Container) dial(h attach.Hello, files ...*os.File) (*attach.Conn, error) {
+	conn, err := attach.Dial(c.dir.Socket(c.r.opts.Run), h, files...)
+	if errors.Is(err, errdefs.ErrNotFound) {
+		return nil, c.notRunning()
+	}
+	return conn, err
 }
 
 // Close ends the session; the container goes on.

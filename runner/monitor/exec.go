@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/moby/sys/user"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -30,7 +31,7 @@ func (m *monitor) exec(conn *attach.Conn, h attach.Hello, files []*os.File) {
 	ctx := context.Background() // the process outlives its client
 	defer conn.Close()
 	if !m.enterExec() {
-		_ = conn.SendJSON(attach.TypeFailed, failure(errdefs.Errorf(errdefs.ErrConflict, "exec: the container is not running")))
+		_ = conn.SendJSON(attach.TypeFailed, failure(errNotRunning))
 		return
 	}
 	defer m.execs.Done()
@@ -40,6 +41,9 @@ func (m *monitor) exec(conn *attach.Conn, h attach.Hello, files []*os.File) {
 		f.Close()
 	}
 	if err != nil {
+		if m.hasEnded(ctx, err) {
+			err = errNotRunning
+		}
 		_ = conn.SendJSON(attach.TypeFailed, failure(err)) // a client that left needs no answer
 		return
 	}
@@ -55,6 +59,22 @@ func (m *monitor) exec(conn *attach.Conn, h attach.Hello, files []*os.File) {
 		exit = record.ExitStatus{Code: 255, Error: err.Error()}
 	}
 	_ = conn.SendJSON(attach.TypeExit, exit)
+}
+
+// errNotRunning is the answer to an exec that came too late; the client knows
+// the container's name.
+var errNotRunning = errdefs.Errorf(errdefs.ErrConflict, "exec: the container is not running")
+
+// hasEnded reports whether an exec failed because the container ended meanwhile,
+// which shows as whatever call came next. What the user asked for is not that.
+func (m *monitor) hasEnded(ctx context.Context, err error) bool {
+	if code := failure(err).Code; code != 125 || errors.Is(err, unix.ESRCH) {
+		return code == 125
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second) // the first process is the last to go
+	defer cancel()
+	_, werr := m.task.Process.Wait(ctx)
+	return werr == nil
 }
 
 // enterExec counts an exec, unless the container has ended.
@@ -77,6 +97,9 @@ func (m *monitor) noMoreExecs() {
 }
 
 func failure(err error) *record.StartError {
+	if start, ok := errors.AsType[*record.StartError](err); ok {
+		return start
+	}
 	code := 125
 	if step, ok := errors.AsType[*sandbox.StepError](err); ok {
 		code = step.ExitCode()
@@ -181,7 +204,8 @@ func (m *monitor) user(name string) (*user.ExecUser, error) {
 	defer group.Close()
 	who, err := user.GetExecUser(name, &user.ExecUser{Home: "/"}, passwd, group)
 	if err != nil {
-		return nil, errdefs.Errorf(errdefs.ErrNotFound, "exec: user %q: %w (in the container's /etc/passwd and /etc/group)", name, err)
+		err = errdefs.Errorf(errdefs.ErrNotFound, "exec: user %q: %w (in the container's /etc/passwd and /etc/group)", name, err)
+		return nil, &record.StartError{Code: 126, Msg: err.Error(), Kind: record.KindOf(err)}
 	}
 	return who, nil
 }

@@ -68,6 +68,10 @@ func umask(u specs.User) uint64 {
 	return uint64(*u.Umask)
 }
 
+// WorkingDir begins the Why of the steps that enter the working directory, which
+// is not there or not to be entered because of what the user asked for.
+const WorkingDir = "working directory "
+
 // workingDir creates the directory where it is missing.
 func (b *builder) workingDir(spec *specs.Spec) error {
 	if clean(spec.Process.Cwd) != "." {
@@ -80,7 +84,7 @@ func (b *builder) workingDir(spec *specs.Spec) error {
 // enterDir goes to the working directory while still root: it may be one that
 // its user cannot reach. On a network filesystem root may be the one who cannot.
 func (b *builder) enterDir(cwd string) Value {
-	b.why = "working directory"
+	b.why = WorkingDir + cwd
 	dir, s := b.openDir(cwd)
 	s.Accept, s.OnError = []unix.Errno{unix.EACCES, unix.EPERM}, 1
 	b.call("fchdir", dir.arg())
@@ -88,7 +92,7 @@ func (b *builder) enterDir(cwd string) Value {
 }
 
 func (b *builder) enterDirAgain(cwd string, early Value) {
-	b.why = "working directory"
+	b.why = WorkingDir + cwd
 	const negative = 1 << 63
 	b.expect(early, negative, 0, unix.EACCES)
 	check := b.here() - 1

@@ -2,10 +2,12 @@ package sandbox
 
 import (
 	"fmt"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/runner/plan"
 )
 
 // StepError is the failure of one step of a plan.
@@ -43,9 +45,11 @@ func (e *StepError) execText() string {
 }
 
 // ExitCode is the one of docker: 127 for a command that is not there, 126 for
-// one that cannot be executed, 125 for a failure before it.
+// one that cannot be executed or not where it should, 125 for a failure before it.
 func (e *StepError) ExitCode() int {
 	switch {
+	case strings.HasPrefix(e.Why, plan.WorkingDir):
+		return 126
 	case !e.Exec:
 		return 125
 	case e.Errno == unix.ENOENT || e.Errno == unix.ENOTDIR:
