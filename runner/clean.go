@@ -12,6 +12,7 @@ import (
 	"cove/runner/cgroup"
 	"cove/runner/host"
 	"cove/runner/record"
+	"cove/runner/task"
 )
 
 // settled is how old something half made must be before it is taken for
@@ -82,7 +83,7 @@ func (r *Runner) cleanGroups(ctx context.Context) (removed []string, err error) 
 	}
 	seen := map[string]bool{}
 	for _, h := range features.Cgroup.Hierarchies {
-		entries, rerr := os.ReadDir(filepath.Join(h.Mount, "cove"))
+		entries, rerr := os.ReadDir(filepath.Join(h.Mount, task.Groups))
 		if rerr != nil {
 			continue // no container ever ran in this one
 		}
@@ -92,7 +93,7 @@ func (r *Runner) cleanGroups(ctx context.Context) (removed []string, err error) 
 				continue
 			}
 			seen[e.Name()] = true
-			g := cgroup.Load(features.Cgroup, "/cove/"+e.Name())
+			g := cgroup.Load(features.Cgroup, task.Groups+"/"+e.Name())
 			if pids, perr := g.Procs(); perr != nil || len(pids) > 0 {
 				continue
 			}
@@ -100,5 +101,5 @@ func (r *Runner) cleanGroups(ctx context.Context) (removed []string, err error) 
 			removed = append(removed, "cgroup "+g.Path())
 		}
 	}
-	return removed, errors.Join(err, cgroup.Load(features.Cgroup, "/cove").DeleteEmpty())
+	return removed, errors.Join(err, cgroup.Load(features.Cgroup, task.Groups).DeleteEmpty())
 }

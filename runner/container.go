@@ -86,7 +86,7 @@ func (c *Container) sweep(ctx context.Context) error {
 		return err
 	}
 	g := cgroup.Load(features.Cgroup, task.CgroupPath(c.ID(), c.cfg.Spec))
-	return errors.Join(g.Kill(ctx), g.Delete(ctx), c.r.net.Release(c.ID()))
+	return errors.Join(g.Kill(ctx), task.DeleteGroup(ctx, g), c.r.net.Release(c.ID()))
 }
 
 // group is the control group that a state names.

@@ -70,6 +70,9 @@ func Load(h host.Cgroup, name string) *Group {
 	return &Group{host: h, path: path.Clean("/" + name)}
 }
 
+// Parent is the group above.
+func (g *Group) Parent() *Group { return Load(g.host, path.Dir(g.path)) }
+
 // Path returns the group's path below the top of each hierarchy.
 func (g *Group) Path() string { return g.path }
 

@@ -323,7 +323,7 @@ func (m *monitor) finish(ctx context.Context, lock *os.File) error {
 	m.pumps.Wait()
 	m.noMoreExecs()
 	m.hub.closeStdin()
-	errs := []error{m.hub.closeLog(), m.task.Unpublish(), m.task.Group.Delete(ctx)}
+	errs := []error{m.hub.closeLog(), m.task.Unpublish(), task.DeleteGroup(ctx, m.task.Group)}
 	m.state.Status, m.state.Pid, m.state.Monitor = record.Exited, 0, 0
 	m.state.ExitCode, m.state.OOMKilled, m.state.FinishedAt = exit.Code, exit.OOMKilled, time.Now().UTC()
 	m.state.Network = network.State{}

@@ -82,6 +82,9 @@ func (a *app) make(ctx context.Context, id string, f createFlags, survive bool) 
 	if !spec.Process.Terminal && f.consoleSocket != "" {
 		return nil, nil, errdefs.Errorf(errdefs.ErrInvalid, "container %q: --console-socket given, but process.terminal is false", id)
 	}
+	if spec.Linux.CgroupsPath == "" {
+		spec.Linux.CgroupsPath = "/cove-runtime-" + id // with none above it to make and remove
+	}
 	dir, err := a.reserve(id)
 	if err != nil {
 		return nil, nil, err

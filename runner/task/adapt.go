@@ -53,8 +53,12 @@ func CgroupPath(id string, spec *specs.Spec) string {
 	if spec != nil && spec.Linux != nil && spec.Linux.CgroupsPath != "" {
 		return spec.Linux.CgroupsPath
 	}
-	return "/cove/" + id
+	return Groups + "/" + id
 }
+
+// Groups is the control group above those of containers. It goes with the last
+// of them.
+const Groups = "/cove"
 
 // files are bound over the root's /etc.
 var files = [...]string{"hosts", "hostname", "resolv.conf"}

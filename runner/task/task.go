@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 
@@ -78,7 +79,9 @@ func (t *Task) create(ctx context.Context, r Request) (err error) {
 	grouped := make(chan error, 1)
 	go func() {
 		var err error
-		t.Group, err = cgroup.Create(features.Cgroup, CgroupPath(r.ID, r.Spec), resources(r.Spec))
+		if t.Group, err = cgroup.Create(features.Cgroup, CgroupPath(r.ID, r.Spec), resources(r.Spec)); err != nil {
+			_ = cgroup.Load(features.Cgroup, Groups).DeleteEmpty() // Clean tries again
+		}
 		grouped <- err
 	}()
 	p, filter, err := t.prepare(r, features)
@@ -166,12 +169,21 @@ func (t *Task) Close(ctx context.Context) error {
 		if t.Spec == nil || !Has(t.Spec, specs.PIDNamespace) {
 			errs = append(errs, t.Group.Kill(ctx))
 		}
-		errs = append(errs, t.Group.Delete(ctx))
+		errs = append(errs, DeleteGroup(ctx, t.Group))
 	}
 	if t.Net != nil {
 		errs = append(errs, t.Net.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// DeleteGroup removes a container's group, and [Groups] with the last one.
+func DeleteGroup(ctx context.Context, g *cgroup.Group) error {
+	err := g.Delete(ctx)
+	if path.Dir(g.Path()) == Groups {
+		err = errors.Join(err, g.Parent().DeleteEmpty())
+	}
+	return err
 }
 
 // Has reports whether the container has a namespace of its own of a type.
