@@ -48,10 +48,15 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	if strings.HasPrefix(cfg.DSN, "postgres://") || strings.HasPrefix(cfg.DSN, "postgresql://") {
+	if IsPostgres(cfg.DSN) {
 		return openPostgres(ctx, cfg)
 	}
 	return openSQLite(ctx, cfg)
+}
+
+// IsPostgres says whether a DSN names a PostgreSQL server rather than a file.
+func IsPostgres(dsn string) bool {
+	return strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://")
 }
 
 // openSQLite opens one connection that writes and several that read. In WAL

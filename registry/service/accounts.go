@@ -37,7 +37,12 @@ func OpenAccounts(ctx context.Context, cfg Config) (*Accounts, error) {
 	if err := cfg.Complete(); err != nil {
 		return nil, err
 	}
-	if _, err := os.Stat(cfg.Root); errors.Is(err, os.ErrNotExist) {
+	// A folder that holds no registry must not become one by a question.
+	needs := cfg.Root
+	if cfg.Database == "" {
+		needs = cfg.dsn()
+	}
+	if _, err := os.Stat(needs); errors.Is(err, os.ErrNotExist) {
 		return nil, errdefs.Errorf(errdefs.ErrNotFound, "no registry at %s; start one there, or name its --root", cfg.Root)
 	}
 	root, err := os.OpenRoot(cfg.Root)

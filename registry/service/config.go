@@ -11,6 +11,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"cove/errdefs"
+	"cove/registry/metadata"
 	"cove/registry/pki"
 )
 
@@ -132,6 +133,8 @@ func (c *Config) Complete() error {
 		return invalid("redirect: there is no https to send clients to while tls is off")
 	case c.Projects.Creation != "admins" && c.Projects.Creation != "everyone":
 		return invalid("projects: creation is %q; use admins or everyone", c.Projects.Creation)
+	case c.Database != "" && !metadata.IsPostgres(c.Database):
+		return invalid("database: it is not postgres://USER@HOST/NAME; leave it out for SQLite in the root")
 	case c.ExternalURL != "" && !isBaseURL(c.ExternalURL):
 		return invalid("external_url: %q is not https://HOST[:PORT]", c.ExternalURL)
 	}

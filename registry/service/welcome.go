@@ -3,6 +3,7 @@ package service
 import (
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 )
@@ -17,9 +18,11 @@ func (s *Server) Welcome() string {
 	}
 	host := s.reachable()
 	fmt.Fprintf(&b, "registry at %s://%s, listening on %s\n", scheme, host, s.Address())
+	file := filepath.Join(s.cfg.Root, adminPasswordFile)
 	if s.AdminPassword != "" {
-		fmt.Fprintf(&b, "user %s, password %s (shown this once; also in %s)\n",
-			AdminUser, s.AdminPassword, filepath.Join(s.cfg.Root, adminPasswordFile))
+		fmt.Fprintf(&b, "user %s, password %s (shown this once; also in %s)\n", AdminUser, s.AdminPassword, file)
+	} else if _, err := os.Stat(file); err == nil {
+		fmt.Fprintf(&b, "user %s, password in %s\n", AdminUser, file)
 	}
 	switch {
 	case s.cfg.TLS.Off:

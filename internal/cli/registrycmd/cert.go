@@ -31,7 +31,7 @@ func newCertInit() *cobra.Command {
 		Long: `Make ca.crt, ca.key, server.crt and server.key in a folder. An authority that is
 there is kept; the server certificate is issued again when it lacks a name.`,
 		Example: `  registry cert init --dir /srv/registry/tls --name harbor.example.com --name 10.0.0.5`,
-		Args:    args(cobra.NoArgs),
+		Args:    args(cobra.MaximumNArgs(0)),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			n, err := pki.ParseNames(names...)
 			if err != nil {
@@ -71,7 +71,7 @@ func newCertCSR() *cobra.Command {
 		Long: `Make a signing request with subject alternative names. The key is read from
 --key, or made and written there when the file does not exist.`,
 		Example: `  registry cert csr --name harbor.example.com --name IP:10.0.0.5 --key server.key --out server.csr`,
-		Args:    args(cobra.NoArgs),
+		Args:    args(cobra.MaximumNArgs(0)),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			n, err := wantNames(cmd, names)
 			if err != nil {
@@ -169,7 +169,7 @@ func newCertIssue() *cobra.Command {
 		Use:     "issue",
 		Short:   "Make a key and a certificate for it, in one step",
 		Example: `  registry cert issue --name harbor.example.com --ca tls/ca.crt --ca-key tls/ca.key`,
-		Args:    args(cobra.NoArgs),
+		Args:    args(cobra.MaximumNArgs(0)),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			n, err := wantNames(cmd, names)
 			if err != nil {

@@ -52,7 +52,7 @@ func TestCertificateStory(t *testing.T) {
 		{[]string{"cert", "inspect", in("k")}, 1, "no certificate"},
 		{append([]string{"cert", "sign", in("k")}, ca...), 1, "no signing request"},
 		{[]string{"cert", "sign"}, 125, "arg"},
-		{[]string{"cert", "fix"}, 125, "unknown command"},
+		{[]string{"cert", "fix"}, 125, `there is no command "registry cert fix"`},
 	} {
 		out, errs, code := here(t, "", step.args...)
 		if code != step.code || !strings.Contains(out+errs, step.want) {

@@ -41,7 +41,7 @@ func newProjectList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List the projects",
 		Example: `  registry project list --root /srv/registry`,
-		Args:    args(cobra.NoArgs),
+		Args:    args(cobra.MaximumNArgs(0)),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			out := newTable(cmd, quiet, "PUBLIC", "CREATED")
 			return out.flush(t.accounts(cmd.Context(), func(acc *service.Accounts) error {

@@ -40,7 +40,7 @@ func Main(args []string, in io.Reader, out, errs io.Writer) int {
 	}
 	_, _ = fmt.Fprintf(errs, "registry: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
 	var usage *usageError
-	if errors.As(err, &usage) || strings.HasPrefix(err.Error(), "unknown command") {
+	if errors.As(err, &usage) {
 		return codeUsage
 	}
 	return codeFailed
@@ -59,7 +59,7 @@ certificate, the user admin and its password, and says how clients come to
 trust it.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args:          noCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
@@ -80,11 +80,24 @@ func (e *usageError) Error() string {
 
 func (e *usageError) Unwrap() error { return e.err }
 
+// noCommand refuses what is no command below cmd, and names the nearest one.
+func noCommand(cmd *cobra.Command, given []string) error {
+	if len(given) == 0 {
+		return nil
+	}
+	err := fmt.Errorf("there is no command %q", cmd.CommandPath()+" "+given[0])
+	cmd.SuggestionsMinimumDistance = 2
+	if near := cmd.SuggestionsFor(given[0]); len(near) > 0 {
+		err = fmt.Errorf("%w; did you mean %s?", err, strings.Join(near, " or "))
+	}
+	return &usageError{cmd.CommandPath(), err}
+}
+
 // args wraps cobra's checks of the number of arguments.
 func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, given []string) error {
 		if err := check(cmd, given); err != nil {
-			return &usageError{cmd.CommandPath(), err}
+			return &usageError{cmd.CommandPath(), fmt.Errorf("%w: %s", err, strings.TrimSuffix(cmd.UseLine(), " [flags]"))}
 		}
 		return nil
 	}
@@ -93,7 +106,7 @@ func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 // group is a command that only holds others.
 func group(use, short string, below ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: use, Short: short, Args: args(cobra.NoArgs),
+		Use: use, Short: short, Args: noCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(below...)

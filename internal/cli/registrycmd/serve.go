@@ -30,7 +30,7 @@ what the --config file says.`,
 		Example: `  registry serve --root /srv/registry --listen :443 --hostname harbor.example.com
   registry serve --config /etc/cove/registry.yaml
   registry serve --root /tmp/r --listen 127.0.0.1:0 --tls=off --address-file /tmp/r.addr`,
-		Args: args(cobra.NoArgs),
+		Args: args(cobra.MaximumNArgs(0)),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := f.configuration(cmd)
 			if err != nil {

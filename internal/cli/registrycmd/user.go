@@ -135,7 +135,7 @@ func newUserList() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List the users",
 		Example: `  registry user list --root /srv/registry`,
-		Args:    args(cobra.NoArgs),
+		Args:    args(cobra.MaximumNArgs(0)),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			out := newTable(cmd, quiet, "ADMIN", "CREATED")
 			return out.flush(t.accounts(cmd.Context(), func(a *service.Accounts) error {
