@@ -20,12 +20,22 @@ func blobDescriptor(dgst digest.Digest, size int64) ocispec.Descriptor {
 	return ocispec.Descriptor{MediaType: blobType, Digest: dgst, Size: size}
 }
 
+// present is errdefs.ErrNotFound for bytes that the storage has lost: whoever
+// would push them must not be told that they are there.
+func (r *Registry) present(ctx context.Context, dgst digest.Digest) error {
+	_, err := r.store.Stat(ctx, dgst)
+	return err
+}
+
 // StatBlob implements distribution.BlobReader. Whoever hears that a blob is
 // there may refer to it in a manifest, so its lease is renewed, but only once
 // half of it is gone: most HEADs write nothing.
 func (r *Registry) StatBlob(ctx context.Context, repo string, dgst digest.Digest) (ocispec.Descriptor, error) {
 	repo = metadata.CanonicalName(repo)
 	b, err := r.db.Blob(ctx, repo, dgst)
+	if err == nil {
+		err = r.present(ctx, dgst)
+	}
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
@@ -87,6 +97,9 @@ func (r *Registry) MountBlob(ctx context.Context, repo, from string, dgst digest
 func (r *Registry) mount(ctx context.Context, repo, source string, dgst digest.Digest) (ocispec.Descriptor, error) {
 	sourceID, err := r.db.Repository(ctx, source)
 	if err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	if err := r.present(ctx, dgst); err != nil {
 		return ocispec.Descriptor{}, err
 	}
 	r.pause(ctx, "mount: before the transaction")

@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -20,6 +21,18 @@ func isDigest(ref string) bool { return strings.Contains(ref, ":") }
 
 // StatManifest implements distribution.ManifestReader.
 func (r *Registry) StatManifest(ctx context.Context, repo, ref string) (ocispec.Descriptor, error) {
+	desc, err := r.find(ctx, repo, ref)
+	if err != nil {
+		return desc, err
+	}
+	if _, kept := r.manifests.get(desc.Digest); kept {
+		return desc, nil
+	}
+	return desc, r.present(ctx, desc.Digest)
+}
+
+// find looks a manifest up in the database.
+func (r *Registry) find(ctx context.Context, repo, ref string) (ocispec.Descriptor, error) {
 	repo = metadata.CanonicalName(repo)
 	if isDigest(ref) {
 		return r.db.ManifestByDigest(ctx, repo, digest.Digest(ref))
@@ -29,7 +42,7 @@ func (r *Registry) StatManifest(ctx context.Context, repo, ref string) (ocispec.
 
 // GetManifest implements distribution.ManifestReader.
 func (r *Registry) GetManifest(ctx context.Context, repo, ref string) (distribution.Manifest, error) {
-	desc, err := r.StatManifest(ctx, repo, ref)
+	desc, err := r.find(ctx, repo, ref)
 	if err != nil {
 		return distribution.Manifest{}, r.orNoRepository(ctx, repo, err)
 	}
@@ -65,13 +78,31 @@ func (r *Registry) PutManifest(ctx context.Context, repo, ref string, m distribu
 	}
 	r.pause(ctx, "manifest: bytes durable")
 	err = r.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error {
-		return recordManifest(ctx, tx, repo, ref, meta)
+		return r.record(ctx, tx, repo, ref, meta)
 	})
 	if err != nil {
 		r.disown(ctx, dgst)
 		return "", err
 	}
 	return meta.Subject, nil
+}
+
+// missing lists what m needs and the repository lacks, or has and the storage has
+// lost: the client pushes both.
+func (r *Registry) missing(ctx context.Context, tx *metadata.Tx, repoID int64, m metadata.Manifest) ([]digest.Digest, error) {
+	missing, err := tx.Missing(ctx, repoID, m)
+	if err != nil {
+		return nil, err
+	}
+	for _, dgst := range m.Blobs {
+		if err := r.present(ctx, dgst); errors.Is(err, errdefs.ErrNotFound) {
+			missing = append(missing, dgst)
+		} else if err != nil {
+			return nil, err
+		}
+	}
+	slices.Sort(missing)
+	return slices.Compact(missing), nil
 }
 
 // keepManifest makes a manifest's bytes durable, unless the database says that
@@ -90,15 +121,15 @@ func (r *Registry) keepManifest(ctx context.Context, m distribution.Manifest) er
 	return err
 }
 
-// recordManifest is the one transaction of a manifest's push: it finds every
+// record is the one transaction of a manifest's push: it finds every
 // blob and child in the repository and pins it, so that none can go between
 // the check and the commit.
-func recordManifest(ctx context.Context, tx *metadata.Tx, repo, ref string, m metadata.Manifest) error {
+func (r *Registry) record(ctx context.Context, tx *metadata.Tx, repo, ref string, m metadata.Manifest) error {
 	repoID, err := tx.EnsureRepository(ctx, repo, creator(ctx))
 	if err != nil {
 		return err
 	}
-	missing, err := tx.Missing(ctx, repoID, m)
+	missing, err := r.missing(ctx, tx, repoID, m)
 	if err != nil {
 		return err
 	}

@@ -33,6 +33,31 @@ func (q Queries) Blob(ctx context.Context, repo string, dgst digest.Digest) (Blo
 	return b, notFound(err, "repository %s has no blob %s", repo, dgst)
 }
 
+// Stored is what the database says of stored bytes: of a blob or a manifest.
+type Stored struct {
+	Digest digest.Digest
+	Size   int64
+}
+
+// Stored lists, after last, what must be in the storage; at most n.
+func (q Queries) Stored(ctx context.Context, last digest.Digest, n int) ([]Stored, error) {
+	return all(ctx, q.q, func(s scanner) (st Stored, err error) {
+		var dgst string
+		err = s.Scan(&dgst, &st.Size)
+		st.Digest = digest.Digest(dgst)
+		return st, err
+	}, "SELECT digest, size FROM blobs WHERE digest > $1 AND deleting = 0 ORDER BY digest LIMIT $2", last.String(), n)
+}
+
+// Holders names the repositories that hold a digest as a blob or as a manifest,
+// at most n.
+func (q Queries) Holders(ctx context.Context, dgst digest.Digest, n int) ([]string, error) {
+	return all(ctx, q.q, scanString, `SELECT r.name FROM repositories r WHERE r.id IN (
+			SELECT repository_id FROM repository_blobs WHERE digest = $1
+			UNION SELECT repository_id FROM manifests WHERE digest = $1)
+		ORDER BY r.name LIMIT $2`, dgst.String(), n)
+}
+
 // BlobRepositories names repositories that hold a blob, at most n.
 func (q Queries) BlobRepositories(ctx context.Context, dgst digest.Digest, n int) ([]string, error) {
 	return all(ctx, q.q, scanString, `SELECT r.name FROM repository_blobs rb

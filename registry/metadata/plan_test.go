@@ -32,6 +32,8 @@ func TestQueriesUseIndexes(t *testing.T) {
 		_, _ = q.Repositories(ctx, Viewer{UserID: 1}, "", 10)
 		_, _ = q.Blob(ctx, "p/r", dgst)
 		_, _ = q.BlobRepositories(ctx, dgst, 10)
+		_, _ = q.Stored(ctx, "", 10)
+		_, _ = q.Holders(ctx, dgst, 10)
 		_, _ = q.Upload(ctx, "p/r", "id")
 		_, _ = q.ExpiredUploads(ctx, at, 10)
 		_, _ = q.ManifestByDigest(ctx, "p/r", dgst)

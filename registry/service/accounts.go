@@ -34,8 +34,18 @@ type Accounts struct {
 // OpenAccounts opens the accounts of the registry that the configuration
 // names. Close them.
 func OpenAccounts(ctx context.Context, cfg Config) (*Accounts, error) {
-	if err := cfg.Complete(); err != nil {
+	root, db, err := openExisting(ctx, &cfg)
+	if err != nil {
 		return nil, err
+	}
+	return &Accounts{root: root, db: db, hasher: auth.NewHasher(1)}, nil
+}
+
+// openExisting opens the root and the database of a registry that was started
+// before, whether or not it runs now.
+func openExisting(ctx context.Context, cfg *Config) (*os.Root, *metadata.DB, error) {
+	if err := cfg.Complete(); err != nil {
+		return nil, nil, err
 	}
 	// A folder that holds no registry must not become one by a question.
 	needs := cfg.Root
@@ -43,17 +53,17 @@ func OpenAccounts(ctx context.Context, cfg Config) (*Accounts, error) {
 		needs = cfg.dsn()
 	}
 	if _, err := os.Stat(needs); errors.Is(err, os.ErrNotExist) {
-		return nil, errdefs.Errorf(errdefs.ErrNotFound, "no registry at %s; start one there, or name its --root", cfg.Root)
+		return nil, nil, errdefs.Errorf(errdefs.ErrNotFound, "no registry at %s; start one there, or name its --root", cfg.Root)
 	}
 	root, err := os.OpenRoot(cfg.Root)
 	if err != nil {
-		return nil, fmt.Errorf("registry root: %w", err)
+		return nil, nil, fmt.Errorf("registry root: %w", err)
 	}
 	db, err := metadata.Open(ctx, metadata.Config{DSN: cfg.dsn()})
 	if err != nil {
-		return nil, errors.Join(err, root.Close())
+		return nil, nil, errors.Join(err, root.Close())
 	}
-	return &Accounts{root: root, db: db, hasher: auth.NewHasher(1)}, nil
+	return root, db, nil
 }
 
 // Close releases the database.

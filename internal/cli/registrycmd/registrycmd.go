@@ -64,7 +64,7 @@ trust it.`,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{cmd.CommandPath(), err} })
-	root.AddCommand(newServe(), newCert(), newUser(), newProject())
+	root.AddCommand(newServe(), newCert(), newUser(), newProject(), newFsck())
 	return root
 }
 

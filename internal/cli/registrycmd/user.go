@@ -16,7 +16,7 @@ import (
 	"cove/registry/service"
 )
 
-// target says which registry's accounts a command is about.
+// target says which registry a command is about.
 type target struct{ root, config, database string }
 
 func (t *target) flags(cmd *cobra.Command) {
@@ -25,12 +25,11 @@ func (t *target) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&t.database, "database", "", "postgres:// URL, if it is not SQLite in the root")
 }
 
-// accounts calls do with the accounts open.
-func (t *target) accounts(ctx context.Context, do func(*service.Accounts) error) (err error) {
-	var cfg service.Config
+// configuration is the file's with the flags over it.
+func (t *target) configuration() (cfg service.Config, err error) {
 	if t.config != "" {
 		if cfg, err = service.ReadConfig(t.config); err != nil {
-			return err
+			return cfg, err
 		}
 	}
 	if t.root != "" {
@@ -38,6 +37,15 @@ func (t *target) accounts(ctx context.Context, do func(*service.Accounts) error)
 	}
 	if t.database != "" {
 		cfg.Database = t.database
+	}
+	return cfg, nil
+}
+
+// accounts calls do with the accounts open.
+func (t *target) accounts(ctx context.Context, do func(*service.Accounts) error) error {
+	cfg, err := t.configuration()
+	if err != nil {
+		return err
 	}
 	a, err := service.OpenAccounts(ctx, cfg)
 	if err != nil {

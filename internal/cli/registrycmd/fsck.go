@@ -1,0 +1,76 @@
+package registrycmd
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"cove/registry"
+	"cove/registry/service"
+)
+
+func newFsck() *cobra.Command {
+	var t target
+	var heal bool
+	cmd := &cobra.Command{
+		Use:   "fsck",
+		Short: "Read everything that is stored and compare it with its digest",
+		Long: `Read everything that is stored and compare it with its digest. A line tells of
+each content that is lost or damaged, and in which repositories; the exit code
+is 1 when there is any. It works beside a running server.
+
+--heal also removes what is damaged, for which the server must be stopped. What
+is lost or removed is answered as not found: push the image again, and it is
+whole.`,
+		Example: `  registry fsck --root /srv/registry
+  registry fsck --root /srv/registry --heal`,
+		Args: args(cobra.MaximumNArgs(0)),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := t.configuration()
+			if err != nil {
+				return err
+			}
+			out, wrong, start := cmd.OutOrStdout(), 0, time.Now()
+			done, err := service.Fsck(cmd.Context(), cfg, heal, func(f registry.Finding) {
+				wrong++
+				_, _ = fmt.Fprintln(out, sentence(f)) // the last write reports a failure
+			})
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(out, "read %d contents, %.1f MB, in %v; %d lost or damaged; %d belong to nobody and will be collected\n",
+				done.Contents, float64(done.Bytes)/1e6, time.Since(start).Round(time.Millisecond), wrong, done.Strays)
+			if err == nil && wrong > 0 {
+				err = fmt.Errorf("%d of %d stored contents are lost or damaged; push their images again%s", wrong, done.Contents, healHint(heal))
+			}
+			return err
+		},
+	}
+	t.flags(cmd)
+	cmd.Flags().BoolVar(&heal, "heal", false, "remove what is damaged, so that a push brings it again; stop the server first")
+	return cmd
+}
+
+func sentence(f registry.Finding) string {
+	kind := "damaged"
+	switch {
+	case f.Lost:
+		kind = "lost"
+	case f.Healed:
+		kind = "removed"
+	}
+	held := "in no repository"
+	if len(f.Repositories) > 0 {
+		held = "in " + strings.Join(f.Repositories, ", ")
+	}
+	return fmt.Sprintf("%-8s %s %s: %s", kind, f.Digest, held, f.Reason)
+}
+
+func healHint(healed bool) string {
+	if healed {
+		return ""
+	}
+	return ", after --heal has removed what is damaged"
+}
