@@ -172,6 +172,14 @@ func crashWrite(s *Store, n uint64) error {
 	}
 }
 
+// steps lists every Step.
+func steps() []Step {
+	return []Step{
+		StepCreate, StepWrite, StepStateSync, StepStateWrite, StepStateRename,
+		StepSync, StepMkdir, StepRename, StepSyncDir, StepCleanup,
+	}
+}
+
 // TestKill kills a writer at every step of a write, and at random moments, and
 // checks after each that all it acknowledged is there, that nothing else is but
 // whole blobs, and that the next process goes on where it stopped.
@@ -192,7 +200,7 @@ func TestKill(t *testing.T) {
 		}
 		verifyCrash(t, root, acked)
 	}
-	for _, step := range Steps() {
+	for _, step := range steps() {
 		for _, nth := range []int{1, 2, 5} {
 			run(crashPlan{Step: step, Nth: nth}, 0)
 		}
@@ -279,7 +287,7 @@ func verifyCrash(t *testing.T, root string, acked map[uint64]bool) {
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	cases, acked := 0, 0
-	for _, step := range Steps() {
+	for _, step := range steps() {
 		for _, errno := range []unix.Errno{unix.EIO, unix.ENOSPC, unix.EDQUOT} {
 			for nth := 1; nth <= 2; nth++ {
 				cases++

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/opencontainers/go-digest"
@@ -68,10 +69,7 @@ func TestHeal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	path, err := s.BlobPath(desc.Digest)
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := filepath.Join(s.Path(), "blobs", "sha256", desc.Digest.Encoded())
 	rotten := bytes.Clone(b)
 	rotten[5000] ^= 1
 	if err := os.WriteFile(path, rotten, 0o644); err != nil {

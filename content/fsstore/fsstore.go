@@ -62,14 +62,6 @@ const (
 	StepCleanup     Step = "cleanup"      // commit: the state file goes
 )
 
-// Steps lists every Step.
-func Steps() []Step {
-	return []Step{
-		StepCreate, StepWrite, StepStateSync, StepStateWrite, StepStateRename,
-		StepSync, StepMkdir, StepRename, StepSyncDir, StepCleanup,
-	}
-}
-
 // Store is a content.Store on disk. It is safe for concurrent use, by any
 // number of processes on one root.
 type Store struct {
@@ -338,11 +330,4 @@ func bootID() string {
 		return ""
 	}
 	return string(b[:min(36, len(b))])
-}
-
-// BlobPath is where a blob is or would be, for messages and for tools that are
-// handed a path.
-func (s *Store) BlobPath(dgst digest.Digest) (string, error) {
-	name, err := blobName(dgst)
-	return filepath.Join(s.path, name), err
 }

@@ -13,7 +13,6 @@
 package server
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -155,15 +154,3 @@ func (s *server) allow(end endpoint) string {
 // apiVersion is a header value kept as net/http keeps it, to spare each answer
 // an allocation.
 var apiVersion = []string{"registry/2.0"}
-
-// AllowAll is the Authorizer that lets everyone do everything: for tests, and
-// for a registry that only one machine reaches.
-type AllowAll struct{}
-
-// Authorize allows.
-func (AllowAll) Authorize(r *http.Request, _ ...distribution.Access) (context.Context, error) {
-	return r.Context(), nil
-}
-
-// Challenge is never needed.
-func (AllowAll) Challenge(*http.Request, ...distribution.Access) string { return "" }
