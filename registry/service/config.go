@@ -52,6 +52,8 @@ type TLS struct {
 	Key         string `yaml:"key"`
 }
 
+func (t TLS) files() pki.Files { return pki.Files{Cert: t.Certificate, Key: t.Key} }
+
 // Projects says who may make them.
 type Projects struct {
 	// Creation is "admins" (the default) or "everyone" with an account.

@@ -30,9 +30,14 @@ type Server struct {
 	registry *registry.Registry
 	handler  http.Handler
 	keeper   *pki.Keeper
-	names    pki.Names
 	listener net.Listener
 	redirect net.Listener // nil without one
+
+	certificate sync.Mutex // held while one is issued
+	names       pki.Names  // that it must have
+
+	hup    <-chan os.Signal // nil without ReloadOn
+	reread func() (Config, error)
 
 	// AdminPassword is set when this start made the first account and its
 	// password; show it once.
@@ -116,19 +121,28 @@ func (s *Server) setupTLS() error {
 	}
 	s.keeper = &pki.Keeper{}
 	if s.cfg.TLS.Certificate != "" {
-		return s.keeper.Load(pki.Files{Cert: s.cfg.TLS.Certificate, Key: s.cfg.TLS.Key})
+		return s.keeper.Load(s.cfg.TLS.files())
 	}
-	names, err := pki.ParseNames(s.cfg.Hostnames...)
+	return s.rename(s.cfg.Hostnames)
+}
+
+// rename has the server's certificate be valid for the host names.
+func (s *Server) rename(hostnames []string) error {
+	names, err := pki.ParseNames(hostnames...)
 	if err != nil {
 		return err
 	}
+	s.certificate.Lock()
 	s.names = names.WithLocal()
+	s.certificate.Unlock()
 	return s.ensureCertificate()
 }
 
 // ensureCertificate issues the server's certificate when there is none, its
-// names have changed, or it will expire.
+// names have changed, or it will expire, and presents what the folder has.
 func (s *Server) ensureCertificate() error {
+	s.certificate.Lock()
+	defer s.certificate.Unlock()
 	dir, err := s.state.root.OpenRoot("tls")
 	if err != nil {
 		return err
@@ -181,6 +195,7 @@ func (s *Server) Run(ctx context.Context) error {
 	var workers sync.WaitGroup
 	workers.Go(func() { s.registry.CollectEvery(background, s.cfg.GC.Interval.Or(time.Minute)) })
 	workers.Go(func() { s.rotate(background) })
+	workers.Go(func() { s.reloads(background) })
 
 	servers := s.start()
 	failed := make(chan error, len(servers))
@@ -255,7 +270,7 @@ func (s *Server) rotate(ctx context.Context) {
 	case s.keeper == nil:
 		return
 	case s.cfg.TLS.Certificate != "":
-		s.keeper.Watch(ctx, pki.Files{Cert: s.cfg.TLS.Certificate, Key: s.cfg.TLS.Key}, 5*time.Second, s.log)
+		s.keeper.Watch(ctx, s.cfg.TLS.files(), 5*time.Second, s.log)
 		return
 	}
 	tick := time.NewTicker(12 * time.Hour)
@@ -270,4 +285,40 @@ func (s *Server) rotate(ctx context.Context) {
 			return
 		}
 	}
+}
+
+// ReloadOn has Run take the certificates and the host names again with every
+// signal; read gives the configuration as it is then. Nothing else changes
+// without a restart. Call it before Run.
+func (s *Server) ReloadOn(signals <-chan os.Signal, read func() (Config, error)) {
+	s.hup, s.reread = signals, read
+}
+
+func (s *Server) reloads(ctx context.Context) {
+	for {
+		select {
+		case <-s.hup:
+		case <-ctx.Done():
+			return
+		}
+		if err := s.reload(); err != nil {
+			s.log.ErrorContext(ctx, "nothing is reloaded; what was in use stays", "error", err)
+			continue
+		}
+		s.log.InfoContext(ctx, "reloaded the certificate and the host names; other settings change with a restart")
+	}
+}
+
+func (s *Server) reload() error {
+	cfg, err := s.reread()
+	if err == nil {
+		err = cfg.Complete()
+	}
+	switch {
+	case err != nil || s.keeper == nil:
+		return err
+	case s.cfg.TLS.Certificate != "":
+		return s.keeper.Load(s.cfg.TLS.files())
+	}
+	return s.rename(cfg.Hostnames)
 }

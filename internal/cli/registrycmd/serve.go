@@ -2,6 +2,9 @@ package registrycmd
 
 import (
 	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -26,7 +29,10 @@ func newServe() *cobra.Command {
 On an empty folder this makes a certificate authority (tls/ca.crt), a server
 certificate for every --hostname and every address of the machine, and the user
 admin with the password of $COVE_ADMIN_PASSWORD or a random one. Flags go before
-what the --config file says.`,
+what the --config file says.
+
+SIGHUP reads the certificate and, from the file, the hostnames again; all other
+settings change with a restart.`,
 		Example: `  registry serve --root /srv/registry --listen :443 --hostname harbor.example.com
   registry serve --config /etc/cove/registry.yaml
   registry serve --root /tmp/r --listen 127.0.0.1:0 --tls=off --address-file /tmp/r.addr`,
@@ -43,6 +49,10 @@ what the --config file says.`,
 			if _, err := fmt.Fprintln(cmd.OutOrStdout(), s.Welcome()); err != nil {
 				return err
 			}
+			hup := make(chan os.Signal, 1)
+			signal.Notify(hup, syscall.SIGHUP)
+			defer signal.Stop(hup)
+			s.ReloadOn(hup, func() (service.Config, error) { return f.configuration(cmd) })
 			return s.Run(cmd.Context())
 		},
 	}

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -137,6 +138,46 @@ func TestRename(t *testing.T) {
 		t.Errorf("explain: %v\n%s", err, out)
 	}
 	p.Stop()
+}
+
+// TestReload renames a running registry by its configuration and a SIGHUP. A
+// configuration that is wrong changes nothing, and the registry goes on.
+func TestReload(t *testing.T) {
+	t.Parallel()
+	root, file := t.TempDir(), filepath.Join(t.TempDir(), "registry.yaml")
+	config := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	config("hostnames: [before.example.com]\n")
+	p := serve(t, root, "--config", file)
+	ca, err := os.ReadFile(filepath.Join(root, "tls", "ca.crt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const name = "after.example.com"
+	for i, text := range []string{"hostname: [" + name + "]\n", "hostnames: [" + name + "]\n"} {
+		if err := handshake(t, p, ca, name); err == nil {
+			t.Errorf("%s is served before reload %d", name, i)
+		}
+		config(text)
+		if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 { // what would be seen is that nothing happens
+			time.Sleep(100 * time.Millisecond)
+		}
+	}
+	waitFor(t, "the new name", func() bool { return handshake(t, p, ca, name) == nil })
+	if status, _, _ := p.do("GET", "/v2/", nil); status != 200 {
+		t.Errorf("after the reload: %d", status)
+	}
+	p.Stop()
+	if log := p.stderr.String(); !strings.Contains(log, "reloaded") {
+		t.Errorf("the log says of it:\n%s", log)
+	}
 }
 
 func handshake(t *testing.T, p *process, ca []byte, name string) error {
