@@ -31,6 +31,11 @@ func (l *ledger) note(do func()) {
 	do()
 }
 
+func (l *ledger) size() (n int) {
+	l.note(func() { n = len(l.blobs) })
+	return n
+}
+
 // TestKilledDuringPushes kills the registry in the middle of pushes of every
 // kind. What was acknowledged must be there, and right, after a restart.
 func TestKilledDuringPushes(t *testing.T) {
@@ -45,8 +50,11 @@ func TestKilledDuringPushes(t *testing.T) {
 		p := serve(t, root, "--tls=off")
 		slowest = max(slowest, p.took)
 		lost += l.verify(p, n == *kills-1)
+		before := l.size()
 		pushers := startPushers(p, l, n)
-		time.Sleep(time.Duration(100+rng.IntN(300)) * time.Millisecond)
+		// On a busy machine the first sign-in alone may take that long.
+		waitFor(t, "the first blob of a round", func() bool { return l.size() > before })
+		time.Sleep(time.Duration(rng.IntN(300)) * time.Millisecond)
 		p.Kill()
 		pushers.Wait()
 	}
