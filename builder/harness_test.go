@@ -148,12 +148,13 @@ func (w *world) Unpack(ctx context.Context, base Base) error {
 func (w *world) write(files map[string]string) {
 	w.t.Helper()
 	for name, data := range files {
-		p := filepath.Join(w.dir, name)
+		from, to, link := strings.Cut(name, " -> ")
+		p := filepath.Join(w.dir, from)
 		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
 			w.t.Fatal(err)
 		}
-		if from, to, ok := strings.Cut(name, " -> "); ok {
-			if err := os.Symlink(to, filepath.Join(w.dir, from)); err != nil {
+		if link {
+			if err := os.Symlink(to, p); err != nil {
 				w.t.Fatal(err)
 			}
 			continue
