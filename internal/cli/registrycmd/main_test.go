@@ -81,6 +81,7 @@ func serve(t testing.TB, root string, args ...string) *process {
 		}
 	}
 	p.cmd = command(context.Background(), args...)
+	p.cmd.Env = append(p.cmd.Env, "TMPDIR="+t.TempDir()) // what SQLite has there, kill -9 leaves there
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
 	start := time.Now()
 	if err := p.cmd.Start(); err != nil {
