@@ -33,6 +33,6 @@ func mountOptions() []string {
 	return []string{
 		"async", "atime", "bind", "defaults", "dev", "diratime", "dirsync", "exec", "noatime", "nodev", "nodiratime",
 		"noexec", "norelatime", "nostrictatime", "nosuid", "private", "rbind", "relatime", "ro", "rprivate", "rshared",
-		"rslave", "runbindable", "rw", "shared", "slave", "strictatime", "suid", "sync", "unbindable",
+		"rslave", "runbindable", "rw", "shared", "slave", "strictatime", "suid", "sync", "tmpcopyup", "unbindable",
 	}
 }

@@ -18,6 +18,8 @@ func (b *builder) mounts(spec *specs.Spec) error {
 		}
 		b.why = "mount " + m.Destination
 		switch {
+		case opts.copyUp:
+			err = b.copyUpMount(m, opts)
 		case opts.bind || m.Type == "bind":
 			err = b.bindMount(m, opts)
 		case m.Type == "cgroup" || m.Type == "cgroup2":
@@ -158,6 +160,22 @@ func (b *builder) cgroupMount(m specs.Mount, opts options) error {
 			mountAttr(readonly, 0, 0), num(mountAttrSize))
 	}
 	b.close(dir)
+	return nil
+}
+
+// copyUpMount attaches a tmpfs that the parent has filled with what the root
+// filesystem, without other mounts, has at the destination.
+func (b *builder) copyUpMount(m specs.Mount, opts options) error {
+	switch {
+	case m.Type != "tmpfs":
+		return errdefs.Errorf(errdefs.ErrInvalid, "plan: mount %s: option \"tmpcopyup\": only for a tmpfs", m.Destination)
+	case b.userns:
+		return errdefs.Errorf(errdefs.ErrUnsupported, "plan: mount %s: option \"tmpcopyup\" in a user namespace", m.Destination)
+	}
+	tree := b.file(File{Kind: CopyUp, Name: clean(m.Destination), Options: opts.data, Attr: opts.attr})
+	target := b.target(m.Destination, directory, nil)
+	b.attach(tree, target)
+	b.close(target)
 	return nil
 }
 

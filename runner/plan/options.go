@@ -16,6 +16,7 @@ type options struct {
 	bind      bool
 	recursive bool
 	idmap     bool
+	copyUp    bool     // fill a tmpfs with what it hides of the image
 	data      []string // the filesystem's own
 }
 
@@ -66,7 +67,9 @@ func parseOptions(m specs.Mount) (options, error) {
 			o.idmap = true
 		case "defaults", "async", "nomand", "iversion", "noiversion", "loud", "silent", "":
 			// the kernel's defaults, or words without effect on a mount
-		case "remount", "tmpcopyup", "mand":
+		case "tmpcopyup":
+			o.copyUp = true
+		case "remount", "mand":
 			return o, errdefs.Errorf(errdefs.ErrUnsupported, "plan: mount %s: option %q", m.Destination, name)
 		default:
 			if p, ok := propagations[name]; ok {

@@ -95,7 +95,7 @@ const (
 type File struct {
 	Kind FileKind
 	// Name is the source of a Bind, the path of a Namespace, the hierarchy of
-	// a CgroupTasks or CgroupDir.
+	// a CgroupTasks or CgroupDir, what a CopyUp hides of the root.
 	Name string
 	// Recursive binds the mounts below the source too.
 	Recursive bool
@@ -103,7 +103,7 @@ type File struct {
 	Attr MountAttr
 	// UIDs and GIDs map the owners that a Bind shows.
 	UIDs, GIDs []IDRange
-	// Options are those of DevPTS.
+	// Options are those of DevPTS and CopyUp.
 	Options []string
 }
 
@@ -148,6 +148,8 @@ const (
 	CgroupDir
 	// DevPTS is the detached devpts mount that holds the console.
 	DevPTS
+	// CopyUp is a detached tmpfs with a copy of a directory of the root.
+	CopyUp
 	// Target is the pidfd of the process whose namespaces are joined.
 	Target
 )

@@ -153,6 +153,8 @@ func (f File) String() string {
 		return "open_tree(the group's directory, " + strconv.Quote(f.Name) + ", OPEN_TREE_CLONE)" + f.Attr.String()
 	case DevPTS:
 		return "fsmount(devpts " + printStrings(f.Options) + ")"
+	case CopyUp:
+		return "fsmount(tmpfs " + printStrings(f.Options) + ", with what is in " + strconv.Quote(f.Name) + ")" + f.Attr.String()
 	case Target:
 		return "pidfd_open(the container's first process)"
 	}

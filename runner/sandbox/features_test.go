@@ -111,6 +111,47 @@ func TestBinds(t *testing.T) {
 	}
 }
 
+func TestTmpCopyUp(t *testing.T) {
+	t.Parallel()
+	root := rootfs(t)
+	if err := os.MkdirAll(root+"/var/kept/dir", 0o750); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(root+"/var/kept/dir/file", []byte("kept\n"), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("/var/../../../var/kept", root+"/link"); err != nil {
+		t.Fatal(err)
+	}
+	spec := baseSpec("sh", "-c", `cat /var/kept/dir/file /link/dir/file; stat -c %a /var/kept/dir /var/kept/dir/file
+touch /var/kept/new && stat -f -c %T /var/kept; ls -A /missing; touch /frozen/x || stat -f -c %T /frozen; touch /new`)
+	spec.Root.Readonly = true
+	tmpfs := func(target string, options ...string) {
+		spec.Mounts = append(spec.Mounts, specs.Mount{Destination: target, Type: "tmpfs", Source: "tmpfs", Options: append(options, "rprivate", "nosuid", "tmpcopyup")})
+	}
+	tmpfs("/link", "size=1m")
+	tmpfs("/missing", "rw")
+	tmpfs("/frozen", "ro")
+	r, err := runSpec(t, mount.Mount{Type: "bind", Source: root}, spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.out != "kept\nkept\n750\n640\ntmpfs\ntmpfs\n" || !strings.Contains(r.err, "/frozen/x: Read-only") || !strings.Contains(r.err, "/new: Read-only") {
+		t.Errorf("%q %q", r.out, r.err)
+	}
+	if _, err := os.Stat(root + "/var/kept/new"); err == nil {
+		t.Error("what was written went through to the root")
+	}
+	tmpfs("/var", "nr_inodes=2")
+	if _, err := runSpec(t, mount.Mount{Type: "bind", Source: root}, spec); !errors.Is(err, unix.ENOSPC) {
+		t.Errorf("a copy larger than its tmpfs: %v", err)
+	}
+	spec.Mounts = append(spec.Mounts, specs.Mount{Destination: "/x", Source: "/", Options: []string{"bind", "tmpcopyup"}})
+	if _, err := runSpec(t, mount.Mount{Type: "bind", Source: root}, spec); !errors.Is(err, errdefs.ErrInvalid) {
+		t.Errorf("a bind: %v", err)
+	}
+}
+
 func TestIdentity(t *testing.T) {
 	t.Parallel()
 	spec := baseSpec("sh", "-c", "id; umask; stat -c %a /tmp/x; cat /proc/self/oom_score_adj; cat /proc/sys/net/ipv4/ip_forward /proc/sys/kernel/domainname; grep -E 'open files|core file' /proc/self/limits; stat -c %t,%T,%a /dev/null /dev/fuse")

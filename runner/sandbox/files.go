@@ -8,6 +8,7 @@ import (
 
 	"cove/errdefs"
 	"cove/layers/mount"
+	"cove/layers/tree"
 	"cove/runner/cgroup"
 	"cove/runner/plan"
 )
@@ -78,6 +79,8 @@ func (f *files) open(want plan.File, src source) (int, error) {
 		return openTree(dir, want, "control group")
 	case plan.DevPTS:
 		return f.openPTS(want, src.size)
+	case plan.CopyUp:
+		return copyUp(f.fds[0], want) // the first file is the root
 	case plan.Target:
 		return unix.FcntlInt(uintptr(src.target), unix.F_DUPFD_CLOEXEC, 0)
 	}
@@ -123,6 +126,44 @@ func openBind(want plan.File) (int, error) {
 		return -1, errdefs.Errorf(errdefs.ErrUnsupported, "sandbox: bind of %s: id-mapped mounts", want.Name)
 	}
 	return openTree(want.Name, want, "bind source")
+}
+
+// copyUp returns a tmpfs that is filled with what a directory of the root holds;
+// one that is not there leaves it empty.
+func copyUp(root int, want plan.File) (int, error) {
+	mnt, err := newMount("tmpfs", want.Options, 0)
+	if err != nil {
+		return -1, err
+	}
+	err = fill(mnt, root, want.Name)
+	if err == nil {
+		err = setAttr(mnt, want.Attr)
+	}
+	if err != nil {
+		unix.Close(mnt)
+		return -1, errdefs.Errorf(errKind(err), "sandbox: copying %s of the root to a tmpfs: %w", want.Name, err)
+	}
+	return mnt, nil
+}
+
+func fill(mnt, root int, name string) error {
+	const dirOnly = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC
+	src, err := unix.Openat2(root, name, &unix.OpenHow{
+		Flags: dirOnly, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
+	})
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer unix.Close(src)
+	dst, err := unix.Openat(mnt, ".", dirOnly, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(dst)
+	return tree.Copy(src, dst)
 }
 
 // openTree returns a detached copy of the mount at name, with its attributes.
