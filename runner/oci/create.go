@@ -50,6 +50,9 @@ func (a *app) createFlags(name string, args []string) (f createFlags, id string,
 	if f.noPivot {
 		return f, "", errdefs.Errorf(errdefs.ErrUnsupported, "--no-pivot: a container without pivot_root can leave its root; not supported")
 	}
+	if f.noNewKeyring {
+		return f, "", errdefs.Errorf(errdefs.ErrUnsupported, "--no-new-keyring: a container would share the keys of its caller; not supported")
+	}
 	f.bundle, err = filepath.Abs(f.bundle)
 	return f, rest[0], err
 }
@@ -89,6 +92,7 @@ func (a *app) make(ctx context.Context, id string, f createFlags, survive bool) 
 	if err != nil {
 		return nil, nil, err
 	}
+	a.debugf("container %q: bundle %s, control group %s", id, f.bundle, spec.Linux.CgroupsPath)
 	c := &container{ID: id, Bundle: f.bundle, Created: time.Now().UTC(), Spec: spec, dir: dir, config: config}
 	t, err := a.task(ctx, c, root, f, survive)
 	if err == nil {
@@ -99,6 +103,7 @@ func (a *app) make(ctx context.Context, id string, f createFlags, survive bool) 
 	if err != nil {
 		return nil, nil, errors.Join(err, os.RemoveAll(dir))
 	}
+	a.debugf("container %q: created, process %d", id, c.Pid)
 	return c, t, nil
 }
 

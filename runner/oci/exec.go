@@ -229,6 +229,7 @@ func (a *app) attend(ctx context.Context, p *sandbox.Process, f execFlags, signa
 		_, werr := p.Wait(ctx)
 		return exitCode(err), errors.Join(err, werr)
 	}
+	a.debugf("exec: started, process %d", p.Pid())
 	if f.detach {
 		return 0, nil
 	}

@@ -78,6 +78,7 @@ func Main(ctx context.Context, args []string, in, out, errs *os.File) int {
 	if i < 0 {
 		return a.fail(1, errdefs.Errorf(errdefs.ErrInvalid, "unknown command %q; see cove-runtime --help", rest[0]))
 	}
+	a.debugf("cove-runtime %s: %q", buildinfo.Version(), args)
 	code, err := all[i].run(a, ctx, rest[1:])
 	if errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintf(out, "usage: cove-runtime %s %s\n%s\n", all[i].name, all[i].args, all[i].help)
@@ -89,6 +90,7 @@ func Main(ctx context.Context, args []string, in, out, errs *os.File) int {
 		}
 		return a.fail(code, err)
 	}
+	a.debugf("%s: exit code %d", rest[0], code)
 	return code
 }
 
@@ -97,9 +99,9 @@ func (a *app) globals(args []string) ([]string, error) {
 	f.StringVar(&a.root, "root", defaultRoot(), "directory of containers' states")
 	f.StringVar(&a.logFile, "log", "", "file for errors")
 	f.StringVar(&a.logFormat, "log-format", "text", "text or json")
-	f.BoolVar(&a.debug, "debug", false, "accepted, as runc's")
+	f.BoolVar(&a.debug, "debug", false, "log what is done, too: to --log, else to stderr")
 	f.BoolVar(&a.systemd, "systemd-cgroup", false, "not supported")
-	rootless := f.String("rootless", "auto", "accepted, as runc's")
+	rootless := f.String("rootless", "auto", "auto or false")
 	version := f.Bool("version", false, "print the version")
 	f.BoolVar(version, "v", false, "print the version")
 	if err := f.Parse(args); err != nil {
@@ -108,10 +110,15 @@ func (a *app) globals(args []string) ([]string, error) {
 		}
 		return nil, err
 	}
-	_ = rootless
 	if *version {
 		fmt.Fprintf(a.out, "cove-runtime version %s\nspec: %s\n", buildinfo.Version(), specVersion)
 		return nil, flag.ErrHelp
+	}
+	if *rootless != "auto" && *rootless != "false" {
+		return nil, errdefs.Errorf(errdefs.ErrUnsupported, "--rootless=%s: cove-runtime finds out by itself what it may do", *rootless)
+	}
+	if a.logFormat != "text" && a.logFormat != "json" {
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "--log-format %q: text or json", a.logFormat)
 	}
 	if a.systemd {
 		return nil, errdefs.Errorf(errdefs.ErrUnsupported, "--systemd-cgroup: cove-runtime makes control groups itself; configure the engine for cgroupfs (podman: --cgroup-manager=cgroupfs)")
@@ -162,25 +169,41 @@ func (l *list) String() string     { return strings.Join(*l, ",") }
 func (l *list) Set(v string) error { *l = append(*l, v); return nil }
 
 // fail reports an error where the caller looks for it: on stderr, and in the
-// file given with --log, in the form of runc's.
+// file given with --log.
 func (a *app) fail(code int, err error) int {
 	fmt.Fprintf(a.errs, "cove-runtime: %v\n", err)
-	if a.logFile == "" {
-		return code
+	if a.logFile != "" {
+		a.log("error", err.Error())
 	}
-	f, ferr := os.OpenFile(a.logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if ferr != nil {
-		return code
-	}
-	defer f.Close()
-	now := time.Now().UTC().Format(time.RFC3339)
-	if a.logFormat == "json" {
-		line, jerr := json.Marshal(map[string]string{"level": "error", "msg": err.Error(), "time": now})
-		if jerr == nil {
-			fmt.Fprintf(f, "%s\n", line)
-		}
-		return code
-	}
-	fmt.Fprintf(f, "time=%q level=error msg=%q\n", now, err.Error())
 	return code
+}
+
+// debugf logs what is done, for --debug.
+func (a *app) debugf(format string, args ...any) {
+	if a.debug {
+		a.log("debug", fmt.Sprintf(format, args...))
+	}
+}
+
+// log writes a line in runc's form to the file given with --log, else to stderr.
+// A log that cannot be written changes nothing else.
+func (a *app) log(level, msg string) {
+	to := a.errs
+	if a.logFile != "" {
+		f, err := os.OpenFile(a.logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		if err != nil {
+			return
+		}
+		defer f.Close()
+		to = f
+	}
+	now := time.Now().UTC().Format(time.RFC3339)
+	if a.logFormat != "json" {
+		fmt.Fprintf(to, "time=%q level=%s msg=%q\n", now, level, msg)
+		return
+	}
+	line, err := json.Marshal(map[string]string{"level": level, "msg": msg, "time": now})
+	if err == nil {
+		fmt.Fprintf(to, "%s\n", line)
+	}
 }
