@@ -79,7 +79,7 @@ func writeContext(dir string) error {
 }
 
 // sourceText is text that compresses about as well as source code: lines of
-// words of which few are frequent.
+// words of which few are frequent, and of which some come again soon.
 func sourceText(rng *rand.Rand, size int) []byte {
 	words := make([][]byte, 4000)
 	for i := range words {
@@ -91,12 +91,18 @@ func sourceText(rng *rand.Rand, size int) []byte {
 	}
 	zipf := rand.NewZipf(rng, 1.1, 4, uint64(len(words)-1))
 	var b bytes.Buffer
+	var recent [64][]byte // lines
 	for b.Len() < size {
-		b.WriteString("\n\t\t\t"[:1+rng.IntN(4)])
-		for range 2 + rng.IntN(8) {
-			b.Write(words[zipf.Uint64()])
-			b.WriteByte(" .(),="[rng.IntN(6)])
+		at := rng.IntN(len(recent))
+		if rng.IntN(3) > 0 || recent[at] == nil {
+			line := []byte("\n\t\t\t"[:1+rng.IntN(4)])
+			for range 2 + rng.IntN(8) {
+				line = append(line, words[zipf.Uint64()]...)
+				line = append(line, " .(),="[rng.IntN(6)])
+			}
+			recent[at] = line
 		}
+		b.Write(recent[at])
 	}
 	return b.Bytes()
 }

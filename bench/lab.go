@@ -141,8 +141,11 @@ func execute(ctx context.Context, cmd *exec.Cmd, line string) error {
 	if err == nil {
 		return nil
 	}
-	if ctx.Err() != nil {
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		err = errors.New("it took too long")
+	case ctx.Err() != nil:
+		err = errors.New("the run was interrupted")
 	}
 	out = bytes.TrimSpace(out)
 	return fmt.Errorf("%s: %w: %s", line, err, out[max(0, len(out)-1000):])

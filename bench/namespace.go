@@ -41,6 +41,14 @@ func enter(ctx context.Context) error {
 	if err := fetch(ctx, cache); err != nil {
 		return err
 	}
+	lock, err := os.Open(cache)
+	if err != nil {
+		return err
+	}
+	defer lock.Close()
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return fmt.Errorf("another run uses %s: %w", cacheDir, err)
+	}
 	if err := os.RemoveAll(diskDir); err != nil { // of a run that was killed
 		return err
 	}
