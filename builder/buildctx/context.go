@@ -211,7 +211,7 @@ func (c *Context) readFile(name string, limit int64) ([]byte, error) {
 	if !e.IsRegular() {
 		return nil, errdefs.Errorf(errdefs.ErrInvalid, "%s is not a regular file", name)
 	}
-	f, err := c.Open(e)
+	f, err := c.open(e)
 	if err != nil {
 		return nil, err
 	}

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"io"
-	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -68,7 +67,7 @@ func (t *Tree) Hash(ctx context.Context, entries []*Entry) error {
 // wrote the file's ctime.
 func (t *Tree) hashFile(e *Entry, buf []byte) error {
 	start := time.Now().UnixNano()
-	f, err := t.Open(e)
+	f, err := t.open(e)
 	if err != nil {
 		return err
 	}
@@ -81,7 +80,7 @@ func (t *Tree) hashFile(e *Entry, buf []byte) error {
 		return err
 	}
 	if t.KeepOwner {
-		if e.Xattrs, err = xattrs(f, e.Path); err != nil {
+		if e.Xattrs, err = xattrs(f.fd, e.Path); err != nil {
 			return err
 		}
 	}
@@ -94,7 +93,7 @@ func (t *Tree) hashFile(e *Entry, buf []byte) error {
 	return nil
 }
 
-func digestOf(f *os.File, e *Entry, buf []byte) (digest.Digest, error) {
+func digestOf(f *file, e *Entry, buf []byte) (digest.Digest, error) {
 	h := sha256.New()
 	var n int64
 	for {

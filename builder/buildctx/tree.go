@@ -106,7 +106,7 @@ func (e *Entry) IsRegular() bool { return e.Type() == unix.S_IFREG }
 
 // below opens a path of the tree. No component of it may be a symbolic link:
 // links were resolved before, and a swap since then must not lead elsewhere.
-func (t *Tree) below(p string, flags uint64) (*os.File, error) {
+func (t *Tree) below(p string, flags uint64) (int, error) {
 	if p == "" {
 		p = "."
 	}
@@ -116,20 +116,21 @@ func (t *Tree) below(p string, flags uint64) (*os.File, error) {
 	}
 	fd, err := retry(func() (int, error) { return unix.Openat2(int(t.dir.Fd()), p, &how) })
 	if err != nil {
-		return nil, fileError(p, err)
+		return -1, fileError(p, err)
 	}
-	return os.NewFile(uintptr(fd), p), nil
+	return fd, nil
 }
 
-// Open opens a regular file of the tree for reading.
-func (t *Tree) Open(e *Entry) (*os.File, error) {
+// open opens a regular file of the tree for reading.
+func (t *Tree) open(e *Entry) (*file, error) {
 	// A regular file that became a pipe must not block the build.
-	f, err := t.below(e.Path, unix.O_RDONLY|unix.O_NONBLOCK)
+	fd, err := t.below(e.Path, unix.O_RDONLY|unix.O_NONBLOCK)
 	if err != nil {
 		return nil, err
 	}
+	f := &file{fd: fd, path: e.Path}
 	var st unix.Stat_t
-	if err := unix.Fstat(int(f.Fd()), &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+	if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
 		f.Close()
 		return nil, errdefs.Errorf(errdefs.ErrConflict, "%s: it was a regular file when the build looked at it first, and is not now", e.Path)
 	}
@@ -139,7 +140,7 @@ func (t *Tree) Open(e *Entry) (*os.File, error) {
 // Read opens a regular file, gives it to fn and checks that it is still what
 // the build saw first: the same size and times.
 func (t *Tree) Read(e *Entry, fn func(io.Reader) error) error {
-	f, err := t.Open(e)
+	f, err := t.open(e)
 	if err != nil {
 		return err
 	}
@@ -151,9 +152,9 @@ func (t *Tree) Read(e *Entry, fn func(io.Reader) error) error {
 }
 
 // unchanged is an error when an open file is not what it was at the walk.
-func (t *Tree) unchanged(f *os.File, e *Entry) error {
+func (t *Tree) unchanged(f *file, e *Entry) error {
 	var st unix.Stat_t
-	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+	if err := unix.Fstat(f.fd, &st); err != nil {
 		return fileError(e.Path, err)
 	}
 	if now := newEntry(e.Path, &st); now.Size != e.Size || now.mtime != e.mtime || now.ctime != e.ctime || now.Ino != e.Ino {
@@ -189,10 +190,11 @@ func (t *Tree) entries(e *Entry) ([]*Entry, error) {
 }
 
 func (t *Tree) readDir(e *Entry) ([]*Entry, error) {
-	dir, err := t.below(e.Path, unix.O_RDONLY|unix.O_DIRECTORY)
+	fd, err := t.below(e.Path, unix.O_RDONLY|unix.O_DIRECTORY)
 	if err != nil {
 		return nil, err
 	}
+	dir := os.NewFile(uintptr(fd), e.Path)
 	defer dir.Close()
 	names, err := dir.Readdirnames(-1)
 	if err != nil {

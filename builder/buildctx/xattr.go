@@ -2,7 +2,6 @@ package buildctx
 
 import (
 	"errors"
-	"os"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -16,8 +15,7 @@ func Shipped(name string) bool {
 }
 
 // xattrs reads the attributes of an open file that ship.
-func xattrs(f *os.File, p string) (map[string]string, error) {
-	fd := int(f.Fd())
+func xattrs(fd int, p string) (map[string]string, error) {
 	size, err := unix.Flistxattr(fd, nil)
 	if size <= 0 || err != nil {
 		return nil, ignoreUnsupported(p, err)

@@ -1,0 +1,29 @@
+package buildctx
+
+import (
+	"io"
+	"io/fs"
+
+	"golang.org/x/sys/unix"
+)
+
+// file is a regular file, open for reading. An os.File that is opened without
+// blocking asks the kernel whether it can be polled, which a regular file never
+// can: two system calls of the seven that a file of a context takes.
+type file struct {
+	fd   int
+	path string
+}
+
+func (f *file) Read(p []byte) (int, error) {
+	n, err := retry(func() (int, error) { return unix.Read(f.fd, p) })
+	switch {
+	case err != nil:
+		return 0, &fs.PathError{Op: "read", Path: f.path, Err: err}
+	case n == 0 && len(p) > 0:
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+func (f *file) Close() error { return unix.Close(f.fd) }
