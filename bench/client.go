@@ -54,8 +54,23 @@ func (c *httpClient) do(ctx context.Context, method, path string, body []byte, m
 	return nil
 }
 
-func (c *httpClient) pushBlob(ctx context.Context, body []byte) (ocispec.Descriptor, error) {
-	desc := ocispec.Descriptor{Digest: digest.FromBytes(body), Size: int64(len(body))}
+// blob is bytes with their digest, as a client has them at hand when it pushes.
+type blob struct {
+	body []byte
+	dgst digest.Digest
+}
+
+func newBlob(body []byte) blob { return blob{body, digest.FromBytes(body)} }
+
+// newLayer makes a layer that no registry has seen.
+func newLayer(size int) blob {
+	body := make([]byte, size)
+	_, _ = rand.Read(body) // never fails
+	return newBlob(body)
+}
+
+func (c *httpClient) pushBlob(ctx context.Context, b blob) (ocispec.Descriptor, error) {
+	desc := ocispec.Descriptor{Digest: b.dgst, Size: int64(len(b.body))}
 	var location string
 	if err := c.do(ctx, http.MethodPost, "/v2/bench/app/blobs/uploads/", nil, "", &location); err != nil {
 		return desc, err
@@ -64,20 +79,16 @@ func (c *httpClient) pushBlob(ctx context.Context, body []byte) (ocispec.Descrip
 	if bytes.ContainsRune([]byte(location), '?') {
 		separator = "&"
 	}
-	return desc, c.do(ctx, http.MethodPut, location+separator+"digest="+desc.Digest.String(), body, "application/octet-stream", nil)
+	return desc, c.do(ctx, http.MethodPut, location+separator+"digest="+desc.Digest.String(), b.body, "application/octet-stream", nil)
 }
 
-func (c *httpClient) pushImage(ctx context.Context, tag string, size int) error {
-	layer := make([]byte, size)
-	if _, err := rand.Read(layer); err != nil {
-		return err
-	}
+func (c *httpClient) pushImage(ctx context.Context, tag string, layer blob) error {
 	layerDesc, err := c.pushBlob(ctx, layer)
 	if err != nil {
 		return err
 	}
 	layerDesc.MediaType = ocispec.MediaTypeImageLayer
-	configDesc, err := c.pushBlob(ctx, fmt.Appendf(nil, `{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[%q]}}`, layerDesc.Digest))
+	configDesc, err := c.pushBlob(ctx, newBlob(fmt.Appendf(nil, `{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[%q]}}`, layerDesc.Digest)))
 	if err != nil {
 		return err
 	}

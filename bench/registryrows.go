@@ -56,7 +56,7 @@ func served(kind, address string) need {
 		}
 		l.vars[processOf(kind)] = strconv.Itoa(s.cmd.Process.Pid)
 		c := &httpClient{base: "http://" + address}
-		return errors.Join(c.pushImage(ctx, "one", 1<<20), c.pushImage(ctx, "ten", 10<<20))
+		return errors.Join(c.pushImage(ctx, "one", newLayer(1<<20)), c.pushImage(ctx, "ten", newLayer(10<<20)))
 	}}
 }
 
@@ -66,22 +66,32 @@ func processOf(kind string) string { return strings.ToUpper(kind) + "_PID" }
 // protocolRows are the protocol measured by a small client of our own, four at
 // once, one "image" being a layer, a config and a manifest.
 func protocolRows() []row {
-	load := func(work func(ctx context.Context, c *httpClient, n int) error) []contender {
+	load := func(prepare func() work) []contender {
 		var in []contender
 		for _, r := range registries {
 			in = append(in, contender{name: r.name, needs: []need{served(r.name, r.address)}, value: func(ctx context.Context, _ *lab) (float64, error) {
-				return p50(ctx, &httpClient{base: "http://" + r.address}, work)
+				return p50(ctx, &httpClient{base: "http://" + r.address}, prepare())
 			}})
 		}
 		return in
 	}
 	push := func(size int) []contender {
-		return load(func(ctx context.Context, c *httpClient, n int) error {
-			return c.pushImage(ctx, fmt.Sprint("n", n), size)
+		return load(func() work {
+			// Made before the clock starts: random bytes and their digests would
+			// take more of these two cores than some of the registries do.
+			layers := make([]blob, clients*perClient)
+			for n := range layers {
+				layers[n] = newLayer(size)
+			}
+			return func(ctx context.Context, c *httpClient, n int) error {
+				return c.pushImage(ctx, fmt.Sprint("n", n), layers[n])
+			}
 		})
 	}
 	pull := func(tag string) []contender {
-		return load(func(ctx context.Context, c *httpClient, _ int) error { return c.pullImage(ctx, tag) })
+		return load(func() work {
+			return func(ctx context.Context, c *httpClient, _ int) error { return c.pullImage(ctx, tag) }
+		})
 	}
 	// The targets were set beside zot, which cannot be had here; these parts of
 	// distribution's time are the same.
@@ -91,8 +101,10 @@ func protocolRows() []row {
 		{name: "registry: push of a 10 MB image, 4 clients, p50", target: pushes, in: push(10 << 20)},
 		{name: "registry: pull of a 1 MB image, 4 clients, p50", target: pulls, in: pull("one")},
 		{name: "registry: pull of a 10 MB image, 4 clients, p50", target: pulls, in: pull("ten")},
-		{name: "registry: HEAD of a manifest, 4 clients, p50", in: load(func(ctx context.Context, c *httpClient, _ int) error {
-			return c.do(ctx, http.MethodHead, "/v2/bench/app/manifests/one", nil, "", nil)
+		{name: "registry: HEAD of a manifest, 4 clients, p50", in: load(func() work {
+			return func(ctx context.Context, c *httpClient, _ int) error {
+				return c.do(ctx, http.MethodHead, "/v2/bench/app/manifests/one", nil, "", nil)
+			}
 		})},
 	}
 	for i := range rows {
@@ -114,9 +126,13 @@ func resident() []contender {
 	return in
 }
 
-// p50 runs work with four clients and returns the median in ms.
-func p50(ctx context.Context, c *httpClient, work func(context.Context, *httpClient, int) error) (float64, error) {
-	const clients, each = 4, 8
+// work is what one of the clients does for the nth time.
+type work func(ctx context.Context, c *httpClient, n int) error
+
+const clients, perClient = 4, 8
+
+// p50 has four clients do something and returns the median in ms.
+func p50(ctx context.Context, c *httpClient, do work) (float64, error) {
 	var (
 		mu     sync.Mutex
 		times  []float64
@@ -125,9 +141,9 @@ func p50(ctx context.Context, c *httpClient, work func(context.Context, *httpCli
 	)
 	for client := range clients {
 		wg.Go(func() {
-			for n := range each {
+			for n := range perClient {
 				start := time.Now()
-				err := work(ctx, c, client*each+n)
+				err := do(ctx, c, client*perClient+n)
 				ms := float64(time.Since(start).Microseconds()) / 1000
 				mu.Lock()
 				times = append(times, ms)
