@@ -263,13 +263,13 @@ func TestErrors(t *testing.T) {
 
 func TestSettingsV2(t *testing.T) {
 	t.Parallel()
-	got, err := settingsV2(&specs.LinuxResources{
+	got, err := settings(&specs.LinuxResources{
 		Memory:  &specs.LinuxMemory{Limit: p(int64(100)), Swap: p(int64(150)), Reservation: p(int64(50))},
 		CPU:     &specs.LinuxCPU{Shares: p(uint64(1024)), Quota: p(int64(50000)), Cpus: "0-1"},
 		Pids:    &specs.LinuxPids{Limit: p(int64(-1))},
 		BlockIO: &specs.LinuxBlockIO{ThrottleReadBpsDevice: []specs.LinuxThrottleDevice{throttleDevice(8, 0, 1000)}},
 		Unified: map[string]string{"memory.high": "90"},
-	})
+	}, true)
 	want := []setting{
 		{"memory", "memory.max", "100", "memory"},
 		{"memory", "memory.swap.max", "50", "memory-swap"},
@@ -289,9 +289,42 @@ func TestSettingsV2(t *testing.T) {
 		"swap alone":        {Memory: &specs.LinuxMemory{Swap: p(int64(50))}},
 		"path":              {Unified: map[string]string{"../memory.max": "1"}},
 	} {
-		if _, err := settingsV2(r); !errors.Is(err, errdefs.ErrInvalid) {
+		if _, err := settings(r, true); !errors.Is(err, errdefs.ErrInvalid) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+func TestSettingsV1(t *testing.T) {
+	t.Parallel()
+	got, err := settings(&specs.LinuxResources{
+		Memory:         &specs.LinuxMemory{Limit: p(int64(100)), Swappiness: p(uint64(3)), DisableOOMKiller: p(true)},
+		CPU:            &specs.LinuxCPU{Shares: p(uint64(1024)), Quota: p(int64(50000)), RealtimeRuntime: p(int64(7)), Mems: "0"},
+		Pids:           &specs.LinuxPids{Limit: p(int64(9))},
+		HugepageLimits: []specs.LinuxHugepageLimit{{Pagesize: "2MB", Limit: 4}},
+		BlockIO:        &specs.LinuxBlockIO{Weight: p(uint16(10)), ThrottleReadBpsDevice: []specs.LinuxThrottleDevice{throttleDevice(8, 0, 1000)}},
+		Network:        &specs.LinuxNetwork{ClassID: p(uint32(5)), Priorities: []specs.LinuxInterfacePriority{{Name: "eth0", Priority: 2}}},
+	}, false)
+	want := []setting{
+		{"memory", "memory.limit_in_bytes", "100", "memory"},
+		{"memory", "memory.swappiness", "3", "memory-swappiness"},
+		{"memory", "memory.oom_control", "1", "oom-kill-disable"},
+		{"cpu", "cpu.shares", "1024", "cpu-shares"},
+		{"cpu", "cpu.cfs_quota_us", "50000", "cpu-quota"},
+		{"cpu", "cpu.rt_runtime_us", "7", "cpu-rt-runtime"},
+		{"cpuset", "cpuset.mems", "0", "cpuset-mems"},
+		{"pids", "pids.max", "9", "pids-limit"},
+		{"hugetlb", "hugetlb.2MB.limit_in_bytes", "4", "hugetlb"},
+		{"blkio", "blkio.bfq.weight", "10", "blkio-weight"},
+		{"blkio", "blkio.throttle.read_bps_device", "8:0 1000", "device-read-bps"},
+		{"net_cls", "net_cls.classid", "5", "net-cls"},
+		{"net_prio", "net_prio.ifpriomap", "eth0 2", "net-prio"},
+	}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(setting{})); err != nil || diff != "" {
+		t.Errorf("%v, -want +got:\n%s", err, diff)
+	}
+	if _, err := settings(&specs.LinuxResources{Unified: map[string]string{"memory.high": "1"}}, false); !errors.Is(err, errdefs.ErrUnsupported) {
+		t.Errorf("a file of v2: %v", err)
 	}
 }
 
