@@ -1,0 +1,240 @@
+package task_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"cove/layers/mount"
+	"cove/runner/defaults"
+	"cove/runner/host"
+	"cove/runner/network"
+	"cove/runner/record"
+	"cove/runner/task"
+)
+
+const busybox = "/bin/busybox"
+
+// request is a container that runs a shell command in a root of its own.
+func request(t *testing.T, script string) (task.Request, *os.File) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: makes namespaces, control groups and mounts")
+	}
+	program, err := os.ReadFile(busybox)
+	if err != nil {
+		t.Skip("needs busybox-static (Debian) as the root filesystem's only program")
+	}
+	root := t.TempDir()
+	for _, dir := range []string{"bin", "etc", "proc", "sys", "dev"} {
+		if err := os.Mkdir(filepath.Join(root, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(root, "bin/sh"), program, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	spec := defaults.Spec()
+	spec.Process.Args, spec.Process.Env = []string{"/bin/sh", "-c", script}, nil
+	out, theirs, err := task.Pipe(true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { out.Close(); theirs.Close() })
+	id := strings.ToLower(t.Name()) + strconv.Itoa(os.Getpid())
+	return task.Request{
+		ID: id, Spec: spec, Root: mount.Mount{Type: "bind", Source: root},
+		Network: network.Open(t.TempDir()), Net: network.Config{Mode: network.None, Hostname: "box"},
+		Files: t.TempDir(), Stdout: theirs,
+	}, out
+}
+
+// checkGone looks for the container's group, and for an empty one above it.
+// Other containers of this host make and remove the one above, too.
+func checkGone(t *testing.T, id string) {
+	t.Helper()
+	features, err := host.Detect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range features.Cgroup.Hierarchies {
+		top := filepath.Join(h.Mount, task.Groups)
+		if _, err := os.Stat(filepath.Join(top, id)); err == nil {
+			t.Errorf("%s: the container's group is left", h.Mount)
+		}
+		empty := func() bool {
+			below, err := filepath.Glob(top + "/*/cgroup.procs")
+			_, serr := os.Stat(top)
+			return err == nil && serr == nil && len(below) == 0
+		}
+		for deadline := time.Now().Add(5 * time.Second); empty(); time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Errorf("%s is left, and empty", top)
+				break
+			}
+		}
+	}
+}
+
+func TestLife(t *testing.T) {
+	t.Parallel()
+	r, out := request(t, `read name < /etc/hostname; read hosts < /etc/hosts; echo "$name $hosts"; exit 3`)
+	created := 0
+	r.OnCreated = func(pid int) error { created = pid; return nil }
+	k, err := task.Create(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if pids, err := k.Group.Procs(); err != nil || len(pids) != 1 || pids[0] != k.Process.Pid() || created != pids[0] {
+		t.Errorf("processes in the group: %v, %v; created %d", pids, err, created)
+	}
+	if err := k.Start(); err != nil {
+		t.Fatal(err)
+	}
+	r.Stdout.Close()
+	text, err := io.ReadAll(out)
+	if err != nil || !strings.HasPrefix(string(text), "box 127.0.0.1") {
+		t.Errorf("it wrote %q, %v", text, err)
+	}
+	if status, err := k.Process.Wait(t.Context()); err != nil || status.Code != 3 {
+		t.Errorf("%v, %v", status, err)
+	}
+	if err := k.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	checkGone(t, r.ID)
+	if len(r.Spec.Linux.CgroupsPath) > 0 || len(r.Spec.Hostname) > 0 {
+		t.Error("the caller's spec was changed")
+	}
+}
+
+// TestCloseKills ends what runs, and what was only created.
+func TestCloseKills(t *testing.T) {
+	t.Parallel()
+	for _, start := range []bool{false, true} {
+		r, _ := request(t, "while :; do :; done")
+		k, err := task.Create(t.Context(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if start {
+			if err := k.Start(); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := k.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		checkGone(t, r.ID)
+	}
+}
+
+// TestHostPIDs leaves a process behind, which only a container without a pid
+// namespace can.
+func TestHostPIDs(t *testing.T) {
+	t.Parallel()
+	r, out := request(t, "(while :; do :; done) & echo $!")
+	spaces := r.Spec.Linux.Namespaces[:0]
+	for _, ns := range r.Spec.Linux.Namespaces {
+		if ns.Type != specs.PIDNamespace {
+			spaces = append(spaces, ns)
+		}
+	}
+	r.Spec.Linux.Namespaces = spaces
+	k, err := task.Create(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := k.Start(); err != nil {
+		t.Error(err)
+	}
+	if _, err := k.Process.Wait(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := k.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	r.Stdout.Close()
+	text, err := io.ReadAll(out)
+	pid := strings.TrimSpace(string(text))
+	if err != nil || pid == "" {
+		t.Errorf("it wrote %q, %v", text, err)
+	}
+	if cmdline, err := os.ReadFile("/proc/" + pid + "/cmdline"); err == nil && strings.Contains(string(cmdline), "while") {
+		t.Errorf("process %s is left", pid)
+	}
+	checkGone(t, r.ID)
+}
+
+func TestCannotStart(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		change func(*task.Request)
+		code   int
+	}{
+		"no such program": {func(r *task.Request) { r.Spec.Process.Args = []string{"/nosuch"} }, 127},
+		"no program":      {func(r *task.Request) { r.Spec.Process.Args = []string{"/etc"} }, 126},
+		"no such network": {func(r *task.Request) { r.Net.Mode = "nosuch" }, 125},
+		"bad limit": {func(r *task.Request) {
+			r.Spec.Linux.Resources = &specs.LinuxResources{CPU: &specs.LinuxCPU{Cpus: "nosuch"}}
+		}, 125},
+		"no such source": {func(r *task.Request) {
+			r.Spec.Mounts = append(r.Spec.Mounts, specs.Mount{Destination: "/x", Type: "bind", Source: "/no/such", Options: []string{"bind"}})
+		}, 125},
+		"bad mount": {func(r *task.Request) {
+			r.Spec.Mounts = append(r.Spec.Mounts, specs.Mount{Destination: "/x", Type: "nosuchfs"})
+		}, 125},
+		"failing hook": {func(r *task.Request) { r.OnCreated = func(int) error { return io.ErrNoProgress } }, 125},
+	} {
+		r, _ := request(t, "true")
+		tt.change(&r)
+		k, err := task.Create(t.Context(), r)
+		if err == nil {
+			err = errors.Join(k.Start(), k.Close(context.Background()))
+		}
+		if start, ok := errors.AsType[*record.StartError](err); !ok || start.Code != tt.code {
+			t.Errorf("%s: %v, want a start error of code %d", name, err, tt.code)
+		}
+		checkGone(t, r.ID)
+	}
+}
+
+// TestStubs finds the mount points that a root lacks, and removes those that
+// stayed empty.
+func TestStubs(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(root, "etc"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	spec := &specs.Spec{Mounts: []specs.Mount{{Destination: "/a/b/c"}, {Destination: "/used/here"}, {Destination: "/etc"}}}
+	stubs := task.Missing(mount.Mount{Type: "bind", Source: root}, spec)
+	for _, dir := range []string{"a/b/c", "used/here"} {
+		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, text := range map[string]string{"etc/hosts": "", "etc/hostname": "mine", "used/file": "x"} {
+		if err := os.WriteFile(filepath.Join(root, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := stubs.Remove(); err != nil {
+		t.Fatal(err)
+	}
+	for name, stays := range map[string]bool{
+		"a": false, "used": true, "used/here": false, "used/file": true, "etc": true, "etc/hosts": false, "etc/hostname": true,
+	} {
+		if _, err := os.Stat(filepath.Join(root, name)); (err == nil) != stays {
+			t.Errorf("%s: %v, want it to stay: %v", name, err, stays)
+		}
+	}
+}
