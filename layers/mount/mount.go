@@ -1,5 +1,5 @@
 // Package mount holds the one description of a mount that snapshots and the
-// runner share. It is data only: the system calls are in
+// runner share. It is data, and a thread to mount on: the system calls are in
 // layers/snapshot/overlay and in runner.
 package mount
 

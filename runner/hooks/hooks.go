@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/layers/mount"
 )
 
 // Run runs hooks in order, with the state on stdin. inside is a process
@@ -78,7 +79,7 @@ func runHook(ctx context.Context, h specs.Hook, state []byte) error {
 // else after that.
 func within(pid int, fn func() error) error {
 	done := make(chan error, 1)
-	go offMainThread(func() {
+	go mount.OnOwnThread(func() {
 		done <- func() error {
 			// A thread that shares its root with others cannot change it.
 			if err := unix.Unshare(unix.CLONE_FS); err != nil {
@@ -116,24 +117,6 @@ func within(pid int, fn func() error) error {
 		}()
 	})
 	return <-done
-}
-
-// offMainThread runs fn on a thread that ends with it. It must not be the main
-// one, which cannot end, and whose namespaces /proc/self shows to all.
-func offMainThread(fn func()) {
-	runtime.LockOSThread()
-	if unix.Gettid() != unix.Getpid() {
-		fn() // never unlocked: the thread ends with the goroutine
-		return
-	}
-	defer runtime.UnlockOSThread()
-	done := make(chan struct{})
-	go func() { // on another thread, as this one is taken
-		defer close(done)
-		runtime.LockOSThread()
-		fn()
-	}()
-	<-done
 }
 
 // namespacePath is where the container's namespace of a type is found.

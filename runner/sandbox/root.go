@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -119,26 +118,16 @@ func createMount(fs int, options []string, attr uint64) (int, error) {
 // as this call, and returns a detached copy. So here too nothing is ever
 // mounted on the host.
 func classicOverlay(m mount.Mount, attr uint64) (int, error) {
-	type result struct {
-		fd  int
-		err error
+	fd, err := -1, error(nil)
+	mount.OnOwnThread(func() { fd, err = mountPrivately(m) })
+	if err != nil || attr == 0 {
+		return fd, err
 	}
-	done := make(chan result)
-	go func() {
-		// The thread ends with the goroutine: its namespace is no use to others.
-		runtime.LockOSThread()
-		fd, err := mountPrivately(m)
-		done <- result{fd, err}
-	}()
-	r := <-done
-	if r.err != nil || attr == 0 {
-		return r.fd, r.err
-	}
-	if err := unix.MountSetattr(r.fd, "", unix.AT_EMPTY_PATH, &unix.MountAttr{Attr_set: attr}); err != nil {
-		unix.Close(r.fd)
+	if err := unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH, &unix.MountAttr{Attr_set: attr}); err != nil {
+		unix.Close(fd)
 		return -1, err
 	}
-	return r.fd, nil
+	return fd, nil
 }
 
 func mountPrivately(m mount.Mount) (int, error) {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -164,17 +163,13 @@ func commonDir(paths []string) string {
 
 // onThread calls fn on a thread that shares with no other what flags say, as
 // unshare(2) names it, and that is not used again.
-func onThread(flags int, fn func() error) error {
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-		err := unix.Unshare(flags)
-		if err != nil {
+func onThread(flags int, fn func() error) (err error) {
+	mount.OnOwnThread(func() {
+		if err = unix.Unshare(flags); err != nil {
 			err = fmt.Errorf("%w: unshare: %w", errors.ErrUnsupported, err)
-		} else {
-			err = fn()
+			return
 		}
-		done <- err
-	}()
-	return <-done
+		err = fn()
+	})
+	return err
 }
