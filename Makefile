@@ -88,6 +88,6 @@ deps-test: deps-demo
 	  mkdir /etc/postgresql-common && echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf; fi
 	$(call deps,gcc libc6-dev git busybox-static skopeo podman curl nftables postgresql libseccomp-dev qemu-user-static xz-utils zstd bzip2)
 deps-bench: deps-demo
-	$(call deps,podman buildah skopeo runc crun docker.io docker-registry hyperfine busybox-static)
+	$(call deps,podman buildah runc crun docker.io docker-registry containernetworking-plugins iproute2)
 deps-vm:
 	$(call deps,qemu-system-x86 busybox-static cpio kmod)

@@ -98,10 +98,10 @@ func describeMachine(l *lab) []string {
 	return []string{
 		fmt.Sprintf("%d × %s, %d GiB of memory, Linux %s; load at the beginning %s", runtime.NumCPU(), processor(), memory("MemTotal")>>30, kernel, load()),
 		"the engines' state is on " + l.where + ", that of the registries on the disk",
-		"cove " + l.version("$BIN/cove version"),
+		l.version("$BIN/cove version"),
 		strings.Join([]string{
 			l.version("docker --version"), l.version("podman --version"), l.version("buildah --version"), l.version("crun --version"),
-			l.version("runc --version"), l.version("$CACHE/buildctl --version"), l.version("docker-registry --version"), l.version("$CACHE/registry --version"),
+			l.version("runc --version"), buildkit + " " + buildkitVersion, l.version("docker-registry --version"), distribution + " " + distributionVersion,
 		}, "; "),
 	}
 }
