@@ -14,8 +14,8 @@ import (
 
 	"cove/layers/mount"
 	"cove/runner"
-	"cove/runner/defaults"
 	"cove/runner/network"
+	"cove/runner/runnertest"
 )
 
 // binaries is where cove-runtime is compiled to.
@@ -44,8 +44,6 @@ var runtimeBinary = sync.OnceValues(func() (string, error) {
 	return path, nil
 })
 
-const busybox = "/bin/busybox"
-
 type fixture struct {
 	*runner.Runner
 	t    *testing.T
@@ -56,35 +54,13 @@ type fixture struct {
 // newFixture is a runner on a root of its own, over a tiny root filesystem.
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("needs root: makes namespaces, cgroups and mounts")
-	}
-	if _, err := os.Stat(busybox); err != nil {
-		t.Skip("needs busybox-static (Debian) as the root filesystem's only program")
-	}
 	bin, err := runtimeBinary()
 	if err != nil {
 		t.Fatal(err)
 	}
 	f := &fixture{t: t, root: t.TempDir()}
 	f.base = filepath.Join(f.root, "base")
-	for _, dir := range []string{"bin", "etc", "tmp", "proc", "sys", "dev", "root"} {
-		if err := os.MkdirAll(filepath.Join(f.base, dir), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	data, err := os.ReadFile(busybox)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(f.base, "bin/busybox"), data, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range strings.Fields("sh sleep cat echo true false env ls id hostname kill nc wget head seq dd ps readlink mount trap ip ping stty tty") {
-		if err := os.Symlink("busybox", filepath.Join(f.base, "bin", name)); err != nil {
-			t.Fatal(err)
-		}
-	}
+	runnertest.Root(t, f.base, strings.Fields("sh sleep cat echo true false env ls id hostname kill nc wget head seq dd ps readlink mount trap ip ping stty tty")...)
 	files := map[string]string{"etc/passwd": "root:x:0:0::/root:/bin/sh\napp:x:1001:1002::/home/app:/bin/sh\n", "etc/group": "root:x:0:\napp:x:1002:\n"}
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(f.base, name), []byte(text), 0o644); err != nil {
@@ -125,7 +101,7 @@ func (f *fixture) config(script string) runner.Config {
 			f.t.Fatal(err)
 		}
 	}
-	spec := defaults.Spec()
+	spec := runnertest.Spec()
 	spec.Process.Args = []string{"sh", "-c", script}
 	spec.Process.Env = []string{"PATH=/bin", "HOME=/root"}
 	return runner.Config{

@@ -8,29 +8,6 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
-// Spec returns a fresh runtime spec with docker's defaults, to which image
-// config and flags are added. Seccomp is not set: the seccomp package fills
-// the default profile in when Linux.Seccomp is asked for by the caller.
-func Spec() *specs.Spec {
-	return &specs.Spec{
-		Version: "1.0.2",
-		Process: &specs.Process{
-			Cwd: "/",
-			Capabilities: &specs.LinuxCapabilities{
-				Bounding: Capabilities(), Effective: Capabilities(), Permitted: Capabilities(),
-			},
-		},
-		Root:   &specs.Root{Path: "rootfs"},
-		Mounts: Mounts(),
-		Linux: &specs.Linux{
-			MaskedPaths:   MaskedPaths(),
-			ReadonlyPaths: ReadonlyPaths(),
-			Namespaces:    Namespaces(),
-			Resources:     &specs.LinuxResources{Devices: DeviceRules()},
-		},
-	}
-}
-
 // Capabilities is docker's default set.
 func Capabilities() []string {
 	return []string{

@@ -15,14 +15,12 @@ import (
 
 	"cove/layers/mount"
 	"cove/runner/attach"
-	"cove/runner/defaults"
 	"cove/runner/leanjson"
 	"cove/runner/network"
 	"cove/runner/record"
+	"cove/runner/runnertest"
 	"cove/runner/task"
 )
-
-const busybox = "/bin/busybox"
 
 // container is one whose monitor is this process.
 type container struct {
@@ -35,26 +33,14 @@ type container struct {
 // start records a container that runs a shell command and runs its monitor.
 func start(t *testing.T, change func(*record.Config)) *container {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("needs root: makes namespaces, control groups and mounts")
-	}
-	program, err := os.ReadFile(busybox)
-	if err != nil {
-		t.Skip("needs busybox-static (Debian) as the root filesystem's only program")
-	}
 	root, id := t.TempDir(), fmt.Sprintf("%s-%d", strings.ToLower(t.Name()), os.Getpid())
 	rootfs := filepath.Join(root, "rootfs")
 	c := &container{dir: record.Of(root, id), run: filepath.Join(root, "run"), ended: make(chan error, 1)}
-	for _, dir := range []string{"bin", "etc", "proc", "sys", "dev"} {
-		mkdir(t, filepath.Join(rootfs, dir))
-	}
+	runnertest.Root(t, rootfs, "sh")
 	mkdir(t, string(c.dir))
 	mkdir(t, filepath.Dir(c.dir.Socket(c.run)))
-	if err := os.WriteFile(filepath.Join(rootfs, "bin/sh"), program, 0o755); err != nil {
-		t.Fatal(err)
-	}
 	cfg := record.Config{
-		ID: id, Name: "box", Spec: defaults.Spec(), Root: mount.Mount{Type: "bind", Source: rootfs},
+		ID: id, Name: "box", Spec: runnertest.Spec(), Root: mount.Mount{Type: "bind", Source: rootfs},
 		Network: network.Config{Mode: network.None},
 	}
 	cfg.Spec.Process.Env = nil

@@ -12,10 +12,8 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
-	"cove/runner/defaults"
+	"cove/runner/runnertest"
 )
-
-const busybox = "/bin/busybox"
 
 type fixture struct {
 	t            *testing.T
@@ -25,27 +23,8 @@ type fixture struct {
 
 func newFixture(t *testing.T, args ...string) *fixture {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("needs root: makes namespaces, cgroups and mounts")
-	}
-	program, err := os.ReadFile(busybox)
-	if err != nil {
-		t.Skip("needs busybox-static (Debian) as the root filesystem's only program")
-	}
-	f := &fixture{t: t, root: filepath.Join(t.TempDir(), "state"), bundle: t.TempDir(), spec: defaults.Spec()}
-	for _, dir := range []string{"bin", "etc", "tmp", "proc", "sys", "dev"} {
-		if err := os.MkdirAll(filepath.Join(f.bundle, "rootfs", dir), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.WriteFile(filepath.Join(f.bundle, "rootfs/bin/busybox"), program, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{"sh", "sleep", "cat", "echo", "true", "id", "tty", "touch"} {
-		if err := os.Symlink("busybox", filepath.Join(f.bundle, "rootfs/bin", name)); err != nil {
-			t.Fatal(err)
-		}
-	}
+	f := &fixture{t: t, root: filepath.Join(t.TempDir(), "state"), bundle: t.TempDir(), spec: runnertest.Spec()}
+	runnertest.Root(t, filepath.Join(f.bundle, "rootfs"), "sh", "sleep", "cat", "echo", "true", "id", "tty", "touch")
 	f.spec.Process.Args, f.spec.Process.Env = args, []string{"PATH=/bin"}
 	return f
 }

@@ -28,7 +28,7 @@ type Config struct {
 	Image   string `json:"image,omitempty"`
 	ImageID string `json:"imageID,omitempty"`
 
-	// Spec is the whole runtime spec (start from defaults.Spec). Its Root is
+	// Spec is the whole runtime spec (defaults has its tables). Its Root is
 	// ignored: Root below is what is mounted. The runner adds binds of
 	// /etc/hosts, /etc/hostname and /etc/resolv.conf, and the cgroup path.
 	Spec *specs.Spec `json:"spec"`

@@ -14,35 +14,18 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"cove/layers/mount"
-	"cove/runner/defaults"
 	"cove/runner/host"
 	"cove/runner/network"
 	"cove/runner/record"
+	"cove/runner/runnertest"
 	"cove/runner/task"
 )
-
-const busybox = "/bin/busybox"
 
 // request is a container that runs a shell command in a root of its own.
 func request(t *testing.T, script string) (task.Request, *os.File) {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("needs root: makes namespaces, control groups and mounts")
-	}
-	program, err := os.ReadFile(busybox)
-	if err != nil {
-		t.Skip("needs busybox-static (Debian) as the root filesystem's only program")
-	}
-	root := t.TempDir()
-	for _, dir := range []string{"bin", "etc", "proc", "sys", "dev"} {
-		if err := os.Mkdir(filepath.Join(root, dir), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.WriteFile(filepath.Join(root, "bin/sh"), program, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	spec := defaults.Spec()
+	root, spec := t.TempDir(), runnertest.Spec()
+	runnertest.Root(t, root, "sh")
 	spec.Process.Args, spec.Process.Env = []string{"/bin/sh", "-c", script}, nil
 	out, theirs, err := task.Pipe(true)
 	if err != nil {
