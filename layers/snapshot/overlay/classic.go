@@ -117,7 +117,7 @@ func classicBind(m mount.Mount, dir string) error {
 		return nil
 	}
 	if err := unix.Mount("", dir, "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
-		_ = Unmount(dir)
+		_ = unmount(dir)
 		return &os.PathError{Op: "remount read-only", Path: dir, Err: err}
 	}
 	return nil

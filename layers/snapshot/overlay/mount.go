@@ -14,24 +14,8 @@ import (
 	"cove/layers/mount"
 )
 
-// Mount mounts m, an overlay or a bind, on the directory dir.
-func Mount(m mount.Mount, dir string) error {
-	fd, err := detached(m)
-	if errors.Is(err, errors.ErrUnsupported) {
-		return classic(m, dir)
-	}
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	if err := unix.MoveMount(fd, "", unix.AT_FDCWD, dir, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
-		return &os.PathError{Op: "move_mount", Path: dir, Err: err}
-	}
-	return nil
-}
-
-// Unmount undoes Mount. What still uses the mount keeps it until it is done.
-func Unmount(dir string) error {
+// unmount takes a mount away. What still uses it keeps it until it is done.
+func unmount(dir string) error {
 	if err := unix.Unmount(dir, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil {
 		return &os.PathError{Op: "unmount", Path: dir, Err: err}
 	}
@@ -74,7 +58,7 @@ func withClassic(m mount.Mount, fn func(dir string) error) (err error) {
 	if err := classic(m, dir); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, Unmount(dir)) }()
+	defer func() { err = errors.Join(err, unmount(dir)) }()
 	return fn(dir)
 }
 

@@ -86,5 +86,5 @@ func probeClassic(m mount.Mount, dir string) error {
 	if err := classic(m, dir); err != nil {
 		return err
 	}
-	return Unmount(dir)
+	return unmount(dir)
 }
