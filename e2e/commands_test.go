@@ -86,32 +86,28 @@ func corrupt(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// deadCgroups are the cgroups of containers that hold no process, still after
-// a while: other tests' containers come and go meanwhile.
-func deadCgroups(ts *testscript.TestScript) []string {
-	var dead []string
-	for range 30 {
-		all, err := filepath.Glob("/sys/fs/cgroup/*/cove/" + strings.Repeat("[0-9a-f]", 64))
-		ts.Check(err)
-		dead = slices.DeleteFunc(all, func(dir string) bool {
-			procs, err := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
-			return err != nil || len(procs) > 0
-		})
-		if len(dead) == 0 {
-			break
-		}
-		time.Sleep(100 * time.Millisecond)
-	}
-	return dead
-}
-
 // nothingLeft looks for what this story's containers should have taken along.
 func nothingLeft(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 0 {
 		ts.Fatalf("usage: nothing-left")
 	}
 	work := ts.Getenv("WORK")
-	var left []string
+	left := leftovers(ts, work)
+	// A monitor may still be on its way out, and the containers of other tests
+	// come and go: what is left is what stays.
+	for begun := time.Now(); len(left) > 0 && time.Since(begun) < 10*time.Second; {
+		time.Sleep(50 * time.Millisecond)
+		now := leftovers(ts, work)
+		left = slices.DeleteFunc(left, func(what string) bool { return !slices.Contains(now, what) })
+	}
+	if len(left) > 0 {
+		ts.Fatalf("left behind:\n%s", strings.Join(left, "\n"))
+	}
+}
+
+// leftovers are mounts and processes of a story, and the cgroups of containers
+// that hold no process.
+func leftovers(ts *testscript.TestScript, work string) (left []string) {
 	mounts, err := os.ReadFile("/proc/self/mounts")
 	ts.Check(err)
 	for line := range strings.Lines(string(mounts)) {
@@ -127,8 +123,15 @@ func nothingLeft(ts *testscript.TestScript, neg bool, args []string) {
 			left = append(left, "process "+strings.ReplaceAll(string(cmdline), "\x00", " "))
 		}
 	}
-	left = append(left, deadCgroups(ts)...)
-	if len(left) > 0 {
-		ts.Fatalf("left behind:\n%s", strings.Join(left, "\n"))
+	id := strings.Repeat("[0-9a-f]", 64)
+	unified, err := filepath.Glob("/sys/fs/cgroup/cove/" + id)
+	ts.Check(err)
+	groups, err := filepath.Glob("/sys/fs/cgroup/*/cove/" + id)
+	ts.Check(err)
+	for _, dir := range append(groups, unified...) {
+		if procs, err := os.ReadFile(filepath.Join(dir, "cgroup.procs")); err == nil && len(procs) == 0 {
+			left = append(left, dir)
+		}
 	}
+	return left
 }
