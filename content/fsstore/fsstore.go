@@ -72,6 +72,10 @@ type Store struct {
 	// checkpoint is how many bytes may come between two durable states.
 	checkpoint int64
 
+	// blobs are the folders of blobs that were opened: a name below one of them
+	// is one system call, below root it is one for each component.
+	blobs sync.Map // digest.Algorithm to *os.Root
+
 	buffers sync.Pool // *[]byte of copySize
 }
 
@@ -157,7 +161,29 @@ func (s *Store) createOnce(name, body string) error {
 func (s *Store) Path() string { return s.path }
 
 // Close releases the root. Readers, writers and leases stay usable.
-func (s *Store) Close() error { return s.root.Close() }
+func (s *Store) Close() error {
+	errs := []error{s.root.Close()}
+	for _, dir := range s.blobs.Range {
+		errs = append(errs, dir.(*os.Root).Close())
+	}
+	return errors.Join(errs...)
+}
+
+// blobDir is the folder of a valid digest's blob.
+func (s *Store) blobDir(dgst digest.Digest) (*os.Root, error) {
+	alg := dgst.Algorithm()
+	if dir, ok := s.blobs.Load(alg); ok {
+		return dir.(*os.Root), nil
+	}
+	dir, err := s.root.OpenRoot("blobs/" + alg.String())
+	if err != nil {
+		return nil, err
+	}
+	if won, lost := s.blobs.LoadOrStore(alg, dir); lost {
+		return won.(*os.Root), dir.Close()
+	}
+	return dir, nil
+}
 
 // Sync makes the names of all blobs durable. A server calls it once at start:
 // a blob that a killed process had renamed into place but not yet
@@ -173,11 +199,14 @@ func (s *Store) Sync(context.Context) error {
 
 // Open implements content.Provider. The reader is a content.FileReader.
 func (s *Store) Open(_ context.Context, desc ocispec.Descriptor) (content.Reader, error) {
-	name, err := blobName(desc.Digest)
-	if err != nil {
+	if _, err := blobName(desc.Digest); err != nil {
 		return nil, err
 	}
-	f, err := s.root.Open(name)
+	dir, err := s.blobDir(desc.Digest)
+	if err != nil {
+		return nil, blobError(desc.Digest, err)
+	}
+	f, err := dir.Open(desc.Digest.Encoded())
 	if err != nil {
 		return nil, blobError(desc.Digest, err)
 	}
@@ -206,11 +235,14 @@ func (r *reader) File() *os.File                          { return r.f }
 
 // Stat implements content.Manager.
 func (s *Store) Stat(_ context.Context, dgst digest.Digest) (content.Info, error) {
-	name, err := blobName(dgst)
-	if err != nil {
+	if _, err := blobName(dgst); err != nil {
 		return content.Info{}, err
 	}
-	fi, err := s.root.Stat(name)
+	dir, err := s.blobDir(dgst)
+	if err != nil {
+		return content.Info{}, blobError(dgst, err)
+	}
+	fi, err := dir.Stat(dgst.Encoded())
 	if err != nil {
 		return content.Info{}, blobError(dgst, err)
 	}
