@@ -19,16 +19,15 @@ import (
 // colon.
 func isDigest(ref string) bool { return strings.Contains(ref, ":") }
 
-// StatManifest implements distribution.ManifestReader.
+// StatManifest implements distribution.ManifestReader. The first time it reads
+// the manifest, so that one which is lost or damaged is not said to be there.
 func (r *Registry) StatManifest(ctx context.Context, repo, ref string) (ocispec.Descriptor, error) {
 	desc, err := r.find(ctx, repo, ref)
 	if err != nil {
 		return desc, err
 	}
-	if _, kept := r.manifests.get(desc.Digest); kept {
-		return desc, nil
-	}
-	return desc, r.present(ctx, desc.Digest)
+	_, err = r.body(ctx, repo, desc)
+	return desc, err
 }
 
 // find looks a manifest up in the database.
@@ -46,15 +45,22 @@ func (r *Registry) GetManifest(ctx context.Context, repo, ref string) (distribut
 	if err != nil {
 		return distribution.Manifest{}, r.orNoRepository(ctx, repo, err)
 	}
-	body, ok := r.manifests.get(desc.Digest)
-	if !ok {
-		// ReadBlob hashes what it reads: rotten bytes are not served.
-		if body, err = content.ReadBlob(ctx, r.store, desc); err != nil {
-			return distribution.Manifest{}, errdefs.Errorf(errdefs.ErrCorrupt, "manifest %s of repository %s: %w", desc.Digest, repo, err)
-		}
-		r.manifests.put(desc.Digest, body)
+	body, err := r.body(ctx, repo, desc)
+	return distribution.Manifest{Descriptor: desc, Body: body}, err
+}
+
+// body is a manifest's bytes, of memory or of the storage.
+func (r *Registry) body(ctx context.Context, repo string, desc ocispec.Descriptor) ([]byte, error) {
+	if body, ok := r.manifests.get(desc.Digest); ok {
+		return body, nil
 	}
-	return distribution.Manifest{Descriptor: desc, Body: body}, nil
+	// ReadBlob hashes what it reads: rotten bytes are not served.
+	body, err := content.ReadBlob(ctx, r.store, desc)
+	if err != nil {
+		return nil, errdefs.Errorf(errdefs.ErrCorrupt, "manifest %s of repository %s: %w", desc.Digest, repo, err)
+	}
+	r.manifests.put(desc.Digest, body)
+	return body, nil
 }
 
 // PutManifest implements distribution.ManifestWriter.
