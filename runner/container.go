@@ -114,6 +114,21 @@ func (c *Container) notRunning() error {
 	return errdefs.Errorf(errdefs.ErrConflict, "container %s is not running", c)
 }
 
+// Hold calls do with the container's state while nobody else starts, pauses,
+// renames or removes it.
+func (c *Container) Hold(ctx context.Context, do func(State) error) error {
+	control, err := c.dir.Lock("control", true)
+	if err != nil {
+		return err
+	}
+	defer control.Close()
+	st, err := c.State(ctx)
+	if err != nil {
+		return err
+	}
+	return do(st)
+}
+
 // Remove deletes the container, its log and its snapshot. A running one is
 // errdefs.ErrConflict unless force, which kills it.
 func (c *Container) Remove(ctx context.Context, force bool) error {

@@ -89,24 +89,14 @@ func mountsOf(rec runspec.Record) []Mount {
 }
 
 func configOf(cfg runner.Config, rec runspec.Record) Config {
-	o, img := rec.Options, rec.Image
-	c := Config{
-		Hostname: cfg.Spec.Hostname, User: o.User, AttachStdin: o.Stdin, AttachStdout: true, AttachStderr: true,
+	o, img := rec.Options, rec.Config()
+	return Config{
+		Hostname: cfg.Spec.Hostname, User: img.User, AttachStdin: o.Stdin, AttachStdout: true, AttachStderr: true,
 		ExposedPorts: img.ExposedPorts, Tty: cfg.Terminal, OpenStdin: cfg.OpenStdin, StdinOnce: o.Stdin,
 		Env: cfg.Spec.Process.Env, Image: cfg.Image, Volumes: img.Volumes,
 		WorkingDir: cfg.Spec.Process.Cwd, Labels: cfg.Labels, StopSignal: cfg.StopSignal, StopTimeout: o.StopTimeout,
 		Entrypoint: img.Entrypoint, Cmd: img.Cmd,
 	}
-	if c.User == "" {
-		c.User = img.User
-	}
-	if o.Entrypoint != nil {
-		c.Entrypoint, c.Cmd = o.Entrypoint, nil
-	}
-	if len(o.Command) > 0 {
-		c.Cmd = o.Command
-	}
-	return c
 }
 
 func hostConfigOf(cfg runner.Config, o runspec.Options) HostConfig {

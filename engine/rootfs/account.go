@@ -53,9 +53,9 @@ func Account(ctx context.Context, m mount.Mount, name string) (runspec.User, err
 // With opens the tree that m mounts, privately, for the time of fn.
 func With(ctx context.Context, m mount.Mount, fn func(root int) error) error {
 	open := func(dir string) error {
-		fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		fd, err := Open(dir)
 		if err != nil {
-			return fmt.Errorf("opening the root filesystem: %w", err)
+			return err
 		}
 		defer unix.Close(fd)
 		return fn(fd)

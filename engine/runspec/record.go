@@ -1,6 +1,7 @@
 package runspec
 
 import (
+	"cmp"
 	"encoding/json"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -43,4 +44,22 @@ func (r Record) Volumes() []string {
 		}
 	}
 	return names
+}
+
+// Config is what the container was told to be, as the config of an image: the
+// image's own with the user's options over it.
+func (r Record) Config() ocispec.ImageConfig {
+	cfg, o := r.Image, r.Options
+	if o.Entrypoint != nil {
+		cfg.Entrypoint, cfg.Cmd = o.Entrypoint, nil
+	}
+	if len(o.Command) > 0 {
+		cfg.Cmd = o.Command
+	}
+	cfg.User = cmp.Or(o.User, cfg.User)
+	cfg.WorkingDir = cmp.Or(o.Workdir, cfg.WorkingDir)
+	cfg.StopSignal = cmp.Or(o.StopSignal, cfg.StopSignal)
+	cfg.Env = MergeEnv(cfg.Env, o.Env)
+	cfg.Labels = Labels(r.Image, o)
+	return cfg
 }

@@ -5,7 +5,6 @@ package imagecmd
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -269,7 +268,7 @@ func Save(a *app.App) *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return withStore(a, func(_ *engine.Engine, store *images.Store) error {
 			if name != "" {
-				return saveFile(cmd.Context(), store, name, args)
+				return app.WriteFile(name, func(w io.Writer) error { return store.Save(cmd.Context(), w, args) })
 			}
 			if _, ok := app.Terminal(a.Out); ok {
 				return errdefs.Errorf(errdefs.ErrInvalid, "not writing an archive to a terminal: use -o FILE or a pipe")
@@ -278,26 +277,6 @@ func Save(a *app.App) *cobra.Command {
 		})
 	}
 	return cmd
-}
-
-// saveFile leaves nothing, or what was there before, when it fails.
-func saveFile(ctx context.Context, store *images.Store, name string, args []string) error {
-	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
-		f, err := os.OpenFile(name, os.O_WRONLY, 0)
-		if err != nil {
-			return err
-		}
-		return errors.Join(store.Save(ctx, f, args), f.Close())
-	}
-	f, err := os.OpenFile(name+".part", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	defer os.Remove(name + ".part")
-	if err := errors.Join(store.Save(ctx, f, args), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(name+".part", name)
 }
 
 // Load reads images from an archive.

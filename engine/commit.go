@@ -1,0 +1,185 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cove/content"
+	"cove/engine/runspec"
+	"cove/images"
+	"cove/layers"
+	"cove/layers/diff"
+	"cove/runner"
+)
+
+// CommitOptions are the choices of Commit.
+type CommitOptions struct {
+	// Name is given to the image; "" leaves it without.
+	Name            string
+	Message, Author string
+	// Changes are Dockerfile instructions that change only the config.
+	Changes []string
+	// Running leaves the container's processes running meanwhile; what they
+	// write may then be in the image half.
+	Running bool
+}
+
+// Commit makes an image of a container: its own image, and on top what it
+// changed, without what is mounted in it. One that runs is paused meanwhile.
+func (e *Engine) Commit(ctx context.Context, ref string, o CommitOptions) (img images.Image, err error) {
+	if err := needRoot("committing a container"); err != nil {
+		return img, err
+	}
+	c, err := e.Container(ctx, ref)
+	if err != nil {
+		return img, err
+	}
+	state, err := c.State(ctx)
+	if err != nil {
+		return img, err
+	}
+	if state.Status == runner.Running && !o.Running {
+		if err := c.Pause(ctx); err != nil {
+			return img, err
+		}
+		defer func() {
+			if uerr := c.Unpause(context.WithoutCancel(ctx)); err == nil {
+				err = uerr
+			}
+		}()
+	}
+	store, err := e.images()
+	if err != nil {
+		return img, err
+	}
+	base, err := store.Get(ctx, c.Config().ImageID)
+	if err != nil {
+		return img, fmt.Errorf("the image of container %s: %w", c, err)
+	}
+	blobs, err := e.content()
+	if err != nil {
+		return img, err
+	}
+	lease, err := blobs.Lease(ctx, refsOf(base)...)
+	if err != nil {
+		return img, err
+	}
+	defer lease.Release()
+	layer, err := diff.Commit(ctx, content.Holding(blobs, lease), c.Config().Root, diff.Options{Skip: ownMounts(c)})
+	if err != nil {
+		return img, fmt.Errorf("container %s: %w", c, err)
+	}
+	config, err := e.committed(ctx, c, base, layer, o)
+	if err != nil {
+		return img, err
+	}
+	base.Layers = append(slices.Clone(base.Layers), layer)
+	if err := store.Unpack(ctx, base, lease, nil); err != nil {
+		return img, err
+	}
+	return store.Create(ctx, o.Name, config, base.Layers, lease)
+}
+
+func refsOf(img images.Image) []string {
+	refs := []string{img.ID.String(), img.Descriptor.Digest.String()}
+	for _, l := range img.Layers {
+		refs = append(refs, l.Blob.Digest.String())
+	}
+	return refs
+}
+
+// committed is the config of the image: that of the base, with what the
+// container was told to be, and the changes over it.
+func (e *Engine) committed(ctx context.Context, c *runner.Container, base images.Image, layer layers.Layer, o CommitOptions) ([]byte, error) {
+	changes, err := applyChanges(ctx, o.Changes, base.Platform())
+	if err != nil {
+		return nil, err
+	}
+	now := e.cfg.Now().UTC()
+	img := base.Config
+	img.Created, img.Author = &now, cmp.Or(o.Author, img.Author)
+	img.Config = withChanges(runspec.ReadRecord(c.Config().Extra).Config(), changes)
+	img.RootFS.DiffIDs = append(slices.Clone(img.RootFS.DiffIDs), digest.Digest(layer.DiffID))
+	img.History = append(slices.Clone(img.History), ocispec.History{
+		Created: &now, CreatedBy: strings.Join(c.Config().Spec.Process.Args, " "), Author: o.Author, Comment: o.Message,
+	})
+	return keepUnknown(base.RawConfig, img)
+}
+
+// withChanges puts what over sets in place of what cfg has.
+func withChanges(cfg, over ocispec.ImageConfig) ocispec.ImageConfig {
+	cfg.User = cmp.Or(over.User, cfg.User)
+	cfg.WorkingDir = cmp.Or(over.WorkingDir, cfg.WorkingDir)
+	cfg.StopSignal = cmp.Or(over.StopSignal, cfg.StopSignal)
+	cfg.Env = runspec.MergeEnv(cfg.Env, over.Env)
+	if over.Entrypoint != nil {
+		cfg.Entrypoint = over.Entrypoint
+	}
+	if over.Cmd != nil {
+		cfg.Cmd = over.Cmd
+	}
+	cfg.ExposedPorts = merged(cfg.ExposedPorts, over.ExposedPorts)
+	cfg.Volumes = merged(cfg.Volumes, over.Volumes)
+	cfg.Labels = merged(cfg.Labels, over.Labels)
+	return cfg
+}
+
+func merged[V any](m, over map[string]V) map[string]V {
+	if len(over) == 0 {
+		return m
+	}
+	all := make(map[string]V, len(m)+len(over))
+	maps.Copy(all, m)
+	maps.Copy(all, over)
+	return all
+}
+
+// keepUnknown writes img with the fields of raw that the OCI struct lacks, as
+// Healthcheck, OnBuild and Shell.
+func keepUnknown(raw []byte, img ocispec.Image) ([]byte, error) {
+	written, err := json.Marshal(img)
+	if err != nil {
+		return nil, err
+	}
+	var was, is, config map[string]json.RawMessage
+	for _, part := range []struct {
+		from []byte
+		to   *map[string]json.RawMessage
+	}{{raw, &was}, {written, &is}} {
+		if err := json.Unmarshal(part.from, part.to); err != nil {
+			return nil, err
+		}
+	}
+	if was["config"] != nil {
+		if err := json.Unmarshal(was["config"], &config); err != nil {
+			return nil, err
+		}
+	}
+	kept := map[string]json.RawMessage{}
+	for _, key := range []string{"Healthcheck", "OnBuild", "Shell"} {
+		if config[key] != nil {
+			kept[key] = config[key]
+		}
+	}
+	// Unmarshal adds to a map that is there.
+	if err := json.Unmarshal(is["config"], &kept); err != nil {
+		return nil, err
+	}
+	if is["config"], err = json.Marshal(kept); err != nil {
+		return nil, err
+	}
+	for key, value := range was {
+		if is[key] == nil {
+			is[key] = value
+		}
+	}
+	return json.Marshal(is)
+}

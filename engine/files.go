@@ -1,0 +1,243 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"cove/engine/rootfs"
+	"cove/engine/runspec"
+	"cove/errdefs"
+	"cove/layers/diff"
+	"cove/layers/mount"
+	"cove/runner"
+)
+
+// CopyOptions are the choices of CopyIn and CopyOut.
+type CopyOptions struct {
+	// Follow resolves the source when it is a link.
+	Follow bool
+	// Archive keeps owners; otherwise what is copied in is root's, and what is
+	// copied out the caller's.
+	Archive bool
+}
+
+// CopyIn copies a file or tree of the host into a container, which may run or
+// not, by cp's rules. It returns how many bytes were copied.
+func (e *Engine) CopyIn(ctx context.Context, src, ref, dst string, o CopyOptions) (n int64, err error) {
+	var owner *rootfs.Owner
+	if !o.Archive {
+		owner = &rootfs.Owner{}
+	}
+	err = withHost(src, func(host int, src string) error {
+		from, err := rootfs.Find(ctx, host, src, o.Follow, nil)
+		if err != nil {
+			return err
+		}
+		defer from.Close()
+		return e.inContainer(ctx, ref, dst, true, func(root int, dst string) error {
+			n, err = rootfs.Put(ctx, root, dst, from, owner, false)
+			return err
+		})
+	})
+	return n, err
+}
+
+// CopyOut copies a file or tree of a container to the host. Nothing is written
+// but below dst, whatever links a container plants.
+func (e *Engine) CopyOut(ctx context.Context, ref, src, dst string, o CopyOptions) (n int64, err error) {
+	var owner *rootfs.Owner
+	if !o.Archive {
+		owner = &rootfs.Owner{UID: os.Getuid(), GID: os.Getgid()}
+	}
+	err = e.source(ctx, ref, src, o, func(from *rootfs.Source) error {
+		return withHost(dst, func(host int, dst string) error {
+			n, err = rootfs.Put(ctx, host, dst, from, owner, true)
+			return err
+		})
+	})
+	return n, err
+}
+
+// CopyTarIn extracts a tar into a directory of a container.
+func (e *Engine) CopyTarIn(ctx context.Context, r io.Reader, ref, dst string) error {
+	return e.inContainer(ctx, ref, dst, true, func(root int, dst string) error {
+		return rootfs.Extract(ctx, root, dst, r)
+	})
+}
+
+// CopyTarOut writes a file or tree of a container as a tar.
+func (e *Engine) CopyTarOut(ctx context.Context, ref, src string, w io.Writer, o CopyOptions) error {
+	return e.source(ctx, ref, src, o, func(from *rootfs.Source) error { return from.Pack(ctx, w) })
+}
+
+// withHost calls do with the host's root and a path below it.
+func withHost(name string, do func(host int, name string) error) error {
+	abs, err := filepath.Abs(name)
+	if err != nil {
+		return err
+	}
+	switch { // Abs takes off what says "what is in it" and "a directory"
+	case filepath.Base(name) == ".":
+		abs += "/."
+	case strings.HasSuffix(name, "/"):
+		abs += "/"
+	}
+	host, err := rootfs.Open("/")
+	if err != nil {
+		return err
+	}
+	defer unix.Close(host)
+	return do(host, abs)
+}
+
+// source finds a file or tree of a container. The kernel's own filesystems in
+// it are left out, unless one is what was asked for.
+func (e *Engine) source(ctx context.Context, ref, name string, o CopyOptions, do func(*rootfs.Source) error) error {
+	c, err := e.Container(ctx, ref)
+	if err != nil {
+		return err
+	}
+	kernels := map[string]bool{}
+	for _, m := range c.Config().Spec.Mounts {
+		kernels[strings.Trim(m.Destination, "/")] = m.Type != "bind"
+	}
+	return e.inContainer(ctx, ref, name, false, func(root int, name string) error {
+		from, err := rootfs.Find(ctx, root, name, o.Follow, func(name string) bool { return kernels[name] })
+		if err != nil {
+			return err
+		}
+		defer from.Close()
+		return do(from)
+	})
+}
+
+// inContainer calls do with a container's root, open, and the name below it.
+// One that runs is seen through its first process, with all that is mounted in
+// it; of one that does not, a volume is found by where it would be mounted.
+func (e *Engine) inContainer(ctx context.Context, ref, name string, write bool, do func(root int, name string) error) error {
+	if err := needRoot("copying from and to a container"); err != nil {
+		return err
+	}
+	c, err := e.Container(ctx, ref)
+	if err != nil {
+		return err
+	}
+	state, err := c.State(ctx)
+	if err != nil {
+		return err
+	}
+	if state.Pid > 0 {
+		return inProcess(ctx, c, state.Pid, name, do)
+	}
+	return c.Hold(ctx, func(now runner.State) error {
+		if now.Pid > 0 {
+			return inProcess(ctx, c, now.Pid, name, do)
+		}
+		rec := runspec.ReadRecord(c.Config().Extra)
+		if m, rest, ok := mountAt(rec.Mounts, name); ok {
+			if write && m.Asked.ReadOnly {
+				return errdefs.Errorf(errdefs.ErrDenied, "container %s: %s is mounted read-only", c, m.Asked.Target)
+			}
+			root, err := rootfs.Open(m.Source)
+			if err != nil {
+				return err
+			}
+			defer unix.Close(root)
+			return do(root, rest)
+		}
+		if write && rec.Options.ReadOnly {
+			return errdefs.Errorf(errdefs.ErrDenied, "container %s: its root filesystem is read-only", c)
+		}
+		return rootfs.With(ctx, c.Config().Root, func(root int) error { return do(root, name) })
+	})
+}
+
+// inProcess opens the root of a container's first process. It is still the
+// container's when the container, asked afterwards, still says so.
+func inProcess(ctx context.Context, c *runner.Container, pid int, name string, do func(root int, name string) error) error {
+	root, err := rootfs.Open(fmt.Sprintf("/proc/%d/root", pid))
+	if err != nil {
+		return errdefs.Errorf(errdefs.ErrUnavailable, "container %s: %w; did it just end?", c, err)
+	}
+	defer unix.Close(root)
+	if now, err := c.State(ctx); err != nil || now.Pid != pid {
+		return errdefs.Errorf(errdefs.ErrConflict, "container %s ended meanwhile; try again", c)
+	}
+	return do(root, name)
+}
+
+// mountAt finds the directory mounted nearest above name, and what is left of
+// name there, with the end that says "what is in it".
+func mountAt(mounts []runspec.Mounted, name string) (found runspec.Mounted, rest string, ok bool) {
+	clean := path.Clean("/" + name)
+	for _, m := range mounts {
+		below, in := strings.CutPrefix(clean+"/", path.Clean(m.Asked.Target)+"/")
+		if info, err := os.Stat(m.Source); !in || err != nil || !info.IsDir() || ok && len(m.Asked.Target) < len(found.Asked.Target) {
+			continue
+		}
+		found, rest, ok = m, "/"+strings.TrimSuffix(below, "/"), true
+	}
+	switch {
+	case strings.HasSuffix(name, "/."):
+		rest += "/."
+	case strings.HasSuffix(name, "/"):
+		rest += "/"
+	}
+	return found, rest, ok
+}
+
+// Export writes a container's root filesystem as a tar, without what is mounted
+// in it.
+func (e *Engine) Export(ctx context.Context, ref string, w io.Writer) error {
+	if err := needRoot("exporting a container"); err != nil {
+		return err
+	}
+	c, err := e.Container(ctx, ref)
+	if err != nil {
+		return err
+	}
+	return rootfs.With(ctx, readOnly(c.Config().Root), func(root int) error {
+		from, err := rootfs.Find(ctx, root, "/", false, nil)
+		if err != nil {
+			return err
+		}
+		defer from.Close()
+		return from.Pack(ctx, w)
+	})
+}
+
+// readOnly shows what a root shows with no directory to write to, so that it
+// can be looked at beside the one that runs.
+func readOnly(root mount.Mount) mount.Mount {
+	if root.Type == "overlay" && root.Upper != "" {
+		root.Lower = append([]string{root.Upper}, root.Lower...)
+		root.Upper, root.Work = "", ""
+	}
+	root.ReadOnly = true
+	return root
+}
+
+// Changes lists what a container changed in its root filesystem.
+func (e *Engine) Changes(ctx context.Context, ref string) ([]diff.Change, error) {
+	c, err := e.Container(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	return diff.Changes(ctx, c.Config().Root, ownMounts(c))
+}
+
+// ownMounts tells of names that are in a container's root only to be mounted on.
+func ownMounts(c *runner.Container) func(name string) bool {
+	own := map[string]bool{"etc/hosts": true, "etc/hostname": true, "etc/resolv.conf": true}
+	for _, m := range c.Config().Spec.Mounts {
+		own[strings.Trim(m.Destination, "/")] = true
+	}
+	return func(name string) bool { return own[name] }
+}

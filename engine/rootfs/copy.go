@@ -1,0 +1,267 @@
+package rootfs
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"cove/errdefs"
+	"cove/layers/archive"
+	"cove/layers/tree"
+)
+
+// maxDepth is how many components a path may have, as in an archive.
+const maxDepth = 256
+
+// Source is a file or a tree that is to be copied.
+type Source struct {
+	// Name is the last name of its path, "." for what is in a directory.
+	Name string
+	Dir  bool // it is a directory
+
+	at   *tree.Cursor // stands in the directory that holds base
+	base string
+	opt  archive.PackOptions
+}
+
+// Find finds what is to be copied: name, below the open directory root, which
+// no link leads out of. follow resolves name itself when it is a link. skip, if
+// set, leaves out names below root. Close the Source.
+func Find(ctx context.Context, root int, name string, follow bool, skip func(name string) bool) (*Source, error) {
+	s := &Source{Name: path.Base(path.Clean("/" + name))}
+	dir, base := split(name)
+	if base == "." {
+		s.Name = "."
+	}
+	found, err := find(ctx, root, dir, base, follow)
+	if err != nil {
+		return nil, err
+	}
+	if !found.exists() {
+		found.at.Close()
+		return nil, errdefs.Errorf(errdefs.ErrNotFound, "no such file or directory: %s", name)
+	}
+	s.at, s.base, s.Dir = found.at, found.base, tree.IsDir(found.st.Mode)
+	if !s.Dir && strings.HasSuffix(name, "/") {
+		s.Close()
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "not a directory: %s", name)
+	}
+	if skip != nil {
+		top := path.Clean(s.at.Child(s.base))
+		s.opt.Skip = func(entry string) bool {
+			rest, below := strings.CutPrefix(path.Clean(entry), s.Name+"/")
+			if s.Name == "." {
+				rest, below = path.Clean(entry), entry != "."
+			}
+			return below && skip(path.Join(top, rest))
+		}
+	}
+	return s, nil
+}
+
+// Close lets go of it.
+func (s *Source) Close() error { return s.at.Close() }
+
+// Pack writes it as a tar. The names of the entries begin with Name.
+func (s *Source) Pack(ctx context.Context, w io.Writer) error {
+	aw := archive.NewWriter(w, s.opt)
+	if err := aw.Tree(ctx, s.at.Dir(), s.base, s.Name); err != nil {
+		return err
+	}
+	return aw.Close()
+}
+
+// split is path.Split that keeps a trailing "." and takes "" for it.
+func split(name string) (dir, base string) {
+	dir, base = path.Split(strings.TrimRight(name, "/"))
+	if base == "" || base == ".." {
+		return name, "."
+	}
+	return dir, base
+}
+
+// place is a name in a directory of a tree, whether or not there is something.
+type place struct {
+	at   *tree.Cursor
+	base string
+	st   *unix.Stat_t // nil when there is nothing
+}
+
+func (p place) exists() bool { return p.st != nil }
+
+// find resolves dir below root and looks at base there.
+func find(ctx context.Context, root int, dir, base string, follow bool) (place, error) {
+	at, err := tree.NewCursor(fdPath(root), maxDepth, nil)
+	if err != nil {
+		return place{}, err
+	}
+	for range 40 { // links, as in the kernel
+		if err := at.Enter(ctx, dir); err != nil {
+			at.Close()
+			return place{}, notThere(dir, err)
+		}
+		st, err := tree.Stat(at.Dir(), base)
+		if errors.Is(err, unix.ENOENT) {
+			return place{at: at, base: base}, nil
+		}
+		if err == nil && (!follow || !tree.IsLink(st.Mode)) {
+			return place{at: at, base: base, st: &st}, nil
+		}
+		var link string
+		if err == nil {
+			link, err = tree.ReadLink(at.Dir(), base)
+		}
+		if err != nil {
+			at.Close()
+			return place{}, notThere(at.Child(base), err)
+		}
+		if !strings.HasPrefix(link, "/") {
+			link = at.Path() + "/" + link
+		}
+		dir, base = split(link)
+	}
+	at.Close()
+	return place{}, notThere(dir, unix.ELOOP)
+}
+
+func notThere(name string, err error) error {
+	kind := errdefs.ErrInvalid
+	if errors.Is(err, unix.ENOENT) {
+		kind = errdefs.ErrNotFound
+	}
+	return errdefs.Errorf(kind, "/%s: %w", strings.Trim(name, "/"), err)
+}
+
+func fdPath(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
+
+// Owner is who owns what is copied; nil keeps the owners of the source.
+type Owner struct{ UID, GID int }
+
+// Put copies src to dst below the open directory root, by cp's rules: into a
+// directory that exists, else as dst in a directory that does. Links inside dst
+// are resolved below root, or with within below dst. It returns how many bytes
+// the files and their headers have.
+func Put(ctx context.Context, root int, dst string, src *Source, owner *Owner, within bool) (int64, error) {
+	dir, base := split(dst)
+	to, err := find(ctx, root, dir, base, true)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { to.at.Close() }()
+	name, err := target(dst, to, src)
+	if err != nil {
+		return 0, err
+	}
+	if name == "" { // into the directory
+		if err := to.at.Enter(ctx, to.at.Child(to.base)); err != nil {
+			return 0, notThere(dst, err)
+		}
+		if name = src.Name; name == "." {
+			name = ""
+		}
+	}
+	r, w := io.Pipe()
+	go func() { w.CloseWithError(src.Pack(ctx, w)) }()
+	counted := &counter{r: r}
+	rename := func(hdr *tar.Header) bool {
+		keep := hdr.Name != "./" || name != ""
+		hdr.Name = moved(hdr.Name, src.Name, name)
+		if hdr.Typeflag == tar.TypeLink {
+			hdr.Linkname = moved(hdr.Linkname, src.Name, name)
+		}
+		if owner != nil {
+			hdr.Uid, hdr.Gid = owner.UID, owner.GID
+		}
+		return keep
+	}
+	err = extract(ctx, root, to.at, counted, rename, within)
+	r.CloseWithError(err) // ends the packer too
+	return counted.n, err
+}
+
+// moved replaces the first name of an entry.
+func moved(entry, from, to string) string {
+	if from == "." {
+		return to + "/" + entry
+	}
+	return to + strings.TrimPrefix(entry, from)
+}
+
+// target says under which name src goes into the directory of to; "" is into to
+// itself, which is a directory.
+func target(dst string, to place, src *Source) (string, error) {
+	slash := strings.HasSuffix(dst, "/") || strings.HasSuffix(dst, "/.")
+	switch {
+	case to.exists() && tree.IsDir(to.st.Mode):
+		return "", nil
+	case to.exists() && src.Dir:
+		return "", errdefs.Errorf(errdefs.ErrInvalid, "cannot copy a directory onto a file: %s", dst)
+	case to.exists() && slash:
+		return "", errdefs.Errorf(errdefs.ErrInvalid, "not a directory: %s", dst)
+	case !to.exists() && slash && !src.Dir:
+		return "", errdefs.Errorf(errdefs.ErrNotFound, "no such directory: %s", dst)
+	}
+	return to.base, nil
+}
+
+// Extract extracts a tar into the directory dst below the open directory root.
+func Extract(ctx context.Context, root int, dst string, r io.Reader) error {
+	at, err := tree.NewCursor(fdPath(root), maxDepth, nil)
+	if err != nil {
+		return err
+	}
+	defer at.Close()
+	if err := at.Enter(ctx, dst); err != nil {
+		return notThere(dst, err)
+	}
+	return extract(ctx, root, at, r, func(*tar.Header) bool { return true }, false)
+}
+
+// extract writes what comes to the directory where at stands. Names are below
+// root, so that an absolute link there means what it means to a container;
+// within takes the directory itself for the root.
+func extract(ctx context.Context, root int, at *tree.Cursor, r io.Reader, rewrite func(*tar.Header) bool, within bool) error {
+	prefix := at.Path() + "/"
+	if within {
+		root, prefix = at.Dir(), ""
+	}
+	return archive.Extract(ctx, fdPath(root), r, archive.Options{
+		// What is copied is the user's own to choose.
+		Limits: archive.Limits{Bytes: -1, Entries: -1},
+		Rewrite: func(hdr *tar.Header) bool {
+			keep := rewrite(hdr)
+			hdr.Name = prefix + hdr.Name
+			if hdr.Typeflag == tar.TypeLink {
+				hdr.Linkname = prefix + hdr.Linkname
+			}
+			return keep
+		},
+	})
+}
+
+type counter struct {
+	r io.Reader
+	n int64
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// Open opens the directory at a path of our own, to work below it.
+func Open(dir string) (int, error) {
+	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("opening %s: %w", dir, err)
+	}
+	return fd, nil
+}

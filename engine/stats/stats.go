@@ -1,0 +1,87 @@
+// Package stats measures what containers use, as `stats` shows it.
+package stats
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"cove/engine/machine"
+	"cove/runner"
+)
+
+// Sample is what a container used up to a moment.
+type Sample struct {
+	ID, Name string
+	At       time.Time
+	CPU      time.Duration // of all processors together
+	// Memory is without file cache that can go; Limit is the machine's when
+	// the container has none.
+	Memory, Limit      uint64
+	Received, Sent     uint64 // by its network, in bytes
+	ReadBytes, Written uint64 // of block devices
+	Pids               uint64
+	CPUPercent         float64 // since the sample before; see Since
+	MemoryPercent      float64
+}
+
+// Take measures a running container; one that does not run is
+// errdefs.ErrConflict.
+func Take(ctx context.Context, c *runner.Container) (Sample, error) {
+	used, err := c.Stats(ctx)
+	if err != nil {
+		return Sample{}, err
+	}
+	state, err := c.State(ctx)
+	if err != nil {
+		return Sample{}, err
+	}
+	s := Sample{
+		ID: c.ID(), Name: c.Name(), At: time.Now(), CPU: time.Duration(used.CPU.Usage),
+		Memory: used.Memory.Usage, Limit: used.Memory.Limit, Pids: used.Pids.Current,
+	}
+	if used.Memory.Cache < s.Memory {
+		s.Memory -= used.Memory.Cache
+	}
+	if s.Limit == 0 {
+		s.Limit = uint64(machine.Memory())
+	}
+	if s.Limit > 0 {
+		s.MemoryPercent = 100 * float64(s.Memory) / float64(s.Limit)
+	}
+	for _, d := range used.IO {
+		s.ReadBytes += d.ReadBytes
+		s.Written += d.WriteBytes
+	}
+	// It may end now; then there is no network to ask.
+	if dev, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/dev", state.Pid)); err == nil {
+		s.Received, s.Sent = traffic(string(dev))
+	}
+	return s, nil
+}
+
+// Since is s with what it used since before; 100 % is one processor.
+func (s Sample) Since(before Sample) Sample {
+	if d := s.At.Sub(before.At); d > 0 && s.CPU >= before.CPU {
+		s.CPUPercent = 100 * float64(s.CPU-before.CPU) / float64(d)
+	}
+	return s
+}
+
+// traffic adds up /proc/PID/net/dev, but for the loopback.
+func traffic(dev string) (received, sent uint64) {
+	for line := range strings.Lines(dev) {
+		name, rest, ok := strings.Cut(line, ":")
+		f := strings.Fields(rest)
+		if !ok || strings.TrimSpace(name) == "lo" || len(f) < 9 {
+			continue
+		}
+		in, _ := strconv.ParseUint(f[0], 10, 64)
+		out, _ := strconv.ParseUint(f[8], 10, 64)
+		received, sent = received+in, sent+out
+	}
+	return received, sent
+}
