@@ -34,7 +34,7 @@ demo: deps-demo build ## the whole road: base image, build, push over TLS, pull,
 test: deps-test build ## everything: lint, unit, integration and end-to-end tests with the race detector
 	@if [ "$$(id -u)" != 0 ]; then echo; echo "  *** not root: privileged tests will be SKIPPED ***"; echo; fi
 	$(MAKE) lint
-	@set -o pipefail; $(GO) test $(TESTFLAGS) -v -timeout 15m ./... 2>&1 | awk -f fixtures/report.awk
+	@set -o pipefail; $(GO) test $(TESTFLAGS) -v -timeout 15m ./... | awk -f fixtures/report.awk
 
 .PHONY: lint
 lint: $(LINT) ## go vet and golangci-lint
