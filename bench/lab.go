@@ -199,6 +199,10 @@ func (s *server) stop() {
 	_ = s.cmd.Wait() // how it ends is its own affair
 }
 
+// removeGroups removes the control groups that the peers keep above those of
+// their containers; one that somebody else still uses is not empty and stays.
+const removeGroups = `for c in /sys/fs/cgroup/*; do for d in docker buildkit libpod_parent/conmon libpod_parent; do rmdir $c/$d 2>/dev/null || true; done; done`
+
 // close undoes what outlives the namespaces, control groups above all. What
 // else still runs or is mounted ends with them.
 func (l *lab) close() error {
@@ -211,5 +215,5 @@ func (l *lab) close() error {
 	for _, s := range l.servers {
 		s.stop()
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, shell(removeGroups)(ctx, l))...)
 }
