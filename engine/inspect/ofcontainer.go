@@ -112,6 +112,7 @@ func hostConfigOf(cfg runner.Config, o runspec.Options) HostConfig {
 		ExtraHosts: cfg.Network.ExtraHosts, Privileged: o.Security.Privileged, ReadonlyRootfs: o.ReadOnly,
 		SecurityOpt: securityOpts(o.Security), ShmSize: o.Resources.ShmSize, Runtime: "cove-runtime",
 		Memory: o.Resources.Memory, NanoCPUs: o.Resources.NanoCPUs,
+		CPUShares: int64(o.Resources.CPUShares), CpusetCpus: o.Resources.Cpuset,
 		MaskedPaths: defaults.MaskedPaths(), ReadonlyPaths: defaults.ReadonlyPaths(),
 	}
 	if h.ShmSize == 0 {

@@ -52,15 +52,27 @@ func resources(o Options) *specs.LinuxResources {
 		swap := 2 * m
 		r.Memory = &specs.LinuxMemory{Limit: &m, Swap: &swap}
 	}
-	if n := o.Resources.NanoCPUs; n > 0 {
-		period := uint64(cpuPeriod)
-		quota := n * cpuPeriod / 1e9
-		r.CPU = &specs.LinuxCPU{Period: &period, Quota: &quota}
-	}
+	r.CPU = cpu(o.Resources)
 	if p := o.Resources.PidsLimit; p > 0 {
 		r.Pids = &specs.LinuxPids{Limit: &p}
 	}
 	return r
+}
+
+func cpu(o Resources) *specs.LinuxCPU {
+	if o.NanoCPUs == 0 && o.CPUShares == 0 && o.Cpuset == "" {
+		return nil
+	}
+	c := &specs.LinuxCPU{Cpus: o.Cpuset}
+	if o.NanoCPUs > 0 {
+		period := uint64(cpuPeriod)
+		quota := o.NanoCPUs * cpuPeriod / 1e9
+		c.Period, c.Quota = &period, &quota
+	}
+	if o.CPUShares > 0 {
+		c.Shares = &o.CPUShares
+	}
+	return c
 }
 
 func hostDevices(devices []Device) []specs.LinuxDevice {

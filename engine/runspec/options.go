@@ -67,10 +67,14 @@ type Security struct {
 
 // Resources are the limits; zero is no limit.
 type Resources struct {
-	Memory    int64 `json:"memory,omitempty"`   // bytes
-	NanoCPUs  int64 `json:"nanoCPUs,omitempty"` // 1e9 is one CPU
-	PidsLimit int64 `json:"pidsLimit,omitempty"`
-	ShmSize   int64 `json:"shmSize,omitempty"` // bytes of /dev/shm; 0 is 64 MiB
+	Memory   int64 `json:"memory,omitempty"`   // bytes
+	NanoCPUs int64 `json:"nanoCPUs,omitempty"` // 1e9 is one CPU
+	// CPUShares is the weight beside other containers; the kernel's is 1024.
+	CPUShares uint64 `json:"cpuShares,omitempty"`
+	// Cpuset is which processors it may run on, as 0-3,6.
+	Cpuset    string `json:"cpuset,omitempty"`
+	PidsLimit int64  `json:"pidsLimit,omitempty"`
+	ShmSize   int64  `json:"shmSize,omitempty"` // bytes of /dev/shm; 0 is 64 MiB
 }
 
 // Tmpfs is an empty filesystem in memory, mounted at Target.

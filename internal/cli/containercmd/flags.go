@@ -24,6 +24,8 @@ type createFlags struct {
 	memory, shmSize, cpus, stopSignal                                 string
 	env, envFiles, volumes, ports, tmpfs, labels                      []string
 	capAdd, capDrop, securityOpts, addHosts, dns                      []string
+	cpuset                                                            string
+	cpuShares                                                         uint64
 	pidsLimit                                                         int64
 	stopTimeout                                                       int
 	tty, stdin, readOnly, privileged, autoRemove                      bool
@@ -51,6 +53,8 @@ func (f *createFlags) register(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&f.dns, "dns", nil, "name server")
 	fs.StringVarP(&f.memory, "memory", "m", "", "limit memory: 512m, 2g")
 	fs.StringVar(&f.cpus, "cpus", "", "limit CPUs: 1.5")
+	fs.Uint64VarP(&f.cpuShares, "cpu-shares", "c", 0, "weight beside other containers (the kernel's is 1024)")
+	fs.StringVar(&f.cpuset, "cpuset-cpus", "", "which CPUs it may use: 0-3,6")
 	fs.Int64Var(&f.pidsLimit, "pids-limit", 0, "limit processes")
 	fs.StringVar(&f.shmSize, "shm-size", "", "size of /dev/shm (default 64m)")
 	fs.BoolVar(&f.readOnly, "read-only", false, "make its root filesystem read-only")
@@ -132,6 +136,7 @@ func (f *createFlags) parseResources(o *runspec.Options) (err error) {
 		return errdefs.Errorf(errdefs.ErrInvalid, "--pids-limit %d: want a number, or -1 for no limit", f.pidsLimit)
 	}
 	o.Resources.PidsLimit = max(f.pidsLimit, 0)
+	o.Resources.CPUShares, o.Resources.Cpuset = f.cpuShares, f.cpuset
 	if o.Resources.Memory, err = parseSize("--memory", f.memory); err != nil {
 		return err
 	}
