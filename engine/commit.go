@@ -3,9 +3,7 @@ package engine
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -106,80 +104,10 @@ func (e *Engine) committed(ctx context.Context, c *runner.Container, base images
 	now := e.cfg.Now().UTC()
 	img := base.Config
 	img.Created, img.Author = &now, cmp.Or(o.Author, img.Author)
-	img.Config = withChanges(runspec.ReadRecord(c.Config().Extra).Config(), changes)
+	img.Config = runspec.Over(runspec.ReadRecord(c.Config().Extra).Config(), changes)
 	img.RootFS.DiffIDs = append(slices.Clone(img.RootFS.DiffIDs), digest.Digest(layer.DiffID))
 	img.History = append(slices.Clone(img.History), ocispec.History{
 		Created: &now, CreatedBy: strings.Join(c.Config().Spec.Process.Args, " "), Author: o.Author, Comment: o.Message,
 	})
-	return keepUnknown(base.RawConfig, img)
-}
-
-// withChanges puts what over sets in place of what cfg has.
-func withChanges(cfg, over ocispec.ImageConfig) ocispec.ImageConfig {
-	cfg.User = cmp.Or(over.User, cfg.User)
-	cfg.WorkingDir = cmp.Or(over.WorkingDir, cfg.WorkingDir)
-	cfg.StopSignal = cmp.Or(over.StopSignal, cfg.StopSignal)
-	cfg.Env = runspec.MergeEnv(cfg.Env, over.Env)
-	if over.Entrypoint != nil {
-		cfg.Entrypoint = over.Entrypoint
-	}
-	if over.Cmd != nil {
-		cfg.Cmd = over.Cmd
-	}
-	cfg.ExposedPorts = merged(cfg.ExposedPorts, over.ExposedPorts)
-	cfg.Volumes = merged(cfg.Volumes, over.Volumes)
-	cfg.Labels = merged(cfg.Labels, over.Labels)
-	return cfg
-}
-
-func merged[V any](m, over map[string]V) map[string]V {
-	if len(over) == 0 {
-		return m
-	}
-	all := make(map[string]V, len(m)+len(over))
-	maps.Copy(all, m)
-	maps.Copy(all, over)
-	return all
-}
-
-// keepUnknown writes img with the fields of raw that the OCI struct lacks, as
-// Healthcheck, OnBuild and Shell.
-func keepUnknown(raw []byte, img ocispec.Image) ([]byte, error) {
-	written, err := json.Marshal(img)
-	if err != nil {
-		return nil, err
-	}
-	var was, is, config map[string]json.RawMessage
-	for _, part := range []struct {
-		from []byte
-		to   *map[string]json.RawMessage
-	}{{raw, &was}, {written, &is}} {
-		if err := json.Unmarshal(part.from, part.to); err != nil {
-			return nil, err
-		}
-	}
-	if was["config"] != nil {
-		if err := json.Unmarshal(was["config"], &config); err != nil {
-			return nil, err
-		}
-	}
-	kept := map[string]json.RawMessage{}
-	for _, key := range []string{"Healthcheck", "OnBuild", "Shell"} {
-		if config[key] != nil {
-			kept[key] = config[key]
-		}
-	}
-	// Unmarshal adds to a map that is there.
-	if err := json.Unmarshal(is["config"], &kept); err != nil {
-		return nil, err
-	}
-	if is["config"], err = json.Marshal(kept); err != nil {
-		return nil, err
-	}
-	for key, value := range was {
-		if is[key] == nil {
-			is[key] = value
-		}
-	}
-	return json.Marshal(is)
+	return runspec.KeepUnknown(base.RawConfig, img)
 }
