@@ -39,6 +39,14 @@ func TestPeerThatFailsIsOutAndOthersGoOn(t *testing.T) {
 	}
 }
 
+func TestMedian(t *testing.T) {
+	for want, samples := range map[float64][]float64{3: {3}, 2.5: {1, 4}, 2: {1, 2, 9}, 4: {1, 3, 5, 9}} {
+		if got := (series{samples: samples}).median(); got != want {
+			t.Errorf("of %v: %v, want %v", samples, got, want)
+		}
+	}
+}
+
 func TestVerdict(t *testing.T) {
 	all := func(cove, fast, slow float64) []series {
 		return []series{{name: "cove", samples: []float64{cove}}, {name: "fast", samples: []float64{fast}}, {name: "slow", samples: []float64{slow}}}

@@ -41,7 +41,10 @@ type series struct {
 }
 
 // median is that of the samples, of which there is at least one.
-func (s series) median() float64 { return s.samples[len(s.samples)/2] }
+func (s series) median() float64 {
+	n := len(s.samples)
+	return (s.samples[(n-1)/2] + s.samples[n/2]) / 2
+}
 
 func (s series) measured() bool { return s.err == nil && len(s.samples) > 0 }
 
