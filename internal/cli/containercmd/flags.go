@@ -48,7 +48,10 @@ func (f *createFlags) register(fs *pflag.FlagSet) {
 	fs.StringVarP(&f.user, "user", "u", "", "user: NAME|UID[:GROUP|GID]")
 	fs.StringVar(&f.entrypoint, "entrypoint", "", "replace the image's ENTRYPOINT (\"\" for none)")
 	fs.StringVar(&f.network, "network", "bridge", "network: bridge, none, host, container:NAME")
-	fs.StringVar(&f.hostname, "hostname", "", "host name (default: the short id)")
+	fs.SetNormalizeFunc(olderNames)
+	// In docker's grammar -h is the host name here, so help has no letter.
+	fs.Bool("help", false, "show this help")
+	fs.StringVarP(&f.hostname, "hostname", "h", "", "host name (default: the short id)")
 	fs.StringArrayVar(&f.addHosts, "add-host", nil, "add a line to /etc/hosts: NAME:IP")
 	fs.StringArrayVar(&f.dns, "dns", nil, "name server")
 	fs.StringVarP(&f.memory, "memory", "m", "", "limit memory: 512m, 2g")
@@ -67,6 +70,14 @@ func (f *createFlags) register(fs *pflag.FlagSet) {
 	fs.IntVar(&f.stopTimeout, "stop-timeout", 10, "seconds between that signal and SIGKILL")
 	fs.StringVar(&f.cidfile, "cidfile", "", "write the container's id to a new file")
 	fs.StringVar(&f.pull, "pull", string(engine.PullMissing), "ask the registry for the image: always, missing, never")
+}
+
+// olderNames takes docker's older spelling of a flag.
+func olderNames(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+	if name == "net" {
+		name = "network"
+	}
+	return pflag.NormalizedName(name)
 }
 
 // options turns the flags into what the engine is asked for.
