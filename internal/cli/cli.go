@@ -112,6 +112,9 @@ func (g Grammar) addAll(a *app.App, root *cobra.Command) {
 	root.AddCommand(implied)
 	// Before cobra gives it the shorthand -v, which is run's for volumes.
 	root.Flags().Bool("version", false, "print the version")
+	if help := implied.Flags().Lookup("help"); help != nil { // likewise -h, run's for the host name
+		root.Flags().AddFlag(help)
+	}
 	help := root.HelpFunc()
 	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
 		if cmd == root {
@@ -140,7 +143,8 @@ func setUp(cmd *cobra.Command) {
 
 // dispatch finds the word that selects the command, and puts the implied
 // command before arguments whose first word is no verb. Flags that every
-// command has may come before a verb; after any other flag there is none.
+// command has may come before a verb; after any other flag there is none, and
+// -h asks for help only when nothing follows that it could be for.
 func (g Grammar) dispatch(args []string) (_ []string, word string) {
 	if len(args) > 1 && (args[0] == cobra.ShellCompRequestCmd || args[0] == cobra.ShellCompNoDescRequestCmd) {
 		if len(args) == 2 && !strings.HasPrefix(args[1], "-") {
@@ -162,6 +166,9 @@ func (g Grammar) dispatch(args []string) (_ []string, word string) {
 		}
 		return args, ""
 	}
+	if g.implied != nil && len(args) == i+1 && args[i] == "-h" {
+		return append(slices.Clone(args[:i]), "--help"), "--help"
+	}
 	if g.implied == nil || g.isVerb(args[i]) {
 		return args, args[i]
 	}
@@ -176,7 +183,7 @@ func globalFlag(arg string) bool {
 // name does not: it is an image, or a context, of that name.
 func (g Grammar) isVerb(word string) bool {
 	switch word {
-	case "help", "completion", "--help", "-h", "--version":
+	case "help", "completion", "--help", "--version":
 		return true
 	}
 	return slices.ContainsFunc(g.verbs, func(v verb) bool { return v.name == word })

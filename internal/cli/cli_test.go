@@ -53,6 +53,8 @@ func TestFirstWordIsAVerbOrTheArgument(t *testing.T) {
 		{Run(), "exec -it db sh", "run exec", "db sh"},
 		{Run(), "busybox exec", "run run", "busybox exec"},
 		{Run(), "-v /a:/b busybox", "run run", "busybox"},
+		{Run(), "-h box busybox", "run run", "busybox"},
+		{Run(), "--net=none busybox", "run run", "busybox"},
 		{Run(), "images", "run run", "images"},
 		{Build(), ".", "build build", "."},
 		{Build(), "-t app .", "build build", "."},
@@ -196,6 +198,27 @@ func TestHelp(t *testing.T) {
 			if !strings.Contains(out.String(), want) {
 				t.Errorf("%s %s: no %q in\n%s", tc.g.prog, tc.args, want, out.String())
 			}
+		}
+	}
+}
+
+func TestHelpHasItsLetterWhereNothingElseHas(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		g    Grammar
+		args []string
+	}{
+		{Run(), []string{"-h"}},
+		{Run(), []string{"--help"}},
+		{Run(), []string{"ps", "-h"}},
+		{Build(), []string{"-h"}},
+		{Cove(), []string{"-h"}},
+		{Cove(), []string{"build", "-h"}},
+		{Cove(), []string{"run", "--help"}},
+	} {
+		var out, errs bytes.Buffer
+		if code := Main(tc.g, tc.args, strings.NewReader(""), &out, &errs); code != 0 || !strings.Contains(out.String(), "Usage:") {
+			t.Errorf("%s %q: code %d, printed %q, %q", tc.g.prog, tc.args, code, out.String(), errs.String())
 		}
 	}
 }
