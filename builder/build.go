@@ -142,7 +142,7 @@ func (b *Builder) export(ctx context.Context, req Request, g *plan.Graph, solved
 // diskFull gives an error that came from a full disk its kind.
 func diskFull(err error) error {
 	if errors.Is(err, unix.ENOSPC) && !errors.Is(err, errdefs.ErrExhausted) {
-		return errdefs.Errorf(errdefs.ErrExhausted, "%w; make room, or remove what is not used with: builder prune", err)
+		return errdefs.Errorf(errdefs.ErrExhausted, "%w; make room, or remove what is not used with: cove system prune", err)
 	}
 	return err
 }

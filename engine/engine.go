@@ -38,6 +38,8 @@ type Config struct {
 	Credentials *credentials.Store
 	// CertsDirs are where certificates of registries are, see client.Config.
 	CertsDirs []string
+	// Insecure lists registries without TLS, see client.Config.
+	Insecure []string
 	// Logger is told what happens; nil is silence.
 	Logger *slog.Logger
 	// Notify is told, in a sentence, what the user should know, as a fallback

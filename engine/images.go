@@ -27,7 +27,7 @@ const (
 )
 
 func (e *Engine) openRegistry() (*client.Client, error) {
-	return client.New(client.Config{Keychain: e.cfg.Credentials, CertsDirs: e.cfg.CertsDirs})
+	return client.New(client.Config{Keychain: e.cfg.Credentials, CertsDirs: e.cfg.CertsDirs, Insecure: e.cfg.Insecure})
 }
 
 func (e *Engine) openImages() (*images.Store, error) {

@@ -62,6 +62,8 @@ func (g Grammar) root(a *app.App, word string) *cobra.Command {
 	fs := root.PersistentFlags()
 	fs.StringVar(&a.Root, "root", app.DefaultRoot(), "where images and containers live ($COVE_ROOT)")
 	fs.BoolVarP(&a.Debug, "debug", "D", false, "log what happens")
+	fs.StringSliceVar(&a.Insecure, "insecure-registry", app.InsecureRegistries(),
+		"a registry without TLS, or with a certificate nobody vouches for: HOST[:PORT] or CIDR ($COVE_INSECURE_REGISTRIES)")
 	if cmd := g.only(a, word); cmd != nil {
 		root.AddCommand(cmd)
 		root.CompletionOptions.DisableDefaultCmd = true
@@ -155,7 +157,7 @@ func (g Grammar) dispatch(args []string) (_ []string, word string) {
 	}
 	i := 0
 	for i < len(args) && globalFlag(args[i]) {
-		if args[i] == "--root" {
+		if args[i] == "--root" || args[i] == "--insecure-registry" {
 			i++
 		}
 		i++
@@ -176,7 +178,8 @@ func (g Grammar) dispatch(args []string) (_ []string, word string) {
 }
 
 func globalFlag(arg string) bool {
-	return arg == "-D" || arg == "--debug" || arg == "--root" || strings.HasPrefix(arg, "--root=")
+	name, _, _ := strings.Cut(arg, "=")
+	return arg == "-D" || arg == "--debug" || name == "--root" || name == "--insecure-registry"
 }
 
 // isVerb reports whether a first word selects a command. The implied one's own

@@ -157,7 +157,7 @@ func ofNetwork(b Base, err error) error {
 	switch {
 	case errors.Is(err, http.ErrSchemeMismatch), errors.As(err, &record):
 		return errdefs.Errorf(errdefs.ErrInvalid, "registry %s speaks plain HTTP, not HTTPS: "+
-			"give it a certificate, or list it as an insecure registry if plain HTTP is meant", b.Host)
+			"give it a certificate, or say --insecure-registry %[1]s if plain HTTP is meant", b.Host)
 	case errors.As(err, &dns):
 		return errdefs.Errorf(errdefs.ErrUnavailable, "registry %s: no such host (%w); check the name, /etc/hosts and DNS", b.Host, err)
 	case errors.Is(err, syscall.ECONNREFUSED):

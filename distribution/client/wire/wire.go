@@ -86,7 +86,7 @@ func (w *Wire) Peer(b Base) *Peer {
 func (w *Wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	addr := req.URL.Host
 	if req.URL.Scheme != "https" && (req.URL.Scheme != "http" || !w.policy.plain(addr)) {
-		return nil, errdefs.Errorf(errdefs.ErrDenied, "refusing to speak plain HTTP to %s: list it as an insecure registry if that is meant", addr)
+		return nil, errdefs.Errorf(errdefs.ErrDenied, "refusing to speak plain HTTP to %s: if that is meant, say --insecure-registry %s", addr, addr)
 	}
 	t, err := w.transport(addr)
 	if err != nil {

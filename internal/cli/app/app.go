@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -27,9 +28,10 @@ type App struct {
 	Prog     string
 	In       io.Reader
 	Out, Err io.Writer
-	// Root is --root, Debug is --debug.
-	Root  string
-	Debug bool
+	// Root is --root, Debug is --debug, Insecure is --insecure-registry.
+	Root     string
+	Debug    bool
+	Insecure []string
 
 	mu      sync.Mutex
 	engine  *engine.Engine
@@ -39,6 +41,12 @@ type App struct {
 
 // DefaultRoot is the state root when neither --root nor COVE_ROOT says.
 func DefaultRoot() string { return cmp.Or(os.Getenv("COVE_ROOT"), "/var/lib/cove") }
+
+// InsecureRegistries are those that COVE_INSECURE_REGISTRIES lists, with commas
+// between them.
+func InsecureRegistries() []string {
+	return strings.FieldsFunc(os.Getenv("COVE_INSECURE_REGISTRIES"), func(r rune) bool { return r == ',' || r == ' ' })
+}
 
 // certsDirs are the folders of registry certificates: those that
 // COVE_CERTS_DIR lists, before the system's.
@@ -61,6 +69,7 @@ func (a *App) Engine() (*engine.Engine, error) {
 		Root:        root,
 		RuntimePath: os.Getenv("COVE_RUNTIME"),
 		CertsDirs:   certsDirs(),
+		Insecure:    a.Insecure,
 		Logger:      a.logger(),
 		Notify:      func(msg string) { fmt.Fprintln(a.Err, msg) },
 	})
