@@ -24,7 +24,7 @@ help: ## show this help
 build: go-version ## build the five static binaries into bin/
 	@mkdir -p bin
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/cove ./cmd/registry ./cmd/build ./cmd/run
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/cove-runtime ./cmd/runtime
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/cove-runtime ./cmd/cove-runtime
 
 .PHONY: demo
 demo: deps-demo build ## the whole road: base image, build, push over TLS, pull, run, clean up

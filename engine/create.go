@@ -22,9 +22,9 @@ import (
 	"cove/images/gc"
 	"cove/images/transfer"
 	"cove/layers/mount"
+	"cove/network"
 	"cove/runner"
-	"cove/runner/network"
-	"cove/runner/seccomp"
+	"cove/sandbox/seccomp"
 )
 
 // CreateOptions is one container to be made.

@@ -30,7 +30,7 @@ var runtimeBinary = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "cove-runtime")
-	out, err := exec.Command("go", "build", "-o", path, "cove/cmd/runtime").CombinedOutput()
+	out, err := exec.Command("go", "build", "-o", path, "cove/cmd/cove-runtime").CombinedOutput()
 	if err != nil {
 		return "", errors.New(string(out))
 	}

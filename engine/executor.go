@@ -14,8 +14,8 @@ import (
 	"cove/engine/rootfs"
 	"cove/engine/runspec"
 	"cove/layers/snapshot/overlay"
+	"cove/network"
 	"cove/runner"
-	"cove/runner/network"
 )
 
 // buildHostname is the same for every RUN, so that commands which write it

@@ -10,7 +10,7 @@ import (
 	"cove/engine/machine"
 	"cove/internal/buildinfo"
 	"cove/runner"
-	"cove/runner/host"
+	"cove/sandbox/host"
 )
 
 // Info describes the engine and its machine, with docker's keys.

@@ -7,8 +7,8 @@ import (
 
 	"cove/errdefs"
 	"cove/runner"
-	"cove/runner/host"
-	"cove/runner/plan"
+	"cove/sandbox/host"
+	"cove/sandbox/plan"
 )
 
 // RunOptions is one container to be made and run.

@@ -9,7 +9,7 @@ import (
 	"cove/engine/listing"
 	"cove/errdefs"
 	"cove/layers/tree"
-	"cove/runner/volume"
+	"cove/volume"
 )
 
 // volumePrefix marks a volume's name in a lease. The prefix alone is a volume

@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"cove/errdefs"
+	"cove/network"
 	"cove/runner"
-	"cove/runner/network"
 )
 
 // ask reads what a server says.
@@ -76,7 +76,7 @@ func TestBridge(t *testing.T) {
 	}
 }
 
-// TestWayOut: that it leads anywhere is tested in runner/network.
+// TestWayOut: that it leads anywhere is tested in network.
 func TestWayOut(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

@@ -9,10 +9,10 @@ import (
 	"time"
 
 	"cove/errdefs"
-	"cove/runner/cgroup"
-	"cove/runner/host"
 	"cove/runner/record"
 	"cove/runner/task"
+	"cove/sandbox/cgroup"
+	"cove/sandbox/host"
 )
 
 // settled is how old something half made must be before it is taken for

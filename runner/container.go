@@ -6,10 +6,10 @@ import (
 	"time"
 
 	"cove/errdefs"
-	"cove/runner/cgroup"
-	"cove/runner/host"
 	"cove/runner/record"
 	"cove/runner/task"
+	"cove/sandbox/cgroup"
+	"cove/sandbox/host"
 )
 
 // Container is a recorded container. Its methods read the disk afresh.

@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/internal/leanjson"
 	"cove/runner/attach"
-	"cove/runner/leanjson"
 	"cove/runner/record"
 )
 

@@ -14,8 +14,9 @@ import (
 	"time"
 
 	"cove/errdefs"
-	"cove/runner/leanjson"
-	"cove/runner/network"
+	"cove/internal/leanjson"
+	"cove/network"
+	"cove/reference"
 	"cove/runner/record"
 )
 
@@ -26,7 +27,7 @@ func Open(o Options) (*Runner, error) {
 }
 
 func validName(name string) error {
-	if !record.ValidName(name) {
+	if !reference.ValidObjectName(name) {
 		return errdefs.Errorf(errdefs.ErrInvalid, "invalid container name %q: only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed", name)
 	}
 	return nil

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"cove/errdefs"
-	"cove/runner/cgroup"
 	"cove/runner/logs"
+	"cove/sandbox/cgroup"
 )
 
 // Procs returns the host pids of the container's processes, ascending.

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/network"
 	"cove/runner"
-	"cove/runner/network"
 )
 
 // TestKilledAtEveryStep kills the monitor after more and more time, from before

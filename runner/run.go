@@ -12,8 +12,8 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
-	"cove/runner/seccomp"
 	"cove/runner/task"
+	"cove/sandbox/seccomp"
 )
 
 // Run runs one process to its end, without monitor and without a record; it

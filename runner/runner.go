@@ -25,7 +25,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"cove/layers/mount"
-	"cove/runner/network"
+	"cove/network"
 	"cove/runner/record"
 )
 

@@ -13,9 +13,9 @@ import (
 	"testing"
 
 	"cove/layers/mount"
+	"cove/network"
 	"cove/runner"
-	"cove/runner/network"
-	"cove/runner/runnertest"
+	"cove/sandbox/sandboxtest"
 )
 
 // binaries is where cove-runtime is compiled to.
@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 var runtimeBinary = sync.OnceValues(func() (string, error) {
 	dir := binaries
 	path := filepath.Join(dir, "cove-runtime")
-	cmd := exec.Command("go", "build", "-o", path, "cove/cmd/runtime")
+	cmd := exec.Command("go", "build", "-o", path, "cove/cmd/cove-runtime")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", &exec.Error{Name: string(out), Err: err}
@@ -60,7 +60,7 @@ func newFixture(t *testing.T) *fixture {
 	}
 	f := &fixture{t: t, root: t.TempDir()}
 	f.base = filepath.Join(f.root, "base")
-	runnertest.Root(t, f.base, strings.Fields("sh sleep cat echo true false env ls id hostname kill nc wget head seq dd ps readlink mount trap ip ping stty tty")...)
+	sandboxtest.Root(t, f.base, strings.Fields("sh sleep cat echo true false env ls id hostname kill nc wget head seq dd ps readlink mount trap ip ping stty tty")...)
 	files := map[string]string{"etc/passwd": "root:x:0:0::/root:/bin/sh\napp:x:1001:1002::/home/app:/bin/sh\n", "etc/group": "root:x:0:\napp:x:1002:\n"}
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(f.base, name), []byte(text), 0o644); err != nil {
@@ -101,7 +101,7 @@ func (f *fixture) config(script string) runner.Config {
 			f.t.Fatal(err)
 		}
 	}
-	spec := runnertest.Spec()
+	spec := sandboxtest.Spec()
 	spec.Process.Args = []string{"sh", "-c", script}
 	spec.Process.Env = []string{"PATH=/bin", "HOME=/root"}
 	return runner.Config{

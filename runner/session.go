@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"cove/errdefs"
+	"cove/internal/leanjson"
 	"cove/runner/attach"
-	"cove/runner/leanjson"
 )
 
 // Streams are the caller's ends of a process's standard streams. Nil ones are

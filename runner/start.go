@@ -9,8 +9,8 @@ import (
 	"syscall"
 
 	"cove/errdefs"
+	"cove/internal/leanjson"
 	"cove/runner/attach"
-	"cove/runner/leanjson"
 )
 
 // Start starts the container under a monitor of its own and returns when its

@@ -16,8 +16,8 @@ import (
 	"time"
 
 	"cove/content"
-	"cove/content/filelock"
 	"cove/errdefs"
+	"cove/internal/filelock"
 )
 
 const (

@@ -14,8 +14,8 @@ import (
 	"sync"
 
 	"cove/content"
-	"cove/content/filelock"
 	"cove/errdefs"
+	"cove/internal/filelock"
 )
 
 // Freeze implements content.Leaser. Since nobody makes a lease meanwhile, the

@@ -17,8 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/content"
-	"cove/content/filelock"
 	"cove/errdefs"
+	"cove/internal/filelock"
 )
 
 const (

@@ -8,9 +8,9 @@ import (
 
 	"cove/engine/runspec"
 	"cove/layers/mount"
+	"cove/network"
 	"cove/runner"
-	"cove/runner/defaults"
-	"cove/runner/network"
+	"cove/sandbox/defaults"
 )
 
 // OfContainer describes a container in a state; driver is the storage driver's

@@ -3,7 +3,7 @@ package inspect
 import (
 	"time"
 
-	"cove/runner/volume"
+	"cove/volume"
 )
 
 // Volume is docker's `volume inspect`.

@@ -7,7 +7,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"cove/errdefs"
-	"cove/runner/defaults"
+	"cove/sandbox/defaults"
 )
 
 // allCaps are all that Linux knows, by their numbers.

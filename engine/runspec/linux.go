@@ -7,7 +7,7 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
-	"cove/runner/defaults"
+	"cove/sandbox/defaults"
 )
 
 func linux(o Options, f Facts) *specs.Linux {

@@ -10,7 +10,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"cove/errdefs"
-	"cove/runner/defaults"
+	"cove/sandbox/defaults"
 )
 
 // base are docker's mounts, with the size of /dev/shm as asked for and, for a

@@ -6,7 +6,7 @@
 // that golden files can say what `run` with some flags asks of the runner.
 package runspec
 
-import "cove/runner/network"
+import "cove/network"
 
 // Options is what a user asks of one container beyond what its image says. It
 // is kept with the container, as JSON, so that inspect can show it again.

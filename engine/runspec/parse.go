@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"cove/errdefs"
-	"cove/runner/network"
+	"cove/network"
 )
 
 // Volume is a -v as it was asked for: a host path, a named volume, or, with

@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"cove/errdefs"
-	"cove/runner/network"
+	"cove/network"
 )
 
 func TestParseVolume(t *testing.T) {

@@ -24,8 +24,8 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
 
-	"cove/content/filelock"
 	"cove/errdefs"
+	"cove/internal/filelock"
 )
 
 // Record is one name, or an image that lost its last one.

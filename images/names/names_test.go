@@ -15,8 +15,8 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"cove/content/filelock"
 	"cove/errdefs"
+	"cove/internal/filelock"
 )
 
 func open(t *testing.T, root string) *Set {

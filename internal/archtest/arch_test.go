@@ -21,7 +21,10 @@ var floors = []struct {
 	{"errdefs", 0},
 	{"layers", 1},
 	{"distribution", 2},
-	{"runner", 2},
+	{"sandbox", 2},
+	{"network", 2},
+	{"volume", 2},
+	{"runner", 3},
 	{"images", 3},
 	{"builder", 3},
 	{"registry", 4},
@@ -30,13 +33,15 @@ var floors = []struct {
 	{"cmd", 6},
 	{"internal/archtest", 7},
 	{"internal/buildinfo", 0},
+	{"internal/filelock", 0},
+	{"internal/leanjson", 0},
 	{"e2e", 7},
 	{"bench", 7},
 }
 
 // neighbours are the rooms on one floor that may know each other.
 var neighbours = map[string][]string{
-	"content":   {"errdefs"},
+	"content":   {"errdefs", "internal/filelock"},
 	"reference": {"errdefs"},
 }
 
@@ -48,17 +53,17 @@ var only = map[string][]string{
 	"github.com/prometheus":                                {"cove/registry"},
 	"modernc.org/sqlite":                                   {"cove/registry"},
 	"github.com/jackc/pgx":                                 {"cove/registry"},
-	"github.com/vishvananda/netlink":                       {"cove/runner/network"},
-	"github.com/google/nftables":                           {"cove/runner/network"},
+	"github.com/vishvananda/netlink":                       {"cove/network"},
+	"github.com/google/nftables":                           {"cove/network"},
 	"log/slog":                                             {"cove/images", "cove/builder", "cove/registry", "cove/engine", "cove/internal/cli", "cove/cmd"},
 }
 
 // forbidden says what a binary may not link, directly or not.
 var forbidden = map[string][]string{
-	"cove/cmd/runtime": {"net/http", "github.com/google/go-containerregistry", "modernc.org/sqlite", "github.com/aws", "github.com/jackc/pgx", "github.com/prometheus"},
-	"cove/cmd/cove":    {"modernc.org/sqlite", "github.com/aws", "github.com/jackc/pgx", "github.com/prometheus"},
-	"cove/cmd/build":   {"modernc.org/sqlite", "github.com/aws", "github.com/jackc/pgx", "github.com/prometheus"},
-	"cove/cmd/run":     {"modernc.org/sqlite", "github.com/aws", "github.com/jackc/pgx", "github.com/prometheus"},
+	"cove/cmd/cove-runtime": {"net/http", "github.com/google/go-containerregistry", "modernc.org/sqlite", "github.com/aws", "github.com/jackc/pgx", "github.com/prometheus"},
+	"cove/cmd/cove":         {"modernc.org/sqlite", "github.com/aws", "github.com/jackc/pgx", "github.com/prometheus"},
+	"cove/cmd/build":        {"modernc.org/sqlite", "github.com/aws", "github.com/jackc/pgx", "github.com/prometheus"},
+	"cove/cmd/run":          {"modernc.org/sqlite", "github.com/aws", "github.com/jackc/pgx", "github.com/prometheus"},
 }
 
 type pkg struct {

@@ -23,7 +23,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
-	"cove/runner/leanjson"
+	"cove/internal/leanjson"
 	"cove/runner/record"
 )
 

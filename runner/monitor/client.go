@@ -6,8 +6,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"cove/internal/leanjson"
 	"cove/runner/attach"
-	"cove/runner/leanjson"
 )
 
 // behind is how far a client may fall behind what the container prints.

@@ -17,11 +17,11 @@ import (
 
 	"cove/errdefs"
 	"cove/runner/attach"
-	"cove/runner/defaults"
-	"cove/runner/host"
-	"cove/runner/plan"
 	"cove/runner/record"
-	"cove/runner/sandbox"
+	"cove/sandbox"
+	"cove/sandbox/defaults"
+	"cove/sandbox/host"
+	"cove/sandbox/plan"
 )
 
 // exec runs one more process in the container. Its streams are the client's own

@@ -24,14 +24,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/internal/leanjson"
+	"cove/network"
 	"cove/runner/attach"
-	"cove/runner/leanjson"
 	"cove/runner/logs"
-	"cove/runner/network"
 	"cove/runner/record"
-	"cove/runner/seccomp"
 	"cove/runner/task"
-	"cove/runner/volume"
+	"cove/sandbox/seccomp"
+	"cove/volume"
 )
 
 // Options say which container.

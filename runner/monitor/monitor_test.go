@@ -13,13 +13,13 @@ import (
 	"testing"
 	"time"
 
+	"cove/internal/leanjson"
 	"cove/layers/mount"
+	"cove/network"
 	"cove/runner/attach"
-	"cove/runner/leanjson"
-	"cove/runner/network"
 	"cove/runner/record"
-	"cove/runner/runnertest"
 	"cove/runner/task"
+	"cove/sandbox/sandboxtest"
 )
 
 // container is one whose monitor is this process.
@@ -36,11 +36,11 @@ func start(t *testing.T, change func(*record.Config)) *container {
 	root, id := t.TempDir(), fmt.Sprintf("%s-%d", strings.ToLower(t.Name()), os.Getpid())
 	rootfs := filepath.Join(root, "rootfs")
 	c := &container{dir: record.Of(root, id), run: filepath.Join(root, "run"), ended: make(chan error, 1)}
-	runnertest.Root(t, rootfs, "sh")
+	sandboxtest.Root(t, rootfs, "sh")
 	mkdir(t, string(c.dir))
 	mkdir(t, filepath.Dir(c.dir.Socket(c.run)))
 	cfg := record.Config{
-		ID: id, Name: "box", Spec: runnertest.Spec(), Root: mount.Mount{Type: "bind", Source: rootfs},
+		ID: id, Name: "box", Spec: sandboxtest.Spec(), Root: mount.Mount{Type: "bind", Source: rootfs},
 		Network: network.Config{Mode: network.None},
 	}
 	cfg.Spec.Process.Env = nil

@@ -10,9 +10,9 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"cove/errdefs"
+	"cove/internal/leanjson"
 	"cove/layers/mount"
-	"cove/runner/host"
-	"cove/runner/leanjson"
+	"cove/sandbox/host"
 )
 
 // loadBundle reads a bundle's config.json and says where its root is. The

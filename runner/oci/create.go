@@ -14,11 +14,11 @@ import (
 
 	"cove/errdefs"
 	"cove/layers/mount"
-	"cove/runner/host"
-	"cove/runner/plan"
-	"cove/runner/sandbox"
-	"cove/runner/seccomp"
 	"cove/runner/task"
+	"cove/sandbox"
+	"cove/sandbox/host"
+	"cove/sandbox/plan"
+	"cove/sandbox/seccomp"
 )
 
 // createFlags are those of create and run.

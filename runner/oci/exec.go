@@ -14,10 +14,10 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
-	"cove/runner/host"
-	"cove/runner/plan"
-	"cove/runner/sandbox"
-	"cove/runner/seccomp"
+	"cove/sandbox"
+	"cove/sandbox/host"
+	"cove/sandbox/plan"
+	"cove/sandbox/seccomp"
 )
 
 // execFlags are those of exec.

@@ -5,7 +5,7 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go/features"
 
-	"cove/runner/defaults"
+	"cove/sandbox/defaults"
 )
 
 // features is the command: what the spec's features.md asks for.

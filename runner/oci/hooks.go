@@ -5,7 +5,7 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
-	"cove/runner/hooks"
+	"cove/sandbox/hooks"
 )
 
 // createHooks run after the namespaces exist and before pivot_root: prestart

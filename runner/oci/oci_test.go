@@ -12,7 +12,7 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
-	"cove/runner/runnertest"
+	"cove/sandbox/sandboxtest"
 )
 
 type fixture struct {
@@ -23,8 +23,8 @@ type fixture struct {
 
 func newFixture(t *testing.T, args ...string) *fixture {
 	t.Helper()
-	f := &fixture{t: t, root: filepath.Join(t.TempDir(), "state"), bundle: t.TempDir(), spec: runnertest.Spec()}
-	runnertest.Root(t, filepath.Join(f.bundle, "rootfs"), "sh", "sleep", "cat", "echo", "true", "id", "tty", "touch")
+	f := &fixture{t: t, root: filepath.Join(t.TempDir(), "state"), bundle: t.TempDir(), spec: sandboxtest.Spec()}
+	sandboxtest.Root(t, filepath.Join(f.bundle, "rootfs"), "sh", "sleep", "cat", "echo", "true", "id", "tty", "touch")
 	f.spec.Process.Args, f.spec.Process.Env = args, []string{"PATH=/bin"}
 	return f
 }

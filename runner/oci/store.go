@@ -15,10 +15,10 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
-	"cove/runner/cgroup"
-	"cove/runner/host"
-	"cove/runner/leanjson"
+	"cove/internal/leanjson"
 	"cove/runner/task"
+	"cove/sandbox/cgroup"
+	"cove/sandbox/host"
 )
 
 // container is what is kept of one, in <root>/<id>/state.json.

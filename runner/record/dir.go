@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
-	"cove/runner/leanjson"
+	"cove/internal/leanjson"
 )
 
 // Dir is a container's directory, <root>/containers/<id>.

@@ -12,7 +12,7 @@ import (
 
 	"cove/errdefs"
 	"cove/layers/mount"
-	"cove/runner/network"
+	"cove/network"
 )
 
 // Config is what a container was asked to be. It is written once, by Create,

@@ -8,7 +8,7 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
-	"cove/runner/network"
+	"cove/network"
 )
 
 // adapt completes a copy of the spec: the control group, the network

@@ -16,13 +16,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/layers/mount"
-	"cove/runner/cgroup"
-	"cove/runner/host"
-	"cove/runner/network"
-	"cove/runner/plan"
+	"cove/network"
 	"cove/runner/record"
-	"cove/runner/sandbox"
-	"cove/runner/seccomp"
+	"cove/sandbox"
+	"cove/sandbox/cgroup"
+	"cove/sandbox/host"
+	"cove/sandbox/plan"
+	"cove/sandbox/seccomp"
 )
 
 // Request says what to run.

@@ -14,18 +14,18 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"cove/layers/mount"
-	"cove/runner/host"
-	"cove/runner/network"
+	"cove/network"
 	"cove/runner/record"
-	"cove/runner/runnertest"
 	"cove/runner/task"
+	"cove/sandbox/host"
+	"cove/sandbox/sandboxtest"
 )
 
 // request is a container that runs a shell command in a root of its own.
 func request(t *testing.T, script string) (task.Request, *os.File) {
 	t.Helper()
-	root, spec := t.TempDir(), runnertest.Spec()
-	runnertest.Root(t, root, "sh")
+	root, spec := t.TempDir(), sandboxtest.Spec()
+	sandboxtest.Root(t, root, "sh")
 	spec.Process.Args, spec.Process.Env = []string{"/bin/sh", "-c", script}, nil
 	out, theirs, err := task.Pipe(true)
 	if err != nil {

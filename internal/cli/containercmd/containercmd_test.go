@@ -18,8 +18,8 @@ import (
 	"cove/engine/runspec"
 	"cove/errdefs"
 	"cove/internal/cli/output"
+	"cove/network"
 	"cove/runner"
-	"cove/runner/network"
 )
 
 func options(t *testing.T, args ...string) (engine.CreateOptions, error) {

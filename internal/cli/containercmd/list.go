@@ -15,8 +15,8 @@ import (
 	"cove/errdefs"
 	"cove/internal/cli/app"
 	"cove/internal/cli/output"
+	"cove/network"
 	"cove/runner"
-	"cove/runner/network"
 )
 
 // List is ps; use is its name in the grammar at hand ("ps", "ls").

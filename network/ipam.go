@@ -1,0 +1,181 @@
+package network
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"cove/errdefs"
+	"cove/internal/leanjson"
+)
+
+// ipam is network/ipam.json: which container has which address and ports. It
+// describes one boot, so it is written atomically but never synced.
+type ipam struct {
+	Boot   string           `json:"boot"`
+	Subnet netip.Prefix     `json:"subnet"`
+	Last   netip.Addr       `json:"last"` // the next search starts behind it
+	Leases map[string]lease `json:"leases"`
+}
+
+type lease struct {
+	IP    netip.Addr `json:"ip"`
+	Ports []Port     `json:"ports,omitempty"`
+	// Owner is the process that connected the container, and when it started:
+	// pids come again.
+	Owner string `json:"owner"`
+}
+
+// owner identifies the calling process.
+func owner() string { return ownerOf(strconv.Itoa(os.Getpid())) }
+
+// ownerOf is "pid start", or empty if there is no such process. The start time
+// is field 22 of stat; the second field, in parentheses, may contain anything.
+func ownerOf(pid string) string {
+	stat, err := os.ReadFile("/proc/" + pid + "/stat")
+	if err != nil {
+		return ""
+	}
+	rest := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	if len(rest) < 20 || rest[0] == "Z" {
+		return ""
+	}
+	return pid + " " + rest[19]
+}
+
+func (l lease) alive() bool {
+	pid, _, _ := strings.Cut(l.Owner, " ")
+	return pid != "" && ownerOf(pid) == l.Owner
+}
+
+// locked runs fn on the file's content under an exclusive lock, and writes it
+// back when fn succeeds.
+func (n *Network) locked(fn func(*ipam) error) error {
+	if err := os.MkdirAll(n.dir, 0o700); err != nil {
+		return fmt.Errorf("network: making state directory: %w", err)
+	}
+	lock, err := os.OpenFile(filepath.Join(n.dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("network: opening lock: %w", err)
+	}
+	defer lock.Close()
+	if err := flock(lock); err != nil {
+		return fmt.Errorf("network: locking: %w", err)
+	}
+	path := filepath.Join(n.dir, "ipam.json")
+	pool, err := readIPAM(path)
+	if err != nil {
+		return err
+	}
+	if err := fn(pool); err != nil {
+		return err
+	}
+	data, err := leanjson.Marshal(pool)
+	if err != nil {
+		return fmt.Errorf("network: encoding addresses: %w", err)
+	}
+	if err := os.WriteFile(path+".tmp", data, 0o600); err != nil {
+		return fmt.Errorf("network: writing addresses: %w", err)
+	}
+	return os.Rename(path+".tmp", path)
+}
+
+func flock(f *os.File) error {
+	for {
+		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != unix.EINTR {
+			return err
+		}
+	}
+}
+
+// readIPAM reads the file; one from another boot, or one that a power cut
+// emptied, holds nothing that is still true.
+func readIPAM(path string) (*ipam, error) {
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return nil, fmt.Errorf("network: reading boot id: %w", err)
+	}
+	fresh := &ipam{Boot: strings.TrimSpace(string(boot)), Leases: map[string]lease{}}
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fresh, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("network: reading addresses: %w", err)
+	}
+	var pool ipam
+	if torn := leanjson.Unmarshal(data, &pool) != nil; torn || pool.Boot != fresh.Boot {
+		return fresh, nil //nolint:nilerr // torn is as good as none
+	}
+	if pool.Leases == nil {
+		pool.Leases = map[string]lease{}
+	}
+	return &pool, nil
+}
+
+// gateway is the bridge's own address, the first of the subnet.
+func (p *ipam) gateway() netip.Addr { return p.Subnet.Masked().Addr().Next() }
+
+// assign leases an address to id: the one wanted, or the next free one behind
+// the last assigned, so that an address rests before another container has it.
+func (p *ipam) assign(id string, want netip.Addr) (netip.Addr, error) {
+	taken := map[netip.Addr]string{p.gateway(): "the bridge"}
+	for holder, l := range p.Leases {
+		if holder != id {
+			taken[l.IP] = "container " + short(holder)
+		}
+	}
+	if want.IsValid() {
+		if !p.Subnet.Contains(want) || want == p.Subnet.Masked().Addr() || want == broadcast(p.Subnet) {
+			return want, errdefs.Errorf(errdefs.ErrInvalid, "network: address %s: not a host of the bridge's subnet %s", want, p.Subnet)
+		}
+		if who, ok := taken[want]; ok {
+			return want, errdefs.Errorf(errdefs.ErrConflict, "network: address %s: in use by %s", want, who)
+		}
+		p.Leases[id] = lease{IP: want}
+		return want, nil
+	}
+	first, last := p.gateway().Next(), broadcast(p.Subnet).Prev()
+	next := p.Last
+	for range len(taken) + 2 {
+		if next = next.Next(); !next.IsValid() || next.Less(first) || last.Less(next) {
+			next = first
+		}
+		if _, ok := taken[next]; !ok {
+			p.Leases[id], p.Last = lease{IP: next}, next
+			return next, nil
+		}
+	}
+	return netip.Addr{}, errdefs.Errorf(errdefs.ErrExhausted, "network: no free address in %s: %d containers hold them", p.Subnet, len(p.Leases))
+}
+
+// portHolder names the container that publishes a port overlapping with want.
+func (p *ipam) portHolder(want Port) (string, bool) {
+	for id, l := range p.Leases {
+		for _, have := range l.Ports {
+			if have.HostPort == want.HostPort && have.proto() == want.proto() &&
+				(have.everywhere() || want.everywhere() || have.HostIP == want.HostIP) {
+				return id, true
+			}
+		}
+	}
+	return "", false
+}
+
+func broadcast(p netip.Prefix) netip.Addr {
+	a := p.Masked().Addr().As4()
+	for i := p.Bits(); i < 32; i++ {
+		a[i/8] |= 1 << (7 - i%8)
+	}
+	return netip.AddrFrom4(a)
+}
+
+func short(id string) string { return id[:min(12, len(id))] }

@@ -1,0 +1,32 @@
+package record
+
+import (
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestValidID(t *testing.T) {
+	t.Parallel()
+	if !ValidID(strings.Repeat("0f", 32)) || ValidID(strings.Repeat("0F", 32)) || ValidID("0f") || ValidID("") {
+		t.Error("ValidID")
+	}
+}
+
+func TestParseSignal(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]unix.Signal{
+		"": unix.SIGTERM, "9": unix.SIGKILL, "KILL": unix.SIGKILL, "SIGKILL": unix.SIGKILL, "sigint": unix.SIGINT,
+		"RTMIN+3": 37, "SIGRTMAX-1": 63, "RTMIN": 34,
+	} {
+		if got, err := ParseSignal(text); err != nil || got != want {
+			t.Errorf("%q: %v, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"0", "65", "-1", "NOPE", "RTMIN+99", "RTMIN+x", " KILL"} {
+		if got, err := ParseSignal(text); err == nil {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+}

@@ -1,0 +1,349 @@
+package cgroup
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"cove/errdefs"
+	"cove/sandbox/host"
+)
+
+func p[T any](v T) *T { return &v }
+
+func hostCgroup(t *testing.T) host.Cgroup {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("needs root: control groups")
+	}
+	h, err := host.Detect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if h.Cgroup.Mode == host.CgroupNone {
+		t.Skip("needs control groups mounted")
+	}
+	return h.Cgroup
+}
+
+// create makes a group that is gone after the test.
+func create(t *testing.T, r *specs.LinuxResources) *Group {
+	t.Helper()
+	h := hostCgroup(t)
+	g, err := Create(h, fmt.Sprintf("/cove-cgroup-test-%d-%s", os.Getpid(), t.Name()), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := errors.Join(g.Kill(ctx), g.Delete(ctx)); err != nil {
+			t.Error(err)
+		}
+		for i := range h.Hierarchies {
+			if _, err := os.Stat(g.dir(&h.Hierarchies[i])); !os.IsNotExist(err) {
+				t.Errorf("%s is left: %v", g.dir(&h.Hierarchies[i]), err)
+			}
+		}
+	})
+	return g
+}
+
+// sleeper is a process in the group.
+func sleeper(t *testing.T, g *Group, command ...string) *exec.Cmd {
+	t.Helper()
+	if len(command) == 0 {
+		command = []string{"sleep", "100"}
+	}
+	cmd := exec.CommandContext(t.Context(), "/bin/sh", append([]string{"-c", `read go; exec "$@"`, "sh"}, command...)...)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Add(cmd.Process.Pid); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintln(in, "go")
+	return cmd
+}
+
+func TestLife(t *testing.T) {
+	g := create(t, &specs.LinuxResources{
+		Memory: &specs.LinuxMemory{Limit: p(int64(32 << 20))},
+		CPU:    &specs.LinuxCPU{Shares: p(uint64(512)), Quota: p(int64(50000)), Period: p(uint64(100000))},
+		Pids:   &specs.LinuxPids{Limit: p(int64(17))},
+	})
+	cmd := sleeper(t, g)
+	pids, err := g.Procs()
+	if err != nil || len(pids) != 1 || pids[0] != cmd.Process.Pid {
+		t.Fatalf("processes %v, %v, want %d", pids, err, cmd.Process.Pid)
+	}
+	if _, err := Create(g.host, g.path, nil); !errors.Is(err, errdefs.ErrConflict) {
+		t.Errorf("created over a group in use: %v", err)
+	}
+	s, err := g.Stats()
+	if err != nil || s.Memory.Limit != 32<<20 || s.Pids != (PidsStats{1, 17}) {
+		t.Errorf("stats %+v, %v", s, err)
+	}
+	if err := g.Update(&specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: p(int64(64 << 20))}, Pids: &specs.LinuxPids{Limit: p(int64(-1))}}); err != nil {
+		t.Error(err)
+	}
+	if s, err := g.Stats(); err != nil || s.Memory.Limit != 64<<20 || s.Pids.Limit != 0 {
+		t.Errorf("updated: %+v, %v", s, err)
+	}
+	if err := g.Freeze(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if frozen, err := g.Frozen(); !frozen || err != nil {
+		t.Errorf("frozen %v, %v", frozen, err)
+	}
+	if err := g.Kill(t.Context()); err != nil {
+		t.Error(err)
+	}
+	var status *exec.ExitError
+	if err := cmd.Wait(); !errors.As(err, &status) || status.Sys().(interface{ Signal() unix.Signal }).Signal() != unix.SIGKILL {
+		t.Errorf("killed while frozen: %v", err)
+	}
+}
+
+func TestOOM(t *testing.T) {
+	g := create(t, &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: p(int64(16 << 20)), Swap: p(int64(16 << 20))}})
+	cmd := sleeper(t, g, "/bin/sh", "-c", "x=$(head -c 100000000 /dev/zero | tr '\\0' x); echo done")
+	_ = cmd.Wait()
+	if s, err := g.Stats(); err != nil || s.Memory.OOMKills == 0 || s.Memory.Max > 16<<20 {
+		t.Errorf("stats %+v, %v", s.Memory, err)
+	}
+}
+
+func TestDevices(t *testing.T) {
+	g := create(t, &specs.LinuxResources{Devices: []specs.LinuxDeviceCgroup{
+		{Allow: false, Access: "rwm"}, {Allow: true, Type: "c", Major: p(int64(10)), Minor: p(int64(229)), Access: "r"},
+	}})
+	node := t.TempDir() + "/"
+	for name, minor := range map[string]uint32{"disk": 0, "fuse": 229} {
+		major, kind := uint32(10), uint32(unix.S_IFCHR)
+		if name == "disk" {
+			major, kind = 7, unix.S_IFBLK
+		}
+		if err := unix.Mknod(node+name, kind|0o600, int(unix.Mkdev(major, minor))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out := node + "out"
+	cmd := sleeper(t, g, "/bin/sh", "-c", `cd "$0"; exec >out 2>&1
+		: </dev/null && echo null
+		( : <fuse ) 2>&1 | grep -q "not permitted" && echo no fuse
+		( : >fuse ) 2>&1 | grep -q "not permitted" && echo no write
+		( : <disk ) 2>&1 | grep -q "not permitted" && echo no disk
+		mknod here c 1 3 && echo mknod`, node)
+	_ = cmd.Wait()
+	got, err := os.ReadFile(out)
+	if err != nil || string(got) != "null\nno write\nno disk\nmknod\n" {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// TestDeviceProgram runs the v2 form of rules through the kernel's verifier
+// and a model of it.
+func TestDeviceProgram(t *testing.T) {
+	t.Parallel()
+	rules, err := deviceRules([]specs.LinuxDeviceCgroup{
+		{Allow: false, Access: "rwm"},
+		{Allow: true, Type: "b", Major: p(int64(8)), Access: "r"},
+		{Allow: false, Type: "c", Major: p(int64(1)), Minor: p(int64(9)), Access: "w"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	code := deviceProgram(rules)
+	for _, tt := range []struct {
+		kind, access int32
+		major, minor uint32
+		want         bool
+	}{
+		{devChar, accRead | accWrite, 1, 3, true},
+		{devChar, accMknod, 99, 1, true},
+		{devBlock, accMknod, 99, 1, true},
+		{devChar, accRead, 99, 1, false},
+		{devBlock, accRead, 8, 5, true},
+		{devBlock, accRead | accWrite, 8, 5, false},
+		{devChar, accRead, 1, 9, true},
+		{devChar, accWrite, 1, 9, false},
+		{devChar, accRead | accWrite, 1, 9, false},
+		{devChar, accRead, 136, 77, true},
+		{devChar, accRead | accMknod, 99, 0, false},
+	} {
+		if got := interpret(t, code, uint32(tt.access<<16|tt.kind), tt.major, tt.minor); got != tt.want {
+			t.Errorf("type %d access %d device %d:%d: got %v", tt.kind, tt.access, tt.major, tt.minor, got)
+		}
+	}
+	fd, err := loadDevices(code)
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSYS) {
+		t.Skipf("needs CAP_BPF and CONFIG_CGROUP_BPF: %v", err)
+	}
+	if err != nil {
+		t.Fatalf("the kernel's verifier: %v", err)
+	}
+	unix.Close(fd)
+}
+
+// interpret runs the few instructions of eBPF that deviceProgram uses.
+func interpret(t *testing.T, code []byte, ctx ...uint32) bool {
+	t.Helper()
+	var r [11]uint64
+	for pc := 0; pc*insnLen < len(code); pc++ {
+		in := code[pc*insnLen:]
+		dst, src := in[1]&15, in[1]>>4
+		off := int(int16(binary.LittleEndian.Uint16(in[2:])))
+		imm := int32(binary.LittleEndian.Uint32(in[4:]))
+		switch in[0] {
+		case ldxW:
+			r[dst] = uint64(ctx[off/4])
+		case mov64K:
+			r[dst] = uint64(int64(imm))
+		case mov32X:
+			r[dst] = uint64(uint32(r[src]))
+		case and32K:
+			r[dst] = uint64(uint32(r[dst]) & uint32(imm))
+		case rsh32K:
+			r[dst] = uint64(uint32(r[dst]) >> imm)
+		case jneK:
+			if r[dst] != uint64(int64(imm)) {
+				pc += off
+			}
+		case jeqK:
+			if r[dst] == uint64(int64(imm)) {
+				pc += off
+			}
+		case exitOp:
+			return r[0] != 0
+		default:
+			t.Fatalf("instruction %d: unexpected code %#x", pc, in[0])
+		}
+	}
+	t.Fatal("the program ends without a decision")
+	return false
+}
+
+func TestErrors(t *testing.T) {
+	h := hostCgroup(t)
+	for name, r := range map[string]*specs.LinuxResources{
+		"device type": {Devices: []specs.LinuxDeviceCgroup{{Type: "x"}}},
+		"access":      {Devices: []specs.LinuxDeviceCgroup{{Access: "z"}}},
+		"cpus":        {CPU: &specs.LinuxCPU{Cpus: "900-901"}},
+	} {
+		path := "/cove-cgroup-test-errors-" + strings.ReplaceAll(name, " ", "-")
+		if _, err := Create(h, path, r); !errors.Is(err, errdefs.ErrInvalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if pids, err := Load(h, path).Procs(); err != nil || len(pids) != 0 {
+			t.Errorf("%s: %v %v", name, pids, err)
+		}
+	}
+	if _, err := Create(h, "/../..", nil); !errors.Is(err, errdefs.ErrInvalid) {
+		t.Errorf("the top: %v", err)
+	}
+	if err := Load(h, "/no/such/group").Delete(t.Context()); err != nil {
+		t.Errorf("deleting nothing: %v", err)
+	}
+}
+
+func TestSettingsV2(t *testing.T) {
+	t.Parallel()
+	got, err := settings(&specs.LinuxResources{
+		Memory:  &specs.LinuxMemory{Limit: p(int64(100)), Swap: p(int64(150)), Reservation: p(int64(50))},
+		CPU:     &specs.LinuxCPU{Shares: p(uint64(1024)), Quota: p(int64(50000)), Cpus: "0-1"},
+		Pids:    &specs.LinuxPids{Limit: p(int64(-1))},
+		BlockIO: &specs.LinuxBlockIO{ThrottleReadBpsDevice: []specs.LinuxThrottleDevice{throttleDevice(8, 0, 1000)}},
+		Unified: map[string]string{"memory.high": "90"},
+	}, true)
+	want := []setting{
+		{"memory", "memory.max", "100", "memory"},
+		{"memory", "memory.swap.max", "50", "memory-swap"},
+		{"memory", "memory.low", "50", "memory-reservation"},
+		{"cpu", "cpu.weight", "39", "cpu-shares"},
+		{"cpu", "cpu.max", "50000 100000", "cpu-quota"},
+		{"cpuset", "cpuset.cpus", "0-1", "cpuset-cpus"},
+		{"pids", "pids.max", "max", "pids-limit"},
+		{"io", "io.max", "8:0 rbps=1000", "device-read-bps"},
+		{"memory", "memory.high", "90", "unified memory.high"},
+	}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(setting{})); err != nil || diff != "" {
+		t.Errorf("%v, -want +got:\n%s", err, diff)
+	}
+	for name, r := range map[string]*specs.LinuxResources{
+		"swap below memory": {Memory: &specs.LinuxMemory{Limit: p(int64(100)), Swap: p(int64(50))}},
+		"swap alone":        {Memory: &specs.LinuxMemory{Swap: p(int64(50))}},
+		"path":              {Unified: map[string]string{"../memory.max": "1"}},
+	} {
+		if _, err := settings(r, true); !errors.Is(err, errdefs.ErrInvalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestSettingsV1(t *testing.T) {
+	t.Parallel()
+	got, err := settings(&specs.LinuxResources{
+		Memory:         &specs.LinuxMemory{Limit: p(int64(100)), Swappiness: p(uint64(3)), DisableOOMKiller: p(true)},
+		CPU:            &specs.LinuxCPU{Shares: p(uint64(1024)), Quota: p(int64(50000)), RealtimeRuntime: p(int64(7)), Mems: "0"},
+		Pids:           &specs.LinuxPids{Limit: p(int64(9))},
+		HugepageLimits: []specs.LinuxHugepageLimit{{Pagesize: "2MB", Limit: 4}},
+		BlockIO:        &specs.LinuxBlockIO{Weight: p(uint16(10)), ThrottleReadBpsDevice: []specs.LinuxThrottleDevice{throttleDevice(8, 0, 1000)}},
+		Network:        &specs.LinuxNetwork{ClassID: p(uint32(5)), Priorities: []specs.LinuxInterfacePriority{{Name: "eth0", Priority: 2}}},
+	}, false)
+	want := []setting{
+		{"memory", "memory.limit_in_bytes", "100", "memory"},
+		{"memory", "memory.swappiness", "3", "memory-swappiness"},
+		{"memory", "memory.oom_control", "1", "oom-kill-disable"},
+		{"cpu", "cpu.shares", "1024", "cpu-shares"},
+		{"cpu", "cpu.cfs_quota_us", "50000", "cpu-quota"},
+		{"cpu", "cpu.rt_runtime_us", "7", "cpu-rt-runtime"},
+		{"cpuset", "cpuset.mems", "0", "cpuset-mems"},
+		{"pids", "pids.max", "9", "pids-limit"},
+		{"hugetlb", "hugetlb.2MB.limit_in_bytes", "4", "hugetlb"},
+		{"blkio", "blkio.bfq.weight", "10", "blkio-weight"},
+		{"blkio", "blkio.throttle.read_bps_device", "8:0 1000", "device-read-bps"},
+		{"net_cls", "net_cls.classid", "5", "net-cls"},
+		{"net_prio", "net_prio.ifpriomap", "eth0 2", "net-prio"},
+	}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(setting{})); err != nil || diff != "" {
+		t.Errorf("%v, -want +got:\n%s", err, diff)
+	}
+	if _, err := settings(&specs.LinuxResources{Unified: map[string]string{"memory.high": "1"}}, false); !errors.Is(err, errdefs.ErrUnsupported) {
+		t.Errorf("a file of v2: %v", err)
+	}
+}
+
+func throttleDevice(major, minor int64, rate uint64) specs.LinuxThrottleDevice {
+	d := specs.LinuxThrottleDevice{Rate: rate}
+	d.Major, d.Minor = major, minor
+	return d
+}
+
+func TestIOTable(t *testing.T) {
+	t.Parallel()
+	var v1, v2 ioTable
+	v1.v1("8:0 Read 10\n8:0 Write 20\n8:0 Sync 5\nTotal 30\n", func(d *IOStats) (*uint64, *uint64) { return &d.ReadBytes, &d.WriteBytes })
+	v2.v2("8:0 rbytes=10 wbytes=20 rios=0 wios=0 dbytes=0\n")
+	want := []IOStats{{Major: 8, ReadBytes: 10, WriteBytes: 20}}
+	if diff := cmp.Diff(want, v1.list); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(want, v2.list); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -1,0 +1,286 @@
+package cgroup
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"cove/errdefs"
+	"cove/sandbox/host"
+)
+
+// setting is one file of the kernel's to write.
+type setting struct {
+	controller string
+	file       string
+	value      string
+	limit      string // how a user calls it
+}
+
+// Update changes limits; what r leaves nil stays.
+func (g *Group) Update(r *specs.LinuxResources) error { return g.apply(r, false) }
+
+// apply writes limits; fresh says that the group is new, and gets device rules.
+func (g *Group) apply(r *specs.LinuxResources, fresh bool) error {
+	list, err := settings(r, g.host.Mode == host.CgroupV2)
+	if err != nil {
+		return err
+	}
+	for _, s := range list {
+		if err := g.set(s); err != nil {
+			return err
+		}
+	}
+	if fresh && len(r.Devices) > 0 {
+		return g.setDevices(r.Devices)
+	}
+	return nil
+}
+
+func (g *Group) set(s setting) error {
+	dir := g.find(s.controller)
+	if dir == "" {
+		return errdefs.Errorf(errdefs.ErrUnsupported, "cgroup: limit %s: this host has no controller %q", s.limit, s.controller)
+	}
+	err := writeFile(dir, s.file, s.value)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return errdefs.Errorf(errdefs.ErrUnsupported, "cgroup: limit %s: this kernel has no %s", s.limit, s.file)
+	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.ERANGE):
+		return errdefs.Errorf(errdefs.ErrInvalid, "cgroup: limit %s: the kernel refuses %q: %w", s.limit, s.value, err)
+	case errors.Is(err, unix.EBUSY):
+		return errdefs.Errorf(errdefs.ErrConflict, "cgroup: limit %s: more than that is in use: %w", s.limit, err)
+	}
+	return err
+}
+
+func number[T int64 | uint64 | uint32 | uint16](p *T) string { return fmt.Sprint(*p) }
+
+// limitOrMax prints a limit for which -1 is none.
+func limitOrMax(n int64, none string) string {
+	if n < 0 {
+		return none
+	}
+	return strconv.FormatInt(n, 10)
+}
+
+// settings translates limits, which the runtime spec words as v1's files, to
+// those of v1 or v2 (kernel documentation, cgroup-v1/ and cgroup-v2.rst).
+func settings(r *specs.LinuxResources, v2 bool) ([]setting, error) {
+	t := translation{v2: v2}
+	t.memory(r.Memory)
+	t.cpu(r.CPU)
+	t.others(r)
+	t.blockIO(r.BlockIO)
+	t.network(r.Network)
+	t.unified(r.Unified)
+	return t.out, t.err
+}
+
+// translation collects settings, and the first limit that cannot be one.
+type translation struct {
+	v2  bool
+	out []setting
+	err error
+}
+
+// of picks the word of the version.
+func (t *translation) of(v1, v2 string) string {
+	if t.v2 {
+		return v2
+	}
+	return v1
+}
+
+func (t *translation) add(controller, file, value, limit string) {
+	t.out = append(t.out, setting{controller, file, value, limit})
+}
+
+func (t *translation) fail(kind error, format string, args ...any) {
+	if t.err == nil {
+		t.err = errdefs.Errorf(kind, "cgroup: "+format, args...)
+	}
+}
+
+func (t *translation) memory(m *specs.LinuxMemory) {
+	if m == nil {
+		return
+	}
+	none := t.of("-1", "max")
+	if m.Limit != nil {
+		t.add("memory", t.of("memory.limit_in_bytes", "memory.max"), limitOrMax(*m.Limit, none), "memory")
+	}
+	switch {
+	case m.Swap == nil || *m.Swap == 0:
+	case t.v2:
+		t.add("memory", "memory.swap.max", t.swapAlone(m), "memory-swap")
+	case swapAccounting(m):
+		t.add("memory", "memory.memsw.limit_in_bytes", limitOrMax(*m.Swap, none), "memory-swap")
+	}
+	if m.Reservation != nil {
+		t.add("memory", t.of("memory.soft_limit_in_bytes", "memory.low"), limitOrMax(*m.Reservation, none), "memory-reservation")
+	}
+	if t.v2 {
+		return // the rest has no successor
+	}
+	if m.Swappiness != nil {
+		t.add("memory", "memory.swappiness", number(m.Swappiness), "memory-swappiness")
+	}
+	if m.DisableOOMKiller != nil && *m.DisableOOMKiller {
+		t.add("memory", "memory.oom_control", "1", "oom-kill-disable")
+	}
+}
+
+func (t *translation) cpu(c *specs.LinuxCPU) {
+	if c == nil {
+		return
+	}
+	if c.Shares != nil && *c.Shares != 0 {
+		if t.v2 {
+			t.add("cpu", "cpu.weight", strconv.FormatUint(weight(*c.Shares), 10), "cpu-shares")
+		} else {
+			t.add("cpu", "cpu.shares", number(c.Shares), "cpu-shares")
+		}
+	}
+	t.cpuTime(c)
+	if c.Burst != nil {
+		t.add("cpu", t.of("cpu.cfs_burst_us", "cpu.max.burst"), number(c.Burst), "cpu-burst")
+	}
+	if c.Idle != nil {
+		t.add("cpu", "cpu.idle", number(c.Idle), "cpu-idle")
+	}
+	if c.Cpus != "" {
+		t.add("cpuset", "cpuset.cpus", c.Cpus, "cpuset-cpus")
+	}
+	if c.Mems != "" {
+		t.add("cpuset", "cpuset.mems", c.Mems, "cpuset-mems")
+	}
+}
+
+// cpuTime is what of each period may be used.
+func (t *translation) cpuTime(c *specs.LinuxCPU) {
+	hasPeriod, hasQuota := c.Period != nil && *c.Period != 0, c.Quota != nil && *c.Quota != 0
+	hasRTPeriod, hasRT := c.RealtimePeriod != nil && *c.RealtimePeriod != 0, c.RealtimeRuntime != nil && *c.RealtimeRuntime != 0
+	if t.v2 {
+		if hasPeriod || hasQuota {
+			t.add("cpu", "cpu.max", quotaV2(c), "cpu-quota")
+		}
+		if hasRTPeriod || hasRT {
+			t.fail(errdefs.ErrUnsupported, "limit cpu-rt: control groups v2 have no realtime limits")
+		}
+		return
+	}
+	if hasPeriod {
+		t.add("cpu", "cpu.cfs_period_us", number(c.Period), "cpu-period")
+	}
+	if hasQuota {
+		t.add("cpu", "cpu.cfs_quota_us", number(c.Quota), "cpu-quota")
+	}
+	if hasRTPeriod {
+		t.add("cpu", "cpu.rt_period_us", number(c.RealtimePeriod), "cpu-rt-period")
+	}
+	if hasRT {
+		t.add("cpu", "cpu.rt_runtime_us", number(c.RealtimeRuntime), "cpu-rt-runtime")
+	}
+}
+
+// others are written alike in v1 and v2, or nearly.
+func (t *translation) others(r *specs.LinuxResources) {
+	if p := r.Pids; p != nil && p.Limit != nil && *p.Limit != 0 {
+		t.add("pids", "pids.max", limitOrMax(*p.Limit, "max"), "pids-limit")
+	}
+	for _, device := range slices.Sorted(maps.Keys(r.Rdma)) {
+		limit := r.Rdma[device]
+		value := device
+		if limit.HcaHandles != nil {
+			value += " hca_handle=" + number(limit.HcaHandles)
+		}
+		if limit.HcaObjects != nil {
+			value += " hca_object=" + number(limit.HcaObjects)
+		}
+		t.add("rdma", "rdma.max", value, "rdma")
+	}
+	for _, h := range r.HugepageLimits {
+		t.add("hugetlb", "hugetlb."+h.Pagesize+t.of(".limit_in_bytes", ".max"), strconv.FormatUint(h.Limit, 10), "hugetlb")
+	}
+}
+
+func (t *translation) blockIO(b *specs.LinuxBlockIO) {
+	if b == nil {
+		return
+	}
+	controller := t.of("blkio", "io")
+	if b.Weight != nil && *b.Weight != 0 {
+		t.add(controller, controller+".bfq.weight", number(b.Weight), "blkio-weight")
+	}
+	for _, w := range b.WeightDevice {
+		if w.Weight != nil {
+			value := fmt.Sprintf("%d:%d %d", w.Major, w.Minor, *w.Weight)
+			t.add(controller, t.of("blkio.bfq.weight_device", "io.bfq.weight"), value, "blkio-weight-device")
+		}
+	}
+	for _, kind := range throttles(b) {
+		for _, d := range kind.devices {
+			value := fmt.Sprintf("%d:%d %s%d", d.Major, d.Minor, t.of("", kind.v2+"="), d.Rate)
+			t.add(controller, t.of(kind.v1, "io.max"), value, kind.limit)
+		}
+	}
+}
+
+func (t *translation) network(n *specs.LinuxNetwork) {
+	if n == nil || t.v2 {
+		return // v2 leaves it to BPF
+	}
+	if n.ClassID != nil {
+		t.add("net_cls", "net_cls.classid", number(n.ClassID), "net-cls")
+	}
+	for _, p := range n.Priorities {
+		t.add("net_prio", "net_prio.ifpriomap", fmt.Sprintf("%s %d", p.Name, p.Priority), "net-prio")
+	}
+}
+
+// unified are files of v2, as they are called.
+func (t *translation) unified(files map[string]string) {
+	if len(files) > 0 && !t.v2 {
+		t.fail(errdefs.ErrUnsupported, "linux.resources.unified: this host mounts v1 controllers")
+	}
+	for _, file := range slices.Sorted(maps.Keys(files)) {
+		controller, _, ok := strings.Cut(file, ".")
+		if !ok || strings.Contains(file, "/") {
+			t.fail(errdefs.ErrInvalid, "linux.resources.unified: %q is no file of a control group", file)
+		}
+		t.add(controller, file, files[file], "unified "+file)
+	}
+}
+
+// swapAccounting is false for the wish that memory and swap together be what
+// memory is already limited to, on a kernel that cannot count swap: without
+// swap there is nothing to limit.
+func swapAccounting(m *specs.LinuxMemory) bool {
+	if _, err := os.Stat("/proc/swaps"); err != nil {
+		return false
+	}
+	b, err := os.ReadFile("/proc/swaps")
+	return err != nil || strings.Count(string(b), "\n") > 1 || *m.Swap < 0
+}
+
+type throttle struct {
+	v1, v2, limit string
+	devices       []specs.LinuxThrottleDevice
+}
+
+func throttles(b *specs.LinuxBlockIO) []throttle {
+	return []throttle{
+		{"blkio.throttle.read_bps_device", "rbps", "device-read-bps", b.ThrottleReadBpsDevice},
+		{"blkio.throttle.write_bps_device", "wbps", "device-write-bps", b.ThrottleWriteBpsDevice},
+		{"blkio.throttle.read_iops_device", "riops", "device-read-iops", b.ThrottleReadIOPSDevice},
+		{"blkio.throttle.write_iops_device", "wiops", "device-write-iops", b.ThrottleWriteIOPSDevice},
+	}
+}

@@ -1,0 +1,217 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"cove/errdefs"
+	"cove/sandbox/plan"
+	"cove/sandbox/program"
+)
+
+// control are the two pipes between a program and its parent. Descriptors are
+// plain and blocking: there is one reader, and it has nothing else to do.
+type control struct {
+	gate, status           int // the parent's ends
+	childGate, childStatus int
+}
+
+func pipeControl() (control, error) {
+	var gate, status [2]int
+	if err := unix.Pipe2(gate[:], unix.O_CLOEXEC); err != nil {
+		return control{}, fmt.Errorf("sandbox: pipe: %w", err)
+	}
+	if err := unix.Pipe2(status[:], unix.O_CLOEXEC); err != nil {
+		unix.Close(gate[0])
+		unix.Close(gate[1])
+		return control{}, fmt.Errorf("sandbox: pipe: %w", err)
+	}
+	return control{gate: gate[1], childGate: gate[0], status: status[0], childStatus: status[1]}, nil
+}
+
+const (
+	gateName   = "gate"
+	statusName = "status"
+)
+
+// namedControl makes the pipes in dir, for another process to find.
+func namedControl(dir string) (control, error) {
+	c := control{gate: -1, status: -1, childGate: -1, childStatus: -1}
+	for _, name := range []string{gateName, statusName} {
+		if err := unix.Mkfifo(filepath.Join(dir, name), 0o600); err != nil {
+			return c, fmt.Errorf("sandbox: %s: making the pipe %q: %w", dir, name, err)
+		}
+	}
+	var err error
+	for _, end := range []struct {
+		fd    *int
+		name  string
+		flags int
+	}{
+		// The program holds both ends of its gate, so that the creator may go.
+		{&c.childGate, gateName, unix.O_RDWR},
+		{&c.gate, gateName, unix.O_WRONLY},
+		{&c.status, statusName, unix.O_RDONLY | unix.O_NONBLOCK},
+		{&c.childStatus, statusName, unix.O_WRONLY},
+	} {
+		if *end.fd, err = unix.Open(filepath.Join(dir, end.name), end.flags|unix.O_CLOEXEC, 0); err != nil {
+			c.close()
+			c.closeChild()
+			return c, fmt.Errorf("sandbox: %s: opening the pipe %q: %w", dir, end.name, err)
+		}
+	}
+	return c, block(c.status)
+}
+
+func block(fd int) error {
+	if err := unix.SetNonblock(fd, false); err != nil {
+		return fmt.Errorf("sandbox: status pipe: %w", err)
+	}
+	return nil
+}
+
+func closeFD(fd *int) {
+	if *fd >= 0 {
+		unix.Close(*fd)
+		*fd = -1
+	}
+}
+
+func (c *control) close() {
+	closeFD(&c.gate)
+	closeFD(&c.status)
+}
+
+func (c *control) closeChild() {
+	closeFD(&c.childGate)
+	closeFD(&c.childStatus)
+}
+
+// release lets the program pass one barrier.
+func (c *control) release() error {
+	for {
+		_, err := unix.Write(c.gate, []byte{1})
+		if err != unix.EINTR {
+			return err
+		}
+	}
+}
+
+// read returns the next record; false when the program has closed the pipe.
+func (c *control) read() (program.Record, bool, error) {
+	var b [program.RecordSize]byte
+	for {
+		// Records are shorter than PIPE_BUF, so they arrive whole (pipe(7)).
+		n, err := unix.Read(c.status, b[:])
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			return program.Record{}, false, fmt.Errorf("sandbox: status pipe: %w", err)
+		case n == 0:
+			return program.Record{}, false, nil
+		case n != len(b):
+			return program.Record{}, false, errdefs.Errorf(errdefs.ErrCorrupt, "sandbox: status pipe: a record of %d bytes", n)
+		default:
+			return program.Decode(b), true, nil
+		}
+	}
+}
+
+// report is what the records up to a barrier, or the end, said.
+type report struct {
+	pid    int  // of a forked process
+	closed bool // the program closed the pipe: it has done execve, or died
+	err    error
+}
+
+// listen reads records until the named barrier or the end.
+func (c *control) listen(p *plan.Plan, barrier string) report {
+	var r report
+	var denied, reached bool
+	// The forked process may get to its barrier before the program that forked
+	// it has reported the pid.
+	needPid := p.Forks && barrier == plan.Created
+	for !reached || needPid && r.pid == 0 {
+		rec, ok, err := c.read()
+		if err != nil || !ok {
+			r.closed = !ok
+			if r.err == nil {
+				r.err = err
+			}
+			return r
+		}
+		if pid, ok := rec.Forked(); ok && needPid && r.pid == 0 {
+			r.pid = pid
+			continue
+		}
+		if int(rec.Step) >= len(p.Steps) {
+			r.err = errdefs.Errorf(errdefs.ErrCorrupt, "sandbox: status pipe: step %d of %d", rec.Step, len(p.Steps))
+			return r
+		}
+		step, errno := &p.Steps[rec.Step], unix.Errno(rec.Value)
+		switch {
+		case step.Op == plan.Barrier && errno == 0:
+			reached = reached || step.Why == barrier
+		case step.Note && slices.Contains(step.Accept, errno):
+			denied = denied || errno == unix.EACCES
+		case r.err == nil:
+			r.err = stepError(int(rec.Step), step, errno, denied, p.Command)
+			if !p.Forks {
+				return r
+			}
+			// Both the program and the process it forked end now; the pid of the
+			// second may still be on its way.
+		}
+	}
+	return r
+}
+
+func stepError(index int, step *plan.Step, errno unix.Errno, denied bool, command string) error {
+	e := &StepError{Index: index, Why: step.Why, Call: step.Call, Errno: errno, Exec: step.Call == "execve", Command: command}
+	if e.Exec && denied && errno == unix.ENOENT {
+		// As execvp(3): what could not be executed says more than what is not there.
+		e.Errno = unix.EACCES
+	}
+	return e
+}
+
+// Release starts the process that was created with Request.Control = dir and
+// plan p, and removes the pipes.
+func Release(ctx context.Context, dir string, p *plan.Plan) error {
+	c := control{gate: -1, status: -1, childGate: -1, childStatus: -1}
+	defer c.close()
+	var err error
+	if c.status, err = unix.Open(filepath.Join(dir, statusName), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0); err != nil {
+		return releaseError(dir, err)
+	}
+	if c.gate, err = unix.Open(filepath.Join(dir, gateName), unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0); err != nil {
+		return releaseError(dir, err)
+	}
+	if err := block(c.status); err != nil {
+		return err
+	}
+	if err := c.release(); err != nil {
+		return releaseError(dir, err)
+	}
+	r := c.listen(p, "")
+	for _, name := range []string{gateName, statusName} {
+		err := unix.Unlink(filepath.Join(dir, name))
+		if r.err == nil && err != nil {
+			r.err = fmt.Errorf("sandbox: %s: %w", dir, err)
+		}
+	}
+	return r.err
+}
+
+func releaseError(dir string, err error) error {
+	kind := errdefs.ErrUnavailable
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENXIO) {
+		kind = errdefs.ErrConflict
+	}
+	return errdefs.Errorf(kind, "sandbox: %s: no created process waits to be started: %w", dir, err)
+}

@@ -1,0 +1,228 @@
+package sandbox
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"cove/errdefs"
+	"cove/sandbox/plan"
+	"cove/sandbox/program"
+	"cove/sandbox/seccomp"
+)
+
+// launch is what Create and Join have in common.
+type launch struct {
+	plan     *plan.Plan
+	files    *files
+	stdio    [3]*os.File
+	extra    []*os.File
+	filter   []unix.SockFilter
+	cgroupFD int // the group's directory of v2; -1 without
+	death    unix.Signal
+	control  control
+	hook     func(pid int) error
+	uid      uint32 // the process's, as seen by the caller
+}
+
+// Create makes the namespaces and mounts of r and returns when the process
+// waits before execve: OCI's state "created". Whoever creates a process must
+// Wait for it, also when Start failed; when Create fails nothing is left.
+func Create(ctx context.Context, r Request) (*Process, error) {
+	f, err := openFiles(r.Plan, source{root: r.Root, cgroup: r.Cgroup, size: r.ConsoleSize})
+	if err != nil {
+		return nil, err
+	}
+	defer f.close()
+	l := launch{
+		plan: r.Plan, files: f, stdio: [3]*os.File{r.Stdin, r.Stdout, r.Stderr}, extra: r.ExtraFiles,
+		filter: r.Filter, cgroupFD: f.cgroupFD, death: unix.SIGKILL, hook: r.OnCreated,
+	}
+	if r.Filter == nil && r.Spec.Linux.Seccomp != nil {
+		if l.filter, err = seccomp.Compile(r.Spec.Linux.Seccomp, runtime.GOARCH); err != nil {
+			return nil, err
+		}
+	}
+	l.uid = hostID(r.Spec.Linux.UIDMappings, r.Plan.UID)
+	if r.Control != "" {
+		l.death = 0
+		l.control, err = namedControl(r.Control)
+	} else {
+		l.control, err = pipeControl()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return l.run(ctx)
+}
+
+// run starts the program and brings it to the barrier before execve.
+func (l *launch) run(ctx context.Context) (*Process, error) {
+	defer l.control.closeChild()
+	fds, err := l.childFiles()
+	if err != nil {
+		l.control.close()
+		return nil, err
+	}
+	defer fds.close()
+	p := &Process{
+		plan: l.plan, control: l.control,
+		console: l.files.takeConsole(), done: make(chan struct{}),
+	}
+	if l.hook == nil {
+		// Nobody to wait for at the first barrier: let the program pass it.
+		l.passMounted(p)
+	}
+	if err := p.start(fds, l); err != nil {
+		p.abandon()
+		return nil, err
+	}
+	l.control.closeChild()
+	stop := context.AfterFunc(ctx, func() { _ = p.Signal(unix.SIGKILL) })
+	defer stop()
+	if err := l.finish(ctx, p); err != nil {
+		p.destroy()
+		return nil, err
+	}
+	return p, nil
+}
+
+// finish runs the hook beside the program and waits until that is created.
+func (l *launch) finish(ctx context.Context, p *Process) error {
+	if l.hook != nil {
+		if err := l.hook(p.Pid()); err != nil {
+			return err
+		}
+		l.passMounted(p)
+	}
+	if err := p.await(plan.Created); ctx.Err() == nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+func (l *launch) passMounted(p *Process) {
+	for i := range l.plan.Steps {
+		if l.plan.Steps[i].Op == plan.Barrier && l.plan.Steps[i].Why == plan.Mounted {
+			// A program that is gone is noticed by await.
+			_ = p.control.release()
+			return
+		}
+	}
+}
+
+// childFDs are the descriptors that the program starts with.
+type childFDs struct {
+	fds   []uintptr
+	in    program.Input
+	image *os.File
+	null  *os.File
+}
+
+func (c *childFDs) close() {
+	for _, f := range []*os.File{c.image, c.null} {
+		if f != nil {
+			f.Close()
+		}
+	}
+}
+
+// childFiles orders the descriptors: the process's own, the program's image
+// and pipes, and the files of the plan.
+func (l *launch) childFiles() (*childFDs, error) {
+	c := &childFDs{}
+	for _, f := range l.stdio {
+		if l.plan.Terminal {
+			f = l.files.slave
+		}
+		if f == nil {
+			if c.null == nil {
+				null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+				if err != nil {
+					return nil, fmt.Errorf("sandbox: %w", err)
+				}
+				c.null = null
+			}
+			f = c.null
+		} else if err := l.giveStdio(f); err != nil {
+			c.close()
+			return nil, err
+		}
+		c.fds = append(c.fds, f.Fd())
+	}
+	for _, f := range l.extra {
+		c.fds = append(c.fds, f.Fd())
+	}
+	first := len(c.fds)
+	c.in = program.Input{FirstFD: first, Filter: l.filter, DeathSignal: l.death}
+	image, err := program.Build(l.plan, c.in)
+	if err == nil {
+		c.image, err = seal(image)
+	}
+	if err != nil {
+		c.close()
+		return nil, err
+	}
+	c.fds = append(c.fds, c.image.Fd(), uintptr(l.control.childGate), uintptr(l.control.childStatus))
+	for _, fd := range l.files.fds {
+		c.fds = append(c.fds, uintptr(fd))
+	}
+	return c, nil
+}
+
+// giveStdio lets an ordinary user open /dev/stdout: a pipe or terminal belongs
+// to whoever made it. Other files are not the container's to own.
+func (l *launch) giveStdio(f *os.File) error {
+	if l.uid == 0 {
+		return nil
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return fmt.Errorf("sandbox: standard files: %w", err)
+	}
+	switch kind := st.Mode & unix.S_IFMT; {
+	case kind == unix.S_IFIFO, kind == unix.S_IFSOCK, f == l.files.slave:
+		// A pipe from a user namespace that the caller does not own stays.
+		_ = unix.Fchown(int(f.Fd()), int(l.uid), -1)
+	}
+	return nil
+}
+
+// seal returns the program as a file in memory that nobody can change: the
+// container can reach it as /proc/PID/exe while it starts (CVE-2019-5736).
+func seal(image []byte) (*os.File, error) {
+	const mfdExec = 0x10 // since Linux 6.3, where a sysctl may demand it
+	base := unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
+	fd, err := unix.MemfdCreate("cove-init", base|mfdExec)
+	if err == unix.EINVAL {
+		fd, err = unix.MemfdCreate("cove-init", base)
+	}
+	if err != nil {
+		return nil, errdefs.Errorf(errdefs.ErrUnsupported, "sandbox: memfd_create: %w", err)
+	}
+	f := os.NewFile(uintptr(fd), "cove-init")
+	if _, err := f.Write(image); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("sandbox: writing the program: %w", err)
+	}
+	seals := unix.F_SEAL_SEAL | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE
+	if _, err := unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, seals); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("sandbox: sealing the program: %w", err)
+	}
+	return f, nil
+}
+
+// hostID is what an id in the user namespace is outside of it.
+func hostID(maps []specs.LinuxIDMapping, id uint32) uint32 {
+	for _, m := range maps {
+		if id >= m.ContainerID && id-m.ContainerID < m.Size {
+			return m.HostID + (id - m.ContainerID)
+		}
+	}
+	return id
+}

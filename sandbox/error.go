@@ -1,0 +1,77 @@
+package sandbox
+
+import (
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"cove/errdefs"
+	"cove/sandbox/plan"
+)
+
+// StepError is the failure of one step of a plan.
+type StepError struct {
+	// Index is the step's in Plan.Steps.
+	Index int
+	// Why is what the step was for, as "mount /proc" or "exec".
+	Why string
+	// Call is the step's system call.
+	Call string
+	// Errno is what the kernel said.
+	Errno unix.Errno
+	// Exec marks a failure of execve: the container is fine, its command is not.
+	Exec bool
+	// Command is the argv[0] that could not be executed.
+	Command string
+}
+
+// Error names what was tried, and the call and errno that ended it.
+func (e *StepError) Error() string {
+	if e.Exec {
+		return fmt.Sprintf("sandbox: exec %q: %s", e.Command, e.execText())
+	}
+	return fmt.Sprintf("sandbox: %s: %s: %v", e.Why, e.Call, e.Errno)
+}
+
+func (e *StepError) execText() string {
+	switch e.Errno {
+	case unix.ENOENT:
+		return "no such file or directory in the container ($PATH of its environment was searched; a script's interpreter may be missing too)"
+	case unix.ENOEXEC:
+		return "exec format error: not a program of this architecture, or a script without #! line"
+	}
+	return e.Errno.Error()
+}
+
+// ExitCode is the one of docker: 127 for a command that is not there, 126 for
+// one that cannot be executed or not where it should, 125 for a failure before it.
+func (e *StepError) ExitCode() int {
+	switch {
+	case strings.HasPrefix(e.Why, plan.WorkingDir):
+		return 126
+	case !e.Exec:
+		return 125
+	case e.Errno == unix.ENOENT || e.Errno == unix.ENOTDIR:
+		return 127
+	}
+	return 126
+}
+
+// Unwrap makes the errno and the kind of failure reachable.
+func (e *StepError) Unwrap() []error {
+	kind := errdefs.ErrUnavailable
+	switch e.Errno {
+	case unix.ENOENT, unix.ESRCH:
+		kind = errdefs.ErrNotFound
+	case unix.EPERM, unix.EACCES:
+		kind = errdefs.ErrDenied
+	case unix.EINVAL, unix.ENOTDIR, unix.ELOOP, unix.ENOEXEC, unix.ENAMETOOLONG:
+		kind = errdefs.ErrInvalid
+	case unix.ENOSYS, unix.EOPNOTSUPP:
+		kind = errdefs.ErrUnsupported
+	case unix.ENOMEM, unix.ENOSPC, unix.EMFILE, unix.ENFILE, unix.EAGAIN:
+		kind = errdefs.ErrExhausted
+	}
+	return []error{kind, e.Errno}
+}

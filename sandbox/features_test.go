@@ -1,0 +1,347 @@
+package sandbox_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"cove/errdefs"
+	"cove/layers/mount"
+	"cove/sandbox"
+	"cove/sandbox/plan"
+)
+
+// overlay stacks n layers on the root filesystem.
+func overlay(t testing.TB, n int) mount.Mount {
+	t.Helper()
+	base := rootfs(t)
+	m := mount.Mount{Type: "overlay", Options: []string{"index=off", "metacopy=off", "redirect_dir=off"}}
+	dir := t.TempDir()
+	for i := range n {
+		lower := filepath.Join(dir, strings.Repeat("layer", 8)+strconv.Itoa(i))
+		if err := os.MkdirAll(lower, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(lower, "file"+strconv.Itoa(i)), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		m.Lower = append(m.Lower, lower)
+	}
+	m.Lower = append(m.Lower, base)
+	m.Upper, m.Work = dir+"/upper", dir+"/work"
+	for _, d := range []string{m.Upper, m.Work} {
+		if err := os.Mkdir(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return m
+}
+
+func TestOverlay(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{1, 127} {
+		m := overlay(t, n)
+		r, err := runSpec(t, m, baseSpec("sh", "-c", "ls / | grep -c file; touch /new"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.TrimSpace(r.out) != strconv.Itoa(n) {
+			t.Errorf("%d layers: %s%s", n, r.out, r.err)
+		}
+		if _, err := os.Stat(m.Upper + "/new"); err != nil {
+			t.Error(err)
+		}
+		m.ReadOnly = true
+		if r, err := runSpec(t, m, baseSpec("touch", "/new2")); err != nil || r.status.Code == 0 {
+			t.Errorf("read-only: %v %v", r.status, err)
+		}
+	}
+}
+
+func TestReadonlyRoot(t *testing.T) {
+	t.Parallel()
+	spec := baseSpec("sh", "-c", "touch /new || touch /dev/shm/new && echo good")
+	spec.Root.Readonly = true
+	spec.Process.Cwd = "/made/for/this"
+	r, err := runSpec(t, mount.Mount{Type: "bind", Source: rootfs(t)}, spec)
+	if err != nil || r.out != "good\n" {
+		t.Errorf("%q %q %v", r.out, r.err, err)
+	}
+}
+
+func TestBinds(t *testing.T) {
+	t.Parallel()
+	src := t.TempDir()
+	file := filepath.Join(src, "file")
+	if err := os.WriteFile(file, []byte("hello\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	spec := baseSpec("sh", "-c", `cat /a/b/c/file /x/y; touch /a/b/c/new; touch /ro/new; grep ' /a/b/c ' /proc/self/mountinfo; grep ' /nosuid ' /proc/self/mountinfo`)
+	spec.Mounts = append(spec.Mounts,
+		specs.Mount{Destination: "/a/b/c", Type: "bind", Source: src, Options: []string{"rbind", "rprivate"}},
+		specs.Mount{Destination: "/x/y", Source: file, Options: []string{"bind", "ro"}},
+		specs.Mount{Destination: "/ro", Source: src, Options: []string{"rbind", "ro"}},
+		specs.Mount{Destination: "/nosuid", Source: src, Options: []string{"bind", "nosuid", "nodev", "noexec", "rro", "rslave"}},
+	)
+	r, err := runSpec(t, mount.Mount{Type: "bind", Source: rootfs(t)}, spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(r.out, "hello\nhello\n") || !strings.Contains(r.err, "/ro/new: Read-only") || strings.Contains(r.err, "/a/b") {
+		t.Errorf("%s%s", r.out, r.err)
+	}
+	if !strings.Contains(r.out, "ro,nosuid,nodev,noexec") {
+		t.Errorf("attributes: %s", r.out)
+	}
+	if _, err := os.Stat(src + "/new"); err != nil {
+		t.Error(err)
+	}
+	spec.Mounts = append(spec.Mounts, specs.Mount{Destination: "/z", Source: "/no/such/dir", Options: []string{"bind"}})
+	if _, err := runSpec(t, mount.Mount{Type: "bind", Source: rootfs(t)}, spec); !errors.Is(err, errdefs.ErrNotFound) {
+		t.Errorf("a missing source: %v", err)
+	}
+}
+
+func TestTmpCopyUp(t *testing.T) {
+	t.Parallel()
+	root := rootfs(t)
+	if err := os.MkdirAll(root+"/var/kept/dir", 0o750); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(root+"/var/kept/dir/file", []byte("kept\n"), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("/var/../../../var/kept", root+"/link"); err != nil {
+		t.Fatal(err)
+	}
+	spec := baseSpec("sh", "-c", `cat /var/kept/dir/file /link/dir/file; stat -c %a /var/kept/dir /var/kept/dir/file
+touch /var/kept/new && stat -f -c %T /var/kept; ls -A /missing; touch /frozen/x || stat -f -c %T /frozen; touch /new`)
+	spec.Root.Readonly = true
+	tmpfs := func(target string, options ...string) {
+		spec.Mounts = append(spec.Mounts, specs.Mount{Destination: target, Type: "tmpfs", Source: "tmpfs", Options: append(options, "rprivate", "nosuid", "tmpcopyup")})
+	}
+	tmpfs("/link", "size=1m")
+	tmpfs("/missing", "rw")
+	tmpfs("/frozen", "ro")
+	r, err := runSpec(t, mount.Mount{Type: "bind", Source: root}, spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.out != "kept\nkept\n750\n640\ntmpfs\ntmpfs\n" || !strings.Contains(r.err, "/frozen/x: Read-only") || !strings.Contains(r.err, "/new: Read-only") {
+		t.Errorf("%q %q", r.out, r.err)
+	}
+	if _, err := os.Stat(root + "/var/kept/new"); err == nil {
+		t.Error("what was written went through to the root")
+	}
+	tmpfs("/var", "nr_inodes=2")
+	if _, err := runSpec(t, mount.Mount{Type: "bind", Source: root}, spec); !errors.Is(err, unix.ENOSPC) {
+		t.Errorf("a copy larger than its tmpfs: %v", err)
+	}
+	spec.Mounts = append(spec.Mounts, specs.Mount{Destination: "/x", Source: "/", Options: []string{"bind", "tmpcopyup"}})
+	if _, err := runSpec(t, mount.Mount{Type: "bind", Source: root}, spec); !errors.Is(err, errdefs.ErrInvalid) {
+		t.Errorf("a bind: %v", err)
+	}
+}
+
+func TestIdentity(t *testing.T) {
+	t.Parallel()
+	spec := baseSpec("sh", "-c", "id; umask; stat -c %a /tmp/x; cat /proc/self/oom_score_adj; cat /proc/sys/net/ipv4/ip_forward /proc/sys/kernel/domainname; grep -E 'open files|core file' /proc/self/limits; stat -c %t,%T,%a /dev/null /dev/fuse")
+	root := rootfs(t)
+	if err := os.WriteFile(root+"/tmp/x", nil, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	umask, adj, mode := uint32(0o77), 500, os.FileMode(0o640)
+	spec.Process.User = specs.User{UID: 1001, GID: 1002, AdditionalGids: []uint32{7, 8}, Umask: &umask}
+	spec.Process.OOMScoreAdj = &adj
+	spec.Domainname = "example"
+	spec.Linux.Sysctl = map[string]string{"net.ipv4.ip_forward": "1"}
+	spec.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/fuse", Type: "c", Major: 10, Minor: 229, FileMode: &mode}}
+	spec.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_NOFILE", Soft: 100, Hard: 200}, {Type: "RLIMIT_CORE", Soft: 0, Hard: 0}}
+	r, err := runSpec(t, mount.Mount{Type: "bind", Source: root}, spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "uid=1001 gid=1002 groups=7,8\n0077\n640\n500\n1\nexample\n"
+	if !strings.HasPrefix(r.out, want) || !strings.Contains(r.out, "1,3,666\n") || !strings.Contains(r.out, "a,e5,640\n") {
+		t.Errorf("%s%s", r.out, r.err)
+	}
+	if f := strings.Fields(r.out[strings.Index(r.out, "Max open"):]); f[3] != "100" || f[4] != "200" {
+		t.Errorf("limits: %s", r.out)
+	}
+}
+
+func TestUserNamespace(t *testing.T) {
+	t.Parallel()
+	root := rootfs(t)
+	if err := filepath.Walk(root, func(p string, _ os.FileInfo, err error) error {
+		return errors.Join(err, os.Lchown(p, 100000, 100000))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(filepath.Dir(root), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	spec := baseSpec("sh", "-c", "id; cat /proc/self/uid_map; touch /tmp/mine; echo x > /dev/null && ls /dev | grep -c .; hostname other; exit 5")
+	spec.Process.Capabilities.Bounding = append(spec.Process.Capabilities.Bounding, "CAP_SYS_ADMIN")
+	spec.Linux.Namespaces = append(spec.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
+	maps := []specs.LinuxIDMapping{{ContainerID: 0, HostID: 100000, Size: 65536}}
+	spec.Linux.UIDMappings, spec.Linux.GIDMappings = maps, maps
+	spec.Linux.Seccomp = defaultProfile(t, spec)
+	for _, uid := range []uint32{0, 1000} {
+		spec.Process.User.UID = uid
+		r, err := runSpec(t, mount.Mount{Type: "bind", Source: root}, spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.status.ExitCode() != 5 || !strings.HasPrefix(r.out, fmt.Sprintf("uid=%d gid=0", uid)) {
+			t.Errorf("%v: %s%s", r.status, r.out, r.err)
+		}
+	}
+	var st unix.Stat_t
+	if err := unix.Stat(root+"/tmp/mine", &st); err != nil || st.Uid != 100000 {
+		t.Errorf("owner on the host: %d, %v", st.Uid, err)
+	}
+	target := running(t, mount.Mount{Type: "bind", Source: root}, func() *specs.Spec {
+		s := *spec
+		p := *spec.Process
+		p.Args = []string{"sleep", "100"}
+		s.Process = &p
+		return &s
+	}())
+	proc := *spec.Process
+	proc.Args = []string{"sh", "-c", "id -u; cat /proc/self/uid_map; exit 6"}
+	r, err := join(t, target, spec, &proc)
+	if err != nil || r.status.ExitCode() != 6 || !strings.HasPrefix(r.out, "1000\n") {
+		t.Errorf("join: %v %v %s%s", err, r.status, r.out, r.err)
+	}
+}
+
+func TestSharedNamespaces(t *testing.T) {
+	t.Parallel()
+	root := mount.Mount{Type: "bind", Source: rootfs(t)}
+	first := running(t, root, baseSpec("sleep", "100"))
+	spec := baseSpec("sh", "-c", "readlink /proc/self/ns/net; readlink /proc/self/ns/ipc; ps; echo $PPID; exit 9")
+	for i := range spec.Linux.Namespaces {
+		ns := &spec.Linux.Namespaces[i]
+		switch ns.Type {
+		case specs.NetworkNamespace, specs.IPCNamespace, specs.PIDNamespace:
+			name := map[specs.LinuxNamespaceType]string{specs.NetworkNamespace: "net", specs.IPCNamespace: "ipc", specs.PIDNamespace: "pid"}[ns.Type]
+			ns.Path = fmt.Sprintf("/proc/%d/ns/%s", first.Pid(), name)
+		}
+	}
+	r, err := runSpec(t, root, spec)
+	if !features(t).ProcPIDNS() {
+		if !errors.Is(err, errdefs.ErrUnsupported) || !strings.Contains(err.Error(), "6.17") {
+			t.Errorf("an older kernel is told %v", err)
+		}
+		return
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := ""
+	for _, name := range []string{"net", "ipc"} {
+		link, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", first.Pid(), name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want += link + "\n"
+	}
+	if r.status.ExitCode() != 9 || !strings.HasPrefix(r.out, want) || !strings.Contains(r.out, "1 0        sleep 100") || !strings.Contains(r.out, "\n0\n") {
+		t.Errorf("%v: %s%s", r.status, r.out, r.err)
+	}
+}
+
+func TestControl(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	spec := baseSpec("true")
+	p, err := plan.Compile(spec, features(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := mount.Mount{Type: "bind", Source: rootfs(t)}
+	for _, command := range []string{"true", "no-such"} {
+		spec.Process.Args[0] = command
+		if p, err = plan.Compile(spec, features(t)); err != nil {
+			t.Fatal(err)
+		}
+		proc, err := sandbox.Create(t.Context(), sandbox.Request{Plan: p, Spec: spec, Root: root, Control: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = sandbox.Release(t.Context(), dir, p)
+		if (err == nil) != (command == "true") {
+			t.Errorf("%s: release: %v", command, err)
+		}
+		status, err := proc.Wait(t.Context())
+		if err != nil || (status.Code == 0) != (command == "true") {
+			t.Errorf("%s: %v, %v", command, status, err)
+		}
+		proc.PidFD().Close()
+		proc.CloseControl()
+	}
+	if err := sandbox.Release(t.Context(), dir, p); !errors.Is(err, errdefs.ErrConflict) {
+		t.Errorf("released twice: %v", err)
+	}
+}
+
+func TestHookAndFailure(t *testing.T) {
+	t.Parallel()
+	root := mount.Mount{Type: "bind", Source: rootfs(t)}
+	var seen int
+	r, err := runSpec(t, root, baseSpec("ip", "link", "show", "lo"), func(r *sandbox.Request) {
+		r.OnCreated = func(pid int) error {
+			seen = pid
+			_, err := os.Stat(fmt.Sprintf("/proc/%d/ns/net", pid))
+			return err
+		}
+	})
+	if err != nil || seen == 0 || !strings.Contains(r.out, "UP") {
+		t.Errorf("hook saw %d: %v %s%s", seen, err, r.out, r.err)
+	}
+	wanted := errors.New("no network today")
+	if _, err := runSpec(t, root, baseSpec("true"), func(r *sandbox.Request) {
+		r.OnCreated = func(pid int) error { seen = pid; return wanted }
+	}); !errors.Is(err, wanted) {
+		t.Errorf("hook failed: %v", err)
+	}
+	if err := unix.Kill(seen, 0); err != unix.ESRCH {
+		t.Errorf("process %d is left: %v", seen, err)
+	}
+	spec := baseSpec("true")
+	spec.Mounts = append(spec.Mounts, specs.Mount{Destination: "/x", Type: "nofs"})
+	_, err = runSpec(t, root, spec)
+	if step, ok := errors.AsType[*sandbox.StepError](err); !ok || step.Why != "mount /x" || step.Call != "fsopen" || step.ExitCode() != 125 {
+		t.Errorf("unknown filesystem: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	p, err := plan.Compile(baseSpec("true"), features(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sandbox.Create(ctx, sandbox.Request{Plan: p, Spec: baseSpec("true"), Root: root}); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+}
+
+// TestSignals starts a container from a process that ignores a signal; the
+// container does not.
+func TestSignals(t *testing.T) {
+	signal.Ignore(unix.SIGHUP)
+	defer signal.Reset(unix.SIGHUP)
+	r, err := runSpec(t, mount.Mount{Type: "bind", Source: rootfs(t)}, baseSpec("grep", "-E", "Sig(Ign|Blk)", "/proc/self/status"))
+	if err != nil || r.out != "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n" {
+		t.Errorf("%q, %v", r.out, err)
+	}
+}

@@ -1,0 +1,224 @@
+package sandbox
+
+import (
+	"errors"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"cove/errdefs"
+	"cove/layers/mount"
+	"cove/layers/tree"
+	"cove/sandbox/cgroup"
+	"cove/sandbox/plan"
+)
+
+// source is where the files of a plan come from.
+type source struct {
+	root   mount.Mount
+	cgroup *cgroup.Group
+	size   unix.Winsize
+	// target is the pidfd of the process to join, targetPid its number.
+	target, targetPid int
+}
+
+// files are the opened files of a plan.
+type files struct {
+	fds      []int
+	cgroupFD int // the group's directory of v2; -1 without
+	master   *os.File
+	slave    *os.File
+}
+
+func openFiles(p *plan.Plan, src source) (*files, error) {
+	f := &files{cgroupFD: -1}
+	for _, want := range p.Files {
+		fd, err := f.open(want, src)
+		if err != nil {
+			f.close()
+			return nil, err
+		}
+		f.fds = append(f.fds, fd)
+	}
+	if p.Terminal && f.master == nil {
+		if err := f.joinTerminal(src); err != nil {
+			f.close()
+			return nil, err
+		}
+	}
+	if src.cgroup != nil {
+		fd, err := src.cgroup.CloneFD()
+		if err != nil {
+			f.close()
+			return nil, err
+		}
+		f.cgroupFD = fd
+	}
+	return f, nil
+}
+
+func (f *files) open(want plan.File, src source) (int, error) {
+	switch want.Kind {
+	case plan.Root:
+		return openRoot(src.root)
+	case plan.Bind:
+		return openBind(want)
+	case plan.Namespace:
+		return openAt(want.Name, unix.O_RDONLY, "namespace")
+	case plan.CgroupTasks:
+		if src.cgroup == nil {
+			// The caller's own group stays: what is written has no effect.
+			return openAt(os.DevNull, unix.O_WRONLY, "control group")
+		}
+		return src.cgroup.OpenTasks(want.Name)
+	case plan.CgroupDir:
+		dir, err := cgroupDir(src.cgroup, want.Name)
+		if err != nil {
+			return -1, err
+		}
+		return openTree(dir, want, "control group")
+	case plan.DevPTS:
+		return f.openPTS(want, src.size)
+	case plan.CopyUp:
+		return copyUp(f.fds[0], want) // the first file is the root
+	case plan.Target:
+		return unix.FcntlInt(uintptr(src.target), unix.F_DUPFD_CLOEXEC, 0)
+	}
+	return -1, errdefs.Errorf(errdefs.ErrUnsupported, "sandbox: the plan wants an unknown file: %s", want)
+}
+
+func cgroupDir(g *cgroup.Group, hierarchy string) (string, error) {
+	if g == nil {
+		return "", errdefs.Errorf(errdefs.ErrInvalid, "sandbox: a mount of type cgroup needs a control group of the container's own")
+	}
+	return g.Dir(hierarchy)
+}
+
+func openAt(name string, flags int, what string) (int, error) {
+	fd, err := unix.Open(name, flags|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, errdefs.Errorf(errKind(err), "sandbox: opening %s %s: %w", what, name, err)
+	}
+	return fd, nil
+}
+
+// errKind is the kind of a failed system call of the parent.
+func errKind(err error) error {
+	var errno unix.Errno
+	if !errors.As(err, &errno) {
+		return errdefs.ErrUnavailable
+	}
+	switch errno {
+	case unix.ENOENT:
+		return errdefs.ErrNotFound
+	case unix.EPERM, unix.EACCES:
+		return errdefs.ErrDenied
+	case unix.ENOSYS, unix.EOPNOTSUPP:
+		return errdefs.ErrUnsupported
+	case unix.EINVAL, unix.ENOTDIR, unix.ELOOP:
+		return errdefs.ErrInvalid
+	}
+	return errdefs.ErrUnavailable
+}
+
+func openBind(want plan.File) (int, error) {
+	if len(want.UIDs)+len(want.GIDs) > 0 {
+		return -1, errdefs.Errorf(errdefs.ErrUnsupported, "sandbox: bind of %s: id-mapped mounts", want.Name)
+	}
+	return openTree(want.Name, want, "bind source")
+}
+
+// copyUp returns a tmpfs that is filled with what a directory of the root holds;
+// one that is not there leaves it empty.
+func copyUp(root int, want plan.File) (int, error) {
+	mnt, err := newMount("tmpfs", want.Options, 0)
+	if err != nil {
+		return -1, err
+	}
+	err = fill(mnt, root, want.Name)
+	if err == nil {
+		err = setAttr(mnt, want.Attr)
+	}
+	if err != nil {
+		unix.Close(mnt)
+		return -1, errdefs.Errorf(errKind(err), "sandbox: copying %s of the root to a tmpfs: %w", want.Name, err)
+	}
+	return mnt, nil
+}
+
+func fill(mnt, root int, name string) error {
+	const dirOnly = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC
+	src, err := unix.Openat2(root, name, &unix.OpenHow{
+		Flags: dirOnly, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
+	})
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer unix.Close(src)
+	dst, err := unix.Openat(mnt, ".", dirOnly, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(dst)
+	return tree.Copy(src, dst)
+}
+
+// openTree returns a detached copy of the mount at name, with its attributes.
+func openTree(name string, want plan.File, what string) (int, error) {
+	flags := uint(unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC)
+	if want.Recursive {
+		flags |= unix.AT_RECURSIVE
+	}
+	fd, err := unix.OpenTree(unix.AT_FDCWD, name, flags)
+	if err != nil {
+		return -1, errdefs.Errorf(errKind(err), "sandbox: %s %s: %w", what, name, err)
+	}
+	if err := setAttr(fd, want.Attr); err != nil {
+		unix.Close(fd)
+		return -1, errdefs.Errorf(errKind(err), "sandbox: %s %s: mount_setattr: %w", what, name, err)
+	}
+	return fd, nil
+}
+
+// setAttr sets attributes of a detached mount: the recursive ones first, so
+// that those of the top win.
+func setAttr(fd int, a plan.MountAttr) error {
+	deep := unix.MountAttr{Attr_set: a.SetAll, Attr_clr: a.ClearAll}
+	flat := unix.MountAttr{Attr_set: a.Set, Attr_clr: a.Clear}
+	if a.PropagateAll {
+		deep.Propagation = a.Propagation
+	} else {
+		flat.Propagation = a.Propagation
+	}
+	if deep != (unix.MountAttr{}) {
+		if err := unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, &deep); err != nil {
+			return err
+		}
+	}
+	if flat != (unix.MountAttr{}) {
+		return unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH, &flat)
+	}
+	return nil
+}
+
+// takeConsole gives the master away; it is not closed with the rest.
+func (f *files) takeConsole() *os.File {
+	m := f.master
+	f.master = nil
+	return m
+}
+
+func (f *files) close() {
+	for _, fd := range f.fds {
+		unix.Close(fd)
+	}
+	closeFD(&f.cgroupFD)
+	for _, file := range []*os.File{f.master, f.slave} {
+		if file != nil {
+			file.Close()
+		}
+	}
+}

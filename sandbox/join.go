@@ -1,0 +1,74 @@
+package sandbox
+
+import (
+	"context"
+	"os"
+	"runtime"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"cove/errdefs"
+	"cove/sandbox/cgroup"
+	"cove/sandbox/plan"
+	"cove/sandbox/seccomp"
+)
+
+// JoinRequest says what to run in a container that exists.
+type JoinRequest struct {
+	// Plan is from plan.CompileExec, Spec the container's.
+	Plan *plan.Plan
+	Spec *specs.Spec
+	// Target is the pid of the container's first process, whose namespaces are
+	// joined. PidFD, if not nil, is that process itself, and used instead:
+	// joining fails when it has ended, whoever has its pid now.
+	Target int
+	PidFD  *os.File
+	// The rest is as in Request.
+	Stdin, Stdout, Stderr *os.File
+	ConsoleSize           unix.Winsize
+	ExtraFiles            []*os.File
+	Cgroup                *cgroup.Group
+	Filter                []unix.SockFilter
+	// Detached lets the process survive its creator.
+	Detached bool
+}
+
+// Join makes a process inside a container, waiting before execve as Create does.
+//
+// No thread of the caller enters a namespace, and the process is visible in
+// the container only once it has dropped everything it does not keep
+// (CVE-2016-9962): see plan.CompileExec.
+func Join(ctx context.Context, r JoinRequest) (*Process, error) {
+	target := r.PidFD
+	if target == nil {
+		fd, err := unix.PidfdOpen(r.Target, 0)
+		if err != nil {
+			return nil, errdefs.Errorf(errKind(err), "sandbox: joining process %d: %w", r.Target, err)
+		}
+		target = os.NewFile(uintptr(fd), "pidfd")
+		defer target.Close()
+	}
+	f, err := openFiles(r.Plan, source{cgroup: r.Cgroup, size: r.ConsoleSize, targetPid: r.Target, target: int(target.Fd())})
+	if err != nil {
+		return nil, err
+	}
+	defer f.close()
+	l := launch{
+		plan: r.Plan, files: f, stdio: [3]*os.File{r.Stdin, r.Stdout, r.Stderr}, extra: r.ExtraFiles,
+		filter: r.Filter, cgroupFD: f.cgroupFD, death: unix.SIGKILL,
+	}
+	if r.Detached {
+		l.death = 0
+	}
+	if s := r.Spec.Linux.Seccomp; s != nil && r.Filter == nil {
+		if l.filter, err = seccomp.Compile(s, runtime.GOARCH); err != nil {
+			return nil, err
+		}
+	}
+	l.uid = hostID(r.Spec.Linux.UIDMappings, r.Plan.UID)
+	if l.control, err = pipeControl(); err != nil {
+		return nil, err
+	}
+	return l.run(ctx)
+}

@@ -1,0 +1,180 @@
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"cove/errdefs"
+	"cove/layers/mount"
+	"cove/sandbox/plan"
+)
+
+// openRoot returns m as a detached, private mount.
+func openRoot(m mount.Mount) (int, error) {
+	if !m.IDMap.IsZero() {
+		return -1, errdefs.Errorf(errdefs.ErrUnsupported, "sandbox: root filesystem: id-mapped mounts")
+	}
+	var attr uint64
+	if m.ReadOnly {
+		attr = unix.MOUNT_ATTR_RDONLY
+	}
+	switch m.Type {
+	case "bind":
+		return openTree(m.Source, plan.File{Recursive: true, Attr: plan.MountAttr{
+			Set:         attr,
+			Propagation: unix.MS_PRIVATE, PropagateAll: true,
+		}}, "root filesystem")
+	case "overlay":
+		fd, err := openOverlay(m, attr)
+		if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
+			// Before Linux 6.7 there is no "lowerdir+".
+			fd, err = classicOverlay(m, attr)
+		}
+		if err != nil {
+			return -1, errdefs.Errorf(errKind(err), "sandbox: root filesystem: overlay of %d layers: %w", len(m.Lower), err)
+		}
+		return fd, nil
+	}
+	return -1, errdefs.Errorf(errdefs.ErrInvalid, "sandbox: root filesystem: mount type %q: want overlay or bind", m.Type)
+}
+
+func openOverlay(m mount.Mount, attr uint64) (int, error) {
+	fs, err := unix.Fsopen("overlay", unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(fs)
+	var opened []*os.File
+	defer func() { closeAll(opened) }()
+	for _, d := range overlayDirs(m) {
+		name := d.name
+		if len(name) >= maxString {
+			var f *os.File
+			if name, f, err = shortName(name); err != nil {
+				return -1, err
+			}
+			opened = append(opened, f)
+		}
+		if err := unix.FsconfigSetString(fs, d.key, name); err != nil {
+			return -1, err
+		}
+	}
+	return createMount(fs, m.Options, attr)
+}
+
+// maxString is how long a value the kernel takes from fsconfig.
+const maxString = 256
+
+type overlayDir struct{ key, name string }
+
+func overlayDirs(m mount.Mount) []overlayDir {
+	dirs := make([]overlayDir, 0, len(m.Lower)+2)
+	for _, name := range m.Lower {
+		dirs = append(dirs, overlayDir{"lowerdir+", name})
+	}
+	if m.Upper != "" {
+		dirs = append(dirs, overlayDir{"upperdir", m.Upper}, overlayDir{"workdir", m.Work})
+	}
+	return dirs
+}
+
+// newMount returns a detached mount of a new filesystem instance.
+func newMount(fstype string, options []string, attr uint64) (int, error) {
+	fs, err := unix.Fsopen(fstype, unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return -1, errdefs.Errorf(errKind(err), "sandbox: new %s: fsopen: %w", fstype, err)
+	}
+	defer unix.Close(fs)
+	fd, err := createMount(fs, options, attr)
+	if err != nil {
+		return -1, errdefs.Errorf(errKind(err), "sandbox: new %s: %w", fstype, err)
+	}
+	return fd, nil
+}
+
+func createMount(fs int, options []string, attr uint64) (int, error) {
+	for _, o := range options {
+		var err error
+		if key, value, ok := strings.Cut(o, "="); ok {
+			err = unix.FsconfigSetString(fs, key, value)
+		} else {
+			err = unix.FsconfigSetFlag(fs, key)
+		}
+		if err != nil {
+			return -1, err
+		}
+	}
+	if err := unix.FsconfigCreate(fs); err != nil {
+		return -1, err
+	}
+	return unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, int(attr))
+}
+
+// classicOverlay mounts with mount(2), in a mount namespace that lives as long
+// as this call, and returns a detached copy. So here too nothing is ever
+// mounted on the host.
+func classicOverlay(m mount.Mount, attr uint64) (int, error) {
+	fd, err := -1, error(nil)
+	mount.OnOwnThread(func() { fd, err = mountPrivately(m) })
+	if err != nil || attr == 0 {
+		return fd, err
+	}
+	if err := unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH, &unix.MountAttr{Attr_set: attr}); err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+func mountPrivately(m mount.Mount) (int, error) {
+	if err := unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_FS); err != nil {
+		return -1, err
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return -1, err
+	}
+	// Directories are named by descriptors: the options of mount(2) must fit in
+	// one page, which the paths of 128 layers do not, and a path may hold the
+	// commas and colons that separate them.
+	var lowers []string
+	options := m.Options
+	target := m.Lower[0]
+	for _, d := range overlayDirs(m) {
+		name, f, err := shortName(d.name)
+		if err != nil {
+			return -1, err
+		}
+		defer f.Close()
+		if d.key == "lowerdir+" {
+			lowers = append(lowers, name)
+			continue
+		}
+		options = append(options[:len(options):len(options)], d.key+"="+name)
+		target = m.Upper
+	}
+	options = append(options[:len(options):len(options)], "lowerdir="+strings.Join(lowers, ":"))
+	if err := unix.Mount("overlay", target, "overlay", 0, strings.Join(options, ",")); err != nil {
+		return -1, err
+	}
+	return unix.OpenTree(unix.AT_FDCWD, target, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+}
+
+// shortName names a directory by a descriptor, which must stay open until the
+// name has been used.
+func shortName(dir string) (string, *os.File, error) {
+	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "", nil, fmt.Errorf("layer %s: %w", dir, err)
+	}
+	return fmt.Sprintf("/proc/thread-self/fd/%d", fd), os.NewFile(uintptr(fd), dir), nil
+}
+
+func closeAll(list []*os.File) {
+	for _, f := range list {
+		f.Close()
+	}
+}

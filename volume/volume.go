@@ -1,0 +1,206 @@
+// Package volume keeps volumes: directories that outlive containers.
+//
+// A volume is <root>/volumes/<name>/{volume.json,_data}. It becomes visible by
+// one rename, so a volume that can be listed is whole. Whether a container uses
+// one is the caller's to know.
+package volume
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"cove/errdefs"
+	"cove/reference"
+)
+
+// Volume describes one volume.
+type Volume struct {
+	Name    string            `json:"name"`
+	Created time.Time         `json:"created"`
+	Labels  map[string]string `json:"labels,omitempty"`
+	// Anonymous volumes were named by nobody; they go with their container.
+	Anonymous bool `json:"anonymous,omitempty"`
+}
+
+// Store is the volumes of one local root. It is safe for concurrent use, by
+// several processes too.
+type Store struct{ dir string }
+
+// Open returns the volumes of a local root; nothing is read or made yet.
+func Open(root string) *Store { return &Store{dir: filepath.Join(root, "volumes")} }
+
+func check(name string) error {
+	if !reference.ValidObjectName(name) {
+		return errdefs.Errorf(errdefs.ErrInvalid,
+			"volume %q: a name has 2 to 128 of the characters [a-zA-Z0-9_.-]; a host directory is given by its absolute path", name)
+	}
+	return nil
+}
+
+// Path is where the files of a volume are.
+func (s *Store) Path(name string) string { return filepath.Join(s.dir, name, "_data") }
+
+// Create makes a volume and returns it; one that exists already is returned as
+// it is, as docker does. A name of "" makes an anonymous one. fill, if not nil,
+// puts the first files into the new volume's directory; when it fails there is
+// no volume.
+func (s *Store) Create(ctx context.Context, name string, labels map[string]string, fill func(ctx context.Context, dir string) error) (Volume, error) {
+	v := Volume{Name: name, Created: time.Now().UTC(), Labels: labels, Anonymous: name == ""}
+	if v.Anonymous {
+		var b [32]byte
+		if _, err := rand.Read(b[:]); err != nil {
+			return Volume{}, err
+		}
+		v.Name = hex.EncodeToString(b[:])
+	}
+	if err := check(v.Name); err != nil {
+		return Volume{}, err
+	}
+	if old, err := s.Get(v.Name); !errors.Is(err, errdefs.ErrNotFound) {
+		return old, err
+	}
+	if err := s.make(ctx, v, fill); err != nil {
+		return Volume{}, fmt.Errorf("volume %s: %w", v.Name, err)
+	}
+	return s.Get(v.Name) // another process may have been first
+}
+
+func (s *Store) make(ctx context.Context, v Volume, fill func(context.Context, string) error) (err error) {
+	if err := os.MkdirAll(s.dir, 0o711); err != nil {
+		return err
+	}
+	making, err := os.MkdirTemp(s.dir, ".making-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(making)
+	if err := os.Chmod(making, 0o711); err != nil {
+		return err
+	}
+	data := filepath.Join(making, "_data")
+	if err := os.Mkdir(data, 0o755); err != nil {
+		return err
+	}
+	if fill != nil {
+		if err := fill(ctx, data); err != nil {
+			return err
+		}
+	}
+	body, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(making, "volume.json"), body, 0o600); err != nil {
+		return err
+	}
+	if err := syncAll(filepath.Join(making, "volume.json"), making); err != nil {
+		return err
+	}
+	err = os.Rename(making, filepath.Join(s.dir, v.Name))
+	if errors.Is(err, fs.ErrExist) { // a directory that is not empty is in the way: somebody's volume
+		return nil
+	}
+	return errors.Join(err, syncAll(s.dir))
+}
+
+func syncAll(paths ...string) error {
+	for _, p := range paths {
+		f, err := os.Open(p)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(f.Sync(), f.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Get describes a volume; errdefs.ErrNotFound if there is none of that name.
+func (s *Store) Get(name string) (Volume, error) {
+	if err := check(name); err != nil {
+		return Volume{}, err
+	}
+	body, err := os.ReadFile(filepath.Join(s.dir, name, "volume.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return Volume{}, errdefs.Errorf(errdefs.ErrNotFound, "no such volume: %s", name)
+	}
+	if err != nil {
+		return Volume{}, err
+	}
+	var v Volume
+	if err := json.Unmarshal(body, &v); err != nil {
+		return Volume{}, errdefs.Errorf(errdefs.ErrCorrupt, "volume %s: volume.json: %w", name, err)
+	}
+	return v, nil
+}
+
+// All lists the volumes by name.
+func (s *Store) All() ([]Volume, error) {
+	entries, err := os.ReadDir(s.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var all []Volume
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), ".") {
+			continue
+		}
+		v, err := s.Get(e.Name())
+		if errors.Is(err, errdefs.ErrNotFound) {
+			continue // removed meanwhile
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, v)
+	}
+	slices.SortFunc(all, func(a, b Volume) int { return strings.Compare(a.Name, b.Name) })
+	return all, nil
+}
+
+// Remove deletes a volume and its files. It does not ask who uses it.
+func (s *Store) Remove(name string) error {
+	if _, err := s.Get(name); err != nil {
+		return err
+	}
+	// Out of sight first, so that no half-removed volume is ever listed.
+	gone, err := os.MkdirTemp(s.dir, ".removing-")
+	if err != nil {
+		return err
+	}
+	err = os.Rename(filepath.Join(s.dir, name), filepath.Join(gone, name))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = errdefs.Errorf(errdefs.ErrNotFound, "no such volume: %s", name)
+	}
+	return errors.Join(err, os.RemoveAll(gone))
+}
+
+// RemoveAnonymous deletes those of the named volumes that nobody named.
+func (s *Store) RemoveAnonymous(names []string) error {
+	var errs []error
+	for _, name := range names {
+		v, err := s.Get(name)
+		switch {
+		case errors.Is(err, errdefs.ErrNotFound):
+		case err != nil:
+			errs = append(errs, err)
+		case v.Anonymous:
+			errs = append(errs, s.Remove(name))
+		}
+	}
+	return errors.Join(errs...)
+}
