@@ -2,8 +2,6 @@ package engine
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -21,6 +19,7 @@ import (
 	"cove/images"
 	"cove/images/gc"
 	"cove/images/transfer"
+	"cove/internal/ids"
 	"cove/layers/mount"
 	"cove/network"
 	"cove/runner"
@@ -86,10 +85,7 @@ func (e *Engine) prepare(ctx context.Context, o CreateOptions) (*prepared, error
 	if err := e.checkNetwork(ctx, &o.Options); err != nil {
 		return nil, err
 	}
-	id, err := newID()
-	if err != nil {
-		return nil, err
-	}
+	id := ids.New()
 	store, err := e.content()
 	if err != nil {
 		return nil, err
@@ -131,14 +127,6 @@ func (e *Engine) fill(ctx context.Context, p *prepared, id string, o CreateOptio
 	cfg, err := e.configure(ctx, id, root, p.lease, img, o)
 	p.cfg = cfg
 	return err
-}
-
-func newID() (string, error) {
-	var b [32]byte
-	if _, err := rand.Read(b[:]); err != nil {
-		return "", err
-	}
-	return hex.EncodeToString(b[:]), nil
 }
 
 func snapshotKey(id string) string { return "container/" + id }

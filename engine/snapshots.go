@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 
+	"cove/internal/atomicfile"
 	"cove/layers/snapshot"
 	"cove/layers/snapshot/native"
 	"cove/layers/snapshot/overlay"
@@ -54,27 +54,5 @@ func (e *Engine) driver() (string, error) {
 		driver = driverNative
 		e.cfg.Notify(fmt.Sprintf("NOTE: layers are kept as full copies (native snapshotter), which costs space and time: %v", why))
 	}
-	return driver, writeFile(record, driver+"\n")
-}
-
-// writeFile replaces a small file of the state root, durably.
-func writeFile(name, body string) error {
-	f, err := os.CreateTemp(filepath.Dir(name), ".tmp-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	_, err = f.WriteString(body)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), name); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(name))
-	if err != nil {
-		return err
-	}
-	defer dir.Close()
-	return dir.Sync()
+	return driver, atomicfile.WriteFile(record, []byte(driver+"\n"), 0o600, atomicfile.Durable)
 }

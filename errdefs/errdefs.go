@@ -35,6 +35,36 @@ var (
 	ErrCorrupt = errors.New("corrupt")
 )
 
+// Kinds lists them all, the more telling first: what is corrupt may be wrapped
+// in what is unavailable because of it.
+func Kinds() []error {
+	return []error{
+		ErrCorrupt, ErrExhausted, ErrDenied, ErrUnauthenticated, ErrNotFound, ErrExists, ErrConflict, ErrInvalid,
+		ErrUnsupported, ErrUnavailable,
+	}
+}
+
+// KindOf returns the first of [Kinds] that err is, nil if it is none. To hand a
+// kind to another process, send its text and look it up by [KindNamed].
+func KindOf(err error) error {
+	for _, kind := range Kinds() {
+		if errors.Is(err, kind) {
+			return kind
+		}
+	}
+	return nil
+}
+
+// KindNamed returns the kind whose text is name, nil if there is none.
+func KindNamed(name string) error {
+	for _, kind := range Kinds() {
+		if kind.Error() == name {
+			return kind
+		}
+	}
+	return nil
+}
+
 // Errorf returns an error of the given kind. Its message is format and args
 // alone; a %w among them stays reachable through errors.Is and errors.As too.
 func Errorf(kind error, format string, args ...any) error {

@@ -2,6 +2,7 @@ package network
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,9 +12,10 @@ import (
 	"strconv"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"cove/errdefs"
+	"cove/internal/atomicfile"
+	"cove/internal/filelock"
+	"cove/internal/ids"
 	"cove/internal/leanjson"
 )
 
@@ -62,14 +64,11 @@ func (n *Network) locked(fn func(*ipam) error) error {
 	if err := os.MkdirAll(n.dir, 0o700); err != nil {
 		return fmt.Errorf("network: making state directory: %w", err)
 	}
-	lock, err := os.OpenFile(filepath.Join(n.dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	lock, err := filelock.Open(context.Background(), filepath.Join(n.dir, "lock"), filelock.Exclusive)
 	if err != nil {
-		return fmt.Errorf("network: opening lock: %w", err)
+		return fmt.Errorf("network: %w", err)
 	}
-	defer lock.Close()
-	if err := flock(lock); err != nil {
-		return fmt.Errorf("network: locking: %w", err)
-	}
+	defer filelock.Release(lock)
 	path := filepath.Join(n.dir, "ipam.json")
 	pool, err := readIPAM(path)
 	if err != nil {
@@ -82,28 +81,17 @@ func (n *Network) locked(fn func(*ipam) error) error {
 	if err != nil {
 		return fmt.Errorf("network: encoding addresses: %w", err)
 	}
-	if err := os.WriteFile(path+".tmp", data, 0o600); err != nil {
+	// The addresses end with this boot, so nothing waits for the disk.
+	if err := atomicfile.WriteFile(path, data, 0o600, atomicfile.Volatile); err != nil {
 		return fmt.Errorf("network: writing addresses: %w", err)
 	}
-	return os.Rename(path+".tmp", path)
-}
-
-func flock(f *os.File) error {
-	for {
-		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != unix.EINTR {
-			return err
-		}
-	}
+	return nil
 }
 
 // readIPAM reads the file; one from another boot, or one that a power cut
 // emptied, holds nothing that is still true.
 func readIPAM(path string) (*ipam, error) {
-	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return nil, fmt.Errorf("network: reading boot id: %w", err)
-	}
-	fresh := &ipam{Boot: strings.TrimSpace(string(boot)), Leases: map[string]lease{}}
+	fresh := &ipam{Boot: ids.Boot(), Leases: map[string]lease{}}
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fresh, nil

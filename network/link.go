@@ -1,6 +1,7 @@
 package network
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -14,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/internal/filelock"
 )
 
 // subnets are tried in this order until one overlaps nothing on this host.
@@ -35,14 +37,11 @@ func (n *Network) ensureBridge(h *netlink.Handle, pool *ipam) (netlink.Link, err
 		return link, nil
 	}
 	// Roots have locks of their own, but choose from the same subnets.
-	lock, lerr := os.OpenFile(globalLock, os.O_CREATE|os.O_RDWR, 0o600)
+	lock, lerr := filelock.Open(context.Background(), globalLock, filelock.Exclusive)
 	if lerr != nil {
-		return nil, fmt.Errorf("network: opening lock: %w", lerr)
+		return nil, fmt.Errorf("network: %w", lerr)
 	}
-	defer lock.Close()
-	if err := flock(lock); err != nil {
-		return nil, fmt.Errorf("network: locking: %w", err)
-	}
+	defer filelock.Release(lock)
 	if err == nil {
 		if pool.Subnet = subnetOf(h, link); pool.Subnet.IsValid() {
 			return link, h.LinkSetUp(link)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"cove/errdefs"
+	"cove/internal/ids"
 	"cove/runner/record"
 	"cove/runner/task"
 	"cove/sandbox/cgroup"
@@ -68,7 +69,7 @@ func alive(st State) bool { return st.Status == Running || st.Status == Paused }
 func (c *Container) bury(ctx context.Context, st State) (State, error) {
 	lost := st.Lost(time.Now().UTC())
 	var errs []error
-	if st.BootID == record.BootID() {
+	if st.BootID == ids.Boot() {
 		errs = append(errs, c.sweep(ctx))
 	}
 	if c.cfg.AutoRemove {

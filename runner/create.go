@@ -2,8 +2,6 @@ package runner
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"iter"
@@ -14,6 +12,7 @@ import (
 	"time"
 
 	"cove/errdefs"
+	"cove/internal/ids"
 	"cove/internal/leanjson"
 	"cove/network"
 	"cove/reference"
@@ -33,20 +32,13 @@ func validName(name string) error {
 	return nil
 }
 
-// NewID makes the ID of a new container.
-func NewID() string {
-	var b [32]byte
-	_, _ = rand.Read(b[:]) // never fails: crypto/rand ends the program instead
-	return hex.EncodeToString(b[:])
-}
-
 // Create records a container; nothing runs yet. Unless it is AutoRemove, the
 // record is durable. A name in use is errdefs.ErrExists and says by whom.
 func (r *Runner) Create(ctx context.Context, cfg Config) (*Container, error) {
 	if cfg.ID == "" {
-		cfg.ID = NewID()
+		cfg.ID = ids.New()
 	}
-	if !record.ValidID(cfg.ID) {
+	if !ids.Valid(cfg.ID) {
 		return nil, errdefs.Errorf(errdefs.ErrInvalid, "container ID %q: not 64 hex digits", cfg.ID)
 	}
 	if cfg.Spec == nil || cfg.Spec.Process == nil || len(cfg.Spec.Process.Args) == 0 {
@@ -141,7 +133,7 @@ func (r *Runner) Get(ctx context.Context, ref string) (*Container, error) {
 	if ref == "" {
 		return nil, none
 	}
-	if record.ValidID(ref) {
+	if ids.Valid(ref) {
 		return r.load(ref)
 	}
 	if validName(ref) == nil {
@@ -151,18 +143,18 @@ func (r *Runner) Get(ctx context.Context, ref string) (*Container, error) {
 			}
 		}
 	}
-	ids, err := r.ids()
+	matches, err := r.ids()
 	if err != nil {
 		return nil, err
 	}
-	ids = slices.DeleteFunc(ids, func(id string) bool { return !strings.HasPrefix(id, ref) })
-	switch len(ids) {
+	matches = slices.DeleteFunc(matches, func(id string) bool { return !strings.HasPrefix(id, ref) })
+	switch len(matches) {
 	case 0:
 		return nil, none
 	case 1:
-		return r.load(ids[0])
+		return r.load(matches[0])
 	}
-	return nil, errdefs.Errorf(errdefs.ErrConflict, "%q is ambiguous: %d containers have an ID that begins so; give more digits", ref, len(ids))
+	return nil, errdefs.Errorf(errdefs.ErrConflict, "%q is ambiguous: %d containers have an ID that begins so; give more digits", ref, len(matches))
 }
 
 func (r *Runner) load(id string) (*Container, error) {
@@ -183,24 +175,24 @@ func (r *Runner) ids() ([]string, error) {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("listing containers: %w", err)
 	}
-	var ids []string
+	var found []string
 	for _, e := range entries {
-		if record.ValidID(e.Name()) {
-			ids = append(ids, e.Name())
+		if ids.Valid(e.Name()) {
+			found = append(found, e.Name())
 		}
 	}
-	return ids, nil
+	return found, nil
 }
 
 // All returns every container, newest first. One that is removed meanwhile is
 // left out.
 func (r *Runner) All(ctx context.Context) ([]*Container, error) {
-	ids, err := r.ids()
+	found, err := r.ids()
 	if err != nil {
 		return nil, err
 	}
-	all := make([]*Container, 0, len(ids))
-	for _, id := range ids {
+	all := make([]*Container, 0, len(found))
+	for _, id := range found {
 		c, err := r.load(id)
 		if errors.Is(err, errdefs.ErrNotFound) {
 			continue

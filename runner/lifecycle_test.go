@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/internal/ids"
 	"cove/runner"
 )
 
@@ -368,7 +369,7 @@ func TestAutoRemove(t *testing.T) {
 	cfg := f.config("exit 3")
 	cfg.AutoRemove, cfg.Name = true, "once"
 	for range 2 { // the name is free as soon as the end is told
-		cfg.ID = runner.NewID()
+		cfg.ID = ids.New()
 		_, _, status, c := f.run(cfg, "")
 		if status.Code != 3 {
 			t.Errorf("%+v", status)

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 
+	"cove/internal/ids"
 	"cove/layers/mount"
 	"cove/network"
 	"cove/runner"
@@ -94,7 +95,7 @@ func (f *fixture) clean() {
 
 // config is a container that runs a shell command.
 func (f *fixture) config(script string) runner.Config {
-	id := runner.NewID()
+	id := ids.New()
 	upper, work := filepath.Join(f.root, "up", id), filepath.Join(f.root, "work", id)
 	for _, dir := range []string{upper, work} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {

@@ -7,8 +7,6 @@ package volume
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,6 +18,8 @@ import (
 	"time"
 
 	"cove/errdefs"
+	"cove/internal/atomicfile"
+	"cove/internal/ids"
 	"cove/reference"
 )
 
@@ -57,11 +57,7 @@ func (s *Store) Path(name string) string { return filepath.Join(s.dir, name, "_d
 func (s *Store) Create(ctx context.Context, name string, labels map[string]string, fill func(ctx context.Context, dir string) error) (Volume, error) {
 	v := Volume{Name: name, Created: time.Now().UTC(), Labels: labels, Anonymous: name == ""}
 	if v.Anonymous {
-		var b [32]byte
-		if _, err := rand.Read(b[:]); err != nil {
-			return Volume{}, err
-		}
-		v.Name = hex.EncodeToString(b[:])
+		v.Name = ids.New()
 	}
 	if err := check(v.Name); err != nil {
 		return Volume{}, err
@@ -100,30 +96,17 @@ func (s *Store) make(ctx context.Context, v Volume, fill func(context.Context, s
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(making, "volume.json"), body, 0o600); err != nil {
+	if err := atomicfile.WriteFile(filepath.Join(making, "volume.json"), body, 0o600, atomicfile.Synced); err != nil {
 		return err
 	}
-	if err := syncAll(filepath.Join(making, "volume.json"), making); err != nil {
+	if err := atomicfile.SyncDir(atomicfile.Host{}, making); err != nil {
 		return err
 	}
 	err = os.Rename(making, filepath.Join(s.dir, v.Name))
 	if errors.Is(err, fs.ErrExist) { // a directory that is not empty is in the way: somebody's volume
 		return nil
 	}
-	return errors.Join(err, syncAll(s.dir))
-}
-
-func syncAll(paths ...string) error {
-	for _, p := range paths {
-		f, err := os.Open(p)
-		if err != nil {
-			return err
-		}
-		if err := errors.Join(f.Sync(), f.Close()); err != nil {
-			return err
-		}
-	}
-	return nil
+	return errors.Join(err, atomicfile.SyncDir(atomicfile.Host{}, s.dir))
 }
 
 // Get describes a volume; errdefs.ErrNotFound if there is none of that name.

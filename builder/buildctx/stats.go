@@ -17,6 +17,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"cove/errdefs"
+	"cove/internal/atomicfile"
 )
 
 // Stats remembers the digests of files between builds. It is one file of fixed
@@ -155,19 +156,7 @@ func writeStats(path string, records [][]byte) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fileError(dir, err)
 	}
-	tmp, err := os.CreateTemp(dir, ".stat-*")
-	if err != nil {
-		return fileError(dir, err)
-	}
-	_, err = tmp.Write(out)
-	if cerr := tmp.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(tmp.Name(), path)
-	}
-	if err != nil {
-		os.Remove(tmp.Name())
+	if err := atomicfile.WriteFile(path, out, 0o600, atomicfile.Volatile); err != nil {
 		return errdefs.Errorf(errdefs.ErrUnavailable, "build: stat cache: %w", err)
 	}
 	return nil

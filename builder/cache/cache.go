@@ -25,6 +25,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/errdefs"
+	"cove/internal/atomicfile"
 	"cove/layers"
 )
 
@@ -111,21 +112,12 @@ func (s *Store) Put(_ context.Context, key digest.Digest, r Record) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fmt.Errorf("build cache: %w", err)
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".record-*")
-	if err != nil {
+	// A record that a power cut takes costs one step, which is done again.
+	if err := atomicfile.WriteFile(path, data, 0o600, atomicfile.Volatile); err != nil {
 		return fmt.Errorf("build cache: %w", err)
 	}
-	_, err = tmp.Write(data)
-	err = errors.Join(err, tmp.Close())
-	if err == nil {
-		now := s.now()
-		err = os.Chtimes(tmp.Name(), now, now)
-	}
-	if err == nil {
-		err = os.Rename(tmp.Name(), path)
-	}
-	if err != nil {
-		os.Remove(tmp.Name())
+	now := s.now()
+	if err := os.Chtimes(path, now, now); err != nil && !errors.Is(err, fs.ErrNotExist) { // pruned meanwhile
 		return fmt.Errorf("build cache: %w", err)
 	}
 	return nil

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"cove/builder/plan"
+	"cove/internal/atomicfile"
 )
 
 // trace is what a step's key was made of when it last ran. It exists to say
@@ -89,14 +90,7 @@ func writeTrace(path string, data []byte) {
 	if os.MkdirAll(filepath.Dir(path), 0o700) != nil {
 		return
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".trace-*")
-	if err != nil {
-		return
-	}
-	_, err = tmp.Write(data)
-	if tmp.Close() != nil || err != nil || os.Rename(tmp.Name(), path) != nil {
-		os.Remove(tmp.Name())
-	}
+	_ = atomicfile.WriteFile(path, data, 0o600, atomicfile.Volatile)
 }
 
 // changes lists what differs, what the author wrote first.

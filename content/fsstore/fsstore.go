@@ -33,6 +33,7 @@ import (
 
 	"cove/content"
 	"cove/errdefs"
+	"cove/internal/ids"
 )
 
 var _ content.Store = (*Store)(nil)
@@ -89,7 +90,7 @@ func Open(root string, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("content store: %w", err)
 	}
-	s := &Store{path: root, root: r, opts: opts, boot: bootID(), checkpoint: checkpointEvery}
+	s := &Store{path: root, root: r, opts: opts, boot: ids.Boot(), checkpoint: checkpointEvery}
 	s.buffers.New = func() any { b := make([]byte, copySize); return &b }
 	if _, err := r.Lstat(ocispec.ImageLayoutFile); errors.Is(err, fs.ErrNotExist) {
 		err = s.initialize()
@@ -352,14 +353,4 @@ func (s *Store) syncDir(name string) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
-}
-
-// bootID tells this boot from the last: what was not fsynced survives a kill
-// but not a power cut.
-func bootID() string {
-	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return ""
-	}
-	return string(b[:min(36, len(b))])
 }

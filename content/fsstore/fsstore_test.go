@@ -18,6 +18,7 @@ import (
 	"cove/content"
 	"cove/content/contenttest"
 	"cove/errdefs"
+	"cove/internal/ids"
 )
 
 func open(t testing.TB, root string, opts Options) *Store {
@@ -154,7 +155,7 @@ func TestBadState(t *testing.T) {
 			return os.WriteFile(filepath.Join(dir, key+stateSuffix), []byte(`{"durable":{"offset":-1}}`), 0o644)
 		},
 		"negative, this boot": func(dir, key string) error {
-			return os.WriteFile(filepath.Join(dir, key+stateSuffix), []byte(`{"latest":{"offset":-5},"boot":"`+bootID()+`"}`), 0o644)
+			return os.WriteFile(filepath.Join(dir, key+stateSuffix), []byte(`{"latest":{"offset":-5},"boot":"`+ids.Boot()+`"}`), 0o644)
 		},
 		"gone":       func(dir, key string) error { return os.Remove(filepath.Join(dir, key+stateSuffix)) },
 		"short data": func(dir, key string) error { return os.Truncate(filepath.Join(dir, key), 999) },

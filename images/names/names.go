@@ -25,6 +25,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/internal/atomicfile"
 	"cove/internal/filelock"
 )
 
@@ -45,9 +46,8 @@ type Record struct {
 }
 
 const (
-	suffix     = ".json"
-	tempPrefix = ".tmp-"
-	lockFile   = ".lock"
+	suffix   = ".json"
+	lockFile = ".lock"
 	// RefName of an index.json entry is what tools call the image.
 	containerdName = "io.containerd.image.name"
 )
@@ -80,7 +80,7 @@ func Open(dir, layout string) (*Set, error) {
 	if errors.Is(err, fs.ErrExist) {
 		err = nil
 	} else if err == nil {
-		err = syncPath(filepath.Dir(dir))
+		err = atomicfile.SyncDir(atomicfile.Host{}, filepath.Dir(dir))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("image names: %w", err)
@@ -94,14 +94,6 @@ func Open(dir, layout string) (*Set, error) {
 		return nil, errors.Join(fmt.Errorf("image names: %w", err), d.Close())
 	}
 	return &Set{dir: d, layout: l}, nil
-}
-
-func syncPath(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 // Close releases the folders.
@@ -182,7 +174,7 @@ func (s *Set) Update(ctx context.Context, change func(*Change) error) error {
 	if !c.dirty {
 		return err
 	}
-	return errors.Join(err, s.sync(), s.project(ctx))
+	return errors.Join(err, atomicfile.SyncDir(s.dir, "."), s.project(ctx))
 }
 
 func (s *Set) lock(ctx context.Context, kind filelock.Kind) (*os.File, error) {
@@ -209,7 +201,7 @@ func (c *Change) Put(r Record) error {
 		return err
 	}
 	c.dirty = true
-	if err := replace(c.s.dir, r.file(), b, true); err != nil {
+	if err := atomicfile.Write(c.s.dir, r.file(), b, 0o644, atomicfile.Synced); err != nil {
 		return diskError("writing image name "+r.Name, err)
 	}
 	return nil
@@ -224,36 +216,13 @@ func (c *Change) Delete(r Record) error {
 	return nil
 }
 
-// replace writes a file beside name and renames it there. All writers of one
-// Set hold its lock, so the temporary name can be fixed, and what a kill leaves
-// of it is overwritten by the next.
-func replace(dir *os.Root, name string, b []byte, durable bool) error {
-	tmp := tempPrefix + name
-	f, err := dir.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	if err == nil && durable {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return errors.Join(err, dir.Remove(tmp))
-	}
-	return dir.Rename(tmp, name)
-}
-
-func (s *Set) sync() error {
-	d, err := s.dir.Open(".")
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
 // project rewrites index.json. It need not be durable: the next change
-// rewrites it, and nothing of cove reads it.
+// rewrites it, and nothing of cove reads it. The lock is held, so a temporary
+// file that is there now was left by a kill.
 func (s *Set) project(ctx context.Context) error {
+	if err := errors.Join(removeTemps(s.dir), removeTemps(s.layout)); err != nil {
+		return err
+	}
 	all, err := s.all(ctx)
 	if err != nil {
 		return err
@@ -277,10 +246,25 @@ func (s *Set) project(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := replace(s.layout, ocispec.ImageIndexFile, b, false); err != nil {
+	if err := atomicfile.Write(s.layout, ocispec.ImageIndexFile, b, 0o644, atomicfile.Volatile); err != nil {
 		return diskError("writing index.json", err)
 	}
 	return nil
+}
+
+func removeTemps(dir *os.Root) error {
+	d, err := dir.Open(".")
+	if err != nil {
+		return err
+	}
+	names, err := d.Readdirnames(-1)
+	errs := []error{err, d.Close()}
+	for _, name := range names {
+		if atomicfile.IsTemp(name) {
+			errs = append(errs, dir.Remove(name))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func diskError(what string, err error) error {

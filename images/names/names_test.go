@@ -90,10 +90,9 @@ func TestKillLeavings(t *testing.T) {
 	s := open(t, root)
 	r := record("docker.io/library/redis:7", "a")
 	put(t, s, r)
-	for _, name := range []string{r.file(), "other"} {
-		if err := os.WriteFile(filepath.Join(root, "names", tempPrefix+name), []byte(`{"name":"x`), 0o644); err != nil {
-			t.Fatal(err)
-		}
+	left := filepath.Join(root, "names", "."+r.file()+".tmp-ABCDEFGHIJKL")
+	if err := os.WriteFile(left, []byte(`{"name":"x`), 0o644); err != nil {
+		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(root, "images", "index.json"), []byte(`{"man`), 0o644); err != nil {
 		t.Fatal(err)
@@ -102,6 +101,9 @@ func TestKillLeavings(t *testing.T) {
 	all, err := s.All(t.Context())
 	if err != nil || len(all) != 1 || all[0].Target.Digest != digest.FromString("b") {
 		t.Fatalf("All = %+v, %v", all, err)
+	}
+	if _, err := os.Lstat(left); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%s: %v; the next writer should have removed it", left, err)
 	}
 	b, err := os.ReadFile(filepath.Join(root, "images", "index.json"))
 	var index ocispec.Index

@@ -33,15 +33,18 @@ var floors = []struct {
 	{"cmd", 6},
 	{"internal/archtest", 7},
 	{"internal/buildinfo", 0},
+	{"internal/atomicfile", 0},
 	{"internal/filelock", 0},
+	{"internal/ids", 0},
 	{"internal/leanjson", 0},
+	{"internal/limit", 0},
 	{"e2e", 7},
 	{"bench", 7},
 }
 
 // neighbours are the rooms on one floor that may know each other.
 var neighbours = map[string][]string{
-	"content":   {"errdefs", "internal/filelock"},
+	"content":   {"errdefs", "internal/atomicfile", "internal/filelock", "internal/ids", "internal/limit"},
 	"reference": {"errdefs"},
 }
 

@@ -41,9 +41,13 @@ func Try(f *os.File, kind Kind) error {
 	return err
 }
 
-// Lock waits for the lock. A blocked lock call cannot be interrupted, so it asks
-// again at growing intervals instead.
+// Lock waits for the lock, and gives up when ctx ends. A blocked lock call
+// cannot be interrupted, so with a context that can end it asks again at growing
+// intervals instead.
 func Lock(ctx context.Context, f *os.File, kind Kind) error {
+	if ctx.Done() == nil {
+		return control(f, unix.F_OFD_SETLKW, &unix.Flock_t{Type: int16(kind)})
+	}
 	const longest = 25 * time.Millisecond
 	for wait := 500 * time.Microsecond; ; wait = min(2*wait, longest) {
 		err := Try(f, kind)
@@ -58,6 +62,39 @@ func Lock(ctx context.Context, f *os.File, kind Kind) error {
 			return fmt.Errorf("waiting for the lock on %s: %w", f.Name(), ctx.Err())
 		}
 	}
+}
+
+// Open makes the lock file if it is missing (mode 0600; its directory must be
+// there) and waits for the lock as [Lock] does. [Release] gives it back.
+func Open(ctx context.Context, name string, kind Kind) (*os.File, error) {
+	return open(name, func(f *os.File) error { return Lock(ctx, f, kind) })
+}
+
+// TryOpen is [Open] without waiting: ErrLocked when another excludes it.
+func TryOpen(name string, kind Kind) (*os.File, error) {
+	return open(name, func(f *os.File) error { return Try(f, kind) })
+}
+
+func open(name string, lock func(*os.File) error) (*os.File, error) {
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := lock(f); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("locking %s: %w", name, err)
+	}
+	return f, nil
+}
+
+// With runs fn while it holds the lock of a file exclusively.
+func With(ctx context.Context, name string, fn func() error) error {
+	f, err := Open(ctx, name, Exclusive)
+	if err != nil {
+		return err
+	}
+	err = fn()
+	return errors.Join(err, Release(f))
 }
 
 // Held reports whether another open file has f locked exclusively. When in doubt

@@ -19,7 +19,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
-	"cove/registry/durable"
+	"cove/internal/atomicfile"
 	"cove/registry/metadata"
 )
 
@@ -196,5 +196,5 @@ func (k *Keys) writeKey(key signingKey) error {
 		Type: "PRIVATE KEY", Bytes: der,
 		Headers: map[string]string{"Born": key.born.UTC().Format(time.RFC3339)},
 	})
-	return durable.WriteFile(k.dir, key.id+".pem", text, 0o600)
+	return atomicfile.Write(k.dir, key.id+".pem", text, 0o600, atomicfile.Durable)
 }

@@ -7,7 +7,7 @@ import (
 	"os"
 	"time"
 
-	"cove/registry/durable"
+	"cove/internal/atomicfile"
 )
 
 // The files of the registry's tls folder.
@@ -50,10 +50,10 @@ func Ensure(dir *os.Root, names Names, now time.Time) (*Ensured, error) {
 	}
 	// The key first: a kill in between leaves a pair that does not match,
 	// which the next start sees and issues again.
-	if err := durable.WriteFile(dir, ServerKey, e.Server.KeyPEM, 0o600); err != nil {
+	if err := atomicfile.Write(dir, ServerKey, e.Server.KeyPEM, 0o600, atomicfile.Durable); err != nil {
 		return nil, err
 	}
-	return &e, durable.WriteFile(dir, ServerCert, e.Server.CertPEM, 0o644)
+	return &e, atomicfile.Write(dir, ServerCert, e.Server.CertPEM, 0o644, atomicfile.Durable)
 }
 
 // EnsureAuthority reads the authority of a folder and makes it if there is
@@ -95,10 +95,10 @@ func makeAuthority(dir *os.Root, now time.Time) (*Pair, bool, error) {
 	if err != nil {
 		return nil, false, err
 	}
-	if err := durable.WriteFile(dir, AuthorityKey, ca.KeyPEM, 0o600); err != nil {
+	if err := atomicfile.Write(dir, AuthorityKey, ca.KeyPEM, 0o600, atomicfile.Durable); err != nil {
 		return nil, false, err
 	}
-	return ca, true, durable.WriteFile(dir, AuthorityCert, ca.CertPEM, 0o644)
+	return ca, true, atomicfile.Write(dir, AuthorityCert, ca.CertPEM, 0o644, atomicfile.Durable)
 }
 
 // readServer reads the server's pair, or says why a new one is needed.

@@ -9,8 +9,8 @@ import (
 	"strings"
 
 	"cove/errdefs"
+	"cove/internal/atomicfile"
 	"cove/registry/auth"
-	"cove/registry/durable"
 	"cove/registry/metadata"
 )
 
@@ -118,7 +118,7 @@ func (a *Accounts) ResetAdmin(ctx context.Context) (password string, err error) 
 	if err != nil {
 		return "", err
 	}
-	return password, durable.WriteFile(a.root, adminPasswordFile, []byte(password+"\n"), 0o600)
+	return password, atomicfile.Write(a.root, adminPasswordFile, []byte(password+"\n"), 0o600, atomicfile.Durable)
 }
 
 // Remove ends an account, its memberships and its tokens.
@@ -171,7 +171,7 @@ func (a *Accounts) firstAdmin(ctx context.Context, given string) (made string, e
 	}
 	// The file comes first: a kill in between leaves a password that the next
 	// start replaces, never an account whose password nobody knows.
-	if err := durable.WriteFile(a.root, adminPasswordFile, []byte(password+"\n"), 0o600); err != nil {
+	if err := atomicfile.Write(a.root, adminPasswordFile, []byte(password+"\n"), 0o600, atomicfile.Durable); err != nil {
 		return "", err
 	}
 	if err := a.Add(ctx, AdminUser, password, true); err != nil {

@@ -14,8 +14,8 @@ import (
 
 	"cove/content/fsstore"
 	"cove/errdefs"
+	"cove/internal/atomicfile"
 	"cove/registry/auth"
-	"cove/registry/durable"
 	"cove/registry/metadata"
 )
 
@@ -106,7 +106,7 @@ func (s *state) claim(root string) (err error) {
 func (s *state) markRunning() error {
 	_, err := s.root.Lstat(runningFile)
 	s.clean = errors.Is(err, fs.ErrNotExist)
-	return durable.WriteFile(s.root, runningFile, nil, 0o600)
+	return atomicfile.Write(s.root, runningFile, nil, 0o600, atomicfile.Durable)
 }
 
 // close releases everything; inOrder says that nothing was cut off.
@@ -148,7 +148,7 @@ func writeAddress(name, address string) error {
 	if err != nil {
 		return fmt.Errorf("address file: %w", err)
 	}
-	err = durable.WriteFile(dir, filepath.Base(name), []byte(address+"\n"), 0o644)
+	err = atomicfile.Write(dir, filepath.Base(name), []byte(address+"\n"), 0o644, atomicfile.Durable)
 	return errors.Join(err, dir.Close())
 }
 

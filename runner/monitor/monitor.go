@@ -24,6 +24,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/internal/ids"
 	"cove/internal/leanjson"
 	"cove/network"
 	"cove/runner/attach"
@@ -190,7 +191,7 @@ func (m *monitor) begin() (err error) {
 	}
 	m.state = record.State{
 		Status: record.Running, Pid: m.task.Process.Pid(), Monitor: os.Getpid(), StartedAt: time.Now().UTC(),
-		Cgroup: m.task.Group.Path(), BootID: record.BootID(), Network: m.task.Net.State,
+		Cgroup: m.task.Group.Path(), BootID: ids.Boot(), Network: m.task.Net.State,
 	}
 	if err := m.o.Dir.SetState(m.state, false); err != nil {
 		return err
@@ -296,7 +297,7 @@ func (m *monitor) failed(ctx context.Context, err error) error {
 		m.state.Status = record.Created
 	}
 	m.state.ExitCode, m.state.Error, m.state.FinishedAt = start.Code, start.Msg, time.Now().UTC()
-	m.state.BootID = record.BootID()
+	m.state.BootID = ids.Boot()
 	m.closeSocket()
 	serr := m.settle(ctx)
 	m.first.finish(attach.TypeFailed, start)

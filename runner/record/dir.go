@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/internal/ids"
 	"cove/internal/leanjson"
 )
 
@@ -147,19 +148,10 @@ func (d Dir) Lock(name string, wait bool) (*os.File, error) {
 	}
 }
 
-// BootID identifies the present boot.
-func BootID() string {
-	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSpace(string(id))
-}
-
 // Lost is the state of a container whose monitor ended without telling.
 func (st State) Lost(now time.Time) State {
 	why := "monitor killed"
-	if st.BootID != "" && st.BootID != BootID() {
+	if st.BootID != "" && st.BootID != ids.Boot() {
 		why = "the machine was restarted"
 	}
 	st.Status, st.Pid, st.Monitor, st.ExitCode = Exited, 0, 0, 255

@@ -5,7 +5,6 @@ package record
 
 import (
 	"encoding/json"
-	"errors"
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -127,28 +126,12 @@ type StartError struct {
 func (e *StartError) Error() string { return e.Msg }
 
 // Unwrap returns the errdefs kind.
-func (e *StartError) Unwrap() error {
-	for _, k := range kinds() {
-		if k.Error() == e.Kind {
-			return k
-		}
-	}
-	return nil
-}
+func (e *StartError) Unwrap() error { return errdefs.KindNamed(e.Kind) }
 
 // KindOf names the errdefs kind of an error, "" for none.
 func KindOf(err error) string {
-	for _, k := range kinds() {
-		if errors.Is(err, k) {
-			return k.Error()
-		}
+	if kind := errdefs.KindOf(err); kind != nil {
+		return kind.Error()
 	}
 	return ""
-}
-
-func kinds() []error {
-	return []error{
-		errdefs.ErrNotFound, errdefs.ErrExists, errdefs.ErrInvalid, errdefs.ErrDenied, errdefs.ErrConflict,
-		errdefs.ErrUnavailable, errdefs.ErrUnsupported, errdefs.ErrExhausted,
-	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"cove/errdefs"
+	"cove/internal/ids"
 )
 
 func testDir(t *testing.T) Dir {
@@ -74,7 +75,7 @@ func TestLock(t *testing.T) {
 func TestLost(t *testing.T) {
 	t.Parallel()
 	now := time.Unix(5, 0)
-	st := State{Status: Running, Pid: 3, Monitor: 2, BootID: BootID()}
+	st := State{Status: Running, Pid: 3, Monitor: 2, BootID: ids.Boot()}
 	if got := st.Lost(now); got.Status != Exited || got.ExitCode != 255 || got.Error != "monitor killed" || got.Pid != 0 || !got.FinishedAt.Equal(now) {
 		t.Errorf("%+v", got)
 	}

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"runtime"
 
+	"cove/internal/atomicfile"
+
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
@@ -48,21 +50,7 @@ func (c Cache) store(file string, b []byte) error {
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return err
 	}
-	tmp, err := os.CreateTemp(c.Dir, ".new-")
-	if err != nil {
-		return err
-	}
-	_, err = tmp.Write(b)
-	if closeErr := tmp.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		err = os.Rename(tmp.Name(), file)
-	}
-	if err != nil {
-		os.Remove(tmp.Name())
-	}
-	return err
+	return atomicfile.WriteFile(file, b, 0o600, atomicfile.Volatile)
 }
 
 // key is the digest of everything that the filter depends on. It writes the

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/internal/atomicfile"
 )
 
 // hubKey is where docker keeps the sign-in for docker.io.
@@ -174,14 +175,11 @@ func edit(path string, change func(*file) (write bool, err error)) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	d, err := os.Open(dir)
+	lock, err := lockDir(dir)
 	if err != nil {
 		return err
 	}
-	defer d.Close()
-	if err := unix.Flock(int(d.Fd()), unix.LOCK_EX); err != nil {
-		return fmt.Errorf("locking %s: %w", dir, err)
-	}
+	defer lock.Close()
 	f, err := readFile(path)
 	if err != nil {
 		return err
@@ -197,25 +195,20 @@ func edit(path string, change func(*file) (write bool, err error)) error {
 	if err != nil {
 		return err
 	}
-	return replace(d, path, append(b, '\n'))
+	return atomicfile.WriteFile(path, append(b, '\n'), 0o600, atomicfile.Durable)
 }
 
-// replace writes b under path, whole or not at all.
-func replace(dir *os.File, path string, b []byte) error {
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".cove-") // mode 0600
+// lockDir locks the directory itself, so that none beside the user's own files
+// is needed; closing it unlocks. It is flock(2), as a record lock (see filelock)
+// wants a file open for writing, which a directory cannot be.
+func lockDir(name string) (*os.File, error) {
+	d, err := os.Open(name)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	defer os.Remove(tmp.Name())
-	_, err = tmp.Write(b)
-	if err == nil {
-		err = tmp.Sync()
+	if err := unix.Flock(int(d.Fd()), unix.LOCK_EX); err != nil {
+		d.Close()
+		return nil, fmt.Errorf("locking %s: %w", name, err)
 	}
-	if err := errors.Join(err, tmp.Close()); err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
-	}
-	if err := os.Rename(tmp.Name(), path); err != nil {
-		return err
-	}
-	return dir.Sync()
+	return d, nil
 }

@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"cove/registry/durable"
+	"cove/internal/atomicfile"
 	"cove/registry/pki"
 )
 
@@ -321,5 +321,5 @@ func write(name string, data []byte, perm os.FileMode) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(durable.WriteFile(dir, filepath.Base(name), data, perm), dir.Close())
+	return errors.Join(atomicfile.Write(dir, filepath.Base(name), data, perm, atomicfile.Durable), dir.Close())
 }

@@ -12,6 +12,7 @@
 package keys
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/base32"
 	"errors"
@@ -26,6 +27,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/internal/filelock"
 	"cove/layers/snapshot"
 	"cove/layers/tree"
 )
@@ -123,20 +125,12 @@ func (s *Store) Chain(key string) ([]Entry, error) {
 
 // locked runs fn while no other process changes records.
 func (s *Store) locked(fn func() error) error {
-	f, err := os.OpenFile(filepath.Join(s.root, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := filelock.Open(context.Background(), filepath.Join(s.root, "lock"), filelock.Exclusive)
 	if err != nil {
 		return fmt.Errorf("snapshots: %w", err)
 	}
-	defer f.Close()
-	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX)
-		if err == nil {
-			return fn()
-		}
-		if !errors.Is(err, unix.EINTR) {
-			return fmt.Errorf("snapshots: lock %s: %w", f.Name(), err)
-		}
-	}
+	defer filelock.Release(f)
+	return fn()
 }
 
 func checkKey(key string) error {

@@ -1,18 +1,10 @@
 package record
 
 import (
-	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
 )
-
-func TestValidID(t *testing.T) {
-	t.Parallel()
-	if !ValidID(strings.Repeat("0f", 32)) || ValidID(strings.Repeat("0F", 32)) || ValidID("0f") || ValidID("") {
-		t.Error("ValidID")
-	}
-}
 
 func TestParseSignal(t *testing.T) {
 	t.Parallel()

@@ -1,0 +1,65 @@
+package errdefs
+
+import "errors"
+
+// Remedy is what would help against a failure, without the words for it: the
+// command line names a flag, an API its parameter. A floor that knows one says
+// so by [Suggest]; every edge has words for all of them.
+type Remedy string
+
+// The remedies.
+const (
+	// Force: do it although something is in the way that the caller may lose.
+	Force Remedy = "force"
+	// StopFirst: end the container's processes, then try again.
+	StopFirst Remedy = "stop first"
+	// GiveName: choose the name, as none could be made up.
+	GiveName Remedy = "give a name"
+	// PlainHTTP: say that the registry is meant to be spoken to without TLS.
+	PlainHTTP Remedy = "plain HTTP"
+	// Login: show the registry who one is.
+	Login Remedy = "log in"
+	// Entitle: allow the build what its Dockerfile asks for.
+	Entitle Remedy = "entitle"
+	// NoNetwork: do without a network of its own.
+	NoNetwork Remedy = "no network"
+)
+
+// Remedies lists them all, for the edges' tests.
+func Remedies() []Remedy {
+	return []Remedy{Force, StopFirst, GiveName, PlainHTTP, Login, Entitle, NoNetwork}
+}
+
+// Suggestion is a remedy and what it is done to: a container's name, a
+// registry's host, an entitlement.
+type Suggestion struct {
+	Do Remedy
+	To string
+}
+
+// Suggest returns err, with its text and kinds, and a suggestion for whoever
+// shows it. A nil err stays nil.
+func Suggest(err error, do Remedy, to string) error {
+	if err == nil {
+		return nil
+	}
+	return &suggested{err: err, s: Suggestion{Do: do, To: to}}
+}
+
+type suggested struct {
+	err error
+	s   Suggestion
+}
+
+func (e *suggested) Error() string { return e.err.Error() }
+func (e *suggested) Unwrap() error { return e.err }
+
+// SuggestionFor returns the outermost suggestion in err's tree: who is nearer
+// to the caller knows better what he wants.
+func SuggestionFor(err error) (Suggestion, bool) {
+	var s *suggested
+	if !errors.As(err, &s) {
+		return Suggestion{}, false
+	}
+	return s.s, true
+}

@@ -1,0 +1,109 @@
+package atomicfile
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func openRoot(t *testing.T) *os.Root {
+	t.Helper()
+	root, err := os.OpenRoot(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = root.Close() })
+	return root
+}
+
+func TestWrite(t *testing.T) {
+	t.Parallel()
+	for _, keep := range []Keep{Durable, Volatile} {
+		root := openRoot(t)
+		for _, content := range []string{"first", "second, and longer", ""} {
+			if err := Write(root, "secret", []byte(content), 0o600, keep); err != nil {
+				t.Fatal(err)
+			}
+			got, err := root.ReadFile("secret")
+			fi, errStat := root.Stat("secret")
+			if err != nil || errStat != nil || string(got) != content || fi.Mode().Perm() != 0o600 {
+				t.Errorf("%q, %v, %v; want %q", got, err, errStat, content)
+			}
+		}
+	}
+}
+
+func TestTheModeIsWhatWasAsked(t *testing.T) {
+	t.Parallel()
+	name := filepath.Join(t.TempDir(), "f")
+	if err := WriteFile(name, nil, 0o666, Volatile); err != nil {
+		t.Fatal(err)
+	}
+	if fi, err := os.Stat(name); err != nil || fi.Mode().Perm() != 0o666 {
+		t.Errorf("%v, %v: the umask must not show", fi.Mode(), err)
+	}
+}
+
+// A folder that is missing, one in the way, a way out, and content that cannot
+// be made leave what was there, and nothing else.
+func TestWhatFailsLeavesNothing(t *testing.T) {
+	t.Parallel()
+	root := openRoot(t)
+	if err := Write(root, "kept", []byte("old"), 0o600, Durable); err != nil {
+		t.Fatal(err)
+	}
+	if err := root.Mkdir("folder", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"nowhere/file", "../outside", "folder"} {
+		if err := Write(root, name, []byte("x"), 0o600, Durable); err == nil {
+			t.Errorf("%s was written", name)
+		}
+	}
+	broken := errors.New("no more bytes")
+	err := Replace(root, "kept", 0o600, Durable, func(w io.Writer) error {
+		_, _ = w.Write([]byte("half"))
+		return broken
+	})
+	if !errors.Is(err, broken) {
+		t.Errorf("Replace: %v, want %v", err, broken)
+	}
+	if got, err := root.ReadFile("kept"); string(got) != "old" {
+		t.Errorf("kept holds %q, %v", got, err)
+	}
+	d, err := root.Open(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if names, err := d.Readdirnames(-1); err != nil || len(names) != 2 {
+		t.Errorf("left behind: %v, %v", names, err)
+	}
+}
+
+func TestIsTemp(t *testing.T) {
+	t.Parallel()
+	if name := tempName("dir/state.json"); !IsTemp(name) || !strings.HasPrefix(name, "dir/.state.json") {
+		t.Errorf("tempName made %q", name)
+	}
+	for _, name := range []string{"state.json", ".tmp-", ".tmp-AAAAAAAAAAAA", "a.tmp-AAAAAAAAAAAA", ".a.tmp-short", ""} {
+		if IsTemp(name) {
+			t.Errorf("%q is no temporary name", name)
+		}
+	}
+}
+
+func Example() {
+	dir, _ := os.MkdirTemp("", "example")
+	defer os.RemoveAll(dir)
+	name := filepath.Join(dir, "state.json")
+	if err := WriteFile(name, []byte(`{"ok":true}`), 0o600, Durable); err != nil {
+		return
+	}
+	b, _ := os.ReadFile(name)
+	_, _ = os.Stdout.Write(b)
+	// Output: {"ok":true}
+}
