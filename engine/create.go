@@ -216,16 +216,16 @@ func (e *Engine) checkNetwork(ctx context.Context, o *runspec.Options) error {
 	case joins:
 		c, err := e.Container(ctx, name)
 		if err != nil {
-			return fmt.Errorf("--network %s: %w", o.Network, err)
+			return fmt.Errorf("network %s: %w", o.Network, err)
 		}
 		o.Network = string(network.ContainerPrefix) + c.ID()
 	case o.Network == "default":
 		o.Network = string(network.Bridge)
 	case o.Network != "" && o.Network != string(network.Bridge) && o.Network != string(network.None) && o.Network != string(network.Host):
-		return errdefs.Errorf(errdefs.ErrNotFound, "--network %s: there is no network of that name; there are bridge, none, host and container:NAME", o.Network)
+		return errdefs.Errorf(errdefs.ErrNotFound, "network %s: there is no network of that name; there are bridge, none, host and container:NAME", o.Network)
 	}
 	if len(o.Ports) > 0 && o.Network != "" && o.Network != string(network.Bridge) {
-		return errdefs.Errorf(errdefs.ErrInvalid, "-p publishes ports of the bridge network and means nothing with --network %s", o.Network)
+		return errdefs.Errorf(errdefs.ErrInvalid, "publishing ports means nothing with network %s: ports are those of the bridge network", o.Network)
 	}
 	return nil
 }
@@ -241,7 +241,7 @@ func seccompProfile(s runspec.Security, spec *specs.Spec) (*specs.LinuxSeccomp, 
 	}
 	profile, err := seccomp.Load([]byte(s.Seccomp), spec.Process.Capabilities.Bounding)
 	if err != nil {
-		return nil, fmt.Errorf("--security-opt: %w", err)
+		return nil, fmt.Errorf("seccomp profile: %w", err)
 	}
 	return profile, nil
 }

@@ -46,7 +46,7 @@ func (e *Engine) mounted(ctx context.Context, root mount.Mount, hold content.Lea
 	if v.Source != "" && !v.Named() {
 		if _, err := os.Stat(v.Source); errors.Is(err, fs.ErrNotExist) {
 			if err := os.MkdirAll(v.Source, 0o755); err != nil {
-				return runspec.Mounted{}, fmt.Errorf("-v %s: %w", v.Source, err)
+				return runspec.Mounted{}, fmt.Errorf("volume %s: %w", v.Source, err)
 			}
 		}
 		return runspec.Mounted{Type: "bind", Source: v.Source, Asked: v}, nil

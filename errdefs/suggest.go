@@ -23,11 +23,19 @@ const (
 	Entitle Remedy = "entitle"
 	// NoNetwork: do without a network of its own.
 	NoNetwork Remedy = "no network"
+	// GiveSecret: hand the build the secret of that id.
+	GiveSecret Remedy = "give a secret"
+	// NameRoot: say which state root is meant.
+	NameRoot Remedy = "name the root"
+	// MakeProject: make the project, or use one that is there.
+	MakeProject Remedy = "make a project"
 )
 
 // Remedies lists them all, for the edges' tests.
 func Remedies() []Remedy {
-	return []Remedy{Force, StopFirst, GiveName, PlainHTTP, Login, Entitle, NoNetwork}
+	return []Remedy{
+		Force, StopFirst, GiveName, PlainHTTP, Login, Entitle, NoNetwork, GiveSecret, NameRoot, MakeProject,
+	}
 }
 
 // Suggestion is a remedy and what it is done to: a container's name, a

@@ -89,7 +89,8 @@ func (n *Network) makeBridge(h *netlink.Handle, pool *ipam, link netlink.Link) (
 
 func denied(what string, err error) error {
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
-		return errdefs.Errorf(errdefs.ErrDenied, "network: %s: not permitted; root with CAP_NET_ADMIN is needed, or --network none", what)
+		return errdefs.Suggest(errdefs.Errorf(errdefs.ErrDenied,
+			"network: %s: not permitted; root with CAP_NET_ADMIN is needed", what), errdefs.NoNetwork, "")
 	}
 	return fmt.Errorf("network: %s: %w", what, err)
 }

@@ -144,7 +144,7 @@ func (c *Container) Remove(ctx context.Context, force bool) error {
 	}
 	if alive(st) {
 		if !force {
-			return errdefs.Errorf(errdefs.ErrConflict, "container %s is running; stop it first, or remove it with --force", c)
+			return errdefs.Suggest(errdefs.Errorf(errdefs.ErrConflict, "container %s is running", c), errdefs.Force, c.String())
 		}
 		if err := c.kill(ctx); err != nil && !errors.Is(err, errdefs.ErrNotFound) {
 			return err

@@ -68,7 +68,8 @@ func (r *Runner) Create(ctx context.Context, cfg Config) (*Container, error) {
 			return c, err
 		}
 	}
-	return nil, errdefs.Errorf(errdefs.ErrExhausted, "container %.12s: no free name found; give one with --name", cfg.ID)
+	return nil, errdefs.Suggest(errdefs.Errorf(errdefs.ErrExhausted,
+		"container %.12s: no free name found", cfg.ID), errdefs.GiveName, "")
 }
 
 // record writes the directory under another name and renames it, so that it

@@ -121,7 +121,7 @@ type LogOptions struct {
 // Follow when the container has exited.
 func (c *Container) Logs(ctx context.Context, o LogOptions, stdout, stderr io.Writer) error {
 	if c.cfg.Log.Driver == "none" {
-		return errdefs.Errorf(errdefs.ErrUnsupported, "container %s keeps no log: it was made with --log-driver none", c)
+		return errdefs.Errorf(errdefs.ErrUnsupported, "container %s keeps no log: it was made without one", c)
 	}
 	lo := logs.Options{Tail: o.Tail, Since: o.Since, Until: o.Until, Timestamps: o.Timestamps}
 	if o.All {

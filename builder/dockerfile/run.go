@@ -113,11 +113,13 @@ func (c *converter) entitlements(cmd *instructions.RunCommand, op *plan.Run) err
 		op.Network = c.opt.Network
 	}
 	if op.Network == instructions.NetworkHost && c.opt.Network != instructions.NetworkHost && !c.allowed("network.host") {
-		return errdefs.Errorf(errdefs.ErrDenied, "--network=host needs the entitlement network.host: build with --allow network.host")
+		return errdefs.Suggest(errdefs.Errorf(errdefs.ErrDenied,
+			"--network=host needs the entitlement network.host"), errdefs.Entitle, "network.host")
 	}
 	if instructions.GetSecurity(cmd) == instructions.SecurityInsecure {
 		if !c.allowed("security.insecure") {
-			return errdefs.Errorf(errdefs.ErrDenied, "--security=insecure needs the entitlement security.insecure: build with --allow security.insecure")
+			return errdefs.Suggest(errdefs.Errorf(errdefs.ErrDenied,
+				"--security=insecure needs the entitlement security.insecure"), errdefs.Entitle, "security.insecure")
 		}
 		op.Insecure = true
 	}

@@ -46,7 +46,8 @@ func refuseLocal(_, address string, _ syscall.RawConn) error {
 	}
 	a := ap.Addr().Unmap()
 	if a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsUnspecified() || a.IsMulticast() {
-		return errdefs.Errorf(errdefs.ErrDenied, "ADD may not fetch from %s, an address of this machine: build with --allow network.host", a)
+		return errdefs.Suggest(errdefs.Errorf(errdefs.ErrDenied,
+			"ADD may not fetch from %s, an address of this machine", a), errdefs.Entitle, "network.host")
 	}
 	return nil
 }

@@ -49,7 +49,8 @@ func (s *solver) withMount(ctx context.Context, t *task, m plan.RunMount, temp s
 		value, ok := s.Secrets[m.ID]
 		if !ok {
 			if m.Required {
-				return errdefs.Errorf(errdefs.ErrNotFound, "the secret %q is required: give it with --secret id=%s,src=FILE", m.ID, m.ID)
+				return errdefs.Suggest(errdefs.Errorf(errdefs.ErrNotFound,
+					"the secret %q is required", m.ID), errdefs.GiveSecret, m.ID)
 			}
 			return fn()
 		}

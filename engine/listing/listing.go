@@ -78,7 +78,7 @@ var statuses = []string{string(runner.Created), string(runner.Running), string(r
 func (f Filter) Check() error {
 	for _, v := range f.Terms["status"] {
 		if !slices.Contains(statuses, v) {
-			return errdefs.Errorf(errdefs.ErrInvalid, "--filter status=%s: there is no such status; there are %s", v, strings.Join(statuses, ", "))
+			return errdefs.Errorf(errdefs.ErrInvalid, "filter status=%s: there is no such status; there are %s", v, strings.Join(statuses, ", "))
 		}
 	}
 	for key := range f.Terms {
@@ -88,7 +88,7 @@ func (f Filter) Check() error {
 				known = append(known, k)
 			}
 			slices.Sort(known)
-			return errdefs.Errorf(errdefs.ErrInvalid, "--filter %s: there is no such filter; there are %s", key, strings.Join(known, ", "))
+			return errdefs.Errorf(errdefs.ErrInvalid, "filter %s: there is no such filter; there are %s", key, strings.Join(known, ", "))
 		}
 	}
 	return nil

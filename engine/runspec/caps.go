@@ -44,11 +44,11 @@ func capabilities(s Security, root bool, host []string) (*specs.LinuxCapabilitie
 // capSet applies adds and drops to docker's default: `--cap-drop ALL` starts
 // from nothing, `--cap-add ALL` from everything.
 func capSet(s Security) ([]string, error) {
-	add, err := capNames("--cap-add", s.CapAdd)
+	add, err := capNames("capability to add", s.CapAdd)
 	if err != nil {
 		return nil, err
 	}
-	drop, err := capNames("--cap-drop", s.CapDrop)
+	drop, err := capNames("capability to drop", s.CapDrop)
 	if err != nil {
 		return nil, err
 	}
@@ -74,14 +74,14 @@ func capSet(s Security) ([]string, error) {
 	return have, nil
 }
 
-func capNames(flag string, names []string) ([]string, error) {
+func capNames(what string, names []string) ([]string, error) {
 	var out []string
 	for _, n := range names {
 		c := strings.ToUpper(n)
 		if c != "ALL" {
 			c = "CAP_" + strings.TrimPrefix(c, "CAP_")
 			if !slices.Contains(allCaps, c) {
-				return nil, errdefs.Errorf(errdefs.ErrInvalid, "%s %s: Linux has no capability of that name (see capabilities(7))", flag, n)
+				return nil, errdefs.Errorf(errdefs.ErrInvalid, "%s %q: Linux has no capability of that name (see capabilities(7))", what, n)
 			}
 		}
 		out = append(out, c)

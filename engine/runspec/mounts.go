@@ -48,7 +48,7 @@ func mounts(o Options, f Facts) ([]specs.Mount, error) {
 		all = append(all, m)
 	}
 	for _, t := range o.Tmpfs {
-		dst, err := target("--tmpfs", t.Target)
+		dst, err := target("tmpfs", t.Target)
 		if err != nil {
 			return nil, err
 		}
@@ -58,7 +58,7 @@ func mounts(o Options, f Facts) ([]specs.Mount, error) {
 		})
 	}
 	for _, b := range f.Binds {
-		dst, err := target("-v", b.Target)
+		dst, err := target("volume", b.Target)
 		if err != nil {
 			return nil, err
 		}

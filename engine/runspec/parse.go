@@ -55,16 +55,16 @@ func ParseVolume(s string) (Volume, error) {
 	case 3:
 		v.Source, v.Target, options = parts[0], parts[1], parts[2]
 	default:
-		return v, errdefs.Errorf(errdefs.ErrInvalid, "-v %s: want [SOURCE:]TARGET[:OPTIONS]", s)
+		return v, errdefs.Errorf(errdefs.ErrInvalid, "volume %s: want [SOURCE:]TARGET[:OPTIONS]", s)
 	}
 	if len(parts) > 1 && v.Source == "" {
-		return v, errdefs.Errorf(errdefs.ErrInvalid, "-v %s: the part before the colon is empty", s)
+		return v, errdefs.Errorf(errdefs.ErrInvalid, "volume %s: the part before the colon is empty", s)
 	}
 	if v.Named() && !validVolumeName(v.Source) {
 		return v, errdefs.Errorf(errdefs.ErrInvalid,
-			"-v %s: %q is neither an absolute path nor a volume's name (letters, digits, _ . -)", s, v.Source)
+			"volume %s: %q is neither an absolute path nor a volume's name (letters, digits, _ . -)", s, v.Source)
 	}
-	if _, err := target("-v "+s, v.Target); err != nil {
+	if _, err := target("volume "+s, v.Target); err != nil {
 		return v, err
 	}
 	for option := range strings.SplitSeq(options, ",") {
@@ -77,7 +77,7 @@ func ParseVolume(s string) (Volume, error) {
 		case slices.Contains(propagations, option):
 			v.Propagation = option
 		default:
-			return v, errdefs.Errorf(errdefs.ErrInvalid, "-v %s: option %q is not supported; there are ro, rw, z, Z, nocopy, %s",
+			return v, errdefs.Errorf(errdefs.ErrInvalid, "volume %s: option %q is not supported; there are ro, rw, z, Z, nocopy, %s",
 				s, option, strings.Join(propagations, ", "))
 		}
 	}
@@ -88,7 +88,7 @@ func ParseVolume(s string) (Volume, error) {
 // be ranges of one length.
 func ParsePorts(s string) ([]network.Port, error) {
 	bad := func(why string) ([]network.Port, error) {
-		return nil, errdefs.Errorf(errdefs.ErrInvalid, "-p %s: %s; want [[IP:]HOSTPORT:]PORT[/PROTOCOL]", s, why)
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "port %s: %s; want [[IP:]HOSTPORT:]PORT[/PROTOCOL]", s, why)
 	}
 	rest, proto, _ := strings.Cut(s, "/")
 	if !slices.Contains([]string{"", "tcp", "udp"}, proto) {
@@ -160,7 +160,7 @@ func ParseTmpfs(s string) (Tmpfs, error) {
 	if options != "" {
 		t.Options = strings.Split(options, ",")
 	}
-	_, err := target("--tmpfs "+s, dst)
+	_, err := target("tmpfs "+s, dst)
 	return t, err
 }
 
@@ -168,11 +168,11 @@ func ParseTmpfs(s string) (Tmpfs, error) {
 func ParseHost(s string) (Host, error) {
 	i := strings.IndexAny(s, ":=")
 	if i <= 0 || s[i+1:] == "" {
-		return Host{}, errdefs.Errorf(errdefs.ErrInvalid, "--add-host %s: want NAME:IP", s)
+		return Host{}, errdefs.Errorf(errdefs.ErrInvalid, "extra host %s: want NAME:IP", s)
 	}
 	h := Host{Name: s[:i], IP: strings.Trim(s[i+1:], "[]")}
 	if _, err := netip.ParseAddr(h.IP); err != nil {
-		return Host{}, errdefs.Errorf(errdefs.ErrInvalid, "--add-host %s: %q is not an IP address", s, h.IP)
+		return Host{}, errdefs.Errorf(errdefs.ErrInvalid, "extra host %s: %q is not an IP address", s, h.IP)
 	}
 	return h, nil
 }
@@ -192,7 +192,7 @@ func ApplySecurityOpt(s *Security, opt string, readFile func(string) ([]byte, er
 		case "false":
 			s.NoNewPrivileges = false
 		default:
-			return errdefs.Errorf(errdefs.ErrInvalid, "--security-opt %s: want true or false", opt)
+			return errdefs.Errorf(errdefs.ErrInvalid, "security option %s: want true or false", opt)
 		}
 		return nil
 	case "seccomp":
@@ -202,10 +202,10 @@ func ApplySecurityOpt(s *Security, opt string, readFile func(string) ([]byte, er
 		}
 		profile, err := readFile(value)
 		if err != nil {
-			return errdefs.Errorf(errdefs.ErrInvalid, "--security-opt %s: reading the seccomp profile: %w", opt, err)
+			return errdefs.Errorf(errdefs.ErrInvalid, "security option %s: reading the seccomp profile: %w", opt, err)
 		}
 		s.Seccomp = string(profile)
 		return nil
 	}
-	return errdefs.Errorf(errdefs.ErrUnsupported, "--security-opt %s: not supported; there are seccomp=FILE|unconfined and no-new-privileges", opt)
+	return errdefs.Errorf(errdefs.ErrUnsupported, "security option %s: not supported; there are seccomp=FILE|unconfined and no-new-privileges", opt)
 }

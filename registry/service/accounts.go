@@ -53,7 +53,8 @@ func openExisting(ctx context.Context, cfg *Config) (*os.Root, *metadata.DB, err
 		needs = cfg.dsn()
 	}
 	if _, err := os.Stat(needs); errors.Is(err, os.ErrNotExist) {
-		return nil, nil, errdefs.Errorf(errdefs.ErrNotFound, "no registry at %s; start one there, or name its --root", cfg.Root)
+		return nil, nil, errdefs.Suggest(errdefs.Errorf(errdefs.ErrNotFound,
+			"there is no registry at %s", cfg.Root), errdefs.NameRoot, cfg.Root)
 	}
 	root, err := os.OpenRoot(cfg.Root)
 	if err != nil {

@@ -3,7 +3,6 @@ package service
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 
 	"cove/errdefs"
@@ -99,7 +98,7 @@ func visibility(public bool) string {
 func existing(ctx context.Context, tx *metadata.Tx, name string) (metadata.Project, error) {
 	p, err := tx.Project(ctx, name)
 	if errors.Is(err, errdefs.ErrNotFound) {
-		err = fmt.Errorf("%w; make it with: registry project create %s", err, name)
+		err = errdefs.Suggest(err, errdefs.MakeProject, name)
 	}
 	return p, err
 }

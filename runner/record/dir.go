@@ -70,7 +70,8 @@ func (d Dir) read(name string, into any) error {
 		return fmt.Errorf("runner: container %s: %w", d.ID(), err)
 	}
 	if err := leanjson.Unmarshal(data, into); err != nil {
-		return errdefs.Errorf(errdefs.ErrCorrupt, "runner: container %s: %s: %v; remove the container with --force", d.ID(), name, err)
+		return errdefs.Suggest(errdefs.Errorf(errdefs.ErrCorrupt,
+			"runner: container %s: %s: %v", d.ID(), name, err), errdefs.Force, d.ID())
 	}
 	return nil
 }

@@ -156,8 +156,8 @@ func ofNetwork(b Base, err error) error {
 	var record tls.RecordHeaderError
 	switch {
 	case errors.Is(err, http.ErrSchemeMismatch), errors.As(err, &record):
-		return errdefs.Errorf(errdefs.ErrInvalid, "registry %s speaks plain HTTP, not HTTPS: "+
-			"give it a certificate, or say --insecure-registry %[1]s if plain HTTP is meant", b.Host)
+		return errdefs.Suggest(errdefs.Errorf(errdefs.ErrInvalid,
+			"registry %s speaks plain HTTP, not HTTPS: give it a certificate", b.Host), errdefs.PlainHTTP, b.Host)
 	case errors.As(err, &dns):
 		return errdefs.Errorf(errdefs.ErrUnavailable, "registry %s: no such host (%w); check the name, /etc/hosts and DNS", b.Host, err)
 	case errors.Is(err, syscall.ECONNREFUSED):

@@ -86,7 +86,8 @@ func (w *Wire) Peer(b Base) *Peer {
 func (w *Wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	addr := req.URL.Host
 	if req.URL.Scheme != "https" && (req.URL.Scheme != "http" || !w.policy.plain(addr)) {
-		return nil, errdefs.Errorf(errdefs.ErrDenied, "refusing to speak plain HTTP to %s: if that is meant, say --insecure-registry %s", addr, addr)
+		return nil, errdefs.Suggest(errdefs.Errorf(errdefs.ErrDenied,
+			"refusing to speak plain HTTP to %s", addr), errdefs.PlainHTTP, addr)
 	}
 	t, err := w.transport(addr)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"cove/errdefs"
+	"cove/internal/cli/remedy"
 )
 
 // The exit codes that are cove's own, as docker's are.
@@ -112,7 +113,7 @@ func (a *App) print(msg string) {
 // explain puts err on one line and adds what a person who may not touch the
 // state root can do about it.
 func (a *App) explain(err error) string {
-	msg := oneLine(err.Error())
+	msg := oneLine(remedy.Text(err))
 	if os.Geteuid() != 0 && (errors.Is(err, os.ErrPermission) || errors.Is(err, errdefs.ErrDenied) && strings.Contains(msg, "root")) &&
 		!strings.Contains(msg, "sudo") {
 		msg += fmt.Sprintf("; %s runs as uid %d and needs root here: use sudo, or --root with a directory of your own for what needs no mounts", a.Prog, os.Geteuid())

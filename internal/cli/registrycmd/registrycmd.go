@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"cove/internal/buildinfo"
+	"cove/internal/cli/remedy"
 )
 
 // The exit codes: a command failed, or was called wrongly.
@@ -38,7 +39,7 @@ func Main(args []string, in io.Reader, out, errs io.Writer) int {
 	if err == nil {
 		return 0
 	}
-	_, _ = fmt.Fprintf(errs, "registry: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
+	_, _ = fmt.Fprintf(errs, "registry: %s\n", strings.ReplaceAll(remedy.Text(err), "\n", "; "))
 	var usage *usageError
 	if errors.As(err, &usage) {
 		return codeUsage

@@ -1,0 +1,34 @@
+// Package remedy has the command line's words for what would help against a
+// failure. It is apart from app because the registry's commands, which link no
+// engine, use it too.
+package remedy
+
+import (
+	"strings"
+
+	"cove/errdefs"
+)
+
+// words are the command line's words for what would help. %s is what the
+// remedy is done to, and is left out where there is none.
+var words = map[errdefs.Remedy]string{
+	errdefs.Force:       "--force does it all the same",
+	errdefs.StopFirst:   "stop %s first",
+	errdefs.GiveName:    "give one with --name",
+	errdefs.PlainHTTP:   "if plain HTTP is meant, say --insecure-registry %s",
+	errdefs.Login:       "sign in with login %s",
+	errdefs.Entitle:     "build with --allow %s",
+	errdefs.NoNetwork:   "or do without a network: --network none",
+	errdefs.GiveSecret:  "give it with --secret id=%s,src=FILE",
+	errdefs.NameRoot:    "start one there, or name its --root",
+	errdefs.MakeProject: "make it with: registry project create %s",
+}
+
+// Text is the text of err and, behind a semicolon, what would help.
+func Text(err error) string {
+	s, ok := errdefs.SuggestionFor(err)
+	if !ok {
+		return err.Error()
+	}
+	return err.Error() + "; " + strings.ReplaceAll(words[s.Do], "%s", s.To)
+}
