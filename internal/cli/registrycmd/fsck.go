@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"cove/registry"
-	"cove/registry/service"
+	"cove/registry/server"
+	"cove/registry/store"
 )
 
 func newFsck() *cobra.Command {
@@ -33,7 +33,7 @@ whole.`,
 				return err
 			}
 			out, wrong, start := cmd.OutOrStdout(), 0, time.Now()
-			done, err := service.Fsck(cmd.Context(), cfg, heal, func(f registry.Finding) {
+			done, err := server.Fsck(cmd.Context(), cfg, heal, func(f store.Finding) {
 				wrong++
 				_, _ = fmt.Fprintln(out, sentence(f)) // the last write reports a failure
 			})
@@ -53,7 +53,7 @@ whole.`,
 	return cmd
 }
 
-func sentence(f registry.Finding) string {
+func sentence(f store.Finding) string {
 	kind := "damaged"
 	switch {
 	case f.Lost:

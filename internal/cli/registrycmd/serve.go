@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"cove/registry/service"
+	"cove/registry/server"
 )
 
 type serveFlags struct {
@@ -42,7 +42,7 @@ settings change with a restart.`,
 			if err != nil {
 				return err
 			}
-			s, err := service.New(cmd.Context(), cfg)
+			s, err := server.New(cmd.Context(), cfg)
 			if err != nil {
 				return err
 			}
@@ -52,7 +52,7 @@ settings change with a restart.`,
 			hup := make(chan os.Signal, 1)
 			signal.Notify(hup, syscall.SIGHUP)
 			defer signal.Stop(hup)
-			s.ReloadOn(hup, func() (service.Config, error) { return f.configuration(cmd) })
+			s.ReloadOn(hup, func() (server.Config, error) { return f.configuration(cmd) })
 			return s.Run(cmd.Context())
 		},
 	}
@@ -73,9 +73,9 @@ settings change with a restart.`,
 }
 
 // configuration is the file's with the flags that were given over it.
-func (f *serveFlags) configuration(cmd *cobra.Command) (cfg service.Config, err error) {
+func (f *serveFlags) configuration(cmd *cobra.Command) (cfg server.Config, err error) {
 	if f.config != "" {
-		if cfg, err = service.ReadConfig(f.config); err != nil {
+		if cfg, err = server.ReadConfig(f.config); err != nil {
 			return cfg, err
 		}
 	}

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"cove/registry/metadata"
-	"cove/registry/service"
+	"cove/registry/server"
 )
 
 // target says which registry a command is about.
@@ -26,9 +26,9 @@ func (t *target) flags(cmd *cobra.Command) {
 }
 
 // configuration is the file's with the flags over it.
-func (t *target) configuration() (cfg service.Config, err error) {
+func (t *target) configuration() (cfg server.Config, err error) {
 	if t.config != "" {
-		if cfg, err = service.ReadConfig(t.config); err != nil {
+		if cfg, err = server.ReadConfig(t.config); err != nil {
 			return cfg, err
 		}
 	}
@@ -42,12 +42,12 @@ func (t *target) configuration() (cfg service.Config, err error) {
 }
 
 // accounts calls do with the accounts open.
-func (t *target) accounts(ctx context.Context, do func(*service.Accounts) error) error {
+func (t *target) accounts(ctx context.Context, do func(*server.Accounts) error) error {
 	cfg, err := t.configuration()
 	if err != nil {
 		return err
 	}
-	a, err := service.OpenAccounts(ctx, cfg)
+	a, err := server.OpenAccounts(ctx, cfg)
 	if err != nil {
 		return err
 	}
@@ -55,8 +55,8 @@ func (t *target) accounts(ctx context.Context, do func(*service.Accounts) error)
 }
 
 // eachName calls do for every name, whether or not it failed for another.
-func (t *target) eachName(ctx context.Context, names []string, do func(*service.Accounts, context.Context, string) error) error {
-	return t.accounts(ctx, func(a *service.Accounts) error {
+func (t *target) eachName(ctx context.Context, names []string, do func(*server.Accounts, context.Context, string) error) error {
+	return t.accounts(ctx, func(a *server.Accounts) error {
 		var errs []error
 		for _, name := range names {
 			errs = append(errs, do(a, ctx, name))
@@ -84,7 +84,7 @@ func newUserAdd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return t.accounts(cmd.Context(), func(a *service.Accounts) error {
+			return t.accounts(cmd.Context(), func(a *server.Accounts) error {
 				if err := a.Add(cmd.Context(), names[0], password, admin); err != nil {
 					return err
 				}
@@ -113,8 +113,8 @@ reset; it is kept in the root's file admin-password as on the first start.`,
   registry user passwd admin --random --root /srv/registry`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, names []string) error {
-			return t.accounts(cmd.Context(), func(a *service.Accounts) error {
-				if names[0] == service.AdminUser && p.random {
+			return t.accounts(cmd.Context(), func(a *server.Accounts) error {
+				if names[0] == server.AdminUser && p.random {
 					password, err := a.ResetAdmin(cmd.Context())
 					if err != nil {
 						return err
@@ -146,7 +146,7 @@ func newUserList() *cobra.Command {
 		Args:    args(cobra.MaximumNArgs(0)),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			out := newTable(cmd, quiet, "ADMIN", "CREATED")
-			return out.flush(t.accounts(cmd.Context(), func(a *service.Accounts) error {
+			return out.flush(t.accounts(cmd.Context(), func(a *server.Accounts) error {
 				return a.List(cmd.Context(), func(u metadata.User) error {
 					return out.row(u.Name, yes(u.Admin), stamp(u.CreatedAt))
 				})
@@ -165,7 +165,7 @@ func newUserRemove() *cobra.Command {
 		Example: `  registry user rm alice`,
 		Args:    args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, names []string) error {
-			return t.eachName(cmd.Context(), names, (*service.Accounts).Remove)
+			return t.eachName(cmd.Context(), names, (*server.Accounts).Remove)
 		},
 	}
 	t.flags(cmd)
@@ -189,7 +189,7 @@ func (p *passwordFlags) flags(cmd *cobra.Command) {
 func (p *passwordFlags) read(cmd *cobra.Command) (string, error) {
 	switch {
 	case p.random:
-		return service.RandomPassword(), nil
+		return server.RandomPassword(), nil
 	case p.stdin:
 		data, err := io.ReadAll(io.LimitReader(cmd.InOrStdin(), 4096))
 		return strings.TrimRight(string(data), "\r\n"), err

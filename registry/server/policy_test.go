@@ -1,4 +1,4 @@
-package service
+package server
 
 import (
 	"bytes"
@@ -17,7 +17,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"cove/distribution/auth"
-	"cove/distribution/server"
+	protocol "cove/distribution/server"
 	"cove/errdefs"
 	"cove/registry/metadata"
 )
@@ -37,7 +37,7 @@ const (
 
 const absentDigest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
-// row is one route, its path as distribution/server.Routes writes it; fill
+// row is one route, its path as distribution/protocol.Routes writes it; fill
 // puts in a repository of each project, and names of what is not there.
 type row struct {
 	method, path string
@@ -255,16 +255,16 @@ func (s *Server) checkCell(t *testing.T, rt row, c cell) {
 // TestEveryRouteHasARow holds the matrix against the tables that requests are
 // routed by: a route without a row fails, and so does a row without a route.
 func TestEveryRouteHasARow(t *testing.T) {
-	known := server.Routes()
+	known := protocol.Routes()
 	for _, rt := range (&Server{}).table(nil, newMetrics()) {
 		for _, method := range rt.methods {
-			known = append(known, server.Route{Method: method, Path: rt.path})
+			known = append(known, protocol.Route{Method: method, Path: rt.path})
 		}
 	}
-	var rows []server.Route
+	var rows []protocol.Route
 	for _, rt := range policyRows() {
 		path, _, _ := strings.Cut(rt.path, "?")
-		rows = append(rows, server.Route{Method: rt.method, Path: path})
+		rows = append(rows, protocol.Route{Method: rt.method, Path: path})
 	}
 	for _, rt := range known {
 		if !slices.Contains(rows, rt) {

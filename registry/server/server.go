@@ -1,4 +1,4 @@
-package service
+package server
 
 import (
 	"context"
@@ -12,10 +12,10 @@ import (
 	"sync"
 	"time"
 
-	"cove/distribution/server"
-	"cove/registry"
+	protocol "cove/distribution/server"
 	"cove/registry/auth"
 	"cove/registry/pki"
+	"cove/registry/store"
 )
 
 // serviceName is the audience of tokens.
@@ -27,7 +27,7 @@ type Server struct {
 	log   *slog.Logger
 	state *state
 
-	registry *registry.Registry
+	registry *store.Registry
 	handler  http.Handler
 	keeper   *pki.Keeper
 	listener net.Listener
@@ -86,20 +86,20 @@ func (s *Server) assemble(ctx context.Context) error {
 		ExternalURL:     s.cfg.ExternalURL,
 	})
 	var err error
-	s.registry, err = registry.New(ctx, registry.Config{
+	s.registry, err = store.New(ctx, store.Config{
 		Store: s.state.store, DB: s.state.db, Rights: authorizer, Log: s.log,
 		Lease: s.cfg.GC.Lease.Or(0), Grace: s.cfg.GC.Grace.Or(0), UploadLife: s.cfg.GC.Uploads.Or(0),
 	}, s.state.clean)
 	if err != nil {
 		return err
 	}
-	protocol, err := server.New(server.Config{Registry: s.registry, Authorizer: authorizer, OnError: s.logError})
+	distribution, err := protocol.New(protocol.Config{Registry: s.registry, Authorizer: authorizer, OnError: s.logError})
 	if err != nil {
 		return err
 	}
 	m := newMetrics()
 	access := s.cfg.Log.Access == nil || *s.cfg.Log.Access
-	s.handler = accessLog(deadlines(s.routes(protocol, authorizer, m), maxStall), s.log, m, access)
+	s.handler = accessLog(deadlines(s.routes(distribution, authorizer, m), maxStall), s.log, m, access)
 	return nil
 }
 

@@ -1,4 +1,4 @@
-// Package service assembles the registry into a server: its configuration, the
+// Package server assembles the registry into a server: its configuration, the
 // first start on an empty folder, the HTTP handlers in their order, metrics,
 // the access log, and a stop that lets running requests finish.
 //
@@ -12,4 +12,4 @@
 //	lock                 held by the process that serves it
 //	running              there while a server runs: its absence says that the
 //	                     last one ended in order
-package service
+package server

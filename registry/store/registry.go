@@ -1,4 +1,4 @@
-// Package registry makes a Distribution server a private registry.
+// Package store makes a Distribution server a private registry.
 //
 // [Registry] implements the contracts of package distribution over two things:
 // bytes by digest in a content.Store, and what they mean in registry/metadata.
@@ -8,7 +8,7 @@
 //
 // The rooms beside it: auth says who may do what, pki makes and explains
 // certificates, service assembles everything into a server.
-package registry
+package store
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package service
+package server
 
 import (
 	"context"
@@ -8,30 +8,30 @@ import (
 
 	"cove/content/fsstore"
 	"cove/errdefs"
-	"cove/registry"
+	"cove/registry/store"
 )
 
 // Fsck compares what a registry has stored with what it should be; see
-// registry.Fsck. With SQLite heal needs the registry to be stopped.
-func Fsck(ctx context.Context, cfg Config, heal bool, found func(registry.Finding)) (_ registry.Checked, err error) {
+// store.Fsck. With SQLite heal needs the registry to be stopped.
+func Fsck(ctx context.Context, cfg Config, heal bool, found func(store.Finding)) (_ store.Checked, err error) {
 	root, db, err := openExisting(ctx, &cfg)
 	if err != nil {
-		return registry.Checked{}, err
+		return store.Checked{}, err
 	}
 	s := &state{root: root, db: db}
 	defer func() { err = errors.Join(err, s.close(false)) }()
 	if heal && cfg.Database == "" {
 		if err := s.claim(cfg.Root); err != nil {
-			return registry.Checked{}, errdefs.Errorf(errdefs.ErrUnavailable, "healing needs the registry to be stopped: %w", err)
+			return store.Checked{}, errdefs.Errorf(errdefs.ErrUnavailable, "healing needs the registry to be stopped: %w", err)
 		}
 	}
 	// A storage that is not mounted is not a storage that has lost everything.
 	dir := filepath.Join(cfg.Root, "content")
 	if _, err := os.Stat(filepath.Join(dir, "oci-layout")); err != nil {
-		return registry.Checked{}, errdefs.Errorf(errdefs.ErrNotFound, "no storage at %s: %w", dir, err)
+		return store.Checked{}, errdefs.Errorf(errdefs.ErrNotFound, "no storage at %s: %w", dir, err)
 	}
 	if s.store, err = fsstore.Open(dir, fsstore.Options{}); err != nil {
-		return registry.Checked{}, err
+		return store.Checked{}, err
 	}
-	return registry.Fsck(ctx, s.store, s.db, heal, found)
+	return store.Fsck(ctx, s.store, s.db, heal, found)
 }
