@@ -65,9 +65,10 @@ func supervise(ctx context.Context, t *task.Task, io *inOut) (ExitStatus, error)
 		return ExitStatus{}, err
 	}
 	status := ExitStatus{Code: ended.ExitCode()}
-	if ended.Signal == unix.SIGKILL {
-		if stats, err := t.Group.Stats(); err == nil && stats.Memory.OOMKills > 0 {
-			status.OOMKilled, status.Error = true, "killed: out of memory"
+	if kills, err := t.Group.OOMKills(); err == nil && kills > 0 {
+		status.OOMKilled = true
+		if status.Code != 0 {
+			status.Error = "killed: out of memory"
 		}
 	}
 	if !task.Has(t.Spec, specs.PIDNamespace) {

@@ -312,10 +312,9 @@ func (m *monitor) finish(ctx context.Context, lock *os.File) error {
 	if err != nil {
 		exit = record.ExitStatus{Code: 255, Error: err.Error()}
 	}
-	if status.Signal == unix.SIGKILL {
-		if stats, err := m.task.Group.Stats(); err == nil {
-			exit.OOMKilled = stats.Memory.OOMKills > 0
-		}
+	// Whoever of the container it was: what PID 1 made of it is in its exit code.
+	if kills, err := m.task.Group.OOMKills(); err == nil {
+		exit.OOMKilled = kills > 0
 	}
 	m.hub.release()
 	if !task.Has(m.task.Spec, specs.PIDNamespace) {

@@ -128,6 +128,49 @@ func TestOOM(t *testing.T) {
 	}
 }
 
+// TestOOMBelow kills a process in a group that the container made itself.
+func TestOOMBelow(t *testing.T) {
+	g := create(t, nil)
+	below, err := Create(g.host, g.path+"/below", &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: p(int64(16 << 20)), Swap: p(int64(16 << 20))}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := sleeper(t, below, "/bin/sh", "-c", "x=$(head -c 100000000 /dev/zero | tr '\\0' x); echo done")
+	_ = cmd.Wait()
+	if n, err := g.OOMKills(); err != nil || n == 0 {
+		t.Errorf("%d, %v", n, err)
+	}
+	if s, err := g.Stats(); err != nil || s.Memory.OOMKills == 0 {
+		t.Errorf("stats %+v, %v", s.Memory, err)
+	}
+}
+
+// TestMemoryAndSwap holds that the limit of both is written, and that both can
+// be changed in either direction.
+func TestMemoryAndSwap(t *testing.T) {
+	limits := func(memory, both int64) *specs.LinuxResources {
+		return &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: &memory, Swap: &both}}
+	}
+	g := create(t, limits(64<<20, 128<<20))
+	for _, step := range []struct{ memory, both int64 }{{64 << 20, 128 << 20}, {256 << 20, 300 << 20}, {32 << 20, 32 << 20}, {1 << 30, -1}} {
+		if err := g.Update(limits(step.memory, step.both)); err != nil {
+			t.Fatal(err)
+		}
+		if g.host.Mode == host.CgroupV2 {
+			continue // counted apart, so there is no order to get wrong
+		}
+		for file, want := range map[string]int64{"memory.limit_in_bytes": step.memory, memoryAndSwap: step.both} {
+			got, err := readLine(g.find("memory"), file)
+			if errors.Is(err, os.ErrNotExist) {
+				t.Skip("this kernel counts no swap")
+			}
+			if err != nil || want >= 0 && got != fmt.Sprint(want) || want < 0 && len(got) < 19 {
+				t.Errorf("%+v: %s is %s, %v", step, file, got, err)
+			}
+		}
+	}
+}
+
 func TestDevices(t *testing.T) {
 	g := create(t, &specs.LinuxResources{Devices: []specs.LinuxDeviceCgroup{
 		{Allow: false, Access: "rwm"}, {Allow: true, Type: "c", Major: p(int64(10)), Minor: p(int64(229)), Access: "r"},
@@ -298,7 +341,7 @@ func TestSettingsV2(t *testing.T) {
 func TestSettingsV1(t *testing.T) {
 	t.Parallel()
 	got, err := settings(&specs.LinuxResources{
-		Memory:         &specs.LinuxMemory{Limit: p(int64(100)), Swappiness: p(uint64(3)), DisableOOMKiller: p(true)},
+		Memory:         &specs.LinuxMemory{Limit: p(int64(100)), Swap: p(int64(200)), Swappiness: p(uint64(3)), DisableOOMKiller: p(true)},
 		CPU:            &specs.LinuxCPU{Shares: p(uint64(1024)), Quota: p(int64(50000)), RealtimeRuntime: p(int64(7)), Mems: "0"},
 		Pids:           &specs.LinuxPids{Limit: p(int64(9))},
 		HugepageLimits: []specs.LinuxHugepageLimit{{Pagesize: "2MB", Limit: 4}},
@@ -307,6 +350,7 @@ func TestSettingsV1(t *testing.T) {
 	}, false)
 	want := []setting{
 		{"memory", "memory.limit_in_bytes", "100", "memory"},
+		{"memory", "memory.memsw.limit_in_bytes", "200", "memory-swap"},
 		{"memory", "memory.swappiness", "3", "memory-swappiness"},
 		{"memory", "memory.oom_control", "1", "oom-kill-disable"},
 		{"cpu", "cpu.shares", "1024", "cpu-shares"},

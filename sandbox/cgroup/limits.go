@@ -24,6 +24,9 @@ type setting struct {
 	limit      string // how a user calls it
 }
 
+// memoryAndSwap is v1's limit of both together.
+const memoryAndSwap = "memory.memsw.limit_in_bytes"
+
 // Update changes limits; what r leaves nil stays.
 func (g *Group) Update(r *specs.LinuxResources) error { return g.apply(r, false) }
 
@@ -33,8 +36,16 @@ func (g *Group) apply(r *specs.LinuxResources, fresh bool) error {
 	if err != nil {
 		return err
 	}
-	for _, s := range list {
-		if err := g.set(s); err != nil {
+	for i, s := range list {
+		err := g.set(s)
+		if errors.Is(err, errdefs.ErrInvalid) && i+1 < len(list) && list[i+1].file == memoryAndSwap {
+			// v1 keeps memory at or below memory and swap together: where both
+			// grow, the sum goes first.
+			if err = g.set(list[i+1]); err == nil {
+				err = g.set(s)
+			}
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -51,6 +62,8 @@ func (g *Group) set(s setting) error {
 	}
 	err := writeFile(dir, s.file, s.value)
 	switch {
+	case errors.Is(err, os.ErrNotExist) && s.limit == swapLimit && !hasSwap():
+		return nil // a kernel that does not count swap, and has none to give
 	case errors.Is(err, os.ErrNotExist):
 		return errdefs.Errorf(errdefs.ErrUnsupported, "cgroup: limit %s: this kernel has no %s", s.limit, s.file)
 	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.ERANGE):
@@ -59,6 +72,21 @@ func (g *Group) set(s setting) error {
 		return errdefs.Errorf(errdefs.ErrConflict, "cgroup: limit %s: more than that is in use: %w", s.limit, err)
 	}
 	return err
+}
+
+// swapLimit is how a user calls the limit of memory and swap together.
+const swapLimit = "memory-swap"
+
+// hasSwap reports whether the host has any swap; if that cannot be told, it has.
+func hasSwap() bool {
+	b, err := host.ReadFile("/proc/swaps")
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return false // a kernel without
+	case err != nil:
+		return true
+	}
+	return strings.Count(string(b), "\n") > 1 // the first line is a heading
 }
 
 func number[T int64 | uint64 | uint32 | uint16](p *T) string { return fmt.Sprint(*p) }
@@ -120,9 +148,9 @@ func (t *translation) memory(m *specs.LinuxMemory) {
 	switch {
 	case m.Swap == nil || *m.Swap == 0:
 	case t.v2:
-		t.add("memory", "memory.swap.max", t.swapAlone(m), "memory-swap")
-	case swapAccounting(m):
-		t.add("memory", "memory.memsw.limit_in_bytes", limitOrMax(*m.Swap, none), "memory-swap")
+		t.add("memory", "memory.swap.max", t.swapAlone(m), swapLimit)
+	default:
+		t.add("memory", memoryAndSwap, limitOrMax(*m.Swap, none), swapLimit)
 	}
 	if m.Reservation != nil {
 		t.add("memory", t.of("memory.soft_limit_in_bytes", "memory.low"), limitOrMax(*m.Reservation, none), "memory-reservation")
@@ -258,17 +286,6 @@ func (t *translation) unified(files map[string]string) {
 		}
 		t.add(controller, file, files[file], "unified "+file)
 	}
-}
-
-// swapAccounting is false for the wish that memory and swap together be what
-// memory is already limited to, on a kernel that cannot count swap: without
-// swap there is nothing to limit.
-func swapAccounting(m *specs.LinuxMemory) bool {
-	if _, err := os.Stat("/proc/swaps"); err != nil {
-		return false
-	}
-	b, err := os.ReadFile("/proc/swaps")
-	return err != nil || strings.Count(string(b), "\n") > 1 || *m.Swap < 0
 }
 
 type throttle struct {

@@ -30,7 +30,7 @@ type MemoryStats struct {
 	Usage, Max, Limit uint64
 	// Cache is inactive file cache, which docker subtracts from Usage.
 	Cache uint64
-	// OOMKills counts processes of the group killed for its limit.
+	// OOMKills counts processes of the group, and of those in it, killed for want of memory.
 	OOMKills uint64
 	// Failures counts how often the limit was hit.
 	Failures uint64
@@ -111,7 +111,7 @@ func (r *reader) statsV1(g *Group) Stats {
 	}
 	s.Memory.Failures = r.number(memory, "memory.failcnt")
 	s.Memory.Cache = r.pairs(memory, "memory.stat")["total_inactive_file"]
-	s.Memory.OOMKills = r.pairs(memory, "memory.oom_control")["oom_kill"]
+	s.Memory.OOMKills = r.oomKillsV1(memory)
 	pids := g.find("pids")
 	s.Pids = PidsStats{Current: r.number(pids, "pids.current"), Limit: r.number(pids, "pids.max")}
 	blkio := g.find("blkio")
@@ -120,6 +120,39 @@ func (r *reader) statsV1(g *Group) Stats {
 	devices.v1(r.text(blkio, "blkio.throttle.io_serviced_recursive"), func(d *IOStats) (*uint64, *uint64) { return &d.ReadOps, &d.WriteOps })
 	s.IO = devices.list
 	return s
+}
+
+// oomKillsV1 adds up the groups below dir: v1 counts a kill only where the
+// process was, v2 in every group above it, too.
+func (r *reader) oomKillsV1(dir string) uint64 {
+	if dir == "" {
+		return 0
+	}
+	n := r.pairs(dir, "memory.oom_control")["oom_kill"]
+	below, err := children(dir)
+	if err != nil && r.err == nil {
+		r.err = err
+	}
+	for _, child := range below {
+		n += r.oomKillsV1(child)
+	}
+	return n
+}
+
+// OOMKills counts processes of the group, and of those in it, that were killed
+// for want of memory.
+func (g *Group) OOMKills() (uint64, error) {
+	r := reader{}
+	n := uint64(0)
+	if g.host.Mode == host.CgroupV2 {
+		n = r.pairs(g.dir(&g.host.Hierarchies[0]), "memory.events")["oom_kill"]
+	} else {
+		n = r.oomKillsV1(g.find("memory"))
+	}
+	if r.err != nil {
+		return n, fmt.Errorf("cgroup: %s: reading who was killed for memory: %w", g.path, r.err)
+	}
+	return n, nil
 }
 
 func (r *reader) statsV2(dir string) Stats {
