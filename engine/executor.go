@@ -16,6 +16,7 @@ import (
 	"cove/layers/snapshot/overlay"
 	"cove/network"
 	"cove/runner"
+	"cove/sandbox/defaults"
 )
 
 // buildHostname is the same for every RUN, so that commands which write it
@@ -103,7 +104,7 @@ func withMounts(ctx context.Context, spec *specs.Spec, mounts []builder.ExecMoun
 	bind := func(source string) error {
 		opts := []string{"rbind", "rprivate"}
 		if m.Mount.ReadOnly {
-			opts = append(opts, "ro")
+			opts = append(opts, defaults.ReadOnly)
 		}
 		spec.Mounts = append(spec.Mounts, specs.Mount{Type: "bind", Source: source, Destination: m.Target, Options: opts})
 		return withMounts(ctx, spec, mounts[1:], fn)

@@ -14,7 +14,7 @@ import (
 )
 
 // base are docker's mounts, with the size of /dev/shm as asked for and, for a
-// privileged container, a writable /sys.
+// privileged container that is not read-only, a writable /sys.
 func base(o Options) []specs.Mount {
 	all := defaults.Mounts()
 	for i := range all {
@@ -22,7 +22,7 @@ func base(o Options) []specs.Mount {
 		if m.Destination == "/dev/shm" && o.Resources.ShmSize > 0 {
 			m.Options = replace(m.Options, "size=", "size="+strconv.FormatInt(o.Resources.ShmSize, 10))
 		}
-		if o.Security.Privileged && strings.HasPrefix(m.Destination, "/sys") {
+		if o.Security.Privileged && !o.ReadOnly && strings.HasPrefix(m.Destination, "/sys") {
 			m.Options = replace(m.Options, "ro", "rw")
 		}
 	}
@@ -64,7 +64,7 @@ func mounts(o Options, f Facts) ([]specs.Mount, error) {
 		}
 		opts := []string{"rbind", cmp.Or(b.Propagation, "rprivate")}
 		if b.ReadOnly {
-			opts = append(opts, "ro")
+			opts = append(opts, defaults.ReadOnly)
 		}
 		put(specs.Mount{Destination: dst, Type: "bind", Source: b.Source, Options: opts})
 	}

@@ -10,6 +10,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"cove/errdefs"
+	"cove/sandbox/defaults"
 )
 
 // DefaultPath is the PATH of a container whose image sets none.
@@ -111,7 +112,7 @@ func process(img ocispec.ImageConfig, o Options, f Facts, hostname string) (*spe
 		Terminal: o.TTY,
 		User: specs.User{
 			UID: f.User.UID, GID: f.User.GID,
-			AdditionalGids: f.User.Groups,
+			AdditionalGids: defaults.Groups(f.User.GID, f.User.Groups),
 		},
 		Args:            args,
 		Env:             Env(img, o, hostname, f.User.Home),

@@ -163,10 +163,12 @@ func (m *monitor) process(cfg record.ExecConfig) (*specs.Process, error) {
 		if err != nil {
 			return nil, err
 		}
-		proc.User = specs.User{UID: uint32(who.Uid), GID: uint32(who.Gid)}
+		proc.User = specs.User{UID: uint32(who.Uid), GID: uint32(who.Gid), Umask: proc.User.Umask}
+		var others []uint32
 		for _, g := range who.Sgids {
-			proc.User.AdditionalGids = append(proc.User.AdditionalGids, uint32(g))
+			others = append(others, uint32(g))
 		}
+		proc.User.AdditionalGids = defaults.Groups(proc.User.GID, others)
 		proc.Env = setenv(proc.Env, "HOME="+who.Home)
 	}
 	if cfg.Privileged {

@@ -9,6 +9,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"cove/network"
+	"cove/sandbox/defaults"
 )
 
 // adapt completes a copy of the spec: the control group, the network
@@ -33,6 +34,10 @@ func adapt(r Request, e *network.Endpoint) *specs.Spec {
 		spec.Hostname = r.Net.Hostname
 	}
 	if r.Files != "" {
+		options := []string{"rbind", "rprivate"}
+		if spec.Root != nil && spec.Root.Readonly {
+			options = append(options, defaults.ReadOnly)
+		}
 		spec.Mounts = slices.Clone(spec.Mounts)
 		for _, name := range files {
 			target := "/etc/" + name
@@ -40,7 +45,7 @@ func adapt(r Request, e *network.Endpoint) *specs.Spec {
 				continue // the user's own
 			}
 			spec.Mounts = append(spec.Mounts, specs.Mount{
-				Destination: target, Type: "bind", Source: filepath.Join(r.Files, name), Options: []string{"rbind", "rprivate"},
+				Destination: target, Type: "bind", Source: filepath.Join(r.Files, name), Options: options,
 			})
 		}
 	}

@@ -16,6 +16,20 @@ func Capabilities() []string {
 	}
 }
 
+// Groups are the supplementary groups of a process: its own group first, as
+// docker and containerd have it, then others. Without its own, a file that its
+// group may not read could be read through a program that is set-group-ID
+// (CVE-2022-36109).
+func Groups(own uint32, others []uint32) []uint32 {
+	groups := []uint32{own}
+	for _, g := range others {
+		if !slices.Contains(groups, g) {
+			groups = append(groups, g)
+		}
+	}
+	return groups
+}
+
 // Mounts are the kernel's own filesystems every container sees.
 func Mounts() []specs.Mount {
 	return []specs.Mount{
@@ -28,6 +42,11 @@ func Mounts() []specs.Mount {
 		{Destination: "/dev/shm", Type: "tmpfs", Source: "shm", Options: []string{"nosuid", "noexec", "nodev", "mode=1777", "size=67108864"}},
 	}
 }
+
+// ReadOnly is the option of a bind that nobody may write to: the runtime spec's
+// "rro", which holds for the mounts below its source too, as docker's "ro" does
+// since version 25. The spec's own "ro" holds for the top alone.
+const ReadOnly = "rro"
 
 // MaskedPaths are hidden: they tell or change too much of the host.
 func MaskedPaths() []string {
