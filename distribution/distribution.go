@@ -72,20 +72,28 @@ type Manifest struct {
 	Body       []byte
 }
 
-// ManifestReader reads manifests; ref is a tag or a digest. GetManifest tells a
-// missing repository by ErrNoRepository.
+// ManifestReader reads manifests by their digest. GetManifest tells a missing
+// repository by ErrNoRepository.
 type ManifestReader interface {
-	StatManifest(ctx context.Context, repo, ref string) (ocispec.Descriptor, error)
-	GetManifest(ctx context.Context, repo, ref string) (Manifest, error)
+	StatManifest(ctx context.Context, repo string, dgst digest.Digest) (ocispec.Descriptor, error)
+	GetManifest(ctx context.Context, repo string, dgst digest.Digest) (Manifest, error)
+}
+
+// TagReader reads what a tag names now, at once: between a look at the tag and a
+// read by digest another push could move the one and a deletion take the other.
+// GetTag tells a missing repository by ErrNoRepository.
+type TagReader interface {
+	StatTag(ctx context.Context, repo, tag string) (ocispec.Descriptor, error)
+	GetTag(ctx context.Context, repo, tag string) (Manifest, error)
 }
 
 // ManifestWriter stores manifests.
 type ManifestWriter interface {
-	// PutManifest stores m.Body under its digest and, when ref is a tag, moves
-	// the tag. Blobs and manifests that it needs and the repository lacks are
+	// PutManifest stores m.Body under its digest and moves the tags to it, all
+	// or none; without a tag it is there by its digest alone. Blobs and manifests that it needs and the repository lacks are
 	// errdefs.ErrNotFound wrapping a *MissingError. subject is the digest of
 	// its subject, "" if it has none (the server answers OCI-Subject with it).
-	PutManifest(ctx context.Context, repo, ref string, m Manifest) (subject digest.Digest, err error)
+	PutManifest(ctx context.Context, repo string, m Manifest, tags ...string) (subject digest.Digest, err error)
 }
 
 // MissingError lists what a manifest refers to and the repository lacks.
@@ -125,6 +133,7 @@ type Registry interface {
 	BlobReader
 	BlobWriter
 	ManifestReader
+	TagReader
 	ManifestWriter
 	Deleter
 	Lister

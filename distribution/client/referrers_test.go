@@ -20,8 +20,8 @@ import (
 // old is a registry from before referrers: it takes a subject for any key.
 type old struct{ *distributiontest.Memory }
 
-func (o old) PutManifest(ctx context.Context, repo, ref string, m distribution.Manifest) (digest.Digest, error) {
-	_, err := o.Memory.PutManifest(ctx, repo, ref, m)
+func (o old) PutManifest(ctx context.Context, repo string, m distribution.Manifest, tags ...string) (digest.Digest, error) {
+	_, err := o.Memory.PutManifest(ctx, repo, m, tags...)
 	return "", err
 }
 

@@ -16,26 +16,55 @@ import (
 
 func testManifest(t *testing.T, s Subject) {
 	img := NewImage(t, 10, 5000, 100)
-	pushImage(t, s, "suite/image", "v1", img)
+	pushImage(t, s, "suite/image", img, "v1")
 	dgst := img.Manifest.Descriptor.Digest
-	for _, ref := range []string{"v1", dgst.String()} {
-		m, err := s.Registry.GetManifest(s.Context, "suite/image", ref)
+	check := func(how string, m distribution.Manifest, err error) {
+		t.Helper()
 		if err != nil {
-			t.Fatalf("GetManifest %s: %v", ref, err)
+			t.Fatalf("%s: %v", how, err)
 		}
 		if !bytes.Equal(m.Body, img.Manifest.Body) || m.Descriptor.Digest != dgst || m.Descriptor.MediaType != img.Manifest.Descriptor.MediaType {
-			t.Errorf("GetManifest %s is not what was put: %+v", ref, m.Descriptor)
-		}
-		desc, err := s.Registry.StatManifest(s.Context, "suite/image", ref)
-		if err != nil || desc.Digest != dgst || desc.Size != int64(len(m.Body)) || desc.MediaType != m.Descriptor.MediaType {
-			t.Errorf("StatManifest %s = %+v, %v", ref, desc, err)
+			t.Errorf("%s is not what was put: %+v", how, m.Descriptor)
 		}
 	}
-	for _, ref := range []string{"v2", digest.FromString("x").String()} {
-		_, err := s.Registry.GetManifest(s.Context, "suite/image", ref)
-		is(t, "GetManifest "+ref, err, errdefs.ErrNotFound)
-		_, err = s.Registry.StatManifest(s.Context, "suite/none", ref)
-		is(t, "StatManifest in no repository", err, errdefs.ErrNotFound)
+	m, err := s.Registry.GetManifest(s.Context, "suite/image", dgst)
+	check("GetManifest", m, err)
+	m, err = s.Registry.GetTag(s.Context, "suite/image", "v1")
+	check("GetTag", m, err)
+	// What has the bytes of both says the same without them.
+	desc, err := s.Registry.StatManifest(s.Context, "suite/image", dgst)
+	check("StatManifest", distribution.Manifest{Descriptor: desc, Body: m.Body}, err)
+	sameSize(t, desc, m)
+	desc, err = s.Registry.StatTag(s.Context, "suite/image", "v1")
+	check("StatTag", distribution.Manifest{Descriptor: desc, Body: m.Body}, err)
+	sameSize(t, desc, m)
+}
+
+func sameSize(t *testing.T, desc ocispec.Descriptor, m distribution.Manifest) {
+	t.Helper()
+	if desc.Size != int64(len(m.Body)) {
+		t.Errorf("size %d, the body has %d bytes", desc.Size, len(m.Body))
+	}
+}
+
+// testManifestUnknown asks for what is not there, and for a tag by the way of a
+// digest and a digest by the way of a tag: neither is guessed.
+func testManifestUnknown(t *testing.T, s Subject) {
+	img := NewImage(t, 11, 100)
+	pushImage(t, s, "suite/unknown", img, "v1")
+	for repo, dgst := range map[string]digest.Digest{
+		"suite/unknown": digest.FromString("x"), "suite/none": img.Manifest.Descriptor.Digest,
+	} {
+		_, err := s.Registry.GetManifest(s.Context, repo, dgst)
+		is(t, "GetManifest in "+repo, err, errdefs.ErrNotFound)
+		_, err = s.Registry.StatManifest(s.Context, repo, dgst)
+		is(t, "StatManifest in "+repo, err, errdefs.ErrNotFound)
+	}
+	for repo, tag := range map[string]string{"suite/unknown": "v2", "suite/none": "v1"} {
+		_, err := s.Registry.GetTag(s.Context, repo, tag)
+		is(t, "GetTag in "+repo, err, errdefs.ErrNotFound)
+		_, err = s.Registry.StatTag(s.Context, repo, tag)
+		is(t, "StatTag in "+repo, err, errdefs.ErrNotFound)
 	}
 }
 
@@ -44,7 +73,7 @@ func testManifestMissing(t *testing.T, s Subject) {
 	push(t, s, "suite/missing", img.Blobs[img.Layers[0].Digest])
 	// A blob of another repository does not count.
 	push(t, s, "suite/elsewhere", img.Blobs[img.Layers[1].Digest])
-	_, err := s.Registry.PutManifest(s.Context, "suite/missing", "v1", img.Manifest)
+	_, err := s.Registry.PutManifest(s.Context, "suite/missing", img.Manifest, "v1")
 	is(t, "PutManifest without its blobs", err, errdefs.ErrNotFound)
 	var missing *distribution.MissingError
 	if !errors.As(err, &missing) {
@@ -56,59 +85,59 @@ func testManifestMissing(t *testing.T, s Subject) {
 	if !slices.Equal(missing.Digests, want) {
 		t.Errorf("missing %v, want %v", missing.Digests, want)
 	}
-	_, err = s.Registry.StatManifest(s.Context, "suite/missing", "v1")
-	is(t, "StatManifest of what was refused", err, errdefs.ErrNotFound)
+	_, err = s.Registry.StatTag(s.Context, "suite/missing", "v1")
+	is(t, "StatTag of what was refused", err, errdefs.ErrNotFound)
 }
 
 func testManifestRetag(t *testing.T, s Subject) {
 	a, b := NewImage(t, 30, 100), NewImage(t, 31, 100)
-	pushImage(t, s, "suite/retag", "latest", a)
-	pushImage(t, s, "suite/retag", "latest", b)
-	desc, err := s.Registry.StatManifest(s.Context, "suite/retag", "latest")
+	pushImage(t, s, "suite/retag", a, "latest")
+	pushImage(t, s, "suite/retag", b, "latest")
+	desc, err := s.Registry.StatTag(s.Context, "suite/retag", "latest")
 	if err != nil || desc.Digest != b.Manifest.Descriptor.Digest {
 		t.Errorf("the tag names %s (%v), want the later manifest", desc.Digest, err)
 	}
-	if _, err := s.Registry.StatManifest(s.Context, "suite/retag", a.Manifest.Descriptor.Digest.String()); err != nil {
+	if _, err := s.Registry.StatManifest(s.Context, "suite/retag", a.Manifest.Descriptor.Digest); err != nil {
 		t.Errorf("the earlier manifest by digest: %v", err)
 	}
-	put(t, s, "suite/retag", "latest", b.Manifest) // again
+	put(t, s, "suite/retag", b.Manifest, "latest") // again
 }
 
 func testIndex(t *testing.T, s Subject) {
 	a, b := NewImage(t, 40, 100), NewImage(t, 41, 100)
-	pushImage(t, s, "suite/index", a.Manifest.Descriptor.Digest.String(), a)
+	pushImage(t, s, "suite/index", a)
 	index := Index(t, a.Manifest.Descriptor, b.Manifest.Descriptor)
-	_, err := s.Registry.PutManifest(s.Context, "suite/index", "multi", index)
+	_, err := s.Registry.PutManifest(s.Context, "suite/index", index, "multi")
 	is(t, "PutManifest of an index without a child", err, errdefs.ErrNotFound)
-	pushImage(t, s, "suite/index", b.Manifest.Descriptor.Digest.String(), b)
-	put(t, s, "suite/index", "multi", index)
-	m, err := s.Registry.GetManifest(s.Context, "suite/index", "multi")
+	pushImage(t, s, "suite/index", b)
+	put(t, s, "suite/index", index, "multi")
+	m, err := s.Registry.GetTag(s.Context, "suite/index", "multi")
 	if err != nil || m.Descriptor.MediaType != ocispec.MediaTypeImageIndex {
-		t.Errorf("GetManifest = %+v, %v", m.Descriptor, err)
+		t.Errorf("GetTag = %+v, %v", m.Descriptor, err)
 	}
 }
 
 func testDelete(t *testing.T, s Subject) {
 	img := NewImage(t, 50, 1000)
 	dgst := img.Manifest.Descriptor.Digest
-	pushImage(t, s, "suite/delete", "a", img)
-	put(t, s, "suite/delete", "b", img.Manifest)
+	pushImage(t, s, "suite/delete", img, "a")
+	put(t, s, "suite/delete", img.Manifest, "b")
 	if err := s.Registry.DeleteTag(s.Context, "suite/delete", "a"); err != nil {
 		t.Fatalf("DeleteTag: %v", err)
 	}
-	_, err := s.Registry.StatManifest(s.Context, "suite/delete", "a")
+	_, err := s.Registry.StatTag(s.Context, "suite/delete", "a")
 	is(t, "the deleted tag", err, errdefs.ErrNotFound)
-	if _, err := s.Registry.StatManifest(s.Context, "suite/delete", "b"); err != nil {
+	if _, err := s.Registry.StatTag(s.Context, "suite/delete", "b"); err != nil {
 		t.Errorf("the other tag: %v", err)
 	}
 	is(t, "DeleteTag again", s.Registry.DeleteTag(s.Context, "suite/delete", "a"), errdefs.ErrNotFound)
 	if err := s.Registry.DeleteManifest(s.Context, "suite/delete", dgst); err != nil {
 		t.Fatalf("DeleteManifest: %v", err)
 	}
-	for _, ref := range []string{"b", dgst.String()} {
-		_, err := s.Registry.GetManifest(s.Context, "suite/delete", ref)
-		is(t, "GetManifest "+ref+" after DeleteManifest", err, errdefs.ErrNotFound)
-	}
+	_, err = s.Registry.GetTag(s.Context, "suite/delete", "b")
+	is(t, "GetTag after DeleteManifest", err, errdefs.ErrNotFound)
+	_, err = s.Registry.GetManifest(s.Context, "suite/delete", dgst)
+	is(t, "GetManifest after DeleteManifest", err, errdefs.ErrNotFound)
 	is(t, "DeleteManifest again", s.Registry.DeleteManifest(s.Context, "suite/delete", dgst), errdefs.ErrNotFound)
 	layer := img.Layers[0].Digest
 	if err := s.Registry.DeleteBlob(s.Context, "suite/delete", layer); err != nil {
@@ -127,7 +156,7 @@ func testTags(t *testing.T, s Subject) {
 	img := NewImage(t, 60, 10)
 	want := []string{"1.0", "1.0-rc", "A", "a", "latest"} // in byte order
 	for _, tag := range []string{"latest", "a", "1.0-rc", "A", "1.0"} {
-		pushImage(t, s, "suite/tags", tag, img)
+		pushImage(t, s, "suite/tags", img, tag)
 	}
 	paged(t, want, func(p distribution.Page) ([]string, bool, error) { return s.Registry.Tags(s.Context, "suite/tags", p) })
 }
@@ -136,7 +165,7 @@ func testRepositories(t *testing.T, s Subject) {
 	img := NewImage(t, 70, 10)
 	want := []string{"suite/a", "suite/a/b", "suite/b", "suite/c"}
 	for _, repo := range []string{"suite/c", "suite/a/b", "suite/a", "suite/b"} {
-		pushImage(t, s, repo, "v1", img)
+		pushImage(t, s, repo, img, "v1")
 	}
 	paged(t, want, func(p distribution.Page) ([]string, bool, error) { return s.Registry.Repositories(s.Context, p) })
 }
@@ -173,7 +202,7 @@ func paged(t *testing.T, want []string, list func(distribution.Page) ([]string, 
 func testReferrers(t *testing.T, s Subject) {
 	const repo = "suite/referrers"
 	img := NewImage(t, 80, 10)
-	pushImage(t, s, repo, "v1", img)
+	pushImage(t, s, repo, img, "v1")
 	empty := []byte("{}")
 	push(t, s, repo, empty)
 	artifact := func(kind, note string) distribution.Manifest {
@@ -185,11 +214,11 @@ func testReferrers(t *testing.T, s Subject) {
 	}
 	sbom, sig := artifact("application/sbom", "one"), artifact("application/signature", "two")
 	for _, m := range []distribution.Manifest{sbom, sig} {
-		if got := put(t, s, repo, m.Descriptor.Digest.String(), m); got != img.Manifest.Descriptor.Digest {
+		if got := put(t, s, repo, m); got != img.Manifest.Descriptor.Digest {
 			t.Errorf("PutManifest says its subject is %q", got)
 		}
 	}
-	if got := put(t, s, repo, "v2", img.Manifest); got != "" {
+	if got := put(t, s, repo, img.Manifest, "v2"); got != "" {
 		t.Errorf("PutManifest without subject says %q", got)
 	}
 	for filter, want := range map[string][]distribution.Manifest{

@@ -155,31 +155,50 @@ func (u *upload) Cancel(ctx context.Context) error {
 }
 
 // StatManifest is distribution.ManifestReader's.
-func (m *Memory) StatManifest(ctx context.Context, name, ref string) (ocispec.Descriptor, error) {
-	got, err := m.GetManifest(ctx, name, ref)
+func (m *Memory) StatManifest(ctx context.Context, name string, dgst digest.Digest) (ocispec.Descriptor, error) {
+	got, err := m.GetManifest(ctx, name, dgst)
+	return got.Descriptor, err
+}
+
+// StatTag is distribution.TagReader's.
+func (m *Memory) StatTag(ctx context.Context, name, tag string) (ocispec.Descriptor, error) {
+	got, err := m.GetTag(ctx, name, tag)
 	return got.Descriptor, err
 }
 
 // GetManifest is distribution.ManifestReader's.
-func (m *Memory) GetManifest(_ context.Context, name, ref string) (distribution.Manifest, error) {
+func (m *Memory) GetManifest(_ context.Context, name string, dgst digest.Digest) (distribution.Manifest, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	return m.manifest(name, dgst)
+}
+
+// GetTag is distribution.TagReader's.
+func (m *Memory) GetTag(_ context.Context, name, tag string) (distribution.Manifest, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if r := m.repos[name]; r != nil {
+		if dgst, ok := r.tags[tag]; ok {
+			return m.manifest(name, dgst)
+		}
+		return distribution.Manifest{}, unknown("tag " + tag)
+	}
+	return distribution.Manifest{}, noRepository(name)
+}
+
+func (m *Memory) manifest(name string, dgst digest.Digest) (distribution.Manifest, error) {
 	r := m.repos[name]
 	if r == nil {
 		return distribution.Manifest{}, noRepository(name)
 	}
-	dgst, ok := r.tags[ref]
-	if !ok {
-		dgst = digest.Digest(ref)
-	}
 	if s, ok := r.manifests[dgst]; ok {
 		return s.Manifest, nil
 	}
-	return distribution.Manifest{}, unknown("manifest " + ref)
+	return distribution.Manifest{}, unknown("manifest " + dgst.String())
 }
 
 // PutManifest is distribution.ManifestWriter's.
-func (m *Memory) PutManifest(_ context.Context, name, ref string, in distribution.Manifest) (digest.Digest, error) {
+func (m *Memory) PutManifest(_ context.Context, name string, in distribution.Manifest, tags ...string) (digest.Digest, error) {
 	doc, err := manifest.Parse(in.Descriptor.MediaType, in.Body)
 	if err != nil {
 		return "", err
@@ -196,8 +215,8 @@ func (m *Memory) PutManifest(_ context.Context, name, ref string, in distributio
 		s.subject = doc.Subject.Digest
 	}
 	r.manifests[in.Descriptor.Digest] = s
-	if ref != in.Descriptor.Digest.String() {
-		r.tags[ref] = in.Descriptor.Digest
+	for _, tag := range tags {
+		r.tags[tag] = in.Descriptor.Digest
 	}
 	return s.subject, nil
 }
@@ -233,7 +252,7 @@ func (m *Memory) DeleteBlob(ctx context.Context, name string, dgst digest.Digest
 
 // DeleteManifest is distribution.Deleter's.
 func (m *Memory) DeleteManifest(ctx context.Context, name string, dgst digest.Digest) error {
-	if _, err := m.StatManifest(ctx, name, dgst.String()); err != nil {
+	if _, err := m.StatManifest(ctx, name, dgst); err != nil {
 		return err
 	}
 	m.mu.Lock()

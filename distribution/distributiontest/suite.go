@@ -44,6 +44,7 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		{"BlobMembership", testBlobMembership},
 		{"Mount", testMount},
 		{"Manifest", testManifest},
+		{"ManifestUnknown", testManifestUnknown},
 		{"ManifestMissing", testManifestMissing},
 		{"ManifestRetag", testManifestRetag},
 		{"Index", testIndex},
@@ -82,19 +83,19 @@ func push(t *testing.T, s Subject, repo string, b []byte) ocispec.Descriptor {
 	return desc
 }
 
-func pushImage(t *testing.T, s Subject, repo, ref string, img Image) {
+func pushImage(t *testing.T, s Subject, repo string, img Image, tags ...string) {
 	t.Helper()
 	for _, b := range img.Blobs {
 		push(t, s, repo, b)
 	}
-	put(t, s, repo, ref, img.Manifest)
+	put(t, s, repo, img.Manifest, tags...)
 }
 
-func put(t *testing.T, s Subject, repo, ref string, m distribution.Manifest) digest.Digest {
+func put(t *testing.T, s Subject, repo string, m distribution.Manifest, tags ...string) digest.Digest {
 	t.Helper()
-	subject, err := s.Registry.PutManifest(s.Context, repo, ref, m)
+	subject, err := s.Registry.PutManifest(s.Context, repo, m, tags...)
 	if err != nil {
-		t.Fatalf("PutManifest %s: %v", ref, err)
+		t.Fatalf("PutManifest %s: %v", tags, err)
 	}
 	return subject
 }

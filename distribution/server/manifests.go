@@ -16,7 +16,7 @@ import (
 )
 
 func (s *server) headManifest(ctx context.Context, w http.ResponseWriter, r *http.Request, t target) error {
-	desc, err := s.Registry.StatManifest(ctx, t.repo, t.ref)
+	desc, err := s.statManifest(ctx, t)
 	if err != nil {
 		return err
 	}
@@ -30,10 +30,24 @@ func (s *server) headManifest(ctx context.Context, w http.ResponseWriter, r *htt
 	return nil
 }
 
+func (s *server) statManifest(ctx context.Context, t target) (ocispec.Descriptor, error) {
+	if t.dgst != "" {
+		return s.Registry.StatManifest(ctx, t.repo, t.dgst)
+	}
+	return s.Registry.StatTag(ctx, t.repo, t.ref)
+}
+
+func (s *server) loadManifest(ctx context.Context, t target) (distribution.Manifest, error) {
+	if t.dgst != "" {
+		return s.Registry.GetManifest(ctx, t.repo, t.dgst)
+	}
+	return s.Registry.GetTag(ctx, t.repo, t.ref)
+}
+
 // getManifest answers with the bytes and the type that were pushed, whatever
 // Accept says: a converted manifest would have another digest.
 func (s *server) getManifest(ctx context.Context, w http.ResponseWriter, r *http.Request, t target) error {
-	m, err := s.Registry.GetManifest(ctx, t.repo, t.ref)
+	m, err := s.loadManifest(ctx, t)
 	if err != nil {
 		return err
 	}
@@ -77,7 +91,11 @@ func (s *server) putManifest(ctx context.Context, w http.ResponseWriter, r *http
 		return errcode.New(http.StatusBadRequest, errcode.DigestInvalid, "the manifest's digest is "+dgst.String())
 	}
 	desc := ocispec.Descriptor{MediaType: m.MediaType, Digest: dgst, Size: int64(len(body)), ArtifactType: m.ArtifactType}
-	subject, err := s.Registry.PutManifest(ctx, t.repo, t.ref, distribution.Manifest{Descriptor: desc, Body: body})
+	var tags []string
+	if t.dgst == "" {
+		tags = []string{t.ref}
+	}
+	subject, err := s.Registry.PutManifest(ctx, t.repo, distribution.Manifest{Descriptor: desc, Body: body}, tags...)
 	if err != nil {
 		return err
 	}

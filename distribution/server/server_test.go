@@ -260,14 +260,14 @@ func (b broken) StatBlob(context.Context, string, digest.Digest) (d ocispec.Desc
 	return d, b.err
 }
 
-func (b broken) PutManifest(context.Context, string, string, distribution.Manifest) (digest.Digest, error) {
+func (b broken) PutManifest(context.Context, string, distribution.Manifest, ...string) (digest.Digest, error) {
 	return "", b.err
 }
 
 // rotten has a manifest whose bytes went bad.
 type rotten struct{ distribution.Registry }
 
-func (rotten) GetManifest(context.Context, string, string) (distribution.Manifest, error) {
+func (rotten) GetTag(context.Context, string, string) (distribution.Manifest, error) {
 	return distribution.Manifest{Descriptor: ocispec.Descriptor{Digest: digest.FromString("{}")}, Body: []byte("{ }")}, nil
 }
 

@@ -85,7 +85,7 @@ func TestFsckFindsAndHeals(t *testing.T) {
 	r := newRegistry()
 	for dgst := range want {
 		_, errBlob := r.StatBlob(ctx, "team/app", dgst)
-		_, errManifest := r.StatManifest(ctx, "team/app", dgst.String())
+		_, errManifest := r.StatManifest(ctx, "team/app", dgst)
 		_, errMount := r.MountBlob(ctx, "team/other", "team/app", dgst)
 		for _, err := range []error{errBlob, errManifest, errMount} {
 			if !errors.Is(err, errdefs.ErrNotFound) {
@@ -94,7 +94,7 @@ func TestFsckFindsAndHeals(t *testing.T) {
 		}
 	}
 	var missing *distribution.MissingError
-	_, err = r.PutManifest(ctx, "team/app", "v1", img.Manifest)
+	_, err = r.PutManifest(ctx, "team/app", img.Manifest, "v1")
 	if !errors.As(err, &missing) || len(missing.Digests) != 3 {
 		t.Errorf("a manifest of lost blobs: %v", err)
 	}
@@ -122,10 +122,10 @@ func pushAll(t *testing.T, ctx context.Context, r *Registry, img distributiontes
 			t.Fatal(err)
 		}
 	}
-	if _, err := r.PutManifest(ctx, "team/app", "v1", img.Manifest); err != nil {
+	if _, err := r.PutManifest(ctx, "team/app", img.Manifest, "v1"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := r.GetManifest(ctx, "team/app", "v1"); err != nil {
+	if _, err := r.GetTag(ctx, "team/app", "v1"); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -208,9 +208,9 @@ func (w *world) push(repo, tag string, config, layer int) distribution.Manifest 
 	return m
 }
 
-func (w *world) put(repo, ref string, m distribution.Manifest) {
-	if _, err := w.PutManifest(w.ctx, repo, ref, m); err != nil {
-		w.fail("lost between acknowledgement and manifest: %s:%s: %v", repo, ref, err)
+func (w *world) put(repo, tag string, m distribution.Manifest) {
+	if _, err := w.PutManifest(w.ctx, repo, m, tag); err != nil {
+		w.fail("lost between acknowledgement and manifest: %s:%s: %v", repo, tag, err)
 		return
 	}
 	w.mu.Lock()
@@ -277,7 +277,7 @@ func (w *world) pushReferrer(repo string) {
 // deleteTwin deletes what was there before; a push of the same may come first
 // or after, so nothing can be promised about it.
 func (w *world) deleteTwin() {
-	desc, err := w.StatManifest(w.ctx, w.repos[1], "twin")
+	desc, err := w.StatTag(w.ctx, w.repos[1], "twin")
 	if err == nil {
 		err = w.DeleteManifest(w.ctx, w.repos[1], desc.Digest)
 	}
@@ -312,7 +312,7 @@ func cutRepo(key, repo string) (string, bool) {
 }
 
 func (w *world) verifyManifest(repo, dgst string, m distribution.Manifest) {
-	got, err := w.GetManifest(w.ctx, repo, dgst)
+	got, err := w.GetManifest(w.ctx, repo, digest.Digest(dgst))
 	if err != nil || !bytes.Equal(got.Body, m.Body) {
 		w.fail("lost manifest %s of %s: %v", dgst, repo, err)
 		return
@@ -392,7 +392,7 @@ func (f *fixture) keptBy(t *testing.T, repo string, left map[digest.Digest]bool)
 		t.Fatal(err)
 	}
 	for _, tag := range tags {
-		m, err := f.GetManifest(t.Context(), repo, tag)
+		m, err := f.GetTag(t.Context(), repo, tag)
 		if err != nil {
 			t.Fatal(err)
 		}

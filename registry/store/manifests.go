@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -15,38 +14,46 @@ import (
 	"cove/registry/metadata"
 )
 
-// isDigest tells the two forms of a manifest's reference apart: a tag has no
-// colon.
-func isDigest(ref string) bool { return strings.Contains(ref, ":") }
-
-// StatManifest implements distribution.ManifestReader. The first time it reads
-// the manifest, so that one which is lost or damaged is not said to be there.
-func (r *Registry) StatManifest(ctx context.Context, repo, ref string) (ocispec.Descriptor, error) {
-	desc, err := r.find(ctx, repo, ref)
-	if err != nil {
-		return desc, err
-	}
-	_, err = r.body(ctx, repo, desc)
-	return desc, err
+// StatManifest implements distribution.ManifestReader.
+func (r *Registry) StatManifest(ctx context.Context, repo string, dgst digest.Digest) (ocispec.Descriptor, error) {
+	desc, err := r.db.ManifestByDigest(ctx, metadata.CanonicalName(repo), dgst)
+	return r.readable(ctx, repo, desc, err)
 }
 
-// find looks a manifest up in the database.
-func (r *Registry) find(ctx context.Context, repo, ref string) (ocispec.Descriptor, error) {
-	repo = metadata.CanonicalName(repo)
-	if isDigest(ref) {
-		return r.db.ManifestByDigest(ctx, repo, digest.Digest(ref))
+// StatTag implements distribution.TagReader.
+func (r *Registry) StatTag(ctx context.Context, repo, tag string) (ocispec.Descriptor, error) {
+	desc, err := r.db.ManifestByTag(ctx, metadata.CanonicalName(repo), tag)
+	return r.readable(ctx, repo, desc, err)
+}
+
+// readable reads a manifest that was found, the first time, so that one which is
+// lost or damaged is not said to be there.
+func (r *Registry) readable(ctx context.Context, repo string, found ocispec.Descriptor, err error) (ocispec.Descriptor, error) {
+	if err != nil {
+		return found, err
 	}
-	return r.db.ManifestByTag(ctx, repo, ref)
+	_, err = r.body(ctx, repo, found)
+	return found, err
 }
 
 // GetManifest implements distribution.ManifestReader.
-func (r *Registry) GetManifest(ctx context.Context, repo, ref string) (distribution.Manifest, error) {
-	desc, err := r.find(ctx, repo, ref)
+func (r *Registry) GetManifest(ctx context.Context, repo string, dgst digest.Digest) (distribution.Manifest, error) {
+	desc, err := r.db.ManifestByDigest(ctx, metadata.CanonicalName(repo), dgst)
+	return r.manifest(ctx, repo, desc, err)
+}
+
+// GetTag implements distribution.TagReader.
+func (r *Registry) GetTag(ctx context.Context, repo, tag string) (distribution.Manifest, error) {
+	desc, err := r.db.ManifestByTag(ctx, metadata.CanonicalName(repo), tag)
+	return r.manifest(ctx, repo, desc, err)
+}
+
+func (r *Registry) manifest(ctx context.Context, repo string, found ocispec.Descriptor, err error) (distribution.Manifest, error) {
 	if err != nil {
 		return distribution.Manifest{}, r.orNoRepository(ctx, repo, err)
 	}
-	body, err := r.body(ctx, repo, desc)
-	return distribution.Manifest{Descriptor: desc, Body: body}, err
+	body, err := r.body(ctx, repo, found)
+	return distribution.Manifest{Descriptor: found, Body: body}, err
 }
 
 // body is a manifest's bytes, of memory or of the storage.
@@ -64,16 +71,13 @@ func (r *Registry) body(ctx context.Context, repo string, desc ocispec.Descripto
 }
 
 // PutManifest implements distribution.ManifestWriter.
-func (r *Registry) PutManifest(ctx context.Context, repo, ref string, m distribution.Manifest) (digest.Digest, error) {
+func (r *Registry) PutManifest(ctx context.Context, repo string, m distribution.Manifest, tags ...string) (digest.Digest, error) {
 	repo = metadata.CanonicalName(repo)
 	meta, err := parseManifest(m)
 	if err != nil {
 		return "", err
 	}
 	dgst := m.Descriptor.Digest
-	if isDigest(ref) && ref != dgst.String() {
-		return "", errdefs.Errorf(errdefs.ErrCorrupt, "manifest: its digest is %s, it was pushed as %s", dgst, ref)
-	}
 	unlock, err := r.db.LockDigest(ctx, dgst)
 	if err != nil {
 		return "", err
@@ -84,7 +88,7 @@ func (r *Registry) PutManifest(ctx context.Context, repo, ref string, m distribu
 	}
 	r.pause(ctx, "manifest: bytes durable")
 	err = r.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error {
-		return r.record(ctx, tx, repo, ref, meta)
+		return r.record(ctx, tx, repo, meta, tags)
 	})
 	if err != nil {
 		r.disown(ctx, dgst)
@@ -130,7 +134,7 @@ func (r *Registry) keepManifest(ctx context.Context, m distribution.Manifest) er
 // record is the one transaction of a manifest's push: it finds every
 // blob and child in the repository and pins it, so that none can go between
 // the check and the commit.
-func (r *Registry) record(ctx context.Context, tx *metadata.Tx, repo, ref string, m metadata.Manifest) error {
+func (r *Registry) record(ctx context.Context, tx *metadata.Tx, repo string, m metadata.Manifest, tags []string) error {
 	repoID, err := tx.EnsureRepository(ctx, repo, creator(ctx))
 	if err != nil {
 		return err
@@ -148,10 +152,12 @@ func (r *Registry) record(ctx context.Context, tx *metadata.Tx, repo, ref string
 	if err := tx.AddManifest(ctx, repoID, m, actor(ctx)); err != nil {
 		return err
 	}
-	if isDigest(ref) {
-		return nil
+	for _, tag := range tags {
+		if err := tx.SetTag(ctx, repoID, tag, m.Descriptor.Digest, actor(ctx)); err != nil {
+			return err
+		}
 	}
-	return tx.SetTag(ctx, repoID, ref, m.Descriptor.Digest, actor(ctx))
+	return nil
 }
 
 // DeleteManifest implements distribution.Deleter.
