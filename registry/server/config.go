@@ -32,10 +32,13 @@ type Config struct {
 	Database string `yaml:"database"`
 	// ExternalURL is where clients reach a registry that stands behind a
 	// proxy: https://harbor.example.com.
-	ExternalURL string   `yaml:"external_url"`
-	Projects    Projects `yaml:"projects"`
-	GC          GC       `yaml:"gc"`
-	Log         Log      `yaml:"log"`
+	ExternalURL string `yaml:"external_url"`
+	// ReadOnly, unless "", refuses every change by the protocol and is the
+	// reason that clients are told: "we move house until noon".
+	ReadOnly string   `yaml:"read_only"`
+	Projects Projects `yaml:"projects"`
+	GC       GC       `yaml:"gc"`
+	Log      Log      `yaml:"log"`
 	// Drain is how long a stop waits for running requests; 0 is 30s.
 	Drain Duration `yaml:"drain"`
 	// AddressFile is written with the HOST:PORT that is served.

@@ -265,3 +265,32 @@ func TestFullDisk(t *testing.T) {
 		t.Errorf("collecting: %v", err)
 	}
 }
+
+func TestReadOnly(t *testing.T) {
+	t.Setenv(AdminPasswordEnv, testPassword)
+	cfg := Config{Root: t.TempDir(), Listen: "127.0.0.1:0", TLS: TLS{Off: true}, Log: Log{Level: "error"}, ReadOnly: "it moves house"}
+	s, err := New(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(s.closeListeners(), s.state.close(true)); err != nil {
+			t.Error(err)
+		}
+	})
+	dgst := digest.FromString("x").String()
+	for _, change := range []string{
+		"POST /v2/team/app/blobs/uploads/", "PUT /v2/team/app/manifests/v1", "DELETE /v2/team/app/manifests/" + dgst,
+		"DELETE /v2/team/app/blobs/" + dgst, "PATCH /v2/team/app/blobs/uploads/abc",
+	} {
+		method, path, _ := strings.Cut(change, " ")
+		body := []byte(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}`)
+		w := s.ask(method, path, "admin", "", body)
+		if w.Code != http.StatusForbidden || !strings.Contains(w.Body.String(), "it moves house") {
+			t.Errorf("%s: %d %s", change, w.Code, w.Body)
+		}
+	}
+	if w := s.ask("GET", "/v2/team/app/tags/list", "admin", "", nil); w.Code != http.StatusNotFound {
+		t.Errorf("reading: %d %s", w.Code, w.Body)
+	}
+}

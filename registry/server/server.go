@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"cove/distribution"
+	"cove/distribution/filter"
 	protocol "cove/distribution/server"
 	"cove/registry/auth"
 	"cove/registry/pki"
@@ -93,13 +95,17 @@ func (s *Server) assemble(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	distribution, err := protocol.New(protocol.Config{Registry: s.registry, Authorizer: authorizer, OnError: s.logError})
+	var served distribution.Registry = s.registry
+	if s.cfg.ReadOnly != "" {
+		served = filter.ReadOnly(served, "this registry is read-only: "+s.cfg.ReadOnly)
+	}
+	endpoints, err := protocol.New(protocol.Config{Registry: served, Authorizer: authorizer, OnError: s.logError})
 	if err != nil {
 		return err
 	}
 	m := newMetrics()
 	access := s.cfg.Log.Access == nil || *s.cfg.Log.Access
-	s.handler = accessLog(deadlines(s.routes(distribution, authorizer, m), maxStall), s.log, m, access)
+	s.handler = accessLog(deadlines(s.routes(endpoints, authorizer, m), maxStall), s.log, m, access)
 	return nil
 }
 
