@@ -18,6 +18,11 @@ import (
 )
 
 // Reader reads one blob. It is safe for concurrent use and must be closed.
+//
+// Any range may be read, in any order. Ranges that follow one another cost a
+// remote store one request together and not one each: it keeps the answer open
+// and reads on. So who wants a part reads it from its start to its end, as an
+// io.SectionReader does, and need not ask for more than he wants.
 type Reader interface {
 	io.ReaderAt
 	io.Closer
@@ -122,10 +127,20 @@ type Lease interface {
 	Release() error
 }
 
+// Janitor clears away what writers left behind: kills leave writes that nobody
+// goes on with, and temporary files.
+type Janitor interface {
+	// Expire forgets the writes that got no bytes since before and that no
+	// process holds open, and frees their bytes, which it counts. It touches no
+	// blob. It may run at any time, in several processes at once.
+	Expire(ctx context.Context, before time.Time) (freed int64, err error)
+}
+
 // Store is the whole contract.
 type Store interface {
 	Provider
 	Ingester
 	Manager
 	Leaser
+	Janitor
 }

@@ -35,6 +35,8 @@ func Run(t *testing.T, open func(t *testing.T) content.Store) {
 		{"ResumeLong", testResumeLong},
 		{"OneWriter", testOneWriter},
 		{"Abort", testAbort},
+		{"Expire", testExpire},
+		{"Ranges", testRanges},
 		{"Ids", testIDs},
 		{"OpenErrors", testOpenErrors},
 		{"All", testAll},

@@ -1,12 +1,16 @@
 package contenttest
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -281,5 +285,68 @@ func testConcurrent(t *testing.T, s content.Store) {
 	}
 	for i := range blobs {
 		mustHold(t, s, Bytes(uint64(i), 200_000))
+	}
+}
+
+// testExpire has a write that is abandoned, one that is open, and a blob: only
+// the first goes, and not before its time.
+func testExpire(t *testing.T, s content.Store) {
+	b := commit(t, s, Bytes(1, 1000))
+	left, held := begin(t, s, "left"), begin(t, s, "held")
+	write(t, left, Bytes(2, 1008))
+	write(t, held, Bytes(3, 500))
+	if err := left.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := s.Expire(t.Context(), time.Now().Add(-time.Hour)); n != 0 || err != nil {
+		t.Errorf("Expire of an hour ago = %d, %v", n, err)
+	}
+	if n, err := s.Expire(t.Context(), time.Now().Add(time.Hour)); n != 1008 || err != nil {
+		t.Errorf("Expire of all = %d, %v, want the bytes of the one that is not open", n, err)
+	}
+	mustBe(t, s.Abort(t.Context(), "left"), errdefs.ErrNotFound)
+	if err := held.Commit(t.Context(), describe(Bytes(3, 500))); err != nil {
+		t.Errorf("the write that was open: %v", err)
+	}
+	if _, err := s.Stat(t.Context(), b.Digest); err != nil {
+		t.Errorf("the blob: %v", err)
+	}
+}
+
+// testRanges reads a blob in pieces: forwards, backwards, beside one another and
+// over its end.
+func testRanges(t *testing.T, s content.Store) {
+	b := Bytes(4, 100_000)
+	r, err := s.Open(t.Context(), commit(t, s, b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	piece := func(off, n int64) {
+		p := make([]byte, n)
+		got, err := r.ReadAt(p, off)
+		want := b[min(off, int64(len(b))):min(off+n, int64(len(b)))]
+		if !bytes.Equal(p[:got], want) || err != nil && !(errors.Is(err, io.EOF) && off+n >= int64(len(b))) {
+			t.Errorf("%d bytes from %d: %d, %v", n, off, got, err)
+		}
+	}
+	for off := int64(0); off < 100_000; off += 7000 {
+		piece(off, 7000)
+	}
+	for off := int64(99_000); off >= 0; off -= 9000 {
+		piece(off, 10)
+	}
+	var wg sync.WaitGroup
+	for i := range int64(8) {
+		wg.Go(func() {
+			for off := i * 1000; off < 100_000; off += 8000 {
+				piece(off, 1000)
+			}
+		})
+	}
+	wg.Wait()
+	piece(99_990, 100)
+	if n, err := r.ReadAt(make([]byte, 10), 100_000); n != 0 || !errors.Is(err, io.EOF) {
+		t.Errorf("beyond the end: %d, %v", n, err)
 	}
 }

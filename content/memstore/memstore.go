@@ -135,7 +135,7 @@ func (s *Store) Begin(_ context.Context, id string) (content.Writer, error) {
 	defer s.mu.Unlock()
 	w := s.writes[id]
 	if w == nil {
-		w = &writer{s: s, id: id}
+		w = &writer{s: s, id: id, updated: s.now()}
 		s.writes[id] = w
 	}
 	if w.open {
@@ -160,12 +160,26 @@ func (s *Store) Abort(_ context.Context, id string) error {
 	return nil
 }
 
+// Expire implements content.Janitor.
+func (s *Store) Expire(_ context.Context, before time.Time) (freed int64, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, w := range s.writes {
+		if !w.open && w.updated.Before(before) {
+			freed += int64(len(w.data))
+			delete(s.writes, id)
+		}
+	}
+	return freed, nil
+}
+
 // writer is what is kept of a write between handles.
 type writer struct {
-	s    *Store
-	id   string
-	data []byte
-	open bool
+	s       *Store
+	id      string
+	data    []byte
+	updated time.Time
+	open    bool
 }
 
 // handle is one opening of a write.
@@ -180,7 +194,7 @@ func (h *handle) Write(p []byte) (int, error) {
 	}
 	h.w.s.mu.Lock()
 	defer h.w.s.mu.Unlock()
-	h.w.data = append(h.w.data, p...)
+	h.w.data, h.w.updated = append(h.w.data, p...), h.w.s.now()
 	return len(p), nil
 }
 

@@ -195,12 +195,6 @@ func (r *Registry) expireUploads(ctx context.Context, t *tally) error {
 	}
 }
 
-// expirer is a store that can clear away what kills left of writes.
-type expirer interface {
-	// Expire forgets writes that nobody holds open and that got no bytes since.
-	Expire(ctx context.Context, since time.Time) (freed int64, err error)
-}
-
 // writesEvery is how often old writes are looked for. The first collection of a
 // process does it too: what it finds was left by one that was killed.
 const writesEvery = time.Hour
@@ -209,12 +203,11 @@ const writesEvery = time.Hour
 // an upload whose row a power cut took, temporary files. Nothing that a row of
 // an upload keeps is older than its life.
 func (r *Registry) expireWrites(ctx context.Context, t *tally) error {
-	s, ok := r.store.(expirer)
 	now, due := r.now(), r.writesDue.Load()
-	if !ok || now.UnixMicro() < due || !r.writesDue.CompareAndSwap(due, now.Add(writesEvery).UnixMicro()) {
+	if now.UnixMicro() < due || !r.writesDue.CompareAndSwap(due, now.Add(writesEvery).UnixMicro()) {
 		return nil
 	}
-	freed, err := s.Expire(ctx, now.Add(-r.uploadLife))
+	freed, err := r.store.Expire(ctx, now.Add(-r.uploadLife))
 	t.bytes.Add(freed)
 	return err
 }
