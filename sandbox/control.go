@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/sandbox/hooks"
 	"cove/sandbox/plan"
 	"cove/sandbox/program"
 )
@@ -19,6 +22,8 @@ import (
 type control struct {
 	gate, status           int // the parent's ends
 	childGate, childStatus int
+	// last is the step that the program has come to, as far as it told.
+	last int
 }
 
 func pipeControl() (control, error) {
@@ -31,17 +36,18 @@ func pipeControl() (control, error) {
 		unix.Close(gate[1])
 		return control{}, fmt.Errorf("sandbox: pipe: %w", err)
 	}
-	return control{gate: gate[1], childGate: gate[0], status: status[0], childStatus: status[1]}, nil
+	return control{gate: gate[1], childGate: gate[0], status: status[0], childStatus: status[1], last: -1}, nil
 }
 
 const (
 	gateName   = "gate"
 	statusName = "status"
+	outputName = "output" // of hooks, if there are any
 )
 
 // namedControl makes the pipes in dir, for another process to find.
 func namedControl(dir string) (control, error) {
-	c := control{gate: -1, status: -1, childGate: -1, childStatus: -1}
+	c := control{gate: -1, status: -1, childGate: -1, childStatus: -1, last: -1}
 	for _, name := range []string{gateName, statusName} {
 		if err := unix.Mkfifo(filepath.Join(dir, name), 0o600); err != nil {
 			return c, fmt.Errorf("sandbox: %s: making the pipe %q: %w", dir, name, err)
@@ -137,6 +143,10 @@ func (c *control) listen(p *plan.Plan, barrier string) report {
 	// it has reported the pid.
 	needPid := p.Forks && barrier == plan.Created
 	for !reached || needPid && r.pid == 0 {
+		if err := c.patience(p); err != nil {
+			r.err = err
+			return r
+		}
 		rec, ok, err := c.read()
 		if err != nil || !ok {
 			r.closed = !ok
@@ -149,30 +159,79 @@ func (c *control) listen(p *plan.Plan, barrier string) report {
 			r.pid = pid
 			continue
 		}
-		if int(rec.Step) >= len(p.Steps) {
+		index, ended, isEnd := rec.Reaped()
+		if index >= len(p.Steps) {
 			r.err = errdefs.Errorf(errdefs.ErrCorrupt, "sandbox: status pipe: step %d of %d", rec.Step, len(p.Steps))
 			return r
 		}
-		step, errno := &p.Steps[rec.Step], unix.Errno(rec.Value)
+		step, errno := &p.Steps[index], unix.Errno(rec.Value)
+		c.last = index
 		switch {
+		case isEnd && ended == 0:
+		case isEnd:
+			r.fail(&hooks.Error{Hook: hookName(step), Err: hooks.StatusError(ended)})
 		case step.Op == plan.Barrier && errno == 0:
 			reached = reached || step.Why == barrier
 		case step.Note && slices.Contains(step.Accept, errno):
 			denied = denied || errno == unix.EACCES
-		case r.err == nil:
-			r.err = stepError(int(rec.Step), step, errno, denied, p.Command)
-			if !p.Forks {
-				return r
-			}
-			// Both the program and the process it forked end now; the pid of the
-			// second may still be on its way.
+		default:
+			r.fail(stepError(index, step, errno, denied, p.Command))
+		}
+		// If the program forks, the pid of the other may still be on its way; both
+		// end now.
+		if r.err != nil && !p.Forks {
+			return r
 		}
 	}
 	return r
 }
 
+// fail keeps the first failure.
+func (r *report) fail(err error) {
+	if r.err == nil {
+		r.err = err
+	}
+}
+
+// patience waits for a record no longer than the hook may take that runs now.
+func (c *control) patience(p *plan.Plan) error {
+	hook := hookAfter(p, c.last)
+	if hook == nil || hook.Timeout == 0 {
+		return nil
+	}
+	for deadline := time.Now().Add(hook.Timeout); ; {
+		left := time.Until(deadline)
+		if left <= 0 {
+			return &hooks.Error{Hook: hookName(hook), Err: hooks.TimeoutError(hook.Timeout)}
+		}
+		ready := []unix.PollFd{{Fd: int32(c.status), Events: unix.POLLIN}}
+		if n, err := unix.Poll(ready, int(left.Milliseconds())+1); err == nil && n > 0 {
+			return nil
+		}
+	}
+}
+
+// hookAfter is the step that waits for the next hook, if the program runs one
+// before it waits for its parent.
+func hookAfter(p *plan.Plan, last int) *plan.Step {
+	for i := last + 1; i < len(p.Steps); i++ {
+		switch p.Steps[i].Op {
+		case plan.Barrier:
+			return nil
+		case plan.Reap:
+			return &p.Steps[i]
+		}
+	}
+	return nil
+}
+
+func hookName(s *plan.Step) string { return strings.TrimPrefix(s.Why, plan.HookStep) }
+
 func stepError(index int, step *plan.Step, errno unix.Errno, denied bool, command string) error {
-	e := &StepError{Index: index, Why: step.Why, Call: step.Call, Errno: errno, Exec: step.Call == "execve", Command: command}
+	e := &StepError{Index: index, Why: step.Why, Call: step.Call, Errno: errno, Exec: step.Why == plan.Exec, Command: command}
+	if strings.HasPrefix(step.Why, plan.HookStep) {
+		return &hooks.Error{Hook: hookName(step), Err: fmt.Errorf("%s: %w", step.Call, errno)}
+	}
 	if e.Exec && denied && errno == unix.ENOENT {
 		// As execvp(3): what could not be executed says more than what is not there.
 		e.Errno = unix.EACCES
@@ -183,7 +242,7 @@ func stepError(index int, step *plan.Step, errno unix.Errno, denied bool, comman
 // Release starts the process that was created with Request.Control = dir and
 // plan p, and removes the pipes.
 func Release(ctx context.Context, dir string, p *plan.Plan) error {
-	c := control{gate: -1, status: -1, childGate: -1, childStatus: -1}
+	c := control{gate: -1, status: -1, childGate: -1, childStatus: -1, last: -1}
 	defer c.close()
 	var err error
 	if c.status, err = unix.Open(filepath.Join(dir, statusName), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0); err != nil {
@@ -195,17 +254,26 @@ func Release(ctx context.Context, dir string, p *plan.Plan) error {
 	if err := block(c.status); err != nil {
 		return err
 	}
+	c.last = slices.IndexFunc(p.Steps, func(s plan.Step) bool { return s.Op == plan.Barrier && s.Why == plan.Created })
+	output, err := drainAgain(dir, p)
+	if err != nil {
+		return releaseError(dir, err)
+	}
+	defer output.close()
 	if err := c.release(); err != nil {
 		return releaseError(dir, err)
 	}
 	r := c.listen(p, "")
-	for _, name := range []string{gateName, statusName} {
+	for _, name := range []string{gateName, statusName, outputName} {
 		err := unix.Unlink(filepath.Join(dir, name))
-		if r.err == nil && err != nil {
-			r.err = fmt.Errorf("sandbox: %s: %w", dir, err)
+		if name == outputName && errors.Is(err, unix.ENOENT) {
+			continue // without hooks
+		}
+		if err != nil {
+			r.fail(fmt.Errorf("sandbox: %s: %w", dir, err))
 		}
 	}
-	return r.err
+	return output.explain(r.err)
 }
 
 func releaseError(dir string, err error) error {

@@ -25,7 +25,9 @@ type launch struct {
 	cgroupFD int // the group's directory of v2; -1 without
 	death    unix.Signal
 	control  control
-	hook     func(pid int) error
+	created  func(pid int) error // Request.OnCreated
+	mounted  func(pid int) error // Request.OnMounted
+	state    specs.State
 	uid      uint32 // the process's, as seen by the caller
 }
 
@@ -33,14 +35,15 @@ type launch struct {
 // waits before execve: OCI's state "created". Whoever creates a process must
 // Wait for it, also when Start failed; when Create fails nothing is left.
 func Create(ctx context.Context, r Request) (*Process, error) {
-	f, err := openFiles(r.Plan, source{root: r.Root, cgroup: r.Cgroup, size: r.ConsoleSize})
+	f, err := openFiles(r.Plan, source{root: r.Root, cgroup: r.Cgroup, size: r.ConsoleSize, control: r.Control})
 	if err != nil {
 		return nil, err
 	}
 	defer f.close()
 	l := launch{
 		plan: r.Plan, files: f, stdio: [3]*os.File{r.Stdin, r.Stdout, r.Stderr}, extra: r.ExtraFiles,
-		filter: r.Filter, cgroupFD: f.cgroupFD, death: unix.SIGKILL, hook: r.OnCreated,
+		filter: r.Filter, cgroupFD: f.cgroupFD, death: unix.SIGKILL,
+		created: r.OnCreated, mounted: r.OnMounted, state: r.State,
 	}
 	if r.Filter == nil && r.Spec.Linux.Seccomp != nil {
 		if l.filter, err = seccomp.Compile(r.Spec.Linux.Seccomp, runtime.GOARCH); err != nil {
@@ -71,9 +74,9 @@ func (l *launch) run(ctx context.Context) (*Process, error) {
 	defer fds.close()
 	p := &Process{
 		plan: l.plan, control: l.control,
-		console: l.files.takeConsole(), done: make(chan struct{}),
+		console: l.files.takeConsole(), output: l.files.takeOutput(), done: make(chan struct{}),
 	}
-	if l.hook == nil {
+	if !l.besides() {
 		// Nobody to wait for at the first barrier: let the program pass it.
 		l.passMounted(p)
 	}
@@ -91,18 +94,48 @@ func (l *launch) run(ctx context.Context) (*Process, error) {
 	return p, nil
 }
 
-// finish runs the hook beside the program and waits until that is created.
-func (l *launch) finish(ctx context.Context, p *Process) error {
-	if l.hook != nil {
-		if err := l.hook(p.Pid()); err != nil {
+// besides reports whether there is something to do while the program waits at
+// its first barrier.
+func (l *launch) besides() bool {
+	return l.created != nil || l.mounted != nil || l.files.hookState(specs.StateCreating)
+}
+
+// beside does it, before and after the program has come there.
+func (l *launch) beside(p *Process) error {
+	if l.created != nil {
+		if err := l.created(p.Pid()); err != nil {
 			return err
 		}
-		l.passMounted(p)
 	}
-	if err := p.await(plan.Created); ctx.Err() == nil {
-		return err
+	if l.mounted != nil {
+		if err := p.await(plan.Mounted); err != nil {
+			return err
+		}
+		if err := l.mounted(p.Pid()); err != nil {
+			return err
+		}
 	}
-	return ctx.Err()
+	return l.files.tellState(l.state, specs.StateCreating, p.Pid())
+}
+
+// finish brings the program past the first barrier to the second.
+func (l *launch) finish(ctx context.Context, p *Process) error {
+	err := error(nil)
+	if l.besides() {
+		if err = l.beside(p); err == nil {
+			l.passMounted(p)
+		}
+	}
+	if err == nil {
+		err = p.await(plan.Created)
+	}
+	if err == nil {
+		err = l.files.tellState(l.state, specs.StateCreated, p.Pid())
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
 }
 
 func (l *launch) passMounted(p *Process) {

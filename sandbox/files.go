@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
@@ -18,6 +19,8 @@ type source struct {
 	root   mount.Mount
 	cgroup *cgroup.Group
 	size   unix.Winsize
+	// control is the directory of the named pipes, if they have names.
+	control string
 	// target is the pidfd of the process to join, targetPid its number.
 	target, targetPid int
 }
@@ -28,6 +31,9 @@ type files struct {
 	cgroupFD int // the group's directory of v2; -1 without
 	master   *os.File
 	slave    *os.File
+	// states are for hooks, by the status they tell; output is what hooks print.
+	states map[specs.ContainerState]int
+	output *os.File
 }
 
 func openFiles(p *plan.Plan, src source) (*files, error) {
@@ -81,6 +87,10 @@ func (f *files) open(want plan.File, src source) (int, error) {
 		return f.openPTS(want, src.size)
 	case plan.CopyUp:
 		return copyUp(f.fds[0], want) // the first file is the root
+	case plan.HookState:
+		return f.openState(specs.ContainerState(want.Name))
+	case plan.HookOutput:
+		return f.openOutput(src.control)
 	case plan.Target:
 		return unix.FcntlInt(uintptr(src.target), unix.F_DUPFD_CLOEXEC, 0)
 	}
@@ -216,7 +226,7 @@ func (f *files) close() {
 		unix.Close(fd)
 	}
 	closeFD(&f.cgroupFD)
-	for _, file := range []*os.File{f.master, f.slave} {
+	for _, file := range []*os.File{f.master, f.slave, f.output} {
 		if file != nil {
 			file.Close()
 		}

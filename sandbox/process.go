@@ -22,6 +22,7 @@ type Process struct {
 	plan    *plan.Plan
 	control control
 	console *os.File
+	output  *drain // of hooks; nil without
 
 	mu    sync.Mutex // over pid and pidfd, which a fork changes
 	pid   int
@@ -149,7 +150,7 @@ func (p *Process) await(barrier string) error {
 		<-p.done
 		return errdefs.Errorf(errdefs.ErrUnavailable, "sandbox: the program ended before the process was created: %s", p.status)
 	}
-	return r.err
+	return p.output.explain(r.err)
 }
 
 // adopt takes the forked process for the container's. It is the caller's
@@ -180,6 +181,7 @@ func (p *Process) destroy() {
 
 func (p *Process) abandon() {
 	p.control.close()
+	p.output.close()
 	if p.console != nil {
 		p.console.Close()
 	}
@@ -195,6 +197,7 @@ func (p *Process) Start() error {
 			p.started = p.await("")
 		}
 		p.control.close()
+		p.output.close()
 	})
 	return p.started
 }
@@ -280,4 +283,9 @@ func (s ExitStatus) String() string {
 
 // CloseControl closes the caller's ends of the named pipes, for who has created
 // the process and lets another Release it.
-func (p *Process) CloseControl() { p.release.Do(p.control.close) }
+func (p *Process) CloseControl() {
+	p.release.Do(func() {
+		p.control.close()
+		p.output.close()
+	})
+}

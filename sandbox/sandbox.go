@@ -39,9 +39,15 @@ type Request struct {
 	// Filter is the compiled seccomp filter; nil compiles Spec's.
 	Filter []unix.SockFilter
 	// OnCreated runs after the process exists (in its namespaces, mounts under
-	// way) and before it may go on to pivot_root: network wiring and OCI's
-	// prestart and createRuntime hooks. Its error aborts the creation.
+	// way) and before it may go on to pivot_root: network wiring. Its error
+	// aborts the creation.
 	OnCreated func(pid int) error
+	// OnMounted runs after the mounts are made, and after OnCreated: OCI's
+	// prestart and createRuntime hooks. Its error aborts the creation, too.
+	OnMounted func(pid int) error
+	// State is what hooks that run in the container are told; the status and
+	// the pid are added to it.
+	State specs.State
 	// Control, a directory, makes the process survive its creator: its gate and
 	// status are two named pipes there, so that [Release] in another process can
 	// start it (OCI's create and start). Empty: the process is killed when its

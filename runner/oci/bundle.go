@@ -37,21 +37,24 @@ func loadBundle(bundle string) (spec *specs.Spec, data []byte, root mount.Mount,
 	case spec.Root == nil || spec.Root.Path == "":
 		return nil, nil, root, errdefs.Errorf(errdefs.ErrInvalid, "bundle %s: config.json names no root", bundle)
 	}
-	path := spec.Root.Path
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(bundle, path)
-	}
-	if info, err := os.Stat(path); err != nil || !info.IsDir() {
-		return nil, nil, root, errdefs.Errorf(errdefs.ErrNotFound, "bundle %s: its root %s is no directory", bundle, path)
-	}
 	if spec.Linux == nil {
 		spec.Linux = &specs.Linux{}
 	}
-	return spec, data, mount.Mount{Type: "bind", Source: path}, relative(spec, bundle)
+	if err := relative(spec, bundle); err != nil {
+		return nil, nil, root, err
+	}
+	if info, err := os.Stat(spec.Root.Path); err != nil || !info.IsDir() {
+		return nil, nil, root, errdefs.Errorf(errdefs.ErrNotFound, "bundle %s: its root %s is no directory", bundle, spec.Root.Path)
+	}
+	return spec, data, mount.Mount{Type: "bind", Source: spec.Root.Path}, nil
 }
 
-// relative makes the sources of binds absolute: the spec has them below the bundle.
+// relative makes the root and the sources of binds absolute: the spec has them
+// below the bundle.
 func relative(spec *specs.Spec, bundle string) error {
+	if !filepath.IsAbs(spec.Root.Path) {
+		spec.Root.Path = filepath.Join(bundle, spec.Root.Path)
+	}
 	for i := range spec.Mounts {
 		m := &spec.Mounts[i]
 		if m.Type == "bind" || contains(m.Options, "bind") || contains(m.Options, "rbind") {

@@ -161,7 +161,7 @@ func (a *app) delete(ctx context.Context, args []string) (int, error) {
 	if err != nil {
 		return 1, err
 	}
-	return 0, c.destroy(ctx, g)
+	return 0, a.destroy(ctx, c, g)
 }
 
 // pause and resume are the commands.

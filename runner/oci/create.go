@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
@@ -68,7 +69,7 @@ func (a *app) create(ctx context.Context, args []string) (int, error) {
 		return 1, err
 	}
 	if err := writePid(f.pidFile, c.Pid); err != nil {
-		return 1, errors.Join(err, c.abort(ctx))
+		return 1, errors.Join(err, a.abort(ctx, c))
 	}
 	return 0, nil
 }
@@ -101,7 +102,11 @@ func (a *app) make(ctx context.Context, id string, f createFlags, survive bool) 
 		}
 	}
 	if err != nil {
-		return nil, nil, errors.Join(err, os.RemoveAll(dir))
+		err = errors.Join(err, os.RemoveAll(dir))
+		if c.hooked {
+			a.poststop(ctx, c)
+		}
+		return nil, nil, err
 	}
 	a.debugf("container %q: created, process %d", id, c.Pid)
 	return c, t, nil
@@ -110,7 +115,12 @@ func (a *app) make(ctx context.Context, id string, f createFlags, survive bool) 
 func (a *app) task(ctx context.Context, c *container, root mount.Mount, f createFlags, survive bool) (*task.Task, error) {
 	req := task.Request{
 		ID: c.ID, Spec: c.Spec, Root: root, Stdin: a.in, Stdout: a.out, Stderr: a.errs,
-		Filters: seccomp.Cache{Dir: filepath.Join(a.root, ".seccomp")},
+		Filters: seccomp.Cache{Dir: filepath.Join(a.root, ".seccomp")}, State: c.ociState(specs.StateCreating),
+		// While the process mounts its root.
+		OnCreated: func(int) error { return c.saveSpec() },
+	}
+	if c.Spec.Hooks != nil {
+		req.OnMounted = func(pid int) error { return c.createHooks(ctx, pid) }
 	}
 	if survive {
 		req.Control = c.dir
@@ -120,13 +130,6 @@ func (a *app) task(ctx context.Context, c *container, root mount.Mount, f create
 	}
 	for i := range f.preserveFDs {
 		req.ExtraFiles = append(req.ExtraFiles, os.NewFile(uintptr(3+i), "preserved"))
-	}
-	// While the process mounts its root.
-	req.OnCreated = func(pid int) error {
-		if err := c.saveSpec(); err != nil || c.Spec.Hooks == nil {
-			return err
-		}
-		return c.createHooks(ctx, pid)
 	}
 	return task.Create(ctx, req)
 }
@@ -148,16 +151,19 @@ func (c *container) created(t *task.Task, f createFlags, survive bool) error {
 	if !survive && c.Spec.Hooks == nil {
 		return nil // nobody learns of it before it runs
 	}
+	if survive {
+		t.Process.CloseControl() // start opens the pipes again
+	}
 	return c.save()
 }
 
 // abort undoes a created container.
-func (c *container) abort(ctx context.Context) error {
+func (a *app) abort(ctx context.Context, c *container) error {
 	g, err := c.group()
 	if err != nil {
 		return err
 	}
-	return errors.Join(c.killWait(ctx), c.destroy(ctx, g))
+	return errors.Join(c.killWait(ctx), a.destroy(ctx, c, g))
 }
 
 func writePid(path string, pid int) error {
@@ -181,30 +187,37 @@ func (a *app) start(ctx context.Context, args []string) (int, error) {
 	if err != nil {
 		return 1, err
 	}
+	if err = c.begin(ctx); failedHook(err) {
+		err = errors.Join(err, a.abort(ctx, c))
+	}
+	if err != nil {
+		return 1, err
+	}
+	return 0, nil
+}
+
+// begin lets the created process of a container execute its program.
+func (c *container) begin(ctx context.Context) error {
 	if st := c.status(); st != created {
-		return 1, errdefs.Errorf(errdefs.ErrConflict, "container %q is %s; only a created one can be started", c.ID, st)
+		return errdefs.Errorf(errdefs.ErrConflict, "container %q is %s; only a created one can be started", c.ID, st)
 	}
 	features, err := host.Detect()
 	if err != nil {
-		return 1, err
+		return err
 	}
 	// The plan is a pure function: this is the one that create executed.
 	p, err := plan.Compile(c.Spec, features)
 	if err != nil {
-		return 1, err
-	}
-	if err := c.startHooks(ctx); err != nil {
-		return 1, errors.Join(err, c.abort(ctx))
+		return err
 	}
 	if err := sandbox.Release(ctx, c.dir, p); err != nil {
-		return 1, err
+		return err
 	}
 	c.Started = true
 	if err := c.save(); err != nil {
-		return 1, err
+		return err
 	}
-	c.poststart(ctx)
-	return 0, nil
+	return c.poststart(ctx)
 }
 
 // run is the command.
@@ -227,7 +240,7 @@ func (a *app) run(ctx context.Context, args []string) (int, error) {
 	if f.keep && err == nil {
 		return code, t.Group.Kill(ctx)
 	}
-	if derr := c.destroy(ctx, t.Group); err == nil {
+	if derr := a.destroy(ctx, c, t.Group); err == nil {
 		err = derr
 	}
 	return code, err
@@ -238,11 +251,11 @@ func (a *app) runDetached(ctx context.Context, id string, f createFlags) (int, e
 	if err != nil {
 		return 1, err
 	}
-	if code, err := a.start(ctx, []string{id}); err != nil {
-		return code, errors.Join(err, c.abort(ctx))
+	if err := c.begin(ctx); err != nil {
+		return 1, errors.Join(err, a.abort(ctx, c))
 	}
 	if err := writePid(f.pidFile, c.Pid); err != nil {
-		return 1, errors.Join(err, c.abort(ctx))
+		return 1, errors.Join(err, a.abort(ctx, c))
 	}
 	return 0, nil
 }
@@ -257,21 +270,19 @@ func (a *app) foreground(ctx context.Context, c *container, t *task.Task, f crea
 		}
 		defer term.close()
 	}
-	err = c.startHooks(ctx)
+	if err = writePid(f.pidFile, c.Pid); err == nil {
+		err = t.Start()
+	}
 	if err == nil {
-		c.Started = true // or it ends, and this process removes it
+		c.Started = true
 		err = c.save()
 	}
 	if err == nil {
-		err = writePid(f.pidFile, c.Pid)
-	}
-	if err == nil {
-		err = t.Start()
+		err = c.poststart(ctx)
 	}
 	if err != nil {
 		return 1, errors.Join(err, t.Close(ctx))
 	}
-	c.poststart(ctx)
 	stop := make(chan struct{})
 	defer close(stop)
 	go forwardTo(t.Process, term, signals, stop)

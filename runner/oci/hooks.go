@@ -2,46 +2,51 @@ package oci
 
 import (
 	"context"
+	"errors"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"cove/sandbox/hooks"
 )
 
-// createHooks run after the namespaces exist and before pivot_root: prestart
-// and createRuntime on the host, createContainer in the container's namespaces.
+// createHooks run after the namespaces and the mounts exist and before
+// pivot_root; those of the container follow in its plan.
 func (c *container) createHooks(ctx context.Context, pid int) error {
-	h := c.Spec.Hooks
-	st := c.ociState("creating")
+	c.hooked = true
+	st := c.ociState(specs.StateCreating)
 	st.Pid = pid
 	//nolint:staticcheck // deprecated in the spec, and what people still configure
-	for _, group := range [][]specs.Hook{h.Prestart, h.CreateRuntime} {
-		if err := hooks.Run(ctx, group, st, 0); err != nil {
-			return err
-		}
+	if err := hooks.Run(ctx, "prestart", c.Spec.Hooks.Prestart, st); err != nil {
+		return err
 	}
-	return hooks.Run(ctx, h.CreateContainer, st, pid)
+	return hooks.Run(ctx, "createRuntime", c.Spec.Hooks.CreateRuntime, st)
 }
 
-// startHooks run in the container, before its program.
-func (c *container) startHooks(ctx context.Context) error {
+// poststart runs when the program has been executed. If it fails, the container
+// is to be stopped and removed, as after any hook before it (runtime.md,
+// "Lifecycle", step 9).
+func (c *container) poststart(ctx context.Context) error {
 	if c.Spec.Hooks == nil {
 		return nil
 	}
-	return hooks.Run(ctx, c.Spec.Hooks.StartContainer, c.ociState(created), c.Pid)
+	return hooks.Run(ctx, "poststart", c.Spec.Hooks.Poststart, c.ociState(running))
 }
 
-// poststart and poststop may fail without consequence, as the spec says.
-func (c *container) poststart(ctx context.Context) {
-	if c.Spec.Hooks != nil {
-		_ = hooks.Run(ctx, c.Spec.Hooks.Poststart, c.ociState(running), 0)
+// poststop runs all of its hooks when the container is gone. What fails is worth
+// a warning and nothing else (step 13).
+func (a *app) poststop(ctx context.Context, c *container) {
+	if c.Spec.Hooks == nil {
+		return
 	}
-}
-
-func (c *container) poststop(ctx context.Context) {
-	if c.Spec.Hooks != nil {
-		for _, h := range c.Spec.Hooks.Poststop {
-			_ = hooks.Run(ctx, []specs.Hook{h}, c.ociState(stopped), 0)
+	for i := range c.Spec.Hooks.Poststop {
+		if err := hooks.RunOne(ctx, "poststop", c.Spec.Hooks.Poststop, i, c.ociState(stopped)); err != nil {
+			a.log("warning", err.Error())
 		}
 	}
+}
+
+// failedHook reports whether err is a hook's failure.
+func failedHook(err error) bool {
+	_, ok := errors.AsType[*hooks.Error](err)
+	return ok
 }

@@ -36,6 +36,7 @@ type container struct {
 
 	dir    string
 	config []byte // the bundle's, as it was at create
+	hooked bool   // hooks have been run
 }
 
 func (a *app) dir(id string) (string, error) {
@@ -226,13 +227,13 @@ func (c *container) remove() error {
 }
 
 // destroy removes what the runtime keeps, after the process has ended.
-func (c *container) destroy(ctx context.Context, g *cgroup.Group) error {
+func (a *app) destroy(ctx context.Context, c *container, g *cgroup.Group) error {
 	var errs []error
 	if !task.Has(c.Spec, specs.PIDNamespace) {
 		errs = append(errs, g.Kill(ctx)) // others may be left: theirs is not our pid namespace
 	}
 	errs = append(errs, g.Delete(ctx))
 	errs = append(errs, c.remove())
-	c.poststop(ctx)
+	a.poststop(ctx, c)
 	return errors.Join(errs...)
 }

@@ -44,9 +44,11 @@ type Request struct {
 	Stdin, Stdout, Stderr *os.File
 	Size                  unix.Winsize
 	ExtraFiles            []*os.File
-	// Control and OnCreated are the sandbox's; OnCreated runs when the network is there.
-	Control   string
-	OnCreated func(pid int) error
+	// Control, State and the functions are the sandbox's; OnCreated runs when the
+	// network is there.
+	Control              string
+	State                specs.State
+	OnCreated, OnMounted func(pid int) error
 }
 
 // Task is a container that was created.
@@ -91,7 +93,7 @@ func (t *Task) create(ctx context.Context, r Request) (err error) {
 	t.Process, err = sandbox.Create(ctx, sandbox.Request{
 		Plan: p, Spec: t.Spec, Root: r.Root, Stdin: r.Stdin, Stdout: r.Stdout, Stderr: r.Stderr,
 		ConsoleSize: r.Size, ExtraFiles: r.ExtraFiles, Cgroup: t.Group, Filter: filter, Control: r.Control,
-		OnCreated: func(pid int) error { return t.wired(r, pid) },
+		OnCreated: func(pid int) error { return t.wired(r, pid) }, OnMounted: r.OnMounted, State: r.State,
 	})
 	return err
 }

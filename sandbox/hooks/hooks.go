@@ -1,5 +1,6 @@
-// Package hooks runs the hooks of a runtime spec, on the host or in a
-// container's namespaces.
+// Package hooks runs the hooks of a runtime spec that belong in the runtime's
+// own namespaces: prestart, createRuntime, poststart and poststop. Those of the
+// container are steps of its plan.
 package hooks
 
 import (
@@ -8,9 +9,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"runtime"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -19,111 +20,123 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
-	"cove/layers/mount"
 )
 
-// Run runs hooks in order, with the state on stdin. inside is a process
-// whose namespaces they run in, 0 for the host's.
-func Run(ctx context.Context, hooks []specs.Hook, st specs.State, inside int) error {
-	if len(hooks) == 0 {
-		return nil
+// Error is the failure of one hook. It is errdefs.ErrUnavailable, and whatever
+// Err is.
+type Error struct {
+	// Hook is its kind, its place in the list, and its path, as
+	// "createRuntime[0] /bin/x".
+	Hook string
+	// Err is why.
+	Err error
+	// Output is the beginning of what the hook printed.
+	Output string
+}
+
+// Error names the hook, and quotes what it printed.
+func (e *Error) Error() string {
+	text := "hook " + e.Hook + ": " + e.Err.Error()
+	if e.Output != "" {
+		text += ": " + e.Output
 	}
-	state, err := json.Marshal(st)
-	if err != nil {
-		return fmt.Errorf("hooks: encoding the state: %w", err)
+	return text
+}
+
+// Unwrap makes kind and cause reachable.
+func (e *Error) Unwrap() []error { return []error{errdefs.ErrUnavailable, e.Err} }
+
+// StatusError says how a hook ended that should have ended with code 0.
+func StatusError(s unix.WaitStatus) error {
+	if s.Signaled() {
+		return fmt.Errorf("killed by %s", unix.SignalName(s.Signal()))
 	}
-	for _, h := range hooks {
-		run := func() error { return runHook(ctx, h, state) }
-		if inside == 0 {
-			err = run()
-		} else {
-			err = within(inside, run)
-		}
-		if err != nil {
+	return fmt.Errorf("exit code %d", s.ExitStatus())
+}
+
+// TimeoutError says that a hook took longer than it may.
+func TimeoutError(d time.Duration) error {
+	return fmt.Errorf("it did not end within its timeout of %s", d)
+}
+
+// Run runs hooks of a kind in order, with the state on standard input, until
+// one fails with an *[Error]. Their directory is the bundle, where it exists.
+func Run(ctx context.Context, kind string, hooks []specs.Hook, st specs.State) error {
+	for i := range hooks {
+		if err := RunOne(ctx, kind, hooks, i, st); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func runHook(ctx context.Context, h specs.Hook, state []byte) error {
+// RunOne runs the hook at i, for kinds of which all are run whatever one does.
+func RunOne(ctx context.Context, kind string, hooks []specs.Hook, i int, st specs.State) error {
+	state, err := json.Marshal(st)
+	if err != nil {
+		return fmt.Errorf("hooks: encoding the state: %w", err)
+	}
+	h := hooks[i]
 	if h.Timeout != nil {
+		d := time.Duration(*h.Timeout) * time.Second
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, time.Duration(*h.Timeout)*time.Second)
+		ctx, cancel = context.WithTimeoutCause(ctx, d, TimeoutError(d))
 		defer cancel()
 	}
+	out := &beginning{}
 	cmd := exec.CommandContext(ctx, h.Path)
-	if cmd.Env = h.Env; cmd.Env == nil {
-		cmd.Env = []string{} // nil would be this process's own
-	}
+	cmd.Env = append([]string{}, h.Env...) // nil would be this process's own
 	if len(h.Args) > 0 {
 		cmd.Args = h.Args
 	}
-	var out bytes.Buffer
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(state), &out, &out
-	// Dies with the thread that started it, which waits here.
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL}
-	if err := cmd.Run(); err != nil {
-		if ctx.Err() != nil {
-			err = errors.Join(ctx.Err(), err)
-		}
-		return errdefs.Errorf(errdefs.ErrUnavailable, "hook %s: %w: %s", h.Path, err, strings.TrimSpace(out.String()))
+	if _, err := os.Stat(st.Bundle); err == nil {
+		cmd.Dir = st.Bundle
+	}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(state), out, out
+	if err := run(ctx, cmd); err != nil {
+		return &Error{Hook: fmt.Sprintf("%s[%d] %s", kind, i, h.Path), Err: err, Output: out.String()}
 	}
 	return nil
 }
 
-// within runs fn on a thread that has joined the namespaces of a process (not
-// its pid namespace: what is in there could trace it) and is used for nothing
-// else after that.
-func within(pid int, fn func() error) error {
-	done := make(chan error, 1)
-	go mount.OnOwnThread(func() {
-		done <- func() error {
-			// A thread that shares its root with others cannot change it.
-			if err := unix.Unshare(unix.CLONE_FS); err != nil {
-				return fmt.Errorf("hooks: leaving the shared root: %w", err)
-			}
-			// Joining a mount namespace leads to the top of what is mounted on its
-			// root; the process may be below that, before pivot_root.
-			root, err := unix.Open("/proc/"+strconv.Itoa(pid)+"/root", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-			if err != nil {
-				return fmt.Errorf("hooks: opening the container's root: %w", err)
-			}
-			defer unix.Close(root)
-			var fds []int
-			defer func() {
-				for _, fd := range fds {
-					unix.Close(fd)
-				}
-			}()
-			for _, typ := range []specs.LinuxNamespaceType{specs.IPCNamespace, specs.UTSNamespace, specs.NetworkNamespace, specs.CgroupNamespace, specs.MountNamespace} {
-				fd, err := unix.Open(namespacePath(pid, typ), unix.O_RDONLY|unix.O_CLOEXEC, 0)
-				if err != nil {
-					return fmt.Errorf("hooks: opening the %s namespace: %w", typ, err)
-				}
-				fds = append(fds, fd)
-			}
-			for _, fd := range fds {
-				if err := unix.Setns(fd, 0); err != nil {
-					return fmt.Errorf("hooks: joining a namespace: %w", err)
-				}
-			}
-			if err := errors.Join(unix.Fchdir(root), unix.Chroot(".")); err != nil {
-				return fmt.Errorf("hooks: entering the container's root: %w", err)
-			}
-			return fn()
-		}()
-	})
-	return <-done
+// run runs a hook and, when ctx ends first, kills it with all that it has
+// started.
+func run(ctx context.Context, cmd *exec.Cmd) error {
+	// It dies with the thread that started it, which waits here.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL, Setpgid: true}
+	cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) }
+	// What the hook leaves running may keep its streams; the hook has ended.
+	cmd.WaitDelay = 200 * time.Millisecond
+	// Descriptors that this process was given are for the container, if for anyone.
+	if err := unix.CloseRange(3, 1<<32-1, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		return fmt.Errorf("keeping descriptors: %w", err)
+	}
+	err := cmd.Run()
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		if status, ok := exit.Sys().(syscall.WaitStatus); ok {
+			return StatusError(unix.WaitStatus(status))
+		}
+	}
+	if errors.Is(err, exec.ErrWaitDelay) {
+		return nil
+	}
+	return err
 }
 
-// namespacePath is where the container's namespace of a type is found.
-func namespacePath(pid int, typ specs.LinuxNamespaceType) string {
-	name := map[specs.LinuxNamespaceType]string{
-		specs.MountNamespace: "mnt", specs.NetworkNamespace: "net", specs.UTSNamespace: "uts",
-		specs.IPCNamespace: "ipc", specs.CgroupNamespace: "cgroup",
-	}[typ]
-	return "/proc/" + strconv.Itoa(pid) + "/ns/" + name
+// maxOutput is how much of what a hook prints is kept for its error.
+const maxOutput = 4 << 10
+
+// beginning keeps the first bytes that are written to it.
+type beginning struct{ bytes.Buffer }
+
+func (b *beginning) Write(p []byte) (int, error) {
+	b.Buffer.Write(p[:min(len(p), maxOutput-b.Len())])
+	return len(p), nil
 }
+
+func (b *beginning) String() string { return strings.TrimSpace(b.Buffer.String()) }

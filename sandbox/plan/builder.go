@@ -22,6 +22,8 @@ type builder struct {
 	userns bool
 	// pidNS is the pid namespace that is joined, -1 for none.
 	pidNS inherited
+	// hookOutput is the pipe for what hooks print, -1 before there is one.
+	hookOutput inherited
 	// label is the open file that takes the AppArmor profile.
 	label Value
 }

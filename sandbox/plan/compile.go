@@ -19,7 +19,7 @@ func Compile(spec *specs.Spec, h host.Features) (*Plan, error) {
 	if err := checkSpec(spec); err != nil {
 		return nil, err
 	}
-	b := &builder{host: h, userns: newUserNS(spec)}
+	b := &builder{host: h, userns: newUserNS(spec), hookOutput: -1}
 	b.Steps = make([]Step, 0, 512) // docker's containers have 450
 	b.Terminal = spec.Process.Terminal
 	rootfs := b.file(File{Kind: Root})
@@ -40,7 +40,11 @@ func Compile(spec *specs.Spec, h host.Features) (*Plan, error) {
 			return nil, err
 		}
 	}
-	if err := b.process(spec, spec.Process); err != nil {
+	var hooks []specs.Hook
+	if spec.Hooks != nil {
+		hooks = spec.Hooks.StartContainer
+	}
+	if err := b.process(spec, spec.Process, hooks); err != nil {
 		return nil, err
 	}
 	return &b.Plan, nil
@@ -58,7 +62,7 @@ func CompileExec(spec *specs.Spec, proc *specs.Process, h host.Features) (*Plan,
 	b := &builder{host: h, pidNS: -1, userns: hasNamespace(spec, specs.UserNamespace)}
 	b.Terminal = proc.Terminal
 	b.join(spec, proc)
-	if err := b.process(spec, proc); err != nil {
+	if err := b.process(spec, proc, nil); err != nil {
 		return nil, err
 	}
 	return &b.Plan, nil
@@ -83,6 +87,9 @@ func checkSpec(spec *specs.Spec) error {
 		return errdefs.Errorf(errdefs.ErrUnsupported, "plan: config.json: linux.personality %q", spec.Linux.Personality.Domain)
 	case spec.Linux.MountLabel != "":
 		return errdefs.Errorf(errdefs.ErrUnsupported, "plan: config.json: linux.mountLabel (SELinux)")
+	}
+	if err := checkHooks(spec.Hooks); err != nil {
+		return err
 	}
 	return checkProcess(spec.Process)
 }
@@ -153,11 +160,12 @@ func (b *builder) namespaces(spec *specs.Spec) error {
 		case ns.Path != "" && flag == unix.CLONE_NEWNS:
 			return errdefs.Errorf(errdefs.ErrUnsupported, "plan: config.json: joining the mount namespace %s", ns.Path)
 		case ns.Path != "":
-			b.why = "join " + string(ns.Type) + " namespace"
 			f := b.file(File{Kind: Namespace, Name: ns.Path})
 			if flag == unix.CLONE_NEWPID {
-				b.pidNS = f
+				b.pidNS = f // joined by joinPID
+				break
 			}
+			b.why = "join " + string(ns.Type) + " namespace"
 			b.call("setns", f.arg(), flags(flag, cloneFlags))
 		case flag == unix.CLONE_NEWCGROUP:
 			unshare = true
@@ -176,6 +184,14 @@ func (b *builder) namespaces(spec *specs.Spec) error {
 		b.call("unshare", flags(uint64(unix.CLONE_NEWCGROUP), cloneFlags))
 	}
 	return nil
+}
+
+// joinPID enters a pid namespace, for the children to come.
+func (b *builder) joinPID() {
+	if b.pidNS >= 0 {
+		b.why = "join pid namespace"
+		b.call("setns", b.pidNS.arg(), flags(uint64(unix.CLONE_NEWPID), cloneFlags))
+	}
 }
 
 func (b *builder) userMaps(l *specs.Linux) error {

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"encoding/binary"
+	"path"
 	"strconv"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -65,20 +66,26 @@ func (b *builder) loopback() {
 }
 
 // rootMount puts the root filesystem over the host's root, in the program's own mount
-// namespace, where nothing propagates back from.
+// namespace, where nothing propagates back from. Hooks that are to find it have
+// it at its path instead.
 func (b *builder) rootMount(spec *specs.Spec) error {
 	b.why = "keep mounts from propagating to the host"
 	b.call("mount", null(), str("/"), null(), flags(uint64(unix.MS_REC|unix.MS_SLAVE), mountFlags), null())
 	b.why = "mount root filesystem"
-	b.call("move_mount", b.root.arg(), str(""), cwdFD(), str("/"),
-		flags(uint64(unix.MOVE_MOUNT_F_EMPTY_PATH), moveFlags))
+	at, how := "/", uint64(unix.MOVE_MOUNT_F_EMPTY_PATH)
+	if seesRoot(spec.Hooks) && path.IsAbs(spec.Root.Path) {
+		at, how = spec.Root.Path, how|unix.MOVE_MOUNT_T_SYMLINKS
+	}
+	b.call("move_mount", b.root.arg(), str(""), cwdFD(), str(at), flags(how, moveFlags))
 	return nil
 }
 
-// afterMounts lets the parent wire the network, which sysctls may refer to,
-// then writes them.
+// afterMounts lets the parent wire the network, which sysctls may refer to, and
+// run hooks; then come the container's own hooks and the sysctls.
 func (b *builder) afterMounts(spec *specs.Spec) error {
 	b.barrier(Mounted)
+	b.createHooks(spec)
+	b.joinPID()
 	b.openLabel(spec.Process)
 	return b.sysctls(spec)
 }

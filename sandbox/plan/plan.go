@@ -10,6 +10,8 @@
 package plan
 
 import (
+	"time"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -51,6 +53,9 @@ const (
 	// Fork makes the container's process as a sibling of the program, which
 	// reports its pid to the parent and ends; the steps after it are the child's.
 	Fork
+	// Reap waits for the process whose pid is the argument, tells the parent how
+	// it ended, and fails unless that was with code 0.
+	Reap
 )
 
 // Step is one thing that the program does.
@@ -72,6 +77,9 @@ type Step struct {
 	Note bool
 	// Errno is what a Check fails with.
 	Errno unix.Errno
+	// Timeout is how long the process of a Reap may take, as far as the parent
+	// lets it; zero is for ever.
+	Timeout time.Duration
 	// Why says what the step is for, as "mount /proc"; failures quote it.
 	Why string
 }
@@ -81,6 +89,9 @@ const AnyError = unix.Errno(0xffff)
 
 // Value names the result of a step.
 type Value int
+
+// Exec is the Why of the steps that execute the container's program.
+const Exec = "exec"
 
 // Names of the barriers, in Step.Why.
 const (
@@ -95,7 +106,8 @@ const (
 type File struct {
 	Kind FileKind
 	// Name is the source of a Bind, the path of a Namespace, the hierarchy of
-	// a CgroupTasks or CgroupDir, what a CopyUp hides of the root.
+	// a CgroupTasks or CgroupDir, what a CopyUp hides of the root, the status
+	// that a HookState gives.
 	Name string
 	// Recursive binds the mounts below the source too.
 	Recursive bool
@@ -152,4 +164,8 @@ const (
 	CopyUp
 	// Target is the pidfd of the process whose namespaces are joined.
 	Target
+	// HookState is a file that holds the container's state for hooks, as JSON.
+	HookState
+	// HookOutput is a pipe for what hooks print, which the parent reads.
+	HookOutput
 )

@@ -105,6 +105,14 @@ func TestGolden(t *testing.T) {
 			s.Linux.Namespaces[1].Path = "/proc/7/ns/pid"
 			s.Linux.Namespaces[2].Path = "/proc/7/ns/net"
 		}), host: v2()},
+		"hooks": {spec: docker(func(s *specs.Spec) {
+			timeout := 5
+			s.Root.Path = "/bundle/rootfs"
+			s.Hooks = &specs.Hooks{
+				CreateContainer: []specs.Hook{{Path: "/usr/bin/mounts", Args: []string{"mounts", "-a"}, Env: []string{"A=b"}, Timeout: &timeout}},
+				StartContainer:  []specs.Hook{{Path: "/sbin/ldconfig"}},
+			}
+		}), host: v2()},
 		"exec": {spec: docker(), host: hybrid(), exec: &specs.Process{
 			Args: []string{"redis-cli"}, Cwd: "/", Env: []string{"PATH=/bin"}, Terminal: true,
 			Capabilities: &specs.LinuxCapabilities{Bounding: caps, Effective: caps, Permitted: caps},

@@ -48,6 +48,9 @@ func (s *Step) String() string {
 	switch s.Op {
 	case Barrier:
 		return "-- " + s.Why + ": tell the parent, wait for it --"
+	case Reap:
+		s := "wait4(" + s.Args[0].String() + "), tell the parent how it ended, and fail unless with code 0"
+		return s
 	case Check:
 		return fmt.Sprintf("check %s & %#x == %#x, else %s", &s.Args[0], s.Args[1].Num, s.Args[2].Num, unix.ErrnoName(s.Errno)) + s.outcome()
 	}
@@ -155,6 +158,10 @@ func (f File) String() string {
 		return "fsmount(devpts " + printStrings(f.Options) + ")"
 	case CopyUp:
 		return "fsmount(tmpfs " + printStrings(f.Options) + ", with what is in " + strconv.Quote(f.Name) + ")" + f.Attr.String()
+	case HookState:
+		return "memfd_create(the state for hooks, " + strconv.Quote(f.Name) + ")"
+	case HookOutput:
+		return "pipe(what hooks print)"
 	case Target:
 		return "pidfd_open(the container's first process)"
 	}

@@ -17,7 +17,8 @@ import (
 // The order matters. What needs privileges comes before they are dropped;
 // changing the user clears the signal of a parent's death; the filter is
 // loaded with no_new_privs or CAP_SYS_ADMIN only, so that capability goes last.
-func (b *builder) process(spec *specs.Spec, proc *specs.Process) error {
+// hooks run in the process before it executes.
+func (b *builder) process(spec *specs.Spec, proc *specs.Process, hooks []specs.Hook) error {
 	if !b.Forks {
 		b.session(proc)
 	}
@@ -38,7 +39,7 @@ func (b *builder) process(spec *specs.Spec, proc *specs.Process) error {
 	b.enterDirAgain(proc.Cwd, early)
 	b.setLabel(proc)
 	b.dieWithParent(Arg{Kind: DeathSignal})
-	b.closeAll()
+	std := b.closeAll(len(hooks) > 0)
 	b.why = "umask"
 	b.call("umask", octalArg(umask(proc.User)))
 	if err := b.confine(spec, proc, caps); err != nil {
@@ -48,17 +49,30 @@ func (b *builder) process(spec *specs.Spec, proc *specs.Process) error {
 		b.fork(proc)
 	}
 	b.barrier(Created)
+	b.startHooks(hooks, std)
 	b.exec(proc)
 	return nil
 }
 
 // closeAll leaves the process its own descriptors. The program's pipes go with
-// execve; the rest goes now, before a process that forks is visible inside.
-func (b *builder) closeAll() {
-	const pipes = 3
+// execve; the rest goes now, before a process that forks is visible inside. What
+// hooks will need moves next to the pipes first, and is returned.
+func (b *builder) closeAll(hooks bool) (std hookStdio) {
+	kept := uint64(3)
+	keep := func(from Arg) Arg {
+		to := Arg{Kind: FirstFD, Num: kept}
+		b.call("dup3", from, to, flags(unix.O_CLOEXEC, openFlags))
+		kept++
+		return to
+	}
 	b.why = "keep no descriptor"
-	b.call("close_range", Arg{Kind: FirstFD, Num: pipes}, num(uint64(1<<32-1)), flags(uint64(0), closeRangeFlags))
+	if hooks {
+		files := b.hookFiles(specs.StateCreated)
+		std = hookStdio{state: keep(files.state), output: keep(files.output)}
+	}
+	b.call("close_range", Arg{Kind: FirstFD, Num: kept}, num(uint64(1<<32-1)), flags(uint64(0), closeRangeFlags))
 	b.call("close_range", Arg{Kind: FirstFD}, num(uint64(1<<32-1)), flags(uint64(unix.CLOSE_RANGE_CLOEXEC), closeRangeFlags))
+	return std
 }
 
 func umask(u specs.User) uint64 {
@@ -201,7 +215,7 @@ const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 // exec tries the command where it may be, as execvp(3) does: a place where it
 // is missing or forbidden does not end the search.
 func (b *builder) exec(proc *specs.Process) {
-	b.why = "exec"
+	b.why = Exec
 	places := candidates(proc)
 	for i, name := range places {
 		s := b.call("execve", str(name), strs(proc.Args), strs(proc.Env))

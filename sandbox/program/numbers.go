@@ -14,6 +14,8 @@ func lookup(call string) (numbers, bool) {
 		n = numbers{1, 64}
 	case "close":
 		n = numbers{3, 57}
+	case "lseek":
+		n = numbers{8, 62}
 	case "rt_sigaction":
 		n = numbers{13, 134}
 	case "rt_sigprocmask":
@@ -26,6 +28,8 @@ func lookup(call string) (numbers, bool) {
 		n = numbers{56, 220}
 	case "execve":
 		n = numbers{59, 221}
+	case "wait4":
+		n = numbers{61, 260}
 	case "getcwd":
 		n = numbers{79, 17}
 	case "chdir":
@@ -72,6 +76,8 @@ func lookup(call string) (numbers, bool) {
 		n = numbers{266, 36}
 	case "unshare":
 		n = numbers{272, 97}
+	case "dup3":
+		n = numbers{292, 24}
 	case "prlimit64":
 		n = numbers{302, 261}
 	case "setns":

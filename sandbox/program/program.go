@@ -40,7 +40,8 @@ func (in Input) files() int  { return in.FirstFD + 3 }
 // Record is what the program writes to the status pipe.
 type Record struct {
 	// Step is the index in Plan.Steps; the highest bit says that Value is the
-	// pid of a forked process.
+	// pid of a forked process, the next one that it is the wait status of a
+	// reaped one.
 	Step uint32
 	// Value is an errno, or zero at a barrier.
 	Value uint32
@@ -49,7 +50,10 @@ type Record struct {
 // RecordSize is that of a Record in the pipe.
 const RecordSize = 8
 
-const forked = 1 << 31
+const (
+	forked = 1 << 31
+	reaped = 1 << 30
+)
 
 // Decode reads a record.
 func Decode(b [RecordSize]byte) Record {
@@ -58,6 +62,11 @@ func Decode(b [RecordSize]byte) Record {
 
 // Forked returns the step's index and true if the record reports a new pid.
 func (r Record) Forked() (pid int, ok bool) { return int(r.Value), r.Step&forked != 0 }
+
+// Reaped returns true if the record reports how a process ended.
+func (r Record) Reaped() (step int, status unix.WaitStatus, ok bool) {
+	return int(r.Step &^ reaped), unix.WaitStatus(r.Value), r.Step&reaped != 0 && r.Step&forked == 0
+}
 
 // Addresses of the segments. They are below 2 GiB so that the code may use
 // 32-bit immediates.

@@ -206,6 +206,34 @@ func TestFork(t *testing.T) {
 	}
 }
 
+func TestReap(t *testing.T) {
+	t.Parallel()
+	for _, goarch := range []string{"amd64", "arm64"} {
+		for code, want := range map[uint64]outcome{
+			0: {out: "childparent", records: []Record{{reaped | 5, 0}}},
+			3: {out: "child", code: ExitCode, records: []Record{{reaped | 5, 3 << 8}, {5, uint32(unix.ECANCELED)}}},
+		} {
+			t.Run(fmt.Sprint(goarch, code), func(t *testing.T) {
+				t.Parallel()
+				got := execute(t, goarch, &plan.Plan{Steps: []plan.Step{
+					{Call: "setsid", Accept: []unix.Errno{plan.AnyError}},
+					{Call: "clone", Args: []plan.Arg{number(uint64(unix.SIGCHLD))}, Result: 1},
+					{Op: plan.Check, Args: []plan.Arg{value(1), number(1<<64 - 1), number(0)}, Errno: unix.EAGAIN, Accept: []unix.Errno{unix.EAGAIN}, OnError: 2},
+					print("child"), exit(code),
+					{Op: plan.Reap, Call: "wait4", Args: []plan.Arg{value(1)}},
+					print("parent"), exit(0),
+				}}, "")
+				if fmt.Sprint(got) != fmt.Sprint(want) {
+					t.Errorf("got %v, want %v", got, want)
+				}
+				if _, status, ok := got.records[0].Reaped(); !ok || status.ExitStatus() != int(code) {
+					t.Errorf("status %v, %v", status, ok)
+				}
+			})
+		}
+	}
+}
+
 func TestErrors(t *testing.T) {
 	t.Parallel()
 	for name, s := range map[string]plan.Step{

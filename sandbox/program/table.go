@@ -77,7 +77,7 @@ func newTable(a arch, p *plan.Plan, in Input) *table {
 // entriesOf is how many entries a step becomes.
 func entriesOf(op plan.Op) int {
 	switch op {
-	case plan.Barrier:
+	case plan.Barrier, plan.Reap:
 		return 3
 	case plan.Fork:
 		return 4
@@ -115,6 +115,8 @@ func (t *table) steps() error {
 			err = t.barrier(i, s)
 		case plan.Fork:
 			err = t.fork(i, s)
+		case plan.Reap:
+			err = t.reap(i, s)
 		default:
 			err = t.one(i, s)
 		}
@@ -219,6 +221,26 @@ func (t *table) barrier(i int, s *plan.Step) error {
 
 func (t *table) check(value, mask, want uint64, otherwise unix.Errno) entry {
 	return entry{nr: checkBit, bits: 1, args: [6]uint64{value, mask, want, uint64(-int64(otherwise))}}
+}
+
+// reap waits for a child, reports its status and insists on zero. wait4 stores
+// the status as the second half of the record.
+func (t *table) reap(i int, s *plan.Step) error {
+	record := t.reserve(16)
+	binary.LittleEndian.PutUint64(t.values[record-valueAddr:], uint64(i)|reaped)
+	wait, err := t.call(s.Call, t.arg(&s.Args[0]), record+4)
+	if err != nil {
+		return err
+	}
+	wait.bits = 1 // the pid is a value
+	t.add(i, wait)
+	write, err := t.call("write", uint64(t.in.status()), record, RecordSize)
+	if err != nil {
+		return err
+	}
+	t.add(i, write)
+	t.add(i, t.check(record+4, 1<<32-1, 0, unix.ECANCELED))
+	return nil
 }
 
 // fork lets the child go on; the program reports its pid and ends. The pid is
