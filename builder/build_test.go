@@ -74,9 +74,9 @@ func TestMissingSource(t *testing.T) {
 	w := newWorld(t)
 	w.write(map[string]string{".dockerignore": "*.log\n!keep.log\n", "a.log": "x", "keep.log": "y"})
 	for df, want := range map[string]string{
-		"FROM base\nCOPY nope /\n":                            `stdin:2: COPY nope /: "nope" is not in the context`,
-		"FROM base\nCOPY a.log /\n":                           `stdin:2: COPY a.log /: "a.log" is not in the context: the rule "*.log" of .dockerignore leaves it out`,
-		"FROM base\nCOPY --from=base /x /y\n":                 `"x" is not in the filesystem copied from`,
+		"FROM base\nCOPY nope /\n":                            `stdin:2: COPY nope /: "nope": not found in the build context`,
+		"FROM base\nCOPY a.log /\n":                           `stdin:2: COPY a.log /: "a.log": not found in the build context; excluded by .dockerignore (rule "*.log")`,
+		"FROM base\nCOPY --from=base /x /y\n":                 `"x": not found in the filesystem copied from`,
 		"FROM scratch AS s\nFROM base\nCOPY --from=s /x /y\n": `which is empty`,
 	} {
 		if _, err := w.build(df); err == nil || !strings.Contains(err.Error(), want) || !errors.Is(err, errdefs.ErrNotFound) {

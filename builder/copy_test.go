@@ -98,7 +98,7 @@ func TestCopyRefuses(t *testing.T) {
 		"COPY .wh.gone /x":            "cannot be copied",
 		"COPY . /x":                   "",
 		"COPY loop /x":                "symbolic links",
-		"COPY up /x":                  `"up" is not in the context`,
+		"COPY up /x":                  `"up": not found in the build context`,
 		"COPY a/b /x":                 "is not a directory",
 		"COPY --chown=nobody a /":     `no user "nobody" in /etc/passwd`,
 		"COPY --chown=app:no a /":     `no group "no" in /etc/group`,

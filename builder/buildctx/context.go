@@ -77,8 +77,11 @@ func OpenContext(ctx context.Context, src Source) (c *Context, err error) {
 	if err := c.readDockerfile(src); err != nil {
 		return c, err
 	}
-	c.ignore, err = c.readIgnore(src)
-	return c, err
+	ignore, err := c.readIgnore(src)
+	if err != nil {
+		return c, err
+	}
+	return c, c.apply(ignore)
 }
 
 // Close saves the stat cache and frees the context.

@@ -34,12 +34,12 @@ func (t *Tree) Glob(pattern string, deep bool) ([]Match, error) {
 		n++
 	}
 	prefix := unescape(strings.Join(parts[:n], "/"))
-	_, dir, err := t.Resolve(prefix)
+	real, dir, err := t.Resolve(prefix)
 	if err != nil {
 		return nil, err
 	}
 	if dir == nil || !dir.IsDir() {
-		return nil, t.missing(path.Join(prefix, strings.Join(parts[n:], "/")))
+		return nil, t.missing(path.Join(prefix, strings.Join(parts[n:], "/")), real)
 	}
 	g := globber{tree: t, deep: deep}
 	if err := g.dir(dir, prefix, parts[n:]); err != nil {
@@ -63,34 +63,27 @@ func (t *Tree) exact(p string) (Match, error) {
 	if err != nil {
 		return Match{}, err
 	}
-	if e == nil || t.excluded(p) || t.excluded(real) {
-		return Match{}, t.missing(p)
+	if e == nil {
+		return Match{}, t.missing(p, real)
 	}
 	return Match{Name: p, Entry: e}, nil
 }
 
-// excluded says whether the file itself is left out, and nothing below it may
-// be back in.
-func (t *Tree) excluded(p string) bool {
-	if t.ignore == nil || p == "" {
-		return false
-	}
-	m := t.ignore.match(p)
-	return m.ignored && !m.below
-}
-
-// missing explains why a source is not there.
-func (t *Tree) missing(p string) error {
-	what := "the context"
+// missing explains why a source is not there: p as it was named, real with its
+// links followed.
+func (t *Tree) missing(p, real string) error {
 	if t.KeepOwner {
-		what = "the filesystem copied from"
+		return errdefs.Errorf(errdefs.ErrNotFound, "%q: not found in the filesystem copied from", p)
 	}
 	if t.ignore != nil {
-		if rule := t.ignore.Rule(p); rule != "" {
-			return errdefs.Errorf(errdefs.ErrNotFound, "%q is not in the context: the rule %q of %s leaves it out", p, rule, t.ignore.Name)
+		for _, name := range []string{p, real} {
+			if rule := t.ignore.Rule(name); rule != "" {
+				return errdefs.Errorf(errdefs.ErrNotFound,
+					"%q: not found in the build context; excluded by %s (rule %q)", p, t.ignore.Name, rule)
+			}
 		}
 	}
-	return errdefs.Errorf(errdefs.ErrNotFound, "%q is not in %s", p, what)
+	return errdefs.Errorf(errdefs.ErrNotFound, "%q: not found in the build context", p)
 }
 
 func (g *globber) dir(dir *Entry, prefix string, parts []string) error {
@@ -105,9 +98,6 @@ func (g *globber) dir(dir *Entry, prefix string, parts []string) error {
 		}
 	}
 	for _, kid := range kids {
-		if g.tree.excluded(kid.Path) {
-			continue
-		}
 		name := path.Join(prefix, kid.Name())
 		if anyDepth {
 			if len(parts) == 1 {

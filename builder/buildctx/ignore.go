@@ -17,7 +17,7 @@ type Ignore struct {
 	// Name is the file's name in messages.
 	Name     string
 	patterns []string
-	back     []string // what "!" patterns name, as written
+	back     []string // fixedBeginning of the "!" patterns
 	// A matcher compiles its patterns at their first use, without a lock: each
 	// walker takes one of its own.
 	matchers sync.Pool
@@ -47,7 +47,7 @@ func ParseIgnore(name string, src []byte) (*Ignore, error) {
 	ig.matchers.Put(m)
 	for _, p := range patterns {
 		if b, ok := strings.CutPrefix(p, "!"); ok {
-			ig.back = append(ig.back, path.Clean(b))
+			ig.back = append(ig.back, fixedBeginning(b))
 		}
 	}
 	// A bad pattern is found at its first use only.
@@ -85,14 +85,28 @@ func (ig *Ignore) step(p string, parent matched) (matched, error) {
 	return out, nil
 }
 
-// mayReturn says whether a "!" pattern could match below dir.
+// mayReturn says whether a "!" pattern could match below dir: one whose fixed
+// beginning, before any wildcard, is below dir or above it.
 func (ig *Ignore) mayReturn(dir string) bool {
-	for _, b := range ig.back {
-		if strings.HasPrefix(b+"/", dir+"/") || hasWildcard(b) {
+	for _, fixed := range ig.back {
+		if strings.HasPrefix(fixed, dir+"/") || strings.HasPrefix(dir+"/", fixed) {
 			return true
 		}
 	}
 	return false
+}
+
+// fixedBeginning is the directories that a pattern names before its first
+// wildcard, with a slash behind each, or all of it if it has none.
+func fixedBeginning(pattern string) string {
+	var fixed string
+	for part := range strings.SplitSeq(path.Clean(pattern), "/") {
+		if hasWildcard(part) {
+			break
+		}
+		fixed += unescape(part) + "/"
+	}
+	return fixed
 }
 
 // match matches a path, parents first.

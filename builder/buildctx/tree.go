@@ -17,8 +17,9 @@ import (
 	"cove/errdefs"
 )
 
-// Tree is a directory and what is below it. What it has looked at once it does
-// not look at again: a build sees one state of its context. It is safe for
+// Tree is a directory and what is below it, without what the ignore rules leave
+// out: that is not there for any method. What it has looked at once it does not
+// look at again: a build sees one state of its context. It is safe for
 // concurrent use.
 type Tree struct {
 	dir     *os.File
@@ -54,9 +55,10 @@ type Entry struct {
 
 	mtime, ctime int64 // nanoseconds
 
-	once sync.Once
-	kids []*Entry
-	err  error
+	rules matched // of a directory: what the ignore rules say of it
+	once  sync.Once
+	kids  []*Entry
+	err   error
 }
 
 // Open opens the tree at dir. Close it.
@@ -67,15 +69,23 @@ func Open(dir string, ignore *Ignore, stats *Stats) (*Tree, error) {
 	if err != nil {
 		return nil, fileError("context "+dir, err)
 	}
-	t := &Tree{dir: os.NewFile(uintptr(fd), dir), ignore: ignore, stats: stats}
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
+	t := &Tree{dir: os.NewFile(uintptr(fd), dir), stats: stats, margin: trustMargin(fd)}
+	if err := t.apply(ignore); err != nil {
 		t.Close()
-		return nil, fileError("context "+dir, err)
+		return nil, err
 	}
-	t.root = newEntry("", &st)
-	t.margin = trustMargin(fd)
 	return t, nil
+}
+
+// apply makes the tree one that ignores by these rules, with nothing looked at
+// yet.
+func (t *Tree) apply(ignore *Ignore) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(t.dir.Fd()), &st); err != nil {
+		return fileError("context "+t.dir.Name(), err)
+	}
+	t.root, t.ignore = newEntry("", &st), ignore
+	return nil
 }
 
 // Close frees the tree's descriptor.
@@ -185,8 +195,40 @@ func (t *Tree) Lstat(p string) (*Entry, error) {
 
 // entries returns what a directory holds, sorted by name.
 func (t *Tree) entries(e *Entry) ([]*Entry, error) {
-	e.once.Do(func() { e.kids, e.err = t.readDir(e) })
+	e.once.Do(func() {
+		if e.kids, e.err = t.readDir(e); e.err == nil && t.ignore != nil {
+			e.kids, e.err = t.kept(e, e.kids)
+		}
+	})
 	return e.kids, e.err
+}
+
+// kept is what the ignore rules keep of a directory's entries. A directory that
+// they leave out is kept when they keep something below it, so it is read to
+// find out, where a rule could.
+func (t *Tree) kept(dir *Entry, all []*Entry) ([]*Entry, error) {
+	kept := all[:0]
+	for _, kid := range all {
+		m, err := t.ignore.step(kid.Path, dir.rules)
+		if err != nil {
+			return nil, err
+		}
+		keep := !m.ignored
+		if kid.IsDir() {
+			kid.rules = m
+			if m.ignored && m.below {
+				below, err := t.entries(kid)
+				if err != nil {
+					return nil, err
+				}
+				keep = len(below) > 0
+			}
+		}
+		if keep {
+			kept = append(kept, kid)
+		}
+	}
+	return kept, nil
 }
 
 func (t *Tree) readDir(e *Entry) ([]*Entry, error) {

@@ -127,7 +127,7 @@ func TestGlob(t *testing.T) {
 			t.Errorf("%s: %q, want %q (%v)", tc.pattern, got, tc.want, err)
 		}
 	}
-	if _, err := tree.Glob("c.log", false); !errors.Is(err, errdefs.ErrNotFound) || !strings.Contains(err.Error(), `rule "*.log" of .dockerignore`) {
+	if _, err := tree.Glob("c.log", false); !errors.Is(err, errdefs.ErrNotFound) || !strings.Contains(err.Error(), `not found in the build context; excluded by .dockerignore (rule "*.log")`) {
 		t.Error(err)
 	}
 }

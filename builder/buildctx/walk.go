@@ -8,10 +8,9 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Walk returns what is at e and below it, without what .dockerignore leaves
-// out: parents before children, names sorted. A directory that is left out is
-// there when something below it is back in. skip, if not nil, leaves out more;
-// it gets the path relative to e.
+// Walk returns what is at e and below it, parents before children, names sorted.
+// skip, if not nil, leaves out what it is true for; it gets the path relative to
+// e.
 func (t *Tree) Walk(ctx context.Context, e *Entry, skip func(rel string, dir bool) bool) ([]*Entry, error) {
 	w := &walker{tree: t, skip: skip, slots: make(chan struct{}, 2*runtime.GOMAXPROCS(0)), prefix: len(e.Path)}
 	if e.Path != "" {
@@ -19,18 +18,14 @@ func (t *Tree) Walk(ctx context.Context, e *Entry, skip func(rel string, dir boo
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	w.group, w.ctx = g, ctx
-	var start matched
-	if t.ignore != nil && e.Path != "" {
-		start = t.ignore.match(e.Path)
-	}
 	top := &branch{entry: e}
 	if e.IsDir() {
-		g.Go(func() error { return w.dir(top, start) })
+		g.Go(func() error { return w.dir(top) })
 	}
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
-	return top.collect(nil, true), nil
+	return top.collect(nil), nil
 }
 
 // walker walks one subtree with several goroutines.
@@ -45,14 +40,13 @@ type walker struct {
 
 // branch is a walked entry: kids are what is kept below it.
 type branch struct {
-	entry  *Entry
-	hidden bool // kept only if something below it is
-	kids   []*branch
+	entry *Entry
+	kids  []*branch
 }
 
 // dir walks one directory, handing subdirectories to other goroutines while
 // there are slots.
-func (w *walker) dir(b *branch, m matched) error {
+func (w *walker) dir(b *branch) error {
 	if err := w.ctx.Err(); err != nil {
 		return err
 	}
@@ -61,14 +55,10 @@ func (w *walker) dir(b *branch, m matched) error {
 		return err
 	}
 	for _, kid := range kids {
-		km, keep, err := w.keep(kid, m)
-		if err != nil {
-			return err
-		}
-		if !keep {
+		if w.skip != nil && w.skip(kid.Path[w.prefix:], kid.IsDir()) {
 			continue
 		}
-		kb := &branch{entry: kid, hidden: km.ignored}
+		kb := &branch{entry: kid}
 		b.kids = append(b.kids, kb)
 		if !kid.IsDir() {
 			continue
@@ -77,10 +67,10 @@ func (w *walker) dir(b *branch, m matched) error {
 		case w.slots <- struct{}{}:
 			w.group.Go(func() error {
 				defer func() { <-w.slots }()
-				return w.dir(kb, km)
+				return w.dir(kb)
 			})
 		default:
-			if err := w.dir(kb, km); err != nil {
+			if err := w.dir(kb); err != nil {
 				return err
 			}
 		}
@@ -88,29 +78,11 @@ func (w *walker) dir(b *branch, m matched) error {
 	return nil
 }
 
-// keep says whether to look at an entry at all.
-func (w *walker) keep(e *Entry, parent matched) (m matched, keep bool, err error) {
-	if w.skip != nil && w.skip(e.Path[w.prefix:], e.IsDir()) {
-		return m, false, nil
-	}
-	if w.tree.ignore == nil {
-		return m, true, nil
-	}
-	if m, err = w.tree.ignore.step(e.Path, parent); err != nil {
-		return m, false, err
-	}
-	return m, !m.ignored || e.IsDir() && m.below, nil
-}
-
-// collect lists the branch, leaving out hidden directories that are empty.
-func (b *branch) collect(out []*Entry, top bool) []*Entry {
-	at := len(out)
+// collect lists the branch.
+func (b *branch) collect(out []*Entry) []*Entry {
 	out = append(out, b.entry)
 	for _, k := range b.kids {
-		out = k.collect(out, false)
-	}
-	if b.hidden && !top && len(out) == at+1 {
-		return out[:at]
+		out = k.collect(out)
 	}
 	return out
 }
