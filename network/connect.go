@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strconv"
 
@@ -16,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/internal/process"
 )
 
 // Network is the bridge of one local root. It is safe for concurrent use, by
@@ -143,6 +145,9 @@ func (e *Endpoint) lease(host *netlink.Handle, pool *ipam, cfg Config) (netlink.
 	if err := fw.ensure(); err != nil {
 		return nil, err
 	}
+	if err := evict(fw, pool, cfg); err != nil {
+		return nil, err
+	}
 	ports := make([]Port, 0, len(cfg.Ports))
 	for _, p := range cfg.Ports {
 		got, fd, err := reserve(p)
@@ -158,12 +163,29 @@ func (e *Endpoint) lease(host *netlink.Handle, pool *ipam, cfg Config) (netlink.
 	if err := fw.publish(ports, ip); err != nil {
 		return nil, err
 	}
-	pool.Leases[e.id] = lease{IP: ip, Ports: ports, Owner: owner()}
+	pool.Leases[e.id] = lease{IP: ip, Ports: ports, Owner: process.Self()}
 	e.State = State{
 		IP: netip.PrefixFrom(ip, pool.Subnet.Bits()), Gateway: pool.gateway(), MAC: macOf(ip).String(),
 		Bridge: e.net.bridge, Veth: vethName(e.id), Ports: ports,
 	}
 	return bridge, nil
+}
+
+// evict releases what containers whose monitor was killed still hold of what cfg
+// asks for, or all that they hold when addresses run short.
+func evict(fw *firewall, pool *ipam, cfg Config) error {
+	full := !pool.hasFree()
+	dead := pool.dropDead(func(l lease) bool {
+		return full || cfg.IP.IsValid() && l.IP == cfg.IP || slices.ContainsFunc(l.Ports, func(have Port) bool {
+			return slices.ContainsFunc(cfg.Ports, have.conflicts)
+		})
+	})
+	for _, l := range dead {
+		if err := fw.unpublish(l.Ports, l.IP); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func enableForwarding() error {
@@ -221,7 +243,10 @@ func (e *Endpoint) Unpublish() error {
 		return nil
 	}
 	return e.net.locked(func(pool *ipam) error {
-		l := pool.Leases[e.id]
+		l, ok := pool.Leases[e.id]
+		if !ok || l.Owner != process.Self() {
+			return nil
+		}
 		l.Ports = nil
 		pool.Leases[e.id] = l
 		return newFirewall(e.net.table, e.net.bridge, pool.Subnet).unpublish(e.State.Ports, e.State.IP.Addr())
@@ -243,7 +268,8 @@ func (e *Endpoint) Close() error {
 	if e.net == nil {
 		return nil
 	}
-	return e.net.Release(e.id)
+	// A successor with this ID may have connected already: then the lease is its.
+	return e.net.release(e.id, process.Self())
 }
 
 // Delete removes the interfaces at once, and waits for it: another container
@@ -275,13 +301,16 @@ func deleteLink(name string) error {
 // With the last container goes the firewall table, and the bridge unless it is
 // the default root's: that one stays, as it takes longer to make and remove than
 // a container runs.
-func (n *Network) Release(id string) error {
+func (n *Network) Release(id string) error { return n.release(id, "") }
+
+// release is Release of a lease that owner holds, or anybody when it is "".
+func (n *Network) release(id, owner string) error {
 	if _, err := os.Stat(n.dir); err != nil {
 		return nil //nolint:nilerr // never used
 	}
 	return n.locked(func(pool *ipam) error {
 		l, ok := pool.Leases[id]
-		if !ok {
+		if !ok || owner != "" && l.Owner != owner {
 			return nil
 		}
 		delete(pool.Leases, id)

@@ -340,3 +340,96 @@ func BenchmarkConnect(b *testing.B) {
 		b.StartTimer()
 	}
 }
+
+// TestConnectAfterTheDead wants a port that a process which was killed still
+// holds, in the lease and in the firewall.
+func TestConnectAfterTheDead(t *testing.T) {
+	needRoot(t)
+	n := testNetwork(t)
+	port := func(hostPort uint16) []Port {
+		return []Port{
+			{HostIP: netip.MustParseAddr("127.0.0.1"), HostPort: hostPort, ContainerPort: 80},
+			{HostPort: hostPort, ContainerPort: 80, Proto: "udp"},
+		}
+	}
+	dead := connect(t, n, newID(), Config{Ports: port(18466)})
+	die := func() {
+		for _, fd := range dead.listeners {
+			unix.Close(fd)
+		}
+		dead.listeners = nil
+		if err := n.locked(func(pool *ipam) error {
+			l := pool.Leases[dead.id]
+			l.Owner = "1 0"
+			pool.Leases[dead.id] = l
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	die()
+	next := connect(t, n, newID(), Config{Ports: port(18466)})
+	leases := func() (held map[string]lease) {
+		if err := n.locked(func(pool *ipam) error { held = pool.Leases; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		return held
+	}
+	if l := leases(); len(l) != 1 || l[next.id].IP != next.State.IP.Addr() {
+		t.Errorf("leases %+v, want that of the living alone", l)
+	}
+	// What others do for the dead one later is not done to the living.
+	if err := errors.Join(dead.Close(), n.Release(dead.id)); err != nil {
+		t.Error(err)
+	}
+	if _, err := tryConnect(n, newID(), Config{Ports: port(18466)}); !errors.Is(err, errdefs.ErrConflict) {
+		t.Errorf("a port of the living: %v", err)
+	}
+	// An element that no lease knows of is replaced, and one that is missing
+	// keeps none of the others.
+	if err := n.locked(func(pool *ipam) error {
+		fw := newFirewall(n.table, n.bridge, pool.Subnet)
+		return errors.Join(
+			fw.publish(port(18467)[:1], next.State.IP.Addr()),
+			fw.unpublish(port(18466)[:1], next.State.IP.Addr()),
+		)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := next.Close(); err != nil {
+		t.Error(err)
+	}
+	for _, hostPort := range []uint16{18466, 18467} {
+		e := connect(t, n, newID(), Config{Ports: port(hostPort)})
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestLateClose closes an endpoint whose ID a successor has by now.
+func TestLateClose(t *testing.T) {
+	needRoot(t)
+	n := testNetwork(t)
+	id := newID()
+	late := connect(t, n, id, Config{})
+	if err := n.locked(func(pool *ipam) error {
+		l := pool.Leases[id]
+		l.Owner = "1 0" // as if another process had connected it
+		pool.Leases[id] = l
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := late.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.locked(func(pool *ipam) error {
+		if _, ok := pool.Leases[id]; !ok {
+			t.Error("the successor's lease was released")
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+}

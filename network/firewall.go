@@ -103,18 +103,33 @@ func (f *firewall) drop() error {
 	return f.unpassForeign(conn)
 }
 
-// publish sends ports to a container; unpublish takes them back, and minds
-// nothing that is gone already.
+// publish sends ports to a container. The caller has reserved them, so that an
+// element which is there already is nobody's, and replaced.
 func (f *firewall) publish(ports []Port, ip netip.Addr) error {
+	err := f.change(ports, ip, (*nftables.Conn).SetAddElements)
+	if !errors.Is(err, unix.EEXIST) {
+		return err
+	}
+	if err := f.unpublish(ports, ip); err != nil {
+		return err
+	}
 	return f.change(ports, ip, (*nftables.Conn).SetAddElements)
 }
 
+// unpublish takes ports back, and minds nothing that is gone already.
 func (f *firewall) unpublish(ports []Port, ip netip.Addr) error {
 	err := f.change(ports, ip, (*nftables.Conn).SetDeleteElements)
-	if errors.Is(err, unix.ENOENT) {
-		return nil
+	if !errors.Is(err, unix.ENOENT) {
+		return err
 	}
-	return err
+	// One that is missing kept the others, too: a batch is all or nothing.
+	var errs []error
+	for _, p := range ports {
+		if err := f.change([]Port{p}, ip, (*nftables.Conn).SetDeleteElements); !errors.Is(err, unix.ENOENT) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func (f *firewall) change(ports []Port, ip netip.Addr, apply func(*nftables.Conn, *nftables.Set, []nftables.SetElement) error) error {

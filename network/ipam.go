@@ -1,7 +1,6 @@
 package network
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,14 +8,13 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 
 	"cove/errdefs"
 	"cove/internal/atomicfile"
 	"cove/internal/filelock"
 	"cove/internal/ids"
 	"cove/internal/leanjson"
+	"cove/internal/process"
 )
 
 // ipam is network/ipam.json: which container has which address and ports. It
@@ -31,31 +29,14 @@ type ipam struct {
 type lease struct {
 	IP    netip.Addr `json:"ip"`
 	Ports []Port     `json:"ports,omitempty"`
-	// Owner is the process that connected the container, and when it started:
-	// pids come again.
+	// Owner is the process.Identity of who connected the container.
 	Owner string `json:"owner"`
 }
 
-// owner identifies the calling process.
-func owner() string { return ownerOf(strconv.Itoa(os.Getpid())) }
-
-// ownerOf is "pid start", or empty if there is no such process. The start time
-// is field 22 of stat; the second field, in parentheses, may contain anything.
-func ownerOf(pid string) string {
-	stat, err := os.ReadFile("/proc/" + pid + "/stat")
-	if err != nil {
-		return ""
-	}
-	rest := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	if len(rest) < 20 || rest[0] == "Z" {
-		return ""
-	}
-	return pid + " " + rest[19]
-}
-
+// alive reports whether the process that connected the container has not ended.
 func (l lease) alive() bool {
-	pid, _, _ := strings.Cut(l.Owner, " ")
-	return pid != "" && ownerOf(pid) == l.Owner
+	_, ok := process.Find(l.Owner)
+	return ok
 }
 
 // locked runs fn on the file's content under an exclusive lock, and writes it
@@ -145,18 +126,39 @@ func (p *ipam) assign(id string, want netip.Addr) (netip.Addr, error) {
 	return netip.Addr{}, errdefs.Errorf(errdefs.ErrExhausted, "network: no free address in %s: %d containers hold them", p.Subnet, len(p.Leases))
 }
 
+// conflicts reports whether two ports cannot both be published.
+func (p Port) conflicts(other Port) bool {
+	return p.HostPort == other.HostPort && p.proto() == other.proto() &&
+		(p.everywhere() || other.everywhere() || p.HostIP == other.HostIP)
+}
+
+// dropDead removes the leases of containers whose monitor was killed and that
+// which reports as wanted, and returns them: what they held is to be released.
+func (p *ipam) dropDead(wanted func(lease) bool) (dead []lease) {
+	for id, l := range p.Leases {
+		if wanted(l) && !l.alive() {
+			delete(p.Leases, id)
+			dead = append(dead, l)
+		}
+	}
+	return dead
+}
+
 // portHolder names the container that publishes a port overlapping with want.
 func (p *ipam) portHolder(want Port) (string, bool) {
 	for id, l := range p.Leases {
 		for _, have := range l.Ports {
-			if have.HostPort == want.HostPort && have.proto() == want.proto() &&
-				(have.everywhere() || want.everywhere() || have.HostIP == want.HostIP) {
+			if have.conflicts(want) {
 				return id, true
 			}
 		}
 	}
 	return "", false
 }
+
+// hasFree reports whether an address is left beside those of the subnet, the
+// bridge and the broadcast.
+func (p *ipam) hasFree() bool { return len(p.Leases) < 1<<(32-p.Subnet.Bits())-3 }
 
 func broadcast(p netip.Prefix) netip.Addr {
 	a := p.Masked().Addr().As4()
