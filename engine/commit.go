@@ -40,20 +40,19 @@ func (e *Engine) Commit(ctx context.Context, ref string, o CommitOptions) (img i
 	if err != nil {
 		return img, err
 	}
-	state, err := c.State(ctx)
-	if err != nil {
-		return img, err
+	hold := c.HoldStill
+	if o.Running {
+		hold = c.Hold
 	}
-	if state.Status == runner.Running && !o.Running {
-		if err := c.Pause(ctx); err != nil {
-			return img, err
-		}
-		defer func() {
-			if uerr := c.Unpause(context.WithoutCancel(ctx)); err == nil {
-				err = uerr
-			}
-		}()
-	}
+	err = hold(ctx, func(runner.State) error {
+		img, err = e.commit(ctx, c, o)
+		return err
+	})
+	return img, err
+}
+
+// commit is Commit of a container that nobody changes meanwhile.
+func (e *Engine) commit(ctx context.Context, c *runner.Container, o CommitOptions) (img images.Image, err error) {
 	store, err := e.images()
 	if err != nil {
 		return img, err

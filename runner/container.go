@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"cove/errdefs"
-	"cove/internal/ids"
+	"cove/internal/process"
 	"cove/runner/record"
 	"cove/runner/task"
 	"cove/sandbox/cgroup"
@@ -42,52 +42,71 @@ func (c *Container) String() string { return c.name }
 
 // State reads the container's state, reconciled: if its monitor is gone or the
 // machine was rebooted, it is recorded as exited and cleaned up first. A
-// container that was removed is errdefs.ErrNotFound.
+// container that was removed, which reconciling does to one that is AutoRemove,
+// is errdefs.ErrNotFound.
 func (c *Container) State(ctx context.Context) (State, error) {
 	st, err := c.dir.State()
-	if err != nil || !alive(st) {
+	if err != nil || !alive(st) || c.dir.Held(record.MonitorLock) {
 		return st, err
 	}
-	lock, err := c.dir.Lock("monitor", false)
-	if errors.Is(err, errdefs.ErrConflict) {
-		return st, nil // held: the monitor lives
-	}
+	lock, err := c.dir.Lock(ctx, record.ReconcileLock, patience)
 	if err != nil {
 		return st, err
 	}
-	defer lock.Close()
-	// It may have ended properly since the state was read.
-	if st, err = c.dir.State(); err != nil || !alive(st) {
+	defer record.Unlock(lock)
+	// Another may have reconciled it, and a third started it again.
+	if st, err = c.dir.State(); err != nil || !alive(st) || c.dir.Held(record.MonitorLock) {
 		return st, err
 	}
-	return c.bury(ctx, st)
+	return c.reconcile(ctx, st)
 }
 
 func alive(st State) bool { return st.Status == Running || st.Status == Paused }
 
-// bury does what a monitor that was killed could not. Its lock is held.
-func (c *Container) bury(ctx context.Context, st State) (State, error) {
+// reconcile does what a monitor that was killed could not. The caller holds the
+// reconcile lock.
+func (c *Container) reconcile(ctx context.Context, st State) (State, error) {
 	lost := st.Lost(time.Now().UTC())
-	var errs []error
-	if st.BootID == ids.Boot() {
-		errs = append(errs, c.sweep(ctx))
+	err := c.sweep(ctx)
+	if !c.cfg.AutoRemove {
+		return lost, errors.Join(err, c.dir.SetState(lost, true))
 	}
-	if c.cfg.AutoRemove {
-		errs = append(errs, c.dir.Remove(), c.r.removeSnapshot(ctx, c.cfg))
-	} else {
-		errs = append(errs, c.dir.SetState(lost, true))
+	if err := errors.Join(err, c.discard(ctx)); err != nil {
+		return lost, err
 	}
-	return lost, errors.Join(errs...)
+	return lost, errdefs.Errorf(errdefs.ErrNotFound, "no such container: %s", c)
 }
 
-// sweep frees what a container without monitor may still hold.
+// discard removes an AutoRemove container with its snapshot and the volumes
+// that nobody named and no other container has.
+func (c *Container) discard(ctx context.Context) error {
+	return errors.Join(c.dir.Remove(), c.r.removeSnapshot(ctx, c.cfg), task.RemoveVolumes(c.r.opts.Root, c.cfg))
+}
+
+// sweep frees what a container without monitor may still hold: processes, its
+// control group, its address and its published ports.
 func (c *Container) sweep(ctx context.Context) error {
 	features, err := host.Detect()
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	g := cgroup.Load(features.Cgroup, task.CgroupPath(c.ID(), c.cfg.Spec))
-	return errors.Join(g.Kill(ctx), task.DeleteGroup(ctx, g), c.r.net.Release(c.ID()))
+	if err := g.Kill(ctx); err != nil {
+		return c.undying(g, err)
+	}
+	return errors.Join(task.DeleteGroup(ctx, g), c.r.net.Release(c.ID()))
+}
+
+// undying names a process that SIGKILL does not end.
+func (c *Container) undying(g *cgroup.Group, err error) error {
+	pids, perr := g.Procs()
+	if !errors.Is(err, context.DeadlineExceeded) || perr != nil || len(pids) == 0 {
+		return err
+	}
+	return errdefs.Errorf(errdefs.ErrUnavailable, "container %s: process %d (%s) does not end: it waits in the kernel (state %c)",
+		c, pids[0], process.Name(pids[0]), process.State(pids[0]))
 }
 
 // group is the control group that a state names.
@@ -115,14 +134,23 @@ func (c *Container) notRunning() error {
 	return errdefs.Errorf(errdefs.ErrConflict, "container %s is not running", c)
 }
 
+// lock takes the container's control lock.
+func (c *Container) lock(ctx context.Context) (unlock func(), err error) {
+	f, err := c.dir.Lock(ctx, record.ControlLock, longPatience)
+	if err != nil {
+		return nil, err
+	}
+	return func() { record.Unlock(f) }, nil
+}
+
 // Hold calls do with the container's state while nobody else starts, pauses,
 // renames or removes it.
 func (c *Container) Hold(ctx context.Context, do func(State) error) error {
-	control, err := c.dir.Lock("control", true)
+	unlock, err := c.lock(ctx)
 	if err != nil {
 		return err
 	}
-	defer control.Close()
+	defer unlock()
 	st, err := c.State(ctx)
 	if err != nil {
 		return err
@@ -130,14 +158,41 @@ func (c *Container) Hold(ctx context.Context, do func(State) error) error {
 	return do(st)
 }
 
+// HoldStill is Hold with the processes of a running container frozen meanwhile.
+func (c *Container) HoldStill(ctx context.Context, do func(State) error) error {
+	return c.Hold(ctx, func(st State) error {
+		if st.Status != Running {
+			return do(st)
+		}
+		if err := c.setFrozen(ctx, st, true); err != nil {
+			return err
+		}
+		err := do(st)
+		terr := c.setFrozen(context.WithoutCancel(ctx), st, false)
+		if errors.Is(terr, errdefs.ErrConflict) {
+			terr = nil // somebody killed it meanwhile
+		}
+		return errors.Join(err, terr)
+	})
+}
+
 // Remove deletes the container, its log and its snapshot. A running one is
 // errdefs.ErrConflict unless force, which kills it.
 func (c *Container) Remove(ctx context.Context, force bool) error {
-	control, err := c.dir.Lock("control", true)
+	if force {
+		// First, so that a restart or a commit that waits for it goes on.
+		if err := c.kill(ctx); err != nil && !errors.Is(err, errdefs.ErrCorrupt) {
+			return err
+		}
+	}
+	unlock, err := c.lock(ctx)
+	if force && c.cfg.AutoRemove && errors.Is(err, errdefs.ErrNotFound) {
+		return nil // its end removed it
+	}
 	if err != nil {
 		return err
 	}
-	defer control.Close()
+	defer unlock()
 	st, err := c.State(ctx)
 	if err != nil && (!force || !errors.Is(err, errdefs.ErrCorrupt)) {
 		return err
@@ -146,7 +201,7 @@ func (c *Container) Remove(ctx context.Context, force bool) error {
 		if !force {
 			return errdefs.Suggest(errdefs.Errorf(errdefs.ErrConflict, "container %s is running", c), errdefs.Force, c.String())
 		}
-		if err := c.kill(ctx); err != nil && !errors.Is(err, errdefs.ErrNotFound) {
+		if err := c.kill(ctx); err != nil { // somebody started it again
 			return err
 		}
 	}
@@ -176,16 +231,22 @@ func (c *Container) Rename(ctx context.Context, name string) error {
 	if err := validName(name); err != nil {
 		return err
 	}
-	control, err := c.dir.Lock("control", true)
+	unlock, err := c.lock(ctx)
 	if err != nil {
 		return err
 	}
-	defer control.Close()
+	defer unlock()
+	if _, err := c.State(ctx); err != nil {
+		return err
+	}
 	old, err := c.dir.Name()
 	if err != nil {
 		return err
 	}
-	if err := record.Claim(c.r.opts.Root, name, c.ID()); err != nil {
+	if name == old {
+		return errdefs.Errorf(errdefs.ErrInvalid, "container %s has that name already", c)
+	}
+	if err := c.r.claim(ctx, name, c.ID()); err != nil {
 		return err
 	}
 	if err := c.dir.Write("name", []byte(name), true); err != nil {

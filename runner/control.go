@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -11,18 +14,21 @@ import (
 
 	"cove/errdefs"
 	"cove/internal/leanjson"
+	"cove/internal/process"
 	"cove/runner/attach"
 	"cove/runner/record"
+	"cove/sandbox/cgroup"
 )
 
 // Wait waits until the container is not running; one that never ran answers at
 // once. A container that is removed meanwhile answers with the code it ended with.
+// A monitor that does not answer is errdefs.ErrUnavailable.
 func (c *Container) Wait(ctx context.Context) (ExitStatus, error) {
 	st, err := c.State(ctx)
 	if err != nil || !alive(st) {
 		return exitOf(st), err
 	}
-	conn, err := attach.Dial(c.dir.Socket(c.r.opts.Run), attach.Hello{Kind: attach.Wait})
+	conn, err := c.call(ctx, st.Monitor, attach.Hello{Kind: attach.Wait})
 	if errors.Is(err, errdefs.ErrNotFound) {
 		return c.ended(ctx) // between the two
 	}
@@ -31,9 +37,9 @@ func (c *Container) Wait(ctx context.Context) (ExitStatus, error) {
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	p, err := conn.Receive(true)
-	if ctx.Err() != nil {
-		return ExitStatus{}, ctx.Err()
+	p, err := c.await(ctx, conn, st.Monitor, forever)
+	if ctx.Err() != nil || errors.Is(err, errdefs.ErrUnavailable) {
+		return ExitStatus{}, err
 	}
 	if err != nil || p.Type != attach.TypeExit {
 		return c.ended(ctx)
@@ -45,32 +51,38 @@ func (c *Container) Wait(ctx context.Context) (ExitStatus, error) {
 	return status, nil
 }
 
-// ended reads the end of a container whose monitor does not answer. It may be
-// about to write it: its lock tells when it has.
+// ended reads the end of a container that ran and whose monitor is not there
+// any more. It may be about to write it: its lock tells when it has.
 func (c *Container) ended(ctx context.Context) (ExitStatus, error) {
-	lock, err := c.dir.Lock("monitor", true)
-	if err != nil {
-		return ExitStatus{}, err
+	lock, err := c.dir.Lock(ctx, record.MonitorLock, patience)
+	if err == nil {
+		record.Unlock(lock)
+		var st State
+		if st, err = c.State(ctx); err == nil {
+			return exitOf(st), nil
+		}
 	}
-	lock.Close()
-	st, err := c.State(ctx)
-	return exitOf(st), err
+	if errors.Is(err, errdefs.ErrNotFound) {
+		return exitOf(State{}.Lost(time.Time{})), nil // removed with its end, of which nothing is told
+	}
+	return ExitStatus{}, err
 }
 
 // Kill sends a signal to the container's first process. With SIGKILL the kernel
-// ends all others of its pid namespace, too.
+// ends all others of its pid namespace, too. When the signal is one that ends
+// the process whatever it likes, Kill returns when its end is recorded.
 func (c *Container) Kill(ctx context.Context, sig syscall.Signal) error {
 	st, err := c.running(ctx)
 	if err != nil {
 		return err
 	}
+	if sig != unix.SIGKILL && !endsBy(st.Pid, sig) {
+		return c.signal(st, sig)
+	}
 	if err := c.signal(st, sig); err != nil {
 		return err
 	}
-	if sig == unix.SIGKILL && st.Status == Paused {
-		return c.thaw(ctx, st) // the frozen take no signal
-	}
-	return nil
+	return c.finish(ctx, st)
 }
 
 // signal goes through a pidfd: the pid cannot mean another process between the
@@ -121,9 +133,13 @@ func (c *Container) Stop(ctx context.Context, timeout time.Duration) error {
 	if err != nil && !errors.Is(err, errdefs.ErrConflict) {
 		return err
 	}
-	patience, cancel := context.WithTimeout(ctx, timeout)
+	grace, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	_, err = c.Wait(patience)
+	_, err = c.Wait(grace)
+	if errors.Is(err, errdefs.ErrUnavailable) { // a monitor that hangs: do without it
+		awaitEnd(grace, st.Pid)
+		err = context.DeadlineExceeded
+	}
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
@@ -137,55 +153,199 @@ func (c *Container) Stop(ctx context.Context, timeout time.Duration) error {
 
 const defaultStopTimeout = 10 * time.Second
 
-// kill kills and waits for the end.
+// awaitEnd waits until a process, which need not be a child, has ended.
+func awaitEnd(ctx context.Context, pid int) {
+	for process.Running(pid) {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// kill ends the container and waits for its end; one that does not run, or is
+// gone, is no error.
 func (c *Container) kill(ctx context.Context) error {
-	if err := c.Kill(ctx, unix.SIGKILL); err != nil && !errors.Is(err, errdefs.ErrConflict) {
+	st, err := c.running(ctx)
+	if err == nil {
+		err = c.signal(st, unix.SIGKILL)
+	}
+	// A process that is gone already may still have to be recorded as ended.
+	if err == nil || alive(st) && errors.Is(err, errdefs.ErrConflict) {
+		err = c.finish(ctx, st)
+	}
+	if errors.Is(err, errdefs.ErrConflict) || errors.Is(err, errdefs.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// finish waits until the end of a container is recorded whose first process was
+// sent a signal that ends it. A monitor that does not answer is killed, and what
+// it had to do is done here.
+func (c *Container) finish(ctx context.Context, st State) error {
+	limited, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	go c.keepThawed(limited, st)
+	_, err := c.Wait(limited)
+	if err == nil || errors.Is(err, errdefs.ErrNotFound) {
+		return nil
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if awaitEnd(limited, st.Pid); process.Running(st.Pid) {
+		return errdefs.Errorf(errdefs.ErrUnavailable, "container %s: its process %d does not end: it waits in the kernel (state %c)",
+			c, st.Pid, process.State(st.Pid))
+	}
+	if err := c.endMonitor(ctx); err != nil && !errors.Is(err, errdefs.ErrNotFound) {
 		return err
 	}
-	_, err := c.Wait(ctx)
-	if errors.Is(err, errdefs.ErrNotFound) {
+	if _, err = c.State(ctx); errors.Is(err, errdefs.ErrNotFound) {
 		return nil
+	}
+	return err
+}
+
+// keepThawed thaws the container as long as ctx lasts: the frozen take no
+// signal, and somebody may pause it after it was sent.
+func (c *Container) keepThawed(ctx context.Context, st State) {
+	g, err := c.group(st)
+	if err != nil {
+		return // then it cannot have been frozen either
+	}
+	for delay := time.Duration(0); ; delay = 50 * time.Millisecond {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(delay):
+		}
+		if frozen, err := g.Frozen(); err != nil || frozen && g.Thaw(ctx) != nil {
+			return // the group is gone, with all that was in it
+		}
+	}
+}
+
+// endsBy reports whether a signal ends a process whatever the process likes: it
+// neither handles nor ignores it, and what is done by default is to end. The
+// first process of a pid namespace is spared what it does not handle
+// (pid_namespaces(7)).
+func endsBy(pid int, sig syscall.Signal) bool {
+	switch sig {
+	case unix.SIGCHLD, unix.SIGCONT, unix.SIGURG, unix.SIGWINCH, unix.SIGSTOP, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU:
+		return false // signal(7): ignored, or a stop
+	}
+	status, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(status)) {
+		name, value, _ := strings.Cut(line, ":")
+		switch name {
+		case "NSpid":
+			if fields := strings.Fields(value); len(fields) > 1 && fields[len(fields)-1] == "1" {
+				return false
+			}
+		case "SigIgn", "SigCgt":
+			mask, err := strconv.ParseUint(strings.TrimSpace(value), 16, 64)
+			if err != nil || mask&(1<<(uint(sig)-1)) != 0 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// Restart stops the container, as Stop does, and starts it. Several at once come
+// one after the other.
+func (c *Container) Restart(ctx context.Context, timeout time.Duration) error {
+	unlock, err := c.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if c.cfg.AutoRemove {
+		if err := c.dir.SetMark(record.KeepMark, true); err != nil {
+			return err
+		}
+	}
+	if err := c.Stop(ctx, timeout); err != nil {
+		return errors.Join(err, c.dir.SetMark(record.KeepMark, false))
+	}
+	s, err := c.startLocked(ctx, attach.Hello{Kind: attach.Wait})
+	if err == nil {
+		return s.Close()
+	}
+	if c.cfg.AutoRemove && !errors.Is(err, errdefs.ErrNotFound) {
+		err = errors.Join(err, c.discard(context.WithoutCancel(ctx)))
 	}
 	return err
 }
 
 // Pause freezes all processes of the container.
 func (c *Container) Pause(ctx context.Context) error {
-	return c.freeze(ctx, Running, Paused)
+	return c.Hold(ctx, func(st State) error {
+		if st.Status == Paused {
+			return errdefs.Errorf(errdefs.ErrConflict, "container %s is already paused", c)
+		}
+		return c.setFrozen(ctx, st, true)
+	})
 }
 
 // Unpause lets them go on.
 func (c *Container) Unpause(ctx context.Context) error {
-	return c.freeze(ctx, Paused, Running)
+	return c.Hold(ctx, func(st State) error {
+		if st.Status != Paused {
+			return errdefs.Errorf(errdefs.ErrConflict, "container %s is not paused", c)
+		}
+		return c.setFrozen(ctx, st, false)
+	})
 }
 
-func (c *Container) freeze(ctx context.Context, from, to Status) error {
-	control, err := c.dir.Lock("control", true)
-	if err != nil {
-		return err
-	}
-	defer control.Close()
-	st, err := c.running(ctx)
-	if err != nil {
-		return err
-	}
-	if st.Status != from {
-		return errdefs.Errorf(errdefs.ErrConflict, "container %s is %s, not %s", c, st.Status, from)
+// setFrozen freezes or thaws a container; the control lock is held. That it is
+// paused is recorded before it is, and until it is not: a kill in between leaves
+// one that can be unpaused.
+func (c *Container) setFrozen(ctx context.Context, st State, on bool) error {
+	if !alive(st) {
+		return c.notRunning()
 	}
 	g, err := c.group(st)
 	if err != nil {
 		return err
 	}
-	if to == Paused {
-		err = g.Freeze(ctx)
-	} else {
-		err = g.Thaw(ctx)
+	if on {
+		limited, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
+		if err = c.dir.SetMark(record.PausedMark, true); err == nil {
+			if err = g.Freeze(limited); err != nil {
+				err = errors.Join(c.unfreezable(ctx, g, err), c.dir.SetMark(record.PausedMark, false))
+			}
+		}
+	} else if err = g.Thaw(ctx); err == nil {
+		err = c.dir.SetMark(record.PausedMark, false)
 	}
 	if err != nil {
+		if now, serr := c.State(ctx); serr == nil && !alive(now) {
+			return c.notRunning() // by now
+		}
+	}
+	return err
+}
+
+// unfreezable names what keeps a group from being frozen.
+func (c *Container) unfreezable(ctx context.Context, g *cgroup.Group, err error) error {
+	if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
 		return err
 	}
-	st.Status = to
-	return c.dir.SetState(st, false)
+	pids, _ := g.Procs() // only for the text
+	for _, pid := range pids {
+		if state := process.State(pid); state == 'D' {
+			return errdefs.Errorf(errdefs.ErrUnavailable, "container %s: process %d (%s) cannot be frozen: it waits in the kernel (state D)",
+				c, pid, process.Name(pid))
+		}
+	}
+	return errdefs.Errorf(errdefs.ErrUnavailable, "container %s: its processes were not frozen within %s", c, patience)
 }
 
 func (c *Container) thaw(ctx context.Context, st State) error {

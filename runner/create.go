@@ -63,7 +63,7 @@ func (r *Runner) Create(ctx context.Context, cfg Config) (*Container, error) {
 		if made {
 			cfg.Name = record.RandomName()
 		}
-		c, err := r.record(cfg)
+		c, err := r.record(ctx, cfg)
 		if !made || !errors.Is(err, errdefs.ErrExists) {
 			return c, err
 		}
@@ -74,7 +74,7 @@ func (r *Runner) Create(ctx context.Context, cfg Config) (*Container, error) {
 
 // record writes the directory under another name and renames it, so that it
 // appears whole.
-func (r *Runner) record(cfg Config) (*Container, error) {
+func (r *Runner) record(ctx context.Context, cfg Config) (*Container, error) {
 	final := record.Of(r.opts.Root, cfg.ID)
 	making := record.Dir(filepath.Join(record.Containers(r.opts.Root), ".creating-"+cfg.ID))
 	if err := os.MkdirAll(string(making), 0o710); err != nil {
@@ -109,10 +109,21 @@ func (r *Runner) record(cfg Config) (*Container, error) {
 			return nil, fmt.Errorf("container %.12s: %w", cfg.ID, err)
 		}
 	}
-	if err := record.Claim(r.opts.Root, cfg.Name, cfg.ID); err != nil {
+	if err := r.claim(ctx, cfg.Name, cfg.ID); err != nil {
 		return nil, errors.Join(err, final.Remove())
 	}
 	return &Container{r: r, dir: final, cfg: cfg, name: cfg.Name}, nil
+}
+
+// claim makes name stand for id. Whoever has it is reconciled first: an
+// AutoRemove container whose monitor was killed gives it up.
+func (r *Runner) claim(ctx context.Context, name, id string) error {
+	if holder, ok := record.Lookup(r.opts.Root, name); ok && holder != id {
+		if c, err := r.load(holder); err == nil {
+			_, _ = c.State(ctx) // what is wrong with that one is told to whoever asks for it
+		}
+	}
+	return record.Claim(r.opts.Root, name, id)
 }
 
 func writeNew(path string, data []byte, durable bool) error {
@@ -128,11 +139,26 @@ func writeNew(path string, data []byte, durable bool) error {
 }
 
 // Get finds a container by its name, its ID, or a prefix of its ID. No match is
-// errdefs.ErrNotFound, more than one errdefs.ErrConflict.
+// errdefs.ErrNotFound, more than one errdefs.ErrConflict. What is found is
+// reconciled, as [Container.State] does it.
 func (r *Runner) Get(ctx context.Context, ref string) (*Container, error) {
-	none := errdefs.Errorf(errdefs.ErrNotFound, "no such container: %s", ref)
+	c, err := r.find(ref)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := c.State(ctx); errors.Is(err, errdefs.ErrNotFound) {
+		return nil, noSuch(ref)
+	}
+	return c, nil
+}
+
+func noSuch(ref string) error {
+	return errdefs.Errorf(errdefs.ErrNotFound, "no such container: %s", ref)
+}
+
+func (r *Runner) find(ref string) (*Container, error) {
 	if ref == "" {
-		return nil, none
+		return nil, noSuch(ref)
 	}
 	if ids.Valid(ref) {
 		return r.load(ref)
@@ -151,7 +177,7 @@ func (r *Runner) Get(ctx context.Context, ref string) (*Container, error) {
 	matches = slices.DeleteFunc(matches, func(id string) bool { return !strings.HasPrefix(id, ref) })
 	switch len(matches) {
 	case 0:
-		return nil, none
+		return nil, noSuch(ref)
 	case 1:
 		return r.load(matches[0])
 	}

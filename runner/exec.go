@@ -36,7 +36,7 @@ func (c *Container) Exec(ctx context.Context, cfg ExecConfig, st Streams) (ExitS
 			return ExitStatus{}, err
 		}
 	}
-	if x.conn, err = c.dial(hello, x.theirs...); err != nil {
+	if x.conn, err = c.dial(ctx, state, hello, x.theirs...); err != nil {
 		return ExitStatus{}, err
 	}
 	defer context.AfterFunc(ctx, func() { x.conn.Close() })()
@@ -44,7 +44,7 @@ func (c *Container) Exec(ctx context.Context, cfg ExecConfig, st Streams) (ExitS
 		f.Close()
 	}
 	x.theirs = nil
-	status, err := x.run(ctx, cfg)
+	status, err := x.run(ctx, state, cfg)
 	if ctx.Err() != nil {
 		return status, ctx.Err()
 	}
@@ -93,8 +93,11 @@ func (x *execution) pipes() (err error) {
 	return nil
 }
 
-func (x *execution) run(ctx context.Context, cfg ExecConfig) (ExitStatus, error) {
-	p, err := x.conn.Receive(true)
+func (x *execution) run(ctx context.Context, st State, cfg ExecConfig) (ExitStatus, error) {
+	p, err := x.c.await(ctx, x.conn, st.Monitor, longPatience)
+	if errors.Is(err, errdefs.ErrUnavailable) {
+		return ExitStatus{}, err
+	}
 	if err != nil {
 		return ExitStatus{}, x.c.notRunning() // its end was the monitor's, too
 	}

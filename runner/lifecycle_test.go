@@ -105,7 +105,10 @@ func TestDetachedLife(t *testing.T) {
 	if line, err := os.ReadFile("/proc/" + strconv.Itoa(st.Monitor) + "/cmdline"); err != nil || !strings.Contains(string(line), c.ID()) {
 		t.Errorf("monitor's cmdline %q, %v", line, err)
 	}
-	if err := c.Start(ctx); !errors.Is(err, errdefs.ErrConflict) {
+	if err := c.Start(ctx); err != nil {
+		t.Errorf("started while it runs: %v", err)
+	}
+	if _, err := c.StartAttached(ctx); !errors.Is(err, errdefs.ErrConflict) {
 		t.Errorf("started twice: %v", err)
 	}
 	if _, err := f.Create(ctx, cfg); !errors.Is(err, errdefs.ErrExists) {

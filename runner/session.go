@@ -50,7 +50,7 @@ func (c *Container) Attach(ctx context.Context) (*Session, error) {
 	if st.Status == Paused {
 		return nil, errdefs.Errorf(errdefs.ErrConflict, "container %s is paused; unpause it first", c)
 	}
-	conn, err := c.dial(attach.Hello{Kind: attach.Attach})
+	conn, err := c.dial(ctx, st, attach.Hello{Kind: attach.Attach})
 	if err != nil {
 		return nil, err
 	}
@@ -58,8 +58,8 @@ func (c *Container) Attach(ctx context.Context) (*Session, error) {
 }
 
 // dial calls the monitor of a container that ran a moment ago.
-func (c *Container) dial(h attach.Hello, files ...*os.File) (*attach.Conn, error) {
-	conn, err := attach.Dial(c.dir.Socket(c.r.opts.Run), h, files...)
+func (c *Container) dial(ctx context.Context, st State, h attach.Hello, files ...*os.File) (*attach.Conn, error) {
+	conn, err := c.call(ctx, st.Monitor, h, files...)
 	if errors.Is(err, errdefs.ErrNotFound) {
 		return nil, c.notRunning()
 	}

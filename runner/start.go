@@ -11,50 +11,70 @@ import (
 	"cove/errdefs"
 	"cove/internal/leanjson"
 	"cove/runner/attach"
+	"cove/runner/record"
 )
 
 // Start starts the container under a monitor of its own and returns when its
-// process runs. It is a *StartError when it cannot, errdefs.ErrConflict when it
-// runs already.
+// process runs. It is a *StartError when it cannot; one that runs already is no
+// error, as docker has it, and a paused one is errdefs.ErrConflict.
 func (c *Container) Start(ctx context.Context) error {
 	s, err := c.start(ctx, attach.Hello{Kind: attach.Wait})
+	if errors.Is(err, errRuns) {
+		return nil
+	}
 	if err == nil {
-		s.Close()
+		return s.Close()
 	}
 	return err
 }
 
-// StartAttached is Start, attached from the first byte of output on.
+// StartAttached is Start, attached from the first byte of output on. One that
+// runs already is errdefs.ErrConflict.
 func (c *Container) StartAttached(ctx context.Context) (*Session, error) {
 	return c.start(ctx, attach.Hello{Kind: attach.Attach, Lossless: true})
 }
 
+// errRuns is of errdefs.ErrConflict.
+var errRuns = errdefs.Errorf(errdefs.ErrConflict, "it is already running")
+
 func (c *Container) start(ctx context.Context, h attach.Hello) (*Session, error) {
-	control, err := c.dir.Lock("control", true)
+	unlock, err := c.lock(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer control.Close()
+	defer unlock()
+	return c.startLocked(ctx, h)
+}
+
+// startLocked is start for whoever holds the control lock.
+func (c *Container) startLocked(ctx context.Context, h attach.Hello) (*Session, error) {
 	st, err := c.State(ctx)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case st.Status == Paused:
+		return nil, errdefs.Errorf(errdefs.ErrConflict, "cannot start a paused container, try unpause instead: %s", c)
+	case alive(st):
+		return nil, fmt.Errorf("container %s: %w", c, errRuns)
 	}
-	if alive(st) {
-		return nil, errdefs.Errorf(errdefs.ErrConflict, "container %s is already running", c)
+	if err := errors.Join(c.dir.SetMark(record.PausedMark, false), c.dir.SetMark(record.KeepMark, false)); err != nil {
+		return nil, err
 	}
 	conn, theirs, err := attach.Pair()
 	if err != nil {
 		return nil, err
 	}
-	if err := c.spawn(conn, theirs, h); err != nil {
+	monitor, err := c.spawn(conn, theirs, h)
+	if err != nil {
 		conn.Close()
 		return nil, err
 	}
 	s := &Session{c: c, conn: conn}
-	if err := s.awaitStart(ctx); err != nil {
+	if err := s.awaitStart(ctx, monitor); err != nil {
 		conn.Close()
-		if errors.Is(err, errMonitorEnded) {
-			err = errors.Join(err, c.sweep(ctx))
+		if errors.Is(err, errdefs.ErrUnavailable) {
+			_ = monitor.Kill() // it has ended already, at best; one that hangs would hold the container
+			err = errors.Join(err, c.sweep(context.WithoutCancel(ctx)))
 		}
 		return nil, err
 	}
@@ -63,10 +83,10 @@ func (c *Container) start(ctx context.Context, h attach.Hello) (*Session, error)
 
 // spawn runs the monitor, in a session of its own and away from this process's
 // directory and streams.
-func (c *Container) spawn(conn *attach.Conn, theirs *os.File, h attach.Hello) error {
+func (c *Container) spawn(conn *attach.Conn, theirs *os.File, h attach.Hello) (*os.Process, error) {
 	defer theirs.Close()
 	if err := conn.SendJSON(attach.TypeHello, h); err != nil {
-		return err
+		return nil, err
 	}
 	//nolint:noctx // the monitor outlives this command
 	cmd := exec.Command(c.r.opts.RuntimePath, c.r.monitorArgs(c.dir)...)
@@ -75,27 +95,29 @@ func (c *Container) spawn(conn *attach.Conn, theirs *os.File, h attach.Hello) er
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
 		if errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist) {
-			return errdefs.Errorf(errdefs.ErrUnavailable, "container %s: the program cove-runtime is not beside this one nor in $PATH (%s)", c, c.r.opts.RuntimePath)
+			return nil, errdefs.Errorf(errdefs.ErrUnavailable, "container %s: the program cove-runtime is not beside this one nor in $PATH (%s)", c, c.r.opts.RuntimePath)
 		}
-		return fmt.Errorf("container %s: starting its monitor: %w", c, err)
+		return nil, fmt.Errorf("container %s: starting its monitor: %w", c, err)
 	}
 	go cmd.Wait() //nolint:errcheck // only collects the zombie, if this process lives that long
-	return nil
+	return cmd.Process, nil
 }
 
 var errMonitorEnded = errdefs.Errorf(errdefs.ErrUnavailable, "its monitor ended before it was started")
 
 // awaitStart reads until the monitor says that the container runs, or why not.
 // Output that comes before is kept for Stream.
-func (s *Session) awaitStart(ctx context.Context) error {
+func (s *Session) awaitStart(ctx context.Context, monitor *os.Process) error {
 	stop := context.AfterFunc(ctx, func() { s.conn.Close() })
 	defer stop()
 	for {
-		p, err := s.conn.Receive(false)
-		if ctx.Err() != nil {
+		p, err := s.c.await(ctx, s.conn, monitor.Pid, longPatience)
+		switch {
+		case ctx.Err() != nil:
 			return ctx.Err()
-		}
-		if err != nil {
+		case errors.Is(err, errdefs.ErrUnavailable):
+			return err
+		case err != nil:
 			return fmt.Errorf("container %s: %w", s.c, errMonitorEnded)
 		}
 		switch p.Type {

@@ -37,6 +37,7 @@ const (
 	TypeEOF    Type = 'e' // the end of stdin
 	TypeResize Type = 'r' // rows and columns, two big-endian uint16
 
+	TypeWelcome Type = 'w' // the answer to a Hello that came by the socket's name: the monitor lives
 	TypeStarted Type = 's' // a Started; the terminal of an exec comes with it
 	TypeFailed  Type = 'f' // a record.StartError
 	TypeStdout  Type = '1'

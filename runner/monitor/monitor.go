@@ -32,7 +32,6 @@ import (
 	"cove/runner/record"
 	"cove/runner/task"
 	"cove/sandbox/seccomp"
-	"cove/volume"
 )
 
 // Options say which container.
@@ -72,11 +71,12 @@ func Run(ctx context.Context, o Options) error {
 	if err := m.greet(conn); err != nil {
 		return err
 	}
-	lock, err := o.Dir.Lock("monitor", true)
+	lock, err := o.Dir.Lock(ctx, record.MonitorLock, lockPatience)
 	if err != nil {
 		return m.refuse(err)
 	}
-	defer lock.Close()
+	unlock := sync.OnceFunc(func() { record.Unlock(lock) })
+	defer unlock()
 	if m.cfg, err = o.Dir.Config(); err != nil {
 		return m.refuse(err)
 	}
@@ -84,8 +84,11 @@ func Run(ctx context.Context, o Options) error {
 	if err := m.start(ctx); err != nil {
 		return m.failed(ctx, err)
 	}
-	return m.finish(ctx, lock)
+	return m.finish(ctx, unlock)
 }
+
+// lockPatience is how long a predecessor may take to clean up.
+const lockPatience = time.Minute
 
 // greet reads what the first client wants.
 func (m *monitor) greet(conn *attach.Conn) error {
@@ -272,6 +275,10 @@ func (m *monitor) welcome(conn *attach.Conn) {
 		conn.Close()
 		return
 	}
+	if conn.Send(attach.TypeWelcome, nil) != nil {
+		conn.Close()
+		return
+	}
 	if h.Kind == attach.Exec && h.Exec != nil {
 		m.exec(conn, h, p.Files)
 		return
@@ -306,7 +313,7 @@ func (m *monitor) failed(ctx context.Context, err error) error {
 
 // finish waits for the end, cleans up, records and tells it, in this order:
 // who was told finds nothing half done.
-func (m *monitor) finish(ctx context.Context, lock *os.File) error {
+func (m *monitor) finish(ctx context.Context, unlock func()) error {
 	status, err := m.task.Process.Wait(ctx)
 	exit := record.ExitStatus{Code: status.ExitCode()}
 	if err != nil {
@@ -323,7 +330,7 @@ func (m *monitor) finish(ctx context.Context, lock *os.File) error {
 	m.pumps.Wait()
 	m.noMoreExecs()
 	m.hub.closeStdin()
-	errs := []error{m.hub.closeLog(), m.task.Unpublish(), task.DeleteGroup(ctx, m.task.Group)}
+	errs := []error{m.hub.closeLog(), m.task.Unpublish(), m.task.DeleteGroup(ctx)}
 	m.state.Status, m.state.Pid, m.state.Monitor = record.Exited, 0, 0
 	m.state.ExitCode, m.state.OOMKilled, m.state.FinishedAt = exit.Code, exit.OOMKilled, time.Now().UTC()
 	m.state.Network = network.State{}
@@ -333,7 +340,7 @@ func (m *monitor) finish(ctx context.Context, lock *os.File) error {
 	m.state.Error = exit.Error
 	m.closeSocket()
 	errs = append(errs, m.settle(ctx))
-	lock.Close()
+	unlock()
 	m.hub.end(exit)
 	return errors.Join(append(errs, m.task.Close(ctx))...)
 }
@@ -345,11 +352,12 @@ func (m *monitor) closeSocket() {
 	}
 }
 
-// settle writes the last state, or removes everything for AutoRemove.
+// settle writes the last state, or removes everything for AutoRemove, unless the
+// container is about to be started again.
 func (m *monitor) settle(ctx context.Context) error {
-	if !m.cfg.AutoRemove || m.state.Status == record.Created {
+	if !m.cfg.AutoRemove || m.state.Status == record.Created || m.o.Dir.Marked(record.KeepMark) {
 		return m.o.Dir.SetState(m.state, true)
 	}
 	return errors.Join(m.o.Dir.Remove(), task.RemoveSnapshot(ctx, m.o.Dir.Root(), m.cfg),
-		volume.Open(m.o.Dir.Root()).RemoveAnonymous(m.cfg.Volumes))
+		task.RemoveVolumes(m.o.Dir.Root(), m.cfg))
 }

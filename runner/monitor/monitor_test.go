@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"cove/internal/leanjson"
+	"cove/internal/process"
 	"cove/layers/mount"
 	"cove/network"
 	"cove/runner/attach"
@@ -119,7 +120,7 @@ func TestRun(t *testing.T) {
 	if err != nil || st.Status != record.Running || st.Pid == 0 || st.Monitor != os.Getpid() {
 		t.Errorf("while it runs: %+v, %v", st, err)
 	}
-	if _, err := c.dir.Lock("monitor", false); err == nil {
+	if !c.dir.Held(record.MonitorLock) || c.dir.Holder(record.MonitorLock) != process.Self() {
 		t.Error("the monitor holds no lock")
 	}
 	waiting, err := attach.Dial(c.dir.Socket(c.run), attach.Hello{Kind: attach.Wait})
@@ -172,6 +173,10 @@ func TestExec(t *testing.T) {
 			t.Fatal(err)
 		}
 		p, err := conn.Receive(false)
+		if err != nil || p.Type != attach.TypeWelcome {
+			t.Fatalf("%s: no welcome: %c, %v", name, p.Type, err)
+		}
+		p, err = conn.Receive(false)
 		if err == nil && p.Type == attach.TypeStarted {
 			p, err = conn.Receive(false)
 		}

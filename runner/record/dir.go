@@ -9,11 +9,10 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"cove/errdefs"
 	"cove/internal/ids"
 	"cove/internal/leanjson"
+	"cove/network"
 )
 
 // Dir is a container's directory, <root>/containers/<id>.
@@ -51,10 +50,50 @@ func (d Dir) Name() (string, error) {
 }
 
 // State reads state.json as it is; whether it is still true, the monitor's
-// lock tells.
+// lock tells. That a running container is paused is not in the file, which only
+// its monitor writes, but a mark beside it.
 func (d Dir) State() (State, error) {
 	var st State
-	return st, d.read("state.json", &st)
+	if err := d.read("state.json", &st); err != nil {
+		return st, err
+	}
+	if st.Status == Running && d.Marked(PausedMark) {
+		st.Status = Paused
+	}
+	return st, nil
+}
+
+// Mark is a fact of a container that is told by a file being there. Whoever
+// holds the control lock sets and clears them.
+type Mark string
+
+const (
+	// PausedMark says that the running container is frozen. It means nothing
+	// when the container does not run, and is cleared before a start.
+	PausedMark Mark = "paused"
+	// KeepMark makes the monitor keep the record of a container that would
+	// otherwise be removed with its end: it is about to be started again.
+	KeepMark Mark = "keep"
+)
+
+// Marked reports whether a mark is set.
+func (d Dir) Marked(m Mark) bool {
+	_, err := os.Lstat(d.Path(string(m)))
+	return err == nil
+}
+
+// SetMark sets or clears a mark.
+func (d Dir) SetMark(m Mark, on bool) error {
+	var err error
+	if on {
+		err = os.WriteFile(d.Path(string(m)), nil, 0o600)
+	} else if err = os.Remove(d.Path(string(m))); errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	if err != nil {
+		return fmt.Errorf("runner: container %s: %w", d.ID(), err)
+	}
+	return nil
 }
 
 func notFound(d Dir) error {
@@ -119,36 +158,6 @@ func SyncDir(path string) error {
 	return f.Sync()
 }
 
-// Lock takes one of the directory's locks, "monitor" or "control", and holds it
-// until the file is closed. Without wait a lock that another process holds is
-// errdefs.ErrConflict.
-func (d Dir) Lock(name string, wait bool) (*os.File, error) {
-	f, err := os.OpenFile(d.Path(name+".lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, notFound(d)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("runner: container %s: %w", d.ID(), err)
-	}
-	how := unix.LOCK_EX
-	if !wait {
-		how |= unix.LOCK_NB
-	}
-	for {
-		switch err := unix.Flock(int(f.Fd()), how); err {
-		case nil:
-			return f, nil
-		case unix.EINTR:
-		case unix.EWOULDBLOCK:
-			f.Close()
-			return nil, errdefs.Errorf(errdefs.ErrConflict, "runner: container %s: busy", d.ID())
-		default:
-			f.Close()
-			return nil, fmt.Errorf("runner: container %s: locking: %w", d.ID(), err)
-		}
-	}
-}
-
 // Lost is the state of a container whose monitor ended without telling.
 func (st State) Lost(now time.Time) State {
 	why := "monitor killed"
@@ -156,6 +165,6 @@ func (st State) Lost(now time.Time) State {
 		why = "the machine was restarted"
 	}
 	st.Status, st.Pid, st.Monitor, st.ExitCode = Exited, 0, 0, 255
-	st.Error, st.FinishedAt = why, now
+	st.Error, st.FinishedAt, st.Network = why, now, network.State{}
 	return st
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"cove/errdefs"
+	"cove/internal/ids"
 )
 
 // Containers is the directory of all containers of a root.
@@ -87,4 +88,29 @@ func (d Dir) Remove() error {
 		return fmt.Errorf("runner: removing container %s: %w", d.ID(), err)
 	}
 	return nil
+}
+
+// VolumesInUse are the names of all volumes that a container of the root has.
+func VolumesInUse(root string) (map[string]bool, error) {
+	entries, err := os.ReadDir(Containers(root))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("runner: listing containers: %w", err)
+	}
+	used := map[string]bool{}
+	for _, e := range entries {
+		if !ids.Valid(e.Name()) {
+			continue
+		}
+		cfg, err := Of(root, e.Name()).Config()
+		if errors.Is(err, errdefs.ErrNotFound) {
+			continue // removed meanwhile
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, name := range cfg.Volumes {
+			used[name] = true
+		}
+	}
+	return used, nil
 }

@@ -1,14 +1,20 @@
 package record
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"cove/errdefs"
 	"cove/internal/ids"
+	"cove/internal/process"
 )
 
 func testDir(t *testing.T) Dir {
@@ -48,27 +54,111 @@ func TestState(t *testing.T) {
 
 func TestLock(t *testing.T) {
 	t.Parallel()
+	ctx := context.Background()
 	d := testDir(t)
-	held, err := d.Lock("monitor", false)
+	held, err := d.Lock(ctx, MonitorLock, time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.Lock("monitor", false); !errors.Is(err, errdefs.ErrConflict) {
+	if !d.Held(MonitorLock) || d.Held(ControlLock) || d.Holder(MonitorLock) != process.Self() {
+		t.Errorf("held: %v, the other: %v, holder %q", d.Held(MonitorLock), d.Held(ControlLock), d.Holder(MonitorLock))
+	}
+	short, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+	defer cancel()
+	if _, err := d.Lock(short, MonitorLock, time.Minute); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("its caller gave up: %v", err)
+	}
+	// A holder that takes longer than one is ready to wait is named.
+	_, err = d.Lock(ctx, MonitorLock, 0)
+	if !errors.Is(err, errdefs.ErrUnavailable) || !strings.Contains(err.Error(), fmt.Sprintf("process %d (", os.Getpid())) {
 		t.Errorf("held lock: %v", err)
 	}
-	if f, err := d.Lock("control", false); err != nil {
-		t.Errorf("another lock: %v", err)
-	} else {
-		f.Close()
+	other, err := d.Lock(ctx, ControlLock, time.Second)
+	if err != nil {
+		t.Fatal(err)
 	}
-	held.Close()
-	if f, err := d.Lock("monitor", true); err != nil {
-		t.Errorf("freed lock: %v", err)
-	} else {
-		f.Close()
+	Unlock(other)
+	Unlock(held)
+	again, err := d.Lock(ctx, MonitorLock, time.Second)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if _, err := Dir(filepath.Join(t.TempDir(), "gone")).Lock("monitor", false); !errors.Is(err, errdefs.ErrNotFound) {
+	Unlock(again)
+	if _, err := Dir(filepath.Join(t.TempDir(), "gone")).Lock(ctx, MonitorLock, time.Second); !errors.Is(err, errdefs.ErrNotFound) {
 		t.Errorf("no directory: %v", err)
+	}
+}
+
+// TestLockOfTheRemoved waits for a lock whose holder removes the container.
+func TestLockOfTheRemoved(t *testing.T) {
+	t.Parallel()
+	d := testDir(t)
+	held, err := d.Lock(context.Background(), ControlLock, time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan error, 1)
+	go func() {
+		_, err := d.Lock(context.Background(), ControlLock, time.Minute)
+		got <- err
+	}()
+	time.Sleep(20 * time.Millisecond) // either way it must not get it
+	if err := d.Remove(); err != nil {
+		t.Fatal(err)
+	}
+	Unlock(held)
+	if err := <-got; !errors.Is(err, errdefs.ErrNotFound) {
+		t.Errorf("%v, want not found", err)
+	}
+}
+
+// TestLockOfTheStopped waits for a process under SIGSTOP, which is told at once.
+func TestLockOfTheStopped(t *testing.T) {
+	t.Parallel()
+	d := testDir(t)
+	holder := exec.Command("sleep", "100")
+	if err := holder.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = holder.Process.Kill(); _ = holder.Wait() })
+	held, err := d.Lock(context.Background(), ControlLock, time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer Unlock(held)
+	if _, err := held.WriteAt([]byte(process.Identity(holder.Process.Pid)+"\n"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := holder.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	_, err = d.Lock(context.Background(), ControlLock, time.Hour)
+	if want := fmt.Sprintf("kill -CONT %d", holder.Process.Pid); !errors.Is(err, errdefs.ErrUnavailable) || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v, want %q", err, want)
+	}
+}
+
+func TestMarks(t *testing.T) {
+	t.Parallel()
+	d := testDir(t)
+	if err := d.SetState(State{Status: Running, Pid: 7}, false); err != nil {
+		t.Fatal(err)
+	}
+	for _, on := range []bool{true, true, false, false} {
+		if err := d.SetMark(PausedMark, on); err != nil {
+			t.Fatal(err)
+		}
+		st, err := d.State()
+		if want := map[bool]Status{true: Paused, false: Running}[on]; err != nil || st.Status != want {
+			t.Errorf("marked %v: %+v, %v", on, st, err)
+		}
+	}
+	// What does not run is not paused, whatever a kill has left.
+	if err := errors.Join(d.SetMark(PausedMark, true), d.SetState(State{Status: Exited}, false)); err != nil {
+		t.Fatal(err)
+	}
+	if st, err := d.State(); err != nil || st.Status != Exited {
+		t.Errorf("%+v, %v", st, err)
 	}
 }
 

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"slices"
 
 	"cove/errdefs"
 	"cove/layers/snapshot/native"
 	"cove/layers/snapshot/overlay"
 	"cove/runner/record"
+	"cove/volume"
 )
 
 // RemoveSnapshot drops the snapshot of a container of a local root; one that is
@@ -33,4 +35,17 @@ func RemoveSnapshot(ctx context.Context, root string, cfg record.Config) error {
 		return nil
 	}
 	return err
+}
+
+// RemoveVolumes drops the volumes of a removed container that nobody named and
+// no other container has.
+func RemoveVolumes(root string, cfg record.Config) error {
+	if len(cfg.Volumes) == 0 {
+		return nil
+	}
+	used, err := record.VolumesInUse(root)
+	if err != nil {
+		return err
+	}
+	return volume.Open(root).RemoveAnonymous(slices.DeleteFunc(slices.Clone(cfg.Volumes), func(v string) bool { return used[v] }))
 }

@@ -59,6 +59,8 @@ type Task struct {
 	Net *network.Endpoint
 	// Spec is the one that was compiled.
 	Spec *specs.Spec
+
+	ungrouped bool // the group was deleted
 }
 
 // Create makes the container; its process waits before execve. What cannot
@@ -167,16 +169,23 @@ func (t *Task) Close(ctx context.Context) error {
 		_, err := t.Process.Wait(ctx)
 		errs = append(errs, err)
 	}
-	if t.Group != nil {
+	if t.Group != nil && !t.ungrouped {
 		if t.Spec == nil || !Has(t.Spec, specs.PIDNamespace) {
 			errs = append(errs, t.Group.Kill(ctx))
 		}
-		errs = append(errs, DeleteGroup(ctx, t.Group))
+		errs = append(errs, t.DeleteGroup(ctx))
 	}
 	if t.Net != nil {
 		errs = append(errs, t.Net.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// DeleteGroup removes the empty group, once: the next one of that name is that
+// of a successor.
+func (t *Task) DeleteGroup(ctx context.Context) error {
+	t.ungrouped = true
+	return DeleteGroup(ctx, t.Group)
 }
 
 // DeleteGroup removes a container's group, and [Groups] with the last one.

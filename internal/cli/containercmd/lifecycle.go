@@ -44,13 +44,7 @@ func Start(a *app.App) *cobra.Command {
 	cmd.Flags().StringVar(&detachKeys, "detach-keys", defaultDetachKeys, "keys that leave it running")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if !attach && !interactive {
-			return on(cmd.Context(), a, args, func(ctx context.Context, c *runner.Container) error {
-				state, err := c.State(ctx)
-				if err != nil || state.Status == runner.Running {
-					return err
-				}
-				return c.Start(ctx)
-			})
+			return on(cmd.Context(), a, args, func(ctx context.Context, c *runner.Container) error { return c.Start(ctx) })
 		}
 		if len(args) > 1 {
 			return errdefs.Errorf(errdefs.ErrInvalid, "only one container can be attached to at once")
@@ -150,10 +144,7 @@ func Restart(a *app.App) *cobra.Command {
 	cmd.Flags().IntVarP(&seconds, "time", "t", -1, "seconds before SIGKILL (default: the container's own, 10)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return on(cmd.Context(), a, args, func(ctx context.Context, c *runner.Container) error {
-			if err := c.Stop(ctx, wait(seconds)); err != nil {
-				return err
-			}
-			return c.Start(ctx)
+			return c.Restart(ctx, wait(seconds))
 		})
 	}
 	return cmd

@@ -1,0 +1,100 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"math"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"cove/errdefs"
+	"cove/internal/process"
+	"cove/runner/attach"
+	"cove/runner/record"
+)
+
+// Nothing waits without end for a process that may hang.
+const (
+	// glance is how often whoever waits looks whether the other one is stopped.
+	glance = time.Second
+	// patience is how long a monitor may take to answer, and a process that was
+	// killed to end.
+	patience = 10 * time.Second
+	// longPatience is how long a start, or whoever holds a container's control
+	// lock, may take.
+	longPatience = time.Minute
+	// forever is for what may take as long as the container runs.
+	forever = math.MaxInt64
+)
+
+// await receives a packet from a monitor that owes one, and gives up when it is
+// stopped or stays silent for longer than limit: errdefs.ErrUnavailable.
+func (c *Container) await(ctx context.Context, conn *attach.Conn, monitor int, limit time.Duration) (attach.Packet, error) {
+	defer func() { _ = conn.SetReadDeadline(time.Time{}) }() // fails when it is closed, which the next one tells
+	stopped := 0
+	for end := time.Now().Add(limit); ; {
+		err := conn.SetReadDeadline(time.Now().Add(glance))
+		var p attach.Packet
+		if err == nil {
+			p, err = conn.Receive(true)
+		}
+		if ctx.Err() != nil {
+			return p, ctx.Err()
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return p, err
+		}
+		if stopped++; !process.Stopped(monitor) {
+			stopped = 0
+		}
+		switch {
+		case stopped == 2: // not just for a moment, as by a debugger
+			return p, errdefs.Errorf(errdefs.ErrUnavailable,
+				"container %s: its monitor, process %d, is stopped; continue it with kill -CONT %[2]d, or remove the container by force", c, monitor)
+		case time.Now().After(end):
+			return p, errdefs.Errorf(errdefs.ErrUnavailable,
+				"container %s: its monitor, process %d, does not answer; try again, or remove the container by force", c, monitor)
+		}
+	}
+}
+
+// call connects to the monitor of a container that ran a moment ago, and waits
+// for its welcome. One that has ended is errdefs.ErrNotFound.
+func (c *Container) call(ctx context.Context, monitor int, h attach.Hello, files ...*os.File) (*attach.Conn, error) {
+	conn, err := attach.Dial(c.dir.Socket(c.r.opts.Run), h, files...)
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	switch p, err := c.await(ctx, conn, monitor, patience); {
+	case err == nil && p.Type == attach.TypeWelcome:
+		return conn, nil
+	case errors.Is(err, errdefs.ErrUnavailable) || ctx.Err() != nil:
+		conn.Close()
+		return nil, err
+	default:
+		conn.Close()
+		return nil, errdefs.Errorf(errdefs.ErrNotFound, "container %s: its monitor has just ended", c)
+	}
+}
+
+// endMonitor kills a monitor that does not answer, after its container ended:
+// nothing is lost then. What it had to do is done by whoever looks next.
+func (c *Container) endMonitor(ctx context.Context) error {
+	pid, ok := process.Find(c.dir.Holder(record.MonitorLock))
+	if !ok {
+		return nil // ended meanwhile
+	}
+	if err := unix.Kill(pid, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
+		return errdefs.Errorf(errdefs.ErrDenied, "container %s: killing its monitor, process %d: %w", c, pid, err)
+	}
+	lock, err := c.dir.Lock(ctx, record.MonitorLock, patience)
+	if err != nil {
+		return err
+	}
+	record.Unlock(lock)
+	return nil
+}

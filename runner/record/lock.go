@@ -1,0 +1,105 @@
+package record
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"cove/errdefs"
+	"cove/internal/filelock"
+	"cove/internal/process"
+)
+
+// LockName is one of a container's locks.
+type LockName string
+
+const (
+	// MonitorLock is held by the container's monitor for its life.
+	MonitorLock LockName = "monitor.lock"
+	// ControlLock is held by whoever starts, pauses, renames, copies from or
+	// removes the container.
+	ControlLock LockName = "control.lock"
+	// ReconcileLock is held by whoever does what a killed monitor could not.
+	ReconcileLock LockName = "reconcile.lock"
+)
+
+// glance is how often whoever waits looks at the process it waits for.
+const glance = time.Second
+
+// Lock waits for a lock and holds it until [Unlock]. It waits for as long as its
+// holder works, up to patience; a holder that is stopped, or takes longer, is
+// errdefs.ErrUnavailable and named. Each new holder gets patience anew.
+func (d Dir) Lock(ctx context.Context, name LockName, patience time.Duration) (*os.File, error) {
+	var holder string
+	var since time.Time
+	for {
+		f, err := d.lock(ctx, name)
+		if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
+			return f, err
+		}
+		now := d.Holder(name)
+		if now != holder || since.IsZero() {
+			holder, since = now, time.Now()
+		}
+		pid, ok := process.Find(holder)
+		switch {
+		case ok && process.Stopped(pid):
+			return nil, errdefs.Errorf(errdefs.ErrUnavailable, "container %.12s is busy with process %d (%s), which is stopped; continue it with kill -CONT %[2]d",
+				d.ID(), pid, process.Name(pid))
+		case time.Since(since) > patience:
+			return nil, errdefs.Errorf(errdefs.ErrUnavailable, "container %.12s has been busy with process %d (%s) for %s; try again when that has ended",
+				d.ID(), pid, process.Name(pid), time.Since(since).Round(time.Second))
+		}
+	}
+}
+
+// lock waits for a lock for a glance, which ends in context.DeadlineExceeded.
+func (d Dir) lock(ctx context.Context, name LockName) (*os.File, error) {
+	ctx, cancel := context.WithTimeout(ctx, glance)
+	defer cancel()
+	f, err := filelock.Open(ctx, d.Path(string(name)), filelock.Exclusive)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, notFound(d)
+	case err != nil:
+		return nil, fmt.Errorf("runner: container %s: %w", d.ID(), err)
+	}
+	// The container may have been removed while this waited, with the lock.
+	if _, err := os.Lstat(d.Path(string(name))); err != nil {
+		Unlock(f)
+		return nil, notFound(d)
+	}
+	// So that others can say who keeps them waiting, and end a monitor that hangs.
+	if _, err := f.WriteAt([]byte(process.Self()+"\n"), 0); err != nil {
+		Unlock(f)
+		return nil, fmt.Errorf("runner: container %s: %w", d.ID(), err)
+	}
+	return f, nil
+}
+
+// Unlock gives a lock back.
+func Unlock(f *os.File) { _ = filelock.Release(f) } // closing it is what matters, and cannot fail
+
+// Held reports whether another process holds a lock.
+func (d Dir) Held(name LockName) bool {
+	f, err := os.OpenFile(d.Path(string(name)), os.O_RDWR, 0)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return filelock.Held(f)
+}
+
+// Holder is the process.Identity of the last one to take a lock.
+func (d Dir) Holder(name LockName) string {
+	text, err := os.ReadFile(d.Path(string(name)))
+	if err != nil {
+		return ""
+	}
+	holder, _, _ := strings.Cut(string(text), "\n") // what follows is a longer one's rest
+	return holder
+}
