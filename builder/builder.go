@@ -91,9 +91,10 @@ type Request struct {
 	Secrets map[string][]byte
 	// Allow lists entitlements: "security.insecure", "network.host".
 	Allow []string
-	// Epoch clamps every time in the image; the build argument
-	// SOURCE_DATE_EPOCH sets it too. Without it files that were copied have a
-	// fixed time, and config and history those at which layers were made.
+	// Epoch is the time of copied files, config and history, and the latest of
+	// what a RUN writes and an archive holds; the build argument
+	// SOURCE_DATE_EPOCH sets it too. Without it copied files keep their own
+	// times, and config and history have those at which layers were made.
 	Epoch *time.Time
 	// Compression of new layers: "" or "gzip", "zstd", "none".
 	Compression string

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sys/unix"
@@ -101,6 +102,9 @@ func newEntry(p string, st *unix.Stat_t) *Entry {
 		mtime: st.Mtim.Nano(), ctime: st.Ctim.Nano(),
 	}
 }
+
+// ModTime is when the file was last written.
+func (e *Entry) ModTime() time.Time { return time.Unix(0, e.mtime).UTC() }
 
 // Name is the last component of the entry's path.
 func (e *Entry) Name() string { return path.Base(e.Path) }

@@ -10,23 +10,18 @@ import (
 	"cove/layers/archive"
 )
 
-// defaultTime is the time of every file that COPY makes, unless the build sets
-// one (SOURCE_DATE_EPOCH). The times of a checkout are those of the machine
-// that checked it out: with them no two machines would make the same layer.
-// 1980 is the first year that a zip file can hold.
-var defaultTime = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
-
 // rootMode is the mode of a context's own directory, which nobody chose.
 const rootMode = 0o755
 
 // header describes a pick as it is in its tree, with owners and attributes
-// only where they are kept, and without name and time.
+// only where they are kept, and without a name. What is in no tree has no time
+// either. Fractions of a second are dropped: a tar from docker has none.
 func (p part) header(pk pick) *tar.Header {
 	if pk.inline != nil {
 		return &tar.Header{Typeflag: tar.TypeReg, Mode: 0o644, Size: int64(len(*pk.inline))}
 	}
 	e := pk.entry
-	h := &tar.Header{Mode: int64(e.Mode & 0o7777), Typeflag: typeflag(e)}
+	h := &tar.Header{Mode: int64(e.Mode & 0o7777), Typeflag: typeflag(e), ModTime: e.ModTime().Truncate(time.Second)}
 	if p.tree.KeepOwner {
 		h.Uid, h.Gid = int(e.UID), int(e.GID)
 		for k, v := range e.Xattrs {

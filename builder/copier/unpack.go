@@ -69,7 +69,7 @@ func (l *Layout) unpack(ctx context.Context, w *archive.Writer, p part, place *p
 			return err
 		}
 		defer z.Close()
-		u := unpacker{layout: l, w: w, place: place, epoch: l.time}
+		u := unpacker{layout: l, w: w, place: place}
 		return u.all(ctx, tar.NewReader(z))
 	})
 	if err != nil {
@@ -83,7 +83,6 @@ type unpacker struct {
 	layout  *Layout
 	w       *archive.Writer
 	place   *placer
-	epoch   time.Time
 	entries int
 	bytes   int64
 }
@@ -151,8 +150,8 @@ func (u *unpacker) one(h *tar.Header, r io.Reader) error {
 	}
 	out.PAXRecords = shippedXattrs(h)
 	u.layout.adjust(out)
-	if u.epoch != defaultTime && out.ModTime.After(u.epoch) {
-		out.ModTime = u.epoch
+	if epoch := u.layout.epoch; epoch != nil && out.ModTime.After(*epoch) {
+		out.ModTime = *epoch
 	}
 	u.place.record(real, thing{typ: regular(h.Typeflag), link: h.Linkname})
 	return u.w.Add(out, r)
@@ -178,7 +177,7 @@ func (u *unpacker) parents(real string) error {
 		return err
 	}
 	for _, dir := range missing {
-		h := &tar.Header{Typeflag: tar.TypeDir, Name: dir + "/", Mode: 0o755, ModTime: u.epoch}
+		h := &tar.Header{Typeflag: tar.TypeDir, Name: dir + "/", Mode: 0o755, ModTime: u.layout.timeOf(time.Time{})}
 		if o := u.layout.owner; o != nil {
 			h.Uid, h.Gid = o.UID, o.GID
 		}

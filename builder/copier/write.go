@@ -19,8 +19,13 @@ import (
 type Target struct {
 	// Root is the root filesystem that is copied into, nil for an empty one.
 	Root *buildctx.Tree
-	// Time is the time of the files; zero is a fixed one.
-	Time time.Time
+	// Epoch, if not nil, is the time of all that is copied
+	// (SOURCE_DATE_EPOCH). Otherwise a file keeps the time it has where it
+	// comes from.
+	Epoch *time.Time
+	// Now is the time of what comes from nowhere: directories that are missing
+	// on the way, and documents in the Dockerfile itself.
+	Now time.Time
 }
 
 // item is one entry of the layer.
@@ -34,7 +39,8 @@ type item struct {
 // Layout is a selection with its place in a root filesystem: the layer, ready
 // to be written, more than once if need be.
 type Layout struct {
-	time  time.Time
+	epoch *time.Time // nil: everything has its own time
+	now   time.Time
 	runs  [][]item // sorted, each run after the archives before it
 	place *placer
 	sel   *Selection
@@ -56,9 +62,8 @@ type archiveItem struct {
 
 // Place decides where everything goes. Its errors name the path.
 func (s *Selection) Place(to Target) (*Layout, error) {
-	l := &Layout{time: to.Time, place: newPlacer(to.Root), sel: s, items: map[string]int{}}
-	if l.time.IsZero() {
-		l.time = defaultTime
+	l := &Layout{
+		epoch: to.Epoch, now: to.Now.UTC().Truncate(time.Second), place: newPlacer(to.Root), sel: s, items: map[string]int{},
 	}
 	if s.op.Link {
 		l.place.dest = nil
@@ -241,9 +246,21 @@ func (l *Layout) adjust(h *tar.Header) {
 	}
 }
 
+// timeOf is the time that an entry gets whose own is t, if it has one.
+func (l *Layout) timeOf(t time.Time) time.Time {
+	switch {
+	case l.epoch != nil:
+		return *l.epoch
+	case t.IsZero():
+		return l.now
+	}
+	return t
+}
+
 // put adds an entry to the current run; a later one of the same name wins.
 func (l *Layout) put(it item) {
 	it.hdr.Name = it.name
+	it.hdr.ModTime = l.timeOf(it.hdr.ModTime)
 	if it.hdr.Typeflag == tar.TypeDir {
 		it.hdr.Name += "/"
 	}
@@ -307,7 +324,6 @@ func (l *Layout) Write(ctx context.Context, w *archive.Writer) error {
 
 func (l *Layout) writeItem(w *archive.Writer, it item) error {
 	h := *it.hdr
-	h.ModTime = l.time
 	switch {
 	case h.Typeflag != tar.TypeReg:
 		return w.Add(&h, nil)

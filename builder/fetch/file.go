@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 
@@ -16,8 +17,8 @@ import (
 // maxSize is how large a file ADD downloads.
 const maxSize = 64 << 30
 
-// File downloads src's URL into the directory dir, as its Name, and compares
-// it with the source's checksum.
+// File downloads src's URL into the directory dir, as its Name, compares it with
+// the source's checksum, and gives it the time of the server's Last-Modified.
 func File(ctx context.Context, client *http.Client, dir string, src plan.Source) (err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, src.URL, nil)
 	if err != nil {
@@ -60,6 +61,15 @@ func File(ctx context.Context, client *http.Client, dir string, src plan.Source)
 		return errdefs.Errorf(errdefs.ErrExhausted, "%s is larger than %d GiB", src.URL, maxSize>>30)
 	case d != nil && d.Digest() != want:
 		return errdefs.Errorf(errdefs.ErrCorrupt, "%s: its digest is %s and not %s, as --checksum says", src.URL, d.Digest(), want)
+	}
+	// Without a time from the server the file is of 1970, as with BuildKit: when
+	// it was downloaded says nothing of it.
+	modified, err := http.ParseTime(resp.Header.Get("Last-Modified"))
+	if err != nil {
+		modified = time.Unix(0, 0)
+	}
+	if err := root.Chtimes(src.Name, modified, modified); err != nil {
+		return errdefs.Errorf(errdefs.ErrUnavailable, "build: %w", err)
 	}
 	return nil
 }

@@ -67,7 +67,7 @@ func (s *solver) copy(ctx context.Context, st *step, op *plan.Copy) error {
 		}
 		st.begin(s.reason(t, sel.Summary()))
 		return s.withPlace(ctx, t, op.Link, func(root *buildctx.Tree) error {
-			l, err := sel.Place(copier.Target{Root: root, Time: s.epoch()})
+			l, err := sel.Place(st.target(root))
 			if err != nil {
 				return err
 			}
@@ -128,7 +128,7 @@ func (s *solver) workdir(ctx context.Context, st *step, op *plan.Workdir) error 
 				return err
 			}
 		}
-		l, err := copier.PlaceDir(copier.Target{Root: root, Time: s.epoch()}, op.Path, owner)
+		l, err := copier.PlaceDir(st.target(root), op.Path, owner)
 		if err != nil {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 
 	"cove/builder/buildctx"
 	"cove/builder/cache"
+	"cove/builder/copier"
 	"cove/content"
 	"cove/errdefs"
 	"cove/layers"
@@ -242,10 +243,14 @@ func (s *solver) withTrees(ctx context.Context, rs []*result, fn func([]*buildct
 	return next()
 }
 
-// epoch is the time of copied files, zero for the fixed one.
-func (s *solver) epoch() time.Time {
-	if s.Epoch == nil {
-		return time.Time{}
+// target is the root filesystem that a COPY or WORKDIR goes into, nil for an
+// empty one. What has no time of its own gets that of the layer: when an earlier
+// build made the same one, whose files alone are left, it must become the same
+// again, or everything on top of it would be made anew.
+func (st *step) target(root *buildctx.Tree) copier.Target {
+	st.laidOut = st.task.before
+	if st.laidOut.IsZero() {
+		st.laidOut = st.solver.Now().UTC().Truncate(time.Second)
 	}
-	return *s.Epoch
+	return copier.Target{Root: root, Epoch: st.solver.Epoch, Now: st.laidOut}
 }

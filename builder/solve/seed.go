@@ -18,7 +18,7 @@ func (s *solver) seedCache(ctx context.Context, from *result, m plan.RunMount, d
 		if err != nil {
 			return err
 		}
-		l, err := sel.Place(copier.Target{})
+		l, err := sel.Place(copier.Target{Epoch: s.Epoch, Now: s.Now()})
 		if err != nil {
 			return err
 		}

@@ -46,7 +46,7 @@ type Config struct {
 	Parallel int
 	// Compress says how layers are packed.
 	Compress compress.Options
-	// Epoch may be the latest time of any file.
+	// Epoch, if set, is the time of copied files and the latest of any other.
 	Epoch *time.Time
 	// Secrets may hold the values of --mount=type=secret.
 	Secrets map[string][]byte
@@ -101,6 +101,7 @@ type task struct {
 	// used says that another vertex needs the files, wanted that the image has
 	// the layer.
 	used, wanted bool
+	before       time.Time // when an earlier build made the layer, if one did
 
 	done chan struct{} // closed when result or the build's error is there
 	res  *result

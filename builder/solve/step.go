@@ -14,6 +14,7 @@ type step struct {
 	solver *solver
 
 	start    time.Time
+	laidOut  time.Time // of a COPY or WORKDIR, see target
 	took     time.Duration
 	started  bool
 	ended    bool
@@ -51,6 +52,9 @@ func (st *step) begin(reason string) {
 func (st *step) finish(r *result) {
 	now := st.solver.Now()
 	st.took, r.created = now.Sub(st.start), now.UTC().Truncate(time.Second)
+	if !st.laidOut.IsZero() {
+		r.created = st.laidOut
+	}
 	st.task.publish(r)
 	st.release()
 	st.end(nil)

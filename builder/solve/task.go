@@ -144,7 +144,7 @@ func (s *solver) lookup(ctx context.Context, t *task, key digest.Digest) (*resul
 		return &result{parent: t.parent.res, chain: t.parent.res.chain}, nil
 	}
 	r := on(t.parent.res, rec.DiffID)
-	r.created = rec.Created
+	r.created, t.before = rec.Created, rec.Created
 	refs := []string{cache.SnapshotRef(string(r.chain))}
 	if rec.Blob.Digest != "" {
 		refs = append(refs, rec.Blob.Digest.String())

@@ -22,6 +22,7 @@ import (
 type buildFlags struct {
 	tags, buildArgs, labels, noCacheFilter, annotations, secrets, allow []string
 	file, target, network, platform, progress, iidfile, compression     string
+	sourceDate                                                          string
 	noCache, pull, quiet, explain                                       bool
 }
 
@@ -41,6 +42,8 @@ func (f *buildFlags) register(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&f.secrets, "secret", nil, "secret for RUN --mount: id=ID[,src=FILE|,env=VARIABLE]")
 	fs.StringArrayVar(&f.allow, "allow", nil, "allow security.insecure or network.host")
 	fs.StringVar(&f.compression, "compression", "", "compression of new layers: gzip, zstd, none")
+	fs.StringVar(&f.sourceDate, "source-date-epoch", "",
+		"time of copied files and the latest of others: seconds, 2006-01-02T15:04:05Z, or git for that of the last commit")
 	fs.StringVar(&f.iidfile, "iidfile", "", "write the image id to a file")
 	fs.StringVar(&f.progress, "progress", "auto", "auto, tty, plain or quiet")
 	fs.BoolVar(&f.explain, "explain", false, "say why a step was not cached")
@@ -110,7 +113,7 @@ func (f *buildFlags) options(a *app.App, context string) (o engine.BuildOptions,
 			return o, err
 		}
 	}
-	o.Epoch, err = sourceDateEpoch(os.Getenv("SOURCE_DATE_EPOCH"))
+	o.Epoch, err = sourceDate(f.sourceDate, context, o.BuildArgs)
 	return o, err
 }
 
@@ -166,18 +169,6 @@ func readSecrets(flags []string) (map[string][]byte, error) {
 		}
 	}
 	return secrets, nil
-}
-
-func sourceDateEpoch(s string) (*time.Time, error) {
-	if s == "" {
-		return nil, nil
-	}
-	var sec int64
-	if _, err := fmt.Sscanf(s, "%d", &sec); err != nil {
-		return nil, errdefs.Errorf(errdefs.ErrInvalid, "SOURCE_DATE_EPOCH=%s: want seconds since 1970", s)
-	}
-	t := time.Unix(sec, 0).UTC()
-	return &t, nil
 }
 
 // showProgress wires the build's events to standard error.

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -219,5 +221,52 @@ func TestListNamesWhatIsBroken(t *testing.T) {
 	})
 	if got := out.String(); !strings.Contains(got, "image app:v2 cannot be read: blob sha256:ab is not here; pull") || strings.Contains(got, "v1") {
 		t.Errorf("got %q", got)
+	}
+}
+
+// TestSourceDate: the flag goes before the build argument, that before the
+// variable.
+func TestSourceDate(t *testing.T) {
+	dir := t.TempDir()
+	for _, args := range [][]string{
+		{"init", "-q"}, {"-c", "user.name=n", "-c", "user.email=e@example.com", "commit", "-q", "--allow-empty", "-m", "x", "--date", "@1"},
+	} {
+		cmd := exec.Command("git", append([]string{"-C", dir}, args...)...)
+		cmd.Env = append(os.Environ(), "GIT_COMMITTER_DATE=@1500000000 +0000")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("git %v: %v %s", args, err, out)
+		}
+	}
+	argument := map[string]string{"SOURCE_DATE_EPOCH": "5"}
+	for _, tc := range []struct {
+		flag, env string
+		args      map[string]string
+		want      string // seconds, "own" for none, "error"
+	}{
+		{"", "", nil, "own"},
+		{"", "17", nil, "17"},
+		{"", "17", argument, "own"}, // the builder reads the argument
+		{"42", "17", argument, "42"},
+		{"2020-01-02T03:04:05Z", "", nil, "1577934245"},
+		{"2020-01-02T05:04:05.9+02:00", "", nil, "1577934245"},
+		{"git", "17", argument, "1500000000"},
+		{"", "17x", nil, "error"},
+		{"yesterday", "", nil, "error"},
+		{"1e9", "", nil, "error"},
+	} {
+		t.Setenv("SOURCE_DATE_EPOCH", tc.env)
+		at, err := sourceDate(tc.flag, dir, tc.args)
+		got := "own"
+		if err != nil {
+			got = "error"
+		} else if at != nil {
+			got = strconv.FormatInt(at.Unix(), 10)
+		}
+		if got != tc.want {
+			t.Errorf("flag %q, variable %q, argument %v: %s (%v), want %s", tc.flag, tc.env, tc.args, got, err, tc.want)
+		}
+	}
+	if _, err := sourceDate("git", t.TempDir(), nil); err == nil || !strings.Contains(err.Error(), "not a git repository") {
+		t.Errorf("outside of a repository: %v", err)
 	}
 }
