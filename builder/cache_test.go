@@ -298,6 +298,27 @@ func TestLink(t *testing.T) {
 	}
 }
 
+// TestLinkKnowsItsDirectories: the layer of a linked copy is made anew where
+// other directories on its way are there, and only there.
+func TestLinkKnowsItsDirectories(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write(map[string]string{"a": "1"})
+	linked := func(run string) (*built, string) {
+		b := w.must("FROM base\n" + run + "\nCOPY --link --chown=7 a /d/e/f\n")
+		return b, b.files["d/e"]
+	}
+	if _, e := linked("RUN write /x 1"); e != "755 7:7 dir" {
+		t.Errorf("a missing directory: %q", e)
+	}
+	if b, e := linked("RUN write /d/e/other 1"); b.Cached != 0 || e == "755 7:7 dir" {
+		t.Errorf("one that is there: %q, %d cached", e, b.Cached)
+	}
+	if b, _ := linked("RUN write /d/e/another 1"); b.Cached != 1 {
+		t.Errorf("the same directories: %d cached, want the copy", b.Cached)
+	}
+}
+
 // TestExplain: a step that is not cached says what changed.
 func TestExplain(t *testing.T) {
 	t.Parallel()

@@ -59,6 +59,14 @@ func TestCopyRules(t *testing.T) {
 		{"chmod", "COPY --chmod=4711 a /x", map[string]string{"x": "4711 0:0 A"}},
 		{"chmod symbolic", "COPY --chmod=u=rwX,go= dir /x", map[string]string{"x/x": "600 0:0 X", "x/sub": "700 0:0 dir"}},
 		{"link", "COPY --link a /lib/x", map[string]string{"lib/x": "644 0:0 A"}},
+		{"link leaves what is there alone", "COPY --link --chown=1000 a /etc/app/f", map[string]string{
+			"etc": "-", "etc/app": "755 1000:1000 dir", "etc/app/f": "644 1000:1000 A",
+		}},
+		{"link into a directory", "COPY --link --chmod=600 --chown=5 a /home/app/", map[string]string{"home": "-", "home/app": "755 0:0 dir", "home/app/a": "600 5:5 A"}},
+		{"link of a directory onto one", "COPY --link --chmod=700 --chown=5 dir /home/app", map[string]string{
+			"home": "-", "home/app": "755 0:0 dir", "home/app/sub": "700 5:5 dir",
+		}},
+		{"link where nothing is", "COPY --link --chown=5 a /new/x", map[string]string{"new": "755 5:5 dir", "new/x": "644 5:5 A"}},
 		{"through a link of the image", "COPY a /lib/x", map[string]string{"usr/lib/x": "644 0:0 A", "lib": "777 0:0 -> usr/lib"}},
 		{"a directory onto a link of the image", "COPY dir /lib", map[string]string{"usr/lib/sub/y": "644 0:0 Y", "lib": "777 0:0 -> usr/lib"}},
 		{"a tree onto a link of the image", "RUN true\nCOPY --from=tree / /", map[string]string{"usr/lib/new": "755 0:0 n", "lib": "777 0:0 -> usr/lib"}},
@@ -174,6 +182,10 @@ func TestAddArchives(t *testing.T) {
 		if !b.times["o/top"].Equal(time.Unix(1e9, 0)) {
 			t.Errorf("%s: the archive's time became %v", name, b.times["o/top"])
 		}
+	}
+	linked := w.must("FROM base\nADD --link p.tgz /etc/deeper\n")
+	if linked.files["etc"] != "" || linked.files["etc/deeper"] != "755 0:0 dir" || linked.files["etc/deeper/deep/er"] != "755 0:0 dir" {
+		t.Errorf("a linked archive: etc %q, etc/deeper %q", linked.files["etc"], linked.files["etc/deeper"])
 	}
 	b := w.must("FROM base\nADD p.tgz /\nADD text.gz plain /t/\nADD --unpack=false p.tar /raw/\nADD --chown=app --chmod=600 p.tar /own\n")
 	for p, want := range map[string]string{

@@ -177,6 +177,10 @@ func (u *unpacker) parents(real string) error {
 		return err
 	}
 	for _, dir := range missing {
+		if isDir(u.layout.under, dir) {
+			u.place.record(dir, thing{typ: tar.TypeDir})
+			continue
+		}
 		h := &tar.Header{Typeflag: tar.TypeDir, Name: dir + "/", Mode: 0o755, ModTime: u.layout.timeOf(time.Time{})}
 		if o := u.layout.owner; o != nil {
 			h.Uid, h.Gid = o.UID, o.GID

@@ -43,6 +43,7 @@ type Layout struct {
 	now   time.Time
 	runs  [][]item // sorted, each run after the archives before it
 	place *placer
+	under *buildctx.Tree // of a linked copy: what it will lie upon
 	sel   *Selection
 	owner *Owner
 	mode  *plan.ModeChange
@@ -66,7 +67,7 @@ func (s *Selection) Place(to Target) (*Layout, error) {
 		epoch: to.Epoch, now: to.Now.UTC().Truncate(time.Second), place: newPlacer(to.Root), sel: s, items: map[string]int{},
 	}
 	if s.op.Link {
-		l.place.dest = nil
+		l.place.dest, l.under = nil, to.Root
 	}
 	if s.op.Chmod != "" {
 		m, err := plan.ParseMode(s.op.Chmod)
@@ -140,6 +141,10 @@ func (l *Layout) addDirs(real string) error {
 		return err
 	}
 	for _, dir := range missing {
+		if isDir(l.under, dir) {
+			l.place.record(dir, thing{typ: tar.TypeDir})
+			continue
+		}
 		h := &tar.Header{Typeflag: tar.TypeDir, Mode: 0o755}
 		if l.owner != nil {
 			h.Uid, h.Gid = l.owner.UID, l.owner.GID
@@ -147,6 +152,33 @@ func (l *Layout) addDirs(real string) error {
 		l.put(item{name: dir, hdr: h})
 	}
 	return nil
+}
+
+// isDir says whether real is a directory of the tree, itself and all above it no
+// links.
+func isDir(t *buildctx.Tree, real string) bool {
+	if t == nil {
+		return false
+	}
+	e, err := t.Lstat(real)
+	return err == nil && e != nil && e.IsDir()
+}
+
+// Under tells what a linked copy to dest depends on in the filesystem that it
+// will lie upon, "" for an empty one: which of the directories on the way are
+// there. Those are left out of the layer, since they would get its owner and
+// mode: /etc that of a file in it, /tmp one that nobody can write to.
+func Under(root *buildctx.Tree, dest string) string {
+	var state []byte
+	at := ""
+	for name := range strings.SplitSeq(strings.Trim(path.Clean("/"+dest), "/"), "/") {
+		at = path.Join(at, name)
+		if !isDir(root, at) {
+			break
+		}
+		state = append(append(state, '/'), name...)
+	}
+	return string(state)
 }
 
 func (l *Layout) addPart(p part) error {
@@ -189,7 +221,7 @@ func (l *Layout) addPart(p part) error {
 // one: then that keeps its mode and owner.
 func (l *Layout) addTop(p part, pk pick, h *tar.Header) error {
 	at, err := l.place.look(l.base)
-	if err != nil || at.typ == tar.TypeDir {
+	if err != nil || at.typ == tar.TypeDir || isDir(l.under, l.base) {
 		return err
 	}
 	if err := l.addDirs(parent(l.base)); err != nil {

@@ -25,9 +25,15 @@ import (
 // with the content of what is selected.
 func (s *solver) copy(ctx context.Context, st *step, op *plan.Copy) error {
 	t := st.task
-	below := ""
-	if !op.Link {
-		below = string(t.parent.res.chain)
+	below := string(t.parent.res.chain)
+	if op.Link {
+		err := s.withTree(ctx, t.parent.res, func(root *buildctx.Tree) error {
+			below = copier.Under(root, op.Dest)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
 	}
 	var keys []digest.Digest
 	if immutable(op) {
@@ -66,7 +72,7 @@ func (s *solver) copy(ctx context.Context, st *step, op *plan.Copy) error {
 			return st.hitOr(ctx, r, err)
 		}
 		st.begin(s.reason(t, sel.Summary()))
-		return s.withPlace(ctx, t, op.Link, func(root *buildctx.Tree) error {
+		return s.withTree(ctx, t.parent.res, func(root *buildctx.Tree) error {
 			l, err := sel.Place(st.target(root))
 			if err != nil {
 				return err
@@ -103,14 +109,6 @@ func (st *step) hitOr(ctx context.Context, r *result, err error) error {
 		return err
 	}
 	return st.hit(ctx, r)
-}
-
-// withPlace shows the filesystem that is copied into.
-func (s *solver) withPlace(ctx context.Context, t *task, link bool, fn func(*buildctx.Tree) error) error {
-	if link {
-		return fn(nil)
-	}
-	return s.withTree(ctx, t.parent.res, fn)
 }
 
 func (s *solver) workdir(ctx context.Context, st *step, op *plan.Workdir) error {
