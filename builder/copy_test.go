@@ -173,7 +173,7 @@ func TestAddArchives(t *testing.T) {
 	for _, name := range []string{"p.tar", "p.tgz", "p.tzst", "p.xz"} {
 		b := w.must("FROM base\nADD " + name + " /o\n")
 		for p, want := range map[string]string{
-			"o/top": "640 3:4 data", "o/d/in": "640 3:4 data", "o/l": "640 3:4 -> d", "o/deep/er": "755 0:0 dir", "o/deep/er/file": "640 3:4 data",
+			"o/top": "640 3:4 data", "o/d/in": "640 3:4 data", "o/l": "777 3:4 -> d", "o/deep/er": "755 0:0 dir", "o/deep/er/file": "640 3:4 data",
 		} {
 			if b.files[p] != want {
 				t.Errorf("%s: %s is %q, want %q", name, p, b.files[p], want)
@@ -184,7 +184,7 @@ func TestAddArchives(t *testing.T) {
 		}
 	}
 	linked := w.must("FROM base\nADD --link p.tgz /etc/deeper\n")
-	if linked.files["etc"] != "" || linked.files["etc/deeper"] != "755 0:0 dir" || linked.files["etc/deeper/deep/er"] != "755 0:0 dir" {
+	if linked.files["etc"] != "755 0:0 dir" || linked.files["etc/deeper"] != "755 0:0 dir" || linked.files["etc/deeper/deep/er"] != "755 0:0 dir" {
 		t.Errorf("a linked archive: etc %q, etc/deeper %q", linked.files["etc"], linked.files["etc/deeper"])
 	}
 	b := w.must("FROM base\nADD p.tgz /\nADD text.gz plain /t/\nADD --unpack=false p.tar /raw/\nADD --chown=app --chmod=600 p.tar /own\n")

@@ -330,6 +330,10 @@ func (l *Layout) Empty() bool {
 	return len(l.after) == 0
 }
 
+// Unpacks says that the layout unpacks archives, which only their extraction can
+// tell to be sound.
+func (l *Layout) Unpacks() bool { return len(l.after) > 0 }
+
 // Write writes the layer's entries. It may be called more than once, also at
 // the same time, and writes the same each time.
 func (l *Layout) Write(ctx context.Context, w *archive.Writer) error {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
@@ -26,7 +27,7 @@ import (
 func (s *solver) copy(ctx context.Context, st *step, op *plan.Copy) error {
 	t := st.task
 	below := string(t.parent.res.chain)
-	if op.Link {
+	if op.Link && !mayUnpack(op) {
 		err := s.withTree(ctx, t.parent.res, func(root *buildctx.Tree) error {
 			below = copier.Under(root, op.Dest)
 			return nil
@@ -80,6 +81,12 @@ func (s *solver) copy(ctx context.Context, st *step, op *plan.Copy) error {
 			return s.layOut(ctx, st, l, append(keys, content)...)
 		})
 	})
+}
+
+// mayUnpack says that a source could be an archive, whose layer is made on top of
+// its parent.
+func mayUnpack(op *plan.Copy) bool {
+	return slices.ContainsFunc(op.Sources, func(src plan.Source) bool { return src.Unpack })
 }
 
 // immutable says that op reads only from other vertices, which are named by
@@ -144,6 +151,9 @@ func (s *solver) layOut(ctx context.Context, st *step, l *copier.Layout, keys ..
 		return s.remember(ctx, st, r, keys...)
 	}
 	fill := func(w *archive.Writer) error { return l.Write(ctx, w) }
+	if l.Unpacks() {
+		return s.extract(ctx, st, fill, keys...)
+	}
 	var packed layers.Layer
 	g, ctx := errgroup.WithContext(ctx)
 	if t.wanted {
@@ -170,6 +180,25 @@ func (s *solver) layOut(ctx context.Context, st *step, l *copier.Layout, keys ..
 		t.res.blob.Store(&packed.Blob)
 	}
 	return s.remember(ctx, st, t.res, keys...)
+}
+
+// extract makes the layer of an ADD that unpacks an archive: the archive is
+// extracted by the code that extracts layers, and the layer is what that changed.
+// So a link to what is not there, or a name below a file, fails the build and not
+// whoever pulls the image.
+func (s *solver) extract(ctx context.Context, st *step, fill func(*archive.Writer) error, keys ...digest.Digest) error {
+	var made *result
+	err := s.active(ctx, st.task.parent.res, func(key string, m mount.Mount) (err error) {
+		if _, err := applied(ctx, m, fill); err != nil {
+			return err
+		}
+		made, err = s.commitChange(ctx, st, nil, key, m)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return s.keep(ctx, st, made, keys...)
 }
 
 // applyFiles writes the layer as a snapshot and publishes it.

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/opencontainers/go-digest"
+
 	"cove/builder/plan"
 	"cove/builder/stubs"
 	"cove/layers"
@@ -57,18 +59,23 @@ func (s *solver) run(ctx context.Context, st *step, op *plan.Run) error {
 			return err
 		}
 		var err error
-		done, err = s.commitRun(ctx, st, op, snap, m)
+		done, err = s.commitChange(ctx, st, s.secretsOf(op), snap, m)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	if t.wanted && !done.packed() {
-		if err := s.pack(ctx, done); err != nil {
+	return s.keep(ctx, st, done, key)
+}
+
+// keep packs what a step made in a snapshot, if the image wants it, and notes it.
+func (s *solver) keep(ctx context.Context, st *step, made *result, keys ...digest.Digest) error {
+	if st.task.wanted && !made.packed() {
+		if err := s.pack(ctx, made); err != nil {
 			return err
 		}
 	}
-	return s.remember(ctx, st, done, key)
+	return s.remember(ctx, st, made, keys...)
 }
 
 // targets lists where a RUN has something mounted.
@@ -80,12 +87,11 @@ func targets(op *plan.Run) []string {
 	return out
 }
 
-// commitRun turns what a RUN changed into a result. When others wait for the
-// files the layer is only hashed here and packed after; otherwise one pass does
-// both.
-func (s *solver) commitRun(ctx context.Context, st *step, op *plan.Run, snap string, m mount.Mount) (*result, error) {
+// commitChange turns what a step changed in its snapshot into a result, unless it
+// holds one of the secrets. When others wait for the files the layer is only
+// hashed here and packed after; otherwise one pass does both.
+func (s *solver) commitChange(ctx context.Context, st *step, secrets [][]byte, snap string, m mount.Mount) (*result, error) {
 	t := st.task
-	secrets := s.secretsOf(op)
 	var r *result
 	if t.wanted && !t.used && len(secrets) == 0 {
 		l, err := s.stored(ctx, func() (layers.Layer, error) { return diff.Commit(ctx, s.Content, m, s.diffOptions()) })
