@@ -122,24 +122,60 @@ func TestReadOnly(t *testing.T) {
 		path    string
 		written bool
 	}{
-		"the top of a bind":           {runspec.Options{Volumes: ro}, "/p/f", false},
-		"a mount below a bind":        {runspec.Options{Volumes: ro}, "/p/below/f", false},
-		"a mount two below":           {runspec.Options{Volumes: ro}, "/p/below/deep/f", false},
-		"with another propagation":    {runspec.Options{Volumes: []runspec.Volume{{Source: dir, Target: "/p", ReadOnly: true, Propagation: "rslave"}}}, "/p/below/f", false},
-		"a volume":                    {runspec.Options{Volumes: []runspec.Volume{{Source: "vol", Target: "/p", ReadOnly: true}}}, "/p/f", false},
-		"a writable bind":             {runspec.Options{Volumes: []runspec.Volume{{Source: dir, Target: "/p"}}}, "/p/below/f", true},
-		"the root":                    {runspec.Options{ReadOnly: true}, "/f", false},
-		"hosts":                       {runspec.Options{ReadOnly: true}, "/etc/hosts", false},
-		"hostname":                    {runspec.Options{ReadOnly: true}, "/etc/hostname", false},
-		"resolv.conf":                 {runspec.Options{ReadOnly: true}, "/etc/resolv.conf", false},
-		"hosts of a writable root":    {runspec.Options{}, "/etc/hosts", true},
-		"hosts of the user's own":     {runspec.Options{ReadOnly: true, Volumes: []runspec.Volume{{Source: filepath.Join(dir, "hosts"), Target: "/etc/hosts"}}}, "/etc/hosts", true},
-		"/sys":                        {runspec.Options{ReadOnly: true, Security: runspec.Security{Privileged: true}}, "/sys/kernel/uevent_seqnum; touch /sys/x", false},
-		"/sys/fs/cgroup":              {runspec.Options{ReadOnly: true, Security: runspec.Security{Privileged: true}}, "/sys/fs/cgroup/f", false},
-		"a volume below a read-only":  {runspec.Options{Volumes: append(ro, runspec.Volume{Source: "vol2", Target: "/p/below"})}, "/p/below/f", true},
-		"a tmpfs in a read-only root": {runspec.Options{ReadOnly: true, Tmpfs: []runspec.Tmpfs{{Target: "/run"}}}, "/run/f", true},
-		"/dev/shm":                    {runspec.Options{ReadOnly: true}, "/dev/shm/f", true},
-		"a read-only tmpfs":           {runspec.Options{Tmpfs: []runspec.Tmpfs{{Target: "/run", Options: []string{"ro"}}}}, "/run/f", false},
+		"the top of a bind":    {runspec.Options{Volumes: ro}, "/p/f", false},
+		"a mount below a bind": {runspec.Options{Volumes: ro}, "/p/below/f", false},
+		"a mount two below":    {runspec.Options{Volumes: ro}, "/p/below/deep/f", false},
+		"with another propagation": {
+			runspec.Options{Volumes: []runspec.Volume{{Source: dir, Target: "/p", ReadOnly: true, Propagation: "rslave"}}},
+			"/p/below/f",
+			false,
+		},
+		"a volume": {
+			runspec.Options{Volumes: []runspec.Volume{{Source: "vol", Target: "/p", ReadOnly: true}}},
+			"/p/f",
+			false,
+		},
+		"a writable bind": {
+			runspec.Options{Volumes: []runspec.Volume{{Source: dir, Target: "/p"}}},
+			"/p/below/f",
+			true,
+		},
+		"the root":                 {runspec.Options{ReadOnly: true}, "/f", false},
+		"hosts":                    {runspec.Options{ReadOnly: true}, "/etc/hosts", false},
+		"hostname":                 {runspec.Options{ReadOnly: true}, "/etc/hostname", false},
+		"resolv.conf":              {runspec.Options{ReadOnly: true}, "/etc/resolv.conf", false},
+		"hosts of a writable root": {runspec.Options{}, "/etc/hosts", true},
+		"hosts of the user's own": {
+			runspec.Options{ReadOnly: true, Volumes: []runspec.Volume{{Source: filepath.Join(dir, "hosts"), Target: "/etc/hosts"}}},
+			"/etc/hosts",
+			true,
+		},
+		"/sys": {
+			runspec.Options{ReadOnly: true, Security: runspec.Security{Privileged: true}},
+			"/sys/kernel/uevent_seqnum; touch /sys/x",
+			false,
+		},
+		"/sys/fs/cgroup": {
+			runspec.Options{ReadOnly: true, Security: runspec.Security{Privileged: true}},
+			"/sys/fs/cgroup/f",
+			false,
+		},
+		"a volume below a read-only": {
+			runspec.Options{Volumes: append(ro, runspec.Volume{Source: "vol2", Target: "/p/below"})},
+			"/p/below/f",
+			true,
+		},
+		"a tmpfs in a read-only root": {
+			runspec.Options{ReadOnly: true, Tmpfs: []runspec.Tmpfs{{Target: "/run"}}},
+			"/run/f",
+			true,
+		},
+		"/dev/shm": {runspec.Options{ReadOnly: true}, "/dev/shm/f", true},
+		"a read-only tmpfs": {
+			runspec.Options{Tmpfs: []runspec.Tmpfs{{Target: "/run", Options: []string{"ro"}}}},
+			"/run/f",
+			false,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -24,6 +24,8 @@ type control struct {
 	childGate, childStatus int
 	// last is the step that the program has come to, as far as it told.
 	last int
+	// forked says that it has told the pid of the process that goes on for it.
+	forked bool
 }
 
 func pipeControl() (control, error) {
@@ -141,7 +143,7 @@ func (c *control) listen(p *plan.Plan, barrier string) report {
 	var denied, reached bool
 	// The forked process may get to its barrier before the program that forked
 	// it has reported the pid.
-	needPid := p.Forks && barrier == plan.Created
+	needPid := !c.forked && forksBefore(p, barrier)
 	for !reached || needPid && r.pid == 0 {
 		if err := c.patience(p); err != nil {
 			r.err = err
@@ -156,7 +158,7 @@ func (c *control) listen(p *plan.Plan, barrier string) report {
 			return r
 		}
 		if pid, ok := rec.Forked(); ok && needPid && r.pid == 0 {
-			r.pid = pid
+			r.pid, c.forked = pid, true
 			continue
 		}
 		index, ended, isEnd := rec.Reaped()
@@ -184,6 +186,19 @@ func (c *control) listen(p *plan.Plan, barrier string) report {
 		}
 	}
 	return r
+}
+
+// forksBefore reports whether the program forks on its way to a barrier.
+func forksBefore(p *plan.Plan, barrier string) bool {
+	for i := range p.Steps {
+		switch {
+		case p.Steps[i].Op == plan.Fork:
+			return true
+		case p.Steps[i].Op == plan.Barrier && p.Steps[i].Why == barrier:
+			return false
+		}
+	}
+	return false
 }
 
 // fail keeps the first failure.

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -60,7 +61,17 @@ func Create(ctx context.Context, r Request) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	return l.run(ctx)
+	before, err := FindSharedRoot(r.Spec)
+	if err != nil {
+		l.control.close()
+		l.control.closeChild()
+		return nil, err
+	}
+	p, err := l.run(ctx)
+	if err != nil {
+		err = errors.Join(err, before.undo(r.Spec))
+	}
+	return p, err
 }
 
 // run starts the program and brings it to the barrier before execve.

@@ -68,7 +68,7 @@ func (f *files) open(want plan.File, src source) (int, error) {
 	case plan.Root:
 		return openRoot(src.root)
 	case plan.Bind:
-		return openBind(want)
+		return openTree(want.Name, want, "bind source")
 	case plan.Namespace:
 		return openAt(want.Name, unix.O_RDONLY, "namespace")
 	case plan.CgroupTasks:
@@ -129,13 +129,6 @@ func errKind(err error) error {
 		return errdefs.ErrInvalid
 	}
 	return errdefs.ErrUnavailable
-}
-
-func openBind(want plan.File) (int, error) {
-	if len(want.UIDs)+len(want.GIDs) > 0 {
-		return -1, errdefs.Errorf(errdefs.ErrUnsupported, "sandbox: bind of %s: id-mapped mounts", want.Name)
-	}
-	return openTree(want.Name, want, "bind source")
 }
 
 // copyUp returns a tmpfs that is filled with what a directory of the root holds;

@@ -108,6 +108,7 @@ func (a *app) make(ctx context.Context, id string, f createFlags, survive bool) 
 		}
 		return nil, nil, err
 	}
+	a.warn(t.Warnings)
 	a.debugf("container %q: created, process %d", id, c.Pid)
 	return c, t, nil
 }
@@ -136,7 +137,7 @@ func (a *app) task(ctx context.Context, c *container, root mount.Mount, f create
 
 // created hands the terminal over and records the container.
 func (c *container) created(t *task.Task, f createFlags, survive bool) error {
-	c.Pid, c.Spec, c.Cgroup = t.Process.Pid(), t.Spec, t.Group.Path()
+	c.Pid, c.Spec, c.Cgroup, c.SharedRoot = t.Process.Pid(), t.Spec, t.Group.Path(), t.SharedRoot
 	c.Birth, _ = birth(c.Pid)
 	if survive {
 		if err := lookProgram(c.Pid, c.Spec.Process); err != nil {

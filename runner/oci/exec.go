@@ -176,6 +176,7 @@ func (a *app) join(ctx context.Context, c *container, proc *specs.Process, f exe
 	if err != nil {
 		return 255, err
 	}
+	a.warn(p.Warnings)
 	g, err := c.group()
 	if err != nil {
 		return 255, err

@@ -6,6 +6,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go/features"
 
 	"cove/sandbox/defaults"
+	"cove/sandbox/plan"
 )
 
 // features is the command: what the spec's features.md asks for.
@@ -14,25 +15,22 @@ func (a *app) features(ctx context.Context, args []string) (int, error) {
 		return 1, err
 	}
 	yes, no := true, false
+	modes, memoryFlags := plan.MemoryPolicies()
 	return 0, a.json(features.Features{
 		OCIVersionMin: "1.0.0", OCIVersionMax: specVersion,
 		Hooks:        []string{"prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"},
-		MountOptions: mountOptions(),
+		MountOptions: plan.MountOptions(),
 		Linux: &features.Linux{
-			Namespaces:   []string{"cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"},
-			Capabilities: defaults.AllCapabilities(),
-			Cgroup:       &features.Cgroup{V1: &yes, V2: &yes, Systemd: &no, SystemdUser: &no},
-			Seccomp:      &features.Seccomp{Enabled: &yes},
-			Apparmor:     &features.Apparmor{Enabled: &yes},
-			Selinux:      &features.Selinux{Enabled: &no},
+			Namespaces:      []string{"cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"},
+			Capabilities:    defaults.AllCapabilities(),
+			Cgroup:          &features.Cgroup{V1: &yes, V2: &yes, Systemd: &no, SystemdUser: &no},
+			Seccomp:         &features.Seccomp{Enabled: &yes},
+			Apparmor:        &features.Apparmor{Enabled: &yes},
+			Selinux:         &features.Selinux{Enabled: &no},
+			IntelRdt:        &features.IntelRdt{Enabled: &no, Schemata: &no, Monitoring: &no},
+			MemoryPolicy:    &features.MemoryPolicy{Modes: modes, Flags: memoryFlags},
+			MountExtensions: &features.MountExtensions{IDMap: &features.IDMap{Enabled: &no}},
+			NetDevices:      &features.NetDevices{Enabled: &no},
 		},
 	})
-}
-
-func mountOptions() []string {
-	return []string{
-		"async", "atime", "bind", "defaults", "dev", "diratime", "dirsync", "exec", "noatime", "nodev", "nodiratime",
-		"noexec", "norelatime", "nostrictatime", "nosuid", "private", "rbind", "relatime", "ro", "rprivate", "rshared",
-		"rslave", "runbindable", "rw", "shared", "slave", "strictatime", "suid", "sync", "tmpcopyup", "unbindable",
-	}
 }

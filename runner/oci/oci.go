@@ -185,6 +185,13 @@ func (a *app) debugf(format string, args ...any) {
 	}
 }
 
+// warn logs what was left out, whether or not more is logged.
+func (a *app) warn(all []string) {
+	for _, text := range all {
+		a.log("warning", text)
+	}
+}
+
 // log writes a line in runc's form to the file given with --log, else to stderr.
 // A log that cannot be written changes nothing else.
 func (a *app) log(level, msg string) {

@@ -100,6 +100,16 @@ func TestRunForeground(t *testing.T) {
 	}
 }
 
+// waitFor waits until a condition holds.
+func waitFor(t *testing.T, what string, cond func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !cond(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("did not come about: %s", what)
+		}
+	}
+}
+
 func TestCreateStartDelete(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, "sleep", "1000")

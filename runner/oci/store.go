@@ -17,6 +17,7 @@ import (
 	"cove/errdefs"
 	"cove/internal/leanjson"
 	"cove/runner/task"
+	"cove/sandbox"
 	"cove/sandbox/cgroup"
 	"cove/sandbox/host"
 )
@@ -30,6 +31,8 @@ type container struct {
 	Bundle  string    `json:"bundle"`
 	Cgroup  string    `json:"cgroup"`
 	Created time.Time `json:"created"`
+	// SharedRoot is what is to be unmounted in the end.
+	SharedRoot *sandbox.SharedRoot `json:"sharedRoot,omitempty"`
 	// Spec is the compiled one, complete. It is kept in a file of its own,
 	// config.json.
 	Spec *specs.Spec `json:"-"`
@@ -232,8 +235,7 @@ func (a *app) destroy(ctx context.Context, c *container, g *cgroup.Group) error 
 	if !task.Has(c.Spec, specs.PIDNamespace) {
 		errs = append(errs, g.Kill(ctx)) // others may be left: theirs is not our pid namespace
 	}
-	errs = append(errs, g.Delete(ctx))
-	errs = append(errs, c.remove())
+	errs = append(errs, g.Delete(ctx), c.SharedRoot.Unmount(), c.remove())
 	a.poststop(ctx, c)
 	return errors.Join(errs...)
 }

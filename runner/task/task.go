@@ -59,6 +59,10 @@ type Task struct {
 	Net *network.Endpoint
 	// Spec is the one that was compiled.
 	Spec *specs.Spec
+	// Warnings are of what the spec asks for and the container has not.
+	Warnings []string
+	// SharedRoot is to be unmounted with the container; mostly nil.
+	SharedRoot *sandbox.SharedRoot
 
 	ungrouped bool // the group was deleted
 }
@@ -97,6 +101,9 @@ func (t *Task) create(ctx context.Context, r Request) (err error) {
 		ConsoleSize: r.Size, ExtraFiles: r.ExtraFiles, Cgroup: t.Group, Filter: filter, Control: r.Control,
 		OnCreated: func(pid int) error { return t.wired(r, pid) }, OnMounted: r.OnMounted, State: r.State,
 	})
+	if err == nil {
+		t.SharedRoot, err = sandbox.FindSharedRoot(t.Spec)
+	}
 	return err
 }
 
@@ -111,6 +118,7 @@ func (t *Task) prepare(r Request, features host.Features) (p *plan.Plan, filter 
 	if p, err = plan.Compile(t.Spec, features); err != nil {
 		return nil, nil, err
 	}
+	t.Warnings = p.Warnings
 	if r.Files != "" {
 		if err := writeFiles(r); err != nil {
 			return nil, nil, err
@@ -175,6 +183,7 @@ func (t *Task) Close(ctx context.Context) error {
 		}
 		errs = append(errs, t.DeleteGroup(ctx))
 	}
+	errs = append(errs, t.SharedRoot.Unmount())
 	if t.Net != nil {
 		errs = append(errs, t.Net.Close())
 	}

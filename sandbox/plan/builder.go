@@ -20,8 +20,12 @@ type builder struct {
 	root descriptor
 	// userns says that the program is in a user namespace of its own.
 	userns bool
+	// newNet says that the network namespace is new, though not made at clone.
+	newNet bool
 	// pidNS is the pid namespace that is joined, -1 for none.
 	pidNS inherited
+	// filled are mounts that become read-only when all is in them.
+	filled []Value
 	// hookOutput is the pipe for what hooks print, -1 before there is one.
 	hookOutput inherited
 	// label is the open file that takes the AppArmor profile.

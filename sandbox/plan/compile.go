@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/sandbox/check"
 	"cove/sandbox/host"
 )
 
@@ -16,10 +17,10 @@ import (
 // What spec wants and the plan cannot express is an error: ErrInvalid if it
 // cannot be right anywhere, ErrUnsupported if this host or cove lacks it.
 func Compile(spec *specs.Spec, h host.Features) (*Plan, error) {
-	if err := checkSpec(spec); err != nil {
+	if err := check.Spec(spec); err != nil {
 		return nil, err
 	}
-	b := &builder{host: h, userns: newUserNS(spec), hookOutput: -1}
+	b := &builder{host: h, userns: check.Has(spec, specs.UserNamespace), hookOutput: -1}
 	b.Steps = make([]Step, 0, 512) // docker's containers have 450
 	b.Terminal = spec.Process.Terminal
 	rootfs := b.file(File{Kind: Root})
@@ -33,6 +34,7 @@ func Compile(spec *specs.Spec, h host.Features) (*Plan, error) {
 		b.maskedPaths,
 		b.readonlyPaths,
 		b.workingDir,
+		b.finishReadOnly,
 		b.afterMounts,
 		b.pivot,
 	} {
@@ -53,91 +55,44 @@ func Compile(spec *specs.Spec, h host.Features) (*Plan, error) {
 // CompileExec writes down the calls that run proc inside the running container
 // of spec.
 func CompileExec(spec *specs.Spec, proc *specs.Process, h host.Features) (*Plan, error) {
-	if err := checkProcess(proc); err != nil {
+	if err := check.Process(proc); err != nil {
 		return nil, err
 	}
 	if spec.Linux == nil {
 		return nil, errdefs.Errorf(errdefs.ErrInvalid, "plan: config.json: no linux section")
 	}
-	b := &builder{host: h, pidNS: -1, userns: hasNamespace(spec, specs.UserNamespace)}
+	b := &builder{host: h, pidNS: -1, userns: check.Has(spec, specs.UserNamespace)}
 	b.Terminal = proc.Terminal
-	b.join(spec, proc)
+	if err := b.join(spec, proc); err != nil {
+		return nil, err
+	}
 	if err := b.process(spec, proc, nil); err != nil {
 		return nil, err
 	}
 	return &b.Plan, nil
 }
 
-func checkSpec(spec *specs.Spec) error {
-	switch {
-	case spec.Root == nil:
-		return errdefs.Errorf(errdefs.ErrInvalid, "plan: config.json: no root")
-	case spec.Linux == nil:
-		return errdefs.Errorf(errdefs.ErrInvalid, "plan: config.json: no linux section")
-	case !slices.ContainsFunc(spec.Linux.Namespaces, func(n specs.LinuxNamespace) bool {
-		return n.Type == specs.MountNamespace
-	}):
-		// pivot_root in the host's mount namespace would take the host's root.
-		return errdefs.Errorf(errdefs.ErrInvalid, "plan: config.json: a container needs a mount namespace of its own")
-	case spec.Linux.IntelRdt != nil:
-		return errdefs.Errorf(errdefs.ErrUnsupported, "plan: config.json: linux.intelRdt")
-	case len(spec.Linux.TimeOffsets) > 0:
-		return errdefs.Errorf(errdefs.ErrUnsupported, "plan: config.json: linux.timeOffsets")
-	case spec.Linux.Personality != nil && spec.Linux.Personality.Domain != specs.PerLinux:
-		return errdefs.Errorf(errdefs.ErrUnsupported, "plan: config.json: linux.personality %q", spec.Linux.Personality.Domain)
-	case spec.Linux.MountLabel != "":
-		return errdefs.Errorf(errdefs.ErrUnsupported, "plan: config.json: linux.mountLabel (SELinux)")
-	}
-	if err := checkHooks(spec.Hooks); err != nil {
-		return err
-	}
-	return checkProcess(spec.Process)
-}
-
-// newUserNS reports that spec makes a user namespace.
-func newUserNS(spec *specs.Spec) bool {
-	return slices.ContainsFunc(spec.Linux.Namespaces, func(n specs.LinuxNamespace) bool {
-		return n.Type == specs.UserNamespace && n.Path == ""
-	})
-}
-
-func checkProcess(proc *specs.Process) error {
-	switch {
-	case proc == nil:
-		return errdefs.Errorf(errdefs.ErrInvalid, "plan: config.json: no process")
-	case len(proc.Args) == 0 || proc.Args[0] == "":
-		return errdefs.Errorf(errdefs.ErrInvalid, "plan: config.json: process.args: no command")
-	case len(proc.Cwd) == 0 || proc.Cwd[0] != '/':
-		return errdefs.Errorf(errdefs.ErrInvalid, "plan: config.json: process.cwd %q: want an absolute path", proc.Cwd)
-	case proc.SelinuxLabel != "":
-		return errdefs.Errorf(errdefs.ErrUnsupported, "plan: config.json: process.selinuxLabel")
-	}
-	return nil
-}
-
-// namespaceFlags are the namespaces that a program can be started in. A cgroup
-// namespace is not among them: it shows as its root the group that its maker
-// is in, so it is made after the group was joined.
-func namespaceFlag(t specs.LinuxNamespaceType) (uint64, error) {
+// namespaceFlag is the CLONE_NEW flag of a namespace.
+func namespaceFlag(t specs.LinuxNamespaceType) uint64 {
 	switch t {
 	case specs.MountNamespace:
-		return unix.CLONE_NEWNS, nil
+		return unix.CLONE_NEWNS
 	case specs.PIDNamespace:
-		return unix.CLONE_NEWPID, nil
+		return unix.CLONE_NEWPID
 	case specs.NetworkNamespace:
-		return unix.CLONE_NEWNET, nil
+		return unix.CLONE_NEWNET
 	case specs.IPCNamespace:
-		return unix.CLONE_NEWIPC, nil
+		return unix.CLONE_NEWIPC
 	case specs.UTSNamespace:
-		return unix.CLONE_NEWUTS, nil
+		return unix.CLONE_NEWUTS
 	case specs.UserNamespace:
-		return unix.CLONE_NEWUSER, nil
+		return unix.CLONE_NEWUSER
 	case specs.CgroupNamespace:
-		return unix.CLONE_NEWCGROUP, nil
+		return unix.CLONE_NEWCGROUP
 	case specs.TimeNamespace:
-		return 0, errdefs.Errorf(errdefs.ErrUnsupported, "plan: config.json: a time namespace")
+		return unix.CLONE_NEWTIME
 	}
-	return 0, errdefs.Errorf(errdefs.ErrInvalid, "plan: config.json: unknown namespace %q", t)
+	return 0 // refused by check
 }
 
 // namespaces joins the control group, then the namespaces that exist, and has
@@ -147,43 +102,74 @@ func (b *builder) namespaces(spec *specs.Spec) error {
 	b.call("prctl", flags(uint64(unix.PR_SET_NAME), prctlOptions), str("cove-init"), num(0), num(0), num(0))
 	b.dieWithParent(num(uint64(unix.SIGKILL)))
 	b.joinCgroup()
-	unshare := false
 	b.pidNS = -1
+	user, later := inherited(-1), []specs.LinuxNamespaceType{}
 	for _, ns := range spec.Linux.Namespaces {
-		flag, err := namespaceFlag(ns.Type)
-		if err != nil {
-			return err
-		}
+		flag := namespaceFlag(ns.Type)
 		switch {
-		case ns.Path != "" && flag == unix.CLONE_NEWUSER:
-			return errdefs.Errorf(errdefs.ErrUnsupported, "plan: config.json: joining the user namespace %s", ns.Path)
-		case ns.Path != "" && flag == unix.CLONE_NEWNS:
-			return errdefs.Errorf(errdefs.ErrUnsupported, "plan: config.json: joining the mount namespace %s", ns.Path)
 		case ns.Path != "":
 			f := b.file(File{Kind: Namespace, Name: ns.Path})
-			if flag == unix.CLONE_NEWPID {
+			switch ns.Type {
+			case specs.PIDNamespace:
 				b.pidNS = f // joined by joinPID
-				break
+			case specs.UserNamespace:
+				user = f // last: what the others belong to may be the host
+			default:
+				b.joinNamespace(f, ns.Type)
 			}
-			b.why = "join " + string(ns.Type) + " namespace"
-			b.call("setns", f.arg(), flags(flag, cloneFlags))
-		case flag == unix.CLONE_NEWCGROUP:
-			unshare = true
+		case ns.Type == specs.CgroupNamespace, ns.Type == specs.TimeNamespace:
+			later = append(later, ns.Type)
 		default:
 			b.Clone |= flag
 		}
 	}
-	b.Forks = b.pidNS >= 0
-	if b.Clone&unix.CLONE_NEWUSER != 0 {
-		if err := b.userMaps(spec.Linux); err != nil {
-			return err
-		}
+	b.UIDs, b.GIDs = idRanges(spec.Linux.UIDMappings), idRanges(spec.Linux.GIDMappings)
+	if user >= 0 {
+		b.enterUser(user)
 	}
-	if unshare {
+	b.Forks = b.Forks || b.pidNS >= 0
+	if slices.Contains(later, specs.CgroupNamespace) {
 		b.why = "make cgroup namespace"
 		b.call("unshare", flags(uint64(unix.CLONE_NEWCGROUP), cloneFlags))
 	}
+	if slices.Contains(later, specs.TimeNamespace) {
+		b.timeNamespace(spec.Linux.TimeOffsets)
+	}
 	return nil
+}
+
+func (b *builder) joinNamespace(f inherited, t specs.LinuxNamespaceType) {
+	b.why = "join " + string(t) + " namespace"
+	b.call("setns", f.arg(), flags(namespaceFlag(t), cloneFlags))
+}
+
+// enterUser joins a user namespace. The other namespaces that are to be made
+// must belong to it, so they are made afterwards: for a pid namespace by a fork,
+// of which nobody in the user namespace can see anything yet.
+func (b *builder) enterUser(f inherited) {
+	b.joinNamespace(f, specs.UserNamespace)
+	b.becomeRoot()
+	// A new identity takes the right to one's own files in /proc.
+	b.call("prctl", flags(uint64(unix.PR_SET_DUMPABLE), prctlOptions), num(1), num(0), num(0), num(0))
+	made := b.Clone
+	b.Clone, b.UIDs, b.GIDs = 0, nil, nil
+	switch {
+	case made&unix.CLONE_NEWPID != 0:
+		b.Forks = true
+		b.forkInto("fork into namespaces of the user namespace", made)
+		b.dieWithParent(num(uint64(unix.SIGKILL)))
+	case made != 0:
+		b.why = "make namespaces of the user namespace"
+		b.call("unshare", flags(made, cloneFlags))
+	}
+	b.newNet = made&unix.CLONE_NEWNET != 0
+}
+
+// becomeRoot takes the root of a user namespace for the program's user.
+func (b *builder) becomeRoot() {
+	b.why = "become root of the user namespace"
+	b.call("setresgid", num(0), num(0), num(0))
+	b.call("setresuid", num(0), num(0), num(0))
 }
 
 // joinPID enters a pid namespace, for the children to come.
@@ -192,14 +178,6 @@ func (b *builder) joinPID() {
 		b.why = "join pid namespace"
 		b.call("setns", b.pidNS.arg(), flags(uint64(unix.CLONE_NEWPID), cloneFlags))
 	}
-}
-
-func (b *builder) userMaps(l *specs.Linux) error {
-	b.UIDs, b.GIDs = idRanges(l.UIDMappings), idRanges(l.GIDMappings)
-	if len(b.UIDs) == 0 || len(b.GIDs) == 0 {
-		return errdefs.Errorf(errdefs.ErrInvalid, "plan: config.json: a user namespace needs uidMappings and gidMappings")
-	}
-	return nil
 }
 
 func idRanges(maps []specs.LinuxIDMapping) []IDRange {
@@ -241,7 +219,7 @@ func (b *builder) identity(spec *specs.Spec) error {
 	if spec.Process.OOMScoreAdj != nil {
 		b.oomScore(*spec.Process.OOMScoreAdj)
 	}
-	if b.Clone&unix.CLONE_NEWNET != 0 {
+	if b.newNet || b.Clone&unix.CLONE_NEWNET != 0 {
 		b.loopback()
 	}
 	return nil

@@ -16,6 +16,7 @@ var (
 		{unix.CLONE_NEWIPC, "CLONE_NEWIPC"},
 		{unix.CLONE_NEWUTS, "CLONE_NEWUTS"},
 		{unix.CLONE_NEWCGROUP, "CLONE_NEWCGROUP"},
+		{unix.CLONE_NEWTIME, "CLONE_NEWTIME"},
 		{unix.CLONE_PARENT, "CLONE_PARENT"},
 		{unix.CLONE_VM, "CLONE_VM"},
 		{unix.CLONE_VFORK, "CLONE_VFORK"},
@@ -95,6 +96,7 @@ var (
 		{unix.PR_SET_PDEATHSIG, "PR_SET_PDEATHSIG"},
 		{unix.PR_CAP_AMBIENT, "PR_CAP_AMBIENT"},
 		{unix.PR_SET_NAME, "PR_SET_NAME"},
+		{unix.PR_SET_DUMPABLE, "PR_SET_DUMPABLE"},
 	}}
 
 	ambientOps = &flagSet{exact: []flagName{

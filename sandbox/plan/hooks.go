@@ -2,46 +2,14 @@ package plan
 
 import (
 	"fmt"
-	"path"
 	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
-
-	"cove/errdefs"
 )
 
 // HookStep begins the Why of the steps that run a hook.
 const HookStep = "hook "
-
-// checkHooks holds the hooks of all kinds to the spec's rules (config.md,
-// "POSIX-platform Hooks").
-func checkHooks(h *specs.Hooks) error {
-	if h == nil {
-		return nil
-	}
-	for _, kind := range []struct {
-		name string
-		list []specs.Hook
-	}{
-		{"prestart", h.Prestart}, //nolint:staticcheck // deprecated in the spec, and what people still configure
-		{"createRuntime", h.CreateRuntime},
-		{"createContainer", h.CreateContainer},
-		{"startContainer", h.StartContainer},
-		{"poststart", h.Poststart},
-		{"poststop", h.Poststop},
-	} {
-		for i, hook := range kind.list {
-			switch {
-			case !path.IsAbs(hook.Path):
-				return errdefs.Errorf(errdefs.ErrInvalid, "plan: config.json: hooks.%s[%d].path %q: want an absolute path", kind.name, i, hook.Path)
-			case hook.Timeout != nil && *hook.Timeout <= 0:
-				return errdefs.Errorf(errdefs.ErrInvalid, "plan: config.json: hooks.%s[%d].timeout %d: want seconds, 1 or more", kind.name, i, *hook.Timeout)
-			}
-		}
-	}
-	return nil
-}
 
 // seesRoot reports whether hooks run while the root is being made. They look
 // for it where the spec says it is, in the container's mount namespace.
@@ -78,7 +46,8 @@ func (b *builder) createHooks(spec *specs.Spec) {
 	std := b.hookFiles(specs.StateCreating)
 	for i, h := range spec.Hooks.CreateContainer {
 		b.hook(fmt.Sprintf("%screateContainer[%d] %s", HookStep, i, h.Path), h, std, func() {
-			b.call("prctl", flags(uint64(unix.PR_SET_PDEATHSIG), prctlOptions), num(uint64(unix.SIGKILL)), num(0), num(0), num(0))
+			b.call("prctl", flags(uint64(unix.PR_SET_PDEATHSIG), prctlOptions),
+				num(uint64(unix.SIGKILL)), num(0), num(0), num(0))
 			b.call("umask", octalArg(0o022))
 			b.call("fchdir", b.root.arg())
 		})

@@ -3,6 +3,8 @@ package plan
 import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"cove/sandbox/check"
 )
 
 // joinFlags are the namespaces that exec joins if the container has its own.
@@ -16,32 +18,44 @@ var joinFlags = []struct {
 	{specs.UTSNamespace, unix.CLONE_NEWUTS},
 	{specs.NetworkNamespace, unix.CLONE_NEWNET},
 	{specs.PIDNamespace, unix.CLONE_NEWPID},
+	{specs.TimeNamespace, unix.CLONE_NEWTIME},
 	{specs.MountNamespace, unix.CLONE_NEWNS},
 }
 
 // join enters the namespaces of a running container, all in one call on the
 // pidfd of its first process: no path of /proc is resolved that could change.
 // The pid namespace then holds for children only, hence the fork at the end.
-func (b *builder) join(spec *specs.Spec, proc *specs.Process) {
+func (b *builder) join(spec *specs.Spec, proc *specs.Process) error {
 	b.why = "name"
 	b.call("prctl", flags(uint64(unix.PR_SET_NAME), prctlOptions), str("cove-init"), num(0), num(0), num(0))
 	b.dieWithParent(num(uint64(unix.SIGKILL)))
+	initial, final := "", ""
+	if a := proc.ExecCPUAffinity; a != nil {
+		initial, final = a.Initial, a.Final
+	}
+	if err := b.affinity(initial); err != nil {
+		return err
+	}
 	b.joinCgroup()
+	if err := b.affinity(final); err != nil {
+		return err
+	}
 	b.openLabel(proc)
 	b.why = "join namespaces"
 	var bits uint64
 	for _, j := range joinFlags {
-		if hasNamespace(spec, j.t) {
+		if check.Has(spec, j.t) {
 			bits |= j.flag
 		}
 	}
 	target := b.file(File{Kind: Target})
 	b.call("setns", target.arg(), flags(bits, cloneFlags))
 	if bits&unix.CLONE_NEWUSER != 0 {
-		b.why = "become root of the user namespace"
-		b.call("setresgid", num(0), num(0), num(0))
-		b.call("setresuid", num(0), num(0), num(0))
+		b.becomeRoot()
 	}
 	b.detach()
-	b.Forks = bits&unix.CLONE_NEWPID != 0
+	if b.Forks = bits&unix.CLONE_NEWPID != 0; b.Forks {
+		b.pidNS = target
+	}
+	return nil
 }

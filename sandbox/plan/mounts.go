@@ -12,12 +12,12 @@ import (
 
 func (b *builder) mounts(spec *specs.Spec) error {
 	for _, m := range spec.Mounts {
-		opts, err := parseOptions(m)
-		if err != nil {
-			return err
-		}
+		opts := parseOptions(m)
+		var err error
 		b.why = "mount " + m.Destination
 		switch {
+		case opts.remount:
+			err = b.remount(m, opts)
 		case opts.copyUp:
 			err = b.copyUpMount(m, opts)
 		case opts.bind || m.Type == "bind":
@@ -43,6 +43,13 @@ func (b *builder) newMount(m specs.Mount, opts options) error {
 		return errdefs.Errorf(errdefs.ErrUnsupported, "plan: mount %s: proc of a pid namespace that is joined needs Linux 6.17, this is %d.%d",
 			m.Destination, b.host.Kernel.Major, b.host.Kernel.Minor)
 	}
+	// What is mounted below and made in it comes first: see finishReadOnly.
+	readonly := (opts.attr.Set|opts.attr.SetAll)&unix.MOUNT_ATTR_RDONLY != 0
+	filled := readonly && (m.Type == "tmpfs" || clean(m.Destination) == "dev")
+	if filled {
+		opts.attr.Set &^= unix.MOUNT_ATTR_RDONLY
+		opts.attr.SetAll &^= unix.MOUNT_ATTR_RDONLY
+	}
 	tree := b.newTree(m.Type, m.Source, opts)
 	kind := directory
 	if m.Type == "proc" || m.Type == "sysfs" {
@@ -52,7 +59,23 @@ func (b *builder) newMount(m specs.Mount, opts options) error {
 	b.attach(tree, target)
 	b.close(target)
 	b.propagate(tree, opts)
-	b.close(tree)
+	if filled {
+		b.filled = append(b.filled, tree)
+	} else {
+		b.close(tree)
+	}
+	return nil
+}
+
+// finishReadOnly closes to writing what had to be filled first: a tmpfs with
+// mounts below it, a /dev with its nodes.
+func (b *builder) finishReadOnly(*specs.Spec) error {
+	b.why = "make read-only what is filled"
+	for _, tree := range b.filled {
+		b.call("mount_setattr", tree.arg(), str(""), flags(uint64(unix.AT_EMPTY_PATH), treeFlags),
+			mountAttr(unix.MOUNT_ATTR_RDONLY, 0, 0), num(mountAttrSize))
+		b.close(tree)
+	}
 	return nil
 }
 
@@ -104,17 +127,12 @@ func (b *builder) bindMount(m specs.Mount, opts options) error {
 	if !path.IsAbs(m.Source) {
 		return errdefs.Errorf(errdefs.ErrInvalid, "plan: mount %s: source %q: want an absolute path", m.Destination, m.Source)
 	}
-	if len(opts.data) > 0 {
-		return errdefs.Errorf(errdefs.ErrInvalid, "plan: mount %s: option %q: not one of a bind", m.Destination, opts.data[0])
-	}
+	// Options of the filesystem mean nothing to a bind; the kernel and runc leave
+	// them out, and so do specs that say "mode=755" of one.
 	if opts.attr.Propagation == 0 {
 		opts.attr.Propagation, opts.attr.PropagateAll = unix.MS_PRIVATE, true
 	}
-	f := File{Kind: Bind, Name: m.Source, Recursive: opts.recursive, Attr: opts.attr}
-	if opts.idmap {
-		f.UIDs, f.GIDs = idRanges(m.UIDMappings), idRanges(m.GIDMappings)
-	}
-	tree := b.file(f)
+	tree := b.file(File{Kind: Bind, Name: m.Source, Recursive: opts.recursive, Attr: opts.attr})
 	target := b.target(m.Destination, likeSource, tree)
 	b.attach(tree, target)
 	b.close(target)
@@ -160,6 +178,24 @@ func (b *builder) cgroupMount(m specs.Mount, opts options) error {
 			mountAttr(readonly, 0, 0), num(mountAttrSize))
 	}
 	b.close(dir)
+	return nil
+}
+
+// remount changes the attributes of what an earlier mount, or the root, has at
+// the destination.
+func (b *builder) remount(m specs.Mount, opts options) error {
+	if len(opts.data) > 0 {
+		return errdefs.Errorf(errdefs.ErrUnsupported, "plan: mount %s: option \"remount\" with %q, an option of the filesystem", m.Destination, opts.data[0])
+	}
+	target, _ := b.lookup(clean(m.Destination), 0)
+	a := opts.attr
+	if a.SetAll|a.ClearAll|a.deep() != 0 {
+		b.call("mount_setattr", target.arg(), str(""), flags(uint64(unix.AT_EMPTY_PATH|unix.AT_RECURSIVE), treeFlags),
+			mountAttr(a.SetAll, a.ClearAll, a.deep()), num(mountAttrSize))
+	}
+	b.call("mount_setattr", target.arg(), str(""), flags(uint64(unix.AT_EMPTY_PATH), treeFlags),
+		mountAttr(a.Set, a.Clear, a.flat()), num(mountAttrSize))
+	b.close(target)
 	return nil
 }
 

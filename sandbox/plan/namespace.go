@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/sandbox/check"
 )
 
 // detach leaves what is the caller's behind: its umask, so that the modes of
@@ -69,6 +70,10 @@ func (b *builder) loopback() {
 // namespace, where nothing propagates back from. Hooks that are to find it have
 // it at its path instead.
 func (b *builder) rootMount(spec *specs.Spec) error {
+	if !check.Makes(spec, specs.MountNamespace) {
+		b.sharedRoot(spec.Root.Path)
+		return nil
+	}
 	b.why = "keep mounts from propagating to the host"
 	b.call("mount", null(), str("/"), null(), flags(uint64(unix.MS_REC|unix.MS_SLAVE), mountFlags), null())
 	b.why = "mount root filesystem"
@@ -78,6 +83,20 @@ func (b *builder) rootMount(spec *specs.Spec) error {
 	}
 	b.call("move_mount", b.root.arg(), str(""), cwdFD(), str(at), flags(how, moveFlags))
 	return nil
+}
+
+// sharedRoot puts the root filesystem over itself in a mount namespace that is
+// not the container's own, the host's or one that it joined. All that the
+// container mounts is below it, and goes with it: see sandbox.SharedRoot.
+func (b *builder) sharedRoot(name string) {
+	b.why = "mount root filesystem over itself"
+	tree, _ := b.get("open_tree", cwdFD(), str(name),
+		flags(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE, treeFlags))
+	b.call("mount_setattr", tree.arg(), str(""), flags(uint64(unix.AT_EMPTY_PATH|unix.AT_RECURSIVE), treeFlags),
+		mountAttr(0, 0, unix.MS_PRIVATE), num(mountAttrSize))
+	b.call("move_mount", tree.arg(), str(""), cwdFD(), str(name),
+		flags(uint64(unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_SYMLINKS), moveFlags))
+	b.root = tree
 }
 
 // afterMounts lets the parent wire the network, which sysctls may refer to, and
@@ -90,14 +109,21 @@ func (b *builder) afterMounts(spec *specs.Spec) error {
 	return b.sysctls(spec)
 }
 
-// pivot makes the root filesystem the root, and lets go of the host's.
+// pivot makes the root filesystem the root, and lets go of the host's where it can.
 func (b *builder) pivot(spec *specs.Spec) error {
-	b.why = "pivot_root"
-	b.call("fchdir", b.root.arg())
-	// With "." for both, the old root lands on top of the new one and no
-	// directory is needed to hold it until it is unmounted (pivot_root(2)).
-	b.call("pivot_root", str("."), str("."))
-	b.call("umount2", str("."), flags(uint64(unix.MNT_DETACH), umountFlags))
+	if check.Makes(spec, specs.MountNamespace) {
+		b.why = "pivot_root"
+		b.call("fchdir", b.root.arg())
+		// With "." for both, the old root lands on top of the new one and no
+		// directory is needed to hold it until it is unmounted (pivot_root(2)).
+		b.call("pivot_root", str("."), str("."))
+		b.call("umount2", str("."), flags(uint64(unix.MNT_DETACH), umountFlags))
+	} else {
+		// The root of everyone in the namespace is not the container's to change.
+		b.why = "chroot"
+		b.call("fchdir", b.root.arg())
+		b.call("chroot", str("."))
+	}
 	b.call("chdir", str("/"))
 	propagation, err := rootPropagation(spec.Linux.RootfsPropagation)
 	if err != nil {

@@ -6,8 +6,6 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
-
-	"cove/errdefs"
 )
 
 // options are the parsed options of one mount.
@@ -15,7 +13,7 @@ type options struct {
 	attr      MountAttr
 	bind      bool
 	recursive bool
-	idmap     bool
+	remount   bool
 	copyUp    bool     // fill a tmpfs with what it hides of the image
 	data      []string // the filesystem's own
 }
@@ -55,7 +53,7 @@ var propagations = map[string]uint64{
 	"runbindable": unix.MS_UNBINDABLE | unix.MS_REC,
 }
 
-func parseOptions(m specs.Mount) (options, error) {
+func parseOptions(m specs.Mount) options {
 	var o options
 	for _, name := range m.Options {
 		switch name {
@@ -63,14 +61,12 @@ func parseOptions(m specs.Mount) (options, error) {
 			o.bind = true
 		case "rbind":
 			o.bind, o.recursive = true, true
-		case "idmap", "ridmap":
-			o.idmap = true
-		case "defaults", "async", "nomand", "iversion", "noiversion", "loud", "silent", "":
+		case "remount":
+			o.remount = true
+		case "defaults", "async", "mand", "nomand", "iversion", "noiversion", "loud", "silent", "":
 			// the kernel's defaults, or words without effect on a mount
 		case "tmpcopyup":
 			o.copyUp = true
-		case "remount", "mand":
-			return o, errdefs.Errorf(errdefs.ErrUnsupported, "plan: mount %s: option %q", m.Destination, name)
 		default:
 			if p, ok := propagations[name]; ok {
 				o.attr.Propagation, o.attr.PropagateAll = p&^unix.MS_REC, p&unix.MS_REC != 0
@@ -81,7 +77,7 @@ func parseOptions(m specs.Mount) (options, error) {
 	}
 	// mount(8)'s helpers write comments and hints that no filesystem knows.
 	o.data = slices.DeleteFunc(o.data, func(s string) bool { return strings.HasPrefix(s, "x-") })
-	return o, nil
+	return o
 }
 
 // attribute applies an option that is an attribute.
@@ -99,4 +95,21 @@ func (o *options) attribute(name string) bool {
 	o.attr.SetAll = o.attr.SetAll&^a.clear | a.set
 	o.attr.ClearAll = o.attr.ClearAll&^a.set | a.clear
 	return true
+}
+
+// MountOptions are the options of mounts that are not handed to a filesystem,
+// for what a runtime says of itself (features.md, "mountOptions").
+func MountOptions() []string {
+	all := []string{
+		"async", "bind", "defaults", "dirsync", "iversion", "lazytime", "loud", "mand", "noiversion", "nolazytime", "nomand",
+		"rbind", "remount", "silent", "sync", "tmpcopyup",
+	}
+	for name := range attributes {
+		all = append(all, name, "r"+name)
+	}
+	for name := range propagations {
+		all = append(all, name)
+	}
+	slices.Sort(all)
+	return all
 }

@@ -32,8 +32,11 @@ type Plan struct {
 	// user namespace.
 	Command string
 	UID     uint32
+	// Warnings are of what was left out of the plan.
+	Warnings []string
 	// Forks says that the program forks the container's process instead of
-	// becoming it: it joined a pid namespace, which holds for children only.
+	// becoming it: it joined a pid namespace, which holds for children only, or
+	// makes one in a user namespace that it joined.
 	Forks bool
 }
 
@@ -113,8 +116,6 @@ type File struct {
 	Recursive bool
 	// Attr are set on the detached mount before it is handed over.
 	Attr MountAttr
-	// UIDs and GIDs map the owners that a Bind shows.
-	UIDs, GIDs []IDRange
 	// Options are those of DevPTS and CopyUp.
 	Options []string
 }

@@ -113,6 +113,21 @@ func TestGolden(t *testing.T) {
 				StartContainer:  []specs.Hook{{Path: "/sbin/ldconfig"}},
 			}
 		}), host: v2()},
+		"joined-user": {spec: docker(func(s *specs.Spec) {
+			s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: "user", Path: "/proc/7/ns/user"})
+		}), host: v2()},
+		"shared-mounts": {spec: docker(func(s *specs.Spec) {
+			s.Root.Path = "/bundle/rootfs"
+			s.Linux.Namespaces = s.Linux.Namespaces[1:]
+		}), host: v2()},
+		"scheduling": {spec: docker(func(s *specs.Spec) {
+			s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: "time"})
+			s.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{"boottime": {Secs: 5}}
+			s.Linux.MemoryPolicy = &specs.LinuxMemoryPolicy{Mode: specs.MpolBind, Nodes: "0,2-3"}
+			s.Linux.Personality = &specs.LinuxPersonality{Domain: specs.PerLinux32}
+			s.Process.Scheduler = &specs.Scheduler{Policy: specs.SchedBatch, Nice: 5}
+			s.Process.IOPriority = &specs.LinuxIOPriority{Class: specs.IOPRIO_CLASS_IDLE}
+		}), host: v2()},
 		"exec": {spec: docker(), host: hybrid(), exec: &specs.Process{
 			Args: []string{"redis-cli"}, Cwd: "/", Env: []string{"PATH=/bin"}, Terminal: true,
 			Capabilities: &specs.LinuxCapabilities{Bounding: caps, Effective: caps, Permitted: caps},
@@ -164,25 +179,19 @@ func TestErrors(t *testing.T) {
 		"relative cwd":     {func(s *specs.Spec) { s.Process.Cwd = "data" }, errdefs.ErrInvalid, "absolute"},
 		"no root":          {func(s *specs.Spec) { s.Root = nil }, errdefs.ErrInvalid, "no root"},
 		"no mounts of own": {func(s *specs.Spec) { s.Linux.Namespaces = s.Linux.Namespaces[1:] }, errdefs.ErrInvalid, "mount namespace"},
-		"capability":       {func(s *specs.Spec) { s.Process.Capabilities.Bounding = []string{"CAP_FLY"} }, errdefs.ErrInvalid, "CAP_FLY"},
 		"rlimit":           {func(s *specs.Spec) { s.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_FUN"}} }, errdefs.ErrInvalid, "RLIMIT_FUN"},
 		"rlimit soft>hard": {func(s *specs.Spec) { s.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_CPU", Soft: 2, Hard: 1}} }, errdefs.ErrInvalid, "above"},
 		"sysctl of host":   {func(s *specs.Spec) { s.Linux.Sysctl = map[string]string{"kernel.core_pattern": "|/x"} }, errdefs.ErrDenied, "whole host"},
 		"sysctl dots":      {func(s *specs.Spec) { s.Linux.Sysctl = map[string]string{"net/../kernel/core_pattern": "|/x"} }, errdefs.ErrInvalid, "not a name"},
 		"sysctl, host net": {func(s *specs.Spec) {
-			s.Linux.Namespaces = s.Linux.Namespaces[:2]
+			s.Hostname, s.Linux.Namespaces = "", s.Linux.Namespaces[:2]
 			s.Linux.Sysctl = map[string]string{"net.core.somaxconn": "1"}
 		}, errdefs.ErrDenied, "network"},
 		"device":          {func(s *specs.Spec) { s.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/x", Type: "z"}} }, errdefs.ErrInvalid, "type"},
-		"mount option":    {func(s *specs.Spec) { s.Mounts[0].Options = []string{"remount"} }, errdefs.ErrUnsupported, "remount"},
-		"bind option":     {func(s *specs.Spec) { s.Mounts[4].Options = []string{"bind", "size=1"} }, errdefs.ErrInvalid, "size=1"},
 		"relative source": {func(s *specs.Spec) { s.Mounts[4].Source = "x" }, errdefs.ErrInvalid, "absolute"},
 		"user without maps": {func(s *specs.Spec) {
 			s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: "user"})
 		}, errdefs.ErrInvalid, "uidMappings"},
-		"time namespace": {func(s *specs.Spec) {
-			s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: "time"})
-		}, errdefs.ErrUnsupported, "time"},
 		"notify":      {func(s *specs.Spec) { s.Linux.Seccomp.ListenerPath = "/x" }, errdefs.ErrUnsupported, "listenerPath"},
 		"propagation": {func(s *specs.Spec) { s.Linux.RootfsPropagation = "wild" }, errdefs.ErrInvalid, "wild"},
 	} {

@@ -3,6 +3,7 @@ package plan
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -24,7 +25,7 @@ type capData struct{ effective, permitted, inheritable uint64 }
 // capabilities drops the bounding set and returns the others. What the caller
 // does not hold itself it cannot give: such capabilities are left out. The
 // loader of a filter keeps CAP_SYS_ADMIN until that is done.
-func (b *builder) capabilities(c *specs.LinuxCapabilities, loader bool) (capSets, error) {
+func (b *builder) capabilities(c *specs.LinuxCapabilities, loader bool) capSets {
 	if c == nil {
 		c = &specs.LinuxCapabilities{}
 	}
@@ -34,11 +35,7 @@ func (b *builder) capabilities(c *specs.LinuxCapabilities, loader bool) (capSets
 	}
 	var sets [5]uint64
 	for i, names := range [][]string{c.Bounding, c.Effective, c.Permitted, c.Inheritable, c.Ambient} {
-		bits, err := parseCapabilities(names)
-		if err != nil {
-			return capSets{}, err
-		}
-		sets[i] = bits & held
+		sets[i] = b.parseCapabilities(names) & held
 	}
 	bounding, effective, permitted, inheritable, ambient := sets[0], sets[1], sets[2], sets[3], sets[4]
 	b.why = "capability bounding set"
@@ -53,7 +50,7 @@ func (b *builder) capabilities(c *specs.LinuxCapabilities, loader bool) (capSets
 		early.effective |= 1 << unix.CAP_SYS_ADMIN
 		early.permitted |= 1 << unix.CAP_SYS_ADMIN
 	}
-	return capSets{early: early, final: final, ambient: ambient & permitted & inheritable}, nil
+	return capSets{early: early, final: final, ambient: ambient & permitted & inheritable}
 }
 
 func (b *builder) capset(c capData) {
@@ -79,20 +76,21 @@ var capabilityNames = []string{
 	"WAKE_ALARM", "BLOCK_SUSPEND", "AUDIT_READ", "PERFMON", "BPF", "CHECKPOINT_RESTORE",
 }
 
-func parseCapabilities(names []string) (uint64, error) {
+// parseCapabilities reads names. One that nobody here knows may be a newer
+// kernel's: it is left out, with a warning (config.md, "Linux Process").
+func (b *builder) parseCapabilities(names []string) uint64 {
 	var bits uint64
-next:
 	for _, name := range names {
-		short := strings.TrimPrefix(strings.ToUpper(name), "CAP_")
-		for n, known := range capabilityNames {
-			if short == known {
-				bits |= 1 << uint(n)
-				continue next
-			}
+		n := slices.Index(capabilityNames, strings.TrimPrefix(strings.ToUpper(name), "CAP_"))
+		if n >= 0 {
+			bits |= 1 << uint(n)
+			continue
 		}
-		return 0, errdefs.Errorf(errdefs.ErrInvalid, "plan: capability %q: no such capability", name)
+		if text := fmt.Sprintf("capability %q is unknown here and left out", name); !slices.Contains(b.Warnings, text) {
+			b.Warnings = append(b.Warnings, text)
+		}
 	}
-	return bits, nil
+	return bits
 }
 
 func capArg(n int) Arg {

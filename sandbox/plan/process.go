@@ -19,7 +19,8 @@ import (
 // loaded with no_new_privs or CAP_SYS_ADMIN only, so that capability goes last.
 // hooks run in the process before it executes.
 func (b *builder) process(spec *specs.Spec, proc *specs.Process, hooks []specs.Hook) error {
-	if !b.Forks {
+	forks := b.pidNS >= 0 // it joins a pid namespace, which holds for children only
+	if !forks {
 		b.session(proc)
 	}
 	if proc.ApparmorProfile != "" && !b.host.AppArmor {
@@ -27,11 +28,11 @@ func (b *builder) process(spec *specs.Spec, proc *specs.Process, hooks []specs.H
 	}
 	b.Command, b.UID = proc.Args[0], proc.User.UID
 	loader := spec.Linux.Seccomp != nil && !proc.NoNewPrivileges
-	caps, err := b.capabilities(proc.Capabilities, loader)
-	if err != nil {
+	caps := b.capabilities(proc.Capabilities, loader)
+	if err := b.raiseRlimits(proc.Rlimits); err != nil {
 		return err
 	}
-	if err := b.raiseRlimits(proc.Rlimits); err != nil {
+	if err := b.schedule(spec.Linux, proc); err != nil {
 		return err
 	}
 	early := b.enterDir(proc.Cwd)
@@ -45,7 +46,7 @@ func (b *builder) process(spec *specs.Spec, proc *specs.Process, hooks []specs.H
 	if err := b.confine(spec, proc, caps); err != nil {
 		return err
 	}
-	if b.Forks {
+	if forks {
 		b.fork(proc)
 	}
 	b.barrier(Created)
@@ -177,9 +178,6 @@ func (b *builder) seccomp(l *specs.Linux) error {
 	if l == nil || l.Seccomp == nil {
 		return nil
 	}
-	if l.Seccomp.ListenerPath != "" {
-		return errdefs.Errorf(errdefs.ErrUnsupported, "plan: config.json: linux.seccomp.listenerPath")
-	}
 	var bits uint64
 	for _, f := range l.Seccomp.Flags {
 		bit, ok := map[specs.LinuxSeccompFlag]uint64{
@@ -201,12 +199,17 @@ func (b *builder) seccomp(l *specs.Linux) error {
 // Only now, with nothing left to gain from it: in the container it is visible,
 // and could be seized, from its first instruction (CVE-2016-9962).
 func (b *builder) fork(proc *specs.Process) {
-	b.Steps = append(b.Steps, Step{
-		Op: Fork, Call: "clone", Why: "fork into the pid namespace", Result: b.value(),
-		Args: []Arg{flags(uint64(unix.CLONE_PARENT)|uint64(unix.SIGCHLD), cloneFlags), num(0), num(0), num(0), num(0)},
-	})
+	b.forkInto("fork into the pid namespace", 0)
 	b.session(proc)
 	b.dieWithParent(Arg{Kind: DeathSignal})
+}
+
+// forkInto goes on in a child, in new namespaces or none.
+func (b *builder) forkInto(why string, namespaces uint64) {
+	b.Steps = append(b.Steps, Step{
+		Op: Fork, Call: "clone", Why: why, Result: b.value(),
+		Args: []Arg{flags(namespaces|uint64(unix.CLONE_PARENT)|uint64(unix.SIGCHLD), cloneFlags), num(0), num(0), num(0), num(0)},
+	})
 }
 
 // defaultPath is searched when the environment has no PATH.

@@ -8,6 +8,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"cove/errdefs"
+	"cove/sandbox/check"
 )
 
 // ipcSysctls are those under kernel that belong to an IPC namespace.
@@ -53,12 +54,8 @@ func (b *builder) checkSysctl(spec *specs.Spec, name, path string) error {
 	default:
 		return errdefs.Errorf(errdefs.ErrDenied, "plan: sysctl %q: the kernel keeps it for the whole host, not for a container", name)
 	}
-	if !hasNamespace(spec, needs) {
+	if !check.Has(spec, needs) {
 		return errdefs.Errorf(errdefs.ErrDenied, "plan: sysctl %q: the container shares the host's %s namespace", name, needs)
 	}
 	return nil
-}
-
-func hasNamespace(spec *specs.Spec, t specs.LinuxNamespaceType) bool {
-	return slices.ContainsFunc(spec.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == t })
 }

@@ -50,6 +50,8 @@ func lookup(call string) (numbers, bool) {
 		n = numbers{126, 91}
 	case "pivot_root":
 		n = numbers{155, 41}
+	case "personality":
+		n = numbers{135, 92}
 	case "prctl":
 		n = numbers{157, 167}
 	case "mount":
@@ -58,6 +60,16 @@ func lookup(call string) (numbers, bool) {
 		n = numbers{166, 39}
 	case "sethostname":
 		n = numbers{170, 161}
+	case "chroot":
+		n = numbers{161, 51}
+	case "sched_setaffinity":
+		n = numbers{203, 122}
+	case "set_mempolicy":
+		n = numbers{238, 237}
+	case "ioprio_set":
+		n = numbers{251, 30}
+	case "sched_setattr":
+		n = numbers{314, 274}
 	case "setdomainname":
 		n = numbers{171, 162}
 	case "exit_group":

@@ -1,0 +1,534 @@
+package oci
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// links makes more of busybox's commands in the root.
+func (f *fixture) links(names ...string) {
+	f.t.Helper()
+	for _, name := range names {
+		if err := os.Symlink("busybox", filepath.Join(f.bundle, "rootfs/bin", name)); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+}
+
+func without(t specs.LinuxNamespaceType) func(*specs.Spec) {
+	return func(s *specs.Spec) {
+		var kept []specs.LinuxNamespace
+		for _, n := range s.Linux.Namespaces {
+			if n.Type != t {
+				kept = append(kept, n)
+			}
+		}
+		s.Linux.Namespaces = kept
+	}
+}
+
+func with(t specs.LinuxNamespaceType, path string) func(*specs.Spec) {
+	return func(s *specs.Spec) {
+		without(t)(s)
+		s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: t, Path: path})
+	}
+}
+
+func (f *fixture) mount(m specs.Mount) { f.spec.Mounts = append(f.spec.Mounts, m) }
+
+// TestSpecFields asks for one field of the runtime spec after another, and looks
+// from inside at what became of it, as runtime-tools' programs do.
+func TestSpecFields(t *testing.T) {
+	t.Parallel()
+	ten, neg := 10, -500
+	umask := uint32(0o077)
+	for name, tt := range map[string]struct {
+		change func(*fixture)
+		script string
+		want   string
+	}{
+		"hostname": {func(f *fixture) { f.spec.Hostname = "named" }, "hostname", "named"},
+		"domainname": {
+			func(f *fixture) { f.spec.Domainname = "example.org" },
+			"cat /proc/sys/kernel/domainname",
+			"example.org",
+		},
+		"umask":     {func(f *fixture) { f.spec.Process.User.Umask = &umask }, "umask", "0077"},
+		"oom score": {func(f *fixture) { f.spec.Process.OOMScoreAdj = &ten }, "cat /proc/self/oom_score_adj", "10"},
+		"rlimit": {func(f *fixture) {
+			f.spec.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_NOFILE", Soft: 100, Hard: 200}}
+		}, "ulimit -Sn; ulimit -Hn", "100\n200"},
+		"sysctl": {
+			func(f *fixture) { f.spec.Linux.Sysctl = map[string]string{"net.ipv4.ip_forward": "1"} },
+			"cat /proc/sys/net/ipv4/ip_forward",
+			"1",
+		},
+		"personality": {
+			func(f *fixture) {
+				f.spec.Linux.Personality = &specs.LinuxPersonality{Domain: specs.PerLinux32}
+			},
+			"uname -m",
+			"i686",
+		},
+		"personality, plain": {
+			func(f *fixture) { f.spec.Linux.Personality = &specs.LinuxPersonality{Domain: specs.PerLinux} },
+			"cat /proc/self/personality", "00000000",
+		},
+		"nice": {func(f *fixture) { f.spec.Process.Scheduler = &specs.Scheduler{Policy: specs.SchedBatch, Nice: 7} },
+			"set -- $(cat /proc/self/stat); echo ${19} ${41}", "7 3"},
+		"idle": {func(f *fixture) { f.spec.Process.Scheduler = &specs.Scheduler{Policy: specs.SchedIdle} },
+			"set -- $(cat /proc/self/stat); echo ${41}", "5"},
+		"reset on fork": {func(f *fixture) {
+			f.spec.Process.Scheduler = &specs.Scheduler{Policy: specs.SchedOther, Nice: 0, Flags: []specs.LinuxSchedulerFlag{specs.SchedFlagResetOnFork}}
+		}, "echo fine", "fine"},
+		"io priority": {func(f *fixture) {
+			f.spec.Process.IOPriority = &specs.LinuxIOPriority{Class: specs.IOPRIO_CLASS_BE, Priority: 3}
+		}, "ionice -p $$", "best-effort: prio 3"},
+		"io idle": {
+			func(f *fixture) {
+				f.spec.Process.IOPriority = &specs.LinuxIOPriority{Class: specs.IOPRIO_CLASS_IDLE}
+			},
+			"ionice -p $$",
+			"idle",
+		},
+		"memory policy": {func(f *fixture) {
+			f.spec.Linux.MemoryPolicy = &specs.LinuxMemoryPolicy{Mode: specs.MpolBind, Nodes: "0"}
+		}, "read a policy rest < /proc/self/numa_maps; echo $policy", "bind:0"},
+		"memory policy, static": {func(f *fixture) {
+			f.spec.Linux.MemoryPolicy = &specs.LinuxMemoryPolicy{Mode: specs.MpolInterleave, Nodes: "0", Flags: []specs.MemoryPolicyFlagType{specs.MpolFStaticNodes}}
+		}, "read a policy rest < /proc/self/numa_maps; echo $policy", "interleave=static:0"},
+		"time namespace": {func(f *fixture) {
+			with(specs.TimeNamespace, "")(f.spec)
+			f.spec.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{"boottime": {Secs: 864000000}, "monotonic": {Secs: 7}}
+		}, "read up rest < /proc/uptime; [ ${up%.*} -gt 864000000 ] && cat /proc/self/timens_offsets", "monotonic           7         0\nboottime    864000000         0"},
+		"no pid namespace": {
+			func(f *fixture) { without(specs.PIDNamespace)(f.spec) },
+			"readlink /proc/self/ns/pid",
+			hostLink("pid"),
+		},
+		"no network namespace": {
+			func(f *fixture) { without(specs.NetworkNamespace)(f.spec) },
+			"readlink /proc/self/ns/net",
+			hostLink("net"),
+		},
+		"no ipc namespace": {
+			func(f *fixture) { without(specs.IPCNamespace)(f.spec) },
+			"readlink /proc/self/ns/ipc",
+			hostLink("ipc"),
+		},
+		"no uts namespace": {
+			func(f *fixture) { without(specs.UTSNamespace)(f.spec) },
+			"readlink /proc/self/ns/uts",
+			hostLink("uts"),
+		},
+		"no cgroup namespace": {
+			func(f *fixture) { without(specs.CgroupNamespace)(f.spec) },
+			"readlink /proc/self/ns/cgroup",
+			hostLink("cgroup"),
+		},
+		"no mount namespace": {
+			func(f *fixture) { without(specs.MountNamespace)(f.spec) },
+			"readlink /proc/self/ns/mnt; ls -d /bin/busybox /proc/self; cat /proc/kcore",
+			hostLink("mnt") + "\n/bin/busybox\n/proc/self",
+		},
+		"a joined network": {
+			func(f *fixture) {
+				with(specs.NetworkNamespace, fmt.Sprintf("/proc/%d/ns/net", os.Getpid()))(f.spec)
+			},
+			"readlink /proc/self/ns/net",
+			hostLink("net"),
+		},
+		"a bind with a mode": {func(f *fixture) {
+			f.mount(specs.Mount{Destination: "/tmp", Type: "bind", Source: f.bundle, Options: []string{"bind", "mode=755", "size=1k"}})
+		}, "ls -d /tmp/config.json", "/tmp/config.json"},
+		"an unknown capability": {func(f *fixture) {
+			f.spec.Process.Capabilities.Bounding = append(f.spec.Process.Capabilities.Bounding, "CAP_FLY")
+		}, "echo went on", "went on"},
+		"a capability in vain": {
+			func(f *fixture) { f.spec.Process.Capabilities.Ambient = []string{"CAP_FLY", "CAP_KILL"} },
+			"echo went on",
+			"went on",
+		},
+		"/dev, read-only": {
+			func(f *fixture) { f.spec.Mounts[1].Options = append(f.spec.Mounts[1].Options, "ro") },
+			"echo x > /dev/null && [ -c /dev/zero ] && [ -d /dev/shm ] && echo has; touch /dev/x 2>&1 || touch /dev/shm/x && echo shm",
+			"has\ntouch: /dev/x: Read-only file system\nshm",
+		},
+		"tmpfs, ro, with below": {func(f *fixture) {
+			f.mount(specs.Mount{Destination: "/run", Type: "tmpfs", Options: []string{"ro"}})
+			f.mount(specs.Mount{Destination: "/run/below/deep", Type: "tmpfs"})
+		}, "touch /run/x 2>/dev/null || touch /run/below/deep/x && echo right", "right"},
+		"rro": {
+			func(f *fixture) { f.nested("rbind", "rro") },
+			"touch /p/x /p/sub/x 2>/dev/null; ls /p/x /p/sub/x 2>/dev/null; echo end",
+			"end",
+		},
+		"ro, not recursive": {
+			func(f *fixture) { f.nested("rbind", "ro") },
+			"touch /p/x /p/sub/x 2>/dev/null; ls /p/x /p/sub/x 2>/dev/null; echo end",
+			"/p/sub/x\nend",
+		},
+		"rro and rw": {
+			func(f *fixture) { f.nested("rbind", "rro", "rw") },
+			"touch /p/x /p/sub/x 2>/dev/null; ls /p/x /p/sub/x 2>/dev/null; echo end",
+			"/p/x\nend",
+		},
+		"recursive attributes": {
+			func(f *fixture) { f.nested("rbind", "rnosuid", "rnodev", "rnoexec", "rnoatime") },
+			"while read a b c d at opts rest; do case $at in /p|/p/*) echo $at $opts;; esac; done < /proc/self/mountinfo",
+			"/p rw,nosuid,nodev,noexec,noatime\n/p/sub rw,nosuid,nodev,noexec,noatime",
+		},
+		"recursive relatime": {
+			func(f *fixture) { f.nested("rbind", "rnosuid", "rrelatime") },
+			"while read a b c d at opts rest; do case $at in /p|/p/*) echo $at $opts;; esac; done < /proc/self/mountinfo",
+			"/p rw,nosuid,relatime\n/p/sub rw,nosuid,relatime",
+		},
+		"remount": {func(f *fixture) {
+			f.mount(specs.Mount{Destination: "/run", Type: "tmpfs"})
+			f.mount(specs.Mount{Destination: "/run", Options: []string{"remount", "bind", "ro"}})
+		}, "touch /run/x 2>/dev/null || echo held", "held"},
+		"mand": {func(f *fixture) {
+			f.mount(specs.Mount{Destination: "/run", Type: "tmpfs", Options: []string{"mand", "lazytime", "dirsync", "sync", "iversion", "silent"}})
+		}, "touch /run/x && echo made", "made"},
+		"masked and read-only": {func(f *fixture) {
+			f.spec.Linux.MaskedPaths = []string{"/tmp/secret", "/tmp/dir", "/tmp/missing"}
+			f.spec.Linux.ReadonlyPaths = []string{"/root"}
+		}, "cat /tmp/secret; ls /tmp/dir; touch /root/x 2>/dev/null || echo held", "held"},
+		"a read-only root": {
+			func(f *fixture) { f.spec.Root.Readonly = true },
+			"touch /x 2>/dev/null || echo held",
+			"held",
+		},
+		"propagation": {
+			func(f *fixture) { f.spec.Linux.RootfsPropagation = "shared" },
+			"read a b c d at o tag rest < /proc/self/mountinfo; echo ${tag%%:*}",
+			"shared",
+		},
+		"a relative root": {func(f *fixture) { f.spec.Root.Path = "./rootfs/../rootfs" }, "echo found", "found"},
+		"additional groups": {
+			func(f *fixture) {
+				f.spec.Process.User = specs.User{UID: 5, GID: 6, AdditionalGids: []uint32{7, 8}}
+			},
+			"id -u; id -g; while read k v; do case $k in Groups:) echo $v;; esac; done < /proc/self/status",
+			"5\n6\n7 8",
+		},
+		"an oom score for all": {
+			func(f *fixture) { f.spec.Process.OOMScoreAdj = &neg; f.spec.Process.OOMScoreAdj = &ten },
+			"sh -c 'cat /proc/self/oom_score_adj'",
+			"10",
+		},
+		"a device": {func(f *fixture) {
+			f.spec.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/fuse2", Type: "c", Major: 10, Minor: 229}}
+		}, "stat -c '%t:%T %F' /dev/fuse2", "a:e5 character special file"},
+		"a fifo": {
+			func(f *fixture) { f.spec.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/pipe", Type: "p"}} },
+			"stat -c %F /dev/pipe",
+			"fifo",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, "sh", "-c", tt.script)
+			f.links("hostname", "readlink", "uname", "ionice", "ls", "stat")
+			root := filepath.Join(f.bundle, "rootfs")
+			if err := os.MkdirAll(filepath.Join(root, "tmp/dir/file"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(root, "tmp/secret"), []byte("secret\n"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			tt.change(f)
+			f.write()
+			code, out, errs := f.call("run", "-b", f.bundle, idOf(t))
+			if got := strings.TrimSpace(out); got != tt.want {
+				t.Errorf("%d: got %q, want %q, %s", code, got, tt.want, errs)
+			}
+			checkUnmounted(t, f.bundle)
+		})
+	}
+}
+
+// idOf is a container's id for a test.
+func idOf(t *testing.T) string {
+	clean := func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '-'
+	}
+	return fmt.Sprintf("c-%d-%s", os.Getpid(), strings.Map(clean, t.Name()))
+}
+
+func hostLink(ns string) string {
+	link, err := os.Readlink("/proc/self/ns/" + ns)
+	if err != nil {
+		return err.Error()
+	}
+	return link
+}
+
+func checkUnmounted(t *testing.T, dir string) {
+	t.Helper()
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil || strings.Contains(string(mounts), dir+"/rootfs") {
+		t.Errorf("a mount is left below %s, %v", dir, err)
+	}
+}
+
+// nested binds a directory that has a mount below it to /p.
+func (f *fixture) nested(options ...string) {
+	f.t.Helper()
+	dir := f.t.TempDir()
+	sub := filepath.Join(dir, "sub")
+	if err := os.Mkdir(sub, 0o755); err != nil {
+		f.t.Fatal(err)
+	}
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", sub).CombinedOutput(); err != nil {
+		f.t.Fatalf("%v: %s", err, out)
+	}
+	f.t.Cleanup(func() { _ = exec.Command("umount", sub).Run() })
+	f.mount(specs.Mount{Destination: "/p", Type: "bind", Source: dir, Options: options})
+}
+
+// TestSpecRefusals holds that what cannot be is refused by its name.
+func TestSpecRefusals(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		change func(*specs.Spec)
+		says   string
+	}{
+		"hostname of the host": {
+			func(s *specs.Spec) { without(specs.UTSNamespace)(s); s.Hostname = "x" },
+			"hostname: the container shares",
+		},
+		"domain name of the host": {
+			func(s *specs.Spec) { without(specs.UTSNamespace)(s); s.Domainname = "x" },
+			"domainname",
+		},
+		"maps without a namespace": {
+			func(s *specs.Spec) { s.Linux.UIDMappings = []specs.LinuxIDMapping{{Size: 1}} },
+			"uidMappings",
+		},
+		"a namespace twice": {func(s *specs.Spec) {
+			s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: "pid"})
+		}, "twice"},
+		"an unknown namespace": {func(s *specs.Spec) {
+			s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: "fun"})
+		}, "fun"},
+		"a relative namespace": {with(specs.PIDNamespace, "proc/1"), "absolute"},
+		"a missing namespace":  {with(specs.NetworkNamespace, "/no/such"), "/no/such"},
+		"no namespace file":    {with(specs.NetworkNamespace, "/etc/passwd"), "join network namespace"},
+		"intelRdt": {
+			func(s *specs.Spec) { s.Linux.IntelRdt = &specs.LinuxIntelRdt{ClosID: "x"} },
+			"intelRdt",
+		},
+		"mountLabel":   {func(s *specs.Spec) { s.Linux.MountLabel = "x" }, "mountLabel"},
+		"selinuxLabel": {func(s *specs.Spec) { s.Process.SelinuxLabel = "x" }, "selinuxLabel"},
+		"personality": {
+			func(s *specs.Spec) { s.Linux.Personality = &specs.LinuxPersonality{Domain: "BSD"} },
+			"BSD",
+		},
+		"personality's flags": {func(s *specs.Spec) {
+			s.Linux.Personality = &specs.LinuxPersonality{Domain: "LINUX", Flags: []specs.LinuxPersonalityFlag{"x"}}
+		}, "personality.flags"},
+		"offsets without": {
+			func(s *specs.Spec) { s.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{"boottime": {}} },
+			"timeOffsets",
+		},
+		"offsets of what": {func(s *specs.Spec) {
+			with(specs.TimeNamespace, "")(s)
+			s.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{"wall": {}}
+		}, "wall"},
+		"policy":    {func(s *specs.Spec) { s.Process.Scheduler = &specs.Scheduler{Policy: "SCHED_FUN"} }, "SCHED_FUN"},
+		"no policy": {func(s *specs.Spec) { s.Process.Scheduler = &specs.Scheduler{} }, "scheduler.policy"},
+		"policy's flag": {func(s *specs.Spec) {
+			s.Process.Scheduler = &specs.Scheduler{Policy: "SCHED_OTHER", Flags: []specs.LinuxSchedulerFlag{"x"}}
+		}, "scheduler.flags"},
+		"policy of the kernel's": {
+			func(s *specs.Spec) { s.Process.Scheduler = &specs.Scheduler{Policy: specs.SchedFIFO} },
+			"scheduler: sched_setattr",
+		},
+		"I/O class": {
+			func(s *specs.Spec) { s.Process.IOPriority = &specs.LinuxIOPriority{Class: "FAST"} },
+			"FAST",
+		},
+		"I/O priority": {func(s *specs.Spec) {
+			s.Process.IOPriority = &specs.LinuxIOPriority{Class: specs.IOPRIO_CLASS_BE, Priority: 8}
+		}, "want 0 to 7"},
+		"memory mode": {
+			func(s *specs.Spec) { s.Linux.MemoryPolicy = &specs.LinuxMemoryPolicy{Mode: "MPOL_FUN"} },
+			"MPOL_FUN",
+		},
+		"memory nodes": {func(s *specs.Spec) {
+			s.Linux.MemoryPolicy = &specs.LinuxMemoryPolicy{Mode: specs.MpolBind, Nodes: "2-1"}
+		}, "2-1"},
+		"memory flag": {func(s *specs.Spec) {
+			s.Linux.MemoryPolicy = &specs.LinuxMemoryPolicy{Mode: specs.MpolBind, Nodes: "0", Flags: []specs.MemoryPolicyFlagType{"x"}}
+		}, "memoryPolicy.flags"},
+		"notify": {func(s *specs.Spec) {
+			s.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, ListenerPath: "/x"}
+		}, "listenerPath"},
+		"notify's data": {func(s *specs.Spec) {
+			s.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, ListenerMetadata: "/x"}
+		}, "listenerMetadata"},
+		"idmap": {func(s *specs.Spec) {
+			s.Mounts = append(s.Mounts, specs.Mount{Destination: "/p", Source: "/tmp", Options: []string{"bind", "idmap"}})
+		}, "/p: id-mapped"},
+		"maps of a mount": {func(s *specs.Spec) {
+			s.Mounts = append(s.Mounts, specs.Mount{Destination: "/p", Source: "/tmp", Options: []string{"bind"}, UIDMappings: []specs.LinuxIDMapping{{Size: 1}}})
+		}, "/p: id-mapped"},
+		"rlimit twice": {func(s *specs.Spec) {
+			s.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_CPU"}, {Type: "RLIMIT_CPU"}}
+		}, "twice"},
+		"a mount option": {func(s *specs.Spec) {
+			s.Mounts = append(s.Mounts, specs.Mount{Destination: "/p", Type: "tmpfs", Options: []string{"fun=1"}})
+		}, "mount /p"},
+		"network of the host": {func(s *specs.Spec) {
+			without(specs.NetworkNamespace)(s)
+			s.Linux.NetDevices = map[string]specs.LinuxNetDevice{"d0": {}}
+		}, "netDevices"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, "true")
+			tt.change(f.spec)
+			f.write()
+			if code, _, errs := f.call("run", "-b", f.bundle, idOf(t)); code != 1 || !strings.Contains(errs, tt.says) {
+				t.Errorf("%d %q", code, errs)
+			}
+			if list := f.must("list", "-q"); list != "" {
+				t.Errorf("left: %q", list)
+			}
+		})
+	}
+}
+
+// TestWarnings holds that what is left out is logged.
+func TestWarnings(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, "true")
+	f.spec.Process.Capabilities.Permitted = append(f.spec.Process.Capabilities.Permitted, "CAP_FLY")
+	f.write()
+	if code, _, errs := f.call("run", "-b", f.bundle, idOf(t)); code != 0 || !strings.Contains(errs, `level=warning`) || !strings.Contains(errs, "CAP_FLY") {
+		t.Errorf("%d %q", code, errs)
+	}
+}
+
+// TestJoinedMounts runs in a mount namespace that somebody else holds.
+func TestJoinedMounts(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, "sh", "-c", "readlink /proc/self/ns/mnt; cat /proc/self/comm")
+	f.links("readlink")
+	holder := exec.Command("unshare", "-m", "--propagation", "private", "sleep", "100")
+	if err := holder.Start(); err != nil {
+		t.Skip("needs unshare of util-linux")
+	}
+	t.Cleanup(func() { _ = holder.Process.Kill(); _ = holder.Wait() })
+	ns := fmt.Sprintf("/proc/%d/ns/mnt", holder.Process.Pid)
+	waitFor(t, "a namespace of its own", func() bool {
+		link, err := os.Readlink(ns)
+		return err == nil && link != hostLink("mnt")
+	})
+	want, _ := os.Readlink(ns)
+	with(specs.MountNamespace, ns)(f.spec)
+	f.write()
+	id := idOf(t)
+	if code, out, errs := f.call("run", "-b", f.bundle, id); code != 0 || out != want+"\ncat\n" {
+		t.Errorf("%d %q, want %s, %s", code, out, want, errs)
+	}
+	checkUnmounted(t, f.bundle)
+	if mounts, err := os.ReadFile(fmt.Sprintf("/proc/%d/mountinfo", holder.Process.Pid)); err != nil || strings.Contains(string(mounts), f.bundle) {
+		t.Errorf("a mount is left in the joined namespace, %v", err)
+	}
+}
+
+// TestJoinedUser runs in the user namespace of another container, in new
+// namespaces that belong to it.
+func TestJoinedUser(t *testing.T) {
+	t.Parallel()
+	maps := []specs.LinuxIDMapping{{ContainerID: 0, HostID: 100000, Size: 65536}}
+	first := newFixture(t, "sleep", "100")
+	with(specs.UserNamespace, "")(first.spec)
+	first.spec.Linux.UIDMappings, first.spec.Linux.GIDMappings = maps, maps
+	chown(t, first.bundle)
+	first.write()
+	id := idOf(t)
+	t.Cleanup(func() { first.call("delete", "--force", id) })
+	first.must("create", "-b", first.bundle, id)
+	first.must("start", id)
+	var st specs.State
+	if err := json.Unmarshal([]byte(first.must("state", id)), &st); err != nil {
+		t.Fatal(err)
+	}
+	ns := fmt.Sprintf("/proc/%d/ns/user", st.Pid)
+	want, err := os.Readlink(ns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		change func(*specs.Spec)
+		script string
+		want   string
+	}{
+		"its own namespaces": {
+			func(*specs.Spec) {},
+			"readlink /proc/self/ns/user; echo $$; hostname in && hostname; id -u; read a b c < /proc/self/uid_map; echo $a $b $c",
+			want + "\n1\nin\n0\n0 100000 65536",
+		},
+		"its pid namespace": {
+			with(specs.PIDNamespace, fmt.Sprintf("/proc/%d/ns/pid", st.Pid)),
+			"readlink /proc/self/ns/user; [ $$ -gt 1 ] && echo with others",
+			want + "\nwith others",
+		},
+		"no pid namespace": {func(s *specs.Spec) {
+			without(specs.PIDNamespace)(s)
+			s.Mounts = s.Mounts[1:]
+			s.Linux.MaskedPaths, s.Linux.ReadonlyPaths = nil, nil
+		}, "id -u", "0"},
+		"another user": {func(s *specs.Spec) { s.Process.User = specs.User{UID: 7, GID: 8} }, "id -u; id -g", "7\n8"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, "sh", "-c", tt.script)
+			f.links("readlink", "hostname")
+			with(specs.UserNamespace, ns)(f.spec)
+			f.spec.Process.Capabilities.Effective = append(f.spec.Process.Capabilities.Effective, "CAP_SYS_ADMIN")
+			f.spec.Process.Capabilities.Permitted = append(f.spec.Process.Capabilities.Permitted, "CAP_SYS_ADMIN")
+			f.spec.Process.Capabilities.Bounding = append(f.spec.Process.Capabilities.Bounding, "CAP_SYS_ADMIN")
+			tt.change(f.spec)
+			chown(t, f.bundle)
+			f.write()
+			for _, verb := range []string{"run", "create"} {
+				id := idOf(t) + verb
+				if verb == "run" {
+					if code, out, errs := f.call("run", "-b", f.bundle, id); code != 0 || strings.TrimSpace(out) != tt.want {
+						t.Errorf("%d %q, want %q, %s", code, out, tt.want, errs)
+					}
+					continue
+				}
+				f.must("create", "-b", f.bundle, id)
+				f.must("start", id)
+				f.must("delete", "--force", id)
+			}
+		})
+	}
+}
+
+// chown gives a bundle's root to the root of the user namespaces here.
+func chown(t *testing.T, bundle string) {
+	t.Helper()
+	if out, err := exec.Command("chown", "-Rh", "100000:100000", filepath.Join(bundle, "rootfs")).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for dir := filepath.Join(bundle); dir != "/" && dir != "/tmp"; dir = filepath.Dir(dir) {
+		if err := os.Chmod(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,156 @@
+// Package check tells what a runtime spec asks for that cannot be right, or that
+// cove does not do: it is refused by name, and never left out silently.
+package check
+
+import (
+	"path"
+	"slices"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"cove/errdefs"
+)
+
+// Spec checks a container's whole config.json. An error is ErrInvalid for what
+// is wrong anywhere, and ErrUnsupported for what cove lacks.
+func Spec(s *specs.Spec) error {
+	switch {
+	case s.Root == nil:
+		return invalid("no root")
+	case s.Linux == nil:
+		return invalid("no linux section")
+	}
+	for _, check := range []func(*specs.Spec) error{namespaces, names, ids, linux, hooks} {
+		if err := check(s); err != nil {
+			return err
+		}
+	}
+	return Process(s.Process)
+}
+
+// Process checks one process, of a container or of an exec.
+func Process(p *specs.Process) error {
+	switch {
+	case p == nil:
+		return invalid("no process")
+	case len(p.Args) == 0 || p.Args[0] == "":
+		return invalid("process.args: no command")
+	case !path.IsAbs(p.Cwd):
+		return invalid("process.cwd %q: want an absolute path", p.Cwd)
+	case p.SelinuxLabel != "":
+		return unsupported("process.selinuxLabel")
+	}
+	seen := map[string]bool{}
+	for _, r := range p.Rlimits {
+		if seen[r.Type] {
+			return invalid("process.rlimits: %s is there twice", r.Type)
+		}
+		seen[r.Type] = true
+	}
+	return nil
+}
+
+// Has reports whether the container has a namespace of a type other than the
+// runtime's: one of its own, or one that it joins.
+func Has(s *specs.Spec, t specs.LinuxNamespaceType) bool {
+	return slices.ContainsFunc(s.Linux.Namespaces, func(n specs.LinuxNamespace) bool { return n.Type == t })
+}
+
+// Makes reports whether the container makes a namespace of a type.
+func Makes(s *specs.Spec, t specs.LinuxNamespaceType) bool {
+	return slices.ContainsFunc(s.Linux.Namespaces, func(n specs.LinuxNamespace) bool {
+		return n.Type == t && n.Path == ""
+	})
+}
+
+func namespaces(s *specs.Spec) error {
+	seen := map[specs.LinuxNamespaceType]bool{}
+	for _, n := range s.Linux.Namespaces {
+		switch n.Type {
+		case specs.MountNamespace, specs.PIDNamespace, specs.NetworkNamespace, specs.IPCNamespace,
+			specs.UTSNamespace, specs.UserNamespace, specs.CgroupNamespace, specs.TimeNamespace:
+		default:
+			return invalid("linux.namespaces: unknown namespace %q", n.Type)
+		}
+		if seen[n.Type] {
+			return invalid("linux.namespaces: %s is there twice", n.Type)
+		}
+		if n.Path != "" && !path.IsAbs(n.Path) {
+			return invalid("linux.namespaces: %s: path %q: want an absolute path", n.Type, n.Path)
+		}
+		seen[n.Type] = true
+	}
+	if !Makes(s, specs.MountNamespace) && !path.IsAbs(s.Root.Path) {
+		return invalid("without a mount namespace of its own a container needs root.path to be an absolute path")
+	}
+	return nil
+}
+
+// names are what would be the host's without a namespace.
+func names(s *specs.Spec) error {
+	for _, f := range []struct {
+		field string
+		used  bool
+		needs specs.LinuxNamespaceType
+	}{
+		{"hostname", s.Hostname != "", specs.UTSNamespace},
+		{"domainname", s.Domainname != "", specs.UTSNamespace},
+		{"linux.netDevices", len(s.Linux.NetDevices) > 0, specs.NetworkNamespace},
+		{"linux.timeOffsets", len(s.Linux.TimeOffsets) > 0, specs.TimeNamespace},
+		{"linux.uidMappings", len(s.Linux.UIDMappings) > 0, specs.UserNamespace},
+		{"linux.gidMappings", len(s.Linux.GIDMappings) > 0, specs.UserNamespace},
+	} {
+		if f.used && !Has(s, f.needs) {
+			return invalid("%s: the container shares the host's %s namespace", f.field, f.needs)
+		}
+	}
+	return nil
+}
+
+// ids are the maps of a new user namespace, and of mounts.
+func ids(s *specs.Spec) error {
+	if Makes(s, specs.UserNamespace) && (len(s.Linux.UIDMappings) == 0 || len(s.Linux.GIDMappings) == 0) {
+		return invalid("a user namespace needs uidMappings and gidMappings")
+	}
+	for _, m := range s.Mounts {
+		mapped := slices.Contains(m.Options, "idmap") || slices.Contains(m.Options, "ridmap")
+		if len(m.UIDMappings)+len(m.GIDMappings) > 0 || mapped {
+			return unsupported("mount %s: id-mapped mounts", m.Destination)
+		}
+	}
+	return nil
+}
+
+func linux(s *specs.Spec) error {
+	l := s.Linux
+	switch {
+	case l.IntelRdt != nil:
+		return unsupported("linux.intelRdt")
+	case l.MountLabel != "":
+		return unsupported("linux.mountLabel (SELinux)")
+	case l.Personality != nil && l.Personality.Domain != specs.PerLinux && l.Personality.Domain != specs.PerLinux32:
+		return invalid("linux.personality.domain %q: want LINUX or LINUX32", l.Personality.Domain)
+	case l.Personality != nil && len(l.Personality.Flags) > 0:
+		return unsupported("linux.personality.flags")
+	case len(l.TimeOffsets) > 0 && !Makes(s, specs.TimeNamespace):
+		return invalid("linux.timeOffsets: a time namespace that is joined has its offsets")
+	case l.Seccomp != nil && l.Seccomp.ListenerPath != "":
+		return unsupported("linux.seccomp.listenerPath")
+	case l.Seccomp != nil && l.Seccomp.ListenerMetadata != "":
+		return invalid("linux.seccomp.listenerMetadata: without listenerPath")
+	}
+	for clock := range l.TimeOffsets {
+		if clock != "monotonic" && clock != "boottime" {
+			return invalid("linux.timeOffsets: %q: want monotonic or boottime", clock)
+		}
+	}
+	return nil
+}
+
+func invalid(format string, args ...any) error {
+	return errdefs.Errorf(errdefs.ErrInvalid, "config.json: "+format, args...)
+}
+
+func unsupported(format string, args ...any) error {
+	return errdefs.Errorf(errdefs.ErrUnsupported, "config.json: "+format+": not supported", args...)
+}
