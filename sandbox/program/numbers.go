@@ -16,66 +16,24 @@ func lookup(call string) (numbers, bool) {
 		n = numbers{3, 57}
 	case "lseek":
 		n = numbers{8, 62}
-	case "rt_sigaction":
-		n = numbers{13, 134}
-	case "rt_sigprocmask":
-		n = numbers{14, 135}
 	case "ioctl":
 		n = numbers{16, 29}
 	case "socket":
 		n = numbers{41, 198}
-	case "clone":
-		n = numbers{56, 220}
-	case "execve":
-		n = numbers{59, 221}
-	case "wait4":
-		n = numbers{61, 260}
 	case "getcwd":
 		n = numbers{79, 17}
 	case "chdir":
 		n = numbers{80, 49}
 	case "fchdir":
 		n = numbers{81, 50}
-	case "umask":
-		n = numbers{95, 166}
-	case "setsid":
-		n = numbers{112, 157}
-	case "setgroups":
-		n = numbers{116, 159}
-	case "setresuid":
-		n = numbers{117, 147}
-	case "setresgid":
-		n = numbers{119, 149}
-	case "capset":
-		n = numbers{126, 91}
 	case "pivot_root":
 		n = numbers{155, 41}
-	case "personality":
-		n = numbers{135, 92}
-	case "prctl":
-		n = numbers{157, 167}
 	case "mount":
 		n = numbers{165, 40}
 	case "umount2":
 		n = numbers{166, 39}
-	case "sethostname":
-		n = numbers{170, 161}
 	case "chroot":
 		n = numbers{161, 51}
-	case "sched_setaffinity":
-		n = numbers{203, 122}
-	case "set_mempolicy":
-		n = numbers{238, 237}
-	case "ioprio_set":
-		n = numbers{251, 30}
-	case "sched_setattr":
-		n = numbers{314, 274}
-	case "setdomainname":
-		n = numbers{171, 162}
-	case "exit_group":
-		n = numbers{231, 94}
-	case "keyctl":
-		n = numbers{250, 219}
 	case "openat":
 		n = numbers{257, 56}
 	case "mkdirat":
@@ -86,16 +44,8 @@ func lookup(call string) (numbers, bool) {
 		n = numbers{260, 54}
 	case "symlinkat":
 		n = numbers{266, 36}
-	case "unshare":
-		n = numbers{272, 97}
 	case "dup3":
 		n = numbers{292, 24}
-	case "prlimit64":
-		n = numbers{302, 261}
-	case "setns":
-		n = numbers{308, 268}
-	case "seccomp":
-		n = numbers{317, 277}
 	case "open_tree":
 		n = numbers{428, 428}
 	case "move_mount":
@@ -112,6 +62,66 @@ func lookup(call string) (numbers, bool) {
 		n = numbers{437, 437}
 	case "mount_setattr":
 		n = numbers{442, 442}
+	default:
+		return lookupProcess(call)
+	}
+	return n, true
+}
+
+// lookupProcess knows the calls that are about the process and not about files.
+func lookupProcess(call string) (numbers, bool) {
+	var n numbers
+	switch call {
+	case "rt_sigaction":
+		n = numbers{13, 134}
+	case "rt_sigprocmask":
+		n = numbers{14, 135}
+	case "clone":
+		n = numbers{56, 220}
+	case "execve":
+		n = numbers{59, 221}
+	case "wait4":
+		n = numbers{61, 260}
+	case "umask":
+		n = numbers{95, 166}
+	case "setsid":
+		n = numbers{112, 157}
+	case "setgroups":
+		n = numbers{116, 159}
+	case "setresuid":
+		n = numbers{117, 147}
+	case "setresgid":
+		n = numbers{119, 149}
+	case "capset":
+		n = numbers{126, 91}
+	case "personality":
+		n = numbers{135, 92}
+	case "prctl":
+		n = numbers{157, 167}
+	case "sethostname":
+		n = numbers{170, 161}
+	case "sched_setaffinity":
+		n = numbers{203, 122}
+	case "set_mempolicy":
+		n = numbers{238, 237}
+	case "ioprio_set":
+		n = numbers{251, 30}
+	case "sched_setattr":
+		n = numbers{314, 274}
+	case "setdomainname":
+		n = numbers{171, 162}
+	case "exit_group":
+		n = numbers{231, 94}
+	case "keyctl":
+		n = numbers{250, 219}
+	case "unshare":
+		n = numbers{272, 97}
+	case "prlimit64":
+		n = numbers{302, 261}
+	case "setns":
+		n = numbers{308, 268}
+	case "seccomp":
+		n = numbers{317, 277}
 	default:
 		return n, false
 	}
