@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -53,7 +55,7 @@ func TestFormat(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `{"log":"one\n","stream":"stdout","time":"2026-01-02T03:04:06.0000006Z"}
-{"log":"bad \"\\\u0001\u007f` + "\ufffd" + `\t\r\n","stream":"stderr","time":"2026-01-02T03:04:07.0000006Z"}
+{"log":"bad \"\\\u0001\u007f` + "\ufffd" + `\t\r\n","stream":"stderr","time":"2026-01-02T03:04:07.0000006Z","raw":"YmFkICJcAX//CQ0K"}
 {"log":"two\n","stream":"stdout","time":"2026-01-02T03:04:08.0000006Z"}
 {"log":"ü\n","stream":"stdout","time":"2026-01-02T03:04:09.0000006Z"}
 {"log":"$ ","stream":"stdout","time":"2026-01-02T03:04:11.0000006Z"}
@@ -62,7 +64,7 @@ func TestFormat(t *testing.T) {
 		t.Error(diff)
 	}
 	out, errs := read(t, path, Options{Tail: -1})
-	if out != "one\ntwo\nü\n$ " || errs != "bad \"\\\x01\x7f\ufffd\t\r\n" {
+	if out != "one\ntwo\nü\n$ " || errs != "bad \"\\\x01\x7f\xff\t\r\n" {
 		t.Errorf("%q %q", out, errs)
 	}
 }
@@ -129,7 +131,7 @@ func TestChoice(t *testing.T) {
 		"since":              {Options{Tail: -1, Since: at(98)}, lines(98, 100)},
 		"until":              {Options{Tail: -1, Until: at(first + 1)}, lines(first, first+2)},
 		"tail, then until":   {Options{Tail: 3, Until: at(97)}, lines(97, 98)},
-		"with its time":      {Options{Tail: 1, Timestamps: true}, at(99).Format(time.RFC3339Nano) + " line 99\n"},
+		"with its time":      {Options{Tail: 1, Timestamps: true}, at(99).Format("2006-01-02T15:04:05.000000000Z") + " line 99\n"},
 	} {
 		if got, _ := read(t, path, tt.o); got != tt.want {
 			t.Errorf("%s: %s", name, cmp.Diff(tt.want, got))
@@ -179,5 +181,157 @@ func TestTornEntry(t *testing.T) {
 	}
 	if out, _ := read(t, filepath.Join(t.TempDir(), "none"), Options{Tail: -1}); out != "" {
 		t.Errorf("%q", out)
+	}
+}
+
+// write logs text of streams by turns, and returns the log's path.
+func write(t *testing.T, maxSize int64, parts ...[2]string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "log")
+	w, err := Create(path, maxSize, 100, clock())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range parts {
+		if err := w.Write(p[0], []byte(p[1])); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestLinesAreLines chooses lines that are stored in pieces, between pieces of
+// the other stream's, in one file and over many.
+func TestLinesAreLines(t *testing.T) {
+	t.Parallel()
+	a, b, c := strings.Repeat("a", 20_000), strings.Repeat("b", 40_000), strings.Repeat("c", maxText)
+	at := func(write int) string {
+		return time.Date(2026, 1, 2, 3, 4, 5+write, 600, time.UTC).Format("2006-01-02T15:04:05.000000000Z") + " "
+	}
+	parts := [][2]string{
+		{"stdout", "first\n"},
+		{"stderr", "e1\n"},
+		{"stdout", a[:17_000]}, // the line begins
+		{"stderr", "e2\n"},
+		{"stdout", a[17_000:] + "\n"},
+		{"stdout", b + "\n"},
+		{"stderr", "e3"},
+		{"stdout", c + "\n"},
+		{"stderr", "!\n"},
+		{"stdout", "no end"},
+	}
+	for _, maxSize := range []int64{0, 1000} {
+		path := write(t, maxSize, parts...)
+		for name, tt := range map[string]struct {
+			o         Options
+			out, errs string
+		}{
+			"all":            {Options{Tail: -1}, "first\n" + a + "\n" + b + "\n" + c + "\nno end", "e1\ne2\ne3!\n"},
+			"none":           {Options{Tail: 0}, "", ""},
+			"1":              {Options{Tail: 1}, "no end", ""},
+			"2":              {Options{Tail: 2}, "no end", "e3!\n"},
+			"3":              {Options{Tail: 3}, c + "\nno end", "e3!\n"},
+			"4":              {Options{Tail: 4}, b + "\n" + c + "\nno end", "e3!\n"},
+			"5":              {Options{Tail: 5}, a + "\n" + b + "\n" + c + "\nno end", "e3!\n"},
+			"6":              {Options{Tail: 6}, a + "\n" + b + "\n" + c + "\nno end", "e2\ne3!\n"},
+			"timestamps":     {Options{Tail: 4, Timestamps: true}, at(6) + b + "\n" + at(8) + c + "\n" + at(11) + "no end", at(9) + "e3!\n"},
+			"since a piece":  {Options{Tail: -1, Since: time.Date(2026, 1, 2, 3, 4, 10, 0, time.UTC)}, b + "\n" + c + "\nno end", "e3!\n"},
+			"until a piece":  {Options{Tail: -1, Until: time.Date(2026, 1, 2, 3, 4, 9, 0, time.UTC)}, "first\n" + a + "\n", "e1\n"},
+			"between pieces": {Options{Tail: 5, Since: time.Date(2026, 1, 2, 3, 4, 9, 0, time.UTC)}, b + "\n" + c + "\nno end", "e3!\n"},
+		} {
+			out, errs := read(t, path, tt.o)
+			if out != tt.out || errs != tt.errs {
+				t.Errorf("%s, files of %d: %.60q (%d bytes) %q, want %.60q (%d bytes) %q", name, maxSize, out, len(out), errs, tt.out, len(tt.out), tt.errs)
+			}
+		}
+	}
+}
+
+// TestAgainstAModel writes random lines in random pieces to both streams and
+// compares every tail with what a list of lines says.
+func TestAgainstAModel(t *testing.T) {
+	t.Parallel()
+	rnd := rand.New(rand.NewPCG(7, 11))
+	for range 30 {
+		var parts [][2]string
+		var ends []string // the stream of each line, in the order of their ends
+		text := map[string][]string{"stdout": {""}, "stderr": {""}}
+		for range 40 {
+			stream := []string{"stdout", "stderr"}[rnd.IntN(2)]
+			piece := strings.Repeat([]string{"x", "ü", "\xff", "\\n", `\"`}[rnd.IntN(5)], rnd.IntN(12_000))
+			lines := text[stream]
+			lines[len(lines)-1] += piece
+			if rnd.IntN(2) == 0 {
+				piece += "\n"
+				lines[len(lines)-1] += "\n"
+				text[stream] = append(lines, "")
+				ends = append(ends, stream)
+			}
+			parts = append(parts, [2]string{stream, piece})
+		}
+		for _, stream := range []string{"stdout", "stderr"} { // the order of Writer.Close
+			if lines := text[stream]; lines[len(lines)-1] != "" {
+				ends = append(ends, stream)
+			} else {
+				text[stream] = lines[:len(lines)-1]
+			}
+		}
+		path := write(t, 50_000, parts...)
+		for n := range len(ends) + 2 {
+			count := map[string]int{}
+			for _, stream := range ends[max(0, len(ends)-n):] {
+				count[stream]++
+			}
+			out, errs := read(t, path, Options{Tail: n})
+			for stream, got := range map[string]string{"stdout": out, "stderr": errs} {
+				lines := text[stream]
+				if want := strings.Join(lines[len(lines)-count[stream]:], ""); got != want {
+					t.Fatalf("tail %d of %d, %s: %d bytes, want %d", n, len(ends), stream, len(got), len(want))
+				}
+			}
+		}
+	}
+}
+
+// TestBinary keeps every byte, and cuts no rune between two pieces.
+func TestBinary(t *testing.T) {
+	t.Parallel()
+	all := make([]byte, 256)
+	for i := range all {
+		all[i] = byte(i)
+	}
+	for name, text := range map[string]string{
+		"every byte":      strings.Repeat(string(all), 300),
+		"runes":           "x" + strings.Repeat("ü€😀", 20_000),
+		"half a rune":     strings.Repeat("y", maxText-1) + "\xf0\x9f",
+		"no rune's start": strings.Repeat("\x80", 40_000),
+		"many newlines":   strings.Repeat("\n", 40_000),
+	} {
+		path := write(t, 0, [2]string{"stdout", text[:len(text)/3]}, [2]string{"stdout", text[len(text)/3:]})
+		if out, _ := read(t, path, Options{Tail: -1}); out != text {
+			t.Errorf("%s: %d bytes, want %d", name, len(out), len(text))
+		}
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if marked := strings.Contains(string(raw), `"raw":`); marked == utf8.ValidString(text) {
+			t.Errorf("%s: with raw bytes: %v", name, marked)
+		}
+	}
+}
+
+// TestFollowUntil ends at a time although the container goes on.
+func TestFollowUntil(t *testing.T) {
+	t.Parallel()
+	path := write(t, 0, [2]string{"stdout", "old\n"})
+	for name, until := range map[string]time.Time{"past": time.Date(2026, 1, 3, 0, 0, 0, 0, time.UTC), "soon": time.Now().Add(50 * time.Millisecond)} {
+		out, _ := read(t, path, Options{Tail: -1, Follow: make(chan struct{}), Until: until})
+		if out != "old\n" {
+			t.Errorf("%s: %q", name, out)
+		}
 	}
 }

@@ -20,8 +20,9 @@ import (
 // Options choose what Read writes.
 type Options struct {
 	// Tail is the number of last lines, counted before Since and Until; < 0
-	// is everything.
-	Tail         int
+	// is everything. A line counts by its end.
+	Tail int
+	// Since and Until choose lines by the time of their first piece.
 	Since, Until time.Time
 	// Timestamps puts the time before each line.
 	Timestamps bool
@@ -30,17 +31,26 @@ type Options struct {
 	Follow <-chan struct{}
 }
 
-// entry is one line of the file.
+// entry is one line of the file: a line of text, or a piece of one.
 type entry struct {
 	Log    string    `json:"log"`
 	Stream string    `json:"stream"`
 	Time   time.Time `json:"time"`
+	// Raw is the text when it is not UTF-8, which Log cannot hold.
+	Raw []byte `json:"raw"`
+}
+
+func (e entry) text() []byte {
+	if e.Raw != nil {
+		return e.Raw
+	}
+	return []byte(e.Log)
 }
 
 // Read writes a log's text to stdout and stderr, oldest first. A log that does
 // not exist (yet) is empty.
 func Read(ctx context.Context, path string, o Options, stdout, stderr io.Writer) error {
-	p := &printer{o: o, stdout: stdout, stderr: stderr}
+	p := &printer{o: o, stdout: stdout, stderr: stderr, lines: map[string]*line{}}
 	files, err := openAll(path)
 	defer func() {
 		for _, f := range files {
@@ -50,18 +60,23 @@ func Read(ctx context.Context, path string, o Options, stdout, stderr io.Writer)
 	if err != nil {
 		return err
 	}
-	if o.Tail >= 0 {
-		if files, err = seekTail(files, o.Tail); err != nil {
+	if o.Tail >= 0 && len(files) > 0 {
+		if p.from, err = findTail(files, o.Tail); err != nil {
 			return err
+		}
+		first := p.from.first()
+		if _, err := files[first.file].Seek(first.at, io.SeekStart); err != nil {
+			return fmt.Errorf("logs: %w", err)
+		}
+		p.file = first.file
+	}
+	for ; p.file < len(files)-1; p.file++ {
+		if err := p.copy(ctx, files[p.file]); err != nil {
+			return untilIsEnd(err)
 		}
 	}
-	for i, f := range files {
-		if i == len(files)-1 && o.Follow != nil {
-			break
-		}
-		if err := p.copy(ctx, f); err != nil {
-			return err
-		}
+	if o.Follow == nil && len(files) > 0 {
+		return untilIsEnd(p.copy(ctx, files[p.file]))
 	}
 	if o.Follow == nil {
 		return nil
@@ -70,7 +85,7 @@ func Read(ctx context.Context, path string, o Options, stdout, stderr io.Writer)
 	if len(files) > 0 {
 		last = files[len(files)-1]
 	}
-	return p.follow(ctx, path, last)
+	return untilIsEnd(p.follow(ctx, path, last))
 }
 
 // rotating is how long a rotation is waited for before what is seen of it is
@@ -120,68 +135,43 @@ func openOnce(path string) (files []*os.File, torn bool, err error) {
 	return files, torn, nil
 }
 
-// seekTail positions the files so that n entries remain, and returns those
-// that are needed.
-func seekTail(files []*os.File, n int) ([]*os.File, error) {
-	for i := len(files) - 1; i >= 0; i-- {
-		found, err := seekBack(files[i], n)
-		if err != nil {
-			return files, err
-		}
-		if n -= found; n <= 0 {
-			return files[i:], nil
-		}
-	}
-	return files, nil
-}
-
-// seekBack positions f before its last n lines and returns how many there are.
-func seekBack(f *os.File, n int) (int, error) {
-	end, err := f.Seek(0, io.SeekEnd)
-	if err != nil || n == 0 {
-		return 0, err
-	}
-	buf := make([]byte, 64<<10)
-	lines := 0
-	for pos := end; pos > 0; {
-		size := min(pos, int64(len(buf)))
-		pos -= size
-		if _, err := f.ReadAt(buf[:size], pos); err != nil {
-			return 0, fmt.Errorf("logs: reading backwards: %w", err)
-		}
-		for i := size - 1; i >= 0; i-- {
-			if buf[i] != '\n' || pos+i == end-1 {
-				continue
-			}
-			if lines++; lines == n {
-				_, err := f.Seek(pos+i+1, io.SeekStart)
-				return n, err
-			}
-		}
-	}
-	if end > 0 {
-		lines++
-	}
-	_, err = f.Seek(0, io.SeekStart)
-	return lines, err
-}
-
 type printer struct {
 	o              Options
 	stdout, stderr io.Writer
-	rest           []byte // an entry that is not wholly there yet
+	file           int // how many files came before the one being read
+	from           tail
+	lines          map[string]*line // by stream
+	rest           []byte           // an entry that is not wholly there yet
+}
+
+// line is what is known of the line that a stream is in.
+type line struct {
+	open bool // more of it is to come
+	skip bool // it was not chosen
 }
 
 // errUntil ends reading at Options.Until.
 var errUntil = errors.New("until")
 
+func untilIsEnd(err error) error {
+	if errors.Is(err, errUntil) {
+		return nil
+	}
+	return err
+}
+
 // copy prints from f's position to its end.
 func (p *printer) copy(ctx context.Context, f *os.File) error {
+	at, err := f.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return fmt.Errorf("logs: %w", err)
+	}
+	at -= int64(len(p.rest))
 	r := bufio.NewReaderSize(f, 64<<10)
 	for ctx.Err() == nil {
-		line, err := r.ReadSlice('\n')
+		text, err := r.ReadSlice('\n')
 		if errors.Is(err, io.EOF) || errors.Is(err, bufio.ErrBufferFull) {
-			p.rest = append(p.rest, line...)
+			p.rest = append(p.rest, text...)
 			if err == io.EOF {
 				return nil
 			}
@@ -191,41 +181,76 @@ func (p *printer) copy(ctx context.Context, f *os.File) error {
 			return fmt.Errorf("logs: reading: %w", err)
 		}
 		if len(p.rest) > 0 {
-			line = append(p.rest, line...)
+			text = append(p.rest, text...)
 			p.rest = nil
 		}
-		if err := p.print(line); err != nil {
-			if errors.Is(err, errUntil) {
-				return nil
-			}
+		if err := p.print(text, place{p.file, at}); err != nil {
 			return err
 		}
+		at += int64(len(text))
 	}
 	return ctx.Err()
 }
 
-func (p *printer) print(line []byte) error {
+// print writes one entry that begins at a place.
+func (p *printer) print(text []byte, at place) error {
 	var e entry
-	if json.Unmarshal(bytes.TrimSuffix(line, []byte{'\n'}), &e) != nil {
+	if json.Unmarshal(bytes.TrimSuffix(text, []byte{'\n'}), &e) != nil {
 		return nil //nolint:nilerr // torn by a crash: the rest of the log is still good
 	}
-	if !p.o.Since.IsZero() && e.Time.Before(p.o.Since) {
-		return nil
+	l := p.lines[e.Stream]
+	if l == nil {
+		l = &line{}
+		p.lines[e.Stream] = l
 	}
-	if !p.o.Until.IsZero() && e.Time.After(p.o.Until) {
+	begins := !l.open
+	if begins {
+		l.skip = !p.chosen(e, at)
+	}
+	out := e.text()
+	l.open = !bytes.HasSuffix(out, []byte{'\n'})
+	if !l.skip {
+		if begins && p.o.Timestamps {
+			out = append([]byte(e.Time.Format(timeFormat)+" "), out...)
+		}
+		if err := p.write(e.Stream, out); err != nil {
+			return err
+		}
+	}
+	if !p.o.Until.IsZero() && e.Time.After(p.o.Until) && !p.unfinished() {
 		return errUntil
 	}
+	return nil
+}
+
+// timeFormat is RFC 3339 with all nine digits, as docker writes it: columns.
+const timeFormat = "2006-01-02T15:04:05.000000000Z07:00"
+
+// chosen reports whether the line that begins with an entry is to be printed.
+func (p *printer) chosen(e entry, at place) bool {
+	return !p.from.cuts(e.Stream, at) &&
+		(p.o.Since.IsZero() || !e.Time.Before(p.o.Since)) && (p.o.Until.IsZero() || !e.Time.After(p.o.Until))
+}
+
+// unfinished reports whether a line that was chosen is not printed to its end.
+func (p *printer) unfinished() bool {
+	for _, l := range p.lines {
+		if l.open && !l.skip {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *printer) write(stream string, text []byte) error {
 	w := p.stdout
-	if e.Stream == "stderr" {
+	if stream == "stderr" {
 		w = p.stderr
 	}
 	if w == nil {
 		return nil
 	}
-	if p.o.Timestamps {
-		e.Log = e.Time.Format(time.RFC3339Nano) + " " + e.Log
-	}
-	_, err := io.WriteString(w, e.Log)
+	_, err := w.Write(text)
 	return err
 }
 
@@ -236,8 +261,14 @@ func (p *printer) follow(ctx context.Context, path string, f *os.File) error {
 		return err
 	}
 	defer watch.close()
+	until := make(<-chan time.Time)
+	if !p.o.Until.IsZero() {
+		timer := time.NewTimer(time.Until(p.o.Until))
+		defer timer.Stop()
+		until = timer.C
+	}
+	ended := false
 	for {
-		ended := false
 		select {
 		case <-p.o.Follow:
 			ended = true
@@ -251,6 +282,8 @@ func (p *printer) follow(ctx context.Context, path string, f *os.File) error {
 		}
 		select {
 		case <-p.o.Follow:
+		case <-until:
+			ended = true // after one more look
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-watch.changed:
@@ -278,6 +311,7 @@ func (p *printer) advance(ctx context.Context, path string, f *os.File) (*os.Fil
 				return f, err
 			}
 			f.Close()
+			p.file++
 		}
 		f = next
 	}

@@ -5,6 +5,7 @@ package logs
 
 import (
 	"bytes"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -23,6 +24,8 @@ const (
 
 // maxText is the longest text of one entry; a longer line becomes several, of
 // which only the last ends in a newline. It bounds memory, and is docker's.
+// Text that is not UTF-8 is kept exactly in one more field, "raw", in base64,
+// which docker's readers pass over.
 const maxText = 16 << 10
 
 // Writer appends to a log. It is safe for concurrent use; one stream's text
@@ -73,19 +76,22 @@ func (w *Writer) Write(stream string, text []byte) error {
 	now := w.now()
 	w.out = w.out[:0]
 	for len(text) > 0 {
-		held := w.partial[stream]
 		line, rest, whole := bytes.Cut(text, []byte{'\n'})
+		held := w.partial[stream]
 		if room := maxText - len(held); len(line) > room {
 			line, rest, whole = text[:room], text[room:], false
 		}
-		text = rest
-		full := len(held)+len(line) == maxText
-		if !whole && !full {
-			w.partial[stream] = append(held, line...)
+		text, held = rest, append(held, line...)
+		if !whole && len(held) < maxText {
+			w.partial[stream] = held
 			break
 		}
-		w.out = appendEntry(w.out, held, line, whole, stream, now)
-		w.partial[stream] = held[:0]
+		n := len(held)
+		if !whole {
+			n = wholeRunes(held)
+		}
+		w.out = appendEntry(w.out, held[:n], whole, stream, now)
+		w.partial[stream] = append(held[:0], held[n:]...)
 	}
 	return w.flush()
 }
@@ -138,16 +144,30 @@ func (w *Writer) Close() error {
 	w.out = w.out[:0]
 	for _, stream := range []string{"stdout", "stderr"} {
 		if held := w.partial[stream]; len(held) > 0 {
-			w.out = appendEntry(w.out, held, nil, false, stream, w.now())
+			w.out = appendEntry(w.out, held, false, stream, w.now())
 		}
 	}
 	w.partial = map[string][]byte{}
 	return errors.Join(w.flush(), w.file.Close())
 }
 
-func appendEntry(b, held, line []byte, newline bool, stream string, now time.Time) []byte {
+// wholeRunes is how much of text ends with a whole rune, so that none is cut in
+// two between pieces. What is not UTF-8 is not held back.
+func wholeRunes(text []byte) int {
+	for n := len(text) - 1; n >= 0 && n > len(text)-utf8.UTFMax; n-- {
+		if utf8.RuneStart(text[n]) {
+			if !utf8.FullRune(text[n:]) {
+				return n
+			}
+			break
+		}
+	}
+	return len(text)
+}
+
+func appendEntry(b, text []byte, newline bool, stream string, now time.Time) []byte {
 	b = append(b, `{"log":"`...)
-	b = appendEscaped(b, held, line)
+	b = appendEscaped(b, text)
 	if newline {
 		b = append(b, `\n`...)
 	}
@@ -155,16 +175,21 @@ func appendEntry(b, held, line []byte, newline bool, stream string, now time.Tim
 	b = append(b, stream...)
 	b = append(b, `","time":"`...)
 	b = now.UTC().AppendFormat(b, time.RFC3339Nano)
-	return append(b, "\"}\n"...)
+	b = append(b, '"')
+	if !utf8.Valid(text) {
+		if newline {
+			text = append(text[:len(text):len(text)], '\n')
+		}
+		b = append(b, `,"raw":"`...)
+		b = base64.StdEncoding.AppendEncode(b, text)
+		b = append(b, '"')
+	}
+	return append(b, "}\n"...)
 }
 
-// appendEscaped appends the two parts of one text as the inside of a JSON
-// string. Bytes that are not UTF-8 become U+FFFD; a rune that was cut between
-// two reads is whole again here.
-func appendEscaped(b, held, line []byte) []byte {
-	if len(held) > 0 {
-		line = append(held[:len(held):len(held)], line...)
-	}
+// appendEscaped appends text as the inside of a JSON string. Bytes that are not
+// UTF-8 become U+FFFD.
+func appendEscaped(b, line []byte) []byte {
 	const hex = "0123456789abcdef"
 	for len(line) > 0 {
 		c := line[0]
