@@ -12,6 +12,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"cove/content"
+	"cove/engine/inspect"
 	"cove/engine/machine"
 	"cove/engine/rootfs"
 	"cove/engine/runspec"
@@ -106,9 +107,16 @@ func (e *Engine) prepare(ctx context.Context, o CreateOptions) (*prepared, error
 // fill finds the image, stacks a writable snapshot on it, and configures the
 // container there.
 func (e *Engine) fill(ctx context.Context, p *prepared, id string, o CreateOptions) error {
-	img, err := e.imageToRun(ctx, o)
+	img, err := e.imageToRun(ctx, p.lease, o)
 	if err != nil {
 		return err
+	}
+	check, err := inspect.HealthcheckOf(img)
+	if err != nil {
+		return err
+	}
+	if check != nil {
+		e.cfg.Notify(fmt.Sprintf("NOTE: the HEALTHCHECK of image %s is not run: there are no health checks yet", o.Image))
 	}
 	snaps, err := e.snapshots()
 	if err != nil {

@@ -74,14 +74,18 @@ func (e *Engine) inUse(ctx context.Context) iter.Seq2[string, error] {
 	}
 }
 
-// imageToRun finds the image of a container, pulling it as the policy says.
-func (e *Engine) imageToRun(ctx context.Context, o CreateOptions) (images.Image, error) {
+// imageToRun finds the image of a container, pulling it as the policy says, and
+// keeps it under the lease until the container is recorded.
+func (e *Engine) imageToRun(ctx context.Context, lease content.Lease, o CreateOptions) (images.Image, error) {
 	store, err := e.images()
 	if err != nil {
 		return images.Image{}, err
 	}
+	hold := func(img images.Image) error {
+		return lease.Add(ctx, imagePrefix+img.ID.String(), gc.SnapshotPrefix+string(img.ChainID()))
+	}
 	if o.Pull != PullAlways {
-		img, err := store.Get(ctx, o.Image)
+		img, err := store.GetHeld(ctx, o.Image, hold)
 		if !errors.Is(err, errdefs.ErrNotFound) || o.Pull == PullNever {
 			return img, err
 		}
@@ -92,20 +96,20 @@ func (e *Engine) imageToRun(ctx context.Context, o CreateOptions) (images.Image,
 		e.cfg.Notify(fmt.Sprintf("Unable to find image '%s' locally", ref.Familiar()))
 	}
 	pulled, err := store.Pull(ctx, o.Image, images.PullOptions{Progress: o.Progress})
-	return pulled.Image, err
+	if err != nil {
+		return images.Image{}, err
+	}
+	return store.GetHeld(ctx, pulled.Image.ID.String(), hold)
 }
 
-// stack prepares a writable snapshot on the image's layers, and unpacks them
-// first when they are not.
+// stack prepares a writable snapshot on the image's layers, which the lease
+// holds, and unpacks them first when they are not.
 func (e *Engine) stack(ctx context.Context, key string, img images.Image, lease content.Lease, progress transfer.Progress) (mount.Mount, error) {
 	snaps, err := e.snapshots()
 	if err != nil {
 		return mount.Mount{}, err
 	}
 	chain := string(img.ChainID())
-	if err := lease.Add(ctx, gc.SnapshotPrefix+chain); err != nil {
-		return mount.Mount{}, err
-	}
 	m, err := snaps.Prepare(ctx, key, chain)
 	if !errors.Is(err, errdefs.ErrNotFound) {
 		return m, err

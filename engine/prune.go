@@ -175,12 +175,14 @@ func (e *Engine) pruneImages(ctx context.Context, o PruneOptions, p *Pruned) err
 		return err
 	}
 	for _, img := range all {
-		if used[img.ID.String()] != "" || len(img.Names) > 0 && !o.AllImages {
+		if _, inUse := used[img.ID]; inUse || len(img.Names) > 0 && !o.AllImages {
 			continue
 		}
-		removed, err := store.Remove(ctx, img.ID.String(), images.RemoveOptions{Force: true})
-		if err != nil && !errors.Is(err, errdefs.ErrNotFound) {
-			return err
+		removed, err := store.Remove(ctx, img.ID.String(), images.RemoveOptions{
+			Force: o.AllImages, Unnamed: !o.AllImages, UsedBy: e.usedImages,
+		})
+		if err != nil && !errors.Is(err, errdefs.ErrNotFound) && !errors.Is(err, errdefs.ErrConflict) {
+			return err // else it was removed, named or used meanwhile
 		}
 		p.Images.Untagged = append(p.Images.Untagged, removed.Untagged...)
 		p.Images.Deleted = append(p.Images.Deleted, removed.Deleted...)
@@ -189,33 +191,43 @@ func (e *Engine) pruneImages(ctx context.Context, o PruneOptions, p *Pruned) err
 	return nil
 }
 
-// usedImages maps image ids to what uses them, in words.
-func (e *Engine) usedImages(ctx context.Context) (map[string]string, error) {
+// imagePrefix marks, in a lease, the id of an image that a container is being
+// made from.
+const imagePrefix = "image/"
+
+// usedImages maps image ids to what uses them. Leases are read first: whoever
+// releases one has recorded the container before.
+func (e *Engine) usedImages(ctx context.Context) (map[digest.Digest]images.User, error) {
+	held, err := e.held(ctx, imagePrefix)
+	if err != nil {
+		return nil, err
+	}
 	all, err := e.Containers(ctx, listing.Filter{})
 	if err != nil {
 		return nil, err
 	}
-	used := make(map[string]string, len(all))
+	used := make(map[digest.Digest]images.User, len(held)+len(all))
+	for id := range held {
+		used[digest.Digest(id)] = images.User{Name: "a container that is being made"}
+	}
 	for _, c := range all {
-		used[c.ImageID] = "container " + c.ID[:12] + " (" + c.Name + ")"
+		id, runs := digest.Digest(c.ImageID), c.State.Status == runner.Running || c.State.Status == runner.Paused
+		if !used[id].Running {
+			used[id] = images.User{Name: "container " + c.ID[:12] + " (" + c.Name + ")", Running: runs}
+		}
 	}
 	return used, nil
 }
 
 // RemoveImage removes a name, or an image with all its names by its id. An
-// image that a container uses is errdefs.ErrConflict unless force.
+// image that a container uses is errdefs.ErrConflict unless force, which leaves
+// it without a name; see images.Store.Remove.
 func (e *Engine) RemoveImage(ctx context.Context, name string, force bool) (images.Removed, error) {
 	store, err := e.images()
 	if err != nil {
 		return images.Removed{}, err
 	}
-	used, err := e.usedImages(ctx)
-	if err != nil {
-		return images.Removed{}, err
-	}
-	return store.Remove(ctx, name, images.RemoveOptions{
-		Force: force, UsedBy: func(id digest.Digest) string { return used[id.String()] },
-	})
+	return store.Remove(ctx, name, images.RemoveOptions{Force: force, UsedBy: e.usedImages})
 }
 
 func (e *Engine) pruneBuildCache(ctx context.Context) error {

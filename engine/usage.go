@@ -59,12 +59,12 @@ func (e *Engine) DiskUsage(ctx context.Context) ([]Usage, error) {
 }
 
 // imageUsage counts each layer once, whatever images share it.
-func imageUsage(all []images.Image, used map[string]string) Usage {
+func imageUsage(all []images.Image, used map[digest.Digest]images.User) Usage {
 	u := Usage{Type: "Images", Total: len(all)}
 	live := map[digest.Digest]bool{}
 	sizes := map[digest.Digest]int64{}
 	for _, img := range all {
-		inUse := used[img.ID.String()] != ""
+		_, inUse := used[img.ID]
 		if inUse {
 			u.Active++
 		}

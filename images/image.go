@@ -180,10 +180,23 @@ func later(a, b time.Time) time.Time {
 // here is errdefs.ErrNotFound; an id prefix of several images is
 // errdefs.ErrInvalid and lists them.
 func (s *Store) Get(ctx context.Context, name string) (Image, error) {
-	all, err := s.names.All(ctx)
-	if err != nil {
-		return Image{}, err
-	}
+	return s.GetHeld(ctx, name, nil)
+}
+
+// GetHeld is Get for whoever is about to refer to the image by its id: hold is
+// called while no name can go, and should put the image where
+// RemoveOptions.UsedBy sees it.
+func (s *Store) GetHeld(ctx context.Context, name string, hold func(Image) error) (img Image, err error) {
+	err = s.names.View(ctx, func(all []names.Record) error {
+		if img, err = s.find(ctx, all, name); err != nil || hold == nil {
+			return err
+		}
+		return hold(img)
+	})
+	return img, err
+}
+
+func (s *Store) find(ctx context.Context, all []names.Record, name string) (Image, error) {
 	rec, err := names.Find(all, name)
 	if err != nil {
 		return Image{}, err

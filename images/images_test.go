@@ -147,17 +147,46 @@ func TestRemoveConflicts(t *testing.T) {
 	if _, err := s.Remove(t.Context(), a.ID.String(), RemoveOptions{}); !errors.Is(err, errdefs.ErrConflict) {
 		t.Errorf("by id, with names in two repositories: %v", err)
 	}
-	used := RemoveOptions{UsedBy: func(id digest.Digest) string { return "container 4f5e (db)" }}
+	user := User{Name: "container 4f5e (db)"}
+	used := RemoveOptions{UsedBy: func(context.Context) (map[digest.Digest]User, error) {
+		return map[digest.Digest]User{a.ID: user}, nil
+	}}
 	if _, err := s.Remove(t.Context(), "one", used); err != nil {
 		t.Errorf("one of two names of an image in use: %v", err)
 	}
-	_, err := s.Remove(t.Context(), "two", used)
-	if !errors.Is(err, errdefs.ErrConflict) || !strings.Contains(err.Error(), "container 4f5e (db)") {
-		t.Errorf("the last name of an image in use: %v", err)
+	forced := used
+	forced.Force = true
+	refused := func(what, name string, o RemoveOptions, say string) {
+		t.Helper()
+		_, err := s.Remove(t.Context(), name, o)
+		if !errors.Is(err, errdefs.ErrConflict) || !strings.Contains(err.Error(), "container 4f5e (db)") || !strings.Contains(err.Error(), say) {
+			t.Errorf("%s: %v, want %q", what, err, say)
+		}
 	}
-	used.Force = true
-	if removed, err := s.Remove(t.Context(), "two", used); err != nil || len(removed.Untagged) != 1 {
+	refused("the last name of an image in use", "two", used, "(must force)")
+	refused("by id, stopped", a.ID.String(), used, "(must be forced)")
+	user.Running = true
+	refused("by id, running", a.ID.String(), forced, "(cannot be forced)")
+	if removed, err := s.Remove(t.Context(), "two", forced); err != nil || len(removed.Untagged) != 1 || removed.Deleted != nil {
 		t.Errorf("by force: %+v, %v", removed, err)
+	}
+	if img, err := s.Get(t.Context(), a.ID.String()); err != nil || len(img.Names) != 0 {
+		t.Errorf("it did not stay without a name: %+v, %v", img.Names, err)
+	}
+	user.Running = false
+	refused("by id, with no name left", a.ID.Encoded()[:12], forced, "(cannot be forced)")
+	if err := s.Tag(t.Context(), a.ID.String(), "again"); err != nil {
+		t.Fatal(err)
+	}
+	unnamed := RemoveOptions{Unnamed: true}
+	if _, err := s.Remove(t.Context(), a.ID.String(), unnamed); !errors.Is(err, errdefs.ErrConflict) {
+		t.Errorf("one that has a name by now: %v", err)
+	}
+	if removed, err := s.Remove(t.Context(), a.ID.String(), forced); err != nil || len(removed.Untagged) != 1 || removed.Deleted != nil {
+		t.Errorf("by id and force, stopped: %+v, %v", removed, err)
+	}
+	if removed, err := s.Remove(t.Context(), a.ID.String(), unnamed); err != nil || len(removed.Deleted) != 1 || holds(s, a.ID) {
+		t.Errorf("nothing uses it any more: %+v, %v", removed, err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 
@@ -64,6 +65,19 @@ func imageConfig(img images.Image) (*Config, error) {
 		Volumes: c.Volumes, WorkingDir: c.WorkingDir, Labels: c.Labels, StopSignal: c.StopSignal,
 		Healthcheck: c.Healthcheck, OnBuild: c.OnBuild, Shell: c.Shell,
 	}, nil
+}
+
+// HealthcheckOf is the HEALTHCHECK of an image's config; nil when it has none,
+// or NONE.
+func HealthcheckOf(img images.Image) (*Healthcheck, error) {
+	if !bytes.Contains(img.RawConfig, []byte(`"Healthcheck"`)) {
+		return nil, nil
+	}
+	c, err := imageConfig(img)
+	if err != nil || c.Healthcheck == nil || len(c.Healthcheck.Test) == 0 || c.Healthcheck.Test[0] == "NONE" {
+		return nil, err
+	}
+	return c.Healthcheck, nil
 }
 
 // imageDirs are the directories of an image's layers.

@@ -120,13 +120,23 @@ func (s *Set) read(file, name string) (Record, error) {
 // All returns every record, sorted by name. It is a view of one moment: without
 // the lock, a folder that is read while a record moves could show neither its
 // old file nor its new one.
-func (s *Set) All(ctx context.Context) ([]Record, error) {
+func (s *Set) All(ctx context.Context) (all []Record, err error) {
+	err = s.View(ctx, func(found []Record) error { all = found; return nil })
+	return all, err
+}
+
+// View calls look with every record, as All returns them, while none changes.
+func (s *Set) View(ctx context.Context, look func([]Record) error) error {
 	lock, err := s.lock(ctx, filelock.Shared)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer filelock.Release(lock)
-	return s.all(ctx)
+	all, err := s.all(ctx)
+	if err != nil {
+		return err
+	}
+	return look(all)
 }
 
 func (s *Set) all(ctx context.Context) ([]Record, error) {

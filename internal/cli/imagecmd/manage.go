@@ -2,6 +2,7 @@ package imagecmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -48,7 +49,9 @@ func Remove(a *app.App, use string) *cobra.Command {
 			for _, id := range removed.Deleted {
 				fmt.Fprintln(a.Out, "Deleted: "+id)
 			}
-			failed = append(failed, err)
+			if err = verbs.Missing(a, force, err); !errors.Is(err, verbs.ErrSilent) {
+				failed = append(failed, err)
+			}
 		}
 		return app.Join(failed...)
 	}

@@ -1,0 +1,169 @@
+package engine
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"cove/builder"
+	"cove/engine/runspec"
+	"cove/errdefs"
+	"cove/images"
+	"cove/runner"
+)
+
+// sleeper starts a container of an image.
+func sleeper(t *testing.T, e *Engine, image string) *runner.Container {
+	t.Helper()
+	c, _, err := e.Run(t.Context(), RunOptions{
+		CreateOptions: CreateOptions{
+			Options: runspec.Options{Image: image, Network: "none", Command: []string{"sleep", "1000"}}, Pull: PullNever,
+		},
+		Detach: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// small builds an image of two layers whose command writes word.
+func small(t *testing.T, e *Engine, name, word string) images.Image {
+	t.Helper()
+	dir := t.TempDir()
+	file := "FROM busybox\nRUN echo " + word + " > /word\nCMD [\"cat\", \"/word\"]\n"
+	if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte(file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Build(t.Context(), BuildOptions{Request: builder.Request{Context: dir}, Names: []string{name}}); err != nil {
+		t.Fatal(err)
+	}
+	return get(t, e, name)
+}
+
+func get(t *testing.T, e *Engine, name string) images.Image {
+	t.Helper()
+	store, err := e.Images()
+	if err != nil {
+		t.Fatal(err)
+	}
+	img, err := store.Get(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return img
+}
+
+// TestImagesThatContainersNeedStay takes the name from an image that a container
+// was made of, in each way in which a name can go, and commits the container.
+func TestImagesThatContainersNeedStay(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	ctx := t.Context()
+	store, err := e.Images()
+	if err != nil {
+		t.Fatal(err)
+	}
+	everything := PruneOptions{Images: true, AllImages: true, BuildCache: true}
+	sleeper(t, e, "busybox") // so that prune leaves it
+	for way, lose := range map[string]func(name string) error{
+		"rmi -f NAME": func(name string) error { _, err := e.RemoveImage(ctx, name, true); return err },
+		"prune":       func(string) error { _, err := e.Prune(ctx, everything); return err },
+		"tag":         func(name string) error { return store.Tag(ctx, "busybox", name) },
+		"build": func(name string) error {
+			small(t, e, name, "another")
+			return nil
+		},
+		"load": func(name string) error {
+			small(t, e, name, "loaded")
+			var archive bytes.Buffer
+			if err := store.Save(ctx, &archive, []string{name}); err != nil {
+				return err
+			}
+			if _, err := e.RemoveImage(ctx, name, true); err != nil {
+				return err
+			}
+			_, err := store.Load(ctx, &archive, nil)
+			return err
+		},
+	} {
+		name := "lost-by-" + strings.Fields(way)[0]
+		word := strings.Fields(way)[0]
+		img := small(t, e, name, word)
+		c := sleeper(t, e, name)
+		if err := lose(name); err != nil {
+			t.Errorf("%s: %v", way, err)
+			continue
+		}
+		if _, err := e.Prune(ctx, everything); err != nil {
+			t.Fatal(err)
+		}
+		if stays := get(t, e, img.ID.String()); way == "rmi -f NAME" && len(stays.Names) != 0 {
+			t.Errorf("%s: it has the names %v", way, stays.Names)
+		}
+		if _, err := e.RemoveImage(ctx, img.ID.String(), true); !errors.Is(err, errdefs.ErrConflict) || !strings.Contains(err.Error(), c.ID()[:12]) {
+			t.Errorf("%s: by id: %v, want that it is refused, naming the container", way, err)
+		}
+		if _, err := e.Commit(ctx, c.ID(), CommitOptions{Name: "committed", Changes: []string{"CMD cat /word"}}); err != nil {
+			t.Errorf("%s: commit: %v", way, err)
+			continue
+		}
+		if out, err := output(ctx, e, "committed"); err != nil || out != word+"\n" {
+			t.Errorf("%s: the committed image: %q, %v", way, out, err)
+		}
+		if err := e.Remove(ctx, c.ID(), true, false); err != nil {
+			t.Error(err)
+		}
+		if _, err := e.Prune(ctx, PruneOptions{Images: true, BuildCache: true}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := store.Get(ctx, img.ID.String()); way == "rmi -f NAME" && !errors.Is(err, errdefs.ErrNotFound) {
+			t.Errorf("%s: after the container: %v", way, err)
+		}
+	}
+}
+
+// TestBaseOfOthers removes the image that another was built on.
+func TestBaseOfOthers(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	small(t, e, "child", "kept")
+	if removed, err := e.RemoveImage(t.Context(), "busybox", false); err != nil || !slices.Contains(removed.Untagged, "busybox:latest") {
+		t.Errorf("%+v, %v", removed, err)
+	}
+	if _, err := e.Prune(t.Context(), PruneOptions{Images: true, BuildCache: true}); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := output(t.Context(), e, "child"); err != nil || out != "kept\n" {
+		t.Errorf("%q, %v", out, err)
+	}
+}
+
+// TestHealthcheckIsTold says once that a HEALTHCHECK is not run, and nothing of
+// NONE.
+func TestHealthcheckIsTold(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	for check, want := range map[string]int{"CMD true": 1, "NONE": 0} {
+		var told []string
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM busybox\nHEALTHCHECK "+check+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := e.Build(t.Context(), BuildOptions{Request: builder.Request{Context: dir}, Names: []string{"checked"}}); err != nil {
+			t.Fatal(err)
+		}
+		listening := another(t, e)
+		listening.cfg.Notify = func(s string) { told = append(told, s) }
+		if _, err := listening.Create(t.Context(), CreateOptions{Options: runspec.Options{Image: "checked", Network: "none"}}); err != nil {
+			t.Fatal(err)
+		}
+		if len(told) != want || want > 0 && !strings.Contains(told[0], "HEALTHCHECK") {
+			t.Errorf("%s: told %q", check, told)
+		}
+	}
+}
