@@ -266,3 +266,22 @@ func TestManyBuilds(t *testing.T) {
 	}
 	w.checkClean()
 }
+
+// TestRunMakesAWhiteoutsName: what a layer cannot hold fails the step that makes
+// it, whether its files or only its layer are needed.
+func TestRunMakesAWhiteoutsName(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, name := range []string{"/w/.wh.foo", "/.wh.x", "/w/.wh..wh..opq", "/.wh.d/in", "/w/.wh."} {
+		for _, more := range []string{"", "RUN write /more x\n"} {
+			_, err := w.build("FROM base\nRUN write " + name + " x\n" + more)
+			if err == nil || !strings.Contains(err.Error(), "begins with .wh. says in a layer that a file is deleted") {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+	if b := w.must("FROM base\nRUN write /w/x.wh.y x\n"); b.files["w/x.wh.y"] == "" {
+		t.Error("a name that only holds the letters was refused or lost")
+	}
+	w.checkClean()
+}

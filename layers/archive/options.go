@@ -72,6 +72,9 @@ type PackOptions struct {
 	SourceDate time.Time
 	// Prefix is put before every name, as "rootfs".
 	Prefix string
+	// Layer says that the archive is a layer: a file whose name begins with
+	// ".wh." is refused then, as it would mean that another one is deleted.
+	Layer bool
 	// Skip, if set, leaves out the names for which it returns true; a
 	// directory that is skipped is not entered. Names are relative and clean.
 	Skip func(name string) bool

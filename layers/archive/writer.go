@@ -117,6 +117,9 @@ func (w *Writer) buffer() []byte {
 
 // Dir writes the entry of the open directory fd.
 func (w *Writer) Dir(fd int, name string) error {
+	if err := w.checkBase(name); err != nil {
+		return err
+	}
 	st, err := tree.Fstat(fd)
 	if err != nil {
 		return &fs.PathError{Op: "stat", Path: name, Err: err}
@@ -133,6 +136,9 @@ func (w *Writer) Dir(fd int, name string) error {
 func (w *Writer) Node(dir int, base, name string, st *unix.Stat_t) error {
 	if st.Mode&unix.S_IFMT == unix.S_IFSOCK {
 		return nil
+	}
+	if err := w.checkBase(name); err != nil {
+		return err
 	}
 	hdr := headerOf(st)
 	if st.Nlink > 1 {
@@ -154,6 +160,15 @@ func (w *Writer) Node(dir int, base, name string, st *unix.Stat_t) error {
 		hdr.Linkname = target
 	}
 	return w.header(hdr, name)
+}
+
+// checkBase refuses the file of a directory whose name a layer cannot hold.
+func (w *Writer) checkBase(name string) error {
+	if !w.opt.Layer || !strings.HasPrefix(path.Base(name), whiteout.Prefix) {
+		return nil
+	}
+	return errdefs.Errorf(errdefs.ErrInvalid,
+		"/%s: a name that begins with %s says in a layer that a file is deleted, so no layer can hold it", name, whiteout.Prefix)
 }
 
 // headerOf translates what stat tells.

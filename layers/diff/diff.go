@@ -42,7 +42,7 @@ type Options struct {
 }
 
 func (o Options) pack() archive.PackOptions {
-	return archive.PackOptions{SourceDate: o.SourceDate, Skip: o.Skip}
+	return archive.PackOptions{SourceDate: o.SourceDate, Layer: true, Skip: o.Skip}
 }
 
 // Commit stores what m changed as a layer and describes it. m is an active
