@@ -70,7 +70,7 @@ func (f *files) open(want plan.File, src source) (int, error) {
 	case plan.Bind:
 		return openTree(want.Name, want, "bind source")
 	case plan.Namespace:
-		return openAt(want.Name, unix.O_RDONLY, "namespace")
+		return openAt(want.Name, unix.O_RDONLY|unix.O_NONBLOCK, "namespace") // or it waits, if it is a pipe
 	case plan.CgroupTasks:
 		if src.cgroup == nil {
 			// The caller's own group stays: what is written has no effect.

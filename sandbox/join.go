@@ -32,6 +32,9 @@ type JoinRequest struct {
 	Filter                []unix.SockFilter
 	// Detached lets the process survive its creator.
 	Detached bool
+	// IgnoreFrozen joins a group that is frozen, and waits until it is thawed;
+	// otherwise that is ErrConflict.
+	IgnoreFrozen bool
 }
 
 // Join makes a process inside a container, waiting before execve as Create does.
@@ -40,6 +43,11 @@ type JoinRequest struct {
 // the container only once it has dropped everything it does not keep
 // (CVE-2016-9962): see plan.CompileExec.
 func Join(ctx context.Context, r JoinRequest) (*Process, error) {
+	if r.Cgroup != nil && !r.IgnoreFrozen {
+		if frozen, err := r.Cgroup.Frozen(); err == nil && frozen {
+			return nil, errdefs.Errorf(errdefs.ErrConflict, "sandbox: joining process %d: it is frozen", r.Target)
+		}
+	}
 	target := r.PidFD
 	if target == nil {
 		fd, err := unix.PidfdOpen(r.Target, 0)

@@ -18,6 +18,7 @@ import (
 
 	"cove/errdefs"
 	"cove/runner/record"
+	"cove/sandbox/cgroup"
 )
 
 // state is the command.
@@ -71,33 +72,35 @@ func (a *app) kill(ctx context.Context, args []string) (int, error) {
 			return 1, err
 		}
 	}
-	if *all {
-		return a.killAll(c, sig)
-	}
-	if err := c.signal(sig); err != nil {
-		return 1, err
-	}
-	if sig == unix.SIGKILL && c.status() == paused {
-		_, err = a.resume(ctx, rest[:1]) // the frozen take no signal
-	}
-	return 0, err
-}
-
-func (a *app) killAll(c *container, sig unix.Signal) (int, error) {
 	g, err := c.group()
 	if err != nil {
 		return 1, err
 	}
-	pids, err := g.Procs()
+	if *all {
+		err = c.signalAll(g, sig)
+	} else {
+		err = c.signal(sig)
+	}
+	if err == nil && sig == unix.SIGKILL && c.frozen() {
+		err = g.Thaw(ctx) // the frozen do not die
+	}
 	if err != nil {
 		return 1, err
 	}
+	return 0, nil
+}
+
+func (c *container) signalAll(g *cgroup.Group, sig unix.Signal) error {
+	pids, err := g.Procs()
+	if err != nil {
+		return err
+	}
 	for _, pid := range pids {
 		if err := unix.Kill(pid, sig); err != nil && !errors.Is(err, unix.ESRCH) {
-			return 1, fmt.Errorf("container %q: sending %v to process %d: %w", c.ID, sig, pid, err)
+			return fmt.Errorf("container %q: sending %v to process %d: %w", c.ID, sig, pid, err)
 		}
 	}
-	return 0, nil
+	return nil
 }
 
 // killWait kills the process and waits until it has ended. It need not be a

@@ -182,7 +182,8 @@ func (a *app) join(ctx context.Context, c *container, proc *specs.Process, f exe
 		return 255, err
 	}
 	req := sandbox.JoinRequest{
-		Plan: p, Spec: c.Spec, Target: c.Pid, Cgroup: g, Stdin: a.in, Stdout: a.out, Stderr: a.errs, Detached: f.detach,
+		Plan: p, Spec: c.Spec, Target: c.Pid, Cgroup: g, Stdin: a.in, Stdout: a.out, Stderr: a.errs,
+		Detached: f.detach, IgnoreFrozen: f.ignorePaused,
 	}
 	for i := range f.preserveFDs {
 		req.ExtraFiles = append(req.ExtraFiles, os.NewFile(uintptr(3+i), "preserved"))

@@ -19,6 +19,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"cove/errdefs"
 	"cove/internal/buildinfo"
 )
@@ -197,7 +199,7 @@ func (a *app) warn(all []string) {
 func (a *app) log(level, msg string) {
 	to := a.errs
 	if a.logFile != "" {
-		f, err := os.OpenFile(a.logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		f, err := os.OpenFile(a.logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY|unix.O_NONBLOCK, 0o600)
 		if err != nil {
 			return
 		}

@@ -170,15 +170,21 @@ func (c *container) status() specs.ContainerState {
 	switch {
 	case c.Pid == 0 || !alive || start != c.Birth:
 		return stopped
+	case c.frozen():
+		return paused
 	case !c.Started:
 		return created
 	}
-	if g, err := c.group(); err == nil {
-		if frozen, err := g.Frozen(); err == nil && frozen {
-			return paused
-		}
-	}
 	return running
+}
+
+func (c *container) frozen() bool {
+	g, err := c.group()
+	if err != nil {
+		return false
+	}
+	frozen, err := g.Frozen()
+	return err == nil && frozen
 }
 
 func (c *container) group() (*cgroup.Group, error) {

@@ -33,7 +33,8 @@ type Group struct {
 
 // Create makes the group at path, as "/cove/<id>" below the top of each mounted
 // hierarchy, with limits r (nil: none). An existing group without processes is
-// taken over; ErrConflict for one with processes.
+// taken over; ErrConflict for one with processes, and for one that is frozen,
+// where a process would stop before it does anything.
 func Create(h host.Cgroup, path string, r *specs.LinuxResources) (*Group, error) {
 	if h.Mode == host.CgroupNone {
 		return nil, errdefs.Errorf(errdefs.ErrUnsupported, "cgroup: no control groups are mounted on this host")
@@ -56,11 +57,15 @@ func Create(h host.Cgroup, path string, r *specs.LinuxResources) (*Group, error)
 			return nil, errdefs.Errorf(errdefs.ErrConflict, "cgroup: %s: %d processes are in it already", g.path, len(pids))
 		}
 	}
-	if r != nil {
-		if err := g.apply(r, true); err != nil {
-			_ = g.Delete(context.Background())
-			return nil, err
+	err := g.refuseFrozen()
+	if err == nil && r != nil {
+		err = g.apply(r, true)
+	}
+	if err != nil {
+		if !existed {
+			_ = g.Delete(context.Background()) // the error is the one that matters
 		}
+		return nil, err
 	}
 	return g, nil
 }

@@ -24,13 +24,18 @@ func (g *Group) freezer() (dir, file, frozen, thawed string, err error) {
 	return "", "", "", "", errdefs.Errorf(errdefs.ErrUnsupported, "cgroup: this host has no freezer")
 }
 
-// Freeze stops all processes of the group and returns when they have stopped.
+// patience is how long processes may take to freeze or to die. One that waits for
+// a device or a network filesystem may do neither.
+const patience = 10 * time.Second
+
+// Freeze stops all processes of the group and returns when they have stopped;
+// ErrUnavailable if they do not, and then they go on.
 func (g *Group) Freeze(ctx context.Context) error {
 	dir, file, frozen, _, err := g.freezer()
 	if err != nil {
 		return err
 	}
-	for {
+	for deadline := time.Now().Add(patience); ; {
 		// Writing again makes v1 look again at processes that were missed.
 		if err := writeFile(dir, file, frozen); err != nil {
 			return err
@@ -38,7 +43,11 @@ func (g *Group) Freeze(ctx context.Context) error {
 		if done, err := g.Frozen(); done || err != nil {
 			return err
 		}
-		if err := sleep(ctx, time.Millisecond); err != nil {
+		err := sleep(ctx, time.Millisecond)
+		if err == nil && time.Now().After(deadline) {
+			err = errdefs.Errorf(errdefs.ErrUnavailable, "cgroup: %s: not frozen after %s", g.path, patience)
+		}
+		if err != nil {
 			return errors.Join(err, g.Thaw(ctx))
 		}
 	}
@@ -51,6 +60,29 @@ func (g *Group) Thaw(ctx context.Context) error {
 		return err
 	}
 	return writeFile(dir, file, thawed)
+}
+
+// refuseFrozen is an error if the group, or one that it is in, is frozen.
+func (g *Group) refuseFrozen() error {
+	dir, file, _, thawed, err := g.freezer()
+	if err != nil {
+		return nil //nolint:nilerr // without a freezer nothing is frozen
+	}
+	own := file // where a group says whether it was frozen itself
+	if g.host.Mode != host.CgroupV2 {
+		if state, err := readLine(dir, file); err != nil || state == thawed {
+			return err // v1 says it of those above, too
+		}
+		own = "freezer.self_freezing"
+	}
+	for at := g; at.path != "/"; at = at.Parent() {
+		dir, file, _, _, _ := at.freezer()
+		if state, err := readLine(dir, own); err != nil || state == "1" {
+			return errdefs.Errorf(errdefs.ErrConflict,
+				"cgroup: %s is frozen: thaw it by writing to %s/%s, or choose another group", at.path, dir, file)
+		}
+	}
+	return nil
 }
 
 // Frozen reports whether the group is frozen.
@@ -67,7 +99,8 @@ func (g *Group) Frozen() (bool, error) {
 	return state == frozen, err
 }
 
-// Kill sends SIGKILL to every process of the group until none is left.
+// Kill sends SIGKILL to every process of the group until none is left;
+// ErrUnavailable if some do not end.
 func (g *Group) Kill(ctx context.Context) error {
 	if g.host.Mode == host.CgroupV2 {
 		// Atomic, since Linux 5.14; older kernels have no such file.
@@ -76,10 +109,14 @@ func (g *Group) Kill(ctx context.Context) error {
 			return err
 		}
 	}
+	deadline := time.Now().Add(patience)
 	for delay := time.Millisecond; ; delay = min(2*delay, 50*time.Millisecond) {
 		pids, err := g.Procs()
 		if err != nil || len(pids) == 0 {
 			return err
+		}
+		if time.Now().After(deadline) {
+			return errdefs.Errorf(errdefs.ErrUnavailable, "cgroup: %s: processes %v do not end, %s after SIGKILL", g.path, pids, patience)
 		}
 		for _, pid := range pids {
 			if err := kill(pid); err != nil {

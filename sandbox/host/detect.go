@@ -43,9 +43,9 @@ func detect() (Features, error) {
 
 // ReadFile reads a small file, as the kernel's are, without what os.ReadFile
 // does for those that may block: that starts the poller of the Go runtime, and
-// a thread for it.
+// a thread for it. Nor does it wait for the other end of what is a pipe.
 func ReadFile(name string) ([]byte, error) {
-	fd, err := unix.Open(name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	fd, err := unix.Open(name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, &os.PathError{Op: "open", Path: name, Err: err}
 	}
