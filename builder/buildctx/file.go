@@ -26,4 +26,30 @@ func (f *file) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// fate is what became of a file since the tree looked at it.
+type fate int
+
+const (
+	still   fate = iota // the same inode, size and times
+	grown               // more was written, perhaps only behind what it had
+	altered             // anything else
+)
+
+func (f *file) since(e *Entry) (fate, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(f.fd, &st); err != nil {
+		return altered, fileError(e.Path, err)
+	}
+	now := newEntry(e.Path, &st)
+	switch {
+	case now.Ino != e.Ino || now.Size < e.Size:
+		return altered, nil
+	case now.Size > e.Size:
+		return grown, nil
+	case now.mtime != e.mtime || now.ctime != e.ctime:
+		return altered, nil
+	}
+	return still, nil
+}
+
 func (f *file) Close() error { return unix.Close(f.fd) }

@@ -62,10 +62,18 @@ func (t *Tree) Hash(ctx context.Context, entries []*Entry) error {
 	return g.Wait()
 }
 
+// clockTick is longer than the kernel's clock for times of files stands still:
+// what is written within a tick of the last change need not show in the times. So
+// a file is read when its last change is that long ago.
+const clockTick = 20 * time.Millisecond
+
 // hashFile reads one file. Its stat after must be that of the walk: a file that
 // is being written has no digest. The clock here is the kernel's, which also
 // wrote the file's ctime.
 func (t *Tree) hashFile(e *Entry, buf []byte) error {
+	if age := time.Since(time.Unix(0, e.ctime)); age >= 0 && age < clockTick {
+		time.Sleep(clockTick - age)
+	}
 	start := time.Now().UnixNano()
 	f, err := t.open(e)
 	if err != nil {
@@ -76,8 +84,9 @@ func (t *Tree) hashFile(e *Entry, buf []byte) error {
 	if err != nil {
 		return err
 	}
-	if err := t.unchanged(f, e); err != nil {
-		return err
+	fate, err := f.since(e)
+	if err != nil || fate == altered || fate == grown && !t.Growing {
+		return errors.Join(err, changed(e))
 	}
 	if t.KeepOwner {
 		if e.Xattrs, err = xattrs(f.fd, e.Path); err != nil {
@@ -87,28 +96,25 @@ func (t *Tree) hashFile(e *Entry, buf []byte) error {
 	e.Digest = dgst
 	// A file changed within the clock's tick of being read could change again
 	// and keep its times: such a digest holds for this build only.
-	if e.ctime+t.margin < start {
+	if fate == still && e.ctime+t.margin < start {
 		t.stats.put(e)
 	}
 	return nil
 }
 
+// digestOf hashes the first e.Size bytes of an open file.
 func digestOf(f *file, e *Entry, buf []byte) (digest.Digest, error) {
 	h := sha256.New()
-	var n int64
-	for {
-		k, err := f.Read(buf)
-		n += int64(k)
-		h.Write(buf[:k])
+	for left := e.Size; left > 0; {
+		n, err := f.Read(buf[:min(int64(len(buf)), left)])
 		if errors.Is(err, io.EOF) {
-			break
+			break // it is shorter now, and so changed
 		}
 		if err != nil {
 			return "", fileError(e.Path, err)
 		}
-		if n == e.Size && k < len(buf) {
-			break // saves one read for most files; a longer one fails below
-		}
+		h.Write(buf[:n])
+		left -= int64(n)
 	}
 	return digest.NewDigest(digest.SHA256, h), nil
 }

@@ -33,6 +33,10 @@ type Tree struct {
 	// KeepOwner keeps owners, hard links and user attributes, as from another
 	// stage. A context has none of them: they differ between two checkouts.
 	KeepOwner bool
+	// Growing takes a file that grows all the time, as a log does, as it was when
+	// it was looked at: its beginning. A file that was replaced by a longer one
+	// just then would be cut, so it is not for the first look.
+	Growing bool
 }
 
 // Entry is one file of a Tree.
@@ -146,35 +150,63 @@ func (t *Tree) open(e *Entry) (*file, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
 		f.Close()
-		return nil, errdefs.Errorf(errdefs.ErrConflict, "%s: it was a regular file when the build looked at it first, and is not now", e.Path)
+		return nil, errdefs.Errorf(errdefs.ErrConflict,
+			"%s: it was a regular file when the build looked at it first, and is not now: %w", e.Path, ErrChanged)
 	}
 	return f, nil
 }
 
-// Read opens a regular file, gives it to fn and checks that it is still what
-// the build saw first: the same size and times.
+// ErrChanged says, within an errdefs.ErrConflict, that a file is not what it was
+// when the tree first looked at it. A tree that is opened anew sees what it is
+// now.
+var ErrChanged = errors.New("it changed while the build read it")
+
+func changed(e *Entry) error {
+	return errdefs.Errorf(errdefs.ErrConflict, "%s: %w; build again when nothing writes to it", e.Path, ErrChanged)
+}
+
+// Read opens a regular file, gives fn the bytes that it had when the build saw it
+// first, and checks that they were those: by the same size and times or, when
+// more was written behind them since (a log of this very build), by their digest.
+// Otherwise it fails with ErrChanged.
 func (t *Tree) Read(e *Entry, fn func(io.Reader) error) error {
 	f, err := t.open(e)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if err := fn(f); err != nil {
+	if err := fn(io.LimitReader(f, e.Size)); err != nil {
+		if fate, statErr := f.since(e); fate == altered && statErr == nil {
+			return errors.Join(changed(e), err) // perhaps it is shorter now
+		}
 		return err
 	}
-	return t.unchanged(f, e)
+	fate, err := f.since(e)
+	switch {
+	case fate == still || err != nil:
+		return err
+	case e.Digest == "":
+		return changed(e)
+	}
+	again, err := t.open(e)
+	if err != nil {
+		return err
+	}
+	defer again.Close()
+	dgst, err := digestOf(again, e, make([]byte, hashBuffer))
+	if err == nil && dgst != e.Digest {
+		err = changed(e)
+	}
+	return err
 }
 
-// unchanged is an error when an open file is not what it was at the walk.
-func (t *Tree) unchanged(f *file, e *Entry) error {
-	var st unix.Stat_t
-	if err := unix.Fstat(f.fd, &st); err != nil {
-		return fileError(e.Path, err)
+// Again opens the same tree anew, with nothing looked at yet.
+func (t *Tree) Again() (*Tree, error) {
+	again, err := Open(t.dir.Name(), t.ignore, t.stats)
+	if err == nil {
+		again.KeepOwner = t.KeepOwner
 	}
-	if now := newEntry(e.Path, &st); now.Size != e.Size || now.mtime != e.mtime || now.ctime != e.ctime || now.Ino != e.Ino {
-		return errdefs.Errorf(errdefs.ErrConflict, "%s: it changed while the build read it; build again when nothing writes to it", e.Path)
-	}
-	return nil
+	return again, err
 }
 
 // Lstat finds the entry at a path whose directories are not symbolic links. It

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
@@ -21,10 +22,40 @@ import (
 	"cove/layers/mount"
 )
 
-// copy does COPY and ADD. The cache is asked twice: with what can be known
-// without looking at any file, when only other vertices are read from; then
-// with the content of what is selected.
+// stillTries is how often a COPY reads files that change meanwhile; the waits
+// between double and are two and a half seconds together.
+const stillTries = 8
+
+// copy does COPY and ADD. A file of the context that changes while it is read is
+// read again, until it is still: a build may well write its log there.
 func (s *solver) copy(ctx context.Context, st *step, op *plan.Copy) error {
+	files, wait := s.Context, 10*time.Millisecond
+	for try := 1; ; try++ {
+		err := s.copyFrom(ctx, st, op, files)
+		if files != s.Context {
+			files.Close()
+		}
+		// What others wait for is no longer in our hands once it is published.
+		if !errors.Is(err, buildctx.ErrChanged) || try == stillTries || st.task.res != nil || files == nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(wait):
+			wait *= 2
+		}
+		if files, err = s.Context.Again(); err != nil {
+			return err
+		}
+		files.Growing = try >= stillTries/2
+	}
+}
+
+// copyFrom asks the cache twice: with what can be known without looking at any
+// file, when only other vertices are read from; then with the content of what is
+// selected.
+func (s *solver) copyFrom(ctx context.Context, st *step, op *plan.Copy, files *buildctx.Tree) error {
 	t := st.task
 	below := string(t.parent.res.chain)
 	if op.Link && !mayUnpack(op) {
@@ -55,7 +86,7 @@ func (s *solver) copy(ctx context.Context, st *step, op *plan.Copy) error {
 	return s.withTrees(ctx, inputs, func(trees []*buildctx.Tree) error {
 		fetched := &fetcher{solver: s}
 		defer fetched.close()
-		sel, err := copier.Select(ctx, op, copier.Sources{Context: s.Context, Inputs: trees, Fetch: fetched.fetch})
+		sel, err := copier.Select(ctx, op, copier.Sources{Context: files, Inputs: trees, Fetch: fetched.fetch})
 		if err != nil {
 			return err
 		}

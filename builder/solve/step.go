@@ -43,6 +43,9 @@ func (st *step) hit(ctx context.Context, r *result, keys ...digest.Digest) error
 
 // begin tells that the step is executed.
 func (st *step) begin(reason string) {
+	if st.started {
+		return // a COPY that reads once more
+	}
 	st.start, st.started = st.solver.Now(), true
 	st.solver.events.send(Event{Kind: Started, Vertex: st.task.Vertex, Index: st.task.index, Reason: reason})
 }
