@@ -4,7 +4,9 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -323,9 +325,6 @@ func TestSameEverywhere(t *testing.T) {
 			if err := os.Chown(filepath.Join(w.dir, "d/a"), 1234, 5678); err != nil {
 				t.Fatal(err)
 			}
-			if err := unix.Setxattr(filepath.Join(w.dir, "d/b"), "user.note", []byte("x"), 0); err != nil && err != unix.ENOTSUP {
-				t.Fatal(err)
-			}
 		}
 		b := w.must(df, func(r *Request) { r.BuildArgs = map[string]string{"SOURCE_DATE_EPOCH": "1700000000"} })
 		var ds []string
@@ -336,5 +335,57 @@ func TestSameEverywhere(t *testing.T) {
 	}
 	if len(digests) != 1 {
 		t.Errorf("two machines made %d different images", len(digests))
+	}
+}
+
+// TestContextFacts: hard links, the attributes of users and file capabilities
+// come along from a context, as from a stage; access lists, which name users of
+// the machine, do not. The cache knows them.
+func TestContextFacts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write(map[string]string{"d/a": "1", "d/sub/c": "3", "d/tool": "x"})
+	in := func(name string) string { return filepath.Join(w.dir, name) }
+	capability := "\x01\x00\x00\x02\x00\x20\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00" // cap_net_raw=ep
+	acl := "\x02\x00\x00\x00\x01\x00\x06\x00\xff\xff\xff\xff\x02\x00\x06\x00\x07\x00\x00\x00\x04\x00\x04\x00\xff\xff\xff\xff\x10\x00\x06\x00\xff\xff\xff\xff\x20\x00\x04\x00\xff\xff\xff\xff"
+	err := errors.Join(
+		os.Link(in("d/a"), in("d/b")), os.Link(in("d/a"), in("d/sub/again")),
+		unix.Setxattr(in("d/a"), "user.note", []byte("of a"), 0), unix.Setxattr(in("d/sub"), "user.note", []byte("of sub"), 0),
+		unix.Setxattr(in("d/tool"), "security.capability", []byte(capability), 0),
+		unix.Setxattr(in("d/sub/c"), "system.posix_acl_access", []byte(acl), 0),
+	)
+	if errors.Is(err, unix.ENOTSUP) {
+		t.Skip("needs a file system with extended attributes:", err)
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	df := "FROM base\nCOPY d /x\nCOPY d/tool /t\nFROM scratch\nCOPY --from=0 /x /y\nCOPY --from=0 /t /t\n"
+	check := func(how string, b *built) {
+		t.Helper()
+		for p, want := range map[string]string{"y/b": "-> y/a", "y/sub/again": "-> y/a", "y/sub/c": "3"} {
+			if got := b.files[p]; !strings.HasSuffix(got, " "+want) {
+				t.Errorf("%s: %s is %q, want %q", how, p, got, want)
+			}
+		}
+		for p, want := range map[string]map[string]string{
+			"y/a": {"user.note": "of a"}, "y/sub": {"user.note": "of sub"}, "y/tool": {"security.capability": capability},
+			"t": {"security.capability": capability}, "y/sub/c": nil,
+		} {
+			if got := b.xattrs[p]; !maps.Equal(got, want) {
+				t.Errorf("%s: %s has the attributes %q, want %q", how, p, got, want)
+			}
+		}
+	}
+	check("from nothing", w.must(df))
+	again := w.must(df)
+	check("cached", again)
+	if again.Cached != again.Steps {
+		t.Errorf("%d of %d steps were cached", again.Cached, again.Steps)
+	}
+	if err := unix.Setxattr(in("d/a"), "user.note", []byte("changed"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if b := w.must(df); b.xattrs["y/a"]["user.note"] != "changed" {
+		t.Errorf("another value of an attribute was not seen: %q", b.xattrs["y/a"])
 	}
 }

@@ -235,11 +235,13 @@ type built struct {
 	}
 	files map[string]string // path → "mode uid:gid content", from the layers
 	times map[string]time.Time
+	// xattrs are the attributes of each path, nil for none.
+	xattrs map[string]map[string]string
 }
 
 func (w *world) read(res *Result) *built {
 	w.t.Helper()
-	b := &built{Result: res, files: map[string]string{}, times: map[string]time.Time{}}
+	b := &built{Result: res, files: map[string]string{}, times: map[string]time.Time{}, xattrs: map[string]map[string]string{}}
 	raw, err := content.ReadBlob(w.t.Context(), w.store, res.Manifest)
 	if err != nil {
 		w.t.Fatal(err)
@@ -311,6 +313,15 @@ func (w *world) readLayer(b *built, l ocispec.Descriptor, diffID digest.Digest) 
 		}
 		b.files[name] = fmt.Sprintf("%o %d:%d %s", h.Mode, h.Uid, h.Gid, body)
 		b.times[name] = h.ModTime
+		delete(b.xattrs, name)
+		for key, value := range h.PAXRecords {
+			if attr, ok := strings.CutPrefix(key, archive.XattrPrefix); ok {
+				if b.xattrs[name] == nil {
+					b.xattrs[name] = map[string]string{}
+				}
+				b.xattrs[name][attr] = value
+			}
+		}
 	}
 	if _, err := io.Copy(io.Discard, tee); err != nil {
 		w.t.Fatal(err)

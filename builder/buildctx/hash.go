@@ -88,15 +88,14 @@ func (t *Tree) hashFile(e *Entry, buf []byte) error {
 	if err != nil || fate == altered || fate == grown && !t.Growing {
 		return errors.Join(err, changed(e))
 	}
-	if t.KeepOwner {
-		if e.Xattrs, err = xattrs(f.fd, e.Path); err != nil {
-			return err
-		}
+	if e.Xattrs, err = t.xattrs(f.fd, e.Path); err != nil {
+		return err
 	}
 	e.Digest = dgst
 	// A file changed within the clock's tick of being read could change again
 	// and keep its times: such a digest holds for this build only.
-	if fate == still && e.ctime+t.margin < start {
+	// The cache has no room for attributes, which few files have.
+	if fate == still && len(e.Xattrs) == 0 && e.ctime+t.margin < start {
 		t.stats.put(e)
 	}
 	return nil

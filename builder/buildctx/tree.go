@@ -30,8 +30,8 @@ type Tree struct {
 	hashing sync.Mutex
 	margin  int64 // how long after its ctime a file's digest may be trusted, ns
 
-	// KeepOwner keeps owners, hard links and user attributes, as from another
-	// stage. A context has none of them: they differ between two checkouts.
+	// KeepOwner keeps owners, as from another stage. A context has none: they are
+	// whoever made the checkout.
 	KeepOwner bool
 	// Growing takes a file that grows all the time, as a log does, as it was when
 	// it was looked at: its beginning. A file that was replaced by a longer one
@@ -52,8 +52,8 @@ type Entry struct {
 	Link string
 	// Digest is of a regular file's bytes, after Hash.
 	Digest digest.Digest
-	// Xattrs are the extended attributes that ship with a regular file, after
-	// Hash and with KeepOwner.
+	// Xattrs are the extended attributes that ship: of a regular file after Hash,
+	// of a directory once it was read.
 	Xattrs map[string]string
 	// Dev, Ino and Nlink tell hard links.
 	Dev, Ino, Nlink uint64
@@ -277,6 +277,11 @@ func (t *Tree) readDir(e *Entry) ([]*Entry, error) {
 	names, err := dir.Readdirnames(-1)
 	if err != nil {
 		return nil, fileError(e.Path, err)
+	}
+	if e.Path != "" || t.KeepOwner { // the top of a context is nobody's file
+		if e.Xattrs, err = t.xattrs(fd, e.Path); err != nil {
+			return nil, err
+		}
 	}
 	slices.Sort(names)
 	kids := make([]*Entry, 0, len(names))

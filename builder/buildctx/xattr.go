@@ -5,46 +5,39 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"cove/layers/tree"
 )
 
-// Shipped says whether an extended attribute is part of an image: what a
-// program may do, and what users attached. The rest is of the machine (SELinux
-// labels, overlay's own marks, ACLs of its users).
-func Shipped(name string) bool {
-	return name == "security.capability" || strings.HasPrefix(name, "user.") && !strings.HasPrefix(name, "user.overlay.")
+// ships says whether an extended attribute goes into an image: from another stage
+// all that a layer holds; from a context not the access lists, which name users
+// of this machine as the owners do.
+func (t *Tree) ships(name string) bool {
+	return tree.Ships(name) && (t.KeepOwner || !strings.HasPrefix(name, "system."))
 }
 
-// xattrs reads the attributes of an open file that ship.
-func xattrs(fd int, p string) (map[string]string, error) {
-	size, err := unix.Flistxattr(fd, nil)
-	if size <= 0 || err != nil {
-		return nil, ignoreUnsupported(p, err)
-	}
-	list := make([]byte, size)
-	if size, err = unix.Flistxattr(fd, list); err != nil {
-		return nil, ignoreUnsupported(p, err)
+// xattrs reads the attributes of an open file or directory that ship.
+func (t *Tree) xattrs(fd int, p string) (map[string]string, error) {
+	names, err := tree.ListXattrs(fd)
+	if err != nil {
+		return nil, fileError(p, err)
 	}
 	var out map[string]string
-	for name := range strings.SplitSeq(strings.TrimRight(string(list[:size]), "\x00"), "\x00") {
-		if !Shipped(name) {
+	for _, name := range names {
+		if !t.ships(name) {
 			continue
 		}
-		buf := make([]byte, 64<<10) // the kernel's limit
-		n, err := unix.Fgetxattr(fd, name, buf)
+		value, err := tree.GetXattr(fd, name)
+		if errors.Is(err, unix.ENODATA) {
+			continue // removed since it was listed
+		}
 		if err != nil {
 			return nil, fileError(p, err)
 		}
 		if out == nil {
 			out = map[string]string{}
 		}
-		out[name] = string(buf[:n])
+		out[name] = string(value)
 	}
 	return out, nil
-}
-
-func ignoreUnsupported(p string, err error) error {
-	if err == nil || errors.Is(err, unix.ENOTSUP) {
-		return nil
-	}
-	return fileError(p, err)
 }

@@ -13,8 +13,8 @@ import (
 // rootMode is the mode of a context's own directory, which nobody chose.
 const rootMode = 0o755
 
-// header describes a pick as it is in its tree, with owners and attributes
-// only where they are kept, and without a name. What is in no tree has no time
+// header describes a pick as it is in its tree, with owners only where they are
+// kept, and without a name. What is in no tree has no time
 // either. Fractions of a second are dropped: a tar from docker has none.
 func (p part) header(pk pick) *tar.Header {
 	if pk.inline != nil {
@@ -24,12 +24,12 @@ func (p part) header(pk pick) *tar.Header {
 	h := &tar.Header{Mode: int64(e.Mode & 0o7777), Typeflag: typeflag(e), ModTime: e.ModTime().Truncate(time.Second)}
 	if p.tree.KeepOwner {
 		h.Uid, h.Gid = int(e.UID), int(e.GID)
-		for k, v := range e.Xattrs {
-			if h.PAXRecords == nil {
-				h.PAXRecords = map[string]string{}
-			}
-			h.PAXRecords[archive.XattrPrefix+k] = v
+	}
+	for k, v := range e.Xattrs {
+		if h.PAXRecords == nil {
+			h.PAXRecords = map[string]string{}
 		}
+		h.PAXRecords[archive.XattrPrefix+k] = v
 	}
 	switch h.Typeflag {
 	case tar.TypeReg:

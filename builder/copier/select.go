@@ -216,7 +216,7 @@ func (s *Selection) addDir(ctx context.Context, tree *buildctx.Tree, dir *buildc
 	first := map[[2]uint64]string{}
 	for _, e := range entries {
 		pk := pick{rel: path.Join(rel, strings.TrimPrefix(strings.TrimPrefix(e.Path, dir.Path), "/")), entry: e}
-		if tree.KeepOwner && e.IsRegular() && e.Nlink > 1 {
+		if e.IsRegular() && e.Nlink > 1 {
 			id := [2]uint64{e.Dev, e.Ino}
 			if to, ok := first[id]; ok {
 				pk.link = to

@@ -14,6 +14,7 @@ import (
 	"cove/errdefs"
 	"cove/layers/archive"
 	"cove/layers/compress"
+	"cove/layers/tree"
 )
 
 // Limits of one archive, as package archive has them for a layer.
@@ -197,7 +198,7 @@ func (u *unpacker) parents(real string) error {
 func shippedXattrs(h *tar.Header) map[string]string {
 	var out map[string]string
 	for k, v := range h.PAXRecords {
-		if name, ok := strings.CutPrefix(k, archive.XattrPrefix); ok && buildctx.Shipped(name) {
+		if name, ok := strings.CutPrefix(k, archive.XattrPrefix); ok && tree.Ships(name) {
 			if out == nil {
 				out = map[string]string{}
 			}
