@@ -145,6 +145,41 @@ func TestOOMBelow(t *testing.T) {
 	}
 }
 
+// TestCheckBeforeUpdate refuses to limit memory to less than is in use.
+func TestCheckBeforeUpdate(t *testing.T) {
+	g := create(t, nil)
+	cmd := sleeper(t, g, "/bin/sh", "-c", "x=$(head -c 8000000 /dev/zero | tr '\\0' x); sleep 100")
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		if s, err := g.Stats(); err != nil || s.Memory.Usage > 8<<20 || time.Now().After(deadline) {
+			break
+		}
+	}
+	limits := &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: p(int64(1 << 20)), CheckBeforeUpdate: p(true)}}
+	if err := g.Update(limits); !errors.Is(err, errdefs.ErrConflict) {
+		t.Error(err)
+	}
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+}
+
+// TestOtherwise holds that a kernel without a file gets what it has instead.
+func TestOtherwise(t *testing.T) {
+	g := create(t, nil)
+	pids := setting{controller: "pids", file: "pids.max", value: "7", limit: "pids"}
+	if err := g.set(setting{controller: "pids", file: "pids.fun", value: "1", limit: "pids", otherwise: &pids}); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := readLine(g.find("pids"), "pids.max"); err != nil || got != "7" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if err := g.set(setting{controller: "pids", file: "pids.fun", value: "1", otherwise: &setting{}}); err != nil {
+		t.Error(err)
+	}
+	if err := g.set(setting{controller: "pids", file: "pids.fun", value: "1"}); !errors.Is(err, errdefs.ErrUnsupported) {
+		t.Error(err)
+	}
+}
+
 // TestMemoryAndSwap holds that the limit of both is written, and that both can
 // be changed in either direction.
 func TestMemoryAndSwap(t *testing.T) {
@@ -283,6 +318,20 @@ func interpret(t *testing.T, code []byte, ctx ...uint32) bool {
 
 func TestErrors(t *testing.T) {
 	h := hostCgroup(t)
+	refused := map[string]*specs.LinuxResources{
+		"memory-swappiness": {Memory: &specs.LinuxMemory{Swappiness: p(uint64(1))}},
+		"oom-kill-disable":  {Memory: &specs.LinuxMemory{DisableOOMKiller: p(true)}},
+		"kernel-memory-tcp": {Memory: &specs.LinuxMemory{KernelTCP: p(int64(1))}},
+		"useHierarchy":      {Memory: &specs.LinuxMemory{UseHierarchy: p(false)}},
+		"leaf-weight":       {BlockIO: &specs.LinuxBlockIO{LeafWeight: p(uint16(1))}},
+		"net-cls":           {Network: &specs.LinuxNetwork{ClassID: p(uint32(1))}},
+		"net-prio":          {Network: &specs.LinuxNetwork{Priorities: []specs.LinuxInterfacePriority{{Name: "eth0"}}}},
+	}
+	for name, r := range refused {
+		if _, err := settings(r, true); !errors.Is(err, errdefs.ErrUnsupported) || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 	for name, r := range map[string]*specs.LinuxResources{
 		"device type": {Devices: []specs.LinuxDeviceCgroup{{Type: "x"}}},
 		"access":      {Devices: []specs.LinuxDeviceCgroup{{Access: "z"}}},
@@ -314,15 +363,15 @@ func TestSettingsV2(t *testing.T) {
 		Unified: map[string]string{"memory.high": "90"},
 	}, true)
 	want := []setting{
-		{"memory", "memory.max", "100", "memory"},
-		{"memory", "memory.swap.max", "50", "memory-swap"},
-		{"memory", "memory.low", "50", "memory-reservation"},
-		{"cpu", "cpu.weight", "39", "cpu-shares"},
-		{"cpu", "cpu.max", "50000 100000", "cpu-quota"},
-		{"cpuset", "cpuset.cpus", "0-1", "cpuset-cpus"},
-		{"pids", "pids.max", "max", "pids-limit"},
-		{"io", "io.max", "8:0 rbps=1000", "device-read-bps"},
-		{"memory", "memory.high", "90", "unified memory.high"},
+		{"memory", "memory.max", "100", "memory", nil},
+		{"memory", "memory.swap.max", "50", "memory-swap", nil},
+		{"memory", "memory.low", "50", "memory-reservation", nil},
+		{"cpu", "cpu.weight", "39", "cpu-shares", nil},
+		{"cpu", "cpu.max", "50000 100000", "cpu-quota", nil},
+		{"cpuset", "cpuset.cpus", "0-1", "cpuset-cpus", nil},
+		{"pids", "pids.max", "max", "pids-limit", nil},
+		{"io", "io.max", "8:0 rbps=1000", "device-read-bps", nil},
+		{"memory", "memory.high", "90", "unified memory.high", nil},
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(setting{})); err != nil || diff != "" {
 		t.Errorf("%v, -want +got:\n%s", err, diff)
@@ -349,20 +398,21 @@ func TestSettingsV1(t *testing.T) {
 		Network:        &specs.LinuxNetwork{ClassID: p(uint32(5)), Priorities: []specs.LinuxInterfacePriority{{Name: "eth0", Priority: 2}}},
 	}, false)
 	want := []setting{
-		{"memory", "memory.limit_in_bytes", "100", "memory"},
-		{"memory", "memory.memsw.limit_in_bytes", "200", "memory-swap"},
-		{"memory", "memory.swappiness", "3", "memory-swappiness"},
-		{"memory", "memory.oom_control", "1", "oom-kill-disable"},
-		{"cpu", "cpu.shares", "1024", "cpu-shares"},
-		{"cpu", "cpu.cfs_quota_us", "50000", "cpu-quota"},
-		{"cpu", "cpu.rt_runtime_us", "7", "cpu-rt-runtime"},
-		{"cpuset", "cpuset.mems", "0", "cpuset-mems"},
-		{"pids", "pids.max", "9", "pids-limit"},
-		{"hugetlb", "hugetlb.2MB.limit_in_bytes", "4", "hugetlb"},
-		{"blkio", "blkio.bfq.weight", "10", "blkio-weight"},
-		{"blkio", "blkio.throttle.read_bps_device", "8:0 1000", "device-read-bps"},
-		{"net_cls", "net_cls.classid", "5", "net-cls"},
-		{"net_prio", "net_prio.ifpriomap", "eth0 2", "net-prio"},
+		{"memory", "memory.limit_in_bytes", "100", "memory", nil},
+		{"memory", "memory.memsw.limit_in_bytes", "200", "memory-swap", nil},
+		{"memory", "memory.swappiness", "3", "memory-swappiness", nil},
+		{"memory", "memory.oom_control", "1", "oom-kill-disable", nil},
+		{"cpu", "cpu.shares", "1024", "cpu-shares", nil},
+		{"cpu", "cpu.cfs_quota_us", "50000", "cpu-quota", nil},
+		{"cpu", "cpu.rt_runtime_us", "7", "cpu-rt-runtime", nil},
+		{"cpuset", "cpuset.mems", "0", "cpuset-mems", nil},
+		{"pids", "pids.max", "9", "pids-limit", nil},
+		{"hugetlb", "hugetlb.2MB.limit_in_bytes", "4", "hugetlb", nil},
+		{"hugetlb", "hugetlb.2MB.rsvd.limit_in_bytes", "4", "hugetlb", &setting{}},
+		{"blkio", "blkio.bfq.weight", "10", "blkio-weight", &setting{"blkio", "blkio.weight", "10", "blkio-weight", nil}},
+		{"blkio", "blkio.throttle.read_bps_device", "8:0 1000", "device-read-bps", nil},
+		{"net_cls", "net_cls.classid", "5", "net-cls", nil},
+		{"net_prio", "net_prio.ifpriomap", "eth0 2", "net-prio", nil},
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(setting{})); err != nil || diff != "" {
 		t.Errorf("%v, -want +got:\n%s", err, diff)

@@ -22,6 +22,8 @@ type setting struct {
 	file       string
 	value      string
 	limit      string // how a user calls it
+	// otherwise is for kernels without the file; an empty setting does without.
+	otherwise *setting
 }
 
 // memoryAndSwap is v1's limit of both together.
@@ -33,6 +35,9 @@ func (g *Group) Update(r *specs.LinuxResources) error { return g.apply(r, false)
 // apply writes limits; fresh says that the group is new, and gets device rules.
 func (g *Group) apply(r *specs.LinuxResources, fresh bool) error {
 	list, err := settings(r, g.host.Mode == host.CgroupV2)
+	if err == nil && !fresh {
+		err = g.checkUse(r.Memory)
+	}
 	if err != nil {
 		return err
 	}
@@ -55,6 +60,20 @@ func (g *Group) apply(r *specs.LinuxResources, fresh bool) error {
 	return nil
 }
 
+// checkUse refuses a limit of memory below what is in use, where that is asked
+// for: the kernel would kill for it, or fail after it had tried to free enough.
+func (g *Group) checkUse(m *specs.LinuxMemory) error {
+	if m == nil || m.CheckBeforeUpdate == nil || !*m.CheckBeforeUpdate || m.Limit == nil || *m.Limit < 0 {
+		return nil
+	}
+	stats, err := g.Stats()
+	if err == nil && stats.Memory.Usage > uint64(*m.Limit) {
+		err = errdefs.Errorf(errdefs.ErrConflict,
+			"cgroup: limit memory: %d bytes are in use, more than %d", stats.Memory.Usage, *m.Limit)
+	}
+	return err
+}
+
 func (g *Group) set(s setting) error {
 	dir := g.find(s.controller)
 	if dir == "" {
@@ -62,12 +81,19 @@ func (g *Group) set(s setting) error {
 	}
 	err := writeFile(dir, s.file, s.value)
 	switch {
+	case errors.Is(err, os.ErrNotExist) && s.otherwise != nil:
+		if *s.otherwise == (setting{}) {
+			return nil
+		}
+		return g.set(*s.otherwise)
 	case errors.Is(err, os.ErrNotExist) && s.limit == swapLimit && !hasSwap():
 		return nil // a kernel that does not count swap, and has none to give
 	case errors.Is(err, os.ErrNotExist):
 		return errdefs.Errorf(errdefs.ErrUnsupported, "cgroup: limit %s: this kernel has no %s", s.limit, s.file)
 	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.ERANGE):
 		return errdefs.Errorf(errdefs.ErrInvalid, "cgroup: limit %s: the kernel refuses %q: %w", s.limit, s.value, err)
+	case errors.Is(err, unix.EOPNOTSUPP):
+		return errdefs.Errorf(errdefs.ErrUnsupported, "cgroup: limit %s: this kernel no longer has it", s.limit)
 	case errors.Is(err, unix.EBUSY):
 		return errdefs.Errorf(errdefs.ErrConflict, "cgroup: limit %s: more than that is in use: %w", s.limit, err)
 	}
@@ -128,7 +154,20 @@ func (t *translation) of(v1, v2 string) string {
 }
 
 func (t *translation) add(controller, file, value, limit string) {
-	t.out = append(t.out, setting{controller, file, value, limit})
+	t.out = append(t.out, setting{controller: controller, file: file, value: value, limit: limit})
+}
+
+// orElse says what to write where the kernel lacks the file of the last setting.
+func (t *translation) orElse(file, value string) {
+	last := &t.out[len(t.out)-1]
+	last.otherwise = &setting{controller: last.controller, file: file, value: value, limit: last.limit}
+}
+
+// refuse fails for a limit that has been set and that v2 has no word for.
+func (t *translation) refuse(set bool, limit string) {
+	if set {
+		t.fail(errdefs.ErrUnsupported, "limit %s: control groups v2 have none", limit)
+	}
 }
 
 func (t *translation) fail(kind error, format string, args ...any) {
@@ -155,14 +194,34 @@ func (t *translation) memory(m *specs.LinuxMemory) {
 	if m.Reservation != nil {
 		t.add("memory", t.of("memory.soft_limit_in_bytes", "memory.low"), limitOrMax(*m.Reservation, none), "memory-reservation")
 	}
+	disabled := m.DisableOOMKiller != nil && *m.DisableOOMKiller
+	if m.UseHierarchy != nil && !*m.UseHierarchy {
+		t.fail(errdefs.ErrUnsupported,
+			"linux.resources.memory.useHierarchy: false: memory is always counted with that of the groups below")
+	}
+	t.kernelMemory(m.Kernel, "memory.kmem.limit_in_bytes", "kernel-memory") //nolint:staticcheck // still asked for
+	t.kernelMemory(m.KernelTCP, "memory.kmem.tcp.limit_in_bytes", "kernel-memory-tcp")
 	if t.v2 {
-		return // the rest has no successor
+		t.refuse(m.Swappiness != nil, "memory-swappiness")
+		t.refuse(disabled, "oom-kill-disable")
+		return
 	}
 	if m.Swappiness != nil {
 		t.add("memory", "memory.swappiness", number(m.Swappiness), "memory-swappiness")
 	}
-	if m.DisableOOMKiller != nil && *m.DisableOOMKiller {
+	if disabled {
 		t.add("memory", "memory.oom_control", "1", "oom-kill-disable")
+	}
+}
+
+// kernelMemory is a limit of v1 alone; newer kernels have its file and refuse.
+func (t *translation) kernelMemory(n *int64, file, limit string) {
+	switch {
+	case n == nil || *n <= 0:
+	case t.v2:
+		t.refuse(true, limit)
+	default:
+		t.add("memory", file, number(n), limit)
 	}
 }
 
@@ -236,7 +295,11 @@ func (t *translation) others(r *specs.LinuxResources) {
 		t.add("rdma", "rdma.max", value, "rdma")
 	}
 	for _, h := range r.HugepageLimits {
-		t.add("hugetlb", "hugetlb."+h.Pagesize+t.of(".limit_in_bytes", ".max"), strconv.FormatUint(h.Limit, 10), "hugetlb")
+		value := strconv.FormatUint(h.Limit, 10)
+		for _, kind := range []string{"", ".rsvd"} {
+			t.add("hugetlb", "hugetlb."+h.Pagesize+kind+t.of(".limit_in_bytes", ".max"), value, "hugetlb")
+		}
+		t.out[len(t.out)-1].otherwise = &setting{} // reservations are counted since Linux 5.7
 	}
 }
 
@@ -247,8 +310,15 @@ func (t *translation) blockIO(b *specs.LinuxBlockIO) {
 	controller := t.of("blkio", "io")
 	if b.Weight != nil && *b.Weight != 0 {
 		t.add(controller, controller+".bfq.weight", number(b.Weight), "blkio-weight")
+		t.orElse(t.of("blkio.weight", "io.weight"), t.of(number(b.Weight), ioWeight(*b.Weight)))
+	}
+	if b.LeafWeight != nil && *b.LeafWeight != 0 {
+		t.fail(errdefs.ErrUnsupported, "limit blkio-leaf-weight: it was of the scheduler CFQ, which Linux 5.0 removed")
 	}
 	for _, w := range b.WeightDevice {
+		if w.LeafWeight != nil && *w.LeafWeight != 0 {
+			t.fail(errdefs.ErrUnsupported, "limit blkio-leaf-weight: it was of the scheduler CFQ, which Linux 5.0 removed")
+		}
 		if w.Weight != nil {
 			value := fmt.Sprintf("%d:%d %d", w.Major, w.Minor, *w.Weight)
 			t.add(controller, t.of("blkio.bfq.weight_device", "io.bfq.weight"), value, "blkio-weight-device")
@@ -263,8 +333,13 @@ func (t *translation) blockIO(b *specs.LinuxBlockIO) {
 }
 
 func (t *translation) network(n *specs.LinuxNetwork) {
-	if n == nil || t.v2 {
-		return // v2 leaves it to BPF
+	if n == nil {
+		return
+	}
+	if t.v2 {
+		t.refuse(n.ClassID != nil && *n.ClassID != 0, "net-cls")
+		t.refuse(len(n.Priorities) > 0, "net-prio")
+		return
 	}
 	if n.ClassID != nil {
 		t.add("net_cls", "net_cls.classid", number(n.ClassID), "net-cls")

@@ -41,3 +41,8 @@ func quotaV2(c *specs.LinuxCPU) string {
 	}
 	return fmt.Sprintf("%s %d", quota, period)
 }
+
+// ioWeight maps a weight [10, 1000] of v1 to [1, 10000].
+func ioWeight(weight uint16) string {
+	return strconv.Itoa(1 + (int(weight)-10)*9999/990)
+}
