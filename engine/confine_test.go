@@ -2,6 +2,8 @@ package engine
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,10 +12,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/builder"
+	"cove/engine/inspect"
 	"cove/engine/runspec"
+	"cove/errdefs"
 	"cove/internal/ids"
 	"cove/layers/mount"
 	"cove/runner"
+	"cove/sandbox/cgroup"
+	"cove/sandbox/host"
 )
 
 // groups prints the supplementary groups as the kernel has them; id adds the
@@ -241,5 +247,181 @@ func TestOOMKilled(t *testing.T) {
 	_, status, err := run(t, e, runspec.Options{}, "sh", "-c", "exit 137")
 	if err != nil || status.OOMKilled {
 		t.Errorf("137 of one's own: %+v, %v", status, err)
+	}
+}
+
+// kernelValue is where the kernel keeps what inspect reports: a file of the
+// group in v1 and in v2, or one of /proc.
+type kernelValue struct {
+	name     string
+	v1, v2   string // CONTROLLER/FILE, and FILE
+	reported func(inspect.HostConfig) (v1, v2 string)
+}
+
+func same(f func(inspect.HostConfig) any) func(inspect.HostConfig) (string, string) {
+	return func(h inspect.HostConfig) (string, string) { s := fmt.Sprint(f(h)); return s, s }
+}
+
+var kernelValues = []kernelValue{
+	{"Memory", "memory/memory.limit_in_bytes", "memory.max", same(func(h inspect.HostConfig) any { return h.Memory })},
+	{"MemorySwap", "memory/memory.memsw.limit_in_bytes", "memory.swap.max", func(h inspect.HostConfig) (string, string) {
+		return fmt.Sprint(h.MemorySwap), fmt.Sprint(h.MemorySwap - h.Memory)
+	}},
+	{"MemoryReservation", "memory/memory.soft_limit_in_bytes", "memory.low", same(func(h inspect.HostConfig) any { return h.MemoryReservation })},
+	{"MemorySwappiness", "memory/memory.swappiness", "", same(func(h inspect.HostConfig) any { return *h.MemorySwappiness })},
+	{"CpuShares", "cpu/cpu.shares", "", same(func(h inspect.HostConfig) any { return h.CPUShares })},
+	{"CpuPeriod", "cpu/cpu.cfs_period_us", "", same(func(h inspect.HostConfig) any { return h.CPUPeriod })},
+	{"CpuQuota", "cpu/cpu.cfs_quota_us", "cpu.max", func(h inspect.HostConfig) (string, string) {
+		return fmt.Sprint(h.CPUQuota), fmt.Sprint(h.CPUQuota, " ", h.CPUPeriod)
+	}},
+	{"CpusetCpus", "cpuset/cpuset.cpus", "cpuset.cpus", same(func(h inspect.HostConfig) any { return h.CpusetCpus })},
+	{"CpusetMems", "cpuset/cpuset.mems", "cpuset.mems", same(func(h inspect.HostConfig) any { return h.CpusetMems })},
+	{"PidsLimit", "pids/pids.max", "pids.max", same(func(h inspect.HostConfig) any { return *h.PidsLimit })},
+}
+
+// TestInspectSaysWhatTheKernelHas compares each limit that inspect reports with
+// the kernel's own.
+func TestInspectSaysWhatTheKernelHas(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	swappiness := uint64(30)
+	o := runspec.Options{Resources: runspec.Resources{
+		Memory: 64 << 20, MemoryReservation: 32 << 20, OOMScoreAdj: 77,
+		CPUPeriod: 50_000, CPUQuota: 25_000, CPUShares: 512, Cpuset: "0", Memset: "0", PidsLimit: 50, ShmSize: 1 << 20,
+		Ulimits: []runspec.Ulimit{{Name: "nofile", Soft: 100, Hard: 200}, {Name: "core", Soft: 0, Hard: 0}},
+		Sysctls: map[string]string{"net.core.somaxconn": "123", "kernel.shmmax": "8192"},
+	}}
+	features, err := host.Detect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	v2 := features.Cgroup.Mode == host.CgroupV2
+	if !v2 {
+		o.Resources.MemorySwappiness = &swappiness
+	}
+	h, state := started(t, e, o)
+	if h.MemorySwap != 128<<20 {
+		t.Errorf("MemorySwap %d", h.MemorySwap)
+	}
+	g := cgroup.Load(features.Cgroup, state.Cgroup)
+	for _, k := range kernelValues {
+		want, want2 := k.reported(h)
+		controller, file, _ := strings.Cut(k.v1, "/")
+		if v2 {
+			controller, file, want = "", k.v2, want2
+		}
+		if file == "" {
+			continue
+		}
+		if got := groupFile(t, g, features, controller, file); got != want {
+			t.Errorf("%s: inspect says %s, %s says %s", k.name, want, file, got)
+		}
+	}
+	checkProc(t, h, state.Pid)
+}
+
+// started is a running container: what inspect says of it, and its state.
+func started(t *testing.T, e *Engine, o runspec.Options) (inspect.HostConfig, runner.State) {
+	t.Helper()
+	o.Image, o.Command = "busybox", []string{"sleep", "100"}
+	c, err := e.Create(t.Context(), CreateOptions{Options: o})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	shown, err := e.InspectContainer(t.Context(), c.ID())
+	if err != nil {
+		t.Fatal(err)
+	}
+	state, err := c.State(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return shown.HostConfig, state
+}
+
+func groupFile(t *testing.T, g *cgroup.Group, f host.Features, controller, file string) string {
+	t.Helper()
+	for _, h := range f.Cgroup.Hierarchies {
+		for _, c := range append(h.Controllers, "") {
+			if c != controller || h.V2 != (controller == "") {
+				continue
+			}
+			dir, err := g.Dir(h.Name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := os.ReadFile(filepath.Join(dir, file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return strings.TrimSpace(string(b))
+		}
+	}
+	t.Fatalf("no controller %q", controller)
+	return ""
+}
+
+// checkProc holds what is not in the group.
+func checkProc(t *testing.T, h inspect.HostConfig, pid int) {
+	t.Helper()
+	read := func(name string) string {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	if got := strings.TrimSpace(read("oom_score_adj")); got != fmt.Sprint(h.OomScoreAdj) {
+		t.Errorf("OomScoreAdj: inspect says %d, /proc says %s", h.OomScoreAdj, got)
+	}
+	limits := strings.Join(strings.Fields(read("limits")), " ")
+	for i, name := range []string{"Max open files", "Max core file size"} {
+		u := h.Ulimits[i]
+		if want := fmt.Sprintf("%s %d %d", name, u.Soft, u.Hard); !strings.Contains(limits, want) {
+			t.Errorf("Ulimits: inspect says %s, /proc has not: %s", want, limits)
+		}
+	}
+	var fs unix.Statfs_t
+	if err := unix.Statfs(fmt.Sprintf("/proc/%d/root/dev/shm", pid), &fs); err != nil {
+		t.Fatal(err)
+	}
+	if got := int64(fs.Blocks) * fs.Bsize; got != h.ShmSize {
+		t.Errorf("ShmSize: inspect says %d, the kernel %d", h.ShmSize, got)
+	}
+	if len(h.Sysctls) != 2 {
+		t.Errorf("Sysctls: %v", h.Sysctls)
+	}
+}
+
+// TestSysctls looks at kernel parameters from inside, where they are.
+func TestSysctls(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	o := runspec.Options{Resources: runspec.Resources{Sysctls: map[string]string{"net.core.somaxconn": "123", "kernel.shmmax": "8192"}}}
+	out, _, err := run(t, e, o, "cat", "/proc/sys/net/core/somaxconn", "/proc/sys/kernel/shmmax")
+	if err != nil || out != "123\n8192\n" {
+		t.Errorf("%q, %v", out, err)
+	}
+	o.Resources.Sysctls = map[string]string{"kernel.core_pattern": "x"}
+	if _, _, err := run(t, e, o, "true"); err == nil || !strings.Contains(err.Error(), "whole host") {
+		t.Errorf("the host's: %v", err)
+	}
+}
+
+// TestNonsenseIsRefused asks for what the machine has not.
+func TestNonsenseIsRefused(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	for says, r := range map[string]runspec.Resources{
+		"range of CPUs is from 0.01 to": {NanoCPUs: 9999e9},
+		"requested CPUs are not":        {Cpuset: "8191"},
+		"minimum memory limit":          {Memory: 1 << 20},
+	} {
+		if _, _, err := run(t, e, runspec.Options{Resources: r}, "true"); !errors.Is(err, errdefs.ErrInvalid) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%+v: %v", r, err)
+		}
 	}
 }

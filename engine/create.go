@@ -86,6 +86,9 @@ func (e *Engine) prepare(ctx context.Context, o CreateOptions) (*prepared, error
 	if err := e.checkNetwork(ctx, &o.Options); err != nil {
 		return nil, err
 	}
+	if err := o.Resources.Check(machine.Limits()); err != nil {
+		return nil, err
+	}
 	id := ids.New()
 	store, err := e.content()
 	if err != nil {

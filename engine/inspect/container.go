@@ -122,14 +122,21 @@ type HostConfig struct {
 	MemorySwappiness     *int64
 	OomKillDisable       *bool
 	PidsLimit            *int64
-	Ulimits              []string
+	Ulimits              []Ulimit
 	CPUCount             int64 `json:"CpuCount"`
 	CPUPercent           int64 `json:"CpuPercent"`
 	IOMaximumIOps        uint64
 	IOMaximumBandwidth   uint64
 	Tmpfs                map[string]string `json:",omitempty"`
+	Sysctls              map[string]string `json:",omitempty"`
 	MaskedPaths          []string
 	ReadonlyPaths        []string
+}
+
+// Ulimit is one limit of setrlimit(2); -1 is none.
+type Ulimit struct {
+	Name       string
+	Hard, Soft int64
 }
 
 // LogConfig says where output goes.

@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"strconv"
@@ -110,20 +111,10 @@ func hostConfigOf(cfg runner.Config, o runspec.Options) HostConfig {
 		CgroupnsMode: "private", IpcMode: "private",
 		DNS: emptyIfNil(o.DNS), DNSOptions: []string{}, DNSSearch: []string{},
 		ExtraHosts: cfg.Network.ExtraHosts, Privileged: o.Security.Privileged, ReadonlyRootfs: o.ReadOnly,
-		SecurityOpt: securityOpts(o.Security), ShmSize: o.Resources.ShmSize, Runtime: "cove-runtime",
-		Memory: o.Resources.Memory, NanoCPUs: o.Resources.NanoCPUs,
-		CPUShares: int64(o.Resources.CPUShares), CpusetCpus: o.Resources.Cpuset,
+		SecurityOpt: securityOpts(o.Security), Runtime: "cove-runtime",
 		MaskedPaths: defaults.MaskedPaths(), ReadonlyPaths: defaults.ReadonlyPaths(),
 	}
-	if h.ShmSize == 0 {
-		h.ShmSize = 64 << 20
-	}
-	if o.Resources.Memory > 0 {
-		h.MemorySwap = 2 * o.Resources.Memory
-	}
-	if p := o.Resources.PidsLimit; p > 0 {
-		h.PidsLimit = &p
-	}
+	h.limits(o.Resources)
 	if o.Security.Privileged {
 		h.MaskedPaths, h.ReadonlyPaths = nil, nil
 	}
@@ -139,6 +130,29 @@ func hostConfigOf(cfg runner.Config, o runspec.Options) HostConfig {
 		h.Tmpfs[t.Target] = strings.Join(t.Options, ",")
 	}
 	return h
+}
+
+// limits shows what the container gets, defaults included.
+func (h *HostConfig) limits(r runspec.Resources) {
+	h.ShmSize = cmp.Or(r.ShmSize, 64<<20)
+	h.Memory, h.MemorySwap, h.MemoryReservation = r.Memory, r.Swap(), r.MemoryReservation
+	if r.MemorySwappiness != nil {
+		swappiness := int64(*r.MemorySwappiness)
+		h.MemorySwappiness = &swappiness
+	}
+	if r.OOMKillDisable {
+		h.OomKillDisable = &r.OOMKillDisable
+	}
+	h.OomScoreAdj, h.BlkioWeight = r.OOMScoreAdj, r.BlkioWeight
+	h.NanoCPUs, h.CPUShares, h.CPUPeriod, h.CPUQuota = r.NanoCPUs, int64(r.CPUShares), r.CPUPeriod, r.CPUQuota
+	h.CpusetCpus, h.CpusetMems = r.Cpuset, r.Memset
+	if p := r.PidsLimit; p > 0 {
+		h.PidsLimit = &p
+	}
+	for _, u := range r.Ulimits {
+		h.Ulimits = append(h.Ulimits, Ulimit{Name: u.Name, Soft: u.Soft, Hard: u.Hard})
+	}
+	h.Sysctls = r.Sysctls
 }
 
 func emptyIfNil(s []string) []string {

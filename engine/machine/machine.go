@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 
 	"github.com/moby/sys/capability"
@@ -32,6 +34,24 @@ func Capabilities() ([]string, error) {
 		}
 	}
 	return names, nil
+}
+
+// Limits is what the limits of a container are held to.
+func Limits() runspec.Machine {
+	return runspec.Machine{
+		CPUs:  online("cpu", "0-"+strconv.Itoa(runtime.NumCPU()-1)),
+		Nodes: online("node", "0"),
+	}
+}
+
+// online is the kernel's list of what there is of a kind, or otherwise if it has
+// no such list, as kernels without memory nodes.
+func online(kind, otherwise string) string {
+	b, err := os.ReadFile("/sys/devices/system/" + kind + "/online")
+	if err != nil {
+		return otherwise
+	}
+	return strings.TrimSpace(string(b))
 }
 
 // Devices lists the device nodes below /dev, for a privileged container;

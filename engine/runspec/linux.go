@@ -1,6 +1,7 @@
 package runspec
 
 import (
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -23,6 +24,10 @@ func linux(o Options, f Facts) *specs.Linux {
 			"net.ipv4.ping_group_range":           "0 2147483647",
 		}
 	}
+	if len(o.Resources.Sysctls) > 0 && l.Sysctl == nil {
+		l.Sysctl = map[string]string{}
+	}
+	maps.Copy(l.Sysctl, o.Resources.Sysctls)
 	if o.Security.Privileged {
 		l.Devices = hostDevices(f.HostDevices)
 		return l
@@ -47,10 +52,9 @@ func resources(o Options) *specs.LinuxResources {
 	if o.Security.Privileged {
 		r.Devices = []specs.LinuxDeviceCgroup{{Allow: true, Access: "rwm"}}
 	}
-	if m := o.Resources.Memory; m > 0 {
-		// Memory with swap is twice the memory, as docker's default is.
-		swap := 2 * m
-		r.Memory = &specs.LinuxMemory{Limit: &m, Swap: &swap}
+	r.Memory = memory(o.Resources)
+	if w := o.Resources.BlkioWeight; w > 0 {
+		r.BlockIO = &specs.LinuxBlockIO{Weight: &w}
 	}
 	r.CPU = cpu(o.Resources)
 	if p := o.Resources.PidsLimit; p > 0 {
@@ -59,18 +63,41 @@ func resources(o Options) *specs.LinuxResources {
 	return r
 }
 
-func cpu(o Resources) *specs.LinuxCPU {
-	if o.NanoCPUs == 0 && o.CPUShares == 0 && o.Cpuset == "" {
+func memory(o Resources) *specs.LinuxMemory {
+	m := &specs.LinuxMemory{Swappiness: o.MemorySwappiness}
+	if o.Memory > 0 {
+		swap := o.Swap()
+		m.Limit, m.Swap = &o.Memory, &swap
+	}
+	if o.MemoryReservation > 0 {
+		m.Reservation = &o.MemoryReservation
+	}
+	if o.OOMKillDisable {
+		m.DisableOOMKiller = &o.OOMKillDisable
+	}
+	if *m == (specs.LinuxMemory{}) {
 		return nil
 	}
-	c := &specs.LinuxCPU{Cpus: o.Cpuset}
+	return m
+}
+
+func cpu(o Resources) *specs.LinuxCPU {
+	c := &specs.LinuxCPU{Cpus: o.Cpuset, Mems: o.Memset}
+	period, quota := uint64(o.CPUPeriod), o.CPUQuota
 	if o.NanoCPUs > 0 {
-		period := uint64(cpuPeriod)
-		quota := o.NanoCPUs * cpuPeriod / 1e9
-		c.Period, c.Quota = &period, &quota
+		period, quota = cpuPeriod, o.NanoCPUs*cpuPeriod/1e9
+	}
+	if period > 0 {
+		c.Period = &period
+	}
+	if quota > 0 {
+		c.Quota = &quota
 	}
 	if o.CPUShares > 0 {
 		c.Shares = &o.CPUShares
+	}
+	if *c == (specs.LinuxCPU{}) {
+		return nil
 	}
 	return c
 }

@@ -67,14 +67,45 @@ type Security struct {
 
 // Resources are the limits; zero is no limit.
 type Resources struct {
-	Memory   int64 `json:"memory,omitempty"`   // bytes
-	NanoCPUs int64 `json:"nanoCPUs,omitempty"` // 1e9 is one CPU
+	Memory int64 `json:"memory,omitempty"` // bytes
+	// MemorySwap is memory and swap together, in bytes: 0 is twice the memory,
+	// -1 no limit.
+	MemorySwap        int64   `json:"memorySwap,omitempty"`
+	MemoryReservation int64   `json:"memoryReservation,omitempty"` // bytes
+	MemorySwappiness  *uint64 `json:"memorySwappiness,omitempty"`  // 0 to 100
+	OOMKillDisable    bool    `json:"oomKillDisable,omitempty"`
+	OOMScoreAdj       int     `json:"oomScoreAdj,omitempty"`
+	NanoCPUs          int64   `json:"nanoCPUs,omitempty"`  // 1e9 is one CPU
+	CPUPeriod         int64   `json:"cpuPeriod,omitempty"` // µs; 0 is the kernel's
+	CPUQuota          int64   `json:"cpuQuota,omitempty"`  // µs of each period
 	// CPUShares is the weight beside other containers; the kernel's is 1024.
 	CPUShares uint64 `json:"cpuShares,omitempty"`
-	// Cpuset is which processors it may run on, as 0-3,6.
-	Cpuset    string `json:"cpuset,omitempty"`
-	PidsLimit int64  `json:"pidsLimit,omitempty"`
-	ShmSize   int64  `json:"shmSize,omitempty"` // bytes of /dev/shm; 0 is 64 MiB
+	// Cpuset is which processors it may run on, as 0-3,6; Memset which memory
+	// nodes it may use.
+	Cpuset      string `json:"cpuset,omitempty"`
+	Memset      string `json:"memset,omitempty"`
+	BlkioWeight uint16 `json:"blkioWeight,omitempty"` // 10 to 1000
+	PidsLimit   int64  `json:"pidsLimit,omitempty"`
+	ShmSize     int64  `json:"shmSize,omitempty"` // bytes of /dev/shm; 0 is 64 MiB
+	// Ulimits are those of setrlimit(2), Sysctls the kernel's parameters of the
+	// container's namespaces.
+	Ulimits []Ulimit          `json:"ulimits,omitempty"`
+	Sysctls map[string]string `json:"sysctls,omitempty"`
+}
+
+// Ulimit is one of setrlimit(2), Name as in ulimit: nofile, core.
+type Ulimit struct {
+	Name       string
+	Soft, Hard int64 // -1 is no limit
+}
+
+// Swap is the limit of memory and swap together that the container gets: 0 for
+// none set, -1 for none at all.
+func (r Resources) Swap() int64 {
+	if r.MemorySwap == 0 {
+		return 2 * r.Memory // as docker's default is
+	}
+	return r.MemorySwap
 }
 
 // Tmpfs is an empty filesystem in memory, mounted at Target.

@@ -108,7 +108,12 @@ func process(img ocispec.ImageConfig, o Options, f Facts, hostname string) (*spe
 	if err != nil {
 		return nil, err
 	}
+	var score *int
+	if o.Resources.OOMScoreAdj != 0 {
+		score = &o.Resources.OOMScoreAdj
+	}
 	return &specs.Process{
+		OOMScoreAdj: score, Rlimits: rlimits(o.Resources.Ulimits),
 		Terminal: o.TTY,
 		User: specs.User{
 			UID: f.User.UID, GID: f.User.GID,

@@ -38,6 +38,7 @@ var floors = []struct {
 	{"internal/ids", 0},
 	{"internal/leanjson", 0},
 	{"internal/limit", 0},
+	{"internal/numset", 0},
 	{"internal/process", 0},
 	{"e2e", 7},
 	{"bench", 7},

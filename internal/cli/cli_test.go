@@ -128,7 +128,7 @@ func TestMistakesAreOneLineAndNameTheWayOut(t *testing.T) {
 		{Cove(), "ps extra", 125, `cove: "cove ps" accepts no arguments (cove ps [flags]). See 'cove ps --help'`},
 		{Cove(), "ps --filter color=red", 1, `cove: filter color: there is no such filter; there are ancestor, exited, id, label, name, network, status, volume`},
 		{Cove(), "run --cpus lots x", 125, `cove: --cpus lots: want a number, 0.01 or more, as 1.5`},
-		{Cove(), "run --memory 1k x", 125, `cove: --memory 1k: want 6m at least; a process cannot start in less`},
+		{Cove(), "run --memory 1k x", 125, `cove: minimum memory limit allowed is 6MB`},
 		{Cove(), "ps --filter status=up", 1, `cove: filter status=up: there is no such status; there are created, running, paused, exited`},
 		{Run(), "", 125, `run: "run" requires at least 1 argument (run [flags] IMAGE [COMMAND] [ARG...]). See 'run --help'`},
 		{Build(), "", 125, `build: "build" requires exactly 1 argument (build [flags] CONTEXT). See 'build --help'`},

@@ -81,10 +81,14 @@ func TestSpecFields(t *testing.T) {
 			func(f *fixture) { f.spec.Linux.Personality = &specs.LinuxPersonality{Domain: specs.PerLinux} },
 			"cat /proc/self/personality", "00000000",
 		},
-		"nice": {func(f *fixture) { f.spec.Process.Scheduler = &specs.Scheduler{Policy: specs.SchedBatch, Nice: 7} },
-			"set -- $(cat /proc/self/stat); echo ${19} ${41}", "7 3"},
-		"idle": {func(f *fixture) { f.spec.Process.Scheduler = &specs.Scheduler{Policy: specs.SchedIdle} },
-			"set -- $(cat /proc/self/stat); echo ${41}", "5"},
+		"nice": {
+			func(f *fixture) { f.spec.Process.Scheduler = &specs.Scheduler{Policy: specs.SchedBatch, Nice: 7} },
+			"set -- $(cat /proc/self/stat); echo ${19} ${41}", "7 3",
+		},
+		"idle": {
+			func(f *fixture) { f.spec.Process.Scheduler = &specs.Scheduler{Policy: specs.SchedIdle} },
+			"set -- $(cat /proc/self/stat); echo ${41}", "5",
+		},
 		"reset on fork": {func(f *fixture) {
 			f.spec.Process.Scheduler = &specs.Scheduler{Policy: specs.SchedOther, Nice: 0, Flags: []specs.LinuxSchedulerFlag{specs.SchedFlagResetOnFork}}
 		}, "echo fine", "fine"},

@@ -4,13 +4,12 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/internal/numset"
 )
 
 // schedule says how the kernel treats the process: which processors, when, and
@@ -151,38 +150,14 @@ func (b *builder) affinity(cpus string) error {
 	return nil
 }
 
-// maxInSet is more than any kernel has of processors or memory nodes.
-const maxInSet = 8192
-
 // parseSet reads a list as 0-3,7 to the kernel's bits, in whole words.
 func parseSet(list string) ([]byte, error) {
-	var words []uint64
-	for part := range strings.SplitSeq(list, ",") {
-		part = strings.TrimSpace(part)
-		if part == "" {
-			continue
-		}
-		from, to, isRange := strings.Cut(part, "-")
-		first, err := strconv.ParseUint(from, 10, 16)
-		last := first
-		if err == nil && isRange {
-			last, err = strconv.ParseUint(to, 10, 16)
-		}
-		if err != nil || last < first || last >= maxInSet {
-			return nil, errdefs.Errorf(errdefs.ErrInvalid, "%q is not a number or a range of them", part)
-		}
-		for n := first; n <= last; n++ {
-			for len(words) <= int(n/64) {
-				words = append(words, 0)
-			}
-			words[n/64] |= 1 << (n % 64)
-		}
-	}
+	words, err := numset.Parse(list)
 	var out []byte
 	for _, w := range words {
 		out = binary.NativeEndian.AppendUint64(out, w)
 	}
-	return out, nil
+	return out, err
 }
 
 // timeNamespace makes a time namespace and enters it. Its clocks can be set

@@ -95,14 +95,20 @@ func TestFlagsRefused(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{
 		{"-m", "lots"},
-		{"--cpus", "0"},
+		{"-m", "-1m"},
+		{"--memory-swap", "-2"},
+		{"--memory-swappiness", "-2"},
+		{"--shm-size", "-1"},
+		{"--ulimit", "nofile"},
+		{"--ulimit", "=1"},
+		{"--ulimit", "nofile=a:b"},
+		{"--sysctl", "net.x"},
 		{"--cpus", "NaN"},
 		{"-e", "=x"},
 		{"-e", "A B=c"},
 		{"--env-file", "/does/not/exist"},
 		{"-l", "=x"},
 		{"--pull", "sometimes"},
-		{"--pids-limit", "-2"},
 	} {
 		if _, err := options(t, args...); !errors.Is(err, errdefs.ErrInvalid) {
 			t.Errorf("%q: got %v, want ErrInvalid", args, err)

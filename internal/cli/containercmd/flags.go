@@ -3,13 +3,10 @@ package containercmd
 import (
 	"bufio"
 	"io"
-	"math"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 
-	"github.com/docker/go-units"
 	"github.com/spf13/pflag"
 
 	"cove/engine"
@@ -21,12 +18,10 @@ import (
 // createFlags are the flags that run and create share.
 type createFlags struct {
 	name, user, workdir, entrypoint, hostname, network, cidfile, pull string
-	memory, shmSize, cpus, stopSignal                                 string
+	stopSignal                                                        string
 	env, envFiles, volumes, ports, tmpfs, labels                      []string
 	capAdd, capDrop, securityOpts, addHosts, dns                      []string
-	cpuset                                                            string
-	cpuShares                                                         uint64
-	pidsLimit                                                         int64
+	limits                                                            limitFlags
 	stopTimeout                                                       int
 	tty, stdin, readOnly, privileged, autoRemove                      bool
 	set                                                               *pflag.FlagSet
@@ -54,12 +49,7 @@ func (f *createFlags) register(fs *pflag.FlagSet) {
 	fs.StringVarP(&f.hostname, "hostname", "h", "", "host name (default: the short id)")
 	fs.StringArrayVar(&f.addHosts, "add-host", nil, "add a line to /etc/hosts: NAME:IP")
 	fs.StringArrayVar(&f.dns, "dns", nil, "name server")
-	fs.StringVarP(&f.memory, "memory", "m", "", "limit memory: 512m, 2g")
-	fs.StringVar(&f.cpus, "cpus", "", "limit CPUs: 1.5")
-	fs.Uint64VarP(&f.cpuShares, "cpu-shares", "c", 0, "weight beside other containers (the kernel's is 1024)")
-	fs.StringVar(&f.cpuset, "cpuset-cpus", "", "which CPUs it may use: 0-3,6")
-	fs.Int64Var(&f.pidsLimit, "pids-limit", 0, "limit processes")
-	fs.StringVar(&f.shmSize, "shm-size", "", "size of /dev/shm (default 64m)")
+	f.limits.register(fs)
 	fs.BoolVar(&f.readOnly, "read-only", false, "make its root filesystem read-only")
 	fs.BoolVar(&f.privileged, "privileged", false, "give it every capability and device, unfiltered")
 	fs.StringArrayVar(&f.capAdd, "cap-add", nil, "add a capability")
@@ -100,7 +90,7 @@ func (f *createFlags) options(image string, command []string) (engine.CreateOpti
 	if !slices.Contains([]engine.PullPolicy{engine.PullAlways, engine.PullMissing, engine.PullNever}, o.Pull) {
 		return o, errdefs.Errorf(errdefs.ErrInvalid, "--pull %s: want always, missing or never", f.pull)
 	}
-	steps := []func(*runspec.Options) error{f.parseEnv, f.parseLabels, f.parseMounts, f.parseNetwork, f.parseResources, f.parseSecurity}
+	steps := []func(*runspec.Options) error{f.parseEnv, f.parseLabels, f.parseMounts, f.parseNetwork, f.limits.parse, f.parseSecurity}
 	for _, step := range steps {
 		if err := step(&o.Options); err != nil {
 			return o, err
@@ -139,34 +129,6 @@ func (f *createFlags) parseNetwork(o *runspec.Options) (err error) {
 	return err
 }
 
-// leastMemory is docker's least, below which the kernel kills what starts.
-const leastMemory = 6 << 20
-
-func (f *createFlags) parseResources(o *runspec.Options) (err error) {
-	if f.pidsLimit < -1 {
-		return errdefs.Errorf(errdefs.ErrInvalid, "--pids-limit %d: want a number, or -1 for no limit", f.pidsLimit)
-	}
-	o.Resources.PidsLimit = max(f.pidsLimit, 0)
-	o.Resources.CPUShares, o.Resources.Cpuset = f.cpuShares, f.cpuset
-	if o.Resources.Memory, err = parseSize("--memory", f.memory); err != nil {
-		return err
-	}
-	if o.Resources.Memory > 0 && o.Resources.Memory < leastMemory {
-		return errdefs.Errorf(errdefs.ErrInvalid, "--memory %s: want 6m at least; a process cannot start in less", f.memory)
-	}
-	if o.Resources.ShmSize, err = parseSize("--shm-size", f.shmSize); err != nil {
-		return err
-	}
-	if f.cpus != "" {
-		n, err := strconv.ParseFloat(f.cpus, 64)
-		if err != nil || !(n >= 0.01 && n <= 1e6) {
-			return errdefs.Errorf(errdefs.ErrInvalid, "--cpus %s: want a number, 0.01 or more, as 1.5", f.cpus)
-		}
-		o.Resources.NanoCPUs = int64(math.Round(n * 1e9))
-	}
-	return nil
-}
-
 func (f *createFlags) parseSecurity(o *runspec.Options) error {
 	for _, opt := range f.securityOpts {
 		if err := runspec.ApplySecurityOpt(&o.Security, opt, os.ReadFile); err != nil {
@@ -186,17 +148,6 @@ func parseAll[T any](values []string, parse func(string) (T, error)) ([]T, error
 		out = append(out, parsed)
 	}
 	return out, nil
-}
-
-func parseSize(flag, s string) (int64, error) {
-	if s == "" {
-		return 0, nil
-	}
-	n, err := units.RAMInBytes(s)
-	if err != nil || n < 0 {
-		return 0, errdefs.Errorf(errdefs.ErrInvalid, "%s %s: want a size, as 512m or 2g", flag, s)
-	}
-	return n, nil
 }
 
 // environment joins --env-file and -e. A bare KEY takes the value it has here,

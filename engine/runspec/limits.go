@@ -1,0 +1,197 @@
+package runspec
+
+import (
+	"strconv"
+	"strings"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"cove/errdefs"
+	"cove/internal/numset"
+)
+
+// Machine is what limits are held to.
+type Machine struct {
+	// CPUs are the processors that are online, Nodes those of memory, as lists
+	// of numbers.
+	CPUs, Nodes string
+}
+
+// leastMemory is docker's least, below which the kernel kills what starts.
+const leastMemory = 6 << 20
+
+// Check refuses limits that no container can have on a machine, in docker's
+// words; the errors are ErrInvalid.
+func (r Resources) Check(m Machine) error {
+	for _, check := range []func(Machine) error{r.checkMemory, r.checkCPU, r.checkSets, r.checkOthers} {
+		if err := check(m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rule is a condition that may not hold, and what is said of it then.
+type rule struct {
+	broken bool
+	says   string
+}
+
+func firstBroken(rules []rule) error {
+	for _, r := range rules {
+		if r.broken {
+			return errdefs.Errorf(errdefs.ErrInvalid, "%s", r.says)
+		}
+	}
+	return nil
+}
+
+func (r Resources) checkMemory(Machine) error {
+	return firstBroken([]rule{
+		{r.Memory < 0, "the memory limit can not be negative"},
+		{r.Memory > 0 && r.Memory < leastMemory, "minimum memory limit allowed is 6MB"},
+		{r.MemorySwap < -1, "the memoryswap limit can not be less than -1, which is no limit"},
+		{
+			r.Memory == 0 && r.MemorySwap > 0,
+			"you should always set the memory limit when using memoryswap limit",
+		},
+		{
+			r.MemorySwap > 0 && r.MemorySwap < r.Memory,
+			"minimum memoryswap limit should be larger than memory limit: it is of both together",
+		},
+		{r.MemorySwappiness != nil && *r.MemorySwappiness > 100, "valid memory swappiness range is 0-100"},
+		{r.MemoryReservation < 0, "the memory reservation can not be negative"},
+		{
+			r.MemoryReservation > 0 && r.MemoryReservation < leastMemory,
+			"minimum memory reservation allowed is 6MB",
+		},
+		{
+			r.Memory > 0 && r.MemoryReservation > r.Memory,
+			"minimum memory limit can not be less than memory reservation limit",
+		},
+		{r.ShmSize < 0, "SHM size can not be less than 0"},
+	})
+}
+
+func (r Resources) checkCPU(m Machine) error {
+	online, err := numset.Parse(m.CPUs)
+	if err != nil {
+		return err
+	}
+	n := strconv.Itoa(online.Len())
+	return firstBroken([]rule{
+		{
+			r.NanoCPUs < 0 || r.NanoCPUs > int64(online.Len())*1e9 || r.NanoCPUs > 0 && r.NanoCPUs < 1e7,
+			"range of CPUs is from 0.01 to " + n + ".00, as there are only " + n + " CPUs available",
+		},
+		{
+			r.NanoCPUs > 0 && r.CPUPeriod != 0,
+			"conflicting options: a number of CPUs and a CPU period cannot both be set",
+		},
+		{
+			r.NanoCPUs > 0 && r.CPUQuota != 0,
+			"conflicting options: a number of CPUs and a CPU quota cannot both be set",
+		},
+		{
+			r.CPUPeriod != 0 && (r.CPUPeriod < 1000 || r.CPUPeriod > 1_000_000),
+			"CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)",
+		},
+		{r.CPUQuota != 0 && r.CPUQuota < 1000, "CPU cfs quota can not be less than 1ms (i.e. 1000)"},
+		{
+			r.CPUShares != 0 && (r.CPUShares < 2 || r.CPUShares > 262144),
+			"range of CPU shares is from 2 to 262144",
+		},
+	})
+}
+
+func (r Resources) checkSets(m Machine) error {
+	for _, s := range []struct{ asked, has, list, what string }{
+		{r.Cpuset, m.CPUs, "cpuset cpus", "CPUs"},
+		{r.Memset, m.Nodes, "cpuset mems", "memory nodes"},
+	} {
+		asked, err := numset.Parse(s.asked)
+		if err != nil {
+			return errdefs.Errorf(errdefs.ErrInvalid, "invalid value %s for %s: %w", s.asked, s.list, err)
+		}
+		has, err := numset.Parse(s.has)
+		if err != nil {
+			return err
+		}
+		if !asked.In(has) {
+			return errdefs.Errorf(errdefs.ErrInvalid,
+				"requested %s are not available - requested %s, available: %s", s.what, s.asked, s.has)
+		}
+	}
+	return nil
+}
+
+func (r Resources) checkOthers(Machine) error {
+	rules := []rule{
+		{r.BlkioWeight != 0 && (r.BlkioWeight < 10 || r.BlkioWeight > 1000), "range of blkio weight is from 10 to 1000"},
+		{r.OOMScoreAdj < -1000 || r.OOMScoreAdj > 1000, "range for oom score adj is [-1000, 1000]"},
+		{r.PidsLimit < -1, "the limit of processes is a number, or -1 for none"},
+	}
+	for _, u := range r.Ulimits {
+		rules = append(rules,
+			rule{!isUlimit(u.Name), "invalid ulimit type: " + u.Name + "; there are " + strings.Join(ulimitNames, ", ")},
+			rule{u.Soft < -1 || u.Hard < -1, "ulimit " + u.Name + ": a limit is a number, or -1 for none"},
+			rule{u.Hard >= 0 && (u.Soft > u.Hard || u.Soft < 0), "ulimit " + u.Name + ": soft limit must be less than or equal to hard limit"},
+		)
+	}
+	return firstBroken(rules)
+}
+
+var ulimitNames = []string{
+	"core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc",
+	"rss", "rtprio", "rttime", "sigpending", "stack",
+}
+
+func isUlimit(name string) bool {
+	for _, known := range ulimitNames {
+		if name == known {
+			return true
+		}
+	}
+	return false
+}
+
+func rlimits(ulimits []Ulimit) []specs.POSIXRlimit {
+	var out []specs.POSIXRlimit
+	for _, u := range ulimits {
+		out = append(out, specs.POSIXRlimit{
+			Type: "RLIMIT_" + strings.ToUpper(u.Name), Soft: uint64(u.Soft), Hard: uint64(u.Hard),
+		})
+	}
+	return out
+}
+
+// ParseUlimit reads NAME=SOFT[:HARD]; one number is both.
+func ParseUlimit(s string) (Ulimit, error) {
+	name, value, ok := strings.Cut(s, "=")
+	soft, hard, both := strings.Cut(value, ":")
+	if !both {
+		hard = soft
+	}
+	u := Ulimit{Name: name}
+	var err, err2 error
+	u.Soft, err = strconv.ParseInt(soft, 10, 64)
+	u.Hard, err2 = strconv.ParseInt(hard, 10, 64)
+	if !ok || name == "" || err != nil || err2 != nil {
+		return u, errdefs.Errorf(errdefs.ErrInvalid, "invalid ulimit argument: %s: want NAME=SOFT[:HARD], as nofile=1024:2048", s)
+	}
+	return u, nil
+}
+
+// String is what ParseUlimit reads.
+func (u Ulimit) String() string {
+	return u.Name + "=" + strconv.FormatInt(u.Soft, 10) + ":" + strconv.FormatInt(u.Hard, 10)
+}
+
+// ParseSysctl reads NAME=VALUE.
+func ParseSysctl(s string) (name, value string, err error) {
+	name, value, ok := strings.Cut(s, "=")
+	if !ok || name == "" {
+		return "", "", errdefs.Errorf(errdefs.ErrInvalid, "sysctl %s: want NAME=VALUE, as net.core.somaxconn=1024", s)
+	}
+	return name, value, nil
+}

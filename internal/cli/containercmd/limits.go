@@ -1,0 +1,116 @@
+package containercmd
+
+import (
+	"math"
+	"strconv"
+
+	"github.com/docker/go-units"
+	"github.com/spf13/pflag"
+
+	"cove/engine/runspec"
+	"cove/errdefs"
+)
+
+// limitFlags are what a container may take of the machine. Whether it can, is
+// the engine's to say.
+type limitFlags struct {
+	memory, memorySwap, memoryReservation, shmSize string
+	cpus, cpuset, memset                           string
+	memorySwappiness, cpuPeriod, cpuQuota          int64
+	pidsLimit                                      int64
+	cpuShares                                      uint64
+	blkioWeight                                    uint16
+	oomScoreAdj                                    int
+	oomKillDisable                                 bool
+	ulimits, sysctls                               []string
+}
+
+func (f *limitFlags) register(fs *pflag.FlagSet) {
+	fs.StringVarP(&f.memory, "memory", "m", "", "limit memory: 512m, 2g")
+	fs.StringVar(&f.memorySwap, "memory-swap", "", "limit memory and swap together; -1 for no limit (default twice the memory)")
+	fs.StringVar(&f.memoryReservation, "memory-reservation", "", "memory that is left to it when memory is short")
+	fs.Int64Var(&f.memorySwappiness, "memory-swappiness", -1, "how soon its memory is swapped: 0 to 100")
+	fs.BoolVar(&f.oomKillDisable, "oom-kill-disable", false, "stop it instead of killing it at its memory limit")
+	fs.IntVar(&f.oomScoreAdj, "oom-score-adj", 0, "how soon the host kills it for memory: -1000 to 1000")
+	fs.StringVar(&f.cpus, "cpus", "", "limit CPUs: 1.5")
+	fs.Int64Var(&f.cpuPeriod, "cpu-period", 0, "period of --cpu-quota in microseconds (the kernel's is 100000)")
+	fs.Int64Var(&f.cpuQuota, "cpu-quota", 0, "microseconds of each period that it may run")
+	fs.Uint64VarP(&f.cpuShares, "cpu-shares", "c", 0, "weight beside other containers (the kernel's is 1024)")
+	fs.StringVar(&f.cpuset, "cpuset-cpus", "", "which CPUs it may use: 0-3,6")
+	fs.StringVar(&f.memset, "cpuset-mems", "", "which memory nodes it may use: 0-1")
+	fs.Uint16Var(&f.blkioWeight, "blkio-weight", 0, "weight at block devices: 10 to 1000")
+	fs.Int64Var(&f.pidsLimit, "pids-limit", 0, "limit processes")
+	fs.StringVar(&f.shmSize, "shm-size", "", "size of /dev/shm (default 64m)")
+	fs.StringArrayVar(&f.ulimits, "ulimit", nil, "limit of each process: NAME=SOFT[:HARD]")
+	fs.StringArrayVar(&f.sysctls, "sysctl", nil, "kernel parameter of its namespaces: NAME=VALUE")
+}
+
+func (f *limitFlags) parse(o *runspec.Options) (err error) {
+	r := &o.Resources
+	for _, size := range []struct {
+		flag, text string
+		into       *int64
+	}{
+		{"--memory", f.memory, &r.Memory},
+		{"--memory-reservation", f.memoryReservation, &r.MemoryReservation},
+		{"--shm-size", f.shmSize, &r.ShmSize},
+	} {
+		if *size.into, err = parseSize(size.flag, size.text); err != nil {
+			return err
+		}
+	}
+	if r.MemorySwap = -1; f.memorySwap != "-1" {
+		if r.MemorySwap, err = parseSize("--memory-swap", f.memorySwap); err != nil {
+			return err
+		}
+	}
+	if f.memorySwappiness < -1 {
+		return errdefs.Errorf(errdefs.ErrInvalid, "--memory-swappiness %d: want 0 to 100", f.memorySwappiness)
+	}
+	if f.memorySwappiness >= 0 {
+		swappiness := uint64(f.memorySwappiness)
+		r.MemorySwappiness = &swappiness
+	}
+	r.OOMKillDisable, r.OOMScoreAdj = f.oomKillDisable, f.oomScoreAdj
+	r.CPUPeriod, r.CPUQuota, r.Cpuset, r.Memset = f.cpuPeriod, f.cpuQuota, f.cpuset, f.memset
+	if f.cpuShares > 0 {
+		r.CPUShares = min(max(f.cpuShares, 2), 262144) // the kernel's bounds, as docker keeps to them
+	}
+	r.BlkioWeight, r.PidsLimit = f.blkioWeight, f.pidsLimit
+	if f.cpus != "" {
+		n, err := strconv.ParseFloat(f.cpus, 64)
+		if err != nil || math.IsNaN(n) || math.Abs(n) > 1e6 {
+			return errdefs.Errorf(errdefs.ErrInvalid, "--cpus %s: want a number, 0.01 or more, as 1.5", f.cpus)
+		}
+		r.NanoCPUs = int64(math.Round(n * 1e9))
+	}
+	return f.parseLists(r)
+}
+
+func (f *limitFlags) parseLists(r *runspec.Resources) (err error) {
+	if r.Ulimits, err = parseAll(f.ulimits, runspec.ParseUlimit); err != nil {
+		return err
+	}
+	for _, s := range f.sysctls {
+		name, value, err := runspec.ParseSysctl(s)
+		if err != nil {
+			return err
+		}
+		if r.Sysctls == nil {
+			r.Sysctls = map[string]string{}
+		}
+		r.Sysctls[name] = value
+	}
+	return nil
+}
+
+func parseSize(flag, s string) (int64, error) {
+	if s == "" {
+		return 0, nil
+	}
+	n, err := units.RAMInBytes(s)
+	if err != nil || n < 0 {
+		return 0, errdefs.Errorf(errdefs.ErrInvalid, "%s %s: want a size, as 512m or 2g", flag, s)
+	}
+	return n, nil
+}

@@ -1,0 +1,36 @@
+package numset
+
+import (
+	"slices"
+	"testing"
+)
+
+func TestParse(t *testing.T) {
+	t.Parallel()
+	for list, want := range map[string]Set{
+		"": nil, "0": {1}, "0-3,7": {0x8f}, " 1 , 64": {2, 1}, "63-64": {1 << 63, 1}, "3,3": {8},
+	} {
+		if got, err := Parse(list); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%q: %v, %v", list, got, err)
+		}
+	}
+	for _, list := range []string{"a", "-1", "3-2", "1-", "1-2-3", "8192", "99999", "0x1"} {
+		if got, err := Parse(list); err == nil {
+			t.Errorf("%q: %v", list, got)
+		}
+	}
+}
+
+func TestInAndLen(t *testing.T) {
+	t.Parallel()
+	online := Set{0x0f}
+	for list, want := range map[string]bool{"": true, "0-3": true, "2": true, "4": false, "0,64": false} {
+		s, err := Parse(list)
+		if err != nil || s.In(online) != want {
+			t.Errorf("%q: %v, %v", list, s.In(online), err)
+		}
+	}
+	if n := (Set{0x0f, 1}).Len(); n != 5 {
+		t.Error(n)
+	}
+}
