@@ -2,10 +2,7 @@ package solve
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
-	"os"
-	"path/filepath"
 	"slices"
 	"time"
 
@@ -19,7 +16,6 @@ import (
 	"cove/layers"
 	"cove/layers/archive"
 	"cove/layers/diff"
-	"cove/layers/mount"
 )
 
 // stillTries is how often a COPY reads files that change meanwhile; the waits
@@ -59,11 +55,12 @@ func (s *solver) copyFrom(ctx context.Context, st *step, op *plan.Copy, files *b
 	t := st.task
 	below := string(t.parent.res.chain)
 	if op.Link && !mayUnpack(op) {
-		err := s.withTree(ctx, t.parent.res, func(root *buildctx.Tree) error {
-			below = copier.Under(root, op.Dest)
-			return nil
-		})
+		root, err := s.open(ctx, t.parent.res)
 		if err != nil {
+			return err
+		}
+		below = copier.Under(root.Tree, op.Dest)
+		if err := root.Close(); err != nil {
 			return err
 		}
 	}
@@ -79,39 +76,41 @@ func (s *solver) copyFrom(ctx context.Context, st *step, op *plan.Copy, files *b
 		}
 		keys = append(keys, fast)
 	}
-	inputs := make([]*result, len(t.inputs))
-	for i, in := range t.inputs {
-		inputs[i] = in.res
+	trees, opened, err := s.openInputs(ctx, t)
+	if err != nil {
+		return err
 	}
-	return s.withTrees(ctx, inputs, func(trees []*buildctx.Tree) error {
-		fetched := &fetcher{solver: s}
-		defer fetched.close()
-		sel, err := copier.Select(ctx, op, copier.Sources{Context: files, Inputs: trees, Fetch: fetched.fetch})
-		if err != nil {
-			return err
+	defer opened.Close()
+	fetched := &fetcher{solver: s}
+	defer fetched.close()
+	sel, err := copier.Select(ctx, op, copier.Sources{Context: files, Inputs: trees, Fetch: fetched.fetch})
+	if err != nil {
+		return err
+	}
+	for _, w := range sel.Warnings {
+		s.warn(t, "CopyMatchesNothing", w)
+	}
+	// What the files are called where they come from means nothing any more.
+	place := *op
+	place.Sources, place.Exclude, place.Parents = nil, nil, false
+	content := s.key("files", plan.Define(&place), below, sel.Digest().String())
+	if r, err := s.lookupCopy(ctx, t, content); r != nil || err != nil {
+		if r != nil {
+			err = s.remember(ctx, st, r, keys...)
 		}
-		for _, w := range sel.Warnings {
-			s.warn(t, "CopyMatchesNothing", w)
-		}
-		// What the files are called where they come from means nothing any more.
-		place := *op
-		place.Sources, place.Exclude, place.Parents = nil, nil, false
-		content := s.key("files", plan.Define(&place), below, sel.Digest().String())
-		if r, err := s.lookupCopy(ctx, t, content); r != nil || err != nil {
-			if r != nil {
-				err = s.remember(ctx, st, r, keys...)
-			}
-			return st.hitOr(ctx, r, err)
-		}
-		st.begin(s.reason(t, sel.Summary()))
-		return s.withTree(ctx, t.parent.res, func(root *buildctx.Tree) error {
-			l, err := sel.Place(st.target(root))
-			if err != nil {
-				return err
-			}
-			return s.layOut(ctx, st, l, append(keys, content)...)
-		})
-	})
+		return st.hitOr(ctx, r, err)
+	}
+	st.begin(s.reason(t, sel.Summary()))
+	root, err := s.open(ctx, t.parent.res)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	l, err := sel.Place(st.target(root.Tree))
+	if err != nil {
+		return err
+	}
+	return s.layOut(ctx, st, l, append(keys, content)...)
 }
 
 // mayUnpack says that a source could be an archive, whose layer is made on top of
@@ -156,20 +155,22 @@ func (s *solver) workdir(ctx context.Context, st *step, op *plan.Workdir) error 
 		return st.hitOr(ctx, r, err)
 	}
 	st.begin(s.reason(t, nil))
-	return s.withTree(ctx, t.parent.res, func(root *buildctx.Tree) error {
-		var owner copier.Owner
-		if op.User != "" {
-			var err error
-			if owner, err = copier.LookupOwner("USER "+op.User, op.User, root); err != nil {
-				return err
-			}
-		}
-		l, err := copier.PlaceDir(st.target(root), op.Path, owner)
-		if err != nil {
+	root, err := s.open(ctx, t.parent.res)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	var owner copier.Owner
+	if op.User != "" {
+		if owner, err = copier.LookupOwner("USER "+op.User, op.User, root.Tree); err != nil {
 			return err
 		}
-		return s.layOut(ctx, st, l, key)
-	})
+	}
+	l, err := copier.PlaceDir(st.target(root.Tree), op.Path, owner)
+	if err != nil {
+		return err
+	}
+	return s.layOut(ctx, st, l, key)
 }
 
 // layOut makes the layer of a layout: as files when another vertex needs them,
@@ -218,14 +219,15 @@ func (s *solver) layOut(ctx context.Context, st *step, l *copier.Layout, keys ..
 // So a link to what is not there, or a name below a file, fails the build and not
 // whoever pulls the image.
 func (s *solver) extract(ctx context.Context, st *step, fill func(*archive.Writer) error, keys ...digest.Digest) error {
-	var made *result
-	err := s.active(ctx, st.task.parent.res, func(key string, m mount.Mount) (err error) {
-		if _, err := applied(ctx, m, fill); err != nil {
-			return err
-		}
-		made, err = s.commitChange(ctx, st, nil, key, m)
+	snap, err := s.activate(ctx, st.task.parent.res)
+	if err != nil {
 		return err
-	})
+	}
+	defer snap.Close()
+	if _, err := applied(ctx, snap.Mount, fill); err != nil {
+		return err
+	}
+	made, err := s.commitChange(ctx, st, nil, snap)
 	if err != nil {
 		return err
 	}
@@ -235,25 +237,19 @@ func (s *solver) extract(ctx context.Context, st *step, fill func(*archive.Write
 // applyFiles writes the layer as a snapshot and publishes it.
 func (s *solver) applyFiles(ctx context.Context, st *step, fill func(*archive.Writer) error) error {
 	parent := st.task.parent.res
-	return s.active(ctx, parent, func(key string, m mount.Mount) error {
-		diffID, err := applied(ctx, m, fill)
-		if err != nil {
-			return err
-		}
-		r := on(parent, diffID)
-		if err := s.commit(ctx, r, key); err != nil {
-			return err
-		}
-		st.finish(r)
-		return nil
-	})
-}
-
-// temp makes a directory that lives as long as fn.
-func (s *solver) temp(fn func(dir string) error) error {
-	dir := filepath.Join(s.State, "tmp", rand.Text())
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return errdefs.Errorf(errdefs.ErrUnavailable, "build: %w", err)
+	snap, err := s.activate(ctx, parent)
+	if err != nil {
+		return err
 	}
-	return errors.Join(fn(dir), os.RemoveAll(dir))
+	defer snap.Close()
+	diffID, err := applied(ctx, snap.Mount, fill)
+	if err != nil {
+		return err
+	}
+	r := on(parent, diffID)
+	if err := snap.commit(ctx, r); err != nil {
+		return err
+	}
+	st.finish(r)
+	return nil
 }

@@ -2,7 +2,6 @@ package solve
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"io"
 	"time"
@@ -19,7 +18,6 @@ import (
 	"cove/layers/archive"
 	"cove/layers/diff"
 	"cove/layers/mount"
-	"cove/layers/snapshot/overlay"
 	"cove/layers/unpack"
 )
 
@@ -62,46 +60,6 @@ type blobReader struct {
 }
 
 func (r *blobReader) Close() error { return r.blob.Close() }
-
-// active prepares a writable snapshot on top of parent and calls fn. What fn
-// does not commit is removed, also when the build was interrupted.
-func (s *solver) active(ctx context.Context, parent *result, fn func(key string, m mount.Mount) error) error {
-	if err := s.materialize(ctx, parent); err != nil {
-		return err
-	}
-	key := "build/" + rand.Text()
-	if err := s.Lease.Add(ctx, cache.SnapshotRef(key)); err != nil {
-		return err
-	}
-	chain := ""
-	if parent != nil {
-		chain = string(parent.chain)
-	}
-	m, err := s.Snapshots.Prepare(ctx, key, chain)
-	if err != nil {
-		return err
-	}
-	err = fn(key, m)
-	if rerr := s.Snapshots.Remove(context.WithoutCancel(ctx), key); rerr != nil && !errors.Is(rerr, errdefs.ErrNotFound) {
-		err = errors.Join(err, rerr)
-	}
-	return err
-}
-
-// commit makes the active snapshot key the result's, under its chainID.
-func (s *solver) commit(ctx context.Context, r *result, key string) error {
-	if err := s.Lease.Add(ctx, cache.SnapshotRef(string(r.chain))); err != nil {
-		return err
-	}
-	err := s.Snapshots.Commit(ctx, string(r.chain), key)
-	if errors.Is(err, errdefs.ErrExists) {
-		err = nil // the same layer on the same parent, made before or by someone else
-	}
-	if err == nil {
-		r.ready.done = true
-	}
-	return err
-}
 
 // applied writes the tar that fill makes into an active snapshot and returns
 // the diffID.
@@ -202,45 +160,6 @@ func (s *solver) diffID(ctx context.Context, m mount.Mount, extra io.Writer) (la
 		return "", err
 	}
 	return layers.DiffID(d.Digest()), nil
-}
-
-// withTree shows a result's files as a tree; nil for an empty one.
-func (s *solver) withTree(ctx context.Context, r *result, fn func(*buildctx.Tree) error) error {
-	if r == nil || r.chain == "" {
-		return fn(nil)
-	}
-	if err := s.materialize(ctx, r); err != nil {
-		return err
-	}
-	m, err := s.Snapshots.Mounts(ctx, string(r.chain))
-	if err != nil {
-		return err
-	}
-	return overlay.With(ctx, m, func(dir string) error {
-		t, err := buildctx.Open(dir, nil, nil)
-		if err != nil {
-			return err
-		}
-		defer t.Close()
-		t.KeepOwner = true
-		return fn(t)
-	})
-}
-
-// withTrees shows several results at once.
-func (s *solver) withTrees(ctx context.Context, rs []*result, fn func([]*buildctx.Tree) error) error {
-	trees := make([]*buildctx.Tree, 0, len(rs))
-	var next func() error
-	next = func() error {
-		if len(trees) == len(rs) {
-			return fn(trees)
-		}
-		return s.withTree(ctx, rs[len(trees)], func(t *buildctx.Tree) error {
-			trees = append(trees, t)
-			return next()
-		})
-	}
-	return next()
 }
 
 // target is the root filesystem that a COPY or WORKDIR goes into, nil for an

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strconv"
 
-	"cove/builder/buildctx"
 	"cove/builder/cachemount"
 	"cove/builder/plan"
 	"cove/errdefs"
@@ -15,140 +14,166 @@ import (
 	"cove/layers/snapshot/overlay"
 )
 
-// withMounts adds the mounts of a RUN to the request, calls fn, and takes away
-// what they needed.
-func (s *solver) withMounts(ctx context.Context, t *task, op *plan.Run, req *ExecRequest, fn func() error) error {
-	return s.temp(func(dir string) error {
-		var next func(ms []plan.RunMount) error
-		next = func(ms []plan.RunMount) error {
-			if len(ms) == 0 {
-				return fn()
-			}
-			return s.withMount(ctx, t, ms[0], dir, req, func() error { return next(ms[1:]) })
+// mountAll adds the mounts of a RUN to the request. Closing takes away what they
+// needed.
+func (s *solver) mountAll(ctx context.Context, t *task, op *plan.Run, req *ExecRequest) (*closers, error) {
+	m := mounter{solver: s, task: t, req: req, opened: &closers{}}
+	for _, rm := range op.Mounts {
+		if err := m.mount(ctx, rm); err != nil {
+			return nil, errors.Join(err, m.opened.Close())
 		}
-		return next(op.Mounts)
-	})
+	}
+	return m.opened, nil
 }
 
-func (s *solver) withMount(ctx context.Context, t *task, m plan.RunMount, temp string, req *ExecRequest, fn func() error) error {
-	switch m.Type {
+// mounter makes the mounts of one RUN.
+type mounter struct {
+	*solver
+	task   *task
+	req    *ExecRequest
+	opened *closers
+}
+
+func (m *mounter) add(target string, mt mount.Mount) {
+	m.req.Mounts = append(m.req.Mounts, ExecMount{Target: target, Mount: mt})
+}
+
+func (m *mounter) mount(ctx context.Context, rm plan.RunMount) error {
+	switch rm.Type {
 	case "bind":
-		return s.withBind(ctx, t, m, req, fn)
+		return m.bind(ctx, rm)
 	case "cache":
-		return s.withCache(ctx, t, m, req, fn)
+		return m.cache(ctx, rm)
 	case "tmpfs":
-		em := ExecMount{Target: m.Target, Mount: mount.Mount{Type: "tmpfs", ReadOnly: m.ReadOnly}}
-		if m.Size > 0 {
-			em.Mount.Options = []string{"size=" + strconv.FormatInt(m.Size, 10)}
+		mt := mount.Mount{Type: "tmpfs", ReadOnly: rm.ReadOnly}
+		if rm.Size > 0 {
+			mt.Options = []string{"size=" + strconv.FormatInt(rm.Size, 10)}
 		}
-		req.Mounts = append(req.Mounts, em)
-		return fn()
+		m.add(rm.Target, mt)
+		return nil
 	case "file":
-		return withFile(temp, m, []byte(m.Data), req, fn)
+		return m.file(rm, []byte(rm.Data))
 	case "secret":
-		value, ok := s.Secrets[m.ID]
-		if !ok {
-			if m.Required {
-				return errdefs.Suggest(errdefs.Errorf(errdefs.ErrNotFound,
-					"the secret %q is required", m.ID), errdefs.GiveSecret, m.ID)
-			}
-			return fn()
-		}
-		if m.Env != "" {
-			req.Env = append(req.Env, m.Env+"="+string(value))
-		}
-		if m.Target == "" {
-			return fn()
-		}
-		return withFile(temp, m, value, req, fn)
+		return m.secret(rm)
 	}
-	return errdefs.Errorf(errdefs.ErrUnsupported, "--mount=type=%s is not supported", m.Type)
+	return errdefs.Errorf(errdefs.ErrUnsupported, "--mount=type=%s is not supported", rm.Type)
 }
 
-// withFile mounts one file with these bytes. It lies in memory where there is
-// a place for that, since it may be a secret.
-func withFile(temp string, m plan.RunMount, data []byte, req *ExecRequest, fn func() error) error {
-	dir := temp
-	if st, err := os.Stat("/dev/shm"); err == nil && st.IsDir() {
-		shm, err := os.MkdirTemp("/dev/shm", "cove-build-")
-		if err == nil {
-			dir = shm
-			defer os.RemoveAll(shm)
+func (m *mounter) secret(rm plan.RunMount) error {
+	value, ok := m.Secrets[rm.ID]
+	switch {
+	case !ok && rm.Required:
+		return errdefs.Suggest(errdefs.Errorf(errdefs.ErrNotFound, "the secret %q is required", rm.ID), errdefs.GiveSecret, rm.ID)
+	case !ok:
+		return nil
+	}
+	if rm.Env != "" {
+		m.req.Env = append(m.req.Env, rm.Env+"="+string(value))
+	}
+	if rm.Target == "" {
+		return nil
+	}
+	return m.file(rm, value)
+}
+
+// file mounts one file with these bytes. It lies in memory where there is a place
+// for that, since it may be a secret.
+func (m *mounter) file(rm plan.RunMount, data []byte) error {
+	dir, err := "", error(nil)
+	if st, statErr := os.Stat("/dev/shm"); statErr == nil && st.IsDir() {
+		dir, _ = os.MkdirTemp("/dev/shm", "cove-build-")
+	}
+	if dir == "" {
+		if dir, err = m.temp(); err != nil {
+			return err
 		}
 	}
+	m.opened.add(func() error { return os.RemoveAll(dir) })
 	f, err := os.CreateTemp(dir, "file-*")
 	if err != nil {
 		return errdefs.Errorf(errdefs.ErrUnavailable, "build: %w", err)
 	}
 	_, err = f.Write(data)
-	err = errors.Join(err, f.Chmod(os.FileMode(m.Mode&0o777)), f.Close())
-	if err == nil && (m.UID != 0 || m.GID != 0) {
-		err = os.Chown(f.Name(), int(m.UID), int(m.GID))
+	err = errors.Join(err, f.Chmod(os.FileMode(rm.Mode&0o777)), f.Close())
+	if err == nil && (rm.UID != 0 || rm.GID != 0) {
+		err = os.Chown(f.Name(), int(rm.UID), int(rm.GID))
 	}
 	if err != nil {
 		return errdefs.Errorf(errdefs.ErrUnavailable, "build: %w", err)
 	}
-	req.Mounts = append(req.Mounts, ExecMount{Target: m.Target, Mount: mount.Mount{Type: "bind", Source: f.Name(), ReadOnly: true}})
-	return fn()
+	m.add(rm.Target, mount.Mount{Type: "bind", Source: f.Name(), ReadOnly: true})
+	return nil
 }
 
-// withBind mounts a path of another vertex. What is written to it, if it may
-// be, is gone after.
-func (s *solver) withBind(ctx context.Context, t *task, m plan.RunMount, req *ExecRequest, fn func() error) error {
+// bind mounts a path of another vertex. What is written to it, if it may be, is
+// gone after.
+func (m *mounter) bind(ctx context.Context, rm plan.RunMount) error {
 	var from *result
-	if m.From >= 0 {
-		from = t.inputs[m.From].res
+	if rm.From >= 0 {
+		from = m.task.inputs[rm.From].res
 	}
-	return s.withTree(ctx, from, func(tree *buildctx.Tree) error {
-		real := ""
-		if m.Source != "" {
-			if tree == nil {
-				return errdefs.Errorf(errdefs.ErrNotFound, "--mount: %q is not in scratch, which is empty", m.Source)
-			}
-			path, e, err := tree.Resolve(m.Source)
-			if err != nil {
-				return err
-			}
-			if e == nil {
-				return errdefs.Errorf(errdefs.ErrNotFound, "--mount: %q is not in what is mounted", m.Source)
-			}
-			real = path
+	real, err := m.find(ctx, from, rm.Source)
+	if err != nil {
+		return err
+	}
+	var shown mount.Mount
+	if rm.ReadOnly && from != nil && from.chain != "" {
+		if shown, err = m.Snapshots.Mounts(ctx, string(from.chain)); err != nil {
+			return err
 		}
-		// real has no symbolic link, and nobody else writes to the snapshot.
-		add := func(mt mount.Mount) error {
-			return overlay.With(ctx, mt, func(dir string) error {
-				bind := mount.Mount{Type: "bind", Source: filepath.Join(dir, real), ReadOnly: m.ReadOnly}
-				req.Mounts = append(req.Mounts, ExecMount{Target: m.Target, Mount: bind})
-				return fn()
-			})
+	} else {
+		snap, err := m.activate(ctx, from)
+		if err != nil {
+			return err
 		}
-		if m.ReadOnly && from != nil && from.chain != "" {
-			mt, err := s.Snapshots.Mounts(ctx, string(from.chain))
-			if err != nil {
-				return err
-			}
-			return add(mt)
-		}
-		return s.active(ctx, from, func(_ string, mt mount.Mount) error { return add(mt) })
-	})
+		m.opened.add(snap.Close)
+		shown = snap.Mount
+	}
+	mounted, err := overlay.Open(ctx, shown)
+	if err != nil {
+		return err
+	}
+	m.opened.add(mounted.Close)
+	// real has no symbolic link, and nobody else writes to the snapshot.
+	m.add(rm.Target, mount.Mount{Type: "bind", Source: filepath.Join(mounted.Dir(), real), ReadOnly: rm.ReadOnly})
+	return nil
 }
 
-// withCache mounts a directory that survives builds, locked as its sharing says.
-func (s *solver) withCache(ctx context.Context, t *task, m plan.RunMount, req *ExecRequest, fn func() error) error {
-	dir, err := cachemount.Open(ctx, s.State, cachemount.Options{
-		ID: m.ID, Sharing: m.Sharing, Mode: m.Mode, UID: m.UID, GID: m.GID,
+// find resolves the source of a bind in what it is mounted from.
+func (m *mounter) find(ctx context.Context, from *result, source string) (real string, err error) {
+	if source == "" {
+		return "", nil
+	}
+	root, err := m.open(ctx, from)
+	if err != nil {
+		return "", err
+	}
+	defer root.Close()
+	if root.Tree == nil {
+		return "", errdefs.Errorf(errdefs.ErrNotFound, "--mount: %q is not in scratch, which is empty", source)
+	}
+	real, e, err := root.Resolve(source)
+	if err == nil && e == nil {
+		err = errdefs.Errorf(errdefs.ErrNotFound, "--mount: %q is not in what is mounted", source)
+	}
+	return real, err
+}
+
+// cache mounts a directory that survives builds, locked as its sharing says.
+func (m *mounter) cache(ctx context.Context, rm plan.RunMount) error {
+	dir, err := cachemount.Open(ctx, m.State, cachemount.Options{
+		ID: rm.ID, Sharing: rm.Sharing, Mode: rm.Mode, UID: rm.UID, GID: rm.GID,
 		Seed: func(dir string) error {
-			if m.From < 0 {
+			if rm.From < 0 {
 				return nil
 			}
-			return s.seedCache(ctx, t.inputs[m.From].res, m, dir)
+			return m.seedCache(ctx, m.task.inputs[rm.From].res, rm, dir)
 		},
 	})
 	if err != nil {
 		return err
 	}
-	defer dir.Close()
-	mt := mount.Mount{Type: "bind", Source: dir.Files, ReadOnly: m.ReadOnly}
-	req.Mounts = append(req.Mounts, ExecMount{Target: m.Target, Mount: mt})
-	return fn()
+	m.opened.add(dir.Close)
+	m.add(rm.Target, mount.Mount{Type: "bind", Source: dir.Files, ReadOnly: rm.ReadOnly})
+	return nil
 }

@@ -49,19 +49,19 @@ func (s *solver) run(ctx context.Context, st *step, op *plan.Run) error {
 		return st.hit(ctx, r, key)
 	}
 	st.begin(s.reason(t, nil))
-	var done *result
-	err = s.active(ctx, t.parent.res, func(snap string, m mount.Mount) error {
-		made := stubs.Find(m, targets(op)...)
-		if err := s.exec(ctx, t, op, m); err != nil {
-			return err
-		}
-		if err := made.Remove(m); err != nil {
-			return err
-		}
-		var err error
-		done, err = s.commitChange(ctx, st, s.secretsOf(op), snap, m)
+	snap, err := s.activate(ctx, t.parent.res)
+	if err != nil {
 		return err
-	})
+	}
+	defer snap.Close()
+	left := stubs.Find(snap.Mount, targets(op)...)
+	if err := s.exec(ctx, t, op, snap.Mount); err != nil {
+		return err
+	}
+	if err := left.Remove(snap.Mount); err != nil {
+		return err
+	}
+	done, err := s.commitChange(ctx, st, s.secretsOf(op), snap)
 	if err != nil {
 		return err
 	}
@@ -90,11 +90,11 @@ func targets(op *plan.Run) []string {
 // commitChange turns what a step changed in its snapshot into a result, unless it
 // holds one of the secrets. When others wait for the files the layer is only
 // hashed here and packed after; otherwise one pass does both.
-func (s *solver) commitChange(ctx context.Context, st *step, secrets [][]byte, snap string, m mount.Mount) (*result, error) {
+func (s *solver) commitChange(ctx context.Context, st *step, secrets [][]byte, snap *active) (*result, error) {
 	t := st.task
 	var r *result
 	if t.wanted && !t.used && len(secrets) == 0 {
-		l, err := s.stored(ctx, func() (layers.Layer, error) { return diff.Commit(ctx, s.Content, m, s.diffOptions()) })
+		l, err := s.stored(ctx, func() (layers.Layer, error) { return diff.Commit(ctx, s.Content, snap.Mount, s.diffOptions()) })
 		if err != nil {
 			return nil, err
 		}
@@ -102,7 +102,7 @@ func (s *solver) commitChange(ctx context.Context, st *step, secrets [][]byte, s
 		r.blob.Store(&l.Blob)
 	} else {
 		scan := newScanner(secrets)
-		diffID, err := s.diffID(ctx, m, scan)
+		diffID, err := s.diffID(ctx, snap.Mount, scan)
 		if err == nil {
 			err = scan.found()
 		}
@@ -111,7 +111,7 @@ func (s *solver) commitChange(ctx context.Context, st *step, secrets [][]byte, s
 		}
 		r = on(t.parent.res, diffID)
 	}
-	if err := s.commit(ctx, r, snap); err != nil {
+	if err := snap.commit(ctx, r); err != nil {
 		return nil, err
 	}
 	st.finish(r)
@@ -128,7 +128,14 @@ func (s *solver) exec(ctx context.Context, t *task, op *plan.Run, root mount.Mou
 		Stdin:  strings.NewReader(""),
 		Stdout: s.events.log(t, 1, last), Stderr: s.events.log(t, 2, last),
 	}
-	err := s.withMounts(ctx, t, op, &req, func() error { return s.Executor.Exec(ctx, req) })
+	mounted, err := s.mountAll(ctx, t, op, &req)
+	if err != nil {
+		return err
+	}
+	err = s.Executor.Exec(ctx, req)
+	if closed := mounted.Close(); err == nil {
+		err = closed
+	}
 	if exit := (*ExitError)(nil); errors.As(err, &exit) {
 		return &RunError{Err: err, Tail: last.lines()}
 	}

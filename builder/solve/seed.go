@@ -12,17 +12,20 @@ import (
 
 // seedCache copies what a new cache mount begins with into its directory.
 func (s *solver) seedCache(ctx context.Context, from *result, m plan.RunMount, dir string) error {
-	return s.withTree(ctx, from, func(tree *buildctx.Tree) error {
-		op := &plan.Copy{Sources: []plan.Source{{From: 0, Path: copier.Escape(m.Source)}}, Dest: "/", DestDir: true}
-		sel, err := copier.Select(ctx, op, copier.Sources{Inputs: []*buildctx.Tree{tree}})
-		if err != nil {
-			return err
-		}
-		l, err := sel.Place(copier.Target{Epoch: s.Epoch, Now: s.Now()})
-		if err != nil {
-			return err
-		}
-		_, err = applied(ctx, mount.Mount{Type: "bind", Source: dir}, func(w *archive.Writer) error { return l.Write(ctx, w) })
+	root, err := s.open(ctx, from)
+	if err != nil {
 		return err
-	})
+	}
+	defer root.Close()
+	op := &plan.Copy{Sources: []plan.Source{{From: 0, Path: copier.Escape(m.Source)}}, Dest: "/", DestDir: true}
+	sel, err := copier.Select(ctx, op, copier.Sources{Inputs: []*buildctx.Tree{root.Tree}})
+	if err != nil {
+		return err
+	}
+	l, err := sel.Place(copier.Target{Epoch: s.Epoch, Now: s.Now()})
+	if err != nil {
+		return err
+	}
+	_, err = applied(ctx, mount.Mount{Type: "bind", Source: dir}, func(w *archive.Writer) error { return l.Write(ctx, w) })
+	return err
 }

@@ -22,44 +22,63 @@ func unmount(dir string) error {
 	return nil
 }
 
-// With calls fn with a path under which m's tree is found, and takes it away
-// again after. The mount is in no one's mount table where the kernel can do
-// that, so that a kill leaves nothing; the path is then below /proc/self/fd and
-// means nothing to another process. Open it with os.OpenRoot.
+// Mounted is a tree that can be reached by a path of this process.
+type Mounted struct {
+	dir   string
+	close func() error
+}
+
+// Open makes m's tree reachable. The mount is in no one's mount table where the
+// kernel can do that, so that a kill leaves nothing; the path is then below
+// /proc/self/fd and means nothing to another process. Close it.
 //
 // A bind needs no mount, but for its being read-only; who may not mount is
 // given the directory itself.
-func With(ctx context.Context, m mount.Mount, fn func(dir string) error) error {
+func Open(ctx context.Context, m mount.Mount) (*Mounted, error) {
 	if err := ctx.Err(); err != nil {
-		return err
+		return nil, err
 	}
+	itself := &Mounted{dir: m.Source, close: func() error { return nil }}
 	if m.Type == "bind" && !m.ReadOnly {
-		return fn(m.Source)
+		return itself, nil
 	}
 	fd, err := detached(m)
 	switch {
 	case err == nil:
-		defer unix.Close(fd)
-		return fn("/proc/self/fd/" + strconv.Itoa(fd))
+		return &Mounted{dir: "/proc/self/fd/" + strconv.Itoa(fd), close: func() error { return unix.Close(fd) }}, nil
 	case m.Type == "bind" && (errors.Is(err, unix.EPERM) || errors.Is(err, errors.ErrUnsupported)):
-		return fn(m.Source)
+		return itself, nil
 	case errors.Is(err, errors.ErrUnsupported):
-		return withClassic(m, fn)
+		return openClassic(m)
 	}
-	return err
+	return nil, err
 }
 
-func withClassic(m mount.Mount, fn func(dir string) error) (err error) {
-	dir, err := os.MkdirTemp("", "cove-mount-")
+// Dir is the path of the tree, until Close. Open it with os.OpenRoot.
+func (m *Mounted) Dir() string { return m.dir }
+
+// Close takes the mount away. What was opened below it stays open.
+func (m *Mounted) Close() error { return m.close() }
+
+// With calls fn with the path of m's tree, as [Open] gives it.
+func With(ctx context.Context, m mount.Mount, fn func(dir string) error) error {
+	mounted, err := Open(ctx, m)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.Remove(dir)) }()
-	if err := classic(m, dir); err != nil {
-		return err
+	err = fn(mounted.Dir())
+	return errors.Join(err, mounted.Close())
+}
+
+func openClassic(m mount.Mount) (*Mounted, error) {
+	dir, err := os.MkdirTemp("", "cove-mount-")
+	if err != nil {
+		return nil, err
 	}
-	defer func() { err = errors.Join(err, unmount(dir)) }()
-	return fn(dir)
+	if err := classic(m, dir); err != nil {
+		return nil, errors.Join(err, os.Remove(dir))
+	}
+	return &Mounted{dir: dir, close: func() error { return errors.Join(unmount(dir), os.Remove(dir)) }}, nil
 }
 
 // detached makes the mount without a place. It is errors.ErrUnsupported where
