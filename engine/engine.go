@@ -18,6 +18,7 @@ import (
 	"cove/content/fsstore"
 	"cove/distribution/client"
 	"cove/distribution/client/credentials"
+	"cove/engine/config"
 	"cove/errdefs"
 	"cove/images"
 	"cove/runner"
@@ -38,8 +39,12 @@ type Config struct {
 	Credentials *credentials.Store
 	// CertsDirs are where certificates of registries are, see client.Config.
 	CertsDirs []string
-	// Insecure lists registries without TLS, see client.Config.
-	Insecure []string
+	// Registries is what is said of them for this engine alone, on top of what
+	// the files say.
+	Registries config.Registries
+	// Files are the machine's configuration; nil is those that the environment
+	// names.
+	Files *config.Files
 	// Logger is told what happens; nil is silence.
 	Logger *slog.Logger
 	// Notify is told, in a sentence, what the user should know, as a fallback
@@ -61,6 +66,10 @@ func (c Config) withDefaults() Config {
 	if c.Credentials == nil {
 		c.Credentials = credentials.Open(os.Getenv)
 	}
+	if c.Files == nil {
+		files := config.Find(os.Getenv)
+		c.Files = &files
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -79,6 +88,7 @@ type Engine struct {
 	cfg       Config
 	content   func() (*fsstore.Store, error)
 	snapshots func() (snapshots, error)
+	known     func() (config.Registries, error)
 	registry  func() (*client.Client, error)
 	images    func() (*images.Store, error)
 	runner    func() (*runner.Runner, error)
@@ -95,6 +105,7 @@ func Open(cfg Config) (*Engine, error) {
 		return fsstore.Open(e.dir("images"), fsstore.Options{})
 	})
 	e.snapshots = sync.OnceValues(e.openSnapshots)
+	e.known = sync.OnceValues(e.readRegistries)
 	e.registry = sync.OnceValues(e.openRegistry)
 	e.images = sync.OnceValues(e.openImages)
 	e.runner = sync.OnceValues(e.openRunner)

@@ -7,7 +7,6 @@ import (
 	"iter"
 
 	"cove/content"
-	"cove/distribution/client"
 	"cove/errdefs"
 	"cove/images"
 	"cove/images/gc"
@@ -25,10 +24,6 @@ const (
 	PullAlways  PullPolicy = "always"
 	PullNever   PullPolicy = "never"
 )
-
-func (e *Engine) openRegistry() (*client.Client, error) {
-	return client.New(client.Config{Keychain: e.cfg.Credentials, CertsDirs: e.cfg.CertsDirs, Insecure: e.cfg.Insecure})
-}
 
 func (e *Engine) openImages() (*images.Store, error) {
 	store, err := e.content()

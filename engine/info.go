@@ -2,13 +2,17 @@ package engine
 
 import (
 	"context"
+	"net/netip"
 	"os"
 	"runtime"
+	"strings"
 	"time"
 
+	"cove/engine/config"
 	"cove/engine/listing"
 	"cove/engine/machine"
 	"cove/internal/buildinfo"
+	"cove/reference"
 	"cove/runner"
 	"cove/sandbox/host"
 )
@@ -35,6 +39,24 @@ type Info struct {
 	SecurityOptions   []string
 	ServerVersion     string
 	SystemTime        time.Time
+	RegistryConfig    RegistryConfig
+}
+
+// RegistryConfig is what is configured of registries, in docker's shape.
+type RegistryConfig struct {
+	InsecureRegistryCIDRs []string
+	// IndexConfigs are the registries of which something is said, by name.
+	IndexConfigs map[string]IndexConfig
+	// Mirrors are those of docker.io.
+	Mirrors []string
+}
+
+// IndexConfig is one registry.
+type IndexConfig struct {
+	Name     string
+	Mirrors  []string
+	Secure   bool
+	Official bool
 }
 
 // Info gathers it; what cannot be read is left empty.
@@ -47,10 +69,14 @@ func (e *Engine) Info(ctx context.Context) (Info, error) {
 		MemTotal: machine.Memory(), KernelVersion: machine.Kernel(),
 	}
 	info.Name, _ = os.Hostname()
+	known, err := e.known()
+	if err != nil {
+		return info, err
+	}
+	info.RegistryConfig = registryConfig(known)
 	if f, err := host.Detect(); err == nil {
 		info.CgroupVersion = f.Cgroup.Mode.String()
 	}
-	var err error
 	if info.Driver, err = e.driver(); err != nil {
 		return info, err
 	}
@@ -64,6 +90,37 @@ func (e *Engine) Info(ctx context.Context) (Info, error) {
 	all, err := store.List(ctx)
 	info.Images = len(all)
 	return info, err
+}
+
+func registryConfig(known config.Registries) RegistryConfig {
+	out := RegistryConfig{
+		InsecureRegistryCIDRs: []string{"::1/128", "127.0.0.0/8"}, // this machine itself, always
+		IndexConfigs:          map[string]IndexConfig{},
+		Mirrors:               append([]string{}, known.Mirrors[reference.DefaultRegistry]...),
+	}
+	index := func(host string) IndexConfig {
+		if c, ok := out.IndexConfigs[host]; ok {
+			return c
+		}
+		return IndexConfig{Name: host, Mirrors: []string{}, Secure: true, Official: host == reference.DefaultRegistry}
+	}
+	out.IndexConfigs[reference.DefaultRegistry] = index(reference.DefaultRegistry)
+	for host, mirrors := range known.Mirrors {
+		c := index(host)
+		c.Mirrors = append(c.Mirrors, mirrors...)
+		out.IndexConfigs[host] = c
+	}
+	for _, entry := range known.Insecure {
+		if _, err := netip.ParsePrefix(entry); err == nil {
+			out.InsecureRegistryCIDRs = append(out.InsecureRegistryCIDRs, entry)
+			continue
+		}
+		host := strings.TrimRight(strings.TrimPrefix(strings.TrimPrefix(entry, "http://"), "https://"), "/")
+		c := index(host)
+		c.Secure = false
+		out.IndexConfigs[host] = c
+	}
+	return out
 }
 
 func (e *Engine) countContainers(ctx context.Context, info *Info) error {

@@ -3,8 +3,26 @@ package engine
 import (
 	"context"
 
+	"cove/distribution/client"
 	"cove/distribution/client/credentials"
+	"cove/engine/config"
 )
+
+// readRegistries is what the files and the caller say of registries.
+func (e *Engine) readRegistries() (config.Registries, error) {
+	files, err := e.cfg.Files.Read()
+	return e.cfg.Registries.Over(files), err
+}
+
+func (e *Engine) openRegistry() (*client.Client, error) {
+	known, err := e.known()
+	if err != nil {
+		return nil, err
+	}
+	return client.New(client.Config{
+		Keychain: e.cfg.Credentials, CertsDirs: e.cfg.CertsDirs, Insecure: known.Insecure, Mirrors: known.Mirrors,
+	})
+}
 
 // Login checks a name and password at a registry and keeps them where docker
 // does, for later commands.

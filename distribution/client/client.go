@@ -113,6 +113,17 @@ func New(cfg Config) (*Client, error) {
 	return c, err
 }
 
+// CheckMirror says what is wrong with a mirror's URL. The error is
+// errdefs.ErrInvalid.
+func CheckMirror(url string) error {
+	_, err := wire.MirrorOf(url)
+	return err
+}
+
+// CheckInsecure says what is wrong with an entry of Config.Insecure. The error
+// is errdefs.ErrInvalid.
+func CheckInsecure(entry string) error { return wire.CheckInsecure(entry) }
+
 // Close gives up idle connections. Transfers under way are not touched.
 func (c *Client) Close() error {
 	c.wire.CloseIdle()

@@ -25,7 +25,7 @@ import (
 // early EOF; the bytes are not hashed. The reader must be closed and is not
 // safe for concurrent use.
 func (r *Repository) OpenBlob(ctx context.Context, desc ocispec.Descriptor, offset int64, progress Progress) (io.ReadCloser, error) {
-	b := &blobReader{ctx: ctx, repo: r, desc: desc, offset: offset, progress: progress}
+	b := &blobReader{ctx: ctx, repo: r, desc: desc, offset: offset, progress: progress, cut: make(map[*wire.Peer]error)}
 	b.retrier = r.c.retrier(func(err error, wait time.Duration) {
 		progress.tell(Event{Kind: Retrying, Desc: desc, Offset: b.offset, Err: err, Wait: wait})
 	})
@@ -45,7 +45,8 @@ type blobReader struct {
 	desc     ocispec.Descriptor
 	offset   int64
 	body     io.ReadCloser
-	from     *wire.Peer // who the body is from
+	from     *wire.Peer           // who the body is from
+	cut      map[*wire.Peer]error // mirrors that cut the line: they are not asked again
 	retrier  *retrier
 	progress Progress
 }
@@ -84,14 +85,20 @@ func (b *blobReader) read(p []byte) (int, error) {
 	return b.body.Read(p)
 }
 
-// resume opens the body anew at the offset, at the registry that had it.
+// resume opens the body anew at the offset: at the registry that had it, or,
+// where a mirror failed, at the next.
 func (b *blobReader) resume(err error) error {
 	_ = b.body.Close()
 	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
+	err = b.from.Explain(err)
+	if b.from.Mirror {
+		b.cut[b.from] = err
+		return b.repo.read(b.ctx, b.open)
+	}
 	for {
-		if err := b.retrier.again(b.ctx, b.from.Explain(err)); err != nil {
+		if err := b.retrier.again(b.ctx, err); err != nil {
 			return err
 		}
 		if err = b.open(b.from); err == nil {
@@ -102,6 +109,9 @@ func (b *blobReader) resume(err error) error {
 
 // open asks p for the rest of the blob.
 func (b *blobReader) open(p *wire.Peer) error {
+	if err := b.cut[p]; err != nil {
+		return err
+	}
 	in := wire.Request{Method: http.MethodGet, Path: "/" + b.repo.name + "/blobs/" + b.desc.Digest.String(), Scopes: b.repo.pullScopes()}
 	if b.offset > 0 {
 		in.Header = http.Header{"Range": {"bytes=" + strconv.FormatInt(b.offset, 10) + "-"}}

@@ -5,12 +5,15 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"cove/content/memstore"
 	"cove/distribution/client"
+	"cove/distribution/client/credentials"
 	"cove/distribution/distributiontest"
 	"cove/errdefs"
 )
@@ -115,4 +118,99 @@ func TestBadMirrors(t *testing.T) {
 			t.Errorf("mirror %q: %v", bad, err)
 		}
 	}
+}
+
+// TestMirrorThatFails: a mirror that is there and does not work, in whatever
+// way, costs no waiting, and the registry is asked instead.
+func TestMirrorThatFails(t *testing.T) {
+	t.Parallel()
+	img := distributiontest.NewImage(t, 1, 300_000)
+	reg := distributiontest.NewMemory(distributiontest.StoreOf(t))
+	origin := distributiontest.Serve(t, t.Context(), reg)
+	push(t, origin, "team/app", img)
+	whole := distributiontest.Handler(t, t.Context(), reg)
+	status := func(code int) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/v2/" {
+				w.Header().Set("Retry-After", "30")
+				w.WriteHeader(code)
+			}
+		}
+	}
+	for name, mirror := range map[string]http.HandlerFunc{
+		"its upstream is down": status(http.StatusBadGateway),
+		"it is busy":           status(http.StatusTooManyRequests),
+		"it wants a sign-in":   status(http.StatusUnauthorized),
+		"it forbids":           status(http.StatusForbidden),
+		"nothing but a page": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/html")
+			_, _ = w.Write([]byte("<html>welcome</html>"))
+		},
+		"it is down from the start": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) },
+		"it cuts every blob": func(w http.ResponseWriter, r *http.Request) {
+			if strings.Contains(r.URL.Path, "/blobs/") {
+				w.Header().Set("Content-Length", "300000")
+				_, _ = w.Write(img.Blobs[img.Layers[0].Digest][:1000])
+				panic(http.ErrAbortHandler)
+			}
+			whole.ServeHTTP(w, r)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			host := distributiontest.Listen(t, mirror)
+			c := distributiontest.NewClient(t, client.Config{
+				Mirrors: map[string][]string{origin: {"http://" + host}},
+				Sleep: func(context.Context, time.Duration) error {
+					return errors.New("it waited for a mirror")
+				},
+			})
+			repo := c.Repository(origin, "team/app")
+			desc, _, err := repo.Resolve(t.Context(), "v1")
+			if err != nil || desc.Digest != img.Manifest.Descriptor.Digest {
+				t.Errorf("%v, %v", desc.Digest, err)
+			}
+			if err := repo.FetchBlob(t.Context(), memstore.New(time.Now), img.Layers[0], nil); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestMirrorSignIn: a mirror gets its own credentials and never the
+// registry's.
+func TestMirrorSignIn(t *testing.T) {
+	t.Parallel()
+	img := distributiontest.NewImage(t, 1, 1000)
+	reg := distributiontest.NewMemory(distributiontest.StoreOf(t))
+	origin := distributiontest.Serve(t, t.Context(), reg)
+	push(t, origin, "team/app", img)
+	inner := distributiontest.Handler(t, t.Context(), reg)
+	var asked atomic.Int64
+	host := distributiontest.Listen(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		u, p, ok := r.BasicAuth()
+		if ok && u+p != "mirrorpw" {
+			t.Errorf("the mirror was shown %s", u)
+		}
+		if !ok {
+			w.Header().Set("WWW-Authenticate", `Basic realm="mirror"`)
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		asked.Add(1)
+		inner.ServeHTTP(w, r)
+	}))
+	c := distributiontest.NewClient(t, client.Config{
+		Mirrors:  map[string][]string{origin: {"http://" + host}},
+		Keychain: byHost{host: {Username: "mirror", Password: "pw"}, origin: {Username: "origin", Password: "pw"}},
+	})
+	if _, _, err := c.Repository(origin, "team/app").Resolve(t.Context(), "v1"); err != nil || asked.Load() == 0 {
+		t.Errorf("%d answers of the mirror, %v", asked.Load(), err)
+	}
+}
+
+type byHost map[string]credentials.Credentials
+
+func (k byHost) Credentials(_ context.Context, host string) (credentials.Credentials, error) {
+	return k[host], nil
 }

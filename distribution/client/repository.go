@@ -56,13 +56,20 @@ func (r *Repository) pushScopes(mountFrom ...string) []string {
 }
 
 // read tries the mirrors and then the registry itself. What a mirror does not
-// have, or a mirror that is down, falls through; when all fail the registry's
-// own error counts, with the mirrors' beside it.
+// have, or a mirror that is down, falls through at once: only the registry is
+// waited for. When all fail the registry's own error counts, with the mirrors'
+// beside it.
 func (r *Repository) read(ctx context.Context, do func(p *wire.Peer) error) error {
 	var failed []error
 	for _, b := range append(slices.Clone(r.c.mirrors[r.host]), wire.BaseOf(r.host)) {
 		p := r.c.wire.Peer(b)
-		err := r.c.retry(ctx, func() error { return do(p) })
+		try := func() error { return do(p) }
+		var err error
+		if b.Mirror {
+			err = try()
+		} else {
+			err = r.c.retry(ctx, try)
+		}
 		if err == nil || ctx.Err() != nil {
 			return err
 		}

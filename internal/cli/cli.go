@@ -64,6 +64,8 @@ func (g Grammar) root(a *app.App, word string) *cobra.Command {
 	fs.BoolVarP(&a.Debug, "debug", "D", false, "log what happens")
 	fs.StringSliceVar(&a.Insecure, "insecure-registry", app.InsecureRegistries(),
 		"a registry without TLS, or with a certificate nobody vouches for: HOST[:PORT] or CIDR ($COVE_INSECURE_REGISTRIES)")
+	fs.StringSliceVar(&a.Mirrors, "registry-mirror", app.RegistryMirrors(),
+		"ask `URL` before docker.io when reading; \"\" for none ($COVE_REGISTRY_MIRRORS)")
 	if cmd := g.only(a, word); cmd != nil {
 		root.AddCommand(cmd)
 		root.CompletionOptions.DisableDefaultCmd = true
@@ -157,7 +159,7 @@ func (g Grammar) dispatch(args []string) (_ []string, word string) {
 	}
 	i := 0
 	for i < len(args) && globalFlag(args[i]) {
-		if args[i] == "--root" || args[i] == "--insecure-registry" {
+		if slices.Contains(globalValues, args[i]) {
 			i++
 		}
 		i++
@@ -177,9 +179,12 @@ func (g Grammar) dispatch(args []string) (_ []string, word string) {
 	return slices.Insert(slices.Clone(args), i, g.prog), g.prog
 }
 
+// globalValues are the flags of every command that take a value.
+var globalValues = []string{"--root", "--insecure-registry", "--registry-mirror"}
+
 func globalFlag(arg string) bool {
 	name, _, _ := strings.Cut(arg, "=")
-	return arg == "-D" || arg == "--debug" || name == "--root" || name == "--insecure-registry"
+	return arg == "-D" || arg == "--debug" || slices.Contains(globalValues, name)
 }
 
 // isVerb reports whether a first word selects a command. The implied one's own

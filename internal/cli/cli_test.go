@@ -49,6 +49,7 @@ func TestFirstWordIsAVerbOrTheArgument(t *testing.T) {
 		{Run(), "--root=/x -D ps", "run ps", ""},
 		{Run(), "--root /x busybox ps", "run run", "busybox ps"},
 		{Run(), "--insecure-registry 10.0.0.1:5000 ps", "run ps", ""},
+		{Run(), "--registry-mirror http://m:5000 ps", "run ps", ""},
 		{Run(), "run", "run run", "run"},
 		{Run(), "run ps", "run run", "run ps"},
 		{Run(), "exec -it db sh", "run exec", "db sh"},

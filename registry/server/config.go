@@ -5,12 +5,14 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"os"
 	"path/filepath"
 	"time"
 
 	"go.yaml.in/yaml/v4"
 
 	"cove/errdefs"
+	"cove/internal/strictyaml"
 	"cove/registry/metadata"
 	"cove/registry/pki"
 )
@@ -97,6 +99,20 @@ func (d Duration) Or(standard time.Duration) time.Duration {
 		return standard
 	}
 	return time.Duration(d)
+}
+
+// ReadConfig reads a file. What is wrong in it is an error that names its line
+// and, for a key it does not know, the one that was probably meant.
+func ReadConfig(name string) (Config, error) {
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return Config{}, errdefs.Errorf(errdefs.ErrInvalid, "config: %w", err)
+	}
+	var c Config
+	if err := strictyaml.Decode("config "+name, data, &c); err != nil {
+		return Config{}, err
+	}
+	return c, nil
 }
 
 // Complete fills in what is missing and refuses what cannot be.

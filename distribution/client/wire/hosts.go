@@ -1,11 +1,14 @@
 package wire
 
 import (
+	"context"
 	"net"
 	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"cove/errdefs"
 	"cove/reference"
@@ -46,15 +49,33 @@ func MirrorOf(raw string) (Base, error) {
 	return Base{Host: u.Host, Addr: u.Host, Scheme: u.Scheme, Prefix: strings.TrimRight(u.Path, "/"), Mirror: true}, nil
 }
 
-// policy says which hosts were named insecure.
+// policy says which hosts were named insecure. It is safe for concurrent use.
 type policy struct {
 	hosts map[string]bool // HOST or HOST:PORT
 	nets  []netip.Prefix
 	clear map[string]bool // HOST[:PORT] written with http:// by the user
+
+	lookup   func(host string) []netip.Addr
+	mu       sync.Mutex
+	resolved map[string]bool // by host name: whether an address of it is in nets
 }
 
-func parsePolicy(entries, clear []string) (policy, error) {
-	p := policy{hosts: make(map[string]bool, len(entries)), clear: make(map[string]bool, len(clear))}
+// lookupWait bounds how long a name is looked up only to hold its addresses
+// against the networks that were named.
+const lookupWait = 5 * time.Second
+
+func lookup(host string) []netip.Addr {
+	ctx, cancel := context.WithTimeout(context.Background(), lookupWait)
+	defer cancel()
+	addrs, _ := net.DefaultResolver.LookupNetIP(ctx, "ip", host) // the dialler says what is wrong with the name
+	return addrs
+}
+
+func parsePolicy(entries, clear []string) (*policy, error) {
+	p := &policy{
+		hosts: make(map[string]bool, len(entries)), clear: make(map[string]bool, len(clear)),
+		lookup: lookup, resolved: make(map[string]bool),
+	}
 	for _, addr := range clear {
 		p.clear[addr] = true
 	}
@@ -66,28 +87,48 @@ func parsePolicy(entries, clear []string) (policy, error) {
 		}
 		s = strings.TrimRight(s, "/")
 		if s == "" || strings.ContainsAny(s, "/@ ") {
-			return policy{}, errdefs.Errorf(errdefs.ErrInvalid, "insecure registry %q: want HOST, HOST:PORT or a CIDR", raw)
+			return nil, errdefs.Errorf(errdefs.ErrInvalid, "insecure registry %q: want HOST, HOST:PORT or a CIDR", raw)
 		}
 		p.hosts[s] = true
 	}
 	return p, nil
 }
 
-// named says that the user asked for no questions about addr (host[:port]).
-func (p policy) named(addr string) bool {
+// CheckInsecure says what is wrong with an entry of Config.Insecure.
+func CheckInsecure(entry string) error {
+	_, err := parsePolicy([]string{entry}, nil)
+	return err
+}
+
+// named says that the user asked for no questions about addr (host[:port]). A
+// name is in a network, as with docker, if one of its addresses is.
+func (p *policy) named(addr string) bool {
 	host := hostname(addr)
 	if p.hosts[addr] || p.hosts[host] {
 		return true
 	}
-	ip, err := netip.ParseAddr(host)
-	if err != nil {
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return p.within(ip)
+	}
+	if len(p.nets) == 0 {
 		return false
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	in, known := p.resolved[host]
+	if !known {
+		in = slices.ContainsFunc(p.lookup(host), p.within)
+		p.resolved[host] = in
+	}
+	return in
+}
+
+func (p *policy) within(ip netip.Addr) bool {
 	return slices.ContainsFunc(p.nets, func(n netip.Prefix) bool { return n.Contains(ip.Unmap()) })
 }
 
 // plain says that addr may be spoken to over plain HTTP.
-func (p policy) plain(addr string) bool {
+func (p *policy) plain(addr string) bool {
 	return p.named(addr) || p.clear[addr] || loopback(addr)
 }
 

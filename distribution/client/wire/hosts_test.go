@@ -2,6 +2,7 @@ package wire
 
 import (
 	"errors"
+	"net/netip"
 	"testing"
 
 	"cove/errdefs"
@@ -13,7 +14,15 @@ func TestPolicy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.lookup = func(host string) []netip.Addr {
+		return map[string][]netip.Addr{
+			"lab.example":  {netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("::ffff:10.1.0.9")},
+			"away.example": {netip.MustParseAddr("10.2.0.9")},
+		}[host]
+	}
 	for addr, want := range map[string]struct{ named, plain bool }{
+		"lab.example:5000":        {true, true},
+		"away.example":            {false, false},
 		"named.example":           {true, true},
 		"named.example:443":       {true, true},
 		"other.named.example":     {false, false},

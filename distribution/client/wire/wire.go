@@ -52,7 +52,7 @@ type Keychain interface {
 // that host's, and never shows it this one's client certificate.
 type Wire struct {
 	cfg    Config
-	policy policy
+	policy *policy
 
 	mu     sync.Mutex
 	byAddr map[string]*http.Transport

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -20,6 +21,8 @@ import (
 
 	"cove/distribution/client"
 	"cove/engine"
+	"cove/engine/config"
+	"cove/reference"
 )
 
 // App is one invocation of the command line.
@@ -28,10 +31,13 @@ type App struct {
 	Prog     string
 	In       io.Reader
 	Out, Err io.Writer
-	// Root is --root, Debug is --debug, Insecure is --insecure-registry.
-	Root     string
-	Debug    bool
+	// Root is --root, Debug is --debug.
+	Root  string
+	Debug bool
+	// Insecure is --insecure-registry, Mirrors is --registry-mirror; nil says
+	// nothing.
 	Insecure []string
+	Mirrors  []string
 
 	mu      sync.Mutex
 	engine  *engine.Engine
@@ -44,8 +50,29 @@ func DefaultRoot() string { return cmp.Or(os.Getenv("COVE_ROOT"), "/var/lib/cove
 
 // InsecureRegistries are those that COVE_INSECURE_REGISTRIES lists, with commas
 // between them.
-func InsecureRegistries() []string {
-	return strings.FieldsFunc(os.Getenv("COVE_INSECURE_REGISTRIES"), func(r rune) bool { return r == ',' || r == ' ' })
+func InsecureRegistries() []string { return listed("COVE_INSECURE_REGISTRIES") }
+
+// RegistryMirrors are those that COVE_REGISTRY_MIRRORS lists; nil when it is
+// not set, and empty when it says that there are none.
+func RegistryMirrors() []string {
+	if _, set := os.LookupEnv("COVE_REGISTRY_MIRRORS"); !set {
+		return nil
+	}
+	return append([]string{}, listed("COVE_REGISTRY_MIRRORS")...)
+}
+
+func listed(variable string) []string {
+	return strings.FieldsFunc(os.Getenv(variable), func(r rune) bool { return r == ',' || r == ' ' })
+}
+
+// registries is what flags and variables say of registries.
+func (a *App) registries() config.Registries {
+	r := config.Registries{Insecure: a.Insecure}
+	if a.Mirrors != nil {
+		named := slices.DeleteFunc(slices.Clone(a.Mirrors), func(s string) bool { return s == "" })
+		r.Mirrors = map[string][]string{reference.DefaultRegistry: named}
+	}
+	return r
 }
 
 // certsDirs are the folders of registry certificates: those that
@@ -69,7 +96,7 @@ func (a *App) Engine() (*engine.Engine, error) {
 		Root:        root,
 		RuntimePath: os.Getenv("COVE_RUNTIME"),
 		CertsDirs:   certsDirs(),
-		Insecure:    a.Insecure,
+		Registries:  a.registries(),
 		Logger:      a.logger(),
 		Notify:      func(msg string) { fmt.Fprintln(a.Err, msg) },
 	})

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -100,6 +102,35 @@ func printInfo(a *app.App, i engine.Info) {
 		{"Root Dir", i.DockerRootDir},
 	} {
 		fmt.Fprintf(a.Out, "%s: %v\n", line.label, line.value)
+	}
+	printRegistries(a.Out, i.RegistryConfig)
+}
+
+// printRegistries writes docker's two lists; mirrors of other registries than
+// docker.io name theirs.
+func printRegistries(w io.Writer, c engine.RegistryConfig) {
+	hosts := slices.Sorted(maps.Keys(c.IndexConfigs))
+	fmt.Fprintln(w, "Insecure Registries:")
+	for _, host := range hosts {
+		if !c.IndexConfigs[host].Secure {
+			fmt.Fprintln(w, " "+host)
+		}
+	}
+	for _, cidr := range c.InsecureRegistryCIDRs {
+		fmt.Fprintln(w, " "+cidr)
+	}
+	var mirrors []string
+	for _, host := range hosts {
+		of := ""
+		if !c.IndexConfigs[host].Official {
+			of = " (of " + host + ")"
+		}
+		for _, m := range c.IndexConfigs[host].Mirrors {
+			mirrors = append(mirrors, " "+m+of)
+		}
+	}
+	if len(mirrors) > 0 {
+		fmt.Fprintf(w, "Registry Mirrors:\n%s\n", strings.Join(mirrors, "\n"))
 	}
 }
 

@@ -1,0 +1,182 @@
+// Package config reads what this machine's files say about registries: which
+// mirrors are asked before them, and which of them need no TLS.
+//
+// The files are docker's daemon.json, of which only what docker and cove both
+// have is read, and cove's own config.yaml, in which a mistake is an error.
+// Whoever opens a registry client through the engine, be it a pull, a build's
+// FROM or an API, gets the same answer.
+package config
+
+import (
+	"errors"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"cove/distribution/client"
+	"cove/errdefs"
+	"cove/internal/strictyaml"
+	"cove/reference"
+)
+
+// Registries is what is known of them before one is asked.
+type Registries struct {
+	// Mirrors are base URLs to read from before the registry itself, in order,
+	// by its name ("docker.io"); see client.Config. A name with an empty list
+	// has none, whatever a file of less weight says.
+	Mirrors map[string][]string
+	// Insecure are HOST, HOST:PORT or CIDR; see client.Config.
+	Insecure []string
+}
+
+// Over returns r on top of lower: r's word counts for the mirrors of each
+// registry that it names; insecure registries add up.
+func (r Registries) Over(lower Registries) Registries {
+	out := Registries{Mirrors: maps.Clone(lower.Mirrors), Insecure: slices.Clone(lower.Insecure)}
+	if out.Mirrors == nil {
+		out.Mirrors = map[string][]string{}
+	}
+	maps.Copy(out.Mirrors, r.Mirrors)
+	for _, host := range r.Insecure {
+		if !slices.Contains(out.Insecure, host) {
+			out.Insecure = append(out.Insecure, host)
+		}
+	}
+	return out
+}
+
+// Files are where configuration is read. A file that does not exist says
+// nothing.
+type Files struct {
+	// Docker is daemon.json; "" is none.
+	Docker string
+	// Own are config.yaml files, those of more weight last.
+	Own []string
+}
+
+// Find returns the files that the environment names: /etc/docker/daemon.json,
+// then /etc/cove/config.yaml, then cove/config.yaml in $XDG_CONFIG_HOME or
+// ~/.config. $COVE_CONFIG takes the place of both of cove's own. getenv nil is
+// os.Getenv.
+func Find(getenv func(string) string) Files {
+	if getenv == nil {
+		getenv = os.Getenv
+	}
+	files := Files{Docker: "/etc/docker/daemon.json"}
+	if own := getenv("COVE_CONFIG"); own != "" {
+		files.Own = []string{own}
+		return files
+	}
+	files.Own = []string{"/etc/cove/config.yaml"}
+	switch {
+	case filepath.IsAbs(getenv("XDG_CONFIG_HOME")): // a relative one is ignored, says its specification
+		files.Own = append(files.Own, filepath.Join(getenv("XDG_CONFIG_HOME"), "cove/config.yaml"))
+	case getenv("HOME") != "":
+		files.Own = append(files.Own, filepath.Join(getenv("HOME"), ".config/cove/config.yaml"))
+	}
+	return files
+}
+
+// Read reads all of them. What is malformed is errdefs.ErrInvalid and named with
+// file and line.
+func (f Files) Read() (Registries, error) {
+	all, err := readDocker(f.Docker)
+	if err != nil {
+		return Registries{}, err
+	}
+	for _, name := range f.Own {
+		r, err := readOwn(name)
+		if err != nil {
+			return Registries{}, err
+		}
+		all = r.Over(all)
+	}
+	return all, nil
+}
+
+// own is cove's file.
+type own struct {
+	shared     `yaml:",inline"`
+	Registries map[host]registry `yaml:"registries"`
+}
+
+// shared are the keys that docker's daemon.json has too, and that mean the same
+// there.
+type shared struct {
+	Mirrors  []mirror   `json:"registry-mirrors"    yaml:"registry-mirrors"` // of docker.io
+	Insecure []insecure `json:"insecure-registries" yaml:"insecure-registries"`
+}
+
+// registry is one registry by name.
+type registry struct {
+	Mirrors  []mirror `yaml:"mirrors"`
+	Insecure bool     `yaml:"insecure"`
+}
+
+func readOwn(name string) (Registries, error) {
+	data, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return Registries{}, nil
+	} else if err != nil {
+		return Registries{}, errdefs.Errorf(errdefs.ErrInvalid, "config: %w", err)
+	}
+	var f own
+	if err := strictyaml.Decode(name, data, &f); err != nil {
+		return Registries{}, err
+	}
+	out := f.registries()
+	for name, r := range f.Registries {
+		if r.Mirrors != nil {
+			out.Mirrors[string(name)] = texts(r.Mirrors)
+		}
+		if r.Insecure {
+			out.Insecure = append(out.Insecure, string(name))
+		}
+	}
+	slices.Sort(out.Insecure) // a map has no order
+	return out, nil
+}
+
+func (s shared) registries() Registries {
+	out := Registries{Mirrors: map[string][]string{}, Insecure: texts(s.Insecure)}
+	if s.Mirrors != nil {
+		out.Mirrors[reference.DefaultRegistry] = texts(s.Mirrors)
+	}
+	return out
+}
+
+func texts[T ~string](list []T) []string {
+	out := make([]string, len(list))
+	for i, v := range list {
+		out[i] = string(v)
+	}
+	return out
+}
+
+// The values check themselves, so that both formats say what is wrong with one.
+type (
+	host     string
+	mirror   string
+	insecure string
+)
+
+func (h *host) UnmarshalText(b []byte) error {
+	ref, err := reference.Parse(string(b) + "/x/x")
+	if err != nil || ref.Repository != "x/x" {
+		return errors.New("it is no registry: its name has a dot or a port, or is localhost")
+	}
+	*h = host(ref.Registry)
+	return nil
+}
+
+func (m *mirror) UnmarshalText(b []byte) error {
+	*m = mirror(b)
+	return client.CheckMirror(string(b))
+}
+
+func (i *insecure) UnmarshalText(b []byte) error {
+	*i = insecure(b)
+	return client.CheckInsecure(string(b))
+}
