@@ -136,6 +136,25 @@ type Janitor interface {
 	Expire(ctx context.Context, before time.Time) (freed int64, err error)
 }
 
+// Inspector finds what stands among the blobs and is none: links, directories
+// and pipes, and names that are no digest. Somebody else put them there; Open
+// and Stat say of them that no blob is stored, and Commit and Delete of the
+// digest they stand for remove them.
+type Inspector interface {
+	// Foreign visits all of it. One that cannot be read is visited as well.
+	Foreign(ctx context.Context) iter.Seq2[Foreign, error]
+	// RemoveForeign removes what Foreign has found, with all below it.
+	RemoveForeign(ctx context.Context, f Foreign) error
+}
+
+// Foreign is something among the blobs that is none.
+type Foreign struct {
+	Name   string // as the store calls it
+	Reason string
+	// Digest is of the blob in whose place it stands; "" of none.
+	Digest digest.Digest
+}
+
 // Store is the whole contract.
 type Store interface {
 	Provider
@@ -143,4 +162,5 @@ type Store interface {
 	Manager
 	Leaser
 	Janitor
+	Inspector
 }

@@ -20,7 +20,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"iter"
 	"os"
@@ -207,7 +206,11 @@ func (s *Store) Open(_ context.Context, desc ocispec.Descriptor) (content.Reader
 	if err != nil {
 		return nil, blobError(desc.Digest, err)
 	}
-	f, err := dir.Open(desc.Digest.Encoded())
+	if _, err := regular(dir, desc.Digest); err != nil {
+		return nil, err
+	}
+	// Should a pipe have come there meanwhile, the open must not wait for it.
+	f, err := dir.OpenFile(desc.Digest.Encoded(), os.O_RDONLY|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, blobError(desc.Digest, err)
 	}
@@ -243,11 +246,41 @@ func (s *Store) Stat(_ context.Context, dgst digest.Digest) (content.Info, error
 	if err != nil {
 		return content.Info{}, blobError(dgst, err)
 	}
-	fi, err := dir.Stat(dgst.Encoded())
+	fi, err := regular(dir, dgst)
 	if err != nil {
-		return content.Info{}, blobError(dgst, err)
+		return content.Info{}, err
 	}
 	return content.Info{Digest: dgst, Size: fi.Size(), ModTime: fi.ModTime()}, nil
+}
+
+// regular is errdefs.ErrNotFound for what is no plain file, which nobody who
+// commits blobs made: a link, say, leads to bytes that may change.
+func regular(dir *os.Root, dgst digest.Digest) (fs.FileInfo, error) {
+	fi, err := dir.Lstat(dgst.Encoded())
+	switch {
+	case err != nil:
+		return nil, blobError(dgst, err)
+	case !fi.Mode().IsRegular():
+		return nil, errdefs.Errorf(errdefs.ErrNotFound, "blob %s: is not stored here; %s is in its place", dgst, kindOf(fi.Mode()))
+	}
+	return fi, nil
+}
+
+func kindOf(mode fs.FileMode) string {
+	switch mode.Type() {
+	case 0:
+		return "a file"
+	case fs.ModeDir:
+		return "a directory"
+	case fs.ModeSymlink:
+		return "a symbolic link"
+	case fs.ModeNamedPipe:
+		return "a pipe"
+	case fs.ModeSocket:
+		return "a socket"
+	default:
+		return "a device"
+	}
 }
 
 // Delete implements content.Manager. It is not made durable: a blob that comes
@@ -257,7 +290,12 @@ func (s *Store) Delete(_ context.Context, dgst digest.Digest) error {
 	if err != nil {
 		return err
 	}
-	if err := s.root.Remove(name); err != nil {
+	// What stands in the blob's place and is none goes too, as Inspector says.
+	err = s.root.Remove(name)
+	if errors.Is(err, unix.ENOTEMPTY) || errors.Is(err, unix.EEXIST) {
+		err = s.root.RemoveAll(name)
+	}
+	if err != nil {
 		return blobError(dgst, err)
 	}
 	return nil
@@ -267,41 +305,20 @@ func (s *Store) Delete(_ context.Context, dgst digest.Digest) error {
 func (s *Store) All(ctx context.Context) iter.Seq2[content.Info, error] {
 	return func(yield func(content.Info, error) bool) {
 		for _, alg := range algorithms() {
-			if !s.visit(ctx, alg, yield) {
-				return
+			for e, err := range s.entries(ctx, "blobs/"+alg.String()) {
+				if err != nil {
+					yield(content.Info{}, err)
+					return
+				}
+				dgst := digest.NewDigestFromEncoded(alg, e.Name())
+				fi, err := e.Info()
+				if dgst.Validate() != nil || err != nil || !fi.Mode().IsRegular() {
+					continue // not ours (see Foreign), or deleted meanwhile
+				}
+				if !yield(content.Info{Digest: dgst, Size: fi.Size(), ModTime: fi.ModTime()}, nil) {
+					return
+				}
 			}
-		}
-	}
-}
-
-// visit walks one folder of blobs in portions, so that a store of a million
-// blobs is not a list in memory. It reports whether to go on.
-func (s *Store) visit(ctx context.Context, alg digest.Algorithm, yield func(content.Info, error) bool) bool {
-	dir, err := s.root.Open("blobs/" + alg.String())
-	if errors.Is(err, fs.ErrNotExist) {
-		return true
-	}
-	if err != nil {
-		return yield(content.Info{}, fmt.Errorf("listing blobs: %w", err))
-	}
-	defer dir.Close()
-	for {
-		entries, err := dir.ReadDir(1024)
-		for _, e := range entries {
-			dgst := digest.NewDigestFromEncoded(alg, e.Name())
-			fi, err := e.Info()
-			if dgst.Validate() != nil || err != nil {
-				continue // not ours, or deleted meanwhile
-			}
-			if !yield(content.Info{Digest: dgst, Size: fi.Size(), ModTime: fi.ModTime()}, ctx.Err()) || ctx.Err() != nil {
-				return false
-			}
-		}
-		if errors.Is(err, io.EOF) {
-			return true
-		}
-		if err != nil {
-			return yield(content.Info{}, fmt.Errorf("listing blobs: %w", err))
 		}
 	}
 }

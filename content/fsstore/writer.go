@@ -333,7 +333,7 @@ func (w *writer) publish(name string, alg digest.Algorithm) error {
 	}
 	err := w.s.fault(StepRename)
 	if err == nil {
-		err = w.s.root.Rename("ingest/"+w.key, name)
+		err = w.s.place("ingest/"+w.key, name)
 	}
 	if err != nil {
 		return w.failed(err)
@@ -348,6 +348,20 @@ func (w *writer) publish(name string, alg digest.Algorithm) error {
 		return errors.Join(w.failed(err), filelock.Release(w.f))
 	}
 	return nil
+}
+
+// place renames a complete file to the name of its blob. Only a directory in
+// the way, which no store made, keeps a rename from replacing what is there.
+func (s *Store) place(from, name string) error {
+	err := s.root.Rename(from, name)
+	fi, lerr := s.root.Lstat(name)
+	if err == nil || lerr != nil || !fi.IsDir() {
+		return err
+	}
+	if err := s.root.RemoveAll(name); err != nil {
+		return err
+	}
+	return s.root.Rename(from, name)
 }
 
 func (s *Store) ensureDir(dir string) error {

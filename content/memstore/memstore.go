@@ -129,6 +129,16 @@ func (s *Store) All(ctx context.Context) iter.Seq2[content.Info, error] {
 	}
 }
 
+// Foreign implements content.Inspector: nothing but blobs comes in here.
+func (s *Store) Foreign(context.Context) iter.Seq2[content.Foreign, error] {
+	return func(func(content.Foreign, error) bool) {}
+}
+
+// RemoveForeign implements content.Inspector.
+func (s *Store) RemoveForeign(_ context.Context, f content.Foreign) error {
+	return errdefs.Errorf(errdefs.ErrNotFound, "%s: is not here", f.Name)
+}
+
 // Begin implements content.Ingester.
 func (s *Store) Begin(_ context.Context, id string) (content.Writer, error) {
 	s.mu.Lock()

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"cove/content"
+	"cove/errdefs"
 )
 
 func (s *server) headBlob(ctx context.Context, w http.ResponseWriter, r *http.Request, t target) error {
@@ -44,6 +46,9 @@ func (s *server) getBlob(ctx context.Context, w http.ResponseWriter, r *http.Req
 	if r.Header.Get("Range") != "" {
 		// A part cannot be checked by itself.
 		if err := s.verified.check(t.dgst, rd); err != nil {
+			if errors.Is(err, errdefs.ErrCorrupt) {
+				s.OnDamaged(ctx, t.dgst)
+			}
 			return err
 		}
 		http.ServeContent(w, r, "", time.Time{}, seeker(rd))
@@ -52,6 +57,7 @@ func (s *server) getBlob(ctx context.Context, w http.ResponseWriter, r *http.Req
 	held := newHeld(t.dgst, rd)
 	http.ServeContent(w, r, "", time.Time{}, held)
 	if held.wrong {
+		s.OnDamaged(ctx, t.dgst)
 		return errCut
 	}
 	if held.right {

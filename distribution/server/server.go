@@ -13,10 +13,13 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/opencontainers/go-digest"
 
 	"cove/distribution"
 	"cove/distribution/errcode"
@@ -30,6 +33,9 @@ type Config struct {
 	// OnError, when set, sees every error that becomes an answer, with the
 	// status: the place to log from. It runs in the request's goroutine.
 	OnError func(r *http.Request, status int, err error)
+	// OnDamaged, when set, hears of a blob whose stored bytes a read found not to
+	// be its digest's. It runs in the request's goroutine.
+	OnDamaged func(ctx context.Context, dgst digest.Digest)
 	// ManifestLimit is the largest manifest taken, in bytes; 0 is 4 MiB.
 	ManifestLimit int64
 	// PageSize is the largest page of tags or repositories; 0 is 1,000.
@@ -59,6 +65,9 @@ func New(cfg Config) (http.Handler, error) {
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.OnDamaged == nil {
+		cfg.OnDamaged = func(context.Context, digest.Digest) {}
 	}
 	s := &server{
 		Config:   cfg,

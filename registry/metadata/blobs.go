@@ -17,36 +17,39 @@ type Blob struct {
 	Digest       digest.Digest
 	Size         int64
 	LeasedUntil  time.Time
+	Damaged      bool // see MarkDamaged
 }
 
 // Blob returns a blob of the repository with this canonical name, or
 // errdefs.ErrNotFound.
 func (q Queries) Blob(ctx context.Context, repo string, dgst digest.Digest) (Blob, error) {
 	b := Blob{Digest: dgst}
-	var leased int64
-	err := q.q.row(ctx, `SELECT rb.repository_id, b.size, rb.leased_until
+	var leased, damaged int64
+	err := q.q.row(ctx, `SELECT rb.repository_id, b.size, rb.leased_until, b.damaged
 		FROM repositories r
 		JOIN repository_blobs rb ON rb.repository_id = r.id AND rb.digest = $2
 		JOIN blobs b ON b.digest = rb.digest
-		WHERE r.name = $1`, repo, dgst.String()).Scan(&b.RepositoryID, &b.Size, &leased)
-	b.LeasedUntil = time.UnixMicro(leased)
+		WHERE r.name = $1`, repo, dgst.String()).Scan(&b.RepositoryID, &b.Size, &leased, &damaged)
+	b.LeasedUntil, b.Damaged = time.UnixMicro(leased), damaged != 0
 	return b, notFound(err, "repository %s has no blob %s", repo, dgst)
 }
 
 // Stored is what the database says of stored bytes: of a blob or a manifest.
 type Stored struct {
-	Digest digest.Digest
-	Size   int64
+	Digest  digest.Digest
+	Size    int64
+	Damaged bool
 }
 
 // Stored lists, after last, what must be in the storage; at most n.
 func (q Queries) Stored(ctx context.Context, last digest.Digest, n int) ([]Stored, error) {
 	return all(ctx, q.q, func(s scanner) (st Stored, err error) {
 		var dgst string
-		err = s.Scan(&dgst, &st.Size)
-		st.Digest = digest.Digest(dgst)
+		var damaged int64
+		err = s.Scan(&dgst, &st.Size, &damaged)
+		st.Digest, st.Damaged = digest.Digest(dgst), damaged != 0
 		return st, err
-	}, "SELECT digest, size FROM blobs WHERE digest > $1 AND deleting = 0 ORDER BY digest LIMIT $2", last.String(), n)
+	}, "SELECT digest, size, damaged FROM blobs WHERE digest > $1 AND deleting = 0 ORDER BY digest LIMIT $2", last.String(), n)
 }
 
 // Holders names the repositories that hold a digest as a blob or as a manifest,
@@ -68,7 +71,14 @@ func (q Queries) BlobRepositories(ctx context.Context, dgst digest.Digest, n int
 // LockDigest since before they were, so that GC cannot be removing them.
 func (tx *Tx) AddBytes(ctx context.Context, dgst digest.Digest, size int64) error {
 	_, err := tx.q.exec(ctx, `INSERT INTO blobs (digest, size, created_at) VALUES ($1, $2, $3)
-		ON CONFLICT (digest) DO UPDATE SET deleting = 0`, dgst.String(), size, micros(tx.now))
+		ON CONFLICT (digest) DO UPDATE SET deleting = 0, damaged = 0, size = excluded.size`, dgst.String(), size, micros(tx.now))
+	return unavailable(err)
+}
+
+// MarkDamaged records whether a read has found that the stored bytes are not
+// their digest's. Who asks for damaged bytes is told that they are not there.
+func (tx *Tx) MarkDamaged(ctx context.Context, dgst digest.Digest, damaged bool) error {
+	_, err := tx.q.exec(ctx, "UPDATE blobs SET damaged = $2 WHERE digest = $1", dgst.String(), number(damaged))
 	return unavailable(err)
 }
 
@@ -85,11 +95,12 @@ func (tx *Tx) AddBlob(ctx context.Context, repoID int64, dgst digest.Digest, unt
 
 // PinBlob locks a stored blob, so that GC waits, and returns its size and
 // whether the repository holds it. errdefs.ErrNotFound: its bytes are not
-// stored or are going.
+// stored, are going, or are damaged.
 func (tx *Tx) PinBlob(ctx context.Context, repoID int64, dgst digest.Digest) (size int64, member bool, err error) {
-	var deleting int64
-	err = tx.q.row(ctx, "SELECT size, deleting FROM blobs WHERE digest = $1"+tx.forShare, dgst.String()).Scan(&size, &deleting)
-	if err == nil && deleting != 0 {
+	var deleting, damaged int64
+	err = tx.q.row(ctx, "SELECT size, deleting, damaged FROM blobs WHERE digest = $1"+tx.forShare,
+		dgst.String()).Scan(&size, &deleting, &damaged)
+	if err == nil && deleting+damaged != 0 {
 		err = sql.ErrNoRows
 	}
 	if err != nil {

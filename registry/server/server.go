@@ -99,7 +99,9 @@ func (s *Server) assemble(ctx context.Context) error {
 	if s.cfg.ReadOnly != "" {
 		served = filter.ReadOnly(served, "this registry is read-only: "+s.cfg.ReadOnly)
 	}
-	endpoints, err := protocol.New(protocol.Config{Registry: served, Authorizer: authorizer, OnError: s.logError})
+	endpoints, err := protocol.New(protocol.Config{
+		Registry: served, Authorizer: authorizer, OnError: s.logError, OnDamaged: s.registry.Damaged,
+	})
 	if err != nil {
 		return err
 	}

@@ -20,11 +20,26 @@ func blobDescriptor(dgst digest.Digest, size int64) ocispec.Descriptor {
 	return ocispec.Descriptor{MediaType: blobType, Digest: dgst, Size: size}
 }
 
-// present is errdefs.ErrNotFound for bytes that the storage has lost: whoever
-// would push them must not be told that they are there.
-func (r *Registry) present(ctx context.Context, dgst digest.Digest) error {
-	_, err := r.store.Stat(ctx, dgst)
+// present is errdefs.ErrNotFound for bytes that the storage has lost, or has in
+// another length: whoever would push them must not be told that they are there.
+func (r *Registry) present(ctx context.Context, dgst digest.Digest, size int64) error {
+	info, err := r.store.Stat(ctx, dgst)
+	if err == nil && info.Size != size {
+		err = errdefs.Errorf(errdefs.ErrNotFound, "blob %s: %d of its %d bytes are stored; push it again", dgst, info.Size, size)
+	}
 	return err
+}
+
+// Damaged records that a read has found stored bytes not to be their digest's:
+// from now on they are answered as not there, so that clients push them again.
+func (r *Registry) Damaged(ctx context.Context, dgst digest.Digest) {
+	ctx = context.WithoutCancel(ctx)
+	err := r.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error { return tx.MarkDamaged(ctx, dgst, true) })
+	if err != nil {
+		r.log.ErrorContext(ctx, "stored bytes are damaged, which could not be recorded", "digest", dgst, "error", err)
+		return
+	}
+	r.log.ErrorContext(ctx, "stored bytes are damaged; push what they belong to again", "digest", dgst)
 }
 
 // StatBlob implements distribution.BlobReader. Whoever hears that a blob is
@@ -33,8 +48,12 @@ func (r *Registry) present(ctx context.Context, dgst digest.Digest) error {
 func (r *Registry) StatBlob(ctx context.Context, repo string, dgst digest.Digest) (ocispec.Descriptor, error) {
 	repo = metadata.CanonicalName(repo)
 	b, err := r.db.Blob(ctx, repo, dgst)
-	if err == nil {
-		err = r.present(ctx, dgst)
+	switch {
+	case err != nil:
+	case b.Damaged:
+		err = errdefs.Errorf(errdefs.ErrNotFound, "blob %s: its stored bytes are damaged; push it again", dgst)
+	default:
+		err = r.present(ctx, dgst, b.Size)
 	}
 	if err != nil {
 		return ocispec.Descriptor{}, err
@@ -99,15 +118,15 @@ func (r *Registry) mount(ctx context.Context, repo, source string, dgst digest.D
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
-	if err := r.present(ctx, dgst); err != nil {
-		return ocispec.Descriptor{}, err
-	}
 	r.pause(ctx, "mount: before the transaction")
 	var size int64
 	err = r.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error {
 		n, member, err := tx.PinBlob(ctx, sourceID, dgst)
 		if err == nil && !member {
 			err = errdefs.Errorf(errdefs.ErrNotFound, "repository %s has no blob %s", source, dgst)
+		}
+		if err == nil {
+			err = r.present(ctx, dgst, n)
 		}
 		if err != nil {
 			return err

@@ -16,17 +16,31 @@ import (
 	"cove/registry/metadata"
 )
 
-// Finding is stored content that is not what it should be.
+// Finding is stored content that is not what it should be, or something among it
+// that is no content.
 type Finding struct {
 	Digest digest.Digest
-	// Lost: the bytes are not there. Else they are wrong, as Reason says.
-	Lost   bool
+	Kind   FindingKind
+	// Name is of what is Foreign, which has no digest.
+	Name   string
 	Reason string
 	// Repositories hold it; at most foundIn are named.
 	Repositories []string
-	// Healed: the wrong bytes were removed, so that a push brings them again.
+	// Healed: what was wrong was removed, so that a push brings the right bytes.
 	Healed bool
 }
+
+// FindingKind is what is the matter.
+type FindingKind int
+
+const (
+	// Damaged: the bytes are wrong, or cannot be read.
+	Damaged FindingKind = iota
+	// Lost: the bytes are not there.
+	Lost
+	// Foreign: it is no content, and nothing needs it.
+	Foreign
+)
 
 const foundIn = 20
 
@@ -38,12 +52,14 @@ type Checked struct {
 }
 
 // Fsck reads all that the database says is stored and compares it with its
-// digests. found is told of everything that is wrong, one at a time.
+// digests. found is told of everything that is wrong, one at a time, and a thing
+// that cannot be looked at is wrong too: only a database that fails, or the end
+// of ctx, ends a check early.
 //
-// Beside a running registry it only looks. heal also removes wrong bytes under
-// the lock of their digest, which with SQLite holds in one process only: the
-// caller sees to it that no server runs. What is removed, like what was lost, is answered as not found, so
-// that the next push of the image brings it again.
+// What is damaged is recorded as such, so that a registry says that it is not
+// there. heal also removes it, under the lock of its digest, which with SQLite
+// holds in one process only: the caller sees to it that no server runs. What is
+// removed or lost comes back with the next push of the image.
 func Fsck(ctx context.Context, store content.Store, db *metadata.DB, heal bool, found func(Finding)) (Checked, error) {
 	f := &fsck{store: store, db: db, heal: heal, found: found}
 	f.buffers.New = func() any { b := make([]byte, 1<<20); return &b }
@@ -54,7 +70,7 @@ func Fsck(ctx context.Context, store content.Store, db *metadata.DB, heal bool, 
 			return f.done, err
 		}
 		if len(page) == 0 {
-			return f.done, f.countStrays(ctx)
+			return f.done, errors.Join(f.countStrays(ctx), f.lookForForeign(ctx))
 		}
 		g, ctx := errgroup.WithContext(ctx)
 		g.SetLimit(runtime.GOMAXPROCS(0))
@@ -88,27 +104,47 @@ func (f *fsck) check(ctx context.Context, st metadata.Stored) error {
 		}
 		defer unlock()
 	}
-	err := f.read(ctx, st)
+	wrong := f.read(ctx, st)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.done.Contents++
 	f.done.Bytes += st.Size
-	lost := errors.Is(err, errdefs.ErrNotFound)
-	if err == nil || !lost && !errors.Is(err, errdefs.ErrCorrupt) {
-		return err
+	if damaged := wrong != nil; damaged != st.Damaged {
+		err := f.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error {
+			return tx.MarkDamaged(ctx, st.Digest, damaged)
+		})
+		if err != nil && !errors.Is(err, errdefs.ErrExhausted) { // a full disk is checked too
+			return err
+		}
+	}
+	if wrong == nil {
+		return nil
 	}
 	if owned, err := f.db.Owned(ctx, st.Digest); err != nil || !owned { // collected meanwhile
 		return err
 	}
-	out := Finding{Digest: st.Digest, Lost: lost, Reason: err.Error()}
-	if out.Repositories, err = f.db.Holders(ctx, st.Digest, foundIn); err != nil {
+	return f.tell(ctx, st.Digest, wrong)
+}
+
+// tell reports wrong content, after it has removed it if it is to heal.
+func (f *fsck) tell(ctx context.Context, dgst digest.Digest, wrong error) (err error) {
+	out := Finding{Digest: dgst, Kind: Damaged, Reason: wrong.Error()}
+	if errors.Is(wrong, errdefs.ErrNotFound) {
+		out.Kind = Lost
+	}
+	if out.Repositories, err = f.db.Holders(ctx, dgst, foundIn); err != nil {
 		return err
 	}
-	if f.heal && !lost {
-		if err := f.store.Delete(ctx, st.Digest); err != nil {
-			return err
+	if f.heal {
+		switch err := f.store.Delete(ctx, dgst); {
+		case err == nil:
+			out.Healed = true
+		case !errors.Is(err, errdefs.ErrNotFound):
+			out.Reason += "; it could not be removed: " + err.Error()
 		}
-		out.Healed = true
 	}
 	f.found(out)
 	return nil
@@ -124,9 +160,6 @@ func (f *fsck) read(ctx context.Context, st metadata.Stored) error {
 	buf := f.buffers.Get().(*[]byte)
 	defer f.buffers.Put(buf)
 	_, err = io.CopyBuffer(writerOnly{io.Discard}, content.Verify(content.NewReader(r), desc), *buf)
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
 	return err
 }
 
@@ -135,8 +168,12 @@ type writerOnly struct{ io.Writer }
 
 func (f *fsck) countStrays(ctx context.Context) error {
 	for info, err := range f.store.All(ctx) {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		if err != nil {
-			return err
+			f.found(Finding{Kind: Foreign, Name: info.Digest.String(), Reason: err.Error()})
+			continue
 		}
 		owned, err := f.db.Owned(ctx, info.Digest)
 		if err != nil {
@@ -145,6 +182,38 @@ func (f *fsck) countStrays(ctx context.Context) error {
 		if !owned {
 			f.done.Strays++
 		}
+	}
+	return nil
+}
+
+// lookForForeign reports what is among the contents and is none, but for what
+// stands in place of one that check has reported.
+func (f *fsck) lookForForeign(ctx context.Context) error {
+	for thing, err := range f.store.Foreign(ctx) {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			f.found(Finding{Kind: Foreign, Name: thing.Name, Reason: err.Error()})
+			continue
+		}
+		if thing.Digest != "" {
+			if owned, err := f.db.Owned(ctx, thing.Digest); err != nil || owned {
+				if err != nil {
+					return err
+				}
+				continue
+			}
+		}
+		out := Finding{Kind: Foreign, Name: thing.Name, Reason: thing.Reason}
+		if f.heal {
+			if err := f.store.RemoveForeign(ctx, thing); err != nil {
+				out.Reason += "; it could not be removed: " + err.Error()
+			} else {
+				out.Healed = true
+			}
+		}
+		f.found(out)
 	}
 	return nil
 }

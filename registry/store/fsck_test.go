@@ -77,7 +77,7 @@ func TestFsckFindsAndHeals(t *testing.T) {
 		}
 		for dgst, lost := range want {
 			f, ok := found[dgst]
-			if !ok || f.Lost != lost || f.Healed != (heal && !lost) || !slices.Equal(f.Repositories, []string{"team/app"}) {
+			if !ok || (f.Kind == Lost) != lost || f.Healed != (heal && !lost) || !slices.Equal(f.Repositories, []string{"team/app"}) {
 				t.Errorf("%s: %+v, want lost %v", dgst, f, lost)
 			}
 		}

@@ -63,6 +63,9 @@ func (r *Registry) body(ctx context.Context, repo string, desc ocispec.Descripto
 	}
 	// ReadBlob hashes what it reads: rotten bytes are not served.
 	body, err := content.ReadBlob(ctx, r.store, desc)
+	if errors.Is(err, errdefs.ErrCorrupt) {
+		r.Damaged(ctx, desc.Digest)
+	}
 	if err != nil {
 		return nil, errdefs.Errorf(errdefs.ErrCorrupt, "manifest %s of repository %s: %w", desc.Digest, repo, err)
 	}
@@ -104,8 +107,12 @@ func (r *Registry) missing(ctx context.Context, tx *metadata.Tx, repoID int64, m
 	if err != nil {
 		return nil, err
 	}
-	for _, dgst := range m.Blobs {
-		if err := r.present(ctx, dgst); errors.Is(err, errdefs.ErrNotFound) {
+	for _, dgst := range slices.Concat(m.Blobs, m.Children) {
+		size, _, err := tx.PinBlob(ctx, repoID, dgst)
+		if err == nil {
+			err = r.present(ctx, dgst, size)
+		}
+		if errors.Is(err, errdefs.ErrNotFound) {
 			missing = append(missing, dgst)
 		} else if err != nil {
 			return nil, err
@@ -116,16 +123,15 @@ func (r *Registry) missing(ctx context.Context, tx *metadata.Tx, repoID int64, m
 }
 
 // keepManifest makes a manifest's bytes durable, unless the database says that
-// they are. The digest is locked.
+// they are and the storage has them whole. The digest is locked.
 func (r *Registry) keepManifest(ctx context.Context, m distribution.Manifest) error {
 	if owned, err := r.db.Owned(ctx, m.Descriptor.Digest); err != nil {
 		return err
 	} else if owned {
-		if _, err := r.store.Stat(ctx, m.Descriptor.Digest); err == nil {
-			return nil
-		} else if !errors.Is(err, errdefs.ErrNotFound) {
-			return err
+		if _, err := content.ReadBlob(ctx, r.store, m.Descriptor); err == nil || ctx.Err() != nil {
+			return ctx.Err()
 		}
+		// Whatever is wrong with them: the right ones are here.
 	}
 	_, err := content.WriteBytes(ctx, r.store, m.Descriptor, m.Body)
 	return err

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"net/http"
 	"sync"
 	"testing"
 	"time"
@@ -44,6 +45,12 @@ func (c *clock) Advance(d time.Duration) {
 type allowAll struct{}
 
 func (allowAll) May(context.Context, distribution.Action, string) bool { return true }
+
+func (allowAll) Authorize(r *http.Request, _ ...distribution.Access) (context.Context, error) {
+	return admin(r.Context()), nil
+}
+
+func (allowAll) Challenge(*http.Request, ...distribution.Access) string { return "" }
 
 // admin is the context of a caller who may do everything.
 func admin(ctx context.Context) context.Context {

@@ -18,12 +18,13 @@ func newFsck() *cobra.Command {
 		Use:   "fsck",
 		Short: "Read everything that is stored and compare it with its digest",
 		Long: `Read everything that is stored and compare it with its digest. A line tells of
-each content that is lost or damaged, and in which repositories; the exit code
-is 1 when there is any. It works beside a running server.
+each content that is lost or damaged, and in which repositories, and of each
+foreign thing that somebody put among them; the exit code is 1 when there is
+any. It works beside a running server, which answers what was found damaged as
+not found.
 
---heal also removes what is damaged, for which the server must be stopped. What
-is lost or removed is answered as not found: push the image again, and it is
-whole.`,
+--heal also removes what is damaged or foreign, for which the server must be
+stopped. Push the image again, and it is whole.`,
 		Example: `  registry fsck --root /srv/registry
   registry fsck --root /srv/registry --heal`,
 		Args: args(cobra.MaximumNArgs(0)),
@@ -32,18 +33,26 @@ whole.`,
 			if err != nil {
 				return err
 			}
-			out, wrong, start := cmd.OutOrStdout(), 0, time.Now()
+			out, wrong, foreign, start := cmd.OutOrStdout(), 0, 0, time.Now()
 			done, err := server.Fsck(cmd.Context(), cfg, heal, func(f store.Finding) {
-				wrong++
+				if wrong++; f.Kind == store.Foreign {
+					foreign++
+				}
 				_, _ = fmt.Fprintln(out, sentence(f)) // the last write reports a failure
 			})
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(out, "read %d contents, %.1f MB, in %v; %d lost or damaged; %d belong to nobody and will be collected\n",
-				done.Contents, float64(done.Bytes)/1e6, time.Since(start).Round(time.Millisecond), wrong, done.Strays)
-			if err == nil && wrong > 0 {
-				err = fmt.Errorf("%d of %d stored contents are lost or damaged; push their images again%s", wrong, done.Contents, healHint(heal))
+			_, err = fmt.Fprintf(out, "read %d contents, %.1f MB, in %v; %d lost or damaged; %d foreign; "+
+				"%d belong to nobody and will be collected\n", done.Contents, float64(done.Bytes)/1e6,
+				time.Since(start).Round(time.Millisecond), wrong-foreign, foreign, done.Strays)
+			switch {
+			case err != nil || wrong == 0:
+			case wrong > foreign:
+				err = fmt.Errorf("%d of %d stored contents are lost or damaged; push their images again%s",
+					wrong-foreign, done.Contents, healHint(heal))
+			case !heal:
+				err = fmt.Errorf("%d things among the contents are none; --heal removes them", foreign)
 			}
 			return err
 		},
@@ -54,18 +63,23 @@ whole.`,
 }
 
 func sentence(f store.Finding) string {
-	kind := "damaged"
+	kind, what := "damaged", f.Digest.String()
 	switch {
-	case f.Lost:
-		kind = "lost"
 	case f.Healed:
 		kind = "removed"
+	case f.Kind == store.Lost:
+		kind = "lost"
+	case f.Kind == store.Foreign:
+		kind = "foreign"
+	}
+	if f.Kind == store.Foreign {
+		return fmt.Sprintf("%-8s %s: %s", kind, f.Name, f.Reason)
 	}
 	held := "in no repository"
 	if len(f.Repositories) > 0 {
 		held = "in " + strings.Join(f.Repositories, ", ")
 	}
-	return fmt.Sprintf("%-8s %s %s: %s", kind, f.Digest, held, f.Reason)
+	return fmt.Sprintf("%-8s %s %s: %s", kind, what, held, f.Reason)
 }
 
 func healHint(healed bool) string {
