@@ -13,6 +13,7 @@ import (
 	"cove/builder/cache"
 	"cove/builder/cachemount"
 	"cove/errdefs"
+	"cove/internal/process"
 )
 
 // Roots visits what the build cache needs kept: digests of blobs, and
@@ -22,7 +23,7 @@ func (b *Builder) Roots(ctx context.Context) iter.Seq2[string, error] { return b
 // Prune says what to keep of the build cache.
 type Prune = cache.Keep
 
-// staleAfter is how old what a killed build left must be to be removed.
+// staleAfter is a unit of how long what helps later builds is kept unused.
 const staleAfter = 24 * time.Hour
 
 // Prune removes records of the cache, and what killed builds left behind. With
@@ -33,13 +34,12 @@ func (b *Builder) Prune(ctx context.Context, keep Prune) (records int, bytes int
 	if err != nil {
 		return records, bytes, err
 	}
-	old := func(info fs.FileInfo) bool { return b.cfg.Now().Sub(info.ModTime()) > staleAfter }
 	unused := func(info fs.FileInfo) bool { return keep.Nothing || b.cfg.Now().Sub(info.ModTime()) > 30*staleAfter }
 	err = errors.Join(
-		removeOld(filepath.Join(b.cfg.Root, "tmp"), "", old),
-		removeOld(b.cfg.Root, "context-", old),
-		removeOld(filepath.Join(b.cfg.Root, "stat"), "", unused),
-		removeOld(filepath.Join(b.cfg.Root, "traces"), "", unused),
+		remove(filepath.Join(b.cfg.Root, "tmp"), abandoned("")),
+		remove(b.cfg.Root, abandoned("context-")),
+		remove(filepath.Join(b.cfg.Root, "stat"), unused),
+		remove(filepath.Join(b.cfg.Root, "traces"), unused),
 	)
 	if keep.Nothing {
 		err = errors.Join(err, cachemount.Prune(b.cfg.Root))
@@ -47,8 +47,18 @@ func (b *Builder) Prune(ctx context.Context, keep Prune) (records int, bytes int
 	return records, bytes, err
 }
 
-// removeOld removes the entries of dir that begin with prefix and are old.
-func removeOld(dir, prefix string, old func(fs.FileInfo) bool) error {
+// abandoned finds what a build that was killed left: after the prefix, a name
+// tells whose it is.
+func abandoned(prefix string) func(fs.FileInfo) bool {
+	return func(info fs.FileInfo) bool {
+		tag, ok := strings.CutPrefix(info.Name(), prefix)
+		tag, _, _ = strings.Cut(tag, "-")
+		return ok && process.TagEnded(tag)
+	}
+}
+
+// remove removes the chosen entries of dir.
+func remove(dir string, chosen func(fs.FileInfo) bool) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -58,7 +68,7 @@ func removeOld(dir, prefix string, old func(fs.FileInfo) bool) error {
 	}
 	var errs []error
 	for _, e := range entries {
-		if info, err := e.Info(); err == nil && strings.HasPrefix(e.Name(), prefix) && old(info) {
+		if info, err := e.Info(); err == nil && chosen(info) {
 			errs = append(errs, os.RemoveAll(filepath.Join(dir, e.Name())))
 		}
 	}

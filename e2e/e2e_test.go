@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -13,7 +14,33 @@ import (
 
 // binaries are what the stories drive, by the folder under cmd.
 var binaries = map[string]string{
-	"cove": "cove", "registry": "registry", "build": "build", "run": "run", "runtime": "cove-runtime",
+	"cove": "cove", "registry": "registry", "build": "build", "run": "run", "cove-runtime": "cove-runtime",
+}
+
+// built is the directory of all binaries, compiled once.
+var built = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "cove-e2e-")
+	if err != nil {
+		return "", err
+	}
+	return dir, buildAll(dir)
+})
+
+func binDir(t *testing.T) string {
+	t.Helper()
+	dir, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if dir, err := built(); err == nil {
+		os.RemoveAll(dir)
+	}
+	os.Exit(code)
 }
 
 func buildAll(dir string) error {
@@ -31,10 +58,7 @@ func TestStories(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Log("not root: the stories that make containers are SKIPPED")
 	}
-	bin := t.TempDir()
-	if err := buildAll(bin); err != nil {
-		t.Fatal(err)
-	}
+	bin := binDir(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata",
 		RequireExplicitExec: true,

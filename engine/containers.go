@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"cove/engine/listing"
-	"cove/engine/runspec"
 	"cove/errdefs"
 	"cove/runner"
 )
@@ -64,18 +63,15 @@ func (e *Engine) Remove(ctx context.Context, ref string, force, volumes bool) er
 	if err != nil {
 		return err
 	}
-	rec := runspec.ReadRecord(c.Config().Extra)
 	if err := c.Remove(ctx, force); err != nil {
 		return err
 	}
-	names := rec.Volumes()
+	names := c.Config().Anonymous
 	if !volumes || len(names) == 0 {
 		return nil
 	}
-	users, err := e.volumeUsers(ctx)
-	if err != nil {
-		return err
-	}
-	names = slices.DeleteFunc(names, func(v string) bool { return len(users[v]) > 0 })
-	return e.volumes().RemoveAnonymous(names)
+	return e.unusedVolumes(ctx, func(users map[string][]string) error {
+		unused := slices.DeleteFunc(slices.Clone(names), func(v string) bool { return len(users[v]) > 0 })
+		return e.volumes().RemoveAnonymous(unused)
+	})
 }

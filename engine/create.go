@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -68,6 +69,7 @@ func (e *Engine) create(ctx context.Context, o CreateOptions) (*runner.Container
 	c, err := r.Create(ctx, p.cfg)
 	if err != nil {
 		p.drop()
+		err = errors.Join(err, e.volumes().RemoveAnonymous(p.cfg.Anonymous))
 		p.lease.Release()
 		return nil, nil, err
 	}
@@ -143,7 +145,7 @@ func (e *Engine) fill(ctx context.Context, p *prepared, id string, o CreateOptio
 func snapshotKey(id string) string { return "container/" + id }
 
 // configure says what the container on the prepared root will be.
-func (e *Engine) configure(ctx context.Context, id string, root mount.Mount, hold content.Lease, img images.Image, o CreateOptions) (runner.Config, error) {
+func (e *Engine) configure(ctx context.Context, id string, root mount.Mount, hold content.Lease, img images.Image, o CreateOptions) (cfg runner.Config, err error) {
 	user := o.User
 	if user == "" {
 		user = img.Config.Config.User
@@ -153,6 +155,11 @@ func (e *Engine) configure(ctx context.Context, id string, root mount.Mount, hol
 		return runner.Config{}, err
 	}
 	binds, mounts, err := e.mountsOf(ctx, root, hold, img.Config.Config, o.Options)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, e.volumes().RemoveAnonymous(runspec.Anonymous(mounts)))
+		}
+	}()
 	if err != nil {
 		return runner.Config{}, err
 	}
@@ -191,6 +198,7 @@ func (e *Engine) configure(ctx context.Context, id string, root mount.Mount, hol
 		Network:     networkConfig(o.Options, spec.Hostname),
 		Labels:      runspec.Labels(img.Config.Config, o.Options),
 		Volumes:     rec.Volumes(),
+		Anonymous:   runspec.Anonymous(mounts),
 		Extra:       extra,
 	}, nil
 }

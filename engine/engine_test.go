@@ -337,6 +337,13 @@ func TestPruneForgetsAbandonedWrites(t *testing.T) {
 	if err := begin("pull/cut off").Close(); err != nil {
 		t.Fatal(err)
 	}
+	// Nobody goes on with a layer that a killed build was packing.
+	if err := errors.Join(begin("layer-1").Close(), begin("load/1").Close()); err != nil {
+		t.Fatal(err)
+	}
+	if p, err := e.Prune(t.Context(), PruneOptions{}); err != nil || p.Freed != 2000 {
+		t.Errorf("got %+v, %v; want the 2000 bytes that nobody goes on with", p, err)
+	}
 	if p, err := e.Prune(t.Context(), PruneOptions{}); err != nil || p.Freed != 0 {
 		t.Errorf("pruned what a next pull goes on with: %+v, %v", p, err)
 	}

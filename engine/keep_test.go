@@ -167,3 +167,47 @@ func TestHealthcheckIsTold(t *testing.T) {
 		}
 	}
 }
+
+// TestAnonymousVolumes are made for a container and go with it, however its life
+// ends, also before it began; one that it was given by name stays.
+func TestAnonymousVolumes(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	ctx := t.Context()
+	given, err := e.CreateVolume(ctx, "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken, err := e.Create(ctx, CreateOptions{Options: runspec.Options{Image: "busybox", Network: "none"}, Name: "taken"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	with := func(o CreateOptions, command ...string) CreateOptions {
+		o.Image, o.Network, o.Command, o.AutoRemove, o.Pull = "busybox", "none", command, true, PullNever
+		o.Volumes = []runspec.Volume{{Target: "/anonymous"}, {Source: given.Name, Target: "/given"}}
+		return o
+	}
+	for way, o := range map[string]CreateOptions{
+		"it ends":            with(CreateOptions{}, "true"),
+		"no such program":    with(CreateOptions{}, "/nosuch"),
+		"its name is taken":  with(CreateOptions{Name: "taken"}, "true"),
+		"no such user":       with(CreateOptions{Options: runspec.Options{User: "nobody-here"}}, "true"),
+		"no such capability": with(CreateOptions{Options: runspec.Options{Security: runspec.Security{CapAdd: []string{"NOSUCH"}}}}, "true"),
+	} {
+		_, _, err := e.Run(ctx, RunOptions{CreateOptions: o, Attach: func(*runner.Container) (runner.Streams, error) { return runner.Streams{}, nil }})
+		if (err == nil) != (way == "it ends") {
+			t.Errorf("%s: %v", way, err)
+		}
+	}
+	c, err := e.Create(ctx, with(CreateOptions{}, "true"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(e.Remove(ctx, c.ID(), false, true), e.Remove(ctx, taken.ID(), false, true)); err != nil {
+		t.Error(err)
+	}
+	all, err := e.Volumes(ctx)
+	if err != nil || len(all) != 1 || all[0].Name != given.Name {
+		t.Errorf("volumes %+v, %v; want the one that was given by name", all, err)
+	}
+}

@@ -20,7 +20,8 @@ import (
 // mountsOf resolves what -v and the image's VOLUMEs ask for: host paths are
 // made when they are missing, as docker does; volumes are made and filled
 // with what the image has there. hold keeps them from being removed until the
-// container that has them is recorded.
+// container that has them is recorded. After an error, too, the volumes that were
+// made are told.
 func (e *Engine) mountsOf(ctx context.Context, root mount.Mount, hold content.Lease, img ocispec.ImageConfig, o runspec.Options) ([]runspec.Bind, []runspec.Mounted, error) {
 	asked := slices.Clone(o.Volumes)
 	for _, target := range slices.Sorted(maps.Keys(img.Volumes)) {
@@ -34,7 +35,7 @@ func (e *Engine) mountsOf(ctx context.Context, root mount.Mount, hold content.Le
 	for _, v := range asked {
 		rec, err := e.mounted(ctx, root, hold, v)
 		if err != nil {
-			return nil, nil, err
+			return nil, records, err
 		}
 		records = append(records, rec)
 		binds = append(binds, runspec.Bind{Source: rec.Source, Target: v.Target, ReadOnly: v.ReadOnly, Propagation: v.Propagation})
@@ -63,5 +64,5 @@ func (e *Engine) mounted(ctx context.Context, root mount.Mount, hold content.Lea
 	if err != nil {
 		return runspec.Mounted{}, err
 	}
-	return runspec.Mounted{Type: "volume", Name: made.Name, Source: store.Path(made.Name), Asked: v, Anonymous: made.Anonymous}, nil
+	return runspec.Mounted{Type: "volume", Name: made.Name, Source: store.Path(made.Name), Asked: v, Anonymous: v.Source == ""}, nil
 }

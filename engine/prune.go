@@ -13,6 +13,7 @@ import (
 	"cove/errdefs"
 	"cove/images"
 	"cove/images/gc"
+	"cove/images/transfer"
 	"cove/runner"
 )
 
@@ -105,6 +106,20 @@ func (e *Engine) expireWrites(ctx context.Context, o PruneOptions, p *Pruned) er
 	store, err := e.content()
 	if err != nil {
 		return err
+	}
+	for in, err := range store.Ingests(ctx) {
+		if err != nil {
+			return err
+		}
+		if in.Open || strings.HasPrefix(in.ID, transfer.ResumablePrefix) {
+			continue
+		}
+		switch err := store.Abort(ctx, in.ID); {
+		case err == nil:
+			p.Freed += in.Size
+		case !errors.Is(err, errdefs.ErrNotFound) && !errors.Is(err, errdefs.ErrUnavailable):
+			return err // else it was committed or opened meanwhile
+		}
 	}
 	keep := resumable
 	if o.AllImages { // on a full disk there is nothing else to give

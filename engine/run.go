@@ -74,7 +74,7 @@ func (e *Engine) notStarted(ctx context.Context, c *runner.Container, o RunOptio
 		return err
 	}
 	// The caller's context may be what ended.
-	rerr := c.Remove(context.WithoutCancel(ctx), true)
+	rerr := e.Remove(context.WithoutCancel(ctx), c.ID(), true, true)
 	if errors.Is(rerr, errdefs.ErrNotFound) {
 		rerr = nil
 	}
@@ -83,13 +83,16 @@ func (e *Engine) notStarted(ctx context.Context, c *runner.Container, o RunOptio
 
 // Explain writes the system calls that Run would make, and makes none of them.
 // The image must be local or may be pulled.
-func (e *Engine) Explain(ctx context.Context, o CreateOptions, w io.Writer) error {
+func (e *Engine) Explain(ctx context.Context, o CreateOptions, w io.Writer) (err error) {
 	prepared, err := e.prepare(ctx, o)
 	if err != nil {
 		return err
 	}
 	defer prepared.lease.Release()
-	defer prepared.drop()
+	defer func() {
+		prepared.drop()
+		err = errors.Join(err, e.volumes().RemoveAnonymous(prepared.cfg.Anonymous))
+	}()
 	features, err := host.Detect()
 	if err != nil {
 		return err

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/internal/atomicfile"
 	"cove/internal/process"
 )
 
@@ -336,6 +337,9 @@ func (n *Network) Clean() ([]string, error) {
 	var dead []string
 	idle := false
 	err := n.locked(func(pool *ipam) error {
+		if err := atomicfile.RemoveTemps(n.dir); err != nil { // who writes has the lock
+			return fmt.Errorf("network: %w", err)
+		}
 		for id, l := range pool.Leases {
 			if !l.alive() {
 				dead = append(dead, id)

@@ -3,27 +3,58 @@ package runner
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"cove/errdefs"
+	"cove/internal/ids"
+	"cove/internal/process"
 	"cove/runner/record"
 	"cove/runner/task"
 	"cove/sandbox/cgroup"
 	"cove/sandbox/host"
+	"cove/volume"
 )
 
-// settled is how old something half made must be before it is taken for
-// left over rather than on its way.
+// settled is how old something half made, of which nothing tells who makes it,
+// must be before it is taken for left over rather than on its way.
 const settled = time.Minute
 
 // Clean removes what killed processes left behind: states that are not true any
-// more, half-made records, control groups, addresses, interfaces and firewall
-// rules. It returns what it removed, one line each.
-func (r *Runner) Clean(ctx context.Context) ([]string, error) {
-	var removed []string
+// more, half-made records and volumes, names of nobody, sockets, control groups,
+// addresses, interfaces and firewall rules. It returns what it removed, one line
+// each.
+func (r *Runner) Clean(ctx context.Context) (removed []string, err error) {
+	for _, clean := range []func(context.Context) ([]string, error){
+		r.cleanStates, r.cleanRuns, r.cleanHalves, r.cleanSockets, r.cleanGroups,
+	} {
+		some, err := clean(ctx)
+		removed = append(removed, some...)
+		if err != nil {
+			return removed, err
+		}
+	}
+	names, err := record.CleanNames(r.opts.Root)
+	for _, name := range names {
+		removed = append(removed, "name "+name)
+	}
+	if err != nil {
+		return removed, err
+	}
+	volumes, err := volume.Open(r.opts.Root).Clean()
+	removed = append(removed, volumes...)
+	if err != nil {
+		return removed, err
+	}
+	net, err := r.net.Clean()
+	return append(removed, net...), err
+}
+
+// cleanStates reconciles every container.
+func (r *Runner) cleanStates(ctx context.Context) (removed []string, err error) {
 	all, err := r.All(ctx)
 	if err != nil {
 		return nil, err
@@ -41,31 +72,41 @@ func (r *Runner) Clean(ctx context.Context) ([]string, error) {
 			removed = append(removed, "container "+c.name+": "+after.Error)
 		}
 	}
-	halves, err := r.cleanHalves()
-	removed = append(removed, halves...)
-	if err != nil {
-		return removed, err
+	return removed, nil
+}
+
+// cleanRuns removes what a killed Run has left: its process died with it.
+func (r *Runner) cleanRuns(ctx context.Context) (removed []string, err error) {
+	entries, err := os.ReadDir(r.opts.Run)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
 	}
-	groups, err := r.cleanGroups(ctx)
-	removed = append(removed, groups...)
-	if err != nil {
-		return removed, err
+	for _, e := range entries {
+		name, ok := strings.CutPrefix(e.Name(), runPrefix)
+		tag, id, _ := strings.Cut(name, "-")
+		if !ok || !process.TagEnded(tag) {
+			continue
+		}
+		if id != "" {
+			err = errors.Join(err, r.sweep(ctx, "run "+id, task.Groups+"/"+id))
+		}
+		err = errors.Join(err, os.RemoveAll(filepath.Join(r.opts.Run, e.Name())))
+		removed = append(removed, "files of "+e.Name())
 	}
-	net, err := r.net.Clean()
-	return append(removed, net...), err
+	return removed, err
 }
 
 // cleanHalves removes records whose making or removal was cut short.
-func (r *Runner) cleanHalves() (removed []string, err error) {
+func (r *Runner) cleanHalves(context.Context) (removed []string, err error) {
 	base := record.Containers(r.opts.Root)
 	entries, err := os.ReadDir(base)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
 	for _, e := range entries {
-		half := strings.HasPrefix(e.Name(), ".creating-") || strings.HasPrefix(e.Name(), ".removing-")
-		info, ierr := e.Info()
-		if !half || ierr != nil || time.Since(info.ModTime()) < settled {
+		creating, half := strings.CutPrefix(e.Name(), creatingPrefix)
+		tag, _, _ := strings.Cut(creating, "-")
+		if half && !process.TagEnded(tag) || !half && !strings.HasPrefix(e.Name(), record.RemovingPrefix) {
 			continue
 		}
 		err = errors.Join(err, os.RemoveAll(filepath.Join(base, e.Name())))
@@ -74,8 +115,29 @@ func (r *Runner) cleanHalves() (removed []string, err error) {
 	return removed, err
 }
 
+// cleanSockets removes those of monitors that were killed.
+func (r *Runner) cleanSockets(context.Context) (removed []string, err error) {
+	dir := filepath.Dir(record.Of(r.opts.Root, "x").Socket(r.opts.Run))
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	for _, e := range entries {
+		id := strings.TrimSuffix(e.Name(), ".sock")
+		if d := record.Of(r.opts.Root, id); d.Held(record.ControlLock) || d.Held(record.MonitorLock) {
+			continue // it is about to start, or runs
+		}
+		if rerr := os.Remove(filepath.Join(dir, e.Name())); !errors.Is(rerr, os.ErrNotExist) {
+			err = errors.Join(err, rerr)
+		}
+		removed = append(removed, "socket of container "+ids.Short(id))
+	}
+	return removed, err
+}
+
 // cleanGroups removes empty control groups below /cove, and that one too when
-// nothing is left in it. Those of another root's containers are not empty.
+// nothing is left in it. Those of another root's containers are not empty for
+// long.
 func (r *Runner) cleanGroups(ctx context.Context) (removed []string, err error) {
 	features, err := host.Detect()
 	if err != nil {
@@ -102,4 +164,30 @@ func (r *Runner) cleanGroups(ctx context.Context) (removed []string, err error) 
 		}
 	}
 	return removed, errors.Join(err, cgroup.Load(features.Cgroup, task.Groups).DeleteEmpty())
+}
+
+// sweep frees what something without a parent may still hold: processes and its
+// control group.
+func (r *Runner) sweep(ctx context.Context, what, group string) error {
+	features, err := host.Detect()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	g := cgroup.Load(features.Cgroup, group)
+	if err := g.Kill(ctx); err != nil {
+		return undying(what, g, err)
+	}
+	return task.DeleteGroup(ctx, g)
+}
+
+// undying names a process that SIGKILL does not end.
+func undying(what string, g *cgroup.Group, err error) error {
+	pids, perr := g.Procs()
+	if !errors.Is(err, context.DeadlineExceeded) || perr != nil || len(pids) == 0 {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return errdefs.Errorf(errdefs.ErrUnavailable, "%s: process %d (%s) does not end: it waits in the kernel (state %c)",
+		what, pids[0], process.Name(pids[0]), process.State(pids[0]))
 }

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"cove/errdefs"
-	"cove/internal/process"
 	"cove/runner/record"
 	"cove/runner/task"
 	"cove/sandbox/cgroup"
@@ -71,42 +70,19 @@ func (c *Container) reconcile(ctx context.Context, st State) (State, error) {
 	if !c.cfg.AutoRemove {
 		return lost, errors.Join(err, c.dir.SetState(lost, true))
 	}
-	if err := errors.Join(err, c.discard(ctx)); err != nil {
+	if err := errors.Join(err, task.Discard(ctx, c.dir, c.cfg)); err != nil {
 		return lost, err
 	}
 	return lost, errdefs.Errorf(errdefs.ErrNotFound, "no such container: %s", c)
 }
 
-// discard removes an AutoRemove container with its snapshot and the volumes
-// that nobody named and no other container has.
-func (c *Container) discard(ctx context.Context) error {
-	return errors.Join(c.dir.Remove(), c.r.removeSnapshot(ctx, c.cfg), task.RemoveVolumes(c.r.opts.Root, c.cfg))
-}
-
 // sweep frees what a container without monitor may still hold: processes, its
 // control group, its address and its published ports.
 func (c *Container) sweep(ctx context.Context) error {
-	features, err := host.Detect()
-	if err != nil {
+	if err := c.r.sweep(ctx, "container "+c.String(), task.CgroupPath(c.ID(), c.cfg.Spec)); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	g := cgroup.Load(features.Cgroup, task.CgroupPath(c.ID(), c.cfg.Spec))
-	if err := g.Kill(ctx); err != nil {
-		return c.undying(g, err)
-	}
-	return errors.Join(task.DeleteGroup(ctx, g), c.r.net.Release(c.ID()))
-}
-
-// undying names a process that SIGKILL does not end.
-func (c *Container) undying(g *cgroup.Group, err error) error {
-	pids, perr := g.Procs()
-	if !errors.Is(err, context.DeadlineExceeded) || perr != nil || len(pids) == 0 {
-		return err
-	}
-	return errdefs.Errorf(errdefs.ErrUnavailable, "container %s: process %d (%s) does not end: it waits in the kernel (state %c)",
-		c, pids[0], process.Name(pids[0]), process.State(pids[0]))
+	return c.r.net.Release(c.ID())
 }
 
 // group is the control group that a state names.

@@ -17,6 +17,7 @@ import (
 	"cove/internal/process"
 	"cove/runner/attach"
 	"cove/runner/record"
+	"cove/runner/task"
 	"cove/sandbox/cgroup"
 )
 
@@ -278,7 +279,7 @@ func (c *Container) Restart(ctx context.Context, timeout time.Duration) error {
 		return s.Close()
 	}
 	if c.cfg.AutoRemove && !errors.Is(err, errdefs.ErrNotFound) {
-		err = errors.Join(err, c.discard(context.WithoutCancel(ctx)))
+		err = errors.Join(err, task.Discard(context.WithoutCancel(ctx), c.dir, c.cfg))
 	}
 	return err
 }

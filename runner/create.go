@@ -14,6 +14,7 @@ import (
 	"cove/errdefs"
 	"cove/internal/ids"
 	"cove/internal/leanjson"
+	"cove/internal/process"
 	"cove/network"
 	"cove/reference"
 	"cove/runner/record"
@@ -72,15 +73,18 @@ func (r *Runner) Create(ctx context.Context, cfg Config) (*Container, error) {
 		"container %.12s: no free name found", cfg.ID), errdefs.GiveName, "")
 }
 
+// creatingPrefix begins the name of a record on its way; whose it is follows.
+const creatingPrefix = ".creating-"
+
 // record writes the directory under another name and renames it, so that it
 // appears whole.
 func (r *Runner) record(ctx context.Context, cfg Config) (*Container, error) {
 	final := record.Of(r.opts.Root, cfg.ID)
-	making := record.Dir(filepath.Join(record.Containers(r.opts.Root), ".creating-"+cfg.ID))
+	making := record.Dir(filepath.Join(record.Containers(r.opts.Root), creatingPrefix+process.Tag()+"-"+cfg.ID))
 	if err := os.MkdirAll(string(making), 0o710); err != nil {
 		return nil, fmt.Errorf("container %.12s: %w", cfg.ID, err)
 	}
-	defer os.RemoveAll(string(making)) // renamed away, at best
+	defer os.RemoveAll(string(making)) // not there any more when all went well
 	data, err := leanjson.Marshal(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("container %.12s: encoding: %w", cfg.ID, err)

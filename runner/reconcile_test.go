@@ -86,11 +86,16 @@ func TestNameOfTheDead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	named, err := volumes.Create(ctx, "", nil, nil) // by nobody once; this container was told its name
+	if err != nil {
+		t.Fatal(err)
+	}
 	user := f.config("true")
 	user.Volumes = []string{shared.Name}
 	f.create(user)
 	cfg := f.config("sleep 1000")
-	cfg.Name, cfg.AutoRemove, cfg.Volumes = "once", true, []string{alone.Name, shared.Name}
+	cfg.Name, cfg.AutoRemove, cfg.Volumes = "once", true, []string{alone.Name, shared.Name, named.Name}
+	cfg.Anonymous = cfg.Volumes[:2]
 	dead := f.orphan(cfg)
 	again := f.config("true")
 	again.Name = "once"
@@ -101,8 +106,10 @@ func TestNameOfTheDead(t *testing.T) {
 	if _, err := volumes.Get(alone.Name); !errors.Is(err, errdefs.ErrNotFound) {
 		t.Errorf("its volume: %v", err)
 	}
-	if _, err := volumes.Get(shared.Name); err != nil {
-		t.Errorf("the volume that another container has: %v", err)
+	for _, kept := range []string{shared.Name, named.Name} {
+		if _, err := volumes.Get(kept); err != nil {
+			t.Errorf("the volume that another container has, or that it was given by name: %v", err)
+		}
 	}
 }
 
@@ -372,4 +379,52 @@ func TestKillBySignal(t *testing.T) {
 			t.Errorf("%+v", st)
 		}
 	}
+}
+
+// TestCleanHalves makes what kills leave in the middle of a verb: Clean removes
+// it, and nothing of what is under way.
+func TestCleanHalves(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	f := newFixture(t)
+	c := f.start(f.config("sleep 1000"))
+	containers, gone := filepath.Join(f.root, "containers"), ids.New()
+	left := []string{
+		filepath.Join(f.root, "run", "run-1.0-build-x", "hosts"),
+		filepath.Join(f.root, "run", "run-123", "hosts"), // of an older version
+		filepath.Join(containers, ".creating-1.0-"+gone, "config.json"),
+		filepath.Join(containers, ".removing-"+gone, "config.json"),
+		filepath.Join(containers, ".names", "nobodys"),
+		filepath.Join(containers, ".names", "nobodys."+gone),
+		filepath.Join(f.root, "run", "containers", gone+".sock"),
+		filepath.Join(f.root, "volumes", ".making-1.0-x", "_data"),
+	}
+	stays := []string{
+		filepath.Join(f.root, "run", "run-"+process.Tag()+"-build-y", "hosts"),
+		filepath.Join(containers, ".creating-"+process.Tag()+"-"+gone, "config.json"),
+		filepath.Join(containers, ".names", c.Name()),
+		filepath.Join(f.root, "run", "containers", c.ID()+".sock"),
+	}
+	for _, name := range append(left, stays[:2]...) {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o700), os.WriteFile(name, []byte(gone), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	removed, err := f.Clean(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range left {
+		if _, err := os.Lstat(name); err == nil {
+			t.Errorf("%s is left of %v", name, removed)
+		}
+	}
+	for _, name := range stays {
+		if _, err := os.Lstat(name); err != nil {
+			t.Errorf("%v; removed %v", err, removed)
+		}
+	}
+	again := f.config("true")
+	again.Name = "nobodys"
+	f.create(again)
 }

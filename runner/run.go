@@ -12,6 +12,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"cove/internal/process"
 	"cove/runner/task"
 	"cove/sandbox/seccomp"
 )
@@ -22,12 +23,7 @@ import (
 // mount something there, and that nothing was written to, are removed again:
 // they are no part of the layer.
 func (r *Runner) Run(ctx context.Context, req RunRequest) (ExitStatus, error) {
-	files, err := os.MkdirTemp(r.opts.Run, "run-")
-	if errors.Is(err, os.ErrNotExist) {
-		if err = os.MkdirAll(r.opts.Run, 0o711); err == nil {
-			files, err = os.MkdirTemp(r.opts.Run, "run-")
-		}
-	}
+	files, err := r.runDir(req.ID)
 	if err != nil {
 		return ExitStatus{}, fmt.Errorf("run %s: %w", req.ID, err)
 	}
@@ -49,6 +45,21 @@ func (r *Runner) Run(ctx context.Context, req RunRequest) (ExitStatus, error) {
 	status, err := supervise(ctx, t, &io)
 	err = errors.Join(err, t.Close(context.WithoutCancel(ctx)))
 	return status, errors.Join(err, stubs.Remove())
+}
+
+// runPrefix begins the name of a directory of Run; whose it is, and the ID of
+// what runs, follow.
+const runPrefix = "run-"
+
+func (r *Runner) runDir(id string) (string, error) {
+	dir := filepath.Join(r.opts.Run, runPrefix+process.Tag()+"-"+id)
+	err := os.Mkdir(dir, 0o700)
+	if errors.Is(err, os.ErrNotExist) {
+		if err = os.MkdirAll(r.opts.Run, 0o711); err == nil {
+			err = os.Mkdir(dir, 0o700)
+		}
+	}
+	return dir, err
 }
 
 func supervise(ctx context.Context, t *task.Task, io *inOut) (ExitStatus, error) {

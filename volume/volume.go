@@ -20,6 +20,7 @@ import (
 	"cove/errdefs"
 	"cove/internal/atomicfile"
 	"cove/internal/ids"
+	"cove/internal/process"
 	"cove/reference"
 )
 
@@ -38,6 +39,33 @@ type Store struct{ dir string }
 
 // Open returns the volumes of a local root; nothing is read or made yet.
 func Open(root string) *Store { return &Store{dir: filepath.Join(root, "volumes")} }
+
+// What begins the names of volumes that are being made and removed; whose they
+// are follows.
+const (
+	makingPrefix   = ".making-"
+	removingPrefix = ".removing-"
+)
+
+// Clean removes what is left of volumes whose making or removal was cut short by
+// a kill. It returns what it removed, one line each.
+func (s *Store) Clean() (removed []string, err error) {
+	entries, err := os.ReadDir(s.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	for _, e := range entries {
+		for _, prefix := range []string{makingPrefix, removingPrefix} {
+			tag, half := strings.CutPrefix(e.Name(), prefix)
+			if tag, _, _ = strings.Cut(tag, "-"); !half || !process.TagEnded(tag) {
+				continue
+			}
+			err = errors.Join(err, os.RemoveAll(filepath.Join(s.dir, e.Name())))
+			removed = append(removed, "volume "+e.Name())
+		}
+	}
+	return removed, err
+}
 
 func check(name string) error {
 	if !reference.ValidObjectName(name) {
@@ -75,7 +103,7 @@ func (s *Store) make(ctx context.Context, v Volume, fill func(context.Context, s
 	if err := os.MkdirAll(s.dir, 0o711); err != nil {
 		return err
 	}
-	making, err := os.MkdirTemp(s.dir, ".making-")
+	making, err := os.MkdirTemp(s.dir, makingPrefix+process.Tag()+"-")
 	if err != nil {
 		return err
 	}
@@ -161,7 +189,7 @@ func (s *Store) Remove(name string) error {
 		return err
 	}
 	// Out of sight first, so that no half-removed volume is ever listed.
-	gone, err := os.MkdirTemp(s.dir, ".removing-")
+	gone, err := os.MkdirTemp(s.dir, removingPrefix+process.Tag()+"-")
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"cove/errdefs"
+	"cove/internal/process"
 )
 
 func TestCreateListRemove(t *testing.T) {
@@ -101,6 +102,42 @@ func TestManyCreateTheSame(t *testing.T) {
 	for _, v := range created {
 		if !v.Created.Equal(created[0].Created) {
 			t.Errorf("two volumes of one name: %v and %v", created[0].Created, v.Created)
+		}
+	}
+}
+
+// TestClean removes what killed processes were making and removing, and nothing
+// of those that still do.
+func TestClean(t *testing.T) {
+	t.Parallel()
+	s := Open(t.TempDir())
+	if removed, err := s.Clean(); err != nil || removed != nil {
+		t.Errorf("of a new root: %v, %v", removed, err)
+	}
+	if _, err := s.Create(t.Context(), "kept", nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	dead, living := []string{}, []string{"kept"}
+	for _, prefix := range []string{makingPrefix, removingPrefix} {
+		dead = append(dead, prefix+"1.0-123", prefix+"123")
+		living = append(living, prefix+process.Tag()+"-123")
+	}
+	for _, name := range append(dead, living[1:]...) {
+		if err := os.MkdirAll(filepath.Join(s.dir, name, "_data"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if removed, err := s.Clean(); err != nil || len(removed) != len(dead) {
+		t.Errorf("removed %v, %v", removed, err)
+	}
+	for _, name := range dead {
+		if _, err := os.Lstat(filepath.Join(s.dir, name)); err == nil {
+			t.Errorf("%s is left", name)
+		}
+	}
+	for _, name := range living {
+		if _, err := os.Lstat(filepath.Join(s.dir, name)); err != nil {
+			t.Error(err)
 		}
 	}
 }

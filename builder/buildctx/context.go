@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"cove/errdefs"
+	"cove/internal/process"
 	"cove/layers/archive"
 	"cove/layers/compress"
 )
@@ -114,7 +115,7 @@ func (c *Context) unpack(ctx context.Context, src Source) (string, error) {
 	if err := os.MkdirAll(src.State, 0o700); err != nil {
 		return "", fileError(src.State, err)
 	}
-	temp, err := os.MkdirTemp(src.State, "context-*")
+	temp, err := os.MkdirTemp(src.State, "context-"+process.Tag()+"-*")
 	if err != nil {
 		return "", fileError(src.State, err)
 	}

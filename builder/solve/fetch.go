@@ -10,6 +10,7 @@ import (
 	"cove/builder/fetch"
 	"cove/builder/plan"
 	"cove/errdefs"
+	"cove/internal/process"
 )
 
 // fetcher keeps what ADD downloaded until the step is done.
@@ -30,7 +31,7 @@ func (f *fetcher) close() {
 
 // fetch downloads one URL into a tree that holds only it.
 func (f *fetcher) fetch(ctx context.Context, src plan.Source) (*buildctx.Tree, error) {
-	dir := filepath.Join(f.solver.State, "tmp", rand.Text())
+	dir := filepath.Join(f.solver.State, "tmp", process.Tag()+"-"+rand.Text())
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, errdefs.Errorf(errdefs.ErrUnavailable, "build: %w", err)
 	}

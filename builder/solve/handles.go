@@ -11,6 +11,7 @@ import (
 	"cove/builder/buildctx"
 	"cove/builder/cache"
 	"cove/errdefs"
+	"cove/internal/process"
 	"cove/layers/mount"
 	"cove/layers/snapshot/overlay"
 )
@@ -138,7 +139,7 @@ func (a *active) Close() error {
 
 // temp makes a directory that the caller removes.
 func (s *solver) temp() (string, error) {
-	dir := filepath.Join(s.State, "tmp", rand.Text())
+	dir := filepath.Join(s.State, "tmp", process.Tag()+"-"+rand.Text())
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", errdefs.Errorf(errdefs.ErrUnavailable, "build: %w", err)
 	}

@@ -21,7 +21,8 @@ type Mounted struct {
 	Name   string `json:"name,omitempty"`
 	Source string `json:"source"`
 	Asked  Volume `json:"asked"`
-	// Anonymous volumes go with the container.
+	// Anonymous is a volume that was made for this container without a name, and
+	// goes with it.
 	Anonymous bool `json:"anonymous,omitempty"`
 }
 
@@ -40,6 +41,17 @@ func (r Record) Volumes() []string {
 	var names []string
 	for _, m := range r.Mounts {
 		if m.Name != "" {
+			names = append(names, m.Name)
+		}
+	}
+	return names
+}
+
+// Anonymous are the names of the volumes that go with the container.
+func Anonymous(mounts []Mounted) []string {
+	var names []string
+	for _, m := range mounts {
+		if m.Anonymous {
 			names = append(names, m.Name)
 		}
 	}

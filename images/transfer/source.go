@@ -23,6 +23,10 @@ type Source struct {
 	Progress Progress
 }
 
+// ResumablePrefix begins the ids of the writes of downloads: only those are ever
+// gone on with by another process.
+const ResumablePrefix = "pull/"
+
 // Fetch brings the blobs of layers here, for layers that need no unpacking.
 func (s *Source) Fetch(ctx context.Context, ls []layers.Layer) error {
 	g, ctx := errgroup.WithContext(ctx)
@@ -77,7 +81,7 @@ func (s *Source) download(ctx context.Context, desc ocispec.Descriptor) (io.Read
 	if s.Repo == nil {
 		return nil, errdefs.Errorf(errdefs.ErrNotFound, "layer %s: is not here, and where it came from is not known", desc.Digest)
 	}
-	id := "pull/" + desc.Digest.String()
+	id := ResumablePrefix + desc.Digest.String()
 	for {
 		w, err := s.Content.Begin(ctx, id)
 		if err == nil {

@@ -16,6 +16,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"strings"
 )
 
@@ -121,4 +122,20 @@ func IsTemp(name string) bool {
 	base := path.Base(name)
 	i := strings.LastIndex(base, tempSuffix)
 	return i > 1 && base[0] == '.' && len(base)-i-len(tempSuffix) == 12
+}
+
+// RemoveTemps removes what killed writers left in a directory of this machine.
+// The caller sees to it that nobody writes there.
+func RemoveTemps(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, e := range entries {
+		if IsTemp(e.Name()) {
+			errs = append(errs, os.Remove(filepath.Join(dir, e.Name())))
+		}
+	}
+	return errors.Join(errs...)
 }

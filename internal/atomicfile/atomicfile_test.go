@@ -107,3 +107,25 @@ func Example() {
 	_, _ = os.Stdout.Write(b)
 	// Output: {"ok":true}
 }
+
+func TestRemoveTemps(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	temp := tempName("state.json")
+	for _, name := range []string{temp, "state.json", ".hidden"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := RemoveTemps(dir); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{temp: false, "state.json": true, ".hidden": true} {
+		if _, err := os.Lstat(filepath.Join(dir, name)); (err == nil) != want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := RemoveTemps(filepath.Join(dir, "none")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("no directory: %v", err)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // Identity names a process for as long as this boot lasts: its pid and when it
@@ -21,7 +22,18 @@ func Identity(pid int) string {
 }
 
 // Self is the Identity of the calling process.
-func Self() string { return Identity(os.Getpid()) }
+var Self = sync.OnceValue(func() string { return Identity(os.Getpid()) })
+
+// Tag is Self as a part of a file's name, with no other dash in it: it tells
+// whose a half-made thing is that a kill leaves behind.
+func Tag() string { return strings.ReplaceAll(Self(), " ", ".") }
+
+// TagEnded reports whether the process of a Tag has ended. What is no Tag, as of
+// an older version, has.
+func TagEnded(tag string) bool {
+	_, ok := Find(strings.Replace(tag, ".", " ", 1))
+	return !ok
+}
 
 // Find returns the pid of the process that an Identity names, and false when it
 // has ended.

@@ -3,6 +3,7 @@ package process
 import (
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
@@ -49,6 +50,9 @@ func TestIdentity(t *testing.T) {
 	}
 	if _, ok := Find(id); ok {
 		t.Error("a zombie was found")
+	}
+	if strings.ContainsAny(Tag(), " -/") || TagEnded(Tag()) || !TagEnded(strings.ReplaceAll(id, " ", ".")) || !TagEnded("x") {
+		t.Errorf("the tag %q of a process that runs, or one of another that does not", Tag())
 	}
 	for _, nobody := range []string{"", "x", "1", "0 0"} {
 		if _, ok := Find(nobody); ok {

@@ -358,6 +358,5 @@ func (m *monitor) settle(ctx context.Context) error {
 	if !m.cfg.AutoRemove || m.state.Status == record.Created || m.o.Dir.Marked(record.KeepMark) {
 		return m.o.Dir.SetState(m.state, true)
 	}
-	return errors.Join(m.o.Dir.Remove(), task.RemoveSnapshot(ctx, m.o.Dir.Root(), m.cfg),
-		task.RemoveVolumes(m.o.Dir.Root(), m.cfg))
+	return task.Discard(ctx, m.o.Dir, m.cfg)
 }

@@ -45,7 +45,7 @@ func Claim(root, name, id string) error {
 		if !found {
 			continue
 		}
-		if _, err := os.Stat(string(Of(root, holder))); err == nil || holder == id {
+		if exists(root, holder) || holder == id {
 			return errdefs.Errorf(errdefs.ErrExists, "runner: the name %q is in use by container %.12s; remove or rename that one to reuse it", name, holder)
 		}
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -72,6 +72,10 @@ func Unclaim(root, name, id string) error {
 	return nil
 }
 
+// RemovingPrefix begins the name of a record that is being deleted. Whoever sees
+// one may go on with it.
+const RemovingPrefix = ".removing-"
+
 // Remove deletes a container's name and directory. It is first renamed, so that
 // no half of it is ever taken for a container.
 func (d Dir) Remove() error {
@@ -80,7 +84,7 @@ func (d Dir) Remove() error {
 			return err
 		}
 	}
-	going := filepath.Join(Containers(d.Root()), ".removing-"+d.ID())
+	going := filepath.Join(Containers(d.Root()), RemovingPrefix+d.ID())
 	if err := os.Rename(string(d), going); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("runner: removing container %s: %w", d.ID(), err)
 	}
@@ -90,15 +94,16 @@ func (d Dir) Remove() error {
 	return nil
 }
 
-// VolumesInUse are the names of all volumes that a container of the root has.
-func VolumesInUse(root string) (map[string]bool, error) {
+// VolumesInUse are the names of all volumes that a container of the root has,
+// but for one that is about to go.
+func VolumesInUse(root, but string) (map[string]bool, error) {
 	entries, err := os.ReadDir(Containers(root))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("runner: listing containers: %w", err)
 	}
 	used := map[string]bool{}
 	for _, e := range entries {
-		if !ids.Valid(e.Name()) {
+		if !ids.Valid(e.Name()) || e.Name() == but {
 			continue
 		}
 		cfg, err := Of(root, e.Name()).Config()
@@ -113,4 +118,53 @@ func VolumesInUse(root string) (map[string]bool, error) {
 		}
 	}
 	return used, nil
+}
+
+// CleanNames removes names whose container is gone, and what was to become one,
+// as a kill in the middle of a naming or a removal leaves them.
+func CleanNames(root string) (removed []string, err error) {
+	dir := filepath.Dir(nameFile(root, "x"))
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var errs []error
+	for _, e := range entries {
+		name := e.Name()
+		if at := strings.LastIndexByte(name, '.'); at >= 0 && ids.Valid(name[at+1:]) {
+			if !exists(root, name[at+1:]) {
+				errs = append(errs, os.Remove(filepath.Join(dir, name)))
+			}
+			continue
+		}
+		if holder, ok := Lookup(root, name); ok && !exists(root, holder) {
+			errs = append(errs, dropName(root, name))
+			removed = append(removed, name)
+		}
+	}
+	return removed, errors.Join(append(errs, err)...)
+}
+
+func exists(root, id string) bool {
+	_, err := os.Lstat(string(Of(root, id)))
+	return err == nil
+}
+
+// dropName removes a name whose holder is gone. Another may take it over in this
+// moment: so it is set aside, looked at again, and put back.
+func dropName(root, name string) error {
+	path := nameFile(root, name)
+	aside := path + "." + ids.New()
+	if err := os.Rename(path, aside); err != nil {
+		return fmt.Errorf("runner: freeing the name %s: %w", name, err)
+	}
+	defer os.Remove(aside)
+	holder, err := os.ReadFile(aside)
+	if err == nil && exists(root, strings.TrimSpace(string(holder))) {
+		err = os.Link(aside, path)
+	}
+	if err != nil {
+		return fmt.Errorf("runner: freeing the name %s: %w", name, err)
+	}
+	return nil
 }

@@ -49,6 +49,9 @@ type Config struct {
 	Labels  map[string]string `json:"labels,omitempty"`
 	// Volumes are the names of the named volumes among Spec.Mounts.
 	Volumes []string `json:"volumes,omitempty"`
+	// Anonymous are those among them that were made for this container without
+	// a name: they go with it.
+	Anonymous []string `json:"anonymous,omitempty"`
 	// Extra is the engine's own, kept as it is.
 	Extra json.RawMessage `json:"extra,omitempty"`
 }

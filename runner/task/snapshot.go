@@ -37,15 +37,22 @@ func RemoveSnapshot(ctx context.Context, root string, cfg record.Config) error {
 	return err
 }
 
-// RemoveVolumes drops the volumes of a removed container that nobody named and
-// no other container has.
-func RemoveVolumes(root string, cfg record.Config) error {
-	if len(cfg.Volumes) == 0 {
-		return nil
+// Discard removes an AutoRemove container that has ended: its anonymous volumes
+// that no other container has, its snapshot, and last its record, which
+// until then tells whoever comes after a kill that there is something to do.
+func Discard(ctx context.Context, dir record.Dir, cfg record.Config) error {
+	if len(cfg.Anonymous) > 0 {
+		used, err := record.VolumesInUse(dir.Root(), cfg.ID)
+		if err != nil {
+			return err
+		}
+		own := slices.DeleteFunc(slices.Clone(cfg.Anonymous), func(v string) bool { return used[v] })
+		if err := volume.Open(dir.Root()).RemoveAnonymous(own); err != nil {
+			return err
+		}
 	}
-	used, err := record.VolumesInUse(root)
-	if err != nil {
+	if err := RemoveSnapshot(ctx, dir.Root(), cfg); err != nil {
 		return err
 	}
-	return volume.Open(root).RemoveAnonymous(slices.DeleteFunc(slices.Clone(cfg.Volumes), func(v string) bool { return used[v] }))
+	return dir.Remove()
 }
