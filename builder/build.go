@@ -104,7 +104,7 @@ func (b *Builder) solveConfig(req Request, files *buildctx.Context, lease conten
 	hostNetwork := req.Network == "host" || slices.Contains(req.Allow, "network.host")
 	return solve.Config{
 		Content: b.cfg.Content, Snapshots: b.cfg.Snapshots, Unpacker: b.cfg.Resolver, Executor: b.cfg.Executor,
-		Cache: b.records(), Context: files.Tree, Lease: lease,
+		Cache: b.cache(), Context: files.Tree, Lease: lease,
 		Scope: scope(req), State: b.cfg.Root, Parallel: b.cfg.Parallel,
 		Compress: compress.Options{Compression: compress.Compression(req.Compression)},
 		Epoch:    req.Epoch, Secrets: req.Secrets, HTTP: fetch.Client(hostNetwork), Progress: req.Progress, Now: b.cfg.Now,
@@ -120,21 +120,32 @@ func scope(req Request) string {
 	return dir + "\n" + req.Dockerfile
 }
 
+func (b *Builder) cache() solve.Cache {
+	if b.cfg.Cache != nil {
+		return b.cfg.Cache
+	}
+	return b.records()
+}
+
 func (b *Builder) records() *cache.Store {
 	return cache.Open(filepath.Join(b.cfg.Root, "records"), b.cfg.Now)
 }
 
 func (b *Builder) export(ctx context.Context, req Request, g *plan.Graph, solved *solve.Result, lease content.Lease) (*Result, error) {
-	hold := func(ctx context.Context, dgst digest.Digest) error { return lease.Add(ctx, dgst.String()) }
-	desc, id, err := export.Write(ctx, b.cfg.Content, export.Image{
+	to := req.Exporter
+	if to == nil {
+		hold := func(ctx context.Context, dgst digest.Digest) error { return lease.Add(ctx, dgst.String()) }
+		to = export.Store{Content: b.cfg.Content, Hold: hold}
+	}
+	out, err := to.Export(ctx, export.Image{
 		Image: g.Target, Layers: solved.Layers, Epoch: req.Epoch, Now: b.cfg.Now(), Annotations: req.Annotations,
 		Made: func(id plan.ID) (bool, time.Time) { return solved.Made[id].Layer, solved.Made[id].Created },
-	}, hold)
+	})
 	if err != nil {
 		return nil, err
 	}
 	return &Result{
-		Manifest: desc, ConfigDigest: id, Warnings: append(g.Warnings, solved.Warnings...),
+		Manifest: out.Manifest, ConfigDigest: out.Config, Warnings: append(g.Warnings, solved.Warnings...),
 		Steps: solved.Steps, Cached: solved.Cached, Lease: lease,
 	}, nil
 }
@@ -142,7 +153,7 @@ func (b *Builder) export(ctx context.Context, req Request, g *plan.Graph, solved
 // diskFull gives an error that came from a full disk its kind.
 func diskFull(err error) error {
 	if errors.Is(err, unix.ENOSPC) && !errors.Is(err, errdefs.ErrExhausted) {
-		return errdefs.Errorf(errdefs.ErrExhausted, "%w; make room, or remove what is not used with: cove system prune", err)
+		return errdefs.Suggest(errdefs.Errorf(errdefs.ErrExhausted, "%w", err), errdefs.Prune, "")
 	}
 	return err
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"cove/builder/export"
 	"cove/builder/plan"
 	"cove/builder/solve"
 	"cove/content"
@@ -60,6 +61,8 @@ type Config struct {
 	// Root is the directory of the builder's own state: the cache's records,
 	// the stat cache, cache mounts. It may be deleted when no build runs.
 	Root string
+	// Cache remembers what steps made; nil is a directory of Root.
+	Cache solve.Cache
 	// Parallel bounds how many vertices are worked on at once; 0 is the number of CPUs.
 	Parallel int
 	// Now is the clock; nil is time.Now.
@@ -98,6 +101,8 @@ type Request struct {
 	Epoch *time.Time
 	// Compression of new layers: "" or "gzip", "zstd", "none".
 	Compression string
+	// Exporter is where the image goes; nil is the content store.
+	Exporter export.Exporter
 	// Progress is told every event, one at a time; it may be nil.
 	Progress func(Event)
 }

@@ -205,8 +205,8 @@ func TestDiskFull(t *testing.T) {
 	w := newWorld(t)
 	w.exec.hook = func(ExecRequest) error { return &os.PathError{Op: "write", Path: "/x", Err: unix.ENOSPC} }
 	_, err := w.build("FROM base\nRUN true\n")
-	if !errors.Is(err, errdefs.ErrExhausted) || !strings.Contains(err.Error(), "make room") {
-		t.Errorf("%v", err)
+	if s, _ := errdefs.SuggestionFor(err); !errors.Is(err, errdefs.ErrExhausted) || s.Do != errdefs.Prune {
+		t.Errorf("%v, suggesting %+v", err, s)
 	}
 }
 

@@ -27,6 +27,8 @@ const (
 	GiveSecret Remedy = "give a secret"
 	// NameRoot: say which state root is meant.
 	NameRoot Remedy = "name the root"
+	// Prune: remove what nothing uses, to make room.
+	Prune Remedy = "prune"
 	// MakeProject: make the project, or use one that is there.
 	MakeProject Remedy = "make a project"
 )
@@ -34,7 +36,7 @@ const (
 // Remedies lists them all, for the edges' tests.
 func Remedies() []Remedy {
 	return []Remedy{
-		Force, StopFirst, GiveName, PlainHTTP, Login, Entitle, NoNetwork, GiveSecret, NameRoot, MakeProject,
+		Force, StopFirst, GiveName, PlainHTTP, Login, Entitle, NoNetwork, GiveSecret, NameRoot, Prune, MakeProject,
 	}
 }
 

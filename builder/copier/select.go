@@ -39,7 +39,7 @@ type Sources struct {
 
 // Selection is what a Copy takes.
 type Selection struct {
-	op    *plan.Copy
+	op    plan.Selection
 	parts []part
 	dgst  digest.Digest
 	// Warnings are for the author: a pattern that matched nothing.
@@ -63,7 +63,7 @@ type pick struct {
 }
 
 // Select finds and hashes what op takes.
-func Select(ctx context.Context, op *plan.Copy, from Sources) (*Selection, error) {
+func Select(ctx context.Context, op plan.Selection, from Sources) (*Selection, error) {
 	s := &Selection{op: op}
 	exclude, err := newExclude(op.Exclude)
 	if err != nil {

@@ -9,8 +9,7 @@ import (
 // PlaceDir lays out the directory that WORKDIR makes: it and its parents where
 // they are missing, owned by owner. Without any it is empty.
 func PlaceDir(to Target, dir string, owner Owner) (*Layout, error) {
-	s := &Selection{op: &plan.Copy{}}
-	l, err := s.Place(to)
+	l, err := (&Selection{}).Place(plan.Placement{}, to)
 	if err != nil {
 		return nil, err
 	}

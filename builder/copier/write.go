@@ -45,6 +45,7 @@ type Layout struct {
 	place *placer
 	under *buildctx.Tree // of a linked copy: what it will lie upon
 	sel   *Selection
+	op    plan.Placement
 	owner *Owner
 	mode  *plan.ModeChange
 	base  string
@@ -62,22 +63,22 @@ type archiveItem struct {
 }
 
 // Place decides where everything goes. Its errors name the path.
-func (s *Selection) Place(to Target) (*Layout, error) {
+func (s *Selection) Place(op plan.Placement, to Target) (*Layout, error) {
 	l := &Layout{
-		epoch: to.Epoch, now: to.Now.UTC().Truncate(time.Second), place: newPlacer(to.Root), sel: s, items: map[string]int{},
+		epoch: to.Epoch, now: to.Now.UTC().Truncate(time.Second), place: newPlacer(to.Root), sel: s, op: op, items: map[string]int{},
 	}
-	if s.op.Link {
+	if op.Link {
 		l.place.dest, l.under = nil, to.Root
 	}
-	if s.op.Chmod != "" {
-		m, err := plan.ParseMode(s.op.Chmod)
+	if op.Chmod != "" {
+		m, err := plan.ParseMode(op.Chmod)
 		if err != nil {
 			return nil, err
 		}
 		l.mode = &m
 	}
-	if s.op.Chown != "" {
-		o, err := LookupOwner("--chown="+s.op.Chown, s.op.Chown, l.place.dest)
+	if op.Chown != "" {
+		o, err := LookupOwner("--chown="+op.Chown, op.Chown, l.place.dest)
 		if err != nil {
 			return nil, err
 		}
@@ -97,7 +98,7 @@ func (s *Selection) Place(to Target) (*Layout, error) {
 
 // destination resolves Dest and decides whether it is a directory.
 func (l *Layout) destination() error {
-	op := l.sel.op
+	op := l.op
 	real, err := l.place.resolve(op.Dest)
 	if err != nil {
 		return err
@@ -108,7 +109,7 @@ func (l *Layout) destination() error {
 	}
 	l.base = real
 	files := 0
-	l.into = op.DestDir || op.Parents || at.typ == tar.TypeDir
+	l.into = op.DestDir || at.typ == tar.TypeDir
 	for _, p := range l.sel.parts {
 		if p.dir {
 			l.into = true

@@ -14,7 +14,10 @@ import (
 )
 
 func (c *converter) copy(s *state, cmd *instructions.CopyCommand, loc plan.Location) error {
-	op := &plan.Copy{Chown: cmd.Chown, Chmod: cmd.Chmod, Link: cmd.Link, Parents: cmd.Parents, Exclude: cmd.ExcludePatterns}
+	op := &plan.Copy{
+		Selection: plan.Selection{Parents: cmd.Parents, Exclude: cmd.ExcludePatterns},
+		Placement: plan.Placement{Chown: cmd.Chown, Chmod: cmd.Chmod, Link: cmd.Link},
+	}
 	from := plan.FromContext
 	var inputs []plan.ID
 	if cmd.From != "" {
@@ -40,7 +43,10 @@ func (c *converter) copy(s *state, cmd *instructions.CopyCommand, loc plan.Locat
 }
 
 func (c *converter) addFiles(s *state, cmd *instructions.AddCommand, loc plan.Location) error {
-	op := &plan.Copy{Chown: cmd.Chown, Chmod: cmd.Chmod, Link: cmd.Link, Exclude: cmd.ExcludePatterns}
+	op := &plan.Copy{
+		Selection: plan.Selection{Exclude: cmd.ExcludePatterns},
+		Placement: plan.Placement{Chown: cmd.Chown, Chmod: cmd.Chmod, Link: cmd.Link},
+	}
 	if cmd.KeepGitDir != nil {
 		return errdefs.Errorf(errdefs.ErrUnsupported, "--keep-git-dir is not supported, as ADD of a git repository is not")
 	}

@@ -121,7 +121,7 @@ func FuzzPlan(f *testing.F) {
 			return
 		}
 		for i, v := range g.Vertices {
-			if int(v.ID) != i || v.Parent >= v.ID || v.Key == "" {
+			if int(v.ID) != i || v.Parent >= v.ID || v.Definition == "" {
 				t.Fatalf("vertex %d is not in order: %+v", i, v)
 			}
 			for _, in := range v.Inputs {

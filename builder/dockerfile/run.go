@@ -210,7 +210,8 @@ func finishMount(s *state, m *instructions.Mount, out *plan.RunMount) error {
 func (c *converter) contextTree(s *state, source string, loc plan.Location) plan.ID {
 	empty := c.graph.Add(plan.Vertex{Op: &plan.Base{}, Parent: plan.None, Name: "FROM scratch", Location: loc})
 	op := &plan.Copy{
-		Sources: []plan.Source{{From: plan.FromContext, Path: escapePattern(source)}}, Dest: "/", DestDir: true, Parents: true,
+		Selection: plan.Selection{Sources: []plan.Source{{From: plan.FromContext, Path: escapePattern(source)}}, Parents: true},
+		Placement: plan.Placement{Dest: "/", DestDir: true},
 	}
 	name := "[context] " + source
 	return c.graph.Add(plan.Vertex{Op: op, Parent: empty, NoCache: s.noCache, Name: strings.TrimSpace(name), Location: loc})

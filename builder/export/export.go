@@ -36,16 +36,32 @@ type Image struct {
 	Annotations map[string]string
 }
 
-// Hold is told of each blob before it is written, so that it can be leased.
-type Hold func(ctx context.Context, dgst digest.Digest) error
+// Exported is where an image can be found.
+type Exported struct {
+	// Manifest describes the image's manifest, Config is the digest of its
+	// config, the image's id in docker's words.
+	Manifest ocispec.Descriptor
+	Config   digest.Digest
+}
 
-// Write stores config and manifest and returns the descriptor of the manifest
-// and the digest of the config.
-func Write(ctx context.Context, in content.Ingester, img Image, hold Hold) (ocispec.Descriptor, digest.Digest, error) {
+// Exporter puts a solved build where it is wanted.
+type Exporter interface {
+	Export(ctx context.Context, img Image) (Exported, error)
+}
+
+// Store exports into a content store, where the layers are already.
+type Store struct {
+	Content content.Ingester
+	// Hold leases a blob before it is written.
+	Hold func(ctx context.Context, dgst digest.Digest) error
+}
+
+// Export stores config and manifest.
+func (s Store) Export(ctx context.Context, img Image) (Exported, error) {
 	config := img.config()
-	cdesc, err := write(ctx, in, ocispec.MediaTypeImageConfig, config, hold)
+	cdesc, err := s.write(ctx, ocispec.MediaTypeImageConfig, config)
 	if err != nil {
-		return cdesc, "", err
+		return Exported{}, err
 	}
 	m := ocispec.Manifest{
 		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
@@ -54,12 +70,12 @@ func Write(ctx context.Context, in content.Ingester, img Image, hold Hold) (ocis
 	for _, l := range img.Layers {
 		m.Layers = append(m.Layers, ociDescriptor(l.Blob))
 	}
-	mdesc, err := write(ctx, in, ocispec.MediaTypeImageManifest, m, hold)
+	mdesc, err := s.write(ctx, ocispec.MediaTypeImageManifest, m)
 	if err != nil {
-		return mdesc, "", err
+		return Exported{}, err
 	}
 	mdesc.Platform = &ocispec.Platform{OS: config.OS, Architecture: config.Architecture, Variant: config.Variant}
-	return mdesc, cdesc.Digest, nil
+	return Exported{Manifest: mdesc, Config: cdesc.Digest}, nil
 }
 
 // config makes the image's config.
@@ -130,14 +146,14 @@ func ociDescriptor(d ocispec.Descriptor) ocispec.Descriptor {
 }
 
 // write stores the JSON of v.
-func write(ctx context.Context, in content.Ingester, mediaType string, v any, hold Hold) (ocispec.Descriptor, error) {
+func (s Store) write(ctx context.Context, mediaType string, v any) (ocispec.Descriptor, error) {
 	data, err := json.Marshal(v)
 	if err != nil {
 		return ocispec.Descriptor{}, errdefs.Errorf(errdefs.ErrInvalid, "image: %w", err)
 	}
 	desc := ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(data), Size: int64(len(data))}
-	if err := hold(ctx, desc.Digest); err != nil {
+	if err := s.Hold(ctx, desc.Digest); err != nil {
 		return desc, err
 	}
-	return desc, content.WriteBlob(ctx, in, desc, bytes.NewReader(data))
+	return desc, content.WriteBlob(ctx, s.Content, desc, bytes.NewReader(data))
 }

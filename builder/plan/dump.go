@@ -21,7 +21,7 @@ func (g *Graph) Dump() string {
 		if v.NoCache {
 			b.WriteString("  no cache\n")
 		}
-		fmt.Fprintf(&b, "  line %d, key %s\n", v.Location.Line, v.Key.Encoded()[:12])
+		fmt.Fprintf(&b, "  line %d, definition %s\n", v.Location.Line, v.Definition.Encoded()[:12])
 		if base, ok := v.Op.(*Base); ok {
 			fmt.Fprintf(&b, "  base %q, %d layers\n", base.Name, len(base.Layers))
 			continue

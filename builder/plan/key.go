@@ -36,14 +36,14 @@ func meaning(op Op) any {
 	return op
 }
 
-// key returns the definition key of a vertex whose parent and inputs have keys.
-func (g *Graph) key(v *Vertex) digest.Digest {
+// definition returns the digest of a vertex whose parent and inputs have theirs.
+func (g *Graph) definition(v *Vertex) digest.Digest {
 	parts := []any{Define(v.Op), ""}
 	if v.Parent != None {
-		parts[1] = g.Vertices[v.Parent].Key
+		parts[1] = g.Vertices[v.Parent].Definition
 	}
 	for _, in := range v.Inputs {
-		parts = append(parts, g.Vertices[in].Key)
+		parts = append(parts, g.Vertices[in].Definition)
 	}
 	return sum(parts...)
 }
@@ -60,11 +60,11 @@ func sum(parts ...any) digest.Digest {
 	return d.Digest()
 }
 
-// Add appends a vertex with its ID and Key and returns the ID. Its parent and
+// Add appends a vertex with its ID and Definition and returns the ID. Its parent and
 // inputs must be in the graph already.
 func (g *Graph) Add(v Vertex) ID {
 	v.ID = ID(len(g.Vertices))
-	v.Key = g.key(&v)
+	v.Definition = g.definition(&v)
 	g.Vertices = append(g.Vertices, &v)
 	return v.ID
 }

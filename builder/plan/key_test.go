@@ -26,7 +26,8 @@ func TestMutate(t *testing.T) {
 	ops := []Op{
 		&Base{Layers: []layers.Layer{{DiffID: layers.DiffID(digest.FromString("l"))}}},
 		&Run{Args: []string{"a"}, Env: []string{"A=1"}, Mounts: []RunMount{{Type: "bind"}}, ProxyEnv: []string{"p"}},
-		&Copy{Sources: []Source{{Path: "a", Inline: &body}}, Exclude: []string{"e"}},
+		&Copy{Selection: Selection{Sources: []Source{{Path: "a", Inline: &body}}, Exclude: []string{"e"}}},
+		&Placement{Dest: "/d"},
 		&Workdir{Path: "/w"},
 	}
 	n := 0
@@ -140,10 +141,10 @@ func TestKeyFollowsGraph(t *testing.T) {
 					touched[ID(i)] = true
 				}
 			}
-			if (a[i].Key != b[i].Key) != touched[ID(i)] {
-				t.Fatalf("vertex %d: key changed %v, depends on %d: %v", i, a[i].Key != b[i].Key, changed, touched[ID(i)])
+			if (a[i].Definition != b[i].Definition) != touched[ID(i)] {
+				t.Fatalf("vertex %d: key changed %v, depends on %d: %v", i, a[i].Definition != b[i].Definition, changed, touched[ID(i)])
 			}
-			if a[i].Key != c[i].Key {
+			if a[i].Definition != c[i].Definition {
 				t.Fatalf("vertex %d: its name changed its key", i)
 			}
 		}

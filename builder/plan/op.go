@@ -97,9 +97,26 @@ const (
 	FromNothing Origin = -2 // an empty directory
 )
 
-// Copy puts files into a root filesystem: COPY and ADD.
+// Copy puts files into a root filesystem: COPY and ADD. Which files it takes and
+// where they go are two things: what two copies select may be equal although they
+// name it differently.
 type Copy struct {
+	Selection
+	Placement
+}
+
+func (*Copy) kind() string { return "copy" }
+
+// Selection says which files a Copy takes.
+type Selection struct {
 	Sources []Source `json:",omitempty"`
+	// Parents keeps the sources' directories, from a "/./" on.
+	Parents bool     `json:",omitempty"`
+	Exclude []string `json:",omitempty"`
+}
+
+// Placement says where files go, whose they become, and what they may.
+type Placement struct {
 	// Dest is absolute; DestDir says that it must be a directory.
 	Dest    string `json:",omitempty"`
 	DestDir bool   `json:",omitempty"`
@@ -107,14 +124,12 @@ type Copy struct {
 	// that is copied into. Chmod is octal, symbolic or "".
 	Chown string `json:",omitempty"`
 	Chmod string `json:",omitempty"`
-	// Link copies as if the root filesystem were empty.
+	// Link copies as if the root filesystem were empty, but for the directories
+	// on the way.
 	Link bool `json:",omitempty"`
-	// Parents keeps the sources' directories, from a "/./" on.
-	Parents bool     `json:",omitempty"`
-	Exclude []string `json:",omitempty"`
 }
 
-func (*Copy) kind() string { return "copy" }
+func (*Placement) kind() string { return "placement" }
 
 // Source is one source of a Copy: exactly one of Path, URL and Inline.
 type Source struct {

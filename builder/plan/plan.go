@@ -36,15 +36,15 @@ type Vertex struct {
 	// Inputs are other filesystems that it reads, as the op's From indexes
 	// name them.
 	Inputs []ID
-	// Key is the definition key: the digest of the op and of the keys of all
-	// that it builds on. Two vertices with one key do the same thing to the
-	// same thing, apart from what the context holds.
-	Key digest.Digest
+	// Definition is the digest of the op and of the definitions of all that it
+	// builds on. Two vertices with one definition do the same thing to the same
+	// thing, apart from what the context holds.
+	Definition digest.Digest
 	// NoCache asks for execution even if the result is known.
 	NoCache bool
 
 	// Name is for people, as "[build 2/5] RUN make"; Location is where the
-	// instruction stands. Neither is part of the key.
+	// instruction stands. Neither is part of the definition.
 	Name     string
 	Location Location
 }

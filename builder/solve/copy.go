@@ -70,7 +70,7 @@ func (s *solver) copyFrom(ctx context.Context, st *step, op *plan.Copy, files *b
 		for _, in := range t.inputs {
 			parts = append(parts, string(in.res.chain))
 		}
-		fast := s.key("copy", plan.Define(op), parts...)
+		fast := s.cacheKey("copy", plan.Define(op), parts...)
 		if r, err := s.lookupCopy(ctx, t, fast); r != nil || err != nil {
 			return st.hitOr(ctx, r, err)
 		}
@@ -83,7 +83,7 @@ func (s *solver) copyFrom(ctx context.Context, st *step, op *plan.Copy, files *b
 	defer opened.Close()
 	fetched := &fetcher{solver: s}
 	defer fetched.close()
-	sel, err := copier.Select(ctx, op, copier.Sources{Context: files, Inputs: trees, Fetch: fetched.fetch})
+	sel, err := copier.Select(ctx, op.Selection, copier.Sources{Context: files, Inputs: trees, Fetch: fetched.fetch})
 	if err != nil {
 		return err
 	}
@@ -91,9 +91,7 @@ func (s *solver) copyFrom(ctx context.Context, st *step, op *plan.Copy, files *b
 		s.warn(t, "CopyMatchesNothing", w)
 	}
 	// What the files are called where they come from means nothing any more.
-	place := *op
-	place.Sources, place.Exclude, place.Parents = nil, nil, false
-	content := s.key("files", plan.Define(&place), below, sel.Digest().String())
+	content := s.cacheKey("files", plan.Define(&op.Placement), below, sel.Digest().String())
 	if r, err := s.lookupCopy(ctx, t, content); r != nil || err != nil {
 		if r != nil {
 			err = s.remember(ctx, st, r, keys...)
@@ -106,7 +104,7 @@ func (s *solver) copyFrom(ctx context.Context, st *step, op *plan.Copy, files *b
 		return err
 	}
 	defer root.Close()
-	l, err := sel.Place(st.target(root.Tree))
+	l, err := sel.Place(op.Placement, st.target(root.Tree))
 	if err != nil {
 		return err
 	}
@@ -150,7 +148,7 @@ func (st *step) hitOr(ctx context.Context, r *result, err error) error {
 
 func (s *solver) workdir(ctx context.Context, st *step, op *plan.Workdir) error {
 	t := st.task
-	key := s.key("workdir", plan.Define(op), string(t.parent.res.chain))
+	key := s.cacheKey("workdir", plan.Define(op), string(t.parent.res.chain))
 	if r, err := s.lookupCopy(ctx, t, key); r != nil || err != nil {
 		return st.hitOr(ctx, r, err)
 	}

@@ -40,7 +40,7 @@ func (s *solver) run(ctx context.Context, st *step, op *plan.Run) error {
 	for _, in := range t.inputs {
 		parts = append(parts, string(in.res.chain))
 	}
-	key := s.key("run", plan.Define(op), parts...)
+	key := s.cacheKey("run", plan.Define(op), parts...)
 	r, err := s.lookup(ctx, t, key)
 	if err != nil {
 		return err

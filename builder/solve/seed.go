@@ -17,12 +17,12 @@ func (s *solver) seedCache(ctx context.Context, from *result, m plan.RunMount, d
 		return err
 	}
 	defer root.Close()
-	op := &plan.Copy{Sources: []plan.Source{{From: 0, Path: copier.Escape(m.Source)}}, Dest: "/", DestDir: true}
-	sel, err := copier.Select(ctx, op, copier.Sources{Inputs: []*buildctx.Tree{root.Tree}})
+	what := plan.Selection{Sources: []plan.Source{{From: 0, Path: copier.Escape(m.Source)}}}
+	sel, err := copier.Select(ctx, what, copier.Sources{Inputs: []*buildctx.Tree{root.Tree}})
 	if err != nil {
 		return err
 	}
-	l, err := sel.Place(copier.Target{Epoch: s.Epoch, Now: s.Now()})
+	l, err := sel.Place(plan.Placement{Dest: "/", DestDir: true}, copier.Target{Epoch: s.Epoch, Now: s.Now()})
 	if err != nil {
 		return err
 	}

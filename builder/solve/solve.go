@@ -33,7 +33,7 @@ type Config struct {
 	Snapshots snapshot.Snapshotter
 	Unpacker  Unpacker
 	Executor  Executor
-	Cache     *cache.Store
+	Cache     Cache
 	Context   *buildctx.Tree
 	// Lease holds whatever the solve makes.
 	Lease content.Lease
@@ -55,6 +55,14 @@ type Config struct {
 	// Progress may be nil.
 	Progress Progress
 	Now      func() time.Time
+}
+
+// Cache remembers what steps made: a directory here (cache.Store), or whatever
+// else can keep a record by its key. A key that is not known is
+// errdefs.ErrNotFound. It must be safe for concurrent use.
+type Cache interface {
+	Get(ctx context.Context, key digest.Digest) (cache.Record, error)
+	Put(ctx context.Context, key digest.Digest, r cache.Record) error
 }
 
 // Result is a solved graph.
@@ -140,7 +148,7 @@ func (s *solver) prepare() int {
 	s.tasks = make([]*task, len(s.graph.Vertices))
 	steps := 0
 	for i, v := range s.graph.Vertices {
-		if t, ok := byKey[v.Key]; ok && t.NoCache == v.NoCache {
+		if t, ok := byKey[v.Definition]; ok && t.NoCache == v.NoCache {
 			s.tasks[i] = t
 			continue
 		}
@@ -157,7 +165,7 @@ func (s *solver) prepare() int {
 			t.inputs = append(t.inputs, s.tasks[in])
 			s.tasks[in].used = true
 		}
-		byKey[v.Key] = t
+		byKey[v.Definition] = t
 		s.tasks[i] = t
 	}
 	for t := s.tasks[s.graph.Target.RootFS]; t != nil; t = t.parent {

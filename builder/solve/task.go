@@ -116,9 +116,9 @@ func (s *solver) dispatch(ctx context.Context, st *step) error {
 	return errdefs.Errorf(errdefs.ErrUnsupported, "vertex %T", st.task.Op)
 }
 
-// key is the cache key of an op with these inputs. What the op's bytes are made
+// cacheKey is the cache key of an op with these inputs. What the op's bytes are made
 // of is in parts: chainIDs, content digests.
-func (s *solver) key(kind string, def digest.Digest, parts ...string) digest.Digest {
+func (s *solver) cacheKey(kind string, def digest.Digest, parts ...string) digest.Digest {
 	epoch := ""
 	if s.Epoch != nil {
 		epoch = fmt.Sprint(s.Epoch.Unix())
