@@ -120,8 +120,8 @@ func (a *app) task(ctx context.Context, c *container, root mount.Mount, f create
 		// While the process mounts its root.
 		OnCreated: func(int) error { return c.saveSpec() },
 	}
-	if c.Spec.Hooks != nil {
-		req.OnMounted = func(pid int) error { return c.createHooks(ctx, pid) }
+	if c.Spec.Hooks != nil || len(c.Spec.Linux.NetDevices) > 0 {
+		req.OnMounted = func(pid int) error { return c.mounted(ctx, pid) }
 	}
 	if survive {
 		req.Control = c.dir

@@ -30,7 +30,7 @@ func (a *app) features(ctx context.Context, args []string) (int, error) {
 			IntelRdt:        &features.IntelRdt{Enabled: &no, Schemata: &no, Monitoring: &no},
 			MemoryPolicy:    &features.MemoryPolicy{Modes: modes, Flags: memoryFlags},
 			MountExtensions: &features.MountExtensions{IDMap: &features.IDMap{Enabled: &no}},
-			NetDevices:      &features.NetDevices{Enabled: &no},
+			NetDevices:      &features.NetDevices{Enabled: &yes},
 		},
 	})
 }

@@ -6,8 +6,27 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
+	"cove/network"
 	"cove/sandbox/hooks"
 )
+
+// mounted completes the container's namespaces, while its process waits before
+// pivot_root.
+func (c *container) mounted(ctx context.Context, pid int) error {
+	if devices := c.Spec.Linux.NetDevices; len(devices) > 0 {
+		names := map[string]string{}
+		for name, d := range devices {
+			names[name] = d.Name
+		}
+		if err := network.MoveDevices(pid, names); err != nil {
+			return err
+		}
+	}
+	if c.Spec.Hooks == nil {
+		return nil
+	}
+	return c.createHooks(ctx, pid)
+}
 
 // createHooks run after the namespaces and the mounts exist and before
 // pivot_root; those of the container follow in its plan.

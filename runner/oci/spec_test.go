@@ -536,3 +536,49 @@ func chown(t *testing.T, bundle string) {
 		}
 	}
 }
+
+// TestNetDevices moves devices of the host into a container.
+func TestNetDevices(t *testing.T) {
+	ip := func(args ...string) {
+		t.Helper()
+		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
+			t.Skipf("needs ip and veth: ip %q: %v: %s", args, err, out)
+		}
+	}
+	const show = "ip -o addr show | while read n name family a rest; do echo $name $a; done"
+	for name, tt := range map[string]struct {
+		to, want, says string
+	}{
+		"renamed":  {to: "inside", want: "inside 10.222.0.7/24\n"},
+		"kept":     {want: "s1dev0 10.222.0.7/24\n"},
+		"template": {to: "net%d", want: "net0 10.222.0.7/24\n"},
+		"taken":    {to: "lo", says: "has a device of that name"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ip("link", "add", "s1dev0", "type", "veth", "peer", "name", "s1dev1")
+			t.Cleanup(func() { _ = exec.Command("ip", "link", "del", "s1dev1").Run() })
+			ip("addr", "add", "10.222.0.7/24", "dev", "s1dev0")
+			ip("link", "set", "s1dev0", "up")
+			f := newFixture(t, "sh", "-c", show)
+			f.links("ip")
+			f.spec.Linux.NetDevices = map[string]specs.LinuxNetDevice{"s1dev0": {Name: tt.to}}
+			f.write()
+			code, out, errs := f.call("run", "-b", f.bundle, idOf(t))
+			if tt.says != "" {
+				if code != 1 || !strings.Contains(errs, tt.says) {
+					t.Errorf("%d %q", code, errs)
+				}
+				return
+			}
+			if code != 0 || !strings.Contains(out, tt.want) {
+				t.Errorf("%d %q, want %q, %s", code, out, tt.want, errs)
+			}
+		})
+	}
+	f := newFixture(t, "true")
+	f.spec.Linux.NetDevices = map[string]specs.LinuxNetDevice{"nosuch0": {}}
+	f.write()
+	if code, _, errs := f.call("run", "-b", f.bundle, idOf(t)); code != 1 || !strings.Contains(errs, "nosuch0") {
+		t.Errorf("%d %q", code, errs)
+	}
+}
