@@ -68,7 +68,7 @@ func (f *files) open(want plan.File, src source) (int, error) {
 	case plan.Root:
 		return openRoot(src.root)
 	case plan.Bind:
-		return openTree(want.Name, want, "bind source")
+		return openBind(want)
 	case plan.Namespace:
 		return openAt(want.Name, unix.O_RDONLY|unix.O_NONBLOCK, "namespace") // or it waits, if it is a pipe
 	case plan.CgroupTasks:

@@ -382,12 +382,21 @@ func TestSpecRefusals(t *testing.T) {
 		"notify's data": {func(s *specs.Spec) {
 			s.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, ListenerMetadata: "/x"}
 		}, "listenerMetadata"},
-		"idmap": {func(s *specs.Spec) {
-			s.Mounts = append(s.Mounts, specs.Mount{Destination: "/p", Source: "/tmp", Options: []string{"bind", "idmap"}})
-		}, "/p: id-mapped"},
-		"maps of a mount": {func(s *specs.Spec) {
-			s.Mounts = append(s.Mounts, specs.Mount{Destination: "/p", Source: "/tmp", Options: []string{"bind"}, UIDMappings: []specs.LinuxIDMapping{{Size: 1}}})
-		}, "/p: id-mapped"},
+		"idmap": {
+			func(s *specs.Spec) {
+				m := specs.Mount{Destination: "/p", Source: "/tmp", Options: []string{"bind", "idmap"}}
+				s.Mounts = append(s.Mounts, m)
+			},
+			"/p: an id-mapped mount needs",
+		},
+		"half a map of a mount": {
+			func(s *specs.Spec) {
+				m := specs.Mount{Destination: "/p", Source: "/tmp", Options: []string{"bind"}}
+				m.UIDMappings = []specs.LinuxIDMapping{{Size: 1}}
+				s.Mounts = append(s.Mounts, m)
+			},
+			"/p: an id-mapped mount needs",
+		},
 		"rlimit twice": {func(s *specs.Spec) {
 			s.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_CPU"}, {Type: "RLIMIT_CPU"}}
 		}, "twice"},
@@ -580,5 +589,46 @@ func TestNetDevices(t *testing.T) {
 	f.write()
 	if code, _, errs := f.call("run", "-b", f.bundle, idOf(t)); code != 1 || !strings.Contains(errs, "nosuch0") {
 		t.Errorf("%d %q", code, errs)
+	}
+}
+
+// TestIDMap shows the owners of a bind as others.
+func TestIDMap(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		options []string
+		want    string
+	}{
+		"the top":  {[]string{"rbind", "idmap"}, "5007:6007 7:7"},
+		"all":      {[]string{"rbind", "ridmap"}, "5007:6007 5007:6007"},
+		"unsaid":   {[]string{"rbind"}, "5007:6007 7:7"},
+		"no owner": {[]string{"bind", "idmap"}, "5007:6007 0:0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, "stat", "-c", "%u:%g", "/p/f", "/p/sub/f")
+			f.links("stat")
+			f.nested(tt.options...)
+			m := &f.spec.Mounts[len(f.spec.Mounts)-1]
+			m.UIDMappings = []specs.LinuxIDMapping{{ContainerID: 0, HostID: 5000, Size: 10}}
+			m.GIDMappings = []specs.LinuxIDMapping{{ContainerID: 0, HostID: 6000, Size: 10}}
+			for _, file := range []string{"f", "sub/f"} {
+				path := filepath.Join(m.Source, file)
+				if err := os.WriteFile(path, nil, 0o644); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.Chown(path, 7, 7); err != nil {
+					t.Fatal(err)
+				}
+			}
+			f.write()
+			code, out, errs := f.call("run", "-b", f.bundle, idOf(t))
+			if strings.Contains(errs, "its filesystem may not be able to") {
+				t.Skip(errs)
+			}
+			if got := strings.Join(strings.Fields(out), " "); got != tt.want && !strings.HasPrefix(tt.want, got+" ") {
+				t.Errorf("%d %q, want %q, %s", code, got, tt.want, errs)
+			}
+		})
 	}
 }

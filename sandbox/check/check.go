@@ -113,12 +113,38 @@ func ids(s *specs.Spec) error {
 		return invalid("a user namespace needs uidMappings and gidMappings")
 	}
 	for _, m := range s.Mounts {
-		mapped := slices.Contains(m.Options, "idmap") || slices.Contains(m.Options, "ridmap")
-		if len(m.UIDMappings)+len(m.GIDMappings) > 0 || mapped {
-			return unsupported("mount %s: id-mapped mounts", m.Destination)
+		if err := idMapOf(s, m); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// idMapOf checks the maps of a mount (config.md, "POSIX-platform Mounts").
+func idMapOf(s *specs.Spec, m specs.Mount) error {
+	uids, gids := IDMap(s, m)
+	switch asked := len(m.UIDMappings)+len(m.GIDMappings) > 0 || maps(m); {
+	case !asked:
+		return nil
+	case len(uids) == 0 || len(gids) == 0:
+		return invalid("mount %s: an id-mapped mount needs uidMappings and gidMappings, or a user namespace of the container's own that has them", m.Destination)
+	case m.Type != "bind" && !slices.Contains(m.Options, "bind") && !slices.Contains(m.Options, "rbind"):
+		return unsupported("mount %s: id maps of a mount that is no bind", m.Destination)
+	}
+	return nil
+}
+
+func maps(m specs.Mount) bool {
+	return slices.Contains(m.Options, "idmap") || slices.Contains(m.Options, "ridmap")
+}
+
+// IDMap returns the maps of an id-mapped mount: its own, or those of the user
+// namespace that the container makes. Others have none.
+func IDMap(s *specs.Spec, m specs.Mount) (uids, gids []specs.LinuxIDMapping) {
+	if maps(m) && len(m.UIDMappings)+len(m.GIDMappings) == 0 && Makes(s, specs.UserNamespace) {
+		return s.Linux.UIDMappings, s.Linux.GIDMappings
+	}
+	return m.UIDMappings, m.GIDMappings
 }
 
 func linux(s *specs.Spec) error {

@@ -2,12 +2,14 @@ package plan
 
 import (
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/sandbox/check"
 )
 
 func (b *builder) mounts(spec *specs.Spec) error {
@@ -21,7 +23,7 @@ func (b *builder) mounts(spec *specs.Spec) error {
 		case opts.copyUp:
 			err = b.copyUpMount(m, opts)
 		case opts.bind || m.Type == "bind":
-			err = b.bindMount(m, opts)
+			err = b.bindMount(spec, m, opts)
 		case m.Type == "cgroup" || m.Type == "cgroup2":
 			err = b.cgroupMount(m, opts)
 		case m.Type == "devpts" && spec.Process.Terminal && clean(m.Destination) == "dev/pts":
@@ -123,7 +125,7 @@ func (b *builder) propagate(tree Value, opts options) {
 }
 
 // bindMount attaches a mount that the parent copied from the host.
-func (b *builder) bindMount(m specs.Mount, opts options) error {
+func (b *builder) bindMount(spec *specs.Spec, m specs.Mount, opts options) error {
 	if !path.IsAbs(m.Source) {
 		return errdefs.Errorf(errdefs.ErrInvalid, "plan: mount %s: source %q: want an absolute path", m.Destination, m.Source)
 	}
@@ -132,7 +134,11 @@ func (b *builder) bindMount(m specs.Mount, opts options) error {
 	if opts.attr.Propagation == 0 {
 		opts.attr.Propagation, opts.attr.PropagateAll = unix.MS_PRIVATE, true
 	}
-	tree := b.file(File{Kind: Bind, Name: m.Source, Recursive: opts.recursive, Attr: opts.attr})
+	uids, gids := check.IDMap(spec, m)
+	tree := b.file(File{
+		Kind: Bind, Name: m.Source, Recursive: opts.recursive, Attr: opts.attr,
+		UIDs: idRanges(uids), GIDs: idRanges(gids), IDMapAll: slices.Contains(m.Options, "ridmap"),
+	})
 	target := b.target(m.Destination, likeSource, tree)
 	b.attach(tree, target)
 	b.close(target)

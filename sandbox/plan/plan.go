@@ -116,6 +116,10 @@ type File struct {
 	Recursive bool
 	// Attr are set on the detached mount before it is handed over.
 	Attr MountAttr
+	// UIDs and GIDs map the owners that a Bind shows; IDMapAll those of the mounts
+	// below, too.
+	UIDs, GIDs []IDRange
+	IDMapAll   bool
 	// Options are those of DevPTS and CopyUp.
 	Options []string
 }

@@ -147,7 +147,11 @@ func (f File) String() string {
 		if f.Recursive {
 			s += "|AT_RECURSIVE"
 		}
-		return s + ")" + f.Attr.String()
+		s += ")"
+		if len(f.UIDs) > 0 {
+			s += fmt.Sprintf("; mount_setattr(IDMAP, uids %v, gids %v)", f.UIDs, f.GIDs)
+		}
+		return s + f.Attr.String()
 	case Namespace:
 		return "open(" + strconv.Quote(f.Name) + ")"
 	case CgroupTasks:

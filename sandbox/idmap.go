@@ -1,0 +1,75 @@
+package sandbox
+
+import (
+	"fmt"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"cove/errdefs"
+	"cove/sandbox/plan"
+	"cove/sandbox/program"
+)
+
+// openBind returns a detached copy of what is bound, with its owners mapped.
+func openBind(want plan.File) (int, error) {
+	fd, err := openTree(want.Name, want, "bind source")
+	if err != nil || len(want.UIDs) == 0 {
+		return fd, err
+	}
+	if err := mapOwners(fd, want); err != nil {
+		unix.Close(fd)
+		return -1, errdefs.Errorf(errKind(err), "sandbox: bind source %s: mapping its owners: %w; its filesystem may not be able to", want.Name, err)
+	}
+	return fd, nil
+}
+
+func mapOwners(fd int, want plan.File) error {
+	ns, err := userNamespace(want.UIDs, want.GIDs)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(ns)
+	flags := uint(unix.AT_EMPTY_PATH)
+	if want.IDMapAll {
+		flags |= unix.AT_RECURSIVE
+	}
+	return unix.MountSetattr(fd, "", flags, &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP, Userns_fd: uint64(ns)})
+}
+
+// userNamespace returns a user namespace with maps, which nobody is in: the
+// kernel makes one only with a process, here one that waits to be killed.
+func userNamespace(uids, gids []plan.IDRange) (ns int, err error) {
+	waiting := &plan.Plan{Steps: []plan.Step{{Op: plan.Barrier, Why: plan.Mounted, Result: 1}}}
+	image, err := program.Build(waiting, program.Input{})
+	if err != nil {
+		return -1, err
+	}
+	file, err := seal(image)
+	if err != nil {
+		return -1, err
+	}
+	defer file.Close()
+	control, err := pipeControl()
+	if err != nil {
+		return -1, err
+	}
+	defer control.close()
+	defer control.closeChild()
+	pid, _, err := syscall.StartProcess("/proc/self/fd/0", []string{"cove-init"}, &syscall.ProcAttr{
+		Files: []uintptr{file.Fd(), uintptr(control.childGate), uintptr(control.childStatus)},
+		Env:   []string{},
+		Sys: &syscall.SysProcAttr{
+			Cloneflags: unix.CLONE_NEWUSER, UidMappings: idMap(uids), GidMappings: idMap(gids), GidMappingsEnableSetgroups: true,
+		},
+	})
+	if err != nil {
+		return -1, fmt.Errorf("a user namespace: %w", err)
+	}
+	defer func() {
+		_ = unix.Kill(pid, unix.SIGKILL) // a child that nobody else reaps
+		_, _ = wait(pid)
+	}()
+	return unix.Open("/proc/"+strconv.Itoa(pid)+"/ns/user", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+}
