@@ -21,6 +21,7 @@ import (
 	"cove/engine/config"
 	"cove/errdefs"
 	"cove/images"
+	"cove/layers/snapshot"
 	"cove/runner"
 )
 
@@ -87,7 +88,7 @@ func (c Config) withDefaults() Config {
 type Engine struct {
 	cfg       Config
 	content   func() (*fsstore.Store, error)
-	snapshots func() (snapshots, error)
+	snapshots func() (snapshot.Store, error)
 	known     func() (config.Registries, error)
 	registry  func() (*client.Client, error)
 	images    func() (*images.Store, error)

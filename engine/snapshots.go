@@ -12,12 +12,6 @@ import (
 	"cove/layers/snapshot/overlay"
 )
 
-// snapshots is what both snapshotters are.
-type snapshots interface {
-	snapshot.Snapshotter
-	snapshot.Keeper
-}
-
 const (
 	driverOverlay = "overlay2" // in docker's words
 	driverNative  = "vfs"
@@ -26,7 +20,7 @@ const (
 // openSnapshots opens the snapshotter that this root began with. Which one
 // that is was found out by trying, once, and is written down in
 // snapshotter: the two cannot share snapshots.
-func (e *Engine) openSnapshots() (snapshots, error) {
+func (e *Engine) openSnapshots() (snapshot.Store, error) {
 	driver, err := e.driver()
 	if err != nil {
 		return nil, err

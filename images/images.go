@@ -33,7 +33,7 @@ type Config struct {
 	// kept; "" is Root/images.
 	Content    content.Store
 	ContentDir string
-	Snapshots  snapshot.Snapshotter
+	Snapshots  snapshot.Store
 	Registry   *client.Client
 	// InUse visits what else refers to blobs and snapshots, in the form of
 	// Roots: containers and the build cache. nil is nothing.

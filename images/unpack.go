@@ -14,7 +14,6 @@ import (
 	"cove/errdefs"
 	"cove/images/transfer"
 	"cove/layers"
-	"cove/layers/snapshot"
 	"cove/layers/unpack"
 )
 
@@ -104,10 +103,7 @@ func (s *Store) unpack(ctx context.Context, img Image, hold content.Lease, progr
 	}
 	// A snapshot that a power cut left with empty files would be taken for
 	// whole: its files are durable before anything counts on them.
-	if k, ok := s.cfg.Snapshots.(snapshot.Keeper); ok {
-		return k.Sync()
-	}
-	return nil
+	return s.cfg.Snapshots.Sync()
 }
 
 // rotten are the blobs of the layers that no longer have their digest.

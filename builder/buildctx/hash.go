@@ -6,12 +6,13 @@ import (
 	"errors"
 	"io"
 	"runtime"
+	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
+	"cove/internal/limit"
+
 	"github.com/opencontainers/go-digest"
-	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 )
 
@@ -39,27 +40,11 @@ func (t *Tree) Hash(ctx context.Context, entries []*Entry) error {
 		return nil
 	}
 	buffers := sync.Pool{New: func() any { b := make([]byte, hashBuffer); return &b }}
-	g, ctx := errgroup.WithContext(ctx)
-	var next atomic.Int64
-	for range min(runtime.GOMAXPROCS(0), len(todo)) {
-		g.Go(func() error {
-			buf := buffers.Get().(*[]byte)
-			defer buffers.Put(buf)
-			for {
-				i := next.Add(1) - 1
-				if i >= int64(len(todo)) {
-					return nil
-				}
-				if err := ctx.Err(); err != nil {
-					return err
-				}
-				if err := t.hashFile(todo[i], *buf); err != nil {
-					return err
-				}
-			}
-		})
-	}
-	return g.Wait()
+	return limit.Each(ctx, runtime.GOMAXPROCS(0), slices.Values(todo), func(_ context.Context, e *Entry) error {
+		buf := buffers.Get().(*[]byte)
+		defer buffers.Put(buf)
+		return t.hashFile(e, *buf)
+	})
 }
 
 // clockTick is longer than the kernel's clock for times of files stands still:

@@ -11,11 +11,11 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/internal/filelock"
 )
 
 // root is the folder of all cache mounts below the builder's state.
@@ -50,7 +50,7 @@ func Open(ctx context.Context, state string, opt Options) (*Dir, error) {
 	files := filepath.Join(dir, "files")
 	if _, err := os.Lstat(files); errors.Is(err, os.ErrNotExist) {
 		if err := fill(dir, files, opt); err != nil {
-			lock.Close()
+			_ = filelock.Release(lock)
 			return nil, err
 		}
 	}
@@ -58,7 +58,7 @@ func Open(ctx context.Context, state string, opt Options) (*Dir, error) {
 }
 
 // Close gives the directory back.
-func (d *Dir) Close() error { return d.lock.Close() }
+func (d *Dir) Close() error { return filelock.Release(d.lock) }
 
 // take locks a directory: shared is shared, locked waits for its turn, private
 // takes the first directory of its own that is free.
@@ -71,44 +71,26 @@ func take(ctx context.Context, base, sharing string) (dir string, lock *os.File,
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return "", nil, errdefs.Errorf(errdefs.ErrUnavailable, "build: cache mount: %w", err)
 		}
-		f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
-		if err != nil {
-			return "", nil, errdefs.Errorf(errdefs.ErrUnavailable, "build: cache mount: %w", err)
+		lock, err := lockDir(ctx, dir, sharing)
+		switch {
+		case err == nil:
+			return dir, lock, nil
+		case sharing == "private" && errors.Is(err, filelock.ErrLocked):
+			continue
 		}
-		how := unix.LOCK_EX
-		if sharing == "shared" {
-			how = unix.LOCK_SH
-		}
-		if sharing == "private" {
-			err = unix.Flock(int(f.Fd()), how|unix.LOCK_NB)
-			if errors.Is(err, unix.EWOULDBLOCK) {
-				f.Close()
-				continue
-			}
-		} else {
-			err = waitLock(ctx, f, how)
-		}
-		if err != nil {
-			f.Close()
-			return "", nil, err
-		}
-		return dir, f, nil
+		return "", nil, errdefs.Errorf(errdefs.ErrUnavailable, "build: cache mount: %w", err)
 	}
 }
 
-// waitLock takes a lock, giving up when ctx ends.
-func waitLock(ctx context.Context, f *os.File, how int) error {
-	for wait := time.Millisecond; ; wait = min(2*wait, 200*time.Millisecond) {
-		err := unix.Flock(int(f.Fd()), how|unix.LOCK_NB)
-		if err == nil || !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(wait):
-		}
+func lockDir(ctx context.Context, dir, sharing string) (*os.File, error) {
+	name := filepath.Join(dir, "lock")
+	switch sharing {
+	case "private":
+		return filelock.TryOpen(name, filelock.Exclusive)
+	case "shared":
+		return filelock.Open(ctx, name, filelock.Shared)
 	}
+	return filelock.Open(ctx, name, filelock.Exclusive)
 }
 
 // fill makes the directory of files, with what it begins with.
@@ -148,14 +130,11 @@ func Prune(state string) error {
 	}
 	var errs []error
 	for _, name := range locks {
-		f, err := os.OpenFile(name, os.O_RDWR, 0)
+		lock, err := filelock.TryOpen(name, filelock.Exclusive)
 		if err != nil {
-			continue
+			continue // a build uses it
 		}
-		if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil {
-			errs = append(errs, os.RemoveAll(filepath.Join(filepath.Dir(name), "files")))
-		}
-		f.Close()
+		errs = append(errs, os.RemoveAll(filepath.Join(filepath.Dir(name), "files")), filelock.Release(lock))
 	}
 	return errors.Join(errs...)
 }

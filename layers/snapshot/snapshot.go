@@ -76,7 +76,7 @@ type Snapshotter interface {
 // Usage is what a snapshot takes on disk.
 type Usage = tree.Usage
 
-// Keeper is what the implementations offer beyond the contract.
+// Keeper looks after a root of snapshots as a whole.
 type Keeper interface {
 	// Usage is what the snapshot itself takes, without its parents.
 	Usage(ctx context.Context, key string) (Usage, error)
@@ -86,6 +86,12 @@ type Keeper interface {
 	Clean(ctx context.Context) error
 	// Sync makes everything written to the store so far durable.
 	Sync() error
+}
+
+// Store is a root of snapshots: what whoever opens one gets.
+type Store interface {
+	Snapshotter
+	Keeper
 }
 
 // Rebaser is a Snapshotter whose active snapshots hold only their own change,

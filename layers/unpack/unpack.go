@@ -14,9 +14,9 @@ import (
 	"io"
 
 	"github.com/moby/sys/userns"
-	"golang.org/x/sync/errgroup"
 
 	"cove/errdefs"
+	"cove/internal/limit"
 	"cove/layers"
 	"cove/layers/apply"
 	"cove/layers/archive"
@@ -125,31 +125,30 @@ type run struct {
 }
 
 func (r *run) all(ctx context.Context) error {
-	g, gctx := errgroup.WithContext(ctx)
-	limit := r.Parallel
-	if limit <= 0 {
-		limit = 3
+	n := r.Parallel
+	if n <= 0 {
+		n = 3
 	}
 	if r.rebaser == nil {
-		limit = 1
+		n = 1
 	}
 	// Layers start from the lowest, so whoever waits for one below it waits
 	// for one that has started.
-	g.SetLimit(limit)
-	for i := r.have; i < len(r.ls) && gctx.Err() == nil; i++ {
-		g.Go(func() error {
-			if err := r.layer(gctx, i); err != nil {
-				return fmt.Errorf("unpacking layer %d of %d, %s: %w", i+1, len(r.ls), r.ls[i].Blob.Digest, err)
+	lowestFirst := func(yield func(int) bool) {
+		for i := r.have; i < len(r.ls); i++ {
+			if !yield(i) {
+				return
 			}
-			close(r.committed[i])
-			r.done(i, r.ls[i])
-			return nil
-		})
+		}
 	}
-	if err := g.Wait(); err != nil {
-		return err
-	}
-	return ctx.Err()
+	return limit.Each(ctx, n, lowestFirst, func(ctx context.Context, i int) error {
+		if err := r.layer(ctx, i); err != nil {
+			return fmt.Errorf("unpacking layer %d of %d, %s: %w", i+1, len(r.ls), r.ls[i].Blob.Digest, err)
+		}
+		close(r.committed[i])
+		r.done(i, r.ls[i])
+		return nil
+	})
 }
 
 func (r *run) parent(i int) string {

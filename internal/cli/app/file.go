@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io"
 	"os"
+
+	"cove/internal/atomicfile"
 )
 
 // WriteFile writes a file by write. It leaves nothing, or what was there before,
@@ -16,13 +18,5 @@ func WriteFile(name string, write func(io.Writer) error) error {
 		}
 		return errors.Join(write(f), f.Close())
 	}
-	f, err := os.OpenFile(name+".part", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	defer os.Remove(name + ".part")
-	if err := errors.Join(write(f), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(name+".part", name)
+	return atomicfile.Replace(atomicfile.Host{}, name, 0o600, atomicfile.Durable, write)
 }

@@ -14,6 +14,7 @@ import (
 	"cove/engine"
 	"cove/errdefs"
 	"cove/images/platforms"
+	"cove/internal/atomicfile"
 	"cove/internal/cli/app"
 	"cove/internal/cli/progress"
 )
@@ -194,7 +195,7 @@ func (f *buildFlags) showProgress(a *app.App, o *engine.BuildOptions) (end func(
 func (f *buildFlags) report(a *app.App, result *builder.Result) error {
 	id := result.ConfigDigest
 	if f.iidfile != "" {
-		if err := os.WriteFile(f.iidfile, []byte(id), 0o644); err != nil {
+		if err := atomicfile.WriteFile(f.iidfile, []byte(id), 0o644, atomicfile.Durable); err != nil {
 			return fmt.Errorf("--iidfile: %w", err)
 		}
 	}

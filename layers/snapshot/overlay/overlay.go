@@ -37,7 +37,7 @@ type Store struct {
 
 var (
 	_ snapshot.Snapshotter = (*Store)(nil)
-	_ snapshot.Keeper      = (*Store)(nil)
+	_ snapshot.Store       = (*Store)(nil)
 	_ snapshot.Rebaser     = (*Store)(nil)
 )
 
