@@ -50,6 +50,7 @@ func (b *Builder) Build(ctx context.Context, req Request) (res *Result, err erro
 	}
 	// What the stat cache could not save costs the next build time, not this one its result.
 	defer func() { _ = files.Close() }()
+	defer func() { err = withSource(err, files.Dockerfile) }()
 	graph, err := b.plan(ctx, req, files)
 	if err != nil {
 		return nil, err
@@ -59,6 +60,36 @@ func (b *Builder) Build(ctx context.Context, req Request) (res *Result, err erro
 		return nil, err
 	}
 	return b.export(ctx, req, graph, solved, lease)
+}
+
+// Check reads what Build would, resolves the base images, and returns the
+// Dockerfile with its warnings; nothing is executed or written. An error is
+// what Build would end with before its first step.
+func (b *Builder) Check(ctx context.Context, req Request) (c *Checked, err error) {
+	if err := req.complete(); err != nil {
+		return nil, err
+	}
+	req.check = true
+	files, err := buildctx.OpenContext(ctx, buildctx.Source{
+		Dir: req.Context, Dockerfile: req.Dockerfile, Stdin: req.Stdin, State: b.cfg.Root,
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = files.Close() }()
+	graph, err := b.plan(ctx, req, files)
+	if err != nil {
+		return nil, withSource(err, files.Dockerfile)
+	}
+	return &Checked{Dockerfile: files.Dockerfile, Warnings: graph.Warnings}, nil
+}
+
+// withSource gives an error at a line the text that the line is in.
+func withSource(err error, dockerfile []byte) error {
+	if at := (*plan.Error)(nil); errors.As(err, &at) && at.Source == nil {
+		at.Source = dockerfile
+	}
+	return err
 }
 
 // complete fills in what the request leaves open.
@@ -96,7 +127,7 @@ func (b *Builder) plan(ctx context.Context, req Request, files *buildctx.Context
 		Platform: req.Platform, Build: ocispec.Platform{OS: "linux", Architecture: runtime.GOARCH},
 		Labels: req.Labels, Network: req.Network, Allow: req.Allow,
 		NoCache: req.NoCache, NoCacheFilter: req.NoCacheFilter, Epoch: req.Epoch,
-		Resolve: b.cfg.Resolver.Resolve,
+		Resolve: b.cfg.Resolver.Resolve, Ignored: files.Excludes, Check: req.check,
 	})
 }
 

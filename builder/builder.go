@@ -41,6 +41,10 @@ type (
 	ExitError = solve.ExitError
 	// Event is one step of progress.
 	Event = solve.Event
+	// Error is a failure at one line of a Dockerfile.
+	Error = plan.Error
+	// LintError is a Dockerfile whose author wants warnings to be errors.
+	LintError = plan.LintError
 )
 
 // Resolver finds the image of a FROM or of COPY --from. It is safe for
@@ -105,6 +109,14 @@ type Request struct {
 	Exporter export.Exporter
 	// Progress is told every event, one at a time; it may be nil.
 	Progress func(Event)
+
+	check bool // only plan, and leave warnings warnings
+}
+
+// Checked is a Dockerfile that was read and not built.
+type Checked struct {
+	Dockerfile []byte
+	Warnings   []Warning
 }
 
 // Result is a finished build. Nothing names its content yet: give it a name,

@@ -87,6 +87,28 @@ func (e *Engine) Build(ctx context.Context, o BuildOptions) (*builder.Result, er
 	return result, nil
 }
 
+// Check reads a build's Dockerfile and says what its author should know; it
+// executes nothing.
+func (e *Engine) Check(ctx context.Context, o BuildOptions) (*builder.Checked, error) {
+	if err := needRoot("checking a Dockerfile"); err != nil {
+		return nil, err
+	}
+	blobs, err := e.content()
+	if err != nil {
+		return nil, err
+	}
+	bases, err := blobs.Lease(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer bases.Release()
+	b, err := e.newBuilder(resolver{e: e, hold: bases, always: o.Pull, progress: o.PullProgress})
+	if err != nil {
+		return nil, err
+	}
+	return b.Check(ctx, o.Request)
+}
+
 // newBuilder makes a builder, which is cheap; what it costs to open is shared.
 func (e *Engine) newBuilder(r resolver) (*builder.Builder, error) {
 	store, err := e.content()

@@ -11,7 +11,7 @@ import (
 	"cove/builder/dockerfile"
 	"cove/errdefs"
 	"cove/images"
-	"cove/images/platforms"
+	"cove/internal/platforms"
 )
 
 // Import makes an image of one layer from the tar of a root filesystem.

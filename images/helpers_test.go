@@ -16,7 +16,7 @@ import (
 
 	"cove/content"
 	"cove/content/fsstore"
-	"cove/images/platforms"
+	"cove/internal/platforms"
 	"cove/layers"
 	"cove/layers/compress"
 	"cove/layers/diff"

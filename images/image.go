@@ -15,7 +15,7 @@ import (
 	"cove/distribution/manifest"
 	"cove/errdefs"
 	"cove/images/names"
-	"cove/images/platforms"
+	"cove/internal/platforms"
 	"cove/layers"
 	"cove/reference"
 )

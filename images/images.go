@@ -20,7 +20,7 @@ import (
 	"cove/distribution/client"
 	"cove/errdefs"
 	"cove/images/names"
-	"cove/images/platforms"
+	"cove/internal/platforms"
 	"cove/layers/snapshot"
 )
 

@@ -19,7 +19,7 @@ import (
 	"cove/content"
 	"cove/content/fsstore"
 	"cove/errdefs"
-	"cove/images/platforms"
+	"cove/internal/platforms"
 	"cove/layers"
 )
 

@@ -13,8 +13,8 @@ import (
 	"cove/distribution/client"
 	"cove/distribution/manifest"
 	"cove/errdefs"
-	"cove/images/platforms"
 	"cove/images/transfer"
+	"cove/internal/platforms"
 	"cove/reference"
 )
 

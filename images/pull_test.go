@@ -21,8 +21,8 @@ import (
 	"cove/distribution/client"
 	"cove/distribution/distributiontest"
 	"cove/errdefs"
-	"cove/images/platforms"
 	"cove/images/transfer"
+	"cove/internal/platforms"
 	"cove/layers/snapshot/native"
 )
 

@@ -20,7 +20,7 @@ import (
 
 	"cove/content"
 	"cove/errdefs"
-	"cove/images/platforms"
+	"cove/internal/platforms"
 )
 
 func save(t testing.TB, s *Store, names ...string) []byte {

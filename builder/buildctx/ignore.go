@@ -3,6 +3,7 @@ package buildctx
 import (
 	"bytes"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 
@@ -142,4 +143,19 @@ func (ig *Ignore) Rule(p string) string {
 		}
 	}
 	return ig.Name
+}
+
+// Excludes says that .dockerignore leaves nothing of a source: p is cleaned and
+// below the context, "" is the context itself. Rules that take files back in
+// ("!") leave it open, as only the files themselves could tell.
+func (t *Tree) Excludes(p string) bool {
+	if t.ignore == nil || len(t.ignore.back) > 0 {
+		return false
+	}
+	if p == "" {
+		return slices.ContainsFunc(t.ignore.patterns, func(rule string) bool {
+			return rule == "*" || rule == "**" || rule == "**/*"
+		})
+	}
+	return t.ignore.Rule(p) != ""
 }

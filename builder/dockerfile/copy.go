@@ -37,6 +37,9 @@ func (c *converter) copy(s *state, cmd *instructions.CopyCommand, loc plan.Locat
 		if isURL(p) || isGit(p) {
 			return invalid("COPY takes no URL: use ADD %s", p)
 		}
+		if cmd.From == "" {
+			c.lintIgnored("Copy", p, cmd.Location())
+		}
 		op.Sources = append(op.Sources, plan.Source{From: from, Path: sourcePath(p, cmd.Parents)})
 	}
 	return c.copied(s, "COPY", op, cmd.SourcesAndDest, loc, inputs)
@@ -63,6 +66,8 @@ func (c *converter) addFiles(s *state, cmd *instructions.AddCommand, loc plan.Lo
 			if src.Name == "" {
 				return invalid("%s ends with no file name: give the destination one", p)
 			}
+		default:
+			c.lintIgnored("Add", p, cmd.Location())
 		}
 		op.Sources = append(op.Sources, src)
 	}
@@ -91,6 +96,9 @@ func (c *converter) copied(s *state, verb string, op *plan.Copy, sd instructions
 	op.Dest, op.DestDir = s.abs(sd.DestPath), isDir(sd.DestPath)
 	if len(op.Sources) > 1 && !op.DestDir && !op.Parents {
 		return invalid("with more than one source the destination is a directory and ends with a slash: %s/", sd.DestPath)
+	}
+	if err := checkOwner("--chown=", op.Chown); err != nil {
+		return err
 	}
 	if op.Chmod != "" {
 		if _, err := plan.ParseMode(op.Chmod); err != nil {

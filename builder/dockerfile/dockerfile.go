@@ -9,8 +9,8 @@
 package dockerfile
 
 import (
+	"cmp"
 	"context"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -47,6 +47,11 @@ type Options struct {
 	// Epoch is the time of every history line; nil leaves them to the exporter.
 	Epoch   *time.Time
 	Resolve ResolveFunc
+	// Ignored says that .dockerignore excludes a path, cleaned and relative to
+	// the context, "" for the context itself; it may be nil.
+	Ignored func(path string) bool
+	// Check leaves warnings warnings, even where the author wants errors.
+	Check bool
 }
 
 // Plan parses src and returns what to do. Its errors are *plan.Error with the
@@ -54,6 +59,9 @@ type Options struct {
 func Plan(ctx context.Context, src []byte, opt Options) (*plan.Graph, error) {
 	if opt.Name == "" {
 		opt.Name = "Dockerfile"
+	}
+	if err := opt.check(); err != nil {
+		return nil, plan.At(plan.Location{File: opt.Name}, err)
 	}
 	c := &converter{opt: opt, graph: &plan.Graph{}, source: newSource(opt.Name, src), images: newResolver(ctx, opt.Resolve)}
 	defer c.images.close()
@@ -65,7 +73,11 @@ func Plan(ctx context.Context, src []byte, opt Options) (*plan.Graph, error) {
 	if err := c.globalArgs(f); err != nil {
 		return nil, err
 	}
-	if err := c.addStages(f.stages); err != nil {
+	c.lintDefaults(f)
+	if err := c.addStages(f); err != nil {
+		return nil, err
+	}
+	if err := c.checkFilter(); err != nil {
 		return nil, err
 	}
 	target, err := c.target()
@@ -77,8 +89,8 @@ func Plan(ctx context.Context, src []byte, opt Options) (*plan.Graph, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.lint.Error(); err != nil {
-		return nil, plan.At(plan.Location{File: opt.Name}, errdefs.Errorf(errdefs.ErrInvalid, "%w", err))
+	if err := c.lintError(); err != nil {
+		return nil, err
 	}
 	c.warnUnusedArgs(f)
 	c.finish(st)
@@ -90,7 +102,8 @@ type converter struct {
 	opt    Options
 	source *source
 	lex    *shell.Lex
-	lint   *linter.Linter
+	rules  *linter.Linter // as the head of the file sets them
+	lint   *linter.Linter // as the comments above an instruction change that
 	graph  *plan.Graph
 	global *vars
 	stages []*stage
@@ -113,29 +126,13 @@ type stage struct {
 
 // addStages expands every FROM line. All of them count, since a later FROM may
 // name any earlier one.
-func (c *converter) addStages(parsed []instructions.Stage) error {
+func (c *converter) addStages(f file) error {
 	c.byName = map[string]*stage{}
 	c.from = map[string]plan.ID{}
-	for i, p := range parsed {
-		loc := c.at(p.Location, p.SourceCode)
-		name, err := c.expandFrom(p.BaseName, loc)
+	for i, p := range f.stages {
+		st, err := c.newStage(i, p, f)
 		if err != nil {
-			return err
-		}
-		st := &stage{Stage: p, index: i, display: p.Name, image: name, platform: c.opt.Platform}
-		if st.display == "" {
-			st.display = "stage-" + strconv.Itoa(i)
-		}
-		if len(parsed) == 1 {
-			st.display = ""
-		}
-		if base, ok := c.byName[strings.ToLower(name)]; ok {
-			st.base, st.image, st.platform = base, "", base.platform
-		}
-		if p.Platform != "" {
-			if st.platform, err = c.fromPlatform(p, loc); err != nil {
-				return err
-			}
+			return plan.At(c.at(p.Location, p.SourceCode), err)
 		}
 		c.stages = append(c.stages, st)
 		if p.Name != "" {
@@ -143,6 +140,31 @@ func (c *converter) addStages(parsed []instructions.Stage) error {
 		}
 	}
 	return nil
+}
+
+func (c *converter) newStage(i int, p instructions.Stage, f file) (*stage, error) {
+	defer c.lintBelow(p.Comments)()
+	res, err := c.expandFrom(p.BaseName, p, f)
+	if err != nil {
+		return nil, err
+	}
+	name := res.Result
+	st := &stage{Stage: p, index: i, display: p.Name, image: name, platform: c.opt.Platform}
+	if st.display == "" {
+		st.display = "stage-" + strconv.Itoa(i)
+	}
+	if len(f.stages) == 1 {
+		st.display = ""
+	}
+	if base, ok := c.byName[strings.ToLower(name)]; ok {
+		st.base, st.image, st.platform = base, "", base.platform
+	}
+	if p.Platform != "" {
+		if st.platform, err = c.fromPlatform(p, f); err != nil {
+			return nil, err
+		}
+	}
+	return st, nil
 }
 
 // target finds the stage to build.
@@ -156,19 +178,22 @@ func (c *converter) target() (*stage, error) {
 	if i, err := strconv.Atoi(c.opt.Target); err == nil && i >= 0 && i < len(c.stages) {
 		return c.stages[i], nil
 	}
-	var names []string
-	for _, st := range c.stages {
-		if st.Name != "" {
-			names = append(names, st.Name)
-		}
-	}
 	return nil, errdefs.Errorf(errdefs.ErrNotFound, "%s: no stage is called %q; there are: %s",
-		c.opt.Name, c.opt.Target, strings.Join(names, ", "))
+		c.opt.Name, c.opt.Target, c.stageNames())
+}
+
+// stageNames lists the stages for a message: by name, those without by number.
+func (c *converter) stageNames() string {
+	names := make([]string, len(c.stages))
+	for i, st := range c.stages {
+		names[i] = cmp.Or(st.Name, strconv.Itoa(i))
+	}
+	return strings.Join(names, ", ")
 }
 
 // finish writes the target's state into the graph.
 func (c *converter) finish(st *state) {
-	slices.SortStableFunc(c.graph.Warnings, func(a, b plan.Warning) int { return a.Location.Line - b.Location.Line })
+	c.sortWarnings()
 	img := &c.graph.Target
 	img.RootFS = st.fs
 	img.Platform = st.platform

@@ -9,7 +9,6 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/linter"
 	"github.com/moby/buildkit/frontend/dockerfile/shell"
-	"github.com/moby/sys/signal"
 
 	"cove/builder/plan"
 	"cove/errdefs"
@@ -22,6 +21,7 @@ func invalid(format string, args ...any) error {
 
 // dispatch applies one instruction to the state. The caller adds the location.
 func (c *converter) dispatch(s *state, cmd instructions.Command) error {
+	defer c.lintBelow(cmd.Comments())()
 	if err := c.expand(s, cmd); err != nil {
 		return err
 	}
@@ -52,6 +52,9 @@ func (c *converter) dispatch(s *state, cmd instructions.Command) error {
 		s.config.Healthcheck = cmd.Health
 		s.record(fmt.Sprintf("HEALTHCHECK %+v", *cmd.Health), plan.None, c.opt)
 	case *instructions.UserCommand:
+		if err := checkOwner("USER ", cmd.User); err != nil {
+			return err
+		}
 		s.config.User = cmd.User
 		s.record("USER "+cmd.User, plan.None, c.opt)
 	case *instructions.VolumeCommand:
@@ -59,9 +62,15 @@ func (c *converter) dispatch(s *state, cmd instructions.Command) error {
 	case *instructions.StopSignalCommand:
 		return c.stopSignal(s, cmd)
 	case *instructions.ShellCommand:
+		if strings.TrimSpace(cmd.Shell[0]) == "" {
+			return invalid("SHELL needs the path of a program")
+		}
 		s.config.Shell = cmd.Shell
 		s.record(fmt.Sprintf("SHELL %v", cmd.Shell), plan.None, c.opt)
 	case *instructions.OnbuildCommand:
+		if _, err := parseTrigger(cmd.Expression, 1); err != nil {
+			return invalid("%w", err)
+		}
 		s.config.OnBuild = append(slices.Clip(s.config.OnBuild), cmd.Expression)
 		s.triggers = append(s.triggers, cmd.Expression)
 		s.record("ONBUILD "+cmd.Expression, plan.None, c.opt)
@@ -105,7 +114,7 @@ func (c *converter) expander(s *state, cmd instructions.Command, lex *shell.Lex)
 		out, unset, err := lex.ProcessWord(word, s.vars)
 		for _, name := range sorted(unset) {
 			if !slices.Contains(s.args, name) && !slices.Contains(proxyArgs, name) {
-				c.lint.Run(&linter.RuleUndefinedVar, cmd.Location(), linter.RuleUndefinedVar.Format(name, suggestion(name, s.vars.Keys())))
+				c.lint.Run(&linter.RuleUndefinedVar, cmd.Location(), linter.RuleUndefinedVar.Format(name, didYouMean(name, s.vars.Keys())))
 			}
 		}
 		if len(out) > maxWord {
@@ -185,11 +194,10 @@ func (c *converter) workdir(s *state, cmd *instructions.WorkdirCommand, loc plan
 	if strings.ContainsRune(cmd.Path, 0) {
 		return invalid("a path cannot hold a NUL byte")
 	}
-	if path.IsAbs(cmd.Path) {
-		s.workdirSet = true
-	} else if !s.workdirSet {
+	if !path.IsAbs(cmd.Path) && !s.workdirSet {
 		c.lint.Run(&linter.RuleWorkdirRelativePath, cmd.Location(), linter.RuleWorkdirRelativePath.Format(cmd.Path))
 	}
+	s.workdirSet = true
 	dir := s.abs(cmd.Path)
 	s.config.WorkingDir = dir
 	if dir == "/" {
@@ -224,8 +232,8 @@ func (c *converter) volume(s *state, cmd *instructions.VolumeCommand) error {
 }
 
 func (c *converter) stopSignal(s *state, cmd *instructions.StopSignalCommand) error {
-	if _, err := signal.ParseSignal(cmd.Signal); err != nil {
-		return invalid("%q is no signal: use a name such as SIGQUIT or a number", cmd.Signal)
+	if err := checkSignal(cmd.Signal); err != nil {
+		return err
 	}
 	s.config.StopSignal = cmd.Signal
 	s.record("STOPSIGNAL "+cmd.Signal, plan.None, c.opt)
@@ -243,7 +251,7 @@ func (c *converter) entrypoint(s *state, cmd *instructions.EntrypointCommand) {
 	c.once(s, cmd)
 	c.lintCommand(s, cmd, cmd.ShellDependantCmdLine)
 	s.config.Entrypoint = s.commandLine(cmd.ShellDependantCmdLine)
-	if !s.seen["cmd"] {
+	if _, ok := s.seen["cmd"]; !ok {
 		// A CMD that came with the base was made for the base's entrypoint.
 		s.config.Cmd = nil
 	}

@@ -14,6 +14,7 @@ import (
 
 	"cove/builder/plan"
 	"cove/errdefs"
+	"cove/reference"
 )
 
 // maxSize is the largest Dockerfile that is read.
@@ -48,7 +49,7 @@ func (c *converter) parse(src []byte) (f file, err error) {
 	if err != nil {
 		return f, c.syntaxError(err)
 	}
-	if err := c.source.checkDashes(tree.AST); err != nil {
+	if err := c.checkTypography(tree.AST); err != nil {
 		return f, err
 	}
 	for _, w := range tree.Warnings {
@@ -65,26 +66,43 @@ func (c *converter) parse(src []byte) (f file, err error) {
 		return f, plan.At(plan.Location{File: c.opt.Name}, errdefs.Errorf(errdefs.ErrInvalid, "no FROM: there is nothing to build"))
 	}
 	c.lintStages(f.stages)
+	c.lintCasing(f.stages)
 	return f, nil
 }
 
-// checkSyntax refuses a "# syntax=" that names a frontend other than docker's
-// own: it would mean other instructions than these.
+// checkSyntax refuses a frontend other than docker's own: it would mean other
+// instructions than these.
 func (c *converter) checkSyntax(src []byte) error {
+	if ref, ok := c.opt.BuildArgs[syntaxArg]; ok {
+		return plan.At(plan.Location{File: c.opt.Name, Instruction: "build argument " + syntaxArg}, checkFrontend(ref))
+	}
 	ref, _, loc, ok := parser.DetectSyntax(src)
 	if !ok {
-		return nil
-	}
-	name, _, _ := strings.Cut(strings.TrimPrefix(ref, "docker.io/"), ":")
-	name, _, _ = strings.Cut(name, "@")
-	if name == "docker/dockerfile" || name == "docker/dockerfile-upstream" {
 		return nil
 	}
 	line := 1
 	if len(loc) > 0 {
 		line = loc[0].Start.Line
 	}
-	return plan.At(c.source.at(line), errdefs.Errorf(errdefs.ErrUnsupported, "the frontend %s is not supported: docker/dockerfile is what is built in", ref))
+	return plan.At(c.source.at(line), checkFrontend(ref))
+}
+
+// syntaxArg names a frontend in place of a "# syntax=".
+const syntaxArg = "BUILDKIT_SYNTAX"
+
+// checkFrontend refuses a reference that is not docker's own frontend, or the
+// same under the name of a mirror: HOST/PATH/docker/dockerfile.
+func checkFrontend(name string) error {
+	ref, err := reference.Parse(name)
+	if err != nil {
+		return invalid("the frontend %q: %w", name, err)
+	}
+	repo := "/" + ref.Repository
+	if strings.HasSuffix(repo, "/docker/dockerfile") || strings.HasSuffix(repo, "/docker/dockerfile-upstream") {
+		return nil
+	}
+	return errdefs.Errorf(errdefs.ErrUnsupported, "the frontend %s is not supported: docker/dockerfile is what is built in, "+
+		"under the name of any mirror", name)
 }
 
 // reLine finds the line in the one error of the parser that has it as text.
@@ -106,6 +124,9 @@ func (c *converter) syntaxError(err error) error {
 
 // hint explains the mistakes that the parser's own words do not.
 func hint(instruction, text string) string {
+	if i := strings.IndexFunc(instruction, isQuote); i >= 0 {
+		return ": " + typographic(instruction[i:])
+	}
 	fields := strings.Fields(instruction)
 	if len(fields) == 0 {
 		return ""
@@ -139,27 +160,9 @@ func (s *source) at(line int) plan.Location {
 func (c *converter) at(ranges []parser.Range, text string) plan.Location {
 	loc := plan.Location{File: c.opt.Name, Instruction: text}
 	if len(ranges) > 0 {
-		loc.Line = ranges[0].Start.Line
+		loc.Line, loc.End = ranges[0].Start.Line, ranges[len(ranges)-1].End.Line
 	}
 	return loc
-}
-
-// reDash finds what a word processor makes of "--".
-var reDash = regexp.MustCompile(`^[\x{2010}-\x{2015}\x{2212}]+\w`)
-
-// checkDashes refuses a first argument that begins with a typographic dash:
-// as a flag it would do nothing, as a path or command nobody means it.
-func (s *source) checkDashes(tree *parser.Node) error {
-	for _, n := range tree.Children {
-		_, rest, _ := strings.Cut(strings.TrimSpace(n.Original), " ")
-		word, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
-		if reDash.MatchString(word) {
-			r := []rune(word)
-			return plan.At(s.at(n.StartLine), errdefs.Errorf(errdefs.ErrInvalid,
-				"%q begins with %U, a typographic dash: a flag begins with two hyphens, --", word, r[0]))
-		}
-	}
-	return nil
 }
 
 // text is an instruction as it was written.

@@ -10,6 +10,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/builder/plan"
+	"cove/internal/platforms"
 )
 
 // scratch is the name of no image.
@@ -41,7 +42,7 @@ func newResolver(ctx context.Context, fn ResolveFunc) *resolver {
 func (r *resolver) start(name string, platform ocispec.Platform) *baseCall {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	key := name + " " + formatPlatform(platform)
+	key := name + " " + platforms.Format(platform)
 	if call, ok := r.calls[key]; ok {
 		return call
 	}

@@ -137,6 +137,9 @@ func (c *converter) allowed(entitlement string) bool {
 func (c *converter) mounts(s *state, cmd *instructions.RunCommand, op *plan.Run, loc plan.Location) ([]plan.ID, error) {
 	var inputs []plan.ID
 	for _, m := range instructions.GetMounts(cmd) {
+		if err := checkMount(m); err != nil {
+			return nil, err
+		}
 		out := plan.RunMount{
 			Type: string(m.Type), Target: m.Target, Source: cleanRel(m.Source), From: plan.FromNothing,
 			ReadOnly: m.ReadOnly, ID: m.CacheID, Sharing: string(m.CacheSharing), Size: m.SizeLimit, Required: m.Required,

@@ -15,6 +15,7 @@ import (
 
 	"cove/builder/plan"
 	"cove/errdefs"
+	"cove/internal/platforms"
 )
 
 // defaultPath is what PATH is when no image and no ENV says otherwise.
@@ -34,8 +35,8 @@ type state struct {
 	triggers []string // ONBUILD of this stage itself
 
 	noCache     bool
-	workdirSet  bool            // an absolute WORKDIR was seen
-	seen        map[string]bool // instructions of which the last one counts
+	workdirSet  bool                      // an absolute WORKDIR was seen
+	seen        map[string][]parser.Range // where instructions stood of which the last one counts
 	step, steps int
 }
 
@@ -44,6 +45,9 @@ func (c *converter) convert(st *stage) (*state, error) {
 	if st.done != nil {
 		return st.done, nil
 	}
+	outer := c.lint
+	c.lint = c.rules
+	defer func() { c.lint = outer }()
 	s, triggers, err := c.begin(st)
 	if err != nil {
 		return nil, err
@@ -73,7 +77,7 @@ func (c *converter) convert(st *stage) (*state, error) {
 // puts before it.
 func (c *converter) begin(st *stage) (*state, []string, error) {
 	s := &state{
-		stage: st, fs: plan.None, platform: st.platform, vars: newVars(), seen: map[string]bool{},
+		stage: st, fs: plan.None, platform: st.platform, vars: newVars(), seen: map[string][]parser.Range{},
 		noCache: c.opt.NoCache || slices.Contains(c.opt.NoCacheFilter, st.Name) && st.Name != "",
 	}
 	loc := c.at(st.Location, st.SourceCode)
@@ -100,7 +104,7 @@ func (c *converter) begin(st *stage) (*state, []string, error) {
 			s.history = append(s.history, plan.History{History: h, Vertex: plan.None, Base: true})
 		}
 		triggers = s.config.OnBuild
-		c.checkPlatform(st, base, loc)
+		c.checkPlatform(st, base)
 	}
 	s.config.OnBuild = nil
 	if st.base == nil {
@@ -147,13 +151,14 @@ func baseConfig(b plan.Base) (plan.Config, error) {
 }
 
 // checkPlatform warns when an image is not of the platform that was asked for.
-func (c *converter) checkPlatform(st *stage, b plan.Base, loc plan.Location) {
+func (c *converter) checkPlatform(st *stage, b plan.Base) {
 	got, want := b.Config.Platform, st.platform
 	if got.Architecture == "" || got.OS == want.OS && got.Architecture == want.Architecture {
 		return
 	}
-	c.warnAt(loc, &linter.RuleInvalidBaseImagePlatform,
-		linter.RuleInvalidBaseImagePlatform.Format(st.image, formatPlatform(want), formatPlatform(got)))
+	defer c.lintBelow(st.Comments)()
+	c.lint.Run(&linter.RuleInvalidBaseImagePlatform, st.Location,
+		linter.RuleInvalidBaseImagePlatform.Format(st.image, platforms.Format(want), platforms.Format(got)))
 }
 
 // parseTriggers parses the ONBUILD instructions of a base. They stand, as far
@@ -162,22 +167,27 @@ func (c *converter) parseTriggers(st *stage, triggers []string) ([]instructions.
 	loc := c.at(st.Location, st.SourceCode)
 	var cmds []instructions.Command
 	for _, t := range triggers {
-		tree, err := parser.Parse(strings.NewReader(t))
-		if err == nil && len(tree.AST.Children) != 1 {
-			err = fmt.Errorf("it is not one instruction")
-		}
-		if err != nil {
-			return nil, plan.At(loc, errdefs.Errorf(errdefs.ErrInvalid, "ONBUILD of the base, %q: %w", t, err))
-		}
-		node := tree.AST.Children[0]
-		node.StartLine, node.EndLine = loc.Line, loc.Line
-		cmd, err := instructions.ParseCommand(node)
+		cmd, err := parseTrigger(t, loc.Line)
 		if err != nil {
 			return nil, plan.At(loc, errdefs.Errorf(errdefs.ErrInvalid, "ONBUILD of the base, %q: %w", t, err))
 		}
 		cmds = append(cmds, cmd)
 	}
 	return cmds, nil
+}
+
+// parseTrigger parses the instruction of an ONBUILD as if it stood on line.
+func parseTrigger(trigger string, line int) (instructions.Command, error) {
+	tree, err := parser.Parse(strings.NewReader(trigger))
+	if err != nil {
+		return nil, err
+	}
+	if len(tree.AST.Children) != 1 {
+		return nil, fmt.Errorf("it is not one instruction")
+	}
+	node := tree.AST.Children[0]
+	node.StartLine, node.EndLine = line, line
+	return instructions.ParseCommand(node)
 }
 
 // countSteps counts the instructions that become vertices.

@@ -12,6 +12,7 @@ import (
 
 	"cove/builder/plan"
 	"cove/errdefs"
+	"cove/internal/platforms"
 )
 
 // vars is an ordered set of variables. It implements shell.EnvGetter.
@@ -77,7 +78,7 @@ var proxyArgs = []string{
 func platformArgs(target, build ocispec.Platform) *vars {
 	v := newVars()
 	for prefix, p := range map[string]ocispec.Platform{"TARGET": target, "BUILD": build} {
-		v.set(prefix+"PLATFORM", formatPlatform(p))
+		v.set(prefix+"PLATFORM", platforms.Format(p))
 		v.set(prefix+"OS", p.OS)
 		v.set(prefix+"ARCH", p.Architecture)
 		v.set(prefix+"VARIANT", p.Variant)
@@ -86,24 +87,31 @@ func platformArgs(target, build ocispec.Platform) *vars {
 }
 
 // globalArgs evaluates the ARGs before the first FROM.
-func (c *converter) globalArgs(f file) error {
+func (c *converter) globalArgs(f file) (err error) {
+	c.global, err = c.argDefaults(f, c.opt.BuildArgs)
+	return err
+}
+
+// argDefaults evaluates the ARGs before the first FROM, with these arguments
+// given.
+func (c *converter) argDefaults(f file, given map[string]string) (*vars, error) {
 	v := platformArgs(c.opt.Platform, c.opt.Build)
 	v.set("TARGETSTAGE", c.opt.Target)
 	if c.opt.Target == "" {
 		v.set("TARGETSTAGE", f.stages[len(f.stages)-1].Name)
 	}
 	for k := range v.values {
-		if given, ok := c.opt.BuildArgs[k]; ok {
-			v.set(k, given)
+		if value, ok := given[k]; ok {
+			v.set(k, value)
 		}
 	}
 	for _, cmd := range f.global {
 		for _, arg := range cmd.Args {
-			value, set := c.opt.BuildArgs[arg.Key]
+			value, set := given[arg.Key]
 			if !set && arg.Value != nil {
 				var err error
 				if value, _, err = c.lex.ProcessWord(*arg.Value, v); err != nil {
-					return plan.At(c.at(cmd.Location(), text(&cmd)), errdefs.Errorf(errdefs.ErrInvalid, "%w", err))
+					return nil, plan.At(c.at(cmd.Location(), text(&cmd)), errdefs.Errorf(errdefs.ErrInvalid, "%w", err))
 				}
 				set = true
 			}
@@ -112,41 +120,51 @@ func (c *converter) globalArgs(f file) error {
 			}
 		}
 	}
-	c.global = v
-	return nil
+	return v, nil
 }
 
-// expandFrom expands the name of a FROM by the global arguments.
-func (c *converter) expandFrom(word string, loc plan.Location) (string, error) {
+// expandFrom expands a word of a FROM by the global arguments.
+func (c *converter) expandFrom(word string, p instructions.Stage, f file) (shell.ProcessWordResult, error) {
 	res, err := c.lex.ProcessWordWithMatches(word, c.global)
 	if err != nil {
-		return "", plan.At(loc, errdefs.Errorf(errdefs.ErrInvalid, "%w", err))
+		return res, invalid("%w", err)
+	}
+	declared := slices.Clone(c.global.Keys())
+	for _, cmd := range f.global {
+		for _, arg := range cmd.Args {
+			declared = append(declared, arg.Key)
+		}
+	}
+	for _, name := range sorted(res.Unmatched) {
+		if !slices.Contains(declared, name) {
+			c.lint.Run(&linter.RuleUndefinedArgInFrom, p.Location, linter.RuleUndefinedArgInFrom.Format(name, didYouMean(name, declared)))
+		}
 	}
 	if res.Result == "" {
-		return "", plan.At(loc, errdefs.Errorf(errdefs.ErrInvalid,
-			"%q expands to nothing: an ARG used by FROM must stand before the first FROM and have a value", word))
+		return res, invalid("%q expands to nothing: an ARG used by FROM must stand before the first FROM and have a value", word)
 	}
-	for name := range res.Unmatched {
-		c.warnAt(loc, &linter.RuleUndefinedArgInFrom, linter.RuleUndefinedArgInFrom.Format(name, ""))
-	}
-	return res.Result, nil
+	return res, nil
 }
 
 // fromPlatform reads FROM --platform.
-func (c *converter) fromPlatform(p instructions.Stage, loc plan.Location) (ocispec.Platform, error) {
-	word, err := c.expandFrom(p.Platform, loc)
+func (c *converter) fromPlatform(p instructions.Stage, f file) (ocispec.Platform, error) {
+	res, err := c.expandFrom(p.Platform, p, f)
 	if err != nil {
 		return ocispec.Platform{}, err
 	}
-	plat, err := ParsePlatform(word)
+	plat, err := buildPlatform(res.Result)
 	if err != nil {
-		return plat, plan.At(loc, err)
+		return plat, err
 	}
+	target, _ := c.global.Get("TARGETPLATFORM")
+	_, isTarget := res.Matched["TARGETPLATFORM"]
+	constant := len(res.Matched) == 0 && len(res.Unmatched) == 0
 	switch {
-	case p.Platform == "$TARGETPLATFORM" || p.Platform == "${TARGETPLATFORM}":
-		c.warnAt(loc, &linter.RuleRedundantTargetPlatform, linter.RuleRedundantTargetPlatform.Format(p.Platform))
-	case word == p.Platform:
-		c.warnAt(loc, &linter.RuleFromPlatformFlagConstDisallowed, linter.RuleFromPlatformFlagConstDisallowed.Format(word))
+	case isTarget && len(res.Matched) == 1 && len(res.Unmatched) == 0 && res.Result == target:
+		c.lint.Run(&linter.RuleRedundantTargetPlatform, p.Location, linter.RuleRedundantTargetPlatform.Format(p.Platform))
+	case constant && !strings.Contains(p.Name, plat.OS) && !strings.Contains(p.Name, plat.Architecture):
+		// A stage that is named after its platform means that one.
+		c.lint.Run(&linter.RuleFromPlatformFlagConstDisallowed, p.Location, linter.RuleFromPlatformFlagConstDisallowed.Format(res.Result))
 	}
 	return plat, nil
 }
@@ -156,7 +174,7 @@ var _ shell.EnvGetter = (*vars)(nil)
 // warnUnusedArgs names the build arguments that no ARG takes, not even of a
 // stage that is not built: mostly a slip of the pen.
 func (c *converter) warnUnusedArgs(f file) {
-	taken := append(slices.Concat(c.onArgs, proxyArgs, c.global.Keys()), "SOURCE_DATE_EPOCH")
+	taken := append(slices.Concat(c.onArgs, proxyArgs, c.global.Keys()), "SOURCE_DATE_EPOCH", syntaxArg, checkArg)
 	for _, st := range f.stages {
 		for _, cmd := range st.Commands {
 			if arg, ok := cmd.(*instructions.ArgCommand); ok {
@@ -172,7 +190,7 @@ func (c *converter) warnUnusedArgs(f file) {
 		}
 	}
 	for _, k := range slices.Sorted(maps.Keys(c.opt.BuildArgs)) {
-		if !slices.Contains(taken, k) && !strings.HasPrefix(k, "BUILDKIT_") {
+		if !slices.Contains(taken, k) {
 			c.warn(plan.Warning{Location: plan.Location{File: c.opt.Name}, Rule: "UnusedBuildArg", Text: "no ARG takes the build argument " + k})
 		}
 	}

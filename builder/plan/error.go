@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -12,7 +13,21 @@ const maxInstruction = 100
 // "Dockerfile:7: COPY nope /: what went wrong".
 type Error struct {
 	Location Location
-	Err      error
+	// Source is the whole Dockerfile, for whoever shows its lines; it may be nil.
+	Source []byte
+	Err    error
+}
+
+// LintError is a Dockerfile whose author wants warnings to be errors.
+type LintError struct{ Warnings []Warning }
+
+func (e *LintError) Error() string {
+	var rules []string
+	for _, w := range e.Warnings {
+		rules = append(rules, w.Rule)
+	}
+	slices.Sort(rules)
+	return "lint violation found for rules: " + strings.Join(slices.Compact(rules), ", ")
 }
 
 // At puts loc before err. An error that has a location already keeps it: the

@@ -52,7 +52,9 @@ type Vertex struct {
 // Location is a place in a Dockerfile.
 type Location struct {
 	File string
-	Line int
+	// Line is the instruction's first line, from 1; End its last one, or 0
+	// where it has but one.
+	Line, End int
 	// Instruction is the instruction's text, on one line.
 	Instruction string
 }
@@ -61,5 +63,6 @@ type Location struct {
 type Warning struct {
 	Location Location
 	Rule     string // as "StageNameCasing"
+	URL      string // where the rule is explained; "" for rules of our own
 	Text     string
 }

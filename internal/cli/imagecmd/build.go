@@ -13,10 +13,10 @@ import (
 	"cove/builder"
 	"cove/engine"
 	"cove/errdefs"
-	"cove/images/platforms"
 	"cove/internal/atomicfile"
 	"cove/internal/cli/app"
 	"cove/internal/cli/progress"
+	"cove/internal/platforms"
 )
 
 // buildFlags are the flags of build.

@@ -9,9 +9,9 @@ import (
 
 	"cove/engine"
 	"cove/images"
-	"cove/images/platforms"
 	"cove/internal/cli/app"
 	"cove/internal/cli/verbs"
+	"cove/internal/platforms"
 )
 
 // Tag gives an image one more name.

@@ -16,10 +16,10 @@ import (
 	"cove/engine"
 	"cove/errdefs"
 	"cove/images"
-	"cove/images/platforms"
 	"cove/images/transfer"
 	"cove/internal/cli/app"
 	"cove/internal/cli/progress"
+	"cove/internal/platforms"
 	"cove/reference"
 )
 

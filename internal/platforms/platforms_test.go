@@ -51,9 +51,30 @@ func TestChoose(t *testing.T) {
 	if _, err := Choose(list("linux/s390x", "unknown/unknown"), Host()); !errors.Is(err, errdefs.ErrNotFound) || strings.Contains(err.Error(), "unknown") {
 		t.Errorf("none that suits: %v", err)
 	}
-	for _, bad := range []string{"", "linux/", "/amd64", "a/b/c/d"} {
-		if _, err := Parse(bad); !errors.Is(err, errdefs.ErrInvalid) {
-			t.Errorf("Parse(%q): %v", bad, err)
+}
+
+func TestParseRefusesWhatDoesNotExist(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"": "want OS/ARCH", "linux/": "want OS/ARCH", "/amd64": "want OS/ARCH", "a/b/c/d": "want OS/ARCH", "linux/arm/": "want OS/ARCH",
+		"foo": `there is no architecture "foo"; there are amd64`, "linux/amd46": "no architecture", "lunix/amd64": `no system "lunix"`,
+		"linux/arm/v9": `arm has no variant "v9"; it has v5`, "linux/amd64/x": "no variant",
+	} {
+		if _, err := Parse(in); !errors.Is(err, errdefs.ErrInvalid) || !strings.Contains(err.Error(), want) {
+			t.Errorf("Parse(%q): %v, want %q", in, err, want)
+		}
+	}
+	for _, several := range []string{"linux/amd64,linux/arm64", "amd64,", ","} {
+		if _, err := Parse(several); !errors.Is(err, errdefs.ErrUnsupported) || !strings.Contains(err.Error(), "not supported yet") {
+			t.Errorf("Parse(%q): %v", several, err)
+		}
+	}
+	for in, want := range map[string]string{
+		"aarch64": "linux/arm64", "linux/arm64/v8.2": "linux/arm64/v8.2", "Linux/X86_64": "linux/amd64", "arm": "linux/arm/v7",
+		"armv7l": "linux/arm/v7", "macos/arm64": "darwin/arm64", "windows/amd64": "windows/amd64", "linux/riscv64": "linux/riscv64",
+	} {
+		if p, err := Parse(in); err != nil || Format(p) != want {
+			t.Errorf("Parse(%q) = %s, %v; want %s", in, Format(p), err, want)
 		}
 	}
 }

@@ -1,8 +1,10 @@
-// Package platforms chooses which image of an index suits a machine.
+// Package platforms reads the names of platforms and chooses which image of an index suits a machine.
 package platforms
 
 import (
+	"fmt"
 	"runtime"
+	"slices"
 	"strings"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -15,20 +17,66 @@ func Host() ocispec.Platform {
 	return normalize(ocispec.Platform{OS: "linux", Architecture: runtime.GOARCH})
 }
 
-// Parse reads OS/ARCH[/VARIANT], or ARCH alone, as "linux/arm64".
+// systems and architectures are what an image can be for: those of Go's own
+// list (GOOS and GOARCH), by which the image specification names them.
+var (
+	systems = []string{
+		"linux", "windows", "freebsd", "darwin", "netbsd", "openbsd", "dragonfly", "solaris", "illumos", "aix", "plan9",
+		"android", "ios", "js", "wasip1", "wasi",
+	}
+	architectures = []string{
+		"amd64", "arm64", "arm", "386", "ppc64le", "s390x", "riscv64", "loong64", "mips64le", "mips64", "mipsle", "mips",
+		"ppc64", "wasm",
+	}
+	// variants are of the architectures that have a fixed set of them; what
+	// follows a dot, as in "v8.2", is not looked at.
+	variants = map[string][]string{
+		"amd64": {"v1", "v2", "v3", "v4"}, "arm64": {"v8", "v9"}, "arm": {"v5", "v6", "v7", "v8"},
+	}
+)
+
+// Parse reads OS/ARCH[/VARIANT], or ARCH alone, as "linux/arm64". What is no
+// platform that exists is errdefs.ErrInvalid; several, with commas between
+// them, are errdefs.ErrUnsupported.
 func Parse(s string) (ocispec.Platform, error) {
+	if strings.Contains(s, ",") {
+		return ocispec.Platform{}, errdefs.Errorf(errdefs.ErrUnsupported,
+			"platform %q: several platforms at once are not supported yet by this version: name one", s)
+	}
 	parts := strings.Split(strings.ToLower(s), "/")
 	if len(parts) == 1 {
 		parts = append([]string{"linux"}, parts...)
 	}
-	if len(parts) > 3 || parts[0] == "" || parts[1] == "" {
+	if len(parts) > 3 || slices.Contains(parts, "") {
 		return ocispec.Platform{}, errdefs.Errorf(errdefs.ErrInvalid, "platform %q: want OS/ARCH or OS/ARCH/VARIANT, as linux/arm64", s)
 	}
 	p := ocispec.Platform{OS: parts[0], Architecture: parts[1]}
 	if len(parts) == 3 {
 		p.Variant = parts[2]
 	}
-	return normalize(p), nil
+	if p.OS == "macos" {
+		p.OS = "darwin"
+	}
+	p = normalize(p)
+	if err := known(p); err != nil {
+		return ocispec.Platform{}, errdefs.Errorf(errdefs.ErrInvalid, "platform %q: %w", s, err)
+	}
+	return p, nil
+}
+
+// known says which part of a platform does not exist.
+func known(p ocispec.Platform) error {
+	variant, _, _ := strings.Cut(p.Variant, ".")
+	set, fixed := variants[p.Architecture]
+	switch {
+	case !slices.Contains(systems, p.OS):
+		return fmt.Errorf("there is no system %q; there are %s", p.OS, strings.Join(systems, ", "))
+	case !slices.Contains(architectures, p.Architecture):
+		return fmt.Errorf("there is no architecture %q; there are %s", p.Architecture, strings.Join(architectures, ", "))
+	case fixed && variant != "" && !slices.Contains(set, variant):
+		return fmt.Errorf("%s has no variant %q; it has %s", p.Architecture, p.Variant, strings.Join(set, ", "))
+	}
+	return nil
 }
 
 // Format is the reverse of Parse.
@@ -47,7 +95,7 @@ func normalize(p ocispec.Platform) ocispec.Platform {
 		p.Architecture = "amd64"
 	case "aarch64":
 		p.Architecture = "arm64"
-	case "armhf":
+	case "armhf", "armv7l":
 		p.Architecture, p.Variant = "arm", "v7"
 	case "armel":
 		p.Architecture, p.Variant = "arm", "v6"
