@@ -244,10 +244,40 @@ func TestOOMKilled(t *testing.T) {
 			}
 		})
 	}
+	if state := execOOM(t, e, eat); !state.OOMKilled || state.ExitCode != 137 {
+		t.Errorf("a process that joined: %+v", state)
+	}
 	_, status, err := run(t, e, runspec.Options{}, "sh", "-c", "exit 137")
 	if err != nil || status.OOMKilled {
 		t.Errorf("137 of one's own: %+v, %v", status, err)
 	}
+}
+
+// execOOM runs out of memory in a process that joins a container, and returns
+// how that ended.
+func execOOM(t *testing.T, e *Engine, script string) runner.State {
+	t.Helper()
+	o := runspec.Options{Image: "busybox", Command: []string{"sleep", "100"}, Network: "none"}
+	o.Resources.Memory = 24 << 20
+	c, err := e.Create(t.Context(), CreateOptions{Options: o})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	exec := runner.ExecConfig{Args: []string{"sh", "-c", script}}
+	if status, err := c.Exec(t.Context(), exec, runner.Streams{}); err != nil || status.Code != 137 {
+		t.Errorf("exec: %+v, %v", status, err)
+	}
+	if err := c.Stop(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	state, err := c.State(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return state
 }
 
 // kernelValue is where the kernel keeps what inspect reports: a file of the

@@ -257,7 +257,8 @@ func stepError(index int, step *plan.Step, errno unix.Errno, denied bool, comman
 // Release starts the process that was created with Request.Control = dir and
 // plan p, and removes the pipes.
 func Release(ctx context.Context, dir string, p *plan.Plan) error {
-	c := control{gate: -1, status: -1, childGate: -1, childStatus: -1, last: -1}
+	// Whoever created the process has learned its pid.
+	c := control{gate: -1, status: -1, childGate: -1, childStatus: -1, last: -1, forked: true}
 	defer c.close()
 	var err error
 	if c.status, err = unix.Open(filepath.Join(dir, statusName), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0); err != nil {

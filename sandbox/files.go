@@ -87,6 +87,8 @@ func (f *files) open(want plan.File, src source) (int, error) {
 		return f.openPTS(want, src.size)
 	case plan.CopyUp:
 		return copyUp(f.fds[0], want) // the first file is the root
+	case plan.TargetRoot:
+		return openTargetRoot(src)
 	case plan.HookState:
 		return f.openState(specs.ContainerState(want.Name))
 	case plan.HookOutput:

@@ -70,16 +70,26 @@ func (f *files) joinTerminal(src source) error {
 	return nil
 }
 
+// openTargetRoot opens the root directory of the process that is joined.
+func openTargetRoot(src source) (int, error) {
+	root, err := openAt("/proc/"+strconv.Itoa(src.targetPid)+"/root", unix.O_PATH|unix.O_DIRECTORY, "root")
+	if err != nil {
+		return -1, err
+	}
+	// Still alive, so the root is its own and not a later process's.
+	if err := unix.PidfdSendSignal(src.target, 0, nil, 0); err != nil {
+		unix.Close(root)
+		return -1, errdefs.Errorf(errKind(err), "sandbox: joining process %d: %w", src.targetPid, err)
+	}
+	return root, nil
+}
+
 func (f *files) openJoined(src source) error {
-	root, err := unix.Open("/proc/"+strconv.Itoa(src.targetPid)+"/root", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	root, err := openTargetRoot(src)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(root)
-	// Still alive, so the root is its own and not a later process's.
-	if err := unix.PidfdSendSignal(src.target, 0, nil, 0); err != nil {
-		return err
-	}
 	ptmx, err := unix.Openat2(root, "dev/pts/ptmx", &unix.OpenHow{
 		Flags:   unix.O_PATH | unix.O_CLOEXEC,
 		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,

@@ -209,6 +209,67 @@ func TestRuntimeHookFindsRoot(t *testing.T) {
 	}
 }
 
+// TestHookJoinedPID joins the pid namespace of another container, which hooks
+// with the host's privileges stay out of (CVE-2016-9962).
+func TestHookJoinedPID(t *testing.T) {
+	t.Parallel()
+	first := newFixture(t, "sleep", "100")
+	first.write()
+	other := idOf(t) + "-other"
+	t.Cleanup(func() { first.call("delete", "--force", other) })
+	first.must("create", "-b", first.bundle, other)
+	first.must("start", other)
+	var st specs.State
+	if err := json.Unmarshal([]byte(first.must("state", other)), &st); err != nil {
+		t.Fatal(err)
+	}
+	ns := fmt.Sprintf("/proc/%d/ns/pid", st.Pid)
+	joined, err := os.Readlink(ns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, verb := range []string{"run", "create"} {
+		f := newFixture(t, "sh", "-c", "[ -s /tmp/create ] && [ -s /tmp/start ] && echo program")
+		f.links("readlink")
+		with(specs.PIDNamespace, ns)(f.spec)
+		hook := func(file string) []specs.Hook {
+			script := "readlink /proc/self/ns/pid > " + file + "; cat >> " + file
+			return []specs.Hook{{Path: "/bin/sh", Args: []string{"sh", "-c", script}, Env: []string{"PATH=/bin:/usr/bin"}}}
+		}
+		f.spec.Hooks = &specs.Hooks{CreateContainer: hook("./tmp/create"), StartContainer: hook("/tmp/start")}
+		f.write()
+		id := idOf(t) + verb
+		if verb == "run" {
+			if out := f.must("run", "-b", f.bundle, id); out != "program\n" {
+				t.Errorf("%q", out)
+			}
+		} else {
+			f.must("create", "-b", f.bundle, id)
+			f.must("start", id)
+			f.must("delete", "--force", id)
+		}
+		for file, want := range map[string]string{"create": hostLink("pid"), "start": joined} {
+			got, err := os.ReadFile(filepath.Join(f.bundle, "rootfs/tmp", file))
+			link, state, _ := strings.Cut(string(got), "\n")
+			if err != nil || link != want {
+				t.Errorf("%s: %s hook is in %s, want %s, %v", verb, file, link, want, err)
+			}
+			if inner := innerPID(t, state); file == "start" && (inner <= 1 || inner > 100) {
+				t.Errorf("%s: pid %d is not the joined namespace's", verb, inner)
+			}
+		}
+	}
+}
+
+func innerPID(t *testing.T, state string) int {
+	t.Helper()
+	var st specs.State
+	if err := json.Unmarshal([]byte(state), &st); err != nil {
+		t.Fatalf("%q: %v", state, err)
+	}
+	return st.Pid
+}
+
 // TestHookIsHeld lets a startContainer hook try what only the host may do.
 func TestHookIsHeld(t *testing.T) {
 	t.Parallel()

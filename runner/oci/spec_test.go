@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -631,4 +632,99 @@ func TestIDMap(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestExecJoins runs another process where the first one is, whatever it shares.
+func TestExecJoins(t *testing.T) {
+	t.Parallel()
+	maps := []specs.LinuxIDMapping{{ContainerID: 0, HostID: 100000, Size: 65536}}
+	probe := "ls /; for ns in mnt pid net ipc uts cgroup user time; do readlink /proc/self/ns/$ns; done"
+	for name, change := range map[string]func(*specs.Spec){
+		"its own namespaces": func(*specs.Spec) {},
+		"no mount namespace": without(specs.MountNamespace),
+		"no pid namespace":   without(specs.PIDNamespace),
+		"a time namespace":   with(specs.TimeNamespace, ""),
+		"a user namespace": func(s *specs.Spec) {
+			with(specs.UserNamespace, "")(s)
+			s.Linux.UIDMappings, s.Linux.GIDMappings = maps, maps
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, "sh", "-c", "("+probe+") > /tmp/first; echo done > /tmp/done; sleep 100")
+			f.links("ls", "readlink")
+			change(f.spec)
+			if name == "a user namespace" {
+				chown(t, f.bundle)
+			}
+			f.write()
+			id := idOf(t)
+			t.Cleanup(func() {
+				f.call("delete", "--force", id)
+				checkUnmounted(t, f.bundle)
+			})
+			f.must("create", "-b", f.bundle, id)
+			f.must("start", id)
+			tmp := filepath.Join(f.bundle, "rootfs/tmp")
+			waitFor(t, "the first process's output", func() bool {
+				_, err := os.Stat(filepath.Join(tmp, "done"))
+				return err == nil
+			})
+			want, err := os.ReadFile(filepath.Join(tmp, "first"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := f.must("exec", id, "sh", "-c", probe); got != string(want) || strings.Contains(got, "home") {
+				t.Errorf("got %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+// TestExecAffinity runs another process on a processor of its own, with a
+// scheduler and an I/O priority of its own.
+func TestExecAffinity(t *testing.T) {
+	t.Parallel()
+	if runtime.NumCPU() < 2 {
+		t.Skip("needs two processors")
+	}
+	f := newFixture(t, "sleep", "100")
+	f.links("ionice")
+	f.write()
+	id := idOf(t)
+	t.Cleanup(func() { f.call("delete", "--force", id) })
+	f.must("create", "-b", f.bundle, id)
+	f.must("start", id)
+	script := "while read k v; do case $k in Cpus_allowed_list:) echo $v;; esac; done < /proc/self/status; " +
+		"set -- $(cat /proc/self/stat); echo ${19}; ionice -p $$"
+	process := specs.Process{
+		Args: []string{"sh", "-c", script}, Cwd: "/", Env: []string{"PATH=/bin"},
+		Scheduler:  &specs.Scheduler{Policy: specs.SchedOther, Nice: 4},
+		IOPriority: &specs.LinuxIOPriority{Class: specs.IOPRIO_CLASS_BE, Priority: 6},
+	}
+	for _, tt := range []struct {
+		affinity specs.CPUAffinity
+		want     string
+	}{{specs.CPUAffinity{Initial: "0", Final: "1"}, "1"}, {specs.CPUAffinity{Initial: "0"}, "0"}} {
+		process.ExecCPUAffinity = &tt.affinity
+		out := f.must("exec", "--process", processFile(t, process), id)
+		if want := tt.want + "\n4\nbest-effort: prio 6\n"; out != want {
+			t.Errorf("%+v: %q, want %q", tt.affinity, out, want)
+		}
+	}
+	process.ExecCPUAffinity = &specs.CPUAffinity{Initial: "x"}
+	refused(t, f, "execCPUAffinity", "exec", "--process", processFile(t, process), id)
+}
+
+func processFile(t *testing.T, process specs.Process) string {
+	t.Helper()
+	data, err := json.Marshal(process)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "process.json")
+	if err := os.WriteFile(file, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }

@@ -53,6 +53,12 @@ func (b *builder) join(spec *specs.Spec, proc *specs.Process) error {
 	if bits&unix.CLONE_NEWUSER != 0 {
 		b.becomeRoot()
 	}
+	if !check.Makes(spec, specs.MountNamespace) {
+		// Its root is not that of a mount namespace, which joining one leads to.
+		root := b.file(File{Kind: TargetRoot})
+		b.chroot(root)
+		b.call("chdir", str("/"))
+	}
 	b.detach()
 	if b.Forks = bits&unix.CLONE_NEWPID != 0; b.Forks {
 		b.pidNS = target

@@ -120,9 +120,7 @@ func (b *builder) pivot(spec *specs.Spec) error {
 		b.call("umount2", str("."), flags(uint64(unix.MNT_DETACH), umountFlags))
 	} else {
 		// The root of everyone in the namespace is not the container's to change.
-		b.why = "chroot"
-		b.call("fchdir", b.root.arg())
-		b.call("chroot", str("."))
+		b.chroot(b.root)
 	}
 	b.call("chdir", str("/"))
 	propagation, err := rootPropagation(spec.Linux.RootfsPropagation)
@@ -138,6 +136,12 @@ func (b *builder) pivot(spec *specs.Spec) error {
 			mountAttr(unix.MOUNT_ATTR_RDONLY, 0, 0), num(mountAttrSize))
 	}
 	return nil
+}
+
+func (b *builder) chroot(root descriptor) {
+	b.why = "chroot"
+	b.call("fchdir", root.arg())
+	b.call("chroot", str("."))
 }
 
 // rootPropagation is what the root gets once it is the only one: private

@@ -169,6 +169,8 @@ const (
 	CopyUp
 	// Target is the pidfd of the process whose namespaces are joined.
 	Target
+	// TargetRoot is the root directory of that process.
+	TargetRoot
 	// HookState is a file that holds the container's state for hooks, as JSON.
 	HookState
 	// HookOutput is a pipe for what hooks print, which the parent reads.

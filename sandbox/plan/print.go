@@ -162,6 +162,8 @@ func (f File) String() string {
 		return "fsmount(devpts " + printStrings(f.Options) + ")"
 	case CopyUp:
 		return "fsmount(tmpfs " + printStrings(f.Options) + ", with what is in " + strconv.Quote(f.Name) + ")" + f.Attr.String()
+	case TargetRoot:
+		return "open(the root of the container's first process)"
 	case HookState:
 		return "memfd_create(the state for hooks, " + strconv.Quote(f.Name) + ")"
 	case HookOutput:
