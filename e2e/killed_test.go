@@ -14,23 +14,42 @@ import (
 	"time"
 )
 
-// killed is a root that commands work on and are killed on.
-type killed struct {
+// shell runs commands on a root of its own.
+type shell struct {
 	t         *testing.T
 	bin, work string
 }
 
-func (k *killed) command(script string) *exec.Cmd {
+// newShell is a shell in a directory with rootfs.tar; what runs at the end of the
+// test is removed.
+func newShell(t *testing.T) *shell {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: containers are made")
+	}
+	tar, err := rootfsTar()
+	if err != nil {
+		t.Skip("needs busybox: ", err)
+	}
+	k := &shell{t: t, bin: binDir(t), work: t.TempDir()}
+	if err := os.WriteFile(filepath.Join(k.work, "rootfs.tar"), tar, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = k.command("cove rm -f $(cove ps -aq)").Run() }) // there may be none
+	return k
+}
+
+func (k *shell) command(script string) *exec.Cmd {
 	cmd := exec.Command("sh", "-c", script)
 	cmd.Dir = k.work
 	cmd.Env = append(os.Environ(), "PATH="+k.bin+":"+os.Getenv("PATH"), "COVE_ROOT="+k.root())
 	return cmd
 }
 
-func (k *killed) root() string { return filepath.Join(k.work, "state") }
+func (k *shell) root() string { return filepath.Join(k.work, "state") }
 
 // do runs a command that must succeed.
-func (k *killed) do(script string) string {
+func (k *shell) do(script string) string {
 	k.t.Helper()
 	out, err := k.command(script).CombinedOutput()
 	if err != nil {
@@ -41,7 +60,7 @@ func (k *killed) do(script string) string {
 
 // kill runs a command and kills it, with all that it started in its session,
 // after a while. It reports whether it was still there to be killed.
-func (k *killed) kill(script string, after time.Duration) bool {
+func (k *shell) kill(script string, after time.Duration) bool {
 	k.t.Helper()
 	cmd := k.command("exec " + script)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -55,7 +74,7 @@ func (k *killed) kill(script string, after time.Duration) bool {
 }
 
 // killMonitors kills every monitor of the root.
-func (k *killed) killMonitors() {
+func (k *shell) killMonitors() {
 	cmdlines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, name := range cmdlines {
 		line, err := os.ReadFile(name)
@@ -69,7 +88,7 @@ func (k *killed) killMonitors() {
 }
 
 // clear removes all that was made, and what is left behind.
-func (k *killed) clear() {
+func (k *shell) clear() {
 	k.t.Helper()
 	k.do(`ids=$(cove ps -aq) && if [ -n "$ids" ]; then cove rm -f $ids; fi`)
 	k.do(`v=$(cove volume ls -q) && if [ -n "$v" ]; then cove volume rm $v; fi`)
@@ -77,7 +96,7 @@ func (k *killed) clear() {
 }
 
 // files are the names in the root.
-func (k *killed) files() (names []string) {
+func (k *shell) files() (names []string) {
 	k.t.Helper()
 	err := filepath.WalkDir(k.root(), func(path string, _ fs.DirEntry, err error) error {
 		if err == nil && filepath.Base(filepath.Dir(path)) != "records" { // directories by the first digits of keys
@@ -92,7 +111,7 @@ func (k *killed) files() (names []string) {
 }
 
 // machine is what of this root is seen from outside of it.
-func (k *killed) machine() (left []string) {
+func (k *shell) machine() (left []string) {
 	mounts, err := os.ReadFile("/proc/self/mounts")
 	if err != nil {
 		k.t.Fatal(err)
@@ -109,17 +128,9 @@ func (k *killed) machine() (left []string) {
 // and its container's monitor now and then. After a removal of what is listed
 // and a prune, the root holds what it held before. T30.
 func TestKilledAnywhere(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root: containers are made")
-	}
 	t.Parallel()
-	k := &killed{t: t, bin: binDir(t), work: t.TempDir()}
-	t.Cleanup(func() { _ = k.command("cove rm -f $(cove ps -aq)").Run() }) // of a test that failed
-	tar, err := rootfsTar()
-	if err != nil {
-		t.Skip("needs busybox: ", err)
-	}
-	files := map[string]string{"rootfs.tar": string(tar), "Dockerfile": "FROM keep\nARG N\nCOPY big /big\nRUN echo $N; sleep 0.01; cp /big /bigger\n", "big": strings.Repeat("0123456789abcdef", 1<<17)}
+	k := newShell(t)
+	files := map[string]string{"Dockerfile": "FROM keep\nARG N\nCOPY big /big\nRUN echo $N; sleep 0.01; cp /big /bigger\n", "big": strings.Repeat("0123456789abcdef", 1<<17)}
 	for name, body := range files {
 		if err := os.WriteFile(filepath.Join(k.work, name), []byte(body), 0o600); err != nil {
 			t.Fatal(err)

@@ -18,7 +18,8 @@ import (
 )
 
 // Exec runs one more process in the container. Without Detach it streams until
-// the process ends. A process that could not start is a *StartError.
+// the process ends, or the detach keys come (ErrDetached) and leave it running.
+// A process that could not start is a *StartError.
 func (c *Container) Exec(ctx context.Context, cfg ExecConfig, st Streams) (ExitStatus, error) {
 	state, err := c.running(ctx)
 	if err != nil {
@@ -39,6 +40,8 @@ func (c *Container) Exec(ctx context.Context, cfg ExecConfig, st Streams) (ExitS
 	if x.conn, err = c.dial(ctx, state, hello, x.theirs...); err != nil {
 		return ExitStatus{}, err
 	}
+	ctx, x.leave = context.WithCancelCause(ctx)
+	defer x.leave(nil)
 	defer context.AfterFunc(ctx, func() { x.conn.Close() })()
 	for _, f := range x.theirs {
 		f.Close()
@@ -46,7 +49,7 @@ func (c *Container) Exec(ctx context.Context, cfg ExecConfig, st Streams) (ExitS
 	x.theirs = nil
 	status, err := x.run(ctx, state, cfg)
 	if ctx.Err() != nil {
-		return status, ctx.Err()
+		return status, context.Cause(ctx)
 	}
 	return status, err
 }
@@ -61,6 +64,7 @@ type execution struct {
 	in, out, err *os.File
 	terminal     *os.File
 	copies       sync.WaitGroup
+	leave        context.CancelCauseFunc
 }
 
 func (x *execution) close() {
@@ -157,7 +161,10 @@ func (x *execution) stream(ctx context.Context, cfg ExecConfig, files []*os.File
 	if x.st.Stdin != nil && in != nil {
 		go func() {
 			// Ends with the caller's stdin, or when the process is gone.
-			_, _ = io.Copy(in, attach.NewDetacher(x.st.Stdin, x.st.DetachKeys))
+			_, err := io.Copy(in, attach.NewDetacher(x.st.Stdin, x.st.DetachKeys))
+			if errors.Is(err, ErrDetached) {
+				x.leave(ErrDetached)
+			}
 			if !cfg.Terminal {
 				in.Close()
 			}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -55,17 +56,55 @@ func (c *Container) Top(ctx context.Context, psArgs []string) ([][]string, error
 	if len(psArgs) == 0 {
 		psArgs = []string{"-ef"}
 	}
-	cmd := exec.CommandContext(ctx, "ps", psArgs...)
+	if err := checkPsArgs(psArgs); err != nil {
+		return nil, err
+	}
+	// Some options, as f, exclude choosing pids; others choose too few processes
+	// without it, as -o alone does.
+	out, err := ps(ctx, append(slices.Clone(psArgs), "-q"+joined(pids)))
+	if errors.Is(err, errdefs.ErrInvalid) {
+		out, err = ps(ctx, psArgs)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return psRows(out, pids)
+}
+
+func ps(ctx context.Context, args []string) (string, error) {
+	cmd := exec.CommandContext(ctx, "ps", args...)
 	var errs strings.Builder
 	cmd.Stderr = &errs
 	out, err := cmd.Output()
 	if errors.Is(err, exec.ErrNotFound) {
-		return nil, errdefs.Errorf(errdefs.ErrUnavailable, "top: ps is not installed on this host (Debian: procps)")
+		return "", errdefs.Errorf(errdefs.ErrUnavailable, "top: ps is not installed on this host (Debian: procps)")
 	}
 	if err != nil {
-		return nil, errdefs.Errorf(errdefs.ErrInvalid, "top: ps %s: %s", strings.Join(psArgs, " "), strings.TrimSpace(errs.String()))
+		why, _, _ := strings.Cut(strings.TrimSpace(errs.String()), "\n")
+		return "", errdefs.Errorf(errdefs.ErrInvalid, "top: ps %s: %s", strings.Join(args, " "), why)
 	}
-	return psRows(string(out), pids)
+	return string(out), nil
+}
+
+func joined(pids []int) string {
+	words := make([]string, len(pids))
+	for i, pid := range pids {
+		words[i] = strconv.Itoa(pid)
+	}
+	return strings.Join(words, ",")
+}
+
+// headings are columns that get another heading: another column called PID would
+// show processes of the host whose number there is one of the container's.
+var headings = regexp.MustCompile(`(\w+)\s*=\s*PID\b`)
+
+func checkPsArgs(args []string) error {
+	for _, m := range headings.FindAllStringSubmatch(strings.Join(args, " "), -1) {
+		if m[1] != "pid" {
+			return errdefs.Errorf(errdefs.ErrInvalid, "top: specifying %q is not allowed", m[0])
+		}
+	}
+	return nil
 }
 
 // psRows keeps the header and the rows of pids. The last column takes the rest
@@ -75,7 +114,7 @@ func psRows(out string, pids []int) ([][]string, error) {
 	header := strings.Fields(lines[0])
 	at := slices.Index(header, "PID")
 	if at < 0 {
-		return nil, errdefs.Errorf(errdefs.ErrInvalid, "top: ps printed no column PID; add it to the options, as in -o pid,comm")
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "Couldn't find PID field in ps output; add it to the options, as in -o pid,comm")
 	}
 	rows := [][]string{header}
 	for _, line := range lines[1:] {

@@ -43,12 +43,14 @@ type Session struct {
 
 // Attach connects to the running container's streams.
 func (c *Container) Attach(ctx context.Context) (*Session, error) {
-	st, err := c.running(ctx)
-	if err != nil {
+	st, err := c.State(ctx)
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if st.Status == Paused {
-		return nil, errdefs.Errorf(errdefs.ErrConflict, "container %s is paused; unpause it first", c)
+	case !alive(st):
+		return nil, errdefs.Errorf(errdefs.ErrConflict, "cannot attach to a stopped container, start it first: %s is not running", c)
+	case st.Status == Paused:
+		return nil, errdefs.Errorf(errdefs.ErrConflict, "cannot attach to a paused container, unpause it first: %s", c)
 	}
 	conn, err := c.dial(ctx, st, attach.Hello{Kind: attach.Attach})
 	if err != nil {

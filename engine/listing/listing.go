@@ -5,11 +5,13 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"cove/engine/runspec"
 	"cove/errdefs"
+	"cove/network"
 	"cove/runner"
 )
 
@@ -21,6 +23,9 @@ type Container struct {
 	Command string
 	// Mounts are the names or sources of its volumes.
 	Mounts []string
+	// Exposed are the ports, as "6379/tcp", that its image says it listens on,
+	// while it runs on the bridge.
+	Exposed []string
 }
 
 // Filter chooses containers; all conditions must hold. The zero value is every
@@ -47,7 +52,12 @@ func Of(ctx context.Context, c *runner.Container) (Container, error) {
 	if s.Spec != nil && s.Spec.Process != nil {
 		s.Command = strings.Join(s.Spec.Process.Args, " ")
 	}
-	for _, m := range runspec.ReadRecord(s.Extra).Mounts {
+	rec := runspec.ReadRecord(s.Extra)
+	running := state.Status == runner.Running || state.Status == runner.Paused
+	if bridge := cmp.Or(s.Network.Mode, network.Bridge) == network.Bridge; running && bridge {
+		s.Exposed = slices.Sorted(maps.Keys(rec.Image.ExposedPorts))
+	}
+	for _, m := range rec.Mounts {
 		s.Mounts = append(s.Mounts, cmp.Or(m.Name, m.Source))
 	}
 	return s, nil

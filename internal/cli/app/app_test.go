@@ -42,7 +42,7 @@ func TestReport(t *testing.T) {
 		{"one line", t.Context(), errors.New("a\nb"), 1, "cove: a; b\n"},
 		{"program's own code", t.Context(), &Exit{Code: 42}, 42, ""},
 		{"code and words", t.Context(), &Exit{Code: 127, Err: errors.New("not found")}, 127, "cove: not found\n"},
-		{"usage", t.Context(), &Usage{"cove run", errors.New("unknown flag: --x")}, 125, "cove: unknown flag: --x. See 'cove run --help'\n"},
+		{"usage", t.Context(), &Usage{"cove run", errors.New("unknown flag: --x"), CodeUsage}, 125, "cove: unknown flag: --x. See 'cove run --help'\n"},
 		{"interrupted", interrupted, context.Canceled, 143, "cove: interrupted\n"},
 	} {
 		var out bytes.Buffer

@@ -42,7 +42,8 @@ func RangeArgs(lo, hi int) cobra.PositionalArgs {
 			verb = " accepts "
 		}
 		use := path(cmd) + strings.TrimPrefix(cmd.UseLine(), cmd.CommandPath())
-		return &Usage{Command: path(cmd), Err: errdefs.Errorf(errdefs.ErrInvalid, "%q%s%s (%s)", path(cmd), verb, word, use)}
+		err := errdefs.Errorf(errdefs.ErrInvalid, "%q%s%s (%s)", path(cmd), verb, word, use)
+		return &Usage{Command: path(cmd), Err: err, Code: CodeFailed}
 	}
 }
 
@@ -80,7 +81,7 @@ func Noun(cmd *cobra.Command) *cobra.Command {
 		if near := Nearest(args[0], names); near != "" {
 			msg += fmt.Sprintf("; did you mean %q", near)
 		}
-		return &Usage{Command: cmd.CommandPath(), Err: errdefs.Errorf(errdefs.ErrInvalid, "%s", msg)}
+		return &Usage{Command: cmd.CommandPath(), Err: errdefs.Errorf(errdefs.ErrInvalid, "%s", msg), Code: CodeFailed}
 	}
 	return cmd
 }
@@ -94,7 +95,7 @@ func FlagError(cmd *cobra.Command, err error) error {
 			msg += "; did you mean --" + near
 		}
 	}
-	return &Usage{Command: path(cmd), Err: errdefs.Errorf(errdefs.ErrInvalid, "%s", msg)}
+	return &Usage{Command: path(cmd), Err: errdefs.Errorf(errdefs.ErrInvalid, "%s", msg), Code: CodeUsage}
 }
 
 func nearestFlag(cmd *cobra.Command, name string) string {
@@ -116,7 +117,7 @@ func Nearest(name string, candidates []string) string {
 			d = min(d, 1)
 		}
 		// Among equals, a slip of the fingers more often keeps the length.
-		if d < bestDistance || d == bestDistance && len(best) != len(name) && len(c) == len(name) {
+		if d < bestDistance || best != "" && d == bestDistance && len(best) != len(name) && len(c) == len(name) {
 			best, bestDistance = c, d
 		}
 	}

@@ -17,7 +17,7 @@ import (
 // The exit codes that are cove's own, as docker's are.
 const (
 	CodeFailed = 1   // a command failed
-	CodeUsage  = 125 // it was called wrongly, or a container could not be made
+	CodeUsage  = 125 // it was called with a wrong flag, or a container could not be made
 )
 
 // Exit ends the program with Code. Err, unless nil, is printed.
@@ -51,10 +51,13 @@ func Join(errs ...error) error {
 	return Many(errs)
 }
 
-// Usage is a command called wrongly. Command is its path ("cove run").
+// Usage is a command called wrongly. Command is its path ("cove run"), Code what
+// docker ends with: CodeUsage for a flag, CodeFailed for the number of arguments
+// or a command that is not there.
 type Usage struct {
 	Command string
 	Err     error
+	Code    int
 }
 
 func (e *Usage) Error() string {
@@ -88,7 +91,7 @@ func (a *App) Report(ctx context.Context, err error) int {
 	code := CodeFailed
 	var usage *Usage
 	if errors.As(err, &usage) {
-		code = CodeUsage
+		code = usage.Code
 	}
 	var exit *Exit
 	if errors.As(err, &exit) {

@@ -143,7 +143,7 @@ func TestContainerTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `CONTAINER ID   IMAGE     COMMAND                  CREATED       STATUS                       PORTS                                        NAMES
-a1a1a1a1a1a1   redis     "docker-entrypoint.s…"   2 hours ago   Up 2 hours                   0.0.0.0:8080->80/tcp, 127.0.0.1:53->53/udp   db
+a1a1a1a1a1a1   redis     "docker-entrypoint.s…"   2 hours ago   Up 2 hours                   127.0.0.1:53->53/udp, 0.0.0.0:8080->80/tcp   db
 b2b2b2b2b2b2   redis     "true"                   2 hours ago   Exited (137) 5 minutes ago                                                job
 c3c3c3c3c3c3   redis     "true"                   2 hours ago   Created                                                                   new
 d4d4d4d4d4d4   redis     "true"                   2 hours ago   Up About a minute (Paused)                                                cold
@@ -175,5 +175,40 @@ func TestParseTime(t *testing.T) {
 	}
 	if _, err := parseTime("--since", "yesterday", noon); !errors.Is(err, errdefs.ErrInvalid) {
 		t.Errorf("got %v, want ErrInvalid", err)
+	}
+}
+
+func TestPorts(t *testing.T) {
+	t.Parallel()
+	ip := netip.MustParseAddr("127.0.0.1")
+	port := func(host, container uint16, proto string, at ...netip.Addr) network.Port {
+		p := network.Port{HostPort: host, ContainerPort: container, Proto: proto}
+		if len(at) > 0 {
+			p.HostIP = at[0]
+		}
+		return p
+	}
+	for want, tt := range map[string]struct {
+		published []network.Port
+		exposed   []string
+	}{
+		"":                           {},
+		"6379/tcp":                   {nil, []string{"6379/tcp"}},
+		"6379/tcp, 6379/udp":         {nil, []string{"6379/tcp", "6379/udp"}},
+		"80/tcp, 443/tcp":            {nil, []string{"443", "80/tcp"}},
+		"7000-7003/tcp":              {nil, []string{"7000-7002/tcp", "7003/tcp"}},
+		"0.0.0.0:80->80/tcp":         {[]network.Port{port(80, 80, "tcp")}, []string{"80/tcp"}},
+		"0.0.0.0:80-82->80-82/tcp":   {[]network.Port{port(82, 82, "tcp"), port(80, 80, ""), port(81, 81, "tcp")}, nil},
+		"127.0.0.1:5353->53/udp":     {[]network.Port{port(5353, 53, "udp", ip)}, nil},
+		"53/tcp, 0.0.0.0:99->53/udp": {[]network.Port{port(99, 53, "udp")}, []string{"53/tcp", "53/udp"}},
+		"0.0.0.0:80->80/tcp, 127.0.0.1:80->80/tcp": {[]network.Port{port(80, 80, "tcp"), port(80, 80, "tcp", ip)}, nil},
+		"0.0.0.0:90->80/tcp, 0.0.0.0:91->81/tcp":   {[]network.Port{port(90, 80, "tcp"), port(91, 81, "tcp")}, nil},
+		"90/tcp":                                   {nil, []string{"90/tcp", "nonsense", "99999/tcp", "5-4/tcp"}},
+	} {
+		c := listing.Container{State: runner.State{Status: runner.Running}, Exposed: tt.exposed}
+		c.State.Network.Ports = tt.published
+		if got := ports(c); got != want {
+			t.Errorf("%+v, %v: %q, want %q", tt.published, tt.exposed, got, want)
+		}
 	}
 }

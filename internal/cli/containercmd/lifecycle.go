@@ -2,6 +2,7 @@ package containercmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -109,7 +110,19 @@ func session(ctx context.Context, a *app.App, ref string, o sessionOptions) erro
 	}
 	status, err := s.Stream(ctx, streams)
 	t.restore()
-	return result(status, err)
+	if !o.start {
+		return left(a, status, err)
+	}
+	return result(a, status, err)
+}
+
+// left is result for a session with what ran already: to leave it is docker's 1.
+func left(a *app.App, status runner.ExitStatus, err error) error {
+	if errors.Is(err, runner.ErrDetached) {
+		fmt.Fprintln(a.Err, detached)
+		return &app.Exit{Code: app.CodeFailed}
+	}
+	return result(a, status, err)
 }
 
 // Stop stops containers: their stop signal, a while, SIGKILL.

@@ -2,6 +2,7 @@ package containercmd
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -130,25 +131,15 @@ func statusLine(now time.Time, s runner.State) string {
 	}
 }
 
-// ports shows published ports as docker does: 127.0.0.1:8080->80/tcp.
-func ports(r listing.Container) string {
-	var out []string
-	if r.State.Status != runner.Running && r.State.Status != runner.Paused {
-		return ""
+func hostIP(p network.Port) string {
+	if !p.HostIP.IsValid() {
+		return netip.IPv4Unspecified().String()
 	}
-	for _, p := range r.State.Network.Ports {
-		out = append(out, hostEnd(p)+"->"+containerEnd(p))
-	}
-	slices.Sort(out)
-	return strings.Join(out, ", ")
+	return p.HostIP.String()
 }
 
 func hostEnd(p network.Port) string {
-	ip := p.HostIP
-	if !ip.IsValid() {
-		ip = netip.IPv4Unspecified()
-	}
-	return netip.AddrPortFrom(ip, p.HostPort).String()
+	return net.JoinHostPort(hostIP(p), strconv.Itoa(int(p.HostPort)))
 }
 
 func containerEnd(p network.Port) string {

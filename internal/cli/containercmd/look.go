@@ -66,10 +66,10 @@ func Exec(a *app.App) *cobra.Command {
 		}
 		status, err := c.Exec(cmd.Context(), cfg, streams)
 		t.restore()
-		if err != nil {
+		if err != nil && !errors.Is(err, runner.ErrDetached) {
 			return started(err)
 		}
-		return result(status, nil)
+		return left(a, status, err)
 	}
 	return cmd
 }

@@ -62,7 +62,7 @@ func Run(a *app.App) *cobra.Command {
 			fmt.Fprintln(a.Out, c.ID())
 		}
 		t.restore()
-		return result(status, err)
+		return result(a, status, err)
 	}
 	return cmd
 }
@@ -132,10 +132,15 @@ func failed(err error) error {
 	}
 }
 
-// result ends this program as the container's ended.
-func result(status runner.ExitStatus, err error) error {
+// detached is what docker says when the detach keys end a session.
+const detached = "read escape sequence"
+
+// result ends this program as the container's ended. Leaving a container that
+// this program started is no failure, as docker has it.
+func result(a *app.App, status runner.ExitStatus, err error) error {
 	switch {
 	case errors.Is(err, runner.ErrDetached):
+		fmt.Fprintln(a.Err, detached)
 		return nil
 	case err != nil:
 		return failed(err)

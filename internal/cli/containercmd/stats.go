@@ -29,7 +29,7 @@ func Stats(a *app.App) *cobra.Command {
 		Args:    app.MinArgs(0),
 	}
 	fs := cmd.Flags()
-	fs.BoolVarP(&all, "all", "a", false, "accepted for docker's sake: what does not run uses nothing")
+	fs.BoolVarP(&all, "all", "a", false, "also containers that do not run")
 	fs.StringVar(&out.Format, "format", "", "table, json, or a Go template")
 	fs.BoolVar(&once, "no-stream", false, "only once")
 	fs.BoolVar(&noTrunc, "no-trunc", false, "whole ids")
@@ -39,7 +39,7 @@ func Stats(a *app.App) *cobra.Command {
 			return err
 		}
 		return showStats(cmd.Context(), a, statsList(noTrunc), out, once, func(ctx context.Context) ([]stats.Sample, error) {
-			return sample(ctx, eng, args)
+			return sample(ctx, eng, args, all)
 		})
 	}
 	return cmd
@@ -97,11 +97,12 @@ func since(now, before []stats.Sample) []stats.Sample {
 	return rows
 }
 
-// sample measures the containers named, or all that run.
-func sample(ctx context.Context, eng *engine.Engine, refs []string) ([]stats.Sample, error) {
+// sample measures the containers named, or all that run. One that does not run,
+// when it is asked for, uses nothing.
+func sample(ctx context.Context, eng *engine.Engine, refs []string, stopped bool) ([]stats.Sample, error) {
 	named := len(refs) > 0
 	if !named {
-		all, err := eng.Containers(ctx, listing.Filter{Running: true})
+		all, err := eng.Containers(ctx, listing.Filter{Running: !stopped})
 		if err != nil {
 			return nil, err
 		}
@@ -116,6 +117,10 @@ func sample(ctx context.Context, eng *engine.Engine, refs []string) ([]stats.Sam
 			var s stats.Sample
 			if s, err = stats.Take(ctx, c); err == nil {
 				out = append(out, s)
+				continue
+			}
+			if (named || stopped) && errors.Is(err, errdefs.ErrConflict) {
+				out = append(out, stats.Sample{ID: c.ID(), Name: c.Name()})
 				continue
 			}
 		}
