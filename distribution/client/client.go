@@ -52,6 +52,10 @@ type Config struct {
 	// it is taken for dead; 0 is three minutes, which is room for a registry
 	// to commit a huge blob to a slow disk.
 	Silence time.Duration
+	// Answer bounds how long a small answer may take in all: a greeting, a
+	// token, a manifest, a page of a list; 0 is a minute. A blob may take that
+	// long and a second more for each kilobyte.
+	Answer time.Duration
 	// Now and Sleep are the clock; nil is the real one.
 	Now   func() time.Time
 	Sleep func(ctx context.Context, d time.Duration) error
@@ -82,6 +86,7 @@ func New(cfg Config) (*Client, error) {
 	cfg.Parallel = cmp.Or(cfg.Parallel, 4)
 	cfg.RetryFor = cmp.Or(cfg.RetryFor, time.Minute)
 	cfg.Silence = cmp.Or(cfg.Silence, 3*time.Minute)
+	cfg.Answer = cmp.Or(cfg.Answer, time.Minute)
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
@@ -108,7 +113,7 @@ func New(cfg Config) (*Client, error) {
 	var err error
 	c.wire, err = wire.New(wire.Config{
 		Keychain: cfg.Keychain, CertsDirs: cfg.CertsDirs, Insecure: cfg.Insecure, Clear: clear,
-		UserAgent: cfg.UserAgent, Idle: 2 * cfg.Parallel, Silence: cfg.Silence, Now: cfg.Now, Dial: cfg.Dial,
+		UserAgent: cfg.UserAgent, Idle: 2 * cfg.Parallel, Silence: cfg.Silence, Answer: cfg.Answer, Now: cfg.Now, Dial: cfg.Dial,
 	})
 	return c, err
 }

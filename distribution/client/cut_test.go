@@ -246,7 +246,9 @@ func TestFetchGoesOn(t *testing.T) {
 				t.Fatal(err)
 			}
 			moved := served.body.Load() - before
-			if want := map[string]int64{"right": 1 << 20, "wrong": 5 << 20, "all": 0}[name]; moved > want+1000 {
+			// The server counts the last write of the fetch before after we have it.
+			const late = 64 << 10
+			if want := map[string]int64{"right": 1 << 20, "wrong": 5 << 20, "all": 0}[name]; moved > want+late {
 				t.Errorf("moved %d bytes, want about %d", moved, want)
 			}
 			if _, err := content.ReadBlob(t.Context(), dst, layer); err != nil {

@@ -25,11 +25,11 @@ import (
 // early EOF; the bytes are not hashed. The reader must be closed and is not
 // safe for concurrent use.
 func (r *Repository) OpenBlob(ctx context.Context, desc ocispec.Descriptor, offset int64, progress Progress) (io.ReadCloser, error) {
-	b := &blobReader{ctx: ctx, repo: r, desc: desc, offset: offset, progress: progress, cut: make(map[*wire.Peer]error)}
+	b := &blobReader{ctx: ctx, repo: r, desc: desc, offset: offset, progress: progress, ended: -1, cut: make(map[*wire.Peer]error)}
 	b.retrier = r.c.retrier(func(err error, wait time.Duration) {
 		progress.tell(Event{Kind: Retrying, Desc: desc, Offset: b.offset, Err: err, Wait: wait})
 	})
-	if offset == desc.Size && offset > 0 {
+	if offset == desc.Size {
 		return b, nil
 	}
 	if err := r.read(ctx, b.open); err != nil {
@@ -46,6 +46,7 @@ type blobReader struct {
 	offset   int64
 	body     io.ReadCloser
 	from     *wire.Peer           // who the body is from
+	ended    int64                // where a body last ended by itself, too early; -1 before
 	cut      map[*wire.Peer]error // mirrors that cut the line: they are not asked again
 	retrier  *retrier
 	progress Progress
@@ -63,7 +64,7 @@ func (b *blobReader) Read(p []byte) (int, error) {
 		if err == nil {
 			return 0, nil
 		}
-		if errors.Is(err, io.EOF) && (b.offset == b.desc.Size || b.desc.Size == 0) {
+		if errors.Is(err, io.EOF) && b.offset == b.desc.Size {
 			return 0, io.EOF
 		}
 		if err := b.resume(err); err != nil {
@@ -76,21 +77,30 @@ func (b *blobReader) read(p []byte) (int, error) {
 	if b.body == nil {
 		return 0, io.EOF // opened at its end
 	}
-	if left := b.desc.Size - b.offset; b.desc.Size != 0 && int64(len(p)) > left {
-		p = p[:left]
+	left := b.desc.Size - b.offset
+	if left > 0 {
+		return b.body.Read(p[:min(int64(len(p)), left)])
 	}
 	if len(p) == 0 {
-		return 0, io.EOF
+		return 0, nil
 	}
-	return b.body.Read(p)
+	// A digest of the bytes so far would be right, and the sender wrong.
+	if n, _ := b.body.Read(p[:1]); n > 0 {
+		return 0, errdefs.Errorf(errdefs.ErrCorrupt, "registry %s: sends more than its %d bytes", b.from.Host, b.desc.Size)
+	}
+	return 0, io.EOF
 }
 
 // resume opens the body anew at the offset: at the registry that had it, or,
 // where a mirror failed, at the next.
 func (b *blobReader) resume(err error) error {
 	_ = b.body.Close()
-	if errors.Is(err, io.EOF) {
+	if errors.Is(err, io.EOF) { // the sender says that this is all
 		err = io.ErrUnexpectedEOF
+		if b.ended == b.offset && !b.from.Mirror {
+			err = errdefs.Errorf(errdefs.ErrCorrupt, "it has only %d bytes there and should have %d", b.offset, b.desc.Size)
+		}
+		b.ended = b.offset
 	}
 	err = b.from.Explain(err)
 	if b.from.Mirror {
@@ -107,12 +117,19 @@ func (b *blobReader) resume(err error) error {
 	}
 }
 
+// slowest is how many bytes a second a body has to bring on average, beyond
+// Config.Answer.
+const slowest = 1024
+
 // open asks p for the rest of the blob.
 func (b *blobReader) open(p *wire.Peer) error {
 	if err := b.cut[p]; err != nil {
 		return err
 	}
-	in := wire.Request{Method: http.MethodGet, Path: "/" + b.repo.name + "/blobs/" + b.desc.Digest.String(), Scopes: b.repo.pullScopes()}
+	in := wire.Request{
+		Method: http.MethodGet, Path: "/" + b.repo.name + "/blobs/" + b.desc.Digest.String(), Scopes: b.repo.pullScopes(),
+		Within: b.repo.c.cfg.Answer + time.Second*time.Duration(min(b.desc.Size/slowest, 1<<30)),
+	}
 	if b.offset > 0 {
 		in.Header = http.Header{"Range": {"bytes=" + strconv.FormatInt(b.offset, 10) + "-"}}
 	}
@@ -141,7 +158,7 @@ func (b *blobReader) accept(resp *http.Response) error {
 	} else {
 		skip = b.offset // a registry without ranges sends all of it again
 	}
-	if total >= 0 && b.desc.Size > 0 && total != b.desc.Size {
+	if total >= 0 && total != b.desc.Size {
 		return errdefs.Errorf(errdefs.ErrCorrupt, "it has %d bytes there and should have %d", total, b.desc.Size)
 	}
 	_, err := io.CopyN(io.Discard, resp.Body, skip)
@@ -203,7 +220,7 @@ func (r *Repository) FetchBlob(ctx context.Context, store BlobStore, desc ocispe
 }
 
 func (r *Repository) fetch(ctx context.Context, w content.Writer, desc ocispec.Descriptor, progress Progress) error {
-	if desc.Size == 0 || w.Offset() < desc.Size {
+	if w.Offset() < desc.Size {
 		body, err := r.OpenBlob(ctx, desc, w.Offset(), progress)
 		if err != nil {
 			return err

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -51,6 +52,9 @@ func (r *retrier) again(ctx context.Context, err error) error {
 		wait = max(wait, e.RetryAfter)
 	}
 	if r.c.cfg.Now().Add(wait).Sub(r.since) > r.c.cfg.RetryFor {
+		if e != nil && e.RetryAfter > r.c.cfg.RetryFor {
+			err = fmt.Errorf("%w; it asks to be left alone for %s", err, e.RetryAfter)
+		}
 		return err
 	}
 	if r.tell != nil {

@@ -248,6 +248,10 @@ func checkDescriptor(what string, d ocispec.Descriptor) error {
 	if d.Size < 0 {
 		return invalid("%s %s: size is %d", what, d.Digest, d.Size)
 	}
+	// 0 would read as "not known" further on, and nothing bound what is sent.
+	if d.Size == 0 && d.Digest != d.Digest.Algorithm().FromBytes(nil) {
+		return invalid("%s %s: size is 0, and the digest is not that of nothing", what, d.Digest)
+	}
 	if d.MediaType == "" {
 		return invalid("%s %s: no mediaType", what, d.Digest)
 	}

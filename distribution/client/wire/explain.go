@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -24,23 +25,55 @@ import (
 // the context, pass unchanged.
 func explain(b Base, err error) error {
 	var known *errcode.Error
+	var op *net.OpError
 	switch {
 	case err == nil, errors.As(err, &known), isExplained(err):
 		return err
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded) && !errors.As(err, &op):
 		return err
 	}
+	at := place{b, b.Addr}
 	// url.Error would repeat the URL, and an upload's URL may be a secret.
 	var ue *url.Error
 	if errors.As(err, &ue) {
+		if u, perr := url.Parse(ue.URL); perr == nil && u.Host != "" {
+			at.addr = u.Host
+		}
 		err = ue.Err
 	}
-	for _, of := range []func(Base, error) error{ofCertificate, ofTokenService, ofNetwork} {
-		if out := of(b, err); out != nil {
+	for _, of := range []func(place, error) error{ofCertificate, ofTokenService, ofNetwork} {
+		if out := of(at, err); out != nil {
 			return &explained{out}
 		}
 	}
-	return &explained{errdefs.Errorf(errdefs.ErrUnavailable, "registry %s: %w", b.Host, err)}
+	switch {
+	case errdefs.KindOf(err) != nil:
+		return &explained{fmt.Errorf("%s: %w", at, err)}
+	case cutOff(err):
+		return &explained{errdefs.Errorf(errdefs.ErrUnavailable, "%s: it cut the connection (%w)", at, err)}
+	}
+	return &explained{errdefs.Errorf(errdefs.ErrInvalid, "%s: %w", at, err)}
+}
+
+// place is where something went wrong: at a registry, or where it sent us.
+type place struct {
+	Base
+	addr string
+}
+
+func (p place) String() string {
+	if p.addr == p.Addr {
+		return "registry " + p.Host
+	}
+	return "registry " + p.Host + ": at " + p.addr + ", where it sends us"
+}
+
+// host is the place as people and folders of certificates call it.
+func (p place) host() string {
+	if p.addr == p.Addr {
+		return p.Host
+	}
+	return p.addr
 }
 
 // explained marks an error that explain has seen.
@@ -54,12 +87,12 @@ func isExplained(err error) bool {
 }
 
 func isCertificate(err error) bool {
-	return ofCertificate(Base{}, err) != nil
+	return ofCertificate(place{}, err) != nil
 }
 
 // ofCertificate names what is wrong with the certificate and the way out.
 // Trying again does not help, so none of these is ErrUnavailable.
-func ofCertificate(b Base, err error) error {
+func ofCertificate(at place, err error) error {
 	var (
 		name      x509.HostnameError
 		authority x509.UnknownAuthorityError
@@ -69,19 +102,33 @@ func ofCertificate(b Base, err error) error {
 	)
 	switch {
 	case errors.As(err, &name):
-		what = wrongName(name, hostname(b.Addr))
+		what = wrongName(name, hostname(at.addr))
 	case errors.As(err, &authority):
 		what = fmt.Sprintf("its certificate is signed by an authority that this machine does not know%s; "+
-			"if it is yours, put the CA's certificate at /etc/docker/certs.d/%s/ca.crt", signedBy(authority.Cert), b.Host)
+			"if it is yours, put the CA's certificate at /etc/docker/certs.d/%s/ca.crt", signedBy(authority.Cert), at.host())
 	case errors.As(err, &invalid):
 		what = invalidity(invalid)
 	case errors.As(err, &op) && op.Op == "remote error": // how crypto/tls words an alert of the peer
-		what = fmt.Sprintf("it refused our side of TLS (%v); if it asks for client certificates, "+
-			"put client.cert and client.key in /etc/docker/certs.d/%s/", op.Err, b.Host)
+		what = refusal(op.Err, at.host())
 	default:
 		return nil
 	}
-	return &badCertificate{text: fmt.Sprintf("registry %s: %s", b.Host, what), err: err}
+	return &badCertificate{text: fmt.Sprintf("%s: %s", at, what), err: err}
+}
+
+// certificateAlerts are those by which a server says that it misses or dislikes
+// our certificate (RFC 8446, section 6.2): bad_certificate, certificate_unknown,
+// unknown_ca, access_denied, certificate_required.
+var certificateAlerts = []tls.AlertError{42, 46, 48, 49, 116}
+
+// refusal is what a server's TLS alert means. crypto/tls keeps its type to
+// itself, so that it is known by its text.
+func refusal(alert error, host string) string {
+	if slices.ContainsFunc(certificateAlerts, func(a tls.AlertError) bool { return a.Error() == alert.Error() }) {
+		return fmt.Sprintf("it refused our side of TLS (%v); if it asks for client certificates, "+
+			"put client.cert and client.key in /etc/docker/certs.d/%s/", alert, host)
+	}
+	return fmt.Sprintf("it refused our side of TLS (%v): it has no certificate for this name, or speaks no TLS of 1.2 or newer", alert)
 }
 
 // badCertificate says what crypto/x509's own words, which would follow ours,
@@ -117,7 +164,7 @@ func signedBy(cert *x509.Certificate) string {
 
 func invalidity(e x509.CertificateInvalidError) string {
 	if e.Reason != x509.Expired {
-		return "its certificate is not valid"
+		return "its certificate is not valid (" + strings.TrimPrefix(e.Error(), "x509: ") + ")"
 	}
 	if before := e.Cert.NotBefore; before.After(time.Now()) {
 		return "its certificate is valid only from " + before.Format(time.RFC3339) + " on; is this machine's clock right?"
@@ -126,18 +173,18 @@ func invalidity(e x509.CertificateInvalidError) string {
 }
 
 // ofTokenService turns go-containerregistry's error into ours.
-func ofTokenService(b Base, err error) error {
+func ofTokenService(at place, err error) error {
 	var te *transport.Error
 	if !errors.As(err, &te) {
 		return nil
 	}
 	if te.StatusCode == http.StatusUnauthorized {
-		return &errcode.Error{
-			Code: errcode.Unauthorized, Host: b.Host, Status: te.StatusCode, Kind: errdefs.ErrUnauthenticated,
-			Message: "no sign-in, or a wrong user name or password; sign in with login " + b.Host,
-		}
+		return errdefs.Suggest(&errcode.Error{
+			Code: errcode.Unauthorized, Host: at.Host, Status: te.StatusCode, Kind: errdefs.ErrUnauthenticated,
+			Message: "no sign-in, or a wrong user name or password",
+		}, errdefs.Login, at.Host)
 	}
-	e := &errcode.Error{Host: b.Host, Status: te.StatusCode, Kind: errdefs.ErrUnavailable, Message: "its token service failed"}
+	e := &errcode.Error{Host: at.Host, Status: te.StatusCode, Kind: errdefs.ErrUnavailable, Message: "its token service failed"}
 	switch {
 	case te.StatusCode == http.StatusForbidden:
 		e.Kind = errdefs.ErrDenied
@@ -150,20 +197,32 @@ func ofTokenService(b Base, err error) error {
 	return e
 }
 
-func ofNetwork(b Base, err error) error {
+func ofNetwork(at place, err error) error {
 	var dns *net.DNSError
 	var op *net.OpError
 	var record tls.RecordHeaderError
+	var timeout net.Error
+	unavailable := func(why string) error {
+		return errdefs.Errorf(errdefs.ErrUnavailable, "%s: %s (%w)", at, why, err)
+	}
 	switch {
-	case errors.Is(err, http.ErrSchemeMismatch), errors.As(err, &record):
+	case errors.As(err, &op) && op.Op == "proxyconnect":
+		return unavailable("the proxy before it, which HTTPS_PROXY or HTTP_PROXY names, does not answer")
+	case errors.Is(err, http.ErrSchemeMismatch), errors.As(err, &record) && string(record.RecordHeader[:]) == "HTTP/":
 		return errdefs.Suggest(errdefs.Errorf(errdefs.ErrInvalid,
-			"registry %s speaks plain HTTP, not HTTPS: give it a certificate", b.Host), errdefs.PlainHTTP, b.Host)
+			"%s speaks plain HTTP, not HTTPS: give it a certificate", at), errdefs.PlainHTTP, at.host())
+	case errors.As(err, &record):
+		return errdefs.Errorf(errdefs.ErrInvalid, "%s: what answers speaks neither TLS nor HTTP: is the port right? (%w)", at, err)
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return errdefs.Errorf(errdefs.ErrUnavailable, "%s: no such host (%w); check the name, /etc/hosts and DNS", at, err)
 	case errors.As(err, &dns):
-		return errdefs.Errorf(errdefs.ErrUnavailable, "registry %s: no such host (%w); check the name, /etc/hosts and DNS", b.Host, err)
+		return unavailable("its name could not be looked up: is there a network, and does DNS answer?")
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return errdefs.Errorf(errdefs.ErrUnavailable, "registry %s: connection refused: is it running, and is the port right? (%w)", b.Host, err)
-	case errors.As(err, &op) && op.Timeout():
-		return errdefs.Errorf(errdefs.ErrUnavailable, "registry %s: no answer in time; is it reachable from here, or only through a proxy? (%w)", b.Host, err)
+		return unavailable("connection refused: is it running, and is the port right?")
+	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
+		return unavailable("there is no way to it from here: is there a network?")
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return unavailable("no answer in time; is it reachable from here, or only through a proxy?")
 	}
 	return nil
 }

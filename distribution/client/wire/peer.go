@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -50,8 +51,9 @@ func (p *Peer) url(ch *transport.Challenge, path string) string {
 	return scheme + "://" + p.Addr + p.Prefix + "/v2" + path
 }
 
-// handshake asks the registry's base endpoint how to speak to it, once. It is
-// not retried: a registry that was never there is likelier misspelt than down.
+// handshake asks the registry's base endpoint how to speak to it, once. That
+// nothing answers is not retried: a registry that was never there is likelier
+// misspelt than down.
 func (p *Peer) handshake(ctx context.Context) (*transport.Challenge, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -61,15 +63,18 @@ func (p *Peer) handshake(ctx context.Context) (*transport.Challenge, error) {
 	if p.failure != nil && p.w.cfg.Now().Sub(p.failed) < mirrorRest {
 		return nil, p.failure
 	}
-	gctx := ctx
+	wait := p.w.cfg.Answer
 	if p.Mirror {
-		var cancel context.CancelFunc
-		gctx, cancel = context.WithTimeout(ctx, mirrorWait)
-		defer cancel()
+		wait = min(wait, mirrorWait)
 	}
+	gctx, cancel := context.WithTimeoutCause(ctx, wait, errSlow)
+	defer cancel()
 	ch, err := p.greet(gctx)
 	if err != nil {
-		err = &firstContact{explain(p.Base, err)}
+		err = explain(p.Base, slow(gctx, err, wait))
+		if StatusOf(err) == 0 {
+			err = &firstContact{err}
+		}
 		if p.Mirror && ctx.Err() == nil {
 			p.failure, p.failed = err, p.w.cfg.Now()
 		}
@@ -92,8 +97,8 @@ func (p *Peer) greet(ctx context.Context) (*transport.Challenge, error) {
 	if isCertificate(err) {
 		return nil, err
 	}
-	if ch, err2 := p.ping(ctx, true); err2 == nil {
-		return ch, nil
+	if ch, plainErr := p.ping(ctx, true); plainErr == nil || StatusOf(plainErr) != 0 {
+		return ch, plainErr
 	}
 	return nil, err
 }
@@ -116,8 +121,16 @@ func (p *Peer) ping(ctx context.Context, plain bool) (*transport.Challenge, erro
 		pickChallenge(ch, auth.ParseChallenges(resp.Header.Values("WWW-Authenticate")))
 		return ch, nil
 	default:
-		return nil, errcode.Parse(resp, p.Host, p.w.cfg.Now())
+		return nil, p.refusal(resp)
 	}
+}
+
+// refusal reads an answer that was not hoped for, without waiting long for the
+// rest of it.
+func (p *Peer) refusal(resp *http.Response) error {
+	impatient := time.AfterFunc(drainWait, func() { _ = resp.Body.Close() })
+	defer impatient.Stop()
+	return errcode.Parse(resp, p.Host, p.w.cfg.Now())
 }
 
 // pickChallenge takes the Bearer challenge where there are several: a token
@@ -139,7 +152,7 @@ func pickChallenge(ch *transport.Challenge, offered []auth.Challenge) {
 
 // session returns the transport that authenticates with these scopes.
 func (p *Peer) session(ctx context.Context, ch *transport.Challenge, scopes []string) (http.RoundTripper, error) {
-	key := strings.Join(scopes, " ")
+	key := ch.Scheme + " " + strings.Join(scopes, " ")
 	p.signing.Lock()
 	defer p.signing.Unlock()
 	if rt := p.sessions[key]; rt != nil {
@@ -180,15 +193,16 @@ func (p *Peer) authenticate(ctx context.Context, ch *transport.Challenge, creds 
 		})
 	}
 	tok := &transport.Token{Token: creds.RegistryToken}
+	wire := &tokenWire{p, ch.Parameters["realm"]}
 	if ch.Scheme == "Bearer" && tok.Token == "" {
-		if tok, err = transport.Exchange(ctx, reg, who, p.w, scopes, ch); err != nil {
+		if tok, err = transport.Exchange(from(ctx, p), reg, who, wire, scopes, ch); err != nil {
 			return nil, explain(p.Base, err)
 		}
 		if tok.Token == "" {
 			tok.Token = tok.AccessToken
 		}
 	}
-	rt, err := transport.FromToken(reg, who, p.w, ch, tok)
+	rt, err := transport.FromToken(reg, who, wire, ch, tok)
 	if err != nil {
 		return nil, explain(p.Base, err)
 	}
@@ -205,17 +219,19 @@ func (p *Peer) Enter(ctx context.Context, creds credentials.Credentials) error {
 	if err != nil {
 		return err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url(ch, "/"), nil)
+	ctx, stop := context.WithTimeoutCause(ctx, p.w.cfg.Answer, errSlow)
+	defer stop()
+	req, err := http.NewRequestWithContext(from(ctx, p), http.MethodGet, p.url(ch, "/"), nil)
 	if err != nil {
 		return err
 	}
-	resp, err := (&http.Client{Transport: rt}).Do(req)
+	resp, err := (&http.Client{Transport: rt, CheckRedirect: checkRedirect}).Do(req)
 	if err != nil {
 		return explain(p.Base, err)
 	}
 	defer drain(resp)
 	if resp.StatusCode != http.StatusOK {
-		return errcode.Parse(resp, p.Host, p.w.cfg.Now())
+		return p.refusal(resp)
 	}
 	return nil
 }
@@ -231,6 +247,10 @@ type Request struct {
 	// expired, or a kept connection that was closed, may cost an attempt.
 	Body   func() io.Reader
 	Length int64 // of Body
+	// Within bounds the whole exchange, the reading of the answer too; 0 is
+	// Config.Answer for a GET or a HEAD, and otherwise no bound but that on
+	// silence, as a commit may take its time.
+	Within time.Duration
 	// Scopes of the token, in the token grammar.
 	Scopes []string
 }
@@ -238,11 +258,83 @@ type Request struct {
 // Do sends one request and returns an answer with one of the statuses ok. Any
 // other is an *errcode.Error; a failure to get any is explained.
 func (p *Peer) Do(ctx context.Context, in Request, ok ...int) (*http.Response, error) {
+	within := in.Within
+	if within == 0 && (in.Method == http.MethodGet || in.Method == http.MethodHead) {
+		within = p.w.cfg.Answer
+	}
+	stop := context.CancelFunc(func() {})
+	if within > 0 {
+		ctx, stop = context.WithTimeoutCause(ctx, within, errSlow)
+	}
+	resp, err := p.try(ctx, in)
+	if err != nil {
+		defer stop()
+		return nil, explain(p.Base, slow(ctx, err, within))
+	}
+	resp.Body = &boundedBody{ReadCloser: resp.Body, ctx: ctx, stop: stop, within: within}
+	if slices.Contains(ok, resp.StatusCode) {
+		return resp, nil
+	}
+	defer drain(resp)
+	return nil, p.refusal(resp)
+}
+
+// maxAsks bounds how often the answer to one request asks for another sign-in:
+// for any at all, then for more scopes.
+const maxAsks = 2
+
+// try sends one request, and again with what the answer's challenge asks for
+// while that is new.
+func (p *Peer) try(ctx context.Context, in Request) (*http.Response, error) {
 	ch, err := p.handshake(ctx)
 	if err != nil {
 		return nil, err
 	}
-	rt, err := p.session(ctx, ch, in.Scopes)
+	scopes := in.Scopes
+	for asks := 0; ; asks++ {
+		resp, err := p.send(ctx, ch, in, scopes)
+		if err != nil {
+			return nil, err
+		}
+		asked, more := p.asksFor(resp, ch, scopes)
+		if asked == nil || asks == maxAsks {
+			return resp, nil
+		}
+		drain(resp)
+		ch, scopes = asked, more
+	}
+}
+
+// asksFor returns the challenge of an answer and the scopes that it wants, when
+// the request was not made with them: "insufficient_scope" comes with 403 as
+// RFC 6750 (section 3.1) has it, and some registries greet everybody at their
+// base and want a token only further in. A 401 for a token is answered below,
+// by go-containerregistry.
+func (p *Peer) asksFor(resp *http.Response, ch *transport.Challenge, had []string) (*transport.Challenge, []string) {
+	forbidden := resp.StatusCode == http.StatusForbidden
+	if !forbidden && (resp.StatusCode != http.StatusUnauthorized || ch.Scheme != "") || resp.Request.URL.Host != p.Addr {
+		return nil, nil
+	}
+	asked := &transport.Challenge{Insecure: ch.Insecure}
+	pickChallenge(asked, auth.ParseChallenges(resp.Header.Values("WWW-Authenticate")))
+	if asked.Scheme == "" || forbidden && asked.Parameters["error"] != "insufficient_scope" {
+		return nil, nil
+	}
+	scopes := slices.Clone(had)
+	for _, s := range strings.Fields(asked.Parameters["scope"]) {
+		if !slices.Contains(scopes, s) {
+			scopes = append(scopes, s)
+		}
+	}
+	if forbidden && len(scopes) == len(had) { // a token for all of it was refused
+		return nil, nil
+	}
+	return asked, scopes
+}
+
+// send sends one request with a token for scopes.
+func (p *Peer) send(ctx context.Context, ch *transport.Challenge, in Request, scopes []string) (*http.Response, error) {
+	rt, err := p.session(ctx, ch, scopes)
 	if err != nil {
 		return nil, err
 	}
@@ -250,9 +342,9 @@ func (p *Peer) Do(ctx context.Context, in Request, ok ...int) (*http.Response, e
 	if target == "" {
 		target = p.url(ch, in.Path)
 	}
-	req, err := http.NewRequestWithContext(ctx, in.Method, target, nil)
+	req, err := http.NewRequestWithContext(from(ctx, p), in.Method, target, nil)
 	if err != nil {
-		return nil, explain(p.Base, err)
+		return nil, err
 	}
 	for k, v := range in.Header {
 		req.Header[k] = v
@@ -262,17 +354,7 @@ func (p *Peer) Do(ctx context.Context, in Request, ok ...int) (*http.Response, e
 		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(in.Body()), nil }
 		req.Body, _ = req.GetBody()
 	}
-	resp, err := (&http.Client{Transport: rt}).Do(req)
-	if err != nil {
-		return nil, explain(p.Base, err)
-	}
-	for _, s := range ok {
-		if resp.StatusCode == s {
-			return resp, nil
-		}
-	}
-	defer drain(resp)
-	return nil, errcode.Parse(resp, p.Host, p.w.cfg.Now())
+	return (&http.Client{Transport: rt, CheckRedirect: checkRedirect}).Do(req)
 }
 
 // Answer is an answer without its body.
@@ -302,8 +384,13 @@ func (p *Peer) Call(ctx context.Context, in Request, ok ...int) (Answer, error) 
 	return Answer{resp.StatusCode, resp.Header, resp.ContentLength, resp}, nil
 }
 
+// drainWait bounds the wait for bytes that nobody needs.
+const drainWait = 5 * time.Second
+
 // drain reads the rest of a short body, so that its connection is used again.
 func drain(resp *http.Response) {
+	impatient := time.AfterFunc(drainWait, func() { _ = resp.Body.Close() })
+	defer impatient.Stop()
 	_, _ = io.CopyN(io.Discard, resp.Body, 64<<10)
 	_ = resp.Body.Close()
 }

@@ -10,6 +10,7 @@ package wire
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -37,8 +38,11 @@ type Config struct {
 	Idle int
 	// Silence is how long a peer may be silent while it is waited for.
 	Silence time.Duration
-	Now     func() time.Time
-	Dial    func(ctx context.Context, network, addr string) (net.Conn, error)
+	// Answer bounds an exchange whose answer is small: a greeting, a token, a
+	// manifest, a page of a list.
+	Answer time.Duration
+	Now    func() time.Time
+	Dial   func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
 // Keychain finds what to sign in with at a registry host, as "docker.io" or
@@ -57,6 +61,7 @@ type Wire struct {
 	mu     sync.Mutex
 	byAddr map[string]*http.Transport
 	peers  map[Base]*Peer
+	home   map[string]bool // host names that answered at an address of this machine
 }
 
 // New returns a Wire. Every field of cfg but Keychain has to be set; the error
@@ -66,7 +71,7 @@ func New(cfg Config) (*Wire, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Wire{cfg: cfg, policy: p, byAddr: make(map[string]*http.Transport), peers: make(map[Base]*Peer)}, nil
+	return &Wire{cfg: cfg, policy: p, byAddr: make(map[string]*http.Transport), peers: make(map[Base]*Peer), home: make(map[string]bool)}, nil
 }
 
 // Peer returns the one Peer at b.
@@ -85,15 +90,22 @@ func (w *Wire) Peer(b Base) *Peer {
 // http.Client stand on top of it.
 func (w *Wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	addr := req.URL.Host
-	if req.URL.Scheme != "https" && (req.URL.Scheme != "http" || !w.policy.plain(addr)) {
+	if (req.URL.Scheme != "https" && req.URL.Scheme != "http") || addr == "" {
+		return nil, errdefs.Errorf(errdefs.ErrDenied, "refusing to be sent to %q: neither http nor https", req.URL.Redacted())
+	}
+	if req.URL.Scheme == "http" && !w.policy.plain(addr) {
 		return nil, errdefs.Suggest(errdefs.Errorf(errdefs.ErrDenied,
 			"refusing to speak plain HTTP to %s", addr), errdefs.PlainHTTP, addr)
+	}
+	ctx, err := w.sentTo(req.Context(), req.URL)
+	if err != nil {
+		return nil, err
 	}
 	t, err := w.transport(addr)
 	if err != nil {
 		return nil, err
 	}
-	out := req.Clone(req.Context())
+	out := req.Clone(ctx)
 	out.Header.Set("User-Agent", w.cfg.UserAgent)
 	// go-containerregistry sends one request twice when its token was refused,
 	// and by then the first attempt has eaten of the body.
@@ -128,6 +140,7 @@ func (w *Wire) transport(addr string) (*http.Transport, error) {
 		// own, and HTTP/2's windows halve the speed of one.
 		TLSNextProto:          map[string]func(string, *tls.Conn) http.RoundTripper{},
 		TLSHandshakeTimeout:   20 * time.Second,
+		ResponseHeaderTimeout: w.cfg.Silence,
 		ExpectContinueTimeout: time.Second,
 		IdleConnTimeout:       90 * time.Second,
 		MaxIdleConnsPerHost:   w.cfg.Idle,
@@ -143,6 +156,9 @@ func (w *Wire) dial(ctx context.Context, network, addr string) (net.Conn, error)
 	conn, err := w.cfg.Dial(ctx, network, addr)
 	if err != nil {
 		return nil, err
+	}
+	if err := w.checkHome(ctx, conn, addr); err != nil {
+		return nil, errors.Join(err, conn.Close())
 	}
 	return &patientConn{conn, w.cfg.Silence}, nil
 }
