@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"cove/content"
+	"cove/distribution/client/credentials"
+	"cove/engine/config"
 	"cove/engine/listing"
 	"cove/engine/runspec"
 	"cove/errdefs"
@@ -379,5 +381,34 @@ func TestOpenTouchesNothing(t *testing.T) {
 	}
 	if _, err := Open(Config{Root: "relative"}); !errors.Is(err, errdefs.ErrInvalid) {
 		t.Errorf("a relative root: got %v, want ErrInvalid", err)
+	}
+}
+
+// TestKnownRegistry: a bare host is known by a sign-in, a folder of
+// certificates or the configuration, and by nothing that only looks like it.
+func TestKnownRegistry(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	auths := filepath.Join(dir, "auth.json")
+	if err := os.WriteFile(auths, []byte(`{"auths":{"harbor:8443":{},"https://plain/v1/":{},"lemonbar.example":{}}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "certs.d/trusted:5000"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	e, err := Open(Config{
+		Root: dir, CertsDirs: []string{filepath.Join(dir, "certs.d"), filepath.Join(dir, "none")},
+		Credentials: credentials.Open(func(k string) string { return map[string]string{"REGISTRY_AUTH_FILE": auths}[k] }),
+		Files:       &config.Files{}, Registries: config.Registries{Insecure: []string{"lab:5000"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for host, want := range map[string]string{
+		"harbor": "harbor:8443", "plain": "plain:443", "trusted": "trusted:5000", "lab": "lab:5000", "lemonbar": "", "trust": "",
+	} {
+		if got := e.knownRegistry(host); got != want {
+			t.Errorf("%s is %q, want %q", host, got, want)
+		}
 	}
 }

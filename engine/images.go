@@ -40,7 +40,7 @@ func (e *Engine) openImages() (*images.Store, error) {
 	}
 	return images.Open(images.Config{
 		Root: e.cfg.Root, Content: store, ContentDir: e.dir("images"),
-		Snapshots: snaps, Registry: registry, InUse: e.inUse, Now: e.cfg.Now,
+		Snapshots: snaps, Registry: registry, Known: e.knownRegistry, InUse: e.inUse, Now: e.cfg.Now,
 	})
 }
 

@@ -2,6 +2,10 @@ package engine
 
 import (
 	"context"
+	"maps"
+	"os"
+	"slices"
+	"strings"
 
 	"cove/distribution/client"
 	"cove/distribution/client/credentials"
@@ -22,6 +26,36 @@ func (e *Engine) openRegistry() (*client.Client, error) {
 	return client.New(client.Config{
 		Keychain: e.cfg.Credentials, CertsDirs: e.cfg.CertsDirs, Insecure: known.Insecure, Mirrors: known.Mirrors,
 	})
+}
+
+// knownRegistry finds what somebody who writes a bare host probably means: a
+// registry of that name that was signed in to, has a folder of certificates, or
+// stands in the configuration.
+func (e *Engine) knownRegistry(host string) string {
+	hosts := e.cfg.Credentials.Hosts()
+	if known, err := e.known(); err == nil {
+		hosts = append(hosts, slices.Collect(maps.Keys(known.Mirrors))...)
+		hosts = append(hosts, known.Insecure...)
+	}
+	dirs := e.cfg.CertsDirs
+	if dirs == nil {
+		dirs = client.DefaultCertsDirs()
+	}
+	for _, dir := range dirs {
+		entries, _ := os.ReadDir(dir) // one that is not there has none
+		for _, entry := range entries {
+			hosts = append(hosts, entry.Name())
+		}
+	}
+	for _, h := range hosts {
+		if strings.HasPrefix(h, host+":") {
+			return h
+		}
+	}
+	if slices.Contains(hosts, host) {
+		return host + ":443"
+	}
+	return ""
 }
 
 // Login checks a name and password at a registry and keeps them where docker

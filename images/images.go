@@ -35,6 +35,9 @@ type Config struct {
 	ContentDir string
 	Snapshots  snapshot.Store
 	Registry   *client.Client
+	// Known finds the registry that a bare host name is known to be, for hints;
+	// see reference.Hint. nil knows none.
+	Known func(host string) string
 	// InUse visits what else refers to blobs and snapshots, in the form of
 	// Roots: containers and the build cache. nil is nothing.
 	InUse func(ctx context.Context) iter.Seq2[string, error]

@@ -11,6 +11,7 @@ import (
 
 	"cove/content"
 	"cove/distribution/client"
+	"cove/distribution/errcode"
 	"cove/distribution/manifest"
 	"cove/errdefs"
 	"cove/images/transfer"
@@ -52,7 +53,7 @@ func (s *Store) Pull(ctx context.Context, name string, opts PullOptions) (Pulled
 		err = s.Unpack(ctx, img, lease, opts.Progress)
 	}
 	if err != nil {
-		return Pulled{}, explain("pulling", ref, err)
+		return Pulled{}, s.explain(ctx, "pulling", ref, err)
 	}
 	if ref.Digest != "" {
 		ref = ref.WithDigest(ref.Digest) // docker drops a tag beside a digest too
@@ -98,7 +99,7 @@ func (s *Store) Resolve(ctx context.Context, name string, opts ResolveOptions) (
 	}
 	img, _, err := s.fetch(ctx, ref, opts.PullOptions, opts.Hold)
 	if err != nil {
-		return Image{}, explain("resolving", ref, err)
+		return Image{}, s.explain(ctx, "resolving", ref, err)
 	}
 	return img, nil
 }
@@ -203,22 +204,38 @@ func (s *Store) repository(ref reference.Reference) (*client.Repository, error) 
 }
 
 // explain says what was tried, and the commonest reason why it went wrong.
-func explain(doing string, ref reference.Reference, err error) error {
-	hint := ref.Hint()
+func (s *Store) explain(ctx context.Context, doing string, ref reference.Reference, err error) error {
 	err = unnamed(ref, err)
-	switch text := err.Error(); {
-	case hint != "" || strings.Contains(text, "login"):
-	case errors.Is(err, errdefs.ErrUnauthenticated):
-		hint = "sign in with login " + ref.Registry
-	case errors.Is(err, errdefs.ErrDenied) && strings.HasSuffix(text, ": forbidden"): // a HEAD's refusal gives no reason
-		hint = "the account signed in may not do this; ask an administrator of the project"
-	}
-	for _, kind := range []error{errdefs.ErrNotFound, errdefs.ErrDenied, errdefs.ErrUnauthenticated, errdefs.ErrUnavailable} {
-		if hint != "" && errors.Is(err, kind) {
-			return fmt.Errorf("%s %s: %w; %s", doing, ref.Familiar(), err, hint)
+	said := fmt.Errorf("%s %s: %w", doing, ref.Familiar(), err)
+	switch errdefs.KindOf(err) {
+	case errdefs.ErrNotFound, errdefs.ErrUnavailable:
+		if hint := ref.Hint(s.cfg.Known); hint != "" {
+			return fmt.Errorf("%w; %s", said, hint)
 		}
+	case errdefs.ErrDenied, errdefs.ErrUnauthenticated:
+		if hint := ref.Hint(s.cfg.Known); hint != "" {
+			return fmt.Errorf("%w; %s", said, hint)
+		}
+		return s.explainRefusal(ctx, ref, said)
 	}
-	return fmt.Errorf("%s %s: %w", doing, ref.Familiar(), err)
+	return said
+}
+
+// explainRefusal says whether it is the sign-in that is missing, or its rights.
+// A refusal that came with a reason of the registry's keeps that alone.
+func (s *Store) explainRefusal(ctx context.Context, ref reference.Reference, err error) error {
+	var answer *errcode.Error
+	switch {
+	case !errors.As(err, &answer): // refused by us, as plain HTTP is
+		return err
+	case !s.cfg.Registry.SignedIn(ctx, ref.Registry):
+		return errdefs.Suggest(fmt.Errorf("%w; it is not there, or not for everybody", err), errdefs.Login, ref.Registry)
+	case errors.Is(err, errdefs.ErrUnauthenticated):
+		return errdefs.Suggest(fmt.Errorf("%w; the sign-in that is kept for it may be out of date", err), errdefs.Login, ref.Registry)
+	case answer.Code == "": // a HEAD's refusal gives no reason
+		return fmt.Errorf("%w; the account signed in may not do this: ask an administrator of the project", err)
+	}
+	return err
 }
 
 // unnamed takes the name that distribution put before an error off again: ours

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,6 +20,7 @@ import (
 	"cove/content"
 	"cove/content/memstore"
 	"cove/distribution/client"
+	"cove/distribution/client/credentials"
 	"cove/distribution/distributiontest"
 	"cove/errdefs"
 	"cove/images/transfer"
@@ -315,20 +317,77 @@ func TestResolveBringsNoLayers(t *testing.T) {
 	}
 }
 
-func TestHintOfABareHost(t *testing.T) {
+// TestHints: a hint is for the failure and the name that it fits, and for no
+// other.
+func TestHints(t *testing.T) {
 	t.Parallel()
-	c, err := client.New(client.Config{RetryFor: -1, Dial: func(context.Context, string, string) (net.Conn, error) {
-		return nil, errors.New("no network in this test")
-	}})
-	if err != nil {
-		t.Fatal(err)
+	dead := func(context.Context, string, string) (net.Conn, error) {
+		return nil, &net.OpError{Op: "dial", Err: &net.DNSError{Err: "no such host", IsNotFound: true}}
 	}
-	s := newStore(t, func(cfg *Config) { cfg.Registry = c })
-	_, err = s.Pull(t.Context(), "harbor/app", PullOptions{})
-	if err == nil || !strings.Contains(err.Error(), "`harbor/app:latest` goes to docker.io: did you mean harbor:443/app") {
-		t.Errorf("Pull: %v", err)
+	known := func(host string) string { return map[string]string{"harbor": "harbor:5000"}[host] }
+	for _, tc := range []struct {
+		name   string
+		status int // of every answer; 0 is no network
+		body   string
+		signed bool
+		has    string // of all hints
+		login  bool   // is suggested
+	}{
+		{"harbor/app", 404, "", false, "did you mean harbor:5000/app", false},
+		{"harbor/app", 0, "", false, "did you mean harbor:5000/app", false},
+		{"harbor/app", 401, "", false, "did you mean harbor:5000/app", false},
+		{"harbor/team/app", 403, "", false, "did you mean harbor:5000/team/app", false},
+		{"lemonbar/centos6-ssh", 404, "", false, "", false},
+		{"lemonbar/centos6-ssh", 0, "", false, "", false},
+		{"lemonbar/centos6-ssh", 401, "", false, "not for everybody", true},
+		{"lemonbar/centos6-ssh", 401, "", true, "out of date", true},
+		{"lemonbar/team/app", 404, "", false, "whose names have two parts", false},
+		{"redis", 404, "", false, "", false},
+		{"redis", 403, "", true, "ask an administrator", false},
+		{"redis", 403, `{"errors":[{"code":"DENIED","message":"quota"}]}`, true, "", false},
+		{"redis", 400, "", false, "", false},
+		{"h.example/harbor/app", 404, "", false, "", false},
+		{"h.example/harbor/app", 403, "", false, "not for everybody", true},
+	} {
+		cfg := client.Config{RetryFor: -1, Dial: dead, Insecure: []string{"registry-1.docker.io", "h.example"}}
+		if tc.status != 0 {
+			srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path != "/v2/" {
+					w.WriteHeader(tc.status)
+					_, _ = w.Write([]byte(tc.body))
+				}
+			}))
+			defer srv.Close()
+			cfg.Dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
+				return (&net.Dialer{}).DialContext(ctx, network, srv.Listener.Addr().String())
+			}
+		}
+		if tc.signed {
+			cfg.Keychain = anybody{}
+		}
+		c, err := client.New(cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := newStore(t, func(cfg *Config) { cfg.Registry, cfg.Known = c, known })
+		_, err = s.Pull(t.Context(), tc.name, PullOptions{})
+		if err == nil || !strings.Contains(err.Error(), tc.has) {
+			t.Errorf("%s, %d: %v\nwant %q", tc.name, tc.status, err, tc.has)
+			continue
+		}
+		for _, hint := range []string{"did you mean", "two parts", "not for everybody", "out of date", "administrator", ":443"} {
+			if strings.Contains(err.Error(), hint) && (tc.has == "" || !strings.Contains(tc.has, hint)) && !strings.Contains(hint, tc.has) {
+				t.Errorf("%s, %d: %v\nhas the hint %q", tc.name, tc.status, err, hint)
+			}
+		}
+		if sug, _ := errdefs.SuggestionFor(err); (sug.Do == errdefs.Login) != tc.login {
+			t.Errorf("%s, %d: %v suggests %+v", tc.name, tc.status, err, sug)
+		}
 	}
-	if _, err := s.Push(t.Context(), "harbor/app", PushOptions{}); !errors.Is(err, errdefs.ErrNotFound) {
-		t.Errorf("pushing what is not here: %v", err)
-	}
+}
+
+type anybody struct{}
+
+func (anybody) Credentials(context.Context, string) (credentials.Credentials, error) {
+	return credentials.Credentials{Username: "u", Password: "p"}, nil
 }

@@ -49,7 +49,7 @@ func (s *Store) Push(ctx context.Context, name string, opts PushOptions) (ocispe
 		err = s.push(ctx, ref, img, s.mountable(ctx, all, ref, img), opts.Progress)
 	}
 	if err != nil {
-		return ocispec.Descriptor{}, explain("pushing", ref, err)
+		return ocispec.Descriptor{}, s.explain(ctx, "pushing", ref, err)
 	}
 	return img.Target, s.pushed(ctx, ref, img)
 }

@@ -26,7 +26,8 @@ func ExampleReference_Hint() {
 	if err != nil {
 		fmt.Println(err)
 	}
-	fmt.Println(ref.Hint())
+	signedIn := func(host string) string { return map[string]string{"harbor": "harbor:443"}[host] }
+	fmt.Println(ref.Hint(signedIn))
 	// Output:
 	// `harbor/app:latest` goes to docker.io: did you mean harbor:443/app:latest? A registry's name has a dot or a port, or is localhost
 }

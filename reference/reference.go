@@ -155,18 +155,28 @@ func (r Reference) Object() string {
 	return r.Tag
 }
 
-// Hint explains the commonest surprise, for a push or pull that failed: a bare
-// host name such as "harbor/app" goes to docker.io. It is "" when the name
-// holds no such trap.
-func (r Reference) Hint() string {
+// Hint explains the commonest surprise, for a push or pull that failed: a name
+// that begins with a bare host, such as "harbor/app", goes to docker.io. known
+// finds the registry, with a port or a dot, that a bare host is known to be
+// ("harbor:5000"), and "" where none is; nil knows none. Hint is "" when the
+// name holds no such trap: "you/app" is what names at docker.io look like.
+func (r Reference) Hint(known func(host string) string) string {
 	first, rest, ok := strings.Cut(r.Repository, "/")
 	if r.Registry != DefaultRegistry || !ok || first+"/" == officialPrefix {
 		return ""
 	}
-	meant := r
-	meant.Registry, meant.Repository = first+":443", rest
-	return "`" + r.Familiar() + "` goes to docker.io: did you mean " + meant.Familiar() +
-		"? A registry's name has a dot or a port, or is localhost"
+	const rule = "a registry's name has a dot or a port, or is localhost"
+	if known != nil {
+		if host := known(first); host != "" {
+			meant := r
+			meant.Registry, meant.Repository = host, rest
+			return "`" + r.Familiar() + "` goes to docker.io: did you mean " + meant.Familiar() + "? " + strings.ToUpper(rule[:1]) + rule[1:]
+		}
+	}
+	if strings.Contains(rest, "/") {
+		return "`" + r.Familiar() + "` goes to docker.io, whose names have two parts: " + rule
+	}
+	return ""
 }
 
 // IsNameOnly reports whether s is a valid name that says neither tag nor

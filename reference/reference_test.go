@@ -111,15 +111,18 @@ func TestHint(t *testing.T) {
 		{"redis", ""},
 		{"harbor.example.com/app", ""},
 		{"localhost/app", ""},
-		{"harbor/app", "`harbor/app:latest` goes to docker.io: did you mean harbor:443/app:latest"},
+		{"harbor/app", "`harbor/app:latest` goes to docker.io: did you mean harbor:443/app:latest? A registry's"},
 		{"harbor/team/app:v1", "`harbor/team/app:v1` goes to docker.io: did you mean harbor:443/team/app:v1"},
+		{"lemonbar/centos6-ssh", ""},
+		{"lemonbar/team/app", "`lemonbar/team/app:latest` goes to docker.io, whose names have two parts: a registry's"},
 	}
+	known := func(host string) string { return map[string]string{"harbor": "harbor:443"}[host] }
 	for _, tt := range tests {
 		ref, err := Parse(tt.in)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := ref.Hint()
+		got := ref.Hint(known)
 		if (got == "") != (tt.want == "") || !strings.HasPrefix(got, tt.want) {
 			t.Errorf("Hint(%q) = %q, want %q", tt.in, got, tt.want)
 		}

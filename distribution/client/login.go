@@ -19,6 +19,12 @@ func (c *Client) Ping(ctx context.Context, host string) error {
 	return p.Enter(ctx, creds)
 }
 
+// SignedIn says that the keychain has something to sign in to host with.
+func (c *Client) SignedIn(ctx context.Context, host string) bool {
+	creds, err := c.wire.Peer(wire.BaseOf(host)).Credentials(ctx)
+	return err == nil && !creds.IsZero()
+}
+
 // Login checks user and password at host. It stores nothing; that is
 // credentials.Store's.
 func (c *Client) Login(ctx context.Context, host, user, password string) error {

@@ -10,6 +10,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"cove/errdefs"
 )
@@ -82,6 +83,27 @@ func (s *Store) Credentials(ctx context.Context, host string) (Credentials, erro
 		}
 	}
 	return Credentials{}, nil
+}
+
+// Hosts are the registries for which a file has an entry, as "docker.io" or
+// "localhost:5000", sorted; a file that cannot be read has none. What only a
+// helper knows is not among them.
+func (s *Store) Hosts() []string {
+	var hosts []string
+	for _, path := range s.files {
+		f, err := readFile(path)
+		if err != nil {
+			continue
+		}
+		for k := range f.auths {
+			hosts = append(hosts, hostOf(k))
+		}
+		for k := range f.credHelpers {
+			hosts = append(hosts, hostOf(k))
+		}
+	}
+	slices.Sort(hosts)
+	return slices.Compact(hosts)
 }
 
 // Put keeps c for host: with the credential helper that the file names for it,

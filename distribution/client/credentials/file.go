@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -34,6 +35,19 @@ func keys(host string) []string {
 		return []string{hubKey, "docker.io", "index.docker.io", "registry-1.docker.io"}
 	}
 	return []string{host, "https://" + host, "https://" + host + "/v1/", "https://" + host + "/v2/", "http://" + host}
+}
+
+// hostOf is the reverse of keys.
+func hostOf(key string) string {
+	if slices.Contains(keys("docker.io"), key) {
+		return "docker.io"
+	}
+	_, host, ok := strings.Cut(key, "://")
+	if !ok {
+		host = key
+	}
+	host, _, _ = strings.Cut(host, "/")
+	return host
 }
 
 // file is docker's config.json or podman's auth.json: what we read of it, and
