@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -20,38 +21,46 @@ type httpClient struct{ base string }
 
 var pool = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 8, DisableCompression: true}}
 
-func (c *httpClient) do(ctx context.Context, method, path string, body []byte, mediaType string, location *string) error {
-	if len(path) > 0 && path[0] == '/' {
-		path = c.base + path
+// call is one request; mediaType is of the body.
+type call struct {
+	method, path string
+	body         []byte
+	mediaType    string
+}
+
+// do makes a request and returns where its answer points to, "" for nowhere.
+func (c *httpClient) do(ctx context.Context, r call) (location string, err error) {
+	if len(r.path) > 0 && r.path[0] == '/' {
+		r.path = c.base + r.path
 	}
-	req, err := http.NewRequestWithContext(ctx, method, path, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, r.method, r.path, bytes.NewReader(r.body))
 	if err != nil {
-		return err
+		return "", err
 	}
 	req.SetBasicAuth("admin", password)
-	if mediaType != "" {
-		req.Header.Set("Content-Type", mediaType)
+	if r.mediaType != "" {
+		req.Header.Set("Content-Type", r.mediaType)
 	}
 	req.Header.Set("Accept", ocispec.MediaTypeImageManifest)
 	resp, err := pool.Do(req)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer resp.Body.Close()
 	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
-		return err
+		return "", err
 	}
 	if resp.StatusCode >= 300 {
-		return fmt.Errorf("%s %s: %s", method, path, resp.Status)
+		return "", fmt.Errorf("%s %s: %s", r.method, r.path, resp.Status)
 	}
-	if location != nil {
-		u, err := resp.Location()
-		if err != nil {
-			return err
-		}
-		*location = u.String()
+	u, err := resp.Location()
+	if errors.Is(err, http.ErrNoLocation) {
+		return "", nil
 	}
-	return nil
+	if err != nil {
+		return "", err
+	}
+	return u.String(), nil
 }
 
 // blob is bytes with their digest, as a client has them at hand when it pushes.
@@ -71,15 +80,19 @@ func newLayer(size int) blob {
 
 func (c *httpClient) pushBlob(ctx context.Context, b blob) (ocispec.Descriptor, error) {
 	desc := ocispec.Descriptor{Digest: b.dgst, Size: int64(len(b.body))}
-	var location string
-	if err := c.do(ctx, http.MethodPost, "/v2/bench/app/blobs/uploads/", nil, "", &location); err != nil {
+	location, err := c.do(ctx, call{method: http.MethodPost, path: "/v2/bench/app/blobs/uploads/"})
+	if err != nil {
 		return desc, err
 	}
 	separator := "?"
 	if bytes.ContainsRune([]byte(location), '?') {
 		separator = "&"
 	}
-	return desc, c.do(ctx, http.MethodPut, location+separator+"digest="+desc.Digest.String(), b.body, "application/octet-stream", nil)
+	_, err = c.do(ctx, call{
+		method: http.MethodPut, path: location + separator + "digest=" + desc.Digest.String(),
+		body: b.body, mediaType: "application/octet-stream",
+	})
+	return desc, err
 }
 
 func (c *httpClient) pushImage(ctx context.Context, tag string, layer blob) error {
@@ -100,7 +113,10 @@ func (c *httpClient) pushImage(ctx context.Context, tag string, layer blob) erro
 	if err != nil {
 		return err
 	}
-	return c.do(ctx, http.MethodPut, "/v2/bench/app/manifests/"+tag, body, ocispec.MediaTypeImageManifest, nil)
+	_, err = c.do(ctx, call{
+		method: http.MethodPut, path: "/v2/bench/app/manifests/" + tag, body: body, mediaType: ocispec.MediaTypeImageManifest,
+	})
+	return err
 }
 
 func (c *httpClient) pullImage(ctx context.Context, tag string) error {
@@ -122,7 +138,7 @@ func (c *httpClient) pullImage(ctx context.Context, tag string) error {
 	for _, desc := range append([]ocispec.Descriptor{m.Config}, m.Layers...) {
 		path := "/v2/bench/app/blobs/" + desc.Digest.String()
 		for _, method := range []string{http.MethodHead, http.MethodGet} {
-			if err := c.do(ctx, method, path, nil, "", nil); err != nil {
+			if _, err := c.do(ctx, call{method: method, path: path}); err != nil {
 				return err
 			}
 		}

@@ -103,7 +103,8 @@ func protocolRows() []row {
 		{name: "registry: pull of a 10 MB image, 4 clients, p50", target: pulls, in: pull("ten")},
 		{name: "registry: HEAD of a manifest, 4 clients, p50", in: load(func() work {
 			return func(ctx context.Context, c *httpClient, _ int) error {
-				return c.do(ctx, http.MethodHead, "/v2/bench/app/manifests/one", nil, "", nil)
+				_, err := c.do(ctx, call{method: http.MethodHead, path: "/v2/bench/app/manifests/one"})
+				return err
 			}
 		})},
 	}

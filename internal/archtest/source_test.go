@@ -13,8 +13,6 @@ import (
 	"testing"
 )
 
-const maxFunction = 100 // lines; a longer one does two things
-
 // mountCalls are the system calls that only the rooms in mountRooms make.
 var (
 	mountCalls = map[string]bool{
@@ -48,24 +46,6 @@ func tracked(t *testing.T, visit func(name string, fset *token.FileSet, f *ast.F
 		}
 		visit(name, fset, f)
 	}
-}
-
-func TestFunctionsAreShortAndNobodyHasInit(t *testing.T) {
-	tracked(t, func(name string, fset *token.FileSet, f *ast.File) {
-		for _, d := range f.Decls {
-			fn, ok := d.(*ast.FuncDecl)
-			if !ok {
-				continue
-			}
-			if fn.Recv == nil && fn.Name.Name == "init" {
-				t.Errorf("%s has an init(): register in a table, explicitly", fset.Position(fn.Pos()))
-			}
-			lines := fset.Position(fn.End()).Line - fset.Position(fn.Pos()).Line + 1
-			if lines > maxFunction && !strings.HasSuffix(name, "_test.go") {
-				t.Errorf("%s: %s has %d lines, the limit is %d", fset.Position(fn.Pos()), fn.Name.Name, lines, maxFunction)
-			}
-		}
-	})
 }
 
 func TestMountAndNamespaceCallsStayInTheirRooms(t *testing.T) {

@@ -84,14 +84,15 @@ func (t *treeWalk) dir(ctx context.Context, older, newer int, name string) error
 		if t.opt.Skip != nil && t.opt.Skip(child) {
 			continue
 		}
-		if err := t.entry(ctx, older, newer, name, base, child); err != nil {
+		if err := t.entry(ctx, older, newer, child); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (t *treeWalk) entry(ctx context.Context, older, newer int, dir, base, name string) error {
+func (t *treeWalk) entry(ctx context.Context, older, newer int, name string) error {
+	dir, base := path.Dir(name), path.Base(name)
 	was, err := tree.Stat(older, base)
 	if err != nil && !errors.Is(err, unix.ENOENT) {
 		return &fs.PathError{Op: "stat", Path: name, Err: err}

@@ -175,26 +175,33 @@ func copyPlain(in, out int, from, to int64) error {
 // Copy copies all that the directory src holds, and what belongs to src
 // itself, into the empty directory dst. Hard links within src stay links.
 func Copy(src, dst int) error {
-	return copyDir(src, dst, dst, "", map[inode]string{})
+	c := treeCopy{top: dst, seen: map[inode]string{}}
+	return c.dir(src, dst, "")
 }
 
 type inode struct{ dev, ino uint64 }
 
-// copyDir copies the open directory src, called path below the top, to dst.
-func copyDir(src, dst, top int, path string, seen map[inode]string) error {
+// treeCopy is one call of Copy.
+type treeCopy struct {
+	top  int              // the directory that all is copied into
+	seen map[inode]string // the first name of each file that has several
+}
+
+// dir copies the open directory src, called path below the top, to dst.
+func (c *treeCopy) dir(src, dst int, path string) error {
 	names, err := Names(src)
 	if err != nil {
 		return err
 	}
 	for _, name := range names {
-		if err := copyChild(src, dst, top, path, name, seen); err != nil {
+		if err := c.child(src, dst, path, name); err != nil {
 			return &fs.PathError{Op: "copy", Path: join(path, name), Err: err}
 		}
 	}
 	return CopyMeta(src, dst)
 }
 
-func copyChild(src, dst, top int, path, name string, seen map[inode]string) error {
+func (c *treeCopy) child(src, dst int, path, name string) error {
 	st, err := Stat(src, name)
 	if err != nil {
 		return err
@@ -203,21 +210,21 @@ func copyChild(src, dst, top int, path, name string, seen map[inode]string) erro
 		if err := unix.Mkdirat(dst, name, 0o700); err != nil {
 			return err
 		}
-		return copySubdir(src, dst, top, path, name, seen)
+		return c.subdir(src, dst, path, name)
 	}
 	if st.Nlink > 1 {
 		id := inode{st.Dev, st.Ino}
-		if first, ok := seen[id]; ok {
+		if first, ok := c.seen[id]; ok {
 			// first is a name that we made ourselves in dst's tree, in which
 			// nothing else works meanwhile.
-			return unix.Linkat(top, first, dst, name, 0)
+			return unix.Linkat(c.top, first, dst, name, 0)
 		}
-		seen[id] = join(path, name)
+		c.seen[id] = join(path, name)
 	}
 	return CopyNode(src, dst, name)
 }
 
-func copySubdir(src, dst, top int, path, name string, seen map[inode]string) error {
+func (c *treeCopy) subdir(src, dst int, path, name string) error {
 	in, err := OpenDir(src, name)
 	if err != nil {
 		return err
@@ -228,5 +235,5 @@ func copySubdir(src, dst, top int, path, name string, seen map[inode]string) err
 		return err
 	}
 	defer unix.Close(out)
-	return copyDir(in, out, top, join(path, name), seen)
+	return c.dir(in, out, join(path, name))
 }

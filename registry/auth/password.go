@@ -43,15 +43,15 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	case len(password) > maxPassword:
 		return "", errdefs.Errorf(errdefs.ErrInvalid, "password: at most %d characters are taken", maxPassword)
 	}
-	salt := make([]byte, argonSalt)
-	_, _ = rand.Read(salt) // never fails (crypto/rand)
-	key, err := h.derive(ctx, password, salt, argonTime, argonMemory, argonThreads)
+	p := standardPHC()
+	_, _ = rand.Read(p.salt) // never fails (crypto/rand)
+	key, err := h.derive(ctx, password, p)
 	if err != nil {
 		return "", err
 	}
 	b64 := base64.RawStdEncoding.EncodeToString
 	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s",
-		argon2.Version, argonMemory, argonTime, argonThreads, b64(salt), b64(key)), nil
+		argon2.Version, argonMemory, argonTime, argonThreads, b64(p.salt), b64(key)), nil
 }
 
 // Verify says whether password made the stored form. A stored form that cannot
@@ -62,16 +62,17 @@ func (h *Hasher) Verify(ctx context.Context, stored, password string) (bool, err
 	}
 	p, ok := parsePHC(stored)
 	if !ok {
-		p = phc{time: argonTime, memory: argonMemory, threads: argonThreads, salt: make([]byte, argonSalt), key: make([]byte, argonKey)}
+		p = standardPHC()
 	}
-	key, err := h.derive(ctx, password, p.salt, p.time, p.memory, p.threads)
+	key, err := h.derive(ctx, password, p)
 	if err != nil {
 		return false, err
 	}
 	return subtle.ConstantTimeCompare(key, p.key) == 1 && ok, nil
 }
 
-func (h *Hasher) derive(ctx context.Context, password string, salt []byte, time, memory uint32, threads uint8) ([]byte, error) {
+// derive computes the key for a password with the salt and costs of p.
+func (h *Hasher) derive(ctx context.Context, password string, p phc) ([]byte, error) {
 	select {
 	case h.slots <- struct{}{}:
 	case <-ctx.Done():
@@ -81,13 +82,21 @@ func (h *Hasher) derive(ctx context.Context, password string, salt []byte, time,
 	// The memory of one hash is several times the rest of the heap, which would
 	// grow to fit it and stay so: give it back. Next to a hash that costs little.
 	defer debug.FreeOSMemory()
-	return argon2.IDKey([]byte(password), salt, time, memory, threads, argonKey), nil
+	return argon2.IDKey([]byte(password), p.salt, p.time, p.memory, p.threads, argonKey), nil
 }
 
 type phc struct {
 	time, memory uint32
 	threads      uint8
 	salt, key    []byte
+}
+
+// standardPHC has today's costs, and room for salt and key.
+func standardPHC() phc {
+	return phc{
+		time: argonTime, memory: argonMemory, threads: argonThreads,
+		salt: make([]byte, argonSalt), key: make([]byte, argonKey),
+	}
 }
 
 func parsePHC(s string) (p phc, ok bool) {
