@@ -389,3 +389,17 @@ func TestContextFacts(t *testing.T) {
 		t.Errorf("another value of an attribute was not seen: %q", b.xattrs["y/a"])
 	}
 }
+
+// TestAddOfAShortFile: a file shorter than a header is copied, whatever a tar
+// reader would wait for.
+func TestAddOfAShortFile(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, n := range []int{0, 31, 32, 100, 511, 512, 600} {
+		w.write(map[string]string{"f": strings.Repeat("x", n)})
+		b := w.must("FROM base\nADD f /g\n")
+		if got := b.files["g"]; strings.Count(got, "x") != n || !strings.Contains(got, " 0:0 ") {
+			t.Errorf("a file of %d bytes became %.40q", n, got)
+		}
+	}
+}

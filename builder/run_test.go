@@ -88,6 +88,45 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
+// TestSecretsLeaveNoOtherWay: not by COPY, not by what a step prints, and not by
+// what the image says of itself.
+func TestSecretsLeaveNoOtherWay(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	canary := `hunter2-"quoted"-` + strings.Repeat("x", 20)
+	give := func(r *Request) {
+		r.Secrets = map[string][]byte{"key": []byte(canary + "\n")}
+		r.BuildArgs = map[string]string{"TOKEN": canary, "HTTP_PROXY": "http://" + canary + "@proxy"}
+		r.Labels = map[string]string{"fine": "yes"}
+	}
+	w.write(map[string]string{"plain": "before " + canary + " after\n", "dir/deep/copy": canary, "fine": "nothing"})
+	for _, src := range []string{
+		"COPY plain /x", "COPY dir /x", "ADD --chown=1 dir/deep/copy /x", "COPY --link plain /x", "COPY <<E /x\n" + canary + "\nE",
+		"ARG TOKEN\nRUN true", "ARG TOKEN\nENV A=a$TOKEN", "ARG TOKEN\nLABEL a=$TOKEN", "ARG TOKEN\nCMD [\"x\", \"--token=" + `hunter2-\"quoted\"-` + strings.Repeat("x", 20) + "\"]",
+		"ARG TOKEN", "RUN <<E\n" + canary + "\nE",
+	} {
+		_, err := w.build("FROM base\n"+src+"\n", give)
+		if !errors.Is(err, errdefs.ErrDenied) || strings.Contains(errorText(err), canary) {
+			t.Errorf("%s: %v", src, err)
+		}
+	}
+	w.must("FROM base\nCOPY fine /x\nRUN true\n", give)
+	w.must("FROM base AS other\nCOPY plain /x\nFROM base\nCOPY fine /x\n", give) // a stage that is not built
+	w.events = nil
+	w.must("FROM base\nRUN --mount=type=secret,id=key print /run/secrets/key\n", give)
+	if out := strings.Join(w.events, ""); strings.Contains(out, canary) || !strings.Contains(out, "***") {
+		t.Errorf("printed: %q", out)
+	}
+}
+
+// errorText is an error without the instruction, which the author wrote.
+func errorText(err error) string {
+	if at := (*Error)(nil); errors.As(err, &at) {
+		return at.Err.Error()
+	}
+	return err.Error()
+}
+
 func TestCacheMount(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -37,7 +37,7 @@ func isTar(ctx context.Context, tree *buildctx.Tree, e *buildctx.Entry) (bool, e
 			return err
 		}
 		if compress.Detect(head[:n]) == compress.None {
-			ok = firstHeader(bytes.NewReader(head[:n]))
+			ok = n == len(head) && firstHeader(bytes.NewReader(head)) // less than a block is no tar
 			return nil
 		}
 		z, err := compress.NewReader(ctx, io.MultiReader(bytes.NewReader(head[:n]), r), compress.Limits{})

@@ -184,6 +184,9 @@ func (s *solver) layOut(ctx context.Context, st *step, l *copier.Layout, keys ..
 	if l.Unpacks() {
 		return s.extract(ctx, st, fill, keys...)
 	}
+	if err := s.searchFiles(st, fill); err != nil {
+		return err
+	}
 	var packed layers.Layer
 	g, ctx := errgroup.WithContext(ctx)
 	if t.wanted {
@@ -212,6 +215,19 @@ func (s *solver) layOut(ctx context.Context, st *step, l *copier.Layout, keys ..
 	return s.remember(ctx, st, t.res, keys...)
 }
 
+// searchFiles looks for secrets of the build in a layer before it is made.
+func (s *solver) searchFiles(st *step, fill func(*archive.Writer) error) error {
+	if len(s.known) == 0 {
+		return nil
+	}
+	scan := newScanner(s.known)
+	w := archive.NewWriter(scan, archive.PackOptions{})
+	if err := fill(w); err != nil {
+		return err
+	}
+	return scan.found(st.task.Location.Instruction)
+}
+
 // extract makes the layer of an ADD that unpacks an archive: the archive is
 // extracted by the code that extracts layers, and the layer is what that changed.
 // So a link to what is not there, or a name below a file, fails the build and not
@@ -225,7 +241,7 @@ func (s *solver) extract(ctx context.Context, st *step, fill func(*archive.Write
 	if _, err := applied(ctx, snap.Mount, fill); err != nil {
 		return err
 	}
-	made, err := s.commitChange(ctx, st, nil, snap)
+	made, err := s.commitChange(ctx, st, snap)
 	if err != nil {
 		return err
 	}

@@ -66,9 +66,9 @@ func (e *events) send(ev Event) {
 	e.fn(ev)
 }
 
-// log returns a writer whose bytes become Log events of t.
-func (e *events) log(t *task, stream int, tail *tail) *logWriter {
-	return &logWriter{events: e, task: t, stream: stream, tail: tail}
+// output returns a writer whose bytes become Log events of t, without secrets.
+func (s *solver) output(t *task, stream int, tail *tail) *masker {
+	return &masker{to: &logWriter{events: s.events, task: t, stream: stream, tail: tail}, secrets: s.masked}
 }
 
 type logWriter struct {

@@ -61,7 +61,7 @@ func (s *solver) run(ctx context.Context, st *step, op *plan.Run) error {
 	if err := left.Remove(snap.Mount); err != nil {
 		return err
 	}
-	done, err := s.commitChange(ctx, st, s.secretsOf(op), snap)
+	done, err := s.commitChange(ctx, st, snap)
 	if err != nil {
 		return err
 	}
@@ -88,12 +88,12 @@ func targets(op *plan.Run) []string {
 }
 
 // commitChange turns what a step changed in its snapshot into a result, unless it
-// holds one of the secrets. When others wait for the files the layer is only
+// holds a secret of the build. When others wait for the files the layer is only
 // hashed here and packed after; otherwise one pass does both.
-func (s *solver) commitChange(ctx context.Context, st *step, secrets [][]byte, snap *active) (*result, error) {
+func (s *solver) commitChange(ctx context.Context, st *step, snap *active) (*result, error) {
 	t := st.task
 	var r *result
-	if t.wanted && !t.used && len(secrets) == 0 {
+	if t.wanted && !t.used && len(s.known) == 0 {
 		l, err := s.stored(ctx, func() (layers.Layer, error) { return diff.Commit(ctx, s.Content, snap.Mount, s.diffOptions()) })
 		if err != nil {
 			return nil, err
@@ -101,10 +101,10 @@ func (s *solver) commitChange(ctx context.Context, st *step, secrets [][]byte, s
 		r = on(t.parent.res, l.DiffID)
 		r.blob.Store(&l.Blob)
 	} else {
-		scan := newScanner(secrets)
+		scan := newScanner(s.known)
 		diffID, err := s.diffID(ctx, snap.Mount, scan)
 		if err == nil {
-			err = scan.found()
+			err = scan.found(t.Location.Instruction)
 		}
 		if err != nil {
 			return nil, err
@@ -125,14 +125,15 @@ func (s *solver) exec(ctx context.Context, t *task, op *plan.Run, root mount.Mou
 		ID:   "build-" + strings.ToLower(rand.Text()[:12]),
 		Root: root, Args: op.Args, Env: slices.Concat(op.Env, op.ProxyEnv), Cwd: op.Cwd, User: op.User,
 		Network: op.Network, Insecure: op.Insecure,
-		Stdin:  strings.NewReader(""),
-		Stdout: s.events.log(t, 1, last), Stderr: s.events.log(t, 2, last),
+		Stdin: strings.NewReader(""),
 	}
+	stdout, stderr := s.output(t, 1, last), s.output(t, 2, last)
+	req.Stdout, req.Stderr = stdout, stderr
 	mounted, err := s.mountAll(ctx, t, op, &req)
 	if err != nil {
 		return err
 	}
-	err = s.Executor.Exec(ctx, req)
+	err = errors.Join(s.Executor.Exec(ctx, req), stdout.flush(), stderr.flush())
 	if closed := mounted.Close(); err == nil {
 		err = closed
 	}

@@ -2,24 +2,74 @@ package solve
 
 import (
 	"bytes"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
 
 	"cove/builder/plan"
 	"cove/errdefs"
 )
 
-// minSecret is how long a secret must be to be searched for: shorter ones are
-// found everywhere.
+// minSecret is how long a secret must be to be searched for and masked:
+// shorter ones are found everywhere.
 const minSecret = 8
 
-// secretsOf lists the values that a RUN may see and its layer must not hold.
-func (s *solver) secretsOf(op *plan.Run) [][]byte {
+// secretValues lists the secrets of the build that are searched for, without
+// the white space around them.
+func secretValues(secrets map[string][]byte) [][]byte {
 	var out [][]byte
-	for _, m := range op.Mounts {
-		if v := bytes.TrimSpace(s.Secrets[m.ID]); m.Type == "secret" && len(v) >= minSecret {
+	for _, id := range slices.Sorted(maps.Keys(secrets)) {
+		if v := bytes.TrimSpace(secrets[id]); len(v) >= minSecret {
 			out = append(out, v)
 		}
 	}
 	return out
+}
+
+// checkPlan refuses a graph whose instructions, config or history hold a
+// secret: a build argument, variable or label with its value would be kept in
+// the image and in the cache's records for all to read.
+func checkPlan(g *plan.Graph, secrets [][]byte) error {
+	if len(secrets) == 0 {
+		return nil
+	}
+	for _, v := range g.Vertices {
+		if v.Op == nil {
+			continue
+		}
+		if holds(v.Op, secrets) {
+			return plan.At(v.Location, errdefs.Errorf(errdefs.ErrDenied,
+				"the value of a secret is part of this instruction, or of a variable that it gets, and would be kept in the image: "+
+					"give it to a RUN with --mount=type=secret"))
+		}
+	}
+	t := g.Target
+	t.History = slices.DeleteFunc(slices.Clone(t.History), func(h plan.History) bool { return h.Base })
+	t.Base = plan.Base{}
+	if holds(t, secrets) {
+		return errdefs.Errorf(errdefs.ErrDenied, "the value of a secret is in the image's config or history (ENV, ARG, LABEL, CMD, …): "+
+			"give it to a RUN with --mount=type=secret")
+	}
+	return nil
+}
+
+// holds says that a string in v has a secret in it. It compares JSON with JSON,
+// so that what is escaped is escaped on both sides.
+func holds(v any, secrets [][]byte) bool {
+	if run, ok := v.(*plan.Run); ok {
+		visible := *run
+		visible.ProxyEnv = nil // is kept nowhere
+		v = &visible
+	}
+	text, err := json.Marshal(v)
+	if err != nil {
+		return false // data that JSON cannot express has no strings
+	}
+	return slices.ContainsFunc(secrets, func(secret []byte) bool {
+		quoted, err := json.Marshal(string(secret))
+		return err == nil && bytes.Contains(text, quoted[1:len(quoted)-1])
+	})
 }
 
 // scanner is a writer that looks for secrets in what passes.
@@ -52,9 +102,15 @@ func (sc *scanner) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (sc *scanner) found() error {
-	if sc.hit {
+// found is the error of an instruction, "RUN …" or "COPY …", that put a secret
+// into a layer.
+func (sc *scanner) found(instruction string) error {
+	switch {
+	case !sc.hit:
+		return nil
+	case strings.HasPrefix(strings.ToUpper(instruction), "RUN"):
 		return errdefs.Errorf(errdefs.ErrDenied, "the command wrote the value of a secret into a file of the image: write it to a tmpfs, or nowhere")
 	}
-	return nil
+	return errdefs.Errorf(errdefs.ErrDenied, "the value of a secret is in a file that is copied into the image: "+
+		"leave the file out, with .dockerignore, and give it to a RUN with --mount=type=secret")
 }

@@ -24,13 +24,13 @@ func TestScanner(t *testing.T) {
 				}
 				rest = rest[n:]
 			}
-			if got, want := errors.Is(sc.found(), errdefs.ErrDenied), strings.Contains(text, "topsecret"); got != want {
+			if got, want := errors.Is(sc.found("RUN x"), errdefs.ErrDenied), strings.Contains(text, "topsecret"); got != want {
 				t.Fatalf("%q: found %v", text, got)
 			}
 		}
 	}
 	none := newScanner(nil)
-	if _, err := none.Write([]byte("anything")); err != nil || none.found() != nil || len(none.buf) > 0 {
+	if _, err := none.Write([]byte("anything")); err != nil || none.found("COPY x") != nil || len(none.buf) > 0 {
 		t.Error("a scanner without secrets does something")
 	}
 }

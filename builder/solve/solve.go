@@ -92,6 +92,8 @@ type solver struct {
 	graph  *plan.Graph
 	tasks  []*task
 	events *events
+	known  [][]byte // secrets that no layer may hold, and
+	masked [][]byte // what of them no output shows
 	slots  chan struct{}
 	group  *errgroup.Group
 
@@ -124,6 +126,10 @@ func Solve(ctx context.Context, g *plan.Graph, cfg Config) (*Result, error) {
 		cfg.Compress.Workers = compress.NewWorkers(0)
 	}
 	s := &solver{Config: cfg, graph: g, slots: make(chan struct{}, cfg.Parallel)}
+	s.known, s.masked = secretValues(cfg.Secrets), maskOf(cfg.Secrets)
+	if err := checkPlan(g, s.known); err != nil {
+		return nil, err
+	}
 	steps := s.prepare()
 	s.events = &events{fn: cfg.Progress, now: cfg.Now, total: steps}
 	var gctx context.Context
