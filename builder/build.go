@@ -14,12 +14,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/builder/buildctx"
-	"cove/builder/cache"
 	"cove/builder/dockerfile"
 	"cove/builder/export"
 	"cove/builder/fetch"
 	"cove/builder/plan"
 	"cove/builder/solve"
+	"cove/builder/state"
 	"cove/content"
 	"cove/errdefs"
 	"cove/layers/compress"
@@ -155,11 +155,7 @@ func (b *Builder) cache() solve.Cache {
 	if b.cfg.Cache != nil {
 		return b.cfg.Cache
 	}
-	return b.records()
-}
-
-func (b *Builder) records() *cache.Store {
-	return cache.Open(filepath.Join(b.cfg.Root, "records"), b.cfg.Now)
+	return state.Open(b.cfg.Root, b.cfg.Now).Records()
 }
 
 func (b *Builder) export(ctx context.Context, req Request, g *plan.Graph, solved *solve.Result, lease content.Lease) (*Result, error) {

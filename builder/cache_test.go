@@ -10,7 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"cove/builder/cache"
 	"cove/builder/solve"
+	"cove/builder/state"
 	"cove/errdefs"
 )
 
@@ -242,10 +244,11 @@ func (w *world) removeSnapshots(t *testing.T) {
 func TestPrune(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	kept := state.Open(w.builder.cfg.Root, w.builder.cfg.Now)
 	w.write(map[string]string{"a": "1"})
 	b := w.must("FROM base\nCOPY a /a\nRUN copy /a /b\n")
 	roots := map[string]bool{}
-	for ref, err := range w.builder.Roots(t.Context()) {
+	for ref, err := range kept.Roots(t.Context()) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -256,27 +259,27 @@ func TestPrune(t *testing.T) {
 			t.Errorf("layer %s is no root", l.Digest)
 		}
 	}
-	if n, _, err := w.builder.Prune(t.Context(), Prune{Age: time.Hour}); n != 0 || err != nil {
+	if n, _, err := kept.Prune(t.Context(), cache.Keep{Age: time.Hour}); n != 0 || err != nil {
 		t.Errorf("%d records were too old: %v", n, err)
 	}
 	w.mu.Lock()
 	w.now = w.now.Add(2 * time.Hour)
 	w.mu.Unlock()
 	w.must("FROM base\nCOPY a /a\n")
-	if n, _, err := w.builder.Prune(t.Context(), Prune{Age: time.Hour}); n != 1 || err != nil {
+	if n, _, err := kept.Prune(t.Context(), cache.Keep{Age: time.Hour}); n != 1 || err != nil {
 		t.Errorf("pruned %d records of 1 that was too old: %v", n, err)
 	}
-	if n, _, err := w.builder.Prune(t.Context(), Prune{Bytes: 1}); n != 1 || err != nil {
+	if n, _, err := kept.Prune(t.Context(), cache.Keep{Bytes: 1}); n != 1 || err != nil {
 		t.Errorf("pruned %d records of 1 that was too large: %v", n, err)
 	}
 	w.must("FROM base\nRUN --mount=type=cache,target=/c true\n")
-	if n, _, err := w.builder.Prune(t.Context(), Prune{Nothing: true}); n != 1 || err != nil {
+	if n, _, err := kept.Prune(t.Context(), cache.Keep{Nothing: true}); n != 1 || err != nil {
 		t.Errorf("pruned %d records of 1: %v", n, err)
 	}
 	if left, _ := filepath.Glob(filepath.Join(w.builder.cfg.Root, "mounts", "*", "files")); len(left) > 0 {
 		t.Errorf("cache mounts are left: %q", left)
 	}
-	for ref := range w.builder.Roots(context.Background()) {
+	for ref := range kept.Roots(context.Background()) {
 		t.Errorf("%s is still a root", ref)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/content"
+	"cove/engine/machine"
 	"cove/engine/runspec"
 	"cove/images"
 	"cove/layers"
@@ -33,7 +34,7 @@ type CommitOptions struct {
 // Commit makes an image of a container: its own image, and on top what it
 // changed, without what is mounted in it. One that runs is paused meanwhile.
 func (e *Engine) Commit(ctx context.Context, ref string, o CommitOptions) (img images.Image, err error) {
-	if err := needRoot("committing a container"); err != nil {
+	if err := machine.NeedRoot("committing a container"); err != nil {
 		return img, err
 	}
 	c, err := e.Container(ctx, ref)
@@ -96,7 +97,7 @@ func refsOf(img images.Image) []string {
 // committed is the config of the image: that of the base, with what the
 // container was told to be, and the changes over it.
 func (e *Engine) committed(ctx context.Context, c *runner.Container, base images.Image, layer layers.Layer, o CommitOptions) ([]byte, error) {
-	changes, err := applyChanges(ctx, o.Changes, base.Platform())
+	changes, err := e.applyChanges(ctx, o.Changes, base.Platform())
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/builder"
+	"cove/engine/builds"
 	"cove/engine/inspect"
 	"cove/engine/runspec"
 	"cove/errdefs"
@@ -104,7 +105,7 @@ func buildGroups(t *testing.T, e *Engine, user string) string {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	err = executor{e}.Exec(t.Context(), builder.ExecRequest{
+	err = builds.Executor(e).Exec(t.Context(), builder.ExecRequest{
 		ID: ids.New(), Root: mount.Mount{Type: "bind", Source: root}, User: user, Cwd: "/", Network: "none",
 		Args: []string{"/bin/sh", "-c", groups}, Stdout: &out,
 	})

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"cove/content"
 	"cove/engine/inspect"
@@ -25,7 +24,6 @@ import (
 	"cove/layers/mount"
 	"cove/network"
 	"cove/runner"
-	"cove/sandbox/seccomp"
 )
 
 // CreateOptions is one container to be made.
@@ -55,7 +53,7 @@ func (e *Engine) Create(ctx context.Context, o CreateOptions) (*runner.Container
 // create is Create; the lease on the snapshot, which is still held, tells a
 // prune that somebody is about to start the container.
 func (e *Engine) create(ctx context.Context, o CreateOptions) (*runner.Container, content.Lease, error) {
-	if err := needRoot("running a container"); err != nil {
+	if err := machine.NeedRoot("running a container"); err != nil {
 		return nil, nil, err
 	}
 	r, err := e.runner()
@@ -180,7 +178,7 @@ func (e *Engine) configure(ctx context.Context, id string, root mount.Mount, hol
 	if err != nil {
 		return runner.Config{}, err
 	}
-	if spec.Linux.Seccomp, err = seccompProfile(o.Security, spec); err != nil {
+	if spec.Linux.Seccomp, err = runspec.SeccompProfile(o.Security, spec); err != nil {
 		return runner.Config{}, err
 	}
 	rec := runspec.Record{Options: o.Options, Image: img.Config.Config, Mounts: mounts}
@@ -247,20 +245,4 @@ func (e *Engine) checkNetwork(ctx context.Context, o *runspec.Options) error {
 		return errdefs.Errorf(errdefs.ErrInvalid, "publishing ports means nothing with network %s: ports are those of the bridge network", o.Network)
 	}
 	return nil
-}
-
-// seccompProfile picks the filter: none for a privileged container, the user's
-// profile, or docker's default for the capabilities that the container has.
-func seccompProfile(s runspec.Security, spec *specs.Spec) (*specs.LinuxSeccomp, error) {
-	switch {
-	case s.Seccomp == "unconfined", s.Privileged && s.Seccomp == "":
-		return nil, nil
-	case s.Seccomp == "":
-		return seccomp.Default(spec.Process.Capabilities.Bounding)
-	}
-	profile, err := seccomp.Load([]byte(s.Seccomp), spec.Process.Capabilities.Bounding)
-	if err != nil {
-		return nil, fmt.Errorf("seccomp profile: %w", err)
-	}
-	return profile, nil
 }

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"cove/builder/state"
 	"cove/content/fsstore"
 	"cove/distribution/client"
 	"cove/distribution/client/credentials"
@@ -46,6 +47,10 @@ type Config struct {
 	// Files are the machine's configuration; nil is those that the environment
 	// names.
 	Files *config.Files
+	// Changes applies the instructions that Import and Commit are given; nil
+	// refuses them. It is not part of the engine, because it needs the parser of
+	// Dockerfiles (engine/builds).
+	Changes Changes
 	// Logger is told what happens; nil is silence.
 	Logger *slog.Logger
 	// Notify is told, in a sentence, what the user should know, as a fallback
@@ -113,6 +118,29 @@ func Open(cfg Config) (*Engine, error) {
 	return e, nil
 }
 
+// Content, Snapshots, Images and Runner are the engine's parts, opened when
+// they are first asked for, for work that a package beside the engine does.
+func (e *Engine) Content() (*fsstore.Store, error) { return e.content() }
+
+// Snapshots is described at Content.
+func (e *Engine) Snapshots() (snapshot.Store, error) { return e.snapshots() }
+
+// Images is described at Content; it is also for what the store of local images
+// does alone: tag, save, load, history and the like.
+func (e *Engine) Images() (*images.Store, error) { return e.images() }
+
+// Runner is described at Content.
+func (e *Engine) Runner() (*runner.Runner, error) { return e.runner() }
+
+// BuildDir is where builds keep their own state.
+func (e *Engine) BuildDir() string { return e.dir("build") }
+
+// Now is the engine's clock.
+func (e *Engine) Now() time.Time { return e.cfg.Now() }
+
+// buildState is what builds left here.
+func (e *Engine) buildState() *state.State { return state.Open(e.BuildDir(), e.Now) }
+
 func (e *Engine) dir(name string) string { return filepath.Join(e.cfg.Root, name) }
 
 func (e *Engine) openRunner() (*runner.Runner, error) {
@@ -126,13 +154,4 @@ func (e *Engine) openRunner() (*runner.Runner, error) {
 			return s.Remove(ctx, key)
 		},
 	})
-}
-
-// needRoot explains itself before the kernel says only EPERM.
-func needRoot(what string) error {
-	if os.Geteuid() == 0 {
-		return nil
-	}
-	return errdefs.Errorf(errdefs.ErrDenied,
-		"%s needs root: mounts, namespaces and cgroups are made (this is uid %d); run it with sudo", what, os.Geteuid())
 }

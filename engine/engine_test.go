@@ -17,6 +17,7 @@ import (
 
 	"cove/content"
 	"cove/distribution/client/credentials"
+	"cove/engine/builds"
 	"cove/engine/config"
 	"cove/engine/listing"
 	"cove/engine/runspec"
@@ -68,7 +69,7 @@ func newEngine(t *testing.T) *Engine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := Open(Config{Root: t.TempDir(), RuntimePath: runtime})
+	e, err := Open(Config{Root: t.TempDir(), RuntimePath: runtime, Changes: builds.Changes})
 	if err != nil {
 		t.Fatal(err)
 	}

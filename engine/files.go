@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"cove/engine/machine"
 	"cove/engine/rootfs"
 	"cove/engine/runspec"
 	"cove/errdefs"
@@ -122,7 +123,7 @@ func (e *Engine) source(ctx context.Context, ref, name string, o CopyOptions, do
 // One that runs is seen through its first process, with all that is mounted in
 // it; of one that does not, a volume is found by where it would be mounted.
 func (e *Engine) inContainer(ctx context.Context, ref, name string, write bool, do func(root int, name string) error) error {
-	if err := needRoot("copying from and to a container"); err != nil {
+	if err := machine.NeedRoot("copying from and to a container"); err != nil {
 		return err
 	}
 	c, err := e.Container(ctx, ref)
@@ -196,7 +197,7 @@ func mountAt(mounts []runspec.Mounted, name string) (found runspec.Mounted, rest
 // Export writes a container's root filesystem as a tar, without what is mounted
 // in it.
 func (e *Engine) Export(ctx context.Context, ref string, w io.Writer) error {
-	if err := needRoot("exporting a container"); err != nil {
+	if err := machine.NeedRoot("exporting a container"); err != nil {
 		return err
 	}
 	c, err := e.Container(ctx, ref)

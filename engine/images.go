@@ -44,10 +44,6 @@ func (e *Engine) openImages() (*images.Store, error) {
 	})
 }
 
-// Images is the store of local images, for what it does alone: tag, save,
-// load, history and the like.
-func (e *Engine) Images() (*images.Store, error) { return e.images() }
-
 // inUse visits what containers and the build cache keep from collection.
 func (e *Engine) inUse(ctx context.Context) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
@@ -61,7 +57,7 @@ func (e *Engine) inUse(ctx context.Context) iter.Seq2[string, error] {
 				return
 			}
 		}
-		for ref, err := range e.cacheRoots(ctx) {
+		for ref, err := range e.buildState().Roots(ctx) {
 			if !yield(ref, err) || err != nil {
 				return
 			}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"cove/builder"
+	"cove/engine/builds"
 	"cove/engine/runspec"
 	"cove/errdefs"
 	"cove/images"
@@ -39,7 +40,7 @@ func small(t *testing.T, e *Engine, name, word string) images.Image {
 	if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte(file), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.Build(t.Context(), BuildOptions{Request: builder.Request{Context: dir}, Names: []string{name}}); err != nil {
+	if _, err := builds.Build(t.Context(), e, builds.Options{Request: builder.Request{Context: dir}, Names: []string{name}}); err != nil {
 		t.Fatal(err)
 	}
 	return get(t, e, name)
@@ -154,7 +155,7 @@ func TestHealthcheckIsTold(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM busybox\nHEALTHCHECK "+check+"\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := e.Build(t.Context(), BuildOptions{Request: builder.Request{Context: dir}, Names: []string{"checked"}}); err != nil {
+		if _, err := builds.Build(t.Context(), e, builds.Options{Request: builder.Request{Context: dir}, Names: []string{"checked"}}); err != nil {
 			t.Fatal(err)
 		}
 		listening := another(t, e)

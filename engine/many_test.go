@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"cove/builder"
+	"cove/engine/builds"
 	"cove/engine/runspec"
 	"cove/runner"
 )
@@ -82,7 +83,7 @@ func buildTagRun(t *testing.T, e *Engine, name string) error {
 	if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte(file), 0o600); err != nil {
 		return err
 	}
-	if _, err := e.Build(ctx, BuildOptions{Request: builder.Request{Context: dir}, Names: []string{"built-" + name}}); err != nil {
+	if _, err := builds.Build(ctx, e, builds.Options{Request: builder.Request{Context: dir}, Names: []string{"built-" + name}}); err != nil {
 		return fmt.Errorf("build: %w", err)
 	}
 	store, err := e.Images()
@@ -125,7 +126,7 @@ func TestBuild(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	result, err := e.Build(t.Context(), BuildOptions{Request: builder.Request{Context: dir}, Names: []string{"who", "who:again"}})
+	result, err := builds.Build(t.Context(), e, builds.Options{Request: builder.Request{Context: dir}, Names: []string{"who", "who:again"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +136,7 @@ func TestBuild(t *testing.T) {
 		}
 	}
 	var exit *builder.ExitError
-	_, err = e.Build(t.Context(), BuildOptions{Request: builder.Request{Context: dir, Dockerfile: "bad.Dockerfile"}, Names: []string{"bad"}})
+	_, err = builds.Build(t.Context(), e, builds.Options{Request: builder.Request{Context: dir, Dockerfile: "bad.Dockerfile"}, Names: []string{"bad"}})
 	if !errors.As(err, &exit) || exit.Code != 9 {
 		t.Errorf("a RUN that fails: got %v, want an ExitError of 9", err)
 	}

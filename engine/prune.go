@@ -8,8 +8,9 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
-	"cove/builder"
+	"cove/builder/cache"
 	"cove/engine/listing"
+	"cove/engine/machine"
 	"cove/errdefs"
 	"cove/images"
 	"cove/images/gc"
@@ -51,7 +52,7 @@ type Pruned struct {
 // locked.
 func (e *Engine) Prune(ctx context.Context, o PruneOptions) (Pruned, error) {
 	var p Pruned
-	if err := needRoot("pruning"); err != nil {
+	if err := machine.NeedRoot("pruning"); err != nil {
 		return p, err
 	}
 	r, err := e.runner()
@@ -75,7 +76,7 @@ func (e *Engine) Prune(ctx context.Context, o PruneOptions) (Pruned, error) {
 		return p, err
 	}
 	if o.BuildCache {
-		if err := e.pruneBuildCache(ctx); err != nil {
+		if _, _, err := e.buildState().Prune(ctx, cache.Keep{Nothing: true}); err != nil {
 			return p, err
 		}
 	}
@@ -243,13 +244,4 @@ func (e *Engine) RemoveImage(ctx context.Context, name string, force bool) (imag
 		return images.Removed{}, err
 	}
 	return store.Remove(ctx, name, images.RemoveOptions{Force: force, UsedBy: e.usedImages})
-}
-
-func (e *Engine) pruneBuildCache(ctx context.Context) error {
-	b, err := e.newBuilder(resolver{e: e})
-	if err != nil {
-		return err
-	}
-	_, _, err = b.Prune(ctx, builder.Prune{Nothing: true})
-	return err
 }

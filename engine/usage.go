@@ -133,7 +133,7 @@ func (e *Engine) cacheUsage(ctx context.Context, all []images.Image) (Usage, err
 		}
 	}
 	seen := map[string]bool{}
-	for ref, err := range e.cacheRoots(ctx) {
+	for ref, err := range e.buildState().Roots(ctx) {
 		if err != nil {
 			return u, err
 		}

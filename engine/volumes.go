@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"cove/engine/listing"
+	"cove/engine/machine"
 	"cove/errdefs"
 	"cove/layers/tree"
 	"cove/volume"
@@ -69,7 +70,7 @@ func (e *Engine) volumeUsers(ctx context.Context) (map[string][]string, error) {
 // RemoveVolume deletes a volume and its files. One that a container has, even
 // one that does not run, is errdefs.ErrConflict and names the containers.
 func (e *Engine) RemoveVolume(ctx context.Context, name string) error {
-	if err := needRoot("removing a volume"); err != nil {
+	if err := machine.NeedRoot("removing a volume"); err != nil {
 		return err
 	}
 	return e.unusedVolumes(ctx, func(users map[string][]string) error {

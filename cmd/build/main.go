@@ -1,12 +1,21 @@
-// Command build builds images, and looks after them.
+// Command build builds images, and looks after them. Called as cove, it is the
+// builder of cove.
 package main
 
 import (
 	"os"
+	"path/filepath"
 
+	"cove/engine/builds"
 	"cove/internal/cli"
+	"cove/internal/cli/buildcmd"
 )
 
 func main() {
-	os.Exit(cli.Main(cli.Build(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	here := cli.Builder{Build: buildcmd.Build, Changes: builds.Changes}
+	grammar := cli.Build(here)
+	if filepath.Base(os.Args[0]) == "cove" {
+		grammar = cli.Cove(here)
+	}
+	os.Exit(cli.Main(grammar, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

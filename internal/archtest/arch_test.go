@@ -68,11 +68,17 @@ var only = map[string][]string{
 
 // forbidden says what a binary may not link, directly or not.
 var forbidden = map[string][]string{
-	"cove/cmd/cove-runtime": {"net/http", "github.com/google/go-containerregistry", "modernc.org/sqlite", "github.com/aws", "github.com/jackc/pgx", "github.com/prometheus"},
-	"cove/cmd/cove":         {"modernc.org/sqlite", "github.com/aws", "github.com/jackc/pgx", "github.com/prometheus"},
-	"cove/cmd/build":        {"modernc.org/sqlite", "github.com/aws", "github.com/jackc/pgx", "github.com/prometheus"},
-	"cove/cmd/run":          {"modernc.org/sqlite", "github.com/aws", "github.com/jackc/pgx", "github.com/prometheus"},
+	"cove/cmd/cove-runtime": append([]string{"net/http", "github.com/google/go-containerregistry"}, notToRun...),
+	"cove/cmd/cove":         notToRun,
+	"cove/cmd/run":          notToRun,
+	"cove/cmd/build":        notLocal,
 }
+
+// notLocal is what only a registry needs.
+var notLocal = []string{"modernc.org/sqlite", "github.com/aws", "github.com/jackc/pgx", "github.com/prometheus"}
+
+// notToRun is what no start of a container pays for: that, and the builder.
+var notToRun = append([]string{"github.com/moby/buildkit", "google.golang.org/protobuf", "cove/builder/dockerfile"}, notLocal...)
 
 type pkg struct {
 	ImportPath   string

@@ -14,8 +14,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"cove/engine"
 	"cove/internal/buildinfo"
 	"cove/internal/cli/app"
+	"cove/internal/cli/sibling"
 )
 
 // Grammar is how a binary's arguments are read.
@@ -26,11 +28,22 @@ type Grammar struct {
 	// implied is the command that is meant when the first word is no verb; it
 	// has the program's name. nil is none.
 	implied func(*app.App) *cobra.Command
+	builder Builder
 }
+
+// Builder is what the commands need of the builder. Only the build binary has
+// it at hand (buildcmd); the others execute that one (sibling).
+type Builder struct {
+	Build   func(*app.App) *cobra.Command
+	Changes engine.Changes
+}
+
+// Elsewhere is the builder of the binaries that do not link it.
+var Elsewhere = Builder{Build: sibling.Build, Changes: sibling.Changes}
 
 // Main runs one command and returns the exit code.
 func Main(g Grammar, args []string, in io.Reader, out, errOut io.Writer) int {
-	a := &app.App{Prog: g.prog, In: in, Out: out, Err: errOut}
+	a := &app.App{Prog: g.prog, Args: args, In: in, Out: out, Err: errOut, Changes: g.builder.Changes}
 	ctx, stop := a.Signals(context.Background())
 	defer stop()
 	args, word := g.dispatch(args)

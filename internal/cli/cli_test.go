@@ -8,8 +8,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"cove/engine/builds"
 	"cove/internal/cli/app"
+	"cove/internal/cli/buildcmd"
 )
+
+// here is the builder as the build binary has it.
+var here = Builder{Build: buildcmd.Build, Changes: builds.Changes}
 
 // parse finds the command that args select and the arguments left to it.
 func parse(t *testing.T, g Grammar, args []string) (name string, rest []string) {
@@ -58,26 +63,26 @@ func TestFirstWordIsAVerbOrTheArgument(t *testing.T) {
 		{Run(), "-h box busybox", "run run", "busybox"},
 		{Run(), "--net=none busybox", "run run", "busybox"},
 		{Run(), "images", "run run", "images"},
-		{Build(), ".", "build build", "."},
-		{Build(), "-t app .", "build build", "."},
-		{Build(), "images", "build images", ""},
-		{Build(), "-- images", "build build", "images"},
-		{Build(), "push app", "build push", "app"},
-		{Build(), "build", "build build", "build"},
-		{Build(), "ps", "build build", "ps"},
-		{Cove(), "run ps", "cove run", "ps"},
-		{Cove(), "run -- ps -a", "cove run", "ps -a"},
-		{Cove(), "run busybox ls -l", "cove run", "busybox ls -l"},
-		{Cove(), "ps -aq", "cove ps", ""},
-		{Cove(), "container ls -aq", "cove container ls", ""},
-		{Cove(), "container list", "cove container ls", ""},
-		{Cove(), "image ls", "cove image ls", ""},
-		{Cove(), "image rm -f x", "cove image rm", "x"},
-		{Cove(), "top db -o pid,args", "cove top", "db -o pid,args"},
-		{Cove(), "exec db ls -l", "cove exec", "db ls -l"},
-		{Cove(), "volume rm -f x", "cove volume rm", "x"},
+		{Build(here), ".", "build build", "."},
+		{Build(here), "-t app .", "build build", "."},
+		{Build(here), "images", "build images", ""},
+		{Build(here), "-- images", "build build", "images"},
+		{Build(here), "push app", "build push", "app"},
+		{Build(here), "build", "build build", "build"},
+		{Build(here), "ps", "build build", "ps"},
+		{Cove(here), "run ps", "cove run", "ps"},
+		{Cove(here), "run -- ps -a", "cove run", "ps -a"},
+		{Cove(here), "run busybox ls -l", "cove run", "busybox ls -l"},
+		{Cove(here), "ps -aq", "cove ps", ""},
+		{Cove(here), "container ls -aq", "cove container ls", ""},
+		{Cove(here), "container list", "cove container ls", ""},
+		{Cove(here), "image ls", "cove image ls", ""},
+		{Cove(here), "image rm -f x", "cove image rm", "x"},
+		{Cove(here), "top db -o pid,args", "cove top", "db -o pid,args"},
+		{Cove(here), "exec db ls -l", "cove exec", "db ls -l"},
+		{Cove(here), "volume rm -f x", "cove volume rm", "x"},
 		{Run(), "volume ls", "run volume ls", ""},
-		{Cove(), "registry serve --root /r", "cove registry", "serve --root /r"},
+		{Cove(here), "registry serve --root /r", "cove registry", "serve --root /r"},
 	} {
 		cmd, rest := parse(t, tc.g, strings.Fields(tc.args))
 		if cmd != tc.cmd || strings.Join(rest, " ") != tc.rest {
@@ -93,12 +98,12 @@ func TestCompletion(t *testing.T) {
 		args []string
 		want string
 	}{
-		{Cove(), []string{"r"}, "rename\trestart\trm\trmi\trun\tregistry"},
-		{Cove(), []string{"run", "--pid"}, "--pids-limit"},
+		{Cove(here), []string{"r"}, "rename\trestart\trm\trmi\trun\tregistry"},
+		{Cove(here), []string{"run", "--pid"}, "--pids-limit"},
 		{Run(), []string{"--pid"}, "--pids-limit"},
 		{Run(), []string{"re"}, "rename\trestart"},
 		{Run(), []string{"exec", "--det"}, "--detach\t--detach-keys"},
-		{Build(), []string{"-t", "x", "--no-c"}, "--no-cache\t--no-cache-filter"},
+		{Build(here), []string{"-t", "x", "--no-c"}, "--no-cache\t--no-cache-filter"},
 	} {
 		var out bytes.Buffer
 		args := append([]string{cobra.ShellCompNoDescRequestCmd}, tc.args...)
@@ -122,22 +127,22 @@ func TestMistakesAreOneLineAndNameTheWayOut(t *testing.T) {
 		code int
 		want string
 	}{
-		{Cove(), "imagse", 1, `cove: unknown command "imagse"; did you mean "images". See 'cove --help'`},
-		{Cove(), "container lss", 1, `cove: unknown command "lss"; did you mean "ls". See 'cove container --help'`},
-		{Cove(), "run --memroy 1g x", 125, `cove: unknown flag: --memroy; did you mean --memory. See 'cove run --help'`},
-		{Cove(), "run", 1, `cove: "cove run" requires at least 1 argument (cove run [flags] IMAGE [COMMAND] [ARG...]). See 'cove run --help'`},
-		{Cove(), "ps extra", 1, `cove: "cove ps" accepts no arguments (cove ps [flags]). See 'cove ps --help'`},
-		{Cove(), "ps --filter color=red", 1, `cove: filter color: there is no such filter; there are ancestor, exited, id, label, name, network, status, volume`},
-		{Cove(), "run --cpus lots x", 125, `cove: --cpus lots: want a number, 0.01 or more, as 1.5`},
-		{Cove(), "run --memory 1k x", 125, `cove: minimum memory limit allowed is 6MB`},
-		{Cove(), "ps --filter status=up", 1, `cove: filter status=up: there is no such status; there are created, running, paused, exited`},
+		{Cove(here), "imagse", 1, `cove: unknown command "imagse"; did you mean "images". See 'cove --help'`},
+		{Cove(here), "container lss", 1, `cove: unknown command "lss"; did you mean "ls". See 'cove container --help'`},
+		{Cove(here), "run --memroy 1g x", 125, `cove: unknown flag: --memroy; did you mean --memory. See 'cove run --help'`},
+		{Cove(here), "run", 1, `cove: "cove run" requires at least 1 argument (cove run [flags] IMAGE [COMMAND] [ARG...]). See 'cove run --help'`},
+		{Cove(here), "ps extra", 1, `cove: "cove ps" accepts no arguments (cove ps [flags]). See 'cove ps --help'`},
+		{Cove(here), "ps --filter color=red", 1, `cove: filter color: there is no such filter; there are ancestor, exited, id, label, name, network, status, volume`},
+		{Cove(here), "run --cpus lots x", 125, `cove: --cpus lots: want a number, 0.01 or more, as 1.5`},
+		{Cove(here), "run --memory 1k x", 125, `cove: minimum memory limit allowed is 6MB`},
+		{Cove(here), "ps --filter status=up", 1, `cove: filter status=up: there is no such status; there are created, running, paused, exited`},
 		{Run(), "", 1, `run: "run" requires at least 1 argument (run [flags] IMAGE [COMMAND] [ARG...]). See 'run --help'`},
-		{Build(), "", 1, `build: "build" requires exactly 1 argument (build [flags] CONTEXT). See 'build --help'`},
-		{Cove(), "inspect --type pod x", 1, `cove: --type pod: want container, image or volume`},
-		{Cove(), "volume ls --filter size=1", 1, `cove: --filter size: there is no such filter; there are dangling, label, name`},
+		{Build(here), "", 1, `build: "build" requires exactly 1 argument (build [flags] CONTEXT). See 'build --help'`},
+		{Cove(here), "inspect --type pod x", 1, `cove: --type pod: want container, image or volume`},
+		{Cove(here), "volume ls --filter size=1", 1, `cove: --filter size: there is no such filter; there are dangling, label, name`},
 		{Run(), "-d", 1, `run: "run" requires at least 1 argument (run [flags] IMAGE [COMMAND] [ARG...]). See 'run --help'`},
-		{Build(), "-t x", 1, `build: "build" requires exactly 1 argument (build [flags] CONTEXT). See 'build --help'`},
-		{Cove(), "run -p 99999:1 x", 125, `cove: port 99999:1: "99999" is not a port (1-65535); want [[IP:]HOSTPORT:]PORT[/PROTOCOL]`},
+		{Build(here), "-t x", 1, `build: "build" requires exactly 1 argument (build [flags] CONTEXT). See 'build --help'`},
+		{Cove(here), "run -p 99999:1 x", 125, `cove: port 99999:1: "99999" is not a port (1-65535); want [[IP:]HOSTPORT:]PORT[/PROTOCOL]`},
 		{Run(), "--memroy 1g x", 125, `run: unknown flag: --memroy; did you mean --memory. See 'run --help'`},
 	} {
 		var out, errOut bytes.Buffer
@@ -151,7 +156,7 @@ func TestMistakesAreOneLineAndNameTheWayOut(t *testing.T) {
 
 func TestEveryCommandExplainsItself(t *testing.T) {
 	t.Parallel()
-	for _, g := range []Grammar{Cove(), Build(), Run()} {
+	for _, g := range []Grammar{Cove(here), Build(here), Run()} {
 		root := g.root(&app.App{Prog: g.prog, Out: io.Discard, Err: io.Discard}, "")
 		var visit func(c *cobra.Command)
 		visit = func(c *cobra.Command) {
@@ -180,17 +185,17 @@ func TestHelp(t *testing.T) {
 		args string
 		want []string
 	}{
-		{Cove(), "--help", []string{"Containers:", "Images:", "cove COMMAND"}},
-		{Cove(), "run --help", []string{"cove run [flags] IMAGE", "--pids-limit", "cove run --rm -it debian bash"}},
+		{Cove(here), "--help", []string{"Containers:", "Images:", "cove COMMAND"}},
+		{Cove(here), "run --help", []string{"cove run [flags] IMAGE", "--pids-limit", "cove run --rm -it debian bash"}},
 		{Run(), "--help", []string{"run [flags] IMAGE [COMMAND] [ARG...]", "--pids-limit", "ps  "}},
-		{Cove(), "volume", []string{"Usage:  cove volume COMMAND\n\nCommands:\n", "Run 'cove volume COMMAND --help'"}},
-		{Build(), "--help", []string{"build [flags] CONTEXT", "--build-arg", "push  "}},
-		{Cove(), "version", []string{"cove version unknown\n"}},
-		{Cove(), "--version", []string{"cove version unknown\n"}},
+		{Cove(here), "volume", []string{"Usage:  cove volume COMMAND\n\nCommands:\n", "Run 'cove volume COMMAND --help'"}},
+		{Build(here), "--help", []string{"build [flags] CONTEXT", "--build-arg", "push  "}},
+		{Cove(here), "version", []string{"cove version unknown\n"}},
+		{Cove(here), "--version", []string{"cove version unknown\n"}},
 		{Run(), "--version", []string{"run version unknown\n"}},
-		{Cove(), "version --format json", []string{`{"Version":"unknown","GoVersion":"go`}},
-		{Cove(), "version -f {{.Os}}", []string{"linux\n"}},
-		{Cove(), "completion bash", []string{"__start_cove"}},
+		{Cove(here), "version --format json", []string{`{"Version":"unknown","GoVersion":"go`}},
+		{Cove(here), "version -f {{.Os}}", []string{"linux\n"}},
+		{Cove(here), "completion bash", []string{"__start_cove"}},
 	} {
 		var out, errOut bytes.Buffer
 		if code := Main(tc.g, strings.Fields(tc.args), strings.NewReader(""), &out, &errOut); code != 0 {
@@ -213,10 +218,10 @@ func TestHelpHasItsLetterWhereNothingElseHas(t *testing.T) {
 		{Run(), []string{"-h"}},
 		{Run(), []string{"--help"}},
 		{Run(), []string{"ps", "-h"}},
-		{Build(), []string{"-h"}},
-		{Cove(), []string{"-h"}},
-		{Cove(), []string{"build", "-h"}},
-		{Cove(), []string{"run", "--help"}},
+		{Build(here), []string{"-h"}},
+		{Cove(here), []string{"-h"}},
+		{Cove(here), []string{"build", "-h"}},
+		{Cove(here), []string{"run", "--help"}},
 	} {
 		var out, errs bytes.Buffer
 		if code := Main(tc.g, tc.args, strings.NewReader(""), &out, &errs); code != 0 || !strings.Contains(out.String(), "Usage:") {

@@ -8,6 +8,7 @@ import (
 	"cove/internal/cli/app"
 	"cove/internal/cli/containercmd"
 	"cove/internal/cli/imagecmd"
+	"cove/internal/cli/sibling"
 	"cove/internal/cli/systemcmd"
 	"cove/internal/cli/volumecmd"
 )
@@ -33,26 +34,27 @@ var groupTitles = []cobra.Group{
 }
 
 // Cove is docker's grammar, with every command.
-func Cove() Grammar {
-	return Grammar{prog: "cove", short: "Build, ship and run containers", verbs: slices.Concat(containerVerbs(), imageVerbs(), []verb{
+func Cove(b Builder) Grammar {
+	return Grammar{prog: "cove", builder: b, short: "Build, ship and run containers", verbs: slices.Concat(containerVerbs(), imageVerbs(), []verb{
 		{"run", groupContainers, containercmd.Run},
-		{"build", groupImages, imagecmd.Build},
+		{"build", groupImages, b.Build},
 		{"inspect", groupSystem, systemcmd.Inspect},
 		{"info", groupSystem, systemcmd.Info},
 		{"version", groupSystem, systemcmd.Version},
 		{"container", groupSystem, containerNouns},
-		{"image", groupSystem, imageNouns},
+		{"image", groupSystem, b.imageNouns},
 		{"volume", groupSystem, volumecmd.Noun},
 		{"system", groupSystem, systemcmd.System},
-		{"registry", groupSystem, systemcmd.Registry},
+		{"registry", groupSystem, sibling.Registry},
 	})}
 }
 
 // Build is the grammar of the builder alone: build [flags] CONTEXT, or a verb.
-func Build() Grammar {
-	return Grammar{prog: "build", short: "Build images, and look after them", implied: imagecmd.Build, verbs: slices.Concat(imageVerbs(), []verb{
+func Build(b Builder) Grammar {
+	return Grammar{prog: "build", builder: b, short: "Build images, and look after them", implied: b.Build, verbs: slices.Concat(imageVerbs(), []verb{
 		{"inspect", groupImages, imagecmd.Inspect},
 		{"prune", groupImages, imagecmd.Prune},
+		{"__changes", groupSystem, sibling.AnswerChanges(b.Changes)},
 		{"info", groupSystem, systemcmd.Info},
 		{"version", groupSystem, systemcmd.Version},
 	})}
@@ -61,7 +63,7 @@ func Build() Grammar {
 // Run is the grammar of the runner alone: run [flags] IMAGE [COMMAND...], or a
 // verb.
 func Run() Grammar {
-	return Grammar{prog: "run", short: "Run containers, and look after them", implied: containercmd.Run, verbs: slices.Concat(containerVerbs(), []verb{
+	return Grammar{prog: "run", builder: Elsewhere, short: "Run containers, and look after them", implied: containercmd.Run, verbs: slices.Concat(containerVerbs(), []verb{
 		{"inspect", groupContainers, containercmd.Inspect},
 		{"prune", groupContainers, containercmd.Prune},
 		{"volume", groupContainers, volumecmd.Noun},
@@ -127,11 +129,11 @@ func containerNouns(a *app.App) *cobra.Command {
 	return noun
 }
 
-func imageNouns(a *app.App) *cobra.Command {
+func (b Builder) imageNouns(a *app.App) *cobra.Command {
 	noun := app.Noun(&cobra.Command{Use: "image COMMAND", Short: "The commands about images, by their noun"})
 	ls, rm := imagecmd.List(a, "ls"), imagecmd.Remove(a, "rm")
 	ls.Aliases, rm.Aliases = []string{"list"}, []string{"remove"}
-	noun.AddCommand(imagecmd.Build(a), ls, imagecmd.Pull(a), imagecmd.Push(a), imagecmd.Tag(a), rm, imagecmd.History(a),
+	noun.AddCommand(b.Build(a), ls, imagecmd.Pull(a), imagecmd.Push(a), imagecmd.Tag(a), rm, imagecmd.History(a),
 		imagecmd.Save(a), imagecmd.Load(a), imagecmd.Import(a), imagecmd.Inspect(a), imagecmd.Prune(a))
 	return noun
 }

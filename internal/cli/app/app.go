@@ -28,9 +28,13 @@ import (
 // App is one invocation of the command line.
 type App struct {
 	// Prog begins every message: cove, build or run.
-	Prog     string
+	Prog string
+	// Args are the arguments as they were typed.
+	Args     []string
 	In       io.Reader
 	Out, Err io.Writer
+	// Changes applies Dockerfile instructions for commit and import.
+	Changes engine.Changes
 	// Root is --root, Debug is --debug.
 	Root  string
 	Debug bool
@@ -97,6 +101,7 @@ func (a *App) Engine() (*engine.Engine, error) {
 		RuntimePath: os.Getenv("COVE_RUNTIME"),
 		CertsDirs:   certsDirs(),
 		Registries:  a.registries(),
+		Changes:     a.Changes,
 		Logger:      a.logger(),
 		Notify:      func(msg string) { fmt.Fprintln(a.Err, msg) },
 	})

@@ -153,7 +153,7 @@ func imageFilter(filters, args []string) (func(row) bool, error) {
 }
 
 func imageList(now time.Time, noTrunc, digests bool) output.List[row] {
-	id := func(r row) string { return imageID(r.img.ID, noTrunc) }
+	id := func(r row) string { return output.ID(r.img.ID, noTrunc) }
 	size := func(r row) string { return humanSize(r.size) }
 	return output.List[row]{
 		ID: id,
@@ -168,14 +168,6 @@ func imageList(now time.Time, noTrunc, digests bool) output.List[row] {
 			{Field: "VirtualSize", Header: "SIZE", Value: size, Extra: true},
 		},
 	}
-}
-
-func imageID(id digest.Digest, whole bool) string {
-	if whole {
-		return id.String()
-	}
-	hex := id.Encoded()
-	return hex[:min(12, len(hex))]
 }
 
 func humanSize(n int64) string { return units.HumanSizeWithPrecision(float64(n), 3) }
@@ -222,7 +214,7 @@ func historyList(now time.Time, id digest.Digest, noTrunc, human bool) output.Li
 	type entry = images.HistoryEntry
 	ident := func(h entry) string {
 		if h.Top {
-			return imageID(id, noTrunc)
+			return output.ID(id, noTrunc)
 		}
 		return "<missing>"
 	}

@@ -18,6 +18,7 @@ import (
 	"cove/images"
 	"cove/images/transfer"
 	"cove/internal/cli/app"
+	"cove/internal/cli/output"
 	"cove/internal/cli/progress"
 	"cove/internal/platforms"
 	"cove/reference"
@@ -315,7 +316,7 @@ func load(ctx context.Context, a *app.App, store *images.Store, in io.Reader, qu
 			fmt.Fprintf(a.Out, "Loaded image ID: %s\n", l.ID)
 			continue
 		}
-		fmt.Fprintf(a.Out, "Loaded image: %s\n", familiar(l.Name))
+		fmt.Fprintf(a.Out, "Loaded image: %s\n", output.Familiar(l.Name))
 	}
 	return err
 }
@@ -332,12 +333,4 @@ func openInput(a *app.App, name string) (io.Reader, func(), error) {
 		return nil, nil, err
 	}
 	return f, func() { f.Close() }, nil
-}
-
-func familiar(name string) string {
-	ref, err := reference.Parse(name)
-	if err != nil {
-		return name
-	}
-	return ref.Familiar()
 }

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"cove/builder"
+	"cove/builder/plan"
 	"cove/builder/solve"
 )
 
@@ -54,7 +54,7 @@ func NewBuild(s Screen, plain bool, now func() time.Time) *Build {
 }
 
 // Event takes one step of the build; it is a builder.Request.Progress.
-func (b *Build) Event(e builder.Event) {
+func (b *Build) Event(e solve.Event) {
 	mu := &b.mu
 	if b.live != nil {
 		mu = &b.live.mu
@@ -83,7 +83,7 @@ func (b *Build) Event(e builder.Event) {
 	}
 }
 
-func (b *Build) step(e builder.Event) *step {
+func (b *Build) step(e solve.Event) *step {
 	s := b.steps[e.Index]
 	if s == nil {
 		s = &step{index: e.Index, started: e.Time}
@@ -138,7 +138,7 @@ func (b *Build) end(s *step, word string, d time.Duration) {
 	}
 }
 
-func (b *Build) fail(s *step, e builder.Event) {
+func (b *Build) fail(s *step, e solve.Event) {
 	s.over = true
 	b.header(s)
 	if b.live == nil {
@@ -235,7 +235,7 @@ func lastFrame(b []byte) string {
 }
 
 // Warnings prints a build's advice.
-func Warnings(w io.Writer, warnings []builder.Warning) {
+func Warnings(w io.Writer, warnings []plan.Warning) {
 	if len(warnings) == 0 {
 		return
 	}

@@ -10,7 +10,6 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"cove/builder"
 	"cove/builder/plan"
 	"cove/builder/solve"
 	"cove/images/transfer"
@@ -83,7 +82,7 @@ func TestBuildPlain(t *testing.T) {
 	from := &plan.Vertex{Name: "[1/3] FROM debian"}
 	run := &plan.Vertex{Name: "[2/3] RUN make"}
 	bad := &plan.Vertex{Name: "[3/3] RUN false"}
-	for _, e := range []builder.Event{
+	for _, e := range []solve.Event{
 		{Kind: solve.Cached, Vertex: from, Index: 1, Time: at(0)},
 		{Kind: solve.Started, Vertex: run, Index: 2, Time: at(0)},
 		{Kind: solve.Log, Vertex: run, Index: 2, Time: at(123), Data: []byte("one\n10%\r20%\rtw")},
@@ -121,9 +120,9 @@ func TestBuildLiveShowsTailOfFailure(t *testing.T) {
 	var out bytes.Buffer
 	b := NewBuild(Screen{Out: &out, Size: func() (int, int) { return 40, 24 }}, false, time.Now)
 	v := &plan.Vertex{Name: "RUN false"}
-	b.Event(builder.Event{Kind: solve.Started, Vertex: v, Index: 1, Time: time.Now()})
-	b.Event(builder.Event{Kind: solve.Log, Vertex: v, Index: 1, Time: time.Now(), Data: []byte("no such thing\n")})
-	b.Event(builder.Event{Kind: solve.Failed, Vertex: v, Index: 1, Duration: time.Second, Err: errors.New("x")})
+	b.Event(solve.Event{Kind: solve.Started, Vertex: v, Index: 1, Time: time.Now()})
+	b.Event(solve.Event{Kind: solve.Log, Vertex: v, Index: 1, Time: time.Now(), Data: []byte("no such thing\n")})
+	b.Event(solve.Event{Kind: solve.Failed, Vertex: v, Index: 1, Duration: time.Second, Err: errors.New("x")})
 	b.Close()
 	for _, want := range []string{" => ERROR RUN false                1.0s\n", "------\n > RUN false:\nno such thing\n------\n"} {
 		if !strings.Contains(out.String(), want) {

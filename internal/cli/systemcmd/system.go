@@ -7,12 +7,9 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/docker/go-units"
 	"github.com/spf13/cobra"
@@ -240,23 +237,4 @@ func prune(a *app.App) *cobra.Command {
 	return verbs.Prune(a, cmd, func() (engine.PruneOptions, error) {
 		return engine.PruneOptions{Containers: true, Images: true, AllImages: all, BuildCache: true, Volumes: volumes}, nil
 	})
-}
-
-// Registry becomes the registry binary beside this one. It is a program of its
-// own, so that this one starts without its weight.
-func Registry(a *app.App) *cobra.Command {
-	return &cobra.Command{
-		Use: "registry COMMAND", Short: "Serve and administer a registry (the registry binary)",
-		Example:            "  registry serve --root /srv/registry --listen :443",
-		DisableFlagParsing: true,
-		RunE: func(_ *cobra.Command, args []string) error {
-			exe, err := os.Executable()
-			if err != nil {
-				return err
-			}
-			path := filepath.Join(filepath.Dir(exe), "registry")
-			err = syscall.Exec(path, append([]string{"registry"}, args...), os.Environ())
-			return errdefs.Errorf(errdefs.ErrUnavailable, "starting %s: %w; it is installed beside cove", path, err)
-		},
-	}
 }

@@ -3,11 +3,12 @@ package native_test
 import (
 	"testing"
 
+	"cove/layers/snapshot"
 	"cove/layers/snapshot/native"
 	"cove/layers/snapshot/snapshottest"
 )
 
-func open(root string) (snapshottest.Store, error) { return native.New(root) }
+func open(root string) (snapshot.Store, error) { return native.New(root) }
 
 func TestMain(m *testing.M) { snapshottest.Main(m, open) }
 

@@ -17,7 +17,7 @@ import (
 	"cove/layers/snapshot/snapshottest"
 )
 
-func open(root string) (snapshottest.Store, error) { return overlay.New(root) }
+func open(root string) (snapshot.Store, error) { return overlay.New(root) }
 
 func TestMain(m *testing.M) { snapshottest.Main(m, open) }
 

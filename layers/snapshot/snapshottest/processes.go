@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"cove/errdefs"
+	"cove/layers/snapshot"
 )
 
 const (
@@ -103,7 +104,7 @@ func work(ctx context.Context, root string, open New) error {
 	return nil
 }
 
-func workCommit(ctx context.Context, s Store, key, parent string, i int) error {
+func workCommit(ctx context.Context, s snapshot.Store, key, parent string, i int) error {
 	m, err := s.Prepare(ctx, key, parent)
 	if err != nil {
 		return err

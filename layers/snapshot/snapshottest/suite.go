@@ -16,18 +16,12 @@ import (
 	"cove/layers/snapshot/overlay"
 )
 
-// Store is what an implementation offers.
-type Store interface {
-	snapshot.Snapshotter
-	snapshot.Keeper
-}
-
 // New opens the implementation on root.
-type New func(root string) (Store, error)
+type New func(root string) (snapshot.Store, error)
 
 // Run runs the suite.
 func Run(t *testing.T, open New) {
-	for name, test := range map[string]func(*testing.T, Store){
+	for name, test := range map[string]func(*testing.T, snapshot.Store){
 		"Life":     life,
 		"Stack":    stack,
 		"View":     view,
@@ -128,7 +122,7 @@ func wantErr(t *testing.T, err, kind error) {
 }
 
 // commit makes a committed snapshot of these files on parent.
-func commit(t *testing.T, s Store, name, parent string, files ...string) {
+func commit(t *testing.T, s snapshot.Store, name, parent string, files ...string) {
 	t.Helper()
 	m, err := s.Prepare(t.Context(), "active/"+name, parent)
 	check(t, err)
@@ -136,14 +130,14 @@ func commit(t *testing.T, s Store, name, parent string, files ...string) {
 	check(t, s.Commit(t.Context(), name, "active/"+name))
 }
 
-func mounts(t *testing.T, s Store, key string) mount.Mount {
+func mounts(t *testing.T, s snapshot.Store, key string) mount.Mount {
 	t.Helper()
 	m, err := s.Mounts(t.Context(), key)
 	check(t, err)
 	return m
 }
 
-func all(t *testing.T, s Store) map[string]snapshot.Info {
+func all(t *testing.T, s snapshot.Store) map[string]snapshot.Info {
 	t.Helper()
 	infos := map[string]snapshot.Info{}
 	for info, err := range s.All(t.Context()) {
@@ -153,7 +147,7 @@ func all(t *testing.T, s Store) map[string]snapshot.Info {
 	return infos
 }
 
-func life(t *testing.T, s Store) {
+func life(t *testing.T, s snapshot.Store) {
 	ctx := t.Context()
 	commit(t, s, "sha256:base", "", "a", "d/b")
 	m, err := s.Prepare(ctx, "container/1", "sha256:base")
@@ -177,7 +171,7 @@ func life(t *testing.T, s Store) {
 	check(t, s.Sync())
 }
 
-func stack(t *testing.T, s Store) {
+func stack(t *testing.T, s snapshot.Store) {
 	commit(t, s, "1", "", "a", "b", "d/x")
 	commit(t, s, "2", "1", "c", "-b")
 	commit(t, s, "3", "2", "-d", "d/y")
@@ -189,7 +183,7 @@ func stack(t *testing.T, s Store) {
 	}
 }
 
-func view(t *testing.T, s Store) {
+func view(t *testing.T, s snapshot.Store) {
 	ctx := t.Context()
 	commit(t, s, "1", "", "a")
 	commit(t, s, "2", "1", "b")
@@ -214,7 +208,7 @@ func view(t *testing.T, s Store) {
 	check(t, s.Remove(ctx, "2"))
 }
 
-func failures(t *testing.T, s Store) {
+func failures(t *testing.T, s snapshot.Store) {
 	ctx := t.Context()
 	commit(t, s, "1", "", "a")
 	_, err := s.Prepare(ctx, "k", "nowhere")
@@ -239,7 +233,7 @@ func failures(t *testing.T, s Store) {
 	check(t, s.Remove(ctx, "1"))
 }
 
-func exists(t *testing.T, s Store) {
+func exists(t *testing.T, s snapshot.Store) {
 	ctx := t.Context()
 	commit(t, s, "1", "", "a")
 	m, err := s.Prepare(ctx, "k", "")
@@ -251,7 +245,7 @@ func exists(t *testing.T, s Store) {
 	want(t, mounts(t, s, "1"), "a")
 }
 
-func keys(t *testing.T, s Store) {
+func keys(t *testing.T, s snapshot.Store) {
 	ctx := t.Context()
 	odd := []string{"a/b", "..", ".", "/", "%2F", "sha256:abc", "ä ö", "../../x", "-", "a%", "new\nline"}
 	for _, key := range odd {
@@ -271,7 +265,7 @@ func keys(t *testing.T, s Store) {
 	}
 }
 
-func usage(t *testing.T, s Store) {
+func usage(t *testing.T, s snapshot.Store) {
 	m, err := s.Prepare(t.Context(), "k", "")
 	check(t, err)
 	with(t, m, func(dir string) {
@@ -288,7 +282,7 @@ func usage(t *testing.T, s Store) {
 }
 
 // clean: what a kill leaves goes, what is in use stays.
-func clean(t *testing.T, s Store) {
+func clean(t *testing.T, s snapshot.Store) {
 	commit(t, s, "1", "", "a")
 	m, err := s.Prepare(t.Context(), "k", "1")
 	check(t, err)
@@ -311,7 +305,7 @@ func writable(m mount.Mount) string {
 }
 
 // again: a second mount of an active snapshot sees what the first wrote.
-func again(t *testing.T, s Store) {
+func again(t *testing.T, s snapshot.Store) {
 	commit(t, s, "1", "", "a")
 	m, err := s.Prepare(t.Context(), "k", "1")
 	check(t, err)
@@ -322,7 +316,7 @@ func again(t *testing.T, s Store) {
 }
 
 // top: the top directory's mode and times are the parent's.
-func top(t *testing.T, s Store) {
+func top(t *testing.T, s snapshot.Store) {
 	ctx := t.Context()
 	m, err := s.Prepare(ctx, "k", "")
 	check(t, err)
@@ -337,7 +331,7 @@ func top(t *testing.T, s Store) {
 	})
 }
 
-func noParent(t *testing.T, s Store) {
+func noParent(t *testing.T, s snapshot.Store) {
 	m, err := s.Prepare(t.Context(), "k", "")
 	check(t, err)
 	put(t, m, "a")

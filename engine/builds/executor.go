@@ -1,4 +1,4 @@
-package engine
+package builds
 
 import (
 	"context"
@@ -24,13 +24,14 @@ import (
 const buildHostname = "build"
 
 // executor runs a build's RUN: a container like any other, without a record.
-type executor struct{ e *Engine }
+type executor struct{ e Engine }
 
-var _ builder.Executor = executor{}
+// Executor runs commands as the RUNs of builds are run.
+func Executor(e Engine) builder.Executor { return executor{e} }
 
 // Exec implements builder.Executor.
 func (x executor) Exec(ctx context.Context, r builder.ExecRequest) error {
-	run, err := x.e.runner()
+	run, err := x.e.Runner()
 	if err != nil {
 		return err
 	}
@@ -90,7 +91,7 @@ func execSpec(ctx context.Context, r builder.ExecRequest) (*specs.Spec, error) {
 	}
 	// The host name is the sandbox's, and nothing for the command to write down.
 	spec.Process.Env = slices.DeleteFunc(spec.Process.Env, func(kv string) bool { return kv == "HOSTNAME="+buildHostname })
-	spec.Linux.Seccomp, err = seccompProfile(o.Security, spec)
+	spec.Linux.Seccomp, err = runspec.SeccompProfile(o.Security, spec)
 	return spec, err
 }
 

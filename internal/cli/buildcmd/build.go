@@ -1,4 +1,6 @@
-package imagecmd
+// Package buildcmd holds the command that builds images. It is apart from the
+// other commands about images because it links the builder.
+package buildcmd
 
 import (
 	"fmt"
@@ -11,10 +13,11 @@ import (
 	"github.com/spf13/pflag"
 
 	"cove/builder"
-	"cove/engine"
+	"cove/engine/builds"
 	"cove/errdefs"
 	"cove/internal/atomicfile"
 	"cove/internal/cli/app"
+	"cove/internal/cli/output"
 	"cove/internal/cli/progress"
 	"cove/internal/platforms"
 )
@@ -76,7 +79,7 @@ func Build(a *app.App) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		result, err := eng.Build(cmd.Context(), o)
+		result, err := builds.Build(cmd.Context(), eng, o)
 		end()
 		if err != nil && o.Progress != nil {
 			return progress.Told(err)
@@ -88,7 +91,7 @@ func Build(a *app.App) *cobra.Command {
 	return cmd
 }
 
-func (f *buildFlags) options(a *app.App, context string) (o engine.BuildOptions, err error) {
+func (f *buildFlags) options(a *app.App, context string) (o builds.Options, err error) {
 	o.Names, o.Pull = f.tags, f.pull
 	o.Request = builder.Request{
 		Context: context, Dockerfile: f.file, Stdin: a.In, Target: f.target,
@@ -173,7 +176,7 @@ func readSecrets(flags []string) (map[string][]byte, error) {
 }
 
 // showProgress wires the build's events to standard error.
-func (f *buildFlags) showProgress(a *app.App, o *engine.BuildOptions) (end func(), err error) {
+func (f *buildFlags) showProgress(a *app.App, o *builds.Options) (end func(), err error) {
 	screen := progress.ScreenOf(a.Err)
 	plain := false
 	switch {
@@ -209,9 +212,9 @@ func (f *buildFlags) report(a *app.App, result *builder.Result) error {
 }
 
 func builtLine(id digest.Digest, tags []string) string {
-	line := "Successfully built " + imageID(id, false)
+	line := "Successfully built " + output.ID(id, false)
 	for _, t := range tags {
-		line += "\nSuccessfully tagged " + familiar(t)
+		line += "\nSuccessfully tagged " + output.Familiar(t)
 	}
 	return line
 }

@@ -1,23 +1,42 @@
-package engine
+// Package builds is the part of the engine that builds images. It alone of the
+// engine links the parser of Dockerfiles, whose weight a program that only runs
+// containers would pay at every start.
+package builds
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
+	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/builder"
 	"cove/content"
+	"cove/content/fsstore"
+	"cove/engine/machine"
 	"cove/errdefs"
 	"cove/images"
 	"cove/images/transfer"
+	"cove/layers/snapshot"
 	"cove/reference"
+	"cove/runner"
 )
 
-// BuildOptions is one build.
-type BuildOptions struct {
+// Engine is what a build needs of the engine: its stores, opened when they are
+// asked for, and its runner.
+type Engine interface {
+	Content() (*fsstore.Store, error)
+	Snapshots() (snapshot.Store, error)
+	Images() (*images.Store, error)
+	Runner() (*runner.Runner, error)
+	// BuildDir is the directory of the builder's own state.
+	BuildDir() string
+	Now() time.Time
+}
+
+// Options is one build.
+type Options struct {
 	builder.Request
 	// Names are given to the image; none leaves it known by its id alone.
 	Names []string
@@ -30,8 +49,8 @@ type BuildOptions struct {
 // Build builds an image and names it. The names are durable when it returns.
 // An instruction that failed is an error with its file and line; a program
 // that failed a *builder.ExitError inside it.
-func (e *Engine) Build(ctx context.Context, o BuildOptions) (*builder.Result, error) {
-	if err := needRoot("building an image"); err != nil {
+func Build(ctx context.Context, e Engine, o Options) (*builder.Result, error) {
+	if err := machine.NeedRoot("building an image"); err != nil {
 		return nil, err
 	}
 	refs := make([]string, 0, len(o.Names))
@@ -48,11 +67,11 @@ func (e *Engine) Build(ctx context.Context, o BuildOptions) (*builder.Result, er
 	if len(refs) == 0 {
 		refs = append(refs, "") // a dangling image
 	}
-	store, err := e.images()
+	store, err := e.Images()
 	if err != nil {
 		return nil, err
 	}
-	blobs, err := e.content()
+	blobs, err := e.Content()
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +80,11 @@ func (e *Engine) Build(ctx context.Context, o BuildOptions) (*builder.Result, er
 		return nil, err
 	}
 	defer bases.Release()
-	b, err := e.newBuilder(resolver{e: e, hold: bases, always: o.Pull, progress: o.PullProgress})
+	snaps, err := e.Snapshots()
+	if err != nil {
+		return nil, err
+	}
+	b, err := newBuilder(e, resolver{e: e, hold: bases, always: o.Pull, progress: o.PullProgress})
 	if err != nil {
 		return nil, err
 	}
@@ -72,10 +95,6 @@ func (e *Engine) Build(ctx context.Context, o BuildOptions) (*builder.Result, er
 	defer result.Lease.Release()
 	// Blobs are durable one by one; snapshots all at once, before a name says
 	// that they are there.
-	snaps, err := e.snapshots()
-	if err != nil {
-		return nil, err
-	}
 	if err := snaps.Sync(); err != nil {
 		return nil, err
 	}
@@ -89,11 +108,11 @@ func (e *Engine) Build(ctx context.Context, o BuildOptions) (*builder.Result, er
 
 // Check reads a build's Dockerfile and says what its author should know; it
 // executes nothing.
-func (e *Engine) Check(ctx context.Context, o BuildOptions) (*builder.Checked, error) {
-	if err := needRoot("checking a Dockerfile"); err != nil {
+func Check(ctx context.Context, e Engine, o Options) (*builder.Checked, error) {
+	if err := machine.NeedRoot("checking a Dockerfile"); err != nil {
 		return nil, err
 	}
-	blobs, err := e.content()
+	blobs, err := e.Content()
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +121,7 @@ func (e *Engine) Check(ctx context.Context, o BuildOptions) (*builder.Checked, e
 		return nil, err
 	}
 	defer bases.Release()
-	b, err := e.newBuilder(resolver{e: e, hold: bases, always: o.Pull, progress: o.PullProgress})
+	b, err := newBuilder(e, resolver{e: e, hold: bases, always: o.Pull, progress: o.PullProgress})
 	if err != nil {
 		return nil, err
 	}
@@ -110,40 +129,23 @@ func (e *Engine) Check(ctx context.Context, o BuildOptions) (*builder.Checked, e
 }
 
 // newBuilder makes a builder, which is cheap; what it costs to open is shared.
-func (e *Engine) newBuilder(r resolver) (*builder.Builder, error) {
-	store, err := e.content()
+func newBuilder(e Engine, r resolver) (*builder.Builder, error) {
+	store, err := e.Content()
 	if err != nil {
 		return nil, err
 	}
-	snaps, err := e.snapshots()
+	snaps, err := e.Snapshots()
 	if err != nil {
 		return nil, err
 	}
 	return builder.New(builder.Config{
-		Content: store, Snapshots: snaps, Resolver: r, Executor: executor{e},
-		Root: e.dir("build"), Now: e.cfg.Now,
+		Content: store, Snapshots: snaps, Resolver: r, Executor: Executor(e), Root: e.BuildDir(), Now: e.Now,
 	})
-}
-
-// cacheRoots visits what the build cache refers to.
-func (e *Engine) cacheRoots(ctx context.Context) iter.Seq2[string, error] {
-	return func(yield func(string, error) bool) {
-		b, err := e.newBuilder(resolver{e: e})
-		if err != nil {
-			yield("", err)
-			return
-		}
-		for ref, err := range b.Roots(ctx) {
-			if !yield(ref, err) {
-				return
-			}
-		}
-	}
 }
 
 // resolver finds base images in the local store, and at their registries.
 type resolver struct {
-	e *Engine
+	e Engine
 	// hold is the build's lease on its base images.
 	hold     content.Lease
 	always   bool
@@ -154,7 +156,7 @@ var _ builder.Resolver = resolver{}
 
 // Resolve implements builder.Resolver.
 func (r resolver) Resolve(ctx context.Context, name string, platform ocispec.Platform) (builder.Base, error) {
-	store, err := r.e.images()
+	store, err := r.e.Images()
 	if err != nil {
 		return builder.Base{}, err
 	}
@@ -179,7 +181,7 @@ func baseOf(name string, img images.Image) builder.Base {
 
 // Unpack implements builder.Resolver.
 func (r resolver) Unpack(ctx context.Context, base builder.Base) error {
-	store, err := r.e.images()
+	store, err := r.e.Images()
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,7 @@
-package builder
+// Package state is what builds leave in their directory: the cache's records,
+// the stat cache, cache mounts. It is apart from package builder so that who
+// only collects or removes it links no parser of Dockerfiles.
+package state
 
 import (
 	"context"
@@ -16,12 +19,22 @@ import (
 	"cove/internal/process"
 )
 
+// State is a builder's directory. It may be removed when no build runs.
+type State struct {
+	dir string
+	now func() time.Time
+}
+
+// Open returns the state in a directory, which need not be there; now is the
+// clock.
+func Open(dir string, now func() time.Time) *State { return &State{dir: dir, now: now} }
+
+// Records are the cache's.
+func (s *State) Records() *cache.Store { return cache.Open(filepath.Join(s.dir, "records"), s.now) }
+
 // Roots visits what the build cache needs kept: digests of blobs, and
 // snapshots as "snapshot/CHAINID".
-func (b *Builder) Roots(ctx context.Context) iter.Seq2[string, error] { return b.records().Roots(ctx) }
-
-// Prune says what to keep of the build cache.
-type Prune = cache.Keep
+func (s *State) Roots(ctx context.Context) iter.Seq2[string, error] { return s.Records().Roots(ctx) }
 
 // staleAfter is a unit of how long what helps later builds is kept unused.
 const staleAfter = 24 * time.Hour
@@ -29,20 +42,20 @@ const staleAfter = 24 * time.Hour
 // Prune removes records of the cache, and what killed builds left behind. With
 // keep.Nothing the cache mounts that no build uses go too. The blobs and
 // snapshots of removed records go with the next garbage collection.
-func (b *Builder) Prune(ctx context.Context, keep Prune) (records int, bytes int64, err error) {
-	records, bytes, err = b.records().Prune(ctx, keep)
+func (s *State) Prune(ctx context.Context, keep cache.Keep) (records int, bytes int64, err error) {
+	records, bytes, err = s.Records().Prune(ctx, keep)
 	if err != nil {
 		return records, bytes, err
 	}
-	unused := func(info fs.FileInfo) bool { return keep.Nothing || b.cfg.Now().Sub(info.ModTime()) > 30*staleAfter }
+	unused := func(info fs.FileInfo) bool { return keep.Nothing || s.now().Sub(info.ModTime()) > 30*staleAfter }
 	err = errors.Join(
-		remove(filepath.Join(b.cfg.Root, "tmp"), abandoned("")),
-		remove(b.cfg.Root, abandoned("context-")),
-		remove(filepath.Join(b.cfg.Root, "stat"), unused),
-		remove(filepath.Join(b.cfg.Root, "traces"), unused),
+		remove(filepath.Join(s.dir, "tmp"), abandoned("")),
+		remove(s.dir, abandoned("context-")),
+		remove(filepath.Join(s.dir, "stat"), unused),
+		remove(filepath.Join(s.dir, "traces"), unused),
 	)
 	if keep.Nothing {
-		err = errors.Join(err, cachemount.Prune(b.cfg.Root))
+		err = errors.Join(err, cachemount.Prune(s.dir))
 	}
 	return records, bytes, err
 }

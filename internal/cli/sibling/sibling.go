@@ -1,0 +1,72 @@
+// Package sibling holds the commands that another binary of cove executes: the
+// registry's, and those that need the builder. So `cove` and `run` start
+// without the weight of either.
+package sibling
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"cove/errdefs"
+	"cove/internal/cli/app"
+)
+
+// Path is where the sibling of a name is: beside this binary, where every
+// installation puts it. $PATH is not searched, because a program called build
+// may be anybody's there.
+func Path(name string) (string, error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("finding the program %s, which is installed beside this one: %w", name, err)
+	}
+	return filepath.Join(filepath.Dir(exe), name), nil
+}
+
+// become replaces this process by a sibling, which is told to be argv[0].
+func become(name string, argv ...string) error {
+	path, err := Path(name)
+	if err != nil {
+		return err
+	}
+	return missing(path, syscall.Exec(path, argv, os.Environ()))
+}
+
+// missing says what to do about a sibling that could not be started.
+func missing(path string, err error) error {
+	return errdefs.Errorf(errdefs.ErrUnavailable,
+		"starting %s: %w; this command needs the program %s, which belongs into the same directory as this one",
+		path, err, filepath.Base(path))
+}
+
+// Registry becomes the registry binary.
+func Registry(*app.App) *cobra.Command {
+	return &cobra.Command{
+		Use: "registry COMMAND", Short: "Serve and administer a registry (the registry binary)",
+		Example:            "  registry serve --root /srv/registry --listen :443",
+		DisableFlagParsing: true,
+		RunE: func(_ *cobra.Command, args []string) error {
+			return become("registry", append([]string{"registry"}, args...)...)
+		},
+	}
+}
+
+// Build becomes the build binary, which reads the whole command line again as
+// this program, with the same flags, help and completion; its main looks at argv[0].
+func Build(a *app.App) *cobra.Command {
+	again := func() error { return become("build", append([]string{a.Prog}, a.Args...)...) }
+	cmd := &cobra.Command{
+		Use: "build [flags] CONTEXT", Short: "Build an image from a Dockerfile",
+		DisableFlagParsing: true,
+		RunE:               func(*cobra.Command, []string) error { return again() },
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			again() // there is nowhere to say why it could not
+			return nil, cobra.ShellCompDirectiveError
+		},
+	}
+	cmd.SetHelpFunc(func(*cobra.Command, []string) { a.Tell(again()) })
+	return cmd
+}
