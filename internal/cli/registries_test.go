@@ -15,7 +15,7 @@ import (
 func cove(t *testing.T, args ...string) (code int, out, errOut string) {
 	t.Helper()
 	var o, e bytes.Buffer
-	code = Main(Cove(Elsewhere), append([]string{"--root", t.TempDir()}, args...), strings.NewReader(""), &o, &e)
+	code = Main(Cove(here), append([]string{"--root", t.TempDir()}, args...), strings.NewReader(""), &o, &e)
 	return code, o.String(), e.String()
 }
 

@@ -70,6 +70,8 @@ func AnswerChanges(apply engine.Changes) func(a *app.App) *cobra.Command {
 	return func(a *app.App) *cobra.Command {
 		return &cobra.Command{
 			Use: changesVerb, Hidden: true, Args: app.NoArgs(),
+			Short:   "Make a config of Dockerfile instructions, for the other binaries (JSON in, JSON out)",
+			Example: `  __changes <<< '{"Instructions": ["CMD [\"sh\"]"]}'`,
 			RunE: func(cmd *cobra.Command, _ []string) error {
 				var q question
 				if err := json.NewDecoder(a.In).Decode(&q); err != nil {
