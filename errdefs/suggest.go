@@ -31,12 +31,16 @@ const (
 	Prune Remedy = "prune"
 	// MakeProject: make the project, or use one that is there.
 	MakeProject Remedy = "make a project"
+	// RecoverDatabase: put a backup of the registry's database back, make it
+	// again from the records beside its content, or begin anew.
+	RecoverDatabase Remedy = "recover the database"
 )
 
 // Remedies lists them all, for the edges' tests.
 func Remedies() []Remedy {
 	return []Remedy{
 		Force, StopFirst, GiveName, PlainHTTP, Login, Entitle, NoNetwork, GiveSecret, NameRoot, Prune, MakeProject,
+		RecoverDatabase,
 	}
 }
 

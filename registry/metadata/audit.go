@@ -14,7 +14,7 @@ type Event struct {
 // Audit appends to the audit log within the write that it tells of.
 func (tx *Tx) Audit(ctx context.Context, actor, action, object, detail string) error {
 	_, err := tx.q.exec(ctx, "INSERT INTO audit (id, at, actor, action, object, detail) VALUES ($1, $2, $3, $4, $5, $6)",
-		tx.newID(), micros(tx.now), actor, action, object, detail)
+		tx.newChange(), micros(tx.now), actor, action, object, detail)
 	return unavailable(err)
 }
 

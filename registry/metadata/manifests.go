@@ -97,6 +97,9 @@ func (tx *Tx) AddManifest(ctx context.Context, repoID int64, m Manifest, actor s
 	if err != nil || changed == 0 {
 		return unavailable(err)
 	}
+	if err := tx.auditPush(ctx, repoID, desc.Digest, actor); err != nil {
+		return err
+	}
 	for _, refs := range []struct {
 		digests    []digest.Digest
 		isManifest bool
@@ -110,6 +113,15 @@ func (tx *Tx) AddManifest(ctx context.Context, repoID int64, m Manifest, actor s
 		}
 	}
 	return nil
+}
+
+// auditPush also gives the push its number in the sequence of changes.
+func (tx *Tx) auditPush(ctx context.Context, repoID int64, dgst digest.Digest, actor string) error {
+	repo, err := scanString(tx.q.row(ctx, "SELECT name FROM repositories WHERE id = $1", repoID))
+	if err != nil {
+		return unavailable(err)
+	}
+	return tx.Audit(ctx, actor, "manifest.push", repo+"@"+dgst.String(), "")
 }
 
 // RemoveManifest removes a manifest and the tags on it, and has GC look at what

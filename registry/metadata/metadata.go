@@ -38,6 +38,8 @@ type DB struct {
 	locks keyedMutex
 	ids   *ids
 
+	onCommit func(sequence int64) // nil without one
+
 	// SQLite only.
 	writer  *writer
 	readers *prepared // over pool
@@ -48,10 +50,21 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	open := openSQLite
 	if IsPostgres(cfg.DSN) {
-		return openPostgres(ctx, cfg)
+		open = openPostgres
 	}
-	return openSQLite(ctx, cfg)
+	db, err := open(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	// A clock that was set back must not number new entries below old ones.
+	newest, err := db.Sequence(ctx)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	db.NumberAfter(newest)
+	return db, nil
 }
 
 // IsPostgres says whether a DSN names a PostgreSQL server rather than a file.
@@ -145,6 +158,12 @@ func (g *ids) next(now time.Time) int64 {
 	defer g.mu.Unlock()
 	g.last = max(g.last+1, (micros(now)-idEpoch)<<11|rand.Int64N(1<<11))
 	return g.last
+}
+
+func (g *ids) after(n int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.last = max(g.last, n)
 }
 
 // unavailable marks a failure of the database itself: the same call may work

@@ -56,7 +56,7 @@ func (tx *Tx) tagged(ctx context.Context, repoID int64, tag string) (digest.Dige
 func (tx *Tx) rememberTag(ctx context.Context, repoID int64, tag string, dgst, previous digest.Digest, actor string) error {
 	_, err := tx.q.exec(ctx, `INSERT INTO tag_history (id, repository_id, name, digest, previous, actor, at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-		tx.newID(), repoID, tag, dgst.String(), previous.String(), actor, micros(tx.now))
+		tx.newChange(), repoID, tag, dgst.String(), previous.String(), actor, micros(tx.now))
 	return unavailable(err)
 }
 

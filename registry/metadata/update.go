@@ -3,6 +3,7 @@ package metadata
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,12 +21,19 @@ type Tx struct {
 	forUpdate string // " FOR UPDATE" where the database has several writers
 	forShare  string
 	skip      string // " FOR UPDATE SKIP LOCKED"
+	newest    int64  // the last number that it gave a change
 }
 
 // Now is the time of this write.
 func (tx *Tx) Now() time.Time { return tx.now }
 
 func (tx *Tx) newID() int64 { return tx.ids.next(tx.now) }
+
+// newChange is the id of an entry that Sequence sees.
+func (tx *Tx) newChange() int64 {
+	tx.newest = tx.newID()
+	return tx.newest
+}
 
 // Update runs fn in a transaction and returns nil when its effects are
 // durable. The error of fn rolls it back and is returned as it is; a failure of
@@ -35,7 +43,16 @@ func (tx *Tx) newID() int64 { return tx.ids.next(tx.now) }
 // shared with others, and who is cancelled could not know whether it happened.
 // fn's own ctx carries the values of this one.
 func (db *DB) Update(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error {
-	return db.update(ctx, fn, false)
+	var newest int64
+	err := db.update(ctx, func(ctx context.Context, tx *Tx) error {
+		err := fn(ctx, tx)
+		newest = tx.newest
+		return err
+	}, false)
+	if err == nil && newest > 0 && db.onCommit != nil {
+		db.onCommit(newest)
+	}
+	return err
 }
 
 // UpdateSoon is Update for what may be lost in a power cut, though not by a
@@ -98,11 +115,28 @@ func lostToAnother(err error) bool {
 // who make bytes durable and then write the row that owns them, and GC, which
 // removes bytes and then the row. Call unlock once.
 func (db *DB) LockDigest(ctx context.Context, dgst digest.Digest) (unlock func(), err error) {
-	release, err := db.locks.lock(ctx, dgst.String())
-	if err != nil {
-		return nil, err
+	return db.Lock(ctx, dgst.String())
+}
+
+// Lock holds several keys at once: digests, and TagKey's. Who holds some and
+// locks more takes digests before tags, as all others do. Call unlock once.
+func (db *DB) Lock(ctx context.Context, keys ...string) (unlock func(), err error) {
+	keys = slices.Compact(slices.Sorted(slices.Values(keys)))
+	var held []func()
+	release := func() {
+		for _, unlock := range held {
+			unlock()
+		}
 	}
-	if db.writer != nil {
+	for _, key := range keys {
+		unlock, err := db.locks.lock(ctx, key)
+		if err != nil {
+			release()
+			return nil, err
+		}
+		held = append(held, unlock)
+	}
+	if db.writer != nil || len(keys) == 0 {
 		return release, nil // one process owns the file
 	}
 	tx, err := db.pool.BeginTx(ctx, nil)
@@ -110,16 +144,21 @@ func (db *DB) LockDigest(ctx context.Context, dgst digest.Digest) (unlock func()
 		release()
 		return nil, unavailable(err)
 	}
-	if _, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", dgst.String()); err != nil {
-		_ = tx.Rollback()
-		release()
-		return nil, unavailable(err)
+	for _, key := range keys {
+		if _, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", key); err != nil {
+			_ = tx.Rollback()
+			release()
+			return nil, unavailable(err)
+		}
 	}
 	return func() {
 		_ = tx.Rollback() // a lost connection has released the lock already
 		release()
 	}, nil
 }
+
+// TagKey is the name of a tag's lock. It sorts behind digests.
+func TagKey(repo, tag string) string { return "tag " + repo + ":" + tag }
 
 // keyedMutex is a mutex per key. Its zero value is ready.
 type keyedMutex struct {

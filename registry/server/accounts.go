@@ -51,6 +51,9 @@ func openExisting(ctx context.Context, cfg *Config) (*os.Root, *metadata.DB, err
 	needs := cfg.Root
 	if cfg.Database == "" {
 		needs = cfg.dsn()
+		if err := databaseLost(cfg.Root); err != nil {
+			return nil, nil, err
+		}
 	}
 	if _, err := os.Stat(needs); errors.Is(err, os.ErrNotExist) {
 		return nil, nil, errdefs.Suggest(errdefs.Errorf(errdefs.ErrNotFound,

@@ -35,6 +35,11 @@ type Config struct {
 	// ExternalURL is where clients reach a registry that stands behind a
 	// proxy: https://harbor.example.com.
 	ExternalURL string `yaml:"external_url"`
+	// BeginAnew serves although database and content do not belong together.
+	// Content of which the database knows little or nothing is set aside in the
+	// root; beside a database that is merely older it stays, and what that does
+	// not know is collected. It is for one start, so no file has it.
+	BeginAnew bool `yaml:"-"`
 	// ReadOnly, unless "", refuses every change by the protocol and is the
 	// reason that clients are told: "we move house until noon".
 	ReadOnly string   `yaml:"read_only"`

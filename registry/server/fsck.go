@@ -33,5 +33,15 @@ func Fsck(ctx context.Context, cfg Config, heal bool, found func(store.Finding))
 	if s.store, err = fsstore.Open(dir, fsstore.Options{}); err != nil {
 		return store.Checked{}, err
 	}
+	if s.records, err = openRecords(cfg.Root); err != nil {
+		return store.Checked{}, err
+	}
+	p, err := look(ctx, cfg.Root, s.db, s.store, s.records)
+	if err != nil {
+		return store.Checked{}, err
+	}
+	if _, err := p.check(); err != nil {
+		return store.Checked{}, err
+	}
 	return store.Fsck(ctx, s.store, s.db, heal, found)
 }

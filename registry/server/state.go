@@ -17,6 +17,7 @@ import (
 	"cove/internal/atomicfile"
 	"cove/registry/auth"
 	"cove/registry/metadata"
+	"cove/registry/records"
 )
 
 // state is everything that is open of a registry's root.
@@ -25,6 +26,7 @@ type state struct {
 	lock     *os.File // nil with PostgreSQL, which many servers share
 	db       *metadata.DB
 	store    *fsstore.Store
+	records  *records.Dir
 	keys     *auth.Keys
 	accounts *Accounts
 	clean    bool // the server before this one ended in order
@@ -68,11 +70,20 @@ func openState(ctx context.Context, cfg Config, now func() time.Time) (_ *state,
 		if err := s.claim(cfg.Root); err != nil {
 			return nil, err
 		}
+		if err := databaseLost(cfg.Root); err != nil && !cfg.BeginAnew {
+			return nil, err
+		}
+		if err := s.makeDatabaseFile(); err != nil {
+			return nil, err
+		}
 	}
 	if s.db, err = metadata.Open(ctx, metadata.Config{DSN: cfg.dsn(), Now: now}); err != nil {
 		return nil, err
 	}
 	if s.store, err = fsstore.Open(filepath.Join(cfg.Root, "content"), fsstore.Options{}); err != nil {
+		return nil, err
+	}
+	if err := s.pair(ctx, cfg); err != nil {
 		return nil, err
 	}
 	keyDir, err := s.root.OpenRoot("keys")
@@ -95,12 +106,31 @@ func (s *state) claim(root string) (err error) {
 	if err := unix.Flock(int(s.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		return errdefs.Errorf(errdefs.ErrUnavailable, "registry root %s: another registry serves it; stop that one, or use PostgreSQL to run several", root)
 	}
+	return nil
+}
+
+// makeDatabaseFile makes an empty database where none is. The write-ahead log of
+// one that was moved away holds its newest changes, and SQLite would delete it:
+// it is set aside.
+func (s *state) makeDatabaseFile() error {
+	if fi, err := s.root.Lstat(databaseFile); err == nil && fi.Size() > 0 {
+		return nil
+	}
+	stamp := time.Now().UTC().Format(asideFormat)
+	for _, name := range []string{databaseFile + "-wal", databaseFile + "-shm"} {
+		if err := s.root.Rename(name, name+stamp); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("registry root: %w", err)
+		}
+	}
 	f, err := s.root.OpenFile(databaseFile, os.O_RDWR|os.O_CREATE, 0o600) // SQLite would make it readable for all
 	if err != nil {
 		return fmt.Errorf("registry root: %w", err)
 	}
 	return f.Close()
 }
+
+// asideFormat is what is added to the name of something that is set aside.
+const asideFormat = ".20060102T150405Z"
 
 // markRunning leaves a mark that only a stop in order removes.
 func (s *state) markRunning() error {
@@ -117,6 +147,9 @@ func (s *state) close(inOrder bool) error {
 	}
 	if s.store != nil {
 		errs = append(errs, s.store.Close())
+	}
+	if s.records != nil {
+		errs = append(errs, s.records.Close())
 	}
 	if inOrder && errors.Join(errs...) == nil {
 		errs = append(errs, s.root.Remove(runningFile))

@@ -41,7 +41,9 @@ func damages() map[string]func(path string, good []byte) error {
 		"grown":      func(p string, b []byte) error { return write(p, append(b, 'x')) },
 		"empty":      func(p string, _ []byte) error { return write(p, nil) },
 		"gone":       func(p string, _ []byte) error { return os.Remove(p) },
-		"link out":   func(p string, _ []byte) error { return instead(p, func() error { return os.Symlink("/etc/passwd", p) }) },
+		"link out": func(p string, _ []byte) error {
+			return instead(p, func() error { return os.Symlink("/etc/passwd", p) })
+		},
 		"link to nothing": func(p string, _ []byte) error {
 			return instead(p, func() error { return os.Symlink("nothing", p) })
 		},

@@ -81,12 +81,14 @@ func (r *Registry) PutManifest(ctx context.Context, repo string, m distribution.
 		return "", err
 	}
 	dgst := m.Descriptor.Digest
-	unlock, err := r.db.LockDigest(ctx, dgst)
+	m.Descriptor = meta.Descriptor
+	unlock, err := r.lockPush(ctx, repo, dgst, tags)
 	if err != nil {
 		return "", err
 	}
 	defer unlock()
-	if err := r.keepManifest(ctx, m); err != nil {
+	defer r.settle(ctx, repo, dgst, tags)
+	if err := r.keep(ctx, repo, m, tags); err != nil {
 		return "", err
 	}
 	r.pause(ctx, "manifest: bytes durable")
@@ -166,13 +168,29 @@ func (r *Registry) record(ctx context.Context, tx *metadata.Tx, repo string, m m
 	return nil
 }
 
-// DeleteManifest implements distribution.Deleter.
+// DeleteManifest implements distribution.Deleter. With the digest locked no tag
+// can come to the manifest.
 func (r *Registry) DeleteManifest(ctx context.Context, repo string, dgst digest.Digest) error {
 	repo = metadata.CanonicalName(repo)
 	repoID, err := r.db.Repository(ctx, repo)
 	if err != nil {
 		return err
 	}
+	unlock, err := r.lockPush(ctx, repo, dgst, nil)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	tags, err := r.db.TagsOn(ctx, repo, dgst.String())
+	if err != nil {
+		return err
+	}
+	unlockTags, err := r.lockPush(ctx, repo, "", tags)
+	if err != nil {
+		return err
+	}
+	defer unlockTags()
+	defer r.settle(ctx, repo, dgst, tags)
 	return r.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error {
 		if err := tx.RemoveManifest(ctx, repoID, dgst, actor(ctx), r.grace); err != nil {
 			return err
@@ -188,6 +206,12 @@ func (r *Registry) DeleteTag(ctx context.Context, repo, tag string) error {
 	if err != nil {
 		return err
 	}
+	unlock, err := r.lockPush(ctx, repo, "", []string{tag})
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	defer r.settle(ctx, repo, "", []string{tag})
 	return r.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error {
 		if err := tx.RemoveTag(ctx, repoID, tag, actor(ctx)); err != nil {
 			return err

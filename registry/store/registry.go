@@ -22,6 +22,7 @@ import (
 	"cove/errdefs"
 	"cove/registry/auth"
 	"cove/registry/metadata"
+	"cove/registry/records"
 )
 
 // Rights answers for the caller that a context carries.
@@ -35,6 +36,9 @@ type Config struct {
 	DB     *metadata.DB
 	Rights Rights
 	Log    *slog.Logger // of the collector; nil is silent
+	// Records keep what is needed to make a lost database again; nil keeps
+	// nothing.
+	Records *records.Dir
 	// Lease is how long a blob stays that no manifest refers to; 0 is 2 hours.
 	// A push must reach its manifest within half of it.
 	Lease time.Duration
@@ -55,6 +59,7 @@ type Registry struct {
 	log    *slog.Logger
 	now    func() time.Time
 
+	records                  *records.Dir // nil without
 	lease, grace, uploadLife time.Duration
 
 	manifests *bodyCache
@@ -79,6 +84,7 @@ func New(ctx context.Context, cfg Config, clean bool) (*Registry, error) {
 	}
 	r := &Registry{
 		store: cfg.Store, db: cfg.DB, rights: cfg.Rights, log: cfg.Log, now: cfg.Now,
+		records:    cfg.Records,
 		lease:      or(cfg.Lease, 2*time.Hour),
 		grace:      or(cfg.Grace, time.Hour),
 		uploadLife: or(cfg.UploadLife, 24*time.Hour),

@@ -16,7 +16,7 @@ type serveFlags struct {
 	tls, cert, key                     string
 	database, externalURL, addressFile string
 	hostnames                          []string
-	accessLog                          bool
+	accessLog, beginAnew               bool
 }
 
 func newServe() *cobra.Command {
@@ -69,6 +69,9 @@ settings change with a restart.`,
 	flags.StringVar(&f.externalURL, "external-url", "", "https://HOST by which clients reach a registry behind a proxy")
 	flags.StringVar(&f.addressFile, "address-file", "", "file to write the HOST:PORT to once it is listened on")
 	flags.BoolVar(&f.accessLog, "access-log", true, "write a line per request to stderr")
+	flags.BoolVar(&f.beginAnew, "begin-anew", false,
+		"serve although the database is lost, older or another's: content that it does not know is set aside in the root, "+
+			"or collected if the database is just older")
 	return cmd
 }
 
@@ -79,6 +82,7 @@ func (f *serveFlags) configuration(cmd *cobra.Command) (cfg server.Config, err e
 			return cfg, err
 		}
 	}
+	cfg.BeginAnew = f.beginAnew
 	given := cmd.Flags().Changed
 	for _, s := range []struct {
 		flag string

@@ -5,6 +5,6 @@ ALTER TABLE blobs ADD COLUMN damaged BIGINT NOT NULL DEFAULT 0;
 -- Which registry this is the database of: the same word lies beside the bytes,
 -- so that neither is ever used with the other's of another registry.
 CREATE TABLE identity (
-    id         TEXT PRIMARY KEY,
-    created_at BIGINT NOT NULL
+    one BIGINT PRIMARY KEY, -- 1: there is a single row
+    id  TEXT NOT NULL
 );

@@ -1,0 +1,74 @@
+package store
+
+import (
+	"context"
+	"errors"
+
+	"github.com/opencontainers/go-digest"
+	"golang.org/x/sync/errgroup"
+
+	"cove/distribution"
+	"cove/errdefs"
+	"cove/internal/atomicfile"
+	"cove/registry/metadata"
+	"cove/registry/records"
+)
+
+// The records beside the bytes follow the database: they are durable before the
+// transaction of a push, so that what is acknowledged can be found again without
+// the database, and settled after it by what the database says then. Both happen
+// under the locks of the digest and of the tags.
+
+// keep makes a manifest's bytes, and the records of its push, durable.
+func (r *Registry) keep(ctx context.Context, repo string, m distribution.Manifest, tags []string) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return r.keepManifest(ctx, m) })
+	if r.records != nil {
+		g.Go(func() error {
+			err := r.records.AddManifest(records.Manifest{
+				Repository: repo, Digest: m.Descriptor.Digest, MediaType: m.Descriptor.MediaType, By: actor(ctx),
+			}, atomicfile.Durable)
+			for _, tag := range tags {
+				if err == nil {
+					err = r.records.AddTag(repo, tag, m.Descriptor.Digest, atomicfile.Durable)
+				}
+			}
+			return err
+		})
+	}
+	return g.Wait()
+}
+
+// settle has the records say what the database says of a manifest and of tags.
+// What fails here leaves a record too many, which harms nobody.
+func (r *Registry) settle(ctx context.Context, repo string, dgst digest.Digest, tags []string) {
+	if r.records == nil {
+		return
+	}
+	ctx = context.WithoutCancel(ctx)
+	var errs []error
+	if _, err := r.db.ManifestByDigest(ctx, repo, dgst); dgst != "" && errors.Is(err, errdefs.ErrNotFound) {
+		errs = append(errs, r.records.RemoveManifest(repo, dgst))
+	}
+	for _, tag := range tags {
+		desc, err := r.db.ManifestByTag(ctx, repo, tag)
+		if err == nil || errors.Is(err, errdefs.ErrNotFound) {
+			errs = append(errs, r.records.KeepTag(repo, tag, desc.Digest))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		r.log.WarnContext(ctx, "a record of what was removed stays", "repository", repo, "error", err)
+	}
+}
+
+// lockPush locks what a push, or a delete, of a manifest changes.
+func (r *Registry) lockPush(ctx context.Context, repo string, dgst digest.Digest, tags []string) (unlock func(), err error) {
+	var keys []string
+	if dgst != "" {
+		keys = append(keys, dgst.String())
+	}
+	for _, tag := range tags {
+		keys = append(keys, metadata.TagKey(repo, tag))
+	}
+	return r.db.Lock(ctx, keys...)
+}
