@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -30,7 +31,7 @@ func loadBundle(bundle string) (spec *specs.Spec, data []byte, root mount.Mount,
 		return nil, nil, root, errdefs.Errorf(errdefs.ErrInvalid, "bundle %s: config.json: %v", bundle, err)
 	}
 	switch {
-	case !strings.HasPrefix(spec.Version, "1."):
+	case !understood(spec.Version):
 		return nil, nil, root, errdefs.Errorf(errdefs.ErrUnsupported, "bundle %s: runtime spec version %q; 1.0 to %s are understood", bundle, spec.Version, specVersion)
 	case spec.Process == nil || len(spec.Process.Args) == 0:
 		return nil, nil, root, errdefs.Errorf(errdefs.ErrInvalid, "bundle %s: config.json names no process to run", bundle)
@@ -47,6 +48,19 @@ func loadBundle(bundle string) (spec *specs.Spec, data []byte, root mount.Mount,
 		return nil, nil, root, errdefs.Errorf(errdefs.ErrNotFound, "bundle %s: its root %s is no directory", bundle, spec.Root.Path)
 	}
 	return spec, data, mount.Mount{Type: "bind", Source: spec.Root.Path}, nil
+}
+
+// understood reports whether a version is 1.MINOR.PATCH, with or without more
+// after it.
+func understood(version string) bool {
+	rest, ok := strings.CutPrefix(version, "1.")
+	minor, patch, both := strings.Cut(rest, ".")
+	if i := strings.IndexAny(patch, "-+"); i >= 0 {
+		patch = patch[:i]
+	}
+	_, err := strconv.ParseUint(minor, 10, 16)
+	_, err2 := strconv.ParseUint(patch, 10, 16)
+	return ok && both && err == nil && err2 == nil
 }
 
 // relative makes the root and the sources of binds absolute: the spec has them

@@ -18,6 +18,7 @@ import (
 
 	"cove/errdefs"
 	"cove/runner/record"
+	"cove/runner/task"
 	"cove/sandbox/cgroup"
 )
 
@@ -76,7 +77,8 @@ func (a *app) kill(ctx context.Context, args []string) (int, error) {
 	if err != nil {
 		return 1, err
 	}
-	if *all {
+	// Without a pid namespace of its own a container outlives its first process.
+	if *all || sig == unix.SIGKILL && !task.Has(c.Spec, specs.PIDNamespace) {
 		err = c.signalAll(g, sig)
 	} else {
 		err = c.signal(sig)
@@ -94,6 +96,9 @@ func (c *container) signalAll(g *cgroup.Group, sig unix.Signal) error {
 	pids, err := g.Procs()
 	if err != nil {
 		return err
+	}
+	if len(pids) == 0 && c.status() == stopped {
+		return errdefs.Errorf(errdefs.ErrConflict, "container %q is not running", c.ID)
 	}
 	for _, pid := range pids {
 		if err := unix.Kill(pid, sig); err != nil && !errors.Is(err, unix.ESRCH) {
@@ -196,40 +201,6 @@ func (a *app) freeze(ctx context.Context, name string, from specs.ContainerState
 		return 0, g.Freeze(ctx)
 	}
 	return 0, g.Thaw(ctx)
-}
-
-// update is the command.
-func (a *app) update(ctx context.Context, args []string) (int, error) {
-	set := flags("update")
-	file := set.String("resources", "", "")
-	set.StringVar(file, "r", "", "")
-	rest, err := parse(set, args, 1, 1)
-	if err != nil {
-		return 1, err
-	}
-	if *file == "" {
-		return 1, errdefs.Errorf(errdefs.ErrUnsupported, "update: give the limits as JSON with --resources FILE, - for stdin; single flags are not supported")
-	}
-	c, err := a.load(rest[0])
-	if err != nil {
-		return 1, err
-	}
-	in := a.in
-	if *file != "-" {
-		if in, err = os.Open(*file); err != nil {
-			return 1, fmt.Errorf("update: %w", err)
-		}
-		defer in.Close()
-	}
-	var r specs.LinuxResources
-	if err := json.NewDecoder(in).Decode(&r); err != nil {
-		return 1, errdefs.Errorf(errdefs.ErrInvalid, "update: %s: %v", *file, err)
-	}
-	g, err := c.group()
-	if err != nil {
-		return 1, err
-	}
-	return 0, g.Update(&r)
 }
 
 // list is the command.

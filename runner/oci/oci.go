@@ -55,7 +55,7 @@ func commands() []command {
 		{"ps", "[-f json|table] ID [PS-OPTIONS]", "list a container's processes", (*app).ps},
 		{"pause", "ID", "freeze all processes", (*app).pause},
 		{"resume", "ID", "let them go on", (*app).resume},
-		{"update", "-r FILE ID", "change limits", (*app).update},
+		{"update", "-r FILE|--LIMIT VALUE… ID", "change limits", (*app).update},
 		{"features", "", "print what this runtime supports as JSON", (*app).features},
 	}
 }

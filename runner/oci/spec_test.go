@@ -211,6 +211,9 @@ func TestSpecFields(t *testing.T) {
 			"touch /x 2>/dev/null || echo held",
 			"held",
 		},
+		"tmpfs, the mode it hides": {func(f *fixture) { f.hide("/tmp/dir") }, "stat -c %a /tmp/dir", "710"},
+		"tmpfs, a mode":            {func(f *fixture) { f.hide("/tmp/dir", "mode=0444") }, "stat -c %a /tmp/dir", "444"},
+		"tmpfs, nothing hidden":    {func(f *fixture) { f.hide("/tmp/new/dir") }, "stat -c %a /tmp/new/dir", "1777"},
 		"propagation": {
 			func(f *fixture) { f.spec.Linux.RootfsPropagation = "shared" },
 			"read a b c d at o tag rest < /proc/self/mountinfo; echo ${tag%%:*}",
@@ -258,6 +261,16 @@ func TestSpecFields(t *testing.T) {
 			checkUnmounted(t, f.bundle)
 		})
 	}
+}
+
+// hide mounts a tmpfs over a directory of mode 0710, if that is there.
+func (f *fixture) hide(name string, options ...string) {
+	f.t.Helper()
+	err := os.Chmod(filepath.Join(f.bundle, "rootfs", name), 0o710)
+	if err != nil && !os.IsNotExist(err) {
+		f.t.Fatal(err)
+	}
+	f.mount(specs.Mount{Destination: name, Type: "tmpfs", Source: "tmpfs", Options: options})
 }
 
 // idOf is a container's id for a test.
@@ -727,4 +740,37 @@ func processFile(t *testing.T, process specs.Process) string {
 		t.Fatal(err)
 	}
 	return file
+}
+
+// TestKillWithoutPIDNamespace ends what a container left behind, too.
+func TestKillWithoutPIDNamespace(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, "sh", "-c", "sleep 100 & sleep 0.1")
+	without(specs.PIDNamespace)(f.spec)
+	f.write()
+	id := idOf(t)
+	t.Cleanup(func() { f.call("delete", "--force", id) })
+	f.must("create", "-b", f.bundle, id)
+	f.must("start", id)
+	waitFor(t, "the end of the first process", func() bool { return f.status(id) == "stopped" })
+	if left := strings.TrimSpace(f.must("ps", "-f", "json", id)); left == "[]" || left == "null" {
+		t.Fatalf("nothing is left: %s", left)
+	}
+	f.must("kill", id, "KILL")
+	waitFor(t, "the end of what was left", func() bool { return strings.TrimSpace(f.must("ps", "-f", "json", id)) == "[]" })
+	if code, _, _ := f.call("kill", id, "KILL"); code != 1 {
+		t.Errorf("killing nothing: %d", code)
+	}
+}
+
+func TestVersions(t *testing.T) {
+	t.Parallel()
+	for version, want := range map[string]bool{
+		"1.0.0": true, "1.0.2-dev": true, "1.3.0+dev": true, "1.2.0-rc.1": true,
+		"": false, "1.": false, "1.x": false, "1.0": false, "2.0.0": false, "0.1.0": false, "1.0.x": false,
+	} {
+		if understood(version) != want {
+			t.Errorf("%q: %t", version, !want)
+		}
+	}
 }

@@ -9,6 +9,8 @@ type Arg struct {
 	Kind ArgKind
 	// Num is the number of a Num, the index of a Result or of an Inherited file.
 	Num uint64
+	// Offset is where a Result begins in what the kernel has written to a Buffer.
+	Offset uint64
 	// Str is the text of a String.
 	Str string
 	// Bytes are those of a Struct.

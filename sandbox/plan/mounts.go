@@ -57,9 +57,14 @@ func (b *builder) newMount(m specs.Mount, opts options) error {
 	if m.Type == "proc" || m.Type == "sysfs" {
 		kind = plainDirectory
 	}
+	keep := func() {}
+	if m.Type == "tmpfs" && !slices.ContainsFunc(opts.data, isMode) {
+		keep = b.keepMode(m.Destination, tree)
+	}
 	target := b.target(m.Destination, kind, nil)
 	b.attach(tree, target)
 	b.close(target)
+	keep()
 	b.propagate(tree, opts)
 	if filled {
 		b.filled = append(b.filled, tree)
@@ -67,6 +72,32 @@ func (b *builder) newMount(m specs.Mount, opts options) error {
 		b.close(tree)
 	}
 	return nil
+}
+
+func isMode(option string) bool { return strings.HasPrefix(option, "mode=") }
+
+// keepMode gives a tmpfs the mode of the directory that it hides, if that was
+// there: else /root would be anybody's to write to. The steps are in two parts,
+// before the directory may be made, and after the tmpfs is in its place.
+func (b *builder) keepMode(name string, tree Value) (after func()) {
+	hidden, s := b.lookup(clean(name), unix.O_DIRECTORY)
+	s.Accept = []unix.Errno{unix.ENOENT, unix.ENOTDIR}
+	missing := b.here() - 1
+	stat := b.value()
+	b.call("statx", hidden.arg(), str(""), flags(uint64(unix.AT_EMPTY_PATH), treeFlags),
+		num(unix.STATX_MODE), Arg{Kind: Buffer, Num: uint64(stat)})
+	b.close(hidden)
+	b.errorSkipsToHere(missing)
+	return func() {
+		const negative = 1 << 63
+		b.expect(hidden, negative, 0, unix.ENOENT)
+		was := b.here() - 1
+		b.Steps[was].Accept = []unix.Errno{unix.ENOENT}
+		// stx_mode is followed by other fields; the kernel takes 16 bits, and of
+		// those the permissions.
+		b.call("fchmodat", tree.arg(), str("."), Arg{Kind: Result, Num: uint64(stat), Offset: 28})
+		b.errorSkipsToHere(was)
+	}
 }
 
 // finishReadOnly closes to writing what had to be filled first: a tmpfs with

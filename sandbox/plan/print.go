@@ -102,7 +102,11 @@ func errnoName(e unix.Errno) string {
 func (a *Arg) String() string {
 	switch a.Kind {
 	case Result:
-		return "v" + strconv.FormatUint(a.Num, 10)
+		s := "v" + strconv.FormatUint(a.Num, 10)
+		if a.Offset > 0 {
+			s += "[" + strconv.FormatUint(a.Offset, 10) + "]"
+		}
+		return s
 	case Inherited:
 		return "f" + strconv.FormatUint(a.Num, 10)
 	case Buffer:

@@ -42,6 +42,10 @@ func lookup(call string) (numbers, bool) {
 		n = numbers{259, 33}
 	case "fchownat":
 		n = numbers{260, 54}
+	case "fchmodat":
+		n = numbers{268, 53}
+	case "statx":
+		n = numbers{332, 291}
 	case "symlinkat":
 		n = numbers{266, 36}
 	case "dup3":

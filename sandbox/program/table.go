@@ -278,7 +278,7 @@ func (t *table) fork(i int, s *plan.Step) error {
 func (t *table) arg(a *plan.Arg) uint64 {
 	switch a.Kind {
 	case plan.Result, plan.Buffer:
-		return t.address(plan.Value(a.Num))
+		return t.address(plan.Value(a.Num)) + a.Offset
 	case plan.Inherited:
 		return uint64(t.in.files()) + a.Num
 	case plan.String:
