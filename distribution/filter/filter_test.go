@@ -199,8 +199,10 @@ func TestSelectHides(t *testing.T) {
 // ledger counts what a Meter hears.
 type ledger struct{ stored, served, deleted atomic.Int64 }
 
-func (l *ledger) Stored(_ context.Context, _ string, d ocispec.Descriptor)       { l.stored.Add(d.Size) }
-func (l *ledger) Served(_ context.Context, _ string, d ocispec.Descriptor)       { l.served.Add(d.Size) }
+func (l *ledger) Stored(_ context.Context, _ string, d ocispec.Descriptor) { l.stored.Add(d.Size) }
+
+func (l *ledger) Served(_ context.Context, _ string, d ocispec.Descriptor) { l.served.Add(d.Size) }
+
 func (l *ledger) Deleted(_ context.Context, _ string, _ digest.Digest, _ string) { l.deleted.Add(1) }
 
 func TestMetered(t *testing.T) {

@@ -51,7 +51,7 @@ func (r *immutable) mayMove(ctx context.Context, repo, tag string, to digest.Dig
 	if !r.fixed(repo, tag) {
 		return nil
 	}
-	at, err := r.Registry.StatTag(ctx, repo, tag)
+	at, err := r.StatTag(ctx, repo, tag)
 	switch {
 	case errors.Is(err, errdefs.ErrNotFound):
 		return nil
@@ -74,7 +74,7 @@ func (r *immutable) DeleteManifest(ctx context.Context, repo string, dgst digest
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for page := (distribution.Page{}); ; {
-		tags, more, err := r.Registry.Tags(ctx, repo, page)
+		tags, more, err := r.Tags(ctx, repo, page)
 		if err != nil {
 			return err
 		}
@@ -83,7 +83,7 @@ func (r *immutable) DeleteManifest(ctx context.Context, repo string, dgst digest
 			if !r.fixed(repo, tag) {
 				continue
 			}
-			if at, err := r.Registry.StatTag(ctx, repo, tag); err == nil && at.Digest == dgst {
+			if at, err := r.StatTag(ctx, repo, tag); err == nil && at.Digest == dgst {
 				return errdefs.Errorf(errdefs.ErrConflict, "manifest %s of %s: the tag %s, which is immutable, names it", dgst, repo, tag)
 			}
 		}

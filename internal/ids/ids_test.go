@@ -19,7 +19,7 @@ func TestIDs(t *testing.T) {
 	if a, b := Unique("load"), Unique("load"); a == b || !strings.HasPrefix(a, "load/") {
 		t.Errorf("Unique made %q and %q", a, b)
 	}
-	if len(Boot()) != 36 || Boot() != Boot() {
-		t.Errorf("Boot is %q", Boot())
+	if again := Boot(); len(again) != 36 || again != Boot() {
+		t.Errorf("Boot is %q", again)
 	}
 }

@@ -3,6 +3,7 @@
 package buildcmd
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strings"
@@ -67,7 +68,7 @@ func Build(a *app.App) *cobra.Command {
 	}
 	f.register(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		o, err := f.options(a, args[0])
+		o, err := f.options(cmd.Context(), a, args[0])
 		if err != nil {
 			return err
 		}
@@ -91,10 +92,10 @@ func Build(a *app.App) *cobra.Command {
 	return cmd
 }
 
-func (f *buildFlags) options(a *app.App, context string) (o builds.Options, err error) {
+func (f *buildFlags) options(ctx context.Context, a *app.App, dir string) (o builds.Options, err error) {
 	o.Names, o.Pull = f.tags, f.pull
 	o.Request = builder.Request{
-		Context: context, Dockerfile: f.file, Stdin: a.In, Target: f.target,
+		Context: dir, Dockerfile: f.file, Stdin: a.In, Target: f.target,
 		NoCache: f.noCache, NoCacheFilter: f.noCacheFilter, Network: f.network, Allow: f.allow, Compression: f.compression,
 	}
 	if f.network == "default" {
@@ -117,7 +118,7 @@ func (f *buildFlags) options(a *app.App, context string) (o builds.Options, err 
 			return o, err
 		}
 	}
-	o.Epoch, err = sourceDate(f.sourceDate, context, o.BuildArgs)
+	o.Epoch, err = sourceDate(ctx, f.sourceDate, dir, o.BuildArgs)
 	return o, err
 }
 

@@ -24,7 +24,7 @@ func TestBuildFlags(t *testing.T) {
 		tags: []string{"a", "b"}, buildArgs: []string{"A=b=c", "FROM_HERE", "NOT_HERE"}, labels: []string{"l=1"},
 		secrets: []string{"id=one,src=" + secret, "id=FROM_HERE", "id=two,env=FROM_HERE"}, network: "default", platform: "linux/arm64",
 	}
-	o, err := f.options(&app.App{}, ".")
+	o, err := f.options(t.Context(), &app.App{}, ".")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +44,7 @@ func TestBuildFlags(t *testing.T) {
 		{secrets: []string{"id=x,env=NOT_HERE"}},
 		{platform: "a/b/c/d"},
 	} {
-		if _, err := bad.options(&app.App{}, "."); err == nil {
+		if _, err := bad.options(t.Context(), &app.App{}, "."); err == nil {
 			t.Errorf("%+v is accepted", bad)
 		}
 	}
@@ -81,7 +81,7 @@ func TestSourceDate(t *testing.T) {
 		{"1e9", "", nil, "error"},
 	} {
 		t.Setenv("SOURCE_DATE_EPOCH", tc.env)
-		at, err := sourceDate(tc.flag, dir, tc.args)
+		at, err := sourceDate(t.Context(), tc.flag, dir, tc.args)
 		got := "own"
 		if err != nil {
 			got = "error"
@@ -92,7 +92,7 @@ func TestSourceDate(t *testing.T) {
 			t.Errorf("flag %q, variable %q, argument %v: %s (%v), want %s", tc.flag, tc.env, tc.args, got, err, tc.want)
 		}
 	}
-	if _, err := sourceDate("git", t.TempDir(), nil); err == nil || !strings.Contains(err.Error(), "not a git repository") {
+	if _, err := sourceDate(t.Context(), "git", t.TempDir(), nil); err == nil || !strings.Contains(err.Error(), "not a git repository") {
 		t.Errorf("outside of a repository: %v", err)
 	}
 }

@@ -2,6 +2,7 @@ package buildcmd
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"os/exec"
 	"strconv"
@@ -16,11 +17,11 @@ const epochVariable = "SOURCE_DATE_EPOCH"
 // sourceDate is the time that the flag gives, or else the environment. Nil says
 // that copied files keep their own times, unless a build argument, which the
 // builder reads, says otherwise.
-func sourceDate(flag, context string, buildArgs map[string]string) (*time.Time, error) {
+func sourceDate(ctx context.Context, flag, dir string, buildArgs map[string]string) (*time.Time, error) {
 	switch flag {
 	case "":
 	case "git":
-		return lastCommit(context)
+		return lastCommit(ctx, dir)
 	default:
 		return parseDate("--source-date-epoch "+flag, flag)
 	}
@@ -45,8 +46,8 @@ func parseDate(what, value string) (*time.Time, error) {
 }
 
 // lastCommit asks git, which alone knows where a worktree keeps its commits.
-func lastCommit(dir string) (*time.Time, error) {
-	cmd := exec.Command("git", "-C", dir, "log", "-1", "--format=%ct")
+func lastCommit(ctx context.Context, dir string) (*time.Time, error) {
+	cmd := exec.CommandContext(ctx, "git", "-C", dir, "log", "-1", "--format=%ct")
 	var why bytes.Buffer
 	cmd.Stderr = &why
 	out, err := cmd.Output()
