@@ -82,8 +82,13 @@ func (a *Reader) ociImages(ctx context.Context) ([]Image, error) {
 		if _, err := reference.ParseDigest(desc.Digest.String()); err != nil {
 			return nil, errdefs.Errorf(errdefs.ErrInvalid, "image archive: %s: %w", ocispec.ImageIndexFile, err)
 		}
-		if _, err := a.find(ctx, blobPath(desc.Digest)); err != nil {
+		found, err := a.find(ctx, blobPath(desc.Digest))
+		if err != nil {
 			return nil, err
+		}
+		if desc.Size != found.Size {
+			return nil, errdefs.Errorf(errdefs.ErrInvalid, "image archive: %s: says that %s has %d bytes, and it has %d",
+				ocispec.ImageIndexFile, desc.Digest, desc.Size, found.Size)
 		}
 		name, err := ociName(desc)
 		if err != nil {

@@ -133,7 +133,15 @@ func (a *Reader) file(ctx context.Context, name string, size int64, body io.Read
 		if err := a.Lease.Add(ctx, dgst.String()); err != nil {
 			return err
 		}
-		if info, err := a.Store.Stat(ctx, dgst); err == nil && info.Size == size {
+		here, err := a.intact(ctx, desc)
+		if err != nil {
+			return err
+		}
+		if here {
+			// An archive whose bytes are others is all the same not what it says.
+			if _, err := io.Copy(io.Discard, content.Verify(body, desc)); err != nil {
+				return errdefs.Errorf(errdefs.ErrCorrupt, "image archive: entry %q: %w", name, err)
+			}
 			return a.stored(name, desc)
 		}
 		if err := content.WriteBlob(ctx, a.Store, desc, body); err != nil {
@@ -159,6 +167,24 @@ func (a *Reader) file(ctx context.Context, name string, size int64, body io.Read
 		return err
 	}
 	return a.stored(name, desc)
+}
+
+// intact reports whether a blob is here as its digest says. One that is damaged
+// is deleted, so that the archive's takes its place.
+func (a *Reader) intact(ctx context.Context, desc ocispec.Descriptor) (bool, error) {
+	desc.Size = 0 // the archive's word for it
+	r, err := a.Store.Open(ctx, desc)
+	if err == nil {
+		_, err = io.Copy(io.Discard, content.Verify(content.NewReader(r), desc))
+		err = errors.Join(err, r.Close())
+	}
+	switch {
+	case errors.Is(err, errdefs.ErrCorrupt):
+		return false, a.Store.Delete(ctx, desc.Digest)
+	case errors.Is(err, errdefs.ErrNotFound):
+		return false, nil
+	}
+	return err == nil, err
 }
 
 func (a *Reader) stored(name string, desc ocispec.Descriptor) error {

@@ -4,15 +4,18 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/sync/errgroup"
 
 	"cove/content"
 	"cove/distribution/client"
 	"cove/errdefs"
+	"cove/internal/limit"
 	"cove/layers"
+	"cove/layers/compress"
+	"cove/layers/unpack"
 )
 
 // Source opens the layers of one image. It is safe for concurrent use.
@@ -29,26 +32,55 @@ const ResumablePrefix = "pull/"
 
 // Fetch brings the blobs of layers here, for layers that need no unpacking.
 func (s *Source) Fetch(ctx context.Context, ls []layers.Layer) error {
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(3)
-	for _, l := range ls {
-		if _, err := s.Content.Stat(ctx, l.Blob.Digest); err == nil {
-			s.Progress.Tell(Event{Kind: AlreadyExists, Desc: l.Blob, Offset: l.Blob.Size})
-			continue
+	return s.each(ctx, ls, func(ctx context.Context, l layers.Layer, here bool) error {
+		if here {
+			return nil
 		}
-		g.Go(func() error {
-			r, err := s.download(ctx, l.Blob)
-			if err != nil {
-				return err
-			}
-			_, err = io.Copy(io.Discard, r)
-			if err = errors.Join(err, r.Close()); err == nil {
-				s.Progress.Tell(Event{Kind: Complete, Desc: l.Blob, Offset: l.Blob.Size})
-			}
+		r, err := s.download(ctx, l.Blob)
+		if err != nil {
 			return err
-		})
-	}
-	return g.Wait()
+		}
+		_, err = io.Copy(io.Discard, r)
+		return errors.Join(err, r.Close())
+	})
+}
+
+// Check is Fetch for layers of which only somebody's word says that the blob
+// unpacks to the diffID: it is unpacked to nothing, and the word held against
+// what comes out. One that does not hold is errdefs.ErrCorrupt.
+func (s *Source) Check(ctx context.Context, ls []layers.Layer) error {
+	quiet := &Source{Content: s.Content, Repo: s.Repo}
+	return s.each(ctx, ls, func(ctx context.Context, l layers.Layer, here bool) error {
+		from := s
+		if here { // to say "extracting" of it would be untrue
+			from = quiet
+		}
+		r, err := from.Open(ctx, l.Blob)
+		if err != nil {
+			return err
+		}
+		return errors.Join(unpack.Check(ctx, r, l, compress.Limits{}), r.Close())
+	})
+}
+
+// each calls do for the layers, a few at once, and tells what became of each.
+func (s *Source) each(ctx context.Context, ls []layers.Layer, do func(ctx context.Context, l layers.Layer, here bool) error) error {
+	return limit.Each(ctx, 3, slices.Values(ls), func(ctx context.Context, l layers.Layer) error {
+		info, err := s.Content.Stat(ctx, l.Blob.Digest)
+		here := err == nil
+		if here && info.Size != l.Blob.Size {
+			return errdefs.Errorf(errdefs.ErrInvalid, "layer %s: has %d bytes, and its manifest says %d", l.Blob.Digest, info.Size, l.Blob.Size)
+		}
+		if err := do(ctx, l, here); err != nil {
+			return err
+		}
+		kind := Complete
+		if here {
+			kind = AlreadyExists
+		}
+		s.Progress.Tell(Event{Kind: kind, Desc: l.Blob, Offset: l.Blob.Size})
+		return nil
+	})
 }
 
 // Open reads a layer as it is stored. Its bytes are known to be right when the
