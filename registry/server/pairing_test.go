@@ -16,9 +16,9 @@ import (
 	"cove/distribution/distributiontest"
 	"cove/errdefs"
 	"cove/registry/auth"
+	"cove/registry/fsck"
 	"cove/registry/metadata"
 	"cove/registry/metadata/metadatatest"
-	"cove/registry/store"
 )
 
 // place is a registry's root in a test that stops and starts it.
@@ -197,7 +197,7 @@ func (p place) fill() (images map[string]distributiontest.Image) {
 // refused expects that neither a start nor a check goes on.
 func (p place) refused() {
 	p.t.Helper()
-	_, fsck := Fsck(p.t.Context(), p.config(), true, func(f store.Finding) { p.t.Errorf("found %+v", f) })
+	_, fsck := Fsck(p.t.Context(), p.config(), true, func(f fsck.Finding) { p.t.Errorf("found %+v", f) })
 	start := p.start(p.config(), func(*Server) { p.t.Error("it started") })
 	for what, err := range map[string]error{"start": start, "fsck": fsck} {
 		s, ok := errdefs.SuggestionFor(err)
@@ -248,7 +248,7 @@ func (p place) recover(way string, older bool, images map[string]distributiontes
 		p.t.Errorf("%d blobs, there were %d", len(got), len(blobs))
 	}
 	if way != "begin anew" {
-		if _, err := Fsck(p.t.Context(), p.config(), false, func(f store.Finding) { p.t.Errorf("found %+v", f) }); err != nil {
+		if _, err := Fsck(p.t.Context(), p.config(), false, func(f fsck.Finding) { p.t.Errorf("found %+v", f) }); err != nil {
 			p.t.Error(err)
 		}
 	}

@@ -121,7 +121,7 @@ const testPassword = "correct horse"
 func newPolicyServer(t *testing.T, creation string) *Server {
 	t.Helper()
 	s := newTestServer(t, Config{Projects: Projects{Creation: creation}})
-	hash, err := s.state.accounts.hasher.Hash(t.Context(), testPassword)
+	hash, err := s.state.hasher.Hash(t.Context(), testPassword)
 	if err != nil {
 		t.Fatal(err)
 	}

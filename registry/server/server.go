@@ -83,7 +83,7 @@ func (s *Server) assemble(ctx context.Context) error {
 	tokens := auth.NewTokens(serviceName, s.state.keys, time.Now)
 	authorizer := auth.New(auth.Config{
 		DB: s.state.db, Tokens: tokens,
-		Login:           auth.NewLogin(s.state.db, s.state.accounts.hasher, time.Now),
+		Login:           auth.NewLogin(s.state.db, s.state.hasher, time.Now),
 		EveryoneCreates: s.cfg.Projects.Creation == "everyone",
 		ExternalURL:     s.cfg.ExternalURL,
 	})

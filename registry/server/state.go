@@ -15,8 +15,10 @@ import (
 	"cove/content/fsstore"
 	"cove/errdefs"
 	"cove/internal/atomicfile"
+	"cove/registry/accounts"
 	"cove/registry/auth"
 	"cove/registry/metadata"
+	"cove/registry/pairing"
 	"cove/registry/records"
 )
 
@@ -28,14 +30,14 @@ type state struct {
 	store    *fsstore.Store
 	records  *records.Dir
 	keys     *auth.Keys
-	accounts *Accounts
+	hasher   *auth.Hasher
+	accounts *accounts.Accounts
 	clean    bool // the server before this one ended in order
 }
 
 const (
-	databaseFile = "registry.db"
-	lockFile     = "lock"
-	runningFile  = "running"
+	lockFile    = "lock"
+	runningFile = "running"
 )
 
 // dsn is the database's name for metadata.Open.
@@ -43,7 +45,7 @@ func (c *Config) dsn() string {
 	if c.Database != "" {
 		return c.Database
 	}
-	return filepath.Join(c.Root, databaseFile)
+	return filepath.Join(c.Root, pairing.DatabaseFile)
 }
 
 // openState opens the root and makes what is missing. What others on the
@@ -70,7 +72,7 @@ func openState(ctx context.Context, cfg Config, now func() time.Time) (_ *state,
 		if err := s.claim(cfg.Root); err != nil {
 			return nil, err
 		}
-		if err := databaseLost(cfg.Root); err != nil && !cfg.BeginAnew {
+		if err := pairing.DatabaseLost(cfg.Root); err != nil && !cfg.BeginAnew {
 			return nil, err
 		}
 		if err := s.makeDatabaseFile(); err != nil {
@@ -93,7 +95,8 @@ func openState(ctx context.Context, cfg Config, now func() time.Time) (_ *state,
 	if s.keys, err = auth.OpenKeys(ctx, keyDir, s.db, now); err != nil {
 		return nil, errors.Join(err, keyDir.Close())
 	}
-	s.accounts = &Accounts{root: s.root, db: s.db, hasher: auth.NewHasher(2)}
+	s.hasher = auth.NewHasher(2)
+	s.accounts = accounts.New(s.root, s.db, s.hasher)
 	return s, s.markRunning()
 }
 
@@ -113,16 +116,16 @@ func (s *state) claim(root string) (err error) {
 // one that was moved away holds its newest changes, and SQLite would delete it:
 // it is set aside.
 func (s *state) makeDatabaseFile() error {
-	if fi, err := s.root.Lstat(databaseFile); err == nil && fi.Size() > 0 {
+	if fi, err := s.root.Lstat(pairing.DatabaseFile); err == nil && fi.Size() > 0 {
 		return nil
 	}
 	stamp := time.Now().UTC().Format(asideFormat)
-	for _, name := range []string{databaseFile + "-wal", databaseFile + "-shm"} {
+	for _, name := range []string{pairing.DatabaseFile + "-wal", pairing.DatabaseFile + "-shm"} {
 		if err := s.root.Rename(name, name+stamp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("registry root: %w", err)
 		}
 	}
-	f, err := s.root.OpenFile(databaseFile, os.O_RDWR|os.O_CREATE, 0o600) // SQLite would make it readable for all
+	f, err := s.root.OpenFile(pairing.DatabaseFile, os.O_RDWR|os.O_CREATE, 0o600) // SQLite would make it readable for all
 	if err != nil {
 		return fmt.Errorf("registry root: %w", err)
 	}
@@ -166,11 +169,11 @@ func (s *state) close(inOrder bool) error {
 // firstStart makes what a registry needs before anyone can use it.
 func (s *state) firstStart(ctx context.Context) (adminPassword string, err error) {
 	given := os.Getenv(AdminPasswordEnv)
-	if adminPassword, err = s.accounts.firstAdmin(ctx, given); err != nil {
+	if adminPassword, err = s.accounts.FirstAdmin(ctx, given); err != nil {
 		return "", err
 	}
 	return adminPassword, s.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error {
-		_, _, err := tx.CreateProject(ctx, metadata.DefaultProject, operator)
+		_, _, err := tx.CreateProject(ctx, metadata.DefaultProject, accounts.Operator)
 		return err
 	})
 }

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"cove/registry/accounts"
 )
 
 // Welcome is what an operator should read after a start: where the registry
@@ -18,11 +20,11 @@ func (s *Server) Welcome() string {
 	}
 	host := s.reachable()
 	fmt.Fprintf(&b, "registry at %s://%s, listening on %s\n", scheme, host, s.Address())
-	file := filepath.Join(s.cfg.Root, adminPasswordFile)
+	file := filepath.Join(s.cfg.Root, accounts.AdminPasswordFile)
 	if s.AdminPassword != "" {
-		fmt.Fprintf(&b, "user %s, password %s (shown this once; also in %s)\n", AdminUser, s.AdminPassword, file)
+		fmt.Fprintf(&b, "user %s, password %s (shown this once; also in %s)\n", accounts.AdminUser, s.AdminPassword, file)
 	} else if _, err := os.Stat(file); err == nil {
-		fmt.Fprintf(&b, "user %s, password in %s\n", AdminUser, file)
+		fmt.Fprintf(&b, "user %s, password in %s\n", accounts.AdminUser, file)
 	}
 	switch {
 	case s.cfg.TLS.Off:
@@ -45,7 +47,7 @@ To trust it, copy %[1]s to each client as:
   everything:  /usr/local/share/ca-certificates/cove-registry.crt, then update-ca-certificates
 `, ca, host)
 	}
-	fmt.Fprintf(&b, "\nThen: docker login -u %s %s\n", AdminUser, host)
+	fmt.Fprintf(&b, "\nThen: docker login -u %s %s\n", accounts.AdminUser, host)
 	return b.String()
 }
 

@@ -25,6 +25,7 @@ import (
 	"cove/distribution"
 	"cove/distribution/distributiontest"
 	"cove/distribution/server"
+	"cove/registry/fsck"
 	"cove/registry/metadata"
 	"cove/registry/metadata/metadatatest"
 )
@@ -190,9 +191,9 @@ func (l *lab) damage(dgst digest.Digest, how func(string, []byte) error) {
 	l.restart()
 }
 
-func (l *lab) fsck(heal bool) (found []Finding) {
+func (l *lab) fsck(heal bool) (found []fsck.Finding) {
 	l.t.Helper()
-	if _, err := Fsck(l.ctx, l.store, l.db, heal, func(f Finding) { found = append(found, f) }); err != nil {
+	if _, err := fsck.Run(l.ctx, l.store, l.db, heal, func(f fsck.Finding) { found = append(found, f) }); err != nil {
 		l.t.Errorf("fsck: %v", err)
 	}
 	return found
@@ -355,7 +356,9 @@ func TestForeignThings(t *testing.T) {
 	for _, heal := range []bool{false, true} {
 		found := l.fsck(heal)
 		for _, name := range want {
-			if !slices.ContainsFunc(found, func(f Finding) bool { return f.Kind == Foreign && f.Name == "blobs/"+name && f.Healed == heal }) {
+			if !slices.ContainsFunc(found, func(f fsck.Finding) bool {
+				return f.Kind == fsck.Foreign && f.Name == "blobs/"+name && f.Healed == heal
+			}) {
 				t.Errorf("%s is not found, heal %v: %+v", name, heal, found)
 			}
 		}

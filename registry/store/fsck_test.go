@@ -17,6 +17,7 @@ import (
 	"cove/distribution"
 	"cove/distribution/distributiontest"
 	"cove/errdefs"
+	"cove/registry/fsck"
 	"cove/registry/metadata/metadatatest"
 )
 
@@ -49,10 +50,10 @@ func TestFsckFindsAndHeals(t *testing.T) {
 	if _, err := content.WriteBytes(ctx, store, ocispec.Descriptor{}, []byte("stray")); err != nil {
 		t.Fatal(err)
 	}
-	check := func(heal bool) (found map[digest.Digest]Finding, got Checked) {
+	check := func(heal bool) (found map[digest.Digest]fsck.Finding, got fsck.Checked) {
 		t.Helper()
-		found = map[digest.Digest]Finding{}
-		got, err := Fsck(ctx, store, db, heal, func(f Finding) { found[f.Digest] = f })
+		found = map[digest.Digest]fsck.Finding{}
+		got, err := fsck.Run(ctx, store, db, heal, func(f fsck.Finding) { found[f.Digest] = f })
 		if err != nil || got.Contents != len(img.Blobs)+1 || got.Strays != 1 {
 			t.Errorf("checked %+v, %v; want %d contents", got, err, len(img.Blobs)+1)
 		}
@@ -77,7 +78,7 @@ func TestFsckFindsAndHeals(t *testing.T) {
 		}
 		for dgst, lost := range want {
 			f, ok := found[dgst]
-			if !ok || (f.Kind == Lost) != lost || f.Healed != (heal && !lost) || !slices.Equal(f.Repositories, []string{"team/app"}) {
+			if !ok || (f.Kind == fsck.Lost) != lost || f.Healed != (heal && !lost) || !slices.Equal(f.Repositories, []string{"team/app"}) {
 				t.Errorf("%s: %+v, want lost %v", dgst, f, lost)
 			}
 		}

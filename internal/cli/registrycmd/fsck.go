@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"cove/registry/fsck"
 	"cove/registry/server"
-	"cove/registry/store"
 )
 
 func newFsck() *cobra.Command {
@@ -34,8 +34,8 @@ stopped. Push the image again, and it is whole.`,
 				return err
 			}
 			out, wrong, foreign, start := cmd.OutOrStdout(), 0, 0, time.Now()
-			done, err := server.Fsck(cmd.Context(), cfg, heal, func(f store.Finding) {
-				if wrong++; f.Kind == store.Foreign {
+			done, err := server.Fsck(cmd.Context(), cfg, heal, func(f fsck.Finding) {
+				if wrong++; f.Kind == fsck.Foreign {
 					foreign++
 				}
 				_, _ = fmt.Fprintln(out, sentence(f)) // the last write reports a failure
@@ -62,17 +62,17 @@ stopped. Push the image again, and it is whole.`,
 	return cmd
 }
 
-func sentence(f store.Finding) string {
+func sentence(f fsck.Finding) string {
 	kind, what := "damaged", f.Digest.String()
 	switch {
 	case f.Healed:
 		kind = "removed"
-	case f.Kind == store.Lost:
+	case f.Kind == fsck.Lost:
 		kind = "lost"
-	case f.Kind == store.Foreign:
+	case f.Kind == fsck.Foreign:
 		kind = "foreign"
 	}
-	if f.Kind == store.Foreign {
+	if f.Kind == fsck.Foreign {
 		return fmt.Sprintf("%-8s %s: %s", kind, f.Name, f.Reason)
 	}
 	held := "in no repository"

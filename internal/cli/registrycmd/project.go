@@ -3,8 +3,8 @@ package registrycmd
 import (
 	"github.com/spf13/cobra"
 
+	"cove/registry/accounts"
 	"cove/registry/metadata"
-	"cove/registry/server"
 )
 
 func newProject() *cobra.Command {
@@ -25,7 +25,7 @@ by the administrator to a project that does not exist makes it too.`,
   registry project create mirror --public --root /srv/registry`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
-			return t.accounts(cmd.Context(), func(acc *server.Accounts) error {
+			return t.accounts(cmd.Context(), func(acc *accounts.Accounts) error {
 				return acc.CreateProject(cmd.Context(), a[0], public)
 			})
 		},
@@ -44,7 +44,7 @@ func newProjectList() *cobra.Command {
 		Args:    args(cobra.MaximumNArgs(0)),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			out := newTable(cmd, quiet, "PUBLIC", "CREATED")
-			return out.flush(t.accounts(cmd.Context(), func(acc *server.Accounts) error {
+			return out.flush(t.accounts(cmd.Context(), func(acc *accounts.Accounts) error {
 				return acc.Projects(cmd.Context(), func(p metadata.Project) error {
 					return out.row(p.Name, yes(p.Public), stamp(p.CreatedAt))
 				})
@@ -63,7 +63,7 @@ func newProjectRemove() *cobra.Command {
 		Example: `  registry project rm team`,
 		Args:    args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, names []string) error {
-			return t.eachName(cmd.Context(), names, (*server.Accounts).RemoveProject)
+			return t.eachName(cmd.Context(), names, (*accounts.Accounts).RemoveProject)
 		},
 	}
 	t.flags(cmd)
@@ -86,7 +86,7 @@ func newProjectMember() *cobra.Command {
 		Example: `  registry project member team alice developer`,
 		Args:    args(cobra.ExactArgs(3)),
 		RunE: func(cmd *cobra.Command, a []string) error {
-			return t.accounts(cmd.Context(), func(acc *server.Accounts) error {
+			return t.accounts(cmd.Context(), func(acc *accounts.Accounts) error {
 				return acc.SetRole(cmd.Context(), a[0], a[1], a[2])
 			})
 		},
@@ -106,7 +106,7 @@ func newProjectVisibility(word string, public bool) *cobra.Command {
 		Example: "  registry project " + word + " library",
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
-			return t.accounts(cmd.Context(), func(acc *server.Accounts) error {
+			return t.accounts(cmd.Context(), func(acc *accounts.Accounts) error {
 				return acc.SetPublic(cmd.Context(), a[0], public)
 			})
 		},

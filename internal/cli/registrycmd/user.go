@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"cove/registry/accounts"
 	"cove/registry/metadata"
 	"cove/registry/server"
 )
@@ -42,7 +43,7 @@ func (t *target) configuration() (cfg server.Config, err error) {
 }
 
 // accounts calls do with the accounts open.
-func (t *target) accounts(ctx context.Context, do func(*server.Accounts) error) error {
+func (t *target) accounts(ctx context.Context, do func(*accounts.Accounts) error) error {
 	cfg, err := t.configuration()
 	if err != nil {
 		return err
@@ -55,8 +56,8 @@ func (t *target) accounts(ctx context.Context, do func(*server.Accounts) error) 
 }
 
 // eachName calls do for every name, whether or not it failed for another.
-func (t *target) eachName(ctx context.Context, names []string, do func(*server.Accounts, context.Context, string) error) error {
-	return t.accounts(ctx, func(a *server.Accounts) error {
+func (t *target) eachName(ctx context.Context, names []string, do func(*accounts.Accounts, context.Context, string) error) error {
+	return t.accounts(ctx, func(a *accounts.Accounts) error {
 		var errs []error
 		for _, name := range names {
 			errs = append(errs, do(a, ctx, name))
@@ -84,7 +85,7 @@ func newUserAdd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return t.accounts(cmd.Context(), func(a *server.Accounts) error {
+			return t.accounts(cmd.Context(), func(a *accounts.Accounts) error {
 				if err := a.Add(cmd.Context(), names[0], password, admin); err != nil {
 					return err
 				}
@@ -113,8 +114,8 @@ reset; it is kept in the root's file admin-password as on the first start.`,
   registry user passwd admin --random --root /srv/registry`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, names []string) error {
-			return t.accounts(cmd.Context(), func(a *server.Accounts) error {
-				if names[0] == server.AdminUser && p.random {
+			return t.accounts(cmd.Context(), func(a *accounts.Accounts) error {
+				if names[0] == accounts.AdminUser && p.random {
 					password, err := a.ResetAdmin(cmd.Context())
 					if err != nil {
 						return err
@@ -146,7 +147,7 @@ func newUserList() *cobra.Command {
 		Args:    args(cobra.MaximumNArgs(0)),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			out := newTable(cmd, quiet, "ADMIN", "CREATED")
-			return out.flush(t.accounts(cmd.Context(), func(a *server.Accounts) error {
+			return out.flush(t.accounts(cmd.Context(), func(a *accounts.Accounts) error {
 				return a.List(cmd.Context(), func(u metadata.User) error {
 					return out.row(u.Name, yes(u.Admin), stamp(u.CreatedAt))
 				})
@@ -165,7 +166,7 @@ func newUserRemove() *cobra.Command {
 		Example: `  registry user rm alice`,
 		Args:    args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, names []string) error {
-			return t.eachName(cmd.Context(), names, (*server.Accounts).Remove)
+			return t.eachName(cmd.Context(), names, (*accounts.Accounts).Remove)
 		},
 	}
 	t.flags(cmd)
@@ -189,7 +190,7 @@ func (p *passwordFlags) flags(cmd *cobra.Command) {
 func (p *passwordFlags) read(cmd *cobra.Command) (string, error) {
 	switch {
 	case p.random:
-		return server.RandomPassword(), nil
+		return accounts.RandomPassword(), nil
 	case p.stdin:
 		data, err := io.ReadAll(io.LimitReader(cmd.InOrStdin(), 4096))
 		return strings.TrimRight(string(data), "\r\n"), err

@@ -1,4 +1,6 @@
-package server
+// Package accounts manages users, projects and memberships, and writes each
+// change to the audit log.
+package accounts
 
 import (
 	"context"
@@ -17,12 +19,9 @@ import (
 // AdminUser is the account that the first start makes.
 const AdminUser = "admin"
 
-// adminPasswordFile keeps the first password where the owner of the root finds
+// AdminPasswordFile keeps the first password where the owner of the root finds
 // it again.
-const adminPasswordFile = "admin-password"
-
-// AdminPasswordEnv sets the password of the first start.
-const AdminPasswordEnv = "COVE_ADMIN_PASSWORD"
+const AdminPasswordFile = "admin-password"
 
 // Accounts manages the users of a registry. It works beside a running server.
 type Accounts struct {
@@ -31,43 +30,10 @@ type Accounts struct {
 	hasher *auth.Hasher
 }
 
-// OpenAccounts opens the accounts of the registry that the configuration
-// names. Close them.
-func OpenAccounts(ctx context.Context, cfg Config) (*Accounts, error) {
-	root, db, err := openExisting(ctx, &cfg)
-	if err != nil {
-		return nil, err
-	}
-	return &Accounts{root: root, db: db, hasher: auth.NewHasher(1)}, nil
-}
-
-// openExisting opens the root and the database of a registry that was started
-// before, whether or not it runs now.
-func openExisting(ctx context.Context, cfg *Config) (*os.Root, *metadata.DB, error) {
-	if err := cfg.Complete(); err != nil {
-		return nil, nil, err
-	}
-	// A folder that holds no registry must not become one by a question.
-	needs := cfg.Root
-	if cfg.Database == "" {
-		needs = cfg.dsn()
-		if err := databaseLost(cfg.Root); err != nil {
-			return nil, nil, err
-		}
-	}
-	if _, err := os.Stat(needs); errors.Is(err, os.ErrNotExist) {
-		return nil, nil, errdefs.Suggest(errdefs.Errorf(errdefs.ErrNotFound,
-			"there is no registry at %s", cfg.Root), errdefs.NameRoot, cfg.Root)
-	}
-	root, err := os.OpenRoot(cfg.Root)
-	if err != nil {
-		return nil, nil, fmt.Errorf("registry root: %w", err)
-	}
-	db, err := metadata.Open(ctx, metadata.Config{DSN: cfg.dsn()})
-	if err != nil {
-		return nil, nil, errors.Join(err, root.Close())
-	}
-	return root, db, nil
+// New manages the accounts of db; the first administrator's password is kept in
+// root. Closing closes both.
+func New(root *os.Root, db *metadata.DB, hasher *auth.Hasher) *Accounts {
+	return &Accounts{root: root, db: db, hasher: hasher}
 }
 
 // Close releases the database.
@@ -86,12 +52,12 @@ func (a *Accounts) Add(ctx context.Context, name, password string, admin bool) e
 		if err := tx.AddUser(ctx, name, hash, admin); err != nil {
 			return err
 		}
-		return tx.Audit(ctx, operator, "user.add", name, "")
+		return tx.Audit(ctx, Operator, "user.add", name, "")
 	})
 }
 
-// operator is the actor of what is done on the registry's own machine.
-const operator = "(operator)"
+// Operator is the actor of what is done on the registry's own machine.
+const Operator = "(Operator)"
 
 // SetPassword changes a password; tokens issued before end within a second.
 func (a *Accounts) SetPassword(ctx context.Context, name, password string) error {
@@ -103,7 +69,7 @@ func (a *Accounts) SetPassword(ctx context.Context, name, password string) error
 		if err := tx.SetPassword(ctx, name, hash); err != nil {
 			return err
 		}
-		return tx.Audit(ctx, operator, "user.password", name, "")
+		return tx.Audit(ctx, Operator, "user.password", name, "")
 	})
 	if err == nil && name == AdminUser {
 		err = a.forgetAdminPassword()
@@ -122,7 +88,7 @@ func (a *Accounts) ResetAdmin(ctx context.Context) (password string, err error) 
 	if err != nil {
 		return "", err
 	}
-	return password, atomicfile.Write(a.root, adminPasswordFile, []byte(password+"\n"), 0o600, atomicfile.Durable)
+	return password, atomicfile.Write(a.root, AdminPasswordFile, []byte(password+"\n"), 0o600, atomicfile.Durable)
 }
 
 // Remove ends an account, its memberships and its tokens.
@@ -131,7 +97,7 @@ func (a *Accounts) Remove(ctx context.Context, name string) error {
 		if err := tx.RemoveUser(ctx, name); err != nil {
 			return err
 		}
-		return tx.Audit(ctx, operator, "user.remove", name, "")
+		return tx.Audit(ctx, Operator, "user.remove", name, "")
 	})
 }
 
@@ -161,9 +127,9 @@ func eachPage[T any](ctx context.Context, list func(ctx context.Context, last st
 	}
 }
 
-// firstAdmin makes the administrator of a registry that has no account. It
+// FirstAdmin makes the administrator of a registry that has no account. It
 // returns the password when it made it up, for the operator to see once.
-func (a *Accounts) firstAdmin(ctx context.Context, given string) (made string, err error) {
+func (a *Accounts) FirstAdmin(ctx context.Context, given string) (made string, err error) {
 	users, err := a.db.Users(ctx, "", 1)
 	if err != nil || len(users) > 0 {
 		return "", err
@@ -175,17 +141,17 @@ func (a *Accounts) firstAdmin(ctx context.Context, given string) (made string, e
 	}
 	// The file comes first: a kill in between leaves a password that the next
 	// start replaces, never an account whose password nobody knows.
-	if err := atomicfile.Write(a.root, adminPasswordFile, []byte(password+"\n"), 0o600, atomicfile.Durable); err != nil {
+	if err := atomicfile.Write(a.root, AdminPasswordFile, []byte(password+"\n"), 0o600, atomicfile.Durable); err != nil {
 		return "", err
 	}
 	if err := a.Add(ctx, AdminUser, password, true); err != nil {
-		return "", fmt.Errorf("making the account %s (%s): %w", AdminUser, AdminPasswordEnv, err)
+		return "", fmt.Errorf("making the account %s: %w", AdminUser, err)
 	}
 	return made, nil
 }
 
 func (a *Accounts) forgetAdminPassword() error {
-	if err := a.root.Remove(adminPasswordFile); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := a.root.Remove(AdminPasswordFile); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	return nil

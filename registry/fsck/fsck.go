@@ -1,4 +1,5 @@
-package store
+// Package fsck compares what a registry has stored with what it should be.
+package fsck
 
 import (
 	"context"
@@ -20,7 +21,7 @@ import (
 // that is no content.
 type Finding struct {
 	Digest digest.Digest
-	Kind   FindingKind
+	Kind   Kind
 	// Name is of what is Foreign, which has no digest.
 	Name   string
 	Reason string
@@ -30,19 +31,22 @@ type Finding struct {
 	Healed bool
 }
 
-// FindingKind is what is the matter.
-type FindingKind int
+// Kind is what is the matter.
+type Kind int
 
 const (
 	// Damaged: the bytes are wrong, or cannot be read.
-	Damaged FindingKind = iota
+	Damaged Kind = iota
 	// Lost: the bytes are not there.
 	Lost
 	// Foreign: it is no content, and nothing needs it.
 	Foreign
 )
 
-const foundIn = 20
+const (
+	foundIn  = 20
+	pageSize = 512 // contents that are asked for at once
+)
 
 // Checked counts what a check has looked at.
 type Checked struct {
@@ -51,7 +55,7 @@ type Checked struct {
 	Strays   int // stored and unknown to the database: the collector takes them
 }
 
-// Fsck reads all that the database says is stored and compares it with its
+// Run reads all that the database says is stored and compares it with its
 // digests. found is told of everything that is wrong, one at a time, and a thing
 // that cannot be looked at is wrong too: only a database that fails, or the end
 // of ctx, ends a check early.
@@ -60,12 +64,12 @@ type Checked struct {
 // there. heal also removes it, under the lock of its digest, which with SQLite
 // holds in one process only: the caller sees to it that no server runs. What is
 // removed or lost comes back with the next push of the image.
-func Fsck(ctx context.Context, store content.Store, db *metadata.DB, heal bool, found func(Finding)) (Checked, error) {
-	f := &fsck{store: store, db: db, heal: heal, found: found}
+func Run(ctx context.Context, store content.Store, db *metadata.DB, heal bool, found func(Finding)) (Checked, error) {
+	f := &check{store: store, db: db, heal: heal, found: found}
 	f.buffers.New = func() any { b := make([]byte, 1<<20); return &b }
 	var last digest.Digest
 	for {
-		page, err := db.Stored(ctx, last, reviewBatch)
+		page, err := db.Stored(ctx, last, pageSize)
 		if err != nil {
 			return f.done, err
 		}
@@ -75,7 +79,7 @@ func Fsck(ctx context.Context, store content.Store, db *metadata.DB, heal bool, 
 		g, ctx := errgroup.WithContext(ctx)
 		g.SetLimit(runtime.GOMAXPROCS(0))
 		for _, st := range page {
-			g.Go(func() error { return f.check(ctx, st) })
+			g.Go(func() error { return f.content(ctx, st) })
 		}
 		if err := g.Wait(); err != nil {
 			return f.done, err
@@ -84,7 +88,7 @@ func Fsck(ctx context.Context, store content.Store, db *metadata.DB, heal bool, 
 	}
 }
 
-type fsck struct {
+type check struct {
 	store content.Store
 	db    *metadata.DB
 	heal  bool
@@ -96,7 +100,7 @@ type fsck struct {
 	done  Checked
 }
 
-func (f *fsck) check(ctx context.Context, st metadata.Stored) error {
+func (f *check) content(ctx context.Context, st metadata.Stored) error {
 	if f.heal {
 		unlock, err := f.db.LockDigest(ctx, st.Digest)
 		if err != nil {
@@ -130,7 +134,7 @@ func (f *fsck) check(ctx context.Context, st metadata.Stored) error {
 }
 
 // tell reports wrong content, after it has removed it if it is to heal.
-func (f *fsck) tell(ctx context.Context, dgst digest.Digest, wrong error) (err error) {
+func (f *check) tell(ctx context.Context, dgst digest.Digest, wrong error) (err error) {
 	out := Finding{Digest: dgst, Kind: Damaged, Reason: wrong.Error()}
 	if errors.Is(wrong, errdefs.ErrNotFound) {
 		out.Kind = Lost
@@ -150,7 +154,7 @@ func (f *fsck) tell(ctx context.Context, dgst digest.Digest, wrong error) (err e
 	return nil
 }
 
-func (f *fsck) read(ctx context.Context, st metadata.Stored) error {
+func (f *check) read(ctx context.Context, st metadata.Stored) error {
 	desc := ocispec.Descriptor{Digest: st.Digest, Size: st.Size}
 	r, err := f.store.Open(ctx, desc)
 	if err != nil {
@@ -166,7 +170,7 @@ func (f *fsck) read(ctx context.Context, st metadata.Stored) error {
 // writerOnly hides io.Discard's ReadFrom, whose own buffer is small.
 type writerOnly struct{ io.Writer }
 
-func (f *fsck) countStrays(ctx context.Context) error {
+func (f *check) countStrays(ctx context.Context) error {
 	for info, err := range f.store.All(ctx) {
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -187,8 +191,8 @@ func (f *fsck) countStrays(ctx context.Context) error {
 }
 
 // lookForForeign reports what is among the contents and is none, but for what
-// stands in place of one that check has reported.
-func (f *fsck) lookForForeign(ctx context.Context) error {
+// stands in place of one that content has reported.
+func (f *check) lookForForeign(ctx context.Context) error {
 	for thing, err := range f.store.Foreign(ctx) {
 		if ctx.Err() != nil {
 			return ctx.Err()

@@ -1,4 +1,4 @@
-package server
+package accounts
 
 import (
 	"context"
@@ -17,7 +17,7 @@ func (a *Accounts) CreateProject(ctx context.Context, name string, public bool) 
 		return errdefs.Errorf(errdefs.ErrInvalid, "project %q: a name is lower-case letters and digits, with single . _ or - between them", name)
 	}
 	return a.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error {
-		p, created, err := tx.CreateProject(ctx, name, operator)
+		p, created, err := tx.CreateProject(ctx, name, Operator)
 		if err == nil && !created {
 			err = errdefs.Errorf(errdefs.ErrExists, "project %q exists already", name)
 		}
@@ -27,7 +27,7 @@ func (a *Accounts) CreateProject(ctx context.Context, name string, public bool) 
 		if err := tx.SetPublic(ctx, p.ID, public); err != nil {
 			return err
 		}
-		return tx.Audit(ctx, operator, "project.create", name, visibility(public))
+		return tx.Audit(ctx, Operator, "project.create", name, visibility(public))
 	})
 }
 
@@ -40,7 +40,7 @@ func (a *Accounts) RemoveProject(ctx context.Context, name string) error {
 		if err := tx.RemoveProject(ctx, name); err != nil {
 			return err
 		}
-		return tx.Audit(ctx, operator, "project.remove", name, "")
+		return tx.Audit(ctx, Operator, "project.remove", name, "")
 	})
 }
 
@@ -68,7 +68,7 @@ func (a *Accounts) SetRole(ctx context.Context, project, user, role string) erro
 		if err := tx.SetRole(ctx, p.ID, u.ID, int(r)); err != nil {
 			return err
 		}
-		return tx.Audit(ctx, operator, "member.set", project, user+" "+role)
+		return tx.Audit(ctx, Operator, "member.set", project, user+" "+role)
 	})
 }
 
@@ -82,7 +82,7 @@ func (a *Accounts) SetPublic(ctx context.Context, project string, public bool) e
 		if err := tx.SetPublic(ctx, p.ID, public); err != nil {
 			return err
 		}
-		return tx.Audit(ctx, operator, "project.public", project, visibility(public))
+		return tx.Audit(ctx, Operator, "project.public", project, visibility(public))
 	})
 }
 

@@ -1,0 +1,183 @@
+// Package pairing sees to it that a registry's database and its content belong
+// together.
+//
+// A registry is two things that must belong together: the bytes, and the
+// database that says what they are. Beside a database that is new, older, or
+// another registry's, bytes look like garbage, and would be collected. So both
+// hold one identity, the records beside the bytes hold the number of the newest
+// change that the database has committed, and nothing is served, collected or
+// checked before the two were compared.
+package pairing
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"cove/content"
+	"cove/errdefs"
+	"cove/registry/metadata"
+	"cove/registry/records"
+	"cove/registry/store"
+)
+
+// Pairing is what is known of the two before they are used.
+type Pairing struct {
+	root string
+	db   dbSide
+	held contentSide
+}
+
+type dbSide struct {
+	identity string
+	knows    bool // any content
+	sequence int64
+}
+
+type contentSide struct {
+	identity string
+	holds    bool // any content
+	// familiar: the database knows most of a sample of what is held.
+	familiar bool
+	sequence int64
+}
+
+// Look gathers both sides.
+func Look(ctx context.Context, root string, db *metadata.DB, bytes content.Manager, recs *records.Dir) (p Pairing, err error) {
+	p.root = root
+	if p.db.identity, err = db.Identity(ctx); err != nil {
+		return p, err
+	}
+	if p.db.knows, err = db.KnowsContent(ctx); err != nil {
+		return p, err
+	}
+	if p.db.sequence, err = db.Sequence(ctx); err != nil {
+		return p, err
+	}
+	if p.held.identity, err = recs.Identity(); err != nil {
+		return p, err
+	}
+	p.held.sequence = recs.Sequence()
+	const sample = 64
+	seen, known := 0, 0
+	for info, err := range bytes.All(ctx) {
+		if err != nil {
+			return p, err
+		}
+		owned, err := db.Owned(ctx, info.Digest)
+		if err != nil {
+			return p, err
+		}
+		if owned {
+			known++
+		}
+		if seen++; seen == sample {
+			break
+		}
+	}
+	p.held.holds, p.held.familiar = seen > 0, known*2 > seen
+	return p, nil
+}
+
+// Check is nil for two that belong together, or that can be told to: adopt says
+// that an identity is still to be given to both.
+func (p Pairing) Check() (adopt bool, err error) {
+	database, bytes := filepath.Join(p.root, DatabaseFile), filepath.Join(p.root, "content")
+	refuse := func(format string, args ...any) (bool, error) {
+		err := errdefs.Errorf(errdefs.ErrConflict, format, args...)
+		return false, errdefs.Suggest(err, errdefs.RecoverDatabase, p.root)
+	}
+	switch same := p.db.identity == p.held.identity; {
+	case !p.db.knows && p.held.holds:
+		return false, emptyDatabase(p.root)
+	case same && p.db.identity != "" && p.db.sequence < p.held.sequence:
+		return refuse("the database (%s, if it is not PostgreSQL) is an older copy: "+
+			"it lacks changes that were made since to the content of %s", database, bytes)
+	case same && p.db.identity != "":
+		return false, nil
+	case !p.db.knows && !p.held.holds, p.held.holds && p.held.familiar && (p.db.identity == "" || p.held.identity == ""):
+		return true, nil // a first start, or the first of a release that gives identities
+	case p.db.knows && !p.held.holds:
+		return refuse("%s is empty, and the database (%s, if it is not PostgreSQL) knows content: "+
+			"is the file system with the content mounted?", bytes, database)
+	default:
+		return refuse("the database (%s, if it is not PostgreSQL) and the content of %s are of two registries", database, bytes)
+	}
+}
+
+// Familiar says that the database knows most of the content there is.
+func (p Pairing) Familiar() bool { return p.held.familiar }
+
+// WithoutContent is p with content that was set aside.
+func (p Pairing) WithoutContent() Pairing {
+	p.held = contentSide{}
+	return p
+}
+
+// DatabaseFile is SQLite's file in a registry's root.
+const DatabaseFile = "registry.db"
+
+// emptyDatabase is the refusal of a database that knows nothing beside content.
+func emptyDatabase(root string) error {
+	err := errdefs.Errorf(errdefs.ErrConflict, "the database (%s, if it is not PostgreSQL) is missing or empty, and %s holds content: "+
+		"beside it the content would be taken for garbage", filepath.Join(root, DatabaseFile), filepath.Join(root, "content"))
+	return errdefs.Suggest(err, errdefs.RecoverDatabase, root)
+}
+
+// DatabaseLost refuses a root whose content has lost SQLite's file. It looks
+// before anything opens the database, for which a file would be made.
+func DatabaseLost(root string) error {
+	if fi, err := os.Stat(filepath.Join(root, DatabaseFile)); err == nil && fi.Size() > 0 {
+		return nil
+	}
+	for _, alg := range []string{"sha256", "sha512"} {
+		dir, err := os.Open(filepath.Join(root, "content", "blobs", alg))
+		if err != nil {
+			continue // no such content
+		}
+		names, err := dir.Readdirnames(1)
+		if err = errors.Join(err, dir.Close()); err == nil && len(names) > 0 {
+			return emptyDatabase(root)
+		}
+	}
+	return nil
+}
+
+// OpenRecords makes the folder of the records if it is missing.
+func OpenRecords(root string) (*records.Dir, error) {
+	name := filepath.Join(root, "content", "records")
+	if err := os.Mkdir(name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("registry root: %w", err)
+	}
+	return records.Open(name)
+}
+
+// Adopt gives the two one identity, after the records tell all that the database
+// knows. The identity of the content comes last: with it the records count.
+func (p Pairing) Adopt(ctx context.Context, db *metadata.DB, recs *records.Dir) error {
+	id := rand.Text()
+	for _, given := range []string{p.db.identity, p.held.identity} {
+		if given != "" {
+			id = given
+			break
+		}
+	}
+	if err := store.Record(ctx, db, recs); err != nil {
+		return err
+	}
+	if err := recs.Sync(); err != nil {
+		return err
+	}
+	err := db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error { return tx.SetIdentity(ctx, id) })
+	if err != nil {
+		return err
+	}
+	if err := recs.SetSequence(p.db.sequence); err != nil {
+		return err
+	}
+	return recs.SetIdentity(id)
+}
