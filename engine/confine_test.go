@@ -71,7 +71,8 @@ func execGroups(t *testing.T, e *Engine, user string) string {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	_, err = c.Exec(t.Context(), runner.ExecConfig{Args: []string{"sh", "-c", groups}, User: user}, runner.Streams{Stdout: &out})
+	cfg := runner.ExecConfig{Args: []string{"sh", "-c", groups}, User: user}
+	_, err = c.Exec(t.Context(), cfg, runner.Streams{Stdout: &out})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,6 +124,8 @@ func TestReadOnly(t *testing.T) {
 	write := func(path string) []string {
 		return []string{"sh", "-c", "echo x > " + path + " && echo written"}
 	}
+	slave := []runspec.Volume{{Source: dir, Target: "/p", ReadOnly: true, Propagation: "rslave"}}
+	hosts := []runspec.Volume{{Source: filepath.Join(dir, "hosts"), Target: "/etc/hosts"}}
 	ro := []runspec.Volume{{Source: dir, Target: "/p", ReadOnly: true}}
 	for name, tc := range map[string]struct {
 		o       runspec.Options
@@ -133,7 +136,7 @@ func TestReadOnly(t *testing.T) {
 		"a mount below a bind": {runspec.Options{Volumes: ro}, "/p/below/f", false},
 		"a mount two below":    {runspec.Options{Volumes: ro}, "/p/below/deep/f", false},
 		"with another propagation": {
-			runspec.Options{Volumes: []runspec.Volume{{Source: dir, Target: "/p", ReadOnly: true, Propagation: "rslave"}}},
+			runspec.Options{Volumes: slave},
 			"/p/below/f",
 			false,
 		},
@@ -153,7 +156,7 @@ func TestReadOnly(t *testing.T) {
 		"resolv.conf":              {runspec.Options{ReadOnly: true}, "/etc/resolv.conf", false},
 		"hosts of a writable root": {runspec.Options{}, "/etc/hosts", true},
 		"hosts of the user's own": {
-			runspec.Options{ReadOnly: true, Volumes: []runspec.Volume{{Source: filepath.Join(dir, "hosts"), Target: "/etc/hosts"}}},
+			runspec.Options{ReadOnly: true, Volumes: hosts},
 			"/etc/hosts",
 			true,
 		},
@@ -295,11 +298,20 @@ func same(f func(inspect.HostConfig) any) func(inspect.HostConfig) (string, stri
 
 var kernelValues = []kernelValue{
 	{"Memory", "memory/memory.limit_in_bytes", "memory.max", same(func(h inspect.HostConfig) any { return h.Memory })},
-	{"MemorySwap", "memory/memory.memsw.limit_in_bytes", "memory.swap.max", func(h inspect.HostConfig) (string, string) {
-		return fmt.Sprint(h.MemorySwap), fmt.Sprint(h.MemorySwap - h.Memory)
-	}},
-	{"MemoryReservation", "memory/memory.soft_limit_in_bytes", "memory.low", same(func(h inspect.HostConfig) any { return h.MemoryReservation })},
-	{"MemorySwappiness", "memory/memory.swappiness", "", same(func(h inspect.HostConfig) any { return *h.MemorySwappiness })},
+	{
+		"MemorySwap", "memory/memory.memsw.limit_in_bytes", "memory.swap.max",
+		func(h inspect.HostConfig) (string, string) {
+			return fmt.Sprint(h.MemorySwap), fmt.Sprint(h.MemorySwap - h.Memory)
+		},
+	},
+	{
+		"MemoryReservation", "memory/memory.soft_limit_in_bytes", "memory.low",
+		same(func(h inspect.HostConfig) any { return h.MemoryReservation }),
+	},
+	{
+		"MemorySwappiness", "memory/memory.swappiness", "",
+		same(func(h inspect.HostConfig) any { return *h.MemorySwappiness }),
+	},
 	{"CpuShares", "cpu/cpu.shares", "", same(func(h inspect.HostConfig) any { return h.CPUShares })},
 	{"CpuPeriod", "cpu/cpu.cfs_period_us", "", same(func(h inspect.HostConfig) any { return h.CPUPeriod })},
 	{"CpuQuota", "cpu/cpu.cfs_quota_us", "cpu.max", func(h inspect.HostConfig) (string, string) {
@@ -431,7 +443,8 @@ func checkProc(t *testing.T, h inspect.HostConfig, pid int) {
 func TestSysctls(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
-	o := runspec.Options{Resources: runspec.Resources{Sysctls: map[string]string{"net.core.somaxconn": "123", "kernel.shmmax": "8192"}}}
+	sysctls := map[string]string{"net.core.somaxconn": "123", "kernel.shmmax": "8192"}
+	o := runspec.Options{Resources: runspec.Resources{Sysctls: sysctls}}
 	out, _, err := run(t, e, o, "cat", "/proc/sys/net/core/somaxconn", "/proc/sys/kernel/shmmax")
 	if err != nil || out != "123\n8192\n" {
 		t.Errorf("%q, %v", out, err)
@@ -451,7 +464,8 @@ func TestNonsenseIsRefused(t *testing.T) {
 		"requested CPUs are not":        {Cpuset: "8191"},
 		"minimum memory limit":          {Memory: 1 << 20},
 	} {
-		if _, _, err := run(t, e, runspec.Options{Resources: r}, "true"); !errors.Is(err, errdefs.ErrInvalid) || !strings.Contains(err.Error(), says) {
+		_, _, err := run(t, e, runspec.Options{Resources: r}, "true")
+		if !errors.Is(err, errdefs.ErrInvalid) || !strings.Contains(err.Error(), says) {
 			t.Errorf("%+v: %v", r, err)
 		}
 	}

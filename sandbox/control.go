@@ -146,7 +146,7 @@ func (c *control) listen(p *plan.Plan, barrier string) report {
 	needPid := !c.forked && forksBefore(p, barrier)
 	for !reached || needPid && r.pid == 0 {
 		if err := c.patience(p); err != nil {
-			r.err = err
+			r.fail(err)
 			return r
 		}
 		rec, ok, err := c.read()
@@ -243,7 +243,10 @@ func hookAfter(p *plan.Plan, last int) *plan.Step {
 func hookName(s *plan.Step) string { return strings.TrimPrefix(s.Why, plan.HookStep) }
 
 func stepError(index int, step *plan.Step, errno unix.Errno, denied bool, command string) error {
-	e := &StepError{Index: index, Why: step.Why, Call: step.Call, Errno: errno, Exec: step.Why == plan.Exec, Command: command}
+	e := &StepError{
+		Index: index, Why: step.Why, Call: step.Call, Errno: errno,
+		Exec: step.Why == plan.Exec, Command: command,
+	}
 	if strings.HasPrefix(step.Why, plan.HookStep) {
 		return &hooks.Error{Hook: hookName(step), Err: fmt.Errorf("%s: %w", step.Call, errno)}
 	}

@@ -20,7 +20,8 @@ func openBind(want plan.File) (int, error) {
 	}
 	if err := mapOwners(fd, want); err != nil {
 		unix.Close(fd)
-		return -1, errdefs.Errorf(errKind(err), "sandbox: bind source %s: mapping its owners: %w; its filesystem may not be able to", want.Name, err)
+		return -1, errdefs.Errorf(errKind(err),
+			"sandbox: bind source %s: mapping its owners: %w; its filesystem may not be able to", want.Name, err)
 	}
 	return fd, nil
 }
@@ -61,7 +62,8 @@ func userNamespace(uids, gids []plan.IDRange) (ns int, err error) {
 		Files: []uintptr{file.Fd(), uintptr(control.childGate), uintptr(control.childStatus)},
 		Env:   []string{},
 		Sys: &syscall.SysProcAttr{
-			Cloneflags: unix.CLONE_NEWUSER, UidMappings: idMap(uids), GidMappings: idMap(gids), GidMappingsEnableSetgroups: true,
+			Cloneflags:  unix.CLONE_NEWUSER,
+			UidMappings: idMap(uids), GidMappings: idMap(gids), GidMappingsEnableSetgroups: true,
 		},
 	})
 	if err != nil {

@@ -1,6 +1,7 @@
 package runspec
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -127,15 +128,20 @@ func (r Resources) checkSets(m Machine) error {
 
 func (r Resources) checkOthers(Machine) error {
 	rules := []rule{
-		{r.BlkioWeight != 0 && (r.BlkioWeight < 10 || r.BlkioWeight > 1000), "range of blkio weight is from 10 to 1000"},
+		{
+			r.BlkioWeight != 0 && (r.BlkioWeight < 10 || r.BlkioWeight > 1000),
+			"range of blkio weight is from 10 to 1000",
+		},
 		{r.OOMScoreAdj < -1000 || r.OOMScoreAdj > 1000, "range for oom score adj is [-1000, 1000]"},
 		{r.PidsLimit < -1, "the limit of processes is a number, or -1 for none"},
 	}
 	for _, u := range r.Ulimits {
+		known := "; there are " + strings.Join(ulimitNames, ", ")
+		above := u.Hard >= 0 && (u.Soft > u.Hard || u.Soft < 0)
 		rules = append(rules,
-			rule{!isUlimit(u.Name), "invalid ulimit type: " + u.Name + "; there are " + strings.Join(ulimitNames, ", ")},
+			rule{!slices.Contains(ulimitNames, u.Name), "invalid ulimit type: " + u.Name + known},
 			rule{u.Soft < -1 || u.Hard < -1, "ulimit " + u.Name + ": a limit is a number, or -1 for none"},
-			rule{u.Hard >= 0 && (u.Soft > u.Hard || u.Soft < 0), "ulimit " + u.Name + ": soft limit must be less than or equal to hard limit"},
+			rule{above, "ulimit " + u.Name + ": soft limit must be less than or equal to hard limit"},
 		)
 	}
 	return firstBroken(rules)
@@ -144,15 +150,6 @@ func (r Resources) checkOthers(Machine) error {
 var ulimitNames = []string{
 	"core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc",
 	"rss", "rtprio", "rttime", "sigpending", "stack",
-}
-
-func isUlimit(name string) bool {
-	for _, known := range ulimitNames {
-		if name == known {
-			return true
-		}
-	}
-	return false
 }
 
 func rlimits(ulimits []Ulimit) []specs.POSIXRlimit {
@@ -177,7 +174,8 @@ func ParseUlimit(s string) (Ulimit, error) {
 	u.Soft, err = strconv.ParseInt(soft, 10, 64)
 	u.Hard, err2 = strconv.ParseInt(hard, 10, 64)
 	if !ok || name == "" || err != nil || err2 != nil {
-		return u, errdefs.Errorf(errdefs.ErrInvalid, "invalid ulimit argument: %s: want NAME=SOFT[:HARD], as nofile=1024:2048", s)
+		return u, errdefs.Errorf(errdefs.ErrInvalid,
+			"invalid ulimit argument: %s: want NAME=SOFT[:HARD], as nofile=1024:2048", s)
 	}
 	return u, nil
 }

@@ -22,15 +22,24 @@ var hookKinds = []string{"prestart", "createRuntime", "createContainer", "startC
 // hooksOf is the list of a kind.
 func hooksOf(h *specs.Hooks, kind string) *[]specs.Hook {
 	return map[string]*[]specs.Hook{
-		"prestart": &h.Prestart, "createRuntime": &h.CreateRuntime, "createContainer": &h.CreateContainer, //nolint:staticcheck // still configured
+		"prestart":      &h.Prestart, //nolint:staticcheck // still configured
+		"createRuntime": &h.CreateRuntime, "createContainer": &h.CreateContainer,
 		"startContainer": &h.StartContainer, "poststart": &h.Poststart, "poststop": &h.Poststop,
 	}[kind]
+}
+
+// shell is a hook that runs a script.
+func shell(script string) specs.Hook {
+	path := "PATH=/usr/sbin:/usr/bin:/sbin:/bin"
+	return specs.Hook{Path: "/bin/sh", Args: []string{"sh", "-c", script}, Env: []string{path}}
 }
 
 // probe writes down what a process is: one "key value" a line, in $1.
 const probe = `
 for ns in mnt pid net ipc uts cgroup user; do echo "$ns $(readlink /proc/self/ns/$ns)"; done >$1
-while read k v; do case $k in Cap*|NoNewPrivs:|Seccomp:|Uid:|Gid:|Groups:) echo "$k $v";; esac; done </proc/self/status >>$1
+while read k v; do
+	case $k in Cap*|NoNewPrivs:|Seccomp:|Uid:|Gid:|Groups:) echo "$k $v";; esac
+done </proc/self/status >>$1
 echo "cwd $(pwd)" >>$1
 echo "umask $(umask)" >>$1
 echo "env $(env | sort | tr '\n' ' ')" >>$1
@@ -83,7 +92,8 @@ func hookProbes(t *testing.T) (f *fixture, results map[string]map[string]string)
 			to = "/tmp/startContainer"
 		}
 		*hooksOf(f.spec.Hooks, kind) = []specs.Hook{{
-			Path: "/bin/sh", Args: []string{"sh", "-c", probe, "sh", to}, Env: []string{"PATH=/usr/bin:/bin", "KIND=" + kind},
+			Path: "/bin/sh", Args: []string{"sh", "-c", probe, "sh", to},
+			Env: []string{"PATH=/usr/bin:/bin", "KIND=" + kind},
 		}}
 	}
 	f.write()
@@ -107,7 +117,9 @@ func TestHookTable(t *testing.T) {
 	t.Parallel()
 	f, got := hookProbes(t)
 	namespaces := []string{"mnt", "pid", "net", "ipc", "uts", "cgroup", "user"}
-	confined := []string{"CapInh:", "CapPrm:", "CapEff:", "CapBnd:", "CapAmb:", "NoNewPrivs:", "Seccomp:", "Uid:", "Gid:", "Groups:", "cwd", "umask"}
+	confined := []string{
+		"CapInh:", "CapPrm:", "CapEff:", "CapBnd:", "CapAmb:", "NoNewPrivs:", "Seccomp:", "Uid:", "Gid:", "Groups:", "cwd", "umask",
+	}
 	host := map[string]string{}
 	for _, ns := range namespaces {
 		host[ns], _ = os.Readlink("/proc/self/ns/" + ns)
@@ -154,11 +166,14 @@ func checkState(t *testing.T, f *fixture, kind, text string) {
 	if err := json.Unmarshal([]byte(text), &st); err != nil {
 		t.Fatalf("state %q: %v", text, err)
 	}
-	status := map[string]specs.ContainerState{"startContainer": "created", "poststart": "running", "poststop": "stopped"}[kind]
+	status := map[string]specs.ContainerState{
+		"startContainer": "created", "poststart": "running", "poststop": "stopped",
+	}[kind]
 	if status == "" {
 		status = "creating"
 	}
-	if st.Status != status || st.ID != "c-probes" || st.Bundle != f.bundle || st.Version == "" || st.Annotations["note"] != "kept" {
+	if st.Status != status || st.ID != "c-probes" || st.Bundle != f.bundle ||
+		st.Version == "" || st.Annotations["note"] != "kept" {
 		t.Errorf("state %+v", st)
 	}
 	switch inside := kind == "createContainer" || kind == "startContainer"; {
@@ -178,8 +193,10 @@ func TestHookMounts(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	script := "mount -t tmpfs tmpfs " + root + "/mnt && echo one > " + root + "/mnt/marker && mount -t tmpfs tmpfs ./mnt2 && echo two > mnt2/marker"
-	f.spec.Hooks = &specs.Hooks{CreateContainer: []specs.Hook{{Path: "/bin/sh", Args: []string{"sh", "-c", script}, Env: []string{"PATH=/usr/bin:/bin"}}}}
+	f.spec.Hooks = &specs.Hooks{CreateContainer: []specs.Hook{
+		shell("mount -t tmpfs tmpfs " + root + "/mnt && echo one > " + root + "/mnt/marker"),
+		shell("mount -t tmpfs tmpfs ./mnt2 && echo two > mnt2/marker"),
+	}}
 	f.write()
 	if code, out, errs := f.call("run", "-b", f.bundle, "c-hookmounts"); code != 0 || out != "one\ntwo\nseen\n" {
 		t.Errorf("%d %q %q", code, out, errs)
@@ -200,9 +217,10 @@ func TestRuntimeHookFindsRoot(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, "cat", "/tmp/added/marker")
 	root := filepath.Join(f.bundle, "rootfs")
-	script := `pid=$(sed 's/.*"pid":\([0-9]*\).*/\1/'); nsenter -t $pid -m sh -c "test -e ` + root + `/proc/1 && mkdir -p ` + root + `/tmp/added && ` +
-		`mount -t tmpfs tmpfs ` + root + `/tmp/added && echo here > ` + root + `/tmp/added/marker"`
-	f.spec.Hooks = &specs.Hooks{CreateRuntime: []specs.Hook{{Path: "/bin/sh", Args: []string{"sh", "-c", script}, Env: []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}}}}
+	within := "test -e " + root + "/proc/1 && mkdir -p " + root + "/tmp/added && " +
+		"mount -t tmpfs tmpfs " + root + "/tmp/added && echo here > " + root + "/tmp/added/marker"
+	script := `pid=$(sed 's/.*"pid":\([0-9]*\).*/\1/'); nsenter -t $pid -m sh -c "` + within + `"`
+	f.spec.Hooks = &specs.Hooks{CreateRuntime: []specs.Hook{shell(script)}}
 	f.write()
 	if code, out, errs := f.call("run", "-b", f.bundle, "c-hookroot"); code != 0 || out != "here\n" {
 		t.Errorf("%d %q %q", code, out, errs)
@@ -233,8 +251,7 @@ func TestHookJoinedPID(t *testing.T) {
 		f.links("readlink")
 		with(specs.PIDNamespace, ns)(f.spec)
 		hook := func(file string) []specs.Hook {
-			script := "readlink /proc/self/ns/pid > " + file + "; cat >> " + file
-			return []specs.Hook{{Path: "/bin/sh", Args: []string{"sh", "-c", script}, Env: []string{"PATH=/bin:/usr/bin"}}}
+			return []specs.Hook{shell("readlink /proc/self/ns/pid > " + file + "; cat >> " + file)}
 		}
 		f.spec.Hooks = &specs.Hooks{CreateContainer: hook("./tmp/create"), StartContainer: hook("/tmp/start")}
 		f.write()
@@ -289,9 +306,10 @@ func TestHookIsHeld(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			f.spec.Hooks = &specs.Hooks{StartContainer: []specs.Hook{{Path: "/bin/sh", Args: []string{"sh", "-c", script}, Env: []string{"PATH=/bin"}}}}
+			f.spec.Hooks = &specs.Hooks{StartContainer: []specs.Hook{shell(script)}}
 			f.write()
-			if code, _, errs := f.call("run", "-b", f.bundle, "c-held-"+strings.ReplaceAll(name, " ", "-")); code != 1 || !strings.Contains(errs, "hook startContainer[0] /bin/sh: exit code") {
+			code, _, errs := f.call("run", "-b", f.bundle, idOf(t))
+			if code != 1 || !strings.Contains(errs, "hook startContainer[0] /bin/sh: exit code") {
 				t.Errorf("%d %q", code, errs)
 			}
 		})
@@ -316,17 +334,14 @@ func startVictim(t *testing.T) int {
 func TestHookFailures(t *testing.T) {
 	t.Parallel()
 	second := 1
-	sh := func(script string) specs.Hook {
-		return specs.Hook{Path: "/bin/sh", Args: []string{"sh", "-c", script}, Env: []string{"PATH=/bin:/usr/bin"}}
-	}
-	late := sh("sleep 100 & sleep 100; true")
+	late := shell("sleep 100 & sleep 100; true")
 	late.Timeout = &second
 	for name, tt := range map[string]struct {
 		hook specs.Hook
 		says string
 	}{
-		"code":    {sh("echo why >&2; exit 7"), "exit code 7: why"},
-		"signal":  {sh("kill -9 $$"), "killed by SIGKILL"},
+		"code":    {shell("echo why >&2; exit 7"), "exit code 7: why"},
+		"signal":  {shell("kill -9 $$"), "killed by SIGKILL"},
 		"missing": {specs.Hook{Path: "/no/such"}, "no such file"},
 		"timeout": {late, "did not end within its timeout of 1s"},
 	} {
@@ -355,7 +370,7 @@ func checkFailure(t *testing.T, kind, verb string, hook specs.Hook, says string)
 	f.spec.Hooks = &specs.Hooks{}
 	list := hooksOf(f.spec.Hooks, kind)
 	*list = append(*list, hook)
-	f.spec.Hooks.Poststop = append(f.spec.Hooks.Poststop, specs.Hook{Path: "/bin/sh", Args: []string{"sh", "-c", "echo stopped >> " + log}})
+	f.spec.Hooks.Poststop = append(f.spec.Hooks.Poststop, shell("echo stopped >> "+log))
 	f.write()
 	id := fmt.Sprintf("c-fail-%s-%s-%d", kind, verb, time.Now().UnixNano())
 	began := time.Now()
@@ -412,7 +427,8 @@ func TestHookRules(t *testing.T) {
 				f.spec.Hooks = &specs.Hooks{}
 				*hooksOf(f.spec.Hooks, kind) = []specs.Hook{hook}
 				f.write()
-				if code, _, errs := f.call("create", "-b", f.bundle, "c-rules"); code != 1 || !strings.Contains(errs, "hooks."+kind+"[0].") {
+				code, _, errs := f.call("create", "-b", f.bundle, "c-rules")
+				if code != 1 || !strings.Contains(errs, "hooks."+kind+"[0].") {
 					t.Errorf("%d %q", code, errs)
 				}
 			})
@@ -437,11 +453,12 @@ func TestHookStreams(t *testing.T) {
 					t.Fatal(err)
 				}
 				f.spec.Annotations = map[string]string{"long": strings.Repeat("x", 200_000)}
-				hook := specs.Hook{Path: "/bin/sh", Args: []string{"sh", "-c", script}, Env: []string{"PATH=/bin:/usr/bin"}}
+				hook := shell(script)
 				f.spec.Hooks = &specs.Hooks{}
 				*hooksOf(f.spec.Hooks, kind) = []specs.Hook{hook, hook}
 				f.write()
-				if code, out, errs := f.call("run", "-b", f.bundle, "c-streams-"+kind+name); code != 0 || out != "program\n" || errs != "" {
+				code, out, errs := f.call("run", "-b", f.bundle, "c-streams-"+kind+name)
+				if code != 0 || out != "program\n" || errs != "" {
 					t.Errorf("%d %q %.200q", code, out, errs)
 				}
 			})

@@ -42,6 +42,10 @@ func with(t specs.LinuxNamespaceType, path string) func(*specs.Spec) {
 	}
 }
 
+// mountsOfP prints the attributes of the mounts at and below /p.
+const mountsOfP = "while read a b c d at opts rest; do " +
+	"case $at in /p|/p/*) echo $at $opts;; esac; done < /proc/self/mountinfo"
+
 func (f *fixture) mount(m specs.Mount) { f.spec.Mounts = append(f.spec.Mounts, m) }
 
 // TestSpecFields asks for one field of the runtime spec after another, and looks
@@ -91,7 +95,8 @@ func TestSpecFields(t *testing.T) {
 			"set -- $(cat /proc/self/stat); echo ${41}", "5",
 		},
 		"reset on fork": {func(f *fixture) {
-			f.spec.Process.Scheduler = &specs.Scheduler{Policy: specs.SchedOther, Nice: 0, Flags: []specs.LinuxSchedulerFlag{specs.SchedFlagResetOnFork}}
+			reset := []specs.LinuxSchedulerFlag{specs.SchedFlagResetOnFork}
+			f.spec.Process.Scheduler = &specs.Scheduler{Policy: specs.SchedOther, Flags: reset}
 		}, "echo fine", "fine"},
 		"io priority": {func(f *fixture) {
 			f.spec.Process.IOPriority = &specs.LinuxIOPriority{Class: specs.IOPRIO_CLASS_BE, Priority: 3}
@@ -107,12 +112,16 @@ func TestSpecFields(t *testing.T) {
 			f.spec.Linux.MemoryPolicy = &specs.LinuxMemoryPolicy{Mode: specs.MpolBind, Nodes: "0"}
 		}, "read a policy rest < /proc/self/numa_maps; echo $policy", "bind:0"},
 		"memory policy, static": {func(f *fixture) {
-			f.spec.Linux.MemoryPolicy = &specs.LinuxMemoryPolicy{Mode: specs.MpolInterleave, Nodes: "0", Flags: []specs.MemoryPolicyFlagType{specs.MpolFStaticNodes}}
+			static := []specs.MemoryPolicyFlagType{specs.MpolFStaticNodes}
+			f.spec.Linux.MemoryPolicy = &specs.LinuxMemoryPolicy{Mode: specs.MpolInterleave, Nodes: "0", Flags: static}
 		}, "read a policy rest < /proc/self/numa_maps; echo $policy", "interleave=static:0"},
 		"time namespace": {func(f *fixture) {
 			with(specs.TimeNamespace, "")(f.spec)
-			f.spec.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{"boottime": {Secs: 864000000}, "monotonic": {Secs: 7}}
-		}, "read up rest < /proc/uptime; [ ${up%.*} -gt 864000000 ] && cat /proc/self/timens_offsets", "monotonic           7         0\nboottime    864000000         0"},
+			f.spec.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{
+				"boottime": {Secs: 864000000}, "monotonic": {Secs: 7},
+			}
+		}, "read up rest < /proc/uptime; [ ${up%.*} -gt 864000000 ] && cat /proc/self/timens_offsets",
+			"monotonic           7         0\nboottime    864000000         0"},
 		"no pid namespace": {
 			func(f *fixture) { without(specs.PIDNamespace)(f.spec) },
 			"readlink /proc/self/ns/pid",
@@ -151,7 +160,8 @@ func TestSpecFields(t *testing.T) {
 			hostLink("net"),
 		},
 		"a bind with a mode": {func(f *fixture) {
-			f.mount(specs.Mount{Destination: "/tmp", Type: "bind", Source: f.bundle, Options: []string{"bind", "mode=755", "size=1k"}})
+			options := []string{"bind", "mode=755", "size=1k"}
+			f.mount(specs.Mount{Destination: "/tmp", Type: "bind", Source: f.bundle, Options: options})
 		}, "ls -d /tmp/config.json", "/tmp/config.json"},
 		"an unknown capability": {func(f *fixture) {
 			f.spec.Process.Capabilities.Bounding = append(f.spec.Process.Capabilities.Bounding, "CAP_FLY")
@@ -163,7 +173,8 @@ func TestSpecFields(t *testing.T) {
 		},
 		"/dev, read-only": {
 			func(f *fixture) { f.spec.Mounts[1].Options = append(f.spec.Mounts[1].Options, "ro") },
-			"echo x > /dev/null && [ -c /dev/zero ] && [ -d /dev/shm ] && echo has; touch /dev/x 2>&1 || touch /dev/shm/x && echo shm",
+			"echo x > /dev/null && [ -c /dev/zero ] && [ -d /dev/shm ] && echo has; " +
+				"touch /dev/x 2>&1 || touch /dev/shm/x && echo shm",
 			"has\ntouch: /dev/x: Read-only file system\nshm",
 		},
 		"tmpfs, ro, with below": {func(f *fixture) {
@@ -187,12 +198,12 @@ func TestSpecFields(t *testing.T) {
 		},
 		"recursive attributes": {
 			func(f *fixture) { f.nested("rbind", "rnosuid", "rnodev", "rnoexec", "rnoatime") },
-			"while read a b c d at opts rest; do case $at in /p|/p/*) echo $at $opts;; esac; done < /proc/self/mountinfo",
+			mountsOfP,
 			"/p rw,nosuid,nodev,noexec,noatime\n/p/sub rw,nosuid,nodev,noexec,noatime",
 		},
 		"recursive relatime": {
 			func(f *fixture) { f.nested("rbind", "rnosuid", "rrelatime") },
-			"while read a b c d at opts rest; do case $at in /p|/p/*) echo $at $opts;; esac; done < /proc/self/mountinfo",
+			mountsOfP,
 			"/p rw,nosuid,relatime\n/p/sub rw,nosuid,relatime",
 		},
 		"remount": {func(f *fixture) {
@@ -200,7 +211,8 @@ func TestSpecFields(t *testing.T) {
 			f.mount(specs.Mount{Destination: "/run", Options: []string{"remount", "bind", "ro"}})
 		}, "touch /run/x 2>/dev/null || echo held", "held"},
 		"mand": {func(f *fixture) {
-			f.mount(specs.Mount{Destination: "/run", Type: "tmpfs", Options: []string{"mand", "lazytime", "dirsync", "sync", "iversion", "silent"}})
+			options := []string{"mand", "lazytime", "dirsync", "sync", "iversion", "silent"}
+			f.mount(specs.Mount{Destination: "/run", Type: "tmpfs", Options: options})
 		}, "touch /run/x && echo made", "made"},
 		"masked and read-only": {func(f *fixture) {
 			f.spec.Linux.MaskedPaths = []string{"/tmp/secret", "/tmp/dir", "/tmp/missing"}
@@ -388,7 +400,8 @@ func TestSpecRefusals(t *testing.T) {
 			s.Linux.MemoryPolicy = &specs.LinuxMemoryPolicy{Mode: specs.MpolBind, Nodes: "2-1"}
 		}, "2-1"},
 		"memory flag": {func(s *specs.Spec) {
-			s.Linux.MemoryPolicy = &specs.LinuxMemoryPolicy{Mode: specs.MpolBind, Nodes: "0", Flags: []specs.MemoryPolicyFlagType{"x"}}
+			x := []specs.MemoryPolicyFlagType{"x"}
+			s.Linux.MemoryPolicy = &specs.LinuxMemoryPolicy{Mode: specs.MpolBind, Nodes: "0", Flags: x}
 		}, "memoryPolicy.flags"},
 		"notify": {func(s *specs.Spec) {
 			s.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, ListenerPath: "/x"}
@@ -443,7 +456,8 @@ func TestWarnings(t *testing.T) {
 	f := newFixture(t, "true")
 	f.spec.Process.Capabilities.Permitted = append(f.spec.Process.Capabilities.Permitted, "CAP_FLY")
 	f.write()
-	if code, _, errs := f.call("run", "-b", f.bundle, idOf(t)); code != 0 || !strings.Contains(errs, `level=warning`) || !strings.Contains(errs, "CAP_FLY") {
+	code, _, errs := f.call("run", "-b", f.bundle, idOf(t))
+	if code != 0 || !strings.Contains(errs, `level=warning`) || !strings.Contains(errs, "CAP_FLY") {
 		t.Errorf("%d %q", code, errs)
 	}
 }
@@ -471,7 +485,8 @@ func TestJoinedMounts(t *testing.T) {
 		t.Errorf("%d %q, want %s, %s", code, out, want, errs)
 	}
 	checkUnmounted(t, f.bundle)
-	if mounts, err := os.ReadFile(fmt.Sprintf("/proc/%d/mountinfo", holder.Process.Pid)); err != nil || strings.Contains(string(mounts), f.bundle) {
+	mounts, err := os.ReadFile(fmt.Sprintf("/proc/%d/mountinfo", holder.Process.Pid))
+	if err != nil || strings.Contains(string(mounts), f.bundle) {
 		t.Errorf("a mount is left in the joined namespace, %v", err)
 	}
 }
@@ -506,7 +521,8 @@ func TestJoinedUser(t *testing.T) {
 	}{
 		"its own namespaces": {
 			func(*specs.Spec) {},
-			"readlink /proc/self/ns/user; echo $$; hostname in && hostname; id -u; read a b c < /proc/self/uid_map; echo $a $b $c",
+			"readlink /proc/self/ns/user; echo $$; hostname in && hostname; id -u; " +
+				"read a b c < /proc/self/uid_map; echo $a $b $c",
 			want + "\n1\nin\n0\n0 100000 65536",
 		},
 		"its pid namespace": {
@@ -534,7 +550,8 @@ func TestJoinedUser(t *testing.T) {
 			for _, verb := range []string{"run", "create"} {
 				id := idOf(t) + verb
 				if verb == "run" {
-					if code, out, errs := f.call("run", "-b", f.bundle, id); code != 0 || strings.TrimSpace(out) != tt.want {
+					code, out, errs := f.call("run", "-b", f.bundle, id)
+					if code != 0 || strings.TrimSpace(out) != tt.want {
 						t.Errorf("%d %q, want %q, %s", code, out, tt.want, errs)
 					}
 					continue
@@ -550,7 +567,8 @@ func TestJoinedUser(t *testing.T) {
 // chown gives a bundle's root to the root of the user namespaces here.
 func chown(t *testing.T, bundle string) {
 	t.Helper()
-	if out, err := exec.Command("chown", "-Rh", "100000:100000", filepath.Join(bundle, "rootfs")).CombinedOutput(); err != nil {
+	cmd := exec.Command("chown", "-Rh", "100000:100000", filepath.Join(bundle, "rootfs"))
+	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	for dir := filepath.Join(bundle); dir != "/" && dir != "/tmp"; dir = filepath.Dir(dir) {
@@ -757,7 +775,9 @@ func TestKillWithoutPIDNamespace(t *testing.T) {
 		t.Fatalf("nothing is left: %s", left)
 	}
 	f.must("kill", id, "KILL")
-	waitFor(t, "the end of what was left", func() bool { return strings.TrimSpace(f.must("ps", "-f", "json", id)) == "[]" })
+	waitFor(t, "the end of what was left", func() bool {
+		return strings.TrimSpace(f.must("ps", "-f", "json", id)) == "[]"
+	})
 	if code, _, _ := f.call("kill", id, "KILL"); code != 1 {
 		t.Errorf("killing nothing: %d", code)
 	}

@@ -32,15 +32,16 @@ func TestUpdate(t *testing.T) {
 	if err := os.WriteFile(limits, []byte(`{"memory":{"limit":67108864},"pids":{"limit":7}}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	const memory = "memory/memory.limit_in_bytes"
 	g := cgroup.Load(features.Cgroup, id)
 	for _, tt := range []struct {
 		args []string
 		want map[string]string // by HIERARCHY/FILE
 	}{
-		{[]string{"-r", limits}, map[string]string{"memory/memory.limit_in_bytes": "67108864", "pids/pids.max": "7"}},
-		{[]string{"--memory", "32MiB"}, map[string]string{"memory/memory.limit_in_bytes": "33554432", "pids/pids.max": "7"}},
+		{[]string{"-r", limits}, map[string]string{memory: "67108864", "pids/pids.max": "7"}},
+		{[]string{"--memory", "32MiB"}, map[string]string{memory: "33554432", "pids/pids.max": "7"}},
 		{[]string{"--memory-reservation", "16m"}, map[string]string{"memory/memory.soft_limit_in_bytes": "16777216"}},
-		{[]string{"--memory", "-1", "--memory-swap", "-1"}, map[string]string{"memory/memory.limit_in_bytes": "9223372036854771712"}},
+		{[]string{"--memory", "-1", "--memory-swap", "-1"}, map[string]string{memory: "9223372036854771712"}},
 		{[]string{"--pids-limit", "9"}, map[string]string{"pids/pids.max": "9"}},
 		{[]string{"--pids-limit", "-1"}, map[string]string{"pids/pids.max": "max"}},
 		{[]string{"--cpu-period", "50000", "--cpu-quota", "25000", "--cpu-share", "100"}, map[string]string{

@@ -116,7 +116,8 @@ func (g *Group) Kill(ctx context.Context) error {
 			return err
 		}
 		if time.Now().After(deadline) {
-			return errdefs.Errorf(errdefs.ErrUnavailable, "cgroup: %s: processes %v do not end, %s after SIGKILL", g.path, pids, patience)
+			return errdefs.Errorf(errdefs.ErrUnavailable,
+				"cgroup: %s: processes %v do not end, %s after SIGKILL", g.path, pids, patience)
 		}
 		for _, pid := range pids {
 			if err := kill(pid); err != nil {

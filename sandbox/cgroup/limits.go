@@ -303,6 +303,8 @@ func (t *translation) others(r *specs.LinuxResources) {
 	}
 }
 
+const noLeafWeight = "limit blkio-leaf-weight: it was of the scheduler CFQ, which Linux 5.0 removed"
+
 func (t *translation) blockIO(b *specs.LinuxBlockIO) {
 	if b == nil {
 		return
@@ -313,11 +315,11 @@ func (t *translation) blockIO(b *specs.LinuxBlockIO) {
 		t.orElse(t.of("blkio.weight", "io.weight"), t.of(number(b.Weight), ioWeight(*b.Weight)))
 	}
 	if b.LeafWeight != nil && *b.LeafWeight != 0 {
-		t.fail(errdefs.ErrUnsupported, "limit blkio-leaf-weight: it was of the scheduler CFQ, which Linux 5.0 removed")
+		t.fail(errdefs.ErrUnsupported, noLeafWeight)
 	}
 	for _, w := range b.WeightDevice {
 		if w.LeafWeight != nil && *w.LeafWeight != 0 {
-			t.fail(errdefs.ErrUnsupported, "limit blkio-leaf-weight: it was of the scheduler CFQ, which Linux 5.0 removed")
+			t.fail(errdefs.ErrUnsupported, noLeafWeight)
 		}
 		if w.Weight != nil {
 			value := fmt.Sprintf("%d:%d %d", w.Major, w.Minor, *w.Weight)

@@ -127,7 +127,8 @@ func idMapOf(s *specs.Spec, m specs.Mount) error {
 	case !asked:
 		return nil
 	case len(uids) == 0 || len(gids) == 0:
-		return invalid("mount %s: an id-mapped mount needs uidMappings and gidMappings, or a user namespace of the container's own that has them", m.Destination)
+		return invalid("mount %s: an id-mapped mount needs uidMappings and gidMappings, "+
+			"or a user namespace of the container's own that has them", m.Destination)
 	case m.Type != "bind" && !slices.Contains(m.Options, "bind") && !slices.Contains(m.Options, "rbind"):
 		return unsupported("mount %s: id maps of a mount that is no bind", m.Destination)
 	}

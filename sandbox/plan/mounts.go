@@ -222,7 +222,8 @@ func (b *builder) cgroupMount(m specs.Mount, opts options) error {
 // the destination.
 func (b *builder) remount(m specs.Mount, opts options) error {
 	if len(opts.data) > 0 {
-		return errdefs.Errorf(errdefs.ErrUnsupported, "plan: mount %s: option \"remount\" with %q, an option of the filesystem", m.Destination, opts.data[0])
+		return errdefs.Errorf(errdefs.ErrUnsupported,
+			"plan: mount %s: option \"remount\" with %q, an option of the filesystem", m.Destination, opts.data[0])
 	}
 	target, _ := b.lookup(clean(m.Destination), 0)
 	a := opts.attr

@@ -103,8 +103,8 @@ func (o *options) attribute(name string) bool {
 // for what a runtime says of itself (features.md, "mountOptions").
 func MountOptions() []string {
 	all := []string{
-		"async", "bind", "defaults", "dirsync", "idmap", "iversion", "lazytime", "loud", "mand", "noiversion", "nolazytime", "nomand",
-		"rbind", "remount", "ridmap", "silent", "sync", "tmpcopyup",
+		"async", "bind", "defaults", "dirsync", "idmap", "iversion", "lazytime", "loud", "mand",
+		"noiversion", "nolazytime", "nomand", "rbind", "remount", "ridmap", "silent", "sync", "tmpcopyup",
 	}
 	for name := range attributes {
 		all = append(all, name, "r"+name)

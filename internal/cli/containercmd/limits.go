@@ -27,7 +27,8 @@ type limitFlags struct {
 
 func (f *limitFlags) register(fs *pflag.FlagSet) {
 	fs.StringVarP(&f.memory, "memory", "m", "", "limit memory: 512m, 2g")
-	fs.StringVar(&f.memorySwap, "memory-swap", "", "limit memory and swap together; -1 for no limit (default twice the memory)")
+	fs.StringVar(&f.memorySwap, "memory-swap", "",
+		"limit memory and swap together; -1 for no limit (default twice the memory)")
 	fs.StringVar(&f.memoryReservation, "memory-reservation", "", "memory that is left to it when memory is short")
 	fs.Int64Var(&f.memorySwappiness, "memory-swappiness", -1, "how soon its memory is swapped: 0 to 100")
 	fs.BoolVar(&f.oomKillDisable, "oom-kill-disable", false, "stop it instead of killing it at its memory limit")
