@@ -115,13 +115,16 @@ func TestSpecFields(t *testing.T) {
 			static := []specs.MemoryPolicyFlagType{specs.MpolFStaticNodes}
 			f.spec.Linux.MemoryPolicy = &specs.LinuxMemoryPolicy{Mode: specs.MpolInterleave, Nodes: "0", Flags: static}
 		}, "read a policy rest < /proc/self/numa_maps; echo $policy", "interleave=static:0"},
-		"time namespace": {func(f *fixture) {
-			with(specs.TimeNamespace, "")(f.spec)
-			f.spec.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{
-				"boottime": {Secs: 864000000}, "monotonic": {Secs: 7},
-			}
-		}, "read up rest < /proc/uptime; [ ${up%.*} -gt 864000000 ] && cat /proc/self/timens_offsets",
-			"monotonic           7         0\nboottime    864000000         0"},
+		"time namespace": {
+			func(f *fixture) {
+				with(specs.TimeNamespace, "")(f.spec)
+				f.spec.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{
+					"boottime": {Secs: 864000000}, "monotonic": {Secs: 7},
+				}
+			},
+			"read up rest < /proc/uptime; [ ${up%.*} -gt 864000000 ] && cat /proc/self/timens_offsets",
+			"monotonic           7         0\nboottime    864000000         0",
+		},
 		"no pid namespace": {
 			func(f *fixture) { without(specs.PIDNamespace)(f.spec) },
 			"readlink /proc/self/ns/pid",
