@@ -79,7 +79,11 @@ func (k *Keys) signer(ctx context.Context) (signingKey, error) {
 	if known && k.now().Sub(key.born) < keySignsFor {
 		return key, nil
 	}
-	return k.rotate(ctx)
+	next, err := k.rotate(ctx)
+	if err != nil && known && k.now().Sub(key.born) < keyLivesFor-tokenLife {
+		return key, nil // on a full disk, say: nobody must be locked out by it
+	}
+	return next, err
 }
 
 func (k *Keys) rotate(ctx context.Context) (signingKey, error) {

@@ -39,6 +39,7 @@ type DB struct {
 	ids   *ids
 
 	onCommit func(sequence int64) // nil without one
+	reserve  Reserve              // nil without one
 
 	// SQLite only.
 	writer  *writer

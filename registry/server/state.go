@@ -48,9 +48,24 @@ func (c *Config) dsn() string {
 	return filepath.Join(c.Root, pairing.DatabaseFile)
 }
 
-// openState opens the root and makes what is missing. What others on the
-// machine must not read is 0600 in folders of 0700.
-func openState(ctx context.Context, cfg Config, now func() time.Time) (_ *state, err error) {
+// openState opens the root and makes what is missing. A disk that is full must
+// not keep a registry from starting, which is how it is emptied: then the
+// reserve is given up.
+func openState(ctx context.Context, cfg Config, now func() time.Time) (*state, error) {
+	r := &reserve{name: filepath.Join(cfg.Root, reserveFile)}
+	s, err := tryOpenState(ctx, cfg, r, now)
+	if isFull(err) && r.Release() {
+		s, err = tryOpenState(ctx, cfg, r, now)
+	}
+	if err == nil && cfg.Database == "" {
+		_ = r.Fill() // a full disk is met when something is to be written
+	}
+	return s, err
+}
+
+// tryOpenState leaves nothing open when it fails. What others on the machine
+// must not read is 0600 in folders of 0700.
+func tryOpenState(ctx context.Context, cfg Config, r *reserve, now func() time.Time) (_ *state, err error) {
 	if err := os.MkdirAll(cfg.Root, 0o755); err != nil {
 		return nil, fmt.Errorf("registry root: %w", err)
 	}
@@ -81,6 +96,9 @@ func openState(ctx context.Context, cfg Config, now func() time.Time) (_ *state,
 	}
 	if s.db, err = metadata.Open(ctx, metadata.Config{DSN: cfg.dsn(), Now: now}); err != nil {
 		return nil, err
+	}
+	if cfg.Database == "" {
+		s.db.SetReserve(r)
 	}
 	if s.store, err = fsstore.Open(filepath.Join(cfg.Root, "content"), fsstore.Options{}); err != nil {
 		return nil, err

@@ -60,7 +60,7 @@ func (r *Registry) StatBlob(ctx context.Context, repo string, dgst digest.Digest
 	}
 	if b.LeasedUntil.Sub(r.now()) < r.lease/2 {
 		r.pause(ctx, "stat: before renewing")
-		err = r.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error {
+		err = r.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
 			_, member, err := tx.PinBlob(ctx, b.RepositoryID, dgst)
 			if err == nil && !member {
 				err = errdefs.Errorf(errdefs.ErrNotFound, "repository %s has no blob %s", repo, dgst)
@@ -70,6 +70,9 @@ func (r *Registry) StatBlob(ctx context.Context, repo string, dgst digest.Digest
 			}
 			return tx.AddBlob(ctx, b.RepositoryID, dgst, r.now().Add(r.lease))
 		})
+	}
+	if errors.Is(err, errdefs.ErrExhausted) {
+		err = nil // the blob is there; should it go before a manifest needs it, that push says so
 	}
 	return blobDescriptor(dgst, b.Size), err
 }
@@ -152,7 +155,7 @@ func (r *Registry) DeleteBlob(ctx context.Context, repo string, dgst digest.Dige
 	if err != nil {
 		return err
 	}
-	return r.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error {
+	return r.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
 		if err := tx.RemoveBlob(ctx, b.RepositoryID, dgst); err != nil {
 			return err
 		}

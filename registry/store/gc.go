@@ -84,6 +84,7 @@ func (r *Registry) Collect(ctx context.Context) (Collected, error) {
 			r.stray.Store(true)
 		}
 	}
+	_ = r.db.Roomy() // takes the reserve again, as soon as there is room for it
 	return t.collected(), err
 }
 
@@ -117,7 +118,7 @@ func (r *Registry) review(ctx context.Context, d metadata.Due, t *tally) error {
 		return r.collectBytes(ctx, d, t)
 	}
 	ended := false
-	err := r.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) (err error) {
+	err := r.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) (err error) {
 		ended, err = tx.ReviewMembership(ctx, d.RepositoryID, d.Digest)
 		return err
 	})
@@ -133,7 +134,7 @@ const retryAfter = 10 * time.Minute
 // postpone keeps one blob that cannot be removed from holding up the others.
 func (r *Registry) postpone(ctx context.Context, d metadata.Due, reason error) error {
 	r.log.ErrorContext(ctx, "a blob could not be reviewed; it will be tried again", "digest", d.Digest, "error", reason)
-	return r.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error {
+	return r.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
 		return tx.Review(ctx, d.RepositoryID, d.Digest, r.now().Add(retryAfter))
 	})
 }
@@ -147,7 +148,7 @@ func (r *Registry) collectBytes(ctx context.Context, d metadata.Due, t *tally) e
 	}
 	defer unlock()
 	marked := false
-	err = r.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) (err error) {
+	err = r.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) (err error) {
 		marked, err = tx.MarkDeleting(ctx, d.Digest)
 		return err
 	})
@@ -163,7 +164,7 @@ func (r *Registry) collectBytes(ctx context.Context, d metadata.Due, t *tally) e
 		return err
 	}
 	r.pause(ctx, "gc: bytes gone")
-	err = r.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error {
+	err = r.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
 		return tx.DropBytes(ctx, d.Digest)
 	})
 	if err == nil {
@@ -186,7 +187,7 @@ func (r *Registry) expireUploads(ctx context.Context, t *tally) error {
 			if err != nil && !errors.Is(err, errdefs.ErrNotFound) && !errors.Is(err, errdefs.ErrUnavailable) {
 				return err
 			}
-			err = r.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error { return tx.EndUpload(ctx, id) })
+			err = r.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error { return tx.EndUpload(ctx, id) })
 			if err != nil && !errors.Is(err, errdefs.ErrNotFound) {
 				return err
 			}

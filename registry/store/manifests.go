@@ -81,6 +81,9 @@ func (r *Registry) PutManifest(ctx context.Context, repo string, m distribution.
 		return "", err
 	}
 	dgst := m.Descriptor.Digest
+	if err := r.db.Roomy(); err != nil {
+		return "", err
+	}
 	m.Descriptor = meta.Descriptor
 	unlock, err := r.lockPush(ctx, repo, dgst, tags)
 	if err != nil {
@@ -191,7 +194,7 @@ func (r *Registry) DeleteManifest(ctx context.Context, repo string, dgst digest.
 	}
 	defer unlockTags()
 	defer r.settle(ctx, repo, dgst, tags)
-	return r.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error {
+	return r.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
 		if err := tx.RemoveManifest(ctx, repoID, dgst, actor(ctx), r.grace); err != nil {
 			return err
 		}
@@ -212,7 +215,7 @@ func (r *Registry) DeleteTag(ctx context.Context, repo, tag string) error {
 	}
 	defer unlock()
 	defer r.settle(ctx, repo, "", []string{tag})
-	return r.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error {
+	return r.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
 		if err := tx.RemoveTag(ctx, repoID, tag, actor(ctx)); err != nil {
 			return err
 		}

@@ -18,6 +18,9 @@ import (
 // bytes, so that whatever is left of an upload has an owner. A power cut may
 // take it back: the client is told that the upload is unknown and starts over.
 func (r *Registry) StartUpload(ctx context.Context, repo string) (distribution.Upload, error) {
+	if err := r.db.Roomy(); err != nil {
+		return nil, err
+	}
 	repo = metadata.CanonicalName(repo)
 	u := &upload{r: r, repo: repo, id: rand.Text()}
 	err := r.db.UpdateSoon(ctx, func(ctx context.Context, tx *metadata.Tx) (err error) {
@@ -58,12 +61,36 @@ type upload struct {
 	// w is nil until the first byte: most uploads begin with a request that
 	// brings none.
 	w content.Writer
+	// full is why the bytes were dropped; nil while they are here.
+	full error
 }
 
 func (u *upload) open(ctx context.Context) (err error) {
+	if u.full != nil {
+		return u.full
+	}
 	if u.w == nil {
 		u.w, err = u.r.store.Begin(ctx, ingestID(u.id))
 	}
+	return u.dropIfFull(ctx, err)
+}
+
+// dropIfFull frees what an upload has written when err is that of a full disk:
+// it is the room that everyone else waits for. The client begins again.
+func (u *upload) dropIfFull(ctx context.Context, err error) error {
+	if !errors.Is(err, errdefs.ErrExhausted) {
+		return err
+	}
+	u.full = err
+	ctx = context.WithoutCancel(ctx)
+	if u.w != nil {
+		_ = u.w.Close() // it fails to save, on a full disk, what is removed next
+		u.w = nil
+	}
+	if dropErr := u.r.store.Abort(ctx, ingestID(u.id)); dropErr != nil && !errors.Is(dropErr, errdefs.ErrNotFound) {
+		return errors.Join(err, dropErr)
+	}
+	_ = u.forget(ctx) // else the row goes when it expires
 	return err
 }
 
@@ -80,14 +107,15 @@ func (u *upload) Write(p []byte) (int, error) {
 	if err := u.open(context.Background()); err != nil { // an io.Writer has no context to hand on
 		return 0, err
 	}
-	return u.w.Write(p)
+	n, err := u.w.Write(p)
+	return n, u.dropIfFull(context.Background(), err)
 }
 
 func (u *upload) Close() error {
 	if u.w == nil {
 		return nil
 	}
-	return u.w.Close()
+	return u.dropIfFull(context.Background(), u.w.Close())
 }
 
 // Commit implements distribution.Upload. From before the bytes are durable
@@ -107,7 +135,7 @@ func (u *upload) Commit(ctx context.Context, dgst digest.Digest) (ocispec.Descri
 		if errors.Is(err, errdefs.ErrCorrupt) { // the store has forgotten the bytes
 			err = errors.Join(err, u.forget(ctx))
 		}
-		return ocispec.Descriptor{}, err
+		return ocispec.Descriptor{}, u.dropIfFull(ctx, err)
 	}
 	u.r.pause(ctx, "upload: bytes durable")
 	err = u.r.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error {
@@ -137,7 +165,7 @@ func (u *upload) Cancel(ctx context.Context) error {
 }
 
 func (u *upload) forget(ctx context.Context) error {
-	return u.r.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error {
+	return u.r.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
 		return tx.EndUpload(ctx, u.id)
 	})
 }
