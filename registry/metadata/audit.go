@@ -3,6 +3,8 @@ package metadata
 import (
 	"context"
 	"time"
+
+	"cove/registry/db"
 )
 
 // Event is one line of the audit log. The log is append-only.
@@ -13,14 +15,14 @@ type Event struct {
 
 // Audit appends to the audit log within the write that it tells of.
 func (tx *Tx) Audit(ctx context.Context, actor, action, object, detail string) error {
-	_, err := tx.q.exec(ctx, "INSERT INTO audit (id, at, actor, action, object, detail) VALUES ($1, $2, $3, $4, $5, $6)",
-		tx.newChange(), micros(tx.now), actor, action, object, detail)
-	return unavailable(err)
+	_, err := tx.q.Exec(ctx, "INSERT INTO audit (id, at, actor, action, object, detail) VALUES ($1, $2, $3, $4, $5, $6)",
+		tx.newChange(), db.Micros(tx.tx.Now), actor, action, object, detail)
+	return db.Unavailable(err)
 }
 
 // Events lists the newest n lines of the audit log, the newest first.
 func (q Queries) Events(ctx context.Context, n int) ([]Event, error) {
-	return all(ctx, q.q, func(s scanner) (e Event, err error) {
+	return db.All(ctx, q.q, func(s db.Scanner) (e Event, err error) {
 		var at int64
 		err = s.Scan(&at, &e.Actor, &e.Action, &e.Object, &e.Detail)
 		e.At = time.UnixMicro(at)
@@ -37,17 +39,17 @@ type TokenKey struct {
 
 // AddTokenKey publishes a key to every replica; adding it again changes nothing.
 func (tx *Tx) AddTokenKey(ctx context.Context, key TokenKey) error {
-	_, err := tx.q.exec(ctx, `INSERT INTO token_keys (id, public_key, expires_at) VALUES ($1, $2, $3)
-		ON CONFLICT (id) DO NOTHING`, key.ID, key.PublicKey, micros(key.ExpiresAt))
-	return unavailable(err)
+	_, err := tx.q.Exec(ctx, `INSERT INTO token_keys (id, public_key, expires_at) VALUES ($1, $2, $3)
+		ON CONFLICT (id) DO NOTHING`, key.ID, key.PublicKey, db.Micros(key.ExpiresAt))
+	return db.Unavailable(err)
 }
 
 // TokenKeys lists the keys that are valid now.
 func (q Queries) TokenKeys(ctx context.Context, now time.Time) ([]TokenKey, error) {
-	return all(ctx, q.q, func(s scanner) (k TokenKey, err error) {
+	return db.All(ctx, q.q, func(s db.Scanner) (k TokenKey, err error) {
 		var expires int64
 		err = s.Scan(&k.ID, &k.PublicKey, &expires)
 		k.ExpiresAt = time.UnixMicro(expires)
 		return k, err
-	}, "SELECT id, public_key, expires_at FROM token_keys WHERE expires_at > $1 ORDER BY id", micros(now))
+	}, "SELECT id, public_key, expires_at FROM token_keys WHERE expires_at > $1 ORDER BY id", db.Micros(now))
 }

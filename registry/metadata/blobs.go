@@ -9,6 +9,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"cove/errdefs"
+	"cove/registry/db"
 )
 
 // Blob is a blob as a member of a repository.
@@ -25,13 +26,13 @@ type Blob struct {
 func (q Queries) Blob(ctx context.Context, repo string, dgst digest.Digest) (Blob, error) {
 	b := Blob{Digest: dgst}
 	var leased, damaged int64
-	err := q.q.row(ctx, `SELECT rb.repository_id, b.size, rb.leased_until, b.damaged
+	err := q.q.Row(ctx, `SELECT rb.repository_id, b.size, rb.leased_until, b.damaged
 		FROM repositories r
 		JOIN repository_blobs rb ON rb.repository_id = r.id AND rb.digest = $2
 		JOIN blobs b ON b.digest = rb.digest
 		WHERE r.name = $1`, repo, dgst.String()).Scan(&b.RepositoryID, &b.Size, &leased, &damaged)
 	b.LeasedUntil, b.Damaged = time.UnixMicro(leased), damaged != 0
-	return b, notFound(err, "repository %s has no blob %s", repo, dgst)
+	return b, db.NotFound(err, "repository %s has no blob %s", repo, dgst)
 }
 
 // Stored is what the database says of stored bytes: of a blob or a manifest.
@@ -43,7 +44,7 @@ type Stored struct {
 
 // Stored lists, after last, what must be in the storage; at most n.
 func (q Queries) Stored(ctx context.Context, last digest.Digest, n int) ([]Stored, error) {
-	return all(ctx, q.q, func(s scanner) (st Stored, err error) {
+	return db.All(ctx, q.q, func(s db.Scanner) (st Stored, err error) {
 		var dgst string
 		var damaged int64
 		err = s.Scan(&dgst, &st.Size, &damaged)
@@ -55,7 +56,7 @@ func (q Queries) Stored(ctx context.Context, last digest.Digest, n int) ([]Store
 // Holders names the repositories that hold a digest as a blob or as a manifest,
 // at most n.
 func (q Queries) Holders(ctx context.Context, dgst digest.Digest, n int) ([]string, error) {
-	return all(ctx, q.q, scanString, `SELECT r.name FROM repositories r WHERE r.id IN (
+	return db.All(ctx, q.q, db.ScanString, `SELECT r.name FROM repositories r WHERE r.id IN (
 			SELECT repository_id FROM repository_blobs WHERE digest = $1
 			UNION SELECT repository_id FROM manifests WHERE digest = $1)
 		ORDER BY r.name LIMIT $2`, dgst.String(), n)
@@ -63,32 +64,32 @@ func (q Queries) Holders(ctx context.Context, dgst digest.Digest, n int) ([]stri
 
 // BlobRepositories names repositories that hold a blob, at most n.
 func (q Queries) BlobRepositories(ctx context.Context, dgst digest.Digest, n int) ([]string, error) {
-	return all(ctx, q.q, scanString, `SELECT r.name FROM repository_blobs rb
+	return db.All(ctx, q.q, db.ScanString, `SELECT r.name FROM repository_blobs rb
 		JOIN repositories r ON r.id = rb.repository_id WHERE rb.digest = $1 LIMIT $2`, dgst.String(), n)
 }
 
 // AddBytes records that the bytes of a digest are durable. The caller holds
 // LockDigest since before they were, so that GC cannot be removing them.
 func (tx *Tx) AddBytes(ctx context.Context, dgst digest.Digest, size int64) error {
-	_, err := tx.q.exec(ctx, `INSERT INTO blobs (digest, size, created_at) VALUES ($1, $2, $3)
-		ON CONFLICT (digest) DO UPDATE SET deleting = 0, damaged = 0, size = excluded.size`, dgst.String(), size, micros(tx.now))
-	return unavailable(err)
+	_, err := tx.q.Exec(ctx, `INSERT INTO blobs (digest, size, created_at) VALUES ($1, $2, $3)
+		ON CONFLICT (digest) DO UPDATE SET deleting = 0, damaged = 0, size = excluded.size`, dgst.String(), size, db.Micros(tx.tx.Now))
+	return db.Unavailable(err)
 }
 
 // MarkDamaged records whether a read has found that the stored bytes are not
 // their digest's. Who asks for damaged bytes is told that they are not there.
 func (tx *Tx) MarkDamaged(ctx context.Context, dgst digest.Digest, damaged bool) error {
-	_, err := tx.q.exec(ctx, "UPDATE blobs SET damaged = $2 WHERE digest = $1", dgst.String(), number(damaged))
-	return unavailable(err)
+	_, err := tx.q.Exec(ctx, "UPDATE blobs SET damaged = $2 WHERE digest = $1", dgst.String(), number(damaged))
+	return db.Unavailable(err)
 }
 
 // AddBlob makes a stored blob a member of a repository under a lease, and has
 // GC look at it when the lease ends.
 func (tx *Tx) AddBlob(ctx context.Context, repoID int64, dgst digest.Digest, until time.Time) error {
-	if _, err := tx.q.exec(ctx, `INSERT INTO repository_blobs (repository_id, digest, leased_until) VALUES ($1, $2, $3)
+	if _, err := tx.q.Exec(ctx, `INSERT INTO repository_blobs (repository_id, digest, leased_until) VALUES ($1, $2, $3)
 		ON CONFLICT (repository_id, digest) DO UPDATE SET leased_until = excluded.leased_until
-		WHERE repository_blobs.leased_until < excluded.leased_until`, repoID, dgst.String(), micros(until)); err != nil {
-		return unavailable(err)
+		WHERE repository_blobs.leased_until < excluded.leased_until`, repoID, dgst.String(), db.Micros(until)); err != nil {
+		return db.Unavailable(err)
 	}
 	return tx.Review(ctx, repoID, dgst, until)
 }
@@ -98,13 +99,13 @@ func (tx *Tx) AddBlob(ctx context.Context, repoID int64, dgst digest.Digest, unt
 // stored, are going, or are damaged.
 func (tx *Tx) PinBlob(ctx context.Context, repoID int64, dgst digest.Digest) (size int64, member bool, err error) {
 	var deleting, damaged int64
-	err = tx.q.row(ctx, "SELECT size, deleting, damaged FROM blobs WHERE digest = $1"+tx.forShare,
+	err = tx.q.Row(ctx, "SELECT size, deleting, damaged FROM blobs WHERE digest = $1"+tx.tx.ForShare,
 		dgst.String()).Scan(&size, &deleting, &damaged)
 	if err == nil && deleting+damaged != 0 {
 		err = sql.ErrNoRows
 	}
 	if err != nil {
-		return 0, false, notFound(err, "blob %s is not stored", dgst)
+		return 0, false, db.NotFound(err, "blob %s is not stored", dgst)
 	}
 	member, err = tx.exists(ctx, "SELECT 1 FROM repository_blobs WHERE repository_id = $1 AND digest = $2", repoID, dgst.String())
 	return size, member, err
@@ -140,22 +141,22 @@ func (tx *Tx) blobNeeded(ctx context.Context, repoID int64, dgst digest.Digest) 
 
 // dropMembership takes a blob from a repository and has GC look at its bytes.
 func (tx *Tx) dropMembership(ctx context.Context, repoID int64, dgst digest.Digest) error {
-	if _, err := tx.q.exec(ctx, "DELETE FROM repository_blobs WHERE repository_id = $1 AND digest = $2",
+	if _, err := tx.q.Exec(ctx, "DELETE FROM repository_blobs WHERE repository_id = $1 AND digest = $2",
 		repoID, dgst.String()); err != nil {
-		return unavailable(err)
+		return db.Unavailable(err)
 	}
 	if err := tx.forget(ctx, repoID, dgst); err != nil {
 		return err
 	}
-	return tx.Review(ctx, bytesOf, dgst, tx.now)
+	return tx.Review(ctx, bytesOf, dgst, tx.tx.Now)
 }
 
 // exists says whether a SELECT 1 finds something.
 func (q Queries) exists(ctx context.Context, stmt string, args ...any) (bool, error) {
 	var one int
-	err := q.q.row(ctx, stmt, args...).Scan(&one)
+	err := q.q.Row(ctx, stmt, args...).Scan(&one)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}
-	return err == nil, unavailable(err)
+	return err == nil, db.Unavailable(err)
 }

@@ -8,11 +8,8 @@
 //
 // A read is a method of [DB] and sees what is committed. A write is a function
 // given to [DB.Update], which gets a [Tx]: it returns nil exactly when its
-// effects are durable. On SQLite one goroutine owns the writing connection and
-// commits the functions that wait together in one transaction, each in its own
-// savepoint, so that many pushers share one fsync. On PostgreSQL each function
-// is a transaction of its own, repeated when it loses to another; rows that
-// guard a blob are locked with FOR UPDATE there, which SQLite's single writer
-// makes needless. A function given to Update may therefore run more than once
+// effects are durable. How either database does that is package db's matter. Rows
+// that guard a blob are locked with FOR UPDATE on PostgreSQL, which SQLite's
+// single writer makes needless. A function given to Update may run more than once
 // and must have no effects outside its Tx.
 package metadata

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"cove/registry/db"
+
 	"github.com/opencontainers/go-digest"
 )
 
@@ -13,15 +15,15 @@ const bytesOf = 0
 
 // Review asks GC to look, at due, whether a repository still needs a blob.
 func (tx *Tx) Review(ctx context.Context, repoID int64, dgst digest.Digest, due time.Time) error {
-	_, err := tx.q.exec(ctx, `INSERT INTO gc_queue (repository_id, digest, due_at) VALUES ($1, $2, $3)
+	_, err := tx.q.Exec(ctx, `INSERT INTO gc_queue (repository_id, digest, due_at) VALUES ($1, $2, $3)
 		ON CONFLICT (repository_id, digest) DO UPDATE SET due_at = excluded.due_at
-		WHERE gc_queue.due_at < excluded.due_at`, repoID, dgst.String(), micros(due))
-	return unavailable(err)
+		WHERE gc_queue.due_at < excluded.due_at`, repoID, dgst.String(), db.Micros(due))
+	return db.Unavailable(err)
 }
 
 func (tx *Tx) forget(ctx context.Context, repoID int64, dgst digest.Digest) error {
-	_, err := tx.q.exec(ctx, "DELETE FROM gc_queue WHERE repository_id = $1 AND digest = $2", repoID, dgst.String())
-	return unavailable(err)
+	_, err := tx.q.Exec(ctx, "DELETE FROM gc_queue WHERE repository_id = $1 AND digest = $2", repoID, dgst.String())
+	return db.Unavailable(err)
 }
 
 // Due is one entry of GC's queue.
@@ -35,12 +37,12 @@ func (d Due) Bytes() bool { return d.RepositoryID == bytesOf }
 
 // DueReviews lists entries that are due, the oldest first.
 func (q Queries) DueReviews(ctx context.Context, now time.Time, n int) ([]Due, error) {
-	return all(ctx, q.q, func(s scanner) (d Due, err error) {
+	return db.All(ctx, q.q, func(s db.Scanner) (d Due, err error) {
 		var dgst string
 		err = s.Scan(&d.RepositoryID, &dgst)
 		d.Digest = digest.Digest(dgst)
 		return d, err
-	}, "SELECT repository_id, digest FROM gc_queue WHERE due_at <= $1 ORDER BY due_at LIMIT $2", micros(now), n)
+	}, "SELECT repository_id, digest FROM gc_queue WHERE due_at <= $1 ORDER BY due_at LIMIT $2", db.Micros(now), n)
 }
 
 // ReviewMembership ends a blob's membership of a repository when no manifest
@@ -51,12 +53,12 @@ func (tx *Tx) ReviewMembership(ctx context.Context, repoID int64, dgst digest.Di
 		return false, err
 	}
 	var leased int64
-	err = tx.q.row(ctx, "SELECT leased_until FROM repository_blobs WHERE repository_id = $1 AND digest = $2",
+	err = tx.q.Row(ctx, "SELECT leased_until FROM repository_blobs WHERE repository_id = $1 AND digest = $2",
 		repoID, dgst.String()).Scan(&leased)
 	if isEmpty(err) {
 		return false, tx.forget(ctx, repoID, dgst)
 	} else if err != nil {
-		return false, unavailable(err)
+		return false, db.Unavailable(err)
 	}
 	needed, err := tx.blobNeeded(ctx, repoID, dgst)
 	if err != nil {
@@ -65,7 +67,7 @@ func (tx *Tx) ReviewMembership(ctx context.Context, repoID int64, dgst digest.Di
 	switch {
 	case needed: // queued again by whoever deletes the manifest
 		return false, tx.forget(ctx, repoID, dgst)
-	case leased > micros(tx.now):
+	case leased > db.Micros(tx.tx.Now):
 		return false, tx.Review(ctx, repoID, dgst, time.UnixMicro(leased))
 	}
 	return true, tx.dropMembership(ctx, repoID, dgst)
@@ -92,14 +94,14 @@ func (tx *Tx) MarkDeleting(ctx context.Context, dgst digest.Digest) (marked bool
 			return false, tx.forget(ctx, bytesOf, dgst)
 		}
 	}
-	_, err = tx.q.exec(ctx, "UPDATE blobs SET deleting = 1 WHERE digest = $1", dgst.String())
-	return err == nil, unavailable(err)
+	_, err = tx.q.Exec(ctx, "UPDATE blobs SET deleting = 1 WHERE digest = $1", dgst.String())
+	return err == nil, db.Unavailable(err)
 }
 
 // DropBytes forgets a digest whose bytes are gone.
 func (tx *Tx) DropBytes(ctx context.Context, dgst digest.Digest) error {
-	if _, err := tx.q.exec(ctx, "DELETE FROM blobs WHERE digest = $1 AND deleting = 1", dgst.String()); err != nil {
-		return unavailable(err)
+	if _, err := tx.q.Exec(ctx, "DELETE FROM blobs WHERE digest = $1 AND deleting = 1", dgst.String()); err != nil {
+		return db.Unavailable(err)
 	}
 	return tx.forget(ctx, bytesOf, dgst)
 }
@@ -107,12 +109,12 @@ func (tx *Tx) DropBytes(ctx context.Context, dgst digest.Digest) error {
 // lockBytes takes the row that guards a digest. Without one there is nothing
 // to review: every queue entry of the digest is forgotten.
 func (tx *Tx) lockBytes(ctx context.Context, dgst digest.Digest) (bool, error) {
-	found, err := tx.exists(ctx, "SELECT 1 FROM blobs WHERE digest = $1"+tx.forUpdate, dgst.String())
+	found, err := tx.exists(ctx, "SELECT 1 FROM blobs WHERE digest = $1"+tx.tx.ForUpdate, dgst.String())
 	if err != nil || found {
 		return found, err
 	}
-	_, err = tx.q.exec(ctx, "DELETE FROM gc_queue WHERE digest = $1", dgst.String())
-	return false, unavailable(err)
+	_, err = tx.q.Exec(ctx, "DELETE FROM gc_queue WHERE digest = $1", dgst.String())
+	return false, db.Unavailable(err)
 }
 
 // Owned says whether the database knows the bytes of a digest.

@@ -11,6 +11,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/errdefs"
+	"cove/registry/db"
 )
 
 // Manifest is what the database knows of a manifest in a repository.
@@ -24,10 +25,10 @@ type Manifest struct {
 // ManifestByDigest returns the descriptor of a manifest, or errdefs.ErrNotFound.
 func (q Queries) ManifestByDigest(ctx context.Context, repo string, dgst digest.Digest) (ocispec.Descriptor, error) {
 	desc := ocispec.Descriptor{Digest: dgst}
-	err := q.q.row(ctx, `SELECT m.media_type, m.size, m.artifact_type FROM repositories r
+	err := q.q.Row(ctx, `SELECT m.media_type, m.size, m.artifact_type FROM repositories r
 		JOIN manifests m ON m.repository_id = r.id AND m.digest = $2
 		WHERE r.name = $1`, repo, dgst.String()).Scan(&desc.MediaType, &desc.Size, &desc.ArtifactType)
-	return desc, notFound(err, "repository %s has no manifest %s", repo, dgst)
+	return desc, db.NotFound(err, "repository %s has no manifest %s", repo, dgst)
 }
 
 // ManifestByTag returns the descriptor of the manifest that a tag names, or
@@ -35,12 +36,12 @@ func (q Queries) ManifestByDigest(ctx context.Context, repo string, dgst digest.
 func (q Queries) ManifestByTag(ctx context.Context, repo, tag string) (ocispec.Descriptor, error) {
 	var desc ocispec.Descriptor
 	var dgst string
-	err := q.q.row(ctx, `SELECT m.digest, m.media_type, m.size, m.artifact_type FROM repositories r
+	err := q.q.Row(ctx, `SELECT m.digest, m.media_type, m.size, m.artifact_type FROM repositories r
 		JOIN tags t ON t.repository_id = r.id AND t.name = $2
 		JOIN manifests m ON m.repository_id = r.id AND m.digest = t.digest
 		WHERE r.name = $1`, repo, tag).Scan(&dgst, &desc.MediaType, &desc.Size, &desc.ArtifactType)
 	desc.Digest = digest.Digest(dgst)
-	if err = notFound(err, "repository %s has no tag %s", repo, tag); errors.Is(err, errdefs.ErrNotFound) {
+	if err = db.NotFound(err, "repository %s has no tag %s", repo, tag); errors.Is(err, errdefs.ErrNotFound) {
 		if _, none := q.Repository(ctx, repo); none != nil {
 			return desc, none
 		}
@@ -89,13 +90,13 @@ func (tx *Tx) AddManifest(ctx context.Context, repoID int64, m Manifest, actor s
 		annotations = string(text)
 	}
 	desc := m.Descriptor
-	changed, err := tx.q.exec(ctx, `INSERT INTO manifests
+	changed, err := tx.q.Exec(ctx, `INSERT INTO manifests
 		(repository_id, digest, media_type, size, artifact_type, subject, annotations, pushed_at, pushed_by)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (repository_id, digest) DO NOTHING`,
 		repoID, desc.Digest.String(), desc.MediaType, desc.Size, desc.ArtifactType, m.Subject.String(), annotations,
-		micros(tx.now), actor)
+		db.Micros(tx.tx.Now), actor)
 	if err != nil || changed == 0 {
-		return unavailable(err)
+		return db.Unavailable(err)
 	}
 	if err := tx.auditPush(ctx, repoID, desc.Digest, actor); err != nil {
 		return err
@@ -105,10 +106,10 @@ func (tx *Tx) AddManifest(ctx context.Context, repoID int64, m Manifest, actor s
 		isManifest bool
 	}{{m.Blobs, false}, {m.Children, true}} {
 		for _, dgst := range refs.digests {
-			if _, err := tx.q.exec(ctx, `INSERT INTO manifest_refs (repository_id, manifest, digest, is_manifest)
+			if _, err := tx.q.Exec(ctx, `INSERT INTO manifest_refs (repository_id, manifest, digest, is_manifest)
 				VALUES ($1, $2, $3, $4) ON CONFLICT (repository_id, manifest, digest) DO NOTHING`,
 				repoID, desc.Digest.String(), dgst.String(), number(refs.isManifest)); err != nil {
-				return unavailable(err)
+				return db.Unavailable(err)
 			}
 		}
 	}
@@ -117,9 +118,9 @@ func (tx *Tx) AddManifest(ctx context.Context, repoID int64, m Manifest, actor s
 
 // auditPush also gives the push its number in the sequence of changes.
 func (tx *Tx) auditPush(ctx context.Context, repoID int64, dgst digest.Digest, actor string) error {
-	repo, err := scanString(tx.q.row(ctx, "SELECT name FROM repositories WHERE id = $1", repoID))
+	repo, err := db.ScanString(tx.q.Row(ctx, "SELECT name FROM repositories WHERE id = $1", repoID))
 	if err != nil {
-		return unavailable(err)
+		return db.Unavailable(err)
 	}
 	return tx.Audit(ctx, actor, "manifest.push", repo+"@"+dgst.String(), "")
 }
@@ -139,7 +140,7 @@ func (tx *Tx) RemoveManifest(ctx context.Context, repoID int64, dgst digest.Dige
 	if held {
 		return errdefs.Errorf(errdefs.ErrUnsupported, "manifest %s is part of an index; delete the index", dgst)
 	}
-	tags, err := all(ctx, tx.q, scanString, "SELECT name FROM tags WHERE repository_id = $1 AND digest = $2", repoID, dgst.String())
+	tags, err := db.All(ctx, tx.q, db.ScanString, "SELECT name FROM tags WHERE repository_id = $1 AND digest = $2", repoID, dgst.String())
 	if err != nil {
 		return err
 	}
@@ -151,18 +152,18 @@ func (tx *Tx) RemoveManifest(ctx context.Context, repoID int64, dgst digest.Dige
 	if err := tx.releaseRefs(ctx, repoID, dgst, grace); err != nil {
 		return err
 	}
-	changed, err := tx.q.exec(ctx, "DELETE FROM manifests WHERE repository_id = $1 AND digest = $2", repoID, dgst.String())
+	changed, err := tx.q.Exec(ctx, "DELETE FROM manifests WHERE repository_id = $1 AND digest = $2", repoID, dgst.String())
 	if err != nil {
-		return unavailable(err)
+		return db.Unavailable(err)
 	}
 	if changed == 0 {
 		return errdefs.Errorf(errdefs.ErrNotFound, "this repository has no manifest %s", dgst)
 	}
-	return tx.Review(ctx, bytesOf, dgst, tx.now.Add(grace))
+	return tx.Review(ctx, bytesOf, dgst, tx.tx.Now.Add(grace))
 }
 
 func (tx *Tx) releaseRefs(ctx context.Context, repoID int64, manifest digest.Digest, grace time.Duration) error {
-	blobs, err := all(ctx, tx.q, scanString, `SELECT digest FROM manifest_refs
+	blobs, err := db.All(ctx, tx.q, db.ScanString, `SELECT digest FROM manifest_refs
 		WHERE repository_id = $1 AND manifest = $2 AND is_manifest = 0 ORDER BY digest`, repoID, manifest.String())
 	if err != nil {
 		return err
@@ -173,18 +174,18 @@ func (tx *Tx) releaseRefs(ctx context.Context, repoID int64, manifest digest.Dig
 		if _, err := tx.lockBytes(ctx, digest.Digest(dgst)); err != nil {
 			return err
 		}
-		if err := tx.Review(ctx, repoID, digest.Digest(dgst), tx.now.Add(grace)); err != nil {
+		if err := tx.Review(ctx, repoID, digest.Digest(dgst), tx.tx.Now.Add(grace)); err != nil {
 			return err
 		}
 	}
-	_, err = tx.q.exec(ctx, "DELETE FROM manifest_refs WHERE repository_id = $1 AND manifest = $2", repoID, manifest.String())
-	return unavailable(err)
+	_, err = tx.q.Exec(ctx, "DELETE FROM manifest_refs WHERE repository_id = $1 AND manifest = $2", repoID, manifest.String())
+	return db.Unavailable(err)
 }
 
 // Referrers lists manifests of a repository whose subject is this digest,
 // of one artifact type unless it is "".
 func (q Queries) Referrers(ctx context.Context, repo string, subject digest.Digest, artifactType string) ([]ocispec.Descriptor, error) {
-	return all(ctx, q.q, func(s scanner) (desc ocispec.Descriptor, err error) {
+	return db.All(ctx, q.q, func(s db.Scanner) (desc ocispec.Descriptor, err error) {
 		var dgst, annotations string
 		if err := s.Scan(&dgst, &desc.MediaType, &desc.Size, &desc.ArtifactType, &annotations); err != nil {
 			return desc, err

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"cove/registry/db"
+
 	"github.com/opencontainers/go-digest"
 )
 
@@ -14,12 +16,12 @@ import (
 // collector: none may read a whole table.
 func TestQueriesUseIndexes(t *testing.T) {
 	t.Parallel()
-	db, err := Open(t.Context(), Config{DSN: filepath.Join(t.TempDir(), "plan.db")})
+	m, err := Open(t.Context(), Config{DSN: filepath.Join(t.TempDir(), "plan.db")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := db.Close(); err != nil {
+		if err := m.Close(); err != nil {
 			t.Error(err)
 		}
 	})
@@ -47,24 +49,24 @@ func TestQueriesUseIndexes(t *testing.T) {
 		_, _ = q.Standing(ctx, "p", 1)
 		_, _ = q.Events(ctx, 10)
 	}
-	ask(t.Context(), db.Queries)
-	err = db.Update(t.Context(), func(ctx context.Context, tx *Tx) error {
+	ask(t.Context(), m.Queries)
+	err = m.Update(t.Context(), func(ctx context.Context, tx *Tx) error {
 		id, err := tx.EnsureRepository(ctx, "p/r", Creator{})
 		if err != nil {
 			return err
 		}
-		m := Manifest{}
-		m.Descriptor.Digest, m.Blobs = digest.FromString("m"), []digest.Digest{dgst}
+		doc := Manifest{}
+		doc.Descriptor.Digest, doc.Blobs = digest.FromString("m"), []digest.Digest{dgst}
 		for _, step := range []func() error{
 			func() error { return tx.StartUpload(ctx, id, "id", "", at) },
 			func() error { return tx.EndUpload(ctx, "id") },
 			func() error { return tx.AddBytes(ctx, dgst, 1) },
 			func() error { return tx.AddBlob(ctx, id, dgst, at) },
-			func() error { return tx.AddBytes(ctx, m.Descriptor.Digest, 1) },
-			func() error { _, err := tx.Missing(ctx, id, m); return err },
-			func() error { return tx.AddManifest(ctx, id, m, "") },
-			func() error { return tx.SetTag(ctx, id, "tag", m.Descriptor.Digest, "") },
-			func() error { return tx.RemoveManifest(ctx, id, m.Descriptor.Digest, "", 0) },
+			func() error { return tx.AddBytes(ctx, doc.Descriptor.Digest, 1) },
+			func() error { _, err := tx.Missing(ctx, id, doc); return err },
+			func() error { return tx.AddManifest(ctx, id, doc, "") },
+			func() error { return tx.SetTag(ctx, id, "tag", doc.Descriptor.Digest, "") },
+			func() error { return tx.RemoveManifest(ctx, id, doc.Descriptor.Digest, "", 0) },
 			func() error { _, err := tx.ReviewMembership(ctx, id, dgst); return err },
 			func() error { _, err := tx.MarkDeleting(ctx, dgst); return err },
 			func() error { return tx.DropBytes(ctx, dgst) },
@@ -79,16 +81,14 @@ func TestQueriesUseIndexes(t *testing.T) {
 		t.Fatal(err)
 	}
 	checked := 0
-	for _, p := range []*prepared{db.readers, db.writer.q} {
-		for stmt := range p.stmts {
-			if !strings.HasPrefix(stmt, "SELECT") && !strings.HasPrefix(stmt, "DELETE") && !strings.HasPrefix(stmt, "UPDATE") {
-				continue
-			}
-			checked++
-			for _, step := range explain(t, db, stmt) {
-				if strings.HasPrefix(step, "SCAN") && !strings.Contains(step, "USING") && step != "SCAN CONSTANT ROW" {
-					t.Errorf("%s\n  %s", stmt, step)
-				}
+	for _, stmt := range m.db.Statements() {
+		if !strings.HasPrefix(stmt, "SELECT") && !strings.HasPrefix(stmt, "DELETE") && !strings.HasPrefix(stmt, "UPDATE") {
+			continue
+		}
+		checked++
+		for _, step := range explain(t, m, stmt) {
+			if strings.HasPrefix(step, "SCAN") && !strings.Contains(step, "USING") && step != "SCAN CONSTANT ROW" {
+				t.Errorf("%s\n  %s", stmt, step)
 			}
 		}
 	}
@@ -97,14 +97,14 @@ func TestQueriesUseIndexes(t *testing.T) {
 	}
 }
 
-func explain(t *testing.T, db *DB, stmt string) []string {
+func explain(t *testing.T, m *DB, stmt string) []string {
 	t.Helper()
 	args := make([]any, strings.Count(stmt, "$")) // more than enough; the planner looks at none
 	n := 0
 	for n = 1; strings.Contains(stmt, "$"+string(rune('0'+n))); n++ {
 		args[n-1] = 0
 	}
-	steps, err := all(t.Context(), plain{db.pool}, func(s scanner) (detail string, err error) {
+	steps, err := db.All(t.Context(), m.q, func(s db.Scanner) (detail string, err error) {
 		var id, parent, unused int
 		err = s.Scan(&id, &parent, &unused, &detail)
 		return detail, err

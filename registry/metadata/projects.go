@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"cove/errdefs"
+	"cove/registry/db"
 )
 
 // DefaultProject holds the repositories whose name is a single component.
@@ -35,7 +36,7 @@ type Project struct {
 
 const selectProject = "SELECT id, name, public, created_at FROM projects "
 
-func scanProject(s scanner) (p Project, err error) {
+func scanProject(s db.Scanner) (p Project, err error) {
 	var public, created int64
 	err = s.Scan(&p.ID, &p.Name, &public, &created)
 	p.Public, p.CreatedAt = public != 0, time.UnixMicro(created)
@@ -44,21 +45,21 @@ func scanProject(s scanner) (p Project, err error) {
 
 // Project returns the project of this name, or errdefs.ErrNotFound.
 func (q Queries) Project(ctx context.Context, name string) (Project, error) {
-	p, err := scanProject(q.q.row(ctx, selectProject+"WHERE name = $1", name))
-	return p, notFound(err, "project %q does not exist", name)
+	p, err := scanProject(q.q.Row(ctx, selectProject+"WHERE name = $1", name))
+	return p, db.NotFound(err, "project %q does not exist", name)
 }
 
 // Projects lists the projects after last, at most n.
 func (q Queries) Projects(ctx context.Context, last string, n int) ([]Project, error) {
-	return all(ctx, q.q, scanProject, selectProject+"WHERE name > $1 ORDER BY name LIMIT $2", last, n)
+	return db.All(ctx, q.q, scanProject, selectProject+"WHERE name > $1 ORDER BY name LIMIT $2", last, n)
 }
 
 // CreateProject makes a project, or returns the one that exists.
 func (tx *Tx) CreateProject(ctx context.Context, name, actor string) (p Project, created bool, err error) {
-	changed, err := tx.q.exec(ctx, `INSERT INTO projects (id, name, created_at, created_by) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (name) DO NOTHING`, tx.newID(), name, micros(tx.now), actor)
+	changed, err := tx.q.Exec(ctx, `INSERT INTO projects (id, name, created_at, created_by) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (name) DO NOTHING`, tx.tx.NewID(), name, db.Micros(tx.tx.Now), actor)
 	if err != nil {
-		return Project{}, false, unavailable(err)
+		return Project{}, false, db.Unavailable(err)
 	}
 	p, err = tx.Project(ctx, name)
 	return p, changed > 0, err
@@ -66,8 +67,8 @@ func (tx *Tx) CreateProject(ctx context.Context, name, actor string) (p Project,
 
 // SetPublic says whether anyone may pull from the project.
 func (tx *Tx) SetPublic(ctx context.Context, project int64, public bool) error {
-	_, err := tx.q.exec(ctx, "UPDATE projects SET public = $2 WHERE id = $1", project, number(public))
-	return unavailable(err)
+	_, err := tx.q.Exec(ctx, "UPDATE projects SET public = $2 WHERE id = $1", project, number(public))
+	return db.Unavailable(err)
 }
 
 func number(b bool) int64 {
@@ -80,8 +81,8 @@ func number(b bool) int64 {
 // Repository returns the id of a repository by its canonical name, or
 // errdefs.ErrNotFound.
 func (q Queries) Repository(ctx context.Context, name string) (id int64, err error) {
-	err = q.q.row(ctx, "SELECT id FROM repositories WHERE name = $1", name).Scan(&id)
-	return id, notFound(err, "repository %s does not exist", name)
+	err = q.q.Row(ctx, "SELECT id FROM repositories WHERE name = $1", name).Scan(&id)
+	return id, db.NotFound(err, "repository %s does not exist", name)
 }
 
 // Creator is who makes a repository and, if need be, its project.
@@ -95,7 +96,7 @@ type Creator struct {
 // project are made if they do not exist; whether by may do so was asked before.
 func (tx *Tx) EnsureRepository(ctx context.Context, name string, by Creator) (id int64, err error) {
 	const find = "SELECT id FROM repositories WHERE name = $1"
-	if err := tx.q.row(ctx, find, name).Scan(&id); err == nil {
+	if err := tx.q.Row(ctx, find, name).Scan(&id); err == nil {
 		return id, nil
 	}
 	p, created, err := tx.CreateProject(ctx, ProjectOf(name), by.Name)
@@ -108,17 +109,17 @@ func (tx *Tx) EnsureRepository(ctx context.Context, name string, by Creator) (id
 	if err != nil {
 		return 0, err
 	}
-	if _, err := tx.q.exec(ctx, `INSERT INTO repositories (id, project_id, name, created_at) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (name) DO NOTHING`, tx.newID(), p.ID, name, micros(tx.now)); err != nil {
-		return 0, unavailable(err)
+	if _, err := tx.q.Exec(ctx, `INSERT INTO repositories (id, project_id, name, created_at) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (name) DO NOTHING`, tx.tx.NewID(), p.ID, name, db.Micros(tx.tx.Now)); err != nil {
+		return 0, db.Unavailable(err)
 	}
-	return id, unavailable(tx.q.row(ctx, find, name).Scan(&id))
+	return id, db.Unavailable(tx.q.Row(ctx, find, name).Scan(&id))
 }
 
 // Repositories lists the names after last of repositories that hold a
 // manifest and that viewer may see, at most n.
 func (q Queries) Repositories(ctx context.Context, viewer Viewer, last string, n int) ([]string, error) {
-	return all(ctx, q.q, scanString, `SELECT r.name FROM repositories r JOIN projects p ON p.id = r.project_id
+	return db.All(ctx, q.q, db.ScanString, `SELECT r.name FROM repositories r JOIN projects p ON p.id = r.project_id
 		WHERE r.name > $1
 		  AND ($2 = 1 OR p.public = 1
 		       OR EXISTS (SELECT 1 FROM members m WHERE m.project_id = p.id AND m.user_id = $3))
@@ -155,8 +156,8 @@ func (tx *Tx) RemoveProject(ctx context.Context, name string) error {
 		"DELETE FROM members WHERE project_id IN (SELECT id FROM projects WHERE name = $1)",
 		"DELETE FROM projects WHERE name = $1",
 	} {
-		if _, err := tx.q.exec(ctx, stmt, name); err != nil {
-			return unavailable(err)
+		if _, err := tx.q.Exec(ctx, stmt, name); err != nil {
+			return db.Unavailable(err)
 		}
 	}
 	return nil

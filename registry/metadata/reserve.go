@@ -17,23 +17,23 @@ type Reserve interface {
 }
 
 // SetReserve gives the database a reserve. Set it before the first write.
-func (db *DB) SetReserve(r Reserve) { db.reserve = r }
+func (m *DB) SetReserve(r Reserve) { m.reserve = r }
 
 // MakeRoom is Update for a write that leads to more room, as a delete does: on a
 // full disk it takes the reserve.
-func (db *DB) MakeRoom(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error {
-	err := db.Update(ctx, fn)
-	if errors.Is(err, errdefs.ErrExhausted) && db.reserve != nil && db.reserve.Release() {
-		err = db.Update(ctx, fn)
+func (m *DB) MakeRoom(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error {
+	err := m.Update(ctx, fn)
+	if errors.Is(err, errdefs.ErrExhausted) && m.reserve != nil && m.reserve.Release() {
+		err = m.Update(ctx, fn)
 	}
 	return err
 }
 
 // Roomy is nil when the reserve is there. Otherwise the disk is full, and who
 // would write more than a delete must not: the error is errdefs.ErrExhausted.
-func (db *DB) Roomy() error {
-	if db.reserve == nil {
+func (m *DB) Roomy() error {
+	if m.reserve == nil {
 		return nil
 	}
-	return db.reserve.Fill()
+	return m.reserve.Fill()
 }

@@ -8,11 +8,12 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"cove/errdefs"
+	"cove/registry/db"
 )
 
 // Tags lists the tags after last of a repository, at most n, in byte order.
 func (q Queries) Tags(ctx context.Context, repoID int64, last string, n int) ([]string, error) {
-	return all(ctx, q.q, scanString, "SELECT name FROM tags WHERE repository_id = $1 AND name > $2 ORDER BY name LIMIT $3",
+	return db.All(ctx, q.q, db.ScanString, "SELECT name FROM tags WHERE repository_id = $1 AND name > $2 ORDER BY name LIMIT $3",
 		repoID, last, n)
 }
 
@@ -26,11 +27,11 @@ func (tx *Tx) SetTag(ctx context.Context, repoID int64, tag string, dgst digest.
 	if previous == dgst {
 		return nil
 	}
-	if _, err := tx.q.exec(ctx, `INSERT INTO tags (repository_id, name, digest, updated_at, updated_by) VALUES ($1, $2, $3, $4, $5)
+	if _, err := tx.q.Exec(ctx, `INSERT INTO tags (repository_id, name, digest, updated_at, updated_by) VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (repository_id, name) DO UPDATE
 		SET digest = excluded.digest, updated_at = excluded.updated_at, updated_by = excluded.updated_by`,
-		repoID, tag, dgst.String(), micros(tx.now), actor); err != nil {
-		return unavailable(err)
+		repoID, tag, dgst.String(), db.Micros(tx.tx.Now), actor); err != nil {
+		return db.Unavailable(err)
 	}
 	return tx.rememberTag(ctx, repoID, tag, dgst, previous, actor)
 }
@@ -41,23 +42,23 @@ func (tx *Tx) RemoveTag(ctx context.Context, repoID int64, tag, actor string) er
 	if err != nil {
 		return err
 	}
-	if _, err := tx.q.exec(ctx, "DELETE FROM tags WHERE repository_id = $1 AND name = $2", repoID, tag); err != nil {
-		return unavailable(err)
+	if _, err := tx.q.Exec(ctx, "DELETE FROM tags WHERE repository_id = $1 AND name = $2", repoID, tag); err != nil {
+		return db.Unavailable(err)
 	}
 	return tx.rememberTag(ctx, repoID, tag, "", previous, actor)
 }
 
 func (tx *Tx) tagged(ctx context.Context, repoID int64, tag string) (digest.Digest, error) {
 	var dgst string
-	err := tx.q.row(ctx, "SELECT digest FROM tags WHERE repository_id = $1 AND name = $2"+tx.forUpdate, repoID, tag).Scan(&dgst)
-	return digest.Digest(dgst), notFound(err, "this repository has no tag %s", tag)
+	err := tx.q.Row(ctx, "SELECT digest FROM tags WHERE repository_id = $1 AND name = $2"+tx.tx.ForUpdate, repoID, tag).Scan(&dgst)
+	return digest.Digest(dgst), db.NotFound(err, "this repository has no tag %s", tag)
 }
 
 func (tx *Tx) rememberTag(ctx context.Context, repoID int64, tag string, dgst, previous digest.Digest, actor string) error {
-	_, err := tx.q.exec(ctx, `INSERT INTO tag_history (id, repository_id, name, digest, previous, actor, at)
+	_, err := tx.q.Exec(ctx, `INSERT INTO tag_history (id, repository_id, name, digest, previous, actor, at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-		tx.newChange(), repoID, tag, dgst.String(), previous.String(), actor, micros(tx.now))
-	return unavailable(err)
+		tx.newChange(), repoID, tag, dgst.String(), previous.String(), actor, db.Micros(tx.tx.Now))
+	return db.Unavailable(err)
 }
 
 func isEmpty(err error) bool    { return errors.Is(err, sql.ErrNoRows) }

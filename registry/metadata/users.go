@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"cove/errdefs"
+	"cove/registry/db"
 )
 
 // User is an account.
@@ -20,7 +21,7 @@ type User struct {
 
 const selectUser = "SELECT id, name, password_hash, admin, epoch, created_at FROM users "
 
-func scanUser(s scanner) (u User, err error) {
+func scanUser(s db.Scanner) (u User, err error) {
 	var admin, created int64
 	err = s.Scan(&u.ID, &u.Name, &u.PasswordHash, &admin, &u.Epoch, &created)
 	u.Admin, u.CreatedAt = admin != 0, time.UnixMicro(created)
@@ -29,37 +30,37 @@ func scanUser(s scanner) (u User, err error) {
 
 // UserByName returns an account, or errdefs.ErrNotFound.
 func (q Queries) UserByName(ctx context.Context, name string) (User, error) {
-	u, err := scanUser(q.q.row(ctx, selectUser+"WHERE name = $1", name))
-	return u, notFound(err, "user %q does not exist", name)
+	u, err := scanUser(q.q.Row(ctx, selectUser+"WHERE name = $1", name))
+	return u, db.NotFound(err, "user %q does not exist", name)
 }
 
 // Users lists the accounts after last, at most n.
 func (q Queries) Users(ctx context.Context, last string, n int) ([]User, error) {
-	return all(ctx, q.q, scanUser, selectUser+"WHERE name > $1 ORDER BY name LIMIT $2", last, n)
+	return db.All(ctx, q.q, scanUser, selectUser+"WHERE name > $1 ORDER BY name LIMIT $2", last, n)
 }
 
 // AddUser makes an account; one of that name is errdefs.ErrExists.
 func (tx *Tx) AddUser(ctx context.Context, name, passwordHash string, admin bool) error {
-	changed, err := tx.q.exec(ctx, `INSERT INTO users (id, name, password_hash, admin, created_at) VALUES ($1, $2, $3, $4, $5)
-		ON CONFLICT (name) DO NOTHING`, tx.newID(), name, passwordHash, number(admin), micros(tx.now))
+	changed, err := tx.q.Exec(ctx, `INSERT INTO users (id, name, password_hash, admin, created_at) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (name) DO NOTHING`, tx.tx.NewID(), name, passwordHash, number(admin), db.Micros(tx.tx.Now))
 	if err == nil && changed == 0 {
 		return errdefs.Errorf(errdefs.ErrExists, "user %q exists already", name)
 	}
-	return unavailable(err)
+	return db.Unavailable(err)
 }
 
 // SetPassword changes a password and ends the tokens issued before.
 func (tx *Tx) SetPassword(ctx context.Context, name, passwordHash string) error {
-	changed, err := tx.q.exec(ctx, "UPDATE users SET password_hash = $2, epoch = epoch + 1 WHERE name = $1", name, passwordHash)
+	changed, err := tx.q.Exec(ctx, "UPDATE users SET password_hash = $2, epoch = epoch + 1 WHERE name = $1", name, passwordHash)
 	return changedUser(changed, err, name)
 }
 
 // RemoveUser removes an account and its memberships.
 func (tx *Tx) RemoveUser(ctx context.Context, name string) error {
-	if _, err := tx.q.exec(ctx, "DELETE FROM members WHERE user_id IN (SELECT id FROM users WHERE name = $1)", name); err != nil {
-		return unavailable(err)
+	if _, err := tx.q.Exec(ctx, "DELETE FROM members WHERE user_id IN (SELECT id FROM users WHERE name = $1)", name); err != nil {
+		return db.Unavailable(err)
 	}
-	changed, err := tx.q.exec(ctx, "DELETE FROM users WHERE name = $1", name)
+	changed, err := tx.q.Exec(ctx, "DELETE FROM users WHERE name = $1", name)
 	return changedUser(changed, err, name)
 }
 
@@ -67,18 +68,18 @@ func changedUser(changed int64, err error, name string) error {
 	if err == nil && changed == 0 {
 		return errdefs.Errorf(errdefs.ErrNotFound, "user %q does not exist", name)
 	}
-	return unavailable(err)
+	return db.Unavailable(err)
 }
 
 // SetRole makes a user a member of a project; role 0 ends the membership.
 func (tx *Tx) SetRole(ctx context.Context, projectID, userID int64, role int) error {
 	if role == 0 {
-		_, err := tx.q.exec(ctx, "DELETE FROM members WHERE project_id = $1 AND user_id = $2", projectID, userID)
-		return unavailable(err)
+		_, err := tx.q.Exec(ctx, "DELETE FROM members WHERE project_id = $1 AND user_id = $2", projectID, userID)
+		return db.Unavailable(err)
 	}
-	_, err := tx.q.exec(ctx, `INSERT INTO members (project_id, user_id, role) VALUES ($1, $2, $3)
+	_, err := tx.q.Exec(ctx, `INSERT INTO members (project_id, user_id, role) VALUES ($1, $2, $3)
 		ON CONFLICT (project_id, user_id) DO UPDATE SET role = excluded.role`, projectID, userID, role)
-	return unavailable(err)
+	return db.Unavailable(err)
 }
 
 // Standing is what a decision about a user and a project rests on.
@@ -92,12 +93,12 @@ type Standing struct {
 func (q Queries) Standing(ctx context.Context, project string, userID int64) (Standing, error) {
 	var st Standing
 	var public int64
-	err := q.q.row(ctx, `SELECT p.public, COALESCE(m.role, 0) FROM projects p
+	err := q.q.Row(ctx, `SELECT p.public, COALESCE(m.role, 0) FROM projects p
 		LEFT JOIN members m ON m.project_id = p.id AND m.user_id = $2 WHERE p.name = $1`,
 		project, userID).Scan(&public, &st.Role)
 	if isEmpty(err) {
 		return st, nil
 	}
 	st.ProjectExists, st.ProjectPublic = true, public != 0
-	return st, unavailable(err)
+	return st, db.Unavailable(err)
 }

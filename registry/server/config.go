@@ -13,7 +13,7 @@ import (
 
 	"cove/errdefs"
 	"cove/internal/strictyaml"
-	"cove/registry/metadata"
+	"cove/registry/db"
 	"cove/registry/pki"
 )
 
@@ -159,7 +159,7 @@ func (c *Config) Complete() error {
 		return invalid("redirect: there is no https to send clients to while tls is off")
 	case c.Projects.Creation != "admins" && c.Projects.Creation != "everyone":
 		return invalid("projects: creation is %q; use admins or everyone", c.Projects.Creation)
-	case c.Database != "" && !metadata.IsPostgres(c.Database):
+	case c.Database != "" && !db.IsPostgres(c.Database):
 		return invalid("database: it is not postgres://USER@HOST/NAME; leave it out for SQLite in the root")
 	case c.ExternalURL != "" && !isBaseURL(c.ExternalURL):
 		return invalid("external_url: %q is not https://HOST[:PORT]", c.ExternalURL)

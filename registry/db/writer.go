@@ -1,4 +1,4 @@
-package metadata
+package db
 
 import (
 	"context"
@@ -37,7 +37,7 @@ type job struct {
 func startWriter(ctx context.Context, pool *sql.DB, ids *ids, now func() time.Time) (*writer, error) {
 	conn, err := pool.Conn(ctx)
 	if err != nil {
-		return nil, unavailable(err)
+		return nil, Unavailable(err)
 	}
 	w := &writer{
 		pool: pool, conn: conn, q: newPrepared(conn), ids: ids, now: now, full: true,
@@ -124,27 +124,27 @@ func (w *writer) commit(batch []*job) {
 
 func (w *writer) transact(ctx context.Context, batch []*job) error {
 	if err := w.setSync(ctx, batch); err != nil {
-		return unavailable(err)
+		return Unavailable(err)
 	}
-	if _, err := w.q.exec(ctx, "BEGIN IMMEDIATE"); err != nil {
-		return unavailable(err)
+	if _, err := w.q.Exec(ctx, "BEGIN IMMEDIATE"); err != nil {
+		return Unavailable(err)
 	}
 	changed := false
 	for _, j := range batch {
 		err := w.step(ctx, j)
 		if err != nil {
-			_, _ = w.q.exec(ctx, "ROLLBACK") // fails only when there is nothing to roll back
-			return unavailable(err)
+			_, _ = w.q.Exec(ctx, "ROLLBACK") // fails only when there is nothing to roll back
+			return Unavailable(err)
 		}
 		changed = changed || j.err == nil
 	}
 	if !changed {
-		_, err := w.q.exec(ctx, "ROLLBACK")
-		return unavailable(err)
+		_, err := w.q.Exec(ctx, "ROLLBACK")
+		return Unavailable(err)
 	}
-	if _, err := w.q.exec(ctx, "COMMIT"); err != nil {
-		_, _ = w.q.exec(ctx, "ROLLBACK")
-		return unavailable(err)
+	if _, err := w.q.Exec(ctx, "COMMIT"); err != nil {
+		_, _ = w.q.Exec(ctx, "ROLLBACK")
+		return Unavailable(err)
 	}
 	return nil
 }
@@ -160,7 +160,7 @@ func (w *writer) setSync(ctx context.Context, batch []*job) error {
 	if full {
 		pragma = "PRAGMA synchronous = FULL"
 	}
-	if _, err := w.q.exec(ctx, pragma); err != nil {
+	if _, err := w.q.Exec(ctx, pragma); err != nil {
 		return err
 	}
 	w.full = full
@@ -170,15 +170,15 @@ func (w *writer) setSync(ctx context.Context, batch []*job) error {
 // step runs one write inside its savepoint. Its own failure is in j.err; the
 // error returned is one of the transaction as a whole.
 func (w *writer) step(ctx context.Context, j *job) error {
-	if _, err := w.q.exec(ctx, "SAVEPOINT step"); err != nil {
+	if _, err := w.q.Exec(ctx, "SAVEPOINT step"); err != nil {
 		return err
 	}
-	j.err = j.fn(j.ctx, &Tx{Queries: Queries{q: w.q}, now: w.now(), ids: w.ids})
+	j.err = j.fn(j.ctx, &Tx{Querier: w.q, Now: w.now(), ids: w.ids})
 	if j.err != nil {
-		if _, err := w.q.exec(ctx, "ROLLBACK TO step"); err != nil {
+		if _, err := w.q.Exec(ctx, "ROLLBACK TO step"); err != nil {
 			return err
 		}
 	}
-	_, err := w.q.exec(ctx, "RELEASE step")
+	_, err := w.q.Exec(ctx, "RELEASE step")
 	return err
 }

@@ -1,9 +1,8 @@
-package metadata
+package db
 
 import (
 	"context"
 	"database/sql"
-	"embed"
 	"fmt"
 	"io/fs"
 	"strconv"
@@ -14,13 +13,10 @@ import (
 	"github.com/pressly/goose/v3/lock"
 )
 
-//go:embed migrations/*.sql
-var migrations embed.FS
-
 // migrate brings the tables to the newest schema. Migrations only add, so that
 // the release before can still run on the result.
-func migrate(ctx context.Context, pool *sql.DB, postgres bool) error {
-	steps, err := loadMigrations(postgres)
+func migrate(ctx context.Context, pool *sql.DB, migrations fs.FS, postgres bool) error {
+	steps, err := loadMigrations(migrations, postgres)
 	if err != nil {
 		return err
 	}
@@ -45,19 +41,20 @@ func migrate(ctx context.Context, pool *sql.DB, postgres bool) error {
 }
 
 // loadMigrations reads NNNNN_name.sql, each one migration in one transaction.
-func loadMigrations(postgres bool) ([]*goose.Migration, error) {
-	names, err := fs.Glob(migrations, "migrations/*.sql")
+// Where a column must sort by bytes it says /*bytewise*/, as SQLite always does.
+func loadMigrations(migrations fs.FS, postgres bool) ([]*goose.Migration, error) {
+	names, err := fs.Glob(migrations, "*.sql")
 	if err != nil {
 		return nil, err
 	}
 	var steps []*goose.Migration
 	for _, name := range names {
-		number, _, _ := strings.Cut(strings.TrimPrefix(name, "migrations/"), "_")
+		number, _, _ := strings.Cut(name, "_")
 		version, err := strconv.ParseInt(number, 10, 64)
 		if err != nil {
 			return nil, fmt.Errorf("migration %s has no number: %w", name, err)
 		}
-		text, err := migrations.ReadFile(name)
+		text, err := fs.ReadFile(migrations, name)
 		if err != nil {
 			return nil, err
 		}

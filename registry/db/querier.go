@@ -1,20 +1,23 @@
-package metadata
+package db
 
 import (
 	"context"
 	"database/sql"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 )
 
-// querier runs statements; a pool, a connection and a transaction each are one.
-type querier interface {
-	row(ctx context.Context, stmt string, args ...any) scanner
-	rows(ctx context.Context, stmt string, args ...any) (*sql.Rows, error)
-	exec(ctx context.Context, stmt string, args ...any) (changed int64, err error)
+// Querier runs statements, with parameters $1, $2 and so on; a pool, a connection and a transaction each are one.
+type Querier interface {
+	Row(ctx context.Context, stmt string, args ...any) Scanner
+	Rows(ctx context.Context, stmt string, args ...any) (*sql.Rows, error)
+	Exec(ctx context.Context, stmt string, args ...any) (changed int64, err error)
 }
 
-type scanner interface{ Scan(dest ...any) error }
+// Scanner is one row of an answer.
+type Scanner interface{ Scan(dest ...any) error }
 
 // plain leaves preparing to the driver, as pgx does by itself.
 type plain struct {
@@ -27,15 +30,15 @@ type sqlQuerier interface {
 	ExecContext(ctx context.Context, stmt string, args ...any) (sql.Result, error)
 }
 
-func (p plain) row(ctx context.Context, stmt string, args ...any) scanner {
+func (p plain) Row(ctx context.Context, stmt string, args ...any) Scanner {
 	return p.QueryRowContext(ctx, stmt, args...)
 }
 
-func (p plain) rows(ctx context.Context, stmt string, args ...any) (*sql.Rows, error) {
+func (p plain) Rows(ctx context.Context, stmt string, args ...any) (*sql.Rows, error) {
 	return p.QueryContext(ctx, stmt, args...)
 }
 
-func (p plain) exec(ctx context.Context, stmt string, args ...any) (int64, error) {
+func (p plain) Exec(ctx context.Context, stmt string, args ...any) (int64, error) {
 	return affected(p.ExecContext(ctx, stmt, args...))
 }
 
@@ -76,7 +79,7 @@ func (p *prepared) stmt(ctx context.Context, text string) (*sql.Stmt, error) {
 	return s, nil
 }
 
-func (p *prepared) row(ctx context.Context, text string, args ...any) scanner {
+func (p *prepared) Row(ctx context.Context, text string, args ...any) Scanner {
 	s, err := p.stmt(ctx, text)
 	if err != nil {
 		return failed{err}
@@ -84,7 +87,7 @@ func (p *prepared) row(ctx context.Context, text string, args ...any) scanner {
 	return s.QueryRowContext(ctx, args...)
 }
 
-func (p *prepared) rows(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
+func (p *prepared) Rows(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
 	s, err := p.stmt(ctx, text)
 	if err != nil {
 		return nil, err
@@ -92,12 +95,18 @@ func (p *prepared) rows(ctx context.Context, text string, args ...any) (*sql.Row
 	return s.QueryContext(ctx, args...)
 }
 
-func (p *prepared) exec(ctx context.Context, text string, args ...any) (int64, error) {
+func (p *prepared) Exec(ctx context.Context, text string, args ...any) (int64, error) {
 	s, err := p.stmt(ctx, text)
 	if err != nil {
 		return 0, err
 	}
 	return affected(s.ExecContext(ctx, args...))
+}
+
+func (p *prepared) texts() []string {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return slices.Collect(maps.Keys(p.stmts))
 }
 
 // close releases the statements; an open one would keep SQLite's connection
@@ -124,25 +133,27 @@ func affected(res sql.Result, err error) (int64, error) {
 	return res.RowsAffected()
 }
 
-// all runs a query and scans every row of the answer by scan.
-func all[T any](ctx context.Context, q querier, scan func(scanner) (T, error), stmt string, args ...any) ([]T, error) {
-	rows, err := q.rows(ctx, stmt, args...)
+// All runs a query and scans every row of the answer by scan. A failure is
+// errdefs.ErrUnavailable.
+func All[T any](ctx context.Context, q Querier, scan func(Scanner) (T, error), stmt string, args ...any) ([]T, error) {
+	rows, err := q.Rows(ctx, stmt, args...)
 	if err != nil {
-		return nil, unavailable(err)
+		return nil, Unavailable(err)
 	}
 	defer func() { _ = rows.Close() }()
 	var got []T
 	for rows.Next() {
 		v, err := scan(rows)
 		if err != nil {
-			return nil, unavailable(err)
+			return nil, Unavailable(err)
 		}
 		got = append(got, v)
 	}
-	return got, unavailable(rows.Err())
+	return got, Unavailable(rows.Err())
 }
 
-func scanString(s scanner) (text string, err error) {
+// ScanString is a scan for All of one column of text.
+func ScanString(s Scanner) (text string, err error) {
 	err = s.Scan(&text)
 	return text, err
 }

@@ -1,0 +1,195 @@
+// Package db is the registry's connection to its database, whichever it is:
+// SQLite in a file, or PostgreSQL. It knows no table.
+//
+// A read goes by the [Querier] that a [DB] is and sees what is committed. A write
+// is a function given to [DB.Update]. On SQLite one goroutine owns the writing
+// connection and commits the functions that wait together in one transaction,
+// each in its own savepoint, so that many writers share one fsync. On PostgreSQL
+// each function is a transaction of its own, repeated when it loses to another.
+// Both run the same statements.
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"net/url"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the database/sql driver "pgx"
+	"modernc.org/sqlite"               // the database/sql driver "sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"cove/errdefs"
+)
+
+// Config says where the database is.
+type Config struct {
+	// DSN is the path of a SQLite file, or a postgres:// URL.
+	DSN string
+	// Connections bounds the connections; 0 means 4 readers and one writer
+	// for SQLite, and 16 for PostgreSQL.
+	Connections int
+	// Now is the clock of Tx.Now; nil means time.Now.
+	Now func() time.Time
+	// Migrations are files NNNNN_name.sql, which make the tables.
+	Migrations fs.FS
+}
+
+// DB is the open database, and reads what is committed. It is safe for concurrent
+// use.
+type DB struct {
+	Querier
+	pool  *sql.DB // SQLite: the readers
+	now   func() time.Time
+	locks keyedMutex
+	ids   *ids
+
+	// SQLite only.
+	writer  *writer
+	readers *prepared // over pool
+}
+
+// Open opens the database and brings its tables to the newest schema. Close it.
+func Open(ctx context.Context, cfg Config) (*DB, error) {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if IsPostgres(cfg.DSN) {
+		return openPostgres(ctx, cfg)
+	}
+	return openSQLite(ctx, cfg)
+}
+
+// IsPostgres says whether a DSN names a PostgreSQL server rather than a file.
+func IsPostgres(dsn string) bool {
+	return strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://")
+}
+
+// openSQLite opens one connection that writes and several that read. In WAL
+// mode readers never wait for the writer.
+func openSQLite(ctx context.Context, cfg Config) (*DB, error) {
+	name := "file:" + (&url.URL{Path: cfg.DSN}).EscapedPath() + "?_pragma=busy_timeout(10000)" +
+		"&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)"
+	wpool, err := sql.Open("sqlite", name+"&_txlock=immediate&_pragma=cache_size(-4096)")
+	if err != nil {
+		return nil, fmt.Errorf("registry database %s: %w", cfg.DSN, err)
+	}
+	if err := migrate(ctx, wpool, cfg.Migrations, false); err != nil {
+		return nil, errors.Join(fmt.Errorf("registry database %s: %w", cfg.DSN, err), wpool.Close())
+	}
+	rpool, err := sql.Open("sqlite", name+"&_pragma=query_only(1)&_pragma=cache_size(-1024)")
+	if err != nil {
+		return nil, errors.Join(err, wpool.Close())
+	}
+	limit(rpool, cfg.Connections, 4)
+	ids := &ids{}
+	w, err := startWriter(ctx, wpool, ids, cfg.Now)
+	if err != nil {
+		return nil, errors.Join(err, rpool.Close(), wpool.Close())
+	}
+	readers := newPrepared(rpool)
+	return &DB{Querier: readers, pool: rpool, now: cfg.Now, ids: ids, writer: w, readers: readers}, nil
+}
+
+func openPostgres(ctx context.Context, cfg Config) (*DB, error) {
+	pool, err := sql.Open("pgx", cfg.DSN)
+	if err != nil {
+		return nil, fmt.Errorf("registry database: %w", err)
+	}
+	limit(pool, cfg.Connections, 16)
+	if err := migrate(ctx, pool, cfg.Migrations, true); err != nil {
+		return nil, errors.Join(fmt.Errorf("registry database: %w", err), pool.Close())
+	}
+	return &DB{Querier: plain{pool}, pool: pool, now: cfg.Now, ids: &ids{}}, nil
+}
+
+func limit(pool *sql.DB, n, standard int) {
+	if n <= 0 {
+		n = standard
+	}
+	pool.SetMaxOpenConns(n)
+	pool.SetMaxIdleConns(n)
+}
+
+// Ping says whether the database answers.
+func (db *DB) Ping(ctx context.Context) error {
+	var one int
+	return Unavailable(db.Row(ctx, "SELECT 1").Scan(&one))
+}
+
+// Statements are those that SQLite has prepared so far, for tests that have them
+// explained; PostgreSQL's driver keeps its own.
+func (db *DB) Statements() []string {
+	if db.writer == nil {
+		return nil
+	}
+	return append(db.readers.texts(), db.writer.q.texts()...)
+}
+
+// Close waits for the writes that were accepted and closes the database.
+//
+// On SQLite the readers go first: the last connection to close folds the
+// write-ahead log into the file, which only the writing one may.
+func (db *DB) Close() error {
+	if db.writer == nil {
+		return db.pool.Close()
+	}
+	db.writer.stop()
+	return errors.Join(db.readers.close(), db.pool.Close(), db.writer.close())
+}
+
+// Micros is a time as tables hold it.
+func Micros(t time.Time) int64 { return t.UnixMicro() }
+
+// idEpoch is when ids begin; 52 bits of microseconds last for 140 years.
+const idEpoch = 1_735_689_600_000_000 // 2025-01-01
+
+// ids makes ids that grow with time and differ within a process whatever its
+// clock does. Replicas need not agree on them: of one microsecond each takes
+// one of 2,048 at random.
+type ids struct {
+	mu   sync.Mutex
+	last int64
+}
+
+func (g *ids) next(now time.Time) int64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.last = max(g.last+1, (Micros(now)-idEpoch)<<11|rand.Int64N(1<<11))
+	return g.last
+}
+
+func (g *ids) after(n int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.last = max(g.last, n)
+}
+
+// Unavailable marks a failure of the database itself: the same call may work
+// later. A full disk is said to be one.
+func Unavailable(err error) error {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return err
+	}
+	var lite *sqlite.Error
+	if errors.As(err, &lite) && lite.Code()&0xff == sqlite3.SQLITE_FULL {
+		return errdefs.Errorf(errdefs.ErrExhausted, "registry database: %w (%w)", err, syscall.ENOSPC)
+	}
+	return errdefs.Errorf(errdefs.ErrUnavailable, "registry database: %w", err)
+}
+
+// NotFound turns an empty answer into errdefs.ErrNotFound with this message,
+// and any other failure into errdefs.ErrUnavailable.
+func NotFound(err error, format string, args ...any) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return errdefs.Errorf(errdefs.ErrNotFound, format, args...)
+	}
+	return Unavailable(err)
+}
