@@ -30,8 +30,9 @@ func loadBundle(bundle string) (spec *specs.Spec, data []byte, root mount.Mount,
 	if err = leanjson.Unmarshal(data, spec); err != nil {
 		return nil, nil, root, errdefs.Errorf(errdefs.ErrInvalid, "bundle %s: config.json: %v", bundle, err)
 	}
+	_, understood := minor(spec.Version)
 	switch {
-	case !understood(spec.Version):
+	case !understood:
 		return nil, nil, root, errdefs.Errorf(errdefs.ErrUnsupported, "bundle %s: runtime spec version %q; 1.0 to %s are understood", bundle, spec.Version, specVersion)
 	case spec.Process == nil || len(spec.Process.Args) == 0:
 		return nil, nil, root, errdefs.Errorf(errdefs.ErrInvalid, "bundle %s: config.json names no process to run", bundle)
@@ -41,6 +42,7 @@ func loadBundle(bundle string) (spec *specs.Spec, data []byte, root mount.Mount,
 	if spec.Linux == nil {
 		spec.Linux = &specs.Linux{}
 	}
+	olderPids(spec.Version, spec.Linux.Resources)
 	if err := relative(spec, bundle); err != nil {
 		return nil, nil, root, err
 	}
@@ -50,17 +52,26 @@ func loadBundle(bundle string) (spec *specs.Spec, data []byte, root mount.Mount,
 	return spec, data, mount.Mount{Type: "bind", Source: spec.Root.Path}, nil
 }
 
-// understood reports whether a version is 1.MINOR.PATCH, with or without more
-// after it.
-func understood(version string) bool {
-	rest, ok := strings.CutPrefix(version, "1.")
-	minor, patch, both := strings.Cut(rest, ".")
+// minor is the second number of a version 1.MINOR.PATCH, with or without more
+// after it; others are not understood.
+func minor(version string) (n uint64, understood bool) {
+	rest, one := strings.CutPrefix(version, "1.")
+	second, patch, both := strings.Cut(rest, ".")
 	if i := strings.IndexAny(patch, "-+"); i >= 0 {
 		patch = patch[:i]
 	}
-	_, err := strconv.ParseUint(minor, 10, 16)
-	_, err2 := strconv.ParseUint(patch, 10, 16)
-	return ok && both && err == nil && err2 == nil
+	n, err := strconv.ParseUint(second, 10, 16)
+	_, perr := strconv.ParseUint(patch, 10, 16)
+	return n, one && both && err == nil && perr == nil
+}
+
+// olderPids drops a limit of 0 processes, which is a limit since version 1.3 and
+// was none before.
+func olderPids(version string, r *specs.LinuxResources) {
+	n, _ := minor(version)
+	if n < 3 && r != nil && r.Pids != nil && r.Pids.Limit != nil && *r.Pids.Limit == 0 {
+		r.Pids = nil
+	}
 }
 
 // relative makes the root and the sources of binds absolute: the spec has them

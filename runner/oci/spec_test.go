@@ -786,13 +786,32 @@ func TestKillWithoutPIDNamespace(t *testing.T) {
 	}
 }
 
+// TestNoProcesses limits processes to 0, which meant nothing before version 1.3.
+func TestNoProcesses(t *testing.T) {
+	t.Parallel()
+	none := int64(0)
+	for version, want := range map[string]string{"1.0.2": "max", "1.3.0": "0"} {
+		f := newFixture(t, "cat", "/sys/fs/cgroup/pids/pids.max")
+		f.spec.Version = version
+		f.spec.Linux.Resources.Pids = &specs.LinuxPids{Limit: &none}
+		f.write()
+		code, out, errs := f.call("run", "-b", f.bundle, idOf(t)+version)
+		if strings.Contains(errs, "No such file") {
+			t.Skip("needs the controller pids of control groups v1")
+		}
+		if strings.TrimSpace(out) != want {
+			t.Errorf("%s: %d %q, want %s, %s", version, code, out, want, errs)
+		}
+	}
+}
+
 func TestVersions(t *testing.T) {
 	t.Parallel()
 	for version, want := range map[string]bool{
 		"1.0.0": true, "1.0.2-dev": true, "1.3.0+dev": true, "1.2.0-rc.1": true,
 		"": false, "1.": false, "1.x": false, "1.0": false, "2.0.0": false, "0.1.0": false, "1.0.x": false,
 	} {
-		if understood(version) != want {
+		if _, understood := minor(version); understood != want {
 			t.Errorf("%q: %t", version, !want)
 		}
 	}

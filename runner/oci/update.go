@@ -35,6 +35,7 @@ func (a *app) update(ctx context.Context, args []string) (int, error) {
 	if err != nil {
 		return 1, err
 	}
+	olderPids(c.Spec.Version, r)
 	g, err := c.group()
 	if err != nil {
 		return 1, err

@@ -360,7 +360,7 @@ func TestSettingsV2(t *testing.T) {
 		CPU:     &specs.LinuxCPU{Shares: p(uint64(1024)), Quota: p(int64(50000)), Cpus: "0-1"},
 		Pids:    &specs.LinuxPids{Limit: p(int64(-1))},
 		BlockIO: &specs.LinuxBlockIO{ThrottleReadBpsDevice: []specs.LinuxThrottleDevice{throttleDevice(8, 0, 1000)}},
-		Unified: map[string]string{"memory.high": "90"},
+		Unified: map[string]string{"memory.high": "90", "io.max": "8:0 wiops=1\n8:1 wiops=2"},
 	}, true)
 	want := []setting{
 		{"memory", "memory.max", "100", "memory", nil},
@@ -371,6 +371,8 @@ func TestSettingsV2(t *testing.T) {
 		{"cpuset", "cpuset.cpus", "0-1", "cpuset-cpus", nil},
 		{"pids", "pids.max", "max", "pids-limit", nil},
 		{"io", "io.max", "8:0 rbps=1000", "device-read-bps", nil},
+		{"io", "io.max", "8:0 wiops=1", "unified io.max", nil},
+		{"io", "io.max", "8:1 wiops=2", "unified io.max", nil},
 		{"memory", "memory.high", "90", "unified memory.high", nil},
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(setting{})); err != nil || diff != "" {

@@ -280,7 +280,7 @@ func (t *translation) cpuTime(c *specs.LinuxCPU) {
 
 // others are written alike in v1 and v2, or nearly.
 func (t *translation) others(r *specs.LinuxResources) {
-	if p := r.Pids; p != nil && p.Limit != nil && *p.Limit != 0 {
+	if p := r.Pids; p != nil && p.Limit != nil {
 		t.add("pids", "pids.max", limitOrMax(*p.Limit, "max"), "pids-limit")
 	}
 	for _, device := range slices.Sorted(maps.Keys(r.Rdma)) {
@@ -361,7 +361,9 @@ func (t *translation) unified(files map[string]string) {
 		if !ok || strings.Contains(file, "/") {
 			t.fail(errdefs.ErrInvalid, "linux.resources.unified: %q is no file of a control group", file)
 		}
-		t.add(controller, file, files[file], "unified "+file)
+		for line := range strings.Lines(files[file]) { // the kernel takes one device at a time
+			t.add(controller, file, strings.TrimSuffix(line, "\n"), "unified "+file)
+		}
 	}
 }
 
