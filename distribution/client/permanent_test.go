@@ -392,6 +392,24 @@ func TestInsufficientScope(t *testing.T) {
 	}
 }
 
+// TestNoRegistry: a web server's answer to the greeting is not taken for an
+// image that is missing.
+func TestNoRegistry(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{404, 405, 302} {
+		host := distributiontest.Listen(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Location", "/login")
+			w.WriteHeader(status)
+		}))
+		c := distributiontest.NewClient(t, client.Config{})
+		_, _, err := c.Repository(host, "a").Resolve(t.Context(), "v1")
+		if !errors.Is(err, errdefs.ErrUnsupported) || errors.Is(err, errdefs.ErrNotFound) ||
+			!strings.Contains(err.Error(), fmt.Sprintf("registry %s: what answers there is no registry: %d to GET /v2/", host, status)) {
+			t.Errorf("%d: %v", status, err)
+		}
+	}
+}
+
 // TestShortForGood is a registry that ends a blob early without saying so: it
 // is asked for the rest, and then believed.
 func TestShortForGood(t *testing.T) {

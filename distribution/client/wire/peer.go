@@ -17,6 +17,7 @@ import (
 	"cove/distribution/auth"
 	"cove/distribution/client/credentials"
 	"cove/distribution/errcode"
+	"cove/errdefs"
 )
 
 // Peer is one registry, as far as we know it: how it wants to be spoken to,
@@ -97,7 +98,8 @@ func (p *Peer) greet(ctx context.Context) (*transport.Challenge, error) {
 	if isCertificate(err) {
 		return nil, err
 	}
-	if ch, plainErr := p.ping(ctx, true); plainErr == nil || StatusOf(plainErr) != 0 {
+	// An answer, though it may be a refusal, tells more than that TLS failed.
+	if ch, plainErr := p.ping(ctx, true); plainErr == nil || errdefs.KindOf(plainErr) != nil {
 		return ch, plainErr
 	}
 	return nil, err
@@ -120,6 +122,10 @@ func (p *Peer) ping(ctx context.Context, plain bool) (*transport.Challenge, erro
 	case http.StatusUnauthorized:
 		pickChallenge(ch, auth.ParseChallenges(resp.Header.Values("WWW-Authenticate")))
 		return ch, nil
+	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusMovedPermanently, http.StatusFound,
+		http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		return nil, errdefs.Errorf(errdefs.ErrUnsupported,
+			"what answers there is no registry: %d to GET %s; are its name and port right?", resp.StatusCode, req.URL.Path)
 	default:
 		return nil, p.refusal(resp)
 	}
