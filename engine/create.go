@@ -12,6 +12,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/content"
+	"cove/distribution/progress"
 	"cove/engine/inspect"
 	"cove/engine/machine"
 	"cove/engine/rootfs"
@@ -19,7 +20,6 @@ import (
 	"cove/errdefs"
 	"cove/images"
 	"cove/images/gc"
-	"cove/images/transfer"
 	"cove/internal/ids"
 	"cove/layers/mount"
 	"cove/network"
@@ -36,7 +36,7 @@ type CreateOptions struct {
 	// Pull says when the registry is asked for the image.
 	Pull PullPolicy
 	// Progress is told of the pull, if there is one.
-	Progress transfer.Progress
+	Progress progress.Func
 }
 
 // Create makes a container from an image; it does not run yet. The errors are

@@ -7,10 +7,10 @@ import (
 	"iter"
 
 	"cove/content"
+	"cove/distribution/progress"
 	"cove/errdefs"
 	"cove/images"
 	"cove/images/gc"
-	"cove/images/transfer"
 	"cove/layers/mount"
 	"cove/reference"
 )
@@ -95,7 +95,7 @@ func (e *Engine) imageToRun(ctx context.Context, lease content.Lease, o CreateOp
 
 // stack prepares a writable snapshot on the image's layers, which the lease
 // holds, and unpacks them first when they are not.
-func (e *Engine) stack(ctx context.Context, key string, img images.Image, lease content.Lease, progress transfer.Progress) (mount.Mount, error) {
+func (e *Engine) stack(ctx context.Context, key string, img images.Image, lease content.Lease, tell progress.Func) (mount.Mount, error) {
 	snaps, err := e.snapshots()
 	if err != nil {
 		return mount.Mount{}, err
@@ -109,7 +109,7 @@ func (e *Engine) stack(ctx context.Context, key string, img images.Image, lease 
 	if err != nil {
 		return mount.Mount{}, err
 	}
-	if err := store.Unpack(ctx, img, lease, progress); err != nil {
+	if err := store.Unpack(ctx, img, lease, tell); err != nil {
 		return mount.Mount{}, err
 	}
 	return snaps.Prepare(ctx, key, chain)

@@ -11,9 +11,9 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/content"
+	"cove/distribution/progress"
 	"cove/errdefs"
 	"cove/images/tarball"
-	"cove/images/transfer"
 	"cove/layers"
 	"cove/layers/compress"
 	"cove/reference"
@@ -29,13 +29,13 @@ type Loaded struct {
 // Load reads a tar that Save, docker save (of any version) or another tool
 // wrote: a docker archive or an OCI layout, compressed or not. It unpacks the
 // images and names them as the archive does.
-func (s *Store) Load(ctx context.Context, r io.Reader, progress transfer.Progress) ([]Loaded, error) {
+func (s *Store) Load(ctx context.Context, r io.Reader, tell progress.Func) ([]Loaded, error) {
 	held, err := s.cfg.Content.Lease(ctx)
 	if err != nil {
 		return nil, err
 	}
 	lease := &recording{Lease: held, refs: map[string]bool{}}
-	loaded, err := s.load(ctx, r, lease, progress)
+	loaded, err := s.load(ctx, r, lease, tell)
 	if err != nil {
 		err = fmt.Errorf("loading images: %w", err)
 	}
@@ -64,14 +64,14 @@ func (r *recording) Add(ctx context.Context, refs ...string) error {
 	return r.Lease.Add(ctx, refs...)
 }
 
-func (s *Store) load(ctx context.Context, r io.Reader, lease content.Lease, progress transfer.Progress) ([]Loaded, error) {
+func (s *Store) load(ctx context.Context, r io.Reader, lease content.Lease, tell progress.Func) ([]Loaded, error) {
 	plain, err := compress.NewReader(ctx, r, compress.Limits{})
 	if err != nil {
 		return nil, err
 	}
 	defer plain.Close()
 	reader := tarball.Reader{Store: s.cfg.Content, Lease: lease, Stored: func(desc ocispec.Descriptor) {
-		progress.Tell(transfer.Event{Kind: transfer.Loading, Desc: desc, Offset: desc.Size})
+		tell.Tell(progress.Event{Kind: progress.Loading, Desc: desc, Offset: desc.Size})
 	}}
 	found, err := reader.Read(ctx, plain)
 	if err != nil {
@@ -79,7 +79,7 @@ func (s *Store) load(ctx context.Context, r io.Reader, lease content.Lease, prog
 	}
 	var loaded []Loaded
 	for _, f := range found {
-		img, err := s.adopt(ctx, f, lease, progress)
+		img, err := s.adopt(ctx, f, lease, tell)
 		if err != nil {
 			return loaded, err
 		}
@@ -113,7 +113,7 @@ func (s *Store) nameLoaded(ctx context.Context, img Image, names []string) ([]Lo
 }
 
 // adopt makes an image of what an archive held.
-func (s *Store) adopt(ctx context.Context, f tarball.Image, lease content.Lease, progress transfer.Progress) (Image, error) {
+func (s *Store) adopt(ctx context.Context, f tarball.Image, lease content.Lease, tell progress.Func) (Image, error) {
 	target := f.Target
 	if target.Digest == "" {
 		var err error
@@ -133,7 +133,7 @@ func (s *Store) adopt(ctx context.Context, f tarball.Image, lease content.Lease,
 			return Image{}, errdefs.Errorf(errdefs.ErrInvalid, "image %s: layer %s is not in the archive: %w", img.ID, l.Blob.Digest, err)
 		}
 	}
-	return img, s.Unpack(ctx, img, lease, progress)
+	return img, s.Unpack(ctx, img, lease, tell)
 }
 
 // manifestFor writes the manifest that an old docker archive does not have.

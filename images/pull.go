@@ -13,8 +13,8 @@ import (
 	"cove/distribution/client"
 	"cove/distribution/errcode"
 	"cove/distribution/manifest"
+	"cove/distribution/progress"
 	"cove/errdefs"
-	"cove/images/transfer"
 	"cove/internal/platforms"
 	"cove/reference"
 )
@@ -23,7 +23,7 @@ import (
 type PullOptions struct {
 	// Platform is which image is taken of an index; zero is the store's.
 	Platform ocispec.Platform
-	Progress transfer.Progress
+	Progress progress.Func
 }
 
 // Pulled is what a Pull did.
@@ -141,7 +141,7 @@ func (s *Store) fetch(ctx context.Context, ref reference.Reference, opts PullOpt
 		return Image{}, "", err
 	}
 	origin := desc.Digest
-	opts.Progress.Tell(transfer.Event{Kind: transfer.Resolved, Desc: desc})
+	opts.Progress.Tell(progress.Event{Kind: progress.Resolved, Desc: desc})
 	img := Image{Source: ref}
 	for depth := 0; ; depth++ {
 		m, err := parse(desc, body)

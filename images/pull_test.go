@@ -22,8 +22,8 @@ import (
 	"cove/distribution/client"
 	"cove/distribution/client/credentials"
 	"cove/distribution/distributiontest"
+	"cove/distribution/progress"
 	"cove/errdefs"
-	"cove/images/transfer"
 	"cove/internal/platforms"
 	"cove/layers/snapshot/native"
 )
@@ -65,21 +65,21 @@ func registry(t testing.TB, wrap func(http.Handler) http.Handler) (host string) 
 // events collects the last kind of event of every blob, and all kinds seen.
 type events struct {
 	mu   sync.Mutex
-	last map[digest.Digest]transfer.Kind
-	seen map[transfer.Kind]int
+	last map[digest.Digest]progress.Kind
+	seen map[progress.Kind]int
 }
 
-func (e *events) tell(ev transfer.Event) {
+func (e *events) tell(ev progress.Event) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.last == nil {
-		e.last, e.seen = map[digest.Digest]transfer.Kind{}, map[transfer.Kind]int{}
+		e.last, e.seen = map[digest.Digest]progress.Kind{}, map[progress.Kind]int{}
 	}
 	e.last[ev.Desc.Digest] = ev.Kind
 	e.seen[ev.Kind]++
 }
 
-func (e *events) must(t *testing.T, img Image, kind transfer.Kind) {
+func (e *events) must(t *testing.T, img Image, kind progress.Kind) {
 	t.Helper()
 	for _, l := range img.Layers {
 		if e.last[l.Blob.Digest] != kind {
@@ -106,7 +106,7 @@ func TestPushPull(t *testing.T) {
 	if err != nil || desc.Digest != a.Target.Digest {
 		t.Fatalf("Push = %+v, %v", desc, err)
 	}
-	ev.must(t, a, transfer.Pushed)
+	ev.must(t, a, progress.Pushed)
 	if img, err := from.Get(t.Context(), name); err != nil || len(img.Digests) != 1 || img.Digests[0].Digest != desc.Digest {
 		t.Errorf("after the push: %+v, %v", img.Digests, err)
 	}
@@ -114,15 +114,15 @@ func TestPushPull(t *testing.T) {
 	if _, err := from.Push(t.Context(), name, PushOptions{Progress: ev.tell}); err != nil {
 		t.Fatal(err)
 	}
-	ev.must(t, a, transfer.AlreadyExists)
+	ev.must(t, a, progress.AlreadyExists)
 
 	ev = events{}
 	pulled, err := to.Pull(t.Context(), name, PullOptions{Progress: ev.tell})
 	if err != nil || !pulled.Newer || pulled.Digest != desc.Digest || pulled.Image.ID != a.ID {
 		t.Fatalf("Pull = %+v, %v", pulled, err)
 	}
-	ev.must(t, a, transfer.Complete)
-	if ev.seen[transfer.Downloaded] != 4 {
+	ev.must(t, a, progress.Complete)
+	if ev.seen[progress.Downloaded] != 4 {
 		t.Errorf("events %v, want 4 downloads", ev.seen)
 	}
 	m, err := to.cfg.Snapshots.Mounts(t.Context(), string(a.ChainID()))
@@ -136,7 +136,7 @@ func TestPushPull(t *testing.T) {
 	if pulled, err = to.Pull(t.Context(), name, PullOptions{Progress: ev.tell}); err != nil || pulled.Newer {
 		t.Errorf("pulling again: %+v, %v", pulled, err)
 	}
-	ev.must(t, a, transfer.AlreadyExists)
+	ev.must(t, a, progress.AlreadyExists)
 
 	removed, err := to.Remove(t.Context(), name, RemoveOptions{})
 	if err != nil || len(removed.Untagged) != 2 || len(removed.Deleted) != 5 || removed.Deleted[0] != a.ID.String() {
@@ -218,7 +218,7 @@ func TestPushMounts(t *testing.T) {
 	if _, err := s.Push(t.Context(), host+"/two/app", PushOptions{Progress: ev.tell}); err != nil {
 		t.Fatal(err)
 	}
-	ev.must(t, a, transfer.Mounted)
+	ev.must(t, a, progress.Mounted)
 }
 
 // TestPullResumes begins with what an earlier pull left when it was killed.

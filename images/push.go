@@ -8,14 +8,14 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/distribution/client"
+	"cove/distribution/progress"
 	"cove/errdefs"
 	"cove/images/names"
-	"cove/images/transfer"
 	"cove/reference"
 )
 
 // PushOptions are the choices of Push.
-type PushOptions struct{ Progress transfer.Progress }
+type PushOptions struct{ Progress progress.Func }
 
 // Push brings an image to the registry of its name: only the blobs that are
 // missing there, mounted from a neighbouring repository where possible, and the
@@ -54,7 +54,7 @@ func (s *Store) Push(ctx context.Context, name string, opts PushOptions) (ocispe
 	return img.Target, s.pushed(ctx, ref, img)
 }
 
-func (s *Store) push(ctx context.Context, ref reference.Reference, img Image, from []string, progress transfer.Progress) error {
+func (s *Store) push(ctx context.Context, ref reference.Reference, img Image, from []string, tell progress.Func) error {
 	repo, err := s.repository(ref)
 	if err != nil {
 		return err
@@ -62,24 +62,16 @@ func (s *Store) push(ctx context.Context, ref reference.Reference, img Image, fr
 	layer := map[string]bool{}
 	for _, l := range img.Layers {
 		layer[l.Blob.Digest.String()] = true
-		progress.Tell(transfer.Event{Kind: transfer.Waiting, Desc: l.Blob})
+		tell.Tell(progress.Event{Kind: progress.Waiting, Desc: l.Blob})
 	}
 	return repo.Push(ctx, ref.Tag, img.Target, s.cfg.Content, client.PushOptions{
 		MountFrom: from,
-		Progress: func(e client.Event) {
+		Progress: func(e progress.Event) {
 			if layer[e.Desc.Digest.String()] {
-				progress.Tell(pushEvent(e))
+				tell.Tell(e)
 			}
 		},
 	})
-}
-
-func pushEvent(e client.Event) transfer.Event {
-	kind := map[client.EventKind]transfer.Kind{
-		client.Started: transfer.Pushing, client.Moved: transfer.Pushing, client.Retrying: transfer.Retrying,
-		client.Done: transfer.Pushed, client.Exists: transfer.AlreadyExists, client.Mounted: transfer.Mounted,
-	}[e.Kind]
-	return transfer.Event{Kind: kind, Desc: e.Desc, Offset: e.Offset, From: e.From, Err: e.Err, Wait: e.Wait}
 }
 
 const maxMountFrom = 3

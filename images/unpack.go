@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/content"
+	"cove/distribution/progress"
 	"cove/errdefs"
 	"cove/images/transfer"
 	"cove/layers"
@@ -22,7 +23,7 @@ import (
 // named by their chainIDs. Of img it needs Layers and, for layers that are not
 // here, Source. What arrives is stored and unpacked in one pass. hold may be
 // nil if a name or another lease covers the layers already.
-func (s *Store) Unpack(ctx context.Context, img Image, hold content.Lease, progress transfer.Progress) error {
+func (s *Store) Unpack(ctx context.Context, img Image, hold content.Lease, tell progress.Func) error {
 	if hold == nil {
 		own, err := s.cfg.Content.Lease(ctx)
 		if err != nil {
@@ -35,7 +36,7 @@ func (s *Store) Unpack(ctx context.Context, img Image, hold content.Lease, progr
 	if err := hold.Add(ctx, layerRefs(img.Layers)...); err != nil {
 		return err
 	}
-	err := s.unpack(ctx, img, hold, progress)
+	err := s.unpack(ctx, img, hold, tell)
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
 		return errdefs.Errorf(errdefs.ErrExhausted, "%w: the disk of %s is full: free some space and try again, what came is kept", err, s.cfg.Root)
 	}
@@ -55,7 +56,7 @@ func (s *Store) Unpack(ctx context.Context, img Image, hold content.Lease, progr
 	if img.Source.Repository == "" || s.cfg.Registry == nil {
 		return errdefs.Errorf(errdefs.ErrCorrupt, "%w: blob %s was damaged on disk; pull or load its image again", err, rotten[0])
 	}
-	return s.unpack(ctx, img, hold, progress)
+	return s.unpack(ctx, img, hold, tell)
 }
 
 func layerRefs(ls []layers.Layer) []string {
@@ -66,8 +67,8 @@ func layerRefs(ls []layers.Layer) []string {
 	return refs
 }
 
-func (s *Store) unpack(ctx context.Context, img Image, hold content.Lease, progress transfer.Progress) error {
-	source := &transfer.Source{Content: s.cfg.Content, Progress: progress}
+func (s *Store) unpack(ctx context.Context, img Image, hold content.Lease, tell progress.Func) error {
+	source := &transfer.Source{Content: s.cfg.Content, Progress: tell}
 	if img.Source.Repository != "" && s.cfg.Registry != nil {
 		source.Repo = s.cfg.Registry.Repository(img.Source.Registry, img.Source.Repository)
 	}
@@ -84,11 +85,11 @@ func (s *Store) unpack(ctx context.Context, img Image, hold content.Lease, progr
 	}
 	u.Done = func(i int, l layers.Layer) {
 		if i >= have {
-			progress.Tell(transfer.Event{Kind: transfer.Complete, Desc: l.Blob, Offset: l.Blob.Size})
+			tell.Tell(progress.Event{Kind: progress.Complete, Desc: l.Blob, Offset: l.Blob.Size})
 		}
 	}
 	for _, l := range img.Layers {
-		progress.Tell(transfer.Event{Kind: transfer.Waiting, Desc: l.Blob})
+		tell.Tell(progress.Event{Kind: progress.Waiting, Desc: l.Blob})
 	}
 	var opened sync.Map // layers that Unpack opened, and so checked
 	g, gctx := errgroup.WithContext(ctx)

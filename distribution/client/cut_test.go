@@ -18,6 +18,7 @@ import (
 	"cove/content/memstore"
 	"cove/distribution/client"
 	"cove/distribution/distributiontest"
+	"cove/distribution/progress"
 	"cove/errdefs"
 )
 
@@ -37,14 +38,14 @@ func quick(waits *atomic.Int64) func(context.Context, time.Duration) error {
 // tally counts events by kind.
 type tally struct {
 	mu    sync.Mutex
-	kinds map[client.EventKind]int
+	kinds map[progress.Kind]int
 }
 
-func (c *tally) tell(e client.Event) {
+func (c *tally) tell(e progress.Event) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.kinds == nil {
-		c.kinds = make(map[client.EventKind]int)
+		c.kinds = make(map[progress.Kind]int)
 	}
 	c.kinds[e.Kind]++
 }
@@ -70,8 +71,8 @@ func TestPullResumes(t *testing.T) {
 	if err != nil || !bytes.Equal(got, img.Blobs[layer.Digest]) {
 		t.Fatalf("%d bytes, %v", len(got), err)
 	}
-	if made := l.made.Load(); made != 4 || events.kinds[client.Retrying] < 4 {
-		t.Errorf("%d cuts, %d retries, want 4 of each", made, events.kinds[client.Retrying])
+	if made := l.made.Load(); made != 4 || events.kinds[progress.Retrying] < 4 {
+		t.Errorf("%d cuts, %d retries, want 4 of each", made, events.kinds[progress.Retrying])
 	}
 	// Resumed, not begun again: what was in flight at a cut is all that may
 	// travel twice.
@@ -97,8 +98,8 @@ func TestPushResumes(t *testing.T) {
 	if _, _, err := repo.Resolve(t.Context(), "v1"); err != nil {
 		t.Error(err)
 	}
-	if made := l.made.Load(); made != 4 || events.kinds[client.Retrying] < 4 {
-		t.Errorf("%d cuts, %d retries, want 4 of each", made, events.kinds[client.Retrying])
+	if made := l.made.Load(); made != 4 || events.kinds[progress.Retrying] < 4 {
+		t.Errorf("%d cuts, %d retries, want 4 of each", made, events.kinds[progress.Retrying])
 	}
 	if got := served.received.Load(); got > 28<<20 || served.ranges.Load() < 3 {
 		t.Errorf("the server was sent %d bytes for a blob of %d, in %d chunks", got, 20<<20, served.ranges.Load())

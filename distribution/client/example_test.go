@@ -13,6 +13,7 @@ import (
 	"cove/content"
 	"cove/content/memstore"
 	"cove/distribution/client"
+	"cove/distribution/progress"
 )
 
 // A push takes what it needs from a content store and tells how it goes; a
@@ -37,8 +38,8 @@ func Example() {
 	}
 	defer c.Close()
 	repo := c.Repository(host, "team/app")
-	err = repo.Push(ctx, "v1", manifest, local, client.PushOptions{Progress: func(e client.Event) {
-		if e.Kind == client.Done {
+	err = repo.Push(ctx, "v1", manifest, local, client.PushOptions{Progress: func(e progress.Event) {
+		if e.Kind == progress.Pushed {
 			fmt.Println("pushed", e.Desc.MediaType)
 		}
 	}})

@@ -16,6 +16,7 @@ import (
 
 	"cove/content"
 	"cove/distribution/client/wire"
+	"cove/distribution/progress"
 	"cove/errdefs"
 )
 
@@ -24,10 +25,10 @@ import (
 // of it. A body of another length than desc.Size is an error and never an
 // early EOF; the bytes are not hashed. The reader must be closed and is not
 // safe for concurrent use.
-func (r *Repository) OpenBlob(ctx context.Context, desc ocispec.Descriptor, offset int64, progress Progress) (io.ReadCloser, error) {
-	b := &blobReader{ctx: ctx, repo: r, desc: desc, offset: offset, progress: progress, ended: -1, cut: make(map[*wire.Peer]error)}
+func (r *Repository) OpenBlob(ctx context.Context, desc ocispec.Descriptor, offset int64, tell progress.Func) (io.ReadCloser, error) {
+	b := &blobReader{ctx: ctx, repo: r, desc: desc, offset: offset, tell: tell, ended: -1, cut: make(map[*wire.Peer]error)}
 	b.retrier = r.c.retrier(func(err error, wait time.Duration) {
-		progress.tell(Event{Kind: Retrying, Desc: desc, Offset: b.offset, Err: err, Wait: wait})
+		tell.Tell(progress.Event{Kind: progress.Retrying, Desc: desc, Offset: b.offset, Err: err, Wait: wait})
 	})
 	if offset == desc.Size {
 		return b, nil
@@ -40,16 +41,16 @@ func (r *Repository) OpenBlob(ctx context.Context, desc ocispec.Descriptor, offs
 
 // blobReader is one body after another.
 type blobReader struct {
-	ctx      context.Context //nolint:containedctx // it is the context of the reading, which ends with Close
-	repo     *Repository
-	desc     ocispec.Descriptor
-	offset   int64
-	body     io.ReadCloser
-	from     *wire.Peer           // who the body is from
-	ended    int64                // where a body last ended by itself, too early; -1 before
-	cut      map[*wire.Peer]error // mirrors that cut the line: they are not asked again
-	retrier  *retrier
-	progress Progress
+	ctx     context.Context //nolint:containedctx // it is the context of the reading, which ends with Close
+	repo    *Repository
+	desc    ocispec.Descriptor
+	offset  int64
+	body    io.ReadCloser
+	from    *wire.Peer           // who the body is from
+	ended   int64                // where a body last ended by itself, too early; -1 before
+	cut     map[*wire.Peer]error // mirrors that cut the line: they are not asked again
+	retrier *retrier
+	tell    progress.Func
 }
 
 func (b *blobReader) Read(p []byte) (int, error) {
@@ -58,7 +59,7 @@ func (b *blobReader) Read(p []byte) (int, error) {
 		if n > 0 {
 			b.offset += int64(n)
 			b.retrier.progressed()
-			b.progress.tell(Event{Kind: Moved, Desc: b.desc, Offset: b.offset})
+			b.tell.Tell(progress.Event{Kind: progress.Downloading, Desc: b.desc, Offset: b.offset})
 			return n, nil
 		}
 		if err == nil {
@@ -193,16 +194,16 @@ type BlobStore interface {
 }
 
 // FetchBlob brings desc into store, going on where an earlier, cut fetch left
-// off; the store's Commit verifies it. A blob the store has is an Exists event
+// off; the store's Commit verifies it. A blob the store has is an AlreadyExists event
 // and no bytes; one that another process is fetching is waited for.
-func (r *Repository) FetchBlob(ctx context.Context, store BlobStore, desc ocispec.Descriptor, progress Progress) error {
-	w, err := r.beginFetch(ctx, store, desc, progress)
+func (r *Repository) FetchBlob(ctx context.Context, store BlobStore, desc ocispec.Descriptor, tell progress.Func) error {
+	w, err := r.beginFetch(ctx, store, desc, tell)
 	if err != nil || w == nil {
 		return err
 	}
-	progress.tell(Event{Kind: Started, Desc: desc, Offset: w.Offset()})
+	tell.Tell(progress.Event{Kind: progress.Downloading, Desc: desc, Offset: w.Offset()})
 	resumed := w.Offset() > 0
-	err = r.fetch(ctx, w, desc, progress)
+	err = r.fetch(ctx, w, desc, tell)
 	err = errors.Join(err, w.Close())
 	if resumed && errors.Is(err, errdefs.ErrCorrupt) {
 		// What the earlier fetch left was wrong. Commit may have forgotten it
@@ -210,18 +211,18 @@ func (r *Repository) FetchBlob(ctx context.Context, store BlobStore, desc ocispe
 		if aerr := store.Abort(ctx, fetchID(desc.Digest)); aerr != nil && !errors.Is(aerr, errdefs.ErrNotFound) {
 			return errors.Join(err, aerr)
 		}
-		return r.FetchBlob(ctx, store, desc, progress)
+		return r.FetchBlob(ctx, store, desc, tell)
 	}
 	if err != nil {
 		return err
 	}
-	progress.tell(Event{Kind: Done, Desc: desc, Offset: desc.Size})
+	tell.Tell(progress.Event{Kind: progress.Downloaded, Desc: desc, Offset: desc.Size})
 	return nil
 }
 
-func (r *Repository) fetch(ctx context.Context, w content.Writer, desc ocispec.Descriptor, progress Progress) error {
+func (r *Repository) fetch(ctx context.Context, w content.Writer, desc ocispec.Descriptor, tell progress.Func) error {
 	if w.Offset() < desc.Size {
-		body, err := r.OpenBlob(ctx, desc, w.Offset(), progress)
+		body, err := r.OpenBlob(ctx, desc, w.Offset(), tell)
 		if err != nil {
 			return err
 		}
@@ -243,12 +244,12 @@ func (r *Repository) fetch(ctx context.Context, w content.Writer, desc ocispec.D
 func fetchID(dgst digest.Digest) string { return "fetch/" + dgst.String() }
 
 // beginFetch returns nil when the blob is there.
-func (r *Repository) beginFetch(ctx context.Context, store BlobStore, desc ocispec.Descriptor, progress Progress) (content.Writer, error) {
+func (r *Repository) beginFetch(ctx context.Context, store BlobStore, desc ocispec.Descriptor, tell progress.Func) (content.Writer, error) {
 	const poll = 100 * time.Millisecond
 	for {
 		_, err := store.Stat(ctx, desc.Digest)
 		if err == nil {
-			progress.tell(Event{Kind: Exists, Desc: desc, Offset: desc.Size})
+			tell.Tell(progress.Event{Kind: progress.AlreadyExists, Desc: desc, Offset: desc.Size})
 			return nil, nil
 		}
 		if !errors.Is(err, errdefs.ErrNotFound) {

@@ -11,6 +11,7 @@ import (
 
 	"cove/content"
 	"cove/distribution/manifest"
+	"cove/distribution/progress"
 )
 
 // Push uploads the manifest or index desc with everything it refers to, each
@@ -39,7 +40,7 @@ func (r *Repository) Push(ctx context.Context, ref string, desc ocispec.Descript
 		if err := r.PushManifest(ctx, at, n.desc, n.body); err != nil {
 			return err
 		}
-		opts.Progress.tell(Event{Kind: Done, Desc: n.desc, Offset: n.desc.Size})
+		opts.Progress.Tell(progress.Event{Kind: progress.Pushed, Desc: n.desc, Offset: n.desc.Size})
 	}
 	return nil
 }

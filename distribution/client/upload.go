@@ -16,6 +16,7 @@ import (
 	"cove/content"
 	"cove/distribution/client/wire"
 	"cove/distribution/errcode"
+	"cove/distribution/progress"
 	"cove/errdefs"
 )
 
@@ -24,7 +25,7 @@ type PushOptions struct {
 	// MountFrom names repositories at the same registry that may hold the
 	// blobs already, best first.
 	MountFrom []string
-	Progress  Progress
+	Progress  progress.Func
 }
 
 // wholeLimit is the size up to which a blob goes in the finishing PUT itself,
@@ -37,7 +38,7 @@ const wholeLimit = 8 << 20
 func (r *Repository) PushBlob(ctx context.Context, desc ocispec.Descriptor, src content.Provider, opts PushOptions) error {
 	u := &upload{repo: r, peer: r.origin(), desc: desc, src: src, opts: opts}
 	u.retrier = r.c.retrier(func(err error, wait time.Duration) {
-		opts.Progress.tell(Event{Kind: Retrying, Desc: desc, Offset: u.offset, Err: err, Wait: wait})
+		opts.Progress.Tell(progress.Event{Kind: progress.Retrying, Desc: desc, Offset: u.offset, Err: err, Wait: wait})
 	})
 	for {
 		err := u.try(ctx)
@@ -59,7 +60,7 @@ type upload struct {
 	opts    PushOptions
 	retrier *retrier
 
-	started  bool   // Started was told
+	started  bool   // Pushing was told
 	resumed  bool   // part of it was there from before a cut
 	location string // of the upload at the registry; "" when there is none
 	offset   int64  // what the registry has of it
@@ -74,8 +75,8 @@ func (u *upload) state(err error) string {
 	return s
 }
 
-func (u *upload) tell(kind EventKind, from string) {
-	u.opts.Progress.tell(Event{Kind: kind, Desc: u.desc, Offset: u.offset, From: from})
+func (u *upload) tell(kind progress.Kind, from string) {
+	u.opts.Progress.Tell(progress.Event{Kind: kind, Desc: u.desc, Offset: u.offset, From: from})
 }
 
 // try brings the blob up from wherever it is.
@@ -93,7 +94,7 @@ func (u *upload) try(ctx context.Context) error {
 	}
 	if !u.started {
 		u.started = true
-		u.tell(Started, "")
+		u.tell(progress.Pushing, "")
 	}
 	return u.send(ctx)
 }
@@ -107,9 +108,9 @@ func (u *upload) begin(ctx context.Context) (done bool, err error) {
 	}
 	if there {
 		u.offset = u.desc.Size
-		kind := Exists
+		kind := progress.AlreadyExists
 		if u.started { // the answer to our commit was lost, not the commit
-			kind = Done
+			kind = progress.Pushed
 		}
 		u.tell(kind, "")
 		return true, nil
@@ -155,7 +156,7 @@ func (u *upload) post(ctx context.Context, from string) (mounted bool, err error
 	}
 	if a.Status == http.StatusCreated {
 		u.offset = u.desc.Size
-		u.tell(Mounted, from)
+		u.tell(progress.Mounted, from)
 		return true, nil
 	}
 	return false, u.follow(a)
@@ -264,7 +265,7 @@ func (u *upload) put(ctx context.Context, body func() io.Reader, length int64) e
 		return u.outOfStep(err)
 	}
 	u.offset = u.desc.Size
-	u.tell(Done, "")
+	u.tell(progress.Pushed, "")
 	return nil
 }
 
@@ -306,7 +307,7 @@ func (u *upload) body(rd content.Reader) func() io.Reader {
 type uploadBody struct {
 	io.Reader
 	at   int64
-	tell Progress
+	tell progress.Func
 	desc ocispec.Descriptor
 }
 
@@ -314,7 +315,7 @@ func (b *uploadBody) Read(p []byte) (int, error) {
 	n, err := b.Reader.Read(p)
 	if n > 0 {
 		b.at += int64(n)
-		b.tell.tell(Event{Kind: Moved, Desc: b.desc, Offset: b.at})
+		b.tell.Tell(progress.Event{Kind: progress.Pushing, Desc: b.desc, Offset: b.at})
 	}
 	return n, err
 }

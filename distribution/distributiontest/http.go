@@ -18,6 +18,7 @@ import (
 	"cove/content/memstore"
 	"cove/distribution"
 	"cove/distribution/client"
+	"cove/distribution/progress"
 	"cove/distribution/server"
 )
 
@@ -153,10 +154,10 @@ func testHTTP(t *testing.T, s Subject) {
 // testHTTPAgain pushes what is there already: no byte may move.
 func testHTTPAgain(t *testing.T, c *client.Client, host string, m distribution.Manifest, src content.Store) {
 	t.Helper()
-	for repo, want := range map[string]client.EventKind{"suite/road": client.Exists, "suite/mounted": client.Mounted} {
-		events := make(chan client.Event, 1000)
+	for repo, want := range map[string]progress.Kind{"suite/road": progress.AlreadyExists, "suite/mounted": progress.Mounted} {
+		events := make(chan progress.Event, 1000)
 		err := c.Repository(host, repo).Push(t.Context(), "v1", m.Descriptor, src, client.PushOptions{
-			MountFrom: []string{"suite/road"}, Progress: func(e client.Event) { events <- e },
+			MountFrom: []string{"suite/road"}, Progress: func(e progress.Event) { events <- e },
 		})
 		if err != nil {
 			t.Fatalf("Push again: %v", err)

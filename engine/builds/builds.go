@@ -14,10 +14,10 @@ import (
 	"cove/builder"
 	"cove/content"
 	"cove/content/fsstore"
+	"cove/distribution/progress"
 	"cove/engine/machine"
 	"cove/errdefs"
 	"cove/images"
-	"cove/images/transfer"
 	"cove/layers/snapshot"
 	"cove/reference"
 	"cove/runner"
@@ -43,7 +43,7 @@ type Options struct {
 	// Pull asks the registry for the base images even if they are here.
 	Pull bool
 	// PullProgress is told of base images that are fetched.
-	PullProgress transfer.Progress
+	PullProgress progress.Func
 }
 
 // Build builds an image and names it. The names are durable when it returns.
@@ -84,7 +84,7 @@ func Build(ctx context.Context, e Engine, o Options) (*builder.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := newBuilder(e, resolver{e: e, hold: bases, always: o.Pull, progress: o.PullProgress})
+	b, err := newBuilder(e, resolver{e: e, hold: bases, always: o.Pull, tell: o.PullProgress})
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +121,7 @@ func Check(ctx context.Context, e Engine, o Options) (*builder.Checked, error) {
 		return nil, err
 	}
 	defer bases.Release()
-	b, err := newBuilder(e, resolver{e: e, hold: bases, always: o.Pull, progress: o.PullProgress})
+	b, err := newBuilder(e, resolver{e: e, hold: bases, always: o.Pull, tell: o.PullProgress})
 	if err != nil {
 		return nil, err
 	}
@@ -147,9 +147,9 @@ func newBuilder(e Engine, r resolver) (*builder.Builder, error) {
 type resolver struct {
 	e Engine
 	// hold is the build's lease on its base images.
-	hold     content.Lease
-	always   bool
-	progress transfer.Progress
+	hold   content.Lease
+	always bool
+	tell   progress.Func
 }
 
 var _ builder.Resolver = resolver{}
@@ -161,7 +161,7 @@ func (r resolver) Resolve(ctx context.Context, name string, platform ocispec.Pla
 		return builder.Base{}, err
 	}
 	img, err := store.Resolve(ctx, name, images.ResolveOptions{
-		PullOptions: images.PullOptions{Platform: platform, Progress: r.progress}, Always: r.always, Hold: r.hold,
+		PullOptions: images.PullOptions{Platform: platform, Progress: r.tell}, Always: r.always, Hold: r.hold,
 	})
 	if err != nil {
 		return builder.Base{}, err
@@ -192,7 +192,7 @@ func (r resolver) Unpack(ctx context.Context, base builder.Base) error {
 	img := images.Image{
 		Descriptor: base.Manifest, Config: base.Config, RawConfig: base.RawConfig, Layers: base.Layers, Source: ref,
 	}
-	err = store.Unpack(ctx, img, r.hold, r.progress)
+	err = store.Unpack(ctx, img, r.hold, r.tell)
 	if errors.Is(err, errdefs.ErrNotFound) {
 		return fmt.Errorf("base image %s: %w", ref.Familiar(), err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"cove/content"
 	"cove/distribution/client"
+	"cove/distribution/progress"
 	"cove/errdefs"
 )
 
@@ -62,11 +63,11 @@ func startDownload(ctx context.Context, s *Source, w content.ReadableWriter, des
 	return d
 }
 
-func (d *download) fetch(ctx context.Context, repo *client.Repository, w content.Writer, desc ocispec.Descriptor, progress Progress) error {
-	progress.Tell(Event{Kind: Downloading, Desc: desc, Offset: w.Offset()})
-	body, err := repo.OpenBlob(ctx, desc, w.Offset(), func(e client.Event) {
-		if e.Kind == client.Retrying {
-			progress.Tell(Event{Kind: Retrying, Desc: desc, Offset: e.Offset, Err: e.Err, Wait: e.Wait})
+func (d *download) fetch(ctx context.Context, repo *client.Repository, w content.Writer, desc ocispec.Descriptor, tell progress.Func) error {
+	tell.Tell(progress.Event{Kind: progress.Downloading, Desc: desc, Offset: w.Offset()})
+	body, err := repo.OpenBlob(ctx, desc, w.Offset(), func(e progress.Event) {
+		if e.Kind == progress.Retrying { // how far it is, we tell: here it counts when it is stored
+			tell.Tell(e)
 		}
 	})
 	if err != nil {
@@ -74,7 +75,7 @@ func (d *download) fetch(ctx context.Context, repo *client.Repository, w content
 	}
 	defer body.Close()
 	told := &teller{r: body, n: w.Offset(), told: w.Offset(), tell: func(n int64) {
-		progress.Tell(Event{Kind: Downloading, Desc: desc, Offset: n})
+		tell.Tell(progress.Event{Kind: progress.Downloading, Desc: desc, Offset: n})
 	}}
 	err = d.store(told, w)
 	if err == nil {
@@ -83,7 +84,7 @@ func (d *download) fetch(ctx context.Context, repo *client.Repository, w content
 	if err != nil {
 		return fmt.Errorf("layer %s: %w", desc.Digest, err)
 	}
-	progress.Tell(Event{Kind: Downloaded, Desc: desc, Offset: desc.Size})
+	tell.Tell(progress.Event{Kind: progress.Downloaded, Desc: desc, Offset: desc.Size})
 	return nil
 }
 

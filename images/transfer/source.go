@@ -1,3 +1,8 @@
+// Package transfer brings the layers of an image here, from this machine or from
+// its registry, and tells how far it is.
+//
+// A layer that comes over the network is stored and handed to its reader in one
+// pass. Several processes that want the same layer fetch it once.
 package transfer
 
 import (
@@ -11,6 +16,7 @@ import (
 
 	"cove/content"
 	"cove/distribution/client"
+	"cove/distribution/progress"
 	"cove/errdefs"
 	"cove/internal/limit"
 	"cove/layers"
@@ -23,7 +29,7 @@ type Source struct {
 	Content content.Store
 	// Repo is where layers come from that are not here; nil is nowhere.
 	Repo     *client.Repository
-	Progress Progress
+	Progress progress.Func
 }
 
 // ResumablePrefix begins the ids of the writes of downloads: only those are ever
@@ -74,11 +80,11 @@ func (s *Source) each(ctx context.Context, ls []layers.Layer, do func(ctx contex
 		if err := do(ctx, l, here); err != nil {
 			return err
 		}
-		kind := Complete
+		kind := progress.Complete
 		if here {
-			kind = AlreadyExists
+			kind = progress.AlreadyExists
 		}
-		s.Progress.Tell(Event{Kind: kind, Desc: l.Blob, Offset: l.Blob.Size})
+		s.Progress.Tell(progress.Event{Kind: kind, Desc: l.Blob, Offset: l.Blob.Size})
 		return nil
 	})
 }
@@ -102,7 +108,7 @@ func (s *Source) stored(ctx context.Context, desc ocispec.Descriptor) (io.ReadCl
 		return nil, err
 	}
 	told := &teller{r: content.Verify(content.NewReader(r), desc), tell: func(n int64) {
-		s.Progress.Tell(Event{Kind: Extracting, Desc: desc, Offset: n})
+		s.Progress.Tell(progress.Event{Kind: progress.Extracting, Desc: desc, Offset: n})
 	}}
 	return readCloser{told, r}, nil
 }

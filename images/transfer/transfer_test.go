@@ -20,6 +20,7 @@ import (
 	"cove/content/memstore"
 	"cove/distribution/client"
 	"cove/distribution/distributiontest"
+	"cove/distribution/progress"
 	"cove/errdefs"
 	"cove/layers"
 )
@@ -89,8 +90,8 @@ func TestOpenStoresOnTheWay(t *testing.T) {
 	t.Parallel()
 	body := contenttest.Bytes(1, 5<<20+3)
 	repo, desc, gets := remote(t, body, 0)
-	var kinds []Kind
-	s := &Source{Content: memstore.New(nil), Repo: repo, Progress: func(e Event) {
+	var kinds []progress.Kind
+	s := &Source{Content: memstore.New(nil), Repo: repo, Progress: func(e progress.Event) {
 		if len(kinds) == 0 || kinds[len(kinds)-1] != e.Kind {
 			kinds = append(kinds, e.Kind)
 		}
@@ -103,7 +104,7 @@ func TestOpenStoresOnTheWay(t *testing.T) {
 	if gets.Load() != 1 {
 		t.Errorf("fetched %d times, want once", gets.Load())
 	}
-	if len(kinds) != 3 || kinds[0] != Downloading || kinds[1] != Downloaded || kinds[2] != Extracting {
+	if len(kinds) != 3 || kinds[0] != progress.Downloading || kinds[1] != progress.Downloaded || kinds[2] != progress.Extracting {
 		t.Errorf("events %v", kinds)
 	}
 }

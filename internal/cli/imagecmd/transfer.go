@@ -13,10 +13,10 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	events "cove/distribution/progress"
 	"cove/engine"
 	"cove/errdefs"
 	"cove/images"
-	"cove/images/transfer"
 	"cove/internal/cli/app"
 	"cove/internal/cli/output"
 	"cove/internal/cli/progress"
@@ -102,7 +102,7 @@ func shortRepository(ref reference.Reference) string {
 }
 
 // showTransfer shows transfers on standard error until end is called.
-func showTransfer(a *app.App) (tell transfer.Progress, end func()) {
+func showTransfer(a *app.App) (tell events.Func, end func()) {
 	t := progress.NewTransfer(progress.ScreenOf(a.Err))
 	return t.Event, t.Close
 }
@@ -304,7 +304,7 @@ func Load(a *app.App) *cobra.Command {
 }
 
 func load(ctx context.Context, a *app.App, store *images.Store, in io.Reader, quiet bool) error {
-	var tell transfer.Progress
+	var tell events.Func
 	end := func() {}
 	if !quiet {
 		tell, end = showTransfer(a)

@@ -12,7 +12,7 @@ import (
 
 	"cove/builder/plan"
 	"cove/builder/solve"
-	"cove/images/transfer"
+	"cove/distribution/progress"
 )
 
 func TestTransferPlainPrintsEachEndOnce(t *testing.T) {
@@ -21,15 +21,15 @@ func TestTransferPlainPrintsEachEndOnce(t *testing.T) {
 	tr := NewTransfer(Screen{Out: &out})
 	a := ocispec.Descriptor{Digest: digest.FromString("a"), Size: 100}
 	b := ocispec.Descriptor{Digest: digest.FromString("b"), Size: 200}
-	for _, e := range []transfer.Event{
-		{Kind: transfer.Resolved, Desc: a},
-		{Kind: transfer.Waiting, Desc: a},
-		{Kind: transfer.AlreadyExists, Desc: b},
-		{Kind: transfer.Downloading, Desc: a, Offset: 50},
-		{Kind: transfer.Retrying, Desc: a, Err: errors.New("reset"), Wait: 2 * time.Second},
-		{Kind: transfer.Retrying, Desc: a, Err: errors.New("reset"), Wait: 2 * time.Second},
-		{Kind: transfer.Complete, Desc: a},
-		{Kind: transfer.Complete, Desc: a},
+	for _, e := range []progress.Event{
+		{Kind: progress.Resolved, Desc: a},
+		{Kind: progress.Waiting, Desc: a},
+		{Kind: progress.AlreadyExists, Desc: b},
+		{Kind: progress.Downloading, Desc: a, Offset: 50},
+		{Kind: progress.Retrying, Desc: a, Err: errors.New("reset"), Wait: 2 * time.Second},
+		{Kind: progress.Retrying, Desc: a, Err: errors.New("reset"), Wait: 2 * time.Second},
+		{Kind: progress.Complete, Desc: a},
+		{Kind: progress.Complete, Desc: a},
 	} {
 		tr.Event(e)
 	}
@@ -47,7 +47,7 @@ func TestTransferLive(t *testing.T) {
 	var out bytes.Buffer
 	tr := NewTransfer(Screen{Out: &out, Size: func() (int, int) { return 120, 10 }})
 	a := ocispec.Descriptor{Digest: digest.FromString("a"), Size: 1000}
-	tr.Event(transfer.Event{Kind: transfer.Downloading, Desc: a, Offset: 500})
+	tr.Event(progress.Event{Kind: progress.Downloading, Desc: a, Offset: 500})
 	tr.live.mu.Lock()
 	got := tr.block()
 	tr.live.mu.Unlock()
@@ -55,7 +55,7 @@ func TestTransferLive(t *testing.T) {
 	if len(got) != 1 || got[0] != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	tr.Event(transfer.Event{Kind: transfer.Complete, Desc: a})
+	tr.Event(progress.Event{Kind: progress.Complete, Desc: a})
 	tr.Close()
 	if !strings.Contains(out.String(), short(a.Digest)+": Pull complete\n") {
 		t.Errorf("the end is not shown: %q", out.String())

@@ -9,7 +9,7 @@ import (
 	"github.com/docker/go-units"
 	"github.com/opencontainers/go-digest"
 
-	"cove/images/transfer"
+	"cove/distribution/progress"
 )
 
 // Transfer shows the events of a pull, push or load.
@@ -22,12 +22,12 @@ type Transfer struct {
 
 	mu    sync.Mutex
 	order []digest.Digest
-	blobs map[digest.Digest]transfer.Event
+	blobs map[digest.Digest]progress.Event
 }
 
 // NewTransfer begins; Close ends it.
 func NewTransfer(s Screen) *Transfer {
-	t := &Transfer{screen: s, blobs: map[digest.Digest]transfer.Event{}}
+	t := &Transfer{screen: s, blobs: map[digest.Digest]progress.Event{}}
 	if s.Size != nil {
 		t.live = newLive(s, t.block)
 	}
@@ -36,27 +36,27 @@ func NewTransfer(s Screen) *Transfer {
 
 // words are docker's for the states of a layer. Those that end it are final;
 // plain output has only them.
-var words = map[transfer.Kind]struct {
+var words = map[progress.Kind]struct {
 	text  string
 	bar   bool
 	final bool
 }{
-	transfer.Waiting:       {text: "Waiting"},
-	transfer.Downloading:   {text: "Downloading", bar: true},
-	transfer.Downloaded:    {text: "Download complete"},
-	transfer.Extracting:    {text: "Extracting", bar: true},
-	transfer.Complete:      {text: "Pull complete", final: true},
-	transfer.AlreadyExists: {text: "Already exists", final: true},
-	transfer.Pushing:       {text: "Pushing", bar: true},
-	transfer.Pushed:        {text: "Pushed", final: true},
-	transfer.Mounted:       {text: "Mounted from", final: true},
-	transfer.Loading:       {text: "Loading layer", bar: true},
-	transfer.Retrying:      {text: "Retrying"},
+	progress.Waiting:       {text: "Waiting"},
+	progress.Downloading:   {text: "Downloading", bar: true},
+	progress.Downloaded:    {text: "Download complete"},
+	progress.Extracting:    {text: "Extracting", bar: true},
+	progress.Complete:      {text: "Pull complete", final: true},
+	progress.AlreadyExists: {text: "Already exists", final: true},
+	progress.Pushing:       {text: "Pushing", bar: true},
+	progress.Pushed:        {text: "Pushed", final: true},
+	progress.Mounted:       {text: "Mounted from", final: true},
+	progress.Loading:       {text: "Loading layer", bar: true},
+	progress.Retrying:      {text: "Retrying"},
 }
 
-// Event takes one step; it is an transfer.Progress.
-func (t *Transfer) Event(e transfer.Event) {
-	if e.Kind == transfer.Resolved || e.Desc.Digest == "" {
+// Event takes one step; it is an progress.Func.
+func (t *Transfer) Event(e progress.Event) {
+	if e.Kind == progress.Resolved || e.Desc.Digest == "" {
 		return
 	}
 	mu := &t.mu
@@ -70,8 +70,8 @@ func (t *Transfer) Event(e transfer.Event) {
 	if !known {
 		t.order = append(t.order, dgst)
 	}
-	if before.Kind == transfer.Loading && e.Kind == transfer.Complete {
-		e.Kind = transfer.Pushed // a load says nothing more of a layer
+	if before.Kind == progress.Loading && e.Kind == progress.Complete {
+		e.Kind = progress.Pushed // a load says nothing more of a layer
 		t.blobs[dgst] = e
 		return
 	}
@@ -85,7 +85,7 @@ func (t *Transfer) Event(e transfer.Event) {
 	case t.live != nil:
 		t.live.dirty = true
 	case final && (!known || !words[before.Kind].final),
-		e.Kind == transfer.Retrying && before.Kind != transfer.Retrying:
+		e.Kind == progress.Retrying && before.Kind != progress.Retrying:
 		fmt.Fprintln(t.screen.Out, t.line(e))
 	}
 }
@@ -101,15 +101,15 @@ func (t *Transfer) block() []string {
 	return lines
 }
 
-func (t *Transfer) line(e transfer.Event) string {
+func (t *Transfer) line(e progress.Event) string {
 	w := words[e.Kind]
 	text := short(e.Desc.Digest) + ": " + w.text
 	switch {
-	case e.Kind == transfer.AlreadyExists && t.Push:
+	case e.Kind == progress.AlreadyExists && t.Push:
 		text = short(e.Desc.Digest) + ": Layer already exists"
-	case e.Kind == transfer.Mounted:
+	case e.Kind == progress.Mounted:
 		text += " " + e.From
-	case e.Kind == transfer.Retrying:
+	case e.Kind == progress.Retrying:
 		text += fmt.Sprintf(" in %s: %v", e.Wait.Round(time.Second), e.Err)
 	case w.bar && e.Desc.Size > 0:
 		text = fmt.Sprintf("%-26s %s %9s/%s", text, bar(e.Offset, e.Desc.Size, 50),

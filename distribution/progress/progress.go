@@ -1,9 +1,7 @@
-// Package transfer brings the layers of an image here, from this machine or from
-// its registry, and tells how far it is.
-//
-// A layer that comes over the network is stored and handed to its reader in one
-// pass. Several processes that want the same layer fetch it once.
-package transfer
+// Package progress is what happens to the bytes of images on their way: one kind
+// of event for the client of registries, pulls, pushes and loads, and for
+// whatever shows it.
+package progress
 
 import (
 	"time"
@@ -34,7 +32,7 @@ const (
 	Resolved
 )
 
-// Event is one step of a pull, push or load.
+// Event is one step of a transfer.
 type Event struct {
 	Kind Kind
 	// Desc is the blob: a layer, mostly. Desc.Size is 0 when it is not known.
@@ -48,12 +46,12 @@ type Event struct {
 	Wait time.Duration
 }
 
-// Progress is told of events; nil is told nothing. It is called from several
+// Func is told of events; nil is told nothing. It is called from several
 // goroutines at once and must not block for long.
-type Progress func(Event)
+type Func func(Event)
 
 // Tell passes e on, if anyone listens.
-func (p Progress) Tell(e Event) {
+func (p Func) Tell(e Event) {
 	if p != nil {
 		p(e)
 	}
