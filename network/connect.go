@@ -18,7 +18,12 @@ import (
 
 	"cove/errdefs"
 	"cove/internal/atomicfile"
+	"cove/internal/ids"
 	"cove/internal/process"
+	"cove/network/bridge"
+	"cove/network/firewall"
+	"cove/network/ipam"
+	"cove/network/publish"
 )
 
 // Network is the bridge of one local root. It is safe for concurrent use, by
@@ -79,7 +84,7 @@ func (n *Network) Connect(id string, cfg Config, peer int) (*Endpoint, error) {
 		return nil, errdefs.Errorf(errdefs.ErrNotFound, "network %q: not found; there are bridge, none, host and container:NAME", cfg.Mode)
 	}
 	for _, p := range cfg.Ports {
-		if err := p.validate(); err != nil {
+		if err := p.Validate(); err != nil {
 			return nil, err
 		}
 	}
@@ -115,74 +120,75 @@ func (e *Endpoint) connect(cfg Config, made <-chan struct{}) error {
 		return fmt.Errorf("network: opening netlink: %w", err)
 	}
 	defer host.Close()
-	var bridge netlink.Link
-	err = e.net.locked(func(pool *ipam) error {
-		bridge, err = e.lease(host, pool, cfg)
+	var link netlink.Link
+	err = ipam.Update(e.net.dir, func(pool *ipam.Pool) error {
+		link, err = e.lease(host, pool, cfg)
 		return err
 	})
 	if <-made; err != nil || e.ns == nil {
 		return err
 	}
-	if err := e.plug(host, bridge); err != nil {
+	if err := e.plug(host, link); err != nil {
 		return err
 	}
 	if err := e.ns.wire(e.State.IP, e.State.Gateway); err != nil {
 		return err
 	}
-	return awaitUp(host, e.State.Veth, e.State.Bridge)
+	return bridge.AwaitUp(host, e.State.Veth, e.State.Bridge)
 }
 
 // lease finds or makes what all containers share, and takes the address and
 // the ports of this one.
-func (e *Endpoint) lease(host *netlink.Handle, pool *ipam, cfg Config) (netlink.Link, error) {
-	bridge, err := e.net.ensureBridge(host, pool)
+func (e *Endpoint) lease(host *netlink.Handle, pool *ipam.Pool, cfg Config) (netlink.Link, error) {
+	link, subnet, err := bridge.Ensure(host, e.net.bridge, pool.Subnet, nameservers())
 	if err != nil {
 		return nil, err
 	}
+	pool.Subnet = subnet
 	if err := enableForwarding(); err != nil {
 		return nil, err
 	}
-	fw := newFirewall(e.net.table, e.net.bridge, pool.Subnet)
-	if err := fw.ensure(); err != nil {
+	fw := firewall.New(e.net.table, e.net.bridge, pool.Subnet)
+	if err := fw.Ensure(); err != nil {
 		return nil, err
 	}
 	if err := evict(fw, pool, cfg); err != nil {
 		return nil, err
 	}
-	ports := make([]Port, 0, len(cfg.Ports))
+	ports := make([]publish.Port, 0, len(cfg.Ports))
 	for _, p := range cfg.Ports {
-		got, fd, err := reserve(p)
+		got, fd, err := publish.Reserve(p)
 		if err != nil {
-			return nil, pool.explain(p, err)
+			return nil, explain(pool, p, err)
 		}
 		ports, e.listeners = append(ports, got), append(e.listeners, fd)
 	}
-	ip, err := pool.assign(e.id, cfg.IP)
+	ip, err := pool.Assign(e.id, cfg.IP)
 	if err != nil {
 		return nil, err
 	}
-	if err := fw.publish(ports, ip); err != nil {
+	if err := fw.Publish(ports, ip); err != nil {
 		return nil, err
 	}
-	pool.Leases[e.id] = lease{IP: ip, Ports: ports, Owner: process.Self()}
+	pool.Leases[e.id] = ipam.Lease{IP: ip, Ports: ports, Owner: process.Self()}
 	e.State = State{
-		IP: netip.PrefixFrom(ip, pool.Subnet.Bits()), Gateway: pool.gateway(), MAC: macOf(ip).String(),
+		IP: netip.PrefixFrom(ip, pool.Subnet.Bits()), Gateway: pool.Gateway(), MAC: bridge.MACOf(ip).String(),
 		Bridge: e.net.bridge, Veth: vethName(e.id), Ports: ports,
 	}
-	return bridge, nil
+	return link, nil
 }
 
 // evict releases what containers whose monitor was killed still hold of what cfg
 // asks for, or all that they hold when addresses run short.
-func evict(fw *firewall, pool *ipam, cfg Config) error {
-	full := !pool.hasFree()
-	dead := pool.dropDead(func(l lease) bool {
-		return full || cfg.IP.IsValid() && l.IP == cfg.IP || slices.ContainsFunc(l.Ports, func(have Port) bool {
-			return slices.ContainsFunc(cfg.Ports, have.conflicts)
+func evict(fw *firewall.Table, pool *ipam.Pool, cfg Config) error {
+	full := !pool.HasFree()
+	dead := pool.DropDead(func(l ipam.Lease) bool {
+		return full || cfg.IP.IsValid() && l.IP == cfg.IP || slices.ContainsFunc(l.Ports, func(have publish.Port) bool {
+			return slices.ContainsFunc(cfg.Ports, have.Conflicts)
 		})
 	})
 	for _, l := range dead {
-		if err := fw.unpublish(l.Ports, l.IP); err != nil {
+		if err := fw.Unpublish(l.Ports, l.IP); err != nil {
 			return err
 		}
 	}
@@ -194,21 +200,21 @@ func enableForwarding() error {
 	if now, err := os.ReadFile("/proc/sys/net/" + key); err == nil && len(now) > 0 && now[0] == '1' {
 		return nil
 	}
-	if err := sysctl(key, "1"); err != nil {
-		return denied("enabling net/"+key, err)
+	if err := bridge.Sysctl(key, "1"); err != nil {
+		return bridge.Denied("enabling net/"+key, err)
 	}
 	return nil
 }
 
-func vethName(id string) string { return "vc" + short(id) }
+func vethName(id string) string { return "vc" + ids.Short(id) }
 
 // plug makes the veth pair, one end in the bridge, the other in the namespace.
-func (e *Endpoint) plug(host *netlink.Handle, bridge netlink.Link) error {
+func (e *Endpoint) plug(host *netlink.Handle, to netlink.Link) error {
 	attrs := netlink.NewLinkAttrs()
-	attrs.Name, attrs.MTU, attrs.MasterIndex = e.State.Veth, bridge.Attrs().MTU, bridge.Attrs().Index
+	attrs.Name, attrs.MTU, attrs.MasterIndex = e.State.Veth, to.Attrs().MTU, to.Attrs().Index
 	attrs.Flags = net.FlagUp
 	veth := &netlink.Veth{
-		LinkAttrs: attrs, PeerName: "eth0", PeerHardwareAddr: macOf(e.State.IP.Addr()),
+		LinkAttrs: attrs, PeerName: "eth0", PeerHardwareAddr: bridge.MACOf(e.State.IP.Addr()),
 		PeerNamespace: netlink.NsFd(e.ns.file.Fd()),
 	}
 	err := host.LinkAdd(veth)
@@ -221,16 +227,33 @@ func (e *Endpoint) plug(host *netlink.Handle, bridge netlink.Link) error {
 		return errdefs.Errorf(errdefs.ErrExhausted, "network: bridge %s is full: the kernel allows 1,023 containers on one bridge", e.net.bridge)
 	}
 	if err != nil {
-		return denied("plugging "+e.State.Veth+" into "+e.net.bridge, err)
+		return bridge.Denied("plugging "+e.State.Veth+" into "+e.net.bridge, err)
 	}
 	if len(e.State.Ports) > 0 {
 		// Where br_netfilter is loaded (docker does), what a container sends to
 		// its own published port is bridged, back to where it came from.
 		if err := host.LinkSetHairpin(veth, true); err != nil {
-			return denied("letting "+e.State.Veth+" reach its own published ports", err)
+			return bridge.Denied("letting "+e.State.Veth+" reach its own published ports", err)
 		}
 	}
 	return nil
+}
+
+// explain turns the failure to reserve a port into one that names who has it.
+func explain(pool *ipam.Pool, port publish.Port, err error) error {
+	switch {
+	case errors.Is(err, unix.EADDRINUSE):
+		who := "another program"
+		if id, ok := pool.PortHolder(port); ok {
+			who = "container " + ids.Short(id)
+		} else if name := publish.Listener(port); name != "" {
+			who = name
+		}
+		return errdefs.Errorf(errdefs.ErrConflict, "network: publishing %s: port is in use by %s; choose another, or stop it", port, who)
+	case errors.Is(err, unix.EADDRNOTAVAIL):
+		return errdefs.Errorf(errdefs.ErrInvalid, "network: publishing %s: %s is not an address of this host", port, port.Addr())
+	}
+	return fmt.Errorf("network: publishing %s: %w", port, err)
 }
 
 // Unpublish frees the published ports, before the end of the container is told.
@@ -243,14 +266,14 @@ func (e *Endpoint) Unpublish() error {
 	if e.net == nil || len(e.State.Ports) == 0 {
 		return nil
 	}
-	return e.net.locked(func(pool *ipam) error {
+	return ipam.Update(e.net.dir, func(pool *ipam.Pool) error {
 		l, ok := pool.Leases[e.id]
 		if !ok || l.Owner != process.Self() {
 			return nil
 		}
 		l.Ports = nil
 		pool.Leases[e.id] = l
-		return newFirewall(e.net.table, e.net.bridge, pool.Subnet).unpublish(e.State.Ports, e.State.IP.Addr())
+		return firewall.New(e.net.table, e.net.bridge, pool.Subnet).Unpublish(e.State.Ports, e.State.IP.Addr())
 	})
 }
 
@@ -309,21 +332,21 @@ func (n *Network) release(id, owner string) error {
 	if _, err := os.Stat(n.dir); err != nil {
 		return nil //nolint:nilerr // never used
 	}
-	return n.locked(func(pool *ipam) error {
+	return ipam.Update(n.dir, func(pool *ipam.Pool) error {
 		l, ok := pool.Leases[id]
 		if !ok || owner != "" && l.Owner != owner {
 			return nil
 		}
 		delete(pool.Leases, id)
-		fw := newFirewall(n.table, n.bridge, pool.Subnet)
+		fw := firewall.New(n.table, n.bridge, pool.Subnet)
 		if len(pool.Leases) == 0 {
-			err := fw.drop()
+			err := fw.Drop()
 			if n.bridge != defaultBridge {
 				err = errors.Join(err, deleteLink(n.bridge))
 			}
 			return err
 		}
-		return fw.unpublish(l.Ports, l.IP)
+		return fw.Unpublish(l.Ports, l.IP)
 	})
 }
 
@@ -336,12 +359,12 @@ func (n *Network) Clean() ([]string, error) {
 	var removed []string
 	var dead []string
 	idle := false
-	err := n.locked(func(pool *ipam) error {
+	err := ipam.Update(n.dir, func(pool *ipam.Pool) error {
 		if err := atomicfile.RemoveTemps(n.dir); err != nil { // who writes has the lock
 			return fmt.Errorf("network: %w", err)
 		}
 		for id, l := range pool.Leases {
-			if !l.alive() {
+			if !l.Alive() {
 				dead = append(dead, id)
 			}
 		}
@@ -356,7 +379,7 @@ func (n *Network) Clean() ([]string, error) {
 		if err := errors.Join(n.Release(id), deleteLink(vethName(id))); err != nil {
 			return removed, err
 		}
-		removed = append(removed, "network lease of container "+short(id))
+		removed = append(removed, "network lease of container "+ids.Short(id))
 	}
 	if !idle {
 		return removed, nil
@@ -369,12 +392,12 @@ func (n *Network) removeBridge() (removed []string, err error) {
 	if _, err := net.InterfaceByName(n.bridge); err != nil {
 		return nil, nil //nolint:nilerr // no bridge, nothing to do
 	}
-	err = n.locked(func(pool *ipam) error {
+	err = ipam.Update(n.dir, func(pool *ipam.Pool) error {
 		if len(pool.Leases) > 0 {
 			return nil // a container came in between
 		}
 		removed = []string{"bridge " + n.bridge}
-		return errors.Join(newFirewall(n.table, n.bridge, pool.Subnet).drop(), deleteLink(n.bridge))
+		return errors.Join(firewall.New(n.table, n.bridge, pool.Subnet).Drop(), deleteLink(n.bridge))
 	})
 	return removed, err
 }

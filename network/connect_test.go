@@ -18,6 +18,10 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/network/bridge"
+	"cove/network/firewall"
+	"cove/network/ipam"
+	"cove/network/publish"
 )
 
 func needRoot(t testing.TB) {
@@ -131,7 +135,7 @@ func TestBridge(t *testing.T) {
 	needRoot(t)
 	n := testNetwork(t)
 	loopback := netip.MustParseAddr("127.0.0.1")
-	one := connect(t, n, newID(), Config{Ports: []Port{
+	one := connect(t, n, newID(), Config{Ports: []publish.Port{
 		{HostIP: loopback, ContainerPort: 7000}, {ContainerPort: 7000},
 	}})
 	two := connect(t, n, newID(), Config{})
@@ -241,14 +245,14 @@ func machineBeyond(t *testing.T) (host netip.Addr, beyond *Endpoint) {
 		link netlink.Link
 		ip   netip.Addr
 	}{{nl, veth, host}, {ns.nl, eth0, host.Next()}} {
-		if err := end.nl.AddrAdd(end.link, &netlink.Addr{IPNet: ipnet(end.ip, 30)}); err != nil {
+		if err := end.nl.AddrAdd(end.link, &netlink.Addr{IPNet: bridge.IPNet(end.ip, 30)}); err != nil {
 			t.Fatal(err)
 		}
 		if err := end.nl.LinkSetUp(end.link); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := awaitUp(nl, veth.Name); err != nil {
+	if err := bridge.AwaitUp(nl, veth.Name); err != nil {
 		t.Fatal(err)
 	}
 	return host, beyond
@@ -263,13 +267,13 @@ func TestPortInUse(t *testing.T) {
 	}
 	defer l.Close()
 	taken := uint16(l.Addr().(*net.TCPAddr).Port)
-	_, err = tryConnect(n, newID(), Config{Ports: []Port{{HostPort: taken, ContainerPort: 1}}})
+	_, err = tryConnect(n, newID(), Config{Ports: []publish.Port{{HostPort: taken, ContainerPort: 1}}})
 	if !errors.Is(err, errdefs.ErrConflict) || !strings.Contains(err.Error(), fmt.Sprintf("(pid %d)", os.Getpid())) {
 		t.Errorf("port of another program: %v", err)
 	}
 	id := newID()
-	e := connect(t, n, id+"dddd", Config{Ports: []Port{{ContainerPort: 1}}})
-	_, err = tryConnect(n, newID(), Config{Ports: []Port{{HostPort: e.State.Ports[0].HostPort, ContainerPort: 1}}})
+	e := connect(t, n, id+"dddd", Config{Ports: []publish.Port{{ContainerPort: 1}}})
+	_, err = tryConnect(n, newID(), Config{Ports: []publish.Port{{HostPort: e.State.Ports[0].HostPort, ContainerPort: 1}}})
 	if !errors.Is(err, errdefs.ErrConflict) || !strings.Contains(err.Error(), "container "+id) {
 		t.Errorf("port of another container: %v", err)
 	}
@@ -281,9 +285,9 @@ func TestPortInUse(t *testing.T) {
 	}
 }
 
-func leases(t *testing.T, n *Network) (all map[string]lease) {
+func leases(t *testing.T, n *Network) (all map[string]ipam.Lease) {
 	t.Helper()
-	if err := n.locked(func(p *ipam) error { all = p.Leases; return nil }); err != nil {
+	if err := ipam.Update(n.dir, func(p *ipam.Pool) error { all = p.Leases; return nil }); err != nil {
 		t.Fatal(err)
 	}
 	return all
@@ -293,7 +297,7 @@ func TestCleanSweepsTheDead(t *testing.T) {
 	needRoot(t)
 	n := testNetwork(t)
 	id := newID()
-	dead, err := tryConnect(n, id, Config{Ports: []Port{{ContainerPort: 1}}})
+	dead, err := tryConnect(n, id, Config{Ports: []publish.Port{{ContainerPort: 1}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -315,7 +319,7 @@ func TestCleanSweepsTheDead(t *testing.T) {
 // disown makes a lease look like that of a monitor that was killed.
 func disown(t *testing.T, n *Network, id string) {
 	t.Helper()
-	if err := n.locked(func(p *ipam) error {
+	if err := ipam.Update(n.dir, func(p *ipam.Pool) error {
 		l := p.Leases[id]
 		l.Owner = fmt.Sprintf("%d 1", os.Getpid()) // started at another time
 		p.Leases[id] = l
@@ -346,8 +350,8 @@ func BenchmarkConnect(b *testing.B) {
 func TestConnectAfterTheDead(t *testing.T) {
 	needRoot(t)
 	n := testNetwork(t)
-	port := func(hostPort uint16) []Port {
-		return []Port{
+	port := func(hostPort uint16) []publish.Port {
+		return []publish.Port{
 			{HostIP: netip.MustParseAddr("127.0.0.1"), HostPort: hostPort, ContainerPort: 80},
 			{HostPort: hostPort, ContainerPort: 80, Proto: "udp"},
 		}
@@ -358,7 +362,7 @@ func TestConnectAfterTheDead(t *testing.T) {
 			unix.Close(fd)
 		}
 		dead.listeners = nil
-		if err := n.locked(func(pool *ipam) error {
+		if err := ipam.Update(n.dir, func(pool *ipam.Pool) error {
 			l := pool.Leases[dead.id]
 			l.Owner = "1 0"
 			pool.Leases[dead.id] = l
@@ -369,8 +373,8 @@ func TestConnectAfterTheDead(t *testing.T) {
 	}
 	die()
 	next := connect(t, n, newID(), Config{Ports: port(18466)})
-	leases := func() (held map[string]lease) {
-		if err := n.locked(func(pool *ipam) error { held = pool.Leases; return nil }); err != nil {
+	leases := func() (held map[string]ipam.Lease) {
+		if err := ipam.Update(n.dir, func(pool *ipam.Pool) error { held = pool.Leases; return nil }); err != nil {
 			t.Fatal(err)
 		}
 		return held
@@ -387,11 +391,11 @@ func TestConnectAfterTheDead(t *testing.T) {
 	}
 	// An element that no lease knows of is replaced, and one that is missing
 	// keeps none of the others.
-	if err := n.locked(func(pool *ipam) error {
-		fw := newFirewall(n.table, n.bridge, pool.Subnet)
+	if err := ipam.Update(n.dir, func(pool *ipam.Pool) error {
+		fw := firewall.New(n.table, n.bridge, pool.Subnet)
 		return errors.Join(
-			fw.publish(port(18467)[:1], next.State.IP.Addr()),
-			fw.unpublish(port(18466)[:1], next.State.IP.Addr()),
+			fw.Publish(port(18467)[:1], next.State.IP.Addr()),
+			fw.Unpublish(port(18466)[:1], next.State.IP.Addr()),
 		)
 	}); err != nil {
 		t.Fatal(err)
@@ -413,7 +417,7 @@ func TestLateClose(t *testing.T) {
 	n := testNetwork(t)
 	id := newID()
 	late := connect(t, n, id, Config{})
-	if err := n.locked(func(pool *ipam) error {
+	if err := ipam.Update(n.dir, func(pool *ipam.Pool) error {
 		l := pool.Leases[id]
 		l.Owner = "1 0" // as if another process had connected it
 		pool.Leases[id] = l
@@ -424,7 +428,7 @@ func TestLateClose(t *testing.T) {
 	if err := late.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := n.locked(func(pool *ipam) error {
+	if err := ipam.Update(n.dir, func(pool *ipam.Pool) error {
 		if _, ok := pool.Leases[id]; !ok {
 			t.Error("the successor's lease was released")
 		}

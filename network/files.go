@@ -71,6 +71,20 @@ func reachable(conf []byte) bool {
 	return false
 }
 
+// nameservers are those that this host asks: no container network may hide them.
+func nameservers() (all []netip.Addr) {
+	conf, err := os.ReadFile("/etc/resolv.conf")
+	if err != nil {
+		return nil
+	}
+	for line := range strings.Lines(string(conf)) {
+		if addr, ok := nameserver(line); ok {
+			all = append(all, addr)
+		}
+	}
+	return all
+}
+
 func nameserver(line string) (netip.Addr, bool) {
 	f := strings.Fields(line)
 	if len(f) < 2 || f[0] != "nameserver" {

@@ -18,7 +18,11 @@
 // default (as docker's) is asked by [Network.Connect] to let the bridge through.
 package network
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"cove/network/publish"
+)
 
 // Mode says which network a container has: "bridge", "none", "host" or
 // "container:ID". Empty is bridge.
@@ -44,8 +48,8 @@ func (m Mode) Peer() (id string, ok bool) {
 type Config struct {
 	Mode Mode `json:"mode,omitempty"`
 	// Ports are published on the host.
-	Ports    []Port `json:"ports,omitempty"`
-	Hostname string `json:"hostname,omitempty"`
+	Ports    []publish.Port `json:"ports,omitempty"`
+	Hostname string         `json:"hostname,omitempty"`
 	// ExtraHosts are "name:address" lines of /etc/hosts.
 	ExtraHosts []string `json:"extraHosts,omitempty"`
 	// IP asks for one address of the bridge's subnet.
@@ -55,17 +59,6 @@ type Config struct {
 	DNSOptions []string   `json:"dnsOptions,omitempty"`
 }
 
-// Port is one published port.
-type Port struct {
-	// HostIP is the IPv4 address to listen on; invalid or 0.0.0.0 is every one.
-	HostIP netip.Addr `json:"hostIP,omitzero"`
-	// HostPort 0 asks for a free one, found at start and told in State.
-	HostPort      uint16 `json:"hostPort"`
-	ContainerPort uint16 `json:"containerPort"`
-	// Proto is "tcp" (or empty) or "udp".
-	Proto string `json:"proto,omitempty"`
-}
-
 // State is what a running container got.
 type State struct {
 	IP      netip.Prefix `json:"ip,omitzero"`
@@ -73,6 +66,6 @@ type State struct {
 	MAC     string       `json:"mac,omitempty"`
 	Bridge  string       `json:"bridge,omitempty"`
 	// Veth is the host's end.
-	Veth  string `json:"veth,omitempty"`
-	Ports []Port `json:"ports,omitempty"`
+	Veth  string         `json:"veth,omitempty"`
+	Ports []publish.Port `json:"ports,omitempty"`
 }

@@ -14,6 +14,7 @@ import (
 
 	"cove/errdefs"
 	"cove/network"
+	"cove/network/publish"
 	"cove/runner"
 )
 
@@ -35,7 +36,7 @@ func TestBridge(t *testing.T) {
 	f := newFixture(t)
 	cfg := f.config("while :; do echo hello from $(hostname) | nc -l -p 7000 -w 1; done")
 	cfg.Name = "server"
-	cfg.Network = network.Config{Hostname: "srv", Ports: []network.Port{{HostIP: netip.MustParseAddr("127.0.0.1"), ContainerPort: 7000}}}
+	cfg.Network = network.Config{Hostname: "srv", Ports: []publish.Port{{HostIP: netip.MustParseAddr("127.0.0.1"), ContainerPort: 7000}}}
 	c := f.start(cfg)
 	st := f.state(c)
 	if !st.Network.IP.IsValid() || st.Network.Ports[0].HostPort == 0 {

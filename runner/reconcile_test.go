@@ -18,6 +18,7 @@ import (
 	"cove/internal/ids"
 	"cove/internal/process"
 	"cove/network"
+	"cove/network/publish"
 	"cove/runner"
 	"cove/runner/record"
 	"cove/volume"
@@ -39,7 +40,7 @@ func (f *fixture) orphan(cfg runner.Config) *runner.Container {
 }
 
 func published(port uint16, proto string) network.Config {
-	return network.Config{Ports: []network.Port{{HostIP: netip.MustParseAddr("127.0.0.1"), HostPort: port, ContainerPort: 80, Proto: proto}}}
+	return network.Config{Ports: []publish.Port{{HostIP: netip.MustParseAddr("127.0.0.1"), HostPort: port, ContainerPort: 80, Proto: proto}}}
 }
 
 // serving answers on port 80 with its hostname.

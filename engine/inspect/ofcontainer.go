@@ -10,6 +10,7 @@ import (
 	"cove/engine/runspec"
 	"cove/layers/mount"
 	"cove/network"
+	"cove/network/publish"
 	"cove/runner"
 	"cove/sandbox/defaults"
 )
@@ -198,7 +199,7 @@ func bindString(v runspec.Volume) string {
 	return s
 }
 
-func portMap(ports []network.Port) map[string][]PortBinding {
+func portMap(ports []publish.Port) map[string][]PortBinding {
 	m := map[string][]PortBinding{}
 	for _, p := range ports {
 		proto := p.Proto

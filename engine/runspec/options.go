@@ -6,7 +6,7 @@
 // that golden files can say what `run` with some flags asks of the runner.
 package runspec
 
-import "cove/network"
+import "cove/network/publish"
 
 // Options is what a user asks of one container beyond what its image says. It
 // is kept with the container, as JSON, so that inspect can show it again.
@@ -34,7 +34,7 @@ type Options struct {
 
 	// Network is "bridge" (or ""), "none", "host" or "container:ID".
 	Network  string         `json:"network,omitempty"`
-	Ports    []network.Port `json:"ports,omitempty"`
+	Ports    []publish.Port `json:"ports,omitempty"`
 	DNS      []string       `json:"dns,omitempty"`
 	AddHosts []Host         `json:"addHosts,omitempty"`
 

@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"cove/errdefs"
-	"cove/network"
+	"cove/network/publish"
 )
 
 // Volume is a -v as it was asked for: a host path, a named volume, or, with
@@ -86,8 +86,8 @@ func ParseVolume(s string) (Volume, error) {
 
 // ParsePorts reads a -p: [[IP:]HOSTPORT:]PORT[/tcp|udp], where both ports may
 // be ranges of one length.
-func ParsePorts(s string) ([]network.Port, error) {
-	bad := func(why string) ([]network.Port, error) {
+func ParsePorts(s string) ([]publish.Port, error) {
+	bad := func(why string) ([]publish.Port, error) {
 		return nil, errdefs.Errorf(errdefs.ErrInvalid, "port %s: %s; want [[IP:]HOSTPORT:]PORT[/PROTOCOL]", s, why)
 	}
 	rest, proto, _ := strings.Cut(s, "/")
@@ -123,9 +123,9 @@ func ParsePorts(s string) ([]network.Port, error) {
 			return bad("the two ranges differ in length")
 		}
 	}
-	var ports []network.Port
+	var ports []publish.Port
 	for i := range int(last-first) + 1 {
-		p := network.Port{HostIP: ip, ContainerPort: first + uint16(i), Proto: proto}
+		p := publish.Port{HostIP: ip, ContainerPort: first + uint16(i), Proto: proto}
 		if host != "" {
 			p.HostPort = hostFirst + uint16(i)
 		}

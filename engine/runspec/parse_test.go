@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"cove/errdefs"
-	"cove/network"
+	"cove/network/publish"
 )
 
 func TestParseVolume(t *testing.T) {
@@ -37,7 +37,7 @@ func TestParseVolume(t *testing.T) {
 func TestParsePorts(t *testing.T) {
 	t.Parallel()
 	local := netip.MustParseAddr("127.0.0.1")
-	for in, want := range map[string][]network.Port{
+	for in, want := range map[string][]publish.Port{
 		"80":                  {{ContainerPort: 80}},
 		"8080:80":             {{HostPort: 8080, ContainerPort: 80}},
 		"127.0.0.1:8080:80":   {{HostIP: local, HostPort: 8080, ContainerPort: 80}},

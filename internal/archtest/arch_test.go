@@ -62,7 +62,7 @@ var only = map[string][]string{
 	"modernc.org/sqlite":                                   {"cove/registry/db"},
 	"github.com/jackc/pgx":                                 {"cove/registry/db"},
 	"github.com/vishvananda/netlink":                       {"cove/network"},
-	"github.com/google/nftables":                           {"cove/network"},
+	"github.com/google/nftables":                           {"cove/network/firewall"},
 	"log/slog":                                             {"cove/images", "cove/builder", "cove/registry", "cove/engine", "cove/internal/cli", "cove/cmd"},
 }
 

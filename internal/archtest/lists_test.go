@@ -23,7 +23,6 @@ var largePackages = map[string]string{
 	"engine":                    "containers, images, builds and volumes, a noun each",
 	"images":                    "load and import, beside pull and push",
 	"internal/cli/containercmd": "run and create, beside the other verbs",
-	"network":                   "bridge, addresses and firewall",
 	"runner":                    "one life of a container, and the policy over lives",
 	"runner/oci":                "the state store, beside the commands",
 	"sandbox":                   "creating and joining, and opening of files",

@@ -18,7 +18,7 @@ import (
 	"cove/engine/runspec"
 	"cove/errdefs"
 	"cove/internal/cli/output"
-	"cove/network"
+	"cove/network/publish"
 	"cove/runner"
 )
 
@@ -63,7 +63,7 @@ func TestFlagsBecomeOptions(t *testing.T) {
 			o.Tmpfs = []runspec.Tmpfs{{Target: "/run", Options: []string{"size=1m"}}}
 		}},
 		{[]string{"-p", "80", "-p", "127.0.0.1:1:2/udp"}, func(o *engine.CreateOptions) {
-			o.Ports = []network.Port{{ContainerPort: 80}, {HostIP: netip.MustParseAddr("127.0.0.1"), HostPort: 1, ContainerPort: 2, Proto: "udp"}}
+			o.Ports = []publish.Port{{ContainerPort: 80}, {HostIP: netip.MustParseAddr("127.0.0.1"), HostPort: 1, ContainerPort: 2, Proto: "udp"}}
 		}},
 		{[]string{"-l", "a=b", "--label", "c"}, func(o *engine.CreateOptions) { o.Labels = map[string]string{"a": "b", "c": ""} }},
 		{[]string{"--stop-timeout", "5", "--stop-signal", "INT"}, func(o *engine.CreateOptions) { o.StopTimeout, o.StopSignal = &five, "INT" }},
@@ -128,7 +128,7 @@ func TestContainerTable(t *testing.T) {
 		}
 	}
 	up := runner.State{Status: runner.Running, StartedAt: noon.Add(-90 * time.Minute)}
-	up.Network.Ports = []network.Port{
+	up.Network.Ports = []publish.Port{
 		{HostPort: 8080, ContainerPort: 80, Proto: "tcp"},
 		{HostIP: netip.MustParseAddr("127.0.0.1"), HostPort: 53, ContainerPort: 53, Proto: "udp"},
 	}
@@ -181,15 +181,15 @@ func TestParseTime(t *testing.T) {
 func TestPorts(t *testing.T) {
 	t.Parallel()
 	ip := netip.MustParseAddr("127.0.0.1")
-	port := func(host, container uint16, proto string, at ...netip.Addr) network.Port {
-		p := network.Port{HostPort: host, ContainerPort: container, Proto: proto}
+	port := func(host, container uint16, proto string, at ...netip.Addr) publish.Port {
+		p := publish.Port{HostPort: host, ContainerPort: container, Proto: proto}
 		if len(at) > 0 {
 			p.HostIP = at[0]
 		}
 		return p
 	}
 	for want, tt := range map[string]struct {
-		published []network.Port
+		published []publish.Port
 		exposed   []string
 	}{
 		"":                           {},
@@ -197,12 +197,12 @@ func TestPorts(t *testing.T) {
 		"6379/tcp, 6379/udp":         {nil, []string{"6379/tcp", "6379/udp"}},
 		"80/tcp, 443/tcp":            {nil, []string{"443", "80/tcp"}},
 		"7000-7003/tcp":              {nil, []string{"7000-7002/tcp", "7003/tcp"}},
-		"0.0.0.0:80->80/tcp":         {[]network.Port{port(80, 80, "tcp")}, []string{"80/tcp"}},
-		"0.0.0.0:80-82->80-82/tcp":   {[]network.Port{port(82, 82, "tcp"), port(80, 80, ""), port(81, 81, "tcp")}, nil},
-		"127.0.0.1:5353->53/udp":     {[]network.Port{port(5353, 53, "udp", ip)}, nil},
-		"53/tcp, 0.0.0.0:99->53/udp": {[]network.Port{port(99, 53, "udp")}, []string{"53/tcp", "53/udp"}},
-		"0.0.0.0:80->80/tcp, 127.0.0.1:80->80/tcp": {[]network.Port{port(80, 80, "tcp"), port(80, 80, "tcp", ip)}, nil},
-		"0.0.0.0:90->80/tcp, 0.0.0.0:91->81/tcp":   {[]network.Port{port(90, 80, "tcp"), port(91, 81, "tcp")}, nil},
+		"0.0.0.0:80->80/tcp":         {[]publish.Port{port(80, 80, "tcp")}, []string{"80/tcp"}},
+		"0.0.0.0:80-82->80-82/tcp":   {[]publish.Port{port(82, 82, "tcp"), port(80, 80, ""), port(81, 81, "tcp")}, nil},
+		"127.0.0.1:5353->53/udp":     {[]publish.Port{port(5353, 53, "udp", ip)}, nil},
+		"53/tcp, 0.0.0.0:99->53/udp": {[]publish.Port{port(99, 53, "udp")}, []string{"53/tcp", "53/udp"}},
+		"0.0.0.0:80->80/tcp, 127.0.0.1:80->80/tcp": {[]publish.Port{port(80, 80, "tcp"), port(80, 80, "tcp", ip)}, nil},
+		"0.0.0.0:90->80/tcp, 0.0.0.0:91->81/tcp":   {[]publish.Port{port(90, 80, "tcp"), port(91, 81, "tcp")}, nil},
 		"90/tcp":                                   {nil, []string{"90/tcp", "nonsense", "99999/tcp", "5-4/tcp"}},
 	} {
 		c := listing.Container{State: runner.State{Status: runner.Running}, Exposed: tt.exposed}

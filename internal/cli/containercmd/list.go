@@ -17,6 +17,7 @@ import (
 	"cove/internal/cli/app"
 	"cove/internal/cli/output"
 	"cove/network"
+	"cove/network/publish"
 	"cove/runner"
 )
 
@@ -131,18 +132,18 @@ func statusLine(now time.Time, s runner.State) string {
 	}
 }
 
-func hostIP(p network.Port) string {
+func hostIP(p publish.Port) string {
 	if !p.HostIP.IsValid() {
 		return netip.IPv4Unspecified().String()
 	}
 	return p.HostIP.String()
 }
 
-func hostEnd(p network.Port) string {
+func hostEnd(p publish.Port) string {
 	return net.JoinHostPort(hostIP(p), strconv.Itoa(int(p.HostPort)))
 }
 
-func containerEnd(p network.Port) string {
+func containerEnd(p publish.Port) string {
 	proto := p.Proto
 	if proto == "" {
 		proto = "tcp"

@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"cove/engine/listing"
-	"cove/network"
+	"cove/network/publish"
 	"cove/runner"
 )
 
@@ -83,7 +83,7 @@ func portsOf(r listing.Container) []shown {
 
 // exposed reads 6379, 6379/tcp or 7000-7002/udp, as an image's config has them;
 // what is none of these is left out.
-func exposed(text string) (all []network.Port) {
+func exposed(text string) (all []publish.Port) {
 	numbers, proto, _ := strings.Cut(text, "/")
 	from, to, _ := strings.Cut(numbers, "-")
 	first, err := strconv.ParseUint(from, 10, 16)
@@ -92,7 +92,7 @@ func exposed(text string) (all []network.Port) {
 		return nil
 	}
 	for n := first; n <= last; n++ {
-		all = append(all, network.Port{ContainerPort: uint16(n), Proto: cmp.Or(proto, "tcp")})
+		all = append(all, publish.Port{ContainerPort: uint16(n), Proto: cmp.Or(proto, "tcp")})
 	}
 	return all
 }

@@ -1,9 +1,13 @@
-package network
+// Package firewall is what a network of containers asks of nftables: NAT, published
+// ports, and who may talk to whom.
+package firewall
 
 import (
 	"errors"
 	"fmt"
 	"net/netip"
+
+	"cove/network/publish"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
@@ -11,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// firewall is one nftables table of family ip. What it holds, in nft's words:
+// Table is one nftables table of family ip. What it holds, in nft's words:
 //
 //	map ports    { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service }
 //	map anyports { type inet_proto . inet_service : ipv4_addr . inet_service }
@@ -30,28 +34,30 @@ import (
 //
 // Ports are elements of maps, so that publishing and unpublishing touch nothing
 // else and need no handle.
-type firewall struct {
+type Table struct {
 	table  *nftables.Table
 	bridge string
 	subnet netip.Prefix
 }
 
-func newFirewall(table, bridge string, subnet netip.Prefix) *firewall {
-	return &firewall{
+// New describes the table of this name for a bridge and its subnet. Nothing is
+// asked of the kernel yet.
+func New(table, bridge string, subnet netip.Prefix) *Table {
+	return &Table{
 		table:  &nftables.Table{Name: table, Family: nftables.TableFamilyIPv4},
 		bridge: bridge, subnet: subnet.Masked(),
 	}
 }
 
-func (f *firewall) ports() *nftables.Set {
+func (f *Table) ports() *nftables.Set {
 	return f.mapOf("ports", nftables.TypeIPAddr, nftables.TypeInetProto, nftables.TypeInetService)
 }
 
-func (f *firewall) anyPorts() *nftables.Set {
+func (f *Table) anyPorts() *nftables.Set {
 	return f.mapOf("anyports", nftables.TypeInetProto, nftables.TypeInetService)
 }
 
-func (f *firewall) mapOf(name string, key ...nftables.SetDatatype) *nftables.Set {
+func (f *Table) mapOf(name string, key ...nftables.SetDatatype) *nftables.Set {
 	return &nftables.Set{
 		Table: f.table, Name: name, IsMap: true, Concatenation: true,
 		KeyType:  nftables.MustConcatSetType(key...),
@@ -59,8 +65,8 @@ func (f *firewall) mapOf(name string, key ...nftables.SetDatatype) *nftables.Set
 	}
 }
 
-// ensure makes the table if it is not there. One lookup is all it costs then.
-func (f *firewall) ensure() error {
+// Ensure makes the table if it is not there. One lookup is all it costs then.
+func (f *Table) Ensure() error {
 	conn, err := nftables.New()
 	if err != nil {
 		return fmt.Errorf("network: opening nftables: %w", err)
@@ -90,8 +96,8 @@ func (f *firewall) ensure() error {
 	return f.passForeign(conn)
 }
 
-// drop removes the whole table; one that is not there is fine.
-func (f *firewall) drop() error {
+// Drop removes the whole table; one that is not there is fine.
+func (f *Table) Drop() error {
 	conn, err := nftables.New()
 	if err != nil {
 		return fmt.Errorf("network: opening nftables: %w", err)
@@ -103,21 +109,21 @@ func (f *firewall) drop() error {
 	return f.unpassForeign(conn)
 }
 
-// publish sends ports to a container. The caller has reserved them, so that an
+// Publish sends ports to a container. The caller has reserved them, so that an
 // element which is there already is nobody's, and replaced.
-func (f *firewall) publish(ports []Port, ip netip.Addr) error {
+func (f *Table) Publish(ports []publish.Port, ip netip.Addr) error {
 	err := f.change(ports, ip, (*nftables.Conn).SetAddElements)
 	if !errors.Is(err, unix.EEXIST) {
 		return err
 	}
-	if err := f.unpublish(ports, ip); err != nil {
+	if err := f.Unpublish(ports, ip); err != nil {
 		return err
 	}
 	return f.change(ports, ip, (*nftables.Conn).SetAddElements)
 }
 
-// unpublish takes ports back, and minds nothing that is gone already.
-func (f *firewall) unpublish(ports []Port, ip netip.Addr) error {
+// Unpublish takes ports back, and minds nothing that is gone already.
+func (f *Table) Unpublish(ports []publish.Port, ip netip.Addr) error {
 	err := f.change(ports, ip, (*nftables.Conn).SetDeleteElements)
 	if !errors.Is(err, unix.ENOENT) {
 		return err
@@ -125,14 +131,14 @@ func (f *firewall) unpublish(ports []Port, ip netip.Addr) error {
 	// One that is missing kept the others, too: a batch is all or nothing.
 	var errs []error
 	for _, p := range ports {
-		if err := f.change([]Port{p}, ip, (*nftables.Conn).SetDeleteElements); !errors.Is(err, unix.ENOENT) {
+		if err := f.change([]publish.Port{p}, ip, (*nftables.Conn).SetDeleteElements); !errors.Is(err, unix.ENOENT) {
 			errs = append(errs, err)
 		}
 	}
 	return errors.Join(errs...)
 }
 
-func (f *firewall) change(ports []Port, ip netip.Addr, apply func(*nftables.Conn, *nftables.Set, []nftables.SetElement) error) error {
+func (f *Table) change(ports []publish.Port, ip netip.Addr, apply func(*nftables.Conn, *nftables.Set, []nftables.SetElement) error) error {
 	if len(ports) == 0 {
 		return nil
 	}
@@ -152,19 +158,19 @@ func (f *firewall) change(ports []Port, ip netip.Addr, apply func(*nftables.Conn
 	return nil
 }
 
-func (f *firewall) element(p Port, ip netip.Addr) (*nftables.Set, nftables.SetElement) {
+func (f *Table) element(p publish.Port, ip netip.Addr) (*nftables.Set, nftables.SetElement) {
 	proto := byte(unix.IPPROTO_TCP)
-	if p.proto() == "udp" {
+	if p.Protocol() == "udp" {
 		proto = unix.IPPROTO_UDP
 	}
 	// Each part of a concatenation fills whole 32-bit registers.
 	key := []byte{proto, 0, 0, 0, byte(p.HostPort >> 8), byte(p.HostPort), 0, 0}
 	target := ip.As4()
 	val := append(target[:], byte(p.ContainerPort>>8), byte(p.ContainerPort), 0, 0)
-	if p.everywhere() {
+	if p.Everywhere() {
 		return f.anyPorts(), nftables.SetElement{Key: key, Val: val}
 	}
-	host := p.addr().As4()
+	host := p.Addr().As4()
 	return f.ports(), nftables.SetElement{Key: append(host[:], key...), Val: val}
 }
 
@@ -176,7 +182,7 @@ type chain struct {
 	rules    [][]expr.Any
 }
 
-func (f *firewall) chains() []chain {
+func (f *Table) chains() []chain {
 	drop, accept := &expr.Verdict{Kind: expr.VerdictDrop}, &expr.Verdict{Kind: expr.VerdictAccept}
 	in, out := f.iface(expr.MetaKeyIIFNAME, expr.CmpOpEq), f.iface(expr.MetaKeyOIFNAME, expr.CmpOpEq)
 	notOut := f.iface(expr.MetaKeyOIFNAME, expr.CmpOpNeq)
@@ -224,7 +230,7 @@ func rule(parts ...[]expr.Any) []expr.Any {
 	return all
 }
 
-func (f *firewall) iface(key expr.MetaKey, op expr.CmpOp) []expr.Any {
+func (f *Table) iface(key expr.MetaKey, op expr.CmpOp) []expr.Any {
 	name := make([]byte, unix.IFNAMSIZ)
 	copy(name, f.bridge)
 	return []expr.Any{&expr.Meta{Key: key, Register: 1}, &expr.Cmp{Op: op, Register: 1, Data: name}}
@@ -251,7 +257,7 @@ func ctBits(key expr.CtKey, bits uint32) []expr.Any {
 	}
 }
 
-func (f *firewall) dnatAny() []expr.Any {
+func (f *Table) dnatAny() []expr.Any {
 	return []expr.Any{
 		&expr.Fib{Register: 1, ResultADDRTYPE: true, FlagDADDR: true},
 		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: binaryutil.NativeEndian.PutUint32(rtnLocal)},
@@ -262,7 +268,7 @@ func (f *firewall) dnatAny() []expr.Any {
 	}
 }
 
-func (f *firewall) dnatAddr() []expr.Any {
+func (f *Table) dnatAddr() []expr.Any {
 	return []expr.Any{
 		&expr.Payload{DestRegister: reg1, Base: expr.PayloadBaseNetworkHeader, Offset: dstOffset, Len: 4},
 		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: reg2},

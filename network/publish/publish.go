@@ -1,9 +1,10 @@
-package network
+// Package publish is ports of the host that lead to containers: what one is, and
+// holding it against every other program.
+package publish
 
 import (
 	"bufio"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -16,44 +17,59 @@ import (
 	"cove/errdefs"
 )
 
-func (p Port) proto() string {
+// Port is one published port.
+type Port struct {
+	// HostIP is the IPv4 address to listen on; invalid or 0.0.0.0 is every one.
+	HostIP netip.Addr `json:"hostIP,omitzero"`
+	// HostPort 0 asks for a free one, found at start and told in State.
+	HostPort      uint16 `json:"hostPort"`
+	ContainerPort uint16 `json:"containerPort"`
+	// Proto is "tcp" (or empty) or "udp".
+	Proto string `json:"proto,omitempty"`
+}
+
+// Protocol is Proto, "tcp" when that is empty.
+func (p Port) Protocol() string {
 	if p.Proto == "" {
 		return "tcp"
 	}
 	return p.Proto
 }
 
-func (p Port) everywhere() bool { return !p.HostIP.IsValid() || p.HostIP.IsUnspecified() }
+// Everywhere reports whether the port is published on every address.
+func (p Port) Everywhere() bool { return !p.HostIP.IsValid() || p.HostIP.IsUnspecified() }
 
-func (p Port) addr() netip.Addr {
-	if p.everywhere() {
+// Addr is the address to listen on, 0.0.0.0 for every one.
+func (p Port) Addr() netip.Addr {
+	if p.Everywhere() {
 		return netip.IPv4Unspecified()
 	}
 	return p.HostIP
 }
 
 // String is the host's side, as "0.0.0.0:8080/tcp".
-func (p Port) String() string { return fmt.Sprintf("%s:%d/%s", p.addr(), p.HostPort, p.proto()) }
+func (p Port) String() string { return fmt.Sprintf("%s:%d/%s", p.Addr(), p.HostPort, p.Protocol()) }
 
-func (p Port) validate() error {
+// Validate is errdefs.ErrInvalid or ErrUnsupported for what cannot be published.
+func (p Port) Validate() error {
 	switch {
 	case p.ContainerPort == 0:
 		return errdefs.Errorf(errdefs.ErrInvalid, "network: publishing %s: the container's port is missing", p)
-	case p.proto() != "tcp" && p.proto() != "udp":
+	case p.Protocol() != "tcp" && p.Protocol() != "udp":
 		return errdefs.Errorf(errdefs.ErrUnsupported, "network: publishing %s: only tcp and udp can be published", p)
-	case !p.addr().Is4():
+	case !p.Addr().Is4():
 		return errdefs.Errorf(errdefs.ErrUnsupported, "network: publishing %s: only IPv4 addresses can be published on", p)
 	}
 	return nil
 }
 
-// reserve takes the port on the host with a socket that nobody ever accepts
+// Reserve takes the port on the host with a socket that nobody ever accepts
 // from, because DNAT comes first, and returns the port with its number. It has
 // to listen: two merely bound sockets with SO_REUSEADDR share a port, and
 // without SO_REUSEADDR a predecessor's TIME_WAIT would be a conflict.
-func reserve(p Port) (Port, int, error) {
+func Reserve(p Port) (Port, int, error) {
 	typ := unix.SOCK_STREAM
-	if p.proto() == "udp" {
+	if p.Protocol() == "udp" {
 		typ = unix.SOCK_DGRAM
 	}
 	fd, err := unix.Socket(unix.AF_INET, typ|unix.SOCK_CLOEXEC, 0)
@@ -63,7 +79,7 @@ func reserve(p Port) (Port, int, error) {
 	if typ == unix.SOCK_STREAM {
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1) // only decides about TIME_WAIT
 	}
-	err = unix.Bind(fd, &unix.SockaddrInet4{Port: int(p.HostPort), Addr: p.addr().As4()})
+	err = unix.Bind(fd, &unix.SockaddrInet4{Port: int(p.HostPort), Addr: p.Addr().As4()})
 	if err == nil && typ == unix.SOCK_STREAM {
 		err = unix.Listen(fd, 1)
 	}
@@ -81,28 +97,12 @@ func reserve(p Port) (Port, int, error) {
 	return p, fd, nil
 }
 
-// explain turns the failure to reserve a port into one that names who has it.
-func (p *ipam) explain(port Port, err error) error {
-	switch {
-	case errors.Is(err, unix.EADDRINUSE):
-		who := "another program"
-		if id, ok := p.portHolder(port); ok {
-			who = "container " + short(id)
-		} else if name := listener(port); name != "" {
-			who = name
-		}
-		return errdefs.Errorf(errdefs.ErrConflict, "network: publishing %s: port is in use by %s; choose another, or stop it", port, who)
-	case errors.Is(err, unix.EADDRNOTAVAIL):
-		return errdefs.Errorf(errdefs.ErrInvalid, "network: publishing %s: %s is not an address of this host", port, port.addr())
-	}
-	return fmt.Errorf("network: publishing %s: %w", port, err)
-}
-
-// listener finds the process that listens on a port, as "redis-server (pid 7)".
-func listener(p Port) string {
+// Listener finds the process that listens on a port, as "redis-server (pid 7)"; ""
+// if there is none, or it cannot be seen.
+func Listener(p Port) string {
 	inodes := map[string]bool{}
-	for _, table := range []string{p.proto(), p.proto() + "6"} {
-		socketInodes("/proc/thread-self/net/"+table, p.HostPort, p.proto() == "tcp", inodes)
+	for _, table := range []string{p.Protocol(), p.Protocol() + "6"} {
+		socketInodes("/proc/thread-self/net/"+table, p.HostPort, p.Protocol() == "tcp", inodes)
 	}
 	if len(inodes) == 0 {
 		return ""
@@ -146,4 +146,10 @@ func socketInodes(path string, port uint16, listening bool, into map[string]bool
 			}
 		}
 	}
+}
+
+// Conflicts reports whether two ports cannot both be published.
+func (p Port) Conflicts(other Port) bool {
+	return p.HostPort == other.HostPort && p.Protocol() == other.Protocol() &&
+		(p.Everywhere() || other.Everywhere() || p.HostIP == other.HostIP)
 }

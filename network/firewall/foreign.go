@@ -1,4 +1,4 @@
-package network
+package firewall
 
 import (
 	"bytes"
@@ -17,7 +17,7 @@ const foreignTable = "filter"
 // does not know: an accept in our table would not help, because a packet has to
 // pass every table. docker leaves DOCKER-USER for this; otherwise the rules go
 // first in FORWARD. Both are plain enough for iptables to list them.
-func (f *firewall) passForeign(conn *nftables.Conn) error {
+func (f *Table) passForeign(conn *nftables.Conn) error {
 	chain, err := foreignChain(conn)
 	if chain == nil || err != nil {
 		return err
@@ -35,7 +35,7 @@ func (f *firewall) passForeign(conn *nftables.Conn) error {
 }
 
 // unpassForeign removes what passForeign added.
-func (f *firewall) unpassForeign(conn *nftables.Conn) error {
+func (f *Table) unpassForeign(conn *nftables.Conn) error {
 	chain, err := foreignChain(conn)
 	if chain == nil || err != nil {
 		return err
@@ -60,7 +60,7 @@ func (f *firewall) unpassForeign(conn *nftables.Conn) error {
 }
 
 // mark is a comment in the form nft keeps it: type 0, length, text, NUL.
-func (f *firewall) mark() []byte {
+func (f *Table) mark() []byte {
 	text := "cove " + f.bridge + "\x00"
 	return append([]byte{0, byte(len(text))}, text...)
 }

@@ -1,0 +1,216 @@
+// Package bridge is the switch that containers of one network are plugged into.
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"cove/errdefs"
+	"cove/internal/filelock"
+)
+
+// subnets are tried in this order until one overlaps nothing on this host.
+func subnets() []netip.Prefix {
+	var all []netip.Prefix
+	for b := byte(30); b >= 18; b-- {
+		all = append(all, netip.PrefixFrom(netip.AddrFrom4([4]byte{172, b, 0, 0}), 16))
+	}
+	for b := byte(90); b < 250; b++ {
+		all = append(all, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, b, 0, 0}), 16))
+	}
+	return all
+}
+
+// Ensure finds the bridge of this name, or makes it: with the subnet that is
+// preferred if it is free here, or with one that is, and that holds none of the
+// addresses to avoid. It returns the subnet.
+func Ensure(h *netlink.Handle, name string, prefer netip.Prefix, avoid []netip.Addr) (netlink.Link, netip.Prefix, error) {
+	link, err := h.LinkByName(name)
+	if err == nil && prefer.IsValid() && link.Attrs().Flags&net.FlagUp != 0 {
+		return link, prefer, nil
+	}
+	// Roots have locks of their own, but choose from the same subnets.
+	lock, lerr := filelock.Open(context.Background(), globalLock, filelock.Exclusive)
+	if lerr != nil {
+		return nil, prefer, fmt.Errorf("network: %w", lerr)
+	}
+	defer filelock.Release(lock)
+	if err == nil {
+		if subnet := subnetOf(h, link); subnet.IsValid() {
+			return link, subnet, h.LinkSetUp(link)
+		}
+	} else if _, missing := errors.AsType[netlink.LinkNotFoundError](err); !missing {
+		return nil, prefer, fmt.Errorf("network: looking for bridge %s: %w", name, err)
+	}
+	subnet, err := freeSubnet(h, prefer, avoid)
+	if err != nil {
+		return nil, subnet, err
+	}
+	link, err = raise(h, name, subnet, link)
+	return link, subnet, err
+}
+
+const globalLock = "/run/cove-network.lock"
+
+// raise makes the bridge, unless link is it already, and gives it its address.
+func raise(h *netlink.Handle, name string, subnet netip.Prefix, link netlink.Link) (netlink.Link, error) {
+	gateway := subnet.Masked().Addr().Next()
+	if link == nil {
+		attrs := netlink.NewLinkAttrs()
+		attrs.Name, attrs.MTU = name, uplinkMTU(h)
+		// A bridge without an address of its own takes its ports' lowest, and
+		// every neighbour's cache is wrong when containers come and go.
+		attrs.HardwareAddr = MACOf(gateway)
+		link = &netlink.Bridge{LinkAttrs: attrs}
+		if err := h.LinkAdd(link); err != nil {
+			return nil, Denied("making bridge "+name, err)
+		}
+	}
+	for _, s := range [][2]string{
+		{"ipv6/conf/" + name + "/disable_ipv6", "1"},
+		{"ipv4/conf/" + name + "/route_localnet", "1"},
+	} {
+		if err := Sysctl(s[0], s[1]); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return nil, Denied("setting net/"+s[0], err)
+		}
+	}
+	addr := &netlink.Addr{IPNet: IPNet(gateway, subnet.Bits())}
+	if err := h.AddrAdd(link, addr); err != nil && !errors.Is(err, unix.EEXIST) {
+		return nil, Denied("addressing bridge "+name, err)
+	}
+	if err := h.LinkSetUp(link); err != nil {
+		return nil, Denied("raising bridge "+name, err)
+	}
+	return link, nil
+}
+
+// Denied gives a failure its object, and a kind when the kernel did not permit it.
+func Denied(what string, err error) error {
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
+		return errdefs.Suggest(errdefs.Errorf(errdefs.ErrDenied,
+			"network: %s: not permitted; root with CAP_NET_ADMIN is needed", what), errdefs.NoNetwork, "")
+	}
+	return fmt.Errorf("network: %s: %w", what, err)
+}
+
+func subnetOf(h *netlink.Handle, link netlink.Link) netip.Prefix {
+	addrs, err := h.AddrList(link, netlink.FAMILY_V4)
+	if err != nil || len(addrs) == 0 {
+		return netip.Prefix{}
+	}
+	ip, ok := netip.AddrFromSlice(addrs[0].IP.To4())
+	ones, _ := addrs[0].Mask.Size()
+	if !ok {
+		return netip.Prefix{}
+	}
+	return netip.PrefixFrom(ip, ones).Masked()
+}
+
+// freeSubnet is prefer if it collides with no route of this host and with nothing
+// to avoid, or the first of subnets that does not.
+func freeSubnet(h *netlink.Handle, prefer netip.Prefix, avoid []netip.Addr) (netip.Prefix, error) {
+	routes, err := h.RouteList(nil, netlink.FAMILY_V4)
+	if err != nil {
+		return prefer, fmt.Errorf("network: reading routes: %w", err)
+	}
+	var used []netip.Prefix
+	for _, addr := range avoid {
+		used = append(used, netip.PrefixFrom(addr, addr.BitLen()))
+	}
+	for _, r := range routes {
+		if r.Dst == nil {
+			continue
+		}
+		ip, ok := netip.AddrFromSlice(r.Dst.IP.To4())
+		if ones, _ := r.Dst.Mask.Size(); ok && ones > 0 {
+			used = append(used, netip.PrefixFrom(ip, ones))
+		}
+	}
+	return firstFree(append([]netip.Prefix{prefer}, subnets()...), used)
+}
+
+func firstFree(candidates, used []netip.Prefix) (netip.Prefix, error) {
+next:
+	for _, c := range candidates {
+		if !c.IsValid() {
+			continue
+		}
+		for _, u := range used {
+			if c.Overlaps(u) {
+				continue next
+			}
+		}
+		return c, nil
+	}
+	return netip.Prefix{}, errdefs.Errorf(errdefs.ErrExhausted, "network: no free subnet for the bridge: routes on this host cover them all")
+}
+
+// uplinkMTU is that of the link behind the default route, 1500 without one: a
+// container that sends larger packets would wait for path MTU discovery.
+func uplinkMTU(h *netlink.Handle) int {
+	routes, err := h.RouteList(nil, netlink.FAMILY_V4)
+	if err != nil {
+		return 1500
+	}
+	for _, r := range routes {
+		if r.Dst != nil {
+			if ones, _ := r.Dst.Mask.Size(); ones > 0 {
+				continue
+			}
+		}
+		if link, err := h.LinkByIndex(r.LinkIndex); err == nil && link.Attrs().MTU > 0 {
+			return link.Attrs().MTU
+		}
+	}
+	return 1500
+}
+
+// AwaitUp waits until links send what they are given. A link whose other end was
+// raised learns it from a queue of the kernel's, which a busy machine gets to
+// late, and drops everything until then: as the answer to a container's first
+// packet, which it then sends again after a second.
+func AwaitUp(h *netlink.Handle, names ...string) error {
+	// At worst that packet is lost; so this ends well in any case.
+	for deadline := time.Now().Add(time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Microsecond) {
+		up := 0
+		for _, name := range names {
+			// From Linux 6.8 on, to ask is to move the link to the queue's head.
+			link, err := h.LinkByName(name)
+			if err != nil {
+				return fmt.Errorf("network: looking for %s: %w", name, err)
+			}
+			if link.Attrs().OperState == netlink.OperUp {
+				up++
+			}
+		}
+		if up == len(names) {
+			return nil
+		}
+	}
+	return nil
+}
+
+// MACOf is an address's own hardware address, so that whoever remembers an
+// address that was given to another container still reaches it.
+func MACOf(ip netip.Addr) net.HardwareAddr {
+	a := ip.As4()
+	return net.HardwareAddr{0x02, 0x42, a[0], a[1], a[2], a[3]}
+}
+
+// IPNet is an address with the length of its network, as netlink has it.
+func IPNet(ip netip.Addr, bits int) *net.IPNet {
+	return &net.IPNet{IP: ip.AsSlice(), Mask: net.CIDRMask(bits, 32)}
+}
+
+// Sysctl sets a key below /proc/sys/net.
+func Sysctl(key, value string) error {
+	return os.WriteFile("/proc/sys/net/"+key, []byte(value), 0o644)
+}
