@@ -42,8 +42,9 @@ func (b *Builder) Build(ctx context.Context, req Request) (res *Result, err erro
 			err = errors.Join(diskFull(err), lease.Release())
 		}
 	}()
+	report := &reporter{fn: req.Progress, now: b.cfg.Now}
 	files, err := buildctx.OpenContext(ctx, buildctx.Source{
-		Dir: req.Context, Dockerfile: req.Dockerfile, Stdin: req.Stdin, State: b.cfg.Root,
+		Dir: req.Context, Dockerfile: req.Dockerfile, Stdin: req.Stdin, State: b.cfg.Root, Step: report.step,
 	})
 	if err != nil {
 		return nil, err
@@ -51,15 +52,19 @@ func (b *Builder) Build(ctx context.Context, req Request) (res *Result, err erro
 	// What the stat cache could not save costs the next build time, not this one its result.
 	defer func() { _ = files.Close() }()
 	defer func() { err = withSource(err, files.Dockerfile) }()
-	graph, err := b.plan(ctx, req, files)
+	graph, err := b.plan(ctx, req, files, report)
 	if err != nil {
 		return nil, err
 	}
-	solved, err := solve.Solve(ctx, graph, b.solveConfig(req, files, lease))
+	solved, err := solve.Solve(ctx, graph, b.solveConfig(req, files, lease, report.progress()))
 	if err != nil {
 		return nil, err
 	}
-	return b.export(ctx, req, graph, solved, lease)
+	err = report.step("exporting to image", func() (err error) {
+		res, err = b.export(ctx, req, graph, solved, lease)
+		return err
+	})
+	return res, err
 }
 
 // Check reads what Build would, resolves the base images, and returns the
@@ -70,14 +75,15 @@ func (b *Builder) Check(ctx context.Context, req Request) (c *Checked, err error
 		return nil, err
 	}
 	req.check = true
+	report := &reporter{fn: req.Progress, now: b.cfg.Now}
 	files, err := buildctx.OpenContext(ctx, buildctx.Source{
-		Dir: req.Context, Dockerfile: req.Dockerfile, Stdin: req.Stdin, State: b.cfg.Root,
+		Dir: req.Context, Dockerfile: req.Dockerfile, Stdin: req.Stdin, State: b.cfg.Root, Step: report.step,
 	})
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = files.Close() }()
-	graph, err := b.plan(ctx, req, files)
+	graph, err := b.plan(ctx, req, files, report)
 	if err != nil {
 		return nil, withSource(err, files.Dockerfile)
 	}
@@ -121,24 +127,31 @@ func (r *Request) complete() error {
 	return errdefs.Errorf(errdefs.ErrInvalid, "build: compression %q is not one of gzip, zstd, none", r.Compression)
 }
 
-func (b *Builder) plan(ctx context.Context, req Request, files *buildctx.Context) (*plan.Graph, error) {
+func (b *Builder) plan(ctx context.Context, req Request, files *buildctx.Context, report *reporter) (*plan.Graph, error) {
+	resolve := func(ctx context.Context, name string, p ocispec.Platform) (base plan.Base, err error) {
+		err = report.step("[internal] load metadata for "+name, func() (err error) {
+			base, err = b.cfg.Resolver.Resolve(ctx, name, p)
+			return err
+		})
+		return base, err
+	}
 	return dockerfile.Plan(ctx, files.Dockerfile, dockerfile.Options{
 		Name: files.Name, Target: req.Target, BuildArgs: req.BuildArgs,
 		Platform: req.Platform, Build: ocispec.Platform{OS: "linux", Architecture: runtime.GOARCH},
 		Labels: req.Labels, Network: req.Network, Allow: req.Allow,
 		NoCache: req.NoCache, NoCacheFilter: req.NoCacheFilter, Epoch: req.Epoch,
-		Resolve: b.cfg.Resolver.Resolve, Ignored: files.Excludes, Check: req.check,
+		Resolve: resolve, Ignored: files.Excludes, Check: req.check,
 	})
 }
 
-func (b *Builder) solveConfig(req Request, files *buildctx.Context, lease content.Lease) solve.Config {
+func (b *Builder) solveConfig(req Request, files *buildctx.Context, lease content.Lease, progress solve.Progress) solve.Config {
 	hostNetwork := req.Network == "host" || slices.Contains(req.Allow, "network.host")
 	return solve.Config{
 		Content: b.cfg.Content, Snapshots: b.cfg.Snapshots, Unpacker: b.cfg.Resolver, Executor: b.cfg.Executor,
 		Cache: b.cache(), Context: files.Tree, Lease: lease,
 		Scope: scope(req), State: b.cfg.Root, Parallel: b.cfg.Parallel,
 		Compress: compress.Options{Compression: compress.Compression(req.Compression)},
-		Epoch:    req.Epoch, Secrets: req.Secrets, HTTP: fetch.Client(hostNetwork), Progress: req.Progress, Now: b.cfg.Now,
+		Epoch:    req.Epoch, Secrets: req.Secrets, HTTP: fetch.Client(hostNetwork), Progress: progress, Now: b.cfg.Now,
 	}
 }
 

@@ -31,6 +31,8 @@ type (
 	Base = plan.Base
 	// Warning is advice about one line of a Dockerfile.
 	Warning = plan.Warning
+	// Location is a place in a Dockerfile.
+	Location = plan.Location
 	// Executor runs a command on a root filesystem.
 	Executor = solve.Executor
 	// ExecRequest is one RUN.

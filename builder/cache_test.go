@@ -3,6 +3,7 @@ package builder
 import (
 	"context"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -330,7 +331,7 @@ func TestExplain(t *testing.T) {
 	reasons := map[string]string{}
 	listen := func(r *Request) {
 		r.Progress = func(e Event) {
-			if e.Kind == solve.Started {
+			if e.Kind == solve.Started && e.Reason != "" { // own steps and images have none
 				reasons[e.Vertex.Location.Instruction] = e.Reason
 			}
 		}
@@ -360,5 +361,62 @@ func TestExplain(t *testing.T) {
 		if len(reasons) != len(tc.want) {
 			t.Errorf("%d steps ran, want %d: %q", len(reasons), len(tc.want), reasons)
 		}
+	}
+}
+
+// TestStepsAreTold: what the builder does itself and the images of FROM are
+// steps too, numbered in one row, each of which begins and ends once.
+func TestStepsAreTold(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write(map[string]string{"f": "1"})
+	for range 2 { // the second time from the cache
+		began, ended := map[int]string{}, map[string]int{}
+		total := 0
+		w.must("FROM base\nCOPY f /f\nRUN true\n", func(r *Request) {
+			r.Progress = func(e Event) {
+				began[e.Index] = e.Vertex.Name
+				total = e.Total
+				switch e.Kind {
+				case solve.Done, solve.Cached:
+					ended[e.Vertex.Name]++
+				}
+			}
+		})
+		want := map[int]string{
+			1: "[internal] load build context", 2: "[internal] load build definition from -", 3: "[internal] load .dockerignore",
+			4: "[internal] load metadata for base", 5: "[1/3] FROM base", 6: "[2/3] COPY f /f", 7: "[3/3] RUN true", 8: "exporting to image",
+		}
+		if !maps.Equal(began, want) || total != len(want) {
+			t.Errorf("%d steps: %v\nwant %v", total, began, want)
+		}
+		for _, name := range want {
+			if ended[name] != 1 {
+				t.Errorf("%s ended %d times", name, ended[name])
+			}
+		}
+	}
+}
+
+// TestSourceOfAnError: an error at a line comes with the text and all its lines.
+func TestSourceOfAnError(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	src := "FROM base\nRUN exit \\\n  3\n"
+	_, err := w.build(src)
+	var at *Error
+	if !errors.As(err, &at) || string(at.Source) != src || at.Location.Line != 2 || at.Location.End != 3 {
+		t.Errorf("%+v", at)
+	}
+}
+
+// TestCheck reads and executes nothing.
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write(map[string]string{"Dockerfile": "# check=error=true\nFROM base\nCOPY secret /\nRUN exit 1\n", "secret": "x", ".dockerignore": "secret\n"})
+	c, err := w.builder.Check(t.Context(), Request{Context: w.dir})
+	if err != nil || len(c.Warnings) != 1 || c.Warnings[0].Rule != "CopyIgnoredFile" || !strings.Contains(string(c.Dockerfile), "exit 1") {
+		t.Errorf("%+v, %v", c, err)
 	}
 }

@@ -31,6 +31,15 @@ type Source struct {
 	Stdin      io.Reader
 	// State is a directory for the stat cache and for what is unpacked.
 	State string
+	// Step, if not nil, is told what is done, and does it.
+	Step func(name string, do func() error) error
+}
+
+func (s Source) step(name string, do func() error) error {
+	if s.Step == nil {
+		return do()
+	}
+	return s.Step(name, do)
 }
 
 // Context is an opened build context.
@@ -56,33 +65,44 @@ func OpenContext(ctx context.Context, src Source) (c *Context, err error) {
 			c.Close()
 		}
 	}()
+	if src.Dir == "-" && src.Dockerfile == "-" {
+		return c, errdefs.Errorf(errdefs.ErrInvalid, "build: the context and the Dockerfile cannot both be stdin")
+	}
+	err = src.step("[internal] load build context", func() error { return c.openTree(ctx, src) })
+	if err != nil {
+		return c, err
+	}
+	name := cmp.Or(src.Dockerfile, dockerfileName)
+	err = src.step("[internal] load build definition from "+name, func() error { return c.readDockerfile(src) })
+	if err != nil {
+		return c, err
+	}
+	return c, src.step("[internal] load .dockerignore", func() error {
+		ignore, err := c.readIgnore(src)
+		if err != nil {
+			return err
+		}
+		return c.apply(ignore)
+	})
+}
+
+// openTree opens the context's directory, or that which its archive becomes.
+func (c *Context) openTree(ctx context.Context, src Source) (err error) {
 	dir := src.Dir
 	if src.Dir == "-" {
-		if src.Dockerfile == "-" {
-			return c, errdefs.Errorf(errdefs.ErrInvalid, "build: the context and the Dockerfile cannot both be stdin")
-		}
 		if dir, err = c.unpack(ctx, src); err != nil {
-			return c, err
+			return err
 		}
 	}
 	stats, err := OpenStats(statsPath(src.State, dir))
 	if err != nil {
-		return c, err
+		return err
 	}
 	if c.temp != "" {
 		stats = nil
 	}
-	if c.Tree, err = Open(dir, nil, stats); err != nil {
-		return c, err
-	}
-	if err := c.readDockerfile(src); err != nil {
-		return c, err
-	}
-	ignore, err := c.readIgnore(src)
-	if err != nil {
-		return c, err
-	}
-	return c, c.apply(ignore)
+	c.Tree, err = Open(dir, nil, stats)
+	return err
 }
 
 // Close saves the stat cache and frees the context.

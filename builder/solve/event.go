@@ -32,7 +32,8 @@ const (
 type Event struct {
 	Kind   EventKind
 	Vertex *plan.Vertex
-	// Index counts the vertices of the build from 1; Total is how many there are.
+	// Index counts the steps of the build from 1, images of FROM included; Total
+	// is how many there are, as far as that is known.
 	Index, Total int
 	Time         time.Time
 	// Duration is set by Done, Failed and Canceled.

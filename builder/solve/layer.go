@@ -11,6 +11,7 @@ import (
 	"cove/builder/buildctx"
 	"cove/builder/cache"
 	"cove/builder/copier"
+	"cove/builder/plan"
 	"cove/content"
 	"cove/errdefs"
 	"cove/layers"
@@ -34,7 +35,7 @@ func (s *solver) materialize(ctx context.Context, r *result) error {
 			return err
 		}
 		if r.base != nil {
-			return s.Unpacker.Unpack(ctx, *r.base)
+			return s.unpackBase(ctx, r)
 		}
 		if err := s.materialize(ctx, r.parent); err != nil || !r.made {
 			return err
@@ -51,6 +52,25 @@ func (s *solver) materialize(ctx context.Context, r *result) error {
 			return &blobReader{Reader: io.NewSectionReader(rd, 0, rd.Size()), blob: rd}, nil
 		})
 	})
+}
+
+// unpackBase gets the files of a base image, which is the step of its FROM.
+func (s *solver) unpackBase(ctx context.Context, r *result) error {
+	t, start := r.of, s.Now()
+	if !t.told.CompareAndSwap(false, true) {
+		return s.Unpacker.Unpack(ctx, *r.base)
+	}
+	s.events.send(Event{Kind: Started, Vertex: t.Vertex, Index: t.index})
+	err := s.Unpacker.Unpack(ctx, *r.base)
+	s.events.ended(t, start, err)
+	return err
+}
+
+// notNeeded tells of a base image whose files are here, or that nobody asked for.
+func (s *solver) notNeeded(t *task) {
+	if _, base := t.Op.(*plan.Base); base && t.index > 0 && t.told.CompareAndSwap(false, true) {
+		s.events.send(Event{Kind: Cached, Vertex: t.Vertex, Index: t.index})
+	}
 }
 
 // blobReader reads a blob from its beginning to its end.

@@ -48,6 +48,9 @@ func (s *solver) run(ctx context.Context, st *step, op *plan.Run) error {
 	if r != nil {
 		return st.hit(ctx, r, key)
 	}
+	if err := s.materialize(ctx, t.parent.res); err != nil { // is no part of the command's time
+		return err
+	}
 	st.begin(s.reason(t, nil))
 	snap, err := s.activate(ctx, t.parent.res)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -111,7 +112,8 @@ type task struct {
 	// used says that another vertex needs the files, wanted that the image has
 	// the layer.
 	used, wanted bool
-	before       time.Time // when an earlier build made the layer, if one did
+	told         atomic.Bool // of a base: listeners know of it
+	before       time.Time   // when an earlier build made the layer, if one did
 
 	done chan struct{} // closed when result or the build's error is there
 	res  *result
@@ -130,8 +132,8 @@ func Solve(ctx context.Context, g *plan.Graph, cfg Config) (*Result, error) {
 	if err := checkPlan(g, s.known); err != nil {
 		return nil, err
 	}
-	steps := s.prepare()
-	s.events = &events{fn: cfg.Progress, now: cfg.Now, total: steps}
+	steps, shown := s.prepare()
+	s.events = &events{fn: cfg.Progress, now: cfg.Now, total: shown}
 	var gctx context.Context
 	s.group, gctx = errgroup.WithContext(ctx)
 	started := map[*task]bool{}
@@ -148,20 +150,23 @@ func Solve(ctx context.Context, g *plan.Graph, cfg Config) (*Result, error) {
 }
 
 // prepare makes the tasks and finds out who needs what. It returns how many
-// steps there are.
-func (s *solver) prepare() int {
+// steps there are, and how many vertices are told of: these and images.
+func (s *solver) prepare() (steps, shown int) {
 	byKey := map[digest.Digest]*task{}
 	s.tasks = make([]*task, len(s.graph.Vertices))
-	steps := 0
 	for i, v := range s.graph.Vertices {
 		if t, ok := byKey[v.Definition]; ok && t.NoCache == v.NoCache {
 			s.tasks[i] = t
 			continue
 		}
 		t := &task{Vertex: v, done: make(chan struct{})}
-		if _, base := v.Op.(*plan.Base); !base {
+		base, isBase := v.Op.(*plan.Base)
+		if !isBase {
 			steps++
-			t.index = steps
+		}
+		if !isBase || base.Name != "" {
+			shown++
+			t.index = shown
 		}
 		if v.Parent != plan.None {
 			t.parent = s.tasks[v.Parent]
@@ -177,13 +182,14 @@ func (s *solver) prepare() int {
 	for t := s.tasks[s.graph.Target.RootFS]; t != nil; t = t.parent {
 		t.wanted = true
 	}
-	return steps
+	return steps, shown
 }
 
 // finish collects the target's layers.
 func (s *solver) finish(steps int) (*Result, error) {
 	res := &Result{Made: map[plan.ID]Made{}, Steps: steps, Cached: s.cached, Warnings: s.warnings}
 	for i, t := range s.tasks {
+		s.notNeeded(t)
 		res.Made[plan.ID(i)] = Made{Layer: t.res.made, Created: t.res.created}
 	}
 	res.Layers = s.tasks[s.graph.Target.RootFS].res.stack()

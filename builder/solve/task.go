@@ -21,7 +21,8 @@ import (
 // is its own if it made one.
 type result struct {
 	parent *result    // nil for a base
-	base   *plan.Base // of a base
+	base   *plan.Base // of a base, and of is its task
+	of     *task
 	chain  layers.ChainID
 	made   bool
 	diffID layers.DiffID
@@ -83,7 +84,11 @@ func (s *solver) solve(ctx context.Context, t *task) error {
 		for i, l := range base.Layers {
 			ids[i] = l.DiffID
 		}
-		t.publish(&result{base: base, chain: layers.Chain(ids...)})
+		r := &result{base: base, of: t, chain: layers.Chain(ids...)}
+		if _, err := s.Snapshots.Stat(ctx, string(r.chain)); err == nil {
+			s.notNeeded(t)
+		}
+		t.publish(r)
 		return nil
 	}
 	if err := s.acquire(ctx); err != nil {

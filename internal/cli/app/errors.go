@@ -12,6 +12,7 @@ import (
 
 	"cove/errdefs"
 	"cove/internal/cli/remedy"
+	"cove/internal/cli/terminal"
 )
 
 // The exit codes that are cove's own, as docker's are.
@@ -116,7 +117,7 @@ func (a *App) print(msg string) {
 // explain puts err on one line and adds what a person who may not touch the
 // state root can do about it.
 func (a *App) explain(err error) string {
-	msg := oneLine(remedy.Text(err))
+	msg := terminal.Clean(oneLine(remedy.Text(err)))
 	if os.Geteuid() != 0 && (errors.Is(err, os.ErrPermission) || errors.Is(err, errdefs.ErrDenied) && strings.Contains(msg, "root")) &&
 		!strings.Contains(msg, "sudo") {
 		msg += fmt.Sprintf("; %s runs as uid %d and needs root here: use sudo, or --root with a directory of your own for what needs no mounts", a.Prog, os.Geteuid())

@@ -4,6 +4,7 @@ package buildcmd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -28,7 +29,7 @@ type buildFlags struct {
 	tags, buildArgs, labels, noCacheFilter, annotations, secrets, allow []string
 	file, target, network, platform, progress, iidfile, compression     string
 	sourceDate                                                          string
-	noCache, pull, quiet, explain                                       bool
+	noCache, pull, quiet, explain, check                                bool
 }
 
 func (f *buildFlags) register(fs *pflag.FlagSet) {
@@ -52,6 +53,7 @@ func (f *buildFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.iidfile, "iidfile", "", "write the image id to a file")
 	fs.StringVar(&f.progress, "progress", "auto", "auto, tty, plain or quiet")
 	fs.BoolVar(&f.explain, "explain", false, "say why a step was not cached")
+	fs.BoolVar(&f.check, "check", false, "only check the Dockerfile; exit with 1 if there are warnings")
 	fs.BoolVarP(&f.quiet, "quiet", "q", false, "print only the image id")
 }
 
@@ -63,7 +65,8 @@ func Build(a *app.App) *cobra.Command {
 		Short: "Build an image from a Dockerfile",
 		Example: `  build -t team/app:v1 .
   build --target test --build-arg VERSION=1.2 -f docker/Dockerfile .
-  build -t app - < context.tar.gz`,
+  build -t app - < context.tar.gz
+  build --check .`,
 		Args: app.ExactArgs(1),
 	}
 	f.register(cmd.Flags())
@@ -76,20 +79,54 @@ func Build(a *app.App) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if f.check {
+			return f.onlyCheck(cmd.Context(), a, eng, o)
+		}
 		end, err := f.showProgress(a, &o)
 		if err != nil {
 			return err
 		}
 		result, err := builds.Build(cmd.Context(), eng, o)
 		end()
-		if err != nil && o.Progress != nil {
-			return progress.Told(err)
-		} else if err != nil {
-			return err
+		if err != nil {
+			return f.failed(a, err, o.Progress != nil)
 		}
 		return f.report(a, result)
 	}
 	return cmd
+}
+
+// onlyCheck prints the warnings of a Dockerfile.
+func (f *buildFlags) onlyCheck(ctx context.Context, a *app.App, eng builds.Engine, o builds.Options) error {
+	checked, err := builds.Check(ctx, eng, o)
+	if err != nil {
+		return f.failed(a, err, false)
+	}
+	progress.Check(a.Out, checked.Dockerfile, checked.Warnings)
+	if len(checked.Warnings) > 0 {
+		return &app.Exit{Code: app.CodeFailed}
+	}
+	return nil
+}
+
+// failed shows where in the Dockerfile a build failed, and returns the error
+// without what the progress has shown already.
+func (f *buildFlags) failed(a *app.App, err error, shown bool) error {
+	if f.quiet || f.progress == "quiet" {
+		return err
+	}
+	var lint *builder.LintError
+	if errors.As(err, &lint) {
+		progress.Warnings(a.Err, lint.Warnings)
+	}
+	var at *builder.Error
+	if errors.As(err, &at) {
+		progress.Excerpt(a.Err, at.Source, at.Location)
+	}
+	if shown {
+		return progress.Told(err)
+	}
+	return err
 }
 
 func (f *buildFlags) options(ctx context.Context, a *app.App, dir string) (o builds.Options, err error) {

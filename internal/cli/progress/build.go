@@ -12,33 +12,39 @@ import (
 
 	"cove/builder/plan"
 	"cove/builder/solve"
+	"cove/internal/cli/terminal"
 )
 
 const (
-	tailShown  = 4  // lines of a running command on a terminal
+	tailShown  = 6  // lines of a running command on a terminal
 	tailFailed = 30 // lines of a command that failed
 )
 
 // Build shows the events of a build, as BuildKit does: numbered plain lines,
-// or on a terminal the steps under way with the end of their output.
+// or on a terminal a list of the steps with the end of their output. Nothing
+// that a step prints reaches a terminal but as text.
 type Build struct {
 	screen Screen
 	live   *live // nil where there is no terminal
 	now    func() time.Time
+	begun  time.Time
 	// Explain says with each step why it was not cached.
 	Explain bool
 
 	mu    sync.Mutex
 	steps map[int]*step
-	order []*step
+	order []*step // by index
+	total int
 	last  int // index of the step that printed last
+	over  bool
 }
 
 type step struct {
 	index   int
 	name    string
 	started time.Time
-	over    bool
+	took    time.Duration
+	state   string // "" while it runs, or DONE, CACHED, ERROR, CANCELED
 	partial []byte
 	tail    []string
 }
@@ -46,7 +52,7 @@ type step struct {
 // NewBuild begins; Close ends it. plain asks for plain lines even on a
 // terminal.
 func NewBuild(s Screen, plain bool, now func() time.Time) *Build {
-	b := &Build{screen: s, now: now, steps: map[int]*step{}}
+	b := &Build{screen: s, now: now, begun: now(), steps: map[int]*step{}}
 	if s.Size != nil && !plain {
 		b.live = newLive(s, b.block)
 	}
@@ -61,6 +67,7 @@ func (b *Build) Event(e solve.Event) {
 	}
 	mu.Lock()
 	defer mu.Unlock()
+	b.total = max(b.total, e.Total)
 	s := b.step(e)
 	switch e.Kind {
 	case solve.Started:
@@ -71,15 +78,13 @@ func (b *Build) Event(e solve.Event) {
 	case solve.Log:
 		s.write(e.Data, func(line string) { b.log(s, e.Time, line) })
 	case solve.Cached:
-		b.end(s, "CACHED", e.Duration)
+		b.end(s, "CACHED", e)
 	case solve.Done:
-		s.flush(func(line string) { b.log(s, e.Time, line) })
-		b.end(s, "DONE", e.Duration)
+		b.end(s, "DONE", e)
 	case solve.Failed:
-		s.flush(func(line string) { b.log(s, e.Time, line) })
-		b.fail(s, e)
+		b.end(s, "ERROR", e)
 	case solve.Canceled:
-		b.end(s, "CANCELED", e.Duration)
+		b.end(s, "CANCELED", e)
 	}
 }
 
@@ -88,10 +93,11 @@ func (b *Build) step(e solve.Event) *step {
 	if s == nil {
 		s = &step{index: e.Index, started: e.Time}
 		if e.Vertex != nil {
-			s.name = e.Vertex.Name
+			s.name = terminal.Clean(strings.Join(strings.FieldsFunc(e.Vertex.Name, func(r rune) bool { return r == '\n' || r == '\r' }), " "))
 		}
 		b.steps[e.Index] = s
-		b.order = append(b.order, s)
+		at, _ := slices.BinarySearchFunc(b.order, s, func(a, b *step) int { return a.index - b.index })
+		b.order = slices.Insert(b.order, at, s)
 	}
 	return s
 }
@@ -112,49 +118,34 @@ func (b *Build) header(s *step) {
 	fmt.Fprintf(b.screen.Out, "#%d %s\n", s.index, s.name)
 }
 
-func (b *Build) log(s *step, at time.Time, line string) {
-	s.tail = append(s.tail, line)
+func (b *Build) log(s *step, at time.Time, text string) {
+	s.tail = append(s.tail, text)
 	if len(s.tail) > tailFailed {
 		s.tail = slices.Delete(s.tail, 0, len(s.tail)-tailFailed)
 	}
 	b.header(s)
 	if b.live == nil {
-		fmt.Fprintf(b.screen.Out, "#%d %.3f %s\n", s.index, at.Sub(s.started).Seconds(), line)
+		fmt.Fprintf(b.screen.Out, "#%d %.3f %s\n", s.index, at.Sub(s.started).Seconds(), text)
 	}
 }
 
-func (b *Build) end(s *step, word string, d time.Duration) {
-	s.over = true
+// end notes how a step ended.
+func (b *Build) end(s *step, state string, e solve.Event) {
+	s.flush(func(line string) { b.log(s, e.Time, line) })
+	s.state, s.took = state, e.Duration
 	b.header(s)
 	switch {
-	case b.live == nil && word == "DONE":
-		fmt.Fprintf(b.screen.Out, "#%d DONE %.1fs\n", s.index, d.Seconds())
-	case b.live == nil:
-		fmt.Fprintf(b.screen.Out, "#%d %s\n", s.index, word)
-	case word == "DONE":
-		b.live.finish(b.row(s.name, d))
+	case b.live != nil:
+	case state == "DONE":
+		fmt.Fprintf(b.screen.Out, "#%d DONE %.1fs\n", s.index, s.took.Seconds())
+	case state == "ERROR":
+		fmt.Fprintf(b.screen.Out, "#%d ERROR: %s\n", s.index, terminal.Clean(oneLine(Told(e.Err).Error())))
 	default:
-		b.live.finish(b.row(word+" "+s.name, d))
+		fmt.Fprintf(b.screen.Out, "#%d %s\n", s.index, state)
 	}
 }
 
-func (b *Build) fail(s *step, e solve.Event) {
-	s.over = true
-	b.header(s)
-	if b.live == nil {
-		fmt.Fprintf(b.screen.Out, "#%d ERROR: %v\n", s.index, Told(e.Err))
-		return
-	}
-	b.live.finish(b.screen.paint(red, b.row("ERROR "+s.name, e.Duration)))
-	if len(s.tail) == 0 {
-		return
-	}
-	b.live.finish("------\n > " + s.name + ":")
-	for _, line := range s.tail {
-		b.live.finish(line)
-	}
-	b.live.finish("------")
-}
+func oneLine(s string) string { return strings.ReplaceAll(s, "\n", "; ") }
 
 // Told is err without the end of a failed command's output, for those who have
 // seen that output already.
@@ -174,38 +165,118 @@ type told struct {
 func (e *told) Error() string { return e.text }
 func (e *told) Unwrap() error { return e.err }
 
+// colors are those of the states of a step.
+var colors = map[string]string{"DONE": blue, "CACHED": blue, "ERROR": red, "CANCELED": yellow}
+
 // row is one step on a terminal, its time at the right.
-func (b *Build) row(name string, d time.Duration) string {
-	cols, _ := b.screen.Size()
-	left := cut(" => "+name, max(cols-9, 20))
-	pad := max(cols-len([]rune(left))-8, 1)
-	return left + strings.Repeat(" ", pad) + fmt.Sprintf("%6.1fs", d.Seconds())
+func (b *Build) row(s *step, cols int) line {
+	name, took := s.name, s.took
+	switch s.state {
+	case "":
+		took = b.now().Sub(s.started)
+	case "DONE":
+	default:
+		name = s.state + " " + name
+	}
+	return line{text: aligned(" => "+name, took, cols), color: colors[s.state]}
 }
 
-// block are the steps under way, each with the end of its output.
-func (b *Build) block() []string {
-	var lines []string
-	for _, s := range b.order {
-		if s.over {
-			continue
+// aligned puts a time at the right of a text, as far as both have room.
+func aligned(text string, took time.Duration, cols int) string {
+	right := fmt.Sprintf(" %.1fs", took.Seconds())
+	if cols <= 2*len(right) {
+		return terminal.Cut(text, cols)
+	}
+	return terminal.Pad(terminal.Cut(text, cols-len(right)), cols-len(right)) + right
+}
+
+// block is the whole build: a header, and the steps, each with the end of its
+// output while it runs. When that is more than rows, the steps that ended
+// first are left out, and then output.
+func (b *Build) block(rows int) []line {
+	if b.over {
+		return nil
+	}
+	cols, _ := b.screen.Size()
+	steps := b.order
+	tails := 0
+	for _, s := range steps {
+		tails += len(s.shown())
+	}
+	hide := 1 + len(steps) + tails - rows
+	steps = slices.DeleteFunc(slices.Clone(steps), func(s *step) bool {
+		if hide <= 0 || s.state == "" || s.state == "ERROR" {
+			return false
 		}
-		lines = append(lines, b.screen.paint(blue, b.row(s.name, b.now().Sub(s.started))))
-		for _, line := range s.tail[max(0, len(s.tail)-tailShown):] {
-			lines = append(lines, b.screen.paint(dim, " => => # "+line))
+		hide--
+		return true
+	})
+	lines := []line{b.title("")}
+	for _, s := range steps {
+		lines = append(lines, b.row(s, cols))
+		tail := s.shown()
+		drop := min(max(hide, 0), len(tail))
+		hide -= drop
+		for _, text := range tail[drop:] {
+			lines = append(lines, line{text: " => => # " + text, color: dim})
 		}
 	}
 	return lines
 }
 
-// Close shows the end; no event may come after it.
+// shown is the end of the output of a step that runs.
+func (s *step) shown() []string {
+	if s.state != "" {
+		return nil
+	}
+	return s.tail[max(0, len(s.tail)-tailShown):]
+}
+
+// title is docker's header: how long, and how many steps of how many.
+func (b *Build) title(end string) line {
+	done := 0
+	for _, s := range b.order {
+		if s.state != "" {
+			done++
+		}
+	}
+	return line{text: fmt.Sprintf("[+] Building %.1fs (%d/%d)%s", b.now().Sub(b.begun).Seconds(), done, max(b.total, len(b.order)), end)}
+}
+
+// Close shows the end, with what the steps that failed printed last; no event
+// may come after it.
 func (b *Build) Close() {
-	if b.live != nil {
-		b.live.close()
+	if b.live == nil {
+		b.failures(func(text string) { fmt.Fprintln(b.screen.Out, text) })
+		return
+	}
+	b.live.mu.Lock()
+	cols, _ := b.screen.Size()
+	b.live.finish(b.title(" FINISHED"))
+	for _, s := range b.order {
+		b.live.finish(b.row(s, cols))
+	}
+	b.failures(func(text string) { fmt.Fprintln(&b.live.above, text) })
+	b.over = true
+	b.live.mu.Unlock()
+	b.live.close()
+}
+
+// failures prints the output of the steps that failed.
+func (b *Build) failures(print func(string)) {
+	for _, s := range b.order {
+		if s.state != "ERROR" || len(s.tail) == 0 {
+			continue
+		}
+		print("------\n > " + s.name + ":")
+		for _, text := range s.tail {
+			print(text)
+		}
+		print("------")
 	}
 }
 
-// write splits output into lines. A carriage return overwrites its line, as it
-// does on a terminal.
+// write splits output into clean lines.
 func (s *step) write(data []byte, line func(string)) {
 	s.partial = append(s.partial, data...)
 	for {
@@ -213,7 +284,7 @@ func (s *step) write(data []byte, line func(string)) {
 		if i < 0 {
 			break
 		}
-		line(lastFrame(s.partial[:i]))
+		line(terminal.Clean(string(s.partial[:i])))
 		s.partial = s.partial[i+1:]
 	}
 	const longest = 64 << 10
@@ -224,14 +295,9 @@ func (s *step) write(data []byte, line func(string)) {
 
 func (s *step) flush(line func(string)) {
 	if len(s.partial) > 0 {
-		line(lastFrame(s.partial))
+		line(terminal.Clean(string(s.partial)))
 	}
 	s.partial = nil
-}
-
-func lastFrame(b []byte) string {
-	b = bytes.TrimRight(b, "\r")
-	return string(b[bytes.LastIndexByte(b, '\r')+1:])
 }
 
 // Warnings prints a build's advice.
@@ -245,7 +311,7 @@ func Warnings(w io.Writer, warnings []plan.Warning) {
 	}
 	fmt.Fprintf(w, "\n %d warning%s found:\n", len(warnings), plural)
 	for _, warning := range warnings {
-		fmt.Fprintf(w, " - %s: %s", warning.Rule, warning.Text)
+		fmt.Fprintf(w, " - %s: %s", warning.Rule, terminal.Clean(warning.Text))
 		if warning.Location.Line > 0 {
 			fmt.Fprintf(w, " (line %d)", warning.Location.Line)
 		}

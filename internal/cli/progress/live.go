@@ -8,11 +8,12 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"golang.org/x/term"
+
+	"cove/internal/cli/terminal"
 )
 
 // Screen is where progress goes.
@@ -47,30 +48,38 @@ const (
 	red   = "31"
 	blue  = "34"
 	frame = 100 * time.Millisecond
+
+	yellow = "33"
 )
 
-func (s Screen) paint(code, text string) string {
-	if !s.Color {
+// line is one line of a terminal: clean text, and the colour of all of it.
+type line struct{ text, color string }
+
+// render cuts a line to the terminal's width and paints it.
+func (s Screen) render(l line, cols int) string {
+	text := terminal.Cut(l.text, cols)
+	if !s.Color || l.color == "" {
 		return text
 	}
-	return "\x1b[" + code + "m" + text + "\x1b[0m"
+	return "\x1b[" + l.color + "m" + text + "\x1b[0m"
 }
 
 // live is a block of lines at the bottom of a terminal. Lines that are
 // finished scroll away above it. It is safe for concurrent use.
 type live struct {
 	screen Screen
-	draw   func() []string // the block, called under mu
+	// draw makes the block, of at most so many lines, called under mu.
+	draw func(rows int) []line
 
 	mu      sync.Mutex
 	above   bytes.Buffer // finished lines that are not written yet
-	drawn   int
+	drawn   []int        // the cells of each line of the block as it was drawn
 	dirty   bool
 	stop    chan struct{}
 	stopped chan struct{}
 }
 
-func newLive(s Screen, draw func() []string) *live {
+func newLive(s Screen, draw func(rows int) []line) *live {
 	l := &live{screen: s, draw: draw, stop: make(chan struct{}), stopped: make(chan struct{})}
 	go l.loop()
 	return l
@@ -93,35 +102,50 @@ func (l *live) loop() {
 }
 
 // finish puts a line above the block. The caller holds mu.
-func (l *live) finish(line string) {
-	fmt.Fprintln(&l.above, line)
+func (l *live) finish(line line) {
+	cols, _ := l.screen.Size()
+	fmt.Fprintln(&l.above, l.screen.render(line, cols))
 	l.dirty = true
 }
 
 // redraw writes one frame in one write, so that it does not flicker. The
 // caller holds mu.
 func (l *live) redraw() {
-	block := l.draw()
-	if !l.dirty && l.drawn == 0 && len(block) == 0 {
+	cols, rows := l.screen.Size()
+	block := l.draw(rows - 1)
+	if !l.dirty && len(l.drawn) == 0 && len(block) == 0 {
 		return
 	}
-	cols, rows := l.screen.Size()
 	if hidden := len(block) - (rows - 1); hidden > 0 {
-		block = append(slices.Clip(block[:max(rows-2, 0)]), fmt.Sprintf("… and %d more", hidden+1))
+		block = append(slices.Clip(block[:max(rows-2, 0)]), line{text: fmt.Sprintf("… and %d more", hidden+1)})[:max(rows-1, 0)]
 	}
 	var b bytes.Buffer
-	if l.drawn > 0 {
-		fmt.Fprintf(&b, "\x1b[%dA\r", l.drawn)
+	// Row by row: what is erased to the screen's end from its top, some
+	// terminals keep in their history.
+	for range min(l.height(cols), rows-1) {
+		b.WriteString("\x1b[A\x1b[2K")
 	}
-	b.WriteString("\x1b[J")
+	b.WriteByte('\r')
 	b.Write(l.above.Bytes())
+	l.drawn = l.drawn[:0]
 	for _, line := range block {
-		b.WriteString(cut(line, cols))
+		b.WriteString(l.screen.render(line, cols))
 		b.WriteByte('\n')
+		l.drawn = append(l.drawn, terminal.Width(terminal.Cut(line.text, cols)))
 	}
 	_, _ = l.screen.Out.Write(b.Bytes()) // progress that cannot be shown is no reason to fail
 	l.above.Reset()
-	l.drawn, l.dirty = len(block), false
+	l.dirty = false
+}
+
+// height is how many rows the block takes now: a terminal that became narrower
+// has wrapped its lines.
+func (l *live) height(cols int) int {
+	n := 0
+	for _, width := range l.drawn {
+		n += max(1, (width+cols-1)/cols)
+	}
+	return n
 }
 
 // close draws what is left and ends.
@@ -132,27 +156,4 @@ func (l *live) close() {
 	defer l.mu.Unlock()
 	l.dirty = true
 	l.redraw()
-}
-
-// cut shortens a line to the terminal's width; colours take none of it.
-func cut(line string, cols int) string {
-	var b strings.Builder
-	width, escape := 0, false
-	for _, r := range line {
-		switch {
-		case r == '\x1b':
-			escape = true
-		case escape:
-			escape = r != 'm'
-		case width == cols:
-			continue
-		case r < ' ':
-			r = ' '
-			width++
-		default:
-			width++
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"cove/distribution/progress"
+	"cove/internal/cli/terminal"
 )
 
 // Transfer shows the events of a pull, push or load.
@@ -79,7 +80,7 @@ func (t *Transfer) Event(e progress.Event) {
 	switch final := words[e.Kind].final; {
 	case t.live != nil && final:
 		if !known || !words[before.Kind].final {
-			t.live.finish(t.line(e))
+			t.live.finish(line{text: t.line(e)})
 		}
 		t.live.dirty = true
 	case t.live != nil:
@@ -91,11 +92,11 @@ func (t *Transfer) Event(e progress.Event) {
 }
 
 // block are the layers that are under way, for the live part of the screen.
-func (t *Transfer) block() []string {
-	var lines []string
+func (t *Transfer) block(int) []line {
+	var lines []line
 	for _, dgst := range t.order {
 		if e := t.blobs[dgst]; !words[e.Kind].final {
-			lines = append(lines, t.line(e))
+			lines = append(lines, line{text: t.line(e)})
 		}
 	}
 	return lines
@@ -117,7 +118,7 @@ func (t *Transfer) line(e progress.Event) string {
 	case w.bar:
 		text += " " + units.HumanSizeWithPrecision(float64(e.Offset), 4)
 	}
-	return text
+	return terminal.Clean(text)
 }
 
 // bar is docker's: [=====>     ].

@@ -1,0 +1,76 @@
+package builder
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"cove/builder/plan"
+	"cove/builder/solve"
+)
+
+// reporter tells the listener of a request what goes on before, in and after
+// the solve, one event at a time and with numbers that go on.
+type reporter struct {
+	fn  func(Event)
+	now func() time.Time
+
+	mu     sync.Mutex
+	before int // steps that were told of before the solve
+	solved int // steps of the solve
+	after  int
+}
+
+// step does one of the builder's own steps and tells of it.
+func (r *reporter) step(name string, do func() error) error {
+	if r.fn == nil {
+		return do()
+	}
+	v := &plan.Vertex{Name: name}
+	r.mu.Lock()
+	if r.solved == 0 {
+		r.before++
+	} else {
+		r.after++
+	}
+	index := r.before + r.solved + r.after
+	r.mu.Unlock()
+	start := r.now()
+	r.send(Event{Kind: solve.Started, Vertex: v, Index: index})
+	err := do()
+	e := Event{Kind: solve.Done, Vertex: v, Index: index, Duration: r.now().Sub(start), Err: err}
+	switch {
+	case errors.Is(err, context.Canceled):
+		e.Kind = solve.Canceled
+	case err != nil:
+		e.Kind = solve.Failed
+	}
+	r.send(e)
+	return err
+}
+
+func (r *reporter) send(e Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e.Time, e.Total = r.now(), r.before+r.solved+r.after
+	r.fn(e)
+}
+
+// solving passes on an event of the solve.
+func (r *reporter) solving(e Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.solved = e.Total
+	e.Index += r.before
+	e.Total += r.before + 1 // and the export
+	r.fn(e)
+}
+
+// progress is what the solve is given: nil without a listener.
+func (r *reporter) progress() solve.Progress {
+	if r.fn == nil {
+		return nil
+	}
+	return r.solving
+}
