@@ -363,6 +363,34 @@ func TestInspectSaysWhatTheKernelHas(t *testing.T) {
 	checkProc(t, h, state.Pid)
 }
 
+// TestInspectSaysOfCPUs compares a number of processors with the share of each
+// period that it becomes.
+func TestInspectSaysOfCPUs(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	features, err := host.Detect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, state := started(t, e, runspec.Options{Resources: runspec.Resources{NanoCPUs: 5e8, Memory: 64 << 20, MemorySwap: -1}})
+	if h.NanoCPUs != 5e8 || h.MemorySwap != -1 {
+		t.Errorf("NanoCpus %d, MemorySwap %d", h.NanoCPUs, h.MemorySwap)
+	}
+	g := cgroup.Load(features.Cgroup, state.Cgroup)
+	if features.Cgroup.Mode == host.CgroupV2 {
+		if got := groupFile(t, g, features, "", "cpu.max"); got != "50000 100000" {
+			t.Errorf("cpu.max %s", got)
+		}
+		return
+	}
+	if got := groupFile(t, g, features, "cpu", "cpu.cfs_quota_us"); got != "50000" {
+		t.Errorf("cpu.cfs_quota_us %s", got)
+	}
+	if got := groupFile(t, g, features, "memory", "memory.memsw.limit_in_bytes"); len(got) < 19 {
+		t.Errorf("memory.memsw.limit_in_bytes %s", got)
+	}
+}
+
 // started is a running container: what inspect says of it, and its state.
 func started(t *testing.T, e *Engine, o runspec.Options) (inspect.HostConfig, runner.State) {
 	t.Helper()

@@ -5,6 +5,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/sandbox/check"
+	"cove/sandbox/host"
 )
 
 // joinFlags are the namespaces that exec joins if the container has its own.
@@ -33,7 +34,13 @@ func (b *builder) join(spec *specs.Spec, proc *specs.Process) error {
 	if a := proc.ExecCPUAffinity; a != nil {
 		initial, final = a.Initial, a.Final
 	}
-	if err := b.affinity(initial); err != nil {
+	// With v2 the program is in the container's group from its clone on, where
+	// these processors may be out of reach already.
+	var accept []unix.Errno
+	if b.host.Cgroup.Mode == host.CgroupV2 {
+		accept = []unix.Errno{unix.EINVAL}
+	}
+	if err := b.affinity(initial, accept...); err != nil {
 		return err
 	}
 	b.joinCgroup()

@@ -137,7 +137,7 @@ func (b *builder) memoryPolicy(p *specs.LinuxMemoryPolicy) error {
 }
 
 // affinity runs the process on a list of processors.
-func (b *builder) affinity(cpus string) error {
+func (b *builder) affinity(cpus string, accept ...unix.Errno) error {
 	if cpus == "" {
 		return nil
 	}
@@ -146,7 +146,7 @@ func (b *builder) affinity(cpus string) error {
 		return errdefs.Errorf(errdefs.ErrInvalid, "plan: process.execCPUAffinity %q: %v", cpus, err)
 	}
 	b.why = "CPU affinity"
-	b.call("sched_setaffinity", num(0), num(len(set)), raw(set, "{"+cpus+"}"))
+	b.call("sched_setaffinity", num(0), num(len(set)), raw(set, "{"+cpus+"}")).Accept = accept
 	return nil
 }
 

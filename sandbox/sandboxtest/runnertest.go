@@ -4,6 +4,7 @@ package sandboxtest
 import (
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -51,7 +52,11 @@ func Root(t testing.TB, dir string, programs ...string) {
 			t.Fatal(err)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(dir, "bin/busybox"), data, 0o755); err != nil {
+	// A fork meanwhile would keep the file open for writing, and execve fail.
+	syscall.ForkLock.RLock()
+	err = os.WriteFile(filepath.Join(dir, "bin/busybox"), data, 0o755)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range programs {
