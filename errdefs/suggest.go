@@ -34,13 +34,15 @@ const (
 	// RecoverDatabase: put a backup of the registry's database back, make it
 	// again from the records beside its content, or begin anew.
 	RecoverDatabase Remedy = "recover the database"
+	// MakeAdmin: make another administrator of the registry.
+	MakeAdmin Remedy = "make an administrator"
 )
 
 // Remedies lists them all, for the edges' tests.
 func Remedies() []Remedy {
 	return []Remedy{
 		Force, StopFirst, GiveName, PlainHTTP, Login, Entitle, NoNetwork, GiveSecret, NameRoot, Prune, MakeProject,
-		RecoverDatabase,
+		RecoverDatabase, MakeAdmin,
 	}
 }
 

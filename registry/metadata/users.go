@@ -55,8 +55,17 @@ func (tx *Tx) SetPassword(ctx context.Context, name, passwordHash string) error 
 	return changedUser(changed, err, name)
 }
 
-// RemoveUser removes an account and its memberships.
+// RemoveUser removes an account and its memberships. The last administrator is
+// errdefs.ErrConflict: nobody would be left who may do everything.
 func (tx *Tx) RemoveUser(ctx context.Context, name string) error {
+	admins, err := db.All(ctx, tx.q, db.ScanString, "SELECT name FROM users WHERE admin = 1"+tx.tx.ForUpdate)
+	if err != nil {
+		return err
+	}
+	if len(admins) == 1 && admins[0] == name {
+		return errdefs.Suggest(errdefs.Errorf(errdefs.ErrConflict,
+			"user %q is the last administrator and stays until there is another", name), errdefs.MakeAdmin, "")
+	}
 	if _, err := tx.q.Exec(ctx, "DELETE FROM members WHERE user_id IN (SELECT id FROM users WHERE name = $1)", name); err != nil {
 		return db.Unavailable(err)
 	}

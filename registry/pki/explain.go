@@ -9,9 +9,17 @@ import (
 	"time"
 )
 
-// Finding is one reason for which clients refuse a certificate, and the way
-// out.
-type Finding struct{ Problem, Fix string }
+// Finding is one reason for which clients refuse a certificate, what those
+// written in Go (docker, podman, containerd, cove) say then, and the way out.
+type Finding struct{ Problem, Clients, Fix string }
+
+const (
+	sayNoNames = "x509: certificate relies on legacy Common Name field, use SANs instead"
+	sayTime    = "x509: certificate has expired or is not yet valid"
+	sayUnknown = "x509: certificate signed by unknown authority"
+	sayUsage   = "x509: certificate specifies an incompatible key usage"
+	sayKey     = "tls: private key does not match public key" // the server itself, at its start
+)
 
 // Case is what Explain looks at. Chain is required, the server's own
 // certificate first.
@@ -49,12 +57,14 @@ func checkNames(c Case) *Finding {
 	}
 	if cert.IsCA {
 		return &Finding{
+			Clients: sayNoNames,
 			Problem: fmt.Sprintf("it is an authority's certificate (CN=%s), not a server's: it has no names", cert.Subject.CommonName),
 			Fix: fmt.Sprintf("give it to clients as certs.d/%s/ca.crt, and the server a certificate that it signs: registry cert issue --name %s",
 				orExample(c.Registry, "HOST:PORT"), orExample(c.Host, "HOST")),
 		}
 	}
 	return &Finding{
+		Clients: sayNoNames,
 		Problem: fmt.Sprintf("it has a common name (CN=%s) and no subject alternative names; clients ignore the common name", cert.Subject.CommonName),
 		Fix:     fmt.Sprintf("issue it again with names: registry cert issue --name %s", orExample(c.Host, cert.Subject.CommonName)),
 	}
@@ -63,10 +73,15 @@ func checkNames(c Case) *Finding {
 func checkHost(c Case) *Finding {
 	cert := c.Chain[0]
 	names := NamesOf(cert)
-	if c.Host == "" || len(names) == 0 || cert.VerifyHostname(bracketed(c.Host)) == nil {
+	if c.Host == "" || len(names) == 0 {
+		return nil
+	}
+	err := cert.VerifyHostname(bracketed(c.Host))
+	if err == nil {
 		return nil
 	}
 	return &Finding{
+		Clients: err.Error(),
 		Problem: fmt.Sprintf("it is valid for %s, not for %s", strings.Join(names, ", "), c.Host),
 		Fix: fmt.Sprintf("use one of those names, or add this one: registry serve --hostname %s (or: registry cert issue --name %s)",
 			c.Host, strings.Join(append(names, c.Host), " --name ")),
@@ -86,11 +101,13 @@ func checkTime(c Case) *Finding {
 	switch {
 	case c.Now.After(cert.NotAfter):
 		return &Finding{
+			Clients: sayTime,
 			Problem: fmt.Sprintf("it expired on %s", cert.NotAfter.Format(time.DateTime)),
 			Fix:     "issue a new one (registry serve does so by itself for its own); check the clock of the client too",
 		}
 	case c.Now.Before(cert.NotBefore):
 		return &Finding{
+			Clients: sayTime,
 			Problem: fmt.Sprintf("it is not valid before %s", cert.NotBefore.Format(time.DateTime)),
 			Fix:     "check the clocks of both machines",
 		}
@@ -103,6 +120,7 @@ func checkKey(c Case) *Finding {
 		return nil
 	}
 	return &Finding{
+		Clients: sayKey,
 		Problem: "the key does not belong to this certificate",
 		Fix:     "use the key that the signing request was made with, or issue a new pair",
 	}
@@ -118,7 +136,11 @@ func checkUsage(c Case) *Finding {
 			return nil
 		}
 	}
-	return &Finding{Problem: "it is not for servers (no serverAuth in its extended key usage)", Fix: "issue one for a server"}
+	return &Finding{
+		Clients: sayUsage,
+		Problem: "it is not for servers (no serverAuth in its extended key usage)",
+		Fix:     "issue one for a server",
+	}
 }
 
 func checkChain(c Case) *Finding {
@@ -141,17 +163,20 @@ func checkChain(c Case) *Finding {
 		return nil
 	case selfSigned:
 		return &Finding{
+			Clients: sayUnknown,
 			Problem: "it is signed by itself, and not among the authorities given",
 			Fix:     fmt.Sprintf("give it to clients as their authority: certs.d/%s/ca.crt", orExample(c.Registry, "HOST:PORT")),
 		}
 	case len(c.Chain) == 1:
 		return &Finding{
+			Clients: sayUnknown,
 			Problem: fmt.Sprintf("its issuer (%s) is neither among the authorities given nor sent with it", cert.Issuer),
 			Fix: fmt.Sprintf("give that authority to clients (certs.d/%s/ca.crt); if it is an intermediate one, append its certificate to the server's file",
 				orExample(c.Registry, "HOST:PORT")),
 		}
 	default:
 		return &Finding{
+			Clients: sayUnknown,
 			Problem: fmt.Sprintf("the chain it is sent with ends at %s, which is not among the authorities given", c.Chain[len(c.Chain)-1].Issuer),
 			Fix:     fmt.Sprintf("give that authority to clients: certs.d/%s/ca.crt", orExample(c.Registry, "HOST:PORT")),
 		}

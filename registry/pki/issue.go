@@ -11,6 +11,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	"slices"
 	"time"
 
 	"cove/errdefs"
@@ -63,16 +64,24 @@ func (ca *Pair) Issue(names Names, now time.Time) (*Pair, error) {
 }
 
 // SignRequest makes a server certificate for the key of a certificate signing
-// request, valid for the names it asks for.
-func (ca *Pair) SignRequest(csr *x509.CertificateRequest, now time.Time) (*Pair, error) {
+// request, valid for the names that it asks for and for more.
+func (ca *Pair) SignRequest(csr *x509.CertificateRequest, more Names, now time.Time) (*Pair, error) {
 	if err := csr.CheckSignature(); err != nil {
 		return nil, errdefs.Errorf(errdefs.ErrInvalid, "signing request: %w", err)
 	}
-	if len(csr.DNSNames)+len(csr.IPAddresses) == 0 {
-		return nil, errdefs.Errorf(errdefs.ErrInvalid,
-			"signing request: it names only CN=%s and no subject alternative names, which clients need; make it with --name", csr.Subject.CommonName)
+	var names Names
+	for _, name := range slices.Concat(csr.DNSNames, more.DNS) {
+		names.addDNS(name)
 	}
-	return sign(leaf(Names{DNS: csr.DNSNames, IPs: csr.IPAddresses}, now), csr.PublicKey, nil, ca)
+	for _, ip := range slices.Concat(csr.IPAddresses, more.IPs) {
+		names.addIP(ip)
+	}
+	if len(names.DNS)+len(names.IPs) == 0 {
+		return nil, errdefs.Suggest(errdefs.Errorf(errdefs.ErrInvalid,
+			"signing request: it has a common name (CN=%s) and no subject alternative names; clients look at nothing else",
+			csr.Subject.CommonName), errdefs.GiveName, csr.Subject.CommonName)
+	}
+	return sign(leaf(names, now), csr.PublicKey, nil, ca)
 }
 
 func leaf(names Names, now time.Time) *x509.Certificate {

@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -137,7 +138,7 @@ func TestRequests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	signed := must[*Pair](t)(ca.SignRequest(must[*x509.CertificateRequest](t)(ParseRequest(csrPEM)), now()))
+	signed := must[*Pair](t)(ca.SignRequest(must[*x509.CertificateRequest](t)(ParseRequest(csrPEM)), Names{}, now()))
 	if _, err := ParsePair(signed.CertPEM, keyPEM); err != nil {
 		t.Errorf("the certificate does not fit the request's key: %v", err)
 	}
@@ -146,7 +147,12 @@ func TestRequests(t *testing.T) {
 	}
 	key := must[*ecdsa.PrivateKey](t)(ecdsa.GenerateKey(elliptic.P256(), rand.Reader))
 	der := must[[]byte](t)(x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: "cdh1"}}, key))
-	if _, err := ca.SignRequest(must[*x509.CertificateRequest](t)(ParseRequest(der)), now()); err == nil || !strings.Contains(err.Error(), "only CN=cdh1") {
+	more := must[Names](t)(ParseNames("cdh1", "harbor.example.com", "10.0.0.5", "CDH1"))
+	named := must[*Pair](t)(ca.SignRequest(must[*x509.CertificateRequest](t)(ParseRequest(der)), more, now()))
+	if got := NamesOf(named.Cert); !slices.Equal(got, []string{"cdh1", "harbor.example.com", "10.0.0.5"}) {
+		t.Errorf("a request without names, signed with some: %v", got)
+	}
+	if _, err := ca.SignRequest(must[*x509.CertificateRequest](t)(ParseRequest(der)), Names{}, now()); err == nil || !strings.Contains(err.Error(), "common name (CN=cdh1)") {
 		t.Errorf("a request with a common name only: %v", err)
 	}
 }
@@ -196,7 +202,7 @@ func TestExplain(t *testing.T) {
 			continue
 		}
 		for i, f := range found {
-			if !strings.Contains(f.Problem+f.Fix, tc.want[i]) || f.Fix == "" {
+			if !strings.Contains(f.Problem+f.Fix, tc.want[i]) || f.Fix == "" || f.Clients == "" {
 				t.Errorf("%s: %+v, want %q", tc.what, f, tc.want[i])
 			}
 		}

@@ -129,7 +129,10 @@ func (s *Server) setupTLS() error {
 	}
 	s.keeper = &pki.Keeper{}
 	if s.cfg.TLS.Certificate != "" {
-		return s.keeper.Load(s.cfg.TLS.files())
+		if err := s.keeper.Load(s.cfg.TLS.files()); err != nil {
+			return err
+		}
+		return s.warnOfCertificate(time.Now())
 	}
 	return s.rename(s.cfg.Hostnames)
 }

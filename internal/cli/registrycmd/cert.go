@@ -130,12 +130,17 @@ func (f *authorityFlags) open() (*pki.Pair, error) {
 
 func newCertSign() *cobra.Command {
 	var ca authorityFlags
+	var names []string
 	var out string
 	cmd := &cobra.Command{
-		Use:     "sign CSR",
-		Short:   "Sign a signing request",
-		Example: `  registry cert sign server.csr --ca tls/ca.crt --ca-key tls/ca.key --out server.crt`,
-		Args:    args(cobra.ExactArgs(1)),
+		Use:   "sign CSR",
+		Short: "Sign a signing request",
+		Long: `Sign a signing request. The certificate is valid for the names that the request
+asks for and those of --name; one that asks for none, but has a common name, which
+clients ignore, needs --name.`,
+		Example: `  registry cert sign server.csr --ca tls/ca.crt --ca-key tls/ca.key --out server.crt
+  registry cert sign old.csr --name harbor.example.com --name 10.0.0.5`,
+		Args: args(cobra.ExactArgs(1)),
 		RunE: func(_ *cobra.Command, a []string) error {
 			authority, err := ca.open()
 			if err != nil {
@@ -149,14 +154,19 @@ func newCertSign() *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("%s: %w", a[0], err)
 			}
-			p, err := authority.SignRequest(csr, time.Now())
+			n, err := pki.ParseNames(names...)
 			if err != nil {
 				return err
+			}
+			p, err := authority.SignRequest(csr, n, time.Now())
+			if err != nil {
+				return fmt.Errorf("%s: %w", a[0], err)
 			}
 			return write(out, p.CertPEM, 0o644)
 		},
 	}
 	ca.flags(cmd)
+	cmd.Flags().StringArrayVar(&names, "name", nil, "another host name or address it is valid for; may be given several times")
 	cmd.Flags().StringVar(&out, "out", "server.crt", "where the certificate goes")
 	return cmd
 }
@@ -249,7 +259,7 @@ func newCertExplain() *cobra.Command {
 				return err
 			}
 			for _, p := range found {
-				_, _ = fmt.Fprintf(out, "problem: %s\n    fix: %s\n", p.Problem, p.Fix) // the error below says enough
+				_, _ = fmt.Fprintf(out, "problem: %s\nclients: %s\n    fix: %s\n", p.Problem, p.Clients, p.Fix) // the error below says enough
 			}
 			return fmt.Errorf("%s: clients refuse it (%d found)", a[0], len(found))
 		},

@@ -2,6 +2,11 @@ package registrycmd
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,12 +25,30 @@ func here(t *testing.T, stdin string, args ...string) (stdout, stderr string, co
 	return out.String(), errs.String(), code
 }
 
+// writeRequest makes a signing request as old instructions have it: with a common
+// name alone.
+func writeRequest(t *testing.T, name string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{Subject: pkix.Name{CommonName: "old.example"}}, key)
+	if err == nil {
+		err = os.WriteFile(name, der, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestCertificateStory goes from nothing to a served certificate in the words
 // of the documentation.
 func TestCertificateStory(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	in := func(name string) string { return filepath.Join(dir, name) }
+	writeRequest(t, in("cn.csr"))
 	ca := []string{"--ca", in("tls/ca.crt"), "--ca-key", in("tls/ca.key")}
 	for _, step := range []struct {
 		args []string
@@ -51,6 +74,9 @@ func TestCertificateStory(t *testing.T) {
 		{[]string{"cert", "inspect", "127.0.0.1:1"}, 1, "refused"},
 		{[]string{"cert", "inspect", in("k")}, 1, "no certificate"},
 		{append([]string{"cert", "sign", in("k")}, ca...), 1, "no signing request"},
+		{append([]string{"cert", "sign", in("cn.csr")}, ca...), 1, "(CN=old.example) and no subject alternative names; clients look at nothing else; give one with --name"},
+		{append([]string{"cert", "sign", in("cn.csr"), "--name", "old.example", "--name", "10.0.0.7", "--out", in("cn.crt")}, ca...), 0, ""},
+		{[]string{"cert", "inspect", in("cn.crt")}, 0, "names:      old.example, 10.0.0.7"},
 		{[]string{"cert", "sign"}, 125, "arg"},
 		{[]string{"cert", "fix"}, 125, `there is no command "registry cert fix"`},
 	} {
@@ -142,6 +168,13 @@ func TestUsers(t *testing.T) {
 		t.Errorf("admin-password still holds one that is not true any more: %v", err)
 	}
 	if got := step("", "", 0, "user", "list", "-q"); got != "admin" {
+		t.Errorf("users: %q", got)
+	}
+	step("", `"admin" is the last administrator and stays until there is another; make one with: registry user add NAME --admin`,
+		1, "user", "rm", "admin")
+	step("", "", 0, "user", "add", "second", "--random", "--admin")
+	step("", `"second" is the last administrator`, 1, "user", "rm", "admin", "second")
+	if got := step("", "", 0, "user", "list", "-q"); got != "second" {
 		t.Errorf("users: %q", got)
 	}
 	if _, errs, code := here(t, "", "user", "list", "--root", filepath.Join(p.root, "nowhere")); code != 1 || !strings.Contains(errs, "no registry at") {

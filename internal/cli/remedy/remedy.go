@@ -23,6 +23,7 @@ var words = map[errdefs.Remedy]string{
 	errdefs.NameRoot:    "start one there, or name its --root",
 	errdefs.Prune:       "make room, or remove what is not used with: system prune",
 	errdefs.MakeProject: "make it with: registry project create %s",
+	errdefs.MakeAdmin:   "make one with: registry user add NAME --admin",
 	errdefs.RecoverDatabase: "put back a backup of the database, or make it again with: registry reindex --root %s; " +
 		"or begin without what it does not know: registry serve --begin-anew",
 }

@@ -1,0 +1,93 @@
+package server
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"log/slog"
+	"math/big"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"cove/registry/pki"
+)
+
+// TestCertificatesThatClientsRefuse starts with certificates made elsewhere: the
+// log says what is wrong, and what clients will say.
+func TestCertificatesThatClientsRefuse(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	good := x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "old.example"}, DNSNames: []string{"r.example"},
+		NotBefore: now.Add(-time.Hour), NotAfter: now.Add(time.Hour),
+	}
+	for name, tc := range map[string]struct {
+		change    func(c *x509.Certificate)
+		hostnames []string
+		want      string // in the log; "" is a refusal to start
+	}{
+		"common name only":   {func(c *x509.Certificate) { c.DNSNames = nil }, nil, "certificate relies on legacy Common Name field"},
+		"expired":            {func(c *x509.Certificate) { c.NotAfter = now.Add(-time.Minute) }, nil, "certificate has expired"},
+		"early":              {func(c *x509.Certificate) { c.NotBefore = now.Add(time.Minute) }, nil, "not yet valid"},
+		"another name":       {nil, []string{"r.example", "s.example"}, "certificate is valid for r.example, not s.example"},
+		"nobody's authority": {nil, []string{"r.example"}, "certificate signed by unknown authority"},
+		"for clients": {func(c *x509.Certificate) {
+			c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+		}, nil, "incompatible key usage"},
+	} {
+		template := good
+		if tc.change != nil {
+			tc.change(&template)
+		}
+		files := writePair(t, &template)
+		var log strings.Builder
+		s := &Server{
+			cfg: Config{TLS: TLS{Certificate: files.Cert, Key: files.Key}, Hostnames: tc.hostnames},
+			log: slog.New(slog.NewTextHandler(&log, nil)),
+		}
+		if err := s.setupTLS(); err != nil || !strings.Contains(log.String(), tc.want) || !strings.Contains(log.String(), "fix=") {
+			t.Errorf("%s: %v, want a warning of %q:\n%s", name, err, tc.want, &log)
+		}
+	}
+	one, two := writePair(t, &good), writePair(t, &good)
+	s := &Server{cfg: Config{TLS: TLS{Certificate: one.Cert, Key: two.Key}}, log: slog.New(slog.DiscardHandler)}
+	if err := s.setupTLS(); err == nil || !strings.Contains(err.Error(), "key does not belong to the certificate") {
+		t.Errorf("another certificate's key: %v", err)
+	}
+}
+
+// writePair makes a certificate of an authority that nobody knows.
+func writePair(t *testing.T, template *x509.Certificate) pki.Files {
+	t.Helper()
+	ca, err := pki.NewAuthority("nobody's", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.CreateCertificate(rand.Reader, template, ca.Cert, key.Public(), ca.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := pki.Files{Cert: filepath.Join(t.TempDir(), "crt"), Key: filepath.Join(t.TempDir(), "key")}
+	for name, block := range map[string]*pem.Block{
+		files.Cert: {Type: "CERTIFICATE", Bytes: cert}, files.Key: {Type: "PRIVATE KEY", Bytes: der},
+	} {
+		if err := os.WriteFile(name, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return files
+}
