@@ -20,6 +20,7 @@ import (
 	"cove/registry/metadata"
 	"cove/registry/pairing"
 	"cove/registry/records"
+	"cove/registry/reserve"
 )
 
 // state is everything that is open of a registry's root.
@@ -52,9 +53,9 @@ func (c *Config) dsn() string {
 // not keep a registry from starting, which is how it is emptied: then the
 // reserve is given up.
 func openState(ctx context.Context, cfg Config, now func() time.Time) (*state, error) {
-	r := &reserve{name: filepath.Join(cfg.Root, reserveFile)}
+	r := reserve.In(cfg.Root)
 	s, err := tryOpenState(ctx, cfg, r, now)
-	if isFull(err) && r.Release() {
+	if reserve.IsFull(err) && r.Release() {
 		s, err = tryOpenState(ctx, cfg, r, now)
 	}
 	if err == nil && cfg.Database == "" {
@@ -65,7 +66,7 @@ func openState(ctx context.Context, cfg Config, now func() time.Time) (*state, e
 
 // tryOpenState leaves nothing open when it fails. What others on the machine
 // must not read is 0600 in folders of 0700.
-func tryOpenState(ctx context.Context, cfg Config, r *reserve, now func() time.Time) (_ *state, err error) {
+func tryOpenState(ctx context.Context, cfg Config, r *reserve.File, now func() time.Time) (_ *state, err error) {
 	if err := os.MkdirAll(cfg.Root, 0o755); err != nil {
 		return nil, fmt.Errorf("registry root: %w", err)
 	}

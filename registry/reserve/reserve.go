@@ -1,10 +1,13 @@
-package server
+// Package reserve keeps room on a disk, in a file that nobody reads, for what has
+// to be written when the disk is full.
+package reserve
 
 import (
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -13,22 +16,26 @@ import (
 )
 
 const (
-	reserveFile = "reserve"
-	// reserveSize is enough for the deletes that it takes to empty a disk: some
+	// Name is the file's, in a registry's root.
+	Name = "reserve"
+	// size is enough for the deletes that it takes to empty a disk: some
 	// dozen pages each, in a write-ahead log that begins again after 4 MB.
-	reserveSize = 6 << 20
+	size = 6 << 20
 )
 
-// reserve is a metadata.Reserve: a file that nobody reads.
-type reserve struct {
+// File is a metadata.Reserve. It is safe for concurrent use.
+type File struct {
 	name string
 
 	mu     sync.Mutex
 	filled bool
 }
 
+// In returns the reserve of a registry's root; Fill makes it.
+func In(root string) *File { return &File{name: filepath.Join(root, Name)} }
+
 // Release removes the file. That frees an inode too.
-func (r *reserve) Release() bool {
+func (r *File) Release() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.filled = false
@@ -36,17 +43,17 @@ func (r *reserve) Release() bool {
 }
 
 // Fill makes the file again when it is gone.
-func (r *reserve) Fill() error {
+func (r *File) Fill() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.filled {
 		return nil
 	}
-	if fi, err := os.Lstat(r.name); err == nil && fi.Size() == reserveSize {
+	if fi, err := os.Lstat(r.name); err == nil && fi.Size() == size {
 		r.filled = true
 		return nil
 	}
-	if err := r.allocate(); isFull(err) {
+	if err := r.allocate(); IsFull(err) {
 		err = errors.Join(err, ignoreMissing(os.Remove(r.name)))
 		return errdefs.Errorf(errdefs.ErrExhausted, "the registry's disk is full but for what deletes need: %w", err)
 	}
@@ -54,17 +61,17 @@ func (r *reserve) Fill() error {
 	return nil
 }
 
-func (r *reserve) allocate() error {
+func (r *File) allocate() error {
 	f, err := os.OpenFile(r.name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
-	err = unix.Fallocate(int(f.Fd()), 0, 0, reserveSize)
+	err = unix.Fallocate(int(f.Fd()), 0, 0, size)
 	if errors.Is(err, unix.EOPNOTSUPP) {
-		_, err = f.Write(make([]byte, reserveSize))
+		_, err = f.Write(make([]byte, size))
 	}
 	if err != nil {
-		err = fmt.Errorf("reserving %d bytes: %w", reserveSize, err)
+		err = fmt.Errorf("reserving %d bytes: %w", size, err)
 	}
 	return errors.Join(err, f.Close())
 }
@@ -76,7 +83,7 @@ func ignoreMissing(err error) error {
 	return err
 }
 
-// isFull says that a disk, or its table of files, is full.
-func isFull(err error) bool {
+// IsFull says that a disk, or its table of files, is full.
+func IsFull(err error) bool {
 	return errors.Is(err, errdefs.ErrExhausted) || errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT)
 }
