@@ -16,7 +16,6 @@ import (
 	"cove/internal/leanjson"
 	"cove/internal/process"
 	"cove/network"
-	"cove/reference"
 	"cove/runner/record"
 )
 
@@ -27,7 +26,7 @@ func Open(o Options) (*Runner, error) {
 }
 
 func validName(name string) error {
-	if !reference.ValidObjectName(name) {
+	if !ids.ValidName(name) {
 		return errdefs.Errorf(errdefs.ErrInvalid, "invalid container name %q: only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed", name)
 	}
 	return nil

@@ -21,7 +21,6 @@ import (
 	"cove/internal/atomicfile"
 	"cove/internal/ids"
 	"cove/internal/process"
-	"cove/reference"
 )
 
 // Volume describes one volume.
@@ -68,7 +67,7 @@ func (s *Store) Clean() (removed []string, err error) {
 }
 
 func check(name string) error {
-	if !reference.ValidObjectName(name) {
+	if !ids.ValidName(name) {
 		return errdefs.Errorf(errdefs.ErrInvalid,
 			"volume %q: a name has 2 to 128 of the characters [a-zA-Z0-9_.-]; a host directory is given by its absolute path", name)
 	}

@@ -68,7 +68,7 @@ var only = map[string][]string{
 
 // forbidden says what a binary may not link, directly or not.
 var forbidden = map[string][]string{
-	"cove/cmd/cove-runtime": append([]string{"net/http", "github.com/google/go-containerregistry"}, notToRun...),
+	"cove/cmd/cove-runtime": append([]string{"net/http", "github.com/google/go-containerregistry", "regexp", "log/slog", "text/template"}, notToRun...),
 	"cove/cmd/cove":         notToRun,
 	"cove/cmd/run":          notToRun,
 	"cove/cmd/build":        notLocal,

@@ -1,5 +1,5 @@
-// Package ids makes the names of things that nobody named, and tells this boot
-// of the machine from the others.
+// Package ids makes the names of things that nobody named, says which names
+// people may give, and tells this boot of the machine from the others.
 package ids
 
 import (

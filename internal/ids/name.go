@@ -1,10 +1,10 @@
-package reference
+package ids
 
-// ValidObjectName reports whether name follows docker's grammar for containers and
+// ValidName reports whether name follows docker's grammar for containers and
 // volumes, [a-zA-Z0-9][a-zA-Z0-9_.-]{1,127}, which also makes it a safe path
 // component. (As a regular expression it would cost every start half a
 // millisecond, to be compiled.)
-func ValidObjectName(name string) bool {
+func ValidName(name string) bool {
 	if len(name) < 2 || len(name) > 128 || !alphanumeric(name[0]) {
 		return false
 	}
