@@ -43,7 +43,7 @@ type CreateOptions struct {
 // of the kinds of images (errdefs.ErrNotFound: no such image), of runspec
 // (errdefs.ErrInvalid) and of runner.Create (errdefs.ErrExists: the name).
 func (e *Engine) Create(ctx context.Context, o CreateOptions) (*runner.Container, error) {
-	c, lease, err := e.create(ctx, o)
+	c, lease, err := e.create(ctx, ids.New(), o)
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +52,7 @@ func (e *Engine) Create(ctx context.Context, o CreateOptions) (*runner.Container
 
 // create is Create; the lease on the snapshot, which is still held, tells a
 // prune that somebody is about to start the container.
-func (e *Engine) create(ctx context.Context, o CreateOptions) (*runner.Container, content.Lease, error) {
+func (e *Engine) create(ctx context.Context, id string, o CreateOptions) (*runner.Container, content.Lease, error) {
 	if err := machine.NeedRoot("running a container"); err != nil {
 		return nil, nil, err
 	}
@@ -60,7 +60,7 @@ func (e *Engine) create(ctx context.Context, o CreateOptions) (*runner.Container
 	if err != nil {
 		return nil, nil, err
 	}
-	p, err := e.prepare(ctx, o)
+	p, err := e.prepare(ctx, id, o)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -82,14 +82,13 @@ type prepared struct {
 	drop  func() // removes the snapshot
 }
 
-func (e *Engine) prepare(ctx context.Context, o CreateOptions) (*prepared, error) {
+func (e *Engine) prepare(ctx context.Context, id string, o CreateOptions) (*prepared, error) {
 	if err := e.checkNetwork(ctx, &o.Options); err != nil {
 		return nil, err
 	}
 	if err := o.Resources.Check(machine.Limits()); err != nil {
 		return nil, err
 	}
-	id := ids.New()
 	store, err := e.content()
 	if err != nil {
 		return nil, err

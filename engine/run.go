@@ -5,7 +5,10 @@ import (
 	"errors"
 	"io"
 
+	"cove/content"
+	"cove/engine/machine"
 	"cove/errdefs"
+	"cove/internal/ids"
 	"cove/runner"
 	"cove/sandbox/host"
 	"cove/sandbox/plan"
@@ -29,7 +32,7 @@ type RunOptions struct {
 // start is removed again; one that ran is removed by its monitor.
 func (e *Engine) Run(ctx context.Context, o RunOptions) (*runner.Container, runner.ExitStatus, error) {
 	var status runner.ExitStatus
-	c, lease, err := e.create(ctx, o.CreateOptions)
+	c, lease, err := e.createToRun(ctx, o.CreateOptions)
 	if err != nil {
 		return nil, status, err
 	}
@@ -47,6 +50,7 @@ func (e *Engine) Run(ctx context.Context, o RunOptions) (*runner.Container, runn
 		s, streams, err = startAttached(ctx, c, o)
 	}
 	if err != nil {
+		c.Use(nil)
 		return c, status, e.notStarted(ctx, c, o, err)
 	}
 	if err := lease.Release(); err != nil {
@@ -57,6 +61,27 @@ func (e *Engine) Run(ctx context.Context, o RunOptions) (*runner.Container, runn
 		status, err = s.Stream(ctx, streams)
 	}
 	return c, status, err
+}
+
+// createToRun is create, while the monitor that will start the container comes
+// up.
+func (e *Engine) createToRun(ctx context.Context, o CreateOptions) (*runner.Container, content.Lease, error) {
+	if err := machine.NeedRoot("running a container"); err != nil {
+		return nil, nil, err
+	}
+	r, err := e.runner()
+	if err != nil {
+		return nil, nil, err
+	}
+	id := ids.New()
+	monitor := r.StandBy(id)
+	c, lease, err := e.create(ctx, id, o)
+	if err != nil {
+		monitor.Close()
+		return nil, nil, err
+	}
+	c.Use(monitor)
+	return c, lease, nil
 }
 
 func startAttached(ctx context.Context, c *runner.Container, o RunOptions) (s *runner.Session, streams runner.Streams, err error) {
@@ -84,7 +109,7 @@ func (e *Engine) notStarted(ctx context.Context, c *runner.Container, o RunOptio
 // Explain writes the system calls that Run would make, and makes none of them.
 // The image must be local or may be pulled.
 func (e *Engine) Explain(ctx context.Context, o CreateOptions, w io.Writer) (err error) {
-	prepared, err := e.prepare(ctx, o)
+	prepared, err := e.prepare(ctx, ids.New(), o)
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,8 @@ type Container struct {
 	dir  record.Dir
 	cfg  Config
 	name string
+	// standby is the monitor that the next start uses, under the control lock.
+	standby *Monitor
 }
 
 // Config is what the container was asked to be.

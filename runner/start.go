@@ -60,14 +60,16 @@ func (c *Container) startLocked(ctx context.Context, h attach.Hello) (*Session, 
 	if err := errors.Join(c.dir.SetMark(record.PausedMark, false), c.dir.SetMark(record.KeepMark, false)); err != nil {
 		return nil, err
 	}
-	conn, theirs, err := attach.Pair()
-	if err != nil {
-		return nil, err
+	m := c.standby
+	if c.standby = nil; m == nil {
+		if m, err = c.r.spawn(c.dir); err != nil {
+			return nil, fmt.Errorf("container %s: %w", c, err)
+		}
 	}
-	monitor, err := c.spawn(conn, theirs, h)
-	if err != nil {
+	conn, monitor := m.conn, m.process
+	if err := conn.SendJSON(attach.TypeHello, h); err != nil {
 		conn.Close()
-		return nil, err
+		return nil, fmt.Errorf("container %s: %w", c, err)
 	}
 	s := &Session{c: c, conn: conn}
 	if err := s.awaitStart(ctx, monitor); err != nil {
@@ -81,26 +83,64 @@ func (c *Container) startLocked(ctx context.Context, h attach.Hello) (*Session, 
 	return s, nil
 }
 
-// spawn runs the monitor, in a session of its own and away from this process's
+// Monitor is a monitor that waits to be told to start its container.
+type Monitor struct {
+	process *os.Process
+	conn    *attach.Conn
+}
+
+// Close ends a monitor that was not given to a container.
+func (m *Monitor) Close() {
+	if m != nil {
+		m.conn.Close()
+	}
+}
+
+// StandBy starts the monitor of a container that is about to be made, whose id
+// is decided, so that the one starts while the other is made: see
+// [Container.Use]. A monitor looks at nothing before it is told to start the
+// container, and ends when whoever started it does. It is nil when it could not
+// be started; then the start of the container tries again, and says why not.
+func (r *Runner) StandBy(id string) *Monitor {
+	m, err := r.spawn(record.Of(r.opts.Root, id))
+	if err != nil {
+		return nil
+	}
+	return m
+}
+
+// Use gives a monitor of StandBy to a container that nobody else has yet: its
+// next start uses it. One that was given before and not used ends; nil is none.
+func (c *Container) Use(m *Monitor) {
+	c.standby.Close()
+	c.standby = m
+}
+
+// spawn runs a monitor, in a session of its own and away from this process's
 // directory and streams.
-func (c *Container) spawn(conn *attach.Conn, theirs *os.File, h attach.Hello) (*os.Process, error) {
-	defer theirs.Close()
-	if err := conn.SendJSON(attach.TypeHello, h); err != nil {
+func (r *Runner) spawn(dir record.Dir) (*Monitor, error) {
+	conn, theirs, err := attach.Pair()
+	if err != nil {
 		return nil, err
 	}
+	defer theirs.Close()
 	//nolint:noctx // the monitor outlives this command
-	cmd := exec.Command(c.r.opts.RuntimePath, c.r.monitorArgs(c.dir)...)
-	cmd.Dir, cmd.Env = "/", []string{"PATH=" + os.Getenv("PATH")}
+	cmd := exec.Command(r.opts.RuntimePath, r.monitorArgs(dir)...)
+	cmd.Dir = "/"
+	// It mostly waits. With one processor the Go runtime has fewer threads to
+	// start, to wake and to keep memory for.
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "GOMAXPROCS=1"}
 	cmd.ExtraFiles = []*os.File{theirs}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
+		conn.Close()
 		if errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist) {
-			return nil, errdefs.Errorf(errdefs.ErrUnavailable, "container %s: the program cove-runtime is not beside this one nor in $PATH (%s)", c, c.r.opts.RuntimePath)
+			return nil, errdefs.Errorf(errdefs.ErrUnavailable, "the program cove-runtime is not beside this one nor in $PATH (%s)", r.opts.RuntimePath)
 		}
-		return nil, fmt.Errorf("container %s: starting its monitor: %w", c, err)
+		return nil, fmt.Errorf("starting its monitor: %w", err)
 	}
 	go cmd.Wait() //nolint:errcheck // only collects the zombie, if this process lives that long
-	return cmd.Process, nil
+	return &Monitor{process: cmd.Process, conn: conn}, nil
 }
 
 var errMonitorEnded = errdefs.Errorf(errdefs.ErrUnavailable, "its monitor ended before it was started")
