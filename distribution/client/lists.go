@@ -18,9 +18,11 @@ import (
 const (
 	// pageSize is what we ask for; registries give less when they like.
 	pageSize = 1000
-	// maxPages and maxPage bound what a registry can make us collect.
+	// maxPages, maxPage and maxList bound what a registry can make us collect,
+	// the latter two in bytes.
 	maxPages = 10_000
 	maxPage  = 16 << 20
+	maxList  = 128 << 20
 )
 
 // Tags lists the repository's tags.
@@ -53,10 +55,18 @@ func (c *Client) pages(ctx context.Context, p *wire.Peer, path string, scopes []
 	if !strings.Contains(path, "?") && !strings.Contains(path, "/referrers/") {
 		path += "?n=" + strconv.Itoa(pageSize)
 	}
+	left := maxList
+	bounded := func(body []byte) error {
+		left -= len(body)
+		return add(body)
+	}
 	for range maxPages {
-		next, err := c.onePage(ctx, p, path, scopes, add)
+		next, err := c.onePage(ctx, p, path, scopes, bounded)
 		if err != nil || next == "" {
 			return err
+		}
+		if left < 0 || next == path {
+			break
 		}
 		path = next
 	}

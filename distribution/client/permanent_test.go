@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strconv"
@@ -439,6 +440,85 @@ func TestShortForGood(t *testing.T) {
 		}
 	}
 }
+
+// TestListWithoutEnd: a page that points to itself, and pages that are never the
+// last, are given up.
+func TestListWithoutEnd(t *testing.T) {
+	t.Parallel()
+	for name, next := range map[string]func(n int64) string{
+		"to itself": func(int64) string { return "/v2/a/tags/list?n=1000" },
+		"for ever":  func(n int64) string { return fmt.Sprintf("/v2/a/tags/list?last=%d", n) },
+	} {
+		var asked atomic.Int64
+		page := []byte(`{"tags":["` + strings.Repeat("x", 10<<20) + `"]}`)
+		host := distributiontest.Listen(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/v2/" {
+				w.Header().Set("Link", "<"+next(asked.Add(1))+`>; rel="next"`)
+				_, _ = w.Write(page)
+			}
+		}))
+		c := distributiontest.NewClient(t, client.Config{RetryFor: -1})
+		_, err := c.Repository(host, "a").Tags(t.Context())
+		if !errors.Is(err, errdefs.ErrExhausted) || asked.Load() > 20 {
+			t.Errorf("%s: %v after %d pages", name, err, asked.Load())
+		}
+	}
+}
+
+// TestUploadOutlivesARestart: a registry that goes down in the middle of an
+// upload, and comes back at the same address with its uploads and with keys of
+// its own for tokens, is sent only the rest.
+func TestUploadOutlivesARestart(t *testing.T) {
+	t.Parallel()
+	img := distributiontest.NewImage(t, 9, 20<<20)
+	reg := distributiontest.NewMemory(distributiontest.StoreOf(t))
+	inner := &counting{Handler: distributiontest.Handler(t, t.Context(), reg)}
+	var host string
+	var life atomic.Int64
+	var down atomic.Int64 // answers to give while it is away
+	host = distributiontest.Listen(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		token := fmt.Sprintf("token-%d", life.Load())
+		switch {
+		case down.Load() > 0:
+			down.Add(-1)
+			w.WriteHeader(http.StatusBadGateway)
+		case r.URL.Path == "/token":
+			fmt.Fprintf(w, `{"token":%q}`, token)
+		case r.Header.Get("Authorization") != "Bearer "+token:
+			w.Header().Set("WWW-Authenticate", auth.BearerChallenge("http://"+host+"/token", "h")+`,error="invalid_token"`)
+			w.WriteHeader(http.StatusUnauthorized)
+		case r.Method == http.MethodPatch && life.CompareAndSwap(0, 1):
+			r.Body = struct {
+				io.Reader
+				io.Closer
+			}{io.LimitReader(r.Body, 12<<20), r.Body}
+			r.ContentLength = 12 << 20
+			r.Header.Del("Content-Range")
+			inner.ServeHTTP(discard{w}, r)
+			down.Store(3)
+			panic(http.ErrAbortHandler) // its answer never arrives
+		default:
+			inner.ServeHTTP(w, r)
+		}
+	}))
+	var waits atomic.Int64
+	c := distributiontest.NewClient(t, client.Config{Sleep: quick(&waits)})
+	repo := c.Repository(host, "team/app")
+	err := repo.Push(t.Context(), "v1", img.Manifest.Descriptor, distributiontest.StoreOf(t, img), client.PushOptions{})
+	if err != nil || life.Load() != 1 || waits.Load() == 0 {
+		t.Fatalf("%v; %d restarts, %d waits", err, life.Load(), waits.Load())
+	}
+	if sent := inner.received.Load(); sent > 21<<20 {
+		t.Errorf("%d bytes were sent for 20 MiB", sent)
+	}
+}
+
+// discard is an answer that goes nowhere.
+type discard struct{ http.ResponseWriter }
+
+func (discard) Header() http.Header         { return http.Header{} }
+func (discard) WriteHeader(int)             {}
+func (discard) Write(p []byte) (int, error) { return len(p), nil }
 
 func TestNothingIsABlob(t *testing.T) {
 	t.Parallel()
