@@ -2,8 +2,10 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -135,10 +137,16 @@ func (e *Engine) inContainer(ctx context.Context, ref, name string, write bool, 
 		return err
 	}
 	if state.Pid > 0 {
-		return inProcess(ctx, c, state.Pid, name, do)
+		err := inProcess(ctx, c, state.Pid, name, do)
+		if !errors.Is(err, errEnded) {
+			return err
+		}
+		if _, err := c.Wait(ctx); err != nil { // until that is recorded
+			return err
+		}
 	}
 	return c.Hold(ctx, func(now runner.State) error {
-		if now.Pid > 0 {
+		if now.Pid > 0 { // somebody started it meanwhile
 			return inProcess(ctx, c, now.Pid, name, do)
 		}
 		rec := runspec.ReadRecord(c.Config().Extra)
@@ -160,16 +168,24 @@ func (e *Engine) inContainer(ctx context.Context, ref, name string, write bool, 
 	})
 }
 
+// errEnded says that a container ended before its root could be opened.
+var errEnded = errdefs.Errorf(errdefs.ErrConflict, "it ended meanwhile; try again")
+
 // inProcess opens the root of a container's first process. It is still the
 // container's when the container, asked afterwards, still says so.
 func inProcess(ctx context.Context, c *runner.Container, pid int, name string, do func(root int, name string) error) error {
 	root, err := rootfs.Open(fmt.Sprintf("/proc/%d/root", pid))
-	if err != nil {
-		return errdefs.Errorf(errdefs.ErrUnavailable, "container %s: %w; did it just end?", c, err)
+	if err == nil {
+		defer unix.Close(root)
 	}
-	defer unix.Close(root)
-	if now, err := c.State(ctx); err != nil || now.Pid != pid {
-		return errdefs.Errorf(errdefs.ErrConflict, "container %s ended meanwhile; try again", c)
+	now, serr := c.State(ctx)
+	switch {
+	case serr != nil:
+		return serr
+	case now.Pid != pid || errors.Is(err, fs.ErrNotExist): // also of one that is about to be gone
+		return fmt.Errorf("container %s: %w", c, errEnded)
+	case err != nil:
+		return fmt.Errorf("container %s: %w", c, err)
 	}
 	return do(root, name)
 }

@@ -108,6 +108,16 @@ func (c *Container) running(ctx context.Context) (State, error) {
 	return st, nil
 }
 
+// awake is State for who needs running processes: one that is frozen just now, as
+// by a commit, is waited for.
+func (c *Container) awake(ctx context.Context) (st State, err error) {
+	if st, err = c.State(ctx); err != nil || st.Status != Paused {
+		return st, err
+	}
+	err = c.Hold(ctx, func(now State) error { st = now; return nil })
+	return st, err
+}
+
 func (c *Container) notRunning() error {
 	return errdefs.Errorf(errdefs.ErrConflict, "container %s is not running", c)
 }
@@ -142,10 +152,17 @@ func (c *Container) HoldStill(ctx context.Context, do func(State) error) error {
 		if st.Status != Running {
 			return do(st)
 		}
-		if err := c.setFrozen(ctx, st, true); err != nil {
+		err := c.setFrozen(ctx, st, true)
+		if errors.Is(err, errdefs.ErrConflict) { // it has just ended, and is still enough
+			if st, err = c.State(ctx); err == nil {
+				err = do(st)
+			}
 			return err
 		}
-		err := do(st)
+		if err != nil {
+			return err
+		}
+		err = do(st)
 		terr := c.setFrozen(context.WithoutCancel(ctx), st, false)
 		if errors.Is(terr, errdefs.ErrConflict) {
 			terr = nil // somebody killed it meanwhile

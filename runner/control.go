@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strconv"
 	"strings"
@@ -326,10 +327,11 @@ func (c *Container) setFrozen(ctx context.Context, st State, on bool) error {
 	} else if err = g.Thaw(ctx); err == nil {
 		err = c.dir.SetMark(record.PausedMark, false)
 	}
-	if err != nil {
-		if now, serr := c.State(ctx); serr == nil && !alive(now) {
-			return c.notRunning() // by now
+	if err != nil && !process.Running(st.Pid) {
+		if _, err := c.ended(ctx); err != nil { // as soon as that is recorded
+			return err
 		}
+		return c.notRunning()
 	}
 	return err
 }
@@ -354,5 +356,8 @@ func (c *Container) thaw(ctx context.Context, st State) error {
 	if err != nil {
 		return err
 	}
-	return g.Thaw(ctx)
+	if err := g.Thaw(ctx); !errors.Is(err, fs.ErrNotExist) { // it went with its processes
+		return err
+	}
+	return nil
 }

@@ -21,11 +21,25 @@ import (
 // the process ends, or the detach keys come (ErrDetached) and leave it running.
 // A process that could not start is a *StartError.
 func (c *Container) Exec(ctx context.Context, cfg ExecConfig, st Streams) (ExitStatus, error) {
-	state, err := c.running(ctx)
-	if err != nil {
-		return ExitStatus{}, err
+	status, err := c.exec(ctx, cfg, st)
+	if errors.Is(err, errFrozen) {
+		status, err = c.exec(ctx, cfg, st) // a commit came in between; this waits for it
 	}
-	if state.Status == Paused {
+	return status, err
+}
+
+// errFrozen is of an exec that met a frozen container that is not paused, or not
+// any more. Nothing of it has begun.
+var errFrozen = errdefs.Errorf(errdefs.ErrConflict, "its processes are frozen")
+
+func (c *Container) exec(ctx context.Context, cfg ExecConfig, st Streams) (ExitStatus, error) {
+	state, err := c.awake(ctx)
+	switch {
+	case err != nil:
+		return ExitStatus{}, err
+	case !alive(state):
+		return ExitStatus{}, c.notRunning()
+	case state.Status == Paused:
 		return ExitStatus{}, errdefs.Errorf(errdefs.ErrConflict, "container %s is paused; unpause it first", c)
 	}
 	x := &execution{c: c, st: st}
@@ -106,7 +120,11 @@ func (x *execution) run(ctx context.Context, st State, cfg ExecConfig) (ExitStat
 		return ExitStatus{}, x.c.notRunning() // its end was the monitor's, too
 	}
 	if p.Type == attach.TypeFailed {
-		if err = failure(p.Data); errors.Is(err, errdefs.ErrConflict) {
+		err := failure(p.Data)
+		switch {
+		case errors.Is(err, errdefs.ErrUnavailable):
+			err = fmt.Errorf("container %s: %w", x.c, errFrozen)
+		case errors.Is(err, errdefs.ErrConflict):
 			err = x.c.notRunning() // by now
 		}
 		return ExitStatus{}, err

@@ -43,7 +43,7 @@ type Session struct {
 
 // Attach connects to the running container's streams.
 func (c *Container) Attach(ctx context.Context) (*Session, error) {
-	st, err := c.State(ctx)
+	st, err := c.awake(ctx)
 	switch {
 	case err != nil:
 		return nil, err

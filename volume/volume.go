@@ -89,51 +89,57 @@ func (s *Store) Create(ctx context.Context, name string, labels map[string]strin
 	if err := check(v.Name); err != nil {
 		return Volume{}, err
 	}
-	if old, err := s.Get(v.Name); !errors.Is(err, errdefs.ErrNotFound) {
-		return old, err
+	for {
+		if old, err := s.Get(v.Name); !errors.Is(err, errdefs.ErrNotFound) {
+			return old, err
+		}
+		made, err := s.make(ctx, v, fill)
+		if err != nil {
+			return Volume{}, fmt.Errorf("volume %s: %w", v.Name, err)
+		}
+		if made {
+			return v, nil
+		}
+		// Another process was first, and a third may have removed it again.
 	}
-	if err := s.make(ctx, v, fill); err != nil {
-		return Volume{}, fmt.Errorf("volume %s: %w", v.Name, err)
-	}
-	return s.Get(v.Name) // another process may have been first
 }
 
-func (s *Store) make(ctx context.Context, v Volume, fill func(context.Context, string) error) (err error) {
+func (s *Store) make(ctx context.Context, v Volume, fill func(context.Context, string) error) (made bool, err error) {
 	if err := os.MkdirAll(s.dir, 0o711); err != nil {
-		return err
+		return false, err
 	}
 	making, err := os.MkdirTemp(s.dir, makingPrefix+process.Tag()+"-")
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer os.RemoveAll(making)
 	if err := os.Chmod(making, 0o711); err != nil {
-		return err
+		return false, err
 	}
 	data := filepath.Join(making, "_data")
 	if err := os.Mkdir(data, 0o755); err != nil {
-		return err
+		return false, err
 	}
 	if fill != nil {
 		if err := fill(ctx, data); err != nil {
-			return err
+			return false, err
 		}
 	}
 	body, err := json.Marshal(v)
 	if err != nil {
-		return err
+		return false, err
 	}
 	if err := atomicfile.WriteFile(filepath.Join(making, "volume.json"), body, 0o600, atomicfile.Synced); err != nil {
-		return err
+		return false, err
 	}
 	if err := atomicfile.SyncDir(atomicfile.Host{}, making); err != nil {
-		return err
+		return false, err
 	}
 	err = os.Rename(making, filepath.Join(s.dir, v.Name))
 	if errors.Is(err, fs.ErrExist) { // a directory that is not empty is in the way: somebody's volume
-		return nil
+		return false, nil
 	}
-	return errors.Join(err, atomicfile.SyncDir(atomicfile.Host{}, s.dir))
+	return err == nil, errors.Join(err, atomicfile.SyncDir(atomicfile.Host{}, s.dir))
 }
 
 // Get describes a volume; errdefs.ErrNotFound if there is none of that name.

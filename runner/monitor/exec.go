@@ -41,7 +41,10 @@ func (m *monitor) exec(conn *attach.Conn, h attach.Hello, files []*os.File) {
 		f.Close()
 	}
 	if err != nil {
-		if m.hasEnded(ctx, err) {
+		switch {
+		case errors.Is(err, errdefs.ErrConflict): // that is what the client knows errNotRunning by
+			err = errdefs.Errorf(errdefs.ErrUnavailable, "%v", err)
+		case m.hasEnded(ctx, err):
 			err = errNotRunning
 		}
 		_ = conn.SendJSON(attach.TypeFailed, failure(err)) // a client that left needs no answer
