@@ -12,6 +12,7 @@ import (
 	"slices"
 	"sort"
 	"strconv"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -152,12 +153,17 @@ func (e *Endpoint) lease(host *netlink.Handle, pool *ipam.Pool, cfg Config) (net
 	if err := fw.Ensure(); err != nil {
 		return nil, err
 	}
-	if err := evict(fw, pool, cfg); err != nil {
+	evicted, err := evict(fw, pool, cfg)
+	if err != nil {
 		return nil, err
 	}
 	ports := make([]publish.Port, 0, len(cfg.Ports))
 	for _, p := range cfg.Ports {
 		got, fd, err := publish.Reserve(p)
+		for end := time.Now().Add(dying); evicted && errors.Is(err, unix.EADDRINUSE) && time.Now().Before(end); {
+			time.Sleep(time.Millisecond)
+			got, fd, err = publish.Reserve(p)
+		}
 		if err != nil {
 			return nil, explain(pool, p, err)
 		}
@@ -178,9 +184,13 @@ func (e *Endpoint) lease(host *netlink.Handle, pool *ipam.Pool, cfg Config) (net
 	return link, nil
 }
 
+// dying is how long the sockets of a process that was killed may outlive it.
+const dying = time.Second
+
 // evict releases what containers whose monitor was killed still hold of what cfg
-// asks for, or all that they hold when addresses run short.
-func evict(fw *firewall.Table, pool *ipam.Pool, cfg Config) error {
+// asks for, or all that they hold when addresses run short, and reports whether
+// there were any.
+func evict(fw *firewall.Table, pool *ipam.Pool, cfg Config) (bool, error) {
 	full := !pool.HasFree()
 	dead := pool.DropDead(func(l ipam.Lease) bool {
 		return full || cfg.IP.IsValid() && l.IP == cfg.IP || slices.ContainsFunc(l.Ports, func(have publish.Port) bool {
@@ -189,10 +199,10 @@ func evict(fw *firewall.Table, pool *ipam.Pool, cfg Config) error {
 	})
 	for _, l := range dead {
 		if err := fw.Unpublish(l.Ports, l.IP); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return nil
+	return len(dead) > 0, nil
 }
 
 func enableForwarding() error {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"cove/errdefs"
+	"cove/internal/process"
 	"cove/runner/record"
 	"cove/runner/task"
 	"cove/sandbox/cgroup"
@@ -47,7 +48,7 @@ func (c *Container) String() string { return c.name }
 // is errdefs.ErrNotFound.
 func (c *Container) State(ctx context.Context) (State, error) {
 	st, err := c.dir.State()
-	if err != nil || !alive(st) || c.dir.Held(record.MonitorLock) {
+	if err != nil || !alive(st) || c.monitored(ctx) {
 		return st, err
 	}
 	lock, err := c.dir.Lock(ctx, record.ReconcileLock, patience)
@@ -56,10 +57,27 @@ func (c *Container) State(ctx context.Context) (State, error) {
 	}
 	defer record.Unlock(lock)
 	// Another may have reconciled it, and a third started it again.
-	if st, err = c.dir.State(); err != nil || !alive(st) || c.dir.Held(record.MonitorLock) {
+	if st, err = c.dir.State(); err != nil || !alive(st) || c.monitored(ctx) {
 		return st, err
 	}
 	return c.reconcile(ctx, st)
+}
+
+// monitored reports whether the container has a monitor. One that was killed a
+// moment ago is waited for: its last threads hold the lock until they are gone.
+func (c *Container) monitored(ctx context.Context) bool {
+	if !c.dir.Held(record.MonitorLock) {
+		return false
+	}
+	if _, ok := process.Find(c.dir.Holder(record.MonitorLock)); ok {
+		return true
+	}
+	lock, err := c.dir.Lock(ctx, record.MonitorLock, glance)
+	if err != nil {
+		return true
+	}
+	record.Unlock(lock)
+	return false
 }
 
 func alive(st State) bool { return st.Status == Running || st.Status == Paused }

@@ -125,7 +125,8 @@ func TestPermanent(t *testing.T) {
 		"manifest type": {answer(200, manifest.Body, "Content-Type", "image/png"), ocispec.Descriptor{}, errdefs.ErrInvalid, "image/png"},
 		"manifest digest": {
 			answer(200, manifest.Body, "Content-Type", ocispec.MediaTypeImageManifest, "Docker-Content-Digest", desc.Digest.String()),
-			ocispec.Descriptor{}, errdefs.ErrCorrupt, "does not match its digest",
+			ocispec.Descriptor{},
+			errdefs.ErrCorrupt, "does not match its digest",
 		},
 		"no HTTP": {
 			func(w http.ResponseWriter, _ *http.Request) {
