@@ -403,3 +403,23 @@ func TestAddOfAShortFile(t *testing.T) {
 		}
 	}
 }
+
+// TestMisspeltSource: the name that was meant is asked for, in a directory too
+// and from a stage; one that is far from all is not, nor one that is ignored.
+func TestMisspeltSource(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write(map[string]string{"Makefile": "1", "src/main.go": "2", "hidden": "3", ".dockerignore": "hidden\n"})
+	for src, want := range map[string]string{
+		"COPY makefile /":        `; did you mean "Makefile"?`,
+		"COPY scr/main.go /":     `; did you mean "src/main.go"?`,
+		"ADD src/mian.go /":      `; did you mean "src/main.go"?`,
+		"COPY hiden /":           `the build context`,
+		"COPY nothing-like-it /": `the build context`,
+		"COPY src /s\nFROM base\nCOPY --from=0 /s/main.og /main": `; did you mean "s/main.go"?`,
+	} {
+		if _, err := w.build("FROM base\n" + src + "\n"); err == nil || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%s: %v, want …%s", src, err, want)
+		}
+	}
+}

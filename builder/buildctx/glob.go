@@ -1,8 +1,11 @@
 package buildctx
 
 import (
+	"fmt"
 	"path"
 	"strings"
+
+	"github.com/agext/levenshtein"
 
 	"cove/errdefs"
 )
@@ -73,7 +76,7 @@ func (t *Tree) exact(p string) (Match, error) {
 // links followed.
 func (t *Tree) missing(p, real string) error {
 	if t.KeepOwner {
-		return errdefs.Errorf(errdefs.ErrNotFound, "%q: not found in the filesystem copied from", p)
+		return errdefs.Errorf(errdefs.ErrNotFound, "%q: not found in the filesystem copied from%s", p, t.didYouMean(p))
 	}
 	if t.ignore != nil {
 		for _, name := range []string{p, real} {
@@ -83,7 +86,42 @@ func (t *Tree) missing(p, real string) error {
 			}
 		}
 	}
-	return errdefs.Errorf(errdefs.ErrNotFound, "%q: not found in the build context", p)
+	return errdefs.Errorf(errdefs.ErrNotFound, "%q: not found in the build context%s", p, t.didYouMean(p))
+}
+
+// didYouMean is a question about the name that the author of p may have meant,
+// or "": where p leaves what there is, a name that differs by two letters at
+// most, whatever their case.
+func (t *Tree) didYouMean(p string) string {
+	dir := t.root
+	parts := strings.Split(p, "/")
+	for i, part := range parts {
+		kids, err := t.entries(dir)
+		if err != nil {
+			return "" // not a directory, or a link to one
+		}
+		next := -1
+		best, distance := "", min(3, len(part))
+		for k, kid := range kids {
+			if kid.Name() == part {
+				next = k
+				break
+			}
+			if d := levenshtein.Distance(strings.ToLower(part), strings.ToLower(kid.Name()), nil); d < distance {
+				best, distance = kid.Name(), d
+			}
+		}
+		switch {
+		case next >= 0:
+			dir = kids[next]
+			continue
+		case best == "":
+			return ""
+		}
+		parts[i] = best
+		return fmt.Sprintf("; did you mean %q?", strings.Join(parts, "/"))
+	}
+	return ""
 }
 
 func (g *globber) dir(dir *Entry, prefix string, parts []string) error {

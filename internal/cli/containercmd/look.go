@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,6 +13,7 @@ import (
 	"cove/engine"
 	"cove/errdefs"
 	"cove/internal/cli/app"
+	"cove/internal/cli/output"
 	"cove/internal/cli/verbs"
 	"cove/runner"
 )
@@ -182,7 +182,7 @@ func Top(a *app.App) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		tw := tabwriter.NewWriter(a.Out, 20, 1, 3, ' ', 0)
+		tw := output.NewColumns(a.Out, 20)
 		for _, row := range rows {
 			fmt.Fprintln(tw, strings.Join(row, "\t"))
 		}

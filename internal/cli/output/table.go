@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 
 	"cove/errdefs"
 )
@@ -80,7 +79,10 @@ func (l List[T]) writeTable(w io.Writer, rows []T) error {
 	return tw.Flush()
 }
 
-func newTabWriter(w io.Writer) *tabwriter.Writer { return tabwriter.NewWriter(w, 10, 1, 3, ' ', 0) }
+func newTabWriter(w io.Writer) *Columns { return NewColumns(w, leastWidth) }
+
+// leastWidth is docker's for a column.
+const leastWidth = 10
 
 func (l List[T]) fields(r T) map[string]string {
 	m := make(map[string]string, len(l.Columns))

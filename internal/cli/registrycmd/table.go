@@ -2,20 +2,21 @@ package registrycmd
 
 import (
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"cove/internal/cli/output"
 )
 
 // table is a list of things with names; quiet leaves only these.
 type table struct {
-	w     *tabwriter.Writer
+	w     *output.Columns
 	quiet bool
 }
 
 func newTable(cmd *cobra.Command, quiet bool, columns ...string) *table {
-	t := &table{tabwriter.NewWriter(cmd.OutOrStdout(), 0, 8, 3, ' ', 0), quiet}
+	t := &table{output.NewColumns(cmd.OutOrStdout(), 0), quiet}
 	if !quiet {
 		_ = t.row("NAME", columns...) // flush reports a failure
 	}
