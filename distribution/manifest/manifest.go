@@ -127,6 +127,9 @@ func (l *list) UnmarshalJSON(b []byte) error {
 // Parse reads body, which came with that Content-Type ("" when there was
 // none). Errors are errdefs.ErrInvalid.
 func Parse(contentType string, body []byte) (*Manifest, error) {
+	if err := bounded(body); err != nil {
+		return nil, err
+	}
 	var doc document
 	if err := json.Unmarshal(body, &doc); err != nil {
 		return nil, invalid("not JSON as a manifest has it: %v", err)

@@ -112,15 +112,9 @@ func (s *server) readManifest(r *http.Request) ([]byte, error) {
 	if r.ContentLength > s.ManifestLimit {
 		return nil, tooLarge
 	}
+	// It grows as bytes arrive: a length that is only promised takes no memory.
 	// Room for one byte more tells a body at the limit from one beyond it.
-	var body []byte
-	var err error
-	if r.ContentLength >= 0 {
-		body = make([]byte, r.ContentLength)
-		_, err = io.ReadFull(r.Body, body)
-	} else {
-		body, err = io.ReadAll(io.LimitReader(r.Body, s.ManifestLimit+1))
-	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, s.ManifestLimit+1))
 	switch {
 	case err != nil:
 		return nil, &errcode.Error{Code: errcode.ManifestInvalid, Status: http.StatusBadRequest, Message: "the manifest was cut off", Err: err}
