@@ -14,7 +14,7 @@ import (
 )
 
 func (s *server) tags(ctx context.Context, w http.ResponseWriter, r *http.Request, t target) error {
-	page, empty, bad := s.page(r)
+	page, empty, bad := s.page(t.query)
 	if bad != nil {
 		return bad
 	}
@@ -30,8 +30,8 @@ func (s *server) tags(ctx context.Context, w http.ResponseWriter, r *http.Reques
 	}{t.repo, names})
 }
 
-func (s *server) catalog(ctx context.Context, w http.ResponseWriter, r *http.Request, _ target) error {
-	page, empty, bad := s.page(r)
+func (s *server) catalog(ctx context.Context, w http.ResponseWriter, r *http.Request, t target) error {
+	page, empty, bad := s.page(t.query)
 	if bad != nil {
 		return bad
 	}
@@ -48,8 +48,7 @@ func (s *server) catalog(ctx context.Context, w http.ResponseWriter, r *http.Req
 
 // page reads n and last. n=0 asks for an empty list, which still has to be of
 // something that exists: it is fetched as one entry and emptied.
-func (s *server) page(r *http.Request) (p distribution.Page, empty bool, bad *errcode.Error) {
-	q := r.URL.Query()
+func (s *server) page(q url.Values) (p distribution.Page, empty bool, bad *errcode.Error) {
 	p = distribution.Page{N: s.PageSize, Last: q.Get("last")}
 	if !q.Has("n") {
 		return p, false, nil
@@ -85,7 +84,7 @@ func linkNext(h http.Header, path string, n int, names []string, more bool) {
 // referrers answers with an index, empty for a subject nobody refers to or
 // that is not here (yet).
 func (s *server) referrers(ctx context.Context, w http.ResponseWriter, r *http.Request, t target) error {
-	artifactType := r.URL.Query().Get("artifactType")
+	artifactType := t.query.Get("artifactType")
 	descs, err := s.Registry.Referrers(ctx, t.repo, t.dgst, artifactType)
 	if err != nil {
 		return err

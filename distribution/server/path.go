@@ -1,6 +1,7 @@
 package server
 
 import (
+	"net/url"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -45,6 +46,8 @@ type target struct {
 	repo string
 	ref  string
 	dgst digest.Digest // of ref, where that is a digest
+	// query is the request's parameters.
+	query url.Values
 }
 
 // maxUploadID bounds an upload's id; the registry chooses them, clients only
@@ -157,4 +160,16 @@ func validUploadID(id string) bool {
 		}
 	}
 	return true
+}
+
+// parseQuery reads a request's parameters with "+" as itself: no digest, name,
+// tag or media type has the space that HTML forms write so, and media types
+// have a plus ("application/spdx+json"). What cannot be read is an error: a
+// parameter left out would make another request of it.
+func parseQuery(raw string) (url.Values, *errcode.Error) {
+	q, err := url.ParseQuery(strings.ReplaceAll(raw, "+", "%2B"))
+	if err != nil {
+		return nil, errcode.New(400, errcode.Unsupported, "the query cannot be read: "+err.Error())
+	}
+	return q, nil
 }

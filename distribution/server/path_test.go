@@ -2,6 +2,7 @@ package server
 
 import (
 	"math"
+	"reflect"
 	"strconv"
 	"strings"
 	"testing"
@@ -29,7 +30,7 @@ func TestParsePath(t *testing.T) {
 		"/v2/a/blobs/blobs/uploads/":           {end: uploadsEnd, repo: "a/blobs"},
 	} {
 		got, ok, err := parsePath(path)
-		if !ok || err != nil || got != want {
+		if !ok || err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s = %+v, %v, %v; want %+v", path, got, ok, err, want)
 		}
 	}

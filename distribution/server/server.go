@@ -104,6 +104,10 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, rt.lenient(bad), rt.object)
 		return
 	}
+	if t.query, bad = parseQuery(r.URL.RawQuery); bad != nil {
+		s.fail(w, r, bad, rt.object)
+		return
+	}
 	access := distribution.Access{Repository: t.repo, Actions: rt.actions}
 	ctx, err := s.Authorizer.Authorize(r, access)
 	if err != nil {

@@ -22,7 +22,7 @@ import (
 // upload, in the order in which the specification lets one fall back to the
 // next.
 func (s *server) startUpload(ctx context.Context, w http.ResponseWriter, r *http.Request, t target) error {
-	q := r.URL.Query()
+	q := t.query
 	if q.Has("mount") {
 		done, err := s.mount(ctx, w, r, t, q)
 		if done || err != nil {
@@ -53,7 +53,7 @@ func (s *server) startUpload(ctx context.Context, w http.ResponseWriter, r *http
 
 // whole takes all of a blob in the request that began its upload.
 func (s *server) whole(ctx context.Context, w http.ResponseWriter, r *http.Request, t target, up distribution.Upload, since time.Time) error {
-	dgst, bad := digestParam(r.URL.Query())
+	dgst, bad := digestParam(t.query)
 	if bad != nil {
 		return bad
 	}
@@ -137,7 +137,7 @@ func (s *server) patchUpload(ctx context.Context, w http.ResponseWriter, r *http
 }
 
 func (s *server) finishUpload(ctx context.Context, w http.ResponseWriter, r *http.Request, t target) error {
-	dgst, bad := digestParam(r.URL.Query())
+	dgst, bad := digestParam(t.query)
 	if bad != nil {
 		return bad
 	}
