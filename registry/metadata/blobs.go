@@ -112,7 +112,7 @@ func (tx *Tx) PinBlob(ctx context.Context, repoID int64, dgst digest.Digest) (si
 }
 
 // RemoveBlob ends a blob's membership of a repository. A blob that a manifest
-// there needs is errdefs.ErrUnsupported: delete the manifest.
+// there needs is errdefs.ErrConflict: delete the manifest first.
 func (tx *Tx) RemoveBlob(ctx context.Context, repoID int64, dgst digest.Digest) error {
 	if _, err := tx.lockBytes(ctx, dgst); err != nil {
 		return err
@@ -129,7 +129,7 @@ func (tx *Tx) RemoveBlob(ctx context.Context, repoID int64, dgst digest.Digest) 
 		return err
 	}
 	if needed {
-		return errdefs.Errorf(errdefs.ErrUnsupported, "blob %s is part of a manifest; delete the manifest", dgst)
+		return errdefs.Errorf(errdefs.ErrConflict, "blob %s is part of a manifest; delete the manifest first", dgst)
 	}
 	return tx.dropMembership(ctx, repoID, dgst)
 }

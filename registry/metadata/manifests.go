@@ -127,7 +127,7 @@ func (tx *Tx) auditPush(ctx context.Context, repoID int64, dgst digest.Digest, a
 
 // RemoveManifest removes a manifest and the tags on it, and has GC look at what
 // it needed once grace has passed. A manifest that an index needs is
-// errdefs.ErrUnsupported: delete the index.
+// errdefs.ErrConflict: delete the index first.
 func (tx *Tx) RemoveManifest(ctx context.Context, repoID int64, dgst digest.Digest, actor string, grace time.Duration) error {
 	if _, err := tx.lockBytes(ctx, dgst); err != nil {
 		return err
@@ -138,7 +138,7 @@ func (tx *Tx) RemoveManifest(ctx context.Context, repoID int64, dgst digest.Dige
 		return err
 	}
 	if held {
-		return errdefs.Errorf(errdefs.ErrUnsupported, "manifest %s is part of an index; delete the index", dgst)
+		return errdefs.Errorf(errdefs.ErrConflict, "manifest %s is part of an index; delete the index first", dgst)
 	}
 	tags, err := db.All(ctx, tx.q, db.ScanString, "SELECT name FROM tags WHERE repository_id = $1 AND digest = $2", repoID, dgst.String())
 	if err != nil {

@@ -232,8 +232,8 @@ func TestDeletes(t *testing.T) {
 			do   func(context.Context, *metadata.Tx) error
 			want error
 		}{
-			{removeBlob, errdefs.ErrUnsupported},
-			{remove(child.Descriptor.Digest), errdefs.ErrUnsupported},
+			{removeBlob, errdefs.ErrConflict},
+			{remove(child.Descriptor.Digest), errdefs.ErrConflict},
 			{func(ctx context.Context, tx *metadata.Tx) error { return tx.RemoveProject(ctx, "team") }, errdefs.ErrConflict},
 			{remove(digest.FromString("absent")), errdefs.ErrNotFound},
 			{remove(index.Descriptor.Digest), nil},
