@@ -3,13 +3,15 @@ package auth
 import (
 	"context"
 	"errors"
-	"net"
 	"net/http"
+	"net/netip"
+	"slices"
 	"strings"
 
 	"cove/distribution"
 	"cove/distribution/auth"
 	"cove/errdefs"
+	"cove/registry/edge"
 	"cove/registry/metadata"
 )
 
@@ -86,11 +88,7 @@ func needsSignIn(access []distribution.Access) bool {
 func (a *Authorizer) Challenge(r *http.Request, access ...distribution.Access) string {
 	base := a.externalURL
 	if base == "" {
-		scheme := "http"
-		if r.TLS != nil {
-			scheme = "https"
-		}
-		base = scheme + "://" + r.Host
+		base = edge.BaseURL(r)
 	}
 	return auth.BearerChallenge(base+TokenPath, a.tokens.service, access...)
 }
@@ -120,7 +118,9 @@ func (a *Authorizer) decide(ctx context.Context, c Caller, access distribution.A
 	if err != nil {
 		return err
 	}
-	for _, right := range access.Actions {
+	// The last right is what the request is for, and what a refusal must name: a
+	// push asks for a pull before it.
+	for _, right := range slices.Backward(access.Actions) {
 		if a.allows(c, right, st) {
 			continue
 		}
@@ -204,12 +204,9 @@ func (a *Authorizer) identifyToken(ctx context.Context, text string) (Caller, er
 // addressOf is where a request comes from, as the throttle counts it: an IPv6
 // caller owns a /64.
 func addressOf(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return r.RemoteAddr
 	}
-	if ip := net.ParseIP(host); ip != nil && ip.To4() == nil {
-		return ip.Mask(net.CIDRMask(64, 128)).String()
-	}
-	return host
+	return edge.Caller(peer.Addr()).String()
 }

@@ -14,6 +14,7 @@ import (
 	"cove/errdefs"
 	"cove/internal/strictyaml"
 	"cove/registry/db"
+	"cove/registry/edge"
 	"cove/registry/pki"
 )
 
@@ -40,12 +41,16 @@ type Config struct {
 	// root; beside a database that is merely older it stays, and what that does
 	// not know is collected. It is for one start, so no file has it.
 	BeginAnew bool `yaml:"-"`
+	// TrustedProxies are addresses and networks (10.0.0.0/8) of proxies whose
+	// X-Forwarded-* and Forwarded headers are believed; nobody else's are.
+	TrustedProxies []string `yaml:"trusted_proxies"`
 	// ReadOnly, unless "", refuses every change by the protocol and is the
 	// reason that clients are told: "we move house until noon".
 	ReadOnly string   `yaml:"read_only"`
 	Projects Projects `yaml:"projects"`
 	GC       GC       `yaml:"gc"`
 	Log      Log      `yaml:"log"`
+	Limits   Limits   `yaml:"limits"`
 	// Drain is how long a stop waits for running requests; 0 is 30s.
 	Drain Duration `yaml:"drain"`
 	// AddressFile is written with the HOST:PORT that is served.
@@ -76,6 +81,23 @@ type GC struct {
 	Lease    Duration `yaml:"lease"`    // of blobs without a manifest; 0 is 2h
 	Grace    Duration `yaml:"grace"`    // after a manifest's delete; 0 is 1h
 	Uploads  Duration `yaml:"uploads"`  // life of an unfinished upload; 0 is 24h
+}
+
+// Limits bound what strangers can hold.
+type Limits struct {
+	// Stall is how long a client may send or take nothing; 0 is 30s. A
+	// connection without a request is closed after the same time.
+	Stall Duration `yaml:"stall"`
+	// Connections is how many one address may have open at once; 0 is 512.
+	// Trusted proxies have no limit.
+	Connections int `yaml:"connections"`
+}
+
+func (l Limits) connections() int {
+	if l.Connections == 0 {
+		return 512
+	}
+	return l.Connections
 }
 
 // Log says what is written to stderr.
@@ -150,7 +172,12 @@ func (c *Config) Complete() error {
 	if _, err := pki.ParseNames(c.Hostnames...); err != nil {
 		return invalid("hostnames: %w", err)
 	}
+	if _, err := edge.ParseProxies(c.TrustedProxies...); err != nil {
+		return invalid("trusted_proxies: %w", err)
+	}
 	switch {
+	case c.Limits.Connections < 0:
+		return invalid("limits: connections is %d; use 1 or more", c.Limits.Connections)
 	case (c.TLS.Certificate == "") != (c.TLS.Key == ""):
 		return invalid("tls: certificate and key go together; one is missing")
 	case c.TLS.Off && c.TLS.Certificate != "":

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -106,7 +107,7 @@ func newTestServer(t *testing.T, cfg Config) *Server {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := s.closeListeners(); err != nil {
+		if err := s.closeListeners(); err != nil && !errors.Is(err, net.ErrClosed) { // by a test that served
 			t.Error(err)
 		}
 		if err := s.state.close(true); err != nil {

@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"time"
 
 	"cove/registry/auth"
 )
@@ -90,7 +89,7 @@ func (s *Server) redirectHandler() http.Handler {
 	if err != nil {
 		port = "443"
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return s.proxies.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host := r.Host
 		if h, _, err := net.SplitHostPort(host); err == nil {
 			host = h
@@ -100,81 +99,5 @@ func (s *Server) redirectHandler() http.Handler {
 			target = strings.TrimSuffix(s.cfg.ExternalURL, "/") + r.URL.RequestURI()
 		}
 		http.Redirect(w, r, target, http.StatusPermanentRedirect)
-	})
-}
-
-// maxStall is how long a client may send or take nothing in the middle of a
-// request. There is no limit to a whole one: layers are large, lines are slow.
-const maxStall = time.Minute
-
-// deadlines ends requests whose client has stalled for so long.
-func deadlines(next http.Handler, stall time.Duration) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		rc := http.NewResponseController(w)
-		if r.Body != nil && r.Body != http.NoBody {
-			r.Body = &patientBody{ReadCloser: r.Body, rc: rc, stall: stall}
-		}
-		next.ServeHTTP(&patientWriter{ResponseWriter: w, rc: rc, stall: stall}, r)
-	})
-}
-
-// patientBody moves the deadline with every read.
-type patientBody struct {
-	io.ReadCloser
-	rc    *http.ResponseController
-	stall time.Duration
-}
-
-func (b *patientBody) Read(p []byte) (int, error) {
-	_ = b.rc.SetReadDeadline(time.Now().Add(b.stall)) // not every connection has deadlines
-	n, err := b.ReadCloser.Read(p)
-	if err != nil {
-		// What comes next on the connection is another request's, with the
-		// server's own deadlines; and its background read must not time out.
-		_ = b.rc.SetReadDeadline(time.Time{})
-	}
-	return n, err
-}
-
-// patientWriter moves the deadline with every piece of an answer.
-type patientWriter struct {
-	http.ResponseWriter
-	rc    *http.ResponseController
-	stall time.Duration
-}
-
-// Unwrap is for http.ResponseController.
-func (w *patientWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-func (w *patientWriter) extend() {
-	_ = w.rc.SetWriteDeadline(time.Now().Add(w.stall)) // not every connection has deadlines
-}
-
-func (w *patientWriter) Write(p []byte) (int, error) {
-	w.extend()
-	return w.ResponseWriter.Write(p)
-}
-
-// piece is what a client must take within the deadline: 68 kB/s.
-const piece = 4 << 20
-
-// ReadFrom sends a file in pieces. Each goes down as one limited reader over
-// the file itself, the form in which net finds sendfile.
-func (w *patientWriter) ReadFrom(src io.Reader) (total int64, err error) {
-	lr, ok := src.(*io.LimitedReader)
-	if !ok {
-		lr = &io.LimitedReader{R: src, N: 1<<63 - 1}
-	}
-	for lr.N > 0 && err == nil {
-		w.extend()
-		var n int64
-		want := min(lr.N, piece)
-		n, err = io.CopyN(w.ResponseWriter, lr.R, want)
-		total += n
-		lr.N -= n
-	}
-	if err == io.EOF { //nolint:errorlint // CopyN's own, as it is
-		err = nil
-	}
-	return total, err
+	}))
 }

@@ -16,6 +16,7 @@ import (
 	"cove/distribution/filter"
 	protocol "cove/distribution/server"
 	"cove/registry/auth"
+	"cove/registry/edge"
 	"cove/registry/pki"
 	"cove/registry/store"
 )
@@ -32,6 +33,7 @@ type Server struct {
 	registry *store.Registry
 	handler  http.Handler
 	keeper   *pki.Keeper
+	proxies  edge.Proxies
 	listener net.Listener
 	redirect net.Listener // nil without one
 
@@ -58,6 +60,9 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 		return nil, err
 	}
 	s := &Server{cfg: cfg, log: slog.New(handler), draining: make(chan struct{})}
+	if s.proxies, err = edge.ParseProxies(cfg.TrustedProxies...); err != nil {
+		return nil, err
+	}
 	if s.state, err = openState(ctx, cfg, time.Now); err != nil {
 		return nil, err
 	}
@@ -107,7 +112,8 @@ func (s *Server) assemble(ctx context.Context) error {
 	}
 	m := newMetrics()
 	access := s.cfg.Log.Access == nil || *s.cfg.Log.Access
-	s.handler = accessLog(deadlines(s.routes(endpoints, authorizer, m), maxStall), s.log, m, access)
+	s.handler = s.proxies.Handler(accessLog(
+		edge.Deadlines(s.routes(endpoints, authorizer, m), s.stall()), s.log, m, access))
 	return nil
 }
 
@@ -180,6 +186,11 @@ func (s *Server) listen(ctx context.Context) (err error) {
 			return fmt.Errorf("listening for redirects: %w", err)
 		}
 	}
+	for _, l := range []*net.Listener{&s.listener, &s.redirect} {
+		if *l != nil {
+			*l = edge.LimitListener(*l, s.cfg.Limits.connections(), s.proxies)
+		}
+	}
 	if s.cfg.AddressFile != "" {
 		return writeAddress(s.cfg.AddressFile, s.Address())
 	}
@@ -235,13 +246,7 @@ type running struct {
 }
 
 func (s *Server) start() []running {
-	main := &http.Server{
-		Handler:           s.handler,
-		ReadHeaderTimeout: 10 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // handshakes that strangers broke off
-	}
+	main := s.httpServer(s.handler)
 	serve := func() error { return main.Serve(s.listener) }
 	if s.keeper != nil {
 		main.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.keeper.Get}
@@ -249,13 +254,27 @@ func (s *Server) start() []running {
 	}
 	all := []running{{main, serve}}
 	if s.redirect != nil {
-		plain := &http.Server{
-			Handler: s.redirectHandler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 10 * time.Second,
-			WriteTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10,
-		}
+		plain := s.httpServer(edge.Deadlines(s.redirectHandler(), s.stall()))
 		all = append(all, running{plain, func() error { return plain.Serve(s.redirect) }})
 	}
 	return all
+}
+
+// stall is how long a client may send or take nothing.
+func (s *Server) stall() time.Duration { return s.cfg.Limits.Stall.Or(30 * time.Second) }
+
+// httpServer is a server that no client holds for long by doing nothing:
+// whatever state a connection is in, it is gone after twice the stall.
+func (s *Server) httpServer(h http.Handler) *http.Server {
+	stall := s.stall()
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: min(10*time.Second, stall), // of a TLS handshake too
+		IdleTimeout:       stall,
+		MaxHeaderBytes:    64 << 10,
+		HTTP2:             &http.HTTP2Config{WriteByteTimeout: stall, SendPingTimeout: stall / 2, PingTimeout: stall / 2},
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // handshakes that strangers broke off
+	}
 }
 
 // drain stops taking requests and waits for the running ones.

@@ -34,6 +34,7 @@ TLS is off: passwords and images travel in the clear. Clients must be told:
   podman:      --tls-verify=false
   cove:        --insecure-registry %[1]s
 `, host)
+		b.WriteString(s.proxyWarning())
 	case s.cfg.TLS.Certificate == "":
 		ca := filepath.Join(s.cfg.Root, "tls", "ca.crt")
 		fmt.Fprintf(&b, `
@@ -68,4 +69,26 @@ func (s *Server) reachable() string {
 		return host
 	}
 	return net.JoinHostPort(host, port)
+}
+
+// proxyWarning says what happens when a proxy with TLS stands before plain
+// HTTP and nothing here knows of it; "" when that cannot be.
+func (s *Server) proxyWarning() string {
+	host, _, err := net.SplitHostPort(s.Address())
+	ip := net.ParseIP(host)
+	switch {
+	case !s.cfg.TLS.Off || s.cfg.ExternalURL != "" || err != nil || ip != nil && ip.IsLoopback():
+		return ""
+	case len(s.proxies) > 0:
+		return `
+warning: external_url is not set. Clients are sent to the host and scheme that a
+trusted proxy names in X-Forwarded-Proto and X-Forwarded-Host or in Forwarded; a
+proxy that names none makes them send their password to http:// in the clear.
+`
+	}
+	return `
+warning: should a proxy with TLS stand before this address, clients are told to
+fetch tokens from http:// and send their password in the clear. Set external_url
+to the URL that clients use, or trusted_proxies to the proxy's addresses.
+`
 }

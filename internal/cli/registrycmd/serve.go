@@ -15,7 +15,7 @@ type serveFlags struct {
 	config, root, listen, redirect     string
 	tls, cert, key                     string
 	database, externalURL, addressFile string
-	hostnames                          []string
+	hostnames, trustedProxies          []string
 	accessLog, beginAnew               bool
 }
 
@@ -67,6 +67,8 @@ settings change with a restart.`,
 	flags.StringVar(&f.key, "tls-key", "", "its key")
 	flags.StringVar(&f.database, "database", "", "postgres:// URL (default: SQLite in the root)")
 	flags.StringVar(&f.externalURL, "external-url", "", "https://HOST by which clients reach a registry behind a proxy")
+	flags.StringArrayVar(&f.trustedProxies, "trusted-proxy", nil,
+		"address or CIDR of a proxy whose X-Forwarded-* and Forwarded headers are believed; may be given several times")
 	flags.StringVar(&f.addressFile, "address-file", "", "file to write the HOST:PORT to once it is listened on")
 	flags.BoolVar(&f.accessLog, "access-log", true, "write a line per request to stderr")
 	flags.BoolVar(&f.beginAnew, "begin-anew", false,
@@ -104,6 +106,9 @@ func (f *serveFlags) configuration(cmd *cobra.Command) (cfg server.Config, err e
 	}
 	if given("hostname") {
 		cfg.Hostnames = f.hostnames
+	}
+	if given("trusted-proxy") {
+		cfg.TrustedProxies = f.trustedProxies
 	}
 	if given("access-log") {
 		cfg.Log.Access = &f.accessLog

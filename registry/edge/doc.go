@@ -1,0 +1,7 @@
+// Package edge stands between the network and the registry's handlers.
+//
+// [Proxies] finds out who really asks and by which URL, when a proxy that the
+// operator trusts stands in front. [Deadlines] ends requests whose client has
+// stalled, and [LimitListener] bounds the connections of one address. None of
+// them needs an account: they are what holds before anyone has signed in.
+package edge
