@@ -97,6 +97,25 @@ func TestRunThatTakesTooLongDies(t *testing.T) {
 	}
 }
 
+// TestStreak: the first run of each turn is no sample, and the others have
+// nobody between them.
+func TestStreak(t *testing.T) {
+	var order string
+	does := func(who string) step {
+		return func(context.Context, *lab) error { order += who; return nil }
+	}
+	r := row{rounds: 2, streak: 3, cold: true, in: []contender{{name: cove, run: does("a")}, {name: docker, run: does("b")}}}
+	res := emptyLab().measure(t.Context(), r, 0)
+	if order != "aaaabbbbbbbbaaaa" {
+		t.Errorf("order %s", order)
+	}
+	for _, s := range res.series {
+		if s.err != nil || len(s.samples) != 2 {
+			t.Errorf("%s: %v, %v", s.name, s.samples, s.err)
+		}
+	}
+}
+
 func TestReportNamesWhatWasNotMeasured(t *testing.T) {
 	rep := report{begun: time.Now(), missing: []string{"late row"}, results: []result{
 		{row: row{name: "quick", target: target{most: 5}}, series: []series{{name: "cove", samples: []float64{4}}}},

@@ -23,6 +23,12 @@ type row struct {
 	target target
 	rounds int
 	limit  time.Duration // of one run; 0 is a minute
+	// streak is how many runs follow one another, without a pause and without
+	// the others between, in each turn; 0 is one. The figure is that of one of
+	// them, and the first is not counted.
+	streak int
+	// note says below the table what the figures mean.
+	note string
 	// cold says that there is nothing to warm up: every run counts.
 	cold  bool
 	unit  string // "" is ms
@@ -113,9 +119,18 @@ func (l *lab) once(ctx context.Context, r row, c contender) (float64, error) {
 	if c.value != nil {
 		return c.value(ctx, l)
 	}
-	start := time.Now()
-	err := c.run(ctx, l)
-	return milliseconds(time.Since(start)), err
+	if r.streak > 0 {
+		if err := c.run(ctx, l); err != nil {
+			return 0, err
+		}
+	}
+	start, times := time.Now(), max(r.streak, 1)
+	for range times {
+		if err := c.run(ctx, l); err != nil {
+			return 0, err
+		}
+	}
+	return milliseconds(time.Since(start)) / float64(times), nil
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

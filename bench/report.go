@@ -54,6 +54,11 @@ func (rep report) text(end time.Time) []byte {
 	for _, name := range rep.missing {
 		fmt.Fprintf(&b, "| %s | | | | | | | not measured: no time was left |\n", name)
 	}
+	for _, r := range rep.results {
+		if r.note != "" {
+			fmt.Fprintf(&b, "\n%s: %s\n", r.name, r.note)
+		}
+	}
 	return b.Bytes()
 }
 
