@@ -131,12 +131,13 @@ func run(ctx context.Context, cmd *exec.Cmd) error {
 // maxOutput is how much of what a hook prints is kept for its error.
 const maxOutput = 4 << 10
 
-// beginning keeps the first bytes that are written to it.
-type beginning struct{ bytes.Buffer }
+// beginning keeps the first bytes that are written to it. It embeds no buffer,
+// whose ReadFrom would take all that there is.
+type beginning struct{ text []byte }
 
 func (b *beginning) Write(p []byte) (int, error) {
-	b.Buffer.Write(p[:min(len(p), maxOutput-b.Len())])
+	b.text = append(b.text, p[:min(len(p), maxOutput-len(b.text))]...)
 	return len(p), nil
 }
 
-func (b *beginning) String() string { return strings.TrimSpace(b.Buffer.String()) }
+func (b *beginning) String() string { return strings.TrimSpace(string(b.text)) }
