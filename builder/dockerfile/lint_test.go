@@ -27,7 +27,8 @@ var lintCases = map[string][]lintCase{
 	"FromAsCasing": {
 		{"FROM base as builder\n", []string{"1: FromAsCasing: 'as' and 'FROM' keywords' casing do not match"}, nil},
 		{"from base AS builder\nrun x\n", []string{"1: FromAsCasing: 'AS' and 'from' keywords' casing do not match"}, nil},
-		{"FROM base AS builder\n", nil, nil}, {"from base as builder\n", nil, nil},
+		{"FROM base AS builder\n", nil, nil},
+		{"from base as builder\n", nil, nil},
 	},
 	"NoEmptyContinuation": {
 		{"FROM base\nRUN a \\\n\n  b\n", []string{"4: NoEmptyContinuation: Empty continuation line"}, nil},
@@ -50,7 +51,8 @@ var lintCases = map[string][]lintCase{
 	"JSONArgsRecommended": {
 		{"FROM base\nCMD echo x\n", []string{"2: JSONArgsRecommended: JSON arguments recommended for CMD to prevent unintended behavior related to OS signals"}, nil},
 		{"FROM base\nENTRYPOINT echo x\n", []string{"2: JSONArgsRecommended: JSON arguments recommended for ENTRYPOINT to prevent unintended behavior related to OS signals"}, nil},
-		{"FROM base\nCMD [\"echo\"]\n", nil, nil}, {"FROM base\nSHELL [\"/bin/bash\",\"-c\"]\nCMD echo x\n", nil, nil},
+		{"FROM base\nCMD [\"echo\"]\n", nil, nil},
+		{"FROM base\nSHELL [\"/bin/bash\",\"-c\"]\nCMD echo x\n", nil, nil},
 	},
 	"MaintainerDeprecated": {
 		{"FROM base\nMAINTAINER me\n", []string{"2: MaintainerDeprecated: Maintainer instruction is deprecated in favor of using label"}, nil},
@@ -60,17 +62,21 @@ var lintCases = map[string][]lintCase{
 		{"FROM base${VARIANT}\n", []string{"1: UndefinedArgInFrom: FROM argument 'VARIANT' is not declared"}, nil},
 		{"ARG VARIANTS=:one\nFROM base${VARIANT}\n", []string{"2: UndefinedArgInFrom: FROM argument 'VARIANT' is not declared (did you mean VARIANTS?)"}, nil},
 		{"FROM --platform=linux/amd64$BUILDVARIAN base\n", []string{"1: UndefinedArgInFrom: FROM argument 'BUILDVARIAN' is not declared (did you mean BUILDVARIANT?)"}, nil},
-		{"ARG VARIANT=:one\nFROM base${VARIANT}\n", nil, nil}, {"ARG VARIANT\nFROM base${VARIANT}\n", nil, nil},
+		{"ARG VARIANT=:one\nFROM base${VARIANT}\n", nil, nil},
+		{"ARG VARIANT\nFROM base${VARIANT}\n", nil, nil},
 	},
 	"WorkdirRelativePath": {
 		{"FROM base\nWORKDIR a\nWORKDIR b\n", []string{`2: WorkdirRelativePath: Relative workdir "a" can have unexpected results if the base image changes`}, nil},
-		{"FROM base\nWORKDIR /a\nWORKDIR b\n", nil, nil}, {"FROM base AS a\nWORKDIR /a\nFROM a\nWORKDIR b\n", nil, nil},
+		{"FROM base\nWORKDIR /a\nWORKDIR b\n", nil, nil},
+		{"FROM base AS a\nWORKDIR /a\nFROM a\nWORKDIR b\n", nil, nil},
 	},
 	"UndefinedVar": {
 		{"FROM base\nCOPY $foo .\n", []string{"2: UndefinedVar: Usage of undefined variable '$foo'"}, nil},
 		{"FROM base\nENV DIR=/x\nWORKDIR $DIT/y\n", []string{"3: UndefinedVar: Usage of undefined variable '$DIT' (did you mean $DIR?)"}, nil},
 		{"FROM base\nENV PATH=/a:$PAHT\n", []string{"2: UndefinedVar: Usage of undefined variable '$PAHT' (did you mean $PATH?)"}, nil},
-		{"FROM base\nARG foo\nCOPY $foo .\n", nil, nil}, {"FROM base\nENV PATH=/a:$PATH\n", nil, nil}, {"FROM base\nRUN echo $foo\n", nil, nil},
+		{"FROM base\nARG foo\nCOPY $foo .\n", nil, nil},
+		{"FROM base\nENV PATH=/a:$PATH\n", nil, nil},
+		{"FROM base\nRUN echo $foo\n", nil, nil},
 	},
 	"MultipleInstructionsDisallowed": {
 		{"FROM base\nENTRYPOINT [\"a\"]\nENTRYPOINT [\"b\"]\n", []string{"2: MultipleInstructionsDisallowed: Multiple ENTRYPOINT instructions should not be used in the same stage because only the last one will be used"}, nil},
@@ -79,7 +85,8 @@ var lintCases = map[string][]lintCase{
 			[]string{
 				"2: MultipleInstructionsDisallowed: Multiple CMD instructions should not be used in the same stage because only the last one will be used",
 				"5: MultipleInstructionsDisallowed: Multiple HEALTHCHECK instructions should not be used in the same stage because only the last one will be used",
-			}, nil,
+			},
+			nil,
 		},
 		{"FROM base AS a\nCMD [\"a\"]\nFROM a\nCMD [\"b\"]\n", nil, nil},
 	},
@@ -108,12 +115,14 @@ var lintCases = map[string][]lintCase{
 	"InvalidDefaultArgInFrom": {
 		{"ARG TAG\nFROM base:${TAG}\n", []string{"2: InvalidDefaultArgInFrom: Default value for ARG base:${TAG} results in empty or invalid base image name"}, given("TAG", "one")},
 		{"ARG IMAGE\nFROM $IMAGE\n", []string{"2: InvalidDefaultArgInFrom: Default value for ARG $IMAGE results in empty or invalid base image name"}, given("IMAGE", "base")},
-		{"ARG TAG=one\nFROM base:${TAG}\n", nil, given("TAG", "two")}, {"ARG TAG\nFROM base:${TAG:-one}\n", nil, nil},
+		{"ARG TAG=one\nFROM base:${TAG}\n", nil, given("TAG", "two")},
+		{"ARG TAG\nFROM base:${TAG:-one}\n", nil, nil},
 		{"ARG VARIANT\nFROM base${VARIANT}\n", nil, given("VARIANT", ":one")},
 	},
 	"FromPlatformFlagConstDisallowed": {
 		{"FROM --platform=linux/amd64 base AS b\n", []string{`1: FromPlatformFlagConstDisallowed: FROM --platform flag should not use constant value "linux/amd64"`}, nil},
-		{"FROM --platform=linux/amd64 base AS build_amd64\n", nil, nil}, {"FROM --platform=$BUILDPLATFORM base\n", nil, nil},
+		{"FROM --platform=linux/amd64 base AS build_amd64\n", nil, nil},
+		{"FROM --platform=$BUILDPLATFORM base\n", nil, nil},
 	},
 	"CopyIgnoredFile": {
 		{"FROM base\nCOPY ./secret.txt .\nADD secret.txt /x\n", []string{

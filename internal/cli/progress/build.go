@@ -263,16 +263,16 @@ func (b *Build) Close() {
 }
 
 // failures prints the output of the steps that failed.
-func (b *Build) failures(print func(string)) {
+func (b *Build) failures(show func(string)) {
 	for _, s := range b.order {
 		if s.state != "ERROR" || len(s.tail) == 0 {
 			continue
 		}
-		print("------\n > " + s.name + ":")
+		show("------\n > " + s.name + ":")
 		for _, text := range s.tail {
-			print(text)
+			show(text)
 		}
-		print("------")
+		show("------")
 	}
 }
 

@@ -166,8 +166,10 @@ func TestBlockFits(t *testing.T) {
 	done := &plan.Vertex{Name: "[1/3] FROM debian"}
 	run := &plan.Vertex{Name: "[2/3] RUN echo 这是一个很长的中文步骤名称，超过四十四个字符"}
 	events := []solve.Event{
-		{Kind: solve.Started, Vertex: done}, {Kind: solve.Done, Vertex: done},
-		{Kind: solve.Started, Vertex: run}, {Kind: solve.Log, Vertex: run, Data: []byte("一\n二\n三\n")},
+		{Kind: solve.Started, Vertex: done},
+		{Kind: solve.Done, Vertex: done},
+		{Kind: solve.Started, Vertex: run},
+		{Kind: solve.Log, Vertex: run, Data: []byte("一\n二\n三\n")},
 	}
 	want := []string{
 		"[+] Building 0.0s (1/9)",

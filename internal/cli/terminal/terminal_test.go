@@ -30,8 +30,15 @@ func TestCutAndPad(t *testing.T) {
 		cells int
 		want  string
 	}{
-		{"abc", 5, "abc"}, {"abc", 2, "ab"}, {"abc", 0, ""}, {"中文字", 6, "中文字"}, {"中文字", 5, "中文"}, {"中文字", 1, ""},
-		{"e\u0301e\u0301x", 2, "e\u0301e\u0301"}, {"👨‍👩‍👧x", 2, "👨‍👩‍👧"}, {"🙂🙂", 3, "🙂"},
+		{"abc", 5, "abc"},
+		{"abc", 2, "ab"},
+		{"abc", 0, ""},
+		{"中文字", 6, "中文字"},
+		{"中文字", 5, "中文"},
+		{"中文字", 1, ""},
+		{"e\u0301e\u0301x", 2, "e\u0301e\u0301"},
+		{"👨‍👩‍👧x", 2, "👨‍👩‍👧"},
+		{"🙂🙂", 3, "🙂"},
 	} {
 		if got := Cut(tc.in, tc.cells); got != tc.want || Width(got) > tc.cells {
 			t.Errorf("Cut(%q, %d) = %q, want %q", tc.in, tc.cells, got, tc.want)
