@@ -90,7 +90,24 @@ func (a *Authorizer) Challenge(r *http.Request, access ...distribution.Access) s
 	if base == "" {
 		base = edge.BaseURL(r)
 	}
-	return auth.BearerChallenge(base+TokenPath, a.tokens.service, access...)
+	challenge := auth.BearerChallenge(base+TokenPath, a.tokens.service, access...)
+	if fault := a.fault(r); fault != "" {
+		challenge += `,error="` + fault + `"`
+	}
+	return challenge
+}
+
+// fault is what RFC 6750 (3.1) calls the mistake of a refused token, "" when
+// there was none: podman asks again only when it hears of the scope.
+func (a *Authorizer) fault(r *http.Request) string {
+	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	if _, err := a.identify(r); err != nil {
+		return "invalid_token"
+	}
+	return "insufficient_scope"
 }
 
 // May says whether the caller that ctx carries has a right in a repository.

@@ -224,3 +224,25 @@ func TestNames(t *testing.T) {
 		}
 	}
 }
+
+// TestChallengesSayWhatIsWrong asks with no token, one of no scope, and none of ours.
+func TestChallengesSayWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, false)
+	unscoped := bearer(f.token(t, "developer"))
+	for _, tc := range []struct {
+		r    *http.Request
+		want string
+	}{
+		{request("", "GET", "/v2/"), ""},
+		{request("developer", "GET", "/v2/"), ""},
+		{unscoped, `error="insufficient_scope"`},
+		{bearer("not a token"), `error="invalid_token"`},
+	} {
+		got := f.Challenge(tc.r, pull("closed/app"))
+		if !strings.Contains(got, `scope="repository:closed/app:pull"`) || !strings.HasSuffix(got, tc.want) ||
+			strings.Contains(got, "error=") != (tc.want != "") {
+			t.Errorf("%s, want %s", got, tc.want)
+		}
+	}
+}
