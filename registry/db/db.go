@@ -34,7 +34,7 @@ type Config struct {
 	// DSN is the path of a SQLite file, or a postgres:// URL.
 	DSN string
 	// Connections bounds the connections; 0 means 4 readers and one writer
-	// for SQLite, and 16 for PostgreSQL.
+	// for SQLite, and 16 for PostgreSQL, where as many more hold locks.
 	Connections int
 	// Now is the clock of Tx.Now; nil means time.Now.
 	Now func() time.Time
@@ -54,6 +54,11 @@ type DB struct {
 	// SQLite only.
 	writer  *writer
 	readers *prepared // over pool
+
+	// PostgreSQL only: the connections that hold locks. Of the others whoever
+	// holds a lock needs one for his transaction, so that with one pool enough of
+	// them would wait for each other forever.
+	lockers *sql.DB
 }
 
 // Open opens the database and brings its tables to the newest schema. Close it.
@@ -107,7 +112,12 @@ func openPostgres(ctx context.Context, cfg Config) (*DB, error) {
 	if err := migrate(ctx, pool, cfg.Migrations, true); err != nil {
 		return nil, errors.Join(fmt.Errorf("registry database: %w", err), pool.Close())
 	}
-	return &DB{Querier: plain{pool}, pool: pool, now: cfg.Now, ids: &ids{}}, nil
+	lockers, err := sql.Open("pgx", cfg.DSN)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("registry database: %w", err), pool.Close())
+	}
+	limit(lockers, cfg.Connections, 16)
+	return &DB{Querier: plain{pool}, pool: pool, lockers: lockers, now: cfg.Now, ids: &ids{}}, nil
 }
 
 func limit(pool *sql.DB, n, standard int) {
@@ -139,7 +149,7 @@ func (db *DB) Statements() []string {
 // write-ahead log into the file, which only the writing one may.
 func (db *DB) Close() error {
 	if db.writer == nil {
-		return db.pool.Close()
+		return errors.Join(db.lockers.Close(), db.pool.Close())
 	}
 	db.writer.stop()
 	return errors.Join(db.readers.close(), db.pool.Close(), db.writer.close())

@@ -119,7 +119,7 @@ func (db *DB) Lock(ctx context.Context, keys ...string) (unlock func(), err erro
 	if db.writer != nil || len(keys) == 0 {
 		return release, nil // one process owns the file
 	}
-	tx, err := db.pool.BeginTx(ctx, nil)
+	tx, err := db.lockers.BeginTx(ctx, nil)
 	if err != nil {
 		release()
 		return nil, Unavailable(err)

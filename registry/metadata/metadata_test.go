@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -287,4 +288,36 @@ func TestCanonicalName(t *testing.T) {
 			t.Errorf("%q: %q, want %q", name, got, want)
 		}
 	}
+}
+
+// TestLocksLeaveConnections: as many as there are connections, and more, hold a
+// lock and then write.
+func TestLocksLeaveConnections(t *testing.T) {
+	t.Parallel()
+	metadatatest.Each(t, func(t *testing.T, open func(testing.TB, func() time.Time) *metadata.DB) {
+		m := open(t, nil)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		var wg sync.WaitGroup
+		locked := make(chan struct{})
+		var holders atomic.Int64
+		for i := range 40 {
+			wg.Go(func() {
+				unlock, err := m.LockDigest(ctx, digest.FromString(fmt.Sprint(i)))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer unlock()
+				if holders.Add(1) == 16 {
+					close(locked)
+				}
+				<-locked // sixteen hold a lock before anyone writes
+				if err := m.Update(ctx, func(context.Context, *metadata.Tx) error { return nil }); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+	})
 }
