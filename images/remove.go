@@ -59,7 +59,9 @@ func (s *Store) Remove(ctx context.Context, name string, opts RemoveOptions) (Re
 }
 
 // unname removes the records. gone is the image when none is left of it.
-func (s *Store) unname(ctx context.Context, c *names.Change, name string, opts RemoveOptions) (removed Removed, gone *Image, err error) {
+func (s *Store) unname(
+	ctx context.Context, c *names.Change, name string, opts RemoveOptions,
+) (removed Removed, gone *Image, err error) {
 	all, err := c.All(ctx)
 	if err != nil {
 		return removed, nil, err
@@ -146,7 +148,8 @@ func (r *removal) check() error {
 		}
 	}
 	forceable := func(format string, args ...any) error {
-		return errdefs.Suggest(errdefs.Errorf(errdefs.ErrConflict, "conflict: unable to "+format, args...), errdefs.Force, r.name)
+		err := errdefs.Errorf(errdefs.ErrConflict, "conflict: unable to "+format, args...)
+		return errdefs.Suggest(err, errdefs.Force, r.name)
 	}
 	switch {
 	case r.opts.Unnamed && len(repos) > 0:
@@ -156,15 +159,18 @@ func (r *removal) check() error {
 	case !r.used || len(r.victims) < len(r.all):
 		return nil
 	case r.byName && !r.opts.Force:
-		return forceable("remove repository reference %q (must force) - %s is using its referenced image %s", r.name, r.user.Name, id)
+		return forceable("remove repository reference %q (must force) - %s is using its referenced image %s",
+			r.name, r.user.Name, id)
 	case r.byName:
 		return nil
 	case r.user.Running:
 		return errdefs.Errorf(errdefs.ErrConflict,
-			"conflict: unable to delete %s (cannot be forced) - image is being used by running %s; stop that first", id, r.user.Name)
+			"conflict: unable to delete %s (cannot be forced) - image is being used by running %s; stop that first",
+			id, r.user.Name)
 	case len(repos) == 0:
 		return errdefs.Errorf(errdefs.ErrConflict,
-			"conflict: unable to delete %s (cannot be forced) - image is being used by stopped %s; remove that first", id, r.user.Name)
+			"conflict: unable to delete %s (cannot be forced) - image is being used by stopped %s; remove that first",
+			id, r.user.Name)
 	case !r.opts.Force:
 		return forceable("delete %s (must be forced) - image is being used by stopped %s", id, r.user.Name)
 	}

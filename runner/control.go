@@ -198,7 +198,8 @@ func (c *Container) finish(ctx context.Context, st State) error {
 		return ctx.Err()
 	}
 	if awaitEnd(limited, st.Pid); process.Running(st.Pid) {
-		return errdefs.Errorf(errdefs.ErrUnavailable, "container %s: its process %d does not end: it waits in the kernel (state %c)",
+		return errdefs.Errorf(errdefs.ErrUnavailable,
+			"container %s: its process %d does not end: it waits in the kernel (state %c)",
 			c, st.Pid, process.State(st.Pid))
 	}
 	if err := c.endMonitor(ctx); err != nil && !errors.Is(err, errdefs.ErrNotFound) {
@@ -344,7 +345,8 @@ func (c *Container) unfreezable(ctx context.Context, g *cgroup.Group, err error)
 	pids, _ := g.Procs() // only for the text
 	for _, pid := range pids {
 		if state := process.State(pid); state == 'D' {
-			return errdefs.Errorf(errdefs.ErrUnavailable, "container %s: process %d (%s) cannot be frozen: it waits in the kernel (state D)",
+			return errdefs.Errorf(errdefs.ErrUnavailable,
+				"container %s: process %d (%s) cannot be frozen: it waits in the kernel (state D)",
 				c, pid, process.Name(pid))
 		}
 	}

@@ -31,7 +31,9 @@ const (
 
 // await receives a packet from a monitor that owes one, and gives up when it is
 // stopped or stays silent for longer than limit: errdefs.ErrUnavailable.
-func (c *Container) await(ctx context.Context, conn *attach.Conn, monitor int, limit time.Duration) (attach.Packet, error) {
+func (c *Container) await(
+	ctx context.Context, conn *attach.Conn, monitor int, limit time.Duration,
+) (attach.Packet, error) {
 	defer func() { _ = conn.SetReadDeadline(time.Time{}) }() // fails when it is closed, which the next one tells
 	stopped := 0
 	for end := time.Now().Add(limit); ; {
@@ -52,7 +54,8 @@ func (c *Container) await(ctx context.Context, conn *attach.Conn, monitor int, l
 		switch {
 		case stopped == 2: // not just for a moment, as by a debugger
 			return p, errdefs.Errorf(errdefs.ErrUnavailable,
-				"container %s: its monitor, process %d, is stopped; continue it with kill -CONT %[2]d, or remove the container by force", c, monitor)
+				"container %s: its monitor, process %d, is stopped; "+
+					"continue it with kill -CONT %[2]d, or remove the container by force", c, monitor)
 		case time.Now().After(end):
 			return p, errdefs.Errorf(errdefs.ErrUnavailable,
 				"container %s: its monitor, process %d, does not answer; try again, or remove the container by force", c, monitor)

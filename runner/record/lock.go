@@ -48,10 +48,12 @@ func (d Dir) Lock(ctx context.Context, name LockName, patience time.Duration) (*
 		pid, ok := process.Find(holder)
 		switch {
 		case ok && process.Stopped(pid):
-			return nil, errdefs.Errorf(errdefs.ErrUnavailable, "container %.12s is busy with process %d (%s), which is stopped; continue it with kill -CONT %[2]d",
+			return nil, errdefs.Errorf(errdefs.ErrUnavailable,
+				"container %.12s is busy with process %d (%s), which is stopped; continue it with kill -CONT %[2]d",
 				d.ID(), pid, process.Name(pid))
 		case time.Since(since) > patience:
-			return nil, errdefs.Errorf(errdefs.ErrUnavailable, "container %.12s has been busy with process %d (%s) for %s; try again when that has ended",
+			return nil, errdefs.Errorf(errdefs.ErrUnavailable,
+				"container %.12s has been busy with process %d (%s) for %s; try again when that has ended",
 				d.ID(), pid, process.Name(pid), time.Since(since).Round(time.Second))
 		}
 	}

@@ -76,7 +76,8 @@ func portsOf(r listing.Container) []shown {
 		}
 	}
 	slices.SortFunc(all, func(a, b shown) int {
-		return cmp.Or(cmp.Compare(a.port, b.port), cmp.Compare(a.ip, b.ip), cmp.Compare(a.host, b.host), cmp.Compare(a.proto, b.proto))
+		return cmp.Or(cmp.Compare(a.port, b.port), cmp.Compare(a.ip, b.ip),
+			cmp.Compare(a.host, b.host), cmp.Compare(a.proto, b.proto))
 	})
 	return all
 }
