@@ -413,3 +413,35 @@ func TestKnownRegistry(t *testing.T) {
 		}
 	}
 }
+
+// TestRegistriesAreReadAboutWhenOneIsAsked: a start pays for no file about
+// registries, and a broken one keeps nobody from what is here.
+func TestRegistriesAreReadAboutWhenOneIsAsked(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	broken := filepath.Join(t.TempDir(), "broken")
+	if err := os.WriteFile(broken, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg := e.cfg
+	cfg.Files = &config.Files{Docker: broken, Own: []string{broken}}
+	cfg.Credentials = credentials.Open(func(k string) string { return map[string]string{"REGISTRY_AUTH_FILE": broken}[k] })
+	other, err := Open(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, _, err := run(t, other, runspec.Options{Network: "none"}, "echo", "hello"); err != nil || out != "hello\n" {
+		t.Errorf("run: %q, %v", out, err)
+	}
+	small(t, other, "built", "word")
+	store, err := other.Images()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all, err := store.List(t.Context()); err != nil || len(all) != 2 {
+		t.Errorf("list: %d images, %v", len(all), err)
+	}
+	if _, err := store.Pull(t.Context(), "localhost:1/x", images.PullOptions{}); err == nil || !strings.Contains(err.Error(), broken) {
+		t.Errorf("pull: %v, want the name of the broken file", err)
+	}
+}

@@ -34,13 +34,9 @@ func (e *Engine) openImages() (*images.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	registry, err := e.registry()
-	if err != nil {
-		return nil, err
-	}
 	return images.Open(images.Config{
 		Root: e.cfg.Root, Content: store, ContentDir: e.dir("images"),
-		Snapshots: snaps, Registry: registry, Known: e.knownRegistry, InUse: e.inUse, Now: e.cfg.Now,
+		Snapshots: snaps, Registry: e.registry, Known: e.knownRegistry, InUse: e.inUse, Now: e.cfg.Now,
 	})
 }
 

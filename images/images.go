@@ -34,7 +34,9 @@ type Config struct {
 	Content    content.Store
 	ContentDir string
 	Snapshots  snapshot.Store
-	Registry   *client.Client
+	// Registry gives the client of registries. It is called when a registry is
+	// asked and not before: what it reads, a start should not pay. nil is none.
+	Registry func() (*client.Client, error)
 	// Known finds the registry that a bare host name is known to be, for hints;
 	// see reference.Hint. nil knows none.
 	Known func(host string) string

@@ -200,7 +200,11 @@ func (s *Store) repository(ref reference.Reference) (*client.Repository, error) 
 	if s.cfg.Registry == nil {
 		return nil, errdefs.Errorf(errdefs.ErrUnsupported, "no registry client is configured")
 	}
-	return s.cfg.Registry.Repository(ref.Registry, ref.Repository), nil
+	registry, err := s.cfg.Registry()
+	if err != nil {
+		return nil, err
+	}
+	return registry.Repository(ref.Registry, ref.Repository), nil
 }
 
 // explain says what was tried, and the commonest reason why it went wrong.
@@ -225,10 +229,14 @@ func (s *Store) explain(ctx context.Context, doing string, ref reference.Referen
 // A refusal that came with a reason of the registry's keeps that alone.
 func (s *Store) explainRefusal(ctx context.Context, ref reference.Reference, err error) error {
 	var answer *errcode.Error
-	switch {
-	case !errors.As(err, &answer): // refused by us, as plain HTTP is
+	if !errors.As(err, &answer) { // refused by us, as plain HTTP is
 		return err
-	case !s.cfg.Registry.SignedIn(ctx, ref.Registry):
+	}
+	registry, openErr := s.cfg.Registry()
+	switch {
+	case openErr != nil:
+		return err
+	case !registry.SignedIn(ctx, ref.Registry):
 		return errdefs.Suggest(fmt.Errorf("%w; it is not there, or not for everybody", err), errdefs.Login, ref.Registry)
 	case errors.Is(err, errdefs.ErrUnauthenticated):
 		return errdefs.Suggest(fmt.Errorf("%w; the sign-in that is kept for it may be out of date", err), errdefs.Login, ref.Registry)

@@ -43,7 +43,9 @@ func network(t testing.TB, root string) func(*Config) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	return func(cfg *Config) { cfg.Snapshots, cfg.Registry = snaps, c }
+	return func(cfg *Config) {
+		cfg.Snapshots, cfg.Registry = snaps, func() (*client.Client, error) { return c, nil }
+	}
 }
 
 func connected(t testing.TB) *Store {
@@ -369,7 +371,7 @@ func TestHints(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := newStore(t, func(cfg *Config) { cfg.Registry, cfg.Known = c, known })
+		s := newStore(t, func(cfg *Config) { cfg.Registry, cfg.Known = func() (*client.Client, error) { return c, nil }, known })
 		_, err = s.Pull(t.Context(), tc.name, PullOptions{})
 		if err == nil || !strings.Contains(err.Error(), tc.has) {
 			t.Errorf("%s, %d: %v\nwant %q", tc.name, tc.status, err, tc.has)

@@ -70,7 +70,11 @@ func layerRefs(ls []layers.Layer) []string {
 func (s *Store) unpack(ctx context.Context, img Image, hold content.Lease, tell progress.Func) error {
 	source := &transfer.Source{Content: s.cfg.Content, Progress: tell}
 	if img.Source.Repository != "" && s.cfg.Registry != nil {
-		source.Repo = s.cfg.Registry.Repository(img.Source.Registry, img.Source.Repository)
+		repo, err := s.repository(img.Source)
+		if err != nil {
+			return err
+		}
+		source.Repo = repo
 	}
 	u := unpack.Unpacker{
 		Snapshots: s.cfg.Snapshots,
