@@ -255,7 +255,7 @@ func TestLinesAreLines(t *testing.T) {
 func TestAgainstAModel(t *testing.T) {
 	t.Parallel()
 	rnd := rand.New(rand.NewPCG(7, 11))
-	for range 30 {
+	for range 10 {
 		var parts [][2]string
 		var ends []string // the stream of each line, in the order of their ends
 		text := map[string][]string{"stdout": {""}, "stderr": {""}}
