@@ -89,6 +89,39 @@ func testManifestMissing(t *testing.T, s Subject) {
 	is(t, "StatTag of what was refused", err, errdefs.ErrNotFound)
 }
 
+// testManifestClaims pushes manifests that describe what is there otherwise than it
+// is: each is refused, and leaves nothing.
+func testManifestClaims(t *testing.T, s Subject) {
+	img := NewImage(t, 60, 1000, 2000)
+	pushImage(t, s, "suite/claims", img, "v1")
+	image := func(change func(*ocispec.Manifest)) distribution.Manifest {
+		m := ocispec.Manifest{
+			Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
+			Config: img.Config, Layers: slices.Clone(img.Layers),
+		}
+		change(&m)
+		return NewManifest(t, m)
+	}
+	child := img.Manifest.Descriptor
+	larger, other := child, child
+	larger.Size++
+	other.MediaType = "application/vnd.docker.distribution.manifest.v2+json"
+	for what, m := range map[string]distribution.Manifest{
+		"a layer one byte longer":       image(func(m *ocispec.Manifest) { m.Layers[1].Size++ }),
+		"a layer of no bytes":           image(func(m *ocispec.Manifest) { m.Layers[0].Size = 0 }),
+		"a config one byte shorter":     image(func(m *ocispec.Manifest) { m.Config.Size-- }),
+		"one layer of two sizes":        image(func(m *ocispec.Manifest) { m.Layers = append(m.Layers, m.Layers[0]); m.Layers[2].Size++ }),
+		"a child one byte longer":       Index(t, larger),
+		"a child of another media type": Index(t, other),
+	} {
+		_, err := s.Registry.PutManifest(s.Context, "suite/claims", m, "wrong")
+		is(t, what, err, errdefs.ErrInvalid)
+	}
+	_, err := s.Registry.StatTag(s.Context, "suite/claims", "wrong")
+	is(t, "the tag of what was refused", err, errdefs.ErrNotFound)
+	put(t, s, "suite/claims", image(func(m *ocispec.Manifest) { m.Layers = append(m.Layers, m.Layers[0]) }), "twice")
+}
+
 func testManifestRetag(t *testing.T, s Subject) {
 	a, b := NewImage(t, 30, 100), NewImage(t, 31, 100)
 	pushImage(t, s, "suite/retag", a, "latest")

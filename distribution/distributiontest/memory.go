@@ -209,6 +209,9 @@ func (m *Memory) PutManifest(_ context.Context, name string, in distribution.Man
 	if missing := r.missing(doc); missing != nil {
 		return "", errdefs.Errorf(errdefs.ErrNotFound, "%w", missing)
 	}
+	if err := r.asDescribed(doc); err != nil {
+		return "", err
+	}
 	s := stored{Manifest: in, extra: doc.Annotations}
 	s.Descriptor.ArtifactType = doc.ArtifactType
 	if doc.Subject != nil {
@@ -237,6 +240,21 @@ func (r *repo) missing(doc *manifest.Manifest) *distribution.MissingError {
 		return nil
 	}
 	return &out
+}
+
+// asDescribed checks that what doc refers to is what it says.
+func (r *repo) asDescribed(doc *manifest.Manifest) error {
+	for _, d := range doc.Needs() {
+		have := r.blobs[d.Digest]
+		if d.Child {
+			have = r.manifests[d.Digest].Descriptor
+		}
+		if have.Size != d.Size || d.Child && have.MediaType != d.MediaType {
+			return errdefs.Errorf(errdefs.ErrInvalid, "%s has %d bytes and the type %q, the manifest says %d and %q",
+				d.Digest, have.Size, have.MediaType, d.Size, d.MediaType)
+		}
+	}
+	return nil
 }
 
 // DeleteBlob is distribution.Deleter's.

@@ -46,6 +46,7 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		{"Manifest", testManifest},
 		{"ManifestUnknown", testManifestUnknown},
 		{"ManifestMissing", testManifestMissing},
+		{"ManifestClaims", testManifestClaims},
 		{"ManifestRetag", testManifestRetag},
 		{"Index", testIndex},
 		{"Delete", testDelete},

@@ -91,6 +91,30 @@ func (m *Manifest) Blobs() []ocispec.Descriptor {
 	return out
 }
 
+// Need is something that a manifest refers to, and whether as a manifest.
+type Need struct {
+	ocispec.Descriptor
+	Child bool
+}
+
+// Needs lists all that a registry must hold before it takes the manifest, as
+// often as it is named: what [Manifest.Blobs] lists, and the children of an index.
+func (m *Manifest) Needs() (needs []Need) {
+	if m.Config != nil {
+		needs = append(needs, Need{Descriptor: *m.Config})
+	}
+	for _, d := range m.Layers {
+		if !foreign(d) {
+			needs = append(needs, Need{Descriptor: d})
+		}
+	}
+	for _, d := range m.Manifests {
+		// BuildKit's cache is an index whose children are layers.
+		needs = append(needs, Need{Descriptor: d, Child: IsManifest(d.MediaType)})
+	}
+	return needs
+}
+
 // foreign layers are fetched from their URLs (image-spec, "Non-Distributable
 // Layers").
 func foreign(d ocispec.Descriptor) bool {

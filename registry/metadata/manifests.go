@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"sort"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -18,8 +17,21 @@ import (
 type Manifest struct {
 	Descriptor ocispec.Descriptor // with ArtifactType, and Annotations for referrers
 	Subject    digest.Digest      // "" when it has none
-	Blobs      []digest.Digest    // blobs it needs
-	Children   []digest.Digest    // manifests it needs
+	// Blobs and Children are the blobs and the manifests that it needs, as it
+	// describes them, each once.
+	Blobs, Children []ocispec.Descriptor
+}
+
+// Needs are the digests of all that m needs.
+func (m Manifest) Needs() []digest.Digest {
+	needs := make([]digest.Digest, 0, len(m.Blobs)+len(m.Children))
+	for _, d := range m.Blobs {
+		needs = append(needs, d.Digest)
+	}
+	for _, d := range m.Children {
+		needs = append(needs, d.Digest)
+	}
+	return needs
 }
 
 // ManifestByDigest returns the descriptor of a manifest, or errdefs.ErrNotFound.
@@ -49,36 +61,8 @@ func (q Queries) ManifestByTag(ctx context.Context, repo, tag string) (ocispec.D
 	return desc, err
 }
 
-// Missing locks everything that m needs, in one order for all, and lists what
-// the repository lacks.
-func (tx *Tx) Missing(ctx context.Context, repoID int64, m Manifest) ([]digest.Digest, error) {
-	isChild := map[digest.Digest]bool{}
-	needs := append(append([]digest.Digest{}, m.Blobs...), m.Children...)
-	for _, d := range m.Children {
-		isChild[d] = true
-	}
-	sort.Slice(needs, func(i, j int) bool { return needs[i] < needs[j] })
-	var missing []digest.Digest
-	for i, dgst := range needs {
-		if i > 0 && needs[i-1] == dgst {
-			continue
-		}
-		_, has, err := tx.PinBlob(ctx, repoID, dgst)
-		if err == nil && isChild[dgst] {
-			has, err = tx.exists(ctx, "SELECT 1 FROM manifests WHERE repository_id = $1 AND digest = $2", repoID, dgst.String())
-		}
-		switch {
-		case isNotFound(err) || err == nil && !has:
-			missing = append(missing, dgst)
-		case err != nil:
-			return nil, err
-		}
-	}
-	return missing, nil
-}
-
 // AddManifest records a manifest whose bytes AddBytes has recorded and whose
-// needs Missing has found complete, in this same transaction. Adding it again
+// needs Pin has found complete, in this same transaction. Adding it again
 // changes nothing.
 func (tx *Tx) AddManifest(ctx context.Context, repoID int64, m Manifest, actor string) error {
 	annotations := ""
@@ -102,13 +86,13 @@ func (tx *Tx) AddManifest(ctx context.Context, repoID int64, m Manifest, actor s
 		return err
 	}
 	for _, refs := range []struct {
-		digests    []digest.Digest
+		descs      []ocispec.Descriptor
 		isManifest bool
 	}{{m.Blobs, false}, {m.Children, true}} {
-		for _, dgst := range refs.digests {
+		for _, d := range refs.descs {
 			if _, err := tx.q.Exec(ctx, `INSERT INTO manifest_refs (repository_id, manifest, digest, is_manifest)
 				VALUES ($1, $2, $3, $4) ON CONFLICT (repository_id, manifest, digest) DO NOTHING`,
-				repoID, desc.Digest.String(), dgst.String(), number(refs.isManifest)); err != nil {
+				repoID, desc.Digest.String(), d.Digest.String(), number(refs.isManifest)); err != nil {
 				return db.Unavailable(err)
 			}
 		}

@@ -213,8 +213,8 @@ func TestDeletes(t *testing.T) {
 		db := open(t, now)
 		blob, child := digest.FromString("blob"), manifest("child")
 		index := manifest("index")
-		index.Children = []digest.Digest{child.Descriptor.Digest}
-		child.Blobs = []digest.Digest{blob}
+		index.Children = []ocispec.Descriptor{child.Descriptor}
+		child.Blobs = []ocispec.Descriptor{{Digest: blob, Size: 1}}
 		var id int64
 		update(t, db, func(ctx context.Context, tx *metadata.Tx) (err error) {
 			if id, err = tx.EnsureRepository(ctx, "team/app", metadata.Creator{Name: "me", UserID: 0}); err != nil {

@@ -2,6 +2,7 @@ package metadata
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"cove/registry/db"
 
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
 // TestQueriesUseIndexes explains the statements of requests and of the
@@ -56,14 +58,14 @@ func TestQueriesUseIndexes(t *testing.T) {
 			return err
 		}
 		doc := Manifest{}
-		doc.Descriptor.Digest, doc.Blobs = digest.FromString("m"), []digest.Digest{dgst}
+		doc.Descriptor.Digest, doc.Blobs = digest.FromString("m"), []ocispec.Descriptor{{Digest: dgst, Size: 1}}
 		for _, step := range []func() error{
 			func() error { return tx.StartUpload(ctx, id, "id", "", at) },
 			func() error { return tx.EndUpload(ctx, "id") },
 			func() error { return tx.AddBytes(ctx, dgst, 1) },
 			func() error { return tx.AddBlob(ctx, id, dgst, at) },
 			func() error { return tx.AddBytes(ctx, doc.Descriptor.Digest, 1) },
-			func() error { _, err := tx.Missing(ctx, id, doc); return err },
+			func() error { _, err := tx.Pin(ctx, id, doc.Needs()); return err },
 			func() error { return tx.AddManifest(ctx, id, doc, "") },
 			func() error { return tx.SetTag(ctx, id, "tag", doc.Descriptor.Digest, "") },
 			func() error { return tx.RemoveManifest(ctx, id, doc.Descriptor.Digest, "", 0) },
@@ -99,16 +101,19 @@ func TestQueriesUseIndexes(t *testing.T) {
 
 func explain(t *testing.T, m *DB, stmt string) []string {
 	t.Helper()
-	args := make([]any, strings.Count(stmt, "$")) // more than enough; the planner looks at none
 	n := 0
-	for n = 1; strings.Contains(stmt, "$"+string(rune('0'+n))); n++ {
-		args[n-1] = 0
+	for strings.Contains(stmt, fmt.Sprint("$", n+1)) {
+		n++
+	}
+	args := make([]any, n) // the planner looks at none
+	for i := range args {
+		args[i] = 0
 	}
 	steps, err := db.All(t.Context(), m.q, func(s db.Scanner) (detail string, err error) {
 		var id, parent, unused int
 		err = s.Scan(&id, &parent, &unused, &detail)
 		return detail, err
-	}, "EXPLAIN QUERY PLAN "+stmt, args[:n-1]...)
+	}, "EXPLAIN QUERY PLAN "+stmt, args...)
 	if err != nil {
 		t.Fatalf("%s: %v", stmt, err)
 	}

@@ -324,7 +324,8 @@ func (w *world) verifyManifest(repo, dgst string, m distribution.Manifest) {
 	if err != nil {
 		w.fail("%v", err)
 	}
-	for _, blob := range meta.Blobs {
+	for _, desc := range meta.Blobs {
+		blob := desc.Digest
 		rd, err := w.OpenBlob(w.ctx, repo, blob)
 		if err != nil {
 			w.fail("lost blob %s of %s@%s: %v", blob, repo, dgst, err)
@@ -401,8 +402,8 @@ func (f *fixture) keptBy(t *testing.T, repo string, left map[digest.Digest]bool)
 			t.Fatal(err)
 		}
 		delete(left, m.Descriptor.Digest)
-		for _, dgst := range meta.Blobs {
-			delete(left, dgst)
+		for _, d := range meta.Blobs {
+			delete(left, d.Digest)
 		}
 	}
 }

@@ -85,6 +85,9 @@ func (r *Registry) PutManifest(ctx context.Context, repo string, m distribution.
 		return "", err
 	}
 	m.Descriptor = meta.Descriptor
+	if err := r.lookAhead(ctx, repo, meta); err != nil {
+		return "", err
+	}
 	unlock, err := r.lockPush(ctx, repo, dgst, tags)
 	if err != nil {
 		return "", err
@@ -105,26 +108,60 @@ func (r *Registry) PutManifest(ctx context.Context, repo string, m distribution.
 	return meta.Subject, nil
 }
 
-// missing lists what m needs and the repository lacks, or has and the storage has
-// lost: the client pushes both.
-func (r *Registry) missing(ctx context.Context, tx *metadata.Tx, repoID int64, m metadata.Manifest) ([]digest.Digest, error) {
-	missing, err := tx.Missing(ctx, repoID, m)
-	if err != nil {
-		return nil, err
+// complete checks that the repository has all that m needs, and has it as m says:
+// what is missing is a distribution.MissingError, so that the client pushes it,
+// and what is other than described errdefs.ErrInvalid.
+func complete(m metadata.Manifest, held map[digest.Digest]metadata.Holding) error {
+	var missing []digest.Digest
+	for _, d := range m.Blobs {
+		switch h := held[d.Digest]; {
+		case !h.Blob:
+			missing = append(missing, d.Digest)
+		case h.Size != d.Size:
+			return errdefs.Errorf(errdefs.ErrInvalid, "blob %s has %d bytes, the manifest says %d", d.Digest, h.Size, d.Size)
+		}
 	}
-	for _, dgst := range slices.Concat(m.Blobs, m.Children) {
-		size, _, err := tx.PinBlob(ctx, repoID, dgst)
-		if err == nil {
-			err = r.present(ctx, dgst, size)
+	for _, d := range m.Children {
+		switch h := held[d.Digest]; {
+		case h.MediaType == "":
+			missing = append(missing, d.Digest)
+		case h.Size != d.Size:
+			return errdefs.Errorf(errdefs.ErrInvalid, "manifest %s has %d bytes, the index says %d", d.Digest, h.Size, d.Size)
+		case h.MediaType != d.MediaType:
+			return errdefs.Errorf(errdefs.ErrInvalid, "manifest %s is of type %s, the index says %s", d.Digest, h.MediaType, d.MediaType)
 		}
-		if errors.Is(err, errdefs.ErrNotFound) {
-			missing = append(missing, dgst)
-		} else if err != nil {
-			return nil, err
-		}
+	}
+	if missing == nil {
+		return nil
 	}
 	slices.Sort(missing)
-	return slices.Compact(missing), nil
+	return errdefs.Errorf(errdefs.ErrNotFound, "%w", &distribution.MissingError{Digests: slices.Compact(missing)})
+}
+
+// lookAhead refuses a manifest that cannot be taken before any transaction begins,
+// whatever its length: all others would wait for it. It also asks the storage
+// whether it has lost what the database knows: then the client pushes that again.
+func (r *Registry) lookAhead(ctx context.Context, repo string, m metadata.Manifest) error {
+	repoID, err := r.db.Repository(ctx, repo)
+	if errors.Is(err, errdefs.ErrNotFound) {
+		repoID, err = 0, nil // it is made by this push, and has nothing yet
+	}
+	if err != nil {
+		return err
+	}
+	held, err := r.db.Holdings(ctx, repoID, m.Needs())
+	if err != nil {
+		return err
+	}
+	for dgst, h := range held {
+		err := r.present(ctx, dgst, h.Size)
+		if errors.Is(err, errdefs.ErrNotFound) {
+			delete(held, dgst)
+		} else if err != nil {
+			return err
+		}
+	}
+	return complete(m, held)
 }
 
 // keepManifest makes a manifest's bytes durable, unless the database says that
@@ -150,12 +187,12 @@ func (r *Registry) record(ctx context.Context, tx *metadata.Tx, repo string, m m
 	if err != nil {
 		return err
 	}
-	missing, err := r.missing(ctx, tx, repoID, m)
+	held, err := tx.Pin(ctx, repoID, m.Needs())
+	if err == nil {
+		err = complete(m, held)
+	}
 	if err != nil {
 		return err
-	}
-	if len(missing) > 0 {
-		return errdefs.Errorf(errdefs.ErrNotFound, "%w", &distribution.MissingError{Digests: missing})
 	}
 	if err := tx.AddBytes(ctx, m.Descriptor.Digest, m.Descriptor.Size); err != nil {
 		return err

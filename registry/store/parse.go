@@ -1,6 +1,9 @@
 package store
 
 import (
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"cove/distribution"
 	"cove/distribution/manifest"
 	"cove/errdefs"
@@ -24,15 +27,25 @@ func parseManifest(m distribution.Manifest) (metadata.Manifest, error) {
 	desc.MediaType, desc.Size = doc.MediaType, int64(len(m.Body))
 	desc.ArtifactType, desc.Annotations = doc.ArtifactType, doc.Annotations
 	out := metadata.Manifest{Descriptor: desc}
-	for _, d := range doc.Blobs() {
-		out.Blobs = append(out.Blobs, d.Digest)
+	sizes := map[digest.Digest]int64{}
+	need := func(list *[]ocispec.Descriptor, d ocispec.Descriptor) error {
+		size, again := sizes[d.Digest]
+		switch {
+		case again && size != d.Size:
+			return errdefs.Errorf(errdefs.ErrInvalid, "manifest: it says that %s has %d bytes, and that it has %d", d.Digest, size, d.Size)
+		case !again:
+			sizes[d.Digest] = d.Size
+			*list = append(*list, d)
+		}
+		return nil
 	}
-	for _, d := range doc.Manifests {
-		// BuildKit's cache is an index whose children are layers.
-		if manifest.IsManifest(d.MediaType) {
-			out.Children = append(out.Children, d.Digest)
-		} else {
-			out.Blobs = append(out.Blobs, d.Digest)
+	for _, d := range doc.Needs() {
+		list := &out.Blobs
+		if d.Child {
+			list = &out.Children
+		}
+		if err := need(list, d.Descriptor); err != nil {
+			return metadata.Manifest{}, err
 		}
 	}
 	if doc.Subject != nil {

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"sync"
 	"testing"
@@ -229,5 +230,46 @@ func TestKilledWritesExpire(t *testing.T) {
 	}
 	if r.writesDue.Load() <= later().UnixMicro() {
 		t.Error("the next look is due at once")
+	}
+}
+
+// TestRefusedBeforeAnyTransaction: a manifest with thousands of layers that are
+// not here is refused without a write, however many push one at once, and nothing
+// of it stays.
+func TestRefusedBeforeAnyTransaction(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, metadatatest.OpenSQLite)
+	ctx := admin(t.Context())
+	img := distributiontest.NewImage(t, 1, 10)
+	pushAll(t, ctx, f.Registry, img)
+	if _, err := f.PutManifest(ctx, "team/app", img.Manifest, "v1"); err != nil {
+		t.Fatal(err)
+	}
+	before, err := f.db.Sequence(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := ocispec.Manifest{MediaType: ocispec.MediaTypeImageManifest, Config: img.Config}
+	m.SchemaVersion = 2
+	for i := range 9000 {
+		m.Layers = append(m.Layers, distributiontest.Blob(ocispec.MediaTypeImageLayer, fmt.Appendf(nil, "absent %d", i)))
+	}
+	bad := distributiontest.NewManifest(t, m)
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			_, err := f.PutManifest(ctx, "team/app", bad, "bad")
+			var missing *distribution.MissingError
+			if !errors.As(err, &missing) || len(missing.Digests) != 9000 {
+				t.Errorf("%.200v", err)
+			}
+		})
+	}
+	wg.Wait()
+	if _, err := f.store.Stat(ctx, bad.Descriptor.Digest); !errors.Is(err, errdefs.ErrNotFound) {
+		t.Errorf("the bytes of what was refused: %v", err)
+	}
+	if after, err := f.db.Sequence(ctx); err != nil || after != before {
+		t.Errorf("the database was written to: %d, %d (%v)", before, after, err)
 	}
 }

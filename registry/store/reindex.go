@@ -108,8 +108,8 @@ func (x *reindex) manifest(ctx context.Context, rec records.Manifest) error {
 				return err
 			}
 		}
-		for _, dgst := range meta.Blobs {
-			if err := tx.AddBlob(ctx, repoID, dgst, tx.Now().Add(time.Hour)); err != nil {
+		for _, d := range meta.Blobs {
+			if err := tx.AddBlob(ctx, repoID, d.Digest, tx.Now().Add(time.Hour)); err != nil {
 				return err
 			}
 		}
