@@ -179,7 +179,7 @@ func (r *Runner) sweep(ctx context.Context, what, group string) error {
 	if err := g.Kill(ctx); err != nil {
 		return undying(what, g, err)
 	}
-	return task.DeleteGroup(ctx, g)
+	return g.Delete(ctx)
 }
 
 // undying names a process that SIGKILL does not end.

@@ -61,8 +61,9 @@ func CgroupPath(id string, spec *specs.Spec) string {
 	return Groups + "/" + id
 }
 
-// Groups is the control group above those of containers. It goes with the last
-// of them.
+// Groups is the control group above those of containers. It stays when the last
+// of them has gone, as docker's does: to make and remove it in each hierarchy
+// costs a start one millisecond in twenty. A prune removes it.
 const Groups = "/cove"
 
 // files are bound over the root's /etc.

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 
@@ -87,9 +86,7 @@ func (t *Task) create(ctx context.Context, r Request) (err error) {
 	grouped := make(chan error, 1)
 	go func() {
 		var err error
-		if t.Group, err = cgroup.Create(features.Cgroup, CgroupPath(r.ID, r.Spec), resources(r.Spec)); err != nil {
-			_ = cgroup.Load(features.Cgroup, Groups).DeleteEmpty() // Clean tries again
-		}
+		t.Group, err = cgroup.Create(features.Cgroup, CgroupPath(r.ID, r.Spec), resources(r.Spec))
 		grouped <- err
 	}()
 	p, filter, err := t.prepare(r, features)
@@ -194,16 +191,7 @@ func (t *Task) Close(ctx context.Context) error {
 // of a successor.
 func (t *Task) DeleteGroup(ctx context.Context) error {
 	t.ungrouped = true
-	return DeleteGroup(ctx, t.Group)
-}
-
-// DeleteGroup removes a container's group, and [Groups] with the last one.
-func DeleteGroup(ctx context.Context, g *cgroup.Group) error {
-	err := g.Delete(ctx)
-	if path.Dir(g.Path()) == Groups {
-		err = errors.Join(err, g.Parent().DeleteEmpty())
-	}
-	return err
+	return t.Group.Delete(ctx)
 }
 
 // Has reports whether the container has a namespace of its own of a type.
