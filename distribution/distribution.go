@@ -121,11 +121,25 @@ type Page struct {
 	Last string
 }
 
+// MaxReferrers bounds one page of referrers, in bytes of JSON: as large as a
+// manifest may be, which clients read it as.
+const MaxReferrers = 4<<20 - 1024
+
+// ReferrersQuery asks for a page of a subject's referrers, of one artifact type
+// unless that is "". Last is a digest.
+type ReferrersQuery struct {
+	Subject      digest.Digest
+	ArtifactType string
+	Page
+}
+
 // Lister enumerates. more says that the page was cut.
 type Lister interface {
 	Tags(ctx context.Context, repo string, p Page) (tags []string, more bool, err error)
 	Repositories(ctx context.Context, p Page) (repos []string, more bool, err error)
-	Referrers(ctx context.Context, repo string, subject digest.Digest, artifactType string) ([]ocispec.Descriptor, error)
+	// Referrers lists the manifests whose subject is q's, by digest. A page also
+	// ends when its descriptors are about MaxReferrers as JSON.
+	Referrers(ctx context.Context, repo string, q ReferrersQuery) (descs []ocispec.Descriptor, more bool, err error)
 }
 
 // Registry is everything that the server serves.

@@ -2,8 +2,11 @@ package distributiontest
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/opencontainers/go-digest"
@@ -257,7 +260,9 @@ func testReferrers(t *testing.T, s Subject) {
 	for filter, want := range map[string][]distribution.Manifest{
 		"": {sbom, sig}, "application/sbom": {sbom}, "application/none": nil,
 	} {
-		descs, err := s.Registry.Referrers(s.Context, repo, img.Manifest.Descriptor.Digest, filter)
+		descs, _, err := s.Registry.Referrers(s.Context, repo, distribution.ReferrersQuery{
+			Subject: img.Manifest.Descriptor.Digest, ArtifactType: filter,
+		})
 		if err != nil || len(descs) != len(want) {
 			t.Fatalf("Referrers(%q) = %v, %v; want %d", filter, descs, err, len(want))
 		}
@@ -268,13 +273,62 @@ func testReferrers(t *testing.T, s Subject) {
 			}
 		}
 	}
-	if descs, err := s.Registry.Referrers(s.Context, repo, digest.FromString("unseen"), ""); err != nil || len(descs) != 0 {
+	unseen := distribution.ReferrersQuery{Subject: digest.FromString("unseen")}
+	if descs, _, err := s.Registry.Referrers(s.Context, repo, unseen); err != nil || len(descs) != 0 {
 		t.Errorf("Referrers of an unknown subject = %v, %v; want none and no error", descs, err)
 	}
 	if err := s.Registry.DeleteManifest(s.Context, repo, sbom.Descriptor.Digest); err != nil {
 		t.Fatal(err)
 	}
-	if descs, _ := s.Registry.Referrers(s.Context, repo, img.Manifest.Descriptor.Digest, ""); len(descs) != 1 {
+	of := distribution.ReferrersQuery{Subject: img.Manifest.Descriptor.Digest}
+	if descs, _, _ := s.Registry.Referrers(s.Context, repo, of); len(descs) != 1 {
 		t.Errorf("after deleting one of two there are %d", len(descs))
+	}
+}
+
+// testReferrersPages has more referrers than fit into one answer, in bytes: each
+// page is within the limit, and all together hold each of them once.
+func testReferrersPages(t *testing.T, s Subject) {
+	const repo, all = "suite/manyreferrers", 40
+	img := NewImage(t, 81, 10)
+	pushImage(t, s, repo, img, "v1")
+	push(t, s, repo, []byte("{}"))
+	var want []string
+	for i := range all {
+		empty := Blob(ocispec.MediaTypeEmptyJSON, []byte("{}"))
+		m := NewManifest(t, ocispec.Manifest{
+			Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
+			ArtifactType: fmt.Sprint("application/kind", i%2), Config: empty, Layers: []ocispec.Descriptor{empty},
+			Subject: &img.Manifest.Descriptor, Annotations: map[string]string{"note": strings.Repeat(fmt.Sprintf("%02d", i), 125_000)},
+		})
+		put(t, s, repo, m)
+		want = append(want, m.Descriptor.Digest.String())
+	}
+	slices.Sort(want)
+	for _, n := range []int{0, 3} {
+		var got []string
+		for q := (distribution.ReferrersQuery{Subject: img.Manifest.Descriptor.Digest, Page: distribution.Page{N: n}}); ; {
+			descs, more, err := s.Registry.Referrers(s.Context, repo, q)
+			if err != nil || more && len(descs) == 0 || n > 0 && len(descs) > n || len(got) > all {
+				t.Fatalf("after %d: %d more, %v", len(got), len(descs), err)
+			}
+			body, err := json.Marshal(descs)
+			if err != nil || len(body) > 4<<20 {
+				t.Errorf("a page of %d bytes (%v)", len(body), err)
+			}
+			for _, d := range descs {
+				got, q.Last = append(got, d.Digest.String()), d.Digest.String()
+			}
+			if !more {
+				break
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("in pages of %d: %d referrers, want %d", n, len(got), len(want))
+		}
+	}
+	kind := distribution.ReferrersQuery{Subject: img.Manifest.Descriptor.Digest, ArtifactType: "application/kind1", Page: distribution.Page{N: 15}}
+	if descs, more, err := s.Registry.Referrers(s.Context, repo, kind); err != nil || !more || len(descs) != 15 {
+		t.Errorf("of one type: %d, more %v, %v", len(descs), more, err)
 	}
 }

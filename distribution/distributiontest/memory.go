@@ -3,6 +3,7 @@ package distributiontest
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"slices"
 	"sync"
 
@@ -330,19 +331,35 @@ func page[V any](all map[string]V, p distribution.Page) (names []string, more bo
 }
 
 // Referrers is distribution.Lister's.
-func (m *Memory) Referrers(_ context.Context, name string, subject digest.Digest, artifactType string) ([]ocispec.Descriptor, error) {
+func (m *Memory) Referrers(
+	_ context.Context, name string, q distribution.ReferrersQuery,
+) (page []ocispec.Descriptor, more bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var out []ocispec.Descriptor
+	var all []ocispec.Descriptor
 	if r := m.repos[name]; r != nil {
 		for _, s := range r.manifests {
-			if s.subject == subject && (artifactType == "" || artifactType == s.Descriptor.ArtifactType) {
+			if s.subject == q.Subject && (q.ArtifactType == "" || q.ArtifactType == s.Descriptor.ArtifactType) {
 				desc := s.Descriptor
 				desc.Annotations = s.extra
-				out = append(out, desc)
+				all = append(all, desc)
 			}
 		}
 	}
-	slices.SortFunc(out, func(a, b ocispec.Descriptor) int { return compare(a.Digest, b.Digest) })
-	return out, nil
+	slices.SortFunc(all, func(a, b ocispec.Descriptor) int { return compare(a.Digest, b.Digest) })
+	size := 0
+	for _, desc := range all {
+		if desc.Digest.String() <= q.Last {
+			continue
+		}
+		text, err := json.Marshal(desc)
+		if err != nil {
+			return nil, false, err
+		}
+		if size += len(text) + 1; len(page) > 0 && (size > distribution.MaxReferrers || len(page) == q.N) {
+			return page, true, nil
+		}
+		page = append(page, desc)
+	}
+	return page, false, nil
 }

@@ -53,6 +53,7 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		{"Tags", testTags},
 		{"Repositories", testRepositories},
 		{"Referrers", testReferrers},
+		{"ReferrersPages", testReferrersPages},
 		{"HTTP", testHTTP},
 		{"HTTPTable", testHTTPTable},
 	} {

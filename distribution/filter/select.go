@@ -136,6 +136,11 @@ func (r *selected) Tags(ctx context.Context, repo string, p distribution.Page) (
 	return r.all.Tags(ctx, repo, p)
 }
 
-func (r *selected) Referrers(ctx context.Context, repo string, subject digest.Digest, artifactType string) ([]ocispec.Descriptor, error) {
-	return within(r, repo, func() ([]ocispec.Descriptor, error) { return r.all.Referrers(ctx, repo, subject, artifactType) })
+func (r *selected) Referrers(
+	ctx context.Context, repo string, q distribution.ReferrersQuery,
+) ([]ocispec.Descriptor, bool, error) {
+	if err := r.in(repo); err != nil {
+		return nil, false, err
+	}
+	return r.all.Referrers(ctx, repo, q)
 }

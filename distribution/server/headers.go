@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"encoding/json"
 	"math"
 	"net/http"
@@ -65,10 +66,15 @@ func cutTag(list string) (tag, rest string) {
 }
 
 func writeJSON(w http.ResponseWriter, mediaType string, v any) error {
-	b, err := json.Marshal(v)
-	if err != nil {
+	// Nothing here is ever shown as HTML, and escaping for that would make six
+	// bytes of some.
+	var body bytes.Buffer
+	enc := json.NewEncoder(&body)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
 		return err
 	}
+	b := bytes.TrimSuffix(body.Bytes(), []byte("\n"))
 	h := w.Header()
 	h.Set("Content-Type", mediaType)
 	h.Set("Content-Length", strconv.Itoa(len(b)))

@@ -77,23 +77,37 @@ func linkNext(h http.Header, path string, n int, names []string, more bool) {
 	if !more || len(names) == 0 {
 		return
 	}
-	q := url.Values{"n": {strconv.Itoa(n)}, "last": {names[len(names)-1]}}
+	setLink(h, path, url.Values{"n": {strconv.Itoa(n)}, "last": {names[len(names)-1]}})
+}
+
+func setLink(h http.Header, path string, q url.Values) {
 	h.Set("Link", "<"+(&url.URL{Path: path}).EscapedPath()+"?"+q.Encode()+`>; rel="next"`)
 }
 
 // referrers answers with an index, empty for a subject nobody refers to or
 // that is not here (yet).
 func (s *server) referrers(ctx context.Context, w http.ResponseWriter, r *http.Request, t target) error {
-	artifactType := t.query.Get("artifactType")
-	descs, err := s.Registry.Referrers(ctx, t.repo, t.dgst, artifactType)
+	page, empty, bad := s.page(t.query)
+	if bad != nil {
+		return bad
+	}
+	q := distribution.ReferrersQuery{Subject: t.dgst, ArtifactType: t.query.Get("artifactType"), Page: page}
+	descs, more, err := s.Registry.Referrers(ctx, t.repo, q)
 	if err != nil {
 		return err
 	}
-	if descs == nil {
-		descs = []ocispec.Descriptor{}
+	if descs == nil || empty {
+		descs, more = []ocispec.Descriptor{}, false
 	}
-	if artifactType != "" {
+	next := url.Values{}
+	if q.ArtifactType != "" {
 		w.Header().Set("OCI-Filters-Applied", "artifactType")
+		next.Set("artifactType", q.ArtifactType)
+	}
+	if more {
+		next.Set("n", strconv.Itoa(page.N))
+		next.Set("last", descs[len(descs)-1].Digest.String())
+		setLink(w.Header(), r.URL.Path, next)
 	}
 	return writeJSON(w, ocispec.MediaTypeImageIndex, ocispec.Index{
 		Versioned: specs.Versioned{SchemaVersion: 2},

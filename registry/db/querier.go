@@ -136,20 +136,35 @@ func affected(res sql.Result, err error) (int64, error) {
 // All runs a query and scans every row of the answer by scan. A failure is
 // errdefs.ErrUnavailable.
 func All[T any](ctx context.Context, q Querier, scan func(Scanner) (T, error), stmt string, args ...any) ([]T, error) {
+	var got []T
+	err := Each(ctx, q, func(s Scanner) (bool, error) {
+		v, err := scan(s)
+		if err == nil {
+			got = append(got, v)
+		}
+		return true, err
+	}, stmt, args...)
+	if err != nil {
+		return nil, err
+	}
+	return got, nil
+}
+
+// Each runs a query and calls row with every row of the answer, until that says
+// not to go on: the rest is then not read. A failure is errdefs.ErrUnavailable.
+func Each(ctx context.Context, q Querier, row func(Scanner) (goOn bool, err error), stmt string, args ...any) error {
 	rows, err := q.Rows(ctx, stmt, args...)
 	if err != nil {
-		return nil, Unavailable(err)
+		return Unavailable(err)
 	}
 	defer func() { _ = rows.Close() }()
-	var got []T
 	for rows.Next() {
-		v, err := scan(rows)
-		if err != nil {
-			return nil, Unavailable(err)
+		goOn, err := row(rows)
+		if err != nil || !goOn {
+			return Unavailable(err)
 		}
-		got = append(got, v)
 	}
-	return got, Unavailable(rows.Err())
+	return Unavailable(rows.Err())
 }
 
 // ScanString is a scan for All of one column of text.

@@ -1,9 +1,11 @@
 package metadata
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -67,11 +69,13 @@ func (q Queries) ManifestByTag(ctx context.Context, repo, tag string) (ocispec.D
 func (tx *Tx) AddManifest(ctx context.Context, repoID int64, m Manifest, actor string) error {
 	annotations := ""
 	if len(m.Descriptor.Annotations) > 0 && m.Subject != "" {
-		text, err := json.Marshal(m.Descriptor.Annotations)
-		if err != nil {
+		var text bytes.Buffer
+		enc := json.NewEncoder(&text)
+		enc.SetEscapeHTML(false)
+		if err := enc.Encode(m.Descriptor.Annotations); err != nil {
 			return errdefs.Errorf(errdefs.ErrInvalid, "manifest %s: annotations: %w", m.Descriptor.Digest, err)
 		}
-		annotations = string(text)
+		annotations = strings.TrimSpace(text.String())
 	}
 	desc := m.Descriptor
 	changed, err := tx.q.Exec(ctx, `INSERT INTO manifests
@@ -164,22 +168,4 @@ func (tx *Tx) releaseRefs(ctx context.Context, repoID int64, manifest digest.Dig
 	}
 	_, err = tx.q.Exec(ctx, "DELETE FROM manifest_refs WHERE repository_id = $1 AND manifest = $2", repoID, manifest.String())
 	return db.Unavailable(err)
-}
-
-// Referrers lists manifests of a repository whose subject is this digest,
-// of one artifact type unless it is "".
-func (q Queries) Referrers(ctx context.Context, repo string, subject digest.Digest, artifactType string) ([]ocispec.Descriptor, error) {
-	return db.All(ctx, q.q, func(s db.Scanner) (desc ocispec.Descriptor, err error) {
-		var dgst, annotations string
-		if err := s.Scan(&dgst, &desc.MediaType, &desc.Size, &desc.ArtifactType, &annotations); err != nil {
-			return desc, err
-		}
-		desc.Digest = digest.Digest(dgst)
-		if annotations != "" {
-			err = json.Unmarshal([]byte(annotations), &desc.Annotations)
-		}
-		return desc, err
-	}, `SELECT m.digest, m.media_type, m.size, m.artifact_type, m.annotations FROM repositories r
-		JOIN manifests m ON m.repository_id = r.id AND m.subject = $2 AND m.subject <> ''
-		WHERE r.name = $1 AND ($3 = '' OR m.artifact_type = $3) ORDER BY m.digest`, repo, subject.String(), artifactType)
 }

@@ -188,7 +188,9 @@ func TestReferrers(t *testing.T) {
 			update(t, db, func(ctx context.Context, tx *metadata.Tx) error { return addManifest(ctx, tx, "team/app", m) })
 		}
 		for artifactType, want := range map[string]int{"": 4, "type/0": 2, "type/9": 0} {
-			got, err := db.Referrers(t.Context(), "team/app", subject, artifactType)
+			got, _, err := db.Referrers(t.Context(), "team/app", metadata.ReferrersQuery{
+				Subject: subject, ArtifactType: artifactType, N: 10, Bytes: 1 << 20,
+			})
 			if err != nil || len(got) != want {
 				t.Errorf("of type %q: %d, %v, want %d", artifactType, len(got), err, want)
 			}
@@ -199,7 +201,7 @@ func TestReferrers(t *testing.T) {
 			}
 		}
 		for _, repo := range []string{"team/other", "none/none"} {
-			if got, err := db.Referrers(t.Context(), repo, subject, ""); err != nil || len(got) != 0 {
+			if got, _, err := db.Referrers(t.Context(), repo, metadata.ReferrersQuery{Subject: subject, N: 10, Bytes: 1 << 20}); err != nil || len(got) != 0 {
 				t.Errorf("in %s: %v, %v", repo, got, err)
 			}
 		}

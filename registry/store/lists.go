@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 
-	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/distribution"
@@ -43,6 +42,13 @@ func page(p distribution.Page, list func(n int) ([]string, error)) ([]string, bo
 }
 
 // Referrers implements distribution.Lister.
-func (r *Registry) Referrers(ctx context.Context, repo string, subject digest.Digest, artifactType string) ([]ocispec.Descriptor, error) {
-	return r.db.Referrers(ctx, metadata.CanonicalName(repo), subject, artifactType)
+func (r *Registry) Referrers(
+	ctx context.Context, repo string, q distribution.ReferrersQuery,
+) ([]ocispec.Descriptor, bool, error) {
+	if q.N <= 0 {
+		q.N = defaultPage
+	}
+	return r.db.Referrers(ctx, metadata.CanonicalName(repo), metadata.ReferrersQuery{
+		Subject: q.Subject, ArtifactType: q.ArtifactType, Last: q.Last, N: q.N, Bytes: distribution.MaxReferrers,
+	})
 }
