@@ -54,14 +54,16 @@ type world struct {
 	events []string
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T) *world { return newWorldOn(t, memstore.New(time.Now)) }
+
+func newWorldOn(t *testing.T, store content.Store) *world {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("needs root: a build writes files of other owners")
 	}
 	root := t.TempDir()
 	w := &world{
-		t: t, dir: filepath.Join(root, "context"), store: memstore.New(time.Now), images: map[string]Base{},
+		t: t, dir: filepath.Join(root, "context"), store: store, images: map[string]Base{},
 		exec: &fakeExec{t: t}, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 	}
 	var err error
@@ -142,6 +144,16 @@ func (w *world) Unpack(ctx context.Context, base Base) error {
 		}
 		return io.NopCloser(content.NewReader(r)), nil
 	})
+}
+
+// Fetch implements Resolver.
+func (w *world) Fetch(ctx context.Context, base Base) error {
+	for _, l := range base.Layers {
+		if _, err := w.store.Stat(ctx, l.Blob.Digest); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // write makes files in the context.

@@ -8,15 +8,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"cove/distribution/client"
 	"cove/distribution/distributiontest"
 	"cove/errdefs"
 	"cove/internal/platforms"
@@ -188,25 +189,27 @@ func blobs(t testing.TB, s *Store) (all []digest.Digest) {
 	return all
 }
 
-// serveClaim puts an image as it is into a registry that believes everything.
+// serveClaim serves an image as it is, as a registry that believes everything.
 func serveClaim(t *testing.T, c claim) (name string) {
 	t.Helper()
-	host := registry(t, nil)
-	cl, err := client.New(client.Config{RetryFor: -1})
-	if err != nil {
-		t.Fatal(err)
+	bodies := map[string]string{
+		"/v2/":                  "{}",
+		"/v2/evil/manifests/v1": c.manifest,
+		"/v2/evil/manifests/" + c.target.Digest.String():         c.manifest,
+		"/v2/evil/blobs/" + c.layer.Digest.String():              c.blob,
+		"/v2/evil/blobs/" + digest.FromString(c.config).String(): c.config,
 	}
-	src := distributiontest.Store(t, []byte(c.blob), []byte(c.config))
-	repo := cl.Repository(host, "evil")
-	for _, desc := range []ocispec.Descriptor{c.layer, c.conf} {
-		if err := repo.PushBlob(t.Context(), desc, src, client.PushOptions{}); err != nil {
-			t.Fatal(err)
+	return distributiontest.Listen(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, ok := bodies[r.URL.Path]
+		if !ok {
+			http.NotFound(w, r)
+			return
 		}
-	}
-	if err := repo.PushManifest(t.Context(), "v1", c.target, []byte(c.manifest)); err != nil {
-		t.Fatal(err)
-	}
-	return host + "/evil:v1"
+		if strings.Contains(r.URL.Path, "/manifests/") {
+			w.Header().Set("Content-Type", c.target.MediaType)
+		}
+		_, _ = io.WriteString(w, body)
+	})) + "/evil:v1"
 }
 
 // TestLoadHeals: what rotted here is brought anew by the archive that has it,

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/distribution/manifest"
@@ -47,7 +48,16 @@ func (s *Store) Save(ctx context.Context, w io.Writer, names []string) error {
 		}
 	}
 	slices.SortStableFunc(out, func(a, b tarball.Image) int { return strings.Compare(string(a.Target.Digest), string(b.Target.Digest)) })
-	return tarball.Write(ctx, w, s.cfg.Content, out, blobs)
+	err = tarball.Write(ctx, w, s.cfg.Content, out, blobs)
+	_, err = s.dropDamaged(ctx, digestsOf(blobs), err)
+	return err
+}
+
+func digestsOf(descs []ocispec.Descriptor) (dgsts []digest.Digest) {
+	for _, d := range descs {
+		dgsts = append(dgsts, d.Digest)
+	}
+	return dgsts
 }
 
 // asked replaces each name without a tag by all the tags that it has here, if

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/opencontainers/go-digest"
@@ -36,27 +37,71 @@ func (s *Store) Unpack(ctx context.Context, img Image, hold content.Lease, tell 
 	if err := hold.Add(ctx, layerRefs(img.Layers)...); err != nil {
 		return err
 	}
-	err := s.unpack(ctx, img, hold, tell)
+	return s.healing(ctx, img, func() error { return s.unpack(ctx, img, hold, tell) })
+}
+
+// Fetch makes sure that img's layers are blobs here, of the size that they
+// should have, and unpacks nothing. Of img it needs what Unpack does. hold
+// covers the layers.
+func (s *Store) Fetch(ctx context.Context, img Image, hold content.Lease, tell progress.Func) error {
+	if err := hold.Add(ctx, layerRefs(img.Layers)...); err != nil {
+		return err
+	}
+	var lacking []layers.Layer
+	for _, l := range img.Layers {
+		if info, err := s.cfg.Content.Stat(ctx, l.Blob.Digest); err != nil || info.Size != l.Blob.Size {
+			lacking = append(lacking, l)
+		}
+	}
+	if len(lacking) == 0 {
+		return nil
+	}
+	source, err := s.source(img, tell)
+	if err != nil {
+		return err
+	}
+	return s.healing(ctx, img, func() error { return s.bring(ctx, source, img, lacking) })
+}
+
+// healing does what brings img's layers here. When that meets blobs which are
+// damaged on disk they are thrown away, so that whoever brings them next stores
+// them anew, and it is done once more, if there is a registry to ask.
+func (s *Store) healing(ctx context.Context, img Image, do func() error) error {
+	err := do()
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
 		return errdefs.Errorf(errdefs.ErrExhausted, "%w: the disk of %s is full: free some space and try again, what came is kept", err, s.cfg.Root)
 	}
-	// What rotted here is often not even a tar any more, so invalid may mean it.
+	damaged, err := s.dropDamaged(ctx, layerBlobs(img.Layers), err)
+	if !damaged || !s.hasSource(img) {
+		return err
+	}
+	return do()
+}
+
+func layerBlobs(ls []layers.Layer) (blobs []digest.Digest) {
+	for _, l := range ls {
+		blobs = append(blobs, l.Blob.Digest)
+	}
+	return blobs
+}
+
+// dropDamaged looks, after a failure that damage may be the reason of, which of
+// the blobs no longer have their digest, and deletes them. It returns whether
+// there were any, and the error with that reason.
+func (s *Store) dropDamaged(ctx context.Context, blobs []digest.Digest, err error) (bool, error) {
+	// What is damaged is often not even a tar any more, and a registry that is
+	// sent it finds it invalid.
 	if !errors.Is(err, errdefs.ErrCorrupt) && !errors.Is(err, errdefs.ErrInvalid) {
-		return err
+		return false, err
 	}
-	rotten := s.rotten(ctx, img.Layers)
-	if len(rotten) == 0 {
-		return err
+	blobs = slices.DeleteFunc(slices.Clone(blobs), func(dgst digest.Digest) bool { return !s.isRotten(ctx, dgst) })
+	if len(blobs) == 0 {
+		return false, err
 	}
-	// It is thrown away, so that whoever brings it next stores it anew, and
-	// fetched again, once.
-	if dropErr := s.dropCorrupt(ctx, rotten); dropErr != nil {
-		return errors.Join(err, dropErr)
+	if dropErr := s.dropCorrupt(ctx, blobs); dropErr != nil {
+		return false, errors.Join(err, dropErr)
 	}
-	if img.Source.Repository == "" || s.cfg.Registry == nil {
-		return errdefs.Errorf(errdefs.ErrCorrupt, "%w: blob %s was damaged on disk; pull or load its image again", err, rotten[0])
-	}
-	return s.unpack(ctx, img, hold, tell)
+	return true, errdefs.Errorf(errdefs.ErrCorrupt, "%w: blob %s was damaged on disk; pull or load its image again", err, blobs[0])
 }
 
 func layerRefs(ls []layers.Layer) []string {
@@ -67,14 +112,26 @@ func layerRefs(ls []layers.Layer) []string {
 	return refs
 }
 
-func (s *Store) unpack(ctx context.Context, img Image, hold content.Lease, tell progress.Func) error {
+// hasSource says whether it is known where img's layers come from.
+func (s *Store) hasSource(img Image) bool {
+	return img.Source.Repository != "" && s.cfg.Registry != nil
+}
+
+// source opens the layers of img.
+func (s *Store) source(img Image, tell progress.Func) (*transfer.Source, error) {
 	source := &transfer.Source{Content: s.cfg.Content, Progress: tell}
-	if img.Source.Repository != "" && s.cfg.Registry != nil {
-		repo, err := s.repository(img.Source)
-		if err != nil {
-			return err
-		}
-		source.Repo = repo
+	if !s.hasSource(img) {
+		return source, nil
+	}
+	var err error
+	source.Repo, err = s.repository(img.Source)
+	return source, err
+}
+
+func (s *Store) unpack(ctx context.Context, img Image, hold content.Lease, tell progress.Func) error {
+	source, err := s.source(img, tell)
+	if err != nil {
+		return err
 	}
 	u := unpack.Unpacker{
 		Snapshots: s.cfg.Snapshots,
@@ -82,7 +139,6 @@ func (s *Store) unpack(ctx context.Context, img Image, hold content.Lease, tell 
 	}
 	have := len(img.Layers)
 	if s.cfg.Snapshots != nil {
-		var err error
 		if have, err = u.Have(ctx, img.Layers); err != nil {
 			return err
 		}
@@ -182,17 +238,8 @@ func (s *Store) knownPairs(ctx context.Context, img Image) (func(layers.Layer) b
 	return func(l layers.Layer) bool { return pairs[pair{l.Blob.Digest, l.DiffID}] }, nil
 }
 
-// rotten are the blobs of the layers that no longer have their digest. The size
-// is not asked about: a manifest that has it wrong does not make them bad.
-func (s *Store) rotten(ctx context.Context, ls []layers.Layer) (rotten []digest.Digest) {
-	for _, l := range ls {
-		if s.isRotten(ctx, l.Blob.Digest) {
-			rotten = append(rotten, l.Blob.Digest)
-		}
-	}
-	return rotten
-}
-
+// isRotten reports whether a blob no longer has its digest. Its size is not
+// asked about: a manifest that has it wrong does not make the blob bad.
 func (s *Store) isRotten(ctx context.Context, dgst digest.Digest) bool {
 	desc := ocispec.Descriptor{Digest: dgst}
 	r, err := s.cfg.Content.Open(ctx, desc)

@@ -55,4 +55,7 @@ type Unpacker interface {
 	// Unpack makes sure that the base's layers are committed snapshots, named
 	// by their chainIDs, and that their blobs are in the content store.
 	Unpack(ctx context.Context, base plan.Base) error
+	// Fetch makes sure of the blobs alone: an image on the base needs them even
+	// where no vertex needs its files.
+	Fetch(ctx context.Context, base plan.Base) error
 }

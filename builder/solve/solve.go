@@ -146,7 +146,23 @@ func Solve(ctx context.Context, g *plan.Graph, cfg Config) (*Result, error) {
 	if err := s.group.Wait(); err != nil {
 		return nil, err
 	}
+	if err := s.fetchBase(ctx); err != nil {
+		return nil, err
+	}
 	return s.finish(steps)
+}
+
+// fetchBase makes sure that the layers which the image has from its base are
+// here as blobs: that their files are here says nothing of that.
+func (s *solver) fetchBase(ctx context.Context) error {
+	bottom := s.tasks[s.graph.Target.RootFS]
+	for bottom.parent != nil {
+		bottom = bottom.parent
+	}
+	if base, ok := bottom.Op.(*plan.Base); ok && len(base.Layers) > 0 {
+		return plan.At(bottom.Location, s.Unpacker.Fetch(ctx, *base))
+	}
+	return nil
 }
 
 // prepare makes the tasks and finds out who needs what. It returns how many

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -13,6 +14,7 @@ import (
 
 	"cove/builder/cache"
 	"cove/builder/plan"
+	"cove/content"
 	"cove/errdefs"
 	"cove/layers"
 )
@@ -157,20 +159,40 @@ func (s *solver) lookup(ctx context.Context, t *task, key digest.Digest) (*resul
 	if err := s.Lease.Add(ctx, refs...); err != nil {
 		return nil, err
 	}
-	if rec.Blob.Digest != "" {
-		if _, err := s.Content.Stat(ctx, rec.Blob.Digest); err == nil {
-			r.blob.Store(&rec.Blob)
-			return r, nil
-		} else if !errors.Is(err, errdefs.ErrNotFound) {
-			return nil, err
-		}
-	}
-	if _, err := s.Snapshots.Stat(ctx, string(r.chain)); err == nil {
-		return r, nil
-	} else if !errors.Is(err, errdefs.ErrNotFound) {
+	_, err = s.Snapshots.Stat(ctx, string(r.chain))
+	if err != nil && !errors.Is(err, errdefs.ErrNotFound) {
 		return nil, err
 	}
-	return nil, nil
+	files := err == nil
+	packed, err := s.whole(ctx, rec.Blob, !files)
+	switch {
+	case err != nil:
+		return nil, err
+	case packed:
+		r.blob.Store(&rec.Blob)
+	case !files:
+		return nil, nil
+	}
+	return r, nil
+}
+
+// whole reports whether a packed layer is here and not damaged. The size shows
+// most damage; the bytes are read when nothing but them has the layer's files.
+func (s *solver) whole(ctx context.Context, blob ocispec.Descriptor, read bool) (bool, error) {
+	if blob.Digest == "" {
+		return false, nil
+	}
+	r, err := s.Content.Open(ctx, blob)
+	if err == nil {
+		if read {
+			_, err = io.Copy(io.Discard, content.Verify(content.NewReader(r), blob))
+		}
+		err = errors.Join(err, r.Close())
+	}
+	if errors.Is(err, errdefs.ErrNotFound) || errors.Is(err, errdefs.ErrCorrupt) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // remember writes the record of what a step made under each key.

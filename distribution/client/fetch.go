@@ -272,10 +272,11 @@ func (r *Repository) beginFetch(ctx context.Context, store BlobStore, desc ocisp
 	}
 }
 
-// isThere reports, and tells, that a store has the blob.
+// isThere reports, and tells, that a store has the blob. One of another size is
+// damaged, or else desc is wrong: the registry is asked, and Commit decides.
 func isThere(ctx context.Context, store BlobStore, desc ocispec.Descriptor, tell progress.Func) (bool, error) {
-	_, err := store.Stat(ctx, desc.Digest)
-	if errors.Is(err, errdefs.ErrNotFound) {
+	info, err := store.Stat(ctx, desc.Digest)
+	if errors.Is(err, errdefs.ErrNotFound) || err == nil && info.Size != desc.Size {
 		return false, nil
 	}
 	if err == nil {

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/content"
@@ -355,6 +356,33 @@ func TestCorruptBlob(t *testing.T) {
 	}
 	if _, err := content.ReadBlob(t.Context(), dst, desc); !errors.Is(err, errdefs.ErrNotFound) {
 		t.Errorf("the store has it: %v", err)
+	}
+}
+
+// shrunken is a store that was damaged: it has every blob, cut short.
+type shrunken struct{ *memstore.Store }
+
+func (s shrunken) Stat(ctx context.Context, dgst digest.Digest) (content.Info, error) {
+	info, err := s.Store.Stat(ctx, dgst)
+	if errors.Is(err, errdefs.ErrNotFound) {
+		return content.Info{Digest: dgst, Size: 7}, nil
+	}
+	return info, err
+}
+
+// TestFetchOverDamage: a blob of another size is not taken for the one asked for.
+func TestFetchOverDamage(t *testing.T) {
+	t.Parallel()
+	b := distributiontest.Bytes(1, 1000)
+	desc := distributiontest.Blob("x", b)
+	host := distributiontest.Listen(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(b) }))
+	dst := shrunken{memstore.New(time.Now)}
+	c := distributiontest.NewClient(t, client.Config{})
+	if err := c.Repository(host, "team/app").FetchBlob(t.Context(), dst, desc, nil); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := content.ReadBlob(t.Context(), dst, desc); err != nil {
+		t.Errorf("the damaged blob was not replaced: %v", err)
 	}
 }
 

@@ -181,6 +181,15 @@ func baseOf(name string, img images.Image) builder.Base {
 
 // Unpack implements builder.Resolver.
 func (r resolver) Unpack(ctx context.Context, base builder.Base) error {
+	return r.bring(base, func(s *images.Store, img images.Image) error { return s.Unpack(ctx, img, r.hold, r.tell) })
+}
+
+// Fetch implements builder.Resolver.
+func (r resolver) Fetch(ctx context.Context, base builder.Base) error {
+	return r.bring(base, func(s *images.Store, img images.Image) error { return s.Fetch(ctx, img, r.hold, r.tell) })
+}
+
+func (r resolver) bring(base builder.Base, do func(*images.Store, images.Image) error) error {
 	store, err := r.e.Images()
 	if err != nil {
 		return err
@@ -189,10 +198,9 @@ func (r resolver) Unpack(ctx context.Context, base builder.Base) error {
 	if err != nil {
 		return err
 	}
-	img := images.Image{
+	err = do(store, images.Image{
 		Descriptor: base.Manifest, Config: base.Config, RawConfig: base.RawConfig, Layers: base.Layers, Source: ref,
-	}
-	err = store.Unpack(ctx, img, r.hold, r.tell)
+	})
 	if errors.Is(err, errdefs.ErrNotFound) {
 		return fmt.Errorf("base image %s: %w", ref.Familiar(), err)
 	}
