@@ -63,7 +63,7 @@ func Build(a *app.App) *cobra.Command {
 		DisableFlagParsing: true,
 		RunE:               func(*cobra.Command, []string) error { return again() },
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			again() // there is nowhere to say why it could not
+			_ = again() // there is nowhere to say why it could not
 			return nil, cobra.ShellCompDirectiveError
 		},
 	}
