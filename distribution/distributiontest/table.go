@@ -141,6 +141,11 @@ func manifestTable(t *testing.T) []exchange {
 	return []exchange{
 		{name: "PUT by tag", method: "PUT", path: path + "v1", body: body, header: image, status: 201, want: []string{"Location", path + desc.Digest.String(), "Docker-Content-Digest", desc.Digest.String(), "OCI-Subject", ""}},
 		{name: "PUT by digest", method: "PUT", path: path + desc.Digest.String(), body: body, header: image, status: 201},
+		{
+			name: "PUT by digest with tags", method: "PUT", path: path + desc.Digest.String() + "?tag=v1&tag=docker", body: body, header: image,
+			status: 201, want: []string{"OCI-Tag", "v1"},
+		},
+		{name: "PUT by digest with a bad tag", method: "PUT", path: path + desc.Digest.String() + "?tag=a/b", body: body, header: image, status: 400, in: "TAG_INVALID"},
 		{name: "PUT without type", method: "PUT", path: path + "v1", body: body, status: 201},
 		{name: "PUT with parameters", method: "PUT", path: path + "v1", body: body, header: []string{"Content-Type", ocispec.MediaTypeImageManifest + "; charset=utf-8"}, status: 201},
 		{name: "PUT docker", method: "PUT", path: path + "docker", body: docker, header: []string{"Content-Type", "application/vnd.docker.distribution.manifest.v2+json"}, status: 201},
@@ -179,6 +184,7 @@ func listTable(t *testing.T) []exchange {
 		{name: "tags after", method: "GET", path: tags + "?n=1&last=docker", status: 200, want: []string{"Link", ""}, in: `["v1"]`},
 		{name: "tags of zero", method: "GET", path: tags + "?n=0", status: 200, want: []string{"Link", ""}, in: `"tags":[]`},
 		{name: "tags of too many", method: "GET", path: tags + "?n=99999999", status: 200, in: `["docker","v1"]`},
+		{name: "tags of more than can be counted", method: "GET", path: tags + "?n=99999999999999999999999", status: 200, in: `["docker","v1"]`},
 		{name: "tags of nonsense", method: "GET", path: tags + "?n=-1", status: 400, in: "PAGINATION_NUMBER_INVALID"},
 		{name: "catalog", method: "GET", path: "/v2/_catalog", status: 200, in: `"suite/table"`},
 		{name: "catalog by one", method: "GET", path: "/v2/_catalog?n=1", status: 200, in: `{"repositories":["suite/`},

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -53,7 +54,11 @@ func (s *server) page(q url.Values) (p distribution.Page, empty bool, bad *errco
 	if !q.Has("n") {
 		return p, false, nil
 	}
-	n, ok := decimal(q.Get("n"))
+	text := q.Get("n")
+	if len(text) > 18 && strings.Trim(text, "0123456789") == "" {
+		text = "999999999999999999" // more than any page holds
+	}
+	n, ok := decimal(text)
 	if !ok {
 		return p, false, errcode.New(http.StatusBadRequest, errcode.PaginationInvalid, "n is not a number of entries")
 	}

@@ -13,6 +13,7 @@ import (
 	"cove/distribution/errcode"
 	"cove/distribution/manifest"
 	"cove/errdefs"
+	"cove/reference"
 )
 
 func (s *server) headManifest(ctx context.Context, w http.ResponseWriter, r *http.Request, t target) error {
@@ -91,9 +92,9 @@ func (s *server) putManifest(ctx context.Context, w http.ResponseWriter, r *http
 		return errcode.New(http.StatusBadRequest, errcode.DigestInvalid, "the manifest's digest is "+dgst.String())
 	}
 	desc := ocispec.Descriptor{MediaType: m.MediaType, Digest: dgst, Size: int64(len(body)), ArtifactType: m.ArtifactType}
-	var tags []string
-	if t.dgst == "" {
-		tags = []string{t.ref}
+	tags, err := tagsOf(t)
+	if err != nil {
+		return err
 	}
 	subject, err := s.Registry.PutManifest(ctx, t.repo, distribution.Manifest{Descriptor: desc, Body: body}, tags...)
 	if err != nil {
@@ -102,8 +103,36 @@ func (s *server) putManifest(ctx context.Context, w http.ResponseWriter, r *http
 	if subject != "" {
 		w.Header().Set("OCI-Subject", subject.String())
 	}
+	if t.dgst != "" {
+		for _, tag := range tags {
+			w.Header().Add("OCI-Tag", tag)
+		}
+	}
 	created(w, t.repo, "/manifests/", dgst)
 	return nil
+}
+
+// maxTags bounds the tags of one push: each is a row of its one transaction.
+const maxTags = 100
+
+// tagsOf are the tags that a push moves: the one in its path, or, when it is by
+// digest, those of its parameters "tag". So a manifest of another digest than
+// sha256 can be tagged.
+func tagsOf(t target) ([]string, error) {
+	if t.dgst == "" {
+		return []string{t.ref}, nil
+	}
+	tags := t.query["tag"]
+	if len(tags) > maxTags {
+		return nil, errcode.New(http.StatusBadRequest, errcode.TagInvalid,
+			"a push moves "+strconv.Itoa(maxTags)+" tags at most, these are "+strconv.Itoa(len(tags)))
+	}
+	for _, tag := range tags {
+		if !reference.ValidTag(tag) {
+			return nil, invalidTag()
+		}
+	}
+	return tags, nil
 }
 
 func (s *server) readManifest(r *http.Request) ([]byte, error) {

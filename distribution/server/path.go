@@ -128,7 +128,7 @@ func (t *target) check() *errcode.Error {
 			return t.parseDigest()
 		}
 		if !reference.ValidTag(t.ref) {
-			return errcode.New(400, errcode.TagInvalid, "tag is not valid: want up to 128 letters, digits, \".\", \"_\" and \"-\"")
+			return invalidTag()
 		}
 	case uploadEnd:
 		if !validUploadID(t.ref) {
@@ -136,6 +136,10 @@ func (t *target) check() *errcode.Error {
 		}
 	}
 	return nil
+}
+
+func invalidTag() *errcode.Error {
+	return errcode.New(400, errcode.TagInvalid, "tag is not valid: want up to 128 letters, digits, \".\", \"_\" and \"-\"")
 }
 
 func (t *target) parseDigest() *errcode.Error {

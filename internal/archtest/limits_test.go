@@ -102,7 +102,7 @@ func TestFunctionsTakeFewParameters(t *testing.T) {
 func TestPackagesAreSmall(t *testing.T) {
 	lines := map[string]int{}
 	for _, s := range sources(t) {
-		if !s.test {
+		if !s.test && !strings.HasSuffix(path.Dir(s.name), "test") { // as contenttest
 			lines[path.Dir(s.name)] += s.lines
 		}
 	}
