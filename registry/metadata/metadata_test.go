@@ -323,3 +323,71 @@ func TestLocksLeaveConnections(t *testing.T) {
 		wg.Wait()
 	})
 }
+
+// TestLockOfSeveral: who asks for keys in different orders neither meets inside
+// nor waits forever, and who gives up leaves nothing locked. With PostgreSQL the
+// others are in another process, which knows nothing of this one's mutexes.
+func TestLockOfSeveral(t *testing.T) {
+	t.Parallel()
+	t.Run("sqlite", func(t *testing.T) {
+		t.Parallel()
+		m := metadatatest.OpenSQLite(t, nil)
+		lockOfSeveral(t, m, m)
+	})
+	t.Run("postgres", func(t *testing.T) {
+		t.Parallel()
+		dsn := metadatatest.Postgres(t).New(t)
+		var both [2]*metadata.DB
+		for i := range both {
+			m, err := metadata.Open(t.Context(), metadata.Config{DSN: dsn})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = m.Close() })
+			both[i] = m
+		}
+		lockOfSeveral(t, both[0], both[1])
+	})
+}
+
+func lockOfSeveral(t *testing.T, one, other *metadata.DB) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var inside atomic.Int32
+	var wg sync.WaitGroup
+	for i := range 30 {
+		wg.Go(func() {
+			m, keys := one, []string{"a", "b", "a"}
+			if i%2 == 0 {
+				m, keys = other, []string{"b", "a"}
+			}
+			unlock, err := m.Lock(ctx, keys...)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if inside.Add(1) != 1 {
+				t.Error("two are inside")
+			}
+			inside.Add(-1)
+			unlock()
+		})
+	}
+	wg.Wait()
+	held, err := one.Lock(ctx, "b")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held()
+	short, stop := context.WithTimeout(ctx, 50*time.Millisecond)
+	defer stop()
+	if _, err := other.Lock(short, "a", "b"); err == nil {
+		t.Error("a lock that is held was had")
+	}
+	unlock, err := one.Lock(ctx, "a")
+	if err != nil {
+		t.Fatalf("what the one who gave up had locked: %v", err)
+	}
+	unlock()
+}

@@ -33,7 +33,7 @@ func onSmallDisk(t *testing.T, options string) place {
 			t.Error(err)
 		}
 	})
-	return place{t, filepath.Join(dir, "root")}
+	return place{t: t, root: filepath.Join(dir, "root")}
 }
 
 // ask is a request of the administrator, over HTTP.

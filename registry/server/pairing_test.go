@@ -25,10 +25,11 @@ import (
 type place struct {
 	t    *testing.T
 	root string
+	dsn  string // of PostgreSQL; "" is SQLite in the root
 }
 
 func (p place) config() Config {
-	cfg := Config{Root: p.root, Listen: "127.0.0.1:0", TLS: TLS{Off: true}}
+	cfg := Config{Root: p.root, Database: p.dsn, Listen: "127.0.0.1:0", TLS: TLS{Off: true}}
 	cfg.Log.Level = "error"
 	return cfg
 }
@@ -141,7 +142,7 @@ func TestEstrangedDatabase(t *testing.T) {
 	for name, estrange := range estrangements() {
 		for _, way := range []string{"put back", "reindex", "begin anew"} {
 			t.Run(name+"/"+way, func(t *testing.T) {
-				p, other := place{t, metadatatest.Dir(t)}, place{t, metadatatest.Dir(t)}
+				p, other := place{t: t, root: metadatatest.Dir(t)}, place{t: t, root: metadatatest.Dir(t)}
 				images := p.fill()
 				must(t, other.start(other.config(), func(*Server) {}))
 				copyFile(t, other.root+"/registry.db", other.root+"/new.db")
@@ -212,6 +213,9 @@ func (p place) recover(way string, older bool, images map[string]distributiontes
 	cfg := p.config()
 	switch way {
 	case "put back":
+		if p.dsn != "" {
+			break
+		}
 		must(p.t, os.Rename(filepath.Join(p.root, "good.db"), filepath.Join(p.root, "registry.db")))
 	case "reindex":
 		got, err := Reindex(p.t.Context(), cfg, func(err error) { p.t.Errorf("problem: %v", err) })
@@ -275,11 +279,47 @@ func (p place) serves(s *Server, want []string, images map[string]distributionte
 	}
 }
 
+// TestEstrangedPostgres is TestEstrangedDatabase with databases of a server: a
+// new one, one restored from before a change, another registry's.
+func TestEstrangedPostgres(t *testing.T) {
+	t.Setenv(AdminPasswordEnv, testPassword)
+	server := metadatatest.Postgres(t)
+	for _, name := range []string{"new", "older", "another's"} {
+		for _, way := range []string{"put back", "reindex", "begin anew"} {
+			if name == "another's" && way != "put back" {
+				continue // it holds what is another's, and must be left alone
+			}
+			t.Run(name+"/"+way, func(t *testing.T) {
+				p := place{t: t, root: metadatatest.Dir(t), dsn: server.New(t)}
+				images := map[string]distributiontest.Image{}
+				must(t, p.start(p.config(), func(s *Server) {
+					images["v1"], images["v2"] = p.push(s, 10, "v1"), p.push(s, 20, "v2")
+					must(t, s.registry.DeleteTag(asAdmin(t.Context()), "team/app", "v2"))
+				}))
+				wrong := map[string]string{"new": server.New(t), "older": server.Copy(t, p.dsn), "another's": server.New(t)}
+				must(t, p.start(p.config(), func(s *Server) { images["v3"] = p.push(s, 30, "v3") }))
+				other := place{t: t, root: metadatatest.Dir(t), dsn: wrong["another's"]}
+				must(t, other.start(other.config(), func(s *Server) { other.push(s, 90, "v9") }))
+				blobs, right := p.blobs(), p.dsn
+				p.dsn = wrong[name]
+				p.refused()
+				if got := p.blobs(); !slices.Equal(got, blobs) {
+					t.Fatalf("%d blobs, there were %d", len(got), len(blobs))
+				}
+				if way == "put back" {
+					p.dsn = right
+				}
+				p.recover(way, name == "older", images, blobs)
+			})
+		}
+	}
+}
+
 // TestEstrangedContent takes the content away, or another registry's.
 func TestEstrangedContent(t *testing.T) {
 	t.Setenv(AdminPasswordEnv, testPassword)
 	for _, swap := range []bool{false, true} {
-		p, other := place{t, metadatatest.Dir(t)}, place{t, metadatatest.Dir(t)}
+		p, other := place{t: t, root: metadatatest.Dir(t)}, place{t: t, root: metadatatest.Dir(t)}
 		images := p.fill()
 		must(t, other.start(other.config(), func(s *Server) { other.push(s, 90, "v9") }))
 		content := filepath.Join(p.root, "content")
@@ -305,7 +345,7 @@ func TestEstrangedContent(t *testing.T) {
 // they are made, and a database that is lost afterwards comes back from them.
 func TestFirstStartOfThisRelease(t *testing.T) {
 	t.Setenv(AdminPasswordEnv, testPassword)
-	p := place{t, metadatatest.Dir(t)}
+	p := place{t: t, root: metadatatest.Dir(t)}
 	images := p.fill()
 	must(t, p.start(p.config(), func(s *Server) {
 		must(t, s.state.db.Update(t.Context(), func(ctx context.Context, tx *metadata.Tx) error { return tx.SetIdentity(ctx, "") }))
@@ -321,7 +361,7 @@ func TestFirstStartOfThisRelease(t *testing.T) {
 // before its bytes were complete: the tag comes back as what it was before.
 func TestKilledPushLeavesNoWrongTag(t *testing.T) {
 	t.Setenv(AdminPasswordEnv, testPassword)
-	p := place{t, metadatatest.Dir(t)}
+	p := place{t: t, root: metadatatest.Dir(t)}
 	images := p.fill()
 	must(t, p.start(p.config(), func(s *Server) {
 		must(t, s.state.records.AddTag("team/app", "v1", digest.FromString("never came"), 0))

@@ -70,7 +70,7 @@ type lab struct {
 	handler   http.Handler
 }
 
-func newLab(t *testing.T) *lab {
+func newLab(t *testing.T, open func(testing.TB, func() time.Time) *metadata.DB) *lab {
 	l := &lab{t: t, ctx: admin(t.Context()), root: metadatatest.Dir(t), img: distributiontest.NewImage(t, 1, 50_000, 700)}
 	var err error
 	if l.store, err = fsstore.Open(l.root, fsstore.Options{}); err != nil {
@@ -81,7 +81,7 @@ func newLab(t *testing.T) *lab {
 			t.Error(err)
 		}
 	})
-	l.db = metadatatest.OpenSQLite(t, time.Now)
+	l.db = open(t, time.Now)
 	m := l.img.Manifest.Descriptor
 	l.index = distributiontest.Index(t, ocispec.Descriptor{MediaType: m.MediaType, Digest: m.Digest, Size: m.Size})
 	l.restart()
@@ -219,27 +219,26 @@ func (l *lab) heals(dgst digest.Digest) {
 // check finds it and nothing else, and a push heals it.
 func TestDamage(t *testing.T) {
 	t.Parallel()
-	cases := 0
-	for name, how := range damages() {
-		t.Run(name, func(t *testing.T) {
-			l := newLab(t)
-			for kind, dgst := range map[string]digest.Digest{
-				"layer": l.img.Layers[0].Digest, "config": l.img.Config.Digest,
-				"manifest": l.img.Manifest.Descriptor.Digest, "index": l.index.Descriptor.Digest,
-			} {
-				for op, try := range operations(name) {
-					cases++
-					l.damage(dgst, how)
-					t.Run(kind+"/"+op, func(t *testing.T) {
+	metadatatest.Each(t, func(t *testing.T, open func(testing.TB, func() time.Time) *metadata.DB) {
+		for name, how := range damages() {
+			t.Run(name, func(t *testing.T) {
+				l := newLab(t, open)
+				for kind, dgst := range map[string]digest.Digest{
+					"layer": l.img.Layers[0].Digest, "config": l.img.Config.Digest,
+					"manifest": l.img.Manifest.Descriptor.Digest, "index": l.index.Descriptor.Digest,
+				} {
+					for op, try := range operations(name) {
+						l.damage(dgst, how)
+						t.Run(kind+"/"+op, func(t *testing.T) {
+							l.t = t
+							try(l, dgst)
+						})
 						l.t = t
-						try(l, dgst)
-					})
-					l.t = t
+					}
 				}
-			}
-		})
-	}
-	t.Logf("%d cases", cases)
+			})
+		}
+	})
 }
 
 // operations are what is tried on a damaged file. A flipped bit of a blob is
@@ -338,7 +337,7 @@ func needsIt(ifUnread func(*lab, digest.Digest, int) []int) func(*lab, digest.Di
 // and removed, and nothing that is content.
 func TestForeignThings(t *testing.T) {
 	t.Parallel()
-	l := newLab(t)
+	l := newLab(t, metadatatest.OpenSQLite)
 	at := func(name string) string { return filepath.Join(l.root, "blobs", name) }
 	unowned := "sha256/" + strings.Repeat("ab", 32)
 	put := func() []string {

@@ -167,8 +167,24 @@ func (s *Server) exec(stmt string) error {
 // New makes an empty database in the server and returns its DSN.
 func (s *Server) New(t testing.TB) string {
 	t.Helper()
+	return s.create(t, "")
+}
+
+// Copy makes a database that is as the one of dsn is now, which nobody may have
+// open. It returns the copy's DSN.
+func (s *Server) Copy(t testing.TB, dsn string) string {
+	t.Helper()
+	u, err := url.Parse(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.create(t, " TEMPLATE "+strings.TrimPrefix(u.Path, "/"))
+}
+
+func (s *Server) create(t testing.TB, like string) string {
+	t.Helper()
 	name := "cove_" + strings.ToLower(rand.Text())[:12]
-	if err := s.exec("CREATE DATABASE " + name); err != nil {
+	if err := s.exec("CREATE DATABASE " + name + like); err != nil {
 		t.Fatal(err)
 	}
 	u, err := url.Parse(s.dsn)
