@@ -48,7 +48,7 @@ func (a *Accounts) Add(ctx context.Context, name, password string, admin bool) e
 	if err != nil {
 		return err
 	}
-	return a.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error {
+	return a.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
 		if err := tx.AddUser(ctx, name, hash, admin); err != nil {
 			return err
 		}
@@ -65,7 +65,7 @@ func (a *Accounts) SetPassword(ctx context.Context, name, password string) error
 	if err != nil {
 		return err
 	}
-	err = a.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error {
+	err = a.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
 		if err := tx.SetPassword(ctx, name, hash); err != nil {
 			return err
 		}
@@ -88,12 +88,12 @@ func (a *Accounts) ResetAdmin(ctx context.Context) (password string, err error) 
 	if err != nil {
 		return "", err
 	}
-	return password, atomicfile.Write(a.root, AdminPasswordFile, []byte(password+"\n"), 0o600, atomicfile.Durable)
+	return password, a.keepAdminPassword(password)
 }
 
 // Remove ends an account, its memberships and its tokens.
 func (a *Accounts) Remove(ctx context.Context, name string) error {
-	return a.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error {
+	return a.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
 		if err := tx.RemoveUser(ctx, name); err != nil {
 			return err
 		}
@@ -141,13 +141,19 @@ func (a *Accounts) FirstAdmin(ctx context.Context, given string) (made string, e
 	}
 	// The file comes first: a kill in between leaves a password that the next
 	// start replaces, never an account whose password nobody knows.
-	if err := atomicfile.Write(a.root, AdminPasswordFile, []byte(password+"\n"), 0o600, atomicfile.Durable); err != nil {
+	if err := a.keepAdminPassword(password); err != nil {
 		return "", err
 	}
 	if err := a.Add(ctx, AdminUser, password, true); err != nil {
 		return "", fmt.Errorf("making the account %s: %w", AdminUser, err)
 	}
 	return made, nil
+}
+
+func (a *Accounts) keepAdminPassword(password string) error {
+	return a.db.WithRoom(func() error {
+		return atomicfile.Write(a.root, AdminPasswordFile, []byte(password+"\n"), 0o600, atomicfile.Durable)
+	})
 }
 
 func (a *Accounts) forgetAdminPassword() error {

@@ -16,7 +16,7 @@ func (a *Accounts) CreateProject(ctx context.Context, name string, public bool) 
 	if !reference.ValidRepository(name) || strings.Contains(name, "/") {
 		return errdefs.Errorf(errdefs.ErrInvalid, "project %q: a name is lower-case letters and digits, with single . _ or - between them", name)
 	}
-	return a.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error {
+	return a.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
 		p, created, err := tx.CreateProject(ctx, name, Operator)
 		if err == nil && !created {
 			err = errdefs.Errorf(errdefs.ErrExists, "project %q exists already", name)
@@ -36,7 +36,7 @@ func (a *Accounts) RemoveProject(ctx context.Context, name string) error {
 	if name == metadata.DefaultProject {
 		return errdefs.Errorf(errdefs.ErrInvalid, "project %q holds the images whose name has no project; it stays", name)
 	}
-	return a.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error {
+	return a.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
 		if err := tx.RemoveProject(ctx, name); err != nil {
 			return err
 		}
@@ -56,7 +56,7 @@ func (a *Accounts) SetRole(ctx context.Context, project, user, role string) erro
 	if !ok {
 		return errdefs.Errorf(errdefs.ErrInvalid, "role %q: use limited-guest, guest, developer, maintainer, project-admin or none", role)
 	}
-	return a.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error {
+	return a.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
 		u, err := tx.UserByName(ctx, user)
 		if err != nil {
 			return err
@@ -74,7 +74,7 @@ func (a *Accounts) SetRole(ctx context.Context, project, user, role string) erro
 
 // SetPublic says whether anyone may pull from a project.
 func (a *Accounts) SetPublic(ctx context.Context, project string, public bool) error {
-	return a.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error {
+	return a.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
 		p, err := existing(ctx, tx, project)
 		if err != nil {
 			return err

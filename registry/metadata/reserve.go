@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"golang.org/x/sys/unix"
+
 	"cove/errdefs"
 )
 
@@ -19,12 +21,21 @@ type Reserve interface {
 // SetReserve gives the database a reserve. Set it before the first write.
 func (m *DB) SetReserve(r Reserve) { m.reserve = r }
 
-// MakeRoom is Update for a write that leads to more room, as a delete does: on a
-// full disk it takes the reserve.
+// MakeRoom is Update for a write that must not fail on a full disk, where it
+// takes the reserve: one that leads to more room, as a delete does, and those by
+// which an operator gets at a registry.
 func (m *DB) MakeRoom(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error {
-	err := m.Update(ctx, fn)
-	if errors.Is(err, errdefs.ErrExhausted) && m.reserve != nil && m.reserve.Release() {
-		err = m.Update(ctx, fn)
+	return m.WithRoom(func() error { return m.Update(ctx, fn) })
+}
+
+// WithRoom does what may meet a full disk, and once more, with the room of the
+// reserve, when it did. The kind of that failure is errdefs.ErrExhausted, or it
+// is the system's ENOSPC.
+func (m *DB) WithRoom(do func() error) error {
+	err := do()
+	full := errors.Is(err, errdefs.ErrExhausted) || errors.Is(err, unix.ENOSPC)
+	if full && m.reserve != nil && m.reserve.Release() {
+		err = do()
 	}
 	return err
 }

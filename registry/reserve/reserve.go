@@ -23,12 +23,14 @@ const (
 	size = 6 << 20
 )
 
-// File is a metadata.Reserve. It is safe for concurrent use.
+// File is a metadata.Reserve. It is safe for concurrent use, also by several
+// processes, since each looks whether the file is there.
 type File struct {
 	name string
 
-	mu     sync.Mutex
-	filled bool
+	mu sync.Mutex
+	// impossible says that the file system has no such thing as room to reserve.
+	impossible bool
 }
 
 // In returns the reserve of a registry's root; Fill makes it.
@@ -38,26 +40,35 @@ func In(root string) *File { return &File{name: filepath.Join(root, Name)} }
 func (r *File) Release() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.filled = false
 	return os.Remove(r.name) == nil
+}
+
+// Try does what may meet a full disk, and once more, with the reserve's room,
+// when it did.
+func (r *File) Try(do func() error) error {
+	err := do()
+	if IsFull(err) && r.Release() {
+		err = do()
+	}
+	return err
 }
 
 // Fill makes the file again when it is gone.
 func (r *File) Fill() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.filled {
+	if r.impossible {
 		return nil
 	}
 	if fi, err := os.Lstat(r.name); err == nil && fi.Size() == size {
-		r.filled = true
 		return nil
 	}
-	if err := r.allocate(); IsFull(err) {
+	err := r.allocate()
+	if IsFull(err) {
 		err = errors.Join(err, ignoreMissing(os.Remove(r.name)))
 		return errdefs.Errorf(errdefs.ErrExhausted, "the registry's disk is full but for what deletes need: %w", err)
 	}
-	r.filled = true // or the file system has no such thing as room to reserve
+	r.impossible = err != nil
 	return nil
 }
 

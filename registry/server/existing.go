@@ -11,6 +11,7 @@ import (
 	"cove/registry/auth"
 	"cove/registry/metadata"
 	"cove/registry/pairing"
+	"cove/registry/reserve"
 )
 
 // AdminPasswordEnv sets the password of the first start.
@@ -48,9 +49,18 @@ func openExisting(ctx context.Context, cfg *Config) (*os.Root, *metadata.DB, err
 	if err != nil {
 		return nil, nil, fmt.Errorf("registry root: %w", err)
 	}
-	db, err := metadata.Open(ctx, metadata.Config{DSN: cfg.dsn()})
+	// On a full disk too: it is emptied by who may still sign in.
+	r := reserve.In(cfg.Root)
+	var db *metadata.DB
+	err = r.Try(func() error {
+		db, err = metadata.Open(ctx, metadata.Config{DSN: cfg.dsn()})
+		return err
+	})
 	if err != nil {
 		return nil, nil, errors.Join(err, root.Close())
+	}
+	if cfg.Database == "" {
+		db.SetReserve(r)
 	}
 	return root, db, nil
 }

@@ -172,6 +172,49 @@ func TestFullDiskIsEmptied(t *testing.T) {
 	}
 }
 
+// TestFullDiskKeepsAccounts: on a disk that others filled an operator can still
+// let people in and keep them out, whether or not the registry runs.
+func TestFullDiskKeepsAccounts(t *testing.T) {
+	for name, options := range map[string]string{"room": "size=40m,nr_inodes=1000", "inodes": "size=40m,nr_inodes=140"} {
+		for _, running := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s, running %t", name, running), func(t *testing.T) {
+				p := onSmallDisk(t, options)
+				img := distributiontest.NewImage(t, 1, 100_000)
+				change := func() {
+					a, err := OpenAccounts(t.Context(), p.config())
+					must(t, err)
+					ctx := t.Context()
+					must(t, a.Add(ctx, "ann", testPassword, false))
+					must(t, a.SetPassword(ctx, "ann", testPassword+"2"))
+					must(t, a.CreateProject(ctx, "new", true))
+					must(t, a.SetRole(ctx, "new", "ann", "developer"))
+					must(t, a.RemoveProject(ctx, "new"))
+					must(t, a.Remove(ctx, "ann"))
+					_, err = a.ResetAdmin(ctx)
+					must(t, errors.Join(err, a.SetPassword(ctx, "admin", testPassword), a.Close()))
+				}
+				must(t, p.start(p.config(), func(s *Server) {
+					p.want("a push", p.pushImage(s, img, "v1"), 201)
+					fillUp(t, filepath.Dir(p.root))
+					if running {
+						change()
+						p.want("a push to a full disk", p.pushImage(s, distributiontest.NewImage(t, 2, 100_000), "v2"), http.StatusInsufficientStorage)
+					}
+				}))
+				if !running {
+					change()
+				}
+				must(t, p.start(p.config(), func(s *Server) {
+					status, _, body := p.ask(s, "DELETE", "/v2/team/app/manifests/"+img.Manifest.Descriptor.Digest.String(), nil)
+					if p.want("DELETE", status, 202); t.Failed() {
+						t.Logf("%s", body)
+					}
+				}))
+			})
+		}
+	}
+}
+
 // full expects what a full disk allows, and that nothing more is taken of it.
 func (p place) full(s *Server, images map[string]distributiontest.Image) {
 	p.t.Helper()

@@ -15,6 +15,7 @@ import (
 	"cove/content/fsstore"
 	"cove/errdefs"
 	"cove/internal/atomicfile"
+	"cove/internal/filelock"
 	"cove/registry/accounts"
 	"cove/registry/auth"
 	"cove/registry/metadata"
@@ -52,12 +53,12 @@ func (c *Config) dsn() string {
 // openState opens the root and makes what is missing. A disk that is full must
 // not keep a registry from starting, which is how it is emptied: then the
 // reserve is given up.
-func openState(ctx context.Context, cfg Config, now func() time.Time) (*state, error) {
+func openState(ctx context.Context, cfg Config, now func() time.Time) (s *state, err error) {
 	r := reserve.In(cfg.Root)
-	s, err := tryOpenState(ctx, cfg, r, now)
-	if reserve.IsFull(err) && r.Release() {
+	err = r.Try(func() error {
 		s, err = tryOpenState(ctx, cfg, r, now)
-	}
+		return err
+	})
 	if err == nil && cfg.Database == "" {
 		_ = r.Fill() // a full disk is met when something is to be written
 	}
@@ -125,7 +126,7 @@ func (s *state) claim(root string) (err error) {
 	if s.lock, err = s.root.OpenFile(lockFile, os.O_RDWR|os.O_CREATE, 0o600); err != nil {
 		return fmt.Errorf("registry root: %w", err)
 	}
-	if err := unix.Flock(int(s.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	if err := filelock.Try(s.lock, filelock.Exclusive); err != nil {
 		return errdefs.Errorf(errdefs.ErrUnavailable, "registry root %s: another registry serves it; stop that one, or use PostgreSQL to run several", root)
 	}
 	return nil
@@ -177,7 +178,7 @@ func (s *state) close(inOrder bool) error {
 		errs = append(errs, s.root.Remove(runningFile))
 	}
 	if s.lock != nil {
-		errs = append(errs, s.lock.Close())
+		errs = append(errs, filelock.Release(s.lock))
 	}
 	if s.root != nil {
 		errs = append(errs, s.root.Close())
