@@ -211,12 +211,12 @@ func (s *Store) repository(ref reference.Reference) (*client.Repository, error) 
 func (s *Store) explain(ctx context.Context, doing string, ref reference.Reference, err error) error {
 	err = unnamed(ref, err)
 	said := fmt.Errorf("%s %s: %w", doing, ref.Familiar(), err)
-	switch errdefs.KindOf(err) {
-	case errdefs.ErrNotFound, errdefs.ErrUnavailable:
+	switch kind := errdefs.KindOf(err); {
+	case errors.Is(kind, errdefs.ErrNotFound), errors.Is(kind, errdefs.ErrUnavailable):
 		if hint := ref.Hint(s.cfg.Known); hint != "" {
 			return fmt.Errorf("%w; %s", said, hint)
 		}
-	case errdefs.ErrDenied, errdefs.ErrUnauthenticated:
+	case errors.Is(kind, errdefs.ErrDenied), errors.Is(kind, errdefs.ErrUnauthenticated):
 		if hint := ref.Hint(s.cfg.Known); hint != "" {
 			return fmt.Errorf("%w; %s", said, hint)
 		}

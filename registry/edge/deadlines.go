@@ -59,7 +59,7 @@ func (b *patientBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.received += int64(n)
 	b.waited += time.Since(begin)
-	if err == io.EOF { //nolint:errorlint // a Reader's own, as it is
+	if err == io.EOF {
 		// The server now watches the connection for the client to go away, which
 		// must not time out.
 		b.ended = true

@@ -30,8 +30,9 @@ func (l *limited) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		peer, err := netip.ParseAddrPort(conn.RemoteAddr().String())
-		if err != nil || l.exempt.Trusts(peer.Addr()) {
+		// What has no address and port, such as a Unix socket, cannot be counted.
+		peer, _ := netip.ParseAddrPort(conn.RemoteAddr().String())
+		if !peer.IsValid() || l.exempt.Trusts(peer.Addr()) {
 			return conn, nil
 		}
 		caller := Caller(peer.Addr())

@@ -44,7 +44,11 @@ func (w *Wire) sentTo(ctx context.Context, u *url.URL) (context.Context, error) 
 	if atHome(u.Host) {
 		return nil, refuseHome(u.Host)
 	}
-	if proxy, err := http.ProxyFromEnvironment(&http.Request{URL: u}); err != nil || proxy != nil {
+	proxy, err := http.ProxyFromEnvironment(&http.Request{URL: u})
+	if err != nil {
+		return nil, err
+	}
+	if proxy != nil {
 		return ctx, nil // the proxy dials, from where it is
 	}
 	return context.WithValue(ctx, awayKey{}, true), nil
