@@ -1,5 +1,6 @@
-// Package accounts manages users, projects and memberships, and writes each
-// change to the audit log.
+// Package accounts manages the users of a registry. Whoever calls it says who is
+// asking, and it asks package auth whether that one may: no edge, be it the
+// command line or an API, decides by itself. Each change is in the audit log.
 package accounts
 
 import (
@@ -12,6 +13,7 @@ import (
 
 	"cove/errdefs"
 	"cove/internal/atomicfile"
+	"cove/registry/audit"
 	"cove/registry/auth"
 	"cove/registry/metadata"
 )
@@ -24,23 +26,25 @@ const AdminUser = "admin"
 const AdminPasswordFile = "admin-password"
 
 // Accounts manages the users of a registry. It works beside a running server.
+// Who may not do something gets the errors of auth.Judge's Permit.
 type Accounts struct {
 	root   *os.Root
 	db     *metadata.DB
 	hasher *auth.Hasher
+	judge  auth.Judge
 }
 
 // New manages the accounts of db; the first administrator's password is kept in
-// root. Closing closes both.
-func New(root *os.Root, db *metadata.DB, hasher *auth.Hasher) *Accounts {
-	return &Accounts{root: root, db: db, hasher: hasher}
+// root. Both stay the caller's.
+func New(root *os.Root, db *metadata.DB, hasher *auth.Hasher, judge auth.Judge) *Accounts {
+	return &Accounts{root: root, db: db, hasher: hasher, judge: judge}
 }
 
-// Close releases the database.
-func (a *Accounts) Close() error { return errors.Join(a.db.Close(), a.root.Close()) }
-
 // Add makes an account.
-func (a *Accounts) Add(ctx context.Context, name, password string, admin bool) error {
+func (a *Accounts) Add(ctx context.Context, by auth.Caller, name, password string, admin bool) error {
+	if err := a.judge.Permit(ctx, a.db, by, auth.ManageUsers, ""); err != nil {
+		return err
+	}
 	if err := auth.CheckName(name); err != nil {
 		return err
 	}
@@ -52,15 +56,16 @@ func (a *Accounts) Add(ctx context.Context, name, password string, admin bool) e
 		if err := tx.AddUser(ctx, name, hash, admin); err != nil {
 			return err
 		}
-		return tx.Audit(ctx, Operator, "user.add", name, "")
+		return audit.Record(ctx, tx, by, audit.Change{Action: "user.add", Object: name})
 	})
 }
 
-// Operator is the actor of what is done on the registry's own machine.
-const Operator = "(Operator)"
-
-// SetPassword changes a password; tokens issued before end within a second.
-func (a *Accounts) SetPassword(ctx context.Context, name, password string) error {
+// SetPassword changes a password, one's own or, for those who manage users,
+// another's; tokens issued before end within a second.
+func (a *Accounts) SetPassword(ctx context.Context, by auth.Caller, name, password string) error {
+	if err := a.mayChange(ctx, by, name); err != nil {
+		return err
+	}
 	hash, err := a.hasher.Hash(ctx, password)
 	if err != nil {
 		return err
@@ -69,7 +74,7 @@ func (a *Accounts) SetPassword(ctx context.Context, name, password string) error
 		if err := tx.SetPassword(ctx, name, hash); err != nil {
 			return err
 		}
-		return tx.Audit(ctx, Operator, "user.password", name, "")
+		return audit.Record(ctx, tx, by, audit.Change{Action: "user.password", Object: name})
 	})
 	if err == nil && name == AdminUser {
 		err = a.forgetAdminPassword()
@@ -77,13 +82,21 @@ func (a *Accounts) SetPassword(ctx context.Context, name, password string) error
 	return err
 }
 
+// mayChange lets everybody change what is his own.
+func (a *Accounts) mayChange(ctx context.Context, by auth.Caller, name string) error {
+	if by.UserID != 0 && by.Name == name && !by.Token() {
+		return nil
+	}
+	return a.judge.Permit(ctx, a.db, by, auth.ManageUsers, "")
+}
+
 // ResetAdmin gives the administrator a new random password, makes the account
 // again if it is gone, and keeps the password in the root.
-func (a *Accounts) ResetAdmin(ctx context.Context) (password string, err error) {
+func (a *Accounts) ResetAdmin(ctx context.Context, by auth.Caller) (password string, err error) {
 	password = RandomPassword()
-	err = a.SetPassword(ctx, AdminUser, password)
+	err = a.SetPassword(ctx, by, AdminUser, password)
 	if errors.Is(err, errdefs.ErrNotFound) {
-		err = a.Add(ctx, AdminUser, password, true)
+		err = a.Add(ctx, by, AdminUser, password, true)
 	}
 	if err != nil {
 		return "", err
@@ -92,39 +105,24 @@ func (a *Accounts) ResetAdmin(ctx context.Context) (password string, err error) 
 }
 
 // Remove ends an account, its memberships and its tokens.
-func (a *Accounts) Remove(ctx context.Context, name string) error {
+func (a *Accounts) Remove(ctx context.Context, by auth.Caller, name string) error {
+	if err := a.judge.Permit(ctx, a.db, by, auth.ManageUsers, ""); err != nil {
+		return err
+	}
 	return a.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
 		if err := tx.RemoveUser(ctx, name); err != nil {
 			return err
 		}
-		return tx.Audit(ctx, Operator, "user.remove", name, "")
+		return audit.Record(ctx, tx, by, audit.Change{Action: "user.remove", Object: name})
 	})
 }
 
 // List visits every account by name.
-func (a *Accounts) List(ctx context.Context, visit func(metadata.User) error) error {
-	return eachPage(ctx, a.db.Users, func(u metadata.User) string { return u.Name }, visit)
-}
-
-// eachPage visits everything that list returns in pages, each after the last
-// name of the one before.
-func eachPage[T any](ctx context.Context, list func(ctx context.Context, last string, n int) ([]T, error), name func(T) string, visit func(T) error) error {
-	const page = 500
-	for last := ""; ; {
-		items, err := list(ctx, last, page)
-		if err != nil {
-			return err
-		}
-		for _, item := range items {
-			if err := visit(item); err != nil {
-				return err
-			}
-			last = name(item)
-		}
-		if len(items) < page {
-			return nil
-		}
+func (a *Accounts) List(ctx context.Context, by auth.Caller, visit func(metadata.User) error) error {
+	if err := a.judge.Permit(ctx, a.db, by, auth.ManageUsers, ""); err != nil {
+		return err
 	}
+	return metadata.EachPage(ctx, a.db.Users, func(u metadata.User) string { return u.Name }, visit)
 }
 
 // FirstAdmin makes the administrator of a registry that has no account. It
@@ -144,7 +142,7 @@ func (a *Accounts) FirstAdmin(ctx context.Context, given string) (made string, e
 	if err := a.keepAdminPassword(password); err != nil {
 		return "", err
 	}
-	if err := a.Add(ctx, AdminUser, password, true); err != nil {
+	if err := a.Add(ctx, auth.Operator(), AdminUser, password, true); err != nil {
 		return "", fmt.Errorf("making the account %s: %w", AdminUser, err)
 	}
 	return made, nil

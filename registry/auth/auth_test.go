@@ -69,7 +69,7 @@ func newFixture(t testing.TB, everyoneCreates bool) *fixture {
 	}
 	f.Authorizer = New(Config{
 		DB: f.db, Login: NewLogin(f.db, NewHasher(2), f.clock.Now),
-		Tokens: NewTokens(testService, f.keys, f.clock.Now), EveryoneCreates: everyoneCreates,
+		Tokens: NewTokens(testService, f.keys, f.clock.Now), Judge: Judge{EveryoneCreates: everyoneCreates},
 	})
 	return f
 }

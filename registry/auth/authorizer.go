@@ -23,9 +23,9 @@ type Config struct {
 	DB     *metadata.DB
 	Login  *Login
 	Tokens *Tokens
-	// EveryoneCreates lets every account create projects by pushing to them;
-	// otherwise only system administrators do.
-	EveryoneCreates bool
+	// Judge has the policy: a push to a project that does not exist creates it,
+	// for those who may.
+	Judge Judge
 	// ExternalURL is where clients reach this registry, as behind a proxy;
 	// "" means as the request did.
 	ExternalURL string
@@ -34,13 +34,12 @@ type Config struct {
 // Authorizer implements distribution.Authorizer over accounts, roles and
 // tokens. It is safe for concurrent use.
 type Authorizer struct {
-	db              *metadata.DB
-	login           *Login
-	tokens          *Tokens
-	standings       recent[place, metadata.Standing]
-	policy          []Rule
-	everyoneCreates bool
-	externalURL     string
+	db          *metadata.DB
+	login       *Login
+	tokens      *Tokens
+	standings   recent[place, metadata.Standing]
+	judge       Judge
+	externalURL string
 }
 
 var _ distribution.Authorizer = (*Authorizer)(nil)
@@ -48,9 +47,9 @@ var _ distribution.Authorizer = (*Authorizer)(nil)
 // New returns an Authorizer.
 func New(cfg Config) *Authorizer {
 	return &Authorizer{
-		db: cfg.DB, login: cfg.Login, tokens: cfg.Tokens, policy: Policy(),
-		standings:       recent[place, metadata.Standing]{now: cfg.Login.now},
-		everyoneCreates: cfg.EveryoneCreates, externalURL: strings.TrimSuffix(cfg.ExternalURL, "/"),
+		db: cfg.DB, login: cfg.Login, tokens: cfg.Tokens, judge: cfg.Judge,
+		standings:   recent[place, metadata.Standing]{now: cfg.Login.now},
+		externalURL: strings.TrimSuffix(cfg.ExternalURL, "/"),
 	}
 }
 
@@ -138,7 +137,7 @@ func (a *Authorizer) decide(ctx context.Context, c Caller, access distribution.A
 	// The last right is what the request is for, and what a refusal must name: a
 	// push asks for a pull before it.
 	for _, right := range slices.Backward(access.Actions) {
-		if a.allows(c, right, st) {
+		if a.judge.allows(c, Right(right), st) {
 			continue
 		}
 		if c.Name == "" {

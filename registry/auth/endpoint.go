@@ -80,7 +80,7 @@ func (a *Authorizer) permitted(r *http.Request, u metadata.User, asked []auth.Sc
 				return nil, err
 			}
 			s.Actions = slices.DeleteFunc(expand(s.Actions), func(action string) bool {
-				return !a.allows(c, distribution.Action(action), st)
+				return !a.judge.allows(c, Right(action), st)
 			})
 			if len(s.Actions) > 0 {
 				granted = append(granted, s)

@@ -2,8 +2,10 @@ package auth
 
 import (
 	"context"
+	"strings"
 
 	"cove/distribution"
+	"cove/errdefs"
 	"cove/registry/metadata"
 )
 
@@ -52,10 +54,31 @@ func ParseRole(name string) (Role, bool) {
 	return NoRole, name == "none"
 }
 
-// Rule says who has a right in a project.
+// Right is something that a caller may or may not do: an action of the protocol
+// in a repository, or one of administration.
+type Right string
+
+// The rights. Those from CreateProject on are asked for by the services; all but
+// ManageUsers and ReadAudit are towards a project.
+const (
+	Pull   = Right(distribution.Pull)
+	Push   = Right(distribution.Push)
+	Delete = Right(distribution.Delete)
+
+	CreateProject Right = "create"
+	RemoveProject Right = "remove"
+	SetVisibility Right = "show or hide"
+	SetMembers    Right = "choose the members of"
+	ListProjects  Right = "list all projects"
+	ManageUsers   Right = "manage users"
+	ReadAudit     Right = "read the audit log"
+)
+
+// Rule says who has a right.
 type Rule struct {
-	Right distribution.Action
-	// Least is the smallest role that has it.
+	Right Right
+	// Least is the smallest role in the project that has it; NoRole is that
+	// nobody has it but system administrators, who have every right.
 	Least Role
 	// Anyone has it in a public project, signed in or not.
 	Anyone bool
@@ -66,9 +89,17 @@ type Rule struct {
 // Policy is the one table of rights. A right that is not here nobody has.
 func Policy() []Rule {
 	return []Rule{
-		{Right: distribution.Pull, Least: LimitedGuest, Anyone: true, Creates: true},
-		{Right: distribution.Push, Least: Developer, Creates: true},
-		{Right: distribution.Delete, Least: Maintainer},
+		{Right: Pull, Least: LimitedGuest, Anyone: true, Creates: true},
+		{Right: Push, Least: Developer, Creates: true},
+		{Right: Delete, Least: Maintainer},
+
+		{Right: CreateProject, Least: ProjectAdmin, Creates: true}, // one that exists is refused as such
+		{Right: RemoveProject, Least: ProjectAdmin},
+		{Right: SetVisibility, Least: ProjectAdmin},
+		{Right: SetMembers, Least: ProjectAdmin},
+		{Right: ListProjects},
+		{Right: ManageUsers},
+		{Right: ReadAudit},
 	}
 }
 
@@ -79,6 +110,9 @@ type Caller struct {
 	Admin  bool   // a system administrator
 	cap    *grant // what the token says; nil for a password
 }
+
+// Token says that the caller came with a token, which is for images alone.
+func (c Caller) Token() bool { return c.cap != nil }
 
 // Viewer is the caller as lists are filtered for.
 func (c Caller) Viewer() metadata.Viewer {
@@ -98,10 +132,20 @@ func CallerOf(ctx context.Context) Caller {
 	return c
 }
 
+// Operator is the caller of what is done on the registry's own machine, by
+// whoever may write to its root. No account has such a name.
+func Operator() Caller { return Caller{Name: "(Operator)", Admin: true} }
+
+// Judge decides by the policy.
+type Judge struct {
+	// EveryoneCreates lets every account create projects.
+	EveryoneCreates bool
+}
+
 // allows decides one right by the table, from the caller's standing towards
 // the project.
-func (a *Authorizer) allows(c Caller, right distribution.Action, st metadata.Standing) bool {
-	for _, rule := range a.policy {
+func (j Judge) allows(c Caller, right Right, st metadata.Standing) bool {
+	for _, rule := range Policy() {
 		if rule.Right != right {
 			continue
 		}
@@ -109,16 +153,43 @@ func (a *Authorizer) allows(c Caller, right distribution.Action, st metadata.Sta
 		case c.Admin:
 			return true
 		case !st.ProjectExists:
-			return rule.Creates && a.mayCreate(c)
+			return rule.Creates && j.EveryoneCreates && c.UserID != 0
 		case rule.Anyone && st.ProjectPublic:
 			return true
 		}
-		return Role(st.Role) >= rule.Least
+		return rule.Least != NoRole && Role(st.Role) >= rule.Least
 	}
 	return false
 }
 
-// mayCreate says who may create a project, which the first push to it does.
-func (a *Authorizer) mayCreate(c Caller) bool {
-	return c.Admin || a.everyoneCreates && c.UserID != 0
+// Standings looks up how a user stands towards a project.
+type Standings interface {
+	Standing(ctx context.Context, project string, userID int64) (metadata.Standing, error)
+}
+
+// Permit is how the services ask: it is nil when the caller has the right, in
+// the project if it is one towards a project. A caller who has not is
+// errdefs.ErrDenied, and one who is nobody, or whose token is for images alone,
+// errdefs.ErrUnauthenticated.
+func (j Judge) Permit(ctx context.Context, q Standings, by Caller, right Right, project string) error {
+	switch {
+	case by.cap != nil:
+		return errdefs.Errorf(errdefs.ErrUnauthenticated, "a token of the registry is for images alone; sign in with a password")
+	case by.Name == "":
+		return errdefs.Errorf(errdefs.ErrUnauthenticated, "authentication required to %s", strings.TrimSpace(string(right)+" "+project))
+	}
+	var st metadata.Standing
+	if project != "" && !by.Admin {
+		var err error
+		if st, err = q.Standing(ctx, project, by.UserID); err != nil {
+			return err
+		}
+	}
+	if j.allows(by, right, st) {
+		return nil
+	}
+	if project == "" {
+		return errdefs.Errorf(errdefs.ErrDenied, "user %q may not %s; ask an administrator of the registry", by.Name, right)
+	}
+	return errdefs.Errorf(errdefs.ErrDenied, "user %q may not %s project %q; ask an administrator of the project", by.Name, right, project)
 }

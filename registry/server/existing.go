@@ -8,23 +8,46 @@ import (
 
 	"cove/errdefs"
 	"cove/registry/accounts"
+	"cove/registry/audit"
 	"cove/registry/auth"
 	"cove/registry/metadata"
 	"cove/registry/pairing"
+	"cove/registry/projects"
 	"cove/registry/reserve"
 )
 
 // AdminPasswordEnv sets the password of the first start.
 const AdminPasswordEnv = "COVE_ADMIN_PASSWORD"
 
-// OpenAccounts opens the accounts of the registry that the configuration
-// names. Close them.
-func OpenAccounts(ctx context.Context, cfg Config) (*accounts.Accounts, error) {
+// Services administer a registry. Each asks auth whether its caller may.
+type Services struct {
+	Accounts *accounts.Accounts
+	Projects *projects.Projects
+	Audit    *audit.Log
+}
+
+func newServices(cfg Config, root *os.Root, db *metadata.DB, hasher *auth.Hasher) Services {
+	judge := cfg.judge()
+	return Services{
+		Accounts: accounts.New(root, db, hasher, judge),
+		Projects: projects.New(db, judge),
+		Audit:    audit.New(db, judge),
+	}
+}
+
+func (c *Config) judge() auth.Judge {
+	return auth.Judge{EveryoneCreates: c.Projects.Creation == "everyone"}
+}
+
+// Administer calls do with the services of the registry that the configuration
+// names, whether or not it runs.
+func Administer(ctx context.Context, cfg Config, do func(Services) error) error {
 	root, db, err := openExisting(ctx, &cfg)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return accounts.New(root, db, auth.NewHasher(1)), nil
+	err = do(newServices(cfg, root, db, auth.NewHasher(1)))
+	return errors.Join(err, db.Close(), root.Close())
 }
 
 // openExisting opens the root and the database of a registry that was started

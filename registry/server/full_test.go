@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/distribution/distributiontest"
+	"cove/registry/auth"
 )
 
 // onSmallDisk is a registry on a file system of its own.
@@ -181,17 +182,18 @@ func TestFullDiskKeepsAccounts(t *testing.T) {
 				p := onSmallDisk(t, options)
 				img := distributiontest.NewImage(t, 1, 100_000)
 				change := func() {
-					a, err := OpenAccounts(t.Context(), p.config())
-					must(t, err)
-					ctx := t.Context()
-					must(t, a.Add(ctx, "ann", testPassword, false))
-					must(t, a.SetPassword(ctx, "ann", testPassword+"2"))
-					must(t, a.CreateProject(ctx, "new", true))
-					must(t, a.SetRole(ctx, "new", "ann", "developer"))
-					must(t, a.RemoveProject(ctx, "new"))
-					must(t, a.Remove(ctx, "ann"))
-					_, err = a.ResetAdmin(ctx)
-					must(t, errors.Join(err, a.SetPassword(ctx, "admin", testPassword), a.Close()))
+					must(t, Administer(t.Context(), p.config(), func(s Services) error {
+						ctx, op := t.Context(), auth.Operator()
+						must(t, s.Accounts.Add(ctx, op, "ann", testPassword, false))
+						must(t, s.Accounts.SetPassword(ctx, op, "ann", testPassword+"2"))
+						must(t, s.Projects.Create(ctx, op, "new", true))
+						must(t, s.Projects.SetRole(ctx, op, "new", "ann", "developer"))
+						must(t, s.Projects.Remove(ctx, op, "new"))
+						must(t, s.Accounts.Remove(ctx, op, "ann"))
+						_, err := s.Accounts.ResetAdmin(ctx, op)
+						must(t, err)
+						return s.Accounts.SetPassword(ctx, op, "admin", testPassword)
+					}))
 				}
 				must(t, p.start(p.config(), func(s *Server) {
 					p.want("a push", p.pushImage(s, img, "v1"), 201)

@@ -17,9 +17,10 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
-	"cove/distribution/auth"
+	wire "cove/distribution/auth"
 	protocol "cove/distribution/server"
 	"cove/errdefs"
+	"cove/registry/auth"
 	"cove/registry/metadata"
 )
 
@@ -137,11 +138,11 @@ func newPolicyServer(t *testing.T, creation string) *Server {
 	})
 	for _, project := range []string{"open", "closed"} {
 		if err == nil {
-			err = s.state.accounts.CreateProject(t.Context(), project, project == "open")
+			err = s.state.services.Projects.Create(t.Context(), auth.Operator(), project, project == "open")
 		}
 		for _, role := range roles {
 			if err == nil {
-				err = s.state.accounts.SetRole(t.Context(), project, role, role)
+				err = s.state.services.Projects.SetRole(t.Context(), auth.Operator(), project, role, role)
 			}
 		}
 	}
@@ -168,7 +169,7 @@ func (s *Server) ask(method, path, who, token string, body []byte) *httptest.Res
 func (s *Server) tokenFor(t *testing.T, who string, scopes ...string) string {
 	t.Helper()
 	w := s.ask("GET", "/token?"+url.Values{"scope": scopes}.Encode(), who, "", nil)
-	var got auth.Token
+	var got wire.Token
 	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || got.Token == "" {
 		t.Fatalf("token for %q: %d %s", who, w.Code, w.Body)
 	}
@@ -197,7 +198,7 @@ func TestPolicyMatrix(t *testing.T) {
 						if project != "absent" || rt.needs != pushes {
 							continue
 						}
-						if err := s.state.accounts.RemoveProject(t.Context(), project); err != nil && !errors.Is(err, errdefs.ErrNotFound) {
+						if err := s.state.services.Projects.Remove(t.Context(), auth.Operator(), project); err != nil && !errors.Is(err, errdefs.ErrNotFound) {
 							t.Fatal(err)
 						}
 					}
@@ -307,9 +308,9 @@ func TestSecondWaysToABlob(t *testing.T) {
 	if w := s.ask("POST", "/v2/closed/app/blobs/uploads/?digest="+dgst, "admin", "", blob); w.Code != http.StatusCreated {
 		t.Fatalf("%d %s", w.Code, w.Body)
 	}
-	err := s.state.accounts.CreateProject(t.Context(), "elsewhere", false)
+	err := s.state.services.Projects.Create(t.Context(), auth.Operator(), "elsewhere", false)
 	if err == nil {
-		err = s.state.accounts.SetRole(t.Context(), "elsewhere", "stranger", "developer")
+		err = s.state.services.Projects.SetRole(t.Context(), auth.Operator(), "elsewhere", "stranger", "developer")
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -88,9 +88,9 @@ func (s *Server) assemble(ctx context.Context) error {
 	tokens := auth.NewTokens(serviceName, s.state.keys, time.Now)
 	authorizer := auth.New(auth.Config{
 		DB: s.state.db, Tokens: tokens,
-		Login:           auth.NewLogin(s.state.db, s.state.hasher, time.Now),
-		EveryoneCreates: s.cfg.Projects.Creation == "everyone",
-		ExternalURL:     s.cfg.ExternalURL,
+		Login:       auth.NewLogin(s.state.db, s.state.hasher, time.Now),
+		Judge:       s.cfg.judge(),
+		ExternalURL: s.cfg.ExternalURL,
 	})
 	var err error
 	s.registry, err = store.New(ctx, store.Config{

@@ -16,7 +16,6 @@ import (
 	"cove/errdefs"
 	"cove/internal/atomicfile"
 	"cove/internal/filelock"
-	"cove/registry/accounts"
 	"cove/registry/auth"
 	"cove/registry/metadata"
 	"cove/registry/pairing"
@@ -33,7 +32,7 @@ type state struct {
 	records  *records.Dir
 	keys     *auth.Keys
 	hasher   *auth.Hasher
-	accounts *accounts.Accounts
+	services Services
 	clean    bool // the server before this one ended in order
 }
 
@@ -116,7 +115,7 @@ func tryOpenState(ctx context.Context, cfg Config, r *reserve.File, now func() t
 		return nil, errors.Join(err, keyDir.Close())
 	}
 	s.hasher = auth.NewHasher(2)
-	s.accounts = accounts.New(s.root, s.db, s.hasher)
+	s.services = newServices(cfg, s.root, s.db, s.hasher)
 	return s, s.markRunning()
 }
 
@@ -189,13 +188,10 @@ func (s *state) close(inOrder bool) error {
 // firstStart makes what a registry needs before anyone can use it.
 func (s *state) firstStart(ctx context.Context) (adminPassword string, err error) {
 	given := os.Getenv(AdminPasswordEnv)
-	if adminPassword, err = s.accounts.FirstAdmin(ctx, given); err != nil {
+	if adminPassword, err = s.services.Accounts.FirstAdmin(ctx, given); err != nil {
 		return "", err
 	}
-	return adminPassword, s.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error {
-		_, _, err := tx.CreateProject(ctx, metadata.DefaultProject, accounts.Operator)
-		return err
-	})
+	return adminPassword, s.services.Projects.EnsureDefault(ctx)
 }
 
 // writeAddress tells scripts where the server listens.

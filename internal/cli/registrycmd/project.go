@@ -3,8 +3,9 @@ package registrycmd
 import (
 	"github.com/spf13/cobra"
 
-	"cove/registry/accounts"
+	"cove/registry/auth"
 	"cove/registry/metadata"
+	"cove/registry/server"
 )
 
 func newProject() *cobra.Command {
@@ -25,8 +26,8 @@ by the administrator to a project that does not exist makes it too.`,
   registry project create mirror --public --root /srv/registry`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
-			return t.accounts(cmd.Context(), func(acc *accounts.Accounts) error {
-				return acc.CreateProject(cmd.Context(), a[0], public)
+			return t.administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
+				return s.Projects.Create(cmd.Context(), by, a[0], public)
 			})
 		},
 	}
@@ -44,8 +45,8 @@ func newProjectList() *cobra.Command {
 		Args:    args(cobra.MaximumNArgs(0)),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			out := newTable(cmd, quiet, "PUBLIC", "CREATED")
-			return out.flush(t.accounts(cmd.Context(), func(acc *accounts.Accounts) error {
-				return acc.Projects(cmd.Context(), func(p metadata.Project) error {
+			return out.flush(t.administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
+				return s.Projects.List(cmd.Context(), by, func(p metadata.Project) error {
 					return out.row(p.Name, yes(p.Public), stamp(p.CreatedAt))
 				})
 			}))
@@ -63,7 +64,9 @@ func newProjectRemove() *cobra.Command {
 		Example: `  registry project rm team`,
 		Args:    args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, names []string) error {
-			return t.eachName(cmd.Context(), names, (*accounts.Accounts).RemoveProject)
+			return t.administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
+				return each(names, func(name string) error { return s.Projects.Remove(cmd.Context(), by, name) })
+			})
 		},
 	}
 	t.flags(cmd)
@@ -86,8 +89,8 @@ func newProjectMember() *cobra.Command {
 		Example: `  registry project member team alice developer`,
 		Args:    args(cobra.ExactArgs(3)),
 		RunE: func(cmd *cobra.Command, a []string) error {
-			return t.accounts(cmd.Context(), func(acc *accounts.Accounts) error {
-				return acc.SetRole(cmd.Context(), a[0], a[1], a[2])
+			return t.administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
+				return s.Projects.SetRole(cmd.Context(), by, a[0], a[1], a[2])
 			})
 		},
 	}
@@ -106,8 +109,8 @@ func newProjectVisibility(word string, public bool) *cobra.Command {
 		Example: "  registry project " + word + " library",
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
-			return t.accounts(cmd.Context(), func(acc *accounts.Accounts) error {
-				return acc.SetPublic(cmd.Context(), a[0], public)
+			return t.administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
+				return s.Projects.SetPublic(cmd.Context(), by, a[0], public)
 			})
 		},
 	}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"cove/registry/accounts"
+	"cove/registry/auth"
 	"cove/registry/metadata"
 	"cove/registry/server"
 )
@@ -42,28 +43,23 @@ func (t *target) configuration() (cfg server.Config, err error) {
 	return cfg, nil
 }
 
-// accounts calls do with the accounts open.
-func (t *target) accounts(ctx context.Context, do func(*accounts.Accounts) error) error {
+// administer calls do with the services of the registry. Whoever may open its
+// root is its operator.
+func (t *target) administer(ctx context.Context, do func(s server.Services, by auth.Caller) error) error {
 	cfg, err := t.configuration()
 	if err != nil {
 		return err
 	}
-	a, err := server.OpenAccounts(ctx, cfg)
-	if err != nil {
-		return err
-	}
-	return errors.Join(do(a), a.Close())
+	return server.Administer(ctx, cfg, func(s server.Services) error { return do(s, auth.Operator()) })
 }
 
-// eachName calls do for every name, whether or not it failed for another.
-func (t *target) eachName(ctx context.Context, names []string, do func(*accounts.Accounts, context.Context, string) error) error {
-	return t.accounts(ctx, func(a *accounts.Accounts) error {
-		var errs []error
-		for _, name := range names {
-			errs = append(errs, do(a, ctx, name))
-		}
-		return errors.Join(errs...)
-	})
+// each calls do for every name, whether or not it failed for another.
+func each(names []string, do func(name string) error) error {
+	var errs []error
+	for _, name := range names {
+		errs = append(errs, do(name))
+	}
+	return errors.Join(errs...)
 }
 
 func newUser() *cobra.Command {
@@ -85,8 +81,8 @@ func newUserAdd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return t.accounts(cmd.Context(), func(a *accounts.Accounts) error {
-				if err := a.Add(cmd.Context(), names[0], password, admin); err != nil {
+			return t.administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
+				if err := s.Accounts.Add(cmd.Context(), by, names[0], password, admin); err != nil {
 					return err
 				}
 				return p.show(cmd, password)
@@ -114,9 +110,9 @@ reset; it is kept in the root's file admin-password as on the first start.`,
   registry user passwd admin --random --root /srv/registry`,
 		Args: args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, names []string) error {
-			return t.accounts(cmd.Context(), func(a *accounts.Accounts) error {
+			return t.administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
 				if names[0] == accounts.AdminUser && p.random {
-					password, err := a.ResetAdmin(cmd.Context())
+					password, err := s.Accounts.ResetAdmin(cmd.Context(), by)
 					if err != nil {
 						return err
 					}
@@ -126,7 +122,7 @@ reset; it is kept in the root's file admin-password as on the first start.`,
 				if err != nil {
 					return err
 				}
-				if err := a.SetPassword(cmd.Context(), names[0], password); err != nil {
+				if err := s.Accounts.SetPassword(cmd.Context(), by, names[0], password); err != nil {
 					return err
 				}
 				return p.show(cmd, password)
@@ -147,8 +143,8 @@ func newUserList() *cobra.Command {
 		Args:    args(cobra.MaximumNArgs(0)),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			out := newTable(cmd, quiet, "ADMIN", "CREATED")
-			return out.flush(t.accounts(cmd.Context(), func(a *accounts.Accounts) error {
-				return a.List(cmd.Context(), func(u metadata.User) error {
+			return out.flush(t.administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
+				return s.Accounts.List(cmd.Context(), by, func(u metadata.User) error {
 					return out.row(u.Name, yes(u.Admin), stamp(u.CreatedAt))
 				})
 			}))
@@ -166,7 +162,9 @@ func newUserRemove() *cobra.Command {
 		Example: `  registry user rm alice`,
 		Args:    args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, names []string) error {
-			return t.eachName(cmd.Context(), names, (*accounts.Accounts).Remove)
+			return t.administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
+				return each(names, func(name string) error { return s.Accounts.Remove(cmd.Context(), by, name) })
+			})
 		},
 	}
 	t.flags(cmd)

@@ -1,0 +1,146 @@
+// Package projects manages the projects of a registry and who is a member of
+// them. As in package accounts, whoever calls says who is asking, package auth
+// is asked whether that one may, and each change is in the audit log.
+package projects
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"cove/errdefs"
+	"cove/reference"
+	"cove/registry/audit"
+	"cove/registry/auth"
+	"cove/registry/metadata"
+)
+
+// Projects manages projects. It works beside a running server. Who may not do
+// something gets the errors of auth.Judge's Permit.
+type Projects struct {
+	db    *metadata.DB
+	judge auth.Judge
+}
+
+// New manages the projects of db, which stays the caller's.
+func New(db *metadata.DB, judge auth.Judge) *Projects { return &Projects{db: db, judge: judge} }
+
+// change is an update of a project by a caller who has the right, decided within
+// the transaction.
+func (p *Projects) change(ctx context.Context, by auth.Caller, right auth.Right, name string,
+	do func(ctx context.Context, tx *metadata.Tx) error,
+) error {
+	return p.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
+		if err := p.judge.Permit(ctx, tx, by, right, name); err != nil {
+			return err
+		}
+		return do(ctx, tx)
+	})
+}
+
+// EnsureDefault makes the project of images whose name has none.
+func (p *Projects) EnsureDefault(ctx context.Context) error {
+	return p.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error {
+		_, _, err := tx.CreateProject(ctx, metadata.DefaultProject, auth.Operator().Name)
+		return err
+	})
+}
+
+// Create makes a project, of which a creator who is no system administrator
+// becomes the administrator. One of that name is errdefs.ErrExists.
+func (p *Projects) Create(ctx context.Context, by auth.Caller, name string, public bool) error {
+	if !reference.ValidRepository(name) || strings.Contains(name, "/") {
+		return errdefs.Errorf(errdefs.ErrInvalid, "project %q: a name is lower-case letters and digits, with single . _ or - between them", name)
+	}
+	return p.change(ctx, by, auth.CreateProject, name, func(ctx context.Context, tx *metadata.Tx) error {
+		made, created, err := tx.CreateProject(ctx, name, by.Name)
+		if err == nil && !created {
+			err = errdefs.Errorf(errdefs.ErrExists, "project %q exists already", name)
+		}
+		if err == nil && !by.Admin {
+			err = tx.SetRole(ctx, made.ID, by.UserID, int(auth.ProjectAdmin))
+		}
+		if err != nil {
+			return err
+		}
+		if err := tx.SetPublic(ctx, made.ID, public); err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, by, audit.Change{Action: "project.create", Object: name, Detail: visibility(public)})
+	})
+}
+
+// Remove removes a project that holds no images.
+func (p *Projects) Remove(ctx context.Context, by auth.Caller, name string) error {
+	if name == metadata.DefaultProject {
+		return errdefs.Errorf(errdefs.ErrInvalid, "project %q holds the images whose name has no project; it stays", name)
+	}
+	return p.change(ctx, by, auth.RemoveProject, name, func(ctx context.Context, tx *metadata.Tx) error {
+		if err := tx.RemoveProject(ctx, name); err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, by, audit.Change{Action: "project.remove", Object: name})
+	})
+}
+
+// List visits every project by name.
+func (p *Projects) List(ctx context.Context, by auth.Caller, visit func(metadata.Project) error) error {
+	if err := p.judge.Permit(ctx, p.db, by, auth.ListProjects, ""); err != nil {
+		return err
+	}
+	return metadata.EachPage(ctx, p.db.Projects, func(p metadata.Project) string { return p.Name }, visit)
+}
+
+// SetRole makes a user a member of a project; the role "none" ends the
+// membership.
+func (p *Projects) SetRole(ctx context.Context, by auth.Caller, project, user, role string) error {
+	r, ok := auth.ParseRole(role)
+	if !ok {
+		return errdefs.Errorf(errdefs.ErrInvalid, "role %q: use limited-guest, guest, developer, maintainer, project-admin or none", role)
+	}
+	return p.change(ctx, by, auth.SetMembers, project, func(ctx context.Context, tx *metadata.Tx) error {
+		u, err := tx.UserByName(ctx, user)
+		if err != nil {
+			return err
+		}
+		of, err := existing(ctx, tx, project)
+		if err != nil {
+			return err
+		}
+		if err := tx.SetRole(ctx, of.ID, u.ID, int(r)); err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, by, audit.Change{Action: "member.set", Object: project, Detail: user + " " + role})
+	})
+}
+
+// SetPublic says whether anyone may pull from a project.
+func (p *Projects) SetPublic(ctx context.Context, by auth.Caller, project string, public bool) error {
+	return p.change(ctx, by, auth.SetVisibility, project, func(ctx context.Context, tx *metadata.Tx) error {
+		of, err := existing(ctx, tx, project)
+		if err != nil {
+			return err
+		}
+		if err := tx.SetPublic(ctx, of.ID, public); err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, by, audit.Change{Action: "project.public", Object: project, Detail: visibility(public)})
+	})
+}
+
+func visibility(public bool) string {
+	if public {
+		return "public"
+	}
+	return "private"
+}
+
+// existing is a project by name. A name with a typing error must not make one:
+// what was meant to be public would stay private, or the other way round.
+func existing(ctx context.Context, tx *metadata.Tx, name string) (metadata.Project, error) {
+	p, err := tx.Project(ctx, name)
+	if errors.Is(err, errdefs.ErrNotFound) {
+		err = errdefs.Suggest(err, errdefs.MakeProject, name)
+	}
+	return p, err
+}
