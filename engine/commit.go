@@ -17,6 +17,7 @@ import (
 	"cove/layers"
 	"cove/layers/diff"
 	"cove/runner"
+	"cove/runner/record"
 )
 
 // CommitOptions are the choices of Commit.
@@ -45,7 +46,7 @@ func (e *Engine) Commit(ctx context.Context, ref string, o CommitOptions) (img i
 	if o.Running {
 		hold = c.Hold
 	}
-	err = hold(ctx, func(runner.State) error {
+	err = hold(ctx, func(record.State) error {
 		img, err = e.commit(ctx, c, o)
 		return err
 	})

@@ -19,6 +19,7 @@ import (
 	"cove/internal/ids"
 	"cove/layers/mount"
 	"cove/runner"
+	"cove/runner/record"
 	"cove/sandbox/cgroup"
 	"cove/sandbox/host"
 )
@@ -71,7 +72,7 @@ func execGroups(t *testing.T, e *Engine, user string) string {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	cfg := runner.ExecConfig{Args: []string{"sh", "-c", groups}, User: user}
+	cfg := record.ExecConfig{Args: []string{"sh", "-c", groups}, User: user}
 	_, err = c.Exec(t.Context(), cfg, runner.Streams{Stdout: &out})
 	if err != nil {
 		t.Fatal(err)
@@ -259,7 +260,7 @@ func TestOOMKilled(t *testing.T) {
 
 // execOOM runs out of memory in a process that joins a container, and returns
 // how that ended.
-func execOOM(t *testing.T, e *Engine, script string) runner.State {
+func execOOM(t *testing.T, e *Engine, script string) record.State {
 	t.Helper()
 	o := runspec.Options{Image: "busybox", Command: []string{"sleep", "100"}, Network: "none"}
 	o.Resources.Memory = 24 << 20
@@ -270,7 +271,7 @@ func execOOM(t *testing.T, e *Engine, script string) runner.State {
 	if err := c.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	exec := runner.ExecConfig{Args: []string{"sh", "-c", script}}
+	exec := record.ExecConfig{Args: []string{"sh", "-c", script}}
 	if status, err := c.Exec(t.Context(), exec, runner.Streams{}); err != nil || status.Code != 137 {
 		t.Errorf("exec: %+v, %v", status, err)
 	}
@@ -392,7 +393,7 @@ func TestInspectSaysOfCPUs(t *testing.T) {
 }
 
 // started is a running container: what inspect says of it, and its state.
-func started(t *testing.T, e *Engine, o runspec.Options) (inspect.HostConfig, runner.State) {
+func started(t *testing.T, e *Engine, o runspec.Options) (inspect.HostConfig, record.State) {
 	t.Helper()
 	o.Image, o.Command = "busybox", []string{"sleep", "100"}
 	c, err := e.Create(t.Context(), CreateOptions{Options: o})

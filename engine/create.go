@@ -24,6 +24,7 @@ import (
 	"cove/layers/mount"
 	"cove/network"
 	"cove/runner"
+	"cove/runner/record"
 )
 
 // CreateOptions is one container to be made.
@@ -77,7 +78,7 @@ func (e *Engine) create(ctx context.Context, id string, o CreateOptions) (*runne
 // prepared is a container that is ready to be recorded. Until it is, the lease
 // keeps its image and its snapshot from being collected.
 type prepared struct {
-	cfg   runner.Config
+	cfg   record.Config
 	lease content.Lease
 	drop  func() // removes the snapshot
 }
@@ -142,14 +143,14 @@ func (e *Engine) fill(ctx context.Context, p *prepared, id string, o CreateOptio
 func snapshotKey(id string) string { return "container/" + id }
 
 // configure says what the container on the prepared root will be.
-func (e *Engine) configure(ctx context.Context, id string, root mount.Mount, hold content.Lease, img images.Image, o CreateOptions) (cfg runner.Config, err error) {
+func (e *Engine) configure(ctx context.Context, id string, root mount.Mount, hold content.Lease, img images.Image, o CreateOptions) (cfg record.Config, err error) {
 	user := o.User
 	if user == "" {
 		user = img.Config.Config.User
 	}
 	who, err := rootfs.Account(ctx, root, user)
 	if err != nil {
-		return runner.Config{}, err
+		return record.Config{}, err
 	}
 	binds, mounts, err := e.mountsOf(ctx, root, hold, img.Config.Config, o.Options)
 	defer func() {
@@ -158,34 +159,34 @@ func (e *Engine) configure(ctx context.Context, id string, root mount.Mount, hol
 		}
 	}()
 	if err != nil {
-		return runner.Config{}, err
+		return record.Config{}, err
 	}
 	hostName, err := os.Hostname()
 	if err != nil {
-		return runner.Config{}, err
+		return record.Config{}, err
 	}
 	facts := runspec.Facts{ID: id, User: who, Binds: binds}
 	if o.Security.Privileged {
 		if facts.HostDevices, err = machine.Devices(); err != nil {
-			return runner.Config{}, err
+			return record.Config{}, err
 		}
 	}
 	if facts.HostCaps, err = machine.Capabilities(); err != nil {
-		return runner.Config{}, err
+		return record.Config{}, err
 	}
 	spec, err := runspec.Assemble(img.Config.Config, o.Options, facts, hostName)
 	if err != nil {
-		return runner.Config{}, err
+		return record.Config{}, err
 	}
 	if spec.Linux.Seccomp, err = runspec.SeccompProfile(o.Security, spec); err != nil {
-		return runner.Config{}, err
+		return record.Config{}, err
 	}
 	rec := runspec.Record{Options: o.Options, Image: img.Config.Config, Mounts: mounts}
 	extra, err := json.Marshal(rec)
 	if err != nil {
-		return runner.Config{}, err
+		return record.Config{}, err
 	}
-	return runner.Config{
+	return record.Config{
 		ID: id, Name: o.Name, Created: e.cfg.Now().UTC(),
 		Image: o.Image, ImageID: img.ID.String(),
 		Spec: spec, Root: root, SnapshotKey: snapshotKey(id),

@@ -24,6 +24,7 @@ import (
 	"cove/errdefs"
 	"cove/images"
 	"cove/runner"
+	"cove/runner/record"
 )
 
 // runtimeBinary builds cove-runtime once for all tests of the package.
@@ -127,7 +128,7 @@ func baseTar(t *testing.T, busybox string) io.Reader {
 }
 
 // run runs a command in a new container and returns what it wrote.
-func run(t *testing.T, e *Engine, o runspec.Options, command ...string) (string, runner.ExitStatus, error) {
+func run(t *testing.T, e *Engine, o runspec.Options, command ...string) (string, record.ExitStatus, error) {
 	t.Helper()
 	var out bytes.Buffer
 	o.Image, o.Command = "busybox", command
@@ -188,7 +189,7 @@ func TestRunThatCannotStartLeavesNothing(t *testing.T) {
 		name    string
 		o       runspec.Options
 		command []string
-		code    int   // of a runner.StartError
+		code    int   // of a record.StartError
 		kind    error // or of an error before
 	}{
 		{"missing program", runspec.Options{}, []string{"nosuch"}, 127, nil},
@@ -199,7 +200,7 @@ func TestRunThatCannotStartLeavesNothing(t *testing.T) {
 		{"broken seccomp profile", runspec.Options{Security: runspec.Security{Seccomp: "{"}}, []string{"true"}, 0, errdefs.ErrInvalid},
 	} {
 		_, _, err := run(t, e, tc.o, tc.command...)
-		var start *runner.StartError
+		var start *record.StartError
 		switch {
 		case tc.kind != nil && !errors.Is(err, tc.kind):
 			t.Errorf("%s: got %v, want %v", tc.name, err, tc.kind)

@@ -20,6 +20,7 @@ import (
 	"cove/layers/diff"
 	"cove/layers/mount"
 	"cove/runner"
+	"cove/runner/record"
 )
 
 // CopyOptions are the choices of CopyIn and CopyOut.
@@ -145,7 +146,7 @@ func (e *Engine) inContainer(ctx context.Context, ref, name string, write bool, 
 			return err
 		}
 	}
-	return c.Hold(ctx, func(now runner.State) error {
+	return c.Hold(ctx, func(now record.State) error {
 		if now.Pid > 0 { // somebody started it meanwhile
 			return inProcess(ctx, c, now.Pid, name, do)
 		}

@@ -13,7 +13,7 @@ import (
 	"cove/engine/machine"
 	"cove/internal/buildinfo"
 	"cove/reference"
-	"cove/runner"
+	"cove/runner/record"
 	"cove/sandbox/host"
 )
 
@@ -131,9 +131,9 @@ func (e *Engine) countContainers(ctx context.Context, info *Info) error {
 	info.Containers = len(all)
 	for _, c := range all {
 		switch c.State.Status {
-		case runner.Running:
+		case record.Running:
 			info.ContainersRunning++
-		case runner.Paused:
+		case record.Paused:
 			info.ContainersPaused++
 		default:
 			info.ContainersStopped++

@@ -16,12 +16,13 @@ import (
 	"cove/engine/runspec"
 	"cove/errdefs"
 	"cove/runner"
+	"cove/runner/record"
 )
 
 // model is what a container is to be after some verbs.
 type model struct {
 	gone   bool
-	status runner.Status // Running, Paused or Exited
+	status record.Status // Running, Paused or Exited
 	name   string
 }
 
@@ -71,7 +72,7 @@ func on(does func(m model) (result, model)) func(model, string) map[result]model
 
 func kills(m model) model {
 	if !m.gone {
-		m.status = runner.Exited
+		m.status = record.Exited
 	}
 	return m
 }
@@ -80,7 +81,7 @@ func kills(m model) model {
 func late(after func(model, string) map[result]model) func(model, string) map[result]model {
 	return func(m model, arg string) map[result]model {
 		ends := after(m, arg)
-		if m.gone || m.status == runner.Exited {
+		if m.gone || m.status == record.Exited {
 			for _, r := range []result{fine, conflict} {
 				if _, ok := ends[r]; !ok {
 					ends[r] = m
@@ -91,7 +92,7 @@ func late(after func(model, string) map[result]model) func(model, string) map[re
 	}
 }
 
-func become(status runner.Status, from ...runner.Status) func(m model) (result, model) {
+func become(status record.Status, from ...record.Status) func(m model) (result, model) {
 	return func(m model) (result, model) {
 		if len(from) > 0 && !slices.Contains(from, m.status) {
 			return conflict, m
@@ -112,14 +113,14 @@ func with(do func(ctx context.Context, c *runner.Container) error) func(context.
 }
 
 var verbs = []verb{
-	{"start", with(func(ctx context.Context, c *runner.Container) error { return c.Start(ctx) }), on(become(runner.Running, runner.Running, runner.Exited)), nil},
-	{"stop", with(func(ctx context.Context, c *runner.Container) error { return c.Stop(ctx, 0) }), late(on(become(runner.Exited))), nil},
-	{"kill", with(func(ctx context.Context, c *runner.Container) error { return c.Kill(ctx, unix.SIGKILL) }), late(on(become(runner.Exited, runner.Running, runner.Paused))), nil},
-	{"restart", with(func(ctx context.Context, c *runner.Container) error { return c.Restart(ctx, 0) }), on(become(runner.Running)), kills},
-	{"pause", with(func(ctx context.Context, c *runner.Container) error { return c.Pause(ctx) }), on(become(runner.Paused, runner.Running)), nil},
-	{"unpause", with(func(ctx context.Context, c *runner.Container) error { return c.Unpause(ctx) }), on(become(runner.Running, runner.Paused)), nil},
+	{"start", with(func(ctx context.Context, c *runner.Container) error { return c.Start(ctx) }), on(become(record.Running, record.Running, record.Exited)), nil},
+	{"stop", with(func(ctx context.Context, c *runner.Container) error { return c.Stop(ctx, 0) }), late(on(become(record.Exited))), nil},
+	{"kill", with(func(ctx context.Context, c *runner.Container) error { return c.Kill(ctx, unix.SIGKILL) }), late(on(become(record.Exited, record.Running, record.Paused))), nil},
+	{"restart", with(func(ctx context.Context, c *runner.Container) error { return c.Restart(ctx, 0) }), on(become(record.Running)), kills},
+	{"pause", with(func(ctx context.Context, c *runner.Container) error { return c.Pause(ctx) }), on(become(record.Paused, record.Running)), nil},
+	{"unpause", with(func(ctx context.Context, c *runner.Container) error { return c.Unpause(ctx) }), on(become(record.Running, record.Paused)), nil},
 	{"rm", func(ctx context.Context, e *Engine, id, _ string) error { return e.Remove(ctx, id, false, false) }, on(func(m model) (result, model) {
-		if m.status != runner.Exited {
+		if m.status != record.Exited {
 			return conflict, m
 		}
 		m.gone = true
@@ -147,12 +148,12 @@ var verbs = []verb{
 	{"exec", with(func(ctx context.Context, c *runner.Container) error {
 		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 		defer cancel()
-		_, err := c.Exec(ctx, runner.ExecConfig{Args: []string{"true"}}, runner.Streams{})
+		_, err := c.Exec(ctx, record.ExecConfig{Args: []string{"true"}}, runner.Streams{})
 		if errors.Is(err, context.DeadlineExceeded) {
 			return nil // it began, and the pause that came next froze it
 		}
 		return err
-	}), late(on(become(runner.Running, runner.Running))), nil},
+	}), late(on(become(record.Running, record.Running))), nil},
 	{"commit", func(ctx context.Context, e *Engine, id, _ string) error {
 		_, err := e.Commit(ctx, id, CommitOptions{})
 		return err
@@ -219,7 +220,7 @@ func TestAsSomeOrderWould(t *testing.T) {
 	var cases sync.WaitGroup
 	slots := make(chan struct{}, 3)
 	for n, group := range groups {
-		status := []runner.Status{runner.Running, runner.Exited, runner.Paused}[rnd.IntN(3)]
+		status := []record.Status{record.Running, record.Exited, record.Paused}[rnd.IntN(3)]
 		slots <- struct{}{}
 		cases.Go(func() {
 			defer func() { <-slots }()
@@ -234,7 +235,7 @@ func TestAsSomeOrderWould(t *testing.T) {
 
 // atOnce does a group of verbs at once on a new container, and tells what no
 // order explains.
-func atOnce(t *testing.T, e *Engine, name string, status runner.Status, group []verb) string {
+func atOnce(t *testing.T, e *Engine, name string, status record.Status, group []verb) string {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	c, err := e.Create(ctx, CreateOptions{
@@ -244,9 +245,9 @@ func atOnce(t *testing.T, e *Engine, name string, status runner.Status, group []
 		err = c.Start(ctx)
 	}
 	switch {
-	case err == nil && status == runner.Paused:
+	case err == nil && status == record.Paused:
 		err = c.Pause(ctx)
-	case err == nil && status == runner.Exited:
+	case err == nil && status == record.Exited:
 		err = c.Kill(ctx, unix.SIGKILL)
 	}
 	if err != nil {
@@ -272,7 +273,7 @@ func atOnce(t *testing.T, e *Engine, name string, status runner.Status, group []
 			return err.Error()
 		}
 		end = model{status: st.Status, name: now.Name()}
-		if _, err := now.Procs(ctx); (err == nil) != (st.Status != runner.Exited) {
+		if _, err := now.Procs(ctx); (err == nil) != (st.Status != record.Exited) {
 			return fmt.Sprintf("%s, but its processes: %v", st.Status, err)
 		}
 		if err := e.Remove(ctx, c.ID(), true, false); err != nil {

@@ -10,6 +10,7 @@ import (
 	"cove/errdefs"
 	"cove/internal/ids"
 	"cove/runner"
+	"cove/runner/record"
 	"cove/sandbox/host"
 	"cove/sandbox/plan"
 )
@@ -27,11 +28,11 @@ type RunOptions struct {
 }
 
 // Run makes a container, starts it and, unless it is detached, streams until it
-// ends. A program that could not start is a *runner.StartError; a session that
+// ends. A program that could not start is a *record.StartError; a session that
 // the user left is runner.ErrDetached. With AutoRemove a container that did not
 // start is removed again; one that ran is removed by its monitor.
-func (e *Engine) Run(ctx context.Context, o RunOptions) (*runner.Container, runner.ExitStatus, error) {
-	var status runner.ExitStatus
+func (e *Engine) Run(ctx context.Context, o RunOptions) (*runner.Container, record.ExitStatus, error) {
+	var status record.ExitStatus
 	c, lease, err := e.createToRun(ctx, o.CreateOptions)
 	if err != nil {
 		return nil, status, err

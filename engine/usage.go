@@ -10,7 +10,7 @@ import (
 	"cove/images"
 	"cove/images/gc"
 	"cove/layers/tree"
-	"cove/runner"
+	"cove/runner/record"
 )
 
 // Usage is what one kind of thing takes on disk.
@@ -97,7 +97,7 @@ func (e *Engine) containerUsage(ctx context.Context) (Usage, error) {
 		if err != nil {
 			continue // removed meanwhile
 		}
-		u.add(c.State.Status == runner.Running || c.State.Status == runner.Paused, disk.Bytes)
+		u.add(c.State.Status == record.Running || c.State.Status == record.Paused, disk.Bytes)
 	}
 	return u, nil
 }

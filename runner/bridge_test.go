@@ -15,7 +15,7 @@ import (
 	"cove/errdefs"
 	"cove/network"
 	"cove/network/publish"
-	"cove/runner"
+	"cove/runner/record"
 )
 
 // ask reads what a server says.
@@ -106,7 +106,7 @@ func TestHostNetwork(t *testing.T) {
 	if err := f.create(cfg).Start(context.Background()); !errors.Is(err, errdefs.ErrNotFound) {
 		t.Errorf("unknown network: %v", err)
 	}
-	if _, err := f.Create(context.Background(), runner.Config{}); !errors.Is(err, errdefs.ErrInvalid) {
+	if _, err := f.Create(context.Background(), record.Config{}); !errors.Is(err, errdefs.ErrInvalid) {
 		t.Errorf("nothing to run: %v", err)
 	}
 }

@@ -17,14 +17,14 @@ import (
 type Container struct {
 	r    *Runner
 	dir  record.Dir
-	cfg  Config
+	cfg  record.Config
 	name string
 	// standby is the monitor that the next start uses, under the control lock.
 	standby *Monitor
 }
 
 // Config is what the container was asked to be.
-func (c *Container) Config() Config { return c.cfg }
+func (c *Container) Config() record.Config { return c.cfg }
 
 // ID is the container's full ID.
 func (c *Container) ID() string { return c.cfg.ID }
@@ -46,7 +46,7 @@ func (c *Container) String() string { return c.name }
 // machine was rebooted, it is recorded as exited and cleaned up first. A
 // container that was removed, which reconciling does to one that is AutoRemove,
 // is errdefs.ErrNotFound.
-func (c *Container) State(ctx context.Context) (State, error) {
+func (c *Container) State(ctx context.Context) (record.State, error) {
 	st, err := c.dir.State()
 	if err != nil || !alive(st) || c.monitored(ctx) {
 		return st, err
@@ -80,11 +80,11 @@ func (c *Container) monitored(ctx context.Context) bool {
 	return false
 }
 
-func alive(st State) bool { return st.Status == Running || st.Status == Paused }
+func alive(st record.State) bool { return st.Status == record.Running || st.Status == record.Paused }
 
 // reconcile does what a monitor that was killed could not. The caller holds the
 // reconcile lock.
-func (c *Container) reconcile(ctx context.Context, st State) (State, error) {
+func (c *Container) reconcile(ctx context.Context, st record.State) (record.State, error) {
 	lost := st.Lost(time.Now().UTC())
 	err := c.sweep(ctx)
 	if !c.cfg.AutoRemove {
@@ -106,7 +106,7 @@ func (c *Container) sweep(ctx context.Context) error {
 }
 
 // group is the control group that a state names.
-func (c *Container) group(st State) (*cgroup.Group, error) {
+func (c *Container) group(st record.State) (*cgroup.Group, error) {
 	features, err := host.Detect()
 	if err != nil {
 		return nil, err
@@ -115,7 +115,7 @@ func (c *Container) group(st State) (*cgroup.Group, error) {
 }
 
 // running is State, and errdefs.ErrConflict unless the container runs.
-func (c *Container) running(ctx context.Context) (State, error) {
+func (c *Container) running(ctx context.Context) (record.State, error) {
 	st, err := c.State(ctx)
 	if err != nil {
 		return st, err
@@ -128,11 +128,11 @@ func (c *Container) running(ctx context.Context) (State, error) {
 
 // awake is State for who needs running processes: one that is frozen just now, as
 // by a commit, is waited for.
-func (c *Container) awake(ctx context.Context) (st State, err error) {
-	if st, err = c.State(ctx); err != nil || st.Status != Paused {
+func (c *Container) awake(ctx context.Context) (st record.State, err error) {
+	if st, err = c.State(ctx); err != nil || st.Status != record.Paused {
 		return st, err
 	}
-	err = c.Hold(ctx, func(now State) error { st = now; return nil })
+	err = c.Hold(ctx, func(now record.State) error { st = now; return nil })
 	return st, err
 }
 
@@ -151,7 +151,7 @@ func (c *Container) lock(ctx context.Context) (unlock func(), err error) {
 
 // Hold calls do with the container's state while nobody else starts, pauses,
 // renames or removes it.
-func (c *Container) Hold(ctx context.Context, do func(State) error) error {
+func (c *Container) Hold(ctx context.Context, do func(record.State) error) error {
 	unlock, err := c.lock(ctx)
 	if err != nil {
 		return err
@@ -165,9 +165,9 @@ func (c *Container) Hold(ctx context.Context, do func(State) error) error {
 }
 
 // HoldStill is Hold with the processes of a running container frozen meanwhile.
-func (c *Container) HoldStill(ctx context.Context, do func(State) error) error {
-	return c.Hold(ctx, func(st State) error {
-		if st.Status != Running {
+func (c *Container) HoldStill(ctx context.Context, do func(record.State) error) error {
+	return c.Hold(ctx, func(st record.State) error {
+		if st.Status != record.Running {
 			return do(st)
 		}
 		err := c.setFrozen(ctx, st, true)
@@ -229,7 +229,7 @@ func (c *Container) Remove(ctx context.Context, force bool) error {
 	return c.r.removeSnapshot(ctx, c.cfg)
 }
 
-func (r *Runner) removeSnapshot(ctx context.Context, cfg Config) error {
+func (r *Runner) removeSnapshot(ctx context.Context, cfg record.Config) error {
 	if r.opts.RemoveSnapshot != nil && cfg.SnapshotKey != "" {
 		if err := r.opts.RemoveSnapshot(ctx, cfg.SnapshotKey); !errors.Is(err, errdefs.ErrNotFound) {
 			return err

@@ -25,7 +25,7 @@ import (
 // Wait waits until the container is not running; one that never ran answers at
 // once. A container that is removed meanwhile answers with the code it ended with.
 // A monitor that does not answer is errdefs.ErrUnavailable.
-func (c *Container) Wait(ctx context.Context) (ExitStatus, error) {
+func (c *Container) Wait(ctx context.Context) (record.ExitStatus, error) {
 	st, err := c.State(ctx)
 	if err != nil || !alive(st) {
 		return exitOf(st), err
@@ -35,18 +35,18 @@ func (c *Container) Wait(ctx context.Context) (ExitStatus, error) {
 		return c.ended(ctx) // between the two
 	}
 	if err != nil {
-		return ExitStatus{}, err
+		return record.ExitStatus{}, err
 	}
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
 	p, err := c.await(ctx, conn, st.Monitor, forever)
 	if ctx.Err() != nil || errors.Is(err, errdefs.ErrUnavailable) {
-		return ExitStatus{}, err
+		return record.ExitStatus{}, err
 	}
 	if err != nil || p.Type != attach.TypeExit {
 		return c.ended(ctx)
 	}
-	var status ExitStatus
+	var status record.ExitStatus
 	if err := leanjson.Unmarshal(p.Data, &status); err != nil {
 		return status, fmt.Errorf("container %s: monitor answered %q: %w", c, p.Data, err)
 	}
@@ -55,19 +55,19 @@ func (c *Container) Wait(ctx context.Context) (ExitStatus, error) {
 
 // ended reads the end of a container that ran and whose monitor is not there
 // any more. It may be about to write it: its lock tells when it has.
-func (c *Container) ended(ctx context.Context) (ExitStatus, error) {
+func (c *Container) ended(ctx context.Context) (record.ExitStatus, error) {
 	lock, err := c.dir.Lock(ctx, record.MonitorLock, patience)
 	if err == nil {
 		record.Unlock(lock)
-		var st State
+		var st record.State
 		if st, err = c.State(ctx); err == nil {
 			return exitOf(st), nil
 		}
 	}
 	if errors.Is(err, errdefs.ErrNotFound) {
-		return exitOf(State{}.Lost(time.Time{})), nil // removed with its end, of which nothing is told
+		return exitOf(record.State{}.Lost(time.Time{})), nil // removed with its end, of which nothing is told
 	}
-	return ExitStatus{}, err
+	return record.ExitStatus{}, err
 }
 
 // Kill sends a signal to the container's first process. With SIGKILL the kernel
@@ -89,7 +89,7 @@ func (c *Container) Kill(ctx context.Context, sig syscall.Signal) error {
 
 // signal goes through a pidfd: the pid cannot mean another process between the
 // look at the state and the signal.
-func (c *Container) signal(st State, sig syscall.Signal) error {
+func (c *Container) signal(st record.State, sig syscall.Signal) error {
 	gone := errdefs.Errorf(errdefs.ErrConflict, "container %s is not running", c)
 	fd, err := unix.PidfdOpen(st.Pid, 0)
 	if errors.Is(err, unix.ESRCH) {
@@ -129,7 +129,7 @@ func (c *Container) Stop(ctx context.Context, timeout time.Duration) error {
 		return err
 	}
 	err = c.signal(st, sig)
-	if err == nil && st.Status == Paused {
+	if err == nil && st.Status == record.Paused {
 		err = c.thaw(ctx, st)
 	}
 	if err != nil && !errors.Is(err, errdefs.ErrConflict) {
@@ -186,7 +186,7 @@ func (c *Container) kill(ctx context.Context) error {
 // finish waits until the end of a container is recorded whose first process was
 // sent a signal that ends it. A monitor that does not answer is killed, and what
 // it had to do is done here.
-func (c *Container) finish(ctx context.Context, st State) error {
+func (c *Container) finish(ctx context.Context, st record.State) error {
 	limited, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	go c.keepThawed(limited, st)
@@ -213,7 +213,7 @@ func (c *Container) finish(ctx context.Context, st State) error {
 
 // keepThawed thaws the container as long as ctx lasts: the frozen take no
 // signal, and somebody may pause it after it was sent.
-func (c *Container) keepThawed(ctx context.Context, st State) {
+func (c *Container) keepThawed(ctx context.Context, st record.State) {
 	g, err := c.group(st)
 	if err != nil {
 		return // then it cannot have been frozen either
@@ -288,8 +288,8 @@ func (c *Container) Restart(ctx context.Context, timeout time.Duration) error {
 
 // Pause freezes all processes of the container.
 func (c *Container) Pause(ctx context.Context) error {
-	return c.Hold(ctx, func(st State) error {
-		if st.Status == Paused {
+	return c.Hold(ctx, func(st record.State) error {
+		if st.Status == record.Paused {
 			return errdefs.Errorf(errdefs.ErrConflict, "container %s is already paused", c)
 		}
 		return c.setFrozen(ctx, st, true)
@@ -298,8 +298,8 @@ func (c *Container) Pause(ctx context.Context) error {
 
 // Unpause lets them go on.
 func (c *Container) Unpause(ctx context.Context) error {
-	return c.Hold(ctx, func(st State) error {
-		if st.Status != Paused {
+	return c.Hold(ctx, func(st record.State) error {
+		if st.Status != record.Paused {
 			return errdefs.Errorf(errdefs.ErrConflict, "container %s is not paused", c)
 		}
 		return c.setFrozen(ctx, st, false)
@@ -309,7 +309,7 @@ func (c *Container) Unpause(ctx context.Context) error {
 // setFrozen freezes or thaws a container; the control lock is held. That it is
 // paused is recorded before it is, and until it is not: a kill in between leaves
 // one that can be unpaused.
-func (c *Container) setFrozen(ctx context.Context, st State, on bool) error {
+func (c *Container) setFrozen(ctx context.Context, st record.State, on bool) error {
 	if !alive(st) {
 		return c.notRunning()
 	}
@@ -353,7 +353,7 @@ func (c *Container) unfreezable(ctx context.Context, g *cgroup.Group, err error)
 	return errdefs.Errorf(errdefs.ErrUnavailable, "container %s: its processes were not frozen within %s", c, patience)
 }
 
-func (c *Container) thaw(ctx context.Context, st State) error {
+func (c *Container) thaw(ctx context.Context, st record.State) error {
 	g, err := c.group(st)
 	if err != nil {
 		return err

@@ -34,7 +34,7 @@ func validName(name string) error {
 
 // Create records a container; nothing runs yet. Unless it is AutoRemove, the
 // record is durable. A name in use is errdefs.ErrExists and says by whom.
-func (r *Runner) Create(ctx context.Context, cfg Config) (*Container, error) {
+func (r *Runner) Create(ctx context.Context, cfg record.Config) (*Container, error) {
 	if cfg.ID == "" {
 		cfg.ID = ids.New()
 	}
@@ -77,7 +77,7 @@ const creatingPrefix = ".creating-"
 
 // record writes the directory under another name and renames it, so that it
 // appears whole.
-func (r *Runner) record(ctx context.Context, cfg Config) (*Container, error) {
+func (r *Runner) record(ctx context.Context, cfg record.Config) (*Container, error) {
 	final := record.Of(r.opts.Root, cfg.ID)
 	making := record.Dir(filepath.Join(record.Containers(r.opts.Root), creatingPrefix+process.Tag()+"-"+cfg.ID))
 	if err := os.MkdirAll(string(making), 0o710); err != nil {
@@ -88,7 +88,7 @@ func (r *Runner) record(ctx context.Context, cfg Config) (*Container, error) {
 	if err != nil {
 		return nil, fmt.Errorf("container %.12s: encoding: %w", cfg.ID, err)
 	}
-	state, err := leanjson.Marshal(State{Status: Created})
+	state, err := leanjson.Marshal(record.State{Status: record.Created})
 	if err != nil {
 		return nil, fmt.Errorf("container %.12s: encoding: %w", cfg.ID, err)
 	}

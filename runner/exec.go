@@ -14,13 +14,14 @@ import (
 	"cove/errdefs"
 	"cove/internal/leanjson"
 	"cove/runner/attach"
+	"cove/runner/record"
 	"cove/runner/task"
 )
 
 // Exec runs one more process in the container. Without Detach it streams until
 // the process ends, or the detach keys come (ErrDetached) and leave it running.
 // A process that could not start is a *StartError.
-func (c *Container) Exec(ctx context.Context, cfg ExecConfig, st Streams) (ExitStatus, error) {
+func (c *Container) Exec(ctx context.Context, cfg record.ExecConfig, st Streams) (record.ExitStatus, error) {
 	status, err := c.exec(ctx, cfg, st)
 	if errors.Is(err, errFrozen) {
 		status, err = c.exec(ctx, cfg, st) // a commit came in between; this waits for it
@@ -32,15 +33,15 @@ func (c *Container) Exec(ctx context.Context, cfg ExecConfig, st Streams) (ExitS
 // any more. Nothing of it has begun.
 var errFrozen = errdefs.Errorf(errdefs.ErrConflict, "its processes are frozen")
 
-func (c *Container) exec(ctx context.Context, cfg ExecConfig, st Streams) (ExitStatus, error) {
+func (c *Container) exec(ctx context.Context, cfg record.ExecConfig, st Streams) (record.ExitStatus, error) {
 	state, err := c.awake(ctx)
 	switch {
 	case err != nil:
-		return ExitStatus{}, err
+		return record.ExitStatus{}, err
 	case !alive(state):
-		return ExitStatus{}, c.notRunning()
-	case state.Status == Paused:
-		return ExitStatus{}, errdefs.Errorf(errdefs.ErrConflict, "container %s is paused; unpause it first", c)
+		return record.ExitStatus{}, c.notRunning()
+	case state.Status == record.Paused:
+		return record.ExitStatus{}, errdefs.Errorf(errdefs.ErrConflict, "container %s is paused; unpause it first", c)
 	}
 	x := &execution{c: c, st: st}
 	defer x.close()
@@ -48,11 +49,11 @@ func (c *Container) exec(ctx context.Context, cfg ExecConfig, st Streams) (ExitS
 	if !cfg.Detach && !cfg.Terminal {
 		hello.Stdin = st.Stdin != nil
 		if err := x.pipes(); err != nil {
-			return ExitStatus{}, err
+			return record.ExitStatus{}, err
 		}
 	}
 	if x.conn, err = c.dial(ctx, state, hello, x.theirs...); err != nil {
-		return ExitStatus{}, err
+		return record.ExitStatus{}, err
 	}
 	ctx, x.leave = context.WithCancelCause(ctx)
 	defer x.leave(nil)
@@ -111,13 +112,13 @@ func (x *execution) pipes() (err error) {
 	return nil
 }
 
-func (x *execution) run(ctx context.Context, st State, cfg ExecConfig) (ExitStatus, error) {
+func (x *execution) run(ctx context.Context, st record.State, cfg record.ExecConfig) (record.ExitStatus, error) {
 	p, err := x.c.await(ctx, x.conn, st.Monitor, longPatience)
 	if errors.Is(err, errdefs.ErrUnavailable) {
-		return ExitStatus{}, err
+		return record.ExitStatus{}, err
 	}
 	if err != nil {
-		return ExitStatus{}, x.c.notRunning() // its end was the monitor's, too
+		return record.ExitStatus{}, x.c.notRunning() // its end was the monitor's, too
 	}
 	if p.Type == attach.TypeFailed {
 		err := failure(p.Data)
@@ -127,22 +128,22 @@ func (x *execution) run(ctx context.Context, st State, cfg ExecConfig) (ExitStat
 		case errors.Is(err, errdefs.ErrConflict):
 			err = x.c.notRunning() // by now
 		}
-		return ExitStatus{}, err
+		return record.ExitStatus{}, err
 	}
 	if cfg.Detach {
 		for _, f := range p.Files {
 			f.Close()
 		}
-		return ExitStatus{}, nil
+		return record.ExitStatus{}, nil
 	}
 	if err := x.stream(ctx, cfg, p.Files); err != nil {
-		return ExitStatus{}, err
+		return record.ExitStatus{}, err
 	}
 	p, err = x.conn.Receive(true)
 	if err != nil {
-		return ExitStatus{Code: 137, Error: "the container ended"}, nil //nolint:nilerr // with its monitor
+		return record.ExitStatus{Code: 137, Error: "the container ended"}, nil //nolint:nilerr // with its monitor
 	}
-	var status ExitStatus
+	var status record.ExitStatus
 	if err := leanjson.Unmarshal(p.Data, &status); err != nil {
 		return status, fmt.Errorf("container %s: monitor answered %q: %w", x.c, p.Data, err)
 	}
@@ -151,7 +152,7 @@ func (x *execution) run(ctx context.Context, st State, cfg ExecConfig) (ExitStat
 }
 
 // stream begins to copy in both directions.
-func (x *execution) stream(ctx context.Context, cfg ExecConfig, files []*os.File) error {
+func (x *execution) stream(ctx context.Context, cfg record.ExecConfig, files []*os.File) error {
 	in, out := x.in, x.out
 	if cfg.Terminal {
 		if len(files) != 1 {

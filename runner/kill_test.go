@@ -15,6 +15,7 @@ import (
 	"cove/errdefs"
 	"cove/network"
 	"cove/runner"
+	"cove/runner/record"
 )
 
 // TestKilledAtEveryStep kills the monitor after more and more time, from before
@@ -46,9 +47,9 @@ func TestKilledAtEveryStep(t *testing.T) {
 			gone[c.ID()[:12]] = true
 		case serr != nil:
 			t.Errorf("case %d: %v", i, serr)
-		case st.Status == runner.Running && err == nil:
+		case st.Status == record.Running && err == nil:
 			seen["running: nothing to kill yet"]++
-		case st.Status == runner.Running:
+		case st.Status == record.Running:
 			t.Errorf("case %d: still running: %+v, %v", i, st, err)
 		default:
 			seen[fmt.Sprintf("%s %d, start failed: %v", st.Status, st.ExitCode, err != nil)]++

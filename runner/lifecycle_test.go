@@ -19,9 +19,10 @@ import (
 	"cove/errdefs"
 	"cove/internal/ids"
 	"cove/runner"
+	"cove/runner/record"
 )
 
-func (f *fixture) start(cfg runner.Config) *runner.Container {
+func (f *fixture) start(cfg record.Config) *runner.Container {
 	f.t.Helper()
 	c := f.create(cfg)
 	if err := c.Start(context.Background()); err != nil {
@@ -30,7 +31,7 @@ func (f *fixture) start(cfg runner.Config) *runner.Container {
 	return c
 }
 
-func (f *fixture) state(c *runner.Container) runner.State {
+func (f *fixture) state(c *runner.Container) record.State {
 	f.t.Helper()
 	st, err := c.State(context.Background())
 	if err != nil {
@@ -50,7 +51,7 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	t.Fatalf("did not come about: %s", what)
 }
 
-func (f *fixture) exec(c *runner.Container, cfg runner.ExecConfig, in string) (string, runner.ExitStatus, error) {
+func (f *fixture) exec(c *runner.Container, cfg record.ExecConfig, in string) (string, record.ExitStatus, error) {
 	f.t.Helper()
 	var out lockedBuffer
 	st := runner.Streams{Stdout: &out, Stderr: &out}
@@ -81,11 +82,11 @@ func TestStartErrors(t *testing.T) {
 		cfg.Spec.Process.Args = tt.args
 		c := f.create(cfg)
 		err := c.Start(context.Background())
-		start, ok := errors.AsType[*runner.StartError](err)
+		start, ok := errors.AsType[*record.StartError](err)
 		if !ok || start.Code != tt.code || !errors.Is(err, tt.kind) || !strings.Contains(err.Error(), tt.says) {
 			t.Errorf("%s: %v (%+v)", name, err, start)
 		}
-		if st := f.state(c); st.Status != runner.Created || st.ExitCode != tt.code || st.Error == "" {
+		if st := f.state(c); st.Status != record.Created || st.ExitCode != tt.code || st.Error == "" {
 			t.Errorf("%s: %+v", name, st)
 		}
 	}
@@ -99,7 +100,7 @@ func TestDetachedLife(t *testing.T) {
 	cfg.Name = "db"
 	c := f.start(cfg)
 	st := f.state(c)
-	if st.Status != runner.Running || st.Pid == 0 || st.Monitor == 0 {
+	if st.Status != record.Running || st.Pid == 0 || st.Monitor == 0 {
 		t.Fatalf("%+v", st)
 	}
 	if line, err := os.ReadFile("/proc/" + strconv.Itoa(st.Monitor) + "/cmdline"); err != nil || !strings.Contains(string(line), c.ID()) {
@@ -136,7 +137,7 @@ func TestDetachedLife(t *testing.T) {
 	eventually(t, "up is logged", func() bool { return f.logs(c, runner.LogOptions{All: true}) == "up\n" })
 	followed := make(chan string)
 	go func() { followed <- f.logs(c, runner.LogOptions{All: true, Follow: true}) }()
-	waited := make(chan runner.ExitStatus)
+	waited := make(chan record.ExitStatus)
 	go func() { s, _ := c.Wait(ctx); waited <- s }()
 	if rows, err := c.Top(ctx, nil); err != nil || len(rows) < 2 || !slices.Contains(rows[0], "PID") {
 		t.Errorf("top: %q, %v", rows, err)
@@ -150,7 +151,7 @@ func TestDetachedLife(t *testing.T) {
 	if got := <-followed; got != "up\nbye\n" {
 		t.Errorf("followed %q", got)
 	}
-	if st := f.state(c); st.Status != runner.Exited || st.ExitCode != 9 {
+	if st := f.state(c); st.Status != record.Exited || st.ExitCode != 9 {
 		t.Errorf("%+v", st)
 	}
 	if err := c.Start(ctx); err != nil {
@@ -178,8 +179,8 @@ func TestExec(t *testing.T) {
 	ctx := context.Background()
 	f := newFixture(t)
 	c := f.start(f.config("sleep 1000"))
-	sh := func(script string) runner.ExecConfig {
-		return runner.ExecConfig{Args: []string{"sh", "-c", script}}
+	sh := func(script string) record.ExecConfig {
+		return record.ExecConfig{Args: []string{"sh", "-c", script}}
 	}
 	if out, status, err := f.exec(c, sh("cat; echo $HOME; id -u; exit 4"), "in\n"); err != nil || out != "in\n/root\n0\n" || status.Code != 4 {
 		t.Errorf("%q %+v %v", out, status, err)
@@ -189,19 +190,19 @@ func TestExec(t *testing.T) {
 	if out, _, err := f.exec(c, cfg, ""); err != nil || out != "1001\n1002\n/tmp\n/home/app b\n" {
 		t.Errorf("%q %v", out, err)
 	}
-	for name, cfg := range map[string]runner.ExecConfig{
+	for name, cfg := range map[string]record.ExecConfig{
 		`working directory /nosuch`:   {Args: []string{"true"}, Cwd: "/nosuch"},
 		`working directory /bin/true`: {Args: []string{"true"}, Cwd: "/bin/true"},
 		`user "nosuch"`:               {Args: []string{"true"}, User: "nosuch"},
 	} {
 		_, _, err := f.exec(c, cfg, "")
-		if start, ok := errors.AsType[*runner.StartError](err); !ok || start.Code != 126 || !strings.Contains(start.Msg, name) {
+		if start, ok := errors.AsType[*record.StartError](err); !ok || start.Code != 126 || !strings.Contains(start.Msg, name) {
 			t.Errorf("exec with %s: %v, want it named, and code 126", name, err)
 		}
 	}
-	if _, _, err := f.exec(c, runner.ExecConfig{Args: []string{"nosuch"}}, ""); !errors.Is(err, errdefs.ErrNotFound) {
+	if _, _, err := f.exec(c, record.ExecConfig{Args: []string{"nosuch"}}, ""); !errors.Is(err, errdefs.ErrNotFound) {
 		t.Errorf("no such program: %v", err)
-	} else if start, ok := errors.AsType[*runner.StartError](err); !ok || start.Code != 127 {
+	} else if start, ok := errors.AsType[*record.StartError](err); !ok || start.Code != 127 {
 		t.Errorf("no such program: %v", err)
 	}
 	cfg = sh("true")
@@ -217,7 +218,7 @@ func TestExec(t *testing.T) {
 	if out, _, err := f.exec(c, sh("sleep 50 & echo early"), ""); err != nil || out != "early\n" {
 		t.Errorf("%q %v", out, err)
 	}
-	if _, err := c.Exec(ctx, runner.ExecConfig{Args: []string{"sleep", "777"}, Detach: true}, runner.Streams{}); err != nil {
+	if _, err := c.Exec(ctx, record.ExecConfig{Args: []string{"sleep", "777"}, Detach: true}, runner.Streams{}); err != nil {
 		t.Fatal(err)
 	}
 	if rows, err := c.Top(ctx, []string{"-o", "pid,args"}); err != nil || !strings.Contains(strings.Join(rows[len(rows)-1], " "), "sleep 777") {
@@ -315,7 +316,7 @@ func TestStoppedClient(t *testing.T) {
 	if err != nil || status.Code != 0 || !strings.HasSuffix(out.String(), "\n200000\nend\n") {
 		t.Errorf("%+v, %v, %d bytes", status, err, out.Len())
 	}
-	if st := f.state(c); st.Status != runner.Exited {
+	if st := f.state(c); st.Status != record.Exited {
 		t.Errorf("%+v", st)
 	}
 	var late bytes.Buffer
@@ -332,7 +333,7 @@ func TestMonitorKilled(t *testing.T) {
 	f := newFixture(t)
 	cfg := f.config("sleep 1000")
 	c := f.start(cfg)
-	waited := make(chan runner.ExitStatus, 1)
+	waited := make(chan record.ExitStatus, 1)
 	go func() { s, _ := c.Wait(ctx); waited <- s }()
 	st := f.state(c)
 	if err := unix.Kill(st.Monitor, unix.SIGKILL); err != nil {
@@ -343,7 +344,7 @@ func TestMonitorKilled(t *testing.T) {
 		t.Errorf("waited for %+v", s)
 	}
 	after := f.state(c)
-	if after.Status != runner.Exited || after.ExitCode != 255 || after.Error != "monitor killed" {
+	if after.Status != record.Exited || after.ExitCode != 255 || after.Error != "monitor killed" {
 		t.Errorf("%+v", after)
 	}
 	if _, err := os.Stat("/sys/fs/cgroup/pids" + st.Cgroup); err == nil {
@@ -394,10 +395,10 @@ func TestKillAndPause(t *testing.T) {
 	if err := c.Pause(ctx); err != nil {
 		t.Fatal(err)
 	}
-	if st := f.state(c); st.Status != runner.Paused {
+	if st := f.state(c); st.Status != record.Paused {
 		t.Errorf("%+v", st)
 	}
-	if _, _, err := f.exec(c, runner.ExecConfig{Args: []string{"true"}}, ""); !errors.Is(err, errdefs.ErrConflict) {
+	if _, _, err := f.exec(c, record.ExecConfig{Args: []string{"true"}}, ""); !errors.Is(err, errdefs.ErrConflict) {
 		t.Errorf("exec in a paused one: %v", err)
 	}
 	if err := c.Unpause(ctx); err != nil {
@@ -406,7 +407,7 @@ func TestKillAndPause(t *testing.T) {
 	// The shell may not have set its trap yet.
 	eventually(t, "USR1 ends it", func() bool {
 		_ = c.Kill(ctx, syscall.SIGUSR1)
-		return f.state(c).Status == runner.Exited
+		return f.state(c).Status == record.Exited
 	})
 	if st := f.state(c); st.ExitCode != 5 && st.ExitCode != 138 {
 		t.Errorf("%+v", st)
@@ -482,7 +483,7 @@ func TestExecAtTheEnd(t *testing.T) {
 		for range 4 {
 			wg.Go(func() {
 				for {
-					_, status, err := f.exec(c, runner.ExecConfig{Args: []string{"true"}}, "")
+					_, status, err := f.exec(c, record.ExecConfig{Args: []string{"true"}}, "")
 					switch {
 					case err == nil && (status.Code == 0 || status.Code == 137):
 					case errors.Is(err, errdefs.ErrConflict) && strings.HasSuffix(err.Error(), c.String()+" is not running"):

@@ -26,7 +26,7 @@ import (
 
 // orphan starts a container, kills its monitor and waits until its processes are
 // gone. Nobody has looked at it since.
-func (f *fixture) orphan(cfg runner.Config) *runner.Container {
+func (f *fixture) orphan(cfg record.Config) *runner.Container {
 	f.t.Helper()
 	c := f.start(cfg)
 	st := f.state(c)
@@ -59,7 +59,7 @@ func TestTakesOverFromTheDead(t *testing.T) {
 		next := f.config(serving)
 		next.Network = published(port, proto)
 		c := f.start(next)
-		if st := f.state(dead); st.Status != runner.Exited || st.ExitCode != 255 || len(st.Network.Ports) != 0 || st.Network.IP.IsValid() {
+		if st := f.state(dead); st.Status != record.Exited || st.ExitCode != 255 || len(st.Network.Ports) != 0 || st.Network.IP.IsValid() {
 			t.Errorf("%s: the dead one: %+v", proto, st)
 		}
 		// Cleaning up after the dead must not take the port from who has it now.
@@ -138,7 +138,7 @@ func TestEveryVerbReconciles(t *testing.T) {
 		"unpause": {func(_ *fixture, c *runner.Container) error { return c.Unpause(ctx) }, errdefs.ErrConflict},
 		"attach":  {func(_ *fixture, c *runner.Container) error { _, err := c.Attach(ctx); return err }, errdefs.ErrConflict},
 		"exec": {func(f *fixture, c *runner.Container) error {
-			_, _, err := f.exec(c, runner.ExecConfig{Args: []string{"true"}}, "")
+			_, _, err := f.exec(c, record.ExecConfig{Args: []string{"true"}}, "")
 			return err
 		}, errdefs.ErrConflict},
 		"stats":  {func(_ *fixture, c *runner.Container) error { _, err := c.Stats(ctx); return err }, errdefs.ErrConflict},
@@ -170,7 +170,7 @@ func TestEveryVerbReconciles(t *testing.T) {
 				} else if (verb.want == nil) != (err == nil) || verb.want != nil && !errors.Is(err, verb.want) {
 					t.Errorf("%v, want %v", err, verb.want)
 				}
-				if st, err := record.Of(f.root, c.ID()).State(); err == nil && name != "start" && name != "restart" && st.Status != runner.Exited {
+				if st, err := record.Of(f.root, c.ID()).State(); err == nil && name != "start" && name != "restart" && st.Status != record.Exited {
 					t.Errorf("afterwards: %+v", st)
 				}
 				if _, err := os.Stat("/sys/fs/cgroup/pids/cove/" + c.ID()); err == nil && name != "start" && name != "restart" {
@@ -190,7 +190,7 @@ func TestReconciledByMany(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			if st, err := c.State(context.Background()); err != nil || st.Status != runner.Exited || st.ExitCode != 255 {
+			if st, err := c.State(context.Background()); err != nil || st.Status != record.Exited || st.ExitCode != 255 {
 				t.Errorf("%+v, %v", st, err)
 			}
 		})
@@ -204,22 +204,22 @@ func TestAfterAReboot(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	f := newFixture(t)
-	before := func(status runner.Status, cfg runner.Config) *runner.Container {
+	before := func(status record.Status, cfg record.Config) *runner.Container {
 		c := f.create(cfg)
 		dir := record.Of(f.root, c.ID())
 		st := record.State{
-			Status: runner.Running, Pid: os.Getpid(), Monitor: os.Getpid(), StartedAt: time.Now(),
+			Status: record.Running, Pid: os.Getpid(), Monitor: os.Getpid(), StartedAt: time.Now(),
 			BootID: "00000000-0000-4000-8000-000000000000", Cgroup: "/cove/" + c.ID(),
 			Network: network.State{IP: netip.MustParsePrefix("10.0.0.2/24")},
 		}
-		if err := errors.Join(dir.SetState(st, false), dir.SetMark(record.PausedMark, status == runner.Paused)); err != nil {
+		if err := errors.Join(dir.SetState(st, false), dir.SetMark(record.PausedMark, status == record.Paused)); err != nil {
 			t.Fatal(err)
 		}
 		return c
 	}
-	for _, status := range []runner.Status{runner.Running, runner.Paused} {
+	for _, status := range []record.Status{record.Running, record.Paused} {
 		c := before(status, f.config("true"))
-		if st := f.state(c); st.Status != runner.Exited || st.ExitCode != 255 || st.Pid != 0 || st.Network.IP.IsValid() || !strings.Contains(st.Error, "restarted") {
+		if st := f.state(c); st.Status != record.Exited || st.ExitCode != 255 || st.Pid != 0 || st.Network.IP.IsValid() || !strings.Contains(st.Error, "restarted") {
 			t.Errorf("%s before: %+v", status, st)
 		}
 		if err := c.Start(ctx); err != nil {
@@ -228,7 +228,7 @@ func TestAfterAReboot(t *testing.T) {
 	}
 	cfg := f.config("true")
 	cfg.AutoRemove = true
-	if c := before(runner.Running, cfg); c != nil {
+	if c := before(record.Running, cfg); c != nil {
 		if _, err := f.Get(ctx, c.ID()); !errors.Is(err, errdefs.ErrNotFound) {
 			t.Errorf("AutoRemove: %v", err)
 		}
@@ -241,7 +241,7 @@ func TestHungMonitor(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
 	exec := func(f *fixture, c *runner.Container) error {
-		_, _, err := f.exec(c, runner.ExecConfig{Args: []string{"true"}}, "")
+		_, _, err := f.exec(c, record.ExecConfig{Args: []string{"true"}}, "")
 		return err
 	}
 	verbs := map[string]struct {
@@ -334,13 +334,13 @@ func TestKillReturnsAfterTheEnd(t *testing.T) {
 			if err := end(); err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
-			if st := f.state(c); st.Status != runner.Exited || st.ExitCode != 137 {
+			if st := f.state(c); st.Status != record.Exited || st.ExitCode != 137 {
 				t.Errorf("after %s: %+v", name, st)
 			}
 			if err := errors.Join(o.Start(ctx), o.Kill(ctx, unix.SIGKILL), c.Start(ctx)); err != nil {
 				t.Errorf("after %s: %v", name, err)
 			}
-			if st := f.state(c); st.Status != runner.Running {
+			if st := f.state(c); st.Status != record.Running {
 				t.Errorf("after %s and start: %+v", name, st)
 			}
 		}
@@ -359,7 +359,7 @@ func TestKillBySignal(t *testing.T) {
 	if err := spared.Kill(ctx, unix.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	if st := f.state(spared); st.Status != runner.Running {
+	if st := f.state(spared); st.Status != record.Running {
 		t.Errorf("the first process of its namespace: %+v", st)
 	}
 	cfg := f.config("exec sleep 1000")
@@ -376,7 +376,7 @@ func TestKillBySignal(t *testing.T) {
 		if err := c.Kill(ctx, unix.SIGTERM); err != nil {
 			t.Fatal(err)
 		}
-		if st := f.state(c); st.Status != runner.Exited || st.ExitCode != 143 {
+		if st := f.state(c); st.Status != record.Exited || st.ExitCode != 143 {
 			t.Errorf("%+v", st)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/internal/process"
+	"cove/runner/record"
 	"cove/runner/task"
 	"cove/sandbox/seccomp"
 )
@@ -22,17 +23,17 @@ import (
 // start is a *StartError. Places that the runner had to make in the root to
 // mount something there, and that nothing was written to, are removed again:
 // they are no part of the layer.
-func (r *Runner) Run(ctx context.Context, req RunRequest) (ExitStatus, error) {
+func (r *Runner) Run(ctx context.Context, req RunRequest) (record.ExitStatus, error) {
 	files, err := r.runDir(req.ID)
 	if err != nil {
-		return ExitStatus{}, fmt.Errorf("run %s: %w", req.ID, err)
+		return record.ExitStatus{}, fmt.Errorf("run %s: %w", req.ID, err)
 	}
 	defer os.RemoveAll(files)
 	stubs := task.Missing(req.Root, req.Spec)
 	var io inOut
 	defer io.close()
 	if err := io.open(req); err != nil {
-		return ExitStatus{}, fmt.Errorf("run %s: %w", req.ID, err)
+		return record.ExitStatus{}, fmt.Errorf("run %s: %w", req.ID, err)
 	}
 	t, err := task.Create(ctx, task.Request{
 		ID: req.ID, Spec: req.Spec, Root: req.Root, Network: r.net, Net: req.Network, Files: files,
@@ -40,7 +41,7 @@ func (r *Runner) Run(ctx context.Context, req RunRequest) (ExitStatus, error) {
 		Stdin:   io.in, Stdout: io.out, Stderr: io.err,
 	})
 	if err != nil {
-		return ExitStatus{}, err
+		return record.ExitStatus{}, err
 	}
 	status, err := supervise(ctx, t, &io)
 	err = errors.Join(err, t.Close(context.WithoutCancel(ctx)))
@@ -62,10 +63,10 @@ func (r *Runner) runDir(id string) (string, error) {
 	return dir, err
 }
 
-func supervise(ctx context.Context, t *task.Task, io *inOut) (ExitStatus, error) {
+func supervise(ctx context.Context, t *task.Task, io *inOut) (record.ExitStatus, error) {
 	io.started()
 	if err := t.Start(); err != nil {
-		return ExitStatus{}, err
+		return record.ExitStatus{}, err
 	}
 	stop := context.AfterFunc(ctx, func() {
 		_ = t.Process.Signal(unix.SIGKILL) // it has ended, at worst
@@ -73,9 +74,9 @@ func supervise(ctx context.Context, t *task.Task, io *inOut) (ExitStatus, error)
 	defer stop()
 	ended, err := t.Process.Wait(context.WithoutCancel(ctx))
 	if err != nil {
-		return ExitStatus{}, err
+		return record.ExitStatus{}, err
 	}
-	status := ExitStatus{Code: ended.ExitCode()}
+	status := record.ExitStatus{Code: ended.ExitCode()}
 	if kills, err := t.Group.OOMKills(); err == nil && kills > 0 {
 		status.OOMKilled = true
 		if status.Code != 0 {

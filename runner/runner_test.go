@@ -16,6 +16,7 @@ import (
 	"cove/layers/mount"
 	"cove/network"
 	"cove/runner"
+	"cove/runner/record"
 	"cove/sandbox/sandboxtest"
 )
 
@@ -94,7 +95,7 @@ func (f *fixture) clean() {
 }
 
 // config is a container that runs a shell command.
-func (f *fixture) config(script string) runner.Config {
+func (f *fixture) config(script string) record.Config {
 	id := ids.New()
 	upper, work := filepath.Join(f.root, "up", id), filepath.Join(f.root, "work", id)
 	for _, dir := range []string{upper, work} {
@@ -105,13 +106,13 @@ func (f *fixture) config(script string) runner.Config {
 	spec := sandboxtest.Spec()
 	spec.Process.Args = []string{"sh", "-c", script}
 	spec.Process.Env = []string{"PATH=/bin", "HOME=/root"}
-	return runner.Config{
+	return record.Config{
 		ID: id, Spec: spec, Network: network.Config{Mode: network.None},
 		Root: mount.Mount{Type: "overlay", Lower: []string{f.base}, Upper: upper, Work: work},
 	}
 }
 
-func (f *fixture) create(cfg runner.Config) *runner.Container {
+func (f *fixture) create(cfg record.Config) *runner.Container {
 	f.t.Helper()
 	c, err := f.Create(context.Background(), cfg)
 	if err != nil {
@@ -121,7 +122,7 @@ func (f *fixture) create(cfg runner.Config) *runner.Container {
 }
 
 // run creates, starts and streams a container to its end.
-func (f *fixture) run(cfg runner.Config, in string) (out, errs string, status runner.ExitStatus, c *runner.Container) {
+func (f *fixture) run(cfg record.Config, in string) (out, errs string, status record.ExitStatus, c *runner.Container) {
 	f.t.Helper()
 	c = f.create(cfg)
 	s, err := c.StartAttached(context.Background())
@@ -173,7 +174,7 @@ func TestRun(t *testing.T) {
 		t.Errorf("%q %q %+v", out, errs, status)
 	}
 	st, err := c.State(context.Background())
-	if err != nil || st.Status != runner.Exited || st.ExitCode != 3 || st.Pid != 0 {
+	if err != nil || st.Status != record.Exited || st.ExitCode != 3 || st.Pid != 0 {
 		t.Errorf("%+v, %v", st, err)
 	}
 }

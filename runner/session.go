@@ -11,6 +11,7 @@ import (
 	"cove/errdefs"
 	"cove/internal/leanjson"
 	"cove/runner/attach"
+	"cove/runner/record"
 )
 
 // Streams are the caller's ends of a process's standard streams. Nil ones are
@@ -49,7 +50,7 @@ func (c *Container) Attach(ctx context.Context) (*Session, error) {
 		return nil, err
 	case !alive(st):
 		return nil, errdefs.Errorf(errdefs.ErrConflict, "cannot attach to a stopped container, start it first: %s is not running", c)
-	case st.Status == Paused:
+	case st.Status == record.Paused:
 		return nil, errdefs.Errorf(errdefs.ErrConflict, "cannot attach to a paused container, unpause it first: %s", c)
 	}
 	conn, err := c.dial(ctx, st, attach.Hello{Kind: attach.Attach})
@@ -60,7 +61,7 @@ func (c *Container) Attach(ctx context.Context) (*Session, error) {
 }
 
 // dial calls the monitor of a container that ran a moment ago.
-func (c *Container) dial(ctx context.Context, st State, h attach.Hello, files ...*os.File) (*attach.Conn, error) {
+func (c *Container) dial(ctx context.Context, st record.State, h attach.Hello, files ...*os.File) (*attach.Conn, error) {
 	conn, err := c.call(ctx, st.Monitor, h, files...)
 	if errors.Is(err, errdefs.ErrNotFound) {
 		return nil, c.notRunning()
@@ -73,7 +74,7 @@ func (s *Session) Close() error { return s.conn.Close() }
 
 // Stream copies until the container exits, the detach keys come
 // (ErrDetached), or ctx ends. It closes the session.
-func (s *Session) Stream(ctx context.Context, st Streams) (ExitStatus, error) {
+func (s *Session) Stream(ctx context.Context, st Streams) (record.ExitStatus, error) {
 	defer s.conn.Close()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -141,7 +142,7 @@ func (s *Session) input(from io.Reader, keys []byte) error {
 }
 
 // outputs writes what comes until the container's end.
-func (s *Session) outputs(st Streams) (status ExitStatus, err error) {
+func (s *Session) outputs(st Streams) (status record.ExitStatus, err error) {
 	for {
 		var p attach.Packet
 		if len(s.early) > 0 {
@@ -171,19 +172,19 @@ func (s *Session) outputs(st Streams) (status ExitStatus, err error) {
 }
 
 // cutOff explains a connection that ended without the container's end.
-func (s *Session) cutOff(ctx context.Context) (ExitStatus, error) {
+func (s *Session) cutOff(ctx context.Context) (record.ExitStatus, error) {
 	st, err := s.c.State(ctx)
 	switch {
 	case errors.Is(err, errdefs.ErrNotFound):
-		return ExitStatus{Code: 255, Error: "monitor killed"}, nil
+		return record.ExitStatus{Code: 255, Error: "monitor killed"}, nil
 	case err != nil:
-		return ExitStatus{}, err
+		return record.ExitStatus{}, err
 	case alive(st):
-		return ExitStatus{}, errdefs.Errorf(errdefs.ErrUnavailable, "container %s: detached because its output was read too slowly; attach again", s.c)
+		return record.ExitStatus{}, errdefs.Errorf(errdefs.ErrUnavailable, "container %s: detached because its output was read too slowly; attach again", s.c)
 	}
 	return exitOf(st), nil
 }
 
-func exitOf(st State) ExitStatus {
-	return ExitStatus{Code: st.ExitCode, OOMKilled: st.OOMKilled, Error: st.Error}
+func exitOf(st record.State) record.ExitStatus {
+	return record.ExitStatus{Code: st.ExitCode, OOMKilled: st.OOMKilled, Error: st.Error}
 }

@@ -52,7 +52,7 @@ func (c *Container) startLocked(ctx context.Context, h attach.Hello) (*Session, 
 	switch {
 	case err != nil:
 		return nil, err
-	case st.Status == Paused:
+	case st.Status == record.Paused:
 		return nil, errdefs.Errorf(errdefs.ErrConflict, "cannot start a paused container, try unpause instead: %s", c)
 	case alive(st):
 		return nil, fmt.Errorf("container %s: %w", c, errRuns)
@@ -172,7 +172,7 @@ func (s *Session) awaitStart(ctx context.Context, monitor *os.Process) error {
 }
 
 func failure(data []byte) error {
-	var e StartError
+	var e record.StartError
 	if err := leanjson.Unmarshal(data, &e); err != nil {
 		return fmt.Errorf("monitor answered %q: %w", data, err)
 	}

@@ -16,6 +16,7 @@ import (
 	"cove/layers/snapshot/overlay"
 	"cove/network"
 	"cove/runner"
+	"cove/runner/record"
 	"cove/sandbox/defaults"
 )
 
@@ -44,7 +45,7 @@ func (x executor) Exec(ctx context.Context, r builder.ExecRequest) error {
 		Network: network.Config{Mode: buildNetwork(r.Network), Hostname: buildHostname},
 		Stdin:   r.Stdin, Stdout: r.Stdout, Stderr: r.Stderr,
 	}
-	var status runner.ExitStatus
+	var status record.ExitStatus
 	err = withMounts(ctx, spec, r.Mounts, func() (err error) {
 		status, err = run.Run(ctx, req)
 		return err

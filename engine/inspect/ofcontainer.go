@@ -12,12 +12,13 @@ import (
 	"cove/network"
 	"cove/network/publish"
 	"cove/runner"
+	"cove/runner/record"
 	"cove/sandbox/defaults"
 )
 
 // OfContainer describes a container in a state; driver is the storage driver's
 // name.
-func OfContainer(c *runner.Container, state runner.State, driver string) *Container {
+func OfContainer(c *runner.Container, state record.State, driver string) *Container {
 	cfg := c.Config()
 	rec := runspec.ReadRecord(cfg.Extra)
 	out := &Container{
@@ -41,11 +42,11 @@ func OfContainer(c *runner.Container, state runner.State, driver string) *Contai
 	return out
 }
 
-func stateOf(s runner.State) State {
+func stateOf(s record.State) State {
 	return State{
 		Status:  string(s.Status),
-		Running: s.Status == runner.Running || s.Status == runner.Paused,
-		Paused:  s.Status == runner.Paused,
+		Running: s.Status == record.Running || s.Status == record.Paused,
+		Paused:  s.Status == record.Paused,
 		Pid:     s.Pid, ExitCode: s.ExitCode, OOMKilled: s.OOMKilled, Error: s.Error,
 		StartedAt: s.StartedAt, FinishedAt: s.FinishedAt,
 	}
@@ -90,7 +91,7 @@ func mountsOf(rec runspec.Record) []Mount {
 	return out
 }
 
-func configOf(cfg runner.Config, rec runspec.Record) Config {
+func configOf(cfg record.Config, rec runspec.Record) Config {
 	o, img := rec.Options, rec.Config()
 	return Config{
 		Hostname: cfg.Spec.Hostname, User: img.User, AttachStdin: o.Stdin, AttachStdout: true, AttachStderr: true,
@@ -101,7 +102,7 @@ func configOf(cfg runner.Config, rec runspec.Record) Config {
 	}
 }
 
-func hostConfigOf(cfg runner.Config, o runspec.Options) HostConfig {
+func hostConfigOf(cfg record.Config, o runspec.Options) HostConfig {
 	h := HostConfig{
 		LogConfig:     LogConfig{Type: "json-file", Config: map[string]string{}},
 		NetworkMode:   networkMode(cfg),
@@ -163,7 +164,7 @@ func emptyIfNil(s []string) []string {
 	return s
 }
 
-func networkMode(cfg runner.Config) string {
+func networkMode(cfg record.Config) string {
 	if cfg.Network.Mode == "" {
 		return string(network.Bridge)
 	}
@@ -219,14 +220,14 @@ func portMap(ports []publish.Port) map[string][]PortBinding {
 	return m
 }
 
-func networkOf(cfg runner.Config, rec runspec.Record, state runner.State) NetworkSettings {
+func networkOf(cfg record.Config, rec runspec.Record, state record.State) NetworkSettings {
 	mode := networkMode(cfg)
 	if state.Pid == 0 {
 		state.Network = network.State{} // what it had, it gave back
 	}
 	n := NetworkSettings{Ports: portMap(state.Network.Ports), Networks: map[string]Endpoint{}}
 	for exposed := range rec.Image.ExposedPorts {
-		if _, ok := n.Ports[exposed]; !ok && state.Status == runner.Running {
+		if _, ok := n.Ports[exposed]; !ok && state.Status == record.Running {
 			n.Ports[exposed] = nil
 		}
 	}

@@ -13,12 +13,13 @@ import (
 	"cove/errdefs"
 	"cove/network"
 	"cove/runner"
+	"cove/runner/record"
 )
 
 // Container is a container with its state, as ps shows it.
 type Container struct {
-	runner.Config
-	State runner.State
+	record.Config
+	State record.State
 	// Command is what runs, in one line.
 	Command string
 	// Mounts are the names or sources of its volumes.
@@ -53,7 +54,7 @@ func Of(ctx context.Context, c *runner.Container) (Container, error) {
 		s.Command = strings.Join(s.Spec.Process.Args, " ")
 	}
 	rec := runspec.ReadRecord(s.Extra)
-	running := state.Status == runner.Running || state.Status == runner.Paused
+	running := state.Status == record.Running || state.Status == record.Paused
 	if bridge := cmp.Or(s.Network.Mode, network.Bridge) == network.Bridge; running && bridge {
 		s.Exposed = slices.Sorted(maps.Keys(rec.Image.ExposedPorts))
 	}
@@ -71,7 +72,7 @@ var conditions = map[string]func(s Container, value string) bool{
 	"status":   func(s Container, v string) bool { return string(s.State.Status) == v },
 	"ancestor": func(s Container, v string) bool { return isAncestor(s, v) },
 	"exited": func(s Container, v string) bool {
-		return s.State.Status == runner.Exited && fmt.Sprint(s.State.ExitCode) == v
+		return s.State.Status == record.Exited && fmt.Sprint(s.State.ExitCode) == v
 	},
 	"volume": func(s Container, v string) bool {
 		return slices.ContainsFunc(runspec.ReadRecord(s.Extra).Mounts, func(m runspec.Mounted) bool {
@@ -82,7 +83,7 @@ var conditions = map[string]func(s Container, value string) bool{
 }
 
 // statuses are what a container can be.
-var statuses = []string{string(runner.Created), string(runner.Running), string(runner.Paused), string(runner.Exited)}
+var statuses = []string{string(record.Created), string(record.Running), string(record.Paused), string(record.Exited)}
 
 // Check refuses terms that do not exist, with errdefs.ErrInvalid.
 func (f Filter) Check() error {
@@ -107,7 +108,7 @@ func (f Filter) Check() error {
 // Matches reports whether all conditions hold. Last is for whoever counts.
 func (f Filter) Matches(s Container) bool {
 	if f.Running && f.Terms["status"] == nil && f.Terms["exited"] == nil && f.Last == 0 &&
-		s.State.Status != runner.Running && s.State.Status != runner.Paused {
+		s.State.Status != record.Running && s.State.Status != record.Paused {
 		return false
 	}
 	for key, values := range f.Terms {

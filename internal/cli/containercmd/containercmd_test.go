@@ -19,7 +19,7 @@ import (
 	"cove/errdefs"
 	"cove/internal/cli/output"
 	"cove/network/publish"
-	"cove/runner"
+	"cove/runner/record"
 )
 
 func options(t *testing.T, args ...string) (engine.CreateOptions, error) {
@@ -120,23 +120,23 @@ var noon = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 
 func TestContainerTable(t *testing.T) {
 	t.Parallel()
-	row := func(id, name, command string, s runner.State) listing.Container {
+	row := func(id, name, command string, s record.State) listing.Container {
 		return listing.Container{
-			Config:  runner.Config{ID: strings.Repeat(id, 64/len(id)), Name: name, Image: "redis", Created: noon.Add(-2 * time.Hour)},
+			Config:  record.Config{ID: strings.Repeat(id, 64/len(id)), Name: name, Image: "redis", Created: noon.Add(-2 * time.Hour)},
 			State:   s,
 			Command: command,
 		}
 	}
-	up := runner.State{Status: runner.Running, StartedAt: noon.Add(-90 * time.Minute)}
+	up := record.State{Status: record.Running, StartedAt: noon.Add(-90 * time.Minute)}
 	up.Network.Ports = []publish.Port{
 		{HostPort: 8080, ContainerPort: 80, Proto: "tcp"},
 		{HostIP: netip.MustParseAddr("127.0.0.1"), HostPort: 53, ContainerPort: 53, Proto: "udp"},
 	}
 	rows := []listing.Container{
 		row("a1", "db", "docker-entrypoint.sh redis-server", up),
-		row("b2", "job", "true", runner.State{Status: runner.Exited, ExitCode: 137, FinishedAt: noon.Add(-5 * time.Minute)}),
-		row("c3", "new", "true", runner.State{Status: runner.Created}),
-		row("d4", "cold", "true", runner.State{Status: runner.Paused, StartedAt: noon.Add(-time.Minute)}),
+		row("b2", "job", "true", record.State{Status: record.Exited, ExitCode: 137, FinishedAt: noon.Add(-5 * time.Minute)}),
+		row("c3", "new", "true", record.State{Status: record.Created}),
+		row("d4", "cold", "true", record.State{Status: record.Paused, StartedAt: noon.Add(-time.Minute)}),
 	}
 	var b bytes.Buffer
 	if err := containerList(noon, false).Write(&b, output.Options{}, rows); err != nil {
@@ -205,7 +205,7 @@ func TestPorts(t *testing.T) {
 		"0.0.0.0:90->80/tcp, 0.0.0.0:91->81/tcp":   {[]publish.Port{port(90, 80, "tcp"), port(91, 81, "tcp")}, nil},
 		"90/tcp":                                   {nil, []string{"90/tcp", "nonsense", "99999/tcp", "5-4/tcp"}},
 	} {
-		c := listing.Container{State: runner.State{Status: runner.Running}, Exposed: tt.exposed}
+		c := listing.Container{State: record.State{Status: record.Running}, Exposed: tt.exposed}
 		c.State.Network.Ports = tt.published
 		if got := ports(c); got != want {
 			t.Errorf("%+v, %v: %q, want %q", tt.published, tt.exposed, got, want)

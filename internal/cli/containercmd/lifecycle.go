@@ -17,6 +17,7 @@ import (
 	"cove/internal/cli/app"
 	"cove/internal/cli/verbs"
 	"cove/runner"
+	"cove/runner/record"
 )
 
 // on calls do for every named container, and prints the names that worked.
@@ -117,7 +118,7 @@ func session(ctx context.Context, a *app.App, ref string, o sessionOptions) erro
 }
 
 // left is result for a session with what ran already: to leave it is docker's 1.
-func left(a *app.App, status runner.ExitStatus, err error) error {
+func left(a *app.App, status record.ExitStatus, err error) error {
 	if errors.Is(err, runner.ErrDetached) {
 		fmt.Fprintln(a.Err, detached)
 		return &app.Exit{Code: app.CodeFailed}

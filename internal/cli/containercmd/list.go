@@ -18,7 +18,7 @@ import (
 	"cove/internal/cli/output"
 	"cove/network"
 	"cove/network/publish"
-	"cove/runner"
+	"cove/runner/record"
 )
 
 // List is ps; use is its name in the grammar at hand ("ps", "ls").
@@ -119,13 +119,13 @@ func ago(now, then time.Time) string {
 	return units.HumanDuration(now.Sub(then)) + " ago"
 }
 
-func statusLine(now time.Time, s runner.State) string {
+func statusLine(now time.Time, s record.State) string {
 	switch s.Status {
-	case runner.Running:
+	case record.Running:
 		return "Up " + units.HumanDuration(now.Sub(s.StartedAt))
-	case runner.Paused:
+	case record.Paused:
 		return "Up " + units.HumanDuration(now.Sub(s.StartedAt)) + " (Paused)"
-	case runner.Exited:
+	case record.Exited:
 		return fmt.Sprintf("Exited (%d) %s", s.ExitCode, ago(now, s.FinishedAt))
 	default:
 		return "Created"

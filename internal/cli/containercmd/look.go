@@ -16,11 +16,12 @@ import (
 	"cove/internal/cli/output"
 	"cove/internal/cli/verbs"
 	"cove/runner"
+	"cove/runner/record"
 )
 
 // Exec runs one more process in a container.
 func Exec(a *app.App) *cobra.Command {
-	var cfg runner.ExecConfig
+	var cfg record.ExecConfig
 	var stdin bool
 	var envFiles, env []string
 	var detachKeys string
@@ -76,7 +77,7 @@ func Exec(a *app.App) *cobra.Command {
 
 // started gives an exec that could not start docker's 126 or 127.
 func started(err error) error {
-	var start *runner.StartError
+	var start *record.StartError
 	if errors.As(err, &start) {
 		return &app.Exit{Code: start.Code, Err: err}
 	}

@@ -9,7 +9,7 @@ import (
 
 	"cove/engine/listing"
 	"cove/network/publish"
-	"cove/runner"
+	"cove/runner/record"
 )
 
 // shown is a port as ps shows it: exposed, or published at ip when that is set.
@@ -22,7 +22,7 @@ type shown struct {
 // ports shows ports as docker does: 0.0.0.0:8080->80/tcp, 6379/tcp. Neighbours
 // make a range, 7000-7002/tcp, unless they are published at other numbers.
 func ports(r listing.Container) string {
-	if r.State.Status != runner.Running && r.State.Status != runner.Paused {
+	if r.State.Status != record.Running && r.State.Status != record.Paused {
 		return ""
 	}
 	var out, moved []string

@@ -13,6 +13,7 @@ import (
 	"cove/errdefs"
 	"cove/internal/cli/app"
 	"cove/runner"
+	"cove/runner/record"
 )
 
 // Run makes a container and runs it.
@@ -121,7 +122,7 @@ func writeCID(name, id string) error {
 
 // failed is an error before the program ran: docker's 125.
 func failed(err error) error {
-	var start *runner.StartError
+	var start *record.StartError
 	switch {
 	case err == nil:
 		return nil
@@ -137,7 +138,7 @@ const detached = "read escape sequence"
 
 // result ends this program as the container's ended. Leaving a container that
 // this program started is no failure, as docker has it.
-func result(a *app.App, status runner.ExitStatus, err error) error {
+func result(a *app.App, status record.ExitStatus, err error) error {
 	switch {
 	case errors.Is(err, runner.ErrDetached):
 		fmt.Fprintln(a.Err, detached)
