@@ -59,6 +59,11 @@ const (
 	Manifest
 )
 
+// String is the object's name.
+func (o Object) String() string {
+	return [...]string{Registry: "registry", Repository: "repository", Blob: "blob", Upload: "upload", Manifest: "manifest"}[o]
+}
+
 // Error is an error with its code. As a value made by a handler it overrides
 // the table; as a value made by [Parse] it is what a registry answered.
 type Error struct {

@@ -66,13 +66,19 @@ type Route struct {
 	Method string
 	// Path has its parts in braces: {name}, {reference}, {digest}, {upload}.
 	Path string
+	// Actions are what the Authorizer is asked for: in the repository {name}, or,
+	// where the path has none, in the registry as a whole. Without any it is asked
+	// only who is there.
+	Actions []distribution.Action
+	// Object is what the request is about.
+	Object errcode.Object
 }
 
 // Routes lists the whole protocol, for a policy to be held against.
 func Routes() []Route {
 	var all []Route
 	for _, rt := range routes() {
-		all = append(all, Route{rt.method, rt.end.String()})
+		all = append(all, Route{rt.method, rt.end.String(), rt.actions, rt.object})
 	}
 	return all
 }

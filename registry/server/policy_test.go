@@ -18,81 +18,69 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	wire "cove/distribution/auth"
-	protocol "cove/distribution/server"
 	"cove/errdefs"
 	"cove/registry/auth"
 	"cove/registry/metadata"
 )
 
-// What a route needs. The matrix below states for every principal and kind of
-// project whether it is had; both are written out here, away from the code
-// that decides.
-type need string
-
-const (
-	nothing need = "nothing" // anyone, signed in or not
-	signIn  need = "sign-in" // any account, or a token of an anonymous one
-	pulls   need = "pull"
-	pushes  need = "push"
-	deletes need = "delete"
-)
+// The policy, written out away from the code that decides: of every route which
+// right it takes and of what, and below who has that right in a project of each
+// kind. What a route says of itself is held against the first, and what requests
+// are answered against the second.
 
 const absentDigest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
-// row is one route, its path as distribution/protocol.Routes writes it; fill
-// puts in a repository of each project, and names of what is not there.
-type row struct {
-	method, path string
-	needs        need
-}
+func policy() []Route {
+	return []Route{
+		{"GET", "/", Open, "greeting", nil},
+		{"HEAD", "/", Open, "greeting", nil},
+		{"GET", "/livez", Open, "process", nil},
+		{"HEAD", "/livez", Open, "process", nil},
+		{"GET", "/readyz", Open, "process", nil},
+		{"HEAD", "/readyz", Open, "process", nil},
+		{"GET", "/metrics", Open, "counters", nil},
+		{"HEAD", "/metrics", Open, "counters", nil},
+		{"GET", "/token", Open, "token", nil},
+		{"POST", "/token", Open, "token", nil},
 
-// policyRows lists every route that the server has; TestEveryRouteHasARow
-// fails when one is missing.
-func policyRows() []row {
-	return []row{
-		{"GET", "/", nothing},
-		{"HEAD", "/", nothing},
-		{"GET", "/livez", nothing},
-		{"HEAD", "/livez", nothing},
-		{"GET", "/readyz", nothing},
-		{"HEAD", "/readyz", nothing},
-		{"GET", "/metrics", nothing},
-		{"HEAD", "/metrics", nothing},
-		{"GET", "/token", nothing},
-		{"POST", "/token", nothing},
-
-		{"GET", "/v2/", signIn},
-		{"HEAD", "/v2/", signIn},
-		{"GET", "/v2/_catalog", signIn},
-		{"GET", "/v2/{name}/tags/list", pulls},
-		{"GET", "/v2/{name}/referrers/{digest}", pulls},
-		{"GET", "/v2/{name}/manifests/{reference}", pulls},
-		{"HEAD", "/v2/{name}/manifests/{reference}", pulls},
-		{"GET", "/v2/{name}/blobs/{digest}", pulls},
-		{"HEAD", "/v2/{name}/blobs/{digest}", pulls},
-		{"PUT", "/v2/{name}/manifests/{reference}", pushes},
-		{"POST", "/v2/{name}/blobs/uploads/", pushes},
-		{"GET", "/v2/{name}/blobs/uploads/{upload}", pushes},
-		{"PATCH", "/v2/{name}/blobs/uploads/{upload}", pushes},
-		{"PUT", "/v2/{name}/blobs/uploads/{upload}?digest={digest}", pushes},
-		{"DELETE", "/v2/{name}/blobs/uploads/{upload}", pushes},
-		{"DELETE", "/v2/{name}/manifests/{reference}", deletes},
-		{"DELETE", "/v2/{name}/blobs/{digest}", deletes},
+		{"GET", "/v2/", SignIn, "registry", nil},
+		{"HEAD", "/v2/", SignIn, "registry", nil},
+		{"GET", "/v2/_catalog", SignIn, "registry", nil},
+		{"GET", "/v2/{name}/tags/list", auth.Pull, "repository", nil},
+		{"GET", "/v2/{name}/referrers/{digest}", auth.Pull, "manifest", nil},
+		{"GET", "/v2/{name}/manifests/{reference}", auth.Pull, "manifest", nil},
+		{"HEAD", "/v2/{name}/manifests/{reference}", auth.Pull, "manifest", nil},
+		{"GET", "/v2/{name}/blobs/{digest}", auth.Pull, "blob", nil},
+		{"HEAD", "/v2/{name}/blobs/{digest}", auth.Pull, "blob", nil},
+		{"PUT", "/v2/{name}/manifests/{reference}", auth.Push, "manifest", nil},
+		{"POST", "/v2/{name}/blobs/uploads/", auth.Push, "upload", nil},
+		{"GET", "/v2/{name}/blobs/uploads/{upload}", auth.Push, "upload", nil},
+		{"PATCH", "/v2/{name}/blobs/uploads/{upload}", auth.Push, "upload", nil},
+		{"PUT", "/v2/{name}/blobs/uploads/{upload}", auth.Push, "upload", nil},
+		{"DELETE", "/v2/{name}/blobs/uploads/{upload}", auth.Push, "upload", nil},
+		{"DELETE", "/v2/{name}/manifests/{reference}", auth.Delete, "manifest", nil},
+		{"DELETE", "/v2/{name}/blobs/{digest}", auth.Delete, "blob", nil},
 	}
 }
 
-func (rt row) fill(repo string) string {
-	return strings.NewReplacer("{name}", repo, "{reference}", "absent", "{upload}", "absent", "{digest}", absentDigest).Replace(rt.path)
+// fill is the route's path in a repository of a project, with names of what is
+// not there.
+func (rt Route) fill(repo string) string {
+	path := strings.NewReplacer("{name}", repo, "{reference}", "absent", "{upload}", "absent", "{digest}", absentDigest).Replace(rt.Path)
+	if rt.Method == "PUT" && rt.Object == "upload" {
+		path += "?digest=" + absentDigest
+	}
+	return path
 }
 
 // had says who has a right in a project of each kind.
-func had() map[string]map[need][]string {
+func had() map[string]map[auth.Right][]string {
 	members := []string{"limited-guest", "guest", "developer", "maintainer", "project-admin", "admin"}
 	everyone := append([]string{"", "stranger"}, members...)
-	return map[string]map[need][]string{
-		"open":   {pulls: everyone, pushes: members[2:], deletes: members[3:]},
-		"closed": {pulls: members, pushes: members[2:], deletes: members[3:]},
-		"absent": {pulls: {"admin"}, pushes: {"admin"}, deletes: {"admin"}},
+	return map[string]map[auth.Right][]string{
+		"open":   {auth.Pull: everyone, auth.Push: members[2:], auth.Delete: members[3:]},
+		"closed": {auth.Pull: members, auth.Push: members[2:], auth.Delete: members[3:]},
+		"absent": {auth.Pull: {"admin"}, auth.Push: {"admin"}, auth.Delete: {"admin"}},
 	}
 }
 
@@ -188,14 +176,14 @@ func TestPolicyMatrix(t *testing.T) {
 				scopes := []string{"registry:catalog:*", "repository:" + repo + ":pull,push,delete"}
 				modes := map[string]string{"password": "", "token": s.tokenFor(t, who, scopes...), "token for elsewhere": s.tokenFor(t, who, "repository:elsewhere/app:*")}
 				for mode, token := range modes {
-					for _, rt := range policyRows() {
-						allowed := slices.Contains(rights[rt.needs], who)
-						if project == "absent" && creation == "everyone" && who != "" && (rt.needs == pulls || rt.needs == pushes) {
+					for _, rt := range allRoutes() {
+						allowed := slices.Contains(rights[rt.Right], who)
+						if project == "absent" && creation == "everyone" && who != "" && (rt.Right == auth.Pull || rt.Right == auth.Push) {
 							allowed = true
 						}
 						s.checkCell(t, rt, cell{creation, project, who, mode, token, allowed})
 						cases++
-						if project != "absent" || rt.needs != pushes {
+						if project != "absent" || rt.Right != auth.Push {
 							continue
 						}
 						if err := s.state.services.Projects.Remove(t.Context(), auth.Operator(), project); err != nil && !errors.Is(err, errdefs.ErrNotFound) {
@@ -206,7 +194,7 @@ func TestPolicyMatrix(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d cases: 8 principals, %d routes, 3 kinds of project, 3 ways to sign in, 2 settings", cases, len(policyRows()))
+	t.Logf("%d cases: 8 principals, %d routes, 3 kinds of project, 3 ways to sign in, 2 settings", cases, len(allRoutes()))
 }
 
 type cell struct {
@@ -215,20 +203,20 @@ type cell struct {
 }
 
 // checkCell compares one answer with the policy.
-func (s *Server) checkCell(t *testing.T, rt row, c cell) {
+func (s *Server) checkCell(t *testing.T, rt Route, c cell) {
 	t.Helper()
 	elsewhere := c.mode == "token for elsewhere"
 	var want string
 	switch {
-	case rt.path == "/token" && rt.method == "GET" && c.token != "":
+	case rt.Path == "/token" && rt.Method == "GET" && c.token != "":
 		want = "401" // tokens are given for a password, not for a token
-	case rt.needs == nothing:
+	case rt.Right == Open:
 		want = "allowed"
-	case rt.needs == signIn && rt.path == "/v2/_catalog" && elsewhere:
+	case rt.Right == SignIn && rt.Path == "/v2/_catalog" && elsewhere:
 		want = "401"
-	case rt.needs == signIn && (c.who != "" || c.mode != "password"):
+	case rt.Right == SignIn && (c.who != "" || c.mode != "password"):
 		want = "allowed"
-	case rt.needs == signIn:
+	case rt.Right == SignIn:
 		want = "401"
 	case c.allowed && elsewhere:
 		want = "401"
@@ -240,42 +228,51 @@ func (s *Server) checkCell(t *testing.T, rt row, c cell) {
 		want = "403"
 	}
 	path := rt.fill(c.project + "/app")
-	w := s.ask(rt.method, path, c.who, c.token, nil)
+	w := s.ask(rt.Method, path, c.who, c.token, nil)
 	got := "allowed"
 	if w.Code == http.StatusUnauthorized || w.Code == http.StatusForbidden {
 		got = fmt.Sprint(w.Code)
 	}
 	if got != want || w.Code >= 500 {
 		t.Errorf("%s %s as %q with a %s, project %s, creation by %s: %d, want %s\n%s",
-			rt.method, path, c.who, c.mode, c.project, c.creation, w.Code, want, w.Body)
+			rt.Method, path, c.who, c.mode, c.project, c.creation, w.Code, want, w.Body)
 	}
 	if w.Code == http.StatusUnauthorized && w.Header().Get("WWW-Authenticate") == "" {
-		t.Errorf("%s %s: a 401 without a challenge", rt.method, path)
+		t.Errorf("%s %s: a 401 without a challenge", rt.Method, path)
 	}
 }
 
-// TestEveryRouteHasARow holds the matrix against the tables that requests are
-// routed by: a route without a row fails, and so does a row without a route.
+// allRoutes is the table that requests are routed by.
+func allRoutes() []Route {
+	all := (&Server{}).routes(nil, newMetrics())
+	for i := range all {
+		all[i].handler = nil // functions cannot be compared
+	}
+	return all
+}
+
+// TestEveryRouteHasARow holds the policy against the table that requests are
+// routed by: a route without a row fails, or with another right or object, and so
+// does a row without a route.
 func TestEveryRouteHasARow(t *testing.T) {
-	known := protocol.Routes()
-	for _, rt := range (&Server{}).table(nil, newMetrics()) {
-		for _, method := range rt.methods {
-			known = append(known, protocol.Route{Method: method, Path: rt.path})
-		}
+	key := func(rt Route) string {
+		return fmt.Sprintf("%s %s takes %q of the %s", rt.Method, rt.Path, rt.Right, rt.Object)
 	}
-	var rows []protocol.Route
-	for _, rt := range policyRows() {
-		path, _, _ := strings.Cut(rt.path, "?")
-		rows = append(rows, protocol.Route{Method: rt.method, Path: path})
+	var rows, routes []string
+	for _, rt := range policy() {
+		rows = append(rows, key(rt))
 	}
-	for _, rt := range known {
+	for _, rt := range allRoutes() {
+		routes = append(routes, key(rt))
+	}
+	for _, rt := range routes {
 		if !slices.Contains(rows, rt) {
-			t.Errorf("%s %s has no row in the policy", rt.Method, rt.Path)
+			t.Errorf("%s, and the policy does not say so", rt)
 		}
 	}
-	for _, rt := range rows {
-		if !slices.Contains(known, rt) {
-			t.Errorf("%s %s is no route", rt.Method, rt.Path)
+	for _, row := range rows {
+		if !slices.Contains(routes, row) {
+			t.Errorf("the policy says that %s, and there is no such route", row)
 		}
 	}
 }

@@ -2,59 +2,91 @@ package server
 
 import (
 	"io"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 
+	protocol "cove/distribution/server"
 	"cove/registry/auth"
 )
 
-// route is one path outside of the Distribution protocol. Everyone may use all
-// of them: what needs a right is asked inside (the token endpoint), and the
-// others tell nothing of what is stored.
-type route struct {
-	path    string
-	methods []string
-	handler http.HandlerFunc
+// Rights of routes, besides those of auth.
+const (
+	// Open is for everyone: the answer tells nothing of what is stored.
+	Open auth.Right = "nothing"
+	// SignIn is for every account and every token.
+	SignIn auth.Right = "sign in"
+)
+
+// Route is one method of one path, and what a request takes.
+type Route struct {
+	Method string
+	Path   string // with parts in braces, as "{name}"
+	Right  auth.Right
+	// Object is what the request is about, and the right with it: in the
+	// repository {name} if the path has one.
+	Object  string
+	handler http.HandlerFunc // nil: the protocol's
 }
 
-func (s *Server) table(authorizer *auth.Authorizer, m *metrics) []route {
-	get := []string{http.MethodGet, http.MethodHead}
-	return []route{
-		{"/", get, s.serveRoot},
-		{auth.TokenPath, []string{http.MethodGet, http.MethodPost}, authorizer.ServeToken},
-		{"/livez", get, s.serveLive},
-		{"/readyz", get, s.serveReady},
-		{"/metrics", get, m.handler().ServeHTTP},
+// routes are all that a registry answers. There is no path besides them.
+func (s *Server) routes(authorizer *auth.Authorizer, m *metrics) []Route {
+	all := []Route{
+		{http.MethodGet, "/", Open, "greeting", s.serveRoot},
+		{http.MethodHead, "/", Open, "greeting", s.serveRoot},
+		{http.MethodGet, auth.TokenPath, Open, "token", authorizer.ServeToken}, // it cuts the token down to the account's rights
+		{http.MethodPost, auth.TokenPath, Open, "token", authorizer.ServeToken},
+		{http.MethodGet, "/livez", Open, "process", s.serveLive},
+		{http.MethodHead, "/livez", Open, "process", s.serveLive},
+		{http.MethodGet, "/readyz", Open, "process", s.serveReady},
+		{http.MethodHead, "/readyz", Open, "process", s.serveReady},
+		{http.MethodGet, "/metrics", Open, "counters", m.handler().ServeHTTP},
+		{http.MethodHead, "/metrics", Open, "counters", m.handler().ServeHTTP},
 	}
+	for _, rt := range protocol.Routes() {
+		right := SignIn
+		if n := len(rt.Actions); n > 0 && strings.Contains(rt.Path, "{name}") {
+			right = auth.Right(rt.Actions[n-1]) // what the request is for; those before it are what it needs on the way
+		}
+		all = append(all, Route{rt.Method, rt.Path, right, rt.Object.String(), nil})
+	}
+	return all
 }
 
-// routes sends requests to the protocol or to the table. http.ServeMux would
-// redirect the paths of the protocol that it does not find clean.
-func (s *Server) routes(protocol http.Handler, authorizer *auth.Authorizer, m *metrics) http.Handler {
-	byPath := map[string]route{}
-	for _, rt := range s.table(authorizer, m) {
-		byPath[rt.path] = rt
+// dispatch sends requests to the protocol or to the routes beside it.
+// http.ServeMux would redirect the paths of the protocol that it does not find
+// clean.
+func (s *Server) dispatch(endpoints http.Handler, routes []Route) http.Handler {
+	byPath := map[string]map[string]http.HandlerFunc{}
+	for _, rt := range routes {
+		if rt.handler == nil {
+			continue
+		}
+		if byPath[rt.Path] == nil {
+			byPath[rt.Path] = map[string]http.HandlerFunc{}
+		}
+		byPath[rt.Path][rt.Method] = rt.handler
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/v2" || strings.HasPrefix(r.URL.Path, "/v2/") {
-			protocol.ServeHTTP(w, r)
+			endpoints.ServeHTTP(w, r)
 			return
 		}
-		rt, ok := byPath[r.URL.Path]
+		methods, ok := byPath[r.URL.Path]
 		if !ok {
 			http.NotFound(w, r)
 			return
 		}
-		for _, method := range rt.methods {
-			if r.Method == method {
-				w.Header().Set("X-Content-Type-Options", "nosniff")
-				rt.handler(w, r)
-				return
-			}
+		handler, ok := methods[r.Method]
+		if !ok {
+			w.Header().Set("Allow", strings.Join(slices.Sorted(maps.Keys(methods)), ", "))
+			http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+			return
 		}
-		w.Header().Set("Allow", strings.Join(rt.methods, ", "))
-		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		handler(w, r)
 	})
 }
 

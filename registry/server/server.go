@@ -113,7 +113,7 @@ func (s *Server) assemble(ctx context.Context) error {
 	m := newMetrics()
 	access := s.cfg.Log.Access == nil || *s.cfg.Log.Access
 	s.handler = s.proxies.Handler(accessLog(
-		edge.Deadlines(s.routes(endpoints, authorizer, m), s.stall()), s.log, m, access))
+		edge.Deadlines(s.dispatch(endpoints, s.routes(authorizer, m)), s.stall()), s.log, m, access))
 	return nil
 }
 

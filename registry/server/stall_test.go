@@ -32,11 +32,11 @@ func TestEveryStallEnds(t *testing.T) {
 	stalls := map[string]string{ // what comes before the silence
 		"nothing": "", "half a line": "GET /v2/ HT", "half a header": "GET /v2/ HTTP/1.1\r\nHost: x\r\nAuth", "TLS": "\x16\x03\x01",
 	}
-	for _, row := range policyRows() {
-		path := fill.Replace(row.path)
+	for _, row := range allRoutes() {
+		path := fill.Replace(row.Path)
 		for who, auth := range map[string]string{"anonymous": "", "admin": admin} {
-			head := fmt.Sprintf("%s %s HTTP/1.1\r\nHost: x\r\n%s", row.method, path, auth)
-			name := who + " " + row.method + " " + row.path
+			head := fmt.Sprintf("%s %s HTTP/1.1\r\nHost: x\r\n%s", row.Method, path, auth)
+			name := who + " " + row.Method + " " + row.Path
 			stalls[name+": no body"] = head + "Content-Length: 1000\r\n\r\n"
 			stalls[name+": one byte"] = head + "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 1000\r\n\r\nx"
 			stalls[name+": a chunk"] = head + "Transfer-Encoding: chunked\r\n\r\n5\r\nab"
