@@ -67,6 +67,18 @@ type TLS struct {
 	Key         string `yaml:"key"`
 }
 
+// clientHosts are the names and addresses by which clients are known to come.
+func (c *Config) clientHosts(names pki.Names) (hosts []string) {
+	if u, err := url.Parse(c.ExternalURL); err == nil && u.Hostname() != "" {
+		hosts = append(hosts, u.Hostname())
+	}
+	hosts = append(hosts, names.DNS...)
+	for _, ip := range names.IPs {
+		hosts = append(hosts, ip.String())
+	}
+	return hosts
+}
+
 func (t TLS) files() pki.Files { return pki.Files{Cert: t.Certificate, Key: t.Key} }
 
 // Projects says who may make them.

@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -32,13 +31,10 @@ type Server struct {
 
 	registry *store.Registry
 	handler  http.Handler
-	keeper   *pki.Keeper
+	tls      *pki.Serving // nil without TLS
 	proxies  edge.Proxies
 	listener net.Listener
 	redirect net.Listener // nil without one
-
-	certificate sync.Mutex // held while one is issued
-	names       pki.Names  // that it must have
 
 	hup    <-chan os.Signal // nil without ReloadOn
 	reread func() (Config, error)
@@ -127,53 +123,18 @@ func (s *Server) logError(r *http.Request, status int, err error) {
 		slog.Int("status", status), slog.Any("error", err))
 }
 
-// setupTLS loads the certificate of the configuration, or makes sure of one
-// from the registry's own authority.
 func (s *Server) setupTLS() error {
 	if s.cfg.TLS.Off {
 		return nil
 	}
-	s.keeper = &pki.Keeper{}
-	if s.cfg.TLS.Certificate != "" {
-		if err := s.keeper.Load(s.cfg.TLS.files()); err != nil {
-			return err
-		}
-		return s.warnOfCertificate(time.Now())
-	}
-	return s.rename(s.cfg.Hostnames)
-}
-
-// rename has the server's certificate be valid for the host names.
-func (s *Server) rename(hostnames []string) error {
-	names, err := pki.ParseNames(hostnames...)
+	names, err := pki.ParseNames(s.cfg.Hostnames...)
 	if err != nil {
 		return err
 	}
-	s.certificate.Lock()
-	s.names = names.WithLocal()
-	s.certificate.Unlock()
-	return s.ensureCertificate()
-}
-
-// ensureCertificate issues the server's certificate when there is none, its
-// names have changed, or it will expire, and presents what the folder has.
-func (s *Server) ensureCertificate() error {
-	s.certificate.Lock()
-	defer s.certificate.Unlock()
-	dir, err := s.state.root.OpenRoot("tls")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = dir.Close() }()
-	e, err := pki.Ensure(dir, s.names, time.Now())
-	if err != nil {
-		return err
-	}
-	if e.Issue {
-		s.log.Info("issued a server certificate", "reason", e.Reason, "names", pki.NamesOf(e.Server.Cert),
-			"until", e.Server.Cert.NotAfter.Format(time.DateOnly))
-	}
-	return s.keeper.Set(e.Server)
+	s.tls, err = pki.Serve(pki.ServingConfig{
+		Files: s.cfg.TLS.files(), Root: s.state.root, Names: names, Hosts: s.cfg.clientHosts(names), Log: s.log,
+	})
+	return err
 }
 
 func (s *Server) listen(ctx context.Context) (err error) {
@@ -216,7 +177,9 @@ func (s *Server) Run(ctx context.Context) error {
 	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
 	var workers sync.WaitGroup
 	workers.Go(func() { s.registry.CollectEvery(background, s.cfg.GC.Interval.Or(time.Minute)) })
-	workers.Go(func() { s.rotate(background) })
+	if s.tls != nil {
+		workers.Go(func() { s.tls.Keep(background) })
+	}
 	workers.Go(func() { s.reloads(background) })
 
 	servers := s.start()
@@ -248,8 +211,8 @@ type running struct {
 func (s *Server) start() []running {
 	main := s.httpServer(s.handler)
 	serve := func() error { return main.Serve(s.listener) }
-	if s.keeper != nil {
-		main.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.keeper.Get}
+	if s.tls != nil {
+		main.TLSConfig = s.tls.Config()
 		serve = func() error { return main.ServeTLS(s.listener, "", "") }
 	}
 	all := []running{{main, serve}}
@@ -294,29 +257,6 @@ func (s *Server) drain(servers []running) error {
 	return nil
 }
 
-// rotate keeps the certificate fresh while the server runs.
-func (s *Server) rotate(ctx context.Context) {
-	switch {
-	case s.keeper == nil:
-		return
-	case s.cfg.TLS.Certificate != "":
-		s.keeper.Watch(ctx, s.cfg.TLS.files(), 5*time.Second, s.log)
-		return
-	}
-	tick := time.NewTicker(12 * time.Hour)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			if err := s.ensureCertificate(); err != nil {
-				s.log.Error("the certificate could not be renewed", "error", err)
-			}
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
 // ReloadOn has Run take the certificates and the host names again with every
 // signal; read gives the configuration as it is then. Nothing else changes
 // without a restart. Call it before Run.
@@ -344,11 +284,12 @@ func (s *Server) reload() error {
 	if err == nil {
 		err = cfg.Complete()
 	}
-	switch {
-	case err != nil || s.keeper == nil:
+	if err != nil || s.tls == nil {
 		return err
-	case s.cfg.TLS.Certificate != "":
-		return s.keeper.Load(s.cfg.TLS.files())
 	}
-	return s.rename(cfg.Hostnames)
+	names, err := pki.ParseNames(cfg.Hostnames...)
+	if err != nil {
+		return err
+	}
+	return s.tls.Reload(names)
 }

@@ -1,4 +1,4 @@
-package server
+package pki
 
 import (
 	"crypto/ecdsa"
@@ -14,8 +14,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"cove/registry/pki"
 )
 
 // TestCertificatesThatClientsRefuse starts with certificates made elsewhere: the
@@ -47,25 +45,74 @@ func TestCertificatesThatClientsRefuse(t *testing.T) {
 		}
 		files := writePair(t, &template)
 		var log strings.Builder
-		s := &Server{
-			cfg: Config{TLS: TLS{Certificate: files.Cert, Key: files.Key}, Hostnames: tc.hostnames},
-			log: slog.New(slog.NewTextHandler(&log, nil)),
+		names, err := ParseNames(tc.hostnames...)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if err := s.setupTLS(); err != nil || !strings.Contains(log.String(), tc.want) || !strings.Contains(log.String(), "fix=") {
+		_, err = Serve(ServingConfig{Files: files, Hosts: names.DNS, Log: slog.New(slog.NewTextHandler(&log, nil))})
+		if err != nil || !strings.Contains(log.String(), tc.want) || !strings.Contains(log.String(), "fix=") {
 			t.Errorf("%s: %v, want a warning of %q:\n%s", name, err, tc.want, &log)
 		}
 	}
-	one, two := writePair(t, &good), writePair(t, &good)
-	s := &Server{cfg: Config{TLS: TLS{Certificate: one.Cert, Key: two.Key}}, log: slog.New(slog.DiscardHandler)}
-	if err := s.setupTLS(); err == nil || !strings.Contains(err.Error(), "key does not belong to the certificate") {
+	mixed := Files{Cert: writePair(t, &good).Cert, Key: writePair(t, &good).Key}
+	if _, err := Serve(ServingConfig{Files: mixed, Log: slog.New(slog.DiscardHandler)}); err == nil ||
+		!strings.Contains(err.Error(), "key does not belong to the certificate") {
 		t.Errorf("another certificate's key: %v", err)
 	}
 }
 
+// TestServingReloads: an issued certificate follows the names; after a reload
+// that fails the old one is presented.
+func TestServingReloads(t *testing.T) {
+	t.Parallel()
+	root, err := os.OpenRoot(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	if err := root.Mkdir("tls", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Serve(ServingConfig{Root: root, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	presented := func() *x509.Certificate {
+		t.Helper()
+		c, err := s.Config().GetCertificate(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c.Leaf
+	}
+	if err := presented().VerifyHostname("localhost"); err != nil {
+		t.Error(err)
+	}
+	names, err := ParseNames("new.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Reload(names); err != nil {
+		t.Fatal(err)
+	}
+	if err := presented().VerifyHostname("new.example"); err != nil {
+		t.Error(err)
+	}
+	if err := root.WriteFile("tls/"+AuthorityCert, []byte("no certificate"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Reload(names); err == nil {
+		t.Error("a damaged authority issued a certificate")
+	}
+	if err := presented().VerifyHostname("new.example"); err != nil {
+		t.Errorf("after a reload that failed: %v", err)
+	}
+}
+
 // writePair makes a certificate of an authority that nobody knows.
-func writePair(t *testing.T, template *x509.Certificate) pki.Files {
+func writePair(t *testing.T, template *x509.Certificate) Files {
 	t.Helper()
-	ca, err := pki.NewAuthority("nobody's", time.Now())
+	ca, err := NewAuthority("nobody's", time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +128,7 @@ func writePair(t *testing.T, template *x509.Certificate) pki.Files {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files := pki.Files{Cert: filepath.Join(t.TempDir(), "crt"), Key: filepath.Join(t.TempDir(), "key")}
+	files := Files{Cert: filepath.Join(t.TempDir(), "crt"), Key: filepath.Join(t.TempDir(), "key")}
 	for name, block := range map[string]*pem.Block{
 		files.Cert: {Type: "CERTIFICATE", Bytes: cert}, files.Key: {Type: "PRIVATE KEY", Bytes: der},
 	} {
