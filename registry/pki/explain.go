@@ -11,7 +11,12 @@ import (
 
 // Finding is one reason for which clients refuse a certificate, what those
 // written in Go (docker, podman, containerd, cove) say then, and the way out.
-type Finding struct{ Problem, Clients, Fix string }
+type Finding struct {
+	Problem, Clients, Fix string
+	// Issue are the names of the certificate that the way out asks for; an edge
+	// adds how it issues one. None: it asks for no other.
+	Issue []string
+}
 
 const (
 	sayNoNames = "x509: certificate relies on legacy Common Name field, use SANs instead"
@@ -59,14 +64,16 @@ func checkNames(c Case) *Finding {
 		return &Finding{
 			Clients: sayNoNames,
 			Problem: fmt.Sprintf("it is an authority's certificate (CN=%s), not a server's: it has no names", cert.Subject.CommonName),
-			Fix: fmt.Sprintf("give it to clients as certs.d/%s/ca.crt, and the server a certificate that it signs: registry cert issue --name %s",
-				orExample(c.Registry, "HOST:PORT"), orExample(c.Host, "HOST")),
+			Fix: fmt.Sprintf("give it to clients as certs.d/%s/ca.crt, and the server a certificate that it signs",
+				orExample(c.Registry, "HOST:PORT")),
+			Issue: []string{orExample(c.Host, "HOST")},
 		}
 	}
 	return &Finding{
 		Clients: sayNoNames,
 		Problem: fmt.Sprintf("it has a common name (CN=%s) and no subject alternative names; clients ignore the common name", cert.Subject.CommonName),
-		Fix:     fmt.Sprintf("issue it again with names: registry cert issue --name %s", orExample(c.Host, cert.Subject.CommonName)),
+		Fix:     "issue it again with names",
+		Issue:   []string{orExample(c.Host, cert.Subject.CommonName)},
 	}
 }
 
@@ -83,8 +90,8 @@ func checkHost(c Case) *Finding {
 	return &Finding{
 		Clients: err.Error(),
 		Problem: fmt.Sprintf("it is valid for %s, not for %s", strings.Join(names, ", "), c.Host),
-		Fix: fmt.Sprintf("use one of those names, or add this one: registry serve --hostname %s (or: registry cert issue --name %s)",
-			c.Host, strings.Join(append(names, c.Host), " --name ")),
+		Fix:     "use one of those names, or issue it again with this one too",
+		Issue:   append(names, c.Host),
 	}
 }
 
@@ -103,7 +110,7 @@ func checkTime(c Case) *Finding {
 		return &Finding{
 			Clients: sayTime,
 			Problem: fmt.Sprintf("it expired on %s", cert.NotAfter.Format(time.DateTime)),
-			Fix:     "issue a new one (registry serve does so by itself for its own); check the clock of the client too",
+			Fix:     "issue a new one (a registry does so by itself for its own); check the clock of the client too",
 		}
 	case c.Now.Before(cert.NotBefore):
 		return &Finding{

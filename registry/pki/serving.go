@@ -135,7 +135,7 @@ func (s *Serving) warn(now time.Time) error {
 			if !told[f.Problem] {
 				told[f.Problem] = true
 				s.cfg.Log.Warn("clients will refuse the certificate", "certificate", s.cfg.Files.Cert,
-					"problem", f.Problem, "clients_say", f.Clients, "fix", f.Fix)
+					"problem", f.Problem, "clients_say", f.Clients, "fix", f.Fix, "names", f.Issue)
 			}
 		}
 	}

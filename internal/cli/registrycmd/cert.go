@@ -259,7 +259,7 @@ func newCertExplain() *cobra.Command {
 				return err
 			}
 			for _, p := range found {
-				_, _ = fmt.Fprintf(out, "problem: %s\nclients: %s\n    fix: %s\n", p.Problem, p.Clients, p.Fix) // the error below says enough
+				_, _ = fmt.Fprintf(out, "problem: %s\nclients: %s\n    fix: %s\n", p.Problem, p.Clients, fixOf(p)) // the error below says enough
 			}
 			return fmt.Errorf("%s: clients refuse it (%d found)", a[0], len(found))
 		},
@@ -268,6 +268,15 @@ func newCertExplain() *cobra.Command {
 	cmd.Flags().StringVar(&f.ca, "ca", "", "authority that clients trust (default: the system's)")
 	cmd.Flags().StringVar(&f.key, "key", "", "the server's key, to see whether it fits")
 	return cmd
+}
+
+// fixOf is the way out, with the commands for it.
+func fixOf(f pki.Finding) string {
+	if len(f.Issue) == 0 {
+		return f.Fix
+	}
+	return fmt.Sprintf("%s: registry cert issue --name %s; a registry's own is issued by: registry serve --hostname %s",
+		f.Fix, strings.Join(f.Issue, " --name "), f.Issue[len(f.Issue)-1])
 }
 
 func (f *explainFlags) open(cmd *cobra.Command, what string) (pki.Case, error) {
