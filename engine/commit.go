@@ -105,7 +105,10 @@ func (e *Engine) committed(ctx context.Context, c *runner.Container, base images
 	now := e.cfg.Now().UTC()
 	img := base.Config
 	img.Created, img.Author = &now, cmp.Or(o.Author, img.Author)
-	img.Config = runspec.Over(runspec.ReadRecord(c.Config().Extra).Config(), changes)
+	if asked := c.Config().Asked; asked != nil {
+		changes = runspec.Over(ocispec.ImageConfig(asked.Image), changes)
+	}
+	img.Config = changes
 	img.RootFS.DiffIDs = append(slices.Clone(img.RootFS.DiffIDs), digest.Digest(layer.DiffID))
 	img.History = append(slices.Clone(img.History), ocispec.History{
 		Created: &now, CreatedBy: strings.Join(c.Config().Spec.Process.Args, " "), Author: o.Author, Comment: o.Message,

@@ -162,12 +162,12 @@ func TestReadOnly(t *testing.T) {
 			true,
 		},
 		"/sys": {
-			runspec.Options{ReadOnly: true, Security: runspec.Security{Privileged: true}},
+			runspec.Options{ReadOnly: true, Security: record.Security{Privileged: true}},
 			"/sys/kernel/uevent_seqnum; touch /sys/x",
 			false,
 		},
 		"/sys/fs/cgroup": {
-			runspec.Options{ReadOnly: true, Security: runspec.Security{Privileged: true}},
+			runspec.Options{ReadOnly: true, Security: record.Security{Privileged: true}},
 			"/sys/fs/cgroup/f",
 			false,
 		},
@@ -177,13 +177,13 @@ func TestReadOnly(t *testing.T) {
 			true,
 		},
 		"a tmpfs in a read-only root": {
-			runspec.Options{ReadOnly: true, Tmpfs: []runspec.Tmpfs{{Target: "/run"}}},
+			runspec.Options{ReadOnly: true, Tmpfs: []record.Tmpfs{{Target: "/run"}}},
 			"/run/f",
 			true,
 		},
 		"/dev/shm": {runspec.Options{ReadOnly: true}, "/dev/shm/f", true},
 		"a read-only tmpfs": {
-			runspec.Options{Tmpfs: []runspec.Tmpfs{{Target: "/run", Options: []string{"ro"}}}},
+			runspec.Options{Tmpfs: []record.Tmpfs{{Target: "/run", Options: []string{"ro"}}}},
 			"/run/f",
 			false,
 		},
@@ -242,7 +242,7 @@ func TestOOMKilled(t *testing.T) {
 	} {
 		t.Run(script, func(t *testing.T) {
 			t.Parallel()
-			o := runspec.Options{Resources: runspec.Resources{Memory: 24 << 20}}
+			o := runspec.Options{Resources: record.Resources{Memory: 24 << 20}}
 			out, status, err := run(t, e, o, "sh", "-c", script)
 			if err != nil || status.Code != want || !status.OOMKilled {
 				t.Errorf("%+v, %v, %q", status, err, out)
@@ -329,10 +329,10 @@ func TestInspectSaysWhatTheKernelHas(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
 	swappiness := uint64(30)
-	o := runspec.Options{Resources: runspec.Resources{
+	o := runspec.Options{Resources: record.Resources{
 		Memory: 64 << 20, MemoryReservation: 32 << 20, OOMScoreAdj: 77,
 		CPUPeriod: 50_000, CPUQuota: 25_000, CPUShares: 512, Cpuset: "0", Memset: "0", PidsLimit: 50, ShmSize: 1 << 20,
-		Ulimits: []runspec.Ulimit{{Name: "nofile", Soft: 100, Hard: 200}, {Name: "core", Soft: 0, Hard: 0}},
+		Ulimits: []record.Ulimit{{Name: "nofile", Soft: 100, Hard: 200}, {Name: "core", Soft: 0, Hard: 0}},
 		Sysctls: map[string]string{"net.core.somaxconn": "123", "kernel.shmmax": "8192"},
 	}}
 	features, err := host.Detect()
@@ -373,7 +373,7 @@ func TestInspectSaysOfCPUs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, state := started(t, e, runspec.Options{Resources: runspec.Resources{NanoCPUs: 5e8, Memory: 64 << 20, MemorySwap: -1}})
+	h, state := started(t, e, runspec.Options{Resources: record.Resources{NanoCPUs: 5e8, Memory: 64 << 20, MemorySwap: -1}})
 	if h.NanoCPUs != 5e8 || h.MemorySwap != -1 {
 		t.Errorf("NanoCpus %d, MemorySwap %d", h.NanoCPUs, h.MemorySwap)
 	}
@@ -473,7 +473,7 @@ func TestSysctls(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
 	sysctls := map[string]string{"net.core.somaxconn": "123", "kernel.shmmax": "8192"}
-	o := runspec.Options{Resources: runspec.Resources{Sysctls: sysctls}}
+	o := runspec.Options{Resources: record.Resources{Sysctls: sysctls}}
 	out, _, err := run(t, e, o, "cat", "/proc/sys/net/core/somaxconn", "/proc/sys/kernel/shmmax")
 	if err != nil || out != "123\n8192\n" {
 		t.Errorf("%q, %v", out, err)
@@ -488,7 +488,7 @@ func TestSysctls(t *testing.T) {
 func TestNonsenseIsRefused(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
-	for says, r := range map[string]runspec.Resources{
+	for says, r := range map[string]record.Resources{
 		"range of CPUs is from 0.01 to": {NanoCPUs: 9999e9},
 		"requested CPUs are not":        {Cpuset: "8191"},
 		"minimum memory limit":          {Memory: 1 << 20},

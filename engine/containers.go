@@ -8,6 +8,7 @@ import (
 	"cove/engine/listing"
 	"cove/errdefs"
 	"cove/runner"
+	"cove/runner/record"
 )
 
 // Container finds a container by name, id, or a prefix of its id. The errors
@@ -66,7 +67,7 @@ func (e *Engine) Remove(ctx context.Context, ref string, force, volumes bool) er
 	if err := c.Remove(ctx, force); err != nil {
 		return err
 	}
-	names := c.Config().Anonymous
+	names := record.Anonymous(c.Config().Mounts)
 	if !volumes || len(names) == 0 {
 		return nil
 	}

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -68,7 +67,7 @@ func (e *Engine) create(ctx context.Context, id string, o CreateOptions) (*runne
 	c, err := r.Create(ctx, p.cfg)
 	if err != nil {
 		p.drop()
-		err = errors.Join(err, e.volumes().RemoveAnonymous(p.cfg.Anonymous))
+		err = errors.Join(err, e.volumes().RemoveAnonymous(record.Anonymous(p.cfg.Mounts)))
 		p.lease.Release()
 		return nil, nil, err
 	}
@@ -87,7 +86,7 @@ func (e *Engine) prepare(ctx context.Context, id string, o CreateOptions) (*prep
 	if err := e.checkNetwork(ctx, &o.Options); err != nil {
 		return nil, err
 	}
-	if err := o.Resources.Check(machine.Limits()); err != nil {
+	if err := runspec.CheckLimits(o.Resources, machine.Limits()); err != nil {
 		return nil, err
 	}
 	store, err := e.content()
@@ -155,7 +154,7 @@ func (e *Engine) configure(ctx context.Context, id string, root mount.Mount, hol
 	binds, mounts, err := e.mountsOf(ctx, root, hold, img.Config.Config, o.Options)
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, e.volumes().RemoveAnonymous(runspec.Anonymous(mounts)))
+			err = errors.Join(err, e.volumes().RemoveAnonymous(record.Anonymous(mounts)))
 		}
 	}()
 	if err != nil {
@@ -181,11 +180,6 @@ func (e *Engine) configure(ctx context.Context, id string, root mount.Mount, hol
 	if spec.Linux.Seccomp, err = runspec.SeccompProfile(o.Security, spec); err != nil {
 		return record.Config{}, err
 	}
-	rec := runspec.Record{Options: o.Options, Image: img.Config.Config, Mounts: mounts}
-	extra, err := json.Marshal(rec)
-	if err != nil {
-		return record.Config{}, err
-	}
 	return record.Config{
 		ID: id, Name: o.Name, Created: e.cfg.Now().UTC(),
 		Image: o.Image, ImageID: img.ID.String(),
@@ -195,9 +189,8 @@ func (e *Engine) configure(ctx context.Context, id string, root mount.Mount, hol
 		StopTimeout: stopTimeout(o.Options),
 		Network:     networkConfig(o.Options, spec.Hostname),
 		Labels:      runspec.Labels(img.Config.Config, o.Options),
-		Volumes:     rec.Volumes(),
-		Anonymous:   runspec.Anonymous(mounts),
-		Extra:       extra,
+		Mounts:      mounts,
+		Asked:       runspec.Asked(img.Config.Config, o.Options),
 	}, nil
 }
 

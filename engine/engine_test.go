@@ -166,7 +166,7 @@ func TestRun(t *testing.T) {
 		{"host name", runspec.Options{Hostname: "box"}, []string{"hostname"}, "box\n", 0},
 		{"entrypoint", runspec.Options{Entrypoint: []string{"echo", "-n"}}, []string{"x"}, "x", 0},
 		{"read-only root", runspec.Options{ReadOnly: true}, []string{"touch", "/x"}, "Read-only file system", 1},
-		{"tmpfs", runspec.Options{ReadOnly: true, Tmpfs: []runspec.Tmpfs{{Target: "/scratch"}}}, []string{"touch", "/scratch/x"}, "", 0},
+		{"tmpfs", runspec.Options{ReadOnly: true, Tmpfs: []record.Tmpfs{{Target: "/scratch"}}}, []string{"touch", "/scratch/x"}, "", 0},
 		{"no mount rights", runspec.Options{}, []string{"sh", "-c", "busybox mount -t tmpfs x /tmp"}, "permission denied", 1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -196,8 +196,8 @@ func TestRunThatCannotStartLeavesNothing(t *testing.T) {
 		{"not executable", runspec.Options{}, []string{"/etc/passwd"}, 126, nil},
 		{"missing user", runspec.Options{User: "bob"}, []string{"true"}, 0, errdefs.ErrNotFound},
 		{"unknown network", runspec.Options{Network: "lan"}, []string{"true"}, 0, errdefs.ErrNotFound},
-		{"unknown capability", runspec.Options{Security: runspec.Security{CapAdd: []string{"FLY"}}}, []string{"true"}, 0, errdefs.ErrInvalid},
-		{"broken seccomp profile", runspec.Options{Security: runspec.Security{Seccomp: "{"}}, []string{"true"}, 0, errdefs.ErrInvalid},
+		{"unknown capability", runspec.Options{Security: record.Security{CapAdd: []string{"FLY"}}}, []string{"true"}, 0, errdefs.ErrInvalid},
+		{"broken seccomp profile", runspec.Options{Security: record.Security{Seccomp: "{"}}, []string{"true"}, 0, errdefs.ErrInvalid},
 	} {
 		_, _, err := run(t, e, tc.o, tc.command...)
 		var start *record.StartError
@@ -250,7 +250,7 @@ func TestLife(t *testing.T) {
 	ctx := t.Context()
 	o := runspec.Options{
 		Image: "busybox", Command: []string{"sh", "-c", "echo started; exec sleep 1000"}, Network: "none",
-		Labels: map[string]string{"team": "x"}, Resources: runspec.Resources{Memory: 64 << 20, PidsLimit: 50},
+		Labels: map[string]string{"team": "x"}, Resources: record.Resources{Memory: 64 << 20, PidsLimit: 50},
 	}
 	c, _, err := e.Run(ctx, RunOptions{CreateOptions: CreateOptions{Options: o, Name: "db"}, Detach: true})
 	if err != nil {

@@ -15,7 +15,6 @@ import (
 
 	"cove/engine/machine"
 	"cove/engine/rootfs"
-	"cove/engine/runspec"
 	"cove/errdefs"
 	"cove/layers/diff"
 	"cove/layers/mount"
@@ -150,10 +149,10 @@ func (e *Engine) inContainer(ctx context.Context, ref, name string, write bool, 
 		if now.Pid > 0 { // somebody started it meanwhile
 			return inProcess(ctx, c, now.Pid, name, do)
 		}
-		rec := runspec.ReadRecord(c.Config().Extra)
-		if m, rest, ok := mountAt(rec.Mounts, name); ok {
-			if write && m.Asked.ReadOnly {
-				return errdefs.Errorf(errdefs.ErrDenied, "container %s: %s is mounted read-only", c, m.Asked.Target)
+		cfg := c.Config()
+		if m, rest, ok := mountAt(cfg.Mounts, name); ok {
+			if write && m.ReadOnly {
+				return errdefs.Errorf(errdefs.ErrDenied, "container %s: %s is mounted read-only", c, m.Target)
 			}
 			root, err := rootfs.Open(m.Source)
 			if err != nil {
@@ -162,10 +161,10 @@ func (e *Engine) inContainer(ctx context.Context, ref, name string, write bool, 
 			defer unix.Close(root)
 			return do(root, rest)
 		}
-		if write && rec.Options.ReadOnly {
+		if write && cfg.Asked != nil && cfg.Asked.ReadOnly {
 			return errdefs.Errorf(errdefs.ErrDenied, "container %s: its root filesystem is read-only", c)
 		}
-		return rootfs.With(ctx, c.Config().Root, func(root int) error { return do(root, name) })
+		return rootfs.With(ctx, cfg.Root, func(root int) error { return do(root, name) })
 	})
 }
 
@@ -193,11 +192,11 @@ func inProcess(ctx context.Context, c *runner.Container, pid int, name string, d
 
 // mountAt finds the directory mounted nearest above name, and what is left of
 // name there, with the end that says "what is in it".
-func mountAt(mounts []runspec.Mounted, name string) (found runspec.Mounted, rest string, ok bool) {
+func mountAt(mounts []record.Mounted, name string) (found record.Mounted, rest string, ok bool) {
 	clean := path.Clean("/" + name)
 	for _, m := range mounts {
-		below, in := strings.CutPrefix(clean+"/", path.Clean(m.Asked.Target)+"/")
-		if info, err := os.Stat(m.Source); !in || err != nil || !info.IsDir() || ok && len(m.Asked.Target) < len(found.Asked.Target) {
+		below, in := strings.CutPrefix(clean+"/", path.Clean(m.Target)+"/")
+		if info, err := os.Stat(m.Source); !in || err != nil || !info.IsDir() || ok && len(m.Target) < len(found.Target) {
 			continue
 		}
 		found, rest, ok = m, "/"+strings.TrimSuffix(below, "/"), true

@@ -15,6 +15,7 @@ import (
 	"cove/errdefs"
 	"cove/images"
 	"cove/runner"
+	"cove/runner/record"
 )
 
 // sleeper starts a container of an image.
@@ -193,7 +194,7 @@ func TestAnonymousVolumes(t *testing.T) {
 		"no such program":    with(CreateOptions{}, "/nosuch"),
 		"its name is taken":  with(CreateOptions{Name: "taken"}, "true"),
 		"no such user":       with(CreateOptions{Options: runspec.Options{User: "nobody-here"}}, "true"),
-		"no such capability": with(CreateOptions{Options: runspec.Options{Security: runspec.Security{CapAdd: []string{"NOSUCH"}}}}, "true"),
+		"no such capability": with(CreateOptions{Options: runspec.Options{Security: record.Security{CapAdd: []string{"NOSUCH"}}}}, "true"),
 	} {
 		_, _, err := e.Run(ctx, RunOptions{CreateOptions: o, Attach: func(*runner.Container) (runner.Streams, error) { return runner.Streams{}, nil }})
 		if (err == nil) != (way == "it ends") {

@@ -15,6 +15,7 @@ import (
 	"cove/engine/rootfs"
 	"cove/engine/runspec"
 	"cove/layers/mount"
+	"cove/runner/record"
 )
 
 // mountsOf resolves what -v and the image's VOLUMEs ask for: host paths are
@@ -22,47 +23,51 @@ import (
 // with what the image has there. hold keeps them from being removed until the
 // container that has them is recorded. After an error, too, the volumes that were
 // made are told.
-func (e *Engine) mountsOf(ctx context.Context, root mount.Mount, hold content.Lease, img ocispec.ImageConfig, o runspec.Options) ([]runspec.Bind, []runspec.Mounted, error) {
+func (e *Engine) mountsOf(ctx context.Context, root mount.Mount, hold content.Lease, img ocispec.ImageConfig, o runspec.Options) ([]runspec.Bind, []record.Mounted, error) {
 	asked := slices.Clone(o.Volumes)
 	for _, target := range slices.Sorted(maps.Keys(img.Volumes)) {
 		if !slices.ContainsFunc(asked, func(v runspec.Volume) bool { return v.Target == target }) &&
-			!slices.ContainsFunc(o.Tmpfs, func(t runspec.Tmpfs) bool { return t.Target == target }) {
+			!slices.ContainsFunc(o.Tmpfs, func(t record.Tmpfs) bool { return t.Target == target }) {
 			asked = append(asked, runspec.Volume{Target: target})
 		}
 	}
 	var binds []runspec.Bind
-	var records []runspec.Mounted
+	var mounts []record.Mounted
 	for _, v := range asked {
-		rec, err := e.mounted(ctx, root, hold, v)
+		m, err := e.mounted(ctx, root, hold, v)
 		if err != nil {
-			return nil, records, err
+			return nil, mounts, err
 		}
-		records = append(records, rec)
-		binds = append(binds, runspec.Bind{Source: rec.Source, Target: v.Target, ReadOnly: v.ReadOnly, Propagation: v.Propagation})
+		mounts = append(mounts, m)
+		binds = append(binds, runspec.Bind{Source: m.Source, Target: m.Target, ReadOnly: m.ReadOnly, Propagation: m.Propagation})
 	}
-	return binds, records, nil
+	return binds, mounts, nil
 }
 
-func (e *Engine) mounted(ctx context.Context, root mount.Mount, hold content.Lease, v runspec.Volume) (runspec.Mounted, error) {
+func (e *Engine) mounted(ctx context.Context, root mount.Mount, hold content.Lease, v runspec.Volume) (record.Mounted, error) {
+	m := record.Mounted{Target: v.Target, ReadOnly: v.ReadOnly, Propagation: v.Propagation, NoCopy: v.NoCopy}
 	if v.Source != "" && !v.Named() {
 		if _, err := os.Stat(v.Source); errors.Is(err, fs.ErrNotExist) {
 			if err := os.MkdirAll(v.Source, 0o755); err != nil {
-				return runspec.Mounted{}, fmt.Errorf("volume %s: %w", v.Source, err)
+				return m, fmt.Errorf("volume %s: %w", v.Source, err)
 			}
 		}
-		return runspec.Mounted{Type: "bind", Source: v.Source, Asked: v}, nil
+		m.Type, m.Source = record.MountBind, v.Source
+		return m, nil
 	}
 	var fill func(context.Context, string) error
 	if !v.NoCopy {
 		fill = func(ctx context.Context, dir string) error { return rootfs.CopyUp(ctx, root, v.Target, dir) }
 	}
 	if err := hold.Add(ctx, volumePrefix+v.Source); err != nil {
-		return runspec.Mounted{}, err
+		return m, err
 	}
 	store := e.volumes()
 	made, err := store.Create(ctx, v.Source, nil, fill)
 	if err != nil {
-		return runspec.Mounted{}, err
+		return m, err
 	}
-	return runspec.Mounted{Type: "volume", Name: made.Name, Source: store.Path(made.Name), Asked: v, Anonymous: v.Source == ""}, nil
+	m.Type, m.Name, m.Source = record.MountVolume, made.Name, store.Path(made.Name)
+	m.Anonymous = v.Source == ""
+	return m, nil
 }

@@ -117,7 +117,7 @@ func (e *Engine) Explain(ctx context.Context, o CreateOptions, w io.Writer) (err
 	defer prepared.lease.Release()
 	defer func() {
 		prepared.drop()
-		err = errors.Join(err, e.volumes().RemoveAnonymous(prepared.cfg.Anonymous))
+		err = errors.Join(err, e.volumes().RemoveAnonymous(record.Anonymous(prepared.cfg.Mounts)))
 	}()
 	features, err := host.Detect()
 	if err != nil {

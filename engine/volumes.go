@@ -10,6 +10,7 @@ import (
 	"cove/engine/machine"
 	"cove/errdefs"
 	"cove/layers/tree"
+	"cove/runner/record"
 	"cove/volume"
 )
 
@@ -58,7 +59,7 @@ func (e *Engine) volumeUsers(ctx context.Context) (map[string][]string, error) {
 	}
 	users := map[string][]string{}
 	for _, c := range all {
-		for _, v := range c.Volumes {
+		for _, v := range record.Volumes(c.Config.Mounts) {
 			if !slices.Contains(users[v], c.Name) {
 				users[v] = append(users[v], c.Name)
 			}

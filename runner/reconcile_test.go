@@ -92,11 +92,13 @@ func TestNameOfTheDead(t *testing.T) {
 		t.Fatal(err)
 	}
 	user := f.config("true")
-	user.Volumes = []string{shared.Name}
+	user.Mounts = []record.Mounted{{Name: shared.Name}}
 	f.create(user)
 	cfg := f.config("sleep 1000")
-	cfg.Name, cfg.AutoRemove, cfg.Volumes = "once", true, []string{alone.Name, shared.Name, named.Name}
-	cfg.Anonymous = cfg.Volumes[:2]
+	cfg.Name, cfg.AutoRemove = "once", true
+	cfg.Mounts = []record.Mounted{
+		{Name: alone.Name, Anonymous: true}, {Name: shared.Name, Anonymous: true}, {Name: named.Name},
+	}
 	dead := f.orphan(cfg)
 	again := f.config("true")
 	again.Name = "once"

@@ -84,7 +84,7 @@ func execSpec(ctx context.Context, r builder.ExecRequest) (*specs.Spec, error) {
 	o := runspec.Options{
 		Command: r.Args, Env: r.Env, Workdir: r.Cwd, Hostname: buildHostname,
 		Network:  string(buildNetwork(r.Network)),
-		Security: runspec.Security{Privileged: r.Insecure},
+		Security: record.Security{Privileged: r.Insecure},
 	}
 	spec, err := runspec.Assemble(ocispec.ImageConfig{}, o, runspec.Facts{ID: r.ID, User: who, HostCaps: caps}, hostName)
 	if err != nil {

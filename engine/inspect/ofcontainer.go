@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"cove/engine/runspec"
 	"cove/layers/mount"
 	"cove/network"
 	"cove/network/publish"
@@ -20,7 +19,10 @@ import (
 // name.
 func OfContainer(c *runner.Container, state record.State, driver string) *Container {
 	cfg := c.Config()
-	rec := runspec.ReadRecord(cfg.Extra)
+	var asked record.Asked
+	if cfg.Asked != nil {
+		asked = *cfg.Asked
+	}
 	out := &Container{
 		ID: cfg.ID, Created: cfg.Created, Name: "/" + c.Name(), Image: cfg.ImageID,
 		State:           stateOf(state),
@@ -30,11 +32,11 @@ func OfContainer(c *runner.Container, state record.State, driver string) *Contai
 		LogPath:         c.LogPath(),
 		Driver:          driver,
 		Platform:        "linux",
-		HostConfig:      hostConfigOf(cfg, rec.Options),
+		HostConfig:      hostConfigOf(cfg, asked),
 		GraphDriver:     graphDriver(driver, cfg.Root, state.Pid),
-		Mounts:          mountsOf(rec),
-		Config:          configOf(cfg, rec),
-		NetworkSettings: networkOf(cfg, rec, state),
+		Mounts:          mountsOf(cfg.Mounts),
+		Config:          configOf(cfg, asked),
+		NetworkSettings: networkOf(cfg, asked.Image, state),
 	}
 	if args := cfg.Spec.Process.Args; len(args) > 0 {
 		out.Path, out.Args = args[0], args[1:]
@@ -70,20 +72,20 @@ func graphDriver(driver string, root mount.Mount, pid int) GraphDriver {
 	return GraphDriver{Name: driver, Data: data}
 }
 
-func mountsOf(rec runspec.Record) []Mount {
+func mountsOf(mounts []record.Mounted) []Mount {
 	out := []Mount{}
-	for _, m := range rec.Mounts {
+	for _, m := range mounts {
 		im := Mount{
-			Type: m.Type, Name: m.Name, Source: m.Source, Destination: m.Asked.Target,
-			RW: !m.Asked.ReadOnly, Propagation: m.Asked.Propagation,
+			Type: string(m.Type), Name: m.Name, Source: m.Source, Destination: m.Target,
+			RW: !m.ReadOnly, Propagation: m.Propagation,
 		}
-		if m.Type == "volume" {
+		if m.Type == record.MountVolume {
 			im.Driver = "local"
 			im.Mode = "z"
 		} else if im.Propagation == "" {
 			im.Propagation = "rprivate"
 		}
-		if m.Asked.ReadOnly {
+		if m.ReadOnly {
 			im.Mode = "ro"
 		}
 		out = append(out, im)
@@ -91,18 +93,18 @@ func mountsOf(rec runspec.Record) []Mount {
 	return out
 }
 
-func configOf(cfg record.Config, rec runspec.Record) Config {
-	o, img := rec.Options, rec.Config()
+func configOf(cfg record.Config, asked record.Asked) Config {
+	img := asked.Image
 	return Config{
-		Hostname: cfg.Spec.Hostname, User: img.User, AttachStdin: o.Stdin, AttachStdout: true, AttachStderr: true,
-		ExposedPorts: img.ExposedPorts, Tty: cfg.Terminal, OpenStdin: cfg.OpenStdin, StdinOnce: o.Stdin,
+		Hostname: cfg.Spec.Hostname, User: img.User, AttachStdin: cfg.OpenStdin, AttachStdout: true, AttachStderr: true,
+		ExposedPorts: img.ExposedPorts, Tty: cfg.Terminal, OpenStdin: cfg.OpenStdin, StdinOnce: cfg.OpenStdin,
 		Env: cfg.Spec.Process.Env, Image: cfg.Image, Volumes: img.Volumes,
-		WorkingDir: cfg.Spec.Process.Cwd, Labels: cfg.Labels, StopSignal: cfg.StopSignal, StopTimeout: o.StopTimeout,
+		WorkingDir: cfg.Spec.Process.Cwd, Labels: cfg.Labels, StopSignal: cfg.StopSignal, StopTimeout: asked.StopTimeout,
 		Entrypoint: img.Entrypoint, Cmd: img.Cmd,
 	}
 }
 
-func hostConfigOf(cfg record.Config, o runspec.Options) HostConfig {
+func hostConfigOf(cfg record.Config, o record.Asked) HostConfig {
 	h := HostConfig{
 		LogConfig:     LogConfig{Type: "json-file", Config: map[string]string{}},
 		NetworkMode:   networkMode(cfg),
@@ -111,7 +113,7 @@ func hostConfigOf(cfg record.Config, o runspec.Options) HostConfig {
 		AutoRemove:    cfg.AutoRemove,
 		CapAdd:        o.Security.CapAdd, CapDrop: o.Security.CapDrop,
 		CgroupnsMode: "private", IpcMode: "private",
-		DNS: emptyIfNil(o.DNS), DNSOptions: []string{}, DNSSearch: []string{},
+		DNS: emptyIfNil(cfg.Network.DNS), DNSOptions: []string{}, DNSSearch: []string{},
 		ExtraHosts: cfg.Network.ExtraHosts, Privileged: o.Security.Privileged, ReadonlyRootfs: o.ReadOnly,
 		SecurityOpt: securityOpts(o.Security), Runtime: "cove-runtime",
 		MaskedPaths: defaults.MaskedPaths(), ReadonlyPaths: defaults.ReadonlyPaths(),
@@ -120,9 +122,9 @@ func hostConfigOf(cfg record.Config, o runspec.Options) HostConfig {
 	if o.Security.Privileged {
 		h.MaskedPaths, h.ReadonlyPaths = nil, nil
 	}
-	for _, v := range o.Volumes {
-		if v.Source != "" {
-			h.Binds = append(h.Binds, bindString(v))
+	for _, m := range cfg.Mounts {
+		if !m.Anonymous {
+			h.Binds = append(h.Binds, bindString(m))
 		}
 	}
 	for _, t := range o.Tmpfs {
@@ -135,7 +137,7 @@ func hostConfigOf(cfg record.Config, o runspec.Options) HostConfig {
 }
 
 // limits shows what the container gets, defaults included.
-func (h *HostConfig) limits(r runspec.Resources) {
+func (h *HostConfig) limits(r record.Resources) {
 	h.ShmSize = cmp.Or(r.ShmSize, 64<<20)
 	h.Memory, h.MemorySwap, h.MemoryReservation = r.Memory, r.Swap(), r.MemoryReservation
 	if r.MemorySwappiness != nil {
@@ -171,7 +173,7 @@ func networkMode(cfg record.Config) string {
 	return string(cfg.Network.Mode)
 }
 
-func securityOpts(s runspec.Security) []string {
+func securityOpts(s record.Security) []string {
 	var out []string
 	if s.NoNewPrivileges {
 		out = append(out, "no-new-privileges")
@@ -182,18 +184,18 @@ func securityOpts(s runspec.Security) []string {
 	return out
 }
 
-func bindString(v runspec.Volume) string {
+func bindString(m record.Mounted) string {
 	var options []string
-	if v.ReadOnly {
+	if m.ReadOnly {
 		options = append(options, "ro")
 	}
-	if v.Propagation != "" {
-		options = append(options, v.Propagation)
+	if m.Propagation != "" {
+		options = append(options, m.Propagation)
 	}
-	if v.NoCopy {
+	if m.NoCopy {
 		options = append(options, "nocopy")
 	}
-	s := v.Source + ":" + v.Target
+	s := cmp.Or(m.Name, m.Source) + ":" + m.Target
 	if len(options) > 0 {
 		s += ":" + strings.Join(options, ",")
 	}
@@ -220,13 +222,13 @@ func portMap(ports []publish.Port) map[string][]PortBinding {
 	return m
 }
 
-func networkOf(cfg record.Config, rec runspec.Record, state record.State) NetworkSettings {
+func networkOf(cfg record.Config, img record.ImageConfig, state record.State) NetworkSettings {
 	mode := networkMode(cfg)
 	if state.Pid == 0 {
 		state.Network = network.State{} // what it had, it gave back
 	}
 	n := NetworkSettings{Ports: portMap(state.Network.Ports), Networks: map[string]Endpoint{}}
-	for exposed := range rec.Image.ExposedPorts {
+	for exposed := range img.ExposedPorts {
 		if _, ok := n.Ports[exposed]; !ok && state.Status == record.Running {
 			n.Ports[exposed] = nil
 		}

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"cove/engine/runspec"
 	"cove/errdefs"
 	"cove/network"
 	"cove/runner"
@@ -22,8 +21,6 @@ type Container struct {
 	State record.State
 	// Command is what runs, in one line.
 	Command string
-	// Mounts are the names or sources of its volumes.
-	Mounts []string
 	// Exposed are the ports, as "6379/tcp", that its image says it listens on,
 	// while it runs on the bridge.
 	Exposed []string
@@ -53,15 +50,20 @@ func Of(ctx context.Context, c *runner.Container) (Container, error) {
 	if s.Spec != nil && s.Spec.Process != nil {
 		s.Command = strings.Join(s.Spec.Process.Args, " ")
 	}
-	rec := runspec.ReadRecord(s.Extra)
 	running := state.Status == record.Running || state.Status == record.Paused
-	if bridge := cmp.Or(s.Network.Mode, network.Bridge) == network.Bridge; running && bridge {
-		s.Exposed = slices.Sorted(maps.Keys(rec.Image.ExposedPorts))
-	}
-	for _, m := range rec.Mounts {
-		s.Mounts = append(s.Mounts, cmp.Or(m.Name, m.Source))
+	if bridge := cmp.Or(s.Network.Mode, network.Bridge) == network.Bridge; running && bridge && s.Asked != nil {
+		s.Exposed = slices.Sorted(maps.Keys(s.Asked.Image.ExposedPorts))
 	}
 	return s, nil
+}
+
+// MountNames are the names of its volumes, and the paths of the host that it has.
+func (c Container) MountNames() []string {
+	var names []string
+	for _, m := range c.Mounts {
+		names = append(names, cmp.Or(m.Name, m.Source))
+	}
+	return names
 }
 
 // conditions say what a term of a Filter means.
@@ -75,8 +77,8 @@ var conditions = map[string]func(s Container, value string) bool{
 		return s.State.Status == record.Exited && fmt.Sprint(s.State.ExitCode) == v
 	},
 	"volume": func(s Container, v string) bool {
-		return slices.ContainsFunc(runspec.ReadRecord(s.Extra).Mounts, func(m runspec.Mounted) bool {
-			return m.Name == v || m.Source == v || m.Asked.Target == v
+		return slices.ContainsFunc(s.Mounts, func(m record.Mounted) bool {
+			return m.Name == v || m.Source == v || m.Target == v
 		})
 	},
 	"network": func(s Container, v string) bool { return cmp.Or(string(s.Network.Mode), "bridge") == v },

@@ -7,6 +7,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"cove/errdefs"
+	"cove/runner/record"
 	"cove/sandbox/defaults"
 )
 
@@ -26,7 +27,7 @@ var allCaps = []string{
 // capabilities gives the sets of the first process. The inheritable set stays
 // empty (CVE-2022-24769); a user other than root has the bounding set alone,
 // so that only set-uid programs can use it.
-func capabilities(s Security, root bool, host []string) (*specs.LinuxCapabilities, error) {
+func capabilities(s record.Security, root bool, host []string) (*specs.LinuxCapabilities, error) {
 	have, err := capSet(s)
 	if err != nil {
 		return nil, err
@@ -43,7 +44,7 @@ func capabilities(s Security, root bool, host []string) (*specs.LinuxCapabilitie
 
 // capSet applies adds and drops to docker's default: `--cap-drop ALL` starts
 // from nothing, `--cap-add ALL` from everything.
-func capSet(s Security) ([]string, error) {
+func capSet(s record.Security) ([]string, error) {
 	add, err := capNames("capability to add", s.CapAdd)
 	if err != nil {
 		return nil, err

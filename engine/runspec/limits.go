@@ -9,6 +9,7 @@ import (
 
 	"cove/errdefs"
 	"cove/internal/numset"
+	"cove/runner/record"
 )
 
 // Machine is what limits are held to.
@@ -21,11 +22,11 @@ type Machine struct {
 // leastMemory is docker's least, below which the kernel kills what starts.
 const leastMemory = 6 << 20
 
-// Check refuses limits that no container can have on a machine, in docker's
+// CheckLimits refuses limits that no container can have on a machine, in docker's
 // words; the errors are ErrInvalid.
-func (r Resources) Check(m Machine) error {
-	for _, check := range []func(Machine) error{r.checkMemory, r.checkCPU, r.checkSets, r.checkOthers} {
-		if err := check(m); err != nil {
+func CheckLimits(r record.Resources, m Machine) error {
+	for _, check := range []func(record.Resources, Machine) error{checkMemory, checkCPU, checkSets, checkOthers} {
+		if err := check(r, m); err != nil {
 			return err
 		}
 	}
@@ -47,7 +48,7 @@ func firstBroken(rules []rule) error {
 	return nil
 }
 
-func (r Resources) checkMemory(Machine) error {
+func checkMemory(r record.Resources, _ Machine) error {
 	return firstBroken([]rule{
 		{r.Memory < 0, "the memory limit can not be negative"},
 		{r.Memory > 0 && r.Memory < leastMemory, "minimum memory limit allowed is 6MB"},
@@ -74,7 +75,7 @@ func (r Resources) checkMemory(Machine) error {
 	})
 }
 
-func (r Resources) checkCPU(m Machine) error {
+func checkCPU(r record.Resources, m Machine) error {
 	online, err := numset.Parse(m.CPUs)
 	if err != nil {
 		return err
@@ -105,7 +106,7 @@ func (r Resources) checkCPU(m Machine) error {
 	})
 }
 
-func (r Resources) checkSets(m Machine) error {
+func checkSets(r record.Resources, m Machine) error {
 	for _, s := range []struct{ asked, has, list, what string }{
 		{r.Cpuset, m.CPUs, "cpuset cpus", "CPUs"},
 		{r.Memset, m.Nodes, "cpuset mems", "memory nodes"},
@@ -126,7 +127,7 @@ func (r Resources) checkSets(m Machine) error {
 	return nil
 }
 
-func (r Resources) checkOthers(Machine) error {
+func checkOthers(r record.Resources, _ Machine) error {
 	rules := []rule{
 		{
 			r.BlkioWeight != 0 && (r.BlkioWeight < 10 || r.BlkioWeight > 1000),
@@ -152,7 +153,7 @@ var ulimitNames = []string{
 	"rss", "rtprio", "rttime", "sigpending", "stack",
 }
 
-func rlimits(ulimits []Ulimit) []specs.POSIXRlimit {
+func rlimits(ulimits []record.Ulimit) []specs.POSIXRlimit {
 	var out []specs.POSIXRlimit
 	for _, u := range ulimits {
 		out = append(out, specs.POSIXRlimit{
@@ -163,13 +164,13 @@ func rlimits(ulimits []Ulimit) []specs.POSIXRlimit {
 }
 
 // ParseUlimit reads NAME=SOFT[:HARD]; one number is both.
-func ParseUlimit(s string) (Ulimit, error) {
+func ParseUlimit(s string) (record.Ulimit, error) {
 	name, value, ok := strings.Cut(s, "=")
 	soft, hard, both := strings.Cut(value, ":")
 	if !both {
 		hard = soft
 	}
-	u := Ulimit{Name: name}
+	u := record.Ulimit{Name: name}
 	var err, err2 error
 	u.Soft, err = strconv.ParseInt(soft, 10, 64)
 	u.Hard, err2 = strconv.ParseInt(hard, 10, 64)
@@ -178,11 +179,6 @@ func ParseUlimit(s string) (Ulimit, error) {
 			"invalid ulimit argument: %s: want NAME=SOFT[:HARD], as nofile=1024:2048", s)
 	}
 	return u, nil
-}
-
-// String is what ParseUlimit reads.
-func (u Ulimit) String() string {
-	return u.Name + "=" + strconv.FormatInt(u.Soft, 10) + ":" + strconv.FormatInt(u.Hard, 10)
 }
 
 // ParseSysctl reads NAME=VALUE.

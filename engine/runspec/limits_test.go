@@ -6,13 +6,14 @@ import (
 	"testing"
 
 	"cove/errdefs"
+	"cove/runner/record"
 )
 
 func TestLimitsAreChecked(t *testing.T) {
 	t.Parallel()
 	machine := Machine{CPUs: "0-1", Nodes: "0"}
 	tooSwappy, least := uint64(101), int64(6<<20)
-	for says, refused := range map[string][]Resources{
+	for says, refused := range map[string][]record.Resources{
 		"range of CPUs is from 0.01 to 2.00, as there are only 2 CPUs available": {
 			{NanoCPUs: 99e9}, {NanoCPUs: 2e9 + 1}, {NanoCPUs: -1}, {NanoCPUs: 1e6},
 		},
@@ -39,29 +40,29 @@ func TestLimitsAreChecked(t *testing.T) {
 		"range of blkio weight is from 10 to 1000":                             {{BlkioWeight: 9}, {BlkioWeight: 1001}},
 		"range for oom score adj is [-1000, 1000]":                             {{OOMScoreAdj: 1001}, {OOMScoreAdj: -1001}},
 		"the limit of processes":                                               {{PidsLimit: -2}},
-		"invalid ulimit type: fun":                                             {{Ulimits: []Ulimit{{Name: "fun"}}}},
+		"invalid ulimit type: fun":                                             {{Ulimits: []record.Ulimit{{Name: "fun"}}}},
 		"soft limit must be less than or equal to hard limit": {
-			{Ulimits: []Ulimit{{Name: "nofile", Soft: 2, Hard: 1}}}, {Ulimits: []Ulimit{{Name: "nofile", Soft: -1, Hard: 1}}},
+			{Ulimits: []record.Ulimit{{Name: "nofile", Soft: 2, Hard: 1}}}, {Ulimits: []record.Ulimit{{Name: "nofile", Soft: -1, Hard: 1}}},
 		},
-		"a limit is a number": {{Ulimits: []Ulimit{{Name: "nofile", Soft: -2, Hard: -1}}}},
+		"a limit is a number": {{Ulimits: []record.Ulimit{{Name: "nofile", Soft: -2, Hard: -1}}}},
 	} {
 		for _, r := range refused {
-			if err := r.Check(machine); !errors.Is(err, errdefs.ErrInvalid) || !strings.Contains(err.Error(), says) {
+			if err := CheckLimits(r, machine); !errors.Is(err, errdefs.ErrInvalid) || !strings.Contains(err.Error(), says) {
 				t.Errorf("%+v: %v, want %q", r, err, says)
 			}
 		}
 	}
 	swappy := uint64(100)
-	for _, r := range []Resources{
+	for _, r := range []record.Resources{
 		{},
 		{
 			Memory: least, MemorySwap: -1, MemoryReservation: least, MemorySwappiness: &swappy, NanoCPUs: 2e9,
 			CPUShares: 2, Cpuset: "0,1", Memset: "0", BlkioWeight: 10, PidsLimit: -1, ShmSize: 1, OOMScoreAdj: -1000,
-			Ulimits: []Ulimit{{Name: "nofile", Soft: 1, Hard: -1}, {Name: "core", Soft: -1, Hard: -1}},
+			Ulimits: []record.Ulimit{{Name: "nofile", Soft: 1, Hard: -1}, {Name: "core", Soft: -1, Hard: -1}},
 		},
 		{CPUPeriod: 1000, CPUQuota: 1000, NanoCPUs: 0, Memory: least, MemorySwap: least},
 	} {
-		if err := r.Check(machine); err != nil {
+		if err := CheckLimits(r, machine); err != nil {
 			t.Errorf("%+v: %v", r, err)
 		}
 	}
@@ -70,7 +71,7 @@ func TestLimitsAreChecked(t *testing.T) {
 func TestSwap(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ memory, asked, want int64 }{{0, 0, 0}, {64, 0, 128}, {64, 64, 64}, {64, -1, -1}, {0, -1, -1}} {
-		if got := (Resources{Memory: tt.memory, MemorySwap: tt.asked}).Swap(); got != tt.want {
+		if got := (record.Resources{Memory: tt.memory, MemorySwap: tt.asked}).Swap(); got != tt.want {
 			t.Errorf("%+v: %d", tt, got)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
+	"cove/runner/record"
 	"cove/sandbox/defaults"
 )
 
@@ -63,7 +64,7 @@ func resources(o Options) *specs.LinuxResources {
 	return r
 }
 
-func memory(o Resources) *specs.LinuxMemory {
+func memory(o record.Resources) *specs.LinuxMemory {
 	m := &specs.LinuxMemory{Swappiness: o.MemorySwappiness}
 	if o.Memory > 0 {
 		swap := o.Swap()
@@ -81,7 +82,7 @@ func memory(o Resources) *specs.LinuxMemory {
 	return m
 }
 
-func cpu(o Resources) *specs.LinuxCPU {
+func cpu(o record.Resources) *specs.LinuxCPU {
 	c := &specs.LinuxCPU{Cpus: o.Cpuset, Mems: o.Memset}
 	period, quota := uint64(o.CPUPeriod), o.CPUQuota
 	if o.NanoCPUs > 0 {

@@ -9,6 +9,7 @@ import (
 
 	"cove/errdefs"
 	"cove/network/publish"
+	"cove/runner/record"
 )
 
 // Volume is a -v as it was asked for: a host path, a named volume, or, with
@@ -154,9 +155,9 @@ func port(s string) (uint16, error) {
 }
 
 // ParseTmpfs reads a --tmpfs: TARGET[:OPTION,…].
-func ParseTmpfs(s string) (Tmpfs, error) {
+func ParseTmpfs(s string) (record.Tmpfs, error) {
 	dst, options, _ := strings.Cut(s, ":")
-	t := Tmpfs{Target: dst}
+	t := record.Tmpfs{Target: dst}
 	if options != "" {
 		t.Options = strings.Split(options, ",")
 	}
@@ -179,7 +180,7 @@ func ParseHost(s string) (Host, error) {
 
 // ApplySecurityOpt reads one --security-opt into s. readFile gives the text of
 // a seccomp profile.
-func ApplySecurityOpt(s *Security, opt string, readFile func(string) ([]byte, error)) error {
+func ApplySecurityOpt(s *record.Security, opt string, readFile func(string) ([]byte, error)) error {
 	key, value, ok := strings.Cut(opt, "=")
 	if !ok {
 		key, value, _ = strings.Cut(opt, ":")

@@ -10,6 +10,7 @@ import (
 
 	"cove/errdefs"
 	"cove/network/publish"
+	"cove/runner/record"
 )
 
 func TestParseVolume(t *testing.T) {
@@ -79,7 +80,7 @@ func TestParseHostAndTmpfs(t *testing.T) {
 		}
 	}
 	got, err := ParseTmpfs("/run:size=1m,mode=755")
-	if diff := cmp.Diff(Tmpfs{Target: "/run", Options: []string{"size=1m", "mode=755"}}, got); err != nil || diff != "" {
+	if diff := cmp.Diff(record.Tmpfs{Target: "/run", Options: []string{"size=1m", "mode=755"}}, got); err != nil || diff != "" {
 		t.Errorf("%v %s", err, diff)
 	}
 }
@@ -92,7 +93,7 @@ func TestApplySecurityOpt(t *testing.T) {
 		}
 		return nil, os.ErrNotExist
 	}
-	for opt, want := range map[string]Security{
+	for opt, want := range map[string]record.Security{
 		"no-new-privileges":       {NoNewPrivileges: true},
 		"no-new-privileges:true":  {NoNewPrivileges: true},
 		"no-new-privileges=false": {},
@@ -100,7 +101,7 @@ func TestApplySecurityOpt(t *testing.T) {
 		"seccomp:unconfined":      {Seccomp: "unconfined"},
 		"seccomp=p.json":          {Seccomp: "{}"},
 	} {
-		var s Security
+		var s record.Security
 		if err := ApplySecurityOpt(&s, opt, read); err != nil {
 			t.Errorf("%s: %v", opt, err)
 		} else if diff := cmp.Diff(want, s); diff != "" {
@@ -110,7 +111,7 @@ func TestApplySecurityOpt(t *testing.T) {
 	for opt, kind := range map[string]error{
 		"seccomp=nope.json": errdefs.ErrInvalid, "no-new-privileges=maybe": errdefs.ErrInvalid, "label=disable": errdefs.ErrUnsupported,
 	} {
-		if err := ApplySecurityOpt(&Security{}, opt, read); !errors.Is(err, kind) {
+		if err := ApplySecurityOpt(&record.Security{}, opt, read); !errors.Is(err, kind) {
 			t.Errorf("%s: got %v, want %v", opt, err, kind)
 		}
 	}

@@ -5,12 +5,13 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
+	"cove/runner/record"
 	"cove/sandbox/seccomp"
 )
 
 // SeccompProfile picks the filter: none for a privileged container, the user's
 // profile, or docker's default for the capabilities that the container has.
-func SeccompProfile(s Security, spec *specs.Spec) (*specs.LinuxSeccomp, error) {
+func SeccompProfile(s record.Security, spec *specs.Spec) (*specs.LinuxSeccomp, error) {
 	switch {
 	case s.Seccomp == "unconfined", s.Privileged && s.Seccomp == "":
 		return nil, nil

@@ -14,6 +14,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/errdefs"
+	"cove/runner/record"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -39,7 +40,7 @@ func TestAssembleGolden(t *testing.T) {
 		f func(*Facts)
 	}{
 		"plain": {o: Options{Image: "redis"}},
-		"limits": {o: Options{Image: "redis", Resources: Resources{
+		"limits": {o: Options{Image: "redis", Resources: record.Resources{
 			Memory: 64 << 20, NanoCPUs: 1_500_000_000, PidsLimit: 100, ShmSize: 1 << 20,
 		}}},
 		"user-tty-hostnet": {
@@ -47,7 +48,7 @@ func TestAssembleGolden(t *testing.T) {
 			f: func(f *Facts) { f.User = User{UID: 999, GID: 998, Groups: []uint32{5}, Home: "/home/redis"} },
 		},
 		"binds-tmpfs": {
-			o: Options{Image: "redis", Tmpfs: []Tmpfs{{Target: "/run", Options: []string{"size=64m"}}}},
+			o: Options{Image: "redis", Tmpfs: []record.Tmpfs{{Target: "/run", Options: []string{"size=64m"}}}},
 			f: func(f *Facts) {
 				f.Binds = []Bind{
 					{Source: "/srv/deep", Target: "/data/a/b"},
@@ -57,12 +58,12 @@ func TestAssembleGolden(t *testing.T) {
 			},
 		},
 		"privileged": {
-			o: Options{Image: "redis", Security: Security{Privileged: true}},
+			o: Options{Image: "redis", Security: record.Security{Privileged: true}},
 			f: func(f *Facts) {
 				f.HostDevices = []Device{{Path: "/dev/fuse", Type: "c", Major: 10, Minor: 229, Mode: 0o666}}
 			},
 		},
-		"caps": {o: Options{Image: "redis", Security: Security{
+		"caps": {o: Options{Image: "redis", Security: record.Security{
 			CapDrop: []string{"all"}, CapAdd: []string{"net_admin", "CAP_CHOWN"}, NoNewPrivileges: true,
 		}}},
 	} {
@@ -146,16 +147,16 @@ func TestCapabilities(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name       string
-		s          Security
+		s          record.Security
 		has, hasnt string
 		count      int
 	}{
-		{"default", Security{}, "CAP_CHOWN", "CAP_SYS_ADMIN", 14},
-		{"add", Security{CapAdd: []string{"SYS_ADMIN"}}, "CAP_SYS_ADMIN", "CAP_SYS_MODULE", 15},
-		{"drop", Security{CapDrop: []string{"cap_chown"}}, "CAP_KILL", "CAP_CHOWN", 13},
-		{"all but one", Security{CapAdd: []string{"ALL"}, CapDrop: []string{"SYS_MODULE"}}, "CAP_BPF", "CAP_SYS_MODULE", len(allCaps) - 1},
-		{"only one", Security{CapAdd: []string{"KILL"}, CapDrop: []string{"ALL"}}, "CAP_KILL", "CAP_CHOWN", 1},
-		{"privileged", Security{Privileged: true}, "CAP_SYS_MODULE", "", len(allCaps)},
+		{"default", record.Security{}, "CAP_CHOWN", "CAP_SYS_ADMIN", 14},
+		{"add", record.Security{CapAdd: []string{"SYS_ADMIN"}}, "CAP_SYS_ADMIN", "CAP_SYS_MODULE", 15},
+		{"drop", record.Security{CapDrop: []string{"cap_chown"}}, "CAP_KILL", "CAP_CHOWN", 13},
+		{"all but one", record.Security{CapAdd: []string{"ALL"}, CapDrop: []string{"SYS_MODULE"}}, "CAP_BPF", "CAP_SYS_MODULE", len(allCaps) - 1},
+		{"only one", record.Security{CapAdd: []string{"KILL"}, CapDrop: []string{"ALL"}}, "CAP_KILL", "CAP_CHOWN", 1},
+		{"privileged", record.Security{Privileged: true}, "CAP_SYS_MODULE", "", len(allCaps)},
 	} {
 		got, err := capSet(tc.s)
 		if err != nil {
@@ -165,7 +166,7 @@ func TestCapabilities(t *testing.T) {
 			t.Errorf("%s: got %d %q; want %d with %s and without %q", tc.name, len(got), got, tc.count, tc.has, tc.hasnt)
 		}
 	}
-	if _, err := capSet(Security{CapAdd: []string{"FLY"}}); !errors.Is(err, errdefs.ErrInvalid) {
+	if _, err := capSet(record.Security{CapAdd: []string{"FLY"}}); !errors.Is(err, errdefs.ErrInvalid) {
 		t.Errorf("unknown capability: got %v, want ErrInvalid", err)
 	}
 }
@@ -177,7 +178,7 @@ func TestAssembleRefuses(t *testing.T) {
 		f Facts
 	}{
 		"relative workdir": {o: Options{Workdir: "srv"}},
-		"relative tmpfs":   {o: Options{Tmpfs: []Tmpfs{{Target: "run"}}}},
+		"relative tmpfs":   {o: Options{Tmpfs: []record.Tmpfs{{Target: "run"}}}},
 		"bind over root":   {f: Facts{ID: facts.ID, Binds: []Bind{{Source: "/srv", Target: "/a/.."}}}},
 	} {
 		f := tc.f

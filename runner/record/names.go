@@ -113,7 +113,7 @@ func VolumesInUse(root, but string) (map[string]bool, error) {
 		if err != nil {
 			return nil, err
 		}
-		for _, name := range cfg.Volumes {
+		for _, name := range Volumes(cfg.Mounts) {
 			used[name] = true
 		}
 	}

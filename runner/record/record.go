@@ -4,7 +4,6 @@
 package record
 
 import (
-	"encoding/json"
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -47,13 +46,10 @@ type Config struct {
 	Network network.Config    `json:"network"`
 	Log     LogConfig         `json:"log,omitzero"`
 	Labels  map[string]string `json:"labels,omitempty"`
-	// Volumes are the names of the named volumes among Spec.Mounts.
-	Volumes []string `json:"volumes,omitempty"`
-	// Anonymous are those among them that were made for this container without
-	// a name: they go with it.
-	Anonymous []string `json:"anonymous,omitempty"`
-	// Extra is the engine's own, kept as it is.
-	Extra json.RawMessage `json:"extra,omitempty"`
+	// Mounts are the volumes and paths of the host among Spec.Mounts.
+	Mounts []Mounted `json:"mounts,omitempty"`
+	// Asked is nil for a container that was not made from an image and flags.
+	Asked *Asked `json:"asked,omitempty"`
 }
 
 // LogConfig bounds the log. The zero value is docker's json-file format,

@@ -41,12 +41,12 @@ func RemoveSnapshot(ctx context.Context, root string, cfg record.Config) error {
 // that no other container has, its snapshot, and last its record, which
 // until then tells whoever comes after a kill that there is something to do.
 func Discard(ctx context.Context, dir record.Dir, cfg record.Config) error {
-	if len(cfg.Anonymous) > 0 {
+	if anonymous := record.Anonymous(cfg.Mounts); len(anonymous) > 0 {
 		used, err := record.VolumesInUse(dir.Root(), cfg.ID)
 		if err != nil {
 			return err
 		}
-		own := slices.DeleteFunc(slices.Clone(cfg.Anonymous), func(v string) bool { return used[v] })
+		own := slices.DeleteFunc(anonymous, func(v string) bool { return used[v] })
 		if err := volume.Open(dir.Root()).RemoveAnonymous(own); err != nil {
 			return err
 		}

@@ -56,11 +56,11 @@ func TestFlagsBecomeOptions(t *testing.T) {
 			o.Env = []string{"FILE=x y", "FROM_HERE=1", "A=b=c", "FROM_HERE=1", "NOT_HERE"}
 		}},
 		{[]string{"-m", "64m", "--cpus", "1.5", "--pids-limit", "9", "--shm-size", "1g"}, func(o *engine.CreateOptions) {
-			o.Resources = runspec.Resources{Memory: 64 << 20, NanoCPUs: 1_500_000_000, PidsLimit: 9, ShmSize: 1 << 30}
+			o.Resources = record.Resources{Memory: 64 << 20, NanoCPUs: 1_500_000_000, PidsLimit: 9, ShmSize: 1 << 30}
 		}},
 		{[]string{"-v", "/a:/b:ro", "--tmpfs", "/run:size=1m"}, func(o *engine.CreateOptions) {
 			o.Volumes = []runspec.Volume{{Source: "/a", Target: "/b", ReadOnly: true}}
-			o.Tmpfs = []runspec.Tmpfs{{Target: "/run", Options: []string{"size=1m"}}}
+			o.Tmpfs = []record.Tmpfs{{Target: "/run", Options: []string{"size=1m"}}}
 		}},
 		{[]string{"-p", "80", "-p", "127.0.0.1:1:2/udp"}, func(o *engine.CreateOptions) {
 			o.Ports = []publish.Port{{ContainerPort: 80}, {HostIP: netip.MustParseAddr("127.0.0.1"), HostPort: 1, ContainerPort: 2, Proto: "udp"}}
@@ -72,7 +72,7 @@ func TestFlagsBecomeOptions(t *testing.T) {
 			o.Hostname, o.Network = "hh", "none"
 		}},
 		{[]string{"--cap-add", "SYS_TIME", "--cap-drop", "ALL", "--privileged", "--security-opt", "no-new-privileges", "--read-only"}, func(o *engine.CreateOptions) {
-			o.Security = runspec.Security{Privileged: true, CapAdd: []string{"SYS_TIME"}, CapDrop: []string{"ALL"}, NoNewPrivileges: true}
+			o.Security = record.Security{Privileged: true, CapAdd: []string{"SYS_TIME"}, CapDrop: []string{"ALL"}, NoNewPrivileges: true}
 			o.ReadOnly = true
 		}},
 		{[]string{"--pull", "never"}, func(o *engine.CreateOptions) { o.Pull = engine.PullNever }},

@@ -13,6 +13,7 @@ import (
 	"cove/engine/runspec"
 	"cove/errdefs"
 	"cove/internal/cli/verbs"
+	"cove/runner/record"
 )
 
 // createFlags are the flags that run and create share.
@@ -76,7 +77,7 @@ func (f *createFlags) options(image string, command []string) (engine.CreateOpti
 	o.Options = runspec.Options{
 		Image: image, Command: command, User: f.user, Workdir: f.workdir, Hostname: f.hostname,
 		TTY: f.tty, Stdin: f.stdin, ReadOnly: f.readOnly, Network: f.network, DNS: f.dns, StopSignal: f.stopSignal,
-		Security: runspec.Security{Privileged: f.privileged, CapAdd: f.capAdd, CapDrop: f.capDrop},
+		Security: record.Security{Privileged: f.privileged, CapAdd: f.capAdd, CapDrop: f.capDrop},
 	}
 	if f.set.Changed("entrypoint") {
 		o.Entrypoint = []string{}

@@ -9,6 +9,7 @@ import (
 
 	"cove/engine/runspec"
 	"cove/errdefs"
+	"cove/runner/record"
 )
 
 // limitFlags are what a container may take of the machine. Whether it can, is
@@ -88,7 +89,7 @@ func (f *limitFlags) parse(o *runspec.Options) (err error) {
 	return f.parseLists(r)
 }
 
-func (f *limitFlags) parseLists(r *runspec.Resources) (err error) {
+func (f *limitFlags) parseLists(r *record.Resources) (err error) {
 	if r.Ulimits, err = parseAll(f.ulimits, runspec.ParseUlimit); err != nil {
 		return err
 	}

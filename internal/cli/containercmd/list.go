@@ -93,9 +93,9 @@ func containerList(now time.Time, noTrunc bool) output.List[listing.Container] {
 			{Field: "CreatedAt", Header: "CREATED AT", Value: func(r row) string { return r.Created.Local().Format("2006-01-02 15:04:05 -0700 MST") }, Extra: true},
 			{Field: "State", Header: "STATE", Value: func(r row) string { return string(r.State.Status) }, Extra: true},
 			{Field: "Labels", Header: "LABELS", Value: labels, Extra: true},
-			{Field: "Mounts", Header: "MOUNTS", Value: func(r row) string { return strings.Join(r.Mounts, ",") }, Extra: true},
+			{Field: "Mounts", Header: "MOUNTS", Value: func(r row) string { return strings.Join(r.MountNames(), ",") }, Extra: true},
 			{Field: "Networks", Header: "NETWORKS", Value: func(r row) string { return networkName(r) }, Extra: true},
-			{Field: "LocalVolumes", Header: "LOCAL VOLUMES", Value: func(r row) string { return strconv.Itoa(len(r.Volumes)) }, Extra: true},
+			{Field: "LocalVolumes", Header: "LOCAL VOLUMES", Value: func(r row) string { return strconv.Itoa(len(record.Volumes(r.Mounts))) }, Extra: true},
 		},
 	}
 }

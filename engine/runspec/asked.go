@@ -1,0 +1,34 @@
+package runspec
+
+import (
+	"cmp"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cove/runner/record"
+)
+
+// Asked is what is kept of the options and the image's config, so that the
+// container can be shown and committed later.
+func Asked(img ocispec.ImageConfig, o Options) *record.Asked {
+	return &record.Asked{
+		Image:    record.ImageConfig(configured(img, o)),
+		ReadOnly: o.ReadOnly, Security: o.Security, Resources: o.Resources, Tmpfs: o.Tmpfs, StopTimeout: o.StopTimeout,
+	}
+}
+
+// configured is the image's config with the options over it.
+func configured(cfg ocispec.ImageConfig, o Options) ocispec.ImageConfig {
+	if o.Entrypoint != nil {
+		cfg.Entrypoint, cfg.Cmd = o.Entrypoint, nil
+	}
+	if len(o.Command) > 0 {
+		cfg.Cmd = o.Command
+	}
+	cfg.User = cmp.Or(o.User, cfg.User)
+	cfg.WorkingDir = cmp.Or(o.Workdir, cfg.WorkingDir)
+	cfg.StopSignal = cmp.Or(o.StopSignal, cfg.StopSignal)
+	cfg.Env = MergeEnv(cfg.Env, o.Env)
+	cfg.Labels = Labels(cfg, o)
+	return cfg
+}

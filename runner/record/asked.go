@@ -1,0 +1,152 @@
+package record
+
+import "strconv"
+
+// Asked is what was asked of a container in terms that its runtime spec has
+// lost: inspect shows it, and an image committed of the container starts from
+// it. Whoever starts the container follows the spec.
+type Asked struct {
+	// Image is the config of the image with what the user asked for over it.
+	Image ImageConfig `json:"image,omitzero"`
+	// ReadOnly makes the root filesystem read-only.
+	ReadOnly  bool      `json:"readOnly,omitempty"`
+	Security  Security  `json:"security,omitzero"`
+	Resources Resources `json:"resources,omitzero"`
+	Tmpfs     []Tmpfs   `json:"tmpfs,omitempty"`
+	// StopTimeout is in seconds; nil means the default of 10.
+	StopTimeout *int `json:"stopTimeout,omitempty"`
+}
+
+// ImageConfig has the fields of the OCI image specification's ImageConfig, so
+// that one converts to the other. It is defined again because the monitor of
+// each container, which reads records too, links nothing about images.
+type ImageConfig struct {
+	User         string              `json:"User,omitempty"`
+	ExposedPorts map[string]struct{} `json:"ExposedPorts,omitempty"`
+	Env          []string            `json:"Env,omitempty"`
+	Entrypoint   []string            `json:"Entrypoint,omitempty"`
+	Cmd          []string            `json:"Cmd,omitempty"`
+	Volumes      map[string]struct{} `json:"Volumes,omitempty"`
+	WorkingDir   string              `json:"WorkingDir,omitempty"`
+	Labels       map[string]string   `json:"Labels,omitempty"`
+	StopSignal   string              `json:"StopSignal,omitempty"`
+	ArgsEscaped  bool                `json:"ArgsEscaped,omitempty"`
+}
+
+// Mounted is a volume or a path of the host that a container has.
+type Mounted struct {
+	Type MountType `json:"type"`
+	// Name is the volume's, "" for a path of the host.
+	Name string `json:"name,omitempty"`
+	// Source is the path on the host, Target that in the container.
+	Source   string `json:"source"`
+	Target   string `json:"target"`
+	ReadOnly bool   `json:"readOnly,omitempty"`
+	// Propagation is as in mount(8); "" is rprivate.
+	Propagation string `json:"propagation,omitempty"`
+	// NoCopy left a new volume empty, without what the image has at Target.
+	NoCopy bool `json:"noCopy,omitempty"`
+	// Anonymous is a volume that was made for this container without a name, and
+	// is removed with it.
+	Anonymous bool `json:"anonymous,omitempty"`
+}
+
+// MountType is what is mounted.
+type MountType string
+
+// The types of mounts, in docker's words.
+const (
+	MountBind   MountType = "bind"
+	MountVolume MountType = "volume"
+)
+
+// Volumes are the names of the volumes among mounts.
+func Volumes(mounts []Mounted) []string {
+	var names []string
+	for _, m := range mounts {
+		if m.Name != "" {
+			names = append(names, m.Name)
+		}
+	}
+	return names
+}
+
+// Anonymous are the names of the volumes among mounts that are removed with the
+// container.
+func Anonymous(mounts []Mounted) []string {
+	var names []string
+	for _, m := range mounts {
+		if m.Anonymous {
+			names = append(names, m.Name)
+		}
+	}
+	return names
+}
+
+// Security says how far the container is held.
+type Security struct {
+	Privileged      bool     `json:"privileged,omitempty"`
+	CapAdd          []string `json:"capAdd,omitempty"`
+	CapDrop         []string `json:"capDrop,omitempty"`
+	NoNewPrivileges bool     `json:"noNewPrivileges,omitempty"`
+	// Seccomp is "" for the default profile, "unconfined", or a profile in
+	// docker's JSON.
+	Seccomp string `json:"seccomp,omitempty"`
+}
+
+// Resources are the limits; zero is no limit.
+type Resources struct {
+	Memory int64 `json:"memory,omitempty"` // bytes
+	// MemorySwap is memory and swap together, in bytes: 0 is twice the memory,
+	// -1 no limit.
+	MemorySwap        int64   `json:"memorySwap,omitempty"`
+	MemoryReservation int64   `json:"memoryReservation,omitempty"` // bytes
+	MemorySwappiness  *uint64 `json:"memorySwappiness,omitempty"`  // 0 to 100
+	OOMKillDisable    bool    `json:"oomKillDisable,omitempty"`
+	OOMScoreAdj       int     `json:"oomScoreAdj,omitempty"`
+	NanoCPUs          int64   `json:"nanoCPUs,omitempty"`  // 1e9 is one CPU
+	CPUPeriod         int64   `json:"cpuPeriod,omitempty"` // µs; 0 is the kernel's
+	CPUQuota          int64   `json:"cpuQuota,omitempty"`  // µs of each period
+	// CPUShares is the weight beside other containers; the kernel's is 1024.
+	CPUShares uint64 `json:"cpuShares,omitempty"`
+	// Cpuset is which processors it may run on, as 0-3,6; Memset which memory
+	// nodes it may use.
+	Cpuset      string `json:"cpuset,omitempty"`
+	Memset      string `json:"memset,omitempty"`
+	BlkioWeight uint16 `json:"blkioWeight,omitempty"` // 10 to 1000
+	PidsLimit   int64  `json:"pidsLimit,omitempty"`
+	ShmSize     int64  `json:"shmSize,omitempty"` // bytes of /dev/shm; 0 is 64 MiB
+	// Ulimits are those of setrlimit(2), Sysctls the kernel's parameters of the
+	// container's namespaces.
+	Ulimits []Ulimit          `json:"ulimits,omitempty"`
+	Sysctls map[string]string `json:"sysctls,omitempty"`
+}
+
+// Ulimit is one of setrlimit(2), Name as in ulimit: nofile, core.
+type Ulimit struct {
+	Name string `json:"name"`
+	// Soft and Hard are -1 for no limit.
+	Soft int64 `json:"soft"`
+	Hard int64 `json:"hard"`
+}
+
+// String writes NAME=SOFT:HARD, as flags have it.
+func (u Ulimit) String() string {
+	return u.Name + "=" + strconv.FormatInt(u.Soft, 10) + ":" + strconv.FormatInt(u.Hard, 10)
+}
+
+// Swap is the limit of memory and swap together that the container gets: 0 for
+// none set, -1 for none at all.
+func (r Resources) Swap() int64 {
+	if r.MemorySwap == 0 {
+		return 2 * r.Memory // as docker's default is
+	}
+	return r.MemorySwap
+}
+
+// Tmpfs is an empty filesystem in memory, mounted at Target.
+type Tmpfs struct {
+	Target string `json:"target"`
+	// Options are mount(8)'s, as size=64m, mode=1777.
+	Options []string `json:"options,omitempty"`
+}
