@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"cove/engine/listing"
+	"cove/engine/stats"
 	"cove/errdefs"
 	"cove/runner"
 	"cove/runner/record"
@@ -55,6 +56,73 @@ func (e *Engine) Containers(ctx context.Context, f listing.Filter) ([]listing.Co
 		}
 	}
 	return out, nil
+}
+
+// Ports are the published ports of a container: all, or those at the ends asked
+// for, as 80/tcp. An end that is not published is errdefs.ErrNotFound.
+func (e *Engine) Ports(ctx context.Context, ref string, ends ...string) ([]listing.Port, error) {
+	c, err := e.Container(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	state, err := c.State(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all := listing.Published(state)
+	if len(ends) == 0 {
+		return all, nil
+	}
+	var some []listing.Port
+	for _, end := range ends {
+		found := listing.At(all, end)
+		if len(found) == 0 {
+			return nil, errdefs.Errorf(errdefs.ErrNotFound, "container %s: port %s is not published", ref, end)
+		}
+		some = append(some, found...)
+	}
+	return some, nil
+}
+
+// Stats measures the containers named, or else all that run, and with stopped
+// those too that do not: they use nothing. One that is named and is not there
+// is errdefs.ErrNotFound.
+func (e *Engine) Stats(ctx context.Context, refs []string, stopped bool) ([]stats.Sample, error) {
+	named := len(refs) > 0
+	if !named {
+		all, err := e.Containers(ctx, listing.Filter{Running: !stopped})
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range all {
+			refs = append(refs, c.ID)
+		}
+	}
+	var out []stats.Sample
+	for _, ref := range refs {
+		s, err := e.sample(ctx, ref, named || stopped)
+		switch {
+		case err == nil:
+			out = append(out, s)
+		case named || !errors.Is(err, errdefs.ErrConflict) && !errors.Is(err, errdefs.ErrNotFound):
+			return nil, err // else it ended meanwhile
+		}
+	}
+	return out, nil
+}
+
+// sample measures one container. One that does not run is errdefs.ErrConflict,
+// unless stopped ones are wanted.
+func (e *Engine) sample(ctx context.Context, ref string, stopped bool) (stats.Sample, error) {
+	c, err := e.Container(ctx, ref)
+	if err != nil {
+		return stats.Sample{}, err
+	}
+	s, err := stats.Take(ctx, c)
+	if stopped && errors.Is(err, errdefs.ErrConflict) {
+		return stats.Sample{ID: c.ID(), Name: c.Name()}, nil
+	}
+	return s, err
 }
 
 // Remove deletes a container with its anonymous volumes when volumes is set.

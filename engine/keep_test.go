@@ -208,7 +208,7 @@ func TestAnonymousVolumes(t *testing.T) {
 	if err := errors.Join(e.Remove(ctx, c.ID(), false, true), e.Remove(ctx, taken.ID(), false, true)); err != nil {
 		t.Error(err)
 	}
-	all, err := e.Volumes(ctx)
+	all, err := e.Volumes(ctx, nil)
 	if err != nil || len(all) != 1 || all[0].Name != given.Name {
 		t.Errorf("volumes %+v, %v; want the one that was given by name", all, err)
 	}

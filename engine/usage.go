@@ -104,7 +104,7 @@ func (e *Engine) containerUsage(ctx context.Context) (Usage, error) {
 
 func (e *Engine) volumeUsage(ctx context.Context) (Usage, error) {
 	u := Usage{Type: "Local Volumes"}
-	all, err := e.Volumes(ctx)
+	all, err := e.Volumes(ctx, nil)
 	if err != nil {
 		return u, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 
 	"cove/engine/listing"
@@ -35,8 +36,53 @@ func (e *Engine) CreateVolume(ctx context.Context, name string, labels map[strin
 	return e.volumes().Create(ctx, name, labels, nil)
 }
 
-// Volumes lists the volumes by name.
-func (e *Engine) Volumes(ctx context.Context) ([]Volume, error) {
+// VolumeFilter chooses volumes: key=value conditions, all of which must hold.
+// The keys are docker's: dangling (true: no container has it), label, name.
+type VolumeFilter map[string][]string
+
+// check refuses conditions that do not exist, with errdefs.ErrInvalid.
+func (f VolumeFilter) check() error {
+	for key, values := range f {
+		switch key {
+		case "name", "label":
+		case "dangling":
+			for _, v := range values {
+				if _, err := strconv.ParseBool(v); err != nil {
+					return errdefs.Errorf(errdefs.ErrInvalid, "filter dangling=%s: want true or false", v)
+				}
+			}
+		default:
+			return errdefs.Errorf(errdefs.ErrInvalid,
+				"filter %s: there is no such filter; there are dangling, label, name", key)
+		}
+	}
+	return nil
+}
+
+func (f VolumeFilter) matches(v Volume) bool {
+	for _, name := range f["name"] {
+		if !strings.Contains(v.Name, name) {
+			return false
+		}
+	}
+	for _, label := range f["label"] {
+		if !listing.HasLabel(v.Labels, label) {
+			return false
+		}
+	}
+	for _, dangling := range f["dangling"] {
+		if want, _ := strconv.ParseBool(dangling); want != (len(v.Users) == 0) {
+			return false
+		}
+	}
+	return true
+}
+
+// Volumes lists volumes by name.
+func (e *Engine) Volumes(ctx context.Context, f VolumeFilter) ([]Volume, error) {
+	if err := f.check(); err != nil {
+		return nil, err
+	}
 	all, err := e.volumes().All()
 	if err != nil {
 		return nil, err
@@ -47,7 +93,10 @@ func (e *Engine) Volumes(ctx context.Context) ([]Volume, error) {
 	}
 	list := make([]Volume, 0, len(all))
 	for _, v := range all {
-		list = append(list, Volume{Volume: v, Path: e.volumes().Path(v.Name), Users: users[v.Name]})
+		v := Volume{Volume: v, Path: e.volumes().Path(v.Name), Users: users[v.Name]}
+		if f.matches(v) {
+			list = append(list, v)
+		}
 	}
 	return list, nil
 }

@@ -50,12 +50,19 @@ func Of(ctx context.Context, c *runner.Container) (Container, error) {
 	if s.Spec != nil && s.Spec.Process != nil {
 		s.Command = strings.Join(s.Spec.Process.Args, " ")
 	}
-	running := state.Status == record.Running || state.Status == record.Paused
-	if bridge := cmp.Or(s.Network.Mode, network.Bridge) == network.Bridge; running && bridge && s.Asked != nil {
+	if s.Runs() && s.NetworkName() == string(network.Bridge) && s.Asked != nil {
 		s.Exposed = slices.Sorted(maps.Keys(s.Asked.Image.ExposedPorts))
 	}
 	return s, nil
 }
+
+// Runs reports whether it runs, paused or not.
+func (c Container) Runs() bool {
+	return c.State.Status == record.Running || c.State.Status == record.Paused
+}
+
+// NetworkName is the network that it is in: bridge, none, host or container:ID.
+func (c Container) NetworkName() string { return string(cmp.Or(c.Network.Mode, network.Bridge)) }
 
 // MountNames are the names of its volumes, and the paths of the host that it has.
 func (c Container) MountNames() []string {
@@ -81,7 +88,7 @@ var conditions = map[string]func(s Container, value string) bool{
 			return m.Name == v || m.Source == v || m.Target == v
 		})
 	},
-	"network": func(s Container, v string) bool { return cmp.Or(string(s.Network.Mode), "bridge") == v },
+	"network": func(s Container, v string) bool { return s.NetworkName() == v },
 }
 
 // statuses are what a container can be.
@@ -109,8 +116,7 @@ func (f Filter) Check() error {
 
 // Matches reports whether all conditions hold. Last is for whoever counts.
 func (f Filter) Matches(s Container) bool {
-	if f.Running && f.Terms["status"] == nil && f.Terms["exited"] == nil && f.Last == 0 &&
-		s.State.Status != record.Running && s.State.Status != record.Paused {
+	if f.Running && f.Terms["status"] == nil && f.Terms["exited"] == nil && f.Last == 0 && !s.Runs() {
 		return false
 	}
 	for key, values := range f.Terms {

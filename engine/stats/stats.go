@@ -71,6 +71,23 @@ func (s Sample) Since(before Sample) Sample {
 	return s
 }
 
+// Between are the samples of after with what each container used since before;
+// one that was not measured before stays as it is.
+func Between(before, after []Sample) []Sample {
+	was := make(map[string]Sample, len(before))
+	for _, s := range before {
+		was[s.ID] = s
+	}
+	out := make([]Sample, 0, len(after))
+	for _, s := range after {
+		if old, ok := was[s.ID]; ok {
+			s = s.Since(old)
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
 // traffic adds up /proc/PID/net/dev, but for the loopback.
 func traffic(dev string) (received, sent uint64) {
 	for line := range strings.Lines(dev) {

@@ -92,7 +92,7 @@ func imageNames(ctx context.Context, eng *engine.Engine) ([]string, error) {
 }
 
 func volumeNames(ctx context.Context, eng *engine.Engine) ([]string, error) {
-	all, err := eng.Volumes(ctx)
+	all, err := eng.Volumes(ctx, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -2,8 +2,6 @@ package containercmd
 
 import (
 	"fmt"
-	"net"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,11 +11,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"cove/engine/listing"
-	"cove/errdefs"
 	"cove/internal/cli/app"
 	"cove/internal/cli/output"
-	"cove/network"
-	"cove/network/publish"
+	"cove/internal/cli/verbs"
 	"cove/runner/record"
 )
 
@@ -44,7 +40,7 @@ func List(a *app.App, use string) *cobra.Command {
 	fs.BoolVar(&noTrunc, "no-trunc", false, "whole ids and commands")
 	fs.BoolVarP(&out.Quiet, "quiet", "q", false, "only ids")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		terms, err := Terms(filters)
+		terms, err := verbs.Terms(filters)
 		if err != nil {
 			return err
 		}
@@ -64,19 +60,6 @@ func List(a *app.App, use string) *cobra.Command {
 	return cmd
 }
 
-// Terms parses --filter values.
-func Terms(filters []string) (map[string][]string, error) {
-	terms := map[string][]string{}
-	for _, f := range filters {
-		key, value, ok := strings.Cut(f, "=")
-		if !ok {
-			return nil, errdefs.Errorf(errdefs.ErrInvalid, "--filter %s: want KEY=VALUE", f)
-		}
-		terms[key] = append(terms[key], value)
-	}
-	return terms, nil
-}
-
 func containerList(now time.Time, noTrunc bool) output.List[listing.Container] {
 	type row = listing.Container
 	id := func(r row) string { return shortID(r.ID, noTrunc) }
@@ -94,7 +77,7 @@ func containerList(now time.Time, noTrunc bool) output.List[listing.Container] {
 			{Field: "State", Header: "STATE", Value: func(r row) string { return string(r.State.Status) }, Extra: true},
 			{Field: "Labels", Header: "LABELS", Value: labels, Extra: true},
 			{Field: "Mounts", Header: "MOUNTS", Value: func(r row) string { return strings.Join(r.MountNames(), ",") }, Extra: true},
-			{Field: "Networks", Header: "NETWORKS", Value: func(r row) string { return networkName(r) }, Extra: true},
+			{Field: "Networks", Header: "NETWORKS", Value: func(r row) string { return r.NetworkName() }, Extra: true},
 			{Field: "LocalVolumes", Header: "LOCAL VOLUMES", Value: func(r row) string { return strconv.Itoa(len(record.Volumes(r.Mounts))) }, Extra: true},
 		},
 	}
@@ -132,25 +115,6 @@ func statusLine(now time.Time, s record.State) string {
 	}
 }
 
-func hostIP(p publish.Port) string {
-	if !p.HostIP.IsValid() {
-		return netip.IPv4Unspecified().String()
-	}
-	return p.HostIP.String()
-}
-
-func hostEnd(p publish.Port) string {
-	return net.JoinHostPort(hostIP(p), strconv.Itoa(int(p.HostPort)))
-}
-
-func containerEnd(p publish.Port) string {
-	proto := p.Proto
-	if proto == "" {
-		proto = "tcp"
-	}
-	return fmt.Sprintf("%d/%s", p.ContainerPort, proto)
-}
-
 func labels(r listing.Container) string {
 	var out []string
 	for k, v := range r.Labels {
@@ -158,11 +122,4 @@ func labels(r listing.Container) string {
 	}
 	slices.Sort(out)
 	return strings.Join(out, ",")
-}
-
-func networkName(r listing.Container) string {
-	if r.Network.Mode == "" {
-		return string(network.Bridge)
-	}
-	return string(r.Network.Mode)
 }

@@ -217,28 +217,15 @@ func printPorts(ctx context.Context, a *app.App, args []string) error {
 	if err != nil {
 		return err
 	}
-	c, err := eng.Container(ctx, args[0])
+	all, err := eng.Ports(ctx, args[0], args[1:]...)
 	if err != nil {
 		return err
 	}
-	state, err := c.State(ctx)
-	if err != nil {
-		return err
-	}
-	printed := false
-	for _, p := range state.Network.Ports {
-		switch want := containerEnd(p); {
-		case len(args) == 1:
-			fmt.Fprintf(a.Out, "%s -> %s\n", want, hostEnd(p))
-		case want == args[1] || want == args[1]+"/tcp":
-			fmt.Fprintln(a.Out, hostEnd(p))
-		default:
-			continue
+	for _, p := range all {
+		if len(args) == 1 {
+			fmt.Fprintf(a.Out, "%s -> ", p)
 		}
-		printed = true
-	}
-	if !printed && len(args) == 2 {
-		return errdefs.Errorf(errdefs.ErrNotFound, "container %s: port %s is not published", args[0], args[1])
+		fmt.Fprintln(a.Out, p.Host())
 	}
 	return nil
 }

@@ -10,10 +10,7 @@ import (
 	"github.com/docker/go-units"
 	"github.com/spf13/cobra"
 
-	"cove/engine"
-	"cove/engine/listing"
 	"cove/engine/stats"
-	"cove/errdefs"
 	"cove/internal/cli/app"
 	"cove/internal/cli/output"
 )
@@ -38,18 +35,24 @@ func Stats(a *app.App) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return showStats(cmd.Context(), a, statsList(noTrunc), out, once, func(ctx context.Context) ([]stats.Sample, error) {
-			return sample(ctx, eng, args, all)
+		show := display{list: statsList(noTrunc), out: out, once: once}
+		return show.run(cmd.Context(), a, func(ctx context.Context) ([]stats.Sample, error) {
+			return eng.Stats(ctx, args, all)
 		})
 	}
 	return cmd
 }
 
-// showStats prints what take measures: how much of the processors is used takes
-// two looks to tell.
-func showStats(ctx context.Context, a *app.App, list output.List[stats.Sample], out output.Options, once bool,
-	take func(context.Context) ([]stats.Sample, error),
-) error {
+// display is how samples are shown.
+type display struct {
+	list output.List[stats.Sample]
+	out  output.Options
+	once bool
+}
+
+// run prints what take measures. It measures twice before it prints: the use of
+// processors is that between two samples.
+func (d display) run(ctx context.Context, a *app.App, take func(context.Context) ([]stats.Sample, error)) error {
 	_, screen := app.Terminal(a.Out)
 	before, err := take(ctx)
 	if err != nil {
@@ -69,66 +72,17 @@ func showStats(ctx context.Context, a *app.App, list output.List[stats.Sample], 
 			return err
 		}
 		var b bytes.Buffer
-		if screen && !once {
+		if screen && !d.once {
 			b.WriteString("\x1b[H\x1b[2J") // the whole screen, from its top
 		}
-		if err := list.Write(&b, out, since(now, before)); err != nil {
+		if err := d.list.Write(&b, d.out, stats.Between(before, now)); err != nil {
 			return err
 		}
-		if _, err := a.Out.Write(b.Bytes()); err != nil || once {
+		if _, err := a.Out.Write(b.Bytes()); err != nil || d.once {
 			return err
 		}
 		before = now
 	}
-}
-
-func since(now, before []stats.Sample) []stats.Sample {
-	was := make(map[string]stats.Sample, len(before))
-	for _, s := range before {
-		was[s.ID] = s
-	}
-	rows := make([]stats.Sample, 0, len(now))
-	for _, s := range now {
-		if old, ok := was[s.ID]; ok {
-			s = s.Since(old)
-		}
-		rows = append(rows, s)
-	}
-	return rows
-}
-
-// sample measures the containers named, or all that run. One that does not run,
-// when it is asked for, uses nothing.
-func sample(ctx context.Context, eng *engine.Engine, refs []string, stopped bool) ([]stats.Sample, error) {
-	named := len(refs) > 0
-	if !named {
-		all, err := eng.Containers(ctx, listing.Filter{Running: !stopped})
-		if err != nil {
-			return nil, err
-		}
-		for _, c := range all {
-			refs = append(refs, c.ID)
-		}
-	}
-	var out []stats.Sample
-	for _, ref := range refs {
-		c, err := eng.Container(ctx, ref)
-		if err == nil {
-			var s stats.Sample
-			if s, err = stats.Take(ctx, c); err == nil {
-				out = append(out, s)
-				continue
-			}
-			if (named || stopped) && errors.Is(err, errdefs.ErrConflict) {
-				out = append(out, stats.Sample{ID: c.ID(), Name: c.Name()})
-				continue
-			}
-		}
-		if named || !errors.Is(err, errdefs.ErrConflict) && !errors.Is(err, errdefs.ErrNotFound) {
-			return nil, err // else it ended meanwhile
-		}
-	}
-	return out, nil
 }
 
 func statsList(noTrunc bool) output.List[stats.Sample] {

@@ -3,7 +3,6 @@ package systemcmd
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -15,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"cove/engine"
-	"cove/errdefs"
 	"cove/internal/buildinfo"
 	"cove/internal/cli/app"
 	"cove/internal/cli/output"
@@ -131,25 +129,6 @@ func printRegistries(w io.Writer, c engine.RegistryConfig) {
 	}
 }
 
-// finder is how inspect finds one kind of thing.
-type finder struct {
-	kind string
-	find func(ctx context.Context, eng *engine.Engine, ref string) (any, error)
-}
-
-// finders are in the order in which a name is tried.
-var finders = []finder{
-	{"container", func(ctx context.Context, eng *engine.Engine, ref string) (any, error) {
-		return eng.InspectContainer(ctx, ref)
-	}},
-	{"image", func(ctx context.Context, eng *engine.Engine, ref string) (any, error) {
-		return eng.InspectImage(ctx, ref)
-	}},
-	{"volume", func(ctx context.Context, eng *engine.Engine, ref string) (any, error) {
-		return eng.InspectVolume(ctx, ref)
-	}},
-}
-
 // Inspect prints containers, or else images, or else volumes, of the names given.
 func Inspect(a *app.App) *cobra.Command {
 	var kind string
@@ -159,27 +138,9 @@ func Inspect(a *app.App) *cobra.Command {
 		Example: "  inspect db\n  inspect -f '{{.State.Pid}}' db\n  inspect --type image redis",
 	}
 	cmd.Flags().StringVar(&kind, "type", "", "container, image or volume")
-	cmd.PreRunE = func(*cobra.Command, []string) error {
-		if kind != "" && !slices.ContainsFunc(finders, func(f finder) bool { return f.kind == kind }) {
-			return errdefs.Errorf(errdefs.ErrInvalid, "--type %s: want container, image or volume", kind)
-		}
-		return nil
-	}
+	cmd.PreRunE = func(*cobra.Command, []string) error { return engine.Kind(kind).Check() }
 	return verbs.Inspect(a, cmd, func(ctx context.Context, eng *engine.Engine, ref string) (any, error) {
-		for _, f := range finders {
-			if kind == f.kind {
-				return f.find(ctx, eng, ref)
-			}
-			if kind != "" {
-				continue
-			}
-			// A name that one kind cannot have may still be another's.
-			found, err := f.find(ctx, eng, ref)
-			if err == nil || !errors.Is(err, errdefs.ErrNotFound) && !errors.Is(err, errdefs.ErrInvalid) {
-				return found, err
-			}
-		}
-		return nil, errdefs.Errorf(errdefs.ErrNotFound, "no such container, image or volume: %s", ref)
+		return eng.Inspect(ctx, engine.Kind(kind), ref)
 	})
 }
 

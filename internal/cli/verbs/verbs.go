@@ -111,6 +111,19 @@ func reportPruned(a *app.App, p engine.Pruned) {
 	fmt.Fprintf(a.Out, "Total reclaimed space: %s\n", units.HumanSizeWithPrecision(float64(p.Freed), 3))
 }
 
+// Terms parses --filter values.
+func Terms(filters []string) (map[string][]string, error) {
+	terms := map[string][]string{}
+	for _, f := range filters {
+		key, value, ok := strings.Cut(f, "=")
+		if !ok {
+			return nil, errdefs.Errorf(errdefs.ErrInvalid, "--filter %s: want KEY=VALUE", f)
+		}
+		terms[key] = append(terms[key], value)
+	}
+	return terms, nil
+}
+
 // Labels reads --label values.
 func Labels(values []string) (map[string]string, error) {
 	if len(values) == 0 {

@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"cove/engine"
-	"cove/engine/listing"
 	"cove/errdefs"
 	"cove/internal/cli/app"
 	"cove/internal/cli/output"
@@ -77,7 +76,7 @@ func list(a *app.App) *cobra.Command {
 	cmd.Flags().StringVar(&out.Format, "format", "", "table, json, or a Go template")
 	cmd.Flags().BoolVarP(&out.Quiet, "quiet", "q", false, "only names")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		match, err := filter(filters)
+		terms, err := verbs.Terms(filters)
 		if err != nil {
 			return err
 		}
@@ -85,36 +84,13 @@ func list(a *app.App) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		rows, err := eng.Volumes(cmd.Context())
+		rows, err := eng.Volumes(cmd.Context(), terms)
 		if err != nil {
 			return err
 		}
-		rows = slices.DeleteFunc(rows, func(v engine.Volume) bool { return !match(v) })
 		return table.Write(a.Out, out, rows)
 	}
 	return cmd
-}
-
-// filter combines --filter terms; all must hold.
-func filter(terms []string) (func(engine.Volume) bool, error) {
-	var tests []func(engine.Volume) bool
-	for _, t := range terms {
-		key, value, _ := strings.Cut(t, "=")
-		switch key {
-		case "name":
-			tests = append(tests, func(v engine.Volume) bool { return strings.Contains(v.Name, value) })
-		case "label":
-			tests = append(tests, func(v engine.Volume) bool { return listing.HasLabel(v.Labels, value) })
-		case "dangling":
-			want := value == "true" || value == "1"
-			tests = append(tests, func(v engine.Volume) bool { return (len(v.Users) == 0) == want })
-		default:
-			return nil, errdefs.Errorf(errdefs.ErrInvalid, "--filter %s: there is no such filter; there are dangling, label, name", key)
-		}
-	}
-	return func(v engine.Volume) bool {
-		return !slices.ContainsFunc(tests, func(test func(engine.Volume) bool) bool { return !test(v) })
-	}, nil
 }
 
 var table = output.List[engine.Volume]{
