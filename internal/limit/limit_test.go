@@ -65,3 +65,35 @@ func TestNothingBeginsAfterTheEnd(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestKeyed waits for one key while another is free, and gives up.
+func TestKeyed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var k Keyed
+		unlock, err := k.Lock(t.Context(), "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if _, err := k.Lock(ctx, "a"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a key that is held: %v", err)
+		}
+		other, err := k.Lock(t.Context(), "b")
+		if err != nil {
+			t.Errorf("a key that is free: %v", err)
+		} else {
+			other()
+		}
+		unlock()
+		if again, err := k.Lock(t.Context(), "a"); err != nil {
+			t.Errorf("a key that was given back: %v", err)
+		} else {
+			again()
+		}
+		if len(k.held) != 0 {
+			t.Errorf("%d keys are remembered", len(k.held))
+		}
+	})
+}

@@ -12,6 +12,7 @@ import (
 
 	"cove/distribution/errcode"
 	"cove/errdefs"
+	"cove/internal/limit"
 	"cove/registry/metadata"
 )
 
@@ -19,9 +20,8 @@ const (
 	// verifiedFor is how long a password that was right is not hashed again:
 	// clients without tokens send it with every request.
 	verifiedFor = time.Minute
-	// maxVerified and maxGuessers bound what strangers can make us remember.
+	// maxVerified bounds what is remembered of right passwords.
 	maxVerified = 4096
-	maxGuessers = 16384
 )
 
 // Login checks names and passwords.
@@ -29,7 +29,9 @@ type Login struct {
 	db       *metadata.DB
 	hasher   *Hasher
 	throttle throttle
+	turns    limit.Keyed // by account and address, and by address
 	now      func() time.Time
+	pause    func(context.Context, time.Duration) error
 
 	users    recent[string, metadata.User]
 	key      []byte // of the HMAC; it lives as long as the process
@@ -40,9 +42,9 @@ type Login struct {
 // NewLogin returns a Login over the accounts of db.
 func NewLogin(db *metadata.DB, hasher *Hasher, now func() time.Time) *Login {
 	l := &Login{
-		db: db, hasher: hasher, now: now, key: make([]byte, 32),
+		db: db, hasher: hasher, now: now, pause: pause, key: make([]byte, 32),
 		verified: map[[sha256.Size]byte]time.Time{},
-		throttle: throttle{now: now, tries: map[string]*tries{}},
+		throttle: newThrottle(now),
 		users:    recent[string, metadata.User]{now: now},
 	}
 	_, _ = rand.Read(l.key) // never fails (crypto/rand)
@@ -56,7 +58,7 @@ func errRefused() error {
 
 // Check returns the account with this name and password. A wrong pair is
 // errdefs.ErrUnauthenticated, the same and after the same time whether the
-// name exists or not; too many of them from one address answer 429 for a while.
+// name exists or not; guessing at an account answers 429 for a while.
 func (l *Login) Check(ctx context.Context, name, password, address string) (metadata.User, error) {
 	u, err := l.user(ctx, name)
 	if err != nil && !errors.Is(err, errdefs.ErrNotFound) {
@@ -66,10 +68,13 @@ func (l *Login) Check(ctx context.Context, name, password, address string) (meta
 	if u.ID != 0 && l.remembered(mark) {
 		return u, nil
 	}
-	if wait := l.throttle.blocked(name, address); wait > 0 {
-		e := errcode.New(http.StatusTooManyRequests, errcode.TooManyRequests, "too many wrong passwords; wait a while")
-		e.RetryAfter = wait
-		return metadata.User{}, e
+	done, err := l.turn(ctx, name, address)
+	if err != nil {
+		return metadata.User{}, err
+	}
+	defer done()
+	if u.ID != 0 && l.remembered(mark) { // by who had the turn before
+		return u, nil
 	}
 	right, err := l.hasher.Verify(ctx, u.PasswordHash, password) // also for nobody: it takes as long
 	switch {
@@ -82,6 +87,48 @@ func (l *Login) Check(ctx context.Context, name, password, address string) (meta
 	l.throttle.succeeded(name, address)
 	l.remember(mark)
 	return u, nil
+}
+
+// turn waits until a password may be tried for an account from an address: one
+// at a time, so that guesses that come together are counted like others, and
+// so that no account and no address takes the hasher from the rest.
+func (l *Login) turn(ctx context.Context, name, address string) (done func(), err error) {
+	unlock, err := l.turns.Lock(ctx, pair(name, address))
+	if err != nil {
+		return nil, err
+	}
+	known, wait := l.throttle.delay(name, address)
+	if wait > maxPause {
+		unlock()
+		e := errcode.New(http.StatusTooManyRequests, errcode.TooManyRequests, "too many wrong passwords; wait a while")
+		e.RetryAfter = wait
+		return nil, e
+	}
+	if err := l.pause(ctx, wait); err != nil {
+		unlock()
+		return nil, err
+	}
+	if known { // not behind the strangers who share its address
+		return unlock, nil
+	}
+	next, err := l.turns.Lock(ctx, address)
+	if err != nil {
+		unlock()
+		return nil, err
+	}
+	return func() { next(); unlock() }, nil
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return nil
+	}
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // user is an account as the database had it a moment ago.
@@ -114,78 +161,4 @@ func (l *Login) remember(mark [sha256.Size]byte) {
 		clear(l.verified)
 	}
 	l.verified[mark] = l.now().Add(verifiedFor)
-}
-
-// throttle counts wrong passwords by who was guessed at and from where.
-type throttle struct {
-	now   func() time.Time
-	mu    sync.Mutex
-	tries map[string]*tries
-}
-
-type tries struct {
-	failed int
-	until  time.Time // the end of the window, or of the block
-}
-
-// After so many failures within the window, an address waits it out. The
-// pair is counted closely, the address as a whole loosely, because an office
-// may share one.
-const (
-	throttleWindow = time.Minute
-	triesByPair    = 10
-	triesByAddress = 100
-)
-
-func pair(name, address string) string { return address + "\x00" + name }
-
-func (t *throttle) blocked(name, address string) time.Duration {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return max(t.waitFor(pair(name, address), triesByPair), t.waitFor(address, triesByAddress))
-}
-
-func (t *throttle) waitFor(key string, limit int) time.Duration {
-	e := t.tries[key]
-	if e == nil || e.failed < limit {
-		return 0
-	}
-	return max(0, e.until.Sub(t.now()))
-}
-
-func (t *throttle) failed(name, address string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if len(t.tries) >= maxGuessers {
-		t.sweep()
-	}
-	now := t.now()
-	for _, key := range []string{pair(name, address), address} {
-		e := t.tries[key]
-		if e == nil || !now.Before(e.until) {
-			e = &tries{}
-			t.tries[key] = e
-		}
-		e.failed++
-		e.until = now.Add(throttleWindow)
-	}
-}
-
-func (t *throttle) succeeded(name, address string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	delete(t.tries, pair(name, address))
-}
-
-// sweep forgets what is over, and everything when that is not enough.
-func (t *throttle) sweep() {
-	now := t.now()
-	for key, e := range t.tries {
-		if !now.Before(e.until) {
-			delete(t.tries, key)
-		}
-	}
-	if len(t.tries) >= maxGuessers {
-		clear(t.tries)
-	}
 }

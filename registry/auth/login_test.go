@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -8,6 +9,8 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -62,40 +65,125 @@ func TestPasswords(t *testing.T) {
 	}
 }
 
+// TestThrottle guesses in the ways that a throttle must tell apart. Every case
+// ends with a right password; the failures before it are counted as a wrong
+// password counts them, without its cost.
 func TestThrottle(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, false)
-	check := func(name, password, address string) error {
-		_, err := f.login.Check(t.Context(), name, password, address)
-		return err
-	}
-	for i := range triesByPair {
-		if err := check("admin", fmt.Sprint("guess ", i), "10.0.0.1"); !errors.Is(err, errdefs.ErrUnauthenticated) {
-			t.Fatalf("guess %d: %v", i, err)
-		}
-	}
-	var limited *errcode.Error
-	if err := check("admin", testPassword, "10.0.0.1"); !errors.As(err, &limited) || limited.Status != http.StatusTooManyRequests || limited.RetryAfter <= 0 {
-		t.Errorf("the right password after too many wrong ones: %v", err)
-	}
-	for name, err := range map[string]error{
-		"from elsewhere": check("admin", testPassword, "10.0.0.2"),
-		"another user":   check("developer", testPassword, "10.0.0.1"),
+	const office, elsewhere = "10.0.0.1", "10.0.0.2"
+	for _, tc := range []struct {
+		name    string
+		failed  func(f *fixture)
+		user    string
+		address string
+		later   time.Duration
+		paused  time.Duration
+		refused bool
+	}{
+		{name: "some mistakes", user: "admin", address: office, failed: func(f *fixture) { f.guess(triesByPair-1, "admin", office) }},
+		{
+			name: "a guesser at one account", user: "admin", address: office, refused: true,
+			failed: func(f *fixture) { f.guess(triesByPair+5, "admin", office) },
+		},
+		{
+			name: "a guesser who waited", user: "admin", address: office, later: maxDelay,
+			failed: func(f *fixture) { f.guess(triesByPair+5, "admin", office) },
+		},
+		{
+			name: "the account from elsewhere", user: "admin", address: elsewhere,
+			failed: func(f *fixture) { f.guess(triesByPair+5, "admin", office) },
+		},
+		{
+			name: "another account from there", user: "developer", address: office,
+			failed: func(f *fixture) { f.guess(triesByPair+5, "admin", office) },
+		},
+		{
+			name: "a new account behind a proxy with a guesser at many", user: "admin", address: office, paused: maxPause,
+			failed: func(f *fixture) {
+				for i := range 2 * triesByAddress {
+					f.guess(1, fmt.Sprint("user", i), office)
+				}
+			},
+		},
+		{
+			name: "a known account there", user: "admin", address: office,
+			failed: func(f *fixture) {
+				f.login.throttle.succeeded("admin", office)
+				for i := range 2 * triesByAddress {
+					f.guess(1, fmt.Sprint("user", i), office)
+				}
+			},
+		},
+		{
+			name: "a known account that is guessed at from its own address", user: "admin", address: office, paused: maxPause,
+			failed: func(f *fixture) {
+				f.login.throttle.succeeded("admin", office)
+				f.guess(115, "admin", office)
+			},
+		},
+		{
+			name: "an account guessed at from everywhere", user: "admin", address: elsewhere, refused: true,
+			failed: func(f *fixture) { f.guessFromEverywhere("admin") },
+		},
+		{
+			name: "a known account guessed at from everywhere", user: "admin", address: elsewhere,
+			failed: func(f *fixture) {
+				f.login.throttle.succeeded("admin", elsewhere)
+				f.guessFromEverywhere("admin")
+			},
+		},
 	} {
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, false)
+			var paused time.Duration
+			f.login.pause = func(_ context.Context, d time.Duration) error { paused += d; return nil }
+			tc.failed(f)
+			f.clock.Advance(tc.later)
+			_, err := f.login.Check(t.Context(), tc.user, testPassword, tc.address)
+			var limited *errcode.Error
+			refused := errors.As(err, &limited) && limited.Status == http.StatusTooManyRequests && limited.RetryAfter > 0
+			if refused != tc.refused || err != nil && !refused || paused != tc.paused {
+				t.Errorf("refused %v, paused %v, %v", refused, paused, err)
+			}
+		})
 	}
-	f.clock.Advance(throttleWindow + time.Second)
-	if err := check("admin", testPassword, "10.0.0.1"); err != nil {
-		t.Errorf("after the window: %v", err)
+}
+
+func (f *fixture) guess(n int, name, address string) {
+	for range n {
+		f.login.throttle.failed(name, address)
 	}
-	f.clock.Advance(verifiedFor + time.Second)
-	for i := range triesByAddress {
-		f.login.throttle.failed(fmt.Sprint("user", i), "10.0.0.3") // as a wrong password does, without its cost
+}
+
+func (f *fixture) guessFromEverywhere(name string) {
+	for i := range 2 * triesByAccount {
+		f.guess(1, name, fmt.Sprint("192.0.2.", i))
 	}
-	if err := check("admin", testPassword, "10.0.0.3"); !errors.As(err, &limited) {
-		t.Errorf("after guesses at many names: %v", err)
+}
+
+// TestGuessesAtOnceAreCounted sends more wrong passwords together than may fail
+// before the throttle answers: they must not pass it because none has failed
+// yet when they come.
+func TestGuessesAtOnceAreCounted(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, false)
+	f.login.pause = func(context.Context, time.Duration) error { return nil }
+	const guesses = 4 * triesByPair
+	var wrong atomic.Int32
+	var all sync.WaitGroup
+	for i := range guesses {
+		all.Go(func() {
+			_, err := f.login.Check(t.Context(), "admin", fmt.Sprint("guess ", i), "10.0.0.1")
+			if errors.Is(err, errdefs.ErrUnauthenticated) {
+				wrong.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	// Two more than are free wait for less than what a connection is held for.
+	if n := wrong.Load(); n > triesByPair+2 {
+		t.Errorf("%d of %d passwords were tried", n, guesses)
 	}
 }
 

@@ -27,6 +27,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"cove/errdefs"
+	"cove/internal/limit"
 )
 
 // Config says where the database is.
@@ -48,7 +49,7 @@ type DB struct {
 	Querier
 	pool  *sql.DB // SQLite: the readers
 	now   func() time.Time
-	locks keyedMutex
+	locks limit.Keyed
 	ids   *ids
 
 	// SQLite only.
@@ -93,7 +94,7 @@ func openSQLite(ctx context.Context, cfg Config) (*DB, error) {
 	if err != nil {
 		return nil, errors.Join(err, wpool.Close())
 	}
-	limit(rpool, cfg.Connections, 4)
+	bound(rpool, cfg.Connections, 4)
 	ids := &ids{}
 	w, err := startWriter(ctx, wpool, ids, cfg.Now)
 	if err != nil {
@@ -108,7 +109,7 @@ func openPostgres(ctx context.Context, cfg Config) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("registry database: %w", err)
 	}
-	limit(pool, cfg.Connections, 16)
+	bound(pool, cfg.Connections, 16)
 	if err := migrate(ctx, pool, cfg.Migrations, true); err != nil {
 		return nil, errors.Join(fmt.Errorf("registry database: %w", err), pool.Close())
 	}
@@ -116,11 +117,11 @@ func openPostgres(ctx context.Context, cfg Config) (*DB, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("registry database: %w", err), pool.Close())
 	}
-	limit(lockers, cfg.Connections, 16)
+	bound(lockers, cfg.Connections, 16)
 	return &DB{Querier: plain{pool}, pool: pool, lockers: lockers, now: cfg.Now, ids: &ids{}}, nil
 }
 
-func limit(pool *sql.DB, n, standard int) {
+func bound(pool *sql.DB, n, standard int) {
 	if n <= 0 {
 		n = standard
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -109,7 +108,7 @@ func (db *DB) Lock(ctx context.Context, keys ...string) (unlock func(), err erro
 		}
 	}
 	for _, key := range keys {
-		unlock, err := db.locks.lock(ctx, key)
+		unlock, err := db.locks.Lock(ctx, key)
 		if err != nil {
 			release()
 			return nil, err
@@ -135,45 +134,6 @@ func (db *DB) Lock(ctx context.Context, keys ...string) (unlock func(), err erro
 		_ = tx.Rollback() // a lost connection has released the lock already
 		release()
 	}, nil
-}
-
-// keyedMutex is a mutex per key. Its zero value is ready.
-type keyedMutex struct {
-	mu   sync.Mutex
-	held map[string]*turn
-}
-
-type turn struct {
-	ch      chan struct{}
-	waiting int
-}
-
-func (k *keyedMutex) lock(ctx context.Context, key string) (unlock func(), err error) {
-	k.mu.Lock()
-	if k.held == nil {
-		k.held = map[string]*turn{}
-	}
-	t := k.held[key]
-	if t == nil {
-		t = &turn{ch: make(chan struct{}, 1)}
-		k.held[key] = t
-	}
-	t.waiting++
-	k.mu.Unlock()
-	done := func() {
-		k.mu.Lock()
-		defer k.mu.Unlock()
-		if t.waiting--; t.waiting == 0 {
-			delete(k.held, key)
-		}
-	}
-	select {
-	case t.ch <- struct{}{}:
-		return func() { <-t.ch; done() }, nil
-	case <-ctx.Done():
-		done()
-		return nil, ctx.Err()
-	}
 }
 
 // errClosed is what writes get after Close.
