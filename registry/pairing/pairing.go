@@ -153,7 +153,7 @@ func OpenRecords(root string) (*records.Dir, error) {
 	if err := os.Mkdir(name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("registry root: %w", err)
 	}
-	return records.Open(name)
+	return records.Open(name, records.Options{})
 }
 
 // Adopt gives the two one identity, after the records tell all that the database

@@ -44,20 +44,84 @@ const (
 
 // Dir is the folder of the records. It is safe for concurrent use.
 type Dir struct {
-	root *os.Root
+	root folder
 
 	mu       sync.Mutex
 	sequence *os.File
 	highest  int64 // as written
 }
 
+// Options tune a Dir; the zero value is right for use.
+type Options struct {
+	// Fault, when set, is asked before every step that changes the disk. An
+	// error it returns becomes the failure of that step.
+	Fault func(Step) error
+}
+
+// Step names a system call of a record.
+type Step string
+
+// The steps, in the order of a record's life.
+const (
+	StepMkdir   Step = "mkdir"   // the folder of a repository or a tag
+	StepCreate  Step = "create"  // a file, which a rename follows if it is not empty
+	StepRename  Step = "rename"  // the record appears
+	StepSyncDir Step = "syncdir" // its name is durable, or that it is gone
+	StepRemove  Step = "remove"  // it goes
+)
+
+// folder is a root whose steps may be made to fail.
+type folder struct {
+	*os.Root
+	opts Options
+}
+
+func (f folder) fault(step Step) error {
+	if f.opts.Fault == nil {
+		return nil
+	}
+	return f.opts.Fault(step)
+}
+
+func (f folder) OpenFile(name string, flag int, perm fs.FileMode) (*os.File, error) {
+	step := StepCreate
+	if flag == os.O_RDONLY {
+		step = StepSyncDir // nothing else is opened so
+	}
+	if err := f.fault(step); err != nil {
+		return nil, err
+	}
+	return f.Root.OpenFile(name, flag, perm)
+}
+
+func (f folder) Rename(from, to string) error {
+	if err := f.fault(StepRename); err != nil {
+		return err
+	}
+	return f.Root.Rename(from, to)
+}
+
+func (f folder) Remove(name string) error {
+	if err := f.fault(StepRemove); err != nil {
+		return err
+	}
+	return f.Root.Remove(name)
+}
+
+func (f folder) Mkdir(name string, perm fs.FileMode) error {
+	if err := f.fault(StepMkdir); err != nil {
+		return err
+	}
+	return f.Root.Mkdir(name, perm)
+}
+
 // Open opens the folder, which must be there, and makes what is in it. Close it.
-func Open(name string) (*Dir, error) {
+func Open(name string, opts Options) (*Dir, error) {
 	root, err := os.OpenRoot(name)
 	if err != nil {
 		return nil, fmt.Errorf("registry records: %w", err)
 	}
-	d := &Dir{root: root}
+	d := &Dir{root: folder{root, opts}}
 	if d.sequence, err = root.OpenFile(sequenceFile, os.O_RDWR|os.O_CREATE, 0o600); err != nil {
 		return nil, errors.Join(fmt.Errorf("registry records: %w", err), root.Close())
 	}

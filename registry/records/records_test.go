@@ -15,7 +15,7 @@ import (
 
 func open(t *testing.T, dir string) *Dir {
 	t.Helper()
-	d, err := Open(dir)
+	d, err := Open(dir, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,22 +21,24 @@ import (
 
 // keep makes a manifest's bytes, and the records of its push, durable.
 func (r *Registry) keep(ctx context.Context, repo string, m distribution.Manifest, tags []string) error {
-	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return r.keepManifest(ctx, m) })
-	if r.records != nil {
-		g.Go(func() error {
-			err := r.records.AddManifest(records.Manifest{
-				Repository: repo, Digest: m.Descriptor.Digest, MediaType: m.Descriptor.MediaType, By: actor(ctx),
-			}, atomicfile.Durable)
-			for _, tag := range tags {
-				if err == nil {
-					err = r.records.AddTag(repo, tag, m.Descriptor.Digest, atomicfile.Durable)
-				}
-			}
-			return err
-		})
+	bytes, bctx := errgroup.WithContext(ctx)
+	bytes.Go(func() error { return r.keepManifest(bctx, m) })
+	return errors.Join(r.keepRecords(ctx, repo, m, tags), bytes.Wait())
+}
+
+func (r *Registry) keepRecords(ctx context.Context, repo string, m distribution.Manifest, tags []string) error {
+	if r.records == nil {
+		return nil
 	}
-	return g.Wait()
+	err := r.records.AddManifest(records.Manifest{
+		Repository: repo, Digest: m.Descriptor.Digest, MediaType: m.Descriptor.MediaType, By: actor(ctx),
+	}, atomicfile.Durable)
+	for _, tag := range tags {
+		if err == nil {
+			err = r.records.AddTag(repo, tag, m.Descriptor.Digest, atomicfile.Durable)
+		}
+	}
+	return err
 }
 
 // settle has the records say what the database says of a manifest and of tags.
