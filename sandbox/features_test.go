@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -108,6 +109,35 @@ func TestBinds(t *testing.T) {
 	spec.Mounts = append(spec.Mounts, specs.Mount{Destination: "/z", Source: "/no/such/dir", Options: []string{"bind"}})
 	if _, err := runSpec(t, mount.Mount{Type: "bind", Source: rootfs(t)}, spec); !errors.Is(err, errdefs.ErrNotFound) {
 		t.Errorf("a missing source: %v", err)
+	}
+}
+
+// TestBindOverDanglingLink mounts a file where the image has a link to nothing:
+// /etc/resolv.conf is one in images that were machines with systemd-resolved.
+// What the link names is outside of the root, and must not be made there.
+func TestBindOverDanglingLink(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, []byte("hello\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	root := rootfs(t)
+	outside := filepath.Join(t.TempDir(), "outside")
+	for link, target := range map[string]string{"relative": "../run/systemd/resolve/stub.conf", "absolute": outside} {
+		if err := os.Symlink(target, filepath.Join(root, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	spec := baseSpec("cat", "/relative", "/absolute")
+	for _, dest := range []string{"/relative", "/absolute"} {
+		spec.Mounts = append(spec.Mounts, specs.Mount{Destination: dest, Source: file, Options: []string{"bind"}})
+	}
+	r, err := runSpec(t, mount.Mount{Type: "bind", Source: root}, spec)
+	if err != nil || r.out != "hello\nhello\n" {
+		t.Errorf("%v, %s%s", err, r.out, r.err)
+	}
+	if _, err := os.Lstat(outside); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("what the link names: %v", err)
 	}
 }
 

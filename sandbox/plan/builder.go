@@ -148,6 +148,13 @@ func (b *builder) target(name string, kind targetKind, source descriptor) Value 
 	b.closeUnlessRoot(dir)
 	_, s = look()
 	s.Result = fd
+	if kind == regular || kind == likeSource {
+		// What is there may be a link to nothing, as /etc/resolv.conf is where
+		// systemd-resolved was. The file is then mounted over the link itself.
+		s.Accept, s.OnOK = []unix.Errno{unix.ENOENT}, 1
+		_, s = b.lookup(name, unix.O_NOFOLLOW)
+		s.Result = fd
+	}
 	b.okSkipsToHere(found)
 	return fd
 }
