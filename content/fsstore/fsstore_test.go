@@ -303,7 +303,7 @@ func TestExpireClearsLeftovers(t *testing.T) {
 	}
 	liveState := "ingest/" + ingestKey("live") + stateSuffix
 	left := []string{
-		"index.json.AAAA.tmp", "ingest/" + ingestKey("x") + ".state.BBBB.tmp",
+		"index.json.AAAA.tmp", "ingest/" + ingestKey("x") + ".state.BBBB.tmp", "ingest/." + ingestKey("x") + ".state.tmp-ABCDEFGHIJKL",
 		"ingest/" + ingestKey("became a blob") + stateSuffix,
 	}
 	old := time.Now().Add(-time.Hour)

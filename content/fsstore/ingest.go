@@ -17,6 +17,7 @@ import (
 
 	"cove/content"
 	"cove/errdefs"
+	"cove/internal/atomicfile"
 	"cove/internal/filelock"
 )
 
@@ -175,7 +176,7 @@ func (s *Store) Ingests(ctx context.Context) iter.Seq2[Ingest, error] {
 func (s *Store) describe(e fs.DirEntry) (Ingest, bool) {
 	key := e.Name()
 	fi, err := e.Info()
-	if err != nil || strings.HasSuffix(key, stateSuffix) || strings.HasSuffix(key, tempSuffix) {
+	if err != nil || strings.HasSuffix(key, stateSuffix) || isTemp(key) {
 		return Ingest{}, false
 	}
 	in := Ingest{ID: ingestID(key), Size: fi.Size(), Updated: fi.ModTime(), key: key}
@@ -225,7 +226,7 @@ func (s *Store) removeLeftovers(before time.Time) error {
 			}
 			key, isState := strings.CutSuffix(e.Name(), stateSuffix)
 			switch {
-			case strings.HasSuffix(e.Name(), tempSuffix):
+			case isTemp(e.Name()):
 				err = s.root.Remove(dir + "/" + e.Name())
 			case isState && dir == "ingest":
 				err = s.removeOrphan(key)
@@ -256,6 +257,8 @@ func (s *Store) removeOrphan(key string) error {
 	}
 	return errors.Join(err, filelock.Release(f))
 }
+
+func isTemp(name string) bool { return strings.HasSuffix(name, tempSuffix) || atomicfile.IsTemp(name) }
 
 // temp makes a file beside name that no one else has.
 func (s *Store) temp(name string) (string, *os.File, error) {

@@ -18,6 +18,7 @@ import (
 
 	"cove/content"
 	"cove/errdefs"
+	"cove/internal/atomicfile"
 	"cove/internal/filelock"
 )
 
@@ -230,27 +231,28 @@ func (w *writer) writeState(next state, durable bool) error {
 	if err != nil {
 		return err
 	}
-	name := "ingest/" + w.key + stateSuffix
-	tmp, f, err := w.s.temp(name)
-	if err != nil {
+	keep := atomicfile.Volatile
+	if durable {
+		keep = atomicfile.Synced // a power cut may still lose the name: then the write begins anew
+	}
+	return atomicfile.Write(stateDir{w.s}, "ingest/"+w.key+stateSuffix, b, 0o644, keep)
+}
+
+// stateDir is the root as the states of writes are replaced in it.
+type stateDir struct{ s *Store }
+
+func (d stateDir) OpenFile(name string, flag int, perm fs.FileMode) (*os.File, error) {
+	return d.s.root.OpenFile(name, flag, perm)
+}
+
+func (d stateDir) Rename(from, to string) error {
+	if err := d.s.fault(StepStateRename); err != nil {
 		return err
 	}
-	_, err = f.Write(b)
-	if err == nil && durable {
-		err = f.Sync()
-	}
-	err = errors.Join(err, f.Close())
-	if err == nil {
-		err = w.s.fault(StepStateRename)
-	}
-	if err == nil {
-		err = w.s.root.Rename(tmp, name)
-	}
-	if err != nil {
-		return errors.Join(err, w.s.root.Remove(tmp))
-	}
-	return nil
+	return d.s.root.Rename(from, to)
 }
+
+func (d stateDir) Remove(name string) error { return d.s.root.Remove(name) }
 
 // Close keeps the write for a later Begin. A state that cannot be saved (the
 // disk is full) costs the bytes since the last one that could.
