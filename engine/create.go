@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -134,24 +135,30 @@ func (e *Engine) fill(ctx context.Context, p *prepared, id string, o CreateOptio
 			e.cfg.Logger.Warn("removing a container's snapshot", "container", id, "err", err)
 		}
 	}
-	cfg, err := e.configure(ctx, id, root, p.lease, img, o)
-	p.cfg = cfg
+	p.cfg, err = e.configure(ctx, base{id: id, root: root, image: img, lease: p.lease}, o)
 	return err
 }
 
 func snapshotKey(id string) string { return "container/" + id }
 
-// configure says what the container on the prepared root will be.
-func (e *Engine) configure(ctx context.Context, id string, root mount.Mount, hold content.Lease, img images.Image, o CreateOptions) (cfg record.Config, err error) {
-	user := o.User
-	if user == "" {
-		user = img.Config.Config.User
-	}
-	who, err := rootfs.Account(ctx, root, user)
+// base is what a container is configured on.
+type base struct {
+	id    string
+	root  mount.Mount
+	image images.Image
+	// lease keeps the container's volumes from being removed until it is recorded.
+	lease content.Lease
+}
+
+// configure says what the container on a base will be. After an error nothing is
+// left that was made for it.
+func (e *Engine) configure(ctx context.Context, on base, o CreateOptions) (cfg record.Config, err error) {
+	img := on.image.Config.Config
+	who, err := rootfs.Account(ctx, on.root, cmp.Or(o.User, img.User))
 	if err != nil {
 		return record.Config{}, err
 	}
-	binds, mounts, err := e.mountsOf(ctx, root, hold, img.Config.Config, o.Options)
+	binds, mounts, err := e.mountsOf(ctx, on, o.Options)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, e.volumes().RemoveAnonymous(record.Anonymous(mounts)))
@@ -164,7 +171,7 @@ func (e *Engine) configure(ctx context.Context, id string, root mount.Mount, hol
 	if err != nil {
 		return record.Config{}, err
 	}
-	facts := runspec.Facts{ID: id, User: who, Binds: binds}
+	facts := runspec.Facts{ID: on.id, User: who, Binds: binds}
 	if o.Security.Privileged {
 		if facts.HostDevices, err = machine.Devices(); err != nil {
 			return record.Config{}, err
@@ -173,7 +180,7 @@ func (e *Engine) configure(ctx context.Context, id string, root mount.Mount, hol
 	if facts.HostCaps, err = machine.Capabilities(); err != nil {
 		return record.Config{}, err
 	}
-	spec, err := runspec.Assemble(img.Config.Config, o.Options, facts, hostName)
+	spec, err := runspec.Assemble(img, o.Options, facts, hostName)
 	if err != nil {
 		return record.Config{}, err
 	}
@@ -181,16 +188,16 @@ func (e *Engine) configure(ctx context.Context, id string, root mount.Mount, hol
 		return record.Config{}, err
 	}
 	return record.Config{
-		ID: id, Name: o.Name, Created: e.cfg.Now().UTC(),
-		Image: o.Image, ImageID: img.ID.String(),
-		Spec: spec, Root: root, SnapshotKey: snapshotKey(id),
+		ID: on.id, Name: o.Name, Created: e.cfg.Now().UTC(),
+		Image: o.Image, ImageID: on.image.ID.String(),
+		Spec: spec, Root: on.root, SnapshotKey: snapshotKey(on.id),
 		Terminal: o.TTY, OpenStdin: o.Stdin, AutoRemove: o.AutoRemove,
-		StopSignal:  stopSignal(img.Config.Config, o.Options),
+		StopSignal:  stopSignal(img, o.Options),
 		StopTimeout: stopTimeout(o.Options),
 		Network:     networkConfig(o.Options, spec.Hostname),
-		Labels:      runspec.Labels(img.Config.Config, o.Options),
+		Labels:      runspec.Labels(img, o.Options),
 		Mounts:      mounts,
-		Asked:       runspec.Asked(img.Config.Config, o.Options),
+		Asked:       runspec.Asked(img, o.Options),
 	}, nil
 }
 

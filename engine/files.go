@@ -45,7 +45,7 @@ func (e *Engine) CopyIn(ctx context.Context, src, ref, dst string, o CopyOptions
 		}
 		defer from.Close()
 		return e.inContainer(ctx, ref, dst, true, func(root int, dst string) error {
-			n, err = rootfs.Put(ctx, root, dst, from, owner, false)
+			n, err = rootfs.Put(ctx, root, dst, from, rootfs.PutOptions{Owner: owner})
 			return err
 		})
 	})
@@ -61,7 +61,7 @@ func (e *Engine) CopyOut(ctx context.Context, ref, src, dst string, o CopyOption
 	}
 	err = e.source(ctx, ref, src, o, func(from *rootfs.Source) error {
 		return withHost(dst, func(host int, dst string) error {
-			n, err = rootfs.Put(ctx, host, dst, from, owner, true)
+			n, err = rootfs.Put(ctx, host, dst, from, rootfs.PutOptions{Owner: owner, Confined: true})
 			return err
 		})
 	})

@@ -9,23 +9,18 @@ import (
 	"os"
 	"slices"
 
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-
-	"cove/content"
 	"cove/engine/rootfs"
 	"cove/engine/runspec"
-	"cove/layers/mount"
 	"cove/runner/record"
 )
 
 // mountsOf resolves what -v and the image's VOLUMEs ask for: host paths are
 // made when they are missing, as docker does; volumes are made and filled
-// with what the image has there. hold keeps them from being removed until the
-// container that has them is recorded. After an error, too, the volumes that were
+// with what the image has there. After an error, too, the volumes that were
 // made are told.
-func (e *Engine) mountsOf(ctx context.Context, root mount.Mount, hold content.Lease, img ocispec.ImageConfig, o runspec.Options) ([]runspec.Bind, []record.Mounted, error) {
+func (e *Engine) mountsOf(ctx context.Context, on base, o runspec.Options) ([]runspec.Bind, []record.Mounted, error) {
 	asked := slices.Clone(o.Volumes)
-	for _, target := range slices.Sorted(maps.Keys(img.Volumes)) {
+	for _, target := range slices.Sorted(maps.Keys(on.image.Config.Config.Volumes)) {
 		if !slices.ContainsFunc(asked, func(v runspec.Volume) bool { return v.Target == target }) &&
 			!slices.ContainsFunc(o.Tmpfs, func(t record.Tmpfs) bool { return t.Target == target }) {
 			asked = append(asked, runspec.Volume{Target: target})
@@ -34,7 +29,7 @@ func (e *Engine) mountsOf(ctx context.Context, root mount.Mount, hold content.Le
 	var binds []runspec.Bind
 	var mounts []record.Mounted
 	for _, v := range asked {
-		m, err := e.mounted(ctx, root, hold, v)
+		m, err := e.mounted(ctx, on, v)
 		if err != nil {
 			return nil, mounts, err
 		}
@@ -44,7 +39,7 @@ func (e *Engine) mountsOf(ctx context.Context, root mount.Mount, hold content.Le
 	return binds, mounts, nil
 }
 
-func (e *Engine) mounted(ctx context.Context, root mount.Mount, hold content.Lease, v runspec.Volume) (record.Mounted, error) {
+func (e *Engine) mounted(ctx context.Context, on base, v runspec.Volume) (record.Mounted, error) {
 	m := record.Mounted{Target: v.Target, ReadOnly: v.ReadOnly, Propagation: v.Propagation, NoCopy: v.NoCopy}
 	if v.Source != "" && !v.Named() {
 		if _, err := os.Stat(v.Source); errors.Is(err, fs.ErrNotExist) {
@@ -57,9 +52,9 @@ func (e *Engine) mounted(ctx context.Context, root mount.Mount, hold content.Lea
 	}
 	var fill func(context.Context, string) error
 	if !v.NoCopy {
-		fill = func(ctx context.Context, dir string) error { return rootfs.CopyUp(ctx, root, v.Target, dir) }
+		fill = func(ctx context.Context, dir string) error { return rootfs.CopyUp(ctx, on.root, v.Target, dir) }
 	}
-	if err := hold.Add(ctx, volumePrefix+v.Source); err != nil {
+	if err := on.lease.Add(ctx, volumePrefix+v.Source); err != nil {
 		return m, err
 	}
 	store := e.volumes()

@@ -141,14 +141,22 @@ func notThere(name string, err error) error {
 
 func fdPath(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
 
-// Owner is who owns what is copied; nil keeps the owners of the source.
+// Owner is a user and a group, by number.
 type Owner struct{ UID, GID int }
 
+// PutOptions says how a copy is written.
+type PutOptions struct {
+	// Owner is who owns what is written; nil keeps the owners of the source.
+	Owner *Owner
+	// Confined resolves links below the destination instead of below the root:
+	// nothing is written outside of it.
+	Confined bool
+}
+
 // Put copies src to dst below the open directory root, by cp's rules: into a
-// directory that exists, else as dst in a directory that does. Links inside dst
-// are resolved below root, or with within below dst. It returns how many bytes
-// the files and their headers have.
-func Put(ctx context.Context, root int, dst string, src *Source, owner *Owner, within bool) (int64, error) {
+// directory that exists, else as dst in a directory that does. It returns how
+// many bytes the files and their headers have.
+func Put(ctx context.Context, root int, dst string, src *Source, o PutOptions) (int64, error) {
 	dir, base := split(dst)
 	to, err := find(ctx, root, dir, base, true)
 	if err != nil {
@@ -176,12 +184,12 @@ func Put(ctx context.Context, root int, dst string, src *Source, owner *Owner, w
 		if hdr.Typeflag == tar.TypeLink {
 			hdr.Linkname = moved(hdr.Linkname, src.Name, name)
 		}
-		if owner != nil {
-			hdr.Uid, hdr.Gid = owner.UID, owner.GID
+		if o.Owner != nil {
+			hdr.Uid, hdr.Gid = o.Owner.UID, o.Owner.GID
 		}
 		return keep
 	}
-	err = extract(ctx, root, to.at, counted, rename, within)
+	err = destination{root, to.at, o.Confined}.extract(ctx, counted, rename)
 	r.CloseWithError(err) // ends the packer too
 	return counted.n, err
 }
@@ -221,16 +229,23 @@ func Extract(ctx context.Context, root int, dst string, r io.Reader) error {
 	if err := at.Enter(ctx, dst); err != nil {
 		return notThere(dst, err)
 	}
-	return extract(ctx, root, at, r, func(*tar.Header) bool { return true }, false)
+	return destination{root: root, at: at}.extract(ctx, r, func(*tar.Header) bool { return true })
 }
 
-// extract writes what comes to the directory where at stands. Names are below
-// root, so that an absolute link there means what it means to a container;
-// within takes the directory itself for the root.
-func extract(ctx context.Context, root int, at *tree.Cursor, r io.Reader, rewrite func(*tar.Header) bool, within bool) error {
-	prefix := at.Path() + "/"
-	if within {
-		root, prefix = at.Dir(), ""
+// destination is the directory where at stands, below the open directory root.
+type destination struct {
+	root     int
+	at       *tree.Cursor
+	confined bool
+}
+
+// extract writes a tar to the destination. Names are resolved below the root, so
+// that an absolute link there means what it means to a container; a confined
+// destination is itself the root.
+func (d destination) extract(ctx context.Context, r io.Reader, rewrite func(*tar.Header) bool) error {
+	root, prefix := d.root, d.at.Path()+"/"
+	if d.confined {
+		root, prefix = d.at.Dir(), ""
 	}
 	return archive.Extract(ctx, fdPath(root), r, archive.Options{
 		// What is copied is the user's own to choose.

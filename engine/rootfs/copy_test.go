@@ -75,7 +75,7 @@ func TestCopyFollowsTheRulesOfCp(t *testing.T) {
 		})
 		src, err := Find(t.Context(), from, tc.src, false, nil)
 		if err == nil {
-			_, err = Put(t.Context(), to, tc.dst, src, owner, false)
+			_, err = Put(t.Context(), to, tc.dst, src, PutOptions{Owner: owner})
 			src.Close()
 		}
 		if !errors.Is(err, tc.want) || (err == nil) != (tc.want == nil) {
@@ -102,7 +102,7 @@ func TestCopyOutStaysBelowItsTarget(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer src.Close()
-	if _, err := Put(t.Context(), to, "/into", src, owner, true); err != nil {
+	if _, err := Put(t.Context(), to, "/into", src, PutOptions{Owner: owner, Confined: true}); err != nil {
 		t.Logf("refused: %v", err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "elsewhere/leaf")); err == nil {

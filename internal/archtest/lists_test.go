@@ -5,9 +5,6 @@ var manyParams = map[string]string{
 	"builder/dockerfile/copy.go copied":      "what COPY and ADD share of one instruction",
 	"distribution/server/uploads.go whole":   "a handler's request and answer, and what it goes on with",
 	"distribution/server/uploads.go commit":  "a handler's request and answer, and what it goes on with",
-	"engine/create.go configure":             "the parts of a container that create has made",
-	"engine/rootfs/copy.go Put":              "source, destination and how",
-	"engine/rootfs/copy.go extract":          "source, destination and how",
 	"internal/cli/imagecmd/transfer.go pull": "a command's flags and arguments",
 	"registry/metadata/tags.go rememberTag":  "the columns of one row",
 	"sandbox/plan/devices.go node":           "the arguments of mknodat(2), and the host's device",
@@ -15,17 +12,16 @@ var manyParams = map[string]string{
 
 // largePackages are packages over the limit of lines, with the seam that is known.
 var largePackages = map[string]string{
-	"bench":                     "the rows, and the lab they run in",
-	"builder/buildctx":          "the tree of files, and where a context comes from",
-	"builder/dockerfile":        "linting, beside the conversion",
-	"builder/solve":             "explaining and telling, beside the solving",
-	"engine":                    "containers, images, builds and volumes, a noun each",
-	"images":                    "load and import, beside pull and push",
-	"internal/cli/containercmd": "run and create, beside the other verbs",
-	"runner":                    "one life of a container, and the policy over lives",
-	"runner/oci":                "the state store, beside the commands",
-	"sandbox":                   "creating and joining, and opening of files",
-	"sandbox/plan":              "printing, beside the compiling",
+	"bench":              "the rows, and the lab they run in",
+	"builder/buildctx":   "the tree of files, and where a context comes from",
+	"builder/dockerfile": "linting, beside the conversion",
+	"builder/solve":      "explaining and telling, beside the solving",
+	"engine":             "containers, images, builds and volumes, a noun each",
+	"images":             "load and import, beside pull and push",
+	"runner":             "one life of a container, and the policy over lives",
+	"runner/oci":         "the state store, beside the commands",
+	"sandbox":            "creating and joining, and opening of files",
+	"sandbox/plan":       "printing, beside the compiling",
 }
 
 // littleTested are rooms below the limit of tests, with what they have.

@@ -14,6 +14,7 @@ import (
 	"cove/errdefs"
 	"cove/internal/cli/app"
 	"cove/internal/cli/output"
+	"cove/internal/cli/runflags"
 	"cove/internal/cli/verbs"
 	"cove/runner"
 	"cove/runner/record"
@@ -44,7 +45,7 @@ func Exec(a *app.App) *cobra.Command {
 	fs.StringVar(&detachKeys, "detach-keys", defaultDetachKeys, "keys that leave it running, with -t")
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
 		cfg.Args = args[1:]
-		if cfg.Env, err = environment(envFiles, env); err != nil {
+		if cfg.Env, err = runflags.Environment(envFiles, env); err != nil {
 			return err
 		}
 		eng, err := a.Engine()

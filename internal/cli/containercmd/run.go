@@ -12,13 +12,14 @@ import (
 	"cove/engine"
 	"cove/errdefs"
 	"cove/internal/cli/app"
+	"cove/internal/cli/runflags"
 	"cove/runner"
 	"cove/runner/record"
 )
 
 // Run makes a container and runs it.
 func Run(a *app.App) *cobra.Command {
-	var f createFlags
+	var f runflags.Flags
 	var detach, sigProxy, explain bool
 	var detachKeys string
 	cmd := &cobra.Command{
@@ -33,12 +34,12 @@ func Run(a *app.App) *cobra.Command {
 	fs := cmd.Flags()
 	fs.SetInterspersed(false)
 	fs.BoolVarP(&detach, "detach", "d", false, "leave it running and print its id")
-	f.register(fs)
+	f.Register(fs)
 	fs.BoolVar(&sigProxy, "sig-proxy", true, "hand signals on to it")
 	fs.StringVar(&detachKeys, "detach-keys", defaultDetachKeys, "keys that leave it running, with -t")
 	fs.BoolVar(&explain, "explain", false, "print the system calls that would be made, and make none")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		eng, o, err := f.prepare(a, args)
+		eng, o, err := prepare(&f, a, args)
 		if err != nil {
 			return failed(err)
 		}
@@ -48,14 +49,14 @@ func Run(a *app.App) *cobra.Command {
 		t := &terminal{a: a}
 		defer t.restore()
 		run := engine.RunOptions{CreateOptions: o, Detach: detach}
-		run.Created = func(c *runner.Container) error { return writeCID(f.cidfile, c.ID()) }
+		run.Created = func(c *runner.Container) error { return writeCID(f.CIDFile, c.ID()) }
 		run.Attach = func(c *runner.Container) (runner.Streams, error) {
 			if sigProxy {
 				proxySignals(a, c)
 			}
-			return t.open(terminalOptions{stdin: f.stdin, tty: f.tty, keys: detachKeys})
+			return t.open(terminalOptions{stdin: f.Stdin, tty: f.TTY, keys: detachKeys})
 		}
-		if err := t.check(terminalOptions{stdin: f.stdin && !detach, tty: f.tty && !detach}); err != nil {
+		if err := t.check(terminalOptions{stdin: f.Stdin && !detach, tty: f.TTY && !detach}); err != nil {
 			return failed(err)
 		}
 		c, status, err := eng.Run(cmd.Context(), run)
@@ -70,7 +71,7 @@ func Run(a *app.App) *cobra.Command {
 
 // Create makes a container and does not start it.
 func Create(a *app.App) *cobra.Command {
-	var f createFlags
+	var f runflags.Flags
 	cmd := &cobra.Command{
 		Use:     "create [flags] IMAGE [COMMAND] [ARG...]",
 		Short:   "Create a container from an image, to be started later",
@@ -78,9 +79,9 @@ func Create(a *app.App) *cobra.Command {
 		Args:    app.MinArgs(1),
 	}
 	cmd.Flags().SetInterspersed(false)
-	f.register(cmd.Flags())
+	f.Register(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		eng, o, err := f.prepare(a, args)
+		eng, o, err := prepare(&f, a, args)
 		if err != nil {
 			return err
 		}
@@ -89,19 +90,19 @@ func Create(a *app.App) *cobra.Command {
 			return err
 		}
 		fmt.Fprintln(a.Out, c.ID())
-		return writeCID(f.cidfile, c.ID())
+		return writeCID(f.CIDFile, c.ID())
 	}
 	return cmd
 }
 
-func (f *createFlags) prepare(a *app.App, args []string) (*engine.Engine, engine.CreateOptions, error) {
-	o, err := f.options(args[0], args[1:])
+func prepare(f *runflags.Flags, a *app.App, args []string) (*engine.Engine, engine.CreateOptions, error) {
+	o, err := f.Options(args[0], args[1:])
 	if err != nil {
 		return nil, o, err
 	}
-	if f.cidfile != "" {
-		if _, err := os.Lstat(f.cidfile); err == nil {
-			return nil, o, errdefs.Errorf(errdefs.ErrExists, "--cidfile %s: the file exists; another container may still use it", f.cidfile)
+	if f.CIDFile != "" {
+		if _, err := os.Lstat(f.CIDFile); err == nil {
+			return nil, o, errdefs.Errorf(errdefs.ErrExists, "--cidfile %s: the file exists; another container may still use it", f.CIDFile)
 		}
 	}
 	eng, err := a.Engine()

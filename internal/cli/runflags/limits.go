@@ -1,4 +1,4 @@
-package containercmd
+package runflags
 
 import (
 	"math"

@@ -1,4 +1,6 @@
-package containercmd
+// Package runflags turns the flags that run and create share into what the
+// engine is asked for.
+package runflags
 
 import (
 	"bufio"
@@ -16,24 +18,30 @@ import (
 	"cove/runner/record"
 )
 
-// createFlags are the flags that run and create share.
-type createFlags struct {
-	name, user, workdir, entrypoint, hostname, network, cidfile, pull string
-	stopSignal                                                        string
-	env, envFiles, volumes, ports, tmpfs, labels                      []string
-	capAdd, capDrop, securityOpts, addHosts, dns                      []string
-	limits                                                            limitFlags
-	stopTimeout                                                       int
-	tty, stdin, readOnly, privileged, autoRemove                      bool
-	set                                                               *pflag.FlagSet
+// Flags are the flags that run and create share. Register them, parse the command
+// line, and ask for Options.
+type Flags struct {
+	// CIDFile is where the container's id is to be written, "" for nowhere.
+	CIDFile string
+	// TTY asks for a terminal, Stdin for an open standard input.
+	TTY, Stdin bool
+
+	name, user, workdir, entrypoint, hostname, network, pull, stopSignal string
+	env, envFiles, volumes, ports, tmpfs, labels                         []string
+	capAdd, capDrop, securityOpts, addHosts, dns                         []string
+	limits                                                               limitFlags
+	stopTimeout                                                          int
+	readOnly, privileged, autoRemove                                     bool
+	set                                                                  *pflag.FlagSet
 }
 
-func (f *createFlags) register(fs *pflag.FlagSet) {
+// Register adds the flags to a command's.
+func (f *Flags) Register(fs *pflag.FlagSet) {
 	f.set = fs
 	fs.SortFlags = false
 	fs.StringVar(&f.name, "name", "", "name the container")
-	fs.BoolVarP(&f.stdin, "interactive", "i", false, "keep its standard input open")
-	fs.BoolVarP(&f.tty, "tty", "t", false, "give it a terminal")
+	fs.BoolVarP(&f.Stdin, "interactive", "i", false, "keep its standard input open")
+	fs.BoolVarP(&f.TTY, "tty", "t", false, "give it a terminal")
 	fs.BoolVar(&f.autoRemove, "rm", false, "remove it when it has ended")
 	fs.StringArrayVarP(&f.ports, "publish", "p", nil, "publish a port: [[IP:]HOSTPORT:]PORT[/PROTOCOL]")
 	fs.StringArrayVarP(&f.volumes, "volume", "v", nil, "mount a host path or a named volume: SOURCE:TARGET[:ro]")
@@ -59,7 +67,7 @@ func (f *createFlags) register(fs *pflag.FlagSet) {
 	fs.StringArrayVarP(&f.labels, "label", "l", nil, "label it: KEY=VALUE")
 	fs.StringVar(&f.stopSignal, "stop-signal", "", "signal that stop sends (default: the image's, or SIGTERM)")
 	fs.IntVar(&f.stopTimeout, "stop-timeout", 10, "seconds between that signal and SIGKILL")
-	fs.StringVar(&f.cidfile, "cidfile", "", "write the container's id to a new file")
+	fs.StringVar(&f.CIDFile, "cidfile", "", "write the container's id to a new file")
 	fs.StringVar(&f.pull, "pull", string(engine.PullMissing), "ask the registry for the image: always, missing, never")
 }
 
@@ -71,12 +79,12 @@ func olderNames(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 	return pflag.NormalizedName(name)
 }
 
-// options turns the flags into what the engine is asked for.
-func (f *createFlags) options(image string, command []string) (engine.CreateOptions, error) {
+// Options turns the flags into what the engine is asked for.
+func (f *Flags) Options(image string, command []string) (engine.CreateOptions, error) {
 	o := engine.CreateOptions{Name: f.name, AutoRemove: f.autoRemove, Pull: engine.PullPolicy(f.pull)}
 	o.Options = runspec.Options{
 		Image: image, Command: command, User: f.user, Workdir: f.workdir, Hostname: f.hostname,
-		TTY: f.tty, Stdin: f.stdin, ReadOnly: f.readOnly, Network: f.network, DNS: f.dns, StopSignal: f.stopSignal,
+		TTY: f.TTY, Stdin: f.Stdin, ReadOnly: f.readOnly, Network: f.network, DNS: f.dns, StopSignal: f.stopSignal,
 		Security: record.Security{Privileged: f.privileged, CapAdd: f.capAdd, CapDrop: f.capDrop},
 	}
 	if f.set.Changed("entrypoint") {
@@ -100,17 +108,17 @@ func (f *createFlags) options(image string, command []string) (engine.CreateOpti
 	return o, nil
 }
 
-func (f *createFlags) parseEnv(o *runspec.Options) (err error) {
-	o.Env, err = environment(f.envFiles, f.env)
+func (f *Flags) parseEnv(o *runspec.Options) (err error) {
+	o.Env, err = Environment(f.envFiles, f.env)
 	return err
 }
 
-func (f *createFlags) parseLabels(o *runspec.Options) (err error) {
+func (f *Flags) parseLabels(o *runspec.Options) (err error) {
 	o.Labels, err = verbs.Labels(f.labels)
 	return err
 }
 
-func (f *createFlags) parseMounts(o *runspec.Options) (err error) {
+func (f *Flags) parseMounts(o *runspec.Options) (err error) {
 	if o.Volumes, err = parseAll(f.volumes, runspec.ParseVolume); err != nil {
 		return err
 	}
@@ -118,7 +126,7 @@ func (f *createFlags) parseMounts(o *runspec.Options) (err error) {
 	return err
 }
 
-func (f *createFlags) parseNetwork(o *runspec.Options) (err error) {
+func (f *Flags) parseNetwork(o *runspec.Options) (err error) {
 	for _, p := range f.ports {
 		ports, err := runspec.ParsePorts(p)
 		if err != nil {
@@ -130,7 +138,7 @@ func (f *createFlags) parseNetwork(o *runspec.Options) (err error) {
 	return err
 }
 
-func (f *createFlags) parseSecurity(o *runspec.Options) error {
+func (f *Flags) parseSecurity(o *runspec.Options) error {
 	for _, opt := range f.securityOpts {
 		if err := runspec.ApplySecurityOpt(&o.Security, opt, os.ReadFile); err != nil {
 			return err
@@ -151,9 +159,9 @@ func parseAll[T any](values []string, parse func(string) (T, error)) ([]T, error
 	return out, nil
 }
 
-// environment joins --env-file and -e. A bare KEY takes the value it has here,
+// Environment joins --env-file and -e. A bare KEY takes the value it has here,
 // and is left out (which removes it from the image's) when it has none.
-func environment(files, flags []string) ([]string, error) {
+func Environment(files, flags []string) ([]string, error) {
 	var env []string
 	for _, name := range files {
 		lines, err := readEnvFile(name)

@@ -1,0 +1,112 @@
+package runflags
+
+import (
+	"errors"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/pflag"
+
+	"cove/engine"
+	"cove/engine/runspec"
+	"cove/errdefs"
+	"cove/network/publish"
+	"cove/runner/record"
+)
+
+func options(t *testing.T, args ...string) (engine.CreateOptions, error) {
+	t.Helper()
+	var f Flags
+	fs := pflag.NewFlagSet("run", pflag.ContinueOnError)
+	f.Register(fs)
+	if err := fs.Parse(args); err != nil {
+		t.Fatal(err)
+	}
+	return f.Options("redis", []string{"sh"})
+}
+
+func TestFlagsBecomeOptions(t *testing.T) {
+	t.Setenv("FROM_HERE", "1")
+	envFile := filepath.Join(t.TempDir(), "env")
+	if err := os.WriteFile(envFile, []byte("# note\n\nFILE=x y\r\nFROM_HERE\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	five := 5
+	base := runspec.Options{Image: "redis", Command: []string{"sh"}, Network: "bridge"}
+	for _, tc := range []struct {
+		args []string
+		want func(o *engine.CreateOptions)
+	}{
+		{nil, func(*engine.CreateOptions) {}},
+		{[]string{"--name", "db", "--rm"}, func(o *engine.CreateOptions) { o.Name, o.AutoRemove = "db", true }},
+		{[]string{"-it", "-w", "/srv", "-u", "1:2"}, func(o *engine.CreateOptions) {
+			o.TTY, o.Stdin, o.Workdir, o.User = true, true, "/srv", "1:2"
+		}},
+		{[]string{"--entrypoint", ""}, func(o *engine.CreateOptions) { o.Entrypoint = []string{} }},
+		{[]string{"--entrypoint", "env"}, func(o *engine.CreateOptions) { o.Entrypoint = []string{"env"} }},
+		{[]string{"-e", "A=b=c", "-e", "FROM_HERE", "-e", "NOT_HERE", "--env-file", envFile}, func(o *engine.CreateOptions) {
+			o.Env = []string{"FILE=x y", "FROM_HERE=1", "A=b=c", "FROM_HERE=1", "NOT_HERE"}
+		}},
+		{[]string{"-m", "64m", "--cpus", "1.5", "--pids-limit", "9", "--shm-size", "1g"}, func(o *engine.CreateOptions) {
+			o.Resources = record.Resources{Memory: 64 << 20, NanoCPUs: 1_500_000_000, PidsLimit: 9, ShmSize: 1 << 30}
+		}},
+		{[]string{"-v", "/a:/b:ro", "--tmpfs", "/run:size=1m"}, func(o *engine.CreateOptions) {
+			o.Volumes = []runspec.Volume{{Source: "/a", Target: "/b", ReadOnly: true}}
+			o.Tmpfs = []record.Tmpfs{{Target: "/run", Options: []string{"size=1m"}}}
+		}},
+		{[]string{"-p", "80", "-p", "127.0.0.1:1:2/udp"}, func(o *engine.CreateOptions) {
+			o.Ports = []publish.Port{{ContainerPort: 80}, {HostIP: netip.MustParseAddr("127.0.0.1"), HostPort: 1, ContainerPort: 2, Proto: "udp"}}
+		}},
+		{[]string{"-l", "a=b", "--label", "c"}, func(o *engine.CreateOptions) { o.Labels = map[string]string{"a": "b", "c": ""} }},
+		{[]string{"--stop-timeout", "5", "--stop-signal", "INT"}, func(o *engine.CreateOptions) { o.StopTimeout, o.StopSignal = &five, "INT" }},
+		{[]string{"--add-host", "db:10.0.0.1", "--dns", "1.1.1.1", "--hostname", "hh", "--network", "none"}, func(o *engine.CreateOptions) {
+			o.AddHosts, o.DNS = []runspec.Host{{Name: "db", IP: "10.0.0.1"}}, []string{"1.1.1.1"}
+			o.Hostname, o.Network = "hh", "none"
+		}},
+		{[]string{"--cap-add", "SYS_TIME", "--cap-drop", "ALL", "--privileged", "--security-opt", "no-new-privileges", "--read-only"}, func(o *engine.CreateOptions) {
+			o.Security = record.Security{Privileged: true, CapAdd: []string{"SYS_TIME"}, CapDrop: []string{"ALL"}, NoNewPrivileges: true}
+			o.ReadOnly = true
+		}},
+		{[]string{"--pull", "never"}, func(o *engine.CreateOptions) { o.Pull = engine.PullNever }},
+	} {
+		want := engine.CreateOptions{Options: base, Pull: engine.PullMissing}
+		tc.want(&want)
+		got, err := options(t, tc.args...)
+		if err != nil {
+			t.Errorf("%q: %v", tc.args, err)
+			continue
+		}
+		got.Progress = nil
+		if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", tc.args, diff)
+		}
+	}
+}
+
+func TestFlagsRefused(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{
+		{"-m", "lots"},
+		{"-m", "-1m"},
+		{"--memory-swap", "-2"},
+		{"--memory-swappiness", "-2"},
+		{"--shm-size", "-1"},
+		{"--ulimit", "nofile"},
+		{"--ulimit", "=1"},
+		{"--ulimit", "nofile=a:b"},
+		{"--sysctl", "net.x"},
+		{"--cpus", "NaN"},
+		{"-e", "=x"},
+		{"-e", "A B=c"},
+		{"--env-file", "/does/not/exist"},
+		{"-l", "=x"},
+		{"--pull", "sometimes"},
+	} {
+		if _, err := options(t, args...); !errors.Is(err, errdefs.ErrInvalid) {
+			t.Errorf("%q: got %v, want ErrInvalid", args, err)
+		}
+	}
+}
