@@ -47,7 +47,7 @@ func (s *Store) Push(ctx context.Context, name string, opts PushOptions) (ocispe
 	}
 	if err == nil {
 		err = s.push(ctx, ref, img, s.mountable(ctx, all, ref, img), opts.Progress)
-		_, err = s.dropDamaged(ctx, append(layerBlobs(img.Layers), img.ID, img.Descriptor.Digest), err)
+		err = s.explainDamage(ctx, append(layerBlobs(img.Layers), img.ID, img.Descriptor.Digest), err)
 	}
 	if err != nil {
 		return ocispec.Descriptor{}, s.explain(ctx, "pushing", ref, err)

@@ -49,8 +49,7 @@ func (s *Store) Save(ctx context.Context, w io.Writer, names []string) error {
 	}
 	slices.SortStableFunc(out, func(a, b tarball.Image) int { return strings.Compare(string(a.Target.Digest), string(b.Target.Digest)) })
 	err = tarball.Write(ctx, w, s.cfg.Content, out, blobs)
-	_, err = s.dropDamaged(ctx, digestsOf(blobs), err)
-	return err
+	return s.explainDamage(ctx, digestsOf(blobs), err)
 }
 
 func digestsOf(descs []ocispec.Descriptor) (dgsts []digest.Digest) {

@@ -3,6 +3,7 @@ package images
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"sync"
@@ -102,6 +103,23 @@ func (s *Store) dropDamaged(ctx context.Context, blobs []digest.Digest, err erro
 		return false, errors.Join(err, dropErr)
 	}
 	return true, errdefs.Errorf(errdefs.ErrCorrupt, "%w: blob %s was damaged on disk; pull or load its image again", err, blobs[0])
+}
+
+// explainDamage is for who only reads the blobs: it drops those that are damaged,
+// and says what to do of them, or of those that are gone.
+func (s *Store) explainDamage(ctx context.Context, blobs []digest.Digest, err error) error {
+	_, err = s.dropDamaged(ctx, blobs, err)
+	if !errors.Is(err, errdefs.ErrNotFound) {
+		return err
+	}
+	gone := slices.ContainsFunc(blobs, func(dgst digest.Digest) bool {
+		_, err := s.cfg.Content.Stat(ctx, dgst)
+		return errors.Is(err, errdefs.ErrNotFound)
+	})
+	if gone {
+		return fmt.Errorf("%w; pull or load its image again", err)
+	}
+	return err
 }
 
 func layerRefs(ls []layers.Layer) []string {
