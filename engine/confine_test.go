@@ -13,7 +13,7 @@ import (
 
 	"cove/builder"
 	"cove/engine/builds"
-	"cove/engine/inspect"
+	"cove/engine/dockertypes"
 	"cove/engine/runspec"
 	"cove/errdefs"
 	"cove/internal/ids"
@@ -290,37 +290,37 @@ func execOOM(t *testing.T, e *Engine, script string) record.State {
 type kernelValue struct {
 	name     string
 	v1, v2   string // CONTROLLER/FILE, and FILE
-	reported func(inspect.HostConfig) (v1, v2 string)
+	reported func(dockertypes.HostConfig) (v1, v2 string)
 }
 
-func same(f func(inspect.HostConfig) any) func(inspect.HostConfig) (string, string) {
-	return func(h inspect.HostConfig) (string, string) { s := fmt.Sprint(f(h)); return s, s }
+func same(f func(dockertypes.HostConfig) any) func(dockertypes.HostConfig) (string, string) {
+	return func(h dockertypes.HostConfig) (string, string) { s := fmt.Sprint(f(h)); return s, s }
 }
 
 var kernelValues = []kernelValue{
-	{"Memory", "memory/memory.limit_in_bytes", "memory.max", same(func(h inspect.HostConfig) any { return h.Memory })},
+	{"Memory", "memory/memory.limit_in_bytes", "memory.max", same(func(h dockertypes.HostConfig) any { return h.Memory })},
 	{
 		"MemorySwap", "memory/memory.memsw.limit_in_bytes", "memory.swap.max",
-		func(h inspect.HostConfig) (string, string) {
+		func(h dockertypes.HostConfig) (string, string) {
 			return fmt.Sprint(h.MemorySwap), fmt.Sprint(h.MemorySwap - h.Memory)
 		},
 	},
 	{
 		"MemoryReservation", "memory/memory.soft_limit_in_bytes", "memory.low",
-		same(func(h inspect.HostConfig) any { return h.MemoryReservation }),
+		same(func(h dockertypes.HostConfig) any { return h.MemoryReservation }),
 	},
 	{
 		"MemorySwappiness", "memory/memory.swappiness", "",
-		same(func(h inspect.HostConfig) any { return *h.MemorySwappiness }),
+		same(func(h dockertypes.HostConfig) any { return *h.MemorySwappiness }),
 	},
-	{"CpuShares", "cpu/cpu.shares", "", same(func(h inspect.HostConfig) any { return h.CPUShares })},
-	{"CpuPeriod", "cpu/cpu.cfs_period_us", "", same(func(h inspect.HostConfig) any { return h.CPUPeriod })},
-	{"CpuQuota", "cpu/cpu.cfs_quota_us", "cpu.max", func(h inspect.HostConfig) (string, string) {
+	{"CpuShares", "cpu/cpu.shares", "", same(func(h dockertypes.HostConfig) any { return h.CPUShares })},
+	{"CpuPeriod", "cpu/cpu.cfs_period_us", "", same(func(h dockertypes.HostConfig) any { return h.CPUPeriod })},
+	{"CpuQuota", "cpu/cpu.cfs_quota_us", "cpu.max", func(h dockertypes.HostConfig) (string, string) {
 		return fmt.Sprint(h.CPUQuota), fmt.Sprint(h.CPUQuota, " ", h.CPUPeriod)
 	}},
-	{"CpusetCpus", "cpuset/cpuset.cpus", "cpuset.cpus", same(func(h inspect.HostConfig) any { return h.CpusetCpus })},
-	{"CpusetMems", "cpuset/cpuset.mems", "cpuset.mems", same(func(h inspect.HostConfig) any { return h.CpusetMems })},
-	{"PidsLimit", "pids/pids.max", "pids.max", same(func(h inspect.HostConfig) any { return *h.PidsLimit })},
+	{"CpusetCpus", "cpuset/cpuset.cpus", "cpuset.cpus", same(func(h dockertypes.HostConfig) any { return h.CpusetCpus })},
+	{"CpusetMems", "cpuset/cpuset.mems", "cpuset.mems", same(func(h dockertypes.HostConfig) any { return h.CpusetMems })},
+	{"PidsLimit", "pids/pids.max", "pids.max", same(func(h dockertypes.HostConfig) any { return *h.PidsLimit })},
 }
 
 // TestInspectSaysWhatTheKernelHas compares each limit that inspect reports with
@@ -393,7 +393,7 @@ func TestInspectSaysOfCPUs(t *testing.T) {
 }
 
 // started is a running container: what inspect says of it, and its state.
-func started(t *testing.T, e *Engine, o runspec.Options) (inspect.HostConfig, record.State) {
+func started(t *testing.T, e *Engine, o runspec.Options) (dockertypes.HostConfig, record.State) {
 	t.Helper()
 	o.Image, o.Command = "busybox", []string{"sleep", "100"}
 	c, err := e.Create(t.Context(), CreateOptions{Options: o})
@@ -437,7 +437,7 @@ func groupFile(t *testing.T, g *cgroup.Group, f host.Features, controller, file 
 }
 
 // checkProc holds what is not in the group.
-func checkProc(t *testing.T, h inspect.HostConfig, pid int) {
+func checkProc(t *testing.T, h dockertypes.HostConfig, pid int) {
 	t.Helper()
 	read := func(name string) string {
 		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, name))

@@ -13,7 +13,7 @@ import (
 
 	"cove/content"
 	"cove/distribution/progress"
-	"cove/engine/inspect"
+	"cove/engine/dockertypes"
 	"cove/engine/machine"
 	"cove/engine/rootfs"
 	"cove/engine/runspec"
@@ -114,7 +114,7 @@ func (e *Engine) fill(ctx context.Context, p *prepared, id string, o CreateOptio
 	if err != nil {
 		return err
 	}
-	check, err := inspect.HealthcheckOf(img)
+	check, err := dockertypes.HealthcheckOf(img)
 	if err != nil {
 		return err
 	}

@@ -6,9 +6,9 @@ import (
 	"os"
 	"runtime"
 	"strings"
-	"time"
 
 	"cove/engine/config"
+	"cove/engine/dockertypes"
 	"cove/engine/listing"
 	"cove/engine/machine"
 	"cove/internal/buildinfo"
@@ -17,51 +17,9 @@ import (
 	"cove/sandbox/host"
 )
 
-// Info describes the engine and its machine, with docker's keys.
-type Info struct {
-	Containers        int
-	ContainersRunning int
-	ContainersPaused  int
-	ContainersStopped int
-	Images            int
-	Driver            string
-	CgroupVersion     string
-	KernelVersion     string
-	OperatingSystem   string
-	OSType            string
-	Architecture      string
-	NCPU              int
-	MemTotal          int64
-	Name              string
-	DockerRootDir     string
-	DefaultRuntime    string
-	Runtimes          []string
-	SecurityOptions   []string
-	ServerVersion     string
-	SystemTime        time.Time
-	RegistryConfig    RegistryConfig
-}
-
-// RegistryConfig is what is configured of registries, in docker's shape.
-type RegistryConfig struct {
-	InsecureRegistryCIDRs []string
-	// IndexConfigs are the registries of which something is said, by name.
-	IndexConfigs map[string]IndexConfig
-	// Mirrors are those of docker.io.
-	Mirrors []string
-}
-
-// IndexConfig is one registry.
-type IndexConfig struct {
-	Name     string
-	Mirrors  []string
-	Secure   bool
-	Official bool
-}
-
-// Info gathers it; what cannot be read is left empty.
-func (e *Engine) Info(ctx context.Context) (Info, error) {
-	info := Info{
+// Info describes the engine and its machine; what cannot be read is left empty.
+func (e *Engine) Info(ctx context.Context) (dockertypes.Info, error) {
+	info := dockertypes.Info{
 		OSType: "linux", Architecture: machine.Architecture(), NCPU: runtime.NumCPU(), DockerRootDir: e.cfg.Root,
 		DefaultRuntime: "cove-runtime", Runtimes: []string{"cove-runtime"},
 		SecurityOptions: []string{"name=seccomp,profile=builtin", "name=cgroupns"},
@@ -92,17 +50,17 @@ func (e *Engine) Info(ctx context.Context) (Info, error) {
 	return info, err
 }
 
-func registryConfig(known config.Registries) RegistryConfig {
-	out := RegistryConfig{
+func registryConfig(known config.Registries) dockertypes.RegistryConfig {
+	out := dockertypes.RegistryConfig{
 		InsecureRegistryCIDRs: []string{"::1/128", "127.0.0.0/8"}, // this machine itself, always
-		IndexConfigs:          map[string]IndexConfig{},
+		IndexConfigs:          map[string]dockertypes.IndexConfig{},
 		Mirrors:               append([]string{}, known.Mirrors[reference.DefaultRegistry]...),
 	}
-	index := func(host string) IndexConfig {
+	index := func(host string) dockertypes.IndexConfig {
 		if c, ok := out.IndexConfigs[host]; ok {
 			return c
 		}
-		return IndexConfig{Name: host, Mirrors: []string{}, Secure: true, Official: host == reference.DefaultRegistry}
+		return dockertypes.IndexConfig{Name: host, Mirrors: []string{}, Secure: true, Official: host == reference.DefaultRegistry}
 	}
 	out.IndexConfigs[reference.DefaultRegistry] = index(reference.DefaultRegistry)
 	for host, mirrors := range known.Mirrors {
@@ -123,7 +81,7 @@ func registryConfig(known config.Registries) RegistryConfig {
 	return out
 }
 
-func (e *Engine) countContainers(ctx context.Context, info *Info) error {
+func (e *Engine) countContainers(ctx context.Context, info *dockertypes.Info) error {
 	all, err := e.Containers(ctx, listing.Filter{})
 	if err != nil {
 		return err

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 
-	"cove/engine/inspect"
+	"cove/engine/dockertypes"
 	"cove/errdefs"
 	"cove/layers/mount"
 )
@@ -55,7 +55,7 @@ func (e *Engine) Inspect(ctx context.Context, kind Kind, name string) (any, erro
 }
 
 // InspectContainer tells everything about a container, in docker's shape.
-func (e *Engine) InspectContainer(ctx context.Context, ref string) (*inspect.Container, error) {
+func (e *Engine) InspectContainer(ctx context.Context, ref string) (*dockertypes.Container, error) {
 	c, err := e.Container(ctx, ref)
 	if err != nil {
 		return nil, err
@@ -68,11 +68,11 @@ func (e *Engine) InspectContainer(ctx context.Context, ref string) (*inspect.Con
 	if err != nil {
 		return nil, err
 	}
-	return inspect.OfContainer(c, state, driver), nil
+	return dockertypes.OfContainer(c, state, driver), nil
 }
 
 // InspectImage tells everything about a local image, in docker's shape.
-func (e *Engine) InspectImage(ctx context.Context, name string) (*inspect.Image, error) {
+func (e *Engine) InspectImage(ctx context.Context, name string) (*dockertypes.Image, error) {
 	store, err := e.images()
 	if err != nil {
 		return nil, err
@@ -93,14 +93,14 @@ func (e *Engine) InspectImage(ctx context.Context, name string) (*inspect.Image,
 	if err != nil {
 		root = mount.Mount{} // not unpacked
 	}
-	return inspect.OfImage(img, driver, root, store.Size(ctx, img))
+	return dockertypes.OfImage(img, driver, root, store.Size(ctx, img))
 }
 
 // InspectVolume tells everything about a volume, in docker's shape.
-func (e *Engine) InspectVolume(_ context.Context, name string) (*inspect.Volume, error) {
+func (e *Engine) InspectVolume(_ context.Context, name string) (*dockertypes.Volume, error) {
 	v, err := e.volumes().Get(name)
 	if err != nil {
 		return nil, err
 	}
-	return inspect.OfVolume(v, e.volumes().Path(name)), nil
+	return dockertypes.OfVolume(v, e.volumes().Path(name)), nil
 }

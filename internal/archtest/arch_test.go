@@ -158,6 +158,29 @@ func TestBothEndsOfTheProtocolAreStrangers(t *testing.T) {
 	}
 }
 
+// engineEdges are the packages that show an engine to people, and engineWords what
+// they need for it: what an edge of another kind, as an HTTP API, would need too.
+var (
+	engineEdges = []string{
+		"cove/internal/cli/containercmd", "cove/internal/cli/runflags", "cove/internal/cli/systemcmd",
+		"cove/internal/cli/volumecmd", "cove/internal/cli/verbs",
+	}
+	engineWords = []string{"cove/engine", "cove/errdefs", "cove/internal/cli", "cove/internal/buildinfo"}
+	// runnerWords are the handle of a container, and what is kept of one.
+	runnerWords = []string{"cove/runner", "cove/runner/record"}
+)
+
+func TestEdgesOfTheEngineKnowNothingBelowIt(t *testing.T) {
+	for _, p := range list(t, engineEdges...) {
+		for _, imp := range p.Imports {
+			known := slices.ContainsFunc(engineWords, func(w string) bool { return within(imp, w) })
+			if within(imp, "cove") && !known && !slices.Contains(runnerWords, imp) {
+				t.Errorf("%s imports %s: what is done with it belongs in the engine", p.ImportPath, imp)
+			}
+		}
+	}
+}
+
 func TestOnlyTheirRoomsImport(t *testing.T) {
 	for _, p := range list(t, "./...") {
 		for _, imp := range p.Imports {

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"cove/engine"
+	"cove/engine/dockertypes"
 	"cove/internal/buildinfo"
 	"cove/internal/cli/app"
 	"cove/internal/cli/output"
@@ -71,7 +72,7 @@ func Info(a *app.App) *cobra.Command {
 	return cmd
 }
 
-func printInfo(a *app.App, i engine.Info) {
+func printInfo(a *app.App, i dockertypes.Info) {
 	for _, line := range []struct {
 		label string
 		value any
@@ -103,7 +104,7 @@ func printInfo(a *app.App, i engine.Info) {
 
 // printRegistries writes docker's two lists; mirrors of other registries than
 // docker.io name theirs.
-func printRegistries(w io.Writer, c engine.RegistryConfig) {
+func printRegistries(w io.Writer, c dockertypes.RegistryConfig) {
 	hosts := slices.Sorted(maps.Keys(c.IndexConfigs))
 	fmt.Fprintln(w, "Insecure Registries:")
 	for _, host := range hosts {

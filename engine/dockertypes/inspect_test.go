@@ -1,4 +1,4 @@
-package inspect
+package dockertypes
 
 import (
 	"encoding/json"

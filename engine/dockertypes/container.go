@@ -1,6 +1,6 @@
-// Package inspect describes containers and images in the JSON shapes of docker's
-// inspect, which scripts and tools read by key.
-package inspect
+// Package dockertypes has docker's JSON shapes of containers, images, volumes and
+// the engine, which scripts and tools read by key, and makes them from ours.
+package dockertypes
 
 import "time"
 
