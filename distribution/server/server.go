@@ -111,15 +111,27 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	access := distribution.Access{Repository: t.repo, Actions: rt.actions}
 	ctx, err := s.Authorizer.Authorize(r, access)
 	if err != nil {
-		if errors.Is(err, errdefs.ErrUnauthenticated) {
-			w.Header().Set("WWW-Authenticate", s.Authorizer.Challenge(r, access))
-		}
+		s.challenge(w, r, err, access, t)
 		s.fail(w, r, err, rt.object)
 		return
 	}
 	if err := rt.handle(s, ctx, w, r, t); err != nil {
+		s.challenge(w, r, err, access, t)
 		s.fail(w, r, err, rt.object)
 	}
+}
+
+// challenge tells who is not signed in far enough what a token must cover: for a
+// mount that is both repositories, so that the client need not ask twice.
+func (s *server) challenge(w http.ResponseWriter, r *http.Request, err error, access distribution.Access, t target) {
+	if !errors.Is(err, errdefs.ErrUnauthenticated) {
+		return
+	}
+	needed := []distribution.Access{access}
+	if from, ok := mountsFrom(t.query); ok {
+		needed = append(needed, from)
+	}
+	w.Header().Set("WWW-Authenticate", s.Authorizer.Challenge(r, needed...))
 }
 
 // errCut ends an answer whose headers are already on their way: the connection

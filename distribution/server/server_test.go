@@ -326,6 +326,44 @@ func TestMountAsks(t *testing.T) {
 	}
 }
 
+// TestMountChallenge: who may pull from the other repository, but not with this
+// token, hears of both repositories at once.
+func TestMountChallenge(t *testing.T) {
+	t.Parallel()
+	f := serveFiles(t, func(c *server.Config) { c.Authorizer = narrow("private/repo") })
+	resp, body, err := f.do(t, "POST", "/v2/x/y/blobs/uploads/?mount="+digest.FromString("x").String()+"&from=private/repo", nil)
+	if err != nil || resp.StatusCode != 401 {
+		t.Fatalf("%v %s %v", resp, body, err)
+	}
+	if got, want := resp.Header.Get("WWW-Authenticate"), "x/y:pull,push private/repo:pull"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// narrow takes tokens for everything but one repository.
+type narrow string
+
+func (n narrow) Authorize(r *http.Request, access ...distribution.Access) (context.Context, error) {
+	for _, a := range access {
+		if a.Repository == string(n) {
+			return nil, errdefs.Errorf(errdefs.ErrUnauthenticated, "not with this token")
+		}
+	}
+	return r.Context(), nil
+}
+
+func (narrow) Challenge(_ *http.Request, access ...distribution.Access) string {
+	var scopes []string
+	for _, a := range access {
+		var actions []string
+		for _, action := range a.Actions {
+			actions = append(actions, string(action))
+		}
+		scopes = append(scopes, a.Repository+":"+strings.Join(actions, ","))
+	}
+	return strings.Join(scopes, " ")
+}
+
 type closed string
 
 func (c closed) Authorize(r *http.Request, access ...distribution.Access) (context.Context, error) {

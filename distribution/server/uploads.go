@@ -63,26 +63,39 @@ func (s *server) whole(ctx context.Context, w http.ResponseWriter, r *http.Reque
 	return s.commit(ctx, w, t, up, dgst, since)
 }
 
+// mountsFrom is the right that a mount needs in another repository, if its
+// client named one.
+func mountsFrom(q url.Values) (distribution.Access, bool) {
+	from := q.Get("from")
+	if !q.Has("mount") || !reference.ValidRepository(from) {
+		return distribution.Access{}, false
+	}
+	return distribution.Access{Repository: from, Actions: []distribution.Action{distribution.Pull}}, true
+}
+
 // mount answers 201 when the blob became a member of the repository. Whatever
 // keeps it from that, missing rights on the other repository included, turns
 // into an ordinary upload, so that a mount tells nothing about what the caller
-// may not see.
+// may not see. Who may see it and only has a token for less is sent for another.
 func (s *server) mount(ctx context.Context, w http.ResponseWriter, r *http.Request, t target, q url.Values) (done bool, err error) {
 	dgst, err := reference.ParseDigest(q.Get("mount"))
 	if err != nil {
 		return false, errcode.New(http.StatusBadRequest, errcode.DigestInvalid, err.Error())
 	}
-	from := q.Get("from")
-	if from != "" {
-		if !reference.ValidRepository(from) {
-			return false, nil
+	from, named := mountsFrom(q)
+	switch {
+	case named:
+		_, err := s.Authorizer.Authorize(r, from)
+		if errors.Is(err, errdefs.ErrUnauthenticated) {
+			return false, err
 		}
-		access := distribution.Access{Repository: from, Actions: []distribution.Action{distribution.Pull}}
-		if _, err := s.Authorizer.Authorize(r, access); err != nil {
+		if err != nil {
 			return false, nil //nolint:nilerr // no right to pull there is the same as nothing there
 		}
+	case q.Get("from") != "": // not a name
+		return false, nil
 	}
-	desc, err := s.Registry.MountBlob(ctx, t.repo, from, dgst)
+	desc, err := s.Registry.MountBlob(ctx, t.repo, from.Repository, dgst)
 	switch {
 	case errors.Is(err, errdefs.ErrNotFound), errors.Is(err, errdefs.ErrUnsupported), errors.Is(err, errdefs.ErrCorrupt):
 		return false, nil
