@@ -56,27 +56,27 @@ func registryConfig(known config.Registries) dockertypes.RegistryConfig {
 		IndexConfigs:          map[string]dockertypes.IndexConfig{},
 		Mirrors:               append([]string{}, known.Mirrors[reference.DefaultRegistry]...),
 	}
-	index := func(host string) dockertypes.IndexConfig {
-		if c, ok := out.IndexConfigs[host]; ok {
+	index := func(name string) dockertypes.IndexConfig {
+		if c, ok := out.IndexConfigs[name]; ok {
 			return c
 		}
-		return dockertypes.IndexConfig{Name: host, Mirrors: []string{}, Secure: true, Official: host == reference.DefaultRegistry}
+		return dockertypes.IndexConfig{Name: name, Mirrors: []string{}, Secure: true, Official: name == reference.DefaultRegistry}
 	}
 	out.IndexConfigs[reference.DefaultRegistry] = index(reference.DefaultRegistry)
-	for host, mirrors := range known.Mirrors {
-		c := index(host)
+	for name, mirrors := range known.Mirrors {
+		c := index(name)
 		c.Mirrors = append(c.Mirrors, mirrors...)
-		out.IndexConfigs[host] = c
+		out.IndexConfigs[name] = c
 	}
 	for _, entry := range known.Insecure {
 		if _, err := netip.ParsePrefix(entry); err == nil {
 			out.InsecureRegistryCIDRs = append(out.InsecureRegistryCIDRs, entry)
 			continue
 		}
-		host := strings.TrimRight(strings.TrimPrefix(strings.TrimPrefix(entry, "http://"), "https://"), "/")
-		c := index(host)
+		name := strings.TrimRight(strings.TrimPrefix(strings.TrimPrefix(entry, "http://"), "https://"), "/")
+		c := index(name)
 		c.Secure = false
-		out.IndexConfigs[host] = c
+		out.IndexConfigs[name] = c
 	}
 	return out
 }

@@ -12,7 +12,7 @@ import (
 // Kind is what a name may be of.
 type Kind string
 
-// The kinds; AnyKind is for who has a name only.
+// The kinds; AnyKind tries them all.
 const (
 	AnyKind       Kind = ""
 	ContainerKind Kind = "container"

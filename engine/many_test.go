@@ -23,7 +23,7 @@ func TestManyEnginesOnOneRoot(t *testing.T) {
 	t.Parallel()
 	first := newEngine(t)
 	const workers, rounds, pruners = 6, 2, 2
-	var builds, prunes sync.WaitGroup
+	var workersDone, prunes sync.WaitGroup
 	done := make(chan struct{})
 	for range pruners {
 		e := another(t, first)
@@ -43,7 +43,7 @@ func TestManyEnginesOnOneRoot(t *testing.T) {
 	}
 	for w := range workers {
 		e := another(t, first)
-		builds.Go(func() {
+		workersDone.Go(func() {
 			for i := range rounds {
 				if err := buildTagRun(t, e, fmt.Sprintf("w%d-%d", w, i)); err != nil {
 					t.Errorf("worker %d, round %d: %v", w, i, err)
@@ -51,7 +51,7 @@ func TestManyEnginesOnOneRoot(t *testing.T) {
 			}
 		})
 	}
-	builds.Wait()
+	workersDone.Wait()
 	close(done)
 	prunes.Wait()
 	for w := range workers {

@@ -37,7 +37,7 @@ type Pruned struct {
 	Containers []string
 	Volumes    []string
 	Images     images.Removed
-	// Repaired are the leavings of dead containers, one line each.
+	// Repaired is what containers that died left behind, one line each.
 	Repaired []string
 	// Freed is the size of the blobs, of downloads never finished, and of the
 	// volumes that went, in bytes.
@@ -46,8 +46,8 @@ type Pruned struct {
 
 // Prune removes what the options name, then collects: it marks from names,
 // containers, the build cache and live leases, and deletes every blob and
-// snapshot that none of them reaches, and what is left of downloads that nobody
-// came back to. It is safe beside any other command: the collection
+// snapshot that none of them reaches, and what is left of downloads that were
+// not resumed. It is safe beside any other command: the collection
 // (images.Collect) runs while new leases wait, and what is being written is
 // locked.
 func (e *Engine) Prune(ctx context.Context, o PruneOptions) (Pruned, error) {

@@ -32,8 +32,8 @@ func (e *Engine) openSnapshots() (snapshot.Store, error) {
 }
 
 func (e *Engine) driver() (string, error) {
-	record := e.dir("snapshotter")
-	body, err := os.ReadFile(record)
+	file := e.dir("snapshotter")
+	body, err := os.ReadFile(file)
 	if err == nil {
 		return strings.TrimSpace(string(body)), nil
 	}
@@ -48,5 +48,5 @@ func (e *Engine) driver() (string, error) {
 		driver = driverNative
 		e.cfg.Notify(fmt.Sprintf("NOTE: layers are kept as full copies (native snapshotter), which costs space and time: %v", why))
 	}
-	return driver, atomicfile.WriteFile(record, []byte(driver+"\n"), 0o600, atomicfile.Durable)
+	return driver, atomicfile.WriteFile(file, []byte(driver+"\n"), 0o600, atomicfile.Durable)
 }

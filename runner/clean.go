@@ -19,12 +19,12 @@ import (
 	"cove/volume"
 )
 
-// settled is how old something half made, of which nothing tells who makes it,
-// must be before it is taken for left over rather than on its way.
-const settled = time.Minute
+// leftoverAge is how old an empty control group must be before it is removed: a
+// younger one may belong to a container that is being made.
+const leftoverAge = time.Minute
 
 // Clean removes what killed processes left behind: states that are not true any
-// more, half-made records and volumes, names of nobody, sockets, control groups,
+// more, half-made records and volumes, names of removed containers, sockets, control groups,
 // addresses, interfaces and firewall rules. It returns what it removed, one line
 // each.
 func (r *Runner) Clean(ctx context.Context) (removed []string, err error) {
@@ -151,7 +151,7 @@ func (r *Runner) cleanGroups(ctx context.Context) (removed []string, err error) 
 		}
 		for _, e := range entries {
 			info, ierr := e.Info()
-			if !e.IsDir() || ierr != nil || seen[e.Name()] || time.Since(info.ModTime()) < settled {
+			if !e.IsDir() || ierr != nil || seen[e.Name()] || time.Since(info.ModTime()) < leftoverAge {
 				continue
 			}
 			seen[e.Name()] = true
@@ -173,17 +173,17 @@ func (r *Runner) sweep(ctx context.Context, what, group string) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	g := cgroup.Load(features.Cgroup, group)
 	if err := g.Kill(ctx); err != nil {
-		return undying(what, g, err)
+		return cannotEnd(what, g, err)
 	}
 	return g.Delete(ctx)
 }
 
-// undying names a process that SIGKILL does not end.
-func undying(what string, g *cgroup.Group, err error) error {
+// cannotEnd is the error of a process that SIGKILL does not end, with its name.
+func cannotEnd(what string, g *cgroup.Group, err error) error {
 	pids, perr := g.Procs()
 	if !errors.Is(err, context.DeadlineExceeded) || perr != nil || len(pids) == 0 {
 		return fmt.Errorf("%s: %w", what, err)

@@ -51,7 +51,7 @@ func (c *Container) State(ctx context.Context) (record.State, error) {
 	if err != nil || !alive(st) || c.monitored(ctx) {
 		return st, err
 	}
-	lock, err := c.dir.Lock(ctx, record.ReconcileLock, patience)
+	lock, err := c.dir.Lock(ctx, record.ReconcileLock, answerTimeout)
 	if err != nil {
 		return st, err
 	}
@@ -72,7 +72,7 @@ func (c *Container) monitored(ctx context.Context) bool {
 	if _, ok := process.Find(c.dir.Holder(record.MonitorLock)); ok {
 		return true
 	}
-	lock, err := c.dir.Lock(ctx, record.MonitorLock, glance)
+	lock, err := c.dir.Lock(ctx, record.MonitorLock, pollInterval)
 	if err != nil {
 		return true
 	}
@@ -126,9 +126,9 @@ func (c *Container) running(ctx context.Context) (record.State, error) {
 	return st, nil
 }
 
-// awake is State for who needs running processes: one that is frozen just now, as
-// by a commit, is waited for.
-func (c *Container) awake(ctx context.Context) (st record.State, err error) {
+// thawedState is State, once nothing freezes the processes for a moment any more, as
+// a commit does.
+func (c *Container) thawedState(ctx context.Context) (st record.State, err error) {
 	if st, err = c.State(ctx); err != nil || st.Status != record.Paused {
 		return st, err
 	}
@@ -142,7 +142,7 @@ func (c *Container) notRunning() error {
 
 // lock takes the container's control lock.
 func (c *Container) lock(ctx context.Context) (unlock func(), err error) {
-	f, err := c.dir.Lock(ctx, record.ControlLock, longPatience)
+	f, err := c.dir.Lock(ctx, record.ControlLock, startTimeout)
 	if err != nil {
 		return nil, err
 	}

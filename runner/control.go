@@ -56,7 +56,7 @@ func (c *Container) Wait(ctx context.Context) (record.ExitStatus, error) {
 // ended reads the end of a container that ran and whose monitor is not there
 // any more. It may be about to write it: its lock tells when it has.
 func (c *Container) ended(ctx context.Context) (record.ExitStatus, error) {
-	lock, err := c.dir.Lock(ctx, record.MonitorLock, patience)
+	lock, err := c.dir.Lock(ctx, record.MonitorLock, answerTimeout)
 	if err == nil {
 		record.Unlock(lock)
 		var st record.State
@@ -187,7 +187,7 @@ func (c *Container) kill(ctx context.Context) error {
 // sent a signal that ends it. A monitor that does not answer is killed, and what
 // it had to do is done here.
 func (c *Container) finish(ctx context.Context, st record.State) error {
-	limited, cancel := context.WithTimeout(ctx, patience)
+	limited, cancel := context.WithTimeout(ctx, answerTimeout)
 	defer cancel()
 	go c.keepThawed(limited, st)
 	_, err := c.Wait(limited)
@@ -318,7 +318,7 @@ func (c *Container) setFrozen(ctx context.Context, st record.State, on bool) err
 		return err
 	}
 	if on {
-		limited, cancel := context.WithTimeout(ctx, patience)
+		limited, cancel := context.WithTimeout(ctx, answerTimeout)
 		defer cancel()
 		if err = c.dir.SetMark(record.PausedMark, true); err == nil {
 			if err = g.Freeze(limited); err != nil {
@@ -350,7 +350,7 @@ func (c *Container) unfreezable(ctx context.Context, g *cgroup.Group, err error)
 				c, pid, process.Name(pid))
 		}
 	}
-	return errdefs.Errorf(errdefs.ErrUnavailable, "container %s: its processes were not frozen within %s", c, patience)
+	return errdefs.Errorf(errdefs.ErrUnavailable, "container %s: its processes were not frozen within %s", c, answerTimeout)
 }
 
 func (c *Container) thaw(ctx context.Context, st record.State) error {

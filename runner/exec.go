@@ -34,7 +34,7 @@ func (c *Container) Exec(ctx context.Context, cfg record.ExecConfig, st Streams)
 var errFrozen = errdefs.Errorf(errdefs.ErrConflict, "its processes are frozen")
 
 func (c *Container) exec(ctx context.Context, cfg record.ExecConfig, st Streams) (record.ExitStatus, error) {
-	state, err := c.awake(ctx)
+	state, err := c.thawedState(ctx)
 	switch {
 	case err != nil:
 		return record.ExitStatus{}, err
@@ -113,7 +113,7 @@ func (x *execution) pipes() (err error) {
 }
 
 func (x *execution) run(ctx context.Context, st record.State, cfg record.ExecConfig) (record.ExitStatus, error) {
-	p, err := x.c.await(ctx, x.conn, st.Monitor, longPatience)
+	p, err := x.c.await(ctx, x.conn, st.Monitor, startTimeout)
 	if errors.Is(err, errdefs.ErrUnavailable) {
 		return record.ExitStatus{}, err
 	}

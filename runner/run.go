@@ -30,20 +30,20 @@ func (r *Runner) Run(ctx context.Context, req RunRequest) (record.ExitStatus, er
 	}
 	defer os.RemoveAll(files)
 	stubs := task.Missing(req.Root, req.Spec)
-	var io inOut
-	defer io.close()
-	if err := io.open(req); err != nil {
+	var streams inOut
+	defer streams.close()
+	if err := streams.open(req); err != nil {
 		return record.ExitStatus{}, fmt.Errorf("run %s: %w", req.ID, err)
 	}
 	t, err := task.Create(ctx, task.Request{
 		ID: req.ID, Spec: req.Spec, Root: req.Root, Network: r.net, Net: req.Network, Files: files,
 		Filters: seccomp.Cache{Dir: filepath.Join(r.opts.Root, "seccomp")},
-		Stdin:   io.in, Stdout: io.out, Stderr: io.err,
+		Stdin:   streams.in, Stdout: streams.out, Stderr: streams.err,
 	})
 	if err != nil {
 		return record.ExitStatus{}, err
 	}
-	status, err := supervise(ctx, t, &io)
+	status, err := supervise(ctx, t, &streams)
 	err = errors.Join(err, t.Close(context.WithoutCancel(ctx)))
 	return status, errors.Join(err, stubs.Remove())
 }
@@ -63,8 +63,8 @@ func (r *Runner) runDir(id string) (string, error) {
 	return dir, err
 }
 
-func supervise(ctx context.Context, t *task.Task, io *inOut) (record.ExitStatus, error) {
-	io.started()
+func supervise(ctx context.Context, t *task.Task, streams *inOut) (record.ExitStatus, error) {
+	streams.started()
 	if err := t.Start(); err != nil {
 		return record.ExitStatus{}, err
 	}
@@ -86,7 +86,7 @@ func supervise(ctx context.Context, t *task.Task, io *inOut) (record.ExitStatus,
 	if !task.Has(t.Spec, specs.PIDNamespace) {
 		err = t.Group.Kill(context.WithoutCancel(ctx)) // or they hold the streams open
 	}
-	io.copies.Wait()
+	streams.copies.Wait()
 	return status, errors.Join(err, ctx.Err())
 }
 

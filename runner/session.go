@@ -44,7 +44,7 @@ type Session struct {
 
 // Attach connects to the running container's streams.
 func (c *Container) Attach(ctx context.Context) (*Session, error) {
-	st, err := c.awake(ctx)
+	st, err := c.thawedState(ctx)
 	switch {
 	case err != nil:
 		return nil, err

@@ -151,7 +151,7 @@ func (s *Session) awaitStart(ctx context.Context, monitor *os.Process) error {
 	stop := context.AfterFunc(ctx, func() { s.conn.Close() })
 	defer stop()
 	for {
-		p, err := s.c.await(ctx, s.conn, monitor.Pid, longPatience)
+		p, err := s.c.await(ctx, s.conn, monitor.Pid, startTimeout)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()

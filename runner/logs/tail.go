@@ -69,7 +69,7 @@ func findTail(files []*os.File, n int) (tail, error) {
 			if i == last && text[len(text)-1] != '\n' {
 				t.end.at = at // it is being written
 			}
-			stream, ends, ok := glance(text)
+			stream, ends, ok := peek(text)
 			if !ok || done[stream] {
 				continue
 			}
@@ -100,9 +100,9 @@ func allDone(t tail, done map[string]bool) bool {
 	return true
 }
 
-// glance tells which stream an entry is of, and whether it ends a line, without
+// peek tells which stream an entry is of, and whether it ends a line, without
 // decoding it. No text holds the mark: its quotes would be escaped.
-func glance(text []byte) (stream string, ends, ok bool) {
+func peek(text []byte) (stream string, ends, ok bool) {
 	const mark = `","stream":"`
 	at := bytes.Index(text, []byte(mark))
 	if at < 0 || text[len(text)-1] != '\n' {

@@ -306,20 +306,20 @@ func (m *monitor) failed(ctx context.Context, err error) error {
 	m.state.ExitCode, m.state.Error, m.state.FinishedAt = start.Code, start.Msg, time.Now().UTC()
 	m.state.BootID = ids.Boot()
 	m.closeSocket()
-	serr := m.settle(ctx)
+	serr := m.recordEnd(ctx)
 	m.first.finish(attach.TypeFailed, start)
 	return errors.Join(m.hub.closeLog(), serr)
 }
 
-// finish waits for the end, cleans up, records and tells it, in this order:
-// who was told finds nothing half done.
+// finish waits for the end, cleans up, records the end and tells the clients, in
+// this order: a client that was told finds everything done.
 func (m *monitor) finish(ctx context.Context, unlock func()) error {
 	status, err := m.task.Process.Wait(ctx)
 	exit := record.ExitStatus{Code: status.ExitCode()}
 	if err != nil {
 		exit = record.ExitStatus{Code: 255, Error: err.Error()}
 	}
-	// Whoever of the container it was: what PID 1 made of it is in its exit code.
+	// The group counts kills of any process in the container, not only of PID 1.
 	if kills, err := m.task.Group.OOMKills(); err == nil {
 		exit.OOMKilled = kills > 0
 	}
@@ -339,7 +339,7 @@ func (m *monitor) finish(ctx context.Context, unlock func()) error {
 	}
 	m.state.Error = exit.Error
 	m.closeSocket()
-	errs = append(errs, m.settle(ctx))
+	errs = append(errs, m.recordEnd(ctx))
 	unlock()
 	m.hub.end(exit)
 	return errors.Join(append(errs, m.task.Close(ctx))...)
@@ -352,9 +352,9 @@ func (m *monitor) closeSocket() {
 	}
 }
 
-// settle writes the last state, or removes everything for AutoRemove, unless the
+// recordEnd writes the last state, or removes everything for AutoRemove, unless the
 // container is about to be started again.
-func (m *monitor) settle(ctx context.Context) error {
+func (m *monitor) recordEnd(ctx context.Context) error {
 	if !m.cfg.AutoRemove || m.state.Status == record.Created || m.o.Dir.Marked(record.KeepMark) {
 		return m.o.Dir.SetState(m.state, true)
 	}

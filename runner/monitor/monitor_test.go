@@ -197,9 +197,9 @@ func TestExec(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	process, err := os.FindProcess(st.Pid)
+	first, err := os.FindProcess(st.Pid)
 	if err == nil {
-		err = process.Kill()
+		err = first.Kill()
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -27,13 +27,13 @@ const (
 	ReconcileLock LockName = "reconcile.lock"
 )
 
-// glance is how often whoever waits looks at the process it waits for.
-const glance = time.Second
+// pollInterval is how often a waiting process checks the one that it waits for.
+const pollInterval = time.Second
 
 // Lock waits for a lock and holds it until [Unlock]. It waits for as long as its
-// holder works, up to patience; a holder that is stopped, or takes longer, is
-// errdefs.ErrUnavailable and named. Each new holder gets patience anew.
-func (d Dir) Lock(ctx context.Context, name LockName, patience time.Duration) (*os.File, error) {
+// holder works, up to the timeout; a holder that is stopped, or takes longer, is
+// errdefs.ErrUnavailable and named. The timeout begins again with each new holder.
+func (d Dir) Lock(ctx context.Context, name LockName, timeout time.Duration) (*os.File, error) {
 	var holder string
 	var since time.Time
 	for {
@@ -51,7 +51,7 @@ func (d Dir) Lock(ctx context.Context, name LockName, patience time.Duration) (*
 			return nil, errdefs.Errorf(errdefs.ErrUnavailable,
 				"container %.12s is busy with process %d (%s), which is stopped; continue it with kill -CONT %[2]d",
 				d.ID(), pid, process.Name(pid))
-		case time.Since(since) > patience:
+		case time.Since(since) > timeout:
 			return nil, errdefs.Errorf(errdefs.ErrUnavailable,
 				"container %.12s has been busy with process %d (%s) for %s; try again when that has ended",
 				d.ID(), pid, process.Name(pid), time.Since(since).Round(time.Second))
@@ -59,9 +59,9 @@ func (d Dir) Lock(ctx context.Context, name LockName, patience time.Duration) (*
 	}
 }
 
-// lock waits for a lock for a glance, which ends in context.DeadlineExceeded.
+// lock waits for a lock for one pollInterval, which ends in context.DeadlineExceeded.
 func (d Dir) lock(ctx context.Context, name LockName) (*os.File, error) {
-	ctx, cancel := context.WithTimeout(ctx, glance)
+	ctx, cancel := context.WithTimeout(ctx, pollInterval)
 	defer cancel()
 	f, err := filelock.Open(ctx, d.Path(string(name)), filelock.Exclusive)
 	switch {

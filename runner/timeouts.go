@@ -17,27 +17,28 @@ import (
 
 // Nothing waits without end for a process that may hang.
 const (
-	// glance is how often whoever waits looks whether the other one is stopped.
-	glance = time.Second
-	// patience is how long a monitor may take to answer, and a process that was
-	// killed to end.
-	patience = 10 * time.Second
-	// longPatience is how long a start, or whoever holds a container's control
-	// lock, may take.
-	longPatience = time.Minute
-	// forever is for what may take as long as the container runs.
+	// pollInterval is how often a waiting process checks that the other one is not
+	// stopped.
+	pollInterval = time.Second
+	// answerTimeout is how long a monitor may take to answer, and a killed process
+	// to end.
+	answerTimeout = 10 * time.Second
+	// startTimeout is how long a start may take, and how long a process may keep a
+	// container's control lock.
+	startTimeout = time.Minute
+	// forever is the limit of what lasts as long as the container runs.
 	forever = math.MaxInt64
 )
 
-// await receives a packet from a monitor that owes one, and gives up when it is
-// stopped or stays silent for longer than limit: errdefs.ErrUnavailable.
+// await receives a packet from a monitor that has to send one. It gives up when
+// the monitor is stopped or stays silent for longer than limit: errdefs.ErrUnavailable.
 func (c *Container) await(
 	ctx context.Context, conn *attach.Conn, monitor int, limit time.Duration,
 ) (attach.Packet, error) {
 	defer func() { _ = conn.SetReadDeadline(time.Time{}) }() // fails when it is closed, which the next one tells
 	stopped := 0
 	for end := time.Now().Add(limit); ; {
-		err := conn.SetReadDeadline(time.Now().Add(glance))
+		err := conn.SetReadDeadline(time.Now().Add(pollInterval))
 		var p attach.Packet
 		if err == nil {
 			p, err = conn.Receive(true)
@@ -72,7 +73,7 @@ func (c *Container) call(ctx context.Context, monitor int, h attach.Hello, files
 	}
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
-	switch p, err := c.await(ctx, conn, monitor, patience); {
+	switch p, err := c.await(ctx, conn, monitor, answerTimeout); {
 	case err == nil && p.Type == attach.TypeWelcome:
 		return conn, nil
 	case errors.Is(err, errdefs.ErrUnavailable) || ctx.Err() != nil:
@@ -94,7 +95,7 @@ func (c *Container) endMonitor(ctx context.Context) error {
 	if err := unix.Kill(pid, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
 		return errdefs.Errorf(errdefs.ErrDenied, "container %s: killing its monitor, process %d: %w", c, pid, err)
 	}
-	lock, err := c.dir.Lock(ctx, record.MonitorLock, patience)
+	lock, err := c.dir.Lock(ctx, record.MonitorLock, answerTimeout)
 	if err != nil {
 		return err
 	}
