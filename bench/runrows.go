@@ -40,7 +40,7 @@ func runtimeRows() []row {
 			`One start by itself, as people and schedulers make it, is the row without "ten in a row"; a loop of starts is this one. ` +
 			`cove's process enters the groups itself, one thread alone, and never takes the lock.`,
 	}
-	exec := row{name: "runtime exec /bin/true", target: target{ratio: 0.5, of: "crun"}, rounds: 40}
+	joined := row{name: "runtime exec /bin/true", target: target{ratio: 0.5, of: "crun"}, rounds: 40}
 	for _, r := range runtimes {
 		sleeper := need{"a container of " + r.name, func(ctx context.Context, l *lab) error {
 			if err := l.meet(ctx, bundles); err != nil {
@@ -56,9 +56,9 @@ func runtimeRows() []row {
 		add(&secured, bundles, run(r.cli+" run --bundle $WORK/secured true"))
 		add(&plain, bundles, run(r.cli+" run --bundle $WORK/plain true"))
 		add(&streak, bundles, run(r.cli+" run --bundle $WORK/plain true"))
-		add(&exec, sleeper, run(r.cli+" exec sleeper /bin/true"))
+		add(&joined, sleeper, run(r.cli+" exec sleeper /bin/true"))
 	}
-	return []row{secured, plain, streak, exec}
+	return []row{secured, plain, streak, joined}
 }
 
 // bundles needs the OCI bundles that the runtimes share.

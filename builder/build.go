@@ -91,9 +91,9 @@ func (b *Builder) Check(ctx context.Context, req Request) (c *Checked, err error
 }
 
 // withSource gives an error at a line the text that the line is in.
-func withSource(err error, dockerfile []byte) error {
+func withSource(err error, source []byte) error {
 	if at := (*plan.Error)(nil); errors.As(err, &at) && at.Source == nil {
-		at.Source = dockerfile
+		at.Source = source
 	}
 	return err
 }

@@ -25,12 +25,12 @@ const (
 
 // isTar says whether a file is a tar archive, compressed or not: by its first
 // header, as docker does, not by its name.
-func isTar(ctx context.Context, tree *buildctx.Tree, e *buildctx.Entry) (bool, error) {
+func isTar(ctx context.Context, from *buildctx.Tree, e *buildctx.Entry) (bool, error) {
 	if e.Size < 32 {
 		return false, nil
 	}
 	ok := false
-	err := tree.Read(e, func(r io.Reader) error {
+	err := from.Read(e, func(r io.Reader) error {
 		head := make([]byte, 512)
 		n, err := io.ReadFull(r, head)
 		if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {

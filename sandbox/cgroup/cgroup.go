@@ -31,17 +31,17 @@ type Group struct {
 	path string
 }
 
-// Create makes the group at path, as "/cove/<id>" below the top of each mounted
+// Create makes the group of a name, as "/cove/<id>" below the top of each mounted
 // hierarchy, with limits r (nil: none). An existing group without processes is
 // taken over; ErrConflict for one with processes, and for one that is frozen,
 // where a process would stop before it does anything.
-func Create(h host.Cgroup, path string, r *specs.LinuxResources) (*Group, error) {
+func Create(h host.Cgroup, name string, r *specs.LinuxResources) (*Group, error) {
 	if h.Mode == host.CgroupNone {
 		return nil, errdefs.Errorf(errdefs.ErrUnsupported, "cgroup: no control groups are mounted on this host")
 	}
-	g := Load(h, path)
+	g := Load(h, name)
 	if g.path == "/" {
-		return nil, errdefs.Errorf(errdefs.ErrInvalid, "cgroup: path %q: want a group below the top", path)
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "cgroup: path %q: want a group below the top", name)
 	}
 	existed := false
 	for i := range h.Hierarchies {
