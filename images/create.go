@@ -76,7 +76,11 @@ func (s *Store) Import(ctx context.Context, r io.Reader, opts ImportOptions) (Im
 		return Image{}, fmt.Errorf("importing: %w", err)
 	}
 	defer plain.Close()
-	layer, err := diff.FromTar(ctx, content.Holding(s.cfg.Content, lease), plain, diff.Options{})
+	checked := checkNames(plain)
+	layer, err := diff.FromTar(ctx, content.Holding(s.cfg.Content, lease), checked, diff.Options{})
+	if found := checked.end(); err == nil {
+		err = found
+	}
 	if err != nil {
 		return Image{}, fmt.Errorf("importing: %w", err)
 	}
