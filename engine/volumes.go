@@ -108,7 +108,7 @@ func (e *Engine) volumeUsers(ctx context.Context) (map[string][]string, error) {
 	}
 	users := map[string][]string{}
 	for _, c := range all {
-		for _, v := range record.Volumes(c.Config.Mounts) {
+		for _, v := range record.Volumes(c.Mounts) {
 			if !slices.Contains(users[v], c.Name) {
 				users[v] = append(users[v], c.Name)
 			}
