@@ -52,6 +52,40 @@ func TestBuildFlags(t *testing.T) {
 
 // TestSourceDate: the flag goes before the build argument, that before the
 // variable.
+// TestSecretFlag: what is misspelt or contradicts itself is an error, never
+// another secret than the one that was meant.
+func TestSecretFlag(t *testing.T) {
+	t.Setenv("TOKEN", "s3cret")
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, []byte("from a file"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for flag, want := range map[string]string{
+		"id=TOKEN,scr=" + file:                 `unknown key "scr"`,
+		"id=TOKEN,required":                    `unknown key "required"`,
+		"id=TOKEN,type=vault":                  `type "vault"`,
+		"id=TOKEN,type=file,env=TOKEN":         "type=file takes its file from src",
+		"id=TOKEN,type=file":                   "no such file",
+		"id=TOKEN,":                            `unknown key ""`,
+		"id=TOKEN,src=":                        "src has no value",
+		"id=TOKEN,env":                         "env has no value",
+		"src=" + file:                          "no id",
+		"id=a,id=TOKEN":                        "id is given twice",
+		"id=a,src=" + file + ",source=" + file: "source is given twice",
+		"id=a,src=" + file + ",env=TOKEN":      "both a file and a variable",
+		"id=a,env=NO_SUCH_VARIABLE":            "NO_SUCH_VARIABLE is not set",
+	} {
+		if _, err := readSecrets([]string{flag}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("--secret %s: got %v, want an error with %q", flag, err, want)
+		}
+	}
+	got, err := readSecrets([]string{"id=TOKEN", "id=a,source=" + file, "env=TOKEN,id=b", "type=env,id=c,src=TOKEN", "type=file,id=d,src=" + file})
+	want := map[string][]byte{"TOKEN": []byte("s3cret"), "a": []byte("from a file"), "b": []byte("s3cret"), "c": []byte("s3cret"), "d": []byte("from a file")}
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Error(err, diff)
+	}
+}
+
 func TestSourceDate(t *testing.T) {
 	dir := t.TempDir()
 	for _, args := range [][]string{
