@@ -42,7 +42,12 @@ func (c *converter) copy(s *state, cmd *instructions.CopyCommand, loc plan.Locat
 		}
 		op.Sources = append(op.Sources, plan.Source{From: from, Path: sourcePath(p, cmd.Parents)})
 	}
-	return c.copied(s, "COPY", op, cmd.SourcesAndDest, loc, inputs)
+	line, err := s.placed("COPY", op, cmd.SourcesAndDest)
+	if err != nil {
+		return err
+	}
+	c.change(s, op, loc, inputs, line)
+	return nil
 }
 
 func (c *converter) addFiles(s *state, cmd *instructions.AddCommand, loc plan.Location) error {
@@ -79,33 +84,39 @@ func (c *converter) addFiles(s *state, cmd *instructions.AddCommand, loc plan.Lo
 			return invalid("--checksum=%s: %w: write sha256: and 64 hex digits", cmd.Checksum, err)
 		}
 	}
-	return c.copied(s, "ADD", op, cmd.SourcesAndDest, loc, nil)
+	line, err := s.placed("ADD", op, cmd.SourcesAndDest)
+	if err != nil {
+		return err
+	}
+	c.change(s, op, loc, nil, line)
+	return nil
 }
 
-// copied finishes what COPY and ADD share.
-func (c *converter) copied(s *state, verb string, op *plan.Copy, sd instructions.SourcesAndDest, loc plan.Location, inputs []plan.ID) error {
+// placed completes op by what COPY and ADD share, the here-documents and the
+// placement, and returns the instruction as the history shows it.
+func (s *state) placed(verb string, op *plan.Copy, sd instructions.SourcesAndDest) (line string, err error) {
 	for _, doc := range sd.SourceContents {
 		body := doc.Data
 		op.Sources = append(op.Sources, plan.Source{From: plan.FromNothing, Name: path.Base(path.Clean("/" + doc.Path)), Inline: &body})
 	}
 	for _, word := range append([]string{sd.DestPath}, sd.SourcePaths...) {
 		if strings.ContainsRune(word, 0) {
-			return invalid("a path cannot hold a NUL byte")
+			return "", invalid("a path cannot hold a NUL byte")
 		}
 	}
 	op.Dest, op.DestDir = s.abs(sd.DestPath), isDir(sd.DestPath)
 	if len(op.Sources) > 1 && !op.DestDir && !op.Parents {
-		return invalid("with more than one source the destination is a directory and ends with a slash: %s/", sd.DestPath)
+		return "", invalid("with more than one source the destination is a directory and ends with a slash: %s/", sd.DestPath)
 	}
 	if err := checkOwner("--chown=", op.Chown); err != nil {
-		return err
+		return "", err
 	}
 	if op.Chmod != "" {
 		if _, err := plan.ParseMode(op.Chmod); err != nil {
-			return err
+			return "", err
 		}
 	}
-	line := verb
+	line = verb
 	for _, f := range [][2]string{{"--chown=", op.Chown}, {"--chmod=", op.Chmod}} {
 		if f[1] != "" {
 			line += " " + f[0] + f[1]
@@ -117,8 +128,7 @@ func (c *converter) copied(s *state, verb string, op *plan.Copy, sd instructions
 	for _, doc := range sd.SourceContents {
 		line += " <<" + doc.Path
 	}
-	c.change(s, op, loc, inputs, line+" "+sd.DestPath)
-	return nil
+	return line + " " + sd.DestPath, nil
 }
 
 // isDir says that a destination is written as a directory.

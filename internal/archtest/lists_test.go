@@ -2,7 +2,6 @@ package archtest
 
 // manyParams are functions over the limit of parameters, with the reason.
 var manyParams = map[string]string{
-	"builder/dockerfile/copy.go copied":      "what COPY and ADD share of one instruction",
 	"distribution/server/uploads.go whole":   "a handler's request and answer, and what it goes on with",
 	"distribution/server/uploads.go commit":  "a handler's request and answer, and what it goes on with",
 	"internal/cli/imagecmd/transfer.go pull": "a command's flags and arguments",
