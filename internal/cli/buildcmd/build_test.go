@@ -79,8 +79,11 @@ func TestSecretFlag(t *testing.T) {
 			t.Errorf("--secret %s: got %v, want an error with %q", flag, err, want)
 		}
 	}
-	got, err := readSecrets([]string{"id=TOKEN", "id=a,source=" + file, "env=TOKEN,id=b", "type=env,id=c,src=TOKEN", "type=file,id=d,src=" + file})
-	want := map[string][]byte{"TOKEN": []byte("s3cret"), "a": []byte("from a file"), "b": []byte("s3cret"), "c": []byte("s3cret"), "d": []byte("from a file")}
+	got, err := readSecrets([]string{
+		"id=TOKEN", "id=a,source=" + file, "env=TOKEN,id=b", "type=env,id=c,src=TOKEN", "type=file,id=d,src=" + file,
+	})
+	value, content := []byte("s3cret"), []byte("from a file")
+	want := map[string][]byte{"TOKEN": value, "a": content, "b": value, "c": value, "d": content}
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Error(err, diff)
 	}
