@@ -1,15 +1,14 @@
 package containercmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
-	"github.com/moby/sys/signal"
 	"github.com/spf13/cobra"
 
 	"cove/engine"
@@ -175,21 +174,13 @@ func Kill(a *app.App) *cobra.Command {
 	}
 	cmd.Flags().StringVarP(&name, "signal", "s", "KILL", "signal, by name or number")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		sig, err := parseSignal(name)
+		sig, err := record.ParseSignal(cmp.Or(name, "KILL"))
 		if err != nil {
 			return err
 		}
 		return on(cmd.Context(), a, args, func(ctx context.Context, c *runner.Container) error { return c.Kill(ctx, sig) })
 	}
 	return cmd
-}
-
-func parseSignal(name string) (syscall.Signal, error) {
-	sig, err := signal.ParseSignal(name)
-	if err != nil {
-		return 0, errdefs.Errorf(errdefs.ErrInvalid, "signal %q: there is none of that name or number", name)
-	}
-	return sig, nil
 }
 
 // Remove deletes containers.
