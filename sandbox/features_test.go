@@ -123,21 +123,41 @@ func TestBindOverDanglingLink(t *testing.T) {
 	}
 	root := rootfs(t)
 	outside := filepath.Join(t.TempDir(), "outside")
-	for link, target := range map[string]string{"relative": "../run/systemd/resolve/stub.conf", "absolute": outside} {
+	links := map[string]string{
+		"relative": "../run/systemd/resolve/stub.conf", "absolute": outside,
+		"chain": "relative", "climbing": "../../../../../.." + outside,
+	}
+	for link, target := range links {
 		if err := os.Symlink(target, filepath.Join(root, link)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	spec := baseSpec("cat", "/relative", "/absolute")
-	for _, dest := range []string{"/relative", "/absolute"} {
+	dests := []string{"/relative", "/absolute", "/chain", "/climbing"}
+	spec := baseSpec(append([]string{"cat"}, dests...)...)
+	for _, dest := range dests {
 		spec.Mounts = append(spec.Mounts, specs.Mount{Destination: dest, Source: file, Options: []string{"bind"}})
 	}
 	r, err := runSpec(t, mount.Mount{Type: "bind", Source: root}, spec)
-	if err != nil || r.out != "hello\nhello\n" {
+	if err != nil || r.out != strings.Repeat("hello\n", len(dests)) {
 		t.Errorf("%v, %s%s", err, r.out, r.err)
 	}
 	if _, err := os.Lstat(outside); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("what the link names: %v", err)
+	}
+}
+
+// TestBindOverLoop: a link to itself leads nowhere, and the error names it.
+func TestBindOverLoop(t *testing.T) {
+	t.Parallel()
+	root := rootfs(t)
+	if err := os.Symlink("loop", filepath.Join(root, "loop")); err != nil {
+		t.Fatal(err)
+	}
+	spec := baseSpec("true")
+	spec.Mounts = append(spec.Mounts, specs.Mount{Destination: "/loop", Source: os.DevNull, Options: []string{"bind"}})
+	_, err := runSpec(t, mount.Mount{Type: "bind", Source: root}, spec)
+	if !errors.Is(err, unix.ELOOP) || !strings.Contains(err.Error(), "/loop") {
+		t.Errorf("got %v", err)
 	}
 }
 
