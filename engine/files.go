@@ -16,6 +16,7 @@ import (
 	"cove/engine/machine"
 	"cove/engine/rootfs"
 	"cove/errdefs"
+	"cove/internal/filelock"
 	"cove/layers/diff"
 	"cove/layers/mount"
 	"cove/runner"
@@ -131,6 +132,18 @@ func (e *Engine) inContainer(ctx context.Context, ref, name string, write bool, 
 	c, err := e.Container(ctx, ref)
 	if err != nil {
 		return err
+	}
+	if write {
+		// One after the other, as docker has it: two that replace the same file
+		// at once would remove it under each other.
+		lock, err := filelock.Open(ctx, filepath.Join(c.Dir(), "copy.lock"), filelock.Exclusive)
+		if errors.Is(err, fs.ErrNotExist) {
+			return errdefs.Errorf(errdefs.ErrNotFound, "container %s: it was removed meanwhile", c)
+		}
+		if err != nil {
+			return fmt.Errorf("container %s: %w", c, err)
+		}
+		defer filelock.Release(lock)
 	}
 	state, err := c.State(ctx)
 	if err != nil {

@@ -233,11 +233,8 @@ func TestAsSomeOrderWould(t *testing.T) {
 	t.Logf("%d cases", len(groups))
 }
 
-// atOnce does a group of verbs at once on a new container, and tells what no
-// order explains.
-func atOnce(t *testing.T, e *Engine, name string, status record.Status, group []verb) string {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
+// inStatus makes a container in a status.
+func inStatus(ctx context.Context, e *Engine, name string, status record.Status) (*runner.Container, error) {
 	c, err := e.Create(ctx, CreateOptions{
 		Options: runspec.Options{Image: "busybox", Network: "none", Command: []string{"sleep", "1000"}}, Name: name,
 	})
@@ -250,6 +247,15 @@ func atOnce(t *testing.T, e *Engine, name string, status record.Status, group []
 	case err == nil && status == record.Exited:
 		err = c.Kill(ctx, unix.SIGKILL)
 	}
+	return c, err
+}
+
+// atOnce does a group of verbs at once on a new container, and tells what no
+// order explains.
+func atOnce(t *testing.T, e *Engine, name string, status record.Status, group []verb) string {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	c, err := inStatus(ctx, e, name, status)
 	if err != nil {
 		return err.Error()
 	}
@@ -393,5 +399,33 @@ func TestNamesAtOnce(t *testing.T) {
 			return nil
 		})
 		check("volume rm beside its users", won, lost, won, errdefs.ErrConflict)
+	}
+}
+
+// TestCopiesAtOnce copies to the same names from several sides: each replaces
+// what the other made, and none finds it gone.
+func TestCopiesAtOnce(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	for _, status := range []record.Status{record.Running, record.Exited} {
+		c, err := inStatus(t.Context(), e, "copies-"+string(status), status)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var all sync.WaitGroup
+		for range 4 {
+			all.Go(func() {
+				for range 20 {
+					if _, err := e.CopyIn(t.Context(), "/etc/hostname", c.ID(), "/tmp/copied", CopyOptions{}); err != nil {
+						t.Errorf("%s: %v", status, err)
+						return
+					}
+				}
+			})
+		}
+		all.Wait()
+		if err := e.Remove(t.Context(), c.ID(), true, false); err != nil {
+			t.Error(err)
+		}
 	}
 }
