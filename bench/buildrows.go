@@ -66,11 +66,15 @@ var fresh = shell("rm -rf $WORK/fresh; cp -r $WORK/ctx $WORK/fresh")
 func buildRows() []row {
 	const image = " --output type=image,name=big"
 	cold := row{
-		name: "cold build: three stages, COPYs of 150 and 311 MB", target: target{ratio: 0.4}, rounds: 2, cold: true, limit: buildLimit,
+		name: "cold build: three stages, COPYs of 150 and 311 MB", target: target{ratio: 0.4}, rounds: 2, cold: true,
+		limit: buildLimit,
 		after: emptySpares,
 	}
 	warm := row{name: "warm rebuild, nothing changed", target: target{most: 200}, rounds: 5, limit: buildLimit}
-	copied := row{name: "rebuild after a fresh copy of the context", target: target{most: 1000}, rounds: 3, limit: buildLimit}
+	copied := row{
+		name: "rebuild after a fresh copy of the context", target: target{most: 1000}, rounds: 3,
+		limit: buildLimit,
+	}
 	both := row{
 		name: "cold build and push", target: target{ratio: 0.4}, rounds: 2, cold: true, limit: buildLimit,
 		after: emptySpares,
@@ -88,7 +92,8 @@ func buildRows() []row {
 	cold.in = withBuildKit(cold.in, pruned, buildctlLine+"$WORK/ctx"+image)
 	warm.in = withBuildKit(warm.in, nil, buildctlLine+"$WORK/ctx"+image)
 	copied.in = withBuildKit(copied.in, fresh, buildctlLine+"$WORK/fresh"+image)
-	both.in = withBuildKit(both.in, steps(pruned, newTarget), buildctlLine+"$WORK/ctx --output type=image,name=$TARGET/buildkit,push=true,registry.insecure=true")
+	both.in = withBuildKit(both.in, steps(pruned, newTarget),
+		buildctlLine+"$WORK/ctx --output type=image,name=$TARGET/buildkit,push=true,registry.insecure=true")
 	return []row{cold, warm, copied, both}
 }
 

@@ -101,7 +101,8 @@ func (c *httpClient) pushImage(ctx context.Context, tag string, layer blob) erro
 		return err
 	}
 	layerDesc.MediaType = ocispec.MediaTypeImageLayer
-	configDesc, err := c.pushBlob(ctx, newBlob(fmt.Appendf(nil, `{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[%q]}}`, layerDesc.Digest)))
+	configDesc, err := c.pushBlob(ctx, newBlob(fmt.Appendf(nil,
+		`{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[%q]}}`, layerDesc.Digest)))
 	if err != nil {
 		return err
 	}
@@ -114,7 +115,8 @@ func (c *httpClient) pushImage(ctx context.Context, tag string, layer blob) erro
 		return err
 	}
 	_, err = c.do(ctx, call{
-		method: http.MethodPut, path: "/v2/bench/app/manifests/" + tag, body: body, mediaType: ocispec.MediaTypeImageManifest,
+		method: http.MethodPut, path: "/v2/bench/app/manifests/" + tag, body: body,
+		mediaType: ocispec.MediaTypeImageManifest,
 	})
 	return err
 }

@@ -69,7 +69,8 @@ func enter(ctx context.Context) error {
 // that leave their caller make many, until the lab has ended. Then the kernel
 // ends whatever is left.
 func reap() (status int, err error) {
-	if out, err := exec.Command("sh", "-ec", "mount --make-rprivate /; mount -t proc proc /proc").CombinedOutput(); err != nil {
+	if out, err := exec.Command("sh", "-ec",
+		"mount --make-rprivate /; mount -t proc proc /proc").CombinedOutput(); err != nil {
 		return 1, fmt.Errorf("mounting: %w: %s", err, out)
 	}
 	stop := make(chan os.Signal, 1)

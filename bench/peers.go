@@ -74,7 +74,10 @@ func ready(engine string) need {
 
 func (l *lab) dockerd(name string, more ...string) error {
 	at := filepath.Join(l.work, name)
-	argv := []string{"dockerd", "--config-file", l.work + "/docker.json", "--data-root", at, "--exec-root", at + "-run", "-p", at + ".pid", "-H", "unix://" + at + ".sock"}
+	argv := []string{
+		"dockerd", "--config-file", l.work + "/docker.json", "--data-root", at, "--exec-root", at + "-run",
+		"-p", at + ".pid", "-H", "unix://" + at + ".sock",
+	}
 	_, err := l.serve(name, "unix", at+".sock", append(argv, more...)...)
 	return err
 }
@@ -120,8 +123,10 @@ var buildkitd = need{"BuildKit is ready", func(ctx context.Context, l *lab) erro
 		return fmt.Errorf("the saved base image has %d manifests", len(index.Manifests))
 	}
 	l.vars["BASE"] = "oci-layout://base@" + index.Manifests[0].Digest.String()
-	_, err = l.serve("buildkitd", "unix", l.work+"/buildkitd.sock", l.vars["CACHE"]+"/buildkitd", "--addr", "unix://"+l.work+"/buildkitd.sock",
-		"--root", l.work+"/buildkit", "--oci-worker-snapshotter", "overlayfs", "--oci-worker-net", "host", "--containerd-worker=false")
+	_, err = l.serve("buildkitd", "unix", l.work+"/buildkitd.sock", l.vars["CACHE"]+"/buildkitd", "--addr",
+		"unix://"+l.work+"/buildkitd.sock",
+		"--root", l.work+"/buildkit", "--oci-worker-snapshotter", "overlayfs", "--oci-worker-net", "host",
+		"--containerd-worker=false")
 	return err
 }}
 

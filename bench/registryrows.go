@@ -19,7 +19,11 @@ import (
 const password = "bench-only"
 
 // registries are the servers; all speak plain HTTP.
-var registries = []struct{ name, address string }{{cove, "127.0.0.1:5101"}, {"docker-registry", "127.0.0.1:5102"}, {distribution, "127.0.0.1:5103"}}
+var registries = []struct{ name, address string }{
+	{cove, "127.0.0.1:5101"},
+	{"docker-registry", "127.0.0.1:5102"},
+	{distribution, "127.0.0.1:5103"},
+}
 
 const distribution = "distribution"
 
@@ -34,7 +38,8 @@ http: {addr: "%s"}
 func (l *lab) serveRegistry(kind, address, under, name string) (*server, error) {
 	root := filepath.Join(under, name)
 	if kind == cove {
-		return l.serve(name, "tcp", address, l.vars["BIN"]+"/registry", "serve", "--root", root, "--listen", address, "--tls=off")
+		return l.serve(name, "tcp", address, l.vars["BIN"]+"/registry", "serve", "--root", root, "--listen", address,
+			"--tls=off")
 	}
 	program := "docker-registry"
 	if kind == distribution {
@@ -69,9 +74,12 @@ func protocolRows() []row {
 	load := func(prepare func() work) []contender {
 		var in []contender
 		for _, r := range registries {
-			in = append(in, contender{name: r.name, needs: []need{served(r.name, r.address)}, value: func(ctx context.Context, _ *lab) (float64, error) {
-				return p50(ctx, &httpClient{base: "http://" + r.address}, prepare())
-			}})
+			in = append(in, contender{
+				name: r.name, needs: []need{served(r.name, r.address)},
+				value: func(ctx context.Context, _ *lab) (float64, error) {
+					return p50(ctx, &httpClient{base: "http://" + r.address}, prepare())
+				},
+			})
 		}
 		return in
 	}
@@ -111,18 +119,24 @@ func protocolRows() []row {
 	for i := range rows {
 		rows[i].rounds = 5
 	}
-	return append(rows, row{name: "registry: resident memory after that", target: target{most: 60}, rounds: 1, cold: true, unit: "MB", in: resident()})
+	return append(rows, row{
+		name: "registry: resident memory after that", target: target{most: 60}, rounds: 1,
+		cold: true, unit: "MB", in: resident(),
+	})
 }
 
 // resident are the registries' processes, measured by what they take.
 func resident() []contender {
 	var in []contender
 	for _, r := range registries {
-		in = append(in, contender{name: r.name, needs: []need{served(r.name, r.address)}, value: func(_ context.Context, l *lab) (float64, error) {
-			kib, _, _ := strings.Cut(field("/proc/"+l.vars[processOf(r.name)]+"/status", "VmRSS"), " ")
-			n, err := strconv.ParseFloat(kib, 64)
-			return n / 1024, err
-		}})
+		in = append(in, contender{
+			name: r.name, needs: []need{served(r.name, r.address)},
+			value: func(_ context.Context, l *lab) (float64, error) {
+				kib, _, _ := strings.Cut(field("/proc/"+l.vars[processOf(r.name)]+"/status", "VmRSS"), " ")
+				n, err := strconv.ParseFloat(kib, 64)
+				return n / 1024, err
+			},
+		})
 	}
 	return in
 }

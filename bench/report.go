@@ -24,8 +24,9 @@ type report struct {
 
 const preamble = `# Measured beside the peers
 
-` + "`make bench`" + ` writes this file. The engines did each row's work in turn, in one run on one machine, each round beginning with
-another of them; the figures are medians. A time alone means nothing: what counts is the ratio, cove ÷ the other.
+` + "`make bench`" + ` writes this file. The engines did each row's work in turn, in one run on one machine,
+each round beginning with another of them; the figures are medians. A time alone means nothing:
+what counts is the ratio, cove ÷ the other.
 
 `
 
@@ -35,7 +36,8 @@ func (rep report) text(end time.Time) []byte {
 	for _, line := range rep.machine {
 		fmt.Fprintf(&b, "- %s\n", line)
 	}
-	fmt.Fprintf(&b, "- begun %s, took %s; load of the machine at the end %s\n", rep.begun.UTC().Format(time.RFC3339), end.Sub(rep.begun).Round(time.Second), load())
+	fmt.Fprintf(&b, "- begun %s, took %s; load of the machine at the end %s\n", rep.begun.UTC().Format(time.RFC3339),
+		end.Sub(rep.begun).Round(time.Second), load())
 	met, held := 0, 0
 	for _, r := range rep.results {
 		switch r.verdict() {
@@ -90,7 +92,8 @@ func (s series) cells(unit, ratio string) string {
 		}
 		return fmt.Sprintf("%s | cannot: %.300s | | |", s.name, reason)
 	}
-	return fmt.Sprintf("%s | %.1f %s | %.1f – %.1f | %d | %s", s.name, s.median(), unit, s.samples[0], s.samples[len(s.samples)-1], len(s.samples), ratio)
+	return fmt.Sprintf("%s | %.1f %s | %.1f – %.1f | %d | %s", s.name, s.median(), unit, s.samples[0],
+		s.samples[len(s.samples)-1], len(s.samples), ratio)
 }
 
 // describeMachine says what the figures depend on.
@@ -101,12 +104,15 @@ func describeMachine(l *lab) []string {
 		kernel = unix.ByteSliceToString(u.Release[:])
 	}
 	return []string{
-		fmt.Sprintf("%d × %s, %d GiB of memory, Linux %s; load at the beginning %s", runtime.NumCPU(), processor(), memory("MemTotal")>>30, kernel, load()),
+		fmt.Sprintf("%d × %s, %d GiB of memory, Linux %s; load at the beginning %s", runtime.NumCPU(), processor(),
+			memory("MemTotal")>>30, kernel, load()),
 		"the engines' state is on " + l.where + ", that of the registries on the disk",
 		l.version("$BIN/cove version"),
 		strings.Join([]string{
-			l.version("docker --version"), l.version("podman --version"), l.version("buildah --version"), l.version("crun --version"),
-			l.version("runc --version"), buildkit + " " + buildkitVersion, l.version("docker-registry --version"), distribution + " " + distributionVersion,
+			l.version("docker --version"), l.version("podman --version"), l.version("buildah --version"),
+			l.version("crun --version"),
+			l.version("runc --version"), buildkit + " " + buildkitVersion, l.version("docker-registry --version"),
+			distribution + " " + distributionVersion,
 		}, "; "),
 	}
 }

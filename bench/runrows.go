@@ -31,10 +31,14 @@ var runtimes = []struct{ name, cli string }{
 }
 
 func runtimeRows() []row {
-	secured := row{name: "runtime run /bin/true, default seccomp profile", target: target{ratio: 0.35, of: "crun"}, rounds: 40}
+	secured := row{
+		name: "runtime run /bin/true, default seccomp profile", target: target{ratio: 0.35, of: "crun"},
+		rounds: 40,
+	}
 	plain := row{name: "runtime run /bin/true, no seccomp", target: target{ratio: 0.6, of: "crun"}, rounds: 40}
 	streak := row{
-		name: "runtime run /bin/true, no seccomp, ten in a row", target: target{ratio: 0.6, of: "crun"}, rounds: 8, streak: 10,
+		name: "runtime run /bin/true, no seccomp, ten in a row", target: target{ratio: 0.6, of: "crun"}, rounds: 8,
+		streak: 10,
 		note: `crun and runc move the container's process into its control groups from outside, which takes a lock that all forks share. ` +
 			`The first to take it after a pause waits for a grace period of the kernel's RCU, 8 to 20 ms; who takes it again at once does not. ` +
 			`One start by itself, as people and schedulers make it, is the row without "ten in a row"; a loop of starts is this one. ` +
@@ -65,7 +69,8 @@ func runtimeRows() []row {
 var bundles = need{"the bundles", func(ctx context.Context, l *lab) error {
 	return steps(
 		shell("mkdir $WORK/rootfs; tar -C $WORK/rootfs -xf $CACHE/base.tar"),
-		bundle("plain", false, "/bin/true"), bundle("secured", true, "/bin/true"), bundle("sleep", true, "/bin/sleep", "10000"),
+		bundle("plain", false, "/bin/true"), bundle("secured", true, "/bin/true"),
+		bundle("sleep", true, "/bin/sleep", "10000"),
 	)(ctx, l)
 }}
 
@@ -113,9 +118,13 @@ func runRows() []row {
 	}
 	return []row{
 		{name: "run --rm /bin/true, bridge network", target: target{ratio: 0.12, of: docker}, rounds: 15, in: runs("")},
-		{name: "run --rm /bin/true, no network", target: target{ratio: 0.10, of: podman}, rounds: 15, in: runs("--network none")},
 		{
-			name: "64 times run --rm at once, no network", target: target{ratio: 0.09, of: docker}, rounds: 3, cold: true, limit: 2 * time.Minute,
+			name: "run --rm /bin/true, no network", target: target{ratio: 0.10, of: podman}, rounds: 15,
+			in: runs("--network none"),
+		},
+		{
+			name: "64 times run --rm at once, no network", target: target{ratio: 0.09, of: docker}, rounds: 3,
+			cold: true, limit: 2 * time.Minute,
 			in: each(engines, func(e string) contender {
 				return contender{needs: []need{imported(e)}, run: shell(fmt.Sprintf(crowd, cli(e)))}
 			}),

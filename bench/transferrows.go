@@ -48,14 +48,17 @@ var insecure = map[string]string{podman: " --tls-verify=false"}
 
 func transferRows() []row {
 	engines := []string{cove, docker, podman}
-	push := row{name: "push of the built image", target: target{ratio: 0.2, of: podman}, in: each(engines, func(e string) contender {
-		name := "$TARGET/" + e
-		return contender{
-			needs:  []need{built(e)},
-			before: steps(newTarget, run(cli(e)+" tag big "+name)),
-			run:    run(cli(e) + " push -q" + insecure[e] + " " + name),
-		}
-	})}
+	push := row{
+		name: "push of the built image", target: target{ratio: 0.2, of: podman},
+		in: each(engines, func(e string) contender {
+			name := "$TARGET/" + e
+			return contender{
+				needs:  []need{built(e)},
+				before: steps(newTarget, run(cli(e)+" tag big "+name)),
+				run:    run(cli(e) + " push -q" + insecure[e] + " " + name),
+			}
+		}),
+	}
 	pull := func(image string) []contender {
 		return each(engines, func(e string) contender {
 			return contender{
@@ -65,15 +68,27 @@ func transferRows() []row {
 		})
 	}
 	save := each(engines, func(e string) contender {
-		return contender{needs: []need{built(e)}, before: shell("rm -f $WORK/saved.tar"), run: run(cli(e) + " save -o $WORK/saved.tar big")}
+		return contender{
+			needs: []need{built(e)}, before: shell("rm -f $WORK/saved.tar"),
+			run: run(cli(e) + " save -o $WORK/saved.tar big"),
+		}
 	})
 	load := each(engines, func(e string) contender {
-		return contender{needs: []need{publishedImages, ready(e)}, before: emptied(e), run: run(spare(e) + " load -q -i $WORK/big.tar")}
+		return contender{
+			needs: []need{publishedImages, ready(e)}, before: emptied(e),
+			run: run(spare(e) + " load -q -i $WORK/big.tar"),
+		}
 	})
 	rows := []row{
 		push,
-		{name: "pull and unpack of the built image", target: target{ratio: 0.35, of: docker}, in: pull("big"), after: emptySpares},
-		{name: "pull and unpack of one layer of 311 MB", target: target{ratio: 0.5, of: docker}, in: pull("single"), after: emptySpares},
+		{
+			name: "pull and unpack of the built image", target: target{ratio: 0.35, of: docker}, in: pull("big"),
+			after: emptySpares,
+		},
+		{
+			name: "pull and unpack of one layer of 311 MB", target: target{ratio: 0.5, of: docker}, in: pull("single"),
+			after: emptySpares,
+		},
 		{name: "save of the built image", target: target{ratio: 0.5}, in: save, after: shell("rm -f $WORK/saved.tar")},
 		{name: "load of the built image", target: target{ratio: 0.5}, in: load, after: emptySpares},
 	}

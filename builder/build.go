@@ -101,7 +101,8 @@ func withSource(err error, source []byte) error {
 // complete fills in what the request leaves open.
 func (r *Request) complete() error {
 	if r.Context == "" {
-		return errdefs.Errorf(errdefs.ErrInvalid, "build: a context is needed: a directory, or - for a tar archive on stdin")
+		return errdefs.Errorf(errdefs.ErrInvalid,
+			"build: a context is needed: a directory, or - for a tar archive on stdin")
 	}
 	if r.Platform.OS == "" {
 		r.Platform.OS = "linux"
@@ -127,7 +128,9 @@ func (r *Request) complete() error {
 	return errdefs.Errorf(errdefs.ErrInvalid, "build: compression %q is not one of gzip, zstd, none", r.Compression)
 }
 
-func (b *Builder) plan(ctx context.Context, req Request, files *buildctx.Context, report *reporter) (*plan.Graph, error) {
+func (b *Builder) plan(
+	ctx context.Context, req Request, files *buildctx.Context, report *reporter,
+) (*plan.Graph, error) {
 	resolve := func(ctx context.Context, name string, p ocispec.Platform) (base plan.Base, err error) {
 		err = report.step("[internal] load metadata for "+name, func() (err error) {
 			base, err = b.cfg.Resolver.Resolve(ctx, name, p)
@@ -144,7 +147,9 @@ func (b *Builder) plan(ctx context.Context, req Request, files *buildctx.Context
 	})
 }
 
-func (b *Builder) solveConfig(req Request, files *buildctx.Context, lease content.Lease, progress solve.Progress) solve.Config {
+func (b *Builder) solveConfig(
+	req Request, files *buildctx.Context, lease content.Lease, progress solve.Progress,
+) solve.Config {
 	hostNetwork := req.Network == "host" || slices.Contains(req.Allow, "network.host")
 	return solve.Config{
 		Content: b.cfg.Content, Snapshots: b.cfg.Snapshots, Unpacker: b.cfg.Resolver, Executor: b.cfg.Executor,
@@ -171,7 +176,9 @@ func (b *Builder) cache() solve.Cache {
 	return state.Open(b.cfg.Root, b.cfg.Now).Records()
 }
 
-func (b *Builder) export(ctx context.Context, req Request, g *plan.Graph, solved *solve.Result, lease content.Lease) (*Result, error) {
+func (b *Builder) export(
+	ctx context.Context, req Request, g *plan.Graph, solved *solve.Result, lease content.Lease,
+) (*Result, error) {
 	to := req.Exporter
 	if to == nil {
 		hold := func(ctx context.Context, dgst digest.Digest) error { return lease.Add(ctx, dgst.String()) }

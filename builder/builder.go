@@ -142,7 +142,8 @@ type Builder struct{ cfg Config }
 // New returns a Builder.
 func New(cfg Config) (*Builder, error) {
 	if cfg.Content == nil || cfg.Snapshots == nil || cfg.Resolver == nil || cfg.Executor == nil || cfg.Root == "" {
-		return nil, errdefs.Errorf(errdefs.ErrInvalid, "builder: Content, Snapshots, Resolver, Executor and Root are all needed")
+		return nil, errdefs.Errorf(errdefs.ErrInvalid,
+			"builder: Content, Snapshots, Resolver, Executor and Root are all needed")
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now

@@ -42,7 +42,8 @@ func ReadBlob(ctx context.Context, p Provider, desc ocispec.Descriptor) ([]byte,
 	}
 	defer r.Close()
 	if r.Size() > MaxRead {
-		return nil, errdefs.Errorf(errdefs.ErrExhausted, "blob %s: %d bytes are too many to read at once (%d at most)", desc.Digest, r.Size(), MaxRead)
+		return nil, errdefs.Errorf(errdefs.ErrExhausted, "blob %s: %d bytes are too many to read at once (%d at most)",
+			desc.Digest, r.Size(), MaxRead)
 	}
 	b := make([]byte, r.Size())
 	if _, err := r.ReadAt(b, 0); err != nil && !errors.Is(err, io.EOF) {

@@ -90,7 +90,8 @@ type TagReader interface {
 // ManifestWriter stores manifests.
 type ManifestWriter interface {
 	// PutManifest stores m.Body under its digest and moves the tags to it, all
-	// or none; without a tag it is there by its digest alone. Blobs and manifests that it needs and the repository lacks are
+	// or none; without a tag it is there by its digest alone. Blobs and manifests that it needs and
+	// the repository lacks are
 	// errdefs.ErrNotFound wrapping a *MissingError. subject is the digest of
 	// its subject, "" if it has none (the server answers OCI-Subject with it).
 	PutManifest(ctx context.Context, repo string, m Manifest, tags ...string) (subject digest.Digest, err error)

@@ -97,7 +97,9 @@ func refsOf(img images.Image) []string {
 
 // committed is the config of the image: that of the base, with what the
 // container was told to be, and the changes over it.
-func (e *Engine) committed(ctx context.Context, c *runner.Container, base images.Image, layer layers.Layer, o CommitOptions) ([]byte, error) {
+func (e *Engine) committed(
+	ctx context.Context, c *runner.Container, base images.Image, layer layers.Layer, o CommitOptions,
+) ([]byte, error) {
 	changes, err := e.applyChanges(ctx, o.Changes, base.Platform())
 	if err != nil {
 		return nil, err

@@ -119,7 +119,8 @@ func (e *Engine) fill(ctx context.Context, p *prepared, id string, o CreateOptio
 		return err
 	}
 	if check != nil {
-		e.cfg.Notify(fmt.Sprintf("NOTE: the HEALTHCHECK of image %s is not run: there are no health checks yet", o.Image))
+		e.cfg.Notify(fmt.Sprintf("NOTE: the HEALTHCHECK of image %s is not run: there are no health checks yet",
+			o.Image))
 	}
 	snaps, err := e.snapshots()
 	if err != nil {
@@ -238,11 +239,14 @@ func (e *Engine) checkNetwork(ctx context.Context, o *runspec.Options) error {
 		o.Network = string(network.ContainerPrefix) + c.ID()
 	case o.Network == "default":
 		o.Network = string(network.Bridge)
-	case o.Network != "" && o.Network != string(network.Bridge) && o.Network != string(network.None) && o.Network != string(network.Host):
-		return errdefs.Errorf(errdefs.ErrNotFound, "network %s: there is no network of that name; there are bridge, none, host and container:NAME", o.Network)
+	case o.Network != "" && o.Network != string(network.Bridge) && o.Network != string(network.None) &&
+		o.Network != string(network.Host):
+		return errdefs.Errorf(errdefs.ErrNotFound,
+			"network %s: there is no network of that name; there are bridge, none, host and container:NAME", o.Network)
 	}
 	if len(o.Ports) > 0 && o.Network != "" && o.Network != string(network.Bridge) {
-		return errdefs.Errorf(errdefs.ErrInvalid, "publishing ports means nothing with network %s: ports are those of the bridge network", o.Network)
+		return errdefs.Errorf(errdefs.ErrInvalid,
+			"publishing ports means nothing with network %s: ports are those of the bridge network", o.Network)
 	}
 	return nil
 }

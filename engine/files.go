@@ -125,7 +125,9 @@ func (e *Engine) source(ctx context.Context, ref, name string, o CopyOptions, do
 // inContainer calls do with a container's root, open, and the name below it.
 // One that runs is seen through its first process, with all that is mounted in
 // it; of one that does not, a volume is found by where it would be mounted.
-func (e *Engine) inContainer(ctx context.Context, ref, name string, write bool, do func(root int, name string) error) error {
+func (e *Engine) inContainer(
+	ctx context.Context, ref, name string, write bool, do func(root int, name string) error,
+) error {
 	if err := machine.NeedRoot("copying from and to a container"); err != nil {
 		return err
 	}
@@ -186,7 +188,9 @@ var errEnded = errdefs.Errorf(errdefs.ErrConflict, "it ended meanwhile; try agai
 
 // inProcess opens the root of a container's first process. It is still the
 // container's when the container, asked afterwards, still says so.
-func inProcess(ctx context.Context, c *runner.Container, pid int, name string, do func(root int, name string) error) error {
+func inProcess(
+	ctx context.Context, c *runner.Container, pid int, name string, do func(root int, name string) error,
+) error {
 	root, err := rootfs.Open(fmt.Sprintf("/proc/%d/root", pid))
 	if err == nil {
 		defer unix.Close(root)
@@ -209,7 +213,8 @@ func mountAt(mounts []record.Mounted, name string) (found record.Mounted, rest s
 	clean := path.Clean("/" + name)
 	for _, m := range mounts {
 		below, in := strings.CutPrefix(clean+"/", path.Clean(m.Target)+"/")
-		if info, err := os.Stat(m.Source); !in || err != nil || !info.IsDir() || ok && len(m.Target) < len(found.Target) {
+		if info, err := os.Stat(m.Source); !in || err != nil || !info.IsDir() || ok &&
+			len(m.Target) < len(found.Target) {
 			continue
 		}
 		found, rest, ok = m, "/"+strings.TrimSuffix(below, "/"), true

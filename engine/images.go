@@ -91,7 +91,9 @@ func (e *Engine) imageToRun(ctx context.Context, lease content.Lease, o CreateOp
 
 // stack prepares a writable snapshot on the image's layers, which the lease
 // holds, and unpacks them first when they are not.
-func (e *Engine) stack(ctx context.Context, key string, img images.Image, lease content.Lease, tell progress.Func) (mount.Mount, error) {
+func (e *Engine) stack(
+	ctx context.Context, key string, img images.Image, lease content.Lease, tell progress.Func,
+) (mount.Mount, error) {
 	snaps, err := e.snapshots()
 	if err != nil {
 		return mount.Mount{}, err

@@ -17,7 +17,9 @@ type Changes func(ctx context.Context, instructions []string, platform ocispec.P
 
 // Import makes an image of one layer from the tar of a root filesystem.
 // changes are Dockerfile instructions that only change the config, as CMD.
-func (e *Engine) Import(ctx context.Context, r io.Reader, changes []string, o images.ImportOptions) (images.Image, error) {
+func (e *Engine) Import(
+	ctx context.Context, r io.Reader, changes []string, o images.ImportOptions,
+) (images.Image, error) {
 	cfg, err := e.applyChanges(ctx, changes, o.Platform)
 	if err != nil {
 		return images.Image{}, err
@@ -30,12 +32,15 @@ func (e *Engine) Import(ctx context.Context, r io.Reader, changes []string, o im
 	return store.Import(ctx, r, o)
 }
 
-func (e *Engine) applyChanges(ctx context.Context, changes []string, platform ocispec.Platform) (ocispec.ImageConfig, error) {
+func (e *Engine) applyChanges(
+	ctx context.Context, changes []string, platform ocispec.Platform,
+) (ocispec.ImageConfig, error) {
 	if len(changes) == 0 {
 		return ocispec.ImageConfig{}, nil
 	}
 	if e.cfg.Changes == nil {
-		return ocispec.ImageConfig{}, errdefs.Errorf(errdefs.ErrUnsupported, "engine: it was opened without a way to apply Dockerfile instructions")
+		return ocispec.ImageConfig{}, errdefs.Errorf(errdefs.ErrUnsupported,
+			"engine: it was opened without a way to apply Dockerfile instructions")
 	}
 	return e.cfg.Changes(ctx, changes, platform)
 }

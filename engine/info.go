@@ -60,7 +60,10 @@ func registryConfig(known config.Registries) dockertypes.RegistryConfig {
 		if c, ok := out.IndexConfigs[name]; ok {
 			return c
 		}
-		return dockertypes.IndexConfig{Name: name, Mirrors: []string{}, Secure: true, Official: name == reference.DefaultRegistry}
+		return dockertypes.IndexConfig{
+			Name: name, Mirrors: []string{}, Secure: true,
+			Official: name == reference.DefaultRegistry,
+		}
 	}
 	out.IndexConfigs[reference.DefaultRegistry] = index(reference.DefaultRegistry)
 	for name, mirrors := range known.Mirrors {

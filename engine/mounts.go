@@ -34,7 +34,10 @@ func (e *Engine) mountsOf(ctx context.Context, on base, o runspec.Options) ([]ru
 			return nil, mounts, err
 		}
 		mounts = append(mounts, m)
-		binds = append(binds, runspec.Bind{Source: m.Source, Target: m.Target, ReadOnly: m.ReadOnly, Propagation: m.Propagation})
+		binds = append(binds, runspec.Bind{
+			Source: m.Source, Target: m.Target, ReadOnly: m.ReadOnly,
+			Propagation: m.Propagation,
+		})
 	}
 	return binds, mounts, nil
 }

@@ -85,7 +85,9 @@ func (e *Engine) createToRun(ctx context.Context, o CreateOptions) (*runner.Cont
 	return c, lease, nil
 }
 
-func startAttached(ctx context.Context, c *runner.Container, o RunOptions) (s *runner.Session, streams runner.Streams, err error) {
+func startAttached(
+	ctx context.Context, c *runner.Container, o RunOptions,
+) (s *runner.Session, streams runner.Streams, err error) {
 	if o.Attach != nil {
 		if streams, err = o.Attach(c); err != nil {
 			return nil, streams, err

@@ -125,7 +125,8 @@ func (e *Engine) RemoveVolume(ctx context.Context, name string) error {
 	}
 	return e.unusedVolumes(ctx, func(users map[string][]string) error {
 		if u := users[name]; len(u) > 0 {
-			return errdefs.Errorf(errdefs.ErrConflict, "volume %s is in use by %s; remove what uses it first", name, strings.Join(u, ", "))
+			return errdefs.Errorf(errdefs.ErrConflict, "volume %s is in use by %s; remove what uses it first", name,
+				strings.Join(u, ", "))
 		}
 		return e.volumes().Remove(name)
 	})

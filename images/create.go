@@ -19,7 +19,9 @@ import (
 // and names it ("" leaves it without a name). config is the JSON of an image
 // config whose diffIDs are those of the layers; fields that the OCI
 // specification does not know stay as they are. hold covers the layers.
-func (s *Store) Create(ctx context.Context, name string, config []byte, ls []layers.Layer, hold content.Lease) (Image, error) {
+func (s *Store) Create(
+	ctx context.Context, name string, config []byte, ls []layers.Layer, hold content.Lease,
+) (Image, error) {
 	desc := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageConfig, Digest: digest.FromBytes(config)}
 	if err := hold.Add(ctx, desc.Digest.String()); err != nil {
 		return Image{}, err

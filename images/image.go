@@ -70,7 +70,8 @@ func parse(desc ocispec.Descriptor, body []byte) (*manifest.Manifest, error) {
 		return nil, fmt.Errorf("manifest %s: %w", desc.Digest, err)
 	}
 	if m.Config == nil && !manifest.IsIndex(m.MediaType) {
-		return nil, errdefs.Errorf(errdefs.ErrInvalid, "manifest %s: is an artifact (%s) and no image", desc.Digest, m.ArtifactType)
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "manifest %s: is an artifact (%s) and no image", desc.Digest,
+			m.ArtifactType)
 	}
 	return m, nil
 }
@@ -78,7 +79,10 @@ func parse(desc ocispec.Descriptor, body []byte) (*manifest.Manifest, error) {
 // take makes m, which desc describes, the image's manifest.
 func (i *Image) take(desc ocispec.Descriptor, m *manifest.Manifest) {
 	i.Descriptor = desc
-	i.Manifest = ocispec.Manifest{MediaType: m.MediaType, Config: *m.Config, Layers: m.Layers, Annotations: m.Annotations, Subject: m.Subject}
+	i.Manifest = ocispec.Manifest{
+		MediaType: m.MediaType, Config: *m.Config, Layers: m.Layers,
+		Annotations: m.Annotations, Subject: m.Subject,
+	}
 	i.Manifest.SchemaVersion = 2
 }
 
@@ -94,7 +98,8 @@ func (i *Image) parseConfig(raw []byte) error {
 	}
 	diffIDs := i.Config.RootFS.DiffIDs
 	if len(diffIDs) != len(i.Manifest.Layers) {
-		return errdefs.Errorf(errdefs.ErrInvalid, "image %s: its config lists %d layers, its manifest %d; is it an image, or another artifact?", i.ID, len(diffIDs), len(i.Manifest.Layers))
+		return errdefs.Errorf(errdefs.ErrInvalid,
+			"image %s: its config lists %d layers, its manifest %d; is it an image, or another artifact?", i.ID, len(diffIDs), len(i.Manifest.Layers))
 	}
 	i.Layers = make([]layers.Layer, len(diffIDs))
 	for n, d := range diffIDs {
@@ -128,7 +133,8 @@ func (s *Store) openFor(ctx context.Context, target ocispec.Descriptor, want oci
 			break
 		}
 		if depth == maxIndexDepth {
-			return img, errdefs.Errorf(errdefs.ErrInvalid, "index %s: is nested deeper than %d", target.Digest, maxIndexDepth)
+			return img, errdefs.Errorf(errdefs.ErrInvalid, "index %s: is nested deeper than %d", target.Digest,
+				maxIndexDepth)
 		}
 		if desc, err = platforms.Choose(m.Manifests, want); err != nil {
 			return img, fmt.Errorf("index %s: %w", target.Digest, err)

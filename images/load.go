@@ -130,7 +130,8 @@ func (s *Store) adopt(ctx context.Context, f tarball.Image, lease content.Lease,
 	}
 	for _, l := range img.Layers {
 		if _, err := s.cfg.Content.Stat(ctx, l.Blob.Digest); err != nil {
-			return Image{}, errdefs.Errorf(errdefs.ErrInvalid, "image %s: layer %s is not in the archive: %w", img.ID, l.Blob.Digest, err)
+			return Image{}, errdefs.Errorf(errdefs.ErrInvalid, "image %s: layer %s is not in the archive: %w", img.ID,
+				l.Blob.Digest, err)
 		}
 	}
 	return img, s.Unpack(ctx, img, lease, tell)

@@ -117,7 +117,8 @@ func (s *Store) getFor(ctx context.Context, name string, want ocispec.Platform) 
 	}
 	have := img.Platform()
 	if platforms.Rank(&have, want) == 0 {
-		return img, errdefs.Errorf(errdefs.ErrNotFound, "image %s: is for %s here, not for %s; pull it for that platform", name, platforms.Format(have), platforms.Format(want))
+		return img, errdefs.Errorf(errdefs.ErrNotFound,
+			"image %s: is for %s here, not for %s; pull it for that platform", name, platforms.Format(have), platforms.Format(want))
 	}
 	return img, nil
 }
@@ -131,7 +132,9 @@ func (s *Store) platform(p ocispec.Platform) ocispec.Platform {
 
 // fetch brings the manifest and config of ref here, under the lease, and
 // returns with them the digest that ref has at its registry.
-func (s *Store) fetch(ctx context.Context, ref reference.Reference, opts PullOptions, hold content.Lease) (Image, digest.Digest, error) {
+func (s *Store) fetch(
+	ctx context.Context, ref reference.Reference, opts PullOptions, hold content.Lease,
+) (Image, digest.Digest, error) {
 	repo, err := s.repository(ref)
 	if err != nil {
 		return Image{}, "", err
@@ -154,7 +157,8 @@ func (s *Store) fetch(ctx context.Context, ref reference.Reference, opts PullOpt
 			break
 		}
 		if depth == maxIndexDepth {
-			return Image{}, "", errdefs.Errorf(errdefs.ErrInvalid, "index %s: is nested deeper than %d", origin, maxIndexDepth)
+			return Image{}, "", errdefs.Errorf(errdefs.ErrInvalid, "index %s: is nested deeper than %d", origin,
+				maxIndexDepth)
 		}
 		if desc, err = platforms.Choose(m.Manifests, s.platform(opts.Platform)); err != nil {
 			return Image{}, "", err
@@ -168,7 +172,9 @@ func (s *Store) fetch(ctx context.Context, ref reference.Reference, opts PullOpt
 }
 
 // fetchConfig stores the manifest and brings the config.
-func (s *Store) fetchConfig(ctx context.Context, repo *client.Repository, img *Image, body []byte, hold content.Lease) error {
+func (s *Store) fetchConfig(
+	ctx context.Context, repo *client.Repository, img *Image, body []byte, hold content.Lease,
+) error {
 	config := img.Manifest.Config
 	if config.Size > content.MaxRead {
 		return errdefs.Errorf(errdefs.ErrInvalid, "image config %s: %d bytes are too many", config.Digest, config.Size)
@@ -237,9 +243,11 @@ func (s *Store) explainRefusal(ctx context.Context, ref reference.Reference, err
 	case openErr != nil:
 		return err
 	case !registry.SignedIn(ctx, ref.Registry):
-		return errdefs.Suggest(fmt.Errorf("%w; it is not there, or not for everybody", err), errdefs.Login, ref.Registry)
+		return errdefs.Suggest(fmt.Errorf("%w; it is not there, or not for everybody", err), errdefs.Login,
+			ref.Registry)
 	case errors.Is(err, errdefs.ErrUnauthenticated):
-		return errdefs.Suggest(fmt.Errorf("%w; the sign-in that is kept for it may be out of date", err), errdefs.Login, ref.Registry)
+		return errdefs.Suggest(fmt.Errorf("%w; the sign-in that is kept for it may be out of date", err), errdefs.Login,
+			ref.Registry)
 	case answer.Code == "": // a HEAD's refusal gives no reason
 		return fmt.Errorf("%w; the account signed in may not do this: ask an administrator of the project", err)
 	}

@@ -26,7 +26,8 @@ func (s *Store) Push(ctx context.Context, name string, opts PushOptions) (ocispe
 		return ocispec.Descriptor{}, err
 	}
 	if ref.Digest != "" {
-		return ocispec.Descriptor{}, errdefs.Errorf(errdefs.ErrInvalid, "pushing %s: a name with a digest cannot be pushed; give it a tag", name)
+		return ocispec.Descriptor{}, errdefs.Errorf(errdefs.ErrInvalid,
+			"pushing %s: a name with a digest cannot be pushed; give it a tag", name)
 	}
 	all, err := s.names.All(ctx)
 	if err != nil {
@@ -34,7 +35,8 @@ func (s *Store) Push(ctx context.Context, name string, opts PushOptions) (ocispe
 	}
 	i := slices.IndexFunc(all, func(r names.Record) bool { return r.Name == ref.String() })
 	if i < 0 {
-		return ocispec.Descriptor{}, errdefs.Errorf(errdefs.ErrNotFound, "pushing %s: no image has that name here; tag one first", ref.Familiar())
+		return ocispec.Descriptor{}, errdefs.Errorf(errdefs.ErrNotFound,
+			"pushing %s: no image has that name here; tag one first", ref.Familiar())
 	}
 	lease, err := s.cfg.Content.Lease(ctx)
 	if err != nil {
@@ -88,11 +90,13 @@ func (s *Store) mountable(ctx context.Context, all []names.Record, ref reference
 	var from []string
 	for _, r := range all {
 		other, err := reference.Parse(r.Name)
-		if err != nil || r.Origin == "" || other.Registry != ref.Registry || other.Repository == ref.Repository || slices.Contains(from, other.Repository) {
+		if err != nil || r.Origin == "" || other.Registry != ref.Registry || other.Repository == ref.Repository ||
+			slices.Contains(from, other.Repository) {
 			continue
 		}
 		shares, err := s.open(ctx, r.Target)
-		if err != nil || !slices.ContainsFunc(shares.Manifest.Layers, func(d ocispec.Descriptor) bool { return mine[d.Digest.String()] }) {
+		if err != nil || !slices.ContainsFunc(shares.Manifest.Layers,
+			func(d ocispec.Descriptor) bool { return mine[d.Digest.String()] }) {
 			continue
 		}
 		if from = append(from, other.Repository); len(from) == maxMountFrom {

@@ -155,7 +155,8 @@ func (r *removal) check() error {
 	case r.opts.Unnamed && len(repos) > 0:
 		return errdefs.Errorf(errdefs.ErrConflict, "image %s has a name by now", id)
 	case len(repos) > 1 && !r.opts.Force:
-		return forceable("delete %s (must be forced) - image is referenced in multiple repositories (%d)", id, len(repos))
+		return forceable("delete %s (must be forced) - image is referenced in multiple repositories (%d)", id,
+			len(repos))
 	case !r.used || len(r.victims) < len(r.all):
 		return nil
 	case r.byName && !r.opts.Force:

@@ -42,7 +42,9 @@ func (s *Store) Roots(ctx context.Context) iter.Seq2[string, error] {
 // reach visits what one record refers to. A manifest that is missing or
 // unreadable refers to nothing: its name is broken already, and must not keep
 // the rest from being collected.
-func (s *Store) reach(ctx context.Context, r names.Record, seen map[digest.Digest]bool, yield func(string, error) bool) bool {
+func (s *Store) reach(
+	ctx context.Context, r names.Record, seen map[digest.Digest]bool, yield func(string, error) bool,
+) bool {
 	pending := []ocispec.Descriptor{r.Target}
 	for len(pending) > 0 {
 		desc := pending[0]
@@ -75,7 +77,8 @@ func (s *Store) reach(ctx context.Context, r names.Record, seen map[digest.Diges
 // transient errors say nothing about what a manifest refers to, so a collector
 // must stop instead of taking it for empty.
 func transient(err error) bool {
-	return !errors.Is(err, errdefs.ErrNotFound) && !errors.Is(err, errdefs.ErrCorrupt) && !errors.Is(err, errdefs.ErrInvalid)
+	return !errors.Is(err, errdefs.ErrNotFound) && !errors.Is(err, errdefs.ErrCorrupt) &&
+		!errors.Is(err, errdefs.ErrInvalid)
 }
 
 // children returns what desc refers to, and the snapshots of an image's layers

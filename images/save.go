@@ -41,13 +41,19 @@ func (s *Store) Save(ctx context.Context, w io.Writer, names []string) error {
 		if err := lease.Add(ctx, img.refs()...); err != nil {
 			return err
 		}
-		entry := tarball.Image{Names: namesFor(img, name), Target: img.Target, Config: img.Manifest.Config, Layers: img.Manifest.Layers}
+		entry := tarball.Image{
+			Names: namesFor(img, name), Target: img.Target, Config: img.Manifest.Config,
+			Layers: img.Manifest.Layers,
+		}
 		out = addEntry(out, entry)
 		if blobs, err = s.closure(ctx, img.Target, blobs); err != nil {
 			return err
 		}
 	}
-	slices.SortStableFunc(out, func(a, b tarball.Image) int { return strings.Compare(string(a.Target.Digest), string(b.Target.Digest)) })
+	slices.SortStableFunc(out, func(a, b tarball.Image) int {
+		return strings.Compare(string(a.Target.Digest),
+			string(b.Target.Digest))
+	})
 	err = tarball.Write(ctx, w, s.cfg.Content, out, blobs)
 	return s.explainDamage(ctx, digestsOf(blobs), err)
 }
@@ -106,7 +112,9 @@ func addEntry(out []tarball.Image, e tarball.Image) []tarball.Image {
 
 // closure adds to blobs what target refers to. Images of an index that are for
 // other platforms and not here are left out, as docker does.
-func (s *Store) closure(ctx context.Context, target ocispec.Descriptor, blobs []ocispec.Descriptor) ([]ocispec.Descriptor, error) {
+func (s *Store) closure(
+	ctx context.Context, target ocispec.Descriptor, blobs []ocispec.Descriptor,
+) ([]ocispec.Descriptor, error) {
 	blobs = append(blobs, target)
 	children, _, err := s.children(ctx, target)
 	if err != nil {

@@ -88,7 +88,10 @@ func bare(d ocispec.Descriptor) ocispec.Descriptor {
 
 // named reports whether an image has a name other than except.
 func named(all []names.Record, id digest.Digest, except string) bool {
-	return slices.ContainsFunc(all, func(r names.Record) bool { return r.Image == id && r.Name != "" && r.Name != except })
+	return slices.ContainsFunc(all, func(r names.Record) bool {
+		return r.Image == id && r.Name != "" &&
+			r.Name != except
+	})
 }
 
 // Tag gives the image source one more name, taking it from another image if
@@ -99,7 +102,8 @@ func (s *Store) Tag(ctx context.Context, source, target string) error {
 		return err
 	}
 	if ref.Digest != "" {
-		return errdefs.Errorf(errdefs.ErrInvalid, "tagging %s: a name with a digest cannot be given, the digest is what it is", target)
+		return errdefs.Errorf(errdefs.ErrInvalid,
+			"tagging %s: a name with a digest cannot be given, the digest is what it is", target)
 	}
 	// Between finding the image and naming it, it must not be collected.
 	lease, err := s.cfg.Content.Lease(ctx)

@@ -70,7 +70,8 @@ func (s *Store) Fetch(ctx context.Context, img Image, hold content.Lease, tell p
 func (s *Store) healing(ctx context.Context, img Image, do func() error) error {
 	err := do()
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
-		return errdefs.Errorf(errdefs.ErrExhausted, "%w: the disk of %s is full: free some space and try again, what came is kept", err, s.cfg.Root)
+		return errdefs.Errorf(errdefs.ErrExhausted,
+			"%w: the disk of %s is full: free some space and try again, what came is kept", err, s.cfg.Root)
 	}
 	damaged, err := s.dropDamaged(ctx, layerBlobs(img.Layers), err)
 	if !damaged || !s.hasSource(img) {
@@ -102,7 +103,8 @@ func (s *Store) dropDamaged(ctx context.Context, blobs []digest.Digest, err erro
 	if dropErr := s.dropCorrupt(ctx, blobs); dropErr != nil {
 		return false, errors.Join(err, dropErr)
 	}
-	return true, errdefs.Errorf(errdefs.ErrCorrupt, "%w: blob %s was damaged on disk; pull or load its image again", err, blobs[0])
+	return true, errdefs.Errorf(errdefs.ErrCorrupt, "%w: blob %s was damaged on disk; pull or load its image again",
+		err, blobs[0])
 }
 
 // explainDamage is for who only reads the blobs: it drops those that are damaged,

@@ -82,7 +82,8 @@ func (n *Network) Connect(id string, cfg Config, peer int) (*Endpoint, error) {
 	case cfg.Mode == None:
 		return &Endpoint{}, nil
 	case cfg.Mode != Bridge && cfg.Mode != "":
-		return nil, errdefs.Errorf(errdefs.ErrNotFound, "network %q: not found; there are bridge, none, host and container:NAME", cfg.Mode)
+		return nil, errdefs.Errorf(errdefs.ErrNotFound,
+			"network %q: not found; there are bridge, none, host and container:NAME", cfg.Mode)
 	}
 	for _, p := range cfg.Ports {
 		if err := p.Validate(); err != nil {
@@ -234,7 +235,8 @@ func (e *Endpoint) plug(host *netlink.Handle, to netlink.Link) error {
 		err = host.LinkAdd(veth)
 	}
 	if errors.Is(err, unix.EXFULL) {
-		return errdefs.Errorf(errdefs.ErrExhausted, "network: bridge %s is full: the kernel allows 1,023 containers on one bridge", e.net.bridge)
+		return errdefs.Errorf(errdefs.ErrExhausted,
+			"network: bridge %s is full: the kernel allows 1,023 containers on one bridge", e.net.bridge)
 	}
 	if err != nil {
 		return bridge.Denied("plugging "+e.State.Veth+" into "+e.net.bridge, err)
@@ -259,9 +261,11 @@ func explain(pool *ipam.Pool, port publish.Port, err error) error {
 		} else if name := publish.Listener(port); name != "" {
 			who = name
 		}
-		return errdefs.Errorf(errdefs.ErrConflict, "network: publishing %s: port is in use by %s; choose another, or stop it", port, who)
+		return errdefs.Errorf(errdefs.ErrConflict,
+			"network: publishing %s: port is in use by %s; choose another, or stop it", port, who)
 	case errors.Is(err, unix.EADDRNOTAVAIL):
-		return errdefs.Errorf(errdefs.ErrInvalid, "network: publishing %s: %s is not an address of this host", port, port.Addr())
+		return errdefs.Errorf(errdefs.ErrInvalid, "network: publishing %s: %s is not an address of this host", port,
+			port.Addr())
 	}
 	return fmt.Errorf("network: publishing %s: %w", port, err)
 }

@@ -27,7 +27,8 @@ func ParseDigest(s string) (digest.Digest, error) {
 	}
 	d, err := digest.Parse(s)
 	if err != nil {
-		return "", errdefs.Errorf(errdefs.ErrInvalid, "digest %q: want the %d hexadecimal digits of %s", s, digest.Algorithm(alg).Size()*2, alg)
+		return "", errdefs.Errorf(errdefs.ErrInvalid, "digest %q: want the %d hexadecimal digits of %s", s,
+			digest.Algorithm(alg).Size()*2, alg)
 	}
 	return d, nil
 }

@@ -48,11 +48,14 @@ func Parse(s string) (Reference, error) {
 	if i := strings.LastIndexByte(rest, ':'); i > strings.LastIndexByte(rest, '/') {
 		ref.Tag, rest = rest[i+1:], rest[:i]
 		if !ValidTag(ref.Tag) {
-			return Reference{}, errdefs.Errorf(errdefs.ErrInvalid, "image name %q: tag %q: want up to 128 letters, digits, \".\", \"_\" and \"-\", starting with a letter, digit or \"_\"", s, ref.Tag)
+			return Reference{}, errdefs.Errorf(errdefs.ErrInvalid,
+				"image name %q: tag %q: want up to 128 letters, digits, \".\", \"_\" and \"-\", "+
+					"starting with a letter, digit or \"_\"", s, ref.Tag)
 		}
 	}
 	if isHex64(rest) {
-		return Reference{}, errdefs.Errorf(errdefs.ErrInvalid, "image name %q: 64 hexadecimal digits are an image id, not a name; name the digest as NAME@sha256:%s", s, rest)
+		return Reference{}, errdefs.Errorf(errdefs.ErrInvalid,
+			"image name %q: 64 hexadecimal digits are an image id, not a name; name the digest as NAME@sha256:%s", s, rest)
 	}
 	ref.Registry, ref.Repository = splitRegistry(rest)
 	if ref.Tag == "" && ref.Digest == "" {
@@ -85,7 +88,8 @@ func splitRegistry(name string) (registry, repo string) {
 
 func (r Reference) check() error {
 	if !validHost(r.Registry) {
-		return errdefs.Errorf(errdefs.ErrInvalid, "registry %q: want a host name or address with an optional :port", r.Registry)
+		return errdefs.Errorf(errdefs.ErrInvalid, "registry %q: want a host name or address with an optional :port",
+			r.Registry)
 	}
 	if ValidRepository(r.Repository) && len(r.Registry)+1+len(r.Repository) <= maxName {
 		return nil
@@ -96,9 +100,11 @@ func (r Reference) check() error {
 	case len(r.Registry)+1+len(r.Repository) > maxName:
 		return errdefs.Errorf(errdefs.ErrInvalid, "longer than %d characters", maxName)
 	case lower != r.Repository && ValidRepository(lower):
-		return errdefs.Errorf(errdefs.ErrInvalid, "a repository is lower case: did you mean %s?", strings.TrimPrefix(lower, officialPrefix))
+		return errdefs.Errorf(errdefs.ErrInvalid, "a repository is lower case: did you mean %s?",
+			strings.TrimPrefix(lower, officialPrefix))
 	}
-	return errdefs.Errorf(errdefs.ErrInvalid, "repository %q: want components of lower-case letters and digits, parted by \".\", \"_\", \"__\" or \"-\", and joined by \"/\"", strings.TrimPrefix(r.Repository, officialPrefix))
+	return errdefs.Errorf(errdefs.ErrInvalid,
+		"repository %q: want components of lower-case letters and digits, parted by \".\", \"_\", \"__\" or \"-\", and joined by \"/\"", strings.TrimPrefix(r.Repository, officialPrefix))
 }
 
 // String is the canonical form: docker.io/library/redis:latest. Parse gives it
@@ -170,7 +176,8 @@ func (r Reference) Hint(known func(host string) string) string {
 		if host := known(first); host != "" {
 			meant := r
 			meant.Registry, meant.Repository = host, rest
-			return "`" + r.Familiar() + "` goes to docker.io: did you mean " + meant.Familiar() + "? " + strings.ToUpper(rule[:1]) + rule[1:]
+			return "`" + r.Familiar() + "` goes to docker.io: did you mean " + meant.Familiar() + "? " +
+				strings.ToUpper(rule[:1]) + rule[1:]
 		}
 	}
 	if strings.Contains(rest, "/") {

@@ -212,7 +212,8 @@ func (c *Container) Remove(ctx context.Context, force bool) error {
 	}
 	if alive(st) {
 		if !force {
-			return errdefs.Suggest(errdefs.Errorf(errdefs.ErrConflict, "container %s is running", c), errdefs.Force, c.String())
+			return errdefs.Suggest(errdefs.Errorf(errdefs.ErrConflict, "container %s is running", c), errdefs.Force,
+				c.String())
 		}
 		if err := c.kill(ctx); err != nil { // somebody started it again
 			return err

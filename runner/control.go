@@ -350,7 +350,8 @@ func (c *Container) unfreezable(ctx context.Context, g *cgroup.Group, err error)
 				c, pid, process.Name(pid))
 		}
 	}
-	return errdefs.Errorf(errdefs.ErrUnavailable, "container %s: its processes were not frozen within %s", c, answerTimeout)
+	return errdefs.Errorf(errdefs.ErrUnavailable, "container %s: its processes were not frozen within %s", c,
+		answerTimeout)
 }
 
 func (c *Container) thaw(ctx context.Context, st record.State) error {

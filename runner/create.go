@@ -27,7 +27,8 @@ func Open(o Options) (*Runner, error) {
 
 func validName(name string) error {
 	if !ids.ValidName(name) {
-		return errdefs.Errorf(errdefs.ErrInvalid, "invalid container name %q: only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed", name)
+		return errdefs.Errorf(errdefs.ErrInvalid,
+			"invalid container name %q: only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed", name)
 	}
 	return nil
 }
@@ -108,7 +109,8 @@ func (r *Runner) record(ctx context.Context, cfg record.Config) (*Container, err
 		return nil, fmt.Errorf("container %.12s: %w", cfg.ID, err)
 	}
 	if !cfg.AutoRemove {
-		if err := errors.Join(record.SyncDir(string(final)), record.SyncDir(record.Containers(r.opts.Root))); err != nil {
+		if err := errors.Join(record.SyncDir(string(final)),
+			record.SyncDir(record.Containers(r.opts.Root))); err != nil {
 			return nil, fmt.Errorf("container %.12s: %w", cfg.ID, err)
 		}
 	}
@@ -184,7 +186,8 @@ func (r *Runner) find(ref string) (*Container, error) {
 	case 1:
 		return r.load(matches[0])
 	}
-	return nil, errdefs.Errorf(errdefs.ErrConflict, "%q is ambiguous: %d containers have an ID that begins so; give more digits", ref, len(matches))
+	return nil, errdefs.Errorf(errdefs.ErrConflict,
+		"%q is ambiguous: %d containers have an ID that begins so; give more digits", ref, len(matches))
 }
 
 func (r *Runner) load(id string) (*Container, error) {

@@ -114,7 +114,8 @@ func psRows(out string, pids []int) ([][]string, error) {
 	header := strings.Fields(lines[0])
 	at := slices.Index(header, "PID")
 	if at < 0 {
-		return nil, errdefs.Errorf(errdefs.ErrInvalid, "Couldn't find PID field in ps output; add it to the options, as in -o pid,comm")
+		return nil, errdefs.Errorf(errdefs.ErrInvalid,
+			"Couldn't find PID field in ps output; add it to the options, as in -o pid,comm")
 	}
 	rows := [][]string{header}
 	for _, line := range lines[1:] {
@@ -180,7 +181,8 @@ func (c *Container) Logs(ctx context.Context, o LogOptions, stdout, stderr io.Wr
 	}()
 	err := logs.Read(ctx, c.LogPath(), lo, stdout, stderr)
 	cancel()
-	if werr := <-waited; werr != nil && err == nil && !errors.Is(werr, context.Canceled) && !errors.Is(werr, errdefs.ErrNotFound) {
+	if werr := <-waited; werr != nil && err == nil && !errors.Is(werr, context.Canceled) &&
+		!errors.Is(werr, errdefs.ErrNotFound) {
 		return fmt.Errorf("following the log: %w", werr)
 	}
 	return err

@@ -49,7 +49,8 @@ func (c *Container) Attach(ctx context.Context) (*Session, error) {
 	case err != nil:
 		return nil, err
 	case !alive(st):
-		return nil, errdefs.Errorf(errdefs.ErrConflict, "cannot attach to a stopped container, start it first: %s is not running", c)
+		return nil, errdefs.Errorf(errdefs.ErrConflict,
+			"cannot attach to a stopped container, start it first: %s is not running", c)
 	case st.Status == record.Paused:
 		return nil, errdefs.Errorf(errdefs.ErrConflict, "cannot attach to a paused container, unpause it first: %s", c)
 	}
@@ -61,7 +62,9 @@ func (c *Container) Attach(ctx context.Context) (*Session, error) {
 }
 
 // dial calls the monitor of a container that ran a moment ago.
-func (c *Container) dial(ctx context.Context, st record.State, h attach.Hello, files ...*os.File) (*attach.Conn, error) {
+func (c *Container) dial(
+	ctx context.Context, st record.State, h attach.Hello, files ...*os.File,
+) (*attach.Conn, error) {
 	conn, err := c.call(ctx, st.Monitor, h, files...)
 	if errors.Is(err, errdefs.ErrNotFound) {
 		return nil, c.notRunning()
@@ -180,7 +183,8 @@ func (s *Session) cutOff(ctx context.Context) (record.ExitStatus, error) {
 	case err != nil:
 		return record.ExitStatus{}, err
 	case alive(st):
-		return record.ExitStatus{}, errdefs.Errorf(errdefs.ErrUnavailable, "container %s: detached because its output was read too slowly; attach again", s.c)
+		return record.ExitStatus{}, errdefs.Errorf(errdefs.ErrUnavailable,
+			"container %s: detached because its output was read too slowly; attach again", s.c)
 	}
 	return exitOf(st), nil
 }

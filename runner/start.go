@@ -135,7 +135,8 @@ func (r *Runner) spawn(dir record.Dir) (*Monitor, error) {
 	if err := cmd.Start(); err != nil {
 		conn.Close()
 		if errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist) {
-			return nil, errdefs.Errorf(errdefs.ErrUnavailable, "the program cove-runtime is not beside this one nor in $PATH (%s)", r.opts.RuntimePath)
+			return nil, errdefs.Errorf(errdefs.ErrUnavailable,
+				"the program cove-runtime is not beside this one nor in $PATH (%s)", r.opts.RuntimePath)
 		}
 		return nil, fmt.Errorf("starting its monitor: %w", err)
 	}

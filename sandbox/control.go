@@ -123,7 +123,8 @@ func (c *control) read() (program.Record, bool, error) {
 		case n == 0:
 			return program.Record{}, false, nil
 		case n != len(b):
-			return program.Record{}, false, errdefs.Errorf(errdefs.ErrCorrupt, "sandbox: status pipe: a record of %d bytes", n)
+			return program.Record{}, false, errdefs.Errorf(errdefs.ErrCorrupt,
+				"sandbox: status pipe: a record of %d bytes", n)
 		default:
 			return program.Decode(b), true, nil
 		}
@@ -264,10 +265,12 @@ func Release(ctx context.Context, dir string, p *plan.Plan) error {
 	c := control{gate: -1, status: -1, childGate: -1, childStatus: -1, last: -1, forked: true}
 	defer c.close()
 	var err error
-	if c.status, err = unix.Open(filepath.Join(dir, statusName), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0); err != nil {
+	if c.status, err = unix.Open(filepath.Join(dir, statusName), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC,
+		0); err != nil {
 		return releaseError(dir, err)
 	}
-	if c.gate, err = unix.Open(filepath.Join(dir, gateName), unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0); err != nil {
+	if c.gate, err = unix.Open(filepath.Join(dir, gateName), unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC,
+		0); err != nil {
 		return releaseError(dir, err)
 	}
 	if err := block(c.status); err != nil {

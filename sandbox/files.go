@@ -101,7 +101,8 @@ func (f *files) open(want plan.File, src source) (int, error) {
 
 func cgroupDir(g *cgroup.Group, hierarchy string) (string, error) {
 	if g == nil {
-		return "", errdefs.Errorf(errdefs.ErrInvalid, "sandbox: a mount of type cgroup needs a control group of the container's own")
+		return "", errdefs.Errorf(errdefs.ErrInvalid,
+			"sandbox: a mount of type cgroup needs a control group of the container's own")
 	}
 	return g.Dir(hierarchy)
 }

@@ -57,7 +57,10 @@ func Join(ctx context.Context, r JoinRequest) (*Process, error) {
 		target = os.NewFile(uintptr(fd), "pidfd")
 		defer target.Close()
 	}
-	f, err := openFiles(r.Plan, source{cgroup: r.Cgroup, size: r.ConsoleSize, targetPid: r.Target, target: int(target.Fd())})
+	f, err := openFiles(r.Plan, source{
+		cgroup: r.Cgroup, size: r.ConsoleSize, targetPid: r.Target,
+		target: int(target.Fd()),
+	})
 	if err != nil {
 		return nil, err
 	}

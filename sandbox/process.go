@@ -148,7 +148,8 @@ func (p *Process) await(barrier string) error {
 	}
 	if r.err == nil && r.closed && barrier != "" {
 		<-p.done
-		return errdefs.Errorf(errdefs.ErrUnavailable, "sandbox: the program ended before the process was created: %s", p.status)
+		return errdefs.Errorf(errdefs.ErrUnavailable, "sandbox: the program ended before the process was created: %s",
+			p.status)
 	}
 	return p.output.explain(r.err)
 }

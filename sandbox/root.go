@@ -35,11 +35,13 @@ func openRoot(m mount.Mount) (int, error) {
 			fd, err = classicOverlay(m, attr)
 		}
 		if err != nil {
-			return -1, errdefs.Errorf(errKind(err), "sandbox: root filesystem: overlay of %d layers: %w", len(m.Lower), err)
+			return -1, errdefs.Errorf(errKind(err), "sandbox: root filesystem: overlay of %d layers: %w", len(m.Lower),
+				err)
 		}
 		return fd, nil
 	}
-	return -1, errdefs.Errorf(errdefs.ErrInvalid, "sandbox: root filesystem: mount type %q: want overlay or bind", m.Type)
+	return -1, errdefs.Errorf(errdefs.ErrInvalid, "sandbox: root filesystem: mount type %q: want overlay or bind",
+		m.Type)
 }
 
 func openOverlay(m mount.Mount, attr uint64) (int, error) {

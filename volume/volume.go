@@ -81,7 +81,9 @@ func (s *Store) Path(name string) string { return filepath.Join(s.dir, name, "_d
 // it is, as docker does. A name of "" makes an anonymous one. fill, if not nil,
 // puts the first files into the new volume's directory; when it fails there is
 // no volume.
-func (s *Store) Create(ctx context.Context, name string, labels map[string]string, fill func(ctx context.Context, dir string) error) (Volume, error) {
+func (s *Store) Create(
+	ctx context.Context, name string, labels map[string]string, fill func(ctx context.Context, dir string) error,
+) (Volume, error) {
 	v := Volume{Name: name, Created: time.Now().UTC(), Labels: labels, Anonymous: name == ""}
 	if v.Anonymous {
 		v.Name = ids.New()

@@ -190,7 +190,8 @@ func (c *Context) readDockerfile(src Source) (err error) {
 	}
 	c.Dockerfile, err = c.readFile(c.path, maxDockerfile)
 	if errors.Is(err, errdefs.ErrNotFound) {
-		return errdefs.Errorf(errdefs.ErrNotFound, "build: there is no %s here or in the context %s; name another with -f", c.Name, src.Dir)
+		return errdefs.Errorf(errdefs.ErrNotFound,
+			"build: there is no %s here or in the context %s; name another with -f", c.Name, src.Dir)
 	}
 	return err
 }

@@ -339,7 +339,8 @@ func (t *Tree) child(e *Entry, name string) (*Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	i, ok := slices.BinarySearchFunc(kids, name, func(k *Entry, name string) int { return strings.Compare(k.Name(), name) })
+	i, ok := slices.BinarySearchFunc(kids, name,
+		func(k *Entry, name string) int { return strings.Compare(k.Name(), name) })
 	if !ok {
 		return nil, nil
 	}

@@ -94,7 +94,8 @@ func read(path string) (Record, time.Time, error) {
 		err = json.NewDecoder(f).Decode(&r)
 	}
 	if err != nil {
-		return Record{}, time.Time{}, errdefs.Errorf(errdefs.ErrNotFound, "build cache: record %s: %w", filepath.Base(path), err)
+		return Record{}, time.Time{}, errdefs.Errorf(errdefs.ErrNotFound, "build cache: record %s: %w",
+			filepath.Base(path), err)
 	}
 	return r, st.ModTime(), nil
 }

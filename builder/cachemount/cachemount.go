@@ -103,7 +103,8 @@ func fill(dir, files string, opt Options) error {
 	if err := opt.Seed(temp); err != nil {
 		return err
 	}
-	err = errors.Join(os.Chown(temp, int(opt.UID), int(opt.GID)), os.Chmod(temp, os.FileMode(opt.Mode&0o777)|sticky(opt.Mode)))
+	err = errors.Join(os.Chown(temp, int(opt.UID), int(opt.GID)),
+		os.Chmod(temp, os.FileMode(opt.Mode&0o777)|sticky(opt.Mode)))
 	if err == nil {
 		// Another build that shares the mount may have been first, and may be
 		// using it: nothing replaces a directory that is there.

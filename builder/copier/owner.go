@@ -65,7 +65,8 @@ func findUser(root *buildctx.Tree, name string) (user.User, error) {
 		return user.User{}, err
 	}
 	if len(found) == 0 {
-		return user.User{}, errdefs.Errorf(errdefs.ErrNotFound, "no user %q in /etc/passwd of the image: give a number, or create it in a RUN before", name)
+		return user.User{}, errdefs.Errorf(errdefs.ErrNotFound,
+			"no user %q in /etc/passwd of the image: give a number, or create it in a RUN before", name)
 	}
 	return found[0], nil
 }
@@ -80,7 +81,8 @@ func findGroup(root *buildctx.Tree, name string) (user.Group, error) {
 		return user.Group{}, err
 	}
 	if len(found) == 0 {
-		return user.Group{}, errdefs.Errorf(errdefs.ErrNotFound, "no group %q in /etc/group of the image: give a number, or create it in a RUN before", name)
+		return user.Group{}, errdefs.Errorf(errdefs.ErrNotFound,
+			"no group %q in /etc/group of the image: give a number, or create it in a RUN before", name)
 	}
 	return found[0], nil
 }

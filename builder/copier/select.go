@@ -157,7 +157,9 @@ func treeOf(ctx context.Context, src plan.Source, from Sources) (*buildctx.Tree,
 	return nil, errdefs.Errorf(errdefs.ErrNotFound, "%q is not in the filesystem copied from, which is empty", src.Path)
 }
 
-func (s *Selection) addMatch(ctx context.Context, tree *buildctx.Tree, m buildctx.Match, unpack bool, ex *excluder) error {
+func (s *Selection) addMatch(
+	ctx context.Context, tree *buildctx.Tree, m buildctx.Match, unpack bool, ex *excluder,
+) error {
 	if m.Entry.IsDir() {
 		return s.addDir(ctx, tree, m.Entry, "", ex)
 	}
@@ -179,7 +181,9 @@ func (s *Selection) addMatch(ctx context.Context, tree *buildctx.Tree, m buildct
 }
 
 // addWithParents keeps the directories between pivot and the match.
-func (s *Selection) addWithParents(ctx context.Context, tree *buildctx.Tree, m buildctx.Match, pivot string, ex *excluder) error {
+func (s *Selection) addWithParents(
+	ctx context.Context, tree *buildctx.Tree, m buildctx.Match, pivot string, ex *excluder,
+) error {
 	rel := strings.TrimPrefix(strings.TrimPrefix(m.Name, pivot), "/")
 	p := part{tree: tree, dir: true}
 	for i := range rel {
@@ -207,7 +211,9 @@ func (s *Selection) addWithParents(ctx context.Context, tree *buildctx.Tree, m b
 }
 
 // addDir takes what is in a directory, to go below rel.
-func (s *Selection) addDir(ctx context.Context, tree *buildctx.Tree, dir *buildctx.Entry, rel string, ex *excluder) error {
+func (s *Selection) addDir(
+	ctx context.Context, tree *buildctx.Tree, dir *buildctx.Entry, rel string, ex *excluder,
+) error {
 	entries, err := tree.Walk(ctx, dir, ex.skip())
 	if err != nil {
 		return err
@@ -240,7 +246,8 @@ func (s *Selection) addPart(p part) error {
 			return err
 		}
 		if pk.entry.Type() == unix.S_IFCHR && pk.entry.Rdev == 0 {
-			return errdefs.Errorf(errdefs.ErrInvalid, "%q: the device 0:0 marks a deleted file in an overlay and cannot be copied", pk.rel)
+			return errdefs.Errorf(errdefs.ErrInvalid,
+				"%q: the device 0:0 marks a deleted file in an overlay and cannot be copied", pk.rel)
 		}
 		kept = append(kept, pk)
 	}
@@ -256,7 +263,8 @@ const whiteout = ".wh."
 func checkName(rel string) error {
 	for name := range strings.SplitSeq(rel, "/") {
 		if strings.HasPrefix(name, whiteout) {
-			return errdefs.Errorf(errdefs.ErrInvalid, "%q: a name that begins with %s marks a deleted file in a layer and cannot be copied", rel, whiteout)
+			return errdefs.Errorf(errdefs.ErrInvalid,
+				"%q: a name that begins with %s marks a deleted file in a layer and cannot be copied", rel, whiteout)
 		}
 	}
 	return nil

@@ -65,7 +65,8 @@ type archiveItem struct {
 // Place decides where everything goes. Its errors name the path.
 func (s *Selection) Place(op plan.Placement, to Target) (*Layout, error) {
 	l := &Layout{
-		epoch: to.Epoch, now: to.Now.UTC().Truncate(time.Second), place: newPlacer(to.Root), sel: s, op: op, items: map[string]int{},
+		epoch: to.Epoch, now: to.Now.UTC().Truncate(time.Second), place: newPlacer(to.Root), sel: s, op: op,
+		items: map[string]int{},
 	}
 	if op.Link {
 		l.place.dest, l.under = nil, to.Root
@@ -118,7 +119,8 @@ func (l *Layout) destination() error {
 		}
 	}
 	if files > 1 && !l.into {
-		return errdefs.Errorf(errdefs.ErrInvalid, "the pattern matches %d files: the destination must be a directory and end with a slash: %s/", files, op.Dest)
+		return errdefs.Errorf(errdefs.ErrInvalid,
+			"the pattern matches %d files: the destination must be a directory and end with a slash: %s/", files, op.Dest)
 	}
 	if l.into && at.typ != 0 && at.typ != tar.TypeDir {
 		return errdefs.Errorf(errdefs.ErrInvalid, "the destination %s is a file and not a directory", op.Dest)
@@ -259,7 +261,8 @@ func (l *Layout) check(name string, typ byte) (real string, skip bool, err error
 			}
 		}
 		if at.typ != tar.TypeDir {
-			return "", false, errdefs.Errorf(errdefs.ErrInvalid, "cannot copy the directory %s: a file is there", "/"+real)
+			return "", false, errdefs.Errorf(errdefs.ErrInvalid, "cannot copy the directory %s: a file is there",
+				"/"+real)
 		}
 		return real, false, nil
 	}

@@ -56,15 +56,20 @@ func (c *converter) addFiles(s *state, cmd *instructions.AddCommand, loc plan.Lo
 		Placement: plan.Placement{Chown: cmd.Chown, Chmod: cmd.Chmod, Link: cmd.Link},
 	}
 	if cmd.KeepGitDir != nil {
-		return errdefs.Errorf(errdefs.ErrUnsupported, "--keep-git-dir is not supported, as ADD of a git repository is not")
+		return errdefs.Errorf(errdefs.ErrUnsupported,
+			"--keep-git-dir is not supported, as ADD of a git repository is not")
 	}
 	for _, p := range cmd.SourcePaths {
 		src := plan.Source{From: plan.FromContext, Path: sourcePath(p, false), Unpack: cmd.Unpack == nil || *cmd.Unpack}
 		switch {
 		case isGit(p):
-			return errdefs.Errorf(errdefs.ErrUnsupported, "ADD of a git repository (%s) is not supported: clone it in a RUN", p)
+			return errdefs.Errorf(errdefs.ErrUnsupported,
+				"ADD of a git repository (%s) is not supported: clone it in a RUN", p)
 		case isURL(p):
-			src = plan.Source{From: plan.FromNothing, URL: p, Name: urlName(p), Checksum: cmd.Checksum, Unpack: cmd.Unpack != nil && *cmd.Unpack}
+			src = plan.Source{
+				From: plan.FromNothing, URL: p, Name: urlName(p), Checksum: cmd.Checksum,
+				Unpack: cmd.Unpack != nil && *cmd.Unpack,
+			}
 			if src.Name == "" && !isDir(cmd.DestPath) {
 				src.Name = "unnamed"
 			}
@@ -97,7 +102,10 @@ func (c *converter) addFiles(s *state, cmd *instructions.AddCommand, loc plan.Lo
 func (s *state) placed(verb string, op *plan.Copy, sd instructions.SourcesAndDest) (line string, err error) {
 	for _, doc := range sd.SourceContents {
 		body := doc.Data
-		op.Sources = append(op.Sources, plan.Source{From: plan.FromNothing, Name: path.Base(path.Clean("/" + doc.Path)), Inline: &body})
+		op.Sources = append(op.Sources, plan.Source{
+			From: plan.FromNothing, Name: path.Base(path.Clean("/" + doc.Path)),
+			Inline: &body,
+		})
 	}
 	for _, word := range append([]string{sd.DestPath}, sd.SourcePaths...) {
 		if strings.ContainsRune(word, 0) {
@@ -106,7 +114,8 @@ func (s *state) placed(verb string, op *plan.Copy, sd instructions.SourcesAndDes
 	}
 	op.Dest, op.DestDir = s.abs(sd.DestPath), isDir(sd.DestPath)
 	if len(op.Sources) > 1 && !op.DestDir && !op.Parents {
-		return "", invalid("with more than one source the destination is a directory and ends with a slash: %s/", sd.DestPath)
+		return "", invalid("with more than one source the destination is a directory and ends with a slash: %s/",
+			sd.DestPath)
 	}
 	if err := checkOwner("--chown=", op.Chown); err != nil {
 		return "", err

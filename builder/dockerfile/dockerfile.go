@@ -63,7 +63,10 @@ func Plan(ctx context.Context, src []byte, opt Options) (*plan.Graph, error) {
 	if err := opt.check(); err != nil {
 		return nil, plan.At(plan.Location{File: opt.Name}, err)
 	}
-	c := &converter{opt: opt, graph: &plan.Graph{}, source: newSource(opt.Name, src), images: newResolver(ctx, opt.Resolve)}
+	c := &converter{
+		opt: opt, graph: &plan.Graph{}, source: newSource(opt.Name, src),
+		images: newResolver(ctx, opt.Resolve),
+	}
 	defer c.images.close()
 	f, err := c.parse(src)
 	if err != nil {

@@ -78,7 +78,8 @@ func (c *converter) dispatch(s *state, cmd instructions.Command) error {
 		s.author = cmd.Maintainer
 		s.record("MAINTAINER "+cmd.Maintainer, plan.None, c.opt)
 	default:
-		return errdefs.Errorf(errdefs.ErrUnsupported, "the instruction %s is not supported", strings.ToUpper(cmd.Name()))
+		return errdefs.Errorf(errdefs.ErrUnsupported, "the instruction %s is not supported",
+			strings.ToUpper(cmd.Name()))
 	}
 	return nil
 }
@@ -114,7 +115,8 @@ func (c *converter) expander(s *state, cmd instructions.Command, lex *shell.Lex)
 		out, unset, err := lex.ProcessWord(word, s.vars)
 		for _, name := range sorted(unset) {
 			if !slices.Contains(s.args, name) && !slices.Contains(proxyArgs, name) {
-				c.lint.Run(&linter.RuleUndefinedVar, cmd.Location(), linter.RuleUndefinedVar.Format(name, didYouMean(name, s.vars.Keys())))
+				c.lint.Run(&linter.RuleUndefinedVar, cmd.Location(),
+					linter.RuleUndefinedVar.Format(name, didYouMean(name, s.vars.Keys())))
 			}
 		}
 		if len(out) > maxWord {

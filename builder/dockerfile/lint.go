@@ -55,7 +55,8 @@ func (c *converter) lintError() error {
 		return nil
 	}
 	c.sortWarnings()
-	return plan.At(c.graph.Warnings[0].Location, errdefs.Errorf(errdefs.ErrInvalid, "%w", &plan.LintError{Warnings: c.graph.Warnings}))
+	return plan.At(c.graph.Warnings[0].Location,
+		errdefs.Errorf(errdefs.ErrInvalid, "%w", &plan.LintError{Warnings: c.graph.Warnings}))
 }
 
 func (c *converter) sortWarnings() {
@@ -116,7 +117,8 @@ func (c *converter) lintCasing(stages []instructions.Stage) {
 	}
 	for _, w := range words {
 		if w.text != want(w.text) {
-			c.lint.Run(&linter.RuleConsistentInstructionCasing, w.at, linter.RuleConsistentInstructionCasing.Format(w.text, name))
+			c.lint.Run(&linter.RuleConsistentInstructionCasing, w.at,
+				linter.RuleConsistentInstructionCasing.Format(w.text, name))
 		}
 	}
 }
@@ -134,7 +136,8 @@ func (c *converter) lintDefaults(f file) {
 			return
 		}
 		if _, err := reference.Parse(name); err != nil {
-			c.lint.Run(&linter.RuleInvalidDefaultArgInFrom, st.Location, linter.RuleInvalidDefaultArgInFrom.Format(st.BaseName))
+			c.lint.Run(&linter.RuleInvalidDefaultArgInFrom, st.Location,
+				linter.RuleInvalidDefaultArgInFrom.Format(st.BaseName))
 		}
 	}
 }
@@ -164,7 +167,8 @@ func (c *converter) lintCommand(s *state, cmd instructions.Command, line instruc
 	if !line.PrependShell {
 		if len(line.CmdLine) > 0 && line.CmdLine[0] != strings.TrimSpace(line.CmdLine[0]) {
 			c.lint.Run(ourRule("SpaceInProgramName"), cmd.Location(),
-				name+": the program's name is \""+line.CmdLine[0]+"\", with its spaces; no such file is likely to exist")
+				name+": the program's name is \""+line.CmdLine[0]+"\", with its spaces; "+
+					"no such file is likely to exist")
 		}
 		return
 	}
@@ -191,7 +195,10 @@ func (c *converter) lintLegacy(kv instructions.KeyValuePair, cmd instructions.Co
 // harmlessWords too.
 var harmlessWords = []string{"public", "file", "version"}
 
-var secretWords = []string{"apikey", "auth", "credential", "credentials", "key", "password", "pword", "passwd", "secret", "token"}
+var secretWords = []string{
+	"apikey", "auth", "credential", "credentials", "key", "password", "pword", "passwd",
+	"secret", "token",
+}
 
 func (c *converter) lintSecret(instruction, key string, cmd instructions.Command) {
 	words := strings.Split(strings.ToLower(key), "_")

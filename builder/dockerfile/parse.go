@@ -33,11 +33,13 @@ func (c *converter) parse(src []byte) (f file, err error) {
 	// end the process.
 	defer func() {
 		if p := recover(); p != nil {
-			err = plan.At(plan.Location{File: c.opt.Name}, errdefs.Errorf(errdefs.ErrInvalid, "the parser gave up: %v", p))
+			err = plan.At(plan.Location{File: c.opt.Name},
+				errdefs.Errorf(errdefs.ErrInvalid, "the parser gave up: %v", p))
 		}
 	}()
 	if len(src) > maxSize {
-		return f, plan.At(plan.Location{File: c.opt.Name}, errdefs.Errorf(errdefs.ErrInvalid, "larger than %d MiB", maxSize>>20))
+		return f, plan.At(plan.Location{File: c.opt.Name},
+			errdefs.Errorf(errdefs.ErrInvalid, "larger than %d MiB", maxSize>>20))
 	}
 	if err := c.newLinter(src); err != nil {
 		return f, err
@@ -54,7 +56,8 @@ func (c *converter) parse(src []byte) (f file, err error) {
 	}
 	for _, w := range tree.Warnings {
 		if w.URL == linter.RuleNoEmptyContinuation.URL && w.Location != nil {
-			c.lint.Run(&linter.RuleNoEmptyContinuation, []parser.Range{*w.Location}, linter.RuleNoEmptyContinuation.Format())
+			c.lint.Run(&linter.RuleNoEmptyContinuation, []parser.Range{*w.Location},
+				linter.RuleNoEmptyContinuation.Format())
 		}
 	}
 	f.escape = tree.EscapeToken
@@ -63,7 +66,8 @@ func (c *converter) parse(src []byte) (f file, err error) {
 		return f, c.syntaxError(err)
 	}
 	if len(f.stages) == 0 {
-		return f, plan.At(plan.Location{File: c.opt.Name}, errdefs.Errorf(errdefs.ErrInvalid, "no FROM: there is nothing to build"))
+		return f, plan.At(plan.Location{File: c.opt.Name},
+			errdefs.Errorf(errdefs.ErrInvalid, "no FROM: there is nothing to build"))
 	}
 	c.lintStages(f.stages)
 	c.lintCasing(f.stages)
@@ -101,8 +105,9 @@ func checkFrontend(name string) error {
 	if strings.HasSuffix(repo, "/docker/dockerfile") || strings.HasSuffix(repo, "/docker/dockerfile-upstream") {
 		return nil
 	}
-	return errdefs.Errorf(errdefs.ErrUnsupported, "the frontend %s is not supported: docker/dockerfile is what is built in, "+
-		"under the name of any mirror", name)
+	return errdefs.Errorf(errdefs.ErrUnsupported,
+		"the frontend %s is not supported: docker/dockerfile is what is built in, "+
+			"under the name of any mirror", name)
 }
 
 // reLine finds the line in the one error of the parser that has it as text.
@@ -111,7 +116,8 @@ var reLine = regexp.MustCompile(`^dockerfile parse error on line (\d+): `)
 // syntaxError puts file, line and instruction before an error of the parser.
 func (c *converter) syntaxError(err error) error {
 	line, text := 0, err.Error()
-	if loc := (*parser.LocationError)(nil); errors.As(err, &loc) && len(loc.Locations) > 0 && len(loc.Locations[0]) > 0 {
+	if loc := (*parser.LocationError)(nil); errors.As(err, &loc) && len(loc.Locations) > 0 &&
+		len(loc.Locations[0]) > 0 {
 		line = loc.Locations[0][0].Start.Line
 	}
 	if m := reLine.FindStringSubmatch(text); m != nil {
@@ -131,7 +137,8 @@ func hint(instruction, text string) string {
 	if len(fields) == 0 {
 		return ""
 	}
-	if strings.EqualFold(fields[0], "FROM") && strings.Contains(instruction, "#") && strings.Contains(text, "FROM requires") {
+	if strings.EqualFold(fields[0], "FROM") && strings.Contains(instruction, "#") &&
+		strings.Contains(text, "FROM requires") {
 		return ": a comment needs a line of its own, # elsewhere is part of the instruction"
 	}
 	return ""

@@ -112,7 +112,8 @@ func (c *converter) entitlements(cmd *instructions.RunCommand, op *plan.Run) err
 	if op.Network == instructions.NetworkDefault && c.opt.Network != "" {
 		op.Network = c.opt.Network
 	}
-	if op.Network == instructions.NetworkHost && c.opt.Network != instructions.NetworkHost && !c.allowed("network.host") {
+	if op.Network == instructions.NetworkHost && c.opt.Network != instructions.NetworkHost &&
+		!c.allowed("network.host") {
 		return errdefs.Suggest(errdefs.Errorf(errdefs.ErrDenied,
 			"--network=host needs the entitlement network.host"), errdefs.Entitle, "network.host")
 	}
@@ -142,8 +143,9 @@ func (c *converter) mounts(s *state, cmd *instructions.RunCommand, op *plan.Run,
 		}
 		out := plan.RunMount{
 			Type: string(m.Type), Target: m.Target, Source: cleanRel(m.Source), From: plan.FromNothing,
-			ReadOnly: m.ReadOnly, ID: m.CacheID, Sharing: string(m.CacheSharing), Size: m.SizeLimit, Required: m.Required,
-			Mode: 0o755,
+			ReadOnly: m.ReadOnly, ID: m.CacheID, Sharing: string(m.CacheSharing), Size: m.SizeLimit,
+			Required: m.Required,
+			Mode:     0o755,
 		}
 		if m.Mode != nil {
 			out.Mode = uint32(*m.Mode)
@@ -180,7 +182,8 @@ func (c *converter) mounts(s *state, cmd *instructions.RunCommand, op *plan.Run,
 func finishMount(s *state, m *instructions.Mount, out *plan.RunMount) error {
 	switch m.Type {
 	case instructions.MountTypeSSH:
-		return errdefs.Errorf(errdefs.ErrUnsupported, "--mount=type=ssh is not supported: use a secret with a deploy key")
+		return errdefs.Errorf(errdefs.ErrUnsupported,
+			"--mount=type=ssh is not supported: use a secret with a deploy key")
 	case instructions.MountTypeSecret:
 		return secretMount(m, out)
 	case instructions.MountTypeBind:
@@ -213,11 +216,17 @@ func finishMount(s *state, m *instructions.Mount, out *plan.RunMount) error {
 func (c *converter) contextTree(s *state, source string, loc plan.Location) plan.ID {
 	empty := c.graph.Add(plan.Vertex{Op: &plan.Base{}, Parent: plan.None, Name: "FROM scratch", Location: loc})
 	op := &plan.Copy{
-		Selection: plan.Selection{Sources: []plan.Source{{From: plan.FromContext, Path: escapePattern(source)}}, Parents: true},
+		Selection: plan.Selection{
+			Sources: []plan.Source{{From: plan.FromContext, Path: escapePattern(source)}},
+			Parents: true,
+		},
 		Placement: plan.Placement{Dest: "/", DestDir: true},
 	}
 	name := "[context] " + source
-	return c.graph.Add(plan.Vertex{Op: op, Parent: empty, NoCache: s.noCache, Name: strings.TrimSpace(name), Location: loc})
+	return c.graph.Add(plan.Vertex{
+		Op: op, Parent: empty, NoCache: s.noCache, Name: strings.TrimSpace(name),
+		Location: loc,
+	})
 }
 
 // escapePattern makes a path a pattern that matches it alone.

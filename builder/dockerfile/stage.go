@@ -195,7 +195,8 @@ func countSteps(cmds []instructions.Command) int {
 	n := 0
 	for _, cmd := range cmds {
 		switch cmd.(type) {
-		case *instructions.RunCommand, *instructions.CopyCommand, *instructions.AddCommand, *instructions.WorkdirCommand:
+		case *instructions.RunCommand, *instructions.CopyCommand, *instructions.AddCommand,
+			*instructions.WorkdirCommand:
 			n++
 		}
 	}
@@ -232,8 +233,11 @@ const historyComment = "cove.dockerfile.v0"
 
 func (s *state) record(createdBy string, v plan.ID, opt Options) {
 	s.history = append(s.history, plan.History{
-		History: ocispec.History{CreatedBy: createdBy, Comment: historyComment, Created: opt.Epoch, EmptyLayer: v == plan.None},
-		Vertex:  v,
+		History: ocispec.History{
+			CreatedBy: createdBy, Comment: historyComment, Created: opt.Epoch,
+			EmptyLayer: v == plan.None,
+		},
+		Vertex: v,
 	})
 }
 

@@ -95,8 +95,9 @@ func (o Options) check() error {
 func (c *converter) checkFilter() error {
 	for _, name := range c.opt.NoCacheFilter {
 		if _, ok := c.byName[strings.ToLower(name)]; !ok {
-			return plan.At(plan.Location{File: c.opt.Name}, invalid("no stage is called %q, whose steps are to be executed; there are: %s",
-				name, c.stageNames()))
+			return plan.At(plan.Location{File: c.opt.Name},
+				invalid("no stage is called %q, whose steps are to be executed; there are: %s",
+					name, c.stageNames()))
 		}
 	}
 	return nil

@@ -137,7 +137,8 @@ func (c *converter) expandFrom(word string, p instructions.Stage, f file) (shell
 	}
 	for _, name := range sorted(res.Unmatched) {
 		if !slices.Contains(declared, name) {
-			c.lint.Run(&linter.RuleUndefinedArgInFrom, p.Location, linter.RuleUndefinedArgInFrom.Format(name, didYouMean(name, declared)))
+			c.lint.Run(&linter.RuleUndefinedArgInFrom, p.Location,
+				linter.RuleUndefinedArgInFrom.Format(name, didYouMean(name, declared)))
 		}
 	}
 	if res.Result == "" {
@@ -161,10 +162,12 @@ func (c *converter) fromPlatform(p instructions.Stage, f file) (ocispec.Platform
 	constant := len(res.Matched) == 0 && len(res.Unmatched) == 0
 	switch {
 	case isTarget && len(res.Matched) == 1 && len(res.Unmatched) == 0 && res.Result == target:
-		c.lint.Run(&linter.RuleRedundantTargetPlatform, p.Location, linter.RuleRedundantTargetPlatform.Format(p.Platform))
+		c.lint.Run(&linter.RuleRedundantTargetPlatform, p.Location,
+			linter.RuleRedundantTargetPlatform.Format(p.Platform))
 	case constant && !strings.Contains(p.Name, plat.OS) && !strings.Contains(p.Name, plat.Architecture):
 		// A stage that is named after its platform means that one.
-		c.lint.Run(&linter.RuleFromPlatformFlagConstDisallowed, p.Location, linter.RuleFromPlatformFlagConstDisallowed.Format(res.Result))
+		c.lint.Run(&linter.RuleFromPlatformFlagConstDisallowed, p.Location,
+			linter.RuleFromPlatformFlagConstDisallowed.Format(res.Result))
 	}
 	return plat, nil
 }
@@ -191,7 +194,10 @@ func (c *converter) warnUnusedArgs(f file) {
 	}
 	for _, k := range slices.Sorted(maps.Keys(c.opt.BuildArgs)) {
 		if !slices.Contains(taken, k) {
-			c.warn(plan.Warning{Location: plan.Location{File: c.opt.Name}, Rule: "UnusedBuildArg", Text: "no ARG takes the build argument " + k})
+			c.warn(plan.Warning{
+				Location: plan.Location{File: c.opt.Name}, Rule: "UnusedBuildArg",
+				Text: "no ARG takes the build argument " + k,
+			})
 		}
 	}
 }

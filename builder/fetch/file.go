@@ -60,7 +60,8 @@ func File(ctx context.Context, client *http.Client, dir string, src plan.Source)
 	case n > maxSize:
 		return errdefs.Errorf(errdefs.ErrExhausted, "%s is larger than %d GiB", src.URL, maxSize>>30)
 	case d != nil && d.Digest() != want:
-		return errdefs.Errorf(errdefs.ErrCorrupt, "%s: its digest is %s and not %s, as --checksum says", src.URL, d.Digest(), want)
+		return errdefs.Errorf(errdefs.ErrCorrupt, "%s: its digest is %s and not %s, as --checksum says", src.URL,
+			d.Digest(), want)
 	}
 	// Without a time from the server the file is of 1970, as with BuildKit: when
 	// it was downloaded says nothing of it.

@@ -37,7 +37,8 @@ func ParseMode(s string) (ModeChange, error) {
 	if s != "" && s[0] >= '0' && s[0] <= '9' {
 		m, err := strconv.ParseUint(s, 8, 32)
 		if err != nil || m > perms {
-			return ModeChange{}, errdefs.Errorf(errdefs.ErrInvalid, "--chmod=%s: an octal mode is between 0 and 07777", s)
+			return ModeChange{}, errdefs.Errorf(errdefs.ErrInvalid, "--chmod=%s: an octal mode is between 0 and 07777",
+				s)
 		}
 		return ModeChange{mode: uint32(m)}, nil
 	}
@@ -45,7 +46,8 @@ func ParseMode(s string) (ModeChange, error) {
 	for part := range strings.SplitSeq(s, ",") {
 		cl, ok := parseClause(part)
 		if !ok {
-			return ModeChange{}, errdefs.Errorf(errdefs.ErrInvalid, "--chmod=%s: %q is neither octal nor symbolic as in u=rwX,go-w", s, part)
+			return ModeChange{}, errdefs.Errorf(errdefs.ErrInvalid,
+				"--chmod=%s: %q is neither octal nor symbolic as in u=rwX,go-w", s, part)
 		}
 		c.clauses = append(c.clauses, cl)
 	}

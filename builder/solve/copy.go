@@ -191,7 +191,10 @@ func (s *solver) layOut(ctx context.Context, st *step, l *copier.Layout, keys ..
 	g, ctx := errgroup.WithContext(ctx)
 	if t.wanted {
 		g.Go(func() (err error) {
-			packed, err = s.stored(ctx, func() (layers.Layer, error) { return diff.Stream(ctx, s.Content, s.diffOptions(), fill) })
+			packed, err = s.stored(ctx, func() (layers.Layer, error) {
+				return diff.Stream(ctx, s.Content,
+					s.diffOptions(), fill)
+			})
 			if err == nil && !t.used {
 				r := on(t.parent.res, packed.DiffID)
 				r.blob.Store(&packed.Blob)
@@ -208,7 +211,8 @@ func (s *solver) layOut(ctx context.Context, st *step, l *copier.Layout, keys ..
 	}
 	if t.wanted {
 		if packed.DiffID != t.res.diffID {
-			return errdefs.Errorf(errdefs.ErrConflict, "a file changed while it was copied: build again when nothing writes to the context")
+			return errdefs.Errorf(errdefs.ErrConflict,
+				"a file changed while it was copied: build again when nothing writes to the context")
 		}
 		t.res.blob.Store(&packed.Blob)
 	}

@@ -119,7 +119,8 @@ func (s *solver) stored(ctx context.Context, make func() (layers.Layer, error)) 
 			return l, err
 		}
 	}
-	return l, errdefs.Errorf(errdefs.ErrUnavailable, "layer %s was removed as soon as it was stored, by a prune: build again", l.Blob.Digest)
+	return l, errdefs.Errorf(errdefs.ErrUnavailable,
+		"layer %s was removed as soon as it was stored, by a prune: build again", l.Blob.Digest)
 }
 
 // pack stores a committed snapshot's own change as a blob.
@@ -133,7 +134,8 @@ func (s *solver) pack(ctx context.Context, r *result) error {
 		return err
 	}
 	if l.DiffID != r.diffID {
-		return errdefs.Errorf(errdefs.ErrCorrupt, "snapshot %s holds the layer %s and not %s: something wrote to it", r.chain, l.DiffID, r.diffID)
+		return errdefs.Errorf(errdefs.ErrCorrupt, "snapshot %s holds the layer %s and not %s: something wrote to it",
+			r.chain, l.DiffID, r.diffID)
 	}
 	r.blob.Store(&l.Blob)
 	return nil

@@ -29,7 +29,10 @@ func maskOf(secrets map[string][]byte) [][]byte {
 			add(line)
 		}
 		for _, value := range [][]byte{raw, bytes.TrimSpace(raw)} {
-			for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.RawURLEncoding} {
+			for _, encoding := range []*base64.Encoding{
+				base64.StdEncoding, base64.RawStdEncoding,
+				base64.RawURLEncoding,
+			} {
 				text := []byte(encoding.EncodeToString(value))
 				add(text)
 				for line := range slices.Chunk(text, base64Line) {

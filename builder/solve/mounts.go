@@ -63,7 +63,8 @@ func (m *mounter) secret(rm plan.RunMount) error {
 	value, ok := m.Secrets[rm.ID]
 	switch {
 	case !ok && rm.Required:
-		return errdefs.Suggest(errdefs.Errorf(errdefs.ErrNotFound, "the secret %q is required", rm.ID), errdefs.GiveSecret, rm.ID)
+		return errdefs.Suggest(errdefs.Errorf(errdefs.ErrNotFound, "the secret %q is required", rm.ID),
+			errdefs.GiveSecret, rm.ID)
 	case !ok:
 		return nil
 	}

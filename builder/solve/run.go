@@ -97,7 +97,10 @@ func (s *solver) commitChange(ctx context.Context, st *step, snap *active) (*res
 	t := st.task
 	var r *result
 	if t.wanted && !t.used && len(s.known) == 0 {
-		l, err := s.stored(ctx, func() (layers.Layer, error) { return diff.Commit(ctx, s.Content, snap.Mount, s.diffOptions()) })
+		l, err := s.stored(ctx, func() (layers.Layer, error) {
+			return diff.Commit(ctx, s.Content, snap.Mount,
+				s.diffOptions())
+		})
 		if err != nil {
 			return nil, err
 		}

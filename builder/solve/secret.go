@@ -48,8 +48,9 @@ func checkPlan(g *plan.Graph, secrets [][]byte) error {
 	t.History = slices.DeleteFunc(slices.Clone(t.History), func(h plan.History) bool { return h.Base })
 	t.Base = plan.Base{}
 	if holds(t, secrets) {
-		return errdefs.Errorf(errdefs.ErrDenied, "the value of a secret is in the image's config or history (ENV, ARG, LABEL, CMD, …): "+
-			"give it to a RUN with --mount=type=secret")
+		return errdefs.Errorf(errdefs.ErrDenied,
+			"the value of a secret is in the image's config or history (ENV, ARG, LABEL, CMD, …): "+
+				"give it to a RUN with --mount=type=secret")
 	}
 	return nil
 }
@@ -109,7 +110,8 @@ func (sc *scanner) found(instruction string) error {
 	case !sc.hit:
 		return nil
 	case strings.HasPrefix(strings.ToUpper(instruction), "RUN"):
-		return errdefs.Errorf(errdefs.ErrDenied, "the command wrote the value of a secret into a file of the image: write it to a tmpfs, or nowhere")
+		return errdefs.Errorf(errdefs.ErrDenied,
+			"the command wrote the value of a secret into a file of the image: write it to a tmpfs, or nowhere")
 	}
 	return errdefs.Errorf(errdefs.ErrDenied, "the value of a secret is in a file that is copied into the image: "+
 		"leave the file out, with .dockerignore, and give it to a RUN with --mount=type=secret")

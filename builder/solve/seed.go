@@ -26,6 +26,7 @@ func (s *solver) seedCache(ctx context.Context, from *result, m plan.RunMount, d
 	if err != nil {
 		return err
 	}
-	_, err = applied(ctx, mount.Mount{Type: "bind", Source: dir}, func(w *archive.Writer) error { return l.Write(ctx, w) })
+	_, err = applied(ctx, mount.Mount{Type: "bind", Source: dir},
+		func(w *archive.Writer) error { return l.Write(ctx, w) })
 	return err
 }

@@ -134,7 +134,8 @@ func (s *Store) initialize() error {
 	if err := s.createOnce(ocispec.ImageIndexFile, index); err != nil {
 		return err
 	}
-	if err := s.createOnce(ocispec.ImageLayoutFile, `{"imageLayoutVersion":"`+ocispec.ImageLayoutVersion+`"}`); err != nil {
+	if err := s.createOnce(ocispec.ImageLayoutFile,
+		`{"imageLayoutVersion":"`+ocispec.ImageLayoutVersion+`"}`); err != nil {
 		return err
 	}
 	return errors.Join(s.syncDir("blobs"), s.syncDir("."))
@@ -218,7 +219,8 @@ func (s *Store) Open(_ context.Context, desc ocispec.Descriptor) (content.Reader
 	switch {
 	case err != nil:
 	case desc.Size != 0 && desc.Size != fi.Size():
-		err = errdefs.Errorf(errdefs.ErrCorrupt, "blob %s: %d bytes are stored, %d expected", desc.Digest, fi.Size(), desc.Size)
+		err = errdefs.Errorf(errdefs.ErrCorrupt, "blob %s: %d bytes are stored, %d expected", desc.Digest, fi.Size(),
+			desc.Size)
 	default:
 		return &reader{f: f, size: fi.Size()}, nil
 	}
@@ -261,7 +263,8 @@ func regular(dir *os.Root, dgst digest.Digest) (fs.FileInfo, error) {
 	case err != nil:
 		return nil, blobError(dgst, err)
 	case !fi.Mode().IsRegular():
-		return nil, errdefs.Errorf(errdefs.ErrNotFound, "blob %s: is not stored here; %s is in its place", dgst, kindOf(fi.Mode()))
+		return nil, errdefs.Errorf(errdefs.ErrNotFound, "blob %s: is not stored here; %s is in its place", dgst,
+			kindOf(fi.Mode()))
 	}
 	return fi, nil
 }
@@ -351,7 +354,8 @@ func diskError(what string, err error) error {
 		return nil
 	}
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
-		return errdefs.Errorf(errdefs.ErrExhausted, "%s: the disk is full: free some space and try again: %w", what, err)
+		return errdefs.Errorf(errdefs.ErrExhausted, "%s: the disk is full: free some space and try again: %w", what,
+			err)
 	}
 	return fmt.Errorf("%s: %w", what, err)
 }

@@ -305,7 +305,8 @@ func (w *writer) Commit(ctx context.Context, desc ocispec.Descriptor) error {
 // check compares the bytes with desc.
 func (w *writer) check(ctx context.Context, desc ocispec.Descriptor) error {
 	if desc.Size != 0 && desc.Size != w.offset {
-		return errdefs.Errorf(errdefs.ErrCorrupt, "blob %s: %d bytes came, %d expected", desc.Digest, w.offset, desc.Size)
+		return errdefs.Errorf(errdefs.ErrCorrupt, "blob %s: %d bytes came, %d expected", desc.Digest, w.offset,
+			desc.Size)
 	}
 	got := w.Digest()
 	if desc.Digest.Algorithm() == digest.SHA512 {
@@ -317,7 +318,8 @@ func (w *writer) check(ctx context.Context, desc ocispec.Descriptor) error {
 		got = digest.NewDigest(digest.SHA512, h)
 	}
 	if got != desc.Digest {
-		return errdefs.Errorf(errdefs.ErrCorrupt, "blob %s: the %d bytes that came hash to %s", desc.Digest, w.offset, got)
+		return errdefs.Errorf(errdefs.ErrCorrupt, "blob %s: the %d bytes that came hash to %s", desc.Digest, w.offset,
+			got)
 	}
 	return ctx.Err()
 }

@@ -62,7 +62,8 @@ func (s *Store) Open(_ context.Context, desc ocispec.Descriptor) (content.Reader
 		return nil, err
 	}
 	if desc.Size != 0 && desc.Size != int64(len(b.data)) {
-		return nil, errdefs.Errorf(errdefs.ErrCorrupt, "blob %s: %d bytes are stored, %d expected", desc.Digest, len(b.data), desc.Size)
+		return nil, errdefs.Errorf(errdefs.ErrCorrupt, "blob %s: %d bytes are stored, %d expected", desc.Digest,
+			len(b.data), desc.Size)
 	}
 	return reader{bytes.NewReader(b.data)}, nil
 }

@@ -113,7 +113,8 @@ func New(cfg Config) (*Client, error) {
 	var err error
 	c.wire, err = wire.New(wire.Config{
 		Keychain: cfg.Keychain, CertsDirs: cfg.CertsDirs, Insecure: cfg.Insecure, Clear: clear,
-		UserAgent: cfg.UserAgent, Idle: 2 * cfg.Parallel, Silence: cfg.Silence, Answer: cfg.Answer, Now: cfg.Now, Dial: cfg.Dial,
+		UserAgent: cfg.UserAgent, Idle: 2 * cfg.Parallel, Silence: cfg.Silence, Answer: cfg.Answer, Now: cfg.Now,
+		Dial: cfg.Dial,
 	})
 	return c, err
 }
@@ -137,7 +138,9 @@ func (c *Client) Close() error {
 
 // Each calls do for every descriptor, at most Config.Parallel at once and once
 // per digest, and waits for all. The first error cancels the others.
-func (c *Client) Each(ctx context.Context, descs []ocispec.Descriptor, do func(ctx context.Context, desc ocispec.Descriptor) error) error {
+func (c *Client) Each(
+	ctx context.Context, descs []ocispec.Descriptor, do func(ctx context.Context, desc ocispec.Descriptor) error,
+) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(c.cfg.Parallel)
 	for _, desc := range unique(descs) {

@@ -25,8 +25,13 @@ import (
 // of it. A body of another length than desc.Size is an error and never an
 // early EOF; the bytes are not hashed. The reader must be closed and is not
 // safe for concurrent use.
-func (r *Repository) OpenBlob(ctx context.Context, desc ocispec.Descriptor, offset int64, tell progress.Func) (io.ReadCloser, error) {
-	b := &blobReader{ctx: ctx, repo: r, desc: desc, offset: offset, tell: tell, ended: -1, cut: make(map[*wire.Peer]error)}
+func (r *Repository) OpenBlob(
+	ctx context.Context, desc ocispec.Descriptor, offset int64, tell progress.Func,
+) (io.ReadCloser, error) {
+	b := &blobReader{
+		ctx: ctx, repo: r, desc: desc, offset: offset, tell: tell, ended: -1,
+		cut: make(map[*wire.Peer]error),
+	}
 	b.retrier = r.c.retrier(func(err error, wait time.Duration) {
 		tell.Tell(progress.Event{Kind: progress.Retrying, Desc: desc, Offset: b.offset, Err: err, Wait: wait})
 	})
@@ -69,7 +74,8 @@ func (b *blobReader) Read(p []byte) (int, error) {
 			return 0, io.EOF
 		}
 		if err := b.resume(err); err != nil {
-			return 0, b.repo.about(fmt.Sprintf("blob %s: stopped at byte %d of %d", b.desc.Digest, b.offset, b.desc.Size), err)
+			return 0, b.repo.about(fmt.Sprintf("blob %s: stopped at byte %d of %d", b.desc.Digest, b.offset,
+				b.desc.Size), err)
 		}
 	}
 }
@@ -87,7 +93,8 @@ func (b *blobReader) read(p []byte) (int, error) {
 	}
 	// A digest of the bytes so far would be right, and the sender wrong.
 	if n, _ := b.body.Read(p[:1]); n > 0 {
-		return 0, errdefs.Errorf(errdefs.ErrCorrupt, "registry %s: sends more than its %d bytes", b.from.Host, b.desc.Size)
+		return 0, errdefs.Errorf(errdefs.ErrCorrupt, "registry %s: sends more than its %d bytes", b.from.Host,
+			b.desc.Size)
 	}
 	return 0, io.EOF
 }
@@ -99,7 +106,8 @@ func (b *blobReader) resume(err error) error {
 	if errors.Is(err, io.EOF) { // the sender says that this is all
 		err = io.ErrUnexpectedEOF
 		if b.ended == b.offset && !b.from.Mirror {
-			err = errdefs.Errorf(errdefs.ErrCorrupt, "it has only %d bytes there and should have %d", b.offset, b.desc.Size)
+			err = errdefs.Errorf(errdefs.ErrCorrupt, "it has only %d bytes there and should have %d", b.offset,
+				b.desc.Size)
 		}
 		b.ended = b.offset
 	}
@@ -128,7 +136,8 @@ func (b *blobReader) open(p *wire.Peer) error {
 		return err
 	}
 	in := wire.Request{
-		Method: http.MethodGet, Path: "/" + b.repo.name + "/blobs/" + b.desc.Digest.String(), Scopes: b.repo.pullScopes(),
+		Method: http.MethodGet, Path: "/" + b.repo.name + "/blobs/" + b.desc.Digest.String(),
+		Scopes: b.repo.pullScopes(),
 		Within: b.repo.c.cfg.Answer + time.Second*time.Duration(min(b.desc.Size/slowest, 1<<30)),
 	}
 	if b.offset > 0 {
@@ -154,7 +163,8 @@ func (b *blobReader) accept(resp *http.Response) error {
 		var start int64
 		start, total = contentRange(resp.Header.Get("Content-Range"))
 		if start != b.offset {
-			return errdefs.Errorf(errdefs.ErrInvalid, "asked for bytes from %d on and was sent bytes %q", b.offset, resp.Header.Get("Content-Range"))
+			return errdefs.Errorf(errdefs.ErrInvalid, "asked for bytes from %d on and was sent bytes %q", b.offset,
+				resp.Header.Get("Content-Range"))
 		}
 	} else {
 		skip = b.offset // a registry without ranges sends all of it again
@@ -196,7 +206,9 @@ type BlobStore interface {
 // FetchBlob brings desc into store, going on where an earlier, cut fetch left
 // off; the store's Commit verifies it. A blob the store has is an AlreadyExists event
 // and no bytes; one that another process is fetching is waited for.
-func (r *Repository) FetchBlob(ctx context.Context, store BlobStore, desc ocispec.Descriptor, tell progress.Func) error {
+func (r *Repository) FetchBlob(
+	ctx context.Context, store BlobStore, desc ocispec.Descriptor, tell progress.Func,
+) error {
 	w, err := r.beginFetch(ctx, store, desc, tell)
 	if err != nil || w == nil {
 		return err
@@ -244,7 +256,9 @@ func (r *Repository) fetch(ctx context.Context, w content.Writer, desc ocispec.D
 func fetchID(dgst digest.Digest) string { return "fetch/" + dgst.String() }
 
 // beginFetch returns nil when the blob is there.
-func (r *Repository) beginFetch(ctx context.Context, store BlobStore, desc ocispec.Descriptor, tell progress.Func) (content.Writer, error) {
+func (r *Repository) beginFetch(
+	ctx context.Context, store BlobStore, desc ocispec.Descriptor, tell progress.Func,
+) (content.Writer, error) {
 	const poll = 100 * time.Millisecond
 	for {
 		if there, err := isThere(ctx, store, desc, tell); there || err != nil {

@@ -51,7 +51,9 @@ func (c *Client) Catalog(ctx context.Context, host string) ([]string, error) {
 }
 
 // pages follows the Link headers of a list.
-func (c *Client) pages(ctx context.Context, p *wire.Peer, path string, scopes []string, add func(body []byte) error) error {
+func (c *Client) pages(
+	ctx context.Context, p *wire.Peer, path string, scopes []string, add func(body []byte) error,
+) error {
 	if !strings.Contains(path, "?") && !strings.Contains(path, "/referrers/") {
 		path += "?n=" + strconv.Itoa(pageSize)
 	}
@@ -73,7 +75,9 @@ func (c *Client) pages(ctx context.Context, p *wire.Peer, path string, scopes []
 	return errdefs.Errorf(errdefs.ErrExhausted, "registry %s: its list does not end", p.Host)
 }
 
-func (c *Client) onePage(ctx context.Context, p *wire.Peer, path string, scopes []string, add func(body []byte) error) (next string, err error) {
+func (c *Client) onePage(
+	ctx context.Context, p *wire.Peer, path string, scopes []string, add func(body []byte) error,
+) (next string, err error) {
 	var body []byte
 	err = c.retry(ctx, func() error {
 		resp, err := p.Do(ctx, wire.Request{Method: http.MethodGet, Path: path, Scopes: scopes}, http.StatusOK)
@@ -89,7 +93,8 @@ func (c *Client) onePage(ctx context.Context, p *wire.Peer, path string, scopes 
 		return "", err
 	}
 	if err := add(body); err != nil {
-		return "", errdefs.Errorf(errdefs.ErrInvalid, "registry %s: its list is not JSON as the specification has it: %w", p.Host, err)
+		return "", errdefs.Errorf(errdefs.ErrInvalid,
+			"registry %s: its list is not JSON as the specification has it: %w", p.Host, err)
 	}
 	return next, nil
 }
@@ -99,7 +104,8 @@ func (c *Client) onePage(ctx context.Context, p *wire.Peer, path string, scopes 
 func nextPage(links []string, from *url.URL, prefix string) string {
 	for _, l := range links {
 		target, params, ok := strings.Cut(strings.TrimSpace(l), ">")
-		if !ok || !strings.HasPrefix(target, "<") || !strings.Contains(strings.ReplaceAll(params, `"`, ""), "rel=next") {
+		if !ok || !strings.HasPrefix(target, "<") ||
+			!strings.Contains(strings.ReplaceAll(params, `"`, ""), "rel=next") {
 			continue
 		}
 		u, err := from.Parse(target[1:])

@@ -37,7 +37,8 @@ func (r *Repository) Resolve(ctx context.Context, ref string) (ocispec.Descripto
 func (r *Repository) Manifest(ctx context.Context, desc ocispec.Descriptor) ([]byte, error) {
 	got, body, err := r.Resolve(ctx, desc.Digest.String())
 	if err == nil && desc.Size != 0 && got.Size != desc.Size {
-		err = r.about(desc.Digest.String(), errdefs.Errorf(errdefs.ErrCorrupt, "manifest has %d bytes and should have %d", got.Size, desc.Size))
+		err = r.about(desc.Digest.String(),
+			errdefs.Errorf(errdefs.ErrCorrupt, "manifest has %d bytes and should have %d", got.Size, desc.Size))
 	}
 	return body, err
 }
@@ -73,7 +74,8 @@ func (r *Repository) getManifest(ctx context.Context, p *wire.Peer, ref string) 
 		return ocispec.Descriptor{}, nil, p.Explain(err)
 	}
 	if len(body) > maxManifest {
-		return ocispec.Descriptor{}, nil, errdefs.Errorf(errdefs.ErrInvalid, "registry %s: manifest is larger than %d bytes", p.Host, maxManifest)
+		return ocispec.Descriptor{}, nil, errdefs.Errorf(errdefs.ErrInvalid,
+			"registry %s: manifest is larger than %d bytes", p.Host, maxManifest)
 	}
 	desc, err := describe(resp.Header, resp.ContentLength, ref)
 	switch {
@@ -82,8 +84,9 @@ func (r *Repository) getManifest(ctx context.Context, p *wire.Peer, ref string) 
 	case desc.Digest == "": // some registries do not give it for a tag
 		desc.Digest = digest.FromBytes(body)
 	case desc.Digest.Algorithm().FromBytes(body) != desc.Digest:
-		return ocispec.Descriptor{}, nil, errdefs.Errorf(errdefs.ErrCorrupt, "registry %s: manifest %s does not match its digest: it hashes to %s",
-			p.Host, desc.Digest, desc.Digest.Algorithm().FromBytes(body))
+		return ocispec.Descriptor{}, nil,
+			errdefs.Errorf(errdefs.ErrCorrupt, "registry %s: manifest %s does not match its digest: it hashes to %s",
+				p.Host, desc.Digest, desc.Digest.Algorithm().FromBytes(body))
 	}
 	desc.Size = int64(len(body))
 	m, err := manifest.Parse(desc.MediaType, body)
@@ -129,7 +132,9 @@ func (r *Repository) PushManifest(ctx context.Context, ref string, desc ocispec.
 }
 
 // putManifest returns the subject that the registry says it saw.
-func (r *Repository) putManifest(ctx context.Context, ref string, desc ocispec.Descriptor, body []byte) (subject string, err error) {
+func (r *Repository) putManifest(
+	ctx context.Context, ref string, desc ocispec.Descriptor, body []byte,
+) (subject string, err error) {
 	err = r.c.retry(ctx, func() error {
 		a, err := r.origin().Call(ctx, wire.Request{
 			Method: http.MethodPut, Path: "/" + r.name + "/manifests/" + ref,

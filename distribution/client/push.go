@@ -18,7 +18,9 @@ import (
 // digest once and blobs before the manifests that need them, and last moves
 // ref (a tag, or "" for the digest alone) to it. What arrived stays when it
 // fails: the next Push goes on from there.
-func (r *Repository) Push(ctx context.Context, ref string, desc ocispec.Descriptor, src content.Provider, opts PushOptions) error {
+func (r *Repository) Push(
+	ctx context.Context, ref string, desc ocispec.Descriptor, src content.Provider, opts PushOptions,
+) error {
 	tree := &tree{src: src, seen: make(map[digest.Digest]bool)}
 	if err := tree.add(ctx, desc); err != nil {
 		return err

@@ -19,7 +19,9 @@ import (
 
 // Referrers lists what refers to subject, of artifactType when it is not "". A
 // registry from before referrers has them under a tag made of the digest.
-func (r *Repository) Referrers(ctx context.Context, subject digest.Digest, artifactType string) ([]ocispec.Descriptor, error) {
+func (r *Repository) Referrers(
+	ctx context.Context, subject digest.Digest, artifactType string,
+) ([]ocispec.Descriptor, error) {
 	path := "/" + r.name + "/referrers/" + subject.String()
 	if artifactType != "" {
 		path += "?artifactType=" + url.QueryEscape(artifactType)
@@ -61,7 +63,9 @@ func (r *Repository) referrersTag(ctx context.Context, subject digest.Digest) (i
 
 // addReferrer enters desc, a manifest that names subject, in the list that a
 // registry from before referrers does not keep by itself.
-func (r *Repository) addReferrer(ctx context.Context, subject digest.Digest, desc ocispec.Descriptor, doc *manifest.Manifest) error {
+func (r *Repository) addReferrer(
+	ctx context.Context, subject digest.Digest, desc ocispec.Descriptor, doc *manifest.Manifest,
+) error {
 	index, err := r.referrersTag(ctx, subject)
 	if err != nil {
 		return err
@@ -77,7 +81,10 @@ func (r *Repository) addReferrer(ctx context.Context, subject digest.Digest, des
 	if err != nil {
 		return errdefs.Errorf(errdefs.ErrInvalid, "list of referrers: %w", err)
 	}
-	list := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageIndex, Digest: digest.FromBytes(body), Size: int64(len(body))}
+	list := ocispec.Descriptor{
+		MediaType: ocispec.MediaTypeImageIndex, Digest: digest.FromBytes(body),
+		Size: int64(len(body)),
+	}
 	_, err = r.putManifest(ctx, tagOf(subject), list, body)
 	return err
 }

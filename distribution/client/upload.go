@@ -35,7 +35,9 @@ const wholeLimit = 8 << 20
 
 // PushBlob uploads one blob unless the repository has it or can mount it. Cut
 // in the middle, it asks the registry how far it got and goes on there.
-func (r *Repository) PushBlob(ctx context.Context, desc ocispec.Descriptor, src content.Provider, opts PushOptions) error {
+func (r *Repository) PushBlob(
+	ctx context.Context, desc ocispec.Descriptor, src content.Provider, opts PushOptions,
+) error {
 	u := &upload{repo: r, peer: r.origin(), desc: desc, src: src, opts: opts}
 	u.retrier = r.c.retrier(func(err error, wait time.Duration) {
 		opts.Progress.Tell(progress.Event{Kind: progress.Retrying, Desc: desc, Offset: u.offset, Err: err, Wait: wait})
@@ -70,7 +72,8 @@ type upload struct {
 func (u *upload) state(err error) string {
 	s := "blob " + u.desc.Digest.String()
 	if u.started && wire.Passing(err) {
-		s += fmt.Sprintf(": stopped at byte %d of %d (what arrived whole stays there; push again to go on)", u.offset, u.desc.Size)
+		s += fmt.Sprintf(": stopped at byte %d of %d (what arrived whole stays there; push again to go on)", u.offset,
+			u.desc.Size)
 	}
 	return s
 }
@@ -133,7 +136,10 @@ func (u *upload) begin(ctx context.Context) (done bool, err error) {
 }
 
 func (u *upload) exists(ctx context.Context) (bool, error) {
-	a, err := u.call(ctx, wire.Request{Method: http.MethodHead, Path: "/" + u.repo.name + "/blobs/" + u.desc.Digest.String()}, http.StatusOK)
+	a, err := u.call(ctx, wire.Request{
+		Method: http.MethodHead,
+		Path:   "/" + u.repo.name + "/blobs/" + u.desc.Digest.String(),
+	}, http.StatusOK)
 	if errors.Is(err, errdefs.ErrNotFound) {
 		return false, nil
 	}
@@ -169,7 +175,8 @@ func (u *upload) follow(a wire.Answer) error {
 		if u.location != "" {
 			return nil // it may leave out what does not change
 		}
-		return errdefs.Errorf(errdefs.ErrInvalid, "registry %s: opened an upload without saying where: %w", u.peer.Host, err)
+		return errdefs.Errorf(errdefs.ErrInvalid, "registry %s: opened an upload without saying where: %w", u.peer.Host,
+			err)
 	}
 	u.location = loc
 	return nil
@@ -178,8 +185,10 @@ func (u *upload) follow(a wire.Answer) error {
 // ask finds out how far the registry got. An upload that it forgot is begun
 // anew.
 func (u *upload) ask(ctx context.Context) error {
-	a, err := u.call(ctx, wire.Request{Method: http.MethodGet, Location: u.location}, http.StatusNoContent, http.StatusOK)
-	if errors.Is(err, errdefs.ErrNotFound) || errors.Is(err, errdefs.ErrInvalid) || errors.Is(err, errdefs.ErrUnsupported) {
+	a, err := u.call(ctx, wire.Request{Method: http.MethodGet, Location: u.location}, http.StatusNoContent,
+		http.StatusOK)
+	if errors.Is(err, errdefs.ErrNotFound) || errors.Is(err, errdefs.ErrInvalid) ||
+		errors.Is(err, errdefs.ErrUnsupported) {
 		u.location = ""
 		return nil
 	}
@@ -242,7 +251,8 @@ func (u *upload) patch(ctx context.Context, rd content.Reader) error {
 		return u.outOfStep(err)
 	}
 	if held, ok := heldOf(a.Header.Get("Range")); ok && held != u.desc.Size {
-		return errdefs.Errorf(errdefs.ErrUnavailable, "registry %s: took %d of %d bytes", u.peer.Host, held, u.desc.Size)
+		return errdefs.Errorf(errdefs.ErrUnavailable, "registry %s: took %d of %d bytes", u.peer.Host, held,
+			u.desc.Size)
 	}
 	u.offset = u.desc.Size
 	return u.follow(a)
@@ -281,7 +291,8 @@ func (u *upload) outOfStep(err error) error {
 	if patched {
 		u.resumed, u.location = false, ""
 	}
-	if patched || e.Status == http.StatusRequestedRangeNotSatisfiable || e.Code == errcode.BlobUploadUnknown || e.Code == errcode.BlobUploadInvalid {
+	if patched || e.Status == http.StatusRequestedRangeNotSatisfiable || e.Code == errcode.BlobUploadUnknown ||
+		e.Code == errcode.BlobUploadInvalid {
 		return errdefs.Errorf(errdefs.ErrUnavailable, "upload out of step: %w", err)
 	}
 	return err

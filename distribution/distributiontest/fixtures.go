@@ -41,7 +41,10 @@ type Image struct {
 func NewImage(t testing.TB, seed uint64, sizes ...int) Image {
 	t.Helper()
 	img := Image{Blobs: make(map[digest.Digest][]byte)}
-	conf := ocispec.Image{Platform: ocispec.Platform{Architecture: "amd64", OS: "linux"}, RootFS: ocispec.RootFS{Type: "layers"}}
+	conf := ocispec.Image{
+		Platform: ocispec.Platform{Architecture: "amd64", OS: "linux"},
+		RootFS:   ocispec.RootFS{Type: "layers"},
+	}
 	for i, size := range sizes {
 		b := Bytes(seed+uint64(i), size)
 		desc := Blob(ocispec.MediaTypeImageLayerGzip, b)

@@ -116,12 +116,14 @@ func testHTTP(t *testing.T, s Subject) {
 	if err != nil || desc.Digest != index.Descriptor.Digest || !bytes.Equal(body, index.Body) {
 		t.Fatalf("Resolve = %+v, %v", desc, err)
 	}
-	if got, err := repo.Stat(ctx, "v1"); err != nil || got.Digest != desc.Digest || got.Size != desc.Size || got.MediaType != desc.MediaType {
+	if got, err := repo.Stat(ctx, "v1"); err != nil || got.Digest != desc.Digest || got.Size != desc.Size ||
+		got.MediaType != desc.MediaType {
 		t.Errorf("Stat = %+v, %v", got, err)
 	}
 	dst := memstore.New(time.Now)
 	for _, img := range []Image{a, b} {
-		if body, err := repo.Manifest(ctx, img.Manifest.Descriptor); err != nil || !bytes.Equal(body, img.Manifest.Body) {
+		if body, err := repo.Manifest(ctx, img.Manifest.Descriptor); err != nil ||
+			!bytes.Equal(body, img.Manifest.Body) {
 			t.Errorf("Manifest: %v", err)
 		}
 		err := c.Each(ctx, append(img.Layers, img.Config), func(ctx context.Context, desc ocispec.Descriptor) error {
@@ -131,7 +133,8 @@ func testHTTP(t *testing.T, s Subject) {
 			t.Fatalf("FetchBlob: %v", err)
 		}
 		for dgst, want := range img.Blobs {
-			if got, err := content.ReadBlob(ctx, dst, ocispec.Descriptor{Digest: dgst}); err != nil || !bytes.Equal(got, want) {
+			if got, err := content.ReadBlob(ctx, dst, ocispec.Descriptor{Digest: dgst}); err != nil ||
+				!bytes.Equal(got, want) {
 				t.Errorf("blob %s came back as %d bytes, %v", dgst, len(got), err)
 			}
 		}
@@ -154,7 +157,10 @@ func testHTTP(t *testing.T, s Subject) {
 // testHTTPAgain pushes what is there already: no byte may move.
 func testHTTPAgain(t *testing.T, c *client.Client, host string, m distribution.Manifest, src content.Store) {
 	t.Helper()
-	for repo, want := range map[string]progress.Kind{"suite/road": progress.AlreadyExists, "suite/mounted": progress.Mounted} {
+	for repo, want := range map[string]progress.Kind{
+		"suite/road":    progress.AlreadyExists,
+		"suite/mounted": progress.Mounted,
+	} {
 		events := make(chan progress.Event, 1000)
 		err := c.Repository(host, repo).Push(t.Context(), "v1", m.Descriptor, src, client.PushOptions{
 			MountFrom: []string{"suite/road"}, Progress: func(e progress.Event) { events <- e },
@@ -164,7 +170,8 @@ func testHTTPAgain(t *testing.T, c *client.Client, host string, m distribution.M
 		}
 		close(events)
 		for e := range events {
-			if e.Kind != want && e.Desc.MediaType != ocispec.MediaTypeImageManifest && e.Desc.MediaType != ocispec.MediaTypeImageIndex {
+			if e.Kind != want && e.Desc.MediaType != ocispec.MediaTypeImageManifest &&
+				e.Desc.MediaType != ocispec.MediaTypeImageIndex {
 				t.Errorf("%s: event %d for %s, want %d alone", repo, e.Kind, e.Desc.MediaType, want)
 			}
 		}

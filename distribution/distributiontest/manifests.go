@@ -26,7 +26,8 @@ func testManifest(t *testing.T, s Subject) {
 		if err != nil {
 			t.Fatalf("%s: %v", how, err)
 		}
-		if !bytes.Equal(m.Body, img.Manifest.Body) || m.Descriptor.Digest != dgst || m.Descriptor.MediaType != img.Manifest.Descriptor.MediaType {
+		if !bytes.Equal(m.Body, img.Manifest.Body) || m.Descriptor.Digest != dgst ||
+			m.Descriptor.MediaType != img.Manifest.Descriptor.MediaType {
 			t.Errorf("%s is not what was put: %+v", how, m.Descriptor)
 		}
 	}
@@ -110,10 +111,14 @@ func testManifestClaims(t *testing.T, s Subject) {
 	larger.Size++
 	other.MediaType = "application/vnd.docker.distribution.manifest.v2+json"
 	for what, m := range map[string]distribution.Manifest{
-		"a layer one byte longer":       image(func(m *ocispec.Manifest) { m.Layers[1].Size++ }),
-		"a layer of no bytes":           image(func(m *ocispec.Manifest) { m.Layers[0].Size = 0 }),
-		"a config one byte shorter":     image(func(m *ocispec.Manifest) { m.Config.Size-- }),
-		"one layer of two sizes":        image(func(m *ocispec.Manifest) { m.Layers = append(m.Layers, m.Layers[0]); m.Layers[2].Size++ }),
+		"a layer one byte longer":   image(func(m *ocispec.Manifest) { m.Layers[1].Size++ }),
+		"a layer of no bytes":       image(func(m *ocispec.Manifest) { m.Layers[0].Size = 0 }),
+		"a config one byte shorter": image(func(m *ocispec.Manifest) { m.Config.Size-- }),
+		"one layer of two sizes": image(func(m *ocispec.Manifest) {
+			m.Layers = append(m.Layers,
+				m.Layers[0])
+			m.Layers[2].Size++
+		}),
 		"a child one byte longer":       Index(t, larger),
 		"a child of another media type": Index(t, other),
 	} {
@@ -194,7 +199,10 @@ func testTags(t *testing.T, s Subject) {
 	for _, tag := range []string{"latest", "a", "1.0-rc", "A", "1.0"} {
 		pushImage(t, s, "suite/tags", img, tag)
 	}
-	paged(t, want, func(p distribution.Page) ([]string, bool, error) { return s.Registry.Tags(s.Context, "suite/tags", p) })
+	paged(t, want, func(p distribution.Page) ([]string, bool, error) {
+		return s.Registry.Tags(s.Context, "suite/tags",
+			p)
+	})
 }
 
 func testRepositories(t *testing.T, s Subject) {
@@ -244,7 +252,8 @@ func testReferrers(t *testing.T, s Subject) {
 	artifact := func(kind, note string) distribution.Manifest {
 		return NewManifest(t, ocispec.Manifest{
 			Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest, ArtifactType: kind,
-			Config: Blob(ocispec.MediaTypeEmptyJSON, empty), Layers: []ocispec.Descriptor{Blob(ocispec.MediaTypeEmptyJSON, empty)},
+			Config:  Blob(ocispec.MediaTypeEmptyJSON, empty),
+			Layers:  []ocispec.Descriptor{Blob(ocispec.MediaTypeEmptyJSON, empty)},
 			Subject: &img.Manifest.Descriptor, Annotations: map[string]string{"note": note},
 		})
 	}
@@ -268,7 +277,8 @@ func testReferrers(t *testing.T, s Subject) {
 		}
 		for _, m := range want {
 			i := slices.IndexFunc(descs, func(d ocispec.Descriptor) bool { return d.Digest == m.Descriptor.Digest })
-			if i < 0 || descs[i].ArtifactType == "" || descs[i].Annotations["note"] == "" || descs[i].Size != m.Descriptor.Size {
+			if i < 0 || descs[i].ArtifactType == "" || descs[i].Annotations["note"] == "" ||
+				descs[i].Size != m.Descriptor.Size {
 				t.Errorf("Referrers(%q) describes %s poorly: %+v", filter, m.Descriptor.Digest, descs)
 			}
 		}
@@ -299,7 +309,8 @@ func testReferrersPages(t *testing.T, s Subject) {
 		m := NewManifest(t, ocispec.Manifest{
 			Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
 			ArtifactType: fmt.Sprint("application/kind", i%2), Config: empty, Layers: []ocispec.Descriptor{empty},
-			Subject: &img.Manifest.Descriptor, Annotations: map[string]string{"note": strings.Repeat(fmt.Sprintf("%02d", i), 125_000)},
+			Subject:     &img.Manifest.Descriptor,
+			Annotations: map[string]string{"note": strings.Repeat(fmt.Sprintf("%02d", i), 125_000)},
 		})
 		put(t, s, repo, m)
 		want = append(want, m.Descriptor.Digest.String())
@@ -307,7 +318,10 @@ func testReferrersPages(t *testing.T, s Subject) {
 	slices.Sort(want)
 	for _, n := range []int{0, 3} {
 		var got []string
-		for q := (distribution.ReferrersQuery{Subject: img.Manifest.Descriptor.Digest, Page: distribution.Page{N: n}}); ; {
+		for q := (distribution.ReferrersQuery{
+			Subject: img.Manifest.Descriptor.Digest,
+			Page:    distribution.Page{N: n},
+		}); ; {
 			descs, more, err := s.Registry.Referrers(s.Context, repo, q)
 			if err != nil || more && len(descs) == 0 || n > 0 && len(descs) > n || len(got) > all {
 				t.Fatalf("after %d: %d more, %v", len(got), len(descs), err)
@@ -327,7 +341,10 @@ func testReferrersPages(t *testing.T, s Subject) {
 			t.Errorf("in pages of %d: %d referrers, want %d", n, len(got), len(want))
 		}
 	}
-	kind := distribution.ReferrersQuery{Subject: img.Manifest.Descriptor.Digest, ArtifactType: "application/kind1", Page: distribution.Page{N: 15}}
+	kind := distribution.ReferrersQuery{
+		Subject: img.Manifest.Descriptor.Digest, ArtifactType: "application/kind1",
+		Page: distribution.Page{N: 15},
+	}
 	if descs, more, err := s.Registry.Referrers(s.Context, repo, kind); err != nil || !more || len(descs) != 15 {
 		t.Errorf("of one type: %d, more %v, %v", len(descs), more, err)
 	}

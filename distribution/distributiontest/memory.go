@@ -199,7 +199,9 @@ func (m *Memory) manifest(name string, dgst digest.Digest) (distribution.Manifes
 }
 
 // PutManifest is distribution.ManifestWriter's.
-func (m *Memory) PutManifest(_ context.Context, name string, in distribution.Manifest, tags ...string) (digest.Digest, error) {
+func (m *Memory) PutManifest(
+	_ context.Context, name string, in distribution.Manifest, tags ...string,
+) (digest.Digest, error) {
 	doc, err := manifest.Parse(in.Descriptor.MediaType, in.Body)
 	if err != nil {
 		return "", err

@@ -282,7 +282,8 @@ func testMount(t *testing.T, s Subject) {
 		t.Fatalf("MountBlob: %v", err)
 	}
 	holds(t, s, "suite/to", b)
-	if _, err := s.Registry.MountBlob(s.Context, "suite/auto", "", dgst); err != nil && !errors.Is(err, errdefs.ErrNotFound) {
+	if _, err := s.Registry.MountBlob(s.Context, "suite/auto", "", dgst); err != nil &&
+		!errors.Is(err, errdefs.ErrNotFound) {
 		t.Errorf("MountBlob from anywhere: %v", err)
 	}
 }

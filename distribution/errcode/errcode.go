@@ -61,7 +61,10 @@ const (
 
 // String is the object's name.
 func (o Object) String() string {
-	return [...]string{Registry: "registry", Repository: "repository", Blob: "blob", Upload: "upload", Manifest: "manifest"}[o]
+	return [...]string{
+		Registry: "registry", Repository: "repository", Blob: "blob", Upload: "upload",
+		Manifest: "manifest",
+	}[o]
 }
 
 // Error is an error with its code. As a value made by a handler it overrides
@@ -170,7 +173,8 @@ func For(err error, obj Object) *Error {
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		return &Error{
 			Code: Unavailable, Status: http.StatusInsufficientStorage, Kind: errdefs.ErrExhausted,
-			Message: "the registry's storage is full; what was pushed before is safe, ask its operator for room", Err: err,
+			Message: "the registry's storage is full; what was pushed before is safe, ask its operator for room",
+			Err:     err,
 		}
 	}
 	if errors.Is(err, errdefs.ErrCorrupt) {
@@ -197,12 +201,24 @@ func For(err error, obj Object) *Error {
 func corrupt(err error, obj Object) *Error {
 	switch obj {
 	case Upload:
-		return &Error{Code: DigestInvalid, Status: http.StatusBadRequest, Kind: errdefs.ErrCorrupt, Message: err.Error(), Err: err}
+		return &Error{
+			Code: DigestInvalid, Status: http.StatusBadRequest, Kind: errdefs.ErrCorrupt,
+			Message: err.Error(), Err: err,
+		}
 	case Blob:
-		return &Error{Code: BlobUnknown, Status: http.StatusNotFound, Kind: errdefs.ErrCorrupt, Message: "stored bytes do not match the digest; push it again", Err: err}
+		return &Error{
+			Code: BlobUnknown, Status: http.StatusNotFound, Kind: errdefs.ErrCorrupt,
+			Message: "stored bytes do not match the digest; push it again", Err: err,
+		}
 	case Manifest:
-		return &Error{Code: ManifestUnknown, Status: http.StatusNotFound, Kind: errdefs.ErrCorrupt, Message: "stored bytes do not match the digest; push it again", Err: err}
+		return &Error{
+			Code: ManifestUnknown, Status: http.StatusNotFound, Kind: errdefs.ErrCorrupt,
+			Message: "stored bytes do not match the digest; push it again", Err: err,
+		}
 	default:
-		return &Error{Code: Unknown, Status: http.StatusInternalServerError, Kind: errdefs.ErrCorrupt, Message: "stored bytes do not match their digest", Err: err}
+		return &Error{
+			Code: Unknown, Status: http.StatusInternalServerError, Kind: errdefs.ErrCorrupt,
+			Message: "stored bytes do not match their digest", Err: err,
+		}
 	}
 }

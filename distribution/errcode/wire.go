@@ -114,7 +114,8 @@ func kind(code Code, status int) error {
 	switch status {
 	case http.StatusUnauthorized:
 		return errdefs.ErrUnauthenticated
-	case http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusBadGateway, http.StatusGatewayTimeout, http.StatusRequestTimeout:
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable, http.StatusBadGateway,
+		http.StatusGatewayTimeout, http.StatusRequestTimeout:
 		return errdefs.ErrUnavailable
 	case http.StatusInsufficientStorage:
 		return errdefs.ErrExhausted

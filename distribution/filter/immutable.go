@@ -29,7 +29,9 @@ type immutable struct {
 	mu sync.Mutex // held from the look at the tags to the change
 }
 
-func (r *immutable) PutManifest(ctx context.Context, repo string, m distribution.Manifest, tags ...string) (digest.Digest, error) {
+func (r *immutable) PutManifest(
+	ctx context.Context, repo string, m distribution.Manifest, tags ...string,
+) (digest.Digest, error) {
 	var guarded bool
 	for _, tag := range tags {
 		guarded = guarded || r.fixed(repo, tag)
@@ -84,7 +86,8 @@ func (r *immutable) DeleteManifest(ctx context.Context, repo string, dgst digest
 				continue
 			}
 			if at, err := r.StatTag(ctx, repo, tag); err == nil && at.Digest == dgst {
-				return errdefs.Errorf(errdefs.ErrConflict, "manifest %s of %s: the tag %s, which is immutable, names it", dgst, repo, tag)
+				return errdefs.Errorf(errdefs.ErrConflict,
+					"manifest %s of %s: the tag %s, which is immutable, names it", dgst, repo, tag)
 			}
 		}
 		if !more {

@@ -95,7 +95,9 @@ func (r *metered) GetTag(ctx context.Context, repo, tag string) (distribution.Ma
 	return m, err
 }
 
-func (r *metered) PutManifest(ctx context.Context, repo string, m distribution.Manifest, tags ...string) (digest.Digest, error) {
+func (r *metered) PutManifest(
+	ctx context.Context, repo string, m distribution.Manifest, tags ...string,
+) (digest.Digest, error) {
 	subject, err := r.Registry.PutManifest(ctx, repo, m, tags...)
 	if err == nil {
 		r.m.Stored(ctx, repo, m.Descriptor)

@@ -59,7 +59,8 @@ func (r *selected) ResumeUpload(ctx context.Context, repo, id string) (distribut
 // from "any".
 func (r *selected) MountBlob(ctx context.Context, repo, from string, dgst digest.Digest) (ocispec.Descriptor, error) {
 	if from == "" || !r.shown(from) {
-		return ocispec.Descriptor{}, errdefs.Errorf(errdefs.ErrNotFound, "blob %s: not in a repository that can be seen", dgst)
+		return ocispec.Descriptor{}, errdefs.Errorf(errdefs.ErrNotFound,
+			"blob %s: not in a repository that can be seen", dgst)
 	}
 	return within(r, repo, func() (ocispec.Descriptor, error) { return r.all.MountBlob(ctx, repo, from, dgst) })
 }
@@ -80,7 +81,9 @@ func (r *selected) GetTag(ctx context.Context, repo, tag string) (distribution.M
 	return within(r, repo, func() (distribution.Manifest, error) { return r.all.GetTag(ctx, repo, tag) })
 }
 
-func (r *selected) PutManifest(ctx context.Context, repo string, m distribution.Manifest, tags ...string) (digest.Digest, error) {
+func (r *selected) PutManifest(
+	ctx context.Context, repo string, m distribution.Manifest, tags ...string,
+) (digest.Digest, error) {
 	return within(r, repo, func() (digest.Digest, error) { return r.all.PutManifest(ctx, repo, m, tags...) })
 }
 

@@ -65,7 +65,8 @@ func IsIndex(mediaType string) bool {
 // IsManifest says that a descriptor of this type is a manifest or index, as
 // opposed to a blob.
 func IsManifest(mediaType string) bool {
-	return IsIndex(mediaType) || mediaType == ocispec.MediaTypeImageManifest || mediaType == DockerManifest || mediaType == ArtifactManifest
+	return IsIndex(mediaType) || mediaType == ocispec.MediaTypeImageManifest || mediaType == DockerManifest ||
+		mediaType == ArtifactManifest
 }
 
 // Blobs lists what a registry must hold before it takes the manifest: config
@@ -118,7 +119,8 @@ func (m *Manifest) Needs() (needs []Need) {
 // foreign layers are fetched from their URLs (image-spec, "Non-Distributable
 // Layers").
 func foreign(d ocispec.Descriptor) bool {
-	return len(d.URLs) > 0 && (strings.Contains(d.MediaType, "nondistributable") || strings.Contains(d.MediaType, ".foreign."))
+	return len(d.URLs) > 0 && (strings.Contains(d.MediaType, "nondistributable") ||
+		strings.Contains(d.MediaType, ".foreign."))
 }
 
 // document is the union of all that is read, to see at once what a document
@@ -199,7 +201,8 @@ func (doc *document) mediaType(contentType string) (string, error) {
 		return "", invalid("docker's image manifest schema 1 is not accepted; push the image again with a client from after 2017")
 	}
 	// Curl's and some clients' idea of no type at all.
-	if header == "application/json" || header == "application/octet-stream" || header == "application/x-www-form-urlencoded" {
+	if header == "application/json" || header == "application/octet-stream" ||
+		header == "application/x-www-form-urlencoded" {
 		header = ""
 	}
 	switch {

@@ -59,7 +59,8 @@ func (s *server) getManifest(ctx context.Context, w http.ResponseWriter, r *http
 	}
 	// So small that hashing it each time costs microseconds.
 	if m.Descriptor.Digest.Algorithm().FromBytes(m.Body) != m.Descriptor.Digest {
-		return errdefs.Errorf(errdefs.ErrCorrupt, "stored manifest %s: its bytes do not match the digest", m.Descriptor.Digest)
+		return errdefs.Errorf(errdefs.ErrCorrupt, "stored manifest %s: its bytes do not match the digest",
+			m.Descriptor.Digest)
 	}
 	w.Header().Set("Content-Length", strconv.Itoa(len(m.Body)))
 	w.WriteHeader(http.StatusOK)
@@ -91,7 +92,10 @@ func (s *server) putManifest(ctx context.Context, w http.ResponseWriter, r *http
 	if t.dgst != "" && t.dgst != dgst {
 		return errcode.New(http.StatusBadRequest, errcode.DigestInvalid, "the manifest's digest is "+dgst.String())
 	}
-	desc := ocispec.Descriptor{MediaType: m.MediaType, Digest: dgst, Size: int64(len(body)), ArtifactType: m.ArtifactType}
+	desc := ocispec.Descriptor{
+		MediaType: m.MediaType, Digest: dgst, Size: int64(len(body)),
+		ArtifactType: m.ArtifactType,
+	}
 	tags, err := tagsOf(t)
 	if err != nil {
 		return err
@@ -146,7 +150,10 @@ func (s *server) readManifest(r *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, s.ManifestLimit+1))
 	switch {
 	case err != nil:
-		return nil, &errcode.Error{Code: errcode.ManifestInvalid, Status: http.StatusBadRequest, Message: "the manifest was cut off", Err: err}
+		return nil, &errcode.Error{
+			Code: errcode.ManifestInvalid, Status: http.StatusBadRequest,
+			Message: "the manifest was cut off", Err: err,
+		}
 	case int64(len(body)) > s.ManifestLimit:
 		return nil, tooLarge
 	}

@@ -118,7 +118,8 @@ func cutLast(s string) (before, after string, ok bool) {
 // check holds the parts against their grammars and fills in the digest.
 func (t *target) check() *errcode.Error {
 	if !reference.ValidRepository(t.repo) {
-		return errcode.New(400, errcode.NameInvalid, "repository name is not valid: want lower-case components joined by slashes")
+		return errcode.New(400, errcode.NameInvalid,
+			"repository name is not valid: want lower-case components joined by slashes")
 	}
 	switch t.end {
 	case blobEnd, referrerEnd:
@@ -139,7 +140,8 @@ func (t *target) check() *errcode.Error {
 }
 
 func invalidTag() *errcode.Error {
-	return errcode.New(400, errcode.TagInvalid, "tag is not valid: want up to 128 letters, digits, \".\", \"_\" and \"-\"")
+	return errcode.New(400, errcode.TagInvalid,
+		"tag is not valid: want up to 128 letters, digits, \".\", \"_\" and \"-\"")
 }
 
 func (t *target) parseDigest() *errcode.Error {

@@ -97,7 +97,8 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rt, ok := s.route(t.end, r.Method)
 	if !ok {
 		w.Header().Set("Allow", s.allow(t.end))
-		s.fail(w, r, errcode.New(http.StatusMethodNotAllowed, errcode.Unsupported, "method not allowed here"), errcode.Registry)
+		s.fail(w, r, errcode.New(http.StatusMethodNotAllowed, errcode.Unsupported, "method not allowed here"),
+			errcode.Registry)
 		return
 	}
 	if bad != nil {

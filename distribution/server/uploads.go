@@ -52,7 +52,9 @@ func (s *server) startUpload(ctx context.Context, w http.ResponseWriter, r *http
 }
 
 // whole takes all of a blob in the request that began its upload.
-func (s *server) whole(ctx context.Context, w http.ResponseWriter, r *http.Request, t target, up distribution.Upload, since time.Time) error {
+func (s *server) whole(
+	ctx context.Context, w http.ResponseWriter, r *http.Request, t target, up distribution.Upload, since time.Time,
+) error {
 	dgst, bad := digestParam(t.query)
 	if bad != nil {
 		return bad
@@ -77,7 +79,9 @@ func mountsFrom(q url.Values) (distribution.Access, bool) {
 // keeps it from that, missing rights on the other repository included, turns
 // into an ordinary upload, so that a mount tells nothing about what the caller
 // may not see. Who may see it and only has a token for less is sent for another.
-func (s *server) mount(ctx context.Context, w http.ResponseWriter, r *http.Request, t target, q url.Values) (done bool, err error) {
+func (s *server) mount(
+	ctx context.Context, w http.ResponseWriter, r *http.Request, t target, q url.Values,
+) (done bool, err error) {
 	dgst, err := reference.ParseDigest(q.Get("mount"))
 	if err != nil {
 		return false, errcode.New(http.StatusBadRequest, errcode.DigestInvalid, err.Error())
@@ -97,7 +101,8 @@ func (s *server) mount(ctx context.Context, w http.ResponseWriter, r *http.Reque
 	}
 	desc, err := s.Registry.MountBlob(ctx, t.repo, from.Repository, dgst)
 	switch {
-	case errors.Is(err, errdefs.ErrNotFound), errors.Is(err, errdefs.ErrUnsupported), errors.Is(err, errdefs.ErrCorrupt):
+	case errors.Is(err, errdefs.ErrNotFound), errors.Is(err, errdefs.ErrUnsupported), errors.Is(err,
+		errdefs.ErrCorrupt):
 		return false, nil
 	case err != nil:
 		return false, err
@@ -166,7 +171,9 @@ func (s *server) finishUpload(ctx context.Context, w http.ResponseWriter, r *htt
 	return s.commit(ctx, w, t, up, dgst, since)
 }
 
-func (s *server) commit(ctx context.Context, w http.ResponseWriter, t target, up distribution.Upload, dgst digest.Digest, since time.Time) error {
+func (s *server) commit(
+	ctx context.Context, w http.ResponseWriter, t target, up distribution.Upload, dgst digest.Digest, since time.Time,
+) error {
 	desc, err := up.Commit(ctx, dgst)
 	if err != nil {
 		return err
@@ -196,12 +203,14 @@ func fits(r *http.Request, offset int64) *errcode.Error {
 	start, end, ok := parseContentRange(v)
 	switch {
 	case !ok:
-		return errcode.New(http.StatusRequestedRangeNotSatisfiable, errcode.RangeInvalid, "Content-Range is not START-END")
+		return errcode.New(http.StatusRequestedRangeNotSatisfiable, errcode.RangeInvalid,
+			"Content-Range is not START-END")
 	case start != offset:
 		return errcode.New(http.StatusRequestedRangeNotSatisfiable, errcode.RangeInvalid,
 			"chunk begins at "+strconv.FormatInt(start, 10)+", the upload goes on at "+strconv.FormatInt(offset, 10))
 	case r.ContentLength >= 0 && r.ContentLength != end-start+1:
-		return errcode.New(http.StatusBadRequest, errcode.SizeInvalid, "Content-Length and Content-Range name different sizes")
+		return errcode.New(http.StatusBadRequest, errcode.SizeInvalid,
+			"Content-Length and Content-Range name different sizes")
 	}
 	return nil
 }

@@ -57,7 +57,8 @@ func Build(ctx context.Context, e Engine, o Options) (*builder.Result, error) {
 	for _, name := range o.Names {
 		ref, err := reference.Parse(name)
 		if err == nil && ref.Digest != "" {
-			err = errdefs.Errorf(errdefs.ErrInvalid, "image name %q: a name with a digest cannot be given, the digest is what it is", name)
+			err = errdefs.Errorf(errdefs.ErrInvalid,
+				"image name %q: a name with a digest cannot be given, the digest is what it is", name)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("-t: %w", err)

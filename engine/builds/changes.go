@@ -25,7 +25,10 @@ func Changes(ctx context.Context, changes []string, platform ocispec.Platform) (
 	src := "FROM scratch\n" + strings.Join(changes, "\n") + "\n"
 	graph, err := dockerfile.Plan(ctx, []byte(src), dockerfile.Options{
 		Name: "changes", Platform: platform, Build: platform,
-		Resolve: func(context.Context, string, ocispec.Platform) (plan.Base, error) { return plan.Base{}, errOnlyConfig },
+		Resolve: func(context.Context, string, ocispec.Platform) (plan.Base, error) {
+			return plan.Base{},
+				errOnlyConfig
+		},
 	})
 	if err != nil {
 		return ocispec.ImageConfig{}, fmt.Errorf("changing the image's config: %w", err)

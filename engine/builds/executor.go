@@ -86,12 +86,14 @@ func execSpec(ctx context.Context, r builder.ExecRequest) (*specs.Spec, error) {
 		Network:  string(buildNetwork(r.Network)),
 		Security: record.Security{Privileged: r.Insecure},
 	}
-	spec, err := runspec.Assemble(ocispec.ImageConfig{}, o, runspec.Facts{ID: r.ID, User: who, HostCaps: caps}, hostName)
+	spec, err := runspec.Assemble(ocispec.ImageConfig{}, o, runspec.Facts{ID: r.ID, User: who, HostCaps: caps},
+		hostName)
 	if err != nil {
 		return nil, err
 	}
 	// The host name is the sandbox's, and nothing for the command to write down.
-	spec.Process.Env = slices.DeleteFunc(spec.Process.Env, func(kv string) bool { return kv == "HOSTNAME="+buildHostname })
+	spec.Process.Env = slices.DeleteFunc(spec.Process.Env,
+		func(kv string) bool { return kv == "HOSTNAME="+buildHostname })
 	spec.Linux.Seccomp, err = runspec.SeccompProfile(o.Security, spec)
 	return spec, err
 }
@@ -108,7 +110,8 @@ func withMounts(ctx context.Context, spec *specs.Spec, mounts []builder.ExecMoun
 		if m.Mount.ReadOnly {
 			opts = append(opts, defaults.ReadOnly)
 		}
-		spec.Mounts = append(spec.Mounts, specs.Mount{Type: "bind", Source: source, Destination: m.Target, Options: opts})
+		spec.Mounts = append(spec.Mounts,
+			specs.Mount{Type: "bind", Source: source, Destination: m.Target, Options: opts})
 		return withMounts(ctx, spec, mounts[1:], fn)
 	}
 	switch m.Mount.Type {

@@ -99,8 +99,9 @@ func configOf(cfg record.Config, asked record.Asked) Config {
 		Hostname: cfg.Spec.Hostname, User: img.User, AttachStdin: cfg.OpenStdin, AttachStdout: true, AttachStderr: true,
 		ExposedPorts: img.ExposedPorts, Tty: cfg.Terminal, OpenStdin: cfg.OpenStdin, StdinOnce: cfg.OpenStdin,
 		Env: cfg.Spec.Process.Env, Image: cfg.Image, Volumes: img.Volumes,
-		WorkingDir: cfg.Spec.Process.Cwd, Labels: cfg.Labels, StopSignal: cfg.StopSignal, StopTimeout: asked.StopTimeout,
-		Entrypoint: img.Entrypoint, Cmd: img.Cmd,
+		WorkingDir: cfg.Spec.Process.Cwd, Labels: cfg.Labels, StopSignal: cfg.StopSignal,
+		StopTimeout: asked.StopTimeout,
+		Entrypoint:  img.Entrypoint, Cmd: img.Cmd,
 	}
 }
 

@@ -22,7 +22,8 @@ func OfImage(img images.Image, driver string, root mount.Mount, size int64) (*Im
 	out := &Image{
 		ID: img.ID.String(), RepoTags: []string{}, RepoDigests: []string{},
 		Created: img.Config.Created, Author: img.Config.Author, Config: cfg,
-		Architecture: img.Config.Architecture, Variant: img.Config.Variant, Os: img.Config.OS, OsVersion: img.Config.OSVersion,
+		Architecture: img.Config.Architecture, Variant: img.Config.Variant, Os: img.Config.OS,
+		OsVersion:   img.Config.OSVersion,
 		Size:        size,
 		GraphDriver: GraphDriver{Name: driver, Data: imageDirs(root)},
 		RootFS:      RootFS{Type: "layers"},

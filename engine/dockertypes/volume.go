@@ -19,5 +19,8 @@ type Volume struct {
 
 // OfVolume describes a volume, whose files are at path.
 func OfVolume(v volume.Volume, path string) *Volume {
-	return &Volume{CreatedAt: v.Created, Driver: "local", Labels: v.Labels, Mountpoint: path, Name: v.Name, Scope: "local"}
+	return &Volume{
+		CreatedAt: v.Created, Driver: "local", Labels: v.Labels, Mountpoint: path, Name: v.Name,
+		Scope: "local",
+	}
 }

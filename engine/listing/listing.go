@@ -98,7 +98,8 @@ var statuses = []string{string(record.Created), string(record.Running), string(r
 func (f Filter) Check() error {
 	for _, v := range f.Terms["status"] {
 		if !slices.Contains(statuses, v) {
-			return errdefs.Errorf(errdefs.ErrInvalid, "filter status=%s: there is no such status; there are %s", v, strings.Join(statuses, ", "))
+			return errdefs.Errorf(errdefs.ErrInvalid, "filter status=%s: there is no such status; there are %s", v,
+				strings.Join(statuses, ", "))
 		}
 	}
 	for key := range f.Terms {
@@ -108,7 +109,8 @@ func (f Filter) Check() error {
 				known = append(known, k)
 			}
 			slices.Sort(known)
-			return errdefs.Errorf(errdefs.ErrInvalid, "filter %s: there is no such filter; there are %s", key, strings.Join(known, ", "))
+			return errdefs.Errorf(errdefs.ErrInvalid, "filter %s: there is no such filter; there are %s", key,
+				strings.Join(known, ", "))
 		}
 	}
 	return nil
@@ -135,5 +137,6 @@ func HasLabel(labels map[string]string, want string) bool {
 }
 
 func isAncestor(s Container, v string) bool {
-	return s.Image == v || s.Image == v+":latest" || strings.HasPrefix(strings.TrimPrefix(s.ImageID, "sha256:"), v) || s.ImageID == v
+	return s.Image == v || s.Image == v+":latest" || strings.HasPrefix(strings.TrimPrefix(s.ImageID, "sha256:"), v) ||
+		s.ImageID == v
 }

@@ -57,7 +57,10 @@ func online(kind, otherwise string) string {
 // Devices lists the device nodes below /dev, for a privileged container;
 // those that each container has of its own are left out.
 func Devices() ([]runspec.Device, error) {
-	own := map[string]bool{"/dev/pts": true, "/dev/shm": true, "/dev/mqueue": true, "/dev/fd": true, "/dev/console": true, "/dev/ptmx": true}
+	own := map[string]bool{
+		"/dev/pts": true, "/dev/shm": true, "/dev/mqueue": true, "/dev/fd": true,
+		"/dev/console": true, "/dev/ptmx": true,
+	}
 	var devices []runspec.Device
 	err := filepath.WalkDir("/dev", func(path string, d fs.DirEntry, err error) error {
 		switch {

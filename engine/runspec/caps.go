@@ -82,7 +82,8 @@ func capNames(what string, names []string) ([]string, error) {
 		if c != "ALL" {
 			c = "CAP_" + strings.TrimPrefix(c, "CAP_")
 			if !slices.Contains(allCaps, c) {
-				return nil, errdefs.Errorf(errdefs.ErrInvalid, "%s %q: Linux has no capability of that name (see capabilities(7))", what, n)
+				return nil, errdefs.Errorf(errdefs.ErrInvalid,
+					"%s %q: Linux has no capability of that name (see capabilities(7))", what, n)
 			}
 		}
 		out = append(out, c)

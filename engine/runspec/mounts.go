@@ -68,7 +68,10 @@ func mounts(o Options, f Facts) ([]specs.Mount, error) {
 		}
 		put(specs.Mount{Destination: dst, Type: "bind", Source: b.Source, Options: opts})
 	}
-	slices.SortStableFunc(all, func(a, b specs.Mount) int { return cmp.Compare(depth(a.Destination), depth(b.Destination)) })
+	slices.SortStableFunc(all, func(a, b specs.Mount) int {
+		return cmp.Compare(depth(a.Destination),
+			depth(b.Destination))
+	})
 	return all, nil
 }
 

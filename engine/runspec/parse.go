@@ -78,7 +78,8 @@ func ParseVolume(s string) (Volume, error) {
 		case slices.Contains(propagations, option):
 			v.Propagation = option
 		default:
-			return v, errdefs.Errorf(errdefs.ErrInvalid, "volume %s: option %q is not supported; there are ro, rw, z, Z, nocopy, %s",
+			return v, errdefs.Errorf(errdefs.ErrInvalid,
+				"volume %s: option %q is not supported; there are ro, rw, z, Z, nocopy, %s",
 				s, option, strings.Join(propagations, ", "))
 		}
 	}
@@ -208,5 +209,6 @@ func ApplySecurityOpt(s *record.Security, opt string, readFile func(string) ([]b
 		s.Seccomp = string(profile)
 		return nil
 	}
-	return errdefs.Errorf(errdefs.ErrUnsupported, "security option %s: not supported; there are seccomp=FILE|unconfined and no-new-privileges", opt)
+	return errdefs.Errorf(errdefs.ErrUnsupported,
+		"security option %s: not supported; there are seccomp=FILE|unconfined and no-new-privileges", opt)
 }

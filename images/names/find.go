@@ -46,7 +46,8 @@ func Find(all []Record, name string) (Record, error) {
 		for _, m := range matches {
 			ids = append(ids, fmt.Sprintf("%s (%s)", m.Image.Encoded()[:12], m.Called()))
 		}
-		return Record{}, errdefs.Errorf(errdefs.ErrInvalid, "image %s: is the beginning of %d ids, give more of one: %s", name, len(matches), strings.Join(ids, ", "))
+		return Record{}, errdefs.Errorf(errdefs.ErrInvalid,
+			"image %s: is the beginning of %d ids, give more of one: %s", name, len(matches), strings.Join(ids, ", "))
 	case err != nil && len(hex) != 64:
 		return Record{}, err
 	}

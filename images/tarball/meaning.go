@@ -29,7 +29,8 @@ func (a *Reader) images(ctx context.Context) ([]Image, error) {
 	case len(docker) > 0:
 		return docker, nil
 	}
-	return nil, errdefs.Errorf(errdefs.ErrInvalid, "image archive: holds no image: neither manifest.json nor index.json names one (a root filesystem is read by import)")
+	return nil, errdefs.Errorf(errdefs.ErrInvalid,
+		"image archive: holds no image: neither manifest.json nor index.json names one (a root filesystem is read by import)")
 }
 
 func (a *Reader) dockerImages(ctx context.Context) ([]Image, error) {
@@ -87,7 +88,8 @@ func (a *Reader) ociImages(ctx context.Context) ([]Image, error) {
 			return nil, err
 		}
 		if desc.Size != found.Size {
-			return nil, errdefs.Errorf(errdefs.ErrInvalid, "image archive: %s: says that %s has %d bytes, and it has %d",
+			return nil, errdefs.Errorf(errdefs.ErrInvalid,
+				"image archive: %s: says that %s has %d bytes, and it has %d",
 				ocispec.ImageIndexFile, desc.Digest, desc.Size, found.Size)
 		}
 		name, err := ociName(desc)

@@ -114,7 +114,8 @@ func (a *Reader) link(shown, name, target string) error {
 func (a *Reader) document(hdr *tar.Header, name string, body io.Reader) error {
 	a.held += hdr.Size
 	if a.held > maxInMem {
-		return errdefs.Errorf(errdefs.ErrExhausted, "image archive: entry %q: its documents exceed %d bytes", hdr.Name, maxInMem)
+		return errdefs.Errorf(errdefs.ErrExhausted, "image archive: entry %q: its documents exceed %d bytes", hdr.Name,
+			maxInMem)
 	}
 	b, err := io.ReadAll(body)
 	if err != nil {
@@ -216,5 +217,6 @@ func (a *Reader) find(ctx context.Context, name string) (ocispec.Descriptor, err
 		}
 		at = target
 	}
-	return ocispec.Descriptor{}, errdefs.Errorf(errdefs.ErrInvalid, "image archive: %q is named in it and not there", name)
+	return ocispec.Descriptor{}, errdefs.Errorf(errdefs.ErrInvalid, "image archive: %q is named in it and not there",
+		name)
 }

@@ -36,7 +36,10 @@ func Write(ctx context.Context, w io.Writer, p content.Provider, images []Image,
 	out.dir("blobs/")
 	out.dir("blobs/sha256/")
 	blobs = slices.Clone(blobs)
-	slices.SortFunc(blobs, func(a, b ocispec.Descriptor) int { return strings.Compare(string(a.Digest), string(b.Digest)) })
+	slices.SortFunc(blobs, func(a, b ocispec.Descriptor) int {
+		return strings.Compare(string(a.Digest),
+			string(b.Digest))
+	})
 	for i, desc := range blobs {
 		if i == 0 || desc.Digest != blobs[i-1].Digest {
 			out.blob(ctx, p, desc)

@@ -63,7 +63,9 @@ func startDownload(ctx context.Context, s *Source, w content.ReadableWriter, des
 	return d
 }
 
-func (d *download) fetch(ctx context.Context, repo *client.Repository, w content.Writer, desc ocispec.Descriptor, tell progress.Func) error {
+func (d *download) fetch(
+	ctx context.Context, repo *client.Repository, w content.Writer, desc ocispec.Descriptor, tell progress.Func,
+) error {
 	tell.Tell(progress.Event{Kind: progress.Downloading, Desc: desc, Offset: w.Offset()})
 	body, err := repo.OpenBlob(ctx, desc, w.Offset(), func(e progress.Event) {
 		if e.Kind == progress.Retrying { // how far it is, we tell: here it counts when it is stored

@@ -70,12 +70,15 @@ func (s *Source) Check(ctx context.Context, ls []layers.Layer) error {
 }
 
 // each calls do for the layers, a few at once, and tells what became of each.
-func (s *Source) each(ctx context.Context, ls []layers.Layer, do func(ctx context.Context, l layers.Layer, here bool) error) error {
+func (s *Source) each(
+	ctx context.Context, ls []layers.Layer, do func(ctx context.Context, l layers.Layer, here bool) error,
+) error {
 	return limit.Each(ctx, 3, slices.Values(ls), func(ctx context.Context, l layers.Layer) error {
 		info, err := s.Content.Stat(ctx, l.Blob.Digest)
 		here := err == nil
 		if here && info.Size != l.Blob.Size {
-			return errdefs.Errorf(errdefs.ErrInvalid, "layer %s: has %d bytes, and its manifest says %d", l.Blob.Digest, info.Size, l.Blob.Size)
+			return errdefs.Errorf(errdefs.ErrInvalid, "layer %s: has %d bytes, and its manifest says %d", l.Blob.Digest,
+				info.Size, l.Blob.Size)
 		}
 		if err := do(ctx, l, here); err != nil {
 			return err
@@ -117,7 +120,8 @@ func (s *Source) stored(ctx context.Context, desc ocispec.Descriptor) (io.ReadCl
 // process may be fetching the same one: then it is waited for.
 func (s *Source) download(ctx context.Context, desc ocispec.Descriptor) (io.ReadCloser, error) {
 	if s.Repo == nil {
-		return nil, errdefs.Errorf(errdefs.ErrNotFound, "layer %s: is not here, and where it came from is not known", desc.Digest)
+		return nil, errdefs.Errorf(errdefs.ErrNotFound, "layer %s: is not here, and where it came from is not known",
+			desc.Digest)
 	}
 	id := ResumablePrefix + desc.Digest.String()
 	for {
@@ -129,7 +133,8 @@ func (s *Source) download(ctx context.Context, desc ocispec.Descriptor) (io.Read
 			}
 			readable, ok := w.(content.ReadableWriter)
 			if !ok {
-				return nil, errors.Join(errdefs.Errorf(errdefs.ErrUnsupported, "layer %s: the store cannot read a write back", desc.Digest), w.Close())
+				return nil, errors.Join(errdefs.Errorf(errdefs.ErrUnsupported,
+					"layer %s: the store cannot read a write back", desc.Digest), w.Close())
 			}
 			return startDownload(ctx, s, readable, desc), nil
 		}

@@ -24,7 +24,8 @@ func completeNames(a *app.App, root *cobra.Command) {
 		case cmd.ValidArgsFunction != nil || cmd.HasSubCommands():
 		case strings.Contains(takes, "CONTAINER"):
 			cmd.ValidArgsFunction = complete(a, containerNames)
-		case strings.Contains(takes, "IMAGE"), strings.Contains(takes, "SOURCE"), strings.HasPrefix(takes, "[flags] NAME[:TAG]"):
+		case strings.Contains(takes, "IMAGE"), strings.Contains(takes, "SOURCE"), strings.HasPrefix(takes,
+			"[flags] NAME[:TAG]"):
 			cmd.ValidArgsFunction = complete(a, imageNames)
 		case strings.Contains(takes, "VOLUME") && cmd.Name() != "create":
 			cmd.ValidArgsFunction = complete(a, volumeNames)

@@ -35,41 +35,50 @@ var groupTitles = []cobra.Group{
 
 // Cove is docker's grammar, with every command.
 func Cove(b Builder) Grammar {
-	return Grammar{prog: "cove", builder: b, short: "Build, ship and run containers", verbs: slices.Concat(containerVerbs(), imageVerbs(), []verb{
-		{"run", groupContainers, containercmd.Run},
-		{"build", groupImages, b.Build},
-		{"inspect", groupSystem, systemcmd.Inspect},
-		{"info", groupSystem, systemcmd.Info},
-		{"version", groupSystem, systemcmd.Version},
-		{"container", groupSystem, containerNouns},
-		{"image", groupSystem, b.imageNouns},
-		{"volume", groupSystem, volumecmd.Noun},
-		{"system", groupSystem, systemcmd.System},
-		{"registry", groupSystem, sibling.Registry},
-	})}
+	return Grammar{
+		prog: "cove", builder: b, short: "Build, ship and run containers",
+		verbs: slices.Concat(containerVerbs(), imageVerbs(), []verb{
+			{"run", groupContainers, containercmd.Run},
+			{"build", groupImages, b.Build},
+			{"inspect", groupSystem, systemcmd.Inspect},
+			{"info", groupSystem, systemcmd.Info},
+			{"version", groupSystem, systemcmd.Version},
+			{"container", groupSystem, containerNouns},
+			{"image", groupSystem, b.imageNouns},
+			{"volume", groupSystem, volumecmd.Noun},
+			{"system", groupSystem, systemcmd.System},
+			{"registry", groupSystem, sibling.Registry},
+		}),
+	}
 }
 
 // Build is the grammar of the builder alone: build [flags] CONTEXT, or a verb.
 func Build(b Builder) Grammar {
-	return Grammar{prog: "build", builder: b, short: "Build images, and look after them", implied: b.Build, verbs: slices.Concat(imageVerbs(), []verb{
-		{"inspect", groupImages, imagecmd.Inspect},
-		{"prune", groupImages, imagecmd.Prune},
-		{"__changes", groupSystem, sibling.AnswerChanges(b.Changes)},
-		{"info", groupSystem, systemcmd.Info},
-		{"version", groupSystem, systemcmd.Version},
-	})}
+	return Grammar{
+		prog: "build", builder: b, short: "Build images, and look after them", implied: b.Build,
+		verbs: slices.Concat(imageVerbs(), []verb{
+			{"inspect", groupImages, imagecmd.Inspect},
+			{"prune", groupImages, imagecmd.Prune},
+			{"__changes", groupSystem, sibling.AnswerChanges(b.Changes)},
+			{"info", groupSystem, systemcmd.Info},
+			{"version", groupSystem, systemcmd.Version},
+		}),
+	}
 }
 
 // Run is the grammar of the runner alone: run [flags] IMAGE [COMMAND...], or a
 // verb.
 func Run() Grammar {
-	return Grammar{prog: "run", builder: Elsewhere, short: "Run containers, and look after them", implied: containercmd.Run, verbs: slices.Concat(containerVerbs(), []verb{
-		{"inspect", groupContainers, containercmd.Inspect},
-		{"prune", groupContainers, containercmd.Prune},
-		{"volume", groupContainers, volumecmd.Noun},
-		{"info", groupSystem, systemcmd.Info},
-		{"version", groupSystem, systemcmd.Version},
-	})}
+	return Grammar{
+		prog: "run", builder: Elsewhere, short: "Run containers, and look after them",
+		implied: containercmd.Run, verbs: slices.Concat(containerVerbs(), []verb{
+			{"inspect", groupContainers, containercmd.Inspect},
+			{"prune", groupContainers, containercmd.Prune},
+			{"volume", groupContainers, volumecmd.Noun},
+			{"info", groupSystem, systemcmd.Info},
+			{"version", groupSystem, systemcmd.Version},
+		}),
+	}
 }
 
 // containerVerbs are the commands about containers but run.

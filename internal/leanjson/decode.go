@@ -248,7 +248,8 @@ func (d *decoder) number(v reflect.Value) bool {
 		n++
 	}
 	digits := string(d.rest[:n])
-	if n < len(d.rest) && (d.rest[n] == '.' || d.rest[n]|0x20 == 'e') || strings.HasPrefix(strings.TrimPrefix(digits, "-"), "0") && digits != "0" {
+	if n < len(d.rest) && (d.rest[n] == '.' || d.rest[n]|0x20 == 'e') ||
+		strings.HasPrefix(strings.TrimPrefix(digits, "-"), "0") && digits != "0" {
 		return false
 	}
 	d.rest = d.rest[n:]

@@ -25,7 +25,8 @@ var (
 		"android", "ios", "js", "wasip1", "wasi",
 	}
 	architectures = []string{
-		"amd64", "arm64", "arm", "386", "ppc64le", "s390x", "riscv64", "loong64", "mips64le", "mips64", "mipsle", "mips",
+		"amd64", "arm64", "arm", "386", "ppc64le", "s390x", "riscv64", "loong64", "mips64le", "mips64", "mipsle",
+		"mips",
 		"ppc64", "wasm",
 	}
 	// variants are of the architectures that have a fixed set of them; what
@@ -48,7 +49,8 @@ func Parse(s string) (ocispec.Platform, error) {
 		parts = append([]string{"linux"}, parts...)
 	}
 	if len(parts) > 3 || slices.Contains(parts, "") {
-		return ocispec.Platform{}, errdefs.Errorf(errdefs.ErrInvalid, "platform %q: want OS/ARCH or OS/ARCH/VARIANT, as linux/arm64", s)
+		return ocispec.Platform{}, errdefs.Errorf(errdefs.ErrInvalid,
+			"platform %q: want OS/ARCH or OS/ARCH/VARIANT, as linux/arm64", s)
 	}
 	p := ocispec.Platform{OS: parts[0], Architecture: parts[1]}
 	if len(parts) == 3 {
@@ -72,7 +74,8 @@ func known(p ocispec.Platform) error {
 	case !slices.Contains(systems, p.OS):
 		return fmt.Errorf("there is no system %q; there are %s", p.OS, strings.Join(systems, ", "))
 	case !slices.Contains(architectures, p.Architecture):
-		return fmt.Errorf("there is no architecture %q; there are %s", p.Architecture, strings.Join(architectures, ", "))
+		return fmt.Errorf("there is no architecture %q; there are %s", p.Architecture,
+			strings.Join(architectures, ", "))
 	case fixed && variant != "" && !slices.Contains(set, variant):
 		return fmt.Errorf("%s has no variant %q; it has %s", p.Architecture, p.Variant, strings.Join(set, ", "))
 	}
@@ -147,7 +150,8 @@ func Choose(manifests []ocispec.Descriptor, want ocispec.Platform) (ocispec.Desc
 		}
 	}
 	if top == 0 {
-		return best, errdefs.Errorf(errdefs.ErrNotFound, "no image for %s in it; it offers %s", Format(want), strings.Join(offered, ", "))
+		return best, errdefs.Errorf(errdefs.ErrNotFound, "no image for %s in it; it offers %s", Format(want),
+			strings.Join(offered, ", "))
 	}
 	return best, nil
 }

@@ -83,7 +83,8 @@ func Verify(got Result, want layers.Layer) error {
 	if got.DiffID == want.DiffID {
 		return nil
 	}
-	return errdefs.Errorf(errdefs.ErrCorrupt, "layer %s: its tar is %s, the image config says %s; nothing of it is kept",
+	return errdefs.Errorf(errdefs.ErrCorrupt,
+		"layer %s: its tar is %s, the image config says %s; nothing of it is kept",
 		want.Blob.Digest, got.DiffID, want.DiffID)
 }
 

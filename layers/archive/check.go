@@ -46,7 +46,8 @@ func (x *Extractor) admit(hdr *tar.Header) error {
 		}
 	}
 	if xattrs > x.lim.XattrBytes {
-		return errdefs.Errorf(errdefs.ErrExhausted, "extended attributes of %d bytes, more than %d", xattrs, x.lim.XattrBytes)
+		return errdefs.Errorf(errdefs.ErrExhausted, "extended attributes of %d bytes, more than %d", xattrs,
+			x.lim.XattrBytes)
 	}
 	return nil
 }

@@ -23,7 +23,9 @@ const (
 )
 
 // place makes one entry as base in the cursor's directory.
-func (x *Extractor) place(ctx context.Context, name, base string, hdr *tar.Header, body io.Reader) (replaced bool, err error) {
+func (x *Extractor) place(
+	ctx context.Context, name, base string, hdr *tar.Header, body io.Reader,
+) (replaced bool, err error) {
 	x.at.Touch()
 	switch hdr.Typeflag {
 	case tar.TypeDir:
@@ -143,7 +145,8 @@ func (e *xattrError) Unwrap() error { return e.err }
 func (x *Extractor) file(base string, hdr *tar.Header, body io.Reader) (replaced bool, err error) {
 	var fd int
 	replaced, err = x.replacing(base, func() (err error) {
-		fd, err = unix.Openat(x.at.Dir(), base, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+		fd, err = unix.Openat(x.at.Dir(), base, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC,
+			0o600)
 		return err
 	})
 	if err != nil {
@@ -259,7 +262,8 @@ func (x *Extractor) node(base string, hdr *tar.Header) (replaced bool, err error
 			return false, errdefs.Errorf(errdefs.ErrInvalid, "device %d:%d is out of range", hdr.Devmajor, hdr.Devminor)
 		}
 		if hdr.Typeflag == tar.TypeChar && hdr.Devmajor == 0 && hdr.Devminor == 0 {
-			return false, errdefs.Errorf(errdefs.ErrInvalid, "the character device 0:0 is the kernel's mark of a deleted file")
+			return false, errdefs.Errorf(errdefs.ErrInvalid,
+				"the character device 0:0 is the kernel's mark of a deleted file")
 		}
 		dev = int(unix.Mkdev(uint32(hdr.Devmajor), uint32(hdr.Devminor)))
 	}

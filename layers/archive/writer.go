@@ -205,7 +205,8 @@ func xattrs(fd int, hdr *tar.Header) error {
 		return err
 	}
 	if attr, partial := whiteout.Partial(names); partial {
-		return errdefs.Errorf(errdefs.ErrUnsupported, "%s: this file of an overlay's upper directory is not whole; mount overlays with redirect_dir=off,metacopy=off", attr)
+		return errdefs.Errorf(errdefs.ErrUnsupported,
+			"%s: this file of an overlay's upper directory is not whole; mount overlays with redirect_dir=off,metacopy=off", attr)
 	}
 	records := map[string]string{}
 	for _, attr := range names {
@@ -300,7 +301,8 @@ func (w *Writer) extent(fd int, from, to int64) error {
 			return err
 		}
 		if n == 0 {
-			return errdefs.Errorf(errdefs.ErrConflict, "the file shrank while it was read; something still writes to it")
+			return errdefs.Errorf(errdefs.ErrConflict,
+				"the file shrank while it was read; something still writes to it")
 		}
 		if _, err := w.tw.Write(buf[:n]); err != nil {
 			return err

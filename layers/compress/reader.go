@@ -48,10 +48,12 @@ func (l Limits) withDefaults() Limits {
 // check judges what came out of what went in so far.
 func (l Limits) check(in, out int64) error {
 	if l.Bytes >= 0 && out > l.Bytes {
-		return errdefs.Errorf(errdefs.ErrExhausted, "decompressing: more than %d bytes come out; the limit is there against archive bombs", l.Bytes)
+		return errdefs.Errorf(errdefs.ErrExhausted,
+			"decompressing: more than %d bytes come out; the limit is there against archive bombs", l.Bytes)
 	}
 	if l.Ratio >= 0 && out > l.RatioAfter && out/max(in, 1) > l.Ratio {
-		return errdefs.Errorf(errdefs.ErrExhausted, "decompressing: %d bytes come out of %d, more than %d times as many; the limit is there against archive bombs", out, in, l.Ratio)
+		return errdefs.Errorf(errdefs.ErrExhausted,
+			"decompressing: %d bytes come out of %d, more than %d times as many; the limit is there against archive bombs", out, in, l.Ratio)
 	}
 	return nil
 }
@@ -258,7 +260,8 @@ func (s *source) blame(c Compression, err error) error {
 	case errors.Is(err, zstd.ErrWindowSizeExceeded), errors.Is(err, zstd.ErrDecoderSizeExceeded):
 		return errdefs.Errorf(errdefs.ErrExhausted, "decompressing %s: %w", c, err)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return errdefs.Errorf(errdefs.ErrCorrupt, "decompressing %s: the stream is cut off after %d bytes: %w", c, s.n, io.ErrUnexpectedEOF)
+		return errdefs.Errorf(errdefs.ErrCorrupt, "decompressing %s: the stream is cut off after %d bytes: %w", c, s.n,
+			io.ErrUnexpectedEOF)
 	default:
 		return errdefs.Errorf(errdefs.ErrCorrupt, "decompressing %s: %w", c, err)
 	}

@@ -92,7 +92,8 @@ func NewWriter(w io.Writer, opt Options) (*Writer, error) {
 	case Zstd:
 		return newZstd(w, opt)
 	}
-	return nil, errdefs.Errorf(errdefs.ErrUnsupported, "compressing: format %q is not one of gzip, zstd, none", opt.Compression)
+	return nil, errdefs.Errorf(errdefs.ErrUnsupported, "compressing: format %q is not one of gzip, zstd, none",
+		opt.Compression)
 }
 
 // Compressor names what made the bytes, so exactly that the same name and

@@ -39,7 +39,8 @@ func checkDictionary(br *bufio.Reader, limit int64) error {
 		}
 		if bits := block[0]; id == lzma2 && bits <= 40 {
 			if dict := int64(2|bits&1) << (bits/2 + 11); dict > limit {
-				return errdefs.Errorf(errdefs.ErrExhausted, "decompressing xz: a dictionary of %d bytes is more than %d", dict, limit)
+				return errdefs.Errorf(errdefs.ErrExhausted,
+					"decompressing xz: a dictionary of %d bytes is more than %d", dict, limit)
 			}
 		}
 		block = block[props:]

@@ -52,7 +52,8 @@ func Changes(ctx context.Context, m mount.Mount, skip func(name string) bool) ([
 		defer unix.Close(older)
 		newer, err = tree.Open(m.Source)
 	default:
-		return nil, errdefs.Errorf(errdefs.ErrInvalid, "diff: a mount of type %q without a writable directory has no change", m.Type)
+		return nil, errdefs.Errorf(errdefs.ErrInvalid,
+			"diff: a mount of type %q without a writable directory has no change", m.Type)
 	}
 	if err != nil {
 		return nil, err

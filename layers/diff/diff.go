@@ -59,7 +59,9 @@ func Commit(ctx context.Context, in content.Ingester, m mount.Mount, opt Options
 // Stream stores as a layer what fill writes, entry by entry; fill need not
 // close its writer. A COPY that already knows its files and their digests
 // makes its layer so, with no snapshot in between.
-func Stream(ctx context.Context, in content.Ingester, opt Options, fill func(*archive.Writer) error) (layers.Layer, error) {
+func Stream(
+	ctx context.Context, in content.Ingester, opt Options, fill func(*archive.Writer) error,
+) (layers.Layer, error) {
 	return store(ctx, in, opt, func(w io.Writer) error {
 		aw := archive.NewWriter(w, opt.pack())
 		if err := fill(aw); err != nil {
@@ -105,7 +107,9 @@ func store(ctx context.Context, in content.Ingester, opt Options, fill func(io.W
 	return layer, nil
 }
 
-func pass(ctx context.Context, cw content.Writer, opt Options, mediaType string, fill func(io.Writer) error) (layers.Layer, error) {
+func pass(
+	ctx context.Context, cw content.Writer, opt Options, mediaType string, fill func(io.Writer) error,
+) (layers.Layer, error) {
 	zw, err := compress.NewWriter(cw, opt.Compress)
 	if err != nil {
 		return layers.Layer{}, err

@@ -28,7 +28,8 @@ func Write(ctx context.Context, w io.Writer, m mount.Mount, opt Options) error {
 	case m.Type == "bind" && len(m.Lower) == 1:
 		return writeTrees(ctx, w, m, opt)
 	}
-	return errdefs.Errorf(errdefs.ErrInvalid, "diff: a mount of type %q without a writable directory has no change", m.Type)
+	return errdefs.Errorf(errdefs.ErrInvalid, "diff: a mount of type %q without a writable directory has no change",
+		m.Type)
 }
 
 // upperWalk walks the upper directory of an overlay.

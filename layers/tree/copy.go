@@ -83,7 +83,8 @@ func CopyNode(src, dst int, name string) error {
 			return err
 		}
 	}
-	if err := unix.Fchownat(dst, name, int(st.Uid), int(st.Gid), unix.AT_SYMLINK_NOFOLLOW); err != nil && unix.Geteuid() == 0 {
+	if err := unix.Fchownat(dst, name, int(st.Uid), int(st.Gid), unix.AT_SYMLINK_NOFOLLOW); err != nil &&
+		unix.Geteuid() == 0 {
 		return err
 	}
 	return SetTimes(dst, name, st.Mtim)
@@ -139,7 +140,8 @@ func copyRange(in, out int, from, to int64) error {
 	src, dst := from, from
 	for src < to {
 		n, err := unix.CopyFileRange(in, &src, out, &dst, int(min(to-src, 1<<30)), 0)
-		if errors.Is(err, unix.EXDEV) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.ENOSYS) {
+		if errors.Is(err, unix.EXDEV) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EOPNOTSUPP) ||
+			errors.Is(err, unix.ENOSYS) {
 			return copyPlain(in, out, src, to)
 		}
 		if err != nil {

@@ -28,7 +28,10 @@ func Raw(entries ...Entry) []byte {
 		}
 		if len(records) > 0 {
 			body := paxBody(records)
-			rawBlock(&b, &tar.Header{Name: "PaxHeaders.0/x", Typeflag: tar.TypeXHeader, Size: int64(len(body)), Mode: 0o644}, body)
+			rawBlock(&b, &tar.Header{
+				Name: "PaxHeaders.0/x", Typeflag: tar.TypeXHeader, Size: int64(len(body)),
+				Mode: 0o644,
+			}, body)
 		}
 		rawBlock(&b, &h, e.Body)
 	}

@@ -32,7 +32,9 @@ func subnets() []netip.Prefix {
 // Ensure finds the bridge of this name, or makes it: with the subnet that is
 // preferred if it is free here, or with one that is, and that holds none of the
 // addresses to avoid. It returns the subnet.
-func Ensure(h *netlink.Handle, name string, prefer netip.Prefix, avoid []netip.Addr) (netlink.Link, netip.Prefix, error) {
+func Ensure(
+	h *netlink.Handle, name string, prefer netip.Prefix, avoid []netip.Addr,
+) (netlink.Link, netip.Prefix, error) {
 	link, err := h.LinkByName(name)
 	if err == nil && prefer.IsValid() && link.Attrs().Flags&net.FlagUp != 0 {
 		return link, prefer, nil
@@ -150,7 +152,8 @@ next:
 		}
 		return c, nil
 	}
-	return netip.Prefix{}, errdefs.Errorf(errdefs.ErrExhausted, "network: no free subnet for the bridge: routes on this host cover them all")
+	return netip.Prefix{}, errdefs.Errorf(errdefs.ErrExhausted,
+		"network: no free subnet for the bridge: routes on this host cover them all")
 }
 
 // uplinkMTU is that of the link behind the default route, 1500 without one: a

@@ -138,7 +138,9 @@ func (f *Table) Unpublish(ports []publish.Port, ip netip.Addr) error {
 	return errors.Join(errs...)
 }
 
-func (f *Table) change(ports []publish.Port, ip netip.Addr, apply func(*nftables.Conn, *nftables.Set, []nftables.SetElement) error) error {
+func (f *Table) change(
+	ports []publish.Port, ip netip.Addr, apply func(*nftables.Conn, *nftables.Set, []nftables.SetElement) error,
+) error {
 	if len(ports) == 0 {
 		return nil
 	}
@@ -189,7 +191,8 @@ func (f *Table) chains() []chain {
 	loopback := netip.MustParsePrefix("127.0.0.0/8")
 	fromSubnet, fromLoopback := address(srcOffset, expr.CmpOpEq, f.subnet), address(srcOffset, expr.CmpOpEq, loopback)
 	toLoopback, notToLoopback := address(dstOffset, expr.CmpOpEq, loopback), address(dstOffset, expr.CmpOpNeq, loopback)
-	dnatted, answers := ctBits(expr.CtKeySTATUS, ctStatusDNAT), ctBits(expr.CtKeySTATE, expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED)
+	dnatted, answers := ctBits(expr.CtKeySTATUS, ctStatusDNAT), ctBits(expr.CtKeySTATE,
+		expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED)
 	masq := []expr.Any{&expr.Masq{}}
 	return []chain{
 		{"localnet", nftables.ChainTypeFilter, nftables.ChainHookPrerouting, nftables.ChainPriorityRaw, [][]expr.Any{
@@ -201,11 +204,16 @@ func (f *Table) chains() []chain {
 		{"output", nftables.ChainTypeNAT, nftables.ChainHookOutput, nftables.ChainPriorityNATDest, [][]expr.Any{
 			f.dnatAny(), f.dnatAddr(),
 		}},
-		{"postrouting", nftables.ChainTypeNAT, nftables.ChainHookPostrouting, nftables.ChainPriorityNATSource, [][]expr.Any{
-			rule(fromSubnet, notOut, masq), rule(out, dnatted, fromSubnet, masq), rule(out, dnatted, fromLoopback, masq),
-		}},
+		{
+			"postrouting", nftables.ChainTypeNAT, nftables.ChainHookPostrouting, nftables.ChainPriorityNATSource,
+			[][]expr.Any{
+				rule(fromSubnet, notOut, masq), rule(out, dnatted, fromSubnet, masq),
+				rule(out, dnatted, fromLoopback, masq),
+			},
+		},
 		{"forward", nftables.ChainTypeFilter, nftables.ChainHookForward, nftables.ChainPriorityFilter, [][]expr.Any{
-			rule(in, one(accept)), rule(out, dnatted, one(accept)), rule(out, answers, one(accept)), rule(out, one(drop)),
+			rule(in, one(accept)), rule(out, dnatted, one(accept)), rule(out, answers, one(accept)),
+			rule(out, one(drop)),
 		}},
 	}
 }
@@ -252,7 +260,10 @@ func address(offset uint32, op expr.CmpOp, p netip.Prefix) []expr.Any {
 func ctBits(key expr.CtKey, bits uint32) []expr.Any {
 	return []expr.Any{
 		&expr.Ct{Key: key, Register: 1},
-		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 4, Mask: binaryutil.NativeEndian.PutUint32(bits), Xor: make([]byte, 4)},
+		&expr.Bitwise{
+			SourceRegister: 1, DestRegister: 1, Len: 4, Mask: binaryutil.NativeEndian.PutUint32(bits),
+			Xor: make([]byte, 4),
+		},
 		&expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: make([]byte, 4)},
 	}
 }

@@ -109,7 +109,8 @@ func (p *Pool) Assign(id string, want netip.Addr) (netip.Addr, error) {
 	}
 	if want.IsValid() {
 		if !p.Subnet.Contains(want) || want == p.Subnet.Masked().Addr() || want == broadcast(p.Subnet) {
-			return want, errdefs.Errorf(errdefs.ErrInvalid, "network: address %s: not a host of the bridge's subnet %s", want, p.Subnet)
+			return want, errdefs.Errorf(errdefs.ErrInvalid, "network: address %s: not a host of the bridge's subnet %s",
+				want, p.Subnet)
 		}
 		if who, ok := taken[want]; ok {
 			return want, errdefs.Errorf(errdefs.ErrConflict, "network: address %s: in use by %s", want, who)
@@ -128,7 +129,8 @@ func (p *Pool) Assign(id string, want netip.Addr) (netip.Addr, error) {
 			return next, nil
 		}
 	}
-	return netip.Addr{}, errdefs.Errorf(errdefs.ErrExhausted, "network: no free address in %s: %d containers hold them", p.Subnet, len(p.Leases))
+	return netip.Addr{}, errdefs.Errorf(errdefs.ErrExhausted, "network: no free address in %s: %d containers hold them",
+		p.Subnet, len(p.Leases))
 }
 
 // DropDead removes the leases of containers whose monitor was killed and that

@@ -58,7 +58,8 @@ func (p Port) Validate() error {
 	case p.Protocol() != "tcp" && p.Protocol() != "udp":
 		return errdefs.Errorf(errdefs.ErrUnsupported, "network: publishing %s: only tcp and udp can be published", p)
 	case !p.Addr().Is4():
-		return errdefs.Errorf(errdefs.ErrUnsupported, "network: publishing %s: only IPv4 addresses can be published on", p)
+		return errdefs.Errorf(errdefs.ErrUnsupported, "network: publishing %s: only IPv4 addresses can be published on",
+			p)
 	}
 	return nil
 }

@@ -111,7 +111,10 @@ func (a *Authorizer) fault(r *http.Request) string {
 
 // May says whether the caller that ctx carries has a right in a repository.
 func (a *Authorizer) May(ctx context.Context, right distribution.Action, repo string) bool {
-	return a.decide(ctx, CallerOf(ctx), distribution.Access{Repository: repo, Actions: []distribution.Action{right}}) == nil
+	return a.decide(ctx, CallerOf(ctx), distribution.Access{
+		Repository: repo,
+		Actions:    []distribution.Action{right},
+	}) == nil
 }
 
 // decide answers for one repository, or, when its name is "", for the registry
@@ -144,7 +147,8 @@ func (a *Authorizer) decide(ctx context.Context, c Caller, access distribution.A
 			return errdefs.Errorf(errdefs.ErrUnauthenticated, "authentication required to %s %s", right, repo)
 		}
 		// The same for a project that does not exist: strangers learn nothing.
-		return errdefs.Errorf(errdefs.ErrDenied, "user %q may not %s in project %q; ask an administrator of the project", c.Name, right, project)
+		return errdefs.Errorf(errdefs.ErrDenied,
+			"user %q may not %s in project %q; ask an administrator of the project", c.Name, right, project)
 	}
 	for _, right := range access.Actions {
 		if c.cap != nil && !c.cap.has(repo, right) {
@@ -193,7 +197,8 @@ func (a *Authorizer) identify(r *http.Request) (Caller, error) {
 	case strings.EqualFold(scheme, "Bearer"):
 		return a.identifyToken(r.Context(), strings.TrimSpace(value))
 	default:
-		return Caller{}, errdefs.Errorf(errdefs.ErrUnauthenticated, "authentication scheme %q is not known; use Bearer or Basic", scheme)
+		return Caller{}, errdefs.Errorf(errdefs.ErrUnauthenticated,
+			"authentication scheme %q is not known; use Bearer or Basic", scheme)
 	}
 }
 

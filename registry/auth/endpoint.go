@@ -50,7 +50,8 @@ func (a *Authorizer) token(w http.ResponseWriter, r *http.Request) (auth.Token, 
 		return auth.Token{}, err
 	}
 	if req.service != "" && req.service != a.tokens.service {
-		return auth.Token{}, errdefs.Errorf(errdefs.ErrInvalid, "service %q is not this registry (%q)", req.service, a.tokens.service)
+		return auth.Token{}, errdefs.Errorf(errdefs.ErrInvalid, "service %q is not this registry (%q)", req.service,
+			a.tokens.service)
 	}
 	var u metadata.User
 	if req.signedIn {
@@ -109,15 +110,18 @@ func parseTokenRequest(w http.ResponseWriter, r *http.Request) (req tokenRequest
 			return req, errRefused()
 		}
 	case http.MethodPost:
-		if kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); kind != "application/x-www-form-urlencoded" {
-			return req, errdefs.Errorf(errdefs.ErrInvalid, "token request: want a form (application/x-www-form-urlencoded)")
+		kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+		if kind != "application/x-www-form-urlencoded" {
+			return req, errdefs.Errorf(errdefs.ErrInvalid,
+				"token request: want a form (application/x-www-form-urlencoded)")
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxTokenForm)
 		if err := r.ParseForm(); err != nil {
 			return req, errdefs.Errorf(errdefs.ErrInvalid, "token request: %w", err)
 		}
 		if grant := r.PostForm.Get("grant_type"); grant != "password" {
-			return req, errdefs.Errorf(errdefs.ErrInvalid, "token request: grant_type %q is not offered; use password", grant)
+			return req, errdefs.Errorf(errdefs.ErrInvalid, "token request: grant_type %q is not offered; use password",
+				grant)
 		}
 		req.service, scopes = r.PostForm.Get("service"), r.PostForm["scope"]
 		req.name, req.password, req.signedIn = r.PostForm.Get("username"), r.PostForm.Get("password"), true

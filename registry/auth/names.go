@@ -12,7 +12,8 @@ var userName = regexp.MustCompile(`^[a-zA-Z0-9][a-zA-Z0-9._@+-]{0,62}[a-zA-Z0-9]
 // Basic credentials or would confuse a reader of the log.
 func CheckName(name string) error {
 	if !userName.MatchString(name) {
-		return errdefs.Errorf(errdefs.ErrInvalid, "user name %q: use up to 64 letters, digits and . _ @ + -, beginning and ending with a letter or digit", name)
+		return errdefs.Errorf(errdefs.ErrInvalid,
+			"user name %q: use up to 64 letters, digits and . _ @ + -, beginning and ending with a letter or digit", name)
 	}
 	return nil
 }

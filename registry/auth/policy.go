@@ -174,9 +174,11 @@ type Standings interface {
 func (j Judge) Permit(ctx context.Context, q Standings, by Caller, right Right, project string) error {
 	switch {
 	case by.cap != nil:
-		return errdefs.Errorf(errdefs.ErrUnauthenticated, "a token of the registry is for images alone; sign in with a password")
+		return errdefs.Errorf(errdefs.ErrUnauthenticated,
+			"a token of the registry is for images alone; sign in with a password")
 	case by.Name == "":
-		return errdefs.Errorf(errdefs.ErrUnauthenticated, "authentication required to %s", strings.TrimSpace(string(right)+" "+project))
+		return errdefs.Errorf(errdefs.ErrUnauthenticated, "authentication required to %s",
+			strings.TrimSpace(string(right)+" "+project))
 	}
 	var st metadata.Standing
 	if project != "" && !by.Admin {
@@ -189,7 +191,9 @@ func (j Judge) Permit(ctx context.Context, q Standings, by Caller, right Right, 
 		return nil
 	}
 	if project == "" {
-		return errdefs.Errorf(errdefs.ErrDenied, "user %q may not %s; ask an administrator of the registry", by.Name, right)
+		return errdefs.Errorf(errdefs.ErrDenied, "user %q may not %s; ask an administrator of the registry", by.Name,
+			right)
 	}
-	return errdefs.Errorf(errdefs.ErrDenied, "user %q may not %s project %q; ask an administrator of the project", by.Name, right, project)
+	return errdefs.Errorf(errdefs.ErrDenied, "user %q may not %s project %q; ask an administrator of the project",
+		by.Name, right, project)
 }

@@ -82,7 +82,8 @@ func (t *Tokens) issue(ctx context.Context, u metadata.User, scopes []auth.Scope
 	c := claims{
 		Claims: jwt.Claims{
 			Issuer: t.service, Subject: u.Name, Audience: jwt.Audience{t.service}, ID: rand.Text(),
-			IssuedAt: jwt.NewNumericDate(now), NotBefore: jwt.NewNumericDate(now), Expiry: jwt.NewNumericDate(now.Add(tokenLife)),
+			IssuedAt: jwt.NewNumericDate(now), NotBefore: jwt.NewNumericDate(now),
+			Expiry: jwt.NewNumericDate(now.Add(tokenLife)),
 		},
 		UserID: u.ID, Epoch: u.Epoch, Access: []accessClaims{},
 	}

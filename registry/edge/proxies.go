@@ -22,7 +22,8 @@ func ParseProxies(texts ...string) (Proxies, error) {
 		if err != nil {
 			addr, addrErr := netip.ParseAddr(text)
 			if addrErr != nil {
-				return nil, errdefs.Errorf(errdefs.ErrInvalid, "%q is neither an address nor a network such as 10.0.0.0/8", text)
+				return nil, errdefs.Errorf(errdefs.ErrInvalid,
+					"%q is neither an address nor a network such as 10.0.0.0/8", text)
 			}
 			p = netip.PrefixFrom(addr.Unmap(), addr.Unmap().BitLen())
 		}

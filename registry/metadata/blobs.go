@@ -72,7 +72,8 @@ func (q Queries) BlobRepositories(ctx context.Context, dgst digest.Digest, n int
 // LockDigest since before they were, so that GC cannot be removing them.
 func (tx *Tx) AddBytes(ctx context.Context, dgst digest.Digest, size int64) error {
 	_, err := tx.q.Exec(ctx, `INSERT INTO blobs (digest, size, created_at) VALUES ($1, $2, $3)
-		ON CONFLICT (digest) DO UPDATE SET deleting = 0, damaged = 0, size = excluded.size`, dgst.String(), size, db.Micros(tx.tx.Now))
+		ON CONFLICT (digest) DO UPDATE SET deleting = 0, damaged = 0, size = excluded.size`,
+		dgst.String(), size, db.Micros(tx.tx.Now))
 	return db.Unavailable(err)
 }
 
@@ -88,7 +89,8 @@ func (tx *Tx) MarkDamaged(ctx context.Context, dgst digest.Digest, damaged bool)
 func (tx *Tx) AddBlob(ctx context.Context, repoID int64, dgst digest.Digest, until time.Time) error {
 	if _, err := tx.q.Exec(ctx, `INSERT INTO repository_blobs (repository_id, digest, leased_until) VALUES ($1, $2, $3)
 		ON CONFLICT (repository_id, digest) DO UPDATE SET leased_until = excluded.leased_until
-		WHERE repository_blobs.leased_until < excluded.leased_until`, repoID, dgst.String(), db.Micros(until)); err != nil {
+		WHERE repository_blobs.leased_until < excluded.leased_until`,
+		repoID, dgst.String(), db.Micros(until)); err != nil {
 		return db.Unavailable(err)
 	}
 	return tx.Review(ctx, repoID, dgst, until)
@@ -107,7 +109,8 @@ func (tx *Tx) PinBlob(ctx context.Context, repoID int64, dgst digest.Digest) (si
 	if err != nil {
 		return 0, false, db.NotFound(err, "blob %s is not stored", dgst)
 	}
-	member, err = tx.exists(ctx, "SELECT 1 FROM repository_blobs WHERE repository_id = $1 AND digest = $2", repoID, dgst.String())
+	member, err = tx.exists(ctx, "SELECT 1 FROM repository_blobs WHERE repository_id = $1 AND digest = $2", repoID,
+		dgst.String())
 	return size, member, err
 }
 
@@ -117,7 +120,8 @@ func (tx *Tx) RemoveBlob(ctx context.Context, repoID int64, dgst digest.Digest) 
 	if _, err := tx.lockBytes(ctx, dgst); err != nil {
 		return err
 	}
-	member, err := tx.exists(ctx, "SELECT 1 FROM repository_blobs WHERE repository_id = $1 AND digest = $2", repoID, dgst.String())
+	member, err := tx.exists(ctx, "SELECT 1 FROM repository_blobs WHERE repository_id = $1 AND digest = $2", repoID,
+		dgst.String())
 	if err != nil {
 		return err
 	}

@@ -23,7 +23,9 @@ type Holding struct {
 // Holdings tells what a repository has of these digests. One whose bytes are not
 // stored, are going, or are damaged is not among them; one that another
 // repository holds is, with neither.
-func (q Queries) Holdings(ctx context.Context, repoID int64, digests []digest.Digest) (map[digest.Digest]Holding, error) {
+func (q Queries) Holdings(
+	ctx context.Context, repoID int64, digests []digest.Digest,
+) (map[digest.Digest]Holding, error) {
 	return q.holdings(ctx, repoID, digests, "")
 }
 
@@ -41,7 +43,9 @@ func (tx *Tx) Pin(ctx context.Context, repoID int64, digests []digest.Digest) (m
 // it is one prepared statement whatever the manifest.
 const holdingsBatch = 100
 
-func (q Queries) holdings(ctx context.Context, repoID int64, digests []digest.Digest, lock string) (map[digest.Digest]Holding, error) {
+func (q Queries) holdings(
+	ctx context.Context, repoID int64, digests []digest.Digest, lock string,
+) (map[digest.Digest]Holding, error) {
 	digests = slices.Compact(slices.Sorted(slices.Values(digests)))
 	held := make(map[digest.Digest]Holding, len(digests))
 	for batch := range slices.Chunk(digests, holdingsBatch) {

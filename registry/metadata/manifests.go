@@ -116,7 +116,9 @@ func (tx *Tx) auditPush(ctx context.Context, repoID int64, dgst digest.Digest, a
 // RemoveManifest removes a manifest and the tags on it, and has GC look at what
 // it needed once grace has passed. A manifest that an index needs is
 // errdefs.ErrConflict: delete the index first.
-func (tx *Tx) RemoveManifest(ctx context.Context, repoID int64, dgst digest.Digest, actor string, grace time.Duration) error {
+func (tx *Tx) RemoveManifest(
+	ctx context.Context, repoID int64, dgst digest.Digest, actor string, grace time.Duration,
+) error {
 	if _, err := tx.lockBytes(ctx, dgst); err != nil {
 		return err
 	}
@@ -128,7 +130,8 @@ func (tx *Tx) RemoveManifest(ctx context.Context, repoID int64, dgst digest.Dige
 	if held {
 		return errdefs.Errorf(errdefs.ErrConflict, "manifest %s is part of an index; delete the index first", dgst)
 	}
-	tags, err := db.All(ctx, tx.q, db.ScanString, "SELECT name FROM tags WHERE repository_id = $1 AND digest = $2", repoID, dgst.String())
+	tags, err := db.All(ctx, tx.q, db.ScanString, "SELECT name FROM tags WHERE repository_id = $1 AND digest = $2",
+		repoID, dgst.String())
 	if err != nil {
 		return err
 	}
@@ -140,7 +143,8 @@ func (tx *Tx) RemoveManifest(ctx context.Context, repoID int64, dgst digest.Dige
 	if err := tx.releaseRefs(ctx, repoID, dgst, grace); err != nil {
 		return err
 	}
-	changed, err := tx.q.Exec(ctx, "DELETE FROM manifests WHERE repository_id = $1 AND digest = $2", repoID, dgst.String())
+	changed, err := tx.q.Exec(ctx, "DELETE FROM manifests WHERE repository_id = $1 AND digest = $2", repoID,
+		dgst.String())
 	if err != nil {
 		return db.Unavailable(err)
 	}
@@ -166,6 +170,7 @@ func (tx *Tx) releaseRefs(ctx context.Context, repoID int64, manifest digest.Dig
 			return err
 		}
 	}
-	_, err = tx.q.Exec(ctx, "DELETE FROM manifest_refs WHERE repository_id = $1 AND manifest = $2", repoID, manifest.String())
+	_, err = tx.q.Exec(ctx, "DELETE FROM manifest_refs WHERE repository_id = $1 AND manifest = $2", repoID,
+		manifest.String())
 	return db.Unavailable(err)
 }

@@ -24,12 +24,15 @@ const referrerBytes = 200
 
 // Referrers lists a page of a subject's referrers in a repository, by digest; more
 // says that it was cut. It reads no further than the page.
-func (q Queries) Referrers(ctx context.Context, repo string, ask ReferrersQuery) (page []ocispec.Descriptor, more bool, err error) {
+func (q Queries) Referrers(
+	ctx context.Context, repo string, ask ReferrersQuery,
+) (page []ocispec.Descriptor, more bool, err error) {
 	const columns = `SELECT m.digest, m.media_type, m.size, m.artifact_type, m.annotations FROM repositories r
 		JOIN manifests m ON m.repository_id = r.id AND m.subject = $2 AND m.subject <> '' AND m.digest > $3`
 	stmt, args := columns+` WHERE r.name = $1 ORDER BY m.digest`, []any{repo, ask.Subject.String(), ask.Last}
 	if ask.ArtifactType != "" {
-		stmt, args = columns+` AND m.artifact_type = $4 WHERE r.name = $1 ORDER BY m.digest`, append(args, ask.ArtifactType)
+		stmt, args = columns+` AND m.artifact_type = $4 WHERE r.name = $1 ORDER BY m.digest`, append(args,
+			ask.ArtifactType)
 	}
 	left := ask.Bytes
 	err = db.Each(ctx, q.q, func(s db.Scanner) (goOn bool, err error) {

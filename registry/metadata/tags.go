@@ -13,7 +13,8 @@ import (
 
 // Tags lists the tags after last of a repository, at most n, in byte order.
 func (q Queries) Tags(ctx context.Context, repoID int64, last string, n int) ([]string, error) {
-	return db.All(ctx, q.q, db.ScanString, "SELECT name FROM tags WHERE repository_id = $1 AND name > $2 ORDER BY name LIMIT $3",
+	return db.All(ctx, q.q, db.ScanString,
+		"SELECT name FROM tags WHERE repository_id = $1 AND name > $2 ORDER BY name LIMIT $3",
 		repoID, last, n)
 }
 
@@ -50,11 +51,14 @@ func (tx *Tx) RemoveTag(ctx context.Context, repoID int64, tag, actor string) er
 
 func (tx *Tx) tagged(ctx context.Context, repoID int64, tag string) (digest.Digest, error) {
 	var dgst string
-	err := tx.q.Row(ctx, "SELECT digest FROM tags WHERE repository_id = $1 AND name = $2"+tx.tx.ForUpdate, repoID, tag).Scan(&dgst)
+	err := tx.q.Row(ctx, "SELECT digest FROM tags WHERE repository_id = $1 AND name = $2"+tx.tx.ForUpdate, repoID,
+		tag).Scan(&dgst)
 	return digest.Digest(dgst), db.NotFound(err, "this repository has no tag %s", tag)
 }
 
-func (tx *Tx) rememberTag(ctx context.Context, repoID int64, tag string, dgst, previous digest.Digest, actor string) error {
+func (tx *Tx) rememberTag(
+	ctx context.Context, repoID int64, tag string, dgst, previous digest.Digest, actor string,
+) error {
 	_, err := tx.q.Exec(ctx, `INSERT INTO tag_history (id, repository_id, name, digest, previous, actor, at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7)`,
 		tx.newChange(), repoID, tag, dgst.String(), previous.String(), actor, db.Micros(tx.tx.Now))

@@ -51,7 +51,8 @@ func (tx *Tx) AddUser(ctx context.Context, name, passwordHash string, admin bool
 
 // SetPassword changes a password and ends the tokens issued before.
 func (tx *Tx) SetPassword(ctx context.Context, name, passwordHash string) error {
-	changed, err := tx.q.Exec(ctx, "UPDATE users SET password_hash = $2, epoch = epoch + 1 WHERE name = $1", name, passwordHash)
+	changed, err := tx.q.Exec(ctx, "UPDATE users SET password_hash = $2, epoch = epoch + 1 WHERE name = $1", name,
+		passwordHash)
 	return changedUser(changed, err, name)
 }
 
@@ -66,7 +67,8 @@ func (tx *Tx) RemoveUser(ctx context.Context, name string) error {
 		return errdefs.Suggest(errdefs.Errorf(errdefs.ErrConflict,
 			"user %q is the last administrator and stays until there is another", name), errdefs.MakeAdmin, "")
 	}
-	if _, err := tx.q.Exec(ctx, "DELETE FROM members WHERE user_id IN (SELECT id FROM users WHERE name = $1)", name); err != nil {
+	if _, err := tx.q.Exec(ctx, "DELETE FROM members WHERE user_id IN (SELECT id FROM users WHERE name = $1)",
+		name); err != nil {
 		return db.Unavailable(err)
 	}
 	changed, err := tx.q.Exec(ctx, "DELETE FROM users WHERE name = $1", name)

@@ -47,7 +47,9 @@ type contentSide struct {
 }
 
 // Look gathers both sides.
-func Look(ctx context.Context, root string, db *metadata.DB, bytes content.Manager, recs *records.Dir) (p Pairing, err error) {
+func Look(
+	ctx context.Context, root string, db *metadata.DB, bytes content.Manager, recs *records.Dir,
+) (p Pairing, err error) {
 	p.root = root
 	if p.db.identity, err = db.Identity(ctx); err != nil {
 		return p, err
@@ -99,13 +101,15 @@ func (p Pairing) Check() (adopt bool, err error) {
 			"it lacks changes that were made since to the content of %s", database, bytes)
 	case same && p.db.identity != "":
 		return false, nil
-	case !p.db.knows && !p.held.holds, p.held.holds && p.held.familiar && (p.db.identity == "" || p.held.identity == ""):
+	case !p.db.knows && !p.held.holds, p.held.holds && p.held.familiar &&
+		(p.db.identity == "" || p.held.identity == ""):
 		return true, nil // a first start, or the first of a release that gives identities
 	case p.db.knows && !p.held.holds:
 		return refuse("%s is empty, and the database (%s, if it is not PostgreSQL) knows content: "+
 			"is the file system with the content mounted?", bytes, database)
 	default:
-		return refuse("the database (%s, if it is not PostgreSQL) and the content of %s are of two registries", database, bytes)
+		return refuse("the database (%s, if it is not PostgreSQL) and the content of %s are of two registries",
+			database, bytes)
 	}
 }
 
@@ -123,8 +127,10 @@ const DatabaseFile = "registry.db"
 
 // emptyDatabase is the refusal of a database that knows nothing beside content.
 func emptyDatabase(root string) error {
-	err := errdefs.Errorf(errdefs.ErrConflict, "the database (%s, if it is not PostgreSQL) is missing or empty, and %s holds content: "+
-		"beside it the content would be taken for garbage", filepath.Join(root, DatabaseFile), filepath.Join(root, "content"))
+	err := errdefs.Errorf(errdefs.ErrConflict,
+		"the database (%s, if it is not PostgreSQL) is missing or empty, and %s holds content: "+
+			"beside it the content would be taken for garbage", filepath.Join(root, DatabaseFile), filepath.Join(root,
+			"content"))
 	return errdefs.Suggest(err, errdefs.RecoverDatabase, root)
 }
 

@@ -42,7 +42,8 @@ func Ensure(dir *os.Root, names Names, now time.Time) (*Ensured, error) {
 		return &e, nil
 	}
 	if e.Authority.Key == nil {
-		return nil, fmt.Errorf("tls/%s: %s, and a new one cannot be issued without tls/%s", ServerCert, reason, AuthorityKey)
+		return nil, fmt.Errorf("tls/%s: %s, and a new one cannot be issued without tls/%s", ServerCert, reason,
+			AuthorityKey)
 	}
 	e.Issue, e.Reason = true, reason
 	if e.Server, err = e.Authority.Issue(names, now); err != nil {

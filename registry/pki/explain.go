@@ -63,7 +63,8 @@ func checkNames(c Case) *Finding {
 	if cert.IsCA {
 		return &Finding{
 			Clients: sayNoNames,
-			Problem: fmt.Sprintf("it is an authority's certificate (CN=%s), not a server's: it has no names", cert.Subject.CommonName),
+			Problem: fmt.Sprintf("it is an authority's certificate (CN=%s), not a server's: it has no names",
+				cert.Subject.CommonName),
 			Fix: fmt.Sprintf("give it to clients as certs.d/%s/ca.crt, and the server a certificate that it signs",
 				orExample(c.Registry, "HOST:PORT")),
 			Issue: []string{orExample(c.Host, "HOST")},
@@ -159,33 +160,39 @@ func checkChain(c Case) *Finding {
 	}
 	if c.Roots != nil {
 		_, err := cert.Verify(x509.VerifyOptions{
-			Roots: c.Roots, Intermediates: between, CurrentTime: within(cert, c.Now), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
+			Roots: c.Roots, Intermediates: between, CurrentTime: within(cert, c.Now),
+			KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
 		})
 		if err == nil {
 			return nil
 		}
 	}
 	switch {
-	case c.Roots == nil, selfSigned && cert.IsCA && len(NamesOf(cert)) == 0: // checkNames has said what to do with an authority
+	// checkNames has said what to do with an authority
+	case c.Roots == nil, selfSigned && cert.IsCA && len(NamesOf(cert)) == 0:
 		return nil
 	case selfSigned:
 		return &Finding{
 			Clients: sayUnknown,
 			Problem: "it is signed by itself, and not among the authorities given",
-			Fix:     fmt.Sprintf("give it to clients as their authority: certs.d/%s/ca.crt", orExample(c.Registry, "HOST:PORT")),
+			Fix: fmt.Sprintf("give it to clients as their authority: certs.d/%s/ca.crt",
+				orExample(c.Registry, "HOST:PORT")),
 		}
 	case len(c.Chain) == 1:
 		return &Finding{
 			Clients: sayUnknown,
-			Problem: fmt.Sprintf("its issuer (%s) is neither among the authorities given nor sent with it", cert.Issuer),
+			Problem: fmt.Sprintf("its issuer (%s) is neither among the authorities given nor sent with it",
+				cert.Issuer),
 			Fix: fmt.Sprintf("give that authority to clients (certs.d/%s/ca.crt); if it is an intermediate one, append its certificate to the server's file",
 				orExample(c.Registry, "HOST:PORT")),
 		}
 	default:
 		return &Finding{
 			Clients: sayUnknown,
-			Problem: fmt.Sprintf("the chain it is sent with ends at %s, which is not among the authorities given", c.Chain[len(c.Chain)-1].Issuer),
-			Fix:     fmt.Sprintf("give that authority to clients: certs.d/%s/ca.crt", orExample(c.Registry, "HOST:PORT")),
+			Problem: fmt.Sprintf("the chain it is sent with ends at %s, which is not among the authorities given",
+				c.Chain[len(c.Chain)-1].Issuer),
+			Fix: fmt.Sprintf("give that authority to clients: certs.d/%s/ca.crt",
+				orExample(c.Registry, "HOST:PORT")),
 		}
 	}
 }

@@ -205,7 +205,8 @@ func ParseKey(data []byte) (crypto.Signer, error) {
 	der := data
 	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
 		if block.Type == "ENCRYPTED PRIVATE KEY" || block.Headers["DEK-Info"] != "" {
-			return nil, errdefs.Errorf(errdefs.ErrUnsupported, "the key is encrypted; decrypt it with: openssl pkey -in KEY -out KEY.plain")
+			return nil, errdefs.Errorf(errdefs.ErrUnsupported,
+				"the key is encrypted; decrypt it with: openssl pkey -in KEY -out KEY.plain")
 		}
 		if block.Type == "PRIVATE KEY" || block.Type == "EC PRIVATE KEY" || block.Type == "RSA PRIVATE KEY" {
 			der = block.Bytes
@@ -238,7 +239,8 @@ func ParsePair(certData, keyData []byte) (*Pair, error) {
 		return nil, err
 	}
 	if !Matches(certs[0], key) {
-		return nil, errdefs.Errorf(errdefs.ErrInvalid, "the key does not belong to the certificate (%s)", certs[0].Subject)
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "the key does not belong to the certificate (%s)",
+			certs[0].Subject)
 	}
 	return &Pair{Cert: certs[0], Key: key, CertPEM: certData, KeyPEM: keyData}, nil
 }

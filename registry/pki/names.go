@@ -36,12 +36,14 @@ func (n *Names) add(text string) error {
 	case typed && strings.EqualFold(kind, "DNS"):
 		text = value
 		if net.ParseIP(value) != nil {
-			return errdefs.Errorf(errdefs.ErrInvalid, "name %q: %s is an address; use IP:%s", kind+":"+value, value, value)
+			return errdefs.Errorf(errdefs.ErrInvalid, "name %q: %s is an address; use IP:%s", kind+":"+value, value,
+				value)
 		}
 	case typed && (strings.EqualFold(kind, "IP") || strings.EqualFold(kind, "IP Address")):
 		text = value
 		if net.ParseIP(value) == nil {
-			return errdefs.Errorf(errdefs.ErrInvalid, "name %q: %s is not an IP address; use DNS:%s", kind+":"+value, value, value)
+			return errdefs.Errorf(errdefs.ErrInvalid, "name %q: %s is not an IP address; use DNS:%s", kind+":"+value,
+				value, value)
 		}
 	}
 	if ip := net.ParseIP(strings.Trim(text, "[]")); ip != nil {
@@ -49,7 +51,8 @@ func (n *Names) add(text string) error {
 		return nil
 	}
 	if !isHostname(text) {
-		return errdefs.Errorf(errdefs.ErrInvalid, "name %q: want a host name or an IP address, without scheme, port or path", text)
+		return errdefs.Errorf(errdefs.ErrInvalid,
+			"name %q: want a host name or an IP address, without scheme, port or path", text)
 	}
 	n.addDNS(strings.ToLower(text))
 	return nil

@@ -50,7 +50,8 @@ func (p *Projects) EnsureDefault(ctx context.Context) error {
 // becomes the administrator. One of that name is errdefs.ErrExists.
 func (p *Projects) Create(ctx context.Context, by auth.Caller, name string, public bool) error {
 	if !reference.ValidRepository(name) || strings.Contains(name, "/") {
-		return errdefs.Errorf(errdefs.ErrInvalid, "project %q: a name is lower-case letters and digits, with single . _ or - between them", name)
+		return errdefs.Errorf(errdefs.ErrInvalid,
+			"project %q: a name is lower-case letters and digits, with single . _ or - between them", name)
 	}
 	return p.change(ctx, by, auth.CreateProject, name, func(ctx context.Context, tx *metadata.Tx) error {
 		made, created, err := tx.CreateProject(ctx, name, by.Name)
@@ -66,14 +67,18 @@ func (p *Projects) Create(ctx context.Context, by auth.Caller, name string, publ
 		if err := tx.SetPublic(ctx, made.ID, public); err != nil {
 			return err
 		}
-		return audit.Record(ctx, tx, by, audit.Change{Action: "project.create", Object: name, Detail: visibility(public)})
+		return audit.Record(ctx, tx, by, audit.Change{
+			Action: "project.create", Object: name,
+			Detail: visibility(public),
+		})
 	})
 }
 
 // Remove removes a project that holds no images.
 func (p *Projects) Remove(ctx context.Context, by auth.Caller, name string) error {
 	if name == metadata.DefaultProject {
-		return errdefs.Errorf(errdefs.ErrInvalid, "project %q holds the images whose name has no project; it stays", name)
+		return errdefs.Errorf(errdefs.ErrInvalid, "project %q holds the images whose name has no project; it stays",
+			name)
 	}
 	return p.change(ctx, by, auth.RemoveProject, name, func(ctx context.Context, tx *metadata.Tx) error {
 		if err := tx.RemoveProject(ctx, name); err != nil {
@@ -96,7 +101,8 @@ func (p *Projects) List(ctx context.Context, by auth.Caller, visit func(metadata
 func (p *Projects) SetRole(ctx context.Context, by auth.Caller, project, user, role string) error {
 	r, ok := auth.ParseRole(role)
 	if !ok {
-		return errdefs.Errorf(errdefs.ErrInvalid, "role %q: use limited-guest, guest, developer, maintainer, project-admin or none", role)
+		return errdefs.Errorf(errdefs.ErrInvalid,
+			"role %q: use limited-guest, guest, developer, maintainer, project-admin or none", role)
 	}
 	return p.change(ctx, by, auth.SetMembers, project, func(ctx context.Context, tx *metadata.Tx) error {
 		u, err := tx.UserByName(ctx, user)
@@ -124,7 +130,10 @@ func (p *Projects) SetPublic(ctx context.Context, by auth.Caller, project string
 		if err := tx.SetPublic(ctx, of.ID, public); err != nil {
 			return err
 		}
-		return audit.Record(ctx, tx, by, audit.Change{Action: "project.public", Object: project, Detail: visibility(public)})
+		return audit.Record(ctx, tx, by, audit.Change{
+			Action: "project.public", Object: project,
+			Detail: visibility(public),
+		})
 	})
 }
 

@@ -23,7 +23,8 @@ func Fsck(ctx context.Context, cfg Config, heal bool, found func(fsck.Finding)) 
 	defer func() { err = errors.Join(err, s.close(false)) }()
 	if heal && cfg.Database == "" {
 		if err := s.claim(cfg.Root); err != nil {
-			return fsck.Checked{}, errdefs.Errorf(errdefs.ErrUnavailable, "healing needs the registry to be stopped: %w", err)
+			return fsck.Checked{}, errdefs.Errorf(errdefs.ErrUnavailable,
+				"healing needs the registry to be stopped: %w", err)
 		}
 	}
 	// A storage that is not mounted is not a storage that has lost everything.

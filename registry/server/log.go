@@ -14,7 +14,8 @@ func (l Log) handler(w io.Writer) (slog.Handler, error) {
 	var level slog.Level
 	if l.Level != "" {
 		if err := level.UnmarshalText([]byte(l.Level)); err != nil {
-			return nil, errdefs.Errorf(errdefs.ErrInvalid, "config: log: level %q; use debug, info, warn or error", l.Level)
+			return nil, errdefs.Errorf(errdefs.ErrInvalid, "config: log: level %q; use debug, info, warn or error",
+				l.Level)
 		}
 	}
 	opts := &slog.HandlerOptions{Level: level}

@@ -36,7 +36,8 @@ func (s *Server) routes(authorizer *auth.Authorizer, m *metrics) []Route {
 	all := []Route{
 		{http.MethodGet, "/", Open, "greeting", s.serveRoot},
 		{http.MethodHead, "/", Open, "greeting", s.serveRoot},
-		{http.MethodGet, auth.TokenPath, Open, "token", authorizer.ServeToken}, // it cuts the token down to the account's rights
+		// it cuts the token down to the account's rights
+		{http.MethodGet, auth.TokenPath, Open, "token", authorizer.ServeToken},
 		{http.MethodPost, auth.TokenPath, Open, "token", authorizer.ServeToken},
 		{http.MethodGet, "/livez", Open, "process", s.serveLive},
 		{http.MethodHead, "/livez", Open, "process", s.serveLive},
@@ -126,7 +127,8 @@ func (s *Server) redirectHandler() http.Handler {
 		if h, _, err := net.SplitHostPort(host); err == nil {
 			host = h
 		}
-		target := "https://" + strings.TrimSuffix(net.JoinHostPort(strings.Trim(host, "[]"), port), ":443") + r.URL.RequestURI()
+		target := "https://" + strings.TrimSuffix(net.JoinHostPort(strings.Trim(host, "[]"), port), ":443") +
+			r.URL.RequestURI()
 		if s.cfg.ExternalURL != "" {
 			target = strings.TrimSuffix(s.cfg.ExternalURL, "/") + r.URL.RequestURI()
 		}

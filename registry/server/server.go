@@ -235,8 +235,11 @@ func (s *Server) httpServer(h http.Handler) *http.Server {
 		ReadHeaderTimeout: min(10*time.Second, stall), // of a TLS handshake too
 		IdleTimeout:       stall,
 		MaxHeaderBytes:    64 << 10,
-		HTTP2:             &http.HTTP2Config{WriteByteTimeout: stall, SendPingTimeout: stall / 2, PingTimeout: stall / 2},
-		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // handshakes that strangers broke off
+		HTTP2: &http.HTTP2Config{
+			WriteByteTimeout: stall, SendPingTimeout: stall / 2,
+			PingTimeout: stall / 2,
+		},
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // handshakes that strangers broke off
 	}
 }
 

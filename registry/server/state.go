@@ -126,7 +126,8 @@ func (s *state) claim(root string) (err error) {
 		return fmt.Errorf("registry root: %w", err)
 	}
 	if err := filelock.Try(s.lock, filelock.Exclusive); err != nil {
-		return errdefs.Errorf(errdefs.ErrUnavailable, "registry root %s: another registry serves it; stop that one, or use PostgreSQL to run several", root)
+		return errdefs.Errorf(errdefs.ErrUnavailable,
+			"registry root %s: another registry serves it; stop that one, or use PostgreSQL to run several", root)
 	}
 	return nil
 }
@@ -144,7 +145,8 @@ func (s *state) makeDatabaseFile() error {
 			return fmt.Errorf("registry root: %w", err)
 		}
 	}
-	f, err := s.root.OpenFile(pairing.DatabaseFile, os.O_RDWR|os.O_CREATE, 0o600) // SQLite would make it readable for all
+	// SQLite would make it readable for all
+	f, err := s.root.OpenFile(pairing.DatabaseFile, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return fmt.Errorf("registry root: %w", err)
 	}

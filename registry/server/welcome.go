@@ -22,7 +22,8 @@ func (s *Server) Welcome() string {
 	fmt.Fprintf(&b, "registry at %s://%s, listening on %s\n", scheme, host, s.Address())
 	file := filepath.Join(s.cfg.Root, accounts.AdminPasswordFile)
 	if s.AdminPassword != "" {
-		fmt.Fprintf(&b, "user %s, password %s (shown this once; also in %s)\n", accounts.AdminUser, s.AdminPassword, file)
+		fmt.Fprintf(&b, "user %s, password %s (shown this once; also in %s)\n", accounts.AdminUser, s.AdminPassword,
+			file)
 	} else if _, err := os.Stat(file); err == nil {
 		fmt.Fprintf(&b, "user %s, password in %s\n", accounts.AdminUser, file)
 	}

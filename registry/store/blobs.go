@@ -25,7 +25,8 @@ func blobDescriptor(dgst digest.Digest, size int64) ocispec.Descriptor {
 func (r *Registry) present(ctx context.Context, dgst digest.Digest, size int64) error {
 	info, err := r.store.Stat(ctx, dgst)
 	if err == nil && info.Size != size {
-		err = errdefs.Errorf(errdefs.ErrNotFound, "blob %s: %d of its %d bytes are stored; push it again", dgst, info.Size, size)
+		err = errdefs.Errorf(errdefs.ErrNotFound, "blob %s: %d of its %d bytes are stored; push it again", dgst,
+			info.Size, size)
 	}
 	return err
 }
@@ -85,7 +86,8 @@ func (r *Registry) OpenBlob(ctx context.Context, repo string, dgst digest.Digest
 	}
 	rd, err := r.store.Open(ctx, blobDescriptor(dgst, b.Size))
 	if errors.Is(err, errdefs.ErrNotFound) {
-		return nil, errdefs.Errorf(errdefs.ErrCorrupt, "blob %s of repository %s is lost from the storage: %w", dgst, repo, err)
+		return nil, errdefs.Errorf(errdefs.ErrCorrupt, "blob %s of repository %s is lost from the storage: %w", dgst,
+			repo, err)
 	}
 	return rd, err
 }
@@ -113,7 +115,8 @@ func (r *Registry) MountBlob(ctx context.Context, repo, from string, dgst digest
 			return desc, err
 		}
 	}
-	return ocispec.Descriptor{}, errdefs.Errorf(errdefs.ErrNotFound, "blob %s cannot be mounted from here; upload it", dgst)
+	return ocispec.Descriptor{}, errdefs.Errorf(errdefs.ErrNotFound, "blob %s cannot be mounted from here; upload it",
+		dgst)
 }
 
 func (r *Registry) mount(ctx context.Context, repo, source string, dgst digest.Digest) (ocispec.Descriptor, error) {

@@ -28,7 +28,9 @@ func (r *Registry) StatTag(ctx context.Context, repo, tag string) (ocispec.Descr
 
 // readable reads a manifest that was found, the first time, so that one which is
 // lost or damaged is not said to be there.
-func (r *Registry) readable(ctx context.Context, repo string, found ocispec.Descriptor, err error) (ocispec.Descriptor, error) {
+func (r *Registry) readable(
+	ctx context.Context, repo string, found ocispec.Descriptor, err error,
+) (ocispec.Descriptor, error) {
 	if err != nil {
 		return found, err
 	}
@@ -48,7 +50,9 @@ func (r *Registry) GetTag(ctx context.Context, repo, tag string) (distribution.M
 	return r.manifest(ctx, repo, desc, err)
 }
 
-func (r *Registry) manifest(ctx context.Context, repo string, found ocispec.Descriptor, err error) (distribution.Manifest, error) {
+func (r *Registry) manifest(
+	ctx context.Context, repo string, found ocispec.Descriptor, err error,
+) (distribution.Manifest, error) {
 	if err != nil {
 		return distribution.Manifest{}, r.orNoRepository(ctx, repo, err)
 	}
@@ -74,7 +78,9 @@ func (r *Registry) body(ctx context.Context, repo string, desc ocispec.Descripto
 }
 
 // PutManifest implements distribution.ManifestWriter.
-func (r *Registry) PutManifest(ctx context.Context, repo string, m distribution.Manifest, tags ...string) (digest.Digest, error) {
+func (r *Registry) PutManifest(
+	ctx context.Context, repo string, m distribution.Manifest, tags ...string,
+) (digest.Digest, error) {
 	repo = metadata.CanonicalName(repo)
 	meta, err := parseManifest(m)
 	if err != nil {
@@ -118,7 +124,8 @@ func complete(m metadata.Manifest, held map[digest.Digest]metadata.Holding) erro
 		case !h.Blob:
 			missing = append(missing, d.Digest)
 		case h.Size != d.Size:
-			return errdefs.Errorf(errdefs.ErrInvalid, "blob %s has %d bytes, the manifest says %d", d.Digest, h.Size, d.Size)
+			return errdefs.Errorf(errdefs.ErrInvalid, "blob %s has %d bytes, the manifest says %d", d.Digest, h.Size,
+				d.Size)
 		}
 	}
 	for _, d := range m.Children {
@@ -126,9 +133,11 @@ func complete(m metadata.Manifest, held map[digest.Digest]metadata.Holding) erro
 		case h.MediaType == "":
 			missing = append(missing, d.Digest)
 		case h.Size != d.Size:
-			return errdefs.Errorf(errdefs.ErrInvalid, "manifest %s has %d bytes, the index says %d", d.Digest, h.Size, d.Size)
+			return errdefs.Errorf(errdefs.ErrInvalid, "manifest %s has %d bytes, the index says %d", d.Digest, h.Size,
+				d.Size)
 		case h.MediaType != d.MediaType:
-			return errdefs.Errorf(errdefs.ErrInvalid, "manifest %s is of type %s, the index says %s", d.Digest, h.MediaType, d.MediaType)
+			return errdefs.Errorf(errdefs.ErrInvalid, "manifest %s is of type %s, the index says %s", d.Digest,
+				h.MediaType, d.MediaType)
 		}
 	}
 	if missing == nil {

@@ -18,7 +18,8 @@ func parseManifest(m distribution.Manifest) (metadata.Manifest, error) {
 		return metadata.Manifest{}, errdefs.Errorf(errdefs.ErrInvalid, "manifest: digest %q: %w", desc.Digest, err)
 	}
 	if got := desc.Digest.Algorithm().FromBytes(m.Body); got != desc.Digest {
-		return metadata.Manifest{}, errdefs.Errorf(errdefs.ErrCorrupt, "manifest: its digest is %s, not %s", got, desc.Digest)
+		return metadata.Manifest{}, errdefs.Errorf(errdefs.ErrCorrupt, "manifest: its digest is %s, not %s", got,
+			desc.Digest)
 	}
 	doc, err := manifest.Parse(desc.MediaType, m.Body)
 	if err != nil {
@@ -32,7 +33,8 @@ func parseManifest(m distribution.Manifest) (metadata.Manifest, error) {
 		size, again := sizes[d.Digest]
 		switch {
 		case again && size != d.Size:
-			return errdefs.Errorf(errdefs.ErrInvalid, "manifest: it says that %s has %d bytes, and that it has %d", d.Digest, size, d.Size)
+			return errdefs.Errorf(errdefs.ErrInvalid, "manifest: it says that %s has %d bytes, and that it has %d",
+				d.Digest, size, d.Size)
 		case !again:
 			sizes[d.Digest] = d.Size
 			*list = append(*list, d)

@@ -64,7 +64,9 @@ func (r *Registry) settle(ctx context.Context, repo string, dgst digest.Digest, 
 }
 
 // lockPush locks what a push, or a delete, of a manifest changes.
-func (r *Registry) lockPush(ctx context.Context, repo string, dgst digest.Digest, tags []string) (unlock func(), err error) {
+func (r *Registry) lockPush(
+	ctx context.Context, repo string, dgst digest.Digest, tags []string,
+) (unlock func(), err error) {
 	var keys []string
 	if dgst != "" {
 		keys = append(keys, dgst.String())

@@ -35,13 +35,18 @@ const reindexer = "(reindex)"
 // of every record that cannot be followed. No server may run.
 //
 // Accounts, members and whether a project is public are not in the records.
-func Reindex(ctx context.Context, store content.Store, db *metadata.DB, recs *records.Dir, problem func(error)) (Reindexed, error) {
+func Reindex(
+	ctx context.Context, store content.Store, db *metadata.DB, recs *records.Dir, problem func(error),
+) (Reindexed, error) {
 	manifests, tags, err := recs.All()
 	if err != nil {
 		return Reindexed{}, err
 	}
 	db.NumberAfter(recs.Sequence()) // what is written now is newer than all that was lost
-	x := &reindex{store: store, db: db, known: map[place]bool{}, repos: map[string]bool{}, lost: map[digest.Digest]bool{}}
+	x := &reindex{
+		store: store, db: db, known: map[place]bool{}, repos: map[string]bool{},
+		lost: map[digest.Digest]bool{},
+	}
 	for _, m := range manifests {
 		if err := x.manifest(ctx, m); err != nil {
 			if ctx.Err() != nil || errors.Is(err, errdefs.ErrUnavailable) || errors.Is(err, errdefs.ErrExhausted) {

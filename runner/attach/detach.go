@@ -63,7 +63,8 @@ func ParseKeys(text string) ([]byte, error) {
 		case !ctrl && len(key) == 1:
 			keys = append(keys, key[0])
 		default:
-			return nil, errdefs.Errorf(errdefs.ErrInvalid, "%q: want single characters and ctrl-KEY, a letter or one of @[\\]^_, parted by commas", text)
+			return nil, errdefs.Errorf(errdefs.ErrInvalid,
+				"%q: want single characters and ctrl-KEY, a letter or one of @[\\]^_, parted by commas", text)
 		}
 	}
 	return keys, nil

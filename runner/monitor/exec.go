@@ -209,7 +209,8 @@ func (m *monitor) user(name string) (*user.ExecUser, error) {
 	defer group.Close()
 	who, err := user.GetExecUser(name, &user.ExecUser{Home: "/"}, passwd, group)
 	if err != nil {
-		err = errdefs.Errorf(errdefs.ErrNotFound, "exec: user %q: %w (in the container's /etc/passwd and /etc/group)", name, err)
+		err = errdefs.Errorf(errdefs.ErrNotFound, "exec: user %q: %w (in the container's /etc/passwd and /etc/group)",
+			name, err)
 		return nil, &record.StartError{Code: 126, Msg: err.Error(), Kind: record.KindOf(err)}
 	}
 	return who, nil

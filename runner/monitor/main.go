@@ -16,7 +16,8 @@ const firstFD = 3
 // Main is the command line of a monitor: --run DIR CONTAINER-DIR.
 func Main(ctx context.Context, args []string) error {
 	if len(args) != 3 || args[0] != "--run" || !filepath.IsAbs(args[1]) || !filepath.IsAbs(args[2]) {
-		return errdefs.Errorf(errdefs.ErrInvalid, "usage: cove-runtime monitor --run DIR CONTAINER-DIR; it is started by cove run, not by hand")
+		return errdefs.Errorf(errdefs.ErrInvalid,
+			"usage: cove-runtime monitor --run DIR CONTAINER-DIR; it is started by cove run, not by hand")
 	}
 	defer task.Thrifty()()
 	return Run(ctx, Options{

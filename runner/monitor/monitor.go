@@ -252,7 +252,8 @@ func (m *monitor) peer() (int, error) {
 		return 0, fmt.Errorf("network of container %.12s: %w", id, err)
 	}
 	if st.Status != record.Running && st.Status != record.Paused {
-		return 0, errdefs.Errorf(errdefs.ErrConflict, "network of container %.12s: it is not running; start it first", id)
+		return 0, errdefs.Errorf(errdefs.ErrConflict, "network of container %.12s: it is not running; start it first",
+			id)
 	}
 	return st.Pid, nil
 }

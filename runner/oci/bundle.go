@@ -21,7 +21,8 @@ import (
 func loadBundle(bundle string) (spec *specs.Spec, data []byte, root mount.Mount, err error) {
 	data, err = host.ReadFile(filepath.Join(bundle, "config.json"))
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil, root, errdefs.Errorf(errdefs.ErrNotFound, "bundle %s: no config.json in it; give the bundle's directory with --bundle", bundle)
+		return nil, nil, root, errdefs.Errorf(errdefs.ErrNotFound,
+			"bundle %s: no config.json in it; give the bundle's directory with --bundle", bundle)
 	}
 	if err != nil {
 		return nil, nil, root, fmt.Errorf("bundle %s: %w", bundle, err)
@@ -33,9 +34,11 @@ func loadBundle(bundle string) (spec *specs.Spec, data []byte, root mount.Mount,
 	_, understood := minor(spec.Version)
 	switch {
 	case !understood:
-		return nil, nil, root, errdefs.Errorf(errdefs.ErrUnsupported, "bundle %s: runtime spec version %q; 1.0 to %s are understood", bundle, spec.Version, specVersion)
+		return nil, nil, root, errdefs.Errorf(errdefs.ErrUnsupported,
+			"bundle %s: runtime spec version %q; 1.0 to %s are understood", bundle, spec.Version, specVersion)
 	case spec.Process == nil || len(spec.Process.Args) == 0:
-		return nil, nil, root, errdefs.Errorf(errdefs.ErrInvalid, "bundle %s: config.json names no process to run", bundle)
+		return nil, nil, root, errdefs.Errorf(errdefs.ErrInvalid, "bundle %s: config.json names no process to run",
+			bundle)
 	case spec.Root == nil || spec.Root.Path == "":
 		return nil, nil, root, errdefs.Errorf(errdefs.ErrInvalid, "bundle %s: config.json names no root", bundle)
 	}
@@ -47,7 +50,8 @@ func loadBundle(bundle string) (spec *specs.Spec, data []byte, root mount.Mount,
 		return nil, nil, root, err
 	}
 	if info, err := os.Stat(spec.Root.Path); err != nil || !info.IsDir() {
-		return nil, nil, root, errdefs.Errorf(errdefs.ErrNotFound, "bundle %s: its root %s is no directory", bundle, spec.Root.Path)
+		return nil, nil, root, errdefs.Errorf(errdefs.ErrNotFound, "bundle %s: its root %s is no directory", bundle,
+			spec.Root.Path)
 	}
 	return spec, data, mount.Mount{Type: "bind", Source: spec.Root.Path}, nil
 }
@@ -89,7 +93,8 @@ func relative(spec *specs.Spec, bundle string) error {
 		}
 	}
 	if p := spec.Linux.CgroupsPath; strings.Count(p, ":") == 2 && !strings.Contains(p, "/") {
-		return errdefs.Errorf(errdefs.ErrUnsupported, "cgroupsPath %q is systemd's form; configure the engine for cgroupfs", p)
+		return errdefs.Errorf(errdefs.ErrUnsupported,
+			"cgroupsPath %q is systemd's form; configure the engine for cgroupfs", p)
 	}
 	return nil
 }

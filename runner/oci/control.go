@@ -159,7 +159,8 @@ func (a *app) delete(ctx context.Context, args []string) (int, error) {
 	}
 	if st := c.status(); st != stopped {
 		if !*force && st != created {
-			return 1, errdefs.Errorf(errdefs.ErrConflict, "container %q is %s; stop it first, or give --force", c.ID, st)
+			return 1, errdefs.Errorf(errdefs.ErrConflict, "container %q is %s; stop it first, or give --force", c.ID,
+				st)
 		}
 		if err := c.killWait(ctx); err != nil {
 			return 1, err
@@ -235,7 +236,8 @@ func (a *app) list(ctx context.Context, args []string) (int, error) {
 	w := tabwriter.NewWriter(a.out, 12, 1, 3, ' ', 0)
 	fmt.Fprintln(w, "ID\tPID\tSTATUS\tBUNDLE\tCREATED\tOWNER")
 	for _, d := range all {
-		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\troot\n", d.ID, d.Pid, d.Status, d.Bundle, d.Created.Format(time.RFC3339Nano))
+		fmt.Fprintf(w, "%s\t%d\t%s\t%s\t%s\troot\n", d.ID, d.Pid, d.Status, d.Bundle,
+			d.Created.Format(time.RFC3339Nano))
 	}
 	return 0, w.Flush()
 }

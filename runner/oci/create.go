@@ -49,10 +49,12 @@ func (a *app) createFlags(name string, args []string) (f createFlags, id string,
 		return f, "", err
 	}
 	if f.noPivot {
-		return f, "", errdefs.Errorf(errdefs.ErrUnsupported, "--no-pivot: a container without pivot_root can leave its root; not supported")
+		return f, "", errdefs.Errorf(errdefs.ErrUnsupported,
+			"--no-pivot: a container without pivot_root can leave its root; not supported")
 	}
 	if f.noNewKeyring {
-		return f, "", errdefs.Errorf(errdefs.ErrUnsupported, "--no-new-keyring: a container would share the keys of its caller; not supported")
+		return f, "", errdefs.Errorf(errdefs.ErrUnsupported,
+			"--no-new-keyring: a container would share the keys of its caller; not supported")
 	}
 	f.bundle, err = filepath.Abs(f.bundle)
 	return f, rest[0], err
@@ -81,10 +83,12 @@ func (a *app) make(ctx context.Context, id string, f createFlags, survive bool) 
 		return nil, nil, err
 	}
 	if spec.Process.Terminal && survive && f.consoleSocket == "" {
-		return nil, nil, errdefs.Errorf(errdefs.ErrInvalid, "container %q wants a terminal: give --console-socket, or run it in the foreground", id)
+		return nil, nil, errdefs.Errorf(errdefs.ErrInvalid,
+			"container %q wants a terminal: give --console-socket, or run it in the foreground", id)
 	}
 	if !spec.Process.Terminal && f.consoleSocket != "" {
-		return nil, nil, errdefs.Errorf(errdefs.ErrInvalid, "container %q: --console-socket given, but process.terminal is false", id)
+		return nil, nil, errdefs.Errorf(errdefs.ErrInvalid,
+			"container %q: --console-socket given, but process.terminal is false", id)
 	}
 	if spec.Linux.CgroupsPath == "" {
 		spec.Linux.CgroupsPath = "/cove-runtime-" + id // with none above it to make and remove
@@ -113,7 +117,9 @@ func (a *app) make(ctx context.Context, id string, f createFlags, survive bool) 
 	return c, t, nil
 }
 
-func (a *app) task(ctx context.Context, c *container, root mount.Mount, f createFlags, survive bool) (*task.Task, error) {
+func (a *app) task(
+	ctx context.Context, c *container, root mount.Mount, f createFlags, survive bool,
+) (*task.Task, error) {
 	req := task.Request{
 		ID: c.ID, Spec: c.Spec, Root: root, Stdin: a.in, Stdout: a.out, Stderr: a.errs,
 		Filters: seccomp.Cache{Dir: filepath.Join(a.root, ".seccomp")}, State: c.ociState(specs.StateCreating),
@@ -262,7 +268,9 @@ func (a *app) runDetached(ctx context.Context, id string, f createFlags) (int, e
 }
 
 // foreground starts the created process and is its parent until the end.
-func (a *app) foreground(ctx context.Context, c *container, t *task.Task, f createFlags, signals <-chan os.Signal) (int, error) {
+func (a *app) foreground(
+	ctx context.Context, c *container, t *task.Task, f createFlags, signals <-chan os.Signal,
+) (int, error) {
 	var term *terminal
 	var err error
 	if console := t.Process.Console(); console != nil && f.consoleSocket == "" {

@@ -18,7 +18,10 @@ func (a *app) features(ctx context.Context, args []string) (int, error) {
 	modes, memoryFlags := plan.MemoryPolicies()
 	return 0, a.json(features.Features{
 		OCIVersionMin: "1.0.0", OCIVersionMax: specVersion,
-		Hooks:        []string{"prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"},
+		Hooks: []string{
+			"prestart", "createRuntime", "createContainer", "startContainer", "poststart",
+			"poststop",
+		},
 		MountOptions: plan.MountOptions(),
 		Linux: &features.Linux{
 			Namespaces:      []string{"cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"},

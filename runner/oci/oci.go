@@ -117,13 +117,15 @@ func (a *app) globals(args []string) ([]string, error) {
 		return nil, flag.ErrHelp
 	}
 	if *rootless != "auto" && *rootless != "false" {
-		return nil, errdefs.Errorf(errdefs.ErrUnsupported, "--rootless=%s: cove-runtime finds out by itself what it may do", *rootless)
+		return nil, errdefs.Errorf(errdefs.ErrUnsupported,
+			"--rootless=%s: cove-runtime finds out by itself what it may do", *rootless)
 	}
 	if a.logFormat != "text" && a.logFormat != "json" {
 		return nil, errdefs.Errorf(errdefs.ErrInvalid, "--log-format %q: text or json", a.logFormat)
 	}
 	if a.systemd {
-		return nil, errdefs.Errorf(errdefs.ErrUnsupported, "--systemd-cgroup: cove-runtime makes control groups itself; configure the engine for cgroupfs (podman: --cgroup-manager=cgroupfs)")
+		return nil, errdefs.Errorf(errdefs.ErrUnsupported,
+			"--systemd-cgroup: cove-runtime makes control groups itself; configure the engine for cgroupfs (podman: --cgroup-manager=cgroupfs)")
 	}
 	return f.Args(), nil
 }
@@ -159,7 +161,8 @@ func parse(f *flag.FlagSet, args []string, least, most int) ([]string, error) {
 		return nil, errdefs.Errorf(errdefs.ErrInvalid, "%s: %v", f.Name(), err)
 	}
 	if n := f.NArg(); n < least || (most >= 0 && n > most) {
-		return nil, errdefs.Errorf(errdefs.ErrInvalid, "%s: %d arguments given; see cove-runtime %s --help", f.Name(), n, f.Name())
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "%s: %d arguments given; see cove-runtime %s --help", f.Name(),
+			n, f.Name())
 	}
 	return f.Args(), nil
 }

@@ -46,7 +46,8 @@ func Claim(root, name, id string) error {
 			continue
 		}
 		if exists(root, holder) || holder == id {
-			return errdefs.Errorf(errdefs.ErrExists, "runner: the name %q is in use by container %.12s; remove or rename that one to reuse it", name, holder)
+			return errdefs.Errorf(errdefs.ErrExists,
+				"runner: the name %q is in use by container %.12s; remove or rename that one to reuse it", name, holder)
 		}
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("runner: naming %s: %w", name, err)

@@ -26,7 +26,8 @@ func adapt(r Request, e *network.Endpoint) *specs.Spec {
 			return ns.Type == specs.NetworkNamespace
 		})
 		if !e.Shared {
-			linux.Namespaces = append(linux.Namespaces, specs.LinuxNamespace{Type: specs.NetworkNamespace, Path: e.Path})
+			linux.Namespaces = append(linux.Namespaces,
+				specs.LinuxNamespace{Type: specs.NetworkNamespace, Path: e.Path})
 		}
 	}
 	spec.Linux = &linux

@@ -59,7 +59,8 @@ func Missing(root mount.Mount, spec *specs.Spec) Stubs {
 				s.paths = append(s.paths, p)
 			} else if at > 0 && len(s.paths) > 0 && path.Dir(s.paths[len(s.paths)-1]) == p {
 				var st unix.Stat_t
-				if unix.Fstatat(fds[at], p, &st, unix.AT_SYMLINK_NOFOLLOW) == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR {
+				if unix.Fstatat(fds[at], p, &st, unix.AT_SYMLINK_NOFOLLOW) == nil &&
+					st.Mode&unix.S_IFMT == unix.S_IFDIR {
 					s.paths, s.copied[p] = append(s.paths, p), st
 				}
 			}
@@ -71,7 +72,8 @@ func Missing(root mount.Mount, spec *specs.Spec) Stubs {
 
 func existsIn(root int, p string) bool {
 	fd, err := unix.Openat2(root, p, &unix.OpenHow{
-		Flags: unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
+		Flags:   unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC,
+		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
 	})
 	if err != nil {
 		return false

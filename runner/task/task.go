@@ -142,7 +142,8 @@ func (t *Task) wired(r Request, pid int) error {
 		}
 		if r.Files != "" {
 			// In place: the file is bound already.
-			if err := os.WriteFile(filepath.Join(r.Files, "hosts"), network.Hosts(r.Net, t.Net.State), 0o644); err != nil {
+			if err := os.WriteFile(filepath.Join(r.Files, "hosts"), network.Hosts(r.Net, t.Net.State),
+				0o644); err != nil {
 				return fmt.Errorf("runner: writing hosts: %w", err)
 			}
 		}

@@ -54,7 +54,7 @@ func Create(h host.Cgroup, name string, r *specs.LinuxResources) (*Group, error)
 	}
 	if existed {
 		if pids, err := g.Procs(); err == nil && len(pids) > 0 {
-			return nil, errdefs.Errorf(errdefs.ErrConflict, "cgroup: %s: %d processes are in it already", g.path, len(pids))
+			return nil, errdefs.Errorf(errdefs.ErrConflict, "cgroup: %s: has %d processes already", g.path, len(pids))
 		}
 	}
 	err := g.refuseFrozen()

@@ -59,7 +59,7 @@ func deviceRules(list []specs.LinuxDeviceCgroup) ([]rule, error) {
 			r.access = "rwm"
 		}
 		if strings.Trim(r.access, "rwm") != "" {
-			return nil, errdefs.Errorf(errdefs.ErrInvalid, "cgroup: device rule: access %q: want letters of rwm", d.Access)
+			return nil, errdefs.Errorf(errdefs.ErrInvalid, "cgroup: device rule: access %q: want some of rwm", d.Access)
 		}
 		rules = append(rules, r)
 		if !r.allow && r.kind == 'a' {

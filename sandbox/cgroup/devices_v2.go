@@ -139,7 +139,9 @@ func attachDevices(dir string, rules []rule) error {
 		return fmt.Errorf("cgroup: %s: %w", dir, err)
 	}
 	defer unix.Close(fd)
-	attr := struct{ target, prog, kind, flags uint32 }{uint32(fd), uint32(prog), unix.BPF_CGROUP_DEVICE, unix.BPF_F_ALLOW_MULTI}
+	attr := struct{ target, prog, kind, flags uint32 }{
+		uint32(fd), uint32(prog), unix.BPF_CGROUP_DEVICE, unix.BPF_F_ALLOW_MULTI,
+	}
 	if _, err := bpf(unix.BPF_PROG_ATTACH, unsafe.Pointer(&attr), unsafe.Sizeof(attr)); err != nil {
 		return errdefs.Errorf(errdefs.ErrUnsupported, "cgroup: device rules: attaching the program to %s: %w", dir, err)
 	}

@@ -77,7 +77,7 @@ func (g *Group) checkUse(m *specs.LinuxMemory) error {
 func (g *Group) set(s setting) error {
 	dir := g.find(s.controller)
 	if dir == "" {
-		return errdefs.Errorf(errdefs.ErrUnsupported, "cgroup: limit %s: this host has no controller %q", s.limit, s.controller)
+		return errdefs.Errorf(errdefs.ErrUnsupported, "cgroup: limit %s: no controller %q here", s.limit, s.controller)
 	}
 	err := writeFile(dir, s.file, s.value)
 	switch {
@@ -192,7 +192,8 @@ func (t *translation) memory(m *specs.LinuxMemory) {
 		t.add("memory", memoryAndSwap, limitOrMax(*m.Swap, none), swapLimit)
 	}
 	if m.Reservation != nil {
-		t.add("memory", t.of("memory.soft_limit_in_bytes", "memory.low"), limitOrMax(*m.Reservation, none), "memory-reservation")
+		t.add("memory", t.of("memory.soft_limit_in_bytes", "memory.low"), limitOrMax(*m.Reservation, none),
+			"memory-reservation")
 	}
 	disabled := m.DisableOOMKiller != nil && *m.DisableOOMKiller
 	if m.UseHierarchy != nil && !*m.UseHierarchy {
@@ -254,7 +255,8 @@ func (t *translation) cpu(c *specs.LinuxCPU) {
 // cpuTime is what of each period may be used.
 func (t *translation) cpuTime(c *specs.LinuxCPU) {
 	hasPeriod, hasQuota := c.Period != nil && *c.Period != 0, c.Quota != nil && *c.Quota != 0
-	hasRTPeriod, hasRT := c.RealtimePeriod != nil && *c.RealtimePeriod != 0, c.RealtimeRuntime != nil && *c.RealtimeRuntime != 0
+	hasRTPeriod := c.RealtimePeriod != nil && *c.RealtimePeriod != 0
+	hasRT := c.RealtimeRuntime != nil && *c.RealtimeRuntime != 0
 	if t.v2 {
 		if hasPeriod || hasQuota {
 			t.add("cpu", "cpu.max", quotaV2(c), "cpu-quota")

@@ -18,7 +18,8 @@ func (t *translation) swapAlone(m *specs.LinuxMemory) string {
 		t.fail(errdefs.ErrInvalid, "limit memory-swap: needs a limit of memory too")
 		return ""
 	case *m.Swap < *m.Limit:
-		t.fail(errdefs.ErrInvalid, "limit memory-swap: %d is less than the memory limit %d, which it includes", *m.Swap, *m.Limit)
+		t.fail(errdefs.ErrInvalid, "limit memory-swap: %d is less than the memory limit %d, which it includes", *m.Swap,
+			*m.Limit)
 		return ""
 	}
 	return strconv.FormatInt(*m.Swap-*m.Limit, 10)

@@ -103,7 +103,8 @@ func (r *reader) statsV1(g *Group) Stats {
 	times := r.pairs(acct, "cpuacct.stat")
 	s.CPU.User, s.CPU.System = times["user"]*tick, times["system"]*tick
 	throttled := r.pairs(cpu, "cpu.stat")
-	s.CPU.Periods, s.CPU.Throttled, s.CPU.ThrottledTime = throttled["nr_periods"], throttled["nr_throttled"], throttled["throttled_time"]
+	s.CPU.Periods, s.CPU.Throttled = throttled["nr_periods"], throttled["nr_throttled"]
+	s.CPU.ThrottledTime = throttled["throttled_time"]
 	s.Memory.Usage = r.number(memory, "memory.usage_in_bytes")
 	s.Memory.Max = r.number(memory, "memory.max_usage_in_bytes")
 	if limit := r.number(memory, "memory.limit_in_bytes"); limit < unlimited {
@@ -116,8 +117,10 @@ func (r *reader) statsV1(g *Group) Stats {
 	s.Pids = PidsStats{Current: r.number(pids, "pids.current"), Limit: r.number(pids, "pids.max")}
 	blkio := g.find("blkio")
 	devices := ioTable{}
-	devices.v1(r.text(blkio, "blkio.throttle.io_service_bytes_recursive"), func(d *IOStats) (*uint64, *uint64) { return &d.ReadBytes, &d.WriteBytes })
-	devices.v1(r.text(blkio, "blkio.throttle.io_serviced_recursive"), func(d *IOStats) (*uint64, *uint64) { return &d.ReadOps, &d.WriteOps })
+	devices.v1(r.text(blkio, "blkio.throttle.io_service_bytes_recursive"),
+		func(d *IOStats) (*uint64, *uint64) { return &d.ReadBytes, &d.WriteBytes })
+	devices.v1(r.text(blkio, "blkio.throttle.io_serviced_recursive"),
+		func(d *IOStats) (*uint64, *uint64) { return &d.ReadOps, &d.WriteOps })
 	s.IO = devices.list
 	return s
 }

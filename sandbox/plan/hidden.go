@@ -40,7 +40,8 @@ func (b *builder) cover(tree, target Value) {
 // emptyDir returns a tmpfs that holds nothing and takes nothing.
 func (b *builder) emptyDir() Value {
 	return b.newTree("tmpfs", "tmpfs", options{
-		attr: MountAttr{Set: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC},
+		attr: MountAttr{Set: unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID |
+			unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC},
 		data: []string{"nr_blocks=1", "nr_inodes=1", "mode=755"},
 	})
 }

@@ -42,7 +42,8 @@ func (b *builder) mounts(spec *specs.Spec) error {
 // program's own namespaces.
 func (b *builder) newMount(m specs.Mount, opts options) error {
 	if m.Type == "proc" && b.pidNS >= 0 && !b.host.ProcPIDNS() {
-		return errdefs.Errorf(errdefs.ErrUnsupported, "plan: mount %s: proc of a pid namespace that is joined needs Linux 6.17, this is %d.%d",
+		return errdefs.Errorf(errdefs.ErrUnsupported,
+			"plan: mount %s: proc of a pid namespace that is joined needs Linux 6.17, this is %d.%d",
 			m.Destination, b.host.Kernel.Major, b.host.Kernel.Minor)
 	}
 	// What is mounted below and made in it comes first: see finishReadOnly.
@@ -128,7 +129,8 @@ func (b *builder) newTree(fstype, source string, opts options) Value {
 	}
 	if fstype == "proc" && b.pidNS >= 0 {
 		// The program itself is not in the namespace, only its child will be.
-		b.call("fsconfig", fs.arg(), flags(uint64(unix.FSCONFIG_SET_FD), fsconfigCommands), str("pidns"), null(), b.pidNS.arg())
+		b.call("fsconfig", fs.arg(), flags(uint64(unix.FSCONFIG_SET_FD), fsconfigCommands), str("pidns"), null(),
+			b.pidNS.arg())
 	}
 	b.call("fsconfig", fs.arg(), flags(uint64(unix.FSCONFIG_CMD_CREATE), fsconfigCommands), null(), null(), num(0))
 	tree, _ := b.get("fsmount", fs.arg(), flags(uint64(unix.FSMOUNT_CLOEXEC), cloexecFlags),
@@ -158,7 +160,8 @@ func (b *builder) propagate(tree Value, opts options) {
 // bindMount attaches a mount that the parent copied from the host.
 func (b *builder) bindMount(spec *specs.Spec, m specs.Mount, opts options) error {
 	if !path.IsAbs(m.Source) {
-		return errdefs.Errorf(errdefs.ErrInvalid, "plan: mount %s: source %q: want an absolute path", m.Destination, m.Source)
+		return errdefs.Errorf(errdefs.ErrInvalid, "plan: mount %s: source %q: want an absolute path", m.Destination,
+			m.Source)
 	}
 	// Options of the filesystem mean nothing to a bind; the kernel and runc leave
 	// them out, and so do specs that say "mode=755" of one.
@@ -181,7 +184,8 @@ func (b *builder) bindMount(spec *specs.Spec, m specs.Mount, opts options) error
 func (b *builder) cgroupMount(m specs.Mount, opts options) error {
 	hs := b.host.Cgroup.Hierarchies
 	if len(hs) == 0 {
-		return errdefs.Errorf(errdefs.ErrUnsupported, "plan: mount %s: no control groups are mounted on this host", m.Destination)
+		return errdefs.Errorf(errdefs.ErrUnsupported, "plan: mount %s: no control groups are mounted on this host",
+			m.Destination)
 	}
 	opts.data = nil
 	if len(hs) == 1 && hs[0].V2 {
@@ -242,9 +246,11 @@ func (b *builder) remount(m specs.Mount, opts options) error {
 func (b *builder) copyUpMount(m specs.Mount, opts options) error {
 	switch {
 	case m.Type != "tmpfs":
-		return errdefs.Errorf(errdefs.ErrInvalid, "plan: mount %s: option \"tmpcopyup\": only for a tmpfs", m.Destination)
+		return errdefs.Errorf(errdefs.ErrInvalid, "plan: mount %s: option \"tmpcopyup\": only for a tmpfs",
+			m.Destination)
 	case b.userns:
-		return errdefs.Errorf(errdefs.ErrUnsupported, "plan: mount %s: option \"tmpcopyup\" in a user namespace", m.Destination)
+		return errdefs.Errorf(errdefs.ErrUnsupported, "plan: mount %s: option \"tmpcopyup\" in a user namespace",
+			m.Destination)
 	}
 	tree := b.file(File{Kind: CopyUp, Name: clean(m.Destination), Options: opts.data, Attr: opts.attr})
 	target := b.target(m.Destination, directory, nil)

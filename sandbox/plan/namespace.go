@@ -152,7 +152,8 @@ func rootPropagation(name string) (uint64, error) {
 	}
 	p, ok := propagations[name]
 	if !ok {
-		return 0, errdefs.Errorf(errdefs.ErrInvalid, "plan: config.json: rootfsPropagation %q: want (r)private, (r)slave, (r)shared or (r)unbindable", name)
+		return 0, errdefs.Errorf(errdefs.ErrInvalid,
+			"plan: config.json: rootfsPropagation %q: want (r)private, (r)slave, (r)shared or (r)unbindable", name)
 	}
 	return p, nil
 }

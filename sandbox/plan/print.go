@@ -16,7 +16,8 @@ func (p *Plan) String() string {
 	for i, f := range p.Files {
 		fmt.Fprintf(&b, "parent: f%d = %s\n", i, f)
 	}
-	fmt.Fprintf(&b, "parent: clone3({flags=%s", cloneFlags.format(p.Clone|unix.CLONE_VM|unix.CLONE_VFORK|unix.CLONE_PIDFD))
+	fmt.Fprintf(&b, "parent: clone3({flags=%s",
+		cloneFlags.format(p.Clone|unix.CLONE_VM|unix.CLONE_VFORK|unix.CLONE_PIDFD))
 	b.WriteString("})\n")
 	for _, m := range []struct {
 		name string
@@ -52,7 +53,8 @@ func (s *Step) String() string {
 		s := "wait4(" + s.Args[0].String() + "), tell the parent how it ended, and fail unless with code 0"
 		return s
 	case Check:
-		return fmt.Sprintf("check %s & %#x == %#x, else %s", &s.Args[0], s.Args[1].Num, s.Args[2].Num, unix.ErrnoName(s.Errno)) + s.outcome()
+		return fmt.Sprintf("check %s & %#x == %#x, else %s", &s.Args[0], s.Args[1].Num, s.Args[2].Num,
+			unix.ErrnoName(s.Errno)) + s.outcome()
 	}
 	var b strings.Builder
 	if s.Result != 0 {
@@ -165,7 +167,8 @@ func (f File) String() string {
 	case DevPTS:
 		return "fsmount(devpts " + printStrings(f.Options) + ")"
 	case CopyUp:
-		return "fsmount(tmpfs " + printStrings(f.Options) + ", with what is in " + strconv.Quote(f.Name) + ")" + f.Attr.String()
+		return "fsmount(tmpfs " + printStrings(f.Options) + ", with what is in " + strconv.Quote(f.Name) + ")" +
+			f.Attr.String()
 	case TargetRoot:
 		return "open(the root of the container's first process)"
 	case HookState:

@@ -63,7 +63,8 @@ func (b *builder) capset(c capData) {
 		}
 	}
 	b.call("capset", raw(hdr, "{_LINUX_CAPABILITY_VERSION_3, 0}"),
-		raw(data, fmt.Sprintf("{effective=%#x, permitted=%#x, inheritable=%#x}", c.effective, c.permitted, c.inheritable)))
+		raw(data, fmt.Sprintf("{effective=%#x, permitted=%#x, inheritable=%#x}", c.effective, c.permitted,
+			c.inheritable)))
 }
 
 // capabilityNames are in the order of their numbers (linux/capability.h).
@@ -111,7 +112,8 @@ func parseRlimit(r specs.POSIXRlimit) (int, error) {
 	for n, name := range rlimitNames {
 		if r.Type == "RLIMIT_"+name {
 			if r.Soft > r.Hard {
-				return 0, errdefs.Errorf(errdefs.ErrInvalid, "plan: %s: the soft limit %d is above the hard limit %d", r.Type, r.Soft, r.Hard)
+				return 0, errdefs.Errorf(errdefs.ErrInvalid, "plan: %s: the soft limit %d is above the hard limit %d",
+					r.Type, r.Soft, r.Hard)
 			}
 			return n, nil
 		}
@@ -130,7 +132,8 @@ func (b *builder) raiseRlimits(limits []specs.POSIXRlimit) error {
 			continue
 		}
 		if !b.host.Has(unix.CAP_SYS_RESOURCE) || b.userns {
-			return errdefs.Errorf(errdefs.ErrDenied, "plan: %s: the hard limit %d is above the caller's own %d, and raising it needs CAP_SYS_RESOURCE",
+			return errdefs.Errorf(errdefs.ErrDenied,
+				"plan: %s: the hard limit %d is above the caller's own %d, and raising it needs CAP_SYS_RESOURCE",
 				r.Type, r.Hard, b.host.Rlimits[n].Max)
 		}
 		b.rlimit(n, r)

@@ -24,7 +24,8 @@ func (b *builder) process(spec *specs.Spec, proc *specs.Process, hooks []specs.H
 		b.session(proc)
 	}
 	if proc.ApparmorProfile != "" && !b.host.AppArmor {
-		return errdefs.Errorf(errdefs.ErrUnsupported, "plan: config.json: AppArmor profile %q: this kernel has AppArmor not enabled", proc.ApparmorProfile)
+		return errdefs.Errorf(errdefs.ErrUnsupported,
+			"plan: config.json: AppArmor profile %q: this kernel has AppArmor not enabled", proc.ApparmorProfile)
 	}
 	b.Command, b.UID = proc.Args[0], proc.User.UID
 	loader := spec.Linux.Seccomp != nil && !proc.NoNewPrivileges
@@ -72,7 +73,8 @@ func (b *builder) closeAll(hooks bool) (std hookStdio) {
 		std = hookStdio{state: keep(files.state), output: keep(files.output)}
 	}
 	b.call("close_range", Arg{Kind: FirstFD, Num: kept}, num(uint64(1<<32-1)), flags(uint64(0), closeRangeFlags))
-	b.call("close_range", Arg{Kind: FirstFD}, num(uint64(1<<32-1)), flags(uint64(unix.CLOSE_RANGE_CLOEXEC), closeRangeFlags))
+	b.call("close_range", Arg{Kind: FirstFD}, num(uint64(1<<32-1)),
+		flags(uint64(unix.CLOSE_RANGE_CLOEXEC), closeRangeFlags))
 	return std
 }
 
@@ -150,10 +152,12 @@ func (b *builder) user(u specs.User, caps capSets) {
 	b.call("setresuid", num(u.UID), num(u.UID), num(u.UID))
 	b.why = "capabilities"
 	b.capset(caps.early)
-	b.call("prctl", flags(uint64(unix.PR_CAP_AMBIENT), prctlOptions), flags(uint64(unix.PR_CAP_AMBIENT_CLEAR_ALL), ambientOps), num(0), num(0), num(0))
+	b.call("prctl", flags(uint64(unix.PR_CAP_AMBIENT), prctlOptions),
+		flags(uint64(unix.PR_CAP_AMBIENT_CLEAR_ALL), ambientOps), num(0), num(0), num(0))
 	for c := range b.host.LastCapability + 1 {
 		if caps.ambient&(1<<uint(c)) != 0 {
-			b.call("prctl", flags(uint64(unix.PR_CAP_AMBIENT), prctlOptions), flags(uint64(unix.PR_CAP_AMBIENT_RAISE), ambientOps), num(c), num(0), num(0))
+			b.call("prctl", flags(uint64(unix.PR_CAP_AMBIENT), prctlOptions),
+				flags(uint64(unix.PR_CAP_AMBIENT_RAISE), ambientOps), num(c), num(0), num(0))
 		}
 	}
 }
@@ -191,7 +195,8 @@ func (b *builder) seccomp(l *specs.Linux) error {
 		bits |= bit
 	}
 	b.why = "system call filter"
-	b.call("seccomp", flags(uint64(unix.SECCOMP_SET_MODE_FILTER), seccompOps), flags(bits, seccompFlags), Arg{Kind: Filter})
+	b.call("seccomp", flags(uint64(unix.SECCOMP_SET_MODE_FILTER), seccompOps), flags(bits, seccompFlags),
+		Arg{Kind: Filter})
 	return nil
 }
 
@@ -208,7 +213,10 @@ func (b *builder) fork(proc *specs.Process) {
 func (b *builder) forkInto(why string, namespaces uint64) {
 	b.Steps = append(b.Steps, Step{
 		Op: Fork, Call: "clone", Why: why, Result: b.value(),
-		Args: []Arg{flags(namespaces|uint64(unix.CLONE_PARENT)|uint64(unix.SIGCHLD), cloneFlags), num(0), num(0), num(0), num(0)},
+		Args: []Arg{
+			flags(namespaces|uint64(unix.CLONE_PARENT)|uint64(unix.SIGCHLD), cloneFlags), num(0), num(0),
+			num(0), num(0),
+		},
 	})
 }
 
@@ -260,7 +268,8 @@ func (b *builder) openLabel(proc *specs.Process) {
 		return
 	}
 	b.why = "AppArmor profile"
-	b.label, _ = b.get("openat", cwdFD(), str("/proc/thread-self/attr/apparmor/exec"), flags(unix.O_WRONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW, openFlags))
+	b.label, _ = b.get("openat", cwdFD(), str("/proc/thread-self/attr/apparmor/exec"),
+		flags(unix.O_WRONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW, openFlags))
 }
 
 func (b *builder) setLabel(proc *specs.Process) {

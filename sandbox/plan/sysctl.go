@@ -52,10 +52,12 @@ func (b *builder) checkSysctl(spec *specs.Spec, name, path string) error {
 	case kernel && (rest == "domainname" || rest == "hostname"):
 		needs = specs.UTSNamespace
 	default:
-		return errdefs.Errorf(errdefs.ErrDenied, "plan: sysctl %q: the kernel keeps it for the whole host, not for a container", name)
+		return errdefs.Errorf(errdefs.ErrDenied,
+			"plan: sysctl %q: the kernel keeps it for the whole host, not for a container", name)
 	}
 	if !check.Has(spec, needs) {
-		return errdefs.Errorf(errdefs.ErrDenied, "plan: sysctl %q: the container shares the host's %s namespace", name, needs)
+		return errdefs.Errorf(errdefs.ErrDenied, "plan: sysctl %q: the container shares the host's %s namespace", name,
+			needs)
 	}
 	return nil
 }

@@ -113,7 +113,8 @@ func native(goarch string) (arch, error) {
 	case "arm64":
 		return arch{machine: 183, number: func(n numbers) uint32 { return n.arm64 }, code: arm64Loop}, nil
 	}
-	return arch{}, errdefs.Errorf(errdefs.ErrUnsupported, "sandbox: no program for the processor %s: only amd64 and arm64", goarch)
+	return arch{}, errdefs.Errorf(errdefs.ErrUnsupported,
+		"sandbox: no program for the processor %s: only amd64 and arm64", goarch)
 }
 
 func build(a arch, p *plan.Plan, in Input) ([]byte, error) {

@@ -53,7 +53,10 @@ type entry struct {
 }
 
 func newTable(a arch, p *plan.Plan, in Input) *table {
-	t := &table{arch: a, plan: p, in: in, strings: make(map[string]uint64, len(p.Steps)), buffers: map[plan.Value]uint64{}}
+	t := &table{
+		arch: a, plan: p, in: in, strings: make(map[string]uint64, len(p.Steps)),
+		buffers: map[plan.Value]uint64{},
+	}
 	highest, n := plan.Value(0), 0
 	for i := range p.Steps {
 		highest = max(highest, p.Steps[i].Result)
@@ -178,7 +181,8 @@ func (t *table) one(i int, s *plan.Step) error {
 		}
 	}
 	if len(s.Args) > 6 || len(s.Accept) > len(e.accept) {
-		return errdefs.Errorf(errdefs.ErrInvalid, "sandbox: step %d (%s) of the plan has too many arguments or errors", i, s.Why)
+		return errdefs.Errorf(errdefs.ErrInvalid, "sandbox: step %d (%s) of the plan has too many arguments or errors",
+			i, s.Why)
 	}
 	for n := range s.Args {
 		e.args[n] = t.arg(&s.Args[n])

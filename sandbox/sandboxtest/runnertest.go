@@ -20,7 +20,8 @@ func Spec() *specs.Spec {
 		Process: &specs.Process{
 			Cwd: "/",
 			Capabilities: &specs.LinuxCapabilities{
-				Bounding: defaults.Capabilities(), Effective: defaults.Capabilities(), Permitted: defaults.Capabilities(),
+				Bounding: defaults.Capabilities(), Effective: defaults.Capabilities(),
+				Permitted: defaults.Capabilities(),
 			},
 		},
 		Root:   &specs.Root{Path: "rootfs"},

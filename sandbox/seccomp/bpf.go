@@ -47,7 +47,8 @@ func conditions(args []specs.LinuxSeccompArg, narrow bool) ([][]insn, error) {
 	var seen [6]int
 	for _, a := range args {
 		if a.Index > 5 {
-			return nil, errdefs.Errorf(errdefs.ErrInvalid, "seccomp: argument %d: a system call has six, from 0", a.Index)
+			return nil, errdefs.Errorf(errdefs.ErrInvalid, "seccomp: argument %d: a system call has six, from 0",
+				a.Index)
 		}
 		seen[a.Index]++
 		code, err := condition(a, narrow)

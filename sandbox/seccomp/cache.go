@@ -58,7 +58,8 @@ func (c Cache) store(file string, b []byte) error {
 // here.
 func key(p *specs.LinuxSeccomp) string {
 	b := make([]byte, 0, 16384)
-	b = fmt.Appendf(b, "cove seccomp %d %s\n%s %s\n", compilerVersion, runtime.GOARCH, p.DefaultAction, errnoText(p.DefaultErrnoRet))
+	b = fmt.Appendf(b, "cove seccomp %d %s\n%s %s\n", compilerVersion, runtime.GOARCH, p.DefaultAction,
+		errnoText(p.DefaultErrnoRet))
 	for _, a := range p.Architectures {
 		b = append(append(b, a...), ' ')
 	}
@@ -106,7 +107,10 @@ func decode(b []byte) ([]unix.SockFilter, bool) {
 	filter := make([]unix.SockFilter, len(body)/8)
 	for i := range filter {
 		e := body[8*i:]
-		filter[i] = unix.SockFilter{Code: binary.NativeEndian.Uint16(e), Jt: e[2], Jf: e[3], K: binary.NativeEndian.Uint32(e[4:])}
+		filter[i] = unix.SockFilter{
+			Code: binary.NativeEndian.Uint16(e), Jt: e[2], Jf: e[3],
+			K: binary.NativeEndian.Uint32(e[4:]),
+		}
 	}
 	return filter, true
 }

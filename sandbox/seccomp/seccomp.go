@@ -65,7 +65,8 @@ func Compile(profile *specs.LinuxSeccomp, arch string) ([]unix.SockFilter, error
 	}
 	code = append(code, ret(unix.SECCOMP_RET_KILL_PROCESS))
 	if len(code) > maxFilter {
-		return nil, errdefs.Errorf(errdefs.ErrExhausted, "seccomp: the profile needs %d instructions, the kernel takes %d", len(code), maxFilter)
+		return nil, errdefs.Errorf(errdefs.ErrExhausted,
+			"seccomp: the profile needs %d instructions, the kernel takes %d", len(code), maxFilter)
 	}
 	return code, nil
 }
@@ -128,7 +129,8 @@ func action(a specs.LinuxSeccompAction, errno *uint) (uint32, error) {
 	data := uint32(unix.EPERM)
 	if errno != nil {
 		if *errno > unix.SECCOMP_RET_DATA {
-			return 0, errdefs.Errorf(errdefs.ErrInvalid, "seccomp: errno %d of action %s: want at most %d", *errno, a, unix.SECCOMP_RET_DATA)
+			return 0, errdefs.Errorf(errdefs.ErrInvalid, "seccomp: errno %d of action %s: want at most %d", *errno, a,
+				unix.SECCOMP_RET_DATA)
 		}
 		data = uint32(*errno)
 	}

@@ -110,7 +110,8 @@ func (s *Store) Hosts() []string {
 // or else in the file.
 func (s *Store) Put(ctx context.Context, host string, c Credentials) error {
 	if s.main == "" {
-		return errdefs.Errorf(errdefs.ErrInvalid, "keeping the sign-in for %s: neither HOME, DOCKER_CONFIG nor REGISTRY_AUTH_FILE is set", host)
+		return errdefs.Errorf(errdefs.ErrInvalid,
+			"keeping the sign-in for %s: neither HOME, DOCKER_CONFIG nor REGISTRY_AUTH_FILE is set", host)
 	}
 	return edit(s.main, func(f *file) (bool, error) {
 		if h := f.helper(host); h != "" {

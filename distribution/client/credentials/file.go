@@ -89,7 +89,10 @@ func (f *file) decode(b []byte) error {
 	if err := json.Unmarshal(b, &f.all); err != nil {
 		return err
 	}
-	for name, into := range map[string]any{"auths": &f.auths, "credsStore": &f.credsStore, "credHelpers": &f.credHelpers} {
+	for name, into := range map[string]any{
+		"auths": &f.auths, "credsStore": &f.credsStore,
+		"credHelpers": &f.credHelpers,
+	} {
 		if raw, ok := f.all[name]; ok {
 			if err := json.Unmarshal(raw, into); err != nil {
 				return fmt.Errorf("%s: %w", name, err)

@@ -19,7 +19,8 @@ const tokenUser = "<token>"
 // program runs docker-credential-NAME, which has to be in PATH.
 func program(ctx context.Context, name string) (client.ProgramFunc, error) {
 	if name == "" || strings.ContainsAny(name, "/\\\x00") {
-		return nil, errdefs.Errorf(errdefs.ErrInvalid, "credential helper %q: want the part after docker-credential- of a program in PATH", name)
+		return nil, errdefs.Errorf(errdefs.ErrInvalid,
+			"credential helper %q: want the part after docker-credential- of a program in PATH", name)
 	}
 	return func(args ...string) client.Program {
 		return &process{exec.CommandContext(ctx, "docker-credential-"+name, args...)} //nolint:gosec // named by the user's own configuration

@@ -90,7 +90,8 @@ func addPair(conf *tls.Config, root *os.Root, name, path string) error {
 	keyName := strings.TrimSuffix(name, ".cert") + ".key"
 	key, err := root.ReadFile(keyName)
 	if errors.Is(err, fs.ErrNotExist) {
-		return errdefs.Errorf(errdefs.ErrInvalid, "%s: the key %s is missing beside it; authorities end in .crt, client certificates in .cert", path, keyName)
+		return errdefs.Errorf(errdefs.ErrInvalid,
+			"%s: the key %s is missing beside it; authorities end in .crt, client certificates in .cert", path, keyName)
 	} else if err != nil {
 		return err
 	}

@@ -55,7 +55,8 @@ func (w *Wire) sentTo(ctx context.Context, u *url.URL) (context.Context, error) 
 }
 
 func refuseHome(addr string) error {
-	return errdefs.Errorf(errdefs.ErrDenied, "refusing to be sent to %s, an address that only this machine reaches", addr)
+	return errdefs.Errorf(errdefs.ErrDenied, "refusing to be sent to %s, an address that only this machine reaches",
+		addr)
 }
 
 // atHome says that addr is, by its name or by where it answered, an address of

@@ -167,9 +167,11 @@ func invalidity(e x509.CertificateInvalidError) string {
 		return "its certificate is not valid (" + strings.TrimPrefix(e.Error(), "x509: ") + ")"
 	}
 	if before := e.Cert.NotBefore; before.After(time.Now()) {
-		return "its certificate is valid only from " + before.Format(time.RFC3339) + " on; is this machine's clock right?"
+		return "its certificate is valid only from " + before.Format(time.RFC3339) +
+			" on; is this machine's clock right?"
 	}
-	return "its certificate expired on " + e.Cert.NotAfter.Format(time.RFC3339) + "; it has to be renewed on the registry (is this machine's clock right?)"
+	return "its certificate expired on " + e.Cert.NotAfter.Format(time.RFC3339) +
+		"; it has to be renewed on the registry (is this machine's clock right?)"
 }
 
 // ofTokenService turns go-containerregistry's error into ours.
@@ -184,7 +186,10 @@ func ofTokenService(at place, err error) error {
 			Message: "no sign-in, or a wrong user name or password",
 		}, errdefs.Login, at.Host)
 	}
-	e := &errcode.Error{Host: at.Host, Status: te.StatusCode, Kind: errdefs.ErrUnavailable, Message: "its token service failed"}
+	e := &errcode.Error{
+		Host: at.Host, Status: te.StatusCode, Kind: errdefs.ErrUnavailable,
+		Message: "its token service failed",
+	}
 	switch {
 	case te.StatusCode == http.StatusForbidden:
 		e.Kind = errdefs.ErrDenied
@@ -212,9 +217,11 @@ func ofNetwork(at place, err error) error {
 		return errdefs.Suggest(errdefs.Errorf(errdefs.ErrInvalid,
 			"%s speaks plain HTTP, not HTTPS: give it a certificate", at), errdefs.PlainHTTP, at.host())
 	case errors.As(err, &record):
-		return errdefs.Errorf(errdefs.ErrInvalid, "%s: what answers speaks neither TLS nor HTTP: is the port right? (%w)", at, err)
+		return errdefs.Errorf(errdefs.ErrInvalid,
+			"%s: what answers speaks neither TLS nor HTTP: is the port right? (%w)", at, err)
 	case errors.As(err, &dns) && dns.IsNotFound:
-		return errdefs.Errorf(errdefs.ErrUnavailable, "%s: no such host (%w); check the name, /etc/hosts and DNS", at, err)
+		return errdefs.Errorf(errdefs.ErrUnavailable, "%s: no such host (%w); check the name, /etc/hosts and DNS", at,
+			err)
 	case errors.As(err, &dns):
 		return unavailable("its name could not be looked up: is there a network, and does DNS answer?")
 	case errors.Is(err, syscall.ECONNREFUSED):

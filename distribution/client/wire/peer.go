@@ -186,7 +186,9 @@ func (p *Peer) Credentials(ctx context.Context) (credentials.Credentials, error)
 
 // authenticate makes a transport with creds. A token that is refused later, as
 // one expired, is renewed by it.
-func (p *Peer) authenticate(ctx context.Context, ch *transport.Challenge, creds credentials.Credentials, scopes []string) (http.RoundTripper, error) {
+func (p *Peer) authenticate(
+	ctx context.Context, ch *transport.Challenge, creds credentials.Credentials, scopes []string,
+) (http.RoundTripper, error) {
 	reg, err := name.NewRegistry(p.Addr, name.WeakValidation)
 	if err != nil {
 		return nil, explain(p.Base, err)
@@ -318,7 +320,8 @@ func (p *Peer) try(ctx context.Context, in Request) (*http.Response, error) {
 // by go-containerregistry.
 func (p *Peer) asksFor(resp *http.Response, ch *transport.Challenge, had []string) (*transport.Challenge, []string) {
 	forbidden := resp.StatusCode == http.StatusForbidden
-	if !forbidden && (resp.StatusCode != http.StatusUnauthorized || ch.Scheme != "") || resp.Request.URL.Host != p.Addr {
+	if !forbidden && (resp.StatusCode != http.StatusUnauthorized || ch.Scheme != "") ||
+		resp.Request.URL.Host != p.Addr {
 		return nil, nil
 	}
 	asked := &transport.Challenge{Insecure: ch.Insecure}

@@ -71,7 +71,10 @@ func New(cfg Config) (*Wire, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Wire{cfg: cfg, policy: p, byAddr: make(map[string]*http.Transport), peers: make(map[Base]*Peer), home: make(map[string]bool)}, nil
+	return &Wire{
+		cfg: cfg, policy: p, byAddr: make(map[string]*http.Transport), peers: make(map[Base]*Peer),
+		home: make(map[string]bool),
+	}, nil
 }
 
 // Peer returns the one Peer at b.
@@ -91,7 +94,8 @@ func (w *Wire) Peer(b Base) *Peer {
 func (w *Wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	addr := req.URL.Host
 	if (req.URL.Scheme != "https" && req.URL.Scheme != "http") || addr == "" {
-		return nil, errdefs.Errorf(errdefs.ErrDenied, "refusing to be sent to %q: neither http nor https", req.URL.Redacted())
+		return nil, errdefs.Errorf(errdefs.ErrDenied, "refusing to be sent to %q: neither http nor https",
+			req.URL.Redacted())
 	}
 	if req.URL.Scheme == "http" && !w.policy.plain(addr) {
 		return nil, errdefs.Suggest(errdefs.Errorf(errdefs.ErrDenied,

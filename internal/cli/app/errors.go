@@ -118,7 +118,8 @@ func (a *App) print(msg string) {
 // state root can do about it.
 func (a *App) explain(err error) string {
 	msg := terminal.Clean(oneLine(remedy.Text(err)))
-	if os.Geteuid() != 0 && (errors.Is(err, os.ErrPermission) || errors.Is(err, errdefs.ErrDenied) && strings.Contains(msg, "root")) &&
+	if os.Geteuid() != 0 && (errors.Is(err, os.ErrPermission) || errors.Is(err, errdefs.ErrDenied) &&
+		strings.Contains(msg, "root")) &&
 		!strings.Contains(msg, "sudo") {
 		msg += fmt.Sprintf("; %s runs as uid %d and needs root here: use sudo, or --root with a directory of your own for what needs no mounts", a.Prog, os.Geteuid())
 	}

@@ -134,7 +134,8 @@ func (f *buildFlags) options(ctx context.Context, a *app.App, dir string) (o bui
 	o.Names, o.Pull = f.tags, f.pull
 	o.Request = builder.Request{
 		Context: dir, Dockerfile: f.file, Stdin: a.In, Target: f.target,
-		NoCache: f.noCache, NoCacheFilter: f.noCacheFilter, Network: f.network, Allow: f.allow, Compression: f.compression,
+		NoCache: f.noCache, NoCacheFilter: f.noCacheFilter, Network: f.network, Allow: f.allow,
+		Compression: f.compression,
 	}
 	if f.network == "default" {
 		o.Network = ""

@@ -39,7 +39,8 @@ func parseDate(what, value string) (*time.Time, error) {
 	}
 	sec, err := strconv.ParseInt(value, 10, 64)
 	if err != nil {
-		return nil, errdefs.Errorf(errdefs.ErrInvalid, "%s: want seconds since 1970 or a time like 2006-01-02T15:04:05Z", what)
+		return nil, errdefs.Errorf(errdefs.ErrInvalid,
+			"%s: want seconds since 1970 or a time like 2006-01-02T15:04:05Z", what)
 	}
 	t := time.Unix(sec, 0).UTC()
 	return &t, nil
@@ -56,7 +57,8 @@ func lastCommit(ctx context.Context, dir string) (*time.Time, error) {
 		if len(reason) == 0 {
 			reason = []byte(err.Error())
 		}
-		return nil, errdefs.Errorf(errdefs.ErrInvalid, "--source-date-epoch git: the last commit of %s: %s", dir, reason)
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "--source-date-epoch git: the last commit of %s: %s", dir,
+			reason)
 	}
 	return parseDate("--source-date-epoch git", string(bytes.TrimSpace(out)))
 }

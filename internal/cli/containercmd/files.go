@@ -48,9 +48,11 @@ func copyFiles(ctx context.Context, a *app.App, src, dst string, o engine.CopyOp
 	}
 	switch {
 	case out && in:
-		return 0, errdefs.Errorf(errdefs.ErrInvalid, "copying between containers is not supported: copy to - and from it, through a pipe")
+		return 0, errdefs.Errorf(errdefs.ErrInvalid,
+			"copying between containers is not supported: copy to - and from it, through a pipe")
 	case !out && !in:
-		return 0, errdefs.Errorf(errdefs.ErrInvalid, "neither %s nor %s is in a container: want CONTAINER:PATH", src, dst)
+		return 0, errdefs.Errorf(errdefs.ErrInvalid, "neither %s nor %s is in a container: want CONTAINER:PATH", src,
+			dst)
 	case out && dst == "-":
 		if err := noTerminal(a); err != nil {
 			return 0, err
@@ -77,7 +79,8 @@ func cutContainer(arg string) (container, path string, ok bool) {
 
 func noTerminal(a *app.App) error {
 	if _, ok := app.Terminal(a.Out); ok {
-		return errdefs.Errorf(errdefs.ErrInvalid, "not writing an archive to a terminal: redirect it to a file or a pipe")
+		return errdefs.Errorf(errdefs.ErrInvalid,
+			"not writing an archive to a terminal: redirect it to a file or a pipe")
 	}
 	return nil
 }

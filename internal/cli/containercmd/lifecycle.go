@@ -45,12 +45,14 @@ func Start(a *app.App) *cobra.Command {
 	cmd.Flags().StringVar(&detachKeys, "detach-keys", defaultDetachKeys, "keys that leave it running")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if !attach && !interactive {
-			return on(cmd.Context(), a, args, func(ctx context.Context, c *runner.Container) error { return c.Start(ctx) })
+			return on(cmd.Context(), a, args,
+				func(ctx context.Context, c *runner.Container) error { return c.Start(ctx) })
 		}
 		if len(args) > 1 {
 			return errdefs.Errorf(errdefs.ErrInvalid, "only one container can be attached to at once")
 		}
-		return session(cmd.Context(), a, args[0], sessionOptions{start: true, stdin: interactive, keys: detachKeys, proxy: true})
+		return session(cmd.Context(), a, args[0],
+			sessionOptions{start: true, stdin: interactive, keys: detachKeys, proxy: true})
 	}
 	return cmd
 }
@@ -104,7 +106,10 @@ func session(ctx context.Context, a *app.App, ref string, o sessionOptions) erro
 	}
 	t := &terminal{a: a}
 	defer t.restore()
-	streams, err := t.open(terminalOptions{stdin: o.stdin && c.Config().OpenStdin, tty: c.Config().Terminal, keys: o.keys})
+	streams, err := t.open(terminalOptions{
+		stdin: o.stdin && c.Config().OpenStdin, tty: c.Config().Terminal,
+		keys: o.keys,
+	})
 	if err != nil {
 		return err
 	}
@@ -178,7 +183,8 @@ func Kill(a *app.App) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return on(cmd.Context(), a, args, func(ctx context.Context, c *runner.Container) error { return c.Kill(ctx, sig) })
+		return on(cmd.Context(), a, args,
+			func(ctx context.Context, c *runner.Container) error { return c.Kill(ctx, sig) })
 	}
 	return cmd
 }
@@ -211,12 +217,14 @@ func Prune(a *app.App) *cobra.Command {
 
 // Pause freezes containers.
 func Pause(a *app.App) *cobra.Command {
-	return simple(a, "pause", "Pause all processes of containers", func(ctx context.Context, c *runner.Container) error { return c.Pause(ctx) })
+	return simple(a, "pause", "Pause all processes of containers",
+		func(ctx context.Context, c *runner.Container) error { return c.Pause(ctx) })
 }
 
 // Unpause thaws containers.
 func Unpause(a *app.App) *cobra.Command {
-	return simple(a, "unpause", "Let the processes of paused containers go on", func(ctx context.Context, c *runner.Container) error { return c.Unpause(ctx) })
+	return simple(a, "unpause", "Let the processes of paused containers go on",
+		func(ctx context.Context, c *runner.Container) error { return c.Unpause(ctx) })
 }
 
 func simple(a *app.App, name, short string, do func(context.Context, *runner.Container) error) *cobra.Command {
@@ -229,7 +237,8 @@ func simple(a *app.App, name, short string, do func(context.Context, *runner.Con
 // Rename gives a container another name.
 func Rename(a *app.App) *cobra.Command {
 	return &cobra.Command{
-		Use: "rename CONTAINER NAME", Short: "Rename a container", Example: "  rename db db-old", Args: app.ExactArgs(2),
+		Use: "rename CONTAINER NAME", Short: "Rename a container", Example: "  rename db db-old",
+		Args: app.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			eng, err := a.Engine()
 			if err != nil {

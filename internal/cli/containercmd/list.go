@@ -33,7 +33,8 @@ func List(a *app.App, use string) *cobra.Command {
 	}
 	fs := cmd.Flags()
 	fs.BoolVarP(&all, "all", "a", false, "also those that do not run")
-	fs.StringArrayVarP(&filters, "filter", "f", nil, "only some: name=, id=, status=, label=, ancestor=, exited=, volume=, network=")
+	fs.StringArrayVarP(&filters, "filter", "f", nil,
+		"only some: name=, id=, status=, label=, ancestor=, exited=, volume=, network=")
 	fs.StringVar(&out.Format, "format", "", "table, json, or a Go template")
 	fs.IntVarP(&last, "last", "n", 0, "the newest N, running or not")
 	fs.BoolVarP(&latest, "latest", "l", false, "the newest, running or not")
@@ -73,12 +74,22 @@ func containerList(now time.Time, noTrunc bool) output.List[listing.Container] {
 			{Field: "Status", Header: "STATUS", Value: func(r row) string { return statusLine(now, r.State) }},
 			{Field: "Ports", Header: "PORTS", Value: ports},
 			{Field: "Names", Header: "NAMES", Value: func(r row) string { return r.Name }},
-			{Field: "CreatedAt", Header: "CREATED AT", Value: func(r row) string { return r.Created.Local().Format("2006-01-02 15:04:05 -0700 MST") }, Extra: true},
+			{
+				Field: "CreatedAt", Header: "CREATED AT",
+				Value: func(r row) string { return r.Created.Local().Format("2006-01-02 15:04:05 -0700 MST") },
+				Extra: true,
+			},
 			{Field: "State", Header: "STATE", Value: func(r row) string { return string(r.State.Status) }, Extra: true},
 			{Field: "Labels", Header: "LABELS", Value: labels, Extra: true},
-			{Field: "Mounts", Header: "MOUNTS", Value: func(r row) string { return strings.Join(r.MountNames(), ",") }, Extra: true},
+			{
+				Field: "Mounts", Header: "MOUNTS", Extra: true,
+				Value: func(r row) string { return strings.Join(r.MountNames(), ",") },
+			},
 			{Field: "Networks", Header: "NETWORKS", Value: func(r row) string { return r.NetworkName() }, Extra: true},
-			{Field: "LocalVolumes", Header: "LOCAL VOLUMES", Value: func(r row) string { return strconv.Itoa(len(record.Volumes(r.Mounts))) }, Extra: true},
+			{
+				Field: "LocalVolumes", Header: "LOCAL VOLUMES",
+				Value: func(r row) string { return strconv.Itoa(len(record.Volumes(r.Mounts))) }, Extra: true,
+			},
 		},
 	}
 }

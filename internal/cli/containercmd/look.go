@@ -159,7 +159,8 @@ func parseTime(flag, s string, now time.Time) (time.Time, error) {
 	if sec, err := strconv.ParseFloat(s, 64); err == nil {
 		return time.Unix(0, int64(sec*1e9)), nil
 	}
-	return time.Time{}, errdefs.Errorf(errdefs.ErrInvalid, "%s %s: want a duration (10m), a time (2006-01-02T15:04:05Z) or seconds since 1970", flag, s)
+	return time.Time{}, errdefs.Errorf(errdefs.ErrInvalid,
+		"%s %s: want a duration (10m), a time (2006-01-02T15:04:05Z) or seconds since 1970", flag, s)
 }
 
 // Top prints a container's processes as the host's ps shows them.

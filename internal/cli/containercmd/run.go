@@ -102,7 +102,8 @@ func prepare(f *runflags.Flags, a *app.App, args []string) (*engine.Engine, engi
 	}
 	if f.CIDFile != "" {
 		if _, err := os.Lstat(f.CIDFile); err == nil {
-			return nil, o, errdefs.Errorf(errdefs.ErrExists, "--cidfile %s: the file exists; another container may still use it", f.CIDFile)
+			return nil, o, errdefs.Errorf(errdefs.ErrExists,
+				"--cidfile %s: the file exists; another container may still use it", f.CIDFile)
 		}
 	}
 	eng, err := a.Engine()

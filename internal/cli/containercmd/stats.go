@@ -95,11 +95,26 @@ func statsList(noTrunc bool) output.List[stats.Sample] {
 		Columns: []output.Column[row]{
 			{Field: "ID", Header: "CONTAINER ID", Value: id},
 			{Field: "Name", Header: "NAME", Value: func(s row) string { return s.Name }},
-			{Field: "CPUPerc", Header: "CPU %", Value: func(s row) string { return fmt.Sprintf("%.2f%%", s.CPUPercent) }},
-			{Field: "MemUsage", Header: "MEM USAGE / LIMIT", Value: func(s row) string { return binary(s.Memory) + " / " + binary(s.Limit) }},
-			{Field: "MemPerc", Header: "MEM %", Value: func(s row) string { return fmt.Sprintf("%.2f%%", s.MemoryPercent) }},
-			{Field: "NetIO", Header: "NET I/O", Value: func(s row) string { return decimal(s.Received) + " / " + decimal(s.Sent) }},
-			{Field: "BlockIO", Header: "BLOCK I/O", Value: func(s row) string { return decimal(s.ReadBytes) + " / " + decimal(s.Written) }},
+			{
+				Field: "CPUPerc", Header: "CPU %",
+				Value: func(s row) string { return fmt.Sprintf("%.2f%%", s.CPUPercent) },
+			},
+			{
+				Field: "MemUsage", Header: "MEM USAGE / LIMIT",
+				Value: func(s row) string { return binary(s.Memory) + " / " + binary(s.Limit) },
+			},
+			{
+				Field: "MemPerc", Header: "MEM %",
+				Value: func(s row) string { return fmt.Sprintf("%.2f%%", s.MemoryPercent) },
+			},
+			{
+				Field: "NetIO", Header: "NET I/O",
+				Value: func(s row) string { return decimal(s.Received) + " / " + decimal(s.Sent) },
+			},
+			{
+				Field: "BlockIO", Header: "BLOCK I/O",
+				Value: func(s row) string { return decimal(s.ReadBytes) + " / " + decimal(s.Written) },
+			},
 			{Field: "PIDs", Header: "PIDS", Value: func(s row) string { return fmt.Sprint(s.Pids) }},
 			{Field: "Container", Header: "CONTAINER", Value: func(s row) string { return s.Name }, Extra: true},
 		},

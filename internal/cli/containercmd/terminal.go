@@ -33,7 +33,8 @@ type terminalOptions struct {
 // check refuses what open would, before anything is made.
 func (t *terminal) check(o terminalOptions) error {
 	if _, ok := app.Terminal(t.a.In); o.stdin && o.tty && !ok {
-		return errdefs.Errorf(errdefs.ErrInvalid, "the input device is not a TTY: -t with -i needs a terminal; leave out -t to pipe")
+		return errdefs.Errorf(errdefs.ErrInvalid,
+			"the input device is not a TTY: -t with -i needs a terminal; leave out -t to pipe")
 	}
 	_, err := parseDetachKeys(cmp.Or(o.keys, defaultDetachKeys))
 	return err

@@ -144,7 +144,8 @@ func imageFilter(filters, args []string) (func(row) bool, error) {
 		case "label":
 			tests = append(tests, func(r row) bool { return listing.HasLabel(r.img.Config.Config.Labels, value) })
 		default:
-			return nil, errdefs.Errorf(errdefs.ErrInvalid, "--filter %s: there is no such filter; there are dangling, label, reference", key)
+			return nil, errdefs.Errorf(errdefs.ErrInvalid,
+				"--filter %s: there is no such filter; there are dangling, label, reference", key)
 		}
 	}
 	return func(r row) bool {
@@ -160,11 +161,18 @@ func imageList(now time.Time, noTrunc, digests bool) output.List[row] {
 		Columns: []output.Column[row]{
 			{Field: "Repository", Header: "REPOSITORY", Value: func(r row) string { return r.repo }},
 			{Field: "Tag", Header: "TAG", Value: func(r row) string { return r.tag }},
-			{Field: "Digest", Header: "DIGEST", Value: func(r row) string { return cmp.Or(string(r.dgst), none) }, Extra: !digests},
+			{
+				Field: "Digest", Header: "DIGEST", Value: func(r row) string { return cmp.Or(string(r.dgst), none) },
+				Extra: !digests,
+			},
 			{Field: "ID", Header: "IMAGE ID", Value: id},
 			{Field: "CreatedSince", Header: "CREATED", Value: func(r row) string { return since(now, r.img.Created) }},
 			{Field: "Size", Header: "SIZE", Value: size},
-			{Field: "CreatedAt", Header: "CREATED AT", Value: func(r row) string { return r.img.Created.Local().Format("2006-01-02 15:04:05 -0700 MST") }, Extra: true},
+			{
+				Field: "CreatedAt", Header: "CREATED AT",
+				Value: func(r row) string { return r.img.Created.Local().Format("2006-01-02 15:04:05 -0700 MST") },
+				Extra: true,
+			},
 			{Field: "VirtualSize", Header: "SIZE", Value: size, Extra: true},
 		},
 	}
@@ -239,7 +247,10 @@ func historyList(now time.Time, id digest.Digest, noTrunc, human bool) output.Li
 			{Field: "CreatedBy", Header: "CREATED BY", Value: by},
 			{Field: "Size", Header: "SIZE", Value: size},
 			{Field: "Comment", Header: "COMMENT", Value: func(h entry) string { return h.Comment }},
-			{Field: "CreatedAt", Header: "CREATED AT", Value: func(h entry) string { return h.CreatedAt().Format(time.RFC3339) }, Extra: true},
+			{
+				Field: "CreatedAt", Header: "CREATED AT",
+				Value: func(h entry) string { return h.CreatedAt().Format(time.RFC3339) }, Extra: true,
+			},
 		},
 	}
 }

@@ -20,7 +20,10 @@ func Tag(a *app.App) *cobra.Command {
 		Use: "tag SOURCE TARGET", Short: "Give an image one more name",
 		Example: "  tag app harbor.example.com/team/app:v1", Args: app.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return withStore(a, func(_ *engine.Engine, store *images.Store) error { return store.Tag(cmd.Context(), args[0], args[1]) })
+			return withStore(a, func(_ *engine.Engine, store *images.Store) error {
+				return store.Tag(cmd.Context(),
+					args[0], args[1])
+			})
 		},
 	}
 }

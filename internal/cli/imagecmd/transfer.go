@@ -162,7 +162,8 @@ func Login(a *app.App) *cobra.Command {
 		Args:    app.RangeArgs(0, 1),
 	}
 	cmd.Flags().StringVarP(&user, "username", "u", "", "user name")
-	cmd.Flags().StringVarP(&password, "password", "p", "", "password (--password-stdin keeps it out of the process list)")
+	cmd.Flags().StringVarP(&password, "password", "p", "",
+		"password (--password-stdin keeps it out of the process list)")
 	cmd.Flags().BoolVar(&fromStdin, "password-stdin", false, "read the password from standard input")
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
 		switch {
@@ -209,7 +210,8 @@ func askSignIn(a *app.App, user, password string, fromStdin bool) (string, strin
 	}
 	fd, ok := app.Terminal(a.In)
 	if !ok {
-		return "", "", errdefs.Errorf(errdefs.ErrInvalid, "there is no terminal to ask for the password: use --username with --password-stdin")
+		return "", "", errdefs.Errorf(errdefs.ErrInvalid,
+			"there is no terminal to ask for the password: use --username with --password-stdin")
 	}
 	if user == "" {
 		fmt.Fprint(a.Err, "Username: ")
@@ -298,7 +300,10 @@ func Load(a *app.App) *cobra.Command {
 			return err
 		}
 		defer done()
-		return withStore(a, func(_ *engine.Engine, store *images.Store) error { return load(cmd.Context(), a, store, in, quiet) })
+		return withStore(a, func(_ *engine.Engine, store *images.Store) error {
+			return load(cmd.Context(), a, store, in,
+				quiet)
+		})
 	}
 	return cmd
 }
@@ -324,7 +329,8 @@ func load(ctx context.Context, a *app.App, store *images.Store, in io.Reader, qu
 func openInput(a *app.App, name string) (io.Reader, func(), error) {
 	if name == "" || name == "-" {
 		if _, ok := app.Terminal(a.In); ok {
-			return nil, nil, errdefs.Errorf(errdefs.ErrInvalid, "not reading an archive from a terminal: name a file, or use < or a pipe")
+			return nil, nil, errdefs.Errorf(errdefs.ErrInvalid,
+				"not reading an archive from a terminal: name a file, or use < or a pipe")
 		}
 		return a.In, func() {}, nil
 	}

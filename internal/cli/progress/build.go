@@ -93,7 +93,8 @@ func (b *Build) step(e solve.Event) *step {
 	if s == nil {
 		s = &step{index: e.Index, started: e.Time}
 		if e.Vertex != nil {
-			s.name = terminal.Clean(strings.Join(strings.FieldsFunc(e.Vertex.Name, func(r rune) bool { return r == '\n' || r == '\r' }), " "))
+			s.name = terminal.Clean(strings.Join(strings.FieldsFunc(e.Vertex.Name,
+				func(r rune) bool { return r == '\n' || r == '\r' }), " "))
 		}
 		b.steps[e.Index] = s
 		at, _ := slices.BinarySearchFunc(b.order, s, func(a, b *step) int { return a.index - b.index })
@@ -240,7 +241,8 @@ func (b *Build) title(end string) line {
 			done++
 		}
 	}
-	return line{text: fmt.Sprintf("[+] Building %.1fs (%d/%d)%s", b.now().Sub(b.begun).Seconds(), done, max(b.total, len(b.order)), end)}
+	return line{text: fmt.Sprintf("[+] Building %.1fs (%d/%d)%s", b.now().Sub(b.begun).Seconds(), done,
+		max(b.total, len(b.order)), end)}
 }
 
 // Close shows the end, with what the steps that failed printed last; no event

@@ -117,7 +117,8 @@ func (l *live) redraw() {
 		return
 	}
 	if hidden := len(block) - (rows - 1); hidden > 0 {
-		block = append(slices.Clip(block[:max(rows-2, 0)]), line{text: fmt.Sprintf("… and %d more", hidden+1)})[:max(rows-1, 0)]
+		block = append(slices.Clip(block[:max(rows-2, 0)]),
+			line{text: fmt.Sprintf("… and %d more", hidden+1)})[:max(rows-1, 0)]
 	}
 	var b bytes.Buffer
 	// Row by row: what is erased to the screen's end from its top, some

@@ -52,8 +52,10 @@ there is kept; the server certificate is issued again when it lacks a name.`,
 			if e.Issue {
 				what = "issued"
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s %s for %s, until %s\nclients trust %s\n", what, filepath.Join(dir, pki.ServerCert),
-				strings.Join(pki.NamesOf(e.Server.Cert), ", "), e.Server.Cert.NotAfter.Format(time.DateOnly), filepath.Join(dir, pki.AuthorityCert))
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s %s for %s, until %s\nclients trust %s\n", what,
+				filepath.Join(dir, pki.ServerCert),
+				strings.Join(pki.NamesOf(e.Server.Cert),
+					", "), e.Server.Cert.NotAfter.Format(time.DateOnly), filepath.Join(dir, pki.AuthorityCert))
 			return err
 		},
 	}
@@ -166,7 +168,8 @@ clients ignore, needs --name.`,
 		},
 	}
 	ca.flags(cmd)
-	cmd.Flags().StringArrayVar(&names, "name", nil, "another host name or address it is valid for; may be given several times")
+	cmd.Flags().StringArrayVar(&names, "name", nil,
+		"another host name or address it is valid for; may be given several times")
 	cmd.Flags().StringVar(&out, "out", "server.crt", "where the certificate goes")
 	return cmd
 }
@@ -252,14 +255,16 @@ func newCertExplain() *cobra.Command {
 				return err
 			}
 			out := cmd.OutOrStdout()
-			_, _ = fmt.Fprintf(out, "valid for: %s\n", cmp.Or(strings.Join(pki.NamesOf(c.Chain[0]), ", "), "no name")) // the last write reports a failure
+			// the last write reports a failure
+			_, _ = fmt.Fprintf(out, "valid for: %s\n", cmp.Or(strings.Join(pki.NamesOf(c.Chain[0]), ", "), "no name"))
 			found := pki.Explain(c)
 			if len(found) == 0 {
 				_, err := fmt.Fprintln(out, "no reason was found to refuse it")
 				return err
 			}
 			for _, p := range found {
-				_, _ = fmt.Fprintf(out, "problem: %s\nclients: %s\n    fix: %s\n", p.Problem, p.Clients, fixOf(p)) // the error below says enough
+				// the error below says enough
+				_, _ = fmt.Fprintf(out, "problem: %s\nclients: %s\n    fix: %s\n", p.Problem, p.Clients, fixOf(p))
 			}
 			return fmt.Errorf("%s: clients refuse it (%d found)", a[0], len(found))
 		},
@@ -329,7 +334,10 @@ func nameFlag(cmd *cobra.Command, names *[]string) {
 
 func wantNames(cmd *cobra.Command, names []string) (pki.Names, error) {
 	if len(names) == 0 {
-		return pki.Names{}, &usageError{cmd.CommandPath(), errors.New("at least one --name is needed; clients look at nothing else")}
+		return pki.Names{}, &usageError{
+			cmd.CommandPath(),
+			errors.New("at least one --name is needed; clients look at nothing else"),
+		}
 	}
 	return pki.ParseNames(names...)
 }

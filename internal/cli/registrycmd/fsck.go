@@ -58,7 +58,8 @@ stopped. Push the image again, and it is whole.`,
 		},
 	}
 	t.flags(cmd)
-	cmd.Flags().BoolVar(&heal, "heal", false, "remove what is damaged, so that a push brings it again; stop the server first")
+	cmd.Flags().BoolVar(&heal, "heal", false,
+		"remove what is damaged, so that a push brings it again; stop the server first")
 	return cmd
 }
 

@@ -98,7 +98,10 @@ func noCommand(cmd *cobra.Command, given []string) error {
 func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, given []string) error {
 		if err := check(cmd, given); err != nil {
-			return &usageError{cmd.CommandPath(), fmt.Errorf("%w: %s", err, strings.TrimSuffix(cmd.UseLine(), " [flags]"))}
+			return &usageError{
+				cmd.CommandPath(),
+				fmt.Errorf("%w: %s", err, strings.TrimSuffix(cmd.UseLine(), " [flags]")),
+			}
 		}
 		return nil
 	}
@@ -116,5 +119,6 @@ func group(use, short string, below ...*cobra.Command) *cobra.Command {
 
 // rootFlag adds --root.
 func rootFlag(cmd *cobra.Command, to *string) {
-	cmd.Flags().StringVar(to, "root", os.Getenv("COVE_REGISTRY_ROOT"), "folder of the registry's state (default /var/lib/cove-registry)")
+	cmd.Flags().StringVar(to, "root", os.Getenv("COVE_REGISTRY_ROOT"),
+		"folder of the registry's state (default /var/lib/cove-registry)")
 }

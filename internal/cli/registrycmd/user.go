@@ -195,7 +195,10 @@ func (p *passwordFlags) read(cmd *cobra.Command) (string, error) {
 	}
 	in, ok := cmd.InOrStdin().(*os.File)
 	if !ok || !term.IsTerminal(int(in.Fd())) {
-		return "", &usageError{cmd.CommandPath(), errors.New("no terminal to ask for a password; use --password-stdin or --random")}
+		return "", &usageError{
+			cmd.CommandPath(),
+			errors.New("no terminal to ask for a password; use --password-stdin or --random"),
+		}
 	}
 	first, err := ask(cmd, in, "Password: ")
 	if err != nil {

@@ -99,7 +99,10 @@ func (f *Flags) Options(image string, command []string) (engine.CreateOptions, e
 	if !slices.Contains([]engine.PullPolicy{engine.PullAlways, engine.PullMissing, engine.PullNever}, o.Pull) {
 		return o, errdefs.Errorf(errdefs.ErrInvalid, "--pull %s: want always, missing or never", f.pull)
 	}
-	steps := []func(*runspec.Options) error{f.parseEnv, f.parseLabels, f.parseMounts, f.parseNetwork, f.limits.parse, f.parseSecurity}
+	steps := []func(*runspec.Options) error{
+		f.parseEnv, f.parseLabels, f.parseMounts, f.parseNetwork, f.limits.parse,
+		f.parseSecurity,
+	}
 	for _, step := range steps {
 		if err := step(&o.Options); err != nil {
 			return o, err

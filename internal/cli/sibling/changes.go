@@ -56,7 +56,8 @@ func Changes(ctx context.Context, instructions []string, platform ocispec.Platfo
 	}
 	var a answer
 	if err := json.Unmarshal(out, &a); err != nil {
-		return ocispec.ImageConfig{}, errdefs.Errorf(errdefs.ErrUnavailable, "applying Dockerfile instructions with %s: %w", path, err)
+		return ocispec.ImageConfig{}, errdefs.Errorf(errdefs.ErrUnavailable,
+			"applying Dockerfile instructions with %s: %w", path, err)
 	}
 	if a.Invalid != "" {
 		return ocispec.ImageConfig{}, errdefs.Errorf(errdefs.ErrInvalid, "%s", a.Invalid)

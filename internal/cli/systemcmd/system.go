@@ -33,13 +33,15 @@ type version struct {
 func Version(a *app.App) *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
-		Use: "version [flags]", Short: "Print the version", Example: "  version\n  version --format json", Args: app.NoArgs(),
+		Use: "version [flags]", Short: "Print the version", Example: "  version\n  version --format json",
+		Args: app.NoArgs(),
 		RunE: func(*cobra.Command, []string) error {
 			v := version{buildinfo.Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH}
 			if format != "" {
 				return output.Object(a.Out, format, v)
 			}
-			fmt.Fprintf(a.Out, "%s version %s\n Go version:  %s\n OS/Arch:     %s/%s\n", a.Prog, v.Version, v.GoVersion, v.Os, v.Arch)
+			fmt.Fprintf(a.Out, "%s version %s\n Go version:  %s\n OS/Arch:     %s/%s\n", a.Prog, v.Version, v.GoVersion,
+				v.Os, v.Arch)
 			return nil
 		},
 	}
@@ -51,7 +53,8 @@ func Version(a *app.App) *cobra.Command {
 func Info(a *app.App) *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
-		Use: "info [flags]", Short: "Describe the engine and its machine", Example: "  info\n  info --format json", Args: app.NoArgs(),
+		Use: "info [flags]", Short: "Describe the engine and its machine", Example: "  info\n  info --format json",
+		Args: app.NoArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			eng, err := a.Engine()
 			if err != nil {
@@ -155,7 +158,8 @@ func System(a *app.App) *cobra.Command {
 func diskUsage(a *app.App) *cobra.Command {
 	var out output.Options
 	cmd := &cobra.Command{
-		Use: "df [flags]", Short: "Show what images, containers, volumes and the build cache take on disk", Example: "  df", Args: app.NoArgs(),
+		Use: "df [flags]", Short: "Show what images, containers, volumes and the build cache take on disk",
+		Example: "  df", Args: app.NoArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			eng, err := a.Engine()
 			if err != nil {
@@ -197,6 +201,9 @@ func prune(a *app.App) *cobra.Command {
 	cmd.Flags().BoolVarP(&all, "all", "a", false, "all images that no container uses, not only those without a name")
 	cmd.Flags().BoolVar(&volumes, "volumes", false, "also volumes that nobody named and no container has")
 	return verbs.Prune(a, cmd, func() (engine.PruneOptions, error) {
-		return engine.PruneOptions{Containers: true, Images: true, AllImages: all, BuildCache: true, Volumes: volumes}, nil
+		return engine.PruneOptions{
+			Containers: true, Images: true, AllImages: all, BuildCache: true,
+			Volumes: volumes,
+		}, nil
 	})
 }

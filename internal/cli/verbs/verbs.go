@@ -19,7 +19,9 @@ import (
 
 // Inspect prints what find finds of each argument, as JSON. cmd brings the use,
 // the help and the flags of its own.
-func Inspect(a *app.App, cmd *cobra.Command, find func(ctx context.Context, eng *engine.Engine, ref string) (any, error)) *cobra.Command {
+func Inspect(
+	a *app.App, cmd *cobra.Command, find func(ctx context.Context, eng *engine.Engine, ref string) (any, error),
+) *cobra.Command {
 	var format string
 	cmd.Args = app.MinArgs(1)
 	cmd.Flags().StringVarP(&format, "format", "f", "", "json, or a Go template")
@@ -38,7 +40,9 @@ var ErrSilent = errors.New("nothing was done")
 
 // Each calls do for every name and goes on after one that failed. It prints the
 // names that worked, as docker does.
-func Each(ctx context.Context, a *app.App, refs []string, do func(ctx context.Context, eng *engine.Engine, ref string) error) error {
+func Each(
+	ctx context.Context, a *app.App, refs []string, do func(ctx context.Context, eng *engine.Engine, ref string) error,
+) error {
 	eng, err := a.Engine()
 	if err != nil {
 		return err

@@ -19,7 +19,10 @@ import (
 
 // Noun is `volume` with its commands.
 func Noun(a *app.App) *cobra.Command {
-	noun := app.Noun(&cobra.Command{Use: "volume COMMAND", Short: "Manage volumes: directories that outlive containers"})
+	noun := app.Noun(&cobra.Command{
+		Use:   "volume COMMAND",
+		Short: "Manage volumes: directories that outlive containers",
+	})
 	noun.AddCommand(create(a), list(a), inspect(a), remove(a), prune(a))
 	return noun
 }
@@ -100,7 +103,10 @@ var table = output.List[engine.Volume]{
 		{Field: "Name", Header: "VOLUME NAME", Value: func(v engine.Volume) string { return v.Name }},
 		{Field: "Mountpoint", Header: "MOUNTPOINT", Value: func(v engine.Volume) string { return v.Path }, Extra: true},
 		{Field: "Scope", Header: "SCOPE", Value: func(engine.Volume) string { return "local" }, Extra: true},
-		{Field: "Links", Header: "LINKS", Value: func(v engine.Volume) string { return fmt.Sprint(len(v.Users)) }, Extra: true},
+		{
+			Field: "Links", Header: "LINKS", Value: func(v engine.Volume) string { return fmt.Sprint(len(v.Users)) },
+			Extra: true,
+		},
 		{Field: "Labels", Header: "LABELS", Value: func(v engine.Volume) string {
 			var out []string
 			for _, k := range slices.Sorted(maps.Keys(v.Labels)) {

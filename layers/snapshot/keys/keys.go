@@ -96,7 +96,8 @@ func (s *Store) read(key, path string) (Entry, error) {
 	id, parent, ok2 := strings.Cut(rest, "/")
 	parent, perr := unescape(parent)
 	if !ok || !ok2 || perr != nil || len(id) != idLen {
-		return Entry{}, errdefs.Errorf(errdefs.ErrCorrupt, "snapshot %q: its record %q is damaged; remove %s", key, target, path)
+		return Entry{}, errdefs.Errorf(errdefs.ErrCorrupt, "snapshot %q: its record %q is damaged; remove %s", key,
+			target, path)
 	}
 	return Entry{ID: id, Info: snapshot.Info{Key: key, Parent: parent, Kind: snapshot.Kind(kind)}}, nil
 }
@@ -135,7 +136,8 @@ func (s *Store) locked(fn func() error) error {
 
 func checkKey(key string) error {
 	if n := len(escape(key)); n == 0 || n > 255 {
-		return errdefs.Errorf(errdefs.ErrInvalid, "snapshot %.64q: a key has 1 to 255 bytes when escaped, this one %d", key, n)
+		return errdefs.Errorf(errdefs.ErrInvalid, "snapshot %.64q: a key has 1 to 255 bytes when escaped, this one %d",
+			key, n)
 	}
 	return nil
 }
@@ -170,7 +172,8 @@ func (s *Store) isCommitted(parent string) error {
 	}
 	p, err := s.Get(parent)
 	if err == nil && p.Kind != snapshot.Committed {
-		err = errdefs.Errorf(errdefs.ErrInvalid, "snapshot %q: it is %s; only a committed one can be a parent", parent, p.Kind)
+		err = errdefs.Errorf(errdefs.ErrInvalid, "snapshot %q: it is %s; only a committed one can be a parent", parent,
+			p.Kind)
 	}
 	return err
 }
@@ -207,7 +210,8 @@ func (s *Store) Commit(name, key string, onto *string) (Entry, error) {
 			return err
 		}
 		if e.Kind != snapshot.Active {
-			return errdefs.Errorf(errdefs.ErrInvalid, "snapshot %q: it is %s; only an active one can be committed", key, e.Kind)
+			return errdefs.Errorf(errdefs.ErrInvalid, "snapshot %q: it is %s; only an active one can be committed", key,
+				e.Kind)
 		}
 		if onto != nil {
 			if err := s.isCommitted(*onto); err != nil {

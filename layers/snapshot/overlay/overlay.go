@@ -149,7 +149,8 @@ func (s *Store) CommitOnto(_ context.Context, name, key, parent string) error {
 		return err
 	}
 	if e.Parent != "" {
-		return errdefs.Errorf(errdefs.ErrInvalid, "snapshot %q: it was prepared on %q and cannot be moved", key, e.Parent)
+		return errdefs.Errorf(errdefs.ErrInvalid, "snapshot %q: it was prepared on %q and cannot be moved", key,
+			e.Parent)
 	}
 	if parent != "" {
 		p, err := s.keys.Get(parent)

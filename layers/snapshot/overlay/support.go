@@ -20,7 +20,8 @@ import (
 // filesystems and kernels stays right.
 func Supported(root string) error {
 	if err := probe(root); err != nil {
-		return errdefs.Errorf(errdefs.ErrUnsupported, "snapshots: overlay cannot be used below %s: %w", root, reason(root, err))
+		return errdefs.Errorf(errdefs.ErrUnsupported, "snapshots: overlay cannot be used below %s: %w", root,
+			reason(root, err))
 	}
 	return nil
 }
@@ -30,7 +31,8 @@ func reason(root string, err error) error {
 	var st unix.Statfs_t
 	switch {
 	case unix.Statfs(root, &st) == nil && st.Type == unix.OVERLAYFS_SUPER_MAGIC:
-		return errdefs.Errorf(errdefs.ErrUnsupported, "it is itself on an overlay; put the root on a disk or a volume: %w", err)
+		return errdefs.Errorf(errdefs.ErrUnsupported,
+			"it is itself on an overlay; put the root on a disk or a volume: %w", err)
 	case errors.Is(err, unix.EPERM):
 		return errdefs.Errorf(errdefs.ErrUnsupported, "mounting needs root (CAP_SYS_ADMIN): %w", err)
 	case errors.Is(err, unix.ENODEV):

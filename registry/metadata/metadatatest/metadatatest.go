@@ -94,12 +94,14 @@ func Postgres(t testing.TB) *Server {
 	dir := Dir(t)
 	attr, name := postgresUser(t, dir)
 	data := filepath.Join(dir, "data")
-	initdb := exec.CommandContext(t.Context(), filepath.Join(bin, "initdb"), "-D", data, "-U", name, "-A", "trust", "-E", "UTF8", "--no-sync")
+	initdb := exec.CommandContext(t.Context(), filepath.Join(bin, "initdb"), "-D", data, "-U", name, "-A", "trust",
+		"-E", "UTF8", "--no-sync")
 	initdb.SysProcAttr, initdb.Dir = attr, dir
 	if out, err := initdb.CombinedOutput(); err != nil {
 		t.Fatalf("initdb: %v\n%s", err, out)
 	}
-	server := exec.CommandContext(context.Background(), filepath.Join(bin, "postgres"), "-D", data, "-c", "listen_addresses=",
+	server := exec.CommandContext(context.Background(), filepath.Join(bin, "postgres"), "-D", data, "-c",
+		"listen_addresses=",
 		"-c", "unix_socket_directories="+dir, "-c", "fsync=off", "-c", "max_connections=200")
 	server.SysProcAttr, server.Dir = attr, dir
 	var log strings.Builder

@@ -148,7 +148,8 @@ func look(pid int) {
 	for _, l := range links {
 		target, _ := os.Readlink(l)
 		n, _ := strconv.Atoi(filepath.Base(l))
-		if n > 2 && !own(target) && !strings.HasPrefix(target, "pipe:") && !strings.HasPrefix(target, "/memfd:cove-init") && target != "" {
+		if n > 2 && !own(target) && !strings.HasPrefix(target, "pipe:") &&
+			!strings.HasPrefix(target, "/memfd:cove-init") && target != "" {
 			fmt.Println("ESCAPED: descriptor", n, target)
 		}
 	}
