@@ -209,11 +209,12 @@ func stopSignal(img ocispec.ImageConfig, o runspec.Options) string {
 	return img.StopSignal
 }
 
-func stopTimeout(o runspec.Options) time.Duration {
+func stopTimeout(o runspec.Options) *time.Duration {
 	if o.StopTimeout == nil {
-		return 0
+		return nil
 	}
-	return time.Duration(*o.StopTimeout) * time.Second
+	d := time.Duration(*o.StopTimeout) * time.Second
+	return &d
 }
 
 func networkConfig(o runspec.Options, hostname string) network.Config {

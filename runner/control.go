@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -112,16 +113,20 @@ func (c *Container) signal(st record.State, sig syscall.Signal) error {
 	return nil
 }
 
-// Stop sends the stop signal, waits, and kills; timeout < 0 is the container's
-// own. A container that does not run is no error.
+// OwnTimeout is, to Stop and Restart, the timeout that the container was made with.
+const OwnTimeout time.Duration = math.MinInt64
+
+// Stop sends the stop signal, waits, and kills; a timeout of less than nothing
+// waits for ever. A container that does not run is no error.
 func (c *Container) Stop(ctx context.Context, timeout time.Duration) error {
 	st, err := c.State(ctx)
 	if err != nil || !alive(st) {
 		return err
 	}
-	if timeout < 0 {
-		if timeout = c.cfg.StopTimeout; timeout == 0 {
-			timeout = defaultStopTimeout
+	if timeout == OwnTimeout {
+		timeout = defaultStopTimeout
+		if own := c.cfg.StopTimeout; own != nil {
+			timeout = *own
 		}
 	}
 	sig, err := record.ParseSignal(c.cfg.StopSignal)
@@ -135,7 +140,10 @@ func (c *Container) Stop(ctx context.Context, timeout time.Duration) error {
 	if err != nil && !errors.Is(err, errdefs.ErrConflict) {
 		return err
 	}
-	grace, cancel := context.WithTimeout(ctx, timeout)
+	grace, cancel := context.WithCancel(ctx)
+	if timeout >= 0 {
+		grace, cancel = context.WithTimeout(ctx, timeout)
+	}
 	defer cancel()
 	_, err = c.Wait(grace)
 	if errors.Is(err, errdefs.ErrUnavailable) { // a monitor that hangs: do without it

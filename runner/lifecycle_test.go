@@ -142,7 +142,7 @@ func TestDetachedLife(t *testing.T) {
 	if rows, err := c.Top(ctx, nil); err != nil || len(rows) < 2 || !slices.Contains(rows[0], "PID") {
 		t.Errorf("top: %q, %v", rows, err)
 	}
-	if err := c.Stop(ctx, -1); err != nil {
+	if err := c.Stop(ctx, runner.OwnTimeout); err != nil {
 		t.Fatal(err)
 	}
 	if s := <-waited; s.Code != 9 {
@@ -163,6 +163,41 @@ func TestDetachedLife(t *testing.T) {
 	}
 	if st := f.state(c); st.ExitCode != 137 {
 		t.Errorf("%+v", st)
+	}
+}
+
+// TestStopTimeouts stops containers that take the signal after a while, or never.
+func TestStopTimeouts(t *testing.T) {
+	t.Parallel()
+	none, ever := time.Duration(0), -time.Second
+	const slow, deaf = "trap 'sleep 1; exit 9' TERM; echo up; while :; do sleep 0.05; done", "trap '' TERM; echo up; while :; do sleep 0.05; done"
+	for name, tc := range map[string]struct {
+		script  string
+		own     *time.Duration
+		timeout time.Duration
+		code    int
+	}{
+		"its own, 10 s":             {slow, nil, runner.OwnTimeout, 9},
+		"its own, none":             {slow, &none, runner.OwnTimeout, 137},
+		"its own, for ever":         {slow, &ever, runner.OwnTimeout, 9},
+		"none":                      {slow, nil, 0, 137},
+		"for ever":                  {slow, &none, -time.Second, 9},
+		"some, of one that is deaf": {deaf, &ever, 100 * time.Millisecond, 137},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t)
+			cfg := f.config(tc.script)
+			cfg.StopTimeout = tc.own
+			c := f.start(cfg)
+			eventually(t, "up is logged", func() bool { return f.logs(c, runner.LogOptions{All: true}) == "up\n" })
+			if err := c.Stop(t.Context(), tc.timeout); err != nil {
+				t.Fatal(err)
+			}
+			if st := f.state(c); st.ExitCode != tc.code {
+				t.Errorf("exit code %d, want %d", st.ExitCode, tc.code)
+			}
+		})
 	}
 }
 

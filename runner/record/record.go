@@ -39,9 +39,9 @@ type Config struct {
 	OpenStdin  bool `json:"openStdin,omitempty"`
 	AutoRemove bool `json:"autoRemove,omitempty"`
 	// StopSignal is a name or number, default SIGTERM; StopTimeout is how long
-	// Stop waits before SIGKILL, default 10 s.
-	StopSignal  string        `json:"stopSignal,omitempty"`
-	StopTimeout time.Duration `json:"stopTimeout,omitempty"`
+	// Stop waits before SIGKILL: nil is 10 s, less than nothing is for ever.
+	StopSignal  string         `json:"stopSignal,omitempty"`
+	StopTimeout *time.Duration `json:"stopTimeout,omitempty"`
 
 	Network network.Config    `json:"network"`
 	Log     LogConfig         `json:"log,omitzero"`

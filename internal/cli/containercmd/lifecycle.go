@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"cove/engine"
 	"cove/errdefs"
@@ -132,37 +133,55 @@ func left(a *app.App, status record.ExitStatus, err error) error {
 
 // Stop stops containers: their stop signal, a while, SIGKILL.
 func Stop(a *app.App) *cobra.Command {
-	var seconds int
+	var timeout stopTimeout
 	cmd := &cobra.Command{
 		Use:     "stop [flags] CONTAINER [CONTAINER...]",
 		Short:   "Stop running containers",
 		Example: "  stop db\n  stop -t 30 db web",
 		Args:    app.MinArgs(1),
 	}
-	cmd.Flags().IntVarP(&seconds, "time", "t", -1, "seconds before SIGKILL (default: the container's own, 10)")
+	timeout.add(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return on(cmd.Context(), a, args, func(ctx context.Context, c *runner.Container) error {
-			return c.Stop(ctx, wait(seconds))
+			return c.Stop(ctx, timeout.value())
 		})
 	}
 	return cmd
 }
 
-func wait(seconds int) time.Duration { return time.Duration(seconds) * time.Second }
+// stopTimeout is how long stop and restart wait before SIGKILL.
+type stopTimeout struct {
+	seconds int
+	set     *pflag.FlagSet
+}
+
+func (t *stopTimeout) add(fs *pflag.FlagSet) {
+	t.set = fs
+	fs.IntVarP(&t.seconds, "time", "t", 0,
+		"seconds before SIGKILL, -1 to wait for ever (default: the container's own, 10)")
+	fs.Lookup("time").DefValue = ""
+}
+
+func (t *stopTimeout) value() time.Duration {
+	if !t.set.Changed("time") {
+		return runner.OwnTimeout
+	}
+	return time.Duration(t.seconds) * time.Second
+}
 
 // Restart stops and starts containers.
 func Restart(a *app.App) *cobra.Command {
-	var seconds int
+	var timeout stopTimeout
 	cmd := &cobra.Command{
 		Use:     "restart [flags] CONTAINER [CONTAINER...]",
 		Short:   "Restart containers",
 		Example: "  restart db",
 		Args:    app.MinArgs(1),
 	}
-	cmd.Flags().IntVarP(&seconds, "time", "t", -1, "seconds before SIGKILL (default: the container's own, 10)")
+	timeout.add(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return on(cmd.Context(), a, args, func(ctx context.Context, c *runner.Container) error {
-			return c.Restart(ctx, wait(seconds))
+			return c.Restart(ctx, timeout.value())
 		})
 	}
 	return cmd

@@ -66,7 +66,7 @@ func (f *Flags) Register(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&f.securityOpts, "security-opt", nil, "no-new-privileges, seccomp=FILE|unconfined")
 	fs.StringArrayVarP(&f.labels, "label", "l", nil, "label it: KEY=VALUE")
 	fs.StringVar(&f.stopSignal, "stop-signal", "", "signal that stop sends (default: the image's, or SIGTERM)")
-	fs.IntVar(&f.stopTimeout, "stop-timeout", 10, "seconds between that signal and SIGKILL")
+	fs.IntVar(&f.stopTimeout, "stop-timeout", 10, "seconds between that signal and SIGKILL, -1 to wait for ever")
 	fs.StringVar(&f.CIDFile, "cidfile", "", "write the container's id to a new file")
 	fs.StringVar(&f.pull, "pull", string(engine.PullMissing), "ask the registry for the image: always, missing, never")
 }
