@@ -97,3 +97,39 @@ func TestKeyed(t *testing.T) {
 		}
 	})
 }
+
+// TestKeyedIsBounded turns away who comes when as many as may have or wait.
+func TestKeyedIsBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		k := Keyed{Most: 2}
+		unlock, err := k.Lock(t.Context(), "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := k.TryLock("a"); !errors.Is(err, ErrBusy) {
+			t.Errorf("a key that is held, without waiting: %v", err)
+		}
+		waited := make(chan error)
+		go func() {
+			next, err := k.Lock(t.Context(), "a")
+			if err == nil {
+				next()
+			}
+			waited <- err
+		}()
+		synctest.Wait()
+		if _, err := k.Lock(t.Context(), "a"); !errors.Is(err, ErrBusy) {
+			t.Errorf("the third: %v", err)
+		}
+		unlock()
+		if err := <-waited; err != nil {
+			t.Errorf("the second: %v", err)
+		}
+		if again, err := k.TryLock("a"); err != nil {
+			t.Errorf("a key that is free: %v", err)
+		} else {
+			again()
+		}
+	})
+}

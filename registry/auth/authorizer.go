@@ -48,7 +48,7 @@ var _ distribution.Authorizer = (*Authorizer)(nil)
 func New(cfg Config) *Authorizer {
 	return &Authorizer{
 		db: cfg.DB, login: cfg.Login, tokens: cfg.Tokens, judge: cfg.Judge,
-		standings:   recent[place, metadata.Standing]{now: cfg.Login.now},
+		standings:   recent[place, metadata.Standing]{now: cfg.Login.users.now},
 		externalURL: strings.TrimSuffix(cfg.ExternalURL, "/"),
 	}
 }
@@ -103,10 +103,13 @@ func (a *Authorizer) fault(r *http.Request) string {
 	if !strings.EqualFold(scheme, "Bearer") {
 		return ""
 	}
-	if _, err := a.identify(r); err != nil {
+	switch _, err := a.identify(r); {
+	case err == nil:
+		return "insufficient_scope"
+	case errors.Is(err, errdefs.ErrUnauthenticated):
 		return "invalid_token"
 	}
-	return "insufficient_scope"
+	return "" // it could not be told
 }
 
 // May says whether the caller that ctx carries has a right in a repository.

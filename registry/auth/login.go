@@ -7,45 +7,36 @@ import (
 	"crypto/sha256"
 	"errors"
 	"net/http"
-	"sync"
 	"time"
 
 	"cove/distribution/errcode"
 	"cove/errdefs"
 	"cove/internal/limit"
+	"cove/registry/auth/throttle"
 	"cove/registry/metadata"
 )
 
-const (
-	// verifiedFor is how long a password that was right is not hashed again:
-	// clients without tokens send it with every request.
-	verifiedFor = time.Minute
-	// maxVerified bounds what is remembered of right passwords.
-	maxVerified = 4096
-)
+// maxWaiting bounds who waits for one account at one address, and for one address.
+const maxWaiting = 256
 
 // Login checks names and passwords.
 type Login struct {
 	db       *metadata.DB
 	hasher   *Hasher
-	throttle throttle
+	throttle *throttle.Throttle
 	turns    limit.Keyed // by account and address, and by address
-	now      func() time.Time
 	pause    func(context.Context, time.Duration) error
 
-	users    recent[string, metadata.User]
-	key      []byte // of the HMAC; it lives as long as the process
-	mu       sync.Mutex
-	verified map[[sha256.Size]byte]time.Time
+	users recent[string, metadata.User]
+	key   []byte // of the HMAC; it lives as long as the process
 }
 
 // NewLogin returns a Login over the accounts of db.
 func NewLogin(db *metadata.DB, hasher *Hasher, now func() time.Time) *Login {
 	l := &Login{
-		db: db, hasher: hasher, now: now, pause: pause, key: make([]byte, 32),
-		verified: map[[sha256.Size]byte]time.Time{},
-		throttle: newThrottle(now),
-		users:    recent[string, metadata.User]{now: now},
+		db: db, hasher: hasher, pause: pause, key: make([]byte, 32),
+		throttle: throttle.New(now), turns: limit.Keyed{Most: maxWaiting},
+		users: recent[string, metadata.User]{now: now},
 	}
 	_, _ = rand.Read(l.key) // never fails (crypto/rand)
 	return l
@@ -64,16 +55,16 @@ func (l *Login) Check(ctx context.Context, name, password, address string) (meta
 	if err != nil && !errors.Is(err, errdefs.ErrNotFound) {
 		return metadata.User{}, err
 	}
-	mark := l.mark(u, password)
-	if u.ID != 0 && l.remembered(mark) {
+	try := &throttle.Attempt{Name: name, Address: address, Mark: l.mark(u, password)}
+	if u.ID != 0 && l.throttle.Remembered(try) {
 		return u, nil
 	}
-	done, err := l.turn(ctx, name, address)
+	done, err := l.turn(ctx, try)
 	if err != nil {
 		return metadata.User{}, err
 	}
 	defer done()
-	if u.ID != 0 && l.remembered(mark) { // by who had the turn before
+	if u.ID != 0 && l.throttle.Remembered(try) { // by who had the turn before
 		return u, nil
 	}
 	right, err := l.hasher.Verify(ctx, u.PasswordHash, password) // also for nobody: it takes as long
@@ -81,42 +72,56 @@ func (l *Login) Check(ctx context.Context, name, password, address string) (meta
 	case err != nil:
 		return metadata.User{}, err
 	case !right || u.ID == 0:
-		l.throttle.failed(name, address)
+		l.throttle.Failed(try)
 		return metadata.User{}, errRefused()
 	}
-	l.throttle.succeeded(name, address)
-	l.remember(mark)
+	l.throttle.Succeeded(try)
 	return u, nil
 }
 
 // turn waits until a password may be tried for an account from an address: one
 // at a time, so that guesses that come together are counted like others, and
-// so that no account and no address takes the hasher from the rest.
-func (l *Login) turn(ctx context.Context, name, address string) (done func(), err error) {
-	unlock, err := l.turns.Lock(ctx, pair(name, address))
+// so that no account and no address takes the hasher from the rest. Nobody waits
+// behind another's pause: who comes to a throttled account meanwhile is refused.
+func (l *Login) turn(ctx context.Context, a *throttle.Attempt) (done func(), err error) {
+	_, wait := l.throttle.Delay(a)
+	var unlock func()
+	if wait > 0 {
+		unlock, err = l.turns.TryLock(a.Pair())
+	} else {
+		unlock, err = l.turns.Lock(ctx, a.Pair())
+	}
 	if err != nil {
-		return nil, err
+		return nil, tooMany(err, wait)
 	}
-	known, wait := l.throttle.delay(name, address)
-	if wait > maxPause {
+	known, now := l.throttle.Delay(a) // after those who had the turn before
+	if now > throttle.MaxPause || now > 0 && wait == 0 {
 		unlock()
-		e := errcode.New(http.StatusTooManyRequests, errcode.TooManyRequests, "too many wrong passwords; wait a while")
-		e.RetryAfter = wait
-		return nil, e
+		return nil, tooMany(limit.ErrBusy, now)
 	}
-	if err := l.pause(ctx, wait); err != nil {
+	if err := l.pause(ctx, now); err != nil {
 		unlock()
 		return nil, err
 	}
 	if known { // not behind the strangers who share its address
 		return unlock, nil
 	}
-	next, err := l.turns.Lock(ctx, address)
+	next, err := l.turns.Lock(ctx, a.Origin())
 	if err != nil {
 		unlock()
-		return nil, err
+		return nil, tooMany(err, 0)
 	}
 	return func() { next(); unlock() }, nil
+}
+
+// tooMany is the answer to who may not wait for a turn.
+func tooMany(err error, wait time.Duration) error {
+	if !errors.Is(err, limit.ErrBusy) {
+		return err
+	}
+	e := errcode.New(http.StatusTooManyRequests, errcode.TooManyRequests, "too many wrong passwords; wait a while")
+	e.RetryAfter = max(wait, throttle.FirstDelay)
+	return e
 }
 
 func pause(ctx context.Context, d time.Duration) error {
@@ -146,19 +151,4 @@ func (l *Login) mark(u metadata.User, password string) (m [sha256.Size]byte) {
 		_, _ = h.Write(sum[:]) // a hash never fails
 	}
 	return [sha256.Size]byte(h.Sum(nil))
-}
-
-func (l *Login) remembered(mark [sha256.Size]byte) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.now().Before(l.verified[mark])
-}
-
-func (l *Login) remember(mark [sha256.Size]byte) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.verified) >= maxVerified {
-		clear(l.verified)
-	}
-	l.verified[mark] = l.now().Add(verifiedFor)
 }

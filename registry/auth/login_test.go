@@ -16,6 +16,7 @@ import (
 
 	"cove/distribution/errcode"
 	"cove/errdefs"
+	"cove/registry/auth/throttle"
 )
 
 func newKeyDir(t *testing.T) *os.Root {
@@ -80,46 +81,58 @@ func TestThrottle(t *testing.T) {
 		paused  time.Duration
 		refused bool
 	}{
-		{name: "some mistakes", user: "admin", address: office, failed: func(f *fixture) { f.guess(triesByPair-1, "admin", office) }},
+		{name: "some mistakes", user: "admin", address: office, failed: func(f *fixture) { f.guess(throttle.TriesByPair-1, "admin", office) }},
 		{
 			name: "a guesser at one account", user: "admin", address: office, refused: true,
-			failed: func(f *fixture) { f.guess(triesByPair+5, "admin", office) },
+			failed: func(f *fixture) { f.guess(throttle.TriesByPair+5, "admin", office) },
 		},
 		{
-			name: "a guesser who waited", user: "admin", address: office, later: maxDelay,
-			failed: func(f *fixture) { f.guess(triesByPair+5, "admin", office) },
+			name: "a guesser who waited", user: "admin", address: office, later: throttle.MaxDelay,
+			failed: func(f *fixture) { f.guess(throttle.TriesByPair+5, "admin", office) },
 		},
 		{
 			name: "the account from elsewhere", user: "admin", address: elsewhere,
-			failed: func(f *fixture) { f.guess(triesByPair+5, "admin", office) },
+			failed: func(f *fixture) { f.guess(throttle.TriesByPair+5, "admin", office) },
 		},
 		{
 			name: "another account from there", user: "developer", address: office,
-			failed: func(f *fixture) { f.guess(triesByPair+5, "admin", office) },
+			failed: func(f *fixture) { f.guess(throttle.TriesByPair+5, "admin", office) },
 		},
 		{
-			name: "a new account behind a proxy with a guesser at many", user: "admin", address: office, paused: maxPause,
-			failed: func(f *fixture) {
-				for i := range 2 * triesByAddress {
-					f.guess(1, fmt.Sprint("user", i), office)
-				}
-			},
+			name: "a new account behind a proxy with a guesser at many", user: "admin", address: office,
+			failed: func(f *fixture) { f.guessAtMany(office) },
+		},
+		{
+			name: "one that was guessed at among many", user: "admin", address: office, refused: true,
+			failed: func(f *fixture) { f.guessAtMany(office); f.guess(throttle.TriesOfCrowd+2, "admin", office) },
 		},
 		{
 			name: "a known account there", user: "admin", address: office,
 			failed: func(f *fixture) {
-				f.login.throttle.succeeded("admin", office)
-				for i := range 2 * triesByAddress {
-					f.guess(1, fmt.Sprint("user", i), office)
+				f.signIn("admin", office)
+				f.guessAtMany(office)
+			},
+		},
+		{
+			name: "a known account that is guessed at from its own address", user: "admin", address: office, paused: throttle.MaxPause,
+			failed: func(f *fixture) {
+				f.signIn("admin", office)
+				f.guess(115, "admin", office)
+			},
+		},
+		{
+			// Its password is remembered, but no longer compared for nothing.
+			name: "a known account, guessed at while it is remembered", user: "admin", address: office, paused: throttle.FirstDelay,
+			failed: func(f *fixture) {
+				f.signIn("admin", office)
+				for i := range throttle.TriesByPair {
+					f.login.throttle.Remembered(&throttle.Attempt{Name: "admin", Address: office, Mark: [32]byte{byte(i)}})
 				}
 			},
 		},
 		{
-			name: "a known account that is guessed at from its own address", user: "admin", address: office, paused: maxPause,
-			failed: func(f *fixture) {
-				f.login.throttle.succeeded("admin", office)
-				f.guess(115, "admin", office)
-			},
+			name: "a remembered password from where nobody signed in", user: "admin", address: elsewhere, refused: true,
+			failed: func(f *fixture) { f.signIn("admin", office); f.guess(throttle.TriesByPair+5, "admin", elsewhere) },
 		},
 		{
 			name: "an account guessed at from everywhere", user: "admin", address: elsewhere, refused: true,
@@ -128,7 +141,7 @@ func TestThrottle(t *testing.T) {
 		{
 			name: "a known account guessed at from everywhere", user: "admin", address: elsewhere,
 			failed: func(f *fixture) {
-				f.login.throttle.succeeded("admin", elsewhere)
+				f.signIn("admin", elsewhere)
 				f.guessFromEverywhere("admin")
 			},
 		},
@@ -152,12 +165,27 @@ func TestThrottle(t *testing.T) {
 
 func (f *fixture) guess(n int, name, address string) {
 	for range n {
-		f.login.throttle.failed(name, address)
+		f.login.throttle.Failed(&throttle.Attempt{Name: name, Address: address})
 	}
 }
 
+func (f *fixture) guessAtMany(address string) {
+	for i := range 2 * throttle.TriesByAddress {
+		f.guess(1, fmt.Sprint("user", i), address)
+	}
+}
+
+// signIn makes the password of name remembered at address.
+func (f *fixture) signIn(name, address string) {
+	u, err := f.login.user(context.Background(), name)
+	if err != nil {
+		panic(err)
+	}
+	f.login.throttle.Succeeded(&throttle.Attempt{Name: name, Address: address, Mark: f.login.mark(u, testPassword)})
+}
+
 func (f *fixture) guessFromEverywhere(name string) {
-	for i := range 2 * triesByAccount {
+	for i := range 2 * throttle.TriesByAccount {
 		f.guess(1, name, fmt.Sprint("192.0.2.", i))
 	}
 }
@@ -169,7 +197,7 @@ func TestGuessesAtOnceAreCounted(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, false)
 	f.login.pause = func(context.Context, time.Duration) error { return nil }
-	const guesses = 4 * triesByPair
+	const guesses = 4 * throttle.TriesByPair
 	var wrong atomic.Int32
 	var all sync.WaitGroup
 	for i := range guesses {
@@ -181,10 +209,29 @@ func TestGuessesAtOnceAreCounted(t *testing.T) {
 		})
 	}
 	all.Wait()
-	// Two more than are free wait for less than what a connection is held for.
-	if n := wrong.Load(); n > triesByPair+2 {
+	if n := wrong.Load(); n != throttle.TriesByPair {
 		t.Errorf("%d of %d passwords were tried", n, guesses)
 	}
+	f.clock.Advance(throttle.MaxDelay)
+	if _, err := f.login.Check(t.Context(), "admin", testPassword, "10.0.0.1"); err != nil {
+		t.Errorf("the right one, after what it was told to wait: %v", err)
+	}
+}
+
+// TestSigningInAtOnce has many of one account's requests come together, as a
+// push makes them: one hash answers all.
+func TestSigningInAtOnce(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, false)
+	var all sync.WaitGroup
+	for range 100 {
+		all.Go(func() {
+			if _, err := f.login.Check(t.Context(), "admin", testPassword, "10.0.0.1"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
 }
 
 // TestAnswersTellNothing compares what a stranger hears about accounts and

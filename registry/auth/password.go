@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 
 	"golang.org/x/crypto/argon2"
 
@@ -30,7 +31,13 @@ const (
 
 // Hasher hashes passwords, a bounded number at once: each costs memory, and
 // strangers can ask for them.
-type Hasher struct{ slots chan struct{} }
+type Hasher struct {
+	slots   chan struct{}
+	waiting atomic.Int64
+}
+
+// maxHashes bounds who waits for a slot: the last of so many waits for seconds.
+const maxHashes = 256
 
 // NewHasher returns a Hasher that runs at most n hashes at once.
 func NewHasher(n int) *Hasher { return &Hasher{slots: make(chan struct{}, n)} }
@@ -73,6 +80,10 @@ func (h *Hasher) Verify(ctx context.Context, stored, password string) (bool, err
 
 // derive computes the key for a password with the salt and costs of p.
 func (h *Hasher) derive(ctx context.Context, password string, p phc) ([]byte, error) {
+	defer h.waiting.Add(-1)
+	if h.waiting.Add(1) > maxHashes {
+		return nil, errdefs.Errorf(errdefs.ErrUnavailable, "too many sign in at once; try again")
+	}
 	select {
 	case h.slots <- struct{}{}:
 	case <-ctx.Done():

@@ -296,6 +296,25 @@ func TestCreatorOwnsTheProject(t *testing.T) {
 	}
 }
 
+// TestRefusalsNameTheRight: a push asks for a pull too, and must not be told that
+// it may not pull.
+func TestRefusalsNameTheRight(t *testing.T) {
+	s := newPolicyServer(t, "admins")
+	for _, project := range []string{"closed", "absent"} {
+		for _, tc := range []struct{ method, path, want string }{
+			{"POST", "/blobs/uploads/", "may not push"},
+			{"PUT", "/manifests/v1", "may not push"},
+			{"GET", "/manifests/v1", "may not pull"},
+			{"DELETE", "/manifests/v1", "may not delete"},
+		} {
+			w := s.ask(tc.method, "/v2/"+project+"/app"+tc.path, "stranger", "", nil)
+			if w.Code != http.StatusForbidden || !strings.Contains(w.Body.String(), tc.want) {
+				t.Errorf("%s %s in %s: %d %s, want %q", tc.method, tc.path, project, w.Code, w.Body, tc.want)
+			}
+		}
+	}
+}
+
 // TestSecondWaysToABlob asks for a blob of a private project by every way that
 // leads around it.
 func TestSecondWaysToABlob(t *testing.T) {
