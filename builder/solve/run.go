@@ -17,20 +17,14 @@ import (
 	"cove/layers/mount"
 )
 
-// RunError is a command that failed, with the last lines that it wrote.
+// RunError is a command that failed, with the last lines that it wrote: they are
+// for those who have not seen them.
 type RunError struct {
 	Err  error // mostly an *ExitError
 	Tail []string
 }
 
-func (e *RunError) Error() string {
-	if len(e.Tail) == 0 {
-		return e.Err.Error()
-	}
-	return e.Err.Error() + ", after:\n  " + strings.Join(e.Tail, "\n  ")
-}
-
-// Unwrap returns the error without the lines.
+func (e *RunError) Error() string { return e.Err.Error() }
 func (e *RunError) Unwrap() error { return e.Err }
 
 // run does RUN: a snapshot, a command on it, its change as a layer.

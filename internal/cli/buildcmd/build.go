@@ -110,9 +110,12 @@ func (f *buildFlags) onlyCheck(ctx context.Context, a *app.App, eng builds.Engin
 	return nil
 }
 
-// failed shows where in the Dockerfile a build failed, and returns the error
-// without what the progress has shown already.
+// failed shows where in the Dockerfile a build failed, and what its command wrote
+// if no progress has shown that.
 func (f *buildFlags) failed(a *app.App, err error, shown bool) error {
+	if !shown {
+		progress.Output(a.Err, err)
+	}
 	if f.quiet || f.progress == "quiet" {
 		return err
 	}
@@ -123,9 +126,6 @@ func (f *buildFlags) failed(a *app.App, err error, shown bool) error {
 	var at *builder.Error
 	if errors.As(err, &at) {
 		progress.Excerpt(a.Err, at.Source, at.Location)
-	}
-	if shown {
-		return progress.Told(err)
 	}
 	return err
 }

@@ -140,7 +140,7 @@ func (b *Build) end(s *step, state string, e solve.Event) {
 	case state == "DONE":
 		fmt.Fprintf(b.screen.Out, "#%d DONE %.1fs\n", s.index, s.took.Seconds())
 	case state == "ERROR":
-		fmt.Fprintf(b.screen.Out, "#%d ERROR: %s\n", s.index, terminal.Clean(oneLine(Told(e.Err).Error())))
+		fmt.Fprintf(b.screen.Out, "#%d ERROR: %s\n", s.index, terminal.Clean(oneLine(e.Err.Error())))
 	default:
 		fmt.Fprintf(b.screen.Out, "#%d %s\n", s.index, state)
 	}
@@ -148,23 +148,17 @@ func (b *Build) end(s *step, state string, e solve.Event) {
 
 func oneLine(s string) string { return strings.ReplaceAll(s, "\n", "; ") }
 
-// Told is err without the end of a failed command's output, for those who have
-// seen that output already.
-func Told(err error) error {
+// Output prints the end of what a failed command wrote, for those who have seen
+// no progress.
+func Output(w io.Writer, err error) {
 	var failed *solve.RunError
-	if !errors.As(err, &failed) || len(failed.Tail) == 0 {
-		return err
+	if !errors.As(err, &failed) {
+		return
 	}
-	return &told{text: strings.Replace(err.Error(), failed.Error(), failed.Err.Error(), 1), err: err}
+	for _, line := range failed.Tail {
+		fmt.Fprintln(w, terminal.Clean(line))
+	}
 }
-
-type told struct {
-	text string
-	err  error
-}
-
-func (e *told) Error() string { return e.text }
-func (e *told) Unwrap() error { return e.err }
 
 // colors are those of the states of a step.
 var colors = map[string]string{"DONE": blue, "CACHED": blue, "ERROR": red, "CANCELED": yellow}
