@@ -42,8 +42,8 @@ func ReadBlob(ctx context.Context, p Provider, desc ocispec.Descriptor) ([]byte,
 	}
 	defer r.Close()
 	if r.Size() > MaxRead {
-		return nil, errdefs.Errorf(errdefs.ErrExhausted, "blob %s: %d bytes are too many to read at once (%d at most)",
-			desc.Digest, r.Size(), MaxRead)
+		return nil, BlobErrorf(errdefs.ErrExhausted, desc.Digest, "%d bytes are too many to read at once (%d at most)",
+			r.Size(), MaxRead)
 	}
 	b := make([]byte, r.Size())
 	if _, err := r.ReadAt(b, 0); err != nil && !errors.Is(err, io.EOF) {
@@ -100,3 +100,11 @@ func (c contextReader) Read(p []byte) (int, error) {
 	}
 	return c.r.Read(p)
 }
+
+// BlobErrorf is a failure of one blob, of this kind.
+func BlobErrorf(kind error, dgst digest.Digest, format string, args ...any) error {
+	return &errdefs.Error{Object: BlobName(dgst), Kind: kind, Err: fmt.Errorf(format, args...)}
+}
+
+// BlobName is what errors call a blob.
+func BlobName(dgst digest.Digest) string { return "blob " + dgst.String() }

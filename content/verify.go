@@ -46,8 +46,8 @@ func (v *verifier) Read(p []byte) (int, error) {
 	v.n += int64(n)
 	switch {
 	case v.desc.Size != 0 && v.n > v.desc.Size:
-		v.err = errdefs.Errorf(errdefs.ErrCorrupt, "blob %s: holds more than the %d bytes it should have",
-			v.desc.Digest, v.desc.Size)
+		v.err = BlobErrorf(errdefs.ErrCorrupt, v.desc.Digest, "holds more than the %d bytes it should have",
+			v.desc.Size)
 	case errors.Is(err, io.EOF):
 		v.err = v.complete()
 	case err != nil:
@@ -63,12 +63,12 @@ func (v *verifier) Read(p []byte) (int, error) {
 
 func (v *verifier) complete() error {
 	if v.desc.Size != 0 && v.n != v.desc.Size {
-		return errdefs.Errorf(errdefs.ErrCorrupt, "blob %s: holds %d bytes and should have %d", v.desc.Digest, v.n,
+		return BlobErrorf(errdefs.ErrCorrupt, v.desc.Digest, "holds %d bytes and should have %d", v.n,
 			v.desc.Size)
 	}
 	got := digest.NewDigest(v.desc.Digest.Algorithm(), v.hash)
 	if got != v.desc.Digest {
-		return errdefs.Errorf(errdefs.ErrCorrupt, "blob %s: its %d bytes hash to %s", v.desc.Digest, v.n, got)
+		return BlobErrorf(errdefs.ErrCorrupt, v.desc.Digest, "its %d bytes hash to %s", v.n, got)
 	}
 	return io.EOF
 }

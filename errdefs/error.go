@@ -1,6 +1,9 @@
 package errdefs
 
-import "strings"
+import (
+	"errors"
+	"strings"
+)
 
 // Error is a failure as a value. Floors make it; what people read is made of it
 // at an edge, which may leave out what it says itself, or translate Kind to a
@@ -48,4 +51,14 @@ func (e *Error) Unwrap() []error {
 		errs = append(errs, e.Err)
 	}
 	return errs
+}
+
+// Outermost is the Error that err itself is; one that err only wraps is not.
+func Outermost(err error) (*Error, bool) {
+	var e *Error
+	// What e wraps can be err only when it is e.
+	if !errors.As(err, &e) || !errors.Is(e, err) {
+		return nil, false
+	}
+	return e, true
 }

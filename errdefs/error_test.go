@@ -69,3 +69,17 @@ func TestSuggest(t *testing.T) {
 		t.Error("a suggestion where there is none")
 	}
 }
+
+func TestOutermost(t *testing.T) {
+	t.Parallel()
+	inner := &Error{Object: "blob x", Kind: ErrNotFound}
+	outer := &Error{Side: "registry", Err: inner}
+	for err, want := range map[error]*Error{
+		inner: inner, outer: outer, fmt.Errorf("reading: %w", inner): nil, errors.New("other"): nil,
+		errors.Join(inner): nil,
+	} {
+		if got, ok := Outermost(err); got != want || ok != (want != nil) {
+			t.Errorf("%v: %v, %v", err, got, ok)
+		}
+	}
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -257,18 +256,14 @@ func (s *Store) explainRefusal(ctx context.Context, ref reference.Reference, err
 // unnamed takes the name that distribution put before an error off again: ours
 // comes before it.
 func unnamed(ref reference.Reference, err error) error {
-	for _, name := range []string{ref.Name() + ": " + ref.Tag + ": ", ref.Name() + ": "} {
-		if text, ok := strings.CutPrefix(err.Error(), name); ok {
-			return &rewordedError{text, err}
-		}
+	e, ok := errdefs.Outermost(err)
+	if !ok || e.Side != ref.Name() {
+		return err
 	}
-	return err
+	short := *e
+	short.Side = ""
+	if short.Object == ref.Tag {
+		short.Object = ""
+	}
+	return &short
 }
-
-type rewordedError struct {
-	text string
-	err  error
-}
-
-func (e *rewordedError) Error() string { return e.text }
-func (e *rewordedError) Unwrap() error { return e.err }

@@ -219,7 +219,7 @@ func (s *Store) Open(_ context.Context, desc ocispec.Descriptor) (content.Reader
 	switch {
 	case err != nil:
 	case desc.Size != 0 && desc.Size != fi.Size():
-		err = errdefs.Errorf(errdefs.ErrCorrupt, "blob %s: %d bytes are stored, %d expected", desc.Digest, fi.Size(),
+		err = content.BlobErrorf(errdefs.ErrCorrupt, desc.Digest, "%d bytes are stored, %d expected", fi.Size(),
 			desc.Size)
 	default:
 		return &reader{f: f, size: fi.Size()}, nil
@@ -263,7 +263,7 @@ func regular(dir *os.Root, dgst digest.Digest) (fs.FileInfo, error) {
 	case err != nil:
 		return nil, blobError(dgst, err)
 	case !fi.Mode().IsRegular():
-		return nil, errdefs.Errorf(errdefs.ErrNotFound, "blob %s: is not stored here; %s is in its place", dgst,
+		return nil, content.BlobErrorf(errdefs.ErrNotFound, dgst, "is not stored here; %s is in its place",
 			kindOf(fi.Mode()))
 	}
 	return fi, nil
@@ -343,9 +343,9 @@ func blobName(dgst digest.Digest) (string, error) {
 
 func blobError(dgst digest.Digest, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
-		return errdefs.Errorf(errdefs.ErrNotFound, "blob %s: is not stored here", dgst)
+		return content.BlobErrorf(errdefs.ErrNotFound, dgst, "is not stored here")
 	}
-	return diskError("blob "+dgst.String(), err)
+	return diskError(content.BlobName(dgst), err)
 }
 
 // diskError gives a failed system call the kind that callers act on.

@@ -305,7 +305,7 @@ func (w *writer) Commit(ctx context.Context, desc ocispec.Descriptor) error {
 // check compares the bytes with desc.
 func (w *writer) check(ctx context.Context, desc ocispec.Descriptor) error {
 	if desc.Size != 0 && desc.Size != w.offset {
-		return errdefs.Errorf(errdefs.ErrCorrupt, "blob %s: %d bytes came, %d expected", desc.Digest, w.offset,
+		return content.BlobErrorf(errdefs.ErrCorrupt, desc.Digest, "%d bytes came, %d expected", w.offset,
 			desc.Size)
 	}
 	got := w.Digest()
@@ -318,7 +318,7 @@ func (w *writer) check(ctx context.Context, desc ocispec.Descriptor) error {
 		got = digest.NewDigest(digest.SHA512, h)
 	}
 	if got != desc.Digest {
-		return errdefs.Errorf(errdefs.ErrCorrupt, "blob %s: the %d bytes that came hash to %s", desc.Digest, w.offset,
+		return content.BlobErrorf(errdefs.ErrCorrupt, desc.Digest, "the %d bytes that came hash to %s", w.offset,
 			got)
 	}
 	return ctx.Err()

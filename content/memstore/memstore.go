@@ -62,7 +62,7 @@ func (s *Store) Open(_ context.Context, desc ocispec.Descriptor) (content.Reader
 		return nil, err
 	}
 	if desc.Size != 0 && desc.Size != int64(len(b.data)) {
-		return nil, errdefs.Errorf(errdefs.ErrCorrupt, "blob %s: %d bytes are stored, %d expected", desc.Digest,
+		return nil, content.BlobErrorf(errdefs.ErrCorrupt, desc.Digest, "%d bytes are stored, %d expected",
 			len(b.data), desc.Size)
 	}
 	return reader{bytes.NewReader(b.data)}, nil
@@ -80,7 +80,7 @@ func (s *Store) find(dgst digest.Digest) (blob, error) {
 	defer s.mu.Unlock()
 	b, ok := s.blobs[dgst]
 	if !ok {
-		return blob{}, errdefs.Errorf(errdefs.ErrNotFound, "blob %s: is not stored here", dgst)
+		return blob{}, content.BlobErrorf(errdefs.ErrNotFound, dgst, "is not stored here")
 	}
 	return b, nil
 }
@@ -245,10 +245,10 @@ func (h *handle) Commit(ctx context.Context, desc ocispec.Descriptor) error {
 	delete(s.writes, h.w.id)
 	n := int64(len(h.w.data))
 	if desc.Size != 0 && desc.Size != n {
-		return errdefs.Errorf(errdefs.ErrCorrupt, "blob %s: %d bytes came, %d expected", desc.Digest, n, desc.Size)
+		return content.BlobErrorf(errdefs.ErrCorrupt, desc.Digest, "%d bytes came, %d expected", n, desc.Size)
 	}
 	if got := desc.Digest.Algorithm().FromBytes(h.w.data); got != desc.Digest {
-		return errdefs.Errorf(errdefs.ErrCorrupt, "blob %s: the %d bytes that came hash to %s", desc.Digest, n, got)
+		return content.BlobErrorf(errdefs.ErrCorrupt, desc.Digest, "the %d bytes that came hash to %s", n, got)
 	}
 	s.blobs[desc.Digest] = blob{h.w.data, s.now()}
 	return nil

@@ -39,7 +39,7 @@ func (r *Repository) OpenBlob(
 		return b, nil
 	}
 	if err := r.read(ctx, b.open); err != nil {
-		return nil, r.about("blob "+desc.Digest.String(), err)
+		return nil, r.about(content.BlobName(desc.Digest), err)
 	}
 	return b, nil
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -13,6 +12,7 @@ import (
 	"cove/distribution"
 	"cove/distribution/auth"
 	"cove/distribution/client/wire"
+	"cove/errdefs"
 )
 
 // Repository reads from and writes to one repository at one registry. It is
@@ -82,15 +82,16 @@ func (r *Repository) read(ctx context.Context, do func(p *wire.Peer) error) erro
 	return fmt.Errorf("%w (mirrors before it: %w)", failed[last], errors.Join(failed[:last]...))
 }
 
-// about puts the repository before an error.
+// about names the repository and what of it an error is about.
 func (r *Repository) about(what string, err error) error {
 	if err == nil {
 		return nil
 	}
-	if strings.HasPrefix(err.Error(), what+": ") { // a store names its blob itself
-		return fmt.Errorf("%s: %w", r, err)
+	e := &errdefs.Error{Side: r.String(), Object: what, Err: err}
+	if inner, ok := errdefs.Outermost(err); ok && inner.Object == what { // a store names its blob itself
+		e.Object = ""
 	}
-	return fmt.Errorf("%s: %s: %w", r, what, err)
+	return e
 }
 
 // unique drops repeated digests and keeps the order.
