@@ -19,11 +19,7 @@ func (e *Engine) Container(ctx context.Context, ref string) (*runner.Container, 
 	if err != nil {
 		return nil, err
 	}
-	c, err := r.Get(ctx, ref)
-	if err != nil {
-		return nil, err
-	}
-	return c, nil
+	return r.Get(ctx, ref)
 }
 
 // Containers lists containers, newest first.

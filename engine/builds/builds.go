@@ -72,23 +72,15 @@ func Build(ctx context.Context, e Engine, o Options) (*builder.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	blobs, err := e.Content()
-	if err != nil {
-		return nil, err
-	}
-	bases, err := blobs.Lease(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer bases.Release()
 	snaps, err := e.Snapshots()
 	if err != nil {
 		return nil, err
 	}
-	b, err := newBuilder(e, resolver{e: e, hold: bases, always: o.Pull, tell: o.PullProgress})
+	b, release, err := newBuilder(ctx, e, o)
 	if err != nil {
 		return nil, err
 	}
+	defer release()
 	result, err := b.Build(ctx, o.Request)
 	if err != nil {
 		return nil, err
@@ -113,35 +105,38 @@ func Check(ctx context.Context, e Engine, o Options) (*builder.Checked, error) {
 	if err := machine.NeedRoot("checking a Dockerfile"); err != nil {
 		return nil, err
 	}
-	blobs, err := e.Content()
+	b, release, err := newBuilder(ctx, e, o)
 	if err != nil {
 		return nil, err
 	}
-	bases, err := blobs.Lease(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer bases.Release()
-	b, err := newBuilder(e, resolver{e: e, hold: bases, always: o.Pull, tell: o.PullProgress})
-	if err != nil {
-		return nil, err
-	}
+	defer release()
 	return b.Check(ctx, o.Request)
 }
 
-// newBuilder makes a builder, which is cheap; what it costs to open is shared.
-func newBuilder(e Engine, r resolver) (*builder.Builder, error) {
-	store, err := e.Content()
+// newBuilder makes a builder, which is cheap; what it costs to open is shared. The
+// base images that it finds are kept until release.
+func newBuilder(ctx context.Context, e Engine, o Options) (b *builder.Builder, release func(), err error) {
+	blobs, err := e.Content()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	snaps, err := e.Snapshots()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return builder.New(builder.Config{
-		Content: store, Snapshots: snaps, Resolver: r, Executor: Executor(e), Root: e.BuildDir(), Now: e.Now,
+	bases, err := blobs.Lease(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	b, err = builder.New(builder.Config{
+		Content: blobs, Snapshots: snaps, Executor: Executor(e), Root: e.BuildDir(), Now: e.Now,
+		Resolver: resolver{e: e, hold: bases, always: o.Pull, tell: o.PullProgress},
 	})
+	if err != nil {
+		return nil, nil, errors.Join(err, bases.Release())
+	}
+	// What a lease that cannot be released holds is let go with the process.
+	return b, func() { _ = bases.Release() }, nil
 }
 
 // resolver finds base images in the local store, and at their registries.
