@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/layers/mount"
 	"cove/sandbox/plan"
 	"cove/sandbox/program"
 )
@@ -41,7 +42,7 @@ func mapOwners(fd int, want plan.File) error {
 
 // userNamespace returns a user namespace with maps, which nobody is in: the
 // kernel makes one only with a process, here one that waits to be killed.
-func userNamespace(uids, gids []plan.IDRange) (ns int, err error) {
+func userNamespace(uids, gids []mount.IDRange) (ns int, err error) {
 	waiting := &plan.Plan{Steps: []plan.Step{{Op: plan.Barrier, Why: plan.Mounted, Result: 1}}}
 	image, err := program.Build(waiting, program.Input{})
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/layers/mount"
 	"cove/sandbox/plan"
 )
 
@@ -94,7 +95,7 @@ func (p *Process) setPid(pid, fd int) *os.File {
 	return old
 }
 
-func idMap(ranges []plan.IDRange) []syscall.SysProcIDMap {
+func idMap(ranges []mount.IDRange) []syscall.SysProcIDMap {
 	var out []syscall.SysProcIDMap
 	for _, r := range ranges {
 		out = append(out, syscall.SysProcIDMap{ContainerID: int(r.Inside), HostID: int(r.Outside), Size: int(r.Size)})

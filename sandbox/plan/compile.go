@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/layers/mount"
 	"cove/sandbox/check"
 	"cove/sandbox/host"
 )
@@ -180,10 +181,10 @@ func (b *builder) joinPID() {
 	}
 }
 
-func idRanges(maps []specs.LinuxIDMapping) []IDRange {
-	var out []IDRange
+func idRanges(maps []specs.LinuxIDMapping) []mount.IDRange {
+	var out []mount.IDRange
 	for _, m := range maps {
-		out = append(out, IDRange{Inside: m.ContainerID, Outside: m.HostID, Size: m.Size})
+		out = append(out, mount.IDRange{Inside: m.ContainerID, Outside: m.HostID, Size: m.Size})
 	}
 	return out
 }

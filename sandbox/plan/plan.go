@@ -12,6 +12,8 @@ package plan
 import (
 	"time"
 
+	"cove/layers/mount"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -20,7 +22,7 @@ type Plan struct {
 	// Clone are the CLONE_NEW flags that the program is started with.
 	Clone uint64
 	// UIDs and GIDs are the mappings of a new user namespace.
-	UIDs, GIDs []IDRange
+	UIDs, GIDs []mount.IDRange
 	// Files are opened by the parent and inherited by the program.
 	Files []File
 	// Steps are executed by the program.
@@ -39,9 +41,6 @@ type Plan struct {
 	// makes one in a user namespace that it joined.
 	Forks bool
 }
-
-// IDRange maps Size ids from Inside to Outside.
-type IDRange struct{ Inside, Outside, Size uint32 }
 
 // Op is the kind of a step.
 type Op uint8
@@ -118,7 +117,7 @@ type File struct {
 	Attr MountAttr
 	// UIDs and GIDs map the owners that a Bind shows; IDMapAll those of the mounts
 	// below, too.
-	UIDs, GIDs []IDRange
+	UIDs, GIDs []mount.IDRange
 	IDMapAll   bool
 	// Options are those of DevPTS and CopyUp.
 	Options []string

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 
+	"cove/layers/mount"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -21,7 +23,7 @@ func (p *Plan) String() string {
 	b.WriteString("})\n")
 	for _, m := range []struct {
 		name string
-		ids  []IDRange
+		ids  []mount.IDRange
 	}{{"uid_map", p.UIDs}, {"gid_map", p.GIDs}} {
 		for _, r := range m.ids {
 			fmt.Fprintf(&b, "parent: write(\"/proc/PID/%s\", \"%d %d %d\")\n", m.name, r.Inside, r.Outside, r.Size)
