@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"cove/builder/solve"
 	"cove/errdefs"
 )
 
@@ -60,11 +61,15 @@ func TestRunFails(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	_, err := w.build("FROM base\nRUN <<E\necho compiling\necho broken\nexit 2\nE\n")
-	if err == nil || err.Error() != "stdin:2: RUN <<E: exit code: 2, after:\n  compiling\n  broken" {
+	if err == nil || err.Error() != "stdin:2: RUN <<E: exit code: 2" {
 		t.Fatalf("%v", err)
 	}
 	if exit := (*ExitError)(nil); !errors.As(err, &exit) || exit.Code != 2 {
 		t.Errorf("%T is no *ExitError", err)
+	}
+	if failed := (*solve.RunError)(nil); !errors.As(err, &failed) ||
+		!slices.Equal(failed.Tail, []string{"compiling", "broken"}) {
+		t.Errorf("the error carries what the command wrote as %+v", failed)
 	}
 	w.must("FROM base\nRUN true\n")
 }
