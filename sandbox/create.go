@@ -41,6 +41,7 @@ func Create(ctx context.Context, r Request) (*Process, error) {
 		return nil, err
 	}
 	defer f.close()
+	makeLinked(r.Plan, f, r.Spec)
 	l := launch{
 		plan: r.Plan, files: f, stdio: [3]*os.File{r.Stdin, r.Stdout, r.Stderr}, extra: r.ExtraFiles,
 		filter: r.Filter, cgroupFD: f.cgroupFD, death: unix.SIGKILL,

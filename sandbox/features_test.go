@@ -146,6 +146,50 @@ func TestBindOverDanglingLink(t *testing.T) {
 	}
 }
 
+// TestDirectoryBehindDanglingLink mounts directories, and works in one, where the
+// image has links to nothing, as /var/lock is one to /run/lock. What they name is
+// made in the root, as runc does, and nowhere else.
+func TestDirectoryBehindDanglingLink(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, []byte("hello\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	root, outside := rootfs(t), filepath.Join(t.TempDir(), "outside")
+	for link, target := range map[string]string{
+		"absolute": outside, "relative": "made/deep", "chain": "relative2", "relative2": "/made/chain",
+		"climbing": "../../../.." + outside + "-climbing", "way": "made/way", "work": "/made/work", "loop": "loop",
+	} {
+		if err := os.Symlink(target, filepath.Join(root, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	spec := baseSpec("sh", "-c", "cat absolute/file relative/file chain/file climbing/file way/in/file way/file; "+
+		"stat -f -c %T /way/tmp; cd /work && pwd -P")
+	for _, dest := range []string{"/absolute", "/relative", "/chain", "/climbing", "/way/in"} {
+		spec.Mounts = append(spec.Mounts, specs.Mount{Destination: dest, Source: dir, Options: []string{"bind"}})
+	}
+	spec.Mounts = append(spec.Mounts,
+		specs.Mount{Destination: "/way/file", Source: file, Options: []string{"bind"}},
+		specs.Mount{Destination: "/way/tmp", Type: "tmpfs", Source: "tmpfs"})
+	spec.Process.Cwd = "/work/"
+	spec.Process.Args[2] = "cd / && " + spec.Process.Args[2]
+	r, err := runSpec(t, mount.Mount{Type: "bind", Source: root}, spec)
+	if want := strings.Repeat("hello\n", 6) + "tmpfs\n/made/work\n"; err != nil || r.out != want {
+		t.Errorf("%v, %q, want %q; %s", err, r.out, want, r.err)
+	}
+	if _, err := os.Lstat(outside); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("what the link names, outside of the root: %v", err)
+	}
+	spec = baseSpec("true")
+	spec.Mounts = append(spec.Mounts, specs.Mount{Destination: "/loop", Source: dir, Options: []string{"bind"}})
+	_, err = runSpec(t, mount.Mount{Type: "bind", Source: root}, spec)
+	if !errors.Is(err, unix.ELOOP) || !strings.Contains(err.Error(), "/loop") {
+		t.Errorf("a link to itself: %v", err)
+	}
+}
+
 // TestBindOverLoop: a link to itself leads nowhere, and the error names it.
 func TestBindOverLoop(t *testing.T) {
 	t.Parallel()
