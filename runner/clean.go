@@ -3,7 +3,6 @@ package runner
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -60,7 +59,7 @@ func (r *Runner) cleanStates(ctx context.Context) (removed []string, err error) 
 		return nil, err
 	}
 	for _, c := range all {
-		before, err := c.dir.State()
+		before, err := c.record().State()
 		if err != nil {
 			continue // removed meanwhile, or for Remove with force
 		}
@@ -68,8 +67,8 @@ func (r *Runner) cleanStates(ctx context.Context) (removed []string, err error) 
 		if err != nil && !errors.Is(err, errdefs.ErrNotFound) {
 			return removed, err
 		}
-		if alive(before) && !alive(after) {
-			removed = append(removed, "container "+c.name+": "+after.Error)
+		if before.Alive() && !after.Alive() {
+			removed = append(removed, "container "+c.Name()+": "+after.Error)
 		}
 	}
 	return removed, nil
@@ -88,7 +87,7 @@ func (r *Runner) cleanRuns(ctx context.Context) (removed []string, err error) {
 			continue
 		}
 		if id != "" {
-			err = errors.Join(err, r.sweep(ctx, "run "+id, task.Groups+"/"+id))
+			err = errors.Join(err, task.Sweep(ctx, "run "+id, task.Groups+"/"+id))
 		}
 		err = errors.Join(err, os.RemoveAll(filepath.Join(r.opts.Run, e.Name())))
 		removed = append(removed, "files of "+e.Name())
@@ -164,30 +163,4 @@ func (r *Runner) cleanGroups(ctx context.Context) (removed []string, err error) 
 		}
 	}
 	return removed, errors.Join(err, cgroup.Load(features.Cgroup, task.Groups).DeleteEmpty())
-}
-
-// sweep frees what something without a parent may still hold: processes and its
-// control group.
-func (r *Runner) sweep(ctx context.Context, what, group string) error {
-	features, err := host.Detect()
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
-	defer cancel()
-	g := cgroup.Load(features.Cgroup, group)
-	if err := g.Kill(ctx); err != nil {
-		return cannotEnd(what, g, err)
-	}
-	return g.Delete(ctx)
-}
-
-// cannotEnd is the error of a process that SIGKILL does not end, with its name.
-func cannotEnd(what string, g *cgroup.Group, err error) error {
-	pids, perr := g.Procs()
-	if !errors.Is(err, context.DeadlineExceeded) || perr != nil || len(pids) == 0 {
-		return fmt.Errorf("%s: %w", what, err)
-	}
-	return errdefs.Errorf(errdefs.ErrUnavailable, "%s: process %d (%s) does not end: it waits in the kernel (state %c)",
-		what, pids[0], process.Name(pids[0]), process.State(pids[0]))
 }

@@ -13,10 +13,26 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/internal/process"
+	"cove/layers/mount"
+	"cove/network"
 	"cove/runner/record"
 	"cove/runner/task"
 	"cove/sandbox/seccomp"
 )
+
+// RunRequest is one process run to its end by this very process: a build's RUN.
+type RunRequest struct {
+	// ID names the container in errors, its cgroup and its hostname; unique.
+	ID   string
+	Spec *specs.Spec
+	Root mount.Mount
+	// Network is as for a container; Hosts and resolv.conf files are made for
+	// the time of the run and bound over the root's.
+	Network network.Config
+	Stdin   io.Reader
+	Stdout  io.Writer
+	Stderr  io.Writer
+}
 
 // Run runs one process to its end, without monitor and without a record; it
 // dies with the caller, and is killed when ctx ends. A program that could not

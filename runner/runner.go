@@ -18,15 +18,11 @@ package runner
 
 import (
 	"context"
-	"io"
 	"os"
 	"path/filepath"
 
-	specs "github.com/opencontainers/runtime-spec/specs-go"
-
-	"cove/layers/mount"
 	"cove/network"
-	"cove/runner/record"
+	"cove/runner/life"
 )
 
 // Options say where a Runner keeps its state and finds its programs.
@@ -79,24 +75,15 @@ func executable(path string) bool {
 type Runner struct {
 	opts Options
 	net  *network.Network
+	life *life.Options
 }
 
-// monitorArgs is the command line of a monitor; its directory names the
-// container to whoever looks at the process table.
-func (r *Runner) monitorArgs(dir record.Dir) []string {
-	return []string{"monitor", "--run", r.opts.Run, string(dir)}
-}
-
-// RunRequest is one process run to its end by this very process: a build's RUN.
-type RunRequest struct {
-	// ID names the container in errors, its cgroup and its hostname; unique.
-	ID   string
-	Spec *specs.Spec
-	Root mount.Mount
-	// Network is as for a container; Hosts and resolv.conf files are made for
-	// the time of the run and bound over the root's.
-	Network network.Config
-	Stdin   io.Reader
-	Stdout  io.Writer
-	Stderr  io.Writer
+// Open returns the Runner of a root.
+func Open(o Options) (*Runner, error) {
+	o = o.withDefaults()
+	net := network.Open(o.Root)
+	return &Runner{
+		opts: o, net: net,
+		life: &life.Options{Run: o.Run, RuntimePath: o.RuntimePath, Network: net},
+	}, nil
 }

@@ -17,7 +17,6 @@ var largePackages = map[string]string{
 	"builder/solve":      "explaining and telling, beside the solving",
 	"engine":             "containers, images, builds and volumes, a noun each",
 	"images":             "load and import, beside pull and push",
-	"runner":             "one life of a container, and the policy over lives",
 	"runner/oci":         "the state store, beside the commands",
 	"sandbox":            "creating and joining, and opening of files",
 	"sandbox/plan":       "printing, beside the compiling",

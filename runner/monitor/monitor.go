@@ -251,7 +251,7 @@ func (m *monitor) peer() (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("network of container %.12s: %w", id, err)
 	}
-	if st.Status != record.Running && st.Status != record.Paused {
+	if !st.Alive() {
 		return 0, errdefs.Errorf(errdefs.ErrConflict, "network of container %.12s: it is not running; start it first",
 			id)
 	}

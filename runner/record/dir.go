@@ -158,6 +158,14 @@ func SyncDir(path string) error {
 	return f.Sync()
 }
 
+// Alive reports whether the container runs, paused or not.
+func (st State) Alive() bool { return st.Status == Running || st.Status == Paused }
+
+// Exit is how the container ended.
+func (st State) Exit() ExitStatus {
+	return ExitStatus{Code: st.ExitCode, OOMKilled: st.OOMKilled, Error: st.Error}
+}
+
 // Lost is the state of a container whose monitor ended without telling.
 func (st State) Lost(now time.Time) State {
 	why := "monitor killed"

@@ -3,51 +3,17 @@ package runner
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"os/exec"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
-	"cove/errdefs"
-	"cove/runner/logs"
-	"cove/sandbox/cgroup"
+	"cove/errdefs" // Top is the process table as ps on the host prints it with psArgs (default
+	// -ef), reduced to the container's processes; the first row is the header. The
+	// image needs no ps.
 )
 
-// Procs returns the host pids of the container's processes, ascending.
-func (c *Container) Procs(ctx context.Context) ([]int, error) {
-	st, err := c.running(ctx)
-	if err != nil {
-		return nil, err
-	}
-	g, err := c.group(st)
-	if err != nil {
-		return nil, err
-	}
-	pids, err := g.Procs()
-	slices.Sort(pids)
-	return slices.Compact(pids), err
-}
-
-// Stats reads what the container uses.
-func (c *Container) Stats(ctx context.Context) (cgroup.Stats, error) {
-	st, err := c.running(ctx)
-	if err != nil {
-		return cgroup.Stats{}, err
-	}
-	g, err := c.group(st)
-	if err != nil {
-		return cgroup.Stats{}, err
-	}
-	return g.Stats()
-}
-
-// Top is the process table as ps on the host prints it with psArgs (default
-// -ef), reduced to the container's processes; the first row is the header. The
-// image needs no ps.
 func (c *Container) Top(ctx context.Context, psArgs []string) ([][]string, error) {
 	pids, err := c.Procs(ctx)
 	if err != nil {
@@ -145,45 +111,4 @@ func fieldsN(line string, n int) []string {
 		fields = append(fields, strings.TrimRight(line, " \t"))
 	}
 	return fields
-}
-
-// LogOptions choose from a log.
-type LogOptions struct {
-	Follow bool
-	// Tail is how many last lines, unless All.
-	Tail         int
-	All          bool
-	Since, Until time.Time
-	Timestamps   bool
-}
-
-// Logs writes the recorded output. It returns when all is written, or with
-// Follow when the container has exited.
-func (c *Container) Logs(ctx context.Context, o LogOptions, stdout, stderr io.Writer) error {
-	if c.cfg.Log.Driver == "none" {
-		return errdefs.Errorf(errdefs.ErrUnsupported, "container %s keeps no log: it was made without one", c)
-	}
-	lo := logs.Options{Tail: o.Tail, Since: o.Since, Until: o.Until, Timestamps: o.Timestamps}
-	if o.All {
-		lo.Tail = -1
-	}
-	if !o.Follow {
-		return logs.Read(ctx, c.LogPath(), lo, stdout, stderr)
-	}
-	ended := make(chan struct{})
-	lo.Follow = ended
-	ctx, cancel := context.WithCancel(ctx)
-	waited := make(chan error, 1)
-	go func() {
-		defer close(ended)
-		_, err := c.Wait(ctx)
-		waited <- err
-	}()
-	err := logs.Read(ctx, c.LogPath(), lo, stdout, stderr)
-	cancel()
-	if werr := <-waited; werr != nil && err == nil && !errors.Is(werr, context.Canceled) &&
-		!errors.Is(werr, errdefs.ErrNotFound) {
-		return fmt.Errorf("following the log: %w", werr)
-	}
-	return err
 }

@@ -1,22 +1,19 @@
-package runner
+package life
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"syscall"
 
 	"cove/errdefs"
 	"cove/internal/leanjson"
 	"cove/runner/attach"
-	"cove/runner/record"
+	"cove/runner/record" // Start starts the container under a monitor of its own and returns when its
+	// process runs. It is a *StartError when it cannot; one that runs already is no
+	// error, as docker has it, and a paused one is errdefs.ErrConflict.
 )
 
-// Start starts the container under a monitor of its own and returns when its
-// process runs. It is a *StartError when it cannot; one that runs already is no
-// error, as docker has it, and a paused one is errdefs.ErrConflict.
 func (c *Container) Start(ctx context.Context) error {
 	s, err := c.start(ctx, attach.Hello{Kind: attach.Wait})
 	if errors.Is(err, errRuns) {
@@ -38,12 +35,21 @@ func (c *Container) StartAttached(ctx context.Context) (*Session, error) {
 var errRuns = errdefs.Errorf(errdefs.ErrConflict, "it is already running")
 
 func (c *Container) start(ctx context.Context, h attach.Hello) (*Session, error) {
-	unlock, err := c.lock(ctx)
+	unlock, err := c.Lock(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
 	return c.startLocked(ctx, h)
+}
+
+// StartLocked is Start for whoever holds the control lock.
+func (c *Container) StartLocked(ctx context.Context) error {
+	s, err := c.startLocked(ctx, attach.Hello{Kind: attach.Wait})
+	if err == nil {
+		return s.Close()
+	}
+	return err
 }
 
 // startLocked is start for whoever holds the control lock.
@@ -54,7 +60,7 @@ func (c *Container) startLocked(ctx context.Context, h attach.Hello) (*Session, 
 		return nil, err
 	case st.Status == record.Paused:
 		return nil, errdefs.Errorf(errdefs.ErrConflict, "cannot start a paused container, try unpause instead: %s", c)
-	case alive(st):
+	case st.Alive():
 		return nil, fmt.Errorf("container %s: %w", c, errRuns)
 	}
 	if err := errors.Join(c.dir.SetMark(record.PausedMark, false), c.dir.SetMark(record.KeepMark, false)); err != nil {
@@ -62,7 +68,7 @@ func (c *Container) startLocked(ctx context.Context, h attach.Hello) (*Session, 
 	}
 	m := c.standby
 	if c.standby = nil; m == nil {
-		if m, err = c.r.spawn(c.dir); err != nil {
+		if m, err = c.o.spawn(c.dir); err != nil {
 			return nil, fmt.Errorf("container %s: %w", c, err)
 		}
 	}
@@ -76,72 +82,11 @@ func (c *Container) startLocked(ctx context.Context, h attach.Hello) (*Session, 
 		conn.Close()
 		if errors.Is(err, errdefs.ErrUnavailable) {
 			_ = monitor.Kill() // it has ended already, at best; one that hangs would hold the container
-			err = errors.Join(err, c.sweep(context.WithoutCancel(ctx)))
+			err = errors.Join(err, c.Sweep(context.WithoutCancel(ctx)))
 		}
 		return nil, err
 	}
 	return s, nil
-}
-
-// Monitor is a monitor that waits to be told to start its container.
-type Monitor struct {
-	process *os.Process
-	conn    *attach.Conn
-}
-
-// Close ends a monitor that was not given to a container.
-func (m *Monitor) Close() {
-	if m != nil {
-		m.conn.Close()
-	}
-}
-
-// StandBy starts the monitor of a container that is about to be made, whose id
-// is decided, so that the one starts while the other is made: see
-// [Container.Use]. A monitor looks at nothing before it is told to start the
-// container, and ends when whoever started it does. It is nil when it could not
-// be started; then the start of the container tries again, and says why not.
-func (r *Runner) StandBy(id string) *Monitor {
-	m, err := r.spawn(record.Of(r.opts.Root, id))
-	if err != nil {
-		return nil
-	}
-	return m
-}
-
-// Use gives a monitor of StandBy to a container that nobody else has yet: its
-// next start uses it. One that was given before and not used ends; nil is none.
-func (c *Container) Use(m *Monitor) {
-	c.standby.Close()
-	c.standby = m
-}
-
-// spawn runs a monitor, in a session of its own and away from this process's
-// directory and streams.
-func (r *Runner) spawn(dir record.Dir) (*Monitor, error) {
-	conn, theirs, err := attach.Pair()
-	if err != nil {
-		return nil, err
-	}
-	defer theirs.Close()
-	//nolint:noctx // the monitor outlives this command
-	cmd := exec.Command(r.opts.RuntimePath, r.monitorArgs(dir)...)
-	cmd.Dir = "/"
-	// It mostly waits. With one processor the Go runtime has fewer threads to
-	// start, to wake and to keep memory for.
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "GOMAXPROCS=1"}
-	cmd.ExtraFiles = []*os.File{theirs}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := cmd.Start(); err != nil {
-		conn.Close()
-		if errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist) {
-			return nil, errdefs.Errorf(errdefs.ErrUnavailable,
-				"the program cove-runtime is not beside this one nor in $PATH (%s)", r.opts.RuntimePath)
-		}
-		return nil, fmt.Errorf("starting its monitor: %w", err)
-	}
-	go cmd.Wait() //nolint:errcheck // only collects the zombie, if this process lives that long
-	return &Monitor{process: cmd.Process, conn: conn}, nil
 }
 
 var errMonitorEnded = errdefs.Errorf(errdefs.ErrUnavailable, "its monitor ended before it was started")

@@ -1,4 +1,4 @@
-package runner
+package life
 
 import (
 	"context"
@@ -38,7 +38,7 @@ func (c *Container) exec(ctx context.Context, cfg record.ExecConfig, st Streams)
 	switch {
 	case err != nil:
 		return record.ExitStatus{}, err
-	case !alive(state):
+	case !state.Alive():
 		return record.ExitStatus{}, c.notRunning()
 	case state.Status == record.Paused:
 		return record.ExitStatus{}, errdefs.Errorf(errdefs.ErrConflict, "container %s is paused; unpause it first", c)

@@ -1,0 +1,167 @@
+package life
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"cove/errdefs"
+	"cove/internal/process"
+	"cove/runner/attach"
+	"cove/runner/record" // Nothing waits without end for a process that may hang.
+	// pollInterval is how often a waiting process checks that the other one is not
+	// stopped.
+	// answerTimeout is how long a monitor may take to answer, and a killed process
+	// to end.
+)
+
+const (
+	pollInterval  = time.Second
+	answerTimeout = 10 * time.Second
+	// startTimeout is how long a start may take, and how long a process may keep a
+	// container's control lock.
+	startTimeout = time.Minute
+	// forever is the limit of what lasts as long as the container runs.
+	forever = math.MaxInt64
+)
+
+// Monitor is a monitor that waits to be told to start its container.
+type Monitor struct {
+	process *os.Process
+	conn    *attach.Conn
+}
+
+// Close ends a monitor that was not given to a container.
+func (m *Monitor) Close() {
+	if m != nil {
+		m.conn.Close()
+	}
+}
+
+// StandBy starts the monitor of a container that is about to be made, whose id
+// is decided, so that the one starts while the other is made: see
+// [Container.Use]. A monitor looks at nothing before it is told to start the
+// container, and ends when whoever started it does. It is nil when it could not
+// be started; then the start of the container tries again, and says why not.
+func (o *Options) StandBy(dir record.Dir) *Monitor {
+	m, err := o.spawn(dir)
+	if err != nil {
+		return nil
+	}
+	return m
+}
+
+// Use gives a monitor of StandBy to a container that nobody else has yet: its
+// next start uses it. One that was given before and not used ends; nil is none.
+func (c *Container) Use(m *Monitor) {
+	c.standby.Close()
+	c.standby = m
+}
+
+// spawn runs a monitor, in a session of its own and away from this process's
+// directory and streams.
+func (o *Options) spawn(dir record.Dir) (*Monitor, error) {
+	conn, theirs, err := attach.Pair()
+	if err != nil {
+		return nil, err
+	}
+	defer theirs.Close()
+	//nolint:noctx // the monitor outlives this command
+	cmd := exec.Command(o.RuntimePath, "monitor", "--run", o.Run, string(dir))
+	cmd.Dir = "/"
+	// It mostly waits. With one processor the Go runtime has fewer threads to
+	// start, to wake and to keep memory for.
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "GOMAXPROCS=1"}
+	cmd.ExtraFiles = []*os.File{theirs}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		conn.Close()
+		if errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist) {
+			return nil, errdefs.Errorf(errdefs.ErrUnavailable,
+				"the program cove-runtime is not beside this one nor in $PATH (%s)", o.RuntimePath)
+		}
+		return nil, fmt.Errorf("starting its monitor: %w", err)
+	}
+	go cmd.Wait() //nolint:errcheck // only collects the zombie, if this process lives that long
+	return &Monitor{process: cmd.Process, conn: conn}, nil
+}
+
+// call connects to the monitor of a container that ran a moment ago, and waits
+// for its welcome. One that has ended is errdefs.ErrNotFound.
+func (c *Container) call(ctx context.Context, monitor int, h attach.Hello, files ...*os.File) (*attach.Conn, error) {
+	conn, err := attach.Dial(c.dir.Socket(c.o.Run), h, files...)
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	switch p, err := c.await(ctx, conn, monitor, answerTimeout); {
+	case err == nil && p.Type == attach.TypeWelcome:
+		return conn, nil
+	case errors.Is(err, errdefs.ErrUnavailable) || ctx.Err() != nil:
+		conn.Close()
+		return nil, err
+	default:
+		conn.Close()
+		return nil, errdefs.Errorf(errdefs.ErrNotFound, "container %s: its monitor has just ended", c)
+	}
+}
+
+// await receives a packet from a monitor that has to send one. It gives up when
+// the monitor is stopped or stays silent for longer than limit: errdefs.ErrUnavailable.
+func (c *Container) await(
+	ctx context.Context, conn *attach.Conn, monitor int, limit time.Duration,
+) (attach.Packet, error) {
+	defer func() { _ = conn.SetReadDeadline(time.Time{}) }() // fails when it is closed, which the next one tells
+	stopped := 0
+	for end := time.Now().Add(limit); ; {
+		err := conn.SetReadDeadline(time.Now().Add(pollInterval))
+		var p attach.Packet
+		if err == nil {
+			p, err = conn.Receive(true)
+		}
+		if ctx.Err() != nil {
+			return p, ctx.Err()
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			return p, err
+		}
+		if stopped++; !process.Stopped(monitor) {
+			stopped = 0
+		}
+		switch {
+		case stopped == 2: // not just for a moment, as by a debugger
+			return p, errdefs.Errorf(errdefs.ErrUnavailable,
+				"container %s: its monitor, process %d, is stopped; "+
+					"continue it with kill -CONT %[2]d, or remove the container by force", c, monitor)
+		case time.Now().After(end):
+			return p, errdefs.Errorf(errdefs.ErrUnavailable,
+				"container %s: its monitor, process %d, does not answer; try again, or remove the container by force", c, monitor)
+		}
+	}
+}
+
+// endMonitor kills a monitor that does not answer, after its container ended:
+// nothing is lost then. What it had to do is done by whoever looks next.
+func (c *Container) endMonitor(ctx context.Context) error {
+	pid, ok := process.Find(c.dir.Holder(record.MonitorLock))
+	if !ok {
+		return nil // ended meanwhile
+	}
+	if err := unix.Kill(pid, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
+		return errdefs.Errorf(errdefs.ErrDenied, "container %s: killing its monitor, process %d: %w", c, pid, err)
+	}
+	lock, err := c.dir.Lock(ctx, record.MonitorLock, answerTimeout)
+	if err != nil {
+		return err
+	}
+	record.Unlock(lock)
+	return nil
+}

@@ -1,0 +1,34 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"cove/errdefs"
+	"cove/runner/record"
+	"cove/runner/task"
+)
+
+// Restart stops the container, as Stop does, and starts it. Several at once come
+// one after the other.
+func (c *Container) Restart(ctx context.Context, timeout time.Duration) error {
+	unlock, err := c.Lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if c.Config().AutoRemove {
+		if err := c.record().SetMark(record.KeepMark, true); err != nil {
+			return err
+		}
+	}
+	if err := c.Stop(ctx, timeout); err != nil {
+		return errors.Join(err, c.record().SetMark(record.KeepMark, false))
+	}
+	err = c.StartLocked(ctx)
+	if err != nil && c.Config().AutoRemove && !errors.Is(err, errdefs.ErrNotFound) {
+		err = errors.Join(err, task.Discard(context.WithoutCancel(ctx), c.record(), c.Config()))
+	}
+	return err
+}
