@@ -11,11 +11,12 @@ import (
 
 	"cove/errdefs"
 	"cove/internal/ids"
-	"cove/runner/record" // Get finds a container by its name, its ID, or a prefix of its ID. No match is
-	// errdefs.ErrNotFound, more than one errdefs.ErrConflict. What is found is
-	// reconciled, as [Container.State] does it.
+	"cove/runner/record"
 )
 
+// Get finds a container by its name, its ID, or a prefix of its ID. No match is
+// errdefs.ErrNotFound, more than one errdefs.ErrConflict. What is found is
+// reconciled, as [Container.State] does it.
 func (r *Runner) Get(ctx context.Context, ref string) (*Container, error) {
 	c, err := r.find(ref)
 	if err != nil {

@@ -8,12 +8,13 @@ import (
 	"time"
 
 	"cove/errdefs"
-	"cove/runner/logs" // LogOptions choose from a log.
-	// Tail is how many last lines, unless All.
+	"cove/runner/logs"
 )
 
+// LogOptions choose from a log.
 type LogOptions struct {
-	Follow       bool
+	Follow bool
+	// Tail is how many last lines, unless All.
 	Tail         int
 	All          bool
 	Since, Until time.Time

@@ -5,8 +5,8 @@ import (
 	"cove/runner/record"
 )
 
-// What a caller needs of a life is named here, too: to start, watch and end containers
-// takes this package alone.
+// These names of package life are repeated here, so that whoever starts and watches
+// containers imports this package alone.
 type (
 	// Streams are the caller's ends of a process's standard streams.
 	Streams = life.Streams

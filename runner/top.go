@@ -9,11 +9,12 @@ import (
 	"strconv"
 	"strings"
 
-	"cove/errdefs" // Top is the process table as ps on the host prints it with psArgs (default
-	// -ef), reduced to the container's processes; the first row is the header. The
-	// image needs no ps.
+	"cove/errdefs"
 )
 
+// Top is the process table as ps on the host prints it with psArgs (default
+// -ef), reduced to the container's processes; the first row is the header. The
+// image needs no ps.
 func (c *Container) Top(ctx context.Context, psArgs []string) ([][]string, error) {
 	pids, err := c.Procs(ctx)
 	if err != nil {

@@ -9,10 +9,10 @@ import (
 	"cove/errdefs"
 	"cove/internal/process"
 	"cove/runner/record"
-	"cove/sandbox/cgroup" // Pause freezes all processes of the container.
-	// Unpause lets them go on.
+	"cove/sandbox/cgroup"
 )
 
+// Pause freezes all processes of the container.
 func (c *Container) Pause(ctx context.Context) error {
 	return c.Hold(ctx, func(st record.State) error {
 		if st.Status == record.Paused {
@@ -22,6 +22,7 @@ func (c *Container) Pause(ctx context.Context) error {
 	})
 }
 
+// Unpause lets them go on.
 func (c *Container) Unpause(ctx context.Context) error {
 	return c.Hold(ctx, func(st record.State) error {
 		if st.Status != record.Paused {

@@ -5,11 +5,10 @@ import (
 	"errors"
 
 	"cove/errdefs"
-	"cove/runner/record" // Lock takes the container's control lock.
-	// Hold calls do with the container's state while nobody else starts, pauses,
-	// renames or removes it.
+	"cove/runner/record"
 )
 
+// Lock takes the container's control lock.
 func (c *Container) Lock(ctx context.Context) (unlock func(), err error) {
 	f, err := c.dir.Lock(ctx, record.ControlLock, startTimeout)
 	if err != nil {
@@ -18,6 +17,8 @@ func (c *Container) Lock(ctx context.Context) (unlock func(), err error) {
 	return func() { record.Unlock(f) }, nil
 }
 
+// Hold calls do with the container's state while nobody else starts, pauses,
+// renames or removes it.
 func (c *Container) Hold(ctx context.Context, do func(record.State) error) error {
 	unlock, err := c.Lock(ctx)
 	if err != nil {

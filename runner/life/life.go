@@ -14,11 +14,12 @@ import (
 	"cove/network"
 	"cove/runner/record"
 	"cove/sandbox/cgroup"
-	"cove/sandbox/host" // Options say where the monitors of containers are.
-	// Run is the directory of their sockets.
+	"cove/sandbox/host"
 )
 
+// Options say where the monitors of containers are.
 type Options struct {
+	// Run is the directory of their sockets.
 	Run string
 	// RuntimePath is the cove-runtime binary, which is the monitor.
 	RuntimePath string

@@ -15,15 +15,16 @@ import (
 	"cove/errdefs"
 	"cove/internal/process"
 	"cove/runner/attach"
-	"cove/runner/record" // Nothing waits without end for a process that may hang.
-	// pollInterval is how often a waiting process checks that the other one is not
-	// stopped.
-	// answerTimeout is how long a monitor may take to answer, and a killed process
-	// to end.
+	"cove/runner/record"
 )
 
+// Nothing waits without end for a process that may hang.
 const (
-	pollInterval  = time.Second
+	// pollInterval is how often a waiting process checks that the other one is not
+	// stopped.
+	pollInterval = time.Second
+	// answerTimeout is how long a monitor may take to answer, and a killed process
+	// to end.
 	answerTimeout = 10 * time.Second
 	// startTimeout is how long a start may take, and how long a process may keep a
 	// container's control lock.

@@ -8,12 +8,13 @@ import (
 	"cove/errdefs"
 	"cove/internal/process"
 	"cove/runner/record"
-	"cove/runner/task" // State reads the container's state, reconciled: if its monitor is gone or the
-	// machine was rebooted, it is recorded as exited and cleaned up first. A
-	// container that was removed, which reconciling does to one that is AutoRemove,
-	// is errdefs.ErrNotFound.
+	"cove/runner/task"
 )
 
+// State reads the container's state, reconciled: if its monitor is gone or the
+// machine was rebooted, it is recorded as exited and cleaned up first. A
+// container that was removed, which reconciling does to one that is AutoRemove,
+// is errdefs.ErrNotFound.
 func (c *Container) State(ctx context.Context) (record.State, error) {
 	st, err := c.dir.State()
 	if err != nil || !st.Alive() || c.monitored(ctx) {

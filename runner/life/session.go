@@ -11,18 +11,19 @@ import (
 	"cove/errdefs"
 	"cove/internal/leanjson"
 	"cove/runner/attach"
-	"cove/runner/record" // Streams are the caller's ends of a process's standard streams. Nil ones are
-	// not connected.
-	// Resize delivers the size of the caller's terminal, at first and whenever
-	// it changes.
-	// DetachKeys end the session when read from Stdin; nil is never.
+	"cove/runner/record"
 )
 
+// Streams are the caller's ends of a process's standard streams. Nil ones are
+// not connected.
 type Streams struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
-	Resize         <-chan Size
-	DetachKeys     []byte
+	// Resize delivers the size of the caller's terminal, at first and whenever
+	// it changes.
+	Resize <-chan Size
+	// DetachKeys end the session when read from Stdin; nil is never.
+	DetachKeys []byte
 }
 
 // Size is a terminal's.

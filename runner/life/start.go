@@ -9,11 +9,12 @@ import (
 	"cove/errdefs"
 	"cove/internal/leanjson"
 	"cove/runner/attach"
-	"cove/runner/record" // Start starts the container under a monitor of its own and returns when its
-	// process runs. It is a *StartError when it cannot; one that runs already is no
-	// error, as docker has it, and a paused one is errdefs.ErrConflict.
+	"cove/runner/record"
 )
 
+// Start starts the container under a monitor of its own and returns when its
+// process runs. It is a *StartError when it cannot; one that runs already is no
+// error, as docker has it, and a paused one is errdefs.ErrConflict.
 func (c *Container) Start(ctx context.Context) error {
 	s, err := c.start(ctx, attach.Hello{Kind: attach.Wait})
 	if errors.Is(err, errRuns) {

@@ -15,11 +15,12 @@ import (
 
 	"cove/errdefs"
 	"cove/internal/process"
-	"cove/runner/record" // Kill sends a signal to the container's first process. With SIGKILL the kernel
-	// ends all others of its pid namespace, too. When the signal is one that ends
-	// the process whatever it likes, Kill returns when its end is recorded.
+	"cove/runner/record"
 )
 
+// Kill sends a signal to the container's first process. With SIGKILL the kernel
+// ends all others of its pid namespace, too. When the signal is one that ends
+// the process whatever it likes, Kill returns when its end is recorded.
 func (c *Container) Kill(ctx context.Context, sig syscall.Signal) error {
 	st, err := c.running(ctx)
 	if err != nil {

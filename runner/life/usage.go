@@ -4,9 +4,10 @@ import (
 	"context"
 	"slices"
 
-	"cove/sandbox/cgroup" // Procs returns the host pids of the container's processes, ascending.
+	"cove/sandbox/cgroup"
 )
 
+// Procs returns the host pids of the container's processes, ascending.
 func (c *Container) Procs(ctx context.Context) ([]int, error) {
 	st, err := c.running(ctx)
 	if err != nil {

@@ -10,12 +10,12 @@ import (
 	"cove/internal/leanjson"
 	"cove/internal/process"
 	"cove/runner/attach"
-	"cove/runner/record" // Wait waits until the container is not running; one that never ran answers at
-	// once. A container that is removed meanwhile answers with the code it ended with.
-	// A monitor that does not answer is errdefs.ErrUnavailable.
-	// between the two
+	"cove/runner/record"
 )
 
+// Wait waits until the container is not running; one that never ran answers at
+// once. A container that is removed meanwhile answers with the code it ended with.
+// A monitor that does not answer is errdefs.ErrUnavailable.
 func (c *Container) Wait(ctx context.Context) (record.ExitStatus, error) {
 	st, err := c.State(ctx)
 	if err != nil || !st.Alive() {
@@ -23,7 +23,7 @@ func (c *Container) Wait(ctx context.Context) (record.ExitStatus, error) {
 	}
 	conn, err := c.call(ctx, st.Monitor, attach.Hello{Kind: attach.Wait})
 	if errors.Is(err, errdefs.ErrNotFound) {
-		return c.ended(ctx)
+		return c.ended(ctx) // between the two
 	}
 	if err != nil {
 		return record.ExitStatus{}, err
