@@ -13,12 +13,13 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
+	"golang.org/x/sys/unix"
+
 	"cove/layers/mount"
 	"cove/sandbox"
 	"cove/sandbox/host"
 	"cove/sandbox/plan"
 	"cove/sandbox/seccomp"
-	"golang.org/x/sys/unix"
 )
 
 // rootfs is a directory with a static busybox as every command.
@@ -96,7 +97,7 @@ func baseSpec(args ...string) *specs.Spec {
 // result is what a finished container left.
 type result struct {
 	out, err string
-	status   sandbox.ExitStatus
+	status   sandbox.WaitStatus
 }
 
 // runSpec creates, starts and waits for a container in root.

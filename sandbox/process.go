@@ -31,7 +31,7 @@ type Process struct {
 
 	forked chan int // the pid after a fork; closed if there is none
 	done   chan struct{}
-	status ExitStatus
+	status WaitStatus
 	err    error
 
 	release sync.Once
@@ -48,7 +48,7 @@ func (p *Process) start(fds *childFDs, l *launch) error {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		err := p.clone(fds, l)
-		program := p.Pid() // read here: adopt changes it
+		program := p.Pid() // read here: followFork changes it
 		ready <- err
 		if err == nil {
 			p.reap(program)
@@ -116,9 +116,9 @@ func (p *Process) reap(program int) {
 	close(p.done)
 }
 
-func wait(pid int) (ExitStatus, error) {
+func wait(pid int) (WaitStatus, error) {
 	var ws unix.WaitStatus
-	var s ExitStatus
+	var s WaitStatus
 	for {
 		_, err := unix.Wait4(pid, &ws, 0, &s.Usage)
 		if err == unix.EINTR {
@@ -141,7 +141,7 @@ func wait(pid int) (ExitStatus, error) {
 func (p *Process) await(barrier string) error {
 	r := p.control.listen(p.plan, barrier)
 	if r.pid != 0 {
-		if err := p.adopt(r.pid); err != nil && r.err == nil {
+		if err := p.followFork(r.pid); err != nil && r.err == nil {
 			r.err = err
 		}
 	} else if p.plan.Forks && (r.closed || r.err != nil) && barrier != "" {
@@ -155,10 +155,10 @@ func (p *Process) await(barrier string) error {
 	return p.output.explain(r.err)
 }
 
-// adopt takes the forked process for the container's. It is the caller's
-// child and not reaped yet, so its pid is still its own; a pid that is not a
-// child's can only be a lie of a container that has got hold of the process.
-func (p *Process) adopt(pid int) error {
+// followFork makes p the process that the program has forked. That is a child of the
+// caller and not reaped yet, so its pid cannot mean another process. A pid that is
+// no child's is refused: only a program that the container has taken over tells one.
+func (p *Process) followFork(pid int) error {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err == nil {
 		err = unix.Waitid(unix.P_PIDFD, fd, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
@@ -173,7 +173,7 @@ func (p *Process) adopt(pid int) error {
 	return nil
 }
 
-// destroy ends a process that is not to be: nothing of it is left.
+// destroy ends a process whose creation failed. Nothing of it is left.
 func (p *Process) destroy() {
 	_ = p.Signal(unix.SIGKILL)
 	<-p.done
@@ -246,17 +246,17 @@ func (p *Process) Signal(sig unix.Signal) error {
 
 // Wait waits for the process to end, or for ctx. It may be called more than
 // once.
-func (p *Process) Wait(ctx context.Context) (ExitStatus, error) {
+func (p *Process) Wait(ctx context.Context) (WaitStatus, error) {
 	select {
 	case <-p.done:
 		return p.status, p.err
 	case <-ctx.Done():
-		return ExitStatus{}, ctx.Err()
+		return WaitStatus{}, ctx.Err()
 	}
 }
 
-// ExitStatus is how a process ended.
-type ExitStatus struct {
+// WaitStatus is how a process ended, as wait4(2) tells.
+type WaitStatus struct {
 	// Code is the exit code if Signal is zero.
 	Code int
 	// Signal is the one that ended the process.
@@ -268,7 +268,7 @@ type ExitStatus struct {
 }
 
 // ExitCode is Code, or 128 plus the signal.
-func (s ExitStatus) ExitCode() int {
+func (s WaitStatus) ExitCode() int {
 	if s.Signal != 0 {
 		return 128 + int(s.Signal)
 	}
@@ -276,7 +276,7 @@ func (s ExitStatus) ExitCode() int {
 }
 
 // String says how the process ended.
-func (s ExitStatus) String() string {
+func (s WaitStatus) String() string {
 	if s.Signal != 0 {
 		return "killed by " + unix.SignalName(s.Signal)
 	}

@@ -91,7 +91,8 @@ type State struct {
 	BootID string `json:"bootID,omitempty"`
 }
 
-// ExitStatus is how a process ended.
+// ExitStatus is how a container, or an exec in it, ended, in docker's words. What
+// the kernel tells of a process is a sandbox.WaitStatus.
 type ExitStatus struct {
 	// Code is the exit code, or 128+n for a death by signal n.
 	Code      int    `json:"code"`
