@@ -14,18 +14,19 @@ import (
 const behind = 64 << 20
 
 // client is one connection that gets output. What its socket does not take at
-// once is spooled, so that a stopped client costs disk, and nobody's time.
+// once is spooled to disk, so that neither the container nor other clients wait for a
+// stopped one.
 type client struct {
 	conn     *attach.Conn
 	lossless bool
-	output   bool // not only the end
+	output   bool // gets output, and not only the exit
 
 	mu       sync.Mutex
 	changed  *sync.Cond
 	queue    spool
 	draining bool // a goroutine empties the queue
 	gone     bool
-	ending   bool // the container has ended: nobody waits for the client now
+	ending   bool // the container has ended: its output does not wait for the client any more
 }
 
 func newClient(conn *attach.Conn, h attach.Hello, dir string) *client {
@@ -102,7 +103,7 @@ func (c *client) drain() {
 	c.changed.Broadcast()
 }
 
-// drop gives the client up; the caller holds the lock.
+// drop disconnects the client; the caller holds the lock.
 func (c *client) drop() {
 	if !c.gone {
 		c.gone = true

@@ -35,19 +35,19 @@ func (m *monitor) exec(conn *attach.Conn, h attach.Hello, files []*os.File) {
 		return
 	}
 	defer m.execs.Done()
-	defer m.hub.tidy.later()
+	defer m.hub.memory.schedule()
 	p, err := m.join(ctx, h, files)
 	for _, f := range files {
 		f.Close()
 	}
 	if err != nil {
 		switch {
-		case errors.Is(err, errdefs.ErrConflict): // that is what the client knows errNotRunning by
+		case errors.Is(err, errdefs.ErrConflict): // to the client that kind is errNotRunning alone
 			err = errdefs.Errorf(errdefs.ErrUnavailable, "%v", err)
 		case m.hasEnded(ctx, err):
 			err = errNotRunning
 		}
-		_ = conn.SendJSON(attach.TypeFailed, failure(err)) // a client that left needs no answer
+		_ = conn.SendJSON(attach.TypeFailed, failure(err)) // fails if the client has left
 		return
 	}
 	var passed []*os.File
@@ -74,7 +74,7 @@ func (m *monitor) hasEnded(ctx context.Context, err error) bool {
 	if code := failure(err).Code; code != 125 || errors.Is(err, unix.ESRCH) {
 		return code == 125
 	}
-	ctx, cancel := context.WithTimeout(ctx, time.Second) // the first process is the last to go
+	ctx, cancel := context.WithTimeout(ctx, time.Second) // the first process of a pid namespace ends last
 	defer cancel()
 	_, werr := m.task.Process.Wait(ctx)
 	return werr == nil
@@ -143,7 +143,7 @@ func (m *monitor) join(ctx context.Context, h attach.Hello, files []*os.File) (*
 		return nil, err
 	}
 	if err := joined.Start(); err != nil {
-		_ = joined.Signal(unix.SIGKILL) // it has ended, at best
+		_ = joined.Signal(unix.SIGKILL) // fails if it has ended
 		_, _ = joined.Wait(ctx)
 		return nil, err
 	}

@@ -16,9 +16,9 @@ import (
 // hub passes what the container prints to its log and to every client, and
 // what clients type to the container.
 type hub struct {
-	dir  record.Dir
-	log  *logs.Writer // nil keeps none
-	tidy tidier
+	dir    record.Dir
+	log    *logs.Writer // nil keeps none
+	memory scavenger
 
 	mu      sync.Mutex
 	clients map[*client]struct{}
@@ -36,7 +36,7 @@ func (h *hub) pump(t attach.Type, from io.Reader) {
 		n, err := from.Read(buf)
 		if n > 0 {
 			h.output(t, buf[:n])
-			h.tidy.passed(n)
+			h.memory.count(n)
 		}
 		if err != nil {
 			return // EOF; of a terminal EIO, when its last process is gone
@@ -52,7 +52,7 @@ func (h *hub) output(t attach.Type, data []byte) {
 		}
 		if err := h.log.Write(name, data); err != nil {
 			h.mu.Lock()
-			h.logErr = err // told with the end; the container goes on
+			h.logErr = err // told with the exit; the container goes on
 			h.mu.Unlock()
 		}
 	}
@@ -102,12 +102,12 @@ func (h *hub) serve(c *client) {
 			return
 		}
 		for _, f := range p.Files {
-			f.Close() // nothing here takes any
+			f.Close() // only a Hello comes with files
 		}
 		switch p.Type {
 		case attach.TypeStdin:
 			if in := h.input(); in != nil {
-				_, _ = in.Write(p.Data) // a container that closed its stdin minds nothing
+				_, _ = in.Write(p.Data) // fails if the container has closed its stdin
 			}
 		case attach.TypeEOF:
 			h.closeStdin()

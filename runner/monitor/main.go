@@ -19,7 +19,7 @@ func Main(ctx context.Context, args []string) error {
 		return errdefs.Errorf(errdefs.ErrInvalid,
 			"usage: cove-runtime monitor --run DIR CONTAINER-DIR; it is started by cove run, not by hand")
 	}
-	defer task.Thrifty()()
+	defer task.TuneGC()()
 	return Run(ctx, Options{
 		Dir: record.Dir(filepath.Clean(args[2])), Run: args[1], First: os.NewFile(firstFD, "first client"),
 	})

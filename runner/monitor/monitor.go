@@ -1,7 +1,7 @@
 // Package monitor is the parent of one container: it starts it, keeps its log,
 // serves those who attach and exec, records how it ended and cleans up. It is
-// cove-runtime run again by whoever starts a container, and belongs to nobody
-// after that.
+// cove-runtime, started by whoever starts a container, and does not depend on that
+// process any more when the container runs.
 //
 // The container dies with its monitor (the sandbox sees to that), and the
 // monitor holds the record's "monitor" lock for its life: a free lock beside a
@@ -130,7 +130,7 @@ func (m *monitor) ignoreSignals() {
 			running := m.started
 			m.hub.mu.Unlock()
 			if running {
-				_ = m.task.Process.Signal(m.stopSignal()) // it has ended, at worst
+				_ = m.task.Process.Signal(m.stopSignal()) // fails if it has ended
 			}
 		}
 	}()
@@ -313,7 +313,7 @@ func (m *monitor) failed(ctx context.Context, err error) error {
 }
 
 // finish waits for the end, cleans up, records the end and tells the clients, in
-// this order: a client that was told finds everything done.
+// this order, so that a client that was told finds everything cleaned up.
 func (m *monitor) finish(ctx context.Context, unlock func()) error {
 	status, err := m.task.Process.Wait(ctx)
 	exit := record.ExitStatus{Code: status.ExitCode()}
@@ -326,7 +326,8 @@ func (m *monitor) finish(ctx context.Context, unlock func()) error {
 	}
 	m.hub.release()
 	if !task.Has(m.task.Spec, specs.PIDNamespace) {
-		_ = m.task.Group.Kill(ctx) // or they would keep the streams open; Close tries again
+		// Processes that are left would keep the streams open. Close tries again.
+		_ = m.task.Group.Kill(ctx)
 	}
 	m.pumps.Wait()
 	m.noMoreExecs()

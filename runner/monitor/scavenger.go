@@ -6,41 +6,43 @@ import (
 	"time"
 )
 
-// tidier gives memory back to the kernel a while after it was needed: what one
-// exec or one flood of output took should not stay for the container's life.
-type tidier struct {
+// scavenger returns free memory to the kernel a while after it was needed, so that
+// one exec, or much output at once, does not enlarge the monitor until the container
+// ends.
+type scavenger struct {
 	mu    sync.Mutex
 	timer *time.Timer
-	bytes int
+	bytes int // of output, since memory was returned
 }
 
 const (
-	tidyAfter = time.Second
-	tidyBytes = 32 << 20
+	scavengeDelay  = time.Second
+	scavengeOutput = 32 << 20
 )
 
-// later tidies when nothing more has happened for a second.
-func (t *tidier) later() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.timer == nil {
-		t.timer = time.AfterFunc(tidyAfter, debug.FreeOSMemory)
+// schedule returns memory as soon as it was not called for scavengeDelay.
+func (s *scavenger) schedule() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.timer == nil {
+		s.timer = time.AfterFunc(scavengeDelay, debug.FreeOSMemory)
 		return
 	}
-	t.timer.Reset(tidyAfter)
+	s.timer.Reset(scavengeDelay)
 }
 
-// passed counts output, and tidies now and then.
-func (t *tidier) passed(n int) {
-	t.mu.Lock()
-	t.bytes += n
-	due := t.bytes >= tidyBytes
+// count adds n bytes of output, and returns memory after every scavengeOutput of
+// them.
+func (s *scavenger) count(n int) {
+	s.mu.Lock()
+	s.bytes += n
+	due := s.bytes >= scavengeOutput
 	if due {
-		t.bytes = 0
+		s.bytes = 0
 	}
-	t.mu.Unlock()
+	s.mu.Unlock()
 	if due {
 		debug.FreeOSMemory()
-		t.later() // once more when the flood has ended
+		s.schedule() // once more after the last output
 	}
 }

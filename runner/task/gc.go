@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-// settled is when a container is taken for one that stays.
-const settled = 200 * time.Millisecond
+// startup is how long no garbage is collected. Most containers live no longer.
+const startup = 200 * time.Millisecond
 
-// Thrifty makes a process that is the parent of a container collect no garbage
-// while it starts, which is as long as most containers live, and then keep its
-// heap small: there may be thousands of them. (A memory limit instead would make
-// it collect without end: the Go runtime alone is near any limit worth having.)
-// Whoever calls it calls done at the end.
-func Thrifty() (done func()) {
+// TuneGC sets the garbage collector of a process that is the parent of a container:
+// off while the container starts, and after that so that the heap stays small, for
+// there may be thousands of such processes. A memory limit would not do: the Go
+// runtime alone is near any limit worth having, and would collect without end.
+// The caller calls done at the end.
+func TuneGC() (done func()) {
 	debug.SetGCPercent(-1)
-	timer := time.AfterFunc(settled, func() {
+	timer := time.AfterFunc(startup, func() {
 		debug.SetGCPercent(10)
 		debug.FreeOSMemory()
 	})

@@ -63,7 +63,7 @@ type Task struct {
 	// SharedRoot is to be unmounted with the container; mostly nil.
 	SharedRoot *sandbox.SharedRoot
 
-	ungrouped bool // the group was deleted
+	groupDeleted bool
 }
 
 // Create makes the container; its process waits before execve. What cannot
@@ -171,11 +171,11 @@ func (t *Task) Unpublish() error {
 func (t *Task) Close(ctx context.Context) error {
 	var errs []error
 	if t.Process != nil {
-		_ = t.Process.Signal(unix.SIGKILL) // ended, at best
+		_ = t.Process.Signal(unix.SIGKILL) // fails if it has ended
 		_, err := t.Process.Wait(ctx)
 		errs = append(errs, err)
 	}
-	if t.Group != nil && !t.ungrouped {
+	if t.Group != nil && !t.groupDeleted {
 		if t.Spec == nil || !Has(t.Spec, specs.PIDNamespace) {
 			errs = append(errs, t.Group.Kill(ctx))
 		}
@@ -188,10 +188,10 @@ func (t *Task) Close(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// DeleteGroup removes the empty group, once: the next one of that name is that
-// of a successor.
+// DeleteGroup removes the empty group. Close does not do it again: a container that
+// was started since may have made one of the same name.
 func (t *Task) DeleteGroup(ctx context.Context) error {
-	t.ungrouped = true
+	t.groupDeleted = true
 	return t.Group.Delete(ctx)
 }
 
