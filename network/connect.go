@@ -231,7 +231,7 @@ func (e *Endpoint) plug(host *netlink.Handle, to netlink.Link) error {
 	err := host.LinkAdd(veth)
 	if errors.Is(err, unix.EEXIST) {
 		// A predecessor with this ID: its namespace is still being destroyed.
-		_ = host.LinkDel(veth) // gone by itself meanwhile is as good
+		_ = host.LinkDel(veth) // it may be gone meanwhile
 		err = host.LinkAdd(veth)
 	}
 	if errors.Is(err, unix.EXFULL) {
@@ -272,7 +272,7 @@ func explain(pool *ipam.Pool, port publish.Port, err error) error {
 
 // Unpublish frees the published ports, before the end of the container is told.
 func (e *Endpoint) Unpublish() error {
-	_ = e.Ready() // its error was its caller's
+	_ = e.Ready() // whoever waited for the network was told the error
 	for _, fd := range e.listeners {
 		unix.Close(fd)
 	}
@@ -294,7 +294,7 @@ func (e *Endpoint) Unpublish() error {
 // Close frees everything. The interfaces go with the namespace, which the
 // kernel destroys a little later, when its last process is gone.
 func (e *Endpoint) Close() error {
-	_ = e.Ready() // its error was its caller's
+	_ = e.Ready() // whoever waited for the network was told the error
 	for _, fd := range e.listeners {
 		unix.Close(fd)
 	}
@@ -327,7 +327,7 @@ func deleteLink(name string) error {
 	defer host.Close()
 	link, err := host.LinkByName(name)
 	if err != nil {
-		return nil // gone with its namespace
+		return nil // it is removed with its namespace
 	}
 	if err := host.LinkDel(link); err != nil && !errors.Is(err, unix.ENODEV) && !errors.Is(err, unix.EINVAL) {
 		return fmt.Errorf("network: removing %s: %w", name, err)

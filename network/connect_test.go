@@ -302,7 +302,7 @@ func TestCleanSweepsTheDead(t *testing.T) {
 		t.Fatal(err)
 	}
 	connect(t, n, newID(), Config{})
-	disown(t, n, id)
+	orphanLease(t, n, id)
 	removed, err := n.Clean()
 	if err != nil || len(removed) != 1 {
 		t.Errorf("Clean: %v, %v", removed, err)
@@ -316,8 +316,8 @@ func TestCleanSweepsTheDead(t *testing.T) {
 	dead.Close()
 }
 
-// disown makes a lease look like that of a monitor that was killed.
-func disown(t *testing.T, n *Network, id string) {
+// orphanLease makes a lease look like that of a monitor that was killed.
+func orphanLease(t *testing.T, n *Network, id string) {
 	t.Helper()
 	if err := ipam.Update(n.dir, func(p *ipam.Pool) error {
 		l := p.Leases[id]

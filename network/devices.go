@@ -66,7 +66,7 @@ func moveDevice(here, there *netlink.Handle, ns netns.NsHandle, name, to string)
 	if err != nil {
 		return err
 	}
-	if err := here.LinkSetDown(link); err != nil { // or its name cannot change
+	if err := here.LinkSetDown(link); err != nil { // a device that is up cannot be renamed
 		return fmt.Errorf("taking it down: %w", err)
 	}
 	if err := sendDevice(link, ns, to); err != nil {

@@ -61,7 +61,7 @@ func (r *Runner) cleanStates(ctx context.Context) (removed []string, err error) 
 	for _, c := range all {
 		before, err := c.record().State()
 		if err != nil {
-			continue // removed meanwhile, or for Remove with force
+			continue // removed meanwhile, or corrupt, which Remove with force ends
 		}
 		after, err := c.State(ctx)
 		if err != nil && !errors.Is(err, errdefs.ErrNotFound) {
@@ -146,7 +146,7 @@ func (r *Runner) cleanGroups(ctx context.Context) (removed []string, err error) 
 	for _, h := range features.Cgroup.Hierarchies {
 		entries, rerr := os.ReadDir(filepath.Join(h.Mount, task.Groups))
 		if rerr != nil {
-			continue // no container ever ran in this one
+			continue // no container has used this hierarchy
 		}
 		for _, e := range entries {
 			info, ierr := e.Info()

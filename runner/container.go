@@ -35,7 +35,7 @@ func (c *Container) Remove(ctx context.Context, force bool) error {
 	}
 	unlock, err := c.Lock(ctx)
 	if force && c.Config().AutoRemove && errors.Is(err, errdefs.ErrNotFound) {
-		return nil // its end removed it
+		return nil // it was removed when it ended
 	}
 	if err != nil {
 		return err
@@ -54,7 +54,7 @@ func (c *Container) Remove(ctx context.Context, force bool) error {
 			return err
 		}
 	}
-	if err := c.Sweep(ctx); err != nil { // of a start that was killed
+	if err := c.Sweep(ctx); err != nil { // what a start that was killed has left
 		return err
 	}
 	// The record goes first: a snapshot without one is found by a prune, a

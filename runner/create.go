@@ -74,7 +74,7 @@ func (r *Runner) record(ctx context.Context, cfg record.Config) (*Container, err
 	if err := os.MkdirAll(string(making), 0o710); err != nil {
 		return nil, fmt.Errorf("container %.12s: %w", cfg.ID, err)
 	}
-	defer os.RemoveAll(string(making)) // not there any more when all went well
+	defer os.RemoveAll(string(making)) // renamed away when all went well
 	data, err := leanjson.Marshal(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("container %.12s: encoding: %w", cfg.ID, err)
@@ -115,7 +115,7 @@ func (r *Runner) record(ctx context.Context, cfg record.Config) (*Container, err
 func (r *Runner) claim(ctx context.Context, name, id string) error {
 	if holder, ok := record.Lookup(r.opts.Root, name); ok && holder != id {
 		if c, err := r.load(holder); err == nil {
-			_, _ = c.State(ctx) // what is wrong with that one is told to whoever asks for it
+			_, _ = c.State(ctx) // an error of that container is told to whoever asks for it
 		}
 	}
 	return record.Claim(r.opts.Root, name, id)

@@ -85,7 +85,7 @@ func supervise(ctx context.Context, t *task.Task, streams *inOut) (record.ExitSt
 		return record.ExitStatus{}, err
 	}
 	stop := context.AfterFunc(ctx, func() {
-		_ = t.Process.Signal(unix.SIGKILL) // it has ended, at worst
+		_ = t.Process.Signal(unix.SIGKILL) // fails if it has ended
 	})
 	defer stop()
 	ended, err := t.Process.Wait(context.WithoutCancel(ctx))
@@ -100,7 +100,8 @@ func supervise(ctx context.Context, t *task.Task, streams *inOut) (record.ExitSt
 		}
 	}
 	if !task.Has(t.Spec, specs.PIDNamespace) {
-		err = t.Group.Kill(context.WithoutCancel(ctx)) // or they hold the streams open
+		// Processes that are left would hold the streams open.
+		err = t.Group.Kill(context.WithoutCancel(ctx))
 	}
 	streams.copies.Wait()
 	return status, errors.Join(err, ctx.Err())

@@ -87,7 +87,7 @@ func read(path string) (*Pool, error) {
 	}
 	var pool Pool
 	if torn := leanjson.Unmarshal(data, &pool) != nil; torn || pool.Boot != fresh.Boot {
-		return fresh, nil //nolint:nilerr // torn is as good as none
+		return fresh, nil //nolint:nilerr // a half-written pool is made again
 	}
 	if pool.Leases == nil {
 		pool.Leases = map[string]Lease{}

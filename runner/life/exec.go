@@ -24,7 +24,7 @@ import (
 func (c *Container) Exec(ctx context.Context, cfg record.ExecConfig, st Streams) (record.ExitStatus, error) {
 	status, err := c.exec(ctx, cfg, st)
 	if errors.Is(err, errFrozen) {
-		status, err = c.exec(ctx, cfg, st) // a commit came in between; this waits for it
+		status, err = c.exec(ctx, cfg, st) // a commit froze it after State was read; this waits until it is thawed
 	}
 	return status, err
 }
@@ -118,7 +118,7 @@ func (x *execution) run(ctx context.Context, st record.State, cfg record.ExecCon
 		return record.ExitStatus{}, err
 	}
 	if err != nil {
-		return record.ExitStatus{}, x.c.notRunning() // its end was the monitor's, too
+		return record.ExitStatus{}, x.c.notRunning() // the monitor ends with its container
 	}
 	if p.Type == attach.TypeFailed {
 		err := failure(p.Data)
@@ -126,7 +126,7 @@ func (x *execution) run(ctx context.Context, st record.State, cfg record.ExecCon
 		case errors.Is(err, errdefs.ErrUnavailable):
 			err = fmt.Errorf("container %s: %w", x.c, errFrozen)
 		case errors.Is(err, errdefs.ErrConflict):
-			err = x.c.notRunning() // by now
+			err = x.c.notRunning() // it has ended meanwhile
 		}
 		return record.ExitStatus{}, err
 	}
@@ -209,7 +209,7 @@ func (x *execution) copy(to io.Writer, from *os.File) {
 func (x *execution) drain() {
 	for _, f := range []*os.File{x.out, x.err, x.terminal} {
 		if f != nil {
-			_ = f.SetReadDeadline(time.Now().Add(100 * time.Millisecond)) // cannot fail on these
+			_ = f.SetReadDeadline(time.Now().Add(100 * time.Millisecond)) // pipes and terminals take deadlines
 		}
 	}
 	x.copies.Wait()
@@ -217,7 +217,7 @@ func (x *execution) drain() {
 
 // rest copies what can be read without waiting.
 func rest(to io.Writer, from *os.File) {
-	_ = from.SetReadDeadline(time.Time{}) // cannot fail on these
+	_ = from.SetReadDeadline(time.Time{}) // pipes and terminals take deadlines
 	raw, err := from.SyscallConn()
 	if err != nil {
 		return

@@ -55,7 +55,7 @@ func (c *Container) setFrozen(ctx context.Context, st record.State, on bool) err
 		err = c.dir.SetMark(record.PausedMark, false)
 	}
 	if err != nil && !process.Running(st.Pid) {
-		if _, err := c.ended(ctx); err != nil { // as soon as that is recorded
+		if _, err := c.ended(ctx); err != nil { // waits until its end is recorded
 			return err
 		}
 		return c.notRunning()
@@ -68,7 +68,7 @@ func (c *Container) unfreezable(ctx context.Context, g *cgroup.Group, err error)
 	if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
 		return err
 	}
-	pids, _ := g.Procs() // only for the text
+	pids, _ := g.Procs() // without them the error names no process
 	for _, pid := range pids {
 		if state := process.State(pid); state == 'D' {
 			return errdefs.Errorf(errdefs.ErrUnavailable,
@@ -85,7 +85,7 @@ func (c *Container) thaw(ctx context.Context, st record.State) error {
 	if err != nil {
 		return err
 	}
-	if err := g.Thaw(ctx); !errors.Is(err, fs.ErrNotExist) { // it went with its processes
+	if err := g.Thaw(ctx); !errors.Is(err, fs.ErrNotExist) { // the group was removed after its processes ended
 		return err
 	}
 	return nil
@@ -96,7 +96,7 @@ func (c *Container) thaw(ctx context.Context, st record.State) error {
 func (c *Container) keepThawed(ctx context.Context, st record.State) {
 	g, err := c.group(st)
 	if err != nil {
-		return // then it cannot have been frozen either
+		return // without control groups nothing is frozen
 	}
 	for delay := time.Duration(0); ; delay = 50 * time.Millisecond {
 		select {

@@ -39,7 +39,7 @@ func (c *Container) HoldStill(ctx context.Context, do func(record.State) error) 
 			return do(st)
 		}
 		err := c.setFrozen(ctx, st, true)
-		if errors.Is(err, errdefs.ErrConflict) { // it has just ended, and is still enough
+		if errors.Is(err, errdefs.ErrConflict) { // it has ended meanwhile: its files do not change any more
 			if st, err = c.State(ctx); err == nil {
 				err = do(st)
 			}

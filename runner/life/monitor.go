@@ -120,7 +120,7 @@ func (c *Container) call(ctx context.Context, monitor int, h attach.Hello, files
 func (c *Container) await(
 	ctx context.Context, conn *attach.Conn, monitor int, limit time.Duration,
 ) (attach.Packet, error) {
-	defer func() { _ = conn.SetReadDeadline(time.Time{}) }() // fails when it is closed, which the next one tells
+	defer func() { _ = conn.SetReadDeadline(time.Time{}) }() // fails if it is closed, as the next call on it then does
 	stopped := 0
 	for end := time.Now().Add(limit); ; {
 		err := conn.SetReadDeadline(time.Now().Add(pollInterval))
@@ -138,7 +138,7 @@ func (c *Container) await(
 			stopped = 0
 		}
 		switch {
-		case stopped == 2: // not just for a moment, as by a debugger
+		case stopped == 2: // a debugger may stop it for a moment
 			return p, errdefs.Errorf(errdefs.ErrUnavailable,
 				"container %s: its monitor, process %d, is stopped; "+
 					"continue it with kill -CONT %[2]d, or remove the container by force", c, monitor)

@@ -132,14 +132,14 @@ func (s *Session) input(from io.Reader, keys []byte) error {
 	for {
 		n, err := r.Read(buf)
 		if n > 0 && s.conn.Send(attach.TypeStdin, buf[:n]) != nil {
-			return nil //nolint:nilerr // the other side tells why
+			return nil //nolint:nilerr // outputs gets the reason from the monitor
 		}
 		switch {
 		case errors.Is(err, ErrDetached):
 			return ErrDetached
 		case err != nil:
-			_ = s.conn.Send(attach.TypeEOF, nil) // as above
-			return nil                           //nolint:nilerr // the end of input, or as good as that
+			_ = s.conn.Send(attach.TypeEOF, nil) // outputs gets an error, too
+			return nil                           //nolint:nilerr // input that cannot be read ends
 		}
 	}
 }

@@ -82,7 +82,7 @@ func (c *Container) startLocked(ctx context.Context, h attach.Hello) (*Session, 
 	if err := s.awaitStart(ctx, monitor); err != nil {
 		conn.Close()
 		if errors.Is(err, errdefs.ErrUnavailable) {
-			_ = monitor.Kill() // it has ended already, at best; one that hangs would hold the container
+			_ = monitor.Kill() // fails if it has ended; one that hangs would keep its lock
 			err = errors.Join(err, c.Sweep(context.WithoutCancel(ctx)))
 		}
 		return nil, err

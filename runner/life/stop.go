@@ -125,7 +125,7 @@ func (c *Container) Stop(ctx context.Context, timeout time.Duration) error {
 	}
 	defer cancel()
 	_, err = c.Wait(grace)
-	if errors.Is(err, errdefs.ErrUnavailable) { // a monitor that hangs: do without it
+	if errors.Is(err, errdefs.ErrUnavailable) { // the monitor hangs: wait for the process itself
 		awaitEnd(grace, st.Pid)
 		err = context.DeadlineExceeded
 	}
@@ -135,7 +135,7 @@ func (c *Container) Stop(ctx context.Context, timeout time.Duration) error {
 	case errors.Is(err, context.DeadlineExceeded):
 		return c.End(ctx)
 	case errors.Is(err, errdefs.ErrNotFound):
-		return nil // removed itself
+		return nil // AutoRemove
 	}
 	return err
 }

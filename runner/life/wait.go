@@ -23,7 +23,7 @@ func (c *Container) Wait(ctx context.Context) (record.ExitStatus, error) {
 	}
 	conn, err := c.call(ctx, st.Monitor, attach.Hello{Kind: attach.Wait})
 	if errors.Is(err, errdefs.ErrNotFound) {
-		return c.ended(ctx) // between the two
+		return c.ended(ctx) // it ended after State was read
 	}
 	if err != nil {
 		return record.ExitStatus{}, err
@@ -56,7 +56,7 @@ func (c *Container) ended(ctx context.Context) (record.ExitStatus, error) {
 		}
 	}
 	if errors.Is(err, errdefs.ErrNotFound) {
-		return record.State{}.Lost(time.Time{}).Exit(), nil // removed with its end, of which nothing is told
+		return record.State{}.Lost(time.Time{}).Exit(), nil // it was removed when it ended, and its exit code with it
 	}
 	return record.ExitStatus{}, err
 }

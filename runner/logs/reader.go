@@ -141,7 +141,7 @@ type printer struct {
 	file           int // how many files came before the one being read
 	from           tail
 	lines          map[string]*line // by stream
-	rest           []byte           // an entry that is not wholly there yet
+	rest           []byte           // an entry that is not completely written yet
 }
 
 // line is what is known of the line that a stream is in.
@@ -196,7 +196,7 @@ func (p *printer) copy(ctx context.Context, f *os.File) error {
 func (p *printer) print(text []byte, at place) error {
 	var e entry
 	if json.Unmarshal(bytes.TrimSuffix(text, []byte{'\n'}), &e) != nil {
-		return nil //nolint:nilerr // torn by a crash: the rest of the log is still good
+		return nil //nolint:nilerr // half-written in a crash; the rest of the log is good
 	}
 	l := p.lines[e.Stream]
 	if l == nil {
@@ -283,7 +283,7 @@ func (p *printer) follow(ctx context.Context, path string, f *os.File) error {
 		select {
 		case <-p.o.Follow:
 		case <-until:
-			ended = true // after one more look
+			ended = true // what was written before the end is read first
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-watch.changed:

@@ -75,7 +75,7 @@ func findTail(files []*os.File, n int) (tail, error) {
 			}
 			_, seen := t.streams[stream]
 			switch {
-			case seen && !ends: // an earlier piece of the line that was met last
+			case seen && !ends: // an earlier piece of the line that was read last
 			case n > 0:
 				n--
 			default:
@@ -106,7 +106,7 @@ func peek(text []byte) (stream string, ends, ok bool) {
 	const mark = `","stream":"`
 	at := bytes.Index(text, []byte(mark))
 	if at < 0 || text[len(text)-1] != '\n' {
-		return "", false, false // torn by a crash, or not wholly there yet
+		return "", false, false // half-written in a crash, or not completely written yet
 	}
 	name, _, ok := bytes.Cut(text[at+len(mark):], []byte{'"'})
 	log := text[:at]

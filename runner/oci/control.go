@@ -84,7 +84,7 @@ func (a *app) kill(ctx context.Context, args []string) (int, error) {
 		err = c.signal(sig)
 	}
 	if err == nil && sig == unix.SIGKILL && c.frozen() {
-		err = g.Thaw(ctx) // the frozen do not die
+		err = g.Thaw(ctx) // a frozen process does not take SIGKILL
 	}
 	if err != nil {
 		return 1, err
@@ -123,7 +123,7 @@ func (c *container) killWait(ctx context.Context) error {
 		return err
 	}
 	if g, err := c.group(); err == nil {
-		_ = g.Thaw(ctx) // the frozen do not die
+		_ = g.Thaw(ctx) // a frozen process does not take SIGKILL
 	}
 	for deadline := time.Now().Add(10 * time.Second); ; {
 		left := time.Until(deadline)
@@ -148,7 +148,7 @@ func (a *app) delete(ctx context.Context, args []string) (int, error) {
 	}
 	c, err := a.load(rest[0])
 	if errors.Is(err, errdefs.ErrNotFound) && *force {
-		dir, derr := a.dir(rest[0]) // of a create that was killed
+		dir, derr := a.dir(rest[0]) // what a create that was killed has left
 		if derr != nil {
 			return 1, derr
 		}

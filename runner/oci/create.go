@@ -91,7 +91,7 @@ func (a *app) make(ctx context.Context, id string, f createFlags, survive bool) 
 			"container %q: --console-socket given, but process.terminal is false", id)
 	}
 	if spec.Linux.CgroupsPath == "" {
-		spec.Linux.CgroupsPath = "/cove-runtime-" + id // with none above it to make and remove
+		spec.Linux.CgroupsPath = "/cove-runtime-" + id // no group above it has to be made and removed
 	}
 	dir, err := a.reserve(id)
 	if err != nil {
@@ -156,7 +156,7 @@ func (c *container) created(t *task.Task, f createFlags, survive bool) error {
 		}
 	}
 	if !survive && c.Spec.Hooks == nil {
-		return nil // nobody learns of it before it runs
+		return nil // it is recorded when it runs: no other command can act on it before
 	}
 	if survive {
 		t.Process.CloseControl() // start opens the pipes again
@@ -236,9 +236,9 @@ func (a *app) run(ctx context.Context, args []string) (int, error) {
 	if f.detach {
 		return a.runDetached(ctx, id, f)
 	}
-	// Before the process exists, so that no signal is lost.
+	// Before the process exists, so that it gets every signal.
 	signals := catch()
-	defer task.Thrifty()()
+	defer task.TuneGC()()
 	c, t, err := a.make(ctx, id, f, false)
 	if err != nil {
 		return 1, err
@@ -328,7 +328,7 @@ func forwardTo(p *sandbox.Process, term *terminal, signals <-chan os.Signal, sto
 			case sig == unix.SIGWINCH && term != nil:
 				term.resize()
 			default:
-				_ = p.Signal(sig) // it has ended, at worst
+				_ = p.Signal(sig) // fails if it has ended
 			}
 		}
 	}

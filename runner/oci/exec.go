@@ -227,7 +227,7 @@ func (a *app) attend(ctx context.Context, p *sandbox.Process, f execFlags, signa
 		return err
 	}()
 	if err != nil {
-		_ = p.Signal(unix.SIGKILL) // it has ended, at best
+		_ = p.Signal(unix.SIGKILL) // fails if it has ended
 		_, werr := p.Wait(ctx)
 		return exitCode(err), errors.Join(err, werr)
 	}

@@ -18,7 +18,7 @@ import (
 func lookProgram(pid int, p *specs.Process) error {
 	root, err := unix.Open("/proc/"+strconv.Itoa(pid)+"/root", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil // start will tell
+		return nil // start fails, and says why
 	}
 	defer unix.Close(root)
 	name := p.Args[0]

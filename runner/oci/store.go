@@ -26,7 +26,7 @@ import (
 type container struct {
 	ID      string    `json:"id"`
 	Pid     int       `json:"pid"`
-	Birth   string    `json:"birth"` // the process's start time: pids come again
+	Birth   string    `json:"birth"` // the process's start time: a pid may be used again
 	Started bool      `json:"started"`
 	Bundle  string    `json:"bundle"`
 	Cgroup  string    `json:"cgroup"`
@@ -239,7 +239,7 @@ func (c *container) remove() error {
 func (a *app) destroy(ctx context.Context, c *container, g *cgroup.Group) error {
 	var errs []error
 	if !task.Has(c.Spec, specs.PIDNamespace) {
-		errs = append(errs, g.Kill(ctx)) // others may be left: theirs is not our pid namespace
+		errs = append(errs, g.Kill(ctx)) // processes that do not end with the first may be left
 	}
 	errs = append(errs, g.Delete(ctx), c.SharedRoot.Unmount(), c.remove())
 	a.poststop(ctx, c)

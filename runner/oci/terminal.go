@@ -62,7 +62,7 @@ func (t *terminal) resize() {
 	if err != nil {
 		return // not a terminal
 	}
-	_ = unix.IoctlSetWinsize(int(t.console.Fd()), unix.TIOCSWINSZ, size) // gone, at worst
+	_ = unix.IoctlSetWinsize(int(t.console.Fd()), unix.TIOCSWINSZ, size) // fails if the terminal is gone
 }
 
 // close waits for the last output and restores the caller's terminal.

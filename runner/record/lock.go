@@ -84,7 +84,7 @@ func (d Dir) lock(ctx context.Context, name LockName) (*os.File, error) {
 }
 
 // Unlock gives a lock back.
-func Unlock(f *os.File) { _ = filelock.Release(f) } // closing it is what matters, and cannot fail
+func Unlock(f *os.File) { _ = filelock.Release(f) } // closing releases the lock, and does not fail
 
 // Held reports whether another process holds a lock.
 func (d Dir) Held(name LockName) bool {
@@ -102,6 +102,6 @@ func (d Dir) Holder(name LockName) string {
 	if err != nil {
 		return ""
 	}
-	holder, _, _ := strings.Cut(string(text), "\n") // what follows is a longer one's rest
+	holder, _, _ := strings.Cut(string(text), "\n") // what follows is the rest of a longer entry
 	return holder
 }

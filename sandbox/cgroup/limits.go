@@ -21,7 +21,7 @@ type setting struct {
 	controller string
 	file       string
 	value      string
-	limit      string // how a user calls it
+	limit      string // what a user calls it
 	// otherwise is for kernels without the file; an empty setting does without.
 	otherwise *setting
 }

@@ -15,7 +15,7 @@ type builder struct {
 	host host.Features
 	why  string
 	args []Arg
-	last Value // given out
+	last Value // the number of the newest value
 	// root is where destinations are resolved: the container's root.
 	root descriptor
 	// userns says that the program is in a user namespace of its own.

@@ -114,7 +114,7 @@ func (b *builder) namespaces(spec *specs.Spec) error {
 			case specs.PIDNamespace:
 				b.pidNS = f // joined by joinPID
 			case specs.UserNamespace:
-				user = f // last: what the others belong to may be the host
+				user = f // last: after it the program has no rights over the others
 			default:
 				b.joinNamespace(f, ns.Type)
 			}

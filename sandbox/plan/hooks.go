@@ -71,7 +71,7 @@ func (b *builder) hook(why string, h specs.Hook, std hookStdio, prepare func()) 
 	isChild := b.here() - 1
 	b.Steps[isChild].Accept = []unix.Errno{unix.EAGAIN}
 	prepare()
-	b.call("lseek", std.state, num(0), num(unix.SEEK_SET)) // the hook before has read it
+	b.call("lseek", std.state, num(0), num(unix.SEEK_SET)) // the hook before has read to the end of it
 	for fd, from := range []Arg{std.state, std.output, std.output} {
 		b.call("dup3", from, num(fd), num(0))
 	}

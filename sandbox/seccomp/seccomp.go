@@ -88,7 +88,7 @@ func section(profile *specs.LinuxSeccomp, a abi, fallback uint32) ([]insn, error
 		for _, name := range rule.Names {
 			nr, known := numbers[name]
 			if !known {
-				continue // another architecture's, or newer than this table
+				continue // a call of another architecture, or newer than this table
 			}
 			newest = max(newest, nr)
 			if act == fallback {
