@@ -87,6 +87,9 @@ func (e *Engine) prepare(ctx context.Context, id string, o CreateOptions) (*prep
 	if err := e.checkNetwork(ctx, &o.Options); err != nil {
 		return nil, err
 	}
+	if err := e.checkShared(ctx, &o.Options); err != nil {
+		return nil, err
+	}
 	if err := runspec.CheckLimits(o.Resources, machine.Limits()); err != nil {
 		return nil, err
 	}
@@ -155,7 +158,7 @@ type base struct {
 // left that was made for it.
 func (e *Engine) configure(ctx context.Context, on base, o CreateOptions) (cfg record.Config, err error) {
 	img := on.image.Config.Config
-	who, err := rootfs.Account(ctx, on.root, cmp.Or(o.User, img.User))
+	who, err := rootfs.Account(ctx, on.root, cmp.Or(o.User, img.User), o.Groups...)
 	if err != nil {
 		return record.Config{}, err
 	}
@@ -172,15 +175,11 @@ func (e *Engine) configure(ctx context.Context, on base, o CreateOptions) (cfg r
 	if err != nil {
 		return record.Config{}, err
 	}
-	facts := runspec.Facts{ID: on.id, User: who, Binds: binds}
-	if o.Security.Privileged {
-		if facts.HostDevices, err = machine.Devices(); err != nil {
-			return record.Config{}, err
-		}
-	}
-	if facts.HostCaps, err = machine.Capabilities(); err != nil {
+	facts, err := factsOf(o.Options)
+	if err != nil {
 		return record.Config{}, err
 	}
+	facts.ID, facts.User, facts.Binds = on.id, who, binds
 	spec, err := runspec.Assemble(img, o.Options, facts, hostName)
 	if err != nil {
 		return record.Config{}, err
@@ -195,11 +194,36 @@ func (e *Engine) configure(ctx context.Context, on base, o CreateOptions) (cfg r
 		Terminal: o.TTY, OpenStdin: o.Stdin, AutoRemove: o.AutoRemove,
 		StopSignal:  stopSignal(img, o.Options),
 		StopTimeout: stopTimeout(o.Options),
-		Network:     networkConfig(o.Options, spec.Hostname),
+		Network:     networkConfig(o.Options, runspec.Hostname(o.Options, on.id, hostName)),
+		Shared:      o.Shared,
+		Init:        o.Init,
 		Labels:      runspec.Labels(img, o.Options),
 		Mounts:      mounts,
 		Asked:       runspec.Asked(img, o.Options),
 	}, nil
+}
+
+// factsOf is what of the machine a container needs.
+func factsOf(o runspec.Options) (f runspec.Facts, err error) {
+	if f.HostCaps, err = machine.Capabilities(); err != nil {
+		return f, err
+	}
+	if f.Blocks, err = machine.Blocks(o.Resources.Rates()); err != nil {
+		return f, err
+	}
+	if o.Security.Privileged {
+		if f.Devices, err = machine.Devices(); err != nil {
+			return f, err
+		}
+	}
+	for _, d := range o.Devices {
+		found, err := machine.Device(d)
+		if err != nil {
+			return f, err
+		}
+		f.Devices = append(f.Devices, found...)
+	}
+	return f, nil
 }
 
 func stopSignal(img ocispec.ImageConfig, o runspec.Options) string {

@@ -34,7 +34,9 @@ var runtimeBinary = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "cove-runtime")
-	out, err := exec.Command("go", "build", "-o", path, "cove/cmd/cove-runtime").CombinedOutput()
+	build := exec.Command("go", "build", "-o", path, "cove/cmd/cove-runtime")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // static: it runs inside of containers too
+	out, err := build.CombinedOutput()
 	if err != nil {
 		return "", errors.New(string(out))
 	}
@@ -115,7 +117,10 @@ func baseTar(t *testing.T, busybox string) io.Reader {
 	}
 	put(&tar.Header{Name: "tmp/", Typeflag: tar.TypeDir, Mode: 0o1777}, nil)
 	put(&tar.Header{Name: "bin/busybox", Typeflag: tar.TypeReg, Mode: 0o755}, bin)
-	for _, applet := range []string{"sh", "true", "false", "cat", "echo", "env", "id", "sleep", "ls", "pwd", "hostname", "touch", "kill", "stat", "mkdir", "rm"} {
+	for _, applet := range []string{
+		"sh", "true", "false", "cat", "echo", "env", "id", "sleep", "ls", "pwd", "hostname", "touch", "kill", "stat", "mkdir", "rm",
+		"readlink", "ps", "mknod", "dd", "head", "wc", "test", "grep",
+	} {
 		put(&tar.Header{Name: "bin/" + applet, Typeflag: tar.TypeSymlink, Linkname: "busybox"}, nil)
 	}
 	put(&tar.Header{Name: "etc/passwd", Mode: 0o644}, []byte("root:x:0:0:root:/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\n"))

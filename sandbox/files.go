@@ -179,6 +179,9 @@ func openTree(name string, want plan.File, what string) (int, error) {
 		flags |= unix.AT_RECURSIVE
 	}
 	fd, err := unix.OpenTree(unix.AT_FDCWD, name, flags)
+	if errors.Is(err, unix.EINVAL) {
+		fd, err = openForeign(name, flags)
+	}
 	if err != nil {
 		return -1, errdefs.Errorf(errKind(err), "sandbox: %s %s: %w", what, name, err)
 	}

@@ -1,5 +1,5 @@
-// Command runtime is cove-runtime: an OCI runtime in runc's grammar, and the
-// monitor that is each container's parent.
+// Command cove-runtime is an OCI runtime in runc's grammar, the monitor that is
+// each container's parent, and, inside of one that asks for it, its init.
 package main
 
 import (
@@ -9,9 +9,14 @@ import (
 
 	"cove/runner/monitor"
 	"cove/runner/oci"
+	"cove/runner/pid1"
+	"cove/runner/record"
 )
 
 func main() {
+	if os.Args[0] == record.InitPath {
+		os.Exit(pid1.Main(os.Args[1:], os.Stderr))
+	}
 	ctx := context.Background()
 	if len(os.Args) > 1 && os.Args[1] == "monitor" {
 		if err := monitor.Main(ctx, os.Args[2:]); err != nil {

@@ -103,18 +103,18 @@ type HostConfig struct {
 	NanoCPUs             int64 `json:"NanoCpus"`
 	CgroupParent         string
 	BlkioWeight          uint16
-	BlkioWeightDevice    []string
-	BlkioDeviceReadBps   []string
-	BlkioDeviceWriteBps  []string
-	BlkioDeviceReadIOps  []string
-	BlkioDeviceWriteIOps []string
+	BlkioWeightDevice    []WeightDevice
+	BlkioDeviceReadBps   []ThrottleDevice
+	BlkioDeviceWriteBps  []ThrottleDevice
+	BlkioDeviceReadIOps  []ThrottleDevice
+	BlkioDeviceWriteIOps []ThrottleDevice
 	CPUPeriod            int64 `json:"CpuPeriod"`
 	CPUQuota             int64 `json:"CpuQuota"`
 	CPURealtimePeriod    int64 `json:"CpuRealtimePeriod"`
 	CPURealtimeRuntime   int64 `json:"CpuRealtimeRuntime"`
 	CpusetCpus           string
 	CpusetMems           string
-	Devices              []string
+	Devices              []DeviceMapping
 	DeviceCgroupRules    []string
 	DeviceRequests       []string
 	MemoryReservation    int64
@@ -131,7 +131,24 @@ type HostConfig struct {
 	Sysctls              map[string]string `json:",omitempty"`
 	MaskedPaths          []string
 	ReadonlyPaths        []string
+	Init                 *bool             `json:",omitempty"`
+	Annotations          map[string]string `json:",omitempty"`
 }
+
+// DeviceMapping is a device of the host in the container.
+type DeviceMapping struct{ PathOnHost, PathInContainer, CgroupPermissions string }
+
+// WeightDevice is a weight, ThrottleDevice a limit, at one block device.
+type (
+	WeightDevice struct {
+		Path   string
+		Weight uint16
+	}
+	ThrottleDevice struct {
+		Path string
+		Rate uint64
+	}
+)
 
 // Ulimit is one limit of setrlimit(2); -1 is none.
 type Ulimit struct {

@@ -113,13 +113,21 @@ func hostConfigOf(cfg record.Config, o record.Asked) HostConfig {
 		RestartPolicy: RestartPolicy{Name: "no"},
 		AutoRemove:    cfg.AutoRemove,
 		CapAdd:        o.Security.CapAdd, CapDrop: o.Security.CapDrop,
-		CgroupnsMode: "private", IpcMode: "private",
+		CgroupnsMode: string(cmp.Or(cfg.Shared.Cgroup, record.Private)),
+		IpcMode:      string(cmp.Or(cfg.Shared.IPC, record.Private)),
+		PidMode:      string(cfg.Shared.PID), UTSMode: string(cfg.Shared.UTS), UsernsMode: string(cfg.Shared.User),
+		GroupAdd: o.Groups, CgroupParent: o.CgroupParent, Annotations: o.Annotations,
+		Devices: devicesOf(o.Devices), DeviceCgroupRules: o.DeviceRules,
 		DNS: emptyIfNil(cfg.Network.DNS), DNSOptions: []string{}, DNSSearch: []string{},
 		ExtraHosts: cfg.Network.ExtraHosts, Privileged: o.Security.Privileged, ReadonlyRootfs: o.ReadOnly,
 		SecurityOpt: securityOpts(o.Security), Runtime: "cove-runtime",
 		MaskedPaths: defaults.MaskedPaths(), ReadonlyPaths: defaults.ReadonlyPaths(),
 	}
 	h.limits(o.Resources)
+	h.blockLimits(o.Resources)
+	if cfg.Init {
+		h.Init = &cfg.Init
+	}
 	if o.Security.Privileged {
 		h.MaskedPaths, h.ReadonlyPaths = nil, nil
 	}
@@ -137,6 +145,30 @@ func hostConfigOf(cfg record.Config, o record.Asked) HostConfig {
 	return h
 }
 
+func devicesOf(devices []record.Device) []DeviceMapping {
+	out := []DeviceMapping{}
+	for _, d := range devices {
+		out = append(out, DeviceMapping{PathOnHost: d.Source, PathInContainer: d.Target, CgroupPermissions: d.Access})
+	}
+	return out
+}
+
+func (h *HostConfig) blockLimits(r record.Resources) {
+	h.BlkioWeightDevice = []WeightDevice{}
+	for _, w := range r.BlkioWeights {
+		h.BlkioWeightDevice = append(h.BlkioWeightDevice, WeightDevice{Path: w.Path, Weight: uint16(w.Rate)})
+	}
+	throttles := func(rates []record.DeviceRate) []ThrottleDevice {
+		out := []ThrottleDevice{}
+		for _, t := range rates {
+			out = append(out, ThrottleDevice(t))
+		}
+		return out
+	}
+	h.BlkioDeviceReadBps, h.BlkioDeviceWriteBps = throttles(r.ReadBps), throttles(r.WriteBps)
+	h.BlkioDeviceReadIOps, h.BlkioDeviceWriteIOps = throttles(r.ReadIOps), throttles(r.WriteIOps)
+}
+
 // limits shows what the container gets, defaults included.
 func (h *HostConfig) limits(r record.Resources) {
 	h.ShmSize = cmp.Or(r.ShmSize, 64<<20)
@@ -150,6 +182,7 @@ func (h *HostConfig) limits(r record.Resources) {
 	}
 	h.OomScoreAdj, h.BlkioWeight = r.OOMScoreAdj, r.BlkioWeight
 	h.NanoCPUs, h.CPUShares, h.CPUPeriod, h.CPUQuota = r.NanoCPUs, int64(r.CPUShares), r.CPUPeriod, r.CPUQuota
+	h.CPURealtimePeriod, h.CPURealtimeRuntime = r.CPURealtimePeriod, r.CPURealtimeRuntime
 	h.CpusetCpus, h.CpusetMems = r.Cpuset, r.Memset
 	if p := r.PidsLimit; p > 0 {
 		h.PidsLimit = &p

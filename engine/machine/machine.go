@@ -3,17 +3,13 @@
 package machine
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
 
 	"github.com/moby/sys/capability"
-	"golang.org/x/sys/unix"
 
 	"cove/engine/runspec"
 )
@@ -52,43 +48,4 @@ func online(kind, otherwise string) string {
 		return otherwise
 	}
 	return strings.TrimSpace(string(b))
-}
-
-// Devices lists the device nodes below /dev, for a privileged container;
-// those that each container has of its own are left out.
-func Devices() ([]runspec.Device, error) {
-	own := map[string]bool{
-		"/dev/pts": true, "/dev/shm": true, "/dev/mqueue": true, "/dev/fd": true,
-		"/dev/console": true, "/dev/ptmx": true,
-	}
-	var devices []runspec.Device
-	err := filepath.WalkDir("/dev", func(path string, d fs.DirEntry, err error) error {
-		switch {
-		case errors.Is(err, fs.ErrPermission), errors.Is(err, fs.ErrNotExist):
-			return nil
-		case err != nil:
-			return err
-		case own[path] && d.IsDir():
-			return fs.SkipDir
-		case own[path] || d.Type()&os.ModeDevice == 0:
-			return nil
-		}
-		var st unix.Stat_t
-		switch err := unix.Lstat(path, &st); {
-		case errors.Is(err, unix.ENOENT):
-			return nil // it went away
-		case err != nil:
-			return err
-		}
-		typ := "b"
-		if st.Mode&unix.S_IFMT == unix.S_IFCHR {
-			typ = "c"
-		}
-		devices = append(devices, runspec.Device{
-			Path: path, Type: typ, Mode: st.Mode & 0o7777, UID: st.Uid, GID: st.Gid,
-			Major: int64(unix.Major(st.Rdev)), Minor: int64(unix.Minor(st.Rdev)),
-		})
-		return nil
-	})
-	return devices, err
 }

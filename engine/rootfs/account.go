@@ -22,9 +22,9 @@ import (
 // maxAccounts bounds /etc/passwd and /etc/group, which an image chooses.
 const maxAccounts = 16 << 20
 
-// Account resolves a USER in the /etc/passwd and /etc/group of the root
-// filesystem m. Numbers need no entry there; names do.
-func Account(ctx context.Context, m mount.Mount, name string) (runspec.User, error) {
+// Account resolves a USER, and further groups of it, in the /etc/passwd and
+// /etc/group of the root filesystem m. Numbers need no entry there; names do.
+func Account(ctx context.Context, m mount.Mount, name string, groups ...string) (runspec.User, error) {
 	var u runspec.User
 	err := With(ctx, m, func(root int) error {
 		passwd, err := readIn(root, "etc/passwd")
@@ -42,12 +42,32 @@ func Account(ctx context.Context, m mount.Mount, name string) (runspec.User, err
 			return errdefs.Errorf(errdefs.ErrNotFound, "%w of the image", err)
 		}
 		u = runspec.User{UID: uint32(found.Uid), GID: uint32(found.Gid), Home: found.Home}
-		for _, g := range found.Sgids {
+		more, err := groupsIn(root, groups)
+		if err != nil {
+			return err
+		}
+		for _, g := range append(found.Sgids, more...) {
 			u.Groups = append(u.Groups, uint32(g))
 		}
 		return nil
 	})
 	return u, err
+}
+
+func groupsIn(root int, names []string) ([]int, error) {
+	if len(names) == 0 {
+		return nil, nil
+	}
+	group, err := readIn(root, "etc/group")
+	if err != nil {
+		return nil, err
+	}
+	defer group.Close()
+	ids, err := user.GetAdditionalGroups(names, group)
+	if err != nil {
+		return nil, errdefs.Errorf(errdefs.ErrNotFound, "%w of the image", err)
+	}
+	return ids, nil
 }
 
 // With opens the tree that m mounts, privately, for the time of fn.

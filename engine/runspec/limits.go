@@ -100,6 +100,14 @@ func checkCPU(r record.Resources, m Machine) error {
 		},
 		{r.CPUQuota != 0 && r.CPUQuota < 1000, "CPU cfs quota can not be less than 1ms (i.e. 1000)"},
 		{
+			r.CPURealtimePeriod < 0 || r.CPURealtimeRuntime < 0,
+			"CPU real-time period and runtime can not be negative",
+		},
+		{
+			r.CPURealtimePeriod != 0 && r.CPURealtimeRuntime > r.CPURealtimePeriod,
+			"cpu real-time runtime cannot be higher than cpu real-time period",
+		},
+		{
 			r.CPUShares != 0 && (r.CPUShares < 2 || r.CPUShares > 262144),
 			"range of CPU shares is from 2 to 262144",
 		},
@@ -135,6 +143,12 @@ func checkOthers(r record.Resources, _ Machine) error {
 		},
 		{r.OOMScoreAdj < -1000 || r.OOMScoreAdj > 1000, "range for oom score adj is [-1000, 1000]"},
 		{r.PidsLimit < -1, "the limit of processes is a number, or -1 for none"},
+	}
+	for _, w := range r.BlkioWeights {
+		rules = append(rules, rule{
+			w.Rate < 10 || w.Rate > 1000,
+			"range of blkio weight is from 10 to 1000, at " + w.Path + " too",
+		})
 	}
 	for _, u := range r.Ulimits {
 		known := "; there are " + strings.Join(ulimitNames, ", ")

@@ -2,7 +2,7 @@ package runspec
 
 import (
 	"maps"
-	"os"
+	"path"
 	"slices"
 	"strings"
 
@@ -12,10 +12,14 @@ import (
 	"cove/sandbox/defaults"
 )
 
-func linux(o Options, f Facts) *specs.Linux {
-	l := &specs.Linux{
-		Namespaces: namespaces(o),
-		Resources:  resources(o),
+func linux(o Options, f Facts) (*specs.Linux, error) {
+	r, err := resources(o, f)
+	if err != nil {
+		return nil, err
+	}
+	l := &specs.Linux{Namespaces: namespaces(o), Resources: r, Devices: devices(f.Devices)}
+	if o.CgroupParent != "" {
+		l.CgroupsPath = path.Join("/", o.CgroupParent, f.ID)
 	}
 	if o.Network != "host" && !strings.HasPrefix(o.Network, "container:") {
 		// Every port is unprivileged and everyone may ping: the network
@@ -29,39 +33,38 @@ func linux(o Options, f Facts) *specs.Linux {
 		l.Sysctl = map[string]string{}
 	}
 	maps.Copy(l.Sysctl, o.Resources.Sysctls)
-	if o.Security.Privileged {
-		l.Devices = hostDevices(f.HostDevices)
-		return l
+	if !o.Security.Privileged {
+		l.MaskedPaths, l.ReadonlyPaths = defaults.MaskedPaths(), defaults.ReadonlyPaths()
 	}
-	l.MaskedPaths, l.ReadonlyPaths = defaults.MaskedPaths(), defaults.ReadonlyPaths()
-	return l
+	return l, nil
 }
 
 func namespaces(o Options) []specs.LinuxNamespace {
-	ns := defaults.Namespaces()
-	if o.Network == "host" {
-		return slices.DeleteFunc(ns, func(n specs.LinuxNamespace) bool { return n.Type == specs.NetworkNamespace })
+	shared := map[specs.LinuxNamespaceType]bool{
+		specs.NetworkNamespace: o.Network == "host",
+		specs.PIDNamespace:     o.Shared.PID == record.Host,
+		specs.IPCNamespace:     o.Shared.IPC == record.Host,
+		specs.UTSNamespace:     o.Shared.UTS == record.Host,
+		specs.CgroupNamespace:  o.Shared.Cgroup == record.Host,
 	}
-	return ns
+	return slices.DeleteFunc(defaults.Namespaces(), func(n specs.LinuxNamespace) bool { return shared[n.Type] })
 }
 
 // cpuPeriod is the kernel's default scheduling period, in microseconds.
 const cpuPeriod = 100_000
 
-func resources(o Options) *specs.LinuxResources {
-	r := &specs.LinuxResources{Devices: defaults.DeviceRules()}
-	if o.Security.Privileged {
-		r.Devices = []specs.LinuxDeviceCgroup{{Allow: true, Access: "rwm"}}
+func resources(o Options, f Facts) (*specs.LinuxResources, error) {
+	rules, err := deviceRules(o, f)
+	if err != nil {
+		return nil, err
 	}
-	r.Memory = memory(o.Resources)
-	if w := o.Resources.BlkioWeight; w > 0 {
-		r.BlockIO = &specs.LinuxBlockIO{Weight: &w}
+	r := &specs.LinuxResources{
+		Devices: rules, Memory: memory(o.Resources), BlockIO: blockIO(o.Resources, f.Blocks), CPU: cpu(o.Resources),
 	}
-	r.CPU = cpu(o.Resources)
 	if p := o.Resources.PidsLimit; p > 0 {
 		r.Pids = &specs.LinuxPids{Limit: &p}
 	}
-	return r
+	return r, nil
 }
 
 func memory(o record.Resources) *specs.LinuxMemory {
@@ -97,20 +100,15 @@ func cpu(o record.Resources) *specs.LinuxCPU {
 	if o.CPUShares > 0 {
 		c.Shares = &o.CPUShares
 	}
+	if o.CPURealtimePeriod > 0 {
+		period := uint64(o.CPURealtimePeriod)
+		c.RealtimePeriod = &period
+	}
+	if o.CPURealtimeRuntime > 0 {
+		c.RealtimeRuntime = &o.CPURealtimeRuntime
+	}
 	if *c == (specs.LinuxCPU{}) {
 		return nil
 	}
 	return c
-}
-
-func hostDevices(devices []Device) []specs.LinuxDevice {
-	var out []specs.LinuxDevice
-	for _, d := range devices {
-		mode := os.FileMode(d.Mode)
-		out = append(out, specs.LinuxDevice{
-			Path: d.Path, Type: d.Type, Major: d.Major, Minor: d.Minor,
-			FileMode: &mode, UID: &d.UID, GID: &d.GID,
-		})
-	}
-	return out
 }

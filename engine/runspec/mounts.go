@@ -10,16 +10,26 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"cove/errdefs"
+	"cove/runner/record"
 	"cove/sandbox/defaults"
 )
+
+// shm is where shared memory of POSIX is: it goes with the IPC namespace.
+const shm = "/dev/shm"
 
 // base are docker's mounts, with the size of /dev/shm as asked for and, for a
 // privileged container that is not read-only, a writable /sys.
 func base(o Options) []specs.Mount {
 	all := defaults.Mounts()
+	if o.Shared.IPC == record.NoShm {
+		all = slices.DeleteFunc(all, func(m specs.Mount) bool { return m.Destination == shm })
+	}
 	for i := range all {
 		m := &all[i]
-		if m.Destination == "/dev/shm" && o.Resources.ShmSize > 0 {
+		if m.Destination == shm && o.Shared.IPC == record.Host {
+			*m = specs.Mount{Destination: shm, Type: "bind", Source: shm, Options: []string{"rbind", "rprivate"}}
+		}
+		if m.Destination == shm && o.Resources.ShmSize > 0 {
 			m.Options = replace(m.Options, "size=", "size="+strconv.FormatInt(o.Resources.ShmSize, 10))
 		}
 		if o.Security.Privileged && !o.ReadOnly && strings.HasPrefix(m.Destination, "/sys") {

@@ -45,6 +45,19 @@ type Options struct {
 	Resources record.Resources
 	Tmpfs     []record.Tmpfs
 
+	// Shared are the namespaces that are not the container's own; other
+	// containers are named in them by id.
+	Shared      record.Shared
+	Devices     []record.Device
+	DeviceRules []string
+	// Groups are supplementary groups, by name or number.
+	Groups      []string
+	Annotations map[string]string
+	// CgroupParent is the control group above the container's.
+	CgroupParent string
+	// Init has an init of ours run the command.
+	Init bool
+
 	// StopSignal replaces the image's; StopTimeout is in seconds, nil means
 	// the default of 10.
 	StopSignal  string
@@ -79,17 +92,22 @@ type Facts struct {
 	// Binds come after the default mounts; a bind on the target of a default
 	// mount replaces it.
 	Binds []Bind
-	// HostDevices are all devices of the host, for a privileged container.
-	HostDevices []Device
+	// Devices are those of the host that the container has; of a privileged one
+	// all that the host has.
+	Devices []Device
+	// Blocks are the block devices with limits of their own, by path.
+	Blocks map[string]Device
 	// HostCaps are the capabilities this process may hand on; nil is all.
 	HostCaps []string
 }
 
-// Device is a device node of the host.
+// Device is a device of the host, as the container sees it.
 type Device struct {
-	Path         string
+	Path         string // in the container
 	Type         string // "c" or "b"
 	Major, Minor int64
 	Mode         uint32
 	UID, GID     uint32
+	// Access is what may be done with it, of "rwm"; "" leaves the rules alone.
+	Access string
 }

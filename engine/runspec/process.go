@@ -10,6 +10,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"cove/errdefs"
+	"cove/runner/record"
 	"cove/sandbox/defaults"
 )
 
@@ -82,7 +83,7 @@ func Hostname(o Options, id, hostName string) string {
 	switch {
 	case o.Hostname != "":
 		return o.Hostname
-	case o.Network == "host":
+	case o.Network == "host" || o.Shared.UTS == record.Host:
 		return hostName
 	default:
 		return id[:min(12, len(id))]

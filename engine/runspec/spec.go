@@ -3,6 +3,8 @@ package runspec
 import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+
+	"cove/runner/record"
 )
 
 // specVersion is the oldest that holds everything used here: runtimes refuse
@@ -15,6 +17,10 @@ const specVersion = "1.0.2"
 // that cannot be right are errdefs.ErrInvalid.
 func Assemble(img ocispec.ImageConfig, o Options, f Facts, hostName string) (*specs.Spec, error) {
 	hostname := Hostname(o, f.ID, hostName)
+	own := hostname
+	if o.Shared.UTS == record.Host {
+		own = ""
+	}
 	proc, err := process(img, o, f, hostname)
 	if err != nil {
 		return nil, err
@@ -23,12 +29,18 @@ func Assemble(img ocispec.ImageConfig, o Options, f Facts, hostName string) (*sp
 	if err != nil {
 		return nil, err
 	}
+	l, err := linux(o, f)
+	if err != nil {
+		return nil, err
+	}
 	return &specs.Spec{
 		Version:  specVersion,
 		Root:     &specs.Root{Path: "rootfs", Readonly: o.ReadOnly},
 		Process:  proc,
-		Hostname: hostname,
+		Hostname: own,
 		Mounts:   mnts,
-		Linux:    linux(o, f),
+		Linux:    l,
+
+		Annotations: o.Annotations,
 	}, nil
 }

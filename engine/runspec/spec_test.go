@@ -60,7 +60,7 @@ func TestAssembleGolden(t *testing.T) {
 		"privileged": {
 			o: Options{Image: "redis", Security: record.Security{Privileged: true}},
 			f: func(f *Facts) {
-				f.HostDevices = []Device{{Path: "/dev/fuse", Type: "c", Major: 10, Minor: 229, Mode: 0o666}}
+				f.Devices = []Device{{Path: "/dev/fuse", Type: "c", Major: 10, Minor: 229, Mode: 0o666}}
 			},
 		},
 		"caps": {o: Options{Image: "redis", Security: record.Security{

@@ -154,14 +154,20 @@ func (m *monitor) start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	peer, err := m.peer()
+	peer, joined, err := m.peers()
 	if err != nil {
 		return err
+	}
+	var initPath string
+	if m.cfg.Init {
+		if initPath, err = os.Executable(); err != nil {
+			return fmt.Errorf("runner: finding the init of the container: %w", err)
+		}
 	}
 	m.cfg.Spec.Process.Terminal = m.cfg.Terminal
 	m.task, err = task.Create(ctx, task.Request{
 		ID: m.cfg.ID, Spec: m.cfg.Spec, Root: m.cfg.Root,
-		Network: network.Open(m.o.Dir.Root()), Net: m.cfg.Network, Peer: peer,
+		Network: network.Open(m.o.Dir.Root()), Net: m.cfg.Network, Peer: peer, Joined: joined, Init: initPath,
 		Files: string(m.o.Dir), Filters: m.filters(),
 		Stdin: std.in, Stdout: std.out, Stderr: std.err,
 		Size: unix.Winsize{Row: m.hello.Rows, Col: m.hello.Cols},
@@ -241,19 +247,36 @@ func (m *monitor) streams() (std stdio, err error) {
 	return std, err
 }
 
-// peer finds the process whose network is joined.
-func (m *monitor) peer() (int, error) {
-	id, ok := m.cfg.Network.Mode.Peer()
-	if !ok {
-		return 0, nil
+// peers finds the processes whose network, and whose other namespaces, are joined.
+func (m *monitor) peers() (netPeer int, joined map[specs.LinuxNamespaceType]int, err error) {
+	if id, ok := m.cfg.Network.Mode.Peer(); ok {
+		if netPeer, err = m.peer("network", id); err != nil {
+			return 0, nil, err
+		}
 	}
+	for typ, shared := range map[specs.LinuxNamespaceType]record.Sharing{
+		specs.PIDNamespace: m.cfg.Shared.PID, specs.IPCNamespace: m.cfg.Shared.IPC,
+	} {
+		if id, ok := shared.Peer(); ok {
+			if joined == nil {
+				joined = map[specs.LinuxNamespaceType]int{}
+			}
+			if joined[typ], err = m.peer(string(typ)+" namespace", id); err != nil {
+				return 0, nil, err
+			}
+		}
+	}
+	return netPeer, joined, nil
+}
+
+func (m *monitor) peer(what, id string) (int, error) {
 	st, err := record.Of(m.o.Dir.Root(), id).State()
 	if err != nil {
-		return 0, fmt.Errorf("network of container %.12s: %w", id, err)
+		return 0, fmt.Errorf("%s of container %.12s: %w", what, id, err)
 	}
 	if !st.Alive() {
-		return 0, errdefs.Errorf(errdefs.ErrConflict, "network of container %.12s: it is not running; start it first",
-			id)
+		return 0, errdefs.Errorf(errdefs.ErrConflict, "%s of container %.12s: it is not running; start it first",
+			what, id)
 	}
 	return st.Pid, nil
 }

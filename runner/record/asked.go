@@ -1,6 +1,9 @@
 package record
 
-import "strconv"
+import (
+	"slices"
+	"strconv"
+)
 
 // Asked is what was asked of a container in terms that its runtime spec has
 // lost: inspect shows it, and an image committed of the container starts from
@@ -15,6 +18,28 @@ type Asked struct {
 	Tmpfs     []Tmpfs   `json:"tmpfs,omitempty"`
 	// StopTimeout is in seconds; nil means the default of 10.
 	StopTimeout *int `json:"stopTimeout,omitempty"`
+	// Devices are of the host; DeviceRules are further rules over devices, as
+	// "c 13:* rw".
+	Devices     []Device `json:"devices,omitempty"`
+	DeviceRules []string `json:"deviceRules,omitempty"`
+	// Groups are supplementary ones of its user, by name or number.
+	Groups       []string          `json:"groups,omitempty"`
+	Annotations  map[string]string `json:"annotations,omitempty"`
+	CgroupParent string            `json:"cgroupParent,omitempty"`
+}
+
+// Device is a device of the host that the container has, under a path of its own.
+type Device struct {
+	Source string `json:"source"`
+	Target string `json:"target"`
+	Access string `json:"access"` // of "rwm"
+}
+
+// DeviceRate is a limit, or a weight, of a container at one block device.
+type DeviceRate struct {
+	Path string `json:"path"`
+	// Rate is bytes or operations per second, or the weight.
+	Rate uint64 `json:"rate"`
 }
 
 // ImageConfig has the fields of the OCI image specification's ImageConfig, so
@@ -114,8 +139,16 @@ type Resources struct {
 	Cpuset      string `json:"cpuset,omitempty"`
 	Memset      string `json:"memset,omitempty"`
 	BlkioWeight uint16 `json:"blkioWeight,omitempty"` // 10 to 1000
-	PidsLimit   int64  `json:"pidsLimit,omitempty"`
-	ShmSize     int64  `json:"shmSize,omitempty"` // bytes of /dev/shm; 0 is 64 MiB
+	// The weights and limits at single block devices.
+	BlkioWeights       []DeviceRate `json:"blkioWeights,omitempty"`
+	ReadBps            []DeviceRate `json:"readBps,omitempty"`
+	WriteBps           []DeviceRate `json:"writeBps,omitempty"`
+	ReadIOps           []DeviceRate `json:"readIOps,omitempty"`
+	WriteIOps          []DeviceRate `json:"writeIOps,omitempty"`
+	CPURealtimePeriod  int64        `json:"cpuRealtimePeriod,omitempty"`  // µs
+	CPURealtimeRuntime int64        `json:"cpuRealtimeRuntime,omitempty"` // µs
+	PidsLimit          int64        `json:"pidsLimit,omitempty"`
+	ShmSize            int64        `json:"shmSize,omitempty"` // bytes of /dev/shm; 0 is 64 MiB
 	// Ulimits are those of setrlimit(2), Sysctls the kernel's parameters of the
 	// container's namespaces.
 	Ulimits []Ulimit          `json:"ulimits,omitempty"`
@@ -142,6 +175,11 @@ func (r Resources) Swap() int64 {
 		return 2 * r.Memory // as docker's default is
 	}
 	return r.MemorySwap
+}
+
+// Rates are all limits and weights at single block devices.
+func (r Resources) Rates() []DeviceRate {
+	return slices.Concat(r.BlkioWeights, r.ReadBps, r.WriteBps, r.ReadIOps, r.WriteIOps)
 }
 
 // Tmpfs is an empty filesystem in memory, mounted at Target.

@@ -43,14 +43,20 @@ type Config struct {
 	StopSignal  string         `json:"stopSignal,omitempty"`
 	StopTimeout *time.Duration `json:"stopTimeout,omitempty"`
 
-	Network network.Config    `json:"network"`
-	Log     LogConfig         `json:"log,omitzero"`
-	Labels  map[string]string `json:"labels,omitempty"`
+	Network network.Config `json:"network"`
+	Shared  Shared         `json:"shared,omitzero"`
+	// Init has cove-runtime, at InitPath, run what Spec would execute.
+	Init   bool              `json:"init,omitempty"`
+	Log    LogConfig         `json:"log,omitzero"`
+	Labels map[string]string `json:"labels,omitempty"`
 	// Mounts are the volumes and paths of the host among Spec.Mounts.
 	Mounts []Mounted `json:"mounts,omitempty"`
 	// Asked is nil for a container that was not made from an image and flags.
 	Asked *Asked `json:"asked,omitempty"`
 }
+
+// InitPath is where a container with an init of ours sees it, as docker has it.
+const InitPath = "/sbin/docker-init"
 
 // LogConfig bounds the log. The zero value is docker's json-file format,
 // rotated at 10 MB, three files kept.

@@ -9,6 +9,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"cove/network"
+	"cove/runner/record"
 	"cove/sandbox/defaults"
 )
 
@@ -31,8 +32,19 @@ func adapt(r Request, e *network.Endpoint) *specs.Spec {
 		}
 	}
 	spec.Linux = &linux
+	joinNamespaces(&spec, r.Joined)
 	if spec.Hostname == "" && r.Net.Hostname != "" && Has(&spec, specs.UTSNamespace) {
 		spec.Hostname = r.Net.Hostname
+	}
+	if r.Init != "" {
+		process := *spec.Process
+		process.Args = append([]string{record.InitPath, "--"}, process.Args...)
+		spec.Process = &process
+		// Read-only, or root in the container could write to the host's program
+		// through /proc/1/exe (CVE-2019-5736).
+		spec.Mounts = append(slices.Clone(spec.Mounts), specs.Mount{
+			Destination: record.InitPath, Type: "bind", Source: r.Init, Options: []string{"bind", "private", "ro"},
+		})
 	}
 	if r.Files != "" {
 		options := []string{"rbind", "rprivate"}
@@ -51,6 +63,34 @@ func adapt(r Request, e *network.Endpoint) *specs.Spec {
 		}
 	}
 	return &spec
+}
+
+// joinNamespaces puts other processes' namespaces in the place of the spec's own.
+// With that for IPC goes the other's /dev/shm, where POSIX keeps shared memory.
+func joinNamespaces(spec *specs.Spec, joined map[specs.LinuxNamespaceType]int) {
+	if len(joined) == 0 {
+		return
+	}
+	spec.Linux.Namespaces = slices.Clone(spec.Linux.Namespaces)
+	for i, ns := range spec.Linux.Namespaces {
+		if pid := joined[ns.Type]; pid != 0 {
+			spec.Linux.Namespaces[i].Path = fmt.Sprintf("/proc/%d/ns/%s", pid, ns.Type)
+		}
+	}
+	pid := joined[specs.IPCNamespace]
+	if pid == 0 {
+		return
+	}
+	const shm = "/dev/shm"
+	spec.Mounts = slices.Clone(spec.Mounts)
+	for i, m := range spec.Mounts {
+		if m.Destination == shm && m.Type == "tmpfs" {
+			spec.Mounts[i] = specs.Mount{
+				Destination: shm, Type: "bind", Source: fmt.Sprintf("/proc/%d/root%s", pid, shm),
+				Options: []string{"bind", "private"},
+			}
+		}
+	}
 }
 
 // CgroupPath is the control group of a container, below the top of each

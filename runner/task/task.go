@@ -34,6 +34,10 @@ type Request struct {
 	Network *network.Network
 	Net     network.Config
 	Peer    int
+	// Joined are the processes whose namespaces the container shares, by type.
+	Joined map[specs.LinuxNamespaceType]int
+	// Init is the program bound at record.InitPath; empty is none.
+	Init string
 	// Files is the directory for hosts, hostname and resolv.conf, which are
 	// bound over the root's; empty makes none.
 	Files string

@@ -19,6 +19,7 @@ type limitFlags struct {
 	cpus, cpuset, memset                           string
 	memorySwappiness, cpuPeriod, cpuQuota          int64
 	pidsLimit                                      int64
+	cpuRealtimePeriod, cpuRealtimeRuntime          int64
 	cpuShares                                      uint64
 	blkioWeight                                    uint16
 	oomScoreAdj                                    int
@@ -37,6 +38,8 @@ func (f *limitFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.cpus, "cpus", "", "limit CPUs: 1.5")
 	fs.Int64Var(&f.cpuPeriod, "cpu-period", 0, "period of --cpu-quota in microseconds (the kernel's is 100000)")
 	fs.Int64Var(&f.cpuQuota, "cpu-quota", 0, "microseconds of each period that it may run")
+	fs.Int64Var(&f.cpuRealtimePeriod, "cpu-rt-period", 0, "period of --cpu-rt-runtime in microseconds")
+	fs.Int64Var(&f.cpuRealtimeRuntime, "cpu-rt-runtime", 0, "microseconds of each that real-time tasks may run")
 	fs.Uint64VarP(&f.cpuShares, "cpu-shares", "c", 0, "weight beside other containers (the kernel's is 1024)")
 	fs.StringVar(&f.cpuset, "cpuset-cpus", "", "which CPUs it may use: 0-3,6")
 	fs.StringVar(&f.memset, "cpuset-mems", "", "which memory nodes it may use: 0-1")
@@ -75,6 +78,7 @@ func (f *limitFlags) parse(o *runspec.Options) (err error) {
 	}
 	r.OOMKillDisable, r.OOMScoreAdj = f.oomKillDisable, f.oomScoreAdj
 	r.CPUPeriod, r.CPUQuota, r.Cpuset, r.Memset = f.cpuPeriod, f.cpuQuota, f.cpuset, f.memset
+	r.CPURealtimePeriod, r.CPURealtimeRuntime = f.cpuRealtimePeriod, f.cpuRealtimeRuntime
 	if f.cpuShares > 0 {
 		r.CPUShares = min(max(f.cpuShares, 2), 262144) // the kernel's bounds, as docker keeps to them
 	}

@@ -29,7 +29,9 @@ type Flags struct {
 	name, user, workdir, entrypoint, hostname, network, pull, stopSignal string
 	env, envFiles, volumes, ports, tmpfs, labels                         []string
 	capAdd, capDrop, securityOpts, addHosts, dns                         []string
+	labelFiles                                                           []string
 	limits                                                               limitFlags
+	host                                                                 hostFlags
 	stopTimeout                                                          int
 	readOnly, privileged, autoRemove                                     bool
 	set                                                                  *pflag.FlagSet
@@ -59,12 +61,14 @@ func (f *Flags) Register(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&f.addHosts, "add-host", nil, "add a line to /etc/hosts: NAME:IP")
 	fs.StringArrayVar(&f.dns, "dns", nil, "name server")
 	f.limits.register(fs)
+	f.host.register(fs)
 	fs.BoolVar(&f.readOnly, "read-only", false, "make its root filesystem read-only")
 	fs.BoolVar(&f.privileged, "privileged", false, "give it every capability and device, unfiltered")
 	fs.StringArrayVar(&f.capAdd, "cap-add", nil, "add a capability")
 	fs.StringArrayVar(&f.capDrop, "cap-drop", nil, "drop a capability (ALL for all)")
 	fs.StringArrayVar(&f.securityOpts, "security-opt", nil, "no-new-privileges, seccomp=FILE|unconfined")
 	fs.StringArrayVarP(&f.labels, "label", "l", nil, "label it: KEY=VALUE")
+	fs.StringArrayVar(&f.labelFiles, "label-file", nil, "read labels from a file, one a line")
 	fs.StringVar(&f.stopSignal, "stop-signal", "", "signal that stop sends (default: the image's, or SIGTERM)")
 	fs.IntVar(&f.stopTimeout, "stop-timeout", 10, "seconds between that signal and SIGKILL, -1 to wait for ever")
 	fs.StringVar(&f.CIDFile, "cidfile", "", "write the container's id to a new file")
@@ -101,7 +105,7 @@ func (f *Flags) Options(image string, command []string) (engine.CreateOptions, e
 	}
 	steps := []func(*runspec.Options) error{
 		f.parseEnv, f.parseLabels, f.parseMounts, f.parseNetwork, f.limits.parse,
-		f.parseSecurity,
+		f.parseSecurity, f.host.parse,
 	}
 	for _, step := range steps {
 		if err := step(&o.Options); err != nil {
@@ -117,7 +121,15 @@ func (f *Flags) parseEnv(o *runspec.Options) (err error) {
 }
 
 func (f *Flags) parseLabels(o *runspec.Options) (err error) {
-	o.Labels, err = verbs.Labels(f.labels)
+	var all []string
+	for _, name := range f.labelFiles {
+		lines, err := readLines("--label-file", name)
+		if err != nil {
+			return err
+		}
+		all = append(all, lines...)
+	}
+	o.Labels, err = verbs.Labels(append(all, f.labels...))
 	return err
 }
 
@@ -167,7 +179,7 @@ func parseAll[T any](values []string, parse func(string) (T, error)) ([]T, error
 func Environment(files, flags []string) ([]string, error) {
 	var env []string
 	for _, name := range files {
-		lines, err := readEnvFile(name)
+		lines, err := readLines("--env-file", name)
 		if err != nil {
 			return nil, err
 		}
@@ -186,10 +198,11 @@ func Environment(files, flags []string) ([]string, error) {
 	return env, nil
 }
 
-func readEnvFile(name string) ([]string, error) {
+// readLines reads a file of one setting a line, in which # begins a comment.
+func readLines(flag, name string) ([]string, error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return nil, errdefs.Errorf(errdefs.ErrInvalid, "--env-file: %w", err)
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "%s: %w", flag, err)
 	}
 	defer f.Close()
 	var lines []string

@@ -34,6 +34,10 @@ func TestFlagsBecomeOptions(t *testing.T) {
 	if err := os.WriteFile(envFile, []byte("# note\n\nFILE=x y\r\nFROM_HERE\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	labelFile := filepath.Join(t.TempDir(), "labels")
+	if err := os.WriteFile(labelFile, []byte("a=x y\n# note\nb=file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	five := 5
 	base := runspec.Options{Image: "redis", Command: []string{"sh"}, Network: "bridge"}
 	for _, tc := range []struct {
@@ -70,6 +74,32 @@ func TestFlagsBecomeOptions(t *testing.T) {
 			o.Security = record.Security{Privileged: true, CapAdd: []string{"SYS_TIME"}, CapDrop: []string{"ALL"}, NoNewPrivileges: true}
 			o.ReadOnly = true
 		}},
+		{[]string{"--pid", "host", "--ipc", "none", "--uts", "host", "--cgroupns", "private", "--userns", "host"}, func(o *engine.CreateOptions) {
+			o.Shared = record.Shared{PID: record.Host, IPC: record.NoShm, UTS: record.Host, Cgroup: record.Private, User: record.Host}
+		}},
+		{[]string{"--init", "--group-add", "5", "--group-add", "audio", "--cgroup-parent", "/p", "--annotation", "a=b=c"}, func(o *engine.CreateOptions) {
+			o.Init, o.Groups, o.CgroupParent = true, []string{"5", "audio"}, "/p"
+			o.Annotations = map[string]string{"a": "b=c"}
+		}},
+		{[]string{"--device", "/dev/fuse:r", "--device-cgroup-rule", "c 13:* rw"}, func(o *engine.CreateOptions) {
+			o.Devices = []record.Device{{Source: "/dev/fuse", Target: "/dev/fuse", Access: "r"}}
+			o.DeviceRules = []string{"c 13:* rw"}
+		}},
+		{[]string{
+			"--blkio-weight-device", "/dev/a:10", "--device-read-bps", "/dev/a:1k", "--device-write-bps", "/dev/a:2k",
+			"--device-read-iops", "/dev/a:3", "--device-write-iops", "/dev/a:4",
+		}, func(o *engine.CreateOptions) {
+			rate := func(n uint64) []record.DeviceRate { return []record.DeviceRate{{Path: "/dev/a", Rate: n}} }
+			o.Resources = record.Resources{
+				BlkioWeights: rate(10), ReadBps: rate(1024), WriteBps: rate(2048), ReadIOps: rate(3), WriteIOps: rate(4),
+			}
+		}},
+		{[]string{"--cpu-rt-period", "1000", "--cpu-rt-runtime", "950"}, func(o *engine.CreateOptions) {
+			o.Resources = record.Resources{CPURealtimePeriod: 1000, CPURealtimeRuntime: 950}
+		}},
+		{[]string{"--label-file", labelFile, "-l", "b=flag"}, func(o *engine.CreateOptions) {
+			o.Labels = map[string]string{"a": "x y", "b": "flag"}
+		}},
 		{[]string{"--pull", "never"}, func(o *engine.CreateOptions) { o.Pull = engine.PullNever }},
 	} {
 		want := engine.CreateOptions{Options: base, Pull: engine.PullMissing}
@@ -104,6 +134,12 @@ func TestFlagsRefused(t *testing.T) {
 		{"--env-file", "/does/not/exist"},
 		{"-l", "=x"},
 		{"--pull", "sometimes"},
+		{"--label-file", "/does/not/exist"},
+		{"--annotation", "a"},
+		{"--device", "fuse"},
+		{"--device-read-bps", "/dev/a:fast"},
+		{"--device-write-iops", "/dev/a:1k"},
+		{"--blkio-weight-device", "/dev/a"},
 	} {
 		if _, err := options(t, args...); !errors.Is(err, errdefs.ErrInvalid) {
 			t.Errorf("%q: got %v, want ErrInvalid", args, err)

@@ -1,0 +1,80 @@
+package runflags
+
+import (
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"cove/engine/runspec"
+	"cove/errdefs"
+	"cove/runner/record"
+)
+
+// hostFlags are what a container shares with its host, or with another container.
+type hostFlags struct {
+	pid, ipc, uts, cgroupns, userns, cgroupParent   string
+	devices, deviceRules, groups, annotations       []string
+	weights, readBps, writeBps, readIOps, writeIOps []string
+	init                                            bool
+}
+
+func (f *hostFlags) register(fs *pflag.FlagSet) {
+	fs.StringVar(&f.pid, "pid", "", "whose processes it sees: host, container:NAME (default its own)")
+	fs.StringVar(&f.ipc, "ipc", "", "shared memory and queues: host, private, shareable, none, container:NAME")
+	fs.StringVar(&f.uts, "uts", "", "host names: host (default its own)")
+	fs.StringVar(&f.cgroupns, "cgroupns", "", "view of control groups: host, private")
+	fs.StringVar(&f.userns, "userns", "", "user namespace: host, as there is no other")
+	fs.StringVar(&f.cgroupParent, "cgroup-parent", "", "control group above its own")
+	fs.StringArrayVar(&f.groups, "group-add", nil, "further group of its user: NAME or GID")
+	fs.BoolVar(&f.init, "init", false, "run an init that forwards signals and reaps processes")
+	fs.StringArrayVar(&f.devices, "device", nil, "give it a device: PATH[:PATH_IN_CONTAINER][:rwm]")
+	fs.StringArrayVar(&f.deviceRules, "device-cgroup-rule", nil, "allow devices by number: \"c 13:* rw\"")
+	fs.StringArrayVar(&f.weights, "blkio-weight-device", nil, "weight at one block device: PATH:WEIGHT")
+	fs.StringArrayVar(&f.readBps, "device-read-bps", nil, "limit reading from a device: PATH:BYTES a second, as 1mb")
+	fs.StringArrayVar(&f.writeBps, "device-write-bps", nil, "limit writing to a device: PATH:BYTES a second")
+	fs.StringArrayVar(&f.readIOps, "device-read-iops", nil, "limit reading from a device: PATH:OPERATIONS a second")
+	fs.StringArrayVar(&f.writeIOps, "device-write-iops", nil, "limit writing to a device: PATH:OPERATIONS a second")
+	fs.StringArrayVar(&f.annotations, "annotation", nil, "annotate its runtime spec: KEY=VALUE")
+}
+
+func (f *hostFlags) parse(o *runspec.Options) (err error) {
+	o.Shared = record.Shared{
+		PID: record.Sharing(f.pid), IPC: record.Sharing(f.ipc), UTS: record.Sharing(f.uts),
+		Cgroup: record.Sharing(f.cgroupns), User: record.Sharing(f.userns),
+	}
+	o.CgroupParent, o.Groups, o.Init, o.DeviceRules = f.cgroupParent, f.groups, f.init, f.deviceRules
+	if o.Devices, err = parseAll(f.devices, runspec.ParseDevice); err != nil {
+		return err
+	}
+	for _, a := range f.annotations {
+		key, value, ok := strings.Cut(a, "=")
+		if !ok || key == "" {
+			return errdefs.Errorf(errdefs.ErrInvalid, "--annotation %s: want KEY=VALUE", a)
+		}
+		if o.Annotations == nil {
+			o.Annotations = map[string]string{}
+		}
+		o.Annotations[key] = value
+	}
+	return f.parseRates(&o.Resources)
+}
+
+func (f *hostFlags) parseRates(r *record.Resources) (err error) {
+	for _, list := range []struct {
+		texts []string
+		bytes bool
+		into  *[]record.DeviceRate
+	}{
+		{f.weights, false, &r.BlkioWeights},
+		{f.readBps, true, &r.ReadBps},
+		{f.writeBps, true, &r.WriteBps},
+		{f.readIOps, false, &r.ReadIOps},
+		{f.writeIOps, false, &r.WriteIOps},
+	} {
+		parse := func(s string) (record.DeviceRate, error) { return runspec.ParseDeviceRate(s, list.bytes) }
+		if *list.into, err = parseAll(list.texts, parse); err != nil {
+			return err
+		}
+	}
+	return nil
+}

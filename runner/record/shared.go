@@ -1,0 +1,32 @@
+package record
+
+import "strings"
+
+// Shared says which namespaces beside the network's are not the container's own.
+// Empty is the default, which is one of its own.
+type Shared struct {
+	PID    Sharing `json:"pid,omitempty"`    // Host, or a container's
+	IPC    Sharing `json:"ipc,omitempty"`    // Host, Private, NoShm, Shareable, or a container's
+	UTS    Sharing `json:"uts,omitempty"`    // Host
+	Cgroup Sharing `json:"cgroup,omitempty"` // Host, Private
+	User   Sharing `json:"user,omitempty"`   // Host, which is the default
+}
+
+// Sharing is whose a namespace is, in docker's words.
+type Sharing string
+
+// The namespaces that are no other container's.
+const (
+	Host      Sharing = "host"
+	Private   Sharing = "private"
+	Shareable Sharing = "shareable"
+	NoShm     Sharing = "none" // private, without /dev/shm
+)
+
+const containerPrefix = "container:"
+
+// OfContainer is the sharing of the namespace of a container.
+func OfContainer(id string) Sharing { return Sharing(containerPrefix + id) }
+
+// Peer is the container whose namespace it is, if it is one's.
+func (s Sharing) Peer() (id string, ok bool) { return strings.CutPrefix(string(s), containerPrefix) }
