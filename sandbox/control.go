@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/sandbox/files"
 	"cove/sandbox/hooks"
 	"cove/sandbox/plan"
 	"cove/sandbox/program"
@@ -44,7 +45,6 @@ func pipeControl() (control, error) {
 const (
 	gateName   = "gate"
 	statusName = "status"
-	outputName = "output" // of hooks, if there are any
 )
 
 // namedControl makes the pipes in dir, for another process to find.
@@ -277,25 +277,25 @@ func Release(ctx context.Context, dir string, p *plan.Plan) error {
 		return err
 	}
 	c.last = slices.IndexFunc(p.Steps, func(s plan.Step) bool { return s.Op == plan.Barrier && s.Why == plan.Created })
-	output, err := drainAgain(dir, p)
+	output, err := files.ReopenOutput(dir, p)
 	if err != nil {
 		return releaseError(dir, err)
 	}
-	defer output.close()
+	defer output.Close()
 	if err := c.release(); err != nil {
 		return releaseError(dir, err)
 	}
 	r := c.listen(p, "")
-	for _, name := range []string{gateName, statusName, outputName} {
+	for _, name := range []string{gateName, statusName, files.OutputName} {
 		err := unix.Unlink(filepath.Join(dir, name))
-		if name == outputName && errors.Is(err, unix.ENOENT) {
+		if name == files.OutputName && errors.Is(err, unix.ENOENT) {
 			continue // without hooks
 		}
 		if err != nil {
 			r.fail(fmt.Errorf("sandbox: %s: %w", dir, err))
 		}
 	}
-	return output.explain(r.err)
+	return output.Explain(r.err)
 }
 
 func releaseError(dir string, err error) error {

@@ -10,7 +10,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
-	"cove/errdefs"
+	"cove/sandbox/files"
 	"cove/sandbox/plan"
 	"cove/sandbox/program"
 	"cove/sandbox/seccomp"
@@ -19,7 +19,7 @@ import (
 // launch is what Create and Join have in common.
 type launch struct {
 	plan     *plan.Plan
-	files    *files
+	files    *files.Set
 	stdio    [3]*os.File
 	extra    []*os.File
 	filter   []unix.SockFilter
@@ -36,15 +36,15 @@ type launch struct {
 // waits before execve: OCI's state "created". Whoever creates a process must
 // Wait for it, also when Start failed; when Create fails nothing is left.
 func Create(ctx context.Context, r Request) (*Process, error) {
-	f, err := openFiles(r.Plan, source{root: r.Root, cgroup: r.Cgroup, size: r.ConsoleSize, control: r.Control})
+	f, err := files.Open(r.Plan, files.Source{Root: r.Root, Cgroup: r.Cgroup, Size: r.ConsoleSize, Control: r.Control})
 	if err != nil {
 		return nil, err
 	}
-	defer f.close()
-	makeLinked(r.Plan, f, r.Spec)
+	defer f.Close()
+	f.MakeLinked(r.Plan, r.Spec)
 	l := launch{
 		plan: r.Plan, files: f, stdio: [3]*os.File{r.Stdin, r.Stdout, r.Stderr}, extra: r.ExtraFiles,
-		filter: r.Filter, cgroupFD: f.cgroupFD, death: unix.SIGKILL,
+		filter: r.Filter, cgroupFD: f.CgroupFD, death: unix.SIGKILL,
 		created: r.OnCreated, mounted: r.OnMounted, state: r.State,
 	}
 	if r.Filter == nil && r.Spec.Linux.Seccomp != nil {
@@ -52,7 +52,7 @@ func Create(ctx context.Context, r Request) (*Process, error) {
 			return nil, err
 		}
 	}
-	l.uid = hostID(r.Spec.Linux.UIDMappings, r.Plan.UID)
+	l.uid = files.HostID(r.Spec.Linux.UIDMappings, r.Plan.UID)
 	if r.Control != "" {
 		l.death = 0
 		l.control, err = namedControl(r.Control)
@@ -86,7 +86,7 @@ func (l *launch) run(ctx context.Context) (*Process, error) {
 	defer fds.close()
 	p := &Process{
 		plan: l.plan, control: l.control,
-		console: l.files.takeConsole(), output: l.files.takeOutput(), done: make(chan struct{}),
+		console: l.files.TakeConsole(), output: l.files.TakeOutput(), done: make(chan struct{}),
 	}
 	if !l.besides() {
 		// Nobody to wait for at the first barrier: let the program pass it.
@@ -109,7 +109,7 @@ func (l *launch) run(ctx context.Context) (*Process, error) {
 // besides reports whether there is something to do while the program waits at
 // its first barrier.
 func (l *launch) besides() bool {
-	return l.created != nil || l.mounted != nil || l.files.hookState(specs.StateCreating)
+	return l.created != nil || l.mounted != nil || l.files.HookState(specs.StateCreating)
 }
 
 // beside does it, before and after the program has come there.
@@ -127,7 +127,7 @@ func (l *launch) beside(p *Process) error {
 			return err
 		}
 	}
-	return l.files.tellState(l.state, specs.StateCreating, p.Pid())
+	return l.files.TellState(l.state, specs.StateCreating, p.Pid())
 }
 
 // finish brings the program past the first barrier to the second.
@@ -142,7 +142,7 @@ func (l *launch) finish(ctx context.Context, p *Process) error {
 		err = p.await(plan.Created)
 	}
 	if err == nil {
-		err = l.files.tellState(l.state, specs.StateCreated, p.Pid())
+		err = l.files.TellState(l.state, specs.StateCreated, p.Pid())
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -182,7 +182,7 @@ func (l *launch) childFiles() (*childFDs, error) {
 	c := &childFDs{}
 	for _, f := range l.stdio {
 		if l.plan.Terminal {
-			f = l.files.slave
+			f = l.files.Terminal
 		}
 		if f == nil {
 			if c.null == nil {
@@ -206,14 +206,14 @@ func (l *launch) childFiles() (*childFDs, error) {
 	c.in = program.Input{FirstFD: first, Filter: l.filter, DeathSignal: l.death}
 	image, err := program.Build(l.plan, c.in)
 	if err == nil {
-		c.image, err = seal(image)
+		c.image, err = program.Seal(image)
 	}
 	if err != nil {
 		c.close()
 		return nil, err
 	}
 	c.fds = append(c.fds, c.image.Fd(), uintptr(l.control.childGate), uintptr(l.control.childStatus))
-	for _, fd := range l.files.fds {
+	for _, fd := range l.files.FDs {
 		c.fds = append(c.fds, uintptr(fd))
 	}
 	return c, nil
@@ -230,44 +230,9 @@ func (l *launch) giveStdio(f *os.File) error {
 		return fmt.Errorf("sandbox: standard files: %w", err)
 	}
 	switch kind := st.Mode & unix.S_IFMT; {
-	case kind == unix.S_IFIFO, kind == unix.S_IFSOCK, f == l.files.slave:
+	case kind == unix.S_IFIFO, kind == unix.S_IFSOCK, f == l.files.Terminal:
 		// A pipe from a user namespace that the caller does not own stays.
 		_ = unix.Fchown(int(f.Fd()), int(l.uid), -1)
 	}
 	return nil
-}
-
-// seal returns the program as a file in memory that nobody can change: the
-// container can reach it as /proc/PID/exe while it starts (CVE-2019-5736).
-func seal(image []byte) (*os.File, error) {
-	const mfdExec = 0x10 // since Linux 6.3, where a sysctl may demand it
-	base := unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
-	fd, err := unix.MemfdCreate("cove-init", base|mfdExec)
-	if err == unix.EINVAL {
-		fd, err = unix.MemfdCreate("cove-init", base)
-	}
-	if err != nil {
-		return nil, errdefs.Errorf(errdefs.ErrUnsupported, "sandbox: memfd_create: %w", err)
-	}
-	f := os.NewFile(uintptr(fd), "cove-init")
-	if _, err := f.Write(image); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("sandbox: writing the program: %w", err)
-	}
-	seals := unix.F_SEAL_SEAL | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE
-	if _, err := unix.FcntlInt(f.Fd(), unix.F_ADD_SEALS, seals); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("sandbox: sealing the program: %w", err)
-	}
-	return f, nil
-}
-
-// hostID is what an id in the user namespace is outside of it.
-func hostID(maps []specs.LinuxIDMapping, id uint32) uint32 {
-	for _, m := range maps {
-		if id >= m.ContainerID && id-m.ContainerID < m.Size {
-			return m.HostID + (id - m.ContainerID)
-		}
-	}
-	return id
 }

@@ -6,7 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"cove/errdefs"
+	"cove/sandbox/host"
 	"cove/sandbox/plan"
 )
 
@@ -60,18 +60,5 @@ func (e *StepError) ExitCode() int {
 
 // Unwrap makes the errno and the kind of failure reachable.
 func (e *StepError) Unwrap() []error {
-	kind := errdefs.ErrUnavailable
-	switch e.Errno {
-	case unix.ENOENT, unix.ESRCH:
-		kind = errdefs.ErrNotFound
-	case unix.EPERM, unix.EACCES:
-		kind = errdefs.ErrDenied
-	case unix.EINVAL, unix.ENOTDIR, unix.ELOOP, unix.ENOEXEC, unix.ENAMETOOLONG:
-		kind = errdefs.ErrInvalid
-	case unix.ENOSYS, unix.EOPNOTSUPP:
-		kind = errdefs.ErrUnsupported
-	case unix.ENOMEM, unix.ENOSPC, unix.EMFILE, unix.ENFILE, unix.EAGAIN:
-		kind = errdefs.ErrExhausted
-	}
-	return []error{kind, e.Errno}
+	return []error{host.ErrKind(e.Errno), e.Errno}
 }

@@ -10,6 +10,8 @@ import (
 
 	"cove/errdefs"
 	"cove/sandbox/cgroup"
+	"cove/sandbox/files"
+	"cove/sandbox/host"
 	"cove/sandbox/plan"
 	"cove/sandbox/seccomp"
 )
@@ -52,22 +54,21 @@ func Join(ctx context.Context, r JoinRequest) (*Process, error) {
 	if target == nil {
 		fd, err := unix.PidfdOpen(r.Target, 0)
 		if err != nil {
-			return nil, errdefs.Errorf(errKind(err), "sandbox: joining process %d: %w", r.Target, err)
+			return nil, errdefs.Errorf(host.ErrKind(err), "sandbox: joining process %d: %w", r.Target, err)
 		}
 		target = os.NewFile(uintptr(fd), "pidfd")
 		defer target.Close()
 	}
-	f, err := openFiles(r.Plan, source{
-		cgroup: r.Cgroup, size: r.ConsoleSize, targetPid: r.Target,
-		target: int(target.Fd()),
+	f, err := files.Open(r.Plan, files.Source{
+		Cgroup: r.Cgroup, Size: r.ConsoleSize, Target: int(target.Fd()), TargetPid: r.Target,
 	})
 	if err != nil {
 		return nil, err
 	}
-	defer f.close()
+	defer f.Close()
 	l := launch{
 		plan: r.Plan, files: f, stdio: [3]*os.File{r.Stdin, r.Stdout, r.Stderr}, extra: r.ExtraFiles,
-		filter: r.Filter, cgroupFD: f.cgroupFD, death: unix.SIGKILL,
+		filter: r.Filter, cgroupFD: f.CgroupFD, death: unix.SIGKILL,
 	}
 	if r.Detached {
 		l.death = 0
@@ -77,7 +78,7 @@ func Join(ctx context.Context, r JoinRequest) (*Process, error) {
 			return nil, err
 		}
 	}
-	l.uid = hostID(r.Spec.Linux.UIDMappings, r.Plan.UID)
+	l.uid = files.HostID(r.Spec.Linux.UIDMappings, r.Plan.UID)
 	if l.control, err = pipeControl(); err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"cove/errdefs"
 	"cove/layers/mount"
+	"cove/sandbox/files"
 	"cove/sandbox/plan"
 )
 
@@ -23,7 +24,7 @@ type Process struct {
 	plan    *plan.Plan
 	control control
 	console *os.File
-	output  *drain // of hooks; nil without
+	output  *files.Output // of hooks; nil without
 
 	mu    sync.Mutex // over pid and pidfd, which a fork changes
 	pid   int
@@ -64,8 +65,8 @@ func (p *Process) clone(fds *childFDs, l *launch) error {
 		Env:   []string{},
 		Sys: &syscall.SysProcAttr{
 			Cloneflags:                 uintptr(l.plan.Clone),
-			UidMappings:                idMap(l.plan.UIDs),
-			GidMappings:                idMap(l.plan.GIDs),
+			UidMappings:                mount.SysProcIDMap(l.plan.UIDs),
+			GidMappings:                mount.SysProcIDMap(l.plan.GIDs),
 			GidMappingsEnableSetgroups: true,
 			PidFD:                      &pidfd,
 		},
@@ -93,14 +94,6 @@ func (p *Process) setPid(pid, fd int) *os.File {
 	old := p.pidfd
 	p.pid, p.pidfd = pid, os.NewFile(uintptr(fd), "pidfd")
 	return old
-}
-
-func idMap(ranges []mount.IDRange) []syscall.SysProcIDMap {
-	var out []syscall.SysProcIDMap
-	for _, r := range ranges {
-		out = append(out, syscall.SysProcIDMap{ContainerID: int(r.Inside), HostID: int(r.Outside), Size: int(r.Size)})
-	}
-	return out
 }
 
 // reap waits for the program to end and, if it forked the container's process,
@@ -152,7 +145,7 @@ func (p *Process) await(barrier string) error {
 		return errdefs.Errorf(errdefs.ErrUnavailable, "sandbox: the program ended before the process was created: %s",
 			p.status)
 	}
-	return p.output.explain(r.err)
+	return p.output.Explain(r.err)
 }
 
 // followFork makes p the process that the program has forked. That is a child of the
@@ -183,7 +176,7 @@ func (p *Process) destroy() {
 
 func (p *Process) abandon() {
 	p.control.close()
-	p.output.close()
+	p.output.Close()
 	if p.console != nil {
 		p.console.Close()
 	}
@@ -199,7 +192,7 @@ func (p *Process) Start() error {
 			p.started = p.await("")
 		}
 		p.control.close()
-		p.output.close()
+		p.output.Close()
 	})
 	return p.started
 }
@@ -288,6 +281,6 @@ func (s WaitStatus) String() string {
 func (p *Process) CloseControl() {
 	p.release.Do(func() {
 		p.control.close()
-		p.output.close()
+		p.output.Close()
 	})
 }

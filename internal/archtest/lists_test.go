@@ -18,7 +18,6 @@ var largePackages = map[string]string{
 	"engine":             "containers, images, builds and volumes, a noun each",
 	"images":             "load and import, beside pull and push",
 	"runner/oci":         "the state store, beside the commands",
-	"sandbox":            "creating and joining, and opening of files",
 	"sandbox/plan":       "printing, beside the compiling",
 }
 

@@ -3,6 +3,8 @@
 // layers/snapshot/overlay and in runner.
 package mount
 
+import "syscall"
+
 // Mount says what to mount, not where. The zero IDMap mounts without id
 // mapping.
 type Mount struct {
@@ -37,6 +39,15 @@ type IDRange struct {
 	Inside  uint32 `json:"inside"`
 	Outside uint32 `json:"outside"`
 	Size    uint32 `json:"size"`
+}
+
+// SysProcIDMap are the ranges as package syscall takes them.
+func SysProcIDMap(ranges []IDRange) []syscall.SysProcIDMap {
+	var out []syscall.SysProcIDMap
+	for _, r := range ranges {
+		out = append(out, syscall.SysProcIDMap{ContainerID: int(r.Inside), HostID: int(r.Outside), Size: int(r.Size)})
+	}
+	return out
 }
 
 // IsZero reports whether no id is mapped.

@@ -1,4 +1,4 @@
-package sandbox
+package files
 
 import (
 	"errors"
@@ -10,6 +10,7 @@ import (
 
 	"cove/errdefs"
 	"cove/layers/mount"
+	"cove/sandbox/host"
 	"cove/sandbox/plan"
 )
 
@@ -35,8 +36,8 @@ func openRoot(m mount.Mount) (int, error) {
 			fd, err = classicOverlay(m, attr)
 		}
 		if err != nil {
-			return -1, errdefs.Errorf(errKind(err), "sandbox: root filesystem: overlay of %d layers: %w", len(m.Lower),
-				err)
+			return -1, errdefs.Errorf(host.ErrKind(err), "sandbox: root filesystem: overlay of %d layers: %w",
+				len(m.Lower), err)
 		}
 		return fd, nil
 	}
@@ -88,12 +89,12 @@ func overlayDirs(m mount.Mount) []overlayDir {
 func newMount(fstype string, options []string, attr uint64) (int, error) {
 	fs, err := unix.Fsopen(fstype, unix.FSOPEN_CLOEXEC)
 	if err != nil {
-		return -1, errdefs.Errorf(errKind(err), "sandbox: new %s: fsopen: %w", fstype, err)
+		return -1, errdefs.Errorf(host.ErrKind(err), "sandbox: new %s: fsopen: %w", fstype, err)
 	}
 	defer unix.Close(fs)
 	fd, err := createMount(fs, options, attr)
 	if err != nil {
-		return -1, errdefs.Errorf(errKind(err), "sandbox: new %s: %w", fstype, err)
+		return -1, errdefs.Errorf(host.ErrKind(err), "sandbox: new %s: %w", fstype, err)
 	}
 	return fd, nil
 }

@@ -1,4 +1,4 @@
-package sandbox
+package files
 
 import (
 	"bytes"
@@ -22,7 +22,7 @@ import (
 
 // openState makes the file that hooks will read the state from; the pid, which
 // is part of it, is not known yet.
-func (f *files) openState(status specs.ContainerState) (int, error) {
+func (f *Set) openState(status specs.ContainerState) (int, error) {
 	fd, err := unix.MemfdCreate("hook-state", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
 	if err != nil {
 		return -1, fmt.Errorf("sandbox: state for hooks: %w", err)
@@ -34,15 +34,15 @@ func (f *files) openState(status specs.ContainerState) (int, error) {
 	return fd, nil
 }
 
-// hookState reports whether hooks will read a state of this status.
-func (f *files) hookState(status specs.ContainerState) bool {
+// HookState reports whether hooks will read a state of this status.
+func (f *Set) HookState(status specs.ContainerState) bool {
 	_, ok := f.states[status]
 	return ok
 }
 
-// tellState fills the file for hooks of a status. Those that read it run in the
+// TellState fills the file for hooks of a status. Those that read it run in the
 // container, where nobody is to change what the next will read.
-func (f *files) tellState(st specs.State, status specs.ContainerState, pid int) error {
+func (f *Set) TellState(st specs.State, status specs.ContainerState, pid int) error {
 	fd, ok := f.states[status]
 	if !ok {
 		return nil
@@ -86,7 +86,7 @@ func innerPid(pid int) int {
 
 // openOutput makes the pipe for what hooks print, in dir if another process will
 // read it, and returns the end to write to.
-func (f *files) openOutput(dir string) (int, error) {
+func (f *Set) openOutput(dir string) (int, error) {
 	read, write, err := outputPipe(dir)
 	if err != nil {
 		return -1, fmt.Errorf("sandbox: pipe for what hooks print: %w", err)
@@ -94,6 +94,9 @@ func (f *files) openOutput(dir string) (int, error) {
 	f.output = os.NewFile(uintptr(read), "output of hooks")
 	return write, nil
 }
+
+// OutputName is the name of the pipe for what hooks print, among the named pipes.
+const OutputName = "output"
 
 // outputPipe returns a pipe whose end to read from does not block.
 func outputPipe(dir string) (read, write int, err error) {
@@ -104,7 +107,7 @@ func outputPipe(dir string) (read, write int, err error) {
 		}
 		return ends[0], ends[1], unix.SetNonblock(ends[0], true)
 	}
-	name := filepath.Join(dir, outputName)
+	name := filepath.Join(dir, OutputName)
 	if err := unix.Mkfifo(name, 0o600); err != nil {
 		return -1, -1, err
 	}
@@ -120,12 +123,12 @@ func outputPipe(dir string) (read, write int, err error) {
 // openOutputAgain opens the end to read from in the process that starts what
 // another has created.
 func openOutputAgain(dir string) (int, error) {
-	return unix.Open(filepath.Join(dir, outputName), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	return unix.Open(filepath.Join(dir, OutputName), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 }
 
-// drainAgain collects what hooks print in the process that starts what another
+// ReopenOutput collects what hooks print in the process that starts what another
 // has created; it is nil without hooks.
-func drainAgain(dir string, p *plan.Plan) (*drain, error) {
+func ReopenOutput(dir string, p *plan.Plan) (*Output, error) {
 	if !slices.ContainsFunc(p.Files, func(f plan.File) bool { return f.Kind == plan.HookOutput }) {
 		return nil, nil
 	}
@@ -133,21 +136,21 @@ func drainAgain(dir string, p *plan.Plan) (*drain, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newDrain(os.NewFile(uintptr(fd), "output of hooks")), nil
+	return newOutput(os.NewFile(uintptr(fd), "output of hooks")), nil
 }
 
-// takeOutput gives the end to read from away; it is not closed with the rest.
-func (f *files) takeOutput() *drain {
+// TakeOutput gives the end to read from away; it is not closed with the rest.
+func (f *Set) TakeOutput() *Output {
 	if f.output == nil {
 		return nil
 	}
-	d := newDrain(f.output)
+	o := newOutput(f.output)
 	f.output = nil
-	return d
+	return o
 }
 
-// drain collects what hooks print, to the first few kilobytes.
-type drain struct {
+// Output collects what hooks print, to the first few kilobytes.
+type Output struct {
 	from *os.File
 	text bytes.Buffer
 	done chan struct{}
@@ -155,35 +158,35 @@ type drain struct {
 
 const maxHookOutput = 4 << 10
 
-func newDrain(from *os.File) *drain {
-	d := &drain{from: from, done: make(chan struct{})}
+func newOutput(from *os.File) *Output {
+	o := &Output{from: from, done: make(chan struct{})}
 	go func() {
-		defer close(d.done)
-		_, _ = io.CopyN(&d.text, from, maxHookOutput)
+		defer close(o.done)
+		_, _ = io.CopyN(&o.text, from, maxHookOutput)
 		_, _ = io.Copy(io.Discard, from) // or hooks would wait for a reader
 	}()
-	return d
+	return o
 }
 
-// close ends the collecting. A nil drain has nothing to close.
-func (d *drain) close() {
-	if d != nil {
-		d.from.Close()
-		<-d.done
+// Close ends the collecting. A nil Output has nothing to close.
+func (o *Output) Close() {
+	if o != nil {
+		o.from.Close()
+		<-o.done
 	}
 }
 
-// explain adds what hooks have printed to the failure of one.
-func (d *drain) explain(err error) error {
-	if failed, ok := errors.AsType[*hooks.Error](err); ok && d != nil {
-		failed.Output = d.rest()
+// Explain adds what hooks have printed to the failure of one.
+func (o *Output) Explain(err error) error {
+	if failed, ok := errors.AsType[*hooks.Error](err); ok && o != nil {
+		failed.Output = o.rest()
 	}
 	return err
 }
 
 // rest ends the collecting, after what is on its way, and returns the text.
-func (d *drain) rest() string {
-	_ = d.from.SetReadDeadline(time.Now().Add(100 * time.Millisecond)) // a pipe takes one
-	<-d.done
-	return string(bytes.TrimSpace(d.text.Bytes()))
+func (o *Output) rest() string {
+	_ = o.from.SetReadDeadline(time.Now().Add(100 * time.Millisecond)) // a pipe takes one
+	<-o.done
+	return string(bytes.TrimSpace(o.text.Bytes()))
 }

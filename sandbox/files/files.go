@@ -1,4 +1,8 @@
-package sandbox
+// Package files opens what a plan lists under [plan.Plan.Files]: the root and the
+// sources of binds as detached mounts, terminals, namespaces, control groups, what
+// hooks read and where they print. It is the parent's part of a plan, for which it
+// has the whole of Go and the host's files; the program inherits the descriptors.
+package files
 
 import (
 	"errors"
@@ -11,90 +15,98 @@ import (
 	"cove/layers/mount"
 	"cove/layers/tree"
 	"cove/sandbox/cgroup"
+	"cove/sandbox/host"
 	"cove/sandbox/plan"
 )
 
-// source is where the files of a plan come from.
-type source struct {
-	root   mount.Mount
-	cgroup *cgroup.Group
-	size   unix.Winsize
-	// control is the directory of the named pipes, if they have names.
-	control string
-	// target is the pidfd of the process to join, targetPid its number.
-	target, targetPid int
+// Source is where the files of a plan come from.
+type Source struct {
+	Root   mount.Mount
+	Cgroup *cgroup.Group
+	// Size is the terminal's at the beginning; zero leaves the kernel's.
+	Size unix.Winsize
+	// Control is the directory of the named pipes, if they have names.
+	Control string
+	// Target is the pidfd of the process to join, TargetPid its number.
+	Target, TargetPid int
 }
 
-// files are the opened files of a plan.
-type files struct {
-	fds      []int
-	cgroupFD int // the group's directory of v2; -1 without
-	master   *os.File
-	slave    *os.File
+// Set are the opened files of a plan. Whoever opened it closes it, when the program
+// has inherited them.
+type Set struct {
+	// FDs are the files, in the plan's order.
+	FDs []int
+	// CgroupFD is the directory of the group in v2, -1 without.
+	CgroupFD int
+	// Terminal is the process's end of its terminal, nil without one.
+	Terminal *os.File
+
+	master *os.File
 	// states are for hooks, by the status they tell; output is what hooks print.
 	states map[specs.ContainerState]int
 	output *os.File
 }
 
-func openFiles(p *plan.Plan, src source) (*files, error) {
-	f := &files{cgroupFD: -1}
+// Open opens the files of a plan.
+func Open(p *plan.Plan, src Source) (*Set, error) {
+	f := &Set{CgroupFD: -1}
 	for _, want := range p.Files {
 		fd, err := f.open(want, src)
 		if err != nil {
-			f.close()
+			f.Close()
 			return nil, err
 		}
-		f.fds = append(f.fds, fd)
+		f.FDs = append(f.FDs, fd)
 	}
 	if p.Terminal && f.master == nil {
 		if err := f.joinTerminal(src); err != nil {
-			f.close()
+			f.Close()
 			return nil, err
 		}
 	}
-	if src.cgroup != nil {
-		fd, err := src.cgroup.CloneFD()
+	if src.Cgroup != nil {
+		fd, err := src.Cgroup.CloneFD()
 		if err != nil {
-			f.close()
+			f.Close()
 			return nil, err
 		}
-		f.cgroupFD = fd
+		f.CgroupFD = fd
 	}
 	return f, nil
 }
 
-func (f *files) open(want plan.File, src source) (int, error) {
+func (f *Set) open(want plan.File, src Source) (int, error) {
 	switch want.Kind {
 	case plan.Root:
-		return openRoot(src.root)
+		return openRoot(src.Root)
 	case plan.Bind:
 		return openBind(want)
 	case plan.Namespace:
 		return openAt(want.Name, unix.O_RDONLY|unix.O_NONBLOCK, "namespace") // or it waits, if it is a pipe
 	case plan.CgroupTasks:
-		if src.cgroup == nil {
+		if src.Cgroup == nil {
 			// The caller's own group stays: what is written has no effect.
 			return openAt(os.DevNull, unix.O_WRONLY, "control group")
 		}
-		return src.cgroup.OpenTasks(want.Name)
+		return src.Cgroup.OpenTasks(want.Name)
 	case plan.CgroupDir:
-		dir, err := cgroupDir(src.cgroup, want.Name)
+		dir, err := cgroupDir(src.Cgroup, want.Name)
 		if err != nil {
 			return -1, err
 		}
 		return openTree(dir, want, "control group")
 	case plan.DevPTS:
-		return f.openPTS(want, src.size)
+		return f.openPTS(want, src.Size)
 	case plan.CopyUp:
-		return copyUp(f.fds[0], want) // the first file is the root
+		return copyUp(f.FDs[0], want) // the first file is the root
 	case plan.TargetRoot:
 		return openTargetRoot(src)
 	case plan.HookState:
 		return f.openState(specs.ContainerState(want.Name))
 	case plan.HookOutput:
-		return f.openOutput(src.control)
+		return f.openOutput(src.Control)
 	case plan.Target:
-		return unix.FcntlInt(uintptr(src.target), unix.F_DUPFD_CLOEXEC, 0)
+		return unix.FcntlInt(uintptr(src.Target), unix.F_DUPFD_CLOEXEC, 0)
 	}
 	return -1, errdefs.Errorf(errdefs.ErrUnsupported, "sandbox: the plan wants an unknown file: %s", want)
 }
@@ -110,28 +122,9 @@ func cgroupDir(g *cgroup.Group, hierarchy string) (string, error) {
 func openAt(name string, flags int, what string) (int, error) {
 	fd, err := unix.Open(name, flags|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return -1, errdefs.Errorf(errKind(err), "sandbox: opening %s %s: %w", what, name, err)
+		return -1, errdefs.Errorf(host.ErrKind(err), "sandbox: opening %s %s: %w", what, name, err)
 	}
 	return fd, nil
-}
-
-// errKind is the kind of a failed system call of the parent.
-func errKind(err error) error {
-	var errno unix.Errno
-	if !errors.As(err, &errno) {
-		return errdefs.ErrUnavailable
-	}
-	switch errno {
-	case unix.ENOENT:
-		return errdefs.ErrNotFound
-	case unix.EPERM, unix.EACCES:
-		return errdefs.ErrDenied
-	case unix.ENOSYS, unix.EOPNOTSUPP:
-		return errdefs.ErrUnsupported
-	case unix.EINVAL, unix.ENOTDIR, unix.ELOOP:
-		return errdefs.ErrInvalid
-	}
-	return errdefs.ErrUnavailable
 }
 
 // copyUp returns a tmpfs that is filled with what a directory of the root holds;
@@ -147,7 +140,7 @@ func copyUp(root int, want plan.File) (int, error) {
 	}
 	if err != nil {
 		unix.Close(mnt)
-		return -1, errdefs.Errorf(errKind(err), "sandbox: copying %s of the root to a tmpfs: %w", want.Name, err)
+		return -1, errdefs.Errorf(host.ErrKind(err), "sandbox: copying %s of the root to a tmpfs: %w", want.Name, err)
 	}
 	return mnt, nil
 }
@@ -183,11 +176,11 @@ func openTree(name string, want plan.File, what string) (int, error) {
 		fd, err = openForeign(name, flags)
 	}
 	if err != nil {
-		return -1, errdefs.Errorf(errKind(err), "sandbox: %s %s: %w", what, name, err)
+		return -1, errdefs.Errorf(host.ErrKind(err), "sandbox: %s %s: %w", what, name, err)
 	}
 	if err := setAttr(fd, want.Attr); err != nil {
 		unix.Close(fd)
-		return -1, errdefs.Errorf(errKind(err), "sandbox: %s %s: mount_setattr: %w", what, name, err)
+		return -1, errdefs.Errorf(host.ErrKind(err), "sandbox: %s %s: mount_setattr: %w", what, name, err)
 	}
 	return fd, nil
 }
@@ -213,19 +206,22 @@ func setAttr(fd int, a plan.MountAttr) error {
 	return nil
 }
 
-// takeConsole gives the master away; it is not closed with the rest.
-func (f *files) takeConsole() *os.File {
+// TakeConsole gives the master away; it is not closed with the rest.
+func (f *Set) TakeConsole() *os.File {
 	m := f.master
 	f.master = nil
 	return m
 }
 
-func (f *files) close() {
-	for _, fd := range f.fds {
+// Close closes what was not taken.
+func (f *Set) Close() {
+	for _, fd := range f.FDs {
 		unix.Close(fd)
 	}
-	closeFD(&f.cgroupFD)
-	for _, file := range []*os.File{f.master, f.slave, f.output} {
+	if f.CgroupFD >= 0 {
+		unix.Close(f.CgroupFD)
+	}
+	for _, file := range []*os.File{f.master, f.Terminal, f.output} {
 		if file != nil {
 			file.Close()
 		}

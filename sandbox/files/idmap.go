@@ -1,14 +1,17 @@
-package sandbox
+package files
 
 import (
 	"fmt"
+	"os"
 	"strconv"
 	"syscall"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
 	"cove/layers/mount"
+	"cove/sandbox/host"
 	"cove/sandbox/plan"
 	"cove/sandbox/program"
 )
@@ -21,7 +24,7 @@ func openBind(want plan.File) (int, error) {
 	}
 	if err := mapOwners(fd, want); err != nil {
 		unix.Close(fd)
-		return -1, errdefs.Errorf(errKind(err),
+		return -1, errdefs.Errorf(host.ErrKind(err),
 			"sandbox: bind source %s: mapping its owners: %w; its filesystem may not be able to", want.Name, err)
 	}
 	return fd, nil
@@ -48,23 +51,30 @@ func userNamespace(uids, gids []mount.IDRange) (ns int, err error) {
 	if err != nil {
 		return -1, err
 	}
-	file, err := seal(image)
+	file, err := program.Seal(image)
 	if err != nil {
 		return -1, err
 	}
 	defer file.Close()
-	control, err := pipeControl()
+	// It waits for a byte that never comes, so the pipe's other end stays open.
+	gate, never, err := os.Pipe()
 	if err != nil {
 		return -1, err
 	}
-	defer control.close()
-	defer control.closeChild()
+	defer gate.Close()
+	defer never.Close()
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		return -1, err
+	}
+	defer null.Close()
 	pid, _, err := syscall.StartProcess("/proc/self/fd/0", []string{"cove-init"}, &syscall.ProcAttr{
-		Files: []uintptr{file.Fd(), uintptr(control.childGate), uintptr(control.childStatus)},
+		Files: []uintptr{file.Fd(), gate.Fd(), null.Fd()},
 		Env:   []string{},
 		Sys: &syscall.SysProcAttr{
 			Cloneflags:  unix.CLONE_NEWUSER,
-			UidMappings: idMap(uids), GidMappings: idMap(gids), GidMappingsEnableSetgroups: true,
+			UidMappings: mount.SysProcIDMap(uids), GidMappings: mount.SysProcIDMap(gids),
+			GidMappingsEnableSetgroups: true,
 		},
 	})
 	if err != nil {
@@ -72,7 +82,17 @@ func userNamespace(uids, gids []mount.IDRange) (ns int, err error) {
 	}
 	defer func() {
 		_ = unix.Kill(pid, unix.SIGKILL) // a child that nobody else reaps
-		_, _ = wait(pid)
+		_, _ = unix.Wait4(pid, nil, 0, nil)
 	}()
 	return unix.Open("/proc/"+strconv.Itoa(pid)+"/ns/user", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+}
+
+// HostID is what an id in the user namespace is outside of it.
+func HostID(maps []specs.LinuxIDMapping, id uint32) uint32 {
+	for _, m := range maps {
+		if id >= m.ContainerID && id-m.ContainerID < m.Size {
+			return m.HostID + (id - m.ContainerID)
+		}
+	}
+	return id
 }

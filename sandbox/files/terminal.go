@@ -1,4 +1,4 @@
-package sandbox
+package files
 
 import (
 	"fmt"
@@ -8,12 +8,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/sandbox/host"
 	"cove/sandbox/plan"
 )
 
 // openPTS makes the container's devpts and opens its first terminal. The
 // master comes from that very instance, so inside and outside agree on names.
-func (f *files) openPTS(want plan.File, size unix.Winsize) (int, error) {
+func (f *Set) openPTS(want plan.File, size unix.Winsize) (int, error) {
 	mnt, err := newMount("devpts", want.Options, want.Attr.Set)
 	if err != nil {
 		return -1, err
@@ -25,7 +26,7 @@ func (f *files) openPTS(want plan.File, size unix.Winsize) (int, error) {
 	return mnt, nil
 }
 
-func (f *files) openTerminal(dir int, name string, size unix.Winsize) error {
+func (f *Set) openTerminal(dir int, name string, size unix.Winsize) error {
 	master, err := unix.Openat(dir, name, unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return fmt.Errorf("opening ptmx: %w", err)
@@ -40,7 +41,7 @@ func (f *files) openTerminal(dir int, name string, size unix.Winsize) error {
 	if err != nil {
 		return fmt.Errorf("opening the other side: %w", err)
 	}
-	f.slave = os.NewFile(uintptr(slave), "tty")
+	f.Terminal = os.NewFile(uintptr(slave), "tty")
 	if size != (unix.Winsize{}) {
 		if err := unix.IoctlSetWinsize(master, unix.TIOCSWINSZ, &size); err != nil {
 			return fmt.Errorf("setting its size: %w", err)
@@ -60,31 +61,31 @@ func ioctlArg(fd int, request, arg uint) (int, error) {
 
 // joinTerminal opens a terminal in the devpts of a running container. What is
 // at its /dev/pts/ptmx may be anything, so it is looked at before it is opened.
-func (f *files) joinTerminal(src source) error {
-	if src.targetPid == 0 {
+func (f *Set) joinTerminal(src Source) error {
+	if src.TargetPid == 0 {
 		return errdefs.Errorf(errdefs.ErrInvalid, "sandbox: a terminal needs a devpts mount at /dev/pts")
 	}
 	if err := f.openJoined(src); err != nil {
-		return errdefs.Errorf(errKind(err), "sandbox: a terminal in the container: %w", err)
+		return errdefs.Errorf(host.ErrKind(err), "sandbox: a terminal in the container: %w", err)
 	}
 	return nil
 }
 
 // openTargetRoot opens the root directory of the process that is joined.
-func openTargetRoot(src source) (int, error) {
-	root, err := openAt("/proc/"+strconv.Itoa(src.targetPid)+"/root", unix.O_PATH|unix.O_DIRECTORY, "root")
+func openTargetRoot(src Source) (int, error) {
+	root, err := openAt("/proc/"+strconv.Itoa(src.TargetPid)+"/root", unix.O_PATH|unix.O_DIRECTORY, "root")
 	if err != nil {
 		return -1, err
 	}
 	// Still alive, so the root is its own and not a later process's.
-	if err := unix.PidfdSendSignal(src.target, 0, nil, 0); err != nil {
+	if err := unix.PidfdSendSignal(src.Target, 0, nil, 0); err != nil {
 		unix.Close(root)
-		return -1, errdefs.Errorf(errKind(err), "sandbox: joining process %d: %w", src.targetPid, err)
+		return -1, errdefs.Errorf(host.ErrKind(err), "sandbox: joining process %d: %w", src.TargetPid, err)
 	}
 	return root, nil
 }
 
-func (f *files) openJoined(src source) error {
+func (f *Set) openJoined(src Source) error {
 	root, err := openTargetRoot(src)
 	if err != nil {
 		return err
@@ -109,5 +110,5 @@ func (f *files) openJoined(src source) error {
 	if fs.Type != unix.DEVPTS_SUPER_MAGIC || st.Mode&unix.S_IFMT != unix.S_IFCHR || st.Rdev != unix.Mkdev(5, 2) {
 		return errdefs.Errorf(errdefs.ErrInvalid, "its /dev/pts/ptmx is not one")
 	}
-	return f.openTerminal(unix.AT_FDCWD, "/proc/self/fd/"+strconv.Itoa(ptmx), src.size)
+	return f.openTerminal(unix.AT_FDCWD, "/proc/self/fd/"+strconv.Itoa(ptmx), src.Size)
 }

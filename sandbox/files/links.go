@@ -1,4 +1,4 @@
-package sandbox
+package files
 
 import (
 	"errors"
@@ -18,15 +18,15 @@ import (
 // when its steps are written. What is not made here, because the root is
 // read-only or a mount hides it, the program reports.
 
-// makeLinked makes the directories of the spec that links lead to and that are
+// MakeLinked makes the directories of the spec that links lead to and that are
 // not there.
-func makeLinked(p *plan.Plan, f *files, spec *specs.Spec) {
+func (f *Set) MakeLinked(p *plan.Plan, spec *specs.Spec) {
 	if len(p.Files) == 0 || p.Files[0].Kind != plan.Root {
 		return
 	}
 	r := linkedRoot{
-		fd:  f.fds[0],
-		uid: int(hostID(spec.Linux.UIDMappings, 0)), gid: int(hostID(spec.Linux.GIDMappings, 0)),
+		fd:  f.FDs[0],
+		uid: int(HostID(spec.Linux.UIDMappings, 0)), gid: int(HostID(spec.Linux.GIDMappings, 0)),
 	}
 	for _, m := range spec.Mounts {
 		dir := path.Clean("/" + m.Destination)
@@ -55,7 +55,9 @@ const maxLinks = 40
 // a link. What is missing without a link on the way is left to the program.
 func (r linkedRoot) make(dir string) {
 	if fd, err := r.open(dir, 0); !errors.Is(err, unix.ENOENT) {
-		closeFD(&fd)
+		if err == nil {
+			unix.Close(fd)
+		}
 		return
 	}
 	// walked is free of links and of dots; left is still to go.
