@@ -17,7 +17,6 @@ var largePackages = map[string]string{
 	"builder/solve":      "explaining and telling, beside the solving",
 	"engine":             "containers, images, builds and volumes, a noun each",
 	"images":             "load and import, beside pull and push",
-	"runner/oci":         "the state store, beside the commands",
 	"sandbox/plan":       "printing, beside the compiling",
 }
 

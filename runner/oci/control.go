@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"slices"
 	"strconv"
@@ -17,9 +16,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/runner/oci/state"
 	"cove/runner/record"
 	"cove/runner/task"
-	"cove/sandbox/cgroup"
 )
 
 // state is the command.
@@ -32,7 +31,7 @@ func (a *app) state(ctx context.Context, args []string) (int, error) {
 	if err != nil {
 		return 1, err
 	}
-	return 0, a.json(c.describe())
+	return 0, a.json(describe(c.Container))
 }
 
 // description is what state and list print: the spec's state and runc's
@@ -44,8 +43,8 @@ type description struct {
 	Owner   string    `json:"owner"`
 }
 
-func (c *container) describe() description {
-	return description{State: c.ociState(c.status()), Rootfs: c.Spec.Root.Path, Created: c.Created}
+func describe(c *state.Container) description {
+	return description{State: c.OCI(c.Status()), Rootfs: c.Spec.Root.Path, Created: c.Created}
 }
 
 func (a *app) json(v any) error {
@@ -73,68 +72,23 @@ func (a *app) kill(ctx context.Context, args []string) (int, error) {
 			return 1, err
 		}
 	}
-	g, err := c.group()
+	g, err := c.Group()
 	if err != nil {
 		return 1, err
 	}
 	// Without a pid namespace of its own a container outlives its first process.
 	if *all || sig == unix.SIGKILL && !task.Has(c.Spec, specs.PIDNamespace) {
-		err = c.signalAll(g, sig)
+		err = c.SignalAll(g, sig)
 	} else {
-		err = c.signal(sig)
+		err = c.Signal(sig)
 	}
-	if err == nil && sig == unix.SIGKILL && c.frozen() {
+	if err == nil && sig == unix.SIGKILL && c.Frozen() {
 		err = g.Thaw(ctx) // a frozen process does not take SIGKILL
 	}
 	if err != nil {
 		return 1, err
 	}
 	return 0, nil
-}
-
-func (c *container) signalAll(g *cgroup.Group, sig unix.Signal) error {
-	pids, err := g.Procs()
-	if err != nil {
-		return err
-	}
-	if len(pids) == 0 && c.status() == stopped {
-		return errdefs.Errorf(errdefs.ErrConflict, "container %q is not running", c.ID)
-	}
-	for _, pid := range pids {
-		if err := unix.Kill(pid, sig); err != nil && !errors.Is(err, unix.ESRCH) {
-			return fmt.Errorf("container %q: sending %v to process %d: %w", c.ID, sig, pid, err)
-		}
-	}
-	return nil
-}
-
-// killWait kills the process and waits until it has ended. It need not be a
-// child of this one.
-func (c *container) killWait(ctx context.Context) error {
-	fd, err := unix.PidfdOpen(c.Pid, 0)
-	if err != nil {
-		return nil // it has ended
-	}
-	defer unix.Close(fd)
-	if err := c.signal(unix.SIGKILL); err != nil {
-		if errors.Is(err, errdefs.ErrConflict) {
-			return nil
-		}
-		return err
-	}
-	if g, err := c.group(); err == nil {
-		_ = g.Thaw(ctx) // a frozen process does not take SIGKILL
-	}
-	for deadline := time.Now().Add(10 * time.Second); ; {
-		left := time.Until(deadline)
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(left.Milliseconds()))
-		if err == nil && n > 0 {
-			return nil
-		}
-		if left <= 0 || ctx.Err() != nil {
-			return errdefs.Errorf(errdefs.ErrUnavailable, "container %q: process %d does not end", c.ID, c.Pid)
-		}
-	}
 }
 
 // delete is the command.
@@ -148,25 +102,21 @@ func (a *app) delete(ctx context.Context, args []string) (int, error) {
 	}
 	c, err := a.load(rest[0])
 	if errors.Is(err, errdefs.ErrNotFound) && *force {
-		dir, derr := a.dir(rest[0]) // what a create that was killed has left
-		if derr != nil {
-			return 1, derr
-		}
-		return 0, os.RemoveAll(dir)
+		return 0, a.store().Discard(rest[0])
 	}
 	if err != nil {
 		return 1, err
 	}
-	if st := c.status(); st != stopped {
-		if !*force && st != created {
+	if st := c.Status(); st != state.Stopped {
+		if !*force && st != state.Created {
 			return 1, errdefs.Errorf(errdefs.ErrConflict, "container %q is %s; stop it first, or give --force", c.ID,
 				st)
 		}
-		if err := c.killWait(ctx); err != nil {
+		if err := c.KillWait(ctx); err != nil {
 			return 1, err
 		}
 	}
-	g, err := c.group()
+	g, err := c.Group()
 	if err != nil {
 		return 1, err
 	}
@@ -175,11 +125,11 @@ func (a *app) delete(ctx context.Context, args []string) (int, error) {
 
 // pause and resume are the commands.
 func (a *app) pause(ctx context.Context, args []string) (int, error) {
-	return a.freeze(ctx, "pause", running, args)
+	return a.freeze(ctx, "pause", state.Running, args)
 }
 
 func (a *app) resume(ctx context.Context, args []string) (int, error) {
-	return a.freeze(ctx, "resume", paused, args)
+	return a.freeze(ctx, "resume", state.Paused, args)
 }
 
 func (a *app) freeze(ctx context.Context, name string, from specs.ContainerState, args []string) (int, error) {
@@ -191,10 +141,10 @@ func (a *app) freeze(ctx context.Context, name string, from specs.ContainerState
 	if err != nil {
 		return 1, err
 	}
-	if st := c.status(); st != from && (name != "pause" || st != created) {
+	if st := c.Status(); st != from && (name != "pause" || st != state.Created) {
 		return 1, errdefs.Errorf(errdefs.ErrConflict, "container %q is %s, not %s", c.ID, st, from)
 	}
-	g, err := c.group()
+	g, err := c.Group()
 	if err != nil {
 		return 1, err
 	}
@@ -214,15 +164,13 @@ func (a *app) list(ctx context.Context, args []string) (int, error) {
 	if _, err := parse(set, args, 0, 0); err != nil {
 		return 1, err
 	}
-	entries, err := os.ReadDir(a.root)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	found, err := a.store().All()
+	if err != nil {
 		return 1, err
 	}
 	all := []description{}
-	for _, e := range entries {
-		if c, err := a.load(e.Name()); err == nil {
-			all = append(all, c.describe())
-		}
+	for _, c := range found {
+		all = append(all, describe(c))
 	}
 	switch {
 	case *quiet:
@@ -255,7 +203,7 @@ func (a *app) ps(ctx context.Context, args []string) (int, error) {
 	if err != nil {
 		return 1, err
 	}
-	g, err := c.group()
+	g, err := c.Group()
 	if err != nil {
 		return 1, err
 	}

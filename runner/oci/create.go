@@ -5,16 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strconv"
-	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
 	"cove/layers/mount"
+	"cove/runner/oci/bundle"
+	"cove/runner/oci/console"
+	"cove/runner/oci/state"
 	"cove/runner/task"
 	"cove/sandbox"
 	"cove/sandbox/host"
@@ -78,10 +79,14 @@ func (a *app) create(ctx context.Context, args []string) (int, error) {
 
 // make creates the container, with survive to outlive this process.
 func (a *app) make(ctx context.Context, id string, f createFlags, survive bool) (*container, *task.Task, error) {
-	spec, config, root, err := loadBundle(f.bundle)
+	b, err := bundle.Load(f.bundle)
+	if errors.Is(err, bundle.ErrNoConfig) {
+		err = fmt.Errorf("%w; give the bundle's directory with --bundle", err)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
+	spec := b.Spec
 	if spec.Process.Terminal && survive && f.consoleSocket == "" {
 		return nil, nil, errdefs.Errorf(errdefs.ErrInvalid,
 			"container %q wants a terminal: give --console-socket, or run it in the foreground", id)
@@ -93,20 +98,21 @@ func (a *app) make(ctx context.Context, id string, f createFlags, survive bool) 
 	if spec.Linux.CgroupsPath == "" {
 		spec.Linux.CgroupsPath = "/cove-runtime-" + id // no group above it has to be made and removed
 	}
-	dir, err := a.reserve(id)
+	kept, err := a.store().Reserve(id)
 	if err != nil {
 		return nil, nil, err
 	}
 	a.debugf("container %q: bundle %s, control group %s", id, f.bundle, spec.Linux.CgroupsPath)
-	c := &container{ID: id, Bundle: f.bundle, Created: time.Now().UTC(), Spec: spec, dir: dir, config: config}
-	t, err := a.task(ctx, c, root, f, survive)
+	c := &container{Container: kept}
+	c.Bundle, c.Config, c.Spec = f.bundle, b.Config, spec
+	t, err := a.task(ctx, c, b.Root, f, survive)
 	if err == nil {
 		if err = c.created(t, f, survive); err != nil {
 			err = errors.Join(err, t.Close(ctx))
 		}
 	}
 	if err != nil {
-		err = errors.Join(err, os.RemoveAll(dir))
+		err = errors.Join(err, c.Remove())
 		if c.hooked {
 			a.poststop(ctx, c)
 		}
@@ -122,15 +128,15 @@ func (a *app) task(
 ) (*task.Task, error) {
 	req := task.Request{
 		ID: c.ID, Spec: c.Spec, Root: root, Stdin: a.in, Stdout: a.out, Stderr: a.errs,
-		Filters: seccomp.Cache{Dir: filepath.Join(a.root, ".seccomp")}, State: c.ociState(specs.StateCreating),
+		Filters: seccomp.Cache{Dir: filepath.Join(a.root, ".seccomp")}, State: c.OCI(specs.StateCreating),
 		// While the process mounts its root.
-		OnCreated: func(int) error { return c.saveSpec() },
+		OnCreated: func(int) error { return c.SaveSpec() },
 	}
 	if c.Spec.Hooks != nil || len(c.Spec.Linux.NetDevices) > 0 {
 		req.OnMounted = func(pid int) error { return c.mounted(ctx, pid) }
 	}
 	if survive {
-		req.Control = c.dir
+		req.Control = c.Dir()
 	}
 	if size := c.Spec.Process.ConsoleSize; size != nil {
 		req.Size = unix.Winsize{Row: uint16(size.Height), Col: uint16(size.Width)}
@@ -143,15 +149,15 @@ func (a *app) task(
 
 // created hands the terminal over and records the container.
 func (c *container) created(t *task.Task, f createFlags, survive bool) error {
-	c.Pid, c.Spec, c.Cgroup, c.SharedRoot = t.Process.Pid(), t.Spec, t.Group.Path(), t.SharedRoot
-	c.Birth, _ = birth(c.Pid)
+	c.Spec, c.Cgroup, c.SharedRoot = t.Spec, t.Group.Path(), t.SharedRoot
+	c.SetPid(t.Process.Pid())
 	if survive {
 		if err := lookProgram(c.Pid, c.Spec.Process); err != nil {
 			return err
 		}
 	}
 	if f.consoleSocket != "" {
-		if err := sendConsole(f.consoleSocket, t.Process.Console()); err != nil {
+		if err := console.Send(f.consoleSocket, t.Process.Console()); err != nil {
 			return err
 		}
 	}
@@ -161,16 +167,16 @@ func (c *container) created(t *task.Task, f createFlags, survive bool) error {
 	if survive {
 		t.Process.CloseControl() // start opens the pipes again
 	}
-	return c.save()
+	return c.Save()
 }
 
 // abort undoes a created container.
 func (a *app) abort(ctx context.Context, c *container) error {
-	g, err := c.group()
+	g, err := c.Group()
 	if err != nil {
 		return err
 	}
-	return errors.Join(c.killWait(ctx), a.destroy(ctx, c, g))
+	return errors.Join(c.KillWait(ctx), a.destroy(ctx, c, g))
 }
 
 func writePid(path string, pid int) error {
@@ -205,7 +211,7 @@ func (a *app) start(ctx context.Context, args []string) (int, error) {
 
 // begin lets the created process of a container execute its program.
 func (c *container) begin(ctx context.Context) error {
-	if st := c.status(); st != created {
+	if st := c.Status(); st != state.Created {
 		return errdefs.Errorf(errdefs.ErrConflict, "container %q is %s; only a created one can be started", c.ID, st)
 	}
 	features, err := host.Detect()
@@ -217,11 +223,11 @@ func (c *container) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := sandbox.Release(ctx, c.dir, p); err != nil {
+	if err := sandbox.Release(ctx, c.Dir(), p); err != nil {
 		return err
 	}
 	c.Started = true
-	if err := c.save(); err != nil {
+	if err := c.Save(); err != nil {
 		return err
 	}
 	return c.poststart(ctx)
@@ -237,7 +243,7 @@ func (a *app) run(ctx context.Context, args []string) (int, error) {
 		return a.runDetached(ctx, id, f)
 	}
 	// Before the process exists, so that it gets every signal.
-	signals := catch()
+	signals := console.Signals()
 	defer task.TuneGC()()
 	c, t, err := a.make(ctx, id, f, false)
 	if err != nil {
@@ -271,20 +277,20 @@ func (a *app) runDetached(ctx context.Context, id string, f createFlags) (int, e
 func (a *app) foreground(
 	ctx context.Context, c *container, t *task.Task, f createFlags, signals <-chan os.Signal,
 ) (int, error) {
-	var term *terminal
+	var term *console.Terminal
 	var err error
-	if console := t.Process.Console(); console != nil && f.consoleSocket == "" {
-		if term, err = a.openTerminal(console); err != nil {
+	if master := t.Process.Console(); master != nil && f.consoleSocket == "" {
+		if term, err = console.Open(a.in, a.out, master); err != nil {
 			return 1, errors.Join(err, t.Close(ctx))
 		}
-		defer term.close()
+		defer term.Close()
 	}
 	if err = writePid(f.pidFile, c.Pid); err == nil {
 		err = t.Start()
 	}
 	if err == nil {
 		c.Started = true
-		err = c.save()
+		err = c.Save()
 	}
 	if err == nil {
 		err = c.poststart(ctx)
@@ -294,42 +300,10 @@ func (a *app) foreground(
 	}
 	stop := make(chan struct{})
 	defer close(stop)
-	go forwardTo(t.Process, term, signals, stop)
+	go console.Forward(t.Process, term, signals, stop)
 	status, err := t.Process.Wait(ctx)
 	if err != nil {
 		return 1, err
 	}
 	return status.ExitCode(), nil
-}
-
-// catch collects the signals that people send to a runtime in the foreground,
-// for the container. Not all there are: each costs a call here and one in
-// every process that is started.
-//
-// It does not wait until that is set up, which takes two threads a while; the
-// container's process does not exist much sooner, and ends with this one.
-func catch() <-chan os.Signal {
-	signals := make(chan os.Signal, 32)
-	go signal.Notify(signals, unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGUSR1, unix.SIGUSR2,
-		unix.SIGALRM, unix.SIGTERM, unix.SIGCONT, unix.SIGWINCH)
-	return signals
-}
-
-// forwardTo passes signals on to a process.
-func forwardTo(p *sandbox.Process, term *terminal, signals <-chan os.Signal, stop <-chan struct{}) {
-	for {
-		select {
-		case <-stop:
-			return
-		case s := <-signals:
-			sig, ok := s.(unix.Signal)
-			switch {
-			case !ok:
-			case sig == unix.SIGWINCH && term != nil:
-				term.resize()
-			default:
-				_ = p.Signal(sig) // fails if it has ended
-			}
-		}
-	}
 }

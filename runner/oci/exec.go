@@ -14,6 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/runner/oci/console"
+	"cove/runner/oci/state"
 	"cove/sandbox"
 	"cove/sandbox/host"
 	"cove/sandbox/plan"
@@ -74,10 +76,10 @@ func (a *app) exec(ctx context.Context, args []string) (int, error) {
 	if err != nil {
 		return 255, err
 	}
-	switch st := c.status(); {
-	case st == stopped:
+	switch st := c.Status(); {
+	case st == state.Stopped:
 		return 255, errdefs.Errorf(errdefs.ErrConflict, "cannot exec in a stopped container: %q", c.ID)
-	case st == paused && !f.ignorePaused:
+	case st == state.Paused && !f.ignorePaused:
 		return 255, errdefs.Errorf(errdefs.ErrConflict, "cannot exec in a paused container: %q", c.ID)
 	}
 	proc, err := f.spec(c, rest[1:])
@@ -177,7 +179,7 @@ func (a *app) join(ctx context.Context, c *container, proc *specs.Process, f exe
 		return 255, err
 	}
 	a.warn(p.Warnings)
-	g, err := c.group()
+	g, err := c.Group()
 	if err != nil {
 		return 255, err
 	}
@@ -198,7 +200,7 @@ func (a *app) join(ctx context.Context, c *container, proc *specs.Process, f exe
 	}
 	var signals <-chan os.Signal
 	if !f.detach {
-		signals = catch()
+		signals = console.Signals()
 	}
 	joined, err := sandbox.Join(ctx, req)
 	if err != nil {
@@ -209,13 +211,13 @@ func (a *app) join(ctx context.Context, c *container, proc *specs.Process, f exe
 
 // attend starts the joined process and, unless detached, waits for it.
 func (a *app) attend(ctx context.Context, p *sandbox.Process, f execFlags, signals <-chan os.Signal) (int, error) {
-	var term *terminal
+	var term *console.Terminal
 	err := func() (err error) {
-		if console := p.Console(); console != nil {
+		if master := p.Console(); master != nil {
 			if f.consoleSocket != "" {
-				err = sendConsole(f.consoleSocket, console)
+				err = console.Send(f.consoleSocket, master)
 			} else {
-				term, err = a.openTerminal(console)
+				term, err = console.Open(a.in, a.out, master)
 			}
 		}
 		if err == nil {
@@ -236,11 +238,11 @@ func (a *app) attend(ctx context.Context, p *sandbox.Process, f execFlags, signa
 		return 0, nil
 	}
 	if term != nil {
-		defer term.close()
+		defer term.Close()
 	}
 	stop := make(chan struct{})
 	defer close(stop)
-	go forwardTo(p, term, signals, stop)
+	go console.Forward(p, term, signals, stop)
 	status, err := p.Wait(ctx)
 	if err != nil {
 		return 255, err

@@ -5,6 +5,7 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go/features"
 
+	"cove/runner/oci/bundle"
 	"cove/sandbox/defaults"
 	"cove/sandbox/plan"
 )
@@ -17,7 +18,7 @@ func (a *app) features(ctx context.Context, args []string) (int, error) {
 	yes, no := true, false
 	modes, memoryFlags := plan.MemoryPolicies()
 	return 0, a.json(features.Features{
-		OCIVersionMin: "1.0.0", OCIVersionMax: specVersion,
+		OCIVersionMin: "1.0.0", OCIVersionMax: bundle.SpecVersion,
 		Hooks: []string{
 			"prestart", "createRuntime", "createContainer", "startContainer", "poststart",
 			"poststop",

@@ -7,6 +7,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"cove/network"
+	"cove/runner/oci/state"
 	"cove/sandbox/hooks"
 )
 
@@ -32,7 +33,7 @@ func (c *container) mounted(ctx context.Context, pid int) error {
 // pivot_root; those of the container follow in its plan.
 func (c *container) createHooks(ctx context.Context, pid int) error {
 	c.hooked = true
-	st := c.ociState(specs.StateCreating)
+	st := c.OCI(specs.StateCreating)
 	st.Pid = pid
 	//nolint:staticcheck // deprecated in the spec, and what people still configure
 	if err := hooks.Run(ctx, "prestart", c.Spec.Hooks.Prestart, st); err != nil {
@@ -48,7 +49,7 @@ func (c *container) poststart(ctx context.Context) error {
 	if c.Spec.Hooks == nil {
 		return nil
 	}
-	return hooks.Run(ctx, "poststart", c.Spec.Hooks.Poststart, c.ociState(running))
+	return hooks.Run(ctx, "poststart", c.Spec.Hooks.Poststart, c.OCI(state.Running))
 }
 
 // poststop runs all of its hooks when the container is gone. What fails is worth
@@ -58,7 +59,7 @@ func (a *app) poststop(ctx context.Context, c *container) {
 		return
 	}
 	for i := range c.Spec.Hooks.Poststop {
-		if err := hooks.RunOne(ctx, "poststop", c.Spec.Hooks.Poststop, i, c.ociState(stopped)); err != nil {
+		if err := hooks.RunOne(ctx, "poststop", c.Spec.Hooks.Poststop, i, c.OCI(state.Stopped)); err != nil {
 			a.log("warning", err.Error())
 		}
 	}

@@ -5,6 +5,10 @@
 // container's process waiting at a named pipe there and returns; whoever called
 // it (conmon, a shim) becomes the parent. "run" in the foreground is the parent
 // itself, without a monitor.
+//
+// It is an edge, as internal/cli is: it reads flags, and its errors name them. What
+// it keeps of containers (state), how a bundle is read (bundle) and how a caller's
+// terminal and signals get to a process (console) know no flag.
 package oci
 
 import (
@@ -23,10 +27,8 @@ import (
 
 	"cove/errdefs"
 	"cove/internal/buildinfo"
+	"cove/runner/oci/bundle"
 )
-
-// specVersion is the newest runtime spec that is understood.
-const specVersion = "1.3.0"
 
 // app is one invocation.
 type app struct {
@@ -113,7 +115,7 @@ func (a *app) globals(args []string) ([]string, error) {
 		return nil, err
 	}
 	if *version {
-		fmt.Fprintf(a.out, "cove-runtime version %s\nspec: %s\n", buildinfo.Version(), specVersion)
+		fmt.Fprintf(a.out, "cove-runtime version %s\nspec: %s\n", buildinfo.Version(), bundle.SpecVersion)
 		return nil, flag.ErrHelp
 	}
 	if *rootless != "auto" && *rootless != "false" {

@@ -12,6 +12,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"cove/errdefs"
+	"cove/runner/oci/bundle"
 )
 
 // update is the command: limits as JSON, or one by one in runc's flags.
@@ -35,8 +36,8 @@ func (a *app) update(ctx context.Context, args []string) (int, error) {
 	if err != nil {
 		return 1, err
 	}
-	olderPids(c.Spec.Version, r)
-	g, err := c.group()
+	bundle.OlderPids(c.Spec.Version, r)
+	g, err := c.Group()
 	if err != nil {
 		return 1, err
 	}

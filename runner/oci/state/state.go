@@ -1,8 +1,9 @@
-package oci
+// Package state is what the OCI runtime keeps of its containers, a directory for each,
+// and what each of them is doing: its status, its process, its control group.
+package state
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -16,14 +17,17 @@ import (
 
 	"cove/errdefs"
 	"cove/internal/leanjson"
-	"cove/runner/task"
+	"cove/runner/oci/bundle"
 	"cove/sandbox"
 	"cove/sandbox/cgroup"
 	"cove/sandbox/host"
 )
 
-// container is what is kept of one, in <root>/<id>/state.json.
-type container struct {
+// Store is the directory of all containers, the runtime's --root.
+type Store struct{ Root string }
+
+// Container is what is kept of one, in <root>/<id>/state.json.
+type Container struct {
 	ID      string    `json:"id"`
 	Pid     int       `json:"pid"`
 	Birth   string    `json:"birth"` // the process's start time: a pid may be used again
@@ -37,24 +41,28 @@ type container struct {
 	// config.json.
 	Spec *specs.Spec `json:"-"`
 
-	dir    string
-	config []byte // the bundle's, as it was at create
-	hooked bool   // hooks have been run
+	// Config is the bundle's config.json, as it was at create.
+	Config []byte `json:"-"`
+
+	dir string
 }
 
-func (a *app) dir(id string) (string, error) {
+// Dir is the container's directory.
+func (c *Container) Dir() string { return c.dir }
+
+func (s Store) dir(id string) (string, error) {
 	bad := func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune("_+-.", r)
 	}
 	if id == "" || id[0] == '.' || strings.ContainsFunc(id, bad) {
 		return "", errdefs.Errorf(errdefs.ErrInvalid, "container ID %q: only letters, digits and _+-. are allowed", id)
 	}
-	return filepath.Join(a.root, id), nil
+	return filepath.Join(s.Root, id), nil
 }
 
-// load reads a container; one that is not there is errdefs.ErrNotFound.
-func (a *app) load(id string) (*container, error) {
-	dir, err := a.dir(id)
+// Load reads a container; one that is not there is errdefs.ErrNotFound.
+func (s Store) Load(id string) (*Container, error) {
+	dir, err := s.dir(id)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +70,7 @@ func (a *app) load(id string) (*container, error) {
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, errdefs.Errorf(errdefs.ErrNotFound, "container %q does not exist", id)
 	}
-	c := &container{dir: dir}
+	c := &Container{dir: dir}
 	if err == nil {
 		err = leanjson.Unmarshal(data, c)
 	}
@@ -77,7 +85,7 @@ func (a *app) load(id string) (*container, error) {
 		if c.Spec.Linux == nil {
 			c.Spec.Linux = &specs.Linux{}
 		}
-		err = relative(c.Spec, c.Bundle)
+		err = bundle.Relative(c.Spec, c.Bundle)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("container %q: reading its state: %w", id, err)
@@ -87,30 +95,55 @@ func (a *app) load(id string) (*container, error) {
 	return c, nil
 }
 
-// reserve makes the directory of a new container.
-func (a *app) reserve(id string) (string, error) {
-	dir, err := a.dir(id)
+// All reads every container that can be read.
+func (s Store) All() ([]*Container, error) {
+	entries, err := os.ReadDir(s.Root)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	var all []*Container
+	for _, e := range entries {
+		if c, err := s.Load(e.Name()); err == nil {
+			all = append(all, c)
+		}
+	}
+	return all, nil
+}
+
+// Reserve makes the directory of a new container. An id in use is errdefs.ErrExists.
+func (s Store) Reserve(id string) (*Container, error) {
+	dir, err := s.dir(id)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	if err = os.Mkdir(dir, 0o711); errors.Is(err, os.ErrNotExist) {
-		if err = os.MkdirAll(a.root, 0o711); err == nil {
+		if err = os.MkdirAll(s.Root, 0o711); err == nil {
 			err = os.Mkdir(dir, 0o711)
 		}
 	}
 	if errors.Is(err, os.ErrExist) {
-		return "", errdefs.Errorf(errdefs.ErrExists, "container %q exists; delete it first", id)
+		return nil, errdefs.Errorf(errdefs.ErrExists, "container %q exists; delete it first", id)
 	}
 	if err != nil {
-		return "", fmt.Errorf("container %q: %w", id, err)
+		return nil, fmt.Errorf("container %q: %w", id, err)
 	}
-	return dir, nil
+	return &Container{ID: id, Created: time.Now().UTC(), dir: dir}, nil
 }
 
-// saveSpec keeps the bundle's config as it was at create.
-func (c *container) saveSpec() error { return c.write("config.json", c.config) }
+// Discard removes what a create that was killed has left, if there is something.
+func (s Store) Discard(id string) error {
+	dir, err := s.dir(id)
+	if err != nil {
+		return err
+	}
+	return os.RemoveAll(dir)
+}
 
-func (c *container) save() error {
+// SaveSpec keeps the bundle's config as it was at create.
+func (c *Container) SaveSpec() error { return c.write("config.json", c.Config) }
+
+// Save records the container, whole or not at all.
+func (c *Container) Save() error {
 	data, err := leanjson.Marshal(c)
 	if err != nil {
 		return fmt.Errorf("container %q: encoding its state: %w", c.ID, err)
@@ -124,7 +157,7 @@ func (c *container) save() error {
 
 // write makes a file of the container's, as os.WriteFile does; see
 // host.ReadFile for why not by that.
-func (c *container) write(name string, data []byte) error {
+func (c *Container) write(name string, data []byte) error {
 	fd, err := unix.Open(filepath.Join(c.dir, name), unix.O_WRONLY|unix.O_CREAT|unix.O_TRUNC|unix.O_CLOEXEC, 0o600)
 	for err == nil && len(data) > 0 {
 		var n int
@@ -143,8 +176,8 @@ func (c *container) write(name string, data []byte) error {
 	return nil
 }
 
-// birth is a process's start time and whether it is more than a zombie.
-func birth(pid int) (start string, alive bool) {
+// Birth is a process's start time and whether it is more than a zombie.
+func birthOf(pid int) (start string, alive bool) {
 	stat, err := host.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
 		return "", false
@@ -159,27 +192,35 @@ func birth(pid int) (start string, alive bool) {
 
 // The statuses of the runtime spec, and runc's paused.
 const (
-	created = specs.StateCreated
-	running = specs.StateRunning
-	stopped = specs.StateStopped
-	paused  = specs.ContainerState("paused")
+	Created = specs.StateCreated
+	Running = specs.StateRunning
+	Stopped = specs.StateStopped
+	Paused  = specs.ContainerState("paused")
 )
 
-func (c *container) status() specs.ContainerState {
-	start, alive := birth(c.Pid)
-	switch {
-	case c.Pid == 0 || !alive || start != c.Birth:
-		return stopped
-	case c.frozen():
-		return paused
-	case !c.Started:
-		return created
-	}
-	return running
+// SetPid names the container's process, which has just been made.
+func (c *Container) SetPid(pid int) {
+	c.Pid = pid
+	c.Birth, _ = birthOf(pid)
 }
 
-func (c *container) frozen() bool {
-	g, err := c.group()
+// Status is what the container is doing.
+func (c *Container) Status() specs.ContainerState {
+	start, alive := birthOf(c.Pid)
+	switch {
+	case c.Pid == 0 || !alive || start != c.Birth:
+		return Stopped
+	case c.Frozen():
+		return Paused
+	case !c.Started:
+		return Created
+	}
+	return Running
+}
+
+// Frozen reports whether its processes are frozen.
+func (c *Container) Frozen() bool {
+	g, err := c.Group()
 	if err != nil {
 		return false
 	}
@@ -187,7 +228,8 @@ func (c *container) frozen() bool {
 	return err == nil && frozen
 }
 
-func (c *container) group() (*cgroup.Group, error) {
+// Group is its control group.
+func (c *Container) Group() (*cgroup.Group, error) {
 	features, err := host.Detect()
 	if err != nil {
 		return nil, err
@@ -195,37 +237,20 @@ func (c *container) group() (*cgroup.Group, error) {
 	return cgroup.Load(features.Cgroup, c.Cgroup), nil
 }
 
-func (c *container) ociState(status specs.ContainerState) specs.State {
-	st := specs.State{Version: specVersion, ID: c.ID, Status: status, Bundle: c.Bundle, Annotations: c.Spec.Annotations}
-	if status != stopped {
+// OCI is the state as the spec has it, with a status.
+func (c *Container) OCI(status specs.ContainerState) specs.State {
+	st := specs.State{
+		Version: bundle.SpecVersion, ID: c.ID, Status: status, Bundle: c.Bundle, Annotations: c.Spec.Annotations,
+	}
+	if status != Stopped {
 		st.Pid = c.Pid
 	}
 	return st
 }
 
-// signal goes through a pidfd, so that it meets this process or none.
-func (c *container) signal(sig unix.Signal) error {
-	fd, err := unix.PidfdOpen(c.Pid, 0)
-	if err == nil {
-		defer unix.Close(fd)
-		if c.status() == stopped {
-			err = unix.ESRCH
-		} else {
-			err = unix.PidfdSendSignal(fd, sig, nil, 0)
-		}
-	}
-	if errors.Is(err, unix.ESRCH) {
-		return errdefs.Errorf(errdefs.ErrConflict, "container %q is not running", c.ID)
-	}
-	if err != nil {
-		return fmt.Errorf("container %q: sending %v: %w", c.ID, sig, err)
-	}
-	return nil
-}
-
-// remove removes the container's directory, without reading it if there is
+// Remove removes the container's directory, without reading it if there is
 // only what most containers have.
-func (c *container) remove() error {
+func (c *Container) Remove() error {
 	for _, name := range []string{"state.json", "config.json"} {
 		_ = unix.Unlink(filepath.Join(c.dir, name))
 	}
@@ -233,15 +258,4 @@ func (c *container) remove() error {
 		return nil
 	}
 	return os.RemoveAll(c.dir)
-}
-
-// destroy removes what the runtime keeps, after the process has ended.
-func (a *app) destroy(ctx context.Context, c *container, g *cgroup.Group) error {
-	var errs []error
-	if !task.Has(c.Spec, specs.PIDNamespace) {
-		errs = append(errs, g.Kill(ctx)) // processes that do not end with the first may be left
-	}
-	errs = append(errs, g.Delete(ctx), c.SharedRoot.Unmount(), c.remove())
-	a.poststop(ctx, c)
-	return errors.Join(errs...)
 }
