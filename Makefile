@@ -9,6 +9,8 @@ LDFLAGS  := -s -w -X cove/internal/buildinfo.version=$(VERSION)
 CACHE    := $(CURDIR)/.cache
 LINT     := $(CACHE)/tools/golangci-lint
 LINT_VERSION := v2.15.0
+S3SERVER := $(CACHE)/tools/versitygw
+S3SERVER_VERSION := v1.8.0
 # The race detector is for our code; SQLite under it is ten times slower.
 TESTFLAGS ?= -race -gcflags='modernc.org/...=-race=false'
 
@@ -43,6 +45,9 @@ lint: $(LINT) ## go vet and golangci-lint
 
 $(LINT):
 	GOBIN=$(CACHE)/tools $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+
+$(S3SERVER):
+	GOBIN=$(CACHE)/tools $(GO) install github.com/versity/versitygw/cmd/versitygw@$(S3SERVER_VERSION)
 
 .PHONY: bench
 bench: deps-bench build ## measure against the peers, interleaved; writes bench/results.md
@@ -83,7 +88,8 @@ endef
 deps-demo:
 	$(call deps,mmdebstrap ca-certificates)
 # The tests start PostgreSQL servers of their own; the package is to make and start none.
-deps-test: deps-demo
+# S3 they find at versitygw, which Debian does not have.
+deps-test: deps-demo $(S3SERVER)
 	@if [ "$$(id -u)" = 0 ] && [ ! -e /etc/postgresql-common ]; then \
 	  mkdir /etc/postgresql-common && echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf; fi
 	$(call deps,gcc libc6-dev git busybox-static skopeo podman curl nftables postgresql libseccomp-dev qemu-user-static xz-utils zstd bzip2)

@@ -85,6 +85,9 @@ func WriteBytes(ctx context.Context, s Ingester, desc ocispec.Descriptor, b []by
 	if desc.Size == 0 {
 		desc.Size = int64(len(b))
 	}
+	if p, ok := s.(Putter); ok {
+		return desc, p.Put(ctx, desc, b)
+	}
 	return desc, WriteBlob(ctx, s, desc, bytes.NewReader(b))
 }
 

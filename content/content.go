@@ -4,7 +4,7 @@
 // immutable and complete: it becomes visible by Commit, after its bytes were
 // hashed, compared and made durable, and never before. Three stores implement
 // the contract and pass the one suite in content/contenttest: fsstore (an OCI
-// image layout on disk), memstore, and later an S3 store.
+// image layout on disk), memstore, and s3store (a bucket), which knows no leases.
 package content
 
 import (
@@ -155,12 +155,31 @@ type Foreign struct {
 	Digest digest.Digest
 }
 
-// Store is the whole contract.
-type Store interface {
+// BatchDeleter is what a Manager is as well whose requests are dear.
+type BatchDeleter interface {
+	// DeleteBatch is Delete of many; one that is not stored is no error.
+	DeleteBatch(ctx context.Context, digests []digest.Digest) error
+}
+
+// Putter is what an Ingester is as well that takes small blobs with less ado than
+// by a write; see WriteBytes.
+type Putter interface {
+	// Put stores b under desc.Digest; its errors are those of Writer.Commit.
+	Put(ctx context.Context, desc ocispec.Descriptor, b []byte) error
+}
+
+// BlobStore is the contract of a store whose users agree elsewhere about what is
+// to be kept, as the servers of one registry do in their database.
+type BlobStore interface {
 	Provider
 	Ingester
 	Manager
-	Leaser
 	Janitor
 	Inspector
+}
+
+// Store is the whole contract.
+type Store interface {
+	BlobStore
+	Leaser
 }

@@ -21,10 +21,18 @@ import (
 // Run runs the suite. open makes an empty store that lives as long as its test.
 func Run(t *testing.T, open func(t *testing.T) content.Store) {
 	t.Helper()
-	for _, c := range []struct {
-		name string
-		test func(*testing.T, content.Store)
-	}{
+	RunBlobs(t, func(t *testing.T) content.BlobStore { return open(t) })
+	run(t, open, []check[content.Store]{
+		{"Holding", testHolding},
+		{"Lease", testLease},
+		{"Freeze", testFreeze},
+	})
+}
+
+// RunBlobs runs the part of the suite that asks for no leases.
+func RunBlobs(t *testing.T, open func(t *testing.T) content.BlobStore) {
+	t.Helper()
+	run(t, open, []check[content.BlobStore]{
 		{"Commit", testCommit},
 		{"CommitTwice", testCommitTwice},
 		{"CommitEmpty", testCommitEmpty},
@@ -45,9 +53,17 @@ func Run(t *testing.T, open func(t *testing.T) content.Store) {
 		{"Concurrent", testConcurrent},
 		{"Canceled", testCanceled},
 		{"Helpers", testHelpers},
-		{"Lease", testLease},
-		{"Freeze", testFreeze},
-	} {
+	})
+}
+
+type check[S any] struct {
+	name string
+	test func(*testing.T, S)
+}
+
+func run[S any](t *testing.T, open func(t *testing.T) S, checks []check[S]) {
+	t.Helper()
+	for _, c := range checks {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			c.test(t, open(t))
@@ -69,7 +85,7 @@ func describe(b []byte) ocispec.Descriptor {
 	return ocispec.Descriptor{Digest: digest.FromBytes(b), Size: int64(len(b))}
 }
 
-func begin(t *testing.T, s content.Store, id string) content.Writer {
+func begin(t *testing.T, s content.BlobStore, id string) content.Writer {
 	t.Helper()
 	w, err := s.Begin(t.Context(), id)
 	if err != nil {
@@ -86,7 +102,7 @@ func write(t *testing.T, w content.Writer, b []byte) {
 	}
 }
 
-func commit(t *testing.T, s content.Store, b []byte) ocispec.Descriptor {
+func commit(t *testing.T, s content.BlobStore, b []byte) ocispec.Descriptor {
 	t.Helper()
 	desc := describe(b)
 	w := begin(t, s, "commit/"+desc.Digest.String())
@@ -98,7 +114,7 @@ func commit(t *testing.T, s content.Store, b []byte) ocispec.Descriptor {
 }
 
 // mustHold fails unless the store gives back exactly b.
-func mustHold(t *testing.T, s content.Store, b []byte) {
+func mustHold(t *testing.T, s content.BlobStore, b []byte) {
 	t.Helper()
 	r, err := s.Open(t.Context(), describe(b))
 	if err != nil {
@@ -118,7 +134,7 @@ func mustBe(t *testing.T, err, kind error) {
 	}
 }
 
-func mustLack(t *testing.T, s content.Store, dgst digest.Digest) {
+func mustLack(t *testing.T, s content.BlobStore, dgst digest.Digest) {
 	t.Helper()
 	_, err := s.Stat(t.Context(), dgst)
 	mustBe(t, err, errdefs.ErrNotFound)
@@ -126,7 +142,7 @@ func mustLack(t *testing.T, s content.Store, dgst digest.Digest) {
 	mustBe(t, err, errdefs.ErrNotFound)
 }
 
-func testOpenErrors(t *testing.T, s content.Store) {
+func testOpenErrors(t *testing.T, s content.BlobStore) {
 	desc := commit(t, s, Bytes(1, 100))
 	wrong := desc
 	wrong.Size = 99
@@ -145,7 +161,7 @@ func testOpenErrors(t *testing.T, s content.Store) {
 	}
 }
 
-func testAll(t *testing.T, s content.Store) {
+func testAll(t *testing.T, s content.BlobStore) {
 	var want []digest.Digest
 	for i := range 20 {
 		want = append(want, commit(t, s, Bytes(uint64(i), 10+i)).Digest)
@@ -171,7 +187,7 @@ func testAll(t *testing.T, s content.Store) {
 	}
 }
 
-func testDelete(t *testing.T, s content.Store) {
+func testDelete(t *testing.T, s content.BlobStore) {
 	b := Bytes(1, 1000)
 	desc := commit(t, s, b)
 	if err := s.Delete(t.Context(), desc.Digest); err != nil {
@@ -183,7 +199,7 @@ func testDelete(t *testing.T, s content.Store) {
 	mustHold(t, s, b)
 }
 
-func testReadWhileDeleted(t *testing.T, s content.Store) {
+func testReadWhileDeleted(t *testing.T, s content.BlobStore) {
 	b := Bytes(1, 1<<16)
 	desc := commit(t, s, b)
 	r, err := s.Open(t.Context(), desc)
@@ -200,7 +216,7 @@ func testReadWhileDeleted(t *testing.T, s content.Store) {
 	}
 }
 
-func testHelpers(t *testing.T, s content.Store) {
+func testHelpers(t *testing.T, s content.BlobStore) {
 	ctx := context.Background()
 	b := Bytes(3, 5000)
 	desc, err := content.WriteBytes(ctx, s, ocispec.Descriptor{MediaType: "a/b"}, b)
@@ -213,6 +229,10 @@ func testHelpers(t *testing.T, s content.Store) {
 	}
 	mustBe(t, content.WriteBlob(ctx, s, desc, bytes.NewReader(b[1:])), errdefs.ErrCorrupt)
 	mustHold(t, s, b)
+}
+
+func testHolding(t *testing.T, s content.Store) {
+	ctx := t.Context()
 	lease, err := s.Lease(ctx)
 	if err != nil {
 		t.Fatal(err)

@@ -19,7 +19,7 @@ import (
 	"cove/errdefs"
 )
 
-func testCommit(t *testing.T, s content.Store) {
+func testCommit(t *testing.T, s content.BlobStore) {
 	b := Bytes(1, 3<<20)
 	desc := describe(b)
 	w := begin(t, s, "x")
@@ -49,19 +49,19 @@ func testCommit(t *testing.T, s content.Store) {
 	}
 }
 
-func testCommitTwice(t *testing.T, s content.Store) {
+func testCommitTwice(t *testing.T, s content.BlobStore) {
 	b := Bytes(1, 1000)
 	commit(t, s, b)
 	commit(t, s, b)
 	mustHold(t, s, b)
 }
 
-func testCommitEmpty(t *testing.T, s content.Store) {
+func testCommitEmpty(t *testing.T, s content.BlobStore) {
 	commit(t, s, nil)
 	mustHold(t, s, nil)
 }
 
-func testCommitSHA512(t *testing.T, s content.Store) {
+func testCommitSHA512(t *testing.T, s content.BlobStore) {
 	b := Bytes(1, 100_000)
 	desc := ocispec.Descriptor{Digest: digest.SHA512.FromBytes(b), Size: int64(len(b))}
 	w := begin(t, s, "x")
@@ -86,7 +86,7 @@ func testCommitSHA512(t *testing.T, s content.Store) {
 	}
 }
 
-func testCommitWrong(t *testing.T, s content.Store) {
+func testCommitWrong(t *testing.T, s content.BlobStore) {
 	b := Bytes(1, 1000)
 	for name, desc := range map[string]ocispec.Descriptor{
 		"digest":        {Digest: digest.FromString("other"), Size: 1000},
@@ -110,7 +110,7 @@ func testCommitWrong(t *testing.T, s content.Store) {
 	mustBe(t, w.Commit(t.Context(), ocispec.Descriptor{Digest: "sha256:../../x"}), errdefs.ErrInvalid)
 }
 
-func testResume(t *testing.T, s content.Store) {
+func testResume(t *testing.T, s content.BlobStore) {
 	b := Bytes(1, 300_000)
 	desc := describe(b)
 	cuts := []int{0, 1, 1, 64, 1000, 65_537, 299_999, 300_000, 300_000}
@@ -137,7 +137,7 @@ func testResume(t *testing.T, s content.Store) {
 }
 
 // testReadBack follows a write while it grows, as an unpacking download does.
-func testReadBack(t *testing.T, s content.Store) {
+func testReadBack(t *testing.T, s content.BlobStore) {
 	b := Bytes(1, 500_000)
 	w, ok := begin(t, s, "x").(content.ReadableWriter)
 	if !ok {
@@ -170,7 +170,7 @@ func testReadBack(t *testing.T, s content.Store) {
 
 // testResumeLong crosses every internal boundary of buffers and checkpoints,
 // and asks for a digest whose hash was not computed on the way.
-func testResumeLong(t *testing.T, s content.Store) {
+func testResumeLong(t *testing.T, s content.BlobStore) {
 	const part, parts = 5<<20 + 17, 14
 	whole := digest.SHA512.Digester()
 	for i := range parts {
@@ -194,7 +194,7 @@ func testResumeLong(t *testing.T, s content.Store) {
 	}
 }
 
-func testOneWriter(t *testing.T, s content.Store) {
+func testOneWriter(t *testing.T, s content.BlobStore) {
 	w := begin(t, s, "x")
 	_, err := s.Begin(t.Context(), "x")
 	mustBe(t, err, errdefs.ErrUnavailable)
@@ -206,7 +206,7 @@ func testOneWriter(t *testing.T, s content.Store) {
 	begin(t, s, "x")
 }
 
-func testAbort(t *testing.T, s content.Store) {
+func testAbort(t *testing.T, s content.BlobStore) {
 	mustBe(t, s.Abort(t.Context(), "x"), errdefs.ErrNotFound)
 	w := begin(t, s, "x")
 	write(t, w, []byte("abc"))
@@ -224,7 +224,7 @@ func testAbort(t *testing.T, s content.Store) {
 
 // testIDs holds writes of odd ids open at once: none may be mistaken for
 // another, nor escape.
-func testIDs(t *testing.T, s content.Store) {
+func testIDs(t *testing.T, s content.BlobStore) {
 	ids := []string{
 		"", ".", "..", "../../x", "a/b", "a", "A", "a.state", "\x00", "ü", "a\nb",
 		strings.Repeat("x", 150), strings.Repeat("x", 151), strings.Repeat("x", 5000),
@@ -243,7 +243,7 @@ func testIDs(t *testing.T, s content.Store) {
 	}
 }
 
-func testCanceled(t *testing.T, s content.Store) {
+func testCanceled(t *testing.T, s content.BlobStore) {
 	b := Bytes(1, 1000)
 	w := begin(t, s, "x")
 	write(t, w, b)
@@ -254,7 +254,7 @@ func testCanceled(t *testing.T, s content.Store) {
 }
 
 // testConcurrent has many writers commit few digests at once.
-func testConcurrent(t *testing.T, s content.Store) {
+func testConcurrent(t *testing.T, s content.BlobStore) {
 	const writers, blobs = 24, 4
 	var wg sync.WaitGroup
 	errs := make(chan error, writers)
@@ -290,7 +290,7 @@ func testConcurrent(t *testing.T, s content.Store) {
 
 // testExpire has a write that is abandoned, one that is open, and a blob: only
 // the first goes, and not before its time.
-func testExpire(t *testing.T, s content.Store) {
+func testExpire(t *testing.T, s content.BlobStore) {
 	b := commit(t, s, Bytes(1, 1000))
 	left, held := begin(t, s, "left"), begin(t, s, "held")
 	write(t, left, Bytes(2, 1008))
@@ -315,7 +315,7 @@ func testExpire(t *testing.T, s content.Store) {
 
 // testRanges reads a blob in pieces: forwards, backwards, beside one another and
 // over its end.
-func testRanges(t *testing.T, s content.Store) {
+func testRanges(t *testing.T, s content.BlobStore) {
 	b := Bytes(4, 100_000)
 	r, err := s.Open(t.Context(), commit(t, s, b))
 	if err != nil {

@@ -61,6 +61,7 @@ var only = map[string][]string{
 	"github.com/prometheus":                                {"cove/registry"},
 	"modernc.org/sqlite":                                   {"cove/registry/db"},
 	"github.com/jackc/pgx":                                 {"cove/registry/db"},
+	"github.com/aws":                                       {"cove/content/s3store/objects", "cove/content/s3store/s3test"},
 	"github.com/vishvananda/netlink":                       {"cove/network"},
 	"github.com/google/nftables":                           {"cove/network/firewall"},
 	"log/slog":                                             {"cove/images", "cove/builder", "cove/registry", "cove/engine", "cove/internal/cli", "cove/cmd"},

@@ -1,0 +1,206 @@
+// Package s3test starts an S3 service for tests: versitygw over TLS, which the
+// Makefile builds. It is a real one, with a folder as its storage.
+package s3test
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"net"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"cove/content/s3store/objects"
+)
+
+// BinaryEnv names versitygw, where it is not in the folder of the Makefile.
+const BinaryEnv = "COVE_TEST_VERSITYGW"
+
+// bucket is the one that Start makes.
+const bucket = "registry"
+
+// Server is a running service.
+type Server struct {
+	Endpoint    string
+	CA          string // a file
+	Credentials string // a file, as of Amazon's tools
+	dir         string
+	log         strings.Builder
+	cmd         *exec.Cmd
+	args        []string
+	binary      string
+}
+
+// Start starts a service that ends with the test, or skips the test.
+func Start(t testing.TB) *Server {
+	t.Helper()
+	s := &Server{dir: Dir(t), binary: binary(t)}
+	s.certificate(t)
+	s.Credentials = filepath.Join(s.dir, "credentials")
+	secret := rand.Text()
+	write(t, s.Credentials, "[default]\naws_access_key_id = cove\naws_secret_access_key = "+secret+"\n")
+	address := free(t)
+	s.Endpoint = "https://" + address
+	for _, name := range []string{"data", "sidecar"} {
+		if err := os.Mkdir(filepath.Join(s.dir, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.args = []string{
+		"--port", address, "--access", "cove", "--secret", secret, "--keep-alive", "--quiet",
+		"--cert", s.CA, "--key", filepath.Join(s.dir, "key.pem"),
+		"posix", "--sidecar", filepath.Join(s.dir, "sidecar"), filepath.Join(s.dir, "data"),
+	}
+	s.Run(t)
+	s.makeBucket(t, secret)
+	return s
+}
+
+// Run starts the process, also one that Kill has ended.
+func (s *Server) Run(t testing.TB) {
+	t.Helper()
+	s.cmd = exec.CommandContext(context.Background(), s.binary, s.args...)
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	s.cmd.Stdout, s.cmd.Stderr = &s.log, &s.log
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Kill)
+	dialer := net.Dialer{Timeout: time.Second}
+	for range 200 {
+		conn, err := dialer.DialContext(t.Context(), "tcp", strings.TrimPrefix(s.Endpoint, "https://"))
+		if err == nil {
+			conn.Close()
+			return
+		}
+		time.Sleep(25 * time.Millisecond)
+	}
+	t.Fatalf("versitygw does not answer:\n%s", &s.log)
+}
+
+// Kill ends the process; what was acknowledged stays.
+func (s *Server) Kill() {
+	if s.cmd != nil {
+		_ = s.cmd.Process.Kill() // it is ours, and may have ended
+		_ = s.cmd.Wait()
+		s.cmd = nil
+	}
+}
+
+// Config is a place of its own in the service.
+func (s *Server) Config() objects.Config {
+	return objects.Config{
+		Endpoint: s.Endpoint, Bucket: bucket, Prefix: strings.ToLower(rand.Text())[:10],
+		Credentials: s.Credentials, CA: s.CA, Timeout: 10 * time.Second,
+	}
+}
+
+// Bucket is a new place in the service.
+func (s *Server) Bucket(t testing.TB) *objects.Bucket {
+	t.Helper()
+	b, err := objects.Connect(t.Context(), s.Config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.Close() })
+	return b
+}
+
+// File is where the service keeps an object, for tests that damage it.
+func (s *Server) File(prefix, key string) string {
+	return filepath.Join(s.dir, "data", bucket, prefix, filepath.FromSlash(key))
+}
+
+// Dir is a temporary folder in memory, if there is one.
+func Dir(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "cove-s3-") //nolint:usetesting // t.TempDir is not in memory
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
+
+func binary(t testing.TB) string {
+	t.Helper()
+	if name := os.Getenv(BinaryEnv); name != "" {
+		return name
+	}
+	dir, err := os.Getwd()
+	for err == nil && dir != "/" {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			break
+		}
+		dir = filepath.Dir(dir)
+	}
+	name := filepath.Join(dir, ".cache", "tools", "versitygw")
+	if _, err := os.Stat(name); err != nil {
+		t.Skipf("needs versitygw: make deps-test builds it, or set %s", BinaryEnv)
+	}
+	return name
+}
+
+// certificate takes the one of an HTTP server for tests, which is its own authority.
+func (s *Server) certificate(t testing.TB) {
+	t.Helper()
+	https := httptest.NewTLSServer(nil)
+	defer https.Close()
+	key, err := x509.MarshalPKCS8PrivateKey(https.TLS.Certificates[0].PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.CA = filepath.Join(s.dir, "ca.pem")
+	write(t, s.CA, encode("CERTIFICATE", https.Certificate().Raw))
+	write(t, filepath.Join(s.dir, "key.pem"), encode("PRIVATE KEY", key))
+}
+
+func encode(kind string, b []byte) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: b}))
+}
+
+func (s *Server) makeBucket(t testing.TB, secret string) {
+	t.Helper()
+	hc := HTTPClient(t, s.CA)
+	client := s3.New(s3.Options{
+		BaseEndpoint: &s.Endpoint, UsePathStyle: true, Region: "us-east-1", HTTPClient: hc,
+		Credentials: credentials.NewStaticCredentialsProvider("cove", secret, ""),
+	})
+	if _, err := client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String(bucket)}); err != nil {
+		t.Fatalf("making a bucket: %v\n%s", err, &s.log)
+	}
+	hc.CloseIdleConnections()
+}
+
+func free(t testing.TB) string {
+	t.Helper()
+	var lc net.ListenConfig
+	l, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func write(t testing.TB, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
