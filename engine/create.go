@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/content"
@@ -23,6 +24,7 @@ import (
 	"cove/internal/ids"
 	"cove/layers/mount"
 	"cove/network"
+	"cove/reference"
 	"cove/runner"
 	"cove/runner/record"
 )
@@ -36,8 +38,13 @@ type CreateOptions struct {
 	AutoRemove bool
 	// Pull says when the registry is asked for the image.
 	Pull PullPolicy
-	// Progress is told of the pull, if there is one.
+	// Platform is the image's; zero is this machine's.
+	Platform ocispec.Platform
+	// Pulling and Pulled are told of a pull, if there is one, before and after it,
+	// and Progress of its steps; each may be nil.
+	Pulling  func(reference.Reference)
 	Progress progress.Func
+	Pulled   func(dgst digest.Digest, newer bool, err error)
 }
 
 // Create makes a container from an image; it does not run yet. The errors are

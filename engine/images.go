@@ -11,6 +11,7 @@ import (
 	"cove/errdefs"
 	"cove/images"
 	"cove/images/gc"
+	"cove/internal/platforms"
 	"cove/layers/mount"
 	"cove/reference"
 )
@@ -73,20 +74,51 @@ func (e *Engine) imageToRun(ctx context.Context, lease content.Lease, o CreateOp
 	}
 	if o.Pull != PullAlways {
 		img, err := store.GetHeld(ctx, o.Image, hold)
+		if err == nil {
+			err = e.checkPlatform(img, o)
+		}
 		if !errors.Is(err, errdefs.ErrNotFound) || o.Pull == PullNever {
 			return img, err
 		}
-		ref, err := reference.Parse(o.Image)
-		if err != nil {
-			return images.Image{}, err
-		}
+	}
+	ref, err := reference.Parse(o.Image)
+	if err != nil {
+		return images.Image{}, err
+	}
+	if o.Pull != PullAlways {
 		e.cfg.Notify(fmt.Sprintf("Unable to find image '%s' locally", ref.Familiar()))
 	}
-	pulled, err := store.Pull(ctx, o.Image, images.PullOptions{Progress: o.Progress})
+	if o.Pulling != nil {
+		o.Pulling(ref)
+	}
+	pulled, err := store.Pull(ctx, o.Image, images.PullOptions{Progress: o.Progress, Platform: o.Platform})
+	if o.Pulled != nil {
+		o.Pulled(pulled.Digest, pulled.Newer, err)
+	}
 	if err != nil {
 		return images.Image{}, err
 	}
 	return store.GetHeld(ctx, pulled.Image.ID.String(), hold)
+}
+
+// checkPlatform refuses an image that is here, with ErrNotFound, when it is of
+// another platform than was asked for, and warns of one that this machine may
+// not be able to run.
+func (e *Engine) checkPlatform(img images.Image, o CreateOptions) error {
+	have := img.Config.Platform
+	if o.Platform.OS != "" {
+		if platforms.Rank(&have, o.Platform) == 0 {
+			return errdefs.Errorf(errdefs.ErrNotFound,
+				"image with reference %s was found but its platform (%s) does not match the specified platform (%s)",
+				o.Image, platforms.Format(have), platforms.Format(o.Platform))
+		}
+		return nil
+	}
+	if host := platforms.Host(); platforms.Rank(&have, host) == 0 {
+		e.cfg.Notify(fmt.Sprintf("WARNING: The requested image's platform (%s) does not match the detected host "+
+			"platform (%s) and no specific platform was requested", platforms.Format(have), platforms.Format(host)))
+	}
+	return nil
 }
 
 // stack prepares a writable snapshot on the image's layers, which the lease

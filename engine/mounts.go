@@ -7,51 +7,111 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path"
 	"slices"
+	"strings"
 
 	"cove/engine/rootfs"
 	"cove/engine/runspec"
+	"cove/errdefs"
 	"cove/runner/record"
 )
 
-// mountsOf resolves what -v and the image's VOLUMEs ask for: host paths are
+// mountsOf resolves what the user and the image's VOLUMEs ask for: host paths are
 // made when they are missing, as docker does; volumes are made and filled
 // with what the image has there. After an error, too, the volumes that were
 // made are told.
 func (e *Engine) mountsOf(ctx context.Context, on base, o runspec.Options) ([]runspec.Bind, []record.Mounted, error) {
+	if err := checkTargets(o); err != nil {
+		return nil, nil, err
+	}
+	mounts, err := e.mountsFrom(ctx, on, o.VolumesFrom)
+	if err != nil {
+		return nil, nil, err
+	}
 	asked := slices.Clone(o.Volumes)
+	for _, v := range o.Volumes { // a mount of its own is nearer than another container's
+		mounts = slices.DeleteFunc(mounts, func(m record.Mounted) bool { return m.Target == path.Clean(v.Target) })
+	}
 	for _, target := range slices.Sorted(maps.Keys(on.image.Config.Config.Volumes)) {
 		if !slices.ContainsFunc(asked, func(v runspec.Volume) bool { return v.Target == target }) &&
+			!slices.ContainsFunc(mounts, func(m record.Mounted) bool { return m.Target == target }) &&
 			!slices.ContainsFunc(o.Tmpfs, func(t record.Tmpfs) bool { return t.Target == target }) {
 			asked = append(asked, runspec.Volume{Target: target})
 		}
 	}
-	var binds []runspec.Bind
-	var mounts []record.Mounted
 	for _, v := range asked {
 		m, err := e.mounted(ctx, on, v)
 		if err != nil {
 			return nil, mounts, err
 		}
 		mounts = append(mounts, m)
+	}
+	var binds []runspec.Bind
+	for _, m := range mounts {
 		binds = append(binds, runspec.Bind{
-			Source: m.Source, Target: m.Target, ReadOnly: m.ReadOnly,
-			Propagation: m.Propagation,
+			Source: m.Source, Target: m.Target, ReadOnly: m.ReadOnly, Propagation: m.Propagation,
+			NonRecursive: m.NonRecursive, WritableBelow: m.WritableBelow,
 		})
 	}
 	return binds, mounts, nil
 }
 
-func (e *Engine) mounted(ctx context.Context, on base, v runspec.Volume) (record.Mounted, error) {
-	m := record.Mounted{Target: v.Target, ReadOnly: v.ReadOnly, Propagation: v.Propagation, NoCopy: v.NoCopy}
-	if v.Source != "" && !v.Named() {
-		if _, err := os.Stat(v.Source); errors.Is(err, fs.ErrNotExist) {
-			if err := os.MkdirAll(v.Source, 0o755); err != nil {
-				return m, fmt.Errorf("volume %s: %w", v.Source, err)
-			}
+// checkTargets refuses two mounts at one place: which of them is seen would be
+// chance.
+func checkTargets(o runspec.Options) error {
+	var targets []string
+	for _, v := range o.Volumes {
+		targets = append(targets, path.Clean(v.Target))
+	}
+	for _, t := range o.Tmpfs {
+		targets = append(targets, path.Clean(t.Target))
+	}
+	slices.Sort(targets)
+	for i := 1; i < len(targets); i++ {
+		if targets[i] == targets[i-1] {
+			return errdefs.Errorf(errdefs.ErrInvalid, "Duplicate mount point: %s", targets[i])
 		}
+	}
+	return nil
+}
+
+// mountsFrom are the mounts of other containers, NAME[:ro|rw] each. Their
+// volumes stay theirs: what has no name goes with them.
+func (e *Engine) mountsFrom(ctx context.Context, on base, names []string) ([]record.Mounted, error) {
+	var mounts []record.Mounted
+	for _, from := range names {
+		name, mode, _ := strings.Cut(from, ":")
+		if !slices.Contains([]string{"", "ro", "rw", "z", "Z"}, mode) {
+			return nil, errdefs.Errorf(errdefs.ErrInvalid, "volumes from %s: mode %q: want ro or rw", from, mode)
+		}
+		c, err := e.Container(ctx, name)
+		if err != nil {
+			return nil, fmt.Errorf("volumes from %s: %w", from, err)
+		}
+		for _, m := range c.Config().Mounts {
+			if m.Type == record.MountVolume {
+				if err := on.lease.Add(ctx, volumePrefix+m.Name); err != nil {
+					return nil, err
+				}
+			}
+			m.Anonymous = false
+			m.ReadOnly = m.ReadOnly || mode == "ro"
+			mounts = slices.DeleteFunc(mounts, func(old record.Mounted) bool { return old.Target == m.Target })
+			mounts = append(mounts, m)
+		}
+	}
+	return mounts, nil
+}
+
+func (e *Engine) mounted(ctx context.Context, on base, v runspec.Volume) (record.Mounted, error) {
+	m := record.Mounted{
+		Target: v.Target, ReadOnly: v.ReadOnly, Propagation: v.Propagation, NoCopy: v.NoCopy,
+		NonRecursive: v.NonRecursive, WritableBelow: v.WritableBelow, Mount: v.Mount,
+	}
+	if v.Source != "" && !v.Named() {
 		m.Type, m.Source = record.MountBind, v.Source
-		return m, nil
+		return m, hostPath(v)
 	}
 	var fill func(context.Context, string) error
 	if !v.NoCopy {
@@ -61,11 +121,30 @@ func (e *Engine) mounted(ctx context.Context, on base, v runspec.Volume) (record
 		return m, err
 	}
 	store := e.volumes()
-	made, err := store.Create(ctx, v.Source, nil, fill)
+	made, err := store.Create(ctx, v.Source, v.Labels, fill)
 	if err != nil {
 		return m, err
 	}
 	m.Type, m.Name, m.Source = record.MountVolume, made.Name, store.Path(made.Name)
 	m.Anonymous = v.Source == ""
 	return m, nil
+}
+
+// hostPath makes a directory of the host that is not there, as docker does for
+// what was not asked for in keys and values.
+func hostPath(v runspec.Volume) error {
+	_, err := os.Stat(v.Source)
+	switch {
+	case err == nil:
+		return nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("volume %s: %w", v.Source, err)
+	case v.Mount:
+		return errdefs.Errorf(errdefs.ErrInvalid,
+			"invalid mount config for type \"bind\": bind source path does not exist: %s", v.Source)
+	}
+	if err := os.MkdirAll(v.Source, 0o755); err != nil {
+		return fmt.Errorf("volume %s: %w", v.Source, err)
+	}
+	return nil
 }

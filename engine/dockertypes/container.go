@@ -127,6 +127,7 @@ type HostConfig struct {
 	CPUPercent           int64 `json:"CpuPercent"`
 	IOMaximumIOps        uint64
 	IOMaximumBandwidth   uint64
+	Mounts               []MountAsked      `json:",omitempty"`
 	Tmpfs                map[string]string `json:",omitempty"`
 	Sysctls              map[string]string `json:",omitempty"`
 	MaskedPaths          []string
@@ -134,6 +135,28 @@ type HostConfig struct {
 	Init                 *bool             `json:",omitempty"`
 	Annotations          map[string]string `json:",omitempty"`
 }
+
+// MountAsked is a mount that was asked for in keys and values.
+type MountAsked struct {
+	Type          string
+	Source        string `json:",omitempty"`
+	Target        string
+	ReadOnly      bool           `json:",omitempty"`
+	BindOptions   *BindOptions   `json:",omitempty"`
+	VolumeOptions *VolumeOptions `json:",omitempty"`
+}
+
+// BindOptions are those of a path of the host, VolumeOptions those of a volume.
+type (
+	BindOptions struct {
+		Propagation          string `json:",omitempty"`
+		NonRecursive         bool   `json:",omitempty"`
+		ReadOnlyNonRecursive bool   `json:",omitempty"`
+	}
+	VolumeOptions struct {
+		NoCopy bool `json:",omitempty"`
+	}
+)
 
 // DeviceMapping is a device of the host in the container.
 type DeviceMapping struct{ PathOnHost, PathInContainer, CgroupPermissions string }

@@ -131,8 +131,12 @@ func hostConfigOf(cfg record.Config, o record.Asked) HostConfig {
 	if o.Security.Privileged {
 		h.MaskedPaths, h.ReadonlyPaths = nil, nil
 	}
+	h.VolumesFrom = o.VolumesFrom
 	for _, m := range cfg.Mounts {
-		if !m.Anonymous {
+		switch {
+		case m.Mount:
+			h.Mounts = append(h.Mounts, mountAsked(m))
+		case !m.Anonymous:
 			h.Binds = append(h.Binds, bindString(m))
 		}
 	}
@@ -167,6 +171,24 @@ func (h *HostConfig) blockLimits(r record.Resources) {
 	}
 	h.BlkioDeviceReadBps, h.BlkioDeviceWriteBps = throttles(r.ReadBps), throttles(r.WriteBps)
 	h.BlkioDeviceReadIOps, h.BlkioDeviceWriteIOps = throttles(r.ReadIOps), throttles(r.WriteIOps)
+}
+
+func mountAsked(m record.Mounted) MountAsked {
+	asked := MountAsked{Type: string(m.Type), Target: m.Target, ReadOnly: m.ReadOnly}
+	if m.Type == record.MountBind {
+		asked.Source = m.Source
+		if m.Propagation != "" || m.NonRecursive || m.WritableBelow {
+			asked.BindOptions = &BindOptions{m.Propagation, m.NonRecursive, m.WritableBelow}
+		}
+		return asked
+	}
+	if !m.Anonymous {
+		asked.Source = m.Name
+	}
+	if m.NoCopy {
+		asked.VolumeOptions = &VolumeOptions{NoCopy: true}
+	}
+	return asked
 }
 
 // limits shows what the container gets, defaults included.

@@ -14,8 +14,8 @@ func Asked(img ocispec.ImageConfig, o Options) *record.Asked {
 	return &record.Asked{
 		Image:    record.ImageConfig(configured(img, o)),
 		ReadOnly: o.ReadOnly, Security: o.Security, Resources: o.Resources, Tmpfs: o.Tmpfs, StopTimeout: o.StopTimeout,
-		Devices: o.Devices, DeviceRules: o.DeviceRules, Groups: o.Groups, Annotations: o.Annotations,
-		CgroupParent: o.CgroupParent,
+		VolumesFrom: o.VolumesFrom, Devices: o.Devices, DeviceRules: o.DeviceRules, Groups: o.Groups,
+		Annotations: o.Annotations, CgroupParent: o.CgroupParent,
 	}
 }
 

@@ -73,7 +73,12 @@ func mounts(o Options, f Facts) ([]specs.Mount, error) {
 			return nil, err
 		}
 		opts := []string{"rbind", cmp.Or(b.Propagation, "rprivate")}
-		if b.ReadOnly {
+		if b.NonRecursive {
+			opts[0] = "bind"
+		}
+		if b.ReadOnly && b.WritableBelow {
+			opts = append(opts, "ro")
+		} else if b.ReadOnly {
 			opts = append(opts, defaults.ReadOnly)
 		}
 		put(specs.Mount{Destination: dst, Type: "bind", Source: b.Source, Options: opts})

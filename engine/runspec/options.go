@@ -34,6 +34,8 @@ type Options struct {
 	Labels map[string]string
 
 	Volumes []Volume
+	// VolumesFrom are containers whose mounts it gets: NAME[:ro|rw].
+	VolumesFrom []string
 
 	// Network is "bridge" (or ""), "none", "host" or "container:ID".
 	Network  string
@@ -76,6 +78,8 @@ type Bind struct {
 	Target      string
 	ReadOnly    bool
 	Propagation string // "" is rprivate
+	// NonRecursive and WritableBelow are Volume's.
+	NonRecursive, WritableBelow bool
 }
 
 // User is an account resolved in the container's own /etc/passwd.

@@ -12,16 +12,24 @@ import (
 	"cove/runner/record"
 )
 
-// Volume is a -v as it was asked for: a host path, a named volume, or, with
-// no Source, an anonymous one.
+// Volume is what was asked to be mounted: a path of the host, a named volume, or,
+// with no Source, an anonymous one.
 type Volume struct {
-	Source      string `json:"source,omitempty"`
-	Target      string `json:"target"`
-	ReadOnly    bool   `json:"readOnly,omitempty"`
-	Propagation string `json:"propagation,omitempty"`
+	Source      string
+	Target      string
+	ReadOnly    bool
+	Propagation string
 	// NoCopy leaves a new named volume empty instead of filling it with what
 	// the image has at Target.
-	NoCopy bool `json:"noCopy,omitempty"`
+	NoCopy bool
+	// NonRecursive leaves out what is mounted below a path of the host;
+	// WritableBelow leaves that writable where ReadOnly is asked for.
+	NonRecursive, WritableBelow bool
+	// Labels are those of a volume that is made.
+	Labels map[string]string
+	// Mount says that it was asked for in keys and values: then a path of the host
+	// must be there, and is not made.
+	Mount bool
 }
 
 // Named reports whether Source is the name of a volume.

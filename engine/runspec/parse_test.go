@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 	"os"
+	"reflect"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -24,7 +25,7 @@ func TestParseVolume(t *testing.T) {
 		"/a b:/data with space:Z": {Source: "/a b", Target: "/data with space"},
 	} {
 		got, err := ParseVolume(in)
-		if err != nil || got != want {
+		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: got %+v, %v; want %+v", in, got, err, want)
 		}
 	}

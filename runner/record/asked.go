@@ -22,6 +22,7 @@ type Asked struct {
 	// "c 13:* rw".
 	Devices     []Device `json:"devices,omitempty"`
 	DeviceRules []string `json:"deviceRules,omitempty"`
+	VolumesFrom []string `json:"volumesFrom,omitempty"`
 	// Groups are supplementary ones of its user, by name or number.
 	Groups       []string          `json:"groups,omitempty"`
 	Annotations  map[string]string `json:"annotations,omitempty"`
@@ -71,6 +72,12 @@ type Mounted struct {
 	Propagation string `json:"propagation,omitempty"`
 	// NoCopy left a new volume empty, without what the image has at Target.
 	NoCopy bool `json:"noCopy,omitempty"`
+	// NonRecursive left out what is mounted below a path of the host, and
+	// WritableBelow left that writable.
+	NonRecursive  bool `json:"nonRecursive,omitempty"`
+	WritableBelow bool `json:"writableBelow,omitempty"`
+	// Mount says that it was asked for in keys and values.
+	Mount bool `json:"mount,omitempty"`
 	// Anonymous is a volume that was made for this container without a name, and
 	// is removed with it.
 	Anonymous bool `json:"anonymous,omitempty"`

@@ -12,6 +12,7 @@ import (
 	"cove/engine"
 	"cove/errdefs"
 	"cove/internal/cli/app"
+	"cove/internal/cli/progress"
 	"cove/internal/cli/runflags"
 	"cove/runner"
 	"cove/runner/record"
@@ -22,6 +23,7 @@ func Run(a *app.App) *cobra.Command {
 	var f runflags.Flags
 	var detach, sigProxy, explain bool
 	var detachKeys string
+	var attached []string
 	cmd := &cobra.Command{
 		Use:   "run [flags] IMAGE [COMMAND] [ARG...]",
 		Short: "Create a container from an image and run it",
@@ -35,6 +37,7 @@ func Run(a *app.App) *cobra.Command {
 	fs.SetInterspersed(false)
 	fs.BoolVarP(&detach, "detach", "d", false, "leave it running and print its id")
 	f.Register(fs)
+	fs.StringArrayVarP(&attached, "attach", "a", nil, "attach to this alone: stdin, stdout, stderr")
 	fs.BoolVar(&sigProxy, "sig-proxy", true, "hand signals on to it")
 	fs.StringVar(&detachKeys, "detach-keys", defaultDetachKeys, "keys that leave it running, with -t")
 	fs.BoolVar(&explain, "explain", false, "print the system calls that would be made, and make none")
@@ -54,7 +57,10 @@ func Run(a *app.App) *cobra.Command {
 			if sigProxy {
 				proxySignals(a, c)
 			}
-			return t.open(terminalOptions{stdin: f.Stdin, tty: f.TTY, keys: detachKeys})
+			return t.open(terminalOptions{stdin: f.Stdin, tty: f.TTY, keys: detachKeys, only: attached})
+		}
+		if err := checkAttached(attached, detach); err != nil {
+			return failed(err)
 		}
 		if err := t.check(terminalOptions{stdin: f.Stdin && !detach, tty: f.TTY && !detach}); err != nil {
 			return failed(err)
@@ -105,6 +111,11 @@ func prepare(f *runflags.Flags, a *app.App, args []string) (*engine.Engine, engi
 			return nil, o, errdefs.Errorf(errdefs.ErrExists,
 				"--cidfile %s: the file exists; another container may still use it", f.CIDFile)
 		}
+	}
+	if !f.Quiet {
+		show := progress.NewPull(a.Err)
+		o.Pulling, o.Progress = show.Begin, show.Event
+		o.Pulled = show.End
 	}
 	eng, err := a.Engine()
 	return eng, o, err

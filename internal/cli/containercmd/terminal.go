@@ -4,8 +4,11 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -28,6 +31,25 @@ type terminal struct {
 type terminalOptions struct {
 	stdin, tty bool
 	keys       string
+	// only are the streams to attach to; empty is all.
+	only []string
+}
+
+// checkAttached refuses what are no streams.
+func checkAttached(streams []string, detach bool) error {
+	for _, s := range streams {
+		if !slices.Contains([]string{"stdin", "stdout", "stderr"}, strings.ToLower(s)) {
+			return errdefs.Errorf(errdefs.ErrInvalid, "--attach %s: valid streams are STDIN, STDOUT and STDERR", s)
+		}
+	}
+	if detach && len(streams) > 0 {
+		return errdefs.Errorf(errdefs.ErrInvalid, "conflicting options: cannot specify both --attach and --detach")
+	}
+	return nil
+}
+
+func (o terminalOptions) wants(stream string) bool {
+	return len(o.only) == 0 || slices.ContainsFunc(o.only, func(s string) bool { return strings.EqualFold(s, stream) })
 }
 
 // check refuses what open would, before anything is made.
@@ -43,8 +65,14 @@ func (t *terminal) check(o terminalOptions) error {
 // open connects the caller's streams and makes its terminal raw when a
 // terminal is asked for. It must be restored.
 func (t *terminal) open(o terminalOptions) (runner.Streams, error) {
-	s := runner.Streams{Stdout: t.a.Out, Stderr: t.a.Err}
-	if o.stdin {
+	s := runner.Streams{Stdout: io.Discard, Stderr: io.Discard}
+	if o.wants("stdout") {
+		s.Stdout = t.a.Out
+	}
+	if o.wants("stderr") {
+		s.Stderr = t.a.Err
+	}
+	if o.stdin = o.stdin && o.wants("stdin"); o.stdin {
 		s.Stdin = t.a.In
 	}
 	if !o.tty {

@@ -68,37 +68,22 @@ func pull(ctx context.Context, a *app.App, store *images.Store, name, platform s
 			return err
 		}
 	}
-	end := func() {}
+	show := progress.NewPull(a.Err)
 	if !quiet {
 		if ref.Digest == "" && !strings.HasSuffix(name, ":"+ref.Tag) {
 			fmt.Fprintf(a.Err, "Using default tag: %s\n", ref.Tag)
 		}
-		fmt.Fprintf(a.Err, "%s: Pulling from %s\n", ref.Object(), shortRepository(ref))
-		opts.Progress, end = showTransfer(a)
+		show.Begin(ref)
+		opts.Progress = show.Event
 	}
 	pulled, err := store.Pull(ctx, name, opts)
-	end()
-	if err != nil {
-		return err
-	}
 	if !quiet {
-		fmt.Fprintf(a.Err, "Digest: %s\n", pulled.Digest)
-		status := "Image is up to date for "
-		if pulled.Newer {
-			status = "Downloaded newer image for "
-		}
-		fmt.Fprintf(a.Err, "Status: %s%s\n", status, ref.Familiar())
+		show.End(pulled.Digest, pulled.Newer, err)
 	}
-	fmt.Fprintln(a.Out, ref.String())
-	return nil
-}
-
-// shortRepository is what docker calls the repository in "Pulling from".
-func shortRepository(ref reference.Reference) string {
-	if ref.Registry == reference.DefaultRegistry {
-		return ref.Repository
+	if err == nil {
+		fmt.Fprintln(a.Out, ref.String())
 	}
-	return ref.FamiliarName()
+	return err
 }
 
 // showTransfer shows transfers on standard error until end is called.

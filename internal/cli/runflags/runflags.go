@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -15,6 +16,7 @@ import (
 	"cove/engine/runspec"
 	"cove/errdefs"
 	"cove/internal/cli/verbs"
+	"cove/internal/platforms"
 	"cove/runner/record"
 )
 
@@ -26,10 +28,14 @@ type Flags struct {
 	// TTY asks for a terminal, Stdin for an open standard input.
 	TTY, Stdin bool
 
+	// Quiet shows no pull.
+	Quiet bool
+
+	platform                                                             string
 	name, user, workdir, entrypoint, hostname, network, pull, stopSignal string
 	env, envFiles, volumes, ports, tmpfs, labels                         []string
 	capAdd, capDrop, securityOpts, addHosts, dns                         []string
-	labelFiles                                                           []string
+	labelFiles, mounts, volumesFrom                                      []string
 	limits                                                               limitFlags
 	host                                                                 hostFlags
 	stopTimeout                                                          int
@@ -47,6 +53,8 @@ func (f *Flags) Register(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.autoRemove, "rm", false, "remove it when it has ended")
 	fs.StringArrayVarP(&f.ports, "publish", "p", nil, "publish a port: [[IP:]HOSTPORT:]PORT[/PROTOCOL]")
 	fs.StringArrayVarP(&f.volumes, "volume", "v", nil, "mount a host path or a named volume: SOURCE:TARGET[:ro]")
+	fs.StringArrayVar(&f.mounts, "mount", nil, "mount by keys: type=bind|volume|tmpfs,source=SOURCE,target=TARGET[,readonly]")
+	fs.StringArrayVar(&f.volumesFrom, "volumes-from", nil, "mount what another container has: NAME[:ro]")
 	fs.StringArrayVar(&f.tmpfs, "tmpfs", nil, "mount an empty filesystem in memory: TARGET[:OPTIONS]")
 	fs.StringArrayVarP(&f.env, "env", "e", nil, "set a variable: KEY=VALUE, or KEY to take it from here")
 	fs.StringArrayVar(&f.envFiles, "env-file", nil, "read variables from a file")
@@ -72,6 +80,8 @@ func (f *Flags) Register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.stopSignal, "stop-signal", "", "signal that stop sends (default: the image's, or SIGTERM)")
 	fs.IntVar(&f.stopTimeout, "stop-timeout", 10, "seconds between that signal and SIGKILL, -1 to wait for ever")
 	fs.StringVar(&f.CIDFile, "cidfile", "", "write the container's id to a new file")
+	fs.StringVar(&f.platform, "platform", "", "which image of several: OS/ARCH[/VARIANT]")
+	fs.BoolVarP(&f.Quiet, "quiet", "q", false, "do not show the pull of its image")
 	fs.StringVar(&f.pull, "pull", string(engine.PullMissing), "ask the registry for the image: always, missing, never")
 }
 
@@ -102,6 +112,12 @@ func (f *Flags) Options(image string, command []string) (engine.CreateOptions, e
 	}
 	if !slices.Contains([]engine.PullPolicy{engine.PullAlways, engine.PullMissing, engine.PullNever}, o.Pull) {
 		return o, errdefs.Errorf(errdefs.ErrInvalid, "--pull %s: want always, missing or never", f.pull)
+	}
+	if f.platform != "" {
+		var err error
+		if o.Platform, err = platforms.Parse(f.platform); err != nil {
+			return o, err
+		}
 	}
 	steps := []func(*runspec.Options) error{
 		f.parseEnv, f.parseLabels, f.parseMounts, f.parseNetwork, f.limits.parse,
@@ -134,11 +150,35 @@ func (f *Flags) parseLabels(o *runspec.Options) (err error) {
 }
 
 func (f *Flags) parseMounts(o *runspec.Options) (err error) {
-	if o.Volumes, err = parseAll(f.volumes, runspec.ParseVolume); err != nil {
+	if o.Volumes, err = parseAll(f.volumes, parseVolume); err != nil {
 		return err
 	}
-	o.Tmpfs, err = parseAll(f.tmpfs, runspec.ParseTmpfs)
+	if o.Tmpfs, err = parseAll(f.tmpfs, runspec.ParseTmpfs); err != nil {
+		return err
+	}
+	mounts, err := parseAll(f.mounts, runspec.ParseMount)
+	for _, m := range mounts {
+		if m.Tmpfs != nil {
+			o.Tmpfs = append(o.Tmpfs, *m.Tmpfs)
+		} else {
+			o.Volumes = append(o.Volumes, *m.Volume)
+		}
+	}
+	o.VolumesFrom = f.volumesFrom
 	return err
+}
+
+// parseVolume reads a -v, whose path of the host may begin at this directory.
+func parseVolume(s string) (runspec.Volume, error) {
+	source, rest, ok := strings.Cut(s, ":")
+	if first, _, _ := strings.Cut(source, "/"); ok && (first == "." || first == "..") {
+		abs, err := filepath.Abs(source)
+		if err != nil {
+			return runspec.Volume{}, errdefs.Errorf(errdefs.ErrInvalid, "--volume %s: %w", s, err)
+		}
+		s = abs + ":" + rest
+	}
+	return runspec.ParseVolume(s)
 }
 
 func (f *Flags) parseNetwork(o *runspec.Options) (err error) {

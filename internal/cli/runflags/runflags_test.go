@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/spf13/pflag"
 
 	"cove/engine"
@@ -36,6 +37,10 @@ func TestFlagsBecomeOptions(t *testing.T) {
 	}
 	labelFile := filepath.Join(t.TempDir(), "labels")
 	if err := os.WriteFile(labelFile, []byte("a=x y\n# note\nb=file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	here, err := os.Getwd()
+	if err != nil {
 		t.Fatal(err)
 	}
 	five := 5
@@ -97,6 +102,16 @@ func TestFlagsBecomeOptions(t *testing.T) {
 		{[]string{"--cpu-rt-period", "1000", "--cpu-rt-runtime", "950"}, func(o *engine.CreateOptions) {
 			o.Resources = record.Resources{CPURealtimePeriod: 1000, CPURealtimeRuntime: 950}
 		}},
+		{[]string{"-v", "./sub:/x", "--volumes-from", "db:ro", "--mount", "type=tmpfs,dst=/t", "--mount", "src=data,dst=/d,ro"}, func(o *engine.CreateOptions) {
+			o.Volumes = []runspec.Volume{
+				{Source: filepath.Join(here, "sub"), Target: "/x"},
+				{Source: "data", Target: "/d", ReadOnly: true, Mount: true},
+			}
+			o.Tmpfs, o.VolumesFrom = []record.Tmpfs{{Target: "/t"}}, []string{"db:ro"}
+		}},
+		{[]string{"--platform", "linux/arm64/v8"}, func(o *engine.CreateOptions) {
+			o.Platform = ocispec.Platform{OS: "linux", Architecture: "arm64"}
+		}},
 		{[]string{"--label-file", labelFile, "-l", "b=flag"}, func(o *engine.CreateOptions) {
 			o.Labels = map[string]string{"a": "x y", "b": "flag"}
 		}},
@@ -136,6 +151,8 @@ func TestFlagsRefused(t *testing.T) {
 		{"--pull", "sometimes"},
 		{"--label-file", "/does/not/exist"},
 		{"--annotation", "a"},
+		{"--mount", "type=bind,src=/a"},
+		{"--platform", "linux/abacus"},
 		{"--device", "fuse"},
 		{"--device-read-bps", "/dev/a:fast"},
 		{"--device-write-iops", "/dev/a:1k"},
