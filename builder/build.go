@@ -11,6 +11,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"cove/builder/buildctx"
@@ -22,7 +23,9 @@ import (
 	"cove/builder/state"
 	"cove/content"
 	"cove/errdefs"
+	"cove/internal/platforms"
 	"cove/layers/compress"
+	"cove/layers/snapshot/overlay"
 )
 
 // Build builds one image. An instruction that fails is an error that begins
@@ -32,6 +35,9 @@ import (
 func (b *Builder) Build(ctx context.Context, req Request) (res *Result, err error) {
 	if err := req.complete(); err != nil {
 		return nil, err
+	}
+	if len(req.Exporters) == 0 {
+		req.Exporters = []export.Exporter{export.Store{Content: b.cfg.Content}}
 	}
 	lease, err := b.cfg.Content.Lease(ctx)
 	if err != nil {
@@ -60,11 +66,21 @@ func (b *Builder) Build(ctx context.Context, req Request) (res *Result, err erro
 	if err != nil {
 		return nil, err
 	}
-	err = report.step("exporting to image", func() (err error) {
-		res, err = b.export(ctx, req, graph, solved, lease)
-		return err
-	})
-	return res, err
+	res = &Result{
+		Warnings: append(graph.Warnings, solved.Warnings...), Steps: solved.Steps, Cached: solved.Cached, Lease: lease,
+	}
+	made := b.made(req, graph, solved, lease)
+	for _, to := range req.Exporters {
+		err := report.step(to.Name(), func() error {
+			out, err := to.Export(ctx, made)
+			res.Exported = append(res.Exported, out)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
 }
 
 // Check reads what Build would, resolves the base images, and returns the
@@ -104,14 +120,8 @@ func (r *Request) complete() error {
 		return errdefs.Errorf(errdefs.ErrInvalid,
 			"build: a context is needed: a directory, or - for a tar archive on stdin")
 	}
-	if r.Platform.OS == "" {
-		r.Platform.OS = "linux"
-	}
-	if r.Platform.Architecture == "" {
-		r.Platform.Architecture = runtime.GOARCH
-	}
-	if r.Platform.OS != "linux" {
-		return errdefs.Errorf(errdefs.ErrUnsupported, "build: platform %s: only linux images are built", r.Platform.OS)
+	if err := r.completePlatforms(); err != nil {
+		return err
 	}
 	if v := r.BuildArgs["SOURCE_DATE_EPOCH"]; v != "" && r.Epoch == nil {
 		sec, err := strconv.ParseInt(v, 10, 64)
@@ -128,11 +138,56 @@ func (r *Request) complete() error {
 	return errdefs.Errorf(errdefs.ErrInvalid, "build: compression %q is not one of gzip, zstd, none", r.Compression)
 }
 
+// completePlatforms fills in this machine's, and leaves out what is named twice.
+func (r *Request) completePlatforms() error {
+	if len(r.Platforms) == 0 {
+		r.Platforms = []ocispec.Platform{{OS: "linux", Architecture: runtime.GOARCH}}
+	}
+	var kept []ocispec.Platform
+	for _, p := range r.Platforms {
+		if p.OS != "linux" {
+			return errdefs.Errorf(errdefs.ErrUnsupported, "build: platform %s: only linux images are built", p.OS)
+		}
+		same := func(q ocispec.Platform) bool { return platforms.Format(p) == platforms.Format(q) }
+		if !slices.ContainsFunc(kept, same) {
+			kept = append(kept, p)
+		}
+	}
+	r.Platforms = kept
+	return nil
+}
+
+// plan makes one graph of what every platform needs.
 func (b *Builder) plan(
 	ctx context.Context, req Request, files *buildctx.Context, report *reporter,
 ) (*plan.Graph, error) {
+	graphs := make([]*plan.Graph, len(req.Platforms))
+	g, gctx := errgroup.WithContext(ctx)
+	for i, p := range req.Platforms {
+		g.Go(func() (err error) {
+			graphs[i], err = b.planFor(gctx, p, req, files, report)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	return plan.Join(graphs...), nil
+}
+
+func (b *Builder) planFor(
+	ctx context.Context, target ocispec.Platform, req Request, files *buildctx.Context, report *reporter,
+) (*plan.Graph, error) {
+	prefix := ""
+	if len(req.Platforms) > 1 {
+		prefix = platforms.Format(target)
+	}
 	resolve := func(ctx context.Context, name string, p ocispec.Platform) (base plan.Base, err error) {
-		err = report.step("[internal] load metadata for "+name, func() (err error) {
+		what := "[internal] load metadata for " + name
+		if prefix != "" {
+			what += " (" + platforms.Format(p) + ")"
+		}
+		err = report.step(what, func() (err error) {
 			base, err = b.cfg.Resolver.Resolve(ctx, name, p)
 			return err
 		})
@@ -140,7 +195,7 @@ func (b *Builder) plan(
 	}
 	return dockerfile.Plan(ctx, files.Dockerfile, dockerfile.Options{
 		Name: files.Name, Target: req.Target, BuildArgs: req.BuildArgs,
-		Platform: req.Platform, Build: ocispec.Platform{OS: "linux", Architecture: runtime.GOARCH},
+		Platform: target, Prefix: prefix, Build: ocispec.Platform{OS: "linux", Architecture: runtime.GOARCH},
 		Labels: req.Labels, Network: req.Network, Allow: req.Allow,
 		NoCache: req.NoCache, NoCacheFilter: req.NoCacheFilter, Epoch: req.Epoch,
 		Resolve: resolve, Ignored: files.Excludes, Check: req.check,
@@ -150,12 +205,17 @@ func (b *Builder) plan(
 func (b *Builder) solveConfig(
 	req Request, files *buildctx.Context, lease content.Lease, progress solve.Progress,
 ) solve.Config {
+	var needs export.Needs
+	for _, to := range req.Exporters {
+		needs.Files, needs.Blobs = needs.Files || to.Needs().Files, needs.Blobs || to.Needs().Blobs
+	}
 	hostNetwork := req.Network == "host" || slices.Contains(req.Allow, "network.host")
 	return solve.Config{
 		Content: b.cfg.Content, Snapshots: b.cfg.Snapshots, Unpacker: b.cfg.Resolver, Executor: b.cfg.Executor,
 		Cache: b.cache(), Context: files.Tree, Lease: lease,
 		Scope: scope(req), State: b.cfg.Root, Parallel: b.cfg.Parallel,
-		Compress: compress.Options{Compression: compress.Compression(req.Compression)},
+		Files: needs.Files, Blobs: needs.Blobs,
+		Compress: compress.Options{Compression: compress.Compression(req.Compression), Level: req.Level},
 		Epoch:    req.Epoch, Secrets: req.Secrets, HTTP: fetch.Client(hostNetwork), Progress: progress, Now: b.cfg.Now,
 	}
 }
@@ -176,26 +236,43 @@ func (b *Builder) cache() solve.Cache {
 	return state.Open(b.cfg.Root, b.cfg.Now).Records()
 }
 
-func (b *Builder) export(
-	ctx context.Context, req Request, g *plan.Graph, solved *solve.Result, lease content.Lease,
-) (*Result, error) {
-	to := req.Exporter
-	if to == nil {
-		hold := func(ctx context.Context, dgst digest.Digest) error { return lease.Add(ctx, dgst.String()) }
-		to = export.Store{Content: b.cfg.Content, Hold: hold}
+// made is what the exporters are given.
+func (b *Builder) made(req Request, g *plan.Graph, solved *solve.Result, lease content.Lease) export.Build {
+	out := export.Build{Hold: func(ctx context.Context, digests ...digest.Digest) error {
+		refs := make([]string, len(digests))
+		for i, d := range digests {
+			refs[i] = d.String()
+		}
+		return lease.Add(ctx, refs...)
+	}}
+	for i, target := range g.Targets() {
+		chain := string(solved.Images[i].Chain)
+		out.Images = append(out.Images, export.Image{
+			Image: target, Layers: solved.Images[i].Layers, Epoch: req.Epoch, Now: b.cfg.Now(),
+			Made: func(id plan.ID) (bool, time.Time) { return solved.Made[id].Layer, solved.Made[id].Created },
+			Open: func(ctx context.Context) (export.Files, error) { return b.open(ctx, chain) },
+		})
 	}
-	out, err := to.Export(ctx, export.Image{
-		Image: g.Target, Layers: solved.Layers, Epoch: req.Epoch, Now: b.cfg.Now(), Annotations: req.Annotations,
-		Made: func(id plan.ID) (bool, time.Time) { return solved.Made[id].Layer, solved.Made[id].Created },
-	})
+	return out
+}
+
+// open shows the files of a snapshot.
+func (b *Builder) open(ctx context.Context, chain string) (export.Files, error) {
+	if chain == "" {
+		return noFiles{}, nil
+	}
+	m, err := b.cfg.Snapshots.Mounts(ctx, chain)
 	if err != nil {
 		return nil, err
 	}
-	return &Result{
-		Manifest: out.Manifest, ConfigDigest: out.Config, Warnings: append(g.Warnings, solved.Warnings...),
-		Steps: solved.Steps, Cached: solved.Cached, Lease: lease,
-	}, nil
+	return overlay.Open(ctx, m)
 }
+
+// noFiles are the files of an empty image.
+type noFiles struct{}
+
+func (noFiles) Dir() string  { return "" }
+func (noFiles) Close() error { return nil }
 
 // diskFull gives an error that came from a full disk its kind.
 func diskFull(err error) error {

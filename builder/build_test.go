@@ -48,7 +48,7 @@ ENTRYPOINT ["/usr/bin/app"]
 	if len(w.exec.ran()) != 0 || again.Cached != again.Steps {
 		t.Errorf("the second build ran %q; %d of %d steps cached", w.exec.ran(), again.Cached, again.Steps)
 	}
-	if again.Manifest.Digest != b.Manifest.Digest {
+	if again.Image().Target.Digest != b.Image().Target.Digest {
 		t.Error("the second build made another image")
 	}
 	stage := w.must(df, func(r *Request) { r.Target = "build" })

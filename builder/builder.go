@@ -13,7 +13,6 @@ import (
 	"io"
 	"time"
 
-	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/builder/export"
@@ -89,11 +88,10 @@ type Request struct {
 	// NoCache executes everything; NoCacheFilter the stages named.
 	NoCache       bool
 	NoCacheFilter []string
-	// Platform is the one to build for; zero is this machine's.
-	Platform ocispec.Platform
-	// Labels and Annotations are added to the image's config and manifest.
-	Labels      map[string]string
-	Annotations map[string]string
+	// Platforms are those to build for, an image each; none is this machine's.
+	Platforms []ocispec.Platform
+	// Labels are added to the config of each image.
+	Labels map[string]string
 	// Network is the default of RUN --network: "", "none" or "host".
 	Network string
 	// Secrets are the values of RUN --mount=type=secret, by id.
@@ -105,10 +103,12 @@ type Request struct {
 	// SOURCE_DATE_EPOCH sets it too. Without it copied files keep their own
 	// times, and config and history have those at which layers were made.
 	Epoch *time.Time
-	// Compression of new layers: "" or "gzip", "zstd", "none".
+	// Compression of new layers: "" or "gzip", "zstd", "none"; Level is that of the
+	// algorithm, 0 for the usual one.
 	Compression string
-	// Exporter is where the image goes; nil is the content store.
-	Exporter export.Exporter
+	Level       int
+	// Exporters are where the image goes; none is the content store alone.
+	Exporters []export.Exporter
 	// Progress is told every event, one at a time; it may be nil.
 	Progress func(Event)
 
@@ -124,15 +124,24 @@ type Checked struct {
 // Result is a finished build. Nothing names its content yet: give it a name,
 // then call Release.
 type Result struct {
-	// Manifest describes the image's manifest in the content store.
-	Manifest ocispec.Descriptor
-	// ConfigDigest is the image's id, in docker's words.
-	ConfigDigest digest.Digest
-	Warnings     []Warning
+	// Exported are what the exporters of the request made, in their order.
+	Exported []export.Exported
+	Warnings []Warning
 	// Steps counts the vertices; Cached those whose result was known.
 	Steps, Cached int
 	// Lease holds the image's blobs and snapshots.
 	Lease content.Lease
+}
+
+// Image is the first of Exported that is an image or an index; it is zero when
+// files alone were exported.
+func (r *Result) Image() export.Exported {
+	for _, e := range r.Exported {
+		if e.Target.Digest != "" {
+			return e
+		}
+	}
+	return export.Exported{}
 }
 
 // Builder builds images. It is safe for concurrent use, and several processes

@@ -181,7 +181,7 @@ func (w *world) write(files map[string]string) {
 func (w *world) build(dockerfile string, change ...func(*Request)) (*built, error) {
 	w.t.Helper()
 	w.exec.reset()
-	req := Request{Context: w.dir, Dockerfile: "-", Stdin: strings.NewReader(dockerfile), Platform: ocispec.Platform{OS: "linux", Architecture: "amd64"}}
+	req := Request{Context: w.dir, Dockerfile: "-", Stdin: strings.NewReader(dockerfile), Platforms: []ocispec.Platform{{OS: "linux", Architecture: "amd64"}}}
 	req.Progress = func(e Event) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -254,7 +254,7 @@ type built struct {
 func (w *world) read(res *Result) *built {
 	w.t.Helper()
 	b := &built{Result: res, files: map[string]string{}, times: map[string]time.Time{}, xattrs: map[string]map[string]string{}}
-	raw, err := content.ReadBlob(w.t.Context(), w.store, res.Manifest)
+	raw, err := content.ReadBlob(w.t.Context(), w.store, res.Image().Target)
 	if err != nil {
 		w.t.Fatal(err)
 	}

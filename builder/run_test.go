@@ -293,7 +293,7 @@ func TestManyBuilds(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			digests[i] = res.Manifest.Digest.String()
+			digests[i] = res.Image().Target.Digest.String()
 			if err := res.Lease.Release(); err != nil {
 				t.Error(err)
 			}

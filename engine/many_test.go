@@ -130,7 +130,7 @@ func TestBuild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"who", "who:again", result.ConfigDigest.String()} {
+	for _, name := range []string{"who", "who:again", result.Image().Config.String()} {
 		if out, err := output(t.Context(), e, name); err != nil || out != "alice\n1\n" {
 			t.Errorf("%s: got %q, %v", name, out, err)
 		}

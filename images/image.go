@@ -111,12 +111,34 @@ func (i *Image) parseConfig(raw []byte) error {
 	return nil
 }
 
-// open reads the image that target stands for on this store's platform.
+// open reads the image that target stands for on this store's platform, or the
+// first that is here of an index that has none for it.
 func (s *Store) open(ctx context.Context, target ocispec.Descriptor) (Image, error) {
-	return s.openFor(ctx, target, s.cfg.Platform)
+	return s.openBy(ctx, target, func(all []ocispec.Descriptor) (ocispec.Descriptor, error) {
+		desc, err := platforms.Choose(all, s.cfg.Platform)
+		if err == nil {
+			return desc, nil
+		}
+		for _, other := range all {
+			if _, here := s.cfg.Content.Stat(ctx, other.Digest); here == nil {
+				return other, nil
+			}
+		}
+		return desc, err
+	})
 }
 
 func (s *Store) openFor(ctx context.Context, target ocispec.Descriptor, want ocispec.Platform) (Image, error) {
+	return s.openBy(ctx, target, func(all []ocispec.Descriptor) (ocispec.Descriptor, error) {
+		return platforms.Choose(all, want)
+	})
+}
+
+// openBy reads the image that target stands for; choose picks it from an index.
+func (s *Store) openBy(
+	ctx context.Context, target ocispec.Descriptor,
+	choose func([]ocispec.Descriptor) (ocispec.Descriptor, error),
+) (Image, error) {
 	img := Image{Target: target}
 	desc := target
 	for depth := 0; ; depth++ {
@@ -136,7 +158,7 @@ func (s *Store) openFor(ctx context.Context, target ocispec.Descriptor, want oci
 			return img, errdefs.Errorf(errdefs.ErrInvalid, "index %s: is nested deeper than %d", target.Digest,
 				maxIndexDepth)
 		}
-		if desc, err = platforms.Choose(m.Manifests, want); err != nil {
+		if desc, err = choose(m.Manifests); err != nil {
 			return img, fmt.Errorf("index %s: %w", target.Digest, err)
 		}
 	}

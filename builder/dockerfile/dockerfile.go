@@ -36,6 +36,9 @@ type Options struct {
 	BuildArgs map[string]string
 	// Platform is the one to build for, Build the one that builds.
 	Platform, Build ocispec.Platform
+	// Prefix begins the name of each step, before that of its stage: the platform,
+	// where there are several.
+	Prefix string
 	// Labels are added to the image's.
 	Labels map[string]string
 	// Network is what RUN has without --network: "" or "default", "none", "host".

@@ -211,11 +211,11 @@ func (c *converter) add(s *state, op plan.Op, loc plan.Location, inputs []plan.I
 		s.step++
 	}
 	if s.steps > 0 && (!isBase || base.Name != "") {
-		stage := s.stage.display
-		if stage != "" {
-			stage += " "
+		within := strings.TrimSpace(c.opt.Prefix + " " + s.stage.display)
+		if within != "" {
+			within += " "
 		}
-		name = fmt.Sprintf("[%s%d/%d] %s", stage, s.step, s.steps, name)
+		name = fmt.Sprintf("[%s%d/%d] %s", within, s.step, s.steps, name)
 	}
 	return c.graph.Add(plan.Vertex{
 		Op: op, Parent: s.fs, Inputs: inputs, NoCache: s.noCache, Name: name, Location: loc,

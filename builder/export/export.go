@@ -6,19 +6,14 @@
 package export
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"time"
 
 	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
 	"github.com/opencontainers/go-digest"
-	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/builder/plan"
-	"cove/content"
-	"cove/errdefs"
 	"cove/layers"
 )
 
@@ -32,50 +27,56 @@ type Image struct {
 	// Epoch, if set, is the time of everything that this build adds.
 	Epoch *time.Time
 	// Now is the time of an image that has no layer and no history.
-	Now         time.Time
-	Annotations map[string]string
+	Now time.Time
+	// Open shows the files of the image, for an exporter that needs them.
+	Open func(ctx context.Context) (Files, error)
 }
 
-// Exported is where an image can be found.
-type Exported struct {
-	// Manifest describes the image's manifest, Config is the digest of its
-	// config, the image's id in docker's words.
-	Manifest ocispec.Descriptor
-	Config   digest.Digest
+// Files are the root filesystem of an image. Close them.
+type Files interface {
+	// Dir is the path of the directory, which means something to this process
+	// alone; "" is an empty one.
+	Dir() string
+	Close() error
 }
+
+// Build is a solved build.
+type Build struct {
+	// Images are one for each platform; several become an index.
+	Images []Image
+	// Hold leases blobs before they are written.
+	Hold func(ctx context.Context, digests ...digest.Digest) error
+}
+
+// Needs is what an exporter reads of a build.
+type Needs struct{ Files, Blobs bool }
 
 // Exporter puts a solved build where it is wanted.
 type Exporter interface {
-	Export(ctx context.Context, img Image) (Exported, error)
+	// Name is what it does, for the build's progress: "exporting to image".
+	Name() string
+	Needs() Needs
+	Export(ctx context.Context, b Build) (Exported, error)
 }
 
-// Store exports into a content store, where the layers are already.
-type Store struct {
-	Content content.Ingester
-	// Hold leases a blob before it is written.
-	Hold func(ctx context.Context, dgst digest.Digest) error
+// Exported is where a build can be found.
+type Exported struct {
+	// Target describes the image's manifest, or the index of several; it is zero
+	// where files alone were written.
+	Target ocispec.Descriptor
+	// Config is the digest of the image's config, the image's id in docker's
+	// words; it is empty for an index.
+	Config digest.Digest
+	// Names are those that the image was given there.
+	Names []string
+	// Images are the images of an index, or the one that Target is.
+	Images []ExportedImage
 }
 
-// Export stores config and manifest.
-func (s Store) Export(ctx context.Context, img Image) (Exported, error) {
-	config := img.config()
-	cdesc, err := s.write(ctx, ocispec.MediaTypeImageConfig, config)
-	if err != nil {
-		return Exported{}, err
-	}
-	m := ocispec.Manifest{
-		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
-		Config: cdesc, Layers: []ocispec.Descriptor{}, Annotations: img.Annotations,
-	}
-	for _, l := range img.Layers {
-		m.Layers = append(m.Layers, ociDescriptor(l.Blob))
-	}
-	mdesc, err := s.write(ctx, ocispec.MediaTypeImageManifest, m)
-	if err != nil {
-		return Exported{}, err
-	}
-	mdesc.Platform = &ocispec.Platform{OS: config.OS, Architecture: config.Architecture, Variant: config.Variant}
-	return Exported{Manifest: mdesc, Config: cdesc.Digest}, nil
+// ExportedImage is one image of those that were exported.
+type ExportedImage struct {
+	Manifest, Config ocispec.Descriptor
+	Layers           []ocispec.Descriptor
 }
 
 // config makes the image's config.
@@ -143,17 +144,4 @@ func ociDescriptor(d ocispec.Descriptor) ocispec.Descriptor {
 		d.MediaType = ocispec.MediaTypeImageLayerZstd
 	}
 	return d
-}
-
-// write stores the JSON of v.
-func (s Store) write(ctx context.Context, mediaType string, v any) (ocispec.Descriptor, error) {
-	data, err := json.Marshal(v)
-	if err != nil {
-		return ocispec.Descriptor{}, errdefs.Errorf(errdefs.ErrInvalid, "image: %w", err)
-	}
-	desc := ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(data), Size: int64(len(data))}
-	if err := s.Hold(ctx, desc.Digest); err != nil {
-		return desc, err
-	}
-	return desc, content.WriteBlob(ctx, s.Content, desc, bytes.NewReader(data))
 }

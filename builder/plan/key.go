@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/layers"
 )
@@ -30,7 +31,7 @@ func meaning(op Op) any {
 		return ids
 	case *Run:
 		run := *op
-		run.ProxyEnv = nil
+		run.ProxyEnv, run.Platform, run.Limits = nil, ocispec.Platform{}, Limits{}
 		return run
 	}
 	return op

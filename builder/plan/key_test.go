@@ -13,8 +13,8 @@ import (
 
 // notMeaning are the fields that must not change a key.
 var notMeaning = map[string]bool{
-	"Run.ProxyEnv": true,
-	"Base.Name":    true, "Base.Manifest": true, "Base.Config": true, "Base.RawConfig": true,
+	"Run.ProxyEnv": true, "Run.Platform": true, "Run.Limits": true,
+	"Base.Name": true, "Base.Manifest": true, "Base.Config": true, "Base.RawConfig": true,
 	"Vertex.Name": true, "Vertex.Location": true, "Vertex.NoCache": true,
 }
 
@@ -25,7 +25,7 @@ func TestMutate(t *testing.T) {
 	body := "x"
 	ops := []Op{
 		&Base{Layers: []layers.Layer{{DiffID: layers.DiffID(digest.FromString("l"))}}},
-		&Run{Args: []string{"a"}, Env: []string{"A=1"}, Mounts: []RunMount{{Type: "bind"}}, ProxyEnv: []string{"p"}},
+		&Run{Args: []string{"a"}, Env: []string{"A=1"}, Mounts: []RunMount{{Type: "bind"}}, ProxyEnv: []string{"p"}, Hosts: []Host{{Name: "h"}}},
 		&Copy{Selection: Selection{Sources: []Source{{Path: "a", Inline: &body}}, Exclude: []string{"e"}}},
 		&Placement{Dest: "/d"},
 		&Workdir{Path: "/w"},

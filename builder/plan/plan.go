@@ -20,8 +20,10 @@ const None ID = -1
 // Graph is a whole build. A vertex comes after everything that it needs.
 type Graph struct {
 	Vertices []*Vertex
-	// Target is the image to make.
+	// Target is the image to make, Others are those of the same build for other
+	// platforms.
 	Target Image
+	Others []Image
 	// Warnings are what the Dockerfile's author should know, in line order.
 	Warnings []Warning
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"cove/builder/plan"
 	"cove/layers/mount"
 )
@@ -23,6 +25,10 @@ type ExecRequest struct {
 	// does for /dev, /proc, /sys and /etc/{hosts,hostname,resolv.conf}.
 	Mounts  []ExecMount
 	Network string // "default", "none" or "host"
+	// Platform is that of the root's programs; Hosts and Limits are as in plan.Run.
+	Platform ocispec.Platform
+	Hosts    []plan.Host
+	Limits   plan.Limits
 	// Insecure runs with every capability and no seccomp profile.
 	Insecure bool
 	Stdin    io.Reader

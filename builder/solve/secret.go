@@ -44,7 +44,17 @@ func checkPlan(g *plan.Graph, secrets [][]byte) error {
 					"give it to a RUN with --mount=type=secret"))
 		}
 	}
-	t := g.Target
+	for _, img := range g.Targets() {
+		if err := checkImage(img, secrets); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkImage refuses an image whose config or history hold a secret, but for
+// what came with the base.
+func checkImage(t plan.Image, secrets [][]byte) error {
 	t.History = slices.DeleteFunc(slices.Clone(t.History), func(h plan.History) bool { return h.Base })
 	t.Base = plan.Base{}
 	if holds(t, secrets) {

@@ -51,6 +51,9 @@ type Config struct {
 	Epoch *time.Time
 	// Secrets may hold the values of --mount=type=secret.
 	Secrets map[string][]byte
+	// Files asks for the targets' files as committed snapshots, Blobs for their
+	// layers as blobs.
+	Files, Blobs bool
 	// HTTP fetches what ADD names.
 	HTTP *http.Client
 	// Progress may be nil.
@@ -68,8 +71,8 @@ type Cache interface {
 
 // Result is a solved graph.
 type Result struct {
-	// Layers are those of the target, lowest first, all packed.
-	Layers []layers.Layer
+	// Images are what the graph's targets became, in their order.
+	Images []Image
 	// Made tells what each vertex made.
 	Made map[plan.ID]Made
 	// Steps counts the vertices besides base images; Cached those of them
@@ -77,6 +80,15 @@ type Result struct {
 	Steps, Cached int
 	// Warnings are what came up on the way.
 	Warnings []plan.Warning
+}
+
+// Image is what one target became.
+type Image struct {
+	// Layers are lowest first, all packed if Config.Blobs asked for that.
+	Layers []layers.Layer
+	// Chain names the snapshot of all of them, if Config.Files asked for it; "" is
+	// an empty one.
+	Chain layers.ChainID
 }
 
 // Made is what the history says of a vertex.
@@ -146,16 +158,30 @@ func Solve(ctx context.Context, g *plan.Graph, cfg Config) (*Result, error) {
 	if err := s.group.Wait(); err != nil {
 		return nil, err
 	}
-	if err := s.fetchBase(ctx); err != nil {
-		return nil, err
+	for _, img := range g.Targets() {
+		if err := s.complete(ctx, s.tasks[img.RootFS]); err != nil {
+			return nil, err
+		}
 	}
 	return s.finish(steps)
 }
 
-// fetchBase makes sure that the layers which the image has from its base are
+// complete makes sure that a target is here as it was asked for.
+func (s *solver) complete(ctx context.Context, t *task) error {
+	if s.Files {
+		if err := s.materialize(ctx, t.res); err != nil {
+			return plan.At(t.Location, err)
+		}
+	}
+	if !s.Blobs {
+		return nil
+	}
+	return s.fetchBase(ctx, t)
+}
+
+// fetchBase makes sure that the layers which an image has from its base are
 // here as blobs: that their files are here says nothing of that.
-func (s *solver) fetchBase(ctx context.Context) error {
-	bottom := s.tasks[s.graph.Target.RootFS]
+func (s *solver) fetchBase(ctx context.Context, bottom *task) error {
 	for bottom.parent != nil {
 		bottom = bottom.parent
 	}
@@ -195,20 +221,27 @@ func (s *solver) prepare() (steps, shown int) {
 		byKey[v.Definition] = t
 		s.tasks[i] = t
 	}
-	for t := s.tasks[s.graph.Target.RootFS]; t != nil; t = t.parent {
-		t.wanted = true
+	for _, img := range s.graph.Targets() {
+		top := s.tasks[img.RootFS]
+		top.used = top.used || s.Files
+		for t := top; t != nil; t = t.parent {
+			t.wanted = t.wanted || s.Blobs
+		}
 	}
 	return steps, shown
 }
 
-// finish collects the target's layers.
+// finish collects the targets' layers.
 func (s *solver) finish(steps int) (*Result, error) {
 	res := &Result{Made: map[plan.ID]Made{}, Steps: steps, Cached: s.cached, Warnings: s.warnings}
 	for i, t := range s.tasks {
 		s.notNeeded(t)
 		res.Made[plan.ID(i)] = Made{Layer: t.res.made, Created: t.res.created}
 	}
-	res.Layers = s.tasks[s.graph.Target.RootFS].res.stack()
+	for _, img := range s.graph.Targets() {
+		top := s.tasks[img.RootFS].res
+		res.Images = append(res.Images, Image{Layers: top.stack(), Chain: top.chain})
+	}
 	return res, nil
 }
 

@@ -38,8 +38,12 @@ type Engine interface {
 // Options is one build.
 type Options struct {
 	builder.Request
+	// Outputs are where the image goes; none is the local images.
+	Outputs []Output
 	// Names are given to the image; none leaves it known by its id alone.
 	Names []string
+	// PushProgress is told of what is pushed.
+	PushProgress progress.Func
 	// Pull asks the registry for the base images even if they are here.
 	Pull bool
 	// PullProgress is told of base images that are fetched.
@@ -53,27 +57,8 @@ func Build(ctx context.Context, e Engine, o Options) (*builder.Result, error) {
 	if err := machine.NeedRoot("building an image"); err != nil {
 		return nil, err
 	}
-	refs := make([]string, 0, len(o.Names))
-	for _, name := range o.Names {
-		ref, err := reference.Parse(name)
-		if err == nil && ref.Digest != "" {
-			err = errdefs.Errorf(errdefs.ErrInvalid,
-				"image name %q: a name with a digest cannot be given, the digest is what it is", name)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("-t: %w", err)
-		}
-		refs = append(refs, ref.String())
-	}
-	if len(refs) == 0 {
-		refs = append(refs, "") // a dangling image
-	}
-	store, err := e.Images()
-	if err != nil {
-		return nil, err
-	}
-	snaps, err := e.Snapshots()
-	if err != nil {
+	var err error
+	if o.Exporters, err = exporters(e, o); err != nil {
 		return nil, err
 	}
 	b, release, err := newBuilder(ctx, e, o)
@@ -85,18 +70,7 @@ func Build(ctx context.Context, e Engine, o Options) (*builder.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer result.Lease.Release()
-	// Blobs are durable one by one; snapshots all at once, before a name says
-	// that they are there.
-	if err := snaps.Sync(); err != nil {
-		return nil, err
-	}
-	for _, ref := range refs {
-		if _, err := store.Put(ctx, ref, result.Manifest); err != nil {
-			return nil, err
-		}
-	}
-	return result, nil
+	return result, result.Lease.Release()
 }
 
 // Check reads a build's Dockerfile and says what its author should know; it

@@ -32,6 +32,9 @@ func Executor(e Engine) builder.Executor { return executor{e} }
 
 // Exec implements builder.Executor.
 func (x executor) Exec(ctx context.Context, r builder.ExecRequest) error {
+	if err := machine.CheckRuns(r.Platform); err != nil {
+		return err
+	}
 	run, err := x.e.Runner()
 	if err != nil {
 		return err

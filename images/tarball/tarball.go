@@ -28,7 +28,10 @@ type Image struct {
 	// Target is the manifest or index. It is zero for an image of a docker
 	// archive without one, which consists of Config and Layers alone.
 	Target ocispec.Descriptor
-	// Config and Layers, lowest first, are those of the docker archive.
+	// Annotations are of the image's entry in the OCI index, beside its name.
+	Annotations map[string]string
+	// Config and Layers, lowest first, are those of the docker archive. When
+	// written without a Config the image is in the OCI layout alone.
 	Config ocispec.Descriptor
 	Layers []ocispec.Descriptor
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -32,7 +33,9 @@ func Write(ctx context.Context, w io.Writer, p content.Provider, images []Image,
 	}
 	out.file(ocispec.ImageLayoutFile, []byte(`{"imageLayoutVersion":"`+ocispec.ImageLayoutVersion+`"}`))
 	out.file(ocispec.ImageIndexFile, index)
-	out.file(manifestFile, manifest)
+	if manifest != nil {
+		out.file(manifestFile, manifest)
+	}
 	out.dir("blobs/")
 	out.dir("blobs/sha256/")
 	blobs = slices.Clone(blobs)
@@ -105,9 +108,12 @@ func ociIndex(images []Image) ([]byte, error) {
 	for _, img := range images {
 		for _, name := range orNone(img.Names) {
 			desc := img.Target
-			desc.Annotations = nil
+			desc.Annotations = maps.Clone(img.Annotations)
 			if name != "" {
-				desc.Annotations = map[string]string{containerdName: name, ocispec.AnnotationRefName: name}
+				if desc.Annotations == nil {
+					desc.Annotations = map[string]string{}
+				}
+				desc.Annotations[containerdName], desc.Annotations[ocispec.AnnotationRefName] = name, name
 			}
 			index.Manifests = append(index.Manifests, desc)
 		}
@@ -122,9 +128,13 @@ func orNone(names []string) []string {
 	return names
 }
 
+// dockerManifests is manifest.json, nil when no image is to be in it.
 func dockerManifests(images []Image) ([]byte, error) {
 	var list []dockerManifest
 	for _, img := range images {
+		if img.Config.Digest == "" {
+			continue
+		}
 		m := dockerManifest{Config: blobPath(img.Config.Digest)}
 		for _, name := range img.Names {
 			ref, err := reference.Parse(name)
@@ -140,6 +150,9 @@ func dockerManifests(images []Image) ([]byte, error) {
 			m.Layers = append(m.Layers, blobPath(l.Digest))
 		}
 		list = append(list, m)
+	}
+	if len(list) == 0 {
+		return nil, nil
 	}
 	return json.Marshal(list)
 }

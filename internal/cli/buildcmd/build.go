@@ -3,24 +3,19 @@
 package buildcmd
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"strings"
 	"time"
 
-	"github.com/opencontainers/go-digest"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"cove/builder"
 	"cove/engine/builds"
 	"cove/errdefs"
-	"cove/internal/atomicfile"
 	"cove/internal/cli/app"
-	"cove/internal/cli/output"
 	"cove/internal/cli/progress"
 	"cove/internal/platforms"
 )
@@ -28,9 +23,13 @@ import (
 // buildFlags are the flags of build.
 type buildFlags struct {
 	tags, buildArgs, labels, noCacheFilter, annotations, secrets, allow []string
-	file, target, network, platform, progress, iidfile, compression     string
+	outputs, platforms                                                  []string
+	file, target, network, progress, iidfile, metadata, compression     string
 	sourceDate                                                          string
-	noCache, pull, quiet, explain, check                                bool
+	level                                                               int
+	noCache, pull, quiet, explain, check, push, load                    bool
+
+	toStdout bool // an output goes there, and nothing else may
 }
 
 func (f *buildFlags) register(fs *pflag.FlagSet) {
@@ -42,16 +41,23 @@ func (f *buildFlags) register(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.noCache, "no-cache", false, "execute every step")
 	fs.StringArrayVar(&f.noCacheFilter, "no-cache-filter", nil, "execute every step of these stages")
 	fs.BoolVar(&f.pull, "pull", false, "ask the registry for the base images even if they are here")
-	fs.StringVar(&f.platform, "platform", "", "build for OS/ARCH[/VARIANT]")
+	fs.StringSliceVar(&f.platforms, "platform", nil, "build for OS/ARCH[/VARIANT][,…]; several make an index")
+	fs.StringArrayVarP(&f.outputs, "output", "o", nil,
+		"where the image goes: type=image|registry|oci|docker|tar|local[,dest=…][,name=…][,push=true], or a directory")
+	fs.BoolVar(&f.push, "push", false, "push the image: as --output type=registry")
+	fs.BoolVar(&f.load, "load", false, "keep the image here: as --output type=image, and the default")
 	fs.StringArrayVar(&f.labels, "label", nil, "label the image: KEY=VALUE")
-	fs.StringArrayVar(&f.annotations, "annotation", nil, "annotate the manifest: KEY=VALUE")
+	fs.StringArrayVar(&f.annotations, "annotation", nil,
+		"annotate: [manifest|index|manifest-descriptor|index-descriptor[PLATFORM]:]KEY=VALUE")
 	fs.StringVar(&f.network, "network", "", "network of RUN: default, none, host")
 	fs.StringArrayVar(&f.secrets, "secret", nil, "secret for RUN --mount: id=ID[,src=FILE|,env=VARIABLE]")
 	fs.StringArrayVar(&f.allow, "allow", nil, "allow security.insecure or network.host")
-	fs.StringVar(&f.compression, "compression", "", "compression of new layers: gzip, zstd, none")
+	fs.StringVar(&f.compression, "compression", "", "compression of new layers: gzip, zstd, uncompressed")
+	fs.IntVar(&f.level, "compression-level", 0, "its level: 1 to 9 for gzip, 1 to 22 for zstd")
 	fs.StringVar(&f.sourceDate, "source-date-epoch", "",
 		"time of copied files and the latest of others: seconds, 2006-01-02T15:04:05Z, or git for that of the last commit")
 	fs.StringVar(&f.iidfile, "iidfile", "", "write the image id to a file")
+	fs.StringVar(&f.metadata, "metadata-file", "", "write what was built to a file, as JSON with buildx's keys")
 	fs.StringVar(&f.progress, "progress", "auto", "auto, tty, plain or quiet")
 	fs.BoolVar(&f.explain, "explain", false, "say why a step was not cached")
 	fs.BoolVar(&f.check, "check", false, "only check the Dockerfile; exit with 1 if there are warnings")
@@ -67,6 +73,8 @@ func Build(a *app.App) *cobra.Command {
 		Example: `  build -t team/app:v1 .
   build --target test --build-arg VERSION=1.2 -f docker/Dockerfile .
   build -t app - < context.tar.gz
+  build -t registry.example.com/app:v1 --platform linux/amd64,linux/arm64 --push .
+  build -o out . && build -o type=oci,dest=app.tar .
   build --check .`,
 		Args: app.ExactArgs(1),
 	}
@@ -135,7 +143,6 @@ func (f *buildFlags) options(ctx context.Context, a *app.App, dir string) (o bui
 	o.Request = builder.Request{
 		Context: dir, Dockerfile: f.file, Stdin: a.In, Target: f.target,
 		NoCache: f.noCache, NoCacheFilter: f.noCacheFilter, Network: f.network, Allow: f.allow,
-		Compression: f.compression,
 	}
 	if f.network == "default" {
 		o.Network = ""
@@ -146,16 +153,18 @@ func (f *buildFlags) options(ctx context.Context, a *app.App, dir string) (o bui
 	if o.Labels, err = assignments("--label", f.labels, nil); err != nil {
 		return o, err
 	}
-	if o.Annotations, err = assignments("--annotation", f.annotations, nil); err != nil {
+	if err := f.readOutputs(a, &o); err != nil {
 		return o, err
 	}
 	if o.Secrets, err = readSecrets(f.secrets); err != nil {
 		return o, err
 	}
-	if f.platform != "" {
-		if o.Platform, err = platforms.Parse(f.platform); err != nil {
+	for _, name := range f.platforms {
+		p, err := platforms.Parse(name)
+		if err != nil {
 			return o, err
 		}
+		o.Platforms = append(o.Platforms, p)
 	}
 	o.Epoch, err = sourceDate(ctx, f.sourceDate, dir, o.BuildArgs)
 	return o, err
@@ -180,69 +189,6 @@ func assignments(flag string, values []string, lookup func(string) (string, bool
 	return m, nil
 }
 
-// readSecrets reads the values of --secret, by their ids.
-func readSecrets(flags []string) (map[string][]byte, error) {
-	secrets := make(map[string][]byte, len(flags))
-	for _, f := range flags {
-		id, value, err := readSecret(f)
-		if err != nil {
-			return nil, fmt.Errorf("--secret %s: %w", f, err)
-		}
-		secrets[id] = value
-	}
-	return secrets, nil
-}
-
-// readSecret reads id=ID,src=FILE or id=ID,env=VARIABLE. Without either, the
-// variable of the id's name is taken, or else the file. As with docker, type=file
-// or type=env says which of the two src names.
-func readSecret(flag string) (id string, value []byte, err error) {
-	var kind, src, env string
-	keys := map[string]*string{"id": &id, "type": &kind, "src": &src, "source": &src, "env": &env}
-	for _, field := range strings.Split(flag, ",") {
-		k, v, _ := strings.Cut(field, "=")
-		to, ok := keys[k]
-		switch {
-		case !ok:
-			return "", nil, errdefs.Errorf(errdefs.ErrInvalid, "unknown key %q: want id=ID[,src=FILE|,env=VARIABLE]", k)
-		case v == "":
-			return "", nil, errdefs.Errorf(errdefs.ErrInvalid, "%s has no value", k)
-		case *to != "":
-			return "", nil, errdefs.Errorf(errdefs.ErrInvalid, "%s is given twice", k)
-		}
-		*to = v
-	}
-	switch {
-	case id == "":
-		return "", nil, errdefs.Errorf(errdefs.ErrInvalid, "no id: want id=ID[,src=FILE|,env=VARIABLE]")
-	case src != "" && env != "":
-		return "", nil, errdefs.Errorf(errdefs.ErrInvalid, "both a file and a variable: give one of them")
-	case kind != "" && kind != "file" && kind != "env":
-		return "", nil, errdefs.Errorf(errdefs.ErrInvalid, "type %q: want file or env", kind)
-	case kind == "file" && env != "":
-		return "", nil, errdefs.Errorf(errdefs.ErrInvalid, "type=file takes its file from src, not env")
-	case kind == "env" && env == "":
-		src, env = "", cmp.Or(src, id)
-	case src == "" && env == "":
-		if _, ok := os.LookupEnv(id); ok && kind != "file" {
-			env = id
-		} else {
-			src = id
-		}
-	}
-	if env != "" {
-		text, ok := os.LookupEnv(env)
-		if !ok {
-			return "", nil, errdefs.Errorf(errdefs.ErrNotFound, "the variable %s is not set", env)
-		}
-		return id, []byte(text), nil
-	}
-	if value, err = os.ReadFile(src); err != nil {
-		return "", nil, errdefs.Errorf(errdefs.ErrNotFound, "%w", err)
-	}
-	return id, value, nil
-}
-
 // showProgress wires the build's events to standard error.
 func (f *buildFlags) showProgress(a *app.App, o *builds.Options) (end func(), err error) {
 	screen := progress.ScreenOf(a.Err)
@@ -261,28 +207,4 @@ func (f *buildFlags) showProgress(a *app.App, o *builds.Options) (end func(), er
 	b.Explain = f.explain
 	o.Progress = b.Event
 	return b.Close, nil
-}
-
-func (f *buildFlags) report(a *app.App, result *builder.Result) error {
-	id := result.ConfigDigest
-	if f.iidfile != "" {
-		if err := atomicfile.WriteFile(f.iidfile, []byte(id), 0o644, atomicfile.Durable); err != nil {
-			return fmt.Errorf("--iidfile: %w", err)
-		}
-	}
-	if f.quiet {
-		fmt.Fprintln(a.Out, id)
-		return nil
-	}
-	progress.Warnings(a.Err, result.Warnings)
-	fmt.Fprintln(a.Out, builtLine(id, f.tags))
-	return nil
-}
-
-func builtLine(id digest.Digest, tags []string) string {
-	line := "Successfully built " + output.ID(id, false)
-	for _, t := range tags {
-		line += "\nSuccessfully tagged " + output.Familiar(t)
-	}
-	return line
 }

@@ -22,7 +22,7 @@ func TestBuildFlags(t *testing.T) {
 	}
 	f := buildFlags{
 		tags: []string{"a", "b"}, buildArgs: []string{"A=b=c", "FROM_HERE", "NOT_HERE"}, labels: []string{"l=1"},
-		secrets: []string{"id=one,src=" + secret, "id=FROM_HERE", "id=two,env=FROM_HERE"}, network: "default", platform: "linux/arm64",
+		secrets: []string{"id=one,src=" + secret, "id=FROM_HERE", "id=two,env=FROM_HERE"}, network: "default", platforms: []string{"linux/arm64"},
 	}
 	o, err := f.options(t.Context(), &app.App{}, ".")
 	if err != nil {
@@ -34,7 +34,7 @@ func TestBuildFlags(t *testing.T) {
 	if diff := cmp.Diff(map[string][]byte{"one": []byte("s3cret"), "FROM_HERE": []byte("1"), "two": []byte("1")}, o.Secrets); diff != "" {
 		t.Errorf("secrets: %s", diff)
 	}
-	if o.Network != "" || o.Platform.Architecture != "arm64" || o.Epoch == nil || o.Epoch.Unix() != 1700000000 || len(o.Names) != 2 {
+	if o.Network != "" || o.Platforms[0].Architecture != "arm64" || o.Epoch == nil || o.Epoch.Unix() != 1700000000 || len(o.Names) != 2 {
 		t.Errorf("got %+v", o)
 	}
 	for _, bad := range []buildFlags{
@@ -42,7 +42,7 @@ func TestBuildFlags(t *testing.T) {
 		{secrets: []string{"src=x"}},
 		{secrets: []string{"id=x,src=/does/not/exist"}},
 		{secrets: []string{"id=x,env=NOT_HERE"}},
-		{platform: "a/b/c/d"},
+		{platforms: []string{"a/b/c/d"}},
 	} {
 		if _, err := bad.options(t.Context(), &app.App{}, "."); err == nil {
 			t.Errorf("%+v is accepted", bad)

@@ -1,0 +1,101 @@
+package export
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+
+	"github.com/opencontainers/go-digest"
+	"github.com/opencontainers/image-spec/specs-go"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cove/content"
+	"cove/errdefs"
+)
+
+// Store exports into a content store, where the layers are already.
+type Store struct {
+	Content     content.Ingester
+	Annotations Annotations
+}
+
+// Name implements Exporter.
+func (Store) Name() string { return "exporting to image" }
+
+// Needs implements Exporter.
+func (Store) Needs() Needs { return Needs{Blobs: true} }
+
+// Export stores configs and manifests, and the index of several.
+func (s Store) Export(ctx context.Context, b Build) (Exported, error) {
+	w := writer{to: s.Content, hold: b.Hold}
+	if len(b.Images) == 1 {
+		if err := s.Annotations.checkSingle(); err != nil {
+			return Exported{}, err
+		}
+	}
+	var out Exported
+	for _, img := range b.Images {
+		made, err := s.image(ctx, w, img)
+		if err != nil {
+			return Exported{}, err
+		}
+		out.Images = append(out.Images, made)
+	}
+	if len(out.Images) == 1 {
+		out.Target, out.Config = out.Images[0].Manifest, out.Images[0].Config.Digest
+		return out, nil
+	}
+	index := ocispec.Index{
+		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex,
+		Annotations: s.Annotations.of(Index, ocispec.Platform{}),
+	}
+	for _, img := range out.Images {
+		desc := img.Manifest
+		desc.Annotations = s.Annotations.of(ManifestDescriptor, *desc.Platform)
+		index.Manifests = append(index.Manifests, desc)
+	}
+	var err error
+	out.Target, err = w.write(ctx, ocispec.MediaTypeImageIndex, index)
+	return out, err
+}
+
+// image stores the config and manifest of one image.
+func (s Store) image(ctx context.Context, w writer, img Image) (ExportedImage, error) {
+	config := img.config()
+	cdesc, err := w.write(ctx, ocispec.MediaTypeImageConfig, config)
+	if err != nil {
+		return ExportedImage{}, err
+	}
+	m := ocispec.Manifest{
+		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
+		Config: cdesc, Layers: []ocispec.Descriptor{}, Annotations: s.Annotations.of(Manifest, config.Platform),
+	}
+	for _, l := range img.Layers {
+		m.Layers = append(m.Layers, ociDescriptor(l.Blob))
+	}
+	mdesc, err := w.write(ctx, ocispec.MediaTypeImageManifest, m)
+	if err != nil {
+		return ExportedImage{}, err
+	}
+	mdesc.Platform = &ocispec.Platform{OS: config.OS, Architecture: config.Architecture, Variant: config.Variant}
+	return ExportedImage{Manifest: mdesc, Config: cdesc, Layers: m.Layers}, nil
+}
+
+// writer stores JSON documents.
+type writer struct {
+	to   content.Ingester
+	hold func(ctx context.Context, digests ...digest.Digest) error
+}
+
+// write stores the JSON of v.
+func (w writer) write(ctx context.Context, mediaType string, v any) (ocispec.Descriptor, error) {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return ocispec.Descriptor{}, errdefs.Errorf(errdefs.ErrInvalid, "image: %w", err)
+	}
+	desc := ocispec.Descriptor{MediaType: mediaType, Digest: digest.FromBytes(data), Size: int64(len(data))}
+	if err := w.hold(ctx, desc.Digest); err != nil {
+		return desc, err
+	}
+	return desc, content.WriteBlob(ctx, w.to, desc, bytes.NewReader(data))
+}
