@@ -38,8 +38,8 @@ type CreateOptions struct {
 	AutoRemove bool
 	// Pull says when the registry is asked for the image.
 	Pull PullPolicy
-	// Platform is the image's; zero is this machine's.
-	Platform ocispec.Platform
+	// Platform is the image's, OS/ARCH[/VARIANT]; "" is this machine's.
+	Platform string
 	// Pulling and Pulled are told of a pull, if there is one, before and after it,
 	// and Progress of its steps; each may be nil.
 	Pulling  func(reference.Reference)

@@ -243,6 +243,12 @@ func containerSnapshots(t *testing.T, e *Engine) []string {
 func TestMissingImageIsNamed(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
+	for platform, kind := range map[string]error{"linux/arm64": errdefs.ErrNotFound, "linux/abacus": errdefs.ErrInvalid} {
+		o := CreateOptions{Options: runspec.Options{Image: "busybox"}, Pull: PullNever, Platform: platform}
+		if _, err := e.Create(t.Context(), o); !errors.Is(err, kind) || !strings.Contains(err.Error(), platform[6:]) {
+			t.Errorf("platform %s: %v", platform, err)
+		}
+	}
 	_, err := e.Create(t.Context(), CreateOptions{Options: runspec.Options{Image: "nosuch"}, Pull: PullNever})
 	if !errors.Is(err, errdefs.ErrNotFound) || !strings.Contains(err.Error(), "nosuch") {
 		t.Errorf("got %v", err)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"iter"
 
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"cove/content"
 	"cove/distribution/progress"
 	"cove/errdefs"
@@ -69,13 +71,19 @@ func (e *Engine) imageToRun(ctx context.Context, lease content.Lease, o CreateOp
 	if err != nil {
 		return images.Image{}, err
 	}
+	var want ocispec.Platform
+	if o.Platform != "" {
+		if want, err = platforms.Parse(o.Platform); err != nil {
+			return images.Image{}, err
+		}
+	}
 	hold := func(img images.Image) error {
 		return lease.Add(ctx, imagePrefix+img.ID.String(), gc.SnapshotPrefix+string(img.ChainID()))
 	}
 	if o.Pull != PullAlways {
 		img, err := store.GetHeld(ctx, o.Image, hold)
 		if err == nil {
-			err = e.checkPlatform(img, o)
+			err = e.checkPlatform(img, want)
 		}
 		if !errors.Is(err, errdefs.ErrNotFound) || o.Pull == PullNever {
 			return img, err
@@ -91,7 +99,7 @@ func (e *Engine) imageToRun(ctx context.Context, lease content.Lease, o CreateOp
 	if o.Pulling != nil {
 		o.Pulling(ref)
 	}
-	pulled, err := store.Pull(ctx, o.Image, images.PullOptions{Progress: o.Progress, Platform: o.Platform})
+	pulled, err := store.Pull(ctx, o.Image, images.PullOptions{Progress: o.Progress, Platform: want})
 	if o.Pulled != nil {
 		o.Pulled(pulled.Digest, pulled.Newer, err)
 	}
@@ -104,13 +112,13 @@ func (e *Engine) imageToRun(ctx context.Context, lease content.Lease, o CreateOp
 // checkPlatform refuses an image that is here, with ErrNotFound, when it is of
 // another platform than was asked for, and warns of one that this machine may
 // not be able to run.
-func (e *Engine) checkPlatform(img images.Image, o CreateOptions) error {
+func (e *Engine) checkPlatform(img images.Image, want ocispec.Platform) error {
 	have := img.Config.Platform
-	if o.Platform.OS != "" {
-		if platforms.Rank(&have, o.Platform) == 0 {
+	if want.OS != "" {
+		if platforms.Rank(&have, want) == 0 {
 			return errdefs.Errorf(errdefs.ErrNotFound,
-				"image with reference %s was found but its platform (%s) does not match the specified platform (%s)",
-				o.Image, platforms.Format(have), platforms.Format(o.Platform))
+				"the image was found but its platform (%s) does not match the specified platform (%s)",
+				platforms.Format(have), platforms.Format(want))
 		}
 		return nil
 	}

@@ -2,12 +2,10 @@ package runspec
 
 import (
 	"os"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/docker/go-units"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"cove/errdefs"
@@ -15,42 +13,8 @@ import (
 	"cove/sandbox/defaults"
 )
 
-// ParseDevice reads HOST[:CONTAINER][:ACCESS]; what may be done is "rwm" unless
-// it says less.
-func ParseDevice(s string) (record.Device, error) {
-	bad := func(why string) (record.Device, error) {
-		return record.Device{}, errdefs.Errorf(errdefs.ErrInvalid,
-			"device %s: %s; want PATH[:PATH_IN_CONTAINER][:rwm], as /dev/fuse", s, why)
-	}
-	parts := strings.Split(s, ":")
-	d := record.Device{Source: parts[0], Target: parts[0], Access: "rwm"}
-	switch {
-	case len(parts) == 3:
-		d.Target, d.Access = parts[1], parts[2]
-	case len(parts) == 2 && isAccess(parts[1]):
-		d.Access = parts[1]
-	case len(parts) == 2:
-		d.Target = parts[1]
-	case len(parts) > 3:
-		return bad("too many colons")
-	}
-	switch {
-	case !path.IsAbs(d.Source) && strings.Contains(d.Source, "="):
-		return record.Device{}, errdefs.Errorf(errdefs.ErrUnsupported,
-			"device %s: devices of the Container Device Interface are not supported", s)
-	case !path.IsAbs(d.Source):
-		return bad("its path is not absolute")
-	case !path.IsAbs(d.Target):
-		return bad("its path in the container is not absolute")
-	case !isAccess(d.Access):
-		return bad(strconv.Quote(d.Access) + " is no access of r, w and m")
-	}
-	d.Source, d.Target = path.Clean(d.Source), path.Clean(d.Target)
-	return d, nil
-}
-
-// isAccess reports whether s has some of r, w and m, none of them twice.
-func isAccess(s string) bool {
+// IsAccess reports whether s has some of r, w and m, none of them twice.
+func IsAccess(s string) bool {
 	for i := range len(s) {
 		if !strings.Contains("rwm", s[i:i+1]) || strings.Contains(s[:i], s[i:i+1]) {
 			return false
@@ -59,12 +23,12 @@ func isAccess(s string) bool {
 	return s != ""
 }
 
-// ParseDeviceRule reads a rule over devices in the kernel's words, as "c 13:* rw":
+// parseDeviceRule reads a rule over devices in the kernel's words, as "c 13:* rw":
 // what it says is allowed.
-func ParseDeviceRule(s string) (specs.LinuxDeviceCgroup, error) {
+func parseDeviceRule(s string) (specs.LinuxDeviceCgroup, error) {
 	r := specs.LinuxDeviceCgroup{Allow: true}
 	fields := strings.Fields(s)
-	ok := len(fields) == 3 && slices.Contains([]string{"a", "b", "c"}, fields[0]) && isAccess(fields[2])
+	ok := len(fields) == 3 && slices.Contains([]string{"a", "b", "c"}, fields[0]) && IsAccess(fields[2])
 	if ok {
 		r.Type, r.Access = fields[0], fields[2]
 		major, minor, both := strings.Cut(fields[1], ":")
@@ -88,26 +52,6 @@ func deviceNumber(s string) (*int64, bool) {
 	n, err := strconv.ParseUint(s, 10, 32)
 	number := int64(n)
 	return &number, err == nil
-}
-
-// ParseDeviceRate reads PATH:RATE; the rate may be a size, as 1mb, if it is of
-// bytes.
-func ParseDeviceRate(s string, bytes bool) (record.DeviceRate, error) {
-	name, rate, ok := strings.Cut(s, ":")
-	d := record.DeviceRate{Path: path.Clean(name)}
-	var err error
-	if bytes {
-		var n int64
-		n, err = units.RAMInBytes(rate)
-		ok = ok && n >= 0
-		d.Rate = uint64(n)
-	} else {
-		d.Rate, err = strconv.ParseUint(rate, 10, 64)
-	}
-	if !ok || err != nil || !path.IsAbs(name) {
-		return d, errdefs.Errorf(errdefs.ErrInvalid, "bad format for a rate: %s: want DEVICE:NUMBER, as /dev/sda:1000", s)
-	}
-	return d, nil
 }
 
 func devices(list []Device) []specs.LinuxDevice {
@@ -137,7 +81,7 @@ func deviceRules(o Options, f Facts) ([]specs.LinuxDeviceCgroup, error) {
 		}
 	}
 	for _, s := range o.DeviceRules {
-		rule, err := ParseDeviceRule(s)
+		rule, err := parseDeviceRule(s)
 		if err != nil {
 			return nil, err
 		}

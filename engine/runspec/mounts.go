@@ -58,7 +58,7 @@ func mounts(o Options, f Facts) ([]specs.Mount, error) {
 		all = append(all, m)
 	}
 	for _, t := range o.Tmpfs {
-		dst, err := target("tmpfs", t.Target)
+		dst, err := Target("tmpfs", t.Target)
 		if err != nil {
 			return nil, err
 		}
@@ -68,7 +68,7 @@ func mounts(o Options, f Facts) ([]specs.Mount, error) {
 		})
 	}
 	for _, b := range f.Binds {
-		dst, err := target("volume", b.Target)
+		dst, err := Target("volume", b.Target)
 		if err != nil {
 			return nil, err
 		}
@@ -92,13 +92,14 @@ func mounts(o Options, f Facts) ([]specs.Mount, error) {
 
 func depth(p string) int { return strings.Count(path.Clean(p), "/") }
 
-func target(flag, p string) (string, error) {
+// Target is a destination of a mount, cleaned; what names it in an error.
+func Target(what, p string) (string, error) {
 	if !path.IsAbs(p) {
-		return "", errdefs.Errorf(errdefs.ErrInvalid, "%s: the path in the container, %q, is not absolute", flag, p)
+		return "", errdefs.Errorf(errdefs.ErrInvalid, "%s: the path in the container, %q, is not absolute", what, p)
 	}
 	clean := path.Clean(p)
 	if clean == "/" {
-		return "", errdefs.Errorf(errdefs.ErrInvalid, "%s: the path in the container may not be /", flag)
+		return "", errdefs.Errorf(errdefs.ErrInvalid, "%s: the path in the container may not be /", what)
 	}
 	return clean, nil
 }

@@ -7,6 +7,8 @@
 package runspec
 
 import (
+	"path"
+
 	"cove/network/publish"
 	"cove/runner/record"
 )
@@ -65,6 +67,29 @@ type Options struct {
 	StopSignal  string
 	StopTimeout *int
 }
+
+// Volume is what was asked to be mounted: a path of the host, a named volume, or,
+// with no Source, an anonymous one.
+type Volume struct {
+	Source      string
+	Target      string
+	ReadOnly    bool
+	Propagation string
+	// NoCopy leaves a new named volume empty instead of filling it with what
+	// the image has at Target.
+	NoCopy bool
+	// NonRecursive leaves out what is mounted below a path of the host;
+	// WritableBelow leaves that writable where ReadOnly is asked for.
+	NonRecursive, WritableBelow bool
+	// Labels are those of a volume that is made.
+	Labels map[string]string
+	// Mount says that it was asked for in keys and values: then a path of the host
+	// must be there, and is not made.
+	Mount bool
+}
+
+// Named reports whether Source is the name of a volume.
+func (v Volume) Named() bool { return v.Source != "" && !path.IsAbs(v.Source) }
 
 // Host is a line of /etc/hosts.
 type Host struct {

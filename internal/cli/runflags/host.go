@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"cove/engine/runspec"
+	"cove/engine/runspec/parse"
 	"cove/errdefs"
 	"cove/runner/record"
 )
@@ -43,7 +44,7 @@ func (f *hostFlags) parse(o *runspec.Options) (err error) {
 		Cgroup: record.Sharing(f.cgroupns), User: record.Sharing(f.userns),
 	}
 	o.CgroupParent, o.Groups, o.Init, o.DeviceRules = f.cgroupParent, f.groups, f.init, f.deviceRules
-	if o.Devices, err = parseAll(f.devices, runspec.ParseDevice); err != nil {
+	if o.Devices, err = parseAll(f.devices, parse.Device); err != nil {
 		return err
 	}
 	for _, a := range f.annotations {
@@ -71,8 +72,8 @@ func (f *hostFlags) parseRates(r *record.Resources) (err error) {
 		{f.readIOps, false, &r.ReadIOps},
 		{f.writeIOps, false, &r.WriteIOps},
 	} {
-		parse := func(s string) (record.DeviceRate, error) { return runspec.ParseDeviceRate(s, list.bytes) }
-		if *list.into, err = parseAll(list.texts, parse); err != nil {
+		rate := func(s string) (record.DeviceRate, error) { return parse.DeviceRate(s, list.bytes) }
+		if *list.into, err = parseAll(list.texts, rate); err != nil {
 			return err
 		}
 	}

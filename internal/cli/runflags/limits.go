@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"cove/engine/runspec"
+	"cove/engine/runspec/parse"
 	"cove/errdefs"
 	"cove/runner/record"
 )
@@ -94,11 +95,11 @@ func (f *limitFlags) parse(o *runspec.Options) (err error) {
 }
 
 func (f *limitFlags) parseLists(r *record.Resources) (err error) {
-	if r.Ulimits, err = parseAll(f.ulimits, runspec.ParseUlimit); err != nil {
+	if r.Ulimits, err = parseAll(f.ulimits, parse.Ulimit); err != nil {
 		return err
 	}
 	for _, s := range f.sysctls {
-		name, value, err := runspec.ParseSysctl(s)
+		name, value, err := parse.Sysctl(s)
 		if err != nil {
 			return err
 		}

@@ -14,9 +14,9 @@ import (
 
 	"cove/engine"
 	"cove/engine/runspec"
+	"cove/engine/runspec/parse"
 	"cove/errdefs"
 	"cove/internal/cli/verbs"
-	"cove/internal/platforms"
 	"cove/runner/record"
 )
 
@@ -95,7 +95,9 @@ func olderNames(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 
 // Options turns the flags into what the engine is asked for.
 func (f *Flags) Options(image string, command []string) (engine.CreateOptions, error) {
-	o := engine.CreateOptions{Name: f.name, AutoRemove: f.autoRemove, Pull: engine.PullPolicy(f.pull)}
+	o := engine.CreateOptions{
+		Name: f.name, AutoRemove: f.autoRemove, Pull: engine.PullPolicy(f.pull), Platform: f.platform,
+	}
 	o.Options = runspec.Options{
 		Image: image, Command: command, User: f.user, Workdir: f.workdir, Hostname: f.hostname,
 		TTY: f.TTY, Stdin: f.Stdin, ReadOnly: f.readOnly, Network: f.network, DNS: f.dns, StopSignal: f.stopSignal,
@@ -112,12 +114,6 @@ func (f *Flags) Options(image string, command []string) (engine.CreateOptions, e
 	}
 	if !slices.Contains([]engine.PullPolicy{engine.PullAlways, engine.PullMissing, engine.PullNever}, o.Pull) {
 		return o, errdefs.Errorf(errdefs.ErrInvalid, "--pull %s: want always, missing or never", f.pull)
-	}
-	if f.platform != "" {
-		var err error
-		if o.Platform, err = platforms.Parse(f.platform); err != nil {
-			return o, err
-		}
 	}
 	steps := []func(*runspec.Options) error{
 		f.parseEnv, f.parseLabels, f.parseMounts, f.parseNetwork, f.limits.parse,
@@ -153,10 +149,10 @@ func (f *Flags) parseMounts(o *runspec.Options) (err error) {
 	if o.Volumes, err = parseAll(f.volumes, parseVolume); err != nil {
 		return err
 	}
-	if o.Tmpfs, err = parseAll(f.tmpfs, runspec.ParseTmpfs); err != nil {
+	if o.Tmpfs, err = parseAll(f.tmpfs, parse.Tmpfs); err != nil {
 		return err
 	}
-	mounts, err := parseAll(f.mounts, runspec.ParseMount)
+	mounts, err := parseAll(f.mounts, parse.Mount)
 	for _, m := range mounts {
 		if m.Tmpfs != nil {
 			o.Tmpfs = append(o.Tmpfs, *m.Tmpfs)
@@ -178,34 +174,34 @@ func parseVolume(s string) (runspec.Volume, error) {
 		}
 		s = abs + ":" + rest
 	}
-	return runspec.ParseVolume(s)
+	return parse.Volume(s)
 }
 
 func (f *Flags) parseNetwork(o *runspec.Options) (err error) {
 	for _, p := range f.ports {
-		ports, err := runspec.ParsePorts(p)
+		ports, err := parse.Ports(p)
 		if err != nil {
 			return err
 		}
 		o.Ports = append(o.Ports, ports...)
 	}
-	o.AddHosts, err = parseAll(f.addHosts, runspec.ParseHost)
+	o.AddHosts, err = parseAll(f.addHosts, parse.Host)
 	return err
 }
 
 func (f *Flags) parseSecurity(o *runspec.Options) error {
 	for _, opt := range f.securityOpts {
-		if err := runspec.ApplySecurityOpt(&o.Security, opt, os.ReadFile); err != nil {
+		if err := parse.SecurityOpt(&o.Security, opt, os.ReadFile); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func parseAll[T any](values []string, parse func(string) (T, error)) ([]T, error) {
+func parseAll[T any](values []string, one func(string) (T, error)) ([]T, error) {
 	var out []T
 	for _, v := range values {
-		parsed, err := parse(v)
+		parsed, err := one(v)
 		if err != nil {
 			return nil, err
 		}

@@ -1,60 +1,28 @@
-package runspec
+// Package parse reads what is typed of a container on a command line: volumes,
+// ports, devices, limits. The errors are errdefs.ErrInvalid and name the text.
+package parse
 
 import (
 	"net/netip"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
 
+	"cove/engine/runspec"
 	"cove/errdefs"
+	"cove/internal/ids"
 	"cove/network/publish"
 	"cove/runner/record"
 )
 
-// Volume is what was asked to be mounted: a path of the host, a named volume, or,
-// with no Source, an anonymous one.
-type Volume struct {
-	Source      string
-	Target      string
-	ReadOnly    bool
-	Propagation string
-	// NoCopy leaves a new named volume empty instead of filling it with what
-	// the image has at Target.
-	NoCopy bool
-	// NonRecursive leaves out what is mounted below a path of the host;
-	// WritableBelow leaves that writable where ReadOnly is asked for.
-	NonRecursive, WritableBelow bool
-	// Labels are those of a volume that is made.
-	Labels map[string]string
-	// Mount says that it was asked for in keys and values: then a path of the host
-	// must be there, and is not made.
-	Mount bool
-}
-
-// Named reports whether Source is the name of a volume.
-func (v Volume) Named() bool { return v.Source != "" && !path.IsAbs(v.Source) }
-
 var propagations = []string{"private", "rprivate", "shared", "rshared", "slave", "rslave"}
 
-// validVolumeName is docker's [a-zA-Z0-9][a-zA-Z0-9_.-]+, without the start-up
-// cost of a regexp.
-func validVolumeName(s string) bool {
-	ok := len(s) > 1
-	for i := range len(s) {
-		c := s[i]
-		alnum := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
-		ok = ok && (alnum || i > 0 && strings.IndexByte("_.-", c) >= 0)
-	}
-	return ok
-}
-
-// ParseVolume reads [SOURCE:]TARGET[:OPTION[,OPTION…]] with docker's options
+// Volume reads [SOURCE:]TARGET[:OPTION[,OPTION…]] with docker's options
 // ro, rw, z, Z (accepted: there is no SELinux label to set), nocopy and the
 // propagations.
-func ParseVolume(s string) (Volume, error) {
+func Volume(s string) (runspec.Volume, error) {
 	parts := strings.Split(s, ":")
-	var v Volume
+	var v runspec.Volume
 	var options string
 	switch len(parts) {
 	case 1:
@@ -69,11 +37,11 @@ func ParseVolume(s string) (Volume, error) {
 	if len(parts) > 1 && v.Source == "" {
 		return v, errdefs.Errorf(errdefs.ErrInvalid, "volume %s: the part before the colon is empty", s)
 	}
-	if v.Named() && !validVolumeName(v.Source) {
+	if v.Named() && !ids.ValidName(v.Source) {
 		return v, errdefs.Errorf(errdefs.ErrInvalid,
 			"volume %s: %q is neither an absolute path nor a volume's name (letters, digits, _ . -)", s, v.Source)
 	}
-	if _, err := target("volume "+s, v.Target); err != nil {
+	if _, err := runspec.Target("volume "+s, v.Target); err != nil {
 		return v, err
 	}
 	for option := range strings.SplitSeq(options, ",") {
@@ -94,9 +62,9 @@ func ParseVolume(s string) (Volume, error) {
 	return v, nil
 }
 
-// ParsePorts reads a -p: [[IP:]HOSTPORT:]PORT[/tcp|udp], where both ports may
+// Ports reads a -p: [[IP:]HOSTPORT:]PORT[/tcp|udp], where both ports may
 // be ranges of one length.
-func ParsePorts(s string) ([]publish.Port, error) {
+func Ports(s string) ([]publish.Port, error) {
 	bad := func(why string) ([]publish.Port, error) {
 		return nil, errdefs.Errorf(errdefs.ErrInvalid, "port %s: %s; want [[IP:]HOSTPORT:]PORT[/PROTOCOL]", s, why)
 	}
@@ -163,33 +131,33 @@ func port(s string) (uint16, error) {
 	return uint16(n), nil
 }
 
-// ParseTmpfs reads a --tmpfs: TARGET[:OPTION,…].
-func ParseTmpfs(s string) (record.Tmpfs, error) {
+// Tmpfs reads a --tmpfs: TARGET[:OPTION,…].
+func Tmpfs(s string) (record.Tmpfs, error) {
 	dst, options, _ := strings.Cut(s, ":")
 	t := record.Tmpfs{Target: dst}
 	if options != "" {
 		t.Options = strings.Split(options, ",")
 	}
-	_, err := target("tmpfs "+s, dst)
+	_, err := runspec.Target("tmpfs "+s, dst)
 	return t, err
 }
 
-// ParseHost reads an --add-host: NAME:IP or NAME=IP.
-func ParseHost(s string) (Host, error) {
+// Host reads an --add-host: NAME:IP or NAME=IP.
+func Host(s string) (runspec.Host, error) {
 	i := strings.IndexAny(s, ":=")
 	if i <= 0 || s[i+1:] == "" {
-		return Host{}, errdefs.Errorf(errdefs.ErrInvalid, "extra host %s: want NAME:IP", s)
+		return runspec.Host{}, errdefs.Errorf(errdefs.ErrInvalid, "extra host %s: want NAME:IP", s)
 	}
-	h := Host{Name: s[:i], IP: strings.Trim(s[i+1:], "[]")}
+	h := runspec.Host{Name: s[:i], IP: strings.Trim(s[i+1:], "[]")}
 	if _, err := netip.ParseAddr(h.IP); err != nil {
-		return Host{}, errdefs.Errorf(errdefs.ErrInvalid, "extra host %s: %q is not an IP address", s, h.IP)
+		return runspec.Host{}, errdefs.Errorf(errdefs.ErrInvalid, "extra host %s: %q is not an IP address", s, h.IP)
 	}
 	return h, nil
 }
 
-// ApplySecurityOpt reads one --security-opt into s. readFile gives the text of
+// SecurityOpt reads one --security-opt into s. readFile gives the text of
 // a seccomp profile.
-func ApplySecurityOpt(s *record.Security, opt string, readFile func(string) ([]byte, error)) error {
+func SecurityOpt(s *record.Security, opt string, readFile func(string) ([]byte, error)) error {
 	key, value, ok := strings.Cut(opt, "=")
 	if !ok {
 		key, value, _ = strings.Cut(opt, ":")

@@ -1,4 +1,4 @@
-package runspec
+package parse
 
 import (
 	"errors"
@@ -9,14 +9,15 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"cove/engine/runspec"
 	"cove/errdefs"
 	"cove/network/publish"
 	"cove/runner/record"
 )
 
-func TestParseVolume(t *testing.T) {
+func TestVolume(t *testing.T) {
 	t.Parallel()
-	for in, want := range map[string]Volume{
+	for in, want := range map[string]runspec.Volume{
 		"/data":                   {Target: "/data"},
 		"/srv:/data":              {Source: "/srv", Target: "/data"},
 		"/srv:/data:ro":           {Source: "/srv", Target: "/data", ReadOnly: true},
@@ -24,19 +25,19 @@ func TestParseVolume(t *testing.T) {
 		"/srv:/data:rslave,ro":    {Source: "/srv", Target: "/data", ReadOnly: true, Propagation: "rslave"},
 		"/a b:/data with space:Z": {Source: "/a b", Target: "/data with space"},
 	} {
-		got, err := ParseVolume(in)
+		got, err := Volume(in)
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: got %+v, %v; want %+v", in, got, err, want)
 		}
 	}
 	for _, in := range []string{"", "data", "/srv:data", ":/data", "./srv:/data", "/a:/b:ro:x", "/a:/", "/a:/b:delegated", "x:/y"} {
-		if _, err := ParseVolume(in); !errors.Is(err, errdefs.ErrInvalid) {
+		if _, err := Volume(in); !errors.Is(err, errdefs.ErrInvalid) {
 			t.Errorf("%q: got %v, want ErrInvalid", in, err)
 		}
 	}
 }
 
-func TestParsePorts(t *testing.T) {
+func TestPorts(t *testing.T) {
 	t.Parallel()
 	local := netip.MustParseAddr("127.0.0.1")
 	for in, want := range map[string][]publish.Port{
@@ -50,7 +51,7 @@ func TestParsePorts(t *testing.T) {
 		"65534-65535:1-2/tcp": {{HostPort: 65534, ContainerPort: 1, Proto: "tcp"}, {HostPort: 65535, ContainerPort: 2, Proto: "tcp"}},
 		"0.0.0.0:1:1":         {{HostIP: netip.MustParseAddr("0.0.0.0"), HostPort: 1, ContainerPort: 1}},
 	} {
-		got, err := ParsePorts(in)
+		got, err := Ports(in)
 		if err != nil {
 			t.Errorf("%s: %v", in, err)
 		} else if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {
@@ -58,35 +59,35 @@ func TestParsePorts(t *testing.T) {
 		}
 	}
 	for _, in := range []string{"", "0", "65536", "x:80", "1-2:80", "80/icmp", "2-1", "host:1:1", "1:2:3:4x"} {
-		if _, err := ParsePorts(in); !errors.Is(err, errdefs.ErrInvalid) {
+		if _, err := Ports(in); !errors.Is(err, errdefs.ErrInvalid) {
 			t.Errorf("%q: got %v, want ErrInvalid", in, err)
 		}
 	}
 }
 
-func TestParseHostAndTmpfs(t *testing.T) {
+func TestHostAndTmpfs(t *testing.T) {
 	t.Parallel()
-	for in, want := range map[string]Host{
+	for in, want := range map[string]runspec.Host{
 		"db:10.0.0.1": {Name: "db", IP: "10.0.0.1"},
 		"db=[::1]":    {Name: "db", IP: "::1"},
 		"db:fe80::1":  {Name: "db", IP: "fe80::1"},
 	} {
-		if got, err := ParseHost(in); err != nil || got != want {
+		if got, err := Host(in); err != nil || got != want {
 			t.Errorf("%s: got %+v, %v", in, got, err)
 		}
 	}
 	for _, in := range []string{"db", "db:", ":1.1.1.1", "db:nowhere"} {
-		if _, err := ParseHost(in); !errors.Is(err, errdefs.ErrInvalid) {
+		if _, err := Host(in); !errors.Is(err, errdefs.ErrInvalid) {
 			t.Errorf("%q: got %v, want ErrInvalid", in, err)
 		}
 	}
-	got, err := ParseTmpfs("/run:size=1m,mode=755")
+	got, err := Tmpfs("/run:size=1m,mode=755")
 	if diff := cmp.Diff(record.Tmpfs{Target: "/run", Options: []string{"size=1m", "mode=755"}}, got); err != nil || diff != "" {
 		t.Errorf("%v %s", err, diff)
 	}
 }
 
-func TestApplySecurityOpt(t *testing.T) {
+func TestSecurityOpt(t *testing.T) {
 	t.Parallel()
 	read := func(name string) ([]byte, error) {
 		if name == "p.json" {
@@ -103,7 +104,7 @@ func TestApplySecurityOpt(t *testing.T) {
 		"seccomp=p.json":          {Seccomp: "{}"},
 	} {
 		var s record.Security
-		if err := ApplySecurityOpt(&s, opt, read); err != nil {
+		if err := SecurityOpt(&s, opt, read); err != nil {
 			t.Errorf("%s: %v", opt, err)
 		} else if diff := cmp.Diff(want, s); diff != "" {
 			t.Errorf("%s: %s", opt, diff)
@@ -112,7 +113,7 @@ func TestApplySecurityOpt(t *testing.T) {
 	for opt, kind := range map[string]error{
 		"seccomp=nope.json": errdefs.ErrInvalid, "no-new-privileges=maybe": errdefs.ErrInvalid, "label=disable": errdefs.ErrUnsupported,
 	} {
-		if err := ApplySecurityOpt(&record.Security{}, opt, read); !errors.Is(err, kind) {
+		if err := SecurityOpt(&record.Security{}, opt, read); !errors.Is(err, kind) {
 			t.Errorf("%s: got %v, want %v", opt, err, kind)
 		}
 	}

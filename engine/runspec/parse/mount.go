@@ -1,4 +1,4 @@
-package runspec
+package parse
 
 import (
 	"encoding/csv"
@@ -9,14 +9,16 @@ import (
 
 	"github.com/docker/go-units"
 
+	"cove/engine/runspec"
 	"cove/errdefs"
+	"cove/internal/ids"
 	"cove/runner/record"
 )
 
-// Mount is one that was asked for in keys and values: a volume, or a path of the
+// Mounted is a mount that was asked for in keys and values: a volume, or a path of the
 // host, or else a tmpfs.
-type Mount struct {
-	Volume *Volume
+type Mounted struct {
+	Volume *runspec.Volume
 	Tmpfs  *record.Tmpfs
 }
 
@@ -24,18 +26,18 @@ type Mount struct {
 type mountText struct {
 	text, kind, source, target string
 	readOnly                   bool
-	v                          Volume
+	v                          runspec.Volume
 	tmpfs                      []string
 }
 
-// ParseMount reads type=bind|volume|tmpfs,source=…,target=…[,KEY[=VALUE]…], with
+// Mount reads type=bind|volume|tmpfs,source=…,target=…[,KEY[=VALUE]…], with
 // docker's keys.
-func ParseMount(s string) (Mount, error) {
+func Mount(s string) (Mounted, error) {
 	m := mountText{text: s, kind: "volume"}
 	// The keys of one kind mean nothing to another, so the kind comes first.
 	fields, err := csv.NewReader(strings.NewReader(s)).Read()
 	if err != nil {
-		return Mount{}, m.bad("%w", err)
+		return Mounted{}, m.bad("%w", err)
 	}
 	for _, field := range fields {
 		if key, value, _ := strings.Cut(field, "="); strings.EqualFold(key, "type") {
@@ -45,7 +47,7 @@ func ParseMount(s string) (Mount, error) {
 	for _, field := range fields {
 		key, value, hasValue := strings.Cut(field, "=")
 		if err := m.set(strings.ToLower(key), value, hasValue); err != nil {
-			return Mount{}, err
+			return Mounted{}, err
 		}
 	}
 	return m.mount()
@@ -133,38 +135,38 @@ func (m *mountText) recursive(value string) error {
 	return nil
 }
 
-func (m *mountText) mount() (Mount, error) {
+func (m *mountText) mount() (Mounted, error) {
 	if m.target == "" {
-		return Mount{}, m.bad("field Target must not be empty")
+		return Mounted{}, m.bad("field Target must not be empty")
 	}
-	if _, err := target("mount "+m.text, m.target); err != nil {
-		return Mount{}, err
+	if _, err := runspec.Target("mount "+m.text, m.target); err != nil {
+		return Mounted{}, err
 	}
 	m.v.Source, m.v.Target, m.v.ReadOnly, m.v.Mount = m.source, m.target, m.readOnly, true
 	switch m.kind {
 	case "bind":
 		switch {
 		case m.source == "":
-			return Mount{}, m.bad("field Source must not be empty")
+			return Mounted{}, m.bad("field Source must not be empty")
 		case !path.IsAbs(m.source):
-			return Mount{}, m.bad("mount path must be absolute")
+			return Mounted{}, m.bad("mount path must be absolute")
 		}
-		return Mount{Volume: &m.v}, nil
+		return Mounted{Volume: &m.v}, nil
 	case "volume":
-		if m.source != "" && !validVolumeName(m.source) {
-			return Mount{}, m.bad("%q is no volume's name (letters, digits, _ . -); type=bind takes a path", m.source)
+		if m.source != "" && !ids.ValidName(m.source) {
+			return Mounted{}, m.bad("%q is no volume's name (letters, digits, _ . -); type=bind takes a path", m.source)
 		}
-		return Mount{Volume: &m.v}, nil
+		return Mounted{Volume: &m.v}, nil
 	case "tmpfs":
 		if m.source != "" {
-			return Mount{}, m.bad("field Source must not be specified")
+			return Mounted{}, m.bad("field Source must not be specified")
 		}
 		if m.readOnly {
 			m.tmpfs = append(m.tmpfs, "ro")
 		}
-		return Mount{Tmpfs: &record.Tmpfs{Target: m.target, Options: m.tmpfs}}, nil
+		return Mounted{Tmpfs: &record.Tmpfs{Target: m.target, Options: m.tmpfs}}, nil
 	case "image", "npipe", "cluster":
-		return Mount{}, errdefs.Errorf(errdefs.ErrUnsupported, "mount %s: type %s is not supported", m.text, m.kind)
+		return Mounted{}, errdefs.Errorf(errdefs.ErrUnsupported, "mount %s: type %s is not supported", m.text, m.kind)
 	}
-	return Mount{}, m.bad("mount type %q unknown: want bind, volume or tmpfs", m.kind)
+	return Mounted{}, m.bad("mount type %q unknown: want bind, volume or tmpfs", m.kind)
 }
