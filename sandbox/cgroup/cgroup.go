@@ -29,6 +29,8 @@ import (
 type Group struct {
 	host host.Cgroup
 	path string
+	// below are paths below path, by the names of hierarchies: see Below.
+	below map[string]string
 }
 
 // Create makes the group of a name, as "/cove/<id>" below the top of each mounted
@@ -81,7 +83,7 @@ func (g *Group) Parent() *Group { return Load(g.host, path.Dir(g.path)) }
 // Path returns the group's path below the top of each hierarchy.
 func (g *Group) Path() string { return g.path }
 
-func (g *Group) dir(h *host.Hierarchy) string { return filepath.Join(h.Mount, g.path) }
+func (g *Group) dir(h *host.Hierarchy) string { return filepath.Join(h.Mount, g.path, g.below[h.Name]) }
 
 // Dir returns the group's directory in a hierarchy, named as host.Hierarchy.Name.
 func (g *Group) Dir(hierarchy string) (string, error) {

@@ -22,6 +22,8 @@ type Stats struct {
 type CPUStats struct {
 	Usage, User, System               uint64
 	Periods, Throttled, ThrottledTime uint64
+	// PerCPU is Usage by processor, in v1 alone.
+	PerCPU []uint64
 }
 
 // MemoryStats is the use of memory.
@@ -34,7 +36,14 @@ type MemoryStats struct {
 	OOMKills uint64
 	// Failures counts how often the limit was hit.
 	Failures uint64
+	// Swap is memory and swap together. A host that does not count swap has zeros.
+	Swap SwapStats
+	// Raw are the counters of memory.stat.
+	Raw map[string]uint64
 }
+
+// SwapStats is the use of memory and swap together; Limit is zero if there is none.
+type SwapStats struct{ Usage, Max, Limit, Failures uint64 }
 
 // PidsStats is the number of processes and threads; Limit is zero if there is
 // none.
@@ -102,6 +111,10 @@ func (r *reader) statsV1(g *Group) Stats {
 	s.CPU.Usage = r.number(acct, "cpuacct.usage")
 	times := r.pairs(acct, "cpuacct.stat")
 	s.CPU.User, s.CPU.System = times["user"]*tick, times["system"]*tick
+	for _, field := range strings.Fields(r.text(acct, "cpuacct.usage_percpu")) {
+		n, _ := strconv.ParseUint(field, 10, 64) // the kernel writes numbers only
+		s.CPU.PerCPU = append(s.CPU.PerCPU, n)
+	}
 	throttled := r.pairs(cpu, "cpu.stat")
 	s.CPU.Periods, s.CPU.Throttled = throttled["nr_periods"], throttled["nr_throttled"]
 	s.CPU.ThrottledTime = throttled["throttled_time"]
@@ -111,7 +124,16 @@ func (r *reader) statsV1(g *Group) Stats {
 		s.Memory.Limit = limit
 	}
 	s.Memory.Failures = r.number(memory, "memory.failcnt")
-	s.Memory.Cache = r.pairs(memory, "memory.stat")["total_inactive_file"]
+	s.Memory.Raw = r.pairs(memory, "memory.stat")
+	s.Memory.Cache = s.Memory.Raw["total_inactive_file"]
+	s.Memory.Swap = SwapStats{
+		Usage:    r.number(memory, "memory.memsw.usage_in_bytes"),
+		Max:      r.number(memory, "memory.memsw.max_usage_in_bytes"),
+		Failures: r.number(memory, "memory.memsw.failcnt"),
+	}
+	if limit := r.number(memory, "memory.memsw.limit_in_bytes"); limit < unlimited {
+		s.Memory.Swap.Limit = limit
+	}
 	s.Memory.OOMKills = r.oomKillsV1(memory)
 	pids := g.find("pids")
 	s.Pids = PidsStats{Current: r.number(pids, "pids.current"), Limit: r.number(pids, "pids.max")}
@@ -167,10 +189,18 @@ func (r *reader) statsV2(dir string) Stats {
 		Periods: cpu["nr_periods"], Throttled: cpu["nr_throttled"], ThrottledTime: cpu["throttled_usec"] * micro,
 	}
 	events := r.pairs(dir, "memory.events")
+	raw := r.pairs(dir, "memory.stat")
 	s.Memory = MemoryStats{
 		Usage: r.number(dir, "memory.current"), Max: r.number(dir, "memory.peak"),
-		Limit: r.number(dir, "memory.max"), Cache: r.pairs(dir, "memory.stat")["inactive_file"],
+		Limit: r.number(dir, "memory.max"), Cache: raw["inactive_file"], Raw: raw,
 		OOMKills: events["oom_kill"], Failures: events["max"],
+	}
+	s.Memory.Swap = SwapStats{
+		Usage:    s.Memory.Usage + r.number(dir, "memory.swap.current"),
+		Failures: r.pairs(dir, "memory.swap.events")["max"],
+	}
+	if limit := r.number(dir, "memory.swap.max"); limit > 0 && s.Memory.Limit > 0 {
+		s.Memory.Swap.Limit = s.Memory.Limit + limit
 	}
 	s.Pids = PidsStats{Current: r.number(dir, "pids.current"), Limit: r.number(dir, "pids.max")}
 	devices := ioTable{}

@@ -1,4 +1,4 @@
-package cgroup
+package devices
 
 import (
 	"encoding/binary"
@@ -45,10 +45,10 @@ const (
 	insnLen = 8
 )
 
-// deviceProgram compiles rules: the last that matches decides, none denies.
+// compile compiles rules: the last that matches decides, none denies.
 //
 //	r2 = type, r3 = access, r4 = major, r5 = minor
-func deviceProgram(rules []rule) []byte {
+func compile(rules []Rule) []byte {
 	var p []byte
 	p = append(p, insn(ldxW, 2, 1, 0, 0)...)
 	p = append(p, insn(mov32X, 3, 2, 0, 0)...)
@@ -67,7 +67,7 @@ func deviceProgram(rules []rule) []byte {
 }
 
 // ruleProgram returns the rule's decision, or falls through to the next rule.
-func ruleProgram(r rule) []byte {
+func ruleProgram(r Rule) []byte {
 	var tests [][]byte
 	if r.kind != 'a' {
 		kind := int32(devChar)
@@ -78,7 +78,7 @@ func ruleProgram(r rule) []byte {
 		if mask := accessMask(r.access); mask != accMknod|accRead|accWrite {
 			// Every access that is asked for must be among the rule's; a denial
 			// matches when any is.
-			tests = append(tests, accessTest(r.allow, mask)...)
+			tests = append(tests, accessTest(r.Allow, mask)...)
 		}
 		if r.major != every {
 			tests = append(tests, insn(jneK, 4, 0, 0, int32(r.major)))
@@ -88,7 +88,7 @@ func ruleProgram(r rule) []byte {
 		}
 	}
 	decision := int32(0)
-	if r.allow {
+	if r.Allow {
 		decision = 1
 	}
 	const decisionLen = 2
@@ -126,10 +126,10 @@ func accessMask(access string) int32 {
 	return mask
 }
 
-// attachDevices loads the rules and attaches them to the group's directory,
+// Attach loads the rules and attaches them to the group's directory,
 // whose removal detaches them.
-func attachDevices(dir string, rules []rule) error {
-	prog, err := loadDevices(deviceProgram(rules))
+func Attach(dir string, rules []Rule) error {
+	prog, err := load(compile(rules))
 	if err != nil {
 		return errdefs.Errorf(errdefs.ErrUnsupported, "cgroup: device rules: loading the program: %w", err)
 	}
@@ -148,7 +148,7 @@ func attachDevices(dir string, rules []rule) error {
 	return nil
 }
 
-func loadDevices(code []byte) (int, error) {
+func load(code []byte) (int, error) {
 	license := []byte("Apache-2.0\x00")
 	attr := struct {
 		kind, count    uint32
