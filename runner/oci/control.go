@@ -23,7 +23,7 @@ import (
 
 // state is the command.
 func (a *app) state(ctx context.Context, args []string) (int, error) {
-	rest, err := parse(flags("state"), args, 1, 1)
+	rest, err := a.parse(flags("state"), args, 1, 1)
 	if err != nil {
 		return 1, err
 	}
@@ -56,9 +56,9 @@ func (a *app) json(v any) error {
 // kill is the command.
 func (a *app) kill(ctx context.Context, args []string) (int, error) {
 	set := flags("kill")
-	all := set.Bool("all", false, "")
-	set.BoolVar(all, "a", false, "")
-	rest, err := parse(set, args, 1, 2)
+	all := set.Bool("all", false, "signal every process of the container")
+	alias(set, "all", "a")
+	rest, err := a.parse(set, args, 1, 2)
 	if err != nil {
 		return 1, err
 	}
@@ -94,9 +94,9 @@ func (a *app) kill(ctx context.Context, args []string) (int, error) {
 // delete is the command.
 func (a *app) delete(ctx context.Context, args []string) (int, error) {
 	set := flags("delete")
-	force := set.Bool("force", false, "")
-	set.BoolVar(force, "f", false, "")
-	rest, err := parse(set, args, 1, 1)
+	force := set.Bool("force", false, "kill a container that runs, and remove what a create that was killed has left")
+	alias(set, "force", "f")
+	rest, err := a.parse(set, args, 1, 1)
 	if err != nil {
 		return 1, err
 	}
@@ -133,7 +133,7 @@ func (a *app) resume(ctx context.Context, args []string) (int, error) {
 }
 
 func (a *app) freeze(ctx context.Context, name string, from specs.ContainerState, args []string) (int, error) {
-	rest, err := parse(flags(name), args, 1, 1)
+	rest, err := a.parse(flags(name), args, 1, 1)
 	if err != nil {
 		return 1, err
 	}
@@ -157,11 +157,11 @@ func (a *app) freeze(ctx context.Context, name string, from specs.ContainerState
 // list is the command.
 func (a *app) list(ctx context.Context, args []string) (int, error) {
 	set := flags("list")
-	format := set.String("format", "table", "")
-	set.StringVar(format, "f", "table", "")
-	quiet := set.Bool("quiet", false, "")
-	set.BoolVar(quiet, "q", false, "")
-	if _, err := parse(set, args, 0, 0); err != nil {
+	format := set.String("format", "table", "`FORMAT`: table or json")
+	alias(set, "format", "f")
+	quiet := set.Bool("quiet", false, "print IDs only")
+	alias(set, "quiet", "q")
+	if _, err := a.parse(set, args, 0, 0); err != nil {
 		return 1, err
 	}
 	found, err := a.store().All()
@@ -193,9 +193,9 @@ func (a *app) list(ctx context.Context, args []string) (int, error) {
 // ps is the command.
 func (a *app) ps(ctx context.Context, args []string) (int, error) {
 	set := flags("ps")
-	format := set.String("format", "table", "")
-	set.StringVar(format, "f", "table", "")
-	rest, err := parse(set, args, 1, -1)
+	format := set.String("format", "table", "`FORMAT`: table or json")
+	alias(set, "format", "f")
+	rest, err := a.parse(set, args, 1, -1)
 	if err != nil {
 		return 1, err
 	}

@@ -33,19 +33,21 @@ type createFlags struct {
 
 func (a *app) createFlags(name string, args []string) (f createFlags, id string, err error) {
 	set := flags(name)
-	set.StringVar(&f.bundle, "bundle", ".", "")
-	set.StringVar(&f.bundle, "b", ".", "")
-	set.StringVar(&f.consoleSocket, "console-socket", "", "")
-	set.StringVar(&f.pidFile, "pid-file", "", "")
-	set.BoolVar(&f.noPivot, "no-pivot", false, "")
-	set.BoolVar(&f.noNewKeyring, "no-new-keyring", false, "")
-	set.IntVar(&f.preserveFDs, "preserve-fds", 0, "")
+	set.StringVar(&f.bundle, "bundle", ".", "`DIR` of the bundle")
+	alias(set, "bundle", "b")
+	set.StringVar(&f.consoleSocket, "console-socket", "", consoleSocketHelp)
+	set.StringVar(&f.pidFile, "pid-file", "", pidFileHelp)
+	set.BoolVar(&f.noPivot, "no-pivot", false, "not supported: such a container can leave its root")
+	set.BoolVar(&f.noNewKeyring, "no-new-keyring", false, "not supported: such a container has its caller's keys")
+	set.IntVar(&f.preserveFDs, "preserve-fds", 0, preserveFDsHelp)
 	if name == "run" {
-		set.BoolVar(&f.detach, "detach", false, "")
-		set.BoolVar(&f.detach, "d", false, "")
-		set.BoolVar(&f.keep, "keep", false, "")
+		set.BoolVar(&f.detach, "detach", false, "return when the process runs")
+		alias(set, "detach", "d")
+		set.BoolVar(&f.keep, "keep", false, "keep the container's state when it has ended")
+		// What it asks for is so in any case.
+		set.Bool("no-subreaper", false, "do not adopt orphans of the container, which this runtime never does")
 	}
-	rest, err := parse(set, args, 1, 1)
+	rest, err := a.parse(set, args, 1, 1)
 	if err != nil {
 		return f, "", err
 	}
@@ -60,6 +62,13 @@ func (a *app) createFlags(name string, args []string) (f createFlags, id string,
 	f.bundle, err = filepath.Abs(f.bundle)
 	return f, rest[0], err
 }
+
+// The help of flags that create, run and exec have.
+const (
+	consoleSocketHelp = "`PATH` of a unix socket to send the terminal's master to"
+	pidFileHelp       = "`FILE` to write the process's id to"
+	preserveFDsHelp   = "pass `N` more descriptors to the process, from 3 on"
+)
 
 // create is the command: the process waits for start, and outlives this one.
 func (a *app) create(ctx context.Context, args []string) (int, error) {
@@ -102,7 +111,7 @@ func (a *app) make(ctx context.Context, id string, f createFlags, survive bool) 
 	if err != nil {
 		return nil, nil, err
 	}
-	a.debugf("container %q: bundle %s, control group %s", id, f.bundle, spec.Linux.CgroupsPath)
+	a.log.Debugf("container %q: bundle %s, control group %s", id, f.bundle, spec.Linux.CgroupsPath)
 	c := &container{Container: kept}
 	c.Bundle, c.Config, c.Spec = f.bundle, b.Config, spec
 	t, err := a.task(ctx, c, b.Root, f, survive)
@@ -118,8 +127,8 @@ func (a *app) make(ctx context.Context, id string, f createFlags, survive bool) 
 		}
 		return nil, nil, err
 	}
-	a.warn(t.Warnings)
-	a.debugf("container %q: created, process %d", id, c.Pid)
+	a.log.Warn(t.Warnings...)
+	a.log.Debugf("container %q: created, process %d", id, c.Pid)
 	return c, t, nil
 }
 
@@ -152,7 +161,7 @@ func (c *container) created(t *task.Task, f createFlags, survive bool) error {
 	c.Spec, c.Cgroup, c.SharedRoot = t.Spec, t.Group.Path(), t.SharedRoot
 	c.SetPid(t.Process.Pid())
 	if survive {
-		if err := lookProgram(c.Pid, c.Spec.Process); err != nil {
+		if err := c.FindProgram(); err != nil {
 			return err
 		}
 	}
@@ -192,7 +201,7 @@ func writePid(path string, pid int) error {
 
 // start is the command.
 func (a *app) start(ctx context.Context, args []string) (int, error) {
-	rest, err := parse(flags("start"), args, 1, 1)
+	rest, err := a.parse(flags("start"), args, 1, 1)
 	if err != nil {
 		return 1, err
 	}

@@ -17,6 +17,7 @@ import (
 	"cove/runner/oci/console"
 	"cove/runner/oci/state"
 	"cove/sandbox"
+	"cove/sandbox/cgroup"
 	"cove/sandbox/host"
 	"cove/sandbox/plan"
 	"cove/sandbox/seccomp"
@@ -26,49 +27,43 @@ import (
 type execFlags struct {
 	process, consoleSocket, pidFile, cwd, user string
 	tty, detach, noNewPrivs, ignorePaused      bool
-	env, caps, groups                          list
+	env, caps, groups, cgroups                 list
 	apparmor, label                            string
 	preserveFDs                                int
 }
 
-func (f *execFlags) parse(args []string) ([]string, error) {
+func (a *app) execFlags(f *execFlags, args []string) ([]string, error) {
 	set := flags("exec")
-	for _, name := range []string{"process", "p"} {
-		set.StringVar(&f.process, name, "", "")
-	}
-	for _, name := range []string{"tty", "t"} {
-		set.BoolVar(&f.tty, name, false, "")
-	}
-	for _, name := range []string{"detach", "d"} {
-		set.BoolVar(&f.detach, name, false, "")
-	}
-	for _, name := range []string{"env", "e"} {
-		set.Var(&f.env, name, "")
-	}
-	for _, name := range []string{"user", "u"} {
-		set.StringVar(&f.user, name, "", "")
-	}
-	for _, name := range []string{"additional-gids", "g"} {
-		set.Var(&f.groups, name, "")
-	}
-	for _, name := range []string{"cap", "c"} {
-		set.Var(&f.caps, name, "")
-	}
-	set.StringVar(&f.consoleSocket, "console-socket", "", "")
-	set.StringVar(&f.pidFile, "pid-file", "", "")
-	set.StringVar(&f.cwd, "cwd", "", "")
-	set.BoolVar(&f.noNewPrivs, "no-new-privs", false, "")
-	set.BoolVar(&f.ignorePaused, "ignore-paused", false, "")
-	set.StringVar(&f.apparmor, "apparmor", "", "")
-	set.StringVar(&f.label, "process-label", "", "")
-	set.IntVar(&f.preserveFDs, "preserve-fds", 0, "")
-	return parse(set, args, 1, -1)
+	set.StringVar(&f.process, "process", "", "`FILE` with the process as JSON, in place of a command")
+	alias(set, "process", "p")
+	set.BoolVar(&f.tty, "tty", false, "give the process a terminal")
+	alias(set, "tty", "t")
+	set.BoolVar(&f.detach, "detach", false, "return when the process runs")
+	alias(set, "detach", "d")
+	set.Var(&f.env, "env", "set `NAME=VALUE` in its environment; may be repeated")
+	alias(set, "env", "e")
+	set.StringVar(&f.user, "user", "", "run as `UID[:GID]`")
+	alias(set, "user", "u")
+	set.Var(&f.groups, "additional-gids", "one more `GID` of its groups; may be repeated")
+	alias(set, "additional-gids", "g")
+	set.Var(&f.caps, "cap", "one more `CAPABILITY`; may be repeated")
+	alias(set, "cap", "c")
+	set.Var(&f.cgroups, "cgroup", "start in `[CONTROLLER:]PATH` below the container's group; may be repeated")
+	set.StringVar(&f.consoleSocket, "console-socket", "", consoleSocketHelp)
+	set.StringVar(&f.pidFile, "pid-file", "", pidFileHelp)
+	set.StringVar(&f.cwd, "cwd", "", "working `DIR` in the container")
+	set.BoolVar(&f.noNewPrivs, "no-new-privs", false, "set-user-ID programs give no rights")
+	set.BoolVar(&f.ignorePaused, "ignore-paused", false, "join a paused container, and wait until it is resumed")
+	set.StringVar(&f.apparmor, "apparmor", "", "AppArmor `PROFILE`")
+	set.StringVar(&f.label, "process-label", "", "SELinux `LABEL`")
+	set.IntVar(&f.preserveFDs, "preserve-fds", 0, preserveFDsHelp)
+	return a.parse(set, args, 1, -1)
 }
 
 // exec is the command.
 func (a *app) exec(ctx context.Context, args []string) (int, error) {
 	var f execFlags
-	rest, err := f.parse(args)
+	rest, err := a.execFlags(&f, args)
 	if err != nil {
 		return 255, err
 	}
@@ -141,6 +136,29 @@ func (f *execFlags) spec(c *container, args []string) (*specs.Process, error) {
 	return &p, nil
 }
 
+// below is the group that the process starts in: the container's, or one below it that
+// --cgroup names.
+func (f *execFlags) below(g *cgroup.Group) (*cgroup.Group, error) {
+	if len(f.cgroups) == 0 {
+		return g, nil
+	}
+	paths := map[string]string{}
+	for _, text := range f.cgroups {
+		controllers, name, named := strings.Cut(text, ":")
+		if !named {
+			controllers, name = "", text
+		}
+		if name == "" || strings.Contains(name, ":") || !named && len(f.cgroups) > 1 {
+			return nil, errdefs.Errorf(errdefs.ErrInvalid,
+				"exec: --cgroup %q: want one PATH, or CONTROLLER[,CONTROLLER]:PATH several times", text)
+		}
+		for controller := range strings.SplitSeq(controllers, ",") {
+			paths[controller] = name
+		}
+	}
+	return g.Below(paths)
+}
+
 func (f *execFlags) identity(p *specs.Process) error {
 	if f.user != "" {
 		uid, gid, both := strings.Cut(f.user, ":")
@@ -178,8 +196,11 @@ func (a *app) join(ctx context.Context, c *container, proc *specs.Process, f exe
 	if err != nil {
 		return 255, err
 	}
-	a.warn(p.Warnings)
+	a.log.Warn(p.Warnings...)
 	g, err := c.Group()
+	if err == nil {
+		g, err = f.below(g)
+	}
 	if err != nil {
 		return 255, err
 	}
@@ -233,7 +254,7 @@ func (a *app) attend(ctx context.Context, p *sandbox.Process, f execFlags, signa
 		_, werr := p.Wait(ctx)
 		return exitCode(err), errors.Join(err, werr)
 	}
-	a.debugf("exec: started, process %d", p.Pid())
+	a.log.Debugf("exec: started, process %d", p.Pid())
 	if f.detach {
 		return 0, nil
 	}

@@ -12,7 +12,7 @@ import (
 
 // features is the command: what the spec's features.md asks for.
 func (a *app) features(ctx context.Context, args []string) (int, error) {
-	if _, err := parse(flags("features"), args, 0, 0); err != nil {
+	if _, err := a.parse(flags("features"), args, 0, 0); err != nil {
 		return 1, err
 	}
 	yes, no := true, false

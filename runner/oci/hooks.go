@@ -60,7 +60,7 @@ func (a *app) poststop(ctx context.Context, c *container) {
 	}
 	for i := range c.Spec.Hooks.Poststop {
 		if err := hooks.RunOne(ctx, "poststop", c.Spec.Hooks.Poststop, i, c.OCI(state.Stopped)); err != nil {
-			a.log("warning", err.Error())
+			a.log.Warn(err.Error())
 		}
 	}
 }

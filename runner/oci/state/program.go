@@ -1,4 +1,4 @@
-package oci
+package state
 
 import (
 	"errors"
@@ -6,17 +6,17 @@ import (
 	"strconv"
 	"strings"
 
-	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
 )
 
-// lookProgram fails when the container has no such program: engines expect to
-// be told by create, not only by start. What it finds may still be refused by
-// execve.
-func lookProgram(pid int, p *specs.Process) error {
-	root, err := unix.Open("/proc/"+strconv.Itoa(pid)+"/root", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+// FindProgram fails when the container, which has been created, has no program of its
+// process's name: engines expect to be told by create, not only by start. What it
+// finds may still be refused by execve.
+func (c *Container) FindProgram() error {
+	p := c.Spec.Process
+	root, err := unix.Open("/proc/"+strconv.Itoa(c.Pid)+"/root", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil // start fails, and says why
 	}
