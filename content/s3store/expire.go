@@ -12,25 +12,27 @@ import (
 
 // Abort implements content.Ingester.
 func (s *Store) Abort(ctx context.Context, id string) error {
-	_, err := s.abort(ctx, id)
-	return err
+	if _, err := s.abort(ctx, stateKey(id)); err != nil {
+		return fmt.Errorf("write %q: %w", id, err)
+	}
+	return nil
 }
 
-func (s *Store) abort(ctx context.Context, id string) (freed int64, err error) {
-	unlock, err := s.open.TryLock(id)
+func (s *Store) abort(ctx context.Context, key string) (freed int64, err error) {
+	unlock, err := s.open.TryLock(key)
 	if err != nil {
-		return 0, errdefs.Errorf(errdefs.ErrUnavailable, "write %q: another writer has it open", id)
+		return 0, errdefs.Errorf(errdefs.ErrUnavailable, "another writer has it open")
 	}
 	defer unlock()
-	claim, err := s.states.Claim(ctx, id)
+	claim, err := s.states.Claim(ctx, key)
 	if err != nil {
-		return 0, fmt.Errorf("write %q: %w", id, err)
+		return 0, err
 	}
 	defer claim.Release()
 	if claim.State() == nil {
-		return 0, errdefs.Errorf(errdefs.ErrNotFound, "write %q: was never begun, or is finished", id)
+		return 0, errdefs.Errorf(errdefs.ErrNotFound, "it was never begun, or is finished")
 	}
-	st, err := decodeState(id, claim.State())
+	st, err := decodeState(key, claim.State())
 	if err != nil && !errors.Is(err, errdefs.ErrCorrupt) {
 		return 0, err
 	}
@@ -68,16 +70,16 @@ func (s *Store) Expire(ctx context.Context, before time.Time) (freed int64, err 
 			return freed, err
 		}
 		if saved.At.Before(before) {
-			n, err := s.abort(ctx, saved.ID)
+			n, err := s.abort(ctx, saved.Key)
 			freed += n
 			switch {
 			case err == nil, errors.Is(err, errdefs.ErrNotFound): // somebody else ended it
 				continue
 			case !errors.Is(err, errdefs.ErrUnavailable):
-				return freed, fmt.Errorf("expiring write %q: %w", saved.ID, err)
+				return freed, fmt.Errorf("expiring write %q: %w", saved.Key, err)
 			}
 		}
-		if st, err := decodeState(saved.ID, saved.State); err == nil {
+		if st, err := decodeState(saved.Key, saved.State); err == nil {
 			living[st.Dir] = true
 		}
 	}

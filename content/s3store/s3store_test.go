@@ -91,7 +91,7 @@ func (c *claim) Save(_ context.Context, state []byte) error {
 	if c.s.held[c.id] != c {
 		return errdefs.Errorf(errdefs.ErrConflict, "the claim is lost")
 	}
-	c.s.saved[c.id] = s3store.Saved{ID: c.id, State: state, At: time.Now()}
+	c.s.saved[c.id] = s3store.Saved{Key: c.id, State: state, At: time.Now()}
 	return nil
 }
 

@@ -2,6 +2,9 @@ package s3store
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"iter"
 	"time"
@@ -14,8 +17,8 @@ import (
 type States interface {
 	// Claim takes a write for its caller alone, of all processes that share the
 	// States, until Release. One that somebody has is errdefs.ErrUnavailable; one
-	// whose process died is free.
-	Claim(ctx context.Context, id string) (Claim, error)
+	// whose process died is free. A key is at most 201 letters, digits, _ and -.
+	Claim(ctx context.Context, key string) (Claim, error)
 	// All visits what was saved and not dropped.
 	All(ctx context.Context) iter.Seq2[Saved, error]
 }
@@ -35,7 +38,7 @@ type Claim interface {
 
 // Saved is a state as States list it.
 type Saved struct {
-	ID    string
+	Key   string
 	State []byte
 	At    time.Time // of the last Save
 }
@@ -74,12 +77,24 @@ func (s state) tailed() (n int64) {
 	return n
 }
 
-func decodeState(id string, b []byte) (st state, err error) {
+// stateKey makes a harmless key of any id.
+func stateKey(id string) string {
+	if len(id) <= maxPlainID {
+		return "i" + base64.RawURLEncoding.EncodeToString([]byte(id))
+	}
+	sum := sha256.Sum256([]byte(id))
+	return "h" + hex.EncodeToString(sum[:])
+}
+
+// maxPlainID is up to which length an id is in its key.
+const maxPlainID = 150
+
+func decodeState(key string, b []byte) (st state, err error) {
 	if b == nil {
 		return st, nil
 	}
 	if err := json.Unmarshal(b, &st); err != nil {
-		return st, errdefs.Errorf(errdefs.ErrCorrupt, "write %q: its state cannot be read: %w", id, err)
+		return st, errdefs.Errorf(errdefs.ErrCorrupt, "write %q: its state cannot be read: %w", key, err)
 	}
 	return st, nil
 }

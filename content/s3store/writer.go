@@ -35,11 +35,12 @@ func (s *Store) partOf(number int) int64 { return s.partSize << (number / 2048) 
 // Begin implements content.Ingester.
 func (s *Store) Begin(ctx context.Context, id string) (content.Writer, error) {
 	// Known here already, it need not be asked for.
-	unlock, err := s.open.TryLock(id)
+	key := stateKey(id)
+	unlock, err := s.open.TryLock(key)
 	if err != nil {
 		return nil, errdefs.Errorf(errdefs.ErrUnavailable, "write %q: another writer has it open", id)
 	}
-	claim, err := s.states.Claim(ctx, id)
+	claim, err := s.states.Claim(ctx, key)
 	if err != nil {
 		unlock()
 		return nil, fmt.Errorf("write %q: %w", id, err)

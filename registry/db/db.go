@@ -22,8 +22,9 @@ import (
 	"syscall"
 	"time"
 
-	_ "github.com/jackc/pgx/v5/stdlib" // the database/sql driver "pgx"
-	"modernc.org/sqlite"               // the database/sql driver "sqlite"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	"modernc.org/sqlite" // the database/sql driver "sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"cove/errdefs"
@@ -50,6 +51,7 @@ type DB struct {
 	pool  *sql.DB // SQLite: the readers
 	now   func() time.Time
 	locks limit.Keyed
+	held  limit.Keyed // by Hold
 	ids   *ids
 
 	// SQLite only.
@@ -60,6 +62,8 @@ type DB struct {
 	// holds a lock needs one for his transaction, so that with one pool enough of
 	// them would wait for each other forever.
 	lockers *sql.DB
+	// holder has what Hold gives out.
+	holder *holder
 }
 
 // Open opens the database and brings its tables to the newest schema. Close it.
@@ -105,20 +109,30 @@ func openSQLite(ctx context.Context, cfg Config) (*DB, error) {
 }
 
 func openPostgres(ctx context.Context, cfg Config) (*DB, error) {
-	pool, err := sql.Open("pgx", cfg.DSN)
+	parsed, err := pgx.ParseConfig(cfg.DSN)
 	if err != nil {
-		return nil, fmt.Errorf("registry database: %w", err)
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "registry database: %w", err)
 	}
-	bound(pool, cfg.Connections, 16)
+	connect := func(n, standard int) *sql.DB {
+		pool := stdlib.OpenDB(*parsed, stdlib.OptionAfterConnect(noticeDeath))
+		bound(pool, n, standard)
+		return pool
+	}
+	pool := connect(cfg.Connections, 16)
 	if err := migrate(ctx, pool, cfg.Migrations, true); err != nil {
 		return nil, errors.Join(fmt.Errorf("registry database: %w", err), pool.Close())
 	}
-	lockers, err := sql.Open("pgx", cfg.DSN)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("registry database: %w", err), pool.Close())
-	}
-	bound(lockers, cfg.Connections, 16)
-	return &DB{Querier: plain{pool}, pool: pool, lockers: lockers, now: cfg.Now, ids: &ids{}}, nil
+	return &DB{
+		Querier: plain{pool}, pool: pool, lockers: connect(cfg.Connections, 16), holder: &holder{pool: connect(1, 1)},
+		now: cfg.Now, ids: &ids{},
+	}, nil
+}
+
+// noticeDeath has the server end the session, and its locks, of a machine that is
+// gone without a word within 8 s. The kill of a process it hears of at once.
+func noticeDeath(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, "SET tcp_keepalives_idle = 4; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 2")
+	return err
 }
 
 func bound(pool *sql.DB, n, standard int) {
@@ -150,7 +164,7 @@ func (db *DB) Statements() []string {
 // write-ahead log into the file, which only the writing one may.
 func (db *DB) Close() error {
 	if db.writer == nil {
-		return errors.Join(db.lockers.Close(), db.pool.Close())
+		return errors.Join(db.holder.close(), db.lockers.Close(), db.pool.Close())
 	}
 	db.writer.stop()
 	return errors.Join(db.readers.close(), db.pool.Close(), db.writer.close())

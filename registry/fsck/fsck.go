@@ -64,7 +64,9 @@ type Checked struct {
 // there. heal also removes it, under the lock of its digest, which with SQLite
 // holds in one process only: the caller sees to it that no server runs. What is
 // removed or lost comes back with the next push of the image.
-func Run(ctx context.Context, store content.Store, db *metadata.DB, heal bool, found func(Finding)) (Checked, error) {
+func Run(
+	ctx context.Context, store content.BlobStore, db *metadata.DB, heal bool, found func(Finding),
+) (Checked, error) {
 	f := &check{store: store, db: db, heal: heal, found: found}
 	f.buffers.New = func() any { b := make([]byte, 1<<20); return &b }
 	var last digest.Digest
@@ -89,7 +91,7 @@ func Run(ctx context.Context, store content.Store, db *metadata.DB, heal bool, f
 }
 
 type check struct {
-	store content.Store
+	store content.BlobStore
 	db    *metadata.DB
 	heal  bool
 

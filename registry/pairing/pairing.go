@@ -13,23 +13,21 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
-	"cove/content"
 	"cove/errdefs"
 	"cove/registry/metadata"
-	"cove/registry/records"
+	"cove/registry/storage"
 	"cove/registry/store"
 )
 
 // Pairing is what is known of the two before they are used.
 type Pairing struct {
-	root string
-	db   dbSide
-	held contentSide
+	root    string
+	content string // what messages call it
+	db      dbSide
+	held    contentSide
 }
 
 type dbSide struct {
@@ -47,10 +45,11 @@ type contentSide struct {
 }
 
 // Look gathers both sides.
-func Look(
-	ctx context.Context, root string, db *metadata.DB, bytes content.Manager, recs *records.Dir,
-) (p Pairing, err error) {
-	p.root = root
+func Look(ctx context.Context, root string, db *metadata.DB, held *storage.Storage) (p Pairing, err error) {
+	p.root, p.content = root, held.Name()
+	// Before the database's: of another server's change the storage must not seem to
+	// know first.
+	p.held.sequence = held.Records.Sequence()
 	if p.db.identity, err = db.Identity(ctx); err != nil {
 		return p, err
 	}
@@ -60,13 +59,12 @@ func Look(
 	if p.db.sequence, err = db.Sequence(ctx); err != nil {
 		return p, err
 	}
-	if p.held.identity, err = recs.Identity(); err != nil {
+	if p.held.identity, err = held.Records.Identity(ctx); err != nil {
 		return p, err
 	}
-	p.held.sequence = recs.Sequence()
 	const sample = 64
 	seen, known := 0, 0
-	for info, err := range bytes.All(ctx) {
+	for info, err := range held.Bytes.All(ctx) {
 		if err != nil {
 			return p, err
 		}
@@ -88,17 +86,17 @@ func Look(
 // Check is nil for two that belong together, or that can be told to: adopt says
 // that an identity is still to be given to both.
 func (p Pairing) Check() (adopt bool, err error) {
-	database, bytes := filepath.Join(p.root, DatabaseFile), filepath.Join(p.root, "content")
+	database := filepath.Join(p.root, DatabaseFile)
 	refuse := func(format string, args ...any) (bool, error) {
 		err := errdefs.Errorf(errdefs.ErrConflict, format, args...)
 		return false, errdefs.Suggest(err, errdefs.RecoverDatabase, p.root)
 	}
 	switch same := p.db.identity == p.held.identity; {
 	case !p.db.knows && p.held.holds:
-		return false, emptyDatabase(p.root)
+		return false, emptyDatabase(p.root, p.content)
 	case same && p.db.identity != "" && p.db.sequence < p.held.sequence:
 		return refuse("the database (%s, if it is not PostgreSQL) is an older copy: "+
-			"it lacks changes that were made since to the content of %s", database, bytes)
+			"it lacks changes that were made since to the content of %s", database, p.content)
 	case same && p.db.identity != "":
 		return false, nil
 	case !p.db.knows && !p.held.holds, p.held.holds && p.held.familiar &&
@@ -106,10 +104,11 @@ func (p Pairing) Check() (adopt bool, err error) {
 		return true, nil // a first start, or the first of a release that gives identities
 	case p.db.knows && !p.held.holds:
 		return refuse("%s is empty, and the database (%s, if it is not PostgreSQL) knows content: "+
-			"is the file system with the content mounted?", bytes, database)
+			"is the file system with the content mounted, the bucket and its prefix the right one?",
+			p.content, database)
 	default:
 		return refuse("the database (%s, if it is not PostgreSQL) and the content of %s are of two registries",
-			database, bytes)
+			database, p.content)
 	}
 }
 
@@ -126,11 +125,10 @@ func (p Pairing) WithoutContent() Pairing {
 const DatabaseFile = "registry.db"
 
 // emptyDatabase is the refusal of a database that knows nothing beside content.
-func emptyDatabase(root string) error {
+func emptyDatabase(root, content string) error {
 	err := errdefs.Errorf(errdefs.ErrConflict,
 		"the database (%s, if it is not PostgreSQL) is missing or empty, and %s holds content: "+
-			"beside it the content would be taken for garbage", filepath.Join(root, DatabaseFile), filepath.Join(root,
-			"content"))
+			"beside it the content would be taken for garbage", filepath.Join(root, DatabaseFile), content)
 	return errdefs.Suggest(err, errdefs.RecoverDatabase, root)
 }
 
@@ -147,24 +145,16 @@ func DatabaseLost(root string) error {
 		}
 		names, err := dir.Readdirnames(1)
 		if err = errors.Join(err, dir.Close()); err == nil && len(names) > 0 {
-			return emptyDatabase(root)
+			return emptyDatabase(root, filepath.Join(root, "content"))
 		}
 	}
 	return nil
 }
 
-// OpenRecords makes the folder of the records if it is missing.
-func OpenRecords(root string) (*records.Dir, error) {
-	name := filepath.Join(root, "content", "records")
-	if err := os.Mkdir(name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("registry root: %w", err)
-	}
-	return records.Open(name, records.Options{})
-}
-
 // Adopt gives the two one identity, after the records tell all that the database
 // knows. The identity of the content comes last: with it the records count.
-func (p Pairing) Adopt(ctx context.Context, db *metadata.DB, recs *records.Dir) error {
+func (p Pairing) Adopt(ctx context.Context, db *metadata.DB, held *storage.Storage) error {
+	recs := held.Records
 	id := rand.Text()
 	for _, given := range []string{p.db.identity, p.held.identity} {
 		if given != "" {
@@ -185,5 +175,5 @@ func (p Pairing) Adopt(ctx context.Context, db *metadata.DB, recs *records.Dir) 
 	if err := recs.SetSequence(p.db.sequence); err != nil {
 		return err
 	}
-	return recs.SetIdentity(id)
+	return recs.SetIdentity(ctx, id)
 }

@@ -11,9 +11,12 @@
 // it. So a record may tell of a push that nobody acknowledged, and there is one
 // for every push that somebody did. Records of one tag, or of one manifest in
 // a repository, are written by one caller at a time: it holds the lock of it.
+//
+// They lie where the bytes do: in a folder, or in a bucket.
 package records
 
 import (
+	"context"
 	// go-digest asks the crypto registry for its algorithms.
 	_ "crypto/sha256"
 	_ "crypto/sha512"
@@ -21,7 +24,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
+	"iter"
 	"path"
 	"slices"
 	"strconv"
@@ -29,7 +32,6 @@ import (
 	"sync"
 
 	"github.com/opencontainers/go-digest"
-	"golang.org/x/sys/unix"
 
 	"cove/internal/atomicfile"
 )
@@ -42,158 +44,105 @@ const (
 	tagsDir      = "_tags"
 )
 
-// Dir is the folder of the records. It is safe for concurrent use.
-type Dir struct {
-	root folder
+// Records are all of one registry. They are safe for concurrent use.
+type Records struct {
+	files  files
+	number number
 
-	mu       sync.Mutex
-	sequence *os.File
-	highest  int64 // as written
+	mu      sync.Mutex
+	highest int64 // as the number was told
 }
 
-// Options tune a Dir; the zero value is right for use.
-type Options struct {
-	// Fault, when set, is asked before every step that changes the disk. An
-	// error it returns becomes the failure of that step.
-	Fault func(Step) error
+// files are where records lie. Names are paths with slashes, below one place.
+type files interface {
+	// read is fs.ErrNotExist of a file that is not there.
+	read(ctx context.Context, name string) ([]byte, error)
+	// list visits the names of the files below a folder, in their order; one that is
+	// not there has none.
+	list(ctx context.Context, folder string) iter.Seq2[string, error]
+	// add writes a file. One that is there stays, and is made as durable.
+	add(ctx context.Context, name string, b []byte, keep atomicfile.Keep) error
+	// replace writes a file, durably, also where one is.
+	replace(ctx context.Context, name string, b []byte) error
+	// remove removes files of one folder, if they are there.
+	remove(ctx context.Context, keep atomicfile.Keep, names ...string) error
+	// sync makes everything durable that was added.
+	sync() error
+	Close() error
 }
 
-// Step names a system call of a record.
-type Step string
-
-// The steps, in the order of a record's life.
-const (
-	StepMkdir   Step = "mkdir"   // the folder of a repository or a tag
-	StepCreate  Step = "create"  // a file, which a rename follows if it is not empty
-	StepRename  Step = "rename"  // the record appears
-	StepSyncDir Step = "syncdir" // its name is durable, or that it is gone
-	StepRemove  Step = "remove"  // it goes
-)
-
-// folder is a root whose steps may be made to fail.
-type folder struct {
-	*os.Root
-	opts Options
+// number keeps one that grows with every change.
+type number interface {
+	load() (int64, error)
+	// store may be late, and what it stores may be lost with the process.
+	store(n int64) error
+	Close() error
 }
 
-func (f folder) fault(step Step) error {
-	if f.opts.Fault == nil {
+func open(f files, n number) (*Records, error) {
+	highest, err := n.load()
+	if err != nil {
+		return nil, errors.Join(failed(err), n.Close(), f.Close())
+	}
+	return &Records{files: f, number: n, highest: highest}, nil
+}
+
+// failed says what failed.
+func failed(err error) error {
+	if err == nil {
 		return nil
 	}
-	return f.opts.Fault(step)
+	return fmt.Errorf("registry records: %w", err)
 }
 
-func (f folder) OpenFile(name string, flag int, perm fs.FileMode) (*os.File, error) {
-	step := StepCreate
-	if flag == os.O_RDONLY {
-		step = StepSyncDir // nothing else is opened so
-	}
-	if err := f.fault(step); err != nil {
-		return nil, err
-	}
-	return f.Root.OpenFile(name, flag, perm)
-}
-
-func (f folder) Rename(from, to string) error {
-	if err := f.fault(StepRename); err != nil {
-		return err
-	}
-	return f.Root.Rename(from, to)
-}
-
-func (f folder) Remove(name string) error {
-	if err := f.fault(StepRemove); err != nil {
-		return err
-	}
-	return f.Root.Remove(name)
-}
-
-func (f folder) Mkdir(name string, perm fs.FileMode) error {
-	if err := f.fault(StepMkdir); err != nil {
-		return err
-	}
-	return f.Root.Mkdir(name, perm)
-}
-
-// Open opens the folder, which must be there, and makes what is in it. Close it.
-func Open(name string, opts Options) (*Dir, error) {
-	root, err := os.OpenRoot(name)
-	if err != nil {
-		return nil, fmt.Errorf("registry records: %w", err)
-	}
-	d := &Dir{root: folder{root, opts}}
-	if d.sequence, err = root.OpenFile(sequenceFile, os.O_RDWR|os.O_CREATE, 0o600); err != nil {
-		return nil, errors.Join(fmt.Errorf("registry records: %w", err), root.Close())
-	}
-	b := make([]byte, sequenceLength)
-	if n, _ := d.sequence.ReadAt(b, 0); n == sequenceLength { // anything else is no number: 0
-		d.highest, _ = strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64)
-	}
-	return d, nil
-}
-
-// Close releases the folder.
-func (d *Dir) Close() error {
-	return errors.Join(d.sequence.Sync(), d.sequence.Close(), d.root.Close())
-}
+// Close releases everything.
+func (r *Records) Close() error { return errors.Join(r.number.Close(), r.files.Close()) }
 
 // Sync makes everything durable that was written, as of records that were added
 // with Volatile.
-func (d *Dir) Sync() error {
-	if err := unix.Syncfs(int(d.sequence.Fd())); err != nil {
-		return fmt.Errorf("registry records: %w", err)
-	}
-	return nil
-}
+func (r *Records) Sync() error { return failed(r.files.sync()) }
 
 // Identity is the registry's; "" before SetIdentity.
-func (d *Dir) Identity() (string, error) {
-	b, err := d.root.ReadFile(identityFile)
+func (r *Records) Identity(ctx context.Context) (string, error) {
+	b, err := r.files.read(ctx, identityFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
 	}
-	return strings.TrimSpace(string(b)), err
+	return strings.TrimSpace(string(b)), failed(err)
 }
 
 // SetIdentity replaces it. The caller has seen to it that the records are
 // complete and durable.
-func (d *Dir) SetIdentity(id string) error {
-	return atomicfile.Write(d.root, identityFile, []byte(id+"\n"), 0o600, atomicfile.Durable)
+func (r *Records) SetIdentity(ctx context.Context, id string) error {
+	return failed(r.files.replace(ctx, identityFile, []byte(id+"\n")))
 }
-
-// sequenceLength is that of the file: a number and a line break.
-const sequenceLength = 20
 
 // Sequence is the newest number that Raise or SetSequence was given.
-func (d *Dir) Sequence() int64 {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.highest
+func (r *Records) Sequence() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.highest
 }
 
-// Raise records that the database has committed this number. It waits for no
-// fsync: a power cut leaves a smaller number, which only makes an older
+// Raise records that the database has committed this number. It waits for
+// nothing: a power cut leaves a smaller number, which only makes an older
 // database pass for a newer one that it nearly is.
-func (d *Dir) Raise(n int64) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if n > d.highest {
-		_ = d.write(n) // on a full disk, say: the number stays smaller
+func (r *Records) Raise(n int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if n > r.highest && r.number.store(n) == nil { // on a full disk, say, it stays smaller
+		r.highest = n
 	}
 }
 
 // SetSequence replaces the number, also by a smaller one.
-func (d *Dir) SetSequence(n int64) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.write(n)
-}
-
-func (d *Dir) write(n int64) error {
-	if _, err := d.sequence.WriteAt(fmt.Appendf(nil, "%*d\n", sequenceLength-1, n), 0); err != nil {
-		return fmt.Errorf("registry records: %w", err)
+func (r *Records) SetSequence(n int64) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err := r.number.store(n); err != nil {
+		return failed(err)
 	}
-	d.highest = n
+	r.highest = n
 	return nil
 }
 
@@ -205,94 +154,59 @@ type Manifest struct {
 	By         string        `json:"by,omitempty"`
 }
 
-// AddManifest records a manifest; keep is Durable, unless the caller syncs the
-// file system later. A record that is there stays.
-func (d *Dir) AddManifest(m Manifest, keep atomicfile.Keep) error {
-	name := manifestName(m.Repository, m.Digest)
-	if _, err := d.root.Lstat(name); err == nil {
-		return d.sync(name, keep)
-	}
+// AddManifest records a manifest; keep is Durable, unless the caller syncs
+// later. A record that is there stays.
+func (r *Records) AddManifest(ctx context.Context, m Manifest, keep atomicfile.Keep) error {
 	b, err := json.Marshal(m)
 	if err != nil {
 		return err
 	}
-	return d.inFolder(name, keep, func() error { return atomicfile.Write(d.root, name, b, 0o600, keep) })
+	return failed(r.files.add(ctx, manifestName(m.Repository, m.Digest), b, keep))
 }
 
-// RemoveManifest forgets that a manifest is in a repository.
-func (d *Dir) RemoveManifest(repo string, dgst digest.Digest) error {
-	return d.remove(manifestName(repo, dgst))
+// RemoveManifest forgets that a manifest is in a repository, durably, as what was
+// deleted is.
+func (r *Records) RemoveManifest(ctx context.Context, repo string, dgst digest.Digest) error {
+	return failed(r.files.remove(ctx, atomicfile.Durable, manifestName(repo, dgst)))
 }
 
 // AddTag records that a tag names a manifest now.
-func (d *Dir) AddTag(repo, tag string, dgst digest.Digest, keep atomicfile.Keep) error {
-	before, err := d.tag(repo, tag)
+func (r *Records) AddTag(ctx context.Context, repo, tag string, dgst digest.Digest, keep atomicfile.Keep) error {
+	before, err := r.tag(ctx, repo, tag)
 	if err != nil {
 		return err
-	}
-	if len(before) > 0 && before[0].Digest == dgst {
-		return d.sync(before[0].file(), keep)
 	}
 	next := Tag{Repository: repo, Name: tag, Digest: dgst, number: 1}
 	if len(before) > 0 {
 		next.number = before[0].number + 1
-	}
-	return d.inFolder(next.file(), keep, func() error {
-		f, err := d.root.OpenFile(next.file(), os.O_WRONLY|os.O_CREATE, 0o600)
-		if err != nil {
-			return err
+		if before[0].Digest == dgst {
+			next = before[0] // also one that a killed process had made
 		}
-		if err := f.Close(); err != nil {
-			return err
-		}
-		return d.sync(next.file(), keep)
-	})
-}
-
-// sync makes a name durable, also one that a killed process had made.
-func (d *Dir) sync(name string, keep atomicfile.Keep) error {
-	if keep != atomicfile.Durable {
-		return nil
 	}
-	return atomicfile.SyncDir(d.root, path.Dir(name))
+	return failed(r.files.add(ctx, next.file(), nil, keep))
 }
 
 // KeepTag forgets what a tag named, but for the newest record of dgst, which may
 // be "": it names nothing.
-func (d *Dir) KeepTag(repo, tag string, dgst digest.Digest) error {
-	all, err := d.tag(repo, tag)
+func (r *Records) KeepTag(ctx context.Context, repo, tag string, dgst digest.Digest) error {
+	all, err := r.tag(ctx, repo, tag)
 	if err != nil {
 		return err
 	}
-	kept := false
+	// One that comes back after a power cut is older than what was kept.
+	keep := atomicfile.Durable
+	var old []string
 	for _, t := range all {
-		if t.Digest == dgst && !kept {
-			kept = true
+		if t.Digest == dgst && keep == atomicfile.Durable {
+			keep = atomicfile.Volatile
 			continue
 		}
-		if err := d.root.Remove(t.file()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("registry records: %w", err)
-		}
+		old = append(old, t.file())
 	}
-	if kept || len(all) == 0 {
-		return nil // one that comes back after a power cut is older than what was kept
-	}
-	return d.remove(path.Join(names, repo, tagsDir, tag))
-}
-
-// remove forgets durably, as what was deleted is.
-func (d *Dir) remove(name string) error {
-	err := d.root.Remove(name)
-	if errors.Is(err, fs.ErrNotExist) {
+	if len(old) == 0 {
 		return nil
 	}
-	if err == nil {
-		err = atomicfile.SyncDir(d.root, path.Dir(name))
-	}
-	if err != nil {
-		return fmt.Errorf("registry records: %w", err)
-	}
-	return nil
+	return failed(r.files.remove(ctx, keep, old...))
 }
 
 // Tag is a record of what a tag names, or named.
@@ -302,8 +216,10 @@ type Tag struct {
 	number           int64
 }
 
+func tagFolder(repo, tag string) string { return path.Join(names, repo, tagsDir, tag) }
+
 func (t Tag) file() string {
-	return path.Join(names, t.Repository, tagsDir, t.Name,
+	return path.Join(tagFolder(t.Repository, t.Name),
 		fmt.Sprintf("%d.%s.%s", t.number, t.Digest.Algorithm(), t.Digest.Encoded()))
 }
 
@@ -312,20 +228,41 @@ func manifestName(repo string, dgst digest.Digest) string {
 }
 
 // tag lists the records of a tag, the newest first.
-func (d *Dir) tag(repo, tag string) (all []Tag, err error) {
-	entries, err := fs.ReadDir(d.root.FS(), path.Join(names, repo, tagsDir, tag))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("registry records: %w", err)
-	}
-	for _, e := range entries {
-		number, rest, _ := strings.Cut(e.Name(), ".")
-		n, err := strconv.ParseInt(number, 10, 64)
-		if dgst, ok := parseDigest(rest); ok && err == nil {
-			all = append(all, Tag{Repository: repo, Name: tag, Digest: dgst, number: n})
+func (r *Records) tag(ctx context.Context, repo, tag string) (all []Tag, err error) {
+	for name, err := range r.files.list(ctx, tagFolder(repo, tag)) {
+		if err != nil {
+			return nil, failed(err)
+		}
+		if t, ok := parseTag(name); ok {
+			all = append(all, t)
 		}
 	}
-	slices.SortFunc(all, func(a, b Tag) int { return int(b.number - a.number) })
+	newestFirst(all)
 	return all, nil
+}
+
+func newestFirst(tags []Tag) {
+	slices.SortFunc(tags, func(a, b Tag) int { return int(b.number - a.number) })
+}
+
+// parseTag is the reverse of Tag.file.
+func parseTag(name string) (t Tag, ok bool) {
+	folder, file := path.Split(name)
+	kind, tag := path.Split(path.Clean(folder))
+	repo, ok := strings.CutSuffix(path.Clean(kind), "/"+tagsDir)
+	number, rest, _ := strings.Cut(file, ".")
+	n, err := strconv.ParseInt(number, 10, 64)
+	dgst, valid := parseDigest(rest)
+	t = Tag{Repository: strings.TrimPrefix(repo, names+"/"), Name: tag, Digest: dgst, number: n}
+	return t, ok && err == nil && valid
+}
+
+// parseManifest is the reverse of manifestName.
+func parseManifest(name string) (m Manifest, ok bool) {
+	folder, file := path.Split(name)
+	repo, ok := strings.CutSuffix(path.Clean(folder), "/"+manifestsDir)
+	dgst, valid := parseDigest(file)
+	return Manifest{Repository: strings.TrimPrefix(repo, names+"/"), Digest: dgst}, ok && valid
 }
 
 func parseDigest(text string) (digest.Digest, bool) {
@@ -334,74 +271,37 @@ func parseDigest(text string) (digest.Digest, bool) {
 	return dgst, ok && dgst.Validate() == nil
 }
 
-// inFolder calls write, and makes the folder of name when it is missing. With
-// Durable the names of the folders survive a power cut, as that of the file.
-func (d *Dir) inFolder(name string, keep atomicfile.Keep, write func() error) error {
-	err := write()
-	if errors.Is(err, fs.ErrNotExist) {
-		if err = d.makeFolder(path.Dir(name), keep); err == nil {
-			err = write()
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("registry records: %w", err)
-	}
-	return nil
-}
-
-func (d *Dir) makeFolder(name string, keep atomicfile.Keep) error {
-	err := d.root.Mkdir(name, 0o700)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err = d.makeFolder(path.Dir(name), keep); err == nil {
-			err = d.root.Mkdir(name, 0o700)
-		}
-	}
-	if err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return d.sync(name, keep)
-}
-
 // All reads every record: manifests, and for each tag what it named, the newest
 // first.
-func (d *Dir) All() (manifests []Manifest, tags [][]Tag, err error) {
-	err = fs.WalkDir(d.root.FS(), names, func(name string, e fs.DirEntry, err error) error {
-		if errors.Is(err, fs.ErrNotExist) && name == names {
-			return nil
-		}
+func (r *Records) All(ctx context.Context) (manifests []Manifest, tags [][]Tag, err error) {
+	last := ""
+	for name, err := range r.files.list(ctx, names) {
 		if err != nil {
-			return err
+			return nil, nil, failed(err)
 		}
-		repo, kind := path.Split(path.Dir(name))
-		repo = strings.TrimPrefix(strings.TrimSuffix(repo, "/"), names+"/")
-		switch {
-		case kind == manifestsDir && !atomicfile.IsTemp(name):
-			if dgst, ok := parseDigest(e.Name()); ok {
-				manifests = append(manifests, d.manifest(repo, dgst))
-			}
-		case kind == tagsDir && e.IsDir():
-			all, err := d.tag(repo, e.Name())
-			if err != nil {
-				return err
-			}
-			if len(all) > 0 {
-				tags = append(tags, all)
-			}
-			return fs.SkipDir
+		if m, ok := parseManifest(name); ok {
+			manifests = append(manifests, r.manifest(ctx, name, m))
+			continue
 		}
-		return nil
-	})
-	if err != nil {
-		err = fmt.Errorf("registry records: %w", err)
+		t, ok := parseTag(name)
+		if !ok {
+			continue
+		}
+		if folder := path.Dir(name); folder != last { // those of one tag follow one another
+			tags, last = append(tags, nil), folder
+		}
+		tags[len(tags)-1] = append(tags[len(tags)-1], t)
 	}
-	return manifests, tags, err
+	for _, history := range tags {
+		newestFirst(history)
+	}
+	return manifests, tags, nil
 }
 
 // manifest reads one record. One that cannot be read has no media type: most
 // manifests say it themselves.
-func (d *Dir) manifest(repo string, dgst digest.Digest) Manifest {
-	m := Manifest{Repository: repo, Digest: dgst}
-	if b, err := d.root.ReadFile(manifestName(repo, dgst)); err == nil {
+func (r *Records) manifest(ctx context.Context, name string, m Manifest) Manifest {
+	if b, err := r.files.read(ctx, name); err == nil {
 		_ = json.Unmarshal(b, &m)
 	}
 	return m

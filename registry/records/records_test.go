@@ -10,12 +10,14 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"cove/content/s3store/objects"
+	"cove/content/s3store/s3test"
 	"cove/internal/atomicfile"
 )
 
-func open(t *testing.T, dir string) *Dir {
+func openFolder(t *testing.T, dir string) *Records {
 	t.Helper()
-	d, err := Open(dir, Options{})
+	d, err := OpenFolder(dir, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,26 +33,71 @@ func open(t *testing.T, dir string) *Dir {
 // and reads them all back.
 func TestTagsAndManifests(t *testing.T) {
 	t.Parallel()
-	d := open(t, t.TempDir())
+	t.Run("folder", func(t *testing.T) {
+		t.Parallel()
+		testTagsAndManifests(t, openFolder(t, t.TempDir()))
+	})
+	t.Run("bucket", func(t *testing.T) {
+		t.Parallel()
+		testTagsAndManifests(t, openBucket(t, s3test.Start(t).Bucket(t)))
+	})
+}
+
+func openBucket(t *testing.T, b *objects.Bucket) *Records {
+	t.Helper()
+	r, err := OpenBucket(t.Context(), b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return r
+}
+
+// TestSequenceInABucket is written at the latest when the records are closed.
+func TestSequenceInABucket(t *testing.T) {
+	t.Parallel()
+	b := s3test.Start(t).Bucket(t)
+	first, err := OpenBucket(t.Context(), b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int64{5, 1 << 62, 7} {
+		first.Raise(n)
+	}
+	if err := errors.Join(first.SetIdentity(t.Context(), "me"), first.Close(), first.Close()); err != nil {
+		t.Fatal(err)
+	}
+	d := openBucket(t, b)
+	if id, err := d.Identity(t.Context()); d.Sequence() != 1<<62 || id != "me" || err != nil {
+		t.Errorf("%d, %q, %v", d.Sequence(), id, err)
+	}
+}
+
+func testTagsAndManifests(t *testing.T, d *Records) {
+	t.Helper()
 	a, b := digest.FromString("a"), digest.SHA512.FromString("b")
 	var errs []error
 	repos := []string{"library/x", "library/x/y", "team/" + strings.Repeat("n", 250), "x_tags/manifests"}
 	for _, repo := range repos {
 		for _, dgst := range []digest.Digest{a, b, a} {
-			errs = append(errs, d.AddManifest(Manifest{Repository: repo, Digest: dgst, MediaType: "m/" + repo, By: "me"}, atomicfile.Durable))
+			errs = append(errs, d.AddManifest(t.Context(), Manifest{Repository: repo, Digest: dgst, MediaType: "m/" + repo, By: "me"}, atomicfile.Durable))
 		}
 		for _, dgst := range []digest.Digest{a, b, b, a} { // three changes, and one that is none
-			errs = append(errs, d.AddTag(repo, "v1", dgst, atomicfile.Durable))
+			errs = append(errs, d.AddTag(t.Context(), repo, "v1", dgst, atomicfile.Durable))
 		}
-		errs = append(errs, d.AddTag(repo, "gone", a, atomicfile.Volatile), d.KeepTag(repo, "gone", ""),
-			d.KeepTag(repo, "never", ""), d.AddTag(repo, "kept", a, atomicfile.Durable),
-			d.AddTag(repo, "kept", b, atomicfile.Durable), d.KeepTag(repo, "kept", a), d.RemoveManifest(repo, digest.FromString("c")))
+		errs = append(errs, d.AddTag(t.Context(), repo, "gone", a, atomicfile.Volatile), d.KeepTag(t.Context(), repo, "gone", ""),
+			d.KeepTag(t.Context(), repo, "never", ""), d.AddTag(t.Context(), repo, "kept", a, atomicfile.Durable),
+			d.AddTag(t.Context(), repo, "kept", b, atomicfile.Durable), d.KeepTag(t.Context(), repo, "kept", a), d.RemoveManifest(t.Context(), repo, digest.FromString("c")))
 	}
-	errs = append(errs, d.RemoveManifest("library/x", b))
+	errs = append(errs, d.RemoveManifest(t.Context(), "library/x", b))
 	if err := errors.Join(errs...); err != nil {
 		t.Fatal(err)
 	}
-	manifests, tags, err := d.All()
+	manifests, tags, err := d.All(t.Context())
 	if err != nil || len(manifests) != 2*len(repos)-1 || len(tags) != 2*len(repos) {
 		t.Fatalf("%d manifests, %d tags, %v", len(manifests), len(tags), err)
 	}
@@ -76,15 +123,15 @@ func TestTagsAndManifests(t *testing.T) {
 func TestSequence(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	d := open(t, dir)
+	d := openFolder(t, dir)
 	for _, n := range []int64{5, 1 << 62, 7} {
 		d.Raise(n)
 	}
-	if err := errors.Join(d.SetIdentity("me"), d.Close()); err != nil {
+	if err := errors.Join(d.SetIdentity(t.Context(), "me"), d.Close()); err != nil {
 		t.Fatal(err)
 	}
-	d = open(t, dir)
-	if id, err := d.Identity(); d.Sequence() != 1<<62 || id != "me" || err != nil {
+	d = openFolder(t, dir)
+	if id, err := d.Identity(t.Context()); d.Sequence() != 1<<62 || id != "me" || err != nil {
 		t.Errorf("%d, %q, %v", d.Sequence(), id, err)
 	}
 	if err := d.SetSequence(3); err != nil || d.Sequence() != 3 {
@@ -94,7 +141,7 @@ func TestSequence(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, "sequence"), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if n := open(t, dir).Sequence(); n != 0 {
+		if n := openFolder(t, dir).Sequence(); n != 0 {
 			t.Errorf("%q: %d", text, n)
 		}
 	}

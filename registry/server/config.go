@@ -33,6 +33,8 @@ type Config struct {
 	TLS       TLS      `yaml:"tls"`
 	// Database is a postgres:// URL; "" is SQLite inside Root.
 	Database string `yaml:"database"`
+	// Storage is where the bytes lie, and the records of what they mean.
+	Storage Storage `yaml:"storage"`
 	// ExternalURL is where clients reach a registry that stands behind a
 	// proxy: https://harbor.example.com.
 	ExternalURL string `yaml:"external_url"`
@@ -202,6 +204,9 @@ func (c *Config) Complete() error {
 		return invalid("database: it is not postgres://USER@HOST/NAME; leave it out for SQLite in the root")
 	case c.ExternalURL != "" && !isBaseURL(c.ExternalURL):
 		return invalid("external_url: %q is not https://HOST[:PORT]", c.ExternalURL)
+	}
+	if err := c.Storage.check(); err != nil {
+		return err
 	}
 	_, err = c.Log.handler(io.Discard)
 	return err

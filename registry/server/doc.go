@@ -4,7 +4,7 @@
 //
 // The folder of a registry (its root) holds
 //
-//	content/             the bytes (package content/fsstore)
+//	content/             the bytes (package content/fsstore), unless they are in a bucket
 //	registry.db          what they mean (package registry/metadata)
 //	tls/                 ca.crt, ca.key, server.crt, server.key
 //	keys/                private keys that sign tokens

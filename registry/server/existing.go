@@ -11,7 +11,6 @@ import (
 	"cove/registry/audit"
 	"cove/registry/auth"
 	"cove/registry/metadata"
-	"cove/registry/pairing"
 	"cove/registry/projects"
 	"cove/registry/reserve"
 )
@@ -60,7 +59,7 @@ func openExisting(ctx context.Context, cfg *Config) (*os.Root, *metadata.DB, err
 	needs := cfg.Root
 	if cfg.Database == "" {
 		needs = cfg.dsn()
-		if err := pairing.DatabaseLost(cfg.Root); err != nil {
+		if err := cfg.databaseLost(); err != nil {
 			return nil, nil, err
 		}
 	}

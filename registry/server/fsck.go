@@ -3,13 +3,11 @@ package server
 import (
 	"context"
 	"errors"
-	"os"
-	"path/filepath"
 
-	"cove/content/fsstore"
 	"cove/errdefs"
 	"cove/registry/fsck"
 	"cove/registry/pairing"
+	"cove/registry/storage"
 )
 
 // Fsck compares what a registry has stored with what it should be; see
@@ -27,23 +25,15 @@ func Fsck(ctx context.Context, cfg Config, heal bool, found func(fsck.Finding)) 
 				"healing needs the registry to be stopped: %w", err)
 		}
 	}
-	// A storage that is not mounted is not a storage that has lost everything.
-	dir := filepath.Join(cfg.Root, "content")
-	if _, err := os.Stat(filepath.Join(dir, "oci-layout")); err != nil {
-		return fsck.Checked{}, errdefs.Errorf(errdefs.ErrNotFound, "no storage at %s: %w", dir, err)
-	}
-	if s.store, err = fsstore.Open(dir, fsstore.Options{}); err != nil {
+	if s.storage, err = storage.OpenExisting(ctx, cfg.storage(db)); err != nil {
 		return fsck.Checked{}, err
 	}
-	if s.records, err = pairing.OpenRecords(cfg.Root); err != nil {
-		return fsck.Checked{}, err
-	}
-	p, err := pairing.Look(ctx, cfg.Root, s.db, s.store, s.records)
+	p, err := pairing.Look(ctx, cfg.Root, s.db, s.storage)
 	if err != nil {
 		return fsck.Checked{}, err
 	}
 	if _, err := p.Check(); err != nil {
 		return fsck.Checked{}, err
 	}
-	return fsck.Run(ctx, s.store, s.db, heal, found)
+	return fsck.Run(ctx, s.storage.Bytes, s.db, heal, found)
 }

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"cove/content/fsstore"
 	"cove/distribution/distributiontest"
 	"cove/registry/auth"
 )
@@ -228,7 +229,7 @@ func (p place) full(s *Server, images map[string]distributiontest.Image) {
 		status, _, _ = p.ask(s, "PATCH", header.Get("Location"), make([]byte, 40_000_000))
 	}
 	p.want("a chunk", status, http.StatusInsufficientStorage)
-	for in, err := range s.state.store.Ingests(p.t.Context()) {
+	for in, err := range s.state.storage.Bytes.(*fsstore.Store).Ingests(p.t.Context()) {
 		p.t.Errorf("left of a write that did not fit: %+v, %v", in, err)
 	}
 	for tag, img := range images {

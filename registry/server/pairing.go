@@ -5,23 +5,23 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"time"
 
-	"cove/content/fsstore"
 	"cove/errdefs"
 	"cove/registry/metadata"
 	"cove/registry/pairing"
+	"cove/registry/storage"
 	"cove/registry/store"
 )
 
-// pair opens the records and sees to it that database and content belong
-// together. With BeginAnew it makes them do so.
-func (s *state) pair(ctx context.Context, cfg Config) (err error) {
-	if s.records, err = pairing.OpenRecords(cfg.Root); err != nil {
+// pair sees to it that database and content belong together. With BeginAnew it
+// makes them do so. Servers that start at once do it one after the other.
+func (s *state) pair(ctx context.Context, cfg Config) error {
+	unlock, err := s.db.Lock(ctx, "registry start")
+	if err != nil {
 		return err
 	}
-	p, err := pairing.Look(ctx, cfg.Root, s.db, s.store, s.records)
+	defer unlock()
+	p, err := pairing.Look(ctx, cfg.Root, s.db, s.storage)
 	if err != nil {
 		return err
 	}
@@ -30,7 +30,7 @@ func (s *state) pair(ctx context.Context, cfg Config) (err error) {
 	case refusal != nil && !cfg.BeginAnew:
 		return refusal
 	case refusal != nil && !p.Familiar():
-		if err := s.setAside(cfg.Root); err != nil {
+		if err := s.storage.SetAside(ctx); err != nil {
 			return err
 		}
 		adopting, p = true, p.WithoutContent()
@@ -38,30 +38,9 @@ func (s *state) pair(ctx context.Context, cfg Config) (err error) {
 		adopting = true
 	}
 	if adopting {
-		err = p.Adopt(ctx, s.db, s.records)
+		err = p.Adopt(ctx, s.db, s.storage)
 	}
-	s.db.OnCommit(s.records.Raise)
-	return err
-}
-
-// setAside moves the content out of the way and opens an empty one.
-func (s *state) setAside(root string) error {
-	err := errors.Join(s.records.Close(), s.store.Close())
-	s.records, s.store = nil, nil
-	if err != nil {
-		return err
-	}
-	aside := "content" + time.Now().UTC().Format(asideFormat)
-	if err := s.root.Rename("content", aside); err != nil {
-		return fmt.Errorf("setting the content aside: %w", err)
-	}
-	if err := s.root.Mkdir("content", 0o700); err != nil {
-		return err
-	}
-	if s.store, err = fsstore.Open(filepath.Join(root, "content"), fsstore.Options{}); err != nil {
-		return err
-	}
-	s.records, err = pairing.OpenRecords(root)
+	s.db.OnCommit(s.storage.Records.Raise)
 	return err
 }
 
@@ -73,10 +52,6 @@ func Reindex(ctx context.Context, cfg Config, problem func(error)) (_ store.Rein
 	}
 	s := &state{}
 	defer func() { err = errors.Join(err, s.close(false)) }()
-	if _, err := os.Stat(filepath.Join(cfg.Root, "content", "records", "identity")); err != nil {
-		return store.Reindexed{}, errdefs.Errorf(errdefs.ErrNotFound,
-			"%s holds no records to make a database from: %w", filepath.Join(cfg.Root, "content"), err)
-	}
 	if s.root, err = os.OpenRoot(cfg.Root); err != nil {
 		return store.Reindexed{}, fmt.Errorf("registry root: %w", err)
 	}
@@ -88,15 +63,16 @@ func Reindex(ctx context.Context, cfg Config, problem func(error)) (_ store.Rein
 	if s.db, err = metadata.Open(ctx, metadata.Config{DSN: cfg.dsn()}); err != nil {
 		return store.Reindexed{}, err
 	}
-	if s.store, err = fsstore.Open(filepath.Join(cfg.Root, "content"), fsstore.Options{}); err != nil {
+	if s.storage, err = storage.OpenExisting(ctx, cfg.storage(s.db)); err != nil {
 		return store.Reindexed{}, err
 	}
-	if s.records, err = pairing.OpenRecords(cfg.Root); err != nil {
-		return store.Reindexed{}, err
-	}
-	id, err := s.records.Identity()
+	id, err := s.storage.Records.Identity(ctx)
 	if err != nil {
 		return store.Reindexed{}, err
+	}
+	if id == "" {
+		return store.Reindexed{}, errdefs.Errorf(errdefs.ErrNotFound, "%s holds no records to make a database from",
+			s.storage.Name())
 	}
 	theirs, err := s.db.Identity(ctx)
 	if err != nil {
@@ -106,7 +82,7 @@ func Reindex(ctx context.Context, cfg Config, problem func(error)) (_ store.Rein
 		return store.Reindexed{}, errors.Join(err, errdefs.Errorf(errdefs.ErrConflict,
 			"the database is another registry's; move it away, and a new one is made"))
 	}
-	done, err := store.Reindex(ctx, s.store, s.db, s.records, problem)
+	done, err := store.Reindex(ctx, s.storage.Bytes, s.db, s.storage.Records, problem)
 	if err != nil {
 		return done, err
 	}

@@ -26,10 +26,11 @@ type place struct {
 	t    *testing.T
 	root string
 	dsn  string // of PostgreSQL; "" is SQLite in the root
+	s3   *S3    // nil: the storage is in the root
 }
 
 func (p place) config() Config {
-	cfg := Config{Root: p.root, Database: p.dsn, Listen: "127.0.0.1:0", TLS: TLS{Off: true}}
+	cfg := Config{Root: p.root, Database: p.dsn, Listen: "127.0.0.1:0", TLS: TLS{Off: true}, Storage: Storage{S3: p.s3}}
 	cfg.Log.Level = "error"
 	return cfg
 }
@@ -364,7 +365,7 @@ func TestKilledPushLeavesNoWrongTag(t *testing.T) {
 	p := place{t: t, root: metadatatest.Dir(t)}
 	images := p.fill()
 	must(t, p.start(p.config(), func(s *Server) {
-		must(t, s.state.records.AddTag("team/app", "v1", digest.FromString("never came"), 0))
+		must(t, s.state.storage.Records.AddTag(t.Context(), "team/app", "v1", digest.FromString("never came"), 0))
 	}))
 	must(t, os.Remove(filepath.Join(p.root, "registry.db")))
 	p.recover("reindex", false, images, p.blobs())

@@ -90,7 +90,7 @@ func (s *Server) assemble(ctx context.Context) error {
 	})
 	var err error
 	s.registry, err = store.New(ctx, store.Config{
-		Store: s.state.store, DB: s.state.db, Rights: authorizer, Log: s.log, Records: s.state.records,
+		Store: s.state.storage.Bytes, DB: s.state.db, Rights: authorizer, Log: s.log, Records: s.state.storage.Records,
 		Lease: s.cfg.GC.Lease.Or(0), Grace: s.cfg.GC.Grace.Or(0), UploadLife: s.cfg.GC.Uploads.Or(0),
 	}, s.state.clean)
 	if err != nil {

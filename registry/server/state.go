@@ -12,15 +12,14 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"cove/content/fsstore"
 	"cove/errdefs"
 	"cove/internal/atomicfile"
 	"cove/internal/filelock"
 	"cove/registry/auth"
 	"cove/registry/metadata"
 	"cove/registry/pairing"
-	"cove/registry/records"
 	"cove/registry/reserve"
+	"cove/registry/storage"
 )
 
 // state is everything that is open of a registry's root.
@@ -28,8 +27,7 @@ type state struct {
 	root     *os.Root
 	lock     *os.File // nil with PostgreSQL, which many servers share
 	db       *metadata.DB
-	store    *fsstore.Store
-	records  *records.Dir
+	storage  *storage.Storage
 	keys     *auth.Keys
 	hasher   *auth.Hasher
 	services Services
@@ -79,7 +77,11 @@ func tryOpenState(ctx context.Context, cfg Config, r *reserve.File, now func() t
 	if s.root, err = os.OpenRoot(cfg.Root); err != nil {
 		return nil, fmt.Errorf("registry root: %w", err)
 	}
-	for dir, perm := range map[string]os.FileMode{"content": 0o700, "keys": 0o700, "tls": 0o755} {
+	folders := map[string]os.FileMode{"keys": 0o700, "tls": 0o755}
+	if cfg.Storage.S3 == nil {
+		folders["content"] = 0o700
+	}
+	for dir, perm := range folders {
 		if err := s.root.Mkdir(dir, perm); err != nil && !errors.Is(err, fs.ErrExist) {
 			return nil, fmt.Errorf("registry root: %w", err)
 		}
@@ -88,7 +90,7 @@ func tryOpenState(ctx context.Context, cfg Config, r *reserve.File, now func() t
 		if err := s.claim(cfg.Root); err != nil {
 			return nil, err
 		}
-		if err := pairing.DatabaseLost(cfg.Root); err != nil && !cfg.BeginAnew {
+		if err := cfg.databaseLost(); err != nil && !cfg.BeginAnew {
 			return nil, err
 		}
 		if err := s.makeDatabaseFile(); err != nil {
@@ -101,7 +103,7 @@ func tryOpenState(ctx context.Context, cfg Config, r *reserve.File, now func() t
 	if cfg.Database == "" {
 		s.db.SetReserve(r)
 	}
-	if s.store, err = fsstore.Open(filepath.Join(cfg.Root, "content"), fsstore.Options{}); err != nil {
+	if s.storage, err = storage.Open(ctx, cfg.storage(s.db)); err != nil {
 		return nil, err
 	}
 	if err := s.pair(ctx, cfg); err != nil {
@@ -139,7 +141,7 @@ func (s *state) makeDatabaseFile() error {
 	if fi, err := s.root.Lstat(pairing.DatabaseFile); err == nil && fi.Size() > 0 {
 		return nil
 	}
-	stamp := time.Now().UTC().Format(asideFormat)
+	stamp := time.Now().UTC().Format(storage.AsideFormat)
 	for _, name := range []string{pairing.DatabaseFile + "-wal", pairing.DatabaseFile + "-shm"} {
 		if err := s.root.Rename(name, name+stamp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("registry root: %w", err)
@@ -152,9 +154,6 @@ func (s *state) makeDatabaseFile() error {
 	}
 	return f.Close()
 }
-
-// asideFormat is what is added to the name of something that is set aside.
-const asideFormat = ".20060102T150405Z"
 
 // markRunning leaves a mark that only a stop in order removes.
 func (s *state) markRunning() error {
@@ -169,11 +168,8 @@ func (s *state) close(inOrder bool) error {
 	if s.db != nil {
 		errs = append(errs, s.db.Close())
 	}
-	if s.store != nil {
-		errs = append(errs, s.store.Close())
-	}
-	if s.records != nil {
-		errs = append(errs, s.records.Close())
+	if s.storage != nil { // the database tells its records of what it still commits
+		errs = append(errs, s.storage.Close())
 	}
 	if inOrder && errors.Join(errs...) == nil {
 		errs = append(errs, s.root.Remove(runningFile))
@@ -189,6 +185,11 @@ func (s *state) close(inOrder bool) error {
 
 // firstStart makes what a registry needs before anyone can use it.
 func (s *state) firstStart(ctx context.Context) (adminPassword string, err error) {
+	unlock, err := s.db.Lock(ctx, "registry start") // of several servers one makes it
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
 	given := os.Getenv(AdminPasswordEnv)
 	if adminPassword, err = s.services.Accounts.FirstAdmin(ctx, given); err != nil {
 		return "", err

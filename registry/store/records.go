@@ -30,12 +30,12 @@ func (r *Registry) keepRecords(ctx context.Context, repo string, m distribution.
 	if r.records == nil {
 		return nil
 	}
-	err := r.records.AddManifest(records.Manifest{
+	err := r.records.AddManifest(ctx, records.Manifest{
 		Repository: repo, Digest: m.Descriptor.Digest, MediaType: m.Descriptor.MediaType, By: actor(ctx),
 	}, atomicfile.Durable)
 	for _, tag := range tags {
 		if err == nil {
-			err = r.records.AddTag(repo, tag, m.Descriptor.Digest, atomicfile.Durable)
+			err = r.records.AddTag(ctx, repo, tag, m.Descriptor.Digest, atomicfile.Durable)
 		}
 	}
 	return err
@@ -50,12 +50,12 @@ func (r *Registry) settle(ctx context.Context, repo string, dgst digest.Digest, 
 	ctx = context.WithoutCancel(ctx)
 	var errs []error
 	if _, err := r.db.ManifestByDigest(ctx, repo, dgst); dgst != "" && errors.Is(err, errdefs.ErrNotFound) {
-		errs = append(errs, r.records.RemoveManifest(repo, dgst))
+		errs = append(errs, r.records.RemoveManifest(ctx, repo, dgst))
 	}
 	for _, tag := range tags {
 		desc, err := r.db.ManifestByTag(ctx, repo, tag)
 		if err == nil || errors.Is(err, errdefs.ErrNotFound) {
-			errs = append(errs, r.records.KeepTag(repo, tag, desc.Digest))
+			errs = append(errs, r.records.KeepTag(ctx, repo, tag, desc.Digest))
 		}
 	}
 	if err := errors.Join(errs...); err != nil {

@@ -33,7 +33,7 @@ type kept struct {
 func newKept(t *testing.T, dir string) *kept {
 	t.Helper()
 	k := &kept{fixture: newFixture(t, metadatatest.OpenSQLite), t: t, dir: dir}
-	recs, err := records.Open(k.dir, records.Options{Fault: func(step records.Step) error {
+	recs, err := records.OpenFolder(k.dir, records.Options{Fault: func(step records.Step) error {
 		k.steps++
 		if k.fault == nil {
 			return nil
@@ -85,7 +85,7 @@ func (k *kept) reindexed() map[string]string {
 	k.t.Helper()
 	k.fault = nil
 	f := newFixture(k.t, metadatatest.OpenSQLite)
-	recs, err := records.Open(k.dir, records.Options{})
+	recs, err := records.OpenFolder(k.dir, records.Options{})
 	if err != nil {
 		k.t.Fatal(err)
 	}

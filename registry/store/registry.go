@@ -1,7 +1,7 @@
 // Package store makes a Distribution server a private registry.
 //
 // [Registry] implements the contracts of package distribution over two things:
-// bytes by digest in a content.Store, and what they mean in registry/metadata.
+// bytes by digest in a content.BlobStore, and what they mean in registry/metadata.
 // A write makes its bytes durable, then commits one transaction, and only then
 // returns, so that whatever was acknowledged survives a power cut. Garbage
 // collection runs while the registry serves (gc.go says why that is safe).
@@ -32,13 +32,13 @@ type Rights interface {
 
 // Config is what a Registry needs. Store, DB and Rights are required.
 type Config struct {
-	Store  content.Store
+	Store  content.BlobStore
 	DB     *metadata.DB
 	Rights Rights
 	Log    *slog.Logger // of the collector; nil is silent
 	// Records keep what is needed to make a lost database again; nil keeps
 	// nothing.
-	Records *records.Dir
+	Records *records.Records
 	// Lease is how long a blob stays that no manifest refers to; 0 is 2 hours.
 	// A push must reach its manifest within half of it.
 	Lease time.Duration
@@ -53,13 +53,13 @@ type Config struct {
 
 // Registry is a distribution.Registry. It is safe for concurrent use.
 type Registry struct {
-	store  content.Store
+	store  content.BlobStore
 	db     *metadata.DB
 	rights Rights
 	log    *slog.Logger
 	now    func() time.Time
 
-	records                  *records.Dir // nil without
+	records                  *records.Records // nil without
 	lease, grace, uploadLife time.Duration
 
 	manifests *bodyCache

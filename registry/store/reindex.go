@@ -36,9 +36,9 @@ const reindexer = "(reindex)"
 //
 // Accounts, members and whether a project is public are not in the records.
 func Reindex(
-	ctx context.Context, store content.Store, db *metadata.DB, recs *records.Dir, problem func(error),
+	ctx context.Context, store content.BlobStore, db *metadata.DB, recs *records.Records, problem func(error),
 ) (Reindexed, error) {
-	manifests, tags, err := recs.All()
+	manifests, tags, err := recs.All(ctx)
 	if err != nil {
 		return Reindexed{}, err
 	}
@@ -70,7 +70,7 @@ func Reindex(
 }
 
 type reindex struct {
-	store content.Store
+	store content.BlobStore
 	db    *metadata.DB
 	known map[place]bool // manifests that are in the database now
 	repos map[string]bool
@@ -153,7 +153,7 @@ func (x *reindex) tag(ctx context.Context, history []records.Tag) error {
 
 // Record writes the records of all that the database knows, for a storage that
 // has none yet. They are durable once the caller has synced the file system.
-func Record(ctx context.Context, db *metadata.DB, recs *records.Dir) error {
+func Record(ctx context.Context, db *metadata.DB, recs *records.Records) error {
 	for last := (metadata.Held{}); ; {
 		page, err := db.Manifests(ctx, last, reviewBatch)
 		if err != nil || len(page) == 0 {
@@ -163,7 +163,7 @@ func Record(ctx context.Context, db *metadata.DB, recs *records.Dir) error {
 			m := records.Manifest{
 				Repository: h.Repository, Digest: digest.Digest(h.Digest), MediaType: h.MediaType, By: h.By,
 			}
-			if err := recs.AddManifest(m, atomicfile.Volatile); err != nil {
+			if err := recs.AddManifest(ctx, m, atomicfile.Volatile); err != nil {
 				return err
 			}
 			tags, err := db.TagsOn(ctx, h.Repository, h.Digest)
@@ -171,7 +171,7 @@ func Record(ctx context.Context, db *metadata.DB, recs *records.Dir) error {
 				return err
 			}
 			for _, tag := range tags {
-				if err := recs.AddTag(h.Repository, tag, m.Digest, atomicfile.Volatile); err != nil {
+				if err := recs.AddTag(ctx, h.Repository, tag, m.Digest, atomicfile.Volatile); err != nil {
 					return err
 				}
 			}

@@ -117,9 +117,22 @@ func (s *Server) Bucket(t testing.TB) *objects.Bucket {
 	return b
 }
 
-// File is where the service keeps an object, for tests that damage it.
-func (s *Server) File(prefix, key string) string {
-	return filepath.Join(s.dir, "data", bucket, prefix, filepath.FromSlash(key))
+// Damage changes a byte of an object where the service keeps it.
+func (s *Server) Damage(t testing.TB, prefix, key string) {
+	t.Helper()
+	f, err := os.OpenFile(filepath.Join(s.dir, "data", bucket, prefix, filepath.FromSlash(key)), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	b := make([]byte, 1)
+	if _, err := f.ReadAt(b, 0); err != nil {
+		t.Fatal(err)
+	}
+	b[0] ^= 0xff
+	if _, err := f.WriteAt(b, 0); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Dir is a temporary folder in memory, if there is one.
