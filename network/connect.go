@@ -310,15 +310,6 @@ func (e *Endpoint) Close() error {
 	return e.net.release(e.id, process.Self())
 }
 
-// Delete removes the interfaces at once, and waits for it: another container
-// may still be in the namespace.
-func (e *Endpoint) Delete() error {
-	if e.State.Veth == "" {
-		return nil
-	}
-	return deleteLink(e.State.Veth)
-}
-
 func deleteLink(name string) error {
 	host, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {

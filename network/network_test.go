@@ -2,6 +2,8 @@ package network
 
 import (
 	"net/netip"
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -39,5 +41,42 @@ func TestHosts(t *testing.T) {
 	const head = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\nff00::\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n"
 	if diff := cmp.Diff(head+"10.1.1.1\tup\nfd00::1\tv6\n172.30.0.1\tme\n172.30.0.2\tdb.example.org db\n", got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestHostFiles reads the files of the host that the tests run on.
+func TestHostFiles(t *testing.T) {
+	t.Parallel()
+	own, err := os.ReadFile("/etc/hosts")
+	if err != nil {
+		t.Skip(err)
+	}
+	got := string(Hosts(Config{Mode: Host, ExtraHosts: []string{"up:10.1.1.1", "no address"}}, State{}))
+	if got != string(own)+"10.1.1.1\tup\n" {
+		t.Errorf("hosts: %q", got)
+	}
+	for _, mode := range []Mode{Bridge, Host} {
+		conf := string(ResolvConf(Config{Mode: mode}))
+		servers := 0
+		for line := range strings.Lines(conf) {
+			if addr, ok := nameserver(line); ok {
+				servers++
+				if mode != Host && addr.IsLoopback() {
+					t.Errorf("%s: a container cannot ask %s", mode, addr)
+				}
+			}
+		}
+		if servers == 0 {
+			t.Errorf("%s: no nameserver in %q", mode, conf)
+		}
+	}
+}
+
+func TestPeer(t *testing.T) {
+	t.Parallel()
+	for mode, want := range map[Mode]string{"": "", Bridge: "", Host: "", "container:": "", "container:abc": "abc"} {
+		if id, ok := mode.Peer(); id != want || ok != (want != "") {
+			t.Errorf("%q: %q, %v", mode, id, ok)
+		}
 	}
 }

@@ -77,7 +77,8 @@ func (f *Table) Ensure() error {
 		return fmt.Errorf("network: looking for nftables table %s: %w", f.table.Name, err)
 	}
 	conn.AddTable(f.table)
-	for _, set := range []*nftables.Set{f.ports(), f.anyPorts()} {
+	for i, set := range []*nftables.Set{f.ports(), f.anyPorts()} {
+		set.ID = uint32(i + 1) // within this batch; the library would count them in a variable that is not locked
 		if err := conn.AddSet(set, nil); err != nil {
 			return fmt.Errorf("network: nftables map %s: %w", set.Name, err)
 		}
