@@ -125,6 +125,28 @@ func (a *Accounts) List(ctx context.Context, by auth.Caller, visit func(metadata
 	return metadata.EachPage(ctx, a.db.Users, func(u metadata.User) string { return u.Name }, visit)
 }
 
+// Page lists the accounts after last, at most n, by name; more says that there are
+// others.
+func (a *Accounts) Page(
+	ctx context.Context, by auth.Caller, last string, n int,
+) (page []metadata.User, more bool, err error) {
+	if err := a.judge.Permit(ctx, a.db, by, auth.ManageUsers, ""); err != nil {
+		return nil, false, err
+	}
+	page, err = a.db.Users(ctx, last, n+1)
+	if len(page) > n {
+		return page[:n], true, err
+	}
+	return page, false, err
+}
+
+// FirstPasswordKept says whether the administrator's password lies in the root
+// still: nobody has changed it.
+func (a *Accounts) FirstPasswordKept() bool {
+	_, err := a.root.Lstat(AdminPasswordFile)
+	return err == nil
+}
+
 // FirstAdmin makes the administrator of a registry that has no account. It
 // returns the password when it made it up, for the operator to see once.
 func (a *Accounts) FirstAdmin(ctx context.Context, given string) (made string, err error) {

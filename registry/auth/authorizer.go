@@ -192,7 +192,7 @@ func (a *Authorizer) identify(r *http.Request) (Caller, error) {
 		if !ok {
 			return Caller{}, errRefused()
 		}
-		u, err := a.login.Check(r.Context(), name, password, addressOf(r))
+		u, err := a.login.Check(r.Context(), name, password, AddressOf(r))
 		if err != nil {
 			return Caller{}, err
 		}
@@ -225,9 +225,9 @@ func (a *Authorizer) identifyToken(ctx context.Context, text string) (Caller, er
 	return Caller{UserID: u.ID, Name: u.Name, Admin: u.Admin, cap: c.grant()}, nil
 }
 
-// addressOf is where a request comes from, as the throttle counts it: an IPv6
+// AddressOf is where a request comes from, as the throttle counts it: an IPv6
 // caller owns a /64.
-func addressOf(r *http.Request) string {
+func AddressOf(r *http.Request) string {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return r.RemoteAddr

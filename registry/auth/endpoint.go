@@ -55,7 +55,7 @@ func (a *Authorizer) token(w http.ResponseWriter, r *http.Request) (auth.Token, 
 	}
 	var u metadata.User
 	if req.signedIn {
-		if u, err = a.login.Check(r.Context(), req.name, req.password, addressOf(r)); err != nil {
+		if u, err = a.login.Check(r.Context(), req.name, req.password, AddressOf(r)); err != nil {
 			return auth.Token{}, err
 		}
 	}

@@ -44,6 +44,15 @@ var roleNames = [...]struct {
 	{ProjectAdmin, "project-admin"},
 }
 
+// Roles lists the roles that a member can have, the smallest first.
+func Roles() []Role {
+	roles := make([]Role, len(roleNames))
+	for i, n := range roleNames {
+		roles[i] = n.role
+	}
+	return roles
+}
+
 // ParseRole is the role of that name.
 func ParseRole(name string) (Role, bool) {
 	for _, n := range roleNames {
@@ -72,6 +81,14 @@ const (
 	ListProjects  Right = "list all projects"
 	ManageUsers   Right = "manage users"
 	ReadAudit     Right = "read the audit log"
+)
+
+// What routes take besides the rights of the policy.
+const (
+	// Open is for everyone: the answer tells nothing of what the caller may not see.
+	Open Right = "nothing"
+	// SignIn is for every account.
+	SignIn Right = "sign in"
 )
 
 // Rule says who has a right.
@@ -172,13 +189,9 @@ type Standings interface {
 // errdefs.ErrDenied, and one who is nobody, or whose token is for images alone,
 // errdefs.ErrUnauthenticated.
 func (j Judge) Permit(ctx context.Context, q Standings, by Caller, right Right, project string) error {
-	switch {
-	case by.cap != nil:
+	if by.cap != nil {
 		return errdefs.Errorf(errdefs.ErrUnauthenticated,
 			"a token of the registry is for images alone; sign in with a password")
-	case by.Name == "":
-		return errdefs.Errorf(errdefs.ErrUnauthenticated, "authentication required to %s",
-			strings.TrimSpace(string(right)+" "+project))
 	}
 	var st metadata.Standing
 	if project != "" && !by.Admin {
@@ -189,6 +202,10 @@ func (j Judge) Permit(ctx context.Context, q Standings, by Caller, right Right, 
 	}
 	if j.allows(by, right, st) {
 		return nil
+	}
+	if by.Name == "" {
+		return errdefs.Errorf(errdefs.ErrUnauthenticated, "authentication required to %s",
+			strings.TrimSpace(string(right)+" "+project))
 	}
 	if project == "" {
 		return errdefs.Errorf(errdefs.ErrDenied, "user %q may not %s; ask an administrator of the registry", by.Name,

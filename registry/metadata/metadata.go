@@ -60,3 +60,6 @@ func (m *DB) Close() error { return m.db.Close() }
 
 // Queries are the reads, on what is committed or, in a Tx, on what it sees.
 type Queries struct{ q db.Querier }
+
+// Querier runs the statements of a package that keeps its own about these tables.
+func (q Queries) Querier() db.Querier { return q.q }
