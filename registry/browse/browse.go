@@ -1,0 +1,186 @@
+package browse
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"cove/distribution"
+	"cove/errdefs"
+	"cove/registry/auth"
+	"cove/registry/db"
+	"cove/registry/metadata"
+)
+
+// Browser reads a registry. It is safe for concurrent use. Who may not see
+// something gets the errors of auth.Judge's Permit.
+type Browser struct {
+	db       *metadata.DB
+	registry distribution.Registry
+	judge    auth.Judge
+}
+
+// New reads the registry whose database is db. Both stay the caller's.
+func New(database *metadata.DB, registry distribution.Registry, judge auth.Judge) *Browser {
+	return &Browser{db: database, registry: registry, judge: judge}
+}
+
+// Query asks for a page of a list: what contains Match, after the entry Last, at
+// most N.
+type Query struct {
+	Match, Last string
+	N           int
+}
+
+// pattern is Match for LIKE, which is told that the escape is a backslash.
+func (q Query) pattern() string {
+	return "%" + strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(strings.ToLower(q.Match)) + "%"
+}
+
+// maxCount is as far as entries are counted for a list: beyond it an exact number
+// is not worth its time.
+const maxCount = 1000
+
+// Count is a number of entries, of which no more than maxCount were counted.
+type Count int64
+
+// More says that there are more than the number.
+func (c Count) More() bool { return c > maxCount }
+
+// Number is the number, or the greatest that is told.
+func (c Count) Number() int64 { return min(int64(c), maxCount) }
+
+// Project is a project as the one who asks sees it.
+type Project struct {
+	Name         string
+	Public       bool
+	CreatedAt    time.Time
+	Role         auth.Role // of the one who asks
+	Repositories Count
+}
+
+const selectProjects = `SELECT p.name, p.public, p.created_at, COALESCE(m.role, 0),
+		(SELECT COUNT(*) FROM (SELECT 1 FROM repositories r WHERE r.project_id = p.id
+			AND EXISTS (SELECT 1 FROM manifests x WHERE x.repository_id = r.id) LIMIT 1001) AS counted)
+	FROM projects p LEFT JOIN members m ON m.project_id = p.id AND m.user_id = $1
+	WHERE `
+
+func scanProject(row db.Scanner) (p Project, err error) {
+	var public, created, role int64
+	err = row.Scan(&p.Name, &public, &created, &role, &p.Repositories)
+	p.Public, p.CreatedAt, p.Role = public != 0, time.UnixMicro(created), auth.Role(role)
+	return p, err
+}
+
+// Projects lists those that the caller may see, by name.
+func (b *Browser) Projects(ctx context.Context, by auth.Caller, q Query) (page []Project, more bool, err error) {
+	viewer := by.Viewer()
+	page, err = db.All(ctx, b.db.Querier(), scanProject, selectProjects+`p.name > $3
+		AND ($2 = 1 OR p.public = 1 OR m.role IS NOT NULL) AND p.name LIKE $4 ESCAPE '\' ORDER BY p.name LIMIT $5`,
+		viewer.UserID, flag(viewer.All), q.Last, q.pattern(), q.N+1)
+	page, more = cut(page, q.N)
+	return page, more, err
+}
+
+// Project is the project of a name.
+func (b *Browser) Project(ctx context.Context, by auth.Caller, name string) (Project, error) {
+	if err := b.judge.Permit(ctx, b.db, by, auth.Pull, name); err != nil {
+		return Project{}, err
+	}
+	p, err := scanProject(b.db.Querier().Row(ctx, selectProjects+"p.name = $2", by.UserID, name))
+	return p, db.NotFound(err, "project %q does not exist", name)
+}
+
+// Repository is a repository with what it holds.
+type Repository struct {
+	Name      string // with its project
+	Tags      Count
+	Artifacts Count
+	PushedAt  time.Time // of its newest tag; zero without one
+}
+
+// Short is the name within the project.
+func (r Repository) Short() string {
+	_, short, _ := strings.Cut(r.Name, "/")
+	return short
+}
+
+// Repositories lists those of a project that hold something, by name.
+func (b *Browser) Repositories(
+	ctx context.Context, by auth.Caller, project string, q Query,
+) (page []Repository, more bool, err error) {
+	if err := b.judge.Permit(ctx, b.db, by, auth.Pull, project); err != nil {
+		return nil, false, err
+	}
+	page, err = db.All(ctx, b.db.Querier(), func(row db.Scanner) (r Repository, err error) {
+		var pushed int64
+		err = row.Scan(&r.Name, &r.Tags, &r.Artifacts, &pushed)
+		if pushed != 0 {
+			r.PushedAt = time.UnixMicro(pushed)
+		}
+		return r, err
+	}, `SELECT r.name,
+			(SELECT COUNT(*) FROM (SELECT 1 FROM tags t WHERE t.repository_id = r.id LIMIT 1001) AS tagged),
+			(SELECT COUNT(*) FROM (SELECT 1 FROM manifests x WHERE x.repository_id = r.id LIMIT 1001) AS held),
+			COALESCE((SELECT MAX(t.updated_at) FROM tags t WHERE t.repository_id = r.id), 0)
+		FROM repositories r JOIN projects p ON p.id = r.project_id
+		WHERE p.name = $1 AND r.name > $2 AND r.name LIKE $3 ESCAPE '\'
+			AND EXISTS (SELECT 1 FROM manifests x WHERE x.repository_id = r.id)
+		ORDER BY r.name LIMIT $4`, project, q.Last, q.pattern(), q.N+1)
+	page, more = cut(page, q.N)
+	return page, more, err
+}
+
+// Member is a user with his role in a project.
+type Member struct {
+	Name  string
+	Role  auth.Role
+	Admin bool // of the system
+}
+
+// Members lists the members of a project, by name, for those who may choose them.
+func (b *Browser) Members(ctx context.Context, by auth.Caller, project string) ([]Member, error) {
+	if err := b.judge.Permit(ctx, b.db, by, auth.SetMembers, project); err != nil {
+		return nil, err
+	}
+	return db.All(ctx, b.db.Querier(), func(row db.Scanner) (m Member, err error) {
+		var role, admin int64
+		err = row.Scan(&m.Name, &role, &admin)
+		m.Role, m.Admin = auth.Role(role), admin != 0
+		return m, err
+	}, `SELECT u.name, m.role, u.admin FROM projects p JOIN members m ON m.project_id = p.id
+		JOIN users u ON u.id = m.user_id WHERE p.name = $1 ORDER BY u.name`, project)
+}
+
+// May says whether the caller has a right, in a project if it is one towards a
+// project, for pages that show only what leads on.
+func (b *Browser) May(ctx context.Context, by auth.Caller, right auth.Right, project string) bool {
+	return b.judge.Permit(ctx, b.db, by, right, project) == nil
+}
+
+// repository is the id of one that the caller may see.
+func (b *Browser) repository(ctx context.Context, by auth.Caller, repo string) (int64, error) {
+	if err := b.judge.Permit(ctx, b.db, by, auth.Pull, metadata.ProjectOf(repo)); err != nil {
+		return 0, err
+	}
+	return b.db.Repository(ctx, repo)
+}
+
+// cut makes a page of n from a list that was asked for one entry more.
+func cut[T any](list []T, n int) (page []T, more bool) {
+	if len(list) <= n {
+		return list, false
+	}
+	return list[:n], true
+}
+
+func flag(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func invalid(format string, args ...any) error {
+	return errdefs.Errorf(errdefs.ErrInvalid, format, args...)
+}
