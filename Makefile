@@ -23,10 +23,25 @@ help: ## show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
-build: go-version ## build the five static binaries into bin/
+build: go-version web ## build the five static binaries into bin/
 	@mkdir -p bin
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/cove ./cmd/registry ./cmd/build ./cmd/run
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/cove-runtime ./cmd/cove-runtime
+
+# What the pages load is embedded: htmx from npm, and all of it compressed.
+PAGES := registry/web/view
+NPM   := $(CACHE)/npm
+
+.PHONY: web
+web: $(PAGES)/dist/sums.json ## what the registry's pages load, into registry/web/view/dist
+
+$(PAGES)/dist/sums.json: $(PAGES)/build.mjs $(NPM)/node_modules/.package-lock.json $(wildcard $(PAGES)/assets/*)
+	@node $(PAGES)/build.mjs $(NPM)/node_modules
+
+$(NPM)/node_modules/.package-lock.json: $(PAGES)/package.json $(PAGES)/package-lock.json | deps-web
+	@mkdir -p $(NPM) && cp $(PAGES)/package.json $(PAGES)/package-lock.json $(NPM)/
+	@cd $(NPM) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
 
 .PHONY: demo
 demo: deps-demo build ## the whole road: base image, build, push over TLS, pull, run, clean up
@@ -84,7 +99,10 @@ if [ -n "$$missing" ]; then \
     || { tail -20 /tmp/cove-apt.$$$$; rm -f /tmp/cove-apt.$$$$; exit 1; }; rm -f /tmp/cove-apt.$$$$; fi
 endef
 
-.PHONY: deps-demo deps-test deps-bench deps-vm
+.PHONY: deps-demo deps-test deps-bench deps-vm deps-web
+# Node.js may come from elsewhere than Debian.
+deps-web:
+	$(if $(and $(shell command -v node),$(shell command -v npm)),,$(call deps,nodejs npm))
 deps-demo:
 	$(call deps,mmdebstrap ca-certificates)
 # The tests start PostgreSQL servers of their own; the package is to make and start none.
@@ -92,7 +110,7 @@ deps-demo:
 deps-test: deps-demo $(S3SERVER)
 	@if [ "$$(id -u)" = 0 ] && [ ! -e /etc/postgresql-common ]; then \
 	  mkdir /etc/postgresql-common && echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf; fi
-	$(call deps,gcc libc6-dev git busybox-static skopeo podman curl nftables postgresql libseccomp-dev qemu-user-static xz-utils zstd bzip2)
+	$(call deps,gcc libc6-dev git busybox-static skopeo podman curl nftables postgresql libseccomp-dev qemu-user-static xz-utils zstd bzip2 chromium fonts-noto-cjk)
 deps-bench: deps-demo
 	$(call deps,podman buildah runc crun docker.io docker-registry containernetworking-plugins iproute2)
 deps-vm:

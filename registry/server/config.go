@@ -50,6 +50,7 @@ type Config struct {
 	// reason that clients are told: "we move house until noon".
 	ReadOnly string   `yaml:"read_only"`
 	Projects Projects `yaml:"projects"`
+	Sessions Sessions `yaml:"sessions"`
 	GC       GC       `yaml:"gc"`
 	Log      Log      `yaml:"log"`
 	Limits   Limits   `yaml:"limits"`
@@ -87,6 +88,12 @@ func (t TLS) files() pki.Files { return pki.Files{Cert: t.Certificate, Key: t.Ke
 type Projects struct {
 	// Creation is "admins" (the default) or "everyone" with an account.
 	Creation string `yaml:"creation"`
+}
+
+// Sessions says how long who signed in to the pages stays so.
+type Sessions struct {
+	Idle Duration `yaml:"idle"` // unused; 0 is 2h
+	Life Duration `yaml:"life"` // used or not; 0 is 12h
 }
 
 // GC says when bytes go.

@@ -2,40 +2,36 @@ package server
 
 import (
 	"io"
-	"maps"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 
 	protocol "cove/distribution/server"
 	"cove/registry/auth"
+	"cove/registry/web"
 )
 
 // Rights of routes, besides those of auth.
 const (
-	// Open is for everyone: the answer tells nothing of what is stored.
-	Open auth.Right = "nothing"
-	// SignIn is for every account and every token.
-	SignIn auth.Right = "sign in"
+	Open   = auth.Open
+	SignIn = auth.SignIn // for every token, too
 )
 
 // Route is one method of one path, and what a request takes.
 type Route struct {
 	Method string
-	Path   string // with parts in braces, as "{name}"
+	Path   string // with parts in braces, as http.ServeMux has them; the protocol's are parsed by itself
 	Right  auth.Right
 	// Object is what the request is about, and the right with it: in the
 	// repository {name} if the path has one.
 	Object  string
-	handler http.HandlerFunc // nil: the protocol's
+	Handler http.HandlerFunc // nil: the protocol's
 }
 
 // routes are all that a registry answers. There is no path besides them.
-func (s *Server) routes(authorizer *auth.Authorizer, m *metrics) []Route {
+// A GET answers HEAD too.
+func (s *Server) routes(authorizer *auth.Authorizer, m *metrics, pages *web.Pages) []Route {
 	all := []Route{
-		{http.MethodGet, "/", Open, "greeting", s.serveRoot},
-		{http.MethodHead, "/", Open, "greeting", s.serveRoot},
 		// it cuts the token down to the account's rights
 		{http.MethodGet, auth.TokenPath, Open, "token", authorizer.ServeToken},
 		{http.MethodPost, auth.TokenPath, Open, "token", authorizer.ServeToken},
@@ -45,6 +41,9 @@ func (s *Server) routes(authorizer *auth.Authorizer, m *metrics) []Route {
 		{http.MethodHead, "/readyz", Open, "process", s.serveReady},
 		{http.MethodGet, "/metrics", Open, "counters", m.handler().ServeHTTP},
 		{http.MethodHead, "/metrics", Open, "counters", m.handler().ServeHTTP},
+	}
+	for _, rt := range pages.Routes() {
+		all = append(all, Route(rt))
 	}
 	for _, rt := range protocol.Routes() {
 		right := SignIn
@@ -59,40 +58,43 @@ func (s *Server) routes(authorizer *auth.Authorizer, m *metrics) []Route {
 // dispatch sends requests to the protocol or to the routes beside it.
 // http.ServeMux would redirect the paths of the protocol that it does not find
 // clean.
-func (s *Server) dispatch(endpoints http.Handler, routes []Route) http.Handler {
-	byPath := map[string]map[string]http.HandlerFunc{}
+func (s *Server) dispatch(endpoints http.Handler, routes []Route, pages *web.Pages) http.Handler {
+	mux := http.NewServeMux()
 	for _, rt := range routes {
-		if rt.handler == nil {
-			continue
+		if rt.Handler != nil {
+			mux.HandleFunc(rt.Method+" "+rt.Path, rt.Handler)
 		}
-		if byPath[rt.Path] == nil {
-			byPath[rt.Path] = map[string]http.HandlerFunc{}
-		}
-		byPath[rt.Path][rt.Method] = rt.handler
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/v2" || strings.HasPrefix(r.URL.Path, "/v2/") {
 			endpoints.ServeHTTP(w, r)
 			return
 		}
-		methods, ok := byPath[r.URL.Path]
-		if !ok {
-			http.NotFound(w, r)
-			return
-		}
-		handler, ok := methods[r.Method]
-		if !ok {
-			w.Header().Set("Allow", strings.Join(slices.Sorted(maps.Keys(methods)), ", "))
-			http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
-			return
-		}
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		handler(w, r)
+		if _, pattern := mux.Handler(r); pattern == "" && strings.Contains(r.Header.Get("Accept"), "text/html") {
+			status := http.StatusNotFound
+			if allowed := methods(mux, r); allowed != "" {
+				status = http.StatusMethodNotAllowed
+				w.Header().Set("Allow", allowed)
+			}
+			pages.Failed(w, r, status, "")
+			return
+		}
+		mux.ServeHTTP(w, r)
 	})
 }
 
-func (s *Server) serveRoot(w http.ResponseWriter, _ *http.Request) {
-	_, _ = io.WriteString(w, "This is a cove registry. Images are pushed and pulled with docker, podman, containerd or cove.\n")
+// methods lists those that the path of a request answers; "" for a path that
+// there is not.
+func methods(mux *http.ServeMux, r *http.Request) string {
+	var allowed []string
+	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
+		other := &http.Request{Method: method, URL: r.URL, Host: r.Host}
+		if _, pattern := mux.Handler(other); pattern != "" {
+			allowed = append(allowed, method)
+		}
+	}
+	return strings.Join(allowed, ", ")
 }
 
 // serveLive answers while the process can answer at all.

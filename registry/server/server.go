@@ -82,9 +82,10 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 // assemble builds the handlers over the state.
 func (s *Server) assemble(ctx context.Context) error {
 	tokens := auth.NewTokens(serviceName, s.state.keys, time.Now)
+	login := auth.NewLogin(s.state.db, s.state.hasher, time.Now)
 	authorizer := auth.New(auth.Config{
 		DB: s.state.db, Tokens: tokens,
-		Login:       auth.NewLogin(s.state.db, s.state.hasher, time.Now),
+		Login:       login,
 		Judge:       s.cfg.judge(),
 		ExternalURL: s.cfg.ExternalURL,
 	})
@@ -106,10 +107,14 @@ func (s *Server) assemble(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	pages, err := s.pages(served, login)
+	if err != nil {
+		return err
+	}
 	m := newMetrics()
 	access := s.cfg.Log.Access == nil || *s.cfg.Log.Access
 	s.handler = s.proxies.Handler(accessLog(
-		edge.Deadlines(s.dispatch(endpoints, s.routes(authorizer, m)), s.stall()), s.log, m, access))
+		edge.Deadlines(s.dispatch(endpoints, s.routes(authorizer, m, pages), pages), s.stall()), s.log, m, access))
 	return nil
 }
 

@@ -50,6 +50,7 @@ To trust it, copy %[1]s to each client as:
 `, ca, host)
 	}
 	fmt.Fprintf(&b, "\nThen: docker login -u %s %s\n", accounts.AdminUser, host)
+	fmt.Fprintf(&b, "\nOr open %s://%s/ in a browser: it leads to the first push.\n", scheme, host)
 	return b.String()
 }
 

@@ -1,0 +1,216 @@
+package server
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"cove/registry/auth"
+	"cove/registry/metadata"
+	"cove/registry/web/session"
+)
+
+// policyOfPages is the part of the policy that is about pages. A GET is a HEAD too.
+func policyOfPages() []Route {
+	return []Route{
+		{"GET", "/{$}", Open, "greeting", nil},
+		{"GET", "/static/{file}", Open, "file of the pages", nil},
+		{"GET", "/ca.crt", Open, "certificate", nil},
+		{"GET", "/start", Open, "greeting", nil},
+		{"POST", "/preferences", Open, "preferences", nil},
+		{"GET", "/sign-in", Open, "session", nil},
+		{"POST", "/sign-in", Open, "session", nil},
+		{"POST", "/sign-out", SignIn, "session", nil},
+		{"GET", "/projects", Open, "visible projects", nil},
+		{"POST", "/projects", SignIn, "projects", nil},
+		{"GET", "/projects/{project}", auth.Pull, "project", nil},
+		{"GET", "/projects/{project}/members", auth.SetMembers, "project", nil},
+		{"POST", "/projects/{project}/members", auth.SetMembers, "project", nil},
+		{"GET", "/projects/{project}/settings", auth.SetVisibility, "project", nil},
+		{"POST", "/projects/{project}/visibility", auth.SetVisibility, "project", nil},
+		{"POST", "/projects/{project}/remove", auth.RemoveProject, "project", nil},
+		{"GET", "/search", Open, "visible names", nil},
+		{"GET", "/repositories/{repository...}", auth.Pull, "repository", nil},
+		{"POST", "/tags/delete/{repository...}", auth.Delete, "repository", nil},
+		{"POST", "/tags/restore/{repository...}", auth.Push, "repository", nil},
+		{"GET", "/artifacts/{artifact...}", auth.Pull, "manifest", nil},
+		{"POST", "/artifacts/delete/{artifact...}", auth.Delete, "manifest", nil},
+		{"GET", "/account", SignIn, "account", nil},
+		{"POST", "/account/password", SignIn, "account", nil},
+		{"POST", "/account/sessions", SignIn, "account", nil},
+		{"GET", "/users", auth.ManageUsers, "users", nil},
+		{"POST", "/users", auth.ManageUsers, "users", nil},
+		{"POST", "/users/{user}/password", auth.ManageUsers, "users", nil},
+		{"POST", "/users/{user}/remove", auth.ManageUsers, "users", nil},
+		{"GET", "/audit", auth.ReadAudit, "audit log", nil},
+	}
+}
+
+func isPage(rt Route) bool {
+	return slices.ContainsFunc(policyOfPages(), func(p Route) bool { return p.Method == rt.Method && p.Path == rt.Path })
+}
+
+// hadOnPages says who has the rights that only pages and services take.
+func hadOnPages(project string, right auth.Right, who string) bool {
+	switch right {
+	case Open:
+		return true
+	case SignIn:
+		return who != ""
+	case auth.SetMembers, auth.SetVisibility, auth.RemoveProject:
+		return who == "admin" || who == "project-admin" && project != "absent"
+	case auth.ManageUsers, auth.ReadAudit:
+		return who == "admin"
+	}
+	return slices.Contains(had()[project][right], who)
+}
+
+// TestPolicyMatrixOfPages asks every page as every principal, in every kind of
+// project, with a session; and never with a password or a token, which pages do
+// not take.
+func TestPolicyMatrixOfPages(t *testing.T) {
+	s := newPolicyServer(t, "admins")
+	for _, project := range []string{"open", "closed", "absent"} {
+		for _, who := range []string{"", "stranger", "limited-guest", "guest", "developer", "maintainer", "project-admin", "admin"} {
+			for _, rt := range policyOfPages() {
+				want := "allowed"
+				switch {
+				case !hadOnPages(project, rt.Right, who) && who != "":
+					want = "403"
+				case !hadOnPages(project, rt.Right, who) && rt.Method == "GET":
+					want = "to the sign-in"
+				case !hadOnPages(project, rt.Right, who):
+					want = "401"
+				}
+				w := s.visit(t, rt, project, who)
+				if got := outcome(w, rt); got != want || w.Code >= 500 {
+					t.Errorf("%s %s as %q in project %s: %d (%s), want %s\n%s", rt.Method, rt.Path, who, project, w.Code, got, want, w.Body)
+				}
+			}
+		}
+	}
+}
+
+// outcome is what became of a request.
+func outcome(w *httptest.ResponseRecorder, rt Route) string {
+	switch {
+	case rt.Path == "/sign-in": // it answers 401 to a wrong password
+		return "allowed"
+	case w.Code == http.StatusUnauthorized, w.Code == http.StatusForbidden:
+		return fmt.Sprint(w.Code)
+	case strings.HasPrefix(w.Header().Get("Location"), "/sign-in?next="):
+		return "to the sign-in"
+	}
+	return "allowed"
+}
+
+// visit sends the request of a browser in which who is signed in.
+func (s *Server) visit(t *testing.T, rt Route, project, who string) *httptest.ResponseRecorder {
+	t.Helper()
+	path := strings.NewReplacer("{$}", "", "{project}", project, "{repository...}", project+"/app", "{user}", "absent",
+		"{artifact...}", project+"/app@"+absentDigest, "{file}", "absent.css").Replace(rt.Path)
+	guard, err := session.NewGuard("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequest(rt.Method, "http://registry.test"+path, nil)
+	r.Header.Set("Accept", "text/html")
+	r.SetBasicAuth("admin", testPassword) // counts for nothing
+	if who != "" {
+		u, err := s.state.db.UserByName(t.Context(), who)
+		if err != nil {
+			t.Fatal(err)
+		}
+		token, err := session.New(session.Config{DB: s.state.db}).Begin(t.Context(), u, session.Origin{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		guard.Use(r, token)
+	} else {
+		guard.UseVisitor(r, "visitor")
+	}
+	r.Header.Set(session.Header, guard.FormToken(httptest.NewRecorder(), r))
+	w := httptest.NewRecorder()
+	s.handler.ServeHTTP(w, r)
+	return w
+}
+
+// TestSessionsEndAtOnce ends sessions in every way there is, and asks again.
+func TestSessionsEndAtOnce(t *testing.T) {
+	s := newPolicyServer(t, "admins")
+	accounts := s.state.services.Accounts
+	for name, end := range map[string]func(u metadata.User) error{
+		"guest": func(u metadata.User) error { return accounts.Remove(t.Context(), auth.Operator(), u.Name) },
+		"developer": func(u metadata.User) error {
+			return accounts.SetPassword(t.Context(), auth.Operator(), u.Name, "another one")
+		},
+	} {
+		u, err := s.state.db.UserByName(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		token, err := session.New(session.Config{DB: s.state.db}).Begin(t.Context(), u, session.Origin{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		guard, err := session.NewGuard("")
+		if err != nil {
+			t.Fatal(err)
+		}
+		account := func() int {
+			r := httptest.NewRequest("GET", "http://registry.test/account", nil)
+			guard.Use(r, token)
+			w := httptest.NewRecorder()
+			s.handler.ServeHTTP(w, r)
+			return w.Code
+		}
+		if got := account(); got != 200 {
+			t.Fatalf("%s, signed in: %d", name, got)
+		}
+		if err := end(u); err != nil {
+			t.Fatal(err)
+		}
+		if got := account(); got != 303 {
+			t.Errorf("%s, after the end: %d", name, got)
+		}
+	}
+}
+
+// TestPagesBehindAProxy: with an https URL outside, cookies are for TLS alone and
+// commands name it.
+func TestPagesBehindAProxy(t *testing.T) {
+	s := newTestServer(t, Config{ExternalURL: "https://hub.example.com"})
+	r := httptest.NewRequest("GET", "http://10.0.0.1:5000/start", nil)
+	w := httptest.NewRecorder()
+	s.handler.ServeHTTP(w, r)
+	cookie := w.Header().Get("Set-Cookie")
+	for _, want := range []string{"__Host-", "Secure", "HttpOnly", "SameSite=Lax", "Path=/"} {
+		if !strings.Contains(cookie, want) {
+			t.Errorf("cookie %q lacks %s", cookie, want)
+		}
+	}
+	if body := w.Body.String(); !strings.Contains(body, "docker push hub.example.com/library/hello:v1") {
+		t.Error(body)
+	}
+	form := url.Values{"name": {"admin"}, "password": {testPassword}}
+	r = httptest.NewRequest("POST", "http://10.0.0.1:5000/sign-in", strings.NewReader(form.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Origin", "https://hub.example.com")
+	for _, c := range w.Result().Cookies() {
+		r.AddCookie(c)
+	}
+	guard, err := session.NewGuard("https://hub.example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set(session.Header, guard.FormToken(httptest.NewRecorder(), r))
+	w = httptest.NewRecorder()
+	s.handler.ServeHTTP(w, r)
+	if w.Code != 303 || !strings.Contains(w.Header().Get("Set-Cookie"), "__Host-cove_session=") {
+		t.Errorf("sign-in through the proxy: %d %v", w.Code, w.Header())
+	}
+}

@@ -1,0 +1,145 @@
+package web
+
+import (
+	"errors"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"cove/errdefs"
+	"cove/registry/auth"
+	"cove/registry/browse"
+	"cove/registry/metadata"
+	"cove/registry/web/view"
+)
+
+// untaggedShown is how many artifacts without a tag a repository's page lists.
+const untaggedShown = 10
+
+type repositoryData struct {
+	Repository, Project, Short string
+	URL                        string
+	Count                      int64
+	Tags                       []browse.Tag
+	Untagged                   []browse.Tag
+	Match, Order, More         string
+	Pull                       string
+	MayDelete                  bool
+}
+
+func (p *Pages) repository(a *ask) error {
+	repo := metadata.CanonicalName(a.PathValue("repository"))
+	d := repositoryData{Repository: repo, Project: metadata.ProjectOf(repo), URL: "/repositories/" + repo}
+	_, d.Short, _ = strings.Cut(repo, "/")
+	q := browse.TagQuery{Query: query(a), Order: browse.Newest}
+	if a.FormValue("order") == string(browse.ByName) {
+		q.Order = browse.ByName
+	}
+	d.Match, d.Order = q.Match, string(q.Order)
+	var more bool
+	var err error
+	if d.Tags, more, err = p.browse.Tags(a.Context(), a.caller, repo, q); err != nil {
+		return err
+	}
+	if more {
+		d.More = d.URL + "?" + url.Values{
+			"after": {d.Tags[len(d.Tags)-1].Cursor()}, "match": {q.Match}, "order": {d.Order},
+		}.Encode()
+	}
+	if d.Count, err = p.browse.CountTags(a.Context(), a.caller, repo); err != nil {
+		return err
+	}
+	if q.Last == "" && q.Match == "" {
+		if d.Untagged, err = p.browse.Untagged(a.Context(), a.caller, repo, untaggedShown); err != nil {
+			return err
+		}
+	}
+	d.MayDelete = p.browse.May(a.Context(), a.caller, auth.Delete, d.Project)
+	tag := "latest"
+	if len(d.Tags) > 0 {
+		tag = d.Tags[0].Name
+	}
+	d.Pull = "docker pull " + p.host(a) + "/" + repo + ":" + tag
+	return p.page(a, "repository", "projects", repo, d)
+}
+
+// maxChosen bounds the tags that one request deletes.
+const maxChosen = 1000
+
+// tagsDelete deletes the tags that were chosen, and offers to take it back: the
+// history of the tags between two of its entries says what they named.
+func (p *Pages) tagsDelete(a *ask) error {
+	repo, chosen := metadata.CanonicalName(a.PathValue("repository")), a.PostForm["tag"]
+	back := "/repositories/" + repo
+	switch {
+	case len(chosen) == 0:
+		return p.done(a, back, view.Notice{Bad: true, Text: a.language.Text("tags.chosen.none")})
+	case len(chosen) > maxChosen:
+		return invalid("%d tags were chosen; at most %d are deleted at once", len(chosen), maxChosen)
+	}
+	before, err := p.browse.TagHistory(a.Context())
+	if err != nil {
+		return err
+	}
+	ctx := auth.WithCaller(a.Context(), a.caller)
+	var gone []string
+	for _, tag := range chosen {
+		switch err := p.cfg.Registry.DeleteTag(ctx, repo, tag); {
+		case err == nil:
+			gone = append(gone, tag)
+		case !errors.Is(err, errdefs.ErrNotFound): // by another, before
+			return err
+		}
+	}
+	after, err := p.browse.TagHistory(a.Context())
+	if err != nil {
+		return err
+	}
+	notice := view.Notice{Text: a.language.Count("tags.deleted", int64(len(gone)), some(gone))}
+	if len(gone) > 0 && p.browse.May(a.Context(), a.caller, auth.Push, metadata.ProjectOf(repo)) {
+		notice.Undo = &view.Undo{Action: "/tags/restore/" + repo, Fields: map[string]string{
+			"after": strconv.FormatInt(before, 10), "until": strconv.FormatInt(after, 10),
+		}}
+	}
+	return p.done(a, back, notice)
+}
+
+// some names the first of many.
+func some(names []string) string {
+	const few = 5
+	if len(names) > few {
+		return strings.Join(names[:few], ", ") + ", …"
+	}
+	return strings.Join(names, ", ")
+}
+
+// tagsRestore gives tags back that the caller has deleted between two entries of
+// the history. One that names something again by now stays as it is.
+func (p *Pages) tagsRestore(a *ask) error {
+	repo := metadata.CanonicalName(a.PathValue("repository"))
+	after, errAfter := strconv.ParseInt(a.PostForm.Get("after"), 10, 64)
+	until, errUntil := strconv.ParseInt(a.PostForm.Get("until"), 10, 64)
+	if errAfter != nil || errUntil != nil {
+		return invalid("what to restore is no range of the tags' history")
+	}
+	in := browse.Range{After: after, Until: until, N: maxChosen}
+	gone, err := p.browse.DeletedTags(a.Context(), a.caller, repo, in)
+	if err != nil {
+		return err
+	}
+	ctx := auth.WithCaller(a.Context(), a.caller)
+	restored := 0
+	for dgst, tags := range gone {
+		m, err := p.cfg.Registry.GetManifest(ctx, repo, dgst)
+		if err == nil {
+			_, err = p.cfg.Registry.PutManifest(ctx, repo, m, tags...)
+		}
+		switch {
+		case err == nil:
+			restored += len(tags)
+		case !errors.Is(err, errdefs.ErrNotFound): // what they named is gone
+			return err
+		}
+	}
+	return p.done(a, "/repositories/"+repo, view.Notice{Text: a.language.Count("tags.restored", int64(restored))})
+}

@@ -1,0 +1,147 @@
+// Package view makes the registry's pages: HTML from templates, in the reader's
+// language, and the few files that they load. It knows no request's meaning:
+// package web gives it what a page shows.
+//
+// Templates are html/template, so every name, tag, annotation and line of history
+// that a stranger chose is escaped for where it stands. Nothing is inline: the
+// policy of the pages forbids scripts and styles that are not files of ours.
+package view
+
+import (
+	"bytes"
+	"compress/gzip"
+	"embed"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"path"
+	"strings"
+	"sync"
+	"time"
+
+	"cove/registry/auth"
+	"cove/registry/web/message"
+)
+
+//go:embed templates/*.html
+var templates embed.FS
+
+// Page is what every template gets. Data is the page's own.
+type Page struct {
+	*message.Language
+	Name      string // of the template, as "projects"
+	Title     string
+	Host      string // by which clients reach this registry
+	Path      string // of the request, with its query
+	Theme     string // "light", "dark" or "" for the system's
+	Section   string // of the navigation that the page belongs to
+	Languages []*message.Language
+	Caller    auth.Caller // the zero Caller is a visitor
+	FormToken string
+	Notice    *Notice // nil without one
+	Data      any
+}
+
+// Notice tells what came of the last request.
+type Notice struct {
+	Bad  bool
+	Text string
+	Undo *Undo // nil when there is nothing to undo
+}
+
+// Undo is a form that takes back what was done.
+type Undo struct {
+	Action string
+	Fields map[string]string
+}
+
+// Views renders pages. It is safe for concurrent use.
+type Views struct {
+	Assets *Assets
+	parsed map[string]func() (*template.Template, error)
+}
+
+// New returns the views. A template is parsed when it is first shown: a registry
+// that nobody opens in a browser pays nothing for them.
+func New() (*Views, error) {
+	assets, err := newAssets()
+	if err != nil {
+		return nil, fmt.Errorf("pages: %w", err)
+	}
+	v := &Views{Assets: assets, parsed: map[string]func() (*template.Template, error){}}
+	files, err := fs.Glob(templates, "templates/*.html")
+	if err != nil {
+		return nil, err
+	}
+	shared := sync.OnceValues(func() (*template.Template, error) {
+		return template.New("").Funcs(v.funcs()).ParseFS(templates, "templates/layout.html", "templates/parts.html")
+	})
+	for _, file := range files {
+		v.parsed[strings.TrimSuffix(path.Base(file), ".html")] = sync.OnceValues(func() (*template.Template, error) {
+			base, err := shared()
+			if err != nil {
+				return nil, err
+			}
+			if base, err = base.Clone(); err != nil {
+				return nil, err
+			}
+			return base.ParseFS(templates, file)
+		})
+	}
+	return v, nil
+}
+
+// Render answers with a page. It is made whole before anything is sent, so that
+// a failure is an error and no half page.
+func (v *Views) Render(w http.ResponseWriter, r *http.Request, status int, p *Page) error {
+	parse := v.parsed[p.Name]
+	if parse == nil {
+		return fmt.Errorf("pages: no template %q", p.Name)
+	}
+	t, err := parse()
+	if err != nil {
+		return fmt.Errorf("pages: %w", err)
+	}
+	var body bytes.Buffer
+	if err := t.ExecuteTemplate(&body, "layout", p); err != nil {
+		return fmt.Errorf("page %s: %w", p.Name, err)
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Language", p.Tag.String())
+	h.Add("Vary", "Accept-Encoding")
+	const small = 1 << 10 // it fits into one packet as it is
+	if body.Len() < small || !Accepts(r, "gzip") {
+		w.WriteHeader(status)
+		_, err = w.Write(body.Bytes())
+		return err
+	}
+	h.Set("Content-Encoding", "gzip")
+	w.WriteHeader(status)
+	packed, err := gzip.NewWriterLevel(w, gzip.BestSpeed)
+	if err != nil {
+		return err
+	}
+	if _, err := packed.Write(body.Bytes()); err != nil {
+		return err
+	}
+	return packed.Close()
+}
+
+// T is Text, as the templates call it.
+func (p *Page) T(key string, fill ...any) string { return p.Text(key, fill...) }
+
+// N is Count, as the templates call it.
+func (p *Page) N(key string, n int64, fill ...any) string { return p.Count(key, n, fill...) }
+
+// Time is a time for people: in UTC as it leaves here, in the reader's zone and
+// manner once the page's script has seen it.
+func (p *Page) Time(t time.Time) template.HTML {
+	if t.IsZero() || t.Unix() <= 0 {
+		return template.HTML(`<span class="quiet">–</span>`)
+	}
+	t = t.UTC()
+	// digits and fixed letters alone
+	return template.HTML(t.Format(`<time datetime="` + time.RFC3339 + `">2006-01-02 15:04 UTC</time>`))
+}
