@@ -28,6 +28,12 @@ func (c *Client) Repository(host, name string) *Repository {
 	return &Repository{c: c, host: host, name: name}
 }
 
+// Host is the registry, and Name the repository at it.
+func (r *Repository) Host() string { return r.host }
+
+// Name is described at Host.
+func (r *Repository) Name() string { return r.name }
+
 // String is HOST/NAME.
 func (r *Repository) String() string { return r.host + "/" + r.name }
 
