@@ -14,12 +14,12 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
-	"cove/builder/buildctx"
 	"cove/builder/dockerfile"
 	"cove/builder/export"
 	"cove/builder/fetch"
 	"cove/builder/plan"
 	"cove/builder/solve"
+	"cove/builder/source"
 	"cove/builder/state"
 	"cove/content"
 	"cove/errdefs"
@@ -49,9 +49,7 @@ func (b *Builder) Build(ctx context.Context, req Request) (res *Result, err erro
 		}
 	}()
 	report := &reporter{fn: req.Progress, now: b.cfg.Now}
-	files, err := buildctx.OpenContext(ctx, buildctx.Source{
-		Dir: req.Context, Dockerfile: req.Dockerfile, Stdin: req.Stdin, State: b.cfg.Root, Step: report.step,
-	})
+	files, err := source.Open(ctx, b.from(req, req.Context, report))
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +60,14 @@ func (b *Builder) Build(ctx context.Context, req Request) (res *Result, err erro
 	if err != nil {
 		return nil, err
 	}
-	solved, err := solve.Solve(ctx, graph, b.solveConfig(req, files, lease, report.progress()))
+	named, err := b.openNamed(ctx, req, graph, report)
+	if err != nil {
+		return nil, err
+	}
+	defer named.close()
+	cfg := b.solveConfig(req, files, lease, report.progress())
+	cfg.Named = named.trees()
+	solved, err := solve.Solve(ctx, graph, cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -92,9 +97,7 @@ func (b *Builder) Check(ctx context.Context, req Request) (c *Checked, err error
 	}
 	req.check = true
 	report := &reporter{fn: req.Progress, now: b.cfg.Now}
-	files, err := buildctx.OpenContext(ctx, buildctx.Source{
-		Dir: req.Context, Dockerfile: req.Dockerfile, Stdin: req.Stdin, State: b.cfg.Root, Step: report.step,
-	})
+	files, err := source.Open(ctx, b.from(req, req.Context, report))
 	if err != nil {
 		return nil, err
 	}
@@ -107,9 +110,9 @@ func (b *Builder) Check(ctx context.Context, req Request) (c *Checked, err error
 }
 
 // withSource gives an error at a line the text that the line is in.
-func withSource(err error, source []byte) error {
+func withSource(err error, text []byte) error {
 	if at := (*plan.Error)(nil); errors.As(err, &at) && at.Source == nil {
-		at.Source = source
+		at.Source = text
 	}
 	return err
 }
@@ -159,7 +162,7 @@ func (r *Request) completePlatforms() error {
 
 // plan makes one graph of what every platform needs.
 func (b *Builder) plan(
-	ctx context.Context, req Request, files *buildctx.Context, report *reporter,
+	ctx context.Context, req Request, files *source.Context, report *reporter,
 ) (*plan.Graph, error) {
 	graphs := make([]*plan.Graph, len(req.Platforms))
 	g, gctx := errgroup.WithContext(ctx)
@@ -176,7 +179,7 @@ func (b *Builder) plan(
 }
 
 func (b *Builder) planFor(
-	ctx context.Context, target ocispec.Platform, req Request, files *buildctx.Context, report *reporter,
+	ctx context.Context, target ocispec.Platform, req Request, files *source.Context, report *reporter,
 ) (*plan.Graph, error) {
 	prefix := ""
 	if len(req.Platforms) > 1 {
@@ -198,12 +201,12 @@ func (b *Builder) planFor(
 		Platform: target, Prefix: prefix, Build: ocispec.Platform{OS: "linux", Architecture: runtime.GOARCH},
 		Labels: req.Labels, Network: req.Network, Allow: req.Allow,
 		NoCache: req.NoCache, NoCacheFilter: req.NoCacheFilter, Epoch: req.Epoch,
-		Resolve: resolve, Ignored: files.Excludes, Check: req.check,
+		Resolve: resolve, Contexts: contexts(req.Contexts), Ignored: files.Excludes, Check: req.check,
 	})
 }
 
 func (b *Builder) solveConfig(
-	req Request, files *buildctx.Context, lease content.Lease, progress solve.Progress,
+	req Request, files *source.Context, lease content.Lease, progress solve.Progress,
 ) solve.Config {
 	var needs export.Needs
 	for _, to := range req.Exporters {
@@ -216,7 +219,8 @@ func (b *Builder) solveConfig(
 		Scope: scope(req), State: b.cfg.Root, Parallel: b.cfg.Parallel,
 		Files: needs.Files, Blobs: needs.Blobs,
 		Compress: compress.Options{Compression: compress.Compression(req.Compression), Level: req.Level},
-		Epoch:    req.Epoch, Secrets: req.Secrets, HTTP: fetch.Client(hostNetwork), Progress: progress, Now: b.cfg.Now,
+		Epoch:    req.Epoch, Secrets: req.Secrets, SSH: req.SSH, HTTP: fetch.Client(hostNetwork),
+		Git: fetch.Git{Guarded: !hostNetwork, Secrets: req.Secrets}, Progress: progress, Now: b.cfg.Now,
 	}
 }
 

@@ -76,8 +76,13 @@ type Config struct {
 
 // Request is one build. The zero value of every field but Context is useful.
 type Request struct {
-	// Context is a directory, or "-" for a tar archive (plain or compressed) read from Stdin.
+	// Context is a directory, a git repository, or a URL or "-" (for Stdin) of a tar
+	// archive, plain or compressed.
 	Context string
+	// Contexts are more of them, by name, which COPY --from, FROM and RUN --mount
+	// find before a stage or an image of that name. A value may also be
+	// "docker-image://NAME" or "oci-layout://DIRECTORY[:TAG|@DIGEST]".
+	Contexts map[string]string
 	// Dockerfile is a path, relative to the context; "" is "Dockerfile", "-" reads it from Stdin.
 	Dockerfile string
 	Stdin      io.Reader
@@ -96,6 +101,8 @@ type Request struct {
 	Network string
 	// Secrets are the values of RUN --mount=type=secret, by id.
 	Secrets map[string][]byte
+	// SSH are the agents of RUN --mount=type=ssh, by id.
+	SSH map[string]solve.Agent
 	// Allow lists entitlements: "security.insecure", "network.host".
 	Allow []string
 	// Epoch is the time of copied files, config and history, and the latest of

@@ -25,6 +25,8 @@ const (
 	NoNetwork Remedy = "no network"
 	// GiveSecret: hand the build the secret of that id.
 	GiveSecret Remedy = "give a secret"
+	// GiveAgent: let the build use the ssh agent of that id.
+	GiveAgent Remedy = "give an ssh agent"
 	// NameRoot: say which state root is meant.
 	NameRoot Remedy = "name the root"
 	// Prune: remove what nothing uses, to make room.
@@ -41,8 +43,8 @@ const (
 // Remedies lists them all, for the edges' tests.
 func Remedies() []Remedy {
 	return []Remedy{
-		Force, StopFirst, GiveName, PlainHTTP, Login, Entitle, NoNetwork, GiveSecret, NameRoot, Prune, MakeProject,
-		RecoverDatabase, MakeAdmin,
+		Force, StopFirst, GiveName, PlainHTTP, Login, Entitle, NoNetwork, GiveSecret, GiveAgent, NameRoot, Prune,
+		MakeProject, RecoverDatabase, MakeAdmin,
 	}
 }
 

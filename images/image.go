@@ -128,6 +128,12 @@ func (s *Store) open(ctx context.Context, target ocispec.Descriptor) (Image, err
 	})
 }
 
+// Open reads the image for one platform of a manifest or index that is here,
+// whether or not it has a name.
+func (s *Store) Open(ctx context.Context, target ocispec.Descriptor, want ocispec.Platform) (Image, error) {
+	return s.openFor(ctx, target, s.platform(want))
+}
+
 func (s *Store) openFor(ctx context.Context, target ocispec.Descriptor, want ocispec.Platform) (Image, error) {
 	return s.openBy(ctx, target, func(all []ocispec.Descriptor) (ocispec.Descriptor, error) {
 		return platforms.Choose(all, want)

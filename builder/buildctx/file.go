@@ -38,7 +38,7 @@ const (
 func (f *file) since(e *Entry) (fate, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(f.fd, &st); err != nil {
-		return altered, fileError(e.Path, err)
+		return altered, FileError(e.Path, err)
 	}
 	now := newEntry(e.Path, &st)
 	switch {

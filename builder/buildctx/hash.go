@@ -95,7 +95,7 @@ func digestOf(f *file, e *Entry, buf []byte) (digest.Digest, error) {
 			break // it is shorter now, and so changed
 		}
 		if err != nil {
-			return "", fileError(e.Path, err)
+			return "", FileError(e.Path, err)
 		}
 		h.Write(buf[:n])
 		left -= int64(n)

@@ -24,14 +24,14 @@ type Ignore struct {
 	matchers sync.Pool
 }
 
-// maxIgnore is the largest .dockerignore that is read.
-const maxIgnore = 1 << 20
+// MaxIgnore is the largest .dockerignore that is read.
+const MaxIgnore = 1 << 20
 
 // ParseIgnore reads a .dockerignore file. Without any rule it is nil, which
 // ignores nothing.
 func ParseIgnore(name string, src []byte) (*Ignore, error) {
-	if len(src) > maxIgnore {
-		return nil, errdefs.Errorf(errdefs.ErrInvalid, "%s: larger than %d bytes", name, maxIgnore)
+	if len(src) > MaxIgnore {
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "%s: larger than %d bytes", name, MaxIgnore)
 	}
 	patterns, err := ignorefile.ReadAll(bytes.NewReader(src))
 	if err != nil {

@@ -56,7 +56,7 @@ func OpenStats(path string) (*Stats, error) {
 		return s, nil
 	}
 	if err != nil {
-		return nil, fileError(path, err)
+		return nil, FileError(path, err)
 	}
 	n := len(data) - len(statMagic) - 4
 	if n < 0 || n%recordSize != 0 || !bytes.HasPrefix(data, []byte(statMagic)) {
@@ -154,7 +154,7 @@ func writeStats(path string, records [][]byte) error {
 		binary.LittleEndian.AppendUint32(nil, crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli))))
 	dir := filepath.Dir(path)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fileError(dir, err)
+		return FileError(dir, err)
 	}
 	if err := atomicfile.WriteFile(path, out, 0o600, atomicfile.Volatile); err != nil {
 		return errdefs.Errorf(errdefs.ErrUnavailable, "build: stat cache: %w", err)

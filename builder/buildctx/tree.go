@@ -72,26 +72,29 @@ func Open(dir string, ignore *Ignore, stats *Stats) (*Tree, error) {
 		return unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	})
 	if err != nil {
-		return nil, fileError("context "+dir, err)
+		return nil, FileError("context "+dir, err)
 	}
 	t := &Tree{dir: os.NewFile(uintptr(fd), dir), stats: stats, margin: trustMargin(fd)}
-	if err := t.apply(ignore); err != nil {
+	if err := t.Ignore(ignore); err != nil {
 		t.Close()
 		return nil, err
 	}
 	return t, nil
 }
 
-// apply makes the tree one that ignores by these rules, with nothing looked at
+// Ignore makes the tree one that ignores by these rules, with nothing looked at
 // yet.
-func (t *Tree) apply(ignore *Ignore) error {
+func (t *Tree) Ignore(ignore *Ignore) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(t.dir.Fd()), &st); err != nil {
-		return fileError("context "+t.dir.Name(), err)
+		return FileError("context "+t.dir.Name(), err)
 	}
 	t.root, t.ignore = newEntry("", &st), ignore
 	return nil
 }
+
+// SaveStats keeps what is known of the files for another build.
+func (t *Tree) SaveStats() error { return t.stats.Save() }
 
 // Close frees the tree's descriptor.
 func (t *Tree) Close() error { return t.dir.Close() }
@@ -134,7 +137,7 @@ func (t *Tree) below(p string, flags uint64) (int, error) {
 	}
 	fd, err := retry(func() (int, error) { return unix.Openat2(int(t.dir.Fd()), p, &how) })
 	if err != nil {
-		return -1, fileError(p, err)
+		return -1, FileError(p, err)
 	}
 	return fd, nil
 }
@@ -154,6 +157,38 @@ func (t *Tree) open(e *Entry) (*file, error) {
 			"%s: it was a regular file when the build looked at it first, and is not now: %w", e.Path, ErrChanged)
 	}
 	return f, nil
+}
+
+// ReadFile reads a small regular file, with links followed inside the tree.
+func (t *Tree) ReadFile(name string, limit int64) ([]byte, error) {
+	_, e, err := t.Resolve(name)
+	if err != nil {
+		return nil, err
+	}
+	if e == nil {
+		return nil, errdefs.Errorf(errdefs.ErrNotFound, "%s: no such file", name)
+	}
+	if !e.IsRegular() {
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "%s is not a regular file", name)
+	}
+	f, err := t.open(e)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return ReadAll(f, name, limit)
+}
+
+// ReadAll reads r to its end, which must come within the limit.
+func ReadAll(r io.Reader, name string, limit int64) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, limit+1))
+	if err != nil {
+		return nil, FileError(name, err)
+	}
+	if int64(len(data)) > limit {
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "%s: larger than %d bytes", strings.TrimSpace(name), limit)
+	}
+	return data, nil
 }
 
 // ErrChanged says, within an errdefs.ErrConflict, that a file is not what it was
@@ -276,7 +311,7 @@ func (t *Tree) readDir(e *Entry) ([]*Entry, error) {
 	defer dir.Close()
 	names, err := dir.Readdirnames(-1)
 	if err != nil {
-		return nil, fileError(e.Path, err)
+		return nil, FileError(e.Path, err)
 	}
 	if e.Path != "" || t.KeepOwner { // the top of a context is nobody's file
 		if e.Xattrs, err = t.xattrs(fd, e.Path); err != nil {
@@ -309,12 +344,12 @@ func statAt(dir *os.File, parent, name string) (*Entry, error) {
 		return 0, unix.Fstatat(int(dir.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW)
 	})
 	if err != nil {
-		return nil, fileError(p, err)
+		return nil, FileError(p, err)
 	}
 	e := newEntry(p, &st)
 	if e.Type() == unix.S_IFLNK {
 		if e.Link, err = readlinkAt(int(dir.Fd()), name, int(st.Size)); err != nil {
-			return nil, fileError(p, err)
+			return nil, FileError(p, err)
 		}
 	}
 	return e, nil
@@ -358,8 +393,8 @@ func retry(call func() (int, error)) (int, error) {
 	return -1, unix.EAGAIN
 }
 
-// fileError gives an error of the kernel its kind and its object.
-func fileError(p string, err error) error {
+// FileError gives an error of the kernel its kind and its object.
+func FileError(p string, err error) error {
 	if p == "" {
 		p = "."
 	}

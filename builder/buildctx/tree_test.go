@@ -319,43 +319,6 @@ func TestKeepOwner(t *testing.T) {
 	}
 }
 
-func TestContextFiles(t *testing.T) {
-	t.Parallel()
-	dir := makeTree(t, map[string]string{
-		"Dockerfile": "one", "sub/D": "two", "sub/D.dockerignore": "a", ".dockerignore": "b\n", "link -> sub/D": "", "out -> /etc/passwd": "", "bad/.dockerignore": "[",
-	})
-	for _, tc := range []struct{ file, text, rule, wantErr string }{
-		{"", "one", "b", ""},
-		{"sub/D", "two", "a", ""},
-		{"link", "two", "b", ""},
-		{filepath.Join(dir, "sub/D"), "two", "a", ""},
-		{"out", "", "", "there is no out"},
-		{"nope", "", "", "there is no nope"},
-		{"sub", "", "", "not a regular file"},
-	} {
-		c, err := OpenContext(t.Context(), Source{Dir: dir, Dockerfile: tc.file, State: t.TempDir()})
-		if tc.wantErr != "" {
-			if err == nil || !strings.Contains(err.Error(), tc.wantErr) {
-				t.Errorf("%s: %v", tc.file, err)
-			}
-			continue
-		}
-		if err != nil {
-			t.Errorf("%s: %v", tc.file, err)
-			continue
-		}
-		if string(c.Dockerfile) != tc.text || c.ignore == nil || c.ignore.Rule(tc.rule) != tc.rule {
-			t.Errorf("%s: %q, ignoring %+v", tc.file, c.Dockerfile, c.ignore)
-		}
-		if err := c.Close(); err != nil {
-			t.Error(err)
-		}
-	}
-	if _, err := OpenContext(t.Context(), Source{Dir: filepath.Join(dir, "Dockerfile"), State: t.TempDir()}); err == nil {
-		t.Error("a file was a context")
-	}
-}
-
 // FuzzIgnore holds the walk's step by step matching against the matcher's own
 // answer for the whole path.
 func FuzzIgnore(f *testing.F) {
@@ -411,40 +374,6 @@ func FuzzGlob(f *testing.F) {
 			}
 		}
 	})
-}
-
-// A Dockerfile named from the working directory is read there, with its own
-// ignore file, before one of that name in the context is.
-func TestDockerfileFromTheWorkingDirectory(t *testing.T) {
-	work := t.TempDir()
-	t.Chdir(work)
-	for name, text := range map[string]string{
-		"x.Dockerfile":              "FROM here",
-		"x.Dockerfile.dockerignore": "a",
-		"ctx/x.Dockerfile":          "FROM there",
-		"ctx/y.Dockerfile":          "FROM context",
-		"ctx/a":                     "",
-	} {
-		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for file, want := range map[string]string{"x.Dockerfile": "FROM here", "y.Dockerfile": "FROM context"} {
-		c, err := OpenContext(t.Context(), Source{Dir: "ctx", Dockerfile: file, State: t.TempDir()})
-		if err != nil {
-			t.Fatalf("-f %s: %v", file, err)
-		}
-		if string(c.Dockerfile) != want || c.Name != file {
-			t.Errorf("-f %s: read %q as %q, want %q", file, c.Dockerfile, c.Name, want)
-		}
-		if ignored := c.ignore != nil && c.ignore.Rule("a") == "a"; ignored != (file == "x.Dockerfile") {
-			t.Errorf("-f %s: a is ignored: %v", file, ignored)
-		}
-		c.Close()
-	}
 }
 
 // TestHashAtOnce: two that select the same files at the same time.

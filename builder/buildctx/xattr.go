@@ -20,7 +20,7 @@ func (t *Tree) ships(name string) bool {
 func (t *Tree) xattrs(fd int, p string) (map[string]string, error) {
 	names, err := tree.ListXattrs(fd)
 	if err != nil {
-		return nil, fileError(p, err)
+		return nil, FileError(p, err)
 	}
 	var out map[string]string
 	for _, name := range names {
@@ -32,7 +32,7 @@ func (t *Tree) xattrs(fd int, p string) (map[string]string, error) {
 			continue // removed since it was listed
 		}
 		if err != nil {
-			return nil, fileError(p, err)
+			return nil, FileError(p, err)
 		}
 		if out == nil {
 			out = map[string]string{}

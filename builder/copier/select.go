@@ -31,9 +31,11 @@ import (
 // Sources are the trees that a Copy reads from.
 type Sources struct {
 	Context *buildctx.Tree
-	Inputs  []*buildctx.Tree
+	// Named are the contexts that have names.
+	Named  map[string]*buildctx.Tree
+	Inputs []*buildctx.Tree
 	// Fetch returns the tree that holds only what a URL gave, under the
-	// source's Name.
+	// source's Name, or what a git repository holds.
 	Fetch func(ctx context.Context, src plan.Source) (*buildctx.Tree, error)
 }
 
@@ -144,8 +146,10 @@ func (s *Selection) add(ctx context.Context, src plan.Source, from Sources, ex *
 
 func treeOf(ctx context.Context, src plan.Source, from Sources) (*buildctx.Tree, error) {
 	switch {
-	case src.URL != "":
+	case src.URL != "" || src.Git != nil:
 		return from.Fetch(ctx, src)
+	case src.Context != "":
+		return from.Named[src.Context], nil
 	case src.From == plan.FromContext:
 		return from.Context, nil
 	case src.From == plan.FromNothing:

@@ -3,14 +3,13 @@ package dockerfile
 import (
 	"net/url"
 	"path"
-	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/opencontainers/go-digest"
 
 	"cove/builder/plan"
-	"cove/errdefs"
 )
 
 func (c *converter) copy(s *state, cmd *instructions.CopyCommand, loc plan.Location) error {
@@ -18,9 +17,12 @@ func (c *converter) copy(s *state, cmd *instructions.CopyCommand, loc plan.Locat
 		Selection: plan.Selection{Parents: cmd.Parents, Exclude: cmd.ExcludePatterns},
 		Placement: plan.Placement{Chown: cmd.Chown, Chmod: cmd.Chmod, Link: cmd.Link},
 	}
-	from := plan.FromContext
+	from, named := plan.FromContext, ""
 	var inputs []plan.ID
-	if cmd.From != "" {
+	if c.byName[strings.ToLower(cmd.From)] == nil && cmd.From != "" {
+		named = c.filesNamed(cmd.From)
+	}
+	if cmd.From != "" && named == "" {
 		if strings.Contains(cmd.From, "$") {
 			return invalid("--from takes no variables: name a stage by FROM, with an ARG before the first FROM, and copy from that")
 		}
@@ -34,13 +36,13 @@ func (c *converter) copy(s *state, cmd *instructions.CopyCommand, loc plan.Locat
 		}
 	}
 	for _, p := range cmd.SourcePaths {
-		if isURL(p) || isGit(p) {
+		if isURL(p) || plan.IsGit(p) {
 			return invalid("COPY takes no URL: use ADD %s", p)
 		}
 		if cmd.From == "" {
 			c.lintIgnored("Copy", p, cmd.Location())
 		}
-		op.Sources = append(op.Sources, plan.Source{From: from, Path: sourcePath(p, cmd.Parents)})
+		op.Sources = append(op.Sources, plan.Source{From: from, Context: named, Path: sourcePath(p, cmd.Parents)})
 	}
 	line, err := s.placed("COPY", op, cmd.SourcesAndDest)
 	if err != nil {
@@ -55,16 +57,15 @@ func (c *converter) addFiles(s *state, cmd *instructions.AddCommand, loc plan.Lo
 		Selection: plan.Selection{Exclude: cmd.ExcludePatterns},
 		Placement: plan.Placement{Chown: cmd.Chown, Chmod: cmd.Chmod, Link: cmd.Link},
 	}
-	if cmd.KeepGitDir != nil {
-		return errdefs.Errorf(errdefs.ErrUnsupported,
-			"--keep-git-dir is not supported, as ADD of a git repository is not")
-	}
 	for _, p := range cmd.SourcePaths {
 		src := plan.Source{From: plan.FromContext, Path: sourcePath(p, false), Unpack: cmd.Unpack == nil || *cmd.Unpack}
 		switch {
-		case isGit(p):
-			return errdefs.Errorf(errdefs.ErrUnsupported,
-				"ADD of a git repository (%s) is not supported: clone it in a RUN", p)
+		case plan.IsGit(p):
+			repo, err := gitSource(p, cmd)
+			if err != nil {
+				return err
+			}
+			src = plan.Source{From: plan.FromNothing, Git: repo}
 		case isURL(p):
 			src = plan.Source{
 				From: plan.FromNothing, URL: p, Name: urlName(p), Checksum: cmd.Checksum,
@@ -82,12 +83,13 @@ func (c *converter) addFiles(s *state, cmd *instructions.AddCommand, loc plan.Lo
 		op.Sources = append(op.Sources, src)
 	}
 	if cmd.Checksum != "" {
-		if len(op.Sources) != 1 || op.Sources[0].URL == "" {
-			return invalid("--checksum goes with exactly one URL")
+		if err := checkChecksum(op.Sources, cmd.Checksum); err != nil {
+			return err
 		}
-		if _, err := digest.Parse(cmd.Checksum); err != nil {
-			return invalid("--checksum=%s: %w: write sha256: and 64 hex digits", cmd.Checksum, err)
-		}
+	}
+	isRepository := func(src plan.Source) bool { return src.Git != nil }
+	if cmd.KeepGitDir != nil && !slices.ContainsFunc(op.Sources, isRepository) {
+		return invalid("--keep-git-dir goes with a git repository")
 	}
 	line, err := s.placed("ADD", op, cmd.SourcesAndDest)
 	if err != nil {
@@ -95,6 +97,36 @@ func (c *converter) addFiles(s *state, cmd *instructions.AddCommand, loc plan.Lo
 	}
 	c.change(s, op, loc, nil, line)
 	return nil
+}
+
+// checkChecksum checks --checksum, which is of a file or, as gitSource reads it,
+// of a commit.
+func checkChecksum(sources []plan.Source, sum string) error {
+	if len(sources) != 1 || sources[0].URL == "" && sources[0].Git == nil {
+		return invalid("--checksum goes with exactly one URL or git repository")
+	}
+	if sources[0].Git != nil {
+		return nil
+	}
+	if _, err := digest.Parse(sum); err != nil {
+		return invalid("--checksum=%s: %w: write sha256: and 64 hex digits", sum, err)
+	}
+	return nil
+}
+
+// gitSource reads the repository of an ADD.
+func gitSource(p string, cmd *instructions.AddCommand) (*plan.Git, error) {
+	repo, err := plan.ParseGit(p)
+	if err != nil {
+		return nil, err
+	}
+	if cmd.KeepGitDir != nil {
+		repo.KeepDir = *cmd.KeepGitDir
+	}
+	if cmd.Checksum != "" {
+		err = repo.Pin(cmd.Checksum)
+	}
+	return repo, err
 }
 
 // placed completes op by what COPY and ADD share, the here-documents and the
@@ -158,13 +190,8 @@ func sourcePath(p string, parents bool) string {
 }
 
 func isURL(p string) bool {
-	return (strings.HasPrefix(p, "http://") || strings.HasPrefix(p, "https://")) && !isGit(p)
+	return (strings.HasPrefix(p, "http://") || strings.HasPrefix(p, "https://")) && !plan.IsGit(p)
 }
-
-// reGit matches what docker takes for a git repository.
-var reGit = regexp.MustCompile(`^(git://|ssh://|git@|github\.com/|https?://[^?]+\.git(#|\?|$))`)
-
-func isGit(p string) bool { return reGit.MatchString(p) }
 
 // urlName is the file name at the end of a URL, "" if it has none.
 func urlName(s string) string {

@@ -50,6 +50,9 @@ type Options struct {
 	// Epoch is the time of every history line; nil leaves them to the exporter.
 	Epoch   *time.Time
 	Resolve ResolveFunc
+	// Contexts are what names stand for, that are then no stages and images: NAME
+	// or NAME::PLATFORM.
+	Contexts map[string]Context
 	// Ignored says that .dockerignore excludes a path, cleaned and relative to
 	// the context, "" for the context itself; it may be nil.
 	Ignored func(path string) bool
@@ -68,7 +71,7 @@ func Plan(ctx context.Context, src []byte, opt Options) (*plan.Graph, error) {
 	}
 	c := &converter{
 		opt: opt, graph: &plan.Graph{}, source: newSource(opt.Name, src),
-		images: newResolver(ctx, opt.Resolve),
+		images: newResolver(ctx, opt),
 	}
 	defer c.images.close()
 	f, err := c.parse(src)
@@ -126,6 +129,7 @@ type stage struct {
 	display  string
 	base     *stage // the earlier stage that FROM names, if it does
 	image    string // else the image, "scratch" for none
+	files    string // or the context of this name
 	platform ocispec.Platform
 	done     *state
 }
@@ -169,6 +173,12 @@ func (c *converter) newStage(i int, p instructions.Stage, f file) (*stage, error
 		if st.platform, err = c.fromPlatform(p, f); err != nil {
 			return nil, err
 		}
+	}
+	if c.replaced(st) || st.base != nil {
+		return st, nil
+	}
+	if given, ctx, ok := c.opt.named(name, st.platform); ok && ctx.Image == "" {
+		st.image, st.files = scratch, given
 	}
 	return st, nil
 }

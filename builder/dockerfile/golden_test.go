@@ -55,6 +55,9 @@ func TestGolden(t *testing.T) {
 		"platform": func(o *Options) {
 			o.Platform = ocispec.Platform{OS: "linux", Architecture: "arm64"}
 		},
+		"contexts": func(o *Options) {
+			o.Contexts = map[string]Context{"alias": {Image: "other:1"}, "files": {}, "overridden::linux/amd64": {Image: "base:one"}}
+		},
 		"config": func(o *Options) { o.Labels = map[string]string{"extra": "yes"}; o.NoCache = true },
 	}
 	files, err := filepath.Glob("testdata/*/Dockerfile")

@@ -21,6 +21,7 @@ type resolver struct {
 	ctx     context.Context //nolint:containedctx // ends with the one call of Plan that the resolver lives for
 	cancel  context.CancelFunc
 	resolve ResolveFunc
+	opt     Options // whose contexts stand for images
 
 	mu    sync.Mutex
 	calls map[string]*baseCall
@@ -33,13 +34,16 @@ type baseCall struct {
 	err  error
 }
 
-func newResolver(ctx context.Context, fn ResolveFunc) *resolver {
+func newResolver(ctx context.Context, opt Options) *resolver {
 	ctx, cancel := context.WithCancel(ctx)
-	return &resolver{ctx: ctx, cancel: cancel, resolve: fn, calls: map[string]*baseCall{}}
+	return &resolver{ctx: ctx, cancel: cancel, resolve: opt.Resolve, opt: opt, calls: map[string]*baseCall{}}
 }
 
 // start begins to resolve an image, unless that has begun.
 func (r *resolver) start(name string, platform ocispec.Platform) *baseCall {
+	if _, given, ok := r.opt.named(name, platform); ok && given.Image != "" {
+		name = given.Image
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	key := name + " " + platforms.Format(platform)
@@ -84,7 +88,7 @@ func (c *converter) prefetch(st *stage, seen map[*stage]bool) {
 	for _, name := range froms(st.Commands) {
 		if other, err := c.stageNamed(name, st); err == nil && other != nil {
 			c.prefetch(other, seen)
-		} else if err == nil && name != scratch {
+		} else if err == nil && name != scratch && c.filesNamed(name) == "" {
 			c.images.start(name, c.opt.Platform)
 		}
 	}

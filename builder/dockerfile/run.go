@@ -156,7 +156,11 @@ func (c *converter) mounts(s *state, cmd *instructions.RunCommand, op *plan.Run,
 		if m.GID != nil {
 			out.GID = uint32(*m.GID)
 		}
-		if m.From != "" {
+		files := ""
+		if m.Type == instructions.MountTypeBind && c.byName[strings.ToLower(m.From)] == nil && m.From != "" {
+			files = c.filesNamed(m.From)
+		}
+		if m.From != "" && files == "" {
 			id, err := c.origin(s, m.From, loc)
 			if err != nil {
 				return nil, err
@@ -166,12 +170,12 @@ func (c *converter) mounts(s *state, cmd *instructions.RunCommand, op *plan.Run,
 				inputs = append(inputs, id)
 			}
 		}
-		if err := finishMount(s, m, &out); err != nil {
+		if err := finishMount(s, m, op, &out); err != nil {
 			return nil, err
 		}
-		if m.Type == instructions.MountTypeBind && m.From == "" {
+		if m.Type == instructions.MountTypeBind && (m.From == "" || files != "") {
 			out.From = plan.Origin(len(inputs))
-			inputs = append(inputs, c.contextTree(s, out.Source, loc))
+			inputs = append(inputs, c.contextTree(s, files, out.Source, loc))
 		}
 		op.Mounts = append(op.Mounts, out)
 	}
@@ -179,11 +183,10 @@ func (c *converter) mounts(s *state, cmd *instructions.RunCommand, op *plan.Run,
 }
 
 // finishMount fills in what depends on the type of the mount.
-func finishMount(s *state, m *instructions.Mount, out *plan.RunMount) error {
+func finishMount(s *state, m *instructions.Mount, op *plan.Run, out *plan.RunMount) error {
 	switch m.Type {
 	case instructions.MountTypeSSH:
-		return errdefs.Errorf(errdefs.ErrUnsupported,
-			"--mount=type=ssh is not supported: use a secret with a deploy key")
+		sshMount(m, op, out)
 	case instructions.MountTypeSecret:
 		return secretMount(m, out)
 	case instructions.MountTypeBind:
@@ -201,32 +204,33 @@ func finishMount(s *state, m *instructions.Mount, out *plan.RunMount) error {
 	if m.Env != nil {
 		return invalid("--mount=type=%s takes no env=", m.Type)
 	}
-	if m.Target == "" {
+	if out.Target == "" {
 		return invalid("--mount=type=%s needs a target", m.Type)
 	}
-	if out.Target = s.abs(m.Target); out.Target == "/" {
+	if out.Target = s.abs(out.Target); out.Target == "/" {
 		return invalid("--mount: the target cannot be /")
 	}
 	return nil
 }
 
-// contextTree is a filesystem that holds a path of the context: what a command
-// sees of the context is what COPY would take of it, and not the directory of
-// the user, to which it could write.
-func (c *converter) contextTree(s *state, source string, loc plan.Location) plan.ID {
-	empty := c.graph.Add(plan.Vertex{Op: &plan.Base{}, Parent: plan.None, Name: "FROM scratch", Location: loc})
-	op := &plan.Copy{
-		Selection: plan.Selection{
-			Sources: []plan.Source{{From: plan.FromContext, Path: escapePattern(source)}},
-			Parents: true,
-		},
-		Placement: plan.Placement{Dest: "/", DestDir: true},
+// sshMount fills in an ssh agent: its id, and where its socket is.
+func sshMount(m *instructions.Mount, op *plan.Run, out *plan.RunMount) {
+	if out.ID == "" {
+		out.ID = "default"
 	}
-	name := "[context] " + source
-	return c.graph.Add(plan.Vertex{
-		Op: op, Parent: empty, NoCache: s.noCache, Name: strings.TrimSpace(name),
-		Location: loc,
-	})
+	if m.Mode == nil {
+		out.Mode = 0o600
+	}
+	out.Source, out.ReadOnly = "", true
+	if out.Target == "" {
+		n := 0
+		for _, other := range op.Mounts {
+			if other.Type == string(instructions.MountTypeSSH) {
+				n++
+			}
+		}
+		out.Target = "/run/buildkit/ssh_agent." + strconv.Itoa(n)
+	}
 }
 
 // escapePattern makes a path a pattern that matches it alone.
@@ -265,6 +269,9 @@ func secretMount(m *instructions.Mount, out *plan.RunMount) error {
 func (c *converter) origin(s *state, name string, loc plan.Location) (plan.ID, error) {
 	if name == scratch {
 		return plan.None, nil
+	}
+	if files := c.filesNamed(name); files != "" && c.byName[strings.ToLower(name)] == nil {
+		return c.contextTree(s, files, "", loc), nil
 	}
 	st, err := c.stageNamed(name, s.stage)
 	if err != nil {

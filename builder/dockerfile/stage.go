@@ -63,6 +63,11 @@ func (c *converter) convert(st *stage) (*state, error) {
 			s.step, s.steps = 1, s.steps+1
 		}
 		s.fs = c.add(s, &s.base, c.at(st.Location, st.SourceCode), nil)
+		if st.files != "" {
+			s.steps++
+			s.fs = c.add(s, wholeContext(st.files, ""), c.at(st.Location, st.SourceCode), nil)
+			s.record("FROM "+st.files+" # build context", s.fs, c.opt)
+		}
 	}
 	for _, cmd := range cmds {
 		if err := c.dispatch(s, cmd); err != nil {

@@ -17,24 +17,43 @@ import (
 // maxSize is how large a file ADD downloads.
 const maxSize = 64 << 30
 
-// File downloads src's URL into the directory dir, as its Name, compares it with
-// the source's checksum, and gives it the time of the server's Last-Modified.
-func File(ctx context.Context, client *http.Client, dir string, src plan.Source) (err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, src.URL, nil)
+// Open opens what a URL gives. Close it.
+func Open(ctx context.Context, client *http.Client, url string) (io.ReadCloser, error) {
+	resp, err := get(ctx, client, url)
 	if err != nil {
-		return errdefs.Errorf(errdefs.ErrInvalid, "%s: %w", src.URL, err)
+		return nil, err
+	}
+	return resp.Body, nil
+}
+
+// get is a request whose answer has a body.
+func get(ctx context.Context, client *http.Client, url string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "%s: %w", plan.ShowURL(url), err)
 	}
 	resp, err := client.Do(req)
 	if err != nil {
-		return errdefs.Errorf(errdefs.ErrUnavailable, "%w", err)
+		return nil, errdefs.Errorf(errdefs.ErrUnavailable, "%w", err)
+	}
+	if resp.StatusCode == http.StatusOK {
+		return resp, nil
+	}
+	kind := errdefs.ErrUnavailable
+	if resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusGone {
+		kind = errdefs.ErrNotFound
+	}
+	return nil, errors.Join(errdefs.Errorf(kind, "%s: %s", plan.ShowURL(url), resp.Status), resp.Body.Close())
+}
+
+// File downloads src's URL into the directory dir, as its Name, compares it with
+// the source's checksum, and gives it the time of the server's Last-Modified.
+func File(ctx context.Context, client *http.Client, dir string, src plan.Source) (err error) {
+	resp, err := get(ctx, client, src.URL)
+	if err != nil {
+		return err
 	}
 	defer resp.Body.Close()
-	switch {
-	case resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusGone:
-		return errdefs.Errorf(errdefs.ErrNotFound, "%s: %s", src.URL, resp.Status)
-	case resp.StatusCode != http.StatusOK:
-		return errdefs.Errorf(errdefs.ErrUnavailable, "%s: %s", src.URL, resp.Status)
-	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return errdefs.Errorf(errdefs.ErrUnavailable, "build: %w", err)

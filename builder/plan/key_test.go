@@ -26,7 +26,7 @@ func TestMutate(t *testing.T) {
 	ops := []Op{
 		&Base{Layers: []layers.Layer{{DiffID: layers.DiffID(digest.FromString("l"))}}},
 		&Run{Args: []string{"a"}, Env: []string{"A=1"}, Mounts: []RunMount{{Type: "bind"}}, ProxyEnv: []string{"p"}, Hosts: []Host{{Name: "h"}}},
-		&Copy{Selection: Selection{Sources: []Source{{Path: "a", Inline: &body}}, Exclude: []string{"e"}}},
+		&Copy{Selection: Selection{Sources: []Source{{Path: "a", Inline: &body, Git: &Git{}}}, Exclude: []string{"e"}}},
 		&Placement{Dest: "/d"},
 		&Workdir{Path: "/w"},
 	}

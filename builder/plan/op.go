@@ -158,12 +158,17 @@ type Placement struct {
 
 func (*Placement) kind() string { return "placement" }
 
-// Source is one source of a Copy: exactly one of Path, URL and Inline.
+// Source is one source of a Copy: exactly one of Path, URL, Git and Inline.
 type Source struct {
 	From Origin
 	// Path is a path or pattern below From, in slashes, cleaned, without a
 	// leading slash.
 	Path string `json:",omitempty"`
+	// Context is the name of the context that FromContext means; "" is the one
+	// without a name.
+	Context string `json:",omitempty"`
+	// Git is fetched; its files are copied.
+	Git *Git `json:",omitempty"`
 	// URL is fetched; Checksum is "" or what the bytes must have.
 	URL      string `json:",omitempty"`
 	Checksum string `json:",omitempty"`

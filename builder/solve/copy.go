@@ -53,20 +53,19 @@ func (s *solver) copy(ctx context.Context, st *step, op *plan.Copy) error {
 // selected.
 func (s *solver) copyFrom(ctx context.Context, st *step, op *plan.Copy, files *buildctx.Tree) error {
 	t := st.task
-	below := string(t.parent.res.chain)
-	if op.Link && !mayUnpack(op) {
-		root, err := s.open(ctx, t.parent.res)
-		if err != nil {
-			return err
-		}
-		below = copier.Under(root.Tree, op.Dest)
-		if err := root.Close(); err != nil {
-			return err
-		}
+	below, err := s.below(ctx, t, op)
+	if err != nil {
+		return err
+	}
+	fetched := &fetcher{solver: s}
+	defer fetched.close()
+	commits, resolved, err := fetched.resolve(ctx, op)
+	if err != nil {
+		return err
 	}
 	var keys []digest.Digest
-	if immutable(op) {
-		parts := []string{below}
+	if resolved && immutable(op) {
+		parts := append([]string{below}, commits...)
 		for _, in := range t.inputs {
 			parts = append(parts, string(in.res.chain))
 		}
@@ -81,9 +80,9 @@ func (s *solver) copyFrom(ctx context.Context, st *step, op *plan.Copy, files *b
 		return err
 	}
 	defer opened.Close()
-	fetched := &fetcher{solver: s}
-	defer fetched.close()
-	sel, err := copier.Select(ctx, op.Selection, copier.Sources{Context: files, Inputs: trees, Fetch: fetched.fetch})
+	sel, err := copier.Select(ctx, op.Selection, copier.Sources{
+		Context: files, Named: s.Named, Inputs: trees, Fetch: fetched.fetch,
+	})
 	if err != nil {
 		return err
 	}
@@ -111,6 +110,18 @@ func (s *solver) copyFrom(ctx context.Context, st *step, op *plan.Copy, files *b
 	return s.layOut(ctx, st, l, append(keys, content)...)
 }
 
+// below is what the layer of a copy depends on of what it goes on top of.
+func (s *solver) below(ctx context.Context, t *task, op *plan.Copy) (string, error) {
+	if !op.Link || mayUnpack(op) {
+		return string(t.parent.res.chain), nil
+	}
+	root, err := s.open(ctx, t.parent.res)
+	if err != nil {
+		return "", err
+	}
+	return copier.Under(root.Tree, op.Dest), root.Close()
+}
+
 // mayUnpack says that a source could be an archive, whose layer is made on top of
 // its parent.
 func mayUnpack(op *plan.Copy) bool {
@@ -118,7 +129,7 @@ func mayUnpack(op *plan.Copy) bool {
 }
 
 // immutable says that op reads only from other vertices, which are named by
-// what is in them, from itself, and from URLs whose checksum is given.
+// what is in them, from itself, from commits, and from URLs whose checksum is given.
 func immutable(op *plan.Copy) bool {
 	for _, src := range op.Sources {
 		if src.From == plan.FromContext || src.URL != "" && src.Checksum == "" {

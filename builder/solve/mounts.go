@@ -55,6 +55,8 @@ func (m *mounter) mount(ctx context.Context, rm plan.RunMount) error {
 		return m.file(rm, []byte(rm.Data))
 	case "secret":
 		return m.secret(rm)
+	case "ssh":
+		return m.ssh(rm)
 	}
 	return errdefs.Errorf(errdefs.ErrUnsupported, "--mount=type=%s is not supported", rm.Type)
 }
@@ -80,14 +82,9 @@ func (m *mounter) secret(rm plan.RunMount) error {
 // file mounts one file with these bytes. It lies in memory where there is a place
 // for that, since it may be a secret.
 func (m *mounter) file(rm plan.RunMount, data []byte) error {
-	dir, err := "", error(nil)
-	if st, statErr := os.Stat("/dev/shm"); statErr == nil && st.IsDir() {
-		dir, _ = os.MkdirTemp("/dev/shm", "cove-build-")
-	}
-	if dir == "" {
-		if dir, err = m.temp(); err != nil {
-			return err
-		}
+	dir, err := memoryDir(m.temp)
+	if err != nil {
+		return err
 	}
 	m.opened.add(func() error { return os.RemoveAll(dir) })
 	f, err := os.CreateTemp(dir, "file-*")
@@ -102,8 +99,22 @@ func (m *mounter) file(rm plan.RunMount, data []byte) error {
 	if err != nil {
 		return errdefs.Errorf(errdefs.ErrUnavailable, "build: %w", err)
 	}
-	m.add(rm.Target, mount.Mount{Type: "bind", Source: f.Name(), ReadOnly: true})
+	m.add(rm.Target, bindOf(f.Name()))
 	return nil
+}
+
+// bindOf is a mount of one file, which cannot be written.
+func bindOf(name string) mount.Mount { return mount.Mount{Type: "bind", Source: name, ReadOnly: true} }
+
+// memoryDir makes a directory in memory, or by fallback where there is no place
+// for that. The caller removes it.
+func memoryDir(fallback func() (string, error)) (string, error) {
+	if st, err := os.Stat("/dev/shm"); err == nil && st.IsDir() {
+		if dir, err := os.MkdirTemp("/dev/shm", "cove-build-"); err == nil {
+			return dir, nil
+		}
+	}
+	return fallback()
 }
 
 // bind mounts a path of another vertex. What is written to it, if it may be, is

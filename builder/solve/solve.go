@@ -21,6 +21,7 @@ import (
 
 	"cove/builder/buildctx"
 	"cove/builder/cache"
+	"cove/builder/fetch"
 	"cove/builder/plan"
 	"cove/content"
 	"cove/layers"
@@ -36,6 +37,8 @@ type Config struct {
 	Executor  Executor
 	Cache     Cache
 	Context   *buildctx.Tree
+	// Named are the contexts that have names.
+	Named map[string]*buildctx.Tree
 	// Lease holds whatever the solve makes.
 	Lease content.Lease
 	// Scope names the Dockerfile and context, so that a step that is not cached
@@ -51,11 +54,14 @@ type Config struct {
 	Epoch *time.Time
 	// Secrets may hold the values of --mount=type=secret.
 	Secrets map[string][]byte
+	// SSH may hold the agents of --mount=type=ssh.
+	SSH map[string]Agent
 	// Files asks for the targets' files as committed snapshots, Blobs for their
 	// layers as blobs.
 	Files, Blobs bool
-	// HTTP fetches what ADD names.
+	// HTTP and Git fetch what ADD names.
 	HTTP *http.Client
+	Git  fetch.Git
 	// Progress may be nil.
 	Progress Progress
 	Now      func() time.Time

@@ -126,6 +126,9 @@ var _ builder.Resolver = resolver{}
 
 // Resolve implements builder.Resolver.
 func (r resolver) Resolve(ctx context.Context, name string, platform ocispec.Platform) (builder.Base, error) {
+	if isLayout(name) {
+		return r.resolveLayout(ctx, name, platform)
+	}
 	store, err := r.e.Images()
 	if err != nil {
 		return builder.Base{}, err
@@ -164,15 +167,17 @@ func (r resolver) bring(base builder.Base, do func(*images.Store, images.Image) 
 	if err != nil {
 		return err
 	}
-	ref, err := reference.Parse(base.Name)
-	if err != nil {
-		return err
+	var ref reference.Reference // none for a layout, all of which is here
+	if !isLayout(base.Name) {
+		if ref, err = reference.Parse(base.Name); err != nil {
+			return err
+		}
 	}
 	err = do(store, images.Image{
 		Descriptor: base.Manifest, Config: base.Config, RawConfig: base.RawConfig, Layers: base.Layers, Source: ref,
 	})
 	if errors.Is(err, errdefs.ErrNotFound) {
-		return fmt.Errorf("base image %s: %w", ref.Familiar(), err)
+		return fmt.Errorf("base image %s: %w", base.Name, err)
 	}
 	return err
 }

@@ -35,6 +35,7 @@ var floors = []struct {
 	{"internal/buildinfo", 0},
 	{"internal/atomicfile", 0},
 	{"internal/filelock", 0},
+	{"internal/gittest", 0},
 	{"internal/ids", 0},
 	{"internal/leanjson", 0},
 	{"internal/limit", 0},

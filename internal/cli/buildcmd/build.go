@@ -23,7 +23,7 @@ import (
 // buildFlags are the flags of build.
 type buildFlags struct {
 	tags, buildArgs, labels, noCacheFilter, annotations, secrets, allow []string
-	outputs, platforms                                                  []string
+	outputs, platforms, contexts, ssh                                   []string
 	file, target, network, progress, iidfile, metadata, compression     string
 	sourceDate                                                          string
 	level                                                               int
@@ -51,6 +51,9 @@ func (f *buildFlags) register(fs *pflag.FlagSet) {
 		"annotate: [manifest|index|manifest-descriptor|index-descriptor[PLATFORM]:]KEY=VALUE")
 	fs.StringVar(&f.network, "network", "", "network of RUN: default, none, host")
 	fs.StringArrayVar(&f.secrets, "secret", nil, "secret for RUN --mount: id=ID[,src=FILE|,env=VARIABLE]")
+	fs.StringArrayVar(&f.ssh, "ssh", nil, "ssh agent for RUN --mount: default, or ID[=SOCKET|KEY,…]")
+	fs.StringArrayVar(&f.contexts, "build-context", nil,
+		"one more context: NAME=DIRECTORY|GIT|URL|docker-image://IMAGE|oci-layout://DIRECTORY[:TAG]")
 	fs.StringArrayVar(&f.allow, "allow", nil, "allow security.insecure or network.host")
 	fs.StringVar(&f.compression, "compression", "", "compression of new layers: gzip, zstd, uncompressed")
 	fs.IntVar(&f.level, "compression-level", 0, "its level: 1 to 9 for gzip, 1 to 22 for zstd")
@@ -68,11 +71,12 @@ func (f *buildFlags) register(fs *pflag.FlagSet) {
 func Build(a *app.App) *cobra.Command {
 	var f buildFlags
 	cmd := &cobra.Command{
-		Use:   "build [flags] CONTEXT",
+		Use:   "build [flags] DIRECTORY|GIT|URL|-",
 		Short: "Build an image from a Dockerfile",
 		Example: `  build -t team/app:v1 .
   build --target test --build-arg VERSION=1.2 -f docker/Dockerfile .
   build -t app - < context.tar.gz
+  build -t app https://git.example.com/team/app.git#v1.2:docker
   build -t registry.example.com/app:v1 --platform linux/amd64,linux/arm64 --push .
   build -o out . && build -o type=oci,dest=app.tar .
   build --check .`,
@@ -154,6 +158,12 @@ func (f *buildFlags) options(ctx context.Context, a *app.App, dir string) (o bui
 		return o, err
 	}
 	if err := f.readOutputs(a, &o); err != nil {
+		return o, err
+	}
+	if o.Contexts, err = namedContexts(f.contexts); err != nil {
+		return o, err
+	}
+	if o.SSH, err = readAgents(f.ssh); err != nil {
 		return o, err
 	}
 	if o.Secrets, err = readSecrets(f.secrets); err != nil {

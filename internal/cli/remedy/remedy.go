@@ -20,6 +20,7 @@ var words = map[errdefs.Remedy]string{
 	errdefs.Entitle:     "build with --allow %s",
 	errdefs.NoNetwork:   "or do without a network: --network none",
 	errdefs.GiveSecret:  "give it with --secret id=%s,src=FILE",
+	errdefs.GiveAgent:   "give it with --ssh %s[=SOCKET|KEY]",
 	errdefs.NameRoot:    "start one there, or name its --root",
 	errdefs.Prune:       "make room, or remove what is not used with: system prune",
 	errdefs.MakeProject: "make it with: registry project create %s",

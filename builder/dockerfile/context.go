@@ -1,0 +1,96 @@
+package dockerfile
+
+import (
+	"strings"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cove/builder/plan"
+	"cove/internal/platforms"
+	"cove/reference"
+)
+
+// Context is what a name stands for that was given with the build, in place of a
+// stage or an image of that name.
+type Context struct {
+	// Image is a name that Resolve understands; "" says that it is files, which the
+	// solver knows by the name.
+	Image string
+}
+
+// named finds the context of a name, and the name that it was given under.
+func (o Options) named(name string, platform ocispec.Platform) (given string, c Context, ok bool) {
+	for _, key := range []string{name + "::" + platforms.Format(platform), name} {
+		if c, ok := o.Contexts[key]; ok {
+			return key, c, true
+		}
+		for given, c := range o.Contexts {
+			if strings.EqualFold(given, key) || sameImage(given, key) {
+				return given, c, true
+			}
+		}
+	}
+	return "", Context{}, false
+}
+
+// sameImage says whether two names are of one image, as alpine and
+// docker.io/library/alpine:latest.
+func sameImage(a, b string) bool {
+	x, err := reference.Parse(a)
+	if err != nil {
+		return false
+	}
+	y, err := reference.Parse(b)
+	return err == nil && x.String() == y.String()
+}
+
+// filesNamed is the name of a context of files, "" if name is none.
+func (c *converter) filesNamed(name string) string {
+	if given, ctx, ok := c.opt.named(name, c.opt.Platform); ok && ctx.Image == "" {
+		return given
+	}
+	return ""
+}
+
+// replaced is a stage in whose place a context was given.
+func (c *converter) replaced(st *stage) bool {
+	if st.Name == "" {
+		return false
+	}
+	given, ctx, ok := c.opt.named(st.Name, st.platform)
+	if !ok {
+		return false
+	}
+	st.base, st.Commands = nil, nil
+	st.image, st.files = ctx.Image, ""
+	if ctx.Image == "" {
+		st.image, st.files = scratch, given
+	}
+	return true
+}
+
+// contextTree is a filesystem that holds a path of a context, "" for the one
+// without a name: what a command sees of the context is what COPY would take of
+// it, and not the directory of the user, to which it could write.
+func (c *converter) contextTree(s *state, name, source string, loc plan.Location) plan.ID {
+	empty := c.graph.Add(plan.Vertex{Op: &plan.Base{}, Parent: plan.None, Name: "FROM scratch", Location: loc})
+	label := "[context] " + source
+	if name != "" {
+		label = "[context " + name + "] " + source
+	}
+	return c.graph.Add(plan.Vertex{
+		Op: wholeContext(name, source), Parent: empty, NoCache: s.noCache, Name: strings.TrimSpace(label),
+		Location: loc,
+	})
+}
+
+// wholeContext copies a path of a context to where it is in it.
+func wholeContext(name, source string) *plan.Copy {
+	return &plan.Copy{
+		Selection: plan.Selection{
+			Sources: []plan.Source{{From: plan.FromContext, Context: name, Path: escapePattern(source)}},
+			Parents: true,
+		},
+		Placement: plan.Placement{Dest: "/", DestDir: true},
+	}
+}

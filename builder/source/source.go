@@ -1,0 +1,280 @@
+// Package source opens what a build is given to read: its context, from a
+// directory, an archive, a URL or a git repository, with the Dockerfile and the
+// ignore rules in it, and the contexts that have names.
+package source
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"cove/builder/buildctx"
+	"cove/builder/fetch"
+	"cove/builder/plan"
+	"cove/errdefs"
+	"cove/internal/process"
+	"cove/layers/archive"
+	"cove/layers/compress"
+)
+
+// Source says where a context comes from.
+type Source struct {
+	// Dir is a directory, a git repository (plan.IsGit), or a URL or "-" for Stdin:
+	// a tar archive, compressed or not, or a Dockerfile, which then has an empty
+	// context.
+	Dir string
+	// Dockerfile is a path from the working directory, as docker takes it, or
+	// else below the context; "" for "Dockerfile" there, or "-" for Stdin.
+	Dockerfile string
+	Stdin      io.Reader
+	Git        fetch.Git
+	// State is a directory for the stat cache and for what is unpacked.
+	State string
+	// Step, if not nil, is told what is done, and does it.
+	Step func(name string, do func() error) error
+}
+
+func (s Source) step(name string, do func() error) error {
+	if s.Step == nil {
+		return do()
+	}
+	return s.Step(name, do)
+}
+
+// Context is an opened build context.
+type Context struct {
+	*buildctx.Tree
+	// Dockerfile is the file's text, Name its name in messages.
+	Dockerfile []byte
+	Name       string
+	path       string // of the Dockerfile: absolute, or below the context
+	temp       string
+}
+
+const (
+	dockerfileName = "Dockerfile"
+	lowerName      = "dockerfile" // is read where there is no other
+	maxDockerfile  = 16 << 20
+)
+
+// stdin is how standard input is written, as a context or a Dockerfile.
+const stdin = "-"
+
+// remote says that a context is no directory of this machine.
+func remote(dir string) bool { return dir == stdin || plan.IsGit(dir) || isURL(dir) }
+
+func isURL(s string) bool { return strings.HasPrefix(s, "http://") || strings.HasPrefix(s, "https://") }
+
+// Open opens a context and reads its Dockerfile. Close it.
+func Open(ctx context.Context, src Source) (c *Context, err error) {
+	c = &Context{}
+	defer func() {
+		if err != nil {
+			c.Close()
+		}
+	}()
+	if src.Dir == "-" && src.Dockerfile == "-" {
+		return c, errdefs.Errorf(errdefs.ErrInvalid, "build: the context and the Dockerfile cannot both be stdin")
+	}
+	err = src.step("[internal] load build context", func() error { return c.openTree(ctx, src) })
+	if err != nil {
+		return c, err
+	}
+	name := cmp.Or(src.Dockerfile, dockerfileName)
+	err = src.step("[internal] load build definition from "+name, func() error { return c.readDockerfile(src) })
+	if err != nil {
+		return c, err
+	}
+	return c, src.step("[internal] load .dockerignore", func() error {
+		ignore, err := c.readIgnore(src)
+		if err != nil {
+			return err
+		}
+		return c.Ignore(ignore)
+	})
+}
+
+// openTree opens the context's directory, or that which its archive becomes.
+func (c *Context) openTree(ctx context.Context, src Source) (err error) {
+	dir := src.Dir
+	if remote(src.Dir) {
+		if dir, err = c.fetch(ctx, src); err != nil {
+			return err
+		}
+	}
+	stats, err := buildctx.OpenStats(statsPath(src.State, dir))
+	if err != nil {
+		return err
+	}
+	if c.temp != "" {
+		stats = nil
+	}
+	c.Tree, err = buildctx.Open(dir, nil, stats)
+	return err
+}
+
+// Close saves the stat cache and frees the context.
+func (c *Context) Close() error {
+	var errs []error
+	if c.Tree != nil {
+		errs = append(errs, c.SaveStats(), c.Tree.Close())
+	}
+	if c.temp != "" {
+		errs = append(errs, os.RemoveAll(c.temp))
+	}
+	return errors.Join(errs...)
+}
+
+// statsPath names the stat cache of a context by the context's path.
+func statsPath(state, dir string) string {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		abs = dir
+	}
+	sum := sha256.Sum256([]byte(abs))
+	return filepath.Join(state, "stat", hex.EncodeToString(sum[:16]))
+}
+
+// makeTemp makes a directory that goes with the context.
+func (c *Context) makeTemp(src Source) error {
+	if err := os.MkdirAll(src.State, 0o700); err != nil {
+		return buildctx.FileError(src.State, err)
+	}
+	temp, err := os.MkdirTemp(src.State, "context-"+process.Tag()+"-*")
+	if err != nil {
+		return buildctx.FileError(src.State, err)
+	}
+	c.temp = temp
+	return nil
+}
+
+// fetch brings a context that is no directory here, and returns where it is.
+func (c *Context) fetch(ctx context.Context, src Source) (string, error) {
+	if src.Dir == stdin && src.Stdin == nil {
+		return "", errdefs.Errorf(errdefs.ErrInvalid, "build: the context is - but there is no stdin")
+	}
+	if err := c.makeTemp(src); err != nil {
+		return "", err
+	}
+	switch {
+	case src.Dir == stdin:
+		return c.temp, c.unpack(ctx, "stdin", src.Stdin)
+	case plan.IsGit(src.Dir):
+		repo, err := plan.ParseGit(src.Dir)
+		if err != nil {
+			return "", err
+		}
+		return src.Git.Checkout(ctx, repo, c.temp)
+	}
+	body, err := fetch.Open(ctx, http.DefaultClient, src.Dir)
+	if err != nil {
+		return "", err
+	}
+	defer body.Close()
+	return c.temp, c.unpack(ctx, plan.ShowURL(src.Dir), body)
+}
+
+// unpack puts an archive into the context's own directory. What is no archive is
+// a Dockerfile, whose context is empty.
+func (c *Context) unpack(ctx context.Context, name string, r io.Reader) error {
+	in := bufio.NewReaderSize(r, 4096)
+	head, err := in.Peek(512)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return errdefs.Errorf(errdefs.ErrUnavailable, "build: reading %s: %w", name, err)
+	}
+	if !buildctx.IsArchive(head) {
+		if c.Dockerfile, err = buildctx.ReadAll(in, name, maxDockerfile); err != nil {
+			return err
+		}
+		c.Name = name
+		return nil
+	}
+	plain, err := compress.NewReader(ctx, in, compress.Limits{})
+	if err != nil {
+		return errdefs.Errorf(errdefs.ErrInvalid, "build: context from %s: %w", name, err)
+	}
+	defer plain.Close()
+	if err := archive.Extract(ctx, c.temp, plain, archive.Options{Unprivileged: true}); err != nil {
+		return errdefs.Errorf(errdefs.ErrInvalid, "build: context from %s: %w", name, err)
+	}
+	return nil
+}
+
+func (c *Context) readDockerfile(src Source) (err error) {
+	switch {
+	case c.Dockerfile != nil:
+		return nil
+	case src.Dockerfile == "-":
+		if src.Stdin == nil {
+			return errdefs.Errorf(errdefs.ErrInvalid, "build: the Dockerfile is - but there is no stdin")
+		}
+		c.Name = "stdin"
+		c.Dockerfile, err = buildctx.ReadAll(src.Stdin, c.Name, maxDockerfile)
+		return err
+	}
+	c.Name = cmp.Or(src.Dockerfile, dockerfileName)
+	if src.Dockerfile == "" && !c.has(dockerfileName) && c.has(lowerName) {
+		c.Name = lowerName
+	}
+	c.path = c.Name
+	info, statErr := os.Stat(src.Dockerfile)
+	if !remote(src.Dir) && statErr == nil && info.Mode().IsRegular() {
+		if c.path, err = filepath.Abs(src.Dockerfile); err != nil {
+			return err
+		}
+	}
+	c.Dockerfile, err = c.readFile(c.path, maxDockerfile)
+	if errors.Is(err, errdefs.ErrNotFound) {
+		return errdefs.Errorf(errdefs.ErrNotFound,
+			"build: there is no %s here or in the context %s; name another with -f", c.Name, plan.ShowURL(src.Dir))
+	}
+	return err
+}
+
+// readIgnore reads DOCKERFILE.dockerignore, or else .dockerignore.
+func (c *Context) readIgnore(src Source) (*buildctx.Ignore, error) {
+	names := []string{".dockerignore"}
+	if src.Dockerfile != "-" && c.Name != "stdin" {
+		names = []string{c.path + ".dockerignore", ".dockerignore"}
+	}
+	for _, name := range names {
+		text, err := c.readFile(name, buildctx.MaxIgnore)
+		if errors.Is(err, errdefs.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		return buildctx.ParseIgnore(path.Base(name), text)
+	}
+	return nil, nil
+}
+
+// has says whether the context has a file of this name.
+func (c *Context) has(name string) bool {
+	e, err := c.Lstat(name)
+	return err == nil && e != nil
+}
+
+// readFile reads a small file: below the context, or anywhere when the user gave
+// an absolute path.
+func (c *Context) readFile(name string, limit int64) ([]byte, error) {
+	if !filepath.IsAbs(name) {
+		return c.ReadFile(name, limit)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, buildctx.FileError(name, err)
+	}
+	defer f.Close()
+	return buildctx.ReadAll(f, name, limit)
+}
