@@ -6,7 +6,6 @@ var manyParams = map[string]string{
 	"distribution/server/uploads.go commit":  "a handler's request and answer, and what it goes on with",
 	"internal/cli/imagecmd/transfer.go pull": "a command's flags and arguments",
 	"registry/metadata/tags.go rememberTag":  "the columns of one row",
-	"sandbox/plan/devices.go node":           "the arguments of mknodat(2), and the host's device",
 }
 
 // largePackages are packages over the limit of lines, with the seam that is known.

@@ -9,15 +9,24 @@ import (
 	"cove/errdefs"
 )
 
-// device is a node that every container has (OCI runtime spec, "Default
-// Devices"; console and ptmx are made from devpts).
+// device is what mknodat(2) makes: a node of a name, with its type and permissions.
 type device struct {
 	name         string
+	mode         uint32
 	major, minor uint32
 }
 
+const charDevice = unix.S_IFCHR | 0o666
+
+// defaultDevices are the nodes that every container has (OCI runtime spec, "Default
+// Devices"; console and ptmx are made from devpts).
 var defaultDevices = []device{
-	{"null", 1, 3}, {"zero", 1, 5}, {"full", 1, 7}, {"random", 1, 8}, {"urandom", 1, 9}, {"tty", 5, 0},
+	{"null", charDevice, 1, 3},
+	{"zero", charDevice, 1, 5},
+	{"full", charDevice, 1, 7},
+	{"random", charDevice, 1, 8},
+	{"urandom", charDevice, 1, 9},
+	{"tty", charDevice, 5, 0},
 }
 
 // devLinks are the symbolic links in /dev; ptmx is the one of the container's
@@ -37,7 +46,7 @@ func (b *builder) devices(spec *specs.Spec) error {
 		b.why = "default devices"
 		dev, _ := b.lookup("dev", unix.O_DIRECTORY)
 		for _, d := range defaultDevices {
-			b.node(dev, d.name, unix.S_IFCHR|0o666, d.major, d.minor, "/dev/"+d.name)
+			b.node(dev, d, "/dev/"+d.name)
 		}
 		b.why = "links in /dev"
 		for _, l := range devLinks {
@@ -69,16 +78,16 @@ func needsDevices(spec *specs.Spec) bool {
 	return fresh
 }
 
-// node makes a device. A user namespace may make none, so there the host's is
-// bound.
-func (b *builder) node(dir descriptor, name string, mode uint32, major, minor uint32, host string) {
+// node makes a device in dir. A user namespace may make none, so there the one that the
+// host has at a path is bound.
+func (b *builder) node(dir descriptor, d device, host string) {
 	if !b.userns && b.host.Has(unix.CAP_MKNOD) {
-		b.call("mknodat", dir.arg(), str(name), octalArg(uint64(mode)), num(unix.Mkdev(major, minor))).
+		b.call("mknodat", dir.arg(), str(d.name), octalArg(uint64(d.mode)), num(unix.Mkdev(d.major, d.minor))).
 			Accept = []unix.Errno{unix.EEXIST}
 		return
 	}
-	b.create(dir, name)
-	at, _ := b.get("openat", dir.arg(), str(name), flags(unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, openFlags))
+	b.create(dir, d.name)
+	at, _ := b.get("openat", dir.arg(), str(d.name), flags(unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, openFlags))
 	b.attach(b.hostNode(host), at)
 	b.close(at)
 }
@@ -101,7 +110,7 @@ func (b *builder) extraDevice(d specs.LinuxDevice) error {
 	}
 	dir := b.mkdirs(path.Dir(clean(d.Path)))
 	name := path.Base(clean(d.Path))
-	b.node(dir, name, kind|mode, uint32(d.Major), uint32(d.Minor), d.Path)
+	b.node(dir, device{name, kind | mode, uint32(d.Major), uint32(d.Minor)}, d.Path)
 	if d.UID != nil || d.GID != nil {
 		b.call("fchownat", dir.arg(), str(name), num(idOr(d.UID)), num(idOr(d.GID)),
 			flags(uint64(unix.AT_SYMLINK_NOFOLLOW), treeFlags))
