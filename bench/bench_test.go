@@ -12,17 +12,19 @@ import (
 	"github.com/klauspost/compress/gzip"
 )
 
-func take(v float64) func(context.Context, *lab) (float64, error) {
-	return func(context.Context, *lab) (float64, error) { return v, nil }
+func take(v float64) func(context.Context, *testbed) (float64, error) {
+	return func(context.Context, *testbed) (float64, error) { return v, nil }
 }
 
-func emptyLab() *lab { return &lab{vars: map[string]string{}, met: map[string]error{}} }
+func emptyTestbed() *testbed {
+	return &testbed{vars: map[string]string{}, prepared: map[string]error{}}
+}
 
 func TestPeerThatFailsIsOutAndOthersGoOn(t *testing.T) {
 	runs := 0
-	res := emptyLab().measure(t.Context(), row{name: "work", target: target{ratio: 0.5}, rounds: 3, in: []contender{
+	res := emptyTestbed().measure(t.Context(), row{name: "work", target: target{ratio: 0.5}, rounds: 3, in: []contender{
 		{name: cove, value: take(1)},
-		{name: docker, value: func(context.Context, *lab) (float64, error) { runs++; return 0, errors.New("no such thing") }},
+		{name: docker, value: func(context.Context, *testbed) (float64, error) { runs++; return 0, errors.New("no such thing") }},
 		{name: podman, value: take(4)},
 	}}, 0)
 	if runs != 1 {
@@ -73,10 +75,10 @@ func TestVerdict(t *testing.T) {
 }
 
 func TestNeedIsDoneOnce(t *testing.T) {
-	l, times := emptyLab(), 0
-	n := need{"a thing", func(context.Context, *lab) error { times++; return errors.New("broken") }}
+	tb, times := emptyTestbed(), 0
+	n := need{"a thing", func(context.Context, *testbed) error { times++; return errors.New("broken") }}
 	for range 2 {
-		if err := l.meet(t.Context(), n); err == nil || err.Error() != "a thing: broken" {
+		if err := tb.prepare(t.Context(), n); err == nil || err.Error() != "a thing: broken" {
 			t.Errorf("error %v", err)
 		}
 	}
@@ -88,7 +90,7 @@ func TestNeedIsDoneOnce(t *testing.T) {
 func TestRunThatTakesTooLongDies(t *testing.T) {
 	begun := time.Now()
 	r := row{rounds: 1, limit: 50 * time.Millisecond, cold: true, in: []contender{{name: cove, run: shell("sleep 60 & wait")}}}
-	res := emptyLab().measure(t.Context(), r, 0)
+	res := emptyTestbed().measure(t.Context(), r, 0)
 	if err := res.series[0].err; err == nil || !strings.Contains(err.Error(), "it took too long") {
 		t.Errorf("error %v", err)
 	}
@@ -102,10 +104,10 @@ func TestRunThatTakesTooLongDies(t *testing.T) {
 func TestStreak(t *testing.T) {
 	var order string
 	does := func(who string) step {
-		return func(context.Context, *lab) error { order += who; return nil }
+		return func(context.Context, *testbed) error { order += who; return nil }
 	}
 	r := row{rounds: 2, streak: 3, cold: true, in: []contender{{name: cove, run: does("a")}, {name: docker, run: does("b")}}}
-	res := emptyLab().measure(t.Context(), r, 0)
+	res := emptyTestbed().measure(t.Context(), r, 0)
 	if order != "aaaabbbbbbbbaaaa" {
 		t.Errorf("order %s", order)
 	}

@@ -43,12 +43,12 @@ COPY . /
 `
 
 // buildContext needs the context, in $WORK/ctx.
-var buildContext = need{"the build context", func(ctx context.Context, l *lab) error {
-	dir := filepath.Join(l.work, "ctx")
+var buildContext = need{"the build context", func(ctx context.Context, tb *testbed) error {
+	dir := filepath.Join(tb.work, "ctx")
 	if err := writeContext(dir); err != nil {
 		return err
 	}
-	if err := write("single.Dockerfile", single)(ctx, l); err != nil {
+	if err := write("single.Dockerfile", single)(ctx, tb); err != nil {
 		return err
 	}
 	return os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte(dockerfile), 0o644)

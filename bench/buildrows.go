@@ -99,13 +99,13 @@ func buildRows() []row {
 
 // built needs the image big in the store that rows share.
 func built(engine string) need {
-	return need{"image built by " + engine, func(ctx context.Context, l *lab) error {
+	return need{"image built by " + engine, func(ctx context.Context, tb *testbed) error {
 		for _, b := range builders {
 			if b.name == engine || b.name == buildah && engine == podman {
-				if err := l.meet(ctx, b.needs...); err != nil {
+				if err := tb.prepare(ctx, b.needs...); err != nil {
 					return err
 				}
-				return run(b.line+"$WORK/ctx")(ctx, l)
+				return run(b.line+"$WORK/ctx")(ctx, tb)
 			}
 		}
 		return fmt.Errorf("%s builds nothing", engine)
@@ -113,10 +113,10 @@ func built(engine string) need {
 }
 
 // emptySpares frees the spare stores of those engines that were used.
-func emptySpares(ctx context.Context, l *lab) error {
+func emptySpares(ctx context.Context, tb *testbed) error {
 	for _, e := range []string{cove, podman, docker} {
-		if err, tried := l.met[ready(e).name]; tried && err == nil {
-			if err := emptied(e)(ctx, l); err != nil {
+		if err, tried := tb.prepared[ready(e).name]; tried && err == nil {
+			if err := emptied(e)(ctx, tb); err != nil {
 				return err
 			}
 		}

@@ -59,7 +59,7 @@ func play(ctx context.Context, opt options) (status int, err error) {
 	switch os.Getenv(role) {
 	case roleInit:
 		return reap()
-	case roleLab:
+	case roleTestbed:
 		return 0, bench(ctx, opt, os.Stdout)
 	}
 	if os.Geteuid() != 0 {
@@ -71,11 +71,11 @@ func play(ctx context.Context, opt options) (status int, err error) {
 // bench measures the rows and writes the report: what was measured before an
 // error is still worth one.
 func bench(ctx context.Context, opt options, progress io.Writer) error {
-	l, err := newLab(ctx, opt.disk)
+	tb, err := newTestbed(ctx, opt.disk)
 	if err != nil {
 		return err
 	}
-	rep := report{begun: time.Now(), machine: describeMachine(l)}
+	rep := report{begun: time.Now(), machine: describeMachine(tb)}
 	var failed []error
 	for _, r := range table() {
 		if !opt.match.MatchString(r.name) {
@@ -86,7 +86,7 @@ func bench(ctx context.Context, opt options, progress io.Writer) error {
 			rep.missing = append(rep.missing, r.name)
 			continue
 		}
-		res := l.measure(ctx, r, opt.rounds)
+		res := tb.measure(ctx, r, opt.rounds)
 		fmt.Fprint(progress, res.lines())
 		rep.results = append(rep.results, res)
 		if err := res.series[0].err; err != nil {
@@ -96,5 +96,5 @@ func bench(ctx context.Context, opt options, progress io.Writer) error {
 	if opt.out != "" {
 		failed = append(failed, os.WriteFile(opt.out, rep.text(time.Now()), 0o644))
 	}
-	return errors.Join(append(failed, l.close())...)
+	return errors.Join(append(failed, tb.close())...)
 }

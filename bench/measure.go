@@ -14,7 +14,7 @@ type contender struct {
 	before step // not timed
 	run    step
 	// value replaces the wall clock where the work measures itself.
-	value func(ctx context.Context, l *lab) (float64, error)
+	value func(ctx context.Context, tb *testbed) (float64, error)
 }
 
 // row is one comparison; cove is always the first contender.
@@ -61,11 +61,11 @@ type result struct {
 
 // measure runs a row's contenders in turn, each round starting with another. A
 // contender that fails is out, and the others go on.
-func (l *lab) measure(ctx context.Context, r row, rounds int) result {
+func (tb *testbed) measure(ctx context.Context, r row, rounds int) result {
 	res := result{row: r, series: make([]series, len(r.in))}
 	for i, c := range r.in {
 		res.series[i].name = c.name
-		res.series[i].err = l.meet(ctx, c.needs...)
+		res.series[i].err = tb.prepare(ctx, c.needs...)
 	}
 	if rounds == 0 {
 		rounds = r.rounds
@@ -85,7 +85,7 @@ func (l *lab) measure(ctx context.Context, r row, rounds int) result {
 				continue
 			}
 			var v float64
-			if v, s.err = l.once(ctx, r, r.in[i]); s.err == nil && round >= first {
+			if v, s.err = tb.once(ctx, r, r.in[i]); s.err == nil && round >= first {
 				s.samples = append(s.samples, v)
 			}
 		}
@@ -94,7 +94,7 @@ func (l *lab) measure(ctx context.Context, r row, rounds int) result {
 		slices.Sort(s.samples)
 	}
 	if r.after != nil {
-		if err := r.after(ctx, l); err != nil && res.series[0].err == nil {
+		if err := r.after(ctx, tb); err != nil && res.series[0].err == nil {
 			res.series[0].err = fmt.Errorf("cleaning up: %w", err)
 		}
 	}
@@ -102,11 +102,11 @@ func (l *lab) measure(ctx context.Context, r row, rounds int) result {
 }
 
 // once is one run of one contender.
-func (l *lab) once(ctx context.Context, r row, c contender) (float64, error) {
+func (tb *testbed) once(ctx context.Context, r row, c contender) (float64, error) {
 	if c.before != nil {
 		limited, cancel := context.WithTimeout(ctx, needLimit)
 		defer cancel()
-		if err := c.before(limited, l); err != nil {
+		if err := c.before(limited, tb); err != nil {
 			return 0, fmt.Errorf("preparing: %w", err)
 		}
 	}
@@ -117,16 +117,16 @@ func (l *lab) once(ctx context.Context, r row, c contender) (float64, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	if c.value != nil {
-		return c.value(ctx, l)
+		return c.value(ctx, tb)
 	}
 	if r.streak > 0 {
-		if err := c.run(ctx, l); err != nil {
+		if err := c.run(ctx, tb); err != nil {
 			return 0, err
 		}
 	}
 	start, times := time.Now(), max(r.streak, 1)
 	for range times {
-		if err := c.run(ctx, l); err != nil {
+		if err := c.run(ctx, tb); err != nil {
 			return 0, err
 		}
 	}

@@ -14,14 +14,14 @@ import (
 )
 
 // The processes of this program: one outside, the init of the namespaces, and
-// the lab. The variable role tells them apart.
+// the testbed. The variable role tells them apart.
 const (
-	role     = "COVE_BENCH_ROLE"
-	roleInit = "init"
-	roleLab  = "lab"
+	role        = "COVE_BENCH_ROLE"
+	roleInit    = "init"
+	roleTestbed = "testbed"
 )
 
-// Where a lab keeps things: what outlives it, what must be on a real disk, and
+// Where a testbed keeps things: what outlives it, what must be on a real disk, and
 // the rest, at a path that is short enough for the sockets below it. What is
 // mounted there nobody outside sees.
 const (
@@ -65,8 +65,8 @@ func enter(ctx context.Context) error {
 	return cmd.Run()
 }
 
-// reap is the init: it starts the lab and collects orphans, of which engines
-// that leave their caller make many, until the lab has ended. Then the kernel
+// reap is the init: it starts the testbed and collects orphans, of which engines
+// that leave their caller make many, until the testbed has ended. Then the kernel
 // ends whatever is left.
 func reap() (status int, err error) {
 	if out, err := exec.Command("sh", "-ec",
@@ -75,13 +75,13 @@ func reap() (status int, err error) {
 	}
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM, os.Interrupt)
-	lab := again(context.Background(), roleLab)
-	if err := lab.Start(); err != nil {
+	child := again(context.Background(), roleTestbed)
+	if err := child.Start(); err != nil {
 		return 1, err
 	}
 	go func() {
 		for range stop {
-			_ = lab.Process.Signal(syscall.SIGTERM) // one that has ended is fine
+			_ = child.Process.Signal(syscall.SIGTERM) // one that has ended is fine
 		}
 	}()
 	for {
@@ -91,9 +91,9 @@ func reap() (status int, err error) {
 		case errors.Is(err, syscall.EINTR):
 		case err != nil:
 			return 1, err
-		case pid == lab.Process.Pid:
+		case pid == child.Process.Pid:
 			if !st.Exited() {
-				return 1, errors.New("the lab was killed")
+				return 1, errors.New("the testbed was killed")
 			}
 			return st.ExitStatus(), nil
 		}

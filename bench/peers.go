@@ -57,38 +57,38 @@ func spare(engine string) string { return cli(engine) + "_SPARE" }
 
 // ready needs an engine's daemons, where it has any.
 func ready(engine string) need {
-	return need{engine + " is ready", func(ctx context.Context, l *lab) error {
+	return need{engine + " is ready", func(ctx context.Context, tb *testbed) error {
 		if engine != docker {
 			return nil
 		}
-		if err := l.dockerd("docker"); err != nil {
+		if err := tb.dockerd("docker"); err != nil {
 			return err
 		}
 		// The default bridge and the firewall belong to the first daemon.
-		if err := shell("ip link add spare0 type bridge; ip addr add 172.31.0.1/24 dev spare0; ip link set spare0 up")(ctx, l); err != nil {
+		if err := shell("ip link add spare0 type bridge; ip addr add 172.31.0.1/24 dev spare0; ip link set spare0 up")(ctx, tb); err != nil {
 			return err
 		}
-		return l.dockerd("docker-spare", "--bridge", "spare0", "--iptables=false")
+		return tb.dockerd("docker-spare", "--bridge", "spare0", "--iptables=false")
 	}}
 }
 
-func (l *lab) dockerd(name string, more ...string) error {
-	at := filepath.Join(l.work, name)
+func (tb *testbed) dockerd(name string, more ...string) error {
+	at := filepath.Join(tb.work, name)
 	argv := []string{
-		"dockerd", "--config-file", l.work + "/docker.json", "--data-root", at, "--exec-root", at + "-run",
+		"dockerd", "--config-file", tb.work + "/docker.json", "--data-root", at, "--exec-root", at + "-run",
 		"-p", at + ".pid", "-H", "unix://" + at + ".sock",
 	}
-	_, err := l.serve(name, "unix", at+".sock", append(argv, more...)...)
+	_, err := tb.serve(name, "unix", at+".sock", append(argv, more...)...)
 	return err
 }
 
 // imported needs the base image in an engine's store.
 func imported(engine string) need {
-	return need{"base image of " + engine, func(ctx context.Context, l *lab) error {
-		if err := l.meet(ctx, ready(engine)); err != nil {
+	return need{"base image of " + engine, func(ctx context.Context, tb *testbed) error {
+		if err := tb.prepare(ctx, ready(engine)); err != nil {
 			return err
 		}
-		return run(cli(engine)+" import $CACHE/base.tar base")(ctx, l)
+		return run(cli(engine)+" import $CACHE/base.tar base")(ctx, tb)
 	}}
 }
 
@@ -104,14 +104,14 @@ func emptied(engine string) step {
 }
 
 // buildkitd needs BuildKit's daemon, and the base image as it takes one.
-var buildkitd = need{"BuildKit is ready", func(ctx context.Context, l *lab) error {
-	if err := l.meet(ctx, imported(cove)); err != nil {
+var buildkitd = need{"BuildKit is ready", func(ctx context.Context, tb *testbed) error {
+	if err := tb.prepare(ctx, imported(cove)); err != nil {
 		return err
 	}
-	if err := shell("$COVE save -o $WORK/base-oci.tar base; mkdir $WORK/base-oci; tar -C $WORK/base-oci -xf $WORK/base-oci.tar; rm $WORK/base-oci.tar")(ctx, l); err != nil {
+	if err := shell("$COVE save -o $WORK/base-oci.tar base; mkdir $WORK/base-oci; tar -C $WORK/base-oci -xf $WORK/base-oci.tar; rm $WORK/base-oci.tar")(ctx, tb); err != nil {
 		return err
 	}
-	body, err := os.ReadFile(l.work + "/base-oci/index.json")
+	body, err := os.ReadFile(tb.work + "/base-oci/index.json")
 	if err != nil {
 		return err
 	}
@@ -122,10 +122,10 @@ var buildkitd = need{"BuildKit is ready", func(ctx context.Context, l *lab) erro
 	if len(index.Manifests) != 1 {
 		return fmt.Errorf("the saved base image has %d manifests", len(index.Manifests))
 	}
-	l.vars["BASE"] = "oci-layout://base@" + index.Manifests[0].Digest.String()
-	_, err = l.serve("buildkitd", "unix", l.work+"/buildkitd.sock", l.vars["CACHE"]+"/buildkitd", "--addr",
-		"unix://"+l.work+"/buildkitd.sock",
-		"--root", l.work+"/buildkit", "--oci-worker-snapshotter", "overlayfs", "--oci-worker-net", "host",
+	tb.vars["BASE"] = "oci-layout://base@" + index.Manifests[0].Digest.String()
+	_, err = tb.serve("buildkitd", "unix", tb.work+"/buildkitd.sock", tb.vars["CACHE"]+"/buildkitd", "--addr",
+		"unix://"+tb.work+"/buildkitd.sock",
+		"--root", tb.work+"/buildkit", "--oci-worker-snapshotter", "overlayfs", "--oci-worker-net", "host",
 		"--containerd-worker=false")
 	return err
 }}
@@ -143,9 +143,9 @@ func each(engines []string, make func(engine string) contender) []contender {
 
 // steps does one after the other.
 func steps(all ...step) step {
-	return func(ctx context.Context, l *lab) error {
+	return func(ctx context.Context, tb *testbed) error {
 		for _, do := range all {
-			if err := do(ctx, l); err != nil {
+			if err := do(ctx, tb); err != nil {
 				return err
 			}
 		}

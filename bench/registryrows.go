@@ -35,31 +35,31 @@ http: {addr: "%s"}
 
 // serveRegistry starts one of the registries with its storage in a folder of
 // the directory under.
-func (l *lab) serveRegistry(kind, address, under, name string) (*server, error) {
+func (tb *testbed) serveRegistry(kind, address, under, name string) (*server, error) {
 	root := filepath.Join(under, name)
 	if kind == cove {
-		return l.serve(name, "tcp", address, l.vars["BIN"]+"/registry", "serve", "--root", root, "--listen", address,
+		return tb.serve(name, "tcp", address, tb.vars["BIN"]+"/registry", "serve", "--root", root, "--listen", address,
 			"--tls=off")
 	}
 	program := "docker-registry"
 	if kind == distribution {
-		program = l.vars["CACHE"] + "/registry"
+		program = tb.vars["CACHE"] + "/registry"
 	}
-	conf := filepath.Join(l.work, name+".yml")
+	conf := filepath.Join(tb.work, name+".yml")
 	if err := os.WriteFile(conf, fmt.Appendf(nil, distributionConf, root, address), 0o644); err != nil {
 		return nil, err
 	}
-	return l.serve(name, "tcp", address, program, "serve", conf)
+	return tb.serve(name, "tcp", address, program, "serve", conf)
 }
 
 // served needs a registry, on the disk, with an image of each size.
 func served(kind, address string) need {
-	return need{"registry " + kind, func(ctx context.Context, l *lab) error {
-		s, err := l.serveRegistry(kind, address, l.vars["DISK"], kind)
+	return need{"registry " + kind, func(ctx context.Context, tb *testbed) error {
+		s, err := tb.serveRegistry(kind, address, tb.vars["DISK"], kind)
 		if err != nil {
 			return err
 		}
-		l.vars[processOf(kind)] = strconv.Itoa(s.cmd.Process.Pid)
+		tb.vars[processOf(kind)] = strconv.Itoa(s.cmd.Process.Pid)
 		c := &httpClient{base: "http://" + address}
 		return errors.Join(c.pushImage(ctx, "one", newLayer(1<<20)), c.pushImage(ctx, "ten", newLayer(10<<20)))
 	}}
@@ -76,7 +76,7 @@ func protocolRows() []row {
 		for _, r := range registries {
 			in = append(in, contender{
 				name: r.name, needs: []need{served(r.name, r.address)},
-				value: func(ctx context.Context, _ *lab) (float64, error) {
+				value: func(ctx context.Context, _ *testbed) (float64, error) {
 					return p50(ctx, &httpClient{base: "http://" + r.address}, prepare())
 				},
 			})
@@ -131,8 +131,8 @@ func resident() []contender {
 	for _, r := range registries {
 		in = append(in, contender{
 			name: r.name, needs: []need{served(r.name, r.address)},
-			value: func(_ context.Context, l *lab) (float64, error) {
-				kib, _, _ := strings.Cut(field("/proc/"+l.vars[processOf(r.name)]+"/status", "VmRSS"), " ")
+			value: func(_ context.Context, tb *testbed) (float64, error) {
+				kib, _, _ := strings.Cut(field("/proc/"+tb.vars[processOf(r.name)]+"/status", "VmRSS"), " ")
 				n, err := strconv.ParseFloat(kib, 64)
 				return n / 1024, err
 			},

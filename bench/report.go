@@ -97,7 +97,7 @@ func (s series) cells(unit, ratio string) string {
 }
 
 // describeMachine says what the figures depend on.
-func describeMachine(l *lab) []string {
+func describeMachine(tb *testbed) []string {
 	var u unix.Utsname
 	kernel := "unknown"
 	if unix.Uname(&u) == nil {
@@ -106,21 +106,21 @@ func describeMachine(l *lab) []string {
 	return []string{
 		fmt.Sprintf("%d × %s, %d GiB of memory, Linux %s; load at the beginning %s", runtime.NumCPU(), processor(),
 			memory("MemTotal")>>30, kernel, load()),
-		"the engines' state is on " + l.where + ", that of the registries on the disk",
-		l.version("$BIN/cove version"),
+		"the engines' state is on " + tb.where + ", that of the registries on the disk",
+		tb.version("$BIN/cove version"),
 		strings.Join([]string{
-			l.version("docker --version"), l.version("podman --version"), l.version("buildah --version"),
-			l.version("crun --version"),
-			l.version("runc --version"), buildkit + " " + buildkitVersion, l.version("docker-registry --version"),
+			tb.version("docker --version"), tb.version("podman --version"), tb.version("buildah --version"),
+			tb.version("crun --version"),
+			tb.version("runc --version"), buildkit + " " + buildkitVersion, tb.version("docker-registry --version"),
 			distribution + " " + distributionVersion,
 		}, "; "),
 	}
 }
 
 // version is the first line that a command prints.
-func (l *lab) version(line string) string {
-	words := strings.Fields(l.expand(line))
-	out, err := l.in(context.Background(), words[0], words[1:]...).Output()
+func (tb *testbed) version(line string) string {
+	words := strings.Fields(tb.expand(line))
+	out, err := tb.in(context.Background(), words[0], words[1:]...).Output()
 	if err != nil {
 		return words[0] + " of unknown version"
 	}

@@ -46,13 +46,13 @@ func runtimeRows() []row {
 	}
 	joined := row{name: "runtime exec /bin/true", target: target{ratio: 0.5, of: "crun"}, rounds: 40}
 	for _, r := range runtimes {
-		sleeper := need{"a container of " + r.name, func(ctx context.Context, l *lab) error {
-			if err := l.meet(ctx, bundles); err != nil {
+		sleeper := need{"a container of " + r.name, func(ctx context.Context, tb *testbed) error {
+			if err := tb.prepare(ctx, bundles); err != nil {
 				return err
 			}
-			l.ends = append(l.ends, run(r.cli+" delete --force sleeper"))
+			tb.ends = append(tb.ends, run(r.cli+" delete --force sleeper"))
 			// With streams of its own: the container outlives the command.
-			return shell(r.cli+" run --detach --bundle $WORK/sleep sleeper </dev/null >/dev/null 2>&1")(ctx, l)
+			return shell(r.cli+" run --detach --bundle $WORK/sleep sleeper </dev/null >/dev/null 2>&1")(ctx, tb)
 		}}
 		add := func(to *row, n need, do step) {
 			to.in = append(to.in, contender{name: r.name, needs: []need{n}, run: do})
@@ -66,18 +66,18 @@ func runtimeRows() []row {
 }
 
 // bundles needs the OCI bundles that the runtimes share.
-var bundles = need{"the bundles", func(ctx context.Context, l *lab) error {
+var bundles = need{"the bundles", func(ctx context.Context, tb *testbed) error {
 	return steps(
 		shell("mkdir $WORK/rootfs; tar -C $WORK/rootfs -xf $CACHE/base.tar"),
 		bundle("plain", false, "/bin/true"), bundle("secured", true, "/bin/true"),
 		bundle("sleep", true, "/bin/sleep", "10000"),
-	)(ctx, l)
+	)(ctx, tb)
 }}
 
 // bundle writes an OCI bundle on the shared root.
 func bundle(name string, withSeccomp bool, args ...string) step {
-	return func(ctx context.Context, l *lab) error {
-		dir := filepath.Join(l.work, name)
+	return func(ctx context.Context, tb *testbed) error {
+		dir := filepath.Join(tb.work, name)
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
@@ -95,7 +95,7 @@ func bundle(name string, withSeccomp bool, args ...string) step {
 		}
 		spec.Process.Terminal, spec.Process.Rlimits = false, nil
 		spec.Process.Args = args
-		spec.Root = &specs.Root{Path: filepath.Join(l.work, "rootfs")}
+		spec.Root = &specs.Root{Path: filepath.Join(tb.work, "rootfs")}
 		if withSeccomp {
 			if spec.Linux.Seccomp, err = seccomp.GetDefaultProfile(&spec); err != nil {
 				return err

@@ -13,34 +13,34 @@ const published = "127.0.0.1:5110"
 
 // newTarget starts an empty registry under an address of its own, in $TARGET:
 // clients remember what a registry has, and would push nothing the next time.
-func newTarget(_ context.Context, l *lab) error {
-	if l.target != nil {
-		l.target.stop()
-		if err := os.RemoveAll(filepath.Join(l.work, "target")); err != nil {
+func newTarget(_ context.Context, tb *testbed) error {
+	if tb.target != nil {
+		tb.target.stop()
+		if err := os.RemoveAll(filepath.Join(tb.work, "target")); err != nil {
 			return err
 		}
 	}
-	l.targets++
-	l.vars["TARGET"] = fmt.Sprintf("127.0.0.1:%d", 5200+l.targets)
+	tb.targets++
+	tb.vars["TARGET"] = fmt.Sprintf("127.0.0.1:%d", 5200+tb.targets)
 	var err error
-	l.target, err = l.serveRegistry(distribution, l.vars["TARGET"], l.work, "target")
+	tb.target, err = tb.serveRegistry(distribution, tb.vars["TARGET"], tb.work, "target")
 	return err
 }
 
 // publishedImages needs the images that are pulled and loaded: the built one,
 // and one of a single large layer, as cove made them.
-var publishedImages = need{"the published images", func(ctx context.Context, l *lab) error {
-	if err := l.meet(ctx, built(cove)); err != nil {
+var publishedImages = need{"the published images", func(ctx context.Context, tb *testbed) error {
+	if err := tb.prepare(ctx, built(cove)); err != nil {
 		return err
 	}
-	if _, err := l.serveRegistry(distribution, published, l.work, "published"); err != nil {
+	if _, err := tb.serveRegistry(distribution, published, tb.work, "published"); err != nil {
 		return err
 	}
 	return steps(
 		run("$COVE build -q -t single -f $WORK/single.Dockerfile $WORK/ctx"),
 		shell("for i in big single; do $COVE tag $i "+published+"/$i; $COVE push -q "+published+"/$i; done"),
 		run("$COVE save -o $WORK/big.tar big"),
-	)(ctx, l)
+	)(ctx, tb)
 }}
 
 // insecure are the flags by which an engine speaks plain HTTP to loopback.

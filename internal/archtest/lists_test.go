@@ -10,7 +10,7 @@ var manyParams = map[string]string{
 
 // largePackages are packages over the limit of lines, with the seam that is known.
 var largePackages = map[string]string{
-	"bench":              "the rows, and the lab they run in",
+	"bench":              "the rows, and the testbed they run in",
 	"builder/dockerfile": "linting, beside the conversion",
 	"builder/solve":      "explaining and telling, beside the solving",
 	"engine":             "containers, images, builds and volumes, a noun each",

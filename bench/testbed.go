@@ -14,23 +14,23 @@ import (
 	"time"
 )
 
-// lab is where the engines live during a run: their state, their servers, and
+// testbed is where the engines live during a run: their state, their servers, and
 // the variables that rows name in command lines.
-type lab struct {
-	work    string            // state, also $WORK
-	where   string            // what kind of place work is
-	vars    map[string]string // also the environment of every command
-	met     map[string]error  // how the needs went
-	servers []*server
-	ends    []step
-	target  *server // what was pushed to last
-	targets int
+type testbed struct {
+	work     string            // state, also $WORK
+	where    string            // what kind of place work is
+	vars     map[string]string // also the environment of every command
+	prepared map[string]error  // how each need went
+	servers  []*server
+	ends     []step
+	target   *server // what was pushed to last
+	targets  int
 }
 
-// step is a piece of work in a lab.
-type step func(ctx context.Context, l *lab) error
+// step is a piece of work in a testbed.
+type step func(ctx context.Context, tb *testbed) error
 
-// need is what several rows rest on. A lab does it once, when the first of them
+// need is what several rows rest on. A testbed does it once, when the first of them
 // asks; when it failed then it stays failed.
 type need struct {
 	name string
@@ -42,15 +42,15 @@ const (
 	closeLimit = 30 * time.Second
 )
 
-// meet does what was not done yet.
-func (l *lab) meet(ctx context.Context, needs ...need) error {
+// prepare does what the needs ask for and was not done yet.
+func (tb *testbed) prepare(ctx context.Context, needs ...need) error {
 	for _, n := range needs {
-		err, tried := l.met[n.name]
+		err, tried := tb.prepared[n.name]
 		if !tried {
 			limited, cancel := context.WithTimeout(ctx, needLimit)
-			err = n.do(limited, l)
+			err = n.do(limited, tb)
 			cancel()
-			l.met[n.name] = err
+			tb.prepared[n.name] = err
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", n.name, err)
@@ -59,18 +59,18 @@ func (l *lab) meet(ctx context.Context, needs ...need) error {
 	return nil
 }
 
-// newLab prepares the namespaces. It runs inside them.
-func newLab(ctx context.Context, onDisk bool) (*lab, error) {
-	l := &lab{work: workDir, vars: map[string]string{"WORK": workDir}, met: map[string]error{}}
+// newTestbed prepares the namespaces. It runs inside them.
+func newTestbed(ctx context.Context, onDisk bool) (*testbed, error) {
+	tb := &testbed{work: workDir, vars: map[string]string{"WORK": workDir}, prepared: map[string]error{}}
 	for name, dir := range map[string]string{"BIN": "bin", "CACHE": cacheDir, "DISK": diskDir} {
 		path, err := filepath.Abs(dir)
 		if err != nil {
 			return nil, err
 		}
-		l.vars[name] = path
+		tb.vars[name] = path
 	}
 	for name, value := range peerVariables {
-		l.vars[name] = l.expand(value)
+		tb.vars[name] = tb.expand(value)
 	}
 	for _, do := range []step{
 		mountWork(onDisk),
@@ -81,36 +81,36 @@ func newLab(ctx context.Context, onDisk bool) (*lab, error) {
 			ip link set lo up`),
 		write("podman.conf", podmanConf), write("docker.json", dockerConf),
 	} {
-		if err := do(ctx, l); err != nil {
+		if err := do(ctx, tb); err != nil {
 			return nil, err
 		}
 	}
-	return l, nil
+	return tb, nil
 }
 
 // mountWork puts a file system in memory where the state goes, if there is room
 // for all engines at once: what a disk adds is the same for all and hides them.
 func mountWork(onDisk bool) step {
-	return func(ctx context.Context, l *lab) error {
+	return func(ctx context.Context, tb *testbed) error {
 		if free := memory("MemAvailable"); !onDisk && free > 17<<30 {
-			l.where = "a file system in memory"
-			return run(fmt.Sprintf("mount -t tmpfs -o mode=755,size=%d tmpfs $WORK", free-(3<<30)))(ctx, l)
+			tb.where = "a file system in memory"
+			return run(fmt.Sprintf("mount -t tmpfs -o mode=755,size=%d tmpfs $WORK", free-(3<<30)))(ctx, tb)
 		}
-		l.where = "the disk"
-		return shell("mkdir $DISK/work; mount --bind $DISK/work $WORK")(ctx, l)
+		tb.where = "the disk"
+		return shell("mkdir $DISK/work; mount --bind $DISK/work $WORK")(ctx, tb)
 	}
 }
 
-func (l *lab) expand(line string) string {
-	return os.Expand(line, func(name string) string { return l.vars[name] })
+func (tb *testbed) expand(line string) string {
+	return os.Expand(line, func(name string) string { return tb.vars[name] })
 }
 
-// in makes a command of a line with the lab's variables. It dies with all that
+// in makes a command of a line with the testbed's variables. It dies with all that
 // it started when ctx ends.
-func (l *lab) in(ctx context.Context, name string, args ...string) *exec.Cmd {
+func (tb *testbed) in(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Env = os.Environ()
-	for k, v := range l.vars {
+	for k, v := range tb.vars {
 		cmd.Env = append(cmd.Env, k+"="+v)
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -119,19 +119,19 @@ func (l *lab) in(ctx context.Context, name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// run makes a step of one command, whose words may hold $NAME of the lab. No
+// run makes a step of one command, whose words may hold $NAME of the testbed. No
 // shell is between: it would cost as much as what some rows measure.
 func run(line string) step {
-	return func(ctx context.Context, l *lab) error {
-		words := strings.Fields(l.expand(line))
-		return execute(ctx, l.in(ctx, words[0], words[1:]...), line)
+	return func(ctx context.Context, tb *testbed) error {
+		words := strings.Fields(tb.expand(line))
+		return execute(ctx, tb.in(ctx, words[0], words[1:]...), line)
 	}
 }
 
 // shell makes a step of a script, which ends at its first failure.
 func shell(script string) step {
-	return func(ctx context.Context, l *lab) error {
-		return execute(ctx, l.in(ctx, "sh", "-ec", script), script)
+	return func(ctx context.Context, tb *testbed) error {
+		return execute(ctx, tb.in(ctx, "sh", "-ec", script), script)
 	}
 }
 
@@ -152,8 +152,8 @@ func execute(ctx context.Context, cmd *exec.Cmd, line string) error {
 }
 
 func write(name, body string) step {
-	return func(_ context.Context, l *lab) error {
-		return os.WriteFile(filepath.Join(l.work, name), []byte(body), 0o644)
+	return func(_ context.Context, tb *testbed) error {
+		return os.WriteFile(filepath.Join(tb.work, name), []byte(body), 0o644)
 	}
 }
 
@@ -165,19 +165,19 @@ type server struct {
 }
 
 // serve starts a server and waits until its address answers.
-func (l *lab) serve(name, network, address string, argv ...string) (*server, error) {
-	s := &server{name: name, log: filepath.Join(l.work, name+".log")}
+func (tb *testbed) serve(name, network, address string, argv ...string) (*server, error) {
+	s := &server{name: name, log: filepath.Join(tb.work, name+".log")}
 	log, err := os.Create(s.log)
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close()
-	s.cmd = l.in(context.Background(), argv[0], argv[1:]...) // close ends it, in good order
+	s.cmd = tb.in(context.Background(), argv[0], argv[1:]...) // close ends it, in good order
 	s.cmd.Stdout, s.cmd.Stderr = log, log
 	if err := s.cmd.Start(); err != nil {
 		return nil, err
 	}
-	l.servers = append(l.servers, s)
+	tb.servers = append(tb.servers, s)
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		var conn net.Conn
 		if conn, err = net.Dial(network, address); err == nil {
@@ -205,15 +205,15 @@ const removeGroups = `for c in /sys/fs/cgroup/*; do for d in docker buildkit lib
 
 // close undoes what outlives the namespaces, control groups above all. What
 // else still runs or is mounted ends with them.
-func (l *lab) close() error {
+func (tb *testbed) close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeLimit)
 	defer cancel()
 	var errs []error
-	for _, end := range l.ends {
-		errs = append(errs, end(ctx, l))
+	for _, end := range tb.ends {
+		errs = append(errs, end(ctx, tb))
 	}
-	for _, s := range l.servers {
+	for _, s := range tb.servers {
 		s.stop()
 	}
-	return errors.Join(append(errs, shell(removeGroups)(ctx, l))...)
+	return errors.Join(append(errs, shell(removeGroups)(ctx, tb))...)
 }
