@@ -123,18 +123,19 @@ func (db *DB) Lock(ctx context.Context, keys ...string) (unlock func(), err erro
 		release()
 		return nil, Unavailable(err)
 	}
-	for _, key := range keys {
-		if _, err := tx.ExecContext(ctx, "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", key); err != nil {
-			_ = tx.Rollback()
-			release()
-			return nil, Unavailable(err)
-		}
+	if _, err := tx.ExecContext(ctx, lockAll, keys); err != nil {
+		_ = tx.Rollback()
+		release()
+		return nil, Unavailable(err)
 	}
 	return func() {
 		_ = tx.Rollback() // a lost connection has released the lock already
 		release()
 	}, nil
 }
+
+// lockAll takes locks in the order of the array.
+const lockAll = "SELECT pg_advisory_xact_lock(hashtextextended(key, 0)) FROM unnest($1::text[]) AS key"
 
 // errClosed is what writes get after Close.
 var errClosed = errdefs.Errorf(errdefs.ErrUnavailable, "registry database: closed")

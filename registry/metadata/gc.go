@@ -48,7 +48,7 @@ func (q Queries) DueReviews(ctx context.Context, now time.Time, n int) ([]Due, e
 // ReviewMembership ends a blob's membership of a repository when no manifest
 // there needs it and its lease is over. It says whether it did.
 func (tx *Tx) ReviewMembership(ctx context.Context, repoID int64, dgst digest.Digest) (ended bool, err error) {
-	locked, err := tx.lockBytes(ctx, dgst)
+	_, locked, err := tx.lockBytes(ctx, dgst)
 	if err != nil || !locked {
 		return false, err
 	}
@@ -73,13 +73,14 @@ func (tx *Tx) ReviewMembership(ctx context.Context, repoID int64, dgst digest.Di
 	return true, tx.dropMembership(ctx, repoID, dgst)
 }
 
-// MarkDeleting is GC's decision about stored bytes: when nothing refers to
-// them it marks them, and from then on nothing can. The caller holds
-// LockDigest, removes the bytes, and calls DropBytes before it lets go.
-func (tx *Tx) MarkDeleting(ctx context.Context, dgst digest.Digest) (marked bool, err error) {
-	locked, err := tx.lockBytes(ctx, dgst)
+// MarkDeleting is GC's decision about stored bytes, and tells how many they are:
+// when nothing refers to them it marks them, and from then on nothing can. The
+// caller holds the lock of the digest, removes the bytes, and calls DropBytes before
+// it lets go.
+func (tx *Tx) MarkDeleting(ctx context.Context, dgst digest.Digest) (size int64, marked bool, err error) {
+	size, locked, err := tx.lockBytes(ctx, dgst)
 	if err != nil || !locked {
-		return false, err
+		return 0, false, err
 	}
 	for _, stmt := range []string{
 		"SELECT 1 FROM repository_blobs WHERE digest = $1 LIMIT 1",
@@ -88,14 +89,14 @@ func (tx *Tx) MarkDeleting(ctx context.Context, dgst digest.Digest) (marked bool
 	} {
 		found, err := tx.exists(ctx, stmt, dgst.String())
 		if err != nil {
-			return false, err
+			return 0, false, err
 		}
 		if found { // queued again by whoever removes what was found
-			return false, tx.forget(ctx, bytesOf, dgst)
+			return 0, false, tx.forget(ctx, bytesOf, dgst)
 		}
 	}
 	_, err = tx.q.Exec(ctx, "UPDATE blobs SET deleting = 1 WHERE digest = $1", dgst.String())
-	return err == nil, db.Unavailable(err)
+	return size, err == nil, db.Unavailable(err)
 }
 
 // DropBytes forgets a digest whose bytes are gone.
@@ -106,15 +107,16 @@ func (tx *Tx) DropBytes(ctx context.Context, dgst digest.Digest) error {
 	return tx.forget(ctx, bytesOf, dgst)
 }
 
-// lockBytes takes the row that guards a digest. Without one there is nothing
-// to review: every queue entry of the digest is forgotten.
-func (tx *Tx) lockBytes(ctx context.Context, dgst digest.Digest) (bool, error) {
-	found, err := tx.exists(ctx, "SELECT 1 FROM blobs WHERE digest = $1"+tx.tx.ForUpdate, dgst.String())
-	if err != nil || found {
-		return found, err
+// lockBytes takes the row that guards a digest, and tells how many bytes it is of.
+// Without one there is nothing to review: every queue entry of the digest is
+// forgotten.
+func (tx *Tx) lockBytes(ctx context.Context, dgst digest.Digest) (size int64, found bool, err error) {
+	err = tx.q.Row(ctx, "SELECT size FROM blobs WHERE digest = $1"+tx.tx.ForUpdate, dgst.String()).Scan(&size)
+	if !isEmpty(err) {
+		return size, err == nil, db.Unavailable(err)
 	}
 	_, err = tx.q.Exec(ctx, "DELETE FROM gc_queue WHERE digest = $1", dgst.String())
-	return false, db.Unavailable(err)
+	return 0, false, db.Unavailable(err)
 }
 
 // Owned says whether the database knows the bytes of a digest.

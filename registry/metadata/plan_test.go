@@ -71,7 +71,7 @@ func TestQueriesUseIndexes(t *testing.T) {
 			func() error { return tx.SetTag(ctx, id, "tag", doc.Descriptor.Digest, "") },
 			func() error { return tx.RemoveManifest(ctx, id, doc.Descriptor.Digest, "", 0) },
 			func() error { _, err := tx.ReviewMembership(ctx, id, dgst); return err },
-			func() error { _, err := tx.MarkDeleting(ctx, dgst); return err },
+			func() error { _, _, err := tx.MarkDeleting(ctx, dgst); return err },
 			func() error { return tx.DropBytes(ctx, dgst) },
 		} {
 			if err := step(); err != nil {

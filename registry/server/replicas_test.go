@@ -1,13 +1,17 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"cove/content"
 	"cove/content/contenttest"
 	"cove/content/s3store/s3test"
 	"cove/distribution/distributiontest"
@@ -155,4 +159,40 @@ func (p place) held(a, b *Server) {
 	again, err := b.registry.ResumeUpload(ctx, "team/app", up.ID())
 	must(p.t, err)
 	must(p.t, again.Cancel(ctx))
+}
+
+// TestStraysOfAKilledServer leaves bytes that no row owns as a server does that is
+// killed before its transaction, and starts another one, on another root.
+func TestStraysOfAKilledServer(t *testing.T) {
+	t.Setenv(AdminPasswordEnv, testPassword)
+	p := place{
+		t: t, root: metadatatest.Dir(t), s3: bucketOf(s3test.Start(t)), dsn: metadatatest.Postgres(t).New(t),
+	}
+	stray := contenttest.Bytes(1, 1000)
+	var img distributiontest.Image
+	must(t, p.start(p.config(), func(s *Server) {
+		img = p.push(s, 1, "v1")
+		_, err := content.WriteBytes(t.Context(), s.state.storage.Bytes, ocispec.Descriptor{}, stray)
+		must(t, err)
+	}))
+	p.root = metadatatest.Dir(t)
+	must(t, p.start(p.config(), func(s *Server) {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		go s.registry.CollectEvery(ctx, 10*time.Millisecond)
+		for {
+			_, err := s.state.storage.Bytes.Stat(ctx, digest.FromBytes(stray))
+			if errors.Is(err, errdefs.ErrNotFound) {
+				break
+			}
+			must(t, err)
+		}
+		p.reads(s, img, "v1")
+		must(t, s.leave(ctx))
+		for running := []string{""}; len(running) > 0; {
+			var err error
+			running, err = s.state.db.Servers(ctx)
+			must(t, err)
+		}
+	}))
 }

@@ -43,6 +43,8 @@ type Server struct {
 	// password; show it once.
 	AdminPassword string
 	draining      chan struct{}
+	// leave tells the other servers that this one ends; nil where there are none.
+	leave func(context.Context) error
 }
 
 // New opens the registry's root, makes what a first start makes, and listens.
@@ -76,7 +78,11 @@ func New(ctx context.Context, cfg Config) (_ *Server, err error) {
 	if err := s.setupTLS(); err != nil {
 		return nil, err
 	}
-	return s, s.listen(ctx)
+	if err := s.listen(ctx); err != nil || cfg.Database == "" {
+		return s, err
+	}
+	s.leave, err = s.registry.Join(ctx)
+	return s, err
 }
 
 // assemble builds the handlers over the state.
@@ -204,6 +210,9 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	stopBackground()
 	workers.Wait()
+	if err == nil && s.leave != nil {
+		err = s.leave(context.WithoutCancel(ctx))
+	}
 	return errors.Join(err, s.state.close(err == nil))
 }
 

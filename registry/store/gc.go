@@ -3,12 +3,14 @@ package store
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sync/errgroup"
 
+	"cove/content"
 	"cove/errdefs"
 	"cove/registry/metadata"
 )
@@ -32,6 +34,8 @@ import (
 const (
 	reviewBatch   = 512
 	reviewWorkers = 8
+	// bytesBatch is how many digests are locked together while their bytes go.
+	bytesBatch = 64
 )
 
 // Collected is what one collection did.
@@ -57,10 +61,11 @@ func (r *Registry) CollectEvery(ctx context.Context, interval time.Duration) {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
-		got, err := r.Collect(ctx)
+		got, err := r.collectAlone(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return
+		case errors.Is(err, errBusy): // another server does it
 		case err != nil:
 			r.log.ErrorContext(ctx, "garbage collection failed; it will be tried again", "error", err)
 		case got != Collected{}:
@@ -73,6 +78,34 @@ func (r *Registry) CollectEvery(ctx context.Context, interval time.Duration) {
 			return
 		}
 	}
+}
+
+// errBusy is a collection that somebody else is at.
+var errBusy = errdefs.Errorf(errdefs.ErrUnavailable, "garbage collection: another server is at it")
+
+// collectAlone is Collect, by one of the servers of a registry at a time: several
+// would do no harm, and twice the work.
+func (r *Registry) collectAlone(ctx context.Context) (Collected, error) {
+	release, err := r.db.Hold(ctx, "garbage collection")
+	if errors.Is(err, errdefs.ErrUnavailable) && r.db.Ping(ctx) == nil {
+		return Collected{}, errBusy
+	}
+	if err != nil {
+		return Collected{}, err
+	}
+	defer release()
+	dead, err := r.killed(ctx)
+	if err != nil {
+		return Collected{}, err
+	}
+	if len(dead) > 0 {
+		r.stray.Store(true)
+	}
+	got, err := r.Collect(ctx)
+	if err != nil {
+		return got, err
+	}
+	return got, r.forgetServers(ctx, dead)
 }
 
 // Collect does what is due now. Several may run at once.
@@ -95,16 +128,18 @@ func (r *Registry) reviewDue(ctx context.Context, t *tally) error {
 		if err != nil || len(due) == 0 {
 			return err
 		}
+		var stored []metadata.Due
 		g, ctx := errgroup.WithContext(ctx)
 		g.SetLimit(reviewWorkers)
 		for _, d := range due {
-			g.Go(func() error {
-				err := r.review(ctx, d, t)
-				if err == nil || ctx.Err() != nil {
-					return err
-				}
-				return r.postpone(ctx, d, err)
-			})
+			if d.Bytes() {
+				stored = append(stored, d)
+				continue
+			}
+			g.Go(func() error { return r.orPostpone(ctx, d, r.review(ctx, d, t)) })
+		}
+		for batch := range slices.Chunk(stored, bytesBatch) {
+			g.Go(func() error { return r.collectBatch(ctx, batch, t) })
 		}
 		if err := g.Wait(); err != nil {
 			return err
@@ -112,11 +147,9 @@ func (r *Registry) reviewDue(ctx context.Context, t *tally) error {
 	}
 }
 
+// review ends the membership of a blob that its repository does not need.
 func (r *Registry) review(ctx context.Context, d metadata.Due, t *tally) error {
 	r.pause(ctx, "gc: before review")
-	if d.Bytes() {
-		return r.collectBytes(ctx, d, t)
-	}
 	ended := false
 	err := r.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) (err error) {
 		ended, err = tx.ReviewMembership(ctx, d.RepositoryID, d.Digest)
@@ -131,47 +164,95 @@ func (r *Registry) review(ctx context.Context, d metadata.Due, t *tally) error {
 // retryAfter is when a review that failed is tried again.
 const retryAfter = 10 * time.Minute
 
-// postpone keeps one blob that cannot be removed from holding up the others.
-func (r *Registry) postpone(ctx context.Context, d metadata.Due, reason error) error {
+// orPostpone keeps one blob that cannot be reviewed from holding up the others.
+func (r *Registry) orPostpone(ctx context.Context, d metadata.Due, reason error) error {
+	if reason == nil || ctx.Err() != nil {
+		return reason
+	}
 	r.log.ErrorContext(ctx, "a blob could not be reviewed; it will be tried again", "digest", d.Digest, "error", reason)
 	return r.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
 		return tx.Review(ctx, d.RepositoryID, d.Digest, r.now().Add(retryAfter))
 	})
 }
 
+// collectBatch removes the bytes of several digests; if that fails, of one after the
+// other, to find the one that is in the way.
+func (r *Registry) collectBatch(ctx context.Context, due []metadata.Due, t *tally) error {
+	r.pause(ctx, "gc: before review")
+	err := r.collectBytes(ctx, due, t)
+	if err == nil || len(due) == 1 || ctx.Err() != nil {
+		return r.orPostpone(ctx, due[0], err)
+	}
+	for _, d := range due {
+		if err := r.orPostpone(ctx, d, r.collectBytes(ctx, []metadata.Due{d}, t)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // collectBytes removes bytes that nothing refers to. A kill between its steps
-// leaves the row marked and queued, and the next collection goes on.
-func (r *Registry) collectBytes(ctx context.Context, d metadata.Due, t *tally) error {
-	unlock, err := r.db.LockDigest(ctx, d.Digest)
+// leaves the rows marked and queued, and the next collection goes on.
+func (r *Registry) collectBytes(ctx context.Context, due []metadata.Due, t *tally) error {
+	keys := make([]string, len(due))
+	for i, d := range due {
+		keys[i] = d.Digest.String()
+	}
+	unlock, err := r.db.Lock(ctx, keys...)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	marked := false
-	err = r.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) (err error) {
-		marked, err = tx.MarkDeleting(ctx, d.Digest)
-		return err
+	var marked []digest.Digest
+	var bytes int64
+	err = r.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
+		marked, bytes = nil, 0
+		for _, d := range due {
+			size, ok, err := tx.MarkDeleting(ctx, d.Digest)
+			if err != nil {
+				return err
+			}
+			if ok {
+				marked, bytes = append(marked, d.Digest), bytes+size
+			}
+		}
+		return nil
 	})
-	if err != nil || !marked {
+	if err != nil || len(marked) == 0 {
 		return err
 	}
 	r.pause(ctx, "gc: marked")
-	info, err := r.store.Stat(ctx, d.Digest)
-	if err == nil {
-		err = r.store.Delete(ctx, d.Digest)
-	}
-	if err != nil && !errors.Is(err, errdefs.ErrNotFound) {
+	if err := r.removeBytes(ctx, marked); err != nil {
 		return err
 	}
 	r.pause(ctx, "gc: bytes gone")
 	err = r.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
-		return tx.DropBytes(ctx, d.Digest)
+		for _, dgst := range marked {
+			if err := tx.DropBytes(ctx, dgst); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err == nil {
-		t.blobs.Add(1)
-		t.bytes.Add(info.Size)
+		t.blobs.Add(int64(len(marked)))
+		t.bytes.Add(bytes)
 	}
 	return err
+}
+
+// removeBytes needs the locks of the digests held. Bytes that are gone are no error:
+// a collection that was killed removed them.
+func (r *Registry) removeBytes(ctx context.Context, digests []digest.Digest) error {
+	if many, ok := r.store.(content.BatchDeleter); ok {
+		return many.DeleteBatch(ctx, digests)
+	}
+	for _, dgst := range digests {
+		if err := r.store.Delete(ctx, dgst); err != nil && !errors.Is(err, errdefs.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
 }
 
 // expireUploads frees the bytes of uploads that nobody came back to. The bytes
