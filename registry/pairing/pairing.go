@@ -18,8 +18,8 @@ import (
 
 	"cove/errdefs"
 	"cove/registry/metadata"
+	"cove/registry/reindex"
 	"cove/registry/storage"
-	"cove/registry/store"
 )
 
 // Pairing is what is known of the two before they are used.
@@ -162,7 +162,7 @@ func (p Pairing) Adopt(ctx context.Context, db *metadata.DB, held *storage.Stora
 			break
 		}
 	}
-	if err := store.Record(ctx, db, recs); err != nil {
+	if err := reindex.Record(ctx, db, recs); err != nil {
 		return err
 	}
 	if err := recs.Sync(); err != nil {

@@ -9,8 +9,8 @@ import (
 	"cove/errdefs"
 	"cove/registry/metadata"
 	"cove/registry/pairing"
+	"cove/registry/reindex"
 	"cove/registry/storage"
-	"cove/registry/store"
 )
 
 // pair sees to it that database and content belong together. With BeginAnew it
@@ -45,44 +45,44 @@ func (s *state) pair(ctx context.Context, cfg Config) error {
 }
 
 // Reindex makes the database of a registry again from what lies beside its
-// bytes; see store.Reindex. With SQLite the registry must be stopped.
-func Reindex(ctx context.Context, cfg Config, problem func(error)) (_ store.Reindexed, err error) {
+// bytes; see reindex.Run. With SQLite the registry must be stopped.
+func Reindex(ctx context.Context, cfg Config, problem func(error)) (_ reindex.Done, err error) {
 	if err := cfg.Complete(); err != nil {
-		return store.Reindexed{}, err
+		return reindex.Done{}, err
 	}
 	s := &state{}
 	defer func() { err = errors.Join(err, s.close(false)) }()
 	if s.root, err = os.OpenRoot(cfg.Root); err != nil {
-		return store.Reindexed{}, fmt.Errorf("registry root: %w", err)
+		return reindex.Done{}, fmt.Errorf("registry root: %w", err)
 	}
 	if cfg.Database == "" {
 		if err := errors.Join(s.claim(cfg.Root), s.makeDatabaseFile()); err != nil {
-			return store.Reindexed{}, err
+			return reindex.Done{}, err
 		}
 	}
 	if s.db, err = metadata.Open(ctx, metadata.Config{DSN: cfg.dsn()}); err != nil {
-		return store.Reindexed{}, err
+		return reindex.Done{}, err
 	}
 	if s.storage, err = storage.OpenExisting(ctx, cfg.storage(s.db)); err != nil {
-		return store.Reindexed{}, err
+		return reindex.Done{}, err
 	}
 	id, err := s.storage.Records.Identity(ctx)
 	if err != nil {
-		return store.Reindexed{}, err
+		return reindex.Done{}, err
 	}
 	if id == "" {
-		return store.Reindexed{}, errdefs.Errorf(errdefs.ErrNotFound, "%s holds no records to make a database from",
+		return reindex.Done{}, errdefs.Errorf(errdefs.ErrNotFound, "%s holds no records to make a database from",
 			s.storage.Name())
 	}
 	theirs, err := s.db.Identity(ctx)
 	if err != nil {
-		return store.Reindexed{}, err
+		return reindex.Done{}, err
 	}
 	if knows, err := s.db.KnowsContent(ctx); err != nil || knows && theirs != "" && theirs != id {
-		return store.Reindexed{}, errors.Join(err, errdefs.Errorf(errdefs.ErrConflict,
+		return reindex.Done{}, errors.Join(err, errdefs.Errorf(errdefs.ErrConflict,
 			"the database is another registry's; move it away, and a new one is made"))
 	}
-	done, err := store.Reindex(ctx, s.storage.Bytes, s.db, s.storage.Records, problem)
+	done, err := reindex.Run(ctx, s.storage.Bytes, s.db, s.storage.Records, problem)
 	if err != nil {
 		return done, err
 	}

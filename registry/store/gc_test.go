@@ -23,6 +23,7 @@ import (
 	"cove/errdefs"
 	"cove/registry/metadata"
 	"cove/registry/metadata/metadatatest"
+	"cove/registry/parse"
 )
 
 var (
@@ -320,7 +321,7 @@ func (w *world) verifyManifest(repo, dgst string, m distribution.Manifest) {
 	if _, err := w.store.Stat(w.ctx, m.Descriptor.Digest); err != nil {
 		w.fail("lost the bytes of manifest %s of %s: %v", dgst, repo, err)
 	}
-	meta, err := parseManifest(m)
+	meta, err := parse.Manifest(m)
 	if err != nil {
 		w.fail("%v", err)
 	}
@@ -397,7 +398,7 @@ func (f *fixture) keptBy(t *testing.T, repo string, left map[digest.Digest]bool)
 		if err != nil {
 			t.Fatal(err)
 		}
-		meta, err := parseManifest(m)
+		meta, err := parse.Manifest(m)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -3,7 +3,9 @@ package store
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
+	"sync"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -11,7 +13,9 @@ import (
 	"cove/content"
 	"cove/distribution"
 	"cove/errdefs"
+	"cove/internal/limit"
 	"cove/registry/metadata"
+	"cove/registry/parse"
 )
 
 // StatManifest implements distribution.ManifestReader.
@@ -82,7 +86,7 @@ func (r *Registry) PutManifest(
 	ctx context.Context, repo string, m distribution.Manifest, tags ...string,
 ) (digest.Digest, error) {
 	repo = metadata.CanonicalName(repo)
-	meta, err := parseManifest(m)
+	meta, err := parse.Manifest(m)
 	if err != nil {
 		return "", err
 	}
@@ -162,15 +166,34 @@ func (r *Registry) lookAhead(ctx context.Context, repo string, m metadata.Manife
 	if err != nil {
 		return err
 	}
-	for dgst, h := range held {
-		err := r.present(ctx, dgst, h.Size)
-		if errors.Is(err, errdefs.ErrNotFound) {
-			delete(held, dgst)
-		} else if err != nil {
-			return err
-		}
+	if err := r.dropLost(ctx, held); err != nil {
+		return err
 	}
 	return complete(m, held)
+}
+
+// stats is how many questions at once a storage is asked: one in a bucket takes as
+// long as a line has to it and back.
+const stats = 16
+
+// dropLost takes out of what the database knows what the storage has lost.
+func (r *Registry) dropLost(ctx context.Context, held map[digest.Digest]metadata.Holding) error {
+	var mu sync.Mutex
+	var gone []digest.Digest
+	err := limit.Each(ctx, stats, maps.Keys(held), func(ctx context.Context, dgst digest.Digest) error {
+		err := r.present(ctx, dgst, held[dgst].Size)
+		if !errors.Is(err, errdefs.ErrNotFound) {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		gone = append(gone, dgst)
+		return nil
+	})
+	for _, dgst := range gone {
+		delete(held, dgst)
+	}
+	return err
 }
 
 // keepManifest makes a manifest's bytes durable, unless the database says that

@@ -14,6 +14,7 @@ import (
 	"cove/errdefs"
 	"cove/registry/metadata/metadatatest"
 	"cove/registry/records"
+	"cove/registry/reindex"
 )
 
 // fault is what becomes of the n-th step.
@@ -90,7 +91,7 @@ func (k *kept) reindexed() map[string]string {
 		k.t.Fatal(err)
 	}
 	defer recs.Close()
-	if _, err := Reindex(k.t.Context(), k.store, f.db, recs, func(error) {}); err != nil {
+	if _, err := reindex.Run(k.t.Context(), k.store, f.db, recs, func(error) {}); err != nil {
 		k.t.Fatal(err)
 	}
 	r, err := New(k.t.Context(), Config{Store: k.store, DB: f.db, Rights: allowAll{}, Now: k.clock.Now}, true)

@@ -1,4 +1,6 @@
-package store
+// Package reindex makes a registry's database from the records that lie beside its
+// bytes, and the records from a database.
+package reindex
 
 import (
 	"context"
@@ -15,32 +17,33 @@ import (
 	"cove/errdefs"
 	"cove/internal/atomicfile"
 	"cove/registry/metadata"
+	"cove/registry/parse"
 	"cove/registry/records"
 )
 
-// Reindexed counts what a Reindex has brought back.
-type Reindexed struct {
+// Done counts what a Run has brought back.
+type Done struct {
 	Repositories, Manifests, Tags int
 	// Lost are contents that a manifest needs and the storage does not have, or
 	// has in another length: a push of the image brings them back.
 	Lost int
 }
 
-// reindexer is the name in the history of what Reindex does.
+// reindexer is the name in the history of what Run does.
 const reindexer = "(reindex)"
 
-// Reindex puts into the database what the records beside the bytes say that the
+// Run puts into the database what the records beside the bytes say that the
 // registry holds: repositories, manifests and tags. What the database knows
 // already stays, but for tags, which name what the records say. problem is told
 // of every record that cannot be followed. No server may run.
 //
 // Accounts, members and whether a project is public are not in the records.
-func Reindex(
+func Run(
 	ctx context.Context, store content.BlobStore, db *metadata.DB, recs *records.Records, problem func(error),
-) (Reindexed, error) {
+) (Done, error) {
 	manifests, tags, err := recs.All(ctx)
 	if err != nil {
-		return Reindexed{}, err
+		return Done{}, err
 	}
 	db.NumberAfter(recs.Sequence()) // what is written now is newer than all that was lost
 	x := &reindex{
@@ -75,7 +78,7 @@ type reindex struct {
 	known map[place]bool // manifests that are in the database now
 	repos map[string]bool
 	lost  map[digest.Digest]bool
-	done  Reindexed
+	done  Done
 }
 
 type place struct {
@@ -89,7 +92,7 @@ func (x *reindex) manifest(ctx context.Context, rec records.Manifest) error {
 		return fmt.Errorf("repository %s: manifest: %w", rec.Repository, err)
 	}
 	desc := ocispec.Descriptor{MediaType: rec.MediaType, Digest: rec.Digest, Size: int64(len(body))}
-	meta, err := parseManifest(distribution.Manifest{Descriptor: desc, Body: body})
+	meta, err := parse.Manifest(distribution.Manifest{Descriptor: desc, Body: body})
 	if err != nil {
 		return fmt.Errorf("repository %s: manifest %s: %w", rec.Repository, rec.Digest, err)
 	}
@@ -151,11 +154,14 @@ func (x *reindex) tag(ctx context.Context, history []records.Tag) error {
 		history[0].Repository, history[0].Name, history[0].Digest)
 }
 
+// pageLength is how many manifests are read at once.
+const pageLength = 512
+
 // Record writes the records of all that the database knows, for a storage that
 // has none yet. They are durable once the caller has synced the file system.
 func Record(ctx context.Context, db *metadata.DB, recs *records.Records) error {
 	for last := (metadata.Held{}); ; {
-		page, err := db.Manifests(ctx, last, reviewBatch)
+		page, err := db.Manifests(ctx, last, pageLength)
 		if err != nil || len(page) == 0 {
 			return err
 		}

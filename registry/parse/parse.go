@@ -1,4 +1,6 @@
-package store
+// Package parse reads what a manifest says into what the registry's database keeps of
+// it.
+package parse
 
 import (
 	"github.com/opencontainers/go-digest"
@@ -10,9 +12,9 @@ import (
 	"cove/registry/metadata"
 )
 
-// parseManifest reads what a manifest needs. Its digest is checked here
+// Manifest reads what a manifest needs. Its digest is checked here
 // because bytes that are stored already are not written again.
-func parseManifest(m distribution.Manifest) (metadata.Manifest, error) {
+func Manifest(m distribution.Manifest) (metadata.Manifest, error) {
 	desc := m.Descriptor
 	if err := desc.Digest.Validate(); err != nil {
 		return metadata.Manifest{}, errdefs.Errorf(errdefs.ErrInvalid, "manifest: digest %q: %w", desc.Digest, err)
