@@ -62,7 +62,7 @@ func TestGroups(t *testing.T) {
 // execGroups are those of a process that joins a container of root's.
 func execGroups(t *testing.T, e *Engine, user string) string {
 	t.Helper()
-	c, err := e.Create(t.Context(), CreateOptions{Options: runspec.Options{
+	c, err := made(t.Context(), e, CreateOptions{Options: runspec.Options{
 		Image: "busybox", Command: []string{"sleep", "100"}, Network: "none", User: user,
 	}})
 	if err != nil {
@@ -264,7 +264,7 @@ func execOOM(t *testing.T, e *Engine, script string) record.State {
 	t.Helper()
 	o := runspec.Options{Image: "busybox", Command: []string{"sleep", "100"}, Network: "none"}
 	o.Resources.Memory = 24 << 20
-	c, err := e.Create(t.Context(), CreateOptions{Options: o})
+	c, err := made(t.Context(), e, CreateOptions{Options: o})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -396,7 +396,7 @@ func TestInspectSaysOfCPUs(t *testing.T) {
 func started(t *testing.T, e *Engine, o runspec.Options) (dockertypes.HostConfig, record.State) {
 	t.Helper()
 	o.Image, o.Command = "busybox", []string{"sleep", "100"}
-	c, err := e.Create(t.Context(), CreateOptions{Options: o})
+	c, err := made(t.Context(), e, CreateOptions{Options: o})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -47,15 +47,15 @@ type CreateOptions struct {
 	Pulled   func(dgst digest.Digest, newer bool, err error)
 }
 
-// Create makes a container from an image; it does not run yet. The errors are
+// Create makes a container from an image and returns its id; it does not run yet. The errors are
 // of the kinds of images (errdefs.ErrNotFound: no such image), of runspec
 // (errdefs.ErrInvalid) and of runner.Create (errdefs.ErrExists: the name).
-func (e *Engine) Create(ctx context.Context, o CreateOptions) (*runner.Container, error) {
+func (e *Engine) Create(ctx context.Context, o CreateOptions) (id string, err error) {
 	c, lease, err := e.create(ctx, ids.New(), o)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	return c, lease.Release()
+	return c.ID(), lease.Release()
 }
 
 // create is Create; the lease on the snapshot, which is still held, tells a

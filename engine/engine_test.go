@@ -142,11 +142,20 @@ func run(t *testing.T, e *Engine, o runspec.Options, command ...string) (string,
 	}
 	_, status, err := e.Run(t.Context(), RunOptions{
 		CreateOptions: CreateOptions{Options: o, AutoRemove: true},
-		Attach: func(*runner.Container) (runner.Streams, error) {
-			return runner.Streams{Stdout: &out, Stderr: &out}, nil
+		Streams: func(Attached) (Streams, error) {
+			return Streams{Stdout: &out, Stderr: &out}, nil
 		},
 	})
 	return out.String(), status, err
+}
+
+// made is Create, and the handle of what it made.
+func made(ctx context.Context, e *Engine, o CreateOptions) (*runner.Container, error) {
+	id, err := e.Create(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	return e.Container(ctx, id)
 }
 
 func TestRun(t *testing.T) {
@@ -263,7 +272,11 @@ func TestLife(t *testing.T) {
 		Image: "busybox", Command: []string{"sh", "-c", "echo started; exec sleep 1000"}, Network: "none",
 		Labels: map[string]string{"team": "x"}, Resources: record.Resources{Memory: 64 << 20, PidsLimit: 50},
 	}
-	c, _, err := e.Run(ctx, RunOptions{CreateOptions: CreateOptions{Options: o, Name: "db"}, Detach: true})
+	id, _, err := e.Run(ctx, RunOptions{CreateOptions: CreateOptions{Options: o, Name: "db"}, Detach: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := e.Container(ctx, id)
 	if err != nil {
 		t.Fatal(err)
 	}

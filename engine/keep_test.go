@@ -21,12 +21,16 @@ import (
 // sleeper starts a container of an image.
 func sleeper(t *testing.T, e *Engine, image string) *runner.Container {
 	t.Helper()
-	c, _, err := e.Run(t.Context(), RunOptions{
+	id, _, err := e.Run(t.Context(), RunOptions{
 		CreateOptions: CreateOptions{
 			Options: runspec.Options{Image: image, Network: "none", Command: []string{"sleep", "1000"}}, Pull: PullNever,
 		},
 		Detach: true,
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := e.Container(t.Context(), id)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,7 +200,7 @@ func TestAnonymousVolumes(t *testing.T) {
 		"no such user":       with(CreateOptions{Options: runspec.Options{User: "nobody-here"}}, "true"),
 		"no such capability": with(CreateOptions{Options: runspec.Options{Security: record.Security{CapAdd: []string{"NOSUCH"}}}}, "true"),
 	} {
-		_, _, err := e.Run(ctx, RunOptions{CreateOptions: o, Attach: func(*runner.Container) (runner.Streams, error) { return runner.Streams{}, nil }})
+		_, _, err := e.Run(ctx, RunOptions{CreateOptions: o, Streams: func(Attached) (Streams, error) { return Streams{}, nil }})
 		if (err == nil) != (way == "it ends") {
 			t.Errorf("%s: %v", way, err)
 		}
@@ -205,7 +209,7 @@ func TestAnonymousVolumes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(e.Remove(ctx, c.ID(), false, true), e.Remove(ctx, taken.ID(), false, true)); err != nil {
+	if err := errors.Join(e.Remove(ctx, c, false, true), e.Remove(ctx, taken, false, true)); err != nil {
 		t.Error(err)
 	}
 	all, err := e.Volumes(ctx, nil)

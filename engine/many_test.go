@@ -13,7 +13,6 @@ import (
 	"cove/builder"
 	"cove/engine/builds"
 	"cove/engine/runspec"
-	"cove/runner"
 )
 
 // TestManyEnginesOnOneRoot is eight engines, as eight commands have, that
@@ -107,8 +106,8 @@ func output(ctx context.Context, e *Engine, image string) (string, error) {
 	var out bytes.Buffer
 	_, _, err := e.Run(ctx, RunOptions{
 		CreateOptions: CreateOptions{Options: runspec.Options{Image: image, Network: "none"}, AutoRemove: true, Pull: PullNever},
-		Attach: func(*runner.Container) (runner.Streams, error) {
-			return runner.Streams{Stdout: &out, Stderr: &out}, nil
+		Streams: func(Attached) (Streams, error) {
+			return Streams{Stdout: &out, Stderr: &out}, nil
 		},
 	})
 	return out.String(), err

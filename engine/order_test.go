@@ -235,7 +235,7 @@ func TestAsSomeOrderWould(t *testing.T) {
 
 // inStatus makes a container in a status.
 func inStatus(ctx context.Context, e *Engine, name string, status record.Status) (*runner.Container, error) {
-	c, err := e.Create(ctx, CreateOptions{
+	c, err := made(ctx, e, CreateOptions{
 		Options: runspec.Options{Image: "busybox", Network: "none", Command: []string{"sleep", "1000"}}, Name: name,
 	})
 	if err == nil {
@@ -334,7 +334,7 @@ func TestNamesAtOnce(t *testing.T) {
 		}
 	}
 	create := func(e *Engine, name string, volumes ...runspec.Volume) (*runner.Container, error) {
-		return e.Create(ctx, CreateOptions{
+		return made(ctx, e, CreateOptions{
 			Options: runspec.Options{Image: "busybox", Network: "none", Command: []string{"true"}, Volumes: volumes}, Name: name, Pull: PullNever,
 		})
 	}

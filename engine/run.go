@@ -20,29 +20,28 @@ type RunOptions struct {
 	CreateOptions
 	// Detach returns when it runs; otherwise Run returns when it has ended.
 	Detach bool
-	// Created is told of the container before it starts; its error stops that.
-	Created func(*runner.Container) error
-	// Attach gives the caller's streams, just before the start; it is not
+	// Created is told the id before the container starts; its error stops that.
+	Created func(id string) error
+	// Streams gives the caller's streams, just before the start; it is not
 	// called with Detach.
-	Attach func(*runner.Container) (runner.Streams, error)
+	Streams func(Attached) (Streams, error)
 }
 
 // Run makes a container, starts it and, unless it is detached, streams until it
-// ends. A program that could not start is a *record.StartError; a session that
-// the user left is runner.ErrDetached. With AutoRemove a container that did not
+// ends. It returns the id. A program that could not start is a *StartError; a session
+// that the user left is ErrDetached. With AutoRemove a container that did not
 // start is removed again; one that ran is removed by its monitor.
-func (e *Engine) Run(ctx context.Context, o RunOptions) (*runner.Container, record.ExitStatus, error) {
-	var status record.ExitStatus
+func (e *Engine) Run(ctx context.Context, o RunOptions) (id string, status ExitStatus, err error) {
 	c, lease, err := e.createToRun(ctx, o.CreateOptions)
 	if err != nil {
-		return nil, status, err
+		return "", status, err
 	}
 	defer lease.Release()
 	if o.Created != nil {
-		err = o.Created(c)
+		err = o.Created(c.ID())
 	}
 	var s *runner.Session
-	var streams runner.Streams
+	var streams Streams
 	switch {
 	case err != nil:
 	case o.Detach:
@@ -52,16 +51,16 @@ func (e *Engine) Run(ctx context.Context, o RunOptions) (*runner.Container, reco
 	}
 	if err != nil {
 		c.Use(nil)
-		return c, status, e.notStarted(ctx, c, o, err)
+		return c.ID(), status, e.notStarted(ctx, c, o, err)
 	}
 	if err := lease.Release(); err != nil {
-		return c, status, err
+		return c.ID(), status, err
 	}
 	if s != nil {
 		defer s.Close()
 		status, err = s.Stream(ctx, streams)
 	}
-	return c, status, err
+	return c.ID(), status, err
 }
 
 // createToRun is create, while the monitor that will start the container comes
@@ -87,9 +86,9 @@ func (e *Engine) createToRun(ctx context.Context, o CreateOptions) (*runner.Cont
 
 func startAttached(
 	ctx context.Context, c *runner.Container, o RunOptions,
-) (s *runner.Session, streams runner.Streams, err error) {
-	if o.Attach != nil {
-		if streams, err = o.Attach(c); err != nil {
+) (s *runner.Session, streams Streams, err error) {
+	if o.Streams != nil {
+		if streams, err = o.Streams(attachedTo(c)); err != nil {
 			return nil, streams, err
 		}
 	}

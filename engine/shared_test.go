@@ -21,7 +21,7 @@ import (
 func left(t *testing.T, e *Engine, o runspec.Options, command ...string) *runner.Container {
 	t.Helper()
 	o.Image, o.Command, o.Network = "busybox", command, "none"
-	c, err := e.Create(t.Context(), CreateOptions{Options: o})
+	c, err := made(t.Context(), e, CreateOptions{Options: o})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/docker/go-units"
 
 	"cove/errdefs"
 	"cove/network"
@@ -60,6 +63,28 @@ func Of(ctx context.Context, c *runner.Container) (Container, error) {
 func (c Container) Runs() bool {
 	return c.State.Status == record.Running || c.State.Status == record.Paused
 }
+
+// Status is its state in docker's words, as "Up 2 hours" or "Exited (0) 5 minutes
+// ago".
+func (c Container) Status(now time.Time) string {
+	s := c.State
+	switch s.Status {
+	case record.Running:
+		return "Up " + units.HumanDuration(now.Sub(s.StartedAt))
+	case record.Paused:
+		return "Up " + units.HumanDuration(now.Sub(s.StartedAt)) + " (Paused)"
+	case record.Exited:
+		return fmt.Sprintf("Exited (%d) %s", s.ExitCode, Ago(now, s.FinishedAt))
+	default:
+		return "Created"
+	}
+}
+
+// Ago is how long before now then was, as "2 hours ago".
+func Ago(now, then time.Time) string { return units.HumanDuration(now.Sub(then)) + " ago" }
+
+// VolumeNames are the names of its volumes.
+func (c Container) VolumeNames() []string { return record.Volumes(c.Mounts) }
 
 // NetworkName is the network that it is in: bridge, none, host or container:ID.
 func (c Container) NetworkName() string { return string(cmp.Or(c.Network.Mode, network.Bridge)) }

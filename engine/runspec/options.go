@@ -13,6 +13,22 @@ import (
 	"cove/runner/record"
 )
 
+// These names of what is kept with a container are repeated here, so that whoever
+// fills in Options imports this package alone.
+type (
+	// Security is what the container may do.
+	Security = record.Security
+	// Resources are the limits of what it uses.
+	Resources = record.Resources
+	// DeviceRate is a limit for one block device.
+	DeviceRate = record.DeviceRate
+	// Shared are the namespaces that are not its own, and Sharing whose one of them
+	// is: "host", "private", "container:NAME".
+	Shared = record.Shared
+	// Sharing is described at Shared.
+	Sharing = record.Sharing
+)
+
 // Options is what a user asks of one container beyond what its image says.
 // What of it is kept with the container is in package record.
 type Options struct {

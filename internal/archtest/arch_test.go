@@ -168,15 +168,13 @@ var (
 		"cove/internal/cli/volumecmd", "cove/internal/cli/verbs",
 	}
 	engineWords = []string{"cove/engine", "cove/errdefs", "cove/internal/cli", "cove/internal/buildinfo"}
-	// runnerWords are the handle of a container, and what is kept of one.
-	runnerWords = []string{"cove/runner", "cove/runner/record"}
 )
 
 func TestEdgesOfTheEngineKnowNothingBelowIt(t *testing.T) {
 	for _, p := range list(t, engineEdges...) {
 		for _, imp := range p.Imports {
 			known := slices.ContainsFunc(engineWords, func(w string) bool { return within(imp, w) })
-			if within(imp, "cove") && !known && !slices.Contains(runnerWords, imp) {
+			if within(imp, "cove") && !known {
 				t.Errorf("%s imports %s: what is done with it belongs in the engine", p.ImportPath, imp)
 			}
 		}

@@ -1,12 +1,10 @@
 package containercmd
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,20 +14,7 @@ import (
 	"cove/errdefs"
 	"cove/internal/cli/app"
 	"cove/internal/cli/verbs"
-	"cove/runner"
-	"cove/runner/record"
 )
-
-// on calls do for every named container, and prints the names that worked.
-func on(ctx context.Context, a *app.App, refs []string, do func(ctx context.Context, c *runner.Container) error) error {
-	return verbs.Each(ctx, a, refs, func(ctx context.Context, eng *engine.Engine, ref string) error {
-		c, err := eng.Container(ctx, ref)
-		if err != nil {
-			return err
-		}
-		return do(ctx, c)
-	})
-}
 
 // Start starts containers that were created or have ended.
 func Start(a *app.App) *cobra.Command {
@@ -46,8 +31,7 @@ func Start(a *app.App) *cobra.Command {
 	cmd.Flags().StringVar(&detachKeys, "detach-keys", defaultDetachKeys, "keys that leave it running")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if !attach && !interactive {
-			return on(cmd.Context(), a, args,
-				func(ctx context.Context, c *runner.Container) error { return c.Start(ctx) })
+			return verbs.Each(cmd.Context(), a, args, (*engine.Engine).Start)
 		}
 		if len(args) > 1 {
 			return errdefs.Errorf(errdefs.ErrInvalid, "only one container can be attached to at once")
@@ -89,32 +73,17 @@ func session(ctx context.Context, a *app.App, ref string, o sessionOptions) erro
 	if err != nil {
 		return err
 	}
-	c, err := eng.Container(ctx, ref)
-	if err != nil {
-		return err
-	}
-	open := c.Attach
-	if o.start {
-		open = c.StartAttached
-	}
-	s, err := open(ctx)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	if o.proxy {
-		proxySignals(a, c)
-	}
 	t := &terminal{a: a}
 	defer t.restore()
-	streams, err := t.open(terminalOptions{
-		stdin: o.stdin && c.Config().OpenStdin, tty: c.Config().Terminal,
-		keys: o.keys,
+	status, err := eng.Attach(ctx, ref, engine.AttachOptions{
+		Start: o.start,
+		Streams: func(c engine.Attached) (engine.Streams, error) {
+			if o.proxy {
+				proxySignals(a, eng, c.ID)
+			}
+			return t.open(terminalOptions{stdin: o.stdin && c.OpenStdin, tty: c.TTY, keys: o.keys})
+		},
 	})
-	if err != nil {
-		return err
-	}
-	status, err := s.Stream(ctx, streams)
 	t.restore()
 	if !o.start {
 		return left(a, status, err)
@@ -123,8 +92,8 @@ func session(ctx context.Context, a *app.App, ref string, o sessionOptions) erro
 }
 
 // left is result for a session with what ran already: to leave it is docker's 1.
-func left(a *app.App, status record.ExitStatus, err error) error {
-	if errors.Is(err, runner.ErrDetached) {
+func left(a *app.App, status engine.ExitStatus, err error) error {
+	if errors.Is(err, engine.ErrDetached) {
 		fmt.Fprintln(a.Err, detached)
 		return &app.Exit{Code: app.CodeFailed}
 	}
@@ -142,9 +111,7 @@ func Stop(a *app.App) *cobra.Command {
 	}
 	timeout.add(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return on(cmd.Context(), a, args, func(ctx context.Context, c *runner.Container) error {
-			return c.Stop(ctx, timeout.value())
-		})
+		return verbs.Each(cmd.Context(), a, args, timeout.each((*engine.Engine).Stop))
 	}
 	return cmd
 }
@@ -162,11 +129,18 @@ func (t *stopTimeout) add(fs *pflag.FlagSet) {
 	fs.Lookup("time").DefValue = ""
 }
 
-func (t *stopTimeout) value() time.Duration {
-	if !t.set.Changed("time") {
-		return runner.OwnTimeout
+// each makes of a verb one that has the timeout that was typed.
+func (t *stopTimeout) each(
+	do func(*engine.Engine, context.Context, string, engine.StopOptions) error,
+) func(*engine.Engine, context.Context, string) error {
+	return func(eng *engine.Engine, ctx context.Context, ref string) error {
+		var o engine.StopOptions
+		if t.set.Changed("time") {
+			timeout := time.Duration(t.seconds) * time.Second
+			o.Timeout = &timeout
+		}
+		return do(eng, ctx, ref, o)
 	}
-	return time.Duration(t.seconds) * time.Second
 }
 
 // Restart stops and starts containers.
@@ -180,9 +154,7 @@ func Restart(a *app.App) *cobra.Command {
 	}
 	timeout.add(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return on(cmd.Context(), a, args, func(ctx context.Context, c *runner.Container) error {
-			return c.Restart(ctx, timeout.value())
-		})
+		return verbs.Each(cmd.Context(), a, args, timeout.each((*engine.Engine).Restart))
 	}
 	return cmd
 }
@@ -198,12 +170,9 @@ func Kill(a *app.App) *cobra.Command {
 	}
 	cmd.Flags().StringVarP(&name, "signal", "s", "KILL", "signal, by name or number")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		sig, err := record.ParseSignal(cmp.Or(name, "KILL"))
-		if err != nil {
-			return err
-		}
-		return on(cmd.Context(), a, args,
-			func(ctx context.Context, c *runner.Container) error { return c.Kill(ctx, sig) })
+		return verbs.Each(cmd.Context(), a, args, func(eng *engine.Engine, ctx context.Context, ref string) error {
+			return eng.Kill(ctx, ref, name)
+		})
 	}
 	return cmd
 }
@@ -220,7 +189,7 @@ func Remove(a *app.App) *cobra.Command {
 	cmd.Flags().BoolVarP(&force, "force", "f", false, "also running ones, which are killed")
 	cmd.Flags().BoolVarP(&volumes, "volumes", "v", false, "with their anonymous volumes")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return verbs.Each(cmd.Context(), a, args, func(ctx context.Context, eng *engine.Engine, ref string) error {
+		return verbs.Each(cmd.Context(), a, args, func(eng *engine.Engine, ctx context.Context, ref string) error {
 			return verbs.Missing(a, force, eng.Remove(ctx, ref, force, volumes))
 		})
 	}
@@ -237,19 +206,19 @@ func Prune(a *app.App) *cobra.Command {
 // Pause freezes containers.
 func Pause(a *app.App) *cobra.Command {
 	return simple(a, "pause", "Pause all processes of containers",
-		func(ctx context.Context, c *runner.Container) error { return c.Pause(ctx) })
+		(*engine.Engine).Pause)
 }
 
 // Unpause thaws containers.
 func Unpause(a *app.App) *cobra.Command {
 	return simple(a, "unpause", "Let the processes of paused containers go on",
-		func(ctx context.Context, c *runner.Container) error { return c.Unpause(ctx) })
+		(*engine.Engine).Unpause)
 }
 
-func simple(a *app.App, name, short string, do func(context.Context, *runner.Container) error) *cobra.Command {
+func simple(a *app.App, name, short string, do func(*engine.Engine, context.Context, string) error) *cobra.Command {
 	return &cobra.Command{
 		Use: name + " CONTAINER [CONTAINER...]", Short: short, Example: "  " + name + " db", Args: app.MinArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return on(cmd.Context(), a, args, do) },
+		RunE: func(cmd *cobra.Command, args []string) error { return verbs.Each(cmd.Context(), a, args, do) },
 	}
 }
 
@@ -263,11 +232,7 @@ func Rename(a *app.App) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			c, err := eng.Container(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			return c.Rename(cmd.Context(), strings.TrimPrefix(args[1], "/"))
+			return eng.Rename(cmd.Context(), args[0], args[1])
 		},
 	}
 }
@@ -283,11 +248,7 @@ func Wait(a *app.App) *cobra.Command {
 				return err
 			}
 			for _, ref := range args {
-				c, err := eng.Container(cmd.Context(), ref)
-				if err != nil {
-					return err
-				}
-				status, err := c.Wait(cmd.Context())
+				status, err := eng.Wait(cmd.Context(), ref)
 				if err != nil {
 					return err
 				}

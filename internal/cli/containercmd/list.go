@@ -7,14 +7,12 @@ import (
 	"strings"
 	"time"
 
-	"github.com/docker/go-units"
 	"github.com/spf13/cobra"
 
 	"cove/engine/listing"
 	"cove/internal/cli/app"
 	"cove/internal/cli/output"
 	"cove/internal/cli/verbs"
-	"cove/runner/record"
 )
 
 // List is ps; use is its name in the grammar at hand ("ps", "ls").
@@ -70,8 +68,8 @@ func containerList(now time.Time, noTrunc bool) output.List[listing.Container] {
 			{Field: "ID", Header: "CONTAINER ID", Value: id},
 			{Field: "Image", Header: "IMAGE", Value: func(r row) string { return r.Image }},
 			{Field: "Command", Header: "COMMAND", Value: func(r row) string { return command(r.Command, noTrunc) }},
-			{Field: "RunningFor", Header: "CREATED", Value: func(r row) string { return ago(now, r.Created) }},
-			{Field: "Status", Header: "STATUS", Value: func(r row) string { return statusLine(now, r.State) }},
+			{Field: "RunningFor", Header: "CREATED", Value: func(r row) string { return listing.Ago(now, r.Created) }},
+			{Field: "Status", Header: "STATUS", Value: func(r row) string { return r.Status(now) }},
 			{Field: "Ports", Header: "PORTS", Value: ports},
 			{Field: "Names", Header: "NAMES", Value: func(r row) string { return r.Name }},
 			{
@@ -88,7 +86,7 @@ func containerList(now time.Time, noTrunc bool) output.List[listing.Container] {
 			{Field: "Networks", Header: "NETWORKS", Value: func(r row) string { return r.NetworkName() }, Extra: true},
 			{
 				Field: "LocalVolumes", Header: "LOCAL VOLUMES",
-				Value: func(r row) string { return strconv.Itoa(len(record.Volumes(r.Mounts))) }, Extra: true,
+				Value: func(r row) string { return strconv.Itoa(len(r.VolumeNames())) }, Extra: true,
 			},
 		},
 	}
@@ -107,23 +105,6 @@ func command(s string, whole bool) string {
 		s = string(r[:19]) + "…"
 	}
 	return `"` + s + `"`
-}
-
-func ago(now, then time.Time) string {
-	return units.HumanDuration(now.Sub(then)) + " ago"
-}
-
-func statusLine(now time.Time, s record.State) string {
-	switch s.Status {
-	case record.Running:
-		return "Up " + units.HumanDuration(now.Sub(s.StartedAt))
-	case record.Paused:
-		return "Up " + units.HumanDuration(now.Sub(s.StartedAt)) + " (Paused)"
-	case record.Exited:
-		return fmt.Sprintf("Exited (%d) %s", s.ExitCode, ago(now, s.FinishedAt))
-	default:
-		return "Created"
-	}
 }
 
 func labels(r listing.Container) string {

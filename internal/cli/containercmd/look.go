@@ -16,13 +16,11 @@ import (
 	"cove/internal/cli/output"
 	"cove/internal/cli/runflags"
 	"cove/internal/cli/verbs"
-	"cove/runner"
-	"cove/runner/record"
 )
 
 // Exec runs one more process in a container.
 func Exec(a *app.App) *cobra.Command {
-	var cfg record.ExecConfig
+	var cfg engine.ExecOptions
 	var stdin bool
 	var envFiles, env []string
 	var detachKeys string
@@ -52,12 +50,8 @@ func Exec(a *app.App) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		c, err := eng.Container(cmd.Context(), args[0])
-		if err != nil {
-			return err
-		}
 		if cfg.Detach {
-			_, err := c.Exec(cmd.Context(), cfg, runner.Streams{})
+			_, err := eng.Exec(cmd.Context(), args[0], cfg, engine.Streams{})
 			return started(err)
 		}
 		t := &terminal{a: a}
@@ -66,9 +60,9 @@ func Exec(a *app.App) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		status, err := c.Exec(cmd.Context(), cfg, streams)
+		status, err := eng.Exec(cmd.Context(), args[0], cfg, streams)
 		t.restore()
-		if err != nil && !errors.Is(err, runner.ErrDetached) {
+		if err != nil && !errors.Is(err, engine.ErrDetached) {
 			return started(err)
 		}
 		return left(a, status, err)
@@ -78,7 +72,7 @@ func Exec(a *app.App) *cobra.Command {
 
 // started gives an exec that could not start docker's 126 or 127.
 func started(err error) error {
-	var start *record.StartError
+	var start *engine.StartError
 	if errors.As(err, &start) {
 		return &app.Exit{Code: start.Code, Err: err}
 	}
@@ -87,7 +81,7 @@ func started(err error) error {
 
 // Logs prints what a container wrote.
 func Logs(a *app.App) *cobra.Command {
-	var o runner.LogOptions
+	var o engine.LogOptions
 	var tail, since, until string
 	cmd := &cobra.Command{
 		Use:     "logs [flags] CONTAINER",
@@ -117,11 +111,7 @@ func Logs(a *app.App) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		c, err := eng.Container(cmd.Context(), args[0])
-		if err != nil {
-			return err
-		}
-		err = c.Logs(cmd.Context(), o, a.Out, a.Err)
+		err = eng.Logs(cmd.Context(), args[0], o, a.Out, a.Err)
 		var stop *app.Interrupted
 		if o.Follow && errors.Is(err, context.Canceled) && errors.As(context.Cause(cmd.Context()), &stop) {
 			return &app.Exit{Code: 128 + int(stop.Signal)} // the usual way to leave; nothing to say
@@ -177,11 +167,7 @@ func Top(a *app.App) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		c, err := eng.Container(cmd.Context(), args[0])
-		if err != nil {
-			return err
-		}
-		rows, err := c.Top(cmd.Context(), args[1:])
+		rows, err := eng.Top(cmd.Context(), args[0], args[1:])
 		if err != nil {
 			return err
 		}

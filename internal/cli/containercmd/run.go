@@ -14,8 +14,6 @@ import (
 	"cove/internal/cli/app"
 	"cove/internal/cli/progress"
 	"cove/internal/cli/runflags"
-	"cove/runner"
-	"cove/runner/record"
 )
 
 // Run makes a container and runs it.
@@ -52,10 +50,10 @@ func Run(a *app.App) *cobra.Command {
 		t := &terminal{a: a}
 		defer t.restore()
 		run := engine.RunOptions{CreateOptions: o, Detach: detach}
-		run.Created = func(c *runner.Container) error { return writeCID(f.CIDFile, c.ID()) }
-		run.Attach = func(c *runner.Container) (runner.Streams, error) {
+		run.Created = func(id string) error { return writeCID(f.CIDFile, id) }
+		run.Streams = func(c engine.Attached) (engine.Streams, error) {
 			if sigProxy {
-				proxySignals(a, c)
+				proxySignals(a, eng, c.ID)
 			}
 			return t.open(terminalOptions{stdin: f.Stdin, tty: f.TTY, keys: detachKeys, only: attached})
 		}
@@ -65,9 +63,9 @@ func Run(a *app.App) *cobra.Command {
 		if err := t.check(terminalOptions{stdin: f.Stdin && !detach, tty: f.TTY && !detach}); err != nil {
 			return failed(err)
 		}
-		c, status, err := eng.Run(cmd.Context(), run)
+		id, status, err := eng.Run(cmd.Context(), run)
 		if err == nil && detach {
-			fmt.Fprintln(a.Out, c.ID())
+			fmt.Fprintln(a.Out, id)
 		}
 		t.restore()
 		return result(a, status, err)
@@ -91,12 +89,12 @@ func Create(a *app.App) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		c, err := eng.Create(cmd.Context(), o)
+		id, err := eng.Create(cmd.Context(), o)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintln(a.Out, c.ID())
-		return writeCID(f.CIDFile, c.ID())
+		fmt.Fprintln(a.Out, id)
+		return writeCID(f.CIDFile, id)
 	}
 	return cmd
 }
@@ -135,7 +133,7 @@ func writeCID(name, id string) error {
 
 // failed is an error before the program ran: docker's 125.
 func failed(err error) error {
-	var start *record.StartError
+	var start *engine.StartError
 	switch {
 	case err == nil:
 		return nil
@@ -151,9 +149,9 @@ const detached = "read escape sequence"
 
 // result ends this program as the container's ended. Leaving a container that
 // this program started is no failure, as docker has it.
-func result(a *app.App, status record.ExitStatus, err error) error {
+func result(a *app.App, status engine.ExitStatus, err error) error {
 	switch {
-	case errors.Is(err, runner.ErrDetached):
+	case errors.Is(err, engine.ErrDetached):
 		fmt.Fprintln(a.Err, detached)
 		return nil
 	case err != nil:

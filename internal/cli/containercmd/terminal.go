@@ -8,15 +8,16 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
+	"cove/engine"
 	"cove/errdefs"
 	"cove/internal/cli/app"
-	"cove/runner"
 )
 
 const defaultDetachKeys = "ctrl-p,ctrl-q"
@@ -64,8 +65,8 @@ func (t *terminal) check(o terminalOptions) error {
 
 // open connects the caller's streams and makes its terminal raw when a
 // terminal is asked for. It must be restored.
-func (t *terminal) open(o terminalOptions) (runner.Streams, error) {
-	s := runner.Streams{Stdout: io.Discard, Stderr: io.Discard}
+func (t *terminal) open(o terminalOptions) (engine.Streams, error) {
+	s := engine.Streams{Stdout: io.Discard, Stderr: io.Discard}
 	if o.wants("stdout") {
 		s.Stdout = t.a.Out
 	}
@@ -105,8 +106,8 @@ func (t *terminal) restore() {
 }
 
 // watchSize tells the size of the terminal fd, now and whenever it changes.
-func (t *terminal) watchSize(fd int) <-chan runner.Size {
-	sizes := make(chan runner.Size, 1)
+func (t *terminal) watchSize(fd int) <-chan engine.Size {
+	sizes := make(chan engine.Size, 1)
 	winch := make(chan os.Signal, 1)
 	done := make(chan struct{})
 	signal.Notify(winch, unix.SIGWINCH)
@@ -118,7 +119,7 @@ func (t *terminal) watchSize(fd int) <-chan runner.Size {
 		for {
 			if ws, err := unix.IoctlGetWinsize(fd, unix.TIOCGWINSZ); err == nil {
 				select {
-				case sizes <- runner.Size{Rows: ws.Row, Cols: ws.Col}:
+				case sizes <- engine.Size{Rows: ws.Row, Cols: ws.Col}:
 				case <-done:
 					return
 				}
@@ -135,7 +136,7 @@ func (t *terminal) watchSize(fd int) <-chan runner.Size {
 
 // parseDetachKeys reads the value of --detach-keys.
 func parseDetachKeys(s string) ([]byte, error) {
-	keys, err := runner.ParseDetachKeys(s)
+	keys, err := engine.ParseDetachKeys(s)
 	if err != nil {
 		return nil, fmt.Errorf("--detach-keys: %w", err)
 	}
@@ -144,10 +145,10 @@ func parseDetachKeys(s string) ([]byte, error) {
 
 // proxySignals hands every signal that is sent to this program on to the
 // container's first process.
-func proxySignals(a *app.App, c *runner.Container) {
+func proxySignals(a *app.App, eng *engine.Engine, id string) {
 	a.OnSignal(func(sig os.Signal) {
 		if s, ok := sig.(syscall.Signal); ok {
-			_ = c.Kill(context.Background(), s) // it may have ended just now
+			_ = eng.Kill(context.Background(), id, strconv.Itoa(int(s))) // it may have ended just now
 		}
 	}, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGCONT, syscall.SIGALRM)
 }

@@ -8,7 +8,6 @@ import (
 	"cove/engine/runspec"
 	"cove/engine/runspec/parse"
 	"cove/errdefs"
-	"cove/runner/record"
 )
 
 // hostFlags are what a container shares with its host, or with another container.
@@ -39,9 +38,9 @@ func (f *hostFlags) register(fs *pflag.FlagSet) {
 }
 
 func (f *hostFlags) parse(o *runspec.Options) (err error) {
-	o.Shared = record.Shared{
-		PID: record.Sharing(f.pid), IPC: record.Sharing(f.ipc), UTS: record.Sharing(f.uts),
-		Cgroup: record.Sharing(f.cgroupns), User: record.Sharing(f.userns),
+	o.Shared = runspec.Shared{
+		PID: runspec.Sharing(f.pid), IPC: runspec.Sharing(f.ipc), UTS: runspec.Sharing(f.uts),
+		Cgroup: runspec.Sharing(f.cgroupns), User: runspec.Sharing(f.userns),
 	}
 	o.CgroupParent, o.Groups, o.Init, o.DeviceRules = f.cgroupParent, f.groups, f.init, f.deviceRules
 	if o.Devices, err = parseAll(f.devices, parse.Device); err != nil {
@@ -60,11 +59,11 @@ func (f *hostFlags) parse(o *runspec.Options) (err error) {
 	return f.parseRates(&o.Resources)
 }
 
-func (f *hostFlags) parseRates(r *record.Resources) (err error) {
+func (f *hostFlags) parseRates(r *runspec.Resources) (err error) {
 	for _, list := range []struct {
 		texts []string
 		bytes bool
-		into  *[]record.DeviceRate
+		into  *[]runspec.DeviceRate
 	}{
 		{f.weights, false, &r.BlkioWeights},
 		{f.readBps, true, &r.ReadBps},
@@ -72,7 +71,7 @@ func (f *hostFlags) parseRates(r *record.Resources) (err error) {
 		{f.readIOps, false, &r.ReadIOps},
 		{f.writeIOps, false, &r.WriteIOps},
 	} {
-		rate := func(s string) (record.DeviceRate, error) { return parse.DeviceRate(s, list.bytes) }
+		rate := func(s string) (runspec.DeviceRate, error) { return parse.DeviceRate(s, list.bytes) }
 		if *list.into, err = parseAll(list.texts, rate); err != nil {
 			return err
 		}

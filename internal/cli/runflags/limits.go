@@ -10,7 +10,6 @@ import (
 	"cove/engine/runspec"
 	"cove/engine/runspec/parse"
 	"cove/errdefs"
-	"cove/runner/record"
 )
 
 // limitFlags are what a container may take of the machine. Whether it can, is
@@ -94,7 +93,7 @@ func (f *limitFlags) parse(o *runspec.Options) (err error) {
 	return f.parseLists(r)
 }
 
-func (f *limitFlags) parseLists(r *record.Resources) (err error) {
+func (f *limitFlags) parseLists(r *runspec.Resources) (err error) {
 	if r.Ulimits, err = parseAll(f.ulimits, parse.Ulimit); err != nil {
 		return err
 	}

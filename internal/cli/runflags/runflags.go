@@ -17,7 +17,6 @@ import (
 	"cove/engine/runspec/parse"
 	"cove/errdefs"
 	"cove/internal/cli/verbs"
-	"cove/runner/record"
 )
 
 // Flags are the flags that run and create share. Register them, parse the command
@@ -101,7 +100,7 @@ func (f *Flags) Options(image string, command []string) (engine.CreateOptions, e
 	o.Options = runspec.Options{
 		Image: image, Command: command, User: f.user, Workdir: f.workdir, Hostname: f.hostname,
 		TTY: f.TTY, Stdin: f.Stdin, ReadOnly: f.readOnly, Network: f.network, DNS: f.dns, StopSignal: f.stopSignal,
-		Security: record.Security{Privileged: f.privileged, CapAdd: f.capAdd, CapDrop: f.capDrop},
+		Security: runspec.Security{Privileged: f.privileged, CapAdd: f.capAdd, CapDrop: f.capDrop},
 	}
 	if f.set.Changed("entrypoint") {
 		o.Entrypoint = []string{}

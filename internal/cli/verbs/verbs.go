@@ -41,7 +41,7 @@ var ErrSilent = errors.New("nothing was done")
 // Each calls do for every name and goes on after one that failed. It prints the
 // names that worked, as docker does.
 func Each(
-	ctx context.Context, a *app.App, refs []string, do func(ctx context.Context, eng *engine.Engine, ref string) error,
+	ctx context.Context, a *app.App, refs []string, do func(eng *engine.Engine, ctx context.Context, ref string) error,
 ) error {
 	eng, err := a.Engine()
 	if err != nil {
@@ -49,7 +49,7 @@ func Each(
 	}
 	var failed []error
 	for _, ref := range refs {
-		switch err := do(ctx, eng, ref); {
+		switch err := do(eng, ctx, ref); {
 		case err == nil:
 			fmt.Fprintln(a.Out, ref)
 		case !errors.Is(err, ErrSilent):

@@ -138,7 +138,7 @@ func remove(a *app.App) *cobra.Command {
 	}
 	cmd.Flags().BoolVarP(&force, "force", "f", false, "one that is not there is no failure")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return verbs.Each(cmd.Context(), a, args, func(ctx context.Context, eng *engine.Engine, ref string) error {
+		return verbs.Each(cmd.Context(), a, args, func(eng *engine.Engine, ctx context.Context, ref string) error {
 			return verbs.Missing(a, force, eng.RemoveVolume(ctx, ref))
 		})
 	}

@@ -1,0 +1,209 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"io"
+	"strings"
+	"time"
+
+	"cove/runner"
+	"cove/runner/record"
+)
+
+// These names of the runner are repeated here, so that whoever shows an engine to
+// people imports it and nothing below.
+type (
+	// Streams are the caller's ends of a process's standard streams.
+	Streams = runner.Streams
+	// Size is a terminal's.
+	Size = runner.Size
+	// ExitStatus is how a process ended.
+	ExitStatus = record.ExitStatus
+	// StartError is a program that could not be started, with docker's exit code.
+	StartError = record.StartError
+	// ExecOptions are one more process in a container.
+	ExecOptions = record.ExecConfig
+	// LogOptions choose from a log.
+	LogOptions = runner.LogOptions
+)
+
+// ErrDetached ends a session that the detach keys ended; the container goes on.
+var ErrDetached = runner.ErrDetached
+
+// ParseDetachKeys reads docker's form: "ctrl-p,ctrl-q", "a,ctrl-[". What is none
+// is errdefs.ErrInvalid.
+func ParseDetachKeys(text string) ([]byte, error) { return runner.ParseDetachKeys(text) }
+
+// Start starts a container; one that runs is left as it is.
+func (e *Engine) Start(ctx context.Context, ref string) error {
+	c, err := e.Container(ctx, ref)
+	if err != nil {
+		return err
+	}
+	return c.Start(ctx)
+}
+
+// StopOptions are the choices of Stop and Restart.
+type StopOptions struct {
+	// Timeout is how long the container may take before it is killed: less than
+	// nothing is for ever, nil what it was made with.
+	Timeout *time.Duration
+}
+
+func (o StopOptions) timeout() time.Duration {
+	if o.Timeout == nil {
+		return runner.OwnTimeout
+	}
+	return *o.Timeout
+}
+
+// Stop sends the stop signal, waits, and kills. A container that does not run is
+// no error.
+func (e *Engine) Stop(ctx context.Context, ref string, o StopOptions) error {
+	c, err := e.Container(ctx, ref)
+	if err != nil {
+		return err
+	}
+	return c.Stop(ctx, o.timeout())
+}
+
+// Restart stops a container, as Stop does, and starts it.
+func (e *Engine) Restart(ctx context.Context, ref string, o StopOptions) error {
+	c, err := e.Container(ctx, ref)
+	if err != nil {
+		return err
+	}
+	return c.Restart(ctx, o.timeout())
+}
+
+// Kill sends a signal, by name or number, to a container's first process; "" is
+// KILL. One that does not run is errdefs.ErrConflict, and what is no signal
+// errdefs.ErrInvalid.
+func (e *Engine) Kill(ctx context.Context, ref, signal string) error {
+	sig, err := record.ParseSignal(cmp.Or(signal, "KILL"))
+	if err != nil {
+		return err
+	}
+	c, err := e.Container(ctx, ref)
+	if err != nil {
+		return err
+	}
+	return c.Kill(ctx, sig)
+}
+
+// Pause freezes all processes of a container. One that does not run, or is frozen
+// already, is errdefs.ErrConflict.
+func (e *Engine) Pause(ctx context.Context, ref string) error {
+	c, err := e.Container(ctx, ref)
+	if err != nil {
+		return err
+	}
+	return c.Pause(ctx)
+}
+
+// Unpause lets the processes of a paused container go on. One that is not paused
+// is errdefs.ErrConflict.
+func (e *Engine) Unpause(ctx context.Context, ref string) error {
+	c, err := e.Container(ctx, ref)
+	if err != nil {
+		return err
+	}
+	return c.Unpause(ctx)
+}
+
+// Rename gives a container another name, with docker's slash before it or
+// without. One that is taken is errdefs.ErrExists.
+func (e *Engine) Rename(ctx context.Context, ref, name string) error {
+	c, err := e.Container(ctx, ref)
+	if err != nil {
+		return err
+	}
+	return c.Rename(ctx, strings.TrimPrefix(name, "/"))
+}
+
+// Wait returns how a container ended, when it has.
+func (e *Engine) Wait(ctx context.Context, ref string) (ExitStatus, error) {
+	c, err := e.Container(ctx, ref)
+	if err != nil {
+		return ExitStatus{}, err
+	}
+	return c.Wait(ctx)
+}
+
+// Logs writes the recorded output of a container, and with Follow goes on until
+// it ends. One that keeps no log is errdefs.ErrUnsupported.
+func (e *Engine) Logs(ctx context.Context, ref string, o LogOptions, stdout, stderr io.Writer) error {
+	c, err := e.Container(ctx, ref)
+	if err != nil {
+		return err
+	}
+	return c.Logs(ctx, o, stdout, stderr)
+}
+
+// Top lists a container's processes as the host's ps shows them: a row of titles,
+// then one for each process. args are ps's options. A container that does not run
+// is errdefs.ErrConflict.
+func (e *Engine) Top(ctx context.Context, ref string, args []string) ([][]string, error) {
+	c, err := e.Container(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	return c.Top(ctx, args)
+}
+
+// Exec runs one more process in a container that runs and, unless it is detached,
+// returns when that has ended. A program that could not start is a *StartError,
+// and a session that the user left ErrDetached.
+func (e *Engine) Exec(ctx context.Context, ref string, o ExecOptions, s Streams) (ExitStatus, error) {
+	c, err := e.Container(ctx, ref)
+	if err != nil {
+		return ExitStatus{}, err
+	}
+	return c.Exec(ctx, o, s)
+}
+
+// Attached is a container that streams are about to be connected to.
+type Attached struct {
+	ID string
+	// TTY says that it has a terminal, and OpenStdin that it reads what is sent.
+	TTY, OpenStdin bool
+}
+
+func attachedTo(c *runner.Container) Attached {
+	cfg := c.Config()
+	return Attached{ID: cfg.ID, TTY: cfg.Terminal, OpenStdin: cfg.OpenStdin}
+}
+
+// AttachOptions are the choices of Attach.
+type AttachOptions struct {
+	// Start starts the container, so that none of its output is missed.
+	Start bool
+	// Streams gives the caller's streams, once the container is found to run, or to
+	// have been started.
+	Streams func(Attached) (Streams, error)
+}
+
+// Attach connects the caller's streams to a container until it ends, and returns
+// how. One that does not run, and is not to be started, is errdefs.ErrConflict; a
+// session that the user left is ErrDetached.
+func (e *Engine) Attach(ctx context.Context, ref string, o AttachOptions) (ExitStatus, error) {
+	c, err := e.Container(ctx, ref)
+	if err != nil {
+		return ExitStatus{}, err
+	}
+	open := c.Attach
+	if o.Start {
+		open = c.StartAttached
+	}
+	s, err := open(ctx)
+	if err != nil {
+		return ExitStatus{}, err
+	}
+	defer s.Close()
+	streams, err := o.Streams(attachedTo(c))
+	if err != nil {
+		return ExitStatus{}, err
+	}
+	return s.Stream(ctx, streams)
+}
