@@ -5,10 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os/exec"
 	"slices"
-	"strconv"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -17,6 +14,7 @@ import (
 
 	"cove/errdefs"
 	"cove/runner/oci/state"
+	"cove/runner/pstable"
 	"cove/runner/record"
 	"cove/runner/task"
 )
@@ -216,30 +214,13 @@ func (a *app) ps(ctx context.Context, args []string) (int, error) {
 	if *format == "json" {
 		return 0, json.NewEncoder(a.out).Encode(pids)
 	}
-	psArgs := rest[1:]
-	if len(psArgs) == 0 {
-		psArgs = []string{"-ef"}
-	}
-	return a.psTable(ctx, pids, psArgs)
-}
-
-func (a *app) psTable(ctx context.Context, pids []int, psArgs []string) (int, error) {
-	out, err := exec.CommandContext(ctx, "ps", psArgs...).Output()
+	heading, lines, err := pstable.Read(ctx, pids, rest[1:])
 	if err != nil {
-		return 1, fmt.Errorf("ps %s: %w", strings.Join(psArgs, " "), err)
+		return 1, err
 	}
-	lines := strings.Split(string(out), "\n")
-	at := slices.Index(strings.Fields(lines[0]), "PID")
-	if at < 0 {
-		return 1, errdefs.Errorf(errdefs.ErrInvalid, "ps printed no column PID")
-	}
-	fmt.Fprintln(a.out, lines[0])
-	for _, line := range lines[1:] {
-		if f := strings.Fields(line); len(f) > at {
-			if pid, err := strconv.Atoi(f[at]); err == nil && slices.Contains(pids, pid) {
-				fmt.Fprintln(a.out, line)
-			}
-		}
+	fmt.Fprintln(a.out, heading)
+	for _, line := range lines {
+		fmt.Fprintln(a.out, line)
 	}
 	return 0, nil
 }
