@@ -13,7 +13,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// servers holds the registry of each story, by its work directory.
+// servers holds the registries of each story, by their roots.
 var servers sync.Map
 
 type server struct {
@@ -24,23 +24,27 @@ type server struct {
 
 func registryCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
-		ts.Fatalf("usage: registry start [flag…] | stop | kill | again")
+		ts.Fatalf("usage: registry [second] start [flag…] | stop | kill | again")
 	}
-	work := ts.Getenv("WORK")
+	root, variable := filepath.Join(ts.Getenv("WORK"), "registry"), "REGISTRY"
+	if args[0] == "second" {
+		root, variable, args = filepath.Join(ts.Getenv("WORK"), "second"), "SECOND", args[1:]
+	}
 	switch args[0] {
 	case "start":
-		startRegistry(ts, work, "127.0.0.1:0", args[1:])
-		trust(ts, work)
+		startRegistry(ts, root, "127.0.0.1:0", args[1:])
+		ts.Setenv(variable, address(ts, root))
+		trust(ts, root)
 	case "again":
-		startRegistry(ts, work, ts.Getenv("REGISTRY"), running(ts, work).args)
+		startRegistry(ts, root, ts.Getenv(variable), running(ts, root).args)
 	case "stop":
-		s := running(ts, work)
+		s := running(ts, root)
 		ts.Check(s.cmd.Process.Signal(syscall.SIGTERM))
 		if err := s.cmd.Wait(); err != nil {
 			ts.Fatalf("registry: %v\n%s", err, s.log)
 		}
 	case "kill":
-		s := running(ts, work)
+		s := running(ts, root)
 		ts.Check(s.cmd.Process.Kill())
 		_ = s.cmd.Wait() // a killed process has no clean exit
 	default:
@@ -48,16 +52,23 @@ func registryCommand(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-func running(ts *testscript.TestScript, work string) *server {
-	s, ok := servers.Load(work)
+func running(ts *testscript.TestScript, root string) *server {
+	s, ok := servers.Load(root)
 	if !ok {
 		ts.Fatalf("no registry was started in this story")
 	}
 	return s.(*server)
 }
 
-func startRegistry(ts *testscript.TestScript, work, listen string, flags []string) {
-	root, address := filepath.Join(work, "registry"), filepath.Join(work, "address")
+// address is where the registry of a root listens.
+func address(ts *testscript.TestScript, root string) string {
+	body, err := os.ReadFile(root + ".address")
+	ts.Check(err)
+	return strings.TrimSpace(string(body))
+}
+
+func startRegistry(ts *testscript.TestScript, root, listen string, flags []string) {
+	address := root + ".address"
 	_ = os.Remove(address) // not there on the first start
 	bin, err := lookPath(ts.Getenv("PATH"), "registry")
 	ts.Check(err)
@@ -65,14 +76,13 @@ func startRegistry(ts *testscript.TestScript, work, listen string, flags []strin
 	s.cmd = exec.Command(bin, append([]string{"serve", "--root", root, "--listen", listen, "--address-file", address}, flags...)...)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	ts.Check(s.cmd.Start())
-	servers.Store(work, s)
+	servers.Store(root, s)
 	ts.Defer(func() {
 		_ = s.cmd.Process.Kill() // it has ended already in a story that stops it
 		_ = s.cmd.Wait()
 	})
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		if body, err := os.ReadFile(address); err == nil && len(body) > 0 {
-			ts.Setenv("REGISTRY", strings.TrimSpace(string(body)))
 			return
 		}
 		if time.Now().After(deadline) {
@@ -83,8 +93,7 @@ func startRegistry(ts *testscript.TestScript, work, listen string, flags []strin
 
 // trust puts the registry's CA where the clients of this story look, and its
 // password into $PASSWORD.
-func trust(ts *testscript.TestScript, work string) {
-	root := filepath.Join(work, "registry")
+func trust(ts *testscript.TestScript, root string) {
 	password, err := os.ReadFile(filepath.Join(root, "admin-password"))
 	ts.Check(err)
 	ts.Setenv("PASSWORD", strings.TrimSpace(string(password)))
@@ -93,7 +102,7 @@ func trust(ts *testscript.TestScript, work string) {
 		return // --tls=off
 	}
 	ts.Check(err)
-	dir := filepath.Join(ts.Getenv("COVE_CERTS_DIR"), ts.Getenv("REGISTRY"))
+	dir := filepath.Join(ts.Getenv("COVE_CERTS_DIR"), address(ts, root))
 	ts.Check(os.MkdirAll(dir, 0o755))
 	ts.Check(os.WriteFile(filepath.Join(dir, "ca.crt"), ca, 0o644))
 }

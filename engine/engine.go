@@ -118,7 +118,7 @@ func Open(cfg Config) (*Engine, error) {
 	return e, nil
 }
 
-// Content, Snapshots, Images and Runner are the engine's parts, opened when
+// Content, Snapshots, Images, Registry and Runner are the engine's parts, opened when
 // they are first asked for, for work that a package beside the engine does.
 func (e *Engine) Content() (*fsstore.Store, error) { return e.content() }
 
@@ -128,6 +128,10 @@ func (e *Engine) Snapshots() (snapshot.Store, error) { return e.snapshots() }
 // Images is described at Content; it is also for what the store of local images
 // does alone: tag, save, load, history and the like.
 func (e *Engine) Images() (*images.Store, error) { return e.images() }
+
+// Registry is described at Content: the client of registries, with the sign-ins,
+// certificates and mirrors that are configured.
+func (e *Engine) Registry() (*client.Client, error) { return e.registry() }
 
 // Runner is described at Content.
 func (e *Engine) Runner() (*runner.Runner, error) { return e.runner() }

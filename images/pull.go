@@ -225,28 +225,28 @@ func (s *Store) explain(ctx context.Context, doing string, ref reference.Referen
 		if hint := ref.Hint(s.cfg.Known); hint != "" {
 			return fmt.Errorf("%w; %s", said, hint)
 		}
-		return s.explainRefusal(ctx, ref, said)
+		registry, err := s.cfg.Registry()
+		if err != nil {
+			return said
+		}
+		return Refused(ctx, registry, ref.Registry, said)
 	}
 	return said
 }
 
-// explainRefusal says whether it is the sign-in that is missing, or its rights.
-// A refusal that came with a reason of the registry's keeps that alone.
-func (s *Store) explainRefusal(ctx context.Context, ref reference.Reference, err error) error {
+// Refused says of a refusal by a registry whether it is the sign-in that is missing,
+// or its rights. One that came with a reason of the registry's keeps that alone.
+func Refused(ctx context.Context, registry *client.Client, host string, err error) error {
 	var answer *errcode.Error
 	if !errors.As(err, &answer) { // refused by us, as plain HTTP is
 		return err
 	}
-	registry, openErr := s.cfg.Registry()
 	switch {
-	case openErr != nil:
-		return err
-	case !registry.SignedIn(ctx, ref.Registry):
-		return errdefs.Suggest(fmt.Errorf("%w; it is not there, or not for everybody", err), errdefs.Login,
-			ref.Registry)
+	case !registry.SignedIn(ctx, host):
+		return errdefs.Suggest(fmt.Errorf("%w; it is not there, or not for everybody", err), errdefs.Login, host)
 	case errors.Is(err, errdefs.ErrUnauthenticated):
 		return errdefs.Suggest(fmt.Errorf("%w; the sign-in that is kept for it may be out of date", err), errdefs.Login,
-			ref.Registry)
+			host)
 	case answer.Code == "": // a HEAD's refusal gives no reason
 		return fmt.Errorf("%w; the account signed in may not do this: ask an administrator of the project", err)
 	}

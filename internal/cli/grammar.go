@@ -114,6 +114,7 @@ func imageVerbs() []verb {
 		{"images", groupImages, func(a *app.App) *cobra.Command { return imagecmd.List(a, "images") }},
 		{"pull", groupImages, imagecmd.Pull},
 		{"push", groupImages, imagecmd.Push},
+		{"copy", groupImages, imagecmd.Copy},
 		{"tag", groupImages, imagecmd.Tag},
 		{"rmi", groupImages, func(a *app.App) *cobra.Command { return imagecmd.Remove(a, "rmi") }},
 		{"history", groupImages, imagecmd.History},
@@ -142,7 +143,8 @@ func (b Builder) imageNouns(a *app.App) *cobra.Command {
 	noun := app.Noun(&cobra.Command{Use: "image COMMAND", Short: "The commands about images, by their noun"})
 	ls, rm := imagecmd.List(a, "ls"), imagecmd.Remove(a, "rm")
 	ls.Aliases, rm.Aliases = []string{"list"}, []string{"remove"}
-	noun.AddCommand(b.Build(a), ls, imagecmd.Pull(a), imagecmd.Push(a), imagecmd.Tag(a), rm, imagecmd.History(a),
-		imagecmd.Save(a), imagecmd.Load(a), imagecmd.Import(a), imagecmd.Inspect(a), imagecmd.Prune(a))
+	noun.AddCommand(b.Build(a), ls, imagecmd.Pull(a), imagecmd.Push(a), imagecmd.Copy(a), imagecmd.Tag(a), rm,
+		imagecmd.History(a), imagecmd.Save(a), imagecmd.Load(a), imagecmd.Import(a), imagecmd.Inspect(a),
+		imagecmd.Prune(a))
 	return noun
 }
