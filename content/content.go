@@ -168,6 +168,13 @@ type Putter interface {
 	Put(ctx context.Context, desc ocispec.Descriptor, b []byte) error
 }
 
+// Locator is what a Provider is as well that others reach without this process.
+type Locator interface {
+	// URL is where anyone who has it gets the blob, with ranges, for as long as life.
+	// It does not ask whether the blob is there.
+	URL(ctx context.Context, dgst digest.Digest, life time.Duration) (string, error)
+}
+
 // BlobStore is the contract of a store whose users agree elsewhere about what is
 // to be kept, as the servers of one registry do in their database.
 type BlobStore interface {

@@ -36,6 +36,7 @@ var (
 	_ content.BlobStore    = (*Store)(nil)
 	_ content.BatchDeleter = (*Store)(nil)
 	_ content.Putter       = (*Store)(nil)
+	_ content.Locator      = (*Store)(nil)
 )
 
 // Options say how a Store writes. States is required.
@@ -229,8 +230,7 @@ func (s *Store) RemoveForeign(ctx context.Context, f content.Foreign) error {
 	return s.bucket.Delete(ctx, f.Name)
 }
 
-// URL is where a client gets a blob from the service itself for as long as life,
-// without this process in between. It does not ask whether the blob is there.
+// URL implements content.Locator, by a signature.
 func (s *Store) URL(ctx context.Context, dgst digest.Digest, life time.Duration) (string, error) {
 	key, err := blobKey(dgst)
 	if err != nil {

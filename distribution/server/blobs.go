@@ -31,9 +31,28 @@ func (s *server) headBlob(ctx context.Context, w http.ResponseWriter, r *http.Re
 	return nil
 }
 
+// locate sends a client to where the blob is, if it is anywhere but here.
+func (s *server) locate(ctx context.Context, w http.ResponseWriter, t target) (sent bool, err error) {
+	if s.Locate == nil {
+		return false, nil
+	}
+	url, err := s.Locate(ctx, t.repo, t.dgst)
+	if err != nil || url == "" {
+		return false, err
+	}
+	w.Header().Set("Docker-Content-Digest", t.dgst.String())
+	w.Header().Set("Cache-Control", "no-store") // the place is good for a while, and for who was asked about
+	w.Header().Set("Location", url)
+	w.WriteHeader(http.StatusTemporaryRedirect)
+	return true, nil
+}
+
 // getBlob leaves ranges and conditions to http.ServeContent, which also hands
 // a bare *os.File to the kernel (sendfile).
 func (s *server) getBlob(ctx context.Context, w http.ResponseWriter, r *http.Request, t target) error {
+	if sent, err := s.locate(ctx, w, t); sent || err != nil {
+		return err
+	}
 	rd, err := s.Registry.OpenBlob(ctx, t.repo, t.dgst)
 	if err != nil {
 		return err

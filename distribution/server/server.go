@@ -36,6 +36,10 @@ type Config struct {
 	// OnDamaged, when set, hears of a blob whose stored bytes a read found not to
 	// be its digest's. It runs in the request's goroutine.
 	OnDamaged func(ctx context.Context, dgst digest.Digest)
+	// Locate, when set, says where a client of this repository gets a blob without
+	// this server in between: the answer to its GET is a redirect there. "" has the
+	// blob served here. Its errors are those of BlobReader.OpenBlob.
+	Locate func(ctx context.Context, repo string, dgst digest.Digest) (url string, err error)
 	// ManifestLimit is the largest manifest taken, in bytes; 0 is 4 MiB.
 	ManifestLimit int64
 	// PageSize is the largest page of tags or repositories; 0 is 1,000.

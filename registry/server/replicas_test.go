@@ -1,10 +1,14 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -107,6 +111,83 @@ func TestReplicas(t *testing.T) {
 			status, _, _ = p.ask(a, "GET", "/v2/team/app/manifests/v1", nil)
 			p.want("what the other has deleted", status, http.StatusNotFound)
 		}))
+	}))
+}
+
+// TestRedirect has a client get a blob from the service itself.
+func TestRedirectToTheBucket(t *testing.T) {
+	t.Setenv(AdminPasswordEnv, testPassword)
+	service := s3test.Start(t)
+	p := place{t: t, root: metadatatest.Dir(t), s3: bucketOf(service)}
+	p.s3.Redirect = true
+	must(t, p.start(p.config(), func(s *Server) {
+		img := p.push(s, 1, "v1")
+		front := httptest.NewServer(s.handler)
+		defer front.Close()
+		hc := s3test.HTTPClient(t, service.CA)
+		defer hc.CloseIdleConnections()
+		for dgst, b := range img.Blobs {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, front.URL+"/v2/team/app/blobs/"+dgst.String(), nil)
+			must(t, err)
+			req.SetBasicAuth("admin", testPassword)
+			resp, err := hc.Do(req)
+			must(t, err)
+			got, err := io.ReadAll(resp.Body)
+			must(t, errors.Join(err, resp.Body.Close()))
+			if resp.Request.URL.Host != strings.TrimPrefix(service.Endpoint, "https://") || !bytes.Equal(got, b) {
+				t.Errorf("%d bytes of %s: %s", len(got), resp.Request.URL.Host, resp.Status)
+			}
+			status, _, _ := p.ask(s, "HEAD", "/v2/team/app/blobs/"+dgst.String(), nil)
+			p.want("HEAD", status, http.StatusOK)
+		}
+		status, _, _ := p.ask(s, "GET", "/v2/team/app/blobs/"+digest.FromString("none").String(), nil)
+		p.want("none", status, http.StatusNotFound)
+		status, _, _ = p.ask(s, "GET", "/v2/team/none/blobs/"+digest.FromString("none").String(), nil)
+		p.want("no repository", status, http.StatusNotFound)
+	}))
+}
+
+// TestBucketIsGone ends the service: what needs it is answered 503, what does not
+// goes on, and nothing that was acknowledged is lost.
+func TestBucketIsGone(t *testing.T) {
+	t.Setenv(AdminPasswordEnv, testPassword)
+	service := s3test.Start(t)
+	p := place{t: t, root: metadatatest.Dir(t), s3: bucketOf(service)}
+	p.s3.Attempts = 1
+	must(t, p.start(p.config(), func(s *Server) {
+		img, other := p.push(s, 1, "v1"), distributiontest.NewImage(t, 2, 3000)
+		p.reads(s, img, "v1")
+		_, header, _ := p.ask(s, "POST", "/v2/team/app/blobs/uploads/", nil)
+		upload := header.Get("Location")
+		status, _, _ := p.ask(s, "PATCH", upload, []byte("a chunk"))
+		p.want("a chunk", status, http.StatusAccepted)
+
+		service.Kill()
+		for dgst := range img.Blobs {
+			for _, method := range []string{"HEAD", "GET"} {
+				status, header, _ := p.ask(s, method, "/v2/team/app/blobs/"+dgst.String(), nil)
+				if p.want(method, status, http.StatusServiceUnavailable); header.Get("Retry-After") == "" {
+					t.Errorf("%s: it does not say when to come again", method)
+				}
+			}
+		}
+		p.want("a push", p.pushImage(s, other, "v2"), http.StatusServiceUnavailable)
+		status, _, _ = p.ask(s, "GET", "/v2/team/app/manifests/v1", nil)
+		p.want("a manifest in memory", status, http.StatusOK)
+		status, _, _ = p.ask(s, "GET", "/v2/team/app/tags/list", nil)
+		p.want("tags", status, http.StatusOK)
+
+		service.Run(t)
+		p.reads(s, img, "v1")
+		status, header, _ = p.ask(s, "GET", upload, nil)
+		if p.want("the upload", status, http.StatusNoContent); header.Get("Range") != "0-6" {
+			t.Errorf("the upload is at %s", header.Get("Range"))
+		}
+		status, _, body := p.ask(s, "PUT", upload+"?digest="+digest.FromString("a chunk").String(), nil)
+		if p.want("its end", status, http.StatusCreated); status != http.StatusCreated {
+			t.Errorf("%s", body)
+		}
+		p.want("a push again", p.pushImage(s, other, "v2"), http.StatusCreated)
 	}))
 }
 

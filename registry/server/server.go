@@ -109,6 +109,7 @@ func (s *Server) assemble(ctx context.Context) error {
 	}
 	endpoints, err := protocol.New(protocol.Config{
 		Registry: served, Authorizer: authorizer, OnError: s.logError, OnDamaged: s.registry.Damaged,
+		Locate: s.cfg.Storage.locate(s.registry),
 	})
 	if err != nil {
 		return err

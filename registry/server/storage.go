@@ -1,11 +1,16 @@
 package server
 
 import (
+	"context"
+
+	"github.com/opencontainers/go-digest"
+
 	"cove/content/s3store/objects"
 	"cove/errdefs"
 	"cove/registry/metadata"
 	"cove/registry/pairing"
 	"cove/registry/storage"
+	"cove/registry/store"
 )
 
 // Storage says where the bytes lie: in Root, unless it names a bucket.
@@ -29,9 +34,20 @@ type S3 struct {
 	// VirtualHosts has the bucket in the host's name, and not in the path, of an
 	// Endpoint's URLs.
 	VirtualHosts bool `yaml:"virtual_hosts"`
+	// Redirect has clients get blobs from the service, by URLs that are good for 20
+	// minutes. They must reach the Endpoint, and trust its certificate.
+	Redirect bool `yaml:"redirect"`
 	// Attempts and Timeout bound a request; see objects.Config.
 	Attempts int      `yaml:"attempts"`
 	Timeout  Duration `yaml:"timeout"`
+}
+
+// locate is nil when every blob is served here.
+func (s Storage) locate(r *store.Registry) func(context.Context, string, digest.Digest) (string, error) {
+	if s.S3 == nil || !s.S3.Redirect {
+		return nil
+	}
+	return r.LocateBlob
 }
 
 func (s Storage) check() error {

@@ -18,6 +18,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/content"
+	"cove/content/s3store/s3test"
 	"cove/distribution"
 	"cove/distribution/distributiontest"
 	"cove/errdefs"
@@ -100,13 +101,8 @@ type world struct {
 // referrers.
 func TestGarbageCollectionLosesNothing(t *testing.T) {
 	t.Parallel()
-	metadatatest.Each(t, func(t *testing.T, open func(testing.TB, func() time.Time) *metadata.DB) {
+	collect := func(t *testing.T, f *fixture, count int) {
 		const seed = 7
-		count := *schedules
-		if t.Name() != "TestGarbageCollectionLosesNothing/sqlite" {
-			count /= 20 // the same statements; what differs is who waits for whom
-		}
-		f := newFixture(t, open)
 		var collected atomic.Int64
 		lost, ran := 0, 0
 		for start := time.Now(); ran < count && time.Since(start) < *schedulesFor; ran++ {
@@ -119,6 +115,18 @@ func TestGarbageCollectionLosesNothing(t *testing.T) {
 			t.Error("hardly anything was collected: the schedules test nothing")
 		}
 		f.drain(t)
+	}
+	metadatatest.Each(t, func(t *testing.T, open opener) {
+		count := *schedules
+		if t.Name() != "TestGarbageCollectionLosesNothing/sqlite" {
+			count /= 20 // the same statements; what differs is who waits for whom
+		}
+		collect(t, newFixture(t, open), count)
+	})
+	t.Run("bucket", func(t *testing.T) {
+		t.Parallel()
+		place := s3test.Start(t).Config()
+		collect(t, newStored(t, metadatatest.Postgres(t).Open, &place), *schedules/50)
 	})
 }
 

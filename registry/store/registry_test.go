@@ -15,12 +15,15 @@ import (
 	"cove/content"
 	"cove/content/fsstore"
 	"cove/content/memstore"
+	"cove/content/s3store/objects"
+	"cove/content/s3store/s3test"
 	"cove/distribution"
 	"cove/distribution/distributiontest"
 	"cove/errdefs"
 	"cove/registry/auth"
 	"cove/registry/metadata"
 	"cove/registry/metadata/metadatatest"
+	"cove/registry/storage"
 )
 
 // clock is a time that tests move.
@@ -61,15 +64,43 @@ func admin(ctx context.Context) context.Context {
 type fixture struct {
 	*Registry
 	clock *clock
-	store content.Store
+	store content.BlobStore
 	db    *metadata.DB
 }
 
-func newFixture(t testing.TB, open func(testing.TB, func() time.Time) *metadata.DB) *fixture {
+// opener opens an empty database.
+type opener = func(testing.TB, func() time.Time) *metadata.DB
+
+// newFixture is a registry over memory.
+func newFixture(t testing.TB, open opener) *fixture {
+	t.Helper()
+	return newFixtureOn(t, open, func(now func() time.Time, _ *metadata.DB) content.BlobStore { return memstore.New(now) })
+}
+
+// newStored is a registry over a folder or, if it is given, a bucket.
+func newStored(t testing.TB, open opener, bucket *objects.Config) *fixture {
+	t.Helper()
+	return newFixtureOn(t, open, func(_ func() time.Time, db *metadata.DB) content.BlobStore {
+		s, err := storage.Open(t.Context(), storage.Config{Root: metadatatest.Dir(t), Bucket: bucket, DB: db})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		return s.Bytes
+	})
+}
+
+func newFixtureOn(
+	t testing.TB, open opener, store func(now func() time.Time, db *metadata.DB) content.BlobStore,
+) *fixture {
 	t.Helper()
 	f := &fixture{clock: newClock()}
-	f.store = memstore.New(f.clock.Now)
 	f.db = open(t, f.clock.Now)
+	f.store = store(f.clock.Now, f.db)
 	var err error
 	f.Registry, err = New(t.Context(), Config{Store: f.store, DB: f.db, Rights: allowAll{}, Now: f.clock.Now}, true)
 	if err != nil {
@@ -78,18 +109,32 @@ func newFixture(t testing.TB, open func(testing.TB, func() time.Time) *metadata.
 	return f
 }
 
+// TestContract runs the suite of registries over what a registry is made of: a
+// folder and SQLite, a folder and PostgreSQL, a bucket and PostgreSQL.
 func TestContract(t *testing.T) {
 	t.Parallel()
-	metadatatest.Each(t, func(t *testing.T, open func(testing.TB, func() time.Time) *metadata.DB) {
+	suite := func(t *testing.T, open opener, bucket func() *objects.Config) {
 		distributiontest.Run(t, func(t *testing.T) distributiontest.Subject {
-			return distributiontest.Subject{Registry: newFixture(t, open).Registry, Context: admin(t.Context())}
+			return distributiontest.Subject{
+				Registry: newStored(t, open, bucket()).Registry, Context: admin(t.Context()),
+			}
+		})
+	}
+	folder := func() *objects.Config { return nil }
+	metadatatest.Each(t, func(t *testing.T, open opener) { suite(t, open, folder) })
+	t.Run("bucket", func(t *testing.T) {
+		t.Parallel()
+		service, postgres := s3test.Start(t), metadatatest.Postgres(t)
+		suite(t, postgres.Open, func() *objects.Config {
+			c := service.Config()
+			return &c
 		})
 	})
 }
 
 // failing is a store that cannot delete one digest.
 type failing struct {
-	content.Store
+	content.BlobStore
 	dgst digest.Digest
 }
 
@@ -97,7 +142,7 @@ func (s *failing) Delete(ctx context.Context, dgst digest.Digest) error {
 	if dgst == s.dgst {
 		return errors.New("input/output error")
 	}
-	return s.Store.Delete(ctx, dgst)
+	return s.BlobStore.Delete(ctx, dgst)
 }
 
 // TestCollectGoesOnPastFailures has the storage fail for one blob: the others
@@ -105,7 +150,7 @@ func (s *failing) Delete(ctx context.Context, dgst digest.Digest) error {
 func TestCollectGoesOnPastFailures(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, metadatatest.OpenSQLite)
-	bad := &failing{Store: f.store, dgst: digest.FromString("b")}
+	bad := &failing{BlobStore: f.store, dgst: digest.FromString("b")}
 	f.Registry.store = bad
 	ctx := admin(t.Context())
 	for _, text := range []string{"a", "b", "c"} {

@@ -34,9 +34,7 @@ func Each(t *testing.T, test func(t *testing.T, open func(t testing.TB, now func
 	t.Run("postgres", func(t *testing.T) {
 		t.Parallel()
 		server := Postgres(t)
-		test(t, func(t testing.TB, now func() time.Time) *metadata.DB {
-			return openAt(t, server.New(t), now)
-		})
+		test(t, server.Open)
 	})
 }
 
@@ -164,6 +162,12 @@ func (s *Server) exec(stmt string) error {
 		err = cerr
 	}
 	return err
+}
+
+// Open opens an empty database in the server.
+func (s *Server) Open(t testing.TB, now func() time.Time) *metadata.DB {
+	t.Helper()
+	return openAt(t, s.New(t), now)
 }
 
 // New makes an empty database in the server and returns its DSN.
