@@ -27,6 +27,7 @@ import (
 	"cove/reference"
 	"cove/runner"
 	"cove/runner/record"
+	"cove/runner/restart"
 )
 
 // CreateOptions is one container to be made.
@@ -36,6 +37,9 @@ type CreateOptions struct {
 	Name string
 	// AutoRemove removes the container when it has ended.
 	AutoRemove bool
+	// Restart says when it is started again instead: no, on-failure[:N], always or
+	// unless-stopped; "" is no.
+	Restart string
 	// Pull says when the registry is asked for the image.
 	Pull PullPolicy
 	// Platform is the image's, OS/ARCH[/VARIANT]; "" is this machine's.
@@ -96,6 +100,14 @@ func (e *Engine) prepare(ctx context.Context, id string, o CreateOptions) (*prep
 	}
 	if err := e.checkShared(ctx, &o.Options); err != nil {
 		return nil, err
+	}
+	policy, err := restart.Parse(o.Restart)
+	switch {
+	case err != nil:
+		return nil, err
+	case o.AutoRemove && policy.Name != "":
+		return nil, errdefs.Errorf(errdefs.ErrInvalid,
+			"conflicting options: a restart policy and removal at the end cannot both be set")
 	}
 	if err := runspec.CheckLimits(o.Resources, machine.Limits()); err != nil {
 		return nil, err
@@ -194,6 +206,10 @@ func (e *Engine) configure(ctx context.Context, on base, o CreateOptions) (cfg r
 	if spec.Linux.Seccomp, err = runspec.SeccompProfile(o.Security, spec); err != nil {
 		return record.Config{}, err
 	}
+	policy, err := restart.Parse(o.Restart)
+	if err != nil {
+		return record.Config{}, err
+	}
 	return record.Config{
 		ID: on.id, Name: o.Name, Created: e.cfg.Now().UTC(),
 		Image: o.Image, ImageID: on.image.ID.String(),
@@ -203,6 +219,7 @@ func (e *Engine) configure(ctx context.Context, on base, o CreateOptions) (cfg r
 		StopTimeout: stopTimeout(o.Options),
 		Network:     networkConfig(o.Options, runspec.Hostname(o.Options, on.id, hostName)),
 		Shared:      o.Shared,
+		Restart:     policy,
 		Init:        o.Init,
 		Labels:      runspec.Labels(img, o.Options),
 		Mounts:      mounts,

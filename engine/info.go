@@ -92,7 +92,7 @@ func (e *Engine) countContainers(ctx context.Context, info *dockertypes.Info) er
 	info.Containers = len(all)
 	for _, c := range all {
 		switch c.State.Status {
-		case record.Running:
+		case record.Running, record.Restarting:
 			info.ContainersRunning++
 		case record.Paused:
 			info.ContainersPaused++

@@ -15,7 +15,6 @@ import (
 	"cove/images"
 	"cove/images/gc"
 	"cove/images/transfer"
-	"cove/runner/record"
 )
 
 // PruneOptions say what may go. Content that nothing refers to always goes.
@@ -141,7 +140,7 @@ func (e *Engine) pruneContainers(ctx context.Context, p *Pruned) error {
 		return err
 	}
 	for _, c := range all {
-		if c.State.Status == record.Running || c.State.Status == record.Paused || starting[snapshotKey(c.ID)] {
+		if c.Runs() || starting[snapshotKey(c.ID)] {
 			continue
 		}
 		err := e.Remove(ctx, c.ID, false, true)
@@ -227,7 +226,7 @@ func (e *Engine) usedImages(ctx context.Context) (map[digest.Digest]images.User,
 		used[digest.Digest(id)] = images.User{Name: "a container that is being made"}
 	}
 	for _, c := range all {
-		id, runs := digest.Digest(c.ImageID), c.State.Status == record.Running || c.State.Status == record.Paused
+		id, runs := digest.Digest(c.ImageID), c.Runs()
 		if !used[id].Running {
 			used[id] = images.User{Name: "container " + c.ID[:12] + " (" + c.Name + ")", Running: runs}
 		}

@@ -10,7 +10,6 @@ import (
 	"cove/images"
 	"cove/images/gc"
 	"cove/layers/tree"
-	"cove/runner/record"
 )
 
 // Usage is what one kind of thing takes on disk.
@@ -97,7 +96,7 @@ func (e *Engine) containerUsage(ctx context.Context) (Usage, error) {
 		if err != nil {
 			continue // removed meanwhile
 		}
-		u.add(c.State.Status == record.Running || c.State.Status == record.Paused, disk.Bytes)
+		u.add(c.Runs(), disk.Bytes)
 	}
 	return u, nil
 }

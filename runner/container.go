@@ -54,6 +54,13 @@ func (c *Container) Remove(ctx context.Context, force bool) error {
 			return err
 		}
 	}
+	if st.Status == record.Restarting && !force {
+		return errdefs.Suggest(errdefs.Errorf(errdefs.ErrConflict, "container %s is restarting", c), errdefs.Force,
+			c.String())
+	}
+	if err := c.EndRestart(ctx); err != nil {
+		return err
+	}
 	if err := c.Sweep(ctx); err != nil { // what a start that was killed has left
 		return err
 	}

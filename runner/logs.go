@@ -40,7 +40,7 @@ func (c *Container) Logs(ctx context.Context, o LogOptions, stdout, stderr io.Wr
 	waited := make(chan error, 1)
 	go func() {
 		defer close(ended)
-		_, err := c.Wait(ctx)
+		err := c.WaitForGood(ctx)
 		waited <- err
 	}()
 	err := logs.Read(ctx, c.LogPath(), lo, stdout, stderr)

@@ -23,7 +23,7 @@ func (c *Container) Restart(ctx context.Context, timeout time.Duration) error {
 			return err
 		}
 	}
-	if err := c.Stop(ctx, timeout); err != nil {
+	if err := c.StopLocked(ctx, timeout); err != nil {
 		return errors.Join(err, c.record().SetMark(record.KeepMark, false))
 	}
 	err = c.StartLocked(ctx)

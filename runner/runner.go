@@ -23,6 +23,7 @@ import (
 
 	"cove/network"
 	"cove/runner/life"
+	"cove/runner/life/spawn"
 )
 
 // Options say where a Runner keeps its state and finds its programs.
@@ -84,6 +85,6 @@ func Open(o Options) (*Runner, error) {
 	net := network.Open(o.Root)
 	return &Runner{
 		opts: o, net: net,
-		life: &life.Options{Run: o.Run, RuntimePath: o.RuntimePath, Network: net},
+		life: &life.Options{Program: spawn.Program{Path: o.RuntimePath, Run: o.Run}, Network: net},
 	}, nil
 }

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"cove/runner/life"
+	"cove/runner/life/spawn"
 	"cove/runner/record"
 )
 
@@ -15,7 +16,7 @@ type (
 	// Session is a connection to a container's streams.
 	Session = life.Session
 	// Monitor is a monitor that waits to be told to start its container.
-	Monitor = life.Monitor
+	Monitor = spawn.Monitor
 )
 
 // ErrDetached ends a session that the detach keys ended; the container goes on.

@@ -36,6 +36,7 @@ func OfContainer(c *runner.Container, state record.State, driver string) *Contai
 		GraphDriver:     graphDriver(driver, cfg.Root, state.Pid),
 		Mounts:          mountsOf(cfg.Mounts),
 		Config:          configOf(cfg, asked),
+		RestartCount:    state.Restarts,
 		NetworkSettings: networkOf(cfg, asked.Image, state),
 	}
 	if args := cfg.Spec.Process.Args; len(args) > 0 {
@@ -47,9 +48,9 @@ func OfContainer(c *runner.Container, state record.State, driver string) *Contai
 func stateOf(s record.State) State {
 	return State{
 		Status:  string(s.Status),
-		Running: s.Status == record.Running || s.Status == record.Paused,
-		Paused:  s.Status == record.Paused,
-		Pid:     s.Pid, ExitCode: s.ExitCode, OOMKilled: s.OOMKilled, Error: s.Error,
+		Running: s.Alive() || s.Status == record.Restarting, // as docker has it
+		Paused:  s.Status == record.Paused, Restarting: s.Status == record.Restarting,
+		Pid: s.Pid, ExitCode: s.ExitCode, OOMKilled: s.OOMKilled, Error: s.Error,
 		StartedAt: s.StartedAt, FinishedAt: s.FinishedAt,
 	}
 }
@@ -110,7 +111,7 @@ func hostConfigOf(cfg record.Config, o record.Asked) HostConfig {
 		LogConfig:     LogConfig{Type: "json-file", Config: map[string]string{}},
 		NetworkMode:   networkMode(cfg),
 		PortBindings:  portMap(cfg.Network.Ports),
-		RestartPolicy: RestartPolicy{Name: "no"},
+		RestartPolicy: restartPolicyOf(cfg.Restart),
 		AutoRemove:    cfg.AutoRemove,
 		CapAdd:        o.Security.CapAdd, CapDrop: o.Security.CapDrop,
 		CgroupnsMode: string(cmp.Or(cfg.Shared.Cgroup, record.Private)),
@@ -171,6 +172,10 @@ func (h *HostConfig) blockLimits(r record.Resources) {
 	}
 	h.BlkioDeviceReadBps, h.BlkioDeviceWriteBps = throttles(r.ReadBps), throttles(r.WriteBps)
 	h.BlkioDeviceReadIOps, h.BlkioDeviceWriteIOps = throttles(r.ReadIOps), throttles(r.WriteIOps)
+}
+
+func restartPolicyOf(p record.RestartPolicy) RestartPolicy {
+	return RestartPolicy{Name: cmp.Or(p.Name, "no"), MaximumRetryCount: p.Max}
 }
 
 func mountAsked(m record.Mounted) MountAsked {

@@ -59,10 +59,8 @@ func Of(ctx context.Context, c *runner.Container) (Container, error) {
 	return s, nil
 }
 
-// Runs reports whether it runs, paused or not.
-func (c Container) Runs() bool {
-	return c.State.Status == record.Running || c.State.Status == record.Paused
-}
+// Runs reports whether it runs, paused or not, or is about to be started again.
+func (c Container) Runs() bool { return c.State.Alive() || c.State.Status == record.Restarting }
 
 // Status is its state in docker's words, as "Up 2 hours" or "Exited (0) 5 minutes
 // ago".
@@ -73,6 +71,8 @@ func (c Container) Status(now time.Time) string {
 		return "Up " + units.HumanDuration(now.Sub(s.StartedAt))
 	case record.Paused:
 		return "Up " + units.HumanDuration(now.Sub(s.StartedAt)) + " (Paused)"
+	case record.Restarting:
+		return fmt.Sprintf("Restarting (%d) %s", s.ExitCode, Ago(now, s.FinishedAt))
 	case record.Exited:
 		return fmt.Sprintf("Exited (%d) %s", s.ExitCode, Ago(now, s.FinishedAt))
 	default:
@@ -117,7 +117,10 @@ var conditions = map[string]func(s Container, value string) bool{
 }
 
 // statuses are what a container can be.
-var statuses = []string{string(record.Created), string(record.Running), string(record.Paused), string(record.Exited)}
+var statuses = []string{
+	string(record.Created), string(record.Restarting), string(record.Running), string(record.Paused),
+	string(record.Exited),
+}
 
 // Check refuses terms that do not exist, with errdefs.ErrInvalid.
 func (f Filter) Check() error {

@@ -39,7 +39,7 @@ func (c *Container) exec(ctx context.Context, cfg record.ExecConfig, st Streams)
 	case err != nil:
 		return record.ExitStatus{}, err
 	case !state.Alive():
-		return record.ExitStatus{}, c.notRunning()
+		return record.ExitStatus{}, c.notAlive(state)
 	case state.Status == record.Paused:
 		return record.ExitStatus{}, errdefs.Errorf(errdefs.ErrConflict, "container %s is paused; unpause it first", c)
 	}
@@ -121,7 +121,7 @@ func (x *execution) run(ctx context.Context, st record.State, cfg record.ExecCon
 		return record.ExitStatus{}, x.c.notRunning() // the monitor ends with its container
 	}
 	if p.Type == attach.TypeFailed {
-		err := failure(p.Data)
+		err := record.Failure(p.Data)
 		switch {
 		case errors.Is(err, errdefs.ErrUnavailable):
 			err = fmt.Errorf("container %s: %w", x.c, errFrozen)
@@ -199,7 +199,7 @@ func (x *execution) copy(to io.Writer, from *os.File) {
 	x.copies.Go(func() {
 		_, err := io.Copy(to, from)
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			rest(to, from)
+			attach.ReadRest(to, from)
 		}
 	})
 }
@@ -213,24 +213,6 @@ func (x *execution) drain() {
 		}
 	}
 	x.copies.Wait()
-}
-
-// rest copies what can be read without waiting.
-func rest(to io.Writer, from *os.File) {
-	_ = from.SetReadDeadline(time.Time{}) // pipes and terminals take deadlines
-	raw, err := from.SyscallConn()
-	if err != nil {
-		return
-	}
-	buf := make([]byte, 32<<10)
-	for n := 1; n > 0; {
-		_ = raw.Read(func(fd uintptr) bool { n, _ = unix.Read(int(fd), buf); return true })
-		if n > 0 {
-			if _, err := to.Write(buf[:n]); err != nil {
-				return
-			}
-		}
-	}
 }
 
 func (x *execution) resize(ctx context.Context) {

@@ -37,7 +37,7 @@ func (c *Container) Unpause(ctx context.Context) error {
 // one that can be unpaused.
 func (c *Container) setFrozen(ctx context.Context, st record.State, on bool) error {
 	if !st.Alive() {
-		return c.notRunning()
+		return c.notAlive(st)
 	}
 	g, err := c.group(st)
 	if err != nil {

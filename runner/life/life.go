@@ -12,6 +12,7 @@ import (
 
 	"cove/errdefs"
 	"cove/network"
+	"cove/runner/life/spawn"
 	"cove/runner/record"
 	"cove/sandbox/cgroup"
 	"cove/sandbox/host"
@@ -19,10 +20,8 @@ import (
 
 // Options say where the monitors of containers are.
 type Options struct {
-	// Run is the directory of their sockets.
-	Run string
-	// RuntimePath is the cove-runtime binary, which is the monitor.
-	RuntimePath string
+	// Program is what their monitors run.
+	Program spawn.Program
 	// Network is the one that the containers are connected to.
 	Network *network.Network
 }
@@ -34,7 +33,7 @@ type Container struct {
 	cfg  record.Config
 	name string
 	// standby is the monitor that the next start uses, under the control lock.
-	standby *Monitor
+	standby *spawn.Monitor
 }
 
 // Of is the container that is recorded in dir, as cfg and with the name that it has
@@ -81,9 +80,18 @@ func (c *Container) running(ctx context.Context) (record.State, error) {
 		return st, err
 	}
 	if !st.Alive() {
-		return st, c.notRunning()
+		return st, c.notAlive(st)
 	}
 	return st, nil
+}
+
+// notAlive says of a container that does not run why.
+func (c *Container) notAlive(st record.State) error {
+	if st.Status == record.Restarting {
+		return errdefs.Errorf(errdefs.ErrConflict,
+			"container %s is restarting, wait until the container is running", c)
+	}
+	return c.notRunning()
 }
 
 // thawedState is State, once nothing freezes the processes for a moment any more, as

@@ -3,11 +3,8 @@ package life
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"os"
-	"os/exec"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -15,6 +12,7 @@ import (
 	"cove/errdefs"
 	"cove/internal/process"
 	"cove/runner/attach"
+	"cove/runner/life/spawn"
 	"cove/runner/record"
 )
 
@@ -33,26 +31,13 @@ const (
 	forever = math.MaxInt64
 )
 
-// Monitor is a monitor that waits to be told to start its container.
-type Monitor struct {
-	process *os.Process
-	conn    *attach.Conn
-}
-
-// Close ends a monitor that was not given to a container.
-func (m *Monitor) Close() {
-	if m != nil {
-		m.conn.Close()
-	}
-}
-
 // StandBy starts the monitor of a container that is about to be made, whose id
 // is decided, so that the one starts while the other is made: see
 // [Container.Use]. A monitor looks at nothing before it is told to start the
 // container, and ends when whoever started it does. It is nil when it could not
 // be started; then the start of the container tries again, and says why not.
-func (o *Options) StandBy(dir record.Dir) *Monitor {
-	m, err := o.spawn(dir)
+func (o *Options) StandBy(dir record.Dir) *spawn.Monitor {
+	m, err := o.Program.Monitor(dir)
 	if err != nil {
 		return nil
 	}
@@ -61,43 +46,15 @@ func (o *Options) StandBy(dir record.Dir) *Monitor {
 
 // Use gives a monitor of StandBy to a container that nobody else has yet: its
 // next start uses it. One that was given before and not used ends; nil is none.
-func (c *Container) Use(m *Monitor) {
+func (c *Container) Use(m *spawn.Monitor) {
 	c.standby.Close()
 	c.standby = m
-}
-
-// spawn runs a monitor, in a session of its own and away from this process's
-// directory and streams.
-func (o *Options) spawn(dir record.Dir) (*Monitor, error) {
-	conn, theirs, err := attach.Pair()
-	if err != nil {
-		return nil, err
-	}
-	defer theirs.Close()
-	//nolint:noctx // the monitor outlives this command
-	cmd := exec.Command(o.RuntimePath, "monitor", "--run", o.Run, string(dir))
-	cmd.Dir = "/"
-	// It mostly waits. With one processor the Go runtime has fewer threads to
-	// start, to wake and to keep memory for.
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "GOMAXPROCS=1"}
-	cmd.ExtraFiles = []*os.File{theirs}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := cmd.Start(); err != nil {
-		conn.Close()
-		if errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist) {
-			return nil, errdefs.Errorf(errdefs.ErrUnavailable,
-				"the program cove-runtime is not beside this one nor in $PATH (%s)", o.RuntimePath)
-		}
-		return nil, fmt.Errorf("starting its monitor: %w", err)
-	}
-	go cmd.Wait() //nolint:errcheck // only collects the zombie, if this process lives that long
-	return &Monitor{process: cmd.Process, conn: conn}, nil
 }
 
 // call connects to the monitor of a container that ran a moment ago, and waits
 // for its welcome. One that has ended is errdefs.ErrNotFound.
 func (c *Container) call(ctx context.Context, monitor int, h attach.Hello, files ...*os.File) (*attach.Conn, error) {
-	conn, err := attach.Dial(c.dir.Socket(c.o.Run), h, files...)
+	conn, err := attach.Dial(c.dir.Socket(c.o.Program.Run), h, files...)
 	if err != nil {
 		return nil, err
 	}
@@ -152,14 +109,23 @@ func (c *Container) await(
 // endMonitor kills a monitor that does not answer, after its container ended:
 // nothing is lost then. What it had to do is done by whoever looks next.
 func (c *Container) endMonitor(ctx context.Context) error {
-	pid, ok := process.Find(c.dir.Holder(record.MonitorLock))
-	if !ok {
-		return nil // ended meanwhile
+	return c.endHolder(ctx, record.MonitorLock)
+}
+
+// endHolder kills the process that holds one of the container's locks for its life,
+// and returns when it has ended.
+func (c *Container) endHolder(ctx context.Context, name record.LockName) error {
+	var pid int
+	for ok := false; !ok; pid, ok = process.Find(c.dir.Holder(name)) {
+		// One that becomes another program, or hands the lock on, is nobody for a moment.
+		if time.Sleep(time.Millisecond); !c.dir.Held(name) || ctx.Err() != nil {
+			return ctx.Err() // nil if it has ended meanwhile
+		}
 	}
 	if err := unix.Kill(pid, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
-		return errdefs.Errorf(errdefs.ErrDenied, "container %s: killing its monitor, process %d: %w", c, pid, err)
+		return errdefs.Errorf(errdefs.ErrDenied, "container %s: killing process %d: %w", c, pid, err)
 	}
-	lock, err := c.dir.Lock(ctx, record.MonitorLock, answerTimeout)
+	lock, err := c.dir.Lock(ctx, name, answerTimeout)
 	if err != nil {
 		return err
 	}

@@ -6,8 +6,10 @@ import (
 	"time"
 
 	"cove/errdefs"
+	"cove/internal/ids"
 	"cove/internal/process"
 	"cove/runner/record"
+	"cove/runner/restart"
 	"cove/runner/task"
 )
 
@@ -17,7 +19,7 @@ import (
 // is errdefs.ErrNotFound.
 func (c *Container) State(ctx context.Context) (record.State, error) {
 	st, err := c.dir.State()
-	if err != nil || !st.Alive() || c.monitored(ctx) {
+	if err != nil || c.believed(ctx, st) {
 		return st, err
 	}
 	lock, err := c.dir.Lock(ctx, record.ReconcileLock, answerTimeout)
@@ -26,10 +28,26 @@ func (c *Container) State(ctx context.Context) (record.State, error) {
 	}
 	defer record.Unlock(lock)
 	// Another may have reconciled it, and a third started it again.
-	if st, err = c.dir.State(); err != nil || !st.Alive() || c.monitored(ctx) {
+	if st, err = c.dir.State(); err != nil || c.believed(ctx, st) {
 		return st, err
 	}
+	if st.Status == record.Restarting { // whoever was to start it was killed
+		err := c.Sweep(ctx)
+		st, aerr := c.ask(ctx, st)
+		return st, errors.Join(err, aerr)
+	}
 	return c.reconcile(ctx, st)
+}
+
+// believed reports whether the process is there that makes a state true.
+func (c *Container) believed(ctx context.Context, st record.State) bool {
+	switch {
+	case st.Status == record.Restarting:
+		return c.dir.Held(record.RestartLock)
+	case st.Alive():
+		return c.monitored(ctx)
+	}
+	return true
 }
 
 // monitored reports whether the container has a monitor. One that was killed a
@@ -55,7 +73,8 @@ func (c *Container) reconcile(ctx context.Context, st record.State) (record.Stat
 	lost := st.Lost(time.Now().UTC())
 	err := c.Sweep(ctx)
 	if !c.cfg.AutoRemove {
-		return lost, errors.Join(err, c.dir.SetState(lost, true))
+		lost, aerr := c.ask(ctx, lost)
+		return lost, errors.Join(err, aerr)
 	}
 	if err := errors.Join(err, task.Discard(ctx, c.dir, c.cfg)); err != nil {
 		return lost, err
@@ -70,4 +89,38 @@ func (c *Container) Sweep(ctx context.Context) error {
 		return err
 	}
 	return c.o.Network.Release(c.ID())
+}
+
+// ask records how the container ended, and has it started again if its policy says
+// so, as its monitor would have. After a boot it is not for whoever looks first to
+// start it.
+func (c *Container) ask(ctx context.Context, st record.State) (record.State, error) {
+	wait, again := restart.After(c.cfg.Restart, st, c.dir.Marked(record.StopMark))
+	if st.Status = record.Exited; !again || st.BootID != ids.Boot() {
+		return st, c.dir.SetState(st, true)
+	}
+	waiting := st
+	waiting.Status, waiting.Backoff = record.Restarting, wait
+	waiting.Restarts++
+	if err := c.startLater(ctx, waiting); err != nil {
+		return st, errors.Join(err, c.dir.SetState(st, true))
+	}
+	return waiting, nil
+}
+
+// startLater starts a process that will start the container. The lock is signed in
+// its name before anybody could end its holder.
+func (c *Container) startLater(ctx context.Context, st record.State) error {
+	lock, err := c.dir.Lock(ctx, record.RestartLock, answerTimeout)
+	if err != nil {
+		return err
+	}
+	defer lock.Close() // the process has it, too
+	if err := record.Sign(lock, ""); err != nil {
+		return err
+	}
+	if err := c.dir.SetState(st, true); err != nil {
+		return err
+	}
+	return c.o.Program.Waiting(c.dir, lock)
 }

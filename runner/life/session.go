@@ -48,6 +48,8 @@ func (c *Container) Attach(ctx context.Context) (*Session, error) {
 	switch {
 	case err != nil:
 		return nil, err
+	case st.Status == record.Restarting:
+		return nil, c.notAlive(st)
 	case !st.Alive():
 		return nil, errdefs.Errorf(errdefs.ErrConflict,
 			"cannot attach to a stopped container, start it first: %s is not running", c)

@@ -7,7 +7,6 @@ import (
 	"os"
 
 	"cove/errdefs"
-	"cove/internal/leanjson"
 	"cove/runner/attach"
 	"cove/runner/record"
 )
@@ -41,7 +40,40 @@ func (c *Container) start(ctx context.Context, h attach.Hello) (*Session, error)
 		return nil, err
 	}
 	defer unlock()
+	// A person does not wait for the policy, and begins its count anew.
+	if st, err := c.dir.State(); err == nil && st.Status == record.Restarting {
+		if err := errors.Join(c.dir.SetMark(record.StopMark, true), c.EndRestart(ctx)); err != nil {
+			return nil, err
+		}
+	}
 	return c.startLocked(ctx, h)
+}
+
+// StartAgain is Start for who holds the restart lock: only if the container still
+// waits to be started again. One that cannot has ended.
+func (c *Container) StartAgain(ctx context.Context) error {
+	unlock, err := c.Lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	st, err := c.dir.State()
+	if err != nil || st.Status != record.Restarting {
+		return err
+	}
+	if c.dir.Marked(record.StopMark) {
+		st.Status = record.Exited
+		return c.dir.SetState(st, true)
+	}
+	if err = c.StartLocked(ctx); err == nil {
+		return nil
+	}
+	// Its monitor has recorded why, if there was one.
+	if st, serr := c.dir.State(); serr == nil && st.Status == record.Restarting {
+		st.Status, st.Error = record.Exited, err.Error()
+		err = errors.Join(err, c.dir.SetState(st, true))
+	}
+	return err
 }
 
 // StartLocked is Start for whoever holds the control lock.
@@ -64,16 +96,18 @@ func (c *Container) startLocked(ctx context.Context, h attach.Hello) (*Session, 
 	case st.Alive():
 		return nil, fmt.Errorf("container %s: %w", c, errRuns)
 	}
-	if err := errors.Join(c.dir.SetMark(record.PausedMark, false), c.dir.SetMark(record.KeepMark, false)); err != nil {
-		return nil, err
+	for _, mark := range []record.Mark{record.PausedMark, record.KeepMark, record.StopMark} {
+		if err := c.dir.SetMark(mark, false); err != nil {
+			return nil, err
+		}
 	}
 	m := c.standby
 	if c.standby = nil; m == nil {
-		if m, err = c.o.spawn(c.dir); err != nil {
+		if m, err = c.o.Program.Monitor(c.dir); err != nil {
 			return nil, fmt.Errorf("container %s: %w", c, err)
 		}
 	}
-	conn, monitor := m.conn, m.process
+	conn, monitor := m.Conn, m.Process
 	if err := conn.SendJSON(attach.TypeHello, h); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("container %s: %w", c, err)
@@ -111,17 +145,9 @@ func (s *Session) awaitStart(ctx context.Context, monitor *os.Process) error {
 		case attach.TypeStarted:
 			return nil
 		case attach.TypeFailed:
-			return failure(p.Data)
+			return record.Failure(p.Data)
 		case attach.TypeStdout, attach.TypeStderr, attach.TypeExit:
 			s.early = append(s.early, attach.Packet{Type: p.Type, Data: append([]byte(nil), p.Data...)})
 		}
 	}
-}
-
-func failure(data []byte) error {
-	var e record.StartError
-	if err := leanjson.Unmarshal(data, &e); err != nil {
-		return fmt.Errorf("monitor answered %q: %w", data, err)
-	}
-	return &e
 }

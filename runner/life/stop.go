@@ -5,9 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -22,11 +19,23 @@ import (
 // ends all others of its pid namespace, too. When the signal is one that ends
 // the process whatever it likes, Kill returns when its end is recorded.
 func (c *Container) Kill(ctx context.Context, sig syscall.Signal) error {
-	st, err := c.running(ctx)
+	st, err := c.State(ctx)
 	if err != nil {
 		return err
 	}
-	if sig != unix.SIGKILL && !endsBy(st.Pid, sig) {
+	own, err := record.ParseSignal(c.cfg.StopSignal)
+	if err != nil {
+		return err
+	}
+	if sig == unix.SIGKILL || sig == own {
+		if waited, err := c.stopped(ctx, st); waited || err != nil {
+			return err
+		}
+	}
+	if !st.Alive() {
+		return c.notRunning()
+	}
+	if sig != unix.SIGKILL && !process.EndsBy(st.Pid, sig) {
 		return c.signal(st, sig)
 	}
 	if err := c.signal(st, sig); err != nil {
@@ -35,59 +44,16 @@ func (c *Container) Kill(ctx context.Context, sig syscall.Signal) error {
 	return c.finish(ctx, st)
 }
 
-// signal goes through a pidfd: the pid cannot mean another process between the
-// look at the state and the signal.
+// signal sends one to the first process of a container that runs.
 func (c *Container) signal(st record.State, sig syscall.Signal) error {
-	gone := errdefs.Errorf(errdefs.ErrConflict, "container %s is not running", c)
-	fd, err := unix.PidfdOpen(st.Pid, 0)
-	if errors.Is(err, unix.ESRCH) {
-		return gone
-	}
-	if err != nil {
-		return fmt.Errorf("container %s: opening process %d: %w", c, st.Pid, err)
-	}
-	defer unix.Close(fd)
-	now, err := c.dir.State()
-	if err != nil || now.Pid != st.Pid {
-		return gone
-	}
-	switch err := unix.PidfdSendSignal(fd, sig, nil, 0); {
+	same := func() bool { now, err := c.dir.State(); return err == nil && now.Pid == st.Pid }
+	switch err := process.Signal(st.Pid, sig, same); {
 	case errors.Is(err, unix.ESRCH):
-		return gone
+		return c.notRunning()
 	case err != nil:
 		return fmt.Errorf("container %s: sending %v: %w", c, sig, err)
 	}
 	return nil
-}
-
-// endsBy reports whether a signal ends a process whatever the process likes: it
-// neither handles nor ignores it, and what is done by default is to end. The
-// first process of a pid namespace is spared what it does not handle
-// (pid_namespaces(7)).
-func endsBy(pid int, sig syscall.Signal) bool {
-	switch sig {
-	case unix.SIGCHLD, unix.SIGCONT, unix.SIGURG, unix.SIGWINCH, unix.SIGSTOP, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU:
-		return false // signal(7): ignored, or a stop
-	}
-	status, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
-	if err != nil {
-		return false
-	}
-	for line := range strings.Lines(string(status)) {
-		name, value, _ := strings.Cut(line, ":")
-		switch name {
-		case "NSpid":
-			if fields := strings.Fields(value); len(fields) > 1 && fields[len(fields)-1] == "1" {
-				return false
-			}
-		case "SigIgn", "SigCgt":
-			mask, err := strconv.ParseUint(strings.TrimSpace(value), 16, 64)
-			if err != nil || mask&(1<<(uint(sig)-1)) != 0 {
-				return false
-			}
-		}
-	}
-	return true
 }
 
 // OwnTimeout is, to Stop and Restart, the timeout that the container was made with.
@@ -99,8 +65,73 @@ const defaultStopTimeout = 10 * time.Second
 // waits for ever. A container that does not run is no error.
 func (c *Container) Stop(ctx context.Context, timeout time.Duration) error {
 	st, err := c.State(ctx)
-	if err != nil || !st.Alive() {
+	if err != nil {
 		return err
+	}
+	if waited, err := c.stopped(ctx, st); waited || err != nil {
+		return err
+	}
+	if err := c.stop(ctx, st, timeout); err != nil {
+		return err
+	}
+	return c.stayEnded(ctx)
+}
+
+// StopLocked is Stop for whoever holds the control lock.
+func (c *Container) StopLocked(ctx context.Context, timeout time.Duration) error {
+	if err := c.dir.SetMark(record.StopMark, true); err != nil {
+		return err
+	}
+	st, err := c.State(ctx)
+	if err == nil {
+		err = c.stop(ctx, st, timeout)
+	}
+	return errors.Join(err, c.EndRestart(ctx))
+}
+
+// stopped marks a container as ended by a person; one that waits to be started
+// again waits no more, and that is all there is to do.
+func (c *Container) stopped(ctx context.Context, st record.State) (waited bool, err error) {
+	if c.cfg.Restart.Name == "" || !st.Alive() && st.Status != record.Restarting {
+		return false, nil
+	}
+	if err := c.dir.SetMark(record.StopMark, true); err != nil || st.Status != record.Restarting {
+		return false, err
+	}
+	err = c.Hold(ctx, func(now record.State) error {
+		if waited = now.Status == record.Restarting; waited {
+			return c.EndRestart(ctx)
+		}
+		return nil
+	})
+	return waited, err
+}
+
+// stayEnded is for a container that ended by itself before it was marked.
+func (c *Container) stayEnded(ctx context.Context) error {
+	if st, err := c.dir.State(); err != nil || st.Status != record.Restarting {
+		return nil //nolint:nilerr // it is gone, or State tells what is wrong with it
+	}
+	return c.Hold(ctx, func(record.State) error { return c.EndRestart(ctx) })
+}
+
+// EndRestart ends the process that waits to start the container again, if there is
+// one. The caller holds the control lock, without which it starts nothing.
+func (c *Container) EndRestart(ctx context.Context) error {
+	st, err := c.dir.State()
+	if err != nil || st.Status != record.Restarting {
+		return nil //nolint:nilerr // it is gone, or State tells what is wrong with it
+	}
+	if err := c.endHolder(ctx, record.RestartLock); err != nil {
+		return err
+	}
+	_, err = c.State(ctx)
+	return err
+}
+
+func (c *Container) stop(ctx context.Context, st record.State, timeout time.Duration) error {
+	if !st.Alive() {
+		return nil
 	}
 	if timeout == OwnTimeout {
 		timeout = defaultStopTimeout
@@ -126,7 +157,7 @@ func (c *Container) Stop(ctx context.Context, timeout time.Duration) error {
 	defer cancel()
 	_, err = c.Wait(grace)
 	if errors.Is(err, errdefs.ErrUnavailable) { // the monitor hangs: wait for the process itself
-		awaitEnd(grace, st.Pid)
+		process.AwaitEnd(grace, st.Pid)
 		err = context.DeadlineExceeded
 	}
 	switch {
@@ -144,6 +175,9 @@ func (c *Container) Stop(ctx context.Context, timeout time.Duration) error {
 // gone, is no error.
 func (c *Container) End(ctx context.Context) error {
 	st, err := c.running(ctx)
+	if err == nil {
+		_, err = c.stopped(ctx, st)
+	}
 	if err == nil {
 		err = c.signal(st, unix.SIGKILL)
 	}
@@ -171,7 +205,7 @@ func (c *Container) finish(ctx context.Context, st record.State) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if awaitEnd(limited, st.Pid); process.Running(st.Pid) {
+	if process.AwaitEnd(limited, st.Pid); process.Running(st.Pid) {
 		return errdefs.Errorf(errdefs.ErrUnavailable,
 			"container %s: its process %d does not end: it waits in the kernel (state %c)",
 			c, st.Pid, process.State(st.Pid))

@@ -8,7 +8,6 @@ import (
 
 	"cove/errdefs"
 	"cove/internal/leanjson"
-	"cove/internal/process"
 	"cove/runner/attach"
 	"cove/runner/record"
 )
@@ -44,6 +43,29 @@ func (c *Container) Wait(ctx context.Context) (record.ExitStatus, error) {
 	return status, nil
 }
 
+// WaitForGood waits until the container neither runs nor is about to be started
+// again by its policy.
+func (c *Container) WaitForGood(ctx context.Context) error {
+	for {
+		if _, err := c.Wait(ctx); err != nil {
+			return err
+		}
+		st, err := c.State(ctx)
+		if err != nil || !st.Alive() && st.Status != record.Restarting {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(restartPoll):
+		}
+	}
+}
+
+// restartPoll is how often a container that is about to be started again is looked
+// at: its wait is at least as long.
+const restartPoll = 100 * time.Millisecond
+
 // ended reads the end of a container that ran and whose monitor is not there
 // any more. It may be about to write it: its lock tells when it has.
 func (c *Container) ended(ctx context.Context) (record.ExitStatus, error) {
@@ -59,15 +81,4 @@ func (c *Container) ended(ctx context.Context) (record.ExitStatus, error) {
 		return record.State{}.Lost(time.Time{}).Exit(), nil // it was removed when it ended, and its exit code with it
 	}
 	return record.ExitStatus{}, err
-}
-
-// awaitEnd waits until a process, which need not be a child, has ended.
-func awaitEnd(ctx context.Context, pid int) {
-	for process.Running(pid) {
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(10 * time.Millisecond):
-		}
-	}
 }

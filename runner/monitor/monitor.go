@@ -30,6 +30,7 @@ import (
 	"cove/runner/attach"
 	"cove/runner/logs"
 	"cove/runner/record"
+	"cove/runner/restart"
 	"cove/runner/task"
 	"cove/sandbox/seccomp"
 )
@@ -57,28 +58,39 @@ type monitor struct {
 	hello   attach.Hello
 	started bool // under hub.mu, as ending
 	ending  bool
+	// again is the restart lock, when the policy starts the container again.
+	again *os.File
 }
 
 // Run starts the container and returns when it has ended and everything is
 // cleaned up. A container that could not start is no error here: whoever
-// started it was told.
-func Run(ctx context.Context, o Options) error {
-	conn, err := attach.FromFile(o.First)
+// started it was told. again is the restart lock, held, when the container is to be
+// started again, and nil else.
+func Run(ctx context.Context, o Options) (again *os.File, err error) {
+	m := &monitor{o: o, hub: &hub{dir: o.Dir, clients: map[*client]struct{}{}}}
+	err = m.run(ctx)
+	return m.again, err
+}
+
+func (m *monitor) run(ctx context.Context) error {
+	conn, err := attach.FromFile(m.o.First)
 	if err != nil {
 		return err
 	}
-	m := &monitor{o: o, hub: &hub{dir: o.Dir, clients: map[*client]struct{}{}}}
 	if err := m.greet(conn); err != nil {
 		return err
 	}
-	lock, err := o.Dir.Lock(ctx, record.MonitorLock, lockPatience)
+	lock, err := m.o.Dir.Lock(ctx, record.MonitorLock, lockPatience)
 	if err != nil {
 		return m.refuse(err)
 	}
 	unlock := sync.OnceFunc(func() { record.Unlock(lock) })
 	defer unlock()
-	if m.cfg, err = o.Dir.Config(); err != nil {
+	if m.cfg, err = m.o.Dir.Config(); err != nil {
 		return m.refuse(err)
+	}
+	if old, err := m.o.Dir.State(); err == nil && old.Status == record.Restarting {
+		m.state.Restarts, m.state.Backoff = old.Restarts, old.Backoff
 	}
 	m.ignoreSignals()
 	if err := m.start(ctx); err != nil {
@@ -201,6 +213,7 @@ func (m *monitor) begin() (err error) {
 	m.state = record.State{
 		Status: record.Running, Pid: m.task.Process.Pid(), Monitor: os.Getpid(), StartedAt: time.Now().UTC(),
 		Cgroup: m.task.Group.Path(), BootID: ids.Boot(), Network: m.task.Net.State,
+		Restarts: m.state.Restarts, Backoff: m.state.Backoff,
 	}
 	if err := m.o.Dir.SetState(m.state, false); err != nil {
 		return err
@@ -363,11 +376,29 @@ func (m *monitor) finish(ctx context.Context, unlock func()) error {
 		exit.Error = err.Error()
 	}
 	m.state.Error = exit.Error
+	errs = append(errs, m.decide(ctx))
 	m.closeSocket()
 	errs = append(errs, m.recordEnd(ctx))
 	unlock()
 	m.hub.end(exit)
 	return errors.Join(append(errs, m.task.Close(ctx))...)
+}
+
+// decide asks the policy whether the container that has ended is started again. The
+// lock comes before the state that says so: without it that state is not believed.
+func (m *monitor) decide(ctx context.Context) error {
+	wait, again := restart.After(m.cfg.Restart, m.state, m.o.Dir.Marked(record.StopMark))
+	if !again {
+		return nil
+	}
+	lock, err := m.o.Dir.Lock(ctx, record.RestartLock, lockPatience)
+	if err != nil {
+		return err
+	}
+	m.again = lock
+	m.state.Status, m.state.Backoff = record.Restarting, wait
+	m.state.Restarts++
+	return nil
 }
 
 func (m *monitor) closeSocket() {

@@ -61,7 +61,10 @@ func start(t *testing.T, change func(*record.Config)) *container {
 	if err := conn.SendJSON(attach.TypeHello, attach.Hello{Kind: attach.Attach, Lossless: true}); err != nil {
 		t.Fatal(err)
 	}
-	go func() { c.ended <- Run(context.Background(), Options{Dir: c.dir, Run: c.run, First: theirs}) }()
+	go func() {
+		_, err := Run(context.Background(), Options{Dir: c.dir, Run: c.run, First: theirs})
+		c.ended <- err
+	}()
 	return c
 }
 

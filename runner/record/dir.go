@@ -74,6 +74,10 @@ const (
 	// KeepMark makes the monitor keep the record of a container that would
 	// otherwise be removed with its end: it is about to be started again.
 	KeepMark Mark = "keep"
+	// StopMark says that a person ended the container, so that its policy does not
+	// start it again; a start clears it. Who ends it sets it without the lock, before
+	// the signal.
+	StopMark Mark = "stopped"
 )
 
 // Marked reports whether a mark is set.

@@ -23,6 +23,8 @@ const (
 	// ControlLock is held by whoever starts, pauses, renames, copies from or
 	// removes the container.
 	ControlLock LockName = "control.lock"
+	// RestartLock is held by the process that will start the container again.
+	RestartLock LockName = "restart.lock"
 	// ReconcileLock is held by whoever does what a killed monitor could not.
 	ReconcileLock LockName = "reconcile.lock"
 )
@@ -76,11 +78,18 @@ func (d Dir) lock(ctx context.Context, name LockName) (*os.File, error) {
 		return nil, notFound(d)
 	}
 	// So that others can say who keeps them waiting, and end a monitor that hangs.
-	if _, err := f.WriteAt([]byte(process.Self()+"\n"), 0); err != nil {
+	if err := Sign(f, process.Self()); err != nil {
 		Unlock(f)
 		return nil, fmt.Errorf("runner: container %s: %w", d.ID(), err)
 	}
 	return f, nil
+}
+
+// Sign writes into a held lock whose it is: this process's, or that of another to
+// which it is handed on. "" is nobody's, whom nobody will end for it.
+func Sign(f *os.File, identity string) error {
+	_, err := f.WriteAt([]byte(identity+"\n"), 0)
+	return err
 }
 
 // Unlock gives a lock back.

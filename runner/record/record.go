@@ -4,11 +4,14 @@
 package record
 
 import (
+	"fmt"
+	"strconv"
 	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"cove/errdefs"
+	"cove/internal/leanjson"
 	"cove/layers/mount"
 	"cove/network"
 )
@@ -46,9 +49,10 @@ type Config struct {
 	Network network.Config `json:"network"`
 	Shared  Shared         `json:"shared,omitzero"`
 	// Init has cove-runtime, at InitPath, run what Spec would execute.
-	Init   bool              `json:"init,omitempty"`
-	Log    LogConfig         `json:"log,omitzero"`
-	Labels map[string]string `json:"labels,omitempty"`
+	Init    bool              `json:"init,omitempty"`
+	Restart RestartPolicy     `json:"restart,omitzero"`
+	Log     LogConfig         `json:"log,omitzero"`
+	Labels  map[string]string `json:"labels,omitempty"`
 	// Mounts are the volumes and paths of the host among Spec.Mounts.
 	Mounts []Mounted `json:"mounts,omitempty"`
 	// Asked is nil for a container that was not made from an image and flags.
@@ -57,6 +61,32 @@ type Config struct {
 
 // InitPath is where a container with an init of ours sees it, as docker has it.
 const InitPath = "/sbin/docker-init"
+
+// RestartPolicy says when a container that has ended is started again; the zero
+// value is never.
+type RestartPolicy struct {
+	Name string `json:"name,omitempty"`
+	// Max is how often after a failure; 0 is without end.
+	Max int `json:"max,omitempty"`
+}
+
+// The policies, in docker's words.
+const (
+	RestartAlways        = "always"
+	RestartUnlessStopped = "unless-stopped"
+	RestartOnFailure     = "on-failure"
+)
+
+// String writes the policy as flags have it.
+func (p RestartPolicy) String() string {
+	switch {
+	case p.Name == "":
+		return "no"
+	case p.Max > 0:
+		return p.Name + ":" + strconv.Itoa(p.Max)
+	}
+	return p.Name
+}
 
 // LogConfig bounds the log. The zero value is docker's json-file format,
 // rotated at 10 MB, three files kept.
@@ -76,6 +106,8 @@ const (
 	Running Status = "running"
 	Paused  Status = "paused"
 	Exited  Status = "exited"
+	// Restarting has ended, and is about to be started again by its policy.
+	Restarting Status = "restarting"
 )
 
 // State is what became of a container.
@@ -89,6 +121,10 @@ type State struct {
 	Error      string    `json:"error,omitempty"`
 	StartedAt  time.Time `json:"startedAt,omitzero"`
 	FinishedAt time.Time `json:"finishedAt,omitzero"`
+	// Restarts is how often its policy has started it since a person did; Backoff is
+	// the last wait before that.
+	Restarts int           `json:"restarts,omitempty"`
+	Backoff  time.Duration `json:"backoff,omitempty"`
 	// Network is what the container has while it runs.
 	Network network.State `json:"network,omitzero"`
 	// Cgroup is the path of its cgroup below each controller's mount point.
@@ -133,6 +169,15 @@ func (e *StartError) Error() string { return e.Msg }
 
 // Unwrap returns the errdefs kind.
 func (e *StartError) Unwrap() error { return errdefs.KindNamed(e.Kind) }
+
+// Failure reads a StartError that another process tells; what is none is an error, too.
+func Failure(data []byte) error {
+	var e StartError
+	if err := leanjson.Unmarshal(data, &e); err != nil {
+		return fmt.Errorf("monitor answered %q: %w", data, err)
+	}
+	return &e
+}
 
 // KindOf names the errdefs kind of an error, "" for none.
 func KindOf(err error) string {

@@ -30,7 +30,7 @@ type Flags struct {
 	// Quiet shows no pull.
 	Quiet bool
 
-	platform                                                             string
+	platform, restart                                                    string
 	name, user, workdir, entrypoint, hostname, network, pull, stopSignal string
 	env, envFiles, volumes, ports, tmpfs, labels                         []string
 	capAdd, capDrop, securityOpts, addHosts, dns                         []string
@@ -50,9 +50,10 @@ func (f *Flags) Register(fs *pflag.FlagSet) {
 	fs.BoolVarP(&f.Stdin, "interactive", "i", false, "keep its standard input open")
 	fs.BoolVarP(&f.TTY, "tty", "t", false, "give it a terminal")
 	fs.BoolVar(&f.autoRemove, "rm", false, "remove it when it has ended")
+	fs.StringVar(&f.restart, "restart", "no", "start it again: no, on-failure[:N], always, unless-stopped")
 	fs.StringArrayVarP(&f.ports, "publish", "p", nil, "publish a port: [[IP:]HOSTPORT:]PORT[/PROTOCOL]")
 	fs.StringArrayVarP(&f.volumes, "volume", "v", nil, "mount a host path or a named volume: SOURCE:TARGET[:ro]")
-	fs.StringArrayVar(&f.mounts, "mount", nil, "mount by keys: type=bind|volume|tmpfs,source=SOURCE,target=TARGET[,readonly]")
+	fs.StringArrayVar(&f.mounts, "mount", nil, "mount by keys: type=bind|volume|tmpfs,source=…,target=…[,readonly]")
 	fs.StringArrayVar(&f.volumesFrom, "volumes-from", nil, "mount what another container has: NAME[:ro]")
 	fs.StringArrayVar(&f.tmpfs, "tmpfs", nil, "mount an empty filesystem in memory: TARGET[:OPTIONS]")
 	fs.StringArrayVarP(&f.env, "env", "e", nil, "set a variable: KEY=VALUE, or KEY to take it from here")
@@ -95,7 +96,8 @@ func olderNames(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 // Options turns the flags into what the engine is asked for.
 func (f *Flags) Options(image string, command []string) (engine.CreateOptions, error) {
 	o := engine.CreateOptions{
-		Name: f.name, AutoRemove: f.autoRemove, Pull: engine.PullPolicy(f.pull), Platform: f.platform,
+		Name: f.name, AutoRemove: f.autoRemove, Restart: f.restart,
+		Pull: engine.PullPolicy(f.pull), Platform: f.platform,
 	}
 	o.Options = runspec.Options{
 		Image: image, Command: command, User: f.user, Workdir: f.workdir, Hostname: f.hostname,

@@ -116,7 +116,7 @@ func TestFlagsBecomeOptions(t *testing.T) {
 		}},
 		{[]string{"--pull", "never"}, func(o *engine.CreateOptions) { o.Pull = engine.PullNever }},
 	} {
-		want := engine.CreateOptions{Options: base, Pull: engine.PullMissing}
+		want := engine.CreateOptions{Options: base, Pull: engine.PullMissing, Restart: "no"}
 		tc.want(&want)
 		got, err := options(t, tc.args...)
 		if err != nil {
