@@ -78,31 +78,6 @@ func TestRedirect(t *testing.T) {
 	}
 }
 
-func TestNotify(t *testing.T) {
-	dir := t.TempDir()
-	name := filepath.Join(dir, "n")
-	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: name, Net: "unixgram"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Setenv("NOTIFY_SOCKET", name)
-	if err := notify("READY=1"); err != nil {
-		t.Fatal(err)
-	}
-	buf := make([]byte, 64)
-	n, err := conn.Read(buf)
-	if err != nil || string(buf[:n]) != "READY=1" {
-		t.Errorf("%q, %v", buf[:n], err)
-	}
-	if err := conn.Close(); err != nil {
-		t.Error(err)
-	}
-	t.Setenv("NOTIFY_SOCKET", "")
-	if err := notify("READY=1"); err != nil {
-		t.Errorf("without systemd: %v", err)
-	}
-}
-
 // TestFullDisk fills a small file system with a push: the push is refused, and
 // what was there is served on; with room again pushes work.
 func TestFullDisk(t *testing.T) {

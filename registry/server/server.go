@@ -18,6 +18,7 @@ import (
 	"cove/registry/edge"
 	"cove/registry/pki"
 	"cove/registry/store"
+	"cove/registry/systemd"
 )
 
 // serviceName is the audience of tokens.
@@ -199,7 +200,7 @@ func (s *Server) Run(ctx context.Context) error {
 	for _, run := range servers {
 		go func() { failed <- run.serve() }() // ends by Shutdown or Close below
 	}
-	if err := notify("READY=1"); err != nil {
+	if err := systemd.Notify("READY=1"); err != nil {
 		s.log.Warn("systemd was not told", "error", err)
 	}
 	var err error
@@ -261,7 +262,7 @@ func (s *Server) httpServer(h http.Handler) *http.Server {
 // drain stops taking requests and waits for the running ones.
 func (s *Server) drain(servers []running) error {
 	close(s.draining)
-	if err := notify("STOPPING=1"); err != nil {
+	if err := systemd.Notify("STOPPING=1"); err != nil {
 		s.log.Warn("systemd was not told", "error", err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Drain.Or(30*time.Second))

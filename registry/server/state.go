@@ -7,10 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
 	"cove/internal/atomicfile"
@@ -205,25 +202,4 @@ func writeAddress(name, address string) error {
 	}
 	err = atomicfile.Write(dir, filepath.Base(name), []byte(address+"\n"), 0o644, atomicfile.Durable)
 	return errors.Join(err, dir.Close())
-}
-
-// notify tells systemd how the service is doing, when it asked to be told
-// (sd_notify(3)).
-func notify(message string) error {
-	name := os.Getenv("NOTIFY_SOCKET")
-	if name == "" {
-		return nil
-	}
-	if strings.HasPrefix(name, "@") { // the abstract namespace
-		name = "\x00" + name[1:]
-	}
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Errorf("notifying systemd: %w", err)
-	}
-	defer func() { _ = unix.Close(fd) }()
-	if err := unix.Sendto(fd, []byte(message), 0, &unix.SockaddrUnix{Name: name}); err != nil {
-		return fmt.Errorf("notifying systemd: %w", err)
-	}
-	return nil
 }
