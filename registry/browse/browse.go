@@ -8,6 +8,7 @@ import (
 	"cove/distribution"
 	"cove/errdefs"
 	"cove/registry/auth"
+	"cove/registry/browse/files"
 	"cove/registry/db"
 	"cove/registry/metadata"
 )
@@ -18,11 +19,12 @@ type Browser struct {
 	db       *metadata.DB
 	registry distribution.Registry
 	judge    auth.Judge
+	files    *files.Reader
 }
 
 // New reads the registry whose database is db. Both stay the caller's.
 func New(database *metadata.DB, registry distribution.Registry, judge auth.Judge) *Browser {
-	return &Browser{db: database, registry: registry, judge: judge}
+	return &Browser{db: database, registry: registry, judge: judge, files: files.NewReader()}
 }
 
 // Query asks for a page of a list: what contains Match, after the entry Last, at

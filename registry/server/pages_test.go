@@ -38,6 +38,7 @@ func policyOfPages() []Route {
 		{"POST", "/tags/delete/{repository...}", auth.Delete, "repository", nil},
 		{"POST", "/tags/restore/{repository...}", auth.Push, "repository", nil},
 		{"GET", "/artifacts/{artifact...}", auth.Pull, "manifest", nil},
+		{"GET", "/files/{artifact...}", auth.Pull, "manifest", nil},
 		{"POST", "/artifacts/delete/{artifact...}", auth.Delete, "manifest", nil},
 		{"GET", "/account", SignIn, "account", nil},
 		{"POST", "/account/password", SignIn, "account", nil},

@@ -10,6 +10,7 @@ import (
 	"cove/registry/auth"
 	"cove/registry/browse"
 	"cove/registry/metadata"
+	"cove/registry/web/clients"
 	"cove/registry/web/view"
 )
 
@@ -27,8 +28,9 @@ type artifactData struct {
 	Label               string // the last part of where the reader is
 	Pinned              string // the name by digest
 	Kind                string // of a message
-	Commands            []client
-	Command             client
+	ArtifactType        string // "" if the kind says it
+	Commands            []clients.Client
+	Command             clients.Client
 	Ports, Volumes      []string
 	Environment, Labels []pair
 	Annotations         []pair
@@ -58,9 +60,13 @@ func (p *Pages) artifact(a *ask) error {
 	if artifactType == "" {
 		artifactType = found.Config.MediaType
 	}
+	if found.Image == nil {
+		d.ArtifactType = found.Manifest.ArtifactType
+	}
 	d.Kind = view.Kind(found.Manifest.MediaType, artifactType)
-	d.Commands = pullClients(p.host(a), name, d.Kind)
-	d.Command = choose(d.Commands, a.FormValue("client"))
+	d.Commands = clients.Pull(p.host(a), name, d.Kind)
+	d.Command = clients.Choose(d.Commands, a.FormValue("client"))
+	d.Files = found.HasFiles()
 	d.Annotations = sorted(found.Annotations)
 	d.Text = indented(found.Body)
 	d.MayDelete = p.browse.May(a.Context(), a.caller, auth.Delete, d.Project)

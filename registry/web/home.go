@@ -8,6 +8,7 @@ import (
 	"cove/errdefs"
 	"cove/registry/browse"
 	"cove/registry/metadata"
+	"cove/registry/web/view"
 )
 
 type sessionRow struct {
@@ -66,8 +67,24 @@ func (p *Pages) search(a *ask) error {
 }
 
 type auditData struct {
-	Events []metadata.Event
+	Events []auditRow
 	More   string
+}
+
+// auditRow is a line of the log. An object that is an artifact is shown by as much
+// of its digest as people compare.
+type auditRow struct {
+	metadata.Event
+	Artifact string // what the object leads to; "" if nothing
+}
+
+func newAuditRow(e metadata.Event) auditRow {
+	row := auditRow{Event: e}
+	if name, err := browse.ParseName(e.Object); err == nil && name.Digest != "" && e.Action == "manifest.push" {
+		row.Artifact = e.Object
+		row.Object = name.Repository + "@" + view.Short(name.Digest)
+	}
+	return row
 }
 
 // audit shows the newest lines of the audit log.
@@ -77,7 +94,11 @@ func (p *Pages) audit(a *ask) error {
 	if err != nil {
 		return err
 	}
-	return p.page(a, "audit", "audit", a.language.Text("audit.title"), auditData{Events: events})
+	var data auditData
+	for _, e := range events {
+		data.Events = append(data.Events, newAuditRow(e))
+	}
+	return p.page(a, "audit", "audit", a.language.Text("audit.title"), data)
 }
 
 func invalid(format string, args ...any) error {

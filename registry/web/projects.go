@@ -6,6 +6,7 @@ import (
 	"cove/registry/auth"
 	"cove/registry/browse"
 	"cove/registry/metadata"
+	"cove/registry/web/clients"
 	"cove/registry/web/view"
 )
 
@@ -116,7 +117,7 @@ func (p *Pages) project(a *ask) error {
 	if data.Repositories, more, err = p.browse.Repositories(a.Context(), a.caller, name, q); err != nil {
 		return err
 	}
-	data.Match, data.Push = q.Match, p.pushCommands(a, name)
+	data.Match, data.Push = q.Match, clients.Push(p.host(a), name)
 	if more {
 		data.More = nextPage("/projects/"+name, q.Match, data.Repositories[len(data.Repositories)-1].Name)
 	}

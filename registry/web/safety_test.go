@@ -44,7 +44,7 @@ func TestHostileTextsAreInert(t *testing.T) {
 	for i, text := range hostile {
 		clean := strings.ReplaceAll(text, "\x00", "")
 		img := s.Push(t, "library/hostile", "v1", webtest.Image{
-			Layers: []map[string]string{{"file": clean}}, Steps: []string{clean},
+			Layers: []map[string]string{{"file": clean, "x" + clean: "x"}}, Steps: []string{clean},
 			Config: ocispec.ImageConfig{
 				Env: []string{clean + "=" + clean}, Cmd: []string{clean}, Entrypoint: []string{clean}, Labels: map[string]string{clean: clean},
 				User: clean, WorkingDir: clean, StopSignal: clean, Volumes: map[string]struct{}{clean: {}},
@@ -57,6 +57,7 @@ func TestHostileTextsAreInert(t *testing.T) {
 		img.Annotations = map[string]string{"vnd.docker.reference.digest": clean}
 		s.Index(t, "library/hostile", "index", img)
 		for _, path := range []string{
+			"/files/library/hostile:v1", "/files/library/hostile:v1?path=" + url.QueryEscape("x"+clean), "/files/library/hostile:v1?path=file",
 			"/artifacts/library/hostile:v1", "/artifacts/library/hostile:index", "/repositories/library/hostile",
 			"/search?q=" + url.QueryEscape(clean), "/projects?match=" + url.QueryEscape(clean), "/repositories/library/hostile?match=" + url.QueryEscape(clean),
 			"/repositories/library/hostile?order=" + url.QueryEscape(clean), "/projects/library?match=" + url.QueryEscape(clean),

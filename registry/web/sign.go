@@ -2,6 +2,7 @@ package web
 
 import (
 	"errors"
+	"net"
 	"net/http"
 	"time"
 
@@ -76,7 +77,11 @@ func (p *Pages) signInFailed(a *ask, data signInData, err error) error {
 }
 
 func originOf(r *http.Request) session.Origin {
-	return session.Origin{Address: auth.AddressOf(r), Agent: r.UserAgent()}
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		host = r.RemoteAddr
+	}
+	return session.Origin{Address: host, Agent: r.UserAgent()}
 }
 
 func (p *Pages) signOutDo(a *ask) error {

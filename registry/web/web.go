@@ -111,6 +111,7 @@ func (p *Pages) table() []row {
 		{post, "/tags/delete/{repository...}", auth.Delete, "repository", p.tagsDelete},
 		{post, "/tags/restore/{repository...}", auth.Push, "repository", p.tagsRestore},
 		{get, "/artifacts/{artifact...}", auth.Pull, "manifest", p.artifact},
+		{get, "/files/{artifact...}", auth.Pull, "manifest", p.files},
 		{post, "/artifacts/delete/{artifact...}", auth.Delete, "manifest", p.artifactDelete},
 
 		{get, "/account", auth.SignIn, "account", p.account},

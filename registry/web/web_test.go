@@ -3,6 +3,7 @@ package web_test
 import (
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -296,4 +297,48 @@ func TestAssets(t *testing.T) {
 	if v.Send(r); v.Last.StatusCode != 304 {
 		t.Errorf("again: %d", v.Last.StatusCode)
 	}
+}
+
+func TestFiles(t *testing.T) {
+	s := webtest.Start(t, server.Config{})
+	s.Users(t, "stranger")
+	img := s.Push(t, "library/app", "v1", webtest.Image{Layers: []map[string]string{
+		{"etc/": "", "etc/motd": "<b>hello</b>", "etc/gone": "x", "bin/tool": "\x7fELF\x00"},
+		{"etc/.wh.gone": "", "a&b#c?d=e%": "odd"},
+	}})
+	v := s.As(t, "admin")
+	if body := v.Get("/artifacts/library/app:v1", 200); !strings.Contains(body, `href="/files/library/app@`+img.Digest.String()+`"`) {
+		t.Error("the artifact does not lead to its files")
+	}
+	at := "/files/library/app@" + img.Digest.String()
+	body := v.Get(at, 200)
+	if !strings.Contains(body, "path=etc") || !strings.Contains(body, "path=a%26b%23c%3Fd%3De%25") {
+		t.Errorf("root: %s", body)
+	}
+	if body := v.Get(at+"?path=etc", 200); !strings.Contains(body, "motd") || strings.Contains(body, "gone") {
+		t.Errorf("what a layer took away is shown: %s", body)
+	}
+	if body := v.Get(at+"?path=/etc/motd", 200); !strings.Contains(body, "&lt;b&gt;hello&lt;/b&gt;") {
+		t.Errorf("preview: %s", body)
+	}
+	if body := v.Get(at+"?path=a%26b%23c%3Fd%3De%25", 200); !strings.Contains(body, "odd") {
+		t.Errorf("preview: %s", body)
+	}
+	if body := v.Get(at+"?path=bin/tool", 200); !strings.Contains(body, "is not text") {
+		t.Errorf("preview: %s", body)
+	}
+	layer := regexp.MustCompile(`\?layer=(sha256(?::|%3a)[0-9a-f]+)`).FindAllStringSubmatch(v.Get("/artifacts/library/app:v1", 200), -1)
+	if len(layer) != 2 {
+		t.Fatalf("%d links to layers", len(layer))
+	}
+	if body := v.Get(at+"?path=etc&layer="+layer[1][1], 200); !strings.Contains(body, "gone") || !strings.Contains(body, "removed") {
+		t.Errorf("upper layer: %s", body)
+	}
+	v.Get(at+"?path=../../etc/none", 404)
+	v.Get(at+"?layer=sha256:zz", 400)
+	v.Get(at+"?layer="+img.Digest.String(), 404)
+	v.Get("/files/library/app:none", 404)
+	s.Index(t, "library/app", "index", img)
+	v.Get("/files/library/app:index", 400)
+	s.As(t, "stranger").Get(at, 403)
 }

@@ -1,0 +1,102 @@
+package browse
+
+import (
+	"context"
+	"path"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+
+	"cove/content"
+	"cove/errdefs"
+	"cove/registry/auth"
+	"cove/registry/browse/files"
+)
+
+// maxListed is how many entries of a directory a page shows.
+const maxListed = 1000
+
+// FilesQuery asks for a path of an image: of one layer, or, when Layer is "", of
+// all together.
+type FilesQuery struct {
+	Layer digest.Digest
+	Path  string
+}
+
+// Files is a directory of an image, or a file.
+type Files struct {
+	Artifact *Artifact
+	Path     string // without a slash at either end; the root is ""
+	Entries  []files.Entry
+	Cut      bool           // there is more than is shown
+	Preview  *files.Preview // of a file; nil for a directory
+}
+
+// Files reads what is at a path of an image. What there is not is
+// errdefs.ErrNotFound; an artifact that is no image is errdefs.ErrInvalid.
+func (b *Browser) Files(ctx context.Context, by auth.Caller, name Name, q FilesQuery) (*Files, error) {
+	a, err := b.Artifact(ctx, by, name)
+	if err != nil {
+		return nil, err
+	}
+	if !a.HasFiles() {
+		return nil, invalid("artifact %s is no image with layers of files", name)
+	}
+	ctx = auth.WithCaller(ctx, by)
+	f := &Files{Artifact: a, Path: strings.Trim(path.Clean("/"+q.Path), "/")}
+	layers, tree, err := b.tree(ctx, a, q.Layer)
+	if err != nil {
+		return nil, err
+	}
+	at, ok := tree.Find(f.Path)
+	if !ok {
+		return nil, errdefs.Errorf(errdefs.ErrNotFound, "artifact %s has no %q", name, "/"+f.Path)
+	}
+	f.Cut = tree.Cut
+	if !at.Directory {
+		f.Preview, err = b.preview(ctx, layers, at)
+		return f, err
+	}
+	var more bool
+	f.Entries, more = tree.List(f.Path, maxListed)
+	f.Cut = f.Cut || more
+	return f, nil
+}
+
+// HasFiles says whether the artifact is an image, whose layers are tars.
+func (a *Artifact) HasFiles() bool { return a.Image != nil && len(a.Layers) > 0 }
+
+func (b *Browser) tree(
+	ctx context.Context, a *Artifact, only digest.Digest,
+) (layers map[digest.Digest]files.Layer, t *files.Tree, err error) {
+	layers = map[digest.Digest]files.Layer{}
+	var stack []files.Layer
+	for _, l := range a.Layers {
+		layer := files.Layer{Digest: l.Digest, Open: func(ctx context.Context) (content.Reader, error) {
+			return b.registry.OpenBlob(ctx, a.Name.Repository, l.Digest)
+		}}
+		layers[l.Digest] = layer
+		stack = append(stack, layer)
+	}
+	if only == "" {
+		t, err = b.files.Image(ctx, stack)
+		return layers, t, err
+	}
+	layer, ok := layers[only]
+	if !ok {
+		return nil, nil, errdefs.Errorf(errdefs.ErrNotFound, "artifact %s has no layer %s", a.Name, only)
+	}
+	t, err = b.files.Layer(ctx, layer)
+	return layers, t, err
+}
+
+func (b *Browser) preview(
+	ctx context.Context, layers map[digest.Digest]files.Layer, e files.Entry,
+) (*files.Preview, error) {
+	layer, ok := layers[e.Layer]
+	if !ok || !e.Regular {
+		return &files.Preview{Size: e.Size}, nil
+	}
+	p, err := b.files.Preview(ctx, layer, e.Path)
+	return &p, err
+}

@@ -1,0 +1,99 @@
+package browsertest
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cove/registry/server"
+	"cove/registry/web/webtest"
+)
+
+// filled is a registry with something on every page.
+func filled(t *testing.T) (s *webtest.Site, pages map[string]string) {
+	t.Helper()
+	s = webtest.Start(t, server.Config{})
+	s.Users(t, "ada.lovelace", "grace", "katherine")
+	s.Project(t, "payments", false, map[string]string{"ada.lovelace": "project-admin", "grace": "developer"})
+	s.Project(t, "base-images", true, map[string]string{"katherine": "maintainer"})
+	s.Project(t, "empty", false, nil)
+	img := s.Push(t, "payments/checkout/api", "v1.4.2", webtest.Image{
+		Layers: []map[string]string{
+			{"bin/": "", "bin/sh": strings.Repeat("sh", 40000), "etc/": "", "etc/os-release": "NAME=\"cove\"\n", "etc/passwd": "root:x:0:0::/root:/bin/sh\n"},
+			{"app/": "", "app/server.js": strings.Repeat("console.log(42)\n", 900), "app/README.md": "# Checkout\n\nTakes payments.\n"},
+			{"app/config.json": `{"port": 8080}`},
+		},
+		Steps: []string{
+			"/bin/sh -c #(nop) ADD file:0a1b2c3d4e5f in / ",
+			"RUN /bin/sh -c apt-get update && apt-get install -y --no-install-recommends ca-certificates curl && rm -rf /var/lib/apt/lists/* # buildkit",
+			"COPY config.json /app/ # buildkit",
+		},
+		Config: ocispec.ImageConfig{
+			Env:        []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "NODE_VERSION=22.11.0"},
+			Entrypoint: []string{"docker-entrypoint.sh"}, Cmd: []string{"node", "/app/server.js"}, WorkingDir: "/app", User: "node",
+			ExposedPorts: map[string]struct{}{"8080/tcp": {}}, Labels: map[string]string{"org.opencontainers.image.source": "https://git.example.com/payments/checkout"},
+		},
+		Annotations: map[string]string{"org.opencontainers.image.created": "2026-03-01T12:00:00Z"},
+	})
+	s.Push(t, "payments/checkout/api", "", webtest.Image{Subject: &img, Type: "application/vnd.dev.cosign.artifact.sig.v1+json"})
+	arm := s.Push(t, "payments/checkout/api", "", webtest.Image{Layers: []map[string]string{{"arm": "64"}}})
+	img.Platform, arm.Platform = &ocispec.Platform{OS: "linux", Architecture: "amd64"}, &ocispec.Platform{OS: "linux", Architecture: "arm64", Variant: "v8"}
+	s.Index(t, "payments/checkout/api", "latest", img, arm)
+	for i := range 60 {
+		s.Push(t, "payments/worker", fmt.Sprintf("build-%d", i), webtest.Image{Layers: []map[string]string{{"n": fmt.Sprint(i / 10)}}})
+	}
+	s.Push(t, "base-images/debian", "12", webtest.Image{})
+	return s, map[string]string{
+		"start": "/start", "projects": "/projects", "project": "/projects/payments", "project-empty": "/projects/empty",
+		"members": "/projects/payments/members", "settings": "/projects/payments/settings", "repository": "/repositories/payments/worker",
+		"tags": "/repositories/payments/checkout/api", "artifact": "/artifacts/payments/checkout/api:v1.4.2", "index": "/artifacts/payments/checkout/api:latest",
+		"files": "/files/payments/checkout/api:v1.4.2", "file": "/files/payments/checkout/api:v1.4.2?path=app/README.md",
+		"search": "/search?q=check", "search-none": "/search?q=nothing-like-it", "users": "/users", "account": "/account", "audit": "/audit",
+		"error": "/projects/absent",
+	}
+}
+
+// TestPagesAreForEveryone looks at each page in both colours, on a phone, a
+// laptop and a wide screen: axe-core finds nothing, nothing is cut, and no script
+// fails.
+func TestPagesAreForEveryone(t *testing.T) {
+	axe := readAxe(t)
+	s, pages := filled(t)
+	b := open(t, s)
+	looked := 0
+	look := func(name, path string) {
+		for _, width := range []int64{360, 1280, 2560} {
+			for _, theme := range []string{"light", "dark"} {
+				if os.Getenv("COVE_SCREENSHOTS") == "" && (width == 360) != (theme == "dark") {
+					continue // every width and either theme once are enough for a test
+				}
+				b.screen(width, 900, theme)
+				b.visit(path)
+				looked++
+				where := fmt.Sprintf("%s-%d-%s", name, width, theme)
+				b.shoot(where)
+				if over := eval[int](b, "document.documentElement.scrollWidth - document.documentElement.clientWidth"); over > 0 {
+					t.Errorf("%s is %d pixels wider than the screen", where, over)
+				}
+				if width == 2560 {
+					continue // as 1280 but for the width
+				}
+				for _, v := range b.axe(axe) {
+					t.Errorf("%s: %s", where, v)
+				}
+			}
+		}
+	}
+	look("sign-in", "/sign-in")
+	b.signIn("admin")
+	for name, path := range pages {
+		look(name, path)
+	}
+	for _, fault := range b.faults.all() {
+		t.Error(fault)
+	}
+	t.Logf("%d looks", looked)
+}
