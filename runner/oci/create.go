@@ -166,7 +166,7 @@ func (c *container) created(t *task.Task, f createFlags, survive bool) error {
 		}
 	}
 	if f.consoleSocket != "" {
-		if err := console.Send(f.consoleSocket, t.Process.Console()); err != nil {
+		if err := sendConsole(f.consoleSocket, t.Process.Console()); err != nil {
 			return err
 		}
 	}
@@ -177,6 +177,14 @@ func (c *container) created(t *task.Task, f createFlags, survive bool) error {
 		t.Process.CloseControl() // start opens the pipes again
 	}
 	return c.Save()
+}
+
+// sendConsole passes a terminal on to --console-socket.
+func sendConsole(socket string, master *os.File) error {
+	if err := console.Send(socket, master); err != nil {
+		return fmt.Errorf("--console-socket: %w", err)
+	}
+	return nil
 }
 
 // abort undoes a created container.

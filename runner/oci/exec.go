@@ -236,7 +236,7 @@ func (a *app) attend(ctx context.Context, p *sandbox.Process, f execFlags, signa
 	err := func() (err error) {
 		if master := p.Console(); master != nil {
 			if f.consoleSocket != "" {
-				err = console.Send(f.consoleSocket, master)
+				err = sendConsole(f.consoleSocket, master)
 			} else {
 				term, err = console.Open(a.in, a.out, master)
 			}

@@ -25,11 +25,11 @@ func Send(socket string, master *os.File) error {
 	defer master.Close()
 	c, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: socket, Net: "unix"})
 	if err != nil {
-		return fmt.Errorf("connecting to --console-socket: %w", err)
+		return fmt.Errorf("passing on the terminal: connecting: %w", err)
 	}
 	defer c.Close()
 	if _, _, err := c.WriteMsgUnix([]byte("/dev/ptmx"), unix.UnixRights(int(master.Fd())), nil); err != nil {
-		return fmt.Errorf("sending the terminal to --console-socket: %w", err)
+		return fmt.Errorf("passing on the terminal: %w", err)
 	}
 	return nil
 }
