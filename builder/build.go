@@ -199,7 +199,7 @@ func (b *Builder) planFor(
 	return dockerfile.Plan(ctx, files.Dockerfile, dockerfile.Options{
 		Name: files.Name, Target: req.Target, BuildArgs: req.BuildArgs,
 		Platform: target, Prefix: prefix, Build: ocispec.Platform{OS: "linux", Architecture: runtime.GOARCH},
-		Labels: req.Labels, Network: req.Network, Allow: req.Allow,
+		Labels: req.Labels, Network: req.Network, Hosts: req.Hosts, Allow: req.Allow,
 		NoCache: req.NoCache, NoCacheFilter: req.NoCacheFilter, Epoch: req.Epoch,
 		Resolve: resolve, Contexts: contexts(req.Contexts), Ignored: files.Excludes, Check: req.check,
 	})

@@ -99,6 +99,8 @@ type Request struct {
 	Labels map[string]string
 	// Network is the default of RUN --network: "", "none" or "host".
 	Network string
+	// Hosts are more names for the /etc/hosts of every RUN.
+	Hosts []plan.Host
 	// Secrets are the values of RUN --mount=type=secret, by id.
 	Secrets map[string][]byte
 	// SSH are the agents of RUN --mount=type=ssh, by id.

@@ -43,6 +43,8 @@ type Options struct {
 	Labels map[string]string
 	// Network is what RUN has without --network: "" or "default", "none", "host".
 	Network string
+	// Hosts are more names for the /etc/hosts of every RUN.
+	Hosts []plan.Host
 	// Allow lists entitlements: "network.host", "security.insecure".
 	Allow         []string
 	NoCache       bool

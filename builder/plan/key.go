@@ -31,7 +31,7 @@ func meaning(op Op) any {
 		return ids
 	case *Run:
 		run := *op
-		run.ProxyEnv, run.Platform, run.Limits = nil, ocispec.Platform{}, Limits{}
+		run.ProxyEnv, run.Platform = nil, ocispec.Platform{}
 		return run
 	}
 	return op

@@ -13,7 +13,7 @@ import (
 
 // notMeaning are the fields that must not change a key.
 var notMeaning = map[string]bool{
-	"Run.ProxyEnv": true, "Run.Platform": true, "Run.Limits": true,
+	"Run.ProxyEnv": true, "Run.Platform": true,
 	"Base.Name": true, "Base.Manifest": true, "Base.Config": true, "Base.RawConfig": true,
 	"Vertex.Name": true, "Vertex.Location": true, "Vertex.NoCache": true,
 }

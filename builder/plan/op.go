@@ -66,29 +66,10 @@ type Run struct {
 	Platform ocispec.Platform `json:"-"`
 	// Hosts are lines for /etc/hosts.
 	Hosts []Host `json:",omitempty"`
-	// Limits bound the command; they are part of no key.
-	Limits Limits `json:"-"`
 }
 
 // Host is a name that a command can look up, and its address.
 type Host struct{ Name, IP string }
-
-// Limits are what a command may use, in the words of the machine's own flags.
-// The zero value is no limit.
-type Limits struct {
-	// Ulimits are NAME=SOFT[:HARD].
-	Ulimits []string
-	// ShmSize is that of /dev/shm, Memory and MemorySwap are of all processes, in
-	// bytes; a MemorySwap of -1 is no limit.
-	ShmSize, Memory, MemorySwap int64
-	// CPUs and Mems are lists of processors and memory nodes, as "0-2,4".
-	CPUs, Mems string
-	// CPUShares is the weight among others; CPUQuota and CPUPeriod are
-	// microseconds.
-	CPUShares, CPUQuota, CPUPeriod int64
-	// CgroupParent is the control group above that of the command.
-	CgroupParent string
-}
 
 func (*Run) kind() string { return "run" }
 

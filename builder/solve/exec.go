@@ -25,10 +25,10 @@ type ExecRequest struct {
 	// does for /dev, /proc, /sys and /etc/{hosts,hostname,resolv.conf}.
 	Mounts  []ExecMount
 	Network string // "default", "none" or "host"
-	// Platform is that of the root's programs; Hosts and Limits are as in plan.Run.
+	// Platform is that of the root's programs; Hosts are more names in its
+	// /etc/hosts.
 	Platform ocispec.Platform
 	Hosts    []plan.Host
-	Limits   plan.Limits
 	// Insecure runs with every capability and no seccomp profile.
 	Insecure bool
 	Stdin    io.Reader

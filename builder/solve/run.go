@@ -125,7 +125,7 @@ func (s *solver) exec(ctx context.Context, t *task, op *plan.Run, root mount.Mou
 		ID:   "build-" + strings.ToLower(rand.Text()[:12]),
 		Root: root, Args: op.Args, Env: slices.Concat(op.Env, op.ProxyEnv), Cwd: op.Cwd, User: op.User,
 		Network: op.Network, Insecure: op.Insecure,
-		Platform: op.Platform, Hosts: op.Hosts, Limits: op.Limits,
+		Platform: op.Platform, Hosts: op.Hosts,
 		Stdin: strings.NewReader(""),
 	}
 	stdout, stderr := s.output(t, 1, last), s.output(t, 2, last)

@@ -16,11 +16,13 @@ import (
 	"cove/content/fsstore"
 	"cove/distribution/progress"
 	"cove/engine/machine"
+	"cove/engine/runspec"
 	"cove/errdefs"
 	"cove/images"
 	"cove/layers/snapshot"
 	"cove/reference"
 	"cove/runner"
+	"cove/runner/record"
 )
 
 // Engine is what a build needs of the engine: its stores, opened when they are
@@ -42,6 +44,9 @@ type Options struct {
 	Outputs []Output
 	// Names are given to the image; none leaves it known by its id alone.
 	Names []string
+	// Resources are what each RUN may take, CgroupParent the control group above it.
+	Resources    record.Resources
+	CgroupParent string
 	// PushProgress is told of what is pushed.
 	PushProgress progress.Func
 	// Pull asks the registry for the base images even if they are here.
@@ -90,6 +95,9 @@ func Check(ctx context.Context, e Engine, o Options) (*builder.Checked, error) {
 // newBuilder makes a builder, which is cheap; what it costs to open is shared. The
 // base images that it finds are kept until release.
 func newBuilder(ctx context.Context, e Engine, o Options) (b *builder.Builder, release func(), err error) {
+	if err := runspec.CheckLimits(o.Resources, machine.Limits()); err != nil {
+		return nil, nil, err
+	}
 	blobs, err := e.Content()
 	if err != nil {
 		return nil, nil, err
@@ -103,7 +111,7 @@ func newBuilder(ctx context.Context, e Engine, o Options) (b *builder.Builder, r
 		return nil, nil, err
 	}
 	b, err = builder.New(builder.Config{
-		Content: blobs, Snapshots: snaps, Executor: Executor(e), Root: e.BuildDir(), Now: e.Now,
+		Content: blobs, Snapshots: snaps, Executor: executor{e, o.Resources, o.CgroupParent}, Root: e.BuildDir(), Now: e.Now,
 		Resolver: resolver{e: e, hold: bases, always: o.Pull, tell: o.PullProgress},
 	})
 	if err != nil {

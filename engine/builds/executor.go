@@ -25,10 +25,14 @@ import (
 const buildHostname = "build"
 
 // executor runs a build's RUN: a container like any other, without a record.
-type executor struct{ e Engine }
+type executor struct {
+	e         Engine
+	resources record.Resources
+	parent    string // of the control group
+}
 
 // Executor runs commands as the RUNs of builds are run.
-func Executor(e Engine) builder.Executor { return executor{e} }
+func Executor(e Engine) builder.Executor { return executor{e: e} }
 
 // Exec implements builder.Executor.
 func (x executor) Exec(ctx context.Context, r builder.ExecRequest) error {
@@ -39,7 +43,7 @@ func (x executor) Exec(ctx context.Context, r builder.ExecRequest) error {
 	if err != nil {
 		return err
 	}
-	spec, err := execSpec(ctx, r)
+	spec, err := x.spec(ctx, r)
 	if err != nil {
 		return err
 	}
@@ -47,6 +51,9 @@ func (x executor) Exec(ctx context.Context, r builder.ExecRequest) error {
 		ID: r.ID, Spec: spec, Root: r.Root,
 		Network: network.Config{Mode: buildNetwork(r.Network), Hostname: buildHostname},
 		Stdin:   r.Stdin, Stdout: r.Stdout, Stderr: r.Stderr,
+	}
+	for _, h := range r.Hosts {
+		req.Network.ExtraHosts = append(req.Network.ExtraHosts, h.Name+":"+h.IP)
 	}
 	var status record.ExitStatus
 	err = withMounts(ctx, spec, r.Mounts, func() (err error) {
@@ -71,7 +78,7 @@ func buildNetwork(mode string) network.Mode {
 	return network.Mode(mode)
 }
 
-func execSpec(ctx context.Context, r builder.ExecRequest) (*specs.Spec, error) {
+func (x executor) spec(ctx context.Context, r builder.ExecRequest) (*specs.Spec, error) {
 	who, err := rootfs.Account(ctx, r.Root, r.User)
 	if err != nil {
 		return nil, err
@@ -86,8 +93,9 @@ func execSpec(ctx context.Context, r builder.ExecRequest) (*specs.Spec, error) {
 	}
 	o := runspec.Options{
 		Command: r.Args, Env: r.Env, Workdir: r.Cwd, Hostname: buildHostname,
-		Network:  string(buildNetwork(r.Network)),
-		Security: record.Security{Privileged: r.Insecure},
+		Network:   string(buildNetwork(r.Network)),
+		Security:  record.Security{Privileged: r.Insecure},
+		Resources: x.resources, CgroupParent: x.parent,
 	}
 	spec, err := runspec.Assemble(ocispec.ImageConfig{}, o, runspec.Facts{ID: r.ID, User: who, HostCaps: caps},
 		hostName)

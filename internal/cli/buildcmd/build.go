@@ -13,10 +13,12 @@ import (
 	"github.com/spf13/pflag"
 
 	"cove/builder"
+	"cove/builder/plan"
 	"cove/engine/builds"
 	"cove/errdefs"
 	"cove/internal/cli/app"
 	"cove/internal/cli/progress"
+	"cove/internal/cli/runflags"
 	"cove/internal/platforms"
 )
 
@@ -28,6 +30,10 @@ type buildFlags struct {
 	sourceDate                                                          string
 	level                                                               int
 	noCache, pull, quiet, explain, check, push, load                    bool
+
+	isolation   string
+	rm, forceRm bool
+	run         runflags.BuildFlags
 
 	toStdout bool // an output goes there, and nothing else may
 }
@@ -50,6 +56,7 @@ func (f *buildFlags) register(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&f.annotations, "annotation", nil,
 		"annotate: [manifest|index|manifest-descriptor|index-descriptor[PLATFORM]:]KEY=VALUE")
 	fs.StringVar(&f.network, "network", "", "network of RUN: default, none, host")
+	f.run.Register(fs)
 	fs.StringArrayVar(&f.secrets, "secret", nil, "secret for RUN --mount: id=ID[,src=FILE|,env=VARIABLE]")
 	fs.StringArrayVar(&f.ssh, "ssh", nil, "ssh agent for RUN --mount: default, or ID[=SOCKET|KEY,…]")
 	fs.StringArrayVar(&f.contexts, "build-context", nil,
@@ -61,9 +68,12 @@ func (f *buildFlags) register(fs *pflag.FlagSet) {
 		"time of copied files and the latest of others: seconds, 2006-01-02T15:04:05Z, or git for that of the last commit")
 	fs.StringVar(&f.iidfile, "iidfile", "", "write the image id to a file")
 	fs.StringVar(&f.metadata, "metadata-file", "", "write what was built to a file, as JSON with buildx's keys")
-	fs.StringVar(&f.progress, "progress", "auto", "auto, tty, plain or quiet")
+	fs.StringVar(&f.progress, "progress", "auto", "auto, tty, plain, rawjson or quiet; also by BUILDKIT_PROGRESS")
 	fs.BoolVar(&f.explain, "explain", false, "say why a step was not cached")
 	fs.BoolVar(&f.check, "check", false, "only check the Dockerfile; exit with 1 if there are warnings")
+	fs.StringVar(&f.isolation, "isolation", "", "default; there is no other")
+	fs.BoolVar(&f.rm, "rm", true, "remove the containers of RUN, which is always done")
+	fs.BoolVar(&f.forceRm, "force-rm", false, "remove them also after a failure, which is always done")
 	fs.BoolVarP(&f.quiet, "quiet", "q", false, "print only the image id")
 }
 
@@ -84,6 +94,9 @@ func Build(a *app.App) *cobra.Command {
 	}
 	f.register(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if by := os.Getenv("BUILDKIT_PROGRESS"); by != "" && !cmd.Flags().Changed("progress") {
+			f.progress = by
+		}
 		o, err := f.options(cmd.Context(), a, args[0])
 		if err != nil {
 			return err
@@ -151,6 +164,9 @@ func (f *buildFlags) options(ctx context.Context, a *app.App, dir string) (o bui
 	if f.network == "default" {
 		o.Network = ""
 	}
+	if err := f.limits(&o); err != nil {
+		return o, err
+	}
 	if o.BuildArgs, err = assignments("--build-arg", f.buildArgs, os.LookupEnv); err != nil {
 		return o, err
 	}
@@ -180,6 +196,23 @@ func (f *buildFlags) options(ctx context.Context, a *app.App, dir string) (o bui
 	return o, err
 }
 
+// limits reads what a RUN may take, and refuses what of docker's flags there is
+// only one way of.
+func (f *buildFlags) limits(o *builds.Options) error {
+	switch {
+	case f.isolation != "" && f.isolation != "default":
+		return errdefs.Errorf(errdefs.ErrUnsupported, "--isolation %s: there is only default", f.isolation)
+	case !f.rm:
+		return errdefs.Errorf(errdefs.ErrUnsupported, "--rm=false: the container of a RUN is never kept")
+	}
+	given, err := f.run.Parse()
+	for _, h := range given.AddHosts {
+		o.Hosts = append(o.Hosts, plan.Host{Name: h.Name, IP: h.IP})
+	}
+	o.Resources, o.CgroupParent = given.Resources, given.CgroupParent
+	return err
+}
+
 // assignments reads KEY=VALUE; a bare KEY takes its value from lookup, and is
 // left out when it has none there.
 func assignments(flag string, values []string, lookup func(string) (string, bool)) (map[string]string, error) {
@@ -206,12 +239,16 @@ func (f *buildFlags) showProgress(a *app.App, o *builds.Options) (end func(), er
 	switch {
 	case f.quiet || f.progress == "quiet":
 		return func() {}, nil
+	case f.progress == "rawjson":
+		raw := progress.NewRaw(a.Err)
+		o.Progress = raw.Event
+		return func() {}, nil
 	case f.progress == "plain":
 		plain = true
 	case f.progress == "tty" && screen.Size == nil:
 		return nil, errdefs.Errorf(errdefs.ErrInvalid, "--progress tty: standard error is not a terminal")
 	case f.progress != "auto" && f.progress != "tty":
-		return nil, errdefs.Errorf(errdefs.ErrInvalid, "--progress %s: want auto, tty, plain or quiet", f.progress)
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "--progress %s: want auto, tty, plain, rawjson or quiet", f.progress)
 	}
 	b := progress.NewBuild(screen, plain, time.Now)
 	b.Explain = f.explain

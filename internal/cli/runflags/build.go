@@ -1,0 +1,44 @@
+package runflags
+
+import (
+	"github.com/spf13/pflag"
+
+	"cove/engine/runspec"
+	"cove/engine/runspec/parse"
+)
+
+// BuildFlags are those of run that a build has for its commands, in the same
+// words.
+type BuildFlags struct {
+	limits       limitFlags
+	addHosts     []string
+	cgroupParent string
+}
+
+// Register adds the flags.
+func (f *BuildFlags) Register(fs *pflag.FlagSet) {
+	l := &f.limits
+	l.memorySwappiness = -1
+	fs.StringArrayVar(&f.addHosts, "add-host", nil, "add a line to the /etc/hosts of RUN: NAME:IP")
+	fs.StringVar(&f.cgroupParent, "cgroup-parent", "", "control group above that of RUN")
+	fs.StringVar(&l.shmSize, "shm-size", "", "size of /dev/shm of RUN (default 64m)")
+	fs.StringArrayVar(&l.ulimits, "ulimit", nil, "limit of each process of RUN: NAME=SOFT[:HARD]")
+	fs.StringVarP(&l.memory, "memory", "m", "", "limit memory of RUN: 512m, 2g")
+	fs.StringVar(&l.memorySwap, "memory-swap", "", "limit its memory and swap together; -1 for no limit")
+	fs.Uint64VarP(&l.cpuShares, "cpu-shares", "c", 0, "its weight beside other containers")
+	fs.Int64Var(&l.cpuPeriod, "cpu-period", 0, "period of --cpu-quota in microseconds")
+	fs.Int64Var(&l.cpuQuota, "cpu-quota", 0, "microseconds of each period that it may run")
+	fs.StringVar(&l.cpuset, "cpuset-cpus", "", "which CPUs it may use: 0-3,6")
+	fs.StringVar(&l.memset, "cpuset-mems", "", "which memory nodes it may use: 0-1")
+}
+
+// Parse reads what was given; of the options it sets AddHosts, CgroupParent and
+// Resources.
+func (f *BuildFlags) Parse() (o runspec.Options, err error) {
+	f.limits.memorySwappiness = -1
+	o.CgroupParent = f.cgroupParent
+	if o.AddHosts, err = parseAll(f.addHosts, parse.Host); err != nil {
+		return o, err
+	}
+	return o, f.limits.parse(&o)
+}
