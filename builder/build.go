@@ -20,7 +20,6 @@ import (
 	"cove/builder/plan"
 	"cove/builder/solve"
 	"cove/builder/source"
-	"cove/builder/state"
 	"cove/content"
 	"cove/errdefs"
 	"cove/internal/platforms"
@@ -60,23 +59,45 @@ func (b *Builder) Build(ctx context.Context, req Request) (res *Result, err erro
 	if err != nil {
 		return nil, err
 	}
-	named, err := b.openNamed(ctx, req, graph, report)
+	return b.execute(ctx, job{req: req, files: files, graph: graph, lease: lease, report: report})
+}
+
+// job is a build that is planned.
+type job struct {
+	req    Request
+	files  *source.Context
+	graph  *plan.Graph
+	lease  content.Lease
+	report *reporter
+}
+
+// execute solves the graph, and exports what came of it and the cache.
+func (b *Builder) execute(ctx context.Context, j job) (*Result, error) {
+	contexts, err := b.openNamed(ctx, j)
 	if err != nil {
 		return nil, err
 	}
-	defer named.close()
-	cfg := b.solveConfig(req, files, lease, report.progress())
-	cfg.Named = named.trees()
-	solved, err := solve.Solve(ctx, graph, cfg)
+	defer contexts.close()
+	known, warnings, err := b.cache(ctx, j)
 	if err != nil {
 		return nil, err
 	}
-	res = &Result{
-		Warnings: append(graph.Warnings, solved.Warnings...), Steps: solved.Steps, Cached: solved.Cached, Lease: lease,
+	cfg := b.solveConfig(j)
+	cfg.Named, cfg.Cache, cfg.Remote = contexts.trees(), known, known
+	solved, err := solve.Solve(ctx, j.graph, cfg)
+	if err != nil {
+		return nil, err
 	}
-	made := b.made(req, graph, solved, lease)
-	for _, to := range req.Exporters {
-		err := report.step(to.Name(), func() error {
+	res := &Result{
+		Warnings: slices.Concat(j.graph.Warnings, warnings, solved.Warnings),
+		Steps:    solved.Steps, Cached: solved.Cached, Lease: j.lease,
+	}
+	made := b.made(j, solved)
+	if err := addInline(j.req, known, made.Images); err != nil {
+		return nil, err
+	}
+	for _, to := range j.req.Exporters {
+		err := j.report.step(to.Name(), func() error {
 			out, err := to.Export(ctx, made)
 			res.Exported = append(res.Exported, out)
 			return err
@@ -85,7 +106,7 @@ func (b *Builder) Build(ctx context.Context, req Request) (res *Result, err erro
 			return nil, err
 		}
 	}
-	return res, nil
+	return res, b.exportCache(ctx, j, known, made.Images, res)
 }
 
 // Check reads what Build would, resolves the base images, and returns the
@@ -205,9 +226,8 @@ func (b *Builder) planFor(
 	})
 }
 
-func (b *Builder) solveConfig(
-	req Request, files *source.Context, lease content.Lease, progress solve.Progress,
-) solve.Config {
+func (b *Builder) solveConfig(j job) solve.Config {
+	req := j.req
 	var needs export.Needs
 	for _, to := range req.Exporters {
 		needs.Files, needs.Blobs = needs.Files || to.Needs().Files, needs.Blobs || to.Needs().Blobs
@@ -215,12 +235,12 @@ func (b *Builder) solveConfig(
 	hostNetwork := req.Network == "host" || slices.Contains(req.Allow, "network.host")
 	return solve.Config{
 		Content: b.cfg.Content, Snapshots: b.cfg.Snapshots, Unpacker: b.cfg.Resolver, Executor: b.cfg.Executor,
-		Cache: b.cache(), Context: files.Tree, Lease: lease,
+		Context: j.files.Tree, Lease: j.lease,
 		Scope: scope(req), State: b.cfg.Root, Parallel: b.cfg.Parallel,
-		Files: needs.Files, Blobs: needs.Blobs,
+		Files: needs.Files, Blobs: needs.Blobs, PackAll: slices.ContainsFunc(req.CacheTo, isMax),
 		Compress: compress.Options{Compression: compress.Compression(req.Compression), Level: req.Level},
 		Epoch:    req.Epoch, Secrets: req.Secrets, SSH: req.SSH, HTTP: fetch.Client(hostNetwork),
-		Git: fetch.Git{Guarded: !hostNetwork, Secrets: req.Secrets}, Progress: progress, Now: b.cfg.Now,
+		Git: fetch.Git{Guarded: !hostNetwork, Secrets: req.Secrets}, Progress: j.report.progress(), Now: b.cfg.Now,
 	}
 }
 
@@ -233,26 +253,19 @@ func scope(req Request) string {
 	return dir + "\n" + req.Dockerfile
 }
 
-func (b *Builder) cache() solve.Cache {
-	if b.cfg.Cache != nil {
-		return b.cfg.Cache
-	}
-	return state.Open(b.cfg.Root, b.cfg.Now).Records()
-}
-
 // made is what the exporters are given.
-func (b *Builder) made(req Request, g *plan.Graph, solved *solve.Result, lease content.Lease) export.Build {
+func (b *Builder) made(j job, solved *solve.Result) export.Build {
 	out := export.Build{Hold: func(ctx context.Context, digests ...digest.Digest) error {
 		refs := make([]string, len(digests))
 		for i, d := range digests {
 			refs[i] = d.String()
 		}
-		return lease.Add(ctx, refs...)
+		return j.lease.Add(ctx, refs...)
 	}}
-	for i, target := range g.Targets() {
+	for i, target := range j.graph.Targets() {
 		chain := string(solved.Images[i].Chain)
 		out.Images = append(out.Images, export.Image{
-			Image: target, Layers: solved.Images[i].Layers, Epoch: req.Epoch, Now: b.cfg.Now(),
+			Image: target, Layers: solved.Images[i].Layers, Epoch: j.req.Epoch, Now: b.cfg.Now(),
 			Made: func(id plan.ID) (bool, time.Time) { return solved.Made[id].Layer, solved.Made[id].Created },
 			Open: func(ctx context.Context) (export.Files, error) { return b.open(ctx, chain) },
 		})

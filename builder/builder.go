@@ -17,6 +17,7 @@ import (
 
 	"cove/builder/export"
 	"cove/builder/plan"
+	"cove/builder/remotecache"
 	"cove/builder/solve"
 	"cove/content"
 	"cove/errdefs"
@@ -112,6 +113,11 @@ type Request struct {
 	// SOURCE_DATE_EPOCH sets it too. Without it copied files keep their own
 	// times, and config and history have those at which layers were made.
 	Epoch *time.Time
+	// CacheFrom are caches elsewhere that are asked after the one here, CacheTo is
+	// where this build's is exported. InlineCache puts it into the image's config.
+	CacheFrom   []remotecache.From
+	CacheTo     []remotecache.To
+	InlineCache bool
 	// Compression of new layers: "" or "gzip", "zstd", "none"; Level is that of the
 	// algorithm, 0 for the usual one.
 	Compression string

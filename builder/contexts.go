@@ -46,10 +46,10 @@ func (b *Builder) from(req Request, dir string, report *reporter) source.Source 
 type named map[string]*source.Context
 
 // openNamed opens those that the graph reads from.
-func (b *Builder) openNamed(ctx context.Context, req Request, g *plan.Graph, report *reporter) (named, error) {
+func (b *Builder) openNamed(ctx context.Context, j job) (named, error) {
 	all := named{}
-	for _, name := range contextsOf(g) {
-		c, err := source.OpenNamed(ctx, name, b.from(req, req.Contexts[name], report))
+	for _, name := range contextsOf(j.graph) {
+		c, err := source.OpenNamed(ctx, name, b.from(j.req, j.req.Contexts[name], j.report))
 		if err != nil {
 			all.close()
 			return nil, err

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"iter"
 
+	"cove/distribution/client"
+
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/content"
@@ -152,3 +154,6 @@ func (e *Engine) stack(
 	}
 	return snaps.Prepare(ctx, key, chain)
 }
+
+// Registry is the client of registries.
+func (e *Engine) Registry() (*client.Client, error) { return e.registry() }

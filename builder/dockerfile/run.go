@@ -32,7 +32,8 @@ func (c *converter) proxyEnv(s *state) []string {
 
 func (c *converter) run(s *state, cmd *instructions.RunCommand, loc plan.Location) error {
 	op := &plan.Run{
-		Env: s.vars.list(), Cwd: s.abs("."), User: s.config.User, ProxyEnv: c.proxyEnv(s), Platform: s.platform, Hosts: c.opt.Hosts,
+		Env: s.vars.list(), Cwd: s.abs("."), User: s.config.User, ProxyEnv: c.proxyEnv(s), Platform: s.platform,
+		Hosts: c.opt.Hosts,
 	}
 	if err := c.runArgs(s, cmd, op); err != nil {
 		return err

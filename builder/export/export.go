@@ -7,6 +7,7 @@ package export
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
@@ -28,6 +29,9 @@ type Image struct {
 	Epoch *time.Time
 	// Now is the time of an image that has no layer and no history.
 	Now time.Time
+	// Cache is the build cache of the image's own layers, as JSON, for its config;
+	// nil leaves it out.
+	Cache json.RawMessage
 	// Open shows the files of the image, for an exporter that needs them.
 	Open func(ctx context.Context) (Files, error)
 }
@@ -79,9 +83,15 @@ type ExportedImage struct {
 	Layers           []ocispec.Descriptor
 }
 
+// config is an image's config, with the cache that it may carry.
+type config struct {
+	dockerspec.DockerOCIImage
+	Cache json.RawMessage `json:"cove.buildcache.v1,omitempty"` // remotecache.InlineField
+}
+
 // config makes the image's config.
-func (img Image) config() dockerspec.DockerOCIImage {
-	c := dockerspec.DockerOCIImage{Config: img.Config}
+func (img Image) config() config {
+	c := config{DockerOCIImage: dockerspec.DockerOCIImage{Config: img.Config}, Cache: img.Cache}
 	c.Platform, c.Author = img.Platform, img.Author
 	if c.OS == "" {
 		c.OS = "linux"

@@ -41,6 +41,9 @@ func (s *solver) materialize(ctx context.Context, r *result) error {
 			return err
 		}
 		stack := r.stack()
+		if err := s.bring(ctx, r.layer()); err != nil {
+			return err
+		}
 		u := unpack.Unpacker{Snapshots: s.Snapshots, Hold: func(ctx context.Context, key string) error {
 			return s.Lease.Add(ctx, cache.SnapshotRef(key))
 		}}
@@ -52,6 +55,14 @@ func (s *solver) materialize(ctx context.Context, r *result) error {
 			return &blobReader{Reader: io.NewSectionReader(rd, 0, rd.Size()), blob: rd}, nil
 		})
 	})
+}
+
+// bring fetches a packed layer that a cache elsewhere has.
+func (s *solver) bring(ctx context.Context, l layers.Layer) error {
+	if s.Remote == nil || l.Blob.Digest == "" || !s.Remote.Has(l.Blob.Digest) {
+		return nil
+	}
+	return s.Remote.Fetch(ctx, l)
 }
 
 // unpackBase gets the files of a base image, which is the step of its FROM.

@@ -36,7 +36,9 @@ type Config struct {
 	Unpacker  Unpacker
 	Executor  Executor
 	Cache     Cache
-	Context   *buildctx.Tree
+	// Remote may know layers that the Cache has records of and that are not here.
+	Remote  Remote
+	Context *buildctx.Tree
 	// Named are the contexts that have names.
 	Named map[string]*buildctx.Tree
 	// Lease holds whatever the solve makes.
@@ -56,6 +58,8 @@ type Config struct {
 	Secrets map[string][]byte
 	// SSH may hold the agents of --mount=type=ssh.
 	SSH map[string]Agent
+	// PackAll packs what every step makes, also where no image has the layer.
+	PackAll bool
 	// Files asks for the targets' files as committed snapshots, Blobs for their
 	// layers as blobs.
 	Files, Blobs bool
@@ -73,6 +77,13 @@ type Config struct {
 type Cache interface {
 	Get(ctx context.Context, key digest.Digest) (cache.Record, error)
 	Put(ctx context.Context, key digest.Digest, r cache.Record) error
+}
+
+// Remote fetches layers of caches elsewhere. It must be safe for concurrent use.
+type Remote interface {
+	Has(blob digest.Digest) bool
+	// Fetch stores a layer, of which there is a lease.
+	Fetch(ctx context.Context, l layers.Layer) error
 }
 
 // Result is a solved graph.
@@ -182,6 +193,13 @@ func (s *solver) complete(ctx context.Context, t *task) error {
 	if !s.Blobs {
 		return nil
 	}
+	for r := t.res; r != nil && r.base == nil; r = r.parent {
+		if r.made {
+			if err := s.bring(ctx, r.layer()); err != nil {
+				return plan.At(t.Location, err)
+			}
+		}
+	}
 	return s.fetchBase(ctx, t)
 }
 
@@ -224,6 +242,7 @@ func (s *solver) prepare() (steps, shown int) {
 			t.inputs = append(t.inputs, s.tasks[in])
 			s.tasks[in].used = true
 		}
+		t.wanted = s.PackAll && !isBase
 		byKey[v.Definition] = t
 		s.tasks[i] = t
 	}

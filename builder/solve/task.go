@@ -165,6 +165,9 @@ func (s *solver) lookup(ctx context.Context, t *task, key digest.Digest) (*resul
 	}
 	files := err == nil
 	packed, err := s.whole(ctx, rec.Blob, !files)
+	if err == nil && !packed && s.Remote != nil && rec.Blob.Digest != "" {
+		packed = s.Remote.Has(rec.Blob.Digest) // is fetched when it is needed
+	}
 	switch {
 	case err != nil:
 		return nil, err

@@ -14,6 +14,7 @@ import (
 	"cove/builder"
 	"cove/content"
 	"cove/content/fsstore"
+	"cove/distribution/client"
 	"cove/distribution/progress"
 	"cove/engine/machine"
 	"cove/engine/runspec"
@@ -32,6 +33,7 @@ type Engine interface {
 	Snapshots() (snapshot.Store, error)
 	Images() (*images.Store, error)
 	Runner() (*runner.Runner, error)
+	Registry() (*client.Client, error)
 	// BuildDir is the directory of the builder's own state.
 	BuildDir() string
 	Now() time.Time
@@ -44,6 +46,9 @@ type Options struct {
 	Outputs []Output
 	// Names are given to the image; none leaves it known by its id alone.
 	Names []string
+	// CacheFrom are caches that are asked after the one here, CacheTo are where this
+	// build's goes.
+	CacheFrom, CacheTo []Cache
 	// Resources are what each RUN may take, CgroupParent the control group above it.
 	Resources    record.Resources
 	CgroupParent string
@@ -58,12 +63,16 @@ type Options struct {
 // Build builds an image and names it. The names are durable when it returns.
 // An instruction that failed is an error with its file and line; a program
 // that failed a *builder.ExitError inside it.
-func Build(ctx context.Context, e Engine, o Options) (*builder.Result, error) {
+func Build(ctx context.Context, e Engine, o Options) (result *builder.Result, err error) {
 	if err := machine.NeedRoot("building an image"); err != nil {
 		return nil, err
 	}
-	var err error
 	if o.Exporters, err = exporters(e, o); err != nil {
+		return nil, err
+	}
+	closeCaches, err := caches(e, &o)
+	defer func() { err = errors.Join(err, closeCaches()) }()
+	if err != nil {
 		return nil, err
 	}
 	b, release, err := newBuilder(ctx, e, o)
@@ -71,7 +80,7 @@ func Build(ctx context.Context, e Engine, o Options) (*builder.Result, error) {
 		return nil, err
 	}
 	defer release()
-	result, err := b.Build(ctx, o.Request)
+	result, err = b.Build(ctx, o.Request)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +120,8 @@ func newBuilder(ctx context.Context, e Engine, o Options) (b *builder.Builder, r
 		return nil, nil, err
 	}
 	b, err = builder.New(builder.Config{
-		Content: blobs, Snapshots: snaps, Executor: executor{e, o.Resources, o.CgroupParent}, Root: e.BuildDir(), Now: e.Now,
+		Content: blobs, Snapshots: snaps, Root: e.BuildDir(), Now: e.Now,
+		Executor: executor{e, o.Resources, o.CgroupParent},
 		Resolver: resolver{e: e, hold: bases, always: o.Pull, tell: o.PullProgress},
 	})
 	if err != nil {

@@ -71,52 +71,29 @@ func writeLayout(t *testing.T, name string) (dir string, target ocispec.Descript
 func TestLayout(t *testing.T) {
 	t.Parallel()
 	dir, target := writeLayout(t, "docker.io/library/app:v1")
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer root.Close()
 	into := newStore(t)
-	lease, err := into.Lease(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer lease.Release()
-	l := layout{root: root, into: into, hold: lease}
-	for _, tc := range []struct {
-		tag  string
-		dgst digest.Digest
-		ok   bool
-	}{
-		{"", "", true},
-		{"v1", "", true},
-		{"docker.io/library/app:v1", "", true},
-		{"v2", "", false},
-		{"", target.Digest, true},
-		{"", digest.FromString("other"), false},
+	arm := ocispec.Platform{OS: "linux", Architecture: "arm64"}
+	for ref, ok := range map[string]bool{
+		"": true, ":v1": true, "@" + target.Digest.String(): true, ":v2": false, "@" + digest.FromString("other").String(): false,
 	} {
-		d, err := l.find(tc.tag, tc.dgst)
-		if tc.ok != (err == nil) || tc.ok && d.Digest != target.Digest {
-			t.Errorf("%q %s: %v %v", tc.tag, tc.dgst, d.Digest, err)
+		d, err := copyLayout(t.Context(), into, "oci-layout://"+dir+ref, arm)
+		if ok != (err == nil) {
+			t.Errorf("%q: %v", ref, err)
+			continue
+		}
+		if !ok {
+			continue
+		}
+		if _, err := content.ReadBlob(t.Context(), into, d); err != nil || d.MediaType != ocispec.MediaTypeImageManifest {
+			t.Errorf("%q: %+v %v", ref, d, err)
 		}
 	}
-	desc := target
-	if err := l.bring(t.Context(), &desc, ocispec.Platform{OS: "linux", Architecture: "arm64"}); err != nil {
-		t.Fatal(err)
+	for what, got := range map[string]string{"a platform that is not there": dir, "no layout": t.TempDir()} {
+		_, err := copyLayout(t.Context(), into, "oci-layout://"+got, ocispec.Platform{OS: "linux", Architecture: "s390x"})
+		if !errors.Is(err, errdefs.ErrNotFound) {
+			t.Errorf("%s: %v", what, err)
+		}
 	}
-	if _, err := content.ReadBlob(t.Context(), into, desc); err != nil || desc.MediaType != ocispec.MediaTypeImageManifest {
-		t.Errorf("%+v %v", desc, err)
-	}
-	desc = target
-	if err := l.bring(t.Context(), &desc, ocispec.Platform{OS: "linux", Architecture: "s390x"}); !errors.Is(err, errdefs.ErrNotFound) {
-		t.Errorf("a platform that is not there: %v", err)
-	}
-}
-
-// TestDamagedLayout: what does not have its digest is not taken.
-func TestDamagedLayout(t *testing.T) {
-	t.Parallel()
-	dir, target := writeLayout(t, "docker.io/library/app:v1")
 	name := filepath.Join(dir, "blobs/sha256", target.Digest.Encoded())
 	body, err := os.ReadFile(name)
 	if err != nil {
@@ -126,39 +103,27 @@ func TestDamagedLayout(t *testing.T) {
 	if err := os.WriteFile(name, body, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	root, err := os.OpenRoot(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer root.Close()
-	into := newStore(t)
-	lease, err := into.Lease(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer lease.Release()
-	l := layout{root: root, into: into, hold: lease}
-	if err := l.bring(t.Context(), &target, ocispec.Platform{}); !errors.Is(err, errdefs.ErrCorrupt) {
-		t.Errorf("got %v", err)
+	if _, err := copyLayout(t.Context(), newStore(t), "oci-layout://"+dir, arm); !errors.Is(err, errdefs.ErrCorrupt) {
+		t.Errorf("a damaged layout: %v", err)
 	}
 }
 
 func TestParseLayout(t *testing.T) {
 	t.Parallel()
 	sum := digest.FromString("x")
-	for name, want := range map[string][3]string{
-		"oci-layout://out":                     {"out", "", ""},
-		"oci-layout://./a:b/out":               {"./a:b/out", "", ""},
-		"oci-layout:///a/out:v1":               {"/a/out", "v1", ""},
-		"oci-layout://out@" + sum.String():     {"out", "", sum.String()},
+	for name, want := range map[string][2]string{
+		"oci-layout://out":                     {"out", ""},
+		"oci-layout://./a:b/out":               {"./a:b/out", ""},
+		"oci-layout:///a/out:v1":               {"/a/out", "v1"},
+		"oci-layout://out@" + sum.String():     {"out", sum.String()},
 		"oci-layout://":                        {"error"},
 		"oci-layout://out@sha256:short":        {"error"},
 		"oci-layout://out:v1@" + sum.Encoded(): {"error"},
 	} {
-		dir, tag, dgst, err := parseLayout(name)
-		got := [3]string{dir, tag, dgst.String()}
+		dir, ref, err := parseLayout(name)
+		got := [2]string{dir, ref}
 		if err != nil {
-			got = [3]string{"error"}
+			got = [2]string{"error"}
 		}
 		if got != want {
 			t.Errorf("%s: %v %v, want %v", name, got, err, want)

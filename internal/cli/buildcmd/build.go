@@ -25,7 +25,7 @@ import (
 // buildFlags are the flags of build.
 type buildFlags struct {
 	tags, buildArgs, labels, noCacheFilter, annotations, secrets, allow []string
-	outputs, platforms, contexts, ssh                                   []string
+	outputs, platforms, contexts, ssh, cacheFrom, cacheTo               []string
 	file, target, network, progress, iidfile, metadata, compression     string
 	sourceDate                                                          string
 	level                                                               int
@@ -47,6 +47,10 @@ func (f *buildFlags) register(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.noCache, "no-cache", false, "execute every step")
 	fs.StringArrayVar(&f.noCacheFilter, "no-cache-filter", nil, "execute every step of these stages")
 	fs.BoolVar(&f.pull, "pull", false, "ask the registry for the base images even if they are here")
+	fs.StringArrayVar(&f.cacheFrom, "cache-from", nil,
+		"one more cache: IMAGE, or type=registry,ref=IMAGE, or type=local,src=DIRECTORY")
+	fs.StringArrayVar(&f.cacheTo, "cache-to", nil,
+		"export the cache: type=registry,ref=IMAGE|local,dest=DIRECTORY|inline[,mode=min|max]")
 	fs.StringSliceVar(&f.platforms, "platform", nil, "build for OS/ARCH[/VARIANT][,…]; several make an index")
 	fs.StringArrayVarP(&f.outputs, "output", "o", nil,
 		"where the image goes: type=image|registry|oci|docker|tar|local[,dest=…][,name=…][,push=true], or a directory")
@@ -88,6 +92,7 @@ func Build(a *app.App) *cobra.Command {
   build -t app - < context.tar.gz
   build -t app https://git.example.com/team/app.git#v1.2:docker
   build -t registry.example.com/app:v1 --platform linux/amd64,linux/arm64 --push .
+  build --cache-from reg.example.com/app:cache --cache-to type=registry,ref=reg.example.com/app:cache,mode=max .
   build -o out . && build -o type=oci,dest=app.tar .
   build --check .`,
 		Args: app.ExactArgs(1),
@@ -176,6 +181,9 @@ func (f *buildFlags) options(ctx context.Context, a *app.App, dir string) (o bui
 	if err := f.readOutputs(a, &o); err != nil {
 		return o, err
 	}
+	if err := f.readCaches(&o); err != nil {
+		return o, err
+	}
 	if o.Contexts, err = namedContexts(f.contexts); err != nil {
 		return o, err
 	}
@@ -248,7 +256,8 @@ func (f *buildFlags) showProgress(a *app.App, o *builds.Options) (end func(), er
 	case f.progress == "tty" && screen.Size == nil:
 		return nil, errdefs.Errorf(errdefs.ErrInvalid, "--progress tty: standard error is not a terminal")
 	case f.progress != "auto" && f.progress != "tty":
-		return nil, errdefs.Errorf(errdefs.ErrInvalid, "--progress %s: want auto, tty, plain, rawjson or quiet", f.progress)
+		return nil, errdefs.Errorf(errdefs.ErrInvalid,
+			"--progress %s: want auto, tty, plain, rawjson or quiet", f.progress)
 	}
 	b := progress.NewBuild(screen, plain, time.Now)
 	b.Explain = f.explain

@@ -1,0 +1,153 @@
+package remotecache
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cove/builder/cache"
+	"cove/content"
+	"cove/errdefs"
+	"cove/layers"
+	"cove/layers/compress"
+	"cove/layers/unpack"
+)
+
+// Records are what a cache here is: solve.Cache.
+type Records interface {
+	Get(ctx context.Context, key digest.Digest) (cache.Record, error)
+	Put(ctx context.Context, key digest.Digest, r cache.Record) error
+}
+
+// Store keeps the layers that are fetched.
+type Store interface {
+	content.Provider
+	content.Ingester
+	Stat(ctx context.Context, dgst digest.Digest) (content.Info, error)
+}
+
+// Cache is a cache here with those that were imported behind it. It remembers what
+// a build asked for, which is what the build exports. It is safe for concurrent
+// use.
+type Cache struct {
+	here     Records
+	store    Store
+	imported []*imported
+
+	mu      sync.Mutex
+	touched map[digest.Digest]cache.Record
+}
+
+// New puts imported caches behind the one that is here.
+func New(here Records, store Store) *Cache {
+	return &Cache{here: here, store: store, touched: map[digest.Digest]cache.Record{}}
+}
+
+// Get returns the record of a key: one that is here and whose layer is, or else
+// the first that was imported.
+func (c *Cache) Get(ctx context.Context, key digest.Digest) (cache.Record, error) {
+	r, err := c.here.Get(ctx, key)
+	if errors.Is(err, errdefs.ErrNotFound) {
+		for _, from := range c.imported {
+			if other, ok := from.records[key]; ok {
+				r, err = other, c.here.Put(ctx, key, other)
+				break
+			}
+		}
+	}
+	if err == nil {
+		c.touch(key, r)
+	}
+	return r, err
+}
+
+// Put notes a record here.
+func (c *Cache) Put(ctx context.Context, key digest.Digest, r cache.Record) error {
+	c.touch(key, r)
+	return c.here.Put(ctx, key, r)
+}
+
+func (c *Cache) touch(key digest.Digest, r cache.Record) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.touched[key] = r
+}
+
+// Has says whether a layer can be fetched.
+func (c *Cache) Has(blob digest.Digest) bool {
+	return slices.ContainsFunc(c.imported, func(from *imported) bool { return from.blobs[blob] })
+}
+
+// Fetch brings a layer here, unless it is, and checks that it is the one of its
+// digest and its diffID. The caller holds a lease on it.
+func (c *Cache) Fetch(ctx context.Context, l layers.Layer) error {
+	if info, err := c.store.Stat(ctx, l.Blob.Digest); err == nil && info.Size == l.Blob.Size {
+		return nil
+	}
+	err := errdefs.Errorf(errdefs.ErrNotFound, "build cache: layer %s: no cache has it", l.Blob.Digest)
+	for _, from := range c.imported {
+		if !from.blobs[l.Blob.Digest] {
+			continue
+		}
+		if err = c.fetch(ctx, from, l); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+func (c *Cache) fetch(ctx context.Context, from *imported, l layers.Layer) (err error) {
+	r, err := from.source.Open(ctx, l.Blob)
+	if err != nil {
+		return err
+	}
+	err = content.WriteBlob(ctx, c.store, l.Blob, content.NewReader(r))
+	if err = errors.Join(err, r.Close()); err != nil {
+		return err
+	}
+	stored, err := c.store.Open(ctx, l.Blob)
+	if err != nil {
+		return err
+	}
+	defer stored.Close()
+	return unpack.Check(ctx, content.NewReader(stored), l, compress.Limits{})
+}
+
+// Open implements content.Provider over the store and everything that was
+// imported, so that what was never needed here can still be exported.
+func (c *Cache) Open(ctx context.Context, desc ocispec.Descriptor) (content.Reader, error) {
+	r, err := c.store.Open(ctx, desc)
+	if !errors.Is(err, errdefs.ErrNotFound) {
+		return r, err
+	}
+	for _, from := range c.imported {
+		if from.blobs[desc.Digest] {
+			return from.source.Open(ctx, desc)
+		}
+	}
+	return nil, err
+}
+
+// document is what the build asked for: all of it, or what the given layers are
+// made by. Records whose layer is nowhere as a blob are left out.
+func (c *Cache) document(of []layers.Layer, everything bool) (Document, []digest.Digest) {
+	wanted := map[layers.DiffID]bool{}
+	for _, l := range of {
+		wanted[l.DiffID] = true
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	d := Document{Records: map[digest.Digest]cache.Record{}}
+	for key, r := range c.touched {
+		if r.DiffID == "" || r.Blob.Digest != "" && (everything || wanted[r.DiffID]) {
+			r.Took, r.Step = 0, ""
+			d.Records[key] = r
+		}
+	}
+	return d, slices.Sorted(maps.Keys(d.Records))
+}

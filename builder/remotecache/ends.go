@@ -1,0 +1,174 @@
+package remotecache
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sync/errgroup"
+
+	"cove/builder/cache"
+	"cove/content"
+	"cove/content/memstore"
+	"cove/distribution"
+	"cove/distribution/copy"
+	"cove/distribution/manifest"
+	"cove/errdefs"
+	"cove/layers"
+)
+
+// From is a cache to import: a cache image, or an image that has its cache in its
+// config.
+type From struct {
+	// Name is for people.
+	Name   string
+	Source copy.Source
+	// Ref is a tag or digest of the source.
+	Ref string
+}
+
+// To is where a cache is exported.
+type To struct {
+	Name   string // for people
+	Target copy.Target
+	Tag    string
+	// Max exports what every step made, and not just the layers of the image.
+	Max bool
+	// IgnoreError says that the build succeeds without it.
+	IgnoreError bool
+}
+
+// imported is a cache elsewhere.
+type imported struct {
+	source  copy.Source
+	records map[digest.Digest]cache.Record
+	blobs   map[digest.Digest]bool
+}
+
+// Import reads the records of a cache. One that is not there is
+// errdefs.ErrNotFound: a first build has none.
+func (c *Cache) Import(ctx context.Context, from From) error {
+	m, err := from.Source.Resolve(ctx, from.Ref)
+	if err != nil {
+		return fmt.Errorf("importing the build cache %s: %w", from.Name, err)
+	}
+	in := &imported{source: from.Source, records: map[digest.Digest]cache.Record{}, blobs: map[digest.Digest]bool{}}
+	if err := in.read(ctx, m, 0); err != nil {
+		return fmt.Errorf("importing the build cache %s: %w", from.Name, err)
+	}
+	c.imported = append(c.imported, in)
+	return nil
+}
+
+// deepest is how many indexes may be in one another.
+const deepest = 3
+
+// read takes the records of a manifest, or of all in an index.
+func (in *imported) read(ctx context.Context, m distribution.Manifest, depth int) error {
+	parsed, err := manifest.Parse(m.Descriptor.MediaType, m.Body)
+	if err != nil {
+		return err
+	}
+	if manifest.IsIndex(parsed.MediaType) {
+		if depth == deepest {
+			return errdefs.Errorf(errdefs.ErrInvalid, "its indexes are nested deeper than %d", deepest)
+		}
+		for _, child := range parsed.Manifests {
+			m, err := in.source.Resolve(ctx, child.Digest.String())
+			if err == nil {
+				err = in.read(ctx, m, depth+1)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if parsed.Config == nil {
+		return errdefs.Errorf(errdefs.ErrInvalid, "it is an artifact (%s) and no build cache", parsed.ArtifactType)
+	}
+	body, err := in.config(ctx, *parsed.Config)
+	if err != nil {
+		return err
+	}
+	doc, err := parse(body)
+	if parsed.Config.MediaType != mediaType {
+		doc, err = inlineOf(body)
+	}
+	if err != nil {
+		return err
+	}
+	for _, l := range parsed.Layers {
+		in.blobs[l.Digest] = true
+	}
+	for key, r := range doc.Records {
+		if r.Blob.Digest == "" || in.blobs[r.Blob.Digest] {
+			in.records[key] = r
+		}
+	}
+	return nil
+}
+
+// config reads a config and checks its digest.
+func (in *imported) config(ctx context.Context, desc ocispec.Descriptor) ([]byte, error) {
+	if desc.Size > maxDocument {
+		return nil, errdefs.Errorf(errdefs.ErrExhausted, "its config has %d bytes, more than %d", desc.Size,
+			maxDocument)
+	}
+	r, err := in.source.Open(ctx, desc)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	var buf bytes.Buffer
+	_, err = io.Copy(&buf, content.Verify(io.LimitReader(content.NewReader(r), maxDocument), desc))
+	return buf.Bytes(), err
+}
+
+// Inline is the document of an image's own layers, for its config.
+func (c *Cache) Inline(of []layers.Layer) (json.RawMessage, error) {
+	doc, _ := c.document(of, false)
+	return json.Marshal(doc)
+}
+
+// transfers bounds the layers that are sent at once.
+const transfers = 4
+
+// Export sends what the build asked for, of which the image has the given layers.
+func (c *Cache) Export(ctx context.Context, to To, of []layers.Layer) error {
+	doc, keys := c.document(of, to.Max)
+	blobs := doc.blobs(keys)
+	config, err := json.Marshal(doc)
+	if err != nil {
+		return err
+	}
+	m := manifestOf(config, blobs)
+	body, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	small := memstore.New(time.Now)
+	if err := content.WriteBlob(ctx, small, m.Config, bytes.NewReader(config)); err != nil {
+		return err
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(transfers)
+	g.Go(func() error { return to.Target.PushBlob(gctx, copy.Blob{Descriptor: m.Config, Content: small}) })
+	for _, d := range blobs {
+		g.Go(func() error { return to.Target.PushBlob(gctx, copy.Blob{Descriptor: d, Content: c}) })
+	}
+	err = g.Wait()
+	if err == nil {
+		desc := ocispec.Descriptor{MediaType: m.MediaType, Digest: digest.FromBytes(body), Size: int64(len(body))}
+		err = to.Target.PushManifest(ctx, distribution.Manifest{Descriptor: desc, Body: body}, to.Tag)
+	}
+	if err != nil {
+		return fmt.Errorf("exporting the build cache to %s: %w", to.Name, err)
+	}
+	return nil
+}

@@ -1,0 +1,154 @@
+package builder
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/opencontainers/go-digest"
+
+	"cove/builder/remotecache"
+	"cove/distribution/copy"
+	"cove/distribution/copy/layout"
+)
+
+const cachedBuild = `FROM base AS build
+WORKDIR /src
+COPY in .
+RUN copy src/in out
+FROM base
+COPY --from=build /out /out
+RUN write last 1
+ENV A=1
+RUN true
+`
+
+// cacheDir is a layout to export into and to import from.
+func cacheDir(t *testing.T) (to func(max bool) func(*Request), from func(*Request)) {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "cache")
+	to = func(max bool) func(*Request) {
+		d, err := layout.Create(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = d.Close() })
+		return func(r *Request) { r.CacheTo = []remotecache.To{{Name: dir, Target: d, Tag: "latest", Max: max}} }
+	}
+	return to, func(r *Request) {
+		d, err := layout.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.CacheFrom = []remotecache.From{{Name: dir, Source: d, Ref: "latest"}}
+	}
+}
+
+// TestCacheElsewhere: the same inputs on a second root are known whole, make the
+// same image, and bring only the layers of that.
+func TestCacheElsewhere(t *testing.T) {
+	t.Parallel()
+	first, second := newWorld(t), newWorld(t)
+	for _, w := range []*world{first, second} {
+		w.write(map[string]string{"in": "input"})
+	}
+	to, from := cacheDir(t)
+	a := first.must(cachedBuild, to(true))
+	b := second.must(cachedBuild, from)
+	if ran := second.exec.ran(); len(ran) > 0 || b.Cached != b.Steps {
+		t.Errorf("executed %v, %d of %d cached", ran, b.Cached, b.Steps)
+	}
+	if a.Image().Config != b.Image().Config {
+		t.Errorf("another image: %s", cmp.Diff(a.config, b.config))
+	}
+	// The layers on the base, config and manifest; of the stage nothing.
+	if n := count(second) - count(newWorld(t)); n != len(b.manifest.Layers)-1+2 {
+		t.Errorf("%d blobs were fetched or made for %d layers", n, len(b.manifest.Layers))
+	}
+	changed := strings.Replace(cachedBuild, "last 1", "last 2", 1)
+	if b := second.must(changed, from); b.files["last"] == "" || b.Cached != b.Steps-2 {
+		t.Errorf("after a change: %d of %d cached, executed %v", b.Cached, b.Steps, second.exec.ran())
+	}
+	// What was imported is known here now, where it was needed.
+	if b := second.must(cachedBuild); b.Image().Config != a.Image().Config || len(second.exec.ran()) > 0 {
+		t.Errorf("without the import: executed %v", second.exec.ran())
+	}
+}
+
+// TestCacheMin: the layers of the image alone are exported; a stage that they came
+// from is executed again.
+func TestCacheMin(t *testing.T) {
+	t.Parallel()
+	first, second := newWorld(t), newWorld(t)
+	for _, w := range []*world{first, second} {
+		w.write(map[string]string{"in": "input"})
+	}
+	to, from := cacheDir(t)
+	first.must(cachedBuild, to(false))
+	b := second.must(cachedBuild, from)
+	if diff := cmp.Diff([]string{"copy src/in out", "unpack base"}, second.exec.ran()); diff != "" {
+		t.Errorf("executed: %s", diff)
+	}
+	if b.files["out"] != "644 0:0 input" {
+		t.Errorf("files %v", b.files)
+	}
+}
+
+// TestInlineCache: an image carries the records of its own layers.
+func TestInlineCache(t *testing.T) {
+	t.Parallel()
+	first, second := newWorld(t), newWorld(t)
+	df := "FROM base\nRUN write a 1\nRUN write b 2\n"
+	a := first.must(df, func(r *Request) { r.InlineCache = true })
+	from := func(r *Request) {
+		ref := a.Image().Target.Digest.String()
+		r.CacheFrom = []remotecache.From{{Name: "image", Source: copy.Store{Content: first.store}, Ref: ref}}
+	}
+	if b := second.must(df, from); b.Cached != b.Steps || len(second.exec.ran()) > 0 {
+		t.Errorf("%d of %d cached", b.Cached, b.Steps)
+	}
+	if b := first.must(df); len(b.config.Config.Labels) > 0 || b.Image().Config == a.Image().Config {
+		t.Error("the cache is in an image that was not to have it")
+	}
+}
+
+// TestCacheThatLies: a layer whose bytes are others is not taken; a cache that is
+// not there is none, and one that is no cache a warning.
+func TestCacheThatLies(t *testing.T) {
+	t.Parallel()
+	first, second := newWorld(t), newWorld(t)
+	df := "FROM base\nRUN write a 1\n"
+	dir := filepath.Join(t.TempDir(), "cache")
+	d, err := layout.Create(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.Close() })
+	a := first.must(df, func(r *Request) { r.CacheTo = []remotecache.To{{Name: dir, Target: d, Tag: "t", Max: true}} })
+	name := filepath.Join(dir, "blobs/sha256", a.manifest.Layers[1].Digest.Encoded())
+	body, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body[len(body)/2] ^= 1
+	if err := os.Chmod(name, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, body, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	from := func(ref string) func(*Request) {
+		return func(r *Request) { r.CacheFrom = []remotecache.From{{Name: dir, Source: d, Ref: ref}} }
+	}
+	if _, err := second.build(df, from("t")); err == nil || !strings.Contains(err.Error(), "sha256:") {
+		t.Errorf("a damaged layer: %v", err)
+	}
+	if b := newWorld(t).must(df, from("none")); len(b.Warnings) > 0 {
+		t.Errorf("a cache that is not there: %v", b.Warnings)
+	}
+	if b := newWorld(t).must(df, from(digest.FromString("x").String())); len(b.Warnings) > 0 {
+		t.Errorf("a digest that is not there: %v", b.Warnings)
+	}
+}

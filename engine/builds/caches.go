@@ -1,0 +1,108 @@
+package builds
+
+import (
+	"errors"
+
+	"cove/builder/remotecache"
+	"cove/distribution/copy"
+	"cove/distribution/copy/layout"
+	"cove/errdefs"
+	"cove/reference"
+)
+
+// CacheType is a kind of place for a build cache.
+type CacheType string
+
+// The types of caches, by buildx's names.
+const (
+	// CacheRegistry is an image of a registry, CacheLocal an OCI layout in a
+	// directory, CacheInline the image itself.
+	CacheRegistry CacheType = "registry"
+	CacheLocal    CacheType = "local"
+	CacheInline   CacheType = "inline"
+)
+
+// Cache is a place to import a build cache from, or to export it to.
+type Cache struct {
+	Type CacheType
+	// Ref is the image of a registry; Dir and Tag, which may be a digest, are of a
+	// local one.
+	Ref, Dir, Tag string
+	// Max exports what every step made; IgnoreError lets the build succeed without
+	// the export.
+	Max, IgnoreError bool
+}
+
+// name is what people see.
+func (c Cache) name() string {
+	if c.Type == CacheLocal {
+		return c.Dir
+	}
+	return c.Ref
+}
+
+// caches opens the ends of the options' caches, and returns what closes them.
+func caches(e Engine, o *Options) (closeAll func() error, err error) {
+	var open []*layout.Dir
+	closeAll = func() (err error) {
+		for _, d := range open {
+			err = errors.Join(err, d.Close())
+		}
+		return err
+	}
+	for _, c := range o.CacheFrom {
+		from := remotecache.From{Name: c.name(), Ref: c.Tag}
+		if c.Type == CacheLocal {
+			d, err := layout.Open(c.Dir)
+			if errors.Is(err, errdefs.ErrNotFound) {
+				continue // the first build has none
+			}
+			if err != nil {
+				return closeAll, err
+			}
+			open, from.Source = append(open, d), d
+		} else {
+			var remote *copy.Remote
+			if remote, from.Ref, err = remoteCache(e, c.Ref); err != nil {
+				return closeAll, err
+			}
+			from.Source = remote
+		}
+		o.Request.CacheFrom = append(o.Request.CacheFrom, from)
+	}
+	for _, c := range o.CacheTo {
+		to := remotecache.To{Name: c.name(), Tag: c.Tag, Max: c.Max, IgnoreError: c.IgnoreError}
+		switch c.Type {
+		case CacheInline:
+			o.InlineCache = true
+			continue
+		case CacheLocal:
+			d, err := layout.Create(c.Dir)
+			if err != nil {
+				return closeAll, err
+			}
+			open, to.Target = append(open, d), d
+		default:
+			var remote *copy.Remote
+			if remote, to.Tag, err = remoteCache(e, c.Ref); err != nil {
+				return closeAll, err
+			}
+			to.Target = remote
+		}
+		o.Request.CacheTo = append(o.Request.CacheTo, to)
+	}
+	return closeAll, nil
+}
+
+// remoteCache is the repository of a cache at a registry, and its tag or digest.
+func remoteCache(e Engine, name string) (*copy.Remote, string, error) {
+	ref, err := reference.Parse(name)
+	if err != nil {
+		return nil, "", err
+	}
+	registry, err := e.Registry()
+	if err != nil {
+		return nil, "", err
+	}
+	return &copy.Remote{Repo: registry.Repository(ref.Registry, ref.Repository)}, ref.Object(), nil
+}
