@@ -13,6 +13,7 @@ import (
 
 	"cove/builder"
 	"cove/engine/builds"
+	"cove/engine/containers"
 	"cove/engine/dockertypes"
 	"cove/engine/runspec"
 	"cove/errdefs"
@@ -62,7 +63,7 @@ func TestGroups(t *testing.T) {
 // execGroups are those of a process that joins a container of root's.
 func execGroups(t *testing.T, e *Engine, user string) string {
 	t.Helper()
-	c, err := made(t.Context(), e, CreateOptions{Options: runspec.Options{
+	c, err := made(t.Context(), e, containers.CreateOptions{Options: runspec.Options{
 		Image: "busybox", Command: []string{"sleep", "100"}, Network: "none", User: user,
 	}})
 	if err != nil {
@@ -264,7 +265,7 @@ func execOOM(t *testing.T, e *Engine, script string) record.State {
 	t.Helper()
 	o := runspec.Options{Image: "busybox", Command: []string{"sleep", "100"}, Network: "none"}
 	o.Resources.Memory = 24 << 20
-	c, err := made(t.Context(), e, CreateOptions{Options: o})
+	c, err := made(t.Context(), e, containers.CreateOptions{Options: o})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -396,7 +397,7 @@ func TestInspectSaysOfCPUs(t *testing.T) {
 func started(t *testing.T, e *Engine, o runspec.Options) (dockertypes.HostConfig, record.State) {
 	t.Helper()
 	o.Image, o.Command = "busybox", []string{"sleep", "100"}
-	c, err := made(t.Context(), e, CreateOptions{Options: o})
+	c, err := made(t.Context(), e, containers.CreateOptions{Options: o})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,9 @@ import (
 	"cove/distribution/client/credentials"
 	"cove/engine/builds"
 	"cove/engine/config"
+	"cove/engine/containers"
 	"cove/engine/listing"
+	"cove/engine/parts"
 	"cove/engine/runspec"
 	"cove/errdefs"
 	"cove/images"
@@ -140,17 +142,17 @@ func run(t *testing.T, e *Engine, o runspec.Options, command ...string) (string,
 	if o.Network == "" {
 		o.Network = "none"
 	}
-	_, status, err := e.Run(t.Context(), RunOptions{
-		CreateOptions: CreateOptions{Options: o, AutoRemove: true},
-		Streams: func(Attached) (Streams, error) {
-			return Streams{Stdout: &out, Stderr: &out}, nil
+	_, status, err := e.Run(t.Context(), containers.RunOptions{
+		CreateOptions: containers.CreateOptions{Options: o, AutoRemove: true},
+		Streams: func(containers.Attached) (containers.Streams, error) {
+			return containers.Streams{Stdout: &out, Stderr: &out}, nil
 		},
 	})
 	return out.String(), status, err
 }
 
 // made is Create, and the handle of what it made.
-func made(ctx context.Context, e *Engine, o CreateOptions) (*runner.Container, error) {
+func made(ctx context.Context, e *Engine, o containers.CreateOptions) (*runner.Container, error) {
 	id, err := e.Create(ctx, o)
 	if err != nil {
 		return nil, err
@@ -219,7 +221,7 @@ func TestRunThatCannotStartLeavesNothing(t *testing.T) {
 		case tc.kind != nil && !errors.Is(err, tc.kind):
 			t.Errorf("%s: got %v, want %v", tc.name, err, tc.kind)
 		case tc.kind == nil && (!errors.As(err, &start) || start.Code != tc.code):
-			t.Errorf("%s: got %v, want a StartError of code %d", tc.name, err, tc.code)
+			t.Errorf("%s: got %v, want a containers.StartError of code %d", tc.name, err, tc.code)
 		}
 	}
 	all, err := e.Containers(t.Context(), listing.Filter{})
@@ -233,7 +235,7 @@ func TestRunThatCannotStartLeavesNothing(t *testing.T) {
 
 func containerSnapshots(t *testing.T, e *Engine) []string {
 	t.Helper()
-	snaps, err := e.snapshots()
+	snaps, err := e.Snapshots()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -253,12 +255,12 @@ func TestMissingImageIsNamed(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
 	for platform, kind := range map[string]error{"linux/arm64": errdefs.ErrNotFound, "linux/abacus": errdefs.ErrInvalid} {
-		o := CreateOptions{Options: runspec.Options{Image: "busybox"}, Pull: PullNever, Platform: platform}
+		o := containers.CreateOptions{Options: runspec.Options{Image: "busybox"}, Pull: containers.PullNever, Platform: platform}
 		if _, err := e.Create(t.Context(), o); !errors.Is(err, kind) || !strings.Contains(err.Error(), platform[6:]) {
 			t.Errorf("platform %s: %v", platform, err)
 		}
 	}
-	_, err := e.Create(t.Context(), CreateOptions{Options: runspec.Options{Image: "nosuch"}, Pull: PullNever})
+	_, err := e.Create(t.Context(), containers.CreateOptions{Options: runspec.Options{Image: "nosuch"}, Pull: containers.PullNever})
 	if !errors.Is(err, errdefs.ErrNotFound) || !strings.Contains(err.Error(), "nosuch") {
 		t.Errorf("got %v", err)
 	}
@@ -272,7 +274,7 @@ func TestLife(t *testing.T) {
 		Image: "busybox", Command: []string{"sh", "-c", "echo started; exec sleep 1000"}, Network: "none",
 		Labels: map[string]string{"team": "x"}, Resources: record.Resources{Memory: 64 << 20, PidsLimit: 50},
 	}
-	id, _, err := e.Run(ctx, RunOptions{CreateOptions: CreateOptions{Options: o, Name: "db"}, Detach: true})
+	id, _, err := e.Run(ctx, containers.RunOptions{CreateOptions: containers.CreateOptions{Options: o, Name: "db"}, Detach: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -280,7 +282,7 @@ func TestLife(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.Create(ctx, CreateOptions{Options: o, Name: "db"}); !errors.Is(err, errdefs.ErrExists) {
+	if _, err := e.Create(ctx, containers.CreateOptions{Options: o, Name: "db"}); !errors.Is(err, errdefs.ErrExists) {
 		t.Errorf("a name in use: got %v, want ErrExists", err)
 	}
 	list, err := e.Containers(ctx, listing.Filter{Running: true, Terms: map[string][]string{"label": {"team=x"}}})
@@ -292,7 +294,7 @@ func TestLife(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got.Name != "/db" || !got.State.Running || got.State.Pid <= 0 || got.HostConfig.Memory != 64<<20 || *got.HostConfig.PidsLimit != 50 ||
-		got.Config.Labels["team"] != "x" || got.GraphDriver.Data["UpperDir"] == "" && got.Driver == driverOverlay {
+		got.Config.Labels["team"] != "x" || got.GraphDriver.Data["UpperDir"] == "" && got.Driver == parts.DriverOverlay {
 		t.Errorf("inspect: %+v", got)
 	}
 	for _, path := range []string{got.ResolvConfPath, got.HostsPath, got.HostnamePath, got.LogPath, got.GraphDriver.Data["MergedDir"]} {
@@ -321,7 +323,7 @@ func TestPruneKeepsWhatIsUsed(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
 	ctx := t.Context()
-	if _, err := e.Create(ctx, CreateOptions{Options: runspec.Options{Image: "busybox", Network: "none"}, Name: "kept"}); err != nil {
+	if _, err := e.Create(ctx, containers.CreateOptions{Options: runspec.Options{Image: "busybox", Network: "none"}, Name: "kept"}); err != nil {
 		t.Fatal(err)
 	}
 	p, err := e.Prune(ctx, PruneOptions{AllImages: true, BuildCache: true})
@@ -347,7 +349,7 @@ func TestPruneKeepsWhatIsUsed(t *testing.T) {
 func TestPruneForgetsAbandonedWrites(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
-	store, err := e.content()
+	store, err := e.Content()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -375,7 +377,7 @@ func TestPruneForgetsAbandonedWrites(t *testing.T) {
 	if p, err := e.Prune(t.Context(), PruneOptions{}); err != nil || p.Freed != 0 {
 		t.Errorf("pruned what a next pull goes on with: %+v, %v", p, err)
 	}
-	e.cfg.Now = func() time.Time { return time.Now().Add(2 * time.Hour) }
+	e.parts.Now = func() time.Time { return time.Now().Add(2 * time.Hour) }
 	if p, err := e.Prune(t.Context(), PruneOptions{}); err != nil || p.Freed != 1000 {
 		t.Errorf("got %+v, %v; want the 1000 bytes that were cut off", p, err)
 	}
@@ -383,7 +385,7 @@ func TestPruneForgetsAbandonedWrites(t *testing.T) {
 
 func blobs(t *testing.T, e *Engine) (n int) {
 	t.Helper()
-	store, err := e.content()
+	store, err := e.Content()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -433,7 +435,7 @@ func TestKnownRegistry(t *testing.T) {
 	for host, want := range map[string]string{
 		"harbor": "harbor:8443", "plain": "plain:443", "trusted": "trusted:5000", "lab": "lab:5000", "lemonbar": "", "trust": "",
 	} {
-		if got := e.knownRegistry(host); got != want {
+		if got := e.parts.KnownRegistry(host); got != want {
 			t.Errorf("%s is %q, want %q", host, got, want)
 		}
 	}
@@ -448,7 +450,7 @@ func TestRegistriesAreReadAboutWhenOneIsAsked(t *testing.T) {
 	if err := os.WriteFile(broken, []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cfg := e.cfg
+	cfg := e.parts.Config
 	cfg.Files = &config.Files{Docker: broken, Own: []string{broken}}
 	cfg.Credentials = credentials.Open(func(k string) string { return map[string]string{"REGISTRY_AUTH_FILE": broken}[k] })
 	other, err := Open(cfg)

@@ -20,14 +20,14 @@ import (
 // Info describes the engine and its machine; what cannot be read is left empty.
 func (e *Engine) Info(ctx context.Context) (dockertypes.Info, error) {
 	info := dockertypes.Info{
-		OSType: "linux", Architecture: machine.Architecture(), NCPU: runtime.NumCPU(), DockerRootDir: e.cfg.Root,
+		OSType: "linux", Architecture: machine.Architecture(), NCPU: runtime.NumCPU(), DockerRootDir: e.parts.Root,
 		DefaultRuntime: "cove-runtime", Runtimes: []string{"cove-runtime"},
 		SecurityOptions: []string{"name=seccomp,profile=builtin", "name=cgroupns"},
-		ServerVersion:   buildinfo.Version(), SystemTime: e.cfg.Now(), OperatingSystem: machine.OperatingSystem(),
+		ServerVersion:   buildinfo.Version(), SystemTime: e.parts.Now(), OperatingSystem: machine.OperatingSystem(),
 		MemTotal: machine.Memory(), KernelVersion: machine.Kernel(),
 	}
 	info.Name, _ = os.Hostname()
-	known, err := e.known()
+	known, err := e.parts.Known()
 	if err != nil {
 		return info, err
 	}
@@ -35,13 +35,13 @@ func (e *Engine) Info(ctx context.Context) (dockertypes.Info, error) {
 	if f, err := host.Detect(); err == nil {
 		info.CgroupVersion = f.Cgroup.Mode.String()
 	}
-	if info.Driver, err = e.driver(); err != nil {
+	if info.Driver, err = e.parts.Driver(); err != nil {
 		return info, err
 	}
 	if err := e.countContainers(ctx, &info); err != nil {
 		return info, err
 	}
-	store, err := e.images()
+	store, err := e.parts.Images()
 	if err != nil {
 		return info, err
 	}

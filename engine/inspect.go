@@ -64,7 +64,7 @@ func (e *Engine) InspectContainer(ctx context.Context, ref string) (*dockertypes
 	if err != nil {
 		return nil, err
 	}
-	driver, err := e.driver()
+	driver, err := e.parts.Driver()
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +73,7 @@ func (e *Engine) InspectContainer(ctx context.Context, ref string) (*dockertypes
 
 // InspectImage tells everything about a local image, in docker's shape.
 func (e *Engine) InspectImage(ctx context.Context, name string) (*dockertypes.Image, error) {
-	store, err := e.images()
+	store, err := e.parts.Images()
 	if err != nil {
 		return nil, err
 	}
@@ -81,11 +81,11 @@ func (e *Engine) InspectImage(ctx context.Context, name string) (*dockertypes.Im
 	if err != nil {
 		return nil, err
 	}
-	driver, err := e.driver()
+	driver, err := e.parts.Driver()
 	if err != nil {
 		return nil, err
 	}
-	snaps, err := e.snapshots()
+	snaps, err := e.parts.Snapshots()
 	if err != nil {
 		return nil, err
 	}
@@ -98,9 +98,9 @@ func (e *Engine) InspectImage(ctx context.Context, name string) (*dockertypes.Im
 
 // InspectVolume tells everything about a volume, in docker's shape.
 func (e *Engine) InspectVolume(_ context.Context, name string) (*dockertypes.Volume, error) {
-	v, err := e.volumes().Get(name)
+	v, err := e.parts.Volumes().Get(name)
 	if err != nil {
 		return nil, err
 	}
-	return dockertypes.OfVolume(v, e.volumes().Path(name)), nil
+	return dockertypes.OfVolume(v, e.parts.Volumes().Path(name)), nil
 }

@@ -11,6 +11,8 @@ import (
 
 	"cove/builder"
 	"cove/engine/builds"
+	"cove/engine/containers"
+	"cove/engine/files"
 	"cove/engine/runspec"
 	"cove/errdefs"
 	"cove/images"
@@ -21,9 +23,9 @@ import (
 // sleeper starts a container of an image.
 func sleeper(t *testing.T, e *Engine, image string) *runner.Container {
 	t.Helper()
-	id, _, err := e.Run(t.Context(), RunOptions{
-		CreateOptions: CreateOptions{
-			Options: runspec.Options{Image: image, Network: "none", Command: []string{"sleep", "1000"}}, Pull: PullNever,
+	id, _, err := e.Run(t.Context(), containers.RunOptions{
+		CreateOptions: containers.CreateOptions{
+			Options: runspec.Options{Image: image, Network: "none", Command: []string{"sleep", "1000"}}, Pull: containers.PullNever,
 		},
 		Detach: true,
 	})
@@ -114,7 +116,7 @@ func TestImagesThatContainersNeedStay(t *testing.T) {
 		if _, err := e.RemoveImage(ctx, img.ID.String(), true); !errors.Is(err, errdefs.ErrConflict) || !strings.Contains(err.Error(), c.ID()[:12]) {
 			t.Errorf("%s: by id: %v, want that it is refused, naming the container", way, err)
 		}
-		if _, err := e.Commit(ctx, c.ID(), CommitOptions{Name: "committed", Changes: []string{"CMD cat /word"}}); err != nil {
+		if _, err := e.Commit(ctx, c.ID(), files.CommitOptions{Name: "committed", Changes: []string{"CMD cat /word"}}); err != nil {
 			t.Errorf("%s: commit: %v", way, err)
 			continue
 		}
@@ -164,8 +166,8 @@ func TestHealthcheckIsTold(t *testing.T) {
 			t.Fatal(err)
 		}
 		listening := another(t, e)
-		listening.cfg.Notify = func(s string) { told = append(told, s) }
-		if _, err := listening.Create(t.Context(), CreateOptions{Options: runspec.Options{Image: "checked", Network: "none"}}); err != nil {
+		listening.parts.Notify = func(s string) { told = append(told, s) }
+		if _, err := listening.Create(t.Context(), containers.CreateOptions{Options: runspec.Options{Image: "checked", Network: "none"}}); err != nil {
 			t.Fatal(err)
 		}
 		if len(told) != want || want > 0 && !strings.Contains(told[0], "HEALTHCHECK") {
@@ -184,28 +186,28 @@ func TestAnonymousVolumes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	taken, err := e.Create(ctx, CreateOptions{Options: runspec.Options{Image: "busybox", Network: "none"}, Name: "taken"})
+	taken, err := e.Create(ctx, containers.CreateOptions{Options: runspec.Options{Image: "busybox", Network: "none"}, Name: "taken"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	with := func(o CreateOptions, command ...string) CreateOptions {
-		o.Image, o.Network, o.Command, o.AutoRemove, o.Pull = "busybox", "none", command, true, PullNever
+	with := func(o containers.CreateOptions, command ...string) containers.CreateOptions {
+		o.Image, o.Network, o.Command, o.AutoRemove, o.Pull = "busybox", "none", command, true, containers.PullNever
 		o.Volumes = []runspec.Volume{{Target: "/anonymous"}, {Source: given.Name, Target: "/given"}}
 		return o
 	}
-	for way, o := range map[string]CreateOptions{
-		"it ends":            with(CreateOptions{}, "true"),
-		"no such program":    with(CreateOptions{}, "/nosuch"),
-		"its name is taken":  with(CreateOptions{Name: "taken"}, "true"),
-		"no such user":       with(CreateOptions{Options: runspec.Options{User: "nobody-here"}}, "true"),
-		"no such capability": with(CreateOptions{Options: runspec.Options{Security: record.Security{CapAdd: []string{"NOSUCH"}}}}, "true"),
+	for way, o := range map[string]containers.CreateOptions{
+		"it ends":            with(containers.CreateOptions{}, "true"),
+		"no such program":    with(containers.CreateOptions{}, "/nosuch"),
+		"its name is taken":  with(containers.CreateOptions{Name: "taken"}, "true"),
+		"no such user":       with(containers.CreateOptions{Options: runspec.Options{User: "nobody-here"}}, "true"),
+		"no such capability": with(containers.CreateOptions{Options: runspec.Options{Security: record.Security{CapAdd: []string{"NOSUCH"}}}}, "true"),
 	} {
-		_, _, err := e.Run(ctx, RunOptions{CreateOptions: o, Streams: func(Attached) (Streams, error) { return Streams{}, nil }})
+		_, _, err := e.Run(ctx, containers.RunOptions{CreateOptions: o, Streams: func(containers.Attached) (containers.Streams, error) { return containers.Streams{}, nil }})
 		if (err == nil) != (way == "it ends") {
 			t.Errorf("%s: %v", way, err)
 		}
 	}
-	c, err := e.Create(ctx, with(CreateOptions{}, "true"))
+	c, err := e.Create(ctx, with(containers.CreateOptions{}, "true"))
 	if err != nil {
 		t.Fatal(err)
 	}

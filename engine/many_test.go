@@ -12,6 +12,7 @@ import (
 
 	"cove/builder"
 	"cove/engine/builds"
+	"cove/engine/containers"
 	"cove/engine/runspec"
 )
 
@@ -68,7 +69,7 @@ func TestManyEnginesOnOneRoot(t *testing.T) {
 
 func another(t *testing.T, e *Engine) *Engine {
 	t.Helper()
-	other, err := Open(e.cfg)
+	other, err := Open(e.parts.Config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,10 +105,10 @@ func buildTagRun(t *testing.T, e *Engine, name string) error {
 
 func output(ctx context.Context, e *Engine, image string) (string, error) {
 	var out bytes.Buffer
-	_, _, err := e.Run(ctx, RunOptions{
-		CreateOptions: CreateOptions{Options: runspec.Options{Image: image, Network: "none"}, AutoRemove: true, Pull: PullNever},
-		Streams: func(Attached) (Streams, error) {
-			return Streams{Stdout: &out, Stderr: &out}, nil
+	_, _, err := e.Run(ctx, containers.RunOptions{
+		CreateOptions: containers.CreateOptions{Options: runspec.Options{Image: image, Network: "none"}, AutoRemove: true, Pull: containers.PullNever},
+		Streams: func(containers.Attached) (containers.Streams, error) {
+			return containers.Streams{Stdout: &out, Stderr: &out}, nil
 		},
 	})
 	return out.String(), err

@@ -13,6 +13,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"cove/engine/containers"
+	"cove/engine/files"
 	"cove/engine/runspec"
 	"cove/errdefs"
 	"cove/runner"
@@ -155,11 +157,11 @@ var verbs = []verb{
 		return err
 	}), late(on(become(record.Running, record.Running))), nil},
 	{"commit", func(ctx context.Context, e *Engine, id, _ string) error {
-		_, err := e.Commit(ctx, id, CommitOptions{})
+		_, err := e.Commit(ctx, id, files.CommitOptions{})
 		return err
 	}, on(func(m model) (result, model) { return fine, m }), nil},
 	{"cp", func(ctx context.Context, e *Engine, id, _ string) error {
-		_, err := e.CopyIn(ctx, "/etc/hostname", id, "/tmp/copied", CopyOptions{})
+		_, err := e.CopyIn(ctx, "/etc/hostname", id, "/tmp/copied", files.CopyOptions{})
 		return err
 	}, on(func(m model) (result, model) { return fine, m }), nil},
 }
@@ -235,7 +237,7 @@ func TestAsSomeOrderWould(t *testing.T) {
 
 // inStatus makes a container in a status.
 func inStatus(ctx context.Context, e *Engine, name string, status record.Status) (*runner.Container, error) {
-	c, err := made(ctx, e, CreateOptions{
+	c, err := made(ctx, e, containers.CreateOptions{
 		Options: runspec.Options{Image: "busybox", Network: "none", Command: []string{"sleep", "1000"}}, Name: name,
 	})
 	if err == nil {
@@ -334,8 +336,8 @@ func TestNamesAtOnce(t *testing.T) {
 		}
 	}
 	create := func(e *Engine, name string, volumes ...runspec.Volume) (*runner.Container, error) {
-		return made(ctx, e, CreateOptions{
-			Options: runspec.Options{Image: "busybox", Network: "none", Command: []string{"true"}, Volumes: volumes}, Name: name, Pull: PullNever,
+		return made(ctx, e, containers.CreateOptions{
+			Options: runspec.Options{Image: "busybox", Network: "none", Command: []string{"true"}, Volumes: volumes}, Name: name, Pull: containers.PullNever,
 		})
 	}
 	for range 3 {
@@ -416,7 +418,7 @@ func TestCopiesAtOnce(t *testing.T) {
 		for range 4 {
 			all.Go(func() {
 				for range 20 {
-					if _, err := e.CopyIn(t.Context(), "/etc/hostname", c.ID(), "/tmp/copied", CopyOptions{}); err != nil {
+					if _, err := e.CopyIn(t.Context(), "/etc/hostname", c.ID(), "/tmp/copied", files.CopyOptions{}); err != nil {
 						t.Errorf("%s: %v", status, err)
 						return
 					}

@@ -11,6 +11,7 @@ import (
 	"cove/builder/cache"
 	"cove/engine/listing"
 	"cove/engine/machine"
+	"cove/engine/uses"
 	"cove/errdefs"
 	"cove/images"
 	"cove/images/gc"
@@ -54,7 +55,7 @@ func (e *Engine) Prune(ctx context.Context, o PruneOptions) (Pruned, error) {
 	if err := machine.NeedRoot("pruning"); err != nil {
 		return p, err
 	}
-	r, err := e.runner()
+	r, err := e.parts.Runner()
 	if err != nil {
 		return p, err
 	}
@@ -75,11 +76,11 @@ func (e *Engine) Prune(ctx context.Context, o PruneOptions) (Pruned, error) {
 		return p, err
 	}
 	if o.BuildCache {
-		if _, _, err := e.buildState().Prune(ctx, cache.Keep{Nothing: true}); err != nil {
+		if _, _, err := e.parts.Builds().Prune(ctx, cache.Keep{Nothing: true}); err != nil {
 			return p, err
 		}
 	}
-	store, err := e.images()
+	store, err := e.parts.Images()
 	if err != nil {
 		return p, err
 	}
@@ -91,7 +92,7 @@ func (e *Engine) Prune(ctx context.Context, o PruneOptions) (Pruned, error) {
 	if err := e.expireWrites(ctx, o, &p); err != nil {
 		return p, err
 	}
-	snaps, err := e.snapshots()
+	snaps, err := e.parts.Snapshots()
 	if err != nil {
 		return p, err
 	}
@@ -103,7 +104,7 @@ func (e *Engine) Prune(ctx context.Context, o PruneOptions) (Pruned, error) {
 const resumable = time.Hour
 
 func (e *Engine) expireWrites(ctx context.Context, o PruneOptions, p *Pruned) error {
-	store, err := e.content()
+	store, err := e.parts.Content()
 	if err != nil {
 		return err
 	}
@@ -125,7 +126,7 @@ func (e *Engine) expireWrites(ctx context.Context, o PruneOptions, p *Pruned) er
 	if o.AllImages { // on a full disk there is nothing else to give
 		keep = 0
 	}
-	freed, err := store.Expire(ctx, e.cfg.Now().Add(-keep))
+	freed, err := store.Expire(ctx, e.parts.Now().Add(-keep))
 	p.Freed += freed
 	return err
 }
@@ -135,12 +136,12 @@ func (e *Engine) pruneContainers(ctx context.Context, p *Pruned) error {
 	if err != nil {
 		return err
 	}
-	starting, err := e.held(ctx, gc.SnapshotPrefix)
+	starting, err := uses.Held(ctx, e.parts, gc.SnapshotPrefix)
 	if err != nil {
 		return err
 	}
 	for _, c := range all {
-		if c.Runs() || starting[snapshotKey(c.ID)] {
+		if c.Runs() || starting[uses.SnapshotKey(c.ID)] {
 			continue
 		}
 		err := e.Remove(ctx, c.ID, false, true)
@@ -154,34 +155,15 @@ func (e *Engine) pruneContainers(ctx context.Context, p *Pruned) error {
 	return nil
 }
 
-// held are the live leases' refs with a prefix, without it: what somebody has
-// just made, and is about to use.
-func (e *Engine) held(ctx context.Context, prefix string) (map[string]bool, error) {
-	store, err := e.content()
-	if err != nil {
-		return nil, err
-	}
-	keys := map[string]bool{}
-	for ref, err := range store.Leased(ctx) {
-		if err != nil {
-			return nil, err
-		}
-		if key, ok := strings.CutPrefix(ref, prefix); ok {
-			keys[key] = true
-		}
-	}
-	return keys, nil
-}
-
 func (e *Engine) pruneImages(ctx context.Context, o PruneOptions, p *Pruned) error {
 	if !o.Images && !o.AllImages {
 		return nil
 	}
-	store, err := e.images()
+	store, err := e.parts.Images()
 	if err != nil {
 		return err
 	}
-	used, err := e.usedImages(ctx)
+	used, err := uses.Images(ctx, e.parts)
 	if err != nil {
 		return err
 	}
@@ -194,7 +176,7 @@ func (e *Engine) pruneImages(ctx context.Context, o PruneOptions, p *Pruned) err
 			continue
 		}
 		removed, err := store.Remove(ctx, img.ID.String(), images.RemoveOptions{
-			Force: o.AllImages, Unnamed: !o.AllImages, UsedBy: e.usedImages,
+			Force: o.AllImages, Unnamed: !o.AllImages, UsedBy: e.usedBy,
 		})
 		if err != nil && !errors.Is(err, errdefs.ErrNotFound) && !errors.Is(err, errdefs.ErrConflict) {
 			return err // else it was removed, named or used meanwhile
@@ -206,41 +188,18 @@ func (e *Engine) pruneImages(ctx context.Context, o PruneOptions, p *Pruned) err
 	return nil
 }
 
-// imagePrefix marks, in a lease, the id of an image that a container is being
-// made from.
-const imagePrefix = "image/"
-
-// usedImages maps image ids to what uses them. Leases are read first: whoever
-// releases one has recorded the container before.
-func (e *Engine) usedImages(ctx context.Context) (map[digest.Digest]images.User, error) {
-	held, err := e.held(ctx, imagePrefix)
-	if err != nil {
-		return nil, err
-	}
-	all, err := e.Containers(ctx, listing.Filter{})
-	if err != nil {
-		return nil, err
-	}
-	used := make(map[digest.Digest]images.User, len(held)+len(all))
-	for id := range held {
-		used[digest.Digest(id)] = images.User{Name: "a container that is being made"}
-	}
-	for _, c := range all {
-		id, runs := digest.Digest(c.ImageID), c.Runs()
-		if !used[id].Running {
-			used[id] = images.User{Name: "container " + c.ID[:12] + " (" + c.Name + ")", Running: runs}
-		}
-	}
-	return used, nil
-}
-
 // RemoveImage removes a name, or an image with all its names by its id. An
 // image that a container uses is errdefs.ErrConflict unless force, which leaves
 // it without a name; see images.Store.Remove.
 func (e *Engine) RemoveImage(ctx context.Context, name string, force bool) (images.Removed, error) {
-	store, err := e.images()
+	store, err := e.parts.Images()
 	if err != nil {
 		return images.Removed{}, err
 	}
-	return store.Remove(ctx, name, images.RemoveOptions{Force: force, UsedBy: e.usedImages})
+	return store.Remove(ctx, name, images.RemoveOptions{Force: force, UsedBy: e.usedBy})
+}
+
+// usedBy is uses.Images for the store of images, which asks while no name can go.
+func (e *Engine) usedBy(ctx context.Context) (map[digest.Digest]images.User, error) {
+	return uses.Images(ctx, e.parts)
 }

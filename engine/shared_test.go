@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"cove/engine/containers"
 	"cove/engine/runspec"
 	"cove/errdefs"
 	"cove/runner"
@@ -21,7 +22,7 @@ import (
 func left(t *testing.T, e *Engine, o runspec.Options, command ...string) *runner.Container {
 	t.Helper()
 	o.Image, o.Command, o.Network = "busybox", command, "none"
-	c, err := made(t.Context(), e, CreateOptions{Options: o})
+	c, err := made(t.Context(), e, containers.CreateOptions{Options: o})
 	if err != nil {
 		t.Fatal(err)
 	}

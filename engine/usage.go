@@ -7,6 +7,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"cove/engine/listing"
+	"cove/engine/uses"
 	"cove/images"
 	"cove/images/gc"
 	"cove/layers/tree"
@@ -33,7 +34,7 @@ func (u *Usage) add(active bool, bytes int64) {
 
 // DiskUsage adds up what images, containers, volumes and the build cache take.
 func (e *Engine) DiskUsage(ctx context.Context) ([]Usage, error) {
-	store, err := e.images()
+	store, err := e.parts.Images()
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +42,7 @@ func (e *Engine) DiskUsage(ctx context.Context) ([]Usage, error) {
 	if err != nil {
 		return nil, err
 	}
-	used, err := e.usedImages(ctx)
+	used, err := uses.Images(ctx, e.parts)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +84,7 @@ func imageUsage(all []images.Image, used map[digest.Digest]images.User) Usage {
 
 func (e *Engine) containerUsage(ctx context.Context) (Usage, error) {
 	u := Usage{Type: "Containers"}
-	snaps, err := e.snapshots()
+	snaps, err := e.parts.Snapshots()
 	if err != nil {
 		return u, err
 	}
@@ -121,7 +122,7 @@ func (e *Engine) volumeUsage(ctx context.Context) (Usage, error) {
 // the image, not with the cache.
 func (e *Engine) cacheUsage(ctx context.Context, all []images.Image) (Usage, error) {
 	u := Usage{Type: "Build Cache"}
-	store, err := e.content()
+	store, err := e.parts.Content()
 	if err != nil {
 		return u, err
 	}
@@ -132,7 +133,7 @@ func (e *Engine) cacheUsage(ctx context.Context, all []images.Image) (Usage, err
 		}
 	}
 	seen := map[string]bool{}
-	for ref, err := range e.buildState().Roots(ctx) {
+	for ref, err := range e.parts.Builds().Roots(ctx) {
 		if err != nil {
 			return u, err
 		}

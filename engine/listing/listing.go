@@ -4,6 +4,7 @@ package listing
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -57,6 +58,35 @@ func Of(ctx context.Context, c *runner.Container) (Container, error) {
 		s.Exposed = slices.Sorted(maps.Keys(s.Asked.Image.ExposedPorts))
 	}
 	return s, nil
+}
+
+// List returns the containers that a filter chooses, newest first. A condition that
+// does not exist is errdefs.ErrInvalid.
+func List(ctx context.Context, r *runner.Runner, f Filter) ([]Container, error) {
+	if err := f.Check(); err != nil {
+		return nil, err
+	}
+	all, err := r.All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []Container
+	for _, c := range all {
+		s, err := Of(ctx, c)
+		if errors.Is(err, errdefs.ErrNotFound) {
+			continue // removed meanwhile
+		}
+		if err != nil {
+			return nil, err
+		}
+		if f.Matches(s) {
+			out = append(out, s)
+		}
+		if f.Last > 0 && len(out) == f.Last {
+			break
+		}
+	}
+	return out, nil
 }
 
 // Runs reports whether it runs, paused or not, or is about to be started again.

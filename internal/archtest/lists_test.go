@@ -13,7 +13,6 @@ var largePackages = map[string]string{
 	"bench":              "the rows, and the testbed they run in",
 	"builder/dockerfile": "linting, beside the conversion",
 	"builder/solve":      "explaining and telling, beside the solving",
-	"engine":             "containers, images, builds and volumes, a noun each",
 	"images":             "load and import, beside pull and push",
 	"sandbox/plan":       "one compiler; apart from its data, each step would spell out the package of its arguments",
 }

@@ -9,14 +9,14 @@ import (
 	"github.com/docker/go-units"
 	"github.com/spf13/cobra"
 
-	"cove/engine"
+	"cove/engine/files"
 	"cove/errdefs"
 	"cove/internal/cli/app"
 )
 
 // Copy copies files between a container and the host.
 func Copy(a *app.App) *cobra.Command {
-	var o engine.CopyOptions
+	var o files.CopyOptions
 	var quiet bool
 	cmd := &cobra.Command{
 		Use:   "cp [flags] CONTAINER:PATH PATH|- | PATH|- CONTAINER:PATH",
@@ -39,7 +39,7 @@ func Copy(a *app.App) *cobra.Command {
 	return cmd
 }
 
-func copyFiles(ctx context.Context, a *app.App, src, dst string, o engine.CopyOptions) (int64, error) {
+func copyFiles(ctx context.Context, a *app.App, src, dst string, o files.CopyOptions) (int64, error) {
 	from, inside, out := cutContainer(src)
 	to, target, in := cutContainer(dst)
 	eng, err := a.Engine()
@@ -132,7 +132,7 @@ func Diff(a *app.App) *cobra.Command {
 
 // Commit makes an image of a container.
 func Commit(a *app.App) *cobra.Command {
-	var o engine.CommitOptions
+	var o files.CommitOptions
 	var pause bool
 	cmd := &cobra.Command{
 		Use:     "commit [flags] CONTAINER [NAME[:TAG]]",

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"cove/engine"
+	"cove/engine/containers"
 	"cove/errdefs"
 	"cove/internal/cli/app"
 	"cove/internal/cli/verbs"
@@ -75,9 +76,9 @@ func session(ctx context.Context, a *app.App, ref string, o sessionOptions) erro
 	}
 	t := &terminal{a: a}
 	defer t.restore()
-	status, err := eng.Attach(ctx, ref, engine.AttachOptions{
+	status, err := eng.Attach(ctx, ref, containers.AttachOptions{
 		Start: o.start,
-		Streams: func(c engine.Attached) (engine.Streams, error) {
+		Streams: func(c containers.Attached) (containers.Streams, error) {
 			if o.proxy {
 				proxySignals(a, eng, c.ID)
 			}
@@ -92,8 +93,8 @@ func session(ctx context.Context, a *app.App, ref string, o sessionOptions) erro
 }
 
 // left is result for a session with what ran already: to leave it is docker's 1.
-func left(a *app.App, status engine.ExitStatus, err error) error {
-	if errors.Is(err, engine.ErrDetached) {
+func left(a *app.App, status containers.ExitStatus, err error) error {
+	if errors.Is(err, containers.ErrDetached) {
 		fmt.Fprintln(a.Err, detached)
 		return &app.Exit{Code: app.CodeFailed}
 	}
@@ -131,10 +132,10 @@ func (t *stopTimeout) add(fs *pflag.FlagSet) {
 
 // each makes of a verb one that has the timeout that was typed.
 func (t *stopTimeout) each(
-	do func(*engine.Engine, context.Context, string, engine.StopOptions) error,
+	do func(*engine.Engine, context.Context, string, containers.StopOptions) error,
 ) func(*engine.Engine, context.Context, string) error {
 	return func(eng *engine.Engine, ctx context.Context, ref string) error {
-		var o engine.StopOptions
+		var o containers.StopOptions
 		if t.set.Changed("time") {
 			timeout := time.Duration(t.seconds) * time.Second
 			o.Timeout = &timeout

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"cove/engine"
+	"cove/engine/containers"
 	"cove/errdefs"
 	"cove/internal/cli/app"
 	"cove/internal/cli/output"
@@ -20,7 +21,7 @@ import (
 
 // Exec runs one more process in a container.
 func Exec(a *app.App) *cobra.Command {
-	var cfg engine.ExecOptions
+	var cfg containers.ExecOptions
 	var stdin bool
 	var envFiles, env []string
 	var detachKeys string
@@ -51,7 +52,7 @@ func Exec(a *app.App) *cobra.Command {
 			return err
 		}
 		if cfg.Detach {
-			_, err := eng.Exec(cmd.Context(), args[0], cfg, engine.Streams{})
+			_, err := eng.Exec(cmd.Context(), args[0], cfg, containers.Streams{})
 			return started(err)
 		}
 		t := &terminal{a: a}
@@ -62,7 +63,7 @@ func Exec(a *app.App) *cobra.Command {
 		}
 		status, err := eng.Exec(cmd.Context(), args[0], cfg, streams)
 		t.restore()
-		if err != nil && !errors.Is(err, engine.ErrDetached) {
+		if err != nil && !errors.Is(err, containers.ErrDetached) {
 			return started(err)
 		}
 		return left(a, status, err)
@@ -72,7 +73,7 @@ func Exec(a *app.App) *cobra.Command {
 
 // started gives an exec that could not start docker's 126 or 127.
 func started(err error) error {
-	var start *engine.StartError
+	var start *containers.StartError
 	if errors.As(err, &start) {
 		return &app.Exit{Code: start.Code, Err: err}
 	}
@@ -81,7 +82,7 @@ func started(err error) error {
 
 // Logs prints what a container wrote.
 func Logs(a *app.App) *cobra.Command {
-	var o engine.LogOptions
+	var o containers.LogOptions
 	var tail, since, until string
 	cmd := &cobra.Command{
 		Use:     "logs [flags] CONTAINER",

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"cove/engine"
+	"cove/engine/containers"
 	"cove/errdefs"
 	"cove/internal/cli/app"
 	"cove/internal/cli/progress"
@@ -49,9 +50,9 @@ func Run(a *app.App) *cobra.Command {
 		}
 		t := &terminal{a: a}
 		defer t.restore()
-		run := engine.RunOptions{CreateOptions: o, Detach: detach}
+		run := containers.RunOptions{CreateOptions: o, Detach: detach}
 		run.Created = func(id string) error { return writeCID(f.CIDFile, id) }
-		run.Streams = func(c engine.Attached) (engine.Streams, error) {
+		run.Streams = func(c containers.Attached) (containers.Streams, error) {
 			if sigProxy {
 				proxySignals(a, eng, c.ID)
 			}
@@ -99,7 +100,7 @@ func Create(a *app.App) *cobra.Command {
 	return cmd
 }
 
-func prepare(f *runflags.Flags, a *app.App, args []string) (*engine.Engine, engine.CreateOptions, error) {
+func prepare(f *runflags.Flags, a *app.App, args []string) (*engine.Engine, containers.CreateOptions, error) {
 	o, err := f.Options(args[0], args[1:])
 	if err != nil {
 		return nil, o, err
@@ -133,7 +134,7 @@ func writeCID(name, id string) error {
 
 // failed is an error before the program ran: docker's 125.
 func failed(err error) error {
-	var start *engine.StartError
+	var start *containers.StartError
 	switch {
 	case err == nil:
 		return nil
@@ -149,9 +150,9 @@ const detached = "read escape sequence"
 
 // result ends this program as the container's ended. Leaving a container that
 // this program started is no failure, as docker has it.
-func result(a *app.App, status engine.ExitStatus, err error) error {
+func result(a *app.App, status containers.ExitStatus, err error) error {
 	switch {
-	case errors.Is(err, engine.ErrDetached):
+	case errors.Is(err, containers.ErrDetached):
 		fmt.Fprintln(a.Err, detached)
 		return nil
 	case err != nil:

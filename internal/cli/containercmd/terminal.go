@@ -16,6 +16,7 @@ import (
 	"golang.org/x/term"
 
 	"cove/engine"
+	"cove/engine/containers"
 	"cove/errdefs"
 	"cove/internal/cli/app"
 )
@@ -65,8 +66,8 @@ func (t *terminal) check(o terminalOptions) error {
 
 // open connects the caller's streams and makes its terminal raw when a
 // terminal is asked for. It must be restored.
-func (t *terminal) open(o terminalOptions) (engine.Streams, error) {
-	s := engine.Streams{Stdout: io.Discard, Stderr: io.Discard}
+func (t *terminal) open(o terminalOptions) (containers.Streams, error) {
+	s := containers.Streams{Stdout: io.Discard, Stderr: io.Discard}
 	if o.wants("stdout") {
 		s.Stdout = t.a.Out
 	}
@@ -106,8 +107,8 @@ func (t *terminal) restore() {
 }
 
 // watchSize tells the size of the terminal fd, now and whenever it changes.
-func (t *terminal) watchSize(fd int) <-chan engine.Size {
-	sizes := make(chan engine.Size, 1)
+func (t *terminal) watchSize(fd int) <-chan containers.Size {
+	sizes := make(chan containers.Size, 1)
 	winch := make(chan os.Signal, 1)
 	done := make(chan struct{})
 	signal.Notify(winch, unix.SIGWINCH)
@@ -119,7 +120,7 @@ func (t *terminal) watchSize(fd int) <-chan engine.Size {
 		for {
 			if ws, err := unix.IoctlGetWinsize(fd, unix.TIOCGWINSZ); err == nil {
 				select {
-				case sizes <- engine.Size{Rows: ws.Row, Cols: ws.Col}:
+				case sizes <- containers.Size{Rows: ws.Row, Cols: ws.Col}:
 				case <-done:
 					return
 				}
@@ -136,7 +137,7 @@ func (t *terminal) watchSize(fd int) <-chan engine.Size {
 
 // parseDetachKeys reads the value of --detach-keys.
 func parseDetachKeys(s string) ([]byte, error) {
-	keys, err := engine.ParseDetachKeys(s)
+	keys, err := containers.ParseDetachKeys(s)
 	if err != nil {
 		return nil, fmt.Errorf("--detach-keys: %w", err)
 	}

@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"cove/engine"
+	"cove/engine/containers"
 	"cove/engine/runspec"
 	"cove/engine/runspec/parse"
 	"cove/errdefs"
@@ -82,7 +82,8 @@ func (f *Flags) Register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.CIDFile, "cidfile", "", "write the container's id to a new file")
 	fs.StringVar(&f.platform, "platform", "", "which image of several: OS/ARCH[/VARIANT]")
 	fs.BoolVarP(&f.Quiet, "quiet", "q", false, "do not show the pull of its image")
-	fs.StringVar(&f.pull, "pull", string(engine.PullMissing), "ask the registry for the image: always, missing, never")
+	fs.StringVar(&f.pull, "pull", string(containers.PullMissing),
+		"ask the registry for the image: always, missing, never")
 }
 
 // olderNames takes docker's older spelling of a flag.
@@ -94,10 +95,10 @@ func olderNames(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 }
 
 // Options turns the flags into what the engine is asked for.
-func (f *Flags) Options(image string, command []string) (engine.CreateOptions, error) {
-	o := engine.CreateOptions{
+func (f *Flags) Options(image string, command []string) (containers.CreateOptions, error) {
+	o := containers.CreateOptions{
 		Name: f.name, AutoRemove: f.autoRemove, Restart: f.restart,
-		Pull: engine.PullPolicy(f.pull), Platform: f.platform,
+		Pull: containers.PullPolicy(f.pull), Platform: f.platform,
 	}
 	o.Options = runspec.Options{
 		Image: image, Command: command, User: f.user, Workdir: f.workdir, Hostname: f.hostname,
@@ -113,7 +114,8 @@ func (f *Flags) Options(image string, command []string) (engine.CreateOptions, e
 	if f.set.Changed("stop-timeout") {
 		o.StopTimeout = &f.stopTimeout
 	}
-	if !slices.Contains([]engine.PullPolicy{engine.PullAlways, engine.PullMissing, engine.PullNever}, o.Pull) {
+	policies := []containers.PullPolicy{containers.PullAlways, containers.PullMissing, containers.PullNever}
+	if !slices.Contains(policies, o.Pull) {
 		return o, errdefs.Errorf(errdefs.ErrInvalid, "--pull %s: want always, missing or never", f.pull)
 	}
 	steps := []func(*runspec.Options) error{

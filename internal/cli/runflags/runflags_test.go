@@ -10,14 +10,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/pflag"
 
-	"cove/engine"
+	"cove/engine/containers"
 	"cove/engine/runspec"
 	"cove/errdefs"
 	"cove/network/publish"
 	"cove/runner/record"
 )
 
-func options(t *testing.T, args ...string) (engine.CreateOptions, error) {
+func options(t *testing.T, args ...string) (containers.CreateOptions, error) {
 	t.Helper()
 	var f Flags
 	fs := pflag.NewFlagSet("run", pflag.ContinueOnError)
@@ -46,77 +46,77 @@ func TestFlagsBecomeOptions(t *testing.T) {
 	base := runspec.Options{Image: "redis", Command: []string{"sh"}, Network: "bridge"}
 	for _, tc := range []struct {
 		args []string
-		want func(o *engine.CreateOptions)
+		want func(o *containers.CreateOptions)
 	}{
-		{nil, func(*engine.CreateOptions) {}},
-		{[]string{"--name", "db", "--rm"}, func(o *engine.CreateOptions) { o.Name, o.AutoRemove = "db", true }},
-		{[]string{"-it", "-w", "/srv", "-u", "1:2"}, func(o *engine.CreateOptions) {
+		{nil, func(*containers.CreateOptions) {}},
+		{[]string{"--name", "db", "--rm"}, func(o *containers.CreateOptions) { o.Name, o.AutoRemove = "db", true }},
+		{[]string{"-it", "-w", "/srv", "-u", "1:2"}, func(o *containers.CreateOptions) {
 			o.TTY, o.Stdin, o.Workdir, o.User = true, true, "/srv", "1:2"
 		}},
-		{[]string{"--entrypoint", ""}, func(o *engine.CreateOptions) { o.Entrypoint = []string{} }},
-		{[]string{"--entrypoint", "env"}, func(o *engine.CreateOptions) { o.Entrypoint = []string{"env"} }},
-		{[]string{"-e", "A=b=c", "-e", "FROM_HERE", "-e", "NOT_HERE", "--env-file", envFile}, func(o *engine.CreateOptions) {
+		{[]string{"--entrypoint", ""}, func(o *containers.CreateOptions) { o.Entrypoint = []string{} }},
+		{[]string{"--entrypoint", "env"}, func(o *containers.CreateOptions) { o.Entrypoint = []string{"env"} }},
+		{[]string{"-e", "A=b=c", "-e", "FROM_HERE", "-e", "NOT_HERE", "--env-file", envFile}, func(o *containers.CreateOptions) {
 			o.Env = []string{"FILE=x y", "FROM_HERE=1", "A=b=c", "FROM_HERE=1", "NOT_HERE"}
 		}},
-		{[]string{"-m", "64m", "--cpus", "1.5", "--pids-limit", "9", "--shm-size", "1g"}, func(o *engine.CreateOptions) {
+		{[]string{"-m", "64m", "--cpus", "1.5", "--pids-limit", "9", "--shm-size", "1g"}, func(o *containers.CreateOptions) {
 			o.Resources = record.Resources{Memory: 64 << 20, NanoCPUs: 1_500_000_000, PidsLimit: 9, ShmSize: 1 << 30}
 		}},
-		{[]string{"-v", "/a:/b:ro", "--tmpfs", "/run:size=1m"}, func(o *engine.CreateOptions) {
+		{[]string{"-v", "/a:/b:ro", "--tmpfs", "/run:size=1m"}, func(o *containers.CreateOptions) {
 			o.Volumes = []runspec.Volume{{Source: "/a", Target: "/b", ReadOnly: true}}
 			o.Tmpfs = []record.Tmpfs{{Target: "/run", Options: []string{"size=1m"}}}
 		}},
-		{[]string{"-p", "80", "-p", "127.0.0.1:1:2/udp"}, func(o *engine.CreateOptions) {
+		{[]string{"-p", "80", "-p", "127.0.0.1:1:2/udp"}, func(o *containers.CreateOptions) {
 			o.Ports = []publish.Port{{ContainerPort: 80}, {HostIP: netip.MustParseAddr("127.0.0.1"), HostPort: 1, ContainerPort: 2, Proto: "udp"}}
 		}},
-		{[]string{"-l", "a=b", "--label", "c"}, func(o *engine.CreateOptions) { o.Labels = map[string]string{"a": "b", "c": ""} }},
-		{[]string{"--stop-timeout", "5", "--stop-signal", "INT"}, func(o *engine.CreateOptions) { o.StopTimeout, o.StopSignal = &five, "INT" }},
-		{[]string{"--add-host", "db:10.0.0.1", "--dns", "1.1.1.1", "--hostname", "hh", "--network", "none"}, func(o *engine.CreateOptions) {
+		{[]string{"-l", "a=b", "--label", "c"}, func(o *containers.CreateOptions) { o.Labels = map[string]string{"a": "b", "c": ""} }},
+		{[]string{"--stop-timeout", "5", "--stop-signal", "INT"}, func(o *containers.CreateOptions) { o.StopTimeout, o.StopSignal = &five, "INT" }},
+		{[]string{"--add-host", "db:10.0.0.1", "--dns", "1.1.1.1", "--hostname", "hh", "--network", "none"}, func(o *containers.CreateOptions) {
 			o.AddHosts, o.DNS = []runspec.Host{{Name: "db", IP: "10.0.0.1"}}, []string{"1.1.1.1"}
 			o.Hostname, o.Network = "hh", "none"
 		}},
-		{[]string{"--cap-add", "SYS_TIME", "--cap-drop", "ALL", "--privileged", "--security-opt", "no-new-privileges", "--read-only"}, func(o *engine.CreateOptions) {
+		{[]string{"--cap-add", "SYS_TIME", "--cap-drop", "ALL", "--privileged", "--security-opt", "no-new-privileges", "--read-only"}, func(o *containers.CreateOptions) {
 			o.Security = record.Security{Privileged: true, CapAdd: []string{"SYS_TIME"}, CapDrop: []string{"ALL"}, NoNewPrivileges: true}
 			o.ReadOnly = true
 		}},
-		{[]string{"--pid", "host", "--ipc", "none", "--uts", "host", "--cgroupns", "private", "--userns", "host"}, func(o *engine.CreateOptions) {
+		{[]string{"--pid", "host", "--ipc", "none", "--uts", "host", "--cgroupns", "private", "--userns", "host"}, func(o *containers.CreateOptions) {
 			o.Shared = record.Shared{PID: record.Host, IPC: record.NoShm, UTS: record.Host, Cgroup: record.Private, User: record.Host}
 		}},
-		{[]string{"--init", "--group-add", "5", "--group-add", "audio", "--cgroup-parent", "/p", "--annotation", "a=b=c"}, func(o *engine.CreateOptions) {
+		{[]string{"--init", "--group-add", "5", "--group-add", "audio", "--cgroup-parent", "/p", "--annotation", "a=b=c"}, func(o *containers.CreateOptions) {
 			o.Init, o.Groups, o.CgroupParent = true, []string{"5", "audio"}, "/p"
 			o.Annotations = map[string]string{"a": "b=c"}
 		}},
-		{[]string{"--device", "/dev/fuse:r", "--device-cgroup-rule", "c 13:* rw"}, func(o *engine.CreateOptions) {
+		{[]string{"--device", "/dev/fuse:r", "--device-cgroup-rule", "c 13:* rw"}, func(o *containers.CreateOptions) {
 			o.Devices = []record.Device{{Source: "/dev/fuse", Target: "/dev/fuse", Access: "r"}}
 			o.DeviceRules = []string{"c 13:* rw"}
 		}},
 		{[]string{
 			"--blkio-weight-device", "/dev/a:10", "--device-read-bps", "/dev/a:1k", "--device-write-bps", "/dev/a:2k",
 			"--device-read-iops", "/dev/a:3", "--device-write-iops", "/dev/a:4",
-		}, func(o *engine.CreateOptions) {
+		}, func(o *containers.CreateOptions) {
 			rate := func(n uint64) []record.DeviceRate { return []record.DeviceRate{{Path: "/dev/a", Rate: n}} }
 			o.Resources = record.Resources{
 				BlkioWeights: rate(10), ReadBps: rate(1024), WriteBps: rate(2048), ReadIOps: rate(3), WriteIOps: rate(4),
 			}
 		}},
-		{[]string{"--cpu-rt-period", "1000", "--cpu-rt-runtime", "950"}, func(o *engine.CreateOptions) {
+		{[]string{"--cpu-rt-period", "1000", "--cpu-rt-runtime", "950"}, func(o *containers.CreateOptions) {
 			o.Resources = record.Resources{CPURealtimePeriod: 1000, CPURealtimeRuntime: 950}
 		}},
-		{[]string{"-v", "./sub:/x", "--volumes-from", "db:ro", "--mount", "type=tmpfs,dst=/t", "--mount", "src=data,dst=/d,ro"}, func(o *engine.CreateOptions) {
+		{[]string{"-v", "./sub:/x", "--volumes-from", "db:ro", "--mount", "type=tmpfs,dst=/t", "--mount", "src=data,dst=/d,ro"}, func(o *containers.CreateOptions) {
 			o.Volumes = []runspec.Volume{
 				{Source: filepath.Join(here, "sub"), Target: "/x"},
 				{Source: "data", Target: "/d", ReadOnly: true, Mount: true},
 			}
 			o.Tmpfs, o.VolumesFrom = []record.Tmpfs{{Target: "/t"}}, []string{"db:ro"}
 		}},
-		{[]string{"--platform", "linux/arm64/v8"}, func(o *engine.CreateOptions) {
+		{[]string{"--platform", "linux/arm64/v8"}, func(o *containers.CreateOptions) {
 			o.Platform = "linux/arm64/v8"
 		}},
-		{[]string{"--label-file", labelFile, "-l", "b=flag"}, func(o *engine.CreateOptions) {
+		{[]string{"--label-file", labelFile, "-l", "b=flag"}, func(o *containers.CreateOptions) {
 			o.Labels = map[string]string{"a": "x y", "b": "flag"}
 		}},
-		{[]string{"--pull", "never"}, func(o *engine.CreateOptions) { o.Pull = engine.PullNever }},
+		{[]string{"--pull", "never"}, func(o *containers.CreateOptions) { o.Pull = containers.PullNever }},
 	} {
-		want := engine.CreateOptions{Options: base, Pull: engine.PullMissing, Restart: "no"}
+		want := containers.CreateOptions{Options: base, Pull: containers.PullMissing, Restart: "no"}
 		tc.want(&want)
 		got, err := options(t, tc.args...)
 		if err != nil {

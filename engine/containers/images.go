@@ -1,17 +1,15 @@
-package engine
+package containers
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
-
-	"cove/distribution/client"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/content"
 	"cove/distribution/progress"
+	"cove/engine/uses"
 	"cove/errdefs"
 	"cove/images"
 	"cove/images/gc"
@@ -30,46 +28,10 @@ const (
 	PullNever   PullPolicy = "never"
 )
 
-func (e *Engine) openImages() (*images.Store, error) {
-	store, err := e.content()
-	if err != nil {
-		return nil, err
-	}
-	snaps, err := e.snapshots()
-	if err != nil {
-		return nil, err
-	}
-	return images.Open(images.Config{
-		Root: e.cfg.Root, Content: store, ContentDir: e.dir("images"),
-		Snapshots: snaps, Registry: e.registry, Known: e.knownRegistry, InUse: e.inUse, Now: e.cfg.Now,
-	})
-}
-
-// inUse visits what containers and the build cache keep from collection.
-func (e *Engine) inUse(ctx context.Context) iter.Seq2[string, error] {
-	return func(yield func(string, error) bool) {
-		r, err := e.runner()
-		if err != nil {
-			yield("", err)
-			return
-		}
-		for ref, err := range r.Roots(ctx) {
-			if !yield(ref, err) || err != nil {
-				return
-			}
-		}
-		for ref, err := range e.buildState().Roots(ctx) {
-			if !yield(ref, err) || err != nil {
-				return
-			}
-		}
-	}
-}
-
 // imageToRun finds the image of a container, pulling it as the policy says, and
 // keeps it under the lease until the container is recorded.
-func (e *Engine) imageToRun(ctx context.Context, lease content.Lease, o CreateOptions) (images.Image, error) {
-	store, err := e.images()
+func (cs *Containers) imageToRun(ctx context.Context, lease content.Lease, o CreateOptions) (images.Image, error) {
+	store, err := cs.parts.Images()
 	if err != nil {
 		return images.Image{}, err
 	}
@@ -80,12 +42,12 @@ func (e *Engine) imageToRun(ctx context.Context, lease content.Lease, o CreateOp
 		}
 	}
 	hold := func(img images.Image) error {
-		return lease.Add(ctx, imagePrefix+img.ID.String(), gc.SnapshotPrefix+string(img.ChainID()))
+		return lease.Add(ctx, uses.ImagePrefix+img.ID.String(), gc.SnapshotPrefix+string(img.ChainID()))
 	}
 	if o.Pull != PullAlways {
 		img, err := store.GetHeld(ctx, o.Image, hold)
 		if err == nil {
-			err = e.checkPlatform(img, want)
+			err = cs.checkPlatform(img, want)
 		}
 		if !errors.Is(err, errdefs.ErrNotFound) || o.Pull == PullNever {
 			return img, err
@@ -96,7 +58,7 @@ func (e *Engine) imageToRun(ctx context.Context, lease content.Lease, o CreateOp
 		return images.Image{}, err
 	}
 	if o.Pull != PullAlways {
-		e.cfg.Notify(fmt.Sprintf("Unable to find image '%s' locally", ref.Familiar()))
+		cs.parts.Notify(fmt.Sprintf("Unable to find image '%s' locally", ref.Familiar()))
 	}
 	if o.Pulling != nil {
 		o.Pulling(ref)
@@ -114,7 +76,7 @@ func (e *Engine) imageToRun(ctx context.Context, lease content.Lease, o CreateOp
 // checkPlatform refuses an image that is here, with ErrNotFound, when it is of
 // another platform than was asked for, and warns of one that this machine may
 // not be able to run.
-func (e *Engine) checkPlatform(img images.Image, want ocispec.Platform) error {
+func (cs *Containers) checkPlatform(img images.Image, want ocispec.Platform) error {
 	have := img.Config.Platform
 	if want.OS != "" {
 		if platforms.Rank(&have, want) == 0 {
@@ -125,7 +87,7 @@ func (e *Engine) checkPlatform(img images.Image, want ocispec.Platform) error {
 		return nil
 	}
 	if host := platforms.Host(); platforms.Rank(&have, host) == 0 {
-		e.cfg.Notify(fmt.Sprintf("WARNING: The requested image's platform (%s) does not match the detected host "+
+		cs.parts.Notify(fmt.Sprintf("WARNING: The requested image's platform (%s) does not match the detected host "+
 			"platform (%s) and no specific platform was requested", platforms.Format(have), platforms.Format(host)))
 	}
 	return nil
@@ -133,10 +95,10 @@ func (e *Engine) checkPlatform(img images.Image, want ocispec.Platform) error {
 
 // stack prepares a writable snapshot on the image's layers, which the lease
 // holds, and unpacks them first when they are not.
-func (e *Engine) stack(
+func (cs *Containers) stack(
 	ctx context.Context, key string, img images.Image, lease content.Lease, tell progress.Func,
 ) (mount.Mount, error) {
-	snaps, err := e.snapshots()
+	snaps, err := cs.parts.Snapshots()
 	if err != nil {
 		return mount.Mount{}, err
 	}
@@ -145,7 +107,7 @@ func (e *Engine) stack(
 	if !errors.Is(err, errdefs.ErrNotFound) {
 		return m, err
 	}
-	store, err := e.images()
+	store, err := cs.parts.Images()
 	if err != nil {
 		return mount.Mount{}, err
 	}
@@ -154,6 +116,3 @@ func (e *Engine) stack(
 	}
 	return snaps.Prepare(ctx, key, chain)
 }
-
-// Registry is the client of registries.
-func (e *Engine) Registry() (*client.Client, error) { return e.registry() }

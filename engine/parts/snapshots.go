@@ -1,4 +1,4 @@
-package engine
+package parts
 
 import (
 	"errors"
@@ -13,26 +13,28 @@ import (
 )
 
 const (
-	driverOverlay = "overlay2" // in docker's words
+	// DriverOverlay keeps what a layer changes, and driverNative full copies.
+	DriverOverlay = "overlay2"
 	driverNative  = "vfs"
 )
 
 // openSnapshots opens the snapshotter that this root began with. Which one
 // that is was found out by trying, once, and is written down in
 // snapshotter: the two cannot share snapshots.
-func (e *Engine) openSnapshots() (snapshot.Store, error) {
-	driver, err := e.driver()
+func (p *Parts) openSnapshots() (snapshot.Store, error) {
+	driver, err := p.Driver()
 	if err != nil {
 		return nil, err
 	}
 	if driver == driverNative {
-		return native.New(e.dir("snapshots"))
+		return native.New(p.dir("snapshots"))
 	}
-	return overlay.New(e.dir("snapshots"))
+	return overlay.New(p.dir("snapshots"))
 }
 
-func (e *Engine) driver() (string, error) {
-	file := e.dir("snapshotter")
+// Driver is the name of the snapshotter, in docker's words.
+func (p *Parts) Driver() (string, error) {
+	file := p.dir("snapshotter")
 	body, err := os.ReadFile(file)
 	if err == nil {
 		return strings.TrimSpace(string(body)), nil
@@ -40,13 +42,13 @@ func (e *Engine) driver() (string, error) {
 	if !errors.Is(err, os.ErrNotExist) {
 		return "", fmt.Errorf("engine: which snapshotter this root has: %w", err)
 	}
-	if err := os.MkdirAll(e.cfg.Root, 0o711); err != nil {
+	if err := os.MkdirAll(p.Root, 0o711); err != nil {
 		return "", fmt.Errorf("engine: state root: %w", err)
 	}
-	driver := driverOverlay
-	if why := overlay.Supported(e.cfg.Root); why != nil {
+	driver := DriverOverlay
+	if why := overlay.Supported(p.Root); why != nil {
 		driver = driverNative
-		e.cfg.Notify(fmt.Sprintf("NOTE: layers are kept as full copies (native snapshotter), which costs space and time: %v", why))
+		p.Notify(fmt.Sprintf("NOTE: layers are kept as full copies (native snapshotter), which costs space and time: %v", why))
 	}
 	return driver, atomicfile.WriteFile(file, []byte(driver+"\n"), 0o600, atomicfile.Durable)
 }

@@ -1,4 +1,6 @@
-package engine
+// Package containers is what is done to containers, by name: make one from an image,
+// start, stop, watch, attach to and remove it.
+package containers
 
 import (
 	"context"
@@ -6,58 +8,36 @@ import (
 	"slices"
 
 	"cove/engine/listing"
+	"cove/engine/parts"
 	"cove/engine/stats"
+	"cove/engine/uses"
 	"cove/errdefs"
 	"cove/runner"
 	"cove/runner/record"
 )
 
+// Containers are the containers of one state root.
+type Containers struct{ parts *parts.Parts }
+
+// Of returns the containers that parts hold.
+func Of(p *parts.Parts) *Containers { return &Containers{p} }
+
 // Container finds a container by name, id, or a prefix of its id. The errors
 // are runner.Get's, in docker's words.
-func (e *Engine) Container(ctx context.Context, ref string) (*runner.Container, error) {
-	r, err := e.runner()
-	if err != nil {
-		return nil, err
-	}
-	return r.Get(ctx, ref)
+func (cs *Containers) Container(ctx context.Context, ref string) (*runner.Container, error) {
+	return cs.parts.Container(ctx, ref)
 }
 
-// Containers lists containers, newest first.
-func (e *Engine) Containers(ctx context.Context, f listing.Filter) ([]listing.Container, error) {
-	if err := f.Check(); err != nil {
-		return nil, err
-	}
-	r, err := e.runner()
-	if err != nil {
-		return nil, err
-	}
-	all, err := r.All(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var out []listing.Container
-	for _, c := range all {
-		s, err := listing.Of(ctx, c)
-		if errors.Is(err, errdefs.ErrNotFound) {
-			continue // removed meanwhile
-		}
-		if err != nil {
-			return nil, err
-		}
-		if f.Matches(s) {
-			out = append(out, s)
-		}
-		if f.Last > 0 && len(out) == f.Last {
-			break
-		}
-	}
-	return out, nil
+// Containers lists containers, newest first. A filter that does not exist is
+// errdefs.ErrInvalid.
+func (cs *Containers) Containers(ctx context.Context, f listing.Filter) ([]listing.Container, error) {
+	return uses.Containers(ctx, cs.parts, f)
 }
 
 // Ports are the published ports of a container: all, or those at the ends asked
 // for, as 80/tcp. An end that is not published is errdefs.ErrNotFound.
-func (e *Engine) Ports(ctx context.Context, ref string, ends ...string) ([]listing.Port, error) {
-	c, err := e.Container(ctx, ref)
+func (cs *Containers) Ports(ctx context.Context, ref string, ends ...string) ([]listing.Port, error) {
+	c, err := cs.Container(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
@@ -83,10 +63,10 @@ func (e *Engine) Ports(ctx context.Context, ref string, ends ...string) ([]listi
 // Stats measures the containers named, or else all that run, and with stopped
 // those too that do not: they use nothing. One that is named and is not there
 // is errdefs.ErrNotFound.
-func (e *Engine) Stats(ctx context.Context, refs []string, stopped bool) ([]stats.Sample, error) {
+func (cs *Containers) Stats(ctx context.Context, refs []string, stopped bool) ([]stats.Sample, error) {
 	named := len(refs) > 0
 	if !named {
-		all, err := e.Containers(ctx, listing.Filter{Running: !stopped})
+		all, err := cs.Containers(ctx, listing.Filter{Running: !stopped})
 		if err != nil {
 			return nil, err
 		}
@@ -96,7 +76,7 @@ func (e *Engine) Stats(ctx context.Context, refs []string, stopped bool) ([]stat
 	}
 	var out []stats.Sample
 	for _, ref := range refs {
-		s, err := e.sample(ctx, ref, named || stopped)
+		s, err := cs.sample(ctx, ref, named || stopped)
 		switch {
 		case err == nil:
 			out = append(out, s)
@@ -109,8 +89,8 @@ func (e *Engine) Stats(ctx context.Context, refs []string, stopped bool) ([]stat
 
 // sample measures one container. One that does not run is errdefs.ErrConflict,
 // unless stopped ones are wanted.
-func (e *Engine) sample(ctx context.Context, ref string, stopped bool) (stats.Sample, error) {
-	c, err := e.Container(ctx, ref)
+func (cs *Containers) sample(ctx context.Context, ref string, stopped bool) (stats.Sample, error) {
+	c, err := cs.Container(ctx, ref)
 	if err != nil {
 		return stats.Sample{}, err
 	}
@@ -123,8 +103,8 @@ func (e *Engine) sample(ctx context.Context, ref string, stopped bool) (stats.Sa
 
 // Remove deletes a container with its anonymous volumes when volumes is set.
 // One that runs is errdefs.ErrConflict unless force.
-func (e *Engine) Remove(ctx context.Context, ref string, force, volumes bool) error {
-	c, err := e.Container(ctx, ref)
+func (cs *Containers) Remove(ctx context.Context, ref string, force, volumes bool) error {
+	c, err := cs.Container(ctx, ref)
 	if err != nil {
 		return err
 	}
@@ -135,8 +115,8 @@ func (e *Engine) Remove(ctx context.Context, ref string, force, volumes bool) er
 	if !volumes || len(names) == 0 {
 		return nil
 	}
-	return e.unusedVolumes(ctx, func(users map[string][]string) error {
+	return uses.WhileNobodyBegins(ctx, cs.parts, func(users map[string][]string) error {
 		unused := slices.DeleteFunc(slices.Clone(names), func(v string) bool { return len(users[v]) > 0 })
-		return e.volumes().RemoveAnonymous(unused)
+		return cs.parts.Volumes().RemoveAnonymous(unused)
 	})
 }

@@ -1,4 +1,6 @@
-package engine
+// Package files is what goes in and out of a container's root filesystem: cp,
+// export, diff, and the image that a commit makes of it.
+package files
 
 import (
 	"context"
@@ -14,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/engine/machine"
+	"cove/engine/parts"
 	"cove/engine/rootfs"
 	"cove/errdefs"
 	"cove/internal/filelock"
@@ -22,6 +25,12 @@ import (
 	"cove/runner"
 	"cove/runner/record"
 )
+
+// Files are those of the containers of one state root.
+type Files struct{ parts *parts.Parts }
+
+// Of returns the files of the containers that parts hold.
+func Of(p *parts.Parts) *Files { return &Files{p} }
 
 // CopyOptions are the choices of CopyIn and CopyOut.
 type CopyOptions struct {
@@ -34,7 +43,7 @@ type CopyOptions struct {
 
 // CopyIn copies a file or tree of the host into a container, which may run or
 // not, by cp's rules. It returns how many bytes were copied.
-func (e *Engine) CopyIn(ctx context.Context, src, ref, dst string, o CopyOptions) (n int64, err error) {
+func (fl *Files) CopyIn(ctx context.Context, src, ref, dst string, o CopyOptions) (n int64, err error) {
 	var owner *rootfs.Owner
 	if !o.Archive {
 		owner = &rootfs.Owner{}
@@ -45,7 +54,7 @@ func (e *Engine) CopyIn(ctx context.Context, src, ref, dst string, o CopyOptions
 			return err
 		}
 		defer from.Close()
-		return e.inContainer(ctx, ref, dst, true, func(root int, dst string) error {
+		return fl.inContainer(ctx, ref, dst, true, func(root int, dst string) error {
 			n, err = rootfs.Put(ctx, root, dst, from, rootfs.PutOptions{Owner: owner})
 			return err
 		})
@@ -55,12 +64,12 @@ func (e *Engine) CopyIn(ctx context.Context, src, ref, dst string, o CopyOptions
 
 // CopyOut copies a file or tree of a container to the host. Nothing is written
 // but below dst, whatever links a container plants.
-func (e *Engine) CopyOut(ctx context.Context, ref, src, dst string, o CopyOptions) (n int64, err error) {
+func (fl *Files) CopyOut(ctx context.Context, ref, src, dst string, o CopyOptions) (n int64, err error) {
 	var owner *rootfs.Owner
 	if !o.Archive {
 		owner = &rootfs.Owner{UID: os.Getuid(), GID: os.Getgid()}
 	}
-	err = e.source(ctx, ref, src, o, func(from *rootfs.Source) error {
+	err = fl.source(ctx, ref, src, o, func(from *rootfs.Source) error {
 		return withHost(dst, func(host int, dst string) error {
 			n, err = rootfs.Put(ctx, host, dst, from, rootfs.PutOptions{Owner: owner, Confined: true})
 			return err
@@ -70,15 +79,15 @@ func (e *Engine) CopyOut(ctx context.Context, ref, src, dst string, o CopyOption
 }
 
 // CopyTarIn extracts a tar into a directory of a container.
-func (e *Engine) CopyTarIn(ctx context.Context, r io.Reader, ref, dst string) error {
-	return e.inContainer(ctx, ref, dst, true, func(root int, dst string) error {
+func (fl *Files) CopyTarIn(ctx context.Context, r io.Reader, ref, dst string) error {
+	return fl.inContainer(ctx, ref, dst, true, func(root int, dst string) error {
 		return rootfs.Extract(ctx, root, dst, r)
 	})
 }
 
 // CopyTarOut writes a file or tree of a container as a tar.
-func (e *Engine) CopyTarOut(ctx context.Context, ref, src string, w io.Writer, o CopyOptions) error {
-	return e.source(ctx, ref, src, o, func(from *rootfs.Source) error { return from.Pack(ctx, w) })
+func (fl *Files) CopyTarOut(ctx context.Context, ref, src string, w io.Writer, o CopyOptions) error {
+	return fl.source(ctx, ref, src, o, func(from *rootfs.Source) error { return from.Pack(ctx, w) })
 }
 
 // withHost calls do with the host's root and a path below it.
@@ -103,8 +112,8 @@ func withHost(name string, do func(host int, name string) error) error {
 
 // source finds a file or tree of a container. The kernel's own filesystems in
 // it are left out, unless one is what was asked for.
-func (e *Engine) source(ctx context.Context, ref, name string, o CopyOptions, do func(*rootfs.Source) error) error {
-	c, err := e.Container(ctx, ref)
+func (fl *Files) source(ctx context.Context, ref, name string, o CopyOptions, do func(*rootfs.Source) error) error {
+	c, err := fl.parts.Container(ctx, ref)
 	if err != nil {
 		return err
 	}
@@ -112,7 +121,7 @@ func (e *Engine) source(ctx context.Context, ref, name string, o CopyOptions, do
 	for _, m := range c.Config().Spec.Mounts {
 		kernels[strings.Trim(m.Destination, "/")] = m.Type != "bind"
 	}
-	return e.inContainer(ctx, ref, name, false, func(root int, name string) error {
+	return fl.inContainer(ctx, ref, name, false, func(root int, name string) error {
 		from, err := rootfs.Find(ctx, root, name, o.Follow, func(name string) bool { return kernels[name] })
 		if err != nil {
 			return err
@@ -125,13 +134,13 @@ func (e *Engine) source(ctx context.Context, ref, name string, o CopyOptions, do
 // inContainer calls do with a container's root, open, and the name below it.
 // One that runs is seen through its first process, with all that is mounted in
 // it; of one that does not, a volume is found by where it would be mounted.
-func (e *Engine) inContainer(
+func (fl *Files) inContainer(
 	ctx context.Context, ref, name string, write bool, do func(root int, name string) error,
 ) error {
 	if err := machine.NeedRoot("copying from and to a container"); err != nil {
 		return err
 	}
-	c, err := e.Container(ctx, ref)
+	c, err := fl.parts.Container(ctx, ref)
 	if err != nil {
 		return err
 	}
@@ -230,11 +239,11 @@ func mountAt(mounts []record.Mounted, name string) (found record.Mounted, rest s
 
 // Export writes a container's root filesystem as a tar, without what is mounted
 // in it.
-func (e *Engine) Export(ctx context.Context, ref string, w io.Writer) error {
+func (fl *Files) Export(ctx context.Context, ref string, w io.Writer) error {
 	if err := machine.NeedRoot("exporting a container"); err != nil {
 		return err
 	}
-	c, err := e.Container(ctx, ref)
+	c, err := fl.parts.Container(ctx, ref)
 	if err != nil {
 		return err
 	}
@@ -260,8 +269,8 @@ func readOnly(root mount.Mount) mount.Mount {
 }
 
 // Changes lists what a container changed in its root filesystem.
-func (e *Engine) Changes(ctx context.Context, ref string) ([]diff.Change, error) {
-	c, err := e.Container(ctx, ref)
+func (fl *Files) Changes(ctx context.Context, ref string) ([]diff.Change, error) {
+	c, err := fl.parts.Container(ctx, ref)
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-package engine
+package containers
 
 import (
 	"cmp"
@@ -18,6 +18,7 @@ import (
 	"cove/engine/machine"
 	"cove/engine/rootfs"
 	"cove/engine/runspec"
+	"cove/engine/uses"
 	"cove/errdefs"
 	"cove/images"
 	"cove/images/gc"
@@ -54,8 +55,8 @@ type CreateOptions struct {
 // Create makes a container from an image and returns its id; it does not run yet. The errors are
 // of the kinds of images (errdefs.ErrNotFound: no such image), of runspec
 // (errdefs.ErrInvalid) and of runner.Create (errdefs.ErrExists: the name).
-func (e *Engine) Create(ctx context.Context, o CreateOptions) (id string, err error) {
-	c, lease, err := e.create(ctx, ids.New(), o)
+func (cs *Containers) Create(ctx context.Context, o CreateOptions) (id string, err error) {
+	c, lease, err := cs.create(ctx, ids.New(), o)
 	if err != nil {
 		return "", err
 	}
@@ -64,22 +65,24 @@ func (e *Engine) Create(ctx context.Context, o CreateOptions) (id string, err er
 
 // create is Create; the lease on the snapshot, which is still held, tells a
 // prune that somebody is about to start the container.
-func (e *Engine) create(ctx context.Context, id string, o CreateOptions) (*runner.Container, content.Lease, error) {
+func (cs *Containers) create(
+	ctx context.Context, id string, o CreateOptions,
+) (*runner.Container, content.Lease, error) {
 	if err := machine.NeedRoot("running a container"); err != nil {
 		return nil, nil, err
 	}
-	r, err := e.runner()
+	r, err := cs.parts.Runner()
 	if err != nil {
 		return nil, nil, err
 	}
-	p, err := e.prepare(ctx, id, o)
+	p, err := cs.prepare(ctx, id, o)
 	if err != nil {
 		return nil, nil, err
 	}
 	c, err := r.Create(ctx, p.cfg)
 	if err != nil {
 		p.drop()
-		err = errors.Join(err, e.volumes().RemoveAnonymous(record.Anonymous(p.cfg.Mounts)))
+		err = errors.Join(err, cs.parts.Volumes().RemoveAnonymous(record.Anonymous(p.cfg.Mounts)))
 		p.lease.Release()
 		return nil, nil, err
 	}
@@ -94,11 +97,11 @@ type prepared struct {
 	drop  func() // removes the snapshot
 }
 
-func (e *Engine) prepare(ctx context.Context, id string, o CreateOptions) (*prepared, error) {
-	if err := e.checkNetwork(ctx, &o.Options); err != nil {
+func (cs *Containers) prepare(ctx context.Context, id string, o CreateOptions) (*prepared, error) {
+	if err := cs.checkNetwork(ctx, &o.Options); err != nil {
 		return nil, err
 	}
-	if err := e.checkShared(ctx, &o.Options); err != nil {
+	if err := cs.checkShared(ctx, &o.Options); err != nil {
 		return nil, err
 	}
 	policy, err := restart.Parse(o.Restart)
@@ -112,16 +115,16 @@ func (e *Engine) prepare(ctx context.Context, id string, o CreateOptions) (*prep
 	if err := runspec.CheckLimits(o.Resources, machine.Limits()); err != nil {
 		return nil, err
 	}
-	store, err := e.content()
+	store, err := cs.parts.Content()
 	if err != nil {
 		return nil, err
 	}
-	lease, err := store.Lease(ctx, gc.SnapshotPrefix+snapshotKey(id))
+	lease, err := store.Lease(ctx, gc.SnapshotPrefix+uses.SnapshotKey(id))
 	if err != nil {
 		return nil, err
 	}
 	p := &prepared{lease: lease, drop: func() {}}
-	if err := e.fill(ctx, p, id, o); err != nil {
+	if err := cs.fill(ctx, p, id, o); err != nil {
 		p.drop()
 		lease.Release()
 		return nil, err
@@ -131,8 +134,8 @@ func (e *Engine) prepare(ctx context.Context, id string, o CreateOptions) (*prep
 
 // fill finds the image, stacks a writable snapshot on it, and configures the
 // container there.
-func (e *Engine) fill(ctx context.Context, p *prepared, id string, o CreateOptions) error {
-	img, err := e.imageToRun(ctx, p.lease, o)
+func (cs *Containers) fill(ctx context.Context, p *prepared, id string, o CreateOptions) error {
+	img, err := cs.imageToRun(ctx, p.lease, o)
 	if err != nil {
 		return err
 	}
@@ -141,28 +144,26 @@ func (e *Engine) fill(ctx context.Context, p *prepared, id string, o CreateOptio
 		return err
 	}
 	if check != nil {
-		e.cfg.Notify(fmt.Sprintf("NOTE: the HEALTHCHECK of image %s is not run: there are no health checks yet",
+		cs.parts.Notify(fmt.Sprintf("NOTE: the HEALTHCHECK of image %s is not run: there are no health checks yet",
 			o.Image))
 	}
-	snaps, err := e.snapshots()
+	snaps, err := cs.parts.Snapshots()
 	if err != nil {
 		return err
 	}
-	root, err := e.stack(ctx, snapshotKey(id), img, p.lease, o.Progress)
+	root, err := cs.stack(ctx, uses.SnapshotKey(id), img, p.lease, o.Progress)
 	if err != nil {
 		return err
 	}
 	p.drop = func() {
 		// The caller's context may be what ended; what is left, prune finds.
-		if err := snaps.Remove(context.WithoutCancel(ctx), snapshotKey(id)); err != nil {
-			e.cfg.Logger.Warn("removing a container's snapshot", "container", id, "err", err)
+		if err := snaps.Remove(context.WithoutCancel(ctx), uses.SnapshotKey(id)); err != nil {
+			cs.parts.Logger.Warn("removing a container's snapshot", "container", id, "err", err)
 		}
 	}
-	p.cfg, err = e.configure(ctx, base{id: id, root: root, image: img, lease: p.lease}, o)
+	p.cfg, err = cs.configure(ctx, base{id: id, root: root, image: img, lease: p.lease}, o)
 	return err
 }
-
-func snapshotKey(id string) string { return "container/" + id }
 
 // base is what a container is configured on.
 type base struct {
@@ -175,16 +176,16 @@ type base struct {
 
 // configure says what the container on a base will be. After an error nothing is
 // left that was made for it.
-func (e *Engine) configure(ctx context.Context, on base, o CreateOptions) (cfg record.Config, err error) {
+func (cs *Containers) configure(ctx context.Context, on base, o CreateOptions) (cfg record.Config, err error) {
 	img := on.image.Config.Config
 	who, err := rootfs.Account(ctx, on.root, cmp.Or(o.User, img.User), o.Groups...)
 	if err != nil {
 		return record.Config{}, err
 	}
-	binds, mounts, err := e.mountsOf(ctx, on, o.Options)
+	binds, mounts, err := cs.mountsOf(ctx, on, o.Options)
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, e.volumes().RemoveAnonymous(record.Anonymous(mounts)))
+			err = errors.Join(err, cs.parts.Volumes().RemoveAnonymous(record.Anonymous(mounts)))
 		}
 	}()
 	if err != nil {
@@ -211,9 +212,9 @@ func (e *Engine) configure(ctx context.Context, on base, o CreateOptions) (cfg r
 		return record.Config{}, err
 	}
 	return record.Config{
-		ID: on.id, Name: o.Name, Created: e.cfg.Now().UTC(),
+		ID: on.id, Name: o.Name, Created: cs.parts.Now().UTC(),
 		Image: o.Image, ImageID: on.image.ID.String(),
-		Spec: spec, Root: on.root, SnapshotKey: snapshotKey(on.id),
+		Spec: spec, Root: on.root, SnapshotKey: uses.SnapshotKey(on.id),
 		Terminal: o.TTY, OpenStdin: o.Stdin, AutoRemove: o.AutoRemove,
 		StopSignal:  stopSignal(img, o.Options),
 		StopTimeout: stopTimeout(o.Options),
@@ -277,11 +278,11 @@ func networkConfig(o runspec.Options, hostname string) network.Config {
 
 // checkNetwork replaces the name in --network container:NAME by the id, so
 // that a rename does not break it, and refuses modes that do not exist.
-func (e *Engine) checkNetwork(ctx context.Context, o *runspec.Options) error {
+func (cs *Containers) checkNetwork(ctx context.Context, o *runspec.Options) error {
 	name, joins := strings.CutPrefix(o.Network, string(network.ContainerPrefix))
 	switch {
 	case joins:
-		c, err := e.Container(ctx, name)
+		c, err := cs.Container(ctx, name)
 		if err != nil {
 			return fmt.Errorf("network %s: %w", o.Network, err)
 		}

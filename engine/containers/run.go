@@ -1,4 +1,4 @@
-package engine
+package containers
 
 import (
 	"context"
@@ -31,8 +31,8 @@ type RunOptions struct {
 // ends. It returns the id. A program that could not start is a *StartError; a session
 // that the user left is ErrDetached. With AutoRemove a container that did not
 // start is removed again; one that ran is removed by its monitor.
-func (e *Engine) Run(ctx context.Context, o RunOptions) (id string, status ExitStatus, err error) {
-	c, lease, err := e.createToRun(ctx, o.CreateOptions)
+func (cs *Containers) Run(ctx context.Context, o RunOptions) (id string, status ExitStatus, err error) {
+	c, lease, err := cs.createToRun(ctx, o.CreateOptions)
 	if err != nil {
 		return "", status, err
 	}
@@ -51,7 +51,7 @@ func (e *Engine) Run(ctx context.Context, o RunOptions) (id string, status ExitS
 	}
 	if err != nil {
 		c.Use(nil)
-		return c.ID(), status, e.notStarted(ctx, c, o, err)
+		return c.ID(), status, cs.notStarted(ctx, c, o, err)
 	}
 	if err := lease.Release(); err != nil {
 		return c.ID(), status, err
@@ -65,17 +65,17 @@ func (e *Engine) Run(ctx context.Context, o RunOptions) (id string, status ExitS
 
 // createToRun is create, while the monitor that will start the container comes
 // up.
-func (e *Engine) createToRun(ctx context.Context, o CreateOptions) (*runner.Container, content.Lease, error) {
+func (cs *Containers) createToRun(ctx context.Context, o CreateOptions) (*runner.Container, content.Lease, error) {
 	if err := machine.NeedRoot("running a container"); err != nil {
 		return nil, nil, err
 	}
-	r, err := e.runner()
+	r, err := cs.parts.Runner()
 	if err != nil {
 		return nil, nil, err
 	}
 	id := ids.New()
 	monitor := r.StandBy(id)
-	c, lease, err := e.create(ctx, id, o)
+	c, lease, err := cs.create(ctx, id, o)
 	if err != nil {
 		monitor.Close()
 		return nil, nil, err
@@ -96,12 +96,12 @@ func startAttached(
 	return s, streams, err
 }
 
-func (e *Engine) notStarted(ctx context.Context, c *runner.Container, o RunOptions, err error) error {
+func (cs *Containers) notStarted(ctx context.Context, c *runner.Container, o RunOptions, err error) error {
 	if !o.AutoRemove {
 		return err
 	}
 	// The caller's context may be what ended.
-	rerr := e.Remove(context.WithoutCancel(ctx), c.ID(), true, true)
+	rerr := cs.Remove(context.WithoutCancel(ctx), c.ID(), true, true)
 	if errors.Is(rerr, errdefs.ErrNotFound) {
 		rerr = nil
 	}
@@ -110,15 +110,15 @@ func (e *Engine) notStarted(ctx context.Context, c *runner.Container, o RunOptio
 
 // Explain writes the system calls that Run would make, and makes none of them.
 // The image must be local or may be pulled.
-func (e *Engine) Explain(ctx context.Context, o CreateOptions, w io.Writer) (err error) {
-	prepared, err := e.prepare(ctx, ids.New(), o)
+func (cs *Containers) Explain(ctx context.Context, o CreateOptions, w io.Writer) (err error) {
+	prepared, err := cs.prepare(ctx, ids.New(), o)
 	if err != nil {
 		return err
 	}
 	defer prepared.lease.Release()
 	defer func() {
 		prepared.drop()
-		err = errors.Join(err, e.volumes().RemoveAnonymous(record.Anonymous(prepared.cfg.Mounts)))
+		err = errors.Join(err, cs.parts.Volumes().RemoveAnonymous(record.Anonymous(prepared.cfg.Mounts)))
 	}()
 	features, err := host.Detect()
 	if err != nil {

@@ -1,4 +1,4 @@
-package engine
+package files
 
 import (
 	"cmp"
@@ -34,11 +34,11 @@ type CommitOptions struct {
 
 // Commit makes an image of a container: its own image, and on top what it
 // changed, without what is mounted in it. One that runs is paused meanwhile.
-func (e *Engine) Commit(ctx context.Context, ref string, o CommitOptions) (img images.Image, err error) {
+func (fl *Files) Commit(ctx context.Context, ref string, o CommitOptions) (img images.Image, err error) {
 	if err := machine.NeedRoot("committing a container"); err != nil {
 		return img, err
 	}
-	c, err := e.Container(ctx, ref)
+	c, err := fl.parts.Container(ctx, ref)
 	if err != nil {
 		return img, err
 	}
@@ -47,15 +47,15 @@ func (e *Engine) Commit(ctx context.Context, ref string, o CommitOptions) (img i
 		hold = c.Hold
 	}
 	err = hold(ctx, func(record.State) error {
-		img, err = e.commit(ctx, c, o)
+		img, err = fl.commit(ctx, c, o)
 		return err
 	})
 	return img, err
 }
 
 // commit is Commit of a container that nobody changes meanwhile.
-func (e *Engine) commit(ctx context.Context, c *runner.Container, o CommitOptions) (img images.Image, err error) {
-	store, err := e.images()
+func (fl *Files) commit(ctx context.Context, c *runner.Container, o CommitOptions) (img images.Image, err error) {
+	store, err := fl.parts.Images()
 	if err != nil {
 		return img, err
 	}
@@ -63,7 +63,7 @@ func (e *Engine) commit(ctx context.Context, c *runner.Container, o CommitOption
 	if err != nil {
 		return img, fmt.Errorf("the image of container %s: %w", c, err)
 	}
-	blobs, err := e.content()
+	blobs, err := fl.parts.Content()
 	if err != nil {
 		return img, err
 	}
@@ -76,7 +76,7 @@ func (e *Engine) commit(ctx context.Context, c *runner.Container, o CommitOption
 	if err != nil {
 		return img, fmt.Errorf("container %s: %w", c, err)
 	}
-	config, err := e.committed(ctx, c, base, layer, o)
+	config, err := fl.committed(ctx, c, base, layer, o)
 	if err != nil {
 		return img, err
 	}
@@ -97,14 +97,14 @@ func refsOf(img images.Image) []string {
 
 // committed is the config of the image: that of the base, with what the
 // container was told to be, and the changes over it.
-func (e *Engine) committed(
+func (fl *Files) committed(
 	ctx context.Context, c *runner.Container, base images.Image, layer layers.Layer, o CommitOptions,
 ) ([]byte, error) {
-	changes, err := e.applyChanges(ctx, o.Changes, base.Platform())
+	changes, err := fl.parts.Apply(ctx, o.Changes, base.Platform())
 	if err != nil {
 		return nil, err
 	}
-	now := e.cfg.Now().UTC()
+	now := fl.parts.Now().UTC()
 	img := base.Config
 	img.Created, img.Author = &now, cmp.Or(o.Author, img.Author)
 	if asked := c.Config().Asked; asked != nil {

@@ -1,4 +1,4 @@
-package engine
+package containers
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 
 	"cove/engine/rootfs"
 	"cove/engine/runspec"
+	"cove/engine/uses"
 	"cove/errdefs"
 	"cove/runner/record"
 )
@@ -21,11 +22,13 @@ import (
 // made when they are missing, as docker does; volumes are made and filled
 // with what the image has there. After an error, too, the volumes that were
 // made are told.
-func (e *Engine) mountsOf(ctx context.Context, on base, o runspec.Options) ([]runspec.Bind, []record.Mounted, error) {
+func (cs *Containers) mountsOf(
+	ctx context.Context, on base, o runspec.Options,
+) ([]runspec.Bind, []record.Mounted, error) {
 	if err := checkTargets(o); err != nil {
 		return nil, nil, err
 	}
-	mounts, err := e.mountsFrom(ctx, on, o.VolumesFrom)
+	mounts, err := cs.mountsFrom(ctx, on, o.VolumesFrom)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -41,7 +44,7 @@ func (e *Engine) mountsOf(ctx context.Context, on base, o runspec.Options) ([]ru
 		}
 	}
 	for _, v := range asked {
-		m, err := e.mounted(ctx, on, v)
+		m, err := cs.mounted(ctx, on, v)
 		if err != nil {
 			return nil, mounts, err
 		}
@@ -78,20 +81,20 @@ func checkTargets(o runspec.Options) error {
 
 // mountsFrom are the mounts of other containers, NAME[:ro|rw] each. Their
 // volumes stay theirs: what has no name goes with them.
-func (e *Engine) mountsFrom(ctx context.Context, on base, names []string) ([]record.Mounted, error) {
+func (cs *Containers) mountsFrom(ctx context.Context, on base, names []string) ([]record.Mounted, error) {
 	var mounts []record.Mounted
 	for _, from := range names {
 		name, mode, _ := strings.Cut(from, ":")
 		if !slices.Contains([]string{"", "ro", "rw", "z", "Z"}, mode) {
 			return nil, errdefs.Errorf(errdefs.ErrInvalid, "volumes from %s: mode %q: want ro or rw", from, mode)
 		}
-		c, err := e.Container(ctx, name)
+		c, err := cs.Container(ctx, name)
 		if err != nil {
 			return nil, fmt.Errorf("volumes from %s: %w", from, err)
 		}
 		for _, m := range c.Config().Mounts {
 			if m.Type == record.MountVolume {
-				if err := on.lease.Add(ctx, volumePrefix+m.Name); err != nil {
+				if err := on.lease.Add(ctx, uses.VolumePrefix+m.Name); err != nil {
 					return nil, err
 				}
 			}
@@ -104,7 +107,7 @@ func (e *Engine) mountsFrom(ctx context.Context, on base, names []string) ([]rec
 	return mounts, nil
 }
 
-func (e *Engine) mounted(ctx context.Context, on base, v runspec.Volume) (record.Mounted, error) {
+func (cs *Containers) mounted(ctx context.Context, on base, v runspec.Volume) (record.Mounted, error) {
 	m := record.Mounted{
 		Target: v.Target, ReadOnly: v.ReadOnly, Propagation: v.Propagation, NoCopy: v.NoCopy,
 		NonRecursive: v.NonRecursive, WritableBelow: v.WritableBelow, Mount: v.Mount,
@@ -117,10 +120,10 @@ func (e *Engine) mounted(ctx context.Context, on base, v runspec.Volume) (record
 	if !v.NoCopy {
 		fill = func(ctx context.Context, dir string) error { return rootfs.CopyUp(ctx, on.root, v.Target, dir) }
 	}
-	if err := on.lease.Add(ctx, volumePrefix+v.Source); err != nil {
+	if err := on.lease.Add(ctx, uses.VolumePrefix+v.Source); err != nil {
 		return m, err
 	}
-	store := e.volumes()
+	store := cs.parts.Volumes()
 	made, err := store.Create(ctx, v.Source, v.Labels, fill)
 	if err != nil {
 		return m, err

@@ -1,4 +1,4 @@
-package engine
+package containers
 
 import (
 	"context"
@@ -22,7 +22,7 @@ type sharing struct {
 
 // checkShared refuses what a namespace cannot be, and replaces the names of
 // containers by their ids, so that a rename does not break it.
-func (e *Engine) checkShared(ctx context.Context, o *runspec.Options) error {
+func (cs *Containers) checkShared(ctx context.Context, o *runspec.Options) error {
 	s := &o.Shared
 	for _, k := range []sharing{
 		{"PID", &s.PID, []record.Sharing{record.Host}, true, ""},
@@ -33,7 +33,7 @@ func (e *Engine) checkShared(ctx context.Context, o *runspec.Options) error {
 		{"cgroup namespace", &s.Cgroup, []record.Sharing{record.Host, record.Private}, false, ""},
 		{"USER", &s.User, []record.Sharing{record.Host}, false, "; user namespaces are not supported"},
 	} {
-		if err := e.checkSharing(ctx, k); err != nil {
+		if err := cs.checkSharing(ctx, k); err != nil {
 			return err
 		}
 	}
@@ -57,7 +57,7 @@ func sysctlOf(o *runspec.Options, prefixes ...string) bool {
 	return false
 }
 
-func (e *Engine) checkSharing(ctx context.Context, k sharing) error {
+func (cs *Containers) checkSharing(ctx context.Context, k sharing) error {
 	name, joins := k.asked.Peer()
 	switch {
 	case *k.asked == "" || slices.Contains(k.words, *k.asked):
@@ -65,7 +65,7 @@ func (e *Engine) checkSharing(ctx context.Context, k sharing) error {
 	case !joins || !k.joins || name == "":
 		return errdefs.Errorf(errdefs.ErrInvalid, "invalid %s mode %q: want %s%s", k.kind, *k.asked, k.list(), k.others)
 	}
-	c, err := e.Container(ctx, name)
+	c, err := cs.Container(ctx, name)
 	if err != nil {
 		return fmt.Errorf("%s mode %s: %w", k.kind, *k.asked, err)
 	}

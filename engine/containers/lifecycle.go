@@ -1,4 +1,4 @@
-package engine
+package containers
 
 import (
 	"cmp"
@@ -36,8 +36,8 @@ var ErrDetached = runner.ErrDetached
 func ParseDetachKeys(text string) ([]byte, error) { return runner.ParseDetachKeys(text) }
 
 // Start starts a container; one that runs is left as it is.
-func (e *Engine) Start(ctx context.Context, ref string) error {
-	c, err := e.Container(ctx, ref)
+func (cs *Containers) Start(ctx context.Context, ref string) error {
+	c, err := cs.Container(ctx, ref)
 	if err != nil {
 		return err
 	}
@@ -60,8 +60,8 @@ func (o StopOptions) timeout() time.Duration {
 
 // Stop sends the stop signal, waits, and kills. A container that does not run is
 // no error.
-func (e *Engine) Stop(ctx context.Context, ref string, o StopOptions) error {
-	c, err := e.Container(ctx, ref)
+func (cs *Containers) Stop(ctx context.Context, ref string, o StopOptions) error {
+	c, err := cs.Container(ctx, ref)
 	if err != nil {
 		return err
 	}
@@ -69,8 +69,8 @@ func (e *Engine) Stop(ctx context.Context, ref string, o StopOptions) error {
 }
 
 // Restart stops a container, as Stop does, and starts it.
-func (e *Engine) Restart(ctx context.Context, ref string, o StopOptions) error {
-	c, err := e.Container(ctx, ref)
+func (cs *Containers) Restart(ctx context.Context, ref string, o StopOptions) error {
+	c, err := cs.Container(ctx, ref)
 	if err != nil {
 		return err
 	}
@@ -80,12 +80,12 @@ func (e *Engine) Restart(ctx context.Context, ref string, o StopOptions) error {
 // Kill sends a signal, by name or number, to a container's first process; "" is
 // KILL. One that does not run is errdefs.ErrConflict, and what is no signal
 // errdefs.ErrInvalid.
-func (e *Engine) Kill(ctx context.Context, ref, signal string) error {
+func (cs *Containers) Kill(ctx context.Context, ref, signal string) error {
 	sig, err := record.ParseSignal(cmp.Or(signal, "KILL"))
 	if err != nil {
 		return err
 	}
-	c, err := e.Container(ctx, ref)
+	c, err := cs.Container(ctx, ref)
 	if err != nil {
 		return err
 	}
@@ -94,8 +94,8 @@ func (e *Engine) Kill(ctx context.Context, ref, signal string) error {
 
 // Pause freezes all processes of a container. One that does not run, or is frozen
 // already, is errdefs.ErrConflict.
-func (e *Engine) Pause(ctx context.Context, ref string) error {
-	c, err := e.Container(ctx, ref)
+func (cs *Containers) Pause(ctx context.Context, ref string) error {
+	c, err := cs.Container(ctx, ref)
 	if err != nil {
 		return err
 	}
@@ -104,8 +104,8 @@ func (e *Engine) Pause(ctx context.Context, ref string) error {
 
 // Unpause lets the processes of a paused container go on. One that is not paused
 // is errdefs.ErrConflict.
-func (e *Engine) Unpause(ctx context.Context, ref string) error {
-	c, err := e.Container(ctx, ref)
+func (cs *Containers) Unpause(ctx context.Context, ref string) error {
+	c, err := cs.Container(ctx, ref)
 	if err != nil {
 		return err
 	}
@@ -114,8 +114,8 @@ func (e *Engine) Unpause(ctx context.Context, ref string) error {
 
 // Rename gives a container another name, with docker's slash before it or
 // without. One that is taken is errdefs.ErrExists.
-func (e *Engine) Rename(ctx context.Context, ref, name string) error {
-	c, err := e.Container(ctx, ref)
+func (cs *Containers) Rename(ctx context.Context, ref, name string) error {
+	c, err := cs.Container(ctx, ref)
 	if err != nil {
 		return err
 	}
@@ -123,8 +123,8 @@ func (e *Engine) Rename(ctx context.Context, ref, name string) error {
 }
 
 // Wait returns how a container ended, when it has.
-func (e *Engine) Wait(ctx context.Context, ref string) (ExitStatus, error) {
-	c, err := e.Container(ctx, ref)
+func (cs *Containers) Wait(ctx context.Context, ref string) (ExitStatus, error) {
+	c, err := cs.Container(ctx, ref)
 	if err != nil {
 		return ExitStatus{}, err
 	}
@@ -133,8 +133,8 @@ func (e *Engine) Wait(ctx context.Context, ref string) (ExitStatus, error) {
 
 // Logs writes the recorded output of a container, and with Follow goes on until
 // it ends. One that keeps no log is errdefs.ErrUnsupported.
-func (e *Engine) Logs(ctx context.Context, ref string, o LogOptions, stdout, stderr io.Writer) error {
-	c, err := e.Container(ctx, ref)
+func (cs *Containers) Logs(ctx context.Context, ref string, o LogOptions, stdout, stderr io.Writer) error {
+	c, err := cs.Container(ctx, ref)
 	if err != nil {
 		return err
 	}
@@ -144,8 +144,8 @@ func (e *Engine) Logs(ctx context.Context, ref string, o LogOptions, stdout, std
 // Top lists a container's processes as the host's ps shows them: a row of titles,
 // then one for each process. args are ps's options. A container that does not run
 // is errdefs.ErrConflict.
-func (e *Engine) Top(ctx context.Context, ref string, args []string) ([][]string, error) {
-	c, err := e.Container(ctx, ref)
+func (cs *Containers) Top(ctx context.Context, ref string, args []string) ([][]string, error) {
+	c, err := cs.Container(ctx, ref)
 	if err != nil {
 		return nil, err
 	}
@@ -155,8 +155,8 @@ func (e *Engine) Top(ctx context.Context, ref string, args []string) ([][]string
 // Exec runs one more process in a container that runs and, unless it is detached,
 // returns when that has ended. A program that could not start is a *StartError,
 // and a session that the user left ErrDetached.
-func (e *Engine) Exec(ctx context.Context, ref string, o ExecOptions, s Streams) (ExitStatus, error) {
-	c, err := e.Container(ctx, ref)
+func (cs *Containers) Exec(ctx context.Context, ref string, o ExecOptions, s Streams) (ExitStatus, error) {
+	c, err := cs.Container(ctx, ref)
 	if err != nil {
 		return ExitStatus{}, err
 	}
@@ -187,8 +187,8 @@ type AttachOptions struct {
 // Attach connects the caller's streams to a container until it ends, and returns
 // how. One that does not run, and is not to be started, is errdefs.ErrConflict; a
 // session that the user left is ErrDetached.
-func (e *Engine) Attach(ctx context.Context, ref string, o AttachOptions) (ExitStatus, error) {
-	c, err := e.Container(ctx, ref)
+func (cs *Containers) Attach(ctx context.Context, ref string, o AttachOptions) (ExitStatus, error) {
+	c, err := cs.Container(ctx, ref)
 	if err != nil {
 		return ExitStatus{}, err
 	}
