@@ -25,10 +25,11 @@ import (
 
 // createFlags are those of create and run.
 type createFlags struct {
-	bundle, consoleSocket, pidFile string
-	noPivot, noNewKeyring, detach  bool
-	keep                           bool
-	preserveFDs                    int
+	bundle, pidFile               string
+	consoleSocket, pidFDSocket    string
+	noPivot, noNewKeyring, detach bool
+	keep                          bool
+	preserveFDs                   int
 }
 
 func (a *app) createFlags(name string, args []string) (f createFlags, id string, err error) {
@@ -36,6 +37,7 @@ func (a *app) createFlags(name string, args []string) (f createFlags, id string,
 	set.StringVar(&f.bundle, "bundle", ".", "`DIR` of the bundle")
 	alias(set, "bundle", "b")
 	set.StringVar(&f.consoleSocket, "console-socket", "", consoleSocketHelp)
+	set.StringVar(&f.pidFDSocket, "pidfd-socket", "", pidFDSocketHelp)
 	set.StringVar(&f.pidFile, "pid-file", "", pidFileHelp)
 	set.BoolVar(&f.noPivot, "no-pivot", false, "not supported: such a container can leave its root")
 	set.BoolVar(&f.noNewKeyring, "no-new-keyring", false, "not supported: such a container has its caller's keys")
@@ -66,6 +68,7 @@ func (a *app) createFlags(name string, args []string) (f createFlags, id string,
 // The help of flags that create, run and exec have.
 const (
 	consoleSocketHelp = "`PATH` of a unix socket to send the terminal's master to"
+	pidFDSocketHelp   = "`PATH` of a unix socket to send the process's pidfd to"
 	pidFileHelp       = "`FILE` to write the process's id to"
 	preserveFDsHelp   = "pass `N` more descriptors to the process, from 3 on"
 )
@@ -170,6 +173,9 @@ func (c *container) created(t *task.Task, f createFlags, survive bool) error {
 			return err
 		}
 	}
+	if err := sendPidFD(f.pidFDSocket, "standard", t.Process); err != nil {
+		return err
+	}
 	if !survive && c.Spec.Hooks == nil {
 		return nil // it is recorded when it runs: no other command can act on it before
 	}
@@ -183,6 +189,18 @@ func (c *container) created(t *task.Task, f createFlags, survive bool) error {
 func sendConsole(socket string, master *os.File) error {
 	if err := console.Send(socket, master); err != nil {
 		return fmt.Errorf("--console-socket: %w", err)
+	}
+	return nil
+}
+
+// sendPidFD passes the process on to --pidfd-socket, if that is given. The name is
+// runc's, by which a receiver tells a container's first process from one that joins.
+func sendPidFD(socket, name string, p *sandbox.Process) error {
+	if socket == "" {
+		return nil
+	}
+	if err := console.SendFile(socket, name, p.PidFD()); err != nil {
+		return fmt.Errorf("--pidfd-socket: %w", err)
 	}
 	return nil
 }

@@ -25,11 +25,12 @@ import (
 
 // execFlags are those of exec.
 type execFlags struct {
-	process, consoleSocket, pidFile, cwd, user string
-	tty, detach, noNewPrivs, ignorePaused      bool
-	env, caps, groups, cgroups                 list
-	apparmor, label                            string
-	preserveFDs                                int
+	process, pidFile, cwd, user           string
+	consoleSocket, pidFDSocket            string
+	tty, detach, noNewPrivs, ignorePaused bool
+	env, caps, groups, cgroups            list
+	apparmor, label                       string
+	preserveFDs                           int
 }
 
 func (a *app) execFlags(f *execFlags, args []string) ([]string, error) {
@@ -50,6 +51,7 @@ func (a *app) execFlags(f *execFlags, args []string) ([]string, error) {
 	alias(set, "cap", "c")
 	set.Var(&f.cgroups, "cgroup", "start in `[CONTROLLER:]PATH` below the container's group; may be repeated")
 	set.StringVar(&f.consoleSocket, "console-socket", "", consoleSocketHelp)
+	set.StringVar(&f.pidFDSocket, "pidfd-socket", "", pidFDSocketHelp)
 	set.StringVar(&f.pidFile, "pid-file", "", pidFileHelp)
 	set.StringVar(&f.cwd, "cwd", "", "working `DIR` in the container")
 	set.BoolVar(&f.noNewPrivs, "no-new-privs", false, "set-user-ID programs give no rights")
@@ -240,6 +242,9 @@ func (a *app) attend(ctx context.Context, p *sandbox.Process, f execFlags, signa
 			} else {
 				term, err = console.Open(a.in, a.out, master)
 			}
+		}
+		if err == nil {
+			err = sendPidFD(f.pidFDSocket, "setns", p)
 		}
 		if err == nil {
 			err = p.Start()

@@ -4,12 +4,15 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"cove/sandbox/cgroup"
 	"cove/sandbox/host"
@@ -251,4 +254,76 @@ func TestNotSupported(t *testing.T) {
 		refused(t, f, says, args...)
 	}
 	f.must("run", "--no-subreaper", "-b", f.bundle, idOf(t))
+}
+
+// received is what a socket is sent: the name of one file, and the process that it is
+// the pidfd of.
+func received(t *testing.T, socket string) <-chan string {
+	t.Helper()
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: socket, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan string, 1)
+	go func() {
+		defer l.Close()
+		c, err := l.AcceptUnix()
+		if err != nil {
+			got <- err.Error()
+			return
+		}
+		defer c.Close()
+		name, rights := make([]byte, 64), make([]byte, 64)
+		n, oobn, _, _, err := c.ReadMsgUnix(name, rights)
+		if err != nil {
+			got <- err.Error()
+			return
+		}
+		msgs, err := unix.ParseSocketControlMessage(rights[:oobn])
+		if err != nil || len(msgs) != 1 {
+			got <- "no file came"
+			return
+		}
+		fds, err := unix.ParseUnixRights(&msgs[0])
+		if err != nil || len(fds) != 1 {
+			got <- "no file came"
+			return
+		}
+		defer unix.Close(fds[0])
+		info, err := os.ReadFile(fmt.Sprintf("/proc/self/fdinfo/%d", fds[0]))
+		if err != nil {
+			got <- err.Error()
+			return
+		}
+		_, pid, _ := strings.Cut(string(info), "\nPid:\t")
+		pid, _, _ = strings.Cut(pid, "\n")
+		got <- string(name[:n]) + " " + pid
+	}()
+	return got
+}
+
+// TestPidFDSocket hands the processes of create and exec to whoever listens.
+func TestPidFDSocket(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, "sleep", "100")
+	f.write()
+	dir, id := t.TempDir(), idOf(t)
+	t.Cleanup(func() { f.call("delete", "--force", id) })
+	socket, pidFile := filepath.Join(dir, "socket"), filepath.Join(dir, "pid")
+	check := func(name string, args ...string) {
+		t.Helper()
+		got := received(t, socket)
+		f.must(args...)
+		pid, err := os.ReadFile(pidFile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text := <-got; text != name+" "+string(pid) {
+			t.Errorf("sent %q, want %s of %s", text, name, pid)
+		}
+	}
+	check("standard", "create", "-b", f.bundle, "--pid-file", pidFile, "--pidfd-socket", socket, id)
+	f.must("start", id)
+	check("setns", "exec", "-d", "--pid-file", pidFile, "--pidfd-socket", socket, id, "sleep", "100")
+	refused(t, f, "--pidfd-socket", "exec", "--pidfd-socket", filepath.Join(dir, "nosuch"), id, "true")
 }

@@ -23,13 +23,19 @@ func Send(socket string, master *os.File) error {
 		return errdefs.Errorf(errdefs.ErrUnavailable, "no terminal to send to %s", socket)
 	}
 	defer master.Close()
+	return SendFile(socket, "/dev/ptmx", master)
+}
+
+// SendFile passes a file to whoever listens on a socket, with a name. The caller's own
+// stays open.
+func SendFile(socket, name string, f *os.File) error {
 	c, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: socket, Net: "unix"})
 	if err != nil {
-		return fmt.Errorf("passing on the terminal: connecting: %w", err)
+		return fmt.Errorf("passing on %s: connecting: %w", name, err)
 	}
 	defer c.Close()
-	if _, _, err := c.WriteMsgUnix([]byte("/dev/ptmx"), unix.UnixRights(int(master.Fd())), nil); err != nil {
-		return fmt.Errorf("passing on the terminal: %w", err)
+	if _, _, err := c.WriteMsgUnix([]byte(name), unix.UnixRights(int(f.Fd())), nil); err != nil {
+		return fmt.Errorf("passing on %s: %w", name, err)
 	}
 	return nil
 }
