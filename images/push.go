@@ -5,9 +5,10 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"cove/distribution/client"
+	"cove/distribution/copy"
 	"cove/distribution/progress"
 	"cove/errdefs"
 	"cove/images/names"
@@ -62,19 +63,21 @@ func (s *Store) push(ctx context.Context, ref reference.Reference, img Image, fr
 	if err != nil {
 		return err
 	}
-	layer := map[string]bool{}
+	layer := map[digest.Digest]bool{}
 	for _, l := range img.Layers {
-		layer[l.Blob.Digest.String()] = true
-		tell.Tell(progress.Event{Kind: progress.Waiting, Desc: l.Blob})
+		layer[l.Blob.Digest] = true
 	}
-	return repo.Push(ctx, ref.Tag, img.Target, s.cfg.Content, client.PushOptions{
-		MountFrom: from,
+	source := copy.Store{Content: s.cfg.Content}
+	_, err = copy.Copy(ctx, &copy.Remote{Repo: repo}, source, img.Target.Digest.String(), copy.Options{
+		Tag: ref.Tag, MountFrom: from,
+		TrustSource: true, // the store hashed them, and explainDamage finds what is wrong since
 		Progress: func(e progress.Event) {
-			if layer[e.Desc.Digest.String()] {
+			if layer[e.Desc.Digest] {
 				tell.Tell(e)
 			}
 		},
 	})
+	return err
 }
 
 const maxMountFrom = 3

@@ -3,7 +3,7 @@
 // It pulls from and pushes to any registry: with credentials and certificates
 // where docker keeps them, from mirrors first where some are configured, over
 // plain HTTP only where that was asked for by name. Transfers resume after a
-// cut, are deduplicated by digest and bounded in number. It stands on
+// cut; package distribution/copy says what is transferred, and in which order. It stands on
 // go-containerregistry's transport for tokens; no other package of cove may.
 //
 // What it reads it does not hash: blobs are verified once, by the Commit of
@@ -16,9 +16,6 @@ import (
 	"fmt"
 	"net"
 	"time"
-
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/sync/errgroup"
 
 	"cove/distribution/client/wire"
 )
@@ -43,7 +40,7 @@ type Config struct {
 	Mirrors map[string][]string
 	// UserAgent is sent with each request; "" is "cove".
 	UserAgent string
-	// Parallel bounds the transfers of one Push or Each; 0 is 4.
+	// Parallel is for how many transfers at once connections are kept; 0 is 4.
 	Parallel int
 	// RetryFor bounds how long one transfer goes on trying while the registry
 	// is away; 0 is 60 s, negative is not at all.
@@ -134,22 +131,6 @@ func CheckInsecure(entry string) error { return wire.CheckInsecure(entry) }
 func (c *Client) Close() error {
 	c.wire.CloseIdle()
 	return nil
-}
-
-// Each calls do for every descriptor, at most Config.Parallel at once and once
-// per digest, and waits for all. The first error cancels the others.
-func (c *Client) Each(
-	ctx context.Context, descs []ocispec.Descriptor, do func(ctx context.Context, desc ocispec.Descriptor) error,
-) error {
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(c.cfg.Parallel)
-	for _, desc := range unique(descs) {
-		if ctx.Err() != nil {
-			break
-		}
-		g.Go(func() error { return do(ctx, desc) })
-	}
-	return g.Wait()
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -91,7 +91,7 @@ func TestPushResumes(t *testing.T) {
 	c := distributiontest.NewClient(t, client.Config{Sleep: quick(&waits)})
 	var events tally
 	repo := c.Repository(host, "team/app")
-	err := repo.Push(t.Context(), "v1", img.Manifest.Descriptor, distributiontest.StoreOf(t, img), client.PushOptions{Progress: events.tell})
+	err := distributiontest.To(repo, client.PushOptions{Progress: events.tell}).Push(t.Context(), "v1", img.Manifest.Descriptor, distributiontest.StoreOf(t, img))
 	if err != nil {
 		t.Fatalf("Push over a line cut %d times: %v", l.made.Load(), err)
 	}
@@ -122,7 +122,7 @@ func TestCutAnywhere(t *testing.T) {
 		c := distributiontest.NewClient(t, client.Config{Sleep: quick(&waits)})
 		repo := c.Repository(host, "team/app")
 		// The very first contact is not tried again, on purpose.
-		for repo.Push(t.Context(), "v1", img.Manifest.Descriptor, distributiontest.StoreOf(t, img), client.PushOptions{}) != nil {
+		for distributiontest.To(repo, client.PushOptions{}).Push(t.Context(), "v1", img.Manifest.Descriptor, distributiontest.StoreOf(t, img)) != nil {
 			if l.cuts.Load() < 0 {
 				t.Fatalf("round %d: the line is whole and the push fails", round)
 			}
@@ -148,7 +148,7 @@ func TestCutAnywhere(t *testing.T) {
 func push(t *testing.T, host, repo string, img distributiontest.Image) {
 	t.Helper()
 	c := distributiontest.NewClient(t, client.Config{})
-	err := c.Repository(host, repo).Push(t.Context(), "v1", img.Manifest.Descriptor, distributiontest.StoreOf(t, img), client.PushOptions{})
+	err := distributiontest.To(c.Repository(host, repo), client.PushOptions{}).Push(t.Context(), "v1", img.Manifest.Descriptor, distributiontest.StoreOf(t, img))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,7 +197,7 @@ func TestRegistryAway(t *testing.T) {
 			})
 			src := distributiontest.StoreOf(t, img)
 			repo := c.Repository(host, "team/app")
-			err := repo.Push(t.Context(), "v1", img.Manifest.Descriptor, src, client.PushOptions{})
+			err := distributiontest.To(repo, client.PushOptions{}).Push(t.Context(), "v1", img.Manifest.Descriptor, src)
 			if back {
 				if err != nil {
 					t.Fatalf("after %d waits: %v", waits, err)
@@ -212,7 +212,7 @@ func TestRegistryAway(t *testing.T) {
 				t.Errorf("went on for %s", spent)
 			}
 			down.Store(false)
-			if err := repo.Push(t.Context(), "v1", img.Manifest.Descriptor, src, client.PushOptions{}); err != nil {
+			if err := distributiontest.To(repo, client.PushOptions{}).Push(t.Context(), "v1", img.Manifest.Descriptor, src); err != nil {
 				t.Errorf("pushing again: %v", err)
 			}
 		})
@@ -380,7 +380,7 @@ func TestForgetfulRegistry(t *testing.T) {
 	}))
 	var waits atomic.Int64
 	c := distributiontest.NewClient(t, client.Config{Sleep: quick(&waits)})
-	err := c.Repository(host, "x/y").Push(t.Context(), "v1", img.Manifest.Descriptor, distributiontest.StoreOf(t, img), client.PushOptions{})
+	err := distributiontest.To(c.Repository(host, "x/y"), client.PushOptions{}).Push(t.Context(), "v1", img.Manifest.Descriptor, distributiontest.StoreOf(t, img))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -263,7 +263,7 @@ func TestTokenExpires(t *testing.T) {
 	img := distributiontest.NewImage(t, 1, 1<<20, 9<<20)
 	c := distributiontest.NewClient(t, client.Config{Keychain: keychain{}, Parallel: 1})
 	repo := c.Repository(host, "team/app")
-	if err := repo.Push(t.Context(), "v1", img.Manifest.Descriptor, distributiontest.StoreOf(t, img), client.PushOptions{}); err != nil {
+	if err := distributiontest.To(repo, client.PushOptions{}).Push(t.Context(), "v1", img.Manifest.Descriptor, distributiontest.StoreOf(t, img)); err != nil {
 		t.Fatal(err)
 	}
 	dst := memstore.New(time.Now)

@@ -85,7 +85,7 @@ func TestMirrors(t *testing.T) {
 		t.Errorf("what nobody has: %v", err)
 	}
 	other := distributiontest.NewImage(t, 2, 500)
-	if err := repo.Push(t.Context(), "v2", other.Manifest.Descriptor, distributiontest.StoreOf(t, other), client.PushOptions{}); err != nil {
+	if err := distributiontest.To(repo, client.PushOptions{}).Push(t.Context(), "v2", other.Manifest.Descriptor, distributiontest.StoreOf(t, other)); err != nil {
 		t.Fatal(err)
 	}
 	if asked["full PUT"]+asked["empty PUT"]+asked["empty POST"] != 0 {

@@ -505,7 +505,7 @@ func TestUploadOutlivesARestart(t *testing.T) {
 	var waits atomic.Int64
 	c := distributiontest.NewClient(t, client.Config{Sleep: quick(&waits)})
 	repo := c.Repository(host, "team/app")
-	err := repo.Push(t.Context(), "v1", img.Manifest.Descriptor, distributiontest.StoreOf(t, img), client.PushOptions{})
+	err := distributiontest.To(repo, client.PushOptions{}).Push(t.Context(), "v1", img.Manifest.Descriptor, distributiontest.StoreOf(t, img))
 	if err != nil || life.Load() != 1 || waits.Load() == 0 {
 		t.Fatalf("%v; %d restarts, %d waits", err, life.Load(), waits.Load())
 	}

@@ -53,7 +53,7 @@ func TestReferrers(t *testing.T) {
 				Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest, ArtifactType: kind,
 				Config: empty, Layers: []ocispec.Descriptor{empty}, Subject: &img.Manifest.Descriptor,
 			})
-			if err := repo.Push(t.Context(), "", m.Descriptor, distributiontest.Store(t, []byte("{}"), m.Body), client.PushOptions{}); err != nil {
+			if err := distributiontest.To(repo, client.PushOptions{}).Push(t.Context(), "", m.Descriptor, distributiontest.Store(t, []byte("{}"), m.Body)); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-
 	"cove/distribution"
 	"cove/distribution/auth"
 	"cove/distribution/client/wire"
@@ -98,17 +95,4 @@ func (r *Repository) about(what string, err error) error {
 		e.Object = ""
 	}
 	return e
-}
-
-// unique drops repeated digests and keeps the order.
-func unique(descs []ocispec.Descriptor) []ocispec.Descriptor {
-	seen := make(map[digest.Digest]bool, len(descs))
-	out := make([]ocispec.Descriptor, 0, len(descs))
-	for _, d := range descs {
-		if !seen[d.Digest] {
-			seen[d.Digest] = true
-			out = append(out, d)
-		}
-	}
-	return out
 }

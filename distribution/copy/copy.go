@@ -7,11 +7,11 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-	"golang.org/x/sync/errgroup"
 
 	"cove/content"
 	"cove/distribution"
 	"cove/distribution/progress"
+	"cove/internal/limit"
 )
 
 // Source is what is copied from. Its methods are safe for concurrent use.
@@ -72,6 +72,10 @@ type Options struct {
 	// MountFrom names repositories of the target's registry that may hold the
 	// blobs, best first. The source is one by itself where it can be.
 	MountFrom []string
+	// TrustSource leaves the hashing of blobs to the target, for a source whose
+	// bytes were hashed when they came in. It spares a pass over them and costs the
+	// name of the guilty: the target says that what came is wrong, and not since when.
+	TrustSource bool
 	// Parallel bounds the requests and the transfers at once; 0 is 4.
 	Parallel int
 	// Progress hears Resolved for what ref names, Waiting for each blob, and what
@@ -119,20 +123,6 @@ type copier struct {
 	opts Options
 }
 
-// each calls do for every item, at most Parallel at once. The first error
-// cancels the others.
-func each[T any](ctx context.Context, c *copier, items []T, do func(ctx context.Context, i int, item T) error) error {
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(c.opts.Parallel)
-	for i, item := range items {
-		if ctx.Err() != nil {
-			break
-		}
-		g.Go(func() error { return do(ctx, i, item) })
-	}
-	return g.Wait()
-}
-
 // pushBlobs begins with the largest: the transfers then end close together.
 func (c *copier) pushBlobs(ctx context.Context, blobs []ocispec.Descriptor) error {
 	for _, desc := range blobs {
@@ -140,19 +130,21 @@ func (c *copier) pushBlobs(ctx context.Context, blobs []ocispec.Descriptor) erro
 	}
 	blobs = slices.Clone(blobs)
 	slices.SortStableFunc(blobs, func(a, b ocispec.Descriptor) int { return cmp.Compare(b.Size, a.Size) })
-	return each(ctx, c, blobs, func(ctx context.Context, _ int, desc ocispec.Descriptor) error {
-		return c.dst.PushBlob(ctx, Blob{
-			Descriptor: desc, Content: newChecked(c.src, desc), MountFrom: c.opts.MountFrom,
-			Progress: c.opts.Progress,
-		})
-	})
+	push := func(ctx context.Context, desc ocispec.Descriptor) error {
+		b := Blob{Descriptor: desc, Content: c.src, MountFrom: c.opts.MountFrom, Progress: c.opts.Progress}
+		if !c.opts.TrustSource {
+			b.Content = newChecked(c.src, desc)
+		}
+		return c.dst.PushBlob(ctx, b)
+	}
+	return limit.Each(ctx, c.opts.Parallel, slices.Values(blobs), push)
 }
 
 // pushManifests stores children before what lists them, and the root last, when
 // its referrers are there too: who looks for the signature of a new tag finds it.
 func (c *copier) pushManifests(ctx context.Context, g *graph, root digest.Digest) error {
 	for _, level := range g.levels(root) {
-		err := each(ctx, c, level, func(ctx context.Context, _ int, n *node) error {
+		err := limit.Each(ctx, c.opts.Parallel, slices.Values(level), func(ctx context.Context, n *node) error {
 			return c.pushManifest(ctx, n, n.tags)
 		})
 		if err != nil {

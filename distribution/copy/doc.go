@@ -12,8 +12,8 @@
 // not sent a second time, down to the middle of a blob where an end can resume.
 //
 // Nothing is believed. Every manifest is hashed when it comes, every blob while
-// it passes, and once more by the target's commit; sizes are held against
-// descriptors. What a source claims is bounded: how many manifests, how deep,
+// it passes (but for Options.TrustSource), and once more by the target's commit;
+// sizes are held against descriptors. What a source claims is bounded: how many manifests, how deep,
 // how many bytes of them. The bytes of blobs are never in memory but for the
 // buffers of Options.Parallel transfers.
 //

@@ -35,7 +35,7 @@ func (c *copier) choose(ctx context.Context, ref string) (*node, error) {
 		if err != nil {
 			return nil, fmt.Errorf("index %s: %w", n.Descriptor.Digest, err)
 		}
-		e := edge{desc: desc, in: n.Descriptor.Digest}
+		e := &edge{desc: desc, in: n.Descriptor.Digest}
 		if n, err = c.read(ctx, e); err != nil {
 			return nil, e.explain(err)
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -13,6 +14,7 @@ import (
 	"cove/distribution"
 	"cove/distribution/manifest"
 	"cove/errdefs"
+	"cove/internal/limit"
 )
 
 // What a source may make a copy keep in mind: manifests in all, how far one is
@@ -47,12 +49,14 @@ type edge struct {
 	subject digest.Digest // what it must refer to, or ""
 	tags    []string      // it has at the source and is to have
 	node    *node         // nil when it was not read yet
+
+	referrers []*edge // from what it leads to, when that was read
 }
 
 // walk reads the manifests below root, those at one distance at once.
 func (c *copier) walk(ctx context.Context, root *node) (*graph, error) {
 	g := &graph{nodes: map[digest.Digest]*node{}, sizes: map[digest.Digest]int64{}}
-	level := []edge{{desc: root.Descriptor, node: root}}
+	level := []*edge{{desc: root.Descriptor, node: root}}
 	for depth := 0; len(level) > 0; depth++ {
 		if depth > maxDepth {
 			return nil, errdefs.Errorf(errdefs.ErrExhausted,
@@ -63,24 +67,23 @@ func (c *copier) walk(ctx context.Context, root *node) (*graph, error) {
 			return nil, errdefs.Errorf(errdefs.ErrExhausted, "manifest %s: more than %d manifests belong to it",
 				root.Descriptor.Digest, maxManifests)
 		}
-		refer := make([][]edge, len(level))
-		err := each(ctx, c, level, func(ctx context.Context, i int, e edge) (err error) {
-			if level[i].node, err = c.read(ctx, e); err != nil {
+		err := limit.Each(ctx, c.opts.Parallel, slices.Values(level), func(ctx context.Context, e *edge) (err error) {
+			if e.node, err = c.read(ctx, e); err != nil {
 				return e.explain(err)
 			}
-			refer[i], err = c.referrers(ctx, e.desc.Digest)
+			e.referrers, err = c.referrers(ctx, e.desc.Digest)
 			return err
 		})
 		if err != nil {
 			return nil, err
 		}
-		var next []edge
-		for i, e := range level {
+		var next []*edge
+		for _, e := range level {
 			if err := g.add(e.node); err != nil {
 				return nil, err
 			}
 			next = append(next, e.node.children()...)
-			next = append(next, refer[i]...)
+			next = append(next, e.referrers...)
 		}
 		level = next
 	}
@@ -88,7 +91,7 @@ func (c *copier) walk(ctx context.Context, root *node) (*graph, error) {
 }
 
 // unseen drops the edges to what is in the graph or comes twice; their tags count.
-func (g *graph) unseen(edges []edge) (out []edge) {
+func (g *graph) unseen(edges []*edge) (out []*edge) {
 	at := map[digest.Digest]int{}
 	for _, e := range edges {
 		n := g.nodes[e.desc.Digest]
@@ -135,10 +138,10 @@ func (g *graph) add(n *node) error {
 }
 
 // children are the manifests that an index lists.
-func (n *node) children() (edges []edge) {
+func (n *node) children() (edges []*edge) {
 	for _, d := range n.doc.Manifests {
 		if manifest.IsManifest(d.MediaType) { // an index may list blobs, as some caches do
-			edges = append(edges, edge{desc: d, in: n.Descriptor.Digest})
+			edges = append(edges, &edge{desc: d, in: n.Descriptor.Digest})
 		}
 	}
 	return edges
@@ -177,7 +180,7 @@ func (g *graph) levels(root digest.Digest) [][]*node {
 }
 
 // read reads the manifest that e leads to, and holds it against what e says.
-func (c *copier) read(ctx context.Context, e edge) (*node, error) {
+func (c *copier) read(ctx context.Context, e *edge) (*node, error) {
 	n := e.node
 	if n == nil {
 		var err error
@@ -198,7 +201,7 @@ func (c *copier) read(ctx context.Context, e edge) (*node, error) {
 	return n, nil
 }
 
-func (e edge) explain(err error) error {
+func (e *edge) explain(err error) error {
 	switch {
 	case e.in != "":
 		return fmt.Errorf("in index %s: %w", e.in, err)
@@ -241,7 +244,7 @@ func (c *copier) resolve(ctx context.Context, ref, mediaType string) (*node, err
 var cosignTags = []string{".sig", ".att", ".sbom"}
 
 // referrers leads to what belongs to a manifest without being below it.
-func (c *copier) referrers(ctx context.Context, dgst digest.Digest) ([]edge, error) {
+func (c *copier) referrers(ctx context.Context, dgst digest.Digest) ([]*edge, error) {
 	if !c.opts.Referrers {
 		return nil, nil
 	}
@@ -249,20 +252,20 @@ func (c *copier) referrers(ctx context.Context, dgst digest.Digest) ([]edge, err
 	if err != nil {
 		return nil, err
 	}
-	var edges []edge
+	var edges []*edge
 	for _, d := range descs {
 		if !manifest.IsManifest(d.MediaType) {
 			return nil, errdefs.Errorf(errdefs.ErrInvalid, "referrer %s of %s: media type %q is no manifest's",
 				d.Digest, dgst, d.MediaType)
 		}
-		edges = append(edges, edge{desc: d, subject: dgst})
+		edges = append(edges, &edge{desc: d, subject: dgst})
 	}
 	for _, suffix := range cosignTags {
 		tag := dgst.Algorithm().String() + "-" + dgst.Encoded() + suffix
 		n, err := c.resolve(ctx, tag, "")
 		switch {
 		case err == nil:
-			edges = append(edges, edge{desc: n.Descriptor, tags: []string{tag}, node: n})
+			edges = append(edges, &edge{desc: n.Descriptor, tags: []string{tag}, node: n})
 		case !errors.Is(err, errdefs.ErrNotFound):
 			return nil, fmt.Errorf("tag %s: %w", tag, err)
 		}

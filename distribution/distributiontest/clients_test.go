@@ -95,7 +95,7 @@ func serveImage(t *testing.T) (host string, img distributiontest.Image) {
 	img = unpackable(t)
 	host = distributiontest.Serve(t, t.Context(), distributiontest.NewMemory(memstore.New(time.Now)))
 	c := distributiontest.NewClient(t, client.Config{})
-	err := c.Repository(host, "team/app").Push(t.Context(), "v1", img.Manifest.Descriptor, distributiontest.StoreOf(t, img), client.PushOptions{})
+	err := distributiontest.To(c.Repository(host, "team/app"), client.PushOptions{}).Push(t.Context(), "v1", img.Manifest.Descriptor, distributiontest.StoreOf(t, img))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package client_test
+package copy_test
 
 import (
 	"context"
@@ -13,11 +13,12 @@ import (
 	"cove/content"
 	"cove/content/memstore"
 	"cove/distribution/client"
+	"cove/distribution/copy"
 	"cove/distribution/progress"
 )
 
-// A push takes what it needs from a content store and tells how it goes; a
-// pull puts what it brings into one, where it is verified.
+// A push is a copy from a content store to a registry, a pull the way back. Both
+// verify what they move and tell how it goes.
 func Example() {
 	ctx := context.Background()
 	srv := httptest.NewServer(registry.New())
@@ -27,33 +28,32 @@ func Example() {
 	local := memstore.New(time.Now)
 	layer, _ := content.WriteBytes(ctx, local, ocispec.Descriptor{MediaType: ocispec.MediaTypeImageLayer}, []byte("a layer"))
 	config, _ := content.WriteBytes(ctx, local, ocispec.Descriptor{MediaType: ocispec.MediaTypeImageConfig}, []byte("{}"))
-	manifest, _ := content.WriteBytes(ctx, local, ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest}, fmt.Appendf(nil,
+	image, _ := content.WriteBytes(ctx, local, ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest}, fmt.Appendf(nil,
 		`{"schemaVersion":2,"config":{"mediaType":%q,"digest":%q,"size":%d},"layers":[{"mediaType":%q,"digest":%q,"size":%d}]}`,
 		config.MediaType, config.Digest, config.Size, layer.MediaType, layer.Digest, layer.Size))
 
-	c, err := client.New(client.Config{Parallel: 1})
+	c, err := client.New(client.Config{})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	defer c.Close()
-	repo := c.Repository(host, "team/app")
-	err = repo.Push(ctx, "v1", manifest, local, client.PushOptions{Progress: func(e progress.Event) {
-		if e.Kind == progress.Pushed {
-			fmt.Println("pushed", e.Desc.MediaType)
-		}
-	}})
+	remote := &copy.Remote{Repo: c.Repository(host, "team/app")}
+	_, err = copy.Copy(ctx, remote, copy.Store{Content: local}, image.Digest.String(), copy.Options{
+		Tag: "v1", Parallel: 1, Progress: func(e progress.Event) {
+			if e.Kind == progress.Pushed {
+				fmt.Println("pushed", e.Desc.MediaType)
+			}
+		},
+	})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 
 	elsewhere := memstore.New(time.Now)
-	desc, _, err := repo.Resolve(ctx, "v1")
-	if err == nil {
-		err = repo.FetchBlob(ctx, elsewhere, layer, nil)
-	}
-	fmt.Println("pulled:", desc.Digest == manifest.Digest, err)
+	desc, err := copy.Copy(ctx, copy.Store{Content: elsewhere}, remote, "v1", copy.Options{})
+	fmt.Println("pulled:", desc.Digest == image.Digest, err)
 	// Output:
 	// pushed application/vnd.oci.image.layer.v1.tar
 	// pushed application/vnd.oci.image.config.v1+json
