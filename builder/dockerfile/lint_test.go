@@ -240,7 +240,7 @@ COPY --from=1 / /
 
 func TestTypographicDashInACommand(t *testing.T) {
 	t.Parallel()
-	got := lintOf(t, "FROM base\nRUN apt-get install –y x – y\n", nil)
+	got := lintOf(t, "FROM base\nRUN apt-get remove –y x – y\n", nil)
 	if len(got) != 1 || !strings.HasPrefix(got[0], "2: TypographicDash: –y: – (U+2013) is a typographic dash") {
 		t.Errorf("%q", got)
 	}

@@ -141,6 +141,10 @@ func hint(instruction, text string) string {
 		strings.Contains(text, "FROM requires") {
 		return ": a comment needs a line of its own, # elsewhere is part of the instruction"
 	}
+	if strings.Contains(text, "unknown instruction") && !strings.Contains(text, "did you mean") &&
+		fields[0] == strings.ToLower(fields[0]) {
+		return ": if it goes on with the line before, that must end with a backslash"
+	}
 	return ""
 }
 

@@ -31,6 +31,8 @@ func (c *converter) proxyEnv(s *state) []string {
 }
 
 func (c *converter) run(s *state, cmd *instructions.RunCommand, loc plan.Location) error {
+	c.lintJoins(cmd)
+	c.lintApt(s, cmd)
 	op := &plan.Run{
 		Env: s.vars.list(), Cwd: s.abs("."), User: s.config.User, ProxyEnv: c.proxyEnv(s), Platform: s.platform,
 		Hosts: c.opt.Hosts,

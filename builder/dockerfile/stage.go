@@ -35,6 +35,7 @@ type state struct {
 	triggers []string // ONBUILD of this stage itself
 
 	noCache     bool
+	updated     bool                      // apt-get update was seen
 	workdirSet  bool                      // an absolute WORKDIR was seen
 	seen        map[string][]parser.Range // where instructions stood of which the last one counts
 	step, steps int
@@ -128,7 +129,7 @@ func (s *state) inherit(p *state) {
 	s.history = slices.Clone(p.history)
 	s.vars = p.vars.clone()
 	s.args = slices.Clone(p.args)
-	s.workdirSet = p.workdirSet
+	s.workdirSet, s.updated = p.workdirSet, p.updated
 }
 
 // setEnvironment takes the variables from the config, which always has a PATH.
