@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"cove/errdefs"
 	"cove/internal/strictyaml"
@@ -69,6 +70,30 @@ func TestMistakes(t *testing.T) {
 		err := strictyaml.Decode("f", []byte(in), new(house))
 		if !errors.Is(err, errdefs.ErrInvalid) || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", in, err, want)
+		}
+	}
+}
+
+func TestDuration(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]time.Duration{"90s": 90 * time.Second, "1h30m": 90 * time.Minute, "0s": 0} {
+		var c struct {
+			D strictyaml.Duration `yaml:"d"`
+		}
+		err := strictyaml.Decode("test.yaml", []byte("d: "+text), &c)
+		if got := c.D.Or(0); err != nil || got != want {
+			t.Errorf("%s: %v, %v", text, got, err)
+		}
+	}
+	if got := strictyaml.Duration(0).Or(time.Minute); got != time.Minute {
+		t.Errorf("the standard one: %v", got)
+	}
+	for _, text := range []string{"90", "-1s", "soon"} {
+		var c struct {
+			D strictyaml.Duration `yaml:"d"`
+		}
+		if err := strictyaml.Decode("test.yaml", []byte("d: "+text), &c); err == nil {
+			t.Errorf("%s: taken as %v", text, c.D.Or(0))
 		}
 	}
 }

@@ -1,15 +1,12 @@
 package server
 
 import (
-	"fmt"
 	"io"
 	"net"
 	"net/url"
 	"os"
 	"path/filepath"
 	"time"
-
-	"go.yaml.in/yaml/v4"
 
 	"cove/errdefs"
 	"cove/internal/strictyaml"
@@ -55,7 +52,7 @@ type Config struct {
 	Log      Log      `yaml:"log"`
 	Limits   Limits   `yaml:"limits"`
 	// Drain is how long a stop waits for running requests; 0 is 30s.
-	Drain Duration `yaml:"drain"`
+	Drain strictyaml.Duration `yaml:"drain"`
 	// AddressFile is written with the HOST:PORT that is served.
 	AddressFile string `yaml:"address_file"`
 }
@@ -92,23 +89,25 @@ type Projects struct {
 
 // Sessions says how long who signed in to the pages stays so.
 type Sessions struct {
-	Idle Duration `yaml:"idle"` // unused; 0 is 2h
-	Life Duration `yaml:"life"` // used or not; 0 is 12h
+	Idle strictyaml.Duration `yaml:"idle"` // unused; 0 is 2h
+	Life strictyaml.Duration `yaml:"life"` // used or not; 0 is 12h
 }
 
 // GC says when bytes go.
 type GC struct {
-	Interval Duration `yaml:"interval"` // between collections; 0 is a minute
-	Lease    Duration `yaml:"lease"`    // of blobs without a manifest; 0 is 2h
-	Grace    Duration `yaml:"grace"`    // after a manifest's delete; 0 is 1h
-	Uploads  Duration `yaml:"uploads"`  // life of an unfinished upload; 0 is 24h
+	Interval strictyaml.Duration `yaml:"interval"` // between collections; 0 is a minute
+	Lease    strictyaml.Duration `yaml:"lease"`    // of blobs without a manifest; 0 is 2h
+	Grace    strictyaml.Duration `yaml:"grace"`    // after a manifest's delete; 0 is 1h
+	Uploads  strictyaml.Duration `yaml:"uploads"`  // life of an unfinished upload; 0 is 24h
 }
+
+func (g GC) interval() time.Duration { return g.Interval.Or(time.Minute) }
 
 // Limits bound what strangers can hold.
 type Limits struct {
 	// Stall is how long a client may send or take nothing; 0 is 30s. A
 	// connection without a request is closed after the same time.
-	Stall Duration `yaml:"stall"`
+	Stall strictyaml.Duration `yaml:"stall"`
 	// Connections is how many one address may have open at once; 0 is 512.
 	// Trusted proxies have no limit.
 	Connections int `yaml:"connections"`
@@ -126,27 +125,6 @@ type Log struct {
 	Format string `yaml:"format"` // "text" (the default) or "json"
 	Level  string `yaml:"level"`  // "debug", "info" (the default), "warn", "error"
 	Access *bool  `yaml:"access"` // a line per request; the default is true
-}
-
-// Duration is a time.Duration written as "1h30m".
-type Duration time.Duration
-
-// UnmarshalYAML reads "1h30m".
-func (d *Duration) UnmarshalYAML(node *yaml.Node) error {
-	v, err := time.ParseDuration(node.Value)
-	if err != nil || v < 0 {
-		return fmt.Errorf("%q is no duration; write it as 90s, 15m or 1h30m", node.Value)
-	}
-	*d = Duration(v)
-	return nil
-}
-
-// Or is the duration, or the standard one when it is 0.
-func (d Duration) Or(standard time.Duration) time.Duration {
-	if d == 0 {
-		return standard
-	}
-	return time.Duration(d)
 }
 
 // ReadConfig reads a file. What is wrong in it is an error that names its line
@@ -212,8 +190,10 @@ func (c *Config) Complete() error {
 	case c.ExternalURL != "" && !isBaseURL(c.ExternalURL):
 		return invalid("external_url: %q is not https://HOST[:PORT]", c.ExternalURL)
 	}
-	if err := c.Storage.check(); err != nil {
-		return err
+	if c.Storage.S3 != nil {
+		if err := c.Storage.S3.Check(); err != nil {
+			return err
+		}
 	}
 	_, err = c.Log.handler(io.Discard)
 	return err

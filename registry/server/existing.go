@@ -10,6 +10,7 @@ import (
 	"cove/registry/accounts"
 	"cove/registry/audit"
 	"cove/registry/auth"
+	"cove/registry/garbage"
 	"cove/registry/metadata"
 	"cove/registry/projects"
 	"cove/registry/reserve"
@@ -23,6 +24,7 @@ type Services struct {
 	Accounts *accounts.Accounts
 	Projects *projects.Projects
 	Audit    *audit.Log
+	Garbage  *garbage.Reader // for who administers the machine: it asks nobody
 }
 
 func newServices(cfg Config, root *os.Root, db *metadata.DB, hasher *auth.Hasher) Services {
@@ -31,6 +33,7 @@ func newServices(cfg Config, root *os.Root, db *metadata.DB, hasher *auth.Hasher
 		Accounts: accounts.New(root, db, hasher, judge),
 		Projects: projects.New(db, judge),
 		Audit:    audit.New(db, judge),
+		Garbage:  garbage.New(db),
 	}
 }
 

@@ -3,37 +3,80 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 
+	"cove/distribution"
 	"cove/errdefs"
 	"cove/registry/fsck"
 	"cove/registry/pairing"
 	"cove/registry/storage"
+	"cove/registry/store"
 )
+
+// openWhole opens a registry that was started before, with its storage. Unless
+// running is "", it is for who works in a server's place, beside which none may run
+// with SQLite; running is what to say when one does.
+func openWhole(ctx context.Context, cfg *Config, running string) (_ *state, err error) {
+	root, db, err := openExisting(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	s := &state{root: root, db: db}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close(false))
+		}
+	}()
+	if running != "" && cfg.Database == "" {
+		if err := s.claim(cfg.Root); err != nil {
+			return nil, errdefs.Errorf(errdefs.ErrUnavailable, "%s: %w", running, err)
+		}
+	}
+	if s.storage, err = storage.OpenExisting(ctx, cfg.storage(db)); err != nil {
+		return nil, err
+	}
+	p, err := pairing.Look(ctx, cfg.Root, s.db, s.storage)
+	if err == nil {
+		_, err = p.Check()
+	}
+	return s, err
+}
 
 // Fsck compares what a registry has stored with what it should be; see
 // fsck.Run. With SQLite heal needs the registry to be stopped.
 func Fsck(ctx context.Context, cfg Config, heal bool, found func(fsck.Finding)) (_ fsck.Checked, err error) {
-	root, db, err := openExisting(ctx, &cfg)
+	running := ""
+	if heal {
+		running = "healing needs the registry to be stopped"
+	}
+	s, err := openWhole(ctx, &cfg, running)
 	if err != nil {
 		return fsck.Checked{}, err
 	}
-	s := &state{root: root, db: db}
 	defer func() { err = errors.Join(err, s.close(false)) }()
-	if heal && cfg.Database == "" {
-		if err := s.claim(cfg.Root); err != nil {
-			return fsck.Checked{}, errdefs.Errorf(errdefs.ErrUnavailable,
-				"healing needs the registry to be stopped: %w", err)
-		}
-	}
-	if s.storage, err = storage.OpenExisting(ctx, cfg.storage(db)); err != nil {
-		return fsck.Checked{}, err
-	}
-	p, err := pairing.Look(ctx, cfg.Root, s.db, s.storage)
-	if err != nil {
-		return fsck.Checked{}, err
-	}
-	if _, err := p.Check(); err != nil {
-		return fsck.Checked{}, err
-	}
 	return fsck.Run(ctx, s.storage.Bytes, s.db, heal, found)
 }
+
+// Collect collects garbage at once, in the place of a server. With SQLite none may
+// run, which collects by itself.
+func Collect(ctx context.Context, cfg Config) (_ store.Collected, err error) {
+	running := fmt.Sprintf("the registry runs, and collects every %v what is due", cfg.GC.interval())
+	s, err := openWhole(ctx, &cfg, running)
+	if err != nil {
+		return store.Collected{}, err
+	}
+	defer func() { err = errors.Join(err, s.close(false)) }()
+	r, err := store.New(ctx, store.Config{
+		Store: s.storage.Bytes, DB: s.db, Rights: nobody{}, Records: s.storage.Records,
+		Lease: cfg.GC.Lease.Or(0), Grace: cfg.GC.Grace.Or(0), UploadLife: cfg.GC.Uploads.Or(0),
+	}, true)
+	if err != nil {
+		return store.Collected{}, err
+	}
+	return r.CollectAlone(ctx)
+}
+
+// nobody has no rights: a collection asks for none.
+type nobody struct{}
+
+func (nobody) May(context.Context, distribution.Action, string) bool { return false }

@@ -16,6 +16,7 @@ import (
 
 	"cove/content/fsstore"
 	"cove/distribution/distributiontest"
+	"cove/internal/strictyaml"
 	"cove/registry/auth"
 )
 
@@ -127,7 +128,7 @@ func TestFullDiskIsEmptied(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := onSmallDisk(t, options)
 			cfg := p.config()
-			cfg.GC.Grace, cfg.GC.Lease = Duration(time.Millisecond), Duration(time.Millisecond)
+			cfg.GC.Grace, cfg.GC.Lease = strictyaml.Duration(time.Millisecond), strictyaml.Duration(time.Millisecond)
 			images := map[string]distributiontest.Image{}
 			must(t, p.start(cfg, func(s *Server) {
 				for seed := uint64(1); ; seed++ {

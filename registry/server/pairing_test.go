@@ -19,14 +19,15 @@ import (
 	"cove/registry/fsck"
 	"cove/registry/metadata"
 	"cove/registry/metadata/metadatatest"
+	"cove/registry/storage"
 )
 
 // place is a registry's root in a test that stops and starts it.
 type place struct {
 	t    *testing.T
 	root string
-	dsn  string // of PostgreSQL; "" is SQLite in the root
-	s3   *S3    // nil: the storage is in the root
+	dsn  string      // of PostgreSQL; "" is SQLite in the root
+	s3   *storage.S3 // nil: the storage is in the root
 }
 
 func (p place) config() Config {

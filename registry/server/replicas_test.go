@@ -22,12 +22,13 @@ import (
 	"cove/errdefs"
 	"cove/registry/fsck"
 	"cove/registry/metadata/metadatatest"
+	"cove/registry/storage"
 )
 
 // bucketOf is a place of its own in a service.
-func bucketOf(s *s3test.Server) *S3 {
+func bucketOf(s *s3test.Server) *storage.S3 {
 	c := s.Config()
-	return &S3{Endpoint: c.Endpoint, Bucket: c.Bucket, Prefix: c.Prefix, Credentials: c.Credentials, CA: c.CA}
+	return &storage.S3{Endpoint: c.Endpoint, Bucket: c.Bucket, Prefix: c.Prefix, Credentials: c.Credentials, CA: c.CA}
 }
 
 // TestRegistryInABucket stops and starts a registry whose storage is a bucket, takes

@@ -189,7 +189,7 @@ func (s *Server) Address() string { return s.listener.Addr().String() }
 func (s *Server) Run(ctx context.Context) error {
 	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
 	var workers sync.WaitGroup
-	workers.Go(func() { s.registry.CollectEvery(background, s.cfg.GC.Interval.Or(time.Minute)) })
+	workers.Go(func() { s.registry.CollectEvery(background, s.cfg.GC.interval()) })
 	if s.tls != nil {
 		workers.Go(func() { s.tls.Keep(background) })
 	}

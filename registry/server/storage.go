@@ -5,8 +5,6 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
-	"cove/content/s3store/objects"
-	"cove/errdefs"
 	"cove/registry/metadata"
 	"cove/registry/pairing"
 	"cove/registry/storage"
@@ -15,31 +13,7 @@ import (
 
 // Storage says where the bytes lie: in Root, unless it names a bucket.
 type Storage struct {
-	S3 *S3 `yaml:"s3"`
-}
-
-// S3 is a bucket of an S3 service. It is there, and this registry's alone below
-// the prefix; servers of one registry, which share a PostgreSQL, share it too.
-type S3 struct {
-	// Endpoint is https://HOST[:PORT]; "" is Amazon's of the Region.
-	Endpoint string `yaml:"endpoint"`
-	Bucket   string `yaml:"bucket"`
-	Prefix   string `yaml:"prefix"`
-	Region   string `yaml:"region"` // "" is us-east-1
-	// Credentials is a file as ~/.aws/credentials is; without one they are looked for
-	// where Amazon's own tools do: $AWS_ACCESS_KEY_ID, that file, the machine's role.
-	Credentials string `yaml:"credentials"`
-	// CA is a file with the authority of the service's certificate.
-	CA string `yaml:"ca"`
-	// VirtualHosts has the bucket in the host's name, and not in the path, of an
-	// Endpoint's URLs.
-	VirtualHosts bool `yaml:"virtual_hosts"`
-	// Redirect has clients get blobs from the service, by URLs that are good for 20
-	// minutes. They must reach the Endpoint, and trust its certificate.
-	Redirect bool `yaml:"redirect"`
-	// Attempts and Timeout bound a request; see objects.Config.
-	Attempts int      `yaml:"attempts"`
-	Timeout  Duration `yaml:"timeout"`
+	S3 *storage.S3 `yaml:"s3"`
 }
 
 // locate is nil when every blob is served here.
@@ -50,27 +24,11 @@ func (s Storage) locate(r *store.Registry) func(context.Context, string, digest.
 	return r.LocateBlob
 }
 
-func (s Storage) check() error {
-	switch {
-	case s.S3 == nil:
-		return nil
-	case s.S3.Bucket == "":
-		return errdefs.Errorf(errdefs.ErrInvalid, "config: storage: s3: bucket is missing")
-	case s.S3.Attempts < 0:
-		return errdefs.Errorf(errdefs.ErrInvalid, "config: storage: s3: attempts is %d; use 1 or more", s.S3.Attempts)
-	}
-	return nil
-}
-
 // storage is what a registry's storage is opened with.
 func (c *Config) storage(db *metadata.DB) storage.Config {
 	cfg := storage.Config{Root: c.Root, DB: db}
-	if s := c.Storage.S3; s != nil {
-		cfg.Bucket = &objects.Config{
-			Endpoint: s.Endpoint, Bucket: s.Bucket, Prefix: s.Prefix, Region: s.Region,
-			Credentials: s.Credentials, CA: s.CA, VirtualHosts: s.VirtualHosts,
-			Attempts: s.Attempts, Timeout: s.Timeout.Or(0),
-		}
+	if c.Storage.S3 != nil {
+		cfg.Bucket = c.Storage.S3.Place()
 	}
 	return cfg
 }

@@ -61,11 +61,11 @@ func (r *Registry) CollectEvery(ctx context.Context, interval time.Duration) {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
-		got, err := r.collectAlone(ctx)
+		got, err := r.CollectAlone(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return
-		case errors.Is(err, errBusy): // another server does it
+		case errors.Is(err, ErrCollecting): // another server does it
 		case err != nil:
 			r.log.ErrorContext(ctx, "garbage collection failed; it will be tried again", "error", err)
 		case got != Collected{}:
@@ -80,15 +80,15 @@ func (r *Registry) CollectEvery(ctx context.Context, interval time.Duration) {
 	}
 }
 
-// errBusy is a collection that somebody else is at.
-var errBusy = errdefs.Errorf(errdefs.ErrUnavailable, "garbage collection: another server is at it")
+// ErrCollecting is a collection that somebody else is at.
+var ErrCollecting = errdefs.Errorf(errdefs.ErrUnavailable, "garbage collection: another server is at it")
 
-// collectAlone is Collect, by one of the servers of a registry at a time: several
+// CollectAlone is Collect, by one of the servers of a registry at a time: several
 // would do no harm, and twice the work.
-func (r *Registry) collectAlone(ctx context.Context) (Collected, error) {
+func (r *Registry) CollectAlone(ctx context.Context) (Collected, error) {
 	release, err := r.db.Hold(ctx, "garbage collection")
 	if errors.Is(err, errdefs.ErrUnavailable) && r.db.Ping(ctx) == nil {
-		return Collected{}, errBusy
+		return Collected{}, ErrCollecting
 	}
 	if err != nil {
 		return Collected{}, err

@@ -65,7 +65,7 @@ trust it.`,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{cmd.CommandPath(), err} })
-	root.AddCommand(newServe(), newCert(), newUser(), newProject(), newFsck(), newReindex())
+	root.AddCommand(newServe(), newCert(), newUser(), newProject(), newFsck(), newReindex(), newGC())
 	return root
 }
 

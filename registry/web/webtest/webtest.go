@@ -24,6 +24,7 @@ import (
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"cove/internal/strictyaml"
 	"cove/registry/metadata/metadatatest"
 	"cove/registry/server"
 )
@@ -42,7 +43,7 @@ func Start(t testing.TB, cfg server.Config) *Site {
 	t.Helper()
 	t.Setenv(server.AdminPasswordEnv, Password)
 	cfg.Root, cfg.Listen, cfg.TLS.Off, cfg.Log.Level = metadatatest.Dir(t)+"/registry", "127.0.0.1:0", true, "error"
-	cfg.Drain = server.Duration(time.Second)
+	cfg.Drain = strictyaml.Duration(time.Second)
 	s, err := server.New(context.Background(), cfg)
 	if err != nil {
 		t.Fatal(err)
