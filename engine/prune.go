@@ -188,6 +188,16 @@ func (e *Engine) pruneImages(ctx context.Context, o PruneOptions, p *Pruned) err
 	return nil
 }
 
+// ListImages lists the images that a filter chooses, newest first, a row for each
+// of their names. The errors are those of listing.Images.
+func (e *Engine) ListImages(ctx context.Context, f listing.ImageFilter) ([]listing.Image, error) {
+	store, err := e.parts.Images()
+	if err != nil {
+		return nil, err
+	}
+	return listing.Images(ctx, store, f, e.Now())
+}
+
 // RemoveImage removes a name, or an image with all its names by its id. An
 // image that a container uses is errdefs.ErrConflict unless force, which leaves
 // it without a name; see images.Store.Remove.

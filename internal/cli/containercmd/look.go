@@ -12,6 +12,7 @@ import (
 
 	"cove/engine"
 	"cove/engine/containers"
+	"cove/engine/listing"
 	"cove/errdefs"
 	"cove/internal/cli/app"
 	"cove/internal/cli/output"
@@ -139,19 +140,11 @@ func parseTime(flag, s string, now time.Time) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
 	}
-	if d, err := time.ParseDuration(s); err == nil {
-		return now.Add(-d), nil
+	t, err := listing.Moment(s, now)
+	if err != nil {
+		return t, errdefs.Errorf(errdefs.ErrInvalid, "%s %s: %w", flag, s, err)
 	}
-	for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", "2006-01-02T15:04", "2006-01-02"} {
-		if t, err := time.ParseInLocation(layout, s, time.Local); err == nil {
-			return t, nil
-		}
-	}
-	if sec, err := strconv.ParseFloat(s, 64); err == nil {
-		return time.Unix(0, int64(sec*1e9)), nil
-	}
-	return time.Time{}, errdefs.Errorf(errdefs.ErrInvalid,
-		"%s %s: want a duration (10m), a time (2006-01-02T15:04:05Z) or seconds since 1970", flag, s)
+	return t, nil
 }
 
 // Top prints a container's processes as the host's ps shows them.

@@ -11,7 +11,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"cove/errdefs"
+	"cove/engine/listing"
 	"cove/images"
 	"cove/internal/cli/app"
 	"cove/internal/cli/output"
@@ -41,8 +41,8 @@ func TestImageTable(t *testing.T) {
 	dangling := images.Image{ID: digest.FromString("dangling")}
 	var rows []row
 	for _, img := range []images.Image{redis, byDigest, dangling} {
-		for _, r := range rowsOf(img) {
-			r.size = 12_345_678
+		for _, r := range listing.OfImage(img) {
+			r.Size = 12_345_678
 			rows = append(rows, r)
 		}
 	}
@@ -82,47 +82,6 @@ func squeeze(s string) string {
 		s = string(bytes.ReplaceAll([]byte(s), []byte("  "), []byte(" ")))
 	}
 	return s
-}
-
-func TestImageFilter(t *testing.T) {
-	t.Parallel()
-	labelled := images.Image{Config: ocispec.Image{Config: ocispec.ImageConfig{Labels: map[string]string{"team": "x"}}}}
-	rows := []row{
-		{repo: "redis", tag: "latest", img: labelled}, {repo: "redis", tag: "7"}, {repo: "team/app", tag: "v1"}, {repo: none, tag: none},
-	}
-	for _, tc := range []struct {
-		filters, args []string
-		want          []int
-	}{
-		{nil, nil, []int{0, 1, 2, 3}},
-		{nil, []string{"redis"}, []int{0, 1}},
-		{nil, []string{"redis:7"}, []int{1}},
-		{[]string{"dangling=true"}, nil, []int{3}},
-		{[]string{"dangling=false"}, []string{"redis"}, []int{0, 1}},
-		{[]string{"reference=team/app"}, nil, []int{2}},
-		{[]string{"reference=redis:7"}, nil, []int{1}},
-		{[]string{"label=team=x"}, nil, []int{0}},
-		{[]string{"label=team=y"}, nil, nil},
-	} {
-		match, err := imageFilter(tc.filters, tc.args)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got []int
-		for i, r := range rows {
-			if match(r) {
-				got = append(got, i)
-			}
-		}
-		if diff := cmp.Diff(tc.want, got); diff != "" {
-			t.Errorf("%q %q: %s", tc.filters, tc.args, diff)
-		}
-	}
-	for _, bad := range [][2][]string{{{"color=red"}, nil}, {nil, {"UPPER"}}} {
-		if _, err := imageFilter(bad[0], bad[1]); !errors.Is(err, errdefs.ErrInvalid) {
-			t.Errorf("%q: got %v, want ErrInvalid", bad, err)
-		}
-	}
 }
 
 func TestHistoryTable(t *testing.T) {
@@ -175,8 +134,8 @@ func TestListNamesWhatIsBroken(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	warnBroken(&app.App{Err: &out}, []row{
-		{repo: "app", tag: "v1"},
-		{repo: "app", tag: "v2", img: images.Image{Broken: errors.New("blob sha256:ab is not here")}},
+		{Repository: "app", Tag: "v1"},
+		{Repository: "app", Tag: "v2", Image: images.Image{Broken: errors.New("blob sha256:ab is not here")}},
 	})
 	if got := out.String(); !strings.Contains(got, "image app:v2 cannot be read: blob sha256:ab is not here; pull") || strings.Contains(got, "v1") {
 		t.Errorf("got %q", got)

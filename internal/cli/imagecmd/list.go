@@ -2,7 +2,6 @@ package imagecmd
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,22 +13,13 @@ import (
 
 	"cove/engine"
 	"cove/engine/listing"
-	"cove/errdefs"
 	"cove/images"
 	"cove/internal/cli/app"
 	"cove/internal/cli/output"
-	"cove/reference"
+	"cove/internal/cli/verbs"
 )
 
-// row is one line of images: an image under one of its names.
-type row struct {
-	repo, tag string
-	dgst      digest.Digest
-	img       images.Image
-	size      int64
-}
-
-const none = "<none>"
+type row = listing.Image
 
 // List is images; use is its name in the grammar at hand ("images", "ls").
 func List(a *app.App, use string) *cobra.Command {
@@ -37,10 +27,11 @@ func List(a *app.App, use string) *cobra.Command {
 	var filters []string
 	var out output.Options
 	cmd := &cobra.Command{
-		Use:   use + " [flags] [REPOSITORY[:TAG]]",
+		Use:   use + " [flags] [NAME[:TAG]|PATTERN]",
 		Short: "List local images",
 		Example: fmt.Sprintf(`  %[1]s
   %[1]s redis
+  %[1]s 'team/*:v1'
   %[1]s -q --filter dangling=true
   %[1]s --format '{{.Repository}}:{{.Tag}} {{.Size}}'`, use),
 		Args: app.RangeArgs(0, 1),
@@ -48,26 +39,31 @@ func List(a *app.App, use string) *cobra.Command {
 	fs := cmd.Flags()
 	fs.BoolVarP(&all, "all", "a", false, "accepted for docker's sake: there are no intermediate images")
 	fs.BoolVar(&digests, "digests", false, "show digests")
-	fs.StringArrayVarP(&filters, "filter", "f", nil, "only some: reference=, dangling=, label=")
+	fs.StringArrayVarP(&filters, "filter", "f", nil, "only some: reference=, dangling=, label=, before=, since=, until=")
 	fs.StringVar(&out.Format, "format", "", "table, json, or a Go template")
 	fs.BoolVar(&noTrunc, "no-trunc", false, "whole ids")
 	fs.BoolVarP(&out.Quiet, "quiet", "q", false, "only ids")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		match, err := imageFilter(filters, args)
+		terms, err := verbs.Terms(filters)
 		if err != nil {
 			return err
 		}
-		return withStore(a, func(_ *engine.Engine, store *images.Store) error {
-			rows, err := imageRows(cmd.Context(), store, match)
-			if err != nil {
-				return err
-			}
-			warnBroken(a, rows)
-			if out.Quiet {
-				rows = slices.CompactFunc(rows, func(a, b row) bool { return a.img.ID == b.img.ID })
-			}
-			return imageList(time.Now(), noTrunc, digests).Write(a.Out, out, rows)
-		})
+		if len(args) == 1 {
+			terms["reference"] = append(terms["reference"], args[0])
+		}
+		eng, err := a.Engine()
+		if err != nil {
+			return err
+		}
+		rows, err := eng.ListImages(cmd.Context(), terms)
+		if err != nil {
+			return err
+		}
+		warnBroken(a, rows)
+		if out.Quiet {
+			rows = slices.CompactFunc(rows, func(a, b row) bool { return a.ID == b.ID })
+		}
+		return imageList(time.Now(), noTrunc, digests).Write(a.Out, out, rows)
 	}
 	return cmd
 }
@@ -75,102 +71,30 @@ func List(a *app.App, use string) *cobra.Command {
 // warnBroken says why a row is empty, and what helps.
 func warnBroken(a *app.App, rows []row) {
 	for _, r := range rows {
-		if r.img.Broken != nil {
-			a.Warnf("image %s:%s cannot be read: %v; pull or build it again, or remove it", r.repo, r.tag, r.img.Broken)
+		if r.Broken != nil {
+			a.Warnf("image %s:%s cannot be read: %v; pull or build it again, or remove it", r.Repository, r.Tag, r.Broken)
 		}
 	}
-}
-
-func imageRows(ctx context.Context, store *images.Store, match func(row) bool) ([]row, error) {
-	all, err := store.List(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var rows []row
-	for _, img := range all {
-		size := store.Size(ctx, img)
-		for _, r := range rowsOf(img) {
-			r.size = size
-			if match(r) {
-				rows = append(rows, r)
-			}
-		}
-	}
-	return rows, nil
-}
-
-func rowsOf(img images.Image) []row {
-	var rows []row
-	for _, n := range img.Names {
-		r := row{repo: n.FamiliarName(), tag: n.Tag, img: img}
-		for _, d := range img.Digests {
-			if d.Name() == n.Name() {
-				r.dgst = d.Digest
-			}
-		}
-		rows = append(rows, r)
-	}
-	if len(rows) > 0 {
-		return rows
-	}
-	for _, d := range img.Digests {
-		rows = append(rows, row{repo: d.FamiliarName(), tag: none, dgst: d.Digest, img: img})
-	}
-	if len(rows) == 0 {
-		rows = []row{{repo: none, tag: none, img: img}}
-	}
-	return rows
-}
-
-// imageFilter combines --filter terms and the argument.
-func imageFilter(filters, args []string) (func(row) bool, error) {
-	var tests []func(row) bool
-	if len(args) == 1 {
-		ref, err := reference.Parse(args[0])
-		if err != nil {
-			return nil, err
-		}
-		anyTag := !strings.HasSuffix(args[0], ":"+ref.Tag)
-		tests = append(tests, func(r row) bool { return r.repo == ref.FamiliarName() && (anyTag || r.tag == ref.Tag) })
-	}
-	for _, f := range filters {
-		key, value, _ := strings.Cut(f, "=")
-		switch key {
-		case "dangling":
-			want := value == "true" || value == "1"
-			tests = append(tests, func(r row) bool { return (r.repo == none) == want })
-		case "reference":
-			tests = append(tests, func(r row) bool { return r.repo == value || r.repo+":"+r.tag == value })
-		case "label":
-			tests = append(tests, func(r row) bool { return listing.HasLabel(r.img.Config.Config.Labels, value) })
-		default:
-			return nil, errdefs.Errorf(errdefs.ErrInvalid,
-				"--filter %s: there is no such filter; there are dangling, label, reference", key)
-		}
-	}
-	return func(r row) bool {
-		return !slices.ContainsFunc(tests, func(test func(row) bool) bool { return !test(r) })
-	}, nil
 }
 
 func imageList(now time.Time, noTrunc, digests bool) output.List[row] {
-	id := func(r row) string { return output.ID(r.img.ID, noTrunc) }
-	size := func(r row) string { return humanSize(r.size) }
+	id := func(r row) string { return output.ID(r.ID, noTrunc) }
+	size := func(r row) string { return humanSize(r.Size) }
 	return output.List[row]{
 		ID: id,
 		Columns: []output.Column[row]{
-			{Field: "Repository", Header: "REPOSITORY", Value: func(r row) string { return r.repo }},
-			{Field: "Tag", Header: "TAG", Value: func(r row) string { return r.tag }},
+			{Field: "Repository", Header: "REPOSITORY", Value: func(r row) string { return r.Repository }},
+			{Field: "Tag", Header: "TAG", Value: func(r row) string { return r.Tag }},
 			{
-				Field: "Digest", Header: "DIGEST", Value: func(r row) string { return cmp.Or(string(r.dgst), none) },
+				Field: "Digest", Header: "DIGEST", Value: func(r row) string { return cmp.Or(string(r.Digest), listing.None) },
 				Extra: !digests,
 			},
 			{Field: "ID", Header: "IMAGE ID", Value: id},
-			{Field: "CreatedSince", Header: "CREATED", Value: func(r row) string { return since(now, r.img.Created) }},
+			{Field: "CreatedSince", Header: "CREATED", Value: func(r row) string { return since(now, r.Created) }},
 			{Field: "Size", Header: "SIZE", Value: size},
 			{
 				Field: "CreatedAt", Header: "CREATED AT",
-				Value: func(r row) string { return r.img.Created.Local().Format("2006-01-02 15:04:05 -0700 MST") },
+				Value: func(r row) string { return r.Created.Local().Format("2006-01-02 15:04:05 -0700 MST") },
 				Extra: true,
 			},
 			{Field: "VirtualSize", Header: "SIZE", Value: size, Extra: true},
