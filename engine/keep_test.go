@@ -8,10 +8,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"cove/builder"
 	"cove/engine/builds"
 	"cove/engine/containers"
+	"cove/engine/dockertypes"
 	"cove/engine/files"
 	"cove/engine/runspec"
 	"cove/errdefs"
@@ -151,27 +155,55 @@ func TestBaseOfOthers(t *testing.T) {
 	}
 }
 
-// TestHealthcheckIsTold says once that a HEALTHCHECK is not run, and nothing of
-// NONE.
-func TestHealthcheckIsTold(t *testing.T) {
+// TestHealthcheck: a container has its image's check, with what was asked for over it.
+func TestHealthcheck(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
-	for check, want := range map[string]int{"CMD true": 1, "NONE": 0} {
-		var told []string
+	for name, check := range map[string]string{"checked": "--interval=7s --retries=9 CMD true", "unchecked": "NONE"} {
 		dir := t.TempDir()
 		if err := os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte("FROM busybox\nHEALTHCHECK "+check+"\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := builds.Build(t.Context(), e, builds.Options{Request: builder.Request{Context: dir}, Names: []string{"checked"}}); err != nil {
+		if _, err := builds.Build(t.Context(), e, builds.Options{Request: builder.Request{Context: dir}, Names: []string{name}}); err != nil {
 			t.Fatal(err)
 		}
-		listening := another(t, e)
-		listening.parts.Notify = func(s string) { told = append(told, s) }
-		if _, err := listening.Create(t.Context(), containers.CreateOptions{Options: runspec.Options{Image: "checked", Network: "none"}}); err != nil {
-			t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		image string
+		o     containers.HealthOptions
+		want  *dockertypes.Healthcheck
+		kind  error
+	}{
+		{"busybox", containers.HealthOptions{}, nil, nil},
+		{"unchecked", containers.HealthOptions{}, nil, nil},
+		{"checked", containers.HealthOptions{None: true}, nil, nil},
+		{"checked", containers.HealthOptions{}, &dockertypes.Healthcheck{Test: []string{"CMD-SHELL", "true"}, Interval: 7 * time.Second, Retries: 9}, nil},
+		{
+			"checked",
+			containers.HealthOptions{Command: "ls", Interval: time.Second},
+			&dockertypes.Healthcheck{Test: []string{"CMD-SHELL", "ls"}, Interval: time.Second, Retries: 9}, nil,
+		},
+		{"unchecked", containers.HealthOptions{Command: "ls"}, &dockertypes.Healthcheck{Test: []string{"CMD-SHELL", "ls"}}, nil},
+		{"unchecked", containers.HealthOptions{Retries: 2}, nil, errdefs.ErrInvalid},
+		{"checked", containers.HealthOptions{None: true, Retries: 2}, nil, errdefs.ErrInvalid},
+		{"checked", containers.HealthOptions{Timeout: -1}, nil, errdefs.ErrInvalid},
+		{"checked", containers.HealthOptions{Timeout: time.Microsecond}, nil, errdefs.ErrInvalid},
+		{"checked", containers.HealthOptions{OnFailure: "panic"}, nil, errdefs.ErrInvalid},
+	} {
+		o := containers.CreateOptions{Options: runspec.Options{Image: tc.image, Network: "none"}, Health: tc.o}
+		c, err := e.Create(t.Context(), o)
+		if !errors.Is(err, tc.kind) {
+			t.Errorf("%+v: %v", tc, err)
 		}
-		if len(told) != want || want > 0 && !strings.Contains(told[0], "HEALTHCHECK") {
-			t.Errorf("%s: told %q", check, told)
+		if err != nil {
+			continue
+		}
+		shown, err := e.InspectContainer(t.Context(), c)
+		if diff := cmp.Diff(tc.want, shown.Config.Healthcheck); err != nil || diff != "" {
+			t.Errorf("%+v: %v\n%s", tc, err, diff)
+		}
+		if (shown.State.Health != nil) != (tc.want != nil) {
+			t.Errorf("%+v: %+v", tc, shown.State.Health)
 		}
 	}
 }

@@ -62,7 +62,7 @@ func newFixture(t *testing.T) *fixture {
 	}
 	f := &fixture{t: t, root: t.TempDir()}
 	f.base = filepath.Join(f.root, "base")
-	sandboxtest.Root(t, f.base, strings.Fields("sh sleep cat echo true false env ls id hostname kill nc wget head seq dd ps readlink mount trap ip ping stty tty")...)
+	sandboxtest.Root(t, f.base, strings.Fields("sh sleep cat echo true false env ls id hostname kill nc wget head seq dd ps readlink mount trap rm ip ping stty tty")...)
 	files := map[string]string{"etc/passwd": "root:x:0:0::/root:/bin/sh\napp:x:1001:1002::/home/app:/bin/sh\n", "etc/group": "root:x:0:\napp:x:1002:\n"}
 	for name, text := range files {
 		if err := os.WriteFile(filepath.Join(f.base, name), []byte(text), 0o644); err != nil {

@@ -14,7 +14,6 @@ import (
 
 	"cove/content"
 	"cove/distribution/progress"
-	"cove/engine/dockertypes"
 	"cove/engine/machine"
 	"cove/engine/rootfs"
 	"cove/engine/runspec"
@@ -43,6 +42,8 @@ type CreateOptions struct {
 	Restart string
 	// Pull says when the registry is asked for the image.
 	Pull PullPolicy
+	// Health is over the image's HEALTHCHECK.
+	Health HealthOptions
 	// Platform is the image's, OS/ARCH[/VARIANT]; "" is this machine's.
 	Platform string
 	// Pulling and Pulled are told of a pull, if there is one, before and after it,
@@ -139,14 +140,6 @@ func (cs *Containers) fill(ctx context.Context, p *prepared, id string, o Create
 	if err != nil {
 		return err
 	}
-	check, err := dockertypes.HealthcheckOf(img)
-	if err != nil {
-		return err
-	}
-	if check != nil {
-		cs.parts.Notify(fmt.Sprintf("NOTE: the HEALTHCHECK of image %s is not run: there are no health checks yet",
-			o.Image))
-	}
 	snaps, err := cs.parts.Snapshots()
 	if err != nil {
 		return err
@@ -211,6 +204,10 @@ func (cs *Containers) configure(ctx context.Context, on base, o CreateOptions) (
 	if err != nil {
 		return record.Config{}, err
 	}
+	check, err := healthCheck(on.image, o.Health)
+	if err != nil {
+		return record.Config{}, err
+	}
 	return record.Config{
 		ID: on.id, Name: o.Name, Created: cs.parts.Now().UTC(),
 		Image: o.Image, ImageID: on.image.ID.String(),
@@ -221,6 +218,7 @@ func (cs *Containers) configure(ctx context.Context, on base, o CreateOptions) (
 		Network:     networkConfig(o.Options, runspec.Hostname(o.Options, on.id, hostName)),
 		Shared:      o.Shared,
 		Restart:     policy,
+		Health:      check,
 		Init:        o.Init,
 		Labels:      runspec.Labels(img, o.Options),
 		Mounts:      mounts,

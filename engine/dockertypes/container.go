@@ -44,6 +44,21 @@ type State struct {
 	Error      string
 	StartedAt  time.Time
 	FinishedAt time.Time
+	Health     *Health `json:",omitempty"`
+}
+
+// Health is what the checks of a container have told.
+type Health struct {
+	Status        string
+	FailingStreak int
+	Log           []HealthResult
+}
+
+// HealthResult is one check.
+type HealthResult struct {
+	Start, End time.Time
+	ExitCode   int
+	Output     string
 }
 
 // GraphDriver tells where a root filesystem is on disk.

@@ -39,10 +39,28 @@ func OfContainer(c *runner.Container, state record.State, driver string) *Contai
 		RestartCount:    state.Restarts,
 		NetworkSettings: networkOf(cfg, asked.Image, state),
 	}
+	out.State.Health, out.Config.Healthcheck = healthOf(c, cfg.Health)
 	if args := cfg.Spec.Process.Args; len(args) > 0 {
 		out.Path, out.Args = args[0], args[1:]
 	}
 	return out
+}
+
+func healthOf(c *runner.Container, check *record.HealthCheck) (*Health, *Healthcheck) {
+	if check == nil {
+		return nil, nil
+	}
+	h := &Health{Status: record.Starting, Log: []HealthResult{}}
+	if told, err := record.Dir(c.Dir()).Health(); err == nil {
+		h.Status, h.FailingStreak = told.Status, told.FailingStreak
+		for _, r := range told.Log {
+			h.Log = append(h.Log, HealthResult(r))
+		}
+	}
+	return h, &Healthcheck{
+		Test: check.Test, Interval: check.Interval, Timeout: check.Timeout, StartPeriod: check.StartPeriod,
+		StartInterval: check.StartInterval, Retries: check.Retries,
+	}
 }
 
 func stateOf(s record.State) State {

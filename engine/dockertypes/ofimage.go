@@ -81,6 +81,18 @@ func HealthcheckOf(img images.Image) (*Healthcheck, error) {
 	return c.Healthcheck, nil
 }
 
+// ShellOf is the SHELL of an image's config, nil when it has none.
+func ShellOf(img images.Image) ([]string, error) {
+	if !bytes.Contains(img.RawConfig, []byte(`"Shell"`)) {
+		return nil, nil
+	}
+	c, err := imageConfig(img)
+	if err != nil {
+		return nil, err
+	}
+	return c.Shell, nil
+}
+
 // imageDirs are the directories of an image's layers.
 func imageDirs(root mount.Mount) map[string]string {
 	if root.Type == "" {

@@ -28,6 +28,8 @@ type Container struct {
 	// Exposed are the ports, as "6379/tcp", that its image says it listens on,
 	// while it runs on the bridge.
 	Exposed []string
+	// Condition is what its health checks have told; "" while it is not checked.
+	Condition string
 }
 
 // Filter chooses containers; all conditions must hold. The zero value is every
@@ -56,6 +58,12 @@ func Of(ctx context.Context, c *runner.Container) (Container, error) {
 	}
 	if s.Runs() && s.NetworkName() == string(network.Bridge) && s.Asked != nil {
 		s.Exposed = slices.Sorted(maps.Keys(s.Asked.Image.ExposedPorts))
+	}
+	if s.Health != nil && state.Alive() {
+		s.Condition = record.Starting
+		if told, err := record.Dir(c.Dir()).Health(); err == nil {
+			s.Condition = told.Status
+		}
 	}
 	return s, nil
 }
@@ -98,7 +106,7 @@ func (c Container) Status(now time.Time) string {
 	s := c.State
 	switch s.Status {
 	case record.Running:
-		return "Up " + units.HumanDuration(now.Sub(s.StartedAt))
+		return "Up " + units.HumanDuration(now.Sub(s.StartedAt)) + c.condition()
 	case record.Paused:
 		return "Up " + units.HumanDuration(now.Sub(s.StartedAt)) + " (Paused)"
 	case record.Restarting:
@@ -108,6 +116,17 @@ func (c Container) Status(now time.Time) string {
 	default:
 		return "Created"
 	}
+}
+
+// condition is what Status says of its checks.
+func (c Container) condition() string {
+	switch c.Condition {
+	case "":
+		return ""
+	case record.Starting:
+		return " (health: starting)"
+	}
+	return " (" + c.Condition + ")"
 }
 
 // Ago is how long before now then was, as "2 hours ago".
@@ -143,6 +162,7 @@ var conditions = map[string]func(s Container, value string) bool{
 			return m.Name == v || m.Source == v || m.Target == v
 		})
 	},
+	"health":  func(s Container, v string) bool { return cmp.Or(s.Condition, "none") == v },
 	"network": func(s Container, v string) bool { return s.NetworkName() == v },
 }
 

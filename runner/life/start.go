@@ -96,6 +96,9 @@ func (c *Container) startLocked(ctx context.Context, h attach.Hello) (*Session, 
 	case st.Alive():
 		return nil, fmt.Errorf("container %s: %w", c, errRuns)
 	}
+	if err := c.dir.ForgetHealth(); err != nil {
+		return nil, err
+	}
 	for _, mark := range []record.Mark{record.PausedMark, record.KeepMark, record.StopMark} {
 		if err := c.dir.SetMark(mark, false); err != nil {
 			return nil, err

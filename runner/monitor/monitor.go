@@ -17,6 +17,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -58,6 +59,10 @@ type monitor struct {
 	hello   attach.Hello
 	started bool // under hub.mu, as ending
 	ending  bool
+	// endHealth ends the checks; restart says that one of them had the container
+	// ended for it to be started again.
+	endHealth context.CancelFunc
+	restart   atomic.Bool
 	// again is the restart lock, when the policy starts the container again.
 	again *os.File
 }
@@ -221,6 +226,13 @@ func (m *monitor) begin() (err error) {
 	m.hub.mu.Lock()
 	m.started = true
 	m.hub.mu.Unlock()
+	if m.cfg.Health != nil {
+		var ctx context.Context
+		ctx, m.endHealth = context.WithCancel(context.Background())
+		h := record.Health{Status: record.Starting}
+		_ = m.o.Dir.SetHealth(h) // a full disk stops no container, and is told by the next
+		go m.watchHealth(ctx, h)
+	}
 	data, err := leanjson.Marshal(attach.Started{Pid: m.state.Pid})
 	if err != nil {
 		return fmt.Errorf("monitor: encoding: %w", err)
@@ -365,6 +377,9 @@ func (m *monitor) finish(ctx context.Context, unlock func()) error {
 		// Processes that are left would keep the streams open. Close tries again.
 		_ = m.task.Group.Kill(ctx)
 	}
+	if m.endHealth != nil {
+		m.endHealth()
+	}
 	m.pumps.Wait()
 	m.noMoreExecs()
 	m.hub.closeStdin()
@@ -388,7 +403,7 @@ func (m *monitor) finish(ctx context.Context, unlock func()) error {
 // lock comes before the state that says so: without it that state is not believed.
 func (m *monitor) decide(ctx context.Context) error {
 	wait, again := restart.After(m.cfg.Restart, m.state, m.o.Dir.Marked(record.StopMark))
-	if !again {
+	if !again && (!m.restart.Load() || m.o.Dir.Marked(record.StopMark)) {
 		return nil
 	}
 	lock, err := m.o.Dir.Lock(ctx, record.RestartLock, lockPatience)

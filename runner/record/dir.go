@@ -119,6 +119,15 @@ func (d Dir) read(name string, into any) error {
 	return nil
 }
 
+// writeJSON replaces a file, without the promise that it outlives a power cut.
+func (d Dir) writeJSON(name string, v any) error {
+	data, err := leanjson.Marshal(v)
+	if err != nil {
+		return fmt.Errorf("runner: container %s: encoding %s: %w", d.ID(), name, err)
+	}
+	return d.Write(name, data, false)
+}
+
 // SetState replaces state.json. Durable syncs it: what a container ended with
 // should outlive a power cut, that it runs cannot.
 func (d Dir) SetState(st State, durable bool) error {

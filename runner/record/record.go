@@ -49,10 +49,12 @@ type Config struct {
 	Network network.Config `json:"network"`
 	Shared  Shared         `json:"shared,omitzero"`
 	// Init has cove-runtime, at InitPath, run what Spec would execute.
-	Init    bool              `json:"init,omitempty"`
-	Restart RestartPolicy     `json:"restart,omitzero"`
-	Log     LogConfig         `json:"log,omitzero"`
-	Labels  map[string]string `json:"labels,omitempty"`
+	Init    bool          `json:"init,omitempty"`
+	Restart RestartPolicy `json:"restart,omitzero"`
+	// Health is nil for a container that is not checked.
+	Health *HealthCheck      `json:"health,omitempty"`
+	Log    LogConfig         `json:"log,omitzero"`
+	Labels map[string]string `json:"labels,omitempty"`
 	// Mounts are the volumes and paths of the host among Spec.Mounts.
 	Mounts []Mounted `json:"mounts,omitempty"`
 	// Asked is nil for a container that was not made from an image and flags.

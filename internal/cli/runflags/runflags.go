@@ -36,6 +36,7 @@ type Flags struct {
 	capAdd, capDrop, securityOpts, addHosts, dns                         []string
 	labelFiles, mounts, volumesFrom                                      []string
 	limits                                                               limitFlags
+	health                                                               containers.HealthOptions
 	host                                                                 hostFlags
 	stopTimeout                                                          int
 	readOnly, privileged, autoRemove                                     bool
@@ -70,6 +71,7 @@ func (f *Flags) Register(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&f.dns, "dns", nil, "name server")
 	f.limits.register(fs)
 	f.host.register(fs)
+	registerHealth(fs, &f.health)
 	fs.BoolVar(&f.readOnly, "read-only", false, "make its root filesystem read-only")
 	fs.BoolVar(&f.privileged, "privileged", false, "give it every capability and device, unfiltered")
 	fs.StringArrayVar(&f.capAdd, "cap-add", nil, "add a capability")
@@ -97,7 +99,7 @@ func olderNames(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 // Options turns the flags into what the engine is asked for.
 func (f *Flags) Options(image string, command []string) (containers.CreateOptions, error) {
 	o := containers.CreateOptions{
-		Name: f.name, AutoRemove: f.autoRemove, Restart: f.restart,
+		Name: f.name, AutoRemove: f.autoRemove, Restart: f.restart, Health: f.health,
 		Pull: containers.PullPolicy(f.pull), Platform: f.platform,
 	}
 	o.Options = runspec.Options{

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/pflag"
@@ -111,6 +112,17 @@ func TestFlagsBecomeOptions(t *testing.T) {
 		{[]string{"--platform", "linux/arm64/v8"}, func(o *containers.CreateOptions) {
 			o.Platform = "linux/arm64/v8"
 		}},
+		{[]string{
+			"--health-cmd", "true", "--health-interval", "1s", "--health-timeout", "2s", "--health-retries", "4",
+			"--health-start-period", "1m", "--health-start-interval", "3s", "--health-on-failure", "kill", "--restart", "always",
+		}, func(o *containers.CreateOptions) {
+			o.Health = containers.HealthOptions{
+				Command: "true", Interval: time.Second, Timeout: 2 * time.Second, Retries: 4,
+				StartPeriod: time.Minute, StartInterval: 3 * time.Second, OnFailure: "kill",
+			}
+			o.Restart = "always"
+		}},
+		{[]string{"--no-healthcheck"}, func(o *containers.CreateOptions) { o.Health.None = true }},
 		{[]string{"--label-file", labelFile, "-l", "b=flag"}, func(o *containers.CreateOptions) {
 			o.Labels = map[string]string{"a": "x y", "b": "flag"}
 		}},
