@@ -27,6 +27,10 @@ type PruneOptions struct {
 	Images, AllImages bool
 	// BuildCache forgets what build steps made.
 	BuildCache bool
+	// CacheUnused, if set, forgets of it only what was not used for that long;
+	// CacheBytes keeps that much of what was used last.
+	CacheUnused time.Duration
+	CacheBytes  int64
 	// Volumes removes volumes that nobody named and no container has;
 	// AllVolumes those with a name, too.
 	Volumes, AllVolumes bool
@@ -76,7 +80,9 @@ func (e *Engine) Prune(ctx context.Context, o PruneOptions) (Pruned, error) {
 		return p, err
 	}
 	if o.BuildCache {
-		if _, _, err := e.parts.Builds().Prune(ctx, cache.Keep{Nothing: true}); err != nil {
+		keep := cache.Keep{Age: o.CacheUnused, Bytes: o.CacheBytes}
+		keep.Nothing = keep == cache.Keep{}
+		if _, _, err := e.parts.Builds().Prune(ctx, keep); err != nil {
 			return p, err
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"cove/internal/cli/app"
+	"cove/internal/cli/cachecmd"
 	"cove/internal/cli/containercmd"
 	"cove/internal/cli/imagecmd"
 	"cove/internal/cli/sibling"
@@ -46,6 +47,7 @@ func Cove(b Builder) Grammar {
 			{"container", groupSystem, containerNouns},
 			{"image", groupSystem, b.imageNouns},
 			{"volume", groupSystem, volumecmd.Noun},
+			{"builder", groupSystem, func(a *app.App) *cobra.Command { return cachecmd.Noun(a, b.Build(a)) }},
 			{"system", groupSystem, systemcmd.System},
 			{"registry", groupSystem, sibling.Registry},
 		}),
@@ -59,6 +61,8 @@ func Build(b Builder) Grammar {
 		verbs: slices.Concat(imageVerbs(), []verb{
 			{"inspect", groupImages, imagecmd.Inspect},
 			{"prune", groupImages, imagecmd.Prune},
+			{"du", groupImages, cachecmd.DiskUsage},
+			{"builder", groupSystem, func(a *app.App) *cobra.Command { return cachecmd.Noun(a, b.Build(a)) }},
 			{"__changes", groupSystem, sibling.AnswerChanges(b.Changes)},
 			{"info", groupSystem, systemcmd.Info},
 			{"version", groupSystem, systemcmd.Version},

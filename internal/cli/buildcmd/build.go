@@ -85,7 +85,7 @@ func (f *buildFlags) register(fs *pflag.FlagSet) {
 func Build(a *app.App) *cobra.Command {
 	var f buildFlags
 	cmd := &cobra.Command{
-		Use:   "build [flags] DIRECTORY|GIT|URL|-",
+		Use:   "build [flags] CONTEXT",
 		Short: "Build an image from a Dockerfile",
 		Example: `  build -t team/app:v1 .
   build --target test --build-arg VERSION=1.2 -f docker/Dockerfile .
