@@ -17,7 +17,8 @@ import (
 
 // Local is a repository of a registry in this process: a Source and a Target.
 // Whatever wraps the registry, as package distribution/filter does, holds for
-// copies too; who copies is in their context, as the registry wants it.
+// copies too; who copies is in their context, as the registry wants it. Registry is
+// comparable, as a pointer is: that two ends are one registry is seen by it.
 type Local struct {
 	Registry distribution.Registry
 	Repo     string

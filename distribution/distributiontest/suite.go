@@ -56,6 +56,7 @@ func Run(t *testing.T, open func(t *testing.T) Subject) {
 		{"ReferrersPages", testReferrersPages},
 		{"HTTP", testHTTP},
 		{"HTTPTable", testHTTPTable},
+		{"Copy", testCopy},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := open(t)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"syscall"
 	"testing"
@@ -44,6 +45,7 @@ func TestReport(t *testing.T) {
 		{"code and words", t.Context(), &Exit{Code: 127, Err: errors.New("not found")}, 127, "cove: not found\n"},
 		{"usage", t.Context(), &Usage{"cove run", errors.New("unknown flag: --x"), CodeUsage}, 125, "cove: unknown flag: --x. See 'cove run --help'\n"},
 		{"interrupted", interrupted, context.Canceled, 143, "cove: interrupted\n"},
+		{"interrupted, by its cause", interrupted, fmt.Errorf("pulling: %w", context.Cause(interrupted)), 143, "cove: interrupted\n"},
 	} {
 		var out bytes.Buffer
 		a := &App{Prog: "cove", Err: &out}

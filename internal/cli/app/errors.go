@@ -72,6 +72,10 @@ type Interrupted struct{ Signal syscall.Signal }
 
 func (e *Interrupted) Error() string { return "interrupted" }
 
+// Is says that it is a cancellation too: some return the context's error, some its
+// cause.
+func (e *Interrupted) Is(target error) bool { return target == context.Canceled }
+
 // Report prints err as one line and returns the exit code for it.
 func (a *App) Report(ctx context.Context, err error) int {
 	if err == nil {
