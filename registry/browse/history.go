@@ -32,6 +32,7 @@ func (b *Browser) DeletedTags(
 		return nil, err
 	}
 	gone := map[digest.Digest][]string{}
+	// the plus keeps SQLite from the index that leads to all of a repository's history
 	err = db.Each(ctx, b.db.Querier(), func(row db.Scanner) (bool, error) {
 		var tag, dgst string
 		if err := row.Scan(&tag, &dgst); err != nil {
@@ -40,7 +41,7 @@ func (b *Browser) DeletedTags(
 		gone[digest.Digest(dgst)] = append(gone[digest.Digest(dgst)], tag)
 		return true, nil
 	}, `SELECT h.name, h.previous FROM tag_history h
-		WHERE h.id > $1 AND h.id <= $2 AND h.repository_id = $3 AND h.actor = $4 AND h.digest = ''
+		WHERE h.id > $1 AND h.id <= $2 AND +h.repository_id = $3 AND h.actor = $4 AND h.digest = ''
 			AND NOT EXISTS (SELECT 1 FROM tags t WHERE t.repository_id = h.repository_id AND t.name = h.name)
 		ORDER BY h.id LIMIT $5`, in.After, in.Until, id, by.Name, in.N)
 	return gone, err

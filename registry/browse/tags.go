@@ -56,13 +56,15 @@ func parseCursor(text string) (at int64, name string, err error) {
 	return at, name, nil
 }
 
+// selectTags tells SQLite the order of its joins (CROSS JOIN): left to itself it
+// reads all references of a repository for each tag.
 const selectTags = `SELECT t.name, t.digest, t.updated_at, t.updated_by, x.media_type, x.artifact_type,
 		COALESCE((SELECT SUM(b.size) FROM manifest_refs f JOIN blobs b ON b.digest = f.digest
 			WHERE f.repository_id = t.repository_id AND f.manifest = t.digest AND f.is_manifest = 0), 0)
-		+ COALESCE((SELECT SUM(b.size) FROM manifest_refs c
-			JOIN manifest_refs f ON f.repository_id = c.repository_id AND f.manifest = c.digest AND f.is_manifest = 0
-			JOIN blobs b ON b.digest = f.digest
-			WHERE c.repository_id = t.repository_id AND c.manifest = t.digest AND c.is_manifest = 1), 0),
+		+ COALESCE((SELECT SUM(b.size) FROM manifest_refs c CROSS JOIN manifest_refs f CROSS JOIN blobs b
+			WHERE c.repository_id = t.repository_id AND c.manifest = t.digest AND c.is_manifest = 1
+				AND f.repository_id = c.repository_id AND f.manifest = c.digest AND f.is_manifest = 0
+				AND b.digest = f.digest), 0),
 		(SELECT COUNT(*) FROM manifest_refs c
 			WHERE c.repository_id = t.repository_id AND c.manifest = t.digest AND c.is_manifest = 1)
 	FROM tags t JOIN manifests x ON x.repository_id = t.repository_id AND x.digest = t.digest
@@ -109,8 +111,11 @@ func (b *Browser) CountTags(ctx context.Context, by auth.Caller, repo string) (n
 	return n, db.Unavailable(err)
 }
 
-// Untagged lists the newest n artifacts of a repository that have no tag, belong
-// to no index and refer to no other artifact.
+// looked is how many of the newest artifacts are looked at for those without a tag.
+const looked = 500
+
+// Untagged lists, of the newest artifacts of a repository, those that have no tag,
+// belong to no index and refer to no other artifact; at most n.
 func (b *Browser) Untagged(ctx context.Context, by auth.Caller, repo string, n int) ([]Tag, error) {
 	id, err := b.repository(ctx, by, repo)
 	if err != nil {
@@ -119,9 +124,10 @@ func (b *Browser) Untagged(ctx context.Context, by auth.Caller, repo string, n i
 	return db.All(ctx, b.db.Querier(), scanTag, `SELECT '', x.digest, x.pushed_at, x.pushed_by, x.media_type,
 			x.artifact_type, COALESCE((SELECT SUM(b.size) FROM manifest_refs f JOIN blobs b ON b.digest = f.digest
 				WHERE f.repository_id = x.repository_id AND f.manifest = x.digest AND f.is_manifest = 0), 0), 0
-		FROM manifests x WHERE x.repository_id = $1 AND x.subject = ''
+		FROM (SELECT * FROM manifests WHERE repository_id = $1 ORDER BY pushed_at DESC LIMIT $2) AS x
+		WHERE x.subject = ''
 			AND NOT EXISTS (SELECT 1 FROM tags t WHERE t.repository_id = x.repository_id AND t.digest = x.digest)
 			AND NOT EXISTS (SELECT 1 FROM manifest_refs c WHERE c.repository_id = x.repository_id
 				AND c.digest = x.digest AND c.is_manifest = 1)
-		ORDER BY x.pushed_at DESC LIMIT $2`, id, n)
+		ORDER BY x.pushed_at DESC LIMIT $3`, id, looked, n)
 }
