@@ -72,7 +72,8 @@ func List(a *app.App, use string) *cobra.Command {
 func warnBroken(a *app.App, rows []row) {
 	for _, r := range rows {
 		if r.Broken != nil {
-			a.Warnf("image %s:%s cannot be read: %v; pull or build it again, or remove it", r.Repository, r.Tag, r.Broken)
+			a.Warnf("image %s:%s cannot be read: %v; pull or build it again, or remove it",
+				r.Repository, r.Tag, r.Broken)
 		}
 	}
 }
@@ -86,8 +87,8 @@ func imageList(now time.Time, noTrunc, digests bool) output.List[row] {
 			{Field: "Repository", Header: "REPOSITORY", Value: func(r row) string { return r.Repository }},
 			{Field: "Tag", Header: "TAG", Value: func(r row) string { return r.Tag }},
 			{
-				Field: "Digest", Header: "DIGEST", Value: func(r row) string { return cmp.Or(string(r.Digest), listing.None) },
-				Extra: !digests,
+				Field: "Digest", Header: "DIGEST", Extra: !digests,
+				Value: func(r row) string { return cmp.Or(string(r.Digest), listing.None) },
 			},
 			{Field: "ID", Header: "IMAGE ID", Value: id},
 			{Field: "CreatedSince", Header: "CREATED", Value: func(r row) string { return since(now, r.Created) }},
