@@ -66,17 +66,22 @@ func Collect(ctx context.Context, cfg Config) (_ store.Collected, err error) {
 		return store.Collected{}, err
 	}
 	defer func() { err = errors.Join(err, s.close(false)) }()
-	r, err := store.New(ctx, store.Config{
-		Store: s.storage.Bytes, DB: s.db, Rights: nobody{}, Records: s.storage.Records,
-		Lease: cfg.GC.Lease.Or(0), Grace: cfg.GC.Grace.Or(0), UploadLife: cfg.GC.Uploads.Or(0),
-	}, true)
+	r, err := s.registry(ctx, cfg)
 	if err != nil {
 		return store.Collected{}, err
 	}
 	return r.CollectAlone(ctx)
 }
 
-// nobody has no rights: a collection asks for none.
-type nobody struct{}
+// registry is for the operator of the machine, without a server.
+func (s *state) registry(ctx context.Context, cfg Config) (*store.Registry, error) {
+	return store.New(ctx, store.Config{
+		Store: s.storage.Bytes, DB: s.db, Rights: operator{}, Records: s.storage.Records,
+		Lease: cfg.GC.Lease.Or(0), Grace: cfg.GC.Grace.Or(0), UploadLife: cfg.GC.Uploads.Or(0),
+	}, true)
+}
 
-func (nobody) May(context.Context, distribution.Action, string) bool { return false }
+// operator may do everything: who has the root has all that is in it.
+type operator struct{}
+
+func (operator) May(context.Context, distribution.Action, string) bool { return true }
