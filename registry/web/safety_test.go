@@ -89,7 +89,7 @@ func TestRedirectsStayHere(t *testing.T) {
 	for _, next := range []string{
 		"//evil.example", "https://evil.example", "/\\evil.example", "\\\\evil.example", "/\t/evil.example", "http:evil.example", "///evil.example",
 		"javascript:alert(1)", "/%5cevil.example/..//evil.example\r\nSet-Cookie: x=y", "evil.example", "@evil.example", "", "?x", "//evil.example/%2f..",
-		"http://[::1", "/\x00/x",
+		"http://[::1",
 	} {
 		v.Get("/sign-in?next="+url.QueryEscape(next), 303)
 		if got := v.Last.Header.Get("Location"); got != "/" {

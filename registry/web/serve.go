@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"cove/distribution/errcode"
 	"cove/errdefs"
@@ -75,11 +76,12 @@ func (p *Pages) admit(a *ask, rw row) error {
 			return err
 		}
 	}
-	if a.Method == http.MethodPost {
-		a.Body = http.MaxBytesReader(a.w, a.Body, maxForm)
-		if err := a.ParseForm(); err != nil {
-			return errdefs.Errorf(errdefs.ErrInvalid, "form: %w", err)
-		}
+	a.Body = http.MaxBytesReader(a.w, a.Body, maxForm)
+	if err := a.ParseForm(); err != nil {
+		return errdefs.Errorf(errdefs.ErrInvalid, "form: %w", err)
+	}
+	if err := checkText(a.Request); err != nil {
+		return err
 	}
 	project, err := projectOf(a.Request)
 	if err != nil {
@@ -98,6 +100,21 @@ func (p *Pages) admit(a *ask, rw row) error {
 	}
 	if a.Method == http.MethodPost {
 		return p.guard.Check(a.Request)
+	}
+	return nil
+}
+
+// checkText refuses what is no text: PostgreSQL takes neither a NUL nor bytes that
+// are no UTF-8, and no name has any. Call it after the form was parsed.
+func checkText(r *http.Request) error {
+	texts := []string{r.URL.Path}
+	for name, values := range r.Form {
+		texts = append(append(texts, name), values...)
+	}
+	for _, text := range texts {
+		if !utf8.ValidString(text) || strings.Contains(text, "\x00") {
+			return errdefs.Errorf(errdefs.ErrInvalid, "the request holds bytes that are no text")
+		}
 	}
 	return nil
 }

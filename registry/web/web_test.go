@@ -9,6 +9,7 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"cove/registry/metadata/metadatatest"
 	"cove/registry/server"
 	"cove/registry/web/webtest"
 )
@@ -341,4 +342,39 @@ func TestFiles(t *testing.T) {
 	s.Index(t, "library/app", "index", img)
 	v.Get("/files/library/app:index", 400)
 	s.As(t, "stranger").Get(at, 403)
+}
+
+// TestOnPostgres looks at every page of a registry whose database is PostgreSQL.
+func TestOnPostgres(t *testing.T) {
+	s := webtest.Start(t, server.Config{Database: metadatatest.Postgres(t).New(t)})
+	s.Users(t, "ada")
+	s.Project(t, "team", true, map[string]string{"ada": "maintainer"})
+	img := s.Push(t, "team/app", "v1", webtest.Image{Layers: []map[string]string{{"file": "text"}}})
+	s.Index(t, "team/app", "multi", img)
+	v := s.As(t, "ada")
+	for _, path := range []string{
+		"/start", "/projects", "/projects?match=tea&after=a", "/projects/team", "/repositories/team/app", "/repositories/team/app?order=name&match=v",
+		"/artifacts/team/app:v1", "/artifacts/team/app:multi", "/files/team/app:v1?path=file", "/search?q=app", "/search?q=app:v", "/search?q=" + img.Digest.Encoded()[:10],
+		"/account",
+	} {
+		if body := v.Get(path, 200); strings.HasPrefix(path, "/search?q=app") && !strings.Contains(body, "team/app") {
+			t.Errorf("%s finds nothing: %s", path, body)
+		}
+	}
+	for _, path := range []string{"/projects/none%00", "/search?q=%00", "/search?q=%ff", "/projects/%ff", "/repositories/team/app?match=%fe", "/nowhere%00"} {
+		want := 400
+		if strings.HasPrefix(path, "/nowhere") {
+			want = 404
+		}
+		v.Get(path, want)
+	}
+	v.Get("/repositories/team/app", 200)
+	v.Post("/tags/delete/team/app", url.Values{"tag": {"v1", "multi"}}, 303)
+	if body := v.Follow(200); !strings.Contains(body, "2 tags are deleted") {
+		t.Error(body)
+	}
+	admin := s.As(t, "admin")
+	for _, path := range []string{"/users", "/audit", "/projects/team/members", "/projects/team/settings"} {
+		admin.Get(path, 200)
+	}
 }
