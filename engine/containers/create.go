@@ -42,6 +42,10 @@ type CreateOptions struct {
 	Restart string
 	// Pull says when the registry is asked for the image.
 	Pull PullPolicy
+	// LogDriver is json-file (or ""), local or none; LogOptions are its max-size and
+	// max-file.
+	LogDriver  string
+	LogOptions map[string]string
 	// Health is over the image's HEALTHCHECK.
 	Health HealthOptions
 	// Platform is the image's, OS/ARCH[/VARIANT]; "" is this machine's.
@@ -208,6 +212,10 @@ func (cs *Containers) configure(ctx context.Context, on base, o CreateOptions) (
 	if err != nil {
 		return record.Config{}, err
 	}
+	log, err := logConfig(o.LogDriver, o.LogOptions)
+	if err != nil {
+		return record.Config{}, err
+	}
 	return record.Config{
 		ID: on.id, Name: o.Name, Created: cs.parts.Now().UTC(),
 		Image: o.Image, ImageID: on.image.ID.String(),
@@ -219,6 +227,7 @@ func (cs *Containers) configure(ctx context.Context, on base, o CreateOptions) (
 		Shared:      o.Shared,
 		Restart:     policy,
 		Health:      check,
+		Log:         log,
 		Init:        o.Init,
 		Labels:      runspec.Labels(img, o.Options),
 		Mounts:      mounts,

@@ -126,7 +126,7 @@ func configOf(cfg record.Config, asked record.Asked) Config {
 
 func hostConfigOf(cfg record.Config, o record.Asked) HostConfig {
 	h := HostConfig{
-		LogConfig:     LogConfig{Type: "json-file", Config: map[string]string{}},
+		LogConfig:     logConfigOf(cfg.Log),
 		NetworkMode:   networkMode(cfg),
 		PortBindings:  portMap(cfg.Network.Ports),
 		RestartPolicy: restartPolicyOf(cfg.Restart),
@@ -190,6 +190,17 @@ func (h *HostConfig) blockLimits(r record.Resources) {
 	}
 	h.BlkioDeviceReadBps, h.BlkioDeviceWriteBps = throttles(r.ReadBps), throttles(r.WriteBps)
 	h.BlkioDeviceReadIOps, h.BlkioDeviceWriteIOps = throttles(r.ReadIOps), throttles(r.WriteIOps)
+}
+
+func logConfigOf(c record.LogConfig) LogConfig {
+	out := LogConfig{Type: cmp.Or(c.Driver, "json-file"), Config: map[string]string{}}
+	if c.MaxSize > 0 {
+		out.Config["max-size"] = strconv.FormatInt(c.MaxSize, 10)
+	}
+	if c.MaxFile > 0 {
+		out.Config["max-file"] = strconv.Itoa(c.MaxFile)
+	}
+	return out
 }
 
 func restartPolicyOf(p record.RestartPolicy) RestartPolicy {

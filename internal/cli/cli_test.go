@@ -132,7 +132,7 @@ func TestMistakesAreOneLineAndNameTheWayOut(t *testing.T) {
 		{Cove(here), "run --memroy 1g x", 125, `cove: unknown flag: --memroy; did you mean --memory. See 'cove run --help'`},
 		{Cove(here), "run", 1, `cove: "cove run" requires at least 1 argument (cove run [flags] IMAGE [COMMAND] [ARG...]). See 'cove run --help'`},
 		{Cove(here), "ps extra", 1, `cove: "cove ps" accepts no arguments (cove ps [flags]). See 'cove ps --help'`},
-		{Cove(here), "ps --filter color=red", 1, `cove: filter color: there is no such filter; there are ancestor, exited, id, label, name, network, status, volume`},
+		{Cove(here), "ps --filter color=red", 1, `cove: filter color: there is no such filter; there are ancestor, exited, health, id, label, name, network, status, volume`},
 		{Cove(here), "run --cpus lots x", 125, `cove: --cpus lots: want a number, 0.01 or more, as 1.5`},
 		{Cove(here), "run --memory 1k x", 125, `cove: minimum memory limit allowed is 6MB`},
 		{Cove(here), "ps --filter status=up", 1, `cove: filter status=up: there is no such status; there are created, restarting, running, paused, exited`},

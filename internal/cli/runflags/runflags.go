@@ -30,11 +30,11 @@ type Flags struct {
 	// Quiet shows no pull.
 	Quiet bool
 
-	platform, restart                                                    string
+	platform, restart, logDriver                                         string
 	name, user, workdir, entrypoint, hostname, network, pull, stopSignal string
 	env, envFiles, volumes, ports, tmpfs, labels                         []string
 	capAdd, capDrop, securityOpts, addHosts, dns                         []string
-	labelFiles, mounts, volumesFrom                                      []string
+	labelFiles, mounts, volumesFrom, logOpts                             []string
 	limits                                                               limitFlags
 	health                                                               containers.HealthOptions
 	host                                                                 hostFlags
@@ -72,6 +72,8 @@ func (f *Flags) Register(fs *pflag.FlagSet) {
 	f.limits.register(fs)
 	f.host.register(fs)
 	registerHealth(fs, &f.health)
+	fs.StringVar(&f.logDriver, "log-driver", "json-file", "where its output is kept: json-file, local, none")
+	fs.StringArrayVar(&f.logOpts, "log-opt", nil, "max-size=SIZE of a log file, max-file=NUMBER of them")
 	fs.BoolVar(&f.readOnly, "read-only", false, "make its root filesystem read-only")
 	fs.BoolVar(&f.privileged, "privileged", false, "give it every capability and device, unfiltered")
 	fs.StringArrayVar(&f.capAdd, "cap-add", nil, "add a capability")
@@ -99,7 +101,7 @@ func olderNames(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 // Options turns the flags into what the engine is asked for.
 func (f *Flags) Options(image string, command []string) (containers.CreateOptions, error) {
 	o := containers.CreateOptions{
-		Name: f.name, AutoRemove: f.autoRemove, Restart: f.restart, Health: f.health,
+		Name: f.name, AutoRemove: f.autoRemove, Restart: f.restart, Health: f.health, LogDriver: f.logDriver,
 		Pull: containers.PullPolicy(f.pull), Platform: f.platform,
 	}
 	o.Options = runspec.Options{
@@ -119,6 +121,16 @@ func (f *Flags) Options(image string, command []string) (containers.CreateOption
 	policies := []containers.PullPolicy{containers.PullAlways, containers.PullMissing, containers.PullNever}
 	if !slices.Contains(policies, o.Pull) {
 		return o, errdefs.Errorf(errdefs.ErrInvalid, "--pull %s: want always, missing or never", f.pull)
+	}
+	for _, opt := range f.logOpts {
+		key, value, ok := strings.Cut(opt, "=")
+		if !ok || key == "" {
+			return o, errdefs.Errorf(errdefs.ErrInvalid, "--log-opt %s: want KEY=VALUE, as max-size=10m", opt)
+		}
+		if o.LogOptions == nil {
+			o.LogOptions = map[string]string{}
+		}
+		o.LogOptions[key] = value
 	}
 	steps := []func(*runspec.Options) error{
 		f.parseEnv, f.parseLabels, f.parseMounts, f.parseNetwork, f.limits.parse,

@@ -122,13 +122,16 @@ func TestFlagsBecomeOptions(t *testing.T) {
 			}
 			o.Restart = "always"
 		}},
+		{[]string{"--log-driver", "local", "--log-opt", "max-size=1m", "--log-opt", "max-file=2"}, func(o *containers.CreateOptions) {
+			o.LogDriver, o.LogOptions = "local", map[string]string{"max-size": "1m", "max-file": "2"}
+		}},
 		{[]string{"--no-healthcheck"}, func(o *containers.CreateOptions) { o.Health.None = true }},
 		{[]string{"--label-file", labelFile, "-l", "b=flag"}, func(o *containers.CreateOptions) {
 			o.Labels = map[string]string{"a": "x y", "b": "flag"}
 		}},
 		{[]string{"--pull", "never"}, func(o *containers.CreateOptions) { o.Pull = containers.PullNever }},
 	} {
-		want := containers.CreateOptions{Options: base, Pull: containers.PullMissing, Restart: "no"}
+		want := containers.CreateOptions{Options: base, Pull: containers.PullMissing, Restart: "no", LogDriver: "json-file"}
 		tc.want(&want)
 		got, err := options(t, tc.args...)
 		if err != nil {
@@ -162,6 +165,7 @@ func TestFlagsRefused(t *testing.T) {
 		{"--pull", "sometimes"},
 		{"--label-file", "/does/not/exist"},
 		{"--annotation", "a"},
+		{"--log-opt", "max-size"},
 		{"--mount", "type=bind,src=/a"},
 		{"--device", "fuse"},
 		{"--device-read-bps", "/dev/a:fast"},

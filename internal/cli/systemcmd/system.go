@@ -151,8 +151,28 @@ func Inspect(a *app.App) *cobra.Command {
 // System holds df, prune and info.
 func System(a *app.App) *cobra.Command {
 	noun := app.Noun(&cobra.Command{Use: "system COMMAND", Short: "Disk usage, pruning, description"})
-	noun.AddCommand(diskUsage(a), prune(a), Info(a))
+	noun.AddCommand(diskUsage(a), prune(a), Info(a), boot(a))
 	return noun
+}
+
+func boot(a *app.App) *cobra.Command {
+	return &cobra.Command{
+		Use:     "boot",
+		Short:   "Start the containers whose restart policy wants them to run when the machine has started",
+		Example: "  boot",
+		Args:    app.NoArgs(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			eng, err := a.Engine()
+			if err != nil {
+				return err
+			}
+			started, err := eng.StartOnBoot(cmd.Context())
+			for _, name := range started {
+				fmt.Fprintln(a.Out, name)
+			}
+			return err
+		},
+	}
 }
 
 func diskUsage(a *app.App) *cobra.Command {
