@@ -204,19 +204,7 @@ func (cs *Containers) configure(ctx context.Context, on base, o CreateOptions) (
 	if spec.Linux.Seccomp, err = runspec.SeccompProfile(o.Security, spec); err != nil {
 		return record.Config{}, err
 	}
-	policy, err := restart.Parse(o.Restart)
-	if err != nil {
-		return record.Config{}, err
-	}
-	check, err := healthCheck(on.image, o.Health)
-	if err != nil {
-		return record.Config{}, err
-	}
-	log, err := logConfig(o.LogDriver, o.LogOptions)
-	if err != nil {
-		return record.Config{}, err
-	}
-	return record.Config{
+	cfg = record.Config{
 		ID: on.id, Name: o.Name, Created: cs.parts.Now().UTC(),
 		Image: o.Image, ImageID: on.image.ID.String(),
 		Spec: spec, Root: on.root, SnapshotKey: uses.SnapshotKey(on.id),
@@ -225,14 +213,24 @@ func (cs *Containers) configure(ctx context.Context, on base, o CreateOptions) (
 		StopTimeout: stopTimeout(o.Options),
 		Network:     networkConfig(o.Options, runspec.Hostname(o.Options, on.id, hostName)),
 		Shared:      o.Shared,
-		Restart:     policy,
-		Health:      check,
-		Log:         log,
 		Init:        o.Init,
 		Labels:      runspec.Labels(img, o.Options),
 		Mounts:      mounts,
 		Asked:       runspec.Asked(img, o.Options),
-	}, nil
+	}
+	return cfg, watched(&cfg, on.image, o)
+}
+
+// watched says what its monitor does for a container while it runs, and after.
+func watched(cfg *record.Config, img images.Image, o CreateOptions) (err error) {
+	if cfg.Restart, err = restart.Parse(o.Restart); err != nil {
+		return err
+	}
+	if cfg.Health, err = healthCheck(img, o.Health); err != nil {
+		return err
+	}
+	cfg.Log, err = logConfig(o.LogDriver, o.LogOptions)
+	return err
 }
 
 // factsOf is what of the machine a container needs.
