@@ -218,7 +218,8 @@ func (cs *Containers) configure(ctx context.Context, on base, o CreateOptions) (
 		Mounts:      mounts,
 		Asked:       runspec.Asked(img, o.Options),
 	}
-	return cfg, watched(&cfg, on.image, o)
+	err = watched(&cfg, on.image, o)
+	return cfg, err
 }
 
 // watched says what its monitor does for a container while it runs, and after.
