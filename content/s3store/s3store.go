@@ -45,8 +45,9 @@ type Options struct {
 	// Spool is the folder for bytes on their way; "" is the system's for temporary
 	// files. A write holds at most four parts there.
 	Spool string
-	// PartSize is the size of a write's first parts, in bytes; 0 is 8 MiB. S3
-	// refuses parts of less than 5 MiB.
+	// PartSize is the size of a write's first parts, in bytes; 0 is 32 MiB. A blob
+	// below it is put at once, and spares the service two copies. S3 refuses parts of
+	// less than 5 MiB.
 	PartSize int64
 }
 
@@ -66,7 +67,7 @@ func New(b *objects.Bucket, opts Options) (*Store, error) {
 		return nil, errdefs.Errorf(errdefs.ErrInvalid, "s3 store: States are required")
 	}
 	if opts.PartSize == 0 {
-		opts.PartSize = 8 << 20
+		opts.PartSize = 32 << 20
 	}
 	return &Store{bucket: b, states: opts.States, spool: opts.Spool, partSize: opts.PartSize}, nil
 }

@@ -29,7 +29,7 @@ const (
 )
 
 // partOf is the size of a write's part. Parts grow, so that 10,000 of them, which
-// is all that S3 takes, are enough for a blob of 400 GiB.
+// is all that S3 takes, are enough for a blob of more than 1 TiB.
 func (s *Store) partOf(number int) int64 { return s.partSize << (number / 2048) }
 
 // Begin implements content.Ingester.
