@@ -162,15 +162,10 @@ func (r *Request) complete() error {
 	return errdefs.Errorf(errdefs.ErrInvalid, "build: compression %q is not one of gzip, zstd, none", r.Compression)
 }
 
-// thisPlatform is that of the machine that builds.
-func thisPlatform() ocispec.Platform {
-	return ocispec.Platform{OS: "linux", Architecture: runtime.GOARCH}
-}
-
 // completePlatforms fills in this machine's, and leaves out what is named twice.
 func (r *Request) completePlatforms() error {
 	if len(r.Platforms) == 0 {
-		r.Platforms = []ocispec.Platform{thisPlatform()}
+		r.Platforms = []ocispec.Platform{{OS: "linux", Architecture: runtime.GOARCH}}
 	}
 	var kept []ocispec.Platform
 	for _, p := range r.Platforms {
@@ -224,7 +219,7 @@ func (b *Builder) planFor(
 	}
 	return dockerfile.Plan(ctx, files.Dockerfile, dockerfile.Options{
 		Name: files.Name, Target: req.Target, BuildArgs: req.BuildArgs,
-		Platform: target, Prefix: prefix, Build: thisPlatform(),
+		Platform: target, Prefix: prefix, Build: ocispec.Platform{OS: "linux", Architecture: runtime.GOARCH},
 		Labels: req.Labels, Network: req.Network, Hosts: req.Hosts, Allow: req.Allow,
 		NoCache: req.NoCache, NoCacheFilter: req.NoCacheFilter, Epoch: req.Epoch,
 		Resolve: resolve, Contexts: contexts(req.Contexts), Ignored: files.Excludes, Check: req.check,

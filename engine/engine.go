@@ -14,6 +14,7 @@ import (
 	"cove/distribution/client"
 	"cove/engine/containers"
 	"cove/engine/files"
+	"cove/engine/networks"
 	"cove/engine/parts"
 	"cove/images"
 	"cove/layers/snapshot"
@@ -31,6 +32,7 @@ type Changes = parts.Changes
 type (
 	containerVerbs = containers.Containers
 	fileVerbs      = files.Files
+	networkVerbs   = networks.Networks
 )
 
 // Engine is safe for concurrent use, and several processes may have one on the
@@ -38,6 +40,7 @@ type (
 type Engine struct {
 	*containerVerbs
 	*fileVerbs
+	*networkVerbs
 	parts *parts.Parts
 }
 
@@ -48,7 +51,7 @@ func Open(cfg Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Engine{containers.Of(p), files.Of(p), p}, nil
+	return &Engine{containers.Of(p), files.Of(p), networks.Of(p), p}, nil
 }
 
 // Content, Snapshots, Images, Registry and Runner are the engine's parts, opened when

@@ -21,6 +21,7 @@ import (
 	"cove/network/bridge"
 	"cove/network/firewall"
 	"cove/network/ipam"
+	"cove/network/namespace"
 	"cove/network/publish"
 )
 
@@ -210,11 +211,11 @@ func TestNAT(t *testing.T) {
 // address there is the only one that it has a route to.
 func machineBeyond(t *testing.T) (host netip.Addr, beyond *Endpoint) {
 	t.Helper()
-	ns, err := newNamespace()
+	ns, err := namespace.New()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(ns.close)
+	t.Cleanup(ns.Close)
 	nl, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		t.Fatal(err)
@@ -224,10 +225,10 @@ func machineBeyond(t *testing.T) (host netip.Addr, beyond *Endpoint) {
 	var b [2]byte
 	_, _ = rand.Read(b[:])
 	host = netip.AddrFrom4([4]byte{198, 18, b[0], b[1]&^3 | 1})
-	beyond = &Endpoint{Path: fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), ns.file.Fd()), State: State{IP: netip.PrefixFrom(host.Next(), 30)}}
+	beyond = &Endpoint{Path: ns.Path(), State: State{IP: netip.PrefixFrom(host.Next(), 30)}}
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name = "vt" + newID()
-	veth := &netlink.Veth{LinkAttrs: attrs, PeerName: "eth0", PeerNamespace: netlink.NsFd(ns.file.Fd())}
+	veth := &netlink.Veth{LinkAttrs: attrs, PeerName: "eth0", PeerNamespace: netlink.NsFd(ns.FD())}
 	if err := nl.LinkAdd(veth); err != nil {
 		t.Fatal(err)
 	}
@@ -236,7 +237,12 @@ func machineBeyond(t *testing.T) (host netip.Addr, beyond *Endpoint) {
 			t.Error(err)
 		}
 	})
-	eth0, err := ns.nl.LinkByName("eth0")
+	var inner *netlink.Handle
+	if err := ns.Inside(func() (err error) { inner, err = netlink.NewHandle(unix.NETLINK_ROUTE); return err }); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(inner.Close)
+	eth0, err := inner.LinkByName("eth0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -244,7 +250,7 @@ func machineBeyond(t *testing.T) (host netip.Addr, beyond *Endpoint) {
 		nl   *netlink.Handle
 		link netlink.Link
 		ip   netip.Addr
-	}{{nl, veth, host}, {ns.nl, eth0, host.Next()}} {
+	}{{nl, veth, host}, {inner, eth0, host.Next()}} {
 		if err := end.nl.AddrAdd(end.link, &netlink.Addr{IPNet: bridge.IPNet(end.ip, 30)}); err != nil {
 			t.Fatal(err)
 		}

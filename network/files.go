@@ -34,7 +34,13 @@ func Hosts(cfg Config, st State) []byte {
 		if host, _, ok := strings.Cut(cfg.Hostname, "."); ok {
 			names += " " + host
 		}
-		fmt.Fprintf(&b, "%s\t%s\n", st.IP.Addr(), names)
+		own := []Attached{{IP: st.IP}}
+		if len(st.Attached) > 0 {
+			own = st.Attached
+		}
+		for _, a := range own {
+			fmt.Fprintf(&b, "%s\t%s\n", a.IP.Addr(), names)
+		}
 	}
 	return []byte(b.String())
 }
@@ -58,6 +64,9 @@ func ResolvConf(cfg Config) []byte {
 		if host = data; cfg.Mode == Host || reachable(data) {
 			break
 		}
+	}
+	if cfg.OnNamed() {
+		return resolverConf(host, cfg)
 	}
 	return resolvConf(host, cfg)
 }

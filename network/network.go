@@ -20,7 +20,9 @@ package network
 
 import (
 	"net/netip"
+	"slices"
 
+	"cove/network/namespace"
 	"cove/network/publish"
 )
 
@@ -53,13 +55,66 @@ type Config struct {
 	// ExtraHosts are "name:address" lines of /etc/hosts.
 	ExtraHosts []string `json:"extraHosts,omitempty"`
 	// IP asks for one address of the bridge's subnet.
-	IP         netip.Addr `json:"ip,omitzero"`
-	DNS        []string   `json:"dns,omitempty"`
-	DNSSearch  []string   `json:"dnsSearch,omitempty"`
-	DNSOptions []string   `json:"dnsOptions,omitempty"`
+	IP netip.Addr `json:"ip,omitzero"`
+	// Name is the container's, by which others on its networks find it.
+	Name string `json:"name,omitempty"`
+	// Attachments are the networks it is on, in the order of its interfaces. With
+	// none it is on the default bridge, if that is its mode.
+	Attachments []Attachment `json:"attachments,omitempty"`
+	DNS         []string     `json:"dns,omitempty"`
+	DNSSearch   []string     `json:"dnsSearch,omitempty"`
+	DNSOptions  []string     `json:"dnsOptions,omitempty"`
 }
 
-// State is what a running container got.
+// Attachment is one network that a container is on.
+type Attachment struct {
+	// Network is the ID of the network, Name how it was called; the default bridge
+	// has no ID.
+	Network string `json:"network,omitempty"`
+	Name    string `json:"name"`
+	// Aliases are further names of the container on it.
+	Aliases []string `json:"aliases,omitempty"`
+	// IP and MAC are asked for; without, they are chosen.
+	IP  netip.Addr `json:"ip,omitzero"`
+	MAC string     `json:"mac,omitempty"`
+	// Priority decides which network the default route leads through: the highest,
+	// and of several the first by name.
+	Priority int `json:"priority,omitempty"`
+}
+
+// Attached is what a running container got of one network.
+type Attached struct {
+	Network string `json:"network,omitempty"`
+	Name    string `json:"name"`
+	// Interface is the container's end, Veth the host's.
+	Interface string       `json:"interface"`
+	Veth      string       `json:"veth"`
+	IP        netip.Prefix `json:"ip"`
+	Gateway   netip.Addr   `json:"gateway"`
+	MAC       string       `json:"mac"`
+	Bridge    string       `json:"bridge"`
+}
+
+func (a Attached) end() namespace.End {
+	return namespace.End{Interface: a.Interface, IP: a.IP, Gateway: a.Gateway}
+}
+
+// OnNamed reports whether the container is on a network that somebody made, where
+// containers find each other by name.
+func (c Config) OnNamed() bool {
+	return slices.ContainsFunc(c.Attachments, func(a Attachment) bool { return a.Network != "" })
+}
+
+// attachments are those of a container with a namespace of its own.
+func (c Config) attachments() []Attachment {
+	if len(c.Attachments) == 0 {
+		return []Attachment{{Name: string(Bridge), IP: c.IP}}
+	}
+	return c.Attachments
+}
+
+// State is what a running container got. The flat fields are of the network with
+// its default route.
 type State struct {
 	IP      netip.Prefix `json:"ip,omitzero"`
 	Gateway netip.Addr   `json:"gateway,omitzero"`
@@ -68,4 +123,6 @@ type State struct {
 	// Veth is the host's end.
 	Veth  string         `json:"veth,omitempty"`
 	Ports []publish.Port `json:"ports,omitempty"`
+	// Attached are all its networks, when one of them is not the default bridge.
+	Attached []Attached `json:"attached,omitempty"`
 }

@@ -109,5 +109,5 @@ func (c *Container) Rename(ctx context.Context, name string) error {
 		return errors.Join(err, record.Unclaim(c.r.opts.Root, name, c.ID()))
 	}
 	c.Renamed(name)
-	return record.Unclaim(c.r.opts.Root, old, c.ID())
+	return errors.Join(c.r.net.Renamed(c.ID(), name), record.Unclaim(c.r.opts.Root, old, c.ID()))
 }

@@ -101,20 +101,6 @@ func Check(ctx context.Context, e Engine, o Options) (*builder.Checked, error) {
 	return b.Check(ctx, o.Request)
 }
 
-// Describe reads a build's Dockerfile and says what it offers; it asks for no
-// image.
-func Describe(ctx context.Context, e Engine, o Options) (*builder.Described, error) {
-	if err := machine.NeedRoot("describing a Dockerfile"); err != nil {
-		return nil, err
-	}
-	b, release, err := newBuilder(ctx, e, o)
-	if err != nil {
-		return nil, err
-	}
-	defer release()
-	return b.Describe(ctx, o.Request)
-}
-
 // newBuilder makes a builder, which is cheap; what it costs to open is shared. The
 // base images that it finds are kept until release.
 func newBuilder(ctx context.Context, e Engine, o Options) (b *builder.Builder, release func(), err error) {

@@ -4,9 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -15,6 +13,7 @@ import (
 	"cove/content"
 	"cove/distribution/progress"
 	"cove/engine/machine"
+	"cove/engine/networks"
 	"cove/engine/rootfs"
 	"cove/engine/runspec"
 	"cove/engine/uses"
@@ -103,7 +102,7 @@ type prepared struct {
 }
 
 func (cs *Containers) prepare(ctx context.Context, id string, o CreateOptions) (*prepared, error) {
-	if err := cs.checkNetwork(ctx, &o.Options); err != nil {
+	if err := networks.Of(cs.parts).Check(ctx, &o.Options); err != nil {
 		return nil, err
 	}
 	if err := cs.checkShared(ctx, &o.Options); err != nil {
@@ -275,34 +274,10 @@ func stopTimeout(o runspec.Options) *time.Duration {
 func networkConfig(o runspec.Options, hostname string) network.Config {
 	cfg := network.Config{
 		Mode: network.Mode(o.Network), Ports: o.Ports, Hostname: hostname, DNS: o.DNS,
+		DNSSearch: o.DNSSearch, DNSOptions: o.DNSOptions, Attachments: o.Networks,
 	}
 	for _, h := range o.AddHosts {
 		cfg.ExtraHosts = append(cfg.ExtraHosts, h.Name+":"+h.IP)
 	}
 	return cfg
-}
-
-// checkNetwork replaces the name in --network container:NAME by the id, so
-// that a rename does not break it, and refuses modes that do not exist.
-func (cs *Containers) checkNetwork(ctx context.Context, o *runspec.Options) error {
-	name, joins := strings.CutPrefix(o.Network, string(network.ContainerPrefix))
-	switch {
-	case joins:
-		c, err := cs.Container(ctx, name)
-		if err != nil {
-			return fmt.Errorf("network %s: %w", o.Network, err)
-		}
-		o.Network = string(network.ContainerPrefix) + c.ID()
-	case o.Network == "default":
-		o.Network = string(network.Bridge)
-	case o.Network != "" && o.Network != string(network.Bridge) && o.Network != string(network.None) &&
-		o.Network != string(network.Host):
-		return errdefs.Errorf(errdefs.ErrNotFound,
-			"network %s: there is no network of that name; there are bridge, none, host and container:NAME", o.Network)
-	}
-	if len(o.Ports) > 0 && o.Network != "" && o.Network != string(network.Bridge) {
-		return errdefs.Errorf(errdefs.ErrInvalid,
-			"publishing ports means nothing with network %s: ports are those of the bridge network", o.Network)
-	}
-	return nil
 }

@@ -273,7 +273,7 @@ type NetworkSettings struct {
 
 // Endpoint is a container's place in one network.
 type Endpoint struct {
-	IPAMConfig          *struct{}
+	IPAMConfig          *EndpointIPAM
 	Links               []string
 	Aliases             []string
 	MacAddress          string
@@ -287,4 +287,10 @@ type Endpoint struct {
 	GlobalIPv6PrefixLen int
 	DriverOpts          map[string]string
 	DNSNames            []string
+	GwPriority          int
+}
+
+// EndpointIPAM is the address that a container asked for.
+type EndpointIPAM struct {
+	IPv4Address string `json:",omitempty"`
 }

@@ -19,6 +19,9 @@ import (
 // name.
 func OfContainer(c *runner.Container, state record.State, driver string) *Container {
 	cfg := c.Config()
+	if asked, err := c.Asked(); err == nil { // else it was removed meanwhile
+		cfg.Network.Attachments, cfg.Name = asked.Attachments, asked.Name
+	}
 	var asked record.Asked
 	if cfg.Asked != nil {
 		asked = *cfg.Asked
@@ -137,7 +140,8 @@ func hostConfigOf(cfg record.Config, o record.Asked) HostConfig {
 		PidMode:      string(cfg.Shared.PID), UTSMode: string(cfg.Shared.UTS), UsernsMode: string(cfg.Shared.User),
 		GroupAdd: o.Groups, CgroupParent: o.CgroupParent, Annotations: o.Annotations,
 		Devices: devicesOf(o.Devices), DeviceCgroupRules: o.DeviceRules,
-		DNS: emptyIfNil(cfg.Network.DNS), DNSOptions: []string{}, DNSSearch: []string{},
+		DNS: emptyIfNil(cfg.Network.DNS), DNSOptions: emptyIfNil(cfg.Network.DNSOptions),
+		DNSSearch:  emptyIfNil(cfg.Network.DNSSearch),
 		ExtraHosts: cfg.Network.ExtraHosts, Privileged: o.Security.Privileged, ReadonlyRootfs: o.ReadOnly,
 		SecurityOpt: securityOpts(o.Security), Runtime: "cove-runtime",
 		MaskedPaths: defaults.MaskedPaths(), ReadonlyPaths: defaults.ReadonlyPaths(),
@@ -310,33 +314,4 @@ func portMap(ports []publish.Port) map[string][]PortBinding {
 		m[key] = append(m[key], b)
 	}
 	return m
-}
-
-func networkOf(cfg record.Config, img record.ImageConfig, state record.State) NetworkSettings {
-	mode := networkMode(cfg)
-	if state.Pid == 0 {
-		state.Network = network.State{} // what it had, it gave back
-	}
-	n := NetworkSettings{Ports: portMap(state.Network.Ports), Networks: map[string]Endpoint{}}
-	for exposed := range img.ExposedPorts {
-		if _, ok := n.Ports[exposed]; !ok && state.Status == record.Running {
-			n.Ports[exposed] = nil
-		}
-	}
-	if state.Pid > 0 {
-		n.SandboxKey = fmt.Sprintf("/proc/%d/ns/net", state.Pid)
-		n.SandboxID = cfg.ID
-	}
-	if strings.HasPrefix(mode, string(network.ContainerPrefix)) {
-		return n
-	}
-	ep := Endpoint{MacAddress: state.Network.MAC, NetworkID: mode, EndpointID: cfg.ID}
-	if ip := state.Network.IP; ip.IsValid() {
-		ep.IPAddress, ep.IPPrefixLen = ip.Addr().String(), ip.Bits()
-		ep.Gateway = state.Network.Gateway.String()
-	}
-	n.Bridge, n.MacAddress, n.Gateway = state.Network.Bridge, ep.MacAddress, ep.Gateway
-	n.IPAddress, n.IPPrefixLen, n.EndpointID = ep.IPAddress, ep.IPPrefixLen, ep.EndpointID
-	n.Networks[mode] = ep
-	return n
 }

@@ -53,10 +53,13 @@ func Of(ctx context.Context, c *runner.Container) (Container, error) {
 	}
 	s := Container{Config: c.Config(), State: state}
 	s.Name = c.Name()
+	if s.Network, err = c.Asked(); err != nil {
+		return Container{}, fmt.Errorf("container %s: %w", c.Name(), err)
+	}
 	if s.Spec != nil && s.Spec.Process != nil {
 		s.Command = strings.Join(s.Spec.Process.Args, " ")
 	}
-	if s.Runs() && s.NetworkName() == string(network.Bridge) && s.Asked != nil {
+	if s.Runs() && s.bridged() && s.Asked != nil {
 		s.Exposed = slices.Sorted(maps.Keys(s.Asked.Image.ExposedPorts))
 	}
 	if s.Health != nil && state.Alive() {
@@ -135,8 +138,31 @@ func Ago(now, then time.Time) string { return units.HumanDuration(now.Sub(then))
 // VolumeNames are the names of its volumes.
 func (c Container) VolumeNames() []string { return record.Volumes(c.Mounts) }
 
-// NetworkName is the network that it is in: bridge, none, host or container:ID.
-func (c Container) NetworkName() string { return string(cmp.Or(c.Network.Mode, network.Bridge)) }
+// NetworkNames are the networks that it asks for: bridge, none, host, container:ID,
+// or those that somebody made.
+func (c Container) NetworkNames() []string {
+	if len(c.Network.Attachments) == 0 {
+		return []string{string(cmp.Or(c.Network.Mode, network.Bridge))}
+	}
+	var names []string
+	for _, at := range c.Network.Attachments {
+		names = append(names, at.Name)
+	}
+	return names
+}
+
+// onNetwork reports whether it asks for a network, by its name or ID.
+func (c Container) onNetwork(ref string) bool {
+	return slices.Contains(c.NetworkNames(), ref) ||
+		slices.ContainsFunc(c.Network.Attachments, func(at network.Attachment) bool {
+			return ref != "" && at.Network != "" && strings.HasPrefix(at.Network, ref)
+		})
+}
+
+// bridged reports whether it has a network of its own with a way in.
+func (c Container) bridged() bool {
+	return len(c.Network.Attachments) > 0 || c.NetworkNames()[0] == string(network.Bridge)
+}
 
 // MountNames are the names of its volumes, and the paths of the host that it has.
 func (c Container) MountNames() []string {
@@ -163,7 +189,7 @@ var conditions = map[string]func(s Container, value string) bool{
 		})
 	},
 	"health":  func(s Container, v string) bool { return cmp.Or(s.Condition, "none") == v },
-	"network": func(s Container, v string) bool { return s.NetworkName() == v },
+	"network": func(s Container, v string) bool { return s.onNetwork(v) },
 }
 
 // statuses are what a container can be.

@@ -9,6 +9,7 @@ package runspec
 import (
 	"path"
 
+	"cove/network"
 	"cove/network/publish"
 	"cove/runner/record"
 )
@@ -55,11 +56,13 @@ type Options struct {
 	// VolumesFrom are containers whose mounts it gets: NAME[:ro|rw].
 	VolumesFrom []string
 
-	// Network is "bridge" (or ""), "none", "host" or "container:ID".
-	Network  string
-	Ports    []publish.Port
-	DNS      []string
-	AddHosts []Host
+	// Network is "bridge" (or ""), "none", "host", "container:ID" or the name of
+	// the first of Networks, those that the container is on.
+	Network                    string
+	Networks                   []network.Attachment
+	Ports                      []publish.Port
+	DNS, DNSSearch, DNSOptions []string
+	AddHosts                   []Host
 
 	Security  record.Security
 	Resources record.Resources

@@ -165,7 +165,7 @@ func TestBothEndsOfTheProtocolAreStrangers(t *testing.T) {
 var (
 	engineEdges = []string{
 		"cove/internal/cli/containercmd", "cove/internal/cli/runflags", "cove/internal/cli/systemcmd",
-		"cove/internal/cli/volumecmd", "cove/internal/cli/verbs",
+		"cove/internal/cli/networkcmd", "cove/internal/cli/volumecmd", "cove/internal/cli/verbs",
 	}
 	engineWords = []string{"cove/engine", "cove/errdefs", "cove/internal/cli", "cove/internal/buildinfo"}
 )

@@ -9,6 +9,7 @@ import (
 	"cove/internal/cli/cachecmd"
 	"cove/internal/cli/containercmd"
 	"cove/internal/cli/imagecmd"
+	"cove/internal/cli/networkcmd"
 	"cove/internal/cli/sibling"
 	"cove/internal/cli/systemcmd"
 	"cove/internal/cli/volumecmd"
@@ -46,6 +47,7 @@ func Cove(b Builder) Grammar {
 			{"version", groupSystem, systemcmd.Version},
 			{"container", groupSystem, containerNouns},
 			{"image", groupSystem, b.imageNouns},
+			{"network", groupSystem, networkcmd.Noun},
 			{"volume", groupSystem, volumecmd.Noun},
 			{"builder", groupSystem, func(a *app.App) *cobra.Command { return cachecmd.Noun(a, b.Build(a)) }},
 			{"system", groupSystem, systemcmd.System},
@@ -78,6 +80,7 @@ func Run() Grammar {
 		implied: containercmd.Run, verbs: slices.Concat(containerVerbs(), []verb{
 			{"inspect", groupContainers, containercmd.Inspect},
 			{"prune", groupContainers, containercmd.Prune},
+			{"network", groupContainers, networkcmd.Noun},
 			{"volume", groupContainers, volumecmd.Noun},
 			{"info", groupSystem, systemcmd.Info},
 			{"version", groupSystem, systemcmd.Version},

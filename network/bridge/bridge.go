@@ -2,6 +2,7 @@
 package bridge
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -56,24 +57,91 @@ func Ensure(
 	if err != nil {
 		return nil, subnet, err
 	}
-	link, err = raise(h, name, subnet, link)
+	link, err = raise(h, Wanted{Name: name, Subnet: subnet, Gateway: subnet.Masked().Addr().Next()}, link)
 	return link, subnet, err
+}
+
+// Wanted is a bridge whose addresses somebody chose.
+type Wanted struct {
+	Name    string
+	Subnet  netip.Prefix
+	Gateway netip.Addr
+	// MTU is 0 for that of the host's uplink.
+	MTU int
+	// Alias marks a link that was made here (ip-link(8), ifalias).
+	Alias string
+}
+
+// EnsureWanted finds the bridge, or makes it: errdefs.ErrConflict when a route of
+// this host overlaps its subnet. A link of that name which is a bridge is used as
+// it is, with the gateway's address added.
+func EnsureWanted(h *netlink.Handle, w Wanted) (netlink.Link, error) {
+	link, err := h.LinkByName(w.Name)
+	if err == nil && link.Attrs().Alias == w.Alias && link.Attrs().Flags&net.FlagUp != 0 {
+		return link, nil
+	}
+	lock, lerr := filelock.Open(context.Background(), globalLock, filelock.Exclusive)
+	if lerr != nil {
+		return nil, fmt.Errorf("network: %w", lerr)
+	}
+	defer filelock.Release(lock)
+	if err != nil {
+		if _, missing := errors.AsType[netlink.LinkNotFoundError](err); !missing {
+			return nil, fmt.Errorf("network: looking for bridge %s: %w", w.Name, err)
+		}
+		link = nil
+		if err := CheckFree(h, w.Subnet); err != nil {
+			return nil, err
+		}
+	} else if link.Type() != "bridge" {
+		return nil, errdefs.Errorf(errdefs.ErrConflict, "network: link %s of this host is no bridge", w.Name)
+	}
+	return raise(h, w, link)
+}
+
+// CheckFree is errdefs.ErrConflict when a route of this host overlaps a subnet.
+func CheckFree(h *netlink.Handle, subnet netip.Prefix) error {
+	used, err := routed(h)
+	if err != nil {
+		return err
+	}
+	for _, u := range used {
+		if u.Overlaps(subnet) {
+			return errdefs.Errorf(errdefs.ErrConflict,
+				"network: subnet %s overlaps the route to %s of this host; choose another", subnet, u)
+		}
+	}
+	return nil
+}
+
+// Choose is a subnet that overlaps no route of this host, and nothing used.
+func Choose(h *netlink.Handle, used []netip.Prefix) (netip.Prefix, error) {
+	routes, err := routed(h)
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	return firstFree(subnets(), append(routes, used...))
 }
 
 const globalLock = "/run/cove-network.lock"
 
 // raise makes the bridge, unless link is it already, and gives it its address.
-func raise(h *netlink.Handle, name string, subnet netip.Prefix, link netlink.Link) (netlink.Link, error) {
-	gateway := subnet.Masked().Addr().Next()
+func raise(h *netlink.Handle, w Wanted, link netlink.Link) (netlink.Link, error) {
+	name := w.Name
 	if link == nil {
 		attrs := netlink.NewLinkAttrs()
-		attrs.Name, attrs.MTU = name, uplinkMTU(h)
+		attrs.Name, attrs.MTU = name, cmp.Or(w.MTU, uplinkMTU(h))
 		// A bridge without an address of its own takes its ports' lowest, and
 		// every neighbour's cache is wrong when containers come and go.
-		attrs.HardwareAddr = MACOf(gateway)
+		attrs.HardwareAddr = MACOf(w.Gateway)
 		link = &netlink.Bridge{LinkAttrs: attrs}
 		if err := h.LinkAdd(link); err != nil {
 			return nil, Denied("making bridge "+name, err)
+		}
+		if w.Alias != "" {
+			if err := h.LinkSetAlias(link, w.Alias); err != nil {
+				return nil, Denied("marking bridge "+name, err)
+			}
 		}
 	}
 	for _, s := range [][2]string{
@@ -84,7 +152,7 @@ func raise(h *netlink.Handle, name string, subnet netip.Prefix, link netlink.Lin
 			return nil, Denied("setting net/"+s[0], err)
 		}
 	}
-	addr := &netlink.Addr{IPNet: IPNet(gateway, subnet.Bits())}
+	addr := &netlink.Addr{IPNet: IPNet(w.Gateway, w.Subnet.Bits())}
 	if err := h.AddrAdd(link, addr); err != nil && !errors.Is(err, unix.EEXIST) {
 		return nil, Denied("addressing bridge "+name, err)
 	}
@@ -119,13 +187,21 @@ func subnetOf(h *netlink.Handle, link netlink.Link) netip.Prefix {
 // freeSubnet is prefer if it collides with no route of this host and with nothing
 // to avoid, or the first of subnets that does not.
 func freeSubnet(h *netlink.Handle, prefer netip.Prefix, avoid []netip.Addr) (netip.Prefix, error) {
-	routes, err := h.RouteList(nil, netlink.FAMILY_V4)
+	used, err := routed(h)
 	if err != nil {
-		return prefer, fmt.Errorf("network: reading routes: %w", err)
+		return prefer, err
 	}
-	var used []netip.Prefix
 	for _, addr := range avoid {
 		used = append(used, netip.PrefixFrom(addr, addr.BitLen()))
+	}
+	return firstFree(append([]netip.Prefix{prefer}, subnets()...), used)
+}
+
+// routed are the subnets that this host has routes to, but the default one.
+func routed(h *netlink.Handle) (used []netip.Prefix, err error) {
+	routes, err := h.RouteList(nil, netlink.FAMILY_V4)
+	if err != nil {
+		return nil, fmt.Errorf("network: reading routes: %w", err)
 	}
 	for _, r := range routes {
 		if r.Dst == nil {
@@ -136,7 +212,7 @@ func freeSubnet(h *netlink.Handle, prefer netip.Prefix, avoid []netip.Addr) (net
 			used = append(used, netip.PrefixFrom(ip, ones))
 		}
 	}
-	return firstFree(append([]netip.Prefix{prefer}, subnets()...), used)
+	return used, nil
 }
 
 func firstFree(candidates, used []netip.Prefix) (netip.Prefix, error) {

@@ -38,6 +38,23 @@ type Table struct {
 	table  *nftables.Table
 	bridge string
 	subnet netip.Prefix
+	policy Policy
+}
+
+// Policy is what a network asks beyond the usual.
+type Policy struct {
+	// Internal lets nothing in or out: the forward chain begins with
+	// "iifname BRIDGE oifname != BRIDGE drop".
+	Internal bool
+	// NoMasquerade leaves out the first rule of postrouting.
+	NoMasquerade bool
+}
+
+// With returns the table under a policy.
+func (f *Table) With(p Policy) *Table {
+	with := *f
+	with.policy = p
+	return &with
 }
 
 // New describes the table of this name for a bridge and its subnet. Nothing is
@@ -195,6 +212,13 @@ func (f *Table) chains() []chain {
 	dnatted, answers := ctBits(expr.CtKeySTATUS, ctStatusDNAT), ctBits(expr.CtKeySTATE,
 		expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED)
 	masq := []expr.Any{&expr.Masq{}}
+	outward, forward := [][]expr.Any{rule(fromSubnet, notOut, masq)}, [][]expr.Any(nil)
+	if f.policy.Internal || f.policy.NoMasquerade {
+		outward = nil
+	}
+	if f.policy.Internal {
+		forward = [][]expr.Any{rule(in, notOut, one(drop))}
+	}
 	return []chain{
 		{"localnet", nftables.ChainTypeFilter, nftables.ChainHookPrerouting, nftables.ChainPriorityRaw, [][]expr.Any{
 			rule(in, toLoopback, one(drop)),
@@ -207,15 +231,13 @@ func (f *Table) chains() []chain {
 		}},
 		{
 			"postrouting", nftables.ChainTypeNAT, nftables.ChainHookPostrouting, nftables.ChainPriorityNATSource,
-			[][]expr.Any{
-				rule(fromSubnet, notOut, masq), rule(out, dnatted, fromSubnet, masq),
-				rule(out, dnatted, fromLoopback, masq),
-			},
+			append(outward, rule(out, dnatted, fromSubnet, masq), rule(out, dnatted, fromLoopback, masq)),
 		},
-		{"forward", nftables.ChainTypeFilter, nftables.ChainHookForward, nftables.ChainPriorityFilter, [][]expr.Any{
-			rule(in, one(accept)), rule(out, dnatted, one(accept)), rule(out, answers, one(accept)),
-			rule(out, one(drop)),
-		}},
+		{
+			"forward", nftables.ChainTypeFilter, nftables.ChainHookForward, nftables.ChainPriorityFilter,
+			append(forward, rule(in, one(accept)), rule(out, dnatted, one(accept)), rule(out, answers, one(accept)),
+				rule(out, one(drop))),
+		},
 	}
 }
 

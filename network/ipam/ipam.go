@@ -5,6 +5,7 @@ package ipam
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -28,6 +29,17 @@ type Pool struct {
 	Subnet netip.Prefix     `json:"subnet"`
 	Last   netip.Addr       `json:"last"` // the next search starts behind it
 	Leases map[string]Lease `json:"leases"`
+	Layout Layout           `json:"layout,omitzero"`
+}
+
+// Layout is what was decided of a subnet; the zero value leaves it to the pool.
+type Layout struct {
+	// Gateway is the bridge's own address: the subnet's first when it is not set.
+	Gateway netip.Addr `json:"gateway,omitzero"`
+	// Range holds the addresses of those that ask for none.
+	Range netip.Prefix `json:"range,omitzero"`
+	// Reserved are given to nobody.
+	Reserved []netip.Addr `json:"reserved,omitempty"`
 }
 
 // Lease is what one container holds.
@@ -36,6 +48,13 @@ type Lease struct {
 	Ports []publish.Port `json:"ports,omitempty"`
 	// Owner is the process.Identity of who connected the container.
 	Owner string `json:"owner"`
+	// Veth is the host's end of its connection.
+	Veth string `json:"veth,omitempty"`
+	// MAC is its hardware address, unless that is the IP address's own.
+	MAC string `json:"mac,omitempty"`
+	// Name is the container's; Aliases are further ones on this network.
+	Name    string   `json:"name,omitempty"`
+	Aliases []string `json:"aliases,omitempty"`
 }
 
 // Alive reports whether the process that connected the container has not ended.
@@ -43,6 +62,13 @@ func (l Lease) Alive() bool {
 	_, ok := process.Find(l.Owner)
 	return ok
 }
+
+// Path is the file of a directory's pool.
+func Path(dir string) string { return filepath.Join(dir, "ipam.json") }
+
+// Read is the pool of a directory as it is now: whole, since it is replaced by a
+// rename, and for looking at only.
+func Read(dir string) (*Pool, error) { return read(Path(dir)) }
 
 // Update runs fn on the pool of a directory under an exclusive lock, and writes it
 // back when fn succeeds.
@@ -55,7 +81,7 @@ func Update(dir string, fn func(*Pool) error) error {
 		return fmt.Errorf("network: %w", err)
 	}
 	defer filelock.Release(lock)
-	path := filepath.Join(dir, "ipam.json")
+	path := Path(dir)
 	pool, err := read(path)
 	if err != nil {
 		return err
@@ -95,13 +121,21 @@ func read(path string) (*Pool, error) {
 	return &pool, nil
 }
 
-// Gateway is the bridge's own address, the first of the subnet.
-func (p *Pool) Gateway() netip.Addr { return p.Subnet.Masked().Addr().Next() }
+// Gateway is the bridge's own address.
+func (p *Pool) Gateway() netip.Addr {
+	if p.Layout.Gateway.IsValid() {
+		return p.Layout.Gateway
+	}
+	return p.Subnet.Masked().Addr().Next()
+}
 
 // Assign leases an address to id: the one wanted, or the next free one behind
 // the last assigned, so that an address rests before another container has it.
 func (p *Pool) Assign(id string, want netip.Addr) (netip.Addr, error) {
 	taken := map[netip.Addr]string{p.Gateway(): "the bridge"}
+	for _, addr := range p.Layout.Reserved {
+		taken[addr] = "nobody: it is reserved"
+	}
 	for holder, l := range p.Leases {
 		if holder != id {
 			taken[l.IP] = "container " + ids.Short(holder)
@@ -118,7 +152,7 @@ func (p *Pool) Assign(id string, want netip.Addr) (netip.Addr, error) {
 		p.Leases[id] = Lease{IP: want}
 		return want, nil
 	}
-	first, last := p.Gateway().Next(), broadcast(p.Subnet).Prev()
+	first, last := p.bounds()
 	next := p.Last
 	for range len(taken) + 2 {
 		if next = next.Next(); !next.IsValid() || next.Less(first) || last.Less(next) {
@@ -157,9 +191,43 @@ func (p *Pool) PortHolder(want publish.Port) (string, bool) {
 	return "", false
 }
 
-// HasFree reports whether an address is left beside those of the subnet, the
-// bridge and the broadcast.
-func (p *Pool) HasFree() bool { return len(p.Leases) < 1<<(32-p.Subnet.Bits())-3 }
+// bounds are the first and the last address for those that ask for none.
+func (p *Pool) bounds() (first, last netip.Addr) {
+	first, last = p.Subnet.Masked().Addr().Next(), broadcast(p.Subnet).Prev()
+	if r := p.Layout.Range; r.IsValid() {
+		if from := r.Masked().Addr(); first.Less(from) {
+			first = from
+		}
+		if to := broadcast(r); to.Less(last) {
+			last = to
+		}
+	}
+	return first, last
+}
+
+// HasFree reports whether an address is left for one that asks for none.
+func (p *Pool) HasFree() bool {
+	first, last := p.bounds()
+	taken := map[netip.Addr]bool{p.Gateway(): true}
+	for _, addr := range p.Layout.Reserved {
+		taken[addr] = true
+	}
+	for _, l := range p.Leases {
+		taken[l.IP] = true
+	}
+	used := 0
+	for addr := range taken {
+		if !addr.Less(first) && !last.Less(addr) {
+			used++
+		}
+	}
+	return used < number(last)-number(first)+1
+}
+
+func number(a netip.Addr) int {
+	b := a.As4()
+	return int(binary.BigEndian.Uint32(b[:]))
+}
 
 func broadcast(p netip.Prefix) netip.Addr {
 	a := p.Masked().Addr().As4()

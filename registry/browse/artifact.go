@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -154,8 +153,7 @@ func (b *Browser) pushed(ctx context.Context, repoID int64, a *Artifact) error {
 	}
 	a.PushedAt, a.Subject = time.UnixMicro(at), digest.Digest(subject)
 	a.Tags, err = db.All(ctx, b.db.Querier(), db.ScanString,
-		"SELECT name FROM tags WHERE repository_id = $1 AND digest = $2 LIMIT $3", repoID, dgst, maxTags)
-	slices.Sort(a.Tags) // asked for in order, SQLite would read all tags of the repository
+		"SELECT name FROM tags WHERE repository_id = $1 AND digest = $2 ORDER BY name LIMIT $3", repoID, dgst, maxTags)
 	return err
 }
 

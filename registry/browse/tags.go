@@ -101,18 +101,13 @@ func (b *Browser) Tags(
 	return page, more, err
 }
 
-// MaxTagsCounted is as far as CountTags counts.
-const MaxTagsCounted = 10_000
-
-// CountTags counts the tags of a repository; one more than MaxTagsCounted stands
-// for all beyond.
+// CountTags counts the tags of a repository.
 func (b *Browser) CountTags(ctx context.Context, by auth.Caller, repo string) (n int64, err error) {
 	id, err := b.repository(ctx, by, repo)
 	if err != nil {
 		return 0, err
 	}
-	err = b.db.Querier().Row(ctx, `SELECT COUNT(*) FROM
-		(SELECT 1 FROM tags WHERE repository_id = $1 LIMIT $2) AS counted`, id, MaxTagsCounted+1).Scan(&n)
+	err = b.db.Querier().Row(ctx, "SELECT COUNT(*) FROM tags WHERE repository_id = $1", id).Scan(&n)
 	return n, db.Unavailable(err)
 }
 

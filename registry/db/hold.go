@@ -42,8 +42,7 @@ type holder struct {
 	pool *sql.DB
 
 	mu   sync.Mutex
-	conn *sql.Conn           // nil before the first, and after it broke
-	keys map[string]struct{} // that are held
+	conn *sql.Conn // nil before the first, and after it broke
 }
 
 // holdTimeout bounds each statement: none of them waits for a lock.
@@ -70,15 +69,11 @@ func (h *holder) take(ctx context.Context, key string) (letGo func(), err error)
 	if !taken {
 		return nil, errdefs.Errorf(errdefs.ErrUnavailable, "another server works on it")
 	}
-	if h.keys == nil {
-		h.keys = map[string]struct{}{}
-	}
-	h.keys[key] = struct{}{}
+	conn := h.conn
 	return func() {
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		delete(h.keys, key)
-		if h.conn == nil {
+		if h.conn != conn {
 			return // it broke, and the lock with it
 		}
 		if _, err := h.ask(context.WithoutCancel(ctx), endHold, key); err != nil {
@@ -95,12 +90,6 @@ func (h *holder) ask(ctx context.Context, stmt, key string) (yes bool, err error
 	if h.conn == nil {
 		if h.conn, err = h.pool.Conn(ctx); err != nil {
 			return false, err
-		}
-		// What the broken one held is taken again, unless somebody was faster.
-		for held := range h.keys {
-			if _, err := h.conn.ExecContext(ctx, tryHold, held); err != nil {
-				return false, err
-			}
 		}
 	}
 	err = h.conn.QueryRowContext(ctx, stmt, key).Scan(&yes)

@@ -19,7 +19,7 @@ const untaggedShown = 10
 type repositoryData struct {
 	Repository, Project, Short string
 	URL                        string
-	Count                      string
+	Count                      int64
 	Tags                       []browse.Tag
 	Untagged                   []browse.Tag
 	Match, Order, More         string
@@ -46,13 +46,8 @@ func (p *Pages) repository(a *ask) error {
 			"after": {d.Tags[len(d.Tags)-1].Cursor()}, "match": {q.Match}, "order": {d.Order},
 		}.Encode()
 	}
-	n, err := p.browse.CountTags(a.Context(), a.caller, repo)
-	if err != nil {
+	if d.Count, err = p.browse.CountTags(a.Context(), a.caller, repo); err != nil {
 		return err
-	}
-	d.Count = a.language.Count("tags.count", n)
-	if n > browse.MaxTagsCounted {
-		d.Count = a.language.Text("tags.beyond", browse.MaxTagsCounted)
 	}
 	if q.Last == "" && q.Match == "" {
 		if d.Untagged, err = p.browse.Untagged(a.Context(), a.caller, repo, untaggedShown); err != nil {

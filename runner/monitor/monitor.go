@@ -181,10 +181,14 @@ func (m *monitor) start(ctx context.Context) (err error) {
 			return fmt.Errorf("runner: finding the init of the container: %w", err)
 		}
 	}
+	asked, err := m.o.Dir.AskedNetwork(m.cfg)
+	if err != nil {
+		return err
+	}
 	m.cfg.Spec.Process.Terminal = m.cfg.Terminal
 	m.task, err = task.Create(ctx, task.Request{
 		ID: m.cfg.ID, Spec: m.cfg.Spec, Root: m.cfg.Root,
-		Network: network.Open(m.o.Dir.Root()), Net: m.cfg.Network, Peer: peer, Joined: joined, Init: initPath,
+		Network: network.Open(m.o.Dir.Root()), Net: asked, Peer: peer, Joined: joined, Init: initPath,
 		Files: string(m.o.Dir), Filters: m.filters(),
 		Stdin: std.in, Stdout: std.out, Stderr: std.err,
 		Size: unix.Winsize{Row: m.hello.Rows, Col: m.hello.Cols},

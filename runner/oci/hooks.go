@@ -6,7 +6,7 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
-	"cove/network"
+	"cove/network/devices"
 	"cove/runner/oci/state"
 	"cove/sandbox/hooks"
 )
@@ -14,12 +14,12 @@ import (
 // mounted completes the container's namespaces, while its process waits before
 // pivot_root.
 func (c *container) mounted(ctx context.Context, pid int) error {
-	if devices := c.Spec.Linux.NetDevices; len(devices) > 0 {
+	if moved := c.Spec.Linux.NetDevices; len(moved) > 0 {
 		names := map[string]string{}
-		for name, d := range devices {
+		for name, d := range moved {
 			names[name] = d.Name
 		}
-		if err := network.MoveDevices(pid, names); err != nil {
+		if err := devices.Move(pid, names); err != nil {
 			return err
 		}
 	}

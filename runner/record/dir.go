@@ -60,6 +60,15 @@ func (d Dir) State() (State, error) {
 	if st.Status == Running && d.Marked(PausedMark) {
 		st.Status = Paused
 	}
+	if st.Status == Running || st.Status == Paused {
+		changed, err := d.Networks()
+		if err != nil {
+			return st, err
+		}
+		if changed != nil && changed.Monitor == st.Monitor {
+			st.Network.Attached = changed.Attached
+		}
+	}
 	return st, nil
 }
 

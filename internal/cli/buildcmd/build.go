@@ -31,9 +31,9 @@ type buildFlags struct {
 	level                                                               int
 	noCache, pull, quiet, explain, check, push, load                    bool
 
-	isolation, call string
-	rm, forceRm     bool
-	run             runflags.BuildFlags
+	isolation   string
+	rm, forceRm bool
+	run         runflags.BuildFlags
 
 	toStdout bool // an output goes there, and nothing else may
 }
@@ -75,7 +75,6 @@ func (f *buildFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.progress, "progress", "auto", "auto, tty, plain, rawjson or quiet; also by BUILDKIT_PROGRESS")
 	fs.BoolVar(&f.explain, "explain", false, "say why a step was not cached")
 	fs.BoolVar(&f.check, "check", false, "only check the Dockerfile; exit with 1 if there are warnings")
-	fs.StringVar(&f.call, "call", "build", "build, check, outline (what the target takes) or targets[,format=json]")
 	fs.StringVar(&f.isolation, "isolation", "", "default; there is no other")
 	fs.BoolVar(&f.rm, "rm", true, "remove the containers of RUN, which is always done")
 	fs.BoolVar(&f.forceRm, "force-rm", false, "remove them also after a failure, which is always done")
@@ -86,7 +85,7 @@ func (f *buildFlags) register(fs *pflag.FlagSet) {
 func Build(a *app.App) *cobra.Command {
 	var f buildFlags
 	cmd := &cobra.Command{
-		Use:   "build [flags] DIRECTORY|GIT|URL|-",
+		Use:   "build [flags] CONTEXT",
 		Short: "Build an image from a Dockerfile",
 		Example: `  build -t team/app:v1 .
   build --target test --build-arg VERSION=1.2 -f docker/Dockerfile .
@@ -95,18 +94,13 @@ func Build(a *app.App) *cobra.Command {
   build -t registry.example.com/app:v1 --platform linux/amd64,linux/arm64 --push .
   build --cache-from reg.example.com/app:cache --cache-to type=registry,ref=reg.example.com/app:cache,mode=max .
   build -o out . && build -o type=oci,dest=app.tar .
-  build --check .
-  build --call outline --target app .`,
+  build --check .`,
 		Args: app.ExactArgs(1),
 	}
 	f.register(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if by := os.Getenv("BUILDKIT_PROGRESS"); by != "" && !cmd.Flags().Changed("progress") {
 			f.progress = by
-		}
-		asked, err := f.parseCall()
-		if err != nil {
-			return err
 		}
 		o, err := f.options(cmd.Context(), a, args[0])
 		if err != nil {
@@ -116,8 +110,8 @@ func Build(a *app.App) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if asked.method != "build" {
-			return f.answer(cmd.Context(), a, eng, asked, o)
+		if f.check {
+			return f.onlyCheck(cmd.Context(), a, eng, o)
 		}
 		end, err := f.showProgress(a, &o)
 		if err != nil {
@@ -131,6 +125,19 @@ func Build(a *app.App) *cobra.Command {
 		return f.report(a, result)
 	}
 	return cmd
+}
+
+// onlyCheck prints the warnings of a Dockerfile.
+func (f *buildFlags) onlyCheck(ctx context.Context, a *app.App, eng builds.Engine, o builds.Options) error {
+	checked, err := builds.Check(ctx, eng, o)
+	if err != nil {
+		return f.failed(a, err, false)
+	}
+	progress.Check(a.Out, checked.Dockerfile, checked.Warnings)
+	if len(checked.Warnings) > 0 {
+		return &app.Exit{Code: app.CodeFailed}
+	}
+	return nil
 }
 
 // failed shows where in the Dockerfile a build failed, and what its command wrote

@@ -83,7 +83,9 @@ func containerList(now time.Time, noTrunc bool) output.List[listing.Container] {
 				Field: "Mounts", Header: "MOUNTS", Extra: true,
 				Value: func(r row) string { return strings.Join(r.MountNames(), ",") },
 			},
-			{Field: "Networks", Header: "NETWORKS", Value: func(r row) string { return r.NetworkName() }, Extra: true},
+			{Field: "Networks", Header: "NETWORKS", Extra: true, Value: func(r row) string {
+				return strings.Join(r.NetworkNames(), ",")
+			}},
 			{
 				Field: "LocalVolumes", Header: "LOCAL VOLUMES",
 				Value: func(r row) string { return strconv.Itoa(len(r.VolumeNames())) }, Extra: true,

@@ -30,17 +30,18 @@ type Flags struct {
 	// Quiet shows no pull.
 	Quiet bool
 
-	platform, restart, logDriver                                         string
-	name, user, workdir, entrypoint, hostname, network, pull, stopSignal string
-	env, envFiles, volumes, ports, tmpfs, labels                         []string
-	capAdd, capDrop, securityOpts, addHosts, dns                         []string
-	labelFiles, mounts, volumesFrom, logOpts                             []string
-	limits                                                               limitFlags
-	health                                                               containers.HealthOptions
-	host                                                                 hostFlags
-	stopTimeout                                                          int
-	readOnly, privileged, autoRemove                                     bool
-	set                                                                  *pflag.FlagSet
+	platform, restart, logDriver                                string
+	name, user, workdir, entrypoint, hostname, pull, stopSignal string
+	env, envFiles, volumes, ports, tmpfs, labels                []string
+	capAdd, capDrop, securityOpts, addHosts                     []string
+	labelFiles, mounts, volumesFrom, logOpts                    []string
+	limits                                                      limitFlags
+	health                                                      containers.HealthOptions
+	host                                                        hostFlags
+	networks                                                    networkFlags
+	stopTimeout                                                 int
+	readOnly, privileged, autoRemove                            bool
+	set                                                         *pflag.FlagSet
 }
 
 // Register adds the flags to a command's.
@@ -62,13 +63,12 @@ func (f *Flags) Register(fs *pflag.FlagSet) {
 	fs.StringVarP(&f.workdir, "workdir", "w", "", "working directory")
 	fs.StringVarP(&f.user, "user", "u", "", "user: NAME|UID[:GROUP|GID]")
 	fs.StringVar(&f.entrypoint, "entrypoint", "", "replace the image's ENTRYPOINT (\"\" for none)")
-	fs.StringVar(&f.network, "network", "bridge", "network: bridge, none, host, container:NAME")
 	fs.SetNormalizeFunc(olderNames)
 	// In docker's grammar -h is the host name here, so help has no letter.
 	fs.Bool("help", false, "show this help")
 	fs.StringVarP(&f.hostname, "hostname", "h", "", "host name (default: the short id)")
 	fs.StringArrayVar(&f.addHosts, "add-host", nil, "add a line to /etc/hosts: NAME:IP")
-	fs.StringArrayVar(&f.dns, "dns", nil, "name server")
+	f.networks.register(fs)
 	f.limits.register(fs)
 	f.host.register(fs)
 	registerHealth(fs, &f.health)
@@ -92,8 +92,13 @@ func (f *Flags) Register(fs *pflag.FlagSet) {
 
 // olderNames takes docker's older spelling of a flag.
 func olderNames(_ *pflag.FlagSet, name string) pflag.NormalizedName {
-	if name == "net" {
+	switch name {
+	case "net":
 		name = "network"
+	case "net-alias":
+		name = "network-alias"
+	case "dns-opt":
+		name = "dns-option"
 	}
 	return pflag.NormalizedName(name)
 }
@@ -106,7 +111,7 @@ func (f *Flags) Options(image string, command []string) (containers.CreateOption
 	}
 	o.Options = runspec.Options{
 		Image: image, Command: command, User: f.user, Workdir: f.workdir, Hostname: f.hostname,
-		TTY: f.TTY, Stdin: f.Stdin, ReadOnly: f.readOnly, Network: f.network, DNS: f.dns, StopSignal: f.stopSignal,
+		TTY: f.TTY, Stdin: f.Stdin, ReadOnly: f.readOnly, StopSignal: f.stopSignal,
 		Security: runspec.Security{Privileged: f.privileged, CapAdd: f.capAdd, CapDrop: f.capDrop},
 	}
 	if f.set.Changed("entrypoint") {
@@ -202,8 +207,10 @@ func (f *Flags) parseNetwork(o *runspec.Options) (err error) {
 		}
 		o.Ports = append(o.Ports, ports...)
 	}
-	o.AddHosts, err = parseAll(f.addHosts, parse.Host)
-	return err
+	if o.AddHosts, err = parseAll(f.addHosts, parse.Host); err != nil {
+		return err
+	}
+	return f.networks.parse(o)
 }
 
 func (f *Flags) parseSecurity(o *runspec.Options) error {

@@ -1,8 +1,9 @@
-package network
+package devices
 
 import (
 	"errors"
 	"net"
+	"os"
 	"os/exec"
 	"runtime"
 	"slices"
@@ -21,7 +22,9 @@ import (
 // devices, beside a process with another one.
 func onHost(t *testing.T, fn func(container int)) {
 	t.Helper()
-	needRoot(t)
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: makes network namespaces and devices")
+	}
 	done := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
@@ -67,7 +70,7 @@ func veth(t *testing.T, name string, addresses ...string) {
 
 // devices are the names, states and lasting global addresses in the namespace of a
 // process, but for its loopback.
-func devices(t *testing.T, pid int) (all []string) {
+func devicesOf(t *testing.T, pid int) (all []string) {
 	t.Helper()
 	ns, err := netns.GetFromPid(pid)
 	if err != nil {
@@ -108,7 +111,7 @@ func devices(t *testing.T, pid int) (all []string) {
 	return all
 }
 
-func TestMoveDevices(t *testing.T) {
+func TestMove(t *testing.T) {
 	t.Parallel()
 	onHost(t, func(container int) {
 		veth(t, "one", "10.9.0.1/24", "10.9.1.1/16")
@@ -129,11 +132,11 @@ func TestMoveDevices(t *testing.T) {
 		if err := netlink.AddrAdd(two, leased); err != nil {
 			t.Error(err)
 		}
-		if err := MoveDevices(container, map[string]string{"one": "", "two": "lan", "three": "net%d"}); err != nil {
+		if err := Move(container, map[string]string{"one": "", "two": "lan", "three": "net%d"}); err != nil {
 			t.Error(err)
 		}
 		want := []string{"lan up 10.8.0.1/24", "net0 up", "one up 10.9.0.1/24 10.9.1.1/16"}
-		if got := devices(t, container); !slices.Equal(got, want) {
+		if got := devicesOf(t, container); !slices.Equal(got, want) {
 			t.Errorf("in the container: %q, want %q", got, want)
 		}
 		if _, err := netlink.LinkByName("one"); err == nil {
@@ -141,12 +144,12 @@ func TestMoveDevices(t *testing.T) {
 		}
 		veth(t, "four", "10.7.0.1/24")
 		for to, kind := range map[string]error{"lan": errdefs.ErrExists, "lo": errdefs.ErrExists} {
-			err := MoveDevices(container, map[string]string{"four": to})
+			err := Move(container, map[string]string{"four": to})
 			if !errors.Is(err, kind) || !strings.Contains(err.Error(), "device four") {
 				t.Errorf("to %s: %v", to, err)
 			}
 		}
-		if err := MoveDevices(container, map[string]string{"nosuch": ""}); !errors.Is(err, errdefs.ErrNotFound) {
+		if err := Move(container, map[string]string{"nosuch": ""}); !errors.Is(err, errdefs.ErrNotFound) {
 			t.Errorf("no such device: %v", err)
 		}
 		// What was refused is as it was.
@@ -154,7 +157,7 @@ func TestMoveDevices(t *testing.T) {
 			t.Errorf("%+v, %v", four, err)
 		}
 	})
-	if err := MoveDevices(1<<30, map[string]string{"lo": ""}); err == nil {
+	if err := Move(1<<30, map[string]string{"lo": ""}); err == nil {
 		t.Error("moved to a process that is not there")
 	}
 }

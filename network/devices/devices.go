@@ -1,4 +1,5 @@
-package network
+// Package devices moves network devices of the host into a container.
+package devices
 
 import (
 	"cmp"
@@ -16,13 +17,13 @@ import (
 	"cove/errdefs"
 )
 
-// MoveDevices moves devices of the host into the network namespace of process
+// Move moves devices of the host into the network namespace of process
 // pid, up and with their permanent global addresses (config-linux.md, "Network
 // Devices"). names are those in the namespace by those on the host: empty keeps
 // the name, %d has the kernel choose a number. A device that is not there is
 // ErrNotFound, a name that is taken ErrExists. They go back, or away, with the
 // namespace.
-func MoveDevices(pid int, names map[string]string) error {
+func Move(pid int, names map[string]string) error {
 	ns, err := netns.GetFromPid(pid)
 	if err != nil {
 		return fmt.Errorf("network: the namespace of process %d: %w", pid, err)

@@ -1,0 +1,75 @@
+package dockertypes
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"cove/internal/ids"
+	net "cove/network"
+	"cove/runner/record"
+)
+
+// networkOf is what a container has, and, of one that does not run, asks for.
+func networkOf(cfg record.Config, img record.ImageConfig, state record.State) NetworkSettings {
+	if state.Pid == 0 {
+		state.Network = net.State{} // what it had, it gave back
+	}
+	n := NetworkSettings{Ports: portMap(state.Network.Ports), Networks: map[string]Endpoint{}}
+	for exposed := range img.ExposedPorts {
+		if _, ok := n.Ports[exposed]; !ok && state.Status == record.Running {
+			n.Ports[exposed] = nil
+		}
+	}
+	if state.Pid > 0 {
+		n.SandboxKey = fmt.Sprintf("/proc/%d/ns/net", state.Pid)
+		n.SandboxID = cfg.ID
+	}
+	mode := networkMode(cfg)
+	if strings.HasPrefix(mode, string(net.ContainerPrefix)) {
+		return n
+	}
+	if len(cfg.Network.Attachments) > 0 {
+		n.attached(cfg, state.Network)
+		return n
+	}
+	ep := Endpoint{MacAddress: state.Network.MAC, NetworkID: PredefinedID(mode), EndpointID: cfg.ID}
+	if ip := state.Network.IP; ip.IsValid() {
+		ep.IPAddress, ep.IPPrefixLen = ip.Addr().String(), ip.Bits()
+		ep.Gateway = state.Network.Gateway.String()
+	}
+	n.flat(ep, state.Network.Bridge)
+	n.Networks[mode] = ep
+	return n
+}
+
+// flat repeats the endpoint on the default bridge.
+func (n *NetworkSettings) flat(ep Endpoint, bridge string) {
+	n.Bridge, n.MacAddress, n.Gateway = bridge, ep.MacAddress, ep.Gateway
+	n.IPAddress, n.IPPrefixLen, n.EndpointID = ep.IPAddress, ep.IPPrefixLen, ep.EndpointID
+}
+
+func (n *NetworkSettings) attached(cfg record.Config, state net.State) {
+	for _, at := range cfg.Network.Attachments {
+		ep := Endpoint{NetworkID: at.Network, MacAddress: at.MAC, Aliases: at.Aliases, GwPriority: at.Priority}
+		if at.Network == "" {
+			ep.NetworkID = PredefinedID(at.Name)
+		} else {
+			ep.DNSNames = append([]string{strings.TrimPrefix(cfg.Name, "/")}, at.Aliases...)
+			ep.DNSNames = append(ep.DNSNames, ids.Short(cfg.ID))
+		}
+		if at.IP.IsValid() {
+			ep.IPAMConfig = &EndpointIPAM{IPv4Address: at.IP.String()}
+		}
+		i := slices.IndexFunc(state.Attached, func(a net.Attached) bool { return a.Network == at.Network })
+		if i >= 0 {
+			got := state.Attached[i]
+			ep.EndpointID, ep.MacAddress, ep.Gateway = cfg.ID, got.MAC, got.Gateway.String()
+			ep.IPAddress, ep.IPPrefixLen = got.IP.Addr().String(), got.IP.Bits()
+			if at.Network == "" {
+				n.flat(ep, got.Bridge)
+			}
+		}
+		n.Networks[at.Name] = ep
+	}
+}

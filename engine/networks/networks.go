@@ -1,0 +1,371 @@
+// Package networks is what is done to networks, by name: make, list and remove one,
+// put containers on it, and find what a new container asks for.
+package networks
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"cove/engine/dockertypes"
+	"cove/engine/listing"
+	"cove/engine/machine"
+	"cove/engine/parts"
+	"cove/engine/runspec"
+	"cove/engine/runspec/parse"
+	"cove/engine/uses"
+	"cove/errdefs"
+	"cove/network"
+	"cove/network/definition"
+	"cove/runner"
+)
+
+// Options is a network to be made, as it is typed.
+type Options struct {
+	Name, Driver             string
+	Subnets, Gateways        []string
+	Ranges                   []string
+	Reserved, Labels, Option map[string]string
+	Internal                 bool
+}
+
+// Network is a network, as a list shows it.
+type Network struct {
+	dockertypes.Network
+	// Users are the names of the containers that ask for it, running or not.
+	Users []string
+}
+
+// Networks are the networks of one state root.
+type Networks struct{ parts *parts.Parts }
+
+// Of returns the networks that parts hold.
+func Of(p *parts.Parts) *Networks { return &Networks{p} }
+
+func (ns *Networks) networks() (*network.Network, error) {
+	r, err := ns.parts.Runner()
+	if err != nil {
+		return nil, err
+	}
+	return r.Networks(), nil
+}
+
+// CreateNetwork makes a network and returns its ID. A name in use is
+// errdefs.ErrExists, a subnet that is in use errdefs.ErrConflict.
+func (ns *Networks) CreateNetwork(ctx context.Context, o Options) (string, error) {
+	if err := machine.NeedRoot("making a network"); err != nil {
+		return "", err
+	}
+	if o.Driver != "" && o.Driver != "bridge" {
+		return "", errdefs.Errorf(errdefs.ErrUnsupported, "network driver %s: there is only bridge", o.Driver)
+	}
+	def := definition.Network{
+		Name: o.Name, Created: ns.parts.Now().UTC(), Internal: o.Internal, Labels: o.Labels, Options: o.Option,
+	}
+	if err := addressesOf(&def, o); err != nil {
+		return "", err
+	}
+	nets, err := ns.networks()
+	if err != nil {
+		return "", err
+	}
+	made, err := nets.Define(ctx, def)
+	return made.ID, err
+}
+
+func addressesOf(def *definition.Network, o Options) (err error) {
+	if len(o.Subnets) > 1 || len(o.Gateways) > 1 || len(o.Ranges) > 1 {
+		return errdefs.Errorf(errdefs.ErrUnsupported, "network %s: it can have one subnet, with one gateway and range",
+			o.Name)
+	}
+	if len(o.Subnets) == 0 && len(o.Gateways)+len(o.Ranges)+len(o.Reserved) > 0 {
+		return errdefs.Errorf(errdefs.ErrInvalid, "network %s: no matching subnet for what is asked of its addresses",
+			o.Name)
+	}
+	for _, text := range o.Subnets {
+		if def.Subnet, err = netip.ParsePrefix(text); err != nil {
+			return errdefs.Errorf(errdefs.ErrInvalid, "network %s: subnet %q is no ADDRESS/LENGTH", o.Name, text)
+		}
+	}
+	for _, text := range o.Ranges {
+		if def.Range, err = netip.ParsePrefix(text); err != nil {
+			return errdefs.Errorf(errdefs.ErrInvalid, "network %s: range %q is no ADDRESS/LENGTH", o.Name, text)
+		}
+	}
+	for _, text := range o.Gateways {
+		if def.Gateway, err = netip.ParseAddr(text); err != nil {
+			return errdefs.Errorf(errdefs.ErrInvalid, "network %s: gateway %q is no address", o.Name, text)
+		}
+	}
+	for what, text := range o.Reserved {
+		addr, err := netip.ParseAddr(text)
+		if err != nil {
+			return errdefs.Errorf(errdefs.ErrInvalid, "network %s: reserved %s=%q is no address", o.Name, what, text)
+		}
+		if def.Reserved == nil {
+			def.Reserved = map[string]netip.Addr{}
+		}
+		def.Reserved[what] = addr
+	}
+	return nil
+}
+
+// Networks lists networks by name: the predefined ones, and those that people made.
+func (ns *Networks) Networks(ctx context.Context, f Filter) ([]Network, error) {
+	if err := f.check(); err != nil {
+		return nil, err
+	}
+	nets, err := ns.networks()
+	if err != nil {
+		return nil, err
+	}
+	users, err := ns.users(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defs, err := nets.Defined()
+	if err != nil {
+		return nil, err
+	}
+	all := predefined(nets)
+	for _, def := range defs {
+		all = append(all, dockertypes.OfNetwork(def))
+	}
+	list := make([]Network, 0, len(all))
+	for _, n := range all {
+		if n := (Network{Network: n, Users: users[n.Name]}); f.matches(n) {
+			list = append(list, n)
+		}
+	}
+	slices.SortFunc(list, func(a, b Network) int { return strings.Compare(a.Name, b.Name) })
+	return list, nil
+}
+
+func predefined(nets *network.Network) []dockertypes.Network {
+	_, subnet, err := nets.Members("")
+	if err != nil {
+		subnet = netip.Prefix{} // the bridge was never there
+	}
+	return []dockertypes.Network{
+		dockertypes.BridgeNetwork(nets.DefaultBridge(), subnet), dockertypes.BareNetwork("host"),
+		dockertypes.BareNetwork("none"),
+	}
+}
+
+// users are the names of containers by the names of their networks.
+func (ns *Networks) users(ctx context.Context) (map[string][]string, error) {
+	all, err := uses.Containers(ctx, ns.parts, listing.Filter{})
+	if err != nil {
+		return nil, err
+	}
+	users := map[string][]string{}
+	for _, c := range all {
+		for _, name := range c.NetworkNames() {
+			users[name] = append(users[name], c.Name)
+		}
+	}
+	return users, nil
+}
+
+// leastID is how much of a predefined network's ID has to be given.
+const leastID = 12
+
+// InspectNetwork tells everything about a network, in docker's shape.
+func (ns *Networks) InspectNetwork(_ context.Context, ref string) (*dockertypes.Network, error) {
+	nets, err := ns.networks()
+	if err != nil {
+		return nil, err
+	}
+	var found dockertypes.Network
+	id := ""
+	i := slices.IndexFunc(predefined(nets), func(n dockertypes.Network) bool {
+		return n.Name == ref || len(ref) >= leastID && strings.HasPrefix(n.ID, ref)
+	})
+	if i >= 0 {
+		if found = predefined(nets)[i]; found.Name != string(network.Bridge) {
+			return &found, nil
+		}
+	} else {
+		def, err := nets.Find(ref)
+		if err != nil {
+			return nil, err
+		}
+		found, id = dockertypes.OfNetwork(def), def.ID
+	}
+	members, subnet, err := nets.Members(id)
+	if err != nil {
+		return nil, err
+	}
+	found.AddMembers(members, subnet)
+	return &found, nil
+}
+
+// RemoveNetwork removes a network that no running container is on.
+func (ns *Networks) RemoveNetwork(ctx context.Context, ref string) error {
+	if err := machine.NeedRoot("removing a network"); err != nil {
+		return err
+	}
+	if slices.Contains(network.Predefined(), ref) {
+		return errdefs.Errorf(errdefs.ErrConflict, "%s is a pre-defined network and cannot be removed", ref)
+	}
+	nets, err := ns.networks()
+	if err != nil {
+		return err
+	}
+	def, err := nets.Find(ref)
+	if err != nil {
+		return err
+	}
+	return nets.Undefine(ctx, def.ID)
+}
+
+// PruneNetworks removes the networks that no container asks for and that the
+// filter, of label and until, chooses; it returns their names.
+func (ns *Networks) PruneNetworks(ctx context.Context, f Filter) (removed []string, err error) {
+	if err := machine.NeedRoot("pruning"); err != nil {
+		return nil, err
+	}
+	all, err := ns.Networks(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range all {
+		if len(n.Users) > 0 || slices.Contains(network.Predefined(), n.Name) {
+			continue
+		}
+		if err := ns.RemoveNetwork(ctx, n.ID); err != nil {
+			return removed, err
+		}
+		removed = append(removed, n.Name)
+	}
+	return removed, nil
+}
+
+// ConnectNetwork puts a container on one more network, which text says as the
+// networks of a new container are said.
+func (ns *Networks) ConnectNetwork(ctx context.Context, ref, net string, flags parse.NetworkFlags) error {
+	at, err := parse.Network(net)
+	if err == nil {
+		err = flags.Apply(&at)
+	}
+	if err != nil {
+		return err
+	}
+	c, err := ns.networkOf(ctx, ref, &at)
+	if err != nil {
+		return err
+	}
+	return c.Connect(ctx, at)
+}
+
+// DisconnectNetwork takes a container off a network.
+func (ns *Networks) DisconnectNetwork(ctx context.Context, ref, net string) error {
+	at := network.Attachment{Name: net}
+	c, err := ns.networkOf(ctx, ref, &at)
+	if err != nil {
+		return err
+	}
+	return c.Disconnect(ctx, at.Network, at.Name)
+}
+
+// networkOf finds a container, and the network of an attachment.
+func (ns *Networks) networkOf(ctx context.Context, ref string, at *network.Attachment) (*runner.Container, error) {
+	if err := machine.NeedRoot("connecting a container"); err != nil {
+		return nil, err
+	}
+	if err := ns.resolve(at); err != nil {
+		return nil, err
+	}
+	return ns.parts.Container(ctx, ref)
+}
+
+// resolve completes what was asked of one network by its ID.
+func (ns *Networks) resolve(at *network.Attachment) error {
+	if at.Name == "default" {
+		at.Name = string(network.Bridge)
+	}
+	if at.Name == string(network.Bridge) {
+		switch {
+		case len(at.Aliases) > 0:
+			return errdefs.Errorf(errdefs.ErrInvalid,
+				"network-scoped alias is supported only for containers in user defined networks")
+		case at.IP.IsValid():
+			return errdefs.Errorf(errdefs.ErrInvalid,
+				"user specified IP address is supported on user defined networks only")
+		}
+		return nil
+	}
+	if slices.Contains(network.Predefined(), at.Name) || strings.HasPrefix(at.Name, string(network.ContainerPrefix)) {
+		return errdefs.Errorf(errdefs.ErrInvalid, "network %s: a container has it alone, and says nothing about it",
+			at.Name)
+	}
+	nets, err := ns.networks()
+	if err != nil {
+		return err
+	}
+	def, err := nets.Find(at.Name)
+	if err != nil {
+		return err
+	}
+	if at.IP.IsValid() && !def.Subnet.Contains(at.IP) {
+		return errdefs.Errorf(errdefs.ErrInvalid, "network %s: no configured subnet contains IP address %s",
+			def.Name, at.IP)
+	}
+	at.Network, at.Name = def.ID, def.Name
+	return nil
+}
+
+// Check finds what the container is on: it replaces the name in
+// container:NAME by the id, so that a rename does not break it, and refuses
+// networks that do not exist.
+func (ns *Networks) Check(ctx context.Context, o *runspec.Options) error {
+	if name, joins := strings.CutPrefix(o.Network, string(network.ContainerPrefix)); joins {
+		c, err := ns.parts.Container(ctx, name)
+		if err != nil {
+			return fmt.Errorf("network %s: %w", o.Network, err)
+		}
+		o.Network = string(network.ContainerPrefix) + c.ID()
+	}
+	alone := strings.HasPrefix(o.Network, string(network.ContainerPrefix)) || o.Network == string(network.Host) ||
+		o.Network == string(network.None)
+	if alone {
+		return aloneOnNetwork(o)
+	}
+	if o.Network == "default" || o.Network == "" {
+		o.Network = string(network.Bridge)
+	}
+	if len(o.Networks) == 0 {
+		o.Networks = []network.Attachment{{Name: o.Network}}
+	}
+	for i := range o.Networks {
+		if err := ns.resolve(&o.Networks[i]); err != nil {
+			return err
+		}
+	}
+	if only := o.Networks[0]; len(o.Networks) == 1 && only.Network == "" && only.MAC == "" {
+		o.Networks = nil // the default bridge
+	}
+	return nil
+}
+
+// aloneOnNetwork checks what else is asked of a container without a network of its
+// own.
+func aloneOnNetwork(o *runspec.Options) error {
+	if len(o.Ports) > 0 {
+		return errdefs.Errorf(errdefs.ErrInvalid,
+			"publishing ports means nothing with network %s: ports are those of a bridge", o.Network)
+	}
+	if len(o.Networks) > 1 {
+		return errdefs.Errorf(errdefs.ErrInvalid, "network %s: a container has it alone", o.Network)
+	}
+	for _, at := range o.Networks {
+		if len(at.Aliases) > 0 || at.IP.IsValid() || at.MAC != "" {
+			return errdefs.Errorf(errdefs.ErrInvalid,
+				"network %s: alias, address and hardware address are for containers in user defined networks", o.Network)
+		}
+	}
+	o.Networks = nil
+	return nil
+}

@@ -1,0 +1,121 @@
+package parse
+
+import (
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"cove/errdefs"
+	"cove/network"
+)
+
+// NetworkFlags are flags of a container's first network.
+type NetworkFlags struct {
+	Aliases []string
+	IP, MAC string
+}
+
+// Networks reads the networks of a container: NAME, or name=NAME with alias=, ip=,
+// mac-address= and gw-priority=, of which alias may repeat. mode is the first's name;
+// there are no attachments when a mode alone says everything.
+func Networks(texts []string, flags NetworkFlags) (mode string, all []network.Attachment, err error) {
+	for _, text := range texts {
+		at, err := Network(text)
+		if err != nil {
+			return "", nil, err
+		}
+		same := func(o network.Attachment) bool { return o.Name == at.Name }
+		if slices.ContainsFunc(all, same) {
+			return "", nil, errdefs.Errorf(errdefs.ErrInvalid, "network %s: it is named twice", at.Name)
+		}
+		all = append(all, at)
+	}
+	if len(all) == 0 {
+		all = []network.Attachment{{Name: string(network.Bridge)}}
+	}
+	if err := flags.Apply(&all[0]); err != nil {
+		return "", nil, err
+	}
+	if at := all[0]; len(all) == 1 && len(at.Aliases) == 0 && !at.IP.IsValid() && at.MAC == "" && at.Priority == 0 {
+		return at.Name, nil, nil
+	}
+	return all[0].Name, all, nil
+}
+
+// Apply adds what the flags say; what is said twice is refused.
+func (f NetworkFlags) Apply(at *network.Attachment) (err error) {
+	both := func(what string) error {
+		return errdefs.Errorf(errdefs.ErrInvalid, "network %s: the %s is given twice", at.Name, what)
+	}
+	switch {
+	case len(f.Aliases) > 0 && len(at.Aliases) > 0:
+		return both("alias")
+	case f.IP != "" && at.IP.IsValid():
+		return both("address")
+	case f.MAC != "" && at.MAC != "":
+		return both("hardware address")
+	}
+	at.Aliases = append(at.Aliases, f.Aliases...)
+	if f.IP != "" {
+		if at.IP, err = address4(at.Name, f.IP); err != nil {
+			return err
+		}
+	}
+	if f.MAC != "" {
+		at.MAC, err = hardware(at.Name, f.MAC)
+	}
+	return err
+}
+
+// Network reads one.
+func Network(text string) (at network.Attachment, err error) {
+	if !strings.Contains(text, "=") {
+		return network.Attachment{Name: text}, nil
+	}
+	for term := range strings.SplitSeq(text, ",") {
+		key, value, _ := strings.Cut(term, "=")
+		switch strings.ToLower(strings.TrimSpace(key)) {
+		case "name":
+			at.Name = value
+		case "alias":
+			at.Aliases = append(at.Aliases, value)
+		case "ip":
+			at.IP, err = address4(text, value)
+		case "mac-address":
+			at.MAC, err = hardware(text, value)
+		case "gw-priority":
+			if at.Priority, err = strconv.Atoi(value); err != nil {
+				err = errdefs.Errorf(errdefs.ErrInvalid, "network %s: gw-priority %q is no number", text, value)
+			}
+		default:
+			err = errdefs.Errorf(errdefs.ErrInvalid,
+				"network %s: invalid field key %s; there are name, alias, ip, mac-address, gw-priority", text, key)
+		}
+		if err != nil {
+			return at, err
+		}
+	}
+	if at.Name == "" {
+		return at, errdefs.Errorf(errdefs.ErrInvalid, "network %s: the name is missing", text)
+	}
+	return at, nil
+}
+
+func address4(what, text string) (netip.Addr, error) {
+	ip, err := netip.ParseAddr(text)
+	if err != nil || !ip.Is4() {
+		return ip, errdefs.Errorf(errdefs.ErrInvalid, "network %s: %q is no IPv4 address", what, text)
+	}
+	return ip, nil
+}
+
+func hardware(what, text string) (string, error) {
+	mac, err := net.ParseMAC(text)
+	if err != nil || len(mac) != 6 || mac[0]&1 != 0 {
+		return "", errdefs.Errorf(errdefs.ErrInvalid, "network %s: %q is no hardware address of one station",
+			what, text)
+	}
+	return mac.String(), nil
+}

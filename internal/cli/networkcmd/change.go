@@ -1,0 +1,132 @@
+package networkcmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"cove/engine"
+	"cove/engine/networks"
+	"cove/engine/runspec/parse"
+	"cove/errdefs"
+	"cove/internal/cli/app"
+	"cove/internal/cli/verbs"
+)
+
+func create(a *app.App) *cobra.Command {
+	var o networks.Options
+	var labels, options, reserved []string
+	var ipv4, ipv6 bool
+	cmd := &cobra.Command{
+		Use:   "create [flags] NETWORK",
+		Short: "Create a network",
+		Example: "  create web\n  create --subnet 10.5.0.0/16 --ip-range 10.5.1.0/24 --gateway 10.5.0.1 web\n" +
+			"  create --internal -o com.docker.network.bridge.enable_icc=false back",
+		Args: app.ExactArgs(1),
+	}
+	fs := cmd.Flags()
+	fs.StringVarP(&o.Driver, "driver", "d", "bridge", "what it is made of; there is bridge only")
+	fs.StringArrayVar(&o.Subnets, "subnet", nil, "its addresses: ADDRESS/LENGTH (default: one that is free here)")
+	fs.StringArrayVar(&o.Ranges, "ip-range", nil, "part of the subnet, for containers that ask for no address")
+	fs.StringArrayVar(&o.Gateways, "gateway", nil, "address of its bridge (default: the subnet's first)")
+	fs.StringArrayVar(&reserved, "aux-address", nil, "address that no container gets: NAME=ADDRESS")
+	fs.BoolVar(&o.Internal, "internal", false, "no way out, and no way in")
+	fs.StringArrayVar(&labels, "label", nil, "label it: KEY=VALUE")
+	fs.StringArrayVarP(&options, "opt", "o", nil, "option of the driver: com.docker.network.bridge.name=NAME and others")
+	fs.BoolVar(&ipv4, "ipv4", true, "give containers IPv4 addresses, as there are no others")
+	fs.BoolVar(&ipv6, "ipv6", false, "refused: networks have IPv4 addresses only")
+	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
+		if ipv6 || !ipv4 {
+			return errdefs.Errorf(errdefs.ErrUnsupported, "--ipv6, --ipv4=false: networks have IPv4 addresses only")
+		}
+		o.Name = args[0]
+		if o.Labels, err = verbs.Labels(labels); err != nil {
+			return err
+		}
+		if o.Option, err = pairs("--opt", options); err != nil {
+			return err
+		}
+		if o.Reserved, err = pairs("--aux-address", reserved); err != nil {
+			return err
+		}
+		eng, err := a.Engine()
+		if err != nil {
+			return err
+		}
+		id, err := eng.CreateNetwork(cmd.Context(), o)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(a.Out, id)
+		return nil
+	}
+	return cmd
+}
+
+func pairs(flag string, texts []string) (map[string]string, error) {
+	var all map[string]string
+	for _, text := range texts {
+		key, value, ok := strings.Cut(text, "=")
+		if !ok || key == "" {
+			return nil, errdefs.Errorf(errdefs.ErrInvalid, "%s %s: want KEY=VALUE", flag, text)
+		}
+		if all == nil {
+			all = map[string]string{}
+		}
+		all[key] = value
+	}
+	return all, nil
+}
+
+func connect(a *app.App) *cobra.Command {
+	var flags parse.NetworkFlags
+	var priority int
+	cmd := &cobra.Command{
+		Use:     "connect [flags] NETWORK CONTAINER",
+		Short:   "Put a container on one more network",
+		Example: "  connect web db\n  connect --ip 10.5.0.9 --alias data web db",
+		Args:    app.ExactArgs(2),
+	}
+	cmd.Flags().StringArrayVar(&flags.Aliases, "alias", nil, "further name of the container on this network")
+	cmd.Flags().StringVar(&flags.IP, "ip", "", "its address, as 10.5.0.9")
+	cmd.Flags().IntVar(&priority, "gw-priority", 0, "the network with the highest has the default route, from a start on")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return onEngine(cmd.Context(), a, func(ctx context.Context, eng *engine.Engine) error {
+			net := fmt.Sprintf("name=%s,gw-priority=%d", args[0], priority)
+			return eng.ConnectNetwork(ctx, args[1], net, flags)
+		})
+	}
+	return cmd
+}
+
+func disconnect(a *app.App) *cobra.Command {
+	var force bool
+	cmd := &cobra.Command{
+		Use:     "disconnect [flags] NETWORK CONTAINER",
+		Short:   "Take a container off a network",
+		Example: "  disconnect web db",
+		Args:    app.ExactArgs(2),
+	}
+	cmd.Flags().BoolVarP(&force, "force", "f", false, "a container or network that is not there is no failure")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return onEngine(cmd.Context(), a, func(ctx context.Context, eng *engine.Engine) error {
+			err := verbs.Missing(a, force, eng.DisconnectNetwork(ctx, args[1], args[0]))
+			if errors.Is(err, verbs.ErrSilent) {
+				return nil
+			}
+			return err
+		})
+	}
+	return cmd
+}
+
+func onEngine(ctx context.Context, a *app.App, do func(context.Context, *engine.Engine) error) error {
+	eng, err := a.Engine()
+	if err != nil {
+		return err
+	}
+	return do(ctx, eng)
+}

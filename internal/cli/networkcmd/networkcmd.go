@@ -1,0 +1,159 @@
+// Package networkcmd holds the commands about networks, in docker's grammar.
+package networkcmd
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"cove/engine"
+	"cove/engine/networks"
+	"cove/internal/cli/app"
+	"cove/internal/cli/output"
+	"cove/internal/cli/verbs"
+)
+
+// Noun is `network` with its commands.
+func Noun(a *app.App) *cobra.Command {
+	noun := app.Noun(&cobra.Command{
+		Use:   "network COMMAND",
+		Short: "Manage networks: bridges on which containers find each other by name",
+	})
+	noun.AddCommand(create(a), list(a), inspect(a), connect(a), disconnect(a), remove(a), prune(a))
+	return noun
+}
+
+func list(a *app.App) *cobra.Command {
+	var filters []string
+	var out output.Options
+	var whole bool
+	cmd := &cobra.Command{
+		Use:     "ls [flags]",
+		Aliases: []string{"list"},
+		Short:   "List networks",
+		Example: "  ls\n  ls -q --filter type=custom",
+		Args:    app.NoArgs(),
+	}
+	cmd.Flags().StringArrayVarP(&filters, "filter", "f", nil,
+		"only some: name=, id=, driver=, label=, scope=, type=builtin|custom, dangling=")
+	cmd.Flags().StringVar(&out.Format, "format", "", "table, json, or a Go template")
+	cmd.Flags().BoolVar(&whole, "no-trunc", false, "whole ids")
+	cmd.Flags().BoolVarP(&out.Quiet, "quiet", "q", false, "only ids")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		terms, err := verbs.Terms(filters)
+		if err != nil {
+			return err
+		}
+		eng, err := a.Engine()
+		if err != nil {
+			return err
+		}
+		rows, err := eng.Networks(cmd.Context(), terms)
+		if err != nil {
+			return err
+		}
+		return table(whole).Write(a.Out, out, rows)
+	}
+	return cmd
+}
+
+func table(whole bool) output.List[networks.Network] {
+	id := func(n networks.Network) string {
+		if whole {
+			return n.ID
+		}
+		return n.ID[:min(12, len(n.ID))]
+	}
+	return output.List[networks.Network]{
+		ID: id,
+		Columns: []output.Column[networks.Network]{
+			{Field: "ID", Header: "NETWORK ID", Value: id},
+			{Field: "Name", Header: "NAME", Value: func(n networks.Network) string { return n.Name }},
+			{Field: "Driver", Header: "DRIVER", Value: func(n networks.Network) string { return n.Driver }},
+			{Field: "Scope", Header: "SCOPE", Value: func(n networks.Network) string { return n.Scope }},
+			{Field: "IPv4", Header: "IPV4", Extra: true, Value: func(n networks.Network) string {
+				return strconv.FormatBool(n.EnableIPv4)
+			}},
+			{Field: "IPv6", Header: "IPV6", Extra: true, Value: func(n networks.Network) string {
+				return strconv.FormatBool(n.EnableIPv6)
+			}},
+			{Field: "Internal", Header: "INTERNAL", Extra: true, Value: func(n networks.Network) string {
+				return strconv.FormatBool(n.Internal)
+			}},
+			{Field: "Labels", Header: "LABELS", Extra: true, Value: func(n networks.Network) string {
+				var all []string
+				for _, k := range slices.Sorted(maps.Keys(n.Labels)) {
+					all = append(all, k+"="+n.Labels[k])
+				}
+				return strings.Join(all, ",")
+			}},
+			{Field: "CreatedAt", Header: "CREATED AT", Extra: true, Value: func(n networks.Network) string {
+				return n.Created.Format(time.RFC3339Nano)
+			}},
+		},
+	}
+}
+
+func inspect(a *app.App) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "inspect [flags] NETWORK [NETWORK...]",
+		Short:   "Print everything about networks, as JSON",
+		Example: "  inspect web\n  inspect -f '{{range .Containers}}{{.Name}} {{end}}' web",
+	}
+	return verbs.Inspect(a, cmd, func(ctx context.Context, eng *engine.Engine, ref string) (any, error) {
+		return eng.InspectNetwork(ctx, ref)
+	})
+}
+
+func remove(a *app.App) *cobra.Command {
+	var force bool
+	cmd := &cobra.Command{
+		Use:     "rm [flags] NETWORK [NETWORK...]",
+		Aliases: []string{"remove"},
+		Short:   "Remove networks that no running container is on",
+		Example: "  rm web",
+		Args:    app.MinArgs(1),
+	}
+	cmd.Flags().BoolVarP(&force, "force", "f", false, "one that is not there is no failure")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return verbs.Each(cmd.Context(), a, args, func(eng *engine.Engine, ctx context.Context, ref string) error {
+			return verbs.Missing(a, force, eng.RemoveNetwork(ctx, ref))
+		})
+	}
+	return cmd
+}
+
+func prune(a *app.App) *cobra.Command {
+	var force bool
+	var filters []string
+	cmd := &cobra.Command{
+		Use:     "prune [flags]",
+		Short:   "Remove networks that no container asks for",
+		Example: "  prune\n  prune --filter label=team=web",
+		Args:    app.NoArgs(),
+	}
+	cmd.Flags().BoolVarP(&force, "force", "f", false, "accepted for docker's sake: prune never asks")
+	cmd.Flags().StringArrayVar(&filters, "filter", nil, "only some: label=")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		terms, err := verbs.Terms(filters)
+		if err != nil {
+			return err
+		}
+		eng, err := a.Engine()
+		if err != nil {
+			return err
+		}
+		removed, err := eng.PruneNetworks(cmd.Context(), terms)
+		if len(removed) > 0 {
+			fmt.Fprintf(a.Out, "Deleted Networks:\n%s\n\n", strings.Join(removed, "\n"))
+		}
+		return err
+	}
+	return cmd
+}

@@ -1,0 +1,219 @@
+// Package definition keeps what people said of the networks they made: one
+// directory of each, <root>/network/named/<id>, which holds network.json and,
+// while containers are on the network, the pool of its addresses.
+package definition
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"cove/errdefs"
+	"cove/internal/atomicfile"
+	"cove/internal/filelock"
+	"cove/internal/ids"
+	"cove/internal/leanjson"
+)
+
+// Network is one network that somebody made: a bridge of its own.
+type Network struct {
+	ID      string    `json:"id"`
+	Name    string    `json:"name"`
+	Created time.Time `json:"created"`
+	// Subnet is IPv4. Gateway is the bridge's own address; Range, when it is set,
+	// holds the addresses that are given to containers which ask for none.
+	Subnet  netip.Prefix `json:"subnet"`
+	Gateway netip.Addr   `json:"gateway"`
+	Range   netip.Prefix `json:"range,omitzero"`
+	// Internal has no way out, and no way in.
+	Internal bool              `json:"internal,omitempty"`
+	Labels   map[string]string `json:"labels,omitempty"`
+	// Options are docker's, as they were given; Settings is what they mean.
+	Options map[string]string `json:"options,omitempty"`
+	// Reserved are addresses that no container gets, by what they are for.
+	Reserved map[string]netip.Addr `json:"reserved,omitempty"`
+}
+
+// Bridge is the name of the network's link on the host.
+func (n Network) Bridge() string {
+	if name := n.Options[OptionBridge]; name != "" {
+		return name
+	}
+	return "br-" + ids.Short(n.ID)
+}
+
+// Store is the definitions of one local root. It is safe for concurrent use, by
+// several processes too.
+type Store struct{ dir string }
+
+// Open returns the definitions below a root's network directory; nothing is made yet.
+func Open(dir string) *Store { return &Store{dir: filepath.Join(dir, "named")} }
+
+// Dir is the directory of the network with an ID.
+func (s *Store) Dir(id string) string { return filepath.Join(s.dir, id) }
+
+// FileName is what a directory of a network has.
+const FileName = "network.json"
+
+// Add keeps a new network. complete is called with those that are there, while no
+// other can be added, and says what the new one is; a name that is taken is
+// errdefs.ErrExists.
+func (s *Store) Add(
+	ctx context.Context, n Network, complete func(n *Network, all []Network) error,
+) (Network, error) {
+	if !ids.ValidName(n.Name) {
+		return n, errdefs.Errorf(errdefs.ErrInvalid,
+			"network %q: a name has 2 to 128 of the characters [a-zA-Z0-9_.-], the first a letter or digit", n.Name)
+	}
+	unlock, err := s.lock(ctx)
+	if err != nil {
+		return n, err
+	}
+	defer unlock()
+	all, err := s.All()
+	if err != nil {
+		return n, err
+	}
+	if slices.ContainsFunc(all, func(o Network) bool { return o.Name == n.Name }) {
+		return n, errdefs.Errorf(errdefs.ErrExists, "network with name %s already exists", n.Name)
+	}
+	n.ID = ids.New()
+	if err := complete(&n, all); err != nil {
+		return n, err
+	}
+	return n, s.write(n)
+}
+
+func (s *Store) lock(ctx context.Context) (func(), error) {
+	if err := os.MkdirAll(s.dir, 0o700); err != nil {
+		return nil, fmt.Errorf("network: making the directory of networks: %w", err)
+	}
+	lock, err := filelock.Open(ctx, filepath.Join(s.dir, "lock"), filelock.Exclusive)
+	if err != nil {
+		return nil, fmt.Errorf("network: %w", err)
+	}
+	return func() { filelock.Release(lock) }, nil
+}
+
+// write makes the network durable. The file appears whole, by a rename; a
+// directory without one is of nobody.
+func (s *Store) write(n Network) error {
+	data, err := leanjson.Marshal(n)
+	if err != nil {
+		return fmt.Errorf("network %s: %w", n.Name, err)
+	}
+	dir := s.Dir(n.ID)
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return fmt.Errorf("network %s: %w", n.Name, err)
+	}
+	err = atomicfile.WriteFile(filepath.Join(dir, FileName), data, 0o600, atomicfile.Synced)
+	if err == nil {
+		err = errors.Join(atomicfile.SyncDir(atomicfile.Host{}, dir), atomicfile.SyncDir(atomicfile.Host{}, s.dir))
+	}
+	if err != nil {
+		return fmt.Errorf("network %s: %w", n.Name, err)
+	}
+	return nil
+}
+
+// Get is the network with an ID; errdefs.ErrNotFound if there is none.
+func (s *Store) Get(id string) (Network, error) {
+	var n Network
+	if !ids.Valid(id) {
+		return n, notFound(id)
+	}
+	data, err := os.ReadFile(filepath.Join(s.Dir(id), FileName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return n, notFound(ids.Short(id))
+	}
+	if err == nil {
+		err = leanjson.Unmarshal(data, &n)
+	}
+	if err != nil {
+		return n, fmt.Errorf("network %s: %w", ids.Short(id), err)
+	}
+	return n, nil
+}
+
+func notFound(ref string) error {
+	return errdefs.Errorf(errdefs.ErrNotFound, "network %s not found", ref)
+}
+
+// Find is the network of a name, an ID or a prefix of one that is unambiguous;
+// errdefs.ErrNotFound if there is none.
+func (s *Store) Find(ref string) (Network, error) {
+	all, err := s.All()
+	if err != nil {
+		return Network{}, err
+	}
+	var found []Network
+	for _, n := range all {
+		if n.Name == ref || n.ID == ref {
+			return n, nil
+		}
+		if ref != "" && strings.HasPrefix(n.ID, ref) {
+			found = append(found, n)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return Network{}, notFound(ref)
+	case 1:
+		return found[0], nil
+	}
+	return Network{}, errdefs.Errorf(errdefs.ErrInvalid, "network %s is ambiguous (%d matches found on ID prefix)", ref,
+		len(found))
+}
+
+// All lists the networks by name.
+func (s *Store) All() ([]Network, error) {
+	entries, err := os.ReadDir(s.dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("network: listing networks: %w", err)
+	}
+	var all []Network
+	for _, e := range entries {
+		n, err := s.Get(e.Name())
+		if errors.Is(err, errdefs.ErrNotFound) {
+			continue // half made, or being removed
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, n)
+	}
+	slices.SortFunc(all, func(a, b Network) int { return strings.Compare(a.Name, b.Name) })
+	return all, nil
+}
+
+// Remove forgets a network. idle says that nothing needs it, and calls forget
+// while that stays true; no network can be added meanwhile. One that is not there
+// is errdefs.ErrNotFound.
+func (s *Store) Remove(ctx context.Context, id string, idle func(n Network, forget func() error) error) error {
+	unlock, err := s.lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	n, err := s.Get(id)
+	if err != nil {
+		return err
+	}
+	// Without the file it is no network any more, also when the rest stays.
+	forget := func() error { return os.Remove(filepath.Join(s.Dir(id), FileName)) }
+	if err := idle(n, forget); err != nil {
+		return err
+	}
+	err = errors.Join(os.RemoveAll(s.Dir(id)), atomicfile.SyncDir(atomicfile.Host{}, s.dir))
+	if err != nil {
+		return fmt.Errorf("network %s: %w", n.Name, err)
+	}
+	return nil
+}

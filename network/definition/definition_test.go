@@ -1,0 +1,105 @@
+package definition
+
+import (
+	"errors"
+	"net/netip"
+	"testing"
+
+	"cove/errdefs"
+)
+
+func complete(n *Network, _ []Network) error { return n.Complete() }
+
+func TestStore(t *testing.T) {
+	t.Parallel()
+	s := Open(t.TempDir())
+	if all, err := s.All(); err != nil || len(all) != 0 {
+		t.Errorf("All of an empty root is %v, %v", all, err)
+	}
+	web := Network{Name: "web", Subnet: netip.MustParsePrefix("10.1.0.0/16"), Options: map[string]string{OptionMTU: "1400"}}
+	made, err := s.Add(t.Context(), web, complete)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if made.Gateway != netip.MustParseAddr("10.1.0.1") || made.Bridge() != "br-"+made.ID[:12] {
+		t.Errorf("made %+v", made)
+	}
+	if _, err := s.Add(t.Context(), web, complete); !errors.Is(err, errdefs.ErrExists) {
+		t.Errorf("a second web: %v", err)
+	}
+	for _, name := range []string{"", "x", "../web", "-web"} {
+		if _, err := s.Add(t.Context(), Network{Name: name}, complete); !errors.Is(err, errdefs.ErrInvalid) {
+			t.Errorf("name %q: %v", name, err)
+		}
+	}
+	for _, ref := range []string{"web", made.ID, made.ID[:12], made.ID[:4]} {
+		if found, err := s.Find(ref); err != nil || found.ID != made.ID || found.Options[OptionMTU] != "1400" {
+			t.Errorf("Find(%s) is %+v, %v", ref, found, err)
+		}
+	}
+	for _, ref := range []string{"", "nope", "we"} {
+		if _, err := s.Find(ref); !errors.Is(err, errdefs.ErrNotFound) {
+			t.Errorf("Find(%q): %v", ref, err)
+		}
+	}
+	busy := errors.New("busy")
+	if err := s.Remove(t.Context(), made.ID, func(Network, func() error) error { return busy }); !errors.Is(err, busy) {
+		t.Errorf("Remove of a busy one: %v", err)
+	}
+	idle := func(_ Network, forget func() error) error { return forget() }
+	if err := s.Remove(t.Context(), made.ID, idle); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.Get(made.ID); !errors.Is(err, errdefs.ErrNotFound) {
+		t.Errorf("Get of a removed one: %v", err)
+	}
+}
+
+func TestComplete(t *testing.T) {
+	t.Parallel()
+	sub := netip.MustParsePrefix("10.1.2.0/24")
+	addr := netip.MustParseAddr
+	tests := []struct {
+		name string
+		n    Network
+		kind error
+	}{
+		{"all that can be", Network{
+			Subnet: sub, Gateway: addr("10.1.2.9"), Range: netip.MustParsePrefix("10.1.2.128/25"),
+			Reserved: map[string]netip.Addr{"printer": addr("10.1.2.7")},
+			Options: map[string]string{
+				OptionBridge: "br0", OptionICC: "false", OptionMasquerade: "true", OptionHostIP: "127.0.0.1", OptionMTU: "1400",
+			},
+		}, nil},
+		{"no subnet", Network{}, errdefs.ErrUnsupported},
+		{"IPv6", Network{Subnet: netip.MustParsePrefix("fd00::/64")}, errdefs.ErrUnsupported},
+		{"bits of a host", Network{Subnet: netip.MustParsePrefix("10.1.2.3/24")}, errdefs.ErrInvalid},
+		{"too small", Network{Subnet: netip.MustParsePrefix("10.1.2.0/31")}, errdefs.ErrInvalid},
+		{"gateway elsewhere", Network{Subnet: sub, Gateway: addr("10.1.3.1")}, errdefs.ErrInvalid},
+		{"range elsewhere", Network{Subnet: sub, Range: netip.MustParsePrefix("10.1.3.0/25")}, errdefs.ErrInvalid},
+		{"wider range", Network{Subnet: sub, Range: netip.MustParsePrefix("10.1.0.0/16")}, errdefs.ErrInvalid},
+		{"reserved elsewhere", Network{Subnet: sub, Reserved: map[string]netip.Addr{"x": addr("1.2.3.4")}}, errdefs.ErrInvalid},
+	}
+	for key, value := range map[string]string{
+		OptionBridge: "a/b", OptionICC: "maybe", OptionMTU: "12", OptionHostIP: "::1", "com.example": "1",
+		OptionMasquerade: "",
+	} {
+		n := Network{Subnet: sub, Options: map[string]string{key: value}}
+		tests = append(tests, struct {
+			name string
+			n    Network
+			kind error
+		}{key, n, errdefs.ErrInvalid})
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			if err := tt.n.Complete(); !errors.Is(err, tt.kind) {
+				t.Errorf("got %v, want %v", err, tt.kind)
+			}
+		})
+	}
+	if tests[0].n.Bridge() != "br0" {
+		t.Errorf("the bridge is %s", tests[0].n.Bridge())
+	}
+}

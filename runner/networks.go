@@ -1,0 +1,109 @@
+package runner
+
+import (
+	"context"
+	"slices"
+
+	"cove/errdefs"
+	"cove/network"
+	"cove/runner/record"
+)
+
+// Networks are the networks of this root.
+func (r *Runner) Networks() *network.Network { return r.net }
+
+// Asked is the network that the container asks for, with what was connected and
+// disconnected since it was made.
+func (c *Container) Asked() (network.Config, error) { return c.record().AskedNetwork(c.Config()) }
+
+// Connect puts the container on one more network: at once when it runs, else from
+// its next start on. One that it is on already is errdefs.ErrConflict, as is a
+// container that has no network of its own.
+func (c *Container) Connect(ctx context.Context, at network.Attachment) error {
+	return c.changeNetworks(ctx, func(n *record.Networks, live *network.Running) error {
+		if slices.ContainsFunc(n.Asked, func(a network.Attachment) bool { return a.Network == at.Network }) {
+			return errdefs.Errorf(errdefs.ErrConflict, "container %s is already connected to network %s", c, at.Name)
+		}
+		n.Asked = append(n.Asked, at)
+		if live == nil {
+			return nil
+		}
+		got, err := c.r.net.Join(*live, at)
+		n.Attached = append(n.Attached, got)
+		return err
+	})
+}
+
+// Disconnect takes the container off a network; one that it is not on is
+// errdefs.ErrInvalid.
+func (c *Container) Disconnect(ctx context.Context, id, name string) error {
+	return c.changeNetworks(ctx, func(n *record.Networks, live *network.Running) error {
+		i := slices.IndexFunc(n.Asked, func(a network.Attachment) bool { return a.Network == id })
+		if i < 0 {
+			return errdefs.Errorf(errdefs.ErrInvalid, "container %s is not connected to network %s", c, name)
+		}
+		n.Asked = slices.Delete(n.Asked, i, i+1)
+		if live == nil {
+			return nil
+		}
+		for j, a := range n.Attached {
+			if a.Network == id {
+				n.Attached = slices.Delete(slices.Clone(n.Attached), j, j+1)
+				return c.r.net.Leave(*live, a)
+			}
+		}
+		return nil
+	})
+}
+
+// changeNetworks has change work on the networks as they are, and records what it
+// made of them. live is nil for a container that does not run.
+func (c *Container) changeNetworks(
+	ctx context.Context, change func(n *record.Networks, live *network.Running) error,
+) error {
+	unlock, err := c.Lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	st, err := c.State(ctx)
+	if err != nil {
+		return err
+	}
+	asked, err := c.Asked()
+	if err != nil {
+		return err
+	}
+	if _, joins := asked.Mode.Peer(); joins || asked.Mode == network.Host ||
+		c.Config().Network.Mode == network.None {
+		return errdefs.Errorf(errdefs.ErrConflict,
+			"container %s has network %s, beside which it can be on no other", c, c.Config().Network.Mode)
+	}
+	n := record.Networks{Asked: asked.Attachments}
+	if len(n.Asked) == 0 && asked.Mode != network.None {
+		n.Asked = []network.Attachment{{Name: string(network.Bridge)}}
+	}
+	var live *network.Running
+	if st.Alive() {
+		n.Monitor, n.Attached = st.Monitor, attached(st)
+		live = &network.Running{
+			ID: c.ID(), Name: c.Name(), PID: st.Pid, Owner: c.record().Holder(record.MonitorLock), Attached: n.Attached,
+		}
+	}
+	if err := change(&n, live); err != nil {
+		return err
+	}
+	return c.record().SetNetworks(n)
+}
+
+// attached is what a running container has, also on the default bridge alone.
+func attached(st record.State) []network.Attached {
+	n := st.Network
+	if len(n.Attached) > 0 || !n.IP.IsValid() {
+		return n.Attached
+	}
+	return []network.Attached{{
+		Name: string(network.Bridge), Interface: "eth0", Veth: n.Veth, IP: n.IP, Gateway: n.Gateway, MAC: n.MAC,
+		Bridge: n.Bridge,
+	}}
+}
