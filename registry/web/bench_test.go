@@ -91,7 +91,7 @@ func fillUp(b *testing.B, s *webtest.Site) {
 		dgst, layer := digest.FromString(repo+tag), digest.FromString("layer "+tag)
 		for _, step := range []func() error{
 			func() error { return tx.AddBytes(ctx, layer, 1<<20) },
-			func() error { return tx.AddBlob(ctx, id, layer, tx.Now()) },
+			func() error { return tx.AddBlob(ctx, id, layer, tx.Now().Add(time.Hour)) },
 			func() error { return tx.AddBytes(ctx, dgst, 500) },
 			func() error {
 				return tx.AddManifest(ctx, id, metadata.Manifest{

@@ -77,6 +77,9 @@ func open(t *testing.T, s *webtest.Site) browser {
 	if err != nil {
 		t.Skip("needs Chromium: install Debian's package chromium")
 	}
+	if _, err := os.Stat("../view/dist/sums.json"); err != nil {
+		t.Skip("needs htmx: run make web")
+	}
 	opts := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath(path), chromedp.NoSandbox,
 		chromedp.Flag("force-color-profile", "srgb"), chromedp.Flag("hide-scrollbars", true), chromedp.WSURLReadTimeout(time.Minute))
 	alloc, stop := chromedp.NewExecAllocator(context.Background(), opts...)
