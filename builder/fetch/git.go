@@ -143,8 +143,48 @@ func (g Git) fetch(ctx context.Context, repo *plan.Git, dir, hash string) error 
 	if repo.NoSubmodules {
 		return nil
 	}
-	_, err := g.run(ctx, repo, dir, "submodule", "--quiet", "update", "--init", "--recursive", "--depth=1")
-	return err
+	return g.submodules(ctx, repo, dir, 0)
+}
+
+// deepest is how many submodules may be in one another.
+const deepest = 16
+
+// submodules checks out those of the repository in dir, and theirs. A level is
+// looked at before it is fetched: its URLs are as little trusted as the first.
+func (g Git) submodules(ctx context.Context, repo *plan.Git, dir string, depth int) error {
+	if _, err := os.Lstat(filepath.Join(dir, ".gitmodules")); err != nil {
+		return nil //nolint:nilerr // it has none
+	}
+	if depth == deepest {
+		return errdefs.Errorf(errdefs.ErrInvalid, "%s: submodules are nested deeper than %d",
+			plan.ShowURL(repo.Remote), deepest)
+	}
+	out, err := g.run(ctx, repo, dir, "config", "-f", ".gitmodules", "--get-regexp", `^submodule\..*\.(url|path)$`)
+	if err != nil {
+		return err
+	}
+	var below []string
+	for line := range strings.Lines(string(out)) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if strings.HasSuffix(key, ".path") && filepath.IsLocal(value) {
+			below = append(below, value)
+		}
+		relative := strings.HasPrefix(value, "./") || strings.HasPrefix(value, "../") // to the remote
+		if strings.HasSuffix(key, ".url") && g.Guarded && !relative {
+			if err := refuseLocalHost(ctx, value); err != nil {
+				return err
+			}
+		}
+	}
+	if _, err := g.run(ctx, repo, dir, "submodule", "--quiet", "update", "--init", "--depth=1"); err != nil {
+		return err
+	}
+	for _, path := range below {
+		if err := g.submodules(ctx, repo, filepath.Join(dir, path), depth+1); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // run executes git and returns what it printed.

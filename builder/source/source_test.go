@@ -249,6 +249,29 @@ func TestGitToken(t *testing.T) {
 	}
 }
 
+// TestSubmodules: they are part of the context, unless that is refused.
+func TestSubmodules(t *testing.T) {
+	t.Parallel()
+	inner, outer := gittest.New(t), gittest.New(t)
+	inner.Commit(map[string]string{"file": "inner"})
+	outer.Commit(map[string]string{"Dockerfile": "FROM outer"})
+	outer.Git("submodule", "--quiet", "add", inner.URL, "sub")
+	outer.Git("commit", "-q", "-m", "sub")
+	for suffix, want := range map[string]bool{"": true, "?submodules=false": false} {
+		c, err := opened(t, Source{Dir: outer.URL + suffix})
+		if err != nil {
+			t.Errorf("%q: %v", suffix, err)
+			continue
+		}
+		if e, err := c.Lstat("sub/file"); err != nil || (e != nil) != want {
+			t.Errorf("%q: the submodule's file: %v %v", suffix, e, err)
+		}
+		if e, _ := c.Lstat("sub/.git"); e != nil {
+			t.Errorf("%q: the submodule's .git is part of the context", suffix)
+		}
+	}
+}
+
 func TestOpenNamed(t *testing.T) {
 	t.Parallel()
 	dir := makeTree(t, map[string]string{".dockerignore": "no\n", "no": "", "yes": ""})
