@@ -103,7 +103,7 @@ func TestLogOptions(t *testing.T) {
 			kept += info.Size()
 		}
 	}
-	if kept == 0 || kept > 80<<10 {
+	if kept == 0 || kept > 45<<10 {
 		t.Errorf("%d bytes are kept, of about 300,000", kept)
 	}
 	if id, err = create("none", nil); err != nil {

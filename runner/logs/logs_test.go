@@ -335,3 +335,32 @@ func TestFollowUntil(t *testing.T) {
 		}
 	}
 }
+
+// TestRotationOfMuchAtOnce: no file is much larger than it may be, however much
+// comes in one piece.
+func TestRotationOfMuchAtOnce(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "log")
+	w, err := Create(path, 4096, 3, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Write("stdout", bytes.Repeat([]byte("a line\n"), 5000)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 4 {
+		info, err := os.Stat(rotated(path, i))
+		if i == 3 {
+			if err == nil {
+				t.Error("a fourth file")
+			}
+			continue
+		}
+		if err != nil || info.Size() > 4096+200 || i > 0 && info.Size() < 2048 {
+			t.Errorf("file %d: %v, %v", i, info, err)
+		}
+	}
+}

@@ -90,23 +90,31 @@ func (w *Writer) Write(stream string, text []byte) error {
 		if !whole {
 			n = wholeRunes(held)
 		}
+		before := len(w.out)
 		w.out = appendEntry(w.out, held[:n], whole, stream, now)
 		w.partial[stream] = append(held[:0], held[n:]...)
+		// What came at once may be more than a file may hold.
+		if before > 0 && w.size+int64(len(w.out)) > w.maxSize {
+			if err := w.flush(w.out[:before]); err != nil {
+				return err
+			}
+			w.out = append(w.out[:0], w.out[before:]...)
+		}
 	}
-	return w.flush()
+	return w.flush(w.out)
 }
 
 // flush writes whole entries only, so that a rotated file always ends in one.
-func (w *Writer) flush() error {
-	if len(w.out) == 0 {
+func (w *Writer) flush(entries []byte) error {
+	if len(entries) == 0 {
 		return nil
 	}
-	if w.size > 0 && w.size+int64(len(w.out)) > w.maxSize {
+	if w.size > 0 && w.size+int64(len(entries)) > w.maxSize {
 		if err := w.rotate(); err != nil {
 			return err
 		}
 	}
-	n, err := w.file.Write(w.out)
+	n, err := w.file.Write(entries)
 	w.size += int64(n)
 	if err != nil {
 		return fmt.Errorf("logs: writing %s: %w", w.path, err)
@@ -148,7 +156,7 @@ func (w *Writer) Close() error {
 		}
 	}
 	w.partial = map[string][]byte{}
-	return errors.Join(w.flush(), w.file.Close())
+	return errors.Join(w.flush(w.out), w.file.Close())
 }
 
 // wholeRunes is how much of text ends with a whole rune, so that none is cut in
