@@ -3,7 +3,9 @@ package objects
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"net/url"
 	"syscall"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -19,9 +21,9 @@ func (b *Bucket) failed(key string, err error) error {
 	if err == nil || errors.Is(err, context.Canceled) {
 		return err
 	}
-	place := b.Name() + key
-	code := codeOf(err)
-	switch status := statusOf(err); {
+	place, code, status := b.Name()+key, codeOf(err), statusOf(err)
+	err = reason(err)
+	switch {
 	case code == "NoSuchBucket":
 		return errdefs.Errorf(errdefs.ErrUnavailable, "%s: there is no such bucket; make it, or name another: %w",
 			place, err)
@@ -36,6 +38,20 @@ func (b *Bucket) failed(key string, err error) error {
 			"%s: the storage refuses the credentials it was given, or they lack a right: %w", place, err)
 	}
 	return errdefs.Errorf(errdefs.ErrUnavailable, "%s: %w", place, err)
+}
+
+// reason is what of a failure tells somebody something: the service's words, or what
+// became of the connection; not the client's story of how often it tried.
+func reason(err error) error {
+	var api smithy.APIError
+	if errors.As(err, &api) && api.ErrorMessage() != "" {
+		return fmt.Errorf("%s: %s", api.ErrorCode(), api.ErrorMessage())
+	}
+	var sent *url.Error
+	if errors.As(err, &sent) {
+		return sent.Err
+	}
+	return err
 }
 
 // codeOf is the service's own word for a failure; "" without one.
