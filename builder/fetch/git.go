@@ -153,7 +153,7 @@ const deepest = 16
 // looked at before it is fetched: its URLs are as little trusted as the first.
 func (g Git) submodules(ctx context.Context, repo *plan.Git, dir string, depth int) error {
 	if _, err := os.Lstat(filepath.Join(dir, ".gitmodules")); err != nil {
-		return nil //nolint:nilerr // it has none
+		return nil // it has none
 	}
 	if depth == deepest {
 		return errdefs.Errorf(errdefs.ErrInvalid, "%s: submodules are nested deeper than %d",
