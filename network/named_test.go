@@ -2,6 +2,7 @@ package network
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"net"
 	"net/netip"
@@ -33,6 +34,14 @@ func define(t *testing.T, n *Network, def definition.Network) definition.Network
 		}
 	})
 	return def
+}
+
+// someSubnet is none that a root chooses by itself: other tests do that meanwhile,
+// and one that was chosen is held only while a container is on it.
+func someSubnet() netip.Prefix {
+	var b [2]byte
+	_, _ = rand.Read(b[:])
+	return netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 20 + b[0]%60, b[1], 0}), 24)
 }
 
 func on(defs ...definition.Network) Config {
@@ -75,9 +84,9 @@ func TestNetworksAreApart(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
 	n := testNetwork(t)
-	web := define(t, n, definition.Network{Name: "web"})
-	back := define(t, n, definition.Network{Name: "back", Internal: true})
-	lone := define(t, n, definition.Network{Name: "lone", Options: map[string]string{definition.OptionICC: "false"}})
+	web := define(t, n, definition.Network{Subnet: someSubnet(), Name: "web"})
+	back := define(t, n, definition.Network{Subnet: someSubnet(), Name: "back", Internal: true})
+	lone := define(t, n, definition.Network{Subnet: someSubnet(), Name: "lone", Options: map[string]string{definition.OptionICC: "false"}})
 	server := connect(t, n, newID(), on(web, back, lone))
 	serve(t, server, "hello")
 	addr := func(i int) string { return net.JoinHostPort(server.State.Attached[i].IP.Addr().String(), "7000") }
@@ -115,7 +124,7 @@ func TestPortsOnANamedNetwork(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
 	n := testNetwork(t)
-	web := define(t, n, definition.Network{Name: "web", Options: map[string]string{definition.OptionHostIP: "127.0.0.1"}})
+	web := define(t, n, definition.Network{Subnet: someSubnet(), Name: "web", Options: map[string]string{definition.OptionHostIP: "127.0.0.1"}})
 	cfg := on(web)
 	cfg.Ports = []publish.Port{{ContainerPort: 7000}}
 	e := connect(t, n, newID(), cfg)
@@ -161,8 +170,8 @@ func TestNamesAndJoining(t *testing.T) {
 	t.Parallel()
 	needRoot(t)
 	n := testNetwork(t)
-	web := define(t, n, definition.Network{Name: "web", Internal: true}) // asks nobody outside
-	front := define(t, n, definition.Network{Name: "front"})
+	web := define(t, n, definition.Network{Subnet: someSubnet(), Name: "web", Internal: true}) // asks nobody outside
+	front := define(t, n, definition.Network{Subnet: someSubnet(), Name: "front"})
 	asking := connect(t, n, newID(), on(web))
 	cfg := on(front)
 	cfg.Name, cfg.DNS = "db", []string{"127.0.0.1"}

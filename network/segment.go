@@ -341,7 +341,7 @@ func deleteLink(name, alias string) error {
 	defer host.Close()
 	link, err := host.LinkByName(name)
 	if err != nil || link.Attrs().Alias != alias {
-		return nil //nolint:nilerr // it is removed with its namespace
+		return nil // it is removed with its namespace
 	}
 	if err := host.LinkDel(link); err != nil && !errors.Is(err, unix.ENODEV) && !errors.Is(err, unix.EINVAL) {
 		return fmt.Errorf("network: removing %s: %w", name, err)

@@ -2,7 +2,9 @@ package resolve
 
 import (
 	"context"
+	"errors"
 	"net"
+	"os"
 	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
@@ -67,7 +69,7 @@ func askUDP(ctx context.Context, server string, q query, msg []byte) ([]byte, er
 		_ = conn.SetReadDeadline(time.Now().Add(resend)) // only fails when it is closed
 		for {
 			n, err := conn.Read(buf)
-			if e, ok := err.(net.Error); ok && e.Timeout() && ctx.Err() == nil {
+			if errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() == nil {
 				break
 			}
 			if err != nil {
