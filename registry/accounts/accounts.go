@@ -82,6 +82,58 @@ func (a *Accounts) SetPassword(ctx context.Context, by auth.Caller, name, passwo
 	return err
 }
 
+// Change is what of an account is to be changed; nil stays as it is.
+type Change struct {
+	Admin    *bool // is a system administrator
+	Disabled *bool // may not sign in
+	// If, unless it is nil, is asked about the account as it is, within the
+	// transaction: its error is the answer, and nothing is changed.
+	If func(metadata.User) error
+}
+
+// Change changes an account and returns it. Tokens and sessions from before end
+// within a second. The last administrator who may sign in is errdefs.ErrConflict.
+func (a *Accounts) Change(ctx context.Context, by auth.Caller, name string, c Change) (u metadata.User, err error) {
+	if err := a.judge.Permit(ctx, a.db, by, auth.ManageUsers, ""); err != nil {
+		return u, err
+	}
+	err = a.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
+		if u, err = tx.UserForUpdate(ctx, name); err != nil {
+			return err
+		}
+		if c.If != nil {
+			if err := c.If(u); err != nil {
+				return err
+			}
+		}
+		before := u
+		if c.Admin != nil {
+			u.Admin = *c.Admin
+		}
+		if c.Disabled != nil {
+			u.Disabled = *c.Disabled
+		}
+		if u == before {
+			return nil
+		}
+		if err := tx.SetUser(ctx, name, u.Admin, u.Disabled); err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, by, audit.Change{
+			Action: "user.change", Object: name, Detail: fmt.Sprintf("admin=%t disabled=%t", u.Admin, u.Disabled),
+		})
+	})
+	return u, err
+}
+
+// Get is the account of a name.
+func (a *Accounts) Get(ctx context.Context, by auth.Caller, name string) (metadata.User, error) {
+	if err := a.mayChange(ctx, by, name); err != nil {
+		return metadata.User{}, err
+	}
+	return a.db.UserByName(ctx, name)
+}
+
 // mayChange lets everybody change what is his own.
 func (a *Accounts) mayChange(ctx context.Context, by auth.Caller, name string) error {
 	if by.UserID != 0 && by.Name == name && !by.Token() {

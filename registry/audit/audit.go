@@ -33,9 +33,24 @@ func New(db *metadata.DB, judge auth.Judge) *Log { return &Log{db: db, judge: ju
 
 // Newest returns the newest n lines, the newest first. Who may not read them
 // gets the errors of auth.Judge's Permit.
-func (l *Log) Newest(ctx context.Context, by auth.Caller, n int) ([]metadata.Event, error) {
+func (l *Log) Newest(ctx context.Context, by auth.Caller, n int) ([]Event, error) {
+	events, _, err := l.Page(ctx, by, Query{N: n})
+	return events, err
+}
+
+// Page returns the lines that q asks for, the newest first; more says that there
+// are others. Errors are those of Newest.
+func (l *Log) Page(
+	ctx context.Context, by auth.Caller, q Query,
+) (page []Event, more bool, err error) {
 	if err := l.judge.Permit(ctx, l.db, by, auth.ReadAudit, ""); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return l.db.Events(ctx, n)
+	n := q.N
+	q.N++
+	page, err = lines(ctx, l.db.Querier(), q)
+	if len(page) > n {
+		return page[:n], true, err
+	}
+	return page, false, err
 }

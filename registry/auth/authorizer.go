@@ -179,6 +179,11 @@ func (a *Authorizer) standing(ctx context.Context, c Caller, project string) (me
 		func(st metadata.Standing) bool { return st.Role != 0 || st.ProjectPublic })
 }
 
+// Identify finds out who is asking, by password or token, for what is no part of
+// the protocol. Wrong credentials are errdefs.ErrUnauthenticated; without any it
+// is the zero Caller.
+func (a *Authorizer) Identify(r *http.Request) (Caller, error) { return a.identify(r) }
+
 // identify finds out who is asking.
 func (a *Authorizer) identify(r *http.Request) (Caller, error) {
 	header := r.Header.Get("Authorization")
@@ -219,7 +224,7 @@ func (a *Authorizer) identifyToken(ctx context.Context, text string) (Caller, er
 		return Caller{}, errToken("its account is gone")
 	case err != nil:
 		return Caller{}, err
-	case u.ID != c.UserID || u.Epoch != c.Epoch:
+	case u.ID != c.UserID || u.Epoch != c.Epoch || u.Disabled:
 		return Caller{}, errToken("its account has changed")
 	}
 	return Caller{UserID: u.ID, Name: u.Name, Admin: u.Admin, cap: c.grant()}, nil

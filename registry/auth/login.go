@@ -57,7 +57,7 @@ func (l *Login) Check(ctx context.Context, name, password, address string) (meta
 	}
 	try := &throttle.Attempt{Name: name, Address: address, Mark: l.mark(u, password)}
 	if u.ID != 0 && l.throttle.Remembered(try) {
-		return u, nil
+		return enabled(u)
 	}
 	done, err := l.turn(ctx, try)
 	if err != nil {
@@ -65,7 +65,7 @@ func (l *Login) Check(ctx context.Context, name, password, address string) (meta
 	}
 	defer done()
 	if u.ID != 0 && l.throttle.Remembered(try) { // by who had the turn before
-		return u, nil
+		return enabled(u)
 	}
 	right, err := l.hasher.Verify(ctx, u.PasswordHash, password) // also for nobody: it takes as long
 	switch {
@@ -76,6 +76,15 @@ func (l *Login) Check(ctx context.Context, name, password, address string) (meta
 		return metadata.User{}, errRefused()
 	}
 	l.throttle.Succeeded(try)
+	return enabled(u)
+}
+
+// enabled refuses a disabled account. Only who knows its password is told so.
+func enabled(u metadata.User) (metadata.User, error) {
+	if u.Disabled {
+		return metadata.User{}, errdefs.Errorf(errdefs.ErrUnauthenticated,
+			"user %q is disabled; ask an administrator of the registry", u.Name)
+	}
 	return u, nil
 }
 

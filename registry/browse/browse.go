@@ -142,16 +142,30 @@ type Member struct {
 
 // Members lists the members of a project, by name, for those who may choose them.
 func (b *Browser) Members(ctx context.Context, by auth.Caller, project string) ([]Member, error) {
+	all, _, err := b.MembersPage(ctx, by, project, Query{N: 1<<31 - 2})
+	return all, err
+}
+
+// MembersPage is Members, in pages; more says that there are others.
+func (b *Browser) MembersPage(
+	ctx context.Context, by auth.Caller, project string, q Query,
+) (page []Member, more bool, err error) {
 	if err := b.judge.Permit(ctx, b.db, by, auth.SetMembers, project); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return db.All(ctx, b.db.Querier(), func(row db.Scanner) (m Member, err error) {
+	if _, err := b.db.Project(ctx, project); err != nil {
+		return nil, false, err
+	}
+	page, err = db.All(ctx, b.db.Querier(), func(row db.Scanner) (m Member, err error) {
 		var role, admin int64
 		err = row.Scan(&m.Name, &role, &admin)
 		m.Role, m.Admin = auth.Role(role), admin != 0
 		return m, err
 	}, `SELECT u.name, m.role, u.admin FROM projects p JOIN members m ON m.project_id = p.id
-		JOIN users u ON u.id = m.user_id WHERE p.name = $1 ORDER BY u.name`, project)
+		JOIN users u ON u.id = m.user_id WHERE p.name = $1 AND u.name > $2 ORDER BY u.name LIMIT $3`,
+		project, q.Last, q.N+1)
+	page, more = cut(page, q.N)
+	return page, more, err
 }
 
 // May says whether the caller has a right, in a project if it is one towards a

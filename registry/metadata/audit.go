@@ -7,27 +7,12 @@ import (
 	"cove/registry/db"
 )
 
-// Event is one line of the audit log. The log is append-only.
-type Event struct {
-	At                            time.Time
-	Actor, Action, Object, Detail string
-}
-
-// Audit appends to the audit log within the write that it tells of.
+// Audit appends to the audit log, which nothing else changes, within the write that
+// it tells of.
 func (tx *Tx) Audit(ctx context.Context, actor, action, object, detail string) error {
 	_, err := tx.q.Exec(ctx, "INSERT INTO audit (id, at, actor, action, object, detail) VALUES ($1, $2, $3, $4, $5, $6)",
 		tx.newChange(), db.Micros(tx.tx.Now), actor, action, object, detail)
 	return db.Unavailable(err)
-}
-
-// Events lists the newest n lines of the audit log, the newest first.
-func (q Queries) Events(ctx context.Context, n int) ([]Event, error) {
-	return db.All(ctx, q.q, func(s db.Scanner) (e Event, err error) {
-		var at int64
-		err = s.Scan(&at, &e.Actor, &e.Action, &e.Object, &e.Detail)
-		e.At = time.UnixMicro(at)
-		return e, err
-	}, "SELECT at, actor, action, object, detail FROM audit ORDER BY id DESC LIMIT $1", n)
 }
 
 // TokenKey is the public half of a key that signs tokens.

@@ -268,9 +268,9 @@ func TestOpenAgain(t *testing.T) {
 		update(t, db, func(ctx context.Context, tx *metadata.Tx) error {
 			return tx.Audit(ctx, "me", "open", fmt.Sprint(i), "")
 		})
-		events, err := db.Events(t.Context(), 10)
-		if err != nil || len(events) != i+1 || events[0].Object != fmt.Sprint(i) {
-			t.Errorf("open %d: %+v, %v", i, events, err)
+		var newest string
+		if err := db.Querier().Row(t.Context(), "SELECT object FROM audit ORDER BY id DESC LIMIT 1").Scan(&newest); err != nil || newest != fmt.Sprint(i) {
+			t.Errorf("open %d: %s, %v", i, newest, err)
 		}
 		if err := db.Close(); err != nil {
 			t.Fatal(err)

@@ -50,7 +50,6 @@ func TestQueriesUseIndexes(t *testing.T) {
 		_, _ = q.UserByName(ctx, "u")
 		_, _ = q.Users(ctx, "", 10)
 		_, _ = q.Standing(ctx, "p", 1)
-		_, _ = q.Events(ctx, 10)
 	}
 	ask(t.Context(), m.Queries)
 	err = m.Update(t.Context(), func(ctx context.Context, tx *Tx) error {

@@ -49,6 +49,12 @@ func (q Queries) Project(ctx context.Context, name string) (Project, error) {
 	return p, db.NotFound(err, "project %q does not exist", name)
 }
 
+// ProjectForUpdate is Project, and holds the project until the commit.
+func (tx *Tx) ProjectForUpdate(ctx context.Context, name string) (Project, error) {
+	p, err := scanProject(tx.q.Row(ctx, selectProject+"WHERE name = $1"+tx.tx.ForUpdate, name))
+	return p, db.NotFound(err, "project %q does not exist", name)
+}
+
 // Projects lists the projects after last, at most n.
 func (q Queries) Projects(ctx context.Context, last string, n int) ([]Project, error) {
 	return db.All(ctx, q.q, scanProject, selectProject+"WHERE name > $1 ORDER BY name LIMIT $2", last, n)

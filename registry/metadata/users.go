@@ -14,23 +14,30 @@ type User struct {
 	Name         string
 	PasswordHash string
 	Admin        bool
+	Disabled     bool // may not sign in
 	// Epoch grows with every change that must end what was issued before.
 	Epoch     int64
 	CreatedAt time.Time
 }
 
-const selectUser = "SELECT id, name, password_hash, admin, epoch, created_at FROM users "
+const selectUser = "SELECT id, name, password_hash, admin, disabled, epoch, created_at FROM users "
 
 func scanUser(s db.Scanner) (u User, err error) {
-	var admin, created int64
-	err = s.Scan(&u.ID, &u.Name, &u.PasswordHash, &admin, &u.Epoch, &created)
-	u.Admin, u.CreatedAt = admin != 0, time.UnixMicro(created)
+	var admin, disabled, created int64
+	err = s.Scan(&u.ID, &u.Name, &u.PasswordHash, &admin, &disabled, &u.Epoch, &created)
+	u.Admin, u.Disabled, u.CreatedAt = admin != 0, disabled != 0, time.UnixMicro(created)
 	return u, err
 }
 
 // UserByName returns an account, or errdefs.ErrNotFound.
 func (q Queries) UserByName(ctx context.Context, name string) (User, error) {
 	u, err := scanUser(q.q.Row(ctx, selectUser+"WHERE name = $1", name))
+	return u, db.NotFound(err, "user %q does not exist", name)
+}
+
+// UserForUpdate is UserByName, and holds the account until the commit.
+func (tx *Tx) UserForUpdate(ctx context.Context, name string) (User, error) {
+	u, err := scanUser(tx.q.Row(ctx, selectUser+"WHERE name = $1"+tx.tx.ForUpdate, name))
 	return u, db.NotFound(err, "user %q does not exist", name)
 }
 
@@ -56,16 +63,40 @@ func (tx *Tx) SetPassword(ctx context.Context, name, passwordHash string) error 
 	return changedUser(changed, err, name)
 }
 
-// RemoveUser removes an account and its memberships. The last administrator is
-// errdefs.ErrConflict: nobody would be left who may do everything.
-func (tx *Tx) RemoveUser(ctx context.Context, name string) error {
-	admins, err := db.All(ctx, tx.q, db.ScanString, "SELECT name FROM users WHERE admin = 1"+tx.tx.ForUpdate)
+// SetUser says whether an account is an administrator's and whether it is
+// disabled, and ends what was issued to it before. The last administrator who may
+// sign in is errdefs.ErrConflict.
+func (tx *Tx) SetUser(ctx context.Context, name string, admin, disabled bool) error {
+	if !admin || disabled {
+		if err := tx.keepAdmin(ctx, name); err != nil {
+			return err
+		}
+	}
+	changed, err := tx.q.Exec(ctx, "UPDATE users SET admin = $2, disabled = $3, epoch = epoch + 1 WHERE name = $1", name,
+		number(admin), number(disabled))
+	return changedUser(changed, err, name)
+}
+
+// keepAdmin is errdefs.ErrConflict for the last administrator: nobody would be
+// left who may do everything.
+func (tx *Tx) keepAdmin(ctx context.Context, name string) error {
+	admins, err := db.All(ctx, tx.q, db.ScanString,
+		"SELECT name FROM users WHERE admin = 1 AND disabled = 0 ORDER BY name"+tx.tx.ForUpdate)
 	if err != nil {
 		return err
 	}
 	if len(admins) == 1 && admins[0] == name {
 		return errdefs.Suggest(errdefs.Errorf(errdefs.ErrConflict,
 			"user %q is the last administrator and stays until there is another", name), errdefs.MakeAdmin, "")
+	}
+	return nil
+}
+
+// RemoveUser removes an account and its memberships. The last administrator is
+// errdefs.ErrConflict.
+func (tx *Tx) RemoveUser(ctx context.Context, name string) error {
+	if err := tx.keepAdmin(ctx, name); err != nil {
+		return err
 	}
 	if _, err := tx.q.Exec(ctx, "DELETE FROM members WHERE user_id IN (SELECT id FROM users WHERE name = $1)",
 		name); err != nil {

@@ -122,17 +122,38 @@ func (p *Projects) SetRole(ctx context.Context, by auth.Caller, project, user, r
 
 // SetPublic says whether anyone may pull from a project.
 func (p *Projects) SetPublic(ctx context.Context, by auth.Caller, project string, public bool) error {
+	return p.Change(ctx, by, project, Change{Public: &public})
+}
+
+// Change is what of a project is to be changed; nil stays as it is.
+type Change struct {
+	Public *bool // anyone may pull from it
+	// If, unless it is nil, is asked about the project as it is, within the
+	// transaction: its error is the answer, and nothing is changed.
+	If func(metadata.Project) error
+}
+
+// Change changes a project.
+func (p *Projects) Change(ctx context.Context, by auth.Caller, project string, c Change) error {
 	return p.change(ctx, by, auth.SetVisibility, project, func(ctx context.Context, tx *metadata.Tx) error {
 		of, err := existing(ctx, tx, project)
 		if err != nil {
 			return err
 		}
-		if err := tx.SetPublic(ctx, of.ID, public); err != nil {
+		if c.If != nil {
+			if err := c.If(of); err != nil {
+				return err
+			}
+		}
+		if c.Public == nil {
+			return nil
+		}
+		if err := tx.SetPublic(ctx, of.ID, *c.Public); err != nil {
 			return err
 		}
 		return audit.Record(ctx, tx, by, audit.Change{
 			Action: "project.public", Object: project,
-			Detail: visibility(public),
+			Detail: visibility(*c.Public),
 		})
 	})
 }
@@ -147,7 +168,7 @@ func visibility(public bool) string {
 // existing is a project by name. A name with a typing error must not make one:
 // what was meant to be public would stay private, or the other way round.
 func existing(ctx context.Context, tx *metadata.Tx, name string) (metadata.Project, error) {
-	p, err := tx.Project(ctx, name)
+	p, err := tx.ProjectForUpdate(ctx, name)
 	if errors.Is(err, errdefs.ErrNotFound) {
 		err = errdefs.Suggest(err, errdefs.MakeProject, name)
 	}

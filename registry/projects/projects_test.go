@@ -95,7 +95,7 @@ func TestWhoMay(t *testing.T) {
 	}
 }
 
-func log(t *testing.T, db *metadata.DB, judge auth.Judge) []metadata.Event {
+func log(t *testing.T, db *metadata.DB, judge auth.Judge) []audit.Event {
 	t.Helper()
 	events, err := audit.New(db, judge).Newest(t.Context(), auth.Operator(), 100)
 	must(t, err)

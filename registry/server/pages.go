@@ -1,9 +1,13 @@
 package server
 
 import (
+	"net/http"
+	"net/url"
 	"time"
 
 	"cove/distribution"
+	"cove/errdefs"
+	"cove/registry/api"
 	"cove/registry/auth"
 	"cove/registry/pki"
 	"cove/registry/web"
@@ -24,6 +28,21 @@ func (s *Server) pages(served distribution.Registry, login *auth.Login) (*web.Pa
 		cfg.CA = s.authority
 	}
 	return web.New(cfg)
+}
+
+// api builds the API over the state and the registry as it is served.
+func (s *Server) api(served distribution.Registry, authorizer *auth.Authorizer) (*api.API, error) {
+	cfg := api.Config{
+		DB: s.state.db, Registry: served, Judge: s.cfg.judge(), Identify: authorizer.Identify,
+		Accounts: s.state.services.Accounts, Projects: s.state.services.Projects, Audit: s.state.services.Audit,
+		Log: s.log, Origins: http.NewCrossOriginProtection(),
+	}
+	if u, err := url.Parse(s.cfg.ExternalURL); err == nil && u.Host != "" {
+		if err := cfg.Origins.AddTrustedOrigin(u.Scheme + "://" + u.Host); err != nil {
+			return nil, errdefs.Errorf(errdefs.ErrInvalid, "external_url %q: %w", s.cfg.ExternalURL, err)
+		}
+	}
+	return api.New(cfg), nil
 }
 
 // authority is the certificate of the registry's own authority, in PEM.

@@ -19,8 +19,10 @@ import (
 
 	wire "cove/distribution/auth"
 	"cove/errdefs"
+	"cove/registry/api"
 	"cove/registry/auth"
 	"cove/registry/metadata"
+	"cove/registry/observe"
 	"cove/registry/web"
 )
 
@@ -176,8 +178,8 @@ func TestPolicyMatrix(t *testing.T) {
 				modes := map[string]string{"password": "", "token": s.tokenFor(t, who, scopes...), "token for elsewhere": s.tokenFor(t, who, "repository:elsewhere/app:*")}
 				for mode, token := range modes {
 					for _, rt := range allRoutes() {
-						if isPage(rt) {
-							continue // TestPolicyMatrixOfPages
+						if isPage(rt) || isAPI(rt) {
+							continue // TestPolicyMatrixOfPages, TestPolicyMatrixOfTheAPI
 						}
 						allowed := slices.Contains(rights[rt.Right], who)
 						if project == "absent" && creation == "everyone" && who != "" && (rt.Right == auth.Pull || rt.Right == auth.Push) {
@@ -246,7 +248,7 @@ func (s *Server) checkCell(t *testing.T, rt Route, c cell) {
 
 // allRoutes is the table that requests are routed by.
 func allRoutes() []Route {
-	all := (&Server{}).routes(nil, newMetrics(), &web.Pages{})
+	all := (&Server{}).routes(nil, observe.New(), edges{&web.Pages{}, &api.API{}})
 	for i := range all {
 		all[i].Handler = nil // functions cannot be compared
 	}
@@ -261,7 +263,7 @@ func TestEveryRouteHasARow(t *testing.T) {
 		return fmt.Sprintf("%s %s takes %q of the %s", rt.Method, rt.Path, rt.Right, rt.Object)
 	}
 	var rows, routes []string
-	for _, rt := range append(policy(), policyOfPages()...) {
+	for _, rt := range slices.Concat(policy(), policyOfPages(), policyOfAPI()) {
 		rows = append(rows, key(rt))
 	}
 	for _, rt := range allRoutes() {

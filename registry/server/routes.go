@@ -7,7 +7,9 @@ import (
 	"strings"
 
 	protocol "cove/distribution/server"
+	"cove/registry/api"
 	"cove/registry/auth"
+	"cove/registry/observe"
 	"cove/registry/web"
 )
 
@@ -28,9 +30,15 @@ type Route struct {
 	Handler http.HandlerFunc // nil: the protocol's
 }
 
+// edges are what the registry shows besides the protocol.
+type edges struct {
+	pages *web.Pages
+	api   *api.API
+}
+
 // routes are all that a registry answers. There is no path besides them.
 // A GET answers HEAD too.
-func (s *Server) routes(authorizer *auth.Authorizer, m *metrics, pages *web.Pages) []Route {
+func (s *Server) routes(authorizer *auth.Authorizer, m *observe.Metrics, edges edges) []Route {
 	all := []Route{
 		// it cuts the token down to the account's rights
 		{http.MethodGet, auth.TokenPath, Open, "token", authorizer.ServeToken},
@@ -39,10 +47,13 @@ func (s *Server) routes(authorizer *auth.Authorizer, m *metrics, pages *web.Page
 		{http.MethodHead, "/livez", Open, "process", s.serveLive},
 		{http.MethodGet, "/readyz", Open, "process", s.serveReady},
 		{http.MethodHead, "/readyz", Open, "process", s.serveReady},
-		{http.MethodGet, "/metrics", Open, "counters", m.handler().ServeHTTP},
-		{http.MethodHead, "/metrics", Open, "counters", m.handler().ServeHTTP},
+		{http.MethodGet, "/metrics", Open, "counters", m.Handler().ServeHTTP},
+		{http.MethodHead, "/metrics", Open, "counters", m.Handler().ServeHTTP},
 	}
-	for _, rt := range pages.Routes() {
+	for _, rt := range edges.pages.Routes() {
+		all = append(all, Route(rt))
+	}
+	for _, rt := range edges.api.Routes() {
 		all = append(all, Route(rt))
 	}
 	for _, rt := range protocol.Routes() {
@@ -58,7 +69,7 @@ func (s *Server) routes(authorizer *auth.Authorizer, m *metrics, pages *web.Page
 // dispatch sends requests to the protocol or to the routes beside it.
 // http.ServeMux would redirect the paths of the protocol that it does not find
 // clean.
-func (s *Server) dispatch(endpoints http.Handler, routes []Route, pages *web.Pages) http.Handler {
+func (s *Server) dispatch(endpoints http.Handler, routes []Route, edges edges) http.Handler {
 	mux := http.NewServeMux()
 	for _, rt := range routes {
 		if rt.Handler != nil {
@@ -71,24 +82,40 @@ func (s *Server) dispatch(endpoints http.Handler, routes []Route, pages *web.Pag
 			return
 		}
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		if _, pattern := mux.Handler(r); pattern == "" && strings.Contains(r.Header.Get("Accept"), "text/html") {
-			status := http.StatusNotFound
-			if allowed := methods(mux, r); allowed != "" {
-				status = http.StatusMethodNotAllowed
-				w.Header().Set("Allow", allowed)
-			}
-			pages.Failed(w, r, status, "")
+		if _, pattern := mux.Handler(r); pattern == "" && edges.notFound(w, r, methods(mux, r)) {
 			return
 		}
 		mux.ServeHTTP(w, r)
 	})
 }
 
+// notFound answers to a path that there is not, or, with the methods that it
+// takes, to another method of one that there is: a program with a problem, a
+// browser with a page. It is false where plain text will do.
+func (e edges) notFound(w http.ResponseWriter, r *http.Request, allowed string) bool {
+	switch {
+	case r.URL.Path == "/api" || strings.HasPrefix(r.URL.Path, "/api/"):
+		e.api.NotFound(w, r, allowed)
+		return true
+	case !strings.Contains(r.Header.Get("Accept"), "text/html"):
+		return false
+	}
+	status := http.StatusNotFound
+	if allowed != "" {
+		status = http.StatusMethodNotAllowed
+		w.Header().Set("Allow", allowed)
+	}
+	e.pages.Failed(w, r, status, "")
+	return true
+}
+
 // methods lists those that the path of a request answers; "" for a path that
 // there is not.
 func methods(mux *http.ServeMux, r *http.Request) string {
 	var allowed []string
-	for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
+	for _, method := range []string{
+		http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
+	} {
 		other := &http.Request{Method: method, URL: r.URL, Host: r.Host}
 		if _, pattern := mux.Handler(other); pattern != "" {
 			allowed = append(allowed, method)

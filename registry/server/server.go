@@ -16,6 +16,7 @@ import (
 	protocol "cove/distribution/server"
 	"cove/registry/auth"
 	"cove/registry/edge"
+	"cove/registry/observe"
 	"cove/registry/pki"
 	"cove/registry/store"
 	"cove/registry/systemd"
@@ -119,10 +120,15 @@ func (s *Server) assemble(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	m := newMetrics()
+	programs, err := s.api(served, authorizer)
+	if err != nil {
+		return err
+	}
+	shown := edges{pages, programs}
+	m := observe.New()
 	access := s.cfg.Log.Access == nil || *s.cfg.Log.Access
-	s.handler = s.proxies.Handler(accessLog(
-		edge.Deadlines(s.dispatch(endpoints, s.routes(authorizer, m, pages), pages), s.stall()), s.log, m, access))
+	answers := edge.Deadlines(s.dispatch(endpoints, s.routes(authorizer, m, shown), shown), s.stall())
+	s.handler = s.proxies.Handler(m.Requests(answers, s.log, access))
 	return nil
 }
 

@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"cove/errdefs"
+	"cove/registry/audit"
 	"cove/registry/browse"
-	"cove/registry/metadata"
 	"cove/registry/web/view"
 )
 
@@ -74,11 +74,11 @@ type auditData struct {
 // auditRow is a line of the log. An object that is an artifact is shown by as much
 // of its digest as people compare.
 type auditRow struct {
-	metadata.Event
+	audit.Event
 	Artifact string // what the object leads to; "" if nothing
 }
 
-func newAuditRow(e metadata.Event) auditRow {
+func newAuditRow(e audit.Event) auditRow {
 	row := auditRow{Event: e}
 	if name, err := browse.ParseName(e.Object); err == nil && name.Digest != "" && e.Action == "manifest.push" {
 		row.Artifact = e.Object

@@ -153,6 +153,23 @@ func TestUsers(t *testing.T) {
 		t.Errorf("alice's old password: %d, her new one: %d", was, is)
 	}
 	step("", "alice   no", 0, "user", "list")
+	step("", "", 0, "user", "disable", "alice")
+	step("", "alice   no      yes", 0, "user", "list")
+	if got := status("alice", password, "GET", "/v2/"); got != 401 {
+		t.Errorf("alice while she is disabled: %d", got)
+	}
+	step("", "", 0, "user", "enable", "alice")
+	if got := status("alice", password, "GET", "/v2/"); got != 200 {
+		t.Errorf("alice when she is enabled again: %d", got)
+	}
+	step("", "last administrator", 1, "user", "disable", "admin")
+	step("", "(Operator)   user.change   alice    admin=false disabled=false", 0, "audit", "list", "-n", "1")
+	if got := step("", "", 0, "audit", "list", "--object", "team", "--since", "1h", "--format", "{{.Action}}"); got != "member.set\nmember.set\nproject.public\nproject.public\nproject.create" {
+		t.Errorf("the log of team: %q", got)
+	}
+	step("", `"actor":"(Operator)","action":"user.add","object":"alice"}`, 0, "audit", "list", "--action", "user.add", "--format", "json")
+	step("", "duration as 24h", 125, "audit", "list", "--since", "yesterday")
+	step("", "at least one line", 125, "audit", "list", "--limit", "0")
 	step("", "", 0, "user", "rm", "alice")
 	step("", "does not exist", 1, "user", "rm", "alice")
 	if got := status("alice", password, "GET", "/v2/"); got != 401 {

@@ -65,7 +65,8 @@ trust it.`,
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{cmd.CommandPath(), err} })
-	root.AddCommand(newServe(), newCert(), newUser(), newProject(), newFsck(), newReindex(), newGC(), newImport())
+	root.AddCommand(newServe(), newCert(), newUser(), newProject(), newAudit(), newFsck(), newReindex(), newGC(),
+		newImport())
 	return root
 }
 

@@ -63,7 +63,8 @@ func each(names []string, do func(name string) error) error {
 }
 
 func newUser() *cobra.Command {
-	return group("user", "Add, list and remove users", newUserAdd(), newUserPasswd(), newUserList(), newUserRemove())
+	return group("user", "Add, list, disable and remove users", newUserAdd(), newUserPasswd(), newUserList(),
+		newUserDisabled("disable", true), newUserDisabled("enable", false), newUserRemove())
 }
 
 func newUserAdd() *cobra.Command {
@@ -142,10 +143,10 @@ func newUserList() *cobra.Command {
 		Example: `  registry user list --root /srv/registry`,
 		Args:    args(cobra.MaximumNArgs(0)),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			out := newTable(cmd, quiet, "ADMIN", "CREATED")
+			out := newTable(cmd, quiet, "ADMIN", "DISABLED", "CREATED")
 			return out.flush(t.administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
 				return s.Accounts.List(cmd.Context(), by, func(u metadata.User) error {
-					return out.row(u.Name, yes(u.Admin), stamp(u.CreatedAt))
+					return out.row(u.Name, yes(u.Admin), yes(u.Disabled), stamp(u.CreatedAt))
 				})
 			}))
 		},
@@ -164,6 +165,29 @@ func newUserRemove() *cobra.Command {
 		RunE: func(cmd *cobra.Command, names []string) error {
 			return t.administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
 				return each(names, func(name string) error { return s.Accounts.Remove(cmd.Context(), by, name) })
+			})
+		},
+	}
+	t.flags(cmd)
+	return cmd
+}
+
+func newUserDisabled(word string, disabled bool) *cobra.Command {
+	var t target
+	short := "Let users sign in again"
+	if disabled {
+		short = "Keep users from signing in; what they hold ends within a second"
+	}
+	cmd := &cobra.Command{
+		Use: word + " NAME…", Short: short,
+		Example: "  registry user " + word + " alice",
+		Args:    args(cobra.MinimumNArgs(1)),
+		RunE: func(cmd *cobra.Command, names []string) error {
+			return t.administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
+				return each(names, func(name string) error {
+					_, err := s.Accounts.Change(cmd.Context(), by, name, accounts.Change{Disabled: &disabled})
+					return err
+				})
 			})
 		},
 	}

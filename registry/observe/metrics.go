@@ -1,4 +1,5 @@
-package server
+// Package observe counts requests for /metrics, and writes the access log.
+package observe
 
 import (
 	"net/http"
@@ -10,9 +11,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// metrics are what /metrics shows. No label holds a name of a project, a
+// Metrics are what /metrics shows. No label holds a name of a project, a
 // repository or a user: the page needs no sign-in.
-type metrics struct {
+type Metrics struct {
 	registry *prometheus.Registry
 	inFlight prometheus.Gauge
 	requests *prometheus.CounterVec
@@ -20,8 +21,9 @@ type metrics struct {
 	sent     prometheus.Counter
 }
 
-func newMetrics() *metrics {
-	m := &metrics{
+// New returns metrics that count nothing yet.
+func New() *Metrics {
+	m := &Metrics{
 		registry: prometheus.NewRegistry(),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "cove_registry_requests_in_flight", Help: "Requests being answered now.",
@@ -42,7 +44,7 @@ func newMetrics() *metrics {
 	return m
 }
 
-func (m *metrics) observe(method string, status int, took time.Duration, sent int64) {
+func (m *Metrics) observe(method string, status int, took time.Duration, sent int64) {
 	method = knownMethod(method)
 	m.requests.WithLabelValues(method, strconv.Itoa(status)).Inc()
 	m.seconds.WithLabelValues(method).Observe(took.Seconds())
@@ -58,6 +60,7 @@ func knownMethod(method string) string {
 	return "other"
 }
 
-func (m *metrics) handler() http.Handler {
+// Handler serves /metrics.
+func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }

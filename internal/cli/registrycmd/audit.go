@@ -1,0 +1,45 @@
+package registrycmd
+
+import (
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"cove/internal/cli/registrycmd/auditlist"
+	"cove/registry/audit"
+	"cove/registry/auth"
+	"cove/registry/server"
+)
+
+func newAudit() *cobra.Command {
+	return group("audit", "Read who changed what", newAuditList())
+}
+
+func newAuditList() *cobra.Command {
+	var t target
+	var f auditlist.Flags
+	cmd := &cobra.Command{
+		Use: "list", Aliases: []string{"ls"}, Short: "List who changed what, the newest first",
+		Long: `List who changed what, the newest first. "(Operator)" is who changed something
+by this command on the registry's machine.
+
+A time is as 2026-01-31T12:00:00Z, or a duration before now, as 24h.`,
+		Example: `  registry audit list --since 24h
+  registry audit list --user alice --limit 1000 --format json
+  registry audit list --format '{{.At}} {{.Actor}} {{.Action}} {{.Object}}'`,
+		Args: args(cobra.MaximumNArgs(0)),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.Parse(time.Now()); err != nil {
+				return &usageError{cmd.CommandPath(), err}
+			}
+			return t.administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
+				return f.Print(cmd.OutOrStdout(), func(q audit.Query) ([]audit.Event, bool, error) {
+					return s.Audit.Page(cmd.Context(), by, q)
+				})
+			})
+		},
+	}
+	t.flags(cmd)
+	f.Add(cmd.Flags())
+	return cmd
+}

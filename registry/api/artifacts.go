@@ -1,0 +1,83 @@
+package api
+
+import (
+	"cove/reference"
+	"cove/registry/auth"
+	"cove/registry/browse"
+	"cove/registry/metadata"
+)
+
+func (a *API) tags(asked *ask) (any, error) {
+	repo := asked.PathValue("repository")
+	if !reference.ValidRepository(repo) {
+		return nil, invalid("repository %q: that is no repository's name", repo)
+	}
+	q := browse.TagQuery{Query: asked.list(), Order: browse.Order(asked.query.Get("order"))}
+	switch q.Order {
+	case "", browse.Newest, browse.ByName:
+	default:
+		return nil, invalid("query: order %q is neither newest nor name", q.Order)
+	}
+	found, more, err := a.browse.Tags(asked.Context(), asked.caller, metadata.CanonicalName(repo), q)
+	if err != nil {
+		return nil, err
+	}
+	var items []Tag
+	for _, t := range found {
+		items = append(items, Tag{
+			t.Name, t.Digest.String(), t.MediaType, t.ArtifactType, t.Size, t.Platforms, t.PushedAt.UTC(), t.PushedBy,
+		})
+	}
+	return page(asked, items, next(more, found, browse.Tag.Cursor)), nil
+}
+
+func (a *API) artifact(asked *ask) (any, error) {
+	name, err := browse.ParseName(asked.PathValue("artifact"))
+	if err != nil {
+		return nil, err
+	}
+	found, err := a.browse.Artifact(asked.Context(), asked.caller, name)
+	if err != nil {
+		return nil, err
+	}
+	return artifactOf(found), nil
+}
+
+func artifactOf(a *browse.Artifact) Artifact {
+	out := Artifact{
+		Name: a.Name.String(), Digest: a.Manifest.Digest.String(), MediaType: a.Manifest.MediaType,
+		ArtifactType: a.Manifest.ArtifactType, Size: a.Size, Tags: append([]string{}, a.Tags...),
+		Subject: a.Subject.String(), PushedAt: a.PushedAt.UTC(), PushedBy: a.PushedBy,
+		Annotations: a.Annotations, More: a.More,
+		Platforms: []Platform{}, Layers: []Layer{}, Steps: []Step{}, Referrers: []Referrer{},
+	}
+	for _, p := range a.Platforms {
+		out.Platforms = append(out.Platforms, Platform{p.Name, p.Digest.String(), p.Size, p.Attests.String()})
+	}
+	for _, l := range a.Layers {
+		out.Layers = append(out.Layers, Layer{l.Digest.String(), l.MediaType, l.Size, l.Title})
+	}
+	for _, s := range a.Steps {
+		step := Step{Made: s.Made, Comment: s.Comment, CreatedAt: moment(s.CreatedAt)}
+		if s.Layer != nil {
+			step.Layer = s.Layer.Digest.String()
+		}
+		out.Steps = append(out.Steps, step)
+	}
+	for _, r := range a.Referrers {
+		out.Referrers = append(out.Referrers, Referrer{r.Digest.String(), r.MediaType, r.ArtifactType, r.Size})
+	}
+	return out
+}
+
+func (a *API) artifactDelete(asked *ask) (any, error) {
+	name, err := browse.ParseName(asked.PathValue("artifact"))
+	if err != nil {
+		return nil, err
+	}
+	ctx := auth.WithCaller(asked.Context(), asked.caller)
+	if name.Tag != "" {
+		return nil, a.cfg.Registry.DeleteTag(ctx, name.Repository, name.Tag)
+	}
+	return nil, a.cfg.Registry.DeleteManifest(ctx, name.Repository, name.Digest)
+}

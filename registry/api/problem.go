@@ -1,0 +1,76 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"cove/distribution/errcode"
+	"cove/errdefs"
+)
+
+// Problem is an error as RFC 9457 has it. Its type is "about:blank": status says
+// what kind it is, and code the same in the registry protocol's words.
+type Problem struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail,omitempty"`
+	Code   string `json:"code"`
+}
+
+// What the table of errcode has no row for.
+var (
+	errUnread = errcode.New(http.StatusUnsupportedMediaType, errcode.Unsupported,
+		"send the body as JSON, with Content-Type: application/json")
+	errLarge   = errcode.New(http.StatusRequestEntityTooLarge, errcode.SizeInvalid, "the body is too large")
+	errChanged = errcode.New(http.StatusPreconditionFailed, errcode.Conflict,
+		"it has changed since; get it again and send its new ETag")
+)
+
+func bodyError(err error) error {
+	var large *http.MaxBytesError
+	if errors.As(err, &large) {
+		return errLarge
+	}
+	return errdefs.Errorf(errdefs.ErrInvalid, "body: %w", err)
+}
+
+// fail answers with the problem of an error.
+func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
+	e := errcode.For(err, errcode.Registry)
+	if e.Status >= http.StatusInternalServerError {
+		a.cfg.Log.ErrorContext(r.Context(), "API request failed", "method", r.Method, "path", r.URL.Path, "error", err)
+	}
+	writeProblem(w, e)
+}
+
+func writeProblem(w http.ResponseWriter, e *errcode.Error) {
+	h := w.Header()
+	if e.Status == http.StatusUnauthorized {
+		h.Set("WWW-Authenticate", `Basic realm="cove registry", charset="UTF-8"`)
+	}
+	if e.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(e.RetryAfter.Seconds())+1))
+	}
+	h.Set("Content-Type", "application/problem+json")
+	w.WriteHeader(e.Status)
+	_ = json.NewEncoder(w).Encode(Problem{ // the client is gone; nobody is left to tell
+		Type: "about:blank", Title: http.StatusText(e.Status), Status: e.Status,
+		Detail: e.Message, Code: string(e.Code),
+	})
+}
+
+// NotFound answers to a path that there is not, or, with the methods that it
+// takes, to another method of one that there is.
+func (a *API) NotFound(w http.ResponseWriter, r *http.Request, allowed string) {
+	if allowed != "" {
+		w.Header().Set("Allow", allowed)
+		writeProblem(w, errcode.New(http.StatusMethodNotAllowed, errcode.Unsupported,
+			r.Method+" is not taken here; use "+allowed))
+		return
+	}
+	writeProblem(w, errcode.New(http.StatusNotFound, errcode.NameUnknown,
+		"there is no such path; "+Base+"/openapi.json lists all"))
+}

@@ -1,0 +1,174 @@
+package api
+
+import (
+	"strconv"
+	"time"
+
+	"cove/registry/audit"
+	"cove/registry/browse"
+	"cove/registry/metadata"
+)
+
+// Page is a part of a list. Next, if it is not empty, is what to give as "after"
+// for the next one.
+type Page[T any] struct {
+	Items []T    `json:"items"`
+	Next  string `json:"next,omitempty"`
+}
+
+// User is an account.
+type User struct {
+	Name      string    `json:"name"`
+	Admin     bool      `json:"admin"`
+	Disabled  bool      `json:"disabled"`
+	CreatedAt time.Time `json:"createdAt"`
+}
+
+func userOf(u metadata.User) User { return User{u.Name, u.Admin, u.Disabled, u.CreatedAt.UTC()} }
+
+// NewUser is an account to be made.
+type NewUser struct {
+	Name     string `json:"name"`
+	Password string `json:"password"`
+	Admin    bool   `json:"admin,omitempty"`
+}
+
+// UserChange is what of an account is to be changed; what is left out stays.
+type UserChange struct {
+	Admin    *bool `json:"admin,omitempty"`
+	Disabled *bool `json:"disabled,omitempty"`
+}
+
+// Password is a new password.
+type Password struct {
+	Password string `json:"password"`
+}
+
+// Project is a project as the one who asks sees it.
+type Project struct {
+	Name      string    `json:"name"`
+	Public    bool      `json:"public"`
+	Role      string    `json:"role"` // of the one who asks; "none" if he is no member
+	CreatedAt time.Time `json:"createdAt"`
+}
+
+func projectFrom(p browse.Project) Project {
+	return Project{p.Name, p.Public, p.Role.String(), p.CreatedAt.UTC()}
+}
+
+// NewProject is a project to be made.
+type NewProject struct {
+	Name   string `json:"name"`
+	Public bool   `json:"public,omitempty"`
+}
+
+// ProjectChange is what of a project is to be changed; what is left out stays.
+type ProjectChange struct {
+	Public *bool `json:"public,omitempty"`
+}
+
+// Member is a user with a role in a project.
+type Member struct {
+	Name  string `json:"name"`
+	Role  string `json:"role"`
+	Admin bool   `json:"admin"` // of the registry
+}
+
+// MemberRole is the role that a user is to have.
+type MemberRole struct {
+	Role string `json:"role"`
+}
+
+// Count is a number that is not counted beyond a bound: then there are more.
+type Count struct {
+	Value int64 `json:"value"`
+	More  bool  `json:"more,omitempty"`
+}
+
+func countOf(c browse.Count) Count { return Count{c.Number(), c.More()} }
+
+// Repository is a repository with what it holds.
+type Repository struct {
+	Name      string     `json:"name"`
+	Tags      Count      `json:"tags"`
+	Artifacts Count      `json:"artifacts"`
+	PushedAt  *time.Time `json:"pushedAt,omitempty"` // of its newest tag
+}
+
+// Tag is a tag with what it names.
+type Tag struct {
+	Name         string    `json:"name"`
+	Digest       string    `json:"digest"`
+	MediaType    string    `json:"mediaType"`
+	ArtifactType string    `json:"artifactType,omitempty"`
+	Size         int64     `json:"size"`
+	Platforms    int64     `json:"platforms"`
+	PushedAt     time.Time `json:"pushedAt"`
+	PushedBy     string    `json:"pushedBy"`
+}
+
+// Artifact is one artifact in depth. More says that a list in it was cut.
+type Artifact struct {
+	Name         string            `json:"name"`
+	Digest       string            `json:"digest"`
+	MediaType    string            `json:"mediaType"`
+	ArtifactType string            `json:"artifactType,omitempty"`
+	Size         int64             `json:"size"` // of config and layers
+	Tags         []string          `json:"tags"`
+	Subject      string            `json:"subject,omitempty"`
+	PushedAt     time.Time         `json:"pushedAt"`
+	PushedBy     string            `json:"pushedBy"`
+	Platforms    []Platform        `json:"platforms"` // of an index
+	Layers       []Layer           `json:"layers"`
+	Steps        []Step            `json:"steps"` // of an image's history
+	Annotations  map[string]string `json:"annotations,omitempty"`
+	Referrers    []Referrer        `json:"referrers"`
+	More         bool              `json:"more,omitempty"`
+}
+
+// Platform is one manifest of an index.
+type Platform struct {
+	Name    string `json:"name"`
+	Digest  string `json:"digest"`
+	Size    int64  `json:"size"`
+	Attests string `json:"attests,omitempty"` // the digest that it tells of
+}
+
+// Layer is a blob of an artifact.
+type Layer struct {
+	Digest    string `json:"digest"`
+	MediaType string `json:"mediaType"`
+	Size      int64  `json:"size"`
+	Title     string `json:"title,omitempty"`
+}
+
+// Step is a line of an image's history.
+type Step struct {
+	Made      string     `json:"made"`
+	Comment   string     `json:"comment,omitempty"`
+	CreatedAt *time.Time `json:"createdAt,omitempty"`
+	Layer     string     `json:"layer,omitempty"` // the digest of the one it made
+}
+
+// Referrer is an artifact that refers to this one.
+type Referrer struct {
+	Digest       string `json:"digest"`
+	MediaType    string `json:"mediaType"`
+	ArtifactType string `json:"artifactType,omitempty"`
+	Size         int64  `json:"size"`
+}
+
+// Event is one line of the audit log.
+type Event struct {
+	ID     string    `json:"id"`
+	At     time.Time `json:"at"`
+	Actor  string    `json:"actor"`
+	Action string    `json:"action"`
+	Object string    `json:"object"`
+	Detail string    `json:"detail,omitempty"`
+}
+
+// EventOf is a line of the log as it is told.
+func EventOf(e audit.Event) Event {
+	return Event{strconv.FormatInt(e.ID, 10), e.At.UTC(), e.Actor, e.Action, e.Object, e.Detail}
+}

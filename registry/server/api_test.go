@@ -1,0 +1,147 @@
+package server
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"cove/registry/accounts"
+	"cove/registry/auth"
+)
+
+// policyOfAPI is the part of the policy that is about the API. A GET is a HEAD too.
+func policyOfAPI() []Route {
+	return []Route{
+		{"GET", "/api/v1/openapi.json", Open, "document", nil},
+		{"GET", "/api/v1/me", SignIn, "account", nil},
+		{"PUT", "/api/v1/me/password", SignIn, "account", nil},
+		{"GET", "/api/v1/users", auth.ManageUsers, "users", nil},
+		{"POST", "/api/v1/users", auth.ManageUsers, "users", nil},
+		{"GET", "/api/v1/users/{user}", auth.ManageUsers, "users", nil},
+		{"PATCH", "/api/v1/users/{user}", auth.ManageUsers, "users", nil},
+		{"PUT", "/api/v1/users/{user}/password", auth.ManageUsers, "users", nil},
+		{"DELETE", "/api/v1/users/{user}", auth.ManageUsers, "users", nil},
+		{"GET", "/api/v1/audit", auth.ReadAudit, "audit log", nil},
+		{"GET", "/api/v1/projects", Open, "visible projects", nil},
+		{"POST", "/api/v1/projects", SignIn, "projects", nil},
+		{"GET", "/api/v1/projects/{project}", auth.Pull, "project", nil},
+		{"PATCH", "/api/v1/projects/{project}", auth.SetVisibility, "project", nil},
+		{"DELETE", "/api/v1/projects/{project}", auth.RemoveProject, "project", nil},
+		{"GET", "/api/v1/projects/{project}/members", auth.SetMembers, "project", nil},
+		{"PUT", "/api/v1/projects/{project}/members/{user}", auth.SetMembers, "project", nil},
+		{"DELETE", "/api/v1/projects/{project}/members/{user}", auth.SetMembers, "project", nil},
+		{"GET", "/api/v1/projects/{project}/repositories", auth.Pull, "project", nil},
+		{"GET", "/api/v1/tags/{repository...}", auth.Pull, "repository", nil},
+		{"GET", "/api/v1/artifacts/{artifact...}", auth.Pull, "manifest", nil},
+		{"DELETE", "/api/v1/artifacts/{artifact...}", auth.Delete, "manifest", nil},
+	}
+}
+
+func isAPI(rt Route) bool { return strings.HasPrefix(rt.Path, "/api/") }
+
+// call sends a request of the API; the body is one that no operation takes, so that
+// what is allowed changes nothing.
+func (s *Server) call(rt Route, project, who, token string) *httptest.ResponseRecorder {
+	path := strings.NewReplacer("{project}", project, "{repository...}", project+"/app", "{user}", "absent",
+		"{artifact...}", project+"/app@"+absentDigest).Replace(rt.Path)
+	r := httptest.NewRequest(rt.Method, "http://registry.test"+path, strings.NewReader(`{"no such field": 1}`))
+	r.Header.Set("Content-Type", "application/json")
+	switch {
+	case token != "":
+		r.Header.Set("Authorization", "Bearer "+token)
+	case who != "":
+		r.SetBasicAuth(who, testPassword)
+	}
+	w := httptest.NewRecorder()
+	s.handler.ServeHTTP(w, r)
+	return w
+}
+
+// TestPolicyMatrixOfTheAPI asks for every operation as every principal, in every
+// kind of project: with a password, and with tokens, which are for images alone.
+func TestPolicyMatrixOfTheAPI(t *testing.T) {
+	s, cases := newPolicyServer(t, "admins"), 0
+	for _, who := range []string{"", "stranger", "limited-guest", "guest", "developer", "maintainer", "project-admin", "admin"} {
+		token := s.tokenFor(t, who, "registry:catalog:*", "repository:open/app:*")
+		for _, project := range []string{"open", "closed", "absent"} {
+			for _, rt := range policyOfAPI() {
+				if rt.Method == "DELETE" && rt.Right == auth.RemoveProject && hadOnPages(project, rt.Right, who) {
+					continue // it would be done
+				}
+				want := "allowed"
+				switch {
+				case hadOnPages(project, rt.Right, who):
+				case who == "":
+					want = "401"
+				default:
+					want = "403"
+				}
+				for mode, answer := range map[string]*httptest.ResponseRecorder{
+					"password": s.call(rt, project, who, ""), "token": s.call(rt, project, "", token),
+				} {
+					want := want
+					if mode == "token" {
+						want = "401"
+					}
+					got := "allowed"
+					if answer.Code == http.StatusUnauthorized || answer.Code == http.StatusForbidden {
+						got = fmt.Sprint(answer.Code)
+					}
+					if got != want || answer.Code >= 500 {
+						t.Errorf("%s %s as %q with a %s in project %s: %d, want %s\n%s",
+							rt.Method, rt.Path, who, mode, project, answer.Code, want, answer.Body)
+					}
+					if got != "allowed" && answer.Header().Get("Content-Type") != "application/problem+json" {
+						t.Errorf("%s %s: refused as %s", rt.Method, rt.Path, answer.Header().Get("Content-Type"))
+					}
+					cases++
+				}
+			}
+		}
+	}
+	t.Logf("%d cases", cases)
+}
+
+// TestDisabledUsersAreOut disables an account and tries every way in.
+func TestDisabledUsersAreOut(t *testing.T) {
+	s := newPolicyServer(t, "admins")
+	token := s.tokenFor(t, "developer", "repository:closed/app:pull")
+	ways := func() (codes []int) {
+		for _, w := range []*httptest.ResponseRecorder{
+			s.ask("GET", "/v2/closed/app/tags/list", "developer", "", nil), s.ask("GET", "/v2/closed/app/tags/list", "", token, nil),
+			s.ask("GET", "/token", "developer", "", nil), s.ask("GET", "/api/v1/me", "developer", "", nil),
+		} {
+			codes = append(codes, w.Code)
+		}
+		return codes
+	}
+	if got := ways(); !slices.Equal(got, []int{404, 404, 200, 200}) {
+		t.Fatalf("before: %v", got)
+	}
+	setDisabled(t, s, true)
+	eventually(t, func() bool { return slices.Equal(ways(), []int{401, 401, 401, 401}) })
+	setDisabled(t, s, false)
+	eventually(t, func() bool { return slices.Equal(ways(), []int{404, 401, 200, 200}) }) // the old token stays ended
+}
+
+func setDisabled(t *testing.T, s *Server, disabled bool) {
+	t.Helper()
+	_, err := s.state.services.Accounts.Change(t.Context(), auth.Operator(), "developer", accounts.Change{Disabled: &disabled})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// eventually waits for what must hold within a second.
+func eventually(t *testing.T, holds func() bool) {
+	t.Helper()
+	for begin := time.Now(); !holds(); time.Sleep(20 * time.Millisecond) {
+		if time.Since(begin) > time.Second {
+			t.Fatal("it does not hold after a second")
+		}
+	}
+}
