@@ -238,3 +238,16 @@ func TestResolverConf(t *testing.T) {
 		t.Errorf("upstreams are %v", got)
 	}
 }
+
+func TestDefaultBridgeAvoidsNetworksThatAreDown(t *testing.T) {
+	t.Parallel()
+	n := testNetwork(t)
+	def := definition.Network{Name: "web", Subnet: netip.MustParsePrefix("10.83.0.0/16")}
+	_, err := n.defs.Add(t.Context(), def, func(d *definition.Network, _ []definition.Network) error { return d.Complete() })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all := n.avoid(); all[len(all)-1] != def.Subnet {
+		t.Errorf("it avoids %v", all)
+	}
+}

@@ -145,12 +145,28 @@ func (s *segment) ensure(host *netlink.Handle, pool *ipam.Pool) (link netlink.Li
 			Name: s.bridge, Subnet: s.def.Subnet, Gateway: s.def.Gateway, MTU: s.set.MTU, Alias: s.alias(),
 		})
 	} else {
-		link, pool.Subnet, err = bridge.Ensure(host, s.bridge, pool.Subnet, nameservers())
+		link, pool.Subnet, err = bridge.Ensure(host, s.bridge, pool.Subnet, s.avoid)
 	}
 	if err != nil {
 		return nil, err
 	}
 	return link, s.firewall(pool.Subnet).Ensure()
+}
+
+// avoid are the subnets that the default bridge must not hide: of the servers that
+// this host asks for names, and of networks that are down.
+func (s *segment) avoid() (all []netip.Prefix) {
+	for _, addr := range nameservers() {
+		all = append(all, netip.PrefixFrom(addr, addr.BitLen()))
+	}
+	defs, err := definition.Open(s.dir).All()
+	if err != nil {
+		return all // whoever starts on such a network is told
+	}
+	for _, def := range defs {
+		all = append(all, def.Subnet)
+	}
+	return all
 }
 
 // link is one connection of a container.

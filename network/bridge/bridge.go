@@ -31,10 +31,10 @@ func subnets() []netip.Prefix {
 }
 
 // Ensure finds the bridge of this name, or makes it: with the subnet that is
-// preferred if it is free here, or with one that is, and that holds none of the
-// addresses to avoid. It returns the subnet.
+// preferred if it is free here, or with one that is, and that holds nothing of what
+// is to be avoided. It returns the subnet.
 func Ensure(
-	h *netlink.Handle, name string, prefer netip.Prefix, avoid []netip.Addr,
+	h *netlink.Handle, name string, prefer netip.Prefix, avoid func() []netip.Prefix,
 ) (netlink.Link, netip.Prefix, error) {
 	link, err := h.LinkByName(name)
 	if err == nil && prefer.IsValid() && link.Attrs().Flags&net.FlagUp != 0 {
@@ -53,7 +53,7 @@ func Ensure(
 	} else if _, missing := errors.AsType[netlink.LinkNotFoundError](err); !missing {
 		return nil, prefer, fmt.Errorf("network: looking for bridge %s: %w", name, err)
 	}
-	subnet, err := freeSubnet(h, prefer, avoid)
+	subnet, err := freeSubnet(h, prefer, avoid())
 	if err != nil {
 		return nil, subnet, err
 	}
@@ -186,15 +186,12 @@ func subnetOf(h *netlink.Handle, link netlink.Link) netip.Prefix {
 
 // freeSubnet is prefer if it collides with no route of this host and with nothing
 // to avoid, or the first of subnets that does not.
-func freeSubnet(h *netlink.Handle, prefer netip.Prefix, avoid []netip.Addr) (netip.Prefix, error) {
+func freeSubnet(h *netlink.Handle, prefer netip.Prefix, avoid []netip.Prefix) (netip.Prefix, error) {
 	used, err := routed(h)
 	if err != nil {
 		return prefer, err
 	}
-	for _, addr := range avoid {
-		used = append(used, netip.PrefixFrom(addr, addr.BitLen()))
-	}
-	return firstFree(append([]netip.Prefix{prefer}, subnets()...), used)
+	return firstFree(append([]netip.Prefix{prefer}, subnets()...), append(used, avoid...))
 }
 
 // routed are the subnets that this host has routes to, but the default one.
