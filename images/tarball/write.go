@@ -113,12 +113,22 @@ func ociIndex(images []Image) ([]byte, error) {
 				if desc.Annotations == nil {
 					desc.Annotations = map[string]string{}
 				}
-				desc.Annotations[containerdName], desc.Annotations[ocispec.AnnotationRefName] = name, name
+				// As docker's and BuildKit's archives have it: the tag alone is what OCI
+				// tools ask a layout for.
+				desc.Annotations[containerdName], desc.Annotations[ocispec.AnnotationRefName] = name, tagOf(name)
 			}
 			index.Manifests = append(index.Manifests, desc)
 		}
 	}
 	return json.Marshal(index)
+}
+
+// tagOf is the tag of a whole name, or all of what is none.
+func tagOf(name string) string {
+	if ref, err := reference.Parse(name); err == nil && ref.Tag != "" {
+		return ref.Tag
+	}
+	return name
 }
 
 func orNone(names []string) []string {
