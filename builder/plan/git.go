@@ -2,7 +2,6 @@ package plan
 
 import (
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -24,14 +23,33 @@ type Git struct {
 	NoSubmodules bool `json:",omitempty"`
 }
 
-// reGit matches what docker takes for a git repository.
-var reGit = regexp.MustCompile(`^(git://|ssh://|git@|github\.com/|https?://[^?#]+\.git([#?]|$))`)
+// IsGit says whether a source is a git repository, by how it is written: docker's
+// rules, in code, because a regular expression would be compiled at every start.
+func IsGit(s string) bool {
+	for _, prefix := range []string{"git://", "ssh://", "git@", "github.com/"} {
+		if strings.HasPrefix(s, prefix) {
+			return true
+		}
+	}
+	rest, ok := strings.CutPrefix(s, "https://")
+	if !ok {
+		rest, ok = strings.CutPrefix(s, "http://")
+	}
+	if end := strings.IndexAny(rest, "?#"); end >= 0 {
+		rest = rest[:end]
+	}
+	return ok && len(rest) > len(".git") && strings.HasSuffix(rest, ".git")
+}
 
-// reHash matches a commit's hash, or the beginning of one.
-var reHash = regexp.MustCompile(`^[0-9a-f]{4,64}$`)
-
-// IsGit says whether a source is a git repository, by how it is written.
-func IsGit(s string) bool { return reGit.MatchString(s) }
+// isHash reports whether s is a commit's hash, or the beginning of one.
+func isHash(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+	}
+	return len(s) >= 4 && len(s) <= 64
+}
 
 // ParseGit reads REMOTE[#REF[:DIRECTORY]], or REMOTE?ref=REF&subdir=DIRECTORY with
 // docker's other keys. It is an error for what is not IsGit.
@@ -93,7 +111,7 @@ func (g *Git) set(key, value string) (err error) {
 
 // Pin says which commit it must be.
 func (g *Git) Pin(commit string) error {
-	if !reHash.MatchString(commit) {
+	if !isHash(commit) {
 		return errdefs.Errorf(errdefs.ErrInvalid, "checksum %q is not the hash of a commit", commit)
 	}
 	g.Commit = commit
@@ -101,7 +119,7 @@ func (g *Git) Pin(commit string) error {
 }
 
 // IsCommit says whether a reference is the whole hash of a commit.
-func IsCommit(ref string) bool { return reHash.MatchString(ref) && (len(ref) == 40 || len(ref) == 64) }
+func IsCommit(ref string) bool { return isHash(ref) && (len(ref) == 40 || len(ref) == 64) }
 
 // ShowURL is a URL as it may be shown: without user and password, which may be a
 // token.

@@ -76,9 +76,11 @@ func session(ctx context.Context, a *app.App, ref string, o sessionOptions) erro
 	}
 	t := &terminal{a: a}
 	defer t.restore()
+	attached := false
 	status, err := eng.Attach(ctx, ref, containers.AttachOptions{
 		Start: o.start,
 		Streams: func(c containers.Attached) (containers.Streams, error) {
+			attached = true
 			if o.proxy {
 				proxySignals(a, eng, c.ID)
 			}
@@ -86,6 +88,9 @@ func session(ctx context.Context, a *app.App, ref string, o sessionOptions) erro
 		},
 	})
 	t.restore()
+	if err != nil && !attached {
+		return err // docker's 1, not the 125 of run
+	}
 	if !o.start {
 		return left(a, status, err)
 	}
