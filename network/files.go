@@ -7,6 +7,21 @@ import (
 	"strings"
 )
 
+// HostGateway is, in ExtraHosts, the address by which the container reaches its host.
+const HostGateway = "host-gateway"
+
+// hostGateway is the address by which a container reaches its host; without a
+// network there is none.
+func hostGateway(cfg Config, st State) (addr string, ok bool) {
+	switch {
+	case st.Gateway.IsValid():
+		return st.Gateway.String(), true
+	case cfg.Mode == Host:
+		return "127.0.0.1", true
+	}
+	return "", false
+}
+
 // Hosts is the container's /etc/hosts. With the host's network it is the
 // host's own, and the extra lines.
 func Hosts(cfg Config, st State) []byte {
@@ -24,8 +39,12 @@ func Hosts(cfg Config, st State) []byte {
 		if !ok {
 			continue
 		}
-		if addr == "host-gateway" {
-			addr = st.Gateway.String()
+		if addr == HostGateway {
+			gateway, ok := hostGateway(cfg, st)
+			if !ok {
+				continue
+			}
+			addr = gateway
 		}
 		fmt.Fprintf(&b, "%s\t%s\n", strings.Trim(addr, "[]"), name)
 	}

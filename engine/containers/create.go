@@ -4,7 +4,10 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -16,6 +19,7 @@ import (
 	"cove/engine/networks"
 	"cove/engine/rootfs"
 	"cove/engine/runspec"
+	"cove/engine/runspec/parse"
 	"cove/engine/uses"
 	"cove/errdefs"
 	"cove/images"
@@ -23,6 +27,7 @@ import (
 	"cove/internal/ids"
 	"cove/layers/mount"
 	"cove/network"
+	"cove/network/publish"
 	"cove/reference"
 	"cove/runner"
 	"cove/runner/record"
@@ -191,6 +196,9 @@ func (cs *Containers) configure(ctx context.Context, on base, o CreateOptions) (
 	if err != nil {
 		return record.Config{}, err
 	}
+	if o.Ports, err = published(img, o.Options); err != nil {
+		return record.Config{}, err
+	}
 	facts, err := factsOf(o.Options)
 	if err != nil {
 		return record.Config{}, err
@@ -256,6 +264,32 @@ func factsOf(o runspec.Options) (f runspec.Facts, err error) {
 	return f, nil
 }
 
+// published are the ports that are asked for, and all that are exposed if that is.
+// A container without a network of its own has none to publish.
+func published(img ocispec.ImageConfig, o runspec.Options) ([]publish.Port, error) {
+	ports := slices.Clone(o.Ports)
+	shares := strings.HasPrefix(o.Network, string(network.ContainerPrefix))
+	if !o.PublishAll || shares || o.Network == string(network.None) || o.Network == string(network.Host) {
+		return ports, nil
+	}
+	exposed := append(slices.Sorted(maps.Keys(img.ExposedPorts)), o.Expose...)
+	for _, text := range exposed {
+		more, err := parse.Ports(text)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range more {
+			p.Proto = cmp.Or(p.Proto, "tcp")
+			if !slices.ContainsFunc(ports, func(have publish.Port) bool {
+				return have.ContainerPort == p.ContainerPort && cmp.Or(have.Proto, "tcp") == p.Proto
+			}) {
+				ports = append(ports, p)
+			}
+		}
+	}
+	return ports, nil
+}
+
 func stopSignal(img ocispec.ImageConfig, o runspec.Options) string {
 	if o.StopSignal != "" {
 		return o.StopSignal
@@ -272,6 +306,9 @@ func stopTimeout(o runspec.Options) *time.Duration {
 }
 
 func networkConfig(o runspec.Options, hostname string) network.Config {
+	if o.Domainname != "" {
+		hostname += "." + o.Domainname
+	}
 	cfg := network.Config{
 		Mode: network.Mode(o.Network), Ports: o.Ports, Hostname: hostname, DNS: o.DNS,
 		DNSSearch: o.DNSSearch, DNSOptions: o.DNSOptions, Attachments: o.Networks,

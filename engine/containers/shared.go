@@ -40,6 +40,8 @@ func (cs *Containers) checkShared(ctx context.Context, o *runspec.Options) error
 	switch {
 	case s.UTS == record.Host && o.Hostname != "":
 		return errdefs.Errorf(errdefs.ErrInvalid, "conflicting options: hostname and the UTS mode")
+	case s.UTS == record.Host && o.Domainname != "":
+		return errdefs.Errorf(errdefs.ErrInvalid, "conflicting options: domainname and the UTS mode")
 	case s.UTS == record.Host && sysctlOf(o, "kernel.hostname", "kernel.domainname"):
 		return errdefs.Errorf(errdefs.ErrInvalid, "conflicting options: a name by sysctl and the UTS mode")
 	case s.IPC == record.Host && sysctlOf(o, "kernel.shm", "kernel.msg", "kernel.sem", "fs.mqueue."):

@@ -119,7 +119,8 @@ func configOf(cfg record.Config, asked record.Asked) Config {
 	img := asked.Image
 	return Config{
 		Hostname: cfg.Spec.Hostname, User: img.User, AttachStdin: cfg.OpenStdin, AttachStdout: true, AttachStderr: true,
-		ExposedPorts: img.ExposedPorts, Tty: cfg.Terminal, OpenStdin: cfg.OpenStdin, StdinOnce: cfg.OpenStdin,
+		Domainname: cfg.Spec.Domainname, ExposedPorts: img.ExposedPorts,
+		Tty: cfg.Terminal, OpenStdin: cfg.OpenStdin, StdinOnce: cfg.OpenStdin,
 		Env: cfg.Spec.Process.Env, Image: cfg.Image, Volumes: img.Volumes,
 		WorkingDir: cfg.Spec.Process.Cwd, Labels: cfg.Labels, StopSignal: cfg.StopSignal,
 		StopTimeout: asked.StopTimeout,
@@ -138,7 +139,7 @@ func hostConfigOf(cfg record.Config, o record.Asked) HostConfig {
 		CgroupnsMode: string(cmp.Or(cfg.Shared.Cgroup, record.Private)),
 		IpcMode:      string(cmp.Or(cfg.Shared.IPC, record.Private)),
 		PidMode:      string(cfg.Shared.PID), UTSMode: string(cfg.Shared.UTS), UsernsMode: string(cfg.Shared.User),
-		GroupAdd: o.Groups, CgroupParent: o.CgroupParent, Annotations: o.Annotations,
+		PublishAllPorts: o.PublishAll, GroupAdd: o.Groups, CgroupParent: o.CgroupParent, Annotations: o.Annotations,
 		Devices: devicesOf(o.Devices), DeviceCgroupRules: o.DeviceRules,
 		DNS: emptyIfNil(cfg.Network.DNS), DNSOptions: emptyIfNil(cfg.Network.DNSOptions),
 		DNSSearch:  emptyIfNil(cfg.Network.DNSSearch),

@@ -15,7 +15,7 @@ func Asked(img ocispec.ImageConfig, o Options) *record.Asked {
 		Image:    record.ImageConfig(configured(img, o)),
 		ReadOnly: o.ReadOnly, Security: o.Security, Resources: o.Resources, Tmpfs: o.Tmpfs, StopTimeout: o.StopTimeout,
 		VolumesFrom: o.VolumesFrom, Devices: o.Devices, DeviceRules: o.DeviceRules, Groups: o.Groups,
-		Annotations: o.Annotations, CgroupParent: o.CgroupParent,
+		PublishAll: o.PublishAll, Annotations: o.Annotations, CgroupParent: o.CgroupParent,
 	}
 }
 
@@ -32,5 +32,8 @@ func configured(cfg ocispec.ImageConfig, o Options) ocispec.ImageConfig {
 	cfg.StopSignal = cmp.Or(o.StopSignal, cfg.StopSignal)
 	cfg.Env = MergeEnv(cfg.Env, o.Env)
 	cfg.Labels = Labels(cfg, o)
+	for _, port := range o.Expose {
+		cfg.ExposedPorts = merged(cfg.ExposedPorts, map[string]struct{}{port: {}})
+	}
 	return cfg
 }

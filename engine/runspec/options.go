@@ -46,9 +46,11 @@ type Options struct {
 	User     string
 	Workdir  string
 	Hostname string
-	TTY      bool
-	Stdin    bool
-	ReadOnly bool
+	// Domainname is the NIS domain, which its name in /etc/hosts ends in.
+	Domainname string
+	TTY        bool
+	Stdin      bool
+	ReadOnly   bool
 
 	Labels map[string]string
 
@@ -58,9 +60,13 @@ type Options struct {
 
 	// Network is "bridge" (or ""), "none", "host", "container:ID" or the name of
 	// the first of Networks, those that the container is on.
-	Network                    string
-	Networks                   []network.Attachment
-	Ports                      []publish.Port
+	Network  string
+	Networks []network.Attachment
+	Ports    []publish.Port
+	// Expose are ports it listens on, as 80/tcp, beside its image's; PublishAll
+	// publishes all of them, each at a free port of the host.
+	Expose                     []string
+	PublishAll                 bool
 	DNS, DNSSearch, DNSOptions []string
 	AddHosts                   []Host
 

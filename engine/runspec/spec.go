@@ -37,9 +37,9 @@ func Assemble(img ocispec.ImageConfig, o Options, f Facts, hostName string) (*sp
 		Version:  specVersion,
 		Root:     &specs.Root{Path: "rootfs", Readonly: o.ReadOnly},
 		Process:  proc,
-		Hostname: own,
-		Mounts:   mnts,
-		Linux:    l,
+		Hostname: own, Domainname: o.Domainname,
+		Mounts: mnts,
+		Linux:  l,
 
 		Annotations: o.Annotations,
 	}, nil

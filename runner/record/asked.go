@@ -23,6 +23,8 @@ type Asked struct {
 	Devices     []Device `json:"devices,omitempty"`
 	DeviceRules []string `json:"deviceRules,omitempty"`
 	VolumesFrom []string `json:"volumesFrom,omitempty"`
+	// PublishAll published every port that the image exposes.
+	PublishAll bool `json:"publishAll,omitempty"`
 	// Groups are supplementary ones of its user, by name or number.
 	Groups       []string          `json:"groups,omitempty"`
 	Annotations  map[string]string `json:"annotations,omitempty"`

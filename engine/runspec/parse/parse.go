@@ -3,6 +3,7 @@
 package parse
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -11,6 +12,7 @@ import (
 	"cove/engine/runspec"
 	"cove/errdefs"
 	"cove/internal/ids"
+	"cove/network"
 	"cove/network/publish"
 	"cove/runner/record"
 )
@@ -131,6 +133,23 @@ func port(s string) (uint16, error) {
 	return uint16(n), nil
 }
 
+// Expose reads PORT[-PORT][/PROTOCOL], and returns each as 80/tcp.
+func Expose(s string) ([]string, error) {
+	if strings.Contains(s, ":") {
+		return nil, errdefs.Errorf(errdefs.ErrInvalid,
+			"exposed port %s: want PORT[-PORT][/PROTOCOL]; a port of the host is published", s)
+	}
+	ports, err := Ports(s)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, p := range ports {
+		out = append(out, strconv.Itoa(int(p.ContainerPort))+"/"+cmp.Or(p.Proto, "tcp"))
+	}
+	return out, nil
+}
+
 // Tmpfs reads a --tmpfs: TARGET[:OPTION,…].
 func Tmpfs(s string) (record.Tmpfs, error) {
 	dst, options, _ := strings.Cut(s, ":")
@@ -149,8 +168,9 @@ func Host(s string) (runspec.Host, error) {
 		return runspec.Host{}, errdefs.Errorf(errdefs.ErrInvalid, "extra host %s: want NAME:IP", s)
 	}
 	h := runspec.Host{Name: s[:i], IP: strings.Trim(s[i+1:], "[]")}
-	if _, err := netip.ParseAddr(h.IP); err != nil {
-		return runspec.Host{}, errdefs.Errorf(errdefs.ErrInvalid, "extra host %s: %q is not an IP address", s, h.IP)
+	if _, err := netip.ParseAddr(h.IP); err != nil && h.IP != network.HostGateway {
+		return runspec.Host{}, errdefs.Errorf(errdefs.ErrInvalid,
+			"extra host %s: %q is neither an IP address nor host-gateway", s, h.IP)
 	}
 	return h, nil
 }

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -115,6 +116,19 @@ func TestSecurityOpt(t *testing.T) {
 	} {
 		if err := SecurityOpt(&record.Security{}, opt, read); !errors.Is(err, kind) {
 			t.Errorf("%s: got %v, want %v", opt, err, kind)
+		}
+	}
+}
+
+func TestExpose(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"80": "80/tcp", "80/udp": "80/udp", "8000-8002/tcp": "8000/tcp 8001/tcp 8002/tcp",
+		"80:80": "", "0": "", "x": "", "80/sctp": "", "90-80": "", "": "",
+	} {
+		got, err := Expose(text)
+		if refused := want == ""; refused != errors.Is(err, errdefs.ErrInvalid) || strings.Join(got, " ") != want {
+			t.Errorf("%q: %q, %v", text, got, err)
 		}
 	}
 }

@@ -30,17 +30,17 @@ type Flags struct {
 	// Quiet shows no pull.
 	Quiet bool
 
-	platform, restart, logDriver                                string
+	platform, restart, logDriver, domainname                    string
 	name, user, workdir, entrypoint, hostname, pull, stopSignal string
 	env, envFiles, volumes, ports, tmpfs, labels                []string
 	capAdd, capDrop, securityOpts, addHosts                     []string
-	labelFiles, mounts, volumesFrom, logOpts                    []string
+	labelFiles, mounts, volumesFrom, logOpts, expose            []string
 	limits                                                      limitFlags
 	health                                                      containers.HealthOptions
 	host                                                        hostFlags
 	networks                                                    networkFlags
 	stopTimeout                                                 int
-	readOnly, privileged, autoRemove                            bool
+	readOnly, privileged, autoRemove, publishAll                bool
 	set                                                         *pflag.FlagSet
 }
 
@@ -54,6 +54,8 @@ func (f *Flags) Register(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.autoRemove, "rm", false, "remove it when it has ended")
 	fs.StringVar(&f.restart, "restart", "no", "start it again: no, on-failure[:N], always, unless-stopped")
 	fs.StringArrayVarP(&f.ports, "publish", "p", nil, "publish a port: [[IP:]HOSTPORT:]PORT[/PROTOCOL]")
+	fs.BoolVarP(&f.publishAll, "publish-all", "P", false, "publish every port that is exposed, at free ports of the host")
+	fs.StringArrayVar(&f.expose, "expose", nil, "a port it listens on: PORT[-PORT][/PROTOCOL]")
 	fs.StringArrayVarP(&f.volumes, "volume", "v", nil, "mount a host path or a named volume: SOURCE:TARGET[:ro]")
 	fs.StringArrayVar(&f.mounts, "mount", nil, "mount by keys: type=bind|volume|tmpfs,source=…,target=…[,readonly]")
 	fs.StringArrayVar(&f.volumesFrom, "volumes-from", nil, "mount what another container has: NAME[:ro]")
@@ -67,6 +69,7 @@ func (f *Flags) Register(fs *pflag.FlagSet) {
 	// In docker's grammar -h is the host name here, so help has no letter.
 	fs.Bool("help", false, "show this help")
 	fs.StringVarP(&f.hostname, "hostname", "h", "", "host name (default: the short id)")
+	fs.StringVar(&f.domainname, "domainname", "", "NIS domain name")
 	fs.StringArrayVar(&f.addHosts, "add-host", nil, "add a line to /etc/hosts: NAME:IP")
 	f.networks.register(fs)
 	f.limits.register(fs)
@@ -207,6 +210,14 @@ func (f *Flags) parseNetwork(o *runspec.Options) (err error) {
 		}
 		o.Ports = append(o.Ports, ports...)
 	}
+	for _, e := range f.expose {
+		ports, err := parse.Expose(e)
+		if err != nil {
+			return err
+		}
+		o.Expose = append(o.Expose, ports...)
+	}
+	o.PublishAll, o.Domainname = f.publishAll, f.domainname
 	if o.AddHosts, err = parseAll(f.addHosts, parse.Host); err != nil {
 		return err
 	}

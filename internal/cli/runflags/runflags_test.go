@@ -125,6 +125,10 @@ func TestFlagsBecomeOptions(t *testing.T) {
 		{[]string{"--log-driver", "local", "--log-opt", "max-size=1m", "--log-opt", "max-file=2"}, func(o *containers.CreateOptions) {
 			o.LogDriver, o.LogOptions = "local", map[string]string{"max-size": "1m", "max-file": "2"}
 		}},
+		{[]string{"-P", "--expose", "80-81", "--domainname", "example.com", "--add-host", "up:host-gateway"}, func(o *containers.CreateOptions) {
+			o.PublishAll, o.Expose, o.Domainname = true, []string{"80/tcp", "81/tcp"}, "example.com"
+			o.AddHosts = []runspec.Host{{Name: "up", IP: "host-gateway"}}
+		}},
 		{[]string{"--no-healthcheck"}, func(o *containers.CreateOptions) { o.Health.None = true }},
 		{[]string{"--label-file", labelFile, "-l", "b=flag"}, func(o *containers.CreateOptions) {
 			o.Labels = map[string]string{"a": "x y", "b": "flag"}
@@ -165,6 +169,7 @@ func TestFlagsRefused(t *testing.T) {
 		{"--pull", "sometimes"},
 		{"--label-file", "/does/not/exist"},
 		{"--annotation", "a"},
+		{"--expose", "1:2"},
 		{"--log-opt", "max-size"},
 		{"--mount", "type=bind,src=/a"},
 		{"--device", "fuse"},
