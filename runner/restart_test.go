@@ -137,6 +137,7 @@ func TestRestartOfTheKilled(t *testing.T) {
 	f := newFixture(t)
 	always := record.RestartPolicy{Name: record.RestartAlways}
 	c := f.counted(always, "exec sleep 100")
+	eventually(t, "a life", func() bool { return lives(t, c) == 1 })
 	if err := unix.Kill(f.state(c).Monitor, unix.SIGKILL); err != nil {
 		t.Fatal(err)
 	}

@@ -48,7 +48,7 @@ func TestEndsBy(t *testing.T) {
 		{"ignored by default", plain, unix.SIGCHLD, false},
 		{"a stop", plain, unix.SIGTSTP, false},
 		{"ignored", deaf, unix.SIGTERM, false},
-		{"another than the ignored", deaf, unix.SIGHUP, true},
+		{"another than the ignored", deaf, unix.SIGUSR1, true},
 		{"handled", handling, unix.SIGTERM, false},
 		{"of no process", 1 << 30, unix.SIGTERM, false},
 	} {

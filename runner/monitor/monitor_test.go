@@ -48,7 +48,7 @@ func start(t *testing.T, change func(*record.Config)) *container {
 	change(&cfg)
 	data, err := leanjson.Marshal(cfg)
 	if err == nil {
-		err = c.dir.Write("config.json", data, false)
+		err = errors.Join(c.dir.Write("config.json", data, false), c.dir.Write("name", []byte(cfg.Name), false))
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -34,6 +34,12 @@ func (b browser) says(text string) {
 	b.until(fmt.Sprintf("document.body.innerText.includes(%q)", text))
 }
 
+// focused waits until the field of a name has the focus, and the page is all there.
+func (b browser) focused(name string) {
+	b.Helper()
+	b.until(fmt.Sprintf(`document.readyState === "complete" && document.activeElement.name === %q`, name))
+}
+
 // keys presses keys, wherever the focus is.
 func (b browser) keys(keys string) {
 	b.Helper()
@@ -64,8 +70,10 @@ func TestJourneyByKeyboard(t *testing.T) {
 	b := open(t, s)
 	b.screen(1280, 900, "light")
 	b.visit("/")
+	b.focused("name")
 	b.keys("admin" + kb.Tab + "wrong" + kb.Enter)
 	b.says("Wrong user name or password.")
+	b.focused("password")
 	b.keys(webtest.Password + kb.Enter) // the name is kept, the password has the focus
 	b.says("Push your first image")
 
