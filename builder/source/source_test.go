@@ -234,7 +234,7 @@ func TestGitToken(t *testing.T) {
 	t.Parallel()
 	repo := gittest.New(t)
 	repo.Commit(map[string]string{"Dockerfile": "FROM private"})
-	repo.Header = "Basic eC1hY2Nlc3MtdG9rZW46dDBrZW4=" // x-access-token:t0ken
+	repo.Require("Basic eC1hY2Nlc3MtdG9rZW46dDBrZW4=") // x-access-token:t0ken
 	git := fetch.Git{Secrets: map[string][]byte{"GIT_AUTH_TOKEN": []byte("t0ken\n")}}
 	if c, err := opened(t, Source{Dir: repo.URL, Git: git}); err != nil || string(c.Dockerfile) != "FROM private" {
 		t.Errorf("%q %v", c.Dockerfile, err)

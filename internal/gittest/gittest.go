@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -17,10 +18,12 @@ type Repository struct {
 	t   testing.TB
 	dir string
 	// URL ends with .git.
-	URL string
-	// Header, if set, is the Authorization that a request must have.
-	Header string
+	URL    string
+	header atomic.Pointer[string]
 }
+
+// Require has requests refused without this Authorization header.
+func (r *Repository) Require(header string) { r.header.Store(&header) }
 
 // New makes an empty repository and serves it until the test ends. It skips the
 // test where git is not installed.
@@ -39,7 +42,7 @@ func New(t testing.TB) *Repository {
 		Env:  []string{"GIT_PROJECT_ROOT=" + filepath.Dir(r.dir), "GIT_HTTP_EXPORT_ALL=1"},
 	}
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if r.Header != "" && req.Header.Get("Authorization") != r.Header {
+		if want := r.header.Load(); want != nil && req.Header.Get("Authorization") != *want {
 			w.Header().Set("WWW-Authenticate", "Basic")
 			w.WriteHeader(http.StatusUnauthorized)
 			return

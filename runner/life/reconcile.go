@@ -18,8 +18,8 @@ import (
 // container that was removed, which reconciling does to one that is AutoRemove,
 // is errdefs.ErrNotFound.
 func (c *Container) State(ctx context.Context) (record.State, error) {
-	st, err := c.dir.State()
-	if err != nil || c.believed(ctx, st) {
+	st, lost, err := c.look(ctx)
+	if err != nil || !lost {
 		return st, err
 	}
 	lock, err := c.dir.Lock(ctx, record.ReconcileLock, answerTimeout)
@@ -28,7 +28,7 @@ func (c *Container) State(ctx context.Context) (record.State, error) {
 	}
 	defer record.Unlock(lock)
 	// Another may have reconciled it, and a third started it again.
-	if st, err = c.dir.State(); err != nil || c.believed(ctx, st) {
+	if st, lost, err = c.look(ctx); err != nil || !lost {
 		return st, err
 	}
 	if st.Status == record.Restarting { // whoever was to start it was killed
@@ -37,6 +37,21 @@ func (c *Container) State(ctx context.Context) (record.State, error) {
 		return st, errors.Join(err, aerr)
 	}
 	return c.reconcile(ctx, st)
+}
+
+// look reads the state; lost says that the process is gone that made it true. A state
+// that changed while its process was looked for says nothing, and is read again: a
+// short life ends, and the next begins, in between.
+func (c *Container) look(ctx context.Context) (st record.State, lost bool, err error) {
+	for {
+		if st, err = c.dir.State(); err != nil || c.believed(ctx, st) {
+			return st, false, err
+		}
+		now, err := c.dir.State()
+		if err != nil || now.SameMoment(st) {
+			return now, err == nil, err
+		}
+	}
 }
 
 // believed reports whether the process is there that makes a state true.

@@ -183,6 +183,13 @@ func SyncDir(path string) error {
 // Alive reports whether the container runs, paused or not.
 func (st State) Alive() bool { return st.Status == Running || st.Status == Paused }
 
+// SameMoment reports whether nothing has happened to the container between two
+// looks at it.
+func (st State) SameMoment(other State) bool {
+	return st.Status == other.Status && st.Pid == other.Pid && st.Restarts == other.Restarts &&
+		st.StartedAt.Equal(other.StartedAt) && st.FinishedAt.Equal(other.FinishedAt)
+}
+
 // Exit is how the container ended.
 func (st State) Exit() ExitStatus {
 	return ExitStatus{Code: st.ExitCode, OOMKilled: st.OOMKilled, Error: st.Error}
