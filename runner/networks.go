@@ -61,15 +61,13 @@ func (c *Container) Disconnect(ctx context.Context, id, name string) error {
 func (c *Container) changeNetworks(
 	ctx context.Context, change func(n *record.Networks, live *network.Running) error,
 ) error {
-	unlock, err := c.Lock(ctx)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	st, err := c.State(ctx)
-	if err != nil {
-		return err
-	}
+	return c.Hold(ctx, func(st record.State) error { return c.change(st, change) })
+}
+
+// change is changeNetworks for who holds the control lock.
+func (c *Container) change(
+	st record.State, change func(n *record.Networks, live *network.Running) error,
+) error {
 	asked, err := c.Asked()
 	if err != nil {
 		return err

@@ -159,24 +159,24 @@ func TestDirectoryBehindDanglingLink(t *testing.T) {
 	root, outside := rootfs(t), filepath.Join(t.TempDir(), "outside")
 	for link, target := range map[string]string{
 		"absolute": outside, "relative": "made/deep", "chain": "relative2", "relative2": "/made/chain",
-		"climbing": "../../../.." + outside + "-climbing", "way": "made/way", "work": "/made/work", "loop": "loop",
+		"climbing": "../../../.." + outside + "-climbing", "way": "made/way", "here": "/made/here", "loop": "loop",
 	} {
 		if err := os.Symlink(target, filepath.Join(root, link)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	spec := baseSpec("sh", "-c", "cat absolute/file relative/file chain/file climbing/file way/in/file way/file; "+
-		"stat -f -c %T /way/tmp; cd /work && pwd -P")
+		"stat -f -c %T /way/tmp; cd /here && pwd -P")
 	for _, dest := range []string{"/absolute", "/relative", "/chain", "/climbing", "/way/in"} {
 		spec.Mounts = append(spec.Mounts, specs.Mount{Destination: dest, Source: dir, Options: []string{"bind"}})
 	}
 	spec.Mounts = append(spec.Mounts,
 		specs.Mount{Destination: "/way/file", Source: file, Options: []string{"bind"}},
 		specs.Mount{Destination: "/way/tmp", Type: "tmpfs", Source: "tmpfs"})
-	spec.Process.Cwd = "/work/"
+	spec.Process.Cwd = "/here/"
 	spec.Process.Args[2] = "cd / && " + spec.Process.Args[2]
 	r, err := runSpec(t, mount.Mount{Type: "bind", Source: root}, spec)
-	if want := strings.Repeat("hello\n", 6) + "tmpfs\n/made/work\n"; err != nil || r.out != want {
+	if want := strings.Repeat("hello\n", 6) + "tmpfs\n/made/here\n"; err != nil || r.out != want {
 		t.Errorf("%v, %q, want %q; %s", err, r.out, want, r.err)
 	}
 	if _, err := os.Lstat(outside); !errors.Is(err, fs.ErrNotExist) {

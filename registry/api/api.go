@@ -145,14 +145,7 @@ func (a *API) admit(asked *ask, op operation) (err error) {
 
 // projectOf is the project that the request's path is about; "" if it is about none.
 func projectOf(r *http.Request) (string, error) {
-	if repo := r.PathValue("repository"); repo != "" {
-		return metadata.ProjectOf(repo), nil
-	}
-	if text := r.PathValue("artifact"); text != "" {
-		name, err := browse.ParseName(text)
-		return metadata.ProjectOf(name.Repository), err
-	}
-	return r.PathValue("project"), nil
+	return browse.ProjectOf(r.PathValue("repository"), r.PathValue("artifact"), r.PathValue("project"))
 }
 
 // check refuses what the operation would not look at: a misspelt filter must not

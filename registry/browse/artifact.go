@@ -33,6 +33,19 @@ type Name struct {
 	Digest     digest.Digest // "" when it is asked for by tag
 }
 
+// ProjectOf is the project of what a path names: a repository, an artifact, or a
+// project itself; "" of none. It is one for pages and API, as rights depend on it.
+func ProjectOf(repository, artifact, project string) (string, error) {
+	if repository != "" {
+		return metadata.ProjectOf(repository), nil
+	}
+	if artifact != "" {
+		name, err := ParseName(artifact)
+		return metadata.ProjectOf(name.Repository), err
+	}
+	return project, nil
+}
+
 // ParseName reads "team/app:v1" or "team/app@sha256:…". The error is
 // errdefs.ErrInvalid.
 func ParseName(text string) (n Name, err error) {

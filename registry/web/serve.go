@@ -15,7 +15,6 @@ import (
 	"cove/registry/auth"
 	"cove/registry/browse"
 	"cove/registry/edge"
-	"cove/registry/metadata"
 	"cove/registry/web/message"
 	"cove/registry/web/view"
 )
@@ -121,14 +120,7 @@ func checkText(r *http.Request) error {
 
 // projectOf is the project that the request's path is about; "" if it is about none.
 func projectOf(r *http.Request) (string, error) {
-	if repo := r.PathValue("repository"); repo != "" {
-		return metadata.ProjectOf(repo), nil
-	}
-	if text := r.PathValue("artifact"); text != "" {
-		name, err := browse.ParseName(text)
-		return metadata.ProjectOf(name.Repository), err
-	}
-	return r.PathValue("project"), nil
+	return browse.ProjectOf(r.PathValue("repository"), r.PathValue("artifact"), r.PathValue("project"))
 }
 
 // page answers with a page.

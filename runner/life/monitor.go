@@ -116,10 +116,13 @@ func (c *Container) endMonitor(ctx context.Context) error {
 // and returns when it has ended.
 func (c *Container) endHolder(ctx context.Context, name record.LockName) error {
 	var pid int
-	for ok := false; !ok; pid, ok = process.Find(c.dir.Holder(name)) {
+	for deadline, ok := time.Now().Add(answerTimeout), false; !ok; pid, ok = process.Find(c.dir.Holder(name)) {
 		// One that becomes another program, or hands the lock on, is nobody for a moment.
-		if time.Sleep(time.Millisecond); !c.dir.Held(name) || ctx.Err() != nil {
+		switch time.Sleep(time.Millisecond); {
+		case !c.dir.Held(name) || ctx.Err() != nil:
 			return ctx.Err() // nil if it has ended meanwhile
+		case time.Now().After(deadline):
+			return errdefs.Errorf(errdefs.ErrUnavailable, "container %s: its %s is held by an unknown process", c, name)
 		}
 	}
 	if err := unix.Kill(pid, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {

@@ -36,6 +36,9 @@ func (m *monitor) watchHealth(ctx context.Context, h record.Health) {
 		if !ran || ctx.Err() != nil {
 			return // it has ended
 		}
+		if m.o.Dir.Marked(record.PausedMark) {
+			continue // it was frozen meanwhile: that it did not answer says nothing
+		}
 		before := h.Status
 		h = health.After(check, h, r, started)
 		_ = m.o.Dir.SetHealth(h) // the next may find room
