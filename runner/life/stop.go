@@ -23,11 +23,8 @@ func (c *Container) Kill(ctx context.Context, sig syscall.Signal) error {
 	if err != nil {
 		return err
 	}
-	own, err := record.ParseSignal(c.cfg.StopSignal)
-	if err != nil {
-		return err
-	}
-	if sig == unix.SIGKILL || sig == own {
+	own, serr := record.ParseSignal(c.cfg.StopSignal) // an image may name one that does not exist
+	if sig == unix.SIGKILL || serr == nil && sig == own {
 		if waited, err := c.stopped(ctx, st); waited || err != nil {
 			return err
 		}
