@@ -99,19 +99,3 @@ func killMonitor(t *testing.T, c *runner.Container) {
 		}
 	}
 }
-
-// TestKillWithAnOddStopSignal: what an image says of stopping keeps nobody from
-// killing.
-func TestKillWithAnOddStopSignal(t *testing.T) {
-	t.Parallel()
-	f := newFixture(t)
-	cfg := f.config("exec sleep 100")
-	cfg.StopSignal = "SIGODD"
-	c := f.start(cfg)
-	if err := c.Kill(t.Context(), unix.SIGKILL); err != nil {
-		t.Errorf("kill: %v", err)
-	}
-	if st := f.state(c); st.Status != record.Exited || st.ExitCode != 137 {
-		t.Errorf("%+v", st)
-	}
-}
