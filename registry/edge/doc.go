@@ -2,6 +2,7 @@
 //
 // [Proxies] finds out who really asks and by which URL, when a proxy that the
 // operator trusts stands in front. [Deadlines] ends requests whose client has
-// stalled, and [LimitListener] bounds the connections of one address. None of
+// stalled, [Listen] listens or takes sockets that systemd opened, and
+// [LimitListener] bounds the connections of one address. None of
 // them needs an account: they are what holds before anyone has signed in.
 package edge

@@ -2,7 +2,6 @@ package server
 
 import (
 	"io"
-	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -164,8 +163,8 @@ func (c *Config) Complete() error {
 		if addr == "" {
 			continue
 		}
-		if _, _, err := net.SplitHostPort(addr); err != nil {
-			return invalid("%s: %q is not HOST:PORT: %w", key, addr, err)
+		if err := edge.CheckAddress(addr); err != nil {
+			return invalid("%s: %w", key, err)
 		}
 	}
 	if _, err := pki.ParseNames(c.Hostnames...); err != nil {

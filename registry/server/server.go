@@ -3,13 +3,14 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"sync"
 	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
 
 	"cove/distribution"
 	"cove/distribution/filter"
@@ -19,7 +20,6 @@ import (
 	"cove/registry/observe"
 	"cove/registry/pki"
 	"cove/registry/store"
-	"cove/registry/systemd"
 )
 
 // serviceName is the audience of tokens.
@@ -156,16 +156,12 @@ func (s *Server) setupTLS() error {
 	return err
 }
 
-func (s *Server) listen(ctx context.Context) (err error) {
-	var lc net.ListenConfig
-	if s.listener, err = lc.Listen(ctx, "tcp", s.cfg.Listen); err != nil {
-		return fmt.Errorf("listening: %w", err)
+func (s *Server) listen(ctx context.Context) error {
+	listeners, err := edge.Listen(ctx, s.cfg.Listen, s.cfg.Redirect)
+	if err != nil {
+		return err
 	}
-	if s.cfg.Redirect != "" {
-		if s.redirect, err = lc.Listen(ctx, "tcp", s.cfg.Redirect); err != nil {
-			return fmt.Errorf("listening for redirects: %w", err)
-		}
-	}
+	s.listener, s.redirect = listeners[0], listeners[1]
 	for _, l := range []*net.Listener{&s.listener, &s.redirect} {
 		if *l != nil {
 			*l = edge.LimitListener(*l, s.cfg.Limits.connections(), s.proxies)
@@ -206,9 +202,7 @@ func (s *Server) Run(ctx context.Context) error {
 	for _, run := range servers {
 		go func() { failed <- run.serve() }() // ends by Shutdown or Close below
 	}
-	if err := systemd.Notify("READY=1"); err != nil {
-		s.log.Warn("systemd was not told", "error", err)
-	}
+	s.tellSystemd(daemon.SdNotifyReady)
 	var err error
 	select {
 	case err = <-failed:
@@ -245,6 +239,13 @@ func (s *Server) start() []running {
 	return all
 }
 
+// tellSystemd says how the service is doing, if systemd started it (sd_notify(3)).
+func (s *Server) tellSystemd(state string) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		s.log.Warn("systemd was not told", "error", err)
+	}
+}
+
 // stall is how long a client may send or take nothing.
 func (s *Server) stall() time.Duration { return s.cfg.Limits.Stall.Or(30 * time.Second) }
 
@@ -268,9 +269,7 @@ func (s *Server) httpServer(h http.Handler) *http.Server {
 // drain stops taking requests and waits for the running ones.
 func (s *Server) drain(servers []running) error {
 	close(s.draining)
-	if err := systemd.Notify("STOPPING=1"); err != nil {
-		s.log.Warn("systemd was not told", "error", err)
-	}
+	s.tellSystemd(daemon.SdNotifyStopping)
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Drain.Or(30*time.Second))
 	defer cancel()
 	for _, run := range servers {
@@ -296,11 +295,14 @@ func (s *Server) reloads(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
+		// Type=notify-reload has systemd wait for the end of what begins here.
+		s.tellSystemd(daemon.SdNotifyReloading + "\n" + daemon.SdNotifyMonotonicUsec())
 		if err := s.reload(); err != nil {
 			s.log.ErrorContext(ctx, "nothing is reloaded; what was in use stays", "error", err)
-			continue
+		} else {
+			s.log.InfoContext(ctx, "reloaded the certificate and the host names; other settings change with a restart")
 		}
-		s.log.InfoContext(ctx, "reloaded the certificate and the host names; other settings change with a restart")
+		s.tellSystemd(daemon.SdNotifyReady)
 	}
 }
 

@@ -59,7 +59,7 @@ settings change with a restart.`,
 	flags := cmd.Flags()
 	flags.StringVar(&f.config, "config", "", "YAML file with the settings below and more (docs/registry.md)")
 	rootFlag(cmd, &f.root)
-	flags.StringVar(&f.listen, "listen", ":5000", "HOST:PORT to serve on; port 0 takes a free one")
+	flags.StringVar(&f.listen, "listen", ":5000", "HOST:PORT to serve on; port 0 takes a free one; fd://NAME is a socket of systemd")
 	flags.StringVar(&f.redirect, "redirect", "", "HOST:PORT on which plain HTTP is sent to https")
 	flags.StringArrayVar(&f.hostnames, "hostname", nil, "name or address that clients use; may be given several times")
 	flags.StringVar(&f.tls, "tls", "on", "on, or off for plain HTTP")
