@@ -14,6 +14,7 @@ import (
 	"cove/distribution/client"
 	"cove/engine/containers"
 	"cove/engine/files"
+	engineimages "cove/engine/images"
 	"cove/engine/networks"
 	"cove/engine/parts"
 	"cove/images"
@@ -32,6 +33,7 @@ type Changes = parts.Changes
 type (
 	containerVerbs = containers.Containers
 	fileVerbs      = files.Files
+	imageVerbs     = engineimages.Images
 	networkVerbs   = networks.Networks
 )
 
@@ -40,6 +42,7 @@ type (
 type Engine struct {
 	*containerVerbs
 	*fileVerbs
+	*imageVerbs
 	*networkVerbs
 	parts *parts.Parts
 }
@@ -51,7 +54,7 @@ func Open(cfg Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Engine{containers.Of(p), files.Of(p), networks.Of(p), p}, nil
+	return &Engine{containers.Of(p), files.Of(p), engineimages.Of(p), networks.Of(p), p}, nil
 }
 
 // Content, Snapshots, Images, Registry and Runner are the engine's parts, opened when
@@ -61,8 +64,7 @@ func (e *Engine) Content() (*fsstore.Store, error) { return e.parts.Content() }
 // Snapshots is described at Content.
 func (e *Engine) Snapshots() (snapshot.Store, error) { return e.parts.Snapshots() }
 
-// Images is described at Content; it is also for what the store of local images
-// does alone: tag, save, load, history and the like.
+// Images is described at Content.
 func (e *Engine) Images() (*images.Store, error) { return e.parts.Images() }
 
 // Registry is described at Content: the client of registries, with the sign-ins,

@@ -20,11 +20,11 @@ import (
 	"cove/engine/builds"
 	"cove/engine/config"
 	"cove/engine/containers"
+	engineimages "cove/engine/images"
 	"cove/engine/listing"
 	"cove/engine/parts"
 	"cove/engine/runspec"
 	"cove/errdefs"
-	"cove/images"
 	"cove/runner"
 	"cove/runner/record"
 )
@@ -89,7 +89,9 @@ func newEngine(t *testing.T) *Engine {
 			}
 		}
 	})
-	_, err = e.Import(t.Context(), baseTar(t, busybox), []string{`CMD ["sh"]`, "ENV FROM_IMAGE=1"}, images.ImportOptions{Name: "busybox"})
+	_, err = e.Import(t.Context(), baseTar(t, busybox), engineimages.ImportOptions{
+		Name: "busybox", Changes: []string{`CMD ["sh"]`, "ENV FROM_IMAGE=1"},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -468,7 +470,7 @@ func TestRegistriesAreReadAboutWhenOneIsAsked(t *testing.T) {
 	if all, err := store.List(t.Context()); err != nil || len(all) != 2 {
 		t.Errorf("list: %d images, %v", len(all), err)
 	}
-	if _, err := store.Pull(t.Context(), "localhost:1/x", images.PullOptions{}); err == nil || !strings.Contains(err.Error(), broken) {
+	if _, err := other.Pull(t.Context(), "localhost:1/x", engineimages.PullOptions{}); err == nil || !strings.Contains(err.Error(), broken) {
 		t.Errorf("pull: %v, want the name of the broken file", err)
 	}
 }

@@ -6,7 +6,6 @@ import (
 
 	"cove/engine/dockertypes"
 	"cove/errdefs"
-	"cove/layers/mount"
 )
 
 // Kind is what a name may be of.
@@ -69,31 +68,6 @@ func (e *Engine) InspectContainer(ctx context.Context, ref string) (*dockertypes
 		return nil, err
 	}
 	return dockertypes.OfContainer(c, state, driver), nil
-}
-
-// InspectImage tells everything about a local image, in docker's shape.
-func (e *Engine) InspectImage(ctx context.Context, name string) (*dockertypes.Image, error) {
-	store, err := e.parts.Images()
-	if err != nil {
-		return nil, err
-	}
-	img, err := store.Get(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	driver, err := e.parts.Driver()
-	if err != nil {
-		return nil, err
-	}
-	snaps, err := e.parts.Snapshots()
-	if err != nil {
-		return nil, err
-	}
-	root, err := snaps.Mounts(ctx, string(img.ChainID()))
-	if err != nil {
-		root = mount.Mount{} // not unpacked
-	}
-	return dockertypes.OfImage(img, driver, root, store.Size(ctx, img))
 }
 
 // InspectVolume tells everything about a volume, in docker's shape.

@@ -147,8 +147,8 @@ func TestBuild(t *testing.T) {
 	if _, err := store.Get(t.Context(), "bad"); err == nil {
 		t.Error("a build that failed left a name")
 	}
-	entries, err := store.History(t.Context(), "who")
-	if err != nil || len(entries) == 0 || !entries[0].Top {
-		t.Errorf("history: %+v, %v", entries, err)
+	steps, err := e.History(t.Context(), "who")
+	if err != nil || len(steps) == 0 || steps[0].ID == "" || len(steps[0].Names) != 2 {
+		t.Errorf("history: %+v, %v", steps, err)
 	}
 }

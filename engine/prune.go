@@ -194,27 +194,6 @@ func (e *Engine) pruneImages(ctx context.Context, o PruneOptions, p *Pruned) err
 	return nil
 }
 
-// ListImages lists the images that a filter chooses, newest first, a row for each
-// of their names. The errors are those of listing.Images.
-func (e *Engine) ListImages(ctx context.Context, f listing.ImageFilter) ([]listing.Image, error) {
-	store, err := e.parts.Images()
-	if err != nil {
-		return nil, err
-	}
-	return listing.Images(ctx, store, f, e.Now())
-}
-
-// RemoveImage removes a name, or an image with all its names by its id. An
-// image that a container uses is errdefs.ErrConflict unless force, which leaves
-// it without a name; see images.Store.Remove.
-func (e *Engine) RemoveImage(ctx context.Context, name string, force bool) (images.Removed, error) {
-	store, err := e.parts.Images()
-	if err != nil {
-		return images.Removed{}, err
-	}
-	return store.Remove(ctx, name, images.RemoveOptions{Force: force, UsedBy: e.usedBy})
-}
-
 // usedBy is uses.Images for the store of images, which asks while no name can go.
 func (e *Engine) usedBy(ctx context.Context) (map[digest.Digest]images.User, error) {
 	return uses.Images(ctx, e.parts)

@@ -2,9 +2,22 @@ package engine
 
 import (
 	"context"
+	"strings"
 
 	"cove/distribution/client/credentials"
+	"cove/reference"
 )
+
+// RegistryHost is the host of a registry as people write it, as an address or in
+// front of a name; without one it is the default registry.
+func RegistryHost(text ...string) string {
+	if len(text) == 0 || text[0] == "" {
+		return reference.DefaultRegistry
+	}
+	host := strings.TrimPrefix(strings.TrimPrefix(text[0], "https://"), "http://")
+	host, _, _ = strings.Cut(host, "/")
+	return host
+}
 
 // Login checks a name and password at a registry and keeps them where docker
 // does, for later commands.

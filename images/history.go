@@ -2,6 +2,7 @@ package images
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -12,8 +13,6 @@ type HistoryEntry struct {
 	ocispec.History
 	// Size is the size of the layer it made, unpacked; 0 for none.
 	Size int64
-	// Top says that the image itself is what this line made.
-	Top bool
 }
 
 // CreatedAt is the entry's time, or zero.
@@ -24,12 +23,9 @@ func (h HistoryEntry) CreatedAt() time.Time {
 	return *h.Created
 }
 
-// History returns the lines of an image's history, the newest first.
-func (s *Store) History(ctx context.Context, name string) ([]HistoryEntry, error) {
-	img, err := s.Get(ctx, name)
-	if err != nil {
-		return nil, err
-	}
+// History returns the lines of an image's history, the newest first; the image itself
+// is what the first line made.
+func (s *Store) History(ctx context.Context, img Image) []HistoryEntry {
 	entries := make([]HistoryEntry, 0, len(img.Config.History))
 	layer := 0
 	for _, h := range img.Config.History {
@@ -44,11 +40,6 @@ func (s *Store) History(ctx context.Context, name string) ([]HistoryEntry, error
 	for ; layer < len(img.Layers); layer++ {
 		entries = append(entries, HistoryEntry{Size: s.layerSize(ctx, img.Layers[layer])})
 	}
-	for i, j := 0, len(entries)-1; i < j; i, j = i+1, j-1 {
-		entries[i], entries[j] = entries[j], entries[i]
-	}
-	if len(entries) > 0 {
-		entries[0].Top = true
-	}
-	return entries, nil
+	slices.Reverse(entries)
+	return entries
 }

@@ -201,6 +201,19 @@ func (s *Store) fetchConfig(
 	return img.parseConfig(raw)
 }
 
+// RemoteTags lists the tags that ref's registry has of its repository.
+func (s *Store) RemoteTags(ctx context.Context, ref reference.Reference) ([]string, error) {
+	repo, err := s.repository(ref)
+	if err != nil {
+		return nil, err
+	}
+	tags, err := repo.Tags(ctx)
+	if err != nil {
+		return nil, s.explain(ctx, "listing the tags of", ref, err)
+	}
+	return tags, nil
+}
+
 func (s *Store) repository(ref reference.Reference) (*client.Repository, error) {
 	if s.cfg.Registry == nil {
 		return nil, errdefs.Errorf(errdefs.ErrUnsupported, "no registry client is configured")

@@ -67,6 +67,12 @@ func Parse(s string) (Reference, error) {
 	return ref, nil
 }
 
+// HasTag reports whether a name that Parse takes says its tag; else it is latest.
+func HasTag(name string) bool {
+	ref, err := Parse(name)
+	return err == nil && ref.Tag != "" && strings.HasSuffix(strings.SplitN(name, "@", 2)[0], ":"+ref.Tag)
+}
+
 // splitRegistry divides a name without tag and digest by docker's rule for what
 // a host is. An upper-case first component counts as one too, since no
 // repository may have upper case.
@@ -152,6 +158,9 @@ func (r Reference) WithDigest(dgst digest.Digest) Reference {
 	r.Tag, r.Digest = "", dgst
 	return r
 }
+
+// AtDefault reports whether the registry is DefaultRegistry, which short names leave out.
+func (r Reference) AtDefault() bool { return r.Registry == DefaultRegistry }
 
 // Object is what a registry is asked for: the digest, or else the tag.
 func (r Reference) Object() string {

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cove/reference"
 )
 
 // Kind is what happened to one blob.
@@ -30,6 +32,11 @@ const (
 	// Resolved comes once, first: Desc is what the name stands for at the
 	// registry.
 	Resolved
+	// Begun and Ended are around all that is told of one image that is pulled or
+	// pushed: Ref is its name. At the end Desc is what that stands for at the
+	// registry, or Err says why it failed.
+	Begun
+	Ended
 )
 
 // Event is one step of a transfer.
@@ -37,6 +44,10 @@ type Event struct {
 	Kind Kind
 	// Desc is the blob: a layer, mostly. Desc.Size is 0 when it is not known.
 	Desc ocispec.Descriptor
+	// Ref is the image, of Begun and Ended. Newer says at the end of a pull that the
+	// name stands for something else than before, or is new here.
+	Ref   reference.Reference
+	Newer bool
 	// Offset is how many of its bytes are done.
 	Offset int64
 	// From is the repository that a blob was mounted from.

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/content"
@@ -28,7 +27,6 @@ import (
 	"cove/layers/mount"
 	"cove/network"
 	"cove/network/publish"
-	"cove/reference"
 	"cove/runner"
 	"cove/runner/record"
 	"cove/runner/restart"
@@ -54,11 +52,8 @@ type CreateOptions struct {
 	Health HealthOptions
 	// Platform is the image's, OS/ARCH[/VARIANT]; "" is this machine's.
 	Platform string
-	// Pulling and Pulled are told of a pull, if there is one, before and after it,
-	// and Progress of its steps; each may be nil.
-	Pulling  func(reference.Reference)
+	// Progress is told of the image's pull, if there is one.
 	Progress progress.Func
-	Pulled   func(dgst digest.Digest, newer bool, err error)
 }
 
 // Create makes a container from an image and returns its id; it does not run yet. The errors are

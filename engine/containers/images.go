@@ -9,6 +9,7 @@ import (
 
 	"cove/content"
 	"cove/distribution/progress"
+	engineimages "cove/engine/images"
 	"cove/engine/uses"
 	"cove/errdefs"
 	"cove/images"
@@ -60,17 +61,12 @@ func (cs *Containers) imageToRun(ctx context.Context, lease content.Lease, o Cre
 	if o.Pull != PullAlways {
 		cs.parts.Notify(fmt.Sprintf("Unable to find image '%s' locally", ref.Familiar()))
 	}
-	if o.Pulling != nil {
-		o.Pulling(ref)
-	}
-	pulled, err := store.Pull(ctx, o.Image, images.PullOptions{Progress: o.Progress, Platform: want})
-	if o.Pulled != nil {
-		o.Pulled(pulled.Digest, pulled.Newer, err)
-	}
+	pulled, err := engineimages.Of(cs.parts).Pull(ctx, o.Image,
+		engineimages.PullOptions{Progress: o.Progress, Platform: o.Platform})
 	if err != nil {
 		return images.Image{}, err
 	}
-	return store.GetHeld(ctx, pulled.Image.ID.String(), hold)
+	return store.GetHeld(ctx, pulled[0].ID.String(), hold)
 }
 
 // checkPlatform refuses an image that is here, with ErrNotFound, when it is of

@@ -20,14 +20,17 @@ import (
 	"cove/engine"
 	"cove/errdefs"
 	"cove/images"
+	"cove/internal/platforms"
 	"cove/reference"
 )
 
 // Options are the choices of Copy.
 type Options struct {
-	// Platforms, Referrers and Progress are those of copy.Options. Progress hears
-	// of blobs alone, and of what the source's name stands for.
-	Platforms []ocispec.Platform
+	// Platforms are the images that are copied of several, OS/ARCH[/VARIANT]; none is
+	// all.
+	Platforms []string
+	// Referrers and Progress are those of copy.Options. Progress hears of blobs alone,
+	// and of what the source's name stands for.
 	Referrers bool
 	Progress  progress.Func
 }
@@ -39,6 +42,14 @@ func Copy(ctx context.Context, eng *engine.Engine, src, dst Place, opts Options)
 	if dst.Digest != "" {
 		return ocispec.Descriptor{}, errdefs.Errorf(errdefs.ErrInvalid,
 			"copying to %s: its digest comes from what is copied; give it a tag", dst)
+	}
+	var only []ocispec.Platform
+	for _, name := range opts.Platforms {
+		p, err := platforms.Parse(name)
+		if err != nil {
+			return ocispec.Descriptor{}, err
+		}
+		only = append(only, p)
 	}
 	registry, err := eng.Registry()
 	if err != nil {
@@ -55,7 +66,7 @@ func Copy(ctx context.Context, eng *engine.Engine, src, dst Place, opts Options)
 	}
 	// A layout without a tag has only one image, which "" names.
 	desc, err := copy.Copy(ctx, to, from, src.Object(), copy.Options{
-		Tag: dst.Tag, Platforms: opts.Platforms, Referrers: opts.Referrers, Progress: blobsOnly(opts.Progress),
+		Tag: dst.Tag, Platforms: only, Referrers: opts.Referrers, Progress: blobsOnly(opts.Progress),
 	})
 	err = errors.Join(err, closeTo())
 	if err != nil {

@@ -166,8 +166,11 @@ var (
 	engineEdges = []string{
 		"cove/internal/cli/containercmd", "cove/internal/cli/runflags", "cove/internal/cli/systemcmd",
 		"cove/internal/cli/networkcmd", "cove/internal/cli/volumecmd", "cove/internal/cli/verbs",
+		"cove/internal/cli/imagecmd", "cove/internal/cli/cachecmd",
 	}
-	engineWords = []string{"cove/engine", "cove/errdefs", "cove/internal/cli", "cove/internal/buildinfo"}
+	engineWords = []string{
+		"cove/engine", "cove/errdefs", "cove/internal/cli", "cove/internal/buildinfo", "cove/distribution/progress",
+	}
 )
 
 func TestEdgesOfTheEngineKnowNothingBelowIt(t *testing.T) {

@@ -4,7 +4,6 @@ package archtest
 var manyParams = map[string]string{
 	"distribution/server/uploads.go whole":   "a handler's request and answer, and what it goes on with",
 	"distribution/server/uploads.go commit":  "a handler's request and answer, and what it goes on with",
-	"internal/cli/imagecmd/transfer.go pull": "a command's flags and arguments",
 	"registry/metadata/tags.go rememberTag":  "the columns of one row",
 }
 

@@ -74,24 +74,6 @@ func containerNames(ctx context.Context, eng *engine.Engine) ([]string, error) {
 	return names, nil
 }
 
-func imageNames(ctx context.Context, eng *engine.Engine) ([]string, error) {
-	store, err := eng.Images()
-	if err != nil {
-		return nil, err
-	}
-	all, err := store.List(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var names []string
-	for _, img := range all {
-		for _, n := range img.Names {
-			names = append(names, n.Familiar())
-		}
-	}
-	return names, nil
-}
-
 func volumeNames(ctx context.Context, eng *engine.Engine) ([]string, error) {
 	all, err := eng.Volumes(ctx, nil)
 	if err != nil {
@@ -102,4 +84,8 @@ func volumeNames(ctx context.Context, eng *engine.Engine) ([]string, error) {
 		names = append(names, v.Name)
 	}
 	return names, nil
+}
+
+func imageNames(ctx context.Context, eng *engine.Engine) ([]string, error) {
+	return eng.ImageNames(ctx)
 }

@@ -112,9 +112,7 @@ func prepare(f *runflags.Flags, a *app.App, args []string) (*engine.Engine, cont
 		}
 	}
 	if !f.Quiet {
-		show := progress.NewPull(a.Err)
-		o.Pulling, o.Progress = show.Begin, show.Event
-		o.Pulled = show.End
+		o.Progress = progress.NewPull(a.Err).Event
 	}
 	eng, err := a.Engine()
 	return eng, o, err

@@ -10,13 +10,12 @@ import (
 	"cove/internal/cli/app"
 	"cove/internal/cli/progress"
 	"cove/internal/cli/terminal"
-	"cove/internal/platforms"
 )
 
 // Copy copies images between registries and layouts.
 func Copy(a *app.App) *cobra.Command {
-	var quiet, referrers bool
-	var platform []string
+	var quiet bool
+	var opts imagecopy.Options
 	cmd := &cobra.Command{
 		Use:   "copy [flags] SRC DST",
 		Short: "Copy an image or artifact between registries and OCI layouts",
@@ -41,18 +40,10 @@ Sign-ins and certificates are those of pull and push.`,
 		Args: app.ExactArgs(2),
 	}
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "print only the digest")
-	cmd.Flags().BoolVar(&referrers, "referrers", false,
+	cmd.Flags().BoolVar(&opts.Referrers, "referrers", false,
 		"copy what refers to the image as well: signatures (also under cosign's tags), SBOMs, attestations")
-	cmd.Flags().StringSliceVar(&platform, "platform", nil, "only these images of several: OS/ARCH[/VARIANT][,…]")
+	cmd.Flags().StringSliceVar(&opts.Platforms, "platform", nil, "only these images of several: OS/ARCH[/VARIANT][,…]")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		opts := imagecopy.Options{Referrers: referrers}
-		for _, name := range platform {
-			p, err := platforms.Parse(name)
-			if err != nil {
-				return err
-			}
-			opts.Platforms = append(opts.Platforms, p)
-		}
 		return copyImage(cmd.Context(), a, args, quiet, opts)
 	}
 	return cmd

@@ -9,8 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	engineimages "cove/engine/images"
 	"cove/engine/listing"
 	"cove/images"
 	"cove/internal/cli/app"
@@ -88,13 +88,13 @@ func TestHistoryTable(t *testing.T) {
 	t.Parallel()
 	made := noon.Add(-time.Hour)
 	id := digest.FromString("x")
-	entries := []images.HistoryEntry{
-		{History: ocispec.History{Created: &made, CreatedBy: "CMD [\"redis-server\"]", Comment: "note"}, Top: true},
-		{History: ocispec.History{Created: &made, CreatedBy: "RUN /bin/sh -c apt-get update &&\tapt-get install -y redis-server"}, Size: 1234},
+	entries := []engineimages.Step{
+		{ID: id, Created: made, CreatedBy: "CMD [\"redis-server\"]", Comment: "note"},
+		{Created: made, CreatedBy: "RUN /bin/sh -c apt-get update &&\tapt-get install -y redis-server", Size: 1234},
 		{},
 	}
 	var b bytes.Buffer
-	if err := historyList(noon, id, false, true).Write(&b, output.Options{}, entries); err != nil {
+	if err := historyList(noon, false, true).Write(&b, output.Options{}, entries); err != nil {
 		t.Fatal(err)
 	}
 	want := `IMAGE CREATED CREATED BY SIZE COMMENT
@@ -113,21 +113,6 @@ func trimLines(s string) string {
 		out = append(append(out, bytes.TrimRight(line, " ")...), '\n')
 	}
 	return string(out[:len(out)-1])
-}
-
-func TestRegistryArg(t *testing.T) {
-	t.Parallel()
-	for in, want := range map[string]string{
-		"": "docker.io", "harbor:85": "harbor:85", "https://harbor.example.com/": "harbor.example.com", "http://h:1/v2/": "h:1",
-	} {
-		var args []string
-		if in != "" {
-			args = []string{in}
-		}
-		if got := registryArg(args); got != want {
-			t.Errorf("%q: got %q, want %q", in, got, want)
-		}
-	}
 }
 
 func TestListNamesWhatIsBroken(t *testing.T) {

@@ -8,12 +8,10 @@ import (
 	"time"
 
 	"github.com/docker/go-units"
-	"github.com/opencontainers/go-digest"
 	"github.com/spf13/cobra"
 
-	"cove/engine"
+	"cove/engine/images"
 	"cove/engine/listing"
-	"cove/images"
 	"cove/internal/cli/app"
 	"cove/internal/cli/output"
 	"cove/internal/cli/verbs"
@@ -128,33 +126,31 @@ func History(a *app.App) *cobra.Command {
 	fs.BoolVar(&noTrunc, "no-trunc", false, "whole lines")
 	fs.BoolVarP(&out.Quiet, "quiet", "q", false, "only ids")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return withStore(a, func(_ *engine.Engine, store *images.Store) error {
-			entries, err := store.History(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			img, err := store.Get(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			return historyList(time.Now(), img.ID, noTrunc, human).Write(a.Out, out, entries)
-		})
+		eng, err := a.Engine()
+		if err != nil {
+			return err
+		}
+		steps, err := eng.History(cmd.Context(), args[0])
+		if err != nil {
+			return err
+		}
+		return historyList(time.Now(), noTrunc, human).Write(a.Out, out, steps)
 	}
 	return cmd
 }
 
-func historyList(now time.Time, id digest.Digest, noTrunc, human bool) output.List[images.HistoryEntry] {
-	type entry = images.HistoryEntry
+func historyList(now time.Time, noTrunc, human bool) output.List[images.Step] {
+	type entry = images.Step
 	ident := func(h entry) string {
-		if h.Top {
-			return output.ID(id, noTrunc)
+		if h.ID != "" {
+			return output.ID(h.ID, noTrunc)
 		}
 		return "<missing>"
 	}
-	created := func(h entry) string { return since(now, h.CreatedAt()) }
+	created := func(h entry) string { return since(now, h.Created) }
 	size := func(h entry) string { return humanSize(h.Size) }
 	if !human {
-		created = func(h entry) string { return h.CreatedAt().Format(time.RFC3339) }
+		created = func(h entry) string { return h.Created.Format(time.RFC3339) }
 		size = func(h entry) string { return fmt.Sprint(h.Size) }
 	}
 	by := func(h entry) string {
@@ -174,7 +170,7 @@ func historyList(now time.Time, id digest.Digest, noTrunc, human bool) output.Li
 			{Field: "Comment", Header: "COMMENT", Value: func(h entry) string { return h.Comment }},
 			{
 				Field: "CreatedAt", Header: "CREATED AT",
-				Value: func(h entry) string { return h.CreatedAt().Format(time.RFC3339) }, Extra: true,
+				Value: func(h entry) string { return h.Created.Format(time.RFC3339) }, Extra: true,
 			},
 		},
 	}

@@ -8,10 +8,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"cove/engine"
-	"cove/images"
+	"cove/engine/images"
 	"cove/internal/cli/app"
 	"cove/internal/cli/verbs"
-	"cove/internal/platforms"
 )
 
 // Tag gives an image one more name.
@@ -20,10 +19,11 @@ func Tag(a *app.App) *cobra.Command {
 		Use: "tag SOURCE TARGET", Short: "Give an image one more name",
 		Example: "  tag app harbor.example.com/team/app:v1", Args: app.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return withStore(a, func(_ *engine.Engine, store *images.Store) error {
-				return store.Tag(cmd.Context(),
-					args[0], args[1])
-			})
+			eng, err := a.Engine()
+			if err != nil {
+				return err
+			}
+			return eng.Tag(cmd.Context(), args[0], args[1])
 		},
 	}
 }
@@ -74,26 +74,19 @@ func Inspect(a *app.App) *cobra.Command {
 
 // Import makes an image of a root filesystem.
 func Import(a *app.App) *cobra.Command {
-	var changes []string
-	var message, platform string
+	var opts images.ImportOptions
 	cmd := &cobra.Command{
 		Use:     "import [flags] FILE|- [NAME[:TAG]]",
 		Short:   "Make an image of one layer from the tar archive of a root filesystem",
 		Example: "  import rootfs.tar.gz debian:bookworm\n  mmdebstrap bookworm - | cove import -c 'CMD [\"bash\"]' - debian",
 		Args:    app.RangeArgs(1, 2),
 	}
-	cmd.Flags().StringArrayVarP(&changes, "change", "c", nil, "apply a Dockerfile instruction to its config")
-	cmd.Flags().StringVarP(&message, "message", "m", "", "comment for its history")
-	cmd.Flags().StringVar(&platform, "platform", "", "its platform: OS/ARCH[/VARIANT]")
-	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
-		opts := images.ImportOptions{Message: message}
+	cmd.Flags().StringArrayVarP(&opts.Changes, "change", "c", nil, "apply a Dockerfile instruction to its config")
+	cmd.Flags().StringVarP(&opts.Message, "message", "m", "", "comment for its history")
+	cmd.Flags().StringVar(&opts.Platform, "platform", "", "its platform: OS/ARCH[/VARIANT]")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 2 {
 			opts.Name = args[1]
-		}
-		if platform != "" {
-			if opts.Platform, err = platforms.Parse(platform); err != nil {
-				return err
-			}
 		}
 		in, done, err := openInput(a, args[0])
 		if err != nil {
@@ -104,9 +97,9 @@ func Import(a *app.App) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		img, err := eng.Import(cmd.Context(), in, changes, opts)
+		id, err := eng.Import(cmd.Context(), in, opts)
 		if err == nil {
-			fmt.Fprintln(a.Out, img.ID)
+			fmt.Fprintln(a.Out, id)
 		}
 		return err
 	}

@@ -13,127 +13,87 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	events "cove/distribution/progress"
+	"cove/distribution/progress"
 	"cove/engine"
+	"cove/engine/images"
 	"cove/errdefs"
-	"cove/images"
 	"cove/internal/cli/app"
 	"cove/internal/cli/output"
-	"cove/internal/cli/progress"
-	"cove/internal/platforms"
-	"cove/reference"
+	cliprogress "cove/internal/cli/progress"
 )
-
-// withStore opens the images and calls do.
-func withStore(a *app.App, do func(eng *engine.Engine, store *images.Store) error) error {
-	eng, err := a.Engine()
-	if err != nil {
-		return err
-	}
-	store, err := eng.Images()
-	if err != nil {
-		return err
-	}
-	return do(eng, store)
-}
 
 // Pull fetches an image.
 func Pull(a *app.App) *cobra.Command {
 	var quiet bool
-	var platform string
+	var opts images.PullOptions
 	cmd := &cobra.Command{
 		Use:     "pull [flags] NAME[:TAG|@DIGEST]",
 		Short:   "Fetch an image from its registry",
-		Example: "  pull redis\n  pull harbor.example.com/team/app:v1",
+		Example: "  pull redis\n  pull harbor.example.com/team/app:v1\n  pull -a harbor.example.com/team/app",
 		Args:    app.ExactArgs(1),
 	}
+	cmd.Flags().BoolVarP(&opts.AllTags, "all-tags", "a", false, "all tags of the repository")
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "print only the name")
-	cmd.Flags().StringVar(&platform, "platform", "", "which image of several: OS/ARCH[/VARIANT]")
+	cmd.Flags().StringVar(&opts.Platform, "platform", "", "which image of several: OS/ARCH[/VARIANT]")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return withStore(a, func(_ *engine.Engine, store *images.Store) error {
-			return pull(cmd.Context(), a, store, args[0], platform, quiet)
-		})
+		eng, err := a.Engine()
+		if err != nil {
+			return err
+		}
+		if !quiet {
+			opts.Progress = showPull(a, args[0], opts.AllTags)
+		}
+		pulled, err := eng.Pull(cmd.Context(), args[0], opts)
+		for _, p := range pulled {
+			fmt.Fprintln(a.Out, p.Ref.String())
+		}
+		return err
 	}
 	return cmd
 }
 
-func pull(ctx context.Context, a *app.App, store *images.Store, name, platform string, quiet bool) (err error) {
-	ref, err := reference.Parse(name)
-	if err != nil {
-		return err
-	}
-	var opts images.PullOptions
-	if platform != "" {
-		if opts.Platform, err = platforms.Parse(platform); err != nil {
-			return err
+// showPull shows pulls on standard error, and the tag that a name without one has.
+func showPull(a *app.App, name string, all bool) progress.Func {
+	show := cliprogress.NewPull(a.Err)
+	return func(e progress.Event) {
+		if e.Kind == progress.Begun && !all && e.Ref.Digest == "" && !strings.HasSuffix(name, ":"+e.Ref.Tag) {
+			fmt.Fprintf(a.Err, "Using default tag: %s\n", e.Ref.Tag)
 		}
+		show.Event(e)
 	}
-	show := progress.NewPull(a.Err)
-	if !quiet {
-		if ref.Digest == "" && !strings.HasSuffix(name, ":"+ref.Tag) {
-			fmt.Fprintf(a.Err, "Using default tag: %s\n", ref.Tag)
-		}
-		show.Begin(ref)
-		opts.Progress = show.Event
-	}
-	pulled, err := store.Pull(ctx, name, opts)
-	if !quiet {
-		show.End(pulled.Digest, pulled.Newer, err)
-	}
-	if err == nil {
-		fmt.Fprintln(a.Out, ref.String())
-	}
-	return err
-}
-
-// showTransfer shows transfers on standard error until end is called.
-func showTransfer(a *app.App) (tell events.Func, end func()) {
-	t := progress.NewTransfer(progress.ScreenOf(a.Err))
-	return t.Event, t.Close
 }
 
 // Push sends an image to its registry.
 func Push(a *app.App) *cobra.Command {
 	var quiet bool
+	var opts images.PushOptions
 	cmd := &cobra.Command{
 		Use:     "push [flags] NAME[:TAG]",
 		Short:   "Send an image to its registry",
-		Example: "  push harbor.example.com/team/app:v1",
+		Example: "  push harbor.example.com/team/app:v1\n  push -a harbor.example.com/team/app",
 		Args:    app.ExactArgs(1),
 	}
+	cmd.Flags().BoolVarP(&opts.AllTags, "all-tags", "a", false, "all names that are here of the repository")
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "print only the name")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return withStore(a, func(_ *engine.Engine, store *images.Store) error {
-			return push(cmd.Context(), a, store, args[0], quiet)
-		})
+		eng, err := a.Engine()
+		if err != nil {
+			return err
+		}
+		if !quiet {
+			opts.Progress = cliprogress.NewPush(a.Err).Event
+		}
+		pushed, err := eng.Push(cmd.Context(), args[0], opts)
+		for _, p := range pushed {
+			if quiet {
+				fmt.Fprintln(a.Out, p.Ref.String())
+				continue
+			}
+			fmt.Fprintf(a.Out, "%s: digest: %s size: %d\n", p.Ref.Object(), p.Descriptor.Digest, p.Descriptor.Size)
+		}
+		return err
 	}
 	return cmd
-}
-
-func push(ctx context.Context, a *app.App, store *images.Store, name string, quiet bool) error {
-	ref, err := reference.Parse(name)
-	if err != nil {
-		return err
-	}
-	var opts images.PushOptions
-	end := func() {}
-	if !quiet {
-		fmt.Fprintf(a.Err, "The push refers to repository [%s]\n", ref.Name())
-		t := progress.NewTransfer(progress.ScreenOf(a.Err))
-		t.Push = true
-		opts.Progress, end = t.Event, t.Close
-	}
-	desc, err := store.Push(ctx, name, opts)
-	end()
-	if err != nil {
-		return err
-	}
-	if quiet {
-		fmt.Fprintln(a.Out, ref.String())
-		return nil
-	}
-	fmt.Fprintf(a.Out, "%s: digest: %s size: %d\n", ref.Object(), desc.Digest, desc.Size)
-	return nil
 }
 
 // Login checks and keeps a sign-in.
@@ -166,22 +126,13 @@ func Login(a *app.App) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if err := eng.Login(cmd.Context(), registryArg(args), user, password); err != nil {
+		if err := eng.Login(cmd.Context(), engine.RegistryHost(args...), user, password); err != nil {
 			return err
 		}
 		fmt.Fprintln(a.Out, "Login Succeeded")
 		return nil
 	}
 	return cmd
-}
-
-func registryArg(args []string) string {
-	if len(args) == 0 {
-		return reference.DefaultRegistry
-	}
-	host := strings.TrimPrefix(strings.TrimPrefix(args[0], "https://"), "http://")
-	host, _, _ = strings.Cut(host, "/")
-	return host
 }
 
 // askSignIn completes the sign-in from standard input or the terminal.
@@ -228,7 +179,7 @@ func Logout(a *app.App) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			host := registryArg(args)
+			host := engine.RegistryHost(args...)
 			found, err := eng.Logout(cmd.Context(), host)
 			if err != nil {
 				return err
@@ -254,15 +205,17 @@ func Save(a *app.App) *cobra.Command {
 	}
 	cmd.Flags().StringVarP(&name, "output", "o", "", "write to a file instead of standard output")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return withStore(a, func(_ *engine.Engine, store *images.Store) error {
-			if name != "" {
-				return app.WriteFile(name, func(w io.Writer) error { return store.Save(cmd.Context(), w, args) })
-			}
-			if _, ok := app.Terminal(a.Out); ok {
-				return errdefs.Errorf(errdefs.ErrInvalid, "not writing an archive to a terminal: use -o FILE or a pipe")
-			}
-			return store.Save(cmd.Context(), a.Out, args)
-		})
+		eng, err := a.Engine()
+		if err != nil {
+			return err
+		}
+		if name != "" {
+			return app.WriteFile(name, func(w io.Writer) error { return eng.Save(cmd.Context(), w, args) })
+		}
+		if _, ok := app.Terminal(a.Out); ok {
+			return errdefs.Errorf(errdefs.ErrInvalid, "not writing an archive to a terminal: use -o FILE or a pipe")
+		}
+		return eng.Save(cmd.Context(), a.Out, args)
 	}
 	return cmd
 }
@@ -285,22 +238,23 @@ func Load(a *app.App) *cobra.Command {
 			return err
 		}
 		defer done()
-		return withStore(a, func(_ *engine.Engine, store *images.Store) error {
-			return load(cmd.Context(), a, store, in,
-				quiet)
-		})
+		return load(cmd.Context(), a, in, quiet)
 	}
 	return cmd
 }
 
-func load(ctx context.Context, a *app.App, store *images.Store, in io.Reader, quiet bool) error {
-	var tell events.Func
-	end := func() {}
-	if !quiet {
-		tell, end = showTransfer(a)
+func load(ctx context.Context, a *app.App, in io.Reader, quiet bool) error {
+	eng, err := a.Engine()
+	if err != nil {
+		return err
 	}
-	loaded, err := store.Load(ctx, in, tell)
-	end()
+	var tell progress.Func
+	if !quiet {
+		show := cliprogress.NewTransfer(cliprogress.ScreenOf(a.Err))
+		defer show.Close()
+		tell = show.Event
+	}
+	loaded, err := eng.Load(ctx, in, tell)
 	for _, l := range loaded {
 		if l.Name == "" {
 			fmt.Fprintf(a.Out, "Loaded image ID: %s\n", l.ID)

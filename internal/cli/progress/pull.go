@@ -4,50 +4,62 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/opencontainers/go-digest"
-
 	"cove/distribution/progress"
-	"cove/reference"
 )
 
-// Pull shows a pull in docker's words, from Begin to End. Nothing is
-// shown of one that has not begun: a container whose image is here has none.
-type Pull struct {
-	out io.Writer
-	ref reference.Reference
-	t   *Transfer
+// Images shows pulls or pushes in docker's words. Nothing is shown of an image
+// that is not moved: a container whose image is here has no pull.
+type Images struct {
+	out  io.Writer
+	push bool
+	t    *Transfer // of the image that is under way
 }
 
-// NewPull shows on out.
-func NewPull(out io.Writer) *Pull { return &Pull{out: out} }
+// NewPull shows pulls on out.
+func NewPull(out io.Writer) *Images { return &Images{out: out} }
 
-// Begin says what is pulled.
-func (p *Pull) Begin(ref reference.Reference) {
-	p.ref = ref
-	repository := ref.Repository
-	if ref.Registry != reference.DefaultRegistry {
-		repository = ref.FamiliarName()
-	}
-	fmt.Fprintf(p.out, "%s: Pulling from %s\n", ref.Object(), repository)
-	p.t = NewTransfer(ScreenOf(p.out))
-}
+// NewPush shows pushes on out.
+func NewPush(out io.Writer) *Images { return &Images{out: out, push: true} }
 
 // Event takes one step; it is a progress.Func.
-func (p *Pull) Event(e progress.Event) {
-	if p.t != nil {
+func (p *Images) Event(e progress.Event) {
+	switch {
+	case e.Kind == progress.Begun:
+		p.begin(e)
+	case p.t == nil: // layers of an image that was here
+	case e.Kind == progress.Ended:
+		p.t.Close()
+		p.t = nil
+		p.end(e)
+	default:
 		p.t.Event(e)
 	}
 }
 
-// End says what came of it; a failure is the caller's to tell.
-func (p *Pull) End(dgst digest.Digest, newer bool, err error) {
-	p.t.Close()
-	if p.t = nil; err != nil {
+// begin says what is moved.
+func (p *Images) begin(e progress.Event) {
+	if p.push {
+		fmt.Fprintf(p.out, "The push refers to repository [%s]\n", e.Ref.Name())
+	} else {
+		repository := e.Ref.Repository
+		if !e.Ref.AtDefault() {
+			repository = e.Ref.FamiliarName()
+		}
+		fmt.Fprintf(p.out, "%s: Pulling from %s\n", e.Ref.Object(), repository)
+	}
+	p.t = NewTransfer(ScreenOf(p.out))
+	p.t.Push = p.push
+}
+
+// end says what came of a pull; a failure, and what was pushed, is the caller's to
+// tell.
+func (p *Images) end(e progress.Event) {
+	if p.push || e.Err != nil {
 		return
 	}
 	status := "Image is up to date for "
-	if newer {
+	if e.Newer {
 		status = "Downloaded newer image for "
 	}
-	fmt.Fprintf(p.out, "Digest: %s\nStatus: %s%s\n", dgst, status, p.ref.Familiar())
+	fmt.Fprintf(p.out, "Digest: %s\nStatus: %s%s\n", e.Desc.Digest, status, e.Ref.Familiar())
 }

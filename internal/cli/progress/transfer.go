@@ -55,9 +55,14 @@ var words = map[progress.Kind]struct {
 	progress.Retrying:      {text: "Retrying"},
 }
 
+// ofBlob says whether an event is of a layer, and not of the whole image.
+func ofBlob(e progress.Event) bool {
+	return e.Kind != progress.Resolved && e.Kind != progress.Begun && e.Kind != progress.Ended && e.Desc.Digest != ""
+}
+
 // Event takes one step; it is an progress.Func.
 func (t *Transfer) Event(e progress.Event) {
-	if e.Kind == progress.Resolved || e.Desc.Digest == "" {
+	if !ofBlob(e) {
 		return
 	}
 	mu := &t.mu
