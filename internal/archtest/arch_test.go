@@ -166,7 +166,8 @@ var (
 	engineEdges = []string{
 		"cove/internal/cli/containercmd", "cove/internal/cli/runflags", "cove/internal/cli/systemcmd",
 		"cove/internal/cli/networkcmd", "cove/internal/cli/volumecmd", "cove/internal/cli/verbs",
-		"cove/internal/cli/imagecmd", "cove/internal/cli/cachecmd",
+		"cove/internal/cli/imagecmd", "cove/internal/cli/cachecmd", "cove/internal/cli/buildcmd",
+		"cove/internal/cli/progress", "cove/internal/cli/progress/steps",
 	}
 	engineWords = []string{
 		"cove/engine", "cove/errdefs", "cove/internal/cli", "cove/internal/buildinfo", "cove/distribution/progress",

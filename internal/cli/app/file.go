@@ -10,7 +10,17 @@ import (
 
 // WriteFile writes a file by write. It leaves nothing, or what was there before,
 // when that fails. What is no regular file, as a pipe, is written to in place.
-func WriteFile(name string, write func(io.Writer) error) error {
+func WriteFile(name string, write func(io.Writer) error) error { return writeFile(name, 0o600, write) }
+
+// WriteText is WriteFile of a text that other users' programs may read, as an image id.
+func WriteText(name string, text []byte) error {
+	return writeFile(name, 0o644, func(w io.Writer) error {
+		_, err := w.Write(text)
+		return err
+	})
+}
+
+func writeFile(name string, perm os.FileMode, write func(io.Writer) error) error {
 	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
 		f, err := os.OpenFile(name, os.O_WRONLY, 0)
 		if err != nil {
@@ -18,5 +28,5 @@ func WriteFile(name string, write func(io.Writer) error) error {
 		}
 		return errors.Join(write(f), f.Close())
 	}
-	return atomicfile.Replace(atomicfile.Host{}, name, 0o600, atomicfile.Durable, write)
+	return atomicfile.Replace(atomicfile.Host{}, name, perm, atomicfile.Durable, write)
 }

@@ -12,14 +12,12 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"cove/builder"
-	"cove/builder/plan"
 	"cove/engine/builds"
 	"cove/errdefs"
 	"cove/internal/cli/app"
 	"cove/internal/cli/progress"
+	"cove/internal/cli/progress/steps"
 	"cove/internal/cli/runflags"
-	"cove/internal/platforms"
 )
 
 // buildFlags are the flags of build.
@@ -133,7 +131,7 @@ func (f *buildFlags) onlyCheck(ctx context.Context, a *app.App, eng builds.Engin
 	if err != nil {
 		return f.failed(a, err, false)
 	}
-	progress.Check(a.Out, checked.Dockerfile, checked.Warnings)
+	steps.Check(a.Out, checked.Dockerfile, checked.Warnings)
 	if len(checked.Warnings) > 0 {
 		return &app.Exit{Code: app.CodeFailed}
 	}
@@ -144,28 +142,26 @@ func (f *buildFlags) onlyCheck(ctx context.Context, a *app.App, eng builds.Engin
 // if no progress has shown that.
 func (f *buildFlags) failed(a *app.App, err error, shown bool) error {
 	if !shown {
-		progress.Output(a.Err, err)
+		steps.Output(a.Err, err)
 	}
 	if f.quiet || f.progress == "quiet" {
 		return err
 	}
-	var lint *builder.LintError
+	var lint *builds.LintError
 	if errors.As(err, &lint) {
-		progress.Warnings(a.Err, lint.Warnings)
+		steps.Warnings(a.Err, lint.Warnings)
 	}
-	var at *builder.Error
+	var at *builds.Error
 	if errors.As(err, &at) {
-		progress.Excerpt(a.Err, at.Source, at.Location)
+		steps.Excerpt(a.Err, at.Source, at.Location)
 	}
 	return err
 }
 
 func (f *buildFlags) options(ctx context.Context, a *app.App, dir string) (o builds.Options, err error) {
 	o.Names, o.Pull = f.tags, f.pull
-	o.Request = builder.Request{
-		Context: dir, Dockerfile: f.file, Stdin: a.In, Target: f.target,
-		NoCache: f.noCache, NoCacheFilter: f.noCacheFilter, Network: f.network, Allow: f.allow,
-	}
+	o.Context, o.Dockerfile, o.Stdin, o.Target = dir, f.file, a.In, f.target
+	o.NoCache, o.NoCacheFilter, o.Network, o.Allow = f.noCache, f.noCacheFilter, f.network, f.allow
 	if f.network == "default" {
 		o.Network = ""
 	}
@@ -193,12 +189,8 @@ func (f *buildFlags) options(ctx context.Context, a *app.App, dir string) (o bui
 	if o.Secrets, err = readSecrets(f.secrets); err != nil {
 		return o, err
 	}
-	for _, name := range f.platforms {
-		p, err := platforms.Parse(name)
-		if err != nil {
-			return o, err
-		}
-		o.Platforms = append(o.Platforms, p)
+	if o.Platforms, err = builds.ParsePlatforms(f.platforms); err != nil {
+		return o, err
 	}
 	o.Epoch, err = sourceDate(ctx, f.sourceDate, dir, o.BuildArgs)
 	return o, err
@@ -215,7 +207,7 @@ func (f *buildFlags) limits(o *builds.Options) error {
 	}
 	given, err := f.run.Parse()
 	for _, h := range given.AddHosts {
-		o.Hosts = append(o.Hosts, plan.Host{Name: h.Name, IP: h.IP})
+		o.Hosts = append(o.Hosts, builds.Host{Name: h.Name, IP: h.IP})
 	}
 	o.Resources, o.CgroupParent = given.Resources, given.CgroupParent
 	return err
@@ -248,7 +240,7 @@ func (f *buildFlags) showProgress(a *app.App, o *builds.Options) (end func(), er
 	case f.quiet || f.progress == "quiet":
 		return func() {}, nil
 	case f.progress == "rawjson":
-		raw := progress.NewRaw(a.Err)
+		raw := steps.NewRaw(a.Err)
 		o.Progress = raw.Event
 		return func() {}, nil
 	case f.progress == "plain":
@@ -259,7 +251,7 @@ func (f *buildFlags) showProgress(a *app.App, o *builds.Options) (end func(), er
 		return nil, errdefs.Errorf(errdefs.ErrInvalid,
 			"--progress %s: want auto, tty, plain, rawjson or quiet", f.progress)
 	}
-	b := progress.NewBuild(screen, plain, time.Now)
+	b := steps.New(screen, plain, time.Now)
 	b.Explain = f.explain
 	o.Progress = b.Event
 	return b.Close, nil

@@ -4,8 +4,7 @@ import (
 	"os"
 	"strings"
 
-	"cove/builder/solve"
-	"cove/builder/sshagent"
+	"cove/engine/builds"
 	"cove/errdefs"
 )
 
@@ -31,8 +30,8 @@ func namedContexts(flags []string) (map[string]string, error) {
 }
 
 // readAgents reads the values of --ssh: default, or ID[=SOCKET|KEY[,KEY…]].
-func readAgents(flags []string) (map[string]solve.Agent, error) {
-	out := make(map[string]solve.Agent, len(flags))
+func readAgents(flags []string) (map[string]builds.Agent, error) {
+	out := make(map[string]builds.Agent, len(flags))
 	for _, f := range flags {
 		id, value, given := strings.Cut(f, "=")
 		paths := strings.Split(value, ",")
@@ -42,7 +41,7 @@ func readAgents(flags []string) (map[string]solve.Agent, error) {
 					"--ssh %s: no agent runs (SSH_AUTH_SOCK is not set): start one, or give --ssh %s=KEYFILE", f, id)
 			}
 		}
-		agent, err := sshagent.Open(paths)
+		agent, err := builds.OpenAgent(paths)
 		if err != nil {
 			return nil, errdefs.Errorf(errdefs.KindOf(err), "--ssh %s: %w", f, err)
 		}

@@ -10,7 +10,6 @@ import (
 
 	"golang.org/x/term"
 
-	"cove/builder/export"
 	"cove/engine/builds"
 	"cove/errdefs"
 	"cove/internal/cli/app"
@@ -146,11 +145,11 @@ func (o *outputFlag) annotate(key, value string) error {
 	level := strings.TrimPrefix(strings.TrimPrefix(what, "annotation"), "-")
 	switch {
 	case level == "":
-		level = string(export.Manifest)
+		level = "manifest"
 	case strings.HasPrefix(level, "["):
-		level = string(export.Manifest) + level
+		level = "manifest" + level
 	}
-	all, err := export.ParseAnnotation(level + ":" + name + "=" + value)
+	all, err := builds.ParseAnnotation(level + ":" + name + "=" + value)
 	o.Annotations = append(o.Annotations, all...)
 	return err
 }
@@ -179,9 +178,9 @@ func (f *buildFlags) readOutputs(a *app.App, o *builds.Options) error {
 	if err != nil {
 		return err
 	}
-	var common export.Annotations
+	var common builds.Annotations
 	for _, text := range f.annotations {
-		as, err := export.ParseAnnotation(text)
+		as, err := builds.ParseAnnotation(text)
 		if err != nil {
 			return errdefs.Errorf(errdefs.ErrInvalid, "--annotation: %w", err)
 		}

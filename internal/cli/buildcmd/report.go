@@ -8,17 +8,15 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"cove/builder"
-	"cove/builder/export"
+	"cove/engine/builds"
 	"cove/errdefs"
-	"cove/internal/atomicfile"
 	"cove/internal/cli/app"
 	"cove/internal/cli/output"
-	"cove/internal/cli/progress"
+	"cove/internal/cli/progress/steps"
 )
 
 // report says what was built, on standard output and in files.
-func (f *buildFlags) report(a *app.App, result *builder.Result) error {
+func (f *buildFlags) report(a *app.App, result *builds.Result) error {
 	made := result.Image()
 	id := made.Config
 	if id == "" {
@@ -28,7 +26,7 @@ func (f *buildFlags) report(a *app.App, result *builder.Result) error {
 		return err
 	}
 	if !f.quiet {
-		progress.Warnings(a.Err, result.Warnings)
+		steps.Warnings(a.Err, result.Warnings)
 	}
 	switch {
 	case f.toStdout:
@@ -47,12 +45,12 @@ func (f *buildFlags) report(a *app.App, result *builder.Result) error {
 }
 
 // writeFiles writes --iidfile and --metadata-file.
-func (f *buildFlags) writeFiles(id digest.Digest, made export.Exported) error {
+func (f *buildFlags) writeFiles(id digest.Digest, made builds.Exported) error {
 	if f.iidfile != "" {
 		if id == "" {
 			return errdefs.Errorf(errdefs.ErrInvalid, "--iidfile: no image was made, only its files were exported")
 		}
-		if err := atomicfile.WriteFile(f.iidfile, []byte(id), 0o644, atomicfile.Durable); err != nil {
+		if err := app.WriteText(f.iidfile, []byte(id)); err != nil {
 			return fmt.Errorf("--iidfile: %w", err)
 		}
 	}
@@ -61,7 +59,7 @@ func (f *buildFlags) writeFiles(id digest.Digest, made export.Exported) error {
 	}
 	text, err := json.MarshalIndent(newMetadata(made), "", "  ")
 	if err == nil {
-		err = atomicfile.WriteFile(f.metadata, append(text, '\n'), 0o644, atomicfile.Durable)
+		err = app.WriteText(f.metadata, append(text, '\n'))
 	}
 	if err != nil {
 		return fmt.Errorf("--metadata-file: %w", err)
@@ -77,7 +75,7 @@ type metadata struct {
 	Names      string              `json:"image.name,omitempty"`
 }
 
-func newMetadata(made export.Exported) metadata {
+func newMetadata(made builds.Exported) metadata {
 	if made.Target.Digest == "" {
 		return metadata{}
 	}

@@ -1,5 +1,6 @@
-// Package progress shows how far a transfer or a build is: lines that are
-// redrawn in place on a terminal, plain lines, one per step, anywhere else.
+// Package progress shows how far a transfer is: lines that are redrawn in place on
+// a terminal, plain lines, one per step, anywhere else. What it draws with serves
+// builds too (progress/steps).
 package progress
 
 import (
@@ -43,35 +44,36 @@ func ScreenOf(out io.Writer) Screen {
 	return s
 }
 
+// The colours of a Line.
 const (
-	dim   = "2"
-	red   = "31"
-	blue  = "34"
-	frame = 100 * time.Millisecond
-
-	yellow = "33"
+	Dim    = "2"
+	Red    = "31"
+	Yellow = "33"
+	Blue   = "34"
 )
 
-// line is one line of a terminal: clean text, and the colour of all of it.
-type line struct{ text, color string }
+const frame = 100 * time.Millisecond
+
+// Line is one line of a terminal: clean text, and the colour of all of it.
+type Line struct{ Text, Color string }
 
 // render cuts a line to the terminal's width and paints it.
-func (s Screen) render(l line, cols int) string {
-	text := terminal.Cut(l.text, cols)
-	if !s.Color || l.color == "" {
+func (s Screen) render(l Line, cols int) string {
+	text := terminal.Cut(l.Text, cols)
+	if !s.Color || l.Color == "" {
 		return text
 	}
-	return "\x1b[" + l.color + "m" + text + "\x1b[0m"
+	return "\x1b[" + l.Color + "m" + text + "\x1b[0m"
 }
 
-// live is a block of lines at the bottom of a terminal. Lines that are
-// finished scroll away above it. It is safe for concurrent use.
-type live struct {
+// Live is a block of lines at the bottom of a terminal. Lines that are
+// finished scroll away above it. Its lock is that of what draw shows, too.
+type Live struct {
 	screen Screen
-	// draw makes the block, of at most so many lines, called under mu.
-	draw func(rows int) []line
+	// draw makes the block, of at most so many lines, called under the lock.
+	draw func(rows int) []Line
 
-	mu      sync.Mutex
+	sync.Mutex
 	above   bytes.Buffer // finished lines that are not written yet
 	drawn   []int        // the cells of each line of the block as it was drawn
 	dirty   bool
@@ -79,38 +81,48 @@ type live struct {
 	stopped chan struct{}
 }
 
-func newLive(s Screen, draw func(rows int) []line) *live {
-	l := &live{screen: s, draw: draw, stop: make(chan struct{}), stopped: make(chan struct{})}
+// NewLive begins to show what draw makes; Close ends it.
+func NewLive(s Screen, draw func(rows int) []Line) *Live {
+	l := &Live{screen: s, draw: draw, stop: make(chan struct{}), stopped: make(chan struct{})}
 	go l.loop()
 	return l
 }
 
-func (l *live) loop() {
+func (l *Live) loop() {
 	defer close(l.stopped)
 	tick := time.NewTicker(frame)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
-			l.mu.Lock()
+			l.Lock()
 			l.redraw()
-			l.mu.Unlock()
+			l.Unlock()
 		case <-l.stop:
 			return
 		}
 	}
 }
 
-// finish puts a line above the block. The caller holds mu.
-func (l *live) finish(line line) {
+// Touch says that the block has changed. The caller holds the lock.
+func (l *Live) Touch() { l.dirty = true }
+
+// Above puts plain text above the block. The caller holds the lock.
+func (l *Live) Above(text string) {
+	fmt.Fprintln(&l.above, text)
+	l.dirty = true
+}
+
+// Finish puts a line above the block. The caller holds the lock.
+func (l *Live) Finish(line Line) {
 	cols, _ := l.screen.Size()
 	fmt.Fprintln(&l.above, l.screen.render(line, cols))
 	l.dirty = true
 }
 
 // redraw writes one frame in one write, so that it does not flicker. The
-// caller holds mu.
-func (l *live) redraw() {
+// caller holds the lock.
+func (l *Live) redraw() {
 	cols, rows := l.screen.Size()
 	block := l.draw(rows - 1)
 	if !l.dirty && len(l.drawn) == 0 && len(block) == 0 {
@@ -118,7 +130,7 @@ func (l *live) redraw() {
 	}
 	if hidden := len(block) - (rows - 1); hidden > 0 {
 		block = append(slices.Clip(block[:max(rows-2, 0)]),
-			line{text: fmt.Sprintf("… and %d more", hidden+1)})[:max(rows-1, 0)]
+			Line{Text: fmt.Sprintf("… and %d more", hidden+1)})[:max(rows-1, 0)]
 	}
 	var b bytes.Buffer
 	// Row by row: what is erased to the screen's end from its top, some
@@ -132,7 +144,7 @@ func (l *live) redraw() {
 	for _, line := range block {
 		b.WriteString(l.screen.render(line, cols))
 		b.WriteByte('\n')
-		l.drawn = append(l.drawn, terminal.Width(terminal.Cut(line.text, cols)))
+		l.drawn = append(l.drawn, terminal.Width(terminal.Cut(line.Text, cols)))
 	}
 	_, _ = l.screen.Out.Write(b.Bytes()) // progress that cannot be shown is no reason to fail
 	l.above.Reset()
@@ -141,7 +153,7 @@ func (l *live) redraw() {
 
 // height is how many rows the block takes now: a terminal that became narrower
 // has wrapped its lines.
-func (l *live) height(cols int) int {
+func (l *Live) height(cols int) int {
 	n := 0
 	for _, width := range l.drawn {
 		n += max(1, (width+cols-1)/cols)
@@ -149,12 +161,12 @@ func (l *live) height(cols int) int {
 	return n
 }
 
-// close draws what is left and ends.
-func (l *live) close() {
+// Close draws what is left and ends.
+func (l *Live) Close() {
 	close(l.stop)
 	<-l.stopped
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.Lock()
+	defer l.Unlock()
 	l.dirty = true
 	l.redraw()
 }

@@ -3,7 +3,6 @@ package progress
 import (
 	"bytes"
 	"errors"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,10 +10,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"cove/builder/plan"
-	"cove/builder/solve"
 	"cove/distribution/progress"
-	"cove/internal/cli/terminal"
 )
 
 func TestTransferPlainPrintsEachEndOnce(t *testing.T) {
@@ -50,11 +46,11 @@ func TestTransferLive(t *testing.T) {
 	tr := NewTransfer(Screen{Out: &out, Size: func() (int, int) { return 120, 10 }})
 	a := ocispec.Descriptor{Digest: digest.FromString("a"), Size: 1000}
 	tr.Event(progress.Event{Kind: progress.Downloading, Desc: a, Offset: 500})
-	tr.live.mu.Lock()
+	tr.live.Lock()
 	got := tr.block(9)
-	tr.live.mu.Unlock()
+	tr.live.Unlock()
 	want := short(a.Digest) + ": Downloading  [" + strings.Repeat("=", 25) + ">" + strings.Repeat(" ", 24) + "]      500B/1kB"
-	if len(got) != 1 || got[0].text != want {
+	if len(got) != 1 || got[0].Text != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	tr.Event(progress.Event{Kind: progress.Complete, Desc: a})
@@ -67,133 +63,11 @@ func TestTransferLive(t *testing.T) {
 func TestLiveCutsToTheScreen(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	lines := []line{{"abcdef", dim}, {text: "中文字"}, {text: "3"}, {text: "4"}}
-	l := newLive(Screen{Out: &out, Size: func() (int, int) { return 4, 4 }, Color: true}, func(int) []line { return lines })
-	l.close()
+	lines := []Line{{"abcdef", Dim}, {Text: "中文字"}, {Text: "3"}, {Text: "4"}}
+	l := NewLive(Screen{Out: &out, Size: func() (int, int) { return 4, 4 }, Color: true}, func(int) []Line { return lines })
+	l.Close()
 	if want := "\r\x1b[2mabcd\x1b[0m\n中文\n… an\n"; !strings.HasSuffix(out.String(), want) {
 		t.Errorf("got %q, want an end of %q", out.String(), want)
-	}
-}
-
-func TestBuildPlain(t *testing.T) {
-	t.Parallel()
-	var out bytes.Buffer
-	b := NewBuild(Screen{Out: &out}, true, time.Now)
-	start := time.Unix(1000, 0)
-	at := func(ms int) time.Time { return start.Add(time.Duration(ms) * time.Millisecond) }
-	from := &plan.Vertex{Name: "[1/3] FROM debian"}
-	run := &plan.Vertex{Name: "[2/3] RUN make"}
-	bad := &plan.Vertex{Name: "[3/3] RUN false"}
-	for _, e := range []solve.Event{
-		{Kind: solve.Cached, Vertex: from, Index: 1, Time: at(0)},
-		{Kind: solve.Started, Vertex: run, Index: 2, Time: at(0)},
-		{Kind: solve.Log, Vertex: run, Index: 2, Time: at(123), Data: []byte("one\n10%\r20%\rtw")},
-		{Kind: solve.Log, Vertex: run, Index: 2, Time: at(200), Data: []byte("o\nlast")},
-		{Kind: solve.Started, Vertex: bad, Index: 3, Time: at(300)},
-		{Kind: solve.Done, Vertex: run, Index: 2, Time: at(1200), Duration: 1200 * time.Millisecond},
-		{Kind: solve.Failed, Vertex: bad, Index: 3, Time: at(1300), Err: errors.New("exit code: 1")},
-	} {
-		b.Event(e)
-	}
-	b.Close()
-	want := `#1 [1/3] FROM debian
-#1 CACHED
-
-#2 [2/3] RUN make
-#2 0.123 one
-#2 0.200 two
-
-#3 [3/3] RUN false
-
-#2 [2/3] RUN make
-#2 1.200 last
-#2 DONE 1.2s
-
-#3 [3/3] RUN false
-#3 ERROR: exit code: 1
-`
-	if out.String() != want {
-		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
-	}
-}
-
-func TestBuildLiveShowsTailOfFailure(t *testing.T) {
-	t.Parallel()
-	var out bytes.Buffer
-	start := time.Unix(1000, 0)
-	b := NewBuild(Screen{Out: &out, Size: func() (int, int) { return 40, 24 }}, false, func() time.Time { return start })
-	v := &plan.Vertex{Name: "[2/2] RUN false"}
-	b.Event(solve.Event{Kind: solve.Cached, Vertex: &plan.Vertex{Name: "[1/2] FROM debian"}, Index: 1, Total: 3, Time: start})
-	b.Event(solve.Event{Kind: solve.Started, Vertex: v, Index: 2, Total: 3, Time: start})
-	b.Event(solve.Event{Kind: solve.Log, Vertex: v, Index: 2, Total: 3, Time: start, Data: []byte("no \x1b[2Jsuch\x1b]0;x\a thing\n")})
-	b.Event(solve.Event{Kind: solve.Failed, Vertex: v, Index: 2, Total: 3, Duration: time.Second, Err: errors.New("x")})
-	b.Close()
-	want := `[+] Building 0.0s (2/3) FINISHED
- => CACHED [1/2] FROM debian        0.0s
- => ERROR [2/2] RUN false           1.0s
-------
- > [2/2] RUN false:
-no such thing
-------
-`
-	if !strings.HasSuffix(out.String(), want) {
-		t.Errorf("%q does not end with %q", out.String(), want)
-	}
-}
-
-// screenful plays a build on a terminal and returns its block.
-func screenful(cols, rows int, events ...solve.Event) []string {
-	now := time.Unix(1000, 0)
-	b := NewBuild(Screen{Out: &bytes.Buffer{}, Size: func() (int, int) { return cols, rows }}, false, func() time.Time { return now })
-	defer b.Close()
-	for i, e := range events {
-		e.Index, e.Total, e.Time = i/2+1, 9, now
-		b.Event(e)
-	}
-	b.live.mu.Lock()
-	defer b.live.mu.Unlock()
-	var lines []string
-	for _, l := range b.block(rows - 1) {
-		lines = append(lines, l.text)
-	}
-	return lines
-}
-
-// TestBlockFits: a narrow terminal cuts Chinese names by their cells, a short
-// one leaves out what has ended before what runs, and output before steps.
-func TestBlockFits(t *testing.T) {
-	t.Parallel()
-	done := &plan.Vertex{Name: "[1/3] FROM debian"}
-	run := &plan.Vertex{Name: "[2/3] RUN echo 这是一个很长的中文步骤名称，超过四十四个字符"}
-	events := []solve.Event{
-		{Kind: solve.Started, Vertex: done},
-		{Kind: solve.Done, Vertex: done},
-		{Kind: solve.Started, Vertex: run},
-		{Kind: solve.Log, Vertex: run, Data: []byte("一\n二\n三\n")},
-	}
-	want := []string{
-		"[+] Building 0.0s (1/9)",
-		" => [1/3] FROM debian                   0.0s",
-		" => [2/3] RUN echo 这是一个很长的中文步 0.0s",
-		" => => # 一", " => => # 二", " => => # 三",
-	}
-	for rows, keep := range map[int][]int{24: {0, 1, 2, 3, 4, 5}, 7: {0, 1, 2, 3, 4, 5}, 6: {0, 2, 3, 4, 5}, 5: {0, 2, 4, 5}, 3: {0, 2}} {
-		got := screenful(44, rows, events...)
-		var expected []string
-		for _, i := range keep {
-			expected = append(expected, want[i])
-		}
-		if !slices.Equal(got, expected) {
-			t.Errorf("%d rows:\n%s\nwant\n%s", rows, strings.Join(got, "\n"), strings.Join(expected, "\n"))
-		}
-		for _, l := range got {
-			if terminal.Width(l) > 44 {
-				t.Errorf("%q takes %d cells", l, terminal.Width(l))
-			}
-		}
-	}
-	for _, rows := range []int{1, 2} { // no room: nothing fails
-		screenful(3, rows, events...)
 	}
 }
 
@@ -203,71 +77,16 @@ func TestNarrowed(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
 	cols := 20
-	l := newLive(Screen{Out: &out, Size: func() (int, int) { return cols, 24 }}, func(int) []line {
-		return []line{{text: "0123456789abcdef"}, {text: "中文中文"}, {}}
+	l := NewLive(Screen{Out: &out, Size: func() (int, int) { return cols, 24 }}, func(int) []Line {
+		return []Line{{Text: "0123456789abcdef"}, {Text: "中文中文"}, {}}
 	})
-	l.mu.Lock()
+	l.Lock()
 	l.redraw()
 	cols = 8
 	l.redraw()
-	l.mu.Unlock()
-	l.close()
+	l.Unlock()
+	l.Close()
 	if want := "中文中文\n\n" + strings.Repeat("\x1b[A\x1b[2K", 4) + "\r0123"; !strings.Contains(out.String(), want) {
 		t.Errorf("no %q in %q", want, out.String())
-	}
-}
-
-func TestExcerpt(t *testing.T) {
-	t.Parallel()
-	src := []byte("FROM a\n\nRUN one \\\n  two\nCOPY \x1b[2Jx y\nCMD z\n")
-	for at, want := range map[plan.Location]string{
-		{File: "Dockerfile", Line: 1}: `Dockerfile:1
---------------------
-   1 | >>> FROM a
-   2 |     
-   3 |     RUN one \
-   4 |       two
---------------------
-`,
-		{File: "Dockerfile", Line: 3, End: 4}: `Dockerfile:3
---------------------
-   1 |     FROM a
-   2 |     
-   3 | >>> RUN one \
-   4 | >>>   two
-   5 |     COPY x y
-   6 |     CMD z
---------------------
-`,
-		{File: "Dockerfile"}:           "",
-		{File: "Dockerfile", Line: 99}: "",
-	} {
-		var out bytes.Buffer
-		Excerpt(&out, src, at)
-		if out.String() != want {
-			t.Errorf("%+v:\n%s\nwant\n%s", at, out.String(), want)
-		}
-	}
-}
-
-func TestCheckHasDockersShape(t *testing.T) {
-	t.Parallel()
-	var out bytes.Buffer
-	Check(&out, nil, nil)
-	Check(&out, []byte("from x\n"), []plan.Warning{{
-		Location: plan.Location{File: "Dockerfile", Line: 1}, Rule: "SomeRule", URL: "https://example.com/rule", Text: "it is so",
-	}})
-	want := `Check complete, no warnings found.
-Check complete, 1 warning has been found!
-
-WARNING: SomeRule - https://example.com/rule
-it is so
-Dockerfile:1
---------------------
-   1 | >>> from x
---------------------
-`
-	if out.String() != want {
-		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
 	}
 }

@@ -19,7 +19,7 @@ type Transfer struct {
 	Push bool
 
 	screen Screen
-	live   *live // nil where there is no terminal
+	live   *Live // nil where there is no terminal
 
 	mu    sync.Mutex
 	order []digest.Digest
@@ -30,7 +30,7 @@ type Transfer struct {
 func NewTransfer(s Screen) *Transfer {
 	t := &Transfer{screen: s, blobs: map[digest.Digest]progress.Event{}}
 	if s.Size != nil {
-		t.live = newLive(s, t.block)
+		t.live = NewLive(s, t.block)
 	}
 	return t
 }
@@ -67,7 +67,7 @@ func (t *Transfer) Event(e progress.Event) {
 	}
 	mu := &t.mu
 	if t.live != nil {
-		mu = &t.live.mu
+		mu = &t.live.Mutex
 	}
 	mu.Lock()
 	defer mu.Unlock()
@@ -85,11 +85,11 @@ func (t *Transfer) Event(e progress.Event) {
 	switch final := words[e.Kind].final; {
 	case t.live != nil && final:
 		if !known || !words[before.Kind].final {
-			t.live.finish(line{text: t.line(e)})
+			t.live.Finish(Line{Text: t.line(e)})
 		}
-		t.live.dirty = true
+		t.live.Touch()
 	case t.live != nil:
-		t.live.dirty = true
+		t.live.Touch()
 	case final && (!known || !words[before.Kind].final),
 		e.Kind == progress.Retrying && before.Kind != progress.Retrying:
 		fmt.Fprintln(t.screen.Out, t.line(e))
@@ -97,11 +97,11 @@ func (t *Transfer) Event(e progress.Event) {
 }
 
 // block are the layers that are under way, for the live part of the screen.
-func (t *Transfer) block(int) []line {
-	var lines []line
+func (t *Transfer) block(int) []Line {
+	var lines []Line
 	for _, dgst := range t.order {
 		if e := t.blobs[dgst]; !words[e.Kind].final {
-			lines = append(lines, line{text: t.line(e)})
+			lines = append(lines, Line{Text: t.line(e)})
 		}
 	}
 	return lines
@@ -146,6 +146,6 @@ func short(dgst digest.Digest) string {
 // Close shows the end; no event may come after it.
 func (t *Transfer) Close() {
 	if t.live != nil {
-		t.live.close()
+		t.live.Close()
 	}
 }

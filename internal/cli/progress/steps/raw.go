@@ -1,4 +1,4 @@
-package progress
+package steps
 
 import (
 	"encoding/json"
@@ -8,7 +8,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
-	"cove/builder/solve"
+	"cove/engine/builds"
 )
 
 // Raw writes the events of a build as lines of JSON in the shape of buildx's
@@ -47,8 +47,8 @@ type rawLog struct {
 	Timestamp time.Time     `json:"timestamp"`
 }
 
-// Event takes one step of the build; it is a builder.Request.Progress.
-func (r *Raw) Event(e solve.Event) {
+// Event takes one step of the build; it is a builds.Options.Progress.
+func (r *Raw) Event(e builds.Event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	v := rawVertex{Name: e.Vertex.Name, Digest: e.Vertex.Definition}
@@ -57,14 +57,14 @@ func (r *Raw) Event(e solve.Event) {
 	}
 	at := e.Time
 	switch e.Kind {
-	case solve.Log:
+	case builds.Log:
 		r.send(rawStatus{Logs: []rawLog{{Vertex: v.Digest, Stream: e.Stream, Data: e.Data, Timestamp: at}}})
 		return
-	case solve.Started:
+	case builds.Started:
 		r.started[e.Index], v.Started = at, &at
-	case solve.Cached:
+	case builds.Cached:
 		v.Started, v.Completed, v.Cached = &at, &at, true
-	case solve.Done, solve.Failed, solve.Canceled:
+	case builds.Done, builds.Failed, builds.Canceled:
 		begun := r.started[e.Index]
 		v.Started, v.Completed = &begun, &at
 	}

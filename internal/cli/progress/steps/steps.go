@@ -1,4 +1,6 @@
-package progress
+// Package steps shows a build: its steps as they go, what went wrong, and where in
+// the Dockerfile. It is apart from package progress because it links the builder.
+package steps
 
 import (
 	"bytes"
@@ -10,8 +12,8 @@ import (
 	"sync"
 	"time"
 
-	"cove/builder/plan"
-	"cove/builder/solve"
+	"cove/engine/builds"
+	"cove/internal/cli/progress"
 	"cove/internal/cli/terminal"
 )
 
@@ -24,8 +26,8 @@ const (
 // or on a terminal a list of the steps with the end of their output. Nothing
 // that a step prints reaches a terminal but as text.
 type Build struct {
-	screen Screen
-	live   *live // nil where there is no terminal
+	screen progress.Screen
+	live   *progress.Live // nil where there is no terminal
 	now    func() time.Time
 	begun  time.Time
 	// Explain says with each step why it was not cached.
@@ -49,46 +51,46 @@ type step struct {
 	tail    []string
 }
 
-// NewBuild begins; Close ends it. plain asks for plain lines even on a
+// New begins; Close ends it. plain asks for plain lines even on a
 // terminal.
-func NewBuild(s Screen, plain bool, now func() time.Time) *Build {
+func New(s progress.Screen, plain bool, now func() time.Time) *Build {
 	b := &Build{screen: s, now: now, begun: now(), steps: map[int]*step{}}
 	if s.Size != nil && !plain {
-		b.live = newLive(s, b.block)
+		b.live = progress.NewLive(s, b.block)
 	}
 	return b
 }
 
-// Event takes one step of the build; it is a builder.Request.Progress.
-func (b *Build) Event(e solve.Event) {
+// Event takes one step of the build; it is a builds.Options.Progress.
+func (b *Build) Event(e builds.Event) {
 	mu := &b.mu
 	if b.live != nil {
-		mu = &b.live.mu
+		mu = &b.live.Mutex
 	}
 	mu.Lock()
 	defer mu.Unlock()
 	b.total = max(b.total, e.Total)
 	s := b.step(e)
 	switch e.Kind {
-	case solve.Started:
+	case builds.Started:
 		b.header(s)
 		if b.Explain && e.Reason != "" {
 			b.log(s, e.Time, "not cached: "+e.Reason)
 		}
-	case solve.Log:
+	case builds.Log:
 		s.write(e.Data, func(line string) { b.log(s, e.Time, line) })
-	case solve.Cached:
+	case builds.Cached:
 		b.end(s, "CACHED", e)
-	case solve.Done:
+	case builds.Done:
 		b.end(s, "DONE", e)
-	case solve.Failed:
+	case builds.Failed:
 		b.end(s, "ERROR", e)
-	case solve.Canceled:
+	case builds.Canceled:
 		b.end(s, "CANCELED", e)
 	}
 }
 
-func (b *Build) step(e solve.Event) *step {
+func (b *Build) step(e builds.Event) *step {
 	s := b.steps[e.Index]
 	if s == nil {
 		s = &step{index: e.Index, started: e.Time}
@@ -106,7 +108,7 @@ func (b *Build) step(e solve.Event) *step {
 // header names the step whose lines follow, once until another interrupts.
 func (b *Build) header(s *step) {
 	if b.live != nil {
-		b.live.dirty = true
+		b.live.Touch()
 		return
 	}
 	if b.last == s.index {
@@ -131,7 +133,7 @@ func (b *Build) log(s *step, at time.Time, text string) {
 }
 
 // end notes how a step ended.
-func (b *Build) end(s *step, state string, e solve.Event) {
+func (b *Build) end(s *step, state string, e builds.Event) {
 	s.flush(func(line string) { b.log(s, e.Time, line) })
 	s.state, s.took = state, e.Duration
 	b.header(s)
@@ -151,7 +153,7 @@ func oneLine(s string) string { return strings.ReplaceAll(s, "\n", "; ") }
 // Output prints the end of what a failed command wrote, for those who have seen
 // no progress.
 func Output(w io.Writer, err error) {
-	var failed *solve.RunError
+	var failed *builds.RunError
 	if !errors.As(err, &failed) {
 		return
 	}
@@ -161,10 +163,12 @@ func Output(w io.Writer, err error) {
 }
 
 // colors are those of the states of a step.
-var colors = map[string]string{"DONE": blue, "CACHED": blue, "ERROR": red, "CANCELED": yellow}
+var colors = map[string]string{
+	"DONE": progress.Blue, "CACHED": progress.Blue, "ERROR": progress.Red, "CANCELED": progress.Yellow,
+}
 
 // row is one step on a terminal, its time at the right.
-func (b *Build) row(s *step, cols int) line {
+func (b *Build) row(s *step, cols int) progress.Line {
 	name, took := s.name, s.took
 	switch s.state {
 	case "":
@@ -173,7 +177,7 @@ func (b *Build) row(s *step, cols int) line {
 	default:
 		name = s.state + " " + name
 	}
-	return line{text: aligned(" => "+name, took, cols), color: colors[s.state]}
+	return progress.Line{Text: aligned(" => "+name, took, cols), Color: colors[s.state]}
 }
 
 // aligned puts a time at the right of a text, as far as both have room.
@@ -188,7 +192,7 @@ func aligned(text string, took time.Duration, cols int) string {
 // block is the whole build: a header, and the steps, each with the end of its
 // output while it runs. When that is more than rows, the steps that ended
 // first are left out, and then output.
-func (b *Build) block(rows int) []line {
+func (b *Build) block(rows int) []progress.Line {
 	if b.over {
 		return nil
 	}
@@ -206,14 +210,14 @@ func (b *Build) block(rows int) []line {
 		hide--
 		return true
 	})
-	lines := []line{b.title("")}
+	lines := []progress.Line{b.title("")}
 	for _, s := range steps {
 		lines = append(lines, b.row(s, cols))
 		tail := s.shown()
 		drop := min(max(hide, 0), len(tail))
 		hide -= drop
 		for _, text := range tail[drop:] {
-			lines = append(lines, line{text: " => => # " + text, color: dim})
+			lines = append(lines, progress.Line{Text: " => => # " + text, Color: progress.Dim})
 		}
 	}
 	return lines
@@ -228,14 +232,14 @@ func (s *step) shown() []string {
 }
 
 // title is docker's header: how long, and how many steps of how many.
-func (b *Build) title(end string) line {
+func (b *Build) title(end string) progress.Line {
 	done := 0
 	for _, s := range b.order {
 		if s.state != "" {
 			done++
 		}
 	}
-	return line{text: fmt.Sprintf("[+] Building %.1fs (%d/%d)%s", b.now().Sub(b.begun).Seconds(), done,
+	return progress.Line{Text: fmt.Sprintf("[+] Building %.1fs (%d/%d)%s", b.now().Sub(b.begun).Seconds(), done,
 		max(b.total, len(b.order)), end)}
 }
 
@@ -246,16 +250,16 @@ func (b *Build) Close() {
 		b.failures(func(text string) { fmt.Fprintln(b.screen.Out, text) })
 		return
 	}
-	b.live.mu.Lock()
+	b.live.Lock()
 	cols, _ := b.screen.Size()
-	b.live.finish(b.title(" FINISHED"))
+	b.live.Finish(b.title(" FINISHED"))
 	for _, s := range b.order {
-		b.live.finish(b.row(s, cols))
+		b.live.Finish(b.row(s, cols))
 	}
-	b.failures(func(text string) { fmt.Fprintln(&b.live.above, text) })
+	b.failures(b.live.Above)
 	b.over = true
-	b.live.mu.Unlock()
-	b.live.close()
+	b.live.Unlock()
+	b.live.Close()
 }
 
 // failures prints the output of the steps that failed.
@@ -297,7 +301,7 @@ func (s *step) flush(line func(string)) {
 }
 
 // Warnings prints a build's advice.
-func Warnings(w io.Writer, warnings []plan.Warning) {
+func Warnings(w io.Writer, warnings []builds.Warning) {
 	if len(warnings) == 0 {
 		return
 	}

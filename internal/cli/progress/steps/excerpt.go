@@ -1,17 +1,17 @@
-package progress
+package steps
 
 import (
 	"fmt"
 	"io"
 	"strings"
 
-	"cove/builder/plan"
+	"cove/engine/builds"
 	"cove/internal/cli/terminal"
 )
 
 // Excerpt prints the lines of a Dockerfile around an instruction, with >>> at
 // those of the instruction itself. Without a line it prints nothing.
-func Excerpt(w io.Writer, source []byte, at plan.Location) {
+func Excerpt(w io.Writer, source []byte, at builds.Location) {
 	lines := strings.Split(strings.TrimSuffix(string(source), "\n"), "\n")
 	first, last := at.Line, min(max(at.Line, at.End), len(lines))
 	if first < 1 || first > len(lines) {
@@ -34,7 +34,7 @@ func Excerpt(w io.Writer, source []byte, at plan.Location) {
 
 // Check prints what docker's build --check does: how many warnings there are,
 // and each with its lines.
-func Check(w io.Writer, source []byte, warnings []plan.Warning) {
+func Check(w io.Writer, source []byte, warnings []builds.Warning) {
 	switch n := len(warnings); n {
 	case 0:
 		fmt.Fprintln(w, "Check complete, no warnings found.")

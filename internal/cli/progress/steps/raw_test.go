@@ -1,4 +1,4 @@
-package progress
+package steps
 
 import (
 	"bytes"
@@ -8,8 +8,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
-	"cove/builder/plan"
-	"cove/builder/solve"
+	"cove/engine/builds"
 )
 
 func TestRaw(t *testing.T) {
@@ -17,12 +16,12 @@ func TestRaw(t *testing.T) {
 	var out bytes.Buffer
 	r := NewRaw(&out)
 	at := func(s int) time.Time { return time.Date(2026, 1, 2, 3, 4, s, 0, time.UTC) }
-	run := &plan.Vertex{Name: "[1/2] RUN x", Definition: digest.Digest("sha256:aa")}
-	for _, e := range []solve.Event{
-		{Kind: solve.Cached, Vertex: &plan.Vertex{Name: "FROM base", Definition: "sha256:bb"}, Index: 1, Time: at(0)},
-		{Kind: solve.Started, Vertex: run, Index: 2, Time: at(1)},
-		{Kind: solve.Log, Vertex: run, Index: 2, Time: at(2), Stream: 1, Data: []byte("hello\n")},
-		{Kind: solve.Failed, Vertex: run, Index: 2, Time: at(3), Err: errors.New("exit code: 1")},
+	run := &builds.Vertex{Name: "[1/2] RUN x", Definition: digest.Digest("sha256:aa")}
+	for _, e := range []builds.Event{
+		{Kind: builds.Cached, Vertex: &builds.Vertex{Name: "FROM base", Definition: "sha256:bb"}, Index: 1, Time: at(0)},
+		{Kind: builds.Started, Vertex: run, Index: 2, Time: at(1)},
+		{Kind: builds.Log, Vertex: run, Index: 2, Time: at(2), Stream: 1, Data: []byte("hello\n")},
+		{Kind: builds.Failed, Vertex: run, Index: 2, Time: at(3), Err: errors.New("exit code: 1")},
 	} {
 		r.Event(e)
 	}

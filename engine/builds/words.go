@@ -1,0 +1,67 @@
+package builds
+
+import (
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cove/builder"
+	"cove/builder/export"
+	"cove/builder/plan"
+	"cove/builder/solve"
+	"cove/builder/sshagent"
+	"cove/internal/platforms"
+)
+
+// What builds take, tell and return, for whoever shows a build to people or
+// programs and knows the engine alone.
+type (
+	// Result is what a build made, Exported one output of it.
+	Result   = builder.Result
+	Exported = export.Exported
+	// Event is one step of progress, Vertex what it is about.
+	Event  = builder.Event
+	Vertex = plan.Vertex
+	// Warning is advice about one line of a Dockerfile, Location a place in it.
+	Warning  = builder.Warning
+	Location = builder.Location
+	// Error is a failure at one line of a Dockerfile, LintError a Dockerfile whose
+	// author wants warnings to be errors, RunError a RUN that failed, with the end of
+	// what it wrote.
+	Error     = builder.Error
+	LintError = builder.LintError
+	RunError  = solve.RunError
+	// Agent signs for RUN --mount=type=ssh, Host is a name for its /etc/hosts.
+	Agent = solve.Agent
+	Host  = plan.Host
+	// Annotations are those of one output.
+	Annotations = export.Annotations
+)
+
+// The kinds of events.
+const (
+	Started  = solve.Started
+	Log      = solve.Log
+	Cached   = solve.Cached
+	Done     = solve.Done
+	Failed   = solve.Failed
+	Canceled = solve.Canceled
+)
+
+// ParseAnnotation reads [LEVEL[PLATFORM][,LEVEL…]:]KEY=VALUE; see
+// export.ParseAnnotation.
+func ParseAnnotation(text string) (Annotations, error) { return export.ParseAnnotation(text) }
+
+// ParsePlatforms reads OS/ARCH[/VARIANT] of each.
+func ParsePlatforms(names []string) ([]ocispec.Platform, error) {
+	var all []ocispec.Platform
+	for _, name := range names {
+		p, err := platforms.Parse(name)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, p)
+	}
+	return all, nil
+}
+
+// OpenAgent returns the agent of one socket, or of files of private keys.
+func OpenAgent(paths []string) (Agent, error) { return sshagent.Open(paths) }
