@@ -9,6 +9,10 @@ LDFLAGS  := -s -w -X cove/internal/buildinfo.version=$(VERSION)
 CACHE    := $(CURDIR)/.cache
 LINT     := $(CACHE)/tools/golangci-lint
 LINT_VERSION := v2.15.0
+NFPM     := $(CACHE)/tools/nfpm
+NFPM_VERSION := v2.43.0
+CYCLONEDX := $(CACHE)/tools/cyclonedx-gomod
+CYCLONEDX_VERSION := v1.10.0
 S3SERVER := $(CACHE)/tools/versitygw
 S3SERVER_VERSION := v1.8.0
 # The race detector is for our code; SQLite under it is ten times slower.
@@ -64,6 +68,16 @@ $(LINT):
 $(S3SERVER):
 	GOBIN=$(CACHE)/tools $(GO) install github.com/versity/versitygw/cmd/versitygw@$(S3SERVER_VERSION)
 
+.PHONY: dist
+dist: go-version web deps-dist ## what is given out, into dist/: tarballs, .deb, .rpm, the registry's image, checksums
+	@VERSION='$(VERSION)' LDFLAGS='$(LDFLAGS)' BINARIES='$(addprefix ./cmd/,$(BINARIES))' NFPM=$(NFPM) CYCLONEDX=$(CYCLONEDX) packaging/dist.sh
+
+$(NFPM):
+	GOBIN=$(CACHE)/tools $(GO) install github.com/goreleaser/nfpm/v2/cmd/nfpm@$(NFPM_VERSION)
+
+$(CYCLONEDX):
+	GOBIN=$(CACHE)/tools $(GO) install github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(CYCLONEDX_VERSION)
+
 .PHONY: bench
 bench: deps-bench build ## measure against the peers, interleaved; writes bench/results.md
 	$(GO) run ./bench
@@ -99,7 +113,9 @@ if [ -n "$$missing" ]; then \
     || { tail -20 /tmp/cove-apt.$$$$; rm -f /tmp/cove-apt.$$$$; exit 1; }; rm -f /tmp/cove-apt.$$$$; fi
 endef
 
-.PHONY: deps-demo deps-test deps-bench deps-vm deps-web
+.PHONY: deps-demo deps-test deps-bench deps-vm deps-web deps-dist
+deps-dist: $(NFPM) $(CYCLONEDX)
+	$(call deps,ca-certificates)
 # Node.js may come from elsewhere than Debian.
 deps-web:
 	$(if $(and $(shell command -v node),$(shell command -v npm)),,$(call deps,nodejs npm))
@@ -107,10 +123,11 @@ deps-demo:
 	$(call deps,mmdebstrap ca-certificates)
 # The tests start PostgreSQL servers of their own; the package is to make and start none.
 # S3 they find at versitygw, which Debian does not have.
-deps-test: deps-demo $(S3SERVER)
+deps-test: deps-demo deps-dist $(S3SERVER)
 	@if [ "$$(id -u)" = 0 ] && [ ! -e /etc/postgresql-common ]; then \
 	  mkdir /etc/postgresql-common && echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf; fi
-	$(call deps,gcc libc6-dev git openssh-client busybox-static skopeo podman curl nftables postgresql libseccomp-dev qemu-user-static xz-utils zstd bzip2 chromium fonts-noto-cjk)
+	$(call deps,gcc libc6-dev git openssh-client busybox-static skopeo podman curl nftables postgresql libseccomp-dev qemu-user-static xz-utils zstd bzip2 chromium fonts-noto-cjk \
+	  systemd libarchive-tools)
 deps-bench: deps-demo
 	$(call deps,podman buildah runc crun docker.io docker-registry containernetworking-plugins iproute2)
 deps-vm:

@@ -45,6 +45,7 @@ var floors = []struct {
 	{"internal/strictyaml", 1},
 	{"e2e", 7},
 	{"bench", 7},
+	{"packaging", 7},
 }
 
 // neighbours are the rooms on one floor that may know each other.
@@ -58,7 +59,7 @@ var neighbours = map[string][]string{
 var only = map[string][]string{
 	"github.com/google/go-containerregistry/pkg/v1/remote": {"cove/distribution/client"},
 	"github.com/moby/buildkit":                             {"cove/builder/dockerfile"},
-	"github.com/spf13/cobra":                               {"cove/internal/cli", "cove/cmd"},
+	"github.com/spf13/cobra":                               {"cove/internal/cli", "cove/cmd", "cove/packaging"},
 	"github.com/prometheus":                                {"cove/registry"},
 	"modernc.org/sqlite":                                   {"cove/registry/db"},
 	"github.com/jackc/pgx":                                 {"cove/registry/db"},

@@ -52,6 +52,11 @@ func Main(g Grammar, args []string, in io.Reader, out, errOut io.Writer) int {
 	return a.Report(ctx, root.ExecuteContext(ctx))
 }
 
+// Tree is the program with all its commands, for who documents them.
+func (g Grammar) Tree() *cobra.Command {
+	return g.root(&app.App{Prog: g.prog, In: strings.NewReader(""), Out: io.Discard, Err: io.Discard}, "")
+}
+
 // root makes the command tree. Start-up is paid at every run: of the commands,
 // only the one that word selects is made, and all of them when it selects none
 // ("", help, completion, a mistake).
