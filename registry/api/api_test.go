@@ -18,7 +18,7 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 
 	"cove/registry/metadata/metadatatest"
-	"cove/registry/server"
+	"cove/registry/server/config"
 	"cove/registry/web/webtest"
 )
 
@@ -30,7 +30,7 @@ type client struct {
 	called map[string]bool // the operations that succeeded
 }
 
-func newClient(t *testing.T, cfg server.Config) *client {
+func newClient(t *testing.T, cfg config.Config) *client {
 	t.Helper()
 	site := webtest.Start(t, cfg)
 	text := site.Do(t, webtest.Call{Method: "GET", Path: "/api/v1/openapi.json"}, 200)
@@ -146,16 +146,16 @@ func (r reply) names(t *testing.T) (names []string, next string) {
 }
 
 // engines runs a test on each kind of database.
-func engines(t *testing.T, test func(t *testing.T, cfg server.Config)) {
-	t.Run("sqlite", func(t *testing.T) { test(t, server.Config{}) })
-	t.Run("postgres", func(t *testing.T) { test(t, server.Config{Database: metadatatest.Postgres(t).New(t)}) })
+func engines(t *testing.T, test func(t *testing.T, cfg config.Config)) {
+	t.Run("sqlite", func(t *testing.T) { test(t, config.Config{}) })
+	t.Run("postgres", func(t *testing.T) { test(t, config.Config{Database: metadatatest.Postgres(t).New(t)}) })
 }
 
 type object = map[string]any
 
 // TestEveryOperation calls all that the document has, as it says.
 func TestEveryOperation(t *testing.T) {
-	engines(t, func(t *testing.T, cfg server.Config) {
+	engines(t, func(t *testing.T, cfg config.Config) {
 		c := newClient(t, cfg)
 		c.people()
 		c.places()
@@ -339,7 +339,7 @@ func (c *client) settled() *client {
 
 // TestHostileRequests: none is answered with a 5xx, and what is refused is a problem.
 func TestHostileRequests(t *testing.T) {
-	engines(t, func(t *testing.T, cfg server.Config) {
+	engines(t, func(t *testing.T, cfg config.Config) {
 		site := webtest.Start(t, cfg)
 		site.Users(t, "ann")
 		for name, tc := range map[string]struct {

@@ -2,23 +2,24 @@ package api
 
 import (
 	"cove/reference"
+	"cove/registry/api/rest"
 	"cove/registry/auth"
 	"cove/registry/browse"
 	"cove/registry/metadata"
 )
 
-func (a *API) tags(asked *ask) (any, error) {
+func (a *API) tags(asked *rest.Ask) (any, error) {
 	repo := asked.PathValue("repository")
 	if !reference.ValidRepository(repo) {
-		return nil, invalid("repository %q: that is no repository's name", repo)
+		return nil, rest.Invalid("repository %q: that is no repository's name", repo)
 	}
-	q := browse.TagQuery{Query: asked.list(), Order: browse.Order(asked.query.Get("order"))}
+	q := browse.TagQuery{Query: asked.List(), Order: browse.Order(asked.Query.Get("order"))}
 	switch q.Order {
 	case "", browse.Newest, browse.ByName:
 	default:
-		return nil, invalid("query: order %q is neither newest nor name", q.Order)
+		return nil, rest.Invalid("query: order %q is neither newest nor name", q.Order)
 	}
-	found, more, err := a.browse.Tags(asked.Context(), asked.caller, metadata.CanonicalName(repo), q)
+	found, more, err := a.browse.Tags(asked.Context(), asked.Caller, metadata.CanonicalName(repo), q)
 	if err != nil {
 		return nil, err
 	}
@@ -28,15 +29,15 @@ func (a *API) tags(asked *ask) (any, error) {
 			t.Name, t.Digest.String(), t.MediaType, t.ArtifactType, t.Size, t.Platforms, t.PushedAt.UTC(), t.PushedBy,
 		})
 	}
-	return page(asked, items, next(more, found, browse.Tag.Cursor)), nil
+	return rest.PageTo(asked, items, rest.Next(more, found, browse.Tag.Cursor)), nil
 }
 
-func (a *API) artifact(asked *ask) (any, error) {
+func (a *API) artifact(asked *rest.Ask) (any, error) {
 	name, err := browse.ParseName(asked.PathValue("artifact"))
 	if err != nil {
 		return nil, err
 	}
-	found, err := a.browse.Artifact(asked.Context(), asked.caller, name)
+	found, err := a.browse.Artifact(asked.Context(), asked.Caller, name)
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +59,7 @@ func artifactOf(a *browse.Artifact) Artifact {
 		out.Layers = append(out.Layers, Layer{l.Digest.String(), l.MediaType, l.Size, l.Title})
 	}
 	for _, s := range a.Steps {
-		step := Step{Made: s.Made, Comment: s.Comment, CreatedAt: moment(s.CreatedAt)}
+		step := Step{Made: s.Made, Comment: s.Comment, CreatedAt: rest.Moment(s.CreatedAt)}
 		if s.Layer != nil {
 			step.Layer = s.Layer.Digest.String()
 		}
@@ -70,12 +71,12 @@ func artifactOf(a *browse.Artifact) Artifact {
 	return out
 }
 
-func (a *API) artifactDelete(asked *ask) (any, error) {
+func (a *API) artifactDelete(asked *rest.Ask) (any, error) {
 	name, err := browse.ParseName(asked.PathValue("artifact"))
 	if err != nil {
 		return nil, err
 	}
-	ctx := auth.WithCaller(asked.Context(), asked.caller)
+	ctx := auth.WithCaller(asked.Context(), asked.Caller)
 	if name.Tag != "" {
 		return nil, a.cfg.Registry.DeleteTag(ctx, name.Repository, name.Tag)
 	}

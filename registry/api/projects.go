@@ -1,21 +1,15 @@
 package api
 
 import (
-	"time"
-
+	"cove/registry/api/rest"
 	"cove/registry/auth"
 	"cove/registry/browse"
 	"cove/registry/metadata"
 	"cove/registry/projects"
 )
 
-// list is what of a list was asked for.
-func (asked *ask) list() browse.Query {
-	return browse.Query{Match: asked.query.Get("match"), Last: asked.query.Get("after"), N: asked.limit}
-}
-
-func (a *API) projects(asked *ask) (any, error) {
-	found, more, err := a.browse.Projects(asked.Context(), asked.caller, asked.list())
+func (a *API) projects(asked *rest.Ask) (any, error) {
+	found, more, err := a.browse.Projects(asked.Context(), asked.Caller, asked.List())
 	if err != nil {
 		return nil, err
 	}
@@ -23,44 +17,44 @@ func (a *API) projects(asked *ask) (any, error) {
 	for _, p := range found {
 		items = append(items, projectFrom(p))
 	}
-	return page(asked, items, next(more, items, func(p Project) string { return p.Name })), nil
+	return rest.PageTo(asked, items, rest.Next(more, items, func(p Project) string { return p.Name })), nil
 }
 
-func (a *API) projectCreate(asked *ask) (any, error) {
+func (a *API) projectCreate(asked *rest.Ask) (any, error) {
 	var p NewProject
-	if err := asked.read(&p); err != nil {
+	if err := asked.Read(&p); err != nil {
 		return nil, err
 	}
-	if err := a.cfg.Projects.Create(asked.Context(), asked.caller, p.Name, p.Public); err != nil {
+	if err := a.cfg.Projects.Create(asked.Context(), asked.Caller, p.Name, p.Public); err != nil {
 		return nil, err
 	}
-	asked.w.Header().Set("Location", Base+"/projects/"+p.Name)
+	asked.W.Header().Set("Location", rest.Base+"/projects/"+p.Name)
 	return a.projectNamed(asked, p.Name)
 }
 
-func (a *API) projectNamed(asked *ask, name string) (any, error) {
-	p, err := a.browse.Project(asked.Context(), asked.caller, name)
+func (a *API) projectNamed(asked *rest.Ask, name string) (any, error) {
+	p, err := a.browse.Project(asked.Context(), asked.Caller, name)
 	return projectFrom(p), err
 }
 
-func (a *API) project(asked *ask) (any, error) {
+func (a *API) project(asked *rest.Ask) (any, error) {
 	return a.projectNamed(asked, asked.PathValue("project"))
 }
 
-func (a *API) projectChange(asked *ask) (any, error) {
+func (a *API) projectChange(asked *rest.Ask) (any, error) {
 	var c ProjectChange
-	if err := asked.read(&c); err != nil {
+	if err := asked.Read(&c); err != nil {
 		return nil, err
 	}
 	name := asked.PathValue("project")
-	seen, err := a.browse.Project(asked.Context(), asked.caller, name)
+	seen, err := a.browse.Project(asked.Context(), asked.Caller, name)
 	if err != nil {
 		return nil, err
 	}
-	err = a.cfg.Projects.Change(asked.Context(), asked.caller, name, projects.Change{
+	err = a.cfg.Projects.Change(asked.Context(), asked.Caller, name, projects.Change{
 		Public: c.Public,
 		If: func(now metadata.Project) error {
-			return asked.unchanged(projectFrom(browse.Project{
+			return asked.Unchanged(projectFrom(browse.Project{
 				Name: now.Name, Public: now.Public, CreatedAt: now.CreatedAt, Role: seen.Role,
 			}))
 		},
@@ -71,12 +65,12 @@ func (a *API) projectChange(asked *ask) (any, error) {
 	return a.projectNamed(asked, name)
 }
 
-func (a *API) projectDelete(asked *ask) (any, error) {
-	return nil, a.cfg.Projects.Remove(asked.Context(), asked.caller, asked.PathValue("project"))
+func (a *API) projectDelete(asked *rest.Ask) (any, error) {
+	return nil, a.cfg.Projects.Remove(asked.Context(), asked.Caller, asked.PathValue("project"))
 }
 
-func (a *API) members(asked *ask) (any, error) {
-	found, more, err := a.browse.MembersPage(asked.Context(), asked.caller, asked.PathValue("project"), asked.list())
+func (a *API) members(asked *rest.Ask) (any, error) {
+	found, more, err := a.browse.MembersPage(asked.Context(), asked.Caller, asked.PathValue("project"), asked.List())
 	if err != nil {
 		return nil, err
 	}
@@ -84,43 +78,34 @@ func (a *API) members(asked *ask) (any, error) {
 	for _, m := range found {
 		items = append(items, Member{m.Name, m.Role.String(), m.Admin})
 	}
-	return page(asked, items, next(more, items, func(m Member) string { return m.Name })), nil
+	return rest.PageTo(asked, items, rest.Next(more, items, func(m Member) string { return m.Name })), nil
 }
 
-func (a *API) memberSet(asked *ask) (any, error) {
+func (a *API) memberSet(asked *rest.Ask) (any, error) {
 	var m MemberRole
-	if err := asked.read(&m); err != nil {
+	if err := asked.Read(&m); err != nil {
 		return nil, err
 	}
 	return nil, a.setRole(asked, m.Role)
 }
 
-func (a *API) memberDelete(asked *ask) (any, error) {
+func (a *API) memberDelete(asked *rest.Ask) (any, error) {
 	return nil, a.setRole(asked, auth.NoRole.String())
 }
 
-func (a *API) setRole(asked *ask, role string) error {
+func (a *API) setRole(asked *rest.Ask, role string) error {
 	project, user := asked.PathValue("project"), asked.PathValue("user")
-	return a.cfg.Projects.SetRole(asked.Context(), asked.caller, project, user, role)
+	return a.cfg.Projects.SetRole(asked.Context(), asked.Caller, project, user, role)
 }
 
-func (a *API) repositories(asked *ask) (any, error) {
-	found, more, err := a.browse.Repositories(asked.Context(), asked.caller, asked.PathValue("project"), asked.list())
+func (a *API) repositories(asked *rest.Ask) (any, error) {
+	found, more, err := a.browse.Repositories(asked.Context(), asked.Caller, asked.PathValue("project"), asked.List())
 	if err != nil {
 		return nil, err
 	}
 	var items []Repository
 	for _, r := range found {
-		items = append(items, Repository{r.Name, countOf(r.Tags), countOf(r.Artifacts), moment(r.PushedAt)})
+		items = append(items, Repository{r.Name, countOf(r.Tags), countOf(r.Artifacts), rest.Moment(r.PushedAt)})
 	}
-	return page(asked, items, next(more, items, func(r Repository) string { return r.Name })), nil
-}
-
-// moment is a time, nil if there is none.
-func moment(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	t = t.UTC()
-	return &t
+	return rest.PageTo(asked, items, rest.Next(more, items, func(r Repository) string { return r.Name })), nil
 }

@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 
+	"cove/registry/api/rest"
 	"cove/registry/auth"
 )
 
@@ -15,207 +16,184 @@ const (
 	remove = http.MethodDelete
 )
 
-// operation is one method of one path.
-type operation struct {
-	method, path string // with parts in braces, as http.ServeMux has them
-	right        auth.Right
-	object       string // what the request is about
-	id, summary  string // its name in the document, and what it does
-	query        []parameter
-	body, answer any // zero values of what is read and answered; nil for nothing
-	status       int // of the answer
-	etag         bool
-	serve        func(*ask) (any, error)
-}
-
-// parameter is one of a request's query.
-type parameter struct{ name, about, kind string }
-
-// The kinds of parameters: of a JSON schema.
-const (
-	kindText   = "string"
-	kindNumber = "integer"
-)
-
-// pageOf adds what every list takes to the parameters of one.
-func pageOf(more ...parameter) []parameter {
-	return append([]parameter{
-		{"limit", "how many entries at most, 1 to 100; 50 if it is not said", kindNumber},
-		{"after", `"next" of the page before`, kindText},
-	}, more...)
-}
-
-var match = parameter{"match", "only what has this text in its name", kindText}
+var match = rest.Parameter{Name: "match", About: "only what has this text in its name", Kind: rest.KindText}
 
 // table is the whole API.
-func (a *API) table() []operation {
-	all := []operation{{
-		http.MethodGet, "/openapi.json", auth.Open, "document", "getDocument", "This document",
-		nil, nil, nil, http.StatusOK, false, a.document,
+func (a *API) table() []rest.Operation {
+	all := []rest.Operation{{
+		Method: http.MethodGet, Path: "/openapi.json", Right: auth.Open, Object: "document",
+		ID: "getDocument", Summary: "This document",
+		Status: http.StatusOK, Serve: a.document,
 	}}
-	for _, some := range [][]operation{a.people(), a.places(), a.content(), a.records()} {
+	for _, some := range [][]rest.Operation{a.people(), a.places(), a.content(), a.records()} {
 		all = append(all, some...)
 	}
 	return all
 }
 
 // people are the operations on users.
-func (a *API) people() []operation {
-	return []operation{
+func (a *API) people() []rest.Operation {
+	return []rest.Operation{
 		{
-			get, "/me", auth.SignIn, "account", "getMe", "Who is asking",
-			nil, nil,
-			User{},
-			200, true, a.me,
+			Method: get, Path: "/me", Right: auth.SignIn, Object: "account",
+			ID: "getMe", Summary: "Who is asking",
+			Answer: User{},
+			Status: 200, ETag: true, Serve: a.me,
 		},
 		{
-			put, "/me/password", auth.SignIn, "account", "setMyPassword", "Change one's own password",
-			nil,
-			Password{},
-			nil, 204, false, a.myPassword,
+			Method: put, Path: "/me/password", Right: auth.SignIn, Object: "account",
+			ID: "setMyPassword", Summary: "Change one's own password",
+			Body:   Password{},
+			Status: 204, Serve: a.myPassword,
 		},
 		{
-			get, "/users", auth.ManageUsers, "users", "listUsers", "List the users by name",
-			pageOf(), nil,
-			Page[User]{},
-			200, false, a.users,
+			Method: get, Path: "/users", Right: auth.ManageUsers, Object: "users",
+			ID: "listUsers", Summary: "List the users by name",
+			Query:  rest.PageOf(),
+			Answer: rest.Page[User]{},
+			Status: 200, Serve: a.users,
 		},
 		{
-			post, "/users", auth.ManageUsers, "users", "createUser", "Make a user",
-			nil,
-			NewUser{},
-			User{},
-			201, true, a.userCreate,
+			Method: post, Path: "/users", Right: auth.ManageUsers, Object: "users",
+			ID: "createUser", Summary: "Make a user",
+			Body:   NewUser{},
+			Answer: User{},
+			Status: 201, ETag: true, Serve: a.userCreate,
 		},
 		{
-			get, "/users/{user}", auth.ManageUsers, "users", "getUser", "One user",
-			nil, nil,
-			User{},
-			200, true, a.user,
+			Method: get, Path: "/users/{user}", Right: auth.ManageUsers, Object: "users",
+			ID: "getUser", Summary: "One user",
+			Answer: User{},
+			Status: 200, ETag: true, Serve: a.user,
 		},
 		{
-			patch, "/users/{user}", auth.ManageUsers, "users",
-			"changeUser", "Disable or enable a user, or make an administrator",
-			nil,
-			UserChange{},
-			User{},
-			200, true, a.userChange,
+			Method: patch, Path: "/users/{user}", Right: auth.ManageUsers, Object: "users",
+			ID: "changeUser", Summary: "Disable or enable a user, or make an administrator",
+			Body:   UserChange{},
+			Answer: User{},
+			Status: 200, ETag: true, Serve: a.userChange,
 		},
 		{
-			put, "/users/{user}/password", auth.ManageUsers, "users", "setPassword", "Change a user's password",
-			nil,
-			Password{},
-			nil, 204, false, a.userPassword,
+			Method: put, Path: "/users/{user}/password", Right: auth.ManageUsers, Object: "users",
+			ID: "setPassword", Summary: "Change a user's password",
+			Body:   Password{},
+			Status: 204, Serve: a.userPassword,
 		},
 		{
-			remove, "/users/{user}", auth.ManageUsers, "users", "deleteUser", "Remove a user",
-			nil, nil, nil, 204, false, a.userDelete,
+			Method: remove, Path: "/users/{user}", Right: auth.ManageUsers, Object: "users",
+			ID: "deleteUser", Summary: "Remove a user",
+			Status: 204, Serve: a.userDelete,
 		},
 	}
 }
 
 // places are the operations on projects and their members.
-func (a *API) places() []operation {
-	return []operation{
+func (a *API) places() []rest.Operation {
+	return []rest.Operation{
 		{
-			get, "/projects", auth.Open, "visible projects", "listProjects",
-			"List the projects that one may see, by name",
-			pageOf(match), nil,
-			Page[Project]{},
-			200, false, a.projects,
+			Method: get, Path: "/projects", Right: auth.Open, Object: "visible projects",
+			ID: "listProjects", Summary: "List the projects that one may see, by name",
+			Query:  rest.PageOf(match),
+			Answer: rest.Page[Project]{},
+			Status: 200, Serve: a.projects,
 		},
 		{
-			post, "/projects", auth.SignIn, "projects", "createProject", "Make a project",
-			nil,
-			NewProject{},
-			Project{},
-			201, true, a.projectCreate,
+			Method: post, Path: "/projects", Right: auth.SignIn, Object: "projects",
+			ID: "createProject", Summary: "Make a project",
+			Body:   NewProject{},
+			Answer: Project{},
+			Status: 201, ETag: true, Serve: a.projectCreate,
 		},
 		{
-			get, "/projects/{project}", auth.Pull, "project", "getProject", "One project",
-			nil, nil,
-			Project{},
-			200, true, a.project,
+			Method: get, Path: "/projects/{project}", Right: auth.Pull, Object: "project",
+			ID: "getProject", Summary: "One project",
+			Answer: Project{},
+			Status: 200, ETag: true, Serve: a.project,
 		},
 		{
-			patch, "/projects/{project}", auth.SetVisibility, "project", "changeProject",
-			"Let anyone pull, or members only",
-			nil,
-			ProjectChange{},
-			Project{},
-			200, true, a.projectChange,
+			Method: patch, Path: "/projects/{project}", Right: auth.SetVisibility, Object: "project",
+			ID: "changeProject", Summary: "Let anyone pull, or members only",
+			Body:   ProjectChange{},
+			Answer: Project{},
+			Status: 200, ETag: true, Serve: a.projectChange,
 		},
 		{
-			remove, "/projects/{project}", auth.RemoveProject, "project", "deleteProject",
-			"Remove a project that holds no images",
-			nil, nil, nil, 204, false, a.projectDelete,
+			Method: remove, Path: "/projects/{project}", Right: auth.RemoveProject, Object: "project",
+			ID: "deleteProject", Summary: "Remove a project that holds no images",
+			Status: 204, Serve: a.projectDelete,
 		},
 		{
-			get, "/projects/{project}/members", auth.SetMembers, "project", "listMembers", "List the members by name",
-			pageOf(), nil,
-			Page[Member]{},
-			200, false, a.members,
+			Method: get, Path: "/projects/{project}/members", Right: auth.SetMembers, Object: "project",
+			ID: "listMembers", Summary: "List the members by name",
+			Query:  rest.PageOf(),
+			Answer: rest.Page[Member]{},
+			Status: 200, Serve: a.members,
 		},
 		{
-			put, "/projects/{project}/members/{user}", auth.SetMembers, "project", "setMember", "Give a user a role",
-			nil,
-			MemberRole{},
-			nil, 204, false, a.memberSet,
+			Method: put, Path: "/projects/{project}/members/{user}", Right: auth.SetMembers, Object: "project",
+			ID: "setMember", Summary: "Give a user a role",
+			Body:   MemberRole{},
+			Status: 204, Serve: a.memberSet,
 		},
 		{
-			remove, "/projects/{project}/members/{user}", auth.SetMembers, "project", "deleteMember",
-			"End a membership",
-			nil, nil, nil, 204, false, a.memberDelete,
+			Method: remove, Path: "/projects/{project}/members/{user}", Right: auth.SetMembers, Object: "project",
+			ID: "deleteMember", Summary: "End a membership",
+			Status: 204, Serve: a.memberDelete,
 		},
 	}
 }
 
 // content are the operations on what repositories hold.
-func (a *API) content() []operation {
-	return []operation{
+func (a *API) content() []rest.Operation {
+	return []rest.Operation{
 		{
-			get, "/projects/{project}/repositories", auth.Pull, "project", "listRepositories",
-			"List the repositories that hold something, by name",
-			pageOf(match), nil,
-			Page[Repository]{},
-			200, false, a.repositories,
+			Method: get, Path: "/projects/{project}/repositories", Right: auth.Pull, Object: "project",
+			ID: "listRepositories", Summary: "List the repositories that hold something, by name",
+			Query:  rest.PageOf(match),
+			Answer: rest.Page[Repository]{},
+			Status: 200, Serve: a.repositories,
 		},
 		{
-			get, "/tags/{repository...}", auth.Pull, "repository", "listTags", "List the tags of a repository",
-			pageOf(match, parameter{"order", "newest (if it is not said) or name", kindText}),
-			nil,
-			Page[Tag]{},
-			200, false, a.tags,
+			Method: get, Path: "/tags/{repository...}", Right: auth.Pull, Object: "repository",
+			ID: "listTags", Summary: "List the tags of a repository",
+			Query: rest.PageOf(match, rest.Parameter{
+				Name: "order", About: "newest (if it is not said) or name", Kind: rest.KindText,
+			}),
+			Answer: rest.Page[Tag]{},
+			Status: 200, Serve: a.tags,
 		},
 		{
-			get, "/artifacts/{artifact...}", auth.Pull, "manifest", "getArtifact",
-			"One artifact in depth: team/app:v1 or team/app@sha256:…",
-			nil, nil,
-			Artifact{},
-			200, true, a.artifact,
+			Method: get, Path: "/artifacts/{artifact...}", Right: auth.Pull, Object: "manifest",
+			ID: "getArtifact", Summary: "One artifact in depth: team/app:v1 or team/app@sha256:…",
+			Answer: Artifact{},
+			Status: 200, ETag: true, Serve: a.artifact,
 		},
 		{
-			remove, "/artifacts/{artifact...}", auth.Delete, "manifest", "deleteArtifact",
-			"Delete a tag (team/app:v1), or an artifact with all its tags (team/app@sha256:…)",
-			nil, nil, nil, 204, false, a.artifactDelete,
+			Method: remove, Path: "/artifacts/{artifact...}", Right: auth.Delete, Object: "manifest",
+			ID:      "deleteArtifact",
+			Summary: "Delete a tag (team/app:v1), or an artifact with all its tags (team/app@sha256:…)",
+			Status:  204, Serve: a.artifactDelete,
 		},
 	}
 }
 
 // records are the operations on what was done.
-func (a *API) records() []operation {
-	return []operation{
+func (a *API) records() []rest.Operation {
+	return []rest.Operation{
 		{
-			get, "/audit", auth.ReadAudit, "audit log", "listAudit", "Who changed what, the newest first",
-			pageOf(
-				parameter{"actor", "only what this user did", kindText},
-				parameter{"action", "only this, as project.create", kindText},
-				parameter{"object", "only what was done to this", kindText},
-				parameter{"since", "only from this time on (RFC 3339)", kindText},
-				parameter{"until", "only before this time (RFC 3339)", kindText},
-			), nil,
-			Page[Event]{},
-			200, false, a.audit,
+			Method: get, Path: "/audit", Right: auth.ReadAudit, Object: "audit log",
+			ID: "listAudit", Summary: "Who changed what, the newest first",
+			Query: rest.PageOf(
+				rest.Parameter{Name: "actor", About: "only what this user did", Kind: rest.KindText},
+				rest.Parameter{Name: "action", About: "only this, as project.create", Kind: rest.KindText},
+				rest.Parameter{Name: "object", About: "only what was done to this", Kind: rest.KindText},
+				rest.Parameter{Name: "since", About: "only from this time on (RFC 3339)", Kind: rest.KindText},
+				rest.Parameter{Name: "until", About: "only before this time (RFC 3339)", Kind: rest.KindText},
+			),
+			Answer: rest.Page[Event]{},
+			Status: 200, Serve: a.audit,
 		},
 	}
 }
+
+func (a *API) document(*rest.Ask) (any, error) { return rest.Document(a.table()) }

@@ -9,13 +9,6 @@ import (
 	"cove/registry/metadata"
 )
 
-// Page is a part of a list. Next, if it is not empty, is what to give as "after"
-// for the next one.
-type Page[T any] struct {
-	Items []T    `json:"items"`
-	Next  string `json:"next,omitempty"`
-}
-
 // User is an account.
 type User struct {
 	Name      string    `json:"name"`

@@ -5,33 +5,34 @@ import (
 	"time"
 
 	"cove/registry/accounts"
+	"cove/registry/api/rest"
 	"cove/registry/audit"
 	"cove/registry/metadata"
 )
 
-func (a *API) me(asked *ask) (any, error) {
-	u, err := a.cfg.Accounts.Get(asked.Context(), asked.caller, asked.caller.Name)
+func (a *API) me(asked *rest.Ask) (any, error) {
+	u, err := a.cfg.Accounts.Get(asked.Context(), asked.Caller, asked.Caller.Name)
 	return userOf(u), err
 }
 
-func (a *API) myPassword(asked *ask) (any, error) {
-	return nil, a.setPassword(asked, asked.caller.Name)
+func (a *API) myPassword(asked *rest.Ask) (any, error) {
+	return nil, a.setPassword(asked, asked.Caller.Name)
 }
 
-func (a *API) userPassword(asked *ask) (any, error) {
+func (a *API) userPassword(asked *rest.Ask) (any, error) {
 	return nil, a.setPassword(asked, asked.PathValue("user"))
 }
 
-func (a *API) setPassword(asked *ask, name string) error {
+func (a *API) setPassword(asked *rest.Ask, name string) error {
 	var p Password
-	if err := asked.read(&p); err != nil {
+	if err := asked.Read(&p); err != nil {
 		return err
 	}
-	return a.cfg.Accounts.SetPassword(asked.Context(), asked.caller, name, p.Password)
+	return a.cfg.Accounts.SetPassword(asked.Context(), asked.Caller, name, p.Password)
 }
 
-func (a *API) users(asked *ask) (any, error) {
-	found, more, err := a.cfg.Accounts.Page(asked.Context(), asked.caller, asked.query.Get("after"), asked.limit)
+func (a *API) users(asked *rest.Ask) (any, error) {
+	found, more, err := a.cfg.Accounts.Page(asked.Context(), asked.Caller, asked.Query.Get("after"), asked.Limit)
 	if err != nil {
 		return nil, err
 	}
@@ -39,73 +40,65 @@ func (a *API) users(asked *ask) (any, error) {
 	for _, u := range found {
 		items = append(items, userOf(u))
 	}
-	return page(asked, items, next(more, items, func(u User) string { return u.Name })), nil
+	return rest.PageTo(asked, items, rest.Next(more, items, func(u User) string { return u.Name })), nil
 }
 
-// next is where the next page of a list begins; "" if there is none.
-func next[T any](more bool, items []T, cursor func(T) string) string {
-	if !more {
-		return ""
-	}
-	return cursor(items[len(items)-1])
-}
-
-func (a *API) userCreate(asked *ask) (any, error) {
+func (a *API) userCreate(asked *rest.Ask) (any, error) {
 	var u NewUser
-	if err := asked.read(&u); err != nil {
+	if err := asked.Read(&u); err != nil {
 		return nil, err
 	}
-	if err := a.cfg.Accounts.Add(asked.Context(), asked.caller, u.Name, u.Password, u.Admin); err != nil {
+	if err := a.cfg.Accounts.Add(asked.Context(), asked.Caller, u.Name, u.Password, u.Admin); err != nil {
 		return nil, err
 	}
-	asked.w.Header().Set("Location", Base+"/users/"+u.Name)
-	made, err := a.cfg.Accounts.Get(asked.Context(), asked.caller, u.Name)
+	asked.W.Header().Set("Location", rest.Base+"/users/"+u.Name)
+	made, err := a.cfg.Accounts.Get(asked.Context(), asked.Caller, u.Name)
 	return userOf(made), err
 }
 
-func (a *API) user(asked *ask) (any, error) {
-	u, err := a.cfg.Accounts.Get(asked.Context(), asked.caller, asked.PathValue("user"))
+func (a *API) user(asked *rest.Ask) (any, error) {
+	u, err := a.cfg.Accounts.Get(asked.Context(), asked.Caller, asked.PathValue("user"))
 	return userOf(u), err
 }
 
-func (a *API) userChange(asked *ask) (any, error) {
+func (a *API) userChange(asked *rest.Ask) (any, error) {
 	var c UserChange
-	if err := asked.read(&c); err != nil {
+	if err := asked.Read(&c); err != nil {
 		return nil, err
 	}
-	u, err := a.cfg.Accounts.Change(asked.Context(), asked.caller, asked.PathValue("user"), accounts.Change{
+	u, err := a.cfg.Accounts.Change(asked.Context(), asked.Caller, asked.PathValue("user"), accounts.Change{
 		Admin: c.Admin, Disabled: c.Disabled,
-		If: func(now metadata.User) error { return asked.unchanged(userOf(now)) },
+		If: func(now metadata.User) error { return asked.Unchanged(userOf(now)) },
 	})
 	return userOf(u), err
 }
 
-func (a *API) userDelete(asked *ask) (any, error) {
-	return nil, a.cfg.Accounts.Remove(asked.Context(), asked.caller, asked.PathValue("user"))
+func (a *API) userDelete(asked *rest.Ask) (any, error) {
+	return nil, a.cfg.Accounts.Remove(asked.Context(), asked.Caller, asked.PathValue("user"))
 }
 
-func (a *API) audit(asked *ask) (any, error) {
+func (a *API) audit(asked *rest.Ask) (any, error) {
 	q := audit.Query{
-		Actor: asked.query.Get("actor"), Action: asked.query.Get("action"), Object: asked.query.Get("object"),
-		N: asked.limit,
+		Actor: asked.Query.Get("actor"), Action: asked.Query.Get("action"), Object: asked.Query.Get("object"),
+		N: asked.Limit,
 	}
 	for name, to := range map[string]*time.Time{"since": &q.Since, "until": &q.Until} {
-		if text := asked.query.Get(name); text != "" {
+		if text := asked.Query.Get(name); text != "" {
 			t, err := time.Parse(time.RFC3339Nano, text)
 			if err != nil {
-				return nil, invalid("query: %s %q is no time as 2026-01-31T12:00:00Z", name, text)
+				return nil, rest.Invalid("query: %s %q is no time as 2026-01-31T12:00:00Z", name, text)
 			}
 			*to = t
 		}
 	}
-	if text := asked.query.Get("after"); text != "" {
+	if text := asked.Query.Get("after"); text != "" {
 		id, err := strconv.ParseInt(text, 10, 64)
 		if err != nil || id < 1 {
-			return nil, invalid("query: after %q is no line of the log", text)
+			return nil, rest.Invalid("query: after %q is no line of the log", text)
 		}
 		q.Before = id
 	}
-	events, more, err := a.cfg.Audit.Page(asked.Context(), asked.caller, q)
+	events, more, err := a.cfg.Audit.Page(asked.Context(), asked.Caller, q)
 	if err != nil {
 		return nil, err
 	}
@@ -113,5 +106,5 @@ func (a *API) audit(asked *ask) (any, error) {
 	for _, e := range events {
 		items = append(items, EventOf(e))
 	}
-	return page(asked, items, next(more, items, func(e Event) string { return e.ID })), nil
+	return rest.PageTo(asked, items, rest.Next(more, items, func(e Event) string { return e.ID })), nil
 }

@@ -172,3 +172,11 @@ func ScanString(s Scanner) (text string, err error) {
 	err = s.Scan(&text)
 	return text, err
 }
+
+// Number is a truth as tables hold it.
+func Number(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -80,7 +80,7 @@ func (tx *Tx) AddBytes(ctx context.Context, dgst digest.Digest, size int64) erro
 // MarkDamaged records whether a read has found that the stored bytes are not
 // their digest's. Who asks for damaged bytes is told that they are not there.
 func (tx *Tx) MarkDamaged(ctx context.Context, dgst digest.Digest, damaged bool) error {
-	_, err := tx.q.Exec(ctx, "UPDATE blobs SET damaged = $2 WHERE digest = $1", dgst.String(), number(damaged))
+	_, err := tx.q.Exec(ctx, "UPDATE blobs SET damaged = $2 WHERE digest = $1", dgst.String(), db.Number(damaged))
 	return db.Unavailable(err)
 }
 

@@ -96,7 +96,7 @@ func (tx *Tx) AddManifest(ctx context.Context, repoID int64, m Manifest, actor s
 		for _, d := range refs.descs {
 			if _, err := tx.q.Exec(ctx, `INSERT INTO manifest_refs (repository_id, manifest, digest, is_manifest)
 				VALUES ($1, $2, $3, $4) ON CONFLICT (repository_id, manifest, digest) DO NOTHING`,
-				repoID, desc.Digest.String(), d.Digest.String(), number(refs.isManifest)); err != nil {
+				repoID, desc.Digest.String(), d.Digest.String(), db.Number(refs.isManifest)); err != nil {
 				return db.Unavailable(err)
 			}
 		}

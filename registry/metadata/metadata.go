@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"cove/registry/db"
+	"cove/registry/metadata/people"
 )
 
 //go:embed migrations/*.sql
@@ -42,7 +43,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &DB{Queries: Queries{q: opened}, db: opened}
+	m := &DB{Queries: queries(opened), db: opened}
 	// A clock that was set back must not number new entries below old ones.
 	newest, err := m.Sequence(ctx)
 	if err != nil {
@@ -59,7 +60,18 @@ func (m *DB) Ping(ctx context.Context) error { return m.db.Ping(ctx) }
 func (m *DB) Close() error { return m.db.Close() }
 
 // Queries are the reads, on what is committed or, in a Tx, on what it sees.
-type Queries struct{ q db.Querier }
+type Queries struct {
+	people.Queries
+	q db.Querier
+}
+
+func queries(q db.Querier) Queries { return Queries{people.Queries{Q: q}, q} }
+
+// The rows of package people, as this package's callers know them.
+type (
+	User     = people.User
+	Standing = people.Standing
+)
 
 // Querier runs the statements of a package that keeps its own about these tables.
 func (q Queries) Querier() db.Querier { return q.q }

@@ -73,15 +73,8 @@ func (tx *Tx) CreateProject(ctx context.Context, name, actor string) (p Project,
 
 // SetPublic says whether anyone may pull from the project.
 func (tx *Tx) SetPublic(ctx context.Context, project int64, public bool) error {
-	_, err := tx.q.Exec(ctx, "UPDATE projects SET public = $2 WHERE id = $1", project, number(public))
+	_, err := tx.q.Exec(ctx, "UPDATE projects SET public = $2 WHERE id = $1", project, db.Number(public))
 	return db.Unavailable(err)
-}
-
-func number(b bool) int64 {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // Repository returns the id of a repository by its canonical name, or
@@ -130,7 +123,7 @@ func (q Queries) Repositories(ctx context.Context, viewer Viewer, last string, n
 		  AND ($2 = 1 OR p.public = 1
 		       OR EXISTS (SELECT 1 FROM members m WHERE m.project_id = p.id AND m.user_id = $3))
 		  AND EXISTS (SELECT 1 FROM manifests x WHERE x.repository_id = r.id)
-		ORDER BY r.name LIMIT $4`, last, number(viewer.All), viewer.UserID, n)
+		ORDER BY r.name LIMIT $4`, last, db.Number(viewer.All), viewer.UserID, n)
 }
 
 // Viewer is for whom a list is made.

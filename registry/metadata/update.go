@@ -7,14 +7,18 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"cove/registry/db"
+	"cove/registry/metadata/people"
 )
 
 // Tx is one write in progress. It is not safe for concurrent use.
 type Tx struct {
 	Queries
+	people.Writer
 	tx     *db.Tx
 	newest int64 // the last number that it gave a change
 }
+
+func begin(tx *db.Tx) *Tx { return &Tx{Queries: queries(tx), Writer: people.Writer{Tx: tx}, tx: tx} }
 
 // Now is the time of this write.
 func (tx *Tx) Now() time.Time { return tx.tx.Now }
@@ -30,7 +34,7 @@ func (tx *Tx) newChange() int64 {
 func (m *DB) Update(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error {
 	var newest int64
 	err := m.db.Update(ctx, func(ctx context.Context, tx *db.Tx) error {
-		t := &Tx{Queries: Queries{q: tx}, tx: tx}
+		t := begin(tx)
 		err := fn(ctx, t)
 		newest = t.newest
 		return err
@@ -45,7 +49,7 @@ func (m *DB) Update(ctx context.Context, fn func(ctx context.Context, tx *Tx) er
 // kill, because whoever hears of it can begin again: it waits for no fsync.
 func (m *DB) UpdateSoon(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error {
 	return m.db.UpdateSoon(ctx, func(ctx context.Context, tx *db.Tx) error {
-		return fn(ctx, &Tx{Queries: Queries{q: tx}, tx: tx})
+		return fn(ctx, begin(tx))
 	})
 }
 

@@ -14,6 +14,7 @@ import (
 	"cove/registry/metadata"
 	"cove/registry/projects"
 	"cove/registry/reserve"
+	"cove/registry/server/config"
 )
 
 // AdminPasswordEnv sets the password of the first start.
@@ -27,8 +28,8 @@ type Services struct {
 	Garbage  *garbage.Reader // for who administers the machine: it asks nobody
 }
 
-func newServices(cfg Config, root *os.Root, db *metadata.DB, hasher *auth.Hasher) Services {
-	judge := cfg.judge()
+func newServices(cfg config.Config, root *os.Root, db *metadata.DB, hasher *auth.Hasher) Services {
+	judge := cfg.Judge()
 	return Services{
 		Accounts: accounts.New(root, db, hasher, judge),
 		Projects: projects.New(db, judge),
@@ -37,13 +38,9 @@ func newServices(cfg Config, root *os.Root, db *metadata.DB, hasher *auth.Hasher
 	}
 }
 
-func (c *Config) judge() auth.Judge {
-	return auth.Judge{EveryoneCreates: c.Projects.Creation == "everyone"}
-}
-
 // Administer calls do with the services of the registry that the configuration
 // names, whether or not it runs.
-func Administer(ctx context.Context, cfg Config, do func(Services) error) error {
+func Administer(ctx context.Context, cfg config.Config, do func(Services) error) error {
 	root, db, err := openExisting(ctx, &cfg)
 	if err != nil {
 		return err
@@ -54,15 +51,15 @@ func Administer(ctx context.Context, cfg Config, do func(Services) error) error 
 
 // openExisting opens the root and the database of a registry that was started
 // before, whether or not it runs now.
-func openExisting(ctx context.Context, cfg *Config) (*os.Root, *metadata.DB, error) {
+func openExisting(ctx context.Context, cfg *config.Config) (*os.Root, *metadata.DB, error) {
 	if err := cfg.Complete(); err != nil {
 		return nil, nil, err
 	}
 	// A folder that holds no registry must not become one by a question.
 	needs := cfg.Root
 	if cfg.Database == "" {
-		needs = cfg.dsn()
-		if err := cfg.databaseLost(); err != nil {
+		needs = cfg.DSN()
+		if err := cfg.DatabaseLost(); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -78,7 +75,7 @@ func openExisting(ctx context.Context, cfg *Config) (*os.Root, *metadata.DB, err
 	r := reserve.In(cfg.Root)
 	var db *metadata.DB
 	err = r.Try(func() error {
-		db, err = metadata.Open(ctx, metadata.Config{DSN: cfg.dsn()})
+		db, err = metadata.Open(ctx, metadata.Config{DSN: cfg.DSN()})
 		return err
 	})
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"cove/errdefs"
 	"cove/registry/fsck"
 	"cove/registry/pairing"
+	"cove/registry/server/config"
 	"cove/registry/storage"
 	"cove/registry/store"
 )
@@ -16,7 +17,7 @@ import (
 // openWhole opens a registry that was started before, with its storage. Unless
 // running is "", it is for who works in a server's place, beside which none may run
 // with SQLite; running is what to say when one does.
-func openWhole(ctx context.Context, cfg *Config, running string) (_ *state, err error) {
+func openWhole(ctx context.Context, cfg *config.Config, running string) (_ *state, err error) {
 	root, db, err := openExisting(ctx, cfg)
 	if err != nil {
 		return nil, err
@@ -32,7 +33,7 @@ func openWhole(ctx context.Context, cfg *Config, running string) (_ *state, err 
 			return nil, errdefs.Errorf(errdefs.ErrUnavailable, "%s: %w", running, err)
 		}
 	}
-	if s.storage, err = storage.OpenExisting(ctx, cfg.storage(db)); err != nil {
+	if s.storage, err = storage.OpenExisting(ctx, cfg.StorageConfig(db)); err != nil {
 		return nil, err
 	}
 	p, err := pairing.Look(ctx, cfg.Root, s.db, s.storage)
@@ -44,7 +45,7 @@ func openWhole(ctx context.Context, cfg *Config, running string) (_ *state, err 
 
 // Fsck compares what a registry has stored with what it should be; see
 // fsck.Run. With SQLite heal needs the registry to be stopped.
-func Fsck(ctx context.Context, cfg Config, heal bool, found func(fsck.Finding)) (_ fsck.Checked, err error) {
+func Fsck(ctx context.Context, cfg config.Config, heal bool, found func(fsck.Finding)) (_ fsck.Checked, err error) {
 	running := ""
 	if heal {
 		running = "healing needs the registry to be stopped"
@@ -59,8 +60,8 @@ func Fsck(ctx context.Context, cfg Config, heal bool, found func(fsck.Finding)) 
 
 // Collect collects garbage at once, in the place of a server. With SQLite none may
 // run, which collects by itself.
-func Collect(ctx context.Context, cfg Config) (_ store.Collected, err error) {
-	running := fmt.Sprintf("the registry runs, and collects every %v what is due", cfg.GC.interval())
+func Collect(ctx context.Context, cfg config.Config) (_ store.Collected, err error) {
+	running := fmt.Sprintf("the registry runs, and collects every %v what is due", cfg.GC.Every())
 	s, err := openWhole(ctx, &cfg, running)
 	if err != nil {
 		return store.Collected{}, err
@@ -74,7 +75,7 @@ func Collect(ctx context.Context, cfg Config) (_ store.Collected, err error) {
 }
 
 // registry is for the operator of the machine, without a server.
-func (s *state) registry(ctx context.Context, cfg Config) (*store.Registry, error) {
+func (s *state) registry(ctx context.Context, cfg config.Config) (*store.Registry, error) {
 	return store.New(ctx, store.Config{
 		Store: s.storage.Bytes, DB: s.db, Rights: operator{}, Records: s.storage.Records,
 		Lease: cfg.GC.Lease.Or(0), Grace: cfg.GC.Grace.Or(0), UploadLife: cfg.GC.Uploads.Or(0),

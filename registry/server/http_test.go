@@ -10,12 +10,14 @@ import (
 	"strings"
 	"testing"
 
+	"cove/registry/server/config"
+
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sys/unix"
 )
 
 func TestMetrics(t *testing.T) {
-	s := newTestServer(t, Config{})
+	s := newTestServer(t, config.Config{})
 	s.ask("GET", "/livez", "", "", nil)
 	s.ask("BREW", "/livez", "", "", nil)
 	w := s.ask("GET", "/metrics", "", "", nil)
@@ -30,7 +32,7 @@ func TestMetrics(t *testing.T) {
 }
 
 func TestRedirect(t *testing.T) {
-	s := newTestServer(t, Config{})
+	s := newTestServer(t, config.Config{})
 	_, port, err := net.SplitHostPort(s.Address())
 	if err != nil {
 		t.Fatal(err)
@@ -58,7 +60,7 @@ func TestFullDisk(t *testing.T) {
 		}
 	})
 	t.Setenv(AdminPasswordEnv, testPassword)
-	cfg := Config{Root: filepath.Join(mount, "root"), Listen: "127.0.0.1:0", TLS: TLS{Off: true}, Log: Log{Level: "error"}}
+	cfg := config.Config{Root: filepath.Join(mount, "root"), Listen: "127.0.0.1:0", TLS: config.TLS{Off: true}, Log: config.Log{Level: "error"}}
 	cfg.Log.Access = new(bool)
 	s, err := New(t.Context(), cfg)
 	if err != nil {
@@ -118,7 +120,7 @@ func TestFullDisk(t *testing.T) {
 
 func TestReadOnly(t *testing.T) {
 	t.Setenv(AdminPasswordEnv, testPassword)
-	cfg := Config{Root: t.TempDir(), Listen: "127.0.0.1:0", TLS: TLS{Off: true}, Log: Log{Level: "error"}, ReadOnly: "it moves house"}
+	cfg := config.Config{Root: t.TempDir(), Listen: "127.0.0.1:0", TLS: config.TLS{Off: true}, Log: config.Log{Level: "error"}, ReadOnly: "it moves house"}
 	s, err := New(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -11,18 +11,22 @@ import (
 	"cove/registry/auth"
 	"cove/registry/pki"
 	"cove/registry/web"
+	"cove/registry/web/page"
 	"cove/registry/web/session"
 )
 
 // pages builds the pages over the state and the registry as it is served.
 func (s *Server) pages(served distribution.Registry, login *auth.Login) (*web.Pages, error) {
 	cfg := web.Config{
-		DB: s.state.db, Registry: served, Judge: s.cfg.judge(), Login: login,
-		Accounts: s.state.services.Accounts, Projects: s.state.services.Projects, Audit: s.state.services.Audit,
-		Sessions: session.New(session.Config{
-			DB: s.state.db, Idle: s.cfg.Sessions.Idle.Or(0), Life: s.cfg.Sessions.Life.Or(0),
-		}),
-		Log: s.log, ExternalURL: s.cfg.ExternalURL, Now: time.Now,
+		Config: page.Config{
+			DB: s.state.db, Registry: served, Judge: s.cfg.Judge(),
+			Sessions: session.New(session.Config{
+				DB: s.state.db, Idle: s.cfg.Sessions.Idle.Or(0), Life: s.cfg.Sessions.Life.Or(0),
+			}),
+			Log: s.log, ExternalURL: s.cfg.ExternalURL, Now: time.Now,
+		},
+		Login: login, Accounts: s.state.services.Accounts, Projects: s.state.services.Projects,
+		Audit: s.state.services.Audit,
 	}
 	if !s.cfg.TLS.Off && s.cfg.TLS.Certificate == "" {
 		cfg.CA = s.authority
@@ -33,7 +37,7 @@ func (s *Server) pages(served distribution.Registry, login *auth.Login) (*web.Pa
 // api builds the API over the state and the registry as it is served.
 func (s *Server) api(served distribution.Registry, authorizer *auth.Authorizer) (*api.API, error) {
 	cfg := api.Config{
-		DB: s.state.db, Registry: served, Judge: s.cfg.judge(), Identify: authorizer.Identify,
+		DB: s.state.db, Registry: served, Judge: s.cfg.Judge(), Identify: authorizer.Identify,
 		Accounts: s.state.services.Accounts, Projects: s.state.services.Projects, Audit: s.state.services.Audit,
 		Log: s.log, Origins: http.NewCrossOriginProtection(),
 	}

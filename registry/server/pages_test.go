@@ -11,6 +11,7 @@ import (
 
 	"cove/registry/auth"
 	"cove/registry/metadata"
+	"cove/registry/server/config"
 	"cove/registry/web/session"
 )
 
@@ -184,7 +185,7 @@ func TestSessionsEndAtOnce(t *testing.T) {
 // TestPagesBehindAProxy: with an https URL outside, cookies are for TLS alone and
 // commands name it.
 func TestPagesBehindAProxy(t *testing.T) {
-	s := newTestServer(t, Config{ExternalURL: "https://hub.example.com"})
+	s := newTestServer(t, config.Config{ExternalURL: "https://hub.example.com"})
 	r := httptest.NewRequest("GET", "http://10.0.0.1:5000/start", nil)
 	w := httptest.NewRecorder()
 	s.handler.ServeHTTP(w, r)

@@ -10,12 +10,13 @@ import (
 	"cove/registry/metadata"
 	"cove/registry/pairing"
 	"cove/registry/reindex"
+	"cove/registry/server/config"
 	"cove/registry/storage"
 )
 
 // pair sees to it that database and content belong together. With BeginAnew it
 // makes them do so. Servers that start at once do it one after the other.
-func (s *state) pair(ctx context.Context, cfg Config) error {
+func (s *state) pair(ctx context.Context, cfg config.Config) error {
 	unlock, err := s.db.Lock(ctx, "registry start")
 	if err != nil {
 		return err
@@ -46,7 +47,7 @@ func (s *state) pair(ctx context.Context, cfg Config) error {
 
 // Reindex makes the database of a registry again from what lies beside its
 // bytes; see reindex.Run. With SQLite the registry must be stopped.
-func Reindex(ctx context.Context, cfg Config, problem func(error)) (_ reindex.Done, err error) {
+func Reindex(ctx context.Context, cfg config.Config, problem func(error)) (_ reindex.Done, err error) {
 	if err := cfg.Complete(); err != nil {
 		return reindex.Done{}, err
 	}
@@ -60,10 +61,10 @@ func Reindex(ctx context.Context, cfg Config, problem func(error)) (_ reindex.Do
 			return reindex.Done{}, err
 		}
 	}
-	if s.db, err = metadata.Open(ctx, metadata.Config{DSN: cfg.dsn()}); err != nil {
+	if s.db, err = metadata.Open(ctx, metadata.Config{DSN: cfg.DSN()}); err != nil {
 		return reindex.Done{}, err
 	}
-	if s.storage, err = storage.OpenExisting(ctx, cfg.storage(s.db)); err != nil {
+	if s.storage, err = storage.OpenExisting(ctx, cfg.StorageConfig(s.db)); err != nil {
 		return reindex.Done{}, err
 	}
 	id, err := s.storage.Records.Identity(ctx)

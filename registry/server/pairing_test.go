@@ -19,6 +19,7 @@ import (
 	"cove/registry/fsck"
 	"cove/registry/metadata"
 	"cove/registry/metadata/metadatatest"
+	"cove/registry/server/config"
 	"cove/registry/storage"
 )
 
@@ -30,14 +31,14 @@ type place struct {
 	s3   *storage.S3 // nil: the storage is in the root
 }
 
-func (p place) config() Config {
-	cfg := Config{Root: p.root, Database: p.dsn, Listen: "127.0.0.1:0", TLS: TLS{Off: true}, Storage: Storage{S3: p.s3}}
+func (p place) config() config.Config {
+	cfg := config.Config{Root: p.root, Database: p.dsn, Listen: "127.0.0.1:0", TLS: config.TLS{Off: true}, Storage: config.Storage{S3: p.s3}}
 	cfg.Log.Level = "error"
 	return cfg
 }
 
 // start starts it, calls do, and ends it as a kill does.
-func (p place) start(cfg Config, do func(s *Server)) error {
+func (p place) start(cfg config.Config, do func(s *Server)) error {
 	p.t.Helper()
 	s, err := New(p.t.Context(), cfg)
 	if err != nil {

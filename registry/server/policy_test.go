@@ -23,6 +23,7 @@ import (
 	"cove/registry/auth"
 	"cove/registry/metadata"
 	"cove/registry/observe"
+	"cove/registry/server/config"
 	"cove/registry/web"
 )
 
@@ -86,7 +87,7 @@ func had() map[string]map[auth.Right][]string {
 }
 
 // newTestServer is a whole server, without its listener's port in use.
-func newTestServer(t *testing.T, cfg Config) *Server {
+func newTestServer(t *testing.T, cfg config.Config) *Server {
 	t.Helper()
 	t.Setenv(AdminPasswordEnv, testPassword)
 	cfg.Root = filepath.Join(t.TempDir(), "root")
@@ -111,7 +112,7 @@ const testPassword = "correct horse"
 
 func newPolicyServer(t *testing.T, creation string) *Server {
 	t.Helper()
-	s := newTestServer(t, Config{Projects: Projects{Creation: creation}})
+	s := newTestServer(t, config.Config{Projects: config.Projects{Creation: creation}})
 	hash, err := s.state.hasher.Hash(t.Context(), testPassword)
 	if err != nil {
 		t.Fatal(err)

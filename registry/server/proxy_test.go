@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+
+	"cove/registry/server/config"
 )
 
 // TestBehindProxy asks through a real proxy with TLS for where tokens come from.
@@ -20,7 +22,7 @@ func TestBehindProxy(t *testing.T) {
 		"not trusted": {[]string{"192.0.2.0/24"}, "http"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newTestServer(t, Config{TrustedProxies: tc.trusted})
+			s := newTestServer(t, config.Config{TrustedProxies: tc.trusted})
 			for _, run := range s.start() {
 				go func() { _ = run.serve() }() // ends with Close
 				t.Cleanup(func() { _ = run.Close() })
@@ -54,13 +56,13 @@ func TestBehindProxy(t *testing.T) {
 func TestProxyWarning(t *testing.T) {
 	for name, tc := range map[string]struct {
 		listen string
-		cfg    Config
+		cfg    config.Config
 		want   string
 	}{
-		"loopback":  {"127.0.0.1:0", Config{}, ""},
-		"beyond":    {"0.0.0.0:0", Config{}, "send their password in the clear"},
-		"named URL": {"0.0.0.0:0", Config{ExternalURL: "https://hub.example.com"}, ""},
-		"proxies":   {"0.0.0.0:0", Config{TrustedProxies: []string{"10.0.0.1"}}, "external_url is not set"},
+		"loopback":  {"127.0.0.1:0", config.Config{}, ""},
+		"beyond":    {"0.0.0.0:0", config.Config{}, "send their password in the clear"},
+		"named URL": {"0.0.0.0:0", config.Config{ExternalURL: "https://hub.example.com"}, ""},
+		"proxies":   {"0.0.0.0:0", config.Config{TrustedProxies: []string{"10.0.0.1"}}, "external_url is not set"},
 	} {
 		t.Setenv(AdminPasswordEnv, testPassword)
 		cfg := tc.cfg

@@ -19,6 +19,7 @@ import (
 	"cove/registry/edge"
 	"cove/registry/observe"
 	"cove/registry/pki"
+	"cove/registry/server/config"
 	"cove/registry/store"
 )
 
@@ -27,7 +28,7 @@ const serviceName = "cove-registry"
 
 // Server is a registry that is ready to serve.
 type Server struct {
-	cfg   Config
+	cfg   config.Config
 	log   *slog.Logger
 	state *state
 
@@ -39,7 +40,7 @@ type Server struct {
 	redirect net.Listener // nil without one
 
 	hup    <-chan os.Signal // nil without ReloadOn
-	reread func() (Config, error)
+	reread func() (config.Config, error)
 
 	// AdminPassword is set when this start made the first account and its
 	// password; show it once.
@@ -51,11 +52,11 @@ type Server struct {
 
 // New opens the registry's root, makes what a first start makes, and listens.
 // Log lines go to stderr as the configuration says.
-func New(ctx context.Context, cfg Config) (_ *Server, err error) {
+func New(ctx context.Context, cfg config.Config) (_ *Server, err error) {
 	if err := cfg.Complete(); err != nil {
 		return nil, err
 	}
-	handler, err := cfg.Log.handler(os.Stderr)
+	handler, err := cfg.Log.Handler(os.Stderr)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +95,7 @@ func (s *Server) assemble(ctx context.Context) error {
 	authorizer := auth.New(auth.Config{
 		DB: s.state.db, Tokens: tokens,
 		Login:       login,
-		Judge:       s.cfg.judge(),
+		Judge:       s.cfg.Judge(),
 		ExternalURL: s.cfg.ExternalURL,
 	})
 	var err error
@@ -111,7 +112,7 @@ func (s *Server) assemble(ctx context.Context) error {
 	}
 	endpoints, err := protocol.New(protocol.Config{
 		Registry: served, Authorizer: authorizer, OnError: s.logError, OnDamaged: s.registry.Damaged,
-		Locate: s.cfg.Storage.locate(s.registry),
+		Locate: locate(s.cfg.Storage, s.registry),
 	})
 	if err != nil {
 		return err
@@ -151,7 +152,7 @@ func (s *Server) setupTLS() error {
 		return err
 	}
 	s.tls, err = pki.Serve(pki.ServingConfig{
-		Files: s.cfg.TLS.files(), Root: s.state.root, Names: names, Hosts: s.cfg.clientHosts(names), Log: s.log,
+		Files: s.cfg.TLS.Files(), Root: s.state.root, Names: names, Hosts: s.cfg.ClientHosts(names), Log: s.log,
 	})
 	return err
 }
@@ -164,7 +165,7 @@ func (s *Server) listen(ctx context.Context) error {
 	s.listener, s.redirect = listeners[0], listeners[1]
 	for _, l := range []*net.Listener{&s.listener, &s.redirect} {
 		if *l != nil {
-			*l = edge.LimitListener(*l, s.cfg.Limits.connections(), s.proxies)
+			*l = edge.LimitListener(*l, s.cfg.Limits.PerAddress(), s.proxies)
 		}
 	}
 	if s.cfg.AddressFile != "" {
@@ -191,7 +192,7 @@ func (s *Server) Address() string { return s.listener.Addr().String() }
 func (s *Server) Run(ctx context.Context) error {
 	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
 	var workers sync.WaitGroup
-	workers.Go(func() { s.registry.CollectEvery(background, s.cfg.GC.interval()) })
+	workers.Go(func() { s.registry.CollectEvery(background, s.cfg.GC.Every()) })
 	if s.tls != nil {
 		workers.Go(func() { s.tls.Keep(background) })
 	}
@@ -284,7 +285,7 @@ func (s *Server) drain(servers []running) error {
 // ReloadOn has Run take the certificates and the host names again with every
 // signal; read gives the configuration as it is then. Nothing else changes
 // without a restart. Call it before Run.
-func (s *Server) ReloadOn(signals <-chan os.Signal, read func() (Config, error)) {
+func (s *Server) ReloadOn(signals <-chan os.Signal, read func() (config.Config, error)) {
 	s.hup, s.reread = signals, read
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"cove/internal/strictyaml"
+	"cove/registry/server/config"
 
 	"github.com/opencontainers/go-digest"
 )
@@ -20,7 +21,7 @@ import (
 // without an account, stops at every point where a client can stop, and waits
 // for the server to close the connection.
 func TestEveryStallEnds(t *testing.T) {
-	s := newTestServer(t, Config{Limits: Limits{Stall: strictyaml.Duration(200 * time.Millisecond), Connections: 100_000}})
+	s := newTestServer(t, config.Config{Limits: config.Limits{Stall: strictyaml.Duration(200 * time.Millisecond), Connections: 100_000}})
 	blob := make([]byte, 16<<20) // more than the sockets' buffers hold
 	if w := s.ask("POST", "/v2/team/app/blobs/uploads/?digest="+digest.FromBytes(blob).String(), "admin", "", blob); w.Code != http.StatusCreated {
 		t.Fatalf("pushing: %d %s", w.Code, w.Body)

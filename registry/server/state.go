@@ -16,6 +16,7 @@ import (
 	"cove/registry/metadata"
 	"cove/registry/pairing"
 	"cove/registry/reserve"
+	"cove/registry/server/config"
 	"cove/registry/storage"
 )
 
@@ -36,18 +37,10 @@ const (
 	runningFile = "running"
 )
 
-// dsn is the database's name for metadata.Open.
-func (c *Config) dsn() string {
-	if c.Database != "" {
-		return c.Database
-	}
-	return filepath.Join(c.Root, pairing.DatabaseFile)
-}
-
 // openState opens the root and makes what is missing. A disk that is full must
 // not keep a registry from starting, which is how it is emptied: then the
 // reserve is given up.
-func openState(ctx context.Context, cfg Config, now func() time.Time) (s *state, err error) {
+func openState(ctx context.Context, cfg config.Config, now func() time.Time) (s *state, err error) {
 	r := reserve.In(cfg.Root)
 	err = r.Try(func() error {
 		s, err = tryOpenState(ctx, cfg, r, now)
@@ -61,7 +54,7 @@ func openState(ctx context.Context, cfg Config, now func() time.Time) (s *state,
 
 // tryOpenState leaves nothing open when it fails. What others on the machine
 // must not read is 0600 in folders of 0700.
-func tryOpenState(ctx context.Context, cfg Config, r *reserve.File, now func() time.Time) (_ *state, err error) {
+func tryOpenState(ctx context.Context, cfg config.Config, r *reserve.File, now func() time.Time) (_ *state, err error) {
 	if err := os.MkdirAll(cfg.Root, 0o755); err != nil {
 		return nil, fmt.Errorf("registry root: %w", err)
 	}
@@ -87,20 +80,20 @@ func tryOpenState(ctx context.Context, cfg Config, r *reserve.File, now func() t
 		if err := s.claim(cfg.Root); err != nil {
 			return nil, err
 		}
-		if err := cfg.databaseLost(); err != nil && !cfg.BeginAnew {
+		if err := cfg.DatabaseLost(); err != nil && !cfg.BeginAnew {
 			return nil, err
 		}
 		if err := s.makeDatabaseFile(); err != nil {
 			return nil, err
 		}
 	}
-	if s.db, err = metadata.Open(ctx, metadata.Config{DSN: cfg.dsn(), Now: now}); err != nil {
+	if s.db, err = metadata.Open(ctx, metadata.Config{DSN: cfg.DSN(), Now: now}); err != nil {
 		return nil, err
 	}
 	if cfg.Database == "" {
 		s.db.SetReserve(r)
 	}
-	if s.storage, err = storage.Open(ctx, cfg.storage(s.db)); err != nil {
+	if s.storage, err = storage.Open(ctx, cfg.StorageConfig(s.db)); err != nil {
 		return nil, err
 	}
 	if err := s.pair(ctx, cfg); err != nil {

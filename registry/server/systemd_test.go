@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"cove/registry/server/config"
 )
 
 // TestTellsSystemd reads what a unit of Type=notify-reload is told in a life.
@@ -20,13 +22,13 @@ func TestTellsSystemd(t *testing.T) {
 	defer func() { _ = told.Close() }()
 	t.Setenv("NOTIFY_SOCKET", told.LocalAddr().String())
 	t.Setenv(AdminPasswordEnv, testPassword)
-	cfg := Config{Root: filepath.Join(t.TempDir(), "root"), Listen: "127.0.0.1:0", Log: Log{Level: "error"}}
+	cfg := config.Config{Root: filepath.Join(t.TempDir(), "root"), Listen: "127.0.0.1:0", Log: config.Log{Level: "error"}}
 	s, err := New(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	hup := make(chan os.Signal, 1)
-	s.ReloadOn(hup, func() (Config, error) { return cfg, nil })
+	s.ReloadOn(hup, func() (config.Config, error) { return cfg, nil })
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()

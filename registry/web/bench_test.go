@@ -13,7 +13,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/registry/metadata"
-	"cove/registry/server"
+	"cove/registry/server/config"
 	"cove/registry/web/webtest"
 )
 
@@ -21,7 +21,7 @@ import (
 // artifacts, 2,000 repositories and 1,000 projects: the 95th percentile of the
 // time to the last byte, and the bytes that travel.
 func BenchmarkPages(b *testing.B) {
-	s := webtest.Start(b, server.Config{})
+	s := webtest.Start(b, config.Config{})
 	fillUp(b, s)
 	v := s.As(b, "admin")
 	img := s.Push(b, "big/app", "newest", webtest.Image{Layers: []map[string]string{{"a": "b"}}})

@@ -3,67 +3,64 @@ package web
 import (
 	"io"
 	"strings"
-	"time"
 
 	"cove/errdefs"
 	"cove/registry/audit"
 	"cove/registry/browse"
+	"cove/registry/web/page"
 	"cove/registry/web/view"
 )
 
-type sessionRow struct {
-	Address, Agent string
-	Since, Seen    time.Time
-	Current        bool
-}
-
 // home sends a reader to where the work is: to the first push while there is
 // nothing to see. Programs get a line of text.
-func (p *Pages) home(a *ask) error {
+func (p *Pages) home(a *page.Ask) error {
 	if !strings.Contains(a.Header.Get("Accept"), "text/html") {
-		_, err := io.WriteString(a.w,
+		_, err := io.WriteString(a.W,
 			"This is a cove registry. Images are pushed and pulled with docker, podman, containerd or cove.\n")
 		return err
 	}
-	if a.caller.Name == "" {
-		a.redirect("/sign-in")
+	if a.Caller.Name == "" {
+		a.Redirect("/sign-in")
 		return nil
 	}
-	held, err := p.cfg.DB.Repositories(a.Context(), a.caller.Viewer(), "", 1)
+	held, err := p.DB.Repositories(a.Context(), a.Caller.Viewer(), "", 1)
 	if err != nil {
 		return err
 	}
 	if len(held) == 0 {
-		a.redirect("/start")
+		a.Redirect("/start")
 		return nil
 	}
-	a.redirect("/projects")
+	a.Redirect("/projects")
 	return nil
 }
 
-func (p *Pages) static(a *ask) error {
-	if err := p.views.Assets.Serve(a.w, a.Request, a.PathValue("file")); err != nil {
+func (p *Pages) static(a *page.Ask) error {
+	if err := p.Views.Assets.Serve(a.W, a.Request, a.PathValue("file")); err != nil {
 		return errdefs.Errorf(errdefs.ErrNotFound, "file %q: %w", a.PathValue("file"), err)
 	}
 	return nil
 }
+
+// hits of each kind that a search shows
+const hits = 20
 
 type searchData struct {
 	Text  string
 	Found browse.Found
 }
 
-func (p *Pages) search(a *ask) error {
-	data := searchData{Text: strings.TrimSpace(bounded(a.FormValue("q")))}
+func (p *Pages) search(a *page.Ask) error {
+	data := searchData{Text: strings.TrimSpace(page.Bounded(a.FormValue("q")))}
 	var err error
-	if data.Found, err = p.browse.Search(a.Context(), a.caller, data.Text, hits); err != nil {
+	if data.Found, err = p.Browse.Search(a.Context(), a.Caller, data.Text, hits); err != nil {
 		return err
 	}
-	title := a.language.Text("search.label")
+	title := a.Language.Text("search.label")
 	if data.Text != "" {
-		title = a.language.Text("search.for", data.Text)
+		title = a.Language.Text("search.for", data.Text)
 	}
-	return p.page(a, "search", "", title, data)
+	return p.Page(a, "search", "", title, data)
 }
 
 type auditData struct {
@@ -88,9 +85,9 @@ func newAuditRow(e audit.Event) auditRow {
 }
 
 // audit shows the newest lines of the audit log.
-func (p *Pages) audit(a *ask) error {
+func (p *Pages) audit(a *page.Ask) error {
 	const newest = 200
-	events, err := p.cfg.Audit.Newest(a.Context(), a.caller, newest)
+	events, err := p.cfg.Audit.Newest(a.Context(), a.Caller, newest)
 	if err != nil {
 		return err
 	}
@@ -98,9 +95,5 @@ func (p *Pages) audit(a *ask) error {
 	for _, e := range events {
 		data.Events = append(data.Events, newAuditRow(e))
 	}
-	return p.page(a, "audit", "audit", a.language.Text("audit.title"), data)
-}
-
-func invalid(format string, args ...any) error {
-	return errdefs.Errorf(errdefs.ErrInvalid, format, args...)
+	return p.Page(a, "audit", "audit", a.Language.Text("audit.title"), data)
 }

@@ -9,7 +9,7 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"cove/registry/server"
+	"cove/registry/server/config"
 	"cove/registry/web/webtest"
 )
 
@@ -39,7 +39,7 @@ func assertInert(t *testing.T, where, body string) {
 // TestHostileTextsAreInert puts each text wherever a pusher may choose one, and
 // looks at every page that shows it (T14: XSS).
 func TestHostileTextsAreInert(t *testing.T) {
-	s := webtest.Start(t, server.Config{})
+	s := webtest.Start(t, config.Config{})
 	v := s.As(t, "admin")
 	for i, text := range hostile {
 		clean := strings.ReplaceAll(text, "\x00", "")
@@ -84,7 +84,7 @@ func TestHostileTextsAreInert(t *testing.T) {
 
 // TestRedirectsStayHere: T14, open redirects.
 func TestRedirectsStayHere(t *testing.T) {
-	s := webtest.Start(t, server.Config{})
+	s := webtest.Start(t, config.Config{})
 	v := s.As(t, "admin")
 	for _, next := range []string{
 		"//evil.example", "https://evil.example", "/\\evil.example", "\\\\evil.example", "/\t/evil.example", "http:evil.example", "///evil.example",
@@ -116,7 +116,7 @@ func TestRedirectsStayHere(t *testing.T) {
 
 // TestEveryAnswerIsGuarded: T14, clickjacking, and what a page may load.
 func TestEveryAnswerIsGuarded(t *testing.T) {
-	s := webtest.Start(t, server.Config{})
+	s := webtest.Start(t, config.Config{})
 	v := s.As(t, "admin")
 	for _, path := range []string{"/sign-in", "/start", "/projects", "/projects/library", "/users", "/account", "/audit", "/search?q=x", "/nowhere", "/projects/none"} {
 		r, err := http.NewRequestWithContext(t.Context(), "GET", s.URL+path, nil)
@@ -145,7 +145,7 @@ func TestEveryAnswerIsGuarded(t *testing.T) {
 
 // TestNothingChangesFromElsewhere sends every form as another site would: T14, CSRF.
 func TestNothingChangesFromElsewhere(t *testing.T) {
-	s := webtest.Start(t, server.Config{})
+	s := webtest.Start(t, config.Config{})
 	s.Users(t, "ada")
 	desc := s.Push(t, "library/app", "v1", webtest.Image{})
 	v := s.As(t, "admin")
@@ -202,7 +202,7 @@ func TestNothingChangesFromElsewhere(t *testing.T) {
 // TestSignInTellsNobodyWhoIsThere: the same answer, and no faster, for a name
 // that does not exist; and a guesser is slowed down.
 func TestSignInTellsNobodyWhoIsThere(t *testing.T) {
-	s := webtest.Start(t, server.Config{})
+	s := webtest.Start(t, config.Config{})
 	answers := map[string]string{}
 	took := map[string]time.Duration{}
 	for _, name := range []string{"admin", "nobody"} {
@@ -245,7 +245,7 @@ func TestSignInTellsNobodyWhoIsThere(t *testing.T) {
 
 // TestAccount changes a password: the other sessions end, this one goes on.
 func TestAccount(t *testing.T) {
-	s := webtest.Start(t, server.Config{})
+	s := webtest.Start(t, config.Config{})
 	s.Users(t, "ada")
 	here, elsewhere := s.As(t, "ada"), s.As(t, "ada")
 	if body := here.Get("/account", 200); !strings.Contains(body, "this browser") || !strings.Contains(body, "Sign out everywhere else") {
@@ -287,7 +287,7 @@ func TestAccount(t *testing.T) {
 }
 
 func TestUsers(t *testing.T) {
-	s := webtest.Start(t, server.Config{})
+	s := webtest.Start(t, config.Config{})
 	s.Users(t, "ada")
 	v := s.As(t, "admin")
 	v.Get("/users", 200)

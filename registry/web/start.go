@@ -10,6 +10,7 @@ import (
 	"cove/errdefs"
 	"cove/registry/metadata"
 	"cove/registry/web/clients"
+	"cove/registry/web/page"
 )
 
 type startData struct {
@@ -22,12 +23,12 @@ type startData struct {
 	Project     string
 }
 
-func (p *Pages) start(a *ask) error {
-	held, err := p.cfg.DB.Repositories(a.Context(), a.caller.Viewer(), "", 1)
+func (p *Pages) start(a *page.Ask) error {
+	held, err := p.DB.Repositories(a.Context(), a.Caller.Viewer(), "", 1)
 	if err != nil {
 		return err
 	}
-	s := clients.Setup{Base: p.base(a), Host: p.host(a), User: a.caller.Name, Own: p.cfg.CA != nil}
+	s := clients.Setup{Base: p.Base(a), Host: p.Host(a), User: a.Caller.Name, Own: p.cfg.CA != nil}
 	if s.User == "" {
 		s.User = "USER"
 	}
@@ -45,7 +46,7 @@ func (p *Pages) start(a *ask) error {
 	if d.First {
 		title = "start.first"
 	}
-	return p.page(a, "start", "start", a.language.Text(title), d)
+	return p.Page(a, "start", "start", a.Language.Text(title), d)
 }
 
 // fingerprint is that of the certificate, as openssl prints it.
@@ -68,7 +69,7 @@ func (p *Pages) fingerprint() (string, error) {
 
 // certificate is what clients are to trust, for everyone: without it nobody could
 // tell that he signs in here.
-func (p *Pages) certificate(a *ask) error {
+func (p *Pages) certificate(a *page.Ask) error {
 	if p.cfg.CA == nil {
 		return errdefs.Errorf(errdefs.ErrNotFound, "this registry has no certificate authority of its own")
 	}
@@ -76,8 +77,8 @@ func (p *Pages) certificate(a *ask) error {
 	if err != nil {
 		return err
 	}
-	a.w.Header().Set("Content-Type", "application/x-pem-file")
-	a.w.WriteHeader(http.StatusOK)
-	_, err = a.w.Write(text)
+	a.W.Header().Set("Content-Type", "application/x-pem-file")
+	a.W.WriteHeader(http.StatusOK)
+	_, err = a.W.Write(text)
 	return err
 }

@@ -10,13 +10,13 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/registry/metadata/metadatatest"
-	"cove/registry/server"
+	"cove/registry/server/config"
 	"cove/registry/web/webtest"
 )
 
 // TestFirstRun goes from an empty registry to the first image, as a newcomer does.
 func TestFirstRun(t *testing.T) {
-	s := webtest.Start(t, server.Config{})
+	s := webtest.Start(t, config.Config{})
 	v := s.Visitor(t)
 	v.Get("/", 303)
 	if body := v.Follow(200); !strings.Contains(body, "The first user is admin") {
@@ -42,7 +42,7 @@ func TestFirstRun(t *testing.T) {
 }
 
 func TestProjects(t *testing.T) {
-	s := webtest.Start(t, server.Config{})
+	s := webtest.Start(t, config.Config{})
 	s.Users(t, "ada", "bob")
 	admin := s.As(t, "admin")
 	admin.Get("/projects", 200)
@@ -103,7 +103,7 @@ func TestProjects(t *testing.T) {
 }
 
 func TestTagsAreDeletedAndComeBack(t *testing.T) {
-	s := webtest.Start(t, server.Config{})
+	s := webtest.Start(t, config.Config{})
 	s.Users(t, "dev", "keeper")
 	s.Project(t, "team", false, map[string]string{"dev": "developer", "keeper": "maintainer"})
 	for _, tag := range []string{"v1", "v2", "v3"} {
@@ -146,7 +146,7 @@ func TestTagsAreDeletedAndComeBack(t *testing.T) {
 }
 
 func TestTagPages(t *testing.T) {
-	s := webtest.Start(t, server.Config{})
+	s := webtest.Start(t, config.Config{})
 	desc := s.Push(t, "team/app", "", webtest.Image{})
 	v := s.As(t, "admin")
 	m := s.Do(t, webtest.Call{Method: "GET", Path: "/v2/team/app/manifests/" + desc.Digest.String()}, 200)
@@ -189,7 +189,7 @@ func TestTagPages(t *testing.T) {
 }
 
 func TestArtifact(t *testing.T) {
-	s := webtest.Start(t, server.Config{})
+	s := webtest.Start(t, config.Config{})
 	img := s.Push(t, "team/app", "v1", webtest.Image{
 		Layers: []map[string]string{{"a": strings.Repeat("x", 5000)}, {"b": "y"}},
 		Steps:  []string{"/bin/sh -c #(nop) ADD file:1 in / ", "RUN /bin/sh -c make # buildkit"},
@@ -230,7 +230,7 @@ func TestArtifact(t *testing.T) {
 }
 
 func TestSearch(t *testing.T) {
-	s := webtest.Start(t, server.Config{})
+	s := webtest.Start(t, config.Config{})
 	s.Users(t, "ada")
 	s.Project(t, "blue", false, map[string]string{"ada": "guest"})
 	s.Project(t, "secret", false, nil)
@@ -256,7 +256,7 @@ func TestSearch(t *testing.T) {
 }
 
 func TestErrorsHavePages(t *testing.T) {
-	s := webtest.Start(t, server.Config{})
+	s := webtest.Start(t, config.Config{})
 	v := s.Visitor(t)
 	if body := v.Get("/nowhere", 404); !strings.Contains(body, "Not found") {
 		t.Error(body)
@@ -278,7 +278,7 @@ func TestErrorsHavePages(t *testing.T) {
 }
 
 func TestAssets(t *testing.T) {
-	s := webtest.Start(t, server.Config{})
+	s := webtest.Start(t, config.Config{})
 	v := s.Visitor(t)
 	body := v.Get("/sign-in", 200)
 	_, rest, _ := strings.Cut(body, `rel="stylesheet" href="`)
@@ -301,7 +301,7 @@ func TestAssets(t *testing.T) {
 }
 
 func TestFiles(t *testing.T) {
-	s := webtest.Start(t, server.Config{})
+	s := webtest.Start(t, config.Config{})
 	s.Users(t, "stranger")
 	img := s.Push(t, "library/app", "v1", webtest.Image{Layers: []map[string]string{
 		{"etc/": "", "etc/motd": "<b>hello</b>", "etc/gone": "x", "bin/tool": "\x7fELF\x00"},
@@ -346,7 +346,7 @@ func TestFiles(t *testing.T) {
 
 // TestOnPostgres looks at every page of a registry whose database is PostgreSQL.
 func TestOnPostgres(t *testing.T) {
-	s := webtest.Start(t, server.Config{Database: metadatatest.Postgres(t).New(t)})
+	s := webtest.Start(t, config.Config{Database: metadatatest.Postgres(t).New(t)})
 	s.Users(t, "ada")
 	s.Project(t, "team", true, map[string]string{"ada": "maintainer"})
 	img := s.Push(t, "team/app", "v1", webtest.Image{Layers: []map[string]string{{"file": "text"}}})

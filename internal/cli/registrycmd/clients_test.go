@@ -90,7 +90,7 @@ func testSkopeo(t *testing.T, p *process, certs string) {
 	if out, err := none.CombinedOutput(); err == nil {
 		t.Errorf("a private project is read by anyone: %s", out)
 	}
-	succeed(t, command(t.Context(), "project", "public", "library", "--root", p.root))
+	succeed(t, commandLine(t.Context(), "project", "public", "library", "--root", p.root))
 	none = exec.CommandContext(t.Context(), "skopeo", "inspect", "--cert-dir", certs, "--no-creds", "docker://"+p.Address+"/hello:v1")
 	succeed(t, none)
 	succeed(t, exec.CommandContext(t.Context(), "skopeo", "delete", "--cert-dir", certs, "--creds", "admin:"+testPassword, "docker://"+p.Address+"/hello:v1"))

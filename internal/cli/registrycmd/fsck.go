@@ -7,12 +7,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"cove/internal/cli/registrycmd/command"
 	"cove/registry/fsck"
 	"cove/registry/server"
 )
 
 func newFsck() *cobra.Command {
-	var t target
+	var t command.Target
 	var heal bool
 	cmd := &cobra.Command{
 		Use:   "fsck",
@@ -27,9 +28,9 @@ not found.
 stopped. Push the image again, and it is whole.`,
 		Example: `  registry fsck --root /srv/registry
   registry fsck --root /srv/registry --heal`,
-		Args: args(cobra.MaximumNArgs(0)),
+		Args: command.Args(cobra.MaximumNArgs(0)),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := t.configuration()
+			cfg, err := t.Configuration()
 			if err != nil {
 				return err
 			}
@@ -57,7 +58,7 @@ stopped. Push the image again, and it is whole.`,
 			return err
 		},
 	}
-	t.flags(cmd)
+	t.Flags(cmd)
 	cmd.Flags().BoolVar(&heal, "heal", false,
 		"remove what is damaged, so that a push brings it again; stop the server first")
 	return cmd

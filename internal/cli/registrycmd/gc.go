@@ -11,13 +11,14 @@ import (
 	"github.com/opencontainers/go-digest"
 	"github.com/spf13/cobra"
 
+	"cove/internal/cli/registrycmd/command"
 	"cove/registry/auth"
 	"cove/registry/garbage"
 	"cove/registry/server"
 )
 
 func newGC() *cobra.Command {
-	var t target
+	var t command.Target
 	var now, dry bool
 	cmd := &cobra.Command{
 		Use:   "gc [--dry-run | --now]",
@@ -31,30 +32,30 @@ stopped, or, with PostgreSQL, beside it.`,
 		Example: `  registry gc --dry-run --root /srv/registry
   registry gc status
   registry gc explain sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08`,
-		Args: noCommand,
+		Args: command.NoCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			switch {
 			case now && dry:
-				return &usageError{cmd.CommandPath(), errors.New("--now and --dry-run exclude each other")}
+				return command.Misused(cmd, errors.New("--now and --dry-run exclude each other"))
 			case now:
 				return collectNow(cmd, &t)
 			case dry:
-				return t.administer(cmd.Context(), func(s server.Services, _ auth.Caller) error {
+				return t.Administer(cmd.Context(), func(s server.Services, _ auth.Caller) error {
 					return listRemovable(cmd, s.Garbage)
 				})
 			}
 			return cmd.Help()
 		},
 	}
-	t.flags(cmd)
+	t.Flags(cmd)
 	cmd.Flags().BoolVar(&now, "now", false, "collect at once what is due")
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "list what would go, and remove nothing")
 	cmd.AddCommand(newGCStatus(), newGCExplain())
 	return cmd
 }
 
-func collectNow(cmd *cobra.Command, t *target) error {
-	cfg, err := t.configuration()
+func collectNow(cmd *cobra.Command, t *command.Target) error {
+	cfg, err := t.Configuration()
 	if err != nil {
 		return err
 	}
@@ -83,14 +84,14 @@ func listRemovable(cmd *cobra.Command, g *garbage.Reader) error {
 }
 
 func newGCStatus() *cobra.Command {
-	var t target
+	var t command.Target
 	cmd := &cobra.Command{
 		Use:     "status",
 		Short:   "How the collector's work stands",
 		Example: `  registry gc status --root /srv/registry`,
-		Args:    args(cobra.MaximumNArgs(0)),
+		Args:    command.Args(cobra.MaximumNArgs(0)),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return t.administer(cmd.Context(), func(s server.Services, _ auth.Caller) error {
+			return t.Administer(cmd.Context(), func(s server.Services, _ auth.Caller) error {
 				st, err := s.Garbage.Status(cmd.Context())
 				if err != nil {
 					return err
@@ -99,14 +100,14 @@ func newGCStatus() *cobra.Command {
 			})
 		},
 	}
-	t.flags(cmd)
+	t.Flags(cmd)
 	return cmd
 }
 
 func writeStatus(w io.Writer, st garbage.Status) error {
 	due := fmt.Sprint(st.Due)
 	if !st.Oldest.IsZero() {
-		due += fmt.Sprintf(", the first since %s", stamp(st.Oldest))
+		due += fmt.Sprintf(", the first since %s", command.Stamp(st.Oldest))
 	}
 	_, err := fmt.Fprintf(w, `stored:    %d contents, %s
 to review: %d, of them due: %s
@@ -118,15 +119,15 @@ damaged:   %d contents that a push would heal
 }
 
 func newGCExplain() *cobra.Command {
-	var t target
+	var t command.Target
 	cmd := &cobra.Command{
 		Use:   "explain DIGEST",
 		Short: "Why something is stored, and what would have to go first",
 		Example: `  registry gc explain sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 \
     --root /srv/registry`,
-		Args: args(cobra.ExactArgs(1)),
+		Args: command.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
-			return t.administer(cmd.Context(), func(s server.Services, _ auth.Caller) error {
+			return t.Administer(cmd.Context(), func(s server.Services, _ auth.Caller) error {
 				e, err := s.Garbage.Explain(cmd.Context(), digest.Digest(a[0]))
 				if err != nil {
 					return err
@@ -136,14 +137,14 @@ func newGCExplain() *cobra.Command {
 			})
 		},
 	}
-	t.flags(cmd)
+	t.Flags(cmd)
 	return cmd
 }
 
 // explanation says, line by line, what keeps bytes here.
 func explanation(e garbage.Explanation, now time.Time) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s, stored %s\n", e.Digest, units.HumanSize(float64(e.Size)), stamp(e.StoredAt))
+	fmt.Fprintf(&b, "%s: %s, stored %s\n", e.Digest, units.HumanSize(float64(e.Size)), command.Stamp(e.StoredAt))
 	if e.Damaged {
 		b.WriteString("  damaged: it is answered as not there, until a push heals it\n")
 	}
@@ -155,7 +156,7 @@ func explanation(e garbage.Explanation, now time.Time) string {
 			fmt.Fprintf(&b, "  %s: a manifest without a tag; it stays until it is deleted\n", h.Repository)
 		case len(h.NeededBy) == 0 && h.LeasedTo.After(now):
 			fmt.Fprintf(&b, "  %s: no manifest needs it; it stays until %s, for a push that uses it\n", h.Repository,
-				stamp(h.LeasedTo))
+				command.Stamp(h.LeasedTo))
 		case len(h.NeededBy) == 0:
 			fmt.Fprintf(&b, "  %s: no manifest needs it; the next collection takes it from there\n", h.Repository)
 		}
@@ -167,7 +168,7 @@ func explanation(e garbage.Explanation, now time.Time) string {
 		b.WriteString("  no repository holds it\n")
 	}
 	if !e.Review.IsZero() {
-		fmt.Fprintf(&b, "  the collector looks at it from %s on\n", stamp(e.Review))
+		fmt.Fprintf(&b, "  the collector looks at it from %s on\n", command.Stamp(e.Review))
 	}
 	return b.String()
 }

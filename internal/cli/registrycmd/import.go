@@ -6,11 +6,12 @@ import (
 	"github.com/docker/go-units"
 	"github.com/spf13/cobra"
 
+	"cove/internal/cli/registrycmd/command"
 	"cove/registry/server"
 )
 
 func newImport() *cobra.Command {
-	var t target
+	var t command.Target
 	cmd := &cobra.Command{
 		Use:   "import DIR",
 		Short: "Take over the storage folder of another registry",
@@ -24,9 +25,9 @@ The server must have been started once, and be stopped; with PostgreSQL it may
 run. An exit code of 1 says that something could not be taken over.`,
 		Example: `  registry import /var/lib/registry --root /srv/registry
   registry import /data/registry --config /etc/cove/registry.yaml`,
-		Args: args(cobra.ExactArgs(1)),
+		Args: command.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
-			cfg, err := t.configuration()
+			cfg, err := t.Configuration()
 			if err != nil {
 				return err
 			}
@@ -47,6 +48,6 @@ run. An exit code of 1 says that something could not be taken over.`,
 			return err
 		},
 	}
-	t.flags(cmd)
+	t.Flags(cmd)
 	return cmd
 }

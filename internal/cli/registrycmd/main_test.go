@@ -38,8 +38,8 @@ func TestMain(m *testing.M) {
 
 const testPassword = "correct horse"
 
-// command is "registry ARGS…" in a process of its own.
-func command(ctx context.Context, args ...string) *exec.Cmd {
+// commandLine is "registry ARGS…" in a process of its own.
+func commandLine(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, os.Args[0], args...)
 	cmd.Env = append(os.Environ(), asRegistry+"=1", "COVE_ADMIN_PASSWORD="+testPassword)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -49,7 +49,7 @@ func command(ctx context.Context, args ...string) *exec.Cmd {
 // run runs "registry ARGS…" and returns what it wrote.
 func run(t *testing.T, stdin string, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
-	cmd := command(t.Context(), args...)
+	cmd := commandLine(t.Context(), args...)
 	var out, errs bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(stdin), &out, &errs
 	err = cmd.Run()
@@ -80,7 +80,7 @@ func serve(t testing.TB, root string, args ...string) *process {
 			p.scheme = "http"
 		}
 	}
-	p.cmd = command(context.Background(), args...)
+	p.cmd = commandLine(context.Background(), args...)
 	p.cmd.Env = append(p.cmd.Env, "TMPDIR="+t.TempDir()) // what SQLite has there, kill -9 leaves there
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
 	start := time.Now()

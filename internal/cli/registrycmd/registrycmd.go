@@ -16,6 +16,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"cove/internal/buildinfo"
+	"cove/internal/cli/registrycmd/auditcmd"
+	"cove/internal/cli/registrycmd/certcmd"
+	"cove/internal/cli/registrycmd/command"
+	"cove/internal/cli/registrycmd/projectcmd"
+	"cove/internal/cli/registrycmd/usercmd"
 	"cove/internal/cli/remedy"
 )
 
@@ -40,7 +45,7 @@ func Main(args []string, in io.Reader, out, errs io.Writer) int {
 		return 0
 	}
 	_, _ = fmt.Fprintf(errs, "registry: %s\n", strings.ReplaceAll(remedy.Text(err), "\n", "; "))
-	var usage *usageError
+	var usage *command.UsageError
 	if errors.As(err, &usage) {
 		return codeUsage
 	}
@@ -60,66 +65,14 @@ certificate, the user admin and its password, and says how clients come to
 trust it.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          noCommand,
+		Args:          command.NoCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{cmd.CommandPath(), err} })
-	root.AddCommand(newServe(), newCert(), newUser(), newProject(), newAudit(), newFsck(), newReindex(), newGC(),
-		newImport())
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return command.Misused(cmd, err)
+	})
+	root.AddCommand(newServe(), certcmd.New(), newFsck(), newReindex(), newGC(), newImport())
+	root.AddCommand(usercmd.New(), projectcmd.New(), auditcmd.New())
 	return root
-}
-
-// usageError is a command called wrongly.
-type usageError struct {
-	command string
-	err     error
-}
-
-func (e *usageError) Error() string {
-	return fmt.Sprintf("%v; see '%s --help'", e.err, e.command)
-}
-
-func (e *usageError) Unwrap() error { return e.err }
-
-// noCommand refuses what is no command below cmd, and names the nearest one.
-func noCommand(cmd *cobra.Command, given []string) error {
-	if len(given) == 0 {
-		return nil
-	}
-	err := fmt.Errorf("there is no command %q", cmd.CommandPath()+" "+given[0])
-	cmd.SuggestionsMinimumDistance = 2
-	if near := cmd.SuggestionsFor(given[0]); len(near) > 0 {
-		err = fmt.Errorf("%w; did you mean %s?", err, strings.Join(near, " or "))
-	}
-	return &usageError{cmd.CommandPath(), err}
-}
-
-// args wraps cobra's checks of the number of arguments.
-func args(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, given []string) error {
-		if err := check(cmd, given); err != nil {
-			return &usageError{
-				cmd.CommandPath(),
-				fmt.Errorf("%w: %s", err, strings.TrimSuffix(cmd.UseLine(), " [flags]")),
-			}
-		}
-		return nil
-	}
-}
-
-// group is a command that only holds others.
-func group(use, short string, below ...*cobra.Command) *cobra.Command {
-	cmd := &cobra.Command{
-		Use: use, Short: short, Args: noCommand,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(below...)
-	return cmd
-}
-
-// rootFlag adds --root.
-func rootFlag(cmd *cobra.Command, to *string) {
-	cmd.Flags().StringVar(to, "root", os.Getenv("COVE_REGISTRY_ROOT"),
-		"folder of the registry's state (default /var/lib/cove-registry)")
 }

@@ -5,11 +5,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"cove/internal/cli/registrycmd/command"
 	"cove/registry/server"
 )
 
 func newReindex() *cobra.Command {
-	var t target
+	var t command.Target
 	cmd := &cobra.Command{
 		Use:   "reindex",
 		Short: "Make a lost database again from what lies beside the content",
@@ -21,9 +22,9 @@ Users, members and whether a project is public are not in the records: the next
 start makes the user admin, and projects come back private. An exit code of 1
 says that some record could not be followed.`,
 		Example: `  registry reindex --root /srv/registry`,
-		Args:    args(cobra.MaximumNArgs(0)),
+		Args:    command.Args(cobra.MaximumNArgs(0)),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := t.configuration()
+			cfg, err := t.Configuration()
 			if err != nil {
 				return err
 			}
@@ -43,6 +44,6 @@ says that some record could not be followed.`,
 			return err
 		},
 	}
-	t.flags(cmd)
+	t.Flags(cmd)
 	return cmd
 }

@@ -8,7 +8,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"cove/internal/cli/registrycmd/command"
 	"cove/registry/server"
+	"cove/registry/server/config"
 )
 
 type serveFlags struct {
@@ -36,7 +38,7 @@ settings change with a restart.`,
 		Example: `  registry serve --root /srv/registry --listen :443 --hostname harbor.example.com
   registry serve --config /etc/cove/registry.yaml
   registry serve --root /tmp/r --listen 127.0.0.1:0 --tls=off --address-file /tmp/r.addr`,
-		Args: args(cobra.MaximumNArgs(0)),
+		Args: command.Args(cobra.MaximumNArgs(0)),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := f.configuration(cmd)
 			if err != nil {
@@ -52,13 +54,13 @@ settings change with a restart.`,
 			hup := make(chan os.Signal, 1)
 			signal.Notify(hup, syscall.SIGHUP)
 			defer signal.Stop(hup)
-			s.ReloadOn(hup, func() (server.Config, error) { return f.configuration(cmd) })
+			s.ReloadOn(hup, func() (config.Config, error) { return f.configuration(cmd) })
 			return s.Run(cmd.Context())
 		},
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.config, "config", "", "YAML file with the settings below and more (docs/registry.md)")
-	rootFlag(cmd, &f.root)
+	command.RootFlag(cmd, &f.root)
 	flags.StringVar(&f.listen, "listen", ":5000", "HOST:PORT to serve on; port 0 takes a free one; fd://NAME is a socket of systemd")
 	flags.StringVar(&f.redirect, "redirect", "", "HOST:PORT on which plain HTTP is sent to https")
 	flags.StringArrayVar(&f.hostnames, "hostname", nil, "name or address that clients use; may be given several times")
@@ -78,9 +80,9 @@ settings change with a restart.`,
 }
 
 // configuration is the file's with the flags that were given over it.
-func (f *serveFlags) configuration(cmd *cobra.Command) (cfg server.Config, err error) {
+func (f *serveFlags) configuration(cmd *cobra.Command) (cfg config.Config, err error) {
 	if f.config != "" {
-		if cfg, err = server.ReadConfig(f.config); err != nil {
+		if cfg, err = config.Read(f.config); err != nil {
 			return cfg, err
 		}
 	}
@@ -118,7 +120,7 @@ func (f *serveFlags) configuration(cmd *cobra.Command) (cfg server.Config, err e
 		case "on", "off":
 			cfg.TLS.Off = f.tls == "off"
 		default:
-			return cfg, &usageError{cmd.CommandPath(), fmt.Errorf("--tls is %q; use on or off", f.tls)}
+			return cfg, command.Misused(cmd, fmt.Errorf("--tls is %q; use on or off", f.tls))
 		}
 	}
 	return cfg, nil

@@ -67,7 +67,7 @@ func TestFirstStart(t *testing.T) {
 func TestRandomPasswordIsShownOnce(t *testing.T) {
 	t.Parallel()
 	root := t.TempDir()
-	first := command(t.Context(), "serve", "--root", root, "--listen", "127.0.0.1:0", "--tls=off")
+	first := commandLine(t.Context(), "serve", "--root", root, "--listen", "127.0.0.1:0", "--tls=off")
 	first.Env = append(os.Environ(), asRegistry+"=1", "COVE_ADMIN_PASSWORD=")
 	first.Cancel = func() error { return first.Process.Signal(os.Interrupt) }
 	out, err := first.StdoutPipe()

@@ -11,7 +11,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"cove/registry/server"
+	"cove/registry/server/config"
 	"cove/registry/web/webtest"
 )
 
@@ -65,7 +65,7 @@ func (b browser) tabTo(selector string) {
 // TestJourneyByKeyboard goes from the sign-in to a new project with a member, and
 // out again, without a mouse.
 func TestJourneyByKeyboard(t *testing.T) {
-	s := webtest.Start(t, server.Config{})
+	s := webtest.Start(t, config.Config{})
 	s.Users(t, "ada")
 	b := open(t, s)
 	b.screen(1280, 900, "light")
@@ -116,7 +116,7 @@ func TestJourneyByKeyboard(t *testing.T) {
 // TestTagsInABrowser filters while typing, shows more, deletes by a click and
 // takes it back.
 func TestTagsInABrowser(t *testing.T) {
-	s := webtest.Start(t, server.Config{})
+	s := webtest.Start(t, config.Config{})
 	for i := range 70 {
 		s.Push(t, "library/app", fmt.Sprintf("v%d", i), webtest.Image{Layers: []map[string]string{{"n": fmt.Sprint(i % 3)}}})
 	}
@@ -149,7 +149,7 @@ func TestTagsInABrowser(t *testing.T) {
 
 // TestLanguageAndColours are chosen at the foot of a page and stay.
 func TestLanguageAndColours(t *testing.T) {
-	s := webtest.Start(t, server.Config{})
+	s := webtest.Start(t, config.Config{})
 	b := open(t, s)
 	b.screen(1280, 900, "light")
 	b.signIn("admin")
@@ -171,7 +171,7 @@ func TestLanguageAndColours(t *testing.T) {
 // TestNoScriptOfAStrangerRuns shows hostile texts in a browser whose pages allow no
 // script but ours (T14).
 func TestNoScriptOfAStrangerRuns(t *testing.T) {
-	s := webtest.Start(t, server.Config{})
+	s := webtest.Start(t, config.Config{})
 	b := open(t, s)
 	b.signIn("admin")
 	for i, text := range []string{

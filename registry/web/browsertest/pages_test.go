@@ -8,14 +8,14 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"cove/registry/server"
+	"cove/registry/server/config"
 	"cove/registry/web/webtest"
 )
 
 // filled is a registry with something on every page.
 func filled(t *testing.T) (s *webtest.Site, pages map[string]string) {
 	t.Helper()
-	s = webtest.Start(t, server.Config{})
+	s = webtest.Start(t, config.Config{})
 	s.Users(t, "ada.lovelace", "grace", "katherine")
 	s.Project(t, "payments", false, map[string]string{"ada.lovelace": "project-admin", "grace": "developer"})
 	s.Project(t, "base-images", true, map[string]string{"katherine": "maintainer"})

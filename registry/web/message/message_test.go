@@ -1,6 +1,7 @@
 package message
 
 import (
+	"io/fs"
 	"os"
 	"regexp"
 	"slices"
@@ -65,16 +66,17 @@ func TestEveryKeyIsSaidAndShown(t *testing.T) {
 	t.Parallel()
 	english := load(t).Languages()[0]
 	var all strings.Builder
-	for _, dir := range []string{"..", "../view", "../view/templates"} {
-		files, err := os.ReadDir(dir)
+	pages := os.DirFS("..")
+	for _, pattern := range []string{"*.go", "*/*.go", "view/templates/*.html"} {
+		files, err := fs.Glob(pages, pattern)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, f := range files {
-			if f.IsDir() || strings.HasSuffix(f.Name(), "_test.go") {
+			if strings.HasSuffix(f, "_test.go") {
 				continue
 			}
-			data, err := os.ReadFile(dir + "/" + f.Name())
+			data, err := fs.ReadFile(pages, f)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -27,6 +27,7 @@ import (
 	"cove/internal/strictyaml"
 	"cove/registry/metadata/metadatatest"
 	"cove/registry/server"
+	"cove/registry/server/config"
 )
 
 // Password is that of the administrator, and of every user that Users makes.
@@ -39,7 +40,7 @@ type Site struct {
 }
 
 // Start serves a registry until the test ends. It listens without TLS.
-func Start(t testing.TB, cfg server.Config) *Site {
+func Start(t testing.TB, cfg config.Config) *Site {
 	t.Helper()
 	t.Setenv(server.AdminPasswordEnv, Password)
 	cfg.Root, cfg.Listen, cfg.TLS.Off, cfg.Log.Level = metadatatest.Dir(t)+"/registry", "127.0.0.1:0", true, "error"
@@ -138,8 +139,8 @@ func packed(t testing.TB, files map[string]string) (diffID digest.Digest, layer 
 // Push makes an image and pushes it under a tag, or by its digest when tag is "".
 func (s *Site) Push(t testing.TB, repo, tag string, img Image) ocispec.Descriptor {
 	t.Helper()
-	config := ocispec.Image{Config: img.Config}
-	config.OS, config.Architecture, config.RootFS.Type = "linux", "amd64", "layers"
+	about := ocispec.Image{Config: img.Config}
+	about.OS, about.Architecture, about.RootFS.Type = "linux", "amd64", "layers"
 	m := ocispec.Manifest{
 		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
 		Annotations: img.Annotations, Subject: img.Subject, ArtifactType: img.Type,
@@ -147,19 +148,19 @@ func (s *Site) Push(t testing.TB, repo, tag string, img Image) ocispec.Descripto
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	for i, files := range img.Layers {
 		diffID, layer := packed(t, files)
-		config.RootFS.DiffIDs = append(config.RootFS.DiffIDs, diffID)
+		about.RootFS.DiffIDs = append(about.RootFS.DiffIDs, diffID)
 		m.Layers = append(m.Layers, s.blob(t, repo, ocispec.MediaTypeImageLayerGzip, layer))
 		step := "COPY . ."
 		if i < len(img.Steps) {
 			step = img.Steps[i]
 		}
-		config.History = append(config.History, ocispec.History{Created: &at, CreatedBy: step})
+		about.History = append(about.History, ocispec.History{Created: &at, CreatedBy: step})
 	}
-	config.History = append(config.History, ocispec.History{Created: &at, CreatedBy: `CMD ["/app"]`, EmptyLayer: true})
+	about.History = append(about.History, ocispec.History{Created: &at, CreatedBy: `CMD ["/app"]`, EmptyLayer: true})
 	if m.Layers == nil {
 		m.Layers = []ocispec.Descriptor{s.blob(t, repo, ocispec.MediaTypeImageLayer, make([]byte, 1024))}
 	}
-	m.Config = s.blob(t, repo, ocispec.MediaTypeImageConfig, encoded(t, config))
+	m.Config = s.blob(t, repo, ocispec.MediaTypeImageConfig, encoded(t, about))
 	return s.Manifest(t, repo, tag, m.MediaType, encoded(t, m))
 }
 

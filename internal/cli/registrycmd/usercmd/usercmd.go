@@ -1,8 +1,8 @@
-package registrycmd
+// Package usercmd is the registry's commands on users.
+package usercmd
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,63 +12,21 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"cove/internal/cli/registrycmd/command"
 	"cove/registry/accounts"
 	"cove/registry/auth"
 	"cove/registry/metadata"
 	"cove/registry/server"
 )
 
-// target says which registry a command is about.
-type target struct{ root, config, database string }
-
-func (t *target) flags(cmd *cobra.Command) {
-	rootFlag(cmd, &t.root)
-	cmd.Flags().StringVar(&t.config, "config", "", "the registry's YAML file")
-	cmd.Flags().StringVar(&t.database, "database", "", "postgres:// URL, if it is not SQLite in the root")
-}
-
-// configuration is the file's with the flags over it.
-func (t *target) configuration() (cfg server.Config, err error) {
-	if t.config != "" {
-		if cfg, err = server.ReadConfig(t.config); err != nil {
-			return cfg, err
-		}
-	}
-	if t.root != "" {
-		cfg.Root = t.root
-	}
-	if t.database != "" {
-		cfg.Database = t.database
-	}
-	return cfg, nil
-}
-
-// administer calls do with the services of the registry. Whoever may open its
-// root is its operator.
-func (t *target) administer(ctx context.Context, do func(s server.Services, by auth.Caller) error) error {
-	cfg, err := t.configuration()
-	if err != nil {
-		return err
-	}
-	return server.Administer(ctx, cfg, func(s server.Services) error { return do(s, auth.Operator()) })
-}
-
-// each calls do for every name, whether or not it failed for another.
-func each(names []string, do func(name string) error) error {
-	var errs []error
-	for _, name := range names {
-		errs = append(errs, do(name))
-	}
-	return errors.Join(errs...)
-}
-
-func newUser() *cobra.Command {
-	return group("user", "Add, list, disable and remove users", newUserAdd(), newUserPasswd(), newUserList(),
+// New is the command "user" with those below it.
+func New() *cobra.Command {
+	return command.Group("user", "Add, list, disable and remove users", newUserAdd(), newUserPasswd(), newUserList(),
 		newUserDisabled("disable", true), newUserDisabled("enable", false), newUserRemove())
 }
 
 func newUserAdd() *cobra.Command {
-	var t target
+	var t command.Target
 	var p passwordFlags
 	var admin bool
 	cmd := &cobra.Command{
@@ -76,13 +34,13 @@ func newUserAdd() *cobra.Command {
 		Short: "Add a user",
 		Example: `  registry user add alice --random
   printf %s "$PASSWORD" | registry user add ci --password-stdin --root /srv/registry`,
-		Args: args(cobra.ExactArgs(1)),
+		Args: command.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, names []string) error {
 			password, err := p.read(cmd)
 			if err != nil {
 				return err
 			}
-			return t.administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
+			return t.Administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
 				if err := s.Accounts.Add(cmd.Context(), by, names[0], password, admin); err != nil {
 					return err
 				}
@@ -90,14 +48,14 @@ func newUserAdd() *cobra.Command {
 			})
 		},
 	}
-	t.flags(cmd)
+	t.Flags(cmd)
 	p.flags(cmd)
 	cmd.Flags().BoolVar(&admin, "admin", false, "make a system administrator")
 	return cmd
 }
 
 func newUserPasswd() *cobra.Command {
-	var t target
+	var t command.Target
 	var p passwordFlags
 	cmd := &cobra.Command{
 		Use:     "passwd NAME",
@@ -109,9 +67,9 @@ func newUserPasswd() *cobra.Command {
 reset; it is kept in the root's file admin-password as on the first start.`,
 		Example: `  registry user passwd alice
   registry user passwd admin --random --root /srv/registry`,
-		Args: args(cobra.ExactArgs(1)),
+		Args: command.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, names []string) error {
-			return t.administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
+			return t.Administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
 				if names[0] == accounts.AdminUser && p.random {
 					password, err := s.Accounts.ResetAdmin(cmd.Context(), by)
 					if err != nil {
@@ -130,50 +88,52 @@ reset; it is kept in the root's file admin-password as on the first start.`,
 			})
 		},
 	}
-	t.flags(cmd)
+	t.Flags(cmd)
 	p.flags(cmd)
 	return cmd
 }
 
 func newUserList() *cobra.Command {
-	var t target
+	var t command.Target
 	var quiet bool
 	cmd := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List the users",
 		Example: `  registry user list --root /srv/registry`,
-		Args:    args(cobra.MaximumNArgs(0)),
+		Args:    command.Args(cobra.MaximumNArgs(0)),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			out := newTable(cmd, quiet, "ADMIN", "DISABLED", "CREATED")
-			return out.flush(t.administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
+			out := command.NewTable(cmd, quiet, "ADMIN", "DISABLED", "CREATED")
+			return out.Flush(t.Administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
 				return s.Accounts.List(cmd.Context(), by, func(u metadata.User) error {
-					return out.row(u.Name, yes(u.Admin), yes(u.Disabled), stamp(u.CreatedAt))
+					return out.Row(u.Name, command.Yes(u.Admin), command.Yes(u.Disabled), command.Stamp(u.CreatedAt))
 				})
 			}))
 		},
 	}
-	t.flags(cmd)
+	t.Flags(cmd)
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "only names")
 	return cmd
 }
 
 func newUserRemove() *cobra.Command {
-	var t target
+	var t command.Target
 	cmd := &cobra.Command{
 		Use: "rm NAME…", Aliases: []string{"remove"}, Short: "Remove users",
 		Example: `  registry user rm alice`,
-		Args:    args(cobra.MinimumNArgs(1)),
+		Args:    command.Args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, names []string) error {
-			return t.administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
-				return each(names, func(name string) error { return s.Accounts.Remove(cmd.Context(), by, name) })
+			return t.Administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
+				return command.Each(names, func(name string) error {
+					return s.Accounts.Remove(cmd.Context(), by, name)
+				})
 			})
 		},
 	}
-	t.flags(cmd)
+	t.Flags(cmd)
 	return cmd
 }
 
 func newUserDisabled(word string, disabled bool) *cobra.Command {
-	var t target
+	var t command.Target
 	short := "Let users sign in again"
 	if disabled {
 		short = "Keep users from signing in; what they hold ends within a second"
@@ -181,17 +141,17 @@ func newUserDisabled(word string, disabled bool) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: word + " NAME…", Short: short,
 		Example: "  registry user " + word + " alice",
-		Args:    args(cobra.MinimumNArgs(1)),
+		Args:    command.Args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, names []string) error {
-			return t.administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
-				return each(names, func(name string) error {
+			return t.Administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
+				return command.Each(names, func(name string) error {
 					_, err := s.Accounts.Change(cmd.Context(), by, name, accounts.Change{Disabled: &disabled})
 					return err
 				})
 			})
 		},
 	}
-	t.flags(cmd)
+	t.Flags(cmd)
 	return cmd
 }
 
@@ -203,7 +163,7 @@ func (p *passwordFlags) flags(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&p.random, "random", false, "make up a password and print it")
 	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
 		if p.stdin && p.random {
-			return &usageError{cmd.CommandPath(), errors.New("--password-stdin and --random exclude each other")}
+			return command.Misused(cmd, errors.New("--password-stdin and --random exclude each other"))
 		}
 		return nil
 	}
@@ -219,10 +179,7 @@ func (p *passwordFlags) read(cmd *cobra.Command) (string, error) {
 	}
 	in, ok := cmd.InOrStdin().(*os.File)
 	if !ok || !term.IsTerminal(int(in.Fd())) {
-		return "", &usageError{
-			cmd.CommandPath(),
-			errors.New("no terminal to ask for a password; use --password-stdin or --random"),
-		}
+		return "", command.Misused(cmd, errors.New("no terminal to ask for a password; use --password-stdin or --random"))
 	}
 	first, err := ask(cmd, in, "Password: ")
 	if err != nil {

@@ -1,4 +1,5 @@
-package registrycmd
+// Package certcmd is the registry's commands on certificates.
+package certcmd
 
 import (
 	"cmp"
@@ -14,11 +15,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"cove/internal/atomicfile"
+	"cove/internal/cli/registrycmd/command"
 	"cove/registry/pki"
 )
 
-func newCert() *cobra.Command {
-	return group("cert", "Make, look at and explain certificates",
+// New is the command "cert" with those below it.
+func New() *cobra.Command {
+	return command.Group("cert", "Make, look at and explain certificates",
 		newCertInit(), newCertCSR(), newCertSign(), newCertIssue(), newCertInspect(), newCertExplain())
 }
 
@@ -31,7 +34,7 @@ func newCertInit() *cobra.Command {
 		Long: `Make ca.crt, ca.key, server.crt and server.key in a folder. An authority that is
 there is kept; the server certificate is issued again when it lacks a name.`,
 		Example: `  registry cert init --dir /srv/registry/tls --name harbor.example.com --name 10.0.0.5`,
-		Args:    args(cobra.MaximumNArgs(0)),
+		Args:    command.Args(cobra.MaximumNArgs(0)),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			n, err := pki.ParseNames(names...)
 			if err != nil {
@@ -73,7 +76,7 @@ func newCertCSR() *cobra.Command {
 		Long: `Make a signing request with subject alternative names. The key is read from
 --key, or made and written there when the file does not exist.`,
 		Example: `  registry cert csr --name harbor.example.com --name IP:10.0.0.5 --key server.key --out server.csr`,
-		Args:    args(cobra.MaximumNArgs(0)),
+		Args:    command.Args(cobra.MaximumNArgs(0)),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			n, err := wantNames(cmd, names)
 			if err != nil {
@@ -142,7 +145,7 @@ asks for and those of --name; one that asks for none, but has a common name, whi
 clients ignore, needs --name.`,
 		Example: `  registry cert sign server.csr --ca tls/ca.crt --ca-key tls/ca.key --out server.crt
   registry cert sign old.csr --name harbor.example.com --name 10.0.0.5`,
-		Args: args(cobra.ExactArgs(1)),
+		Args: command.Args(cobra.ExactArgs(1)),
 		RunE: func(_ *cobra.Command, a []string) error {
 			authority, err := ca.open()
 			if err != nil {
@@ -182,7 +185,7 @@ func newCertIssue() *cobra.Command {
 		Use:     "issue",
 		Short:   "Make a key and a certificate for it, in one step",
 		Example: `  registry cert issue --name harbor.example.com --ca tls/ca.crt --ca-key tls/ca.key`,
-		Args:    args(cobra.MaximumNArgs(0)),
+		Args:    command.Args(cobra.MaximumNArgs(0)),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			n, err := wantNames(cmd, names)
 			if err != nil {
@@ -212,7 +215,7 @@ func newCertInspect() *cobra.Command {
 		Short: "Show what certificates say",
 		Example: `  registry cert inspect /srv/registry/tls/server.crt
   registry cert inspect harbor.example.com:443`,
-		Args: args(cobra.ExactArgs(1)),
+		Args: command.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
 			chain, _, err := pki.Fetch(cmd.Context(), a[0])
 			if err != nil {
@@ -234,7 +237,7 @@ func describe(w io.Writer, cert *x509.Certificate) error {
 		kind = "authority"
 	}
 	_, err := fmt.Fprintf(w, "subject:    %s (%s)\nissuer:     %s\nvalid:      %s to %s\nnames:      %s\nkey:        %s\n",
-		cert.Subject, kind, cert.Issuer, stamp(cert.NotBefore), stamp(cert.NotAfter),
+		cert.Subject, kind, cert.Issuer, command.Stamp(cert.NotBefore), command.Stamp(cert.NotAfter),
 		strings.Join(pki.NamesOf(cert), ", "), cert.PublicKeyAlgorithm)
 	return err
 }
@@ -248,7 +251,7 @@ func newCertExplain() *cobra.Command {
 		Short: "Say why a client refuses a certificate, and what to do",
 		Example: `  registry cert explain harbor.example.com:443 --ca /srv/registry/tls/ca.crt
   registry cert explain server.crt --name harbor.example.com --key server.key`,
-		Args: args(cobra.ExactArgs(1)),
+		Args: command.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
 			c, err := f.open(cmd, a[0])
 			if err != nil {
@@ -334,10 +337,8 @@ func nameFlag(cmd *cobra.Command, names *[]string) {
 
 func wantNames(cmd *cobra.Command, names []string) (pki.Names, error) {
 	if len(names) == 0 {
-		return pki.Names{}, &usageError{
-			cmd.CommandPath(),
-			errors.New("at least one --name is needed; clients look at nothing else"),
-		}
+		return pki.Names{}, command.Misused(cmd,
+			errors.New("at least one --name is needed; clients look at nothing else"))
 	}
 	return pki.ParseNames(names...)
 }

@@ -1,4 +1,5 @@
-package server
+// Package config is how a registry is served, as the file of --config has it.
+package config
 
 import (
 	"io"
@@ -9,9 +10,13 @@ import (
 
 	"cove/errdefs"
 	"cove/internal/strictyaml"
+	"cove/registry/auth"
 	"cove/registry/db"
 	"cove/registry/edge"
+	"cove/registry/metadata"
+	"cove/registry/pairing"
 	"cove/registry/pki"
+	"cove/registry/storage"
 )
 
 // Config is how a registry is served; as YAML it is the file of --config. The
@@ -66,8 +71,8 @@ type TLS struct {
 	Key         string `yaml:"key"`
 }
 
-// clientHosts are the names and addresses by which clients are known to come.
-func (c *Config) clientHosts(names pki.Names) (hosts []string) {
+// ClientHosts are the names and addresses by which clients are known to come.
+func (c *Config) ClientHosts(names pki.Names) (hosts []string) {
 	if u, err := url.Parse(c.ExternalURL); err == nil && u.Hostname() != "" {
 		hosts = append(hosts, u.Hostname())
 	}
@@ -78,7 +83,8 @@ func (c *Config) clientHosts(names pki.Names) (hosts []string) {
 	return hosts
 }
 
-func (t TLS) files() pki.Files { return pki.Files{Cert: t.Certificate, Key: t.Key} }
+// Files are those of a certificate of one's own.
+func (t TLS) Files() pki.Files { return pki.Files{Cert: t.Certificate, Key: t.Key} }
 
 // Projects says who may make them.
 type Projects struct {
@@ -100,7 +106,8 @@ type GC struct {
 	Uploads  strictyaml.Duration `yaml:"uploads"`  // life of an unfinished upload; 0 is 24h
 }
 
-func (g GC) interval() time.Duration { return g.Interval.Or(time.Minute) }
+// Every is the time between collections.
+func (g GC) Every() time.Duration { return g.Interval.Or(time.Minute) }
 
 // Limits bound what strangers can hold.
 type Limits struct {
@@ -112,7 +119,8 @@ type Limits struct {
 	Connections int `yaml:"connections"`
 }
 
-func (l Limits) connections() int {
+// PerAddress is how many connections one address may have open.
+func (l Limits) PerAddress() int {
 	if l.Connections == 0 {
 		return 512
 	}
@@ -126,9 +134,9 @@ type Log struct {
 	Access *bool  `yaml:"access"` // a line per request; the default is true
 }
 
-// ReadConfig reads a file. What is wrong in it is an error that names its line
+// Read reads a file. What is wrong in it is an error that names its line
 // and, for a key it does not know, the one that was probably meant.
-func ReadConfig(name string) (Config, error) {
+func Read(name string) (Config, error) {
 	data, err := os.ReadFile(name)
 	if err != nil {
 		return Config{}, errdefs.Errorf(errdefs.ErrInvalid, "config: %w", err)
@@ -194,7 +202,7 @@ func (c *Config) Complete() error {
 			return err
 		}
 	}
-	_, err = c.Log.handler(io.Discard)
+	_, err = c.Log.Handler(io.Discard)
 	return err
 }
 
@@ -202,4 +210,40 @@ func isBaseURL(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" &&
 		(u.Path == "" || u.Path == "/") && u.RawQuery == ""
+}
+
+// DSN is the database's name for metadata.Open.
+func (c *Config) DSN() string {
+	if c.Database != "" {
+		return c.Database
+	}
+	return filepath.Join(c.Root, pairing.DatabaseFile)
+}
+
+// Judge has the policy as it is configured.
+func (c *Config) Judge() auth.Judge {
+	return auth.Judge{EveryoneCreates: c.Projects.Creation == "everyone"}
+}
+
+// Storage says where the bytes lie: in Root, unless it names a bucket.
+type Storage struct {
+	S3 *storage.S3 `yaml:"s3"`
+}
+
+// StorageConfig is what a registry's storage is opened with.
+func (c *Config) StorageConfig(of *metadata.DB) storage.Config {
+	cfg := storage.Config{Root: c.Root, DB: of}
+	if c.Storage.S3 != nil {
+		cfg.Bucket = c.Storage.S3.Place()
+	}
+	return cfg
+}
+
+// DatabaseLost looks for content of the root whose database is gone. A bucket is
+// looked into once the database is open.
+func (c *Config) DatabaseLost() error {
+	if c.Storage.S3 != nil {
+		return nil
+	}
+	return pairing.DatabaseLost(c.Root)
 }

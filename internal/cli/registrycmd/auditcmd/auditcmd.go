@@ -1,23 +1,25 @@
-package registrycmd
+// Package auditcmd is the registry's commands on its audit log.
+package auditcmd
 
 import (
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"cove/internal/cli/registrycmd/auditlist"
+	"cove/internal/cli/registrycmd/command"
 	"cove/registry/audit"
 	"cove/registry/auth"
 	"cove/registry/server"
 )
 
-func newAudit() *cobra.Command {
-	return group("audit", "Read who changed what", newAuditList())
+// New is the command "audit" with those below it.
+func New() *cobra.Command {
+	return command.Group("audit", "Read who changed what", newAuditList())
 }
 
 func newAuditList() *cobra.Command {
-	var t target
-	var f auditlist.Flags
+	var t command.Target
+	var f Flags
 	cmd := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List who changed what, the newest first",
 		Long: `List who changed what, the newest first. "(Operator)" is who changed something
@@ -27,19 +29,19 @@ A time is as 2026-01-31T12:00:00Z, or a duration before now, as 24h.`,
 		Example: `  registry audit list --since 24h
   registry audit list --user alice --limit 1000 --format json
   registry audit list --format '{{.At}} {{.Actor}} {{.Action}} {{.Object}}'`,
-		Args: args(cobra.MaximumNArgs(0)),
+		Args: command.Args(cobra.MaximumNArgs(0)),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := f.Parse(time.Now()); err != nil {
-				return &usageError{cmd.CommandPath(), err}
+				return command.Misused(cmd, err)
 			}
-			return t.administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
+			return t.Administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
 				return f.Print(cmd.OutOrStdout(), func(q audit.Query) ([]audit.Event, bool, error) {
 					return s.Audit.Page(cmd.Context(), by, q)
 				})
 			})
 		},
 	}
-	t.flags(cmd)
+	t.Flags(cmd)
 	f.Add(cmd.Flags())
 	return cmd
 }

@@ -1,4 +1,4 @@
-package web
+package images
 
 import (
 	"bytes"
@@ -11,6 +11,7 @@ import (
 	"cove/registry/browse"
 	"cove/registry/metadata"
 	"cove/registry/web/clients"
+	"cove/registry/web/page"
 	"cove/registry/web/view"
 )
 
@@ -41,12 +42,12 @@ type artifactData struct {
 // Count is for messages, which count in int64.
 func (artifactData) Count(layers []browse.Layer) int64 { return int64(len(layers)) }
 
-func (p *Pages) artifact(a *ask) error {
+func (p *Pages) artifact(a *page.Ask) error {
 	name, err := browse.ParseName(a.PathValue("artifact"))
 	if err != nil {
 		return err
 	}
-	found, err := p.browse.Artifact(a.Context(), a.caller, name)
+	found, err := p.Browse.Artifact(a.Context(), a.Caller, name)
 	if err != nil {
 		return err
 	}
@@ -64,12 +65,12 @@ func (p *Pages) artifact(a *ask) error {
 		d.ArtifactType = found.Manifest.ArtifactType
 	}
 	d.Kind = view.Kind(found.Manifest.MediaType, artifactType)
-	d.Commands = clients.Pull(p.host(a), name, d.Kind)
+	d.Commands = clients.Pull(p.Host(a), name, d.Kind)
 	d.Command = clients.Choose(d.Commands, a.FormValue("client"))
 	d.Files = found.HasFiles()
 	d.Annotations = sorted(found.Annotations)
 	d.Text = indented(found.Body)
-	d.MayDelete = p.browse.May(a.Context(), a.caller, auth.Delete, d.Project)
+	d.MayDelete = p.Browse.May(a.Context(), a.Caller, auth.Delete, d.Project)
 	if img := found.Image; img != nil {
 		d.Ports = limited(slices.Sorted(maps.Keys(img.Config.ExposedPorts)))
 		d.Volumes = limited(slices.Sorted(maps.Keys(img.Config.Volumes)))
@@ -79,7 +80,7 @@ func (p *Pages) artifact(a *ask) error {
 			d.Environment = append(d.Environment, pair{name, value})
 		}
 	}
-	return p.page(a, "artifact", "projects", name.String(), d)
+	return p.Page(a, "artifact", "projects", name.String(), d)
 }
 
 func limited[T any](list []T) []T { return list[:min(len(list), maxPairs)] }
@@ -103,18 +104,18 @@ func indented(body []byte) string {
 	return strings.ToValidUTF8(out.String(), "\uFFFD")
 }
 
-func (p *Pages) artifactDelete(a *ask) error {
+func (p *Pages) artifactDelete(a *page.Ask) error {
 	name, err := browse.ParseName(a.PathValue("artifact"))
 	if err != nil {
 		return err
 	}
 	if name.Tag != "" {
-		return invalid("artifact %s: it is deleted by its digest", name)
+		return page.Invalid("artifact %s: it is deleted by its digest", name)
 	}
-	ctx := auth.WithCaller(a.Context(), a.caller)
-	if err := p.cfg.Registry.DeleteManifest(ctx, name.Repository, name.Digest); err != nil {
+	ctx := auth.WithCaller(a.Context(), a.Caller)
+	if err := p.Registry.DeleteManifest(ctx, name.Repository, name.Digest); err != nil {
 		return err
 	}
-	notice := view.Notice{Text: a.language.Text("artifact.deleted")}
-	return p.done(a, "/projects/"+metadata.ProjectOf(name.Repository), notice)
+	notice := view.Notice{Text: a.Language.Text("artifact.deleted")}
+	return p.Done(a, "/projects/"+metadata.ProjectOf(name.Repository), notice)
 }

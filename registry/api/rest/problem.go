@@ -1,4 +1,4 @@
-package api
+package rest
 
 import (
 	"encoding/json"
@@ -38,12 +38,12 @@ func bodyError(err error) error {
 }
 
 // fail answers with the problem of an error.
-func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
-	e := errcode.For(err, errcode.Registry)
-	if e.Status >= http.StatusInternalServerError {
-		a.cfg.Log.ErrorContext(r.Context(), "API request failed", "method", r.Method, "path", r.URL.Path, "error", err)
+func (e *Edge) fail(w http.ResponseWriter, r *http.Request, err error) {
+	problem := errcode.For(err, errcode.Registry)
+	if problem.Status >= http.StatusInternalServerError {
+		e.Log.ErrorContext(r.Context(), "API request failed", "method", r.Method, "path", r.URL.Path, "error", err)
 	}
-	writeProblem(w, e)
+	writeProblem(w, problem)
 }
 
 func writeProblem(w http.ResponseWriter, e *errcode.Error) {
@@ -64,7 +64,7 @@ func writeProblem(w http.ResponseWriter, e *errcode.Error) {
 
 // NotFound answers to a path that there is not, or, with the methods that it
 // takes, to another method of one that there is.
-func (a *API) NotFound(w http.ResponseWriter, r *http.Request, allowed string) {
+func (*Edge) NotFound(w http.ResponseWriter, r *http.Request, allowed string) {
 	if allowed != "" {
 		w.Header().Set("Allow", allowed)
 		writeProblem(w, errcode.New(http.StatusMethodNotAllowed, errcode.Unsupported,

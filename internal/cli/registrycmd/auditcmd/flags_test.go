@@ -1,4 +1,4 @@
-package auditlist
+package auditcmd
 
 import (
 	"errors"

@@ -1,4 +1,4 @@
-package web
+package images
 
 import (
 	"errors"
@@ -10,6 +10,7 @@ import (
 	"cove/registry/auth"
 	"cove/registry/browse"
 	"cove/registry/metadata"
+	"cove/registry/web/page"
 	"cove/registry/web/view"
 )
 
@@ -27,18 +28,18 @@ type repositoryData struct {
 	MayDelete                  bool
 }
 
-func (p *Pages) repository(a *ask) error {
+func (p *Pages) repository(a *page.Ask) error {
 	repo := metadata.CanonicalName(a.PathValue("repository"))
 	d := repositoryData{Repository: repo, Project: metadata.ProjectOf(repo), URL: "/repositories/" + repo}
 	_, d.Short, _ = strings.Cut(repo, "/")
-	q := browse.TagQuery{Query: query(a), Order: browse.Newest}
+	q := browse.TagQuery{Query: page.Query(a), Order: browse.Newest}
 	if a.FormValue("order") == string(browse.ByName) {
 		q.Order = browse.ByName
 	}
 	d.Match, d.Order = q.Match, string(q.Order)
 	var more bool
 	var err error
-	if d.Tags, more, err = p.browse.Tags(a.Context(), a.caller, repo, q); err != nil {
+	if d.Tags, more, err = p.Browse.Tags(a.Context(), a.Caller, repo, q); err != nil {
 		return err
 	}
 	if more {
@@ -46,21 +47,21 @@ func (p *Pages) repository(a *ask) error {
 			"after": {d.Tags[len(d.Tags)-1].Cursor()}, "match": {q.Match}, "order": {d.Order},
 		}.Encode()
 	}
-	if d.Count, err = p.browse.CountTags(a.Context(), a.caller, repo); err != nil {
+	if d.Count, err = p.Browse.CountTags(a.Context(), a.Caller, repo); err != nil {
 		return err
 	}
 	if q.Last == "" && q.Match == "" {
-		if d.Untagged, err = p.browse.Untagged(a.Context(), a.caller, repo, untaggedShown); err != nil {
+		if d.Untagged, err = p.Browse.Untagged(a.Context(), a.Caller, repo, untaggedShown); err != nil {
 			return err
 		}
 	}
-	d.MayDelete = p.browse.May(a.Context(), a.caller, auth.Delete, d.Project)
+	d.MayDelete = p.Browse.May(a.Context(), a.Caller, auth.Delete, d.Project)
 	tag := "latest"
 	if len(d.Tags) > 0 {
 		tag = d.Tags[0].Name
 	}
-	d.Pull = "docker pull " + p.host(a) + "/" + repo + ":" + tag
-	return p.page(a, "repository", "projects", repo, d)
+	d.Pull = "docker pull " + p.Host(a) + "/" + repo + ":" + tag
+	return p.Page(a, "repository", "projects", repo, d)
 }
 
 // maxChosen bounds the tags that one request deletes.
@@ -68,40 +69,40 @@ const maxChosen = 1000
 
 // tagsDelete deletes the tags that were chosen, and offers to take it back: the
 // history of the tags between two of its entries says what they named.
-func (p *Pages) tagsDelete(a *ask) error {
+func (p *Pages) tagsDelete(a *page.Ask) error {
 	repo, chosen := metadata.CanonicalName(a.PathValue("repository")), a.PostForm["tag"]
 	back := "/repositories/" + repo
 	switch {
 	case len(chosen) == 0:
-		return p.done(a, back, view.Notice{Bad: true, Text: a.language.Text("tags.chosen.none")})
+		return p.Done(a, back, view.Notice{Bad: true, Text: a.Language.Text("tags.chosen.none")})
 	case len(chosen) > maxChosen:
-		return invalid("%d tags were chosen; at most %d are deleted at once", len(chosen), maxChosen)
+		return page.Invalid("%d tags were chosen; at most %d are deleted at once", len(chosen), maxChosen)
 	}
-	before, err := p.browse.TagHistory(a.Context())
+	before, err := p.Browse.TagHistory(a.Context())
 	if err != nil {
 		return err
 	}
-	ctx := auth.WithCaller(a.Context(), a.caller)
+	ctx := auth.WithCaller(a.Context(), a.Caller)
 	var gone []string
 	for _, tag := range chosen {
-		switch err := p.cfg.Registry.DeleteTag(ctx, repo, tag); {
+		switch err := p.Registry.DeleteTag(ctx, repo, tag); {
 		case err == nil:
 			gone = append(gone, tag)
 		case !errors.Is(err, errdefs.ErrNotFound): // by another, before
 			return err
 		}
 	}
-	after, err := p.browse.TagHistory(a.Context())
+	after, err := p.Browse.TagHistory(a.Context())
 	if err != nil {
 		return err
 	}
-	notice := view.Notice{Text: a.language.Count("tags.deleted", int64(len(gone)), some(gone))}
-	if len(gone) > 0 && p.browse.May(a.Context(), a.caller, auth.Push, metadata.ProjectOf(repo)) {
+	notice := view.Notice{Text: a.Language.Count("tags.deleted", int64(len(gone)), some(gone))}
+	if len(gone) > 0 && p.Browse.May(a.Context(), a.Caller, auth.Push, metadata.ProjectOf(repo)) {
 		notice.Undo = &view.Undo{Action: "/tags/restore/" + repo, Fields: map[string]string{
 			"after": strconv.FormatInt(before, 10), "until": strconv.FormatInt(after, 10),
 		}}
 	}
-	return p.done(a, back, notice)
+	return p.Done(a, back, notice)
 }
 
 // some names the first of many.
@@ -115,24 +116,24 @@ func some(names []string) string {
 
 // tagsRestore gives tags back that the caller has deleted between two entries of
 // the history. One that names something again by now stays as it is.
-func (p *Pages) tagsRestore(a *ask) error {
+func (p *Pages) tagsRestore(a *page.Ask) error {
 	repo := metadata.CanonicalName(a.PathValue("repository"))
 	after, errAfter := strconv.ParseInt(a.PostForm.Get("after"), 10, 64)
 	until, errUntil := strconv.ParseInt(a.PostForm.Get("until"), 10, 64)
 	if errAfter != nil || errUntil != nil {
-		return invalid("what to restore is no range of the tags' history")
+		return page.Invalid("what to restore is no range of the tags' history")
 	}
 	in := browse.Range{After: after, Until: until, N: maxChosen}
-	gone, err := p.browse.DeletedTags(a.Context(), a.caller, repo, in)
+	gone, err := p.Browse.DeletedTags(a.Context(), a.Caller, repo, in)
 	if err != nil {
 		return err
 	}
-	ctx := auth.WithCaller(a.Context(), a.caller)
+	ctx := auth.WithCaller(a.Context(), a.Caller)
 	restored := 0
 	for dgst, tags := range gone {
-		m, err := p.cfg.Registry.GetManifest(ctx, repo, dgst)
+		m, err := p.Registry.GetManifest(ctx, repo, dgst)
 		if err == nil {
-			_, err = p.cfg.Registry.PutManifest(ctx, repo, m, tags...)
+			_, err = p.Registry.PutManifest(ctx, repo, m, tags...)
 		}
 		switch {
 		case err == nil:
@@ -141,5 +142,5 @@ func (p *Pages) tagsRestore(a *ask) error {
 			return err
 		}
 	}
-	return p.done(a, "/repositories/"+repo, view.Notice{Text: a.language.Count("tags.restored", int64(restored))})
+	return p.Done(a, "/repositories/"+repo, view.Notice{Text: a.Language.Count("tags.restored", int64(restored))})
 }

@@ -1,4 +1,4 @@
-package web
+package images
 
 import (
 	"net/url"
@@ -9,6 +9,7 @@ import (
 
 	"cove/registry/browse"
 	"cove/registry/metadata"
+	"cove/registry/web/page"
 )
 
 type filesData struct {
@@ -35,7 +36,7 @@ func (d filesData) URL(at string) string {
 	return "/files/" + d.Pinned + "?" + v.Encode()
 }
 
-func (p *Pages) files(a *ask) error {
+func (p *Pages) files(a *page.Ask) error {
 	name, err := browse.ParseName(a.PathValue("artifact"))
 	if err != nil {
 		return err
@@ -43,10 +44,10 @@ func (p *Pages) files(a *ask) error {
 	q := browse.FilesQuery{Path: a.FormValue("path")}
 	if text := a.FormValue("layer"); text != "" {
 		if q.Layer, err = digest.Parse(text); err != nil {
-			return invalid("layer %q: %w", text, err)
+			return page.Invalid("layer %q: %w", text, err)
 		}
 	}
-	found, err := p.browse.Files(a.Context(), a.caller, name, q)
+	found, err := p.Browse.Files(a.Context(), a.Caller, name, q)
 	if err != nil {
 		return err
 	}
@@ -59,5 +60,5 @@ func (p *Pages) files(a *ask) error {
 	for at := found.Path; at != "" && at != "."; at = path.Dir(at) {
 		d.Parents = append([]string{at}, d.Parents...)
 	}
-	return p.page(a, "files", "projects", a.language.Text("files.title")+" · "+name.String(), d)
+	return p.Page(a, "files", "projects", a.Language.Text("files.title")+" · "+name.String(), d)
 }

@@ -1,7 +1,9 @@
-package metadata
+package people
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"time"
 
 	"cove/errdefs"
@@ -31,25 +33,25 @@ func scanUser(s db.Scanner) (u User, err error) {
 
 // UserByName returns an account, or errdefs.ErrNotFound.
 func (q Queries) UserByName(ctx context.Context, name string) (User, error) {
-	u, err := scanUser(q.q.Row(ctx, selectUser+"WHERE name = $1", name))
+	u, err := scanUser(q.Q.Row(ctx, selectUser+"WHERE name = $1", name))
 	return u, db.NotFound(err, "user %q does not exist", name)
 }
 
 // UserForUpdate is UserByName, and holds the account until the commit.
-func (tx *Tx) UserForUpdate(ctx context.Context, name string) (User, error) {
-	u, err := scanUser(tx.q.Row(ctx, selectUser+"WHERE name = $1"+tx.tx.ForUpdate, name))
+func (w Writer) UserForUpdate(ctx context.Context, name string) (User, error) {
+	u, err := scanUser(w.Tx.Row(ctx, selectUser+"WHERE name = $1"+w.Tx.ForUpdate, name))
 	return u, db.NotFound(err, "user %q does not exist", name)
 }
 
 // Users lists the accounts after last, at most n.
 func (q Queries) Users(ctx context.Context, last string, n int) ([]User, error) {
-	return db.All(ctx, q.q, scanUser, selectUser+"WHERE name > $1 ORDER BY name LIMIT $2", last, n)
+	return db.All(ctx, q.Q, scanUser, selectUser+"WHERE name > $1 ORDER BY name LIMIT $2", last, n)
 }
 
 // AddUser makes an account; one of that name is errdefs.ErrExists.
-func (tx *Tx) AddUser(ctx context.Context, name, passwordHash string, admin bool) error {
-	changed, err := tx.q.Exec(ctx, `INSERT INTO users (id, name, password_hash, admin, created_at) VALUES ($1, $2, $3, $4, $5)
-		ON CONFLICT (name) DO NOTHING`, tx.tx.NewID(), name, passwordHash, number(admin), db.Micros(tx.tx.Now))
+func (w Writer) AddUser(ctx context.Context, name, passwordHash string, admin bool) error {
+	changed, err := w.Tx.Exec(ctx, `INSERT INTO users (id, name, password_hash, admin, created_at) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (name) DO NOTHING`, w.Tx.NewID(), name, passwordHash, db.Number(admin), db.Micros(w.Tx.Now))
 	if err == nil && changed == 0 {
 		return errdefs.Errorf(errdefs.ErrExists, "user %q exists already", name)
 	}
@@ -57,8 +59,8 @@ func (tx *Tx) AddUser(ctx context.Context, name, passwordHash string, admin bool
 }
 
 // SetPassword changes a password and ends the tokens issued before.
-func (tx *Tx) SetPassword(ctx context.Context, name, passwordHash string) error {
-	changed, err := tx.q.Exec(ctx, "UPDATE users SET password_hash = $2, epoch = epoch + 1 WHERE name = $1", name,
+func (w Writer) SetPassword(ctx context.Context, name, passwordHash string) error {
+	changed, err := w.Tx.Exec(ctx, "UPDATE users SET password_hash = $2, epoch = epoch + 1 WHERE name = $1", name,
 		passwordHash)
 	return changedUser(changed, err, name)
 }
@@ -66,22 +68,22 @@ func (tx *Tx) SetPassword(ctx context.Context, name, passwordHash string) error 
 // SetUser says whether an account is an administrator's and whether it is
 // disabled, and ends what was issued to it before. The last administrator who may
 // sign in is errdefs.ErrConflict.
-func (tx *Tx) SetUser(ctx context.Context, name string, admin, disabled bool) error {
+func (w Writer) SetUser(ctx context.Context, name string, admin, disabled bool) error {
 	if !admin || disabled {
-		if err := tx.keepAdmin(ctx, name); err != nil {
+		if err := w.keepAdmin(ctx, name); err != nil {
 			return err
 		}
 	}
-	changed, err := tx.q.Exec(ctx, "UPDATE users SET admin = $2, disabled = $3, epoch = epoch + 1 WHERE name = $1", name,
-		number(admin), number(disabled))
+	changed, err := w.Tx.Exec(ctx, "UPDATE users SET admin = $2, disabled = $3, epoch = epoch + 1 WHERE name = $1", name,
+		db.Number(admin), db.Number(disabled))
 	return changedUser(changed, err, name)
 }
 
 // keepAdmin is errdefs.ErrConflict for the last administrator: nobody would be
 // left who may do everything.
-func (tx *Tx) keepAdmin(ctx context.Context, name string) error {
-	admins, err := db.All(ctx, tx.q, db.ScanString,
-		"SELECT name FROM users WHERE admin = 1 AND disabled = 0 ORDER BY name"+tx.tx.ForUpdate)
+func (w Writer) keepAdmin(ctx context.Context, name string) error {
+	admins, err := db.All(ctx, w.Tx, db.ScanString,
+		"SELECT name FROM users WHERE admin = 1 AND disabled = 0 ORDER BY name"+w.Tx.ForUpdate)
 	if err != nil {
 		return err
 	}
@@ -94,15 +96,15 @@ func (tx *Tx) keepAdmin(ctx context.Context, name string) error {
 
 // RemoveUser removes an account and its memberships. The last administrator is
 // errdefs.ErrConflict.
-func (tx *Tx) RemoveUser(ctx context.Context, name string) error {
-	if err := tx.keepAdmin(ctx, name); err != nil {
+func (w Writer) RemoveUser(ctx context.Context, name string) error {
+	if err := w.keepAdmin(ctx, name); err != nil {
 		return err
 	}
-	if _, err := tx.q.Exec(ctx, "DELETE FROM members WHERE user_id IN (SELECT id FROM users WHERE name = $1)",
+	if _, err := w.Tx.Exec(ctx, "DELETE FROM members WHERE user_id IN (SELECT id FROM users WHERE name = $1)",
 		name); err != nil {
 		return db.Unavailable(err)
 	}
-	changed, err := tx.q.Exec(ctx, "DELETE FROM users WHERE name = $1", name)
+	changed, err := w.Tx.Exec(ctx, "DELETE FROM users WHERE name = $1", name)
 	return changedUser(changed, err, name)
 }
 
@@ -114,12 +116,12 @@ func changedUser(changed int64, err error, name string) error {
 }
 
 // SetRole makes a user a member of a project; role 0 ends the membership.
-func (tx *Tx) SetRole(ctx context.Context, projectID, userID int64, role int) error {
+func (w Writer) SetRole(ctx context.Context, projectID, userID int64, role int) error {
 	if role == 0 {
-		_, err := tx.q.Exec(ctx, "DELETE FROM members WHERE project_id = $1 AND user_id = $2", projectID, userID)
+		_, err := w.Tx.Exec(ctx, "DELETE FROM members WHERE project_id = $1 AND user_id = $2", projectID, userID)
 		return db.Unavailable(err)
 	}
-	_, err := tx.q.Exec(ctx, `INSERT INTO members (project_id, user_id, role) VALUES ($1, $2, $3)
+	_, err := w.Tx.Exec(ctx, `INSERT INTO members (project_id, user_id, role) VALUES ($1, $2, $3)
 		ON CONFLICT (project_id, user_id) DO UPDATE SET role = excluded.role`, projectID, userID, role)
 	return db.Unavailable(err)
 }
@@ -135,10 +137,10 @@ type Standing struct {
 func (q Queries) Standing(ctx context.Context, project string, userID int64) (Standing, error) {
 	var st Standing
 	var public int64
-	err := q.q.Row(ctx, `SELECT p.public, COALESCE(m.role, 0) FROM projects p
+	err := q.Q.Row(ctx, `SELECT p.public, COALESCE(m.role, 0) FROM projects p
 		LEFT JOIN members m ON m.project_id = p.id AND m.user_id = $2 WHERE p.name = $1`,
 		project, userID).Scan(&public, &st.Role)
-	if isEmpty(err) {
+	if errors.Is(err, sql.ErrNoRows) {
 		return st, nil
 	}
 	st.ProjectExists, st.ProjectPublic = true, public != 0

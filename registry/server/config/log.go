@@ -1,4 +1,4 @@
-package server
+package config
 
 import (
 	"io"
@@ -7,8 +7,8 @@ import (
 	"cove/errdefs"
 )
 
-// handler is the slog handler that the configuration asks for.
-func (l Log) handler(w io.Writer) (slog.Handler, error) {
+// Handler is the slog handler that the configuration asks for.
+func (l Log) Handler(w io.Writer) (slog.Handler, error) {
 	var level slog.Level
 	if l.Level != "" {
 		if err := level.UnmarshalText([]byte(l.Level)); err != nil {

@@ -1,4 +1,4 @@
-package api
+package rest
 
 import (
 	"encoding/json"
@@ -15,17 +15,17 @@ import (
 // object is one of the document's JSON objects.
 type object map[string]any
 
-// document answers with the OpenAPI document (3.0.3) of the table.
-func (a *API) document(*ask) (any, error) {
+// Document is the OpenAPI document (3.0.3) of a table.
+func Document(table []Operation) (json.RawMessage, error) {
 	paths, schemas := object{}, object{}
-	for _, op := range a.table() {
-		path, params := parsePath(op.path)
+	for _, op := range table {
+		path, params := parsePath(op.Path)
 		entry, ok := paths[path].(object)
 		if !ok {
 			entry = object{}
 			paths[path] = entry
 		}
-		entry[strings.ToLower(op.method)] = op.describe(params, schemas)
+		entry[strings.ToLower(op.Method)] = op.describe(params, schemas)
 	}
 	schemaOf(reflect.TypeFor[Problem](), schemas)
 	text, err := json.Marshal(object{
@@ -47,7 +47,7 @@ var part = regexp.MustCompile(`\{([a-z]+)(\.\.\.)?\}`)
 // that takes slashes too is described as such: OpenAPI has no word for it.
 func parsePath(path string) (named string, params []object) {
 	for _, m := range part.FindAllStringSubmatch(path, -1) {
-		p := object{"name": m[1], "in": "path", "required": true, "schema": object{"type": kindText}}
+		p := object{"name": m[1], "in": "path", "required": true, "schema": object{"type": KindText}}
 		if m[2] != "" {
 			p["description"] = "with its slashes as they are"
 		}
@@ -57,42 +57,42 @@ func parsePath(path string) (named string, params []object) {
 }
 
 // describe is the operation as the document has it.
-func (op operation) describe(params []object, schemas object) object {
-	for _, q := range op.query {
+func (op Operation) describe(params []object, schemas object) object {
+	for _, q := range op.Query {
 		params = append(params, object{
-			"name": q.name, "in": "query", "description": q.about, "schema": object{"type": q.kind},
+			"name": q.Name, "in": "query", "description": q.About, "schema": object{"type": q.Kind},
 		})
 	}
-	if op.method == http.MethodPatch {
+	if op.Method == http.MethodPatch {
 		params = append(params, object{
-			"name": "If-Match", "in": "header", "schema": object{"type": kindText},
+			"name": "If-Match", "in": "header", "schema": object{"type": KindText},
 			"description": "the ETag of what was seen; if it has changed since, nothing is done (412)",
 		})
 	}
-	answer := object{"description": http.StatusText(op.status)}
-	if op.answer != nil {
-		answer["content"] = jsonOf("application/json", schemaOf(reflect.TypeOf(op.answer), schemas))
+	answer := object{"description": http.StatusText(op.Status)}
+	if op.Answer != nil {
+		answer["content"] = jsonOf("application/json", schemaOf(reflect.TypeOf(op.Answer), schemas))
 	}
-	answers := object{strconv.Itoa(op.status): answer, "default": object{
+	answers := object{strconv.Itoa(op.Status): answer, "default": object{
 		"description": "what went wrong",
 		"content":     jsonOf("application/problem+json", object{"$ref": "#/components/schemas/Problem"}),
 	}}
-	if op.etag && op.method == http.MethodGet {
+	if op.ETag && op.Method == http.MethodGet {
 		answers["304"] = object{"description": http.StatusText(http.StatusNotModified)}
 	}
 	described := object{
-		"operationId": op.id, "summary": op.summary, "responses": answers,
+		"operationId": op.ID, "summary": op.Summary, "responses": answers,
 		// without credentials too: the answer is then what anyone may see
 		"security":       []object{{"basic": []string{}}, {}},
-		"x-takes-right":  string(op.right),
-		"x-right-object": op.object,
+		"x-takes-right":  string(op.Right),
+		"x-right-object": op.Object,
 	}
 	if params != nil {
 		described["parameters"] = params
 	}
-	if op.body != nil {
+	if op.Body != nil {
 		described["requestBody"] = object{
-			"required": true, "content": jsonOf("application/json", schemaOf(reflect.TypeOf(op.body), schemas)),
+			"required": true, "content": jsonOf("application/json", schemaOf(reflect.TypeOf(op.Body), schemas)),
 		}
 	}
 	return described
@@ -107,7 +107,7 @@ var timeType = reflect.TypeFor[time.Time]()
 func schemaOf(t reflect.Type, schemas object) object {
 	switch {
 	case t == timeType:
-		return object{"type": kindText, "format": "date-time"}
+		return object{"type": KindText, "format": "date-time"}
 	case t.Kind() == reflect.Pointer:
 		return schemaOf(t.Elem(), schemas)
 	}
@@ -115,7 +115,7 @@ func schemaOf(t reflect.Type, schemas object) object {
 	case reflect.Bool:
 		return object{"type": "boolean"}
 	case reflect.Int, reflect.Int64:
-		return object{"type": kindNumber, "format": "int64"}
+		return object{"type": KindNumber, "format": "int64"}
 	case reflect.Slice:
 		return object{"type": "array", "items": schemaOf(t.Elem(), schemas)}
 	case reflect.Map:
@@ -123,7 +123,7 @@ func schemaOf(t reflect.Type, schemas object) object {
 	case reflect.Struct:
 		return structOf(t, schemas)
 	}
-	return object{"type": kindText}
+	return object{"type": KindText}
 }
 
 func structOf(t reflect.Type, schemas object) object {

@@ -1,21 +1,24 @@
-package registrycmd
+// Package projectcmd is the registry's commands on projects.
+package projectcmd
 
 import (
 	"github.com/spf13/cobra"
 
+	"cove/internal/cli/registrycmd/command"
 	"cove/registry/auth"
 	"cove/registry/metadata"
 	"cove/registry/server"
 )
 
-func newProject() *cobra.Command {
-	return group("project", "Make projects and say who may use them",
+// New is the command "project" with those below it.
+func New() *cobra.Command {
+	return command.Group("project", "Make projects and say who may use them",
 		newProjectCreate(), newProjectList(), newProjectMember(),
 		newProjectVisibility("public", true), newProjectVisibility("private", false), newProjectRemove())
 }
 
 func newProjectCreate() *cobra.Command {
-	var t target
+	var t command.Target
 	var public bool
 	cmd := &cobra.Command{
 		Use:   "create NAME",
@@ -24,57 +27,59 @@ func newProjectCreate() *cobra.Command {
 by the administrator to a project that does not exist makes it too.`,
 		Example: `  registry project create team
   registry project create mirror --public --root /srv/registry`,
-		Args: args(cobra.ExactArgs(1)),
+		Args: command.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
-			return t.administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
+			return t.Administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
 				return s.Projects.Create(cmd.Context(), by, a[0], public)
 			})
 		},
 	}
-	t.flags(cmd)
+	t.Flags(cmd)
 	cmd.Flags().BoolVar(&public, "public", false, "let everyone pull from it, signed in or not")
 	return cmd
 }
 
 func newProjectList() *cobra.Command {
-	var t target
+	var t command.Target
 	var quiet bool
 	cmd := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List the projects",
 		Example: `  registry project list --root /srv/registry`,
-		Args:    args(cobra.MaximumNArgs(0)),
+		Args:    command.Args(cobra.MaximumNArgs(0)),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			out := newTable(cmd, quiet, "PUBLIC", "CREATED")
-			return out.flush(t.administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
+			out := command.NewTable(cmd, quiet, "PUBLIC", "CREATED")
+			return out.Flush(t.Administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
 				return s.Projects.List(cmd.Context(), by, func(p metadata.Project) error {
-					return out.row(p.Name, yes(p.Public), stamp(p.CreatedAt))
+					return out.Row(p.Name, command.Yes(p.Public), command.Stamp(p.CreatedAt))
 				})
 			}))
 		},
 	}
-	t.flags(cmd)
+	t.Flags(cmd)
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "only names")
 	return cmd
 }
 
 func newProjectRemove() *cobra.Command {
-	var t target
+	var t command.Target
 	cmd := &cobra.Command{
 		Use: "rm NAME…", Aliases: []string{"remove"}, Short: "Remove projects that hold no images",
 		Example: `  registry project rm team`,
-		Args:    args(cobra.MinimumNArgs(1)),
+		Args:    command.Args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, names []string) error {
-			return t.administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
-				return each(names, func(name string) error { return s.Projects.Remove(cmd.Context(), by, name) })
+			return t.Administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
+				return command.Each(names, func(name string) error {
+					return s.Projects.Remove(cmd.Context(), by, name)
+				})
 			})
 		},
 	}
-	t.flags(cmd)
+	t.Flags(cmd)
 	return cmd
 }
 
 func newProjectMember() *cobra.Command {
-	var t target
+	var t command.Target
 	cmd := &cobra.Command{
 		Use:   "member PROJECT USER ROLE",
 		Short: "Give a user a role in a project",
@@ -87,19 +92,19 @@ func newProjectMember() *cobra.Command {
   project-admin  everything in the project
   none           is no member any more`,
 		Example: `  registry project member team alice developer`,
-		Args:    args(cobra.ExactArgs(3)),
+		Args:    command.Args(cobra.ExactArgs(3)),
 		RunE: func(cmd *cobra.Command, a []string) error {
-			return t.administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
+			return t.Administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
 				return s.Projects.SetRole(cmd.Context(), by, a[0], a[1], a[2])
 			})
 		},
 	}
-	t.flags(cmd)
+	t.Flags(cmd)
 	return cmd
 }
 
 func newProjectVisibility(word string, public bool) *cobra.Command {
-	var t target
+	var t command.Target
 	short := "Let only members pull from a project"
 	if public {
 		short = "Let everyone pull from a project, signed in or not"
@@ -107,13 +112,13 @@ func newProjectVisibility(word string, public bool) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: word + " PROJECT", Short: short,
 		Example: "  registry project " + word + " library",
-		Args:    args(cobra.ExactArgs(1)),
+		Args:    command.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
-			return t.administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
+			return t.Administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
 				return s.Projects.SetPublic(cmd.Context(), by, a[0], public)
 			})
 		},
 	}
-	t.flags(cmd)
+	t.Flags(cmd)
 	return cmd
 }

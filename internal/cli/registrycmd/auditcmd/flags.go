@@ -1,6 +1,4 @@
-// Package auditlist asks for lines of a registry's audit log by flags, and prints
-// them.
-package auditlist
+package auditcmd
 
 import (
 	"fmt"

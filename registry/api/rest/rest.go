@@ -1,0 +1,317 @@
+// Package rest is what every operation of the registry's own HTTP API has around
+// it: who asks and whether he may, what he may send, how answers, pages, entity tags
+// and problems (RFC 9457) look, and the OpenAPI document that is made of the table.
+// What the operations are and do is package rest's.
+package rest
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"cove/distribution/errcode"
+	"cove/errdefs"
+	"cove/registry/auth"
+	"cove/registry/browse"
+)
+
+// Base is the path below which everything is.
+const Base = "/api/v1"
+
+const (
+	maxBody  = 64 << 10
+	maxLimit = 100
+	perPage  = 50
+)
+
+// Edge guards operations. It is safe for concurrent use.
+type Edge struct {
+	DB    auth.Standings
+	Judge auth.Judge
+	// Identify finds out who asks; see auth.Authorizer.
+	Identify func(*http.Request) (auth.Caller, error)
+	Log      *slog.Logger
+	// Origins refuses what browsers send from other sites.
+	Origins *http.CrossOriginProtection
+}
+
+// Operation is one method of one path.
+type Operation struct {
+	Method, Path string // with parts in braces, as http.ServeMux has them
+	Right        auth.Right
+	Object       string // what the request is about
+	ID, Summary  string // its name in the document, and what it does
+	Query        []Parameter
+	Body, Answer any // zero values of what is read and answered; nil for nothing
+	Status       int // of the answer
+	ETag         bool
+	Serve        func(*Ask) (any, error)
+}
+
+// Parameter is one of a request's query.
+type Parameter struct{ Name, About, Kind string }
+
+// The kinds of parameters: of a JSON schema.
+const (
+	KindText   = "string"
+	KindNumber = "integer"
+)
+
+// PageOf adds what every list takes to the parameters of one.
+func PageOf(more ...Parameter) []Parameter {
+	return append([]Parameter{
+		{"limit", "how many entries at most, 1 to 100; 50 if it is not said", KindNumber},
+		{"after", `"next" of the page before`, KindText},
+	}, more...)
+}
+
+// Ask is one request.
+type Ask struct {
+	*http.Request
+	W      http.ResponseWriter
+	Caller auth.Caller
+	Query  url.Values
+	Limit  int // of a page
+}
+
+// Handle is everything around a handler: who asks, whether he may, what he may
+// send, and what becomes of the answer or the error.
+func (e *Edge) Handle(op Operation) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Cache-Control", "private, no-cache")
+		w.Header().Set("Vary", "Authorization")
+		asked := &Ask{Request: r, W: w}
+		answer, err := e.run(asked, op)
+		if err != nil {
+			e.fail(w, r, err)
+			return
+		}
+		asked.answer(op, answer)
+	}
+}
+
+func (e *Edge) run(asked *Ask, op Operation) (any, error) {
+	if err := e.admit(asked, op); err != nil {
+		return nil, err
+	}
+	if err := asked.check(op); err != nil {
+		return nil, err
+	}
+	return op.Serve(asked)
+}
+
+// admit finds out who asks, and whether the request may go on.
+func (e *Edge) admit(asked *Ask, op Operation) (err error) {
+	if err := e.Origins.Check(asked.Request); err != nil {
+		return errdefs.Errorf(errdefs.ErrDenied, "this request was sent by a page of another site")
+	}
+	if asked.Caller, err = e.Identify(asked.Request); err != nil {
+		return err
+	}
+	if asked.Caller.Token() {
+		return errdefs.Errorf(errdefs.ErrUnauthenticated,
+			"a token of the registry is for images alone; use a name and password")
+	}
+	if !clean(asked.URL.Path) {
+		return Invalid("the path is no text")
+	}
+	project, err := projectOf(asked.Request)
+	if err != nil {
+		return err
+	}
+	switch op.Right {
+	case auth.Open:
+		return nil
+	case auth.SignIn:
+		if asked.Caller.Name == "" {
+			return errdefs.Errorf(errdefs.ErrUnauthenticated, "authentication required")
+		}
+		return nil
+	}
+	return e.Judge.Permit(asked.Context(), e.DB, asked.Caller, op.Right, project)
+}
+
+// projectOf is the project that the request's path is about; "" if it is about none.
+func projectOf(r *http.Request) (string, error) {
+	return browse.ProjectOf(r.PathValue("repository"), r.PathValue("artifact"), r.PathValue("project"))
+}
+
+// check refuses what the operation would not look at: a misspelt filter must not
+// answer with everything.
+func (asked *Ask) check(op Operation) (err error) {
+	if asked.Query, err = url.ParseQuery(asked.URL.RawQuery); err != nil {
+		return Invalid("query: %w", err)
+	}
+	known := map[string]Parameter{}
+	for _, p := range op.Query {
+		known[p.Name] = p
+	}
+	for name, values := range asked.Query {
+		switch p, ok := known[name]; {
+		case !ok:
+			return Invalid("query: there is no parameter %q here", name)
+		case len(values) > 1:
+			return Invalid("query: %q is given %d times", name, len(values))
+		case p.Kind == KindText && !clean(values[0]):
+			return Invalid("query: %q is no text", name)
+		}
+	}
+	asked.Limit = perPage
+	if text := asked.Query.Get("limit"); text != "" {
+		asked.Limit, err = strconv.Atoi(text)
+		if err != nil || asked.Limit < 1 || asked.Limit > maxLimit {
+			return Invalid("query: limit %q is not a number from 1 to %d", text, maxLimit)
+		}
+	}
+	if asked.Header.Get("If-Match") != "" && (op.Method != http.MethodPatch) {
+		return Invalid("If-Match is looked at where something is changed (PATCH)")
+	}
+	return nil
+}
+
+// clean says that a text may be asked of every database.
+func clean(text string) bool { return utf8.ValidString(text) && !strings.ContainsRune(text, 0) }
+
+// Read reads the body into what the operation wants.
+func (asked *Ask) Read(into any) error {
+	kind, _, _ := strings.Cut(asked.Header.Get("Content-Type"), ";")
+	if !strings.EqualFold(strings.TrimSpace(kind), "application/json") {
+		return errUnread
+	}
+	dec := json.NewDecoder(http.MaxBytesReader(asked.W, asked.Body, maxBody))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(into); err != nil {
+		return bodyError(err)
+	}
+	if dec.More() {
+		return Invalid("body: there is more after the JSON object")
+	}
+	return nil
+}
+
+// answer writes what a handler returned.
+func (asked *Ask) answer(op Operation, v any) {
+	if op.Answer == nil && v == nil {
+		asked.W.WriteHeader(op.Status)
+		return
+	}
+	body, err := encode(v)
+	if err != nil { // no type of this package fails to encode
+		writeProblem(asked.W, errcode.For(err, errcode.Registry))
+		return
+	}
+	h := asked.W.Header()
+	if op.ETag {
+		tag := etagOf(body)
+		h.Set("ETag", tag)
+		if op.Method == http.MethodGet && matches(asked.Header.Get("If-None-Match"), tag) {
+			asked.W.WriteHeader(http.StatusNotModified)
+			return
+		}
+	}
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	asked.W.WriteHeader(op.Status)
+	_, _ = asked.W.Write(body) // the client is gone; nobody is left to tell
+}
+
+func encode(v any) ([]byte, error) {
+	if doc, ok := v.(json.RawMessage); ok {
+		return doc, nil
+	}
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return out.Bytes(), err
+}
+
+func etagOf(body []byte) string {
+	sum := sha256.Sum256(body)
+	return `"` + base64.RawURLEncoding.EncodeToString(sum[:18]) + `"`
+}
+
+// matches says whether a list of entity tags has this one (RFC 9110, 13.1).
+func matches(list, tag string) bool {
+	for one := range strings.SplitSeq(list, ",") {
+		if one = strings.TrimPrefix(strings.TrimSpace(one), "W/"); one == tag || one == "*" {
+			return true
+		}
+	}
+	return false
+}
+
+// Unchanged is the precondition of a change: that If-Match, if it was sent, names
+// the object as it is now.
+func (asked *Ask) Unchanged(now any) error {
+	want := asked.Header.Get("If-Match")
+	if want == "" {
+		return nil
+	}
+	body, err := encode(now)
+	if err != nil {
+		return err
+	}
+	if strings.Contains(want, "W/") || !matches(want, etagOf(body)) { // a weak one never matches
+		return errChanged
+	}
+	return nil
+}
+
+// PageTo answers with a page of a list, and says where the next is.
+func PageTo[T any](asked *Ask, items []T, next string) Page[T] {
+	if items == nil {
+		items = []T{}
+	}
+	if next != "" {
+		q := url.Values{}
+		for name, values := range asked.Query {
+			q[name] = values
+		}
+		q.Set("after", next)
+		asked.W.Header().Set("Link", "<"+asked.URL.EscapedPath()+"?"+q.Encode()+`>; rel="next"`)
+	}
+	return Page[T]{items, next}
+}
+
+func Invalid(format string, args ...any) error {
+	return errdefs.Errorf(errdefs.ErrInvalid, format, args...)
+}
+
+// Page is a part of a list. Next, if it is not empty, is what to give as "after"
+// for the next one.
+type Page[T any] struct {
+	Items []T    `json:"items"`
+	Next  string `json:"next,omitempty"`
+}
+
+// Next is where the next page of a list begins; "" if there is none.
+func Next[T any](more bool, items []T, cursor func(T) string) string {
+	if !more {
+		return ""
+	}
+	return cursor(items[len(items)-1])
+}
+
+// List is what of a list was asked for.
+func (asked *Ask) List() browse.Query {
+	return browse.Query{Match: asked.Query.Get("match"), Last: asked.Query.Get("after"), N: asked.Limit}
+}
+
+// Moment is a time, nil if there is none.
+func Moment(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}

@@ -1,0 +1,27 @@
+// Package images has the pages of what is stored: a repository with its tags, an
+// artifact in depth, and the files of its layers.
+package images
+
+import (
+	"cove/registry/auth"
+	"cove/registry/web/page"
+)
+
+// Pages are the handlers. They are safe for concurrent use.
+type Pages struct{ *page.Desk }
+
+// New returns the pages.
+func New(desk *page.Desk) *Pages { return &Pages{desk} }
+
+// Rows are the routes of the pages.
+func (p *Pages) Rows() []page.Row {
+	get, post := page.Get, page.Post
+	return []page.Row{
+		get("/repositories/{repository...}", auth.Pull, "repository", p.repository),
+		post("/tags/delete/{repository...}", auth.Delete, "repository", p.tagsDelete),
+		post("/tags/restore/{repository...}", auth.Push, "repository", p.tagsRestore),
+		get("/artifacts/{artifact...}", auth.Pull, "manifest", p.artifact),
+		get("/files/{artifact...}", auth.Pull, "manifest", p.files),
+		post("/artifacts/delete/{artifact...}", auth.Delete, "manifest", p.artifactDelete),
+	}
+}

@@ -1,0 +1,366 @@
+// Package page is what every page has around it: who asks and whether he may, the
+// headers that protect the reader, and how pages, errors and the answers to forms
+// look. What the pages show is for the packages beside it.
+package page
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"cove/distribution"
+	"cove/distribution/errcode"
+	"cove/errdefs"
+	"cove/registry/auth"
+	"cove/registry/browse"
+	"cove/registry/edge"
+	"cove/registry/metadata"
+	"cove/registry/web/message"
+	"cove/registry/web/session"
+	"cove/registry/web/view"
+)
+
+const (
+	maxForm = 256 << 10 // bytes of a form
+	PerPage = 50        // rows of a list
+)
+
+// policy of what a page may load and do: nothing but what this registry serves.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+	"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+
+// Desk serves pages. It is safe for concurrent use.
+type Desk struct {
+	Config
+	Browse    *browse.Browser
+	Guard     *session.Guard
+	Views     *view.Views
+	Languages *message.Catalogue
+}
+
+// Config is what the pages need around them. All but ExternalURL is required.
+type Config struct {
+	DB       *metadata.DB
+	Registry distribution.Registry // what is deleted and read goes through it
+	Judge    auth.Judge
+	Sessions *session.Store
+	Log      *slog.Logger
+	// ExternalURL is where clients reach the registry; "" means as the request did.
+	ExternalURL string
+	Now         func() time.Time
+}
+
+// New returns a Desk.
+func New(cfg Config) (*Desk, error) {
+	p := &Desk{Config: cfg, Browse: browse.New(cfg.DB, cfg.Registry, cfg.Judge)}
+	var err error
+	if p.Guard, err = session.NewGuard(cfg.ExternalURL); err != nil {
+		return nil, err
+	}
+	if p.Languages, err = message.Load(); err != nil {
+		return nil, err
+	}
+	p.Views, err = view.New()
+	return p, err
+}
+
+// Row is one method of one path, and the right that it takes.
+type Row struct {
+	Method, Path string // with parts in braces, as http.ServeMux has them
+	Right        auth.Right
+	Object       string // what the request is about
+	Serve        func(*Ask) error
+}
+
+// Get is a row of a page that is looked at.
+func Get(path string, right auth.Right, object string, serve func(*Ask) error) Row {
+	return Row{http.MethodGet, path, right, object, serve}
+}
+
+// Post is a row of a form that is sent.
+func Post(path string, right auth.Right, object string, serve func(*Ask) error) Row {
+	return Row{http.MethodPost, path, right, object, serve}
+}
+
+// Ask is one request to a page.
+type Ask struct {
+	*http.Request
+	W        http.ResponseWriter
+	Caller   auth.Caller // the zero Caller is a visitor
+	Language *message.Language
+}
+
+// Handle is everything around a handler: headers, who asks, whether he may, and
+// what becomes of an error.
+func (p *Desk) Handle(rw Row) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		protect(w.Header())
+		a := &Ask{Request: r, W: w, Language: p.chosen(r)}
+		err := p.admit(a, rw)
+		if err == nil {
+			err = rw.Serve(a)
+		}
+		if err != nil {
+			p.fail(a, err)
+		}
+	}
+}
+
+// protect sets what every answer tells the browser.
+func protect(h http.Header) {
+	h.Set("Content-Security-Policy", policy)
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "same-origin")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Cache-Control", "no-store")
+}
+
+// admit finds out who asks, and whether the request may go on.
+func (p *Desk) admit(a *Ask, rw Row) error {
+	if token := p.Guard.Token(a.Request); token != "" {
+		found, err := p.Sessions.Find(a.Context(), token, p.Now())
+		switch {
+		case err == nil:
+			a.Caller = found.Caller
+		case !errors.Is(err, errdefs.ErrUnauthenticated):
+			return err
+		}
+	}
+	a.Body = http.MaxBytesReader(a.W, a.Body, maxForm)
+	if err := a.ParseForm(); err != nil {
+		return errdefs.Errorf(errdefs.ErrInvalid, "form: %w", err)
+	}
+	if err := checkText(a.Request); err != nil {
+		return err
+	}
+	project, err := projectOf(a.Request)
+	if err != nil {
+		return err
+	}
+	switch rw.Right {
+	case auth.Open:
+	case auth.SignIn:
+		if a.Caller.Name == "" {
+			return errdefs.Errorf(errdefs.ErrUnauthenticated, "sign in first")
+		}
+	default:
+		if err := p.Judge.Permit(a.Context(), p.DB, a.Caller, rw.Right, project); err != nil {
+			return err
+		}
+	}
+	if a.Method == http.MethodPost {
+		return p.Guard.Check(a.Request)
+	}
+	return nil
+}
+
+// checkText refuses what is no text: PostgreSQL takes neither a NUL nor bytes that
+// are no UTF-8, and no name has any. Call it after the form was parsed.
+func checkText(r *http.Request) error {
+	texts := []string{r.URL.Path}
+	for name, values := range r.Form {
+		texts = append(append(texts, name), values...)
+	}
+	for _, text := range texts {
+		if !utf8.ValidString(text) || strings.Contains(text, "\x00") {
+			return errdefs.Errorf(errdefs.ErrInvalid, "the request holds bytes that are no text")
+		}
+	}
+	return nil
+}
+
+// projectOf is the project that the request's path is about; "" if it is about none.
+func projectOf(r *http.Request) (string, error) {
+	return browse.ProjectOf(r.PathValue("repository"), r.PathValue("artifact"), r.PathValue("project"))
+}
+
+// Page answers with a page.
+func (p *Desk) Page(a *Ask, name, section, title string, data any) error {
+	return p.Show(a, http.StatusOK, &view.Page{Name: name, Section: section, Title: title, Data: data})
+}
+
+// Show answers with a page of a status. What every page has is added to it.
+func (p *Desk) Show(a *Ask, status int, pg *view.Page) error {
+	pg.Language, pg.Languages, pg.Caller = a.Language, p.Languages.Languages(), a.Caller
+	pg.Host, pg.Path, pg.Theme = p.Host(a), a.URL.RequestURI(), themeOf(a.Request)
+	if pg.Notice == nil {
+		pg.Notice = p.noticed(a)
+	}
+	pg.FormToken = p.Guard.FormToken(a.W, a.Request)
+	a.W.Header().Add("Vary", "Cookie, Accept-Language")
+	return p.Views.Render(a.W, a.Request, status, pg)
+}
+
+// Again answers a form that was filled in wrongly with its page, which says why.
+func (p *Desk) Again(a *Ask, pg *view.Page, text string) error {
+	pg.Notice = &view.Notice{Bad: true, Text: text}
+	return p.Show(a, http.StatusUnprocessableEntity, pg)
+}
+
+// fail answers with the page of an error. Who is not signed in is sent to do it.
+func (p *Desk) fail(a *Ask, err error) {
+	e := errcode.For(err, errcode.Registry)
+	if e.Status >= http.StatusInternalServerError {
+		p.Log.ErrorContext(a.Context(), "page failed", "method", a.Method, "path", a.URL.Path, "error", err)
+	}
+	if e.Status == http.StatusUnauthorized && a.Method != http.MethodPost {
+		a.Redirect("/sign-in?next=" + url.QueryEscape(a.URL.RequestURI()))
+		return
+	}
+	if e.RetryAfter > 0 {
+		a.W.Header().Set("Retry-After", strconv.Itoa(int(e.RetryAfter.Seconds())+1))
+	}
+	p.Failed(a.W, a.Request, e.Status, detail(e))
+}
+
+// detail is what a page tells of an error besides its kind: nothing of those that
+// may name what is not the reader's to know.
+func detail(e *errcode.Error) string {
+	if e.Status >= http.StatusInternalServerError {
+		return ""
+	}
+	return e.Message
+}
+
+// failure is what the page of an error shows.
+type failure struct {
+	Status int
+	Detail string
+	SignIn string // where to go after a sign-in that would help; "" if none would
+}
+
+// Failed answers with the page of an error.
+func (p *Desk) Failed(w http.ResponseWriter, r *http.Request, status int, detail string) {
+	a := &Ask{Request: r, W: w, Language: p.chosen(r)}
+	protect(w.Header())
+	if token := p.Guard.Token(r); token != "" {
+		if found, err := p.Sessions.Find(r.Context(), token, p.Now()); err == nil {
+			a.Caller = found.Caller
+		}
+	}
+	shown := status
+	if key := "error." + strconv.Itoa(status) + ".title"; !a.Language.Has(key) {
+		shown = http.StatusInternalServerError
+		if status < shown {
+			shown = http.StatusBadRequest
+		}
+	}
+	data := failure{Status: shown, Detail: detail}
+	if a.Caller.Name == "" && (status == http.StatusUnauthorized || status == http.StatusForbidden) {
+		data.SignIn = "/projects"
+	}
+	title := a.Language.Text(fmt.Sprintf("error.%d.title", shown))
+	if err := p.Show(a, status, &view.Page{Name: "error", Title: title, Data: data}); err != nil {
+		p.Log.ErrorContext(r.Context(), "page of an error failed", "path", r.URL.Path, "error", err)
+	}
+}
+
+// Redirect sends the browser to a path of this registry, after which it asks with
+// GET.
+func (a *Ask) Redirect(path string) {
+	a.W.Header().Set("Location", Local(path))
+	a.W.WriteHeader(http.StatusSeeOther)
+}
+
+// Local is a path of this registry, or "/" for anything that might lead
+// elsewhere: "//host", "/\host" and "https:" are other hosts to a browser.
+func Local(target string) string {
+	u, err := url.Parse(target)
+	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || u.Opaque != "" ||
+		!strings.HasPrefix(target, "/") || strings.HasPrefix(target, "//") ||
+		strings.ContainsAny(target, "\\\x00\t\r\n") {
+		return "/"
+	}
+	return target
+}
+
+// Host is the name by which clients reach this registry.
+func (p *Desk) Host(a *Ask) string {
+	_, host, _ := strings.Cut(p.Base(a), "://")
+	return host
+}
+
+// Base is the URL by which clients reach this registry.
+func (p *Desk) Base(a *Ask) string {
+	if p.ExternalURL != "" {
+		return strings.TrimSuffix(p.ExternalURL, "/")
+	}
+	return edge.BaseURL(a.Request)
+}
+
+// noticeCookie carries what came of a form over the redirect.
+const noticeCookie = "cove_notice"
+
+// Done redirects after a form did what it should, and has the next page say so.
+func (p *Desk) Done(a *Ask, path string, n view.Notice) error {
+	text, err := json.Marshal(n)
+	if err != nil {
+		return err
+	}
+	http.SetCookie(a.W, &http.Cookie{
+		Name: noticeCookie, Value: p.Guard.Seal(a.Request, string(text)), Path: "/", MaxAge: 60, HttpOnly: true,
+		SameSite: http.SameSiteLaxMode, Secure: strings.HasPrefix(p.Base(a), "https://"),
+	})
+	a.Redirect(path)
+	return nil
+}
+
+// noticed takes the notice of the request before, if it was made in this session.
+func (p *Desk) noticed(a *Ask) *view.Notice {
+	c, err := a.Cookie(noticeCookie)
+	if err != nil {
+		return nil
+	}
+	http.SetCookie(a.W, &http.Cookie{Name: noticeCookie, Path: "/", MaxAge: -1, HttpOnly: true})
+	text, ok := p.Guard.Open(a.Request, c.Value)
+	var n view.Notice
+	if !ok || json.Unmarshal([]byte(text), &n) != nil {
+		return nil
+	}
+	return &n
+}
+
+// Refused says whether an error is one that the reader of a form can mend, and in
+// which words.
+func Refused(err error) (string, bool) {
+	for _, kind := range []error{errdefs.ErrInvalid, errdefs.ErrExists, errdefs.ErrNotFound, errdefs.ErrConflict} {
+		if errors.Is(err, kind) {
+			return errcode.For(err, errcode.Registry).Message, true
+		}
+	}
+	return "", false
+}
+
+// Query is the page of a list that the request asks for.
+func Query(a *Ask) browse.Query {
+	return browse.Query{Match: Bounded(a.FormValue("match")), Last: Bounded(a.FormValue("after")), N: PerPage}
+}
+
+// Bounded is as much of what a stranger wrote as a list looks for.
+func Bounded(text string) string {
+	const longest = 256
+	return text[:min(len(text), longest)]
+}
+
+// NextPage is the URL of the page of a list after last.
+func NextPage(path, match, last string) string {
+	v := url.Values{"after": {last}}
+	if match != "" {
+		v.Set("match", match)
+	}
+	return path + "?" + v.Encode()
+}
+
+// Invalid is an error that is the reader's.
+func Invalid(format string, args ...any) error {
+	return errdefs.Errorf(errdefs.ErrInvalid, format, args...)
+}
