@@ -10,6 +10,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/content"
+	"cove/events"
 	"cove/layers"
 	"cove/layers/compress"
 	"cove/layers/diff"
@@ -100,5 +101,9 @@ func (s *Store) Import(ctx context.Context, r io.Reader, opts ImportOptions) (Im
 	if err := s.Unpack(ctx, img, lease, nil); err != nil {
 		return Image{}, fmt.Errorf("importing: %w", err)
 	}
-	return s.Create(ctx, opts.Name, raw, img.Layers, lease)
+	img, err = s.Create(ctx, opts.Name, raw, img.Layers, lease)
+	if err == nil {
+		s.tell(events.Import, img.ID.String(), opts.Name, opts.Config.Labels)
+	}
+	return img, err
 }

@@ -13,6 +13,7 @@ import (
 	"cove/content"
 	"cove/distribution/progress"
 	"cove/errdefs"
+	"cove/events"
 	"cove/images/tarball"
 	"cove/layers"
 	"cove/layers/compress"
@@ -88,6 +89,7 @@ func (s *Store) load(ctx context.Context, r io.Reader, lease content.Lease, tell
 		if err != nil {
 			return loaded, err
 		}
+		s.tellWhole(events.Load, img.ID)
 	}
 	return loaded, nil
 }

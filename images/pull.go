@@ -14,6 +14,7 @@ import (
 	"cove/distribution/manifest"
 	"cove/distribution/progress"
 	"cove/errdefs"
+	"cove/events"
 	"cove/internal/platforms"
 	"cove/reference"
 )
@@ -64,6 +65,7 @@ func (s *Store) Pull(ctx context.Context, name string, opts PullOptions) (Pulled
 	if err := s.put(ctx, ref, img, origin); err != nil {
 		return Pulled{}, err
 	}
+	s.tellMoved(events.Pull, ref, img)
 	img, err = s.Get(ctx, img.ID.String())
 	return Pulled{Image: img, Digest: origin, Newer: before.Image != img.ID}, err
 }

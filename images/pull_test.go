@@ -64,14 +64,14 @@ func registry(t testing.TB, wrap func(http.Handler) http.Handler) (host string) 
 	return distributiontest.Listen(t, h)
 }
 
-// events collects the last kind of event of every blob, and all kinds seen.
-type events struct {
+// transfers collects the last kind of event of every blob, and all kinds seen.
+type transfers struct {
 	mu   sync.Mutex
 	last map[digest.Digest]progress.Kind
 	seen map[progress.Kind]int
 }
 
-func (e *events) tell(ev progress.Event) {
+func (e *transfers) tell(ev progress.Event) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.last == nil {
@@ -81,7 +81,7 @@ func (e *events) tell(ev progress.Event) {
 	e.seen[ev.Kind]++
 }
 
-func (e *events) must(t *testing.T, img Image, kind progress.Kind) {
+func (e *transfers) must(t *testing.T, img Image, kind progress.Kind) {
 	t.Helper()
 	for _, l := range img.Layers {
 		if e.last[l.Blob.Digest] != kind {
@@ -103,7 +103,7 @@ func TestPushPull(t *testing.T) {
 	name := host + "/you/app:v1"
 	from, to := connected(t), connected(t)
 	a := addImage(t, from, name, "a", 4)
-	var ev events
+	var ev transfers
 	desc, err := from.Push(t.Context(), name, PushOptions{Progress: ev.tell})
 	if err != nil || desc.Digest != a.Target.Digest {
 		t.Fatalf("Push = %+v, %v", desc, err)
@@ -112,13 +112,13 @@ func TestPushPull(t *testing.T) {
 	if img, err := from.Get(t.Context(), name); err != nil || len(img.Digests) != 1 || img.Digests[0].Digest != desc.Digest {
 		t.Errorf("after the push: %+v, %v", img.Digests, err)
 	}
-	ev = events{}
+	ev = transfers{}
 	if _, err := from.Push(t.Context(), name, PushOptions{Progress: ev.tell}); err != nil {
 		t.Fatal(err)
 	}
 	ev.must(t, a, progress.AlreadyExists)
 
-	ev = events{}
+	ev = transfers{}
 	pulled, err := to.Pull(t.Context(), name, PullOptions{Progress: ev.tell})
 	if err != nil || !pulled.Newer || pulled.Digest != desc.Digest || pulled.Image.ID != a.ID {
 		t.Fatalf("Pull = %+v, %v", pulled, err)
@@ -134,7 +134,7 @@ func TestPushPull(t *testing.T) {
 	if b, err := os.ReadFile(filepath.Join(m.Source, "file3")); err != nil || string(b) != "3" {
 		t.Errorf("file3 of the unpacked image: %q, %v", b, err)
 	}
-	ev = events{}
+	ev = transfers{}
 	if pulled, err = to.Pull(t.Context(), name, PullOptions{Progress: ev.tell}); err != nil || pulled.Newer {
 		t.Errorf("pulling again: %+v, %v", pulled, err)
 	}
@@ -216,7 +216,7 @@ func TestPushMounts(t *testing.T) {
 	if err := s.Tag(t.Context(), host+"/one/app", host+"/two/app"); err != nil {
 		t.Fatal(err)
 	}
-	var ev events
+	var ev transfers
 	if _, err := s.Push(t.Context(), host+"/two/app", PushOptions{Progress: ev.tell}); err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"cove/distribution/copy"
 	"cove/distribution/progress"
 	"cove/errdefs"
+	"cove/events"
 	"cove/images/names"
 	"cove/reference"
 )
@@ -55,6 +56,7 @@ func (s *Store) Push(ctx context.Context, name string, opts PushOptions) (ocispe
 	if err != nil {
 		return ocispec.Descriptor{}, s.explain(ctx, "pushing", ref, err)
 	}
+	s.tellMoved(events.Push, ref, img)
 	return img.Target, s.pushed(ctx, ref, img)
 }
 

@@ -39,6 +39,7 @@ type Removed struct {
 	Untagged []string
 	Deleted  []string
 	Freed    int64
+	image    digest.Digest
 }
 
 // Remove removes a name and, when it was the last, the image; or by id an image
@@ -52,6 +53,9 @@ func (s *Store) Remove(ctx context.Context, name string, opts RemoveOptions) (Re
 		removed, gone, err = s.unname(ctx, c, name, opts)
 		return err
 	})
+	if err == nil {
+		s.tellRemoved(removed, gone != nil)
+	}
 	if err != nil || gone == nil || opts.KeepContent {
 		return removed, err
 	}
@@ -70,6 +74,7 @@ func (s *Store) unname(
 	if err != nil {
 		return removed, nil, err
 	}
+	removed.image = rec.Image
 	r := removal{name: name, rec: rec, all: ofImage(all, rec.Image), opts: opts}
 	r.choose()
 	if opts.UsedBy != nil {

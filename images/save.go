@@ -11,6 +11,7 @@ import (
 
 	"cove/distribution/manifest"
 	"cove/errdefs"
+	"cove/events"
 	"cove/images/tarball"
 	"cove/reference"
 )
@@ -54,7 +55,11 @@ func (s *Store) Save(ctx context.Context, w io.Writer, names []string) error {
 		return strings.Compare(string(a.Target.Digest),
 			string(b.Target.Digest))
 	})
-	err = tarball.Write(ctx, w, s.cfg.Content, out, blobs)
+	if err = tarball.Write(ctx, w, s.cfg.Content, out, blobs); err == nil {
+		for _, saved := range out {
+			s.tellWhole(events.Save, saved.Config.Digest)
+		}
+	}
 	return s.explainDamage(ctx, digestsOf(blobs), err)
 }
 

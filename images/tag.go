@@ -9,6 +9,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/errdefs"
+	"cove/events"
 	"cove/images/names"
 	"cove/reference"
 )
@@ -29,6 +30,9 @@ func (s *Store) Put(ctx context.Context, name string, target ocispec.Descriptor)
 	}
 	if err := s.put(ctx, ref, img, ""); err != nil {
 		return Image{}, err
+	}
+	if name != "" {
+		s.tellNamed(events.Tag, ref, img)
 	}
 	return s.Get(ctx, img.ID.String())
 }
@@ -121,7 +125,11 @@ func (s *Store) Tag(ctx context.Context, source, target string) error {
 	if _, err := s.Get(ctx, img.ID.String()); err != nil {
 		return fmt.Errorf("tagging: %w", err)
 	}
-	return s.put(ctx, ref, img, "")
+	if err := s.put(ctx, ref, img, ""); err != nil {
+		return err
+	}
+	s.tellNamed(events.Tag, ref, img)
+	return nil
 }
 
 // refs are the keys, as Roots has them, of an image's own manifest, config and

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"cove/errdefs"
+	"cove/events"
 	"cove/runner/life"
 	"cove/runner/record"
 	"cove/runner/task"
@@ -69,6 +70,7 @@ func (c *Container) Remove(ctx context.Context, force bool) error {
 	if err := c.record().Remove(); err != nil {
 		return err
 	}
+	c.Tell(events.Destroy)
 	return c.r.removeSnapshot(ctx, c.Config())
 }
 
@@ -109,5 +111,6 @@ func (c *Container) Rename(ctx context.Context, name string) error {
 		return errors.Join(err, record.Unclaim(c.r.opts.Root, name, c.ID()))
 	}
 	c.Renamed(name)
+	c.Tell(events.Rename, "oldName", "/"+old)
 	return errors.Join(c.r.net.Renamed(c.ID(), name), record.Unclaim(c.r.opts.Root, old, c.ID()))
 }

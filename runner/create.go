@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"cove/errdefs"
+	"cove/events"
 	"cove/internal/ids"
 	"cove/internal/leanjson"
 	"cove/internal/process"
@@ -107,7 +108,9 @@ func (r *Runner) record(ctx context.Context, cfg record.Config) (*Container, err
 	if err := r.claim(ctx, cfg.Name, cfg.ID); err != nil {
 		return nil, errors.Join(err, final.Remove())
 	}
-	return r.container(final, cfg, cfg.Name), nil
+	c := r.container(final, cfg, cfg.Name)
+	c.Tell(events.Create)
+	return c, nil
 }
 
 // claim makes name stand for id. Whoever has it is reconciled first: an

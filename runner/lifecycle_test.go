@@ -388,6 +388,7 @@ func TestMonitorKilled(t *testing.T) {
 	if err := c.Start(ctx); err != nil {
 		t.Errorf("started again: %v", err)
 	}
+	f.told(c, "create", "start", "die", "start")
 
 	cfg = f.config("sleep 1000")
 	cfg.AutoRemove = true
@@ -399,6 +400,7 @@ func TestMonitorKilled(t *testing.T) {
 		_, err := c.State(ctx)
 		return errors.Is(err, errdefs.ErrNotFound)
 	})
+	f.told(c, "create", "start", "die", "destroy")
 }
 
 func TestAutoRemove(t *testing.T) {

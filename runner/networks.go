@@ -5,8 +5,10 @@ import (
 	"slices"
 
 	"cove/errdefs"
+	"cove/events"
 	"cove/network"
 	"cove/runner/record"
+	"cove/runner/told"
 )
 
 // Networks are the networks of this root.
@@ -25,12 +27,14 @@ func (c *Container) Connect(ctx context.Context, at network.Attachment) error {
 			return errdefs.Errorf(errdefs.ErrConflict, "container %s is already connected to network %s", c, at.Name)
 		}
 		n.Asked = append(n.Asked, at)
-		if live == nil {
-			return nil
+		if live != nil {
+			got, err := c.r.net.Join(*live, at)
+			if n.Attached = append(n.Attached, got); err != nil {
+				return err
+			}
 		}
-		got, err := c.r.net.Join(*live, at)
-		n.Attached = append(n.Attached, got)
-		return err
+		told.Of(c.record(), c.Config()).Network(events.Connect, at.Network, at.Name)
+		return nil
 	})
 }
 
@@ -43,15 +47,15 @@ func (c *Container) Disconnect(ctx context.Context, id, name string) error {
 			return errdefs.Errorf(errdefs.ErrInvalid, "container %s is not connected to network %s", c, name)
 		}
 		n.Asked = slices.Delete(n.Asked, i, i+1)
-		if live == nil {
-			return nil
-		}
-		for j, a := range n.Attached {
-			if a.Network == id {
-				n.Attached = slices.Delete(slices.Clone(n.Attached), j, j+1)
-				return c.r.net.Leave(*live, a)
+		j := slices.IndexFunc(n.Attached, func(a network.Attached) bool { return a.Network == id })
+		if live != nil && j >= 0 {
+			gone := n.Attached[j]
+			n.Attached = slices.Delete(slices.Clone(n.Attached), j, j+1)
+			if err := c.r.net.Leave(*live, gone); err != nil {
+				return err
 			}
 		}
+		told.Of(c.record(), c.Config()).Network(events.Disconnect, id, name)
 		return nil
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"cove/errdefs"
+	"cove/events"
 	"cove/runner/record"
 	"cove/runner/task"
 )
@@ -26,7 +27,9 @@ func (c *Container) Restart(ctx context.Context, timeout time.Duration) error {
 	if err := c.StopLocked(ctx, timeout); err != nil {
 		return errors.Join(err, c.record().SetMark(record.KeepMark, false))
 	}
-	err = c.StartLocked(ctx)
+	if err = c.StartLocked(ctx); err == nil {
+		c.Tell(events.Restart)
+	}
 	if err != nil && c.Config().AutoRemove && !errors.Is(err, errdefs.ErrNotFound) {
 		err = errors.Join(err, task.Discard(context.WithoutCancel(ctx), c.record(), c.Config()))
 	}

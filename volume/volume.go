@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"cove/errdefs"
+	"cove/events"
 	"cove/internal/atomicfile"
 	"cove/internal/ids"
 	"cove/internal/process"
@@ -34,10 +35,15 @@ type Volume struct {
 
 // Store is the volumes of one local root. It is safe for concurrent use, by
 // several processes too.
-type Store struct{ dir string }
+type Store struct {
+	dir string
+	log events.Log
+}
 
 // Open returns the volumes of a local root; nothing is read or made yet.
-func Open(root string) *Store { return &Store{dir: filepath.Join(root, "volumes")} }
+func Open(root string) *Store {
+	return &Store{dir: filepath.Join(root, "volumes"), log: events.Of(root)}
+}
 
 // What begins the names of volumes that are being made and removed; whose they
 // are follows.
@@ -100,6 +106,7 @@ func (s *Store) Create(
 			return Volume{}, fmt.Errorf("volume %s: %w", v.Name, err)
 		}
 		if made {
+			s.log.Tell(event(v.Name, events.Create))
 			return v, nil
 		}
 		// Another process was first, and a third may have removed it again.
@@ -201,8 +208,11 @@ func (s *Store) Remove(name string) error {
 		return err
 	}
 	err = os.Rename(filepath.Join(s.dir, name), filepath.Join(gone, name))
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		err = errdefs.Errorf(errdefs.ErrNotFound, "no such volume: %s", name)
+	case err == nil:
+		s.log.Tell(event(name, events.Destroy))
 	}
 	return errors.Join(err, os.RemoveAll(gone))
 }
@@ -221,4 +231,8 @@ func (s *Store) RemoveAnonymous(names []string) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+func event(name, action string) events.Event {
+	return events.Event{Type: events.Volume, Action: action, ID: name, Attributes: map[string]string{"driver": "local"}}
 }

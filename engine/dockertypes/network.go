@@ -2,8 +2,6 @@ package dockertypes
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"net/netip"
 	"time"
 
@@ -86,16 +84,10 @@ func OfNetwork(def definition.Network) Network {
 
 func localNetwork(name, driver string) Network {
 	return Network{
-		Name: name, ID: PredefinedID(name), Scope: "local", Driver: driver, EnableIPv4: true,
+		Name: name, ID: definition.PredefinedID(name), Scope: "local", Driver: driver, EnableIPv4: true,
 		IPAM: IPAM{Driver: "default", Config: []Pool{}}, Containers: map[string]NetworkMember{},
 		Options: map[string]string{}, Labels: map[string]string{},
 	}
-}
-
-// PredefinedID is the ID of a network that every root has: the same everywhere.
-func PredefinedID(name string) string {
-	sum := sha256.Sum256([]byte("predefined network " + name))
-	return hex.EncodeToString(sum[:])
 }
 
 // BareNetwork is a predefined one without addresses: host, or none.

@@ -45,7 +45,7 @@ func TestNetworkIsShown(t *testing.T) {
 	if bridge.IPAM.Config[0].Gateway != "172.30.0.1" || bridge.Options[definition.OptionBridge] != "cove0" {
 		t.Errorf("bridge is %+v", bridge)
 	}
-	if none := BareNetwork("none"); none.Driver != "null" || none.ID != PredefinedID("none") || len(none.ID) != 64 {
+	if none := BareNetwork("none"); none.Driver != "null" || none.ID != definition.PredefinedID("none") || len(none.ID) != 64 {
 		t.Errorf("none is %+v", none)
 	}
 }

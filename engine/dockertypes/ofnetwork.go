@@ -7,6 +7,7 @@ import (
 
 	"cove/internal/ids"
 	net "cove/network"
+	"cove/network/definition"
 	"cove/runner/record"
 )
 
@@ -33,7 +34,7 @@ func networkOf(cfg record.Config, img record.ImageConfig, state record.State) Ne
 		n.attached(cfg, state.Network)
 		return n
 	}
-	ep := Endpoint{MacAddress: state.Network.MAC, NetworkID: PredefinedID(mode), EndpointID: cfg.ID}
+	ep := Endpoint{MacAddress: state.Network.MAC, NetworkID: definition.PredefinedID(mode), EndpointID: cfg.ID}
 	if ip := state.Network.IP; ip.IsValid() {
 		ep.IPAddress, ep.IPPrefixLen = ip.Addr().String(), ip.Bits()
 		ep.Gateway = state.Network.Gateway.String()
@@ -53,7 +54,7 @@ func (n *NetworkSettings) attached(cfg record.Config, state net.State) {
 	for _, at := range cfg.Network.Attachments {
 		ep := Endpoint{NetworkID: at.Network, MacAddress: at.MAC, Aliases: at.Aliases, GwPriority: at.Priority}
 		if at.Network == "" {
-			ep.NetworkID = PredefinedID(at.Name)
+			ep.NetworkID = definition.PredefinedID(at.Name)
 		} else {
 			ep.DNSNames = append([]string{strings.TrimPrefix(cfg.Name, "/")}, at.Aliases...)
 			ep.DNSNames = append(ep.DNSNames, ids.Short(cfg.ID))

@@ -13,6 +13,7 @@ import (
 	"cove/content"
 	"cove/engine/machine"
 	"cove/engine/runspec"
+	"cove/events"
 	"cove/images"
 	"cove/layers"
 	"cove/layers/diff"
@@ -84,7 +85,11 @@ func (fl *Files) commit(ctx context.Context, c *runner.Container, o CommitOption
 	if err := store.Unpack(ctx, base, lease, nil); err != nil {
 		return img, err
 	}
-	return store.Create(ctx, o.Name, config, base.Layers, lease)
+	img, err = store.Create(ctx, o.Name, config, base.Layers, lease)
+	if err == nil {
+		c.Tell(events.Commit, "comment", o.Message, "imageID", img.ID.String(), "imageRef", o.Name)
+	}
+	return img, err
 }
 
 func refsOf(img images.Image) []string {

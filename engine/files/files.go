@@ -19,6 +19,7 @@ import (
 	"cove/engine/parts"
 	"cove/engine/rootfs"
 	"cove/errdefs"
+	"cove/events"
 	"cove/internal/filelock"
 	"cove/layers/diff"
 	"cove/layers/mount"
@@ -253,7 +254,11 @@ func (fl *Files) Export(ctx context.Context, ref string, w io.Writer) error {
 			return err
 		}
 		defer from.Close()
-		return from.Pack(ctx, w)
+		if err := from.Pack(ctx, w); err != nil {
+			return err
+		}
+		c.Tell(events.Export)
+		return nil
 	})
 }
 

@@ -5,6 +5,8 @@ package definition
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,6 +18,7 @@ import (
 	"time"
 
 	"cove/errdefs"
+	"cove/events"
 	"cove/internal/atomicfile"
 	"cove/internal/filelock"
 	"cove/internal/ids"
@@ -51,10 +54,15 @@ func (n Network) Bridge() string {
 
 // Store is the definitions of one local root. It is safe for concurrent use, by
 // several processes too.
-type Store struct{ dir string }
+type Store struct {
+	dir string
+	log events.Log
+}
 
 // Open returns the definitions below a root's network directory; nothing is made yet.
-func Open(dir string) *Store { return &Store{dir: filepath.Join(dir, "named")} }
+func Open(dir string) *Store {
+	return &Store{dir: filepath.Join(dir, "named"), log: events.Of(filepath.Dir(dir))}
+}
 
 // Dir is the directory of the network with an ID.
 func (s *Store) Dir(id string) string { return filepath.Join(s.dir, id) }
@@ -88,7 +96,11 @@ func (s *Store) Add(
 	if err := complete(&n, all); err != nil {
 		return n, err
 	}
-	return n, s.write(n)
+	if err := s.write(n); err != nil {
+		return n, err
+	}
+	s.log.Tell(event(n, events.Create))
+	return n, nil
 }
 
 func (s *Store) lock(ctx context.Context) (func(), error) {
@@ -215,5 +227,18 @@ func (s *Store) Remove(ctx context.Context, id string, idle func(n Network, forg
 	if err != nil {
 		return fmt.Errorf("network %s: %w", n.Name, err)
 	}
+	s.log.Tell(event(n, events.Destroy))
 	return nil
+}
+
+func event(n Network, action string) events.Event {
+	return events.Event{
+		Type: events.Network, Action: action, ID: n.ID, Attributes: map[string]string{"name": n.Name, "type": "bridge"},
+	}
+}
+
+// PredefinedID is the ID of a network that every root has: the same everywhere.
+func PredefinedID(name string) string {
+	sum := sha256.Sum256([]byte("predefined network " + name))
+	return hex.EncodeToString(sum[:])
 }

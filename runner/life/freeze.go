@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"cove/errdefs"
+	"cove/events"
 	"cove/internal/process"
 	"cove/runner/record"
 	"cove/sandbox/cgroup"
@@ -18,7 +19,11 @@ func (c *Container) Pause(ctx context.Context) error {
 		if st.Status == record.Paused {
 			return errdefs.Errorf(errdefs.ErrConflict, "container %s is already paused", c)
 		}
-		return c.setFrozen(ctx, st, true)
+		err := c.setFrozen(ctx, st, true)
+		if err == nil {
+			c.Tell(events.Pause)
+		}
+		return err
 	})
 }
 
@@ -28,7 +33,11 @@ func (c *Container) Unpause(ctx context.Context) error {
 		if st.Status != record.Paused {
 			return errdefs.Errorf(errdefs.ErrConflict, "container %s is not paused", c)
 		}
-		return c.setFrozen(ctx, st, false)
+		err := c.setFrozen(ctx, st, false)
+		if err == nil {
+			c.Tell(events.Unpause)
+		}
+		return err
 	})
 }
 

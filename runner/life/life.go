@@ -14,6 +14,7 @@ import (
 	"cove/network"
 	"cove/runner/life/spawn"
 	"cove/runner/record"
+	"cove/runner/told"
 	"cove/sandbox/cgroup"
 	"cove/sandbox/host"
 )
@@ -60,6 +61,11 @@ func (c *Container) Dir() string { return string(c.dir) }
 
 // LogPath is the newest log file, in docker's json-file format.
 func (c *Container) LogPath() string { return c.dir.Log() }
+
+// Tell tells the log of events what happened to the container.
+func (c *Container) Tell(action string, more ...string) {
+	told.Named(c.dir, c.cfg, c.name).Tell(action, more...)
+}
 
 // String is what errors call the container.
 func (c *Container) String() string { return c.name }

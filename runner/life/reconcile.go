@@ -6,11 +6,13 @@ import (
 	"time"
 
 	"cove/errdefs"
+	"cove/events"
 	"cove/internal/ids"
 	"cove/internal/process"
 	"cove/runner/record"
 	"cove/runner/restart"
 	"cove/runner/task"
+	"cove/runner/told"
 )
 
 // State reads the container's state, reconciled: if its monitor is gone or the
@@ -87,6 +89,7 @@ func (c *Container) monitored(ctx context.Context) bool {
 func (c *Container) reconcile(ctx context.Context, st record.State) (record.State, error) {
 	lost := st.Lost(time.Now().UTC())
 	err := c.Sweep(ctx)
+	told.Named(c.dir, c.cfg, c.name).Ended(st, lost.Exit(), lost.FinishedAt)
 	if !c.cfg.AutoRemove {
 		lost, aerr := c.ask(ctx, lost)
 		return lost, errors.Join(err, aerr)
@@ -94,6 +97,7 @@ func (c *Container) reconcile(ctx context.Context, st record.State) (record.Stat
 	if err := errors.Join(err, task.Discard(ctx, c.dir, c.cfg)); err != nil {
 		return lost, err
 	}
+	c.Tell(events.Destroy)
 	return lost, errdefs.Errorf(errdefs.ErrNotFound, "no such container: %s", c)
 }
 

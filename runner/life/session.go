@@ -11,23 +11,15 @@ import (
 	"cove/errdefs"
 	"cove/internal/leanjson"
 	"cove/runner/attach"
+	"cove/runner/life/streams"
 	"cove/runner/record"
 )
 
-// Streams are the caller's ends of a process's standard streams. Nil ones are
-// not connected.
-type Streams struct {
-	Stdin          io.Reader
-	Stdout, Stderr io.Writer
-	// Resize delivers the size of the caller's terminal, at first and whenever
-	// it changes.
-	Resize <-chan Size
-	// DetachKeys end the session when read from Stdin; nil is never.
-	DetachKeys []byte
-}
-
-// Size is a terminal's.
-type Size struct{ Rows, Cols uint16 }
+// Streams are the caller's ends of a process's standard streams; Size is a terminal's.
+type (
+	Streams = streams.Streams
+	Size    = streams.Size
+)
 
 // ErrDetached ends a session that the detach keys ended; the container goes on.
 var ErrDetached = attach.ErrDetached

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/events"
 	"cove/internal/process"
 	"cove/runner/record"
 )
@@ -43,6 +45,7 @@ func (c *Container) Kill(ctx context.Context, sig syscall.Signal) error {
 
 // signal sends one to the first process of a container that runs.
 func (c *Container) signal(st record.State, sig syscall.Signal) error {
+	c.Tell(events.Kill, "signal", strconv.Itoa(int(sig))) // its end is told by another process, after this
 	same := func() bool { now, err := c.dir.State(); return err == nil && now.Pid == st.Pid }
 	switch err := process.Signal(st.Pid, sig, same); {
 	case errors.Is(err, unix.ESRCH):
@@ -126,10 +129,19 @@ func (c *Container) EndRestart(ctx context.Context) error {
 	return err
 }
 
+// stop ends a container that runs.
 func (c *Container) stop(ctx context.Context, st record.State, timeout time.Duration) error {
 	if !st.Alive() {
 		return nil
 	}
+	err := c.endWithin(ctx, st, timeout)
+	if err == nil {
+		c.Tell(events.Stop)
+	}
+	return err
+}
+
+func (c *Container) endWithin(ctx context.Context, st record.State, timeout time.Duration) error {
 	if timeout == OwnTimeout {
 		timeout = defaultStopTimeout
 		if own := c.cfg.StopTimeout; own != nil {

@@ -14,7 +14,7 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"cove/internal/dirwatch"
 )
 
 // Options choose what Read writes.
@@ -256,11 +256,11 @@ func (p *printer) write(stream string, text []byte) error {
 
 // follow prints what is appended, across rotations, until Follow is closed.
 func (p *printer) follow(ctx context.Context, path string, f *os.File) error {
-	watch, err := watchDir(filepath.Dir(path))
+	watch, err := dirwatch.Open(filepath.Dir(path))
 	if err != nil {
-		return err
+		return fmt.Errorf("logs: %w", err)
 	}
-	defer watch.close()
+	defer watch.Close()
 	until := make(<-chan time.Time)
 	if !p.o.Until.IsZero() {
 		timer := time.NewTimer(time.Until(p.o.Until))
@@ -286,7 +286,7 @@ func (p *printer) follow(ctx context.Context, path string, f *os.File) error {
 			ended = true // what was written before the end is read first
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-watch.changed:
+		case <-watch.Changed:
 		}
 	}
 }
@@ -344,42 +344,4 @@ func successor(path string, f *os.File) (*os.File, error) {
 		}
 	}
 	return next, nil
-}
-
-// watcher tells of changes in a directory.
-type watcher struct {
-	file    *os.File
-	changed chan struct{}
-	done    chan struct{}
-}
-
-func watchDir(dir string) (*watcher, error) {
-	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
-	if err != nil {
-		return nil, fmt.Errorf("logs: watching: %w", err)
-	}
-	if _, err := unix.InotifyAddWatch(fd, dir, unix.IN_MODIFY|unix.IN_CREATE|unix.IN_MOVED_TO); err != nil {
-		unix.Close(fd)
-		return nil, fmt.Errorf("logs: watching %s: %w", dir, err)
-	}
-	w := &watcher{file: os.NewFile(uintptr(fd), "inotify"), changed: make(chan struct{}, 1), done: make(chan struct{})}
-	go func() {
-		defer close(w.done)
-		buf := make([]byte, 4096)
-		for {
-			if _, err := w.file.Read(buf); err != nil {
-				return
-			}
-			select {
-			case w.changed <- struct{}{}:
-			default:
-			}
-		}
-	}()
-	return w, nil
-}
-
-func (w *watcher) close() {
-	w.file.Close()
-	<-w.done
 }

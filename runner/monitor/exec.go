@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,8 +17,10 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/internal/ids"
 	"cove/runner/attach"
 	"cove/runner/record"
+	"cove/runner/told"
 	"cove/sandbox"
 	"cove/sandbox/defaults"
 	"cove/sandbox/host"
@@ -55,13 +58,21 @@ func (m *monitor) exec(conn *attach.Conn, h attach.Hello, files []*os.File) {
 		defer console.Close()
 		passed = append(passed, console)
 	}
+	exec := m.execTold(*h.Exec)
+	exec.Begun()
 	_ = conn.SendJSON(attach.TypeStarted, attach.Started{Pid: p.Pid()}, passed...)
 	status, err := p.Wait(ctx)
 	exit := record.ExitStatus{Code: status.ExitCode()}
 	if err != nil {
 		exit = record.ExitStatus{Code: 255, Error: err.Error()}
 	}
+	exec.Ended(exit.Code)
 	_ = conn.SendJSON(attach.TypeExit, exit)
+}
+
+// execTold tells of an exec, under its ID or one that is made for that.
+func (m *monitor) execTold(cfg record.ExecConfig) told.Exec {
+	return told.Exec{Teller: m.told(), ID: cmp.Or(cfg.ID, ids.New()), Command: strings.Join(cfg.Args, " ")}
 }
 
 // errNotRunning is the answer to an exec that came too late; the client knows

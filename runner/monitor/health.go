@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"cove/events"
 	"cove/internal/process"
 	"cove/runner/attach"
 	"cove/runner/health"
@@ -43,6 +44,9 @@ func (m *monitor) watchHealth(ctx context.Context, h record.Health) {
 		h = health.After(check, h, r, started)
 		_ = m.o.Dir.SetHealth(h) // the next may find room
 		m.hub.memory.schedule()
+		if h.Status != before {
+			m.told().Tell(events.HealthStatus + ": " + h.Status)
+		}
 		if h.Status == record.Unhealthy && before != record.Unhealthy {
 			m.unhealthy(ctx, check)
 		}
@@ -68,12 +72,15 @@ func (m *monitor) answer(ctx context.Context, check record.HealthCheck) (code in
 		return -1, err.Error()
 	}
 	defer out.Close()
-	exec := attach.Hello{Exec: &record.ExecConfig{Args: health.Args(check)}}
-	p, err := m.join(ctx, exec, []*os.File{theirs, theirs})
+	cfg := record.ExecConfig{Args: health.Args(check)}
+	p, err := m.join(ctx, attach.Hello{Exec: &cfg}, []*os.File{theirs, theirs})
 	theirs.Close()
 	if err != nil {
 		return failure(err).Code, err.Error()
 	}
+	exec := m.execTold(cfg)
+	exec.Begun()
+	defer func() { exec.Ended(code) }()
 	printed := make(chan string, 1)
 	go func() { printed <- beginning(out) }()
 	limited, cancel := context.WithTimeout(ctx, health.Timeout(check))

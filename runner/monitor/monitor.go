@@ -25,6 +25,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/events"
 	"cove/internal/ids"
 	"cove/internal/leanjson"
 	"cove/network"
@@ -33,6 +34,7 @@ import (
 	"cove/runner/record"
 	"cove/runner/restart"
 	"cove/runner/task"
+	"cove/runner/told"
 	"cove/sandbox/seccomp"
 )
 
@@ -227,6 +229,7 @@ func (m *monitor) begin() (err error) {
 	if err := m.o.Dir.SetState(m.state, false); err != nil {
 		return err
 	}
+	m.told().Started(m.state, m.first.output)
 	m.hub.mu.Lock()
 	m.started = true
 	m.hub.mu.Unlock()
@@ -341,6 +344,9 @@ func (m *monitor) welcome(conn *attach.Conn) {
 	}
 	c := newClient(attach.New(conn.UnixConn), h, string(m.o.Dir))
 	m.hub.add(c)
+	if c.output {
+		m.told().Tell(events.Attach)
+	}
 	m.hub.serve(c)
 }
 
@@ -359,7 +365,7 @@ func (m *monitor) failed(ctx context.Context, err error) error {
 	m.state.ExitCode, m.state.Error, m.state.FinishedAt = start.Code, start.Msg, time.Now().UTC()
 	m.state.BootID = ids.Boot()
 	m.closeSocket()
-	serr := m.recordEnd(ctx)
+	serr := m.recordEnd(ctx, func(told.Teller) {})
 	m.first.finish(attach.TypeFailed, start)
 	return errors.Join(m.hub.closeLog(), serr)
 }
@@ -388,6 +394,7 @@ func (m *monitor) finish(ctx context.Context, unlock func()) error {
 	m.noMoreExecs()
 	m.hub.closeStdin()
 	errs := []error{m.hub.closeLog(), m.task.Unpublish(), m.task.DeleteGroup(ctx)}
+	was := m.state
 	m.state.Status, m.state.Pid, m.state.Monitor = record.Exited, 0, 0
 	m.state.ExitCode, m.state.OOMKilled, m.state.FinishedAt = exit.Code, exit.OOMKilled, time.Now().UTC()
 	m.state.Network = network.State{}
@@ -397,7 +404,7 @@ func (m *monitor) finish(ctx context.Context, unlock func()) error {
 	m.state.Error = exit.Error
 	errs = append(errs, m.decide(ctx))
 	m.closeSocket()
-	errs = append(errs, m.recordEnd(ctx))
+	errs = append(errs, m.recordEnd(ctx, func(t told.Teller) { t.Ended(was, exit, m.state.FinishedAt) }))
 	unlock()
 	m.hub.end(exit)
 	return errors.Join(append(errs, m.task.Close(ctx))...)
@@ -428,10 +435,23 @@ func (m *monitor) closeSocket() {
 }
 
 // recordEnd writes the last state, or removes everything for AutoRemove, unless the
-// container is about to be started again.
-func (m *monitor) recordEnd(ctx context.Context) error {
+// container is about to be started again, and has tell tell of the end when it can be
+// seen.
+func (m *monitor) recordEnd(ctx context.Context, tell func(told.Teller)) error {
+	t := m.told()
 	if !m.cfg.AutoRemove || m.state.Status == record.Created || m.o.Dir.Marked(record.KeepMark) {
+		defer tell(t)
 		return m.o.Dir.SetState(m.state, true)
 	}
-	return task.Discard(ctx, m.o.Dir, m.cfg)
+	if name, err := m.o.Dir.Name(); err == nil {
+		t = told.Named(m.o.Dir, m.cfg, name)
+	}
+	tell(t)
+	err := task.Discard(ctx, m.o.Dir, m.cfg)
+	if err == nil {
+		t.Tell(events.Destroy)
+	}
+	return err
 }
+
+func (m *monitor) told() told.Teller { return told.Of(m.o.Dir, m.cfg) }

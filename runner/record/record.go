@@ -146,6 +146,8 @@ type ExitStatus struct {
 
 // ExecConfig is one more process in a running container.
 type ExecConfig struct {
+	// ID is what events call it; "" has one made.
+	ID   string   `json:"id,omitempty"`
 	Args []string `json:"args"`
 	// Env is added over the container's own environment.
 	Env []string `json:"env,omitempty"`

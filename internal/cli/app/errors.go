@@ -76,6 +76,16 @@ func (e *Interrupted) Error() string { return "interrupted" }
 // cause.
 func (e *Interrupted) Is(target error) bool { return target == context.Canceled }
 
+// Left is what ends a command that goes on until somebody interrupts it: that is the
+// usual way to leave, of which there is nothing to say.
+func Left(ctx context.Context, err error) error {
+	var stop *Interrupted
+	if errors.Is(err, context.Canceled) && errors.As(context.Cause(ctx), &stop) {
+		return &Exit{Code: 128 + int(stop.Signal)}
+	}
+	return err
+}
+
 // Report prints err as one line and returns the exit code for it.
 func (a *App) Report(ctx context.Context, err error) int {
 	if err == nil {

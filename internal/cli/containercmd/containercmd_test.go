@@ -2,7 +2,6 @@ package containercmd
 
 import (
 	"bytes"
-	"errors"
 	"net/netip"
 	"strings"
 	"testing"
@@ -11,7 +10,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"cove/engine/listing"
-	"cove/errdefs"
 	"cove/internal/cli/output"
 	"cove/network/publish"
 	"cove/runner/record"
@@ -58,24 +56,6 @@ d4d4d4d4d4d4   redis     "true"                   2 hours ago   Up About a minut
 	}
 	if want := "db running bridge \"docker-entrypoint.sh redis-server\"\n"; b.String() != want {
 		t.Errorf("got %q, want %q", b.String(), want)
-	}
-}
-
-func TestParseTime(t *testing.T) {
-	t.Parallel()
-	for in, want := range map[string]time.Time{
-		"":                     {},
-		"10m":                  noon.Add(-10 * time.Minute),
-		"2026-01-02T03:04:05Z": time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
-		"1700000000":           time.Unix(1700000000, 0),
-		"1700000000.5":         time.Unix(1700000000, 500_000_000),
-	} {
-		if got, err := parseTime("--since", in, noon); err != nil || !got.Equal(want) {
-			t.Errorf("%q: got %v, %v; want %v", in, got, err, want)
-		}
-	}
-	if _, err := parseTime("--since", "yesterday", noon); !errors.Is(err, errdefs.ErrInvalid) {
-		t.Errorf("got %v, want ErrInvalid", err)
 	}
 }
 

@@ -12,7 +12,6 @@ import (
 
 	"cove/engine"
 	"cove/engine/containers"
-	"cove/engine/listing"
 	"cove/errdefs"
 	"cove/internal/cli/app"
 	"cove/internal/cli/output"
@@ -103,10 +102,10 @@ func Logs(a *app.App) *cobra.Command {
 		}
 		o.All = tail == "all"
 		now := time.Now()
-		if o.Since, err = parseTime("--since", since, now); err != nil {
+		if o.Since, err = verbs.Moment("--since", since, now); err != nil {
 			return err
 		}
-		if o.Until, err = parseTime("--until", until, now); err != nil {
+		if o.Until, err = verbs.Moment("--until", until, now); err != nil {
 			return err
 		}
 		eng, err := a.Engine()
@@ -114,9 +113,8 @@ func Logs(a *app.App) *cobra.Command {
 			return err
 		}
 		err = eng.Logs(cmd.Context(), args[0], o, a.Out, a.Err)
-		var stop *app.Interrupted
-		if o.Follow && errors.Is(err, context.Canceled) && errors.As(context.Cause(cmd.Context()), &stop) {
-			return &app.Exit{Code: 128 + int(stop.Signal)} // the usual way to leave; nothing to say
+		if o.Follow {
+			return app.Left(cmd.Context(), err)
 		}
 		return err
 	}
@@ -132,19 +130,6 @@ func parseTail(s string) (int, error) {
 		return 0, errdefs.Errorf(errdefs.ErrInvalid, "--tail %s: want a number of lines or all", s)
 	}
 	return n, nil
-}
-
-// parseTime reads a duration before now, a time of RFC 3339 (the shorter forms
-// are local), or seconds since 1970.
-func parseTime(flag, s string, now time.Time) (time.Time, error) {
-	if s == "" {
-		return time.Time{}, nil
-	}
-	t, err := listing.Moment(s, now)
-	if err != nil {
-		return t, errdefs.Errorf(errdefs.ErrInvalid, "%s %s: %w", flag, s, err)
-	}
-	return t, nil
 }
 
 // Top prints a container's processes as the host's ps shows them.

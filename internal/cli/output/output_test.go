@@ -63,15 +63,18 @@ func TestObjectFindsGoNameThenJSONKey(t *testing.T) {
 	t.Parallel()
 	type state struct{ Pid int }
 	object := struct {
-		ID    string `json:"Id"`
-		State state
-	}{"abc", state{42}}
+		ID     string `json:"Id"`
+		State  state
+		Labels map[string]string
+	}{"abc", state{42}, map[string]string{"a": "b"}}
 	for format, want := range map[string]string{
 		"{{.State.Pid}}":  "42\n",
 		"{{.ID}}":         "abc\n",
 		"{{.Id}}":         "abc\n",
 		"{{json .State}}": `{"Pid":42}` + "\n",
-		"json":            `{"Id":"abc","State":{"Pid":42}}` + "\n",
+		"json":            `{"Id":"abc","State":{"Pid":42},"Labels":{"a":"b"}}` + "\n",
+		"{{.Labels.a}}":   "b\n",
+		"{{.Labels.c}}":   "<no value>\n", // as docker's
 	} {
 		var b bytes.Buffer
 		if err := Object(&b, format, object); err != nil {

@@ -90,13 +90,14 @@ func Object(w io.Writer, format string, object any) error {
 		return err
 	}
 	var out bytes.Buffer
-	if err := tmpl.Execute(&out, object); err != nil {
+	// A label that is not there is no mistake of the template's.
+	if err := tmpl.Option("missingkey=default").Execute(&out, object); err != nil {
 		generic, gerr := asMap(object)
 		if gerr != nil {
 			return gerr
 		}
 		out.Reset()
-		if gerr := tmpl.Execute(&out, generic); gerr != nil {
+		if gerr := tmpl.Option("missingkey=error").Execute(&out, generic); gerr != nil {
 			return errdefs.Errorf(errdefs.ErrInvalid, "--format: %w", err)
 		}
 	}

@@ -148,10 +148,10 @@ func Inspect(a *app.App) *cobra.Command {
 	})
 }
 
-// System holds df, prune and info.
+// System holds what is about the whole root.
 func System(a *app.App) *cobra.Command {
-	noun := app.Noun(&cobra.Command{Use: "system COMMAND", Short: "Disk usage, pruning, description"})
-	noun.AddCommand(diskUsage(a), prune(a), Info(a), boot(a))
+	noun := app.Noun(&cobra.Command{Use: "system COMMAND", Short: "Disk usage, events, pruning, description"})
+	noun.AddCommand(diskUsage(a), Events(a), prune(a), Info(a), boot(a))
 	return noun
 }
 

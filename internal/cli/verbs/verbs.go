@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/docker/go-units"
 	"github.com/spf13/cobra"
 
 	"cove/engine"
+	"cove/engine/listing"
 	"cove/errdefs"
 	"cove/internal/cli/app"
 	"cove/internal/cli/output"
@@ -126,6 +128,19 @@ func Terms(filters []string) (map[string][]string, error) {
 		terms[key] = append(terms[key], value)
 	}
 	return terms, nil
+}
+
+// Moment reads the value of a flag that is a time: a duration before now, a time of
+// RFC 3339 (the shorter forms are local), or seconds since 1970. Without one it is zero.
+func Moment(flag, s string, now time.Time) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	t, err := listing.Moment(s, now)
+	if err != nil {
+		return t, errdefs.Errorf(errdefs.ErrInvalid, "%s %s: %w", flag, s, err)
+	}
+	return t, nil
 }
 
 // Labels reads --label values.

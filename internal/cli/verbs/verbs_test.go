@@ -5,6 +5,7 @@ import (
 	"errors"
 	"reflect"
 	"testing"
+	"time"
 
 	"cove/engine"
 	"cove/errdefs"
@@ -71,5 +72,24 @@ func TestReportPruned(t *testing.T) {
 	}
 	if told.String() != "left behind by a dead container, removed: the mount of c3\n" {
 		t.Errorf("told %q", told.String())
+	}
+}
+
+func TestMoment(t *testing.T) {
+	t.Parallel()
+	noon := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+	for in, want := range map[string]time.Time{
+		"":                     {},
+		"10m":                  noon.Add(-10 * time.Minute),
+		"2026-01-02T03:04:05Z": time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+		"1700000000":           time.Unix(1700000000, 0),
+		"1700000000.5":         time.Unix(1700000000, 500_000_000),
+	} {
+		if got, err := Moment("--since", in, noon); err != nil || !got.Equal(want) {
+			t.Errorf("%q: got %v, %v; want %v", in, got, err, want)
+		}
+	}
+	if _, err := Moment("--since", "yesterday", noon); !errors.Is(err, errdefs.ErrInvalid) {
+		t.Errorf("got %v, want ErrInvalid", err)
 	}
 }

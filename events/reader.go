@@ -1,0 +1,209 @@
+package events
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+
+	"cove/internal/dirwatch"
+	"cove/internal/leanjson"
+)
+
+// Options choose what a Reader reads.
+type Options struct {
+	// Since begins with what happened then; zero, without an Until, with what happens
+	// from now on, and else with the oldest that is kept.
+	Since time.Time
+	// Until ends the reader; zero never does.
+	Until time.Time
+}
+
+// Reader gives events one after the other, and waits for those that are to come. It
+// is for one goroutine.
+type Reader struct {
+	log   Log
+	o     Options
+	watch *dirwatch.Watcher
+	file  *os.File // nil until the log has one
+	rest  []byte   // read, and not given yet
+	queue []*os.File
+}
+
+// Read returns a Reader that misses nothing that happens after this call. Close it.
+func (l Log) Read(o Options) (*Reader, error) {
+	if err := os.MkdirAll(l.dir, 0o700); err != nil && !errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("events: %w", err)
+	}
+	watch, err := dirwatch.Open(l.dir)
+	if err != nil {
+		return nil, fmt.Errorf("events: %w", err)
+	}
+	r := &Reader{log: l, o: o, watch: watch}
+	if err := r.open(); err != nil {
+		r.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// open takes the place where reading begins.
+func (r *Reader) open() (err error) {
+	if r.o.Since.IsZero() && r.o.Until.IsZero() {
+		if r.file, err = openIf(r.log.file()); err != nil || r.file == nil {
+			return err
+		}
+		_, err = r.file.Seek(0, io.SeekEnd)
+		return err
+	}
+	return r.follow()
+}
+
+// openIf opens a file; nil if it is not there.
+func openIf(name string) (*os.File, error) {
+	f, err := os.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("events: %w", err)
+	}
+	return f, nil
+}
+
+// follow queues what comes after the file that was read: nothing while that is the
+// newest. The newer is opened first, so that a rotation in between shows as one file
+// under both names.
+func (r *Reader) follow() error {
+	newest, err := openIf(r.log.file())
+	if err != nil || newest == nil {
+		return err
+	}
+	if same(newest, r.file) {
+		return newest.Close()
+	}
+	older, err := openIf(r.log.older())
+	if err != nil {
+		newest.Close()
+		return err
+	}
+	if older != nil {
+		if same(older, newest) || same(older, r.file) {
+			older.Close()
+		} else {
+			r.queue = append(r.queue, older)
+		}
+	}
+	r.queue = append(r.queue, newest)
+	return nil
+}
+
+func same(a, b *os.File) bool {
+	if a == nil || b == nil {
+		return false
+	}
+	one, err := a.Stat()
+	other, oerr := b.Stat()
+	return err == nil && oerr == nil && os.SameFile(one, other)
+}
+
+// Next returns the next event, and io.EOF after Options.Until.
+func (r *Reader) Next(ctx context.Context) (Event, error) {
+	until := make(<-chan time.Time)
+	if !r.o.Until.IsZero() {
+		timer := time.NewTimer(time.Until(r.o.Until))
+		defer timer.Stop()
+		until = timer.C
+	}
+	for ended := false; ; {
+		e, ok, err := r.read()
+		switch {
+		case err != nil:
+			return e, err
+		case ok && !r.o.Until.IsZero() && e.Time.After(r.o.Until):
+			return Event{}, io.EOF
+		case ok && e.Time.Before(r.o.Since):
+			continue
+		case ok:
+			return e, nil
+		case ended:
+			return Event{}, io.EOF
+		}
+		select {
+		case <-ctx.Done():
+			return Event{}, ctx.Err()
+		case <-until:
+			ended = true // what was written before is read first
+		case <-r.watch.Changed:
+		}
+	}
+}
+
+// read returns the next record; ok is false when there is none yet.
+func (r *Reader) read() (e Event, ok bool, err error) {
+	for {
+		for {
+			line, rest, whole := bytes.Cut(r.rest, []byte{'\n'})
+			if !whole {
+				break
+			}
+			r.rest = rest
+			// What is before the last separator was torn.
+			line = line[bytes.LastIndexByte(line, separator)+1:]
+			if e = (Event{}); leanjson.Unmarshal(line, &e) == nil && e.Type != "" {
+				return e, true, nil
+			}
+		}
+		more, err := r.fill()
+		if err != nil || !more {
+			return e, false, err
+		}
+	}
+}
+
+// fill reads on; more is false at the end of what there is.
+func (r *Reader) fill() (more bool, err error) {
+	buf := make([]byte, 64<<10)
+	for {
+		if r.file != nil {
+			n, err := r.file.Read(buf)
+			if n > 0 {
+				r.rest = append(bytes.Clone(r.rest), buf[:n]...)
+				if len(r.rest) > 2*maxRecord { // no record is so long: it was torn
+					r.rest = nil
+				}
+				return true, nil
+			}
+			if err != nil && !errors.Is(err, io.EOF) {
+				return false, fmt.Errorf("events: reading: %w", err)
+			}
+		}
+		if len(r.queue) == 0 {
+			if err := r.follow(); err != nil || len(r.queue) == 0 {
+				return false, err
+			}
+			if r.file != nil {
+				continue // between the last read and the rename, more may have come
+			}
+		}
+		if r.file != nil {
+			r.file.Close()
+		}
+		r.file, r.queue, r.rest = r.queue[0], r.queue[1:], nil
+	}
+}
+
+// Close ends the reader.
+func (r *Reader) Close() error {
+	r.watch.Close()
+	for _, f := range append(r.queue, r.file) {
+		if f != nil {
+			f.Close()
+		}
+	}
+	return nil
+}
