@@ -13,22 +13,23 @@ import (
 	"cove/errdefs"
 )
 
-// Fetch reads certificates from a file, or from the server at HOST:PORT, whose
-// name it returns too. A file of that name goes before a host.
-func Fetch(ctx context.Context, what string) (chain []*x509.Certificate, host string, err error) {
+// Fetch reads what a file holds, or the certificates of the server at
+// HOST:PORT, whose name it returns too. A file of that name goes before a host;
+// the password is for a file that is encrypted.
+func Fetch(ctx context.Context, what, password string) (b *Bundle, host string, err error) {
 	data, err := os.ReadFile(what)
 	if err == nil {
-		if chain, err = ParseCertificates(data); err != nil {
+		if b, err = ParseBundle(data, password); err != nil {
 			return nil, "", fmt.Errorf("%s: %w", what, err)
 		}
-		return chain, "", nil
+		return b, "", nil
 	}
 	host, _, errHost := net.SplitHostPort(what)
 	if errHost != nil || !errors.Is(err, os.ErrNotExist) {
 		return nil, "", errdefs.Errorf(errdefs.ErrInvalid, "%s: neither a readable file nor HOST:PORT: %w", what, err)
 	}
-	chain, err = dial(ctx, what, host)
-	return chain, host, err
+	chain, err := dial(ctx, what, host)
+	return &Bundle{Certificates: chain}, host, err
 }
 
 func dial(ctx context.Context, address, host string) ([]*x509.Certificate, error) {

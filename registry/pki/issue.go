@@ -238,11 +238,7 @@ func ParsePair(certData, keyData []byte) (*Pair, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !Matches(certs[0], key) {
-		return nil, errdefs.Errorf(errdefs.ErrInvalid, "the key does not belong to the certificate (%s)",
-			certs[0].Subject)
-	}
-	return &Pair{Cert: certs[0], Key: key, CertPEM: certData, KeyPEM: keyData}, nil
+	return (&Bundle{Certificates: certs, Key: key}).Pair()
 }
 
 // Matches says whether key is the private half of the certificate's key.

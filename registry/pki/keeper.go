@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -36,24 +37,58 @@ func (k *Keeper) Set(p *Pair) error {
 	return nil
 }
 
-// Files are a certificate and a key that someone else looks after.
-type Files struct{ Cert, Key string }
+// Files are a certificate and a key that someone else looks after. Without Key
+// both are in Cert: PEM, or PKCS #12 with the password that the file Password
+// holds.
+type Files struct{ Cert, Key, Password string }
 
 // Load reads the files and presents them.
 func (k *Keeper) Load(f Files) error {
+	p, err := f.read()
+	if err != nil {
+		return err
+	}
+	return k.Set(p)
+}
+
+func (f Files) read() (*Pair, error) {
 	cert, err := os.ReadFile(f.Cert)
 	if err != nil {
-		return fmt.Errorf("tls certificate: %w", err)
+		return nil, fmt.Errorf("tls certificate: %w", err)
+	}
+	if f.Key == "" {
+		b, err := f.bundle(cert)
+		if err != nil {
+			return nil, fmt.Errorf("tls certificate %s: %w", f.Cert, err)
+		}
+		p, err := b.Pair()
+		if err != nil {
+			return nil, fmt.Errorf("tls certificate %s, without a file for the key: %w", f.Cert, err)
+		}
+		return p, nil
 	}
 	key, err := os.ReadFile(f.Key)
 	if err != nil {
-		return fmt.Errorf("tls key: %w", err)
+		return nil, fmt.Errorf("tls key: %w", err)
 	}
 	p, err := ParsePair(cert, key)
 	if err != nil {
-		return fmt.Errorf("tls certificate %s and key %s: %w", f.Cert, f.Key, err)
+		return nil, fmt.Errorf("tls certificate %s and key %s: %w", f.Cert, f.Key, err)
 	}
-	return k.Set(p)
+	return p, nil
+}
+
+// bundle reads the one file that holds everything.
+func (f Files) bundle(data []byte) (*Bundle, error) {
+	password := ""
+	if f.Password != "" {
+		text, err := os.ReadFile(f.Password)
+		if err != nil {
+			return nil, fmt.Errorf("its password: %w", err)
+		}
+		password = strings.TrimRight(string(text), "\r\n")
+	}
+	return ParseBundle(data, password)
 }
 
 // Watch loads the files again whenever they change, until ctx ends. A pair
@@ -82,8 +117,8 @@ func (k *Keeper) Watch(ctx context.Context, f Files, every time.Duration, log *s
 }
 
 // stamp changes when a file is replaced or written.
-func (f Files) stamp() (s [2]string) {
-	for i, name := range []string{f.Cert, f.Key} {
+func (f Files) stamp() (s [3]string) {
+	for i, name := range []string{f.Cert, f.Key, f.Password} {
 		if fi, err := os.Stat(name); err == nil {
 			s[i] = fmt.Sprint(fi.ModTime().UnixNano(), fi.Size())
 		}

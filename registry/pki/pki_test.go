@@ -244,11 +244,11 @@ func TestKeeperReloads(t *testing.T) {
 		}
 	}()
 	serves := func() string {
-		chain, _, err := Fetch(t.Context(), l.Addr().String())
+		b, _, err := Fetch(t.Context(), l.Addr().String(), "")
 		if err != nil {
 			t.Fatal(err)
 		}
-		return chain[0].DNSNames[0]
+		return b.Certificates[0].DNSNames[0]
 	}
 	fresh := must[*Pair](t)(ca.Issue(names(t, "new.example"), time.Now()))
 	write(f.Cert, fresh.CertPEM)

@@ -19,6 +19,9 @@ type ServingConfig struct {
 	// Names are what an issued certificate must be valid for, besides those of
 	// this machine.
 	Names Names
+	// Suffixes end the names for which a certificate is issued when a client
+	// asks for one (see [ParseSuffixes]).
+	Suffixes []string
 	// Hosts are the names by which clients are known to come, for the warnings
 	// of a pair that was made elsewhere.
 	Hosts []string
@@ -27,11 +30,13 @@ type ServingConfig struct {
 
 // Serving is the TLS of a server. It is safe for concurrent use.
 type Serving struct {
-	cfg    ServingConfig
-	keeper Keeper
+	cfg      ServingConfig
+	keeper   Keeper
+	onDemand onDemand
 
-	issuing sync.Mutex // held while a certificate is issued
-	names   Names      // that it must have
+	issuing  sync.Mutex // held while a certificate is issued
+	names    Names      // that it must have
+	suffixes []string
 }
 
 // Serve loads the pair of the files, or makes sure of a certificate of the
@@ -40,7 +45,7 @@ type Serving struct {
 // have its authority.
 func Serve(cfg ServingConfig) (*Serving, error) {
 	s := &Serving{cfg: cfg}
-	if err := s.Reload(cfg.Names); err != nil {
+	if err := s.Reload(cfg.Names, cfg.Suffixes); err != nil {
 		return nil, err
 	}
 	if s.elsewhere() {
@@ -54,17 +59,31 @@ func (s *Serving) elsewhere() bool { return s.cfg.Files.Cert != "" }
 
 // Config is how the server speaks TLS.
 func (s *Serving) Config() *tls.Config {
-	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.keeper.Get}
+	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.get}
+}
+
+// get is the certificate for a handshake.
+func (s *Serving) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	usual, err := s.keeper.Get(hello)
+	if err != nil || s.elsewhere() {
+		return usual, err
+	}
+	own, err := s.onDemand.get(hello, usual, time.Now())
+	if own != nil || err != nil {
+		return own, err
+	}
+	return usual, nil
 }
 
 // Reload presents what the files hold now, or a certificate that is valid for
-// the names. After an error what was presented stays.
-func (s *Serving) Reload(names Names) error {
+// the names, and others for names with the suffixes. After an error what was
+// presented stays.
+func (s *Serving) Reload(names Names, suffixes []string) error {
 	if s.elsewhere() {
 		return s.keeper.Load(s.cfg.Files)
 	}
 	s.issuing.Lock()
-	s.names = names.WithLocal()
+	s.names, s.suffixes = names.WithLocal(), suffixes
 	s.issuing.Unlock()
 	return s.ensure()
 }
@@ -108,16 +127,20 @@ func (s *Serving) ensure() error {
 		s.cfg.Log.Info("issued a server certificate", "reason", e.Reason, "names", NamesOf(e.Server.Cert),
 			"until", e.Server.Cert.NotAfter.Format(time.DateOnly))
 	}
-	return s.keeper.Set(e.Server)
+	if err := s.keeper.Set(e.Server); err != nil {
+		return err
+	}
+	s.onDemand.reset(e.Authority, s.suffixes)
+	return nil
 }
 
 // warn says why clients will refuse a certificate that was made elsewhere.
 func (s *Serving) warn(now time.Time) error {
-	data, err := os.ReadFile(s.cfg.Files.Cert)
+	pair, err := s.cfg.Files.read()
 	if err != nil {
 		return err
 	}
-	chain, err := ParseCertificates(data)
+	chain, err := ParseCertificates(pair.CertPEM)
 	if err != nil {
 		return err
 	}

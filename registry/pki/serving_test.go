@@ -92,7 +92,7 @@ func TestServingReloads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Reload(names); err != nil {
+	if err := s.Reload(names, nil); err != nil {
 		t.Fatal(err)
 	}
 	if err := presented().VerifyHostname("new.example"); err != nil {
@@ -101,7 +101,7 @@ func TestServingReloads(t *testing.T) {
 	if err := root.WriteFile("tls/"+AuthorityCert, []byte("no certificate"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Reload(names); err == nil {
+	if err := s.Reload(names, nil); err == nil {
 		t.Error("a damaged authority issued a certificate")
 	}
 	if err := presented().VerifyHostname("new.example"); err != nil {

@@ -151,8 +151,13 @@ func (s *Server) setupTLS() error {
 	if err != nil {
 		return err
 	}
+	suffixes, err := pki.ParseSuffixes(s.cfg.TLS.Suffixes...)
+	if err != nil {
+		return err
+	}
 	s.tls, err = pki.Serve(pki.ServingConfig{
-		Files: s.cfg.TLS.Files(), Root: s.state.root, Names: names, Hosts: s.cfg.ClientHosts(names), Log: s.log,
+		Files: s.cfg.TLS.Files(), Root: s.state.root, Names: names, Suffixes: suffixes, Hosts: s.cfg.ClientHosts(names),
+		Log: s.log,
 	})
 	return err
 }
@@ -319,5 +324,9 @@ func (s *Server) reload() error {
 	if err != nil {
 		return err
 	}
-	return s.tls.Reload(names)
+	suffixes, err := pki.ParseSuffixes(cfg.TLS.Suffixes...)
+	if err != nil {
+		return err
+	}
+	return s.tls.Reload(names, suffixes)
 }

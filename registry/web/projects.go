@@ -3,7 +3,7 @@ package web
 import (
 	"cove/registry/auth"
 	"cove/registry/browse"
-	"cove/registry/web/clients"
+	"cove/registry/clients"
 	"cove/registry/web/page"
 	"cove/registry/web/view"
 )

@@ -8,8 +8,8 @@ import (
 	"strings"
 
 	"cove/errdefs"
+	"cove/registry/clients"
 	"cove/registry/metadata"
-	"cove/registry/web/clients"
 	"cove/registry/web/page"
 )
 

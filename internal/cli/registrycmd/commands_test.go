@@ -72,13 +72,18 @@ func TestCertificateStory(t *testing.T) {
 		{[]string{"cert", "issue"}, 125, "at least one --name"},
 		{[]string{"cert", "inspect", in("nothing")}, 1, "neither a readable file nor HOST:PORT"},
 		{[]string{"cert", "inspect", "127.0.0.1:1"}, 1, "refused"},
-		{[]string{"cert", "inspect", in("k")}, 1, "no certificate"},
+		{[]string{"cert", "inspect", in("k")}, 0, "private key: of no certificate here"},
+		{[]string{"cert", "explain", in("k")}, 1, "no certificate in it"},
 		{append([]string{"cert", "sign", in("k")}, ca...), 1, "no signing request"},
 		{append([]string{"cert", "sign", in("cn.csr")}, ca...), 1, "(CN=old.example) and no subject alternative names; clients look at nothing else; give one with --name"},
 		{append([]string{"cert", "sign", in("cn.csr"), "--name", "old.example", "--name", "10.0.0.7", "--out", in("cn.crt")}, ca...), 0, ""},
 		{[]string{"cert", "inspect", in("cn.crt")}, 0, "names:      old.example, 10.0.0.7"},
 		{[]string{"cert", "sign"}, 125, "arg"},
-		{[]string{"cert", "fix"}, 125, `there is no command "registry cert fix"`},
+		{[]string{"cert", "mend"}, 125, `there is no command "registry cert mend"`},
+		{[]string{"client-config", "containerd", "hub.example:5000", "--user", "ci"}, 0, "ca = \"/etc/containerd/certs.d/hub.example:5000/ca.crt\""},
+		{[]string{"client-config", "podman", "hub.example", "--plain-http"}, 0, "podman login --tls-verify=false -u admin hub.example"},
+		{[]string{"client-config", "docker", "https://hub.example"}, 125, "want HOST or HOST:PORT, without scheme or path"},
+		{[]string{"client-config", "dokcer", "hub.example"}, 125, `client "dokcer": it is one of docker, podman`},
 	} {
 		out, errs, code := here(t, "", step.args...)
 		if code != step.code || !strings.Contains(out+errs, step.want) {

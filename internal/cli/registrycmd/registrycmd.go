@@ -72,7 +72,7 @@ trust it.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return command.Misused(cmd, err)
 	})
-	root.AddCommand(newServe(), certcmd.New(), newFsck(), newReindex(), newGC(), newImport())
+	root.AddCommand(newServe(), certcmd.New(), newClientConfig(), newFsck(), newReindex(), newGC(), newImport())
 	root.AddCommand(usercmd.New(), projectcmd.New(), auditcmd.New())
 	return root
 }

@@ -306,7 +306,7 @@ func TestWrongConfiguration(t *testing.T) {
 		{config: "root: /x\nroot: /y\n", want: "line 2"},
 		{config: "- a\n", want: ":1: it holds keys: root, listen"},
 		{config: "a: [\n", want: "line 2"},
-		{config: "tls:\n  certificate: /x\n", want: "certificate and key go together"},
+		{config: "tls:\n  key: /x\n", want: "there is a key and no certificate"},
 		{config: "projects: {creation: nobody}\n", want: "use admins or everyone"},
 		{args: []string{"--listen", "nowhere"}, want: "not HOST:PORT"},
 		{args: []string{"--hostname", "IP:cdh1"}, want: "use DNS:cdh1"},

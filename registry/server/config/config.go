@@ -67,8 +67,33 @@ type TLS struct {
 	Off bool `yaml:"off"`
 	// Certificate and Key are files of one's own; both are read again when they
 	// change. Without them the registry's own authority issues a certificate.
-	Certificate string `yaml:"certificate"`
-	Key         string `yaml:"key"`
+	// Without Key the certificate's file holds it too: PEM, or PKCS #12 with the
+	// password that PasswordFile holds.
+	Certificate  string `yaml:"certificate"`
+	Key          string `yaml:"key"`
+	PasswordFile string `yaml:"password_file"`
+	// Suffixes end the names for which the registry's own authority issues a
+	// certificate when a client asks for one.
+	Suffixes []string `yaml:"suffixes"`
+}
+
+// check refuses what does not go together.
+func (t TLS) check() error {
+	invalid := func(text string) error { return errdefs.Errorf(errdefs.ErrInvalid, "config: tls: %s", text) }
+	switch own := t.Certificate != ""; {
+	case t.Key != "" && !own:
+		return invalid("there is a key and no certificate")
+	case t.PasswordFile != "" && (!own || t.Key != ""):
+		return invalid("password_file is for a certificate whose file holds the key too (PKCS #12), without key")
+	case t.Off && own:
+		return invalid("it is off and has a certificate; remove one of them")
+	case len(t.Suffixes) > 0 && (t.Off || own):
+		return invalid("suffixes are names for which the registry's own authority issues certificates; it does not with a certificate of yours, or with tls off")
+	}
+	if _, err := pki.ParseSuffixes(t.Suffixes...); err != nil {
+		return errdefs.Errorf(errdefs.ErrInvalid, "config: tls: %w", err)
+	}
+	return nil
 }
 
 // ClientHosts are the names and addresses by which clients are known to come.
@@ -84,7 +109,9 @@ func (c *Config) ClientHosts(names pki.Names) (hosts []string) {
 }
 
 // Files are those of a certificate of one's own.
-func (t TLS) Files() pki.Files { return pki.Files{Cert: t.Certificate, Key: t.Key} }
+func (t TLS) Files() pki.Files {
+	return pki.Files{Cert: t.Certificate, Key: t.Key, Password: t.PasswordFile}
+}
 
 // Projects says who may make them.
 type Projects struct {
@@ -184,10 +211,6 @@ func (c *Config) Complete() error {
 	switch {
 	case c.Limits.Connections < 0:
 		return invalid("limits: connections is %d; use 1 or more", c.Limits.Connections)
-	case (c.TLS.Certificate == "") != (c.TLS.Key == ""):
-		return invalid("tls: certificate and key go together; one is missing")
-	case c.TLS.Off && c.TLS.Certificate != "":
-		return invalid("tls: it is off and has a certificate; remove one of them")
 	case c.TLS.Off && c.Redirect != "":
 		return invalid("redirect: there is no https to send clients to while tls is off")
 	case c.Projects.Creation != "admins" && c.Projects.Creation != "everyone":
@@ -196,6 +219,9 @@ func (c *Config) Complete() error {
 		return invalid("database: it is not postgres://USER@HOST/NAME; leave it out for SQLite in the root")
 	case c.ExternalURL != "" && !isBaseURL(c.ExternalURL):
 		return invalid("external_url: %q is not https://HOST[:PORT]", c.ExternalURL)
+	}
+	if err := c.TLS.check(); err != nil {
+		return err
 	}
 	if c.Storage.S3 != nil {
 		if err := c.Storage.S3.Check(); err != nil {

@@ -9,8 +9,8 @@ import (
 
 	"cove/registry/auth"
 	"cove/registry/browse"
+	"cove/registry/clients"
 	"cove/registry/metadata"
-	"cove/registry/web/clients"
 	"cove/registry/web/page"
 	"cove/registry/web/view"
 )

@@ -39,6 +39,7 @@ func (s Setup) Clients() []Client {
 		{"containerd", "containerd", s.containerd()},
 		{"kubelet", "Kubernetes", s.kubelet()},
 		{"cove", "cove", s.cove()},
+		{"buildkit", "BuildKit", s.buildkit()},
 		{"helm", "Helm", s.helm()},
 	}
 }
@@ -107,6 +108,21 @@ func (s Setup) cove() string {
 	return s.fetch("/etc/cove/certs.d") + fmt.Sprintf(
 		"cove login%[4]s -u %[1]s %[2]s\ncove pull busybox\ncove tag busybox %[3]s\ncove push%[4]s %[3]s",
 		s.User, s.Host, s.image(), flag)
+}
+
+// buildkit is a builder of buildx with a configuration of its own: the one of
+// docker asks nobody for a registry's certificate.
+func (s Setup) buildkit() string {
+	table := fmt.Sprintf("[registry.%q]", s.Host)
+	switch {
+	case s.Plain():
+		table += "\n  http = true"
+	case s.Own:
+		table += fmt.Sprintf("\n  ca = [%q]", "/etc/docker/certs.d/"+s.Host+"/ca.crt")
+	}
+	return s.fetch("/etc/docker/certs.d") + fmt.Sprintf(
+		"cat >buildkitd.toml <<'EOF'\n%s\nEOF\ndocker buildx create --name cove --use --buildkitd-config buildkitd.toml\n"+
+			"docker login -u %s %s\ndocker buildx build --push -t %s .", table, s.User, s.Host, s.image())
 }
 
 func (s Setup) helm() string {

@@ -25,6 +25,7 @@ func TestSetup(t *testing.T) {
 		insecure := map[string]string{
 			"docker": "insecure-registries", "podman": "--tls-verify=false", "containerd": `[host."http://hub:5000"]`,
 			"kubelet": "kubectl", "cove": "--insecure-registry hub:5000", "helm": "--plain-http",
+			"buildkit": "http = true",
 		}[c.ID]
 		if got := plain.Clients()[i].Commands; !strings.Contains(got, insecure) || strings.Contains(got, "ca.crt") {
 			t.Errorf("%s without TLS:\n%s", c.ID, got)
