@@ -61,7 +61,7 @@ func resources(o Options, f Facts) (*specs.LinuxResources, error) {
 	r := &specs.LinuxResources{
 		Devices: rules, Memory: memory(o.Resources), BlockIO: blockIO(o.Resources, f.Blocks), CPU: cpu(o.Resources),
 	}
-	if p := o.Resources.PidsLimit; p > 0 {
+	if p := o.Resources.PidsLimit; p != 0 {
 		r.Pids = &specs.LinuxPids{Limit: &p}
 	}
 	return r, nil

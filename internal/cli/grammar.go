@@ -114,6 +114,7 @@ func containerVerbs() []verb {
 		{"rename", groupContainers, containercmd.Rename},
 		{"pause", groupContainers, containercmd.Pause},
 		{"unpause", groupContainers, containercmd.Unpause},
+		{"update", groupContainers, containercmd.Update},
 	}
 }
 

@@ -2,8 +2,12 @@ package life
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"cove/runner/record"
 	"cove/sandbox/cgroup"
 )
 
@@ -20,6 +24,19 @@ func (c *Container) Procs(ctx context.Context) ([]int, error) {
 	pids, err := g.Procs()
 	slices.Sort(pids)
 	return slices.Compact(pids), err
+}
+
+// Limit changes limits of a container that runs, in that state; what r leaves nil
+// stays.
+func (c *Container) Limit(st record.State, r *specs.LinuxResources) error {
+	g, err := c.group(st)
+	if err != nil {
+		return err
+	}
+	if err := g.Update(r); err != nil {
+		return fmt.Errorf("container %s: %w", c, err)
+	}
+	return nil
 }
 
 // Stats reads what the container uses.

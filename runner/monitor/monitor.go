@@ -413,6 +413,9 @@ func (m *monitor) finish(ctx context.Context, unlock func()) error {
 // decide asks the policy whether the container that has ended is started again. The
 // lock comes before the state that says so: without it that state is not believed.
 func (m *monitor) decide(ctx context.Context) error {
+	if now, err := m.o.Dir.Config(); err == nil { // the policy may have been changed
+		m.cfg.Restart = now.Restart
+	}
 	wait, again := restart.After(m.cfg.Restart, m.state, m.o.Dir.Marked(record.StopMark))
 	if !again && (!m.restart.Load() || m.o.Dir.Marked(record.StopMark)) {
 		return nil

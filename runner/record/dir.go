@@ -34,12 +34,6 @@ func (d Dir) Log() string { return d.Path("log") }
 // socket's path may be, and gone after a reboot.
 func (d Dir) Socket(run string) string { return filepath.Join(run, "containers", d.ID()+".sock") }
 
-// Config reads config.json.
-func (d Dir) Config() (Config, error) {
-	var cfg Config
-	return cfg, d.read("config.json", &cfg)
-}
-
 // Name reads the present name: Config's, unless it was renamed.
 func (d Dir) Name() (string, error) {
 	name, err := os.ReadFile(d.Path("name"))

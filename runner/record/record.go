@@ -17,8 +17,8 @@ import (
 )
 
 // Config is what a container was asked to be. It is written once, by Create,
-// as config.json; only the name may change later, and is
-// therefore kept apart (the file "name").
+// as config.json; what may change later is kept apart: the name (the file "name"),
+// and what Updated has.
 type Config struct {
 	// ID is 64 hex digits; Create makes one when it is empty.
 	ID string `json:"id"`

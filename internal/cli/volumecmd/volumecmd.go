@@ -23,8 +23,22 @@ func Noun(a *app.App) *cobra.Command {
 		Use:   "volume COMMAND",
 		Short: "Manage volumes: directories that outlive containers",
 	})
-	noun.AddCommand(create(a), list(a), inspect(a), remove(a), prune(a))
+	noun.AddCommand(create(a), list(a), inspect(a), remove(a), prune(a), update())
 	return noun
+}
+
+// update has nothing to change: what docker's changes is of volumes of a swarm.
+func update() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "update VOLUME", Short: "Not supported: it is for cluster volumes, of a swarm", Args: app.ExactArgs(1),
+		Example: "  update data",
+		RunE: func(_ *cobra.Command, args []string) error {
+			return errdefs.Errorf(errdefs.ErrUnsupported,
+				"volume %s: only cluster volumes, which a swarm has, can be updated; make a new one", args[0])
+		},
+	}
+	cmd.Flags().String("availability", "", "of a cluster volume: active, pause or drain")
+	return cmd
 }
 
 func create(a *app.App) *cobra.Command {

@@ -1,0 +1,43 @@
+package runflags
+
+import (
+	"github.com/spf13/pflag"
+
+	"cove/engine/containers"
+	"cove/engine/runspec"
+	"cove/errdefs"
+)
+
+// UpdateFlags are those of run that a container's update has.
+type UpdateFlags struct {
+	limits  limitFlags
+	restart string
+	set     *pflag.FlagSet
+}
+
+// Register adds the flags.
+func (f *UpdateFlags) Register(fs *pflag.FlagSet) {
+	all := pflag.NewFlagSet("", pflag.ContinueOnError)
+	f.limits.register(all)
+	for _, name := range []string{
+		"memory", "memory-swap", "memory-reservation", "cpus", "cpu-period", "cpu-quota", "cpu-rt-period",
+		"cpu-rt-runtime", "cpu-shares", "cpuset-cpus", "cpuset-mems", "blkio-weight", "pids-limit",
+	} {
+		fs.AddFlag(all.Lookup(name))
+	}
+	fs.StringVar(&f.restart, "restart", "", "start it again: no, on-failure[:N], always, unless-stopped")
+	f.set = fs
+}
+
+// Options are what the flags ask for; none at all is errdefs.ErrInvalid.
+func (f *UpdateFlags) Options() (containers.UpdateOptions, error) {
+	given := false
+	f.set.Visit(func(*pflag.Flag) { given = true })
+	if !given {
+		return containers.UpdateOptions{}, errdefs.Errorf(errdefs.ErrInvalid,
+			"you must provide one or more flags when using this command: what is to change")
+	}
+	var o runspec.Options
+	err := f.limits.parse(&o)
+	return containers.UpdateOptions{Resources: o.Resources, Restart: f.restart}, err
+}
