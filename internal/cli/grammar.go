@@ -131,6 +131,7 @@ func imageVerbs() []verb {
 		{"save", groupImages, imagecmd.Save},
 		{"load", groupImages, imagecmd.Load},
 		{"import", groupImages, imagecmd.Import},
+		{"search", groupImages, imagecmd.Search},
 		{"login", groupImages, imagecmd.Login},
 		{"logout", groupImages, imagecmd.Logout},
 	}

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -43,13 +44,16 @@ const (
 	mirrorRest = time.Minute
 )
 
-// url is a URL at this registry. path begins with a slash and follows /v2.
+// api is where the protocol is.
+const api = "/v2"
+
+// url is a URL at this registry. path begins with a slash.
 func (p *Peer) url(ch *transport.Challenge, path string) string {
 	scheme := "https"
 	if ch.Insecure {
 		scheme = "http"
 	}
-	return scheme + "://" + p.Addr + p.Prefix + "/v2" + path
+	return scheme + "://" + p.Addr + p.Prefix + path
 }
 
 // handshake asks the registry's base endpoint how to speak to it, once. That
@@ -107,7 +111,7 @@ func (p *Peer) greet(ctx context.Context) (*transport.Challenge, error) {
 
 func (p *Peer) ping(ctx context.Context, plain bool) (*transport.Challenge, error) {
 	ch := &transport.Challenge{Insecure: plain}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url(ch, "/"), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url(ch, api+"/"), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -229,7 +233,7 @@ func (p *Peer) Enter(ctx context.Context, creds credentials.Credentials) error {
 	}
 	ctx, stop := context.WithTimeoutCause(ctx, p.w.cfg.Answer, errSlow)
 	defer stop()
-	req, err := http.NewRequestWithContext(from(ctx, p), http.MethodGet, p.url(ch, "/"), nil)
+	req, err := http.NewRequestWithContext(from(ctx, p), http.MethodGet, p.url(ch, api+"/"), nil)
 	if err != nil {
 		return err
 	}
@@ -247,7 +251,9 @@ func (p *Peer) Enter(ctx context.Context, creds credentials.Credentials) error {
 // Request is one request to a registry, before it is known over which scheme.
 type Request struct {
 	Method string
-	Path   string // after /v2, with its query; or Location
+	Path   string // after API, with its query; or Location
+	// API is before it; "" is /v2.
+	API string
 	// Location is an absolute URL that the registry gave.
 	Location string
 	Header   http.Header
@@ -349,7 +355,7 @@ func (p *Peer) send(ctx context.Context, ch *transport.Challenge, in Request, sc
 	}
 	target := in.Location
 	if target == "" {
-		target = p.url(ch, in.Path)
+		target = p.url(ch, cmp.Or(in.API, api)+in.Path)
 	}
 	req, err := http.NewRequestWithContext(from(ctx, p), in.Method, target, nil)
 	if err != nil {
