@@ -118,7 +118,7 @@ func (w *world) image(name, config string, files map[string]string) {
 	}
 	raw := fmt.Sprintf(`{"os":"linux","architecture":"amd64","created":"2025-01-01T00:00:00Z","config":%s,
 		"rootfs":{"type":"layers","diff_ids":[%q]},"history":[{"created_by":"base layer"}]}`, config, l.DiffID)
-	b := Base{Name: name, RawConfig: []byte(raw), Layers: []layers.Layer{l}, Manifest: ocispec.Descriptor{Digest: digest.FromString(raw)}}
+	b := Base{Name: name, RawConfig: []byte(raw), Layers: []layers.Layer{l.Layer}, Manifest: ocispec.Descriptor{Digest: digest.FromString(raw)}}
 	if err := json.Unmarshal(b.RawConfig, &b.Config); err != nil {
 		w.t.Fatal(err)
 	}

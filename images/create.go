@@ -90,14 +90,14 @@ func (s *Store) Import(ctx context.Context, r io.Reader, opts ImportOptions) (Im
 	now := s.cfg.Now().UTC()
 	config := ocispec.Image{
 		Created: &now, Platform: s.platform(opts.Platform), Config: opts.Config,
-		RootFS:  ocispec.RootFS{Type: "layers", DiffIDs: diffIDs([]layers.Layer{layer})},
+		RootFS:  ocispec.RootFS{Type: "layers", DiffIDs: diffIDs([]layers.Layer{layer.Layer})},
 		History: []ocispec.History{{Created: &now, Comment: opts.Message}},
 	}
 	raw, err := json.Marshal(config)
 	if err != nil {
 		return Image{}, err
 	}
-	img := Image{Layers: []layers.Layer{layer}}
+	img := Image{Layers: []layers.Layer{layer.Layer}}
 	if err := s.Unpack(ctx, img, lease, nil); err != nil {
 		return Image{}, fmt.Errorf("importing: %w", err)
 	}

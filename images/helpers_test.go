@@ -90,7 +90,7 @@ func addImage(t testing.TB, s *Store, name, seed string, n int) Image {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ls = append(ls, layer)
+		ls = append(ls, layer.Layer)
 		config.History = append(config.History, ocispec.History{Created: &created, CreatedBy: fmt.Sprint("step ", i)})
 	}
 	config.RootFS.DiffIDs = diffIDs(ls)

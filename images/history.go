@@ -27,18 +27,17 @@ func (h HistoryEntry) CreatedAt() time.Time {
 // is what the first line made.
 func (s *Store) History(ctx context.Context, img Image) []HistoryEntry {
 	entries := make([]HistoryEntry, 0, len(img.Config.History))
-	layer := 0
+	sizes := s.LayerSizes(ctx, img)
 	for _, h := range img.Config.History {
 		e := HistoryEntry{History: h}
-		if !h.EmptyLayer && layer < len(img.Layers) {
-			e.Size = s.layerSize(ctx, img.Layers[layer])
-			layer++
+		if !h.EmptyLayer && len(sizes) > 0 {
+			e.Size, sizes = sizes[0], sizes[1:]
 		}
 		entries = append(entries, e)
 	}
 	// Tools that write no history still made layers.
-	for ; layer < len(img.Layers); layer++ {
-		entries = append(entries, HistoryEntry{Size: s.layerSize(ctx, img.Layers[layer])})
+	for _, size := range sizes {
+		entries = append(entries, HistoryEntry{Size: size})
 	}
 	slices.Reverse(entries)
 	return entries

@@ -13,7 +13,6 @@ import (
 	"cove/builder/copier"
 	"cove/builder/plan"
 	"cove/errdefs"
-	"cove/layers"
 	"cove/layers/archive"
 	"cove/layers/diff"
 )
@@ -198,20 +197,24 @@ func (s *solver) layOut(ctx context.Context, st *step, l *copier.Layout, keys ..
 	if err := s.searchFiles(st, fill); err != nil {
 		return err
 	}
-	var packed layers.Layer
+	var packed diff.Layer
 	g, ctx := errgroup.WithContext(ctx)
 	if t.wanted {
 		g.Go(func() (err error) {
-			packed, err = s.stored(ctx, func() (layers.Layer, error) {
+			packed, err = s.stored(ctx, func() (diff.Layer, error) {
 				return diff.Stream(ctx, s.Content,
 					s.diffOptions(), fill)
 			})
-			if err == nil && !t.used {
-				r := on(t.parent.res, packed.DiffID)
-				r.blob.Store(&packed.Blob)
-				st.finish(r)
+			if err != nil || t.used {
+				return err
 			}
-			return err
+			r, err := s.onto(ctx, t.parent.res, packed)
+			if err != nil {
+				return err
+			}
+			r.blob.Store(&packed.Blob)
+			st.finish(r)
+			return nil
 		})
 	}
 	if t.used || !t.wanted {
@@ -271,11 +274,14 @@ func (s *solver) applyFiles(ctx context.Context, st *step, fill func(*archive.Wr
 		return err
 	}
 	defer snap.Close()
-	diffID, err := applied(ctx, snap.Mount, fill)
+	l, err := applied(ctx, snap.Mount, fill)
 	if err != nil {
 		return err
 	}
-	r := on(parent, diffID)
+	r, err := s.onto(ctx, parent, l)
+	if err != nil {
+		return err
+	}
 	if err := snap.commit(ctx, r); err != nil {
 		return err
 	}

@@ -115,9 +115,6 @@ func (s *solver) activate(ctx context.Context, parent *result) (*active, error) 
 
 // commit makes the snapshot a result's, under its chainID.
 func (a *active) commit(ctx context.Context, r *result) error {
-	if err := a.s.Lease.Add(ctx, cache.SnapshotRef(string(r.chain))); err != nil {
-		return err
-	}
 	err := a.s.Snapshots.Commit(ctx, string(r.chain), a.key)
 	if errors.Is(err, errdefs.ErrExists) {
 		err = nil // the same layer on the same parent, made before or by someone else

@@ -93,8 +93,8 @@ type blobReader struct {
 func (r *blobReader) Close() error { return r.blob.Close() }
 
 // applied writes the tar that fill makes into an active snapshot and returns
-// the diffID.
-func applied(ctx context.Context, m mount.Mount, fill func(*archive.Writer) error) (layers.DiffID, error) {
+// the layer, of which there is no blob.
+func applied(ctx context.Context, m mount.Mount, fill func(*archive.Writer) error) (diff.Layer, error) {
 	pr, pw := io.Pipe()
 	filled := make(chan error, 1)
 	go func() {
@@ -109,15 +109,15 @@ func applied(ctx context.Context, m mount.Mount, fill func(*archive.Writer) erro
 	res, err := apply.Apply(ctx, apply.TargetOf(m), pr, archive.Options{})
 	pr.CloseWithError(errors.Join(err, io.ErrClosedPipe))
 	if ferr := <-filled; ferr != nil && !errors.Is(ferr, io.ErrClosedPipe) {
-		return "", ferr
+		return diff.Layer{}, ferr
 	}
-	return res.DiffID, err
+	return diff.Layer{Layer: layers.Layer{DiffID: res.DiffID}, FileBytes: res.FileBytes}, err
 }
 
 // stored leases a layer that was just stored, and looks whether a collector
 // was faster.
-func (s *solver) stored(ctx context.Context, make func() (layers.Layer, error)) (layers.Layer, error) {
-	var l layers.Layer
+func (s *solver) stored(ctx context.Context, make func() (diff.Layer, error)) (diff.Layer, error) {
+	var l diff.Layer
 	for range 3 {
 		var err error
 		if l, err = make(); err != nil {
@@ -140,7 +140,7 @@ func (s *solver) pack(ctx context.Context, r *result) error {
 	if err != nil {
 		return err
 	}
-	l, err := s.stored(ctx, func() (layers.Layer, error) { return diff.Commit(ctx, s.Content, m, s.diffOptions()) })
+	l, err := s.stored(ctx, func() (diff.Layer, error) { return diff.Commit(ctx, s.Content, m, s.diffOptions()) })
 	if err != nil {
 		return err
 	}
@@ -181,18 +181,19 @@ func (s *solver) diffOptions() diff.Options {
 	return opt
 }
 
-// diffID reads what an active snapshot changed, without storing it. extra, if
-// not nil, sees the tar too.
-func (s *solver) diffID(ctx context.Context, m mount.Mount, extra io.Writer) (layers.DiffID, error) {
+// diffID reads what an active snapshot changed, without storing it: of the layer that
+// it returns there is no blob. extra, if not nil, sees the tar too.
+func (s *solver) diffID(ctx context.Context, m mount.Mount, extra io.Writer) (diff.Layer, error) {
 	d := digest.SHA256.Digester()
 	var w io.Writer = d.Hash()
 	if extra != nil {
 		w = io.MultiWriter(w, extra)
 	}
-	if err := diff.Write(ctx, w, m, s.diffOptions()); err != nil {
-		return "", err
+	n, err := diff.Write(ctx, w, m, s.diffOptions())
+	if err != nil {
+		return diff.Layer{}, err
 	}
-	return layers.DiffID(d.Digest()), nil
+	return diff.Layer{Layer: layers.Layer{DiffID: layers.DiffID(d.Digest())}, FileBytes: n}, nil
 }
 
 // target is the root filesystem that a COPY or WORKDIR goes into, nil for an

@@ -12,7 +12,6 @@ import (
 
 	"cove/builder/plan"
 	"cove/builder/stubs"
-	"cove/layers"
 	"cove/layers/diff"
 	"cove/layers/mount"
 )
@@ -89,27 +88,26 @@ func targets(op *plan.Run) []string {
 // hashed here and packed after; otherwise one pass does both.
 func (s *solver) commitChange(ctx context.Context, st *step, snap *active) (*result, error) {
 	t := st.task
-	var r *result
-	if t.wanted && !t.used && len(s.known) == 0 {
-		l, err := s.stored(ctx, func() (layers.Layer, error) {
-			return diff.Commit(ctx, s.Content, snap.Mount,
-				s.diffOptions())
+	scan := newScanner(s.known)
+	var l diff.Layer
+	var err error
+	packed := t.wanted && !t.used && len(s.known) == 0
+	if packed {
+		l, err = s.stored(ctx, func() (diff.Layer, error) {
+			return diff.Commit(ctx, s.Content, snap.Mount, s.diffOptions())
 		})
-		if err != nil {
-			return nil, err
-		}
-		r = on(t.parent.res, l.DiffID)
+	} else if l, err = s.diffID(ctx, snap.Mount, scan); err == nil {
+		err = scan.found(t.Location.Instruction)
+	}
+	if err != nil {
+		return nil, err
+	}
+	r, err := s.onto(ctx, t.parent.res, l)
+	if err != nil {
+		return nil, err
+	}
+	if packed {
 		r.blob.Store(&l.Blob)
-	} else {
-		scan := newScanner(s.known)
-		diffID, err := s.diffID(ctx, snap.Mount, scan)
-		if err == nil {
-			err = scan.found(t.Location.Instruction)
-		}
-		if err != nil {
-			return nil, err
-		}
-		r = on(t.parent.res, diffID)
 	}
 	if err := snap.commit(ctx, r); err != nil {
 		return nil, err

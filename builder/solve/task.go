@@ -17,6 +17,7 @@ import (
 	"cove/content"
 	"cove/errdefs"
 	"cove/layers"
+	"cove/layers/diff"
 )
 
 // result is what a vertex has become: a stack of layers, of which the topmost
@@ -65,6 +66,16 @@ func (r *result) packed() bool { return r.blob.Load() != nil }
 // on returns the result of adding a layer to parent.
 func on(parent *result, diffID layers.DiffID) *result {
 	return &result{parent: parent, made: true, chain: parent.chain.Append(diffID), diffID: diffID}
+}
+
+// onto is on for a layer that was just made: from now on its chainID is leased, and it
+// is known how large its files are.
+func (s *solver) onto(ctx context.Context, parent *result, l diff.Layer) (*result, error) {
+	r := on(parent, l.DiffID)
+	if err := s.Lease.Add(ctx, cache.SnapshotRef(string(r.chain))); err != nil {
+		return nil, err
+	}
+	return r, s.Snapshots.SetSize(ctx, string(r.chain), l.FileBytes)
 }
 
 // solve waits for what the task needs and does it. The result is published,

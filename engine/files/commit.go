@@ -77,11 +77,11 @@ func (fl *Files) commit(ctx context.Context, c *runner.Container, o CommitOption
 	if err != nil {
 		return img, fmt.Errorf("container %s: %w", c, err)
 	}
-	config, err := fl.committed(ctx, c, base, layer, o)
+	config, err := fl.committed(ctx, c, base, layer.Layer, o)
 	if err != nil {
 		return img, err
 	}
-	base.Layers = append(slices.Clone(base.Layers), layer)
+	base.Layers = append(slices.Clone(base.Layers), layer.Layer)
 	if err := store.Unpack(ctx, base, lease, nil); err != nil {
 		return img, err
 	}

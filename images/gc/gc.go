@@ -58,6 +58,9 @@ func (c Collector) Collect(ctx context.Context, candidates map[string]bool) (Col
 	s := &sweep{Collector: c, live: live, candidates: candidates}
 	err = s.snapshots(ctx)
 	if err == nil {
+		err = s.sizes(ctx)
+	}
+	if err == nil {
 		err = s.blobs(ctx)
 	}
 	return s.done, err
@@ -126,6 +129,24 @@ func (s *sweep) snapshots(ctx context.Context) error {
 			if children[below]--; children[below] == 0 {
 				ready = append(ready, below)
 			}
+		}
+	}
+	return nil
+}
+
+// sizes forgets those of layers that nobody needs and that are no snapshot.
+func (s *sweep) sizes(ctx context.Context) error {
+	if s.Snapshots == nil {
+		return nil
+	}
+	for key, err := range s.Snapshots.Sizes(ctx) {
+		if err == nil && s.dead(SnapshotPrefix+key) {
+			if _, stays := s.Snapshots.Stat(ctx, key); stays != nil {
+				err = s.Snapshots.DropSize(ctx, key)
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("collecting sizes: %w", err)
 		}
 	}
 	return nil

@@ -116,14 +116,28 @@ func TestCollectSnapshots(t *testing.T) {
 		}
 		parent = name
 	}
+	for _, key := range []string{"one", "two", "three", "packed", "gone"} {
+		if err := snaps.SetSize(t.Context(), key, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if _, err := snaps.Prepare(t.Context(), "container/db", "two"); err != nil {
 		t.Fatal(err)
 	}
-	c := Collector{Content: memstore.New(nil), Snapshots: snaps, Roots: []Roots{roots("snapshot/container/db")}}
+	c := Collector{Content: memstore.New(nil), Snapshots: snaps, Roots: []Roots{roots("snapshot/container/db", "snapshot/packed")}}
 	done, err := c.Collect(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
+	var sized []string
+	for key, err := range snaps.Sizes(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		sized = append(sized, key)
+	}
+	slices.Sort(sized)
+	same(t, "sizes", sized, "one", "packed", "two")
 	same(t, "deleted", done.Refs, "snapshot/three")
 	same(t, "left", left(t, c), "snapshot/one", "snapshot/two", "snapshot/container/db")
 	c.Roots = nil

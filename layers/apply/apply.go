@@ -55,9 +55,11 @@ func TargetOf(m mount.Mount) Target {
 type Result struct {
 	// DiffID is the digest of the whole tar stream, up to its last byte.
 	DiffID layers.DiffID
-	// Bytes is the length of that stream, Entries how many entries it had.
-	Bytes   int64
-	Entries int
+	// Bytes is the length of that stream, Entries how many entries it had, and
+	// FileBytes how long the files in it are together.
+	Bytes     int64
+	Entries   int
+	FileBytes int64
 }
 
 // Apply applies the uncompressed tar stream r and reads it to its end. What it
@@ -65,16 +67,16 @@ type Result struct {
 // those of [archive.Extract].
 func Apply(ctx context.Context, to Target, r io.Reader, opt archive.Options) (Result, error) {
 	hash := stream.NewHash()
-	n, err := extract(ctx, to, io.TeeReader(r, hash), opt)
+	x, err := extract(ctx, to, io.TeeReader(r, hash), opt)
 	if err == nil {
 		// What follows the archive's end belongs to the layer's digest.
 		_, err = io.Copy(hash, r)
 	}
-	res := Result{DiffID: layers.DiffID(hash.Sum()), Bytes: hash.Size(), Entries: n}
+	diffID := layers.DiffID(hash.Sum())
 	if err != nil {
 		return Result{}, err
 	}
-	return res, nil
+	return Result{DiffID: diffID, Bytes: hash.Size(), Entries: x.Entries(), FileBytes: x.FileBytes()}, nil
 }
 
 // Verify is errdefs.ErrCorrupt, naming the layer, unless what was applied is
@@ -100,8 +102,8 @@ type target interface {
 	close()
 }
 
-func extract(ctx context.Context, to Target, r io.Reader, opt archive.Options) (entries int, err error) {
-	var x *archive.Extractor
+// extract returns the extractor, which has counted what it did.
+func extract(ctx context.Context, to Target, r io.Reader, opt archive.Options) (x *archive.Extractor, err error) {
 	at := func() *archive.Extractor { return x }
 	var t target = newMerged(at)
 	if to.Overlay {
@@ -113,13 +115,13 @@ func extract(ctx context.Context, to Target, r io.Reader, opt archive.Options) (
 		return special(ctx, x, t, name)
 	}
 	if x, err = archive.NewExtractor(to.Dir, opt, hooks); err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, x.Close()) }()
 	if err := x.All(ctx, r); err != nil {
-		return x.Entries(), err
+		return x, err
 	}
-	return x.Entries(), t.finish(ctx)
+	return x, t.finish(ctx)
 }
 
 // special deals with the entries that are whiteouts.

@@ -92,6 +92,9 @@ func (x *Extractor) At() *tree.Cursor { return x.at }
 // Entries is how many entries were read.
 func (x *Extractor) Entries() int { return int(x.entries) }
 
+// FileBytes is how many bytes the files had that were read.
+func (x *Extractor) FileBytes() int64 { return x.bytes }
+
 // Close ends the extraction and sets the last directory times.
 func (x *Extractor) Close() error { return x.at.Close() }
 

@@ -15,16 +15,21 @@ import (
 // links within it kept, sockets left out. The top directory itself has no
 // entry.
 func Pack(ctx context.Context, w io.Writer, dir string, opt PackOptions) error {
+	aw := NewWriter(w, opt)
+	if err := aw.Contents(ctx, dir); err != nil {
+		return err
+	}
+	return aw.Close()
+}
+
+// Contents writes what is in the directory dir.
+func (w *Writer) Contents(ctx context.Context, dir string) error {
 	fd, err := tree.Open(dir)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
-	aw := NewWriter(w, opt)
-	if err := packDir(ctx, aw, fd, ""); err != nil {
-		return err
-	}
-	return aw.Close()
+	return packDir(ctx, w, fd, "")
 }
 
 // packDir writes what is in the open directory fd, called path.

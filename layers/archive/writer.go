@@ -24,6 +24,7 @@ type Writer struct {
 	opt   PackOptions
 	buf   []byte
 	links map[inode]string // first name of each file that has several
+	bytes int64            // of files
 }
 
 type inode struct{ dev, ino uint64 }
@@ -32,6 +33,9 @@ type inode struct{ dev, ino uint64 }
 func NewWriter(w io.Writer, opt PackOptions) *Writer {
 	return &Writer{tw: tar.NewWriter(w), opt: opt, links: map[inode]string{}}
 }
+
+// FileBytes is how many bytes the files have that were written.
+func (w *Writer) FileBytes() int64 { return w.bytes }
 
 // Close ends the archive. The writer below is not closed.
 func (w *Writer) Close() error { return w.tw.Close() }
@@ -94,6 +98,9 @@ func (w *Writer) header(hdr *tar.Header, name string) error {
 	}
 	if err := w.tw.WriteHeader(&h); err != nil {
 		return &entryError{h.Name, err}
+	}
+	if h.Typeflag == tar.TypeReg {
+		w.bytes += h.Size
 	}
 	return nil
 }

@@ -27,7 +27,7 @@ func BenchmarkDiff(b *testing.B) {
 		b.SetBytes(int64(len(data)))
 		b.ReportAllocs()
 		for b.Loop() {
-			if err := diff.Write(context.Background(), io.Discard, m, diff.Options{}); err != nil {
+			if _, err := diff.Write(context.Background(), io.Discard, m, diff.Options{}); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -45,6 +45,13 @@ func (o Options) pack() archive.PackOptions {
 	return archive.PackOptions{SourceDate: o.SourceDate, Layer: true, Skip: o.Skip}
 }
 
+// Layer is a layer that was just made.
+type Layer struct {
+	layers.Layer
+	// FileBytes is how long its files are together; it is for snapshot.Sizer.
+	FileBytes int64
+}
+
 // Commit stores what m changed as a layer and describes it. m is an active
 // snapshot that nobody writes to any more: of an overlay its Upper is the
 // change; of a bind it is the difference between its Source and the directory
@@ -52,8 +59,8 @@ func (o Options) pack() archive.PackOptions {
 //
 // An upper directory that was written with redirect_dir or metacopy does not
 // hold the whole change and is errdefs.ErrUnsupported.
-func Commit(ctx context.Context, in content.Ingester, m mount.Mount, opt Options) (layers.Layer, error) {
-	return store(ctx, in, opt, func(w io.Writer) error { return Write(ctx, w, m, opt) })
+func Commit(ctx context.Context, in content.Ingester, m mount.Mount, opt Options) (Layer, error) {
+	return store(ctx, in, opt, func(w io.Writer) (int64, error) { return Write(ctx, w, m, opt) })
 }
 
 // Stream stores as a layer what fill writes, entry by entry; fill need not
@@ -61,29 +68,33 @@ func Commit(ctx context.Context, in content.Ingester, m mount.Mount, opt Options
 // makes its layer so, with no snapshot in between.
 func Stream(
 	ctx context.Context, in content.Ingester, opt Options, fill func(*archive.Writer) error,
-) (layers.Layer, error) {
-	return store(ctx, in, opt, func(w io.Writer) error {
+) (Layer, error) {
+	return store(ctx, in, opt, func(w io.Writer) (int64, error) {
 		aw := archive.NewWriter(w, opt.pack())
 		if err := fill(aw); err != nil {
-			return err
+			return 0, err
 		}
-		return aw.Close()
+		return aw.FileBytes(), aw.Close()
 	})
 }
 
-// FromTar stores the uncompressed tar r as a layer, byte for byte.
-func FromTar(ctx context.Context, in content.Ingester, r io.Reader, opt Options) (layers.Layer, error) {
-	return store(ctx, in, opt, func(w io.Writer) error {
+// FromTar stores the uncompressed tar r as a layer, byte for byte. What is in it is
+// known to who unpacks it: FileBytes is 0.
+func FromTar(ctx context.Context, in content.Ingester, r io.Reader, opt Options) (Layer, error) {
+	return store(ctx, in, opt, func(w io.Writer) (int64, error) {
 		_, err := io.CopyBuffer(w, r, make([]byte, 256<<10))
-		return err
+		return 0, err
 	})
 }
+
+// filler writes a tar, and returns how many bytes the files in it have.
+type filler func(io.Writer) (fileBytes int64, err error)
 
 // store passes what fill writes through hash and compressor into content.
-func store(ctx context.Context, in content.Ingester, opt Options, fill func(io.Writer) error) (layers.Layer, error) {
+func store(ctx context.Context, in content.Ingester, opt Options, fill filler) (Layer, error) {
 	mediaType, err := opt.Compress.Compression.MediaType()
 	if err != nil {
-		return layers.Layer{}, err
+		return Layer{}, err
 	}
 	if opt.ID == "" {
 		opt.ID = "layer-" + rand.Text()
@@ -96,32 +107,32 @@ func store(ctx context.Context, in content.Ingester, opt Options, fill func(io.W
 		}
 	}
 	if err != nil {
-		return layers.Layer{}, fmt.Errorf("storing layer: %w", err)
+		return Layer{}, fmt.Errorf("storing layer: %w", err)
 	}
 	layer, err := pass(ctx, cw, opt, mediaType, fill)
 	if err != nil {
 		_ = cw.Close()
 		_ = in.Abort(context.WithoutCancel(ctx), opt.ID)
-		return layers.Layer{}, fmt.Errorf("storing layer: %w", err)
+		return Layer{}, fmt.Errorf("storing layer: %w", err)
 	}
 	return layer, nil
 }
 
 func pass(
-	ctx context.Context, cw content.Writer, opt Options, mediaType string, fill func(io.Writer) error,
-) (layers.Layer, error) {
+	ctx context.Context, cw content.Writer, opt Options, mediaType string, fill filler,
+) (Layer, error) {
 	zw, err := compress.NewWriter(cw, opt.Compress)
 	if err != nil {
-		return layers.Layer{}, err
+		return Layer{}, err
 	}
 	hash := stream.NewHash()
-	err = fill(io.MultiWriter(hash, zw))
+	fileBytes, err := fill(io.MultiWriter(hash, zw))
 	if cerr := zw.Close(); err == nil { // after a failure it only repeats it
 		err = cerr
 	}
 	diffID := layers.DiffID(hash.Sum())
 	if err != nil {
-		return layers.Layer{}, err
+		return Layer{}, err
 	}
 	desc := ocispec.Descriptor{
 		MediaType:   mediaType,
@@ -130,7 +141,7 @@ func pass(
 		Annotations: map[string]string{AnnotationCompressor: zw.Compressor()},
 	}
 	if err := cw.Commit(ctx, desc); err != nil {
-		return layers.Layer{}, err
+		return Layer{}, err
 	}
-	return layers.Layer{Blob: desc, DiffID: diffID}, nil
+	return Layer{Layer: layers.Layer{Blob: desc, DiffID: diffID}, FileBytes: fileBytes}, nil
 }

@@ -71,7 +71,8 @@ func upper(t *testing.T) mount.Mount {
 func write(t *testing.T, m mount.Mount, opt diff.Options) string {
 	t.Helper()
 	var b bytes.Buffer
-	must(t, diff.Write(t.Context(), &b, m, opt))
+	_, err := diff.Write(t.Context(), &b, m, opt)
+	must(t, err)
 	return list(t, b.Bytes())
 }
 
@@ -90,6 +91,10 @@ func TestUpper(t *testing.T) {
 	must(t, whiteout.Make(fd, "gone"))
 	must(t, whiteout.MakeOpaque(fd, "old", false))
 	must(t, whiteout.MakeOpaque(fd, "new", false))
+	must(t, os.WriteFile(filepath.Join(m.Upper, "new/f"), []byte("12345"), 0o644)) // and plain/g
+	if n, err := diff.Write(t.Context(), io.Discard, m, diff.Options{}); err != nil || n != 5 {
+		t.Errorf("the files have %d bytes, %v; want 5", n, err)
+	}
 	got := write(t, m, diff.Options{})
 	want := ".wh.gone new/ new/f old/ old/.wh..wh..opq old/f plain/ plain/f plain/g=new/f"
 	if got != want {
@@ -101,7 +106,7 @@ func TestUpper(t *testing.T) {
 	}
 	for _, attr := range []string{"trusted.overlay.redirect", "trusted.overlay.metacopy"} {
 		must(t, unix.Setxattr(filepath.Join(m.Upper, "plain/f"), attr, []byte("x"), 0))
-		err := diff.Write(t.Context(), io.Discard, m, diff.Options{})
+		_, err := diff.Write(t.Context(), io.Discard, m, diff.Options{})
 		if !errors.Is(err, errdefs.ErrUnsupported) || !strings.Contains(err.Error(), "plain/f") {
 			t.Errorf("%s: %v", attr, err)
 		}
@@ -138,7 +143,7 @@ func TestTrees(t *testing.T) {
 	if want := "a/ a/b/ a/b/c a/b/f same/ same/f"; got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}
-	err := diff.Write(t.Context(), io.Discard, mount.Mount{Type: "overlay", Lower: []string{older}}, diff.Options{})
+	_, err := diff.Write(t.Context(), io.Discard, mount.Mount{Type: "overlay", Lower: []string{older}}, diff.Options{})
 	if !errors.Is(err, errdefs.ErrInvalid) {
 		t.Errorf("a read-only mount: %v", err)
 	}
@@ -150,14 +155,18 @@ func TestCommit(t *testing.T) {
 	must(t, os.WriteFile(filepath.Join(dir, "f"), bytes.Repeat([]byte("abc"), 1<<20), 0o644))
 	m := mount.Mount{Type: "bind", Source: dir}
 	var plain bytes.Buffer
-	must(t, diff.Write(ctx, &plain, m, diff.Options{}))
+	n, err := diff.Write(ctx, &plain, m, diff.Options{})
+	must(t, err)
+	if n != 3<<20 {
+		t.Errorf("the files have %d bytes, want %d", n, 3<<20)
+	}
 	for c, mediaType := range map[compress.Compression]string{
 		"": ocispec.MediaTypeImageLayerGzip, compress.Zstd: ocispec.MediaTypeImageLayerZstd, compress.None: ocispec.MediaTypeImageLayer,
 	} {
 		store := memstore.New(time.Now)
 		l, err := diff.Commit(ctx, store, m, diff.Options{Compress: compress.Options{Compression: c}})
 		must(t, err)
-		if l.Blob.MediaType != mediaType || l.DiffID != layers.DiffID(digest.FromBytes(plain.Bytes())) || l.Blob.Annotations[diff.AnnotationCompressor] == "" {
+		if l.Blob.MediaType != mediaType || l.DiffID != layers.DiffID(digest.FromBytes(plain.Bytes())) || l.Blob.Annotations[diff.AnnotationCompressor] == "" || l.FileBytes != n {
 			t.Errorf("%q: %+v", c, l)
 		}
 		if got := unpacked(t, store, l.Blob); !bytes.Equal(got, plain.Bytes()) {
@@ -168,7 +177,8 @@ func TestCommit(t *testing.T) {
 			t.Errorf("%q: from its tar %+v, %v", c, again, err)
 		}
 		plain.Reset()
-		must(t, diff.Write(ctx, &plain, m, diff.Options{}))
+		_, err = diff.Write(ctx, &plain, m, diff.Options{})
+		must(t, err)
 	}
 }
 

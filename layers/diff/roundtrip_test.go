@@ -199,7 +199,7 @@ func applyTo(t *rapid.T, to apply.Target, data []byte) {
 
 func writeDiff(t *rapid.T, m mount.Mount) []byte {
 	var b bytes.Buffer
-	if err := diff.Write(context.Background(), &b, m, diff.Options{}); err != nil {
+	if _, err := diff.Write(context.Background(), &b, m, diff.Options{}); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()

@@ -38,15 +38,15 @@ type parent struct {
 	written bool
 }
 
-func writeTrees(ctx context.Context, w io.Writer, m mount.Mount, opt Options) error {
+func writeTrees(ctx context.Context, w io.Writer, m mount.Mount, opt Options) (fileBytes int64, err error) {
 	older, err := tree.Open(m.Lower[0])
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer unix.Close(older)
 	newer, err := tree.Open(m.Source)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer unix.Close(newer)
 	walk := &treeWalk{
@@ -55,13 +55,13 @@ func writeTrees(ctx context.Context, w io.Writer, m mount.Mount, opt Options) er
 	}
 	for i, fd := range []int{older, newer} {
 		if walk.links[i], err = linkGroups(ctx, fd); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	if err := walk.dir(ctx, older, newer, ""); err != nil {
-		return err
+		return 0, err
 	}
-	return walk.w.Close()
+	return walk.w.FileBytes(), walk.w.Close()
 }
 
 // dir compares two open directories, both called name.

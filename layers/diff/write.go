@@ -18,17 +18,22 @@ import (
 	"cove/layers/whiteout"
 )
 
-// Write writes what m changed as an uncompressed tar.
-func Write(ctx context.Context, w io.Writer, m mount.Mount, opt Options) error {
+// Write writes what m changed as an uncompressed tar, and returns how many bytes the
+// files in it have.
+func Write(ctx context.Context, w io.Writer, m mount.Mount, opt Options) (fileBytes int64, err error) {
 	switch {
 	case m.Type == "overlay" && m.Upper != "":
 		return writeUpper(ctx, w, m, opt)
 	case m.Type == "bind" && len(m.Lower) == 0:
-		return archive.Pack(ctx, w, m.Source, opt.pack())
+		aw := archive.NewWriter(w, opt.pack())
+		if err := aw.Contents(ctx, m.Source); err != nil {
+			return 0, err
+		}
+		return aw.FileBytes(), aw.Close()
 	case m.Type == "bind" && len(m.Lower) == 1:
 		return writeTrees(ctx, w, m, opt)
 	}
-	return errdefs.Errorf(errdefs.ErrInvalid, "diff: a mount of type %q without a writable directory has no change",
+	return 0, errdefs.Errorf(errdefs.ErrInvalid, "diff: a mount of type %q without a writable directory has no change",
 		m.Type)
 }
 
@@ -39,22 +44,22 @@ type upperWalk struct {
 	lowers *whiteout.Lowers
 }
 
-func writeUpper(ctx context.Context, w io.Writer, m mount.Mount, opt Options) error {
+func writeUpper(ctx context.Context, w io.Writer, m mount.Mount, opt Options) (fileBytes int64, err error) {
 	lowers, err := whiteout.OpenLowers(m.Lower)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer lowers.Close()
 	fd, err := tree.Open(m.Upper)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer unix.Close(fd)
 	walk := &upperWalk{w: archive.NewWriter(w, opt.pack()), opt: opt, lowers: lowers}
 	if err := walk.dir(ctx, fd, ""); err != nil {
-		return err
+		return 0, err
 	}
-	return walk.w.Close()
+	return walk.w.FileBytes(), walk.w.Close()
 }
 
 // dir writes what is in the open directory fd, called name.

@@ -65,12 +65,32 @@ type Snapshotter interface {
 	// Mounts returns the mount of an active snapshot or a view again, and for
 	// a committed one a read-only mount of it.
 	Mounts(ctx context.Context, key string) (mount.Mount, error)
-	// Stat describes a snapshot.
-	Stat(ctx context.Context, key string) (Info, error)
 	// Remove deletes a snapshot and its files.
 	Remove(ctx context.Context, key string) error
+	Finder
+	Sizer
+}
+
+// Finder says which snapshots there are.
+type Finder interface {
+	// Stat describes a snapshot.
+	Stat(ctx context.Context, key string) (Info, error)
 	// All visits every snapshot.
 	All(ctx context.Context) iter.Seq2[Info, error]
+}
+
+// Sizer remembers how many bytes the files of a layer have together: those of its own
+// change alone, each link to a file but the first for nothing. Whoever reads or writes
+// the layer's tar knows, and nobody measures a tree to learn it.
+type Sizer interface {
+	// SetSize notes the size of what the committed key names, whether or not that is
+	// a snapshot yet: the layer may be packed only.
+	SetSize(ctx context.Context, key string, bytes int64) error
+	// Size is what SetSize was told, or errdefs.ErrNotFound.
+	Size(ctx context.Context, key string) (int64, error)
+	// Sizes visits the keys that have a size; DropSize forgets one.
+	Sizes(ctx context.Context) iter.Seq2[string, error]
+	DropSize(ctx context.Context, key string) error
 }
 
 // Usage is what a snapshot takes on disk.

@@ -11,6 +11,8 @@ import (
 type Usage struct {
 	// Bytes are the allocated blocks, so that holes and hard links count once.
 	Bytes int64
+	// FileBytes are the lengths of the files and links, as people count.
+	FileBytes int64
 	// Inodes are the files, directories and links.
 	Inodes int64
 }
@@ -58,6 +60,7 @@ func (c *counter) dir(ctx context.Context, fd int) error {
 		c.sum.Bytes += st.Blocks * 512
 		c.sum.Inodes++
 		if !IsDir(st.Mode) {
+			c.sum.FileBytes += st.Size
 			continue
 		}
 		if err := c.sub(ctx, fd, name); err != nil && !errors.Is(err, unix.ENOENT) {

@@ -185,6 +185,9 @@ func (r *run) layer(ctx context.Context, i int) (err error) {
 	if err := apply.Verify(res, r.ls[i]); err != nil {
 		return err
 	}
+	if err := r.Snapshots.SetSize(ctx, r.chains[i], res.FileBytes); err != nil {
+		return err
+	}
 	err = r.commit(ctx, key, i)
 	if errors.Is(err, errdefs.ErrExists) {
 		return nil // another process was faster; the content is the same by name

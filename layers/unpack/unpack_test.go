@@ -169,6 +169,11 @@ func TestUnpack(t *testing.T) {
 		if got, want := names(t, s, img.chain(1)), "bin gone usr usr/bin usr/bin/sh"; got != want {
 			t.Errorf("%s\nwant %s", got, want)
 		}
+		for i, want := range []int64{2, 1, 0, 1} { // a whiteout and a hard link add nothing
+			if n, err := s.Size(t.Context(), img.chain(i+1)); err != nil || n != want {
+				t.Errorf("layer %d has files of %d bytes, %v; want %d", i+1, n, err, want)
+			}
+		}
 		if n, active := keys(t, s); n != 4 || active != nil {
 			t.Errorf("%d snapshots, active %v", n, active)
 		}

@@ -3,6 +3,7 @@
 //
 //	ROOT/lock        flocked for the moment of a change
 //	ROOT/keys/KEY    a symbolic link to KIND/ID/PARENT: one record
+//	ROOT/sizes/KEY   a symbolic link to the bytes of a layer's files
 //	ROOT/ID/         the snapshot's files; ID is short, so that the sources of
 //	                 an overlay of 128 layers stay short too
 //

@@ -22,7 +22,7 @@ type Shared struct{ keys *Store }
 // Shared returns that half of a snapshotter over s.
 func (s *Store) Shared() Shared { return Shared{s} }
 
-// Stat implements snapshot.Snapshotter.
+// Stat implements snapshot.Finder.
 func (s Shared) Stat(_ context.Context, key string) (snapshot.Info, error) {
 	e, err := s.keys.Get(key)
 	return e.Info, err
@@ -31,7 +31,7 @@ func (s Shared) Stat(_ context.Context, key string) (snapshot.Info, error) {
 // Remove implements snapshot.Snapshotter.
 func (s Shared) Remove(_ context.Context, key string) error { return s.keys.Remove(key) }
 
-// All implements snapshot.Snapshotter.
+// All implements snapshot.Finder.
 func (s Shared) All(ctx context.Context) iter.Seq2[snapshot.Info, error] {
 	return func(yield func(snapshot.Info, error) bool) {
 		for e, err := range s.keys.All() {

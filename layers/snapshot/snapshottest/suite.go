@@ -29,6 +29,7 @@ func Run(t *testing.T, open New) {
 		"Exists":   exists,
 		"Keys":     keys,
 		"Usage":    usage,
+		"Sizes":    sizes,
 		"Clean":    clean,
 		"Again":    again,
 		"Top":      top,
@@ -274,7 +275,7 @@ func usage(t *testing.T, s snapshot.Store) {
 		check(t, os.Mkdir(filepath.Join(dir, "d"), 0o755))
 	})
 	u, err := s.Usage(t.Context(), "k")
-	if err != nil || u.Inodes != 2 || u.Bytes < 1<<20 || u.Bytes > 1<<20+16<<10 {
+	if err != nil || u.Inodes != 2 || u.FileBytes != 1<<20 || u.Bytes < 1<<20 || u.Bytes > 1<<20+16<<10 {
 		t.Errorf("%+v, %v; want 2 inodes and about 1 MiB", u, err)
 	}
 	_, err = s.Usage(t.Context(), "nothing")
@@ -342,5 +343,41 @@ func noParent(t *testing.T, s snapshot.Store) {
 	cancel()
 	for _, err := range s.All(ctx) {
 		wantErr(t, err, context.Canceled)
+	}
+}
+
+// sizes are kept of keys that are snapshots and of those that are none yet.
+func sizes(t *testing.T, s snapshot.Store) {
+	ctx := t.Context()
+	const packed, odd = "sha256:abc", "../a/b"
+	for _, key := range []string{packed, odd} {
+		if _, err := s.Size(ctx, key); !errors.Is(err, errdefs.ErrNotFound) {
+			t.Errorf("%s: %v before it was told", key, err)
+		}
+	}
+	check(t, s.SetSize(ctx, packed, 0))
+	check(t, s.SetSize(ctx, odd, 1<<40))
+	check(t, s.SetSize(ctx, packed, 0)) // told by two who made the same
+	for key, want := range map[string]int64{packed: 0, odd: 1 << 40} {
+		if n, err := s.Size(ctx, key); err != nil || n != want {
+			t.Errorf("%s: %d, %v, want %d", key, n, err, want)
+		}
+	}
+	if err := s.SetSize(ctx, "", 1); !errors.Is(err, errdefs.ErrInvalid) {
+		t.Errorf("no key: %v", err)
+	}
+	check(t, s.Clean(ctx))
+	var keys []string
+	for key, err := range s.Sizes(ctx) {
+		check(t, err)
+		keys = append(keys, key)
+	}
+	if slices.Sort(keys); !slices.Equal(keys, []string{odd, packed}) {
+		t.Errorf("sizes of %q", keys)
+	}
+	check(t, s.DropSize(ctx, odd))
+	check(t, s.DropSize(ctx, odd))
+	if _, err := s.Size(ctx, odd); !errors.Is(err, errdefs.ErrNotFound) {
+		t.Errorf("dropped: %v", err)
 	}
 }
