@@ -18,7 +18,7 @@ type CacheEntry struct {
 	// made none.
 	ID   digest.Digest
 	Step string
-	// Size is that of the step's own layer, in bytes: packed, or as files.
+	// Size is that of the files of the step's own layer, in bytes.
 	Size          int64
 	Created, Used time.Time
 	// Images have the layer too: while they are here, forgetting the step frees
@@ -84,18 +84,25 @@ func (e *Engine) layerUsers(ctx context.Context) (map[layers.DiffID][]string, er
 	return users, nil
 }
 
-// recordSize is what the layer of a record takes.
+// recordSize is what the files of a record's layer take, or, where nobody counted
+// them, the packed layer.
 func (e *Engine) recordSize(ctx context.Context, r cache.Record) (int64, error) {
-	if r.Blob.Digest != "" || r.Chain == "" {
+	if r.Chain == "" {
 		return r.Blob.Size, nil
 	}
 	snaps, err := e.parts.Snapshots()
 	if err != nil {
 		return 0, err
 	}
+	if n, err := snaps.Size(ctx, string(r.Chain)); err == nil {
+		return n, nil
+	}
+	if r.Blob.Digest != "" {
+		return r.Blob.Size, nil
+	}
 	disk, err := snaps.Usage(ctx, string(r.Chain))
 	if err != nil {
 		return 0, nil //nolint:nilerr // collected meanwhile
 	}
-	return disk.Bytes, nil
+	return disk.FileBytes, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"cove/engine/dockertypes"
+	"cove/engine/listing"
 	"cove/errdefs"
 )
 
@@ -68,6 +69,20 @@ func (e *Engine) InspectContainer(ctx context.Context, ref string) (*dockertypes
 		return nil, err
 	}
 	return dockertypes.OfContainer(c, state, driver), nil
+}
+
+// MeasureContainer adds to what InspectContainer told what the container takes.
+func (e *Engine) MeasureContainer(ctx context.Context, told *dockertypes.Container) error {
+	c, err := e.Container(ctx, told.ID)
+	if err != nil {
+		return err
+	}
+	size, err := e.ContainerSize(ctx, listing.Container{Config: c.Config()})
+	if err != nil {
+		return err
+	}
+	told.SizeRw, told.SizeRootFs = &size.RW, &size.RootFS
+	return nil
 }
 
 // InspectVolume tells everything about a volume, in docker's shape.

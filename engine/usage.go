@@ -2,14 +2,16 @@ package engine
 
 import (
 	"context"
-	"strings"
+	"errors"
 
 	"github.com/opencontainers/go-digest"
 
 	"cove/engine/listing"
+	"cove/engine/parts"
 	"cove/engine/uses"
+	"cove/errdefs"
 	"cove/images"
-	"cove/images/gc"
+	"cove/layers"
 	"cove/layers/tree"
 )
 
@@ -32,120 +34,198 @@ func (u *Usage) add(active bool, bytes int64) {
 	}
 }
 
-// DiskUsage adds up what images, containers, volumes and the build cache take.
-func (e *Engine) DiskUsage(ctx context.Context) ([]Usage, error) {
-	store, err := e.parts.Images()
-	if err != nil {
-		return nil, err
-	}
-	all, err := store.List(ctx)
-	if err != nil {
-		return nil, err
-	}
-	used, err := uses.Images(ctx, e.parts)
-	if err != nil {
-		return nil, err
-	}
-	ctrs, err := e.containerUsage(ctx)
-	if err != nil {
-		return nil, err
-	}
-	vols, err := e.volumeUsage(ctx)
-	if err != nil {
-		return nil, err
-	}
-	cache, err := e.cacheUsage(ctx, all)
-	return []Usage{imageUsage(all, used), ctrs, vols, cache}, err
+// DiskUsage is what there is, and what each takes: the bytes of files.
+type DiskUsage struct {
+	Images     []ImageUsage
+	Containers []ContainerUsage
+	Volumes    []VolumeUsage
+	Cache      []CacheEntry
+	// LayersSize is that of all layers of images, each counted once.
+	LayersSize int64
+	// unused is that of the layers of which no container's image has any.
+	unused int64
 }
 
-// imageUsage counts each layer once, whatever images share it.
-func imageUsage(all []images.Image, used map[digest.Digest]images.User) Usage {
-	u := Usage{Type: "Images", Total: len(all)}
-	live := map[digest.Digest]bool{}
-	sizes := map[digest.Digest]int64{}
-	for _, img := range all {
-		_, inUse := used[img.ID]
-		if inUse {
-			u.Active++
-		}
-		for _, l := range img.Layers {
-			sizes[l.Blob.Digest] = l.Blob.Size
-			live[l.Blob.Digest] = live[l.Blob.Digest] || inUse
-		}
-	}
-	for dgst, size := range sizes {
-		u.Size += size
-		if !live[dgst] {
-			u.Reclaimable += size
-		}
-	}
-	return u
+// ImageUsage is one image.
+type ImageUsage struct {
+	listing.Image
+	// Shared is the size of the layers that another image has too.
+	Shared int64
+	// Containers counts those made from it.
+	Containers int
 }
 
-func (e *Engine) containerUsage(ctx context.Context) (Usage, error) {
-	u := Usage{Type: "Containers"}
-	snaps, err := e.parts.Snapshots()
-	if err != nil {
-		return u, err
+// ContainerUsage is one container.
+type ContainerUsage struct {
+	listing.Container
+	ContainerSize
+}
+
+// VolumeUsage is one volume.
+type VolumeUsage struct {
+	Volume
+	Size int64
+}
+
+// Sum adds up each kind, in docker's order.
+func (d DiskUsage) Sum() []Usage {
+	imgs := Usage{Type: "Images", Total: len(d.Images), Size: d.LayersSize, Reclaimable: d.unused}
+	for _, img := range d.Images {
+		if img.Containers > 0 {
+			imgs.Active++
+		}
+	}
+	ctrs, vols, cache := Usage{Type: "Containers"}, Usage{Type: "Local Volumes"}, Usage{Type: "Build Cache"}
+	for _, c := range d.Containers {
+		ctrs.add(c.Runs(), c.RW)
+	}
+	for _, v := range d.Volumes {
+		vols.add(len(v.Users) > 0, v.Size)
+	}
+	for _, c := range d.Cache {
+		cache.add(len(c.Images) > 0, c.Size)
+	}
+	return []Usage{imgs, ctrs, vols, cache}
+}
+
+// DiskUsage measures what images, containers, volumes and the build cache take.
+func (e *Engine) DiskUsage(ctx context.Context) (d DiskUsage, err error) {
+	if err := e.imageUsage(ctx, &d); err != nil {
+		return d, err
 	}
 	all, err := e.Containers(ctx, listing.Filter{})
 	if err != nil {
-		return u, err
+		return d, err
 	}
 	for _, c := range all {
-		disk, err := snaps.Usage(ctx, c.SnapshotKey)
+		size, err := e.ContainerSize(ctx, c)
 		if err != nil {
 			continue // removed meanwhile
 		}
-		u.add(c.Runs(), disk.Bytes)
+		d.Containers = append(d.Containers, ContainerUsage{c, size})
 	}
-	return u, nil
-}
-
-func (e *Engine) volumeUsage(ctx context.Context) (Usage, error) {
-	u := Usage{Type: "Local Volumes"}
-	all, err := e.Volumes(ctx, nil)
+	vols, err := e.Volumes(ctx, nil)
 	if err != nil {
-		return u, err
+		return d, err
 	}
-	for _, v := range all {
+	for _, v := range vols {
 		disk, err := tree.Measure(ctx, v.Path)
 		if err != nil {
 			continue // removed meanwhile
 		}
-		u.add(len(v.Users) > 0, disk.Bytes)
+		d.Volumes = append(d.Volumes, VolumeUsage{v, disk.FileBytes})
 	}
-	return u, nil
+	d.Cache, err = e.BuildCache(ctx)
+	return d, err
 }
 
-// cacheUsage counts the layers that build steps made. Those of an image go with
-// the image, not with the cache.
-func (e *Engine) cacheUsage(ctx context.Context, all []images.Image) (Usage, error) {
-	u := Usage{Type: "Build Cache"}
-	store, err := e.parts.Content()
+// imageUsage counts each layer once, whatever images share it.
+func (e *Engine) imageUsage(ctx context.Context, d *DiskUsage) error {
+	store, err := e.parts.Images()
 	if err != nil {
-		return u, err
+		return err
 	}
-	inImage := map[digest.Digest]bool{}
+	all, err := store.List(ctx)
+	if err != nil {
+		return err
+	}
+	used, err := uses.Count(ctx, e.parts)
+	if err != nil {
+		return err
+	}
+	layersOf := layerTable{}
 	for _, img := range all {
-		for _, l := range img.Layers {
-			inImage[l.Blob.Digest] = true
+		layersOf.add(img, store.LayerSizes(ctx, img), used[img.ID] > 0)
+	}
+	for _, img := range all {
+		row := ImageUsage{Image: listing.OfImage(img)[0], Containers: used[img.ID]}
+		row.Size = store.Size(ctx, img)
+		row.Shared = layersOf.shared(img)
+		d.Images = append(d.Images, row)
+	}
+	for _, l := range layersOf {
+		d.LayersSize += l.size
+		if !l.used {
+			d.unused += l.size
 		}
 	}
-	seen := map[string]bool{}
-	for ref, err := range e.parts.Builds().Roots(ctx) {
-		if err != nil {
-			return u, err
+	return nil
+}
+
+// layerTable has what is known of each layer of images, by its chainID.
+type layerTable map[layers.ChainID]*layerUse
+
+type layerUse struct {
+	size   int64
+	images map[digest.Digest]bool
+	used   bool // by a container
+}
+
+func (t layerTable) add(img images.Image, sizes []int64, used bool) {
+	var chain layers.ChainID
+	for i, l := range img.Layers {
+		chain = chain.Append(l.DiffID)
+		if t[chain] == nil {
+			t[chain] = &layerUse{size: sizes[i], images: map[digest.Digest]bool{}}
 		}
-		if seen[ref] || strings.HasPrefix(ref, gc.SnapshotPrefix) {
-			continue
-		}
-		seen[ref] = true
-		info, err := store.Stat(ctx, digest.Digest(ref))
-		if err != nil {
-			continue // collected meanwhile
-		}
-		u.add(inImage[info.Digest], info.Size)
+		t[chain].images[img.ID] = true
+		t[chain].used = t[chain].used || used
 	}
-	return u, nil
+}
+
+func (t layerTable) shared(img images.Image) (n int64) {
+	var chain layers.ChainID
+	for _, l := range img.Layers {
+		chain = chain.Append(l.DiffID)
+		if use := t[chain]; len(use.images) > 1 {
+			n += use.size
+		}
+	}
+	return n
+}
+
+// ContainerSize is what a container takes: RW what it wrote, RootFS that and its
+// image, in bytes of files.
+type ContainerSize struct{ RW, RootFS int64 }
+
+// ContainerSize measures what a container wrote, and adds its image's size. One that
+// was removed meanwhile is errdefs.ErrNotFound.
+func (e *Engine) ContainerSize(ctx context.Context, c listing.Container) (s ContainerSize, err error) {
+	snaps, err := e.parts.Snapshots()
+	if err != nil {
+		return s, err
+	}
+	own, err := snaps.Usage(ctx, c.SnapshotKey)
+	if err != nil {
+		return s, err
+	}
+	info, err := snaps.Stat(ctx, c.SnapshotKey)
+	if err != nil {
+		return s, err
+	}
+	below := int64(0)
+	for key := info.Parent; key != ""; key = info.Parent {
+		size, err := snaps.Size(ctx, key)
+		if errors.Is(err, errdefs.ErrNotFound) { // it is older than sizes
+			disk, uerr := snaps.Usage(ctx, key)
+			size, err = disk.FileBytes, uerr
+		}
+		if err == nil {
+			info, err = snaps.Stat(ctx, key)
+		}
+		if err != nil {
+			return s, err
+		}
+		below += size
+	}
+	driver, err := e.parts.Driver()
+	if err != nil {
+		return s, err
+	}
+	s.RW = own.FileBytes
+	if !parts.KeepsChanges(driver) { // it copied what is below
+		s.RW = max(0, s.RW-below)
+	}
+	s.RootFS = below + s.RW
+	return s, nil
 }

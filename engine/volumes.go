@@ -132,7 +132,7 @@ func (e *Engine) pruneVolumes(ctx context.Context, named bool, p *Pruned) error 
 				return err
 			}
 			p.Volumes = append(p.Volumes, v.Name)
-			p.Freed += size.Bytes
+			p.Freed += size.FileBytes
 		}
 		return nil
 	})

@@ -79,6 +79,9 @@ func (cs *Containers) Stats(ctx context.Context, refs []string, stopped bool) ([
 		s, err := cs.sample(ctx, ref, named || stopped)
 		switch {
 		case err == nil:
+			if named {
+				s.Ref = ref
+			}
 			out = append(out, s)
 		case named || !errors.Is(err, errdefs.ErrConflict) && !errors.Is(err, errdefs.ErrNotFound):
 			return nil, err // else it ended meanwhile

@@ -26,6 +26,8 @@ type Container struct {
 	ExecIDs         []string
 	HostConfig      HostConfig
 	GraphDriver     GraphDriver
+	SizeRw          *int64 `json:",omitempty"` // what it wrote, in bytes of files
+	SizeRootFs      *int64 `json:",omitempty"` // that, and its image
 	Mounts          []Mount
 	Config          Config
 	NetworkSettings NetworkSettings

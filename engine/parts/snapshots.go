@@ -18,6 +18,9 @@ const (
 	driverNative  = "vfs"
 )
 
+// KeepsChanges reports whether a driver's snapshots hold their own change alone.
+func KeepsChanges(driver string) bool { return driver == DriverOverlay }
+
 // openSnapshots opens the snapshotter that this root began with. Which one
 // that is was found out by trying, once, and is written down in
 // snapshotter: the two cannot share snapshots.

@@ -16,8 +16,10 @@ import (
 // Sample is what a container used up to a moment.
 type Sample struct {
 	ID, Name string
-	At       time.Time
-	CPU      time.Duration // of all processors together
+	// Ref is what the caller named it by; "" for one of all.
+	Ref string
+	At  time.Time
+	CPU time.Duration // of all processors together
 	// Memory is without file cache that can go; Limit is the machine's when
 	// the container has none.
 	Memory, Limit      uint64

@@ -65,6 +65,19 @@ func Images(ctx context.Context, p *parts.Parts) (map[digest.Digest]images.User,
 	return used, nil
 }
 
+// Count counts the containers that were made from each image.
+func Count(ctx context.Context, p *parts.Parts) (map[digest.Digest]int, error) {
+	all, err := Containers(ctx, p, listing.Filter{})
+	if err != nil {
+		return nil, err
+	}
+	n := map[digest.Digest]int{}
+	for _, c := range all {
+		n[digest.Digest(c.ImageID)]++
+	}
+	return n, nil
+}
+
 // VolumePrefix marks a volume's name in a lease. The prefix alone is a volume
 // that will be named when it is made.
 const VolumePrefix = "volume/"

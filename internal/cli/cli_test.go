@@ -193,8 +193,8 @@ func TestHelp(t *testing.T) {
 		{Cove(here), "version", []string{"cove version unknown\n"}},
 		{Cove(here), "--version", []string{"cove version unknown\n"}},
 		{Run(), "--version", []string{"run version unknown\n"}},
-		{Cove(here), "version --format json", []string{`{"Version":"unknown","GoVersion":"go`}},
-		{Cove(here), "version -f {{.Os}}", []string{"linux\n"}},
+		{Cove(here), "version --format json", []string{`{"Client":{"Platform":{"Name":"cove"},"Version":"unknown","ApiVersion":"1.51"`, `"Server":{`, `"MinAPIVersion":"1.24"`}},
+		{Cove(here), "version -f {{.Server.Os}}", []string{"linux\n"}},
 		{Cove(here), "completion bash", []string{"__start_cove"}},
 	} {
 		var out, errOut bytes.Buffer

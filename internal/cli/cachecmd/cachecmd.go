@@ -3,6 +3,7 @@
 package cachecmd
 
 import (
+	"io"
 	"strings"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"cove/engine"
+	"cove/engine/dockertypes/lists"
 	"cove/errdefs"
 	"cove/internal/cli/app"
 	"cove/internal/cli/output"
@@ -31,7 +33,7 @@ func DiskUsage(a *app.App) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return list(time.Now()).Write(a.Out, out, all)
+			return write(a.Out, out, all, lists.Options{Now: time.Now()})
 		},
 	}
 	cmd.Flags().StringVar(&out.Format, "format", "", "table, json, or a Go template")
@@ -39,39 +41,28 @@ func DiskUsage(a *app.App) *cobra.Command {
 	return cmd
 }
 
-// list shows entries as docker's du does, with what they are of.
-func list(now time.Time) output.List[engine.CacheEntry] {
-	id := func(e engine.CacheEntry) string { return output.ID(e.ID, false) }
-	used := func(e engine.CacheEntry) string { return units.HumanDuration(now.Sub(e.Used)) + " ago" }
-	created := func(e engine.CacheEntry) string { return e.Created.Format(time.RFC3339) }
-	return output.List[engine.CacheEntry]{ID: id, Columns: []output.Column[engine.CacheEntry]{
-		{Field: "ID", Header: "ID", Value: id},
-		{Field: "Reclaimable", Header: "RECLAIMABLE", Value: func(e engine.CacheEntry) string {
-			if len(e.Images) > 0 {
-				return "false"
-			}
-			return "true"
-		}},
-		{Field: "Size", Header: "SIZE", Value: func(e engine.CacheEntry) string {
-			return units.HumanSizeWithPrecision(float64(e.Size), 4)
-		}},
-		{Field: "LastAccessed", Header: "LAST ACCESSED", Value: used},
-		{Field: "KeptBy", Header: "KEPT BY", Value: func(e engine.CacheEntry) string {
-			return strings.Join(append([]string{"build cache"}, e.Images...), ", ")
-		}},
-		{Field: "Step", Header: "STEP", Value: func(e engine.CacheEntry) string { return short(e.Step) }},
-		{Field: "CreatedAt", Extra: true, Value: created},
-	}}
-}
-
-// short is an instruction on one line of a table.
-func short(step string) string {
-	const most = 45
-	r := []rune(strings.Join(strings.Fields(step), " "))
-	if len(r) > most {
-		return string(r[:most-1]) + "…"
+// write shows entries as docker's du does, with what they are of.
+func write(w io.Writer, out output.Options, all []engine.CacheEntry, o lists.Options) error {
+	rows := make([]lists.Cache, 0, len(all))
+	for _, e := range all {
+		rows = append(rows, lists.OfCache(e, o))
 	}
-	return string(r)
+	return output.List[lists.Cache]{ID: "ID", Columns: []output.Column{
+		{Field: "ID", Header: "ID"},
+		{Field: "Reclaimable", Header: "RECLAIMABLE"},
+		{Field: "Size", Header: "SIZE"},
+		{Field: "LastAccessed", Header: "LAST ACCESSED"},
+		{Field: "KeptBy", Header: "KEPT BY"},
+		{Field: "Step", Header: "STEP"},
+		{Field: "CreatedAt", Header: "CREATED AT", Extra: true},
+		{Field: "CreatedSince", Header: "CREATED", Extra: true},
+		{Field: "LastUsedAt", Header: "LAST USED AT", Extra: true},
+		{Field: "LastUsedSince", Header: "LAST USED", Extra: true},
+		{Field: "CacheType", Header: "CACHE TYPE", Extra: true},
+		{Field: "Description", Header: "DESCRIPTION", Extra: true},
+		{Field: "InUse", Header: "IN USE", Extra: true},
+		{Field: "Shared", Header: "SHARED", Extra: true},
+	}}.Write(w, out, rows)
 }
 
 // Prune forgets steps.

@@ -9,6 +9,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"cove/engine"
+	"cove/engine/dockertypes/lists"
 	"cove/internal/cli/output"
 )
 
@@ -20,7 +21,7 @@ func TestList(t *testing.T) {
 		{ID: digest.FromString("b"), Step: "COPY " + strings.Repeat("long ", 20), Size: 3 << 20, Used: now.Add(-48 * time.Hour)},
 	}
 	var out bytes.Buffer
-	if err := list(now).Write(&out, output.Options{}, entries); err != nil {
+	if err := write(&out, output.Options{}, entries, lists.Options{Now: now}); err != nil {
 		t.Fatal(err)
 	}
 	want := `ID             RECLAIMABLE   SIZE      LAST ACCESSED       KEPT BY                       STEP

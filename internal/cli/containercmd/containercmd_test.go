@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"cove/engine/dockertypes/lists"
 	"cove/engine/listing"
 	"cove/internal/cli/output"
 	"cove/network/publish"
@@ -37,8 +38,15 @@ func TestContainerTable(t *testing.T) {
 		row("c3", "new", "true", record.State{Status: record.Created}),
 		row("d4", "cold", "true", record.State{Status: record.Paused, StartedAt: noon.Add(-time.Minute)}),
 	}
+	shown := func(o lists.Options) []lists.Container {
+		all, err := containerRows(t.Context(), nil, rows, false, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
 	var b bytes.Buffer
-	if err := containerList(noon, false).Write(&b, output.Options{}, rows); err != nil {
+	if err := containerList(false).Write(&b, output.Options{}, shown(lists.Options{Now: noon})); err != nil {
 		t.Fatal(err)
 	}
 	want := `CONTAINER ID   IMAGE     COMMAND                  CREATED       STATUS                       PORTS                                        NAMES
@@ -51,45 +59,11 @@ d4d4d4d4d4d4   redis     "true"                   2 hours ago   Up About a minut
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	b.Reset()
-	if err := containerList(noon, true).Write(&b, output.Options{Format: "{{.Names}} {{.State}} {{.Networks}} {{.Command}}"}, rows[:1]); err != nil {
+	whole := output.Options{Format: "{{.Names}} {{.State}} {{.Networks}} {{.Command}}"}
+	if err := containerList(false).Write(&b, whole, shown(lists.Options{Now: noon, NoTrunc: true})[:1]); err != nil {
 		t.Fatal(err)
 	}
 	if want := "db running bridge \"docker-entrypoint.sh redis-server\"\n"; b.String() != want {
 		t.Errorf("got %q, want %q", b.String(), want)
-	}
-}
-
-func TestPorts(t *testing.T) {
-	t.Parallel()
-	ip := netip.MustParseAddr("127.0.0.1")
-	port := func(host, container uint16, proto string, at ...netip.Addr) publish.Port {
-		p := publish.Port{HostPort: host, ContainerPort: container, Proto: proto}
-		if len(at) > 0 {
-			p.HostIP = at[0]
-		}
-		return p
-	}
-	for want, tt := range map[string]struct {
-		published []publish.Port
-		exposed   []string
-	}{
-		"":                           {},
-		"6379/tcp":                   {nil, []string{"6379/tcp"}},
-		"6379/tcp, 6379/udp":         {nil, []string{"6379/tcp", "6379/udp"}},
-		"80/tcp, 443/tcp":            {nil, []string{"443", "80/tcp"}},
-		"7000-7003/tcp":              {nil, []string{"7000-7002/tcp", "7003/tcp"}},
-		"0.0.0.0:80->80/tcp":         {[]publish.Port{port(80, 80, "tcp")}, []string{"80/tcp"}},
-		"0.0.0.0:80-82->80-82/tcp":   {[]publish.Port{port(82, 82, "tcp"), port(80, 80, ""), port(81, 81, "tcp")}, nil},
-		"127.0.0.1:5353->53/udp":     {[]publish.Port{port(5353, 53, "udp", ip)}, nil},
-		"53/tcp, 0.0.0.0:99->53/udp": {[]publish.Port{port(99, 53, "udp")}, []string{"53/tcp", "53/udp"}},
-		"0.0.0.0:80->80/tcp, 127.0.0.1:80->80/tcp": {[]publish.Port{port(80, 80, "tcp"), port(80, 80, "tcp", ip)}, nil},
-		"0.0.0.0:90->80/tcp, 0.0.0.0:91->81/tcp":   {[]publish.Port{port(90, 80, "tcp"), port(91, 81, "tcp")}, nil},
-		"90/tcp":                                   {nil, []string{"90/tcp", "nonsense", "99999/tcp", "5-4/tcp"}},
-	} {
-		c := listing.Container{State: record.State{Status: record.Running}, Exposed: tt.exposed}
-		c.State.Network.Ports = tt.published
-		if got := ports(c); got != want {
-			t.Errorf("%+v, %v: %q, want %q", tt.published, tt.exposed, got, want)
-		}
 	}
 }

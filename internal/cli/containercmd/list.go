@@ -1,15 +1,17 @@
 package containercmd
 
 import (
+	"context"
+	"errors"
 	"fmt"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"cove/engine"
+	"cove/engine/dockertypes/lists"
 	"cove/engine/listing"
+	"cove/errdefs"
 	"cove/internal/cli/app"
 	"cove/internal/cli/output"
 	"cove/internal/cli/verbs"
@@ -17,7 +19,7 @@ import (
 
 // List is ps; use is its name in the grammar at hand ("ps", "ls").
 func List(a *app.App, use string) *cobra.Command {
-	var all, latest, noTrunc bool
+	var all, latest, noTrunc, sizes bool
 	var last int
 	var filters []string
 	var out output.Options
@@ -38,6 +40,7 @@ func List(a *app.App, use string) *cobra.Command {
 	fs.BoolVarP(&latest, "latest", "l", false, "the newest, running or not")
 	fs.BoolVar(&noTrunc, "no-trunc", false, "whole ids and commands")
 	fs.BoolVarP(&out.Quiet, "quiet", "q", false, "only ids")
+	fs.BoolVarP(&sizes, "size", "s", false, "what each wrote, and its size with its image; .Size in a format asks for it too")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		terms, err := verbs.Terms(filters)
 		if err != nil {
@@ -54,66 +57,54 @@ func List(a *app.App, use string) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return containerList(time.Now(), noTrunc).Write(a.Out, out, rows)
+		o := lists.Options{Now: time.Now(), NoTrunc: noTrunc}
+		shown, err := containerRows(cmd.Context(), eng, rows, sizes || output.Uses(out.Format, "Size"), o)
+		if err != nil {
+			return err
+		}
+		return containerList(sizes).Write(a.Out, out, shown)
 	}
 	return cmd
 }
 
-func containerList(now time.Time, noTrunc bool) output.List[listing.Container] {
-	type row = listing.Container
-	id := func(r row) string { return shortID(r.ID, noTrunc) }
-	return output.List[row]{
-		ID: id,
-		Columns: []output.Column[row]{
-			{Field: "ID", Header: "CONTAINER ID", Value: id},
-			{Field: "Image", Header: "IMAGE", Value: func(r row) string { return r.Image }},
-			{Field: "Command", Header: "COMMAND", Value: func(r row) string { return command(r.Command, noTrunc) }},
-			{Field: "RunningFor", Header: "CREATED", Value: func(r row) string { return listing.Ago(now, r.Created) }},
-			{Field: "Status", Header: "STATUS", Value: func(r row) string { return r.Status(now) }},
-			{Field: "Ports", Header: "PORTS", Value: ports},
-			{Field: "Names", Header: "NAMES", Value: func(r row) string { return r.Name }},
-			{
-				Field: "CreatedAt", Header: "CREATED AT",
-				Value: func(r row) string { return r.Created.Local().Format("2006-01-02 15:04:05 -0700 MST") },
-				Extra: true,
-			},
-			{Field: "State", Header: "STATE", Value: func(r row) string { return string(r.State.Status) }, Extra: true},
-			{Field: "Labels", Header: "LABELS", Value: labels, Extra: true},
-			{
-				Field: "Mounts", Header: "MOUNTS", Extra: true,
-				Value: func(r row) string { return strings.Join(r.MountNames(), ",") },
-			},
-			{Field: "Networks", Header: "NETWORKS", Extra: true, Value: func(r row) string {
-				return strings.Join(r.NetworkNames(), ",")
-			}},
-			{
-				Field: "LocalVolumes", Header: "LOCAL VOLUMES",
-				Value: func(r row) string { return strconv.Itoa(len(r.VolumeNames())) }, Extra: true,
-			},
-		},
+// containerRows makes the rows, with sizes if they are asked for. A container that was
+// removed meanwhile has none.
+func containerRows(
+	ctx context.Context, eng *engine.Engine, all []listing.Container, sizes bool, o lists.Options,
+) ([]lists.Container, error) {
+	var rows []lists.Container
+	for _, c := range all {
+		if !sizes {
+			rows = append(rows, lists.OfContainer(c, o))
+			continue
+		}
+		size, err := eng.ContainerSize(ctx, c)
+		if errors.Is(err, errdefs.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, lists.OfSizedContainer(c, size, o))
 	}
+	return rows, nil
 }
 
-func shortID(id string, whole bool) string {
-	if whole || len(id) < 12 {
-		return id
-	}
-	return id[:12]
-}
-
-// command is quoted, and cut at 20 characters as docker's is.
-func command(s string, whole bool) string {
-	if r := []rune(s); !whole && len(r) > 20 {
-		s = string(r[:19]) + "…"
-	}
-	return `"` + s + `"`
-}
-
-func labels(r listing.Container) string {
-	var out []string
-	for k, v := range r.Labels {
-		out = append(out, k+"="+v)
-	}
-	slices.Sort(out)
-	return strings.Join(out, ",")
+func containerList(sizes bool) output.List[lists.Container] {
+	return output.List[lists.Container]{ID: "ID", Columns: []output.Column{
+		{Field: "ID", Header: "CONTAINER ID"},
+		{Field: "Image", Header: "IMAGE"},
+		{Field: "Command", Header: "COMMAND"},
+		{Field: "RunningFor", Header: "CREATED"},
+		{Field: "Status", Header: "STATUS"},
+		{Field: "Ports", Header: "PORTS"},
+		{Field: "Names", Header: "NAMES"},
+		{Field: "Size", Header: "SIZE", Extra: !sizes},
+		{Field: "CreatedAt", Header: "CREATED AT", Extra: true},
+		{Field: "State", Header: "STATE", Extra: true},
+		{Field: "Labels", Header: "LABELS", Extra: true},
+		{Field: "Mounts", Header: "MOUNTS", Extra: true},
+		{Field: "Networks", Header: "NETWORKS", Extra: true},
+		{Field: "LocalVolumes", Header: "LOCAL VOLUMES", Extra: true},
+	}}
 }

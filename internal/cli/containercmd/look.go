@@ -161,12 +161,19 @@ func Top(a *app.App) *cobra.Command {
 
 // Inspect prints containers as JSON.
 func Inspect(a *app.App) *cobra.Command {
-	return verbs.Inspect(a, &cobra.Command{
+	var size bool
+	cmd := &cobra.Command{
 		Use:     "inspect [flags] CONTAINER [CONTAINER...]",
 		Short:   "Print everything about containers, as JSON",
-		Example: "  inspect db\n  inspect -f '{{.State.Pid}}' db",
-	}, func(ctx context.Context, eng *engine.Engine, ref string) (any, error) {
-		return eng.InspectContainer(ctx, ref)
+		Example: "  inspect db\n  inspect -f '{{.State.Pid}}' db\n  inspect -s -f '{{.SizeRw}}' db",
+	}
+	cmd.Flags().BoolVarP(&size, "size", "s", false, "also what it wrote (SizeRw), and that with its image (SizeRootFs)")
+	return verbs.Inspect(a, cmd, func(ctx context.Context, eng *engine.Engine, ref string) (any, error) {
+		found, err := eng.InspectContainer(ctx, ref)
+		if err == nil && size {
+			err = eng.MeasureContainer(ctx, found)
+		}
+		return found, err
 	})
 }
 

@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
+	"io"
 	"time"
 
-	"github.com/docker/go-units"
 	"github.com/spf13/cobra"
 
+	"cove/engine/dockertypes/lists"
 	"cove/engine/stats"
 	"cove/internal/cli/app"
 	"cove/internal/cli/output"
@@ -35,7 +35,7 @@ func Stats(a *app.App) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		show := display{list: statsList(noTrunc), out: out, once: once}
+		show := display{out: out, noTrunc: noTrunc, once: once}
 		return show.run(cmd.Context(), a, func(ctx context.Context) ([]stats.Sample, error) {
 			return eng.Stats(ctx, args, all)
 		})
@@ -45,9 +45,8 @@ func Stats(a *app.App) *cobra.Command {
 
 // display is how samples are shown.
 type display struct {
-	list output.List[stats.Sample]
-	out  output.Options
-	once bool
+	out           output.Options
+	noTrunc, once bool
 }
 
 // run prints what take measures. It measures twice before it prints: the use of
@@ -75,7 +74,7 @@ func (d display) run(ctx context.Context, a *app.App, take func(context.Context)
 		if screen && !d.once {
 			b.WriteString("\x1b[H\x1b[2J") // the whole screen, from its top
 		}
-		if err := d.list.Write(&b, d.out, stats.Between(before, now)); err != nil {
+		if err := d.write(&b, stats.Between(before, now)); err != nil {
 			return err
 		}
 		if _, err := a.Out.Write(b.Bytes()); err != nil || d.once {
@@ -85,38 +84,20 @@ func (d display) run(ctx context.Context, a *app.App, take func(context.Context)
 	}
 }
 
-func statsList(noTrunc bool) output.List[stats.Sample] {
-	type row = stats.Sample
-	binary := func(n uint64) string { return units.BytesSize(float64(n)) }
-	decimal := func(n uint64) string { return units.HumanSizeWithPrecision(float64(n), 3) }
-	id := func(s row) string { return shortID(s.ID, noTrunc) }
-	return output.List[row]{
-		ID: id,
-		Columns: []output.Column[row]{
-			{Field: "ID", Header: "CONTAINER ID", Value: id},
-			{Field: "Name", Header: "NAME", Value: func(s row) string { return s.Name }},
-			{
-				Field: "CPUPerc", Header: "CPU %",
-				Value: func(s row) string { return fmt.Sprintf("%.2f%%", s.CPUPercent) },
-			},
-			{
-				Field: "MemUsage", Header: "MEM USAGE / LIMIT",
-				Value: func(s row) string { return binary(s.Memory) + " / " + binary(s.Limit) },
-			},
-			{
-				Field: "MemPerc", Header: "MEM %",
-				Value: func(s row) string { return fmt.Sprintf("%.2f%%", s.MemoryPercent) },
-			},
-			{
-				Field: "NetIO", Header: "NET I/O",
-				Value: func(s row) string { return decimal(s.Received) + " / " + decimal(s.Sent) },
-			},
-			{
-				Field: "BlockIO", Header: "BLOCK I/O",
-				Value: func(s row) string { return decimal(s.ReadBytes) + " / " + decimal(s.Written) },
-			},
-			{Field: "PIDs", Header: "PIDS", Value: func(s row) string { return fmt.Sprint(s.Pids) }},
-			{Field: "Container", Header: "CONTAINER", Value: func(s row) string { return s.Name }, Extra: true},
-		},
+func (d display) write(w io.Writer, samples []stats.Sample) error {
+	rows := make([]lists.Stats, 0, len(samples))
+	for _, s := range samples {
+		rows = append(rows, lists.OfStats(s, lists.Options{NoTrunc: d.noTrunc}))
 	}
+	return output.List[lists.Stats]{ID: "ID", Columns: []output.Column{
+		{Field: "ID", Header: "CONTAINER ID"},
+		{Field: "Name", Header: "NAME"},
+		{Field: "CPUPerc", Header: "CPU %"},
+		{Field: "MemUsage", Header: "MEM USAGE / LIMIT"},
+		{Field: "MemPerc", Header: "MEM %"},
+		{Field: "NetIO", Header: "NET I/O"},
+		{Field: "BlockIO", Header: "BLOCK I/O"},
+		{Field: "PIDs", Header: "PIDS"},
+		{Field: "Container", Header: "CONTAINER", Extra: true},
+	}}.Write(w, d.out, rows)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/opencontainers/go-digest"
 
+	"cove/engine/dockertypes/lists"
 	engineimages "cove/engine/images"
 	"cove/engine/listing"
 	"cove/images"
@@ -65,7 +66,7 @@ redis:<none>@` + known.String() + `
 `},
 	} {
 		var b bytes.Buffer
-		if err := imageList(noon, false, tc.digests).Write(&b, tc.o, rows); err != nil {
+		if err := writeImages(&b, tc.o, rows, tc.digests, lists.Options{Now: noon}); err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(squeeze(tc.want), squeeze(b.String())); diff != "" {
@@ -94,7 +95,7 @@ func TestHistoryTable(t *testing.T) {
 		{},
 	}
 	var b bytes.Buffer
-	if err := historyList(noon, false, true).Write(&b, output.Options{}, entries); err != nil {
+	if err := writeHistory(&b, output.Options{}, entries, true, lists.Options{Now: noon}); err != nil {
 		t.Fatal(err)
 	}
 	want := `IMAGE CREATED CREATED BY SIZE COMMENT

@@ -1,15 +1,14 @@
 package imagecmd
 
 import (
-	"cmp"
 	"fmt"
+	"io"
 	"slices"
-	"strings"
 	"time"
 
-	"github.com/docker/go-units"
 	"github.com/spf13/cobra"
 
+	"cove/engine/dockertypes/lists"
 	"cove/engine/images"
 	"cove/engine/listing"
 	"cove/internal/cli/app"
@@ -61,7 +60,7 @@ func List(a *app.App, use string) *cobra.Command {
 		if out.Quiet {
 			rows = slices.CompactFunc(rows, func(a, b row) bool { return a.ID == b.ID })
 		}
-		return imageList(time.Now(), noTrunc, digests).Write(a.Out, out, rows)
+		return writeImages(a.Out, out, rows, digests, lists.Options{Now: time.Now(), NoTrunc: noTrunc})
 	}
 	return cmd
 }
@@ -76,38 +75,24 @@ func warnBroken(a *app.App, rows []row) {
 	}
 }
 
-func imageList(now time.Time, noTrunc, digests bool) output.List[row] {
-	id := func(r row) string { return output.ID(r.ID, noTrunc) }
-	size := func(r row) string { return humanSize(r.Size) }
-	return output.List[row]{
-		ID: id,
-		Columns: []output.Column[row]{
-			{Field: "Repository", Header: "REPOSITORY", Value: func(r row) string { return r.Repository }},
-			{Field: "Tag", Header: "TAG", Value: func(r row) string { return r.Tag }},
-			{
-				Field: "Digest", Header: "DIGEST", Extra: !digests,
-				Value: func(r row) string { return cmp.Or(string(r.Digest), listing.None) },
-			},
-			{Field: "ID", Header: "IMAGE ID", Value: id},
-			{Field: "CreatedSince", Header: "CREATED", Value: func(r row) string { return since(now, r.Created) }},
-			{Field: "Size", Header: "SIZE", Value: size},
-			{
-				Field: "CreatedAt", Header: "CREATED AT",
-				Value: func(r row) string { return r.Created.Local().Format("2006-01-02 15:04:05 -0700 MST") },
-				Extra: true,
-			},
-			{Field: "VirtualSize", Header: "SIZE", Value: size, Extra: true},
-		},
+func writeImages(w io.Writer, out output.Options, rows []row, digests bool, o lists.Options) error {
+	shown := make([]lists.Image, 0, len(rows))
+	for _, r := range rows {
+		shown = append(shown, lists.OfImage(r, o))
 	}
-}
-
-func humanSize(n int64) string { return units.HumanSizeWithPrecision(float64(n), 3) }
-
-func since(now, then time.Time) string {
-	if then.IsZero() {
-		return "N/A"
-	}
-	return units.HumanDuration(now.Sub(then)) + " ago"
+	return output.List[lists.Image]{ID: "ID", Columns: []output.Column{
+		{Field: "Repository", Header: "REPOSITORY"},
+		{Field: "Tag", Header: "TAG"},
+		{Field: "Digest", Header: "DIGEST", Extra: !digests},
+		{Field: "ID", Header: "IMAGE ID"},
+		{Field: "CreatedSince", Header: "CREATED"},
+		{Field: "Size", Header: "SIZE"},
+		{Field: "CreatedAt", Header: "CREATED AT", Extra: true},
+		{Field: "VirtualSize", Header: "SIZE", Extra: true},
+		{Field: "SharedSize", Header: "SHARED SIZE", Extra: true},
+		{Field: "UniqueSize", Header: "UNIQUE SIZE", Extra: true},
+		{Field: "Containers", Header: "CONTAINERS", Extra: true},
+	}}.Write(w, out, shown)
 }
 
 // History prints how an image was made.
@@ -134,44 +119,22 @@ func History(a *app.App) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return historyList(time.Now(), noTrunc, human).Write(a.Out, out, steps)
+		return writeHistory(a.Out, out, steps, human, lists.Options{Now: time.Now(), NoTrunc: noTrunc})
 	}
 	return cmd
 }
 
-func historyList(now time.Time, noTrunc, human bool) output.List[images.Step] {
-	type entry = images.Step
-	ident := func(h entry) string {
-		if h.ID != "" {
-			return output.ID(h.ID, noTrunc)
-		}
-		return "<missing>"
+func writeHistory(w io.Writer, out output.Options, steps []images.Step, human bool, o lists.Options) error {
+	shown := make([]lists.History, 0, len(steps))
+	for _, s := range steps {
+		shown = append(shown, lists.OfHistory(s, !human, o))
 	}
-	created := func(h entry) string { return since(now, h.Created) }
-	size := func(h entry) string { return humanSize(h.Size) }
-	if !human {
-		created = func(h entry) string { return h.Created.Format(time.RFC3339) }
-		size = func(h entry) string { return fmt.Sprint(h.Size) }
-	}
-	by := func(h entry) string {
-		s := strings.ReplaceAll(h.CreatedBy, "\t", " ")
-		if r := []rune(s); !noTrunc && len(r) > 45 {
-			s = string(r[:44]) + "…"
-		}
-		return s
-	}
-	return output.List[entry]{
-		ID: ident,
-		Columns: []output.Column[entry]{
-			{Field: "ID", Header: "IMAGE", Value: ident},
-			{Field: "CreatedSince", Header: "CREATED", Value: created},
-			{Field: "CreatedBy", Header: "CREATED BY", Value: by},
-			{Field: "Size", Header: "SIZE", Value: size},
-			{Field: "Comment", Header: "COMMENT", Value: func(h entry) string { return h.Comment }},
-			{
-				Field: "CreatedAt", Header: "CREATED AT",
-				Value: func(h entry) string { return h.Created.Format(time.RFC3339) }, Extra: true,
-			},
-		},
-	}
+	return output.List[lists.History]{ID: "ID", Columns: []output.Column{
+		{Field: "ID", Header: "IMAGE"},
+		{Field: "CreatedSince", Header: "CREATED"},
+		{Field: "CreatedBy", Header: "CREATED BY"},
+		{Field: "Size", Header: "SIZE"},
+		{Field: "Comment", Header: "COMMENT"},
+		{Field: "CreatedAt", Header: "CREATED AT", Extra: true},
+	}}.Write(w, out, shown)
 }

@@ -1,11 +1,9 @@
 package imagecmd
 
 import (
-	"fmt"
-	"strings"
-
 	"github.com/spf13/cobra"
 
+	"cove/engine/dockertypes/lists"
 	"cove/engine/images"
 	"cove/internal/cli/app"
 	"cove/internal/cli/output"
@@ -41,33 +39,19 @@ func Search(a *app.App) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return foundList(noTrunc).Write(a.Out, out, found)
+		rows := make([]lists.Found, 0, len(found))
+		for _, f := range found {
+			rows = append(rows, lists.OfFound(f, lists.Options{NoTrunc: noTrunc}))
+		}
+		return foundList.Write(a.Out, out, rows)
 	}
 	return cmd
 }
 
-// longestDescription is docker's in a table.
-const longestDescription = 45
-
-func foundList(noTrunc bool) output.List[images.Found] {
-	type row = images.Found
-	ok := func(yes bool) string {
-		if yes {
-			return "[OK]"
-		}
-		return ""
-	}
-	return output.List[row]{Columns: []output.Column[row]{
-		{Field: "Name", Header: "NAME", Value: func(f row) string { return f.Name }},
-		{Field: "Description", Header: "DESCRIPTION", Value: func(f row) string {
-			text := []rune(strings.Join(strings.Fields(f.Description), " "))
-			if !noTrunc && len(text) > longestDescription {
-				return string(text[:longestDescription-1]) + "…"
-			}
-			return string(text)
-		}},
-		{Field: "StarCount", Header: "STARS", Value: func(f row) string { return fmt.Sprint(f.Stars) }},
-		{Field: "IsOfficial", Header: "OFFICIAL", Value: func(f row) string { return ok(f.Official) }},
-		{Field: "IsAutomated", Header: "AUTOMATED", Value: func(f row) string { return ok(f.Automated) }, Extra: true},
-	}}
-}
+var foundList = output.List[lists.Found]{Columns: []output.Column{
+	{Field: "Name", Header: "NAME"},
+	{Field: "Description", Header: "DESCRIPTION"},
+	{Field: "StarCount", Header: "STARS"},
+	{Field: "IsOfficial", Header: "OFFICIAL"},
+	{Field: "IsAutomated", Header: "AUTOMATED", Extra: true},
+}}

@@ -4,16 +4,12 @@ package networkcmd
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"cove/engine"
-	"cove/engine/networks"
+	"cove/engine/dockertypes/lists"
 	"cove/internal/cli/app"
 	"cove/internal/cli/output"
 	"cove/internal/cli/verbs"
@@ -58,47 +54,26 @@ func list(a *app.App) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return table(whole).Write(a.Out, out, rows)
+		shown := make([]lists.Network, 0, len(rows))
+		for _, n := range rows {
+			shown = append(shown, lists.OfNetwork(n, lists.Options{NoTrunc: whole}))
+		}
+		return table.Write(a.Out, out, shown)
 	}
 	return cmd
 }
 
-func table(whole bool) output.List[networks.Network] {
-	id := func(n networks.Network) string {
-		if whole {
-			return n.ID
-		}
-		return n.ID[:min(12, len(n.ID))]
-	}
-	return output.List[networks.Network]{
-		ID: id,
-		Columns: []output.Column[networks.Network]{
-			{Field: "ID", Header: "NETWORK ID", Value: id},
-			{Field: "Name", Header: "NAME", Value: func(n networks.Network) string { return n.Name }},
-			{Field: "Driver", Header: "DRIVER", Value: func(n networks.Network) string { return n.Driver }},
-			{Field: "Scope", Header: "SCOPE", Value: func(n networks.Network) string { return n.Scope }},
-			{Field: "IPv4", Header: "IPV4", Extra: true, Value: func(n networks.Network) string {
-				return strconv.FormatBool(n.EnableIPv4)
-			}},
-			{Field: "IPv6", Header: "IPV6", Extra: true, Value: func(n networks.Network) string {
-				return strconv.FormatBool(n.EnableIPv6)
-			}},
-			{Field: "Internal", Header: "INTERNAL", Extra: true, Value: func(n networks.Network) string {
-				return strconv.FormatBool(n.Internal)
-			}},
-			{Field: "Labels", Header: "LABELS", Extra: true, Value: func(n networks.Network) string {
-				var all []string
-				for _, k := range slices.Sorted(maps.Keys(n.Labels)) {
-					all = append(all, k+"="+n.Labels[k])
-				}
-				return strings.Join(all, ",")
-			}},
-			{Field: "CreatedAt", Header: "CREATED AT", Extra: true, Value: func(n networks.Network) string {
-				return n.Created.Format(time.RFC3339Nano)
-			}},
-		},
-	}
-}
+var table = output.List[lists.Network]{ID: "ID", Columns: []output.Column{
+	{Field: "ID", Header: "NETWORK ID"},
+	{Field: "Name", Header: "NAME"},
+	{Field: "Driver", Header: "DRIVER"},
+	{Field: "Scope", Header: "SCOPE"},
+	{Field: "IPv4", Header: "IPV4", Extra: true},
+	{Field: "IPv6", Header: "IPV6", Extra: true},
+	{Field: "Internal", Header: "INTERNAL", Extra: true},
+	{Field: "Labels", Header: "LABELS", Extra: true},
+	{Field: "CreatedAt", Header: "CREATED AT", Extra: true},
+}}
 
 func inspect(a *app.App) *cobra.Command {
 	cmd := &cobra.Command{

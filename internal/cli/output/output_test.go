@@ -9,20 +9,24 @@ import (
 	"cove/errdefs"
 )
 
-type pet struct{ id, name string }
+// pet is a row.
+type pet struct{ ID, Loud, Name string }
+
+// Called is for templates alone.
+func (p pet) Called(by string) string { return by + ", " + p.Name }
 
 var pets = List[pet]{
-	Columns: []Column[pet]{
-		{Field: "ID", Header: "PET ID", Value: func(p pet) string { return p.id }},
-		{Field: "Name", Header: "NAME", Value: func(p pet) string { return p.name }},
-		{Field: "Loud", Header: "LOUD", Value: func(p pet) string { return strings.ToUpper(p.name) }, Extra: true},
+	Columns: []Column{
+		{Field: "ID", Header: "PET ID"},
+		{Field: "Name", Header: "NAME"},
+		{Field: "Loud", Header: "LOUD", Extra: true},
 	},
-	ID: func(p pet) string { return p.id },
+	ID: "ID",
 }
 
 func TestListFormats(t *testing.T) {
 	t.Parallel()
-	rows := []pet{{"1", "cat"}, {"2", "<dog>"}}
+	rows := []pet{{"1", "CAT", "cat"}, {"2", "<DOG>", "<dog>"}}
 	for _, tc := range []struct {
 		name string
 		o    Options
@@ -32,6 +36,8 @@ func TestListFormats(t *testing.T) {
 		{"table by name", Options{Format: "table"}, "PET ID    NAME\n1         cat\n2         <dog>\n"},
 		{"quiet", Options{Quiet: true}, "1\n2\n"},
 		{"template", Options{Format: "{{.Name}}={{.ID}}"}, "cat=1\n<dog>=2\n"},
+		{"method", Options{Format: `{{.Called "hey"}}`}, "hey, cat\nhey, <dog>\n"},
+		{"whole row", Options{Format: "{{json .}}"}, `{"ID":"1","Loud":"CAT","Name":"cat"}` + "\n" + `{"ID":"2","Loud":"<DOG>","Name":"<dog>"}` + "\n"},
 		{"extra column", Options{Format: "{{.Loud}}"}, "CAT\n<DOG>\n"},
 		{"table template", Options{Format: `table {{.Name}}\t{{.ID}}`}, "NAME      PET ID\ncat       1\n<dog>     2\n"},
 		{"json", Options{Format: "json"}, `{"ID":"1","Loud":"CAT","Name":"cat"}` + "\n" + `{"ID":"2","Loud":"<DOG>","Name":"<dog>"}` + "\n"},
@@ -52,9 +58,11 @@ func TestListFormats(t *testing.T) {
 func TestListRefusesUnknownField(t *testing.T) {
 	t.Parallel()
 	for _, format := range []string{"{{.Nam}}", "{{.Name"} {
-		err := pets.Write(&bytes.Buffer{}, Options{Format: format}, []pet{{"1", "cat"}})
-		if !errors.Is(err, errdefs.ErrInvalid) {
-			t.Errorf("%s: got %v, want ErrInvalid", format, err)
+		for _, rows := range [][]pet{{{"1", "CAT", "cat"}}, nil} { // also of an empty list
+			err := pets.Write(&bytes.Buffer{}, Options{Format: format}, rows)
+			if !errors.Is(err, errdefs.ErrInvalid) || !strings.Contains(err.Error(), "--format") {
+				t.Errorf("%s: got %v, want ErrInvalid", format, err)
+			}
 		}
 	}
 }
@@ -86,5 +94,17 @@ func TestObjectFindsGoNameThenJSONKey(t *testing.T) {
 	}
 	if err := Object(&bytes.Buffer{}, "{{.Nope}}", object); !errors.Is(err, errdefs.ErrInvalid) {
 		t.Errorf("unknown field: got %v, want ErrInvalid", err)
+	}
+}
+
+func TestUses(t *testing.T) {
+	t.Parallel()
+	for format, want := range map[string]bool{
+		"": false, "json": false, "table": false, "{{.Size}}": true, "table {{.ID}}\t{{.Size}}": true,
+		"{{if .Size}}x{{end}}": true, "{{.VirtualSize}} {{.Sizes}}": false, "Size": false, "{{.Size": false, "{{json .Size}}": true,
+	} {
+		if got := Uses(format, "Size"); got != want {
+			t.Errorf("%s: %v", format, got)
+		}
 	}
 }

@@ -4,28 +4,28 @@ package output
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
+	"reflect"
 	"strings"
 
 	"cove/errdefs"
 )
 
-// Column is one thing that a list can show of a T.
-type Column[T any] struct {
+// Column is one field of a row, by its name.
+type Column struct {
 	// Field is the name in templates and JSON, Header the title in a table.
 	Field, Header string
-	Value         func(T) string
 	// Extra columns are shown by a template only, not in the default table.
 	Extra bool
 }
 
-// List is a list of T with its columns.
+// List is a list of rows: of T, a struct whose exported fields are strings. They are
+// the keys of its JSON, in their order.
 type List[T any] struct {
-	Columns []Column[T]
-	// ID is what --quiet prints.
-	ID func(T) string
+	Columns []Column
+	// ID is the field that --quiet prints.
+	ID string
 }
 
 // Options are the flags that all lists share.
@@ -51,7 +51,7 @@ func (l List[T]) Write(w io.Writer, o Options, rows []T) error {
 
 func (l List[T]) writeIDs(w io.Writer, rows []T) error {
 	for _, r := range rows {
-		if _, err := fmt.Fprintln(w, l.ID(r)); err != nil {
+		if _, err := fmt.Fprintln(w, field(r, l.ID)); err != nil {
 			return err
 		}
 	}
@@ -71,7 +71,7 @@ func (l List[T]) writeTable(w io.Writer, rows []T) error {
 		cells = cells[:0]
 		for _, c := range l.Columns {
 			if !c.Extra {
-				cells = append(cells, c.Value(r))
+				cells = append(cells, field(r, c.Field))
 			}
 		}
 		fmt.Fprintln(tw, strings.Join(cells, "\t"))
@@ -84,19 +84,21 @@ func newTabWriter(w io.Writer) *Columns { return NewColumns(w, leastWidth) }
 // leastWidth is docker's for a column.
 const leastWidth = 10
 
-func (l List[T]) fields(r T) map[string]string {
-	m := make(map[string]string, len(l.Columns))
+// field is the value of a field of a row.
+func field(row any, name string) string { return reflect.ValueOf(row).FieldByName(name).String() }
+
+// titles is the row of headers.
+func (l List[T]) titles() (row T) {
+	v := reflect.ValueOf(&row).Elem()
 	for _, c := range l.Columns {
-		m[c.Field] = c.Value(r)
+		v.FieldByName(c.Field).SetString(c.Header)
 	}
-	return m
+	return row
 }
 
 func (l List[T]) writeJSON(w io.Writer, rows []T) error {
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
 	for _, r := range rows {
-		if err := enc.Encode(l.fields(r)); err != nil {
+		if err := writeCompact(w, r); err != nil {
 			return err
 		}
 	}
@@ -109,30 +111,26 @@ func (l List[T]) writeTemplate(w io.Writer, format string, rows []T) error {
 	if err != nil {
 		return err
 	}
-	out := w
+	out, heads := w, io.Discard // a field that is none is told of even where there are no rows
 	if table {
 		tw := newTabWriter(w)
 		defer tw.Flush()
-		out = tw
-		heads := make(map[string]string, len(l.Columns))
-		for _, c := range l.Columns {
-			heads[c.Field] = c.Header
-		}
-		if err := l.execute(out, tmpl, heads); err != nil {
-			return err
-		}
+		out, heads = tw, tw
+	}
+	if err := l.execute(heads, tmpl, l.titles()); err != nil {
+		return err
 	}
 	for _, r := range rows {
-		if err := l.execute(out, tmpl, l.fields(r)); err != nil {
+		if err := l.execute(out, tmpl, r); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (l List[T]) execute(w io.Writer, tmpl template, fields map[string]string) error {
+func (l List[T]) execute(w io.Writer, tmpl template, row T) error {
 	var line bytes.Buffer
-	if err := tmpl.Execute(&line, fields); err != nil {
+	if err := tmpl.Execute(&line, row); err != nil {
 		names := make([]string, len(l.Columns))
 		for i, c := range l.Columns {
 			names[i] = "." + c.Field

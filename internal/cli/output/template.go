@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
+	"slices"
 	"strings"
 	texttemplate "text/template"
+	"unicode"
 
 	"cove/errdefs"
 	"cove/internal/cli/app"
@@ -129,4 +131,15 @@ func writeCompact(w io.Writer, v any) error {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	return enc.Encode(v)
+}
+
+// Uses reports whether a format asks for a field by its name.
+func Uses(format, name string) bool {
+	tmpl, err := parse(strings.TrimPrefix(format, "table "))
+	if err != nil || tmpl.Tree == nil {
+		return false
+	}
+	return slices.Contains(strings.FieldsFunc(tmpl.Root.String(), func(r rune) bool {
+		return r != '.' && !unicode.IsLetter(r)
+	}), "."+name)
 }

@@ -21,27 +21,19 @@ import (
 	"cove/internal/cli/verbs"
 )
 
-// version is what `version` tells, with docker's keys where they mean the same.
-type version struct {
-	Version   string
-	GoVersion string
-	Os        string
-	Arch      string
-}
-
 // Version prints the version.
 func Version(a *app.App) *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
-		Use: "version [flags]", Short: "Print the version", Example: "  version\n  version --format json",
+		Use: "version [flags]", Short: "Print the version", Example: "  version\n  version --format json\n  version --format '{{.Server.Version}}'",
 		Args: app.NoArgs(),
 		RunE: func(*cobra.Command, []string) error {
-			v := version{buildinfo.Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH}
 			if format != "" {
-				return output.Object(a.Out, format, v)
+				client, server := engine.ClientVersion(), engine.Version()
+				return output.Object(a.Out, format, dockertypes.Version{Client: client, Server: &server})
 			}
-			fmt.Fprintf(a.Out, "%s version %s\n Go version:  %s\n OS/Arch:     %s/%s\n", a.Prog, v.Version, v.GoVersion,
-				v.Os, v.Arch)
+			fmt.Fprintf(a.Out, "%s version %s\n Go version:  %s\n OS/Arch:     %s/%s\n", a.Prog, buildinfo.Version(),
+				runtime.Version(), runtime.GOOS, runtime.GOARCH)
 			return nil
 		},
 	}
@@ -141,10 +133,16 @@ func Inspect(a *app.App) *cobra.Command {
 		Short:   "Print everything about containers, images or volumes, as JSON",
 		Example: "  inspect db\n  inspect -f '{{.State.Pid}}' db\n  inspect --type image redis",
 	}
+	var size bool
 	cmd.Flags().StringVar(&kind, "type", "", "container, image or volume")
+	cmd.Flags().BoolVarP(&size, "size", "s", false, "also what a container wrote (SizeRw), and that with its image (SizeRootFs)")
 	cmd.PreRunE = func(*cobra.Command, []string) error { return engine.Kind(kind).Check() }
 	return verbs.Inspect(a, cmd, func(ctx context.Context, eng *engine.Engine, ref string) (any, error) {
-		return eng.Inspect(ctx, engine.Kind(kind), ref)
+		found, err := eng.Inspect(ctx, engine.Kind(kind), ref)
+		if c, ok := found.(*dockertypes.Container); ok && err == nil && size {
+			err = eng.MeasureContainer(ctx, c)
+		}
+		return found, err
 	})
 }
 
@@ -173,43 +171,6 @@ func boot(a *app.App) *cobra.Command {
 			return err
 		},
 	}
-}
-
-func diskUsage(a *app.App) *cobra.Command {
-	var out output.Options
-	cmd := &cobra.Command{
-		Use: "df [flags]", Short: "Show what images, containers, volumes and the build cache take on disk",
-		Example: "  df", Args: app.NoArgs(),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			eng, err := a.Engine()
-			if err != nil {
-				return err
-			}
-			rows, err := eng.DiskUsage(cmd.Context())
-			if err != nil {
-				return err
-			}
-			return usageList().Write(a.Out, out, rows)
-		},
-	}
-	cmd.Flags().StringVar(&out.Format, "format", "", "table, json, or a Go template")
-	return cmd
-}
-
-func usageList() output.List[engine.Usage] {
-	size := func(n int64) string { return units.HumanSizeWithPrecision(float64(n), 4) }
-	return output.List[engine.Usage]{Columns: []output.Column[engine.Usage]{
-		{Field: "Type", Header: "TYPE", Value: func(u engine.Usage) string { return u.Type }},
-		{Field: "TotalCount", Header: "TOTAL", Value: func(u engine.Usage) string { return fmt.Sprint(u.Total) }},
-		{Field: "Active", Header: "ACTIVE", Value: func(u engine.Usage) string { return fmt.Sprint(u.Active) }},
-		{Field: "Size", Header: "SIZE", Value: func(u engine.Usage) string { return size(u.Size) }},
-		{Field: "Reclaimable", Header: "RECLAIMABLE", Value: func(u engine.Usage) string {
-			if u.Size == 0 {
-				return size(0)
-			}
-			return fmt.Sprintf("%s (%d%%)", size(u.Reclaimable), 100*u.Reclaimable/u.Size)
-		}},
-	}}
 }
 
 func prune(a *app.App) *cobra.Command {

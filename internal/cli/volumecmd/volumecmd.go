@@ -4,13 +4,11 @@ package volumecmd
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"cove/engine"
+	"cove/engine/dockertypes/lists"
 	"cove/errdefs"
 	"cove/internal/cli/app"
 	"cove/internal/cli/output"
@@ -105,31 +103,27 @@ func list(a *app.App) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		return table.Write(a.Out, out, rows)
+		shown := make([]lists.Volume, 0, len(rows))
+		for _, v := range rows {
+			shown = append(shown, lists.OfVolume(v))
+		}
+		return table.Write(a.Out, out, shown)
 	}
 	return cmd
 }
 
-var table = output.List[engine.Volume]{
-	ID: func(v engine.Volume) string { return v.Name },
-	Columns: []output.Column[engine.Volume]{
-		{Field: "Driver", Header: "DRIVER", Value: func(engine.Volume) string { return "local" }},
-		{Field: "Name", Header: "VOLUME NAME", Value: func(v engine.Volume) string { return v.Name }},
-		{Field: "Mountpoint", Header: "MOUNTPOINT", Value: func(v engine.Volume) string { return v.Path }, Extra: true},
-		{Field: "Scope", Header: "SCOPE", Value: func(engine.Volume) string { return "local" }, Extra: true},
-		{
-			Field: "Links", Header: "LINKS", Value: func(v engine.Volume) string { return fmt.Sprint(len(v.Users)) },
-			Extra: true,
-		},
-		{Field: "Labels", Header: "LABELS", Value: func(v engine.Volume) string {
-			var out []string
-			for _, k := range slices.Sorted(maps.Keys(v.Labels)) {
-				out = append(out, k+"="+v.Labels[k])
-			}
-			return strings.Join(out, ",")
-		}, Extra: true},
-	},
-}
+var table = output.List[lists.Volume]{ID: "Name", Columns: []output.Column{
+	{Field: "Driver", Header: "DRIVER"},
+	{Field: "Name", Header: "VOLUME NAME"},
+	{Field: "Mountpoint", Header: "MOUNTPOINT", Extra: true},
+	{Field: "Scope", Header: "SCOPE", Extra: true},
+	{Field: "Labels", Header: "LABELS", Extra: true},
+	{Field: "Links", Header: "LINKS", Extra: true},
+	{Field: "Size", Header: "SIZE", Extra: true},
+	{Field: "Status", Header: "STATUS", Extra: true},
+	{Field: "Group", Header: "GROUP", Extra: true},
+	{Field: "Availability", Header: "AVAILABILITY", Extra: true},
+}}
 
 func inspect(a *app.App) *cobra.Command {
 	return verbs.Inspect(a, &cobra.Command{
