@@ -15,6 +15,7 @@ import (
 	"cove/internal/atomicfile"
 	"cove/registry/audit"
 	"cove/registry/auth"
+	"cove/registry/auth/passhash"
 	"cove/registry/metadata"
 )
 
@@ -30,13 +31,13 @@ const AdminPasswordFile = "admin-password"
 type Accounts struct {
 	root   *os.Root
 	db     *metadata.DB
-	hasher *auth.Hasher
+	hasher *passhash.Hasher
 	judge  auth.Judge
 }
 
 // New manages the accounts of db; the first administrator's password is kept in
 // root. Both stay the caller's.
-func New(root *os.Root, db *metadata.DB, hasher *auth.Hasher, judge auth.Judge) *Accounts {
+func New(root *os.Root, db *metadata.DB, hasher *passhash.Hasher, judge auth.Judge) *Accounts {
 	return &Accounts{root: root, db: db, hasher: hasher, judge: judge}
 }
 

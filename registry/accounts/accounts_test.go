@@ -11,6 +11,7 @@ import (
 	"cove/errdefs"
 	"cove/registry/audit"
 	"cove/registry/auth"
+	"cove/registry/auth/passhash"
 	"cove/registry/metadata"
 	"cove/registry/metadata/metadatatest"
 )
@@ -22,7 +23,7 @@ func open(t *testing.T) (*Accounts, *metadata.DB, string) {
 	must(t, err)
 	t.Cleanup(func() { _ = root.Close() })
 	db := metadatatest.OpenSQLite(t, nil)
-	return New(root, db, auth.NewHasher(1), auth.Judge{EveryoneCreates: true}), db, dir
+	return New(root, db, passhash.NewHasher(1), auth.Judge{EveryoneCreates: true}), db, dir
 }
 
 func must(t *testing.T, err error) {

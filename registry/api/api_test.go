@@ -130,6 +130,14 @@ func (c *client) send(in call, want int) reply {
 }
 
 // names are those of a list, and where the next page begins.
+// into decodes the answer.
+func (r reply) into(t *testing.T, v any) {
+	t.Helper()
+	if err := json.Unmarshal(r.body, v); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func (r reply) names(t *testing.T) (names []string, next string) {
 	t.Helper()
 	var page struct {
@@ -159,6 +167,7 @@ func TestEveryOperation(t *testing.T) {
 		c := newClient(t, cfg)
 		c.people()
 		c.places()
+		c.access()
 		c.content()
 		c.audited()
 		for path, item := range c.doc.Paths.Map() {
@@ -240,6 +249,58 @@ func (c *client) places() {
 	if names, _ := c.send(call{id: "listProjects", who: "ann"}, 200).names(c.t); len(names) != 0 {
 		c.t.Errorf("projects of a stranger %q", names)
 	}
+}
+
+// access gives ann something by a role of her own, by a group and in all projects.
+func (c *client) access() {
+	deployer := map[string]string{"role": "deployer"}
+	c.send(call{id: "setRole", params: deployer, body: object{"rights": []string{"fly"}}}, 400)
+	c.send(call{id: "setRole", params: map[string]string{"role": "guest"}, body: object{"rights": []string{"pull"}}}, 400)
+	c.send(call{id: "setRole", params: deployer, body: object{"rights": []string{"pull", "project:read"}}}, 204)
+	var roles struct {
+		Items []struct {
+			Name   string
+			Rights []string
+		}
+	}
+	c.send(call{id: "listRoles", who: "ann"}, 200).into(c.t, &roles)
+	if last := roles.Items[len(roles.Items)-1]; last.Name != "deployer" || !slices.Equal(last.Rights, []string{"project:read", "repository:pull"}) {
+		c.t.Errorf("roles: %v", roles)
+	}
+	c.send(call{id: "createGroup", body: object{"name": "backend"}}, 201)
+	c.send(call{id: "createGroup", body: object{"name": "backend"}}, 409)
+	in := map[string]string{"group": "backend", "user": "ann"}
+	c.send(call{id: "addGroupUser", params: in}, 204)
+	c.send(call{id: "addGroupUser", params: map[string]string{"group": "absent", "user": "ann"}}, 404)
+	if names, _ := c.send(call{id: "listGroups"}, 200).names(c.t); !slices.Equal(names, []string{"backend"}) {
+		c.t.Errorf("groups %q", names)
+	}
+	if names, _ := c.send(call{id: "listGroupUsers", params: in}, 200).names(c.t); !slices.Equal(names, []string{"ann"}) {
+		c.t.Errorf("users of the group %q", names)
+	}
+	member := map[string]string{"project": "team", "user": "backend"}
+	c.send(call{id: "setMember", params: member, body: object{"role": "deployer", "group": true, "repositories": "a B"}}, 400)
+	c.send(call{id: "setMember", params: member, body: object{"role": "deployer", "group": true, "repositories": "app*"}}, 204)
+	team := map[string]string{"project": "team"}
+	c.settled().send(call{id: "getProject", params: team, who: "ann"}, 200)
+	c.send(call{id: "deleteRole", params: deployer}, 409)
+	c.send(call{id: "deleteMember", params: member, query: url.Values{"kind": {"robot"}}}, 400)
+	c.send(call{id: "deleteMember", params: member, query: url.Values{"kind": {"group"}}}, 204)
+	c.settled().send(call{id: "getProject", params: team, who: "ann"}, 403)
+	c.send(call{id: "deleteRole", params: deployer}, 204)
+	c.send(call{id: "deleteGroupUser", params: in}, 204)
+	c.send(call{id: "deleteGroup", params: in}, 204)
+	c.send(call{id: "deleteGroup", params: in}, 404)
+	ann := map[string]string{"user": "ann"}
+	c.send(call{id: "listAudit", who: "ann"}, 403)
+	c.send(call{id: "setSystemMember", params: ann, body: object{"role": "auditor"}}, 204)
+	c.settled().send(call{id: "listAudit", who: "ann"}, 200)
+	c.send(call{id: "listProjects", who: "ann"}, 200)
+	if names, _ := c.send(call{id: "listSystemMembers"}, 200).names(c.t); !slices.Equal(names, []string{"ann"}) {
+		c.t.Errorf("in all projects %q", names)
+	}
+	c.send(call{id: "setSystemMember", params: ann, body: object{"role": "none"}}, 204)
+	c.settled().send(call{id: "listAudit", who: "ann"}, 403)
 }
 
 func (c *client) content() {

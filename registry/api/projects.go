@@ -2,7 +2,6 @@ package api
 
 import (
 	"cove/registry/api/rest"
-	"cove/registry/auth"
 	"cove/registry/browse"
 	"cove/registry/metadata"
 	"cove/registry/projects"
@@ -67,35 +66,6 @@ func (a *API) projectChange(asked *rest.Ask) (any, error) {
 
 func (a *API) projectDelete(asked *rest.Ask) (any, error) {
 	return nil, a.cfg.Projects.Remove(asked.Context(), asked.Caller, asked.PathValue("project"))
-}
-
-func (a *API) members(asked *rest.Ask) (any, error) {
-	found, more, err := a.browse.MembersPage(asked.Context(), asked.Caller, asked.PathValue("project"), asked.List())
-	if err != nil {
-		return nil, err
-	}
-	var items []Member
-	for _, m := range found {
-		items = append(items, Member{m.Name, m.Role.String(), m.Admin})
-	}
-	return rest.PageTo(asked, items, rest.Next(more, items, func(m Member) string { return m.Name })), nil
-}
-
-func (a *API) memberSet(asked *rest.Ask) (any, error) {
-	var m MemberRole
-	if err := asked.Read(&m); err != nil {
-		return nil, err
-	}
-	return nil, a.setRole(asked, m.Role)
-}
-
-func (a *API) memberDelete(asked *rest.Ask) (any, error) {
-	return nil, a.setRole(asked, auth.NoRole.String())
-}
-
-func (a *API) setRole(asked *rest.Ask, role string) error {
-	project, user := asked.PathValue("project"), asked.PathValue("user")
-	return a.cfg.Projects.SetRole(asked.Context(), asked.Caller, project, user, role)
 }
 
 func (a *API) repositories(asked *rest.Ask) (any, error) {

@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 
+	"cove/registry/api/access"
 	"cove/registry/api/rest"
 	"cove/registry/auth"
 )
@@ -25,7 +26,7 @@ func (a *API) table() []rest.Operation {
 		ID: "getDocument", Summary: "This document",
 		Status: http.StatusOK, Serve: a.document,
 	}}
-	for _, some := range [][]rest.Operation{a.people(), a.places(), a.content(), a.records()} {
+	for _, some := range [][]rest.Operation{a.people(), a.places(), a.content(), a.records(), a.access().Operations()} {
 		all = append(all, some...)
 	}
 	return all
@@ -87,7 +88,12 @@ func (a *API) people() []rest.Operation {
 	}
 }
 
-// places are the operations on projects and their members.
+// access has the operations on who may what.
+func (a *API) access() access.Services {
+	return access.Services{Accounts: a.cfg.Accounts, Projects: a.cfg.Projects, Browse: a.browse}
+}
+
+// places are the operations on projects.
 func (a *API) places() []rest.Operation {
 	return []rest.Operation{
 		{
@@ -105,7 +111,7 @@ func (a *API) places() []rest.Operation {
 			Status: 201, ETag: true, Serve: a.projectCreate,
 		},
 		{
-			Method: get, Path: "/projects/{project}", Right: auth.Pull, Object: "project",
+			Method: get, Path: "/projects/{project}", Right: auth.ReadProject, Object: "project",
 			ID: "getProject", Summary: "One project",
 			Answer: Project{},
 			Status: 200, ETag: true, Serve: a.project,
@@ -122,24 +128,6 @@ func (a *API) places() []rest.Operation {
 			ID: "deleteProject", Summary: "Remove a project that holds no images",
 			Status: 204, Serve: a.projectDelete,
 		},
-		{
-			Method: get, Path: "/projects/{project}/members", Right: auth.SetMembers, Object: "project",
-			ID: "listMembers", Summary: "List the members by name",
-			Query:  rest.PageOf(),
-			Answer: rest.Page[Member]{},
-			Status: 200, Serve: a.members,
-		},
-		{
-			Method: put, Path: "/projects/{project}/members/{user}", Right: auth.SetMembers, Object: "project",
-			ID: "setMember", Summary: "Give a user a role",
-			Body:   MemberRole{},
-			Status: 204, Serve: a.memberSet,
-		},
-		{
-			Method: remove, Path: "/projects/{project}/members/{user}", Right: auth.SetMembers, Object: "project",
-			ID: "deleteMember", Summary: "End a membership",
-			Status: 204, Serve: a.memberDelete,
-		},
 	}
 }
 
@@ -147,14 +135,14 @@ func (a *API) places() []rest.Operation {
 func (a *API) content() []rest.Operation {
 	return []rest.Operation{
 		{
-			Method: get, Path: "/projects/{project}/repositories", Right: auth.Pull, Object: "project",
+			Method: get, Path: "/projects/{project}/repositories", Right: auth.ReadProject, Object: "project",
 			ID: "listRepositories", Summary: "List the repositories that hold something, by name",
 			Query:  rest.PageOf(match),
 			Answer: rest.Page[Repository]{},
 			Status: 200, Serve: a.repositories,
 		},
 		{
-			Method: get, Path: "/tags/{repository...}", Right: auth.Pull, Object: "repository",
+			Method: get, Path: "/tags/{repository...}", Right: auth.Read, Object: "repository",
 			ID: "listTags", Summary: "List the tags of a repository",
 			Query: rest.PageOf(match, rest.Parameter{
 				Name: "order", About: "newest (if it is not said) or name", Kind: rest.KindText,
@@ -163,7 +151,7 @@ func (a *API) content() []rest.Operation {
 			Status: 200, Serve: a.tags,
 		},
 		{
-			Method: get, Path: "/artifacts/{artifact...}", Right: auth.Pull, Object: "manifest",
+			Method: get, Path: "/artifacts/{artifact...}", Right: auth.Read, Object: "manifest",
 			ID: "getArtifact", Summary: "One artifact in depth: team/app:v1 or team/app@sha256:…",
 			Answer: Artifact{},
 			Status: 200, ETag: true, Serve: a.artifact,

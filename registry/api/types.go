@@ -1,12 +1,14 @@
 package api
 
 import (
+	"cmp"
 	"strconv"
 	"time"
 
 	"cove/registry/audit"
 	"cove/registry/browse"
 	"cove/registry/metadata"
+	"cove/registry/projects"
 )
 
 // User is an account.
@@ -46,7 +48,7 @@ type Project struct {
 }
 
 func projectFrom(p browse.Project) Project {
-	return Project{p.Name, p.Public, p.Role.String(), p.CreatedAt.UTC()}
+	return Project{p.Name, p.Public, cmp.Or(p.Role, projects.NoRole), p.CreatedAt.UTC()}
 }
 
 // NewProject is a project to be made.
@@ -58,18 +60,6 @@ type NewProject struct {
 // ProjectChange is what of a project is to be changed; what is left out stays.
 type ProjectChange struct {
 	Public *bool `json:"public,omitempty"`
-}
-
-// Member is a user with a role in a project.
-type Member struct {
-	Name  string `json:"name"`
-	Role  string `json:"role"`
-	Admin bool   `json:"admin"` // of the registry
-}
-
-// MemberRole is the role that a user is to have.
-type MemberRole struct {
-	Role string `json:"role"`
 }
 
 // Count is a number that is not counted beyond a bound: then there are more.

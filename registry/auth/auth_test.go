@@ -13,6 +13,8 @@ import (
 
 	"cove/distribution"
 	"cove/distribution/auth"
+	"cove/registry/auth/passhash"
+	"cove/registry/auth/rights"
 	"cove/registry/metadata"
 	"cove/registry/metadata/metadatatest"
 )
@@ -68,7 +70,7 @@ func newFixture(t testing.TB, everyoneCreates bool) *fixture {
 		t.Fatal(err)
 	}
 	f.Authorizer = New(Config{
-		DB: f.db, Login: NewLogin(f.db, NewHasher(2), f.clock.Now),
+		DB: f.db, Login: NewLogin(f.db, passhash.NewHasher(2), f.clock.Now),
 		Tokens: NewTokens(testService, f.keys, f.clock.Now), Judge: Judge{EveryoneCreates: everyoneCreates},
 	})
 	return f
@@ -78,7 +80,7 @@ const testPassword = "correct horse"
 
 func (f *fixture) seed(t testing.TB) {
 	t.Helper()
-	hash, err := NewHasher(1).Hash(t.Context(), testPassword)
+	hash, err := passhash.NewHasher(1).Hash(t.Context(), testPassword)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,12 +101,12 @@ func (f *fixture) seed(t testing.TB) {
 			if err := tx.SetPublic(ctx, p.ID, project == publicProject); err != nil {
 				return err
 			}
-			for _, n := range roleNames {
-				u, err := tx.UserByName(ctx, n.name)
+			for _, n := range rights.BuiltIn()[:5] {
+				u, err := tx.UserByName(ctx, n)
 				if err != nil {
 					return err
 				}
-				if err := tx.SetRole(ctx, p.ID, u.ID, int(n.role)); err != nil {
+				if err := tx.SetRole(ctx, p.ID, u.ID, n); err != nil {
 					return err
 				}
 			}
@@ -120,9 +122,7 @@ func (f *fixture) seed(t testing.TB) {
 // member of each role, and a system administrator.
 func principals() []string {
 	names := []string{"", "stranger"}
-	for _, n := range roleNames {
-		names = append(names, n.name)
-	}
+	names = append(names, rights.BuiltIn()[:5]...)
 	return append(names, "admin")
 }
 

@@ -142,16 +142,19 @@ func (a *Authorizer) decide(ctx context.Context, c Caller, access distribution.A
 	}
 	// The last right is what the request is for, and what a refusal must name: a
 	// push asks for a pull before it.
-	for _, right := range slices.Backward(access.Actions) {
-		if a.judge.allows(c, Right(right), st) {
+	for _, action := range slices.Backward(access.Actions) {
+		v := a.judge.decide(c, OfAction(action), repo, st)
+		switch {
+		case v.Allowed:
 			continue
-		}
-		if c.Name == "" {
-			return errdefs.Errorf(errdefs.ErrUnauthenticated, "authentication required to %s %s", right, repo)
+		case c.Name == "":
+			return errdefs.Errorf(errdefs.ErrUnauthenticated, "authentication required to %s %s", action, repo)
+		case v.Rule == ByToken:
+			return refusal(c, OfAction(action), repo, v)
 		}
 		// The same for a project that does not exist: strangers learn nothing.
 		return errdefs.Errorf(errdefs.ErrDenied,
-			"user %q may not %s in project %q; ask an administrator of the project", c.Name, right, project)
+			"user %q may not %s in project %q; ask an administrator of the project", c.Name, action, project)
 	}
 	for _, right := range access.Actions {
 		if c.cap != nil && !c.cap.has(repo, right) {
@@ -176,7 +179,7 @@ func (a *Authorizer) standing(ctx context.Context, c Caller, project string) (me
 	}
 	return a.standings.get(place{project, c.UserID},
 		func() (metadata.Standing, error) { return a.db.Standing(ctx, project, c.UserID) },
-		func(st metadata.Standing) bool { return st.Role != 0 || st.ProjectPublic })
+		func(st metadata.Standing) bool { return len(st.Grants) > 0 || st.ProjectPublic })
 }
 
 // Identify finds out who is asking, by password or token, for what is no part of
@@ -201,7 +204,7 @@ func (a *Authorizer) identify(r *http.Request) (Caller, error) {
 		if err != nil {
 			return Caller{}, err
 		}
-		return Caller{UserID: u.ID, Name: u.Name, Admin: u.Admin}, nil
+		return of(u), nil
 	case strings.EqualFold(scheme, "Bearer"):
 		return a.identifyToken(r.Context(), strings.TrimSpace(value))
 	default:
@@ -227,7 +230,9 @@ func (a *Authorizer) identifyToken(ctx context.Context, text string) (Caller, er
 	case u.ID != c.UserID || u.Epoch != c.Epoch || u.Disabled:
 		return Caller{}, errToken("its account has changed")
 	}
-	return Caller{UserID: u.ID, Name: u.Name, Admin: u.Admin, cap: c.grant()}, nil
+	caller := of(u)
+	caller.cap = c.grant()
+	return caller, nil
 }
 
 // AddressOf is where a request comes from, as the throttle counts it: an IPv6

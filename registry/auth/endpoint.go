@@ -69,7 +69,7 @@ func (a *Authorizer) token(w http.ResponseWriter, r *http.Request) (auth.Token, 
 // permitted cuts the scopes down to what the policy allows. What is cut is not
 // an error: the client finds out when it uses the token.
 func (a *Authorizer) permitted(r *http.Request, u metadata.User, asked []auth.Scope) ([]auth.Scope, error) {
-	c := Caller{UserID: u.ID, Name: u.Name, Admin: u.Admin}
+	c := of(u)
 	var granted []auth.Scope
 	for _, s := range asked {
 		switch {
@@ -81,7 +81,12 @@ func (a *Authorizer) permitted(r *http.Request, u metadata.User, asked []auth.Sc
 				return nil, err
 			}
 			s.Actions = slices.DeleteFunc(expand(s.Actions), func(action string) bool {
-				return !a.judge.allows(c, Right(action), st)
+				return !a.judge.decide(
+					c,
+					OfAction(distribution.Action(action)),
+					metadata.CanonicalName(s.Name),
+					st,
+				).Allowed
 			})
 			if len(s.Actions) > 0 {
 				granted = append(granted, s)
@@ -120,8 +125,11 @@ func parseTokenRequest(w http.ResponseWriter, r *http.Request) (req tokenRequest
 			return req, errdefs.Errorf(errdefs.ErrInvalid, "token request: %w", err)
 		}
 		if grant := r.PostForm.Get("grant_type"); grant != "password" {
-			return req, errdefs.Errorf(errdefs.ErrInvalid, "token request: grant_type %q is not offered; use password",
-				grant)
+			return req, errdefs.Errorf(
+				errdefs.ErrInvalid,
+				"token request: grant_type %q is not offered; use password",
+				grant,
+			)
 		}
 		req.service, scopes = r.PostForm.Get("service"), r.PostForm["scope"]
 		req.name, req.password, req.signedIn = r.PostForm.Get("username"), r.PostForm.Get("password"), true

@@ -12,6 +12,7 @@ import (
 	"cove/distribution/errcode"
 	"cove/errdefs"
 	"cove/internal/limit"
+	"cove/registry/auth/passhash"
 	"cove/registry/auth/throttle"
 	"cove/registry/metadata"
 )
@@ -22,7 +23,7 @@ const maxWaiting = 256
 // Login checks names and passwords.
 type Login struct {
 	db       *metadata.DB
-	hasher   *Hasher
+	hasher   *passhash.Hasher
 	throttle *throttle.Throttle
 	turns    limit.Keyed // by account and address, and by address
 	pause    func(context.Context, time.Duration) error
@@ -32,7 +33,7 @@ type Login struct {
 }
 
 // NewLogin returns a Login over the accounts of db.
-func NewLogin(db *metadata.DB, hasher *Hasher, now func() time.Time) *Login {
+func NewLogin(db *metadata.DB, hasher *passhash.Hasher, now func() time.Time) *Login {
 	l := &Login{
 		db: db, hasher: hasher, pause: pause, key: make([]byte, 32),
 		throttle: throttle.New(now), turns: limit.Keyed{Most: maxWaiting},

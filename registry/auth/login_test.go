@@ -16,6 +16,7 @@ import (
 
 	"cove/distribution/errcode"
 	"cove/errdefs"
+	"cove/registry/auth/passhash"
 	"cove/registry/auth/throttle"
 )
 
@@ -35,7 +36,7 @@ func newKeyDir(t *testing.T) *os.Root {
 
 func TestPasswords(t *testing.T) {
 	t.Parallel()
-	h := NewHasher(1)
+	h := passhash.NewHasher(1)
 	stored, err := h.Hash(t.Context(), testPassword)
 	if err != nil || !strings.HasPrefix(stored, "$argon2id$v=19$m=12288,t=3,p=1$") {
 		t.Fatalf("%q, %v", stored, err)
@@ -59,7 +60,7 @@ func TestPasswords(t *testing.T) {
 			t.Errorf("%.40q with %q: %v, %v", tc.stored, tc.password, got, err)
 		}
 	}
-	for _, password := range []string{"", "short", strings.Repeat("x", maxPassword+1)} {
+	for _, password := range []string{"", "short", strings.Repeat("x", passhash.MaxPassword+1)} {
 		if _, err := h.Hash(t.Context(), password); !errors.Is(err, errdefs.ErrInvalid) {
 			t.Errorf("a password of %d characters: %v", len(password), err)
 		}

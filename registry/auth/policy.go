@@ -1,86 +1,45 @@
 package auth
 
 import (
+	"cmp"
 	"context"
+	"maps"
+	"slices"
 	"strings"
 
 	"cove/distribution"
 	"cove/errdefs"
+	"cove/registry/auth/rights"
 	"cove/registry/metadata"
+	"cove/registry/metadata/people"
 )
 
-// Role is what a user is in a project; a greater role has all rights of a
-// smaller one. The numbers are stored.
-type Role int
+// Right is something that a caller may or may not do; see package rights.
+type Right = rights.Right
 
-// The roles. NoRole is everyone who is not a member.
+// The rights that routes and services take.
 const (
-	NoRole       Role = 0
-	LimitedGuest Role = 10
-	Guest        Role = 20
-	Developer    Role = 30
-	Maintainer   Role = 40
-	ProjectAdmin Role = 50
-)
+	Pull   = rights.Pull
+	Push   = rights.Push
+	Delete = rights.Delete
+	Read   = rights.Read
 
-// String is the role's name as people type it.
-func (r Role) String() string {
-	for _, n := range roleNames {
-		if n.role == r {
-			return n.name
-		}
-	}
-	return "none"
-}
-
-var roleNames = [...]struct {
-	role Role
-	name string
-}{
-	{LimitedGuest, "limited-guest"},
-	{Guest, "guest"},
-	{Developer, "developer"},
-	{Maintainer, "maintainer"},
-	{ProjectAdmin, "project-admin"},
-}
-
-// Roles lists the roles that a member can have, the smallest first.
-func Roles() []Role {
-	roles := make([]Role, len(roleNames))
-	for i, n := range roleNames {
-		roles[i] = n.role
-	}
-	return roles
-}
-
-// ParseRole is the role of that name.
-func ParseRole(name string) (Role, bool) {
-	for _, n := range roleNames {
-		if n.name == name {
-			return n.role, true
-		}
-	}
-	return NoRole, name == "none"
-}
-
-// Right is something that a caller may or may not do: an action of the protocol
-// in a repository, or one of administration.
-type Right string
-
-// The rights. Those from CreateProject on are asked for by the services; all but
-// ManageUsers and ReadAudit are towards a project.
-const (
-	Pull   = Right(distribution.Pull)
-	Push   = Right(distribution.Push)
-	Delete = Right(distribution.Delete)
-
-	CreateProject Right = "create"
-	RemoveProject Right = "remove"
-	SetVisibility Right = "show or hide"
-	SetMembers    Right = "choose the members of"
-	ListProjects  Right = "list all projects"
-	ManageUsers   Right = "manage users"
-	ReadAudit     Right = "read the audit log"
+	CreateProject = rights.CreateProject
+	ReadProject   = rights.ReadProject
+	RemoveProject = rights.RemoveProject
+	SetVisibility = rights.SetVisibility
+	ReadLog       = rights.ReadLog
+	ListMembers   = rights.ListMembers
+	SetMembers    = rights.SetMembers
+	ListRobots    = rights.ListRobots
+	CreateRobots  = rights.CreateRobots
+	ChangeRobots  = rights.ChangeRobots
+	RemoveRobots  = rights.RemoveRobots
+	ListProjects  = rights.ListProjects
+	ManageUsers   = rights.ManageUsers
+	ManageRoles   = rights.ManageRoles
+	ReadAudit     = rights.ReadAudit
+	ExplainAccess = rights.ExplainAccess
 )
 
 // What routes take besides the rights of the policy.
@@ -91,49 +50,104 @@ const (
 	SignIn Right = "sign in"
 )
 
-// Rule says who has a right.
-type Rule struct {
-	Right Right
-	// Least is the smallest role in the project that has it; NoRole is that
-	// nobody has it but system administrators, who have every right.
-	Least Role
-	// Anyone has it in a public project, signed in or not.
-	Anyone bool
-	// Creates: who may create projects has it in one that does not exist.
-	Creates bool
+// OfAction is the right that an action of the protocol takes.
+func OfAction(a distribution.Action) Right {
+	switch a {
+	case distribution.Pull:
+		return Pull
+	case distribution.Push:
+		return Push
+	case distribution.Delete:
+		return Delete
+	}
+	return Right(a)
 }
 
-// Policy is the one table of rights. A right that is not here nobody has.
-func Policy() []Rule {
-	return []Rule{
-		{Right: Pull, Least: LimitedGuest, Anyone: true, Creates: true},
-		{Right: Push, Least: Developer, Creates: true},
-		{Right: Delete, Least: Maintainer},
-
-		{Right: CreateProject, Least: ProjectAdmin, Creates: true}, // one that exists is refused as such
-		{Right: RemoveProject, Least: ProjectAdmin},
-		{Right: SetVisibility, Least: ProjectAdmin},
-		{Right: SetMembers, Least: ProjectAdmin},
-		{Right: ListProjects},
-		{Right: ManageUsers},
-		{Right: ReadAudit},
+// verb is what somebody does who uses a right, as refusals say it.
+func verb(r Right) string {
+	for _, v := range verbs {
+		if v.right == r {
+			return v.verb
+		}
 	}
+	resource, action, _ := strings.Cut(string(r), ":")
+	return action + " " + resource + " of"
+}
+
+var verbs = []struct {
+	right Right
+	verb  string
+}{
+	{Pull, "pull"},
+	{Push, "push"},
+	{Delete, "delete"},
+	{Read, "look at"},
+	{ReadProject, "look at"},
+	{CreateProject, "create"},
+	{RemoveProject, "remove"},
+	{SetVisibility, "show or hide"},
+	{ListMembers, "see the members of"},
+	{SetMembers, "choose the members of"},
+	{ListRobots, "see the robots of"},
+	{CreateRobots, "make robots for"},
+	{ChangeRobots, "change robots of"},
+	{RemoveRobots, "remove robots of"},
+	{ListProjects, "list all projects"},
+	{ManageUsers, "manage users"},
+	{ManageRoles, "manage roles"},
+	{ReadAudit, "read the audit log"},
+	{ExplainAccess, "ask what others may do"},
 }
 
 // Caller is who a request comes from. The zero Caller is nobody in particular.
 type Caller struct {
 	UserID int64
-	Name   string // "" is anonymous
-	Admin  bool   // a system administrator
-	cap    *grant // what the token says; nil for a password
+	Name   string     // "" is anonymous
+	Admin  bool       // a system administrator
+	Kind   string     // of the account, as metadata/people has them
+	cap    *grant     // what the registry's token says; nil without one
+	limit  *allowance // what a personal access token has of the account's rights; nil without one
 }
+
+// allowance is what a personal access token has.
+type allowance struct {
+	name         string
+	rights       rights.Set
+	repositories string // a glob of full names
+}
+
+// allows says whether the token has a right of an object.
+func (l *allowance) allows(right Right, object string) bool {
+	if l == nil {
+		return true
+	}
+	if !l.rights[right] {
+		return false
+	}
+	if _, repo := split(object); repo != "" {
+		return rights.Match(l.repositories, object)
+	}
+	return l.repositories == rights.Everywhere || right.Reads()
+}
+
+// of is the account as a caller.
+func of(u metadata.User) Caller {
+	return Caller{UserID: u.ID, Name: u.Name, Admin: u.Admin, Kind: u.Kind}
+}
+
+// Person says that the account is somebody's, and no robot's.
+func (c Caller) Person() bool { return c.Kind == "" || c.Kind == people.KindUser }
 
 // Token says that the caller came with a token, which is for images alone.
 func (c Caller) Token() bool { return c.cap != nil }
 
 // Viewer is the caller as lists are filtered for.
 func (c Caller) Viewer() metadata.Viewer {
-	return metadata.Viewer{All: c.Admin, UserID: c.UserID}
+	v := metadata.Viewer{All: c.Admin, UserID: c.UserID}
+	if c.limit != nil {
+		v.Within = rights.Like(c.limit.repositories)
+	}
+	return v
 }
 
 type callerKey struct{}
@@ -159,24 +173,103 @@ type Judge struct {
 	EveryoneCreates bool
 }
 
-// allows decides one right by the table, from the caller's standing towards
-// the project.
-func (j Judge) allows(c Caller, right Right, st metadata.Standing) bool {
-	for _, rule := range Policy() {
-		if rule.Right != right {
-			continue
-		}
-		switch {
-		case c.Admin:
-			return true
-		case !st.ProjectExists:
-			return rule.Creates && j.EveryoneCreates && c.UserID != 0
-		case rule.Anyone && st.ProjectPublic:
-			return true
-		}
-		return rule.Least != NoRole && Role(st.Role) >= rule.Least
+// The rules by which a right is given, as [Verdict] names them.
+const (
+	ByAdmin    = "administrator"    // a system administrator has every right
+	ByPublic   = "public project"   // everyone may look and pull
+	ByCreation = "project creation" // who may create projects may push to one that does not exist
+	ByGrant    = "membership"       // a role or rights of the account or of a group
+	ByNothing  = "nothing"          // no rule gives it
+	ByToken    = "token"            // a rule gives it, and the token has not got it
+)
+
+// Verdict is a decision and the rule that made it.
+type Verdict struct {
+	Allowed bool
+	Rule    string
+	Grant   metadata.Grant // of ByGrant
+}
+
+// decide decides a right towards an object: "" is the registry, "team" a project,
+// "team/app" a repository in it.
+func (j Judge) decide(c Caller, right Right, object string, st metadata.Standing) Verdict {
+	v := j.rule(c, right, object, st)
+	if v.Allowed && !c.limit.allows(right, object) {
+		return Verdict{Rule: ByToken}
 	}
-	return false
+	return v
+}
+
+func (j Judge) rule(c Caller, right Right, object string, st metadata.Standing) Verdict {
+	switch {
+	case !rights.Known(right):
+		return Verdict{Rule: ByNothing}
+	case c.Admin:
+		return Verdict{Allowed: true, Rule: ByAdmin}
+	}
+	for _, g := range st.Grants {
+		if gives(g, right, object) {
+			return Verdict{Allowed: true, Rule: ByGrant, Grant: g}
+		}
+	}
+	switch {
+	case st.ProjectPublic && rights.OfPublic()[right]:
+		return Verdict{Allowed: true, Rule: ByPublic}
+	case right == CreateProject && st.ProjectExists:
+		return j.rule(c, RemoveProject, object, st) // it is refused as one that exists
+	case !st.ProjectExists && creates[right] && j.EveryoneCreates && c.UserID != 0 && c.Person():
+		return Verdict{Allowed: true, Rule: ByCreation}
+	}
+	return Verdict{Rule: ByNothing}
+}
+
+// creates are the rights that who may create projects has in one that does not
+// exist.
+var creates = rights.NewSet(Pull, Push, Read, ReadProject, CreateProject)
+
+// gives says whether a grant gives a right of an object. One that is for some
+// repositories alone lets its holder look at the project, and no more.
+func gives(g metadata.Grant, right Right, object string) bool {
+	if !RightsOf(g)[right] {
+		return false
+	}
+	project, repo := split(object)
+	switch {
+	case g.Repositories == rights.Everywhere:
+		return g.ProjectID == 0 || project != ""
+	case repo == "":
+		return right.Reads() && project != ""
+	case g.ProjectID == 0:
+		return rights.Match(g.Repositories, object)
+	}
+	return rights.Match(g.Repositories, repo)
+}
+
+// RightsOf is what a grant gives.
+func RightsOf(g metadata.Grant) rights.Set {
+	if set := rights.OfRole(g.Role); set != nil {
+		return set
+	}
+	return rights.Stored(g.Rights)
+}
+
+// RoleAmong is the greatest role that an account has in all of a project, "" if it
+// has none.
+func RoleAmong(has []metadata.Grant, projectID int64) (role string) {
+	order := rights.BuiltIn()
+	for _, g := range has {
+		if g.ProjectID == projectID && g.Repositories == rights.Everywhere && g.Role != "" &&
+			(role == "" || slices.Index(order, g.Role) > slices.Index(order, role)) {
+			role = g.Role
+		}
+	}
+	return role
+}
+
+// split is the project of an object and the name within it.
+func split(object string) (project, repo string) {
+	project, repo, _ = strings.Cut(object, "/")
+	return project, repo
 }
 
 // Standings looks up how a user stands towards a project.
@@ -184,33 +277,80 @@ type Standings interface {
 	Standing(ctx context.Context, project string, userID int64) (metadata.Standing, error)
 }
 
-// Permit is how the services ask: it is nil when the caller has the right, in
-// the project if it is one towards a project. A caller who has not is
-// errdefs.ErrDenied, and one who is nobody, or whose token is for images alone,
-// errdefs.ErrUnauthenticated.
-func (j Judge) Permit(ctx context.Context, q Standings, by Caller, right Right, project string) error {
+// Permit is how the services ask: it is nil when the caller has the right, of the
+// object if it is one of a project ("team") or of a repository ("team/app"). A
+// caller who has not is errdefs.ErrDenied, and one who is nobody, or whose token is
+// for images alone, errdefs.ErrUnauthenticated.
+func (j Judge) Permit(ctx context.Context, q Standings, by Caller, right Right, object string) error {
 	if by.cap != nil {
 		return errdefs.Errorf(errdefs.ErrUnauthenticated,
 			"a token of the registry is for images alone; sign in with a password")
 	}
-	var st metadata.Standing
-	if project != "" && !by.Admin {
-		var err error
-		if st, err = q.Standing(ctx, project, by.UserID); err != nil {
-			return err
-		}
+	st, err := j.stand(ctx, q, by, object)
+	if err != nil {
+		return err
 	}
-	if j.allows(by, right, st) {
+	v := j.decide(by, right, object, st)
+	if v.Allowed {
 		return nil
 	}
-	if by.Name == "" {
-		return errdefs.Errorf(errdefs.ErrUnauthenticated, "authentication required to %s",
-			strings.TrimSpace(string(right)+" "+project))
+	return refusal(by, right, object, v)
+}
+
+// stand looks up what a decision needs to know.
+func (j Judge) stand(ctx context.Context, q Standings, by Caller, object string) (metadata.Standing, error) {
+	if by.Admin {
+		return metadata.Standing{}, nil
 	}
-	if project == "" {
+	project, _ := split(object)
+	return q.Standing(ctx, project, by.UserID)
+}
+
+func refusal(by Caller, right Right, object string, v Verdict) error {
+	switch {
+	case by.Name == "":
+		return errdefs.Errorf(errdefs.ErrUnauthenticated, "authentication required to %s",
+			strings.TrimSpace(verb(right)+" "+object))
+	case v.Rule == ByToken:
+		return errdefs.Errorf(errdefs.ErrDenied, "the access token %q of %q may not %s; make one that may",
+			by.limit.name, by.Name, strings.TrimSpace(verb(right)+" "+object))
+	case object == "":
 		return errdefs.Errorf(errdefs.ErrDenied, "user %q may not %s; ask an administrator of the registry", by.Name,
-			right)
+			verb(right))
+	}
+	project, repo := split(object)
+	if repo != "" {
+		return errdefs.Errorf(errdefs.ErrDenied, "user %q may not %s %s; ask an administrator of the project",
+			by.Name, verb(right), object)
 	}
 	return errdefs.Errorf(errdefs.ErrDenied, "user %q may not %s project %q; ask an administrator of the project",
-		by.Name, right, project)
+		by.Name, verb(right), project)
+}
+
+// Gift is what somebody gives another: rights in a project, or, when that is "", in
+// all, in the repositories of a glob.
+type Gift struct {
+	Rights                rights.Set
+	Project, Repositories string
+}
+
+// PermitGrant is nil when the caller may give this, because he holds each of the
+// rights there: nobody gives what he has not got.
+func (j Judge) PermitGrant(ctx context.Context, q Standings, by Caller, gift Gift) error {
+	st, err := j.stand(ctx, q, by, gift.Project)
+	if err != nil {
+		return err
+	}
+	for _, right := range slices.Sorted(maps.Keys(gift.Rights)) {
+		held := by.Admin || slices.ContainsFunc(st.Grants, func(g metadata.Grant) bool {
+			covers := g.Repositories == rights.Everywhere ||
+				g.Repositories == gift.Repositories && (g.ProjectID == 0) == (gift.Project == "")
+			return covers && RightsOf(g)[right]
+		})
+		if !held || by.limit != nil && (!by.limit.rights[right] || by.limit.repositories != rights.Everywhere) {
+			return errdefs.Errorf(errdefs.ErrDenied, "user %q has not got the right %q in %s and cannot give it",
+				by.Name, right, cmp.Or(gift.Project, "the registry"))
+		}
+	}
+	return nil
 }

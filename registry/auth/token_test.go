@@ -249,7 +249,7 @@ func TestRevocationHoldsWithinASecond(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			return tx.SetRole(ctx, p.ID, u.ID, int(NoRole))
+			return tx.SetRole(ctx, p.ID, u.ID, "")
 		},
 	} {
 		f := newFixture(t, false)

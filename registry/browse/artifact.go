@@ -33,15 +33,15 @@ type Name struct {
 	Digest     digest.Digest // "" when it is asked for by tag
 }
 
-// ProjectOf is the project of what a path names: a repository, an artifact, or a
-// project itself; "" of none. It is one for pages and API, as rights depend on it.
-func ProjectOf(repository, artifact, project string) (string, error) {
+// ObjectOf is what rights are asked for of what a path names: the repository, also
+// of an artifact, or the project; "" of neither. It is one for pages and API.
+func ObjectOf(repository, artifact, project string) (string, error) {
 	if repository != "" {
-		return metadata.ProjectOf(repository), nil
+		return metadata.CanonicalName(repository), nil
 	}
 	if artifact != "" {
 		name, err := ParseName(artifact)
-		return metadata.ProjectOf(name.Repository), err
+		return metadata.CanonicalName(name.Repository), err
 	}
 	return project, nil
 }

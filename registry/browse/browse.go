@@ -8,9 +8,11 @@ import (
 	"cove/distribution"
 	"cove/errdefs"
 	"cove/registry/auth"
+	"cove/registry/auth/rights"
 	"cove/registry/browse/files"
 	"cove/registry/db"
 	"cove/registry/metadata"
+	"cove/registry/metadata/people"
 )
 
 // Browser reads a registry. It is safe for concurrent use. Who may not see
@@ -57,40 +59,63 @@ type Project struct {
 	Name         string
 	Public       bool
 	CreatedAt    time.Time
-	Role         auth.Role // of the one who asks
+	Role         string // of the one who asks; "" if he has none in all of it
+	id           int64
 	Repositories Count
 }
 
-const selectProjects = `SELECT p.name, p.public, p.created_at, COALESCE(m.role, 0),
+const selectProjects = `SELECT p.name, p.public, p.created_at, p.id,
 		(SELECT COUNT(*) FROM (SELECT 1 FROM repositories r WHERE r.project_id = p.id
 			AND EXISTS (SELECT 1 FROM manifests x WHERE x.repository_id = r.id) LIMIT 1001) AS counted)
-	FROM projects p LEFT JOIN members m ON m.project_id = p.id AND m.user_id = $1
-	WHERE `
+	FROM projects p WHERE `
 
 func scanProject(row db.Scanner) (p Project, err error) {
-	var public, created, role int64
-	err = row.Scan(&p.Name, &public, &created, &role, &p.Repositories)
-	p.Public, p.CreatedAt, p.Role = public != 0, time.UnixMicro(created), auth.Role(role)
+	var public, created int64
+	err = row.Scan(&p.Name, &public, &created, &p.id, &p.Repositories)
+	p.Public, p.CreatedAt = public != 0, time.UnixMicro(created)
 	return p, err
 }
 
 // Projects lists those that the caller may see, by name.
 func (b *Browser) Projects(ctx context.Context, by auth.Caller, q Query) (page []Project, more bool, err error) {
 	viewer := by.Viewer()
-	page, err = db.All(ctx, b.db.Querier(), scanProject, selectProjects+`p.name > $3
-		AND ($2 = 1 OR p.public = 1 OR m.role IS NOT NULL) AND p.name LIKE $4 ESCAPE '\' ORDER BY p.name LIMIT $5`,
-		viewer.UserID, flag(viewer.All), q.Last, q.pattern(), q.N+1)
+	page, err = db.All(ctx, b.db.Querier(), scanProject, selectProjects+visibleProject+`AND p.name > $3
+		AND p.name LIKE $4 ESCAPE '\' ORDER BY p.name LIMIT $5`,
+		flag(viewer.All), viewer.UserID, q.Last, q.pattern(), q.N+1)
 	page, more = cut(page, q.N)
-	return page, more, err
+	if err != nil {
+		return nil, false, err
+	}
+	return page, more, b.roles(ctx, by, page)
+}
+
+// roles fills in what the caller is in each project.
+func (b *Browser) roles(ctx context.Context, by auth.Caller, page []Project) error {
+	if by.UserID == 0 {
+		return nil
+	}
+	has, err := b.db.Access(ctx, by.UserID)
+	if err != nil {
+		return err
+	}
+	for i := range page {
+		page[i].Role, page[i].id = auth.RoleAmong(has, page[i].id), 0
+	}
+	return nil
 }
 
 // Project is the project of a name.
 func (b *Browser) Project(ctx context.Context, by auth.Caller, name string) (Project, error) {
-	if err := b.judge.Permit(ctx, b.db, by, auth.Pull, name); err != nil {
+	if err := b.judge.Permit(ctx, b.db, by, auth.ReadProject, name); err != nil {
 		return Project{}, err
 	}
-	p, err := scanProject(b.db.Querier().Row(ctx, selectProjects+"p.name = $2", by.UserID, name))
-	return p, db.NotFound(err, "project %q does not exist", name)
+	p, err := scanProject(b.db.Querier().Row(ctx, selectProjects+"p.name = $1", name))
+	if err != nil {
+		return p, db.NotFound(err, "project %q does not exist", name)
+	}
+	page := []Project{p}
+	err = b.roles(ctx, by, page)
+	return page[0], err
 }
 
 // Repository is a repository with what it holds.
@@ -111,9 +136,10 @@ func (r Repository) Short() string {
 func (b *Browser) Repositories(
 	ctx context.Context, by auth.Caller, project string, q Query,
 ) (page []Repository, more bool, err error) {
-	if err := b.judge.Permit(ctx, b.db, by, auth.Pull, project); err != nil {
+	if err := b.judge.Permit(ctx, b.db, by, auth.ReadProject, project); err != nil {
 		return nil, false, err
 	}
+	viewer := by.Viewer()
 	page, err = db.All(ctx, b.db.Querier(), func(row db.Scanner) (r Repository, err error) {
 		var pushed int64
 		err = row.Scan(&r.Name, &r.Tags, &r.Artifacts, &pushed)
@@ -128,19 +154,30 @@ func (b *Browser) Repositories(
 		FROM repositories r JOIN projects p ON p.id = r.project_id
 		WHERE p.name = $1 AND r.name > $2 AND r.name LIKE $3 ESCAPE '\'
 			AND EXISTS (SELECT 1 FROM manifests x WHERE x.repository_id = r.id)
-		ORDER BY r.name LIMIT $4`, project, q.Last, q.pattern(), q.N+1)
+			AND ($5 = 1 OR p.public = 1 OR EXISTS (SELECT 1 FROM account_access a WHERE a.user_id = $6
+				AND `+people.MatchesRepository+`)) AND r.name LIKE $7 ESCAPE '\'
+		ORDER BY r.name LIMIT $4`, project, q.Last, q.pattern(), q.N+1, flag(viewer.All), viewer.UserID, viewer.Pattern())
 	page, more = cut(page, q.N)
 	return page, more, err
 }
 
-// Member is a user with his role in a project.
+// Member is a user or a group with a role in a project.
 type Member struct {
-	Name  string
-	Role  auth.Role
-	Admin bool // of the system
+	Name         string
+	Group        bool
+	Role         string
+	Repositories string // where, a glob of names within the project
+	Admin        bool   // of the system
+	cursor       string
 }
 
-// Members lists the members of a project, by name, for those who may choose them.
+// Cursor is what Query.Last is for the page after this member.
+func (m Member) Cursor() string { return m.cursor }
+
+// Everywhere says that the role is one in the whole project.
+func (m Member) Everywhere() bool { return m.Repositories == rights.Everywhere }
+
+// Members lists the members of a project, by name, for those who may see them.
 func (b *Browser) Members(ctx context.Context, by auth.Caller, project string) ([]Member, error) {
 	all, _, err := b.MembersPage(ctx, by, project, Query{N: 1<<31 - 2})
 	return all, err
@@ -150,22 +187,37 @@ func (b *Browser) Members(ctx context.Context, by auth.Caller, project string) (
 func (b *Browser) MembersPage(
 	ctx context.Context, by auth.Caller, project string, q Query,
 ) (page []Member, more bool, err error) {
-	if err := b.judge.Permit(ctx, b.db, by, auth.SetMembers, project); err != nil {
+	if err := b.judge.Permit(ctx, b.db, by, auth.ListMembers, project); err != nil {
 		return nil, false, err
 	}
-	if _, err := b.db.Project(ctx, project); err != nil {
+	of, err := b.db.Project(ctx, project)
+	if err != nil {
 		return nil, false, err
 	}
-	page, err = db.All(ctx, b.db.Querier(), func(row db.Scanner) (m Member, err error) {
-		var role, admin int64
-		err = row.Scan(&m.Name, &role, &admin)
-		m.Role, m.Admin = auth.Role(role), admin != 0
-		return m, err
-	}, `SELECT u.name, m.role, u.admin FROM projects p JOIN members m ON m.project_id = p.id
-		JOIN users u ON u.id = m.user_id WHERE p.name = $1 AND u.name > $2 ORDER BY u.name LIMIT $3`,
-		project, q.Last, q.N+1)
-	page, more = cut(page, q.N)
-	return page, more, err
+	return b.members(ctx, of.ID, q)
+}
+
+// SystemMembers lists who has a role in all projects, by name; more says that there
+// are others.
+func (b *Browser) SystemMembers(
+	ctx context.Context, by auth.Caller, q Query,
+) (page []Member, more bool, err error) {
+	if err := b.judge.Permit(ctx, b.db, by, auth.ManageUsers, ""); err != nil {
+		return nil, false, err
+	}
+	return b.members(ctx, 0, q)
+}
+
+func (b *Browser) members(ctx context.Context, projectID int64, q Query) (page []Member, more bool, err error) {
+	found, err := b.db.Members(ctx, projectID, q.Last, q.N+1)
+	if err != nil {
+		return nil, false, err
+	}
+	found, more = cut(found, q.N)
+	for _, m := range found {
+		page = append(page, Member{m.Name, m.GroupID != 0, m.Role, m.Repositories, m.Admin, m.Cursor()})
+	}
+	return page, more, nil
 }
 
 // May says whether the caller has a right, in a project if it is one towards a
@@ -176,7 +228,7 @@ func (b *Browser) May(ctx context.Context, by auth.Caller, right auth.Right, pro
 
 // repository is the id of one that the caller may see.
 func (b *Browser) repository(ctx context.Context, by auth.Caller, repo string) (int64, error) {
-	if err := b.judge.Permit(ctx, b.db, by, auth.Pull, metadata.ProjectOf(repo)); err != nil {
+	if err := b.judge.Permit(ctx, b.db, by, auth.Read, metadata.CanonicalName(repo)); err != nil {
 		return 0, err
 	}
 	return b.db.Repository(ctx, repo)

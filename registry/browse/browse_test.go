@@ -14,10 +14,12 @@ import (
 
 	"cove/errdefs"
 	"cove/registry/auth"
+	"cove/registry/auth/rights"
 	"cove/registry/browse"
 	"cove/registry/db"
 	"cove/registry/metadata"
 	"cove/registry/metadata/metadatatest"
+	"cove/registry/metadata/people"
 )
 
 // place is a database with a project that is open, one that is closed, and users:
@@ -57,7 +59,7 @@ func each(t *testing.T, test func(p *place)) {
 			if err != nil {
 				return err
 			}
-			return errors.Join(tx.SetPublic(ctx, opened.ID, true), tx.SetRole(ctx, closed.ID, p.ada.UserID, int(auth.Guest)))
+			return errors.Join(tx.SetPublic(ctx, opened.ID, true), tx.SetRole(ctx, closed.ID, p.ada.UserID, rights.Guest))
 		})
 		test(p)
 	})
@@ -119,10 +121,10 @@ func TestProjectsAndRepositories(t *testing.T) {
 			by   auth.Caller
 			want []string
 		}{
-			"visitor":       {auth.Caller{}, []string{"open true none 1"}},
-			"no member":     {p.bob, []string{"open true none 1"}},
-			"member":        {p.ada, []string{"closed false guest 4", "open true none 1"}},
-			"administrator": {auth.Operator(), []string{"closed false none 4", "open true none 1"}},
+			"visitor":       {auth.Caller{}, []string{"open true  1"}},
+			"no member":     {p.bob, []string{"open true  1"}},
+			"member":        {p.ada, []string{"closed false guest 4", "open true  1"}},
+			"administrator": {auth.Operator(), []string{"closed false  4", "open true  1"}},
 		} {
 			got, more, err := p.b.Projects(p.Context(), tc.by, browse.Query{N: 10})
 			if err != nil || more || !slices.Equal(names(got, projectName), tc.want) {
@@ -151,11 +153,50 @@ func TestProjectsAndRepositories(t *testing.T) {
 			p.Errorf("absent: %v", err)
 		}
 		members, err := p.b.Members(p.Context(), auth.Operator(), "closed")
-		if err != nil || len(members) != 1 || members[0].Name != "ada" || members[0].Role != auth.Guest {
+		if err != nil || len(members) != 1 || members[0].Name != "ada" || members[0].Role != rights.Guest {
 			p.Errorf("members: %v %v", members, err)
 		}
-		if _, err := p.b.Members(p.Context(), p.ada, "closed"); !errors.Is(err, errdefs.ErrDenied) {
-			p.Errorf("a guest lists the members: %v", err)
+		if _, err := p.b.Members(p.Context(), p.bob, "closed"); !errors.Is(err, errdefs.ErrDenied) {
+			p.Errorf("a stranger lists the members: %v", err)
+		}
+	})
+}
+
+// TestNarrowedMember gives bob, by a group, one repository of a closed project: he
+// sees it and no other, by every list.
+func TestNarrowedMember(t *testing.T) {
+	each(t, func(p *place) {
+		for _, repo := range []string{"app", "app-web", "web"} {
+			p.push("closed/"+repo, "a"+repo, nil, "v1")
+		}
+		err := p.db.Update(p.Context(), func(ctx context.Context, tx *metadata.Tx) error {
+			of, err := tx.Project(ctx, "closed")
+			m := people.Membership{Matching: rights.Like("*-web")}
+			m.ProjectID, m.Role, m.Repositories = of.ID, rights.Developer, "*-web"
+			return errors.Join(err, tx.AddGroup(ctx, "web"), tx.Subject(ctx, "", "web", &m), tx.SetMembership(ctx, m),
+				tx.PutInGroup(ctx, m.GroupID, p.bob.UserID, ""))
+		})
+		if err != nil {
+			p.Fatal(err)
+		}
+		list, _, err := p.b.Repositories(p.Context(), p.bob, "closed", browse.Query{N: 9})
+		if err != nil || len(list) != 1 || list[0].Name != "closed/app-web" {
+			p.Errorf("repositories: %v, %v", list, err)
+		}
+		if found, err := p.b.Search(p.Context(), p.bob, "web", 9); err != nil || !slices.Equal(found.Repositories, []string{"closed/app-web"}) {
+			p.Errorf("search: %v, %v", found, err)
+		}
+		if names, err := p.db.Repositories(p.Context(), p.bob.Viewer(), "", 9); err != nil || !slices.Equal(names, []string{"closed/app-web"}) {
+			p.Errorf("catalog: %v, %v", names, err)
+		}
+		for repo, want := range map[string]error{"app-web": nil, "app": errdefs.ErrDenied, "web": errdefs.ErrDenied} {
+			if _, err := p.b.CountTags(p.Context(), p.bob, "closed/"+repo); !errors.Is(err, want) {
+				p.Errorf("tags of %s: %v, want %v", repo, err, want)
+			}
+		}
+		if p.b.May(p.Context(), p.bob, auth.SetMembers, "closed") || !p.b.May(p.Context(), p.bob, auth.Push, "closed/app-web") ||
+			p.b.May(p.Context(), p.bob, auth.Push, "closed") {
+			p.Error("he may more or less than push there")
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 
 	"cove/registry/auth"
 	"cove/registry/db"
+	"cove/registry/metadata/people"
 )
 
 // Found is what a search finds: names of projects, of repositories with their
@@ -22,8 +23,12 @@ func (f Found) None() bool { return len(f.Projects)+len(f.Repositories)+len(f.Ar
 // minDigest is how much of a digest is searched for.
 const minDigest = 6
 
-const visible = `($1 = 1 OR p.public = 1
-	OR EXISTS (SELECT 1 FROM members m WHERE m.project_id = p.id AND m.user_id = $2)) `
+const (
+	visibleProject = `($1 = 1 OR p.public = 1
+	OR EXISTS (SELECT 1 FROM account_access a WHERE a.user_id = $2 AND a.project_id IN (p.id, 0))) `
+	visible = `($1 = 1 OR p.public = 1
+	OR EXISTS (SELECT 1 FROM account_access a WHERE a.user_id = $2 AND ` + people.MatchesRepository + `)) `
+)
 
 // Search looks for a text in all that the caller may see, at most n of each
 // kind: in the names of projects and repositories, in tags after a colon
@@ -44,7 +49,7 @@ func (b *Browser) Search(ctx context.Context, by auth.Caller, text string, n int
 		f.Artifacts, err = s.tags(ctx, repo, tag)
 		return f, err
 	}
-	if f.Projects, err = s.names(ctx, "SELECT p.name FROM projects p WHERE "+visible+
+	if f.Projects, err = s.names(ctx, "SELECT p.name FROM projects p WHERE "+visibleProject+
 		`AND p.name LIKE $3 ESCAPE '\' ORDER BY p.name LIMIT $4`, text); err != nil {
 		return f, err
 	}

@@ -71,6 +71,7 @@ func queries(q db.Querier) Queries { return Queries{people.Queries{Q: q}, q} }
 type (
 	User     = people.User
 	Standing = people.Standing
+	Grant    = people.Grant
 )
 
 // Querier runs the statements of a package that keeps its own about these tables.

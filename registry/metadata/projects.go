@@ -7,6 +7,7 @@ import (
 
 	"cove/errdefs"
 	"cove/registry/db"
+	"cove/registry/metadata/people"
 )
 
 // DefaultProject holds the repositories whose name is a single component.
@@ -88,7 +89,7 @@ func (q Queries) Repository(ctx context.Context, name string) (id int64, err err
 type Creator struct {
 	Name   string
 	UserID int64
-	Role   int // of the user in a new project; 0: is no member
+	Role   string // of the user in a new project; "": is no member
 }
 
 // EnsureRepository returns the id of a repository. The repository and its
@@ -102,7 +103,7 @@ func (tx *Tx) EnsureRepository(ctx context.Context, name string, by Creator) (id
 	if err == nil && created {
 		err = tx.Audit(ctx, by.Name, "project.create", p.Name, "by the first push")
 	}
-	if err == nil && created && by.Role != 0 {
+	if err == nil && created && by.Role != "" {
 		err = tx.SetRole(ctx, p.ID, by.UserID, by.Role)
 	}
 	if err != nil {
@@ -120,16 +121,28 @@ func (tx *Tx) EnsureRepository(ctx context.Context, name string, by Creator) (id
 func (q Queries) Repositories(ctx context.Context, viewer Viewer, last string, n int) ([]string, error) {
 	return db.All(ctx, q.q, db.ScanString, `SELECT r.name FROM repositories r JOIN projects p ON p.id = r.project_id
 		WHERE r.name > $1
-		  AND ($2 = 1 OR p.public = 1
-		       OR EXISTS (SELECT 1 FROM members m WHERE m.project_id = p.id AND m.user_id = $3))
+		  AND ($2 = 1 OR p.public = 1 OR EXISTS (SELECT 1 FROM account_access a
+		       WHERE a.user_id = $3 AND `+people.MatchesRepository+`))
+		  AND r.name LIKE $5 ESCAPE '\'
 		  AND EXISTS (SELECT 1 FROM manifests x WHERE x.repository_id = r.id)
-		ORDER BY r.name LIMIT $4`, last, db.Number(viewer.All), viewer.UserID, n)
+		ORDER BY r.name LIMIT $4`, last, db.Number(viewer.All), viewer.UserID, n, viewer.Pattern())
 }
 
 // Viewer is for whom a list is made.
 type Viewer struct {
 	All    bool  // a system administrator sees everything
 	UserID int64 // 0 is nobody: public projects only
+	// Within, unless it is "", is a pattern of LIKE that the full names of
+	// repositories must match besides.
+	Within string
+}
+
+// Pattern is Within, or what matches every name.
+func (v Viewer) Pattern() string {
+	if v.Within == "" {
+		return "%"
+	}
+	return v.Within
 }
 
 // RemoveProject removes a project that holds nothing but repositories without
@@ -152,6 +165,9 @@ func (tx *Tx) RemoveProject(ctx context.Context, name string) error {
 		"DELETE FROM uploads WHERE repository_id IN " + repos,
 		"DELETE FROM tag_history WHERE repository_id IN " + repos,
 		"DELETE FROM repositories WHERE id IN " + repos,
+		"DELETE FROM memberships WHERE user_id IN (SELECT u.id FROM users u JOIN projects p ON p.id = u.project_id WHERE p.name = $1)",
+		"DELETE FROM users WHERE project_id IN (SELECT id FROM projects WHERE name = $1) AND kind <> 'user'",
+		"DELETE FROM memberships WHERE project_id IN (SELECT id FROM projects WHERE name = $1)",
 		"DELETE FROM members WHERE project_id IN (SELECT id FROM projects WHERE name = $1)",
 		"DELETE FROM projects WHERE name = $1",
 	} {

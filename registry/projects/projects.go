@@ -12,6 +12,7 @@ import (
 	"cove/reference"
 	"cove/registry/audit"
 	"cove/registry/auth"
+	"cove/registry/auth/rights"
 	"cove/registry/metadata"
 )
 
@@ -59,7 +60,7 @@ func (p *Projects) Create(ctx context.Context, by auth.Caller, name string, publ
 			err = errdefs.Errorf(errdefs.ErrExists, "project %q exists already", name)
 		}
 		if err == nil && !by.Admin {
-			err = tx.SetRole(ctx, made.ID, by.UserID, int(auth.ProjectAdmin))
+			err = tx.SetRole(ctx, made.ID, by.UserID, rights.ProjectAdmin)
 		}
 		if err != nil {
 			return err
@@ -94,30 +95,6 @@ func (p *Projects) List(ctx context.Context, by auth.Caller, visit func(metadata
 		return err
 	}
 	return metadata.EachPage(ctx, p.db.Projects, func(p metadata.Project) string { return p.Name }, visit)
-}
-
-// SetRole makes a user a member of a project; the role "none" ends the
-// membership.
-func (p *Projects) SetRole(ctx context.Context, by auth.Caller, project, user, role string) error {
-	r, ok := auth.ParseRole(role)
-	if !ok {
-		return errdefs.Errorf(errdefs.ErrInvalid,
-			"role %q: use limited-guest, guest, developer, maintainer, project-admin or none", role)
-	}
-	return p.change(ctx, by, auth.SetMembers, project, func(ctx context.Context, tx *metadata.Tx) error {
-		u, err := tx.UserByName(ctx, user)
-		if err != nil {
-			return err
-		}
-		of, err := existing(ctx, tx, project)
-		if err != nil {
-			return err
-		}
-		if err := tx.SetRole(ctx, of.ID, u.ID, int(r)); err != nil {
-			return err
-		}
-		return audit.Record(ctx, tx, by, audit.Change{Action: "member.set", Object: project, Detail: user + " " + role})
-	})
 }
 
 // SetPublic says whether anyone may pull from a project.

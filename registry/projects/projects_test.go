@@ -9,6 +9,7 @@ import (
 	"cove/errdefs"
 	"cove/registry/audit"
 	"cove/registry/auth"
+	"cove/registry/auth/rights"
 	"cove/registry/metadata"
 	"cove/registry/metadata/metadatatest"
 )
@@ -23,7 +24,7 @@ func callers(t *testing.T, db *metadata.DB, p *Projects) map[string]auth.Caller 
 		u, err := db.UserByName(t.Context(), name)
 		must(t, err)
 		all[name] = auth.Caller{UserID: u.ID, Name: name, Admin: u.Admin}
-		if _, role := auth.ParseRole(name); role {
+		if rights.OfRole(name) != nil {
 			must(t, p.SetRole(t.Context(), auth.Operator(), "team", name, name))
 		}
 	}

@@ -28,15 +28,26 @@ func policyOfAPI() []Route {
 		{"GET", "/api/v1/audit", auth.ReadAudit, "audit log", nil},
 		{"GET", "/api/v1/projects", Open, "visible projects", nil},
 		{"POST", "/api/v1/projects", SignIn, "projects", nil},
-		{"GET", "/api/v1/projects/{project}", auth.Pull, "project", nil},
+		{"GET", "/api/v1/projects/{project}", auth.ReadProject, "project", nil},
 		{"PATCH", "/api/v1/projects/{project}", auth.SetVisibility, "project", nil},
 		{"DELETE", "/api/v1/projects/{project}", auth.RemoveProject, "project", nil},
-		{"GET", "/api/v1/projects/{project}/members", auth.SetMembers, "project", nil},
+		{"GET", "/api/v1/projects/{project}/members", auth.ListMembers, "project", nil},
 		{"PUT", "/api/v1/projects/{project}/members/{user}", auth.SetMembers, "project", nil},
 		{"DELETE", "/api/v1/projects/{project}/members/{user}", auth.SetMembers, "project", nil},
-		{"GET", "/api/v1/projects/{project}/repositories", auth.Pull, "project", nil},
-		{"GET", "/api/v1/tags/{repository...}", auth.Pull, "repository", nil},
-		{"GET", "/api/v1/artifacts/{artifact...}", auth.Pull, "manifest", nil},
+		{"GET", "/api/v1/members", auth.ManageUsers, "users", nil},
+		{"PUT", "/api/v1/members/{user}", auth.ManageUsers, "users", nil},
+		{"GET", "/api/v1/groups", auth.ManageUsers, "users", nil},
+		{"POST", "/api/v1/groups", auth.ManageUsers, "users", nil},
+		{"DELETE", "/api/v1/groups/{group}", auth.ManageUsers, "users", nil},
+		{"GET", "/api/v1/groups/{group}/users", auth.ManageUsers, "users", nil},
+		{"PUT", "/api/v1/groups/{group}/users/{user}", auth.ManageUsers, "users", nil},
+		{"DELETE", "/api/v1/groups/{group}/users/{user}", auth.ManageUsers, "users", nil},
+		{"GET", "/api/v1/roles", SignIn, "roles", nil},
+		{"PUT", "/api/v1/roles/{role}", auth.ManageRoles, "roles", nil},
+		{"DELETE", "/api/v1/roles/{role}", auth.ManageRoles, "roles", nil},
+		{"GET", "/api/v1/projects/{project}/repositories", auth.ReadProject, "project", nil},
+		{"GET", "/api/v1/tags/{repository...}", auth.Read, "repository", nil},
+		{"GET", "/api/v1/artifacts/{artifact...}", auth.Read, "manifest", nil},
 		{"DELETE", "/api/v1/artifacts/{artifact...}", auth.Delete, "manifest", nil},
 	}
 }
@@ -46,7 +57,7 @@ func isAPI(rt Route) bool { return strings.HasPrefix(rt.Path, "/api/") }
 // call sends a request of the API; the body is one that no operation takes, so that
 // what is allowed changes nothing.
 func (s *Server) call(rt Route, project, who, token string) *httptest.ResponseRecorder {
-	path := strings.NewReplacer("{project}", project, "{repository...}", project+"/app", "{user}", "absent",
+	path := strings.NewReplacer("{project}", project, "{repository...}", project+"/app", "{user}", "absent", "{group}", "absent", "{role}", "absent",
 		"{artifact...}", project+"/app@"+absentDigest).Replace(rt.Path)
 	r := httptest.NewRequest(rt.Method, "http://registry.test"+path, strings.NewReader(`{"no such field": 1}`))
 	r.Header.Set("Content-Type", "application/json")

@@ -9,7 +9,8 @@ import (
 	"cove/errdefs"
 	"cove/registry/accounts"
 	"cove/registry/audit"
-	"cove/registry/auth"
+	"cove/registry/auth/passhash"
+	"cove/registry/browse"
 	"cove/registry/garbage"
 	"cove/registry/metadata"
 	"cove/registry/projects"
@@ -25,15 +26,17 @@ type Services struct {
 	Accounts *accounts.Accounts
 	Projects *projects.Projects
 	Audit    *audit.Log
+	Browse   *browse.Browser // lists alone: it has no bytes
 	Garbage  *garbage.Reader // for who administers the machine: it asks nobody
 }
 
-func newServices(cfg config.Config, root *os.Root, db *metadata.DB, hasher *auth.Hasher) Services {
+func newServices(cfg config.Config, root *os.Root, db *metadata.DB, hasher *passhash.Hasher) Services {
 	judge := cfg.Judge()
 	return Services{
 		Accounts: accounts.New(root, db, hasher, judge),
 		Projects: projects.New(db, judge),
 		Audit:    audit.New(db, judge),
+		Browse:   browse.New(db, nil, judge),
 		Garbage:  garbage.New(db),
 	}
 }
@@ -45,7 +48,7 @@ func Administer(ctx context.Context, cfg config.Config, do func(Services) error)
 	if err != nil {
 		return err
 	}
-	err = do(newServices(cfg, root, db, auth.NewHasher(1)))
+	err = do(newServices(cfg, root, db, passhash.NewHasher(1)))
 	return errors.Join(err, db.Close(), root.Close())
 }
 

@@ -28,17 +28,17 @@ func policyOfPages() []Route {
 		{"POST", "/sign-out", SignIn, "session", nil},
 		{"GET", "/projects", Open, "visible projects", nil},
 		{"POST", "/projects", SignIn, "projects", nil},
-		{"GET", "/projects/{project}", auth.Pull, "project", nil},
-		{"GET", "/projects/{project}/members", auth.SetMembers, "project", nil},
+		{"GET", "/projects/{project}", auth.ReadProject, "project", nil},
+		{"GET", "/projects/{project}/members", auth.ListMembers, "project", nil},
 		{"POST", "/projects/{project}/members", auth.SetMembers, "project", nil},
 		{"GET", "/projects/{project}/settings", auth.SetVisibility, "project", nil},
 		{"POST", "/projects/{project}/visibility", auth.SetVisibility, "project", nil},
 		{"POST", "/projects/{project}/remove", auth.RemoveProject, "project", nil},
 		{"GET", "/search", Open, "visible names", nil},
-		{"GET", "/repositories/{repository...}", auth.Pull, "repository", nil},
+		{"GET", "/repositories/{repository...}", auth.Read, "repository", nil},
 		{"POST", "/tags/delete/{repository...}", auth.Delete, "repository", nil},
 		{"POST", "/tags/restore/{repository...}", auth.Push, "repository", nil},
-		{"GET", "/artifacts/{artifact...}", auth.Pull, "manifest", nil},
+		{"GET", "/artifacts/{artifact...}", auth.Read, "manifest", nil},
 		{"GET", "/files/{artifact...}", auth.Pull, "manifest", nil},
 		{"POST", "/artifacts/delete/{artifact...}", auth.Delete, "manifest", nil},
 		{"GET", "/account", SignIn, "account", nil},
@@ -63,9 +63,7 @@ func hadOnPages(project string, right auth.Right, who string) bool {
 		return true
 	case SignIn:
 		return who != ""
-	case auth.SetMembers, auth.SetVisibility, auth.RemoveProject:
-		return who == "admin" || who == "project-admin" && project != "absent"
-	case auth.ManageUsers, auth.ReadAudit:
+	case auth.ManageUsers, auth.ReadAudit, auth.ManageRoles, auth.ExplainAccess:
 		return who == "admin"
 	}
 	return slices.Contains(had()[project][right], who)

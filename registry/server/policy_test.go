@@ -79,11 +79,19 @@ func (rt Route) fill(repo string) string {
 func had() map[string]map[auth.Right][]string {
 	members := []string{"limited-guest", "guest", "developer", "maintainer", "project-admin", "admin"}
 	everyone := append([]string{"", "stranger"}, members...)
-	return map[string]map[auth.Right][]string{
-		"open":   {auth.Pull: everyone, auth.Push: members[2:], auth.Delete: members[3:]},
-		"closed": {auth.Pull: members, auth.Push: members[2:], auth.Delete: members[3:]},
-		"absent": {auth.Pull: {"admin"}, auth.Push: {"admin"}, auth.Delete: {"admin"}},
+	project := func(look []string) map[auth.Right][]string {
+		return map[auth.Right][]string{
+			auth.Pull: look, auth.Read: look, auth.ReadProject: look, auth.Push: members[2:], auth.Delete: members[3:],
+			auth.ListMembers: members[1:], auth.ListRobots: members[1:],
+			auth.SetMembers: members[4:], auth.SetVisibility: members[4:], auth.RemoveProject: members[4:],
+			auth.CreateRobots: members[4:], auth.ChangeRobots: members[4:], auth.RemoveRobots: members[4:], auth.ReadLog: members[4:],
+		}
 	}
+	absent := project(nil)
+	for right := range absent {
+		absent[right] = []string{"admin"}
+	}
+	return map[string]map[auth.Right][]string{"open": project(everyone), "closed": project(members), "absent": absent}
 }
 
 // newTestServer is a whole server, without its listener's port in use.

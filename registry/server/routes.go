@@ -59,7 +59,9 @@ func (s *Server) routes(authorizer *auth.Authorizer, m *observe.Metrics, edges e
 	for _, rt := range protocol.Routes() {
 		right := SignIn
 		if n := len(rt.Actions); n > 0 && strings.Contains(rt.Path, "{name}") {
-			right = auth.Right(rt.Actions[n-1]) // what the request is for; those before it are what it needs on the way
+			right = auth.OfAction(
+				rt.Actions[n-1],
+			) // what the request is for; those before it are what it needs on the way
 		}
 		all = append(all, Route{rt.Method, rt.Path, right, rt.Object.String(), nil})
 	}

@@ -13,6 +13,7 @@ import (
 	"cove/internal/atomicfile"
 	"cove/internal/filelock"
 	"cove/registry/auth"
+	"cove/registry/auth/passhash"
 	"cove/registry/metadata"
 	"cove/registry/pairing"
 	"cove/registry/reserve"
@@ -27,7 +28,7 @@ type state struct {
 	db       *metadata.DB
 	storage  *storage.Storage
 	keys     *auth.Keys
-	hasher   *auth.Hasher
+	hasher   *passhash.Hasher
 	services Services
 	clean    bool // the server before this one ended in order
 }
@@ -106,7 +107,7 @@ func tryOpenState(ctx context.Context, cfg config.Config, r *reserve.File, now f
 	if s.keys, err = auth.OpenKeys(ctx, keyDir, s.db, now); err != nil {
 		return nil, errors.Join(err, keyDir.Close())
 	}
-	s.hasher = auth.NewHasher(2)
+	s.hasher = passhash.NewHasher(2)
 	s.services = newServices(cfg, s.root, s.db, s.hasher)
 	return s, s.markRunning()
 }

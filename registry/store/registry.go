@@ -21,6 +21,7 @@ import (
 	"cove/distribution"
 	"cove/errdefs"
 	"cove/registry/auth"
+	"cove/registry/auth/rights"
 	"cove/registry/metadata"
 	"cove/registry/records"
 )
@@ -133,7 +134,7 @@ func creator(ctx context.Context) metadata.Creator {
 	c := auth.CallerOf(ctx)
 	by := metadata.Creator{Name: c.Name, UserID: c.UserID}
 	if c.UserID != 0 && !c.Admin {
-		by.Role = int(auth.ProjectAdmin)
+		by.Role = rights.ProjectAdmin
 	}
 	return by
 }

@@ -68,7 +68,7 @@ func (p *Pages) table() []page.Row {
 
 		get("/projects", auth.Open, "visible projects", p.projects),
 		post("/projects", auth.SignIn, "projects", p.projectCreate),
-		get("/projects/{project}", auth.Pull, "project", p.project),
+		get("/projects/{project}", auth.ReadProject, "project", p.project),
 		get("/projects/{project}/settings", auth.SetVisibility, "project", p.settings),
 		post("/projects/{project}/visibility", auth.SetVisibility, "project", p.visibilitySet),
 		post("/projects/{project}/remove", auth.RemoveProject, "project", p.projectRemove),

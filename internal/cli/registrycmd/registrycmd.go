@@ -19,7 +19,10 @@ import (
 	"cove/internal/cli/registrycmd/auditcmd"
 	"cove/internal/cli/registrycmd/certcmd"
 	"cove/internal/cli/registrycmd/command"
+	"cove/internal/cli/registrycmd/groupcmd"
+	"cove/internal/cli/registrycmd/membercmd"
 	"cove/internal/cli/registrycmd/projectcmd"
+	"cove/internal/cli/registrycmd/rolecmd"
 	"cove/internal/cli/registrycmd/usercmd"
 	"cove/internal/cli/remedy"
 )
@@ -73,6 +76,6 @@ trust it.`,
 		return command.Misused(cmd, err)
 	})
 	root.AddCommand(newServe(), certcmd.New(), newClientConfig(), newFsck(), newReindex(), newGC(), newImport())
-	root.AddCommand(usercmd.New(), projectcmd.New(), auditcmd.New())
+	root.AddCommand(usercmd.New(), projectcmd.New(), membercmd.New(), groupcmd.New(), rolecmd.New(), auditcmd.New())
 	return root
 }

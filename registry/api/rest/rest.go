@@ -124,7 +124,7 @@ func (e *Edge) admit(asked *Ask, op Operation) (err error) {
 	if !clean(asked.URL.Path) {
 		return Invalid("the path is no text")
 	}
-	project, err := projectOf(asked.Request)
+	object, err := objectOf(asked.Request)
 	if err != nil {
 		return err
 	}
@@ -137,12 +137,13 @@ func (e *Edge) admit(asked *Ask, op Operation) (err error) {
 		}
 		return nil
 	}
-	return e.Judge.Permit(asked.Context(), e.DB, asked.Caller, op.Right, project)
+	return e.Judge.Permit(asked.Context(), e.DB, asked.Caller, op.Right, object)
 }
 
-// projectOf is the project that the request's path is about; "" if it is about none.
-func projectOf(r *http.Request) (string, error) {
-	return browse.ProjectOf(r.PathValue("repository"), r.PathValue("artifact"), r.PathValue("project"))
+// objectOf is the repository or the project that the request's path is about; "" if
+// it is about none.
+func objectOf(r *http.Request) (string, error) {
+	return browse.ObjectOf(r.PathValue("repository"), r.PathValue("artifact"), r.PathValue("project"))
 }
 
 // check refuses what the operation would not look at: a misspelt filter must not

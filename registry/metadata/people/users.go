@@ -2,12 +2,17 @@ package people
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"time"
 
 	"cove/errdefs"
 	"cove/registry/db"
+)
+
+// The kinds of accounts.
+const (
+	KindUser  = "user"
+	KindRobot = "robot"
+	KindTrust = "trust" // a rule that takes tokens of others for its own
 )
 
 // User is an account.
@@ -16,19 +21,39 @@ type User struct {
 	Name         string
 	PasswordHash string
 	Admin        bool
-	Disabled     bool // may not sign in
-	// Epoch grows with every change that must end what was issued before.
-	Epoch     int64
-	CreatedAt time.Time
+	Disabled     bool  // may not sign in
+	Epoch        int64 // grows when what was issued must stop working
+	CreatedAt    time.Time
+
+	Kind        string
+	ProjectID   int64 // of a robot or a rule; 0: the registry's
+	Description string
+	ExpiresAt   time.Time // zero: never
+	UsedAt      time.Time // zero: never
+	Source      string    // who vouches for it: "" this registry
 }
 
-const selectUser = "SELECT id, name, password_hash, admin, disabled, epoch, created_at FROM users "
+// Expired says whether the account has come to its end.
+func (u User) Expired(now time.Time) bool { return !u.ExpiresAt.IsZero() && !now.Before(u.ExpiresAt) }
+
+const selectUser = `SELECT id, name, password_hash, admin, disabled, epoch, created_at,
+	kind, project_id, description, expires_at, used_at, source FROM users `
 
 func scanUser(s db.Scanner) (u User, err error) {
-	var admin, disabled, created int64
-	err = s.Scan(&u.ID, &u.Name, &u.PasswordHash, &admin, &disabled, &u.Epoch, &created)
+	var admin, disabled, created, expires, used int64
+	err = s.Scan(&u.ID, &u.Name, &u.PasswordHash, &admin, &disabled, &u.Epoch, &created,
+		&u.Kind, &u.ProjectID, &u.Description, &expires, &used, &u.Source)
 	u.Admin, u.Disabled, u.CreatedAt = admin != 0, disabled != 0, time.UnixMicro(created)
+	u.ExpiresAt, u.UsedAt = moment(expires), moment(used)
 	return u, err
+}
+
+// moment is a time as tables hold it; 0 is none.
+func moment(micros int64) (t time.Time) {
+	if micros != 0 {
+		t = time.UnixMicro(micros)
+	}
+	return t
 }
 
 // UserByName returns an account, or errdefs.ErrNotFound.
@@ -43,9 +68,9 @@ func (w Writer) UserForUpdate(ctx context.Context, name string) (User, error) {
 	return u, db.NotFound(err, "user %q does not exist", name)
 }
 
-// Users lists the accounts after last, at most n.
+// Users lists the users after last, at most n: neither robots nor rules.
 func (q Queries) Users(ctx context.Context, last string, n int) ([]User, error) {
-	return db.All(ctx, q.Q, scanUser, selectUser+"WHERE name > $1 ORDER BY name LIMIT $2", last, n)
+	return db.All(ctx, q.Q, scanUser, selectUser+"WHERE kind = 'user' AND name > $1 ORDER BY name LIMIT $2", last, n)
 }
 
 // AddUser makes an account; one of that name is errdefs.ErrExists.
@@ -83,7 +108,7 @@ func (w Writer) SetUser(ctx context.Context, name string, admin, disabled bool) 
 // left who may do everything.
 func (w Writer) keepAdmin(ctx context.Context, name string) error {
 	admins, err := db.All(ctx, w.Tx, db.ScanString,
-		"SELECT name FROM users WHERE admin = 1 AND disabled = 0 ORDER BY name"+w.Tx.ForUpdate)
+		"SELECT name FROM users WHERE admin = 1 AND disabled = 0 AND kind = 'user' ORDER BY name"+w.Tx.ForUpdate)
 	if err != nil {
 		return err
 	}
@@ -100,9 +125,11 @@ func (w Writer) RemoveUser(ctx context.Context, name string) error {
 	if err := w.keepAdmin(ctx, name); err != nil {
 		return err
 	}
-	if _, err := w.Tx.Exec(ctx, "DELETE FROM members WHERE user_id IN (SELECT id FROM users WHERE name = $1)",
-		name); err != nil {
-		return db.Unavailable(err)
+	for _, of := range []string{"memberships", "members"} {
+		_, err := w.Tx.Exec(ctx, "DELETE FROM "+of+" WHERE user_id IN (SELECT id FROM users WHERE name = $1)", name)
+		if err != nil {
+			return db.Unavailable(err)
+		}
 	}
 	changed, err := w.Tx.Exec(ctx, "DELETE FROM users WHERE name = $1", name)
 	return changedUser(changed, err, name)
@@ -113,36 +140,4 @@ func changedUser(changed int64, err error, name string) error {
 		return errdefs.Errorf(errdefs.ErrNotFound, "user %q does not exist", name)
 	}
 	return db.Unavailable(err)
-}
-
-// SetRole makes a user a member of a project; role 0 ends the membership.
-func (w Writer) SetRole(ctx context.Context, projectID, userID int64, role int) error {
-	if role == 0 {
-		_, err := w.Tx.Exec(ctx, "DELETE FROM members WHERE project_id = $1 AND user_id = $2", projectID, userID)
-		return db.Unavailable(err)
-	}
-	_, err := w.Tx.Exec(ctx, `INSERT INTO members (project_id, user_id, role) VALUES ($1, $2, $3)
-		ON CONFLICT (project_id, user_id) DO UPDATE SET role = excluded.role`, projectID, userID, role)
-	return db.Unavailable(err)
-}
-
-// Standing is what a decision about a user and a project rests on.
-type Standing struct {
-	ProjectExists bool
-	ProjectPublic bool
-	Role          int // 0: not a member
-}
-
-// Standing answers for a user (0: nobody) and the project of this name.
-func (q Queries) Standing(ctx context.Context, project string, userID int64) (Standing, error) {
-	var st Standing
-	var public int64
-	err := q.Q.Row(ctx, `SELECT p.public, COALESCE(m.role, 0) FROM projects p
-		LEFT JOIN members m ON m.project_id = p.id AND m.user_id = $2 WHERE p.name = $1`,
-		project, userID).Scan(&public, &st.Role)
-	if errors.Is(err, sql.ErrNoRows) {
-		return st, nil
-	}
-	st.ProjectExists, st.ProjectPublic = true, public != 0
-	return st, db.Unavailable(err)
 }

@@ -17,10 +17,10 @@ func New(desk *page.Desk) *Pages { return &Pages{desk} }
 func (p *Pages) Rows() []page.Row {
 	get, post := page.Get, page.Post
 	return []page.Row{
-		get("/repositories/{repository...}", auth.Pull, "repository", p.repository),
+		get("/repositories/{repository...}", auth.Read, "repository", p.repository),
 		post("/tags/delete/{repository...}", auth.Delete, "repository", p.tagsDelete),
 		post("/tags/restore/{repository...}", auth.Push, "repository", p.tagsRestore),
-		get("/artifacts/{artifact...}", auth.Pull, "manifest", p.artifact),
+		get("/artifacts/{artifact...}", auth.Read, "manifest", p.artifact),
 		get("/files/{artifact...}", auth.Pull, "manifest", p.files),
 		post("/artifacts/delete/{artifact...}", auth.Delete, "manifest", p.artifactDelete),
 	}

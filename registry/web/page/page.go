@@ -142,7 +142,7 @@ func (p *Desk) admit(a *Ask, rw Row) error {
 	if err := checkText(a.Request); err != nil {
 		return err
 	}
-	project, err := projectOf(a.Request)
+	object, err := objectOf(a.Request)
 	if err != nil {
 		return err
 	}
@@ -153,7 +153,7 @@ func (p *Desk) admit(a *Ask, rw Row) error {
 			return errdefs.Errorf(errdefs.ErrUnauthenticated, "sign in first")
 		}
 	default:
-		if err := p.Judge.Permit(a.Context(), p.DB, a.Caller, rw.Right, project); err != nil {
+		if err := p.Judge.Permit(a.Context(), p.DB, a.Caller, rw.Right, object); err != nil {
 			return err
 		}
 	}
@@ -178,9 +178,10 @@ func checkText(r *http.Request) error {
 	return nil
 }
 
-// projectOf is the project that the request's path is about; "" if it is about none.
-func projectOf(r *http.Request) (string, error) {
-	return browse.ProjectOf(r.PathValue("repository"), r.PathValue("artifact"), r.PathValue("project"))
+// objectOf is the repository or the project that the request's path is about; "" if
+// it is about none.
+func objectOf(r *http.Request) (string, error) {
+	return browse.ObjectOf(r.PathValue("repository"), r.PathValue("artifact"), r.PathValue("project"))
 }
 
 // Page answers with a page.

@@ -1,8 +1,8 @@
 package people
 
 import (
-	"cove/registry/auth"
 	"cove/registry/browse"
+	"cove/registry/projects"
 	"cove/registry/web/page"
 	"cove/registry/web/view"
 )
@@ -31,8 +31,8 @@ func (p *Pages) membersPage(a *page.Ask) (*view.Page, error) {
 	if data.Members, err = p.Browse.Members(a.Context(), a.Caller, name); err != nil {
 		return nil, err
 	}
-	for _, role := range auth.Roles() {
-		data.Roles = append(data.Roles, role.String())
+	if data.Roles, err = p.cfg.Projects.Roles(a.Context()); err != nil {
+		return nil, err
 	}
 	return &view.Page{
 		Name: "members", Section: "projects", Title: a.Language.Text("members.title") + " · " + name,
@@ -41,8 +41,13 @@ func (p *Pages) membersPage(a *page.Ask) (*view.Page, error) {
 }
 
 func (p *Pages) memberSet(a *page.Ask) error {
-	project, user, role := a.PathValue("project"), a.PostForm.Get("user"), a.PostForm.Get("role")
-	err := p.cfg.Projects.SetRole(a.Context(), a.Caller, project, user, role)
+	form, project := a.PostForm, a.PathValue("project")
+	name, role := form.Get("user"), form.Get("role")
+	m := projects.Member{User: name, Role: role, Repositories: form.Get("repositories")}
+	if form.Get("kind") == "group" {
+		m.User, m.Group = "", name
+	}
+	err := p.cfg.Projects.SetMember(a.Context(), a.Caller, project, m)
 	if text, ok := page.Refused(err); ok {
 		pg, err := p.membersPage(a)
 		if err != nil {
@@ -53,9 +58,10 @@ func (p *Pages) memberSet(a *page.Ask) error {
 	if err != nil {
 		return err
 	}
-	text := a.Language.Text("members.set", user, a.Language.Text("role."+role))
-	if role == auth.NoRole.String() {
-		text = a.Language.Text("members.removed", user)
+	pg := view.Page{Language: a.Language}
+	text := a.Language.Text("members.set", name, pg.Role(role))
+	if role == projects.NoRole {
+		text = a.Language.Text("members.removed", name)
 	}
 	return p.Done(a, "/projects/"+project+"/members", view.Notice{Text: text})
 }

@@ -30,7 +30,7 @@ func New(cfg Config) *Pages { return &Pages{cfg.Desk, cfg} }
 func (p *Pages) Rows() []page.Row {
 	get, post := page.Get, page.Post
 	return []page.Row{
-		get("/projects/{project}/members", auth.SetMembers, "project", p.members),
+		get("/projects/{project}/members", auth.ListMembers, "project", p.members),
 		post("/projects/{project}/members", auth.SetMembers, "project", p.memberSet),
 		get("/account", auth.SignIn, "account", p.account),
 		post("/account/password", auth.SignIn, "account", p.accountPassword),

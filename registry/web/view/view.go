@@ -132,6 +132,14 @@ func (v *Views) Render(w http.ResponseWriter, r *http.Request, status int, p *Pa
 // T is Text, as the templates call it.
 func (p *Page) T(key string, fill ...any) string { return p.Text(key, fill...) }
 
+// Role is what people call a role: one that an administrator made has its name alone.
+func (p *Page) Role(name string) string {
+	if key := "role." + name; p.Has(key) {
+		return p.Text(key)
+	}
+	return name
+}
+
 // N is Count, as the templates call it.
 func (p *Page) N(key string, n int64, fill ...any) string { return p.Count(key, n, fill...) }
 

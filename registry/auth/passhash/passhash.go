@@ -1,4 +1,5 @@
-package auth
+// Package passhash keeps passwords as hashes that are slow to guess (argon2id).
+package passhash
 
 import (
 	"context"
@@ -24,8 +25,8 @@ const (
 	argonKey     = 32
 	argonSalt    = 16
 
-	// maxPassword bounds what is hashed for a stranger.
-	maxPassword = 1024
+	// MaxPassword bounds what is hashed for a stranger.
+	MaxPassword = 1024
 	minPassword = 8
 )
 
@@ -47,8 +48,8 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	switch {
 	case len(password) < minPassword:
 		return "", errdefs.Errorf(errdefs.ErrInvalid, "password: at least %d characters are needed", minPassword)
-	case len(password) > maxPassword:
-		return "", errdefs.Errorf(errdefs.ErrInvalid, "password: at most %d characters are taken", maxPassword)
+	case len(password) > MaxPassword:
+		return "", errdefs.Errorf(errdefs.ErrInvalid, "password: at most %d characters are taken", MaxPassword)
 	}
 	p := standardPHC()
 	_, _ = rand.Read(p.salt) // never fails (crypto/rand)
@@ -64,8 +65,8 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 // Verify says whether password made the stored form. A stored form that cannot
 // be read costs the same time and matches nothing.
 func (h *Hasher) Verify(ctx context.Context, stored, password string) (bool, error) {
-	if len(password) > maxPassword {
-		password = password[:maxPassword]
+	if len(password) > MaxPassword {
+		password = password[:MaxPassword]
 	}
 	p, ok := parsePHC(stored)
 	if !ok {
