@@ -82,11 +82,16 @@ func IsPostgres(dsn string) bool {
 	return strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://")
 }
 
+// sqliteName is a file as the driver wants it.
+func sqliteName(file string) string {
+	return "file:" + (&url.URL{Path: file}).EscapedPath() + "?_pragma=busy_timeout(10000)" +
+		"&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)"
+}
+
 // openSQLite opens one connection that writes and several that read. In WAL
 // mode readers never wait for the writer.
 func openSQLite(ctx context.Context, cfg Config) (*DB, error) {
-	name := "file:" + (&url.URL{Path: cfg.DSN}).EscapedPath() + "?_pragma=busy_timeout(10000)" +
-		"&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)"
+	name := sqliteName(cfg.DSN) + "&_pragma=foreign_keys(1)"
 	wpool, err := sql.Open("sqlite", name+"&_txlock=immediate&_pragma=cache_size(-4096)")
 	if err != nil {
 		return nil, fmt.Errorf("registry database %s: %w", cfg.DSN, err)

@@ -3,22 +3,67 @@ package db
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io/fs"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/database"
 	"github.com/pressly/goose/v3/lock"
+
+	"cove/errdefs"
 )
 
-// migrate brings the tables to the newest schema. Migrations only add, so that
-// the release before can still run on the result.
-func migrate(ctx context.Context, pool *sql.DB, migrations fs.FS, postgres bool) error {
-	steps, err := loadMigrations(migrations, postgres)
+// downMark begins, on a line of its own, what undoes a migration.
+const downMark = "-- down"
+
+// Schema is how the tables of a database came to be, for who looks at it or moves
+// it from one version to another. Close it.
+type Schema struct {
+	pool     *sql.DB
+	provider *goose.Provider
+	newest   int64
+	oldest   int64
+	names    map[int64]string
+}
+
+// Version is one step of a schema.
+type Version struct {
+	Number int64
+	Name   string
+	// Applied is when the database came to it; the zero time says that it did not.
+	Applied time.Time
+}
+
+// OpenSchema opens the database of cfg and changes nothing in it, but that it
+// makes the table of versions where none is.
+func OpenSchema(cfg Config) (*Schema, error) {
+	driver, name := "sqlite", sqliteName(cfg.DSN)+"&_txlock=immediate"
+	if IsPostgres(cfg.DSN) {
+		driver, name = "pgx", cfg.DSN
+	}
+	pool, err := sql.Open(driver, name)
 	if err != nil {
-		return err
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "registry database: %w", err)
+	}
+	s, err := newSchema(pool, cfg.Migrations, IsPostgres(cfg.DSN))
+	if err != nil {
+		return nil, errors.Join(err, pool.Close())
+	}
+	return s, nil
+}
+
+// Close releases the connection.
+func (s *Schema) Close() error { return s.pool.Close() }
+
+func newSchema(pool *sql.DB, migrations fs.FS, postgres bool) (*Schema, error) {
+	s := &Schema{pool: pool, names: map[int64]string{}}
+	steps, err := s.load(migrations, postgres)
+	if err != nil {
+		return nil, err
 	}
 	dialect := database.DialectSQLite3
 	opts := []goose.ProviderOption{goose.WithGoMigrations(steps...), goose.WithDisableGlobalRegistry(true)}
@@ -26,35 +71,95 @@ func migrate(ctx context.Context, pool *sql.DB, migrations fs.FS, postgres bool)
 		dialect = database.DialectPostgres
 		locker, err := lock.NewPostgresSessionLocker() // two replicas may start at once
 		if err != nil {
-			return fmt.Errorf("locking for migration: %w", err)
+			return nil, fmt.Errorf("locking for migration: %w", err)
 		}
 		opts = append(opts, goose.WithSessionLocker(locker))
 	}
-	p, err := goose.NewProvider(dialect, pool, nil, opts...)
-	if err != nil {
-		return fmt.Errorf("preparing migrations: %w", err)
+	if s.provider, err = goose.NewProvider(dialect, pool, nil, opts...); err != nil {
+		return nil, fmt.Errorf("preparing migrations: %w", err)
 	}
-	if _, err := p.Up(ctx); err != nil {
+	return s, nil
+}
+
+// migrate brings the tables to the newest schema. Migrations only add, so that
+// the release before can still run on the result.
+func migrate(ctx context.Context, pool *sql.DB, migrations fs.FS, postgres bool) error {
+	s, err := newSchema(pool, migrations, postgres)
+	if err != nil {
+		return err
+	}
+	return s.To(ctx, s.newest)
+}
+
+// Newest is the version that this release brings a database to.
+func (s *Schema) Newest() int64 { return s.newest }
+
+// Current is the version that the database is at; 0 is one without tables. It may
+// be greater than Newest, when a newer release was here.
+func (s *Schema) Current(ctx context.Context) (int64, error) {
+	n, err := s.provider.GetDBVersion(ctx)
+	return n, Unavailable(err)
+}
+
+// Versions lists what this release knows, the oldest first.
+func (s *Schema) Versions(ctx context.Context) ([]Version, error) {
+	status, err := s.provider.Status(ctx)
+	if err != nil {
+		return nil, Unavailable(err)
+	}
+	all := make([]Version, 0, len(status))
+	for _, m := range status {
+		v := Version{Number: m.Source.Version, Name: s.names[m.Source.Version]}
+		if m.State == goose.StateApplied {
+			v.Applied = m.AppliedAt
+		}
+		all = append(all, v)
+	}
+	return all, nil
+}
+
+// To moves the database to a version, up or down, each step in a transaction of
+// its own. One that this release does not know is errdefs.ErrInvalid, also as the
+// one that the database is at.
+func (s *Schema) To(ctx context.Context, version int64) error {
+	current, err := s.Current(ctx)
+	switch {
+	case err != nil:
+		return err
+	case current > s.newest && version == s.newest:
+		return nil // a newer release was here, and only added
+	case current > s.newest:
+		return errdefs.Errorf(errdefs.ErrInvalid, "the database is at version %d, of a newer release, which alone "+
+			"can take its steps back; this one knows %d", current, s.newest)
+	case s.names[version] == "":
+		return errdefs.Errorf(errdefs.ErrInvalid, "there is no version %d of the schema; the oldest is %d, the newest %d",
+			version, s.oldest, s.newest)
+	case version >= current:
+		_, err = s.provider.UpTo(ctx, version)
+	default:
+		_, err = s.provider.DownTo(ctx, version)
+	}
+	if err != nil {
 		return fmt.Errorf("migrating: %w", err)
 	}
 	return nil
 }
 
-// loadMigrations reads NNNNN_name.sql, each one migration in one transaction.
-// Where a column must sort by bytes it says /*bytewise*/, as SQLite always does.
-func loadMigrations(migrations fs.FS, postgres bool) ([]*goose.Migration, error) {
-	names, err := fs.Glob(migrations, "*.sql")
+// load reads NNNNN_name.sql, each one migration in one transaction. Where a column
+// must sort by bytes it says /*bytewise*/, as SQLite always does.
+func (s *Schema) load(migrations fs.FS, postgres bool) ([]*goose.Migration, error) {
+	files, err := fs.Glob(migrations, "*.sql")
 	if err != nil {
 		return nil, err
 	}
 	var steps []*goose.Migration
-	for _, name := range names {
-		number, _, _ := strings.Cut(name, "_")
+	for _, file := range files {
+		number, name, _ := strings.Cut(strings.TrimSuffix(file, ".sql"), "_")
 		version, err := strconv.ParseInt(number, 10, 64)
 		if err != nil {
-			return nil, fmt.Errorf("migration %s has no number: %w", name, err)
+			return nil, fmt.Errorf("migration %s has no number: %w", file, err)
 		}
-		text, err := fs.ReadFile(migrations, name)
+		text, err := fs.ReadFile(migrations, file)
 		if err != nil {
 			return nil, err
 		}
@@ -62,12 +167,20 @@ func loadMigrations(migrations fs.FS, postgres bool) ([]*goose.Migration, error)
 		if postgres {
 			script = strings.ReplaceAll(script, "/*bytewise*/", `COLLATE "C"`)
 		}
-		steps = append(steps, goose.NewGoMigration(version, &goose.GoFunc{
-			RunTx: func(ctx context.Context, tx *sql.Tx) error {
-				_, err := tx.ExecContext(ctx, script)
-				return err
-			},
-		}, nil))
+		up, down, _ := strings.Cut(script, "\n"+downMark+"\n")
+		steps = append(steps, goose.NewGoMigration(version, run(up), run(down)))
+		s.names[version] = strings.ReplaceAll(name, "_", " ")
+		if s.oldest == 0 {
+			s.oldest = version
+		}
+		s.newest = max(s.newest, version)
 	}
 	return steps, nil
+}
+
+func run(script string) *goose.GoFunc {
+	return &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, script)
+		return err
+	}}
 }

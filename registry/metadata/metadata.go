@@ -33,13 +33,23 @@ type DB struct {
 	reserve  Reserve              // nil without one
 }
 
-// Open opens the database and creates or migrates its tables. Close it.
-func Open(ctx context.Context, cfg Config) (*DB, error) {
+// Connection is how package db opens it, with the steps of the schema, which are
+// part of the program.
+func (c Config) Connection() db.Config {
 	schema, err := fs.Sub(migrations, "migrations")
 	if err != nil {
-		return nil, err
+		schema = migrations // it has none of them at its top, which Open says
 	}
-	opened, err := db.Open(ctx, db.Config{DSN: cfg.DSN, Connections: cfg.Connections, Now: cfg.Now, Migrations: schema})
+	return db.Config{DSN: c.DSN, Connections: c.Connections, Now: c.Now, Migrations: schema}
+}
+
+// OpenSchema opens the database for who looks at the versions of its tables, or
+// moves it from one to another. Close it.
+func OpenSchema(dsn string) (*db.Schema, error) { return db.OpenSchema(Config{DSN: dsn}.Connection()) }
+
+// Open opens the database and creates or migrates its tables. Close it.
+func Open(ctx context.Context, cfg Config) (*DB, error) {
+	opened, err := db.Open(ctx, cfg.Connection())
 	if err != nil {
 		return nil, err
 	}

@@ -23,6 +23,10 @@ func begin(tx *db.Tx) *Tx { return &Tx{Queries: queries(tx), Writer: people.Writ
 // Now is the time of this write.
 func (tx *Tx) Now() time.Time { return tx.tx.Now }
 
+// ForShare ends a SELECT whose rows are to stay as they are until the commit; see
+// [db.Tx].
+func (tx *Tx) ForShare() string { return tx.tx.ForShare }
+
 // newChange is the id of an entry that Sequence sees.
 func (tx *Tx) newChange() int64 {
 	tx.newest = tx.tx.NewID()

@@ -15,6 +15,7 @@ import (
 	"cove/registry/metadata"
 	"cove/registry/projects"
 	"cove/registry/reserve"
+	"cove/registry/schema"
 	"cove/registry/server/config"
 )
 
@@ -58,27 +59,21 @@ func openExisting(ctx context.Context, cfg *config.Config) (*os.Root, *metadata.
 	if err := cfg.Complete(); err != nil {
 		return nil, nil, err
 	}
-	// A folder that holds no registry must not become one by a question.
-	needs := cfg.Root
-	if cfg.Database == "" {
-		needs = cfg.DSN()
-		if err := cfg.DatabaseLost(); err != nil {
-			return nil, nil, err
-		}
-	}
-	if _, err := os.Stat(needs); errors.Is(err, os.ErrNotExist) {
-		return nil, nil, errdefs.Suggest(errdefs.Errorf(errdefs.ErrNotFound,
-			"there is no registry at %s", cfg.Root), errdefs.NameRoot, cfg.Root)
+	if err := mustExist(cfg); err != nil {
+		return nil, nil, err
 	}
 	root, err := os.OpenRoot(cfg.Root)
 	if err != nil {
 		return nil, nil, fmt.Errorf("registry root: %w", err)
 	}
+	if err := refuseHalf(root); err != nil {
+		return nil, nil, errors.Join(err, root.Close())
+	}
 	// On a full disk too: it is emptied by who may still sign in.
 	r := reserve.In(cfg.Root)
 	var db *metadata.DB
 	err = r.Try(func() error {
-		db, err = metadata.Open(ctx, metadata.Config{DSN: cfg.DSN()})
+		db, err = schema.Place{Root: root, DSN: cfg.DSN()}.Open(ctx, nil)
 		return err
 	})
 	if err != nil {
@@ -88,4 +83,21 @@ func openExisting(ctx context.Context, cfg *config.Config) (*os.Root, *metadata.
 		db.SetReserve(r)
 	}
 	return root, db, nil
+}
+
+// mustExist refuses a folder that holds no registry: it must not become one by a
+// question.
+func mustExist(cfg *config.Config) error {
+	needs := cfg.Root
+	if cfg.Database == "" {
+		needs = cfg.DSN()
+		if err := cfg.DatabaseLost(); err != nil {
+			return err
+		}
+	}
+	if _, err := os.Stat(needs); errors.Is(err, os.ErrNotExist) {
+		return errdefs.Suggest(errdefs.Errorf(errdefs.ErrNotFound, "there is no registry at %s", cfg.Root),
+			errdefs.NameRoot, cfg.Root)
+	}
+	return nil
 }

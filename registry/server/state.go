@@ -17,6 +17,7 @@ import (
 	"cove/registry/metadata"
 	"cove/registry/pairing"
 	"cove/registry/reserve"
+	"cove/registry/schema"
 	"cove/registry/server/config"
 	"cove/registry/storage"
 )
@@ -68,6 +69,9 @@ func tryOpenState(ctx context.Context, cfg config.Config, r *reserve.File, now f
 	if s.root, err = os.OpenRoot(cfg.Root); err != nil {
 		return nil, fmt.Errorf("registry root: %w", err)
 	}
+	if err := refuseHalf(s.root); err != nil {
+		return nil, err
+	}
 	folders := map[string]os.FileMode{"keys": 0o700, "tls": 0o755}
 	if cfg.Storage.S3 == nil {
 		folders["content"] = 0o700
@@ -88,7 +92,7 @@ func tryOpenState(ctx context.Context, cfg config.Config, r *reserve.File, now f
 			return nil, err
 		}
 	}
-	if s.db, err = metadata.Open(ctx, metadata.Config{DSN: cfg.DSN(), Now: now}); err != nil {
+	if s.db, err = (schema.Place{Root: s.root, DSN: cfg.DSN()}).Open(ctx, now); err != nil {
 		return nil, err
 	}
 	if cfg.Database == "" {

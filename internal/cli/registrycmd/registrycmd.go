@@ -17,10 +17,12 @@ import (
 
 	"cove/internal/buildinfo"
 	"cove/internal/cli/registrycmd/auditcmd"
+	"cove/internal/cli/registrycmd/backupcmd"
 	"cove/internal/cli/registrycmd/certcmd"
 	"cove/internal/cli/registrycmd/command"
 	"cove/internal/cli/registrycmd/groupcmd"
 	"cove/internal/cli/registrycmd/membercmd"
+	"cove/internal/cli/registrycmd/migratecmd"
 	"cove/internal/cli/registrycmd/projectcmd"
 	"cove/internal/cli/registrycmd/rolecmd"
 	"cove/internal/cli/registrycmd/usercmd"
@@ -76,6 +78,7 @@ trust it.`,
 		return command.Misused(cmd, err)
 	})
 	root.AddCommand(newServe(), certcmd.New(), newClientConfig(), newFsck(), newReindex(), newGC(), newImport())
+	root.AddCommand(backupcmd.NewBackup(), backupcmd.NewRestore(), migratecmd.New())
 	root.AddCommand(usercmd.New(), projectcmd.New(), membercmd.New(), groupcmd.New(), rolecmd.New(), auditcmd.New())
 	return root
 }

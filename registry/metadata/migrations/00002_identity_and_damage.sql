@@ -8,3 +8,7 @@ CREATE TABLE identity (
     one BIGINT PRIMARY KEY, -- 1: there is a single row
     id  TEXT NOT NULL
 );
+
+-- down
+DROP TABLE identity;
+ALTER TABLE blobs DROP COLUMN damaged;

@@ -7,3 +7,6 @@ CREATE TABLE writes (
     version  BIGINT NOT NULL,
     saved_at BIGINT NOT NULL
 );
+
+-- down
+DROP TABLE writes;

@@ -12,3 +12,6 @@ CREATE TABLE sessions (
 );
 CREATE INDEX sessions_user ON sessions (user_id, created_at);
 CREATE INDEX sessions_expiry ON sessions (expires_at);
+
+-- down
+DROP TABLE sessions;

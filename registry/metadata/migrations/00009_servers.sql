@@ -4,3 +4,6 @@ CREATE TABLE servers (
     id         TEXT PRIMARY KEY,
     started_at BIGINT NOT NULL
 );
+
+-- down
+DROP TABLE servers;

@@ -4,3 +4,9 @@ ALTER TABLE users ADD COLUMN disabled BIGINT NOT NULL DEFAULT 0;
 CREATE INDEX audit_actor ON audit (actor, id);
 CREATE INDEX audit_action ON audit (action, id);
 CREATE INDEX audit_object ON audit (object, id);
+
+-- down
+DROP INDEX audit_object;
+DROP INDEX audit_action;
+DROP INDEX audit_actor;
+ALTER TABLE users DROP COLUMN disabled;

@@ -74,3 +74,18 @@ CREATE TABLE access_tokens (
     used_at      BIGINT NOT NULL DEFAULT 0,
     UNIQUE (user_id, name)
 );
+
+-- down
+DROP TABLE access_tokens;
+DROP VIEW account_access;
+DROP TABLE memberships;
+DROP TABLE custom_roles;
+DROP TABLE group_users;
+DROP TABLE user_groups;
+DROP INDEX users_kind;
+ALTER TABLE users DROP COLUMN source;
+ALTER TABLE users DROP COLUMN used_at;
+ALTER TABLE users DROP COLUMN expires_at;
+ALTER TABLE users DROP COLUMN description;
+ALTER TABLE users DROP COLUMN project_id;
+ALTER TABLE users DROP COLUMN kind;

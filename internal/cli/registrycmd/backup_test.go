@@ -1,0 +1,82 @@
+package registrycmd
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/opencontainers/go-digest"
+)
+
+// TestBackupStory backs up a registry that serves, by a folder, an archive and a
+// pipe, and serves what was restored.
+func TestBackupStory(t *testing.T) {
+	t.Parallel()
+	root, dir := t.TempDir(), t.TempDir()
+	p := serve(t, root, "--tls=off")
+	blob := []byte("a layer of some kind")
+	dgst := digest.FromBytes(blob)
+	if status, _, body := p.do("POST", "/v2/team/app/blobs/uploads/?digest="+dgst.String(), blob); status != 201 {
+		t.Fatalf("push: %d %s", status, body)
+	}
+	expect := func(stdin string, code int, want string, args ...string) (stdout string) {
+		t.Helper()
+		out, errs, got := here(t, stdin, args...)
+		if got != code || !strings.Contains(out+errs, want) {
+			t.Errorf("%v: %d, want %d and %q\n%s%s", args, got, code, want, out, errs)
+		}
+		return out
+	}
+	folder, file := filepath.Join(dir, "folder"), filepath.Join(dir, "registry.tar")
+	for range 2 {
+		expect("", 0, "1 contents, 20B, in ", "backup", folder, "--root", root)
+	}
+	expect("", 0, "1 contents", "backup", file, "--root", root)
+	piped := expect("", 0, "-: 1 contents", "backup", "-", "--root", root)
+	for from, stdin := range map[string]string{folder: "", file: "", "-": piped} {
+		expect(stdin, 0, "has 1 contents, 20B; 0 are missing or damaged", "restore", "--verify", from)
+	}
+	expect("", 1, "is no backup of a registry", "restore", "--verify", os.Args[0])
+	expect("", 1, "is no whole backup", "restore", "--verify", t.TempDir())
+	expect("", 1, "is neither empty nor a backup", "backup", root, "--root", root)
+	expect("", 1, "another registry serves it", "restore", file, "--root", root)
+
+	restored := filepath.Join(dir, "restored")
+	expect("", 0, "1 contents, 20B, were read again and compared; 0 are lost or damaged", "restore", file, "--root", restored)
+	q := serve(t, restored, "--tls=off")
+	if status, _, got := q.do("GET", "/v2/team/app/blobs/"+dgst.String(), nil); status != 200 || string(got) != string(blob) {
+		t.Errorf("restored: %d %q", status, got)
+	}
+	q.Stop()
+	expect("", 1, "holds a registry already", "restore", file, "--root", restored)
+
+	if err := os.Remove(filepath.Join(folder, "content", "blobs", "sha256", dgst.Encoded())); err != nil {
+		t.Fatal(err)
+	}
+	expect("", 1, "missing  blob "+dgst.String(), "restore", "--verify", folder)
+	expect("", 1, "1 contents are missing", "restore", folder, "--root", filepath.Join(dir, "lossy"))
+}
+
+// TestMigrateStory moves the schema of a stopped registry down and up.
+func TestMigrateStory(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	p := serve(t, root, "--tls=off")
+	expect := func(code int, want string, args ...string) {
+		t.Helper()
+		out, errs, got := here(t, "", append([]string{"migrate"}, append(args, "--root", root)...)...)
+		if got != code || !strings.Contains(out+errs, want) {
+			t.Errorf("migrate %v: %d, want %d and %q\n%s%s", args, got, code, want, out, errs)
+		}
+	}
+	expect(0, "held bytes", "status")
+	expect(1, "needs the registry to be stopped", "down")
+	p.Stop()
+	expect(0, "the database as it was: "+root, "down", "--to", "11")
+	expect(0, "not yet", "status")
+	expect(0, "came from version 11 to", "up")
+	expect(0, "already", "up")
+	expect(1, "there is no version 4", "down", "--to", "4")
+	expect(125, "--to is 0", "down", "--to", "0")
+}
