@@ -61,7 +61,7 @@ func TestInspectTriesEveryKind(t *testing.T) {
 	}
 	for kind, want := range map[Kind]error{
 		AnyKind: nil, VolumeKind: nil,
-		ContainerKind: errdefs.ErrNotFound, "network": errdefs.ErrInvalid,
+		ContainerKind: errdefs.ErrNotFound, NetworkKind: errdefs.ErrNotFound, "pod": errdefs.ErrInvalid,
 	} {
 		if _, err := e.Inspect(ctx, kind, "Data"); !errors.Is(err, want) {
 			t.Errorf("%q: got %v, want %v", kind, err, want)

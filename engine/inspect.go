@@ -17,20 +17,21 @@ const (
 	AnyKind       Kind = ""
 	ContainerKind Kind = "container"
 	ImageKind     Kind = "image"
+	NetworkKind   Kind = "network"
 	VolumeKind    Kind = "volume"
 )
 
 // Check refuses a kind that does not exist, with errdefs.ErrInvalid.
 func (k Kind) Check() error {
 	switch k {
-	case AnyKind, ContainerKind, ImageKind, VolumeKind:
+	case AnyKind, ContainerKind, ImageKind, NetworkKind, VolumeKind:
 		return nil
 	}
-	return errdefs.Errorf(errdefs.ErrInvalid, "type %s: want container, image or volume", k)
+	return errdefs.Errorf(errdefs.ErrInvalid, "type %s: want container, image, network or volume", k)
 }
 
-// Inspect tells everything about a container, image or volume, in docker's
-// shape. A name of AnyKind is a container's, or else an image's, or else a
+// Inspect tells everything about a container, image, network or volume, in docker's
+// shape. A name of AnyKind is a container's, or else an image's, a network's, a
 // volume's. A kind that does not exist is errdefs.ErrInvalid.
 func (e *Engine) Inspect(ctx context.Context, kind Kind, name string) (any, error) {
 	switch kind {
@@ -38,20 +39,22 @@ func (e *Engine) Inspect(ctx context.Context, kind Kind, name string) (any, erro
 		return e.InspectContainer(ctx, name)
 	case ImageKind:
 		return e.InspectImage(ctx, name)
+	case NetworkKind:
+		return e.InspectNetwork(ctx, name)
 	case VolumeKind:
 		return e.InspectVolume(ctx, name)
 	}
 	if err := kind.Check(); err != nil {
 		return nil, err
 	}
-	for _, kind := range []Kind{ContainerKind, ImageKind, VolumeKind} {
+	for _, kind := range []Kind{ContainerKind, ImageKind, NetworkKind, VolumeKind} {
 		// A name that one kind cannot have may still be another's.
 		found, err := e.Inspect(ctx, kind, name)
 		if err == nil || !errors.Is(err, errdefs.ErrNotFound) && !errors.Is(err, errdefs.ErrInvalid) {
 			return found, err
 		}
 	}
-	return nil, errdefs.Errorf(errdefs.ErrNotFound, "no such container, image or volume: %s", name)
+	return nil, errdefs.Errorf(errdefs.ErrNotFound, "no such container, image, network or volume: %s", name)
 }
 
 // InspectContainer tells everything about a container, in docker's shape.

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"cove/engine/machine"
 	"cove/engine/uses"
 	"cove/errdefs"
+	"cove/events"
 	"cove/images"
 	"cove/images/gc"
 	"cove/images/transfer"
@@ -34,12 +36,52 @@ type PruneOptions struct {
 	// Volumes removes volumes that nobody named and no container has;
 	// AllVolumes those with a name, too.
 	Volumes, AllVolumes bool
+	// Networks removes those that no container asks for.
+	Networks bool
+	// Filter chooses of all that: by until and labels, but no volume by until. What
+	// builds left has no labels, and stays when they are asked for; it is as old as
+	// its last use.
+	Filter listing.PruneFilter
+}
+
+// check refuses filters that the options cannot have. docker has two that mean an
+// option: dangling=false of images alone, and all=true of volumes alone.
+func (o *PruneOptions) check() error {
+	known := []string{listing.PruneUntil, listing.PruneLabel, listing.PruneNoLabel}
+	ofImages, ofVolumes := o.Images || o.AllImages, o.Volumes || o.AllVolumes
+	if ofVolumes {
+		if len(o.Filter[listing.PruneUntil]) > 0 {
+			return errdefs.Errorf(errdefs.ErrInvalid, "the until filter is not supported for volumes: they have no age")
+		}
+		known = known[1:]
+	}
+	for key, option := range map[string]struct {
+		here, is bool
+		set      *bool
+	}{
+		"dangling": {ofImages && !ofVolumes && !o.Containers, false, &o.AllImages},
+		"all":      {ofVolumes && !ofImages, true, &o.AllVolumes},
+	} {
+		if !option.here {
+			continue
+		}
+		known = append(known, key)
+		for _, v := range o.Filter[key] {
+			yes, err := strconv.ParseBool(v)
+			if err != nil {
+				return errdefs.Errorf(errdefs.ErrInvalid, "filter %s=%s: want true or false", key, v)
+			}
+			*option.set = yes == option.is
+		}
+	}
+	return o.Filter.Check(known...)
 }
 
 // Pruned is what a Prune removed.
 type Pruned struct {
 	Containers []string
 	Volumes    []string
+	Networks   []string
 	Images     images.Removed
 	// Repaired is what containers that died left behind, one line each.
 	Repaired []string
@@ -59,6 +101,9 @@ func (e *Engine) Prune(ctx context.Context, o PruneOptions) (Pruned, error) {
 	if err := machine.NeedRoot("pruning"); err != nil {
 		return p, err
 	}
+	if err := o.check(); err != nil {
+		return p, err
+	}
 	r, err := e.parts.Runner()
 	if err != nil {
 		return p, err
@@ -66,43 +111,70 @@ func (e *Engine) Prune(ctx context.Context, o PruneOptions) (Pruned, error) {
 	if p.Repaired, err = r.Clean(ctx); err != nil {
 		return p, err
 	}
-	if o.Containers {
-		if err := e.pruneContainers(ctx, &p); err != nil {
+	for _, prune := range []func(context.Context, PruneOptions, *Pruned) error{
+		e.pruneContainers, e.pruneVolumes, e.pruneNetworks, e.pruneImages, e.pruneCache, e.collect,
+	} {
+		if err := prune(ctx, o, &p); err != nil {
 			return p, err
 		}
 	}
-	if o.Volumes || o.AllVolumes {
-		if err := e.pruneVolumes(ctx, o.AllVolumes, &p); err != nil {
-			return p, err
-		}
+	return p, nil
+}
+
+// tell tells that things of one kind were pruned, as docker does.
+func (e *Engine) tell(kind events.Type, freed int64) {
+	events.Of(e.parts.Root).Tell(events.Event{
+		Type: kind, Action: events.Prune, Attributes: map[string]string{"reclaimed": strconv.FormatInt(freed, 10)},
+	})
+}
+
+func (e *Engine) pruneNetworks(ctx context.Context, o PruneOptions, p *Pruned) (err error) {
+	if !o.Networks {
+		return nil
 	}
-	if err := e.pruneImages(ctx, o, &p); err != nil {
-		return p, err
+	if p.Networks, err = e.PruneNetworks(ctx, o.Filter); err == nil {
+		e.tell(events.Network, 0)
 	}
-	if o.BuildCache {
-		keep := cache.Keep{Age: o.CacheUnused, Bytes: o.CacheBytes}
-		keep.Nothing = keep == cache.Keep{}
-		if _, _, err := e.parts.Builds().Prune(ctx, keep); err != nil {
-			return p, err
-		}
+	return err
+}
+
+func (e *Engine) pruneCache(ctx context.Context, o PruneOptions, p *Pruned) error {
+	if !o.BuildCache || len(o.Filter[listing.PruneLabel])+len(o.Filter[listing.PruneNoLabel]) > 0 {
+		return nil
 	}
+	keep := cache.Keep{Age: o.CacheUnused, Bytes: o.CacheBytes}
+	if limit, err := o.Filter.Older(e.parts.Now()); err != nil {
+		return err
+	} else if !limit.IsZero() {
+		keep.Age = e.parts.Now().Sub(limit)
+	}
+	keep.Nothing = keep == cache.Keep{}
+	_, _, err := e.parts.Builds().Prune(ctx, keep)
+	if err == nil {
+		e.tell(events.Builder, 0)
+	}
+	return err
+}
+
+// collect removes all that nothing refers to.
+func (e *Engine) collect(ctx context.Context, o PruneOptions, p *Pruned) error {
 	store, err := e.parts.Images()
 	if err != nil {
-		return p, err
+		return err
 	}
 	collected, err := store.Collect(ctx)
 	p.Freed += collected.Bytes
 	if err != nil {
-		return p, err
+		return err
 	}
-	if err := e.expireWrites(ctx, o, &p); err != nil {
-		return p, err
+	if err := e.expireWrites(ctx, o, p); err != nil {
+		return err
 	}
 	snaps, err := e.parts.Snapshots()
 	if err != nil {
-		return p, err
+		return err
 	}
-	return p, snaps.Clean(ctx)
+	return snaps.Clean(ctx)
 }
 
 // resumable is for how long a pull that was cut off finds what it had, unless
@@ -137,7 +209,14 @@ func (e *Engine) expireWrites(ctx context.Context, o PruneOptions, p *Pruned) er
 	return err
 }
 
-func (e *Engine) pruneContainers(ctx context.Context, p *Pruned) error {
+func (e *Engine) pruneContainers(ctx context.Context, o PruneOptions, p *Pruned) error {
+	if !o.Containers {
+		return nil
+	}
+	goes, err := o.Filter.Test(e.parts.Now())
+	if err != nil {
+		return err
+	}
 	all, err := e.Containers(ctx, listing.Filter{})
 	if err != nil {
 		return err
@@ -147,7 +226,7 @@ func (e *Engine) pruneContainers(ctx context.Context, p *Pruned) error {
 		return err
 	}
 	for _, c := range all {
-		if c.Runs() || starting[uses.SnapshotKey(c.ID)] {
+		if c.Runs() || starting[uses.SnapshotKey(c.ID)] || !goes(c.Created, c.Labels) {
 			continue
 		}
 		err := e.Remove(ctx, c.ID, false, true)
@@ -158,12 +237,17 @@ func (e *Engine) pruneContainers(ctx context.Context, p *Pruned) error {
 			return err // else it was started or removed meanwhile
 		}
 	}
+	e.tell(events.Container, 0)
 	return nil
 }
 
 func (e *Engine) pruneImages(ctx context.Context, o PruneOptions, p *Pruned) error {
 	if !o.Images && !o.AllImages {
 		return nil
+	}
+	goes, err := o.Filter.Test(e.parts.Now())
+	if err != nil {
+		return err
 	}
 	store, err := e.parts.Images()
 	if err != nil {
@@ -177,8 +261,10 @@ func (e *Engine) pruneImages(ctx context.Context, o PruneOptions, p *Pruned) err
 	if err != nil {
 		return err
 	}
+	freed := int64(0)
 	for _, img := range all {
-		if _, inUse := used[img.ID]; inUse || len(img.Names) > 0 && !o.AllImages {
+		_, inUse := used[img.ID]
+		if inUse || len(img.Names) > 0 && !o.AllImages || !goes(img.Created, img.Config.Config.Labels) {
 			continue
 		}
 		removed, err := store.Remove(ctx, img.ID.String(), images.RemoveOptions{
@@ -189,8 +275,10 @@ func (e *Engine) pruneImages(ctx context.Context, o PruneOptions, p *Pruned) err
 		}
 		p.Images.Untagged = append(p.Images.Untagged, removed.Untagged...)
 		p.Images.Deleted = append(p.Images.Deleted, removed.Deleted...)
-		p.Freed += removed.Freed
+		freed += removed.Freed
 	}
+	p.Freed += freed
+	e.tell(events.Image, freed)
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"cove/engine/machine"
 	"cove/engine/uses"
 	"cove/errdefs"
+	"cove/events"
 	"cove/layers/tree"
 	"cove/volume"
 )
@@ -111,14 +112,24 @@ func (e *Engine) RemoveVolume(ctx context.Context, name string) error {
 
 // pruneVolumes removes the volumes that no container has: those that nobody
 // named, or all of them.
-func (e *Engine) pruneVolumes(ctx context.Context, named bool, p *Pruned) error {
+func (e *Engine) pruneVolumes(ctx context.Context, o PruneOptions, p *Pruned) error {
+	if !o.Volumes && !o.AllVolumes {
+		return nil
+	}
+	goes, err := o.Filter.Test(e.parts.Now())
+	if err != nil {
+		return err
+	}
+	before := p.Freed
+	defer func() { e.tell(events.Volume, p.Freed-before) }()
 	return uses.WhileNobodyBegins(ctx, e.parts, func(users map[string][]string) error {
 		all, err := e.parts.Volumes().All()
 		if err != nil {
 			return err
 		}
 		for _, v := range all {
-			if len(users[v.Name]) > 0 || v.Anonymous && len(users[""]) > 0 || !v.Anonymous && !named {
+			if len(users[v.Name]) > 0 || v.Anonymous && len(users[""]) > 0 || !v.Anonymous && !o.AllVolumes ||
+				!goes(v.Created, v.Labels) {
 				continue
 			}
 			size, err := tree.Measure(ctx, e.parts.Volumes().Path(v.Name))

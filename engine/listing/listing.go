@@ -32,18 +32,6 @@ type Container struct {
 	Condition string
 }
 
-// Filter chooses containers; all conditions must hold. The zero value is every
-// container.
-type Filter struct {
-	// Running leaves out what does not run; a Status filter overrides it.
-	Running bool
-	// Last keeps the newest n; 0 is all.
-	Last int
-	// Terms are key=value conditions, docker's: id, name, label, status,
-	// ancestor, exited, volume, network. Values of one key are alternatives.
-	Terms map[string][]string
-}
-
 // Of reads the state of a container; one removed meanwhile is
 // errdefs.ErrNotFound.
 func Of(ctx context.Context, c *runner.Container) (Container, error) {
@@ -72,9 +60,17 @@ func Of(ctx context.Context, c *runner.Container) (Container, error) {
 }
 
 // List returns the containers that a filter chooses, newest first. A condition that
-// does not exist is errdefs.ErrInvalid.
+// does not exist is errdefs.ErrInvalid, a container of before or since that does not
+// errdefs.ErrNotFound.
 func List(ctx context.Context, r *runner.Runner, f Filter) ([]Container, error) {
-	if err := f.Check(); err != nil {
+	matches, err := f.compile(func(ref string) (time.Time, error) {
+		c, err := r.Get(ctx, ref)
+		if err != nil {
+			return time.Time{}, err
+		}
+		return c.Config().Created, nil
+	})
+	if err != nil {
 		return nil, err
 	}
 	all, err := r.All(ctx)
@@ -90,7 +86,7 @@ func List(ctx context.Context, r *runner.Runner, f Filter) ([]Container, error) 
 		if err != nil {
 			return nil, err
 		}
-		if f.Matches(s) {
+		if matches(s) {
 			out = append(out, s)
 		}
 		if f.Last > 0 && len(out) == f.Last {
@@ -173,74 +169,9 @@ func (c Container) MountNames() []string {
 	return names
 }
 
-// conditions say what a term of a Filter means.
-var conditions = map[string]func(s Container, value string) bool{
-	"id":       func(s Container, v string) bool { return strings.HasPrefix(s.ID, v) },
-	"name":     func(s Container, v string) bool { return strings.Contains(s.Name, strings.TrimPrefix(v, "/")) },
-	"label":    func(s Container, v string) bool { return HasLabel(s.Labels, v) },
-	"status":   func(s Container, v string) bool { return string(s.State.Status) == v },
-	"ancestor": func(s Container, v string) bool { return isAncestor(s, v) },
-	"exited": func(s Container, v string) bool {
-		return s.State.Status == record.Exited && fmt.Sprint(s.State.ExitCode) == v
-	},
-	"volume": func(s Container, v string) bool {
-		return slices.ContainsFunc(s.Mounts, func(m record.Mounted) bool {
-			return m.Name == v || m.Source == v || m.Target == v
-		})
-	},
-	"health":  func(s Container, v string) bool { return cmp.Or(s.Condition, "none") == v },
-	"network": func(s Container, v string) bool { return s.onNetwork(v) },
-}
-
-// statuses are what a container can be.
-var statuses = []string{
-	string(record.Created), string(record.Restarting), string(record.Running), string(record.Paused),
-	string(record.Exited),
-}
-
-// Check refuses terms that do not exist, with errdefs.ErrInvalid.
-func (f Filter) Check() error {
-	for _, v := range f.Terms["status"] {
-		if !slices.Contains(statuses, v) {
-			return errdefs.Errorf(errdefs.ErrInvalid, "filter status=%s: there is no such status; there are %s", v,
-				strings.Join(statuses, ", "))
-		}
-	}
-	for key := range f.Terms {
-		if conditions[key] == nil {
-			known := make([]string, 0, len(conditions))
-			for k := range conditions {
-				known = append(known, k)
-			}
-			slices.Sort(known)
-			return errdefs.Errorf(errdefs.ErrInvalid, "filter %s: there is no such filter; there are %s", key,
-				strings.Join(known, ", "))
-		}
-	}
-	return nil
-}
-
-// Matches reports whether all conditions hold. Last is for whoever counts.
-func (f Filter) Matches(s Container) bool {
-	if f.Running && f.Terms["status"] == nil && f.Terms["exited"] == nil && f.Last == 0 && !s.Runs() {
-		return false
-	}
-	for key, values := range f.Terms {
-		if !slices.ContainsFunc(values, func(v string) bool { return conditions[key](s, v) }) {
-			return false
-		}
-	}
-	return true
-}
-
 // HasLabel reports whether labels hold want: KEY, or KEY=VALUE.
 func HasLabel(labels map[string]string, want string) bool {
 	key, value, hasValue := strings.Cut(want, "=")
 	got, ok := labels[key]
 	return ok && (!hasValue || got == value)
-}
-
-func isAncestor(s Container, v string) bool {
-	return s.Image == v || s.Image == v+":latest" || strings.HasPrefix(strings.TrimPrefix(s.ImageID, "sha256:"), v) ||
-		s.ImageID == v
 }

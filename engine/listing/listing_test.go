@@ -1,12 +1,10 @@
 package listing
 
 import (
-	"errors"
 	"net/netip"
 	"slices"
 	"testing"
 
-	"cove/errdefs"
 	"cove/network/publish"
 	"cove/runner/record"
 )
@@ -60,37 +58,5 @@ func TestPortsOfOneThatDoesNotRun(t *testing.T) {
 	}
 	if c.State.Status = record.Exited; c.Ports() != nil {
 		t.Errorf("ended: %v, want none", c.Ports())
-	}
-}
-
-func TestFilter(t *testing.T) {
-	for _, tt := range []struct {
-		key, value string
-		want       bool
-	}{
-		{"volume", "data", true},
-		{"volume", "/srv", true},
-		{"volume", "/data", true},
-		{"volume", "other", false},
-		{"network", "bridge", true},
-		{"network", "none", false},
-		{"label", "team", true},
-		{"label", "team=y", false},
-		{"ancestor", "f00d", true},
-		{"name", "/we", true},
-		{"exited", "0", false}, // it runs
-	} {
-		f := Filter{Terms: map[string][]string{tt.key: {tt.value}}}
-		if err := f.Check(); err != nil {
-			t.Fatal(err)
-		}
-		if got := f.Matches(running()); got != tt.want {
-			t.Errorf("%s=%s: %v, want %v", tt.key, tt.value, got, tt.want)
-		}
-	}
-	for key, value := range map[string]string{"status": "dead-ish", "colour": "red"} {
-		if err := (Filter{Terms: map[string][]string{key: {value}}}).Check(); !errors.Is(err, errdefs.ErrInvalid) {
-			t.Errorf("%s=%s: got %v, want ErrInvalid", key, value, err)
-		}
 	}
 }

@@ -222,17 +222,24 @@ func (ns *Networks) RemoveNetwork(ctx context.Context, ref string) error {
 }
 
 // PruneNetworks removes the networks that no container asks for and that the
-// filter, of label and until, chooses; it returns their names.
-func (ns *Networks) PruneNetworks(ctx context.Context, f Filter) (removed []string, err error) {
+// filter chooses; it returns their names.
+func (ns *Networks) PruneNetworks(ctx context.Context, f listing.PruneFilter) (removed []string, err error) {
 	if err := machine.NeedRoot("pruning"); err != nil {
 		return nil, err
 	}
-	all, err := ns.Networks(ctx, f)
+	if err := f.Check(listing.PruneUntil, listing.PruneLabel, listing.PruneNoLabel); err != nil {
+		return nil, err
+	}
+	goes, err := f.Test(ns.parts.Now())
+	if err != nil {
+		return nil, err
+	}
+	all, err := ns.Networks(ctx, nil)
 	if err != nil {
 		return nil, err
 	}
 	for _, n := range all {
-		if len(n.Users) > 0 || slices.Contains(network.Predefined(), n.Name) {
+		if len(n.Users) > 0 || slices.Contains(network.Predefined(), n.Name) || !goes(n.Created, n.Labels) {
 			continue
 		}
 		if err := ns.RemoveNetwork(ctx, n.ID); err != nil {

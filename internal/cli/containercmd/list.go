@@ -34,7 +34,8 @@ func List(a *app.App, use string) *cobra.Command {
 	fs := cmd.Flags()
 	fs.BoolVarP(&all, "all", "a", false, "also those that do not run")
 	fs.StringArrayVarP(&filters, "filter", "f", nil,
-		"only some: name=, id=, status=, label=, ancestor=, exited=, volume=, network=")
+		"only some: ancestor=, before=, exited=, expose=, health=, id=, is-task=, label=, name=, network=, publish=, "+
+			"since=, status=, volume=")
 	fs.StringVar(&out.Format, "format", "", "table, json, or a Go template")
 	fs.IntVarP(&last, "last", "n", 0, "the newest N, running or not")
 	fs.BoolVarP(&latest, "latest", "l", false, "the newest, running or not")

@@ -114,7 +114,7 @@ func prune(a *app.App) *cobra.Command {
 		Args:    app.NoArgs(),
 	}
 	cmd.Flags().BoolVarP(&force, "force", "f", false, "accepted for docker's sake: prune never asks")
-	cmd.Flags().StringArrayVar(&filters, "filter", nil, "only some: label=")
+	cmd.Flags().StringArrayVar(&filters, "filter", nil, "only some: until=TIME (older), label=KEY[=VALUE], label!=KEY[=VALUE]")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		terms, err := verbs.Terms(filters)
 		if err != nil {

@@ -130,11 +130,11 @@ func Inspect(a *app.App) *cobra.Command {
 	var kind string
 	cmd := &cobra.Command{
 		Use:     "inspect [flags] NAME|ID [NAME|ID...]",
-		Short:   "Print everything about containers, images or volumes, as JSON",
+		Short:   "Print everything about containers, images, networks or volumes, as JSON",
 		Example: "  inspect db\n  inspect -f '{{.State.Pid}}' db\n  inspect --type image redis",
 	}
 	var size bool
-	cmd.Flags().StringVar(&kind, "type", "", "container, image or volume")
+	cmd.Flags().StringVar(&kind, "type", "", "container, image, network or volume")
 	cmd.Flags().BoolVarP(&size, "size", "s", false, "also what a container wrote (SizeRw), and that with its image (SizeRootFs)")
 	cmd.PreRunE = func(*cobra.Command, []string) error { return engine.Kind(kind).Check() }
 	return verbs.Inspect(a, cmd, func(ctx context.Context, eng *engine.Engine, ref string) (any, error) {
@@ -176,15 +176,15 @@ func boot(a *app.App) *cobra.Command {
 func prune(a *app.App) *cobra.Command {
 	var all, volumes bool
 	cmd := &cobra.Command{
-		Short:   "Remove stopped containers, unused images and the build cache",
-		Example: "  prune\n  prune -a --volumes",
+		Short:   "Remove stopped containers, unused networks and images, and the build cache",
+		Example: "  prune\n  prune -a --volumes\n  prune --filter until=24h --filter label!=keep",
 	}
 	cmd.Flags().BoolVarP(&all, "all", "a", false, "all images that no container uses, not only those without a name")
 	cmd.Flags().BoolVar(&volumes, "volumes", false, "also volumes that nobody named and no container has")
 	return verbs.Prune(a, cmd, func() (engine.PruneOptions, error) {
 		return engine.PruneOptions{
 			Containers: true, Images: true, AllImages: all, BuildCache: true,
-			Volumes: volumes,
+			Volumes: volumes, Networks: true,
 		}, nil
 	})
 }

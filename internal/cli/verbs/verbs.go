@@ -75,20 +75,32 @@ func Missing(a *app.App, force bool, err error) error {
 // the flags that options read.
 func Prune(a *app.App, cmd *cobra.Command, options func() (engine.PruneOptions, error)) *cobra.Command {
 	var force bool
+	var filters []string
 	cmd.Use = "prune [flags]"
 	cmd.Args = app.NoArgs()
 	cmd.Flags().BoolVarP(&force, "force", "f", false, "accepted for docker's sake: prune never asks")
+	if cmd.Flags().Lookup("filter") == nil {
+		cmd.Flags().StringArrayVar(&filters, "filter", nil,
+			"only some: until=TIME (older), label=KEY[=VALUE], label!=KEY[=VALUE]")
+	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		o, err := options()
 		if err != nil {
 			return err
+		}
+		if o.Filter == nil {
+			if o.Filter, err = Terms(filters); err != nil {
+				return err
+			}
 		}
 		eng, err := a.Engine()
 		if err != nil {
 			return err
 		}
 		p, err := eng.Prune(cmd.Context(), o)
-		reportPruned(a, p)
+		if !errors.Is(err, errdefs.ErrInvalid) { // of that nothing was begun
+			reportPruned(a, p)
+		}
 		return err
 	}
 	return cmd
@@ -96,13 +108,14 @@ func Prune(a *app.App, cmd *cobra.Command, options func() (engine.PruneOptions, 
 
 // reportPruned prints what a prune removed, in docker's words.
 func reportPruned(a *app.App, p engine.Pruned) {
-	section := func(title, prefix string, lines []string) {
+	section := func(title string, lines []string) {
 		if len(lines) > 0 {
-			fmt.Fprintf(a.Out, "%s\n%s%s\n\n", title, prefix, strings.Join(lines, "\n"+prefix))
+			fmt.Fprintf(a.Out, "%s\n%s\n\n", title, strings.Join(lines, "\n"))
 		}
 	}
-	section("Deleted Containers:", "", p.Containers)
-	section("Deleted Volumes:", "", p.Volumes)
+	section("Deleted Containers:", p.Containers)
+	section("Deleted Volumes:", p.Volumes)
+	section("Deleted Networks:", p.Networks)
 	var images []string
 	for _, n := range p.Images.Untagged {
 		images = append(images, "untagged: "+n)
@@ -110,7 +123,7 @@ func reportPruned(a *app.App, p engine.Pruned) {
 	for _, id := range p.Images.Deleted {
 		images = append(images, "deleted: "+id)
 	}
-	section("Deleted Images:", "", images)
+	section("Deleted Images:", images)
 	for _, line := range p.Repaired {
 		fmt.Fprintln(a.Err, "left behind by a dead container, removed: "+line)
 	}
