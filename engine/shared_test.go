@@ -112,7 +112,7 @@ func TestSharedRefused(t *testing.T) {
 		{runspec.Options{Shared: record.Shared{PID: "container:"}}, errdefs.ErrInvalid, "container:NAME"},
 		{runspec.Options{Shared: record.Shared{IPC: "container:nobody"}}, errdefs.ErrNotFound, "nobody"},
 		{runspec.Options{Shared: record.Shared{UTS: "container:x"}}, errdefs.ErrInvalid, "want host"},
-		{runspec.Options{Shared: record.Shared{User: "auto"}}, errdefs.ErrInvalid, "not supported"},
+		{runspec.Options{Shared: record.Shared{User: "private"}}, errdefs.ErrInvalid, `invalid USER mode "private": want host, auto`},
 		{runspec.Options{Hostname: "x", Shared: record.Shared{UTS: record.Host}}, errdefs.ErrInvalid, "UTS"},
 		{runspec.Options{
 			Shared:    record.Shared{IPC: record.Host},

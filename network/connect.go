@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -36,6 +37,7 @@ type Endpoint struct {
 	listeners []int
 	names     *resolve.Server // nil where nobody has a name
 	wired     chan error      // of the bridges, being wired; nil otherwise
+	made      func()          // says that ns is there, or never will be
 }
 
 // Connect makes what cfg asks for: namespace, addresses, interfaces, published
@@ -64,15 +66,30 @@ func (n *Network) Connect(id string, cfg Config, peer int) (*Endpoint, error) {
 	}
 	// The namespace takes as long as all the rest of it.
 	made := make(chan struct{})
+	e.made = sync.OnceFunc(func() { close(made) })
 	go func() { e.wired <- e.connect(cfg, made) }()
+	if cfg.OwnNamespace {
+		return e, nil
+	}
 	ns, err := namespace.New()
 	e.ns = ns
-	close(made)
+	e.made()
 	if err != nil {
 		return nil, errors.Join(err, e.Close())
 	}
 	e.Path = ns.Path()
 	return e, nil
+}
+
+// Made is told the process that has made the namespace itself, as Config asked
+// for it.
+func (e *Endpoint) Made(pid int) (err error) {
+	if e.made == nil || e.ns != nil {
+		return nil
+	}
+	e.ns, err = namespace.Of(pid)
+	e.made()
+	return err
 }
 
 // plan finds the networks, and which of them has the default route and the ports.
@@ -247,6 +264,9 @@ func (e *Endpoint) closeListeners() {
 // Close frees everything. The interfaces go with the namespace, which the
 // kernel destroys a little later, when its last process is gone.
 func (e *Endpoint) Close() error {
+	if e.made != nil {
+		e.made() // what nobody told of, nobody waits for any longer
+	}
 	_ = e.Ready() // whoever waited for the network was told the error
 	e.closeListeners()
 	var err error

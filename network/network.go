@@ -64,6 +64,9 @@ type Config struct {
 	DNS         []string     `json:"dns,omitempty"`
 	DNSSearch   []string     `json:"dnsSearch,omitempty"`
 	DNSOptions  []string     `json:"dnsOptions,omitempty"`
+	// OwnNamespace has the container make its network namespace, which its user
+	// namespace then owns; Endpoint.Made tells of it.
+	OwnNamespace bool `json:"ownNamespace,omitempty"`
 }
 
 // Attachment is one network that a container is on.

@@ -23,6 +23,7 @@ import (
 	"cove/errdefs"
 	"cove/images"
 	"cove/images/gc"
+	"cove/internal/filelock"
 	"cove/internal/ids"
 	"cove/layers/mount"
 	"cove/network"
@@ -84,6 +85,7 @@ func (cs *Containers) create(
 		return nil, nil, err
 	}
 	c, err := r.Create(ctx, p.cfg)
+	p.release()
 	if err != nil {
 		p.drop()
 		err = errors.Join(err, cs.parts.Volumes().RemoveAnonymous(record.Anonymous(p.cfg.Mounts)))
@@ -99,6 +101,16 @@ type prepared struct {
 	cfg   record.Config
 	lease content.Lease
 	drop  func() // removes the snapshot
+	// ranges is held until the container's ids are on record; mostly nil.
+	ranges *os.File
+}
+
+// release lets others choose ranges.
+func (p *prepared) release() {
+	if p.ranges != nil {
+		filelock.Release(p.ranges)
+		p.ranges = nil
+	}
 }
 
 func (cs *Containers) prepare(ctx context.Context, id string, o CreateOptions) (*prepared, error) {
@@ -129,6 +141,7 @@ func (cs *Containers) prepare(ctx context.Context, id string, o CreateOptions) (
 	}
 	p := &prepared{lease: lease, drop: func() {}}
 	if err := cs.fill(ctx, p, id, o); err != nil {
+		p.release()
 		p.drop()
 		lease.Release()
 		return nil, err
@@ -156,6 +169,9 @@ func (cs *Containers) fill(ctx context.Context, p *prepared, id string, o Create
 		if err := snaps.Remove(context.WithoutCancel(ctx), uses.SnapshotKey(id)); err != nil {
 			cs.parts.Logger.Warn("removing a container's snapshot", "container", id, "err", err)
 		}
+	}
+	if err := cs.mapOwners(ctx, p, &root, o.Options); err != nil {
+		return err
 	}
 	p.cfg, err = cs.configure(ctx, base{id: id, root: root, image: img, lease: p.lease}, o)
 	return err
@@ -198,7 +214,7 @@ func (cs *Containers) configure(ctx context.Context, on base, o CreateOptions) (
 	if err != nil {
 		return record.Config{}, err
 	}
-	facts.ID, facts.User, facts.Binds = on.id, who, binds
+	facts.ID, facts.User, facts.Binds, facts.IDMap = on.id, who, binds, on.root.IDMap
 	spec, err := runspec.Assemble(img, o.Options, facts, hostName)
 	if err != nil {
 		return record.Config{}, err
@@ -213,7 +229,7 @@ func (cs *Containers) configure(ctx context.Context, on base, o CreateOptions) (
 		Terminal: o.TTY, OpenStdin: o.Stdin, AutoRemove: o.AutoRemove,
 		StopSignal:  stopSignal(img, o.Options),
 		StopTimeout: stopTimeout(o.Options),
-		Network:     networkConfig(o.Options, runspec.Hostname(o.Options, on.id, hostName)),
+		Network:     networkConfig(o.Options, runspec.Hostname(o.Options, on.id, hostName), on.root.IDMap),
 		Shared:      o.Shared,
 		Init:        o.Init,
 		Labels:      runspec.Labels(img, o.Options),
@@ -300,13 +316,13 @@ func stopTimeout(o runspec.Options) *time.Duration {
 	return &d
 }
 
-func networkConfig(o runspec.Options, hostname string) network.Config {
+func networkConfig(o runspec.Options, hostname string, owners mount.IDMap) network.Config {
 	if o.Domainname != "" {
 		hostname += "." + o.Domainname
 	}
 	cfg := network.Config{
 		Mode: network.Mode(o.Network), Ports: o.Ports, Hostname: hostname, DNS: o.DNS,
-		DNSSearch: o.DNSSearch, DNSOptions: o.DNSOptions, Attachments: o.Networks,
+		DNSSearch: o.DNSSearch, DNSOptions: o.DNSOptions, Attachments: o.Networks, OwnNamespace: !owners.IsZero(),
 	}
 	for _, h := range o.AddHosts {
 		cfg.ExtraHosts = append(cfg.ExtraHosts, h.Name+":"+h.IP)

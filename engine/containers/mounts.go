@@ -54,7 +54,7 @@ func (cs *Containers) mountsOf(
 	for _, m := range mounts {
 		binds = append(binds, runspec.Bind{
 			Source: m.Source, Target: m.Target, ReadOnly: m.ReadOnly, Propagation: m.Propagation,
-			NonRecursive: m.NonRecursive, WritableBelow: m.WritableBelow,
+			NonRecursive: m.NonRecursive, WritableBelow: m.WritableBelow, MapOwners: m.MapOwners,
 		})
 	}
 	return binds, mounts, nil
@@ -100,6 +100,7 @@ func (cs *Containers) mountsFrom(ctx context.Context, on base, names []string) (
 			}
 			m.Anonymous = false
 			m.ReadOnly = m.ReadOnly || mode == "ro"
+			m.MapOwners = (m.MapOwners || m.Type == record.MountVolume) && !on.root.IDMap.IsZero()
 			mounts = slices.DeleteFunc(mounts, func(old record.Mounted) bool { return old.Target == m.Target })
 			mounts = append(mounts, m)
 		}
@@ -111,6 +112,11 @@ func (cs *Containers) mounted(ctx context.Context, on base, v runspec.Volume) (r
 	m := record.Mounted{
 		Target: v.Target, ReadOnly: v.ReadOnly, Propagation: v.Propagation, NoCopy: v.NoCopy,
 		NonRecursive: v.NonRecursive, WritableBelow: v.WritableBelow, Mount: v.Mount,
+		MapOwners: (v.MapOwners || v.Named() || v.Source == "") && !on.root.IDMap.IsZero(),
+	}
+	if v.MapOwners && !m.MapOwners {
+		return m, errdefs.Errorf(errdefs.ErrInvalid,
+			"mount at %s: there are no owners to map: the container has no user namespace of its own", v.Target)
 	}
 	if v.Source != "" && !v.Named() {
 		m.Type, m.Source = record.MountBind, v.Source

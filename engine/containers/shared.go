@@ -31,7 +31,7 @@ func (cs *Containers) checkShared(ctx context.Context, o *runspec.Options) error
 		},
 		{"UTS", &s.UTS, []record.Sharing{record.Host}, false, ""},
 		{"cgroup namespace", &s.Cgroup, []record.Sharing{record.Host, record.Private}, false, ""},
-		{"USER", &s.User, []record.Sharing{record.Host}, false, "; user namespaces are not supported"},
+		{"USER", &s.User, []record.Sharing{record.Host, record.Auto}, false, ""},
 	} {
 		if err := cs.checkSharing(ctx, k); err != nil {
 			return err

@@ -49,13 +49,13 @@ func (fl *Files) CopyIn(ctx context.Context, src, ref, dst string, o CopyOptions
 	if !o.Archive {
 		owner = &rootfs.Owner{}
 	}
-	err = withHost(src, func(host int, src string) error {
+	err = withHost(src, func(host rootfs.Root, src string) error {
 		from, err := rootfs.Find(ctx, host, src, o.Follow, nil)
 		if err != nil {
 			return err
 		}
 		defer from.Close()
-		return fl.inContainer(ctx, ref, dst, true, func(root int, dst string) error {
+		return fl.inContainer(ctx, ref, dst, true, func(root rootfs.Root, dst string) error {
 			n, err = rootfs.Put(ctx, root, dst, from, rootfs.PutOptions{Owner: owner})
 			return err
 		})
@@ -71,7 +71,7 @@ func (fl *Files) CopyOut(ctx context.Context, ref, src, dst string, o CopyOption
 		owner = &rootfs.Owner{UID: os.Getuid(), GID: os.Getgid()}
 	}
 	err = fl.source(ctx, ref, src, o, func(from *rootfs.Source) error {
-		return withHost(dst, func(host int, dst string) error {
+		return withHost(dst, func(host rootfs.Root, dst string) error {
 			n, err = rootfs.Put(ctx, host, dst, from, rootfs.PutOptions{Owner: owner, Confined: true})
 			return err
 		})
@@ -81,7 +81,7 @@ func (fl *Files) CopyOut(ctx context.Context, ref, src, dst string, o CopyOption
 
 // CopyTarIn extracts a tar into a directory of a container.
 func (fl *Files) CopyTarIn(ctx context.Context, r io.Reader, ref, dst string) error {
-	return fl.inContainer(ctx, ref, dst, true, func(root int, dst string) error {
+	return fl.inContainer(ctx, ref, dst, true, func(root rootfs.Root, dst string) error {
 		return rootfs.Extract(ctx, root, dst, r)
 	})
 }
@@ -92,7 +92,7 @@ func (fl *Files) CopyTarOut(ctx context.Context, ref, src string, w io.Writer, o
 }
 
 // withHost calls do with the host's root and a path below it.
-func withHost(name string, do func(host int, name string) error) error {
+func withHost(name string, do func(host rootfs.Root, name string) error) error {
 	abs, err := filepath.Abs(name)
 	if err != nil {
 		return err
@@ -108,7 +108,7 @@ func withHost(name string, do func(host int, name string) error) error {
 		return err
 	}
 	defer unix.Close(host)
-	return do(host, abs)
+	return do(rootfs.Root{FD: host}, abs)
 }
 
 // source finds a file or tree of a container. The kernel's own filesystems in
@@ -122,7 +122,7 @@ func (fl *Files) source(ctx context.Context, ref, name string, o CopyOptions, do
 	for _, m := range c.Config().Spec.Mounts {
 		kernels[strings.Trim(m.Destination, "/")] = m.Type != "bind"
 	}
-	return fl.inContainer(ctx, ref, name, false, func(root int, name string) error {
+	return fl.inContainer(ctx, ref, name, false, func(root rootfs.Root, name string) error {
 		from, err := rootfs.Find(ctx, root, name, o.Follow, func(name string) bool { return kernels[name] })
 		if err != nil {
 			return err
@@ -136,7 +136,7 @@ func (fl *Files) source(ctx context.Context, ref, name string, o CopyOptions, do
 // One that runs is seen through its first process, with all that is mounted in
 // it; of one that does not, a volume is found by where it would be mounted.
 func (fl *Files) inContainer(
-	ctx context.Context, ref, name string, write bool, do func(root int, name string) error,
+	ctx context.Context, ref, name string, write bool, do func(root rootfs.Root, name string) error,
 ) error {
 	if err := machine.NeedRoot("copying from and to a container"); err != nil {
 		return err
@@ -161,6 +161,9 @@ func (fl *Files) inContainer(
 	if err != nil {
 		return err
 	}
+	if m, rest, ok := mapped(c.Config(), name); ok && state.Pid > 0 {
+		return inMount(c, m, rest, write, do)
+	}
 	if state.Pid > 0 {
 		err := inProcess(ctx, c, state.Pid, name, do)
 		if !errors.Is(err, errEnded) {
@@ -176,21 +179,45 @@ func (fl *Files) inContainer(
 		}
 		cfg := c.Config()
 		if m, rest, ok := mountAt(cfg.Mounts, name); ok {
-			if write && m.ReadOnly {
-				return errdefs.Errorf(errdefs.ErrDenied, "container %s: %s is mounted read-only", c, m.Target)
-			}
-			root, err := rootfs.Open(m.Source)
-			if err != nil {
-				return err
-			}
-			defer unix.Close(root)
-			return do(root, rest)
+			return inMount(c, m, rest, write, do)
 		}
 		if write && cfg.Asked != nil && cfg.Asked.ReadOnly {
 			return errdefs.Errorf(errdefs.ErrDenied, "container %s: its root filesystem is read-only", c)
 		}
-		return rootfs.With(ctx, cfg.Root, func(root int) error { return do(root, name) })
+		return rootfs.With(ctx, cfg.Root, func(root int) error {
+			return do(rootfs.Root{FD: root, Owners: cfg.Root.Owners()}, name)
+		})
 	})
+}
+
+// mapped finds a mount that a container with a user namespace sees with its
+// owners mapped. Through that mount nobody else can make files there: the
+// kernel has no owner for theirs (EOVERFLOW), so they are made at its source.
+func mapped(cfg record.Config, name string) (record.Mounted, string, bool) {
+	if cfg.Root.IDMap.IsZero() {
+		return record.Mounted{}, "", false
+	}
+	m, rest, ok := mountAt(cfg.Mounts, name)
+	return m, rest, ok && m.MapOwners
+}
+
+// inMount calls do with what is mounted in a container, from outside.
+func inMount(
+	c *runner.Container, m record.Mounted, rest string, write bool, do func(root rootfs.Root, name string) error,
+) error {
+	if write && m.ReadOnly {
+		return errdefs.Errorf(errdefs.ErrDenied, "container %s: %s is mounted read-only", c, m.Target)
+	}
+	fd, err := rootfs.Open(m.Source)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	root := rootfs.Root{FD: fd}
+	if !m.MapOwners {
+		root.Owners = c.Config().Root.IDMap
+	}
+	return do(root, rest)
 }
 
 // errEnded says that a container ended before its root could be opened.
@@ -199,7 +226,7 @@ var errEnded = errdefs.Errorf(errdefs.ErrConflict, "it ended meanwhile; try agai
 // inProcess opens the root of a container's first process. It is still the
 // container's when the container, asked afterwards, still says so.
 func inProcess(
-	ctx context.Context, c *runner.Container, pid int, name string, do func(root int, name string) error,
+	ctx context.Context, c *runner.Container, pid int, name string, do func(root rootfs.Root, name string) error,
 ) error {
 	root, err := rootfs.Open(fmt.Sprintf("/proc/%d/root", pid))
 	if err == nil {
@@ -214,7 +241,7 @@ func inProcess(
 	case err != nil:
 		return fmt.Errorf("container %s: %w", c, err)
 	}
-	return do(root, name)
+	return do(rootfs.Root{FD: root, Owners: c.Config().Root.IDMap}, name)
 }
 
 // mountAt finds the directory mounted nearest above name, and what is left of
@@ -249,7 +276,7 @@ func (fl *Files) Export(ctx context.Context, ref string, w io.Writer) error {
 		return err
 	}
 	return rootfs.With(ctx, readOnly(c.Config().Root), func(root int) error {
-		from, err := rootfs.Find(ctx, root, "/", false, nil)
+		from, err := rootfs.Find(ctx, rootfs.Root{FD: root, Owners: c.Config().Root.Owners()}, "/", false, nil)
 		if err != nil {
 			return err
 		}

@@ -14,11 +14,19 @@ import (
 
 	"cove/errdefs"
 	"cove/layers/archive"
+	"cove/layers/mount"
 	"cove/layers/tree"
 )
 
 // maxDepth is how many components a path may have, as in an archive.
 const maxDepth = 256
+
+// Root is an open directory below which names are resolved. Owners map those of
+// its files to those that a container sees.
+type Root struct {
+	FD     int
+	Owners mount.IDMap
+}
 
 // Source is a file or a tree that is to be copied.
 type Source struct {
@@ -31,16 +39,16 @@ type Source struct {
 	opt  archive.PackOptions
 }
 
-// Find finds what is to be copied: name, below the open directory root, which
+// Find finds what is to be copied: name, below the root, which
 // no link leads out of. follow resolves name itself when it is a link. skip, if
 // set, leaves out names below root. Close the Source.
-func Find(ctx context.Context, root int, name string, follow bool, skip func(name string) bool) (*Source, error) {
-	s := &Source{Name: path.Base(path.Clean("/" + name))}
+func Find(ctx context.Context, root Root, name string, follow bool, skip func(name string) bool) (*Source, error) {
+	s := &Source{Name: path.Base(path.Clean("/" + name)), opt: archive.PackOptions{Owners: root.Owners}}
 	dir, base := split(name)
 	if base == "." {
 		s.Name = "."
 	}
-	found, err := find(ctx, root, dir, base, follow)
+	found, err := find(ctx, root.FD, dir, base, follow)
 	if err != nil {
 		return nil, err
 	}
@@ -156,9 +164,9 @@ type PutOptions struct {
 // Put copies src to dst below the open directory root, by cp's rules: into a
 // directory that exists, else as dst in a directory that does. It returns how
 // many bytes the files and their headers have.
-func Put(ctx context.Context, root int, dst string, src *Source, o PutOptions) (int64, error) {
+func Put(ctx context.Context, root Root, dst string, src *Source, o PutOptions) (int64, error) {
 	dir, base := split(dst)
-	to, err := find(ctx, root, dir, base, true)
+	to, err := find(ctx, root.FD, dir, base, true)
 	if err != nil {
 		return 0, err
 	}
@@ -220,8 +228,8 @@ func target(dst string, to place, src *Source) (string, error) {
 }
 
 // Extract extracts a tar into the directory dst below the open directory root.
-func Extract(ctx context.Context, root int, dst string, r io.Reader) error {
-	at, err := tree.NewCursor(fdPath(root), maxDepth, nil)
+func Extract(ctx context.Context, root Root, dst string, r io.Reader) error {
+	at, err := tree.NewCursor(fdPath(root.FD), maxDepth, nil)
 	if err != nil {
 		return err
 	}
@@ -234,7 +242,7 @@ func Extract(ctx context.Context, root int, dst string, r io.Reader) error {
 
 // destination is the directory where at stands, below the open directory root.
 type destination struct {
-	root     int
+	root     Root
 	at       *tree.Cursor
 	confined bool
 }
@@ -243,13 +251,14 @@ type destination struct {
 // that an absolute link there means what it means to a container; a confined
 // destination is itself the root.
 func (d destination) extract(ctx context.Context, r io.Reader, rewrite func(*tar.Header) bool) error {
-	root, prefix := d.root, d.at.Path()+"/"
+	root, prefix := d.root.FD, d.at.Path()+"/"
 	if d.confined {
 		root, prefix = d.at.Dir(), ""
 	}
 	return archive.Extract(ctx, fdPath(root), r, archive.Options{
 		// What is copied is the user's own to choose.
 		Limits: archive.Limits{Bytes: -1, Entries: -1},
+		Owners: d.root.Owners,
 		Rewrite: func(hdr *tar.Header) bool {
 			keep := rewrite(hdr)
 			hdr.Name = prefix + hdr.Name

@@ -73,9 +73,9 @@ func TestCopyFollowsTheRulesOfCp(t *testing.T) {
 		dir, to := newTree(t, map[string]string{
 			"there/other": "y", "old": "y", "up": "->../../..", "absolute": "->/there", "loop": "->/loop",
 		})
-		src, err := Find(t.Context(), from, tc.src, false, nil)
+		src, err := Find(t.Context(), Root{FD: from}, tc.src, false, nil)
 		if err == nil {
-			_, err = Put(t.Context(), to, tc.dst, src, PutOptions{Owner: owner})
+			_, err = Put(t.Context(), Root{FD: to}, tc.dst, src, PutOptions{Owner: owner})
 			src.Close()
 		}
 		if !errors.Is(err, tc.want) || (err == nil) != (tc.want == nil) {
@@ -97,12 +97,12 @@ func TestCopyOutStaysBelowItsTarget(t *testing.T) {
 	owner := &Owner{UID: os.Getuid(), GID: os.Getgid()}
 	_, from := newTree(t, map[string]string{"tree/lib/leaf": "x"})
 	dir, to := newTree(t, map[string]string{"elsewhere/kept": "y", "into/tree/lib": "->../../elsewhere"})
-	src, err := Find(t.Context(), from, "/tree", false, nil)
+	src, err := Find(t.Context(), Root{FD: from}, "/tree", false, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer src.Close()
-	if _, err := Put(t.Context(), to, "/into", src, PutOptions{Owner: owner, Confined: true}); err != nil {
+	if _, err := Put(t.Context(), Root{FD: to}, "/into", src, PutOptions{Owner: owner, Confined: true}); err != nil {
 		t.Logf("refused: %v", err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "elsewhere/leaf")); err == nil {

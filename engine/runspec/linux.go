@@ -2,12 +2,15 @@ package runspec
 
 import (
 	"maps"
+	"math"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
+	"cove/layers/mount"
 	"cove/runner/record"
 	"cove/sandbox/defaults"
 )
@@ -18,6 +21,10 @@ func linux(o Options, f Facts) (*specs.Linux, error) {
 		return nil, err
 	}
 	l := &specs.Linux{Namespaces: namespaces(o), Resources: r, Devices: devices(f.Devices)}
+	if !f.IDMap.IsZero() {
+		l.Namespaces = append(l.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
+		l.UIDMappings, l.GIDMappings = mappings(f.IDMap.UIDs), mappings(f.IDMap.GIDs)
+	}
 	if o.CgroupParent != "" {
 		l.CgroupsPath = path.Join("/", o.CgroupParent, f.ID)
 	}
@@ -26,7 +33,7 @@ func linux(o Options, f Facts) (*specs.Linux, error) {
 		// namespace is the container's own.
 		l.Sysctl = map[string]string{
 			"net.ipv4.ip_unprivileged_port_start": "0",
-			"net.ipv4.ping_group_range":           "0 2147483647",
+			"net.ipv4.ping_group_range":           "0 " + strconv.FormatUint(uint64(lastGroup(f.IDMap)), 10),
 		}
 	}
 	if len(o.Resources.Sysctls) > 0 && l.Sysctl == nil {
@@ -37,6 +44,26 @@ func linux(o Options, f Facts) (*specs.Linux, error) {
 		l.MaskedPaths, l.ReadonlyPaths = defaults.MaskedPaths(), defaults.ReadonlyPaths()
 	}
 	return l, nil
+}
+
+func mappings(ranges []mount.IDRange) []specs.LinuxIDMapping {
+	var out []specs.LinuxIDMapping
+	for _, r := range ranges {
+		out = append(out, specs.LinuxIDMapping{ContainerID: r.Inside, HostID: r.Outside, Size: r.Size})
+	}
+	return out
+}
+
+// lastGroup is the greatest group that the container knows: the kernel takes no
+// other in its settings.
+func lastGroup(owners mount.IDMap) uint32 {
+	last := uint32(math.MaxInt32)
+	for i, r := range owners.GIDs {
+		if end := r.Inside + r.Size - 1; i == 0 || end > last {
+			last = end
+		}
+	}
+	return last
 }
 
 func namespaces(o Options) []specs.LinuxNamespace {

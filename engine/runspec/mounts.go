@@ -76,6 +76,9 @@ func mounts(o Options, f Facts) ([]specs.Mount, error) {
 		if b.NonRecursive {
 			opts[0] = "bind"
 		}
+		if b.MapOwners && !f.IDMap.IsZero() {
+			opts = append(opts, "idmap")
+		}
 		if b.ReadOnly && b.WritableBelow {
 			opts = append(opts, "ro")
 		} else if b.ReadOnly {

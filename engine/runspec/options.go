@@ -9,6 +9,7 @@ package runspec
 import (
 	"path"
 
+	"cove/layers/mount"
 	"cove/network"
 	"cove/network/publish"
 	"cove/runner/record"
@@ -106,6 +107,9 @@ type Volume struct {
 	// NonRecursive leaves out what is mounted below a path of the host;
 	// WritableBelow leaves that writable where ReadOnly is asked for.
 	NonRecursive, WritableBelow bool
+	// MapOwners shows a path of the host to a user namespace with the owners that it
+	// has; a volume always is.
+	MapOwners bool
 	// Labels are those of a volume that is made.
 	Labels map[string]string
 	// Mount says that it was asked for in keys and values: then a path of the host
@@ -130,6 +134,8 @@ type Bind struct {
 	Propagation string // "" is rprivate
 	// NonRecursive and WritableBelow are Volume's.
 	NonRecursive, WritableBelow bool
+	// MapOwners shows it to a user namespace with the owners that it has.
+	MapOwners bool
 }
 
 // User is an account resolved in the container's own /etc/passwd.
@@ -151,6 +157,8 @@ type Facts struct {
 	Devices []Device
 	// Blocks are the block devices with limits of their own, by path.
 	Blocks map[string]Device
+	// IDMap is that of its user namespace; the zero one is the host's.
+	IDMap mount.IDMap
 	// HostCaps are the capabilities this process may hand on; nil is all.
 	HostCaps []string
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"path"
 
 	"golang.org/x/sys/unix"
@@ -137,7 +138,10 @@ func (x *Extractor) Entry(ctx context.Context, hdr *tar.Header, body io.Reader) 
 	if x.opt.Rewrite != nil && !x.opt.Rewrite(hdr) {
 		return nil
 	}
-	err := x.entry(ctx, hdr, body)
+	err := x.own(hdr)
+	if err == nil {
+		err = x.entry(ctx, hdr, body)
+	}
 	if err == nil {
 		return nil
 	}
@@ -147,6 +151,20 @@ func (x *Extractor) Entry(ctx context.Context, hdr *tar.Header, body io.Reader) 
 		}
 	}
 	return &entryError{hdr.Name, err}
+}
+
+// own gives an entry the owner that it has on disk.
+func (x *Extractor) own(hdr *tar.Header) error {
+	if x.opt.Owners.IsZero() || hdr.Uid < 0 || hdr.Gid < 0 || hdr.Uid > math.MaxInt32 || hdr.Gid > math.MaxInt32 {
+		return nil // what is out of range, the checks refuse
+	}
+	uid, gid, ok := x.opt.Owners.Outside(uint32(hdr.Uid), uint32(hdr.Gid))
+	if !ok {
+		return errdefs.Errorf(errdefs.ErrInvalid, "owner %d:%d is not in the container's user namespace", hdr.Uid,
+			hdr.Gid)
+	}
+	hdr.Uid, hdr.Gid = int(uid), int(gid)
+	return nil
 }
 
 // errnoKinds tells whose fault an error of the filesystem is.

@@ -11,6 +11,8 @@ package archive
 import (
 	"archive/tar"
 	"time"
+
+	"cove/layers/mount"
 )
 
 // XattrPrefix is the PAX key prefix of an extended attribute.
@@ -63,6 +65,9 @@ type Options struct {
 	// Rewrite, if set, may change each header before it is extracted, as its
 	// name or owner. Returning false skips the entry.
 	Rewrite func(*tar.Header) bool
+	// Owners map those of the entries to those on disk; an entry whose owner it
+	// has not is an error. It holds for what is rewritten too.
+	Owners mount.IDMap
 }
 
 // PackOptions say how a directory becomes an archive.
@@ -78,4 +83,6 @@ type PackOptions struct {
 	// Skip, if set, leaves out the names for which it returns true; a
 	// directory that is skipped is not entered. Names are relative and clean.
 	Skip func(name string) bool
+	// Owners map those on disk back to those of the entries.
+	Owners mount.IDMap
 }

@@ -2,6 +2,8 @@ package archive
 
 import (
 	"archive/tar"
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"io"
 	"io/fs"
@@ -12,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/layers/mount"
 	"cove/layers/tree"
 	"cove/layers/whiteout"
 )
@@ -131,8 +134,8 @@ func (w *Writer) Dir(fd int, name string) error {
 	if err != nil {
 		return &fs.PathError{Op: "stat", Path: name, Err: err}
 	}
-	hdr := headerOf(&st)
-	if err := xattrs(fd, hdr); err != nil {
+	hdr := w.headerOf(&st)
+	if err := w.xattrs(fd, hdr); err != nil {
 		return &fs.PathError{Op: "read attributes", Path: name, Err: err}
 	}
 	return w.header(hdr, name)
@@ -147,7 +150,7 @@ func (w *Writer) Node(dir int, base, name string, st *unix.Stat_t) error {
 	if err := w.checkBase(name); err != nil {
 		return err
 	}
-	hdr := headerOf(st)
+	hdr := w.headerOf(st)
 	if st.Nlink > 1 {
 		id := inode{st.Dev, st.Ino}
 		if first, ok := w.links[id]; ok {
@@ -179,11 +182,12 @@ func (w *Writer) checkBase(name string) error {
 }
 
 // headerOf translates what stat tells.
-func headerOf(st *unix.Stat_t) *tar.Header {
+func (w *Writer) headerOf(st *unix.Stat_t) *tar.Header {
+	uid, gid := w.opt.Owners.Inside(st.Uid, st.Gid)
 	hdr := &tar.Header{
 		Mode:    int64(st.Mode & 0o7777),
-		Uid:     int(st.Uid),
-		Gid:     int(st.Gid),
+		Uid:     int(uid),
+		Gid:     int(gid),
 		ModTime: time.Unix(st.Mtim.Unix()),
 	}
 	switch st.Mode & unix.S_IFMT {
@@ -206,7 +210,7 @@ func headerOf(st *unix.Stat_t) *tar.Header {
 }
 
 // xattrs puts the shipping attributes of the open file fd into hdr.
-func xattrs(fd int, hdr *tar.Header) error {
+func (w *Writer) xattrs(fd int, hdr *tar.Header) error {
 	names, err := tree.ListXattrs(fd)
 	if err != nil {
 		return err
@@ -227,12 +231,40 @@ func xattrs(fd int, hdr *tar.Header) error {
 		if err != nil {
 			return err
 		}
+		if attr == capability {
+			value = unscoped(value, w.opt.Owners)
+		}
 		records[XattrPrefix+attr] = string(value)
 	}
 	if len(records) > 0 {
 		hdr.PAXRecords = records
 	}
 	return nil
+}
+
+// capability is the attribute that holds the capabilities of a program.
+const capability = "security.capability"
+
+// unscoped takes away from capabilities that root of a user namespace gave the
+// mark that they hold there alone (capabilities(7), "Namespaced file
+// capabilities"): where the archive is unpacked, another one is root.
+func unscoped(value []byte, owners mount.IDMap) []byte {
+	const (
+		version3 = 0x03000000
+		version2 = 0x02000000
+		length3  = 24
+	)
+	if len(value) != length3 || owners.IsZero() {
+		return value
+	}
+	magic := binary.LittleEndian.Uint32(value)
+	root, _ := owners.Inside(binary.LittleEndian.Uint32(value[length3-4:]), 0)
+	if magic&0xff000000 != version3 || root != 0 {
+		return value
+	}
+	plain := bytes.Clone(value[:length3-4])
+	binary.LittleEndian.PutUint32(plain, magic&0x00ffffff|version2)
+	return plain
 }
 
 // file writes a regular file. Its holes are written without being read.
@@ -248,7 +280,7 @@ func (w *Writer) file(dir int, base, name string, hdr *tar.Header) error {
 		err = unix.ESTALE
 	}
 	if err == nil {
-		err = xattrs(fd, hdr)
+		err = w.xattrs(fd, hdr)
 	}
 	if err != nil {
 		return &fs.PathError{Op: "read", Path: name, Err: err}

@@ -39,10 +39,12 @@ type Options struct {
 	ID string
 	// Skip, if set, leaves out names; see [archive.PackOptions].
 	Skip func(name string) bool
+
+	owners mount.IDMap // of the mount
 }
 
 func (o Options) pack() archive.PackOptions {
-	return archive.PackOptions{SourceDate: o.SourceDate, Layer: true, Skip: o.Skip}
+	return archive.PackOptions{SourceDate: o.SourceDate, Layer: true, Skip: o.Skip, Owners: o.owners}
 }
 
 // Layer is a layer that was just made.

@@ -55,6 +55,7 @@ func writeUpper(ctx context.Context, w io.Writer, m mount.Mount, opt Options) (f
 		return 0, err
 	}
 	defer unix.Close(fd)
+	opt.owners = m.Owners()
 	walk := &upperWalk{w: archive.NewWriter(w, opt.pack()), opt: opt, lowers: lowers}
 	if err := walk.dir(ctx, fd, ""); err != nil {
 		return 0, err

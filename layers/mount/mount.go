@@ -24,8 +24,20 @@ type Mount struct {
 	Options []string `json:"options,omitempty"`
 	// ReadOnly mounts with MS_RDONLY.
 	ReadOnly bool `json:"readOnly,omitempty"`
-	// IDMap shifts owners between what is on disk and what the mount shows.
+	// IDMap is that of the user namespace which uses it. A bind, and the lower
+	// directories of an overlay, have the owners on disk that are seen inside, and
+	// are shown mapped; the kernel can not show Upper so (no overlay can be written
+	// to then), which therefore has the owners outside: see [Mount.Owners].
 	IDMap IDMap `json:"idMap,omitzero"`
+}
+
+// Owners maps what is on disk in the directory that is written to: owners
+// outside of a user namespace, where inside others are seen.
+func (m Mount) Owners() IDMap {
+	if m.Type == "overlay" {
+		return m.IDMap
+	}
+	return IDMap{}
 }
 
 // IDMap is a user and group mapping in the form of /proc/PID/uid_map.
@@ -39,6 +51,41 @@ type IDRange struct {
 	Inside  uint32 `json:"inside"`
 	Outside uint32 `json:"outside"`
 	Size    uint32 `json:"size"`
+}
+
+// Inside is the owner that a user namespace sees. What no range holds stays as
+// it is: in a writable layer it comes from the layers below.
+func (m IDMap) Inside(uid, gid uint32) (uint32, uint32) {
+	return inside(m.UIDs, uid), inside(m.GIDs, gid)
+}
+
+func inside(ranges []IDRange, id uint32) uint32 {
+	for _, r := range ranges {
+		if id >= r.Outside && id-r.Outside < r.Size {
+			return r.Inside + (id - r.Outside)
+		}
+	}
+	return id
+}
+
+// Outside is the owner of what a user namespace sees as uid and gid; false when
+// it has not both.
+func (m IDMap) Outside(uid, gid uint32) (outUID, outGID uint32, ok bool) {
+	if m.IsZero() {
+		return uid, gid, true
+	}
+	outUID, okUID := outside(m.UIDs, uid)
+	outGID, okGID := outside(m.GIDs, gid)
+	return outUID, outGID, okUID && okGID
+}
+
+func outside(ranges []IDRange, id uint32) (uint32, bool) {
+	for _, r := range ranges {
+		if id >= r.Inside && id-r.Inside < r.Size {
+			return r.Outside + (id - r.Inside), true
+		}
+	}
+	return id, false
 }
 
 // SysProcIDMap are the ranges as package syscall takes them.

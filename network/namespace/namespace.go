@@ -10,6 +10,7 @@ import (
 	"strconv"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
 	"cove/network/bridge"
@@ -68,12 +69,36 @@ func unshareNet() (*Namespace, error) {
 	for _, s := range [][2]string{
 		{"ipv4/ip_unprivileged_port_start", "0"},
 		{"ipv4/ping_group_range", "0 2147483647"},
-		{"ipv6/conf/default/disable_ipv6", "1"},
 	} {
 		_ = bridge.Sysctl(s[0], s[1]) // a kernel without it needs no setting
 	}
+	_ = withoutIPv6()
 	return &Namespace{file: file, nl: nl}, nil
 }
+
+// Of opens the namespace that a process made for itself, as one in a user
+// namespace must, which else would not own it.
+func Of(pid int) (*Namespace, error) {
+	file, err := os.Open("/proc/" + strconv.Itoa(pid) + "/ns/net")
+	if err != nil {
+		return nil, fmt.Errorf("network: opening namespace: %w", err)
+	}
+	nl, err := netlink.NewHandleAt(netns.NsHandle(file.Fd()), unix.NETLINK_ROUTE)
+	if err != nil {
+		file.Close()
+		return nil, fmt.Errorf("network: opening netlink: %w", err)
+	}
+	ns := &Namespace{file: file, nl: nl}
+	if err := ns.Inside(func() error { _ = withoutIPv6(); return nil }); err != nil {
+		ns.Close()
+		return nil, fmt.Errorf("network: entering namespace: %w", err)
+	}
+	return ns, nil
+}
+
+// withoutIPv6 is for the namespace of the calling thread. A kernel without IPv6
+// needs it not.
+func withoutIPv6() error { return bridge.Sysctl("ipv6/conf/default/disable_ipv6", "1") }
 
 // FD is its file descriptor, valid until Close.
 func (ns *Namespace) FD() int { return int(ns.file.Fd()) }

@@ -78,6 +78,8 @@ type Mounted struct {
 	// WritableBelow left that writable.
 	NonRecursive  bool `json:"nonRecursive,omitempty"`
 	WritableBelow bool `json:"writableBelow,omitempty"`
+	// MapOwners shows a user namespace the owners that are on disk.
+	MapOwners bool `json:"mapOwners,omitempty"`
 	// Mount says that it was asked for in keys and values.
 	Mount bool `json:"mount,omitempty"`
 	// Anonymous is a volume that was made for this container without a name, and

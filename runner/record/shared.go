@@ -9,7 +9,7 @@ type Shared struct {
 	IPC    Sharing `json:"ipc,omitempty"`    // Host, Private, NoShm, Shareable, or a container's
 	UTS    Sharing `json:"uts,omitempty"`    // Host
 	Cgroup Sharing `json:"cgroup,omitempty"` // Host, Private
-	User   Sharing `json:"user,omitempty"`   // Host, which is the default
+	User   Sharing `json:"user,omitempty"`   // Host, which is the default, or Auto
 }
 
 // Sharing is whose a namespace is, in docker's words.
@@ -21,6 +21,8 @@ const (
 	Private   Sharing = "private"
 	Shareable Sharing = "shareable"
 	NoShm     Sharing = "none" // private, without /dev/shm
+	// Auto is a user namespace with a range of ids that no other container has.
+	Auto Sharing = "auto"
 )
 
 const containerPrefix = "container:"

@@ -8,6 +8,7 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
+	"cove/layers/mount"
 	"cove/network"
 	"cove/runner/record"
 	"cove/sandbox/defaults"
@@ -126,6 +127,18 @@ func writeFiles(r Request) error {
 		if err := os.Chmod(path, 0o644); err != nil {
 			return fmt.Errorf("runner: writing %s: %w", name, err)
 		}
+		if err := give(path, r.Root.IDMap); err != nil {
+			return fmt.Errorf("runner: writing %s: %w", name, err)
+		}
 	}
 	return nil
+}
+
+// give makes root of a user namespace the owner of a file.
+func give(path string, owners mount.IDMap) error {
+	uid, gid, ok := owners.Outside(0, 0)
+	if !ok || uid == 0 && gid == 0 {
+		return nil
+	}
+	return os.Chown(path, int(uid), int(gid))
 }

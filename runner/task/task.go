@@ -141,7 +141,7 @@ func resources(spec *specs.Spec) *specs.LinuxResources {
 // wired completes the network while the process waits after its mounts.
 func (t *Task) wired(r Request, pid int) error {
 	if t.Net != nil {
-		if err := t.Net.Ready(); err != nil {
+		if err := errors.Join(t.Net.Made(pid), t.Net.Ready()); err != nil {
 			return err
 		}
 		if r.Files != "" {

@@ -349,7 +349,7 @@ func TestErrors(t *testing.T) {
 		"bind source /nosuch":              {plan.File{Kind: plan.Bind, Name: "/nosuch"}, Source{}, errdefs.ErrNotFound},
 		"namespace /nosuch":                {plan.File{Kind: plan.Namespace, Name: "/nosuch"}, Source{}, errdefs.ErrNotFound},
 		`mount type "zfs"`:                 {plan.File{Kind: plan.Root}, Source{Root: mount.Mount{Type: "zfs"}}, errdefs.ErrInvalid},
-		"id-mapped mounts":                 {plan.File{Kind: plan.Root}, Source{Root: idMapped}, errdefs.ErrUnsupported},
+		"mapping its owners":               {plan.File{Kind: plan.Root}, Source{Root: idMapped}, errdefs.ErrInvalid},
 		"root filesystem /nosuch":          {plan.File{Kind: plan.Root}, Source{Root: mount.Mount{Type: "bind", Source: "/nosuch"}}, errdefs.ErrNotFound},
 		"needs a control group of the con": {plan.File{Kind: plan.CgroupDir, Name: "memory"}, Source{}, errdefs.ErrInvalid},
 		"an unknown file":                  {plan.File{Kind: 200}, Source{}, errdefs.ErrUnsupported},

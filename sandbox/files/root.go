@@ -17,8 +17,55 @@ import (
 // openRoot returns m as a detached, private mount.
 func openRoot(m mount.Mount) (int, error) {
 	if !m.IDMap.IsZero() {
-		return -1, errdefs.Errorf(errdefs.ErrUnsupported, "sandbox: root filesystem: id-mapped mounts")
+		return openMapped(m)
 	}
+	return openUnmapped(m)
+}
+
+// openMapped is openRoot for a user namespace. The kernel maps the owners of a
+// bind, and of what lies below an overlay, but no overlay (EINVAL).
+func openMapped(m mount.Mount) (fd int, err error) {
+	ns, err := userNamespace(m.IDMap.UIDs, m.IDMap.GIDs)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(ns)
+	mapped := func(fd int) error {
+		err := unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH,
+			&unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP, Userns_fd: uint64(ns)})
+		if err != nil {
+			return errdefs.Errorf(host.ErrKind(err),
+				"sandbox: root filesystem: mapping its owners: %w; its filesystem may not be able to", err)
+		}
+		return nil
+	}
+	if m.Type == "bind" {
+		if fd, err = openUnmapped(m); err != nil {
+			return -1, err
+		}
+		if err := mapped(fd); err != nil {
+			unix.Close(fd)
+			return -1, err
+		}
+		return fd, nil
+	}
+	lowers := make([]string, len(m.Lower))
+	for i, dir := range m.Lower {
+		fd, err := unix.OpenTree(unix.AT_FDCWD, dir, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+		if err != nil {
+			return -1, errdefs.Errorf(host.ErrKind(err), "sandbox: root filesystem: layer %s: %w", dir, err)
+		}
+		defer unix.Close(fd)
+		if err := mapped(fd); err != nil {
+			return -1, err
+		}
+		lowers[i] = fmt.Sprintf("/proc/self/fd/%d", fd)
+	}
+	m.Lower = lowers
+	return openUnmapped(m)
+}
+
+func openUnmapped(m mount.Mount) (int, error) {
 	var attr uint64
 	if m.ReadOnly {
 		attr = unix.MOUNT_ATTR_RDONLY

@@ -76,6 +76,8 @@ func (m *mountText) set(key, value string, hasValue bool) (err error) {
 		}
 	case key == "bind-nonrecursive":
 		m.v.NonRecursive, err = m.flag(key, value, hasValue)
+	case key == "idmap":
+		m.v.MapOwners, err = m.flag(key, value, hasValue)
 	case key == "bind-recursive":
 		err = m.recursive(value)
 	case key == "volume-nocopy":

@@ -53,11 +53,13 @@ func Volume(s string) (runspec.Volume, error) {
 			v.ReadOnly = true
 		case option == "nocopy":
 			v.NoCopy = true
+		case option == "idmap":
+			v.MapOwners = true
 		case slices.Contains(propagations, option):
 			v.Propagation = option
 		default:
 			return v, errdefs.Errorf(errdefs.ErrInvalid,
-				"volume %s: option %q is not supported; there are ro, rw, z, Z, nocopy, %s",
+				"volume %s: option %q is not supported; there are ro, rw, z, Z, nocopy, idmap, %s",
 				s, option, strings.Join(propagations, ", "))
 		}
 	}

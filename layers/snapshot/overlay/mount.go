@@ -32,6 +32,9 @@ type Mounted struct {
 // kernel can do that, so that a kill leaves nothing; the path is then below
 // /proc/self/fd and means nothing to another process. Close it.
 //
+// Owners are those on disk: what the mount maps, it maps for the user namespace
+// that the runner makes.
+//
 // A bind needs no mount, but for its being read-only; who may not mount is
 // given the directory itself.
 func Open(ctx context.Context, m mount.Mount) (*Mounted, error) {
@@ -84,9 +87,6 @@ func openClassic(m mount.Mount) (*Mounted, error) {
 // detached makes the mount without a place. It is errors.ErrUnsupported where
 // the kernel has not these calls, or a filter blocks them.
 func detached(m mount.Mount) (int, error) {
-	if !m.IDMap.IsZero() {
-		return -1, errdefs.Errorf(errdefs.ErrInvalid, "mount: id maps are the runner's to apply")
-	}
 	switch m.Type {
 	case "overlay":
 		fd, err := detachedOverlay(m)
