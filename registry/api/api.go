@@ -11,6 +11,7 @@ import (
 	"cove/registry/auth"
 	"cove/registry/browse"
 	"cove/registry/metadata"
+	"cove/registry/policies"
 	"cove/registry/projects"
 )
 
@@ -22,6 +23,7 @@ type Config struct {
 	Accounts *accounts.Accounts
 	Projects *projects.Projects
 	Audit    *audit.Log
+	Policies *policies.Policies
 	// Identify finds out who asks; see auth.Authorizer.
 	Identify func(*http.Request) (auth.Caller, error)
 	Log      *slog.Logger

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -28,6 +29,7 @@ type client struct {
 	site   *webtest.Site
 	doc    *openapi3.T
 	called map[string]bool // the operations that succeeded
+	dsn    string          // of the site's database
 }
 
 func newClient(t *testing.T, cfg config.Config) *client {
@@ -41,7 +43,10 @@ func newClient(t *testing.T, cfg config.Config) *client {
 	if err != nil {
 		t.Fatalf("the document: %v\n%s", err, text)
 	}
-	return &client{t, site, doc, map[string]bool{"getDocument": true}}
+	if cfg.Database == "" {
+		cfg.Database = filepath.Join(site.Root, "registry.db")
+	}
+	return &client{t, site, doc, map[string]bool{"getDocument": true}, cfg.Database}
 }
 
 // call is one call of an operation.
@@ -170,6 +175,7 @@ func TestEveryOperation(t *testing.T) {
 		c.access()
 		c.content()
 		c.audited()
+		c.jobs()
 		for path, item := range c.doc.Paths.Map() {
 			for _, op := range item.Operations() {
 				if !c.called[op.OperationID] {

@@ -5,6 +5,7 @@ import (
 
 	"cove/registry/api/access"
 	"cove/registry/api/rest"
+	"cove/registry/api/work"
 	"cove/registry/auth"
 )
 
@@ -26,7 +27,10 @@ func (a *API) table() []rest.Operation {
 		ID: "getDocument", Summary: "This document",
 		Status: http.StatusOK, Serve: a.document,
 	}}
-	for _, some := range [][]rest.Operation{a.people(), a.places(), a.content(), a.records(), a.access().Operations()} {
+	for _, some := range [][]rest.Operation{
+		a.people(), a.places(), a.content(), a.records(), a.access().Operations(),
+		work.New(a.cfg.Policies).Operations(),
+	} {
 		all = append(all, some...)
 	}
 	return all

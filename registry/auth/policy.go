@@ -40,6 +40,7 @@ const (
 	ManageRoles   = rights.ManageRoles
 	ReadAudit     = rights.ReadAudit
 	ExplainAccess = rights.ExplainAccess
+	ManageJobs    = rights.ManageJobs
 )
 
 // What routes take besides the rights of the policy.
@@ -97,6 +98,7 @@ var verbs = []struct {
 	{ManageRoles, "manage roles"},
 	{ReadAudit, "read the audit log"},
 	{ExplainAccess, "ask what others may do"},
+	{ManageJobs, "manage jobs"},
 }
 
 // Caller is who a request comes from. The zero Caller is nobody in particular.

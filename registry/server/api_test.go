@@ -26,6 +26,11 @@ func policyOfAPI() []Route {
 		{"PUT", "/api/v1/users/{user}/password", auth.ManageUsers, "users", nil},
 		{"DELETE", "/api/v1/users/{user}", auth.ManageUsers, "users", nil},
 		{"GET", "/api/v1/audit", auth.ReadAudit, "audit log", nil},
+		{"GET", "/api/v1/jobs", auth.ManageJobs, "jobs", nil},
+		{"GET", "/api/v1/jobs/{job}", auth.ManageJobs, "jobs", nil},
+		{"POST", "/api/v1/jobs/{job}/stop", auth.ManageJobs, "jobs", nil},
+		{"POST", "/api/v1/jobs/{job}/retry", auth.ManageJobs, "jobs", nil},
+		{"GET", "/api/v1/schedules", auth.ManageJobs, "jobs", nil},
 		{"GET", "/api/v1/projects", Open, "visible projects", nil},
 		{"POST", "/api/v1/projects", SignIn, "projects", nil},
 		{"GET", "/api/v1/projects/{project}", auth.ReadProject, "project", nil},
@@ -58,7 +63,7 @@ func isAPI(rt Route) bool { return strings.HasPrefix(rt.Path, "/api/") }
 // what is allowed changes nothing.
 func (s *Server) call(rt Route, project, who, token string) *httptest.ResponseRecorder {
 	path := strings.NewReplacer("{project}", project, "{repository...}", project+"/app", "{user}", "absent", "{group}", "absent", "{role}", "absent",
-		"{artifact...}", project+"/app@"+absentDigest).Replace(rt.Path)
+		"{artifact...}", project+"/app@"+absentDigest, "{job}", "1").Replace(rt.Path)
 	r := httptest.NewRequest(rt.Method, "http://registry.test"+path, strings.NewReader(`{"no such field": 1}`))
 	r.Header.Set("Content-Type", "application/json")
 	switch {

@@ -13,6 +13,7 @@ import (
 	"cove/registry/browse"
 	"cove/registry/garbage"
 	"cove/registry/metadata"
+	"cove/registry/policies"
 	"cove/registry/projects"
 	"cove/registry/reserve"
 	"cove/registry/schema"
@@ -28,6 +29,7 @@ type Services struct {
 	Projects *projects.Projects
 	Audit    *audit.Log
 	Browse   *browse.Browser // lists alone: it has no bytes
+	Policies *policies.Policies
 	Garbage  *garbage.Reader // for who administers the machine: it asks nobody
 }
 
@@ -38,6 +40,7 @@ func newServices(cfg config.Config, root *os.Root, db *metadata.DB, hasher *pass
 		Projects: projects.New(db, judge),
 		Audit:    audit.New(db, judge),
 		Browse:   browse.New(db, nil, judge),
+		Policies: policies.New(db, judge),
 		Garbage:  garbage.New(db),
 	}
 }

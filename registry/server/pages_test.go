@@ -49,6 +49,10 @@ func policyOfPages() []Route {
 		{"POST", "/users/{user}/password", auth.ManageUsers, "users", nil},
 		{"POST", "/users/{user}/remove", auth.ManageUsers, "users", nil},
 		{"GET", "/audit", auth.ReadAudit, "audit log", nil},
+		{"GET", "/jobs", auth.ManageJobs, "jobs", nil},
+		{"GET", "/jobs/{job}", auth.ManageJobs, "jobs", nil},
+		{"POST", "/jobs/{job}/stop", auth.ManageJobs, "jobs", nil},
+		{"POST", "/jobs/{job}/retry", auth.ManageJobs, "jobs", nil},
 	}
 }
 
@@ -63,7 +67,7 @@ func hadOnPages(project string, right auth.Right, who string) bool {
 		return true
 	case SignIn:
 		return who != ""
-	case auth.ManageUsers, auth.ReadAudit, auth.ManageRoles, auth.ExplainAccess:
+	case auth.ManageUsers, auth.ReadAudit, auth.ManageRoles, auth.ExplainAccess, auth.ManageJobs:
 		return who == "admin"
 	}
 	return slices.Contains(had()[project][right], who)
@@ -112,7 +116,7 @@ func outcome(w *httptest.ResponseRecorder, rt Route) string {
 func (s *Server) visit(t *testing.T, rt Route, project, who string) *httptest.ResponseRecorder {
 	t.Helper()
 	path := strings.NewReplacer("{$}", "", "{project}", project, "{repository...}", project+"/app", "{user}", "absent",
-		"{artifact...}", project+"/app@"+absentDigest, "{file}", "absent.css").Replace(rt.Path)
+		"{artifact...}", project+"/app@"+absentDigest, "{file}", "absent.css", "{job}", "1").Replace(rt.Path)
 	guard, err := session.NewGuard("")
 	if err != nil {
 		t.Fatal(err)

@@ -17,6 +17,7 @@ import (
 	protocol "cove/distribution/server"
 	"cove/registry/auth"
 	"cove/registry/edge"
+	"cove/registry/jobs"
 	"cove/registry/observe"
 	"cove/registry/pki"
 	"cove/registry/server/config"
@@ -79,6 +80,9 @@ func New(ctx context.Context, cfg config.Config) (_ *Server, err error) {
 		return nil, err
 	}
 	if err := s.setupTLS(); err != nil {
+		return nil, err
+	}
+	if err := s.keepSchedules(ctx); err != nil {
 		return nil, err
 	}
 	if err := s.listen(ctx); err != nil || cfg.Database == "" {
@@ -202,6 +206,7 @@ func (s *Server) Run(ctx context.Context) error {
 		workers.Go(func() { s.tls.Keep(background) })
 	}
 	workers.Go(func() { s.reloads(background) })
+	workers.Go(func() { jobs.NewRunner(s.state.db, s.log, s.kinds()...).Run(background) })
 
 	servers := s.start()
 	failed := make(chan error, len(servers))

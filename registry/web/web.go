@@ -6,10 +6,12 @@ import (
 	"cove/registry/accounts"
 	"cove/registry/audit"
 	"cove/registry/auth"
+	"cove/registry/policies"
 	"cove/registry/projects"
 	"cove/registry/web/images"
 	"cove/registry/web/page"
 	"cove/registry/web/people"
+	"cove/registry/web/work"
 )
 
 // Config is what the pages need. All but CA and ExternalURL is required.
@@ -19,6 +21,7 @@ type Config struct {
 	Accounts *accounts.Accounts
 	Projects *projects.Projects
 	Audit    *audit.Log
+	Policies *policies.Policies
 	// CA is the certificate, in PEM, that clients must be told to trust; nil when
 	// there is none of ours.
 	CA func() ([]byte, error)
@@ -77,6 +80,7 @@ func (p *Pages) table() []page.Row {
 		get("/audit", auth.ReadAudit, "audit log", p.audit),
 	}
 	rows = append(rows, images.New(p.Desk).Rows()...)
+	rows = append(rows, work.New(p.Desk, p.cfg.Policies).Rows()...)
 	return append(rows, people.New(people.Config{
 		Desk: p.Desk, Login: p.cfg.Login, Accounts: p.cfg.Accounts, Projects: p.cfg.Projects,
 	}).Rows()...)

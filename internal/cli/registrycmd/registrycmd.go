@@ -77,6 +77,7 @@ trust it.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return command.Misused(cmd, err)
 	})
+	root.AddCommand(work()...)
 	root.AddCommand(newServe(), certcmd.New(), newClientConfig(), newFsck(), newReindex(), newGC(), newImport())
 	root.AddCommand(backupcmd.NewBackup(), backupcmd.NewRestore(), migratecmd.New())
 	root.AddCommand(usercmd.New(), projectcmd.New(), membercmd.New(), groupcmd.New(), rolecmd.New(), auditcmd.New())

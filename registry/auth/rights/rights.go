@@ -42,10 +42,11 @@ const (
 	ManageRoles   Right = "system:manage-roles"
 	ReadAudit     Right = "system:read-audit"
 	ExplainAccess Right = "system:explain-access"
+	ManageJobs    Right = "system:manage-jobs"
 )
 
 // system are the rights towards the registry as a whole.
-var system = []Right{CreateProject, ListProjects, ManageUsers, ManageRoles, ReadAudit, ExplainAccess}
+var system = []Right{CreateProject, ListProjects, ManageUsers, ManageRoles, ReadAudit, ExplainAccess, ManageJobs}
 
 // The roles of a project, as Harbor has them, and those ready made beside them.
 const (

@@ -53,6 +53,7 @@ type Config struct {
 	Projects Projects `yaml:"projects"`
 	Sessions Sessions `yaml:"sessions"`
 	GC       GC       `yaml:"gc"`
+	Audit    Audit    `yaml:"audit"`
 	Log      Log      `yaml:"log"`
 	Limits   Limits   `yaml:"limits"`
 	// Drain is how long a stop waits for running requests; 0 is 30s.
@@ -136,6 +137,14 @@ type GC struct {
 // Every is the time between collections.
 func (g GC) Every() time.Duration { return g.Interval.Or(time.Minute) }
 
+// Audit says how long the audit log is kept.
+type Audit struct {
+	Keep strictyaml.Duration `yaml:"keep"` // 0 is 8760h, a year
+}
+
+// KeepFor is how old a line of the audit log becomes.
+func (a Audit) KeepFor() time.Duration { return a.Keep.Or(365 * 24 * time.Hour) }
+
 // Limits bound what strangers can hold.
 type Limits struct {
 	// Stall is how long a client may send or take nothing; 0 is 30s. A
@@ -209,6 +218,8 @@ func (c *Config) Complete() error {
 		return invalid("trusted_proxies: %w", err)
 	}
 	switch {
+	case c.Audit.Keep < 0:
+		return invalid("audit: keep is %v; use a time as 8760h", time.Duration(c.Audit.Keep))
 	case c.Limits.Connections < 0:
 		return invalid("limits: connections is %d; use 1 or more", c.Limits.Connections)
 	case c.TLS.Off && c.Redirect != "":

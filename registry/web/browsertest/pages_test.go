@@ -52,6 +52,7 @@ func filled(t *testing.T) (s *webtest.Site, pages map[string]string) {
 		"tags": "/repositories/payments/checkout/api", "artifact": "/artifacts/payments/checkout/api:v1.4.2", "index": "/artifacts/payments/checkout/api:latest",
 		"files": "/files/payments/checkout/api:v1.4.2", "file": "/files/payments/checkout/api:v1.4.2?path=app/README.md",
 		"search": "/search?q=check", "search-none": "/search?q=nothing-like-it", "users": "/users", "account": "/account", "audit": "/audit",
+		"jobs": "/jobs", "jobs-none": "/jobs?state=failed", "job": s.Job(t),
 		"error": "/projects/absent",
 	}
 }

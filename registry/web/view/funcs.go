@@ -135,6 +135,7 @@ var icons = map[string]string{
 	"warning":  `<path d="M8 2 14.5 13.5h-13zM8 6.5v3.2M8 11.5v.2"/>`,
 	"check":    `<path d="m3 8.5 3.3 3.3L13 4.5"/>`,
 	"layers":   `<path d="m8 2 6 3-6 3-6-3zM2 8l6 3 6-3M2 11l6 3 6-3"/>`,
+	"clock":    `<circle cx="8" cy="8" r="6"/><path d="M8 4.5V8l2.5 1.8"/>`,
 	"chevron":  `<path d="m6 3.5 4.5 4.5L6 12.5"/>`,
 }
 

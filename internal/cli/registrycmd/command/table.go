@@ -52,3 +52,18 @@ func Yes(b bool) string {
 // Stamp is a time as all commands print it: whoever compares it with a log must
 // not have to guess the zone.
 func Stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 MST") }
+
+// FormatFlag adds --format, whose standard is "table".
+func FormatFlag(cmd *cobra.Command, to *string) {
+	cmd.Flags().StringVar(to, "format", "table", `"table", "json" (an object on each line), or a Go template`)
+}
+
+// OneLine is a text for a cell of a table.
+func OneLine(text string) string {
+	const most = 100
+	line, _, _ := strings.Cut(text, "\n")
+	if runes := []rune(line); len(runes) > most {
+		return string(runes[:most]) + "…"
+	}
+	return line
+}

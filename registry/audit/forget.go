@@ -1,0 +1,28 @@
+package audit
+
+import (
+	"context"
+	"time"
+
+	"cove/registry/db"
+	"cove/registry/metadata"
+)
+
+// Forget removes the lines that are older than a time, a batch in each transaction,
+// and tells how many. The newest line stays, however old: a database's number in the
+// sequence of changes must not fall.
+func Forget(ctx context.Context, database *metadata.DB, before time.Time) (removed int64, err error) {
+	const batch = 5000
+	for {
+		var n int64
+		err := database.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) (err error) {
+			n, err = tx.Tx.Exec(ctx, `DELETE FROM audit WHERE id IN (SELECT id FROM audit
+				WHERE at < $1 AND id < (SELECT MAX(id) FROM audit) ORDER BY at LIMIT $2)`, db.Micros(before), batch)
+			return db.Unavailable(err)
+		})
+		removed += n
+		if err != nil || n < batch || ctx.Err() != nil {
+			return removed, err
+		}
+	}
+}
