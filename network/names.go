@@ -33,7 +33,10 @@ func (e *Endpoint) startNames(cfg Config) error {
 		}
 		return fmt.Errorf("network: listening for names in the container: %w", err)
 	}
-	rc := resolve.Config{Dir: e.net.dir, ID: e.id}
+	rc := resolve.Config{Dir: e.net.dir, ID: e.id, Links: map[string]string{}}
+	for _, l := range cfg.Links {
+		rc.Links[l.Alias] = l.ID
+	}
 	if e.outward() != nil {
 		rc.Upstreams = upstreams(cfg)
 	}

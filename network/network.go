@@ -61,9 +61,11 @@ type Config struct {
 	// Attachments are the networks it is on, in the order of its interfaces. With
 	// none it is on the default bridge, if that is its mode.
 	Attachments []Attachment `json:"attachments,omitempty"`
-	DNS         []string     `json:"dns,omitempty"`
-	DNSSearch   []string     `json:"dnsSearch,omitempty"`
-	DNSOptions  []string     `json:"dnsOptions,omitempty"`
+	// Links are containers that it finds by names of its own.
+	Links      []Link   `json:"links,omitempty"`
+	DNS        []string `json:"dns,omitempty"`
+	DNSSearch  []string `json:"dnsSearch,omitempty"`
+	DNSOptions []string `json:"dnsOptions,omitempty"`
 	// OwnNamespace has the container make its network namespace, which its user
 	// namespace then owns; Endpoint.Made tells of it.
 	OwnNamespace bool `json:"ownNamespace,omitempty"`
@@ -84,6 +86,16 @@ type Attachment struct {
 	// and of several the first by name.
 	Priority int `json:"priority,omitempty"`
 }
+
+// Link is a container that another finds by a name that nobody else has for it.
+type Link struct {
+	ID    string `json:"id"`
+	Name  string `json:"name"` // when they were linked
+	Alias string `json:"alias"`
+}
+
+// Port is a published port, or one that a container listens on.
+type Port = publish.Port
 
 // Attached is what a running container got of one network.
 type Attached struct {

@@ -323,6 +323,7 @@ func networkConfig(o runspec.Options, hostname string, owners mount.IDMap) netwo
 	cfg := network.Config{
 		Mode: network.Mode(o.Network), Ports: o.Ports, Hostname: hostname, DNS: o.DNS,
 		DNSSearch: o.DNSSearch, DNSOptions: o.DNSOptions, Attachments: o.Networks, OwnNamespace: !owners.IsZero(),
+		Links: o.Links,
 	}
 	for _, h := range o.AddHosts {
 		cfg.ExtraHosts = append(cfg.ExtraHosts, h.Name+":"+h.IP)

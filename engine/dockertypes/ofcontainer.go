@@ -155,6 +155,9 @@ func hostConfigOf(cfg record.Config, o record.Asked) HostConfig {
 	if o.Security.Privileged {
 		h.MaskedPaths, h.ReadonlyPaths = nil, nil
 	}
+	for _, l := range cfg.Network.Links {
+		h.Links = append(h.Links, "/"+l.Name+":/"+cfg.Name+"/"+l.Alias)
+	}
 	h.VolumesFrom = o.VolumesFrom
 	for _, m := range cfg.Mounts {
 		switch {

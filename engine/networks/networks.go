@@ -335,6 +335,9 @@ func (ns *Networks) Check(ctx context.Context, o *runspec.Options) error {
 		}
 		o.Network = string(network.ContainerPrefix) + c.ID()
 	}
+	if err := ns.checkLinks(ctx, o); err != nil {
+		return err
+	}
 	alone := strings.HasPrefix(o.Network, string(network.ContainerPrefix)) || o.Network == string(network.Host) ||
 		o.Network == string(network.None)
 	if alone {
@@ -353,6 +356,26 @@ func (ns *Networks) Check(ctx context.Context, o *runspec.Options) error {
 	}
 	if only := o.Networks[0]; len(o.Networks) == 1 && only.Network == "" && only.MAC == "" {
 		o.Networks = nil // the default bridge
+	}
+	return nil
+}
+
+// checkLinks replaces the names of linked containers by ids.
+func (ns *Networks) checkLinks(ctx context.Context, o *runspec.Options) error {
+	if len(o.Links) > 0 && (o.Network == string(network.Host) ||
+		strings.HasPrefix(o.Network, string(network.ContainerPrefix))) {
+		return errdefs.Errorf(errdefs.ErrInvalid, "conflicting options: network %s cannot be used with links",
+			o.Network)
+	}
+	for i, l := range o.Links {
+		c, err := ns.parts.Container(ctx, l.ID)
+		if err != nil {
+			return fmt.Errorf("could not get container for %s: %w", l.ID, err)
+		}
+		if l.Alias == "" {
+			o.Links[i].Alias = strings.TrimPrefix(l.ID, "/")
+		}
+		o.Links[i].ID, o.Links[i].Name = c.ID(), c.Name()
 	}
 	return nil
 }

@@ -66,8 +66,10 @@ type Options struct {
 	Ports    []publish.Port
 	// Expose are ports it listens on, as 80/tcp, beside its image's; PublishAll
 	// publishes all of them, each at a free port of the host.
-	Expose                     []string
-	PublishAll                 bool
+	Expose     []string
+	PublishAll bool
+	// Links are containers that it finds by names of its own; they are named by id.
+	Links                      []network.Link
 	DNS, DNSSearch, DNSOptions []string
 	AddHosts                   []Host
 

@@ -23,6 +23,8 @@ type book struct {
 	defs *definition.Store
 	dir  string
 	id   string // the container's
+	// links are IDs by names of its own.
+	links map[string]string
 
 	mu    sync.Mutex
 	pages map[string]*page // by ID of the network
@@ -59,9 +61,9 @@ func (s seen) still(info fs.FileInfo) bool {
 	return !s.mod.IsZero() && s.mod.Equal(info.ModTime()) && s.size == info.Size()
 }
 
-func newBook(dir, id string) *book {
-	defs := definition.Open(dir)
-	return &book{defs: defs, dir: defs.Dir(""), id: id, pages: map[string]*page{}}
+func newBook(cfg Config) *book {
+	defs := definition.Open(cfg.Dir)
+	return &book{defs: defs, dir: defs.Dir(""), id: cfg.ID, links: cfg.Links, pages: map[string]*page{}}
 }
 
 // refresh reads what has changed. The caller holds mu.
@@ -79,7 +81,7 @@ func (b *book) refresh() {
 		dir := b.defs.Dir(id)
 		info, err := os.Stat(ipam.Path(dir))
 		if err != nil {
-			p.fill(b.id, nil)
+			p.fill(b, nil)
 			continue
 		}
 		if p.seen.still(info) {
@@ -90,7 +92,7 @@ func (b *book) refresh() {
 		if err != nil {
 			pool = nil
 		}
-		p.fill(b.id, pool)
+		p.fill(b, pool)
 	}
 }
 
@@ -109,12 +111,12 @@ func (b *book) list() {
 	b.pages = pages
 }
 
-func (p *page) fill(id string, pool *ipam.Pool) {
+func (p *page) fill(b *book, pool *ipam.Pool) {
 	p.mine, p.names, p.addrs = false, nil, nil
 	if pool == nil {
 		return
 	}
-	if _, p.mine = pool.Leases[id]; !p.mine {
+	if _, p.mine = pool.Leases[b.id]; !p.mine {
 		return
 	}
 	p.names, p.addrs = map[string][]ipam.Lease{}, map[netip.Addr]string{}
@@ -127,6 +129,11 @@ func (p *page) fill(id string, pool *ipam.Pool) {
 			}
 		}
 		p.addrs[l.IP] = l.Name
+	}
+	for alias, holder := range b.links {
+		if l, ok := pool.Leases[holder]; ok {
+			p.names[strings.ToLower(alias)] = []ipam.Lease{l}
+		}
 	}
 }
 

@@ -16,6 +16,8 @@ import (
 type Config struct {
 	// Dir is the directory of the root's networks, ID the container's.
 	Dir, ID string
+	// Links are IDs of containers by the names that this one alone has for them.
+	Links map[string]string
 	// Upstreams are asked for what is no container, as HOST:PORT; none is refused.
 	Upstreams []string
 }
@@ -41,7 +43,7 @@ const (
 
 // Serve answers on two sockets until Close, which closes them.
 func Serve(udp net.PacketConn, tcp net.Listener, cfg Config) *Server {
-	s := &Server{cfg: cfg, book: newBook(cfg.Dir, cfg.ID), udp: udp, tcp: tcp, busy: make(chan struct{}, maxForwards)}
+	s := &Server{cfg: cfg, book: newBook(cfg), udp: udp, tcp: tcp, busy: make(chan struct{}, maxForwards)}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.work.Go(s.serveUDP)
 	s.work.Go(s.serveTCP)

@@ -30,6 +30,7 @@ import (
 	"cove/internal/leanjson"
 	"cove/network"
 	"cove/runner/attach"
+	"cove/runner/links"
 	"cove/runner/logs"
 	"cove/runner/record"
 	"cove/runner/restart"
@@ -187,11 +188,17 @@ func (m *monitor) start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	linked, err := links.Find(m.o.Dir.Root(), asked)
+	if err != nil {
+		return err
+	}
+	asked.ExtraHosts = append(links.Hosts(linked), asked.ExtraHosts...)
+	m.cfg.Spec.Process.Env = append(links.Env(asked.Name, linked), m.cfg.Spec.Process.Env...)
 	m.cfg.Spec.Process.Terminal = m.cfg.Terminal
 	m.task, err = task.Create(ctx, task.Request{
 		ID: m.cfg.ID, Spec: m.cfg.Spec, Root: m.cfg.Root,
 		Network: network.Open(m.o.Dir.Root()), Net: asked, Peer: peer, Joined: joined, Init: initPath,
-		Files: string(m.o.Dir), Filters: m.filters(),
+		Files: string(m.o.Dir), PeerFiles: m.peerFiles(), Filters: m.filters(),
 		Stdin: std.in, Stdout: std.out, Stderr: std.err,
 		Size: unix.Winsize{Row: m.hello.Rows, Col: m.hello.Cols},
 	})
@@ -299,6 +306,14 @@ func (m *monitor) peers() (netPeer int, joined map[specs.LinuxNamespaceType]int,
 		}
 	}
 	return netPeer, joined, nil
+}
+
+// peerFiles is the directory of the container whose network is joined; "" without one.
+func (m *monitor) peerFiles() string {
+	if id, ok := m.cfg.Network.Mode.Peer(); ok {
+		return string(record.Of(m.o.Dir.Root(), id))
+	}
+	return ""
 }
 
 func (m *monitor) peer(what, id string) (int, error) {

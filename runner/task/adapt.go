@@ -59,11 +59,23 @@ func adapt(r Request, e *network.Endpoint) *specs.Spec {
 				continue // the user's own
 			}
 			spec.Mounts = append(spec.Mounts, specs.Mount{
-				Destination: target, Type: "bind", Source: filepath.Join(r.Files, name), Options: options,
+				Destination: target, Type: "bind", Source: source(r, name), Options: options,
 			})
 		}
 	}
 	return &spec
+}
+
+// source is where a file of /etc is: what belongs to a network that is joined is with
+// whoever made it.
+func source(r Request, name string) string {
+	if r.PeerFiles != "" && name != "hostname" {
+		path := filepath.Join(r.PeerFiles, name)
+		if _, err := os.Stat(path); err == nil {
+			return path
+		}
+	}
+	return filepath.Join(r.Files, name)
 }
 
 // joinNamespaces puts other processes' namespaces in the place of the spec's own.

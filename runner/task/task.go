@@ -41,6 +41,9 @@ type Request struct {
 	// Files is the directory for hosts, hostname and resolv.conf, which are
 	// bound over the root's; empty makes none.
 	Files string
+	// PeerFiles is that of the container whose network is joined: its hosts and
+	// resolv.conf are this one's, too.
+	PeerFiles string
 	// Filters keeps compiled seccomp filters.
 	Filters seccomp.Cache
 

@@ -119,3 +119,12 @@ func hardware(what, text string) (string, error) {
 	}
 	return mac.String(), nil
 }
+
+// Link reads CONTAINER[:ALIAS]; without an alias it is the container's name.
+func Link(text string) (network.Link, error) {
+	name, alias, _ := strings.Cut(strings.TrimPrefix(text, "/"), ":")
+	if name == "" || strings.ContainsAny(alias, ": /") {
+		return network.Link{}, errdefs.Errorf(errdefs.ErrInvalid, "link %q: want CONTAINER[:ALIAS]", text)
+	}
+	return network.Link{ID: name, Alias: alias}, nil
+}

@@ -9,7 +9,7 @@ import (
 
 // networkFlags are which networks a container is on, and how it finds others.
 type networkFlags struct {
-	names                      []string
+	names, links               []string
 	aliases                    []string
 	ip, mac                    string
 	dns, dnsSearch, dnsOptions []string
@@ -21,12 +21,16 @@ func (f *networkFlags) register(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&f.aliases, "network-alias", nil, "further name on its first network")
 	fs.StringVar(&f.ip, "ip", "", "address on its first network, which has to be one that was made")
 	fs.StringVar(&f.mac, "mac-address", "", "hardware address on its first network")
+	fs.StringArrayVar(&f.links, "link", nil, "find another container by a name of its own: CONTAINER[:ALIAS]")
 	fs.StringArrayVar(&f.dns, "dns", nil, "name server")
 	fs.StringArrayVar(&f.dnsSearch, "dns-search", nil, "domain that names are searched in (\".\" for none)")
 	fs.StringArrayVar(&f.dnsOptions, "dns-option", nil, "option of the resolver, as ndots:2")
 }
 
 func (f *networkFlags) parse(o *runspec.Options) (err error) {
+	if o.Links, err = parseAll(f.links, parse.Link); err != nil {
+		return err
+	}
 	o.DNS, o.DNSSearch, o.DNSOptions = f.dns, f.dnsSearch, f.dnsOptions
 	o.Network, o.Networks, err = parse.Networks(f.names, parse.NetworkFlags{Aliases: f.aliases, IP: f.ip, MAC: f.mac})
 	return err
