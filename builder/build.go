@@ -59,6 +59,9 @@ func (b *Builder) Build(ctx context.Context, req Request) (res *Result, err erro
 	if err != nil {
 		return nil, err
 	}
+	if req, err = req.find(ctx, graph); err != nil {
+		return nil, err
+	}
 	return b.execute(ctx, job{req: req, files: files, graph: graph, lease: lease, report: report})
 }
 
@@ -247,7 +250,7 @@ func (b *Builder) solveConfig(j job) solve.Config {
 // scope names what is built, for the explanations of later builds.
 func scope(req Request) string {
 	dir, err := filepath.Abs(req.Context)
-	if err != nil || req.Context == "-" {
+	if err != nil || req.Context == "-" || req.Received != nil {
 		return ""
 	}
 	return dir + "\n" + req.Dockerfile

@@ -19,6 +19,7 @@ import (
 	"cove/builder/plan"
 	"cove/builder/remotecache"
 	"cove/builder/solve"
+	"cove/builder/source"
 	"cove/content"
 	"cove/errdefs"
 	"cove/layers/snapshot"
@@ -87,6 +88,9 @@ type Request struct {
 	// Dockerfile is a path, relative to the context; "" is "Dockerfile", "-" reads it from Stdin.
 	Dockerfile string
 	Stdin      io.Reader
+	// Received is the Dockerfile of a client that sent its contexts for this build
+	// alone; nil finds it as Dockerfile says.
+	Received *source.Received
 	// Target is the stage to build; "" is the last.
 	Target string
 	// BuildArgs give values to ARG.
@@ -106,6 +110,9 @@ type Request struct {
 	Secrets map[string][]byte
 	// SSH are the agents of RUN --mount=type=ssh, by id.
 	SSH map[string]solve.Agent
+	// Finder is asked for secrets and agents that a Dockerfile mounts and that are
+	// not among these; nil has none.
+	Finder Finder
 	// Allow lists entitlements: "security.insecure", "network.host".
 	Allow []string
 	// Epoch is the time of copied files, config and history, and the latest of

@@ -38,7 +38,7 @@ func contexts(given map[string]string) map[string]dockerfile.Context {
 func (b *Builder) from(req Request, dir string, report *reporter) source.Source {
 	return source.Source{
 		Dir: dir, Dockerfile: req.Dockerfile, Stdin: req.Stdin, State: b.cfg.Root, Step: report.step,
-		Git: fetch.Git{Secrets: req.Secrets},
+		Received: req.Received, Git: fetch.Git{Secrets: req.Secrets},
 	}
 }
 

@@ -54,8 +54,16 @@ func Open(cfg Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Engine{containers.Of(p), files.Of(p), engineimages.Of(p), networks.Of(p), p}, nil
+	return of(p), nil
 }
+
+func of(p *parts.Parts) *Engine {
+	return &Engine{containers.Of(p), files.Of(p), engineimages.Of(p), networks.Of(p), p}
+}
+
+// As returns the same engine for somebody who signs in at registries with what
+// keychain has, and with none of the sign-ins that are kept here.
+func (e *Engine) As(keychain Keychain) *Engine { return of(e.parts.As(keychain)) }
 
 // Content, Snapshots, Images, Registry and Runner are the engine's parts, opened when
 // they are first asked for, for work that a package beside the engine does.

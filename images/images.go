@@ -81,6 +81,14 @@ func Open(cfg Config) (*Store, error) {
 	return &Store{cfg: cfg, names: set}, nil
 }
 
+// With returns the same images, whose registries another client asks. Only the
+// first store is to be closed.
+func (s *Store) With(registry func() (*client.Client, error)) *Store {
+	other := *s
+	other.cfg.Registry = registry
+	return &other
+}
+
 // Close releases what Open opened; the content store stays open.
 func (s *Store) Close() error { return s.names.Close() }
 

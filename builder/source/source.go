@@ -36,11 +36,23 @@ type Source struct {
 	// else below the context; "" for "Dockerfile" there, or "-" for Stdin.
 	Dockerfile string
 	Stdin      io.Reader
-	Git        fetch.Git
+	// Received, if not nil, is the Dockerfile where the caller has it already.
+	Received *Received
+	Git      fetch.Git
 	// State is a directory for the stat cache and for what is unpacked.
 	State string
 	// Step, if not nil, is told what is done, and does it.
 	Step func(name string, do func() error) error
+}
+
+// Received is a Dockerfile that a client sent, beside a context that is here for
+// one build alone: nothing is remembered of its files.
+type Received struct {
+	// Name is the Dockerfile's in messages.
+	Name       string
+	Dockerfile []byte
+	// Ignore is the text of the rules of what is no part of the context.
+	Ignore []byte
 }
 
 func (s Source) step(name string, do func() error) error {
@@ -90,6 +102,9 @@ func Open(ctx context.Context, src Source) (c *Context, err error) {
 		return c, err
 	}
 	name := cmp.Or(src.Dockerfile, dockerfileName)
+	if src.Received != nil {
+		name = src.Received.Name
+	}
 	err = src.step("[internal] load build definition from "+name, func() error { return c.readDockerfile(src) })
 	if err != nil {
 		return c, err
@@ -115,7 +130,7 @@ func (c *Context) openTree(ctx context.Context, src Source) (err error) {
 	if err != nil {
 		return err
 	}
-	if c.temp != "" {
+	if c.temp != "" || src.Received != nil {
 		stats = nil
 	}
 	c.Tree, err = buildctx.Open(dir, nil, stats)
@@ -213,6 +228,9 @@ func (c *Context) readDockerfile(src Source) (err error) {
 	switch {
 	case c.Dockerfile != nil:
 		return nil
+	case src.Received != nil:
+		c.Name, c.Dockerfile = src.Received.Name, src.Received.Dockerfile
+		return nil
 	case src.Dockerfile == "-":
 		if src.Stdin == nil {
 			return errdefs.Errorf(errdefs.ErrInvalid, "build: the Dockerfile is - but there is no stdin")
@@ -242,6 +260,9 @@ func (c *Context) readDockerfile(src Source) (err error) {
 
 // readIgnore reads DOCKERFILE.dockerignore, or else .dockerignore.
 func (c *Context) readIgnore(src Source) (*buildctx.Ignore, error) {
+	if src.Received != nil {
+		return buildctx.ParseIgnore(".dockerignore", src.Received.Ignore)
+	}
 	names := []string{".dockerignore"}
 	if src.Dockerfile != "-" && c.Name != "stdin" {
 		names = []string{c.path + ".dockerignore", ".dockerignore"}

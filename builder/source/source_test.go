@@ -287,3 +287,27 @@ func TestOpenNamed(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestReceived: a Dockerfile that a client sent is taken as it is, with its rules,
+// and nothing is remembered of files that go with the build.
+func TestReceived(t *testing.T) {
+	t.Parallel()
+	dir := makeTree(t, map[string]string{"Dockerfile": "of the context", ".dockerignore": "b", "a": "1"})
+	state := t.TempDir()
+	c, err := Open(t.Context(), Source{
+		Dir: dir, State: state,
+		Received: &Received{Name: "sub/D", Dockerfile: []byte("FROM scratch"), Ignore: []byte("a\n")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(c.Dockerfile) != "FROM scratch" || c.Name != "sub/D" || !c.Excludes("a") || c.Excludes("b") {
+		t.Errorf("%q %q, a: %v, b: %v", c.Dockerfile, c.Name, c.Excludes("a"), c.Excludes("b"))
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	if left, _ := filepath.Glob(filepath.Join(state, "*", "*")); len(left) > 0 {
+		t.Errorf("remembered: %v", left)
+	}
+}

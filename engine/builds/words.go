@@ -7,6 +7,7 @@ import (
 	"cove/builder/export"
 	"cove/builder/plan"
 	"cove/builder/solve"
+	"cove/builder/source"
 	"cove/builder/sshagent"
 	"cove/internal/platforms"
 )
@@ -29,6 +30,11 @@ type (
 	Error     = builder.Error
 	LintError = builder.LintError
 	RunError  = solve.RunError
+	// ExitError is the code with which the program of a RUN ended.
+	ExitError = builder.ExitError
+	// Received is the Dockerfile of a client, Finder has its secrets and agents.
+	Received = source.Received
+	Finder   = builder.Finder
 	// Agent signs for RUN --mount=type=ssh, Host is a name for its /etc/hosts.
 	Agent = solve.Agent
 	Host  = plan.Host

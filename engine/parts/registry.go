@@ -5,9 +5,12 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 
 	"cove/distribution/client"
+	"cove/distribution/client/wire"
 	"cove/engine/config"
+	"cove/images"
 )
 
 // readRegistries is what the files and the caller say of registries.
@@ -16,13 +19,30 @@ func (p *Parts) readRegistries() (config.Registries, error) {
 	return p.Registries.Over(files), err
 }
 
-func (p *Parts) openRegistry() (*client.Client, error) {
+// As returns the same parts for somebody who signs in at registries with what
+// keychain has, and with nothing that is kept here.
+func (p *Parts) As(keychain wire.Keychain) *Parts {
+	other := *p
+	other.registry = sync.OnceValues(func() (*client.Client, error) { return p.clientFor(keychain) })
+	other.images = sync.OnceValues(func() (*images.Store, error) {
+		store, err := p.images()
+		if err != nil {
+			return nil, err
+		}
+		return store.With(other.registry), nil
+	})
+	return &other
+}
+
+func (p *Parts) openRegistry() (*client.Client, error) { return p.clientFor(p.Credentials) }
+
+func (p *Parts) clientFor(keychain wire.Keychain) (*client.Client, error) {
 	known, err := p.known()
 	if err != nil {
 		return nil, err
 	}
 	return client.New(client.Config{
-		Keychain: p.Credentials, CertsDirs: p.CertsDirs, Insecure: known.Insecure, Mirrors: known.Mirrors,
+		Keychain: keychain, CertsDirs: p.CertsDirs, Insecure: known.Insecure, Mirrors: known.Mirrors,
 	})
 }
 
