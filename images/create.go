@@ -3,6 +3,7 @@ package images
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 
@@ -67,16 +68,24 @@ type ImportOptions struct {
 }
 
 // Import makes an image of one layer from the tar of a root filesystem,
-// compressed or not.
+// compressed or not. One that is refused leaves nothing.
 func (s *Store) Import(ctx context.Context, r io.Reader, opts ImportOptions) (Image, error) {
-	lease, err := s.cfg.Content.Lease(ctx)
+	lease, err := s.record(ctx)
 	if err != nil {
 		return Image{}, err
 	}
-	defer lease.Release()
+	img, err := s.imported(ctx, r, opts, lease)
+	if err != nil {
+		return Image{}, errors.Join(fmt.Errorf("importing: %w", err), s.sweep(ctx, lease))
+	}
+	s.tell(events.Import, img.ID.String(), opts.Name, opts.Config.Labels)
+	return img, lease.Release()
+}
+
+func (s *Store) imported(ctx context.Context, r io.Reader, opts ImportOptions, lease content.Lease) (Image, error) {
 	plain, err := compress.NewReader(ctx, r, compress.Limits{})
 	if err != nil {
-		return Image{}, fmt.Errorf("importing: %w", err)
+		return Image{}, err
 	}
 	defer plain.Close()
 	checked := checkNames(plain)
@@ -85,7 +94,7 @@ func (s *Store) Import(ctx context.Context, r io.Reader, opts ImportOptions) (Im
 		err = found
 	}
 	if err != nil {
-		return Image{}, fmt.Errorf("importing: %w", err)
+		return Image{}, err
 	}
 	now := s.cfg.Now().UTC()
 	config := ocispec.Image{
@@ -99,11 +108,7 @@ func (s *Store) Import(ctx context.Context, r io.Reader, opts ImportOptions) (Im
 	}
 	img := Image{Layers: []layers.Layer{layer.Layer}}
 	if err := s.Unpack(ctx, img, lease, nil); err != nil {
-		return Image{}, fmt.Errorf("importing: %w", err)
+		return Image{}, err
 	}
-	img, err = s.Create(ctx, opts.Name, raw, img.Layers, lease)
-	if err == nil {
-		s.tell(events.Import, img.ID.String(), opts.Name, opts.Config.Labels)
-	}
-	return img, err
+	return s.Create(ctx, opts.Name, raw, img.Layers, lease)
 }

@@ -31,22 +31,17 @@ type Loaded struct {
 // wrote: a docker archive or an OCI layout, compressed or not. It unpacks the
 // images and names them as the archive does.
 func (s *Store) Load(ctx context.Context, r io.Reader, tell progress.Func) ([]Loaded, error) {
-	held, err := s.cfg.Content.Lease(ctx)
+	lease, err := s.record(ctx)
 	if err != nil {
 		return nil, err
 	}
-	lease := &recording{Lease: held, refs: map[string]bool{}}
 	loaded, err := s.load(ctx, r, lease, tell)
 	if err != nil {
 		err = fmt.Errorf("loading images: %w", err)
 	}
 	// What no image of the archive refers to does not stay: everything, when it
 	// is refused.
-	if released := lease.Release(); released != nil || len(lease.refs) == 0 {
-		return loaded, errors.Join(err, released)
-	}
-	_, swept := s.collect(context.WithoutCancel(ctx), lease.refs)
-	return loaded, errors.Join(err, swept)
+	return loaded, errors.Join(err, s.sweep(ctx, lease))
 }
 
 // recording is a lease that knows what it held.
@@ -54,6 +49,23 @@ type recording struct {
 	content.Lease
 	mu   sync.Mutex
 	refs map[string]bool
+}
+
+func (s *Store) record(ctx context.Context) (*recording, error) {
+	held, err := s.cfg.Content.Lease(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &recording{Lease: held, refs: map[string]bool{}}, nil
+}
+
+// sweep releases a lease and deletes what it held and nothing else refers to.
+func (s *Store) sweep(ctx context.Context, lease *recording) error {
+	if err := lease.Release(); err != nil || len(lease.refs) == 0 {
+		return err
+	}
+	_, err := s.collect(context.WithoutCancel(ctx), lease.refs)
+	return err
 }
 
 func (r *recording) Add(ctx context.Context, refs ...string) error {

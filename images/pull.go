@@ -7,6 +7,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sys/unix"
 
 	"cove/content"
 	"cove/distribution/client"
@@ -43,7 +44,7 @@ func (s *Store) Pull(ctx context.Context, name string, opts PullOptions) (Pulled
 	if err != nil {
 		return Pulled{}, err
 	}
-	lease, err := s.cfg.Content.Lease(ctx)
+	lease, err := s.record(ctx)
 	if err != nil {
 		return Pulled{}, err
 	}
@@ -53,7 +54,11 @@ func (s *Store) Pull(ctx context.Context, name string, opts PullOptions) (Pulled
 		err = s.Unpack(ctx, img, lease, opts.Progress)
 	}
 	if err != nil {
-		return Pulled{}, s.explain(ctx, "pulling", ref, err)
+		said := s.explain(ctx, "pulling", ref, err)
+		if hopeless(err) {
+			said = errors.Join(said, s.sweep(ctx, lease)) // else what came is for the next try
+		}
+		return Pulled{}, said
 	}
 	if ref.Digest != "" {
 		ref = ref.WithDigest(ref.Digest) // docker drops a tag beside a digest too
@@ -68,6 +73,14 @@ func (s *Store) Pull(ctx context.Context, name string, opts PullOptions) (Pulled
 	s.tellMoved(events.Pull, ref, img)
 	img, err = s.Get(ctx, img.ID.String())
 	return Pulled{Image: img, Digest: origin, Newer: before.Image != img.ID}, err
+}
+
+// hopeless says of a failed pull that the image is what is wrong: whoever tries again
+// gets the same. Of any other what came is kept for the next try.
+func hopeless(err error) bool {
+	full := errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT)
+	return errors.Is(err, errdefs.ErrInvalid) || errors.Is(err, errdefs.ErrUnsupported) ||
+		errors.Is(err, errdefs.ErrExhausted) && !full
 }
 
 // ResolveOptions are the choices of Resolve.
