@@ -24,6 +24,10 @@ import (
 var binaries string
 
 func TestMain(m *testing.M) {
+	if os.Getenv(holderVariable) != "" {
+		holdStill()
+		return
+	}
 	var err error
 	if binaries, err = os.MkdirTemp("", "cove-runtime-"); err != nil {
 		fmt.Fprintln(os.Stderr, err)

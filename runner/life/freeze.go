@@ -19,7 +19,11 @@ func (c *Container) Pause(ctx context.Context) error {
 		if st.Status == record.Paused {
 			return errdefs.Errorf(errdefs.ErrConflict, "container %s is already paused", c)
 		}
-		err := c.setFrozen(ctx, st, true)
+		// A kill may have left it: what a person pauses stays paused.
+		err := c.dir.SetMark(record.StillMark, false)
+		if err == nil {
+			err = c.setFrozen(ctx, st, true)
+		}
 		if err == nil {
 			c.Tell(events.Pause)
 		}

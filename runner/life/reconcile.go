@@ -21,6 +21,9 @@ import (
 // is errdefs.ErrNotFound.
 func (c *Container) State(ctx context.Context) (record.State, error) {
 	st, lost, err := c.look(ctx)
+	if err == nil && !lost && c.heldStill(st) {
+		return c.abandoned(ctx, st)
+	}
 	if err != nil || !lost {
 		return st, err
 	}

@@ -99,7 +99,7 @@ func (c *Container) startLocked(ctx context.Context, h attach.Hello) (*Session, 
 	if err := c.dir.ForgetHealth(); err != nil {
 		return nil, err
 	}
-	for _, mark := range []record.Mark{record.PausedMark, record.KeepMark, record.StopMark} {
+	for _, mark := range []record.Mark{record.PausedMark, record.StillMark, record.KeepMark, record.StopMark} {
 		if err := c.dir.SetMark(mark, false); err != nil {
 			return nil, err
 		}

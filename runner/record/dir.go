@@ -74,6 +74,9 @@ const (
 	// PausedMark says that the running container is frozen. It means nothing
 	// when the container does not run, and is cleared before a start.
 	PausedMark Mark = "paused"
+	// StillMark says of a paused container that whoever has the control lock froze it,
+	// for as long as its files are read. Without that lock its holder was killed.
+	StillMark Mark = "still"
 	// KeepMark makes the monitor keep the record of a container that would
 	// otherwise be removed with its end: it is about to be started again.
 	KeepMark Mark = "keep"

@@ -61,6 +61,19 @@ func (d Dir) Lock(ctx context.Context, name LockName, timeout time.Duration) (*o
 	}
 }
 
+// TryLock is Lock without waiting: ok says that nobody has it.
+func (d Dir) TryLock(name LockName) (f *os.File, ok bool) {
+	f, err := filelock.TryOpen(d.Path(string(name)), filelock.Exclusive)
+	if err != nil {
+		return nil, false
+	}
+	if err := Sign(f, process.Self()); err != nil {
+		Unlock(f)
+		return nil, false
+	}
+	return f, true
+}
+
 // lock waits for a lock for one pollInterval, which ends in context.DeadlineExceeded.
 func (d Dir) lock(ctx context.Context, name LockName) (*os.File, error) {
 	ctx, cancel := context.WithTimeout(ctx, pollInterval)
