@@ -19,19 +19,21 @@ type Blob struct {
 	Size         int64
 	LeasedUntil  time.Time
 	Damaged      bool // see MarkDamaged
+	// Stored is when its bytes were last stored: they were durable before.
+	Stored time.Time
 }
 
 // Blob returns a blob of the repository with this canonical name, or
 // errdefs.ErrNotFound.
 func (q Queries) Blob(ctx context.Context, repo string, dgst digest.Digest) (Blob, error) {
 	b := Blob{Digest: dgst}
-	var leased, damaged int64
-	err := q.q.Row(ctx, `SELECT rb.repository_id, b.size, rb.leased_until, b.damaged
+	var leased, damaged, stored int64
+	err := q.q.Row(ctx, `SELECT rb.repository_id, b.size, rb.leased_until, b.damaged, b.created_at
 		FROM repositories r
 		JOIN repository_blobs rb ON rb.repository_id = r.id AND rb.digest = $2
 		JOIN blobs b ON b.digest = rb.digest
-		WHERE r.name = $1`, repo, dgst.String()).Scan(&b.RepositoryID, &b.Size, &leased, &damaged)
-	b.LeasedUntil, b.Damaged = time.UnixMicro(leased), damaged != 0
+		WHERE r.name = $1`, repo, dgst.String()).Scan(&b.RepositoryID, &b.Size, &leased, &damaged, &stored)
+	b.LeasedUntil, b.Damaged, b.Stored = time.UnixMicro(leased), damaged != 0, time.UnixMicro(stored)
 	return b, db.NotFound(err, "repository %s has no blob %s", repo, dgst)
 }
 
@@ -72,7 +74,8 @@ func (q Queries) BlobRepositories(ctx context.Context, dgst digest.Digest, n int
 // LockDigest since before they were, so that GC cannot be removing them.
 func (tx *Tx) AddBytes(ctx context.Context, dgst digest.Digest, size int64) error {
 	_, err := tx.q.Exec(ctx, `INSERT INTO blobs (digest, size, created_at) VALUES ($1, $2, $3)
-		ON CONFLICT (digest) DO UPDATE SET deleting = 0, damaged = 0, size = excluded.size`,
+		ON CONFLICT (digest) DO UPDATE SET deleting = 0, damaged = 0, size = excluded.size,
+			created_at = excluded.created_at`,
 		dgst.String(), size, db.Micros(tx.tx.Now))
 	return db.Unavailable(err)
 }

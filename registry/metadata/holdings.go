@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 
@@ -14,6 +15,8 @@ import (
 // Holding is what a repository has of a digest.
 type Holding struct {
 	Size int64
+	// Stored is that of Blob.
+	Stored time.Time
 	// Blob says that the digest is a blob of the repository; MediaType is that of
 	// the manifest that it is there, "" if it is none.
 	Blob      bool
@@ -57,9 +60,9 @@ func (q Queries) holdings(
 		_, err := db.All(ctx, q.q, func(s db.Scanner) (_ struct{}, err error) {
 			var dgst string
 			var h Holding
-			var member int64
-			err = s.Scan(&dgst, &h.Size, &member, &h.MediaType)
-			h.Blob = member != 0
+			var member, stored int64
+			err = s.Scan(&dgst, &h.Size, &stored, &member, &h.MediaType)
+			h.Blob, h.Stored = member != 0, time.UnixMicro(stored)
 			held[digest.Digest(dgst)] = h
 			return struct{}{}, err
 		}, holdingsStatement+lock, args...)
@@ -70,7 +73,8 @@ func (q Queries) holdings(
 	return held, nil
 }
 
-var holdingsStatement = `SELECT b.digest, b.size, CASE WHEN rb.digest IS NULL THEN 0 ELSE 1 END, COALESCE(m.media_type, '')
+var holdingsStatement = `SELECT b.digest, b.size, b.created_at, CASE WHEN rb.digest IS NULL THEN 0 ELSE 1 END,
+		COALESCE(m.media_type, '')
 	FROM blobs b
 	LEFT JOIN repository_blobs rb ON rb.repository_id = $1 AND rb.digest = b.digest
 	LEFT JOIN manifests m ON m.repository_id = $1 AND m.digest = b.digest

@@ -21,29 +21,6 @@ func blobDescriptor(dgst digest.Digest, size int64) ocispec.Descriptor {
 	return ocispec.Descriptor{MediaType: blobType, Digest: dgst, Size: size}
 }
 
-// present is errdefs.ErrNotFound for bytes that the storage has lost, or has in
-// another length: whoever would push them must not be told that they are there.
-func (r *Registry) present(ctx context.Context, dgst digest.Digest, size int64) error {
-	info, err := r.store.Stat(ctx, dgst)
-	if err == nil && info.Size != size {
-		err = errdefs.Errorf(errdefs.ErrNotFound, "blob %s: %d of its %d bytes are stored; push it again", dgst,
-			info.Size, size)
-	}
-	return err
-}
-
-// Damaged records that a read has found stored bytes not to be their digest's:
-// from now on they are answered as not there, so that clients push them again.
-func (r *Registry) Damaged(ctx context.Context, dgst digest.Digest) {
-	ctx = context.WithoutCancel(ctx)
-	err := r.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error { return tx.MarkDamaged(ctx, dgst, true) })
-	if err != nil {
-		r.log.ErrorContext(ctx, "stored bytes are damaged, which could not be recorded", "digest", dgst, "error", err)
-		return
-	}
-	r.log.ErrorContext(ctx, "stored bytes are damaged; push what they belong to again", "digest", dgst)
-}
-
 // StatBlob implements distribution.BlobReader. Whoever hears that a blob is
 // there may refer to it in a manifest, so its lease is renewed, but only once
 // half of it is gone: most HEADs write nothing.
@@ -55,7 +32,7 @@ func (r *Registry) StatBlob(ctx context.Context, repo string, dgst digest.Digest
 	case b.Damaged:
 		err = errdefs.Errorf(errdefs.ErrNotFound, "blob %s: its stored bytes are damaged; push it again", dgst)
 	default:
-		err = r.present(ctx, dgst, b.Size)
+		err = r.present(ctx, dgst, stored{b.Size, b.Stored})
 	}
 	if err != nil {
 		return ocispec.Descriptor{}, err
@@ -141,19 +118,19 @@ func (r *Registry) MountBlob(ctx context.Context, repo, from string, dgst digest
 }
 
 func (r *Registry) mount(ctx context.Context, repo, source string, dgst digest.Digest) (ocispec.Descriptor, error) {
-	sourceID, err := r.db.Repository(ctx, source)
+	b, err := r.db.Blob(ctx, source, dgst)
+	if err == nil {
+		err = r.present(ctx, dgst, stored{b.Size, b.Stored})
+	}
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
 	r.pause(ctx, "mount: before the transaction")
 	var size int64
 	err = r.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error {
-		n, member, err := tx.PinBlob(ctx, sourceID, dgst)
+		n, member, err := tx.PinBlob(ctx, b.RepositoryID, dgst)
 		if err == nil && !member {
 			err = errdefs.Errorf(errdefs.ErrNotFound, "repository %s has no blob %s", source, dgst)
-		}
-		if err == nil {
-			err = r.present(ctx, dgst, n)
 		}
 		if err != nil {
 			return err

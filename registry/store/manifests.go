@@ -66,7 +66,7 @@ func (r *Registry) manifest(
 
 // body is a manifest's bytes, of memory or of the storage.
 func (r *Registry) body(ctx context.Context, repo string, desc ocispec.Descriptor) ([]byte, error) {
-	if body, ok := r.manifests.get(desc.Digest); ok {
+	if body, ok := r.manifests.Get(desc.Digest); ok {
 		return body, nil
 	}
 	// ReadBlob hashes what it reads: rotten bytes are not served.
@@ -77,7 +77,7 @@ func (r *Registry) body(ctx context.Context, repo string, desc ocispec.Descripto
 	if err != nil {
 		return nil, errdefs.Errorf(errdefs.ErrCorrupt, "manifest %s of repository %s: %w", desc.Digest, repo, err)
 	}
-	r.manifests.put(desc.Digest, body)
+	r.manifests.Put(desc.Digest, body)
 	return body, nil
 }
 
@@ -181,7 +181,7 @@ func (r *Registry) dropLost(ctx context.Context, held map[digest.Digest]metadata
 	var mu sync.Mutex
 	var gone []digest.Digest
 	err := limit.Each(ctx, stats, maps.Keys(held), func(ctx context.Context, dgst digest.Digest) error {
-		err := r.present(ctx, dgst, held[dgst].Size)
+		err := r.present(ctx, dgst, stored{held[dgst].Size, held[dgst].Stored})
 		if !errors.Is(err, errdefs.ErrNotFound) {
 			return err
 		}

@@ -24,6 +24,7 @@ import (
 	"cove/registry/auth/rights"
 	"cove/registry/metadata"
 	"cove/registry/records"
+	"cove/registry/store/bodies"
 )
 
 // Rights answers for the caller that a context carries.
@@ -63,7 +64,8 @@ type Registry struct {
 	records                  *records.Records // nil without
 	lease, grace, uploadLife time.Duration
 
-	manifests *bodyCache
+	manifests *bodies.Cache
+	unchanged unchanged
 	// stray is set when bytes may be in the store that the database does not
 	// know: a transaction failed after them, or the process was killed.
 	stray atomic.Bool
@@ -89,7 +91,7 @@ func New(ctx context.Context, cfg Config, clean bool) (*Registry, error) {
 		lease:      or(cfg.Lease, 2*time.Hour),
 		grace:      or(cfg.Grace, time.Hour),
 		uploadLife: or(cfg.UploadLife, 24*time.Hour),
-		manifests:  newBodyCache(8 << 20),
+		manifests:  bodies.New(8 << 20),
 		pause:      func(context.Context, string) {},
 	}
 	if r.now == nil {
@@ -99,6 +101,8 @@ func New(ctx context.Context, cfg Config, clean bool) (*Registry, error) {
 		r.log = slog.New(slog.DiscardHandler)
 	}
 	r.stray.Store(!clean)
+	_, bucket := cfg.Store.(content.Locator)
+	r.unchanged.applies = !bucket
 	if s, ok := cfg.Store.(interface{ Sync(context.Context) error }); ok {
 		if err := s.Sync(ctx); err != nil {
 			return nil, err

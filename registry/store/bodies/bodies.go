@@ -1,4 +1,5 @@
-package store
+// Package bodies keeps in memory the manifests that are asked for most.
+package bodies
 
 import (
 	"container/list"
@@ -7,10 +8,10 @@ import (
 	"github.com/opencontainers/go-digest"
 )
 
-// bodyCache keeps the manifests that are asked for most, by digest: bytes that
+// Cache keeps manifests by digest, those asked for last: bytes that
 // never change need no invalidation. Whether a caller may have them is asked
 // of the database each time.
-type bodyCache struct {
+type Cache struct {
 	mu    sync.Mutex
 	room  int // bytes left
 	most  int // bytes of one entry
@@ -23,11 +24,13 @@ type body struct {
 	bytes []byte
 }
 
-func newBodyCache(limit int) *bodyCache {
-	return &bodyCache{room: limit, most: limit / 16, byKey: map[digest.Digest]*list.Element{}}
+// New returns a cache of so many bytes.
+func New(limit int) *Cache {
+	return &Cache{room: limit, most: limit / 16, byKey: map[digest.Digest]*list.Element{}}
 }
 
-func (c *bodyCache) get(dgst digest.Digest) ([]byte, bool) {
+// Get returns the bytes of a digest, if they are kept.
+func (c *Cache) Get(dgst digest.Digest) ([]byte, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e := c.byKey[dgst]
@@ -38,7 +41,8 @@ func (c *bodyCache) get(dgst digest.Digest) ([]byte, bool) {
 	return e.Value.(*body).bytes, true
 }
 
-func (c *bodyCache) put(dgst digest.Digest, b []byte) {
+// Put keeps the bytes of a digest, in place of what nobody asked for longest.
+func (c *Cache) Put(dgst digest.Digest, b []byte) {
 	if len(b) > c.most {
 		return
 	}
