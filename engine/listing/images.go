@@ -117,7 +117,12 @@ func imageTest(
 		if err != nil {
 			return nil, errdefs.Errorf(errdefs.ErrInvalid, "filter dangling=%s: want true or false", value)
 		}
-		return func(r Image) bool { return (len(r.Names) == 0) == want }, nil
+		return func(r Image) bool {
+			if want {
+				return len(r.Names) == 0
+			}
+			return len(r.Names)+len(r.Digests) > 0 // docker's: one that has a digest alone is both
+		}, nil
 	case "label":
 		return func(r Image) bool { return HasLabel(r.Config.Config.Labels, value) }, nil
 	case "until":

@@ -10,11 +10,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/content/fsstore"
 	"cove/errdefs"
 	"cove/images"
+	"cove/reference"
 )
 
 // TestImages filters three images, made an hour apart: redis:7, which is also
@@ -86,6 +88,26 @@ func TestImages(t *testing.T) {
 	} {
 		if _, err := Images(t.Context(), store, parsed(filter), noon); !errors.Is(err, kind) {
 			t.Errorf("%s: got %v, want %v", filter, err, kind)
+		}
+	}
+}
+
+// TestDangling: an image without a name, and one that is known by its digest alone.
+func TestDangling(t *testing.T) {
+	t.Parallel()
+	ref, err := reference.Parse("redis")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := Image{Image: images.Image{Names: []reference.Reference{ref}}}
+	byDigest := Image{Image: images.Image{Digests: []reference.Reference{ref.WithDigest("sha256:" + digest.Digest(strings.Repeat("a", 64)))}}}
+	for value, want := range map[string][3]bool{"true": {false, true, true}, "false": {true, true, false}} {
+		test, err := imageTest(t.Context(), nil, "dangling", value, time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := [3]bool{test(named), test(byDigest), test(Image{})}; got != want {
+			t.Errorf("dangling=%s: named, by digest and neither are %v, want %v", value, got, want)
 		}
 	}
 }
