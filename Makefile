@@ -3,7 +3,7 @@
 
 SHELL    := bash
 GO       ?= go
-BINARIES := cove registry build run cove-runtime
+BINARIES := cove registry build run cove-runtime cove-api
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS  := -s -w -X cove/internal/buildinfo.version=$(VERSION)
 CACHE    := $(CURDIR)/.cache
@@ -27,9 +27,9 @@ help: ## show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
-build: go-version web ## build the five static binaries into bin/
+build: go-version web ## build the six static binaries into bin/
 	@mkdir -p bin
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/cove ./cmd/registry ./cmd/build ./cmd/run
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/cove ./cmd/registry ./cmd/build ./cmd/run ./cmd/cove-api
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/cove-runtime ./cmd/cove-runtime
 
 # What the pages load is embedded: htmx from npm, and all of it compressed.

@@ -15,6 +15,7 @@ import (
 // binaries are what the stories drive, by the folder under cmd.
 var binaries = map[string]string{
 	"cove": "cove", "registry": "registry", "build": "build", "run": "run", "cove-runtime": "cove-runtime",
+	"cove-api": "cove-api",
 }
 
 // built is the directory of all binaries, compiled once.

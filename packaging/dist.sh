@@ -45,7 +45,7 @@ tree() {
   cp "$work"/doc/zsh/* "$share/zsh/vendor-completions/"
   cp "$work"/doc/fish/* "$share/fish/vendor_completions.d/"
   cp -r docs/*.md README.md CHANGELOG.md SECURITY.md LICENSE "$share/doc/cove/"
-  for bin in cove registry build cove-runtime; do
+  for bin in cove registry build cove-runtime cove-api; do
     "$CYCLONEDX" bin -json -noserial -notimestamp -std -version "$VERSION" -output "$share/doc/cove/$bin.cdx.json" "$lib/$bin" \
       2>/dev/null
   done

@@ -38,7 +38,7 @@ func makeDist(t *testing.T) dist {
 	cmd := exec.CommandContext(t.Context(), "./dist.sh")
 	cmd.Env = append(os.Environ(), "VERSION="+version, "OUT="+d.dir, "ARCHES="+runtime.GOARCH,
 		"LDFLAGS=-s -w -X cove/internal/buildinfo.version="+version,
-		"BINARIES=./cmd/cove ./cmd/registry ./cmd/build ./cmd/run ./cmd/cove-runtime",
+		"BINARIES=./cmd/cove ./cmd/registry ./cmd/build ./cmd/run ./cmd/cove-runtime ./cmd/cove-api",
 		"NFPM="+filepath.Join(tools, "nfpm"), "CYCLONEDX="+filepath.Join(tools, "cyclonedx-gomod"))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("dist.sh: %v\n%s", err, out)

@@ -171,6 +171,7 @@ var (
 		"cove/internal/cli/networkcmd", "cove/internal/cli/volumecmd", "cove/internal/cli/verbs",
 		"cove/internal/cli/imagecmd", "cove/internal/cli/cachecmd", "cove/internal/cli/buildcmd",
 		"cove/internal/cli/progress", "cove/internal/cli/progress/steps",
+		"cove/internal/cli/apicmd", "cove/engine/api/...",
 	}
 	engineWords = []string{
 		"cove/engine", "cove/errdefs", "cove/internal/cli", "cove/internal/buildinfo", "cove/distribution/progress",

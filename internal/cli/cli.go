@@ -31,15 +31,17 @@ type Grammar struct {
 	builder Builder
 }
 
-// Builder is what the commands need of the builder. Only the build binary has
-// it at hand (buildcmd); the others execute that one (sibling).
+// Builder is what the commands need of the builder, which only the build binary has
+// at hand (buildcmd), and of docker's API, which only cove-api has (apicmd); the
+// others execute those two (sibling).
 type Builder struct {
 	Build   func(*app.App) *cobra.Command
 	Changes engine.Changes
+	API     func(*app.App) *cobra.Command
 }
 
-// Elsewhere is the builder of the binaries that do not link it.
-var Elsewhere = Builder{Build: sibling.Build, Changes: sibling.Changes}
+// Elsewhere is the builder, and the API, of the binaries that do not link them.
+var Elsewhere = Builder{Build: sibling.Build, Changes: sibling.Changes, API: sibling.API}
 
 // Main runs one command and returns the exit code.
 func Main(g Grammar, args []string, in io.Reader, out, errOut io.Writer) int {

@@ -53,6 +53,7 @@ func Cove(b Builder) Grammar {
 			{"builder", groupSystem, func(a *app.App) *cobra.Command { return cachecmd.Noun(a, b.Build(a)) }},
 			{"system", groupSystem, systemcmd.System},
 			{"registry", groupSystem, sibling.Registry},
+			{"api", groupSystem, b.API},
 		}),
 	}
 }

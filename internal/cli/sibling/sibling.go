@@ -54,18 +54,28 @@ func Registry(*app.App) *cobra.Command {
 	}
 }
 
-// Build becomes the build binary, which reads the whole command line again as
-// this program, with the same flags, help and completion; its main looks at argv[0].
+// Build becomes the build binary.
 func Build(a *app.App) *cobra.Command {
-	again := func() error { return become("build", append([]string{a.Prog}, a.Args...)...) }
-	cmd := &cobra.Command{
-		Use: "build [flags] CONTEXT", Short: "Build an image from a Dockerfile",
-		DisableFlagParsing: true,
-		RunE:               func(*cobra.Command, []string) error { return again() },
-		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			_ = again() // there is nowhere to say why it could not
-			return nil, cobra.ShellCompDirectiveError
-		},
+	return another(a, "build", &cobra.Command{Use: "build [flags] CONTEXT", Short: "Build an image from a Dockerfile"})
+}
+
+// API becomes the cove-api binary.
+func API(a *app.App) *cobra.Command {
+	return another(a, "cove-api", &cobra.Command{
+		Use: "api COMMAND", Short: "Serve docker's API, for docker's own clients (the cove-api binary)",
+		Example: "  api serve --socket /run/docker.sock --group docker",
+	})
+}
+
+// another is a command of this grammar that another binary has: that reads the whole
+// command line again as this program, with the same flags, help and completion.
+func another(a *app.App, name string, cmd *cobra.Command) *cobra.Command {
+	again := func() error { return become(name, append([]string{a.Prog}, a.Args...)...) }
+	cmd.DisableFlagParsing = true
+	cmd.RunE = func(*cobra.Command, []string) error { return again() }
+	cmd.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		_ = again() // there is nowhere to say why it could not
+		return nil, cobra.ShellCompDirectiveError
 	}
 	cmd.SetHelpFunc(func(*cobra.Command, []string) { a.Tell(again()) })
 	return cmd

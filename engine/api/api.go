@@ -1,0 +1,65 @@
+// Package api is docker's Engine API over an engine: an adapter that owns nothing.
+// Containers live under their monitors and what is known of them on disk, so this may
+// be ended at any moment, and started again, while they run on. What it keeps in
+// memory is what belongs to a connection: an attach that waits for a start, an exec
+// that was made and not started yet.
+package api
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"slices"
+	"time"
+
+	"cove/engine"
+	"cove/engine/api/route"
+	"cove/engine/api/system"
+	"cove/engine/api/wire"
+)
+
+// Table is every route of the API, over an engine, until life ends.
+func Table(_ context.Context, e *engine.Engine) []route.Route {
+	return slices.Concat(
+		system.Of(e).Routes(),
+	)
+}
+
+// Handler serves the API of an engine to whoever has access, until life ends.
+func Handler(life context.Context, e *engine.Engine, access *route.Access) http.Handler {
+	return route.NewMux(Table(life, e), engine.Version().Version, access)
+}
+
+// headerTimeout is how long a client may take to say what it wants: connections that
+// say nothing do not add up.
+const headerTimeout = 30 * time.Second
+
+// Serve answers on the listeners until the context ends. What is being answered then
+// is cut off: containers do not notice.
+func Serve(ctx context.Context, h http.Handler, listeners ...net.Listener) error {
+	srv := &http.Server{
+		Handler: h, ReadHeaderTimeout: headerTimeout,
+		BaseContext: func(net.Listener) context.Context { return ctx },
+	}
+	ended := make(chan error, len(listeners))
+	for _, l := range listeners {
+		go func() { ended <- srv.Serve(l) }()
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+		err = http.ErrServerClosed
+	case err = <-ended:
+	}
+	for _, l := range listeners {
+		l.Close() // the server knows those alone that it began to serve
+	}
+	if err = errors.Join(srv.Close(), err); errors.Is(err, http.ErrServerClosed) {
+		err = nil
+	}
+	return err
+}
+
+// Newest is the newest version that is served.
+func Newest() string { return wire.Newest.String() }

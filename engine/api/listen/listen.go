@@ -1,0 +1,137 @@
+// Package listen opens the sockets of docker's API: a unix socket that a group may
+// use, those that systemd opened, and TCP for who has a certificate. There is no TCP
+// without: whoever reaches the API is root on its machine.
+package listen
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+
+	"github.com/coreos/go-systemd/v22/activation"
+	"golang.org/x/sys/unix"
+
+	"cove/errdefs"
+)
+
+// mode is docker's: who owns the socket, and its group.
+const mode = 0o660
+
+// Unix listens on a socket in the file system that its owner and the group may use;
+// without a group it is root's own. A socket that nobody listens on any more is
+// replaced; one that somebody does is errdefs.ErrConflict.
+func Unix(ctx context.Context, path, group string) (net.Listener, error) {
+	gid, err := groupID(group)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, fmt.Errorf("listening on %s: %w", path, err)
+	}
+	if err := removeDead(ctx, path); err != nil {
+		return nil, err
+	}
+	old := unix.Umask(0o177) // nobody but its owner, until it has its group
+	l, err := new(net.ListenConfig).Listen(ctx, "unix", path)
+	unix.Umask(old)
+	if err != nil {
+		return nil, fmt.Errorf("listening on %s: %w", path, err)
+	}
+	if err := errors.Join(os.Chown(path, -1, gid), os.Chmod(path, mode)); err != nil {
+		l.Close()
+		return nil, fmt.Errorf("listening on %s: %w", path, err)
+	}
+	return l, nil
+}
+
+func groupID(group string) (int, error) {
+	if group == "" {
+		return -1, nil
+	}
+	if gid, err := strconv.Atoi(group); err == nil {
+		return gid, nil
+	}
+	g, err := user.LookupGroup(group)
+	if err != nil {
+		return 0, errdefs.Errorf(errdefs.ErrNotFound, "there is no group %q that the socket could belong to", group)
+	}
+	return strconv.Atoi(g.Gid)
+}
+
+func removeDead(ctx context.Context, path string) error {
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("listening on %s: %w", path, err)
+	case info.Mode().Type() != fs.ModeSocket:
+		return errdefs.Errorf(errdefs.ErrConflict, "listening on %s: there is a file of that name, which is no socket", path)
+	}
+	conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
+	if err == nil {
+		conn.Close()
+		return errdefs.Errorf(errdefs.ErrConflict, "listening on %s: somebody listens there already", path)
+	}
+	if !errors.Is(err, unix.ECONNREFUSED) {
+		return fmt.Errorf("listening on %s: %w", path, err)
+	}
+	return os.Remove(path)
+}
+
+// Systemd are the sockets that systemd opened for this process (sd_listen_fds(3)),
+// none if it opened none.
+func Systemd() ([]net.Listener, error) {
+	all, err := activation.Listeners()
+	if err != nil {
+		return nil, fmt.Errorf("the sockets that systemd opened: %w", err)
+	}
+	for _, l := range all {
+		if l == nil {
+			return nil, errdefs.Errorf(errdefs.ErrInvalid,
+				"systemd opened a socket that is no stream: use ListenStream=")
+		}
+	}
+	return all, nil
+}
+
+// Certificates are files: the server's own, and the authority whose clients may come.
+type Certificates struct{ CA, Cert, Key string }
+
+// TCP listens on an address for clients that have a certificate of the authority.
+func TCP(ctx context.Context, address string, c Certificates) (net.Listener, error) {
+	if c.CA == "" || c.Cert == "" || c.Key == "" {
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "listening on %s: whoever reaches this is root here, "+
+			"so it needs a certificate, its key, and the authority of its clients' certificates", address)
+	}
+	own, err := tls.LoadX509KeyPair(c.Cert, c.Key)
+	if err != nil {
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "the certificate %s with the key %s: %w", c.Cert, c.Key, err)
+	}
+	pem, err := os.ReadFile(c.CA)
+	if err != nil {
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "the authority of clients: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "the authority of clients: %s has no certificate", c.CA)
+	}
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listening on %s: %w", address, err)
+	}
+	return tls.NewListener(l, &tls.Config{
+		Certificates: []tls.Certificate{own}, ClientCAs: pool, ClientAuth: tls.RequireAndVerifyClientCert,
+		MinVersion: tls.VersionTLS12,
+		// Streams are taken over from HTTP/1.1, as docker's clients do.
+		NextProtos: []string{"http/1.1"},
+	}), nil
+}

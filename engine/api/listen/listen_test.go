@@ -1,0 +1,150 @@
+package listen_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"io"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"cove/engine/api/listen"
+	"cove/errdefs"
+)
+
+func TestUnixSocketIsForItsOwnerAndGroup(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "run", "docker.sock")
+	l, err := listen.Unix(t.Context(), path, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm() != 0o660 {
+		t.Errorf("%v, %v", info, err)
+	}
+	if _, err := listen.Unix(t.Context(), path, ""); !errors.Is(err, errdefs.ErrConflict) {
+		t.Errorf("a socket that is served is %v", err)
+	}
+	l.(*net.UnixListener).SetUnlinkOnClose(false) // as a server that was killed leaves it
+	l.Close()
+	l, err = listen.Unix(t.Context(), path, "")
+	if err != nil {
+		t.Fatalf("a socket that nobody serves is in the way: %v", err)
+	}
+	l.Close()
+}
+
+func TestUnixSocketThatCannotBe(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := listen.Unix(t.Context(), file, ""); !errors.Is(err, errdefs.ErrConflict) {
+		t.Errorf("a file: %v", err)
+	}
+	if _, err := os.Stat(file); err != nil {
+		t.Errorf("it is gone: %v", err)
+	}
+	if _, err := listen.Unix(t.Context(), filepath.Join(dir, "s"), "no-such-group"); !errors.Is(err, errdefs.ErrNotFound) {
+		t.Errorf("a group: %v", err)
+	}
+}
+
+// certificate makes a certificate, signed by parent or by itself, and writes it with
+// its key.
+func certificate(t *testing.T, dir, name string, parent *tls.Certificate) tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: parent == nil, BasicConstraintsValid: true,
+		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	}
+	signer, signerKey := template, any(key)
+	if parent != nil {
+		signer, signerKey = parent.Leaf, parent.PrivateKey
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, signer, key.Public(), signerKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := x509.MarshalECPrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	keyPEM := pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: raw})
+	for suffix, text := range map[string][]byte{".pem": certPEM, ".key": keyPEM} {
+		if err := os.WriteFile(filepath.Join(dir, name+suffix), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pair, err := tls.X509KeyPair(certPEM, keyPEM)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pair
+}
+
+func TestTCPNeedsACertificateOfBoth(t *testing.T) {
+	t.Parallel()
+	if _, err := listen.TCP(t.Context(), "127.0.0.1:0", listen.Certificates{}); !errors.Is(err, errdefs.ErrInvalid) {
+		t.Errorf("without certificates: %v", err)
+	}
+	dir := t.TempDir()
+	ca := certificate(t, dir, "ca", nil)
+	certificate(t, dir, "server", &ca)
+	client := certificate(t, dir, "client", &ca)
+	stranger := certificate(t, dir, "stranger", nil)
+	files := listen.Certificates{
+		CA: filepath.Join(dir, "ca.pem"), Cert: filepath.Join(dir, "server.pem"), Key: filepath.Join(dir, "server.key"),
+	}
+	l, err := listen.TCP(t.Context(), "127.0.0.1:0", files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.WriteString(conn, "hello")
+			conn.Close()
+		}
+	}()
+	pool := x509.NewCertPool()
+	pool.AddCert(ca.Leaf)
+	for name, certs := range map[string][]tls.Certificate{"client": {client}, "stranger": {stranger}, "nobody": nil} {
+		conn, err := tls.Dial("tcp", l.Addr().String(), &tls.Config{RootCAs: pool, Certificates: certs})
+		var text []byte
+		if err == nil {
+			text, _ = io.ReadAll(conn) // a refusal comes with the first read
+			conn.Close()
+		}
+		if served := string(text) == "hello"; served != (name == "client") {
+			t.Errorf("%s is served: %v", name, served)
+		}
+	}
+	files.CA = files.Key
+	if _, err := listen.TCP(t.Context(), "127.0.0.1:0", files); !errors.Is(err, errdefs.ErrInvalid) {
+		t.Errorf("a key as authority: %v", err)
+	}
+}

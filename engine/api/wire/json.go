@@ -1,0 +1,117 @@
+package wire
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"cove/errdefs"
+)
+
+// maxBody is the longest body of JSON that is read; one container's is some
+// kilobytes, with a seccomp profile of its own a hundred.
+const maxBody = 4 << 20
+
+// JSON answers with v.
+func JSON(w http.ResponseWriter, status int, v any) error {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
+
+// Decode reads a body of JSON; none leaves v as it is.
+func Decode(r *http.Request, v any) error {
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+	switch {
+	case err != nil:
+		return errdefs.Errorf(errdefs.ErrInvalid, "reading the request: %w", err)
+	case len(body) > maxBody:
+		return errdefs.Errorf(errdefs.ErrInvalid, "the request has more than %d bytes of JSON", maxBody)
+	case len(strings.TrimSpace(string(body))) == 0:
+		return nil
+	}
+	if err := json.Unmarshal(body, v); err != nil {
+		return errdefs.Errorf(errdefs.ErrInvalid, "invalid JSON: %w", err)
+	}
+	return nil
+}
+
+// statuses are those of the kinds of failure, the more telling first.
+var statuses = []struct {
+	kind   error
+	status int
+}{
+	{errdefs.ErrNotFound, http.StatusNotFound},
+	{errdefs.ErrInvalid, http.StatusBadRequest},
+	{errdefs.ErrExists, http.StatusConflict},
+	{errdefs.ErrConflict, http.StatusConflict},
+	{errdefs.ErrUnauthenticated, http.StatusUnauthorized},
+	{errdefs.ErrDenied, http.StatusForbidden},
+	{errdefs.ErrUnsupported, http.StatusNotImplemented},
+}
+
+// Status is the status of an error: docker has none for what is down or full but 500.
+func Status(err error) int {
+	var asked *StatusError
+	if errors.As(err, &asked) {
+		return asked.Status
+	}
+	for _, s := range statuses {
+		if errors.Is(err, s.kind) {
+			return s.status
+		}
+	}
+	return http.StatusInternalServerError
+}
+
+// StatusError is an error with a status that its kind does not have.
+type StatusError struct {
+	Status int
+	Err    error
+}
+
+func (e *StatusError) Error() string { return e.Err.Error() }
+func (e *StatusError) Unwrap() error { return e.Err }
+
+// words are the API's for what would help against a failure. %s is what the remedy is
+// done to.
+var words = map[errdefs.Remedy]string{
+	errdefs.Force:           "force does it all the same",
+	errdefs.StopFirst:       "stop %s first",
+	errdefs.GiveName:        "give one with the parameter name",
+	errdefs.PlainHTTP:       "if plain HTTP is meant, list %s as an insecure registry in the engine's configuration",
+	errdefs.Login:           "sign in with docker login %s",
+	errdefs.Entitle:         "allow the build %s",
+	errdefs.NoNetwork:       "or do without a network: NetworkMode none",
+	errdefs.GiveSecret:      "give the build the secret %s",
+	errdefs.GiveAgent:       "give the build the ssh agent %s",
+	errdefs.NameRoot:        "serve the API of the root %s",
+	errdefs.Prune:           "make room, or remove what is not used with: docker system prune",
+	errdefs.MakeProject:     "make the project %s at the registry",
+	errdefs.MakeAdmin:       "make an administrator at the registry",
+	errdefs.RecoverDatabase: "recover the registry's database below %s",
+}
+
+// Text is the text of err, with what would help.
+func Text(err error) string {
+	s, ok := errdefs.SuggestionFor(err)
+	if !ok {
+		return err.Error()
+	}
+	return err.Error() + "; " + strings.ReplaceAll(words[s.Do], "%s", s.To)
+}
+
+// WriteError answers with an error in docker's shape.
+func WriteError(w http.ResponseWriter, err error) {
+	body, _ := json.Marshal(struct {
+		Message string `json:"message"`
+	}{Text(err)})
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(Status(err))
+	fmt.Fprintf(w, "%s\n", body)
+}

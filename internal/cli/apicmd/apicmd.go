@@ -1,0 +1,111 @@
+// Package apicmd holds the commands about docker's API. It is linked by cmd/cove-api
+// alone, so that no other binary has the weight of a server.
+package apicmd
+
+import (
+	"errors"
+	"fmt"
+	"net"
+
+	"github.com/spf13/cobra"
+
+	"cove/engine/api"
+	"cove/engine/api/listen"
+	"cove/engine/api/route"
+	"cove/internal/cli/app"
+)
+
+// defaultSocket is where clients find the API when nothing else is said.
+const defaultSocket = "/run/cove/docker.sock"
+
+// Noun is the group of these commands.
+func Noun(a *app.App) *cobra.Command {
+	noun := app.Noun(&cobra.Command{Use: "api COMMAND", Short: "Serve docker's API, for docker's own clients"})
+	noun.AddCommand(serve(a))
+	return noun
+}
+
+type serveFlags struct {
+	socket, group, tcp string
+	certs              listen.Certificates
+	allow              []string
+}
+
+func serve(a *app.App) *cobra.Command {
+	var f serveFlags
+	cmd := &cobra.Command{
+		Use: "serve [flags]", Short: "Serve docker's Engine API on a socket, until interrupted", Args: app.NoArgs(),
+		Long: `Serve docker's Engine API, for docker, docker compose and everything else that speaks it.
+
+Whoever may use the socket can start any container, and so is root on this machine.
+--allow makes a socket that does less; a container that is given a socket should be
+given one of those. The server owns nothing: it may be stopped and started again while
+containers run on. A socket that systemd opened is served instead of --socket.`,
+		Example: `  serve --socket /run/docker.sock --group docker
+  serve --socket /run/cove/read.sock --allow read,events
+  serve --tcp :2376 --tlscacert ca.pem --tlscert cert.pem --tlskey key.pem`,
+	}
+	fs := cmd.Flags()
+	fs.StringVar(&f.socket, "socket", defaultSocket, "serve on this unix socket; \"\" for none")
+	fs.StringVar(&f.group, "group", "", "group whose members may use the socket: NAME or GID (default: root alone)")
+	fs.StringArrayVar(&f.allow, "allow", nil,
+		"what may be done: read, events, images, build, label=KEY=VALUE (to containers that have it), all; may repeat")
+	fs.StringVar(&f.tcp, "tcp", "", "also serve on HOST:PORT, to clients that have a certificate")
+	fs.StringVar(&f.certs.CA, "tlscacert", "", "authority that has signed the clients' certificates")
+	fs.StringVar(&f.certs.Cert, "tlscert", "", "certificate of this server")
+	fs.StringVar(&f.certs.Key, "tlskey", "", "its key")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		access, err := route.ParseAccess(f.allow)
+		if err != nil {
+			return err
+		}
+		eng, err := a.Engine()
+		if err != nil {
+			return err
+		}
+		listeners, err := f.listen(cmd)
+		if err != nil {
+			return err
+		}
+		for _, l := range listeners {
+			fmt.Fprintf(a.Err, "serving docker's API %s on %s (allowed: %s)\n", api.Newest(), addressOf(l), access)
+		}
+		return app.Left(cmd.Context(), api.Serve(cmd.Context(), api.Handler(cmd.Context(), eng, access), listeners...))
+	}
+	return cmd
+}
+
+// addressOf is how DOCKER_HOST names a listener.
+func addressOf(l net.Listener) string {
+	if l.Addr().Network() == "unix" {
+		return "unix://" + l.Addr().String()
+	}
+	return "tcp://" + l.Addr().String()
+}
+
+func (f *serveFlags) listen(cmd *cobra.Command) ([]net.Listener, error) {
+	all, err := listen.Systemd()
+	if err != nil {
+		return nil, err
+	}
+	if len(all) == 0 && f.socket != "" {
+		l, err := listen.Unix(cmd.Context(), f.socket, f.group)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, l)
+	}
+	if f.tcp != "" {
+		l, err := listen.TCP(cmd.Context(), f.tcp, f.certs)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, l)
+	}
+	if len(all) == 0 {
+		return nil, &app.Usage{Command: cmd.CommandPath(), Err: errNowhere, Code: app.CodeUsage}
+	}
+	return all, nil
+}
+
+var errNowhere = errors.New("nowhere to serve: give --socket or --tcp")
