@@ -24,10 +24,19 @@ type Volume struct {
 	Users []string
 }
 
+// WantedVolume is a volume to be made.
+type WantedVolume = volume.Wanted
+
 // CreateVolume makes an empty volume; one that exists is returned as it is. A
 // name of "" makes one up.
 func (e *Engine) CreateVolume(ctx context.Context, name string, labels map[string]string) (volume.Volume, error) {
-	return e.parts.Volumes().Create(ctx, name, labels, nil)
+	return e.NewVolume(ctx, volume.Wanted{Name: name, Labels: labels})
+}
+
+// NewVolume is CreateVolume of one with options of its driver, as docker's local has
+// them: type, device and o. What they cannot be is errdefs.ErrInvalid.
+func (e *Engine) NewVolume(ctx context.Context, o WantedVolume) (volume.Volume, error) {
+	return e.parts.Volumes().Create(ctx, o, nil)
 }
 
 // VolumeFilter chooses volumes: key=value conditions, all of which must hold.

@@ -79,15 +79,15 @@ func TestNameOfTheDead(t *testing.T) {
 	ctx := context.Background()
 	f := newFixture(t)
 	volumes := volume.Open(f.root)
-	shared, err := volumes.Create(ctx, "", nil, nil)
+	shared, err := volumes.Create(ctx, volume.Wanted{Name: ""}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	alone, err := volumes.Create(ctx, "", nil, nil)
+	alone, err := volumes.Create(ctx, volume.Wanted{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	named, err := volumes.Create(ctx, "", nil, nil) // by nobody once; this container was told its name
+	named, err := volumes.Create(ctx, volume.Wanted{}, nil) // by nobody once; this container was told its name
 	if err != nil {
 		t.Fatal(err)
 	}

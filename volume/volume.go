@@ -29,6 +29,8 @@ type Volume struct {
 	Name    string            `json:"name"`
 	Created time.Time         `json:"created"`
 	Labels  map[string]string `json:"labels,omitempty"`
+	// Options are of the driver; see CheckOptions.
+	Options map[string]string `json:"options,omitempty"`
 	// Anonymous volumes were named by nobody; they go with their container.
 	Anonymous bool `json:"anonymous,omitempty"`
 }
@@ -83,14 +85,26 @@ func check(name string) error {
 // Path is where the files of a volume are.
 func (s *Store) Path(name string) string { return filepath.Join(s.dir, name, "_data") }
 
+// Wanted is a volume to be made.
+type Wanted struct {
+	Name    string
+	Labels  map[string]string
+	Options map[string]string
+}
+
 // Create makes a volume and returns it; one that exists already is returned as
 // it is, as docker does. A name of "" makes an anonymous one. fill, if not nil,
 // puts the first files into the new volume's directory; when it fails there is
 // no volume.
 func (s *Store) Create(
-	ctx context.Context, name string, labels map[string]string, fill func(ctx context.Context, dir string) error,
+	ctx context.Context, o Wanted, fill func(ctx context.Context, dir string) error,
 ) (Volume, error) {
-	v := Volume{Name: name, Created: time.Now().UTC(), Labels: labels, Anonymous: name == ""}
+	v := Volume{
+		Name: o.Name, Created: time.Now().UTC(), Labels: o.Labels, Options: o.Options, Anonymous: o.Name == "",
+	}
+	if err := CheckOptions(o.Options); err != nil {
+		return Volume{}, fmt.Errorf("volume %s: %w", o.Name, err)
+	}
 	if v.Anonymous {
 		v.Name = ids.New()
 	}

@@ -21,14 +21,14 @@ func TestCreateListRemove(t *testing.T) {
 	fill := func(_ context.Context, dir string) error {
 		return os.WriteFile(filepath.Join(dir, "seed"), []byte("x"), 0o600)
 	}
-	v, err := s.Create(t.Context(), "data", map[string]string{"a": "b"}, fill)
+	v, err := s.Create(t.Context(), Wanted{Name: "data", Labels: map[string]string{"a": "b"}}, fill)
 	if err != nil || v.Anonymous || v.Labels["a"] != "b" {
 		t.Fatalf("Create = %+v, %v", v, err)
 	}
 	if err := os.WriteFile(filepath.Join(s.Path("data"), "kept"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	again, err := s.Create(t.Context(), "data", nil, fill)
+	again, err := s.Create(t.Context(), Wanted{Name: "data"}, fill)
 	if err != nil || !again.Created.Equal(v.Created) {
 		t.Fatalf("Create of an existing volume = %+v, %v; want the old one", again, err)
 	}
@@ -37,7 +37,7 @@ func TestCreateListRemove(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	anonymous, err := s.Create(t.Context(), "", nil, nil)
+	anonymous, err := s.Create(t.Context(), Wanted{Name: ""}, nil)
 	if err != nil || !anonymous.Anonymous || len(anonymous.Name) != 64 {
 		t.Fatalf("Create of an anonymous volume = %+v, %v", anonymous, err)
 	}
@@ -62,7 +62,7 @@ func TestAFailedFillLeavesNothing(t *testing.T) {
 	t.Parallel()
 	s := Open(t.TempDir())
 	boom := errors.New("boom")
-	if _, err := s.Create(t.Context(), "data", nil, func(context.Context, string) error { return boom }); !errors.Is(err, boom) {
+	if _, err := s.Create(t.Context(), Wanted{Name: "data"}, func(context.Context, string) error { return boom }); !errors.Is(err, boom) {
 		t.Fatalf("Create: %v, want the error of fill", err)
 	}
 	entries, err := os.ReadDir(s.dir)
@@ -75,7 +75,7 @@ func TestNamesNeverLeaveTheRoot(t *testing.T) {
 	t.Parallel()
 	s := Open(t.TempDir())
 	for _, name := range []string{"..", ".", "a/b", "/etc", "../x", "x", ".hidden", "a\x00b", "-v"} {
-		if _, err := s.Create(t.Context(), name, nil, nil); !errors.Is(err, errdefs.ErrInvalid) {
+		if _, err := s.Create(t.Context(), Wanted{Name: name}, nil); !errors.Is(err, errdefs.ErrInvalid) {
 			t.Errorf("Create(%q): %v, want invalid", name, err)
 		}
 		if err := s.Remove(name); !errors.Is(err, errdefs.ErrInvalid) {
@@ -91,7 +91,7 @@ func TestManyCreateTheSame(t *testing.T) {
 	created := make([]Volume, 8)
 	for i := range created {
 		wg.Go(func() {
-			v, err := Open(root).Create(t.Context(), "shared", nil, nil)
+			v, err := Open(root).Create(t.Context(), Wanted{Name: "shared"}, nil)
 			if err != nil {
 				t.Error(err)
 			}
@@ -114,7 +114,7 @@ func TestClean(t *testing.T) {
 	if removed, err := s.Clean(); err != nil || removed != nil {
 		t.Errorf("of a new root: %v, %v", removed, err)
 	}
-	if _, err := s.Create(t.Context(), "kept", nil, nil); err != nil {
+	if _, err := s.Create(t.Context(), Wanted{Name: "kept"}, nil); err != nil {
 		t.Fatal(err)
 	}
 	dead, living := []string{}, []string{"kept"}
@@ -138,6 +138,26 @@ func TestClean(t *testing.T) {
 	for _, name := range living {
 		if _, err := os.Lstat(filepath.Join(s.dir, name)); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+func TestOptions(t *testing.T) {
+	t.Parallel()
+	s := Open(t.TempDir())
+	tmpfs := map[string]string{OptionType: "tmpfs", OptionDevice: "tmpfs", OptionMount: "size=1m"}
+	made, err := s.Create(t.Context(), Wanted{Name: "scratch", Options: tmpfs}, nil)
+	if err != nil || made.Options[OptionMount] != "size=1m" {
+		t.Errorf("%+v, %v", made, err)
+	}
+	for _, bad := range []map[string]string{
+		{OptionType: "tmpfs"},
+		{OptionDevice: "/srv"},
+		{OptionType: "none", OptionDevice: "/srv"},
+		{OptionType: "tmpfs", OptionDevice: "tmpfs", "colour": "red"},
+	} {
+		if _, err := s.Create(t.Context(), Wanted{Name: "bad", Options: bad}, nil); !errors.Is(err, errdefs.ErrInvalid) {
+			t.Errorf("%v: %v", bad, err)
 		}
 	}
 }

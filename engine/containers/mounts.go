@@ -16,6 +16,7 @@ import (
 	"cove/engine/uses"
 	"cove/errdefs"
 	"cove/runner/record"
+	"cove/volume"
 )
 
 // mountsOf resolves what the user and the image's VOLUMEs ask for: host paths are
@@ -111,7 +112,7 @@ func (cs *Containers) mountsFrom(ctx context.Context, on base, names []string) (
 func (cs *Containers) mounted(ctx context.Context, on base, v runspec.Volume) (record.Mounted, error) {
 	m := record.Mounted{
 		Target: v.Target, ReadOnly: v.ReadOnly, Propagation: v.Propagation, NoCopy: v.NoCopy,
-		NonRecursive: v.NonRecursive, WritableBelow: v.WritableBelow, Mount: v.Mount,
+		NonRecursive: v.NonRecursive, WritableBelow: v.WritableBelow, Mount: v.Mount, Subpath: v.Subpath,
 		MapOwners: (v.MapOwners || v.Named() || v.Source == "") && !on.root.IDMap.IsZero(),
 	}
 	if v.MapOwners && !m.MapOwners {
@@ -123,14 +124,15 @@ func (cs *Containers) mounted(ctx context.Context, on base, v runspec.Volume) (r
 		return m, hostPath(v)
 	}
 	var fill func(context.Context, string) error
-	if !v.NoCopy {
+	if !v.NoCopy && len(v.Options) == 0 && v.Subpath == "" {
 		fill = func(ctx context.Context, dir string) error { return rootfs.CopyUp(ctx, on.root, v.Target, dir) }
 	}
 	if err := on.lease.Add(ctx, uses.VolumePrefix+v.Source); err != nil {
 		return m, err
 	}
 	store := cs.parts.Volumes()
-	made, err := store.Create(ctx, v.Source, v.Labels, fill)
+	wanted := volume.Wanted{Name: v.Source, Labels: v.Labels, Options: v.Options}
+	made, err := store.Create(ctx, wanted, fill)
 	if err != nil {
 		return m, err
 	}

@@ -171,7 +171,8 @@ type (
 		ReadOnlyNonRecursive bool   `json:",omitempty"`
 	}
 	VolumeOptions struct {
-		NoCopy bool `json:",omitempty"`
+		NoCopy  bool   `json:",omitempty"`
+		Subpath string `json:",omitempty"`
 	}
 )
 

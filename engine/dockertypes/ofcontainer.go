@@ -227,8 +227,8 @@ func mountAsked(m record.Mounted) MountAsked {
 	if !m.Anonymous {
 		asked.Source = m.Name
 	}
-	if m.NoCopy {
-		asked.VolumeOptions = &VolumeOptions{NoCopy: true}
+	if m.NoCopy || m.Subpath != "" {
+		asked.VolumeOptions = &VolumeOptions{NoCopy: m.NoCopy, Subpath: m.Subpath}
 	}
 	return asked
 }

@@ -21,6 +21,6 @@ type Volume struct {
 func OfVolume(v volume.Volume, path string) *Volume {
 	return &Volume{
 		CreatedAt: v.Created, Driver: "local", Labels: v.Labels, Mountpoint: path, Name: v.Name,
-		Scope: "local",
+		Options: v.Options, Scope: "local",
 	}
 }

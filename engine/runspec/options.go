@@ -112,8 +112,11 @@ type Volume struct {
 	// MapOwners shows a path of the host to a user namespace with the owners that it
 	// has; a volume always is.
 	MapOwners bool
-	// Labels are those of a volume that is made.
-	Labels map[string]string
+	// Subpath is the directory of a volume that is mounted; "" is all of it.
+	Subpath string
+	// Labels are those of a volume that is made, Options those of its driver.
+	Labels  map[string]string
+	Options map[string]string
 	// Mount says that it was asked for in keys and values: then a path of the host
 	// must be there, and is not made.
 	Mount bool

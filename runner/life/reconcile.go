@@ -11,6 +11,7 @@ import (
 	"cove/internal/process"
 	"cove/runner/record"
 	"cove/runner/restart"
+	"cove/runner/sources"
 	"cove/runner/task"
 	"cove/runner/told"
 )
@@ -110,7 +111,7 @@ func (c *Container) Sweep(ctx context.Context) error {
 	if err := task.Sweep(ctx, "container "+c.String(), task.CgroupPath(c.ID(), c.cfg.Spec)); err != nil {
 		return err
 	}
-	return c.o.Network.Release(c.ID())
+	return errors.Join(sources.Release(ctx, c.dir.Root(), c.cfg), c.o.Network.Release(c.ID()))
 }
 
 // ask records how the container ended, and has it started again if its policy says

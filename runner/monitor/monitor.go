@@ -34,6 +34,7 @@ import (
 	"cove/runner/logs"
 	"cove/runner/record"
 	"cove/runner/restart"
+	"cove/runner/sources"
 	"cove/runner/task"
 	"cove/runner/told"
 	"cove/sandbox/seccomp"
@@ -194,6 +195,11 @@ func (m *monitor) start(ctx context.Context) (err error) {
 	}
 	asked.ExtraHosts = append(links.Hosts(linked), asked.ExtraHosts...)
 	m.cfg.Spec.Process.Env = append(links.Env(asked.Name, linked), m.cfg.Spec.Process.Env...)
+	mounted, err := sources.Take(ctx, m.o.Dir.Root(), m.cfg)
+	if err != nil {
+		return err
+	}
+	defer mounted()
 	m.cfg.Spec.Process.Terminal = m.cfg.Terminal
 	m.task, err = task.Create(ctx, task.Request{
 		ID: m.cfg.ID, Spec: m.cfg.Spec, Root: m.cfg.Root,
@@ -380,7 +386,7 @@ func (m *monitor) failed(ctx context.Context, err error) error {
 	m.state.ExitCode, m.state.Error, m.state.FinishedAt = start.Code, start.Msg, time.Now().UTC()
 	m.state.BootID = ids.Boot()
 	m.closeSocket()
-	serr := m.recordEnd(ctx, func(told.Teller) {})
+	serr := errors.Join(sources.Release(ctx, m.o.Dir.Root(), m.cfg), m.recordEnd(ctx, func(told.Teller) {}))
 	m.first.finish(attach.TypeFailed, start)
 	return errors.Join(m.hub.closeLog(), serr)
 }
@@ -409,6 +415,7 @@ func (m *monitor) finish(ctx context.Context, unlock func()) error {
 	m.noMoreExecs()
 	m.hub.closeStdin()
 	errs := []error{m.hub.closeLog(), m.task.Unpublish(), m.task.DeleteGroup(ctx)}
+	errs = append(errs, sources.Release(ctx, m.o.Dir.Root(), m.cfg))
 	was := m.state
 	m.state.Status, m.state.Pid, m.state.Monitor = record.Exited, 0, 0
 	m.state.ExitCode, m.state.OOMKilled, m.state.FinishedAt = exit.Code, exit.OOMKilled, time.Now().UTC()

@@ -74,6 +74,8 @@ type Mounted struct {
 	Propagation string `json:"propagation,omitempty"`
 	// NoCopy left a new volume empty, without what the image has at Target.
 	NoCopy bool `json:"noCopy,omitempty"`
+	// Subpath is the directory of the volume that is mounted; "" is all of it.
+	Subpath string `json:"subpath,omitempty"`
 	// NonRecursive left out what is mounted below a path of the host, and
 	// WritableBelow left that writable.
 	NonRecursive  bool `json:"nonRecursive,omitempty"`

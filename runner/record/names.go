@@ -98,13 +98,17 @@ func (d Dir) Remove() error {
 // VolumesInUse are the names of all volumes that a container of the root has,
 // but for one that is about to go.
 func VolumesInUse(root, but string) (map[string]bool, error) {
+	return volumesOf(root, func(d Dir) bool { return d.ID() != but })
+}
+
+func volumesOf(root string, count func(Dir) bool) (map[string]bool, error) {
 	entries, err := os.ReadDir(Containers(root))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("runner: listing containers: %w", err)
 	}
 	used := map[string]bool{}
 	for _, e := range entries {
-		if !ids.Valid(e.Name()) || e.Name() == but {
+		if !ids.Valid(e.Name()) || !count(Of(root, e.Name())) {
 			continue
 		}
 		cfg, err := Of(root, e.Name()).Config()
@@ -119,6 +123,12 @@ func VolumesInUse(root, but string) (map[string]bool, error) {
 		}
 	}
 	return used, nil
+}
+
+// VolumesOfTheLiving are the names of the volumes of containers that have a monitor,
+// but for one that has ended.
+func VolumesOfTheLiving(root, but string) (map[string]bool, error) {
+	return volumesOf(root, func(d Dir) bool { return d.ID() != but && d.Held(MonitorLock) })
 }
 
 // CleanNames removes names whose container is gone, and what was to become one,

@@ -3,6 +3,7 @@ package parse
 import (
 	"encoding/csv"
 	"path"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -83,11 +84,7 @@ func (m *mountText) set(key, value string, hasValue bool) (err error) {
 	case key == "volume-nocopy":
 		m.v.NoCopy, err = m.flag(key, value, hasValue)
 	case key == "volume-label":
-		if m.v.Labels == nil {
-			m.v.Labels = map[string]string{}
-		}
-		name, text, _ := strings.Cut(value, "=")
-		m.v.Labels[name] = text
+		add(&m.v.Labels, value)
 	case key == "volume-driver":
 		if value != "local" {
 			err = errdefs.Errorf(errdefs.ErrUnsupported,
@@ -104,12 +101,25 @@ func (m *mountText) set(key, value string, hasValue bool) (err error) {
 			return m.bad("tmpfs-mode %q: want an octal mode, as 1777", value)
 		}
 		m.tmpfs = append(m.tmpfs, "mode="+value)
-	case slices.Contains([]string{"volume-opt", "volume-subpath"}, key):
-		err = errdefs.Errorf(errdefs.ErrUnsupported, "mount %s: %s is not supported", m.text, key)
+	case key == "volume-opt":
+		add(&m.v.Options, value)
+	case key == "volume-subpath":
+		if m.v.Subpath = path.Clean(value); value == "" || !filepath.IsLocal(value) {
+			err = m.bad("volume-subpath %q: want a path within the volume, which begins with no slash", value)
+		}
 	default:
 		err = m.bad("unexpected key '%s'", key)
 	}
 	return err
+}
+
+// add puts KEY=VALUE into a map that may not be there yet.
+func add(into *map[string]string, pair string) {
+	if *into == nil {
+		*into = map[string]string{}
+	}
+	key, value, _ := strings.Cut(pair, "=")
+	(*into)[key] = value
 }
 
 func (m *mountText) flag(key, value string, hasValue bool) (bool, error) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -46,10 +45,10 @@ func create(a *app.App) *cobra.Command {
 		if o.Labels, err = verbs.Labels(labels); err != nil {
 			return err
 		}
-		if o.Option, err = pairs("--opt", options); err != nil {
+		if o.Option, err = verbs.Pairs("--opt", options); err != nil {
 			return err
 		}
-		if o.Reserved, err = pairs("--aux-address", reserved); err != nil {
+		if o.Reserved, err = verbs.Pairs("--aux-address", reserved); err != nil {
 			return err
 		}
 		eng, err := a.Engine()
@@ -64,21 +63,6 @@ func create(a *app.App) *cobra.Command {
 		return nil
 	}
 	return cmd
-}
-
-func pairs(flag string, texts []string) (map[string]string, error) {
-	var all map[string]string
-	for _, text := range texts {
-		key, value, ok := strings.Cut(text, "=")
-		if !ok || key == "" {
-			return nil, errdefs.Errorf(errdefs.ErrInvalid, "%s %s: want KEY=VALUE", flag, text)
-		}
-		if all == nil {
-			all = map[string]string{}
-		}
-		all[key] = value
-	}
-	return all, nil
 }
 
 func connect(a *app.App) *cobra.Command {

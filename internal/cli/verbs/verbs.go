@@ -171,3 +171,19 @@ func Labels(values []string) (map[string]string, error) {
 	}
 	return labels, nil
 }
+
+// Pairs reads the values of a flag that are KEY=VALUE.
+func Pairs(flag string, texts []string) (map[string]string, error) {
+	var all map[string]string
+	for _, text := range texts {
+		key, value, ok := strings.Cut(text, "=")
+		if !ok || key == "" {
+			return nil, errdefs.Errorf(errdefs.ErrInvalid, "%s %s: want KEY=VALUE", flag, text)
+		}
+		if all == nil {
+			all = map[string]string{}
+		}
+		all[key] = value
+	}
+	return all, nil
+}

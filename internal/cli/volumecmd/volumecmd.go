@@ -40,16 +40,18 @@ func update() *cobra.Command {
 }
 
 func create(a *app.App) *cobra.Command {
-	var labels []string
+	var labels, options []string
 	var driver, name string
 	cmd := &cobra.Command{
 		Use:     "create [flags] [VOLUME]",
 		Short:   "Create a volume",
-		Example: "  create data\n  create --label team=web data",
+		Example: "  create data\n  create --label team=web data\n  create -o type=tmpfs -o device=tmpfs -o o=size=64m scratch",
 		Args:    app.RangeArgs(0, 1),
 	}
 	cmd.Flags().StringArrayVar(&labels, "label", nil, "label it: KEY=VALUE")
 	cmd.Flags().StringVarP(&driver, "driver", "d", "local", "where it is kept; there is local only")
+	cmd.Flags().StringArrayVarP(&options, "opt", "o", nil,
+		"what is mounted there while a container has it: type=, device= and o=, as of mount(8)")
 	cmd.Flags().StringVar(&name, "name", "", "its name, as an older docker has it")
 	_ = cmd.Flags().MarkHidden("name") // the argument says it
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -67,7 +69,11 @@ func create(a *app.App) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		v, err := eng.CreateVolume(cmd.Context(), name, marks)
+		opts, err := verbs.Pairs("--opt", options)
+		if err != nil {
+			return err
+		}
+		v, err := eng.NewVolume(cmd.Context(), engine.WantedVolume{Name: name, Labels: marks, Options: opts})
 		if err != nil {
 			return err
 		}
