@@ -24,7 +24,9 @@ import (
 	"cove/internal/cli/registrycmd/membercmd"
 	"cove/internal/cli/registrycmd/migratecmd"
 	"cove/internal/cli/registrycmd/projectcmd"
+	"cove/internal/cli/registrycmd/robotcmd"
 	"cove/internal/cli/registrycmd/rolecmd"
+	"cove/internal/cli/registrycmd/tokencmd"
 	"cove/internal/cli/registrycmd/usercmd"
 	"cove/internal/cli/remedy"
 )
@@ -80,6 +82,7 @@ trust it.`,
 	root.AddCommand(work()...)
 	root.AddCommand(newServe(), certcmd.New(), newClientConfig(), newFsck(), newReindex(), newGC(), newImport())
 	root.AddCommand(backupcmd.NewBackup(), backupcmd.NewRestore(), migratecmd.New())
-	root.AddCommand(usercmd.New(), projectcmd.New(), membercmd.New(), groupcmd.New(), rolecmd.New(), auditcmd.New())
+	root.AddCommand(usercmd.New(), projectcmd.New(), membercmd.New(), groupcmd.New(), rolecmd.New(), auditcmd.New(),
+		robotcmd.New(), tokencmd.New())
 	return root
 }
