@@ -122,12 +122,14 @@ deps-web:
 deps-demo:
 	$(call deps,mmdebstrap ca-certificates)
 # The tests start PostgreSQL servers of their own; the package is to make and start none.
+# slapd is to make no directory either: each test starts one of its own.
 # S3 they find at versitygw, which Debian does not have.
 deps-test: deps-demo deps-dist $(S3SERVER)
 	@if [ "$$(id -u)" = 0 ] && [ ! -e /etc/postgresql-common ]; then \
 	  mkdir /etc/postgresql-common && echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf; fi
+	@echo 'slapd slapd/no_configuration boolean true' | debconf-set-selections 2>/dev/null || true
 	$(call deps,gcc libc6-dev git openssh-client busybox-static skopeo podman curl nftables postgresql libseccomp-dev qemu-user-static xz-utils zstd bzip2 chromium fonts-noto-cjk \
-	  systemd libarchive-tools)
+	  systemd libarchive-tools slapd)
 deps-bench: deps-demo
 	$(call deps,podman buildah runc crun docker.io docker-registry containernetworking-plugins iproute2)
 deps-vm:

@@ -120,9 +120,8 @@ type converter struct {
 	stages []*stage
 	byName map[string]*stage
 	images *resolver
-	onArgs []string               // names of the ARGs that were converted, of ONBUILD too
-	from   map[string]plan.ID     // vertices of whole images, for COPY --from=IMAGE
-	builds map[string]*plan.Image // what contexts that are builds make
+	onArgs []string           // names of the ARGs that were converted, of ONBUILD too
+	from   map[string]plan.ID // vertices of whole images, for COPY --from=IMAGE
 }
 
 // stage is one FROM and what follows it.
@@ -133,7 +132,6 @@ type stage struct {
 	base     *stage // the earlier stage that FROM names, if it does
 	image    string // else the image, "scratch" for none
 	files    string // or the context of this name
-	build    string // or what the build of this name makes
 	platform ocispec.Platform
 	done     *state
 }
@@ -142,7 +140,7 @@ type stage struct {
 // name any earlier one.
 func (c *converter) addStages(f file) error {
 	c.byName = map[string]*stage{}
-	c.from, c.builds = map[string]plan.ID{}, map[string]*plan.Image{}
+	c.from = map[string]plan.ID{}
 	for i, p := range f.stages {
 		st, err := c.newStage(i, p, f)
 		if err != nil {
@@ -181,8 +179,8 @@ func (c *converter) newStage(i int, p instructions.Stage, f file) (*stage, error
 	if c.replaced(st) || st.base != nil {
 		return st, nil
 	}
-	if given, ctx, ok := c.opt.named(name, st.platform); ok {
-		st.given(given, ctx)
+	if given, ctx, ok := c.opt.named(name, st.platform); ok && ctx.Image == "" {
+		st.image, st.files = scratch, given
 	}
 	return st, nil
 }

@@ -42,7 +42,6 @@ func Cove(b Builder) Grammar {
 		verbs: slices.Concat(containerVerbs(), imageVerbs(), []verb{
 			{"run", groupContainers, containercmd.Run},
 			{"build", groupImages, b.Build},
-			{"bake", groupImages, b.Bake},
 			{"inspect", groupSystem, systemcmd.Inspect},
 			{"events", groupSystem, systemcmd.Events},
 			{"info", groupSystem, systemcmd.Info},
@@ -64,7 +63,6 @@ func Build(b Builder) Grammar {
 	return Grammar{
 		prog: "build", builder: b, short: "Build images, and look after them", implied: b.Build,
 		verbs: slices.Concat(imageVerbs(), []verb{
-			{"bake", groupImages, b.Bake},
 			{"inspect", groupImages, imagecmd.Inspect},
 			{"prune", groupImages, imagecmd.Prune},
 			{"du", groupImages, cachecmd.DiskUsage},

@@ -13,7 +13,6 @@ import (
 	"cove/registry/metadata"
 	"cove/registry/policies"
 	"cove/registry/projects"
-	"cove/registry/robots"
 )
 
 // Config is what the API needs, all of it.
@@ -23,7 +22,6 @@ type Config struct {
 	Judge    auth.Judge
 	Accounts *accounts.Accounts
 	Projects *projects.Projects
-	Robots   *robots.Robots
 	Audit    *audit.Log
 	Policies *policies.Policies
 	// Identify finds out who asks; see auth.Authorizer.

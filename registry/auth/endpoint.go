@@ -53,22 +53,23 @@ func (a *Authorizer) token(w http.ResponseWriter, r *http.Request) (auth.Token, 
 		return auth.Token{}, errdefs.Errorf(errdefs.ErrInvalid, "service %q is not this registry (%q)", req.service,
 			a.tokens.service)
 	}
-	var c Caller
+	var u metadata.User
 	if req.signedIn {
-		if c, err = a.login.Credentials(r.Context(), req.name, req.password, AddressOf(r)); err != nil {
+		if u, err = a.login.Check(r.Context(), req.name, req.password, AddressOf(r)); err != nil {
 			return auth.Token{}, err
 		}
 	}
-	scopes, err := a.permitted(r, c, req.scopes)
+	scopes, err := a.permitted(r, u, req.scopes)
 	if err != nil {
 		return auth.Token{}, err
 	}
-	return a.tokens.issue(r.Context(), c, scopes)
+	return a.tokens.issue(r.Context(), u, scopes)
 }
 
 // permitted cuts the scopes down to what the policy allows. What is cut is not
 // an error: the client finds out when it uses the token.
-func (a *Authorizer) permitted(r *http.Request, c Caller, asked []auth.Scope) ([]auth.Scope, error) {
+func (a *Authorizer) permitted(r *http.Request, u metadata.User, asked []auth.Scope) ([]auth.Scope, error) {
+	c := of(u)
 	var granted []auth.Scope
 	for _, s := range asked {
 		switch {

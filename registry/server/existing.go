@@ -16,7 +16,6 @@ import (
 	"cove/registry/policies"
 	"cove/registry/projects"
 	"cove/registry/reserve"
-	"cove/registry/robots"
 	"cove/registry/schema"
 	"cove/registry/server/config"
 )
@@ -28,7 +27,6 @@ const AdminPasswordEnv = "COVE_ADMIN_PASSWORD"
 type Services struct {
 	Accounts *accounts.Accounts
 	Projects *projects.Projects
-	Robots   *robots.Robots
 	Audit    *audit.Log
 	Browse   *browse.Browser // lists alone: it has no bytes
 	Policies *policies.Policies
@@ -40,7 +38,6 @@ func newServices(cfg config.Config, root *os.Root, db *metadata.DB, hasher *pass
 	return Services{
 		Accounts: accounts.New(root, db, hasher, judge),
 		Projects: projects.New(db, judge),
-		Robots:   robots.New(db, hasher, judge),
 		Audit:    audit.New(db, judge),
 		Browse:   browse.New(db, nil, judge),
 		Policies: policies.New(db, judge),

@@ -9,6 +9,7 @@ import (
 	"cove/errdefs"
 	"cove/registry/api"
 	"cove/registry/auth"
+	"cove/registry/identity/oidc"
 	"cove/registry/pki"
 	"cove/registry/web"
 	"cove/registry/web/page"
@@ -26,11 +27,16 @@ func (s *Server) pages(served distribution.Registry, login *auth.Login) (*web.Pa
 			Log: s.log, ExternalURL: s.cfg.ExternalURL, Now: time.Now,
 		},
 		Login: login, Accounts: s.state.services.Accounts, Projects: s.state.services.Projects,
-		Audit: s.state.services.Audit, Robots: s.state.services.Robots,
-		Policies: s.state.services.Policies,
+		Audit: s.state.services.Audit, Policies: s.state.services.Policies,
 	}
 	if !s.cfg.TLS.Off && s.cfg.TLS.Certificate == "" {
 		cfg.CA = s.authority
+	}
+	if s.cfg.OIDC != nil {
+		var err error
+		if cfg.Provider, err = oidc.New(*s.cfg.OIDC); err != nil {
+			return nil, err
+		}
 	}
 	return web.New(cfg)
 }
@@ -40,7 +46,6 @@ func (s *Server) api(served distribution.Registry, authorizer *auth.Authorizer) 
 	cfg := api.Config{
 		DB: s.state.db, Registry: served, Judge: s.cfg.Judge(), Identify: authorizer.Identify,
 		Accounts: s.state.services.Accounts, Projects: s.state.services.Projects, Audit: s.state.services.Audit,
-		Robots:   s.state.services.Robots,
 		Policies: s.state.services.Policies, Log: s.log, Origins: http.NewCrossOriginProtection(),
 	}
 	if u, err := url.Parse(s.cfg.ExternalURL); err == nil && u.Host != "" {

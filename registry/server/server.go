@@ -15,8 +15,10 @@ import (
 	"cove/distribution"
 	"cove/distribution/filter"
 	protocol "cove/distribution/server"
+	"cove/registry/accounts"
 	"cove/registry/auth"
 	"cove/registry/edge"
+	"cove/registry/identity/ldap"
 	"cove/registry/jobs"
 	"cove/registry/observe"
 	"cove/registry/pki"
@@ -96,6 +98,13 @@ func New(ctx context.Context, cfg config.Config) (_ *Server, err error) {
 func (s *Server) assemble(ctx context.Context) error {
 	tokens := auth.NewTokens(serviceName, s.state.keys, time.Now)
 	login := auth.NewLogin(s.state.db, s.state.hasher, time.Now)
+	if s.cfg.LDAP != nil {
+		people, err := ldap.New(*s.cfg.LDAP)
+		if err != nil {
+			return err
+		}
+		login.Ask(accounts.Directory{People: people, Accounts: s.state.services.Accounts})
+	}
 	authorizer := auth.New(auth.Config{
 		DB: s.state.db, Tokens: tokens,
 		Login:       login,

@@ -7,6 +7,7 @@ import (
 	"cove/distribution/errcode"
 	"cove/errdefs"
 	"cove/registry/auth"
+	"cove/registry/metadata"
 	"cove/registry/web/page"
 	"cove/registry/web/view"
 )
@@ -14,6 +15,16 @@ import (
 type signInData struct {
 	Next, Name string
 	Fresh      bool // nobody has changed the first password yet
+	// Provider is what the button for signing in elsewhere says; "" is none.
+	Provider string
+}
+
+func (p *Pages) signInData(next, name string) signInData {
+	data := signInData{Next: next, Name: name}
+	if p.cfg.Provider != nil {
+		data.Provider = p.cfg.Provider.Title()
+	}
+	return data
 }
 
 func (p *Pages) signIn(a *page.Ask) error {
@@ -22,7 +33,8 @@ func (p *Pages) signIn(a *page.Ask) error {
 		a.Redirect(next)
 		return nil
 	}
-	data := signInData{Next: next, Fresh: p.cfg.Accounts.FirstPasswordKept()}
+	data := p.signInData(next, "")
+	data.Fresh = p.cfg.Accounts.FirstPasswordKept()
 	return p.Page(a, "sign-in", "sign-in", a.Language.Text("signin.title"), data)
 }
 
@@ -30,8 +42,13 @@ func (p *Pages) signInDo(a *page.Ask) error {
 	name, next := a.PostForm.Get("name"), page.Local(a.PostForm.Get("next"))
 	u, err := p.cfg.Login.Check(a.Context(), name, a.PostForm.Get("password"), auth.AddressOf(a.Request))
 	if err != nil {
-		return p.signInFailed(a, signInData{Next: next, Name: name}, err)
+		return p.signInFailed(a, p.signInData(next, name), err)
 	}
+	return p.enter(a, u, next)
+}
+
+// enter begins the session of a user who has shown who he is.
+func (p *Pages) enter(a *page.Ask, u metadata.User, next string) error {
 	if old := p.Guard.Token(a.Request); old != "" { // another account's, perhaps
 		if err := p.Sessions.End(a.Context(), a.Caller, old); err != nil {
 			return err

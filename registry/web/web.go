@@ -8,8 +8,6 @@ import (
 	"cove/registry/auth"
 	"cove/registry/policies"
 	"cove/registry/projects"
-	"cove/registry/robots"
-	"cove/registry/web/access"
 	"cove/registry/web/images"
 	"cove/registry/web/page"
 	"cove/registry/web/people"
@@ -22,12 +20,13 @@ type Config struct {
 	Login    *auth.Login
 	Accounts *accounts.Accounts
 	Projects *projects.Projects
-	Robots   *robots.Robots
 	Audit    *audit.Log
 	Policies *policies.Policies
 	// CA is the certificate, in PEM, that clients must be told to trust; nil when
 	// there is none of ours.
 	CA func() ([]byte, error)
+	// Provider signs people in elsewhere; nil when there is none.
+	Provider Provider
 }
 
 // Pages are the handlers. They are safe for concurrent use.
@@ -70,6 +69,8 @@ func (p *Pages) table() []page.Row {
 		post("/preferences", auth.Open, "preferences", p.Prefer),
 		get("/sign-in", auth.Open, "session", p.signIn),
 		post("/sign-in", auth.Open, "session", p.signInDo),
+		get(providerPath, auth.Open, "session", p.providerBegin),
+		get(callbackPath, auth.Open, "session", p.providerFinish),
 		post("/sign-out", auth.SignIn, "session", p.signOutDo),
 
 		get("/projects", auth.Open, "visible projects", p.projects),
@@ -84,9 +85,6 @@ func (p *Pages) table() []page.Row {
 	}
 	rows = append(rows, images.New(p.Desk).Rows()...)
 	rows = append(rows, work.New(p.Desk, p.cfg.Policies).Rows()...)
-	rows = append(rows, access.New(access.Config{
-		Desk: p.Desk, Accounts: p.cfg.Accounts, Robots: p.cfg.Robots,
-	}).Rows()...)
 	return append(rows, people.New(people.Config{
 		Desk: p.Desk, Login: p.cfg.Login, Accounts: p.cfg.Accounts, Projects: p.cfg.Projects,
 	}).Rows()...)

@@ -24,9 +24,7 @@ import (
 	"cove/internal/cli/registrycmd/membercmd"
 	"cove/internal/cli/registrycmd/migratecmd"
 	"cove/internal/cli/registrycmd/projectcmd"
-	"cove/internal/cli/registrycmd/robotcmd"
 	"cove/internal/cli/registrycmd/rolecmd"
-	"cove/internal/cli/registrycmd/tokencmd"
 	"cove/internal/cli/registrycmd/usercmd"
 	"cove/internal/cli/remedy"
 )
@@ -82,7 +80,6 @@ trust it.`,
 	root.AddCommand(work()...)
 	root.AddCommand(newServe(), certcmd.New(), newClientConfig(), newFsck(), newReindex(), newGC(), newImport())
 	root.AddCommand(backupcmd.NewBackup(), backupcmd.NewRestore(), migratecmd.New())
-	root.AddCommand(usercmd.New(), projectcmd.New(), membercmd.New(), groupcmd.New(), rolecmd.New(), auditcmd.New(),
-		robotcmd.New(), tokencmd.New())
+	root.AddCommand(usercmd.New(), projectcmd.New(), membercmd.New(), groupcmd.New(), rolecmd.New(), auditcmd.New())
 	return root
 }

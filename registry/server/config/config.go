@@ -13,6 +13,8 @@ import (
 	"cove/registry/auth"
 	"cove/registry/db"
 	"cove/registry/edge"
+	"cove/registry/identity/ldap"
+	"cove/registry/identity/oidc"
 	"cove/registry/metadata"
 	"cove/registry/pairing"
 	"cove/registry/pki"
@@ -56,6 +58,9 @@ type Config struct {
 	Audit    Audit    `yaml:"audit"`
 	Log      Log      `yaml:"log"`
 	Limits   Limits   `yaml:"limits"`
+	// OIDC and LDAP vouch for people beside this registry's own accounts.
+	OIDC *oidc.Config `yaml:"oidc"`
+	LDAP *ldap.Config `yaml:"ldap"`
 	// Drain is how long a stop waits for running requests; 0 is 30s.
 	Drain strictyaml.Duration `yaml:"drain"`
 	// AddressFile is written with the HOST:PORT that is served.
@@ -231,13 +236,8 @@ func (c *Config) Complete() error {
 	case c.ExternalURL != "" && !isBaseURL(c.ExternalURL):
 		return invalid("external_url: %q is not https://HOST[:PORT]", c.ExternalURL)
 	}
-	if err := c.TLS.check(); err != nil {
+	if err := c.checkParts(); err != nil {
 		return err
-	}
-	if c.Storage.S3 != nil {
-		if err := c.Storage.S3.Check(); err != nil {
-			return err
-		}
 	}
 	_, err = c.Log.Handler(io.Discard)
 	return err
@@ -283,4 +283,25 @@ func (c *Config) DatabaseLost() error {
 		return nil
 	}
 	return pairing.DatabaseLost(c.Root)
+}
+
+// checkParts asks those parts that know themselves what cannot be.
+func (c *Config) checkParts() error {
+	if err := c.TLS.check(); err != nil {
+		return err
+	}
+	if c.OIDC != nil {
+		if err := c.OIDC.Check(); err != nil {
+			return err
+		}
+	}
+	if c.LDAP != nil {
+		if err := c.LDAP.Check(); err != nil {
+			return err
+		}
+	}
+	if c.Storage.S3 != nil {
+		return c.Storage.S3.Check()
+	}
+	return nil
 }

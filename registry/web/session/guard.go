@@ -18,6 +18,7 @@ import (
 // take from this very host alone (RFC 6265bis 4.1.3.2).
 const (
 	signedIn = "cove_session"
+	provided = "cove_oidc"  // a sign-in that is on its way through a provider
 	visiting = "cove_visit" // before the sign-in: what the form's token is derived from
 	hostOnly = "__Host-"
 )
@@ -190,4 +191,24 @@ func seal(secret, text string) []byte {
 	mac := hmac.New(sha256.New, []byte(secret))
 	_, _ = mac.Write([]byte("seal\x00" + text)) // a hash never fails
 	return mac.Sum(nil)
+}
+
+// attemptLife is how long somebody may take at the provider.
+const attemptLife = 15 * time.Minute
+
+// Depart has the browser carry a text to the provider and back.
+func (g *Guard) Depart(w http.ResponseWriter, r *http.Request, text string) {
+	c := g.cookie(r, provided)
+	c.Value, c.MaxAge = base64.RawURLEncoding.EncodeToString([]byte(text)), int(attemptLife.Seconds())
+	http.SetCookie(w, c)
+}
+
+// Return is what Depart gave the browser; it is good for one answer.
+func (g *Guard) Return(w http.ResponseWriter, r *http.Request) string {
+	text, err := base64.RawURLEncoding.DecodeString(g.read(r, provided))
+	if err != nil {
+		text = nil
+	}
+	g.drop(w, r, provided)
+	return string(text)
 }

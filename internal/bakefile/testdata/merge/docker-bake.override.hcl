@@ -1,5 +1,0 @@
-TAG = "overridden"
-target "w" {
-  args = { B = "override" }
-  platforms = ["linux/arm64"]
-}

@@ -1,0 +1,64 @@
+package buildcmd
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"strconv"
+	"time"
+
+	"cove/errdefs"
+)
+
+// epochVariable is where reproducible-builds.org puts a build's time.
+const epochVariable = "SOURCE_DATE_EPOCH"
+
+// sourceDate is the time that the flag gives, or else the environment. Nil says
+// that copied files keep their own times, unless a build argument, which the
+// builder reads, says otherwise.
+func sourceDate(ctx context.Context, flag, dir string, buildArgs map[string]string) (*time.Time, error) {
+	switch flag {
+	case "":
+	case "git":
+		return lastCommit(ctx, dir)
+	default:
+		return parseDate("--source-date-epoch "+flag, flag)
+	}
+	value := os.Getenv(epochVariable)
+	if _, given := buildArgs[epochVariable]; given || value == "" {
+		return nil, nil
+	}
+	return parseDate(epochVariable+"="+value, value)
+}
+
+func parseDate(what, value string) (*time.Time, error) {
+	if t, err := time.Parse(time.RFC3339, value); err == nil {
+		t = t.UTC().Truncate(time.Second)
+		return &t, nil
+	}
+	sec, err := strconv.ParseInt(value, 10, 64)
+	if err != nil {
+		return nil, errdefs.Errorf(errdefs.ErrInvalid,
+			"%s: want seconds since 1970 or a time like 2006-01-02T15:04:05Z", what)
+	}
+	t := time.Unix(sec, 0).UTC()
+	return &t, nil
+}
+
+// lastCommit asks git, which alone knows where a worktree keeps its commits.
+func lastCommit(ctx context.Context, dir string) (*time.Time, error) {
+	cmd := exec.CommandContext(ctx, "git", "-C", dir, "log", "-1", "--format=%ct")
+	var why bytes.Buffer
+	cmd.Stderr = &why
+	out, err := cmd.Output()
+	if err != nil {
+		reason := bytes.TrimSpace(why.Bytes())
+		if len(reason) == 0 {
+			reason = []byte(err.Error())
+		}
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "--source-date-epoch git: the last commit of %s: %s", dir,
+			reason)
+	}
+	return parseDate("--source-date-epoch git", string(bytes.TrimSpace(out)))
+}
