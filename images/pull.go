@@ -224,7 +224,7 @@ func (s *Store) RemoteTags(ctx context.Context, ref reference.Reference) ([]stri
 	}
 	tags, err := repo.Tags(ctx)
 	if err != nil {
-		return nil, s.explain(ctx, "listing the tags of", ref, err)
+		return nil, s.explain(ctx, "listing the tags of", ref.WithTag(""), err)
 	}
 	return tags, nil
 }

@@ -29,7 +29,7 @@ func (s *Store) Push(ctx context.Context, name string, opts PushOptions) (ocispe
 	}
 	if ref.Digest != "" {
 		return ocispec.Descriptor{}, errdefs.Errorf(errdefs.ErrInvalid,
-			"pushing %s: a name with a digest cannot be pushed; give it a tag", name)
+			"pushing %s: a name with a digest cannot be pushed; give it a tag", ref.Familiar())
 	}
 	all, err := s.names.All(ctx)
 	if err != nil {
