@@ -201,7 +201,7 @@ func TestBuilds(t *testing.T) {
 		{"build --rm=false $W", 1, "cove: --rm=false: the container of a RUN is never kept\n"},
 		{"build --progress tty $W", 1, "cove: --progress tty: standard error is not a terminal\n"},
 		{"build --progress odd $W", 1, "cove: --progress odd: want auto, tty, plain, rawjson or quiet\n"},
-		{"build --output type=odd $W", 1, "cove: --output type=odd: type \"odd\": want image, registry, oci, docker, tar or local\n"},
+		{"build --output type=odd $W", 1, "cove: --output type=odd: type \"odd\": want image, registry, oci, docker, tar, local or cacheonly\n"},
 		{"build --output type=tar,push=true $W", 1, "cove: --output type=tar,push=true: type=tar takes no push\n"},
 		{"build --platform moon $W", 1, "cove: platform \"moon\": there is no architecture \"moon\"; there are amd64, arm64, arm, 386, ppc64le, s390x, riscv64, loong64, mips64le, mips64, mipsle, mips, ppc64, wasm\n"},
 		{"build --secret id= $W", 1, "cove: --secret id=: id has no value\n"},

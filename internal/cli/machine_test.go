@@ -97,7 +97,7 @@ var changing = []struct {
 	{regexp.MustCompile(`sha256:[0-9a-f]{64}`), "sha256:ID"},
 	{regexp.MustCompile(`\b[0-9a-f]{64}\b`), "LONG-ID"},
 	{regexp.MustCompile(`\b[0-9a-f]{12}\b`), "SHORT-ID----"}, // as wide, so that columns stay
-	{regexp.MustCompile(`(Less than a second|About a second|\d+ seconds) ago *`), "AGO "},
+	{regexp.MustCompile(`(Less than a second|About a second|About a minute|\d+ (second|minute)s?) ago *`), "AGO "},
 	{regexp.MustCompile(`CREATED +`), "CREATED "},
 	{regexp.MustCompile(`DONE \d+\.\ds`), "DONE 0.0s"},
 	{regexp.MustCompile(`reclaimed space: [1-9][0-9.]*[kM]?B`), "reclaimed space: SOME"},
