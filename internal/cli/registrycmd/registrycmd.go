@@ -20,6 +20,7 @@ import (
 	"cove/internal/cli/registrycmd/backupcmd"
 	"cove/internal/cli/registrycmd/certcmd"
 	"cove/internal/cli/registrycmd/command"
+	"cove/internal/cli/registrycmd/configcmd"
 	"cove/internal/cli/registrycmd/groupcmd"
 	"cove/internal/cli/registrycmd/membercmd"
 	"cove/internal/cli/registrycmd/migratecmd"
@@ -78,7 +79,8 @@ trust it.`,
 		return command.Misused(cmd, err)
 	})
 	root.AddCommand(work()...)
-	root.AddCommand(newServe(), certcmd.New(), newClientConfig(), newFsck(), newReindex(), newGC(), newImport())
+	root.AddCommand(newServe(), configcmd.New(), certcmd.New(), newClientConfig())
+	root.AddCommand(newFsck(), newReindex(), newGC(), newImport())
 	root.AddCommand(backupcmd.NewBackup(), backupcmd.NewRestore(), migratecmd.New())
 	root.AddCommand(usercmd.New(), projectcmd.New(), membercmd.New(), groupcmd.New(), rolecmd.New(), auditcmd.New())
 	return root

@@ -81,10 +81,8 @@ settings change with a restart.`,
 
 // configuration is the file's with the flags that were given over it.
 func (f *serveFlags) configuration(cmd *cobra.Command) (cfg config.Config, err error) {
-	if f.config != "" {
-		if cfg, err = config.Read(f.config); err != nil {
-			return cfg, err
-		}
+	if cfg, err = config.Load(f.config); err != nil {
+		return cfg, err
 	}
 	cfg.BeginAnew = f.beginAnew
 	given := cmd.Flags().Changed

@@ -23,10 +23,8 @@ func (t *Target) Flags(cmd *cobra.Command) {
 
 // Configuration is the file's with the flags over it.
 func (t *Target) Configuration() (cfg config.Config, err error) {
-	if t.config != "" {
-		if cfg, err = config.Read(t.config); err != nil {
-			return cfg, err
-		}
+	if cfg, err = config.Load(t.config); err != nil {
+		return cfg, err
 	}
 	if t.root != "" {
 		cfg.Root = t.root
