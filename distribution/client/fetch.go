@@ -44,6 +44,23 @@ func (r *Repository) OpenBlob(
 	return b, nil
 }
 
+// StatBlob asks how long a blob is, of a mirror where one has it; the registry's word
+// is taken for it.
+func (r *Repository) StatBlob(ctx context.Context, dgst digest.Digest) (ocispec.Descriptor, error) {
+	desc := ocispec.Descriptor{MediaType: "application/octet-stream", Digest: dgst}
+	err := r.read(ctx, func(p *wire.Peer) error {
+		a, err := p.Call(ctx, wire.Request{
+			Method: http.MethodHead, Path: "/" + r.name + "/blobs/" + dgst.String(), Scopes: r.pullScopes(),
+		}, http.StatusOK)
+		if err == nil && a.Length < 0 {
+			err = errdefs.Errorf(errdefs.ErrInvalid, "registry %s: does not say how long the blob is", p.Host)
+		}
+		desc.Size = a.Length
+		return err
+	})
+	return desc, r.about(content.BlobName(dgst), err)
+}
+
 // blobReader is one body after another.
 type blobReader struct {
 	ctx     context.Context //nolint:containedctx // it is the context of the reading, which ends with Close

@@ -13,6 +13,7 @@ import (
 	"cove/registry/metadata"
 	"cove/registry/policies"
 	"cove/registry/projects"
+	"cove/registry/proxy"
 )
 
 // Config is what the API needs, all of it.
@@ -24,6 +25,7 @@ type Config struct {
 	Projects *projects.Projects
 	Audit    *audit.Log
 	Policies *policies.Policies
+	Proxies  *proxy.Service
 	// Identify finds out who asks; see auth.Authorizer.
 	Identify func(*http.Request) (auth.Caller, error)
 	Log      *slog.Logger

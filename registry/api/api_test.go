@@ -176,6 +176,7 @@ func TestEveryOperation(t *testing.T) {
 		c.content()
 		c.audited()
 		c.jobs()
+		c.proxies()
 		for path, item := range c.doc.Paths.Map() {
 			for _, op := range item.Operations() {
 				if !c.called[op.OperationID] {

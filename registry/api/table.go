@@ -5,6 +5,7 @@ import (
 
 	"cove/registry/api/access"
 	"cove/registry/api/rest"
+	"cove/registry/api/upstreams"
 	"cove/registry/api/work"
 	"cove/registry/auth"
 )
@@ -29,7 +30,7 @@ func (a *API) table() []rest.Operation {
 	}}
 	for _, some := range [][]rest.Operation{
 		a.people(), a.places(), a.content(), a.records(), a.access().Operations(),
-		work.New(a.cfg.Policies).Operations(),
+		work.New(a.cfg.Policies).Operations(), upstreams.Services{Proxies: a.cfg.Proxies}.Operations(),
 	} {
 		all = append(all, some...)
 	}

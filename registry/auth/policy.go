@@ -41,6 +41,8 @@ const (
 	ReadAudit     = rights.ReadAudit
 	ExplainAccess = rights.ExplainAccess
 	ManageJobs    = rights.ManageJobs
+
+	ManageRegistries = rights.ManageRegistries
 )
 
 // What routes take besides the rights of the policy.
@@ -99,6 +101,7 @@ var verbs = []struct {
 	{ReadAudit, "read the audit log"},
 	{ExplainAccess, "ask what others may do"},
 	{ManageJobs, "manage jobs"},
+	{ManageRegistries, "manage proxies and replication"},
 }
 
 // Caller is who a request comes from. The zero Caller is nobody in particular.

@@ -69,11 +69,21 @@ func extend(ctx context.Context, m *metadata.DB) error {
 	})
 }
 
-// Until is when the newest hold ends, for who is about to mark bytes as going in
-// the same transaction. A hold that begins waits for that to commit, so that a
-// snapshot which is taken afterwards shows the mark.
-func Until(ctx context.Context, tx *metadata.Tx) (time.Time, error) {
-	var until int64
-	err := tx.Querier().Row(ctx, "SELECT held_until FROM holds WHERE one = 1"+tx.ForShare()).Scan(&until)
-	return time.UnixMicro(until), db.Unavailable(err)
+// Postpone puts off reviews of bytes until the newest hold ends, for who is about to
+// mark them as going in the same transaction; it says whether there is one. A hold
+// that begins waits for that transaction, so that a snapshot which is taken
+// afterwards shows the marks.
+func Postpone(ctx context.Context, tx *metadata.Tx, due []metadata.Due) (held bool, err error) {
+	var micros int64
+	err = tx.Querier().Row(ctx, "SELECT held_until FROM holds WHERE one = 1"+tx.ForShare()).Scan(&micros)
+	until := time.UnixMicro(micros)
+	if err != nil || !until.After(tx.Now()) {
+		return false, db.Unavailable(err)
+	}
+	for _, d := range due {
+		if err := tx.Review(ctx, d.RepositoryID, d.Digest, until); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
 }

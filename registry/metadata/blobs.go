@@ -10,6 +10,7 @@ import (
 
 	"cove/errdefs"
 	"cove/registry/db"
+	"cove/registry/metadata/sparse"
 )
 
 // Blob is a blob as a member of a repository.
@@ -95,6 +96,9 @@ func (tx *Tx) AddBlob(ctx context.Context, repoID int64, dgst digest.Digest, unt
 		WHERE repository_blobs.leased_until < excluded.leased_until`,
 		repoID, dgst.String(), db.Micros(until)); err != nil {
 		return db.Unavailable(err)
+	}
+	if err := sparse.Arrived(ctx, tx.q, repoID, dgst, false); err != nil {
+		return err
 	}
 	return tx.Review(ctx, repoID, dgst, until)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 
 	"cove/errdefs"
 	"cove/registry/db"
+	"cove/registry/metadata/sparse"
 )
 
 // Manifest is what the database knows of a manifest in a repository.
@@ -22,6 +24,8 @@ type Manifest struct {
 	// Blobs and Children are the blobs and the manifests that it needs, as it
 	// describes them, each once.
 	Blobs, Children []ocispec.Descriptor
+	// Absent are those of them that the repository does not have, and need not have.
+	Absent []digest.Digest
 }
 
 // Needs are the digests of all that m needs.
@@ -94,6 +98,15 @@ func (tx *Tx) AddManifest(ctx context.Context, repoID int64, m Manifest, actor s
 		isManifest bool
 	}{{m.Blobs, false}, {m.Children, true}} {
 		for _, d := range refs.descs {
+			if slices.Contains(m.Absent, d.Digest) {
+				want := sparse.Want{
+					RepositoryID: repoID, Manifest: desc.Digest, Digest: d.Digest, IsManifest: refs.isManifest,
+				}
+				if err := sparse.Add(ctx, tx.q, want); err != nil {
+					return err
+				}
+				continue
+			}
 			if _, err := tx.q.Exec(ctx, `INSERT INTO manifest_refs (repository_id, manifest, digest, is_manifest)
 				VALUES ($1, $2, $3, $4) ON CONFLICT (repository_id, manifest, digest) DO NOTHING`,
 				repoID, desc.Digest.String(), d.Digest.String(), db.Number(refs.isManifest)); err != nil {
@@ -101,7 +114,7 @@ func (tx *Tx) AddManifest(ctx context.Context, repoID int64, m Manifest, actor s
 			}
 		}
 	}
-	return nil
+	return sparse.Arrived(ctx, tx.q, repoID, desc.Digest, true)
 }
 
 // auditPush also gives the push its number in the sequence of changes.
@@ -141,6 +154,9 @@ func (tx *Tx) RemoveManifest(
 		}
 	}
 	if err := tx.releaseRefs(ctx, repoID, dgst, grace); err != nil {
+		return err
+	}
+	if err := sparse.Drop(ctx, tx.q, repoID, dgst); err != nil {
 		return err
 	}
 	changed, err := tx.q.Exec(ctx, "DELETE FROM manifests WHERE repository_id = $1 AND digest = $2", repoID,

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 
+	"cove/registry/backup"
+
 	"cove/errdefs"
 	"cove/registry/accounts"
 	"cove/registry/audit"
@@ -15,8 +17,10 @@ import (
 	"cove/registry/metadata"
 	"cove/registry/policies"
 	"cove/registry/projects"
+	"cove/registry/proxy"
 	"cove/registry/reserve"
 	"cove/registry/schema"
+	"cove/registry/seal"
 	"cove/registry/server/config"
 )
 
@@ -28,6 +32,7 @@ type Services struct {
 	Accounts *accounts.Accounts
 	Projects *projects.Projects
 	Audit    *audit.Log
+	Proxies  *proxy.Service
 	Browse   *browse.Browser // lists alone: it has no bytes
 	Policies *policies.Policies
 	Garbage  *garbage.Reader // for who administers the machine: it asks nobody
@@ -39,6 +44,7 @@ func newServices(cfg config.Config, root *os.Root, db *metadata.DB, hasher *pass
 		Accounts: accounts.New(root, db, hasher, judge),
 		Projects: projects.New(db, judge),
 		Audit:    audit.New(db, judge),
+		Proxies:  proxy.NewService(db, judge, seal.In(root)),
 		Browse:   browse.New(db, nil, judge),
 		Policies: policies.New(db, judge),
 		Garbage:  garbage.New(db),
@@ -69,7 +75,7 @@ func openExisting(ctx context.Context, cfg *config.Config) (*os.Root, *metadata.
 	if err != nil {
 		return nil, nil, fmt.Errorf("registry root: %w", err)
 	}
-	if err := refuseHalf(root); err != nil {
+	if err := backup.Check(root); err != nil {
 		return nil, nil, errors.Join(err, root.Close())
 	}
 	// On a full disk too: it is emptied by who may still sign in.

@@ -46,7 +46,8 @@ func (s *Server) api(served distribution.Registry, authorizer *auth.Authorizer) 
 	cfg := api.Config{
 		DB: s.state.db, Registry: served, Judge: s.cfg.Judge(), Identify: authorizer.Identify,
 		Accounts: s.state.services.Accounts, Projects: s.state.services.Projects, Audit: s.state.services.Audit,
-		Policies: s.state.services.Policies, Log: s.log, Origins: http.NewCrossOriginProtection(),
+		Policies: s.state.services.Policies, Log: s.log,
+		Proxies: s.state.services.Proxies, Origins: http.NewCrossOriginProtection(),
 	}
 	if u, err := url.Parse(s.cfg.ExternalURL); err == nil && u.Host != "" {
 		if err := cfg.Origins.AddTrustedOrigin(u.Scheme + "://" + u.Host); err != nil {

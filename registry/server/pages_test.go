@@ -69,7 +69,7 @@ func hadOnPages(project string, right auth.Right, who string) bool {
 		return true
 	case SignIn:
 		return who != ""
-	case auth.ManageUsers, auth.ReadAudit, auth.ManageRoles, auth.ExplainAccess, auth.ManageJobs:
+	case auth.ManageUsers, auth.ReadAudit, auth.ManageRoles, auth.ExplainAccess, auth.ManageJobs, auth.ManageRegistries:
 		return who == "admin"
 	}
 	return slices.Contains(had()[project][right], who)

@@ -13,6 +13,7 @@ import (
 	"github.com/coreos/go-systemd/v22/daemon"
 
 	"cove/distribution"
+	"cove/distribution/client"
 	"cove/distribution/filter"
 	protocol "cove/distribution/server"
 	"cove/registry/accounts"
@@ -22,6 +23,8 @@ import (
 	"cove/registry/jobs"
 	"cove/registry/observe"
 	"cove/registry/pki"
+	"cove/registry/proxy"
+	"cove/registry/seal"
 	"cove/registry/server/config"
 	"cove/registry/store"
 )
@@ -36,6 +39,7 @@ type Server struct {
 	state *state
 
 	registry *store.Registry
+	upstream *proxy.Proxies
 	handler  http.Handler
 	tls      *pki.Serving // nil without TLS
 	proxies  edge.Proxies
@@ -123,6 +127,11 @@ func (s *Server) assemble(ctx context.Context) error {
 	if s.cfg.ReadOnly != "" {
 		served = filter.ReadOnly(served, "this registry is read-only: "+s.cfg.ReadOnly)
 	}
+	s.upstream = proxy.New(proxy.Config{
+		DB: s.state.db, Box: seal.In(s.state.root), Log: s.log, Spool: s.cfg.Root,
+		Client: client.Config{UserAgent: "cove-registry"},
+	})
+	served = s.upstream.Registry(served)
 	endpoints, err := protocol.New(protocol.Config{
 		Registry: served, Authorizer: authorizer, OnError: s.logError, OnDamaged: s.registry.Damaged,
 		Locate: locate(s.cfg.Storage, s.registry),
@@ -141,7 +150,7 @@ func (s *Server) assemble(ctx context.Context) error {
 	shown := edges{pages, programs}
 	m := observe.New()
 	access := s.cfg.Log.Access == nil || *s.cfg.Log.Access
-	answers := edge.Deadlines(s.dispatch(endpoints, s.routes(authorizer, m, shown), shown), s.stall())
+	answers := edge.Deadlines(s.dispatch(proxy.Handler(endpoints), s.routes(authorizer, m, shown), shown), s.stall())
 	s.handler = s.proxies.Handler(m.Requests(answers, s.log, access))
 	return nil
 }
@@ -232,6 +241,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	stopBackground()
 	workers.Wait()
+	s.upstream.Close()
 	if err == nil && s.leave != nil {
 		err = s.leave(context.WithoutCancel(ctx))
 	}

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"cove/registry/backup"
+
 	"cove/errdefs"
 	"cove/internal/atomicfile"
 	"cove/internal/filelock"
@@ -69,7 +71,7 @@ func tryOpenState(ctx context.Context, cfg config.Config, r *reserve.File, now f
 	if s.root, err = os.OpenRoot(cfg.Root); err != nil {
 		return nil, fmt.Errorf("registry root: %w", err)
 	}
-	if err := refuseHalf(s.root); err != nil {
+	if err := backup.Check(s.root); err != nil {
 		return nil, err
 	}
 	folders := map[string]os.FileMode{"keys": 0o700, "tls": 0o755}

@@ -2,9 +2,11 @@ package server
 
 import (
 	"context"
+	"errors"
 
 	"github.com/opencontainers/go-digest"
 
+	"cove/errdefs"
 	"cove/registry/server/config"
 	"cove/registry/store"
 )
@@ -14,5 +16,11 @@ func locate(s config.Storage, r *store.Registry) func(context.Context, string, d
 	if s.S3 == nil || !s.S3.Redirect {
 		return nil
 	}
-	return r.LocateBlob
+	return func(ctx context.Context, repo string, dgst digest.Digest) (string, error) {
+		url, err := r.LocateBlob(ctx, repo, dgst)
+		if errors.Is(err, errdefs.ErrNotFound) {
+			return "", nil // what is not here may come through a proxy
+		}
+		return url, err
+	}
 }

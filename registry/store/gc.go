@@ -208,7 +208,7 @@ func (r *Registry) collectBytes(ctx context.Context, due []metadata.Due, t *tall
 	var bytes int64
 	err = r.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
 		marked, bytes = nil, 0
-		if held, err := postponeHeld(ctx, tx, due); err != nil || held {
+		if held, err := hold.Postpone(ctx, tx, due); err != nil || held {
 			return err
 		}
 		for _, d := range due {
@@ -243,20 +243,6 @@ func (r *Registry) collectBytes(ctx context.Context, due []metadata.Due, t *tall
 		t.bytes.Add(bytes)
 	}
 	return err
-}
-
-// postponeHeld puts off reviews of bytes that somebody reads, as a backup does.
-func postponeHeld(ctx context.Context, tx *metadata.Tx, due []metadata.Due) (held bool, err error) {
-	until, err := hold.Until(ctx, tx)
-	if err != nil || !until.After(tx.Now()) {
-		return false, err
-	}
-	for _, d := range due {
-		if err := tx.Review(ctx, d.RepositoryID, d.Digest, until); err != nil {
-			return false, err
-		}
-	}
-	return true, nil
 }
 
 // removeBytes needs the locks of the digests held. Bytes that are gone are no error:

@@ -14,7 +14,9 @@ import (
 	"cove/distribution"
 	"cove/errdefs"
 	"cove/internal/limit"
+	"cove/registry/db"
 	"cove/registry/metadata"
+	"cove/registry/metadata/sparse"
 	"cove/registry/parse"
 )
 
@@ -169,7 +171,27 @@ func (r *Registry) lookAhead(ctx context.Context, repo string, m metadata.Manife
 	if err := r.dropLost(ctx, held); err != nil {
 		return err
 	}
-	return complete(m, held)
+	_, err = absent(ctx, r.db.Querier(), repo, m, complete(m, held))
+	return err
+}
+
+// absent are the digests that a manifest needs, that its repository does not have,
+// and whose absence its project allows. err is what complete says of it.
+func absent(
+	ctx context.Context, q db.Querier, repo string, m metadata.Manifest, err error,
+) ([]digest.Digest, error) {
+	var missing *distribution.MissingError
+	if !errors.As(err, &missing) {
+		return nil, err
+	}
+	allowed, failed := sparse.Allowed(ctx, q, metadata.ProjectOf(repo))
+	if failed != nil {
+		return nil, failed
+	}
+	if !allowed.All(missing.Digests, m.Blobs, m.Children) {
+		return nil, err
+	}
+	return missing.Digests, nil
 }
 
 // stats is how many questions at once a storage is asked: one in a bucket takes as
@@ -221,7 +243,7 @@ func (r *Registry) record(ctx context.Context, tx *metadata.Tx, repo string, m m
 	}
 	held, err := tx.Pin(ctx, repoID, m.Needs())
 	if err == nil {
-		err = complete(m, held)
+		m.Absent, err = absent(ctx, tx.Querier(), repo, m, complete(m, held))
 	}
 	if err != nil {
 		return err

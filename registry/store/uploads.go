@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"io"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -109,6 +110,19 @@ func (u *upload) Write(p []byte) (int, error) {
 	}
 	n, err := u.w.Write(p)
 	return n, u.dropIfFull(context.Background(), err)
+}
+
+// Written reads back what was written, while more is: until the upload ends, when
+// it fails with os.ErrClosed. It is nil where the storage cannot.
+func (u *upload) Written(ctx context.Context) io.ReaderAt {
+	if err := u.open(ctx); err != nil {
+		return nil // the next write says why
+	}
+	readable, _ := u.w.(content.ReadableWriter)
+	if readable == nil {
+		return nil
+	}
+	return readable
 }
 
 func (u *upload) Close() error {

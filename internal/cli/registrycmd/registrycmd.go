@@ -25,6 +25,7 @@ import (
 	"cove/internal/cli/registrycmd/membercmd"
 	"cove/internal/cli/registrycmd/migratecmd"
 	"cove/internal/cli/registrycmd/projectcmd"
+	"cove/internal/cli/registrycmd/proxycmd"
 	"cove/internal/cli/registrycmd/rolecmd"
 	"cove/internal/cli/registrycmd/usercmd"
 	"cove/internal/cli/remedy"
@@ -82,6 +83,7 @@ trust it.`,
 	root.AddCommand(newServe(), configcmd.New(), certcmd.New(), newClientConfig())
 	root.AddCommand(newFsck(), newReindex(), newGC(), newImport())
 	root.AddCommand(backupcmd.NewBackup(), backupcmd.NewRestore(), migratecmd.New())
+	root.AddCommand(proxycmd.New())
 	root.AddCommand(usercmd.New(), projectcmd.New(), membercmd.New(), groupcmd.New(), rolecmd.New(), auditcmd.New())
 	return root
 }

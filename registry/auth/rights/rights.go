@@ -43,10 +43,14 @@ const (
 	ReadAudit     Right = "system:read-audit"
 	ExplainAccess Right = "system:explain-access"
 	ManageJobs    Right = "system:manage-jobs"
+	// ManageRegistries is to have this one ask and feed others.
+	ManageRegistries Right = "system:manage-registries"
 )
 
 // system are the rights towards the registry as a whole.
-var system = []Right{CreateProject, ListProjects, ManageUsers, ManageRoles, ReadAudit, ExplainAccess, ManageJobs}
+var system = []Right{
+	CreateProject, ListProjects, ManageUsers, ManageRoles, ReadAudit, ExplainAccess, ManageJobs, ManageRegistries,
+}
 
 // The roles of a project, as Harbor has them, and those ready made beside them.
 const (
