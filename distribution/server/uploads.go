@@ -41,28 +41,30 @@ func (s *server) startUpload(ctx context.Context, w http.ResponseWriter, r *http
 		w.WriteHeader(http.StatusAccepted)
 		return nil
 	}
-	if err := s.whole(ctx, w, r, t, up, since); err != nil {
+	dgst, err := s.whole(ctx, r, t, up, since)
+	if err != nil {
 		// Nobody knows this upload's name, so nobody can go on with it; should
 		// the cancel fail, the registry clears it away as it does any that was
 		// left.
 		_ = up.Cancel(context.WithoutCancel(ctx))
 		return err
 	}
+	created(w, t.repo, "/blobs/", dgst)
 	return nil
 }
 
 // whole takes all of a blob in the request that began its upload.
 func (s *server) whole(
-	ctx context.Context, w http.ResponseWriter, r *http.Request, t target, up distribution.Upload, since time.Time,
-) error {
+	ctx context.Context, r *http.Request, t target, up distribution.Upload, since time.Time,
+) (digest.Digest, error) {
 	dgst, bad := digestParam(t.query)
 	if bad != nil {
-		return bad
+		return "", bad
 	}
 	if err := receive(up, r); err != nil {
-		return err
+		return "", err
 	}
-	return s.commit(ctx, w, t, up, dgst, since)
+	return dgst, s.commit(ctx, up, dgst, since)
 }
 
 // mountsFrom is the right that a mount needs in another repository, if its
@@ -168,19 +170,20 @@ func (s *server) finishUpload(ctx context.Context, w http.ResponseWriter, r *htt
 	if err := chunk(w, r, t, up); err != nil {
 		return err
 	}
-	return s.commit(ctx, w, t, up, dgst, since)
-}
-
-func (s *server) commit(
-	ctx context.Context, w http.ResponseWriter, t target, up distribution.Upload, dgst digest.Digest, since time.Time,
-) error {
-	desc, err := up.Commit(ctx, dgst)
-	if err != nil {
+	if err := s.commit(ctx, up, dgst, since); err != nil {
 		return err
 	}
-	s.verified.pushed(desc.Digest, since)
-	created(w, t.repo, "/blobs/", desc.Digest)
+	created(w, t.repo, "/blobs/", dgst)
 	return nil
+}
+
+// commit makes a blob of an upload that began since then.
+func (s *server) commit(ctx context.Context, up distribution.Upload, dgst digest.Digest, since time.Time) error {
+	desc, err := up.Commit(ctx, dgst)
+	if err == nil {
+		s.verified.pushed(desc.Digest, since)
+	}
+	return err
 }
 
 // digestParam reads the digest that a client promises its bytes have.

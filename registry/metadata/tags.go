@@ -34,7 +34,7 @@ func (tx *Tx) SetTag(ctx context.Context, repoID int64, tag string, dgst digest.
 		repoID, tag, dgst.String(), db.Micros(tx.tx.Now), actor); err != nil {
 		return db.Unavailable(err)
 	}
-	return tx.rememberTag(ctx, repoID, tag, dgst, previous, actor)
+	return tx.rememberTag(ctx, tagMove{repoID, tag, dgst, previous, actor})
 }
 
 // RemoveTag removes a tag, or is errdefs.ErrNotFound.
@@ -46,7 +46,7 @@ func (tx *Tx) RemoveTag(ctx context.Context, repoID int64, tag, actor string) er
 	if _, err := tx.q.Exec(ctx, "DELETE FROM tags WHERE repository_id = $1 AND name = $2", repoID, tag); err != nil {
 		return db.Unavailable(err)
 	}
-	return tx.rememberTag(ctx, repoID, tag, "", previous, actor)
+	return tx.rememberTag(ctx, tagMove{repoID, tag, "", previous, actor})
 }
 
 func (tx *Tx) tagged(ctx context.Context, repoID int64, tag string) (digest.Digest, error) {
@@ -56,12 +56,18 @@ func (tx *Tx) tagged(ctx context.Context, repoID int64, tag string) (digest.Dige
 	return digest.Digest(dgst), db.NotFound(err, "this repository has no tag %s", tag)
 }
 
-func (tx *Tx) rememberTag(
-	ctx context.Context, repoID int64, tag string, dgst, previous digest.Digest, actor string,
-) error {
+// tagMove is one row of a tag's history: what it names now, and named before.
+type tagMove struct {
+	repoID        int64
+	tag           string
+	now, previous digest.Digest
+	actor         string
+}
+
+func (tx *Tx) rememberTag(ctx context.Context, m tagMove) error {
 	_, err := tx.q.Exec(ctx, `INSERT INTO tag_history (id, repository_id, name, digest, previous, actor, at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-		tx.newChange(), repoID, tag, dgst.String(), previous.String(), actor, db.Micros(tx.tx.Now))
+		tx.newChange(), m.repoID, m.tag, m.now.String(), m.previous.String(), m.actor, db.Micros(tx.tx.Now))
 	return db.Unavailable(err)
 }
 
