@@ -103,6 +103,7 @@ func nothingLeft(ts *testscript.TestScript, neg bool, args []string) {
 	if len(left) > 0 {
 		ts.Fatalf("left behind:\n%s", strings.Join(left, "\n"))
 	}
+	ts.Check(ts.Exec("cove", "doctor"))
 }
 
 // leftovers are mounts and processes of a story, and the cgroups of containers

@@ -136,6 +136,9 @@ func (n *Network) Members(id string) (map[string]ipam.Lease, netip.Prefix, error
 // DefaultBridge is the name of the default bridge's link.
 func (n *Network) DefaultBridge() string { return n.bridge }
 
+// DefaultTable is the name of its table of rules.
+func (n *Network) DefaultTable() string { return n.table }
+
 // Renamed has the container found by another name, at once.
 func (n *Network) Renamed(id, name string) error {
 	all, err := n.segments()

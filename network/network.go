@@ -94,9 +94,6 @@ type Link struct {
 	Alias string `json:"alias"`
 }
 
-// Port is a published port, or one that a container listens on.
-type Port = publish.Port
-
 // Attached is what a running container got of one network.
 type Attached struct {
 	Network string `json:"network,omitempty"`

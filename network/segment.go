@@ -82,7 +82,7 @@ func (n *Network) segmentFor(def definition.Network) (*segment, error) {
 		return nil, err
 	}
 	return &segment{
-		dir: n.defs.Dir(def.ID), bridge: def.Bridge(), table: "cove-net-" + ids.Short(def.ID), def: def, set: set,
+		dir: n.defs.Dir(def.ID), bridge: def.Bridge(), table: def.Table(), def: def, set: set,
 	}, nil
 }
 

@@ -52,6 +52,9 @@ func (n Network) Bridge() string {
 	return "br-" + ids.Short(n.ID)
 }
 
+// Table is the name of the network's table of rules.
+func (n Network) Table() string { return "cove-net-" + ids.Short(n.ID) }
+
 // Store is the definitions of one local root. It is safe for concurrent use, by
 // several processes too.
 type Store struct {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"cove/network/publish"
 
@@ -314,4 +315,32 @@ func (f *Table) dnatAddr() []expr.Any {
 
 func dnat() expr.Any {
 	return &expr.NAT{Type: expr.NATTypeDestNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: reg1, RegProtoMin: reg2}
+}
+
+// Targets are what published ports lead to, as the kernel has them; there is false
+// when the table is not.
+func (f *Table) Targets() (targets []netip.AddrPort, there bool, err error) {
+	conn, err := nftables.New()
+	if err != nil {
+		return nil, false, fmt.Errorf("network: opening nftables: %w", err)
+	}
+	tables, err := conn.ListTablesOfFamily(f.table.Family)
+	if err != nil {
+		return nil, false, fmt.Errorf("network: reading rules: %w", err)
+	}
+	if !slices.ContainsFunc(tables, func(t *nftables.Table) bool { return t.Name == f.table.Name }) {
+		return nil, false, nil
+	}
+	for _, set := range []*nftables.Set{f.ports(), f.anyPorts()} {
+		elements, err := conn.GetSetElements(set)
+		if err != nil {
+			return nil, true, fmt.Errorf("network: reading published ports: %w", err)
+		}
+		for _, e := range elements {
+			if ip, ok := netip.AddrFromSlice(e.Val[:min(4, len(e.Val))]); ok && len(e.Val) >= 6 {
+				targets = append(targets, netip.AddrPortFrom(ip, uint16(e.Val[4])<<8|uint16(e.Val[5])))
+			}
+		}
+	}
+	return targets, true, nil
 }

@@ -214,3 +214,37 @@ func TestForeignFirewall(t *testing.T) {
 		})
 	}
 }
+
+// TestTargets reads back what is published, and tells a table that is not there.
+func TestTargets(t *testing.T) {
+	t.Parallel()
+	inNamespace(t, func(*nftables.Conn) {
+		f := New("cove-targets", "br0", subnet)
+		if targets, there, err := f.Targets(); err != nil || there || len(targets) != 0 {
+			t.Errorf("before: %v, %v, %v", targets, there, err)
+		}
+		if err := f.Ensure(); err != nil {
+			t.Error(err)
+			return
+		}
+		ports := []publish.Port{
+			{HostPort: 8080, ContainerPort: 80},
+			{HostIP: netip.MustParseAddr("127.0.0.1"), HostPort: 53, ContainerPort: 1053, Proto: "udp"},
+		}
+		if err := f.Publish(ports, first); err != nil {
+			t.Error(err)
+		}
+		targets, there, err := f.Targets()
+		slices.SortFunc(targets, netip.AddrPort.Compare)
+		want := []netip.AddrPort{netip.AddrPortFrom(first, 80), netip.AddrPortFrom(first, 1053)}
+		if err != nil || !there || !slices.Equal(targets, want) {
+			t.Errorf("got %v, %v, %v; want %v", targets, there, err, want)
+		}
+		if err := f.Drop(); err != nil {
+			t.Error(err)
+		}
+		if _, there, err := f.Targets(); err != nil || there {
+			t.Errorf("after: %v, %v", there, err)
+		}
+	})
+}

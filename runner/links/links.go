@@ -14,6 +14,7 @@ import (
 	"cove/errdefs"
 	"cove/internal/ids"
 	"cove/network"
+	"cove/network/publish"
 	"cove/runner/record"
 )
 
@@ -92,25 +93,25 @@ func Env(name string, all []Linked) (env []string) {
 	return env
 }
 
-func (l Linked) address(p network.Port) string {
+func (l Linked) address(p publish.Port) string {
 	return netip.AddrPortFrom(l.ip, p.ContainerPort).String()
 }
 
 // ports are what the container publishes and its image exposes: TCP first, and the
 // lowest.
-func (l Linked) ports() []network.Port {
+func (l Linked) ports() []publish.Port {
 	all := slices.Clone(l.cfg.Network.Ports)
 	if l.cfg.Asked != nil {
 		for _, text := range slices.Collect(maps.Keys(l.cfg.Asked.Image.ExposedPorts)) {
 			number, proto, _ := strings.Cut(text, "/")
 			if n, err := strconv.ParseUint(number, 10, 16); err == nil {
-				all = append(all, network.Port{ContainerPort: uint16(n), Proto: proto})
+				all = append(all, publish.Port{ContainerPort: uint16(n), Proto: proto})
 			}
 		}
 	}
-	order := func(a, b network.Port) int {
+	order := func(a, b publish.Port) int {
 		return cmp.Or(strings.Compare(a.Protocol(), b.Protocol()), cmp.Compare(a.ContainerPort, b.ContainerPort))
 	}
 	slices.SortFunc(all, order)
-	return slices.CompactFunc(all, func(a, b network.Port) bool { return order(a, b) == 0 })
+	return slices.CompactFunc(all, func(a, b publish.Port) bool { return order(a, b) == 0 })
 }

@@ -12,6 +12,7 @@ import (
 	"cove/errdefs"
 	"cove/internal/leanjson"
 	"cove/network"
+	"cove/network/publish"
 	"cove/runner/record"
 )
 
@@ -24,7 +25,7 @@ func recorded(t *testing.T, status record.Status) (root, id string) {
 		ID: id, Name: "db", Spec: &specs.Spec{Process: &specs.Process{Env: []string{"PATH=/bin", "USER=x"}}},
 		Asked: &record.Asked{Image: record.ImageConfig{ExposedPorts: map[string]struct{}{"6379": {}, "53/udp": {}, "80/tcp": {}}}},
 	}
-	cfg.Network.Ports = []network.Port{{ContainerPort: 80}}
+	cfg.Network.Ports = []publish.Port{{ContainerPort: 80}}
 	st := record.State{Status: status}
 	st.Network.IP = netip.MustParsePrefix("10.1.2.3/16")
 	data, err := leanjson.Marshal(cfg)
