@@ -118,6 +118,7 @@ func containerVerbs() []verb {
 		{"pause", groupContainers, containercmd.Pause},
 		{"unpause", groupContainers, containercmd.Unpause},
 		{"update", groupContainers, containercmd.Update},
+		{"why", groupContainers, containercmd.Why},
 	}
 }
 
