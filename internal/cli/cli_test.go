@@ -11,10 +11,11 @@ import (
 	"cove/engine/builds"
 	"cove/internal/cli/app"
 	"cove/internal/cli/buildcmd"
+	"cove/internal/cli/sibling"
 )
 
 // here is the builder as the build binary has it.
-var here = Builder{Build: buildcmd.Build, Changes: builds.Changes}
+var here = Builder{Build: buildcmd.Build, Changes: builds.Changes, API: sibling.API}
 
 // parse finds the command that args select and the arguments left to it.
 func parse(t *testing.T, g Grammar, args []string) (name string, rest []string) {
