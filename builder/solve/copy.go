@@ -235,15 +235,15 @@ func (s *solver) layOut(ctx context.Context, st *step, l *copier.Layout, keys ..
 
 // searchFiles looks for secrets of the build in a layer before it is made.
 func (s *solver) searchFiles(st *step, fill func(*archive.Writer) error) error {
-	if len(s.known) == 0 {
+	if !s.secrets.Searched() {
 		return nil
 	}
-	scan := newScanner(s.known)
+	scan := s.secrets.Scanner()
 	w := archive.NewWriter(scan, archive.PackOptions{})
 	if err := fill(w); err != nil {
 		return err
 	}
-	return scan.found(st.task.Location.Instruction)
+	return scan.Found(st.task.Location.Instruction)
 }
 
 // extract makes the layer of an ADD that unpacks an archive: the archive is

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"cove/builder/plan"
+	"cove/builder/secret"
 )
 
 // EventKind says what happened to a vertex.
@@ -68,8 +69,8 @@ func (e *events) send(ev Event) {
 }
 
 // output returns a writer whose bytes become Log events of t, without secrets.
-func (s *solver) output(t *task, stream int, tail *tail) *masker {
-	return &masker{to: &logWriter{events: s.events, task: t, stream: stream, tail: tail}, secrets: s.masked}
+func (s *solver) output(t *task, stream int, tail *tail) *secret.Masker {
+	return s.secrets.Masker(&logWriter{events: s.events, task: t, stream: stream, tail: tail})
 }
 
 type logWriter struct {

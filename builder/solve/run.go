@@ -88,16 +88,16 @@ func targets(op *plan.Run) []string {
 // hashed here and packed after; otherwise one pass does both.
 func (s *solver) commitChange(ctx context.Context, st *step, snap *active) (*result, error) {
 	t := st.task
-	scan := newScanner(s.known)
+	scan := s.secrets.Scanner()
 	var l diff.Layer
 	var err error
-	packed := t.wanted && !t.used && len(s.known) == 0
+	packed := t.wanted && !t.used && !s.secrets.Searched()
 	if packed {
 		l, err = s.stored(ctx, func() (diff.Layer, error) {
 			return diff.Commit(ctx, s.Content, snap.Mount, s.diffOptions())
 		})
 	} else if l, err = s.diffID(ctx, snap.Mount, scan); err == nil {
-		err = scan.found(t.Location.Instruction)
+		err = scan.Found(t.Location.Instruction)
 	}
 	if err != nil {
 		return nil, err
@@ -132,7 +132,7 @@ func (s *solver) exec(ctx context.Context, t *task, op *plan.Run, root mount.Mou
 	if err != nil {
 		return err
 	}
-	err = errors.Join(s.Executor.Exec(ctx, req), stdout.flush(), stderr.flush())
+	err = errors.Join(s.Executor.Exec(ctx, req), stdout.Flush(), stderr.Flush())
 	if closed := mounted.Close(); err == nil {
 		err = closed
 	}

@@ -23,6 +23,7 @@ import (
 	"cove/builder/cache"
 	"cove/builder/fetch"
 	"cove/builder/plan"
+	"cove/builder/secret"
 	"cove/content"
 	"cove/layers"
 	"cove/layers/compress"
@@ -119,13 +120,12 @@ type Made struct {
 // solver is one solve.
 type solver struct {
 	Config
-	graph  *plan.Graph
-	tasks  []*task
-	events *events
-	known  [][]byte // secrets that no layer may hold, and
-	masked [][]byte // what of them no output shows
-	slots  chan struct{}
-	group  *errgroup.Group
+	graph   *plan.Graph
+	tasks   []*task
+	events  *events
+	secrets secret.Set // that no layer may hold, and no output shows
+	slots   chan struct{}
+	group   *errgroup.Group
 
 	mu       sync.Mutex
 	cached   int
@@ -157,8 +157,8 @@ func Solve(ctx context.Context, g *plan.Graph, cfg Config) (*Result, error) {
 		cfg.Compress.Workers = compress.NewWorkers(0)
 	}
 	s := &solver{Config: cfg, graph: g, slots: make(chan struct{}, cfg.Parallel)}
-	s.known, s.masked = secretValues(cfg.Secrets), maskOf(cfg.Secrets)
-	if err := checkPlan(g, s.known); err != nil {
+	s.secrets = secret.Of(cfg.Secrets)
+	if err := s.secrets.CheckPlan(g); err != nil {
 		return nil, err
 	}
 	steps, shown := s.prepare()

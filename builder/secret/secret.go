@@ -1,4 +1,6 @@
-package solve
+// Package secret keeps the secrets of a build out of what it makes and shows: they are
+// searched for in instructions, configs and layers, and masked in the output of commands.
+package secret
 
 import (
 	"bytes"
@@ -15,37 +17,47 @@ import (
 // shorter ones are found everywhere.
 const minSecret = 8
 
-// secretValues lists the secrets of the build that are searched for, without
-// the white space around them.
-func secretValues(secrets map[string][]byte) [][]byte {
-	var out [][]byte
-	for _, id := range slices.Sorted(maps.Keys(secrets)) {
-		if v := bytes.TrimSpace(secrets[id]); len(v) >= minSecret {
-			out = append(out, v)
-		}
-	}
-	return out
+// Set is the secrets of one build. The zero value has none.
+type Set struct {
+	// known are searched for: without the white space around them.
+	known [][]byte
+	// masked is what is not shown; see maskOf.
+	masked [][]byte
 }
 
-// checkPlan refuses a graph whose instructions, config or history hold a
+// Of returns the set of secrets, by their ids.
+func Of(secrets map[string][]byte) Set {
+	s := Set{masked: maskOf(secrets)}
+	for _, id := range slices.Sorted(maps.Keys(secrets)) {
+		if v := bytes.TrimSpace(secrets[id]); len(v) >= minSecret {
+			s.known = append(s.known, v)
+		}
+	}
+	return s
+}
+
+// Searched reports whether there is anything to search for.
+func (s Set) Searched() bool { return len(s.known) > 0 }
+
+// CheckPlan refuses a graph whose instructions, config or history hold a
 // secret: a build argument, variable or label with its value would be kept in
 // the image and in the cache's records for all to read.
-func checkPlan(g *plan.Graph, secrets [][]byte) error {
-	if len(secrets) == 0 {
+func (s Set) CheckPlan(g *plan.Graph) error {
+	if !s.Searched() {
 		return nil
 	}
 	for _, v := range g.Vertices {
 		if v.Op == nil {
 			continue
 		}
-		if holds(v.Op, secrets) {
+		if holds(v.Op, s.known) {
 			return plan.At(v.Location, errdefs.Errorf(errdefs.ErrDenied,
 				"the value of a secret is part of this instruction, or of a variable that it gets, and would be kept in the image: "+
 					"give it to a RUN with --mount=type=secret"))
 		}
 	}
 	for _, img := range g.Targets() {
-		if err := checkImage(img, secrets); err != nil {
+		if err := checkImage(img, s.known); err != nil {
 			return err
 		}
 	}
@@ -83,23 +95,25 @@ func holds(v any, secrets [][]byte) bool {
 	})
 }
 
-// scanner is a writer that looks for secrets in what passes.
-type scanner struct {
+// Scanner is a writer that looks for secrets in what passes.
+type Scanner struct {
 	secrets [][]byte
 	keep    int // how much of the last write a secret may have begun in
 	buf     []byte
 	hit     bool
 }
 
-func newScanner(secrets [][]byte) *scanner {
-	sc := &scanner{secrets: secrets}
-	for _, s := range secrets {
-		sc.keep = max(sc.keep, len(s)-1)
+// Scanner returns one that has seen nothing yet.
+func (s Set) Scanner() *Scanner {
+	sc := &Scanner{secrets: s.known}
+	for _, value := range s.known {
+		sc.keep = max(sc.keep, len(value)-1)
 	}
 	return sc
 }
 
-func (sc *scanner) Write(p []byte) (int, error) {
+// Write implements io.Writer; it never fails.
+func (sc *Scanner) Write(p []byte) (int, error) {
 	if len(sc.secrets) == 0 {
 		return len(p), nil
 	}
@@ -113,9 +127,9 @@ func (sc *scanner) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// found is the error of an instruction, "RUN …" or "COPY …", that put a secret
+// Found is the error of an instruction, "RUN …" or "COPY …", that put a secret
 // into a layer.
-func (sc *scanner) found(instruction string) error {
+func (sc *Scanner) Found(instruction string) error {
 	switch {
 	case !sc.hit:
 		return nil

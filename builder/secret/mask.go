@@ -1,4 +1,4 @@
-package solve
+package secret
 
 import (
 	"bytes"
@@ -54,16 +54,20 @@ func maskOf(secrets map[string][]byte) [][]byte {
 // base64Line is how many letters base64 writes in a line.
 const base64Line = 76
 
-// masker passes on what is written with every secret in it replaced. It holds
-// back what a secret may have begun in until it knows; flush ends that. Without
+// Masker passes on what is written with every secret in it replaced. It holds
+// back what a secret may have begun in until it knows; Flush ends that. Without
 // secrets it changes nothing. It is not safe for concurrent use.
-type masker struct {
+type Masker struct {
 	to      io.Writer
 	secrets [][]byte // see maskOf
 	buf     []byte
 }
 
-func (m *masker) Write(p []byte) (int, error) {
+// Masker returns one in front of to.
+func (s Set) Masker(to io.Writer) *Masker { return &Masker{to: to, secrets: s.masked} }
+
+// Write implements io.Writer.
+func (m *Masker) Write(p []byte) (int, error) {
 	if len(m.secrets) == 0 {
 		return m.to.Write(p)
 	}
@@ -71,10 +75,10 @@ func (m *masker) Write(p []byte) (int, error) {
 	return len(p), m.pass(false)
 }
 
-// flush passes on what was held back: nothing more comes.
-func (m *masker) flush() error { return m.pass(true) }
+// Flush passes on what was held back: nothing more comes.
+func (m *Masker) Flush() error { return m.pass(true) }
 
-func (m *masker) pass(all bool) error {
+func (m *Masker) pass(all bool) error {
 	var out []byte
 	for len(m.buf) > 0 {
 		at, secret := m.first()
@@ -98,7 +102,7 @@ func (m *masker) pass(all bool) error {
 
 // first finds the first secret in the buffer, of several there the longest. It
 // is the buffer's end and nil when there is none.
-func (m *masker) first() (at int, secret []byte) {
+func (m *Masker) first() (at int, secret []byte) {
 	at = len(m.buf)
 	for _, s := range m.secrets {
 		if i := bytes.Index(m.buf, s); i >= 0 && i < at {
@@ -110,7 +114,7 @@ func (m *masker) first() (at int, secret []byte) {
 
 // begun is where the buffer's end may be the beginning of a secret: the first
 // such place, or more than the buffer's length.
-func (m *masker) begun() int {
+func (m *Masker) begun() int {
 	first := len(m.buf) + 1
 	for _, s := range m.secrets {
 		for i := max(0, len(m.buf)-len(s)+1); i < min(first, len(m.buf)); i++ {

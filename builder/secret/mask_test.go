@@ -1,4 +1,4 @@
-package solve
+package secret
 
 import (
 	"bytes"
@@ -35,7 +35,7 @@ func TestMasker(t *testing.T) {
 		rng := rand.New(rand.NewPCG(1, 1))
 		for range 50 {
 			var out bytes.Buffer
-			m := &masker{to: &out, secrets: maskOf(secrets)}
+			m := Of(secrets).Masker(&out)
 			for rest := text; rest != ""; {
 				n := 1 + rng.IntN(len(rest))
 				if k, err := m.Write([]byte(rest[:n])); k != n || err != nil {
@@ -43,7 +43,7 @@ func TestMasker(t *testing.T) {
 				}
 				rest = rest[n:]
 			}
-			if err := m.flush(); err != nil {
+			if err := m.Flush(); err != nil {
 				t.Fatal(err)
 			}
 			if out.String() != want {
@@ -64,7 +64,7 @@ func lastChunk(wrapped string) string {
 func TestMaskerDoesNotWait(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	m := &masker{to: &out, secrets: maskOf(map[string][]byte{"a": []byte("topsecret")})}
+	m := Of(map[string][]byte{"a": []byte("topsecret")}).Masker(&out)
 	if _, err := m.Write([]byte("password? ")); err != nil || out.String() != "password? " {
 		t.Errorf("%q, %v", out.String(), err)
 	}
