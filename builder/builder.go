@@ -50,6 +50,16 @@ type (
 	LintError = plan.LintError
 )
 
+// The beginnings of named contexts that are no files.
+const (
+	// imageContext is an image of a registry or here.
+	imageContext = "docker-image://"
+	// LayoutContext is an image in an OCI layout; the Resolver is given the whole.
+	LayoutContext = "oci-layout://"
+	// TargetContext is what another request of the same build makes.
+	TargetContext = "target:"
+)
+
 // Resolver finds the image of a FROM or of COPY --from. It is safe for
 // concurrent use.
 type Resolver interface {
@@ -78,12 +88,16 @@ type Config struct {
 
 // Request is one build. The zero value of every field but Context is useful.
 type Request struct {
+	// Name tells requests of one BuildAll apart: it begins the names of their steps, and
+	// others build on it by TargetContext.
+	Name string
 	// Context is a directory, a git repository, or a URL or "-" (for Stdin) of a tar
 	// archive, plain or compressed.
 	Context string
 	// Contexts are more of them, by name, which COPY --from, FROM and RUN --mount
 	// find before a stage or an image of that name. A value may also be
-	// "docker-image://NAME" or "oci-layout://DIRECTORY[:TAG|@DIGEST]".
+	// "docker-image://NAME", "oci-layout://DIRECTORY[:TAG|@DIGEST]", or "target:NAME"
+	// for another request of the same BuildAll.
 	Contexts map[string]string
 	// Dockerfile is a path, relative to the context; "" is "Dockerfile", "-" reads it from Stdin.
 	Dockerfile string
@@ -113,6 +127,8 @@ type Request struct {
 	// Finder is asked for secrets and agents that a Dockerfile mounts and that are
 	// not among these; nil has none.
 	Finder Finder
+	// Executor runs the commands; nil is that of the builder.
+	Executor Executor
 	// Allow lists entitlements: "security.insecure", "network.host".
 	Allow []string
 	// Epoch is the time of copied files, config and history, and the latest of

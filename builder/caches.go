@@ -3,6 +3,7 @@ package builder
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"cove/builder/export"
 	"cove/builder/plan"
@@ -15,14 +16,14 @@ import (
 
 // cache is the cache here with those of the request behind it. One that is not
 // there, or cannot be read, costs time and is a warning.
-func (b *Builder) cache(ctx context.Context, j job) (*remotecache.Cache, []Warning, error) {
+func (b *Builder) cache(ctx context.Context, j *job, parts []*part) (*remotecache.Cache, []Warning, error) {
 	here := solve.Cache(state.Open(b.cfg.Root, b.cfg.Now).Records())
 	if b.cfg.Cache != nil {
 		here = b.cfg.Cache
 	}
 	c := remotecache.New(here, b.cfg.Content)
 	var warnings []Warning
-	for _, from := range j.req.CacheFrom {
+	for _, from := range cachesFrom(parts) {
 		var failed error
 		err := j.report.step("importing cache manifest from "+from.Name, func() error {
 			if failed = c.Import(ctx, from); errors.Is(failed, errdefs.ErrNotFound) {
@@ -38,6 +39,19 @@ func (b *Builder) cache(ctx context.Context, j job) (*remotecache.Cache, []Warni
 		}
 	}
 	return c, warnings, nil
+}
+
+// cachesFrom are the caches that the requests import, each once.
+func cachesFrom(parts []*part) (all []remotecache.From) {
+	for _, p := range parts {
+		for _, from := range p.req.CacheFrom {
+			same := func(f remotecache.From) bool { return f.Name == from.Name && f.Ref == from.Ref }
+			if !slices.ContainsFunc(all, same) {
+				all = append(all, from)
+			}
+		}
+	}
+	return all
 }
 
 func isMax(to remotecache.To) bool { return to.Max }
@@ -58,13 +72,13 @@ func addInline(req Request, known *remotecache.Cache, images []export.Image) (er
 // exportCache sends the cache where the request says, after the image is where it
 // is wanted.
 func (b *Builder) exportCache(
-	ctx context.Context, j job, known *remotecache.Cache, images []export.Image, res *Result,
+	ctx context.Context, j *job, p *part, known *remotecache.Cache, res *Result,
 ) error {
 	var of []layers.Layer
-	for _, img := range images {
+	for _, img := range p.made.Images {
 		of = append(of, img.Layers...)
 	}
-	for _, to := range j.req.CacheTo {
+	for _, to := range p.req.CacheTo {
 		err := j.report.step("exporting cache to "+to.Name, func() error { return known.Export(ctx, to, of) })
 		if err != nil && to.IgnoreError && ctx.Err() == nil {
 			res.Warnings = append(res.Warnings, plan.Warning{Rule: "CacheNotExported", Text: err.Error()})

@@ -67,6 +67,13 @@ func (r *reporter) solving(e Event) {
 	r.fn(e)
 }
 
+// next is told that another solve may follow.
+func (r *reporter) next() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.before, r.solved, r.after = r.before+r.solved+r.after, 0, 0
+}
+
 // progress is what the solve is given: nil without a listener.
 func (r *reporter) progress() solve.Progress {
 	if r.fn == nil {

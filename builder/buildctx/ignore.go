@@ -58,6 +58,14 @@ func ParseIgnore(name string, src []byte) (*Ignore, error) {
 	return ig, nil
 }
 
+// String lists the rules, one a line.
+func (ig *Ignore) String() string {
+	if ig == nil {
+		return ""
+	}
+	return strings.Join(ig.patterns, "\n")
+}
+
 // matched is what the rules say of a path, for the paths below it to go on from.
 type matched struct {
 	info    patternmatcher.MatchInfo

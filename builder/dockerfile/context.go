@@ -1,6 +1,9 @@
 package dockerfile
 
 import (
+	"context"
+	"maps"
+	"slices"
 	"strings"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -14,9 +17,14 @@ import (
 // stage or an image of that name.
 type Context struct {
 	// Image is a name that Resolve understands; "" says that it is files, which the
-	// solver knows by the name.
+	// solver knows by the name, unless there is a Build.
 	Image string
+	// Build plans another build, whose image it is.
+	Build func(ctx context.Context, platform ocispec.Platform) (*plan.Graph, error)
 }
+
+// files says whether the context is a directory.
+func (c Context) files() bool { return c.Image == "" && c.Build == nil }
 
 // named finds the context of a name, and the name that it was given under.
 func (o Options) named(name string, platform ocispec.Platform) (given string, c Context, ok bool) {
@@ -46,7 +54,7 @@ func sameImage(a, b string) bool {
 
 // filesNamed is the name of a context of files, "" if name is none.
 func (c *converter) filesNamed(name string) string {
-	if given, ctx, ok := c.opt.named(name, c.opt.Platform); ok && ctx.Image == "" {
+	if given, ctx, ok := c.opt.named(name, c.opt.Platform); ok && ctx.files() {
 		return given
 	}
 	return ""
@@ -61,12 +69,50 @@ func (c *converter) replaced(st *stage) bool {
 	if !ok {
 		return false
 	}
-	st.base, st.Commands = nil, nil
-	st.image, st.files = ctx.Image, ""
-	if ctx.Image == "" {
-		st.image, st.files = scratch, given
-	}
+	st.base, st.Commands, st.image = nil, nil, ctx.Image
+	st.given(given, ctx)
 	return true
+}
+
+// given makes a stage begin with a context that is no image.
+func (st *stage) given(name string, ctx Context) {
+	st.files, st.build = "", ""
+	switch {
+	case ctx.Build != nil:
+		st.image, st.build = scratch, name
+	case ctx.Image == "":
+		st.image, st.files = scratch, name
+	}
+}
+
+// built plans the build that a context of this name is, and puts it into the
+// graph. No error and no image means that there is none of that name.
+func (c *converter) built(name string, platform ocispec.Platform) (*plan.Image, error) {
+	given, ctx, ok := c.opt.named(name, platform)
+	if !ok || ctx.Build == nil {
+		return nil, nil
+	}
+	key := given + " " + platforms.Format(platform)
+	if img, ok := c.builds[key]; ok {
+		return img, nil
+	}
+	g, err := ctx.Build(c.images.ctx, platform)
+	if err != nil {
+		return nil, err
+	}
+	img := c.graph.Graft(g)[0]
+	c.builds[key] = &img
+	return &img, nil
+}
+
+// start begins a stage with the image of another build.
+func (s *state) start(img plan.Image) {
+	s.fs, s.base, s.author = img.RootFS, img.Base, img.Author
+	s.config = img.Config
+	s.config.Labels = maps.Clone(img.Config.Labels)
+	s.config.Volumes = maps.Clone(img.Config.Volumes)
+	s.config.ExposedPorts = maps.Clone(img.Config.ExposedPorts)
+	s.history = slices.Clone(img.History)
 }
 
 // contextTree is a filesystem that holds a path of a context, "" for the one

@@ -120,8 +120,9 @@ type converter struct {
 	stages []*stage
 	byName map[string]*stage
 	images *resolver
-	onArgs []string           // names of the ARGs that were converted, of ONBUILD too
-	from   map[string]plan.ID // vertices of whole images, for COPY --from=IMAGE
+	onArgs []string               // names of the ARGs that were converted, of ONBUILD too
+	from   map[string]plan.ID     // vertices of whole images, for COPY --from=IMAGE
+	builds map[string]*plan.Image // what contexts that are builds make
 }
 
 // stage is one FROM and what follows it.
@@ -132,6 +133,7 @@ type stage struct {
 	base     *stage // the earlier stage that FROM names, if it does
 	image    string // else the image, "scratch" for none
 	files    string // or the context of this name
+	build    string // or what the build of this name makes
 	platform ocispec.Platform
 	done     *state
 }
@@ -140,7 +142,7 @@ type stage struct {
 // name any earlier one.
 func (c *converter) addStages(f file) error {
 	c.byName = map[string]*stage{}
-	c.from = map[string]plan.ID{}
+	c.from, c.builds = map[string]plan.ID{}, map[string]*plan.Image{}
 	for i, p := range f.stages {
 		st, err := c.newStage(i, p, f)
 		if err != nil {
@@ -179,8 +181,8 @@ func (c *converter) newStage(i int, p instructions.Stage, f file) (*stage, error
 	if c.replaced(st) || st.base != nil {
 		return st, nil
 	}
-	if given, ctx, ok := c.opt.named(name, st.platform); ok && ctx.Image == "" {
-		st.image, st.files = scratch, given
+	if given, ctx, ok := c.opt.named(name, st.platform); ok {
+		st.given(given, ctx)
 	}
 	return st, nil
 }

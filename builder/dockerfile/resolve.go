@@ -88,7 +88,8 @@ func (c *converter) prefetch(st *stage, seen map[*stage]bool) {
 	for _, name := range froms(st.Commands) {
 		if other, err := c.stageNamed(name, st); err == nil && other != nil {
 			c.prefetch(other, seen)
-		} else if err == nil && name != scratch && c.filesNamed(name) == "" {
+		} else if _, ctx, given := c.opt.named(name, c.opt.Platform); err == nil && name != scratch &&
+			(!given || ctx.Image != "") {
 			c.images.start(name, c.opt.Platform)
 		}
 	}

@@ -59,7 +59,7 @@ func (c *converter) convert(st *stage) (*state, error) {
 	}
 	cmds := append(extra, st.Commands...)
 	s.steps = countSteps(cmds)
-	if st.base == nil {
+	if st.base == nil && st.build == "" {
 		if s.base.Name != "" {
 			s.step, s.steps = 1, s.steps+1
 		}
@@ -96,6 +96,13 @@ func (c *converter) begin(st *stage) (*state, []string, error) {
 		}
 		s.inherit(parent)
 		triggers = parent.triggers
+	case st.build != "":
+		img, err := c.built(st.build, st.platform)
+		if err != nil {
+			return nil, nil, plan.At(loc, err)
+		}
+		s.start(*img)
+		triggers = s.config.OnBuild
 	case st.image != scratch:
 		base, err := c.images.get(st.image, st.platform)
 		if err != nil {
@@ -251,6 +258,11 @@ func (s *state) record(createdBy string, v plan.ID, opt Options) {
 func (c *converter) image(name string, loc plan.Location) (plan.ID, error) {
 	if id, ok := c.from[name]; ok {
 		return id, nil
+	}
+	if img, err := c.built(name, c.opt.Platform); err != nil {
+		return plan.None, err
+	} else if img != nil {
+		return img.RootFS, nil
 	}
 	base, err := c.images.get(name, c.opt.Platform)
 	if err != nil {

@@ -63,6 +63,18 @@ type Exporter interface {
 	Export(ctx context.Context, b Build) (Exported, error)
 }
 
+// Nothing exports nothing: what the steps made is in the cache.
+type Nothing struct{}
+
+// Name implements Exporter.
+func (Nothing) Name() string { return "keeping the build in the cache alone" }
+
+// Needs implements Exporter.
+func (Nothing) Needs() Needs { return Needs{} }
+
+// Export implements Exporter.
+func (Nothing) Export(context.Context, Build) (Exported, error) { return Exported{}, nil }
+
 // Exported is where a build can be found.
 type Exported struct {
 	// Target describes the image's manifest, or the index of several; it is zero

@@ -70,6 +70,19 @@ type Context struct {
 	Name       string
 	path       string // of the Dockerfile: absolute, or below the context
 	temp       string
+	identity   string
+	shared     bool
+}
+
+// Identity is equal for contexts that hold the same files: those of one place by the
+// same ignore rules.
+func (c *Context) Identity() string { return c.identity }
+
+// Share returns the same context for another build, which closes nothing.
+func (c *Context) Share() *Context {
+	other := *c
+	other.shared = true
+	return &other
 }
 
 const (
@@ -114,6 +127,7 @@ func Open(ctx context.Context, src Source) (c *Context, err error) {
 		if err != nil {
 			return err
 		}
+		c.identity = src.Dir + "\x00" + ignore.String()
 		return c.Ignore(ignore)
 	})
 }
@@ -139,6 +153,9 @@ func (c *Context) openTree(ctx context.Context, src Source) (err error) {
 
 // Close saves the stat cache and frees the context.
 func (c *Context) Close() error {
+	if c.shared {
+		return nil
+	}
 	var errs []error
 	if c.Tree != nil {
 		errs = append(errs, c.SaveStats(), c.Tree.Close())

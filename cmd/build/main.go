@@ -12,7 +12,7 @@ import (
 )
 
 func main() {
-	here := cli.Builder{Build: buildcmd.Build, Changes: builds.Changes, API: cli.Elsewhere.API}
+	here := cli.Builder{Build: buildcmd.Build, Bake: buildcmd.Bake, Changes: builds.Changes, API: cli.Elsewhere.API}
 	grammar := cli.Build(here)
 	if filepath.Base(os.Args[0]) == "cove" {
 		grammar = cli.Cove(here)

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -63,28 +64,72 @@ type Options struct {
 // Build builds an image and names it. The names are durable when it returns.
 // An instruction that failed is an error with its file and line; a program
 // that failed a *builder.ExitError inside it.
-func Build(ctx context.Context, e Engine, o Options) (result *builder.Result, err error) {
-	if err := machine.NeedRoot("building an image"); err != nil {
-		return nil, err
-	}
-	if o.Exporters, err = exporters(e, o); err != nil {
-		return nil, err
-	}
-	closeCaches, err := caches(e, &o)
-	defer func() { err = errors.Join(err, closeCaches()) }()
+func Build(ctx context.Context, e Engine, o Options) (*builder.Result, error) {
+	results, err := BuildAll(ctx, e, []Options{o})
 	if err != nil {
 		return nil, err
 	}
-	b, release, err := newBuilder(ctx, e, o)
+	return results[0], nil
+}
+
+// BuildAll builds several images as one build, see builder.BuildAll: the results are
+// in the order of the options. The base images are asked for if any of them says so.
+func BuildAll(ctx context.Context, e Engine, all []Options) (results []*builder.Result, err error) {
+	if err := machine.NeedRoot("building an image"); err != nil {
+		return nil, err
+	}
+	first := all[0]
+	reqs := make([]builder.Request, len(all))
+	var executors []*executor
+	var open []func() error
+	defer func() {
+		for _, closeCaches := range open {
+			err = errors.Join(err, closeCaches())
+		}
+	}()
+	for i, o := range all {
+		closeCaches, err := complete(e, &o)
+		open = append(open, closeCaches)
+		if err != nil {
+			return nil, err
+		}
+		executors = sameExecutor(executors, executor{e, o.Resources, o.CgroupParent}, &o.Request)
+		first.Pull, reqs[i] = first.Pull || o.Pull, o.Request
+	}
+	b, release, err := newBuilder(ctx, e, first)
 	if err != nil {
 		return nil, err
 	}
 	defer release()
-	result, err = b.Build(ctx, o.Request)
-	if err != nil {
+	if results, err = b.BuildAll(ctx, reqs); err != nil {
 		return nil, err
 	}
-	return result, result.Lease.Release()
+	return results, results[0].Lease.Release()
+}
+
+// complete gives the request of the options its exporters and caches, and returns
+// what closes them.
+func complete(e Engine, o *Options) (closeCaches func() error, err error) {
+	none := func() error { return nil }
+	if o.Exporters, err = exporters(e, *o); err != nil {
+		return none, err
+	}
+	if err := runspec.CheckLimits(o.Resources, machine.Limits()); err != nil {
+		return none, err
+	}
+	return caches(e, o)
+}
+
+// sameExecutor gives requests whose commands have the same limits one executor.
+func sameExecutor(known []*executor, x executor, req *builder.Request) []*executor {
+	for _, have := range known {
+		if reflect.DeepEqual(have.resources, x.resources) && have.parent == x.parent {
+			req.Executor = have
+			return known
+		}
+	}
+	req.Executor = &x
+	return append(known, &x)
 }
 
 // Check reads a build's Dockerfile and says what its author should know; it

@@ -32,6 +32,8 @@ const (
 	// Tar and Local are the files of the image: an archive, or a directory.
 	Tar   OutputType = "tar"
 	Local OutputType = "local"
+	// CacheOnly keeps what the steps made in the cache alone.
+	CacheOnly OutputType = "cacheonly"
 )
 
 // Output is one place where an image goes.
@@ -58,17 +60,18 @@ func exporters(e Engine, o Options) (all []export.Exporter, err error) {
 		outputs = []Output{{Type: Image}}
 	}
 	for _, out := range outputs {
-		if out.Type == Tar {
-			all = append(all, export.Tar{Write: out.Write, Split: out.Split})
-			continue
-		}
-		if out.Type == Local {
-			all = append(all, export.Directory{Dir: out.Dest, Split: out.Split})
-			continue
-		}
-		to, err := imageExporter(e, out, o)
-		if err != nil {
-			return nil, err
+		var to export.Exporter
+		switch out.Type {
+		case Tar:
+			to = export.Tar{Write: out.Write, Split: out.Split}
+		case Local:
+			to = export.Directory{Dir: out.Dest, Split: out.Split}
+		case CacheOnly:
+			to = export.Nothing{}
+		default:
+			if to, err = imageExporter(e, out, o); err != nil {
+				return nil, err
+			}
 		}
 		all = append(all, to)
 	}

@@ -44,6 +44,7 @@ var floors = []struct {
 	{"internal/platforms", 0},
 	{"internal/process", 0},
 	{"internal/dirwatch", 0},
+	{"internal/bakefile", 1},
 	{"internal/strictyaml", 1},
 	{"e2e", 7},
 	{"bench", 7},
@@ -61,6 +62,8 @@ var neighbours = map[string][]string{
 var only = map[string][]string{
 	"github.com/google/go-containerregistry/pkg/v1/remote": {"cove/distribution/client"},
 	"github.com/moby/buildkit":                             {"cove/builder/dockerfile"},
+	"github.com/hashicorp/hcl":                             {"cove/internal/bakefile"},
+	"github.com/compose-spec":                              {"cove/internal/bakefile"},
 	"github.com/spf13/cobra":                               {"cove/internal/cli", "cove/cmd", "cove/packaging"},
 	"github.com/prometheus":                                {"cove/registry"},
 	"modernc.org/sqlite":                                   {"cove/registry/db"},
@@ -83,7 +86,7 @@ var forbidden = map[string][]string{
 var notLocal = []string{"modernc.org/sqlite", "github.com/aws", "github.com/jackc/pgx", "github.com/prometheus"}
 
 // notToRun is what no start of a container pays for: that, and the builder.
-var notToRun = append([]string{"github.com/moby/buildkit", "google.golang.org/protobuf", "cove/builder/dockerfile"}, notLocal...)
+var notToRun = append([]string{"github.com/moby/buildkit", "google.golang.org/protobuf", "cove/builder/dockerfile", "cove/internal/bakefile"}, notLocal...)
 
 type pkg struct {
 	ImportPath   string
@@ -169,12 +172,12 @@ var (
 	engineEdges = []string{
 		"cove/internal/cli/containercmd", "cove/internal/cli/runflags", "cove/internal/cli/systemcmd",
 		"cove/internal/cli/networkcmd", "cove/internal/cli/volumecmd", "cove/internal/cli/verbs",
-		"cove/internal/cli/imagecmd", "cove/internal/cli/cachecmd", "cove/internal/cli/buildcmd",
+		"cove/internal/cli/imagecmd", "cove/internal/cli/cachecmd", "cove/internal/cli/buildcmd", "cove/internal/cli/buildflags",
 		"cove/internal/cli/progress", "cove/internal/cli/progress/steps",
 		"cove/internal/cli/apicmd", "cove/engine/api/...",
 	}
 	engineWords = []string{
-		"cove/engine", "cove/errdefs", "cove/internal/cli", "cove/internal/buildinfo", "cove/distribution/progress",
+		"cove/engine", "cove/errdefs", "cove/internal/cli", "cove/internal/bakefile", "cove/internal/buildinfo", "cove/distribution/progress",
 	}
 )
 

@@ -36,12 +36,13 @@ type Grammar struct {
 // others execute those two (sibling).
 type Builder struct {
 	Build   func(*app.App) *cobra.Command
+	Bake    func(*app.App) *cobra.Command
 	Changes engine.Changes
 	API     func(*app.App) *cobra.Command
 }
 
 // Elsewhere is the builder, and the API, of the binaries that do not link them.
-var Elsewhere = Builder{Build: sibling.Build, Changes: sibling.Changes, API: sibling.API}
+var Elsewhere = Builder{Build: sibling.Build, Bake: sibling.Bake, Changes: sibling.Changes, API: sibling.API}
 
 // Main runs one command and returns the exit code.
 func Main(g Grammar, args []string, in io.Reader, out, errOut io.Writer) int {

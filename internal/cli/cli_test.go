@@ -15,7 +15,7 @@ import (
 )
 
 // here is the builder as the build binary has it.
-var here = Builder{Build: buildcmd.Build, Changes: builds.Changes, API: sibling.API}
+var here = Builder{Build: buildcmd.Build, Bake: buildcmd.Bake, Changes: builds.Changes, API: sibling.API}
 
 // parse finds the command that args select and the arguments left to it.
 func parse(t *testing.T, g Grammar, args []string) (name string, rest []string) {

@@ -42,6 +42,7 @@ func Cove(b Builder) Grammar {
 		verbs: slices.Concat(containerVerbs(), imageVerbs(), []verb{
 			{"run", groupContainers, containercmd.Run},
 			{"build", groupImages, b.Build},
+			{"bake", groupImages, b.Bake},
 			{"inspect", groupSystem, systemcmd.Inspect},
 			{"doctor", groupSystem, systemcmd.Doctor},
 			{"events", groupSystem, systemcmd.Events},
@@ -64,6 +65,7 @@ func Build(b Builder) Grammar {
 	return Grammar{
 		prog: "build", builder: b, short: "Build images, and look after them", implied: b.Build,
 		verbs: slices.Concat(imageVerbs(), []verb{
+			{"bake", groupImages, b.Bake},
 			{"inspect", groupImages, imagecmd.Inspect},
 			{"prune", groupImages, imagecmd.Prune},
 			{"du", groupImages, cachecmd.DiskUsage},

@@ -38,7 +38,7 @@ func main() {
 // write fills DIR/man1 with a page for each command, and DIR/bash, zsh and
 // fish with a completion for each program.
 func write(dir string) error {
-	builder := cli.Builder{Build: buildcmd.Build, Changes: builds.Changes}
+	builder := cli.Builder{Build: buildcmd.Build, Bake: buildcmd.Bake, Changes: builds.Changes, API: cli.Elsewhere.API}
 	for _, root := range []*cobra.Command{cli.Cove(builder).Tree(), registrycmd.New()} {
 		if err := errors.Join(pages(filepath.Join(dir, "man1"), root), completions(dir, root)); err != nil {
 			return fmt.Errorf("%s: %w", root.Name(), err)

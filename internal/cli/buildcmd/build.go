@@ -15,6 +15,7 @@ import (
 	"cove/engine/builds"
 	"cove/errdefs"
 	"cove/internal/cli/app"
+	"cove/internal/cli/buildflags"
 	"cove/internal/cli/progress"
 	"cove/internal/cli/progress/steps"
 	"cove/internal/cli/runflags"
@@ -33,6 +34,7 @@ type buildFlags struct {
 	rm, forceRm bool
 	run         runflags.BuildFlags
 
+	baking   bool // the flags are those of a target of a bake file
 	toStdout bool // an output goes there, and nothing else may
 }
 
@@ -97,9 +99,7 @@ func Build(a *app.App) *cobra.Command {
 	}
 	f.register(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if by := os.Getenv("BUILDKIT_PROGRESS"); by != "" && !cmd.Flags().Changed("progress") {
-			f.progress = by
-		}
+		progressFromEnvironment(cmd, &f.progress)
 		o, err := f.options(cmd.Context(), a, args[0])
 		if err != nil {
 			return err
@@ -180,19 +180,19 @@ func (f *buildFlags) options(ctx context.Context, a *app.App, dir string) (o bui
 	if err := f.readCaches(&o); err != nil {
 		return o, err
 	}
-	if o.Contexts, err = namedContexts(f.contexts); err != nil {
+	if o.Contexts, err = buildflags.NamedContexts(f.contexts, f.baking); err != nil {
 		return o, err
 	}
-	if o.SSH, err = readAgents(f.ssh); err != nil {
+	if o.SSH, err = buildflags.Agents(f.ssh); err != nil {
 		return o, err
 	}
-	if o.Secrets, err = readSecrets(f.secrets); err != nil {
+	if o.Secrets, err = buildflags.Secrets(f.secrets); err != nil {
 		return o, err
 	}
 	if o.Platforms, err = builds.ParsePlatforms(f.platforms); err != nil {
 		return o, err
 	}
-	o.Epoch, err = sourceDate(ctx, f.sourceDate, dir, o.BuildArgs)
+	o.Epoch, err = buildflags.SourceDate(ctx, f.sourceDate, dir, o.BuildArgs)
 	return o, err
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"cove/internal/cli/app"
+	"cove/internal/cli/buildflags"
 )
 
 func TestBuildFlags(t *testing.T) {
@@ -77,11 +78,11 @@ func TestSecretFlag(t *testing.T) {
 		"id=a,src=" + file + ",env=TOKEN":      "both a file and a variable",
 		"id=a,env=NO_SUCH_VARIABLE":            "NO_SUCH_VARIABLE is not set",
 	} {
-		if _, err := readSecrets([]string{flag}); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := buildflags.Secrets([]string{flag}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("--secret %s: got %v, want an error with %q", flag, err, want)
 		}
 	}
-	got, err := readSecrets([]string{
+	got, err := buildflags.Secrets([]string{
 		"id=TOKEN", "id=a,source=" + file, "env=TOKEN,id=b", "type=env,id=c,src=TOKEN", "type=file,id=d,src=" + file,
 	})
 	value, content := []byte("s3cret"), []byte("from a file")
@@ -120,7 +121,7 @@ func TestSourceDate(t *testing.T) {
 		{"1e9", "", nil, "error"},
 	} {
 		t.Setenv("SOURCE_DATE_EPOCH", tc.env)
-		at, err := sourceDate(t.Context(), tc.flag, dir, tc.args)
+		at, err := buildflags.SourceDate(t.Context(), tc.flag, dir, tc.args)
 		got := "own"
 		if err != nil {
 			got = "error"
@@ -131,7 +132,7 @@ func TestSourceDate(t *testing.T) {
 			t.Errorf("flag %q, variable %q, argument %v: %s (%v), want %s", tc.flag, tc.env, tc.args, got, err, tc.want)
 		}
 	}
-	if _, err := sourceDate(t.Context(), "git", t.TempDir(), nil); err == nil || !strings.Contains(err.Error(), "not a git repository") {
+	if _, err := buildflags.SourceDate(t.Context(), "git", t.TempDir(), nil); err == nil || !strings.Contains(err.Error(), "not a git repository") {
 		t.Errorf("outside of a repository: %v", err)
 	}
 }

@@ -59,11 +59,11 @@ func parseOutput(text string) (outputFlag, error) {
 		return ok
 	})
 	switch o.Type {
-	case builds.Image, builds.OCI, builds.Docker, builds.Tar, builds.Local:
+	case builds.Image, builds.OCI, builds.Docker, builds.Tar, builds.Local, builds.CacheOnly:
 	case builds.Registry:
 		o.Push = true
 	default:
-		return o, errdefs.Errorf(errdefs.ErrInvalid, "type %q: want image, registry, oci, docker, tar or local", o.Type)
+		return o, errdefs.Errorf(errdefs.ErrInvalid, "type %q: want image, registry, oci, docker, tar, local or cacheonly", o.Type)
 	}
 	for _, f := range rest {
 		if err := o.set(f); err != nil {
@@ -74,7 +74,9 @@ func parseOutput(text string) (outputFlag, error) {
 }
 
 // image says whether the output is an image, and not its files.
-func (o *outputFlag) image() bool { return o.Type != builds.Tar && o.Type != builds.Local }
+func (o *outputFlag) image() bool {
+	return o.Type != builds.Tar && o.Type != builds.Local && o.Type != builds.CacheOnly
+}
 
 // set reads one KEY=VALUE.
 func (o *outputFlag) set(field string) error {

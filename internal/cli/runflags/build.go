@@ -42,3 +42,11 @@ func (f *BuildFlags) Parse() (o runspec.Options, err error) {
 	}
 	return o, f.limits.parse(&o)
 }
+
+// AddHost and SetLimits give what is given otherwise than by flags.
+func (f *BuildFlags) AddHost(name, ip string) { f.addHosts = append(f.addHosts, name+":"+ip) }
+
+// SetLimits sets the size of /dev/shm and the limits of processes.
+func (f *BuildFlags) SetLimits(shmSize string, ulimits []string) {
+	f.limits.shmSize, f.limits.ulimits = shmSize, ulimits
+}

@@ -59,6 +59,13 @@ func Build(a *app.App) *cobra.Command {
 	return another(a, "build", &cobra.Command{Use: "build [flags] CONTEXT", Short: "Build an image from a Dockerfile"})
 }
 
+// Bake is Build for the targets of a file.
+func Bake(a *app.App) *cobra.Command {
+	return another(a, "build", &cobra.Command{
+		Use: "bake [flags] [TARGET...]", Short: "Build the targets of a bake or compose file, all as one build",
+	})
+}
+
 // API becomes the cove-api binary.
 func API(a *app.App) *cobra.Command {
 	return another(a, "cove-api", &cobra.Command{

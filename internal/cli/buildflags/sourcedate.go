@@ -1,4 +1,4 @@
-package buildcmd
+package buildflags
 
 import (
 	"bytes"
@@ -11,13 +11,13 @@ import (
 	"cove/errdefs"
 )
 
-// epochVariable is where reproducible-builds.org puts a build's time.
-const epochVariable = "SOURCE_DATE_EPOCH"
+// EpochVariable is where reproducible-builds.org puts a build's time.
+const EpochVariable = "SOURCE_DATE_EPOCH"
 
-// sourceDate is the time that the flag gives, or else the environment. Nil says
+// SourceDate is the time that the flag gives, or else the environment. Nil says
 // that copied files keep their own times, unless a build argument, which the
 // builder reads, says otherwise.
-func sourceDate(ctx context.Context, flag, dir string, buildArgs map[string]string) (*time.Time, error) {
+func SourceDate(ctx context.Context, flag, dir string, buildArgs map[string]string) (*time.Time, error) {
 	switch flag {
 	case "":
 	case "git":
@@ -25,11 +25,11 @@ func sourceDate(ctx context.Context, flag, dir string, buildArgs map[string]stri
 	default:
 		return parseDate("--source-date-epoch "+flag, flag)
 	}
-	value := os.Getenv(epochVariable)
-	if _, given := buildArgs[epochVariable]; given || value == "" {
+	value := os.Getenv(EpochVariable)
+	if _, given := buildArgs[EpochVariable]; given || value == "" {
 		return nil, nil
 	}
-	return parseDate(epochVariable+"="+value, value)
+	return parseDate(EpochVariable+"="+value, value)
 }
 
 func parseDate(what, value string) (*time.Time, error) {

@@ -1,4 +1,4 @@
-package buildcmd
+package buildflags
 
 import (
 	"os"
@@ -8,15 +8,16 @@ import (
 	"cove/errdefs"
 )
 
-// namedContexts reads the values of --build-context.
-func namedContexts(flags []string) (map[string]string, error) {
+// NamedContexts reads the values of --build-context; only a target of a bake file may
+// name another.
+func NamedContexts(flags []string, baking bool) (map[string]string, error) {
 	out := make(map[string]string, len(flags))
 	for _, f := range flags {
 		name, value, ok := strings.Cut(f, "=")
 		if !ok || name == "" || value == "" {
 			return nil, errdefs.Errorf(errdefs.ErrInvalid, "--build-context %q: want NAME=CONTEXT", f)
 		}
-		if strings.HasPrefix(value, "target:") {
+		if strings.HasPrefix(value, "target:") && !baking {
 			return nil, errdefs.Errorf(errdefs.ErrUnsupported,
 				"--build-context %s: target: names another target of a bake file, and there is none here", f)
 		}
@@ -29,8 +30,8 @@ func namedContexts(flags []string) (map[string]string, error) {
 	return out, nil
 }
 
-// readAgents reads the values of --ssh: default, or ID[=SOCKET|KEY[,KEY…]].
-func readAgents(flags []string) (map[string]builds.Agent, error) {
+// Agents reads the values of --ssh: default, or ID[=SOCKET|KEY[,KEY…]].
+func Agents(flags []string) (map[string]builds.Agent, error) {
 	out := make(map[string]builds.Agent, len(flags))
 	for _, f := range flags {
 		id, value, given := strings.Cut(f, "=")

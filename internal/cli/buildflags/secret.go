@@ -1,4 +1,6 @@
-package buildcmd
+// Package buildflags says what the values of build's flags mean, and looks up what they
+// name: files, variables, agents.
+package buildflags
 
 import (
 	"cmp"
@@ -9,8 +11,8 @@ import (
 	"cove/errdefs"
 )
 
-// readSecrets reads the values of --secret, by their ids.
-func readSecrets(flags []string) (map[string][]byte, error) {
+// Secrets reads the values of --secret, by their ids.
+func Secrets(flags []string) (map[string][]byte, error) {
 	secrets := make(map[string][]byte, len(flags))
 	for _, f := range flags {
 		id, value, err := readSecret(f)

@@ -1,0 +1,5 @@
+TAG = "overridden"
+target "w" {
+  args = { B = "override" }
+  platforms = ["linux/arm64"]
+}
