@@ -395,13 +395,3 @@ func (d *Definition) List() (all []Listed) {
 	slices.SortFunc(all, func(a, b Listed) int { return strings.Compare(a.Name, b.Name) })
 	return all
 }
-
-// Attestations are those that the target asks for.
-func (t *Target) Attestations() (all []Entry) {
-	for _, e := range t.Attest {
-		if off, err := strconv.ParseBool(e.Get("disabled")); err != nil || !off {
-			all = append(all, e)
-		}
-	}
-	return all
-}

@@ -246,9 +246,6 @@ func (f *bakeFlags) build(ctx context.Context, a *app.App, plan *definition.Plan
 	for _, name := range plan.Order() {
 		t := plan.Targets[name]
 		b := f.flagsOf(t)
-		if on := t.Attestations(); len(on) > 0 {
-			return errdefs.Errorf(errdefs.ErrUnsupported, "target %s: attest is not supported", name)
-		}
 		o, err := b.options(ctx, a, directory(*t.Context))
 		if err != nil {
 			return errdefs.Errorf(errdefs.KindOf(err), "target %s: %w", name, err)
@@ -295,7 +292,8 @@ func (f *bakeFlags) flagsOf(t *definition.Target) *buildFlags {
 		cacheTo: definition.Flags(t.CacheTo), secrets: definition.Flags(t.Secrets), ssh: definition.Flags(t.SSH),
 		buildArgs: pairs(t.Args), labels: pairs(t.Labels), target: valueOf(t.Target), network: valueOf(t.Network),
 		pull: t.Pull != nil && *t.Pull, noCache: t.NoCache != nil && *t.NoCache,
-		progress: f.progress, explain: f.explain, rm: true, baking: true,
+		progress: f.progress, explain: f.explain, baking: true,
+		docker: dockerFlags{rm: true, contentTrust: true, attest: definition.Flags(t.Attest)},
 	}
 	for name, value := range t.Contexts {
 		b.contexts = append(b.contexts, name+"="+directory(value))

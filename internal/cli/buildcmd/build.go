@@ -30,9 +30,8 @@ type buildFlags struct {
 	level                                                               int
 	noCache, pull, quiet, explain, check, push, load                    bool
 
-	isolation   string
-	rm, forceRm bool
-	run         runflags.BuildFlags
+	docker dockerFlags
+	run    runflags.BuildFlags
 
 	baking   bool // the flags are those of a target of a bake file
 	toStdout bool // an output goes there, and nothing else may
@@ -72,13 +71,11 @@ func (f *buildFlags) register(fs *pflag.FlagSet) {
 		"time of copied files and the latest of others: seconds, 2006-01-02T15:04:05Z, or git for that of the last commit")
 	fs.StringVar(&f.iidfile, "iidfile", "", "write the image id to a file")
 	fs.StringVar(&f.metadata, "metadata-file", "", "write what was built to a file, as JSON with buildx's keys")
-	fs.StringVar(&f.progress, "progress", "auto", "auto, tty, plain, rawjson or quiet; also by BUILDKIT_PROGRESS")
+	fs.StringVar(&f.progress, "progress", "auto", "auto, tty, plain, rawjson, quiet or none; also by BUILDKIT_PROGRESS")
 	fs.BoolVar(&f.explain, "explain", false, "say why a step was not cached")
 	fs.BoolVar(&f.check, "check", false, "only check the Dockerfile; exit with 1 if there are warnings")
-	fs.StringVar(&f.isolation, "isolation", "", "default; there is no other")
-	fs.BoolVar(&f.rm, "rm", true, "remove the containers of RUN, which is always done")
-	fs.BoolVar(&f.forceRm, "force-rm", false, "remove them also after a failure, which is always done")
 	fs.BoolVarP(&f.quiet, "quiet", "q", false, "print only the image id")
+	f.docker.register(fs)
 }
 
 // Build builds an image.
@@ -108,7 +105,7 @@ func Build(a *app.App) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if f.check {
+		if f.check || f.docker.call == "check" || f.docker.call == "lint" {
 			return f.onlyCheck(cmd.Context(), a, eng, o)
 		}
 		end, err := f.showProgress(a, &o)
@@ -144,6 +141,7 @@ func (f *buildFlags) failed(a *app.App, err error, shown bool) error {
 	if !shown {
 		steps.Output(a.Err, err)
 	}
+	annotate(a, err)
 	if f.quiet || f.progress == "quiet" {
 		return err
 	}
@@ -164,6 +162,9 @@ func (f *buildFlags) options(ctx context.Context, a *app.App, dir string) (o bui
 	o.NoCache, o.NoCacheFilter, o.Network, o.Allow = f.noCache, f.noCacheFilter, f.network, f.allow
 	if f.network == "default" {
 		o.Network = ""
+	}
+	if err := f.docker.check(); err != nil {
+		return o, err
 	}
 	if err := f.limits(&o); err != nil {
 		return o, err
@@ -196,15 +197,8 @@ func (f *buildFlags) options(ctx context.Context, a *app.App, dir string) (o bui
 	return o, err
 }
 
-// limits reads what a RUN may take, and refuses what of docker's flags there is
-// only one way of.
+// limits reads what a RUN may take.
 func (f *buildFlags) limits(o *builds.Options) error {
-	switch {
-	case f.isolation != "" && f.isolation != "default":
-		return errdefs.Errorf(errdefs.ErrUnsupported, "--isolation %s: there is only default", f.isolation)
-	case !f.rm:
-		return errdefs.Errorf(errdefs.ErrUnsupported, "--rm=false: the container of a RUN is never kept")
-	}
 	given, err := f.run.Parse()
 	for _, h := range given.AddHosts {
 		o.Hosts = append(o.Hosts, builds.Host{Name: h.Name, IP: h.IP})
@@ -237,7 +231,7 @@ func (f *buildFlags) showProgress(a *app.App, o *builds.Options) (end func(), er
 	screen := progress.ScreenOf(a.Err)
 	plain := false
 	switch {
-	case f.quiet || f.progress == "quiet":
+	case f.quiet || f.progress == "quiet" || f.progress == "none":
 		return func() {}, nil
 	case f.progress == "rawjson":
 		raw := steps.NewRaw(a.Err)
@@ -254,5 +248,6 @@ func (f *buildFlags) showProgress(a *app.App, o *builds.Options) (end func(), er
 	b := steps.New(screen, plain, time.Now)
 	b.Explain = f.explain
 	o.Progress = b.Event
-	return b.Close, nil
+	endGroup := group(a, "Building "+o.Context)
+	return func() { b.Close(); endGroup() }, nil
 }

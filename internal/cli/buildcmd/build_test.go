@@ -22,7 +22,7 @@ func TestBuildFlags(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := buildFlags{
-		rm: true, tags: []string{"a", "b"}, buildArgs: []string{"A=b=c", "FROM_HERE", "NOT_HERE"}, labels: []string{"l=1"},
+		docker: dockerFlags{rm: true, contentTrust: true}, tags: []string{"a", "b"}, buildArgs: []string{"A=b=c", "FROM_HERE", "NOT_HERE"}, labels: []string{"l=1"},
 		secrets: []string{"id=one,src=" + secret, "id=FROM_HERE", "id=two,env=FROM_HERE"}, network: "default", platforms: []string{"linux/arm64"},
 	}
 	o, err := f.options(t.Context(), &app.App{}, ".")
@@ -44,9 +44,9 @@ func TestBuildFlags(t *testing.T) {
 		{secrets: []string{"id=x,src=/does/not/exist"}},
 		{secrets: []string{"id=x,env=NOT_HERE"}},
 		{platforms: []string{"a/b/c/d"}},
-		{isolation: "hyperv"},
+		{docker: dockerFlags{isolation: "hyperv"}},
 	} {
-		bad.rm = true
+		bad.docker.rm, bad.docker.contentTrust = true, true
 		if _, err := bad.options(t.Context(), &app.App{}, "."); err == nil {
 			t.Errorf("%+v is accepted", bad)
 		}

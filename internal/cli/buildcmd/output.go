@@ -268,8 +268,12 @@ func (f *buildFlags) readCompression(all []outputFlag, o *builds.Options) error 
 			level = out.level
 		}
 	}
-	if name == "uncompressed" {
+	switch name {
+	case "uncompressed":
 		name = "none"
+	case "", "gzip", "zstd", "none":
+	default:
+		return errdefs.Errorf(errdefs.ErrUnsupported, "compression %s: want gzip, zstd or uncompressed", name)
 	}
 	o.Compression = name
 	if level == nil {

@@ -27,6 +27,7 @@ func (f *buildFlags) report(a *app.App, result *builds.Result) error {
 	}
 	if !f.quiet {
 		steps.Warnings(a.Err, result.Warnings)
+		annotateWarnings(a, result.Warnings)
 	}
 	switch {
 	case f.toStdout:

@@ -1,10 +1,14 @@
 package runflags
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/spf13/pflag"
 
 	"cove/engine/runspec"
 	"cove/engine/runspec/parse"
+	"cove/errdefs"
 )
 
 // BuildFlags are those of run that a build has for its commands, in the same
@@ -13,6 +17,13 @@ type BuildFlags struct {
 	limits       limitFlags
 	addHosts     []string
 	cgroupParent string
+	resources    []string
+	registered   *pflag.FlagSet
+}
+
+// resourceFlags are those that --resource gives in other words.
+var resourceFlags = []string{
+	"memory", "memory-swap", "cpu-shares", "cpu-period", "cpu-quota", "cpuset-cpus", "cpuset-mems",
 }
 
 // Register adds the flags.
@@ -30,12 +41,24 @@ func (f *BuildFlags) Register(fs *pflag.FlagSet) {
 	fs.Int64Var(&l.cpuQuota, "cpu-quota", 0, "microseconds of each period that it may run")
 	fs.StringVar(&l.cpuset, "cpuset-cpus", "", "which CPUs it may use: 0-3,6")
 	fs.StringVar(&l.memset, "cpuset-mems", "", "which memory nodes it may use: 0-1")
+	fs.StringArrayVar(&f.resources, "resource", nil, "one of these limits as buildx has it: memory=2g, cpu-quota=50000")
+	f.registered = fs
 }
 
 // Parse reads what was given; of the options it sets AddHosts, CgroupParent and
 // Resources.
 func (f *BuildFlags) Parse() (o runspec.Options, err error) {
 	f.limits.memorySwappiness = -1
+	for _, r := range f.resources {
+		key, value, ok := strings.Cut(r, "=")
+		if !ok || !slices.Contains(resourceFlags, key) {
+			return o, errdefs.Errorf(errdefs.ErrInvalid, "--resource %s: want KEY=VALUE, with one of the keys %s", r,
+				strings.Join(resourceFlags, ", "))
+		}
+		if err := f.registered.Set(key, value); err != nil {
+			return o, errdefs.Errorf(errdefs.ErrInvalid, "--resource %s: %w", r, err)
+		}
+	}
 	o.CgroupParent = f.cgroupParent
 	if o.AddHosts, err = parseAll(f.addHosts, parse.Host); err != nil {
 		return o, err
