@@ -14,6 +14,7 @@ import (
 	"cove/registry/auth"
 	"cove/registry/auth/rights"
 	"cove/registry/metadata"
+	"cove/registry/metadata/sparse"
 )
 
 // Projects manages projects. It works beside a running server. Who may not do
@@ -132,6 +133,25 @@ func (p *Projects) Change(ctx context.Context, by auth.Caller, project string, c
 			Action: "project.public", Object: project,
 			Detail: visibility(*c.Public),
 		})
+	})
+}
+
+// SetSparse says whether an index may be pushed to a project without all of its
+// manifests. Those that are there already stay.
+func (p *Projects) SetSparse(ctx context.Context, by auth.Caller, project string, allow bool) error {
+	return p.change(ctx, by, auth.SetVisibility, project, func(ctx context.Context, tx *metadata.Tx) error {
+		of, err := existing(ctx, tx, project)
+		if err != nil {
+			return err
+		}
+		if err := sparse.AllowIndexes(ctx, tx.Querier(), of.ID, allow); err != nil {
+			return err
+		}
+		detail := "sparse indexes refused"
+		if allow {
+			detail = "sparse indexes taken"
+		}
+		return audit.Record(ctx, tx, by, audit.Change{Action: "project.sparse", Object: project, Detail: detail})
 	})
 }
 

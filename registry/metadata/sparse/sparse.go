@@ -47,14 +47,7 @@ func (a Allowance) All(absent []digest.Digest, blobs, children []ocispec.Descrip
 	return true
 }
 
-// Indexes says whether a project takes indexes without all of their manifests.
-func Indexes(ctx context.Context, q db.Querier, projectID int64) (bool, error) {
-	var allowed int64
-	err := q.Row(ctx, "SELECT sparse FROM projects WHERE id = $1", projectID).Scan(&allowed)
-	return allowed != 0, db.Unavailable(err)
-}
-
-// AllowIndexes changes that.
+// AllowIndexes says whether a project takes indexes without all of their manifests.
 func AllowIndexes(ctx context.Context, q db.Querier, projectID int64, allow bool) error {
 	_, err := q.Exec(ctx, "UPDATE projects SET sparse = $2 WHERE id = $1", projectID, db.Number(allow))
 	return db.Unavailable(err)

@@ -14,7 +14,7 @@ import (
 func New() *cobra.Command {
 	return command.Group("project", "Make projects and say who may use them",
 		newProjectCreate(), newProjectList(), newProjectMember(),
-		newProjectVisibility("public", true), newProjectVisibility("private", false), newProjectRemove())
+		newProjectVisibility("public", true), newProjectVisibility("private", false), newProjectSparse(), newProjectRemove())
 }
 
 func newProjectCreate() *cobra.Command {
@@ -120,5 +120,27 @@ func newProjectVisibility(word string, public bool) *cobra.Command {
 		},
 	}
 	t.Flags(cmd)
+	return cmd
+}
+
+func newProjectSparse() *cobra.Command {
+	var t command.Target
+	var off bool
+	cmd := &cobra.Command{
+		Use: "sparse PROJECT", Short: "Take indexes without all of their manifests, or refuse them again",
+		Long: `Take indexes without all of their manifests, as who mirrors a few platforms of an
+image pushes them. Without it such an index is refused, with what is missing. A
+pull of a manifest that never came is answered as not found.`,
+		Example: `  registry project sparse mirror
+  registry project sparse mirror --off`,
+		Args: command.Args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, a []string) error {
+			return t.Administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
+				return s.Projects.SetSparse(cmd.Context(), by, a[0], !off)
+			})
+		},
+	}
+	t.Flags(cmd)
+	cmd.Flags().BoolVar(&off, "off", false, "refuse them again; those that are there stay")
 	return cmd
 }
