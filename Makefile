@@ -129,7 +129,7 @@ deps-test: deps-demo deps-dist $(S3SERVER)
 	  mkdir /etc/postgresql-common && echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf; fi
 	@echo 'slapd slapd/no_configuration boolean true' | debconf-set-selections 2>/dev/null || true
 	$(call deps,gcc libc6-dev git openssh-client busybox-static skopeo podman curl nftables postgresql libseccomp-dev qemu-user-static xz-utils zstd bzip2 chromium fonts-noto-cjk \
-	  systemd libarchive-tools slapd)
+	  systemd libarchive-tools slapd prometheus)
 deps-bench: deps-demo
 	$(call deps,podman buildah runc crun docker.io docker-registry containernetworking-plugins iproute2)
 deps-vm:

@@ -55,8 +55,10 @@ func (r *registry) freshen(ctx context.Context, repo, tag string) (*answered, er
 			r.p.cfg.Log.WarnContext(ctx, "a proxy serves what is here, which may be out of date", "repository", repo,
 				"tag", tag, "age", age.Round(time.Second), "error", err)
 			stale(ctx, age)
+			r.p.stale.Add(1)
 		}
 	}
+	r.p.hits.Add(1)
 	r.note(ctx, u, repo, tag, r.checked(ctx, u, repo, tag))
 	return nil, nil
 }
@@ -126,6 +128,7 @@ func (r *registry) compare(ctx context.Context, u *upstream, repo, tag string, h
 // fill brings a manifest that is not here, and moves the tag to it unless that is "".
 func (r *registry) fill(ctx context.Context, u *upstream, repo, ref, tag string) (distribution.Manifest, error) {
 	repo = metadata.CanonicalName(repo)
+	r.p.misses.Add(1)
 	got, err := r.shared(ctx, u, "fill "+repo+":"+ref, patienceWithout, func(ctx context.Context) (any, error) {
 		m, err := r.bring(ctx, u, repo, ref, tag)
 		if err == nil && tag != "" {
@@ -235,6 +238,7 @@ const noteEvery = 10 * time.Minute
 
 func (r *registry) noteDigest(ctx context.Context, u *upstream, repo string, dgst digest.Digest, err error) {
 	if u != nil && err == nil {
+		r.p.hits.Add(1)
 		r.note(ctx, u, metadata.CanonicalName(repo), dgst.String(), time.Time{})
 	}
 }

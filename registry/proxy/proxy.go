@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -52,6 +53,8 @@ type Proxies struct {
 	cancel  context.CancelFunc
 	workers sync.WaitGroup
 
+	hits, misses, stale atomic.Int64
+
 	mu        sync.Mutex
 	looked    time.Time // when the settings were last read
 	upstreams map[string]*upstream
@@ -82,6 +85,31 @@ func (p *Proxies) Close() {
 	for _, u := range p.upstreams {
 		_ = u.client.Close() // idle connections
 	}
+}
+
+// Status is how the proxies stand, and what was asked of them in this process.
+type Status struct {
+	// Asked are upstreams that are asked, Resting those that are left alone for a while
+	// because they were down, or said so.
+	Asked, Resting int
+	// Hits were here, Misses came from an upstream, and Stale were here and may have
+	// been out of date.
+	Hits, Misses, Stale int64
+}
+
+// Status tells it.
+func (p *Proxies) Status() Status {
+	s := Status{Hits: p.hits.Load(), Misses: p.misses.Load(), Stale: p.stale.Load()}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, u := range p.upstreams {
+		if u.rests() {
+			s.Resting++
+		} else {
+			s.Asked++
+		}
+	}
+	return s
 }
 
 // current is how old settings may be.
@@ -168,6 +196,13 @@ func gone(err error) bool {
 	return errors.Is(err, errdefs.ErrNotFound) || errors.Is(err, errdefs.ErrCorrupt)
 }
 
+// hit counts what was here.
+func (r *registry) hit(u *upstream, err error) {
+	if u != nil && err == nil {
+		r.p.hits.Add(1)
+	}
+}
+
 // StatBlob implements distribution.BlobReader.
 func (r *registry) StatBlob(ctx context.Context, repo string, dgst digest.Digest) (ocispec.Descriptor, error) {
 	desc, err := r.Registry.StatBlob(ctx, repo, dgst)
@@ -185,8 +220,10 @@ func (r *registry) OpenBlob(ctx context.Context, repo string, dgst digest.Digest
 	rd, err := r.Registry.OpenBlob(ctx, repo, dgst)
 	u := r.behind(ctx, repo)
 	if !gone(err) || u == nil {
+		r.hit(u, err)
 		return rd, err
 	}
+	r.p.misses.Add(1)
 	return r.p.follow(ctx, u, r.Registry, ocispec.Descriptor{Digest: dgst}, metadata.CanonicalName(repo))
 }
 

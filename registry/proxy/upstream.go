@@ -148,6 +148,12 @@ func (u *upstream) ask(key string, do func() error) error {
 	return u.heard(key, do())
 }
 
+func (u *upstream) rests() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.now().Before(u.until)
+}
+
 func (u *upstream) resting(key string) error {
 	u.mu.Lock()
 	defer u.mu.Unlock()

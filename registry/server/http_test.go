@@ -23,6 +23,8 @@ func TestMetrics(t *testing.T) {
 	w := s.ask("GET", "/metrics", "", "", nil)
 	for _, want := range []string{
 		`cove_registry_requests_total{method="GET",status="200"} 1`, `cove_registry_requests_total{method="other",status="405"} 1`,
+		"cove_registry_database_up 1", "cove_registry_stored_bytes 0", "cove_registry_gc_oldest_due_seconds 0", "cove_registry_uploads 0",
+		`cove_registry_proxy_upstreams{state="resting"} 0`, "cove_registry_jobs_waiting",
 		"cove_registry_request_seconds_bucket", "cove_registry_requests_in_flight 1", "go_goroutines", "process_resident_memory_bytes",
 	} {
 		if !strings.Contains(w.Body.String(), want) {

@@ -149,6 +149,9 @@ func (s *Server) assemble(ctx context.Context) error {
 	}
 	shown := edges{pages, programs}
 	m := observe.New()
+	m.Watch(observe.State{
+		Garbage: s.state.services.Garbage, Jobs: s.state.services.Policies.Jobs, Proxies: s.upstream, Log: s.log,
+	})
 	access := s.cfg.Log.Access == nil || *s.cfg.Log.Access
 	answers := edge.Deadlines(s.dispatch(proxy.Handler(endpoints), s.routes(authorizer, m, shown), shown), s.stall())
 	s.handler = s.proxies.Handler(m.Requests(answers, s.log, access))

@@ -14,7 +14,8 @@ import (
 func New() *cobra.Command {
 	return command.Group("project", "Make projects and say who may use them",
 		newProjectCreate(), newProjectList(), newProjectMember(),
-		newProjectVisibility("public", true), newProjectVisibility("private", false), newProjectSparse(), newProjectRemove())
+		newProjectVisibility("public", true), newProjectVisibility("private", false),
+		newProjectSparse(), newProjectRemove())
 }
 
 func newProjectCreate() *cobra.Command {
