@@ -110,7 +110,23 @@ func (cs *Containers) notStarted(ctx context.Context, c *runner.Container, o Run
 
 // Explain writes the system calls that Run would make, and makes none of them.
 // The image must be local or may be pulled.
-func (cs *Containers) Explain(ctx context.Context, o CreateOptions, w io.Writer) (err error) {
+func (cs *Containers) Explain(ctx context.Context, o CreateOptions, w io.Writer) error {
+	return cs.Imagine(ctx, o, func(cfg record.Config) error {
+		features, err := host.Detect()
+		if err != nil {
+			return err
+		}
+		p, err := plan.Compile(cfg.Spec, features)
+		if err == nil {
+			_, err = io.WriteString(w, p.String())
+		}
+		return err
+	})
+}
+
+// Imagine calls do with the config of the container that Run would make, whose root is
+// there meanwhile; no container is made.
+func (cs *Containers) Imagine(ctx context.Context, o CreateOptions, do func(record.Config) error) (err error) {
 	prepared, err := cs.prepare(ctx, ids.New(), o)
 	if err != nil {
 		return err
@@ -120,14 +136,5 @@ func (cs *Containers) Explain(ctx context.Context, o CreateOptions, w io.Writer)
 		prepared.drop()
 		err = errors.Join(err, cs.parts.Volumes().RemoveAnonymous(record.Anonymous(prepared.cfg.Mounts)))
 	}()
-	features, err := host.Detect()
-	if err != nil {
-		return err
-	}
-	p, err := plan.Compile(prepared.cfg.Spec, features)
-	if err != nil {
-		return err
-	}
-	_, err = io.WriteString(w, p.String())
-	return err
+	return do(prepared.cfg)
 }

@@ -99,6 +99,7 @@ func Run() Grammar {
 func containerVerbs() []verb {
 	return []verb{
 		{"create", groupContainers, containercmd.Create},
+		{"bundle", groupContainers, containercmd.Bundle},
 		{"start", groupContainers, containercmd.Start},
 		{"stop", groupContainers, containercmd.Stop},
 		{"restart", groupContainers, containercmd.Restart},
