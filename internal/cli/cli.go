@@ -194,6 +194,9 @@ func (g Grammar) dispatch(args []string) (_ []string, word string) {
 	if g.implied != nil && len(args) == i+1 && args[i] == "-h" {
 		return append(slices.Clone(args[:i]), "--help"), "--help"
 	}
+	if g.implied == nil && i+1 < len(args) && args[i] == "build" && args[i+1] == "bake" {
+		args = slices.Delete(slices.Clone(args), i, i+1) // the builder's verb, as it is in build itself
+	}
 	if g.implied == nil || g.isVerb(args[i]) {
 		return args, args[i]
 	}

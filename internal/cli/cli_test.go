@@ -43,6 +43,11 @@ func TestFirstWordIsAVerbOrTheArgument(t *testing.T) {
 		cmd  string
 		rest string
 	}{
+		{Cove(here), "bake app", "cove bake", "app"},
+		{Cove(here), "build bake --push app", "cove bake", "app"},
+		{Cove(here), "--root /x build bake", "cove bake", ""},
+		{Cove(here), "build ./bake", "cove build", "./bake"},
+		{Build(here), "bake app", "build bake", "app"},
 		{Run(), "busybox", "run run", "busybox"},
 		{Run(), "-d --name x busybox sh -c ls", "run run", "busybox sh -c ls"},
 		{Run(), "ps", "run ps", ""},
