@@ -32,6 +32,9 @@ func TestMount(t *testing.T) {
 		"src=data,dst=/b,volume-nocopy,volume-label=a=b=c,volume-driver=local": volume(runspec.Volume{
 			Source: "data", Target: "/b", NoCopy: true, Labels: map[string]string{"a": "b=c"},
 		}),
+		"src=data,dst=/b,volume-subpath=a/../b/,volume-opt=type=nfs,volume-opt=o=a=b": volume(runspec.Volume{
+			Source: "data", Target: "/b", Subpath: "b", Options: map[string]string{"type": "nfs", "o": "a=b"},
+		}),
 		"type=tmpfs,dst=/t": tmpfs("/t"),
 		"type=tmpfs,dst=/t,tmpfs-size=1m,tmpfs-mode=0700,ro": tmpfs("/t", "size=1048576", "mode=0700", "ro"),
 	} {
@@ -64,13 +67,15 @@ func TestMountRefuses(t *testing.T) {
 		"type=tmpfs,dst=/b,tmpfs-size=big":             "tmpfs-size",
 		"type=tmpfs,dst=/b,tmpfs-mode=rwx":             "tmpfs-mode",
 		`type=bind,"src=/a`:                            "invalid mount",
+		"dst=/b,volume-subpath=/x":                     "within the volume",
+		"dst=/b,volume-subpath=":                       "within the volume",
 	} {
 		if _, err := Mount(text); !errors.Is(err, errdefs.ErrInvalid) || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
 	for _, text := range []string{
-		"type=image,src=a,dst=/b", "dst=/b,volume-driver=nfs", "dst=/b,volume-opt=type=nfs", "dst=/b,volume-subpath=x",
+		"type=image,src=a,dst=/b", "dst=/b,volume-driver=nfs",
 	} {
 		if _, err := Mount(text); !errors.Is(err, errdefs.ErrUnsupported) {
 			t.Errorf("%s: %v", text, err)
