@@ -17,6 +17,7 @@ import (
 	"cove/registry/auth"
 	"cove/registry/auth/passhash"
 	"cove/registry/metadata"
+	"cove/registry/metadata/people"
 )
 
 // AdminUser is the account that the first start makes.
@@ -72,7 +73,7 @@ func (a *Accounts) SetPassword(ctx context.Context, by auth.Caller, name, passwo
 		return err
 	}
 	err = a.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
-		u, err := tx.UserForUpdate(ctx, name)
+		u, err := person(ctx, tx, name)
 		if err != nil {
 			return err
 		}
@@ -107,7 +108,7 @@ func (a *Accounts) Change(ctx context.Context, by auth.Caller, name string, c Ch
 		return u, err
 	}
 	err = a.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
-		if u, err = tx.UserForUpdate(ctx, name); err != nil {
+		if u, err = person(ctx, tx, name); err != nil {
 			return err
 		}
 		if c.If != nil {
@@ -137,16 +138,26 @@ func (a *Accounts) Change(ctx context.Context, by auth.Caller, name string, c Ch
 
 // Get is the account of a name.
 func (a *Accounts) Get(ctx context.Context, by auth.Caller, name string) (metadata.User, error) {
-	if err := a.mayChange(ctx, by, name); err != nil {
-		return metadata.User{}, err
+	if by.UserID == 0 || by.Name != name || by.Token() {
+		if err := a.judge.Permit(ctx, a.db, by, auth.ManageUsers, ""); err != nil {
+			return metadata.User{}, err
+		}
 	}
-	return a.db.UserByName(ctx, name)
+	u, err := a.db.UserByName(ctx, name)
+	if err == nil && u.Kind != people.KindUser && by.Name != name {
+		err = errdefs.Errorf(errdefs.ErrNotFound, "user %q does not exist", name)
+	}
+	return u, err
 }
 
-// mayChange lets everybody change what is his own.
+// mayChange lets everybody change what is his own, but by no access token, which
+// might give itself more.
 func (a *Accounts) mayChange(ctx context.Context, by auth.Caller, name string) error {
-	if by.UserID != 0 && by.Name == name && !by.Token() {
-		return nil
+	if by.UserID != 0 && by.Name == name && !by.Token() && by.Person() {
+		if !by.Limited() {
+			return nil
+		}
+		return errdefs.Errorf(errdefs.ErrDenied, "an access token does not change its account; sign in with the password")
 	}
 	return a.judge.Permit(ctx, a.db, by, auth.ManageUsers, "")
 }
@@ -171,11 +182,23 @@ func (a *Accounts) Remove(ctx context.Context, by auth.Caller, name string) erro
 		return err
 	}
 	return a.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
+		if _, err := person(ctx, tx, name); err != nil {
+			return err
+		}
 		if err := tx.RemoveUser(ctx, name); err != nil {
 			return err
 		}
 		return audit.Record(ctx, tx, by, audit.Change{Action: "user.remove", Object: name})
 	})
+}
+
+// person is the user of a name; robots are package robots' to change.
+func person(ctx context.Context, tx *metadata.Tx, name string) (metadata.User, error) {
+	u, err := tx.UserForUpdate(ctx, name)
+	if err == nil && u.Kind != people.KindUser {
+		err = errdefs.Errorf(errdefs.ErrNotFound, "user %q does not exist", name)
+	}
+	return u, err
 }
 
 // List visits every account by name.

@@ -14,6 +14,7 @@ import (
 	"cove/registry/policies"
 	"cove/registry/projects"
 	"cove/registry/proxy"
+	"cove/registry/robots"
 )
 
 // Config is what the API needs, all of it.
@@ -23,6 +24,7 @@ type Config struct {
 	Judge    auth.Judge
 	Accounts *accounts.Accounts
 	Projects *projects.Projects
+	Robots   *robots.Robots
 	Audit    *audit.Log
 	Policies *policies.Policies
 	Proxies  *proxy.Service

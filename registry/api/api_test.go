@@ -173,6 +173,9 @@ func TestEveryOperation(t *testing.T) {
 		c.people()
 		c.places()
 		c.access()
+		c.robots("Robot", map[string]string{"project": "team", "robot": "ci"}, "robot$team+ci")
+		c.robots("SystemRobot", map[string]string{"robot": "all"}, "robot$all")
+		c.tokens()
 		c.content()
 		c.audited()
 		c.jobs()
@@ -308,6 +311,80 @@ func (c *client) access() {
 	}
 	c.send(call{id: "setSystemMember", params: ann, body: object{"role": "none"}}, 204)
 	c.settled().send(call{id: "listAudit", who: "ann"}, 403)
+}
+
+// robots makes a robot, signs in as it, and takes it away again.
+func (c *client) robots(noun string, at map[string]string, name string) {
+	c.send(call{id: "create" + noun, params: at, body: object{"name": "C I", "rights": []string{"pull"}}}, 400)
+	c.send(call{id: "create" + noun, params: at, body: object{"name": at["robot"]}}, 400)
+	var made struct {
+		Robot  struct{ Name string }
+		Secret string
+	}
+	ends := time.Now().Add(time.Hour).UTC()
+	c.send(call{id: "create" + noun, params: at, body: object{
+		"name": at["robot"], "rights": []string{"push"}, "repositories": []string{"*"}, "expiresAt": ends,
+	}}, 201).into(c.t, &made)
+	if made.Robot.Name != name || len(made.Secret) < 30 {
+		c.t.Errorf("made %+v", made)
+	}
+	c.send(call{id: "create" + noun, params: at, body: object{"name": at["robot"], "rights": []string{"push"}}}, 409)
+	status := func(secret string) int {
+		return c.site.Status(c.t, name, secret, "POST", "/v2/team/app/blobs/uploads/")
+	}
+	if got := status(made.Secret); got != 202 {
+		c.t.Errorf("%s pushes: %d", name, got)
+	}
+	seen := c.send(call{id: "get" + noun, params: at}, 200)
+	stale := http.Header{"If-Match": {seen.header.Get("ETag")}}
+	c.send(call{id: "change" + noun, params: at, header: stale, body: object{"disabled": true, "forever": true}}, 200)
+	c.send(call{id: "change" + noun, params: at, header: stale, body: object{"description": "x"}}, 412)
+	if got := c.settled(); status(made.Secret) != 401 {
+		c.t.Errorf("%s pushes while it is disabled (%v)", name, got)
+	}
+	c.send(call{id: "change" + noun, params: at, body: object{"disabled": false}}, 200)
+	var next struct{ Secret string }
+	c.send(call{id: "rotate" + noun, params: at}, 200).into(c.t, &next)
+	if c.settled(); status(made.Secret) != 401 || status(next.Secret) != 202 {
+		c.t.Errorf("%s: the old secret signs in, or the new one does not", name)
+	}
+	if names, _ := c.send(call{id: "list" + noun + "s", params: at}, 200).names(c.t); !slices.Equal(names, []string{name}) {
+		c.t.Errorf("robots %q", names)
+	}
+	c.send(call{id: "delete" + noun, params: at}, 204)
+	c.send(call{id: "delete" + noun, params: at}, 404)
+	if c.settled(); status(next.Secret) != 401 {
+		c.t.Errorf("%s is gone and signs in", name)
+	}
+}
+
+// tokens makes access tokens, which may no more than they say.
+func (c *client) tokens() {
+	var made struct{ Secret string }
+	c.send(call{id: "createMyToken", body: object{"name": "ci", "rights": []string{"pull"}, "repositories": "team/*"}}, 201).into(c.t, &made)
+	c.send(call{id: "createMyToken", body: object{"name": "ci"}}, 409)
+	c.send(call{id: "createMyToken", body: object{"name": "x", "rights": []string{"fly"}}}, 400)
+	for path, want := range map[string]int{
+		"GET /v2/team/app/tags/list": 200, "POST /v2/team/app/blobs/uploads/": 403, "GET /v2/library/app/tags/list": 403,
+		"GET /api/v1/me": 200, "GET /api/v1/users": 403, "POST /api/v1/me/tokens": 403, "DELETE /api/v1/me/tokens/ci": 403,
+	} {
+		method, path, _ := strings.Cut(path, " ")
+		if got := c.site.Status(c.t, "admin", made.Secret, method, path); got != want {
+			c.t.Errorf("%s %s with an access token: %d, want %d", method, path, got, want)
+		}
+	}
+	if got := c.site.Status(c.t, "ann", made.Secret, "GET", "/v2/"); got != 401 {
+		c.t.Errorf("an access token with another's name: %d", got)
+	}
+	if names, _ := c.send(call{id: "listMyTokens"}, 200).names(c.t); !slices.Equal(names, []string{"ci"}) {
+		c.t.Errorf("tokens %q", names)
+	}
+	ci := map[string]string{"token": "ci"}
+	c.send(call{id: "deleteMyToken", params: ci}, 204)
+	c.send(call{id: "deleteMyToken", params: ci}, 404)
+	if c.settled(); c.site.Status(c.t, "admin", made.Secret, "GET", "/v2/") != 401 {
+		c.t.Error("an access token that was removed signs in")
+	}
 }
 
 func (c *client) content() {

@@ -95,7 +95,7 @@ func (a *API) people() []rest.Operation {
 
 // access has the operations on who may what.
 func (a *API) access() access.Services {
-	return access.Services{Accounts: a.cfg.Accounts, Projects: a.cfg.Projects, Browse: a.browse}
+	return access.Services{Accounts: a.cfg.Accounts, Projects: a.cfg.Projects, Robots: a.cfg.Robots, Browse: a.browse}
 }
 
 // places are the operations on projects.

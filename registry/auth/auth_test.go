@@ -15,6 +15,7 @@ import (
 	"cove/distribution/auth"
 	"cove/registry/auth/passhash"
 	"cove/registry/auth/rights"
+	"cove/registry/auth/signing"
 	"cove/registry/metadata"
 	"cove/registry/metadata/metadatatest"
 )
@@ -43,7 +44,7 @@ type fixture struct {
 	*Authorizer
 	clock *clock
 	db    *metadata.DB
-	keys  *Keys
+	keys  *signing.Keys
 }
 
 // The projects that exist.
@@ -66,7 +67,7 @@ func newFixture(t testing.TB, everyoneCreates bool) *fixture {
 			t.Error(err)
 		}
 	})
-	if f.keys, err = OpenKeys(t.Context(), dir, f.db, f.clock.Now); err != nil {
+	if f.keys, err = signing.Open(t.Context(), dir, f.db, f.clock.Now); err != nil {
 		t.Fatal(err)
 	}
 	f.Authorizer = New(Config{

@@ -200,11 +200,7 @@ func (a *Authorizer) identify(r *http.Request) (Caller, error) {
 		if !ok {
 			return Caller{}, errRefused()
 		}
-		u, err := a.login.Check(r.Context(), name, password, AddressOf(r))
-		if err != nil {
-			return Caller{}, err
-		}
-		return of(u), nil
+		return a.login.Credentials(r.Context(), name, password, AddressOf(r))
 	case strings.EqualFold(scheme, "Bearer"):
 		return a.identifyToken(r.Context(), strings.TrimSpace(value))
 	default:
@@ -227,11 +223,16 @@ func (a *Authorizer) identifyToken(ctx context.Context, text string) (Caller, er
 		return Caller{}, errToken("its account is gone")
 	case err != nil:
 		return Caller{}, err
-	case u.ID != c.UserID || u.Epoch != c.Epoch || u.Disabled:
+	case u.ID != c.UserID || u.Epoch != c.Epoch || u.Disabled || u.Expired(a.login.now()):
 		return Caller{}, errToken("its account has changed")
 	}
 	caller := of(u)
 	caller.cap = c.grant()
+	if c.Token != 0 {
+		if caller.limit, err = a.login.stillAllowed(ctx, c.Token); err != nil {
+			return Caller{}, err
+		}
+	}
 	return caller, nil
 }
 

@@ -53,23 +53,22 @@ func (a *Authorizer) token(w http.ResponseWriter, r *http.Request) (auth.Token, 
 		return auth.Token{}, errdefs.Errorf(errdefs.ErrInvalid, "service %q is not this registry (%q)", req.service,
 			a.tokens.service)
 	}
-	var u metadata.User
+	var c Caller
 	if req.signedIn {
-		if u, err = a.login.Check(r.Context(), req.name, req.password, AddressOf(r)); err != nil {
+		if c, err = a.login.Credentials(r.Context(), req.name, req.password, AddressOf(r)); err != nil {
 			return auth.Token{}, err
 		}
 	}
-	scopes, err := a.permitted(r, u, req.scopes)
+	scopes, err := a.permitted(r, c, req.scopes)
 	if err != nil {
 		return auth.Token{}, err
 	}
-	return a.tokens.issue(r.Context(), u, scopes)
+	return a.tokens.issue(r.Context(), c, scopes)
 }
 
 // permitted cuts the scopes down to what the policy allows. What is cut is not
 // an error: the client finds out when it uses the token.
-func (a *Authorizer) permitted(r *http.Request, u metadata.User, asked []auth.Scope) ([]auth.Scope, error) {
-	c := of(u)
+func (a *Authorizer) permitted(r *http.Request, c Caller, asked []auth.Scope) ([]auth.Scope, error) {
 	var granted []auth.Scope
 	for _, s := range asked {
 		switch {

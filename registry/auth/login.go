@@ -16,6 +16,7 @@ import (
 	"cove/registry/auth/throttle"
 	"cove/registry/identity"
 	"cove/registry/metadata"
+	"cove/registry/metadata/people"
 )
 
 // maxWaiting bounds who waits for one account at one address, and for one address.
@@ -29,8 +30,12 @@ type Login struct {
 	turns    limit.Keyed // by account and address, and by address
 	pause    func(context.Context, time.Duration) error
 
-	users recent[string, metadata.User]
-	key   []byte // of the HMAC; it lives as long as the process
+	now    func() time.Time
+	users  recent[string, metadata.User]
+	tokens recent[string, people.AccessToken] // by hash
+	byID   recent[int64, people.AccessToken]
+	uses   Uses   // nil without one
+	key    []byte // of the HMAC; it lives as long as the process
 
 	directory Directory // nil without one
 }
@@ -50,7 +55,8 @@ func NewLogin(db *metadata.DB, hasher *passhash.Hasher, now func() time.Time) *L
 	l := &Login{
 		db: db, hasher: hasher, pause: pause, key: make([]byte, 32),
 		throttle: throttle.New(now), turns: limit.Keyed{Most: maxWaiting},
-		users: recent[string, metadata.User]{now: now},
+		now: now, users: recent[string, metadata.User]{now: now},
+		tokens: recent[string, people.AccessToken]{now: now}, byID: recent[int64, people.AccessToken]{now: now},
 	}
 	_, _ = rand.Read(l.key) // never fails (crypto/rand)
 	return l
@@ -61,17 +67,47 @@ func errRefused() error {
 	return errdefs.Errorf(errdefs.ErrUnauthenticated, "wrong user name or password")
 }
 
-// Check returns the account with this name and password. A wrong pair is
+// Uses hears of who signs in and with what; tokenID is 0 without an access token.
+// It must not wait.
+type Uses interface {
+	Used(userID, tokenID int64)
+}
+
+// Tell has uses hear of every sign-in. Call it before the first.
+func (l *Login) Tell(uses Uses) { l.uses = uses }
+
+func (l *Login) used(c Caller) {
+	if l.uses == nil || c.UserID == 0 {
+		return
+	}
+	var token int64
+	if c.limit != nil {
+		token = c.limit.id
+	}
+	l.uses.Used(c.UserID, token)
+}
+
+// Check returns the user with this name and password, for who signs in to the pages:
+// a robot does not. Errors are those of Credentials.
+func (l *Login) Check(ctx context.Context, name, password, address string) (metadata.User, error) {
+	u, err := l.check(ctx, name, password, address)
+	if err == nil && u.Kind != people.KindUser {
+		return metadata.User{}, errRefused()
+	}
+	return u, err
+}
+
+// check returns the account with this name and password. A wrong pair is
 // errdefs.ErrUnauthenticated, the same and after the same time whether the
 // name exists or not; guessing at an account answers 429 for a while.
-func (l *Login) Check(ctx context.Context, name, password, address string) (metadata.User, error) {
+func (l *Login) check(ctx context.Context, name, password, address string) (metadata.User, error) {
 	u, err := l.user(ctx, name)
 	if err != nil && !errors.Is(err, errdefs.ErrNotFound) {
 		return metadata.User{}, err
 	}
 	try := &throttle.Attempt{Name: name, Address: address, Mark: l.mark(u, password)}
 	if u.ID != 0 && l.throttle.Remembered(try) {
-		return enabled(u)
+		return l.enabled(u)
 	}
 	done, err := l.turn(ctx, try)
 	if err != nil {
@@ -79,7 +115,7 @@ func (l *Login) Check(ctx context.Context, name, password, address string) (meta
 	}
 	defer done()
 	if u.ID != 0 && l.throttle.Remembered(try) { // by who had the turn before
-		return enabled(u)
+		return l.enabled(u)
 	}
 	u, err = l.verify(ctx, u, name, password)
 	switch {
@@ -91,7 +127,7 @@ func (l *Login) Check(ctx context.Context, name, password, address string) (meta
 	}
 	try.Mark = l.mark(u, password) // a directory may have made the account just now
 	l.throttle.Succeeded(try)
-	return enabled(u)
+	return l.enabled(u)
 }
 
 // verify asks whoever knows the password of an account; u is the one that is here.
@@ -106,12 +142,22 @@ func (l *Login) verify(ctx context.Context, u metadata.User, name, password stri
 	return u, err
 }
 
-// enabled refuses a disabled account. Only who knows its password is told so.
-func enabled(u metadata.User) (metadata.User, error) {
-	if u.Disabled {
+// enabled refuses an account that is disabled or has come to its end. Only who knows
+// its password is told so.
+func (l *Login) enabled(u metadata.User) (metadata.User, error) {
+	switch {
+	case u.Disabled:
 		return metadata.User{}, errdefs.Errorf(errdefs.ErrUnauthenticated,
 			"user %q is disabled; ask an administrator of the registry", u.Name)
+	case u.Expired(l.now()):
+		return metadata.User{}, errdefs.Errorf(
+			errdefs.ErrUnauthenticated,
+			"%q has expired on %s; ask an administrator for a new secret",
+			u.Name,
+			u.ExpiresAt.UTC().Format(time.RFC3339),
+		)
 	}
+	l.used(of(u))
 	return u, nil
 }
 

@@ -110,12 +110,14 @@ type Caller struct {
 	Name   string     // "" is anonymous
 	Admin  bool       // a system administrator
 	Kind   string     // of the account, as metadata/people has them
+	epoch  int64      // of the account
 	cap    *grant     // what the registry's token says; nil without one
 	limit  *allowance // what a personal access token has of the account's rights; nil without one
 }
 
 // allowance is what a personal access token has.
 type allowance struct {
+	id           int64
 	name         string
 	rights       rights.Set
 	repositories string // a glob of full names
@@ -137,8 +139,12 @@ func (l *allowance) allows(right Right, object string) bool {
 
 // of is the account as a caller.
 func of(u metadata.User) Caller {
-	return Caller{UserID: u.ID, Name: u.Name, Admin: u.Admin, Kind: u.Kind}
+	return Caller{UserID: u.ID, Name: u.Name, Admin: u.Admin, Kind: u.Kind, epoch: u.Epoch}
 }
+
+// Limited says that the caller came with an access token, which may be less than
+// the account.
+func (c Caller) Limited() bool { return c.limit != nil }
 
 // Person says that the account is somebody's, and no robot's.
 func (c Caller) Person() bool { return c.Kind == "" || c.Kind == people.KindUser }

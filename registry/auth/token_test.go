@@ -16,6 +16,7 @@ import (
 
 	"cove/distribution"
 	"cove/errdefs"
+	"cove/registry/auth/signing"
 	"cove/registry/metadata"
 )
 
@@ -40,9 +41,9 @@ func forge(key ed25519.PrivateKey, header, claims fields) string {
 }
 
 // genuine are the header and claims of a token that holds, to be spoiled.
-func (f *fixture) genuine(t *testing.T) (key signingKey, header, claims fields) {
+func (f *fixture) genuine(t *testing.T) (key signing.Key, header, claims fields) {
 	t.Helper()
-	key, err := f.keys.signer(t.Context())
+	key, err := f.keys.Signer(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +52,7 @@ func (f *fixture) genuine(t *testing.T) (key signingKey, header, claims fields) 
 		t.Fatal(err)
 	}
 	now := f.clock.Now().Unix()
-	return key, fields{"alg": "EdDSA", "kid": key.id, "typ": "JWT"}, fields{
+	return key, fields{"alg": "EdDSA", "kid": key.ID, "typ": "JWT"}, fields{
 		"iss": testService, "sub": u.Name, "aud": []string{testService}, "exp": now + 300, "nbf": now, "iat": now, "jti": "x",
 		"uid": u.ID, "epoch": u.Epoch,
 		"access": []fields{{"type": "repository", "name": "closed/app", "actions": []string{"pull", "push"}}},
@@ -78,13 +79,13 @@ func TestTokenAttacks(t *testing.T) {
 	f := newFixture(t, false)
 	key, header, claims := f.genuine(t)
 	want := distribution.Access{Repository: "closed/app", Actions: []distribution.Action{distribution.Pull, distribution.Push}}
-	if _, err := f.Authorize(bearer(forge(key.private, header, claims)), want); err != nil {
+	if _, err := f.Authorize(bearer(forge(key.Private, header, claims)), want); err != nil {
 		t.Fatalf("the genuine token is refused: %v", err)
 	}
 	attacks := map[string]string{}
 	f.signatureAttacks(t, attacks, key, header, claims)
 	f.claimAttacks(attacks, key, header, claims)
-	f.textAttacks(attacks, forge(key.private, header, claims))
+	f.textAttacks(attacks, forge(key.Private, header, claims))
 	for name, token := range attacks {
 		if _, err := f.Authorize(bearer(token), want); !errors.Is(err, errdefs.ErrUnauthenticated) {
 			t.Errorf("%s: %v", name, err)
@@ -97,34 +98,34 @@ func TestTokenAttacks(t *testing.T) {
 	t.Logf("%d attacks, all refused unless said above", len(attacks))
 }
 
-func (f *fixture) signatureAttacks(t *testing.T, attacks map[string]string, key signingKey, header, claims fields) {
+func (f *fixture) signatureAttacks(t *testing.T, attacks map[string]string, key signing.Key, header, claims fields) {
 	t.Helper()
 	pub, foreign, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	own := key.private.Public().(ed25519.PublicKey) //nolint:forcetypeassert // it is one
+	own := key.Private.Public().(ed25519.PublicKey) //nolint:forcetypeassert // it is one
 	attacks["foreign key, our kid"] = forge(foreign, header, claims)
-	attacks["foreign key, its kid"] = forge(foreign, with(header, "kid", keyID(pub)), claims)
+	attacks["foreign key, its kid"] = forge(foreign, with(header, "kid", signing.KeyID(pub)), claims)
 	attacks["foreign key, embedded"] = forge(foreign, with(with(header, "kid", nil), "jwk", jose.JSONWebKey{Key: pub}), claims)
 	attacks["foreign key, embedded, our kid"] = forge(foreign, with(header, "jwk", jose.JSONWebKey{Key: pub}), claims)
-	attacks["our key, embedded too"] = forge(key.private, with(header, "jwk", jose.JSONWebKey{Key: own}), claims)
+	attacks["our key, embedded too"] = forge(key.Private, with(header, "jwk", jose.JSONWebKey{Key: own}), claims)
 	attacks["jku"] = forge(foreign, with(with(header, "kid", nil), "jku", "https://evil.test/keys"), claims)
 	attacks["x5u"] = forge(foreign, with(with(header, "kid", nil), "x5u", "https://evil.test/cert"), claims)
-	attacks["no kid"] = forge(key.private, with(header, "kid", nil), claims)
-	attacks["crit"] = forge(key.private, with(header, "crit", []string{"x"}), claims)
-	for _, kid := range []string{"", "../../etc/passwd", "' OR 1=1 --", "\x00", strings.Repeat("A", idLength), strings.Repeat("A", 4096), key.id + "x", key.id[1:]} {
-		attacks[fmt.Sprintf("kid %.20q", kid)] = forge(key.private, with(header, "kid", kid), claims)
+	attacks["no kid"] = forge(key.Private, with(header, "kid", nil), claims)
+	attacks["crit"] = forge(key.Private, with(header, "crit", []string{"x"}), claims)
+	for _, kid := range []string{"", "../../etc/passwd", "' OR 1=1 --", "\x00", strings.Repeat("A", len(key.ID)), strings.Repeat("A", 4096), key.ID + "x", key.ID[1:]} {
+		attacks[fmt.Sprintf("kid %.20q", kid)] = forge(key.Private, with(header, "kid", kid), claims)
 	}
 	signed := func(h fields) string { return b64(h) + "." + b64(claims) + "." }
 	for _, alg := range []string{"none", "None", "NONE", "nOnE", ""} {
 		attacks["alg "+alg+", unsigned"] = signed(with(header, "alg", alg))
-		attacks["alg "+alg+", signed"] = forge(key.private, with(header, "alg", alg), claims)
+		attacks["alg "+alg+", signed"] = forge(key.Private, with(header, "alg", alg), claims)
 	}
 	for _, alg := range []jose.SignatureAlgorithm{jose.HS256, jose.HS384, jose.HS512} {
 		// The public key as the secret of an HMAC.
 		signer, err := jose.NewSigner(jose.SigningKey{Algorithm: alg, Key: append([]byte(own), make([]byte, 64)...)[:64]},
-			(&jose.SignerOptions{}).WithHeader("kid", key.id))
+			(&jose.SignerOptions{}).WithHeader("kid", key.ID))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -141,11 +142,11 @@ func (f *fixture) signatureAttacks(t *testing.T, attacks map[string]string, key 
 		}
 	}
 	for _, alg := range []string{"RS256", "PS256", "ES256", "ES512", "Ed448", "EdDSA ", "eddsa", "HS256"} {
-		attacks["alg "+alg] = forge(key.private, with(header, "alg", alg), claims)
+		attacks["alg "+alg] = forge(key.Private, with(header, "alg", alg), claims)
 	}
 }
 
-func (f *fixture) claimAttacks(attacks map[string]string, key signingKey, header, claims fields) {
+func (f *fixture) claimAttacks(attacks map[string]string, key signing.Key, header, claims fields) {
 	now := f.clock.Now().Unix()
 	for name, values := range map[string][]any{
 		"exp":   {now - 31, now - 3600, 0, -1, now + 3600, int64(1) << 40, "tomorrow", nil},
@@ -161,7 +162,7 @@ func (f *fixture) claimAttacks(attacks map[string]string, key signingKey, header
 		},
 	} {
 		for i, v := range values {
-			attacks[fmt.Sprintf("claim %s %d %v", name, i, v)] = forge(key.private, header, with(claims, name, v))
+			attacks[fmt.Sprintf("claim %s %d %v", name, i, v)] = forge(key.Private, header, with(claims, name, v))
 		}
 	}
 	for i, access := range []any{
@@ -182,7 +183,7 @@ func (f *fixture) claimAttacks(attacks map[string]string, key signingKey, header
 		[]fields{{"type": "registry", "name": "catalog", "actions": []string{"*"}}},
 		[]fields{{"type": "Repository", "name": "closed/app", "actions": []string{"pull", "push"}}},
 	} {
-		attacks[fmt.Sprintf("scope %d", i)] = forge(key.private, header, with(claims, "access", access))
+		attacks[fmt.Sprintf("scope %d", i)] = forge(key.Private, header, with(claims, "access", access))
 	}
 }
 
@@ -277,7 +278,7 @@ func TestKeysAreShared(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, false)
 	other := newKeyDir(t)
-	keys, err := OpenKeys(t.Context(), other, f.db, f.clock.Now)
+	keys, err := signing.Open(t.Context(), other, f.db, f.clock.Now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -286,17 +287,27 @@ func TestKeysAreShared(t *testing.T) {
 	if _, err := replica.Authorize(bearer(before), pull("closed/app")); err != nil {
 		t.Errorf("the replica: %v", err)
 	}
-	old := f.keys.newest.id
-	f.clock.Advance(keySignsFor + time.Hour)
+	old := newest(t, f.keys)
+	f.clock.Advance(signing.SignsFor + time.Hour)
 	after := f.token(t, "developer", "repository:closed/app:pull")
-	if f.keys.newest.id == old {
+	if newest(t, f.keys) == old {
 		t.Error("the key was not rotated")
 	}
 	if _, err := replica.Authorize(bearer(after), pull("closed/app")); err != nil {
 		t.Errorf("the replica, after a rotation: %v", err)
 	}
-	again, err := OpenKeys(t.Context(), other, f.db, f.clock.Now)
-	if err != nil || again.newest.id == "" {
+	again, err := signing.Open(t.Context(), other, f.db, f.clock.Now)
+	if err != nil || newest(t, again) == "" {
 		t.Errorf("opening the keys again: %v", err)
 	}
+}
+
+// newest is the id of the key that signs now.
+func newest(t *testing.T, keys *signing.Keys) string {
+	t.Helper()
+	key, err := keys.Signer(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key.ID
 }

@@ -14,6 +14,7 @@ import (
 	"cove/distribution"
 	"cove/distribution/auth"
 	"cove/errdefs"
+	"cove/registry/auth/signing"
 	"cove/registry/metadata"
 )
 
@@ -30,7 +31,7 @@ const (
 // only.
 type Tokens struct {
 	service string
-	keys    *Keys
+	keys    *signing.Keys
 	now     func() time.Time
 
 	mu   sync.Mutex
@@ -38,7 +39,7 @@ type Tokens struct {
 }
 
 // NewTokens returns Tokens for the service of this name.
-func NewTokens(service string, keys *Keys, now func() time.Time) *Tokens {
+func NewTokens(service string, keys *signing.Keys, now func() time.Time) *Tokens {
 	return &Tokens{service: service, keys: keys, now: now, seen: map[[sha256.Size]byte]claims{}}
 }
 
@@ -46,6 +47,7 @@ type claims struct {
 	jwt.Claims
 	UserID int64          `json:"uid,omitempty"` // 0: anonymous
 	Epoch  int64          `json:"epoch,omitempty"`
+	Token  int64          `json:"pat,omitempty"` // the access token by which it was asked for
 	Access []accessClaims `json:"access"`
 }
 
@@ -65,15 +67,15 @@ func (g *grant) has(repo string, right distribution.Action) bool {
 	return slices.Contains(g.repositories[repo], string(right))
 }
 
-// issue signs a token for the user (the zero User is anonymous) with the
+// issue signs a token for the caller (the zero Caller is anonymous) with the
 // scopes, which the caller has decided.
-func (t *Tokens) issue(ctx context.Context, u metadata.User, scopes []auth.Scope) (auth.Token, error) {
-	key, err := t.keys.signer(ctx)
+func (t *Tokens) issue(ctx context.Context, caller Caller, scopes []auth.Scope) (auth.Token, error) {
+	key, err := t.keys.Signer(ctx)
 	if err != nil {
 		return auth.Token{}, err
 	}
 	signer, err := jose.NewSigner(
-		jose.SigningKey{Algorithm: jose.EdDSA, Key: jose.JSONWebKey{Key: key.private, KeyID: key.id}},
+		jose.SigningKey{Algorithm: jose.EdDSA, Key: jose.JSONWebKey{Key: key.Private, KeyID: key.ID}},
 		(&jose.SignerOptions{}).WithType("JWT"))
 	if err != nil {
 		return auth.Token{}, err
@@ -81,11 +83,14 @@ func (t *Tokens) issue(ctx context.Context, u metadata.User, scopes []auth.Scope
 	now := t.now()
 	c := claims{
 		Claims: jwt.Claims{
-			Issuer: t.service, Subject: u.Name, Audience: jwt.Audience{t.service}, ID: rand.Text(),
+			Issuer: t.service, Subject: caller.Name, Audience: jwt.Audience{t.service}, ID: rand.Text(),
 			IssuedAt: jwt.NewNumericDate(now), NotBefore: jwt.NewNumericDate(now),
 			Expiry: jwt.NewNumericDate(now.Add(tokenLife)),
 		},
-		UserID: u.ID, Epoch: u.Epoch, Access: []accessClaims{},
+		UserID: caller.UserID, Epoch: caller.epoch, Access: []accessClaims{},
+	}
+	if caller.limit != nil {
+		c.Token = caller.limit.id
 	}
 	for _, s := range scopes {
 		c.Access = append(c.Access, accessClaims(s))
@@ -150,7 +155,7 @@ func (t *Tokens) open(ctx context.Context, text string) (claims, error) {
 	if h.JSONWebKey != nil {
 		return claims{}, errToken("it brings its own key")
 	}
-	pub, err := t.keys.verifier(ctx, h.KeyID)
+	pub, err := t.keys.Verifier(ctx, h.KeyID)
 	if err != nil {
 		return claims{}, err
 	}

@@ -53,6 +53,21 @@ func policyOfAPI() []Route {
 		{"GET", "/api/v1/roles", SignIn, "roles", nil},
 		{"PUT", "/api/v1/roles/{role}", auth.ManageRoles, "roles", nil},
 		{"DELETE", "/api/v1/roles/{role}", auth.ManageRoles, "roles", nil},
+		{"GET", "/api/v1/projects/{project}/robots", auth.ListRobots, "project", nil},
+		{"POST", "/api/v1/projects/{project}/robots", auth.CreateRobots, "project", nil},
+		{"GET", "/api/v1/projects/{project}/robots/{robot}", auth.ListRobots, "project", nil},
+		{"PATCH", "/api/v1/projects/{project}/robots/{robot}", auth.ChangeRobots, "project", nil},
+		{"POST", "/api/v1/projects/{project}/robots/{robot}/secret", auth.ChangeRobots, "project", nil},
+		{"DELETE", "/api/v1/projects/{project}/robots/{robot}", auth.RemoveRobots, "project", nil},
+		{"GET", "/api/v1/robots", auth.ManageUsers, "users", nil},
+		{"POST", "/api/v1/robots", auth.ManageUsers, "users", nil},
+		{"GET", "/api/v1/robots/{robot}", auth.ManageUsers, "users", nil},
+		{"PATCH", "/api/v1/robots/{robot}", auth.ManageUsers, "users", nil},
+		{"POST", "/api/v1/robots/{robot}/secret", auth.ManageUsers, "users", nil},
+		{"DELETE", "/api/v1/robots/{robot}", auth.ManageUsers, "users", nil},
+		{"GET", "/api/v1/me/tokens", SignIn, "account", nil},
+		{"POST", "/api/v1/me/tokens", SignIn, "account", nil},
+		{"DELETE", "/api/v1/me/tokens/{token}", SignIn, "account", nil},
 		{"GET", "/api/v1/projects/{project}/repositories", auth.ReadProject, "project", nil},
 		{"GET", "/api/v1/tags/{repository...}", auth.Read, "repository", nil},
 		{"GET", "/api/v1/artifacts/{artifact...}", auth.Read, "manifest", nil},
@@ -66,6 +81,7 @@ func isAPI(rt Route) bool { return strings.HasPrefix(rt.Path, "/api/") }
 // what is allowed changes nothing.
 func (s *Server) call(rt Route, project, who, token string) *httptest.ResponseRecorder {
 	path := strings.NewReplacer("{project}", project, "{repository...}", project+"/app", "{user}", "absent", "{group}", "absent", "{role}", "absent",
+		"{robot}", "absent", "{token}", "absent",
 		"{artifact...}", project+"/app@"+absentDigest, "{job}", "1").Replace(rt.Path)
 	r := httptest.NewRequest(rt.Method, "http://registry.test"+path, strings.NewReader(`{"no such field": 1}`))
 	r.Header.Set("Content-Type", "application/json")

@@ -19,6 +19,7 @@ import (
 	"cove/registry/projects"
 	"cove/registry/proxy"
 	"cove/registry/reserve"
+	"cove/registry/robots"
 	"cove/registry/schema"
 	"cove/registry/seal"
 	"cove/registry/server/config"
@@ -31,6 +32,7 @@ const AdminPasswordEnv = "COVE_ADMIN_PASSWORD"
 type Services struct {
 	Accounts *accounts.Accounts
 	Projects *projects.Projects
+	Robots   *robots.Robots
 	Audit    *audit.Log
 	Proxies  *proxy.Service
 	Browse   *browse.Browser // lists alone: it has no bytes
@@ -43,6 +45,7 @@ func newServices(cfg config.Config, root *os.Root, db *metadata.DB, hasher *pass
 	return Services{
 		Accounts: accounts.New(root, db, hasher, judge),
 		Projects: projects.New(db, judge),
+		Robots:   robots.New(db, hasher, judge),
 		Audit:    audit.New(db, judge),
 		Proxies:  proxy.NewService(db, judge, seal.In(root)),
 		Browse:   browse.New(db, nil, judge),

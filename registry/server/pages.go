@@ -27,7 +27,8 @@ func (s *Server) pages(served distribution.Registry, login *auth.Login) (*web.Pa
 			Log: s.log, ExternalURL: s.cfg.ExternalURL, Now: time.Now,
 		},
 		Login: login, Accounts: s.state.services.Accounts, Projects: s.state.services.Projects,
-		Audit: s.state.services.Audit, Policies: s.state.services.Policies,
+		Audit: s.state.services.Audit, Robots: s.state.services.Robots,
+		Policies: s.state.services.Policies,
 	}
 	if !s.cfg.TLS.Off && s.cfg.TLS.Certificate == "" {
 		cfg.CA = s.authority
@@ -46,6 +47,7 @@ func (s *Server) api(served distribution.Registry, authorizer *auth.Authorizer) 
 	cfg := api.Config{
 		DB: s.state.db, Registry: served, Judge: s.cfg.Judge(), Identify: authorizer.Identify,
 		Accounts: s.state.services.Accounts, Projects: s.state.services.Projects, Audit: s.state.services.Audit,
+		Robots:   s.state.services.Robots,
 		Policies: s.state.services.Policies, Log: s.log,
 		Proxies: s.state.services.Proxies, Origins: http.NewCrossOriginProtection(),
 	}

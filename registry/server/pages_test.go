@@ -46,6 +46,26 @@ func policyOfPages() []Route {
 		{"GET", "/account", SignIn, "account", nil},
 		{"POST", "/account/password", SignIn, "account", nil},
 		{"POST", "/account/sessions", SignIn, "account", nil},
+		{"GET", "/projects/{project}/robots", auth.ListRobots, "project", nil},
+		{"POST", "/projects/{project}/robots", auth.CreateRobots, "project", nil},
+		{"POST", "/projects/{project}/robots/{robot}/secret", auth.ChangeRobots, "project", nil},
+		{"POST", "/projects/{project}/robots/{robot}/change", auth.ChangeRobots, "project", nil},
+		{"POST", "/projects/{project}/robots/{robot}/remove", auth.RemoveRobots, "project", nil},
+		{"GET", "/robots", auth.ManageUsers, "users", nil},
+		{"POST", "/robots", auth.ManageUsers, "users", nil},
+		{"POST", "/robots/{robot}/secret", auth.ManageUsers, "users", nil},
+		{"POST", "/robots/{robot}/change", auth.ManageUsers, "users", nil},
+		{"POST", "/robots/{robot}/remove", auth.ManageUsers, "users", nil},
+		{"GET", "/account/tokens", SignIn, "account", nil},
+		{"POST", "/account/tokens", SignIn, "account", nil},
+		{"POST", "/account/tokens/remove", SignIn, "account", nil},
+		{"GET", "/groups", auth.ManageUsers, "users", nil},
+		{"POST", "/groups", auth.ManageUsers, "users", nil},
+		{"POST", "/groups/users", auth.ManageUsers, "users", nil},
+		{"POST", "/groups/remove", auth.ManageUsers, "users", nil},
+		{"GET", "/roles", SignIn, "roles", nil},
+		{"POST", "/roles", auth.ManageRoles, "roles", nil},
+		{"POST", "/roles/remove", auth.ManageRoles, "roles", nil},
 		{"GET", "/users", auth.ManageUsers, "users", nil},
 		{"POST", "/users", auth.ManageUsers, "users", nil},
 		{"POST", "/users/{user}/password", auth.ManageUsers, "users", nil},
@@ -117,7 +137,7 @@ func outcome(w *httptest.ResponseRecorder, rt Route) string {
 // visit sends the request of a browser in which who is signed in.
 func (s *Server) visit(t *testing.T, rt Route, project, who string) *httptest.ResponseRecorder {
 	t.Helper()
-	path := strings.NewReplacer("{$}", "", "{project}", project, "{repository...}", project+"/app", "{user}", "absent",
+	path := strings.NewReplacer("{$}", "", "{project}", project, "{repository...}", project+"/app", "{user}", "absent", "{robot}", "absent",
 		"{artifact...}", project+"/app@"+absentDigest, "{file}", "absent.css", "{job}", "1").Replace(rt.Path)
 	guard, err := session.NewGuard("")
 	if err != nil {

@@ -166,7 +166,16 @@ func (s *Server) ask(method, path, who, token string, body []byte) *httptest.Res
 
 func (s *Server) tokenFor(t *testing.T, who string, scopes ...string) string {
 	t.Helper()
-	w := s.ask("GET", "/token?"+url.Values{"scope": scopes}.Encode(), who, "", nil)
+	return s.tokenBy(t, who, testPassword, scopes...)
+}
+
+func (s *Server) tokenBy(t *testing.T, who, secret string, scopes ...string) string {
+	t.Helper()
+	path := "/token?" + url.Values{"scope": scopes}.Encode()
+	w := s.ask("GET", path, "", "", nil)
+	if who != "" {
+		w = s.as(who, secret, "GET", path)
+	}
 	var got wire.Token
 	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || got.Token == "" {
 		t.Fatalf("token for %q: %d %s", who, w.Code, w.Body)

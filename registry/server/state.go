@@ -14,8 +14,8 @@ import (
 	"cove/errdefs"
 	"cove/internal/atomicfile"
 	"cove/internal/filelock"
-	"cove/registry/auth"
 	"cove/registry/auth/passhash"
+	"cove/registry/auth/signing"
 	"cove/registry/metadata"
 	"cove/registry/pairing"
 	"cove/registry/reserve"
@@ -30,7 +30,7 @@ type state struct {
 	lock     *os.File // nil with PostgreSQL, which many servers share
 	db       *metadata.DB
 	storage  *storage.Storage
-	keys     *auth.Keys
+	keys     *signing.Keys
 	hasher   *passhash.Hasher
 	services Services
 	clean    bool // the server before this one ended in order
@@ -110,7 +110,7 @@ func tryOpenState(ctx context.Context, cfg config.Config, r *reserve.File, now f
 	if err != nil {
 		return nil, err
 	}
-	if s.keys, err = auth.OpenKeys(ctx, keyDir, s.db, now); err != nil {
+	if s.keys, err = signing.Open(ctx, keyDir, s.db, now); err != nil {
 		return nil, errors.Join(err, keyDir.Close())
 	}
 	s.hasher = passhash.NewHasher(2)

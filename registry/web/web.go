@@ -8,6 +8,8 @@ import (
 	"cove/registry/auth"
 	"cove/registry/policies"
 	"cove/registry/projects"
+	"cove/registry/robots"
+	"cove/registry/web/access"
 	"cove/registry/web/images"
 	"cove/registry/web/page"
 	"cove/registry/web/people"
@@ -20,6 +22,7 @@ type Config struct {
 	Login    *auth.Login
 	Accounts *accounts.Accounts
 	Projects *projects.Projects
+	Robots   *robots.Robots
 	Audit    *audit.Log
 	Policies *policies.Policies
 	// CA is the certificate, in PEM, that clients must be told to trust; nil when
@@ -85,6 +88,9 @@ func (p *Pages) table() []page.Row {
 	}
 	rows = append(rows, images.New(p.Desk).Rows()...)
 	rows = append(rows, work.New(p.Desk, p.cfg.Policies).Rows()...)
+	rows = append(rows, access.New(access.Config{
+		Desk: p.Desk, Accounts: p.cfg.Accounts, Robots: p.cfg.Robots,
+	}).Rows()...)
 	return append(rows, people.New(people.Config{
 		Desk: p.Desk, Login: p.cfg.Login, Accounts: p.cfg.Accounts, Projects: p.cfg.Projects,
 	}).Rows()...)

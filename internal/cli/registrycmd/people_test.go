@@ -3,6 +3,7 @@ package registrycmd
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 // people runs commands on one registry, in this process, beside its server.
@@ -53,4 +54,53 @@ func TestWhoIsWhat(t *testing.T) {
 	p.run(0, "", "role", "rm", "deployer")
 	p.run(0, "", "group", "rm", "backend")
 	p.run(125, "accepts 3 arg", "member", "add", "team", "alice")
+}
+
+// TestRobotsAndTokens makes accounts of programs and tokens of users, signs in with
+// each, and ends it.
+func TestRobotsAndTokens(t *testing.T) {
+	t.Parallel()
+	p := people{t, serve(t, t.TempDir(), "--tls=off")}
+	status := func(name, secret, method, path string) int {
+		t.Helper()
+		time.Sleep(600 * time.Millisecond) // a change holds within a second
+		got, _, _ := p.registry.as(name, secret, method, path)
+		return got
+	}
+	const uploads = "/v2/team/app/blobs/uploads/"
+	p.run(0, "", "project", "create", "team")
+	p.run(125, "say what it may", "robot", "create", "ci", "--project", "team")
+	p.run(125, "no time to come", "robot", "create", "ci", "--project", "team", "--push", "--expires", "yesterday")
+	p.run(1, "does not exist", "robot", "create", "ci", "--project", "absent", "--push")
+	name, secret, _ := strings.Cut(p.run(0, "robot$team+ci\n", "robot", "create", "ci", "--project", "team", "--push", "--expires", "90d"), "\n")
+	if got := status(name, secret, "POST", uploads); got != 202 {
+		t.Errorf("%s pushes: %d", name, got)
+	}
+	p.run(0, "robot$team+ci   artifact:create", "robot", "list", "--project", "team")
+	p.run(0, `"rights":["artifact:create"`, "robot", "list", "--project", "team", "--format", "json")
+	next := p.run(0, "cove_robot_", "robot", "rotate", "ci", "--project", "team")
+	if old, now := status(name, secret, "POST", uploads), status(name, next, "POST", uploads); old != 401 || now != 202 {
+		t.Errorf("after a rotation: %d with the old secret, %d with the new one", old, now)
+	}
+	p.run(0, "", "robot", "disable", "robot$team+ci")
+	if got := status(name, next, "POST", uploads); got != 401 {
+		t.Errorf("a disabled robot pushes: %d", got)
+	}
+	p.run(0, "", "robot", "enable", "ci", "--project", "team")
+	p.run(0, "", "robot", "expire", "ci", "never", "--project", "team")
+	p.run(0, "", "robot", "rm", "ci", "--project", "team")
+	p.run(1, `robot$team+ci" does not exist`, "robot", "rm", "ci", "--project", "team")
+	p.run(0, "robot$all", "robot", "create", "all", "--pull")
+
+	p.run(0, "", "user", "add", "alice", "--random")
+	p.run(0, "", "member", "add", "team", "alice", "developer")
+	token := p.run(0, "cove_pat_", "token", "create", "alice", "laptop", "--right", "pull")
+	if pull, push := status("alice", token, "GET", "/v2/team/app/tags/list"), status("alice", token, "POST", uploads); pull == 403 || push != 403 {
+		t.Errorf("a token that pulls: %d, and pushes: %d", pull, push)
+	}
+	p.run(0, "laptop", "token", "list", "alice")
+	p.run(0, "", "token", "rm", "alice", "laptop")
+	if got := status("alice", token, "GET", "/v2/"); got != 401 {
+		t.Errorf("a removed token signs in: %d", got)
+	}
 }

@@ -26,7 +26,9 @@ import (
 	"cove/internal/cli/registrycmd/migratecmd"
 	"cove/internal/cli/registrycmd/projectcmd"
 	"cove/internal/cli/registrycmd/proxycmd"
+	"cove/internal/cli/registrycmd/robotcmd"
 	"cove/internal/cli/registrycmd/rolecmd"
+	"cove/internal/cli/registrycmd/tokencmd"
 	"cove/internal/cli/registrycmd/usercmd"
 	"cove/internal/cli/remedy"
 )
@@ -84,6 +86,7 @@ trust it.`,
 	root.AddCommand(newFsck(), newReindex(), newGC(), newImport())
 	root.AddCommand(backupcmd.NewBackup(), backupcmd.NewRestore(), migratecmd.New())
 	root.AddCommand(proxycmd.New())
-	root.AddCommand(usercmd.New(), projectcmd.New(), membercmd.New(), groupcmd.New(), rolecmd.New(), auditcmd.New())
+	root.AddCommand(usercmd.New(), projectcmd.New(), membercmd.New(), groupcmd.New(), rolecmd.New(), auditcmd.New(),
+		robotcmd.New(), tokencmd.New())
 	return root
 }

@@ -14,6 +14,7 @@ import (
 	"cove/registry/browse"
 	"cove/registry/metadata/people"
 	"cove/registry/projects"
+	"cove/registry/robots"
 )
 
 // The methods of the table.
@@ -29,13 +30,14 @@ const (
 type Services struct {
 	Accounts *accounts.Accounts
 	Projects *projects.Projects
+	Robots   *robots.Robots
 	Browse   *browse.Browser
 }
 
 // Operations are the rows of the API's table.
 func (s Services) Operations() []rest.Operation {
 	var all []rest.Operation
-	for _, some := range [][]rest.Operation{s.members(), s.groups(), s.roles()} {
+	for _, some := range [][]rest.Operation{s.members(), s.groups(), s.roles(), s.robots(), s.tokens()} {
 		all = append(all, some...)
 	}
 	return all

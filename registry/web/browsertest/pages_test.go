@@ -46,6 +46,13 @@ func filled(t *testing.T) (s *webtest.Site, pages map[string]string) {
 		s.Push(t, "payments/worker", fmt.Sprintf("build-%d", i), webtest.Image{Layers: []map[string]string{{"n": fmt.Sprint(i / 10)}}})
 	}
 	s.Push(t, "base-images/debian", "12", webtest.Image{})
+	s.API(t, "POST", "/projects/payments/robots", `{"name":"ci","rights":["push"],"repositories":["checkout/*","worker"],"description":"builds and pushes"}`, 201)
+	s.API(t, "POST", "/robots", `{"name":"mirror","rights":["pull"],"repositories":["base-images/*"],"expiresAt":"2036-01-01T00:00:00Z"}`, 201)
+	s.API(t, "POST", "/me/tokens", `{"name":"laptop","rights":["pull"],"repositories":"payments/*"}`, 201)
+	s.API(t, "POST", "/groups", `{"name":"backend"}`, 201)
+	s.API(t, "PUT", "/groups/backend/users/grace", "", 204)
+	s.API(t, "PUT", "/projects/payments/members/backend", `{"role":"guest","group":true,"repositories":"checkout/*"}`, 204)
+	s.API(t, "PUT", "/roles/deployer", `{"rights":["pull","tag:create"],"description":"moves tags"}`, 204)
 	return s, map[string]string{
 		"start": "/start", "projects": "/projects", "project": "/projects/payments", "project-empty": "/projects/empty",
 		"members": "/projects/payments/members", "settings": "/projects/payments/settings", "repository": "/repositories/payments/worker",
@@ -53,6 +60,7 @@ func filled(t *testing.T) (s *webtest.Site, pages map[string]string) {
 		"files": "/files/payments/checkout/api:v1.4.2", "file": "/files/payments/checkout/api:v1.4.2?path=app/README.md",
 		"search": "/search?q=check", "search-none": "/search?q=nothing-like-it", "users": "/users", "account": "/account", "audit": "/audit",
 		"jobs": "/jobs", "jobs-none": "/jobs?state=failed", "job": s.Job(t),
+		"robots": "/projects/payments/robots", "system-robots": "/robots", "tokens": "/account/tokens", "groups": "/groups", "roles": "/roles",
 		"error": "/projects/absent",
 	}
 }

@@ -134,6 +134,8 @@ var icons = map[string]string{
 	"rocket":   `<path d="M6 10 4 8c1-3 4-6 9.5-5.5C14 8 11 11 8 12zM4 8H2l2-2.5M8 12v2l2.5-2M3.5 10.5l-1.5 3.5 3.5-1.5"/>`,
 	"warning":  `<path d="M8 2 14.5 13.5h-13zM8 6.5v3.2M8 11.5v.2"/>`,
 	"check":    `<path d="m3 8.5 3.3 3.3L13 4.5"/>`,
+	"key":      `<circle cx="5" cy="11" r="3"/><path d="m7.2 8.8 6.3-6.3M11 5l2 2"/>`,
+	"robot":    `<path d="M3 6h10v7H3zM8 6V3M8 3h.1M6 9v1M10 9v1M1.5 8.5v2.5M14.5 8.5v2.5"/>`,
 	"layers":   `<path d="m8 2 6 3-6 3-6-3zM2 8l6 3 6-3M2 11l6 3 6-3"/>`,
 	"clock":    `<circle cx="8" cy="8" r="6"/><path d="M8 4.5V8l2.5 1.8"/>`,
 	"chevron":  `<path d="m6 3.5 4.5 4.5L6 12.5"/>`,

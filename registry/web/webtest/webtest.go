@@ -102,6 +102,32 @@ func (s *Site) Do(t testing.TB, c Call, want int) []byte {
 	return text
 }
 
+// API sends a request of the API by the administrator.
+func (s *Site) API(t testing.TB, method, path, body string, want int) []byte {
+	t.Helper()
+	return s.Do(t, Call{method, "/api/v1" + path, "application/json", []byte(body)}, want)
+}
+
+// Status is what a request by a name and a password is answered.
+func (s *Site) Status(t testing.TB, name, password, method, path string) int {
+	t.Helper()
+	r, err := http.NewRequestWithContext(context.Background(), method, s.URL+path, strings.NewReader(`{"name":"x"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.SetBasicAuth(name, password)
+	if strings.HasPrefix(path, "/api/") {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	_, _ = io.Copy(io.Discard, resp.Body)
+	return resp.StatusCode
+}
+
 func (s *Site) blob(t testing.TB, repo, kind string, body []byte) ocispec.Descriptor {
 	t.Helper()
 	desc := ocispec.Descriptor{MediaType: kind, Digest: digest.FromBytes(body), Size: int64(len(body))}

@@ -1,4 +1,5 @@
-package auth
+// Package signing has the keys that sign the registry's tokens.
+package signing
 
 import (
 	"context"
@@ -23,9 +24,13 @@ import (
 	"cove/registry/metadata"
 )
 
+// longestToken is no shorter than the life of what the keys sign.
+const longestToken = 10 * time.Minute
+
 const (
-	keySignsFor = 30 * 24 * time.Hour // then a new one signs
-	keyLivesFor = 60 * 24 * time.Hour // and this one still verifies for a while
+	// SignsFor is how long a key signs.
+	SignsFor = 30 * 24 * time.Hour // then a new one signs
+	livesFor = 60 * 24 * time.Hour // and this one still verifies for a while
 )
 
 // Keys are the ed25519 keys that sign tokens: private halves as files of a
@@ -37,17 +42,18 @@ type Keys struct {
 
 	mu     sync.RWMutex
 	public map[string]ed25519.PublicKey
-	newest signingKey
+	newest Key
 }
 
-type signingKey struct {
-	id      string
-	private ed25519.PrivateKey
+// Key is the private half of one.
+type Key struct {
+	ID      string
+	Private ed25519.PrivateKey
 	born    time.Time
 }
 
-// OpenKeys reads the folder and makes the first key when there is none.
-func OpenKeys(ctx context.Context, dir *os.Root, db *metadata.DB, now func() time.Time) (*Keys, error) {
+// Open reads the folder and makes the first key when there is none.
+func Open(ctx context.Context, dir *os.Root, db *metadata.DB, now func() time.Time) (*Keys, error) {
 	k := &Keys{dir: dir, db: db, now: now, public: map[string]ed25519.PublicKey{}}
 	names, err := fs.Glob(dir.FS(), "*.pem")
 	if err != nil {
@@ -65,61 +71,61 @@ func OpenKeys(ctx context.Context, dir *os.Root, db *metadata.DB, now func() tim
 	if err := k.loadPublic(ctx); err != nil {
 		return nil, err
 	}
-	_, err = k.signer(ctx)
+	_, err = k.Signer(ctx)
 	return k, err
 }
 
-// signer is the key that signs now; it makes a new one when that is old, or
+// Signer is the key that signs now; it makes a new one when that is old, or
 // when the database (a restored one, say) does not know it.
-func (k *Keys) signer(ctx context.Context) (signingKey, error) {
+func (k *Keys) Signer(ctx context.Context) (Key, error) {
 	k.mu.RLock()
 	key := k.newest
-	_, known := k.public[key.id]
+	_, known := k.public[key.ID]
 	k.mu.RUnlock()
-	if known && k.now().Sub(key.born) < keySignsFor {
+	if known && k.now().Sub(key.born) < SignsFor {
 		return key, nil
 	}
 	next, err := k.rotate(ctx)
-	if err != nil && known && k.now().Sub(key.born) < keyLivesFor-tokenLife {
+	if err != nil && known && k.now().Sub(key.born) < livesFor-longestToken {
 		return key, nil // on a full disk, say: nobody must be locked out by it
 	}
 	return next, err
 }
 
-func (k *Keys) rotate(ctx context.Context) (signingKey, error) {
+func (k *Keys) rotate(ctx context.Context) (Key, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if _, known := k.public[k.newest.id]; known && k.now().Sub(k.newest.born) < keySignsFor {
+	if _, known := k.public[k.newest.ID]; known && k.now().Sub(k.newest.born) < SignsFor {
 		return k.newest, nil // another request was first
 	}
 	pub, priv, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
-		return signingKey{}, fmt.Errorf("making a token key: %w", err)
+		return Key{}, fmt.Errorf("making a token key: %w", err)
 	}
-	key := signingKey{id: keyID(pub), private: priv, born: k.now()}
+	key := Key{ID: KeyID(pub), Private: priv, born: k.now()}
 	if err := k.writeKey(key); err != nil {
-		return signingKey{}, fmt.Errorf("keeping a token key: %w", err)
+		return Key{}, fmt.Errorf("keeping a token key: %w", err)
 	}
 	text, err := x509.MarshalPKIXPublicKey(pub)
 	if err != nil {
-		return signingKey{}, err
+		return Key{}, err
 	}
 	err = k.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error {
 		return tx.AddTokenKey(ctx, metadata.TokenKey{
-			ID: key.id, ExpiresAt: key.born.Add(keyLivesFor),
+			ID: key.ID, ExpiresAt: key.born.Add(livesFor),
 			PublicKey: string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: text})),
 		})
 	})
 	if err != nil {
-		return signingKey{}, err
+		return Key{}, err
 	}
-	k.public[key.id], k.newest = pub, key
+	k.public[key.ID], k.newest = pub, key
 	return key, nil
 }
 
-// verifier is the public key with this id; one that another replica made is
+// Verifier is the public key with this id; one that another replica made is
 // looked up in the database.
-func (k *Keys) verifier(ctx context.Context, id string) (ed25519.PublicKey, error) {
+func (k *Keys) Verifier(ctx context.Context, id string) (ed25519.PublicKey, error) {
 	k.mu.RLock()
 	pub := k.public[id]
 	k.mu.RUnlock()
@@ -146,7 +152,7 @@ func (k *Keys) loadPublic(ctx context.Context) error {
 			continue // not ours to repair; it verifies nothing
 		}
 		key, err := x509.ParsePKIXPublicKey(block.Bytes)
-		if pub, ok := key.(ed25519.PublicKey); err == nil && ok && keyID(pub) == row.ID {
+		if pub, ok := key.(ed25519.PublicKey); err == nil && ok && KeyID(pub) == row.ID {
 			public[row.ID] = pub
 		}
 	}
@@ -158,8 +164,8 @@ func (k *Keys) loadPublic(ctx context.Context) error {
 
 const idLength = 43
 
-// keyID is the key's RFC 7638 thumbprint.
-func keyID(pub ed25519.PublicKey) string {
+// KeyID is the key's RFC 7638 thumbprint.
+func KeyID(pub ed25519.PublicKey) string {
 	sum, err := (&jose.JSONWebKey{Key: pub}).Thumbprint(crypto.SHA256)
 	if err != nil {
 		return "" // an ed25519 key of the right length always has one
@@ -167,32 +173,32 @@ func keyID(pub ed25519.PublicKey) string {
 	return base64.RawURLEncoding.EncodeToString(sum)
 }
 
-func (k *Keys) readKey(name string) (signingKey, error) {
+func (k *Keys) readKey(name string) (Key, error) {
 	text, err := k.dir.ReadFile(name)
 	if err != nil {
-		return signingKey{}, err
+		return Key{}, err
 	}
 	block, _ := pem.Decode(text)
 	if block == nil {
-		return signingKey{}, errors.New("is no PEM file; remove it to have a new key made")
+		return Key{}, errors.New("is no PEM file; remove it to have a new key made")
 	}
 	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {
-		return signingKey{}, err
+		return Key{}, err
 	}
 	priv, ok := parsed.(ed25519.PrivateKey)
 	if !ok {
-		return signingKey{}, errors.New("is no ed25519 key; remove it to have a new key made")
+		return Key{}, errors.New("is no ed25519 key; remove it to have a new key made")
 	}
 	born, err := time.Parse(time.RFC3339, block.Headers["Born"])
 	if err != nil {
-		return signingKey{}, err
+		return Key{}, err
 	}
-	return signingKey{id: strings.TrimSuffix(path.Base(name), ".pem"), private: priv, born: born}, nil
+	return Key{ID: strings.TrimSuffix(path.Base(name), ".pem"), Private: priv, born: born}, nil
 }
 
-func (k *Keys) writeKey(key signingKey) error {
-	der, err := x509.MarshalPKCS8PrivateKey(key.private)
+func (k *Keys) writeKey(key Key) error {
+	der, err := x509.MarshalPKCS8PrivateKey(key.Private)
 	if err != nil {
 		return err
 	}
@@ -200,5 +206,5 @@ func (k *Keys) writeKey(key signingKey) error {
 		Type: "PRIVATE KEY", Bytes: der,
 		Headers: map[string]string{"Born": key.born.UTC().Format(time.RFC3339)},
 	})
-	return atomicfile.Write(k.dir, key.id+".pem", text, 0o600, atomicfile.Durable)
+	return atomicfile.Write(k.dir, key.ID+".pem", text, 0o600, atomicfile.Durable)
 }
