@@ -309,8 +309,12 @@ func (c *client) access() {
 	if names, _ := c.send(call{id: "listSystemMembers"}, 200).names(c.t); !slices.Equal(names, []string{"ann"}) {
 		c.t.Errorf("in all projects %q", names)
 	}
+	c.send(call{id: "explainAccess", query: url.Values{"user": {"admin"}, "verb": {"push"}, "object": {"team/app"}}, who: "ann"}, 200)
+	c.send(call{id: "explainAccess", query: url.Values{"verb": {"fly"}}, who: "ann"}, 400)
 	c.send(call{id: "setSystemMember", params: ann, body: object{"role": "none"}}, 204)
 	c.settled().send(call{id: "listAudit", who: "ann"}, 403)
+	c.send(call{id: "explainAccess", query: url.Values{"verb": {"pull"}, "object": {"team/app"}}, who: "ann"}, 200)
+	c.send(call{id: "explainAccess", query: url.Values{"user": {"admin"}, "verb": {"pull"}}, who: "ann"}, 403)
 }
 
 // robots makes a robot, signs in as it, and takes it away again.
@@ -440,7 +444,7 @@ func (c *client) audited() {
 		query url.Values
 		want  int
 	}{
-		{url.Values{"actor": {"ann"}}, 2},
+		{url.Values{"actor": {"ann"}, "action": {"user.password"}}, 1},
 		{url.Values{"action": {"user.change"}}, 4},
 		{url.Values{"object": {"ann"}, "action": {"user.change"}}, 2},
 		{url.Values{"object": {"ann"}, "until": {"2000-01-01T00:00:00Z"}}, 0},

@@ -149,9 +149,10 @@ type Event struct {
 	Action string    `json:"action"`
 	Object string    `json:"object"`
 	Detail string    `json:"detail,omitempty"`
+	From   string    `json:"from,omitempty"` // the address of a pull or a sign-in
 }
 
 // EventOf is a line of the log as it is told.
 func EventOf(e audit.Event) Event {
-	return Event{strconv.FormatInt(e.ID, 10), e.At.UTC(), e.Actor, e.Action, e.Object, e.Detail}
+	return Event{strconv.FormatInt(e.ID, 10), e.At.UTC(), e.Actor, e.Action, e.Object, e.Detail, e.Address}
 }

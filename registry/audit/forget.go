@@ -12,12 +12,23 @@ import (
 // and tells how many. The newest line stays, however old: a database's number in the
 // sequence of changes must not fall.
 func Forget(ctx context.Context, database *metadata.DB, before time.Time) (removed int64, err error) {
+	for _, table := range tables {
+		n, err := forget(ctx, database, table.name, before)
+		removed += n
+		if err != nil {
+			return removed, err
+		}
+	}
+	return removed, nil
+}
+
+func forget(ctx context.Context, database *metadata.DB, table string, before time.Time) (removed int64, err error) {
 	const batch = 5000
 	for {
 		var n int64
 		err := database.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) (err error) {
-			n, err = tx.Tx.Exec(ctx, `DELETE FROM audit WHERE id IN (SELECT id FROM audit
-				WHERE at < $1 AND id < (SELECT MAX(id) FROM audit) ORDER BY at LIMIT $2)`, db.Micros(before), batch)
+			n, err = tx.Tx.Exec(ctx, "DELETE FROM "+table+" WHERE id IN (SELECT id FROM "+table+`
+				WHERE at < $1 AND id < (SELECT MAX(id) FROM `+table+") ORDER BY at LIMIT $2)", db.Micros(before), batch)
 			return db.Unavailable(err)
 		})
 		removed += n

@@ -1,7 +1,9 @@
 package audit
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,6 +16,7 @@ type Event struct {
 	ID                            int64 // grows with time
 	At                            time.Time
 	Actor, Action, Object, Detail string
+	Address                       string // from where; "" of changes
 }
 
 // Query asks for a page of the audit log: what is "" or zero narrows nothing.
@@ -24,13 +27,37 @@ type Query struct {
 	N                     int
 }
 
+// tables are those of the log, with what of a row its detail and address are.
+var tables = []struct{ name, detail, address string }{{"audit", "detail", "''"}, {"activity", "''", "address"}}
+
 // lines are the newest that are asked for, the newest first.
-func lines(ctx context.Context, q db.Querier, want Query) ([]Event, error) {
-	var where []string
-	var args []any
+func lines(ctx context.Context, q db.Querier, want Query) (all []Event, err error) {
+	where, args := conditions(want)
+	for _, table := range tables {
+		part, err := db.All(ctx, q, scanEvent, "SELECT id, at, actor, action, object, "+table.detail+", "+table.address+
+			" FROM "+table.name+where+" ORDER BY id DESC LIMIT $"+strconv.Itoa(len(args)), args...)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, part...)
+	}
+	slices.SortFunc(all, func(a, b Event) int { return cmp.Compare(b.ID, a.ID) })
+	return all[:min(len(all), want.N)], nil
+}
+
+func scanEvent(s db.Scanner) (e Event, err error) {
+	var at int64
+	err = s.Scan(&e.ID, &at, &e.Actor, &e.Action, &e.Object, &e.Detail, &e.Address)
+	e.At = time.UnixMicro(at)
+	return e, err
+}
+
+// conditions are those of a query, with their arguments and, as the last, the limit.
+func conditions(want Query) (where string, args []any) {
+	var all []string
 	add := func(condition string, arg any) {
 		args = append(args, arg)
-		where = append(where, condition+" $"+strconv.Itoa(len(args)))
+		all = append(all, condition+" $"+strconv.Itoa(len(args)))
 	}
 	for _, by := range []struct{ column, value string }{
 		{"actor", want.Actor}, {"action", want.Action}, {"object", want.Object},
@@ -48,15 +75,8 @@ func lines(ctx context.Context, q db.Querier, want Query) ([]Event, error) {
 	if want.Before > 0 {
 		add("id <", want.Before)
 	}
-	stmt := "SELECT id, at, actor, action, object, detail FROM audit"
-	if len(where) > 0 {
-		stmt += " WHERE " + strings.Join(where, " AND ")
+	if len(all) > 0 {
+		where = " WHERE " + strings.Join(all, " AND ")
 	}
-	args = append(args, want.N)
-	return db.All(ctx, q, func(s db.Scanner) (e Event, err error) {
-		var at int64
-		err = s.Scan(&e.ID, &at, &e.Actor, &e.Action, &e.Object, &e.Detail)
-		e.At = time.UnixMicro(at)
-		return e, err
-	}, stmt+" ORDER BY id DESC LIMIT $"+strconv.Itoa(len(args)), args...)
+	return where, append(args, want.N)
 }

@@ -44,7 +44,10 @@ func (l *Login) Credentials(ctx context.Context, name, secret, address string) (
 		return l.accessToken(ctx, name, secret, address)
 	}
 	u, err := l.check(ctx, name, secret, address)
-	return of(u), err
+	if err != nil {
+		return Caller{}, err
+	}
+	return l.enter(u, nil, address)
 }
 
 // accessToken signs in with a personal access token. Its text is looked up first and
@@ -67,18 +70,11 @@ func (l *Login) accessToken(ctx context.Context, name, text, address string) (Ca
 			return Caller{}, err
 		}
 		defer done()
-		l.throttle.Failed(try)
-		return Caller{}, errRefused()
+		return Caller{}, l.refuse(try)
 	case err != nil:
 		return Caller{}, err
 	}
-	if u, err = l.enabled(u); err != nil {
-		return Caller{}, err
-	}
-	c := of(u)
-	c.limit = allowed(t)
-	l.used(c)
-	return c, nil
+	return l.enter(u, allowed(t), address)
 }
 
 // stillAllowed is the allowance of the access token with this id, as long as it is

@@ -202,7 +202,9 @@ func (a *Authorizer) identify(r *http.Request) (Caller, error) {
 		}
 		return a.login.Credentials(r.Context(), name, password, AddressOf(r))
 	case strings.EqualFold(scheme, "Bearer"):
-		return a.identifyToken(r.Context(), strings.TrimSpace(value))
+		c, err := a.identifyToken(r.Context(), strings.TrimSpace(value))
+		c.Address = AddressOf(r)
+		return c, err
 	default:
 		return Caller{}, errdefs.Errorf(errdefs.ErrUnauthenticated,
 			"authentication scheme %q is not known; use Bearer or Basic", scheme)

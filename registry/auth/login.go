@@ -67,24 +67,36 @@ func errRefused() error {
 	return errdefs.Errorf(errdefs.ErrUnauthenticated, "wrong user name or password")
 }
 
-// Uses hears of who signs in and with what; tokenID is 0 without an access token.
-// It must not wait.
+// Uses hears of every sign-in, and of those that were refused. It must not wait.
 type Uses interface {
-	Used(userID, tokenID int64)
+	SignedIn(by Caller, address string)
+	Refused(name, address string)
 }
 
-// Tell has uses hear of every sign-in. Call it before the first.
+// Tell has uses hear. Call it before the first sign-in.
 func (l *Login) Tell(uses Uses) { l.uses = uses }
 
-func (l *Login) used(c Caller) {
-	if l.uses == nil || c.UserID == 0 {
-		return
+// enter is the account as a caller who has just signed in, if it may.
+func (l *Login) enter(u metadata.User, with *allowance, address string) (Caller, error) {
+	u, err := l.enabled(u)
+	if err != nil {
+		return Caller{}, err
 	}
-	var token int64
-	if c.limit != nil {
-		token = c.limit.id
+	c := of(u)
+	c.limit, c.Address = with, address
+	if l.uses != nil {
+		l.uses.SignedIn(c, address)
 	}
-	l.uses.Used(c.UserID, token)
+	return c, nil
+}
+
+// refuse counts a try that failed, and tells of it.
+func (l *Login) refuse(try *throttle.Attempt) error {
+	l.throttle.Failed(try)
+	if l.uses != nil {
+		l.uses.Refused(try.Name, try.Address)
+	}
+	return errRefused()
 }
 
 // Check returns the user with this name and password, for who signs in to the pages:
@@ -94,10 +106,13 @@ func (l *Login) Check(ctx context.Context, name, password, address string) (meta
 	if err == nil && u.Kind != people.KindUser {
 		return metadata.User{}, errRefused()
 	}
+	if err == nil {
+		_, err = l.enter(u, nil, address)
+	}
 	return u, err
 }
 
-// check returns the account with this name and password. A wrong pair is
+// check returns the account with this name and password, disabled or not. A wrong pair is
 // errdefs.ErrUnauthenticated, the same and after the same time whether the
 // name exists or not; guessing at an account answers 429 for a while.
 func (l *Login) check(ctx context.Context, name, password, address string) (metadata.User, error) {
@@ -107,7 +122,7 @@ func (l *Login) check(ctx context.Context, name, password, address string) (meta
 	}
 	try := &throttle.Attempt{Name: name, Address: address, Mark: l.mark(u, password)}
 	if u.ID != 0 && l.throttle.Remembered(try) {
-		return l.enabled(u)
+		return u, nil
 	}
 	done, err := l.turn(ctx, try)
 	if err != nil {
@@ -115,19 +130,19 @@ func (l *Login) check(ctx context.Context, name, password, address string) (meta
 	}
 	defer done()
 	if u.ID != 0 && l.throttle.Remembered(try) { // by who had the turn before
-		return l.enabled(u)
+		return u, nil
 	}
 	u, err = l.verify(ctx, u, name, password)
 	switch {
 	case errors.Is(err, errdefs.ErrUnauthenticated):
-		l.throttle.Failed(try)
+		_ = l.refuse(try) // who said so has said it in its own words
 		return metadata.User{}, err
 	case err != nil:
 		return metadata.User{}, err
 	}
 	try.Mark = l.mark(u, password) // a directory may have made the account just now
 	l.throttle.Succeeded(try)
-	return l.enabled(u)
+	return u, nil
 }
 
 // verify asks whoever knows the password of an account; u is the one that is here.
@@ -157,7 +172,6 @@ func (l *Login) enabled(u metadata.User) (metadata.User, error) {
 			u.ExpiresAt.UTC().Format(time.RFC3339),
 		)
 	}
-	l.used(of(u))
 	return u, nil
 }
 

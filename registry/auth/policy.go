@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"cove/distribution"
 	"cove/errdefs"
@@ -107,12 +108,14 @@ var verbs = []struct {
 // Caller is who a request comes from. The zero Caller is nobody in particular.
 type Caller struct {
 	UserID int64
-	Name   string     // "" is anonymous
-	Admin  bool       // a system administrator
-	Kind   string     // of the account, as metadata/people has them
-	epoch  int64      // of the account
-	cap    *grant     // what the registry's token says; nil without one
-	limit  *allowance // what a personal access token has of the account's rights; nil without one
+	Name   string // "" is anonymous
+	Admin  bool   // a system administrator
+	Kind   string // of the account, as metadata/people has them
+	// Address is where the request came from, as the throttle counts it; "" of a session.
+	Address string
+	epoch   int64      // of the account
+	cap     *grant     // what the registry's token says; nil without one
+	limit   *allowance // what a personal access token has of the account's rights; nil without one
 }
 
 // allowance is what a personal access token has.
@@ -140,6 +143,14 @@ func (l *allowance) allows(right Right, object string) bool {
 // of is the account as a caller.
 func of(u metadata.User) Caller {
 	return Caller{UserID: u.ID, Name: u.Name, Admin: u.Admin, Kind: u.Kind, epoch: u.Epoch}
+}
+
+// AccessToken is the id of the access token that the caller came with; 0 of none.
+func (c Caller) AccessToken() int64 {
+	if c.limit == nil {
+		return 0
+	}
+	return c.limit.id
 }
 
 // Limited says that the caller came with an access token, which may be less than
@@ -186,12 +197,13 @@ type Judge struct {
 
 // The rules by which a right is given, as [Verdict] names them.
 const (
-	ByAdmin    = "administrator"    // a system administrator has every right
-	ByPublic   = "public project"   // everyone may look and pull
-	ByCreation = "project creation" // who may create projects may push to one that does not exist
-	ByGrant    = "membership"       // a role or rights of the account or of a group
-	ByNothing  = "nothing"          // no rule gives it
-	ByToken    = "token"            // a rule gives it, and the token has not got it
+	ByAdmin    = "administrator" // a system administrator has every right
+	ByPublic   = "public"        // everyone may look and pull
+	ByCreation = "creation"      // who may create projects may push to one that does not exist
+	ByGrant    = "membership"    // a role or rights of the account or of a group
+	ByNothing  = "nothing"       // no rule gives it
+	ByDisabled = "disabled"      // the account does not sign in
+	ByToken    = "token"         // a rule gives it, and the token has not got it
 )
 
 // Verdict is a decision and the rule that made it.
@@ -287,6 +299,23 @@ func split(object string) (project, repo string) {
 type Standings interface {
 	Standing(ctx context.Context, project string, userID int64) (metadata.Standing, error)
 }
+
+// Explain decides for an account, the zero User being nobody, as if it asked now.
+func (j Judge) Explain(ctx context.Context, q Standings, u metadata.User, right Right, object string) (Verdict, error) {
+	if u.Disabled || u.ID != 0 && u.Expired(time.Now()) {
+		return Verdict{Rule: ByDisabled}, nil
+	}
+	c := of(u)
+	if _, repo := split(object); repo == "" && (right == Pull || right == Push || right == Delete) && object != "" {
+		object += "/" + rights.Everywhere // what is said of a project is meant of its repositories
+	}
+	st, err := j.stand(ctx, q, c, object)
+	return j.decide(c, right, object, st), err
+}
+
+// RightNamed is the right that people call so: an action of the protocol, or one by
+// its own name.
+func RightNamed(verb string) Right { return OfAction(distribution.Action(verb)) }
 
 // Permit is how the services ask: it is nil when the caller has the right, of the
 // object if it is one of a project ("team") or of a repository ("team/app"). A

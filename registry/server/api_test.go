@@ -65,6 +65,7 @@ func policyOfAPI() []Route {
 		{"PATCH", "/api/v1/robots/{robot}", auth.ManageUsers, "users", nil},
 		{"POST", "/api/v1/robots/{robot}/secret", auth.ManageUsers, "users", nil},
 		{"DELETE", "/api/v1/robots/{robot}", auth.ManageUsers, "users", nil},
+		{"GET", "/api/v1/access", SignIn, "account", nil},
 		{"GET", "/api/v1/me/tokens", SignIn, "account", nil},
 		{"POST", "/api/v1/me/tokens", SignIn, "account", nil},
 		{"DELETE", "/api/v1/me/tokens/{token}", SignIn, "account", nil},

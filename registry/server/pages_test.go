@@ -63,6 +63,7 @@ func policyOfPages() []Route {
 		{"POST", "/groups", auth.ManageUsers, "users", nil},
 		{"POST", "/groups/users", auth.ManageUsers, "users", nil},
 		{"POST", "/groups/remove", auth.ManageUsers, "users", nil},
+		{"GET", "/access", SignIn, "account", nil},
 		{"GET", "/roles", SignIn, "roles", nil},
 		{"POST", "/roles", auth.ManageRoles, "roles", nil},
 		{"POST", "/roles/remove", auth.ManageRoles, "roles", nil},

@@ -17,6 +17,7 @@ import (
 	"cove/distribution/filter"
 	protocol "cove/distribution/server"
 	"cove/registry/accounts"
+	"cove/registry/audit"
 	"cove/registry/auth"
 	"cove/registry/edge"
 	"cove/registry/identity/ldap"
@@ -40,6 +41,7 @@ type Server struct {
 
 	registry *store.Registry
 	upstream *proxy.Proxies
+	recorder *audit.Recorder
 	handler  http.Handler
 	tls      *pki.Serving // nil without TLS
 	proxies  edge.Proxies
@@ -109,6 +111,8 @@ func (s *Server) assemble(ctx context.Context) error {
 		}
 		login.Ask(accounts.Directory{People: people, Accounts: s.state.services.Accounts})
 	}
+	s.recorder = audit.NewRecorder(s.state.db, s.log, time.Now)
+	login.Tell(s.recorder)
 	authorizer := auth.New(auth.Config{
 		DB: s.state.db, Tokens: tokens,
 		Login:       login,
@@ -133,7 +137,7 @@ func (s *Server) assemble(ctx context.Context) error {
 	})
 	served = s.upstream.Registry(served)
 	endpoints, err := protocol.New(protocol.Config{
-		Registry: served, Authorizer: authorizer, OnError: s.logError, OnDamaged: s.registry.Damaged,
+		Registry: s.recorder.Pulls(served), Authorizer: authorizer, OnError: s.logError, OnDamaged: s.registry.Damaged,
 		Locate: locate(s.cfg.Storage, s.registry),
 	})
 	if err != nil {
@@ -227,6 +231,7 @@ func (s *Server) Run(ctx context.Context) error {
 		workers.Go(func() { s.tls.Keep(background) })
 	}
 	workers.Go(func() { s.reloads(background) })
+	workers.Go(func() { s.recorder.Run(background) })
 	workers.Go(func() { jobs.NewRunner(s.state.db, s.log, s.kinds()...).Run(background) })
 
 	servers := s.start()

@@ -2,6 +2,8 @@ package web
 
 import (
 	"io"
+	"net/url"
+	"strconv"
 	"strings"
 
 	"cove/errdefs"
@@ -64,8 +66,9 @@ func (p *Pages) search(a *page.Ask) error {
 }
 
 type auditData struct {
-	Events []auditRow
-	More   string
+	Events                []auditRow
+	More                  string
+	Actor, Action, Object string // what is asked for
 }
 
 // auditRow is a line of the log. An object that is an artifact is shown by as much
@@ -84,16 +87,35 @@ func newAuditRow(e audit.Event) auditRow {
 	return row
 }
 
-// audit shows the newest lines of the audit log.
+// audit shows a page of the audit log, the newest lines first.
 func (p *Pages) audit(a *page.Ask) error {
-	const newest = 200
-	events, err := p.cfg.Audit.Newest(a.Context(), a.Caller, newest)
+	q := audit.Query{
+		N: page.PerPage, Actor: page.Bounded(a.FormValue("actor")), Action: page.Bounded(a.FormValue("action")),
+		Object: page.Bounded(a.FormValue("object")),
+	}
+	if text := a.FormValue("after"); text != "" {
+		id, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || id < 1 {
+			return page.Invalid("after %q is no line of the log", text)
+		}
+		q.Before = id
+	}
+	events, more, err := p.cfg.Audit.Page(a.Context(), a.Caller, q)
 	if err != nil {
 		return err
 	}
-	var data auditData
+	data := auditData{Actor: q.Actor, Action: q.Action, Object: q.Object}
 	for _, e := range events {
 		data.Events = append(data.Events, newAuditRow(e))
+	}
+	if more {
+		v := url.Values{"after": {strconv.FormatInt(events[len(events)-1].ID, 10)}}
+		for name, value := range map[string]string{"actor": q.Actor, "action": q.Action, "object": q.Object} {
+			if value != "" {
+				v.Set(name, value)
+			}
+		}
+		data.More = "/audit?" + v.Encode()
 	}
 	return p.Page(a, "audit", "audit", a.Language.Text("audit.title"), data)
 }

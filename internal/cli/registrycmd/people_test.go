@@ -45,6 +45,19 @@ func TestWhoIsWhat(t *testing.T) {
 	}
 	p.run(0, "", "member", "add", "--all-projects", "alice", "auditor")
 	p.run(0, "alice", "member", "list", "--all-projects", "-q")
+	for asked, want := range map[string]string{
+		"alice push team/api-x":    "yes: alice has the role developer in the project, in repositories that match api-*",
+		"alice pull team/x":        "yes: alice is in the group backend, which has the role deployer in the project",
+		"alice push team/x":        "no: no role, group or rule gives it",
+		"admin delete team/x":      "yes: admin is a system administrator, who may do everything",
+		"alice system:read-audit":  "yes: alice has the role auditor in all projects",
+		"alice member:update team": "no: no role",
+	} {
+		p.run(0, want, append([]string{"access", "explain"}, strings.Fields(asked)...)...)
+	}
+	p.run(0, `"allowed":false,"rule":"nothing"`, "access", "explain", "", "pull", "team/x", "--format", "json")
+	p.run(1, "is nothing to do", "access", "explain", "alice", "fly", "team")
+	p.run(1, "does not exist", "access", "explain", "nobody", "pull", "team")
 	p.run(1, "is in use", "role", "rm", "deployer")
 	p.run(0, "", "member", "rm", "team", "alice")
 	p.run(0, "", "member", "rm", "team", "backend", "--group")

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"cove/internal/buildinfo"
+	"cove/internal/cli/registrycmd/accesscmd"
 	"cove/internal/cli/registrycmd/auditcmd"
 	"cove/internal/cli/registrycmd/backupcmd"
 	"cove/internal/cli/registrycmd/certcmd"
@@ -87,6 +88,6 @@ trust it.`,
 	root.AddCommand(backupcmd.NewBackup(), backupcmd.NewRestore(), migratecmd.New())
 	root.AddCommand(proxycmd.New())
 	root.AddCommand(usercmd.New(), projectcmd.New(), membercmd.New(), groupcmd.New(), rolecmd.New(), auditcmd.New(),
-		robotcmd.New(), tokencmd.New())
+		robotcmd.New(), tokencmd.New(), accesscmd.New())
 	return root
 }

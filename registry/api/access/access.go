@@ -37,7 +37,7 @@ type Services struct {
 // Operations are the rows of the API's table.
 func (s Services) Operations() []rest.Operation {
 	var all []rest.Operation
-	for _, some := range [][]rest.Operation{s.members(), s.groups(), s.roles(), s.robots(), s.tokens()} {
+	for _, some := range [][]rest.Operation{s.members(), s.groups(), s.roles(), s.robots(), s.tokens(), s.explain()} {
 		all = append(all, some...)
 	}
 	return all

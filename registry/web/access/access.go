@@ -57,6 +57,7 @@ func (p *Pages) Rows() []page.Row {
 		post("/groups", auth.ManageUsers, "users", p.groupCreate),
 		post("/groups/users", auth.ManageUsers, "users", p.groupUsers),
 		post("/groups/remove", auth.ManageUsers, "users", p.groupRemove),
+		get("/access", auth.SignIn, "account", p.explain),
 		get("/roles", auth.SignIn, "roles", p.roles),
 		post("/roles", auth.ManageRoles, "roles", p.roleSet),
 		post("/roles/remove", auth.ManageRoles, "roles", p.roleRemove),

@@ -60,7 +60,7 @@ func filled(t *testing.T) (s *webtest.Site, pages map[string]string) {
 		"files": "/files/payments/checkout/api:v1.4.2", "file": "/files/payments/checkout/api:v1.4.2?path=app/README.md",
 		"search": "/search?q=check", "search-none": "/search?q=nothing-like-it", "users": "/users", "account": "/account", "audit": "/audit",
 		"jobs": "/jobs", "jobs-none": "/jobs?state=failed", "job": s.Job(t),
-		"robots": "/projects/payments/robots", "system-robots": "/robots", "tokens": "/account/tokens", "groups": "/groups", "roles": "/roles",
+		"robots": "/projects/payments/robots", "system-robots": "/robots", "tokens": "/account/tokens", "groups": "/groups", "roles": "/roles", "access": "/access?user=grace&verb=push&object=payments/worker",
 		"error": "/projects/absent",
 	}
 }

@@ -87,7 +87,7 @@ func (f *Flags) printer(w io.Writer) (show func(audit.Event) error, end func() e
 	_, _ = columns.Write([]byte("TIME\tUSER\tACTION\tOBJECT\tDETAIL\n")) // Flush reports a failure
 	return func(e audit.Event) error {
 		at := e.At.UTC().Format("2006-01-02 15:04:05 MST")
-		_, err := fmt.Fprintf(columns, "%s\t%s\t%s\t%s\t%s\n", at, e.Actor, e.Action, e.Object, e.Detail)
+		_, err := fmt.Fprintf(columns, "%s\t%s\t%s\t%s\t%s\n", at, e.Actor, e.Action, e.Object, e.Detail+e.Address)
 		return err
 	}, columns.Flush
 }
