@@ -13,6 +13,8 @@ NFPM     := $(CACHE)/tools/nfpm
 NFPM_VERSION := v2.43.0
 CYCLONEDX := $(CACHE)/tools/cyclonedx-gomod
 CYCLONEDX_VERSION := v1.10.0
+BUILDX   := $(CACHE)/tools/buildx
+BUILDX_VERSION := v0.38.2
 S3SERVER := $(CACHE)/tools/versitygw
 S3SERVER_VERSION := v1.8.0
 # The race detector is for our code; SQLite under it is ten times slower.
@@ -65,6 +67,8 @@ lint: $(LINT) ## go vet and golangci-lint
 $(LINT):
 	GOBIN=$(CACHE)/tools $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
 
+$(BUILDX):
+	CGO_ENABLED=0 GOBIN=$(CACHE)/tools $(GO) install -trimpath -ldflags '-s -w' github.com/docker/buildx/cmd/buildx@$(BUILDX_VERSION)
 $(S3SERVER):
 	GOBIN=$(CACHE)/tools $(GO) install github.com/versity/versitygw/cmd/versitygw@$(S3SERVER_VERSION)
 
@@ -124,7 +128,7 @@ deps-demo:
 # The tests start PostgreSQL servers of their own; the package is to make and start none.
 # slapd is to make no directory either: each test starts one of its own.
 # S3 they find at versitygw, which Debian does not have.
-deps-test: deps-demo deps-dist $(S3SERVER)
+deps-test: deps-demo deps-dist $(S3SERVER) $(BUILDX)
 	@if [ "$$(id -u)" = 0 ] && [ ! -e /etc/postgresql-common ]; then \
 	  mkdir /etc/postgresql-common && echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf; fi
 	@echo 'slapd slapd/no_configuration boolean true' | debconf-set-selections 2>/dev/null || true

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -75,7 +76,11 @@ func TestStories(t *testing.T) {
 			"corrupt":      corrupt,
 		},
 		Setup: func(env *testscript.Env) error {
-			env.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+			tools, err := filepath.Abs("../.cache/tools")
+			if err != nil {
+				return err
+			}
+			env.Setenv("PATH", strings.Join([]string{bin, os.Getenv("PATH"), tools}, string(os.PathListSeparator)))
 			env.Setenv("COVE_ROOT", filepath.Join(env.WorkDir, "state"))
 			env.Setenv("DOCKER_CONFIG", filepath.Join(env.WorkDir, "docker"))
 			env.Setenv("COVE_CERTS_DIR", filepath.Join(env.WorkDir, "certs.d"))

@@ -19,11 +19,7 @@ func OpenNamed(ctx context.Context, name string, src Source) (c *Context, err er
 			c.Close()
 		}
 	}()
-	from := plan.ShowURL(src.Dir)
-	if src.Received != nil && !remote(src.Dir) {
-		from = "client"
-	}
-	what := "[context " + name + "] load from " + from
+	what := "[context " + name + "] load from " + plan.ShowURL(src.Dir)
 	err = src.step(what, func() error { return c.openTree(ctx, src) })
 	switch {
 	case err != nil:

@@ -56,8 +56,8 @@ type Received struct {
 }
 
 func (s Source) step(name string, do func() error) error {
-	if s.Step == nil {
-		return do()
+	if s.Step == nil || s.Received != nil {
+		return do() // what takes time was done before
 	}
 	return s.Step(name, do)
 }
@@ -115,9 +115,6 @@ func Open(ctx context.Context, src Source) (c *Context, err error) {
 		return c, err
 	}
 	name := cmp.Or(src.Dockerfile, dockerfileName)
-	if src.Received != nil {
-		name = src.Received.Name
-	}
 	err = src.step("[internal] load build definition from "+name, func() error { return c.readDockerfile(src) })
 	if err != nil {
 		return c, err

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"cove/engine"
+	"cove/engine/api/build"
+	"cove/engine/api/buildkit"
 	"cove/engine/api/route"
 	"cove/engine/api/system"
 	"cove/engine/api/wire"
@@ -21,8 +23,10 @@ import (
 
 // Table is every route of the API, over an engine, until life ends.
 func Table(_ context.Context, e *engine.Engine) []route.Route {
+	kit := buildkit.New(buildkit.Config{Engine: e})
 	return slices.Concat(
 		system.Of(e).Routes(),
+		kit.Routes(), build.Of(e, kit).Routes(),
 	)
 }
 
@@ -38,8 +42,12 @@ const headerTimeout = 30 * time.Second
 // Serve answers on the listeners until the context ends. What is being answered then
 // is cut off: containers do not notice.
 func Serve(ctx context.Context, h http.Handler, listeners ...net.Listener) error {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
+	protocols.SetUnencryptedHTTP2(true) // clients of BuildKit begin with it
 	srv := &http.Server{
-		Handler: h, ReadHeaderTimeout: headerTimeout,
+		Handler: h, Protocols: protocols, ReadHeaderTimeout: headerTimeout,
 		BaseContext: func(net.Listener) context.Context { return ctx },
 	}
 	ended := make(chan error, len(listeners))

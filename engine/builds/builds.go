@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"reflect"
 	"time"
 
@@ -21,6 +22,7 @@ import (
 	"cove/engine/runspec"
 	"cove/errdefs"
 	"cove/images"
+	"cove/internal/process"
 	"cove/layers/snapshot"
 	"cove/reference"
 	"cove/runner"
@@ -144,6 +146,19 @@ func Check(ctx context.Context, e Engine, o Options) (*builder.Checked, error) {
 	}
 	defer release()
 	return b.Check(ctx, o.Request)
+}
+
+// TempDir makes a directory for what a client sends for one build. What somebody who
+// is killed leaves behind goes with the next prune.
+func TempDir(e Engine) (string, error) {
+	if err := os.MkdirAll(e.BuildDir(), 0o700); err != nil {
+		return "", errdefs.Errorf(errdefs.ErrUnavailable, "build: %w", err)
+	}
+	dir, err := os.MkdirTemp(e.BuildDir(), "context-"+process.Tag()+"-*")
+	if err != nil {
+		return "", errdefs.Errorf(errdefs.ErrUnavailable, "build: %w", err)
+	}
+	return dir, nil
 }
 
 // newBuilder makes a builder, which is cheap; what it costs to open is shared. The

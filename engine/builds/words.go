@@ -71,3 +71,11 @@ func ParsePlatforms(names []string) ([]ocispec.Platform, error) {
 
 // OpenAgent returns the agent of one socket, or of files of private keys.
 func OpenAgent(paths []string) (Agent, error) { return sshagent.Open(paths) }
+
+// Command is the command of a step that is a RUN, nil of any other.
+func Command(v *Vertex) []string {
+	if run, ok := v.Op.(*plan.Run); ok {
+		return run.Args
+	}
+	return nil
+}

@@ -61,7 +61,9 @@ var neighbours = map[string][]string{
 // only says which rooms alone may import a package (by prefix).
 var only = map[string][]string{
 	"github.com/google/go-containerregistry/pkg/v1/remote": {"cove/distribution/client"},
-	"github.com/moby/buildkit":                             {"cove/builder/dockerfile"},
+	"github.com/moby/buildkit":                             {"cove/builder/dockerfile", "cove/engine/api/buildkit", "cove/engine/api/build"},
+	"google.golang.org/grpc":                               {"cove/engine/api/buildkit"},
+	"github.com/tonistiigi/fsutil":                         {"cove/engine/api/buildkit"},
 	"github.com/hashicorp/hcl":                             {"cove/internal/bakefile"},
 	"github.com/compose-spec":                              {"cove/internal/bakefile"},
 	"github.com/spf13/cobra":                               {"cove/internal/cli", "cove/cmd", "cove/packaging"},

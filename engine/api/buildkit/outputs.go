@@ -1,0 +1,49 @@
+package buildkit
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"cove/engine/builds"
+	"cove/errdefs"
+)
+
+// sendFolders hands the directories that were exported to the client.
+func (w *work) sendFolders(ctx context.Context) error {
+	for i, out := range w.request.Options.Outputs {
+		if out.Type != builds.Local {
+			continue
+		}
+		send := func() error { return w.peer.SendFolder(ctx, i, out.Dest) }
+		if err := w.job.step("copying files to the client", send); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// response is what a build made, by the names that clients know.
+func response(result *builds.Result) (map[string]string, error) {
+	made := result.Image()
+	if made.Target.Digest == "" {
+		return map[string]string{}, nil
+	}
+	desc, err := json.Marshal(made.Target)
+	if err != nil {
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "describing the image: %w", err)
+	}
+	out := map[string]string{
+		"containerimage.digest":     made.Target.Digest.String(),
+		"containerimage.descriptor": base64.StdEncoding.EncodeToString(desc),
+	}
+	if made.Config != "" {
+		out["containerimage.config.digest"] = made.Config.String()
+	}
+	if names := slices.Compact(slices.Clone(made.Names)); len(names) > 0 {
+		out["image.name"] = strings.Join(names, ",")
+	}
+	return out, nil
+}
