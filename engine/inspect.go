@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"cove/engine/containers"
 	"cove/engine/dockertypes"
 	"cove/engine/listing"
 	"cove/errdefs"
@@ -95,4 +96,14 @@ func (e *Engine) InspectVolume(_ context.Context, name string) (*dockertypes.Vol
 		return nil, err
 	}
 	return dockertypes.OfVolume(v, e.parts.Volumes().Path(name)), nil
+}
+
+// Resize sets the size of a container's terminal. One that does not run is
+// errdefs.ErrConflict.
+func (e *Engine) Resize(ctx context.Context, ref string, size containers.Size) error {
+	c, err := e.Container(ctx, ref)
+	if err != nil {
+		return err
+	}
+	return c.Resize(ctx, size)
 }

@@ -16,16 +16,24 @@ import (
 	"cove/engine"
 	"cove/engine/api/build"
 	"cove/engine/api/buildkit"
+	"cove/engine/api/containers"
+	"cove/engine/api/images"
+	"cove/engine/api/networks"
 	"cove/engine/api/route"
 	"cove/engine/api/system"
+	"cove/engine/api/volumes"
 	"cove/engine/api/wire"
 )
 
 // Table is every route of the API, over an engine, until life ends.
-func Table(_ context.Context, e *engine.Engine) []route.Route {
+func Table(life context.Context, e *engine.Engine) []route.Route {
 	kit := buildkit.New(buildkit.Config{Engine: e})
 	return slices.Concat(
 		system.Of(e).Routes(),
+		containers.Of(life, e).Routes(),
+		images.Of(e).Routes(),
+		networks.Of(e).Routes(),
+		volumes.Of(e).Routes(),
 		kit.Routes(), build.Of(e, kit).Routes(),
 	)
 }

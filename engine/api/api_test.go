@@ -16,24 +16,38 @@ import (
 	"cove/engine/api/route"
 )
 
-// serve serves an engine of its own, and returns a client of it.
-func serve(t *testing.T, allow ...string) *http.Client {
+// client asks the API of an engine.
+type client struct {
+	*http.Client
+	socket string
+}
+
+// fresh is an engine on an empty root.
+func fresh(t *testing.T) *engine.Engine {
 	t.Helper()
-	dir := t.TempDir()
-	eng, err := engine.Open(engine.Config{Root: filepath.Join(dir, "root"), Run: filepath.Join(dir, "run")})
+	eng, err := engine.Open(engine.Config{Root: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return eng
+}
+
+// contextless is for what is cleaned up when a test has ended.
+func contextless() context.Context { return context.Background() }
+
+// serve serves an engine, and returns a client of it.
+func serve(t *testing.T, eng *engine.Engine, allow ...string) *client {
+	t.Helper()
 	access, err := route.ParseAccess(allow)
 	if err != nil {
 		t.Fatal(err)
 	}
-	socket := filepath.Join(dir, "s")
+	socket := filepath.Join(t.TempDir(), "s")
 	l, err := listen.Unix(t.Context(), socket, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(t.Context())
+	ctx, stop := context.WithCancel(contextless())
 	ended := make(chan error)
 	go func() { ended <- api.Serve(ctx, api.Handler(ctx, eng, access), l) }()
 	t.Cleanup(func() {
@@ -46,10 +60,10 @@ func serve(t *testing.T, allow ...string) *http.Client {
 		return new(net.Dialer).DialContext(ctx, "unix", socket)
 	}}
 	t.Cleanup(tr.CloseIdleConnections)
-	return &http.Client{Transport: tr}
+	return &client{&http.Client{Transport: tr}, socket}
 }
 
-func ask(t *testing.T, c *http.Client, method, path, body string) (*http.Response, string) {
+func (c *client) ask(t *testing.T, method, path, body string) (*http.Response, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, "http://d"+path, strings.NewReader(body))
 	if err != nil {
@@ -69,9 +83,9 @@ func ask(t *testing.T, c *http.Client, method, path, body string) (*http.Respons
 
 func TestPing(t *testing.T) {
 	t.Parallel()
-	c := serve(t, "events")
+	c := serve(t, fresh(t), "events")
 	for method, body := range map[string]string{"GET": "OK", "HEAD": ""} {
-		res, text := ask(t, c, method, "/_ping", "")
+		res, text := c.ask(t, method, "/_ping", "")
 		if res.StatusCode != http.StatusOK || text != body {
 			t.Errorf("%s is %d %q", method, res.StatusCode, text)
 		}
@@ -91,8 +105,8 @@ func TestPing(t *testing.T) {
 
 func TestVersionAndInfo(t *testing.T) {
 	t.Parallel()
-	c := serve(t)
-	_, text := ask(t, c, "GET", "/v1.24/version", "")
+	c := serve(t, fresh(t))
+	_, text := c.ask(t, "GET", "/v1.24/version", "")
 	var version struct {
 		APIVersion    string `json:"ApiVersion"`
 		MinAPIVersion string
@@ -102,7 +116,7 @@ func TestVersionAndInfo(t *testing.T) {
 		version.MinAPIVersion != "1.24" || len(version.Components) != 1 {
 		t.Errorf("%v: %s", err, text)
 	}
-	_, text = ask(t, c, "GET", "/info", "")
+	_, text = c.ask(t, "GET", "/info", "")
 	var info struct {
 		OSType, Driver, CgroupVersion, DefaultRuntime string
 		NCPU                                          int

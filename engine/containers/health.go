@@ -2,6 +2,7 @@ package containers
 
 import (
 	"cmp"
+	"reflect"
 	"slices"
 	"time"
 
@@ -16,20 +17,23 @@ import (
 type HealthOptions struct {
 	// None has it not checked.
 	None bool
-	// Command is a line for the shell.
+	// Command is a line for the shell, or else Args a program and its arguments.
 	Command                                       string
+	Args                                          []string
 	Interval, Timeout, StartPeriod, StartInterval time.Duration
 	Retries                                       int
 	// OnFailure is none, kill, restart or stop; "" is none.
 	OnFailure string
 }
 
+func (o HealthOptions) isZero() bool { return reflect.ValueOf(o).IsZero() }
+
 // shortest is the shortest time that docker takes for one of a check.
 const shortest = time.Millisecond
 
 func (o HealthOptions) check() error {
 	if o.None {
-		if o != (HealthOptions{None: true}) {
+		if o.None = false; !o.isZero() {
 			return errdefs.Errorf(errdefs.ErrInvalid, "a health check that is not to be has no other options")
 		}
 		return nil
@@ -71,8 +75,11 @@ func healthCheck(img images.Image, o HealthOptions) (*record.HealthCheck, error)
 	if c.Test = own.Test; o.Command != "" {
 		c.Test = []string{"CMD-SHELL", o.Command}
 	}
+	if len(o.Args) > 0 {
+		c.Test = append([]string{"CMD"}, o.Args...)
+	}
 	if len(c.Test) == 0 {
-		if o != (HealthOptions{}) {
+		if !o.isZero() {
 			return nil, errdefs.Errorf(errdefs.ErrInvalid,
 				"options of a health check, and no command: image %s has no HEALTHCHECK", img.ID)
 		}

@@ -94,6 +94,15 @@ func graphDriver(driver string, root mount.Mount, pid int) GraphDriver {
 	return GraphDriver{Name: driver, Data: data}
 }
 
+// MountsOf are the mounts of a container, and NetworksOf its places in networks, as a
+// list of containers has them too.
+func MountsOf(cfg record.Config) []Mount { return mountsOf(cfg.Mounts) }
+
+// NetworksOf is described at MountsOf.
+func NetworksOf(cfg record.Config, state record.State) map[string]Endpoint {
+	return networkOf(cfg, record.ImageConfig{}, state).Networks
+}
+
 func mountsOf(mounts []record.Mounted) []Mount {
 	out := []Mount{}
 	for _, m := range mounts {

@@ -91,6 +91,18 @@ func (fl *Files) CopyTarOut(ctx context.Context, ref, src string, w io.Writer, o
 	return fl.source(ctx, ref, src, o, func(from *rootfs.Source) error { return from.Pack(ctx, w) })
 }
 
+// Stat is what is at a path of a container.
+type Stat = rootfs.Stat
+
+// StatPath looks at a path of a container, without following a link that is there.
+func (fl *Files) StatPath(ctx context.Context, ref, name string) (s Stat, err error) {
+	err = fl.inContainer(ctx, ref, name, false, func(root rootfs.Root, name string) error {
+		s, err = rootfs.StatOf(ctx, root, name)
+		return err
+	})
+	return s, err
+}
+
 // withHost calls do with the host's root and a path below it.
 func withHost(name string, do func(host rootfs.Root, name string) error) error {
 	abs, err := filepath.Abs(name)

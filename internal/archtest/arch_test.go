@@ -30,6 +30,7 @@ var floors = []struct {
 	{"builder", 3},
 	{"registry", 4},
 	{"engine", 4},
+	{"engine/api", 4},
 	{"internal/cli", 5},
 	{"cmd", 6},
 	{"internal/archtest", 7},
@@ -56,6 +57,7 @@ var neighbours = map[string][]string{
 	"content":            {"errdefs", "internal/atomicfile", "internal/filelock", "internal/ids", "internal/limit"},
 	"reference":          {"errdefs"},
 	"internal/platforms": {"errdefs"},
+	"engine/api":         {"engine"},
 }
 
 // only says which rooms alone may import a package (by prefix).

@@ -55,6 +55,17 @@ func (c *Container) Attach(ctx context.Context) (*Session, error) {
 	return &Session{c: c, conn: conn}, nil
 }
 
+// Resize sets the size of the container's terminal, as one who is attached does. One
+// that does not run is errdefs.ErrConflict.
+func (c *Container) Resize(ctx context.Context, size Size) error {
+	s, err := c.Attach(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	return s.conn.Resize(size.Rows, size.Cols)
+}
+
 // dial calls the monitor of a container that ran a moment ago.
 func (c *Container) dial(
 	ctx context.Context, st record.State, h attach.Hello, files ...*os.File,

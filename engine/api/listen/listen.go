@@ -74,7 +74,8 @@ func removeDead(ctx context.Context, path string) error {
 	case err != nil:
 		return fmt.Errorf("listening on %s: %w", path, err)
 	case info.Mode().Type() != fs.ModeSocket:
-		return errdefs.Errorf(errdefs.ErrConflict, "listening on %s: there is a file of that name, which is no socket", path)
+		return errdefs.Errorf(errdefs.ErrConflict,
+			"listening on %s: there is a file of that name, which is no socket", path)
 	}
 	conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
 	if err == nil {

@@ -65,8 +65,9 @@ func (a *Access) Require(p Permission, what string) error {
 	if a.May(p) {
 		return nil
 	}
-	return errdefs.Errorf(errdefs.ErrDenied, "permission denied: %s needs the permission %q, which this socket does not have "+
-		"(it has: %s)", what, p, a)
+	return errdefs.Errorf(errdefs.ErrDenied,
+		"permission denied: %s needs the permission %q, which this socket does not have "+
+			"(it has: %s)", what, p, a)
 }
 
 func (a *Access) check(ctx context.Context, r Route, req *Request) error {

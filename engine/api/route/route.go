@@ -5,6 +5,7 @@ package route
 import (
 	"cmp"
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -146,7 +147,7 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Api-Version", wire.Newest.String())
 	h.Set("Ostype", "linux")
 	h.Set("Docker-Experimental", "false")
-	if err := m.answer(w, r); err != nil {
+	if err := m.answer(w, r); err != nil && !errors.Is(err, wire.ErrCut) {
 		wire.WriteError(w, err)
 	}
 }
@@ -185,8 +186,9 @@ func splitVersion(path string) (wire.Version, string, error) {
 	case !ok || !strings.HasPrefix(text, "v"):
 		return wire.Newest, path, nil
 	case v.Before(wire.Oldest):
-		return v, "", errdefs.Errorf(errdefs.ErrInvalid, "client version %s is too old. Minimum supported API version is "+
-			"%s, please upgrade your client to a newer version", v, wire.Oldest)
+		return v, "", errdefs.Errorf(errdefs.ErrInvalid,
+			"client version %s is too old. Minimum supported API version is "+
+				"%s, please upgrade your client to a newer version", v, wire.Oldest)
 	case wire.Newest.Before(v):
 		return v, "", errdefs.Errorf(errdefs.ErrInvalid,
 			"client version %s is too new. Maximum supported API version is %s", v, wire.Newest)

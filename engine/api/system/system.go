@@ -19,12 +19,17 @@ func Of(e *engine.Engine) *API { return &API{e} }
 
 // Routes are the rows of the table.
 func (a *API) Routes() []route.Route {
-	return []route.Route{
+	return append(refusals(), []route.Route{
 		{Method: "HEAD", Path: "/_ping", Needs: route.Ping, Handler: a.ping, Test: "docker info"},
 		{Method: "GET", Path: "/_ping", Needs: route.Ping, Handler: a.ping, Test: "TestPing"},
 		{Method: "GET", Path: "/version", Needs: route.Ping, Handler: a.version, Test: "docker version"},
 		{Method: "GET", Path: "/info", Needs: route.Read, Handler: a.info, Test: "docker info"},
-	}
+		{Method: "GET", Path: "/events", Needs: route.Events, Handler: a.events, Test: "docker events"},
+		{
+			Method: "GET", Path: "/system/df", Since: wire.V(25), Needs: route.Read, Handler: a.usage,
+			Test: "docker system df",
+		},
+	}...)
 }
 
 func (a *API) ping(w http.ResponseWriter, r *route.Request) error {

@@ -19,9 +19,7 @@ const maxBody = 4 << 20
 func JSON(w http.ResponseWriter, status int, v any) error {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	enc := json.NewEncoder(w)
-	enc.SetEscapeHTML(false)
-	return enc.Encode(v)
+	return Encode(w, v)
 }
 
 // Decode reads a body of JSON; none leaves v as it is.
@@ -114,4 +112,56 @@ func WriteError(w http.ResponseWriter, err error) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(Status(err))
 	fmt.Fprintf(w, "%s\n", body)
+}
+
+// Encode writes v as one line of an answer that has begun.
+func Encode(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
+
+// Streamed has an answer written as a stream. An error before its first byte is
+// answered as any other; one after it cuts the connection, so that nobody takes half
+// of an archive for a whole one.
+func Streamed(w http.ResponseWriter, write func(w http.ResponseWriter) error) error {
+	first := &firstByte{ResponseWriter: w}
+	err := write(first)
+	if err != nil && first.begun {
+		return cut(w, err)
+	}
+	return err
+}
+
+type firstByte struct {
+	http.ResponseWriter
+	begun bool
+}
+
+func (f *firstByte) Write(p []byte) (int, error) {
+	f.begun = true
+	return f.ResponseWriter.Write(p)
+}
+
+// ErrCut is of an answer that ended half-way; its connection is closed.
+var ErrCut = errors.New("the answer was cut off")
+
+func cut(w http.ResponseWriter, err error) error {
+	if conn, _, herr := http.NewResponseController(w).Hijack(); herr == nil {
+		conn.Close()
+	}
+	return fmt.Errorf("%w: %w", ErrCut, err)
+}
+
+// Words is a list of words, which older clients write as one.
+type Words []string
+
+// UnmarshalJSON reads either.
+func (ws *Words) UnmarshalJSON(data []byte) error {
+	var one string
+	if json.Unmarshal(data, &one) == nil && string(data) != "null" {
+		*ws = Words{one}
+		return nil
+	}
+	return json.Unmarshal(data, (*[]string)(ws))
 }

@@ -6,7 +6,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
+	"cove/engine/listing"
 	"cove/errdefs"
 )
 
@@ -67,4 +69,20 @@ func Filters(q url.Values) (map[string][]string, error) {
 		}
 	}
 	return out, nil
+}
+
+// Moment reads docker's times: seconds since 1970, with a fraction, or what people
+// type. Nothing is the zero time.
+func Moment(text string, now time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	seconds, fraction, _ := strings.Cut(text, ".")
+	if s, err := strconv.ParseInt(seconds, 10, 64); err == nil {
+		nano, err := strconv.ParseInt((fraction + "000000000")[:9], 10, 64)
+		if err == nil {
+			return time.Unix(s, nano), nil
+		}
+	}
+	return listing.Moment(text, now)
 }

@@ -1,0 +1,260 @@
+// Package containers answers docker's API about containers: their life, their
+// streams, their files and the processes that are executed in them.
+package containers
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"cove/engine"
+	"cove/engine/api/create"
+	"cove/engine/api/route"
+	"cove/engine/api/stats"
+	"cove/engine/api/wire"
+	engines "cove/engine/containers"
+	"cove/errdefs"
+)
+
+// API answers for the containers of an engine.
+type API struct {
+	engine *engine.Engine
+	lobby  lobby
+	execs  execs
+	// life is that of the server: a session that several clients look at outlives
+	// the request that began it.
+	life context.Context //nolint:containedctx // it is the server's, not a call's
+}
+
+// Of answers for the containers of an engine, until life ends.
+func Of(life context.Context, e *engine.Engine) *API {
+	return &API{engine: e, life: life}
+}
+
+// Routes are the rows of the table.
+func (a *API) Routes() []route.Route {
+	rows := []route.Route{
+		{Method: "GET", Path: "/containers/json", Needs: route.Read, Handler: a.list, Narrow: true, Test: "docker ps"},
+		{Method: "POST", Path: "/containers/create", Needs: route.All, Handler: a.create, Test: "docker create"},
+		{
+			Method: "POST", Path: "/containers/prune", Needs: route.All, Handler: a.prune, Since: wire.V(25),
+			Test: "docker container prune",
+		},
+	}
+	for _, r := range []route.Route{
+		{Method: "GET", Path: "/json", Needs: route.Read, Handler: a.inspect, Test: "docker inspect"},
+		{Method: "GET", Path: "/top", Needs: route.Read, Handler: a.top, Test: "docker top"},
+		{Method: "GET", Path: "/logs", Needs: route.Read, Handler: a.logs, Test: "docker logs"},
+		{Method: "GET", Path: "/changes", Needs: route.Read, Handler: a.changes, Test: "docker diff"},
+		{Method: "GET", Path: "/export", Needs: route.Read, Handler: a.export, Test: "docker export"},
+		{Method: "GET", Path: "/stats", Needs: route.Read, Handler: stats.Of(a.engine).Stream, Test: "docker stats"},
+		{Method: "HEAD", Path: "/archive", Needs: route.Read, Handler: a.statArchive, Test: "docker cp"},
+		{Method: "GET", Path: "/archive", Needs: route.Read, Handler: a.getArchive, Test: "docker cp"},
+		{Method: "PUT", Path: "/archive", Needs: route.All, Handler: a.putArchive, Test: "docker cp"},
+		{Method: "POST", Path: "/start", Needs: route.All, Handler: a.start, Test: "docker start"},
+		{Method: "POST", Path: "/stop", Needs: route.All, Handler: a.stop, Test: "docker stop"},
+		{Method: "POST", Path: "/restart", Needs: route.All, Handler: a.restart, Test: "docker restart"},
+		{Method: "POST", Path: "/kill", Needs: route.All, Handler: a.kill, Test: "docker kill"},
+		{Method: "POST", Path: "/pause", Needs: route.All, Handler: a.pause, Test: "docker pause"},
+		{Method: "POST", Path: "/unpause", Needs: route.All, Handler: a.unpause, Test: "docker unpause"},
+		{Method: "POST", Path: "/rename", Needs: route.All, Handler: a.rename, Test: "docker rename"},
+		{Method: "POST", Path: "/update", Needs: route.All, Handler: a.update, Test: "docker update"},
+		{Method: "POST", Path: "/wait", Needs: route.Read, Handler: a.wait, Test: "docker wait"},
+		{Method: "POST", Path: "/resize", Needs: route.All, Handler: a.resize, Test: "docker run -it"},
+		{Method: "POST", Path: "/attach", Needs: route.All, Handler: a.attach, Test: "docker attach"},
+		{Method: "POST", Path: "/exec", Needs: route.All, Handler: a.execCreate, Test: "docker exec"},
+	} {
+		r.Path = "/containers/{id}" + r.Path
+		r.Labels = a.labels
+		rows = append(rows, r)
+	}
+	rows = append(rows, route.Route{
+		Method: "DELETE", Path: "/containers/{id}", Needs: route.All, Handler: a.remove, Labels: a.labels,
+		Test: "docker rm",
+	})
+	for _, r := range []route.Route{
+		{Method: "POST", Path: "/start", Needs: route.All, Handler: a.execStart, Test: "docker exec"},
+		{Method: "POST", Path: "/resize", Needs: route.All, Handler: a.execResize, Test: "docker exec -it"},
+		{Method: "GET", Path: "/json", Needs: route.Read, Handler: a.execInspect, Test: "docker exec"},
+	} {
+		r.Path = "/exec/{id}" + r.Path
+		r.Labels = a.execLabels
+		rows = append(rows, r)
+	}
+	return rows
+}
+
+func (a *API) labels(ctx context.Context, r *route.Request) (map[string]string, error) {
+	c, err := a.engine.Container(ctx, r.Param("id"))
+	if err != nil {
+		return nil, err
+	}
+	return c.Config().Labels, nil
+}
+
+func (a *API) inspect(w http.ResponseWriter, r *route.Request) error {
+	told, err := a.engine.InspectContainer(r.Context(), r.Param("id"))
+	if err != nil {
+		return err
+	}
+	if wire.Bool(r.URL.Query(), "size") {
+		if err := a.engine.MeasureContainer(r.Context(), told); err != nil {
+			return err
+		}
+	}
+	told.ExecIDs = a.execs.of(told.ID)
+	return wire.JSON(w, http.StatusOK, inspected(told))
+}
+
+func (a *API) create(w http.ResponseWriter, r *route.Request) error {
+	o, err := create.Options(r.Request)
+	if err != nil {
+		return err
+	}
+	o.Name, o.Platform = strings.TrimPrefix(r.URL.Query().Get("name"), "/"), r.URL.Query().Get("platform")
+	o.Pull = engines.PullNever // the client pulls, and shows it
+	id, err := a.engine.Create(r.Context(), o)
+	if err != nil {
+		return err
+	}
+	return wire.JSON(w, http.StatusCreated, struct {
+		ID       string `json:"Id"`
+		Warnings []string
+	}{id, []string{}})
+}
+
+func (a *API) update(w http.ResponseWriter, r *route.Request) error {
+	o, err := create.Update(r.Request)
+	if err != nil {
+		return err
+	}
+	if err := a.engine.Update(r.Context(), r.Param("id"), o); err != nil {
+		return err
+	}
+	return wire.JSON(w, http.StatusOK, struct{ Warnings []string }{[]string{}})
+}
+
+// done answers a verb that has nothing to say.
+func done(w http.ResponseWriter, err error) error {
+	if err == nil {
+		w.WriteHeader(http.StatusNoContent)
+	}
+	return err
+}
+
+func (a *API) stop(w http.ResponseWriter, r *route.Request) error {
+	o, err := stopOptions(r)
+	if err != nil {
+		return err
+	}
+	runs, err := a.runs(r)
+	switch {
+	case err != nil:
+		return err
+	case !runs:
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	if signal := r.URL.Query().Get("signal"); signal != "" {
+		return done(w, a.stopBy(r.Context(), r.Param("id"), signal, o))
+	}
+	return done(w, a.engine.Stop(r.Context(), r.Param("id"), o))
+}
+
+// stopBy stops with a signal that is not the container's own: it is sent, and what
+// then still runs is stopped.
+func (a *API) stopBy(ctx context.Context, id, signal string, o engines.StopOptions) error {
+	if err := a.engine.Kill(ctx, id, signal); err != nil {
+		return err
+	}
+	patient := ctx
+	if o.Timeout == nil || *o.Timeout >= 0 {
+		timeout := defaultStop
+		if o.Timeout != nil {
+			timeout = *o.Timeout
+		}
+		var cancel context.CancelFunc
+		patient, cancel = context.WithTimeout(ctx, timeout)
+		defer cancel()
+	}
+	_, _ = a.engine.Wait(patient, id) // if it did not end, it is killed
+	none := time.Duration(0)
+	return a.engine.Stop(ctx, id, engines.StopOptions{Timeout: &none})
+}
+
+// defaultStop is how long a container that does not say otherwise may take.
+const defaultStop = 10 * time.Second
+
+func stopOptions(r *route.Request) (o engines.StopOptions, err error) {
+	if r.URL.Query().Get("t") == "" {
+		return o, nil
+	}
+	seconds, err := wire.Int(r.URL.Query(), "t", 0)
+	timeout := time.Duration(seconds) * time.Second
+	return engines.StopOptions{Timeout: &timeout}, err
+}
+
+func (a *API) runs(r *route.Request) (bool, error) {
+	told, err := a.engine.InspectContainer(r.Context(), r.Param("id"))
+	if err != nil {
+		return false, err
+	}
+	return told.State.Running, nil
+}
+
+func (a *API) restart(w http.ResponseWriter, r *route.Request) error {
+	o, err := stopOptions(r)
+	if err != nil {
+		return err
+	}
+	return done(w, a.engine.Restart(r.Context(), r.Param("id"), o))
+}
+
+func (a *API) kill(w http.ResponseWriter, r *route.Request) error {
+	return done(w, a.engine.Kill(r.Context(), r.Param("id"), r.URL.Query().Get("signal")))
+}
+
+func (a *API) pause(w http.ResponseWriter, r *route.Request) error {
+	return done(w, a.engine.Pause(r.Context(), r.Param("id")))
+}
+
+func (a *API) unpause(w http.ResponseWriter, r *route.Request) error {
+	return done(w, a.engine.Unpause(r.Context(), r.Param("id")))
+}
+
+func (a *API) rename(w http.ResponseWriter, r *route.Request) error {
+	return done(w, a.engine.Rename(r.Context(), r.Param("id"), r.URL.Query().Get("name")))
+}
+
+func (a *API) remove(w http.ResponseWriter, r *route.Request) error {
+	q := r.URL.Query()
+	if wire.Bool(q, "link") {
+		return errdefs.Errorf(errdefs.ErrUnsupported,
+			"links of a container are removed with it; there is none to be removed alone")
+	}
+	return done(w, a.engine.Remove(r.Context(), r.Param("id"), wire.Bool(q, "force"), wire.Bool(q, "v")))
+}
+
+func (a *API) prune(w http.ResponseWriter, r *route.Request) error {
+	filters, err := wire.Filters(r.URL.Query())
+	if err != nil {
+		return err
+	}
+	pruned, err := a.engine.Prune(r.Context(), engine.PruneOptions{Containers: true, Filter: filters})
+	if err != nil {
+		return err
+	}
+	return wire.JSON(w, http.StatusOK, struct {
+		ContainersDeleted []string
+		SpaceReclaimed    int64
+	}{pruned.Containers, pruned.Freed})
+}
+
+func (a *API) top(w http.ResponseWriter, r *route.Request) error {
+	rows, err := a.engine.Top(r.Context(), r.Param("id"), strings.Fields(r.URL.Query().Get("ps_args")))
+	if err != nil {
+		return err
+	}
+	return wire.JSON(w, http.StatusOK, struct{ Titles, Processes any }{rows[0], rows[1:]})
+}

@@ -1,0 +1,358 @@
+// Package create reads what docker's API asks of a container to be made or changed,
+// and says it in the engine's words.
+package create
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+
+	"cove/engine/api/wire"
+	engines "cove/engine/containers"
+	"cove/engine/dockertypes"
+	"cove/engine/runspec"
+	"cove/engine/runspec/parse"
+	"cove/errdefs"
+)
+
+// asked is the body of a create: what the container is, and what it gets of the host.
+type asked struct {
+	dockertypes.Config
+	// Entrypoint and Cmd are lists, or one word.
+	Entrypoint, Cmd wire.Words
+	NetworkDisabled bool
+	// MacAddress is that of older versions; newer ones have it for each network.
+	MacAddress       string
+	HostConfig       hostConfig
+	NetworkingConfig struct {
+		EndpointsConfig map[string]*dockertypes.Endpoint
+	}
+}
+
+// hostConfig is docker's, with what only requests have, and what is not served.
+type hostConfig struct {
+	dockertypes.HostConfig
+	Mounts []mountAsked
+	// MaskedPaths and ReadonlyPaths are nil for the defaults.
+	MaskedPaths, ReadonlyPaths *[]string
+	DeviceRequests             []json.RawMessage
+	StorageOpt                 map[string]string
+}
+
+type mountAsked struct {
+	dockertypes.MountAsked
+	BindOptions *struct {
+		dockertypes.BindOptions
+		CreateMountpoint       bool
+		ReadOnlyForceRecursive bool
+	}
+	VolumeOptions *struct {
+		NoCopy       bool
+		Labels       map[string]string
+		Subpath      string
+		DriverConfig *struct {
+			Name    string
+			Options map[string]string
+		}
+	}
+	TmpfsOptions *struct {
+		SizeBytes int64
+		Mode      uint32
+		Options   [][]string
+	}
+}
+
+// Options reads the body of a create. What the engine does not serve is refused, not
+// ignored.
+func Options(r *http.Request) (o engines.CreateOptions, err error) {
+	var body asked
+	if err := wire.Decode(r, &body); err != nil {
+		return o, err
+	}
+	return body.options()
+}
+
+// options are the engine's.
+func (b *asked) options() (o engines.CreateOptions, err error) {
+	if b.Image == "" {
+		return o, errdefs.Errorf(errdefs.ErrInvalid, "no image specified")
+	}
+	h := &b.HostConfig
+	o = engines.CreateOptions{
+		AutoRemove: h.AutoRemove, Restart: restartText(h.RestartPolicy),
+		LogDriver: h.LogConfig.Type, LogOptions: h.LogConfig.Config,
+	}
+	o.Options = runspec.Options{
+		Image: b.Image, Command: b.Cmd, Env: b.Env, User: b.User, Workdir: b.WorkingDir,
+		Hostname: b.Hostname, Domainname: b.Domainname, TTY: b.Tty, Stdin: b.OpenStdin, ReadOnly: h.ReadonlyRootfs,
+		Labels: b.Labels, VolumesFrom: h.VolumesFrom, PublishAll: h.PublishAllPorts,
+		DNS: h.DNS, DNSSearch: h.DNSSearch, DNSOptions: h.DNSOptions,
+		DeviceRules: h.DeviceCgroupRules, Groups: h.GroupAdd, Annotations: h.Annotations, CgroupParent: h.CgroupParent,
+		Init: h.Init != nil && *h.Init, StopSignal: b.StopSignal, StopTimeout: b.StopTimeout,
+	}
+	if b.Entrypoint != nil {
+		o.Entrypoint = b.Entrypoint
+		if len(o.Entrypoint) == 1 && o.Entrypoint[0] == "" {
+			o.Entrypoint = []string{} // docker's way to say that there is none
+		}
+	}
+	if len(b.Entrypoint) == 0 {
+		o.Entrypoint = nil
+	}
+	steps := []func(*engines.CreateOptions) error{
+		b.refuse, b.health, b.mounts, b.network, b.shares, b.limits, b.blockLimits,
+	}
+	for _, step := range steps {
+		if err := step(&o); err != nil {
+			return o, err
+		}
+	}
+	return o, nil
+}
+
+func restartText(p dockertypes.RestartPolicy) string {
+	if p.Name == "on-failure" && p.MaximumRetryCount > 0 {
+		return p.Name + ":" + itoa(p.MaximumRetryCount)
+	}
+	return p.Name
+}
+
+// refuse says what is not served.
+func (b *asked) refuse(*engines.CreateOptions) error {
+	h := &b.HostConfig
+	for what, is := range map[string]bool{
+		"HostConfig.DeviceRequests (GPUs and the like)":    len(h.DeviceRequests) > 0,
+		"HostConfig.StorageOpt":                            len(h.StorageOpt) > 0,
+		"HostConfig.Runtime " + h.Runtime:                  !oneOf(h.Runtime, "", "runc", "cove-runtime"),
+		"HostConfig.Isolation " + h.Isolation:              !oneOf(h.Isolation, "", "default"),
+		"HostConfig.VolumeDriver " + h.VolumeDriver:        !oneOf(h.VolumeDriver, "", "local"),
+		"HostConfig.CpuCount, CpuPercent (Windows' own)":   h.CPUCount != 0 || h.CPUPercent != 0,
+		"HostConfig.IOMaximumIOps, -Bandwidth (Windows')":  h.IOMaximumIOps != 0 || h.IOMaximumBandwidth != 0,
+		"HostConfig.MaskedPaths other than the defaults":   h.MaskedPaths != nil && !h.Privileged,
+		"HostConfig.ReadonlyPaths other than the defaults": h.ReadonlyPaths != nil && !h.Privileged,
+	} {
+		if is {
+			return errdefs.Errorf(errdefs.ErrUnsupported, "%s is not supported", what)
+		}
+	}
+	return nil
+}
+
+func oneOf(s string, all ...string) bool {
+	for _, one := range all {
+		if s == one {
+			return true
+		}
+	}
+	return false
+}
+
+func (b *asked) health(o *engines.CreateOptions) error {
+	c := b.Healthcheck
+	if c == nil {
+		return nil
+	}
+	o.Health = engines.HealthOptions{
+		Interval: c.Interval, Timeout: c.Timeout, StartPeriod: c.StartPeriod, StartInterval: c.StartInterval,
+		Retries: c.Retries,
+	}
+	switch {
+	case len(c.Test) == 0:
+	case c.Test[0] == "NONE":
+		o.Health = engines.HealthOptions{None: true}
+	case c.Test[0] == "CMD-SHELL" && len(c.Test) == 2:
+		o.Health.Command = c.Test[1]
+	case c.Test[0] == "CMD" && len(c.Test) > 1:
+		o.Health.Args = c.Test[1:]
+	default:
+		return errdefs.Errorf(errdefs.ErrInvalid, "unknown type %q in healthcheck: want NONE, CMD or CMD-SHELL",
+			c.Test[0])
+	}
+	return nil
+}
+
+func (b *asked) mounts(o *engines.CreateOptions) error {
+	h := &b.HostConfig
+	taken := map[string]bool{}
+	for _, bind := range h.Binds {
+		v, err := parse.Volume(withoutConsistency(bind))
+		if err != nil {
+			return err
+		}
+		taken[v.Target] = true
+		o.Volumes = append(o.Volumes, v)
+	}
+	for _, m := range h.Mounts {
+		if err := m.add(o); err != nil {
+			return err
+		}
+		taken[m.Target] = true
+	}
+	for target, options := range h.Tmpfs {
+		t, err := parse.Tmpfs(strings.TrimSuffix(target+":"+options, ":"))
+		if err != nil {
+			return err
+		}
+		o.Tmpfs = append(o.Tmpfs, t)
+	}
+	for target := range b.Volumes {
+		if !taken[target] {
+			o.Volumes = append(o.Volumes, runspec.Volume{Target: target})
+		}
+	}
+	return nil
+}
+
+// withoutConsistency leaves out what docker for Mac takes and Linux has no need of.
+func withoutConsistency(bind string) string {
+	i := strings.LastIndex(bind, ":")
+	if i < 0 {
+		return bind
+	}
+	var kept []string
+	for option := range strings.SplitSeq(bind[i+1:], ",") {
+		if !oneOf(option, "cached", "delegated", "consistent", "default") {
+			kept = append(kept, option)
+		}
+	}
+	if len(kept) == 0 {
+		return bind[:i]
+	}
+	return bind[:i+1] + strings.Join(kept, ",")
+}
+
+// add adds a mount that is asked for in keys and values.
+func (m mountAsked) add(o *engines.CreateOptions) error {
+	v := runspec.Volume{Source: m.Source, Target: m.Target, ReadOnly: m.ReadOnly, Mount: true}
+	switch m.Type {
+	case "bind":
+		if b := m.BindOptions; b != nil {
+			v.Propagation, v.NonRecursive, v.WritableBelow = b.Propagation, b.NonRecursive, b.ReadOnlyNonRecursive
+			v.Mount = !b.CreateMountpoint
+		}
+		if !strings.HasPrefix(m.Source, "/") {
+			return errdefs.Errorf(errdefs.ErrInvalid,
+				"invalid mount config for type \"bind\": %q must be an absolute path", m.Source)
+		}
+	case "volume":
+		if strings.HasPrefix(m.Source, "/") {
+			return errdefs.Errorf(errdefs.ErrInvalid, "invalid mount config for type \"volume\": %q is no name",
+				m.Source)
+		}
+		if p := m.VolumeOptions; p != nil {
+			if p.Subpath != "" || p.DriverConfig != nil && (!oneOf(p.DriverConfig.Name, "", "local") ||
+				len(p.DriverConfig.Options) > 0) {
+				return errdefs.Errorf(errdefs.ErrUnsupported,
+					"mount %s: a volume has neither driver options nor subpath here", m.Target)
+			}
+			v.NoCopy, v.Labels = p.NoCopy, p.Labels
+		}
+	case "tmpfs":
+		return m.addTmpfs(o)
+	default:
+		return errdefs.Errorf(errdefs.ErrInvalid, "mount %s: unknown type %q: want bind, volume or tmpfs", m.Target,
+			m.Type)
+	}
+	if !strings.HasPrefix(m.Target, "/") {
+		return errdefs.Errorf(errdefs.ErrInvalid,
+			"invalid mount config for type %q: field Target must be an absolute path", m.Type)
+	}
+	o.Volumes = append(o.Volumes, v)
+	return nil
+}
+
+func (m mountAsked) addTmpfs(o *engines.CreateOptions) error {
+	var options []string
+	if m.ReadOnly {
+		options = append(options, "ro")
+	}
+	if t := m.TmpfsOptions; t != nil {
+		if t.SizeBytes > 0 {
+			options = append(options, "size="+itoa(int(t.SizeBytes)))
+		}
+		if t.Mode != 0 {
+			options = append(options, "mode="+octal(t.Mode))
+		}
+		for _, kv := range t.Options {
+			options = append(options, strings.Join(kv, "="))
+		}
+	}
+	tmpfs, err := parse.Tmpfs(strings.TrimSuffix(m.Target+":"+strings.Join(options, ","), ":"))
+	if err != nil {
+		return err
+	}
+	o.Tmpfs = append(o.Tmpfs, tmpfs)
+	return nil
+}
+
+// limits are those of what the container uses.
+func (b *asked) limits(o *engines.CreateOptions) error {
+	h, r := &b.HostConfig, &o.Resources
+	*r = runspec.Resources{
+		Memory: h.Memory, MemorySwap: h.MemorySwap, MemoryReservation: h.MemoryReservation, ShmSize: h.ShmSize,
+		OOMKillDisable: h.OomKillDisable != nil && *h.OomKillDisable, OOMScoreAdj: h.OomScoreAdj,
+		NanoCPUs: h.NanoCPUs, CPUPeriod: h.CPUPeriod, CPUQuota: h.CPUQuota, CPUShares: uint64(max(h.CPUShares, 0)),
+		CPURealtimePeriod: h.CPURealtimePeriod, CPURealtimeRuntime: h.CPURealtimeRuntime,
+		Cpuset: h.CpusetCpus, Memset: h.CpusetMems, BlkioWeight: h.BlkioWeight, Sysctls: h.Sysctls,
+	}
+	if r.CPUShares > 0 {
+		r.CPUShares = min(max(r.CPUShares, 2), 262144) // the kernel's bounds, as docker keeps to them
+	}
+	if s := h.MemorySwappiness; s != nil && *s >= 0 {
+		swappiness := uint64(*s)
+		r.MemorySwappiness = &swappiness
+	}
+	if p := h.PidsLimit; p != nil {
+		r.PidsLimit = max(*p, 0) // -1 is no limit
+	}
+	for _, u := range h.Ulimits {
+		parsed, err := parse.Ulimit(u.Name + "=" + itoa(int(u.Soft)) + ":" + itoa(int(u.Hard)))
+		if err != nil {
+			return err
+		}
+		r.Ulimits = append(r.Ulimits, parsed)
+	}
+	return nil
+}
+
+func (b *asked) blockLimits(o *engines.CreateOptions) error {
+	h, r := &b.HostConfig, &o.Resources
+	for _, w := range h.BlkioWeightDevice {
+		r.BlkioWeights = append(r.BlkioWeights, runspec.DeviceRate{Path: w.Path, Rate: uint64(w.Weight)})
+	}
+	for _, list := range []struct {
+		from []dockertypes.ThrottleDevice
+		to   *[]runspec.DeviceRate
+	}{
+		{h.BlkioDeviceReadBps, &r.ReadBps},
+		{h.BlkioDeviceWriteBps, &r.WriteBps},
+		{h.BlkioDeviceReadIOps, &r.ReadIOps},
+		{h.BlkioDeviceWriteIOps, &r.WriteIOps},
+	} {
+		for _, t := range list.from {
+			*list.to = append(*list.to, runspec.DeviceRate(t))
+		}
+	}
+	return nil
+}
+
+// Update reads the body of an update: what is zero stays.
+func Update(r *http.Request) (o engines.UpdateOptions, err error) {
+	var body struct {
+		hostConfig
+		RestartPolicy dockertypes.RestartPolicy
+	}
+	if err := wire.Decode(r, &body); err != nil {
+		return o, err
+	}
+	b := asked{HostConfig: body.hostConfig}
+	var made engines.CreateOptions
+	if err := errors.Join(b.limits(&made), b.blockLimits(&made)); err != nil {
+		return o, err
+	}
+	if p := body.PidsLimit; p != nil && *p < 0 {
+		made.Resources.PidsLimit = -1
+	}
+	return engines.UpdateOptions{Resources: made.Resources, Restart: restartText(body.RestartPolicy)}, nil
+}

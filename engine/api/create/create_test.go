@@ -1,0 +1,153 @@
+package create
+
+import (
+	"encoding/json"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	engines "cove/engine/containers"
+	"cove/engine/runspec"
+	"cove/errdefs"
+)
+
+func optionsOf(t *testing.T, body string) (engines.CreateOptions, error) {
+	t.Helper()
+	var b asked
+	if err := json.Unmarshal([]byte(body), &b); err != nil {
+		t.Fatalf("%s: %v", body, err)
+	}
+	return b.options()
+}
+
+func TestBodiesBecomeOptions(t *testing.T) {
+	t.Parallel()
+	five, swappiness := 5, uint64(10)
+	for body, want := range map[string]func(o *engines.CreateOptions){
+		`{}`:                       func(*engines.CreateOptions) {},
+		`{"Cmd":["sh","-c","ls"]}`: func(o *engines.CreateOptions) { o.Command = []string{"sh", "-c", "ls"} },
+		`{"Cmd":"ls"}`:             func(o *engines.CreateOptions) { o.Command = []string{"ls"} },
+		`{"Entrypoint":["a","b"]}`: func(o *engines.CreateOptions) { o.Entrypoint = []string{"a", "b"} },
+		`{"Entrypoint":null}`:      func(*engines.CreateOptions) {},
+		`{"Entrypoint":[]}`:        func(*engines.CreateOptions) {},
+		`{"Entrypoint":[""]}`:      func(o *engines.CreateOptions) { o.Entrypoint = []string{} },
+		`{"Tty":true,"OpenStdin":true,"User":"1:2","WorkingDir":"/w","Env":["A=b"],"Hostname":"h","Domainname":"d"}`: func(o *engines.CreateOptions) {
+			o.TTY, o.Stdin, o.User, o.Workdir, o.Env, o.Hostname, o.Domainname = true, true, "1:2", "/w", []string{"A=b"}, "h", "d"
+		},
+		`{"StopSignal":"INT","StopTimeout":5,"Labels":{"a":"b"}}`: func(o *engines.CreateOptions) {
+			o.StopSignal, o.StopTimeout, o.Labels = "INT", &five, map[string]string{"a": "b"}
+		},
+		`{"Healthcheck":{"Test":["CMD-SHELL","true"],"Interval":1000000000,"Retries":2}}`: func(o *engines.CreateOptions) {
+			o.Health = engines.HealthOptions{Command: "true", Interval: time.Second, Retries: 2}
+		},
+		`{"Healthcheck":{"Test":["CMD","a","b"]}}`: func(o *engines.CreateOptions) { o.Health.Args = []string{"a", "b"} },
+		`{"Healthcheck":{"Test":["NONE"]}}`:        func(o *engines.CreateOptions) { o.Health.None = true },
+		`{"HostConfig":{"AutoRemove":true,"RestartPolicy":{"Name":"no"}}}`: func(o *engines.CreateOptions) {
+			o.AutoRemove, o.Restart = true, "no"
+		},
+		`{"HostConfig":{"RestartPolicy":{"Name":"on-failure","MaximumRetryCount":3}}}`: func(o *engines.CreateOptions) {
+			o.Restart = "on-failure:3"
+		},
+		`{"HostConfig":{"Binds":["/a:/b:ro,z","/c:/d:delegated","vol:/e:cached,nocopy"]}}`: func(o *engines.CreateOptions) {
+			o.Volumes = []runspec.Volume{
+				{Source: "/a", Target: "/b", ReadOnly: true}, {Source: "/c", Target: "/d"}, {Source: "vol", Target: "/e", NoCopy: true},
+			}
+		},
+		`{"Volumes":{"/b":{},"/x":{}},"HostConfig":{"Binds":["/a:/b"]}}`: func(o *engines.CreateOptions) {
+			o.Volumes = []runspec.Volume{{Source: "/a", Target: "/b"}, {Target: "/x"}}
+		},
+		`{"HostConfig":{"Mounts":[{"Type":"bind","Source":"/a","Target":"/b","ReadOnly":true,"BindOptions":{"Propagation":"rslave","NonRecursive":true}}]}}`: func(o *engines.CreateOptions) {
+			o.Volumes = []runspec.Volume{{Source: "/a", Target: "/b", ReadOnly: true, Propagation: "rslave", NonRecursive: true, Mount: true}}
+		},
+		`{"HostConfig":{"Mounts":[{"Type":"volume","Target":"/b","VolumeOptions":{"NoCopy":true,"Labels":{"a":"b"}}}]}}`: func(o *engines.CreateOptions) {
+			o.Volumes = []runspec.Volume{{Target: "/b", NoCopy: true, Labels: map[string]string{"a": "b"}, Mount: true}}
+		},
+		`{"HostConfig":{"Memory":100,"MemorySwap":-1,"NanoCpus":5,"CpuShares":1,"PidsLimit":-1,"ShmSize":9,"MemorySwappiness":10,"OomKillDisable":true}}`: func(o *engines.CreateOptions) {
+			o.Resources = runspec.Resources{
+				Memory: 100, MemorySwap: -1, NanoCPUs: 5, CPUShares: 2, ShmSize: 9, MemorySwappiness: &swappiness, OOMKillDisable: true,
+			}
+		},
+		`{"HostConfig":{"BlkioWeightDevice":[{"Path":"/dev/a","Weight":5}],"BlkioDeviceReadBps":[{"Path":"/dev/b","Rate":6}]}}`: func(o *engines.CreateOptions) {
+			o.Resources.BlkioWeights = []runspec.DeviceRate{{Path: "/dev/a", Rate: 5}}
+			o.Resources.ReadBps = []runspec.DeviceRate{{Path: "/dev/b", Rate: 6}}
+		},
+		`{"HostConfig":{"PidMode":"host","IpcMode":"none","CgroupnsMode":"private","Privileged":true,"CapAdd":["A"],"SecurityOpt":["no-new-privileges","seccomp={\"a\":1}"]}}`: func(o *engines.CreateOptions) {
+			o.Shared = runspec.Shared{PID: "host", IPC: "none", Cgroup: "private"}
+			o.Security = runspec.Security{Privileged: true, CapAdd: []string{"A"}, NoNewPrivileges: true, Seccomp: `{"a":1}`}
+		},
+		`{"HostConfig":{"NetworkMode":"none"}}`:    func(o *engines.CreateOptions) { o.Network = "none" },
+		`{"HostConfig":{"NetworkMode":"default"}}`: func(*engines.CreateOptions) {},
+		`{"NetworkDisabled":true}`:                 func(o *engines.CreateOptions) { o.Network = "none" },
+		`{"HostConfig":{"ExtraHosts":["up:host-gateway"],"Dns":["1.1.1.1"]},"ExposedPorts":{"80/tcp":{}}}`: func(o *engines.CreateOptions) {
+			o.AddHosts, o.DNS, o.Expose = []runspec.Host{{Name: "up", IP: "host-gateway"}}, []string{"1.1.1.1"}, []string{"80/tcp"}
+		},
+	} {
+		full := `{"Image":"box",` + body[1:]
+		if body == `{}` {
+			full = `{"Image":"box"}`
+		}
+		got, err := optionsOf(t, full)
+		expect := engines.CreateOptions{Options: runspec.Options{Image: "box", Network: "bridge"}}
+		want(&expect)
+		if diff := cmp.Diff(expect, got); err != nil || diff != "" {
+			t.Errorf("%s: %v %s", body, err, diff)
+		}
+	}
+}
+
+func TestPortsAndNetworksOfBodies(t *testing.T) {
+	t.Parallel()
+	o, err := optionsOf(t, `{"Image":"box","HostConfig":{"NetworkMode":"app","PortBindings":{
+		"80/tcp":[{"HostIp":"127.0.0.1","HostPort":"8080"},{"HostPort":"81"}],"53/udp":[{}]}},
+		"NetworkingConfig":{"EndpointsConfig":{"app":{"Aliases":["db"],"IPAMConfig":{"IPv4Address":"10.9.0.5"}},"other":{}}}}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(o.Ports) != 3 || o.Ports[0].ContainerPort != 53 || o.Ports[1].HostPort != 8080 || !o.Ports[1].HostIP.IsValid() || o.Ports[2].HostPort != 81 {
+		t.Errorf("ports %+v", o.Ports)
+	}
+	if o.Network != "app" || len(o.Networks) != 2 || o.Networks[0].Aliases[0] != "db" || !o.Networks[0].IP.IsValid() || o.Networks[1].Name != "other" {
+		t.Errorf("networks %s %+v", o.Network, o.Networks)
+	}
+	o, err = optionsOf(t, `{"Image":"box","NetworkingConfig":{"EndpointsConfig":{"app":{}}}}`)
+	if err != nil || o.Network != "app" {
+		t.Errorf("a network without a mode is %q, %v", o.Network, err)
+	}
+}
+
+func TestBodiesThatAreRefused(t *testing.T) {
+	t.Parallel()
+	for body, kind := range map[string]error{
+		`{}`: errdefs.ErrInvalid,
+		`{"Image":"b","HostConfig":{"DeviceRequests":[{}]}}`:                                  errdefs.ErrUnsupported,
+		`{"Image":"b","HostConfig":{"Runtime":"kata"}}`:                                       errdefs.ErrUnsupported,
+		`{"Image":"b","HostConfig":{"StorageOpt":{"size":"1G"}}}`:                             errdefs.ErrUnsupported,
+		`{"Image":"b","HostConfig":{"VolumeDriver":"nfs"}}`:                                   errdefs.ErrUnsupported,
+		`{"Image":"b","HostConfig":{"MaskedPaths":[]}}`:                                       errdefs.ErrUnsupported,
+		`{"Image":"b","Healthcheck":{"Test":["RUN","x"]}}`:                                    errdefs.ErrInvalid,
+		`{"Image":"b","HostConfig":{"Binds":["/a"]}}`:                                         nil,
+		`{"Image":"b","HostConfig":{"Mounts":[{"Type":"npipe","Target":"/x"}]}}`:              errdefs.ErrInvalid,
+		`{"Image":"b","HostConfig":{"Mounts":[{"Type":"bind","Source":"a","Target":"/x"}]}}`:  errdefs.ErrInvalid,
+		`{"Image":"b","HostConfig":{"Mounts":[{"Type":"volume","Source":"a","Target":"x"}]}}`: errdefs.ErrInvalid,
+		`{"Image":"b","HostConfig":{"PortBindings":{"x":[{}]}}}`:                              errdefs.ErrInvalid,
+		`{"Image":"b","HostConfig":{"SecurityOpt":["seccomp=/etc/shadow"]}}`:                  errdefs.ErrInvalid,
+		`{"Image":"b","NetworkingConfig":{"EndpointsConfig":{"n":{"DriverOpts":{"a":"b"}}}}}`: errdefs.ErrUnsupported,
+	} {
+		if _, err := optionsOf(t, body); !errors.Is(err, kind) {
+			t.Errorf("%s: %v, want %v", body, err, kind)
+		}
+	}
+}
+
+func FuzzBodies(f *testing.F) {
+	f.Add(`{"Image":"b","HostConfig":{"Binds":["/a:/b"],"PortBindings":{"80/tcp":[{"HostPort":"1"}]}}}`)
+	f.Add(`{"Image":"b","NetworkingConfig":{"EndpointsConfig":{"n":null}},"Healthcheck":{"Test":["CMD"]}}`)
+	f.Fuzz(func(_ *testing.T, body string) {
+		var b asked
+		if json.Unmarshal([]byte(body), &b) == nil {
+			_, _ = b.options() // what it refuses it refuses without falling over
+		}
+	})
+}

@@ -1,0 +1,171 @@
+package create
+
+import (
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	engines "cove/engine/containers"
+	"cove/engine/dockertypes"
+	"cove/engine/runspec"
+	"cove/engine/runspec/parse"
+	"cove/errdefs"
+)
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+func octal(mode uint32) string { return strconv.FormatUint(uint64(mode), 8) }
+
+// network is which networks it is on, and what of it others reach.
+func (b *asked) network(o *engines.CreateOptions) (err error) {
+	h := &b.HostConfig
+	for _, end := range slices.Sorted(maps.Keys(h.PortBindings)) {
+		for _, at := range h.PortBindings[end] {
+			ports, err := parse.Ports(portText(end, at))
+			if err != nil {
+				return err
+			}
+			o.Ports = append(o.Ports, ports...)
+		}
+	}
+	for _, end := range slices.Sorted(maps.Keys(b.ExposedPorts)) {
+		ends, err := parse.Expose(end)
+		if err != nil {
+			return err
+		}
+		o.Expose = append(o.Expose, ends...)
+	}
+	for _, text := range h.ExtraHosts {
+		host, err := parse.Host(text)
+		if err != nil {
+			return err
+		}
+		o.AddHosts = append(o.AddHosts, host)
+	}
+	for _, text := range h.Links {
+		link, err := parse.Link(text)
+		if err != nil {
+			return err
+		}
+		o.Links = append(o.Links, link)
+	}
+	texts, err := b.networks()
+	if err != nil {
+		return err
+	}
+	o.Network, o.Networks, err = parse.Networks(texts, parse.NetworkFlags{MAC: b.MacAddress})
+	return err
+}
+
+// portText is as -p has it: [[IP:]HOSTPORT:]PORT/PROTOCOL.
+func portText(end string, at dockertypes.PortBinding) string {
+	ip := at.HostIP
+	if strings.Contains(ip, ":") {
+		ip = "[" + ip + "]"
+	}
+	switch {
+	case ip != "":
+		return ip + ":" + at.HostPort + ":" + end
+	case at.HostPort != "":
+		return at.HostPort + ":" + end
+	}
+	return end
+}
+
+// networks are as --network has them, the one of NetworkMode first.
+func (b *asked) networks() ([]string, error) {
+	mode := b.HostConfig.NetworkMode
+	endpoints := b.NetworkingConfig.EndpointsConfig
+	switch {
+	case b.NetworkDisabled:
+		return []string{"none"}, nil
+	case oneOf(mode, "default", ""):
+		mode = "bridge"
+		if _, ok := endpoints["bridge"]; !ok && len(endpoints) > 0 && endpoints["default"] == nil {
+			mode = slices.Sorted(maps.Keys(endpoints))[0]
+		}
+	}
+	names := []string{mode}
+	for _, name := range slices.Sorted(maps.Keys(endpoints)) {
+		if name != mode && name != "default" {
+			names = append(names, name)
+		}
+	}
+	var texts []string
+	for _, name := range names {
+		ep := endpoints[name]
+		if ep == nil && name == "bridge" {
+			ep = endpoints["default"]
+		}
+		text, err := networkText(name, ep)
+		if err != nil {
+			return nil, err
+		}
+		texts = append(texts, text)
+	}
+	return texts, nil
+}
+
+func networkText(name string, ep *dockertypes.Endpoint) (string, error) {
+	if ep == nil {
+		return name, nil
+	}
+	text := "name=" + name
+	for _, alias := range ep.Aliases {
+		text += ",alias=" + alias
+	}
+	if c := ep.IPAMConfig; c != nil && c.IPv4Address != "" {
+		text += ",ip=" + c.IPv4Address
+	}
+	if ep.MacAddress != "" {
+		text += ",mac-address=" + ep.MacAddress
+	}
+	if ep.GwPriority != 0 {
+		text += ",gw-priority=" + itoa(ep.GwPriority)
+	}
+	if len(ep.DriverOpts) > 0 {
+		return "", errdefs.Errorf(errdefs.ErrUnsupported, "network %s: options of its driver are not supported", name)
+	}
+	if text == "name="+name {
+		return name, nil
+	}
+	return text, nil
+}
+
+// shares are the namespaces it has with others, its devices, and what it may do.
+func (b *asked) shares(o *engines.CreateOptions) error {
+	h := &b.HostConfig
+	o.Shared = runspec.Shared{
+		PID: runspec.Sharing(h.PidMode), IPC: runspec.Sharing(h.IpcMode), UTS: runspec.Sharing(h.UTSMode),
+		Cgroup: runspec.Sharing(h.CgroupnsMode), User: runspec.Sharing(h.UsernsMode),
+	}
+	o.Security = runspec.Security{Privileged: h.Privileged, CapAdd: h.CapAdd, CapDrop: h.CapDrop}
+	for _, opt := range h.SecurityOpt {
+		// A profile comes as its text: no file of this machine is read for a client.
+		text := func(profile string) ([]byte, error) {
+			if !strings.HasPrefix(strings.TrimSpace(profile), "{") {
+				return nil, os.ErrNotExist
+			}
+			return []byte(profile), nil
+		}
+		if err := parse.SecurityOpt(&o.Security, opt, text); err != nil {
+			return err
+		}
+	}
+	for _, d := range h.Devices {
+		text := d.PathOnHost
+		for _, part := range []string{d.PathInContainer, d.CgroupPermissions} {
+			if part != "" {
+				text += ":" + part
+			}
+		}
+		device, err := parse.Device(text)
+		if err != nil {
+			return err
+		}
+		o.Devices = append(o.Devices, device)
+	}
+	return nil
+}

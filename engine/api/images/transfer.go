@@ -1,0 +1,281 @@
+package images
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/docker/go-units"
+
+	"cove/distribution/progress"
+	"cove/engine"
+	"cove/engine/api/route"
+	"cove/engine/api/wire"
+	"cove/engine/files"
+	engines "cove/engine/images"
+	"cove/errdefs"
+)
+
+type (
+	searchOptions = engines.SearchOptions
+	commitOptions = files.CommitOptions
+)
+
+// signIn is what a client sends with a request that reaches a registry.
+type signIn struct {
+	Username      string `json:"username"`
+	Password      string `json:"password"`
+	Auth          string `json:"auth"`
+	ServerAddress string `json:"serveraddress"`
+	IdentityToken string `json:"identitytoken"`
+	RegistryToken string `json:"registrytoken"`
+}
+
+// Credentials are the client's, at whatever registry it names.
+func (s signIn) Credentials(context.Context, string) (engine.Credentials, error) {
+	return engine.Credentials{
+		Username: s.Username, Password: s.Password, IdentityToken: s.IdentityToken, RegistryToken: s.RegistryToken,
+	}, nil
+}
+
+// as is the engine for who sent a request: with the sign-in that came with it, or
+// else with nothing. What is kept on this machine is its own people's.
+func (a *API) as(r *route.Request) (*engine.Engine, error) {
+	text := strings.TrimRight(r.Header.Get("X-Registry-Auth"), "=")
+	var s signIn
+	if text != "" {
+		raw, err := base64.RawURLEncoding.DecodeString(text)
+		if err != nil {
+			raw, err = base64.RawStdEncoding.DecodeString(text) // as some clients have it
+		}
+		if err == nil {
+			err = json.Unmarshal(raw, &s)
+		}
+		if err != nil {
+			return nil, errdefs.Errorf(errdefs.ErrInvalid,
+				"the header X-Registry-Auth is no sign-in: want base64url of JSON")
+		}
+	}
+	return a.engine.As(s), nil
+}
+
+// create pulls an image, or makes one of a tar.
+func (a *API) create(w http.ResponseWriter, r *route.Request) error {
+	q := r.URL.Query()
+	if q.Get("fromSrc") != "" {
+		return a.importTar(w, r)
+	}
+	name, tag := q.Get("fromImage"), q.Get("tag")
+	if name == "" {
+		return errdefs.Errorf(errdefs.ErrInvalid, "neither fromImage nor fromSrc says what is to be made")
+	}
+	switch {
+	case strings.HasPrefix(tag, "sha256:"):
+		name += "@" + tag
+	case tag != "":
+		name += ":" + tag
+	}
+	e, err := a.as(r)
+	if err != nil {
+		return err
+	}
+	lines := wire.NewLines(w)
+	pulled, err := e.Pull(r.Context(), name, engines.PullOptions{
+		Platform: q.Get("platform"),
+		Progress: told(lines).pull,
+	})
+	if err != nil {
+		return lines.End(err)
+	}
+	for _, p := range pulled {
+		lines.Send(wire.Line{Status: "Digest: " + p.Digest.String()})
+		status := "Status: Image is up to date for "
+		if p.Newer {
+			status = "Status: Downloaded newer image for "
+		}
+		lines.Send(wire.Line{Status: status + p.Ref.Familiar()})
+	}
+	return nil
+}
+
+func (a *API) importTar(w http.ResponseWriter, r *route.Request) error {
+	q := r.URL.Query()
+	if q.Get("fromSrc") != "-" {
+		return errdefs.Errorf(errdefs.ErrUnsupported,
+			"an image is imported from what is sent (fromSrc=-), not from %s", q.Get("fromSrc"))
+	}
+	name := q.Get("repo")
+	if tag := q.Get("tag"); tag != "" && name != "" {
+		name += ":" + tag
+	}
+	id, err := a.engine.Import(r.Context(), r.Body, engines.ImportOptions{
+		Name: name, Platform: q.Get("platform"), Message: q.Get("message"), Changes: q["changes"],
+	})
+	if err != nil {
+		return err
+	}
+	wire.NewLines(w).Send(wire.Line{Status: id.String()})
+	return nil
+}
+
+func (a *API) push(w http.ResponseWriter, r *route.Request) error {
+	name, tag := r.Param("name"), r.URL.Query().Get("tag")
+	e, err := a.as(r)
+	if err != nil {
+		return err
+	}
+	o := engines.PushOptions{}
+	if tag != "" {
+		name += ":" + tag
+	} else {
+		o.AllTags = true
+	}
+	lines := wire.NewLines(w)
+	o.Progress = told(lines).push
+	pushed, err := e.Push(r.Context(), name, o)
+	for _, p := range pushed {
+		lines.Send(wire.Line{Status: fmt.Sprintf("%s: digest: %s size: %d", p.Ref.Tag, p.Descriptor.Digest,
+			p.Descriptor.Size)})
+		lines.Send(wire.Line{Progress: &wire.Progress{}, Aux: map[string]any{
+			"Tag": p.Ref.Tag, "Digest": p.Descriptor.Digest, "Size": p.Descriptor.Size,
+		}})
+	}
+	return lines.End(err)
+}
+
+// teller tells a client of transfers.
+type teller struct{ lines *wire.Lines }
+
+func told(l *wire.Lines) teller { return teller{l} }
+
+// words are docker's for what happens to a layer.
+var (
+	pullWords = map[progress.Kind]string{
+		progress.Waiting: "Pulling fs layer", progress.Downloading: "Downloading",
+		progress.Downloaded: "Download complete",
+		progress.Extracting: "Extracting", progress.Complete: "Pull complete", progress.AlreadyExists: "Already exists",
+		progress.Retrying: "Retrying",
+	}
+	pushWords = map[progress.Kind]string{
+		progress.Waiting: "Waiting", progress.Pushing: "Pushing", progress.Pushed: "Pushed",
+		progress.AlreadyExists: "Layer already exists", progress.Mounted: "Mounted from", progress.Retrying: "Retrying",
+	}
+)
+
+func (t teller) pull(e progress.Event) {
+	if e.Kind == progress.Begun {
+		t.lines.Send(wire.Line{Status: "Pulling from " + e.Ref.Repository, ID: e.Ref.Tag})
+		return
+	}
+	t.layer(e, pullWords[e.Kind])
+}
+
+func (t teller) push(e progress.Event) {
+	if e.Kind == progress.Begun {
+		t.lines.Send(wire.Line{Status: "The push refers to repository [" + e.Ref.Name() + "]"})
+		return
+	}
+	word := pushWords[e.Kind]
+	if e.Kind == progress.Mounted {
+		word += " " + e.From
+	}
+	t.layer(e, word)
+}
+
+func (t teller) layer(e progress.Event, word string) {
+	if word == "" || e.Desc.Digest == "" {
+		return
+	}
+	line := wire.Line{Status: word, Progress: &wire.Progress{}, ID: e.Desc.Digest.Encoded()[:12]}
+	if e.Kind == progress.Downloading || e.Kind == progress.Extracting || e.Kind == progress.Pushing {
+		line.Progress = &wire.Progress{Current: e.Offset, Total: e.Desc.Size}
+		line.Bar = bar(e.Offset, e.Desc.Size)
+	}
+	t.lines.Send(line)
+}
+
+// bar is what clients show that know of no numbers.
+func bar(done, all int64) string {
+	if all <= 0 {
+		return units.HumanSize(float64(done))
+	}
+	const width = 50
+	n := min(int(done*width/all), width)
+	head := ">"
+	if n == width {
+		head = ""
+	}
+	return fmt.Sprintf("[%s%s%s] %8s/%s", strings.Repeat("=", n), head, strings.Repeat(" ", max(width-n-len(head), 0)),
+		units.HumanSize(float64(done)), units.HumanSize(float64(all)))
+}
+
+func (a *API) save(w http.ResponseWriter, r *route.Request) error {
+	names := r.URL.Query()["names"]
+	if name := r.Param("name"); name != "" {
+		names = []string{name}
+	}
+	if len(names) == 1 {
+		names = strings.Split(names[0], ",") // as the oldest clients have it
+	}
+	w.Header().Set("Content-Type", "application/x-tar")
+	return wire.Streamed(w, func(to http.ResponseWriter) error { return a.engine.Save(r.Context(), to, names) })
+}
+
+func (a *API) load(w http.ResponseWriter, r *route.Request) error {
+	loaded, err := a.engine.Load(r.Context(), r.Body, nil)
+	lines := wire.NewLines(w)
+	for _, img := range loaded {
+		if img.Name != "" {
+			lines.Send(wire.Line{Stream: "Loaded image: " + familiar(img.Name) + "\n"})
+		} else {
+			lines.Send(wire.Line{Stream: "Loaded image ID: " + img.ID.String() + "\n"})
+		}
+	}
+	return lines.End(err)
+}
+
+func familiar(name string) string {
+	name = strings.TrimPrefix(name, "docker.io/")
+	return strings.TrimPrefix(name, "library/")
+}
+
+func (a *API) distribution(w http.ResponseWriter, r *route.Request) error {
+	e, err := a.as(r)
+	if err != nil {
+		return err
+	}
+	found, err := e.Distribution(r.Context(), r.Param("name"))
+	if err != nil {
+		return err
+	}
+	return wire.JSON(w, http.StatusOK, found)
+}
+
+// auth checks a sign-in at its registry. It is the client that keeps it.
+func (a *API) auth(w http.ResponseWriter, r *route.Request) error {
+	var s signIn
+	if err := wire.Decode(r.Request, &s); err != nil {
+		return err
+	}
+	host := registryHost(s.ServerAddress)
+	registry, err := a.engine.Registry()
+	if err != nil {
+		return err
+	}
+	if err := registry.Login(r.Context(), host, s.Username, s.Password); err != nil {
+		return err
+	}
+	return wire.JSON(w, http.StatusOK, struct{ Status, IdentityToken string }{"Login Succeeded", ""})
+}
+
+// registryHost is the host of an address; docker's own has one that is like no other.
+func registryHost(address string) string {
+	host := engine.RegistryHost(address)
+	if host == "index.docker.io" {
+		return engine.RegistryHost()
+	}
+	return host
+}

@@ -1,0 +1,144 @@
+// Package stats answers docker's API about what containers use.
+package stats
+
+import (
+	"context"
+	"net/http"
+	"runtime"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"cove/engine"
+	"cove/engine/api/route"
+	"cove/engine/api/wire"
+	"cove/engine/stats"
+)
+
+// API measures the containers of an engine.
+type API struct{ engine *engine.Engine }
+
+// Of measures the containers of an engine.
+func Of(e *engine.Engine) *API { return &API{e} }
+
+// used is docker's measurement of a container.
+type used struct {
+	Name     string             `json:"name"`
+	ID       string             `json:"id"`
+	Read     time.Time          `json:"read"`
+	PreRead  time.Time          `json:"preread"`
+	Pids     map[string]uint64  `json:"pids_stats"`
+	BlockIO  blockIO            `json:"blkio_stats"`
+	NumProcs int                `json:"num_procs"`
+	Storage  struct{}           `json:"storage_stats"`
+	CPU      processors         `json:"cpu_stats"`
+	PreCPU   processors         `json:"precpu_stats"`
+	Memory   memory             `json:"memory_stats"`
+	Networks map[string]traffic `json:"networks,omitempty"`
+}
+
+type blockIO struct {
+	Bytes []blockBytes `json:"io_service_bytes_recursive"`
+}
+
+type blockBytes struct {
+	Major int    `json:"major"`
+	Minor int    `json:"minor"`
+	Op    string `json:"op"`
+	Value uint64 `json:"value"`
+}
+
+type processors struct {
+	Usage struct {
+		Total  int64 `json:"total_usage"`
+		Kernel int64 `json:"usage_in_kernelmode"`
+		User   int64 `json:"usage_in_usermode"`
+	} `json:"cpu_usage"`
+	System    int64            `json:"system_cpu_usage,omitempty"`
+	Online    int              `json:"online_cpus,omitempty"`
+	Throttled map[string]int64 `json:"throttling_data"`
+}
+
+type memory struct {
+	Usage uint64            `json:"usage,omitempty"`
+	Limit uint64            `json:"limit,omitempty"`
+	Stats map[string]uint64 `json:"stats,omitempty"`
+}
+
+type traffic struct {
+	Received uint64 `json:"rx_bytes"`
+	Sent     uint64 `json:"tx_bytes"`
+}
+
+// Stream tells what a container uses, each second or once.
+func (a *API) Stream(w http.ResponseWriter, r *route.Request) error {
+	q := r.URL.Query()
+	stream := wire.BoolOr(q, "stream", true)
+	told, err := a.engine.InspectContainer(r.Context(), r.Param("id"))
+	if err != nil {
+		return err
+	}
+	before, err := a.measure(r.Context(), told.ID)
+	if err != nil {
+		return err
+	}
+	if wire.Bool(q, "one-shot") {
+		return wire.JSON(w, http.StatusOK, before)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusOK)
+	control := http.NewResponseController(w)
+	for {
+		select {
+		case <-r.Context().Done():
+			return nil
+		case <-time.After(time.Second):
+		}
+		now, err := a.measure(r.Context(), told.ID)
+		if err != nil {
+			return nil //nolint:nilerr // it was removed: that is the end of what is told of it
+		}
+		now.PreCPU, now.PreRead = before.CPU, before.Read
+		if err := wire.Encode(w, now); err != nil || !stream {
+			return err
+		}
+		if err := control.Flush(); err != nil {
+			return nil //nolint:nilerr // the client is gone
+		}
+		before = now
+	}
+}
+
+func (a *API) measure(ctx context.Context, id string) (u used, err error) {
+	all, err := a.engine.Stats(ctx, []string{id}, true)
+	if err != nil {
+		return u, err
+	}
+	return usedOf(all[0]), nil
+}
+
+func usedOf(s stats.Sample) used {
+	u := used{
+		Name: "/" + s.Name, ID: s.ID, Read: s.At, Pids: map[string]uint64{"current": s.Pids},
+		Memory:  memory{Usage: s.Memory, Limit: s.Limit},
+		BlockIO: blockIO{[]blockBytes{{Op: "read", Value: s.ReadBytes}, {Op: "write", Value: s.Written}}},
+	}
+	if s.Pids > 0 {
+		u.Networks = map[string]traffic{"eth0": {s.Received, s.Sent}}
+		u.CPU.Online = runtime.NumCPU()
+		u.CPU.System = sinceBoot().Nanoseconds() * int64(u.CPU.Online)
+	}
+	u.CPU.Usage.Total = s.CPU.Nanoseconds()
+	u.CPU.Throttled = map[string]int64{"periods": 0, "throttled_periods": 0, "throttled_time": 0}
+	return u
+}
+
+// sinceBoot is the time that every processor could have worked: of it and of what the
+// container used a client makes a percentage.
+func sinceBoot() time.Duration {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
+		return 0
+	}
+	return time.Duration(ts.Nano())
+}

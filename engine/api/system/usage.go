@@ -1,0 +1,96 @@
+package system
+
+import (
+	"net/http"
+	"time"
+
+	"cove/engine"
+	"cove/engine/api/images"
+	"cove/engine/api/route"
+	"cove/engine/api/wire"
+	"cove/engine/dockertypes"
+	"cove/engine/listing"
+)
+
+// usage is what images, containers, volumes and builds take, in docker's shape.
+type usage struct {
+	LayersSize int64
+	Images     any
+	Containers []containerUsage
+	Volumes    []volumeUsage
+	BuildCache []cacheUsage
+}
+
+type containerUsage struct {
+	ID         string `json:"Id"`
+	Names      []string
+	Image      string
+	ImageID    string
+	Command    string
+	Created    int64
+	SizeRw     int64
+	SizeRootFs int64
+	Labels     map[string]string
+	State      string
+	Status     string
+	Mounts     []dockertypes.Mount
+}
+
+type volumeUsage struct {
+	*dockertypes.Volume
+	UsageData struct{ Size, RefCount int64 }
+}
+
+type cacheUsage struct {
+	ID          string
+	Type        string
+	Description string
+	InUse       bool
+	Shared      bool
+	Size        int64
+	CreatedAt   time.Time
+	LastUsedAt  time.Time
+	UsageCount  int
+}
+
+func (a *API) usage(w http.ResponseWriter, r *route.Request) error {
+	told, err := a.engine.DiskUsage(r.Context())
+	if err != nil {
+		return err
+	}
+	out := usage{
+		LayersSize: told.LayersSize, Images: imageRows(told, r.Version),
+		Containers: []containerUsage{}, Volumes: []volumeUsage{}, BuildCache: []cacheUsage{},
+	}
+	for _, c := range told.Containers {
+		out.Containers = append(out.Containers, containerUsage{
+			ID: c.ID, Names: []string{"/" + c.Name}, Image: c.Image, ImageID: c.ImageID, Command: c.Command,
+			Created: c.Created.Unix(), SizeRw: c.RW, SizeRootFs: c.RootFS, Labels: c.Labels,
+			State:  string(c.State.Status),
+			Status: c.Status(a.engine.Now()), Mounts: dockertypes.MountsOf(c.Config),
+		})
+	}
+	for _, v := range told.Volumes {
+		one := volumeUsage{Volume: dockertypes.OfVolume(v.Volume.Volume, v.Path)}
+		one.UsageData.Size, one.UsageData.RefCount = v.Size, int64(len(v.Users))
+		out.Volumes = append(out.Volumes, one)
+	}
+	for _, c := range told.Cache {
+		out.BuildCache = append(out.BuildCache, cacheUsage{
+			ID: c.ID.String(), Type: "regular", Description: c.Step, InUse: false, Shared: len(c.Images) > 0,
+			Size:      c.Size,
+			CreatedAt: c.Created, LastUsedAt: c.Used, UsageCount: 1,
+		})
+	}
+	return wire.JSON(w, http.StatusOK, out)
+}
+
+func imageRows(told engine.DiskUsage, version wire.Version) any {
+	rows := make([]listing.Image, 0, len(told.Images))
+	uses := map[string][2]int64{}
+	for _, img := range told.Images {
+		rows = append(rows, img.Image)
+		uses[img.ID.String()] = [2]int64{img.Shared, int64(img.Containers)}
+	}
+	return images.Measured(rows, version, uses)
+}
