@@ -49,3 +49,22 @@ func TestStat(t *testing.T) {
 		}
 	}
 }
+
+func TestModesAreGos(t *testing.T) {
+	t.Parallel()
+	for mode, want := range map[uint32]fs.FileMode{
+		0o100644: 0o644,
+		0o104755: 0o755 | fs.ModeSetuid,
+		0o102711: 0o711 | fs.ModeSetgid,
+		0o041777: 0o777 | fs.ModeDir | fs.ModeSticky,
+		0o120777: 0o777 | fs.ModeSymlink,
+		0o010600: 0o600 | fs.ModeNamedPipe,
+		0o140600: 0o600 | fs.ModeSocket,
+		0o020600: 0o600 | fs.ModeDevice | fs.ModeCharDevice,
+		0o060600: 0o600 | fs.ModeDevice,
+	} {
+		if got := fileMode(mode); got != want {
+			t.Errorf("%o is %v, want %v", mode, got, want)
+		}
+	}
+}
