@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"cove/engine/dockertypes"
@@ -26,14 +27,12 @@ type HealthOptions struct {
 	OnFailure string
 }
 
-func (o HealthOptions) isZero() bool { return reflect.ValueOf(o).IsZero() }
-
 // shortest is the shortest time that docker takes for one of a check.
 const shortest = time.Millisecond
 
 func (o HealthOptions) check() error {
 	if o.None {
-		if o.None = false; !o.isZero() {
+		if o.None = false; !reflect.ValueOf(o).IsZero() {
 			return errdefs.Errorf(errdefs.ErrInvalid, "a health check that is not to be has no other options")
 		}
 		return nil
@@ -65,10 +64,7 @@ func healthCheck(img images.Image, o HealthOptions) (*record.HealthCheck, error)
 	if err != nil {
 		return nil, err
 	}
-	c := record.HealthCheck{OnFailure: o.OnFailure}
-	if o.OnFailure == "none" {
-		c.OnFailure = ""
-	}
+	c := record.HealthCheck{OnFailure: strings.TrimPrefix(o.OnFailure, "none")}
 	if own == nil {
 		own = &dockertypes.Healthcheck{}
 	}
@@ -79,7 +75,7 @@ func healthCheck(img images.Image, o HealthOptions) (*record.HealthCheck, error)
 		c.Test = append([]string{"CMD"}, o.Args...)
 	}
 	if len(c.Test) == 0 {
-		if !o.isZero() {
+		if !reflect.ValueOf(o).IsZero() {
 			return nil, errdefs.Errorf(errdefs.ErrInvalid,
 				"options of a health check, and no command: image %s has no HEALTHCHECK", img.ID)
 		}
