@@ -12,3 +12,6 @@ CREATE INDEX activity_at ON activity (at);
 CREATE INDEX activity_actor ON activity (actor, id);
 CREATE INDEX activity_action ON activity (action, id);
 CREATE INDEX activity_object ON activity (object, id);
+
+-- down
+DROP TABLE activity;
