@@ -179,6 +179,7 @@ func TestEveryOperation(t *testing.T) {
 		c.content()
 		c.audited()
 		c.jobs()
+		c.tags()
 		c.proxies()
 		for path, item := range c.doc.Paths.Map() {
 			for _, op := range item.Operations() {

@@ -4,11 +4,16 @@ import (
 	"context"
 	"encoding/json"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
+
+	"github.com/opencontainers/go-digest"
 
 	"cove/registry/auth"
 	"cove/registry/jobs"
 	"cove/registry/metadata"
+	"cove/registry/web/webtest"
 )
 
 // add puts a job into the site's database, as a command on its machine does.
@@ -84,5 +89,111 @@ func (c *client) jobs() {
 	}
 	if err := json.Unmarshal(c.send(call{id: "listSchedules"}, 200).body, &all); err != nil || len(all.Items) == 0 || all.Items[0].Zone != "UTC" {
 		c.t.Errorf("schedules %+v %v", all, err)
+	}
+}
+
+// tags moves tags, keeps them by a rule, and brings back what was deleted.
+func (c *client) tags() {
+	t := c.t
+	repo, project := map[string]string{"repository": "past/app"}, map[string]string{"project": "past"}
+	image := func(text string) webtest.Image { return webtest.Image{Layers: []map[string]string{{"v": text}}} }
+	first := c.site.Push(t, "past/app", "v1", image("1"))
+	second := c.site.Push(t, "past/app", "v1", image("2"))
+	list := c.site.Index(t, "past/app", "all", first, second)
+	var changes struct {
+		Items []struct{ Tag, Digest, Previous, By string }
+	}
+	c.into(call{id: "listTagHistory", params: repo, query: url.Values{"tag": {"v1"}}}, &changes)
+	if n := len(changes.Items); n != 2 || changes.Items[0].Digest != second.Digest.String() ||
+		changes.Items[0].Previous != first.Digest.String() || changes.Items[0].By != "admin" {
+		t.Errorf("history %+v", changes)
+	}
+	c.send(call{id: "restore", params: repo, body: object{"tag": "v1"}}, 409)
+	c.send(call{id: "restore", params: repo, body: object{"tag": "v1", "back": true}}, 200)
+	c.named("past/app:v1", first.Digest)
+
+	var rule struct{ ID string }
+	made := c.send(call{id: "addImmutableRule", params: project, body: object{"tags": "v*", "repositories": "*"}}, 201)
+	if err := json.Unmarshal(made.body, &rule); err != nil {
+		t.Fatal(err)
+	}
+	c.send(call{id: "addImmutableRule", params: project, body: object{"tags": "[x"}}, 400)
+	refused := c.send(call{id: "deleteArtifact", params: map[string]string{"artifact": "past/app:v1"}}, 403)
+	if !strings.Contains(string(refused.body), "tag v1 of past/app is immutable: rule "+rule.ID) {
+		t.Errorf("the refusal: %s", refused.body)
+	}
+	c.send(call{id: "deleteArtifact", params: map[string]string{"artifact": "past/app:all"}}, 204)
+	c.send(call{id: "deleteArtifact", params: map[string]string{"artifact": "past/app@" + list.Digest.String()}}, 204)
+	c.send(call{id: "deleteArtifact", params: map[string]string{"artifact": "past/app@" + first.Digest.String()}}, 403)
+	c.send(call{id: "restore", params: repo, body: object{"tag": "v1", "digest": second.Digest.String()}}, 403)
+	c.send(call{id: "deleteRepository", params: repo}, 403)
+	c.site.Push(t, "past/app", "v2", image("3")) // a new one is no move
+	c.site.Push(t, "past/app", "v2", image("3"))
+	// a signature of cosign's, in the form of a tag, may be replaced
+	signature := "sha256-" + first.Digest.Encoded() + ".sig"
+	c.site.Push(t, "past/app", signature, image("s1"))
+	c.site.Push(t, "past/app", signature, image("s2"))
+	c.site.Push(t, "past/app", "", webtest.Image{Subject: &first, Type: "application/vnd.example.signature"})
+	var rules struct{ Items []struct{ ID string } }
+	c.into(call{id: "listImmutableRules", params: project}, &rules)
+	if len(rules.Items) != 1 || rules.Items[0].ID != rule.ID {
+		t.Errorf("rules %+v", rules)
+	}
+	c.send(call{id: "deleteImmutableRule", params: map[string]string{"project": "past", "rule": "7"}}, 404)
+	c.send(call{id: "deleteImmutableRule", params: map[string]string{"project": "past", "rule": rule.ID}}, 204)
+	c.broughtBack(repo, first.Digest, list.Digest)
+}
+
+// broughtBack deletes a whole repository and has it back.
+func (c *client) broughtBack(repo map[string]string, first, list digest.Digest) {
+	t := c.t
+	var gone struct{ Artifacts int }
+	c.into(call{id: "deleteRepository", params: repo}, &gone)
+	if gone.Artifacts < 6 {
+		t.Errorf("deleted %+v", gone)
+	}
+	var deleted struct {
+		Items []struct {
+			Digest string
+			Tags   []string
+		}
+	}
+	c.into(call{id: "listDeleted", params: repo}, &deleted)
+	if len(deleted.Items) != gone.Artifacts+1 { // the index went before
+		t.Errorf("%d can be had back of %d", len(deleted.Items), gone.Artifacts+1)
+	}
+	// an index brings back what it lists
+	c.send(call{id: "restore", params: repo, body: object{"digest": list.String()}}, 200)
+	c.send(call{id: "getArtifact", params: map[string]string{"artifact": "past/app@" + first.String()}}, 200)
+	c.send(call{id: "restore", params: repo, body: object{"tag": "v1"}}, 200)
+	c.named("past/app:v1", first)
+	c.send(call{id: "restore", params: repo, body: object{}}, 200)
+	c.into(call{id: "listDeleted", params: repo}, &deleted)
+	if len(deleted.Items) != 0 {
+		t.Errorf("still deleted: %+v", deleted)
+	}
+	c.send(call{id: "restore", params: repo, body: object{}}, 404)
+	c.send(call{id: "restore", params: repo, body: object{"digest": "sha256:no"}}, 400)
+	names, _ := c.send(call{id: "listTags", params: repo}, 200).names(t)
+	if len(names) != 3 || !slices.Contains(names, "v1") || !slices.Contains(names, "v2") {
+		t.Errorf("tags that are back: %v", names)
+	}
+}
+
+// into decodes the answer of a call that succeeds.
+func (c *client) into(in call, v any) {
+	c.t.Helper()
+	if err := json.Unmarshal(c.send(in, 200).body, v); err != nil {
+		c.t.Fatal(err)
+	}
+}
+
+// named says what an artifact's name must lead to.
+func (c *client) named(name string, want digest.Digest) {
+	c.t.Helper()
+	var a struct{ Digest string }
+	c.into(call{id: "getArtifact", params: map[string]string{"artifact": name}}, &a)
+	if a.Digest != want.String() {
+		c.t.Errorf("%s names %s, want %s", name, a.Digest, want)
 	}
 }

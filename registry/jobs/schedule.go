@@ -129,3 +129,20 @@ func addDue(ctx context.Context, tx *metadata.Tx) error {
 	}
 	return nil
 }
+
+// Keep adds schedules where they are not there as they are now. The others keep
+// their next time: a restart must not put it off.
+func Keep(ctx context.Context, database *metadata.DB, schedules ...Schedule) error {
+	return database.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
+		for _, own := range schedules {
+			there, found, err := ScheduleOf(ctx, tx.Querier(), own.Kind, own.Subject)
+			if err == nil && (!found || there.Cron != own.Cron) {
+				err = SetSchedule(ctx, tx, own)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

@@ -104,6 +104,9 @@ func (tx *Tx) DropBytes(ctx context.Context, dgst digest.Digest) error {
 	if _, err := tx.q.Exec(ctx, "DELETE FROM blobs WHERE digest = $1 AND deleting = 1", dgst.String()); err != nil {
 		return db.Unavailable(err)
 	}
+	if _, err := tx.q.Exec(ctx, "DELETE FROM deleted_manifests WHERE digest = $1", dgst.String()); err != nil {
+		return db.Unavailable(err)
+	}
 	return tx.forget(ctx, bytesOf, dgst)
 }
 

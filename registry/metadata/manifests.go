@@ -93,6 +93,9 @@ func (tx *Tx) AddManifest(ctx context.Context, repoID int64, m Manifest, actor s
 	if err := tx.auditPush(ctx, repoID, desc.Digest, actor); err != nil {
 		return err
 	}
+	if err := tx.dropDeleted(ctx, repoID, desc.Digest); err != nil {
+		return err
+	}
 	for _, refs := range []struct {
 		descs      []ocispec.Descriptor
 		isManifest bool
@@ -146,6 +149,9 @@ func (tx *Tx) RemoveManifest(
 	tags, err := db.All(ctx, tx.q, db.ScanString, "SELECT name FROM tags WHERE repository_id = $1 AND digest = $2",
 		repoID, dgst.String())
 	if err != nil {
+		return err
+	}
+	if err := tx.keepDeleted(ctx, repoID, dgst, tags, actor); err != nil {
 		return err
 	}
 	for _, tag := range tags {

@@ -164,11 +164,13 @@ func (tx *Tx) RemoveProject(ctx context.Context, name string) error {
 	for _, stmt := range []string{
 		"DELETE FROM uploads WHERE repository_id IN " + repos,
 		"DELETE FROM tag_history WHERE repository_id IN " + repos,
+		"DELETE FROM deleted_manifests WHERE repository_id IN " + repos,
 		"DELETE FROM repositories WHERE id IN " + repos,
 		"DELETE FROM memberships WHERE user_id IN (SELECT u.id FROM users u JOIN projects p ON p.id = u.project_id WHERE p.name = $1)",
 		"DELETE FROM users WHERE project_id IN (SELECT id FROM projects WHERE name = $1) AND kind <> 'user'",
 		"DELETE FROM memberships WHERE project_id IN (SELECT id FROM projects WHERE name = $1)",
 		"DELETE FROM members WHERE project_id IN (SELECT id FROM projects WHERE name = $1)",
+		"DELETE FROM immutable_rules WHERE project_id IN (SELECT id FROM projects WHERE name = $1)",
 		"DELETE FROM projects WHERE name = $1",
 	} {
 		if _, err := tx.q.Exec(ctx, stmt, name); err != nil {

@@ -4,19 +4,41 @@
 package policies
 
 import (
+	"time"
+
 	"cove/registry/auth"
+	"cove/registry/history"
+	"cove/registry/immutable"
 	"cove/registry/jobs"
 	"cove/registry/metadata"
 )
 
 // Policies are the services.
 type Policies struct {
-	Jobs *jobs.Jobs
+	Jobs      *jobs.Jobs
+	History   *history.History
+	Immutable *immutable.Rules
+
+	db        *metadata.DB
+	auditKeep time.Duration
 }
 
-// New returns the services over db, which stays the caller's.
-func New(db *metadata.DB, judge auth.Judge) *Policies {
+// Config is what the services need. Bin is nil beside a server, which is then asked
+// by jobs.
+type Config struct {
+	DB    *metadata.DB // stays the caller's
+	Judge auth.Judge
+	Bin   *history.Bin
+	// AuditKeep is how long a line of the audit log is kept.
+	AuditKeep time.Duration
+}
+
+// New returns the services.
+func New(cfg Config) *Policies {
 	return &Policies{
-		Jobs: jobs.NewJobs(db, judge),
+		db: cfg.DB, auditKeep: cfg.AuditKeep,
+		Jobs:      jobs.NewJobs(cfg.DB, cfg.Judge),
+		History:   history.New(cfg.DB, cfg.Judge, cfg.Bin),
+		Immutable: immutable.New(cfg.DB, cfg.Judge),
 	}
 }

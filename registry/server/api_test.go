@@ -34,6 +34,13 @@ func policyOfAPI() []Route {
 		{"GET", "/api/v1/proxies", auth.ManageRegistries, "registries", nil},
 		{"PUT", "/api/v1/proxies/{project}", auth.ManageRegistries, "registries", nil},
 		{"DELETE", "/api/v1/proxies/{project}", auth.ManageRegistries, "registries", nil},
+		{"GET", "/api/v1/history/{repository...}", "tag:list", "repository", nil},
+		{"GET", "/api/v1/deleted/{repository...}", "tag:list", "repository", nil},
+		{"POST", "/api/v1/restore/{repository...}", auth.Push, "repository", nil},
+		{"DELETE", "/api/v1/repositories/{repository...}", "repository:delete", "repository", nil},
+		{"GET", "/api/v1/projects/{project}/immutable", "immutable-tag:list", "project", nil},
+		{"POST", "/api/v1/projects/{project}/immutable", "immutable-tag:create", "project", nil},
+		{"DELETE", "/api/v1/projects/{project}/immutable/{rule}", "immutable-tag:delete", "project", nil},
 		{"GET", "/api/v1/projects", Open, "visible projects", nil},
 		{"POST", "/api/v1/projects", SignIn, "projects", nil},
 		{"GET", "/api/v1/projects/{project}", auth.ReadProject, "project", nil},
@@ -83,7 +90,7 @@ func isAPI(rt Route) bool { return strings.HasPrefix(rt.Path, "/api/") }
 func (s *Server) call(rt Route, project, who, token string) *httptest.ResponseRecorder {
 	path := strings.NewReplacer("{project}", project, "{repository...}", project+"/app", "{user}", "absent", "{group}", "absent", "{role}", "absent",
 		"{robot}", "absent", "{token}", "absent",
-		"{artifact...}", project+"/app@"+absentDigest, "{job}", "1").Replace(rt.Path)
+		"{artifact...}", project+"/app@"+absentDigest, "{job}", "1", "{rule}", "1").Replace(rt.Path)
 	r := httptest.NewRequest(rt.Method, "http://registry.test"+path, strings.NewReader(`{"no such field": 1}`))
 	r.Header.Set("Content-Type", "application/json")
 	switch {

@@ -49,7 +49,7 @@ func newServices(cfg config.Config, root *os.Root, db *metadata.DB, hasher *pass
 		Audit:    audit.New(db, judge),
 		Proxies:  proxy.NewService(db, judge, seal.In(root)),
 		Browse:   browse.New(db, nil, judge),
-		Policies: policies.New(db, judge),
+		Policies: policies.New(policies.Config{DB: db, Judge: judge}),
 		Garbage:  garbage.New(db),
 	}
 }

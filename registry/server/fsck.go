@@ -8,6 +8,7 @@ import (
 	"cove/distribution"
 	"cove/errdefs"
 	"cove/registry/fsck"
+	"cove/registry/immutable"
 	"cove/registry/pairing"
 	"cove/registry/server/config"
 	"cove/registry/storage"
@@ -78,7 +79,8 @@ func Collect(ctx context.Context, cfg config.Config) (_ store.Collected, err err
 func (s *state) registry(ctx context.Context, cfg config.Config) (*store.Registry, error) {
 	return store.New(ctx, store.Config{
 		Store: s.storage.Bytes, DB: s.db, Rights: operator{}, Records: s.storage.Records,
-		Lease: cfg.GC.Lease.Or(0), Grace: cfg.GC.Grace.Or(0), UploadLife: cfg.GC.Uploads.Or(0),
+		KeepTag: immutable.Guard,
+		Lease:   cfg.GC.Lease.Or(0), Grace: cfg.GC.Grace.Or(0), UploadLife: cfg.GC.Uploads.Or(0),
 	}, true)
 }
 

@@ -28,7 +28,7 @@ func (s *Server) pages(served distribution.Registry, login *auth.Login) (*web.Pa
 		},
 		Login: login, Accounts: s.state.services.Accounts, Projects: s.state.services.Projects,
 		Audit: s.state.services.Audit, Robots: s.state.services.Robots,
-		Policies: s.state.services.Policies,
+		Policies: s.policies,
 	}
 	if !s.cfg.TLS.Off && s.cfg.TLS.Certificate == "" {
 		cfg.CA = s.authority
@@ -48,7 +48,7 @@ func (s *Server) api(served distribution.Registry, authorizer *auth.Authorizer) 
 		DB: s.state.db, Registry: served, Judge: s.cfg.Judge(), Identify: authorizer.Identify,
 		Accounts: s.state.services.Accounts, Projects: s.state.services.Projects, Audit: s.state.services.Audit,
 		Robots:   s.state.services.Robots,
-		Policies: s.state.services.Policies, Log: s.log,
+		Policies: s.policies, Log: s.log,
 		Proxies: s.state.services.Proxies, Origins: http.NewCrossOriginProtection(),
 	}
 	if u, err := url.Parse(s.cfg.ExternalURL); err == nil && u.Host != "" {

@@ -76,6 +76,12 @@ func policyOfPages() []Route {
 		{"GET", "/jobs/{job}", auth.ManageJobs, "jobs", nil},
 		{"POST", "/jobs/{job}/stop", auth.ManageJobs, "jobs", nil},
 		{"POST", "/jobs/{job}/retry", auth.ManageJobs, "jobs", nil},
+		{"GET", "/history/{repository...}", "tag:list", "repository", nil},
+		{"POST", "/restore/{repository...}", auth.Push, "repository", nil},
+		{"POST", "/repositories/delete/{repository...}", "repository:delete", "repository", nil},
+		{"GET", "/projects/{project}/policies", "configuration:read", "project", nil},
+		{"POST", "/projects/{project}/immutable", "immutable-tag:create", "project", nil},
+		{"POST", "/projects/{project}/immutable/{rule}/remove", "immutable-tag:delete", "project", nil},
 	}
 }
 
@@ -139,7 +145,7 @@ func outcome(w *httptest.ResponseRecorder, rt Route) string {
 func (s *Server) visit(t *testing.T, rt Route, project, who string) *httptest.ResponseRecorder {
 	t.Helper()
 	path := strings.NewReplacer("{$}", "", "{project}", project, "{repository...}", project+"/app", "{user}", "absent", "{robot}", "absent",
-		"{artifact...}", project+"/app@"+absentDigest, "{file}", "absent.css", "{job}", "1").Replace(rt.Path)
+		"{artifact...}", project+"/app@"+absentDigest, "{file}", "absent.css", "{job}", "1", "{rule}", "1").Replace(rt.Path)
 	guard, err := session.NewGuard("")
 	if err != nil {
 		t.Fatal(err)

@@ -85,6 +85,11 @@ func had() map[string]map[auth.Right][]string {
 			auth.ListMembers: members[1:], auth.ListRobots: members[1:],
 			auth.SetMembers: members[4:], auth.SetVisibility: members[4:], auth.RemoveProject: members[4:],
 			auth.CreateRobots: members[4:], auth.ChangeRobots: members[4:], auth.RemoveRobots: members[4:], auth.ReadLog: members[4:],
+			"tag:list": look, "repository:delete": members[3:], "configuration:read": members, "quota:read": members,
+			"immutable-tag:list": members[3:], "immutable-tag:create": members[3:], "immutable-tag:delete": members[3:],
+			"tag-retention:list": members[2:], "tag-retention:update": members[2:], "tag-retention:operate": members[2:],
+			"notification-policy:list": members[3:], "notification-policy:create": members[4:],
+			"notification-policy:update": members[4:], "notification-policy:delete": members[4:],
 		}
 	}
 	absent := project(nil)

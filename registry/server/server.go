@@ -21,9 +21,11 @@ import (
 	"cove/registry/auth"
 	"cove/registry/edge"
 	"cove/registry/identity/ldap"
+	"cove/registry/immutable"
 	"cove/registry/jobs"
 	"cove/registry/observe"
 	"cove/registry/pki"
+	"cove/registry/policies"
 	"cove/registry/proxy"
 	"cove/registry/seal"
 	"cove/registry/server/config"
@@ -42,6 +44,7 @@ type Server struct {
 	registry *store.Registry
 	upstream *proxy.Proxies
 	recorder *audit.Recorder
+	policies *policies.Policies
 	handler  http.Handler
 	tls      *pki.Serving // nil without TLS
 	proxies  edge.Proxies
@@ -90,7 +93,7 @@ func New(ctx context.Context, cfg config.Config) (_ *Server, err error) {
 	if err := s.setupTLS(); err != nil {
 		return nil, err
 	}
-	if err := s.keepSchedules(ctx); err != nil {
+	if err := jobs.Keep(ctx, s.state.db, schedules()...); err != nil {
 		return nil, err
 	}
 	if err := s.listen(ctx); err != nil || cfg.Database == "" {
@@ -122,7 +125,8 @@ func (s *Server) assemble(ctx context.Context) error {
 	var err error
 	s.registry, err = store.New(ctx, store.Config{
 		Store: s.state.storage.Bytes, DB: s.state.db, Rights: authorizer, Log: s.log, Records: s.state.storage.Records,
-		Lease: s.cfg.GC.Lease.Or(0), Grace: s.cfg.GC.Grace.Or(0), UploadLife: s.cfg.GC.Uploads.Or(0),
+		KeepTag: immutable.Guard,
+		Lease:   s.cfg.GC.Lease.Or(0), Grace: s.cfg.GC.Grace.Or(0), UploadLife: s.cfg.GC.Uploads.Or(0),
 	}, s.state.clean)
 	if err != nil {
 		return err
@@ -136,6 +140,7 @@ func (s *Server) assemble(ctx context.Context) error {
 		Client: client.Config{UserAgent: "cove-registry"},
 	})
 	served = s.upstream.Registry(served)
+	s.policies = policies.New(s.policyConfig())
 	endpoints, err := protocol.New(protocol.Config{
 		Registry: s.recorder.Pulls(served), Authorizer: authorizer, OnError: s.logError, OnDamaged: s.registry.Damaged,
 		Locate: locate(s.cfg.Storage, s.registry),

@@ -255,6 +255,9 @@ func (r *Registry) record(ctx context.Context, tx *metadata.Tx, repo string, m m
 		return err
 	}
 	for _, tag := range tags {
+		if err := r.keepTag(ctx, tx, repo, tag, m.Descriptor.Digest); err != nil {
+			return err
+		}
 		if err := tx.SetTag(ctx, repoID, tag, m.Descriptor.Digest, actor(ctx)); err != nil {
 			return err
 		}
@@ -286,6 +289,11 @@ func (r *Registry) DeleteManifest(ctx context.Context, repo string, dgst digest.
 	defer unlockTags()
 	defer r.settle(ctx, repo, dgst, tags)
 	return r.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
+		for _, tag := range tags {
+			if err := r.keepTag(ctx, tx, repo, tag, ""); err != nil {
+				return err
+			}
+		}
 		if err := tx.RemoveManifest(ctx, repoID, dgst, actor(ctx), r.grace); err != nil {
 			return err
 		}
@@ -307,6 +315,9 @@ func (r *Registry) DeleteTag(ctx context.Context, repo, tag string) error {
 	defer unlock()
 	defer r.settle(ctx, repo, "", []string{tag})
 	return r.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
+		if err := r.keepTag(ctx, tx, repo, tag, ""); err != nil {
+			return err
+		}
 		if err := tx.RemoveTag(ctx, repoID, tag, actor(ctx)); err != nil {
 			return err
 		}

@@ -17,6 +17,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/opencontainers/go-digest"
+
 	"cove/content"
 	"cove/distribution"
 	"cove/errdefs"
@@ -26,6 +28,9 @@ import (
 	"cove/registry/records"
 	"cove/registry/store/bodies"
 )
+
+// TagGuard decides, within the transaction, whether a tag may name something else.
+type TagGuard func(ctx context.Context, tx *metadata.Tx, repo, tag string, to digest.Digest) error
 
 // Rights answers for the caller that a context carries.
 type Rights interface {
@@ -41,6 +46,9 @@ type Config struct {
 	// Records keep what is needed to make a lost database again; nil keeps
 	// nothing.
 	Records *records.Records
+	// KeepTag is asked before a tag names to, or nothing (""): its error refuses that.
+	// nil keeps none.
+	KeepTag TagGuard
 	// Lease is how long a blob stays that no manifest refers to; 0 is 2 hours.
 	// A push must reach its manifest within half of it.
 	Lease time.Duration
@@ -62,6 +70,7 @@ type Registry struct {
 	now    func() time.Time
 
 	records                  *records.Records // nil without
+	keepTag                  TagGuard
 	lease, grace, uploadLife time.Duration
 
 	manifests *bodies.Cache
@@ -88,11 +97,15 @@ func New(ctx context.Context, cfg Config, clean bool) (*Registry, error) {
 	r := &Registry{
 		store: cfg.Store, db: cfg.DB, rights: cfg.Rights, log: cfg.Log, now: cfg.Now,
 		records:    cfg.Records,
+		keepTag:    cfg.KeepTag,
 		lease:      or(cfg.Lease, 2*time.Hour),
 		grace:      or(cfg.Grace, time.Hour),
 		uploadLife: or(cfg.UploadLife, 24*time.Hour),
 		manifests:  bodies.New(8 << 20),
 		pause:      func(context.Context, string) {},
+	}
+	if r.keepTag == nil {
+		r.keepTag = func(context.Context, *metadata.Tx, string, string, digest.Digest) error { return nil }
 	}
 	if r.now == nil {
 		r.now = time.Now

@@ -59,14 +59,14 @@ type Schedules struct {
 
 func id(n int64) string { return strconv.FormatInt(n, 10) }
 
-// numbered is the id of a job, of the path or of a query; 0 for "".
+// numbered is an id of the path or of a query; 0 for "".
 func numbered(text string) (int64, error) {
 	if text == "" {
 		return 0, nil
 	}
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || n < 1 {
-		return 0, rest.Invalid("%q is no id of a job", text)
+		return 0, rest.Invalid("%q is no id", text)
 	}
 	return n, nil
 }

@@ -4,6 +4,7 @@ package work
 
 import (
 	"net/http"
+	"slices"
 
 	"cove/registry/api/rest"
 	"cove/registry/policies"
@@ -25,5 +26,5 @@ func New(p *policies.Policies) *Work { return &Work{p} }
 
 // Operations are the rows of the API's table.
 func (w *Work) Operations() []rest.Operation {
-	return w.jobs()
+	return slices.Concat(w.jobs(), w.history(), w.immutable())
 }

@@ -42,6 +42,8 @@ func filled(t *testing.T) (s *webtest.Site, pages map[string]string) {
 	arm := s.Push(t, "payments/checkout/api", "", webtest.Image{Layers: []map[string]string{{"arm": "64"}}})
 	img.Platform, arm.Platform = &ocispec.Platform{OS: "linux", Architecture: "amd64"}, &ocispec.Platform{OS: "linux", Architecture: "arm64", Variant: "v8"}
 	s.Index(t, "payments/checkout/api", "latest", img, arm)
+	old := s.Push(t, "payments/checkout/api", "v1.4.1", webtest.Image{Layers: []map[string]string{{"old": "1"}}})
+	s.Do(t, webtest.Call{Method: "DELETE", Path: "/v2/payments/checkout/api/manifests/" + old.Digest.String()}, 202)
 	for i := range 60 {
 		s.Push(t, "payments/worker", fmt.Sprintf("build-%d", i), webtest.Image{Layers: []map[string]string{{"n": fmt.Sprint(i / 10)}}})
 	}
@@ -59,6 +61,7 @@ func filled(t *testing.T) (s *webtest.Site, pages map[string]string) {
 		"tags": "/repositories/payments/checkout/api", "artifact": "/artifacts/payments/checkout/api:v1.4.2", "index": "/artifacts/payments/checkout/api:latest",
 		"files": "/files/payments/checkout/api:v1.4.2", "file": "/files/payments/checkout/api:v1.4.2?path=app/README.md",
 		"search": "/search?q=check", "search-none": "/search?q=nothing-like-it", "users": "/users", "account": "/account", "audit": "/audit",
+		"history": "/history/payments/checkout/api", "policies": s.Policies(t, "payments"),
 		"jobs": "/jobs", "jobs-none": "/jobs?state=failed", "job": s.Job(t),
 		"robots": "/projects/payments/robots", "system-robots": "/robots", "tokens": "/account/tokens", "groups": "/groups", "roles": "/roles", "access": "/access?user=grace&verb=push&object=payments/worker",
 		"error": "/projects/absent",

@@ -11,6 +11,7 @@ type Place struct {
 	Project            browse.Project
 	MayManage, MayPush bool
 	MaySeeMembers      bool
+	MaySeePolicies     bool
 	Default            bool // the project that cannot go
 }
 
@@ -22,8 +23,9 @@ func (p *Desk) Place(a *Ask) (*Place, error) {
 	}
 	return &Place{
 		Project: project, Default: project.Name == metadata.DefaultProject,
-		MayManage:     p.Browse.May(a.Context(), a.Caller, auth.SetMembers, project.Name),
-		MaySeeMembers: p.Browse.May(a.Context(), a.Caller, auth.ListMembers, project.Name),
-		MayPush:       p.Browse.May(a.Context(), a.Caller, auth.Push, project.Name),
+		MayManage:      p.Browse.May(a.Context(), a.Caller, auth.SetMembers, project.Name),
+		MaySeeMembers:  p.Browse.May(a.Context(), a.Caller, auth.ListMembers, project.Name),
+		MaySeePolicies: p.Browse.May(a.Context(), a.Caller, "configuration:read", project.Name),
+		MayPush:        p.Browse.May(a.Context(), a.Caller, auth.Push, project.Name),
 	}, nil
 }

@@ -3,6 +3,7 @@ package webtest
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"path/filepath"
 	"testing"
 
@@ -36,5 +37,23 @@ func (s *Site) Job(t testing.TB) (path string) {
 		path = fmt.Sprint("/jobs/", id)
 		return err
 	})
+	return path
+}
+
+// Policies gives a project some of every policy and returns the path of their page.
+func (s *Site) Policies(t testing.TB, project string) (path string) {
+	t.Helper()
+	admin := s.As(t, "admin")
+	path = "/projects/" + project + "/policies"
+	for _, form := range []struct {
+		to     string
+		fields url.Values
+	}{
+		{"/projects/" + project + "/immutable", url.Values{"tags": {"v*"}, "repositories": {"checkout/**"}}},
+		{"/projects/" + project + "/immutable", url.Values{"tags": {"{nightly,build}-*"}, "except_tags": {"1"}}},
+	} {
+		admin.Get(path, 200)
+		admin.Post(form.to, form.fields, 303)
+	}
 	return path
 }

@@ -4,6 +4,8 @@ package work
 
 import (
 	"cove/registry/auth"
+	"cove/registry/history"
+	"cove/registry/immutable"
 	"cove/registry/policies"
 	"cove/registry/web/page"
 )
@@ -25,5 +27,13 @@ func (p *Pages) Rows() []page.Row {
 		get("/jobs/{job}", auth.ManageJobs, "jobs", p.job),
 		post("/jobs/{job}/stop", auth.ManageJobs, "jobs", p.jobStop),
 		post("/jobs/{job}/retry", auth.ManageJobs, "jobs", p.jobRetry),
+
+		get("/history/{repository...}", history.Look, "repository", p.history),
+		post("/restore/{repository...}", history.Undo, "repository", p.historyRestore),
+		post("/repositories/delete/{repository...}", history.RemoveRepository, "repository", p.repositoryDelete),
+
+		get("/projects/{project}/policies", readPolicies, "project", p.projectPolicies),
+		post("/projects/{project}/immutable", immutable.Create, "project", p.immutableAdd),
+		post("/projects/{project}/immutable/{rule}/remove", immutable.Remove, "project", p.immutableRemove),
 	}
 }

@@ -52,3 +52,12 @@ func (l *List) Print(cmd *cobra.Command, columns string, items []Item) error {
 	}
 	return table.Flush()
 }
+
+// Items are things as items of a list.
+func Items[T any](all []T, item func(T) Item) []Item {
+	items := make([]Item, len(all))
+	for i, one := range all {
+		items[i] = item(one)
+	}
+	return items
+}

@@ -1,0 +1,63 @@
+// Package selector says of which repositories and tags of a project a rule speaks,
+// in the globs that Harbor has: "*" is any text within a part of a name, "**" any
+// parts, "?" one character, "{a,b}" either.
+package selector
+
+import (
+	"github.com/bmatcuk/doublestar/v4"
+
+	"cove/errdefs"
+)
+
+// Selector chooses tags. The zero value chooses all.
+type Selector struct {
+	Repositories       string `json:"repositories"` // within the project; "" is **
+	ExceptRepositories bool   `json:"exceptRepositories,omitempty"`
+	Tags               string `json:"tags"` // "" is **
+	ExceptTags         bool   `json:"exceptTags,omitempty"`
+}
+
+const longest = 256
+
+// Check refuses what is no glob.
+func (s Selector) Check() error {
+	for what, glob := range map[string]string{"repositories": s.Repositories, "tags": s.Tags} {
+		if len(glob) > longest || !doublestar.ValidatePattern(glob) {
+			return errdefs.Errorf(errdefs.ErrInvalid,
+				`%s %q: use a glob, as "release-*", "**" or "{v1,v2}*", of at most %d characters`, what, glob, longest)
+		}
+	}
+	return nil
+}
+
+// Repository says whether the rule speaks of a repository, by its name within the
+// project.
+func (s Selector) Repository(name string) bool {
+	return matches(s.Repositories, name) != s.ExceptRepositories
+}
+
+// Tag says whether the rule speaks of a tag.
+func (s Selector) Tag(name string) bool { return matches(s.Tags, name) != s.ExceptTags }
+
+func matches(glob, name string) bool {
+	if glob == "" || glob == "**" {
+		return true
+	}
+	ok, err := doublestar.Match(glob, name)
+	return err == nil && ok
+}
+
+// String is the selector as people read it.
+func (s Selector) String() string {
+	return "repositories " + part(s.ExceptRepositories, s.Repositories) + ", tags " + part(s.ExceptTags, s.Tags)
+}
+
+func part(except bool, glob string) string {
+	if glob == "" {
+		glob = "**"
+	}
+	if except {
+		return "except " + glob
+	}
+	return glob
+}
