@@ -11,6 +11,7 @@ import (
 	"cove/registry/auth"
 	"cove/registry/identity/oidc"
 	"cove/registry/pki"
+	"cove/registry/policies"
 	"cove/registry/web"
 	"cove/registry/web/page"
 	"cove/registry/web/session"
@@ -18,6 +19,7 @@ import (
 
 // pages builds the pages over the state and the registry as it is served.
 func (s *Server) pages(served distribution.Registry, login *auth.Login) (*web.Pages, error) {
+	s.policies = policies.New(s.policyConfig())
 	cfg := web.Config{
 		Config: page.Config{
 			DB: s.state.db, Registry: served, Judge: s.cfg.Judge(),

@@ -30,6 +30,7 @@ import (
 	"cove/registry/seal"
 	"cove/registry/server/config"
 	"cove/registry/store"
+	"cove/registry/store/servers"
 )
 
 // serviceName is the audience of tokens.
@@ -99,7 +100,7 @@ func New(ctx context.Context, cfg config.Config) (_ *Server, err error) {
 	if err := s.listen(ctx); err != nil || cfg.Database == "" {
 		return s, err
 	}
-	s.leave, err = s.registry.Join(ctx)
+	s.leave, err = servers.Join(ctx, s.state.db)
 	return s, err
 }
 
@@ -140,7 +141,6 @@ func (s *Server) assemble(ctx context.Context) error {
 		Client: client.Config{UserAgent: "cove-registry"},
 	})
 	served = s.upstream.Registry(served)
-	s.policies = policies.New(s.policyConfig())
 	endpoints, err := protocol.New(protocol.Config{
 		Registry: s.recorder.Pulls(served), Authorizer: authorizer, OnError: s.logError, OnDamaged: s.registry.Damaged,
 		Locate: locate(s.cfg.Storage, s.registry),
@@ -161,9 +161,8 @@ func (s *Server) assemble(ctx context.Context) error {
 	m.Watch(observe.State{
 		Garbage: s.state.services.Garbage, Jobs: s.state.services.Policies.Jobs, Proxies: s.upstream, Log: s.log,
 	})
-	access := s.cfg.Log.Access == nil || *s.cfg.Log.Access
 	answers := edge.Deadlines(s.dispatch(proxy.Handler(endpoints), s.routes(authorizer, m, shown), shown), s.stall())
-	s.handler = s.proxies.Handler(m.Requests(answers, s.log, access))
+	s.handler = s.proxies.Handler(m.Requests(answers, s.log, s.cfg.Log.Access == nil || *s.cfg.Log.Access))
 	return nil
 }
 
@@ -239,9 +238,9 @@ func (s *Server) Run(ctx context.Context) error {
 	workers.Go(func() { s.recorder.Run(background) })
 	workers.Go(func() { jobs.NewRunner(s.state.db, s.log, s.kinds()...).Run(background) })
 
-	servers := s.start()
-	failed := make(chan error, len(servers))
-	for _, run := range servers {
+	listening := s.start()
+	failed := make(chan error, len(listening))
+	for _, run := range listening {
 		go func() { failed <- run.serve() }() // ends by Shutdown or Close below
 	}
 	s.tellSystemd(daemon.SdNotifyReady)
@@ -250,7 +249,7 @@ func (s *Server) Run(ctx context.Context) error {
 	case err = <-failed:
 	case <-ctx.Done():
 		s.log.Info("stopping: no new requests are taken, running ones may finish")
-		err = s.drain(servers)
+		err = s.drain(listening)
 	}
 	stopBackground()
 	workers.Wait()
@@ -310,12 +309,12 @@ func (s *Server) httpServer(h http.Handler) *http.Server {
 }
 
 // drain stops taking requests and waits for the running ones.
-func (s *Server) drain(servers []running) error {
+func (s *Server) drain(listening []running) error {
 	close(s.draining)
 	s.tellSystemd(daemon.SdNotifyStopping)
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Drain.Or(30*time.Second))
 	defer cancel()
-	for _, run := range servers {
+	for _, run := range listening {
 		if err := run.Shutdown(ctx); err != nil {
 			s.log.Warn("requests were still running and are cut off", "error", err)
 			_ = run.Close() // they end with their connections

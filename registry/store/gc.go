@@ -14,6 +14,7 @@ import (
 	"cove/errdefs"
 	"cove/registry/hold"
 	"cove/registry/metadata"
+	"cove/registry/store/servers"
 )
 
 // Garbage collection runs while the registry serves. Why nothing is lost:
@@ -95,7 +96,7 @@ func (r *Registry) CollectAlone(ctx context.Context) (Collected, error) {
 		return Collected{}, err
 	}
 	defer release()
-	dead, err := r.killed(ctx)
+	dead, err := servers.Killed(ctx, r.db)
 	if err != nil {
 		return Collected{}, err
 	}
@@ -106,7 +107,7 @@ func (r *Registry) CollectAlone(ctx context.Context) (Collected, error) {
 	if err != nil {
 		return got, err
 	}
-	return got, r.forgetServers(ctx, dead)
+	return got, servers.Forget(ctx, r.db, dead)
 }
 
 // Collect does what is due now. Several may run at once.

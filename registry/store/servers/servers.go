@@ -1,0 +1,71 @@
+// Package servers says which servers of a registry run, and which were killed.
+//
+// Of several servers each has a row in the database, under a lock that ends with
+// its process. A row without its lock is of one that was killed, perhaps between
+// making bytes durable and the transaction that owns them: whoever collects next
+// looks for such bytes. So nothing of it is lost with the root of the killed one.
+package servers
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+
+	"cove/errdefs"
+	"cove/registry/metadata"
+)
+
+// Join says to the other servers of the registry that this one runs, until leave.
+func Join(ctx context.Context, db *metadata.DB) (leave func(context.Context) error, err error) {
+	id := rand.Text()
+	release, err := db.Hold(ctx, serverKey(id))
+	if err != nil {
+		return nil, err
+	}
+	err = db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error { return tx.AddServer(ctx, id) })
+	if err != nil {
+		release()
+		return nil, err
+	}
+	return func(ctx context.Context) error {
+		defer release()
+		return Forget(ctx, db, []string{id})
+	}, nil
+}
+
+func serverKey(id string) string { return "server " + id }
+
+// Killed are the servers that ended without leaving.
+func Killed(ctx context.Context, db *metadata.DB) (dead []string, err error) {
+	all, err := db.Servers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range all {
+		release, err := db.Hold(ctx, serverKey(id))
+		if errors.Is(err, errdefs.ErrUnavailable) {
+			continue // it runs; or the database does not answer, which the next statement says
+		}
+		if err != nil {
+			return nil, err
+		}
+		release()
+		dead = append(dead, id)
+	}
+	return dead, nil
+}
+
+// Forget removes the rows of servers that have ended.
+func Forget(ctx context.Context, db *metadata.DB, ids []string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	return db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
+		for _, id := range ids {
+			if err := tx.RemoveServer(ctx, id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
