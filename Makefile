@@ -101,6 +101,22 @@ test-vm: deps-vm ## the runner's tests in Debian's own kernel (6.1, cgroup v2) u
 clean: ## remove what was built here
 	rm -rf bin dist .cache
 
+# docker's command lines, for the tests alone: the newest is built from its module, whose go.mod has another name.
+DOCKER_NEW := $(CACHE)/tools/docker-28.2
+DOCKER_OLD := $(CACHE)/tools/docker-20.10/usr/bin/docker
+
+$(DOCKER_NEW):
+	@set -e; $(GO) mod download github.com/docker/cli@v28.2.2+incompatible; work=$$(mktemp -d); trap 'rm -rf "$$work"' EXIT; \
+	cp -r "$$($(GO) env GOMODCACHE)/github.com/docker/cli@v28.2.2+incompatible/." "$$work"; chmod -R u+w "$$work"; cd "$$work"; \
+	cp vendor.mod go.mod; cp vendor.sum go.sum; \
+	$(GO) mod edit -replace github.com/docker/docker=github.com/docker/docker@v28.2.2+incompatible; \
+	CGO_ENABLED=0 GOFLAGS=-mod=mod $(GO) build -trimpath -ldflags '-s -w -X github.com/docker/cli/cli/version.Version=28.2.2' \
+	  -o $@ ./cmd/docker
+
+$(DOCKER_OLD):
+	@set -e; work=$$(mktemp -d); trap 'rm -rf "$$work"' EXIT; cd "$$work"; \
+	apt-get download docker.io >/dev/null 2>&1; dpkg -x docker.io_*.deb $(CACHE)/tools/docker-20.10
+
 # -- what the targets need -----------------------------------------------------
 
 .PHONY: go-version
@@ -128,7 +144,7 @@ deps-demo:
 # The tests start PostgreSQL servers of their own; the package is to make and start none.
 # slapd is to make no directory either: each test starts one of its own.
 # S3 they find at versitygw, which Debian does not have.
-deps-test: deps-demo deps-dist $(S3SERVER) $(BUILDX)
+deps-test: deps-demo deps-dist $(S3SERVER) $(DOCKER_NEW) $(DOCKER_OLD) $(BUILDX)
 	@if [ "$$(id -u)" = 0 ] && [ ! -e /etc/postgresql-common ]; then \
 	  mkdir /etc/postgresql-common && echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf; fi
 	@echo 'slapd slapd/no_configuration boolean true' | debconf-set-selections 2>/dev/null || true
