@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 
 	"cove/engine"
@@ -17,17 +18,47 @@ import (
 	"cove/errdefs"
 )
 
-// visitor is a client that looks at a container's streams.
+// visitor is a client that looks at a container's streams. All but keys is there when
+// ready is closed.
 type visitor struct {
 	stream         *hijack.Stream
 	stdin          bool
 	stdout, stderr io.Writer // nil is not wanted
 	keys           []byte
+	ready          chan struct{}
 	gone           chan struct{} // closed when there is nothing more for it
 	once           sync.Once
 }
 
+func newVisitor(keys []byte) *visitor {
+	return &visitor{keys: keys, ready: make(chan struct{}), gone: make(chan struct{})}
+}
+
 func (v *visitor) leave() { v.once.Do(func() { close(v.gone) }) }
+
+// listen has a visitor hear, on its connection, what its request asks for.
+func (v *visitor) listen(stream *hijack.Stream, q url.Values, stdin bool) {
+	v.stream, v.stdin = stream, stdin && wire.Bool(q, "stdin")
+	if wire.Bool(q, "stdout") {
+		v.stdout = stream.Stdout()
+	}
+	if wire.Bool(q, "stderr") {
+		v.stderr = stream.Stderr()
+	}
+	close(v.ready)
+}
+
+// listening are those who have not left before they could listen.
+func listening(all []*visitor) []*visitor {
+	return slices.DeleteFunc(all, func(v *visitor) bool {
+		select {
+		case <-v.ready:
+			return false
+		case <-v.gone:
+			return true
+		}
+	})
+}
 
 func (v *visitor) streams() engines.Streams {
 	s := engines.Streams{Stdout: v.stdout, Stderr: v.stderr, DetachKeys: v.keys}
@@ -105,26 +136,35 @@ func (a *API) attach(w http.ResponseWriter, r *route.Request) error {
 	if err != nil {
 		return err
 	}
-	stream, err := hijack.Take(w, r, told.Config.Tty)
+	if !wire.Bool(q, "stream") {
+		stream, err := hijack.Take(w, r, told.Config.Tty)
+		if err != nil {
+			return err
+		}
+		if wire.Bool(q, "logs") {
+			a.replay(r, told.ID, stream)
+		}
+		return stream.Close()
+	}
+	// Before the answer: with it a client starts the container, and is to miss nothing.
+	v := newVisitor(keys)
+	happens, err := a.enter(told.ID, v)
 	if err != nil {
 		return err
 	}
+	defer happens.Close()
+	stream, err := hijack.Take(w, r, told.Config.Tty)
+	if err != nil {
+		a.lobby.takeOne(told.ID, v)
+		v.leave()
+		return err
+	}
 	defer stream.Close()
-	v := &visitor{stream: stream, keys: keys, gone: make(chan struct{})}
 	if wire.Bool(q, "logs") {
 		a.replay(r, told.ID, stream)
 	}
-	if !wire.Bool(q, "stream") {
-		return nil
-	}
-	v.stdin = wire.Bool(q, "stdin") && told.Config.OpenStdin
-	if wire.Bool(q, "stdout") {
-		v.stdout = stream.Stdout()
-	}
-	if wire.Bool(q, "stderr") {
-		v.stderr = stream.Stderr()
-	}
-	a.visit(told.ID, v)
+	v.listen(stream, q, told.Config.OpenStdin)
+	a.visit(told.ID, v, happens)
 	return nil
 }
 
@@ -136,20 +176,22 @@ func (a *API) replay(r *route.Request, id string, stream *hijack.Stream) {
 	}
 }
 
-// visit looks at a container until it ends: at once if it runs, or else from its next
-// start on.
-func (a *API) visit(id string, v *visitor) {
-	ctx, cancel := context.WithCancel(a.life)
-	defer cancel()
+// enter has a visitor wait for a container, and returns what happens to it from now on.
+func (a *API) enter(id string, v *visitor) (*engine.EventStream, error) {
 	happens, err := a.engine.Events(engine.EventOptions{Filter: map[string][]string{
 		"container": {id}, "event": {"start", "destroy"},
 	}})
-	if err != nil {
-		fmt.Fprintln(v.stream.Stderr(), wire.Text(err)) // the answer has begun
-		return
+	if err == nil {
+		a.lobby.enter(id, v)
 	}
-	defer happens.Close()
-	a.lobby.enter(id, v)
+	return happens, err
+}
+
+// visit has one who waits look at a container until it ends: at once if it runs, or
+// else from its next start on.
+func (a *API) visit(id string, v *visitor, happens *engine.EventStream) {
+	ctx, cancel := context.WithCancel(a.life)
+	defer cancel()
 	if told, err := a.engine.InspectContainer(ctx, id); err != nil || told.State.Running {
 		if a.lobby.takeOne(id, v) {
 			a.look(ctx, id, v)
@@ -202,7 +244,7 @@ func (a *API) start(w http.ResponseWriter, r *route.Request) error {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	if all := a.lobby.take(told.ID); len(all) > 0 {
+	if all := listening(a.lobby.take(told.ID)); len(all) > 0 {
 		err = a.startFor(told.ID, all)
 	} else {
 		err = a.engine.Start(r.Context(), told.ID)
