@@ -6,9 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/vishvananda/netlink"
@@ -114,13 +116,17 @@ func CheckFree(h *netlink.Handle, subnet netip.Prefix) error {
 	return nil
 }
 
-// Choose is a subnet that overlaps no route of this host, and nothing used.
+// Choose is a subnet that overlaps no route of this host, and nothing used. It looks
+// from anywhere on: two roots that make networks at once would else choose one subnet,
+// as neither sees the other's before its bridge is up.
 func Choose(h *netlink.Handle, used []netip.Prefix) (netip.Prefix, error) {
 	routes, err := routed(h)
 	if err != nil {
 		return netip.Prefix{}, err
 	}
-	return firstFree(subnets(), append(routes, used...))
+	all := subnets()
+	from := rand.IntN(len(all))
+	return firstFree(slices.Concat(all[from:], all[:from]), append(routes, used...))
 }
 
 const globalLock = "/run/cove-network.lock"
