@@ -204,7 +204,7 @@ func TestParallel(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var opened atomic.Int64
-			src := &faulty{Source: copy.Store{Content: distributiontest.StoreOf(t, img)}}
+			src := &faulty{Source: copy.Store{Content: distributiontest.StoreOf(t, img)}, second: make(chan struct{})}
 			src.open = func(_ ocispec.Descriptor, r *fault) { r.opened = &opened; r.most = &src.most }
 			dst := open(t)
 			_, err := copy.Copy(t.Context(), dst, src, img.Manifest.Descriptor.Digest.String(), copy.Options{Tag: tag, Parallel: 3})

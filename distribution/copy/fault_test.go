@@ -40,6 +40,9 @@ type faulty struct {
 	referrers func(subject digest.Digest) []ocispec.Descriptor
 	open      func(desc ocispec.Descriptor, r *fault)
 	most      atomic.Int64
+	// second, if set, keeps what was opened first until there is another.
+	second chan struct{}
+	once   sync.Once
 }
 
 func (f *faulty) Resolve(ctx context.Context, ref string) (distribution.Manifest, error) {
@@ -73,8 +76,22 @@ func (f *faulty) Open(ctx context.Context, desc ocispec.Descriptor) (content.Rea
 				break
 			}
 		}
+		if f.second != nil {
+			f.await()
+		}
 	}
 	return r, nil
+}
+
+// await waits until two are open at once; a minute is for a copy that never does.
+func (f *faulty) await() {
+	if f.most.Load() > 1 {
+		f.once.Do(func() { close(f.second) })
+	}
+	select {
+	case <-f.second:
+	case <-time.After(time.Minute):
+	}
 }
 
 // fault reads a blob as it is not.
