@@ -154,13 +154,16 @@ func links(req Request) (names []string) {
 // planAll makes a graph of each request.
 func (b *Builder) planAll(ctx context.Context, j *job) error {
 	g, gctx := errgroup.WithContext(ctx)
-	for _, p := range j.parts {
-		g.Go(func() error {
+	// What is found for one is put into it in the end: until then others that build on
+	// it read its request.
+	found := make([]Request, len(j.parts))
+	for i, p := range j.parts {
+		g.Go(func() (err error) {
 			graphs := make([]*plan.Graph, len(p.req.Platforms))
 			inner, ictx := errgroup.WithContext(gctx)
-			for i, platform := range p.req.Platforms {
+			for k, platform := range p.req.Platforms {
 				inner.Go(func() (err error) {
-					graphs[i], err = b.planFor(ictx, j, p, platform)
+					graphs[k], err = b.planFor(ictx, j, p, platform)
 					return err
 				})
 			}
@@ -168,15 +171,19 @@ func (b *Builder) planAll(ctx context.Context, j *job) error {
 				return err
 			}
 			p.graph = plan.Join(graphs...)
-			if p.req.check {
-				return nil
+			if found[i] = p.req; !p.req.check {
+				found[i], err = p.req.find(gctx, p.graph)
 			}
-			req, err := p.req.find(gctx, p.graph)
-			p.req = req
 			return about(p, err)
 		})
 	}
-	return g.Wait()
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	for i, p := range j.parts {
+		p.req = found[i]
+	}
+	return nil
 }
 
 // planFor plans a request for one platform, once.
