@@ -15,6 +15,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"syscall"
 
 	"github.com/coreos/go-systemd/v22/activation"
 	"golang.org/x/sys/unix"
@@ -39,9 +40,13 @@ func Unix(ctx context.Context, path, group string) (net.Listener, error) {
 	if err := removeDead(ctx, path); err != nil {
 		return nil, err
 	}
-	old := unix.Umask(0o177) // nobody but its owner, until it has its group
-	l, err := new(net.ListenConfig).Listen(ctx, "unix", path)
-	unix.Umask(old)
+	// Nobody but its owner, until it has its group: Linux gives the file the mode that
+	// the socket has when it is bound.
+	private := net.ListenConfig{Control: func(_, _ string, conn syscall.RawConn) error {
+		var err error
+		return errors.Join(conn.Control(func(fd uintptr) { err = unix.Fchmod(int(fd), 0o600) }), err)
+	}}
+	l, err := private.Listen(ctx, "unix", path)
 	if err != nil {
 		return nil, fmt.Errorf("listening on %s: %w", path, err)
 	}
