@@ -63,9 +63,15 @@ type Provider struct {
 	secret string
 	client *http.Client
 
-	mu    sync.Mutex
-	found *oidc.Provider
+	mu     sync.Mutex
+	found  *oidc.Provider
+	failed time.Time // when it was asked in vain
+	why    error
 }
+
+// patience is how long a provider that did not answer is not asked again: those who
+// want to sign in meanwhile would wait for it one after the other.
+const patience = 5 * time.Second
 
 // timeout bounds a question to the provider.
 const timeout = 15 * time.Second
@@ -249,11 +255,16 @@ func or(text, otherwise string) string {
 func (p *Provider) flow(ctx context.Context, callback string) (*oauth2.Config, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.found == nil && time.Since(p.failed) < patience {
+		return nil, p.why
+	}
 	if p.found == nil {
 		// Its keys are fetched later, with this context.
 		found, err := oidc.NewProvider(oidc.ClientContext(context.WithoutCancel(ctx), p.client), p.cfg.Issuer)
 		if err != nil {
-			return nil, errdefs.Errorf(errdefs.ErrUnavailable, "oidc: the provider %s: %w", p.cfg.Issuer, err)
+			p.failed = time.Now()
+			p.why = errdefs.Errorf(errdefs.ErrUnavailable, "oidc: the provider %s: %w", p.cfg.Issuer, err)
+			return nil, p.why
 		}
 		p.found = found
 	}
