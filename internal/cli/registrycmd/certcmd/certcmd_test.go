@@ -39,6 +39,7 @@ func TestCommands(t *testing.T) {
 		{"inspect @new.csr", "(signing request)\nnames:      new.example"},
 		{"explain @new.csr", "!a signing request, not yet a certificate"},
 		{"issue --name p.example --pkcs12 @p.p12 --password-file @pass" + signer, ""},
+		{"issue --name p.example --pkcs12 @q.p12" + signer, "!--pkcs12 needs --password-file"},
 		{"inspect @p.p12 --password-file @pass", "names:      p.example\nkey:        ECDSA\nprivate key: of the first certificate"},
 		{"inspect @p.p12", "!it is encrypted, and the password is missing or wrong"},
 		{"explain @p.p12 --password-file @pass --ca @ca.crt", "no reason was found to refuse it"},

@@ -196,6 +196,9 @@ func newIssue() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if secret == "" {
+				return command.Misused(cmd, errors.New("--pkcs12 needs --password-file: the key in it is encrypted with that"))
+			}
 			data, err := p.EncodePKCS12(secret)
 			if err != nil {
 				return err
