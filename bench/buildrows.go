@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"cove/bench/figures"
 )
 
 // The builders. podman's is buildah, and the two share their stores.
@@ -66,17 +68,17 @@ var fresh = shell("rm -rf $WORK/fresh; cp -r $WORK/ctx $WORK/fresh")
 func buildRows() []row {
 	const image = " --output type=image,name=big"
 	cold := row{
-		name: "cold build: three stages, COPYs of 150 and 311 MB", target: target{ratio: 0.4}, rounds: 2, cold: true,
+		name: "cold build: three stages, COPYs of 150 and 311 MB", target: within(0.4, ""), rounds: 2, cold: true,
 		limit: buildLimit,
 		after: emptySpares,
 	}
-	warm := row{name: "warm rebuild, nothing changed", target: target{most: 200}, rounds: 5, limit: buildLimit}
+	warm := row{name: "warm rebuild, nothing changed", target: figures.Target{Most: 200}, rounds: 5, limit: buildLimit}
 	copied := row{
-		name: "rebuild after a fresh copy of the context", target: target{most: 1000}, rounds: 3,
+		name: "rebuild after a fresh copy of the context", target: figures.Target{Most: 1000}, rounds: 3,
 		limit: buildLimit,
 	}
 	both := row{
-		name: "cold build and push", target: target{ratio: 0.4}, rounds: 2, cold: true, limit: buildLimit,
+		name: "cold build and push", target: within(0.4, ""), rounds: 2, cold: true, limit: buildLimit,
 		after: emptySpares,
 	}
 	for _, b := range builders {

@@ -17,6 +17,10 @@ import (
 	"regexp"
 	"syscall"
 	"time"
+
+	"cove/bench/figures"
+	"cove/bench/machine"
+	"cove/bench/roles"
 )
 
 // options are the flags.
@@ -56,10 +60,10 @@ func play(ctx context.Context, opt options) (status int, err error) {
 	if opt.out == "" && opt.rows == "." {
 		opt.out = "bench/results.md"
 	}
-	switch os.Getenv(role) {
-	case roleInit:
-		return reap()
-	case roleTestbed:
+	switch os.Getenv(roles.Variable) {
+	case roles.Init:
+		return roles.Reap()
+	case roles.Testbed:
 		return 0, bench(ctx, opt, os.Stdout)
 	}
 	if os.Geteuid() != 0 {
@@ -75,26 +79,26 @@ func bench(ctx context.Context, opt options, progress io.Writer) error {
 	if err != nil {
 		return err
 	}
-	rep := report{begun: time.Now(), machine: describeMachine(tb)}
+	rep := figures.Report{Begun: time.Now(), Machine: describeMachine(tb)}
 	var failed []error
 	for _, r := range table() {
 		if !opt.match.MatchString(r.name) {
 			continue
 		}
-		if time.Since(rep.begun) > opt.limit || ctx.Err() != nil {
+		if time.Since(rep.Begun) > opt.limit || ctx.Err() != nil {
 			failed = append(failed, fmt.Errorf("%s: no time was left", r.name))
-			rep.missing = append(rep.missing, r.name)
+			rep.Missing = append(rep.Missing, r.name)
 			continue
 		}
 		res := tb.measure(ctx, r, opt.rounds)
-		fmt.Fprint(progress, res.lines())
-		rep.results = append(rep.results, res)
-		if err := res.series[0].err; err != nil {
+		fmt.Fprint(progress, res.Lines())
+		rep.Results = append(rep.Results, res)
+		if err := res.Series[0].Err; err != nil {
 			failed = append(failed, fmt.Errorf("%s: %w", r.name, err))
 		}
 	}
 	if opt.out != "" {
-		failed = append(failed, os.WriteFile(opt.out, rep.text(time.Now()), 0o644))
+		failed = append(failed, os.WriteFile(opt.out, rep.Text(time.Now(), machine.Load()), 0o644))
 	}
 	return errors.Join(append(failed, tb.close())...)
 }

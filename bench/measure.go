@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"cove/bench/figures"
 )
 
 // contender is one way to do a row's work.
@@ -20,7 +22,7 @@ type contender struct {
 // row is one comparison; cove is always the first contender.
 type row struct {
 	name   string
-	target target
+	target figures.Target
 	rounds int
 	limit  time.Duration // of one run; 0 is a minute
 	// streak is how many runs follow one another, without a pause and without
@@ -36,36 +38,24 @@ type row struct {
 	after step // frees what the row took
 }
 
+// within is a part of a peer's time; "" is the fastest.
+func within(ratio float64, of string) figures.Target { return figures.Target{Ratio: ratio, Of: of} }
+
+// shown is what the report says of a row.
+func (r row) shown() figures.Row {
+	return figures.Row{Name: r.name, Target: r.target, Note: r.note, Unit: r.unit}
+}
+
 // budget is how long a row may go on; a round that has begun is finished.
 const budget = 4 * time.Minute
 
-// series is what one contender did.
-type series struct {
-	name    string
-	samples []float64 // sorted
-	err     error     // why it is out
-}
-
-// median is that of the samples, of which there is at least one.
-func (s series) median() float64 {
-	n := len(s.samples)
-	return (s.samples[(n-1)/2] + s.samples[n/2]) / 2
-}
-
-func (s series) measured() bool { return s.err == nil && len(s.samples) > 0 }
-
-type result struct {
-	row
-	series []series
-}
-
 // measure runs a row's contenders in turn, each round starting with another. A
 // contender that fails is out, and the others go on.
-func (tb *testbed) measure(ctx context.Context, r row, rounds int) result {
-	res := result{row: r, series: make([]series, len(r.in))}
+func (tb *testbed) measure(ctx context.Context, r row, rounds int) figures.Result {
+	res := figures.Result{Row: r.shown(), Series: make([]figures.Series, len(r.in))}
 	for i, c := range r.in {
-		res.series[i].name = c.name
-		res.series[i].err = tb.prepare(ctx, c.needs...)
+		res.Series[i].Name = c.name
+		res.Series[i].Err = tb.prepare(ctx, c.needs...)
 	}
 	if rounds == 0 {
 		rounds = r.rounds
@@ -80,22 +70,22 @@ func (tb *testbed) measure(ctx context.Context, r row, rounds int) result {
 		}
 		for i := range r.in {
 			i = (i + round) % len(r.in)
-			s := &res.series[i]
-			if s.err != nil {
+			s := &res.Series[i]
+			if s.Err != nil {
 				continue
 			}
 			var v float64
-			if v, s.err = tb.once(ctx, r, r.in[i]); s.err == nil && round >= first {
-				s.samples = append(s.samples, v)
+			if v, s.Err = tb.once(ctx, r, r.in[i]); s.Err == nil && round >= first {
+				s.Samples = append(s.Samples, v)
 			}
 		}
 	}
-	for _, s := range res.series {
-		slices.Sort(s.samples)
+	for _, s := range res.Series {
+		slices.Sort(s.Samples)
 	}
 	if r.after != nil {
-		if err := r.after(ctx, tb); err != nil && res.series[0].err == nil {
-			res.series[0].err = fmt.Errorf("cleaning up: %w", err)
+		if err := r.after(ctx, tb); err != nil && res.Series[0].Err == nil {
+			res.Series[0].Err = fmt.Errorf("cleaning up: %w", err)
 		}
 	}
 	return res
@@ -134,49 +124,3 @@ func (tb *testbed) once(ctx context.Context, r row, c contender) (float64, error
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-
-// target is what cove is held to: a part of a peer's time, or a figure.
-type target struct {
-	ratio float64
-	of    string // a peer; "" is the fastest
-	most  float64
-}
-
-func (t target) String() string {
-	switch {
-	case t.most > 0:
-		return fmt.Sprintf("≤%g", t.most)
-	case t.ratio == 0:
-		return ""
-	case t.of == "":
-		return fmt.Sprintf("≤%g × the fastest peer", t.ratio)
-	}
-	return fmt.Sprintf("≤%g × %s", t.ratio, t.of)
-}
-
-// verdict says whether a result meets its target; "" when there is none, or
-// nothing to compare with.
-func (r result) verdict() string {
-	cove := r.series[0]
-	if !cove.measured() {
-		return "failed"
-	}
-	limit := r.target.most
-	if r.target.ratio > 0 {
-		for _, peer := range r.series[1:] {
-			if !peer.measured() || r.target.of != "" && r.target.of != peer.name {
-				continue
-			}
-			if most := r.target.ratio * peer.median(); limit == 0 || most < limit {
-				limit = most
-			}
-		}
-	}
-	switch {
-	case limit == 0:
-		return ""
-	case cove.median() <= limit:
-		return "met"
-	}
-	return "missed"
-}

@@ -12,6 +12,9 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"cove/bench/figures"
+	"cove/bench/machine"
 )
 
 // password is the admin's of the registry under measurement; it listens on a
@@ -103,7 +106,7 @@ func protocolRows() []row {
 	}
 	// The targets were set beside zot, which cannot be had here; these parts of
 	// distribution's time are the same.
-	pushes, pulls := target{ratio: 0.55, of: distribution}, target{ratio: 0.3, of: distribution}
+	pushes, pulls := within(0.55, distribution), within(0.3, distribution)
 	rows := []row{
 		{name: "registry: push of a 1 MB image, 4 clients, p50", target: pushes, in: push(1 << 20)},
 		{name: "registry: push of a 10 MB image, 4 clients, p50", target: pushes, in: push(10 << 20)},
@@ -120,7 +123,7 @@ func protocolRows() []row {
 		rows[i].rounds = 5
 	}
 	return append(rows, row{
-		name: "registry: resident memory after that", target: target{most: 60}, rounds: 1,
+		name: "registry: resident memory after that", target: figures.Target{Most: 60}, rounds: 1,
 		cold: true, unit: "MB", in: resident(),
 	})
 }
@@ -132,7 +135,7 @@ func resident() []contender {
 		in = append(in, contender{
 			name: r.name, needs: []need{served(r.name, r.address)},
 			value: func(_ context.Context, tb *testbed) (float64, error) {
-				kib, _, _ := strings.Cut(field("/proc/"+tb.vars[processOf(r.name)]+"/status", "VmRSS"), " ")
+				kib, _, _ := strings.Cut(machine.Field("/proc/"+tb.vars[processOf(r.name)]+"/status", "VmRSS"), " ")
 				n, err := strconv.ParseFloat(kib, 64)
 				return n / 1024, err
 			},

@@ -32,19 +32,19 @@ var runtimes = []struct{ name, cli string }{
 
 func runtimeRows() []row {
 	secured := row{
-		name: "runtime run /bin/true, default seccomp profile", target: target{ratio: 0.35, of: "crun"},
+		name: "runtime run /bin/true, default seccomp profile", target: within(0.35, "crun"),
 		rounds: 40,
 	}
-	plain := row{name: "runtime run /bin/true, no seccomp", target: target{ratio: 0.6, of: "crun"}, rounds: 40}
+	plain := row{name: "runtime run /bin/true, no seccomp", target: within(0.6, "crun"), rounds: 40}
 	streak := row{
-		name: "runtime run /bin/true, no seccomp, ten in a row", target: target{ratio: 0.6, of: "crun"}, rounds: 8,
+		name: "runtime run /bin/true, no seccomp, ten in a row", target: within(0.6, "crun"), rounds: 8,
 		streak: 10,
 		note: `crun and runc move the container's process into its control groups from outside, which takes a lock that all forks share. ` +
 			`The first to take it after a pause waits for a grace period of the kernel's RCU, 8 to 20 ms; who takes it again at once does not. ` +
 			`One start by itself, as people and schedulers make it, is the row without "ten in a row"; a loop of starts is this one. ` +
 			`cove's process enters the groups itself, one thread alone, and never takes the lock.`,
 	}
-	joined := row{name: "runtime exec /bin/true", target: target{ratio: 0.5, of: "crun"}, rounds: 40}
+	joined := row{name: "runtime exec /bin/true", target: within(0.5, "crun"), rounds: 40}
 	for _, r := range runtimes {
 		sleeper := need{"a container of " + r.name, func(ctx context.Context, tb *testbed) error {
 			if err := tb.prepare(ctx, bundles); err != nil {
@@ -117,13 +117,13 @@ func runRows() []row {
 		})
 	}
 	return []row{
-		{name: "run --rm /bin/true, bridge network", target: target{ratio: 0.12, of: docker}, rounds: 15, in: runs("")},
+		{name: "run --rm /bin/true, bridge network", target: within(0.12, docker), rounds: 15, in: runs("")},
 		{
-			name: "run --rm /bin/true, no network", target: target{ratio: 0.10, of: podman}, rounds: 15,
+			name: "run --rm /bin/true, no network", target: within(0.10, podman), rounds: 15,
 			in: runs("--network none"),
 		},
 		{
-			name: "64 times run --rm at once, no network", target: target{ratio: 0.09, of: docker}, rounds: 3,
+			name: "64 times run --rm at once, no network", target: within(0.09, docker), rounds: 3,
 			cold: true, limit: 2 * time.Minute,
 			in: each(engines, func(e string) contender {
 				return contender{needs: []need{imported(e)}, run: shell(fmt.Sprintf(crowd, cli(e)))}

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"cove/bench/machine"
 )
 
 // testbed is where the engines live during a run: their state, their servers, and
@@ -92,7 +94,7 @@ func newTestbed(ctx context.Context, onDisk bool) (*testbed, error) {
 // for all engines at once: what a disk adds is the same for all and hides them.
 func mountWork(onDisk bool) step {
 	return func(ctx context.Context, tb *testbed) error {
-		if free := memory("MemAvailable"); !onDisk && free > 17<<30 {
+		if free := machine.Memory("MemAvailable"); !onDisk && free > 17<<30 {
 			tb.where = "a file system in memory"
 			return run(fmt.Sprintf("mount -t tmpfs -o mode=755,size=%d tmpfs $WORK", free-(3<<30)))(ctx, tb)
 		}

@@ -49,7 +49,7 @@ var insecure = map[string]string{podman: " --tls-verify=false"}
 func transferRows() []row {
 	engines := []string{cove, docker, podman}
 	push := row{
-		name: "push of the built image", target: target{ratio: 0.2, of: podman},
+		name: "push of the built image", target: within(0.2, podman),
 		in: each(engines, func(e string) contender {
 			name := "$TARGET/" + e
 			return contender{
@@ -82,15 +82,15 @@ func transferRows() []row {
 	rows := []row{
 		push,
 		{
-			name: "pull and unpack of the built image", target: target{ratio: 0.35, of: docker}, in: pull("big"),
+			name: "pull and unpack of the built image", target: within(0.35, docker), in: pull("big"),
 			after: emptySpares,
 		},
 		{
-			name: "pull and unpack of one layer of 311 MB", target: target{ratio: 0.5, of: docker}, in: pull("single"),
+			name: "pull and unpack of one layer of 311 MB", target: within(0.5, docker), in: pull("single"),
 			after: emptySpares,
 		},
-		{name: "save of the built image", target: target{ratio: 0.5}, in: save, after: shell("rm -f $WORK/saved.tar")},
-		{name: "load of the built image", target: target{ratio: 0.5}, in: load, after: emptySpares},
+		{name: "save of the built image", target: within(0.5, ""), in: save, after: shell("rm -f $WORK/saved.tar")},
+		{name: "load of the built image", target: within(0.5, ""), in: load, after: emptySpares},
 	}
 	for i := range rows {
 		rows[i].rounds, rows[i].limit = 3, 2*time.Minute

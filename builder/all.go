@@ -11,8 +11,11 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"cove/builder/command"
+	"cove/builder/event"
 	"cove/builder/export"
 	"cove/builder/fetch"
+	"cove/builder/lockfile"
 	"cove/builder/plan"
 	"cove/builder/solve"
 	"cove/layers/compress"
@@ -27,7 +30,10 @@ import (
 // Requests whose settings exclude each other, as two values of one secret, are
 // solved after one another, and meet in the cache.
 func (b *Builder) BuildAll(ctx context.Context, reqs []Request) (results []*Result, err error) {
-	j := &job{report: &reporter{fn: reqs[0].Progress, now: b.cfg.Now}}
+	j := &job{report: event.NewReporter(reqs[0].Progress, b.cfg.Now), started: b.cfg.Now(), lock: reqs[0].Lock}
+	if j.lock == nil {
+		j.lock = &lockfile.Lock{}
+	}
 	for _, req := range reqs {
 		if err := req.complete(); err != nil {
 			return nil, err
@@ -75,7 +81,7 @@ func (b *Builder) executeAll(ctx context.Context, j *job) ([]*Result, error) {
 		for i, p := range parts {
 			of[p] = made[i]
 		}
-		j.report.next()
+		j.report.Next()
 	}
 	var results []*Result
 	for _, p := range j.parts {
@@ -106,7 +112,7 @@ func agree(a, b Request) bool {
 	return !full && hostNetwork(a) == hostNetwork(b) && a.Executor == b.Executor &&
 		a.Compression == b.Compression && a.Level == b.Level && reflect.DeepEqual(a.Epoch, b.Epoch) &&
 		agreeOn(a.Secrets, b.Secrets, bytes.Equal) &&
-		agreeOn(a.SSH, b.SSH, func(x, y solve.Agent) bool { return reflect.DeepEqual(x, y) })
+		agreeOn(a.SSH, b.SSH, func(x, y command.Agent) bool { return reflect.DeepEqual(x, y) })
 }
 
 // agreeOn says whether two maps have the same value where both have one.
@@ -131,6 +137,7 @@ func (b *Builder) execute(ctx context.Context, j *job, parts []*part) ([]*Result
 		graphs[i] = p.graph
 	}
 	graph := plan.Join(graphs...)
+	j.solved = graph
 	known, warnings, err := b.cache(ctx, j, parts)
 	if err != nil {
 		return nil, err
@@ -153,7 +160,16 @@ func (b *Builder) execute(ctx context.Context, j *job, parts []*part) ([]*Result
 			Lease: j.lease,
 		}
 		warnings = nil // of all parts: told once
+		if err := b.squash(ctx, j, p, solved); err != nil {
+			return nil, err
+		}
 		if err := addInline(p.req, known, p.made.Images); err != nil {
+			return nil, err
+		}
+		if err := b.scan(ctx, j, p); err != nil {
+			return nil, err
+		}
+		if res.About, err = b.describe(j, p, solved); err != nil {
 			return nil, err
 		}
 		if err := exportPart(ctx, j, p, res); err != nil {
@@ -174,7 +190,7 @@ func exportPart(ctx context.Context, j *job, p *part, res *Result) error {
 		if p.req.Name != "" {
 			name = "[" + p.req.Name + "] " + name
 		}
-		err := j.report.step(name, func() error {
+		err := j.report.Step(name, func() error {
 			out, err := to.Export(ctx, p.made)
 			res.Exported = append(res.Exported, out)
 			return err
@@ -194,8 +210,8 @@ func (b *Builder) solveConfig(j *job, parts []*part) solve.Config {
 		Context: j.parts[0].files.Tree, Named: j.trees, Lease: j.lease,
 		Scope: scope(first), State: b.cfg.Root, Parallel: b.cfg.Parallel,
 		Compress: compress.Options{Compression: compress.Compression(first.Compression), Level: first.Level},
-		Epoch:    first.Epoch, Secrets: map[string][]byte{}, SSH: map[string]solve.Agent{},
-		HTTP: fetch.Client(hostNetwork(first)), Progress: j.report.progress(), Now: b.cfg.Now,
+		Epoch:    first.Epoch, Secrets: map[string][]byte{}, SSH: map[string]command.Agent{},
+		HTTP: fetch.Client(hostNetwork(first)), Progress: j.report.Progress(), Now: b.cfg.Now,
 	}
 	if first.Executor != nil {
 		cfg.Executor = first.Executor
@@ -203,12 +219,13 @@ func (b *Builder) solveConfig(j *job, parts []*part) solve.Config {
 	for _, p := range parts {
 		maps.Copy(cfg.Secrets, p.req.Secrets)
 		maps.Copy(cfg.SSH, p.req.SSH)
+		cfg.Files = cfg.Files || p.req.Squash
 		cfg.PackAll = cfg.PackAll || slices.ContainsFunc(p.req.CacheTo, isMax)
 		for _, to := range p.req.Exporters {
 			cfg.Files, cfg.Blobs = cfg.Files || to.Needs().Files, cfg.Blobs || to.Needs().Blobs
 		}
 	}
-	cfg.Git = fetch.Git{Guarded: !hostNetwork(first), Secrets: cfg.Secrets}
+	cfg.Git = fetch.Git{Guarded: !hostNetwork(first), Secrets: cfg.Secrets, Lock: j.lock}
 	return cfg
 }
 

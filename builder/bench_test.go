@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"cove/builder/solve"
+	"cove/builder/event"
 	"cove/content/fsstore"
 	"cove/layers/snapshot/overlay"
 )
@@ -55,7 +55,7 @@ func BenchmarkBuild(b *testing.B) {
 func (w *world) benchBuild(b *testing.B) {
 	steps := map[int]string{}
 	res, err := w.builder.Build(b.Context(), Request{Context: w.dir, Progress: func(e Event) {
-		if e.Kind == solve.Done {
+		if e.Kind == event.Done {
 			steps[e.Index] = fmt.Sprintf("%s %v", e.Vertex.Name, e.Duration)
 		}
 	}})

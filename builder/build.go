@@ -11,6 +11,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
 
+	"cove/builder/event"
 	"cove/builder/plan"
 	"cove/builder/source"
 	"cove/errdefs"
@@ -38,14 +39,15 @@ func (b *Builder) Check(ctx context.Context, req Request) (c *Checked, err error
 		return nil, err
 	}
 	req.check = true
-	report := &reporter{fn: req.Progress, now: b.cfg.Now}
-	files, err := source.Open(ctx, b.from(req, req.Context, report))
+	j := &job{report: event.NewReporter(req.Progress, b.cfg.Now), lock: req.Lock}
+	files, err := source.Open(ctx, b.from(j, req, req.Context))
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = files.Close() }()
 	p := &part{req: req, files: files}
-	if err := b.planAll(ctx, &job{parts: []*part{p}, report: report}); err != nil {
+	j.parts = []*part{p}
+	if err := b.planAll(ctx, j); err != nil {
 		return nil, withSource(err, files.Dockerfile)
 	}
 	return &Checked{Dockerfile: files.Dockerfile, Warnings: p.graph.Warnings}, nil
@@ -65,7 +67,7 @@ func (r *Request) complete() error {
 		return errdefs.Errorf(errdefs.ErrInvalid,
 			"build: a context is needed: a directory, or - for a tar archive on stdin")
 	}
-	if err := r.completePlatforms(); err != nil {
+	if err := errors.Join(r.completePlatforms(), r.checkSquash()); err != nil {
 		return err
 	}
 	if v := r.BuildArgs["SOURCE_DATE_EPOCH"]; v != "" && r.Epoch == nil {

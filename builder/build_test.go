@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"cove/builder/solve"
+	"cove/builder/command"
 	"cove/errdefs"
 )
 
@@ -67,7 +67,7 @@ func TestRunFails(t *testing.T) {
 	if exit := (*ExitError)(nil); !errors.As(err, &exit) || exit.Code != 2 {
 		t.Errorf("%T is no *ExitError", err)
 	}
-	if failed := (*solve.RunError)(nil); !errors.As(err, &failed) ||
+	if failed := (*command.Error)(nil); !errors.As(err, &failed) ||
 		!slices.Equal(failed.Tail, []string{"compiling", "broken"}) {
 		t.Errorf("the error carries what the command wrote as %+v", failed)
 	}

@@ -15,8 +15,12 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"cove/builder/command"
+	"cove/builder/event"
 	"cove/builder/export"
+	"cove/builder/lockfile"
 	"cove/builder/plan"
+	"cove/builder/provenance"
 	"cove/builder/remotecache"
 	"cove/builder/solve"
 	"cove/builder/source"
@@ -35,15 +39,15 @@ type (
 	// Location is a place in a Dockerfile.
 	Location = plan.Location
 	// Executor runs a command on a root filesystem.
-	Executor = solve.Executor
+	Executor = command.Executor
 	// ExecRequest is one RUN.
-	ExecRequest = solve.ExecRequest
+	ExecRequest = command.Request
 	// ExecMount is one extra mount of a RUN.
-	ExecMount = solve.ExecMount
+	ExecMount = command.Mount
 	// ExitError is a RUN whose program ended with a code other than 0.
-	ExitError = solve.ExitError
+	ExitError = command.ExitError
 	// Event is one step of progress.
-	Event = solve.Event
+	Event = event.Event
 	// Error is a failure at one line of a Dockerfile.
 	Error = plan.Error
 	// LintError is a Dockerfile whose author wants warnings to be errors.
@@ -99,6 +103,9 @@ type Request struct {
 	// "docker-image://NAME", "oci-layout://DIRECTORY[:TAG|@DIGEST]", or "target:NAME"
 	// for another request of the same BuildAll.
 	Contexts map[string]string
+	// Guarded says that somebody else chose Context or one of Contexts: then the user's
+	// own configuration of git is not for them, and neither are addresses of this machine.
+	Guarded bool
 	// Dockerfile is a path, relative to the context; "" is "Dockerfile", "-" reads it from Stdin.
 	Dockerfile string
 	Stdin      io.Reader
@@ -123,7 +130,7 @@ type Request struct {
 	// Secrets are the values of RUN --mount=type=secret, by id.
 	Secrets map[string][]byte
 	// SSH are the agents of RUN --mount=type=ssh, by id.
-	SSH map[string]solve.Agent
+	SSH map[string]command.Agent
 	// Finder is asked for secrets and agents that a Dockerfile mounts and that are
 	// not among these; nil has none.
 	Finder Finder
@@ -145,6 +152,15 @@ type Request struct {
 	// algorithm, 0 for the usual one.
 	Compression string
 	Level       int
+	// Squash makes one layer over the base of those that the steps make.
+	Squash bool
+	// ID names the build in documents about it; Attest are those that are made.
+	ID     string
+	Attest Attest
+	// Lock says what images, repositories and URLs stand for, and is told what they were
+	// found to be; nil lets them be what they are now. Of several requests it is the
+	// first's.
+	Lock *lockfile.Lock
 	// Exporters are where the image goes; none is the content store alone.
 	Exporters []export.Exporter
 	// Progress is told every event, one at a time; it may be nil.
@@ -165,6 +181,8 @@ type Result struct {
 	// Exported are what the exporters of the request made, in their order.
 	Exported []export.Exported
 	Warnings []Warning
+	// About says how each image was made, in the order of the platforms.
+	About []provenance.Build
 	// Steps counts the vertices; Cached those whose result was known.
 	Steps, Cached int
 	// Lease holds the image's blobs and snapshots.

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"cove/builder/cache"
-	"cove/builder/solve"
+	"cove/builder/event"
 	"cove/builder/state"
 	"cove/content"
 	"cove/content/fsstore"
@@ -397,7 +397,7 @@ func TestExplain(t *testing.T) {
 	reasons := map[string]string{}
 	listen := func(r *Request) {
 		r.Progress = func(e Event) {
-			if e.Kind == solve.Started && e.Reason != "" { // own steps and images have none
+			if e.Kind == event.Started && e.Reason != "" { // own steps and images have none
 				reasons[e.Vertex.Location.Instruction] = e.Reason
 			}
 		}
@@ -444,7 +444,7 @@ func TestStepsAreTold(t *testing.T) {
 				began[e.Index] = e.Vertex.Name
 				total = e.Total
 				switch e.Kind {
-				case solve.Done, solve.Cached:
+				case event.Done, event.Cached:
 					ended[e.Vertex.Name]++
 				}
 			}

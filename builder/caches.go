@@ -25,7 +25,7 @@ func (b *Builder) cache(ctx context.Context, j *job, parts []*part) (*remotecach
 	var warnings []Warning
 	for _, from := range cachesFrom(parts) {
 		var failed error
-		err := j.report.step("importing cache manifest from "+from.Name, func() error {
+		err := j.report.Step("importing cache manifest from "+from.Name, func() error {
 			if failed = c.Import(ctx, from); errors.Is(failed, errdefs.ErrNotFound) {
 				failed = nil // the first build has none
 			}
@@ -79,7 +79,7 @@ func (b *Builder) exportCache(
 		of = append(of, img.Layers...)
 	}
 	for _, to := range p.req.CacheTo {
-		err := j.report.step("exporting cache to "+to.Name, func() error { return known.Export(ctx, to, of) })
+		err := j.report.Step("exporting cache to "+to.Name, func() error { return known.Export(ctx, to, of) })
 		if err != nil && to.IgnoreError && ctx.Err() == nil {
 			res.Warnings = append(res.Warnings, plan.Warning{Rule: "CacheNotExported", Text: err.Error()})
 			err = nil

@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"cove/builder/solve"
+	"cove/builder/command"
 	"cove/internal/gittest"
 )
 
@@ -150,7 +150,7 @@ func TestSSHMount(t *testing.T) {
 		return err
 	}
 	df := "FROM base\nRUN --mount=type=ssh true\n"
-	w.must(df, func(r *Request) { r.SSH = map[string]solve.Agent{"default": echo{}} })
+	w.must(df, func(r *Request) { r.SSH = map[string]command.Agent{"default": echo{}} })
 	if said != "ping" {
 		t.Errorf("the agent said %q", said)
 	}

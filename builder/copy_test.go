@@ -98,23 +98,30 @@ func TestCopyRefuses(t *testing.T) {
 	w := newWorld(t)
 	w.write(map[string]string{"a": "A", "b": "B", "d/etc/passwd/x": "", "e/bin/sh": "", ".wh.gone": "", "loop -> loop": "", "up -> ../../../../../etc/passwd": ""})
 	for instr, want := range map[string]string{
-		"COPY [ab] /x":                "destination must be a directory",
-		"COPY a /bin/sh/":             "is a file and not a directory",
-		"COPY a /bin/sh/x":            "/bin/sh is a file and not a directory",
-		"COPY d /":                    "cannot copy the directory /etc/passwd: a file is there",
-		"COPY a b /etc/passwd/":       "is a file and not a directory",
-		"COPY .wh.gone /x":            "cannot be copied",
-		"COPY . /x":                   "",
-		"COPY loop /x":                "symbolic links",
-		"COPY up /x":                  `"up": not found in the build context`,
-		"COPY a/b /x":                 "is not a directory",
-		"COPY --chown=nobody a /":     `no user "nobody" in /etc/passwd`,
-		"COPY --chown=app:no a /":     `no group "no" in /etc/group`,
-		"COPY --chown=:x a /":         "is no user",
-		"COPY --link --chown=app a /": `no user "app"`,
-		"COPY [ /x":                   "pattern",
+		"COPY [ab] /x":                 "destination must be a directory",
+		"COPY a /bin/sh/":              "is a file and not a directory",
+		"COPY a /bin/sh/x":             "/bin/sh is a file and not a directory",
+		"COPY d /":                     "cannot copy the directory /etc/passwd: a file is there",
+		"COPY a b /etc/passwd/":        "is a file and not a directory",
+		"COPY .wh.gone /x":             "marks a deleted file",
+		"COPY a /.wh.a":                "marks a deleted file",
+		"COPY a /.wh.x/y/":             "marks a deleted file",
+		"COPY --link a /x/.wh.a":       "marks a deleted file",
+		"ADD d /.wh..wh..opq":          "marks a deleted file",
+		"COPY <<.wh.doc /\nx\n.wh.doc": "marks a deleted file",
+		"WORKDIR /a/.wh.b":             "marks a deleted file",
+		"COPY . /x":                    "",
+		"COPY loop /x":                 "symbolic links",
+		"COPY up /x":                   `"up": not found in the build context`,
+		"COPY a/b /x":                  "is not a directory",
+		"COPY --chown=nobody a /":      `no user "nobody" in /etc/passwd`,
+		"COPY --chown=app:no a /":      `no group "no" in /etc/group`,
+		"COPY --chown=:x a /":          "is no user",
+		"COPY --link --chown=app a /":  `no user "app"`,
+		"COPY [ /x":                    "pattern",
 	} {
 		_, err := w.build("FROM base\n" + instr + "\n")
+		instr, _, _ = strings.Cut(instr, "\n")
 		if want == "" {
 			want = ".wh.gone" // the whole context holds a name that cannot be
 		}

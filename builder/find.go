@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"maps"
 
+	"cove/builder/command"
 	"cove/builder/plan"
-	"cove/builder/solve"
 	"cove/errdefs"
 )
 
@@ -15,7 +15,7 @@ import (
 // not is errdefs.ErrNotFound, and an error only where the Dockerfile requires it.
 type Finder interface {
 	Secret(ctx context.Context, id string) ([]byte, error)
-	Agent(ctx context.Context, id string) (solve.Agent, error)
+	Agent(ctx context.Context, id string) (command.Agent, error)
 }
 
 // find returns the request with the secrets and agents that the graph mounts.
@@ -29,7 +29,7 @@ func (r Request) find(ctx context.Context, g *plan.Graph) (Request, error) {
 		secrets = map[string][]byte{}
 	}
 	if agents == nil {
-		agents = map[string]solve.Agent{}
+		agents = map[string]command.Agent{}
 	}
 	for _, v := range g.Vertices {
 		op, ok := v.Op.(*plan.Run)

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"testing"
 
+	"cove/builder/command"
 	"cove/builder/plan"
-	"cove/builder/solve"
 	"cove/errdefs"
 )
 
@@ -24,7 +24,7 @@ func (k keeper) Secret(_ context.Context, id string) ([]byte, error) {
 	return []byte(value), nil
 }
 
-func (k keeper) Agent(context.Context, string) (solve.Agent, error) {
+func (k keeper) Agent(context.Context, string) (command.Agent, error) {
 	return nil, errdefs.Errorf(errdefs.ErrNotFound, "no agent")
 }
 

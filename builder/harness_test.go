@@ -22,7 +22,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"cove/builder/solve"
+	"cove/builder/event"
 	"cove/content"
 	"cove/content/memstore"
 	"cove/errdefs"
@@ -185,7 +185,7 @@ func (w *world) build(dockerfile string, change ...func(*Request)) (*built, erro
 	req.Progress = func(e Event) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		if e.Kind == solve.Log {
+		if e.Kind == event.Log {
 			w.events = append(w.events, string(e.Data))
 		}
 	}

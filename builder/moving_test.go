@@ -123,13 +123,17 @@ func TestReadsUntilStill(t *testing.T) {
 	w.checkClean()
 }
 
-// TestNeverStill: what goes on changing is refused in the end, by name.
+// TestNeverStill: what goes on changing is refused in the end, by name. On a busy machine
+// whoever writes may stand still for as long as one build reads; not for many in a row.
 func TestNeverStill(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.write(map[string]string{"a": "A"})
 	stop := w.rewriting("moving")
-	_, err := w.build("FROM base\nCOPY . /c\n")
+	var err error
+	for try := 0; err == nil && try < 100; try++ {
+		_, err = w.build("FROM base\nCOPY . /c\n")
+	}
 	stop()
 	if !errors.Is(err, buildctx.ErrChanged) || !errors.Is(err, errdefs.ErrConflict) || !strings.Contains(err.Error(), "moving: it changed while the build read it") {
 		t.Errorf("%v", err)

@@ -8,14 +8,18 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sync/errgroup"
 
 	"cove/builder/buildctx"
 	"cove/builder/dockerfile"
+	"cove/builder/dockerfile/bases"
+	"cove/builder/event"
 	"cove/builder/export"
 	"cove/builder/fetch"
+	"cove/builder/lockfile"
 	"cove/builder/plan"
 	"cove/builder/source"
 	"cove/content"
@@ -35,7 +39,12 @@ type part struct {
 type job struct {
 	parts  []*part
 	lease  content.Lease
-	report *reporter
+	report *event.Reporter
+	// lock is that of the build, or one that only remembers.
+	lock *lockfile.Lock
+	// started is when the build began, solved the graph that was solved last.
+	started time.Time
+	solved  *plan.Graph
 	// trees are the contexts that have names, by those that the graphs use. The one
 	// without a name is that of the first part.
 	trees map[string]*buildctx.Tree
@@ -86,7 +95,7 @@ func (b *Builder) open(ctx context.Context, j *job) error {
 			p.files = files.Share()
 			continue
 		}
-		files, err := source.Open(ctx, b.from(p.req, p.req.Context, j.report))
+		files, err := source.Open(ctx, b.from(j, p.req, p.req.Context))
 		if err != nil {
 			return about(p, err)
 		}
@@ -221,15 +230,17 @@ func prefix(req Request, target ocispec.Platform) string {
 }
 
 // resolver asks for each image of a build once.
-func (b *Builder) resolver(j *job, several bool) dockerfile.ResolveFunc {
+func (b *Builder) resolver(j *job, several bool) bases.ResolveFunc {
 	return func(ctx context.Context, name string, p ocispec.Platform) (plan.Base, error) {
 		return once(j, &j.bases, name+" "+platforms.Format(p), func() (base Base, err error) {
 			what := "[internal] load metadata for " + name
 			if several {
 				what += " (" + platforms.Format(p) + ")"
 			}
-			err = j.report.step(what, func() (err error) {
-				base, err = b.cfg.Resolver.Resolve(ctx, name, p)
+			err = j.report.Step(what, func() (err error) {
+				base, err = j.lock.Resolve(name, p, func(name string) (Base, error) {
+					return b.cfg.Resolver.Resolve(ctx, name, p)
+				})
 				return err
 			})
 			return base, err
@@ -238,10 +249,10 @@ func (b *Builder) resolver(j *job, several bool) dockerfile.ResolveFunc {
 }
 
 // contexts says what the contexts of a request are that have names.
-func (b *Builder) contexts(j *job, p *part) map[string]dockerfile.Context {
-	out := make(map[string]dockerfile.Context, len(p.req.Contexts))
+func (b *Builder) contexts(j *job, p *part) bases.Contexts {
+	out := make(bases.Contexts, len(p.req.Contexts))
 	for name, value := range p.req.Contexts {
-		var c dockerfile.Context
+		var c bases.Context
 		if ref, ok := strings.CutPrefix(value, imageContext); ok {
 			c.Image = ref
 		} else if strings.HasPrefix(value, LayoutContext) {
@@ -307,7 +318,7 @@ func (b *Builder) openNamed(ctx context.Context, j *job) (closeAll func(), err e
 				j.trees[name] = from.part.files.Tree
 				continue
 			}
-			c, err := source.OpenNamed(ctx, name, b.from(from.part.req, from.part.req.Contexts[from.name], j.report))
+			c, err := source.OpenNamed(ctx, name, b.from(j, from.part.req, from.part.req.Contexts[from.name]))
 			if err != nil {
 				closeAll()
 				return nil, about(p, err)
@@ -336,11 +347,15 @@ func contextsOf(g *plan.Graph) (names []string) {
 }
 
 // from is where a context of the request comes from.
-func (b *Builder) from(req Request, dir string, report *reporter) source.Source {
-	return source.Source{
-		Dir: dir, Dockerfile: req.Dockerfile, Stdin: req.Stdin, State: b.cfg.Root, Step: report.step,
-		Received: req.Received, Git: fetch.Git{Secrets: req.Secrets},
+func (b *Builder) from(j *job, req Request, dir string) source.Source {
+	from := source.Source{
+		Dir: dir, Dockerfile: req.Dockerfile, Stdin: req.Stdin, State: b.cfg.Root, Step: j.report.Step,
+		Received: req.Received, Git: fetch.Git{Guarded: req.Guarded, Secrets: req.Secrets, Lock: j.lock},
 	}
+	if req.Guarded {
+		from.HTTP = fetch.Client(false)
+	}
+	return from
 }
 
 // scope names what is built, for the explanations of later builds.

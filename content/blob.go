@@ -33,6 +33,30 @@ func NewReader(r Reader) *io.SectionReader {
 	return io.NewSectionReader(r, 0, r.Size())
 }
 
+// NewReadCloser reads a blob from its beginning to its end, and closes it.
+func NewReadCloser(r Reader) io.ReadCloser {
+	return struct {
+		io.Reader
+		io.Closer
+	}{NewReader(r), r}
+}
+
+// Intact reports whether a blob is here with its digest, and with its size if desc
+// has one. read reads its bytes; without that the size shows most damage.
+func Intact(ctx context.Context, p Provider, desc ocispec.Descriptor, read bool) (bool, error) {
+	r, err := p.Open(ctx, desc)
+	if err == nil {
+		if read {
+			_, err = io.Copy(io.Discard, Verify(NewReader(r), desc))
+		}
+		err = errors.Join(err, r.Close())
+	}
+	if errors.Is(err, errdefs.ErrNotFound) || errors.Is(err, errdefs.ErrCorrupt) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // ReadBlob reads a small blob whole and checks its digest. One larger than
 // MaxRead is errdefs.ErrExhausted.
 func ReadBlob(ctx context.Context, p Provider, desc ocispec.Descriptor) ([]byte, error) {

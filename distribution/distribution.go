@@ -15,7 +15,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net/http"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -92,7 +91,9 @@ type ManifestWriter interface {
 	// PutManifest stores m.Body under its digest and moves the tags to it, all
 	// or none; without a tag it is there by its digest alone. Blobs and manifests that it needs and
 	// the repository lacks are
-	// errdefs.ErrNotFound wrapping a *MissingError. subject is the digest of
+	// errdefs.ErrNotFound wrapping a *MissingError. A Precondition of ctx is held
+	// against what is there in the same change, so that of two pushes which both ask
+	// for what is there now one fails with ErrPrecondition. subject is the digest of
 	// its subject, "" if it has none (the server answers OCI-Subject with it).
 	PutManifest(ctx context.Context, repo string, m Manifest, tags ...string) (subject digest.Digest, err error)
 }
@@ -169,14 +170,4 @@ const (
 type Access struct {
 	Repository string
 	Actions    []Action
-}
-
-// Authorizer says whether a request may have the accesses. It returns the
-// context to go on with (which carries the caller), or an error of kind
-// errdefs.ErrUnauthenticated, for which the server adds Challenge to the
-// answer, or errdefs.ErrDenied.
-type Authorizer interface {
-	Authorize(r *http.Request, access ...Access) (context.Context, error)
-	// Challenge is the value of WWW-Authenticate for a refused request.
-	Challenge(r *http.Request, access ...Access) string
 }

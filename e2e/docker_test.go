@@ -106,8 +106,9 @@ var steps = []step{
 
 // served is a cove whose API is served on a socket.
 type served struct {
-	host string
-	env  []string
+	host   string
+	config string // docker's folder of what a person has set
+	env    []string
 }
 
 // serveAPI serves the API of a fresh root until the test ends.
@@ -115,7 +116,7 @@ func serveAPI(t *testing.T) served {
 	t.Helper()
 	bin, dir := binDir(t), t.TempDir()
 	socket := filepath.Join(dir, "s")
-	s := served{host: "unix://" + socket, env: append(
+	s := served{host: "unix://" + socket, config: filepath.Join(dir, "config"), env: append(
 		os.Environ(), "DOCKER_HOST=unix://"+socket, "DOCKER_CONFIG="+filepath.Join(dir, "config"),
 		"COVE_ROOT="+filepath.Join(dir, "root"), "PATH="+bin+":"+os.Getenv("PATH"),
 	)}
@@ -126,7 +127,7 @@ func serveAPI(t *testing.T) served {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		out, err := s.run(contextOf(t), "", "ids=$(cove ps -aq); test -z \"$ids\" || cove rm -fv $ids")
+		out, err := s.run(contextOf(t), "", "ids=$(cove ps -aq); test -z \"$ids\" || cove rm -fv $ids; cove network prune")
 		if err != nil {
 			t.Errorf("cleaning up: %v\n%s", err, out)
 		}
@@ -186,25 +187,31 @@ func TestDockerDrivesCove(t *testing.T) {
 				t.Fatal(err)
 			}
 			registry := distributiontest.Serve(t, t.Context(), distributiontest.NewMemory(distributiontest.Store(t)))
-			passed := 0
-			for _, st := range steps {
-				line := cli + " " + strings.NewReplacer("$D", dir, "$R", registry).Replace(st.args)
-				out, err := s.run(t.Context(), st.input, line)
-				code := 0
-				if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
-					code = exit.ExitCode()
-				} else if err != nil {
-					code = -1
-				}
-				if !regexp.MustCompile("(?m)"+st.out).MatchString(out) || code != st.code {
-					t.Errorf("docker %s is %d, want %d and %q:\n%s", st.args, code, st.code, st.out, out)
-					continue
-				}
-				passed++
-			}
+			passed := runSteps(t, s, steps, strings.NewReplacer("$D", dir, "$R", registry), cli)
 			t.Logf("docker %s: %d of %d commands pass", version, passed, len(steps))
 		})
 	}
+}
+
+// runSteps runs steps, each a line that begins with a prefix, and counts those that do
+// what they should.
+func runSteps(t *testing.T, s served, steps []step, r *strings.Replacer, prefix string) (passed int) {
+	t.Helper()
+	for _, st := range steps {
+		out, err := s.run(t.Context(), st.input, prefix+" "+r.Replace(st.args))
+		code := 0
+		if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
+			code = exit.ExitCode()
+		} else if err != nil {
+			code = -1
+		}
+		if !regexp.MustCompile("(?m)"+st.out).MatchString(out) || code != st.code {
+			t.Errorf("%s is %d, want %d and %q:\n%s", st.args, code, st.code, st.out, out)
+			continue
+		}
+		passed++
+	}
+	return passed
 }
 
 // TestDockerAtATerminal runs and executes at a terminal, and leaves it by its keys.

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -25,7 +26,8 @@ var built = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return dir, buildAll(dir)
+	// For the accounts of a story, too.
+	return dir, errors.Join(os.Chmod(dir, 0o755), buildAll(dir))
 })
 
 func binDir(t *testing.T) string {
@@ -74,6 +76,8 @@ func TestStories(t *testing.T) {
 			"registry":     registryCommand,
 			"nothing-left": nothingLeft,
 			"corrupt":      corrupt,
+			"account":      account,
+			"login":        login,
 		},
 		Setup: func(env *testscript.Env) error {
 			tools, err := filepath.Abs("../.cache/tools")
@@ -81,6 +85,7 @@ func TestStories(t *testing.T) {
 				return err
 			}
 			env.Setenv("PATH", strings.Join([]string{bin, os.Getenv("PATH"), tools}, string(os.PathListSeparator)))
+			env.Setenv("BIN", bin) // cove's own programs alone
 			env.Setenv("COVE_ROOT", filepath.Join(env.WorkDir, "state"))
 			env.Setenv("DOCKER_CONFIG", filepath.Join(env.WorkDir, "docker"))
 			env.Setenv("COVE_CERTS_DIR", filepath.Join(env.WorkDir, "certs.d"))
@@ -94,7 +99,7 @@ func TestStories(t *testing.T) {
 
 // removeContainers ends what a failed story left running.
 func removeContainers(env *testscript.Env) {
-	cmd := exec.Command("sh", "-c", `ids=$(cove ps -aq) && [ -z "$ids" ] || cove rm -f $ids`)
+	cmd := exec.Command("sh", "-c", `ids=$(cove ps -aq) && { [ -z "$ids" ] || cove rm -f $ids; } && cove network prune`)
 	cmd.Env = env.Vars
 	if out, err := cmd.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "cleaning up after a story: %v: %s\n", err, out)

@@ -93,6 +93,7 @@ func (k *shell) clear() {
 	k.do(`ids=$(cove ps -aq) && if [ -n "$ids" ]; then cove rm -f $ids; fi`)
 	k.do(`v=$(cove volume ls -q) && if [ -n "$v" ]; then cove volume rm $v; fi`)
 	k.do("cove system prune -a --volumes -f")
+	k.do("cove build history rm --all") // killed builds are in it too
 }
 
 // files are the names in the root.

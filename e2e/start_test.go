@@ -20,8 +20,8 @@ func TestInitialisation(t *testing.T) {
 	bin := binDir(t)
 	for name, most := range map[string]struct{ bytes, allocs int }{
 		"cove-runtime": {40_000, 350},
-		"cove":         {345_000, 2_450},
-		"run":          {345_000, 2_450},
+		"cove":         {180_000, 1_400},
+		"run":          {180_000, 1_400},
 	} {
 		cmd := exec.Command(filepath.Join(bin, name), "--version")
 		cmd.Env = append(os.Environ(), "GODEBUG=inittrace=1")

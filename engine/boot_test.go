@@ -72,6 +72,61 @@ func TestStartOnBoot(t *testing.T) {
 	}
 }
 
+// TestVolumesOfTheDead: what a container would have taken with it, had its monitor not
+// been killed, nobody is shown afterwards.
+func TestVolumesOfTheDead(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t)
+	ctx := t.Context()
+	for name, look := range map[string]func(volume string) error{
+		"list": func(string) error {
+			all, err := e.Volumes(ctx, nil)
+			if len(all) > 0 {
+				t.Errorf("list: %v", all)
+			}
+			return err
+		},
+		"inspect": func(volume string) error {
+			if v, err := e.InspectVolume(ctx, volume); !errors.Is(err, errdefs.ErrNotFound) {
+				t.Errorf("inspect: %v, %v", v, err)
+			}
+			return nil
+		},
+	} {
+		id, _, err := e.Run(ctx, containers.RunOptions{
+			CreateOptions: containers.CreateOptions{
+				Options: runspec.Options{
+					Image: "busybox", Network: "none", Command: []string{"sleep", "100"}, Volumes: []runspec.Volume{{Target: "/anonymous"}},
+				},
+				Name: name, Pull: containers.PullNever, AutoRemove: true,
+			},
+			Detach: true,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := e.Container(ctx, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all, err := e.Volumes(ctx, nil)
+		if err != nil || len(all) != 1 {
+			t.Fatalf("%v, %v", all, err)
+		}
+		st, err := c.State(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Kill(st.Monitor, unix.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		process.AwaitEnd(ctx, st.Monitor)
+		if err := look(all[0].Name); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestLogOptions(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t)
@@ -94,7 +149,7 @@ func TestLogOptions(t *testing.T) {
 		t.Fatal(err)
 	}
 	shown, err := e.InspectContainer(t.Context(), id)
-	if err != nil || shown.HostConfig.LogConfig.Type != "local" || shown.HostConfig.LogConfig.Config["max-size"] != "20480" {
+	if err != nil || shown.HostConfig.LogConfig.Type != "local" || shown.HostConfig.LogConfig.Config["max-size"] != "20k" {
 		t.Errorf("%+v, %v", shown.HostConfig.LogConfig, err)
 	}
 	var kept int64
@@ -116,8 +171,8 @@ func TestLogOptions(t *testing.T) {
 		driver, key, value string
 		kind               error
 	}{
-		{"syslog", "", "", errdefs.ErrUnsupported},
-		{"json-file", "labels", "x", errdefs.ErrUnsupported},
+		{"splunk", "", "", errdefs.ErrUnsupported},
+		{"json-file", "compress", "true", errdefs.ErrUnsupported},
 		{"json-file", "max-size", "big", errdefs.ErrInvalid},
 		{"json-file", "max-size", "-1", errdefs.ErrInvalid},
 		{"local", "max-file", "0", errdefs.ErrInvalid},

@@ -24,6 +24,12 @@ import (
 // already is errdefs.ErrExists.
 func (e *Engine) Bundle(ctx context.Context, o containers.CreateOptions, dir string) error {
 	return e.Imagine(ctx, o, func(cfg record.Config) error {
+		for _, m := range cfg.Mounts {
+			if m.Fresh || m.Type == record.MountImage && m.Subpath != "" {
+				return errdefs.Errorf(errdefs.ErrUnsupported,
+					"bundle %s: the mount at %s is made when a container starts here; other runtimes cannot", dir, m.Target)
+			}
+		}
 		root := filepath.Join(dir, "rootfs")
 		err := os.MkdirAll(dir, 0o755)
 		if err == nil {
@@ -60,7 +66,7 @@ func unpackRoot(ctx context.Context, cfg record.Config, dir string) error {
 			return src.Pack(ctx, w)
 		}))
 	}()
-	return rootfs.Extract(ctx, rootfs.Root{FD: fd}, "/", r)
+	return rootfs.Extract(ctx, rootfs.Root{FD: fd}, "/", r, rootfs.ExtractOptions{})
 }
 
 func writeSpec(cfg record.Config, name string) error {

@@ -21,6 +21,8 @@ type CacheEntry struct {
 	// Size is that of the files of the step's own layer, in bytes.
 	Size          int64
 	Created, Used time.Time
+	// Uses is how often it was used, by the step that made it and those after.
+	Uses int
 	// Images have the layer too: while they are here, forgetting the step frees
 	// nothing.
 	Images []string
@@ -44,6 +46,7 @@ func (e *Engine) BuildCache(ctx context.Context) ([]CacheEntry, error) {
 			if r.Used.After(all[i].Used) {
 				all[i].Used = r.Used
 			}
+			all[i].Uses = max(all[i].Uses, r.Uses)
 			continue
 		}
 		size, err := e.recordSize(ctx, r.Record)
@@ -52,14 +55,15 @@ func (e *Engine) BuildCache(ctx context.Context) ([]CacheEntry, error) {
 		}
 		found[id] = len(all)
 		all = append(all, CacheEntry{
-			ID: id, Step: r.Step, Size: size, Created: r.Created, Used: r.Used, Images: users[r.DiffID],
+			ID: id, Step: r.Step, Size: size, Created: r.Created, Used: r.Used, Uses: r.Uses,
+			Images: users[r.DiffID],
 		})
 	}
 	slices.SortStableFunc(all, func(a, b CacheEntry) int { return b.Used.Compare(a.Used) })
 	return all, nil
 }
 
-// layerUsers are the images that have each layer, by a name or else the id.
+// layerUsers are the images that have each layer, by all their names or else the id.
 func (e *Engine) layerUsers(ctx context.Context) (map[layers.DiffID][]string, error) {
 	store, err := e.parts.Images()
 	if err != nil {
@@ -71,13 +75,18 @@ func (e *Engine) layerUsers(ctx context.Context) (map[layers.DiffID][]string, er
 	}
 	users := map[layers.DiffID][]string{}
 	for _, img := range all {
-		name := img.ID.Encoded()[:12]
+		names := []string{img.ID.Encoded()[:12]}
 		if len(img.Names) > 0 {
-			name = img.Names[0].Familiar()
+			names = nil
+			for _, n := range img.Names {
+				names = append(names, n.Familiar())
+			}
 		}
+		had := map[layers.DiffID]bool{}
 		for _, l := range img.Layers {
-			if !slices.Contains(users[l.DiffID], name) {
-				users[l.DiffID] = append(users[l.DiffID], name)
+			if !had[l.DiffID] {
+				had[l.DiffID] = true
+				users[l.DiffID] = append(users[l.DiffID], names...)
 			}
 		}
 	}

@@ -11,11 +11,13 @@ import (
 type Diagnosis struct {
 	doctor.Report
 	Repaired []string
+	// Mended is what was there no longer, and was made again.
+	Mended []string
 }
 
 // Diagnose proves that no mount, control group, interface, rule, address, lock or
 // process of this root is without a container. With repair it removes what is, as
-// a prune does, and looks again: what is orphaned then could not be.
+// a prune does, makes bridges and rules again that others removed, and looks again: what is orphaned then could not be.
 func (e *Engine) Diagnose(ctx context.Context, repair bool) (d Diagnosis, err error) {
 	if err := machine.NeedRoot("looking at what containers left behind"); err != nil {
 		return d, err
@@ -32,6 +34,9 @@ func (e *Engine) Diagnose(ctx context.Context, repair bool) (d Diagnosis, err er
 	}
 	mounts, err := doctor.Unmount(e.parts.Root)
 	if d.Repaired = append(d.Repaired, mounts...); err != nil {
+		return d, err
+	}
+	if d.Mended, err = r.Networks().Mend(); err != nil {
 		return d, err
 	}
 	d.Report, err = doctor.Examine(e.parts.Root)

@@ -11,13 +11,13 @@ import (
 	"time"
 
 	"cove/content/fsstore"
-	"cove/distribution/client"
 	"cove/engine/containers"
 	"cove/engine/files"
 	engineimages "cove/engine/images"
 	"cove/engine/networks"
 	"cove/engine/parts"
 	"cove/images"
+	"cove/images/remote"
 	"cove/layers/snapshot"
 	"cove/runner"
 )
@@ -77,7 +77,7 @@ func (e *Engine) Images() (*images.Store, error) { return e.parts.Images() }
 
 // Registry is described at Content: the client of registries, with the sign-ins,
 // certificates and mirrors that are configured.
-func (e *Engine) Registry() (*client.Client, error) { return e.parts.Registry() }
+func (e *Engine) Registry() (remote.Registries, error) { return e.parts.Registry() }
 
 // Runner is described at Content.
 func (e *Engine) Runner() (*runner.Runner, error) { return e.parts.Runner() }

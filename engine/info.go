@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"cove/engine/config"
+	"cove/engine/containers/runtimes"
 	"cove/engine/dockertypes"
 	"cove/engine/listing"
 	"cove/engine/machine"
@@ -21,19 +22,22 @@ import (
 func (e *Engine) Info(ctx context.Context) (dockertypes.Info, error) {
 	info := dockertypes.Info{
 		OSType: "linux", Architecture: machine.Architecture(), NCPU: runtime.NumCPU(), DockerRootDir: e.parts.Root,
-		DefaultRuntime: "cove-runtime", Runtimes: []string{"cove-runtime"},
+		DefaultRuntime:  runtimes.Own,
 		SecurityOptions: []string{"name=seccomp,profile=builtin", "name=cgroupns"},
 		ServerVersion:   buildinfo.Version(), SystemTime: e.parts.Now(), OperatingSystem: machine.OperatingSystem(),
 		MemTotal: machine.Memory(), KernelVersion: machine.Kernel(),
+	}
+	if _, rootless := machine.Rootless(); rootless {
+		info.SecurityOptions = append(info.SecurityOptions, "name=rootless")
 	}
 	info.Name, _ = os.Hostname()
 	known, err := e.parts.Known()
 	if err != nil {
 		return info, err
 	}
-	info.RegistryConfig = registryConfig(known)
+	info.RegistryConfig, info.Runtimes = registryConfig(known), runtimes.Names(known)
 	if f, err := host.Detect(); err == nil {
-		info.CgroupVersion = f.Cgroup.Mode.String()
+		info.CgroupVersion = cgroupVersion(f.Cgroup.Mode)
 	}
 	if info.Driver, err = e.parts.Driver(); err != nil {
 		return info, err
@@ -101,4 +105,16 @@ func (e *Engine) countContainers(ctx context.Context, info *dockertypes.Info) er
 		}
 	}
 	return nil
+}
+
+// cgroupVersion is docker's name of what is mounted: where both are, as systemd's
+// hybrid has it, the controllers are those of the first.
+func cgroupVersion(m host.CgroupMode) string {
+	switch m {
+	case host.CgroupV2:
+		return "2"
+	case host.CgroupNone:
+		return ""
+	}
+	return "1"
 }

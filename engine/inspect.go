@@ -7,6 +7,7 @@ import (
 	"cove/engine/containers"
 	"cove/engine/dockertypes"
 	"cove/engine/listing"
+	"cove/engine/uses"
 	"cove/errdefs"
 )
 
@@ -90,8 +91,13 @@ func (e *Engine) MeasureContainer(ctx context.Context, told *dockertypes.Contain
 }
 
 // InspectVolume tells everything about a volume, in docker's shape.
-func (e *Engine) InspectVolume(_ context.Context, name string) (*dockertypes.Volume, error) {
+func (e *Engine) InspectVolume(ctx context.Context, name string) (*dockertypes.Volume, error) {
 	v, err := e.parts.Volumes().Get(name)
+	if err == nil && v.Anonymous { // it may have been left by a dead container, and goes with that
+		if _, err = uses.Volumes(ctx, e.parts); err == nil {
+			v, err = e.parts.Volumes().Get(name)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

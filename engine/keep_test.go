@@ -19,7 +19,7 @@ import (
 	"cove/engine/files"
 	"cove/engine/runspec"
 	"cove/errdefs"
-	"cove/images"
+	"cove/images/image"
 	"cove/runner"
 	"cove/runner/record"
 )
@@ -44,7 +44,7 @@ func sleeper(t *testing.T, e *Engine, image string) *runner.Container {
 }
 
 // small builds an image of two layers whose command writes word.
-func small(t *testing.T, e *Engine, name, word string) images.Image {
+func small(t *testing.T, e *Engine, name, word string) image.Image {
 	t.Helper()
 	dir := t.TempDir()
 	file := "FROM busybox\nRUN echo " + word + " > /word\nCMD [\"cat\", \"/word\"]\n"
@@ -57,7 +57,7 @@ func small(t *testing.T, e *Engine, name, word string) images.Image {
 	return get(t, e, name)
 }
 
-func get(t *testing.T, e *Engine, name string) images.Image {
+func get(t *testing.T, e *Engine, name string) image.Image {
 	t.Helper()
 	store, err := e.Images()
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 	"cove/engine/uses"
 	"cove/errdefs"
 	"cove/events"
-	"cove/images"
 	"cove/images/gc"
+	"cove/images/removal"
 	"cove/images/transfer"
 )
 
@@ -82,7 +82,7 @@ type Pruned struct {
 	Containers []string
 	Volumes    []string
 	Networks   []string
-	Images     images.Removed
+	Images     removal.Removed
 	// Repaired is what containers that died left behind, one line each.
 	Repaired []string
 	// Freed is the size of the blobs, of downloads never finished, and of the
@@ -267,7 +267,7 @@ func (e *Engine) pruneImages(ctx context.Context, o PruneOptions, p *Pruned) err
 		if inUse || len(img.Names) > 0 && !o.AllImages || !goes(img.Created, img.Config.Config.Labels) {
 			continue
 		}
-		removed, err := store.Remove(ctx, img.ID.String(), images.RemoveOptions{
+		removed, err := store.Remove(ctx, img.ID.String(), removal.Options{
 			Force: o.AllImages, Unnamed: !o.AllImages, UsedBy: e.usedBy,
 		})
 		if err != nil && !errors.Is(err, errdefs.ErrNotFound) && !errors.Is(err, errdefs.ErrConflict) {
@@ -283,6 +283,6 @@ func (e *Engine) pruneImages(ctx context.Context, o PruneOptions, p *Pruned) err
 }
 
 // usedBy is uses.Images for the store of images, which asks while no name can go.
-func (e *Engine) usedBy(ctx context.Context) (map[digest.Digest]images.User, error) {
+func (e *Engine) usedBy(ctx context.Context) (map[digest.Digest]removal.User, error) {
 	return uses.Images(ctx, e.parts)
 }

@@ -5,14 +5,13 @@ import (
 	"strings"
 
 	"cove/distribution/client/credentials"
-	"cove/distribution/client/wire"
 	"cove/reference"
 )
 
 // Credentials is a sign-in at a registry, and Keychain has those of somebody.
 type (
 	Credentials = credentials.Credentials
-	Keychain    = wire.Keychain
+	Keychain    = credentials.Keychain
 )
 
 // RegistryHost is the host of a registry as people write it, as an address or in

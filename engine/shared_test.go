@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +18,7 @@ import (
 	"cove/errdefs"
 	"cove/runner"
 	"cove/runner/record"
+	"cove/sandbox/host"
 )
 
 // left starts a container that stays, and returns it.
@@ -187,8 +190,19 @@ func TestDevices(t *testing.T) {
 // TestCgroupParent: the container's group is below the one that was named.
 func TestCgroupParent(t *testing.T) {
 	t.Parallel()
-	e := newEngine(t)
 	parent := "/cove/test-parent"
+	t.Cleanup(func() { // it stays, as docker's does
+		features, err := host.Detect()
+		for _, h := range features.Cgroup.Hierarchies {
+			if gone := os.Remove(filepath.Join(h.Mount, parent)); gone != nil && !errors.Is(gone, fs.ErrNotExist) {
+				err = errors.Join(err, gone)
+			}
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	e := newEngine(t)
 	c := left(t, e, runspec.Options{CgroupParent: parent, Annotations: map[string]string{"a": "b"}}, "sleep", "100")
 	state, err := c.State(t.Context())
 	if err != nil || state.Cgroup != parent+"/"+c.ID() {

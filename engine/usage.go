@@ -8,9 +8,10 @@ import (
 
 	"cove/engine/listing"
 	"cove/engine/parts"
+	"cove/engine/rootfs"
 	"cove/engine/uses"
 	"cove/errdefs"
-	"cove/images"
+	"cove/images/image"
 	"cove/layers"
 	"cove/layers/tree"
 )
@@ -135,11 +136,11 @@ func (e *Engine) imageUsage(ctx context.Context, d *DiskUsage) error {
 	}
 	layersOf := layerTable{}
 	for _, img := range all {
-		layersOf.add(img, store.LayerSizes(ctx, img), used[img.ID] > 0)
+		layersOf.add(img, store.Sizes().Layers(ctx, img), used[img.ID] > 0)
 	}
 	for _, img := range all {
 		row := ImageUsage{Image: listing.OfImage(img)[0], Containers: used[img.ID]}
-		row.Size = store.Size(ctx, img)
+		row.Size = store.Sizes().Image(ctx, img)
 		row.Shared = layersOf.shared(img)
 		d.Images = append(d.Images, row)
 	}
@@ -161,7 +162,7 @@ type layerUse struct {
 	used   bool // by a container
 }
 
-func (t layerTable) add(img images.Image, sizes []int64, used bool) {
+func (t layerTable) add(img image.Image, sizes []int64, used bool) {
 	var chain layers.ChainID
 	for i, l := range img.Layers {
 		chain = chain.Append(l.DiffID)
@@ -173,7 +174,7 @@ func (t layerTable) add(img images.Image, sizes []int64, used bool) {
 	}
 }
 
-func (t layerTable) shared(img images.Image) (n int64) {
+func (t layerTable) shared(img image.Image) (n int64) {
 	var chain layers.ChainID
 	for _, l := range img.Layers {
 		chain = chain.Append(l.DiffID)
@@ -222,7 +223,7 @@ func (e *Engine) ContainerSize(ctx context.Context, c listing.Container) (s Cont
 	if err != nil {
 		return s, err
 	}
-	s.RW = own.FileBytes
+	s.RW = max(0, own.FileBytes-rootfs.BytesOfMarks(c.Root))
 	if !parts.KeepsChanges(driver) { // it copied what is below
 		s.RW = max(0, s.RW-below)
 	}

@@ -24,7 +24,7 @@ func TestSizesAreThoseOfFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	base := store.Size(ctx, get(t, e, "busybox"))
+	base := store.Sizes().Image(ctx, get(t, e, "busybox"))
 	if info, err := os.Stat(needBusybox(t)); err != nil || base < info.Size() || base > info.Size()+1024 {
 		t.Errorf("busybox has files of %d bytes, %v; want little more than %d", base, err, info.Size())
 	}

@@ -86,11 +86,12 @@ func (e *Engine) Volumes(ctx context.Context, f VolumeFilter) ([]Volume, error) 
 	if err := f.check(); err != nil {
 		return nil, err
 	}
-	all, err := e.parts.Volumes().All()
+	// Who asks for containers takes away what dead ones left, and their volumes too.
+	users, err := uses.Volumes(ctx, e.parts)
 	if err != nil {
 		return nil, err
 	}
-	users, err := uses.Volumes(ctx, e.parts)
+	all, err := e.parts.Volumes().All()
 	if err != nil {
 		return nil, err
 	}

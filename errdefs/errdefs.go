@@ -35,6 +35,11 @@ var (
 	ErrCorrupt = errors.New("corrupt")
 )
 
+// ErrNotLinked is no kind: this program was built without what the call needs, found out
+// before anything was done or told. The command line begins the command again with a
+// program that has it, so nobody sees the message.
+var ErrNotLinked = errors.New("not linked")
+
 // Kinds lists them all, the more telling first: what is corrupt may be wrapped
 // in what is unavailable because of it.
 func Kinds() []error {

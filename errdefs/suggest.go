@@ -38,13 +38,17 @@ const (
 	RecoverDatabase Remedy = "recover the database"
 	// MakeAdmin: make another administrator of the registry.
 	MakeAdmin Remedy = "make an administrator"
+	// ScanFirst: have the image scanned for vulnerabilities.
+	ScanFirst Remedy = "scan first"
+	// LockAnew: let the build add what its lock file lacks.
+	LockAnew Remedy = "lock anew"
 )
 
 // Remedies lists them all, for the edges' tests.
 func Remedies() []Remedy {
 	return []Remedy{
 		Force, StopFirst, GiveName, PlainHTTP, Login, Entitle, NoNetwork, GiveSecret, GiveAgent, NameRoot, Prune,
-		MakeProject, RecoverDatabase, MakeAdmin,
+		MakeProject, RecoverDatabase, MakeAdmin, ScanFirst, LockAnew,
 	}
 }
 

@@ -12,6 +12,9 @@ import (
 
 	"cove/content"
 	"cove/events"
+	"cove/images/gc"
+	"cove/images/image"
+	"cove/images/tarball"
 	"cove/layers"
 	"cove/layers/compress"
 	"cove/layers/diff"
@@ -23,14 +26,14 @@ import (
 // specification does not know stay as they are. hold covers the layers.
 func (s *Store) Create(
 	ctx context.Context, name string, config []byte, ls []layers.Layer, hold content.Lease,
-) (Image, error) {
+) (image.Image, error) {
 	desc := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageConfig, Digest: digest.FromBytes(config)}
 	if err := hold.Add(ctx, desc.Digest.String()); err != nil {
-		return Image{}, err
+		return image.Image{}, err
 	}
 	desc, err := content.WriteBytes(ctx, s.cfg.Content, desc, config)
 	if err != nil {
-		return Image{}, err
+		return image.Image{}, err
 	}
 	m := ocispec.Manifest{MediaType: ocispec.MediaTypeImageManifest, Config: desc, Layers: []ocispec.Descriptor{}}
 	for _, l := range ls {
@@ -38,7 +41,7 @@ func (s *Store) Create(
 	}
 	target, err := s.writeManifest(ctx, m, hold)
 	if err != nil {
-		return Image{}, err
+		return image.Image{}, err
 	}
 	return s.Put(ctx, name, target)
 }
@@ -69,32 +72,34 @@ type ImportOptions struct {
 
 // Import makes an image of one layer from the tar of a root filesystem,
 // compressed or not. One that is refused leaves nothing.
-func (s *Store) Import(ctx context.Context, r io.Reader, opts ImportOptions) (Image, error) {
-	lease, err := s.record(ctx)
+func (s *Store) Import(ctx context.Context, r io.Reader, opts ImportOptions) (image.Image, error) {
+	lease, err := gc.Record(ctx, s.cfg.Content)
 	if err != nil {
-		return Image{}, err
+		return image.Image{}, err
 	}
 	img, err := s.imported(ctx, r, opts, lease)
 	if err != nil {
-		return Image{}, errors.Join(fmt.Errorf("importing: %w", err), s.sweep(ctx, lease))
+		return image.Image{}, errors.Join(fmt.Errorf("importing: %w", err), s.sweep(ctx, lease))
 	}
 	s.tell(events.Import, img.ID.String(), opts.Name, opts.Config.Labels)
 	return img, lease.Release()
 }
 
-func (s *Store) imported(ctx context.Context, r io.Reader, opts ImportOptions, lease content.Lease) (Image, error) {
+func (s *Store) imported(
+	ctx context.Context, r io.Reader, opts ImportOptions, lease content.Lease,
+) (image.Image, error) {
 	plain, err := compress.NewReader(ctx, r, compress.Limits{})
 	if err != nil {
-		return Image{}, err
+		return image.Image{}, err
 	}
 	defer plain.Close()
-	checked := checkNames(plain)
+	checked := tarball.CheckNames(plain)
 	layer, err := diff.FromTar(ctx, content.Holding(s.cfg.Content, lease), checked, diff.Options{})
-	if found := checked.end(); err == nil {
+	if found := checked.End(); err == nil {
 		err = found
 	}
 	if err != nil {
-		return Image{}, err
+		return image.Image{}, err
 	}
 	now := s.cfg.Now().UTC()
 	config := ocispec.Image{
@@ -104,11 +109,11 @@ func (s *Store) imported(ctx context.Context, r io.Reader, opts ImportOptions, l
 	}
 	raw, err := json.Marshal(config)
 	if err != nil {
-		return Image{}, err
+		return image.Image{}, err
 	}
-	img := Image{Layers: []layers.Layer{layer.Layer}}
+	img := image.Image{Layers: []layers.Layer{layer.Layer}}
 	if err := s.Unpack(ctx, img, lease, nil); err != nil {
-		return Image{}, err
+		return image.Image{}, err
 	}
 	return s.Create(ctx, opts.Name, raw, img.Layers, lease)
 }

@@ -13,6 +13,7 @@ import (
 
 	"cove/content"
 	"cove/errdefs"
+	"cove/images/image"
 )
 
 // damages are what may have happened to a blob's file.
@@ -39,13 +40,13 @@ var damages = map[string]func(path string, b []byte) error{
 type damaged struct {
 	t       *testing.T
 	store   *Store
-	img     Image
+	img     image.Image
 	name    string
 	archive []byte
 	blob    digest.Digest
 }
 
-func newDamaged(t *testing.T, blob func(Image) digest.Digest, damage func(string, []byte) error) *damaged {
+func newDamaged(t *testing.T, blob func(image.Image) digest.Digest, damage func(string, []byte) error) *damaged {
 	t.Helper()
 	host := registry(t, nil)
 	from, root := connected(t), t.TempDir()
@@ -98,7 +99,7 @@ func (d *damaged) push() error {
 }
 
 // with does what a run or a build does to have the layers.
-func (d *damaged) with(do func(Image, content.Lease) error) error {
+func (d *damaged) with(do func(image.Image, content.Lease) error) error {
 	hold, err := d.store.cfg.Content.Lease(d.t.Context())
 	if err != nil {
 		return err
@@ -109,28 +110,28 @@ func (d *damaged) with(do func(Image, content.Lease) error) error {
 
 // fromBase is a build FROM the image, when its files are here.
 func (d *damaged) fromBase() error {
-	return d.with(func(img Image, hold content.Lease) error { return d.store.Fetch(d.t.Context(), img, hold, nil) })
+	return d.with(func(img image.Image, hold content.Lease) error { return d.store.Fetch(d.t.Context(), img, hold, nil) })
 }
 
 // run unpacks the image, whose snapshots were lost.
 func (d *damaged) run() error {
 	for n := len(d.img.Layers); n > 0; n-- {
-		if err := d.store.cfg.Snapshots.Remove(d.t.Context(), string(chainOf(d.img.Layers[:n]))); err != nil {
+		if err := d.store.cfg.Snapshots.Remove(d.t.Context(), string((&image.Image{Layers: d.img.Layers[:n]}).ChainID())); err != nil {
 			return err
 		}
 	}
-	return d.with(func(img Image, hold content.Lease) error { return d.store.Unpack(d.t.Context(), img, hold, nil) })
+	return d.with(func(img image.Image, hold content.Lease) error { return d.store.Unpack(d.t.Context(), img, hold, nil) })
 }
 
 // TestDamageIsNotBelieved damages each blob of an image in each way. What only
 // reads it fails and says so, what brings the image mends it.
 func TestDamageIsNotBelieved(t *testing.T) {
 	t.Parallel()
-	layer := func(img Image) digest.Digest { return img.Layers[0].Blob.Digest }
-	blobs := map[string]func(Image) digest.Digest{
+	layer := func(img image.Image) digest.Digest { return img.Layers[0].Blob.Digest }
+	blobs := map[string]func(image.Image) digest.Digest{
 		"layer":    layer,
-		"manifest": func(img Image) digest.Digest { return img.Descriptor.Digest },
-		"config":   func(img Image) digest.Digest { return img.ID },
+		"manifest": func(img image.Image) digest.Digest { return img.Descriptor.Digest },
+		"config":   func(img image.Image) digest.Digest { return img.ID },
 	}
 	must := func(d *damaged, what string, err error) {
 		d.t.Helper()

@@ -16,6 +16,7 @@ import (
 
 	"cove/content"
 	"cove/content/fsstore"
+	"cove/images/image"
 	"cove/internal/platforms"
 	"cove/layers"
 	"cove/layers/compress"
@@ -68,7 +69,7 @@ func rootfs(t testing.TB, files map[string]string) []byte {
 }
 
 // addImage makes an image of n layers whose content depends on seed.
-func addImage(t testing.TB, s *Store, name, seed string, n int) Image {
+func addImage(t testing.TB, s *Store, name, seed string, n int) image.Image {
 	t.Helper()
 	ctx := context.Background()
 	hold, err := s.cfg.Content.Lease(ctx)

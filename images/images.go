@@ -14,14 +14,17 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/content"
-	"cove/distribution/client"
 	"cove/errdefs"
 	"cove/images/names"
+	"cove/images/remote"
+	"cove/images/sizes"
 	"cove/internal/platforms"
 	"cove/layers/snapshot"
+	"cove/reference"
 )
 
 // Config wires a Store. Root and Content are required; without Snapshots
@@ -36,10 +39,13 @@ type Config struct {
 	Snapshots  snapshot.Store
 	// Registry gives the client of registries. It is called when a registry is
 	// asked and not before: what it reads, a start should not pay. nil is none.
-	Registry func() (*client.Client, error)
+	Registry func() (remote.Registries, error)
 	// Known finds the registry that a bare host name is known to be, for hints;
 	// see reference.Hint. nil knows none.
 	Known func(host string) string
+	// Verify refuses an image that came from repo under a name, by the digests of what
+	// the name names, of the indexes within, and of the image, last. nil takes all.
+	Verify func(ctx context.Context, repo remote.Repository, ref reference.Reference, of []digest.Digest) error
 	// InUse visits what else refers to blobs and snapshots, in the form of
 	// Roots: containers and the build cache. nil is nothing.
 	InUse func(ctx context.Context) iter.Seq2[string, error]
@@ -54,6 +60,8 @@ type Config struct {
 type Store struct {
 	cfg   Config
 	names *names.Set
+	// only says that a name stands for its image of cfg.Platform, and no other.
+	only bool
 }
 
 // Open opens the images of a root. The content store must have been opened
@@ -83,9 +91,17 @@ func Open(cfg Config) (*Store, error) {
 
 // With returns the same images, whose registries another client asks. Only the
 // first store is to be closed.
-func (s *Store) With(registry func() (*client.Client, error)) *Store {
+func (s *Store) With(registry func() (remote.Registries, error)) *Store {
 	other := *s
 	other.cfg.Registry = registry
+	return &other
+}
+
+// For returns the same images as one platform has them: a name stands for its image of
+// that platform, alone, and a name that has none for it is errdefs.ErrNotFound.
+func (s *Store) For(p ocispec.Platform) *Store {
+	other := *s
+	other.cfg.Platform, other.only = p, true
 	return &other
 }
 
@@ -94,3 +110,8 @@ func (s *Store) Close() error { return s.names.Close() }
 
 // Provider reads the blobs of the images.
 func (s *Store) Provider() content.Provider { return s.cfg.Content }
+
+// Sizes reads how large images are.
+func (s *Store) Sizes() sizes.Sizes {
+	return sizes.Sizes{Content: s.cfg.Content, Snapshots: s.cfg.Snapshots}
+}

@@ -16,6 +16,10 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/errdefs"
+	"cove/images/image"
+	"cove/images/removal"
+
+	_ "cove/layers/compress/codec/linked"
 )
 
 func TestGet(t *testing.T) {
@@ -53,7 +57,7 @@ func TestGet(t *testing.T) {
 func TestAmbiguousPrefix(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, nil)
-	seen := map[string]Image{}
+	seen := map[string]image.Image{}
 	for i := 0; ; i++ {
 		img := addImage(t, s, fmt.Sprint("img:", i), fmt.Sprint(i), 1)
 		prefix := img.ID.Encoded()[:1]
@@ -111,14 +115,14 @@ func TestRemove(t *testing.T) {
 	if err := s.Tag(t.Context(), "app:1", "app:2"); err != nil {
 		t.Fatal(err)
 	}
-	removed, err := s.Remove(t.Context(), "app:1", RemoveOptions{})
+	removed, err := s.Remove(t.Context(), "app:1", removal.Options{})
 	if err != nil || !slices.Equal(removed.Untagged, []string{"app:1"}) || removed.Deleted != nil {
 		t.Fatalf("removing one of two names: %+v, %v", removed, err)
 	}
 	if !holds(s, a.ID) {
 		t.Fatal("the image went with one of its names")
 	}
-	removed, err = s.Remove(t.Context(), "app:2", RemoveOptions{})
+	removed, err = s.Remove(t.Context(), "app:2", removal.Options{})
 	if err != nil || !slices.Equal(removed.Deleted, []string{a.ID.String()}) || removed.Freed == 0 {
 		t.Fatalf("removing the last name: %+v, %v", removed, err)
 	}
@@ -132,7 +136,7 @@ func TestRemove(t *testing.T) {
 			t.Errorf("%s, which another image needs, is gone", d)
 		}
 	}
-	if _, err := s.Remove(t.Context(), "app:2", RemoveOptions{}); !errors.Is(err, errdefs.ErrNotFound) {
+	if _, err := s.Remove(t.Context(), "app:2", removal.Options{}); !errors.Is(err, errdefs.ErrNotFound) {
 		t.Errorf("removing it again: %v", err)
 	}
 }
@@ -144,19 +148,19 @@ func TestRemoveConflicts(t *testing.T) {
 	if err := s.Tag(t.Context(), "one", "two"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Remove(t.Context(), a.ID.String(), RemoveOptions{}); !errors.Is(err, errdefs.ErrConflict) {
+	if _, err := s.Remove(t.Context(), a.ID.String(), removal.Options{}); !errors.Is(err, errdefs.ErrConflict) {
 		t.Errorf("by id, with names in two repositories: %v", err)
 	}
-	user := User{Name: "container 4f5e (db)"}
-	used := RemoveOptions{UsedBy: func(context.Context) (map[digest.Digest]User, error) {
-		return map[digest.Digest]User{a.ID: user}, nil
+	user := removal.User{Name: "container 4f5e (db)"}
+	used := removal.Options{UsedBy: func(context.Context) (map[digest.Digest]removal.User, error) {
+		return map[digest.Digest]removal.User{a.ID: user}, nil
 	}}
 	if _, err := s.Remove(t.Context(), "one", used); err != nil {
 		t.Errorf("one of two names of an image in use: %v", err)
 	}
 	forced := used
 	forced.Force = true
-	refused := func(what, name string, o RemoveOptions, say string) {
+	refused := func(what, name string, o removal.Options, say string) {
 		t.Helper()
 		_, err := s.Remove(t.Context(), name, o)
 		if !errors.Is(err, errdefs.ErrConflict) || !strings.Contains(err.Error(), "container 4f5e (db)") || !strings.Contains(err.Error(), say) {
@@ -178,7 +182,7 @@ func TestRemoveConflicts(t *testing.T) {
 	if err := s.Tag(t.Context(), a.ID.String(), "again"); err != nil {
 		t.Fatal(err)
 	}
-	unnamed := RemoveOptions{Unnamed: true}
+	unnamed := removal.Options{Unnamed: true}
 	if _, err := s.Remove(t.Context(), a.ID.String(), unnamed); !errors.Is(err, errdefs.ErrConflict) {
 		t.Errorf("one that has a name by now: %v", err)
 	}
@@ -205,8 +209,8 @@ func TestRemoveKeepsWhatIsInUse(t *testing.T) {
 		}
 	})
 	a := addImage(t, s, "app", "a", 2)
-	inUse = a.refs()
-	if _, err := s.Remove(t.Context(), "app", RemoveOptions{Force: true}); err != nil {
+	inUse = a.Refs()
+	if _, err := s.Remove(t.Context(), "app", removal.Options{Force: true}); err != nil {
 		t.Fatal(err)
 	}
 	if !holds(s, a.ID) || !holds(s, a.Layers[0].Blob.Digest) {
@@ -243,7 +247,7 @@ func TestRemoveOfABrokenImage(t *testing.T) {
 	if err != nil || len(list) != 1 || list[0].Broken == nil || list[0].ID != a.ID || len(list[0].Names) != 1 {
 		t.Errorf("List: %+v, %v; want it shown as broken", list, err)
 	}
-	if _, err := s.Remove(t.Context(), "app", RemoveOptions{}); err != nil {
+	if _, err := s.Remove(t.Context(), "app", removal.Options{}); err != nil {
 		t.Errorf("Remove: %v", err)
 	}
 }
@@ -291,7 +295,7 @@ func TestHistory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	entries := s.History(t.Context(), img)
+	entries := s.Sizes().History(t.Context(), img)
 	if len(entries) != 3 {
 		t.Fatalf("%+v", entries)
 	}
@@ -302,7 +306,7 @@ func TestHistory(t *testing.T) {
 	if entries[2].Size < 1024 {
 		t.Errorf("size of the lowest layer: %d, want that of its tar", entries[2].Size)
 	}
-	if got := s.Size(t.Context(), img); got != entries[0].Size+entries[1].Size+entries[2].Size {
+	if got := s.Sizes().Image(t.Context(), img); got != entries[0].Size+entries[1].Size+entries[2].Size {
 		t.Errorf("Size = %d", got)
 	}
 }

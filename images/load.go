@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -14,6 +13,8 @@ import (
 	"cove/distribution/progress"
 	"cove/errdefs"
 	"cove/events"
+	"cove/images/gc"
+	"cove/images/image"
 	"cove/images/tarball"
 	"cove/layers"
 	"cove/layers/compress"
@@ -31,7 +32,7 @@ type Loaded struct {
 // wrote: a docker archive or an OCI layout, compressed or not. It unpacks the
 // images and names them as the archive does.
 func (s *Store) Load(ctx context.Context, r io.Reader, tell progress.Func) ([]Loaded, error) {
-	lease, err := s.record(ctx)
+	lease, err := gc.Record(ctx, s.cfg.Content)
 	if err != nil {
 		return nil, err
 	}
@@ -44,37 +45,14 @@ func (s *Store) Load(ctx context.Context, r io.Reader, tell progress.Func) ([]Lo
 	return loaded, errors.Join(err, s.sweep(ctx, lease))
 }
 
-// recording is a lease that knows what it held.
-type recording struct {
-	content.Lease
-	mu   sync.Mutex
-	refs map[string]bool
-}
-
-func (s *Store) record(ctx context.Context) (*recording, error) {
-	held, err := s.cfg.Content.Lease(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return &recording{Lease: held, refs: map[string]bool{}}, nil
-}
-
 // sweep releases a lease and deletes what it held and nothing else refers to.
-func (s *Store) sweep(ctx context.Context, lease *recording) error {
-	if err := lease.Release(); err != nil || len(lease.refs) == 0 {
+func (s *Store) sweep(ctx context.Context, lease *gc.Recording) error {
+	held := lease.Held()
+	if err := lease.Release(); err != nil || len(held) == 0 {
 		return err
 	}
-	_, err := s.collect(context.WithoutCancel(ctx), lease.refs)
+	_, err := s.collect(context.WithoutCancel(ctx), held)
 	return err
-}
-
-func (r *recording) Add(ctx context.Context, refs ...string) error {
-	r.mu.Lock()
-	for _, ref := range refs {
-		r.refs[ref] = true
-	}
-	r.mu.Unlock()
-	return r.Lease.Add(ctx, refs...)
 }
 
 func (s *Store) load(ctx context.Context, r io.Reader, lease content.Lease, tell progress.Func) ([]Loaded, error) {
@@ -92,7 +70,7 @@ func (s *Store) load(ctx context.Context, r io.Reader, lease content.Lease, tell
 	}
 	var loaded []Loaded
 	for _, f := range found {
-		img, err := s.adopt(ctx, f, lease, tell)
+		img, err := s.keepLoaded(ctx, f, lease, tell)
 		if err != nil {
 			return loaded, err
 		}
@@ -108,7 +86,7 @@ func (s *Store) load(ctx context.Context, r io.Reader, lease content.Lease, tell
 
 // nameLoaded gives an image the names that its archive has for it, or keeps it
 // without one.
-func (s *Store) nameLoaded(ctx context.Context, img Image, names []string) ([]Loaded, error) {
+func (s *Store) nameLoaded(ctx context.Context, img image.Image, names []string) ([]Loaded, error) {
 	if len(names) == 0 {
 		return []Loaded{{ID: img.ID}}, s.put(ctx, reference.Reference{}, img, "")
 	}
@@ -126,58 +104,34 @@ func (s *Store) nameLoaded(ctx context.Context, img Image, names []string) ([]Lo
 	return loaded, nil
 }
 
-// adopt makes an image of what an archive held.
-func (s *Store) adopt(ctx context.Context, f tarball.Image, lease content.Lease, tell progress.Func) (Image, error) {
+// keepLoaded makes an image of what an archive held.
+func (s *Store) keepLoaded(
+	ctx context.Context, f tarball.Image, lease content.Lease, tell progress.Func,
+) (image.Image, error) {
 	target := f.Target
 	if target.Digest == "" {
-		var err error
-		if target, err = s.manifestFor(ctx, f, lease); err != nil {
-			return Image{}, err
+		m, err := f.Manifest(ctx, s.cfg.Content)
+		if err == nil {
+			target, err = s.writeManifest(ctx, m, lease)
+		}
+		if err != nil {
+			return image.Image{}, err
 		}
 	}
 	img, err := s.open(ctx, target)
 	if err != nil {
-		return Image{}, err
+		return image.Image{}, err
 	}
-	if err := lease.Add(ctx, img.refs()...); err != nil {
-		return Image{}, err
+	if err := lease.Add(ctx, img.Refs()...); err != nil {
+		return image.Image{}, err
 	}
 	for _, l := range img.Layers {
 		if _, err := s.cfg.Content.Stat(ctx, l.Blob.Digest); err != nil {
-			return Image{}, errdefs.Errorf(errdefs.ErrInvalid, "image %s: layer %s is not in the archive: %w", img.ID,
-				l.Blob.Digest, err)
+			return image.Image{}, errdefs.Errorf(errdefs.ErrInvalid, "image %s: layer %s is not in the archive: %w",
+				img.ID, l.Blob.Digest, err)
 		}
 	}
 	return img, s.Unpack(ctx, img, lease, tell)
-}
-
-// manifestFor writes the manifest that an old docker archive does not have.
-func (s *Store) manifestFor(ctx context.Context, f tarball.Image, lease content.Lease) (ocispec.Descriptor, error) {
-	m := ocispec.Manifest{MediaType: ocispec.MediaTypeImageManifest, Config: f.Config, Layers: []ocispec.Descriptor{}}
-	for _, l := range f.Layers {
-		mediaType, err := s.layerMediaType(ctx, l)
-		if err != nil {
-			return ocispec.Descriptor{}, err
-		}
-		l.MediaType = mediaType
-		m.Layers = append(m.Layers, l)
-	}
-	return s.writeManifest(ctx, m, lease)
-}
-
-// layerMediaType looks at how a layer is compressed.
-func (s *Store) layerMediaType(ctx context.Context, desc ocispec.Descriptor) (string, error) {
-	r, err := s.cfg.Content.Open(ctx, desc)
-	if err != nil {
-		return "", err
-	}
-	defer r.Close()
-	head := make([]byte, 16)
-	n, err := r.ReadAt(head, 0)
-	if err != nil && n == 0 && r.Size() > 0 {
-		return "", err
-	}
-	return compress.Detect(head[:n]).MediaType()
 }
 
 func diffIDs(ls []layers.Layer) []digest.Digest {

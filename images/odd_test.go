@@ -22,6 +22,7 @@ import (
 	"cove/distribution/copy"
 	"cove/distribution/distributiontest"
 	"cove/errdefs"
+	"cove/images/remote/linked"
 	"cove/images/tarball"
 	"cove/internal/platforms"
 	"cove/layers/snapshot/native"
@@ -101,7 +102,8 @@ func newOddWorld(t *testing.T, over bool) oddWorld {
 	w := oddWorld{host: registry(t, nil)}
 	w.Store = openStore(t, root, func(cfg *Config) {
 		network(t, root)(cfg)
-		w.remote, _ = cfg.Registry()
+		registries, _ := cfg.Registry()
+		w.remote = linked.Client(registries)
 		var err error
 		if cfg.Snapshots, err = native.New(filepath.Join(root, "snapshots")); over {
 			cfg.Snapshots, err = overlay.New(filepath.Join(root, "over"))

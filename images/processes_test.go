@@ -19,6 +19,8 @@ import (
 	"cove/content"
 	"cove/content/fsstore"
 	"cove/errdefs"
+	"cove/images/image"
+	"cove/images/removal"
 	"cove/internal/platforms"
 	"cove/layers"
 )
@@ -174,7 +176,7 @@ func (w *worker) untag(ctx context.Context) error {
 	if w.rng.IntN(3) == 0 {
 		name = w.shared()
 	}
-	_, err := w.s.Remove(ctx, name, RemoveOptions{})
+	_, err := w.s.Remove(ctx, name, removal.Options{})
 	if err == nil {
 		delete(w.out.Name, name)
 	}
@@ -204,7 +206,7 @@ func (w *worker) check(ctx context.Context) error {
 	return nil
 }
 
-func whole(ctx context.Context, s *Store, img Image) error {
+func whole(ctx context.Context, s *Store, img image.Image) error {
 	for _, l := range img.Layers {
 		if _, err := content.ReadBlob(ctx, s.cfg.Content, l.Blob); err != nil {
 			return fmt.Errorf("missing blob: %w", err)
@@ -287,7 +289,7 @@ func TestManyProcesses(t *testing.T) {
 }
 
 // projectionAgrees compares index.json with the names.
-func projectionAgrees(t *testing.T, root string, list []Image) {
+func projectionAgrees(t *testing.T, root string, list []image.Image) {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(root, "images/index.json"))
 	if err != nil {

@@ -24,6 +24,10 @@ import (
 	"cove/distribution/distributiontest"
 	"cove/distribution/progress"
 	"cove/errdefs"
+	"cove/images/image"
+	"cove/images/remote"
+	"cove/images/remote/linked"
+	"cove/images/removal"
 	"cove/internal/platforms"
 	"cove/layers/snapshot/native"
 )
@@ -44,7 +48,7 @@ func network(t testing.TB, root string) func(*Config) {
 	}
 	t.Cleanup(func() { _ = c.Close() })
 	return func(cfg *Config) {
-		cfg.Snapshots, cfg.Registry = snaps, func() (*client.Client, error) { return c, nil }
+		cfg.Snapshots, cfg.Registry = snaps, func() (remote.Registries, error) { return linked.Of(c), nil }
 	}
 }
 
@@ -81,7 +85,7 @@ func (e *transfers) tell(ev progress.Event) {
 	e.seen[ev.Kind]++
 }
 
-func (e *transfers) must(t *testing.T, img Image, kind progress.Kind) {
+func (e *transfers) must(t *testing.T, img image.Image, kind progress.Kind) {
 	t.Helper()
 	for _, l := range img.Layers {
 		if e.last[l.Blob.Digest] != kind {
@@ -140,7 +144,7 @@ func TestPushPull(t *testing.T) {
 	}
 	ev.must(t, a, progress.AlreadyExists)
 
-	removed, err := to.Remove(t.Context(), name, RemoveOptions{})
+	removed, err := to.Remove(t.Context(), name, removal.Options{})
 	if err != nil || len(removed.Untagged) != 2 || len(removed.Deleted) != 5 || removed.Deleted[0] != a.ID.String() {
 		t.Errorf("Remove = %+v, %v; want two names, an image and four layers", removed, err)
 	}
@@ -371,7 +375,9 @@ func TestHints(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := newStore(t, func(cfg *Config) { cfg.Registry, cfg.Known = func() (*client.Client, error) { return c, nil }, known })
+		s := newStore(t, func(cfg *Config) {
+			cfg.Registry, cfg.Known = func() (remote.Registries, error) { return linked.Of(c), nil }, known
+		})
 		_, err = s.Pull(t.Context(), tc.name, PullOptions{})
 		if err == nil || !strings.Contains(err.Error(), tc.has) {
 			t.Errorf("%s, %d: %v\nwant %q", tc.name, tc.status, err, tc.has)

@@ -2,6 +2,7 @@ package images
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"net/http"
 	"os"
@@ -14,6 +15,9 @@ import (
 
 	"cove/content"
 	"cove/errdefs"
+	"cove/images/image"
+	"cove/images/remote"
+	"cove/reference"
 )
 
 // TestPullOfWrongBytes has the registry serve a layer with one byte changed.
@@ -86,7 +90,7 @@ func TestPullHeals(t *testing.T) {
 	if err := os.WriteFile(path, b, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := to.Unpack(t.Context(), Image{Layers: a.Layers}, nil, nil); !errors.Is(err, errdefs.ErrCorrupt) {
+	if err := to.Unpack(t.Context(), image.Image{Layers: a.Layers}, nil, nil); !errors.Is(err, errdefs.ErrCorrupt) {
 		t.Errorf("unpacking rot, with nowhere to get it from: %v", err)
 	}
 	if _, err := to.Pull(t.Context(), host+"/app", PullOptions{}); err != nil {
@@ -166,5 +170,47 @@ func TestPullOnAFullDisk(t *testing.T) {
 	pulled, err := to.Pull(t.Context(), host+"/app", PullOptions{})
 	if err != nil || pulled.Image.ID != img.ID {
 		t.Errorf("once there is space: %+v, %v", pulled.Image.ID, err)
+	}
+}
+
+// TestPullOfWhatIsNotTrusted: what is refused leaves nothing here, by pull and by
+// resolve; what is here already is not asked about.
+func TestPullOfWhatIsNotTrusted(t *testing.T) {
+	t.Parallel()
+	host := registry(t, nil)
+	from, to := connected(t), connected(t)
+	a := addImage(t, from, host+"/app", "a", 1)
+	mustPush(t, from, host+"/app")
+	var asked []digest.Digest
+	no := errdefs.Errorf(errdefs.ErrDenied, "nobody signed it")
+	to.cfg.Verify = func(_ context.Context, _ remote.Repository, ref reference.Reference, of []digest.Digest) error {
+		if asked = of; ref.Registry != host {
+			t.Errorf("asked about %s", ref)
+		}
+		return no
+	}
+	hold, err := to.cfg.Content.Lease(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer hold.Release()
+	for _, do := range []func() error{
+		func() error { _, err := to.Pull(t.Context(), host+"/app", PullOptions{}); return err },
+		func() error { _, err := to.Resolve(t.Context(), host+"/app", ResolveOptions{Hold: hold}); return err },
+	} {
+		if err := do(); !errors.Is(err, no) || !errors.Is(err, errdefs.ErrDenied) {
+			t.Errorf("%v", err)
+		}
+	}
+	if len(asked) == 0 || asked[len(asked)-1] != a.Descriptor.Digest || holds(to, a.Descriptor.Digest) || holds(to, a.Layers[0].Blob.Digest) {
+		t.Errorf("asked about %v; something is here", asked)
+	}
+	no = nil
+	if _, err := to.Pull(t.Context(), host+"/app", PullOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	no = errdefs.Errorf(errdefs.ErrDenied, "nobody signed it")
+	if _, err := to.Resolve(t.Context(), host+"/app", ResolveOptions{Hold: hold}); err != nil {
+		t.Errorf("what is here: %v", err)
 	}
 }

@@ -8,11 +8,13 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"cove/distribution/copy"
 	"cove/distribution/progress"
 	"cove/errdefs"
 	"cove/events"
+	"cove/images/damage"
+	"cove/images/image"
 	"cove/images/names"
+	"cove/images/remote"
 	"cove/reference"
 )
 
@@ -47,20 +49,22 @@ func (s *Store) Push(ctx context.Context, name string, opts PushOptions) (ocispe
 	defer lease.Release()
 	img, err := s.image(ctx, all[i].Target, all)
 	if err == nil {
-		err = lease.Add(ctx, img.refs()...)
+		err = lease.Add(ctx, img.Refs()...)
 	}
 	if err == nil {
 		err = s.push(ctx, ref, img, s.mountable(ctx, all, ref, img), opts.Progress)
-		err = s.explainDamage(ctx, append(layerBlobs(img.Layers), img.ID, img.Descriptor.Digest), err)
+		err = damage.Explain(ctx, s.cfg.Content, append(layerBlobs(img.Layers), img.ID, img.Descriptor.Digest), err)
 	}
 	if err != nil {
 		return ocispec.Descriptor{}, s.explain(ctx, "pushing", ref, err)
 	}
 	s.tellMoved(events.Push, ref, img)
-	return img.Target, s.pushed(ctx, ref, img)
+	return s.target(img), s.pushed(ctx, ref, img)
 }
 
-func (s *Store) push(ctx context.Context, ref reference.Reference, img Image, from []string, tell progress.Func) error {
+func (s *Store) push(
+	ctx context.Context, ref reference.Reference, img image.Image, from []string, tell progress.Func,
+) error {
 	repo, err := s.repository(ref)
 	if err != nil {
 		return err
@@ -69,17 +73,14 @@ func (s *Store) push(ctx context.Context, ref reference.Reference, img Image, fr
 	for _, l := range img.Layers {
 		layer[l.Blob.Digest] = true
 	}
-	source := copy.Store{Content: s.cfg.Content}
-	_, err = copy.Copy(ctx, &copy.Remote{Repo: repo}, source, img.Target.Digest.String(), copy.Options{
+	return repo.Push(ctx, s.cfg.Content, s.target(img).Digest, remote.PushOptions{
 		Tag: ref.Tag, MountFrom: from,
-		TrustSource: true, // the store hashed them, and explainDamage finds what is wrong since
 		Progress: func(e progress.Event) {
 			if layer[e.Desc.Digest] {
 				tell.Tell(e)
 			}
 		},
 	})
-	return err
 }
 
 const maxMountFrom = 3
@@ -87,7 +88,7 @@ const maxMountFrom = 3
 // mountable lists repositories of the same registry which are known to hold
 // some of the image's layers, because an image here was pulled from or pushed
 // to them.
-func (s *Store) mountable(ctx context.Context, all []names.Record, ref reference.Reference, img Image) []string {
+func (s *Store) mountable(ctx context.Context, all []names.Record, ref reference.Reference, img image.Image) []string {
 	mine := map[string]bool{}
 	for _, l := range img.Layers {
 		mine[l.Blob.Digest.String()] = true
@@ -113,13 +114,14 @@ func (s *Store) mountable(ctx context.Context, all []names.Record, ref reference
 
 // pushed remembers under which digest the registry knows the name now, unless
 // the name was moved or removed meanwhile.
-func (s *Store) pushed(ctx context.Context, ref reference.Reference, img Image) error {
+func (s *Store) pushed(ctx context.Context, ref reference.Reference, img image.Image) error {
+	sent := s.target(img).Digest
 	return s.names.Update(ctx, func(c *names.Change) error {
 		r, err := c.Get(ref.String())
-		if err != nil || r.Target.Digest != img.Target.Digest || r.Origin == img.Target.Digest {
+		if err != nil || r.Target.Digest != sent || r.Origin == sent {
 			return ignoreNotFound(err)
 		}
-		r.Origin = img.Target.Digest
+		r.Origin = sent
 		return c.Put(r)
 	})
 }

@@ -6,6 +6,8 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"cove/events"
+	"cove/images/image"
+	"cove/images/removal"
 	"cove/reference"
 )
 
@@ -21,11 +23,11 @@ func (s *Store) tell(action, id, name string, labels map[string]string) {
 }
 
 // tellMoved tells that an image came from a registry or went to it.
-func (s *Store) tellMoved(action string, ref reference.Reference, img Image) {
+func (s *Store) tellMoved(action string, ref reference.Reference, img image.Image) {
 	s.tell(action, ref.Familiar(), ref.FamiliarName(), img.Config.Config.Labels)
 }
 
-func (s *Store) tellNamed(action string, ref reference.Reference, img Image) {
+func (s *Store) tellNamed(action string, ref reference.Reference, img image.Image) {
 	s.tell(action, img.ID.String(), ref.Familiar(), img.Config.Config.Labels)
 }
 
@@ -34,11 +36,11 @@ func (s *Store) tellWhole(action string, id digest.Digest) {
 }
 
 // tellRemoved tells of names that are gone, and of the image when none is left.
-func (s *Store) tellRemoved(removed Removed, gone bool) {
+func (s *Store) tellRemoved(removed removal.Removed, gone bool) {
 	for range removed.Untagged {
-		s.tellWhole(events.Untag, removed.image)
+		s.tellWhole(events.Untag, removed.Image)
 	}
 	if gone {
-		s.tellWhole(events.Delete, removed.image)
+		s.tellWhole(events.Delete, removed.Image)
 	}
 }

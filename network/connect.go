@@ -3,7 +3,6 @@ package network
 import (
 	"errors"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -12,13 +11,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
-	"cove/internal/ids"
 	"cove/internal/process"
 	"cove/network/bridge"
+	"cove/network/firewall"
+	"cove/network/held"
 	"cove/network/ipam"
 	"cove/network/namespace"
-	"cove/network/publish"
 	"cove/network/resolve"
+	"cove/network/usermode"
 )
 
 // Endpoint is one container's connections.
@@ -34,10 +34,12 @@ type Endpoint struct {
 	id        string
 	ns        *namespace.Namespace
 	links     []*link
-	listeners []int
+	listeners []held.Socket
 	names     *resolve.Server // nil where nobody has a name
+	rules     *firewall.Watch // nil without a bridge
 	wired     chan error      // of the bridges, being wired; nil otherwise
 	made      func()          // says that ns is there, or never will be
+	user      *usermode.Connection
 }
 
 // Connect makes what cfg asks for: namespace, addresses, interfaces, published
@@ -59,6 +61,9 @@ func (n *Network) Connect(id string, cfg Config, peer int) (*Endpoint, error) {
 		if err := p.Validate(); err != nil {
 			return nil, err
 		}
+	}
+	if !namespace.Ours() {
+		return connectUser(cfg)
 	}
 	e := &Endpoint{net: n, id: id, wired: make(chan error, 1)}
 	if err := e.plan(cfg); err != nil {
@@ -103,11 +108,10 @@ func (e *Endpoint) plan(cfg Config) error {
 	}
 	out := e.outward()
 	if out == nil && len(cfg.Ports) > 0 {
-		return errdefs.Errorf(errdefs.ErrInvalid,
-			"network: publishing %s: its networks are internal, which nothing from outside reaches", cfg.Ports[0])
+		return internalAlone(cfg.Ports[0])
 	}
 	if out != nil {
-		out.ports = out.seg.bound(cfg.Ports)
+		out.publish(cfg.Ports)
 	}
 	return nil
 }
@@ -118,7 +122,7 @@ func (e *Endpoint) outward() *link {
 	var best *link
 	for _, l := range e.links {
 		switch {
-		case l.seg.def.Internal:
+		case l.seg.Def.Internal:
 		case best == nil, l.at.Priority > best.at.Priority,
 			l.at.Priority == best.at.Priority && strings.Compare(l.at.Name, best.at.Name) < 0:
 			best = l
@@ -167,15 +171,33 @@ func (e *Endpoint) connect(cfg Config, made <-chan struct{}) error {
 			return err
 		}
 	}
+	if err := e.watchRules(); err != nil {
+		return err
+	}
 	return bridge.AwaitUp(host, ends...)
+}
+
+// watchRules has the rules made again that somebody takes away while the container
+// is there.
+func (e *Endpoint) watchRules() (err error) {
+	var tables []string
+	for _, l := range e.links {
+		tables = append(tables, l.seg.Table)
+	}
+	e.rules, err = firewall.NewWatch(tables, func() {
+		for _, l := range e.links {
+			_, _ = l.seg.Mend() // whoever starts next on the network is told what is wrong
+		}
+	})
+	return err
 }
 
 // lease takes the addresses and the ports, and tells the state.
 func (e *Endpoint) lease(host *netlink.Handle) error {
-	if err := enableForwarding(); err != nil {
-		return err
-	}
 	for _, l := range e.links {
+		if err := bridge.EnableForwarding(l.seg.Def.HasIPv6()); err != nil {
+			return err
+		}
 		if err := e.net.evictElsewhere(l); err != nil {
 			return err
 		}
@@ -194,40 +216,11 @@ func (e *Endpoint) lease(host *netlink.Handle) error {
 	got := main.got
 	e.State.IP, e.State.Gateway, e.State.MAC = got.IP, got.Gateway, got.MAC
 	e.State.Bridge, e.State.Veth = got.Bridge, got.Veth
-	if len(e.links) == 1 && !main.seg.named() {
+	e.State.IP6, e.State.Gateway6 = got.IP6, got.Gateway6
+	if len(e.links) == 1 && !main.seg.Named() {
 		e.State.Attached = nil
 	}
-	return nil
-}
-
-func enableForwarding() error {
-	const key = "ipv4/ip_forward"
-	if now, err := os.ReadFile("/proc/sys/net/" + key); err == nil && len(now) > 0 && now[0] == '1' {
-		return nil
-	}
-	if err := bridge.Sysctl(key, "1"); err != nil {
-		return bridge.Denied("enabling net/"+key, err)
-	}
-	return nil
-}
-
-// explain turns the failure to reserve a port into one that names who has it.
-func explain(pool *ipam.Pool, port publish.Port, err error) error {
-	switch {
-	case errors.Is(err, unix.EADDRINUSE):
-		who := "another program"
-		if id, ok := pool.PortHolder(port); ok {
-			who = "container " + ids.Short(id)
-		} else if name := publish.Listener(port); name != "" {
-			who = name
-		}
-		return errdefs.Errorf(errdefs.ErrConflict,
-			"network: publishing %s: port is in use by %s; choose another, or stop it", port, who)
-	case errors.Is(err, unix.EADDRNOTAVAIL):
-		return errdefs.Errorf(errdefs.ErrInvalid, "network: publishing %s: %s is not an address of this host", port,
-			port.Addr())
-	}
-	return fmt.Errorf("network: publishing %s: %w", port, err)
+	return held.Carry(e.listeners, e.State.IP6.IsValid())
 }
 
 // Unpublish frees the published ports, and the addresses and names on networks that
@@ -236,28 +229,27 @@ func (e *Endpoint) Unpublish() error {
 	_ = e.Ready() // whoever waited for the network was told the error
 	e.closeListeners()
 	if e.net == nil {
-		return nil
+		return e.user.Close()
 	}
 	err := e.net.releaseNamed(e.id, process.Self())
 	l := e.outward()
-	if len(e.State.Ports) == 0 || l.seg.named() {
+	if len(e.State.Ports) == 0 || l.seg.Named() {
 		return err
 	}
-	return errors.Join(err, ipam.Update(l.seg.dir, func(pool *ipam.Pool) error {
+	return errors.Join(err, ipam.Change(l.seg.Dir, func(pool *ipam.Pool) error {
 		lease, ok := pool.Leases[e.id]
 		if !ok || lease.Owner != process.Self() {
 			return nil
 		}
-		lease.Ports = nil
-		pool.Leases[e.id] = lease
-		return l.seg.firewall(pool.Subnet).Unpublish(e.State.Ports, e.State.IP.Addr())
+		without := lease
+		without.Ports = nil
+		pool.Leases[e.id] = without
+		return l.seg.Rules(pool).Unpublish(lease)
 	}))
 }
 
 func (e *Endpoint) closeListeners() {
-	for _, fd := range e.listeners {
-		unix.Close(fd)
-	}
+	held.Close(e.listeners)
 	e.listeners = nil
 }
 
@@ -269,9 +261,13 @@ func (e *Endpoint) Close() error {
 	}
 	_ = e.Ready() // whoever waited for the network was told the error
 	e.closeListeners()
-	var err error
+	if e.rules != nil {
+		e.rules.Close()
+		e.rules = nil
+	}
+	err := e.user.Close()
 	if e.names != nil {
-		err = e.names.Close()
+		err = errors.Join(err, e.names.Close())
 		e.names = nil
 	}
 	if e.ns != nil {

@@ -20,6 +20,7 @@ import (
 	"cove/errdefs"
 	"cove/network/bridge"
 	"cove/network/firewall"
+	"cove/network/held"
 	"cove/network/ipam"
 	"cove/network/namespace"
 	"cove/network/publish"
@@ -41,11 +42,11 @@ func testNetwork(t testing.TB) *Network {
 		if _, err := n.Clean(); err != nil {
 			t.Error(err)
 		}
-		if _, err := net.InterfaceByName(n.bridge); err == nil {
-			t.Errorf("bridge %s is left", n.bridge)
+		if _, err := net.InterfaceByName(n.first.Bridge); err == nil {
+			t.Errorf("bridge %s is left", n.first.Bridge)
 		}
-		if out, err := exec.Command("nft", "list", "tables").Output(); err == nil && strings.Contains(string(out), n.table+"\n") {
-			t.Errorf("table %s is left", n.table)
+		if out, err := exec.Command("nft", "list", "tables").Output(); err == nil && strings.Contains(string(out), n.first.Table+"\n") {
+			t.Errorf("table %s is left", n.first.Table)
 		}
 	})
 	return n
@@ -181,7 +182,11 @@ func TestBridge(t *testing.T) {
 func TestNAT(t *testing.T) {
 	needRoot(t)
 	e := connect(t, testNetwork(t), newID(), Config{})
-	host, beyond := machineBeyond(t)
+	// One of the /30 in 198.18.0.0/15, which RFC 2544 keeps for tests.
+	var b [2]byte
+	_, _ = rand.Read(b[:])
+	host := netip.AddrFrom4([4]byte{198, 18, b[0], b[1]&^3 | 1})
+	beyond := machineBeyond(t, netip.PrefixFrom(host, 30))
 	inside(t, beyond, func() {
 		l, err := net.Listen("tcp4", ":7000")
 		if err != nil {
@@ -209,7 +214,7 @@ func TestNAT(t *testing.T) {
 
 // machineBeyond is a network namespace on a link of its own to the host, whose
 // address there is the only one that it has a route to.
-func machineBeyond(t *testing.T) (host netip.Addr, beyond *Endpoint) {
+func machineBeyond(t *testing.T, host netip.Prefix) *Endpoint {
 	t.Helper()
 	ns, err := namespace.New()
 	if err != nil {
@@ -221,11 +226,7 @@ func machineBeyond(t *testing.T) (host netip.Addr, beyond *Endpoint) {
 		t.Fatal(err)
 	}
 	t.Cleanup(nl.Close)
-	// One of the /30 in 198.18.0.0/15, which RFC 2544 keeps for tests.
-	var b [2]byte
-	_, _ = rand.Read(b[:])
-	host = netip.AddrFrom4([4]byte{198, 18, b[0], b[1]&^3 | 1})
-	beyond = &Endpoint{Path: ns.Path(), State: State{IP: netip.PrefixFrom(host.Next(), 30)}}
+	there := netip.PrefixFrom(host.Addr().Next(), host.Bits())
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name = "vt" + newID()
 	veth := &netlink.Veth{LinkAttrs: attrs, PeerName: "eth0", PeerNamespace: netlink.NsFd(ns.FD())}
@@ -249,19 +250,40 @@ func machineBeyond(t *testing.T) (host netip.Addr, beyond *Endpoint) {
 	for _, end := range []struct {
 		nl   *netlink.Handle
 		link netlink.Link
-		ip   netip.Addr
-	}{{nl, veth, host}, {inner, eth0, host.Next()}} {
-		if err := end.nl.AddrAdd(end.link, &netlink.Addr{IPNet: bridge.IPNet(end.ip, 30)}); err != nil {
+		ip   netip.Prefix
+	}{{nl, veth, host}, {inner, eth0, there}} {
+		addr := &netlink.Addr{IPNet: bridge.IPNet(end.ip.Addr(), end.ip.Bits())}
+		if end.ip.Addr().Is6() {
+			addr.Flags = unix.IFA_F_NODAD
+			// A namespace made for containers has it off.
+			on := func() error { return bridge.Sysctl("ipv6/conf/"+end.link.Attrs().Name+"/disable_ipv6", "0") }
+			if end.nl == inner {
+				err = ns.Inside(on)
+			} else {
+				err = on()
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := end.nl.AddrAdd(end.link, addr); err != nil {
 			t.Fatal(err)
 		}
 		if err := end.nl.LinkSetUp(end.link); err != nil {
 			t.Fatal(err)
 		}
 	}
+	if host.Addr().Is6() {
+		bridge.AwaitAddr(inner, there.Addr())
+		bridge.AwaitAddr(nl, host.Addr())
+	}
+	if err := bridge.AwaitUp(inner, "eth0"); err != nil {
+		t.Fatal(err)
+	}
 	if err := bridge.AwaitUp(nl, veth.Name); err != nil {
 		t.Fatal(err)
 	}
-	return host, beyond
+	return &Endpoint{Path: ns.Path(), State: State{IP: there}}
 }
 
 func TestPortInUse(t *testing.T) {
@@ -293,7 +315,7 @@ func TestPortInUse(t *testing.T) {
 
 func leases(t *testing.T, n *Network) (all map[string]ipam.Lease) {
 	t.Helper()
-	if err := ipam.Update(n.dir, func(p *ipam.Pool) error { all = p.Leases; return nil }); err != nil {
+	if err := ipam.Update(n.first.Dir, func(p *ipam.Pool) error { all = p.Leases; return nil }); err != nil {
 		t.Fatal(err)
 	}
 	return all
@@ -325,7 +347,7 @@ func TestCleanSweepsTheDead(t *testing.T) {
 // orphanLease makes a lease look like that of a monitor that was killed.
 func orphanLease(t *testing.T, n *Network, id string) {
 	t.Helper()
-	if err := ipam.Update(n.dir, func(p *ipam.Pool) error {
+	if err := ipam.Update(n.first.Dir, func(p *ipam.Pool) error {
 		l := p.Leases[id]
 		l.Owner = fmt.Sprintf("%d 1", os.Getpid()) // started at another time
 		p.Leases[id] = l
@@ -364,11 +386,9 @@ func TestConnectAfterTheDead(t *testing.T) {
 	}
 	dead := connect(t, n, newID(), Config{Ports: port(18466)})
 	die := func() {
-		for _, fd := range dead.listeners {
-			unix.Close(fd)
-		}
+		held.Close(dead.listeners)
 		dead.listeners = nil
-		if err := ipam.Update(n.dir, func(pool *ipam.Pool) error {
+		if err := ipam.Update(n.first.Dir, func(pool *ipam.Pool) error {
 			l := pool.Leases[dead.id]
 			l.Owner = "1 0"
 			pool.Leases[dead.id] = l
@@ -380,7 +400,7 @@ func TestConnectAfterTheDead(t *testing.T) {
 	die()
 	next := connect(t, n, newID(), Config{Ports: port(18466)})
 	leases := func() (held map[string]ipam.Lease) {
-		if err := ipam.Update(n.dir, func(pool *ipam.Pool) error { held = pool.Leases; return nil }); err != nil {
+		if err := ipam.Update(n.first.Dir, func(pool *ipam.Pool) error { held = pool.Leases; return nil }); err != nil {
 			t.Fatal(err)
 		}
 		return held
@@ -397,8 +417,8 @@ func TestConnectAfterTheDead(t *testing.T) {
 	}
 	// An element that no lease knows of is replaced, and one that is missing
 	// keeps none of the others.
-	if err := ipam.Update(n.dir, func(pool *ipam.Pool) error {
-		fw := firewall.New(n.table, n.bridge, pool.Subnet)
+	if err := ipam.Update(n.first.Dir, func(pool *ipam.Pool) error {
+		fw := firewall.New(n.first.Table, n.first.Bridge, pool.Subnet)
 		return errors.Join(
 			fw.Publish(port(18467)[:1], next.State.IP.Addr()),
 			fw.Unpublish(port(18466)[:1], next.State.IP.Addr()),
@@ -423,7 +443,7 @@ func TestLateClose(t *testing.T) {
 	n := testNetwork(t)
 	id := newID()
 	late := connect(t, n, id, Config{})
-	if err := ipam.Update(n.dir, func(pool *ipam.Pool) error {
+	if err := ipam.Update(n.first.Dir, func(pool *ipam.Pool) error {
 		l := pool.Leases[id]
 		l.Owner = "1 0" // as if another process had connected it
 		pool.Leases[id] = l
@@ -434,7 +454,7 @@ func TestLateClose(t *testing.T) {
 	if err := late.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := ipam.Update(n.dir, func(pool *ipam.Pool) error {
+	if err := ipam.Update(n.first.Dir, func(pool *ipam.Pool) error {
 		if _, ok := pool.Leases[id]; !ok {
 			t.Error("the successor's lease was released")
 		}

@@ -3,6 +3,7 @@ package network
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -42,7 +43,7 @@ func (n *Network) Join(c Running, at Attachment) (Attached, error) {
 	defer host.Close()
 	defer inside.Close()
 	defer ns.Close()
-	if err := enableForwarding(); err != nil {
+	if err := bridge.EnableForwarding(seg.Def.HasIPv6()); err != nil {
 		return Attached{}, err
 	}
 	if _, err := l.lease(host, c.Owner); err != nil {
@@ -50,13 +51,13 @@ func (n *Network) Join(c Running, at Attachment) (Attached, error) {
 	}
 	err = l.plug(host, int(ns))
 	if err == nil {
-		err = namespace.Wire(inside, l.got.end(), false)
+		err = namespace.Wire(int(ns), inside, l.got.end(), false)
 	}
-	if err == nil && !seg.def.Internal {
+	if err == nil && !seg.Def.Internal {
 		err = ensureDefaultRoute(inside, l.got)
 	}
 	if err != nil {
-		return Attached{}, errors.Join(err, deleteLink(l.got.Veth, ""), seg.release(c.ID, c.Owner))
+		return Attached{}, errors.Join(err, bridge.Delete(l.got.Veth, ""), seg.Release(c.ID, c.Owner))
 	}
 	return l.got, bridge.AwaitUp(host, l.got.Veth, l.got.Bridge)
 }
@@ -93,9 +94,14 @@ func ensureDefaultRoute(inside *netlink.Handle, at Attached) error {
 	if err != nil {
 		return fmt.Errorf("network: finding %s: %w", at.Interface, err)
 	}
-	err = inside.RouteAdd(&netlink.Route{LinkIndex: eth.Attrs().Index, Gw: at.Gateway.AsSlice()})
-	if err != nil && !errors.Is(err, unix.EEXIST) {
-		return fmt.Errorf("network: adding the default route: %w", err)
+	for _, gw := range []netip.Addr{at.Gateway, at.Gateway6} {
+		if !gw.IsValid() {
+			continue
+		}
+		err = inside.RouteAdd(&netlink.Route{LinkIndex: eth.Attrs().Index, Gw: gw.AsSlice()})
+		if err != nil && !errors.Is(err, unix.EEXIST) {
+			return fmt.Errorf("network: adding the default route: %w", err)
+		}
 	}
 	return nil
 }
@@ -107,7 +113,7 @@ func (n *Network) Leave(c Running, from Attached) error {
 	if err != nil {
 		return err
 	}
-	pool, err := ipam.Read(seg.dir)
+	pool, err := ipam.Read(seg.Dir)
 	if err != nil {
 		return err
 	}
@@ -122,7 +128,7 @@ func (n *Network) Leave(c Running, from Attached) error {
 	defer host.Close()
 	defer inside.Close()
 	defer ns.Close()
-	if err := errors.Join(deleteLink(from.Veth, ""), seg.release(c.ID, "")); err != nil {
+	if err := errors.Join(bridge.Delete(from.Veth, ""), seg.Release(c.ID, "")); err != nil {
 		return err
 	}
 	rest := slices.DeleteFunc(slices.Clone(c.Attached), func(a Attached) bool { return a.Network == from.Network })
@@ -132,7 +138,7 @@ func (n *Network) Leave(c Running, from Attached) error {
 		if err != nil {
 			return err
 		}
-		if !other.def.Internal {
+		if !other.Def.Internal {
 			return ensureDefaultRoute(inside, a)
 		}
 	}

@@ -2,9 +2,10 @@ package network
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 
@@ -15,16 +16,22 @@ import (
 	"cove/internal/ids"
 	"cove/network/bridge"
 	"cove/network/definition"
+	"cove/network/etc"
 	"cove/network/ipam"
+	"cove/network/segment"
 )
 
 // Predefined are the networks that every root has; nobody makes or removes them.
 func Predefined() []string { return []string{string(Bridge), string(Host), string(None), "default"} }
 
-// Define makes a network: its definition is durable when it returns, its bridge
-// comes and goes with the containers on it. Without a subnet one is chosen that is
-// free on this host. A name in use is errdefs.ErrExists, a subnet that overlaps
-// another network's or a route of the host errdefs.ErrConflict.
+// maxDraws is how often a subnet is drawn that another root may have drawn, too.
+const maxDraws = 32
+
+// Define makes a network: its definition is durable, and its bridge raised, when it
+// returns. Without a subnet one is chosen that is
+// free on this host, and one of IPv6 too for a network that asks for it. A name in
+// use is errdefs.ErrExists, a subnet that overlaps another network's or a route of the
+// host errdefs.ErrConflict.
 func (n *Network) Define(ctx context.Context, def definition.Network) (definition.Network, error) {
 	if slices.Contains(Predefined(), def.Name) || strings.HasPrefix(def.Name, string(ContainerPrefix)) {
 		return def, errdefs.Errorf(errdefs.ErrExists, "operation is not permitted on predefined %s network", def.Name)
@@ -34,41 +41,101 @@ func (n *Network) Define(ctx context.Context, def definition.Network) (definitio
 		return def, fmt.Errorf("network: opening netlink: %w", err)
 	}
 	defer host.Close()
-	return n.defs.Add(ctx, def, func(def *definition.Network, all []definition.Network) error {
-		if err := n.place(host, def, all); err != nil {
-			return err
+	for tries := 0; ; tries++ {
+		made, err := n.defs.Add(ctx, def, func(def *definition.Network, all []definition.Network) error {
+			if err := n.place(host, def, all); err != nil {
+				return err
+			}
+			return def.Complete()
+		}, n.raise)
+		chosen := !def.Subnet.IsValid() && made.Subnet.IsValid()
+		if chosen && errors.Is(err, errdefs.ErrConflict) && tries < maxDraws {
+			continue // another root chose the same subnet meanwhile
 		}
-		return def.Complete()
-	})
+		return made, err
+	}
 }
 
-// place gives the network a subnet that no other has, or checks its own.
+func (n *Network) raise(def definition.Network) error {
+	seg, err := segment.Of(n.defs, def)
+	if err != nil {
+		return err
+	}
+	return seg.Raise()
+}
+
+// Mend makes again what networks should have and others took away, or a boot: bridges
+// of networks that somebody made, and rules of those with containers. It tells what.
+func (n *Network) Mend() (made []string, err error) {
+	all, err := n.segments()
+	if err != nil {
+		return nil, err
+	}
+	for _, seg := range all {
+		if _, err := net.InterfaceByName(seg.Bridge); err != nil && seg.Named() {
+			if err := seg.Raise(); err != nil {
+				return made, fmt.Errorf("network %s: %w", seg.Def.Name, err)
+			}
+			made = append(made, "bridge "+seg.Bridge+" of network "+seg.Def.Name)
+		}
+		mended, err := seg.Mend()
+		if err != nil {
+			return made, err
+		}
+		if mended {
+			made = append(made, "rules of bridge "+seg.Bridge)
+		}
+	}
+	return made, nil
+}
+
+// place gives the network subnets that no other has, or checks its own.
 func (n *Network) place(host *netlink.Handle, def *definition.Network, all []definition.Network) error {
 	var used []netip.Prefix
 	for _, other := range all {
-		if def.Subnet.IsValid() && def.Subnet.Overlaps(other.Subnet) {
-			return errdefs.Errorf(errdefs.ErrConflict,
-				"network %s: Pool overlaps with other one on this address space: subnet %s is that of network %s",
-				def.Name, other.Subnet, other.Name)
+		if err := apart(def, other); err != nil {
+			return err
 		}
-		if other.Bridge() == def.Bridge() {
-			return errdefs.Errorf(errdefs.ErrConflict, "network %s: bridge %s is that of network %s", def.Name,
-				def.Bridge(), other.Name)
-		}
-		used = append(used, other.Subnet)
+		used = append(used, other.Subnets()...)
 	}
-	if pool, err := ipam.Read(n.dir); err == nil && pool.Subnet.IsValid() {
+	if pool, err := ipam.Read(n.first.Dir); err == nil && pool.Subnet.IsValid() {
 		used = append(used, pool.Subnet) // the default bridge's, while it is down
 	}
-	if def.Subnet.IsValid() {
-		return bridge.CheckFree(host, def.Subnet)
+	if err := bridge.CheckFree(host, def.Subnet, def.V6.Subnet); err != nil {
+		return err
 	}
-	for _, addr := range nameservers() {
+	for _, addr := range etc.Nameservers() {
 		used = append(used, netip.PrefixFrom(addr, addr.BitLen()))
 	}
 	var err error
-	def.Subnet, err = bridge.Choose(host, used)
+	if !def.Subnet.IsValid() {
+		if def.Subnet, err = bridge.Choose(host, used); err != nil {
+			return err
+		}
+	}
+	if def.IPv6 && !def.HasIPv6() {
+		def.V6.Subnet, err = bridge.ChooseIPv6(host, used)
+	}
 	return err
+}
+
+// apart is errdefs.ErrConflict when a new network would share a subnet or its link with
+// another.
+func apart(def *definition.Network, other definition.Network) error {
+	for _, mine := range []netip.Prefix{def.Subnet, def.V6.Subnet} {
+		for _, sub := range other.Subnets() {
+			if mine.IsValid() && mine.Overlaps(sub) {
+				return errdefs.Errorf(errdefs.ErrConflict,
+					"network %s: Pool overlaps with other one on this address space: subnet %s is that of network %s",
+					def.Name, sub, other.Name)
+			}
+		}
+	}
+	if other.Bridge() == def.Bridge() {
+		return errdefs.Errorf(errdefs.ErrConflict, "network %s: bridge %s is that of network %s", def.Name,
+			def.Bridge(), other.Name)
+	}
+	return nil
 }
 
 // Defined are the networks that people made, by name.
@@ -82,17 +149,17 @@ func (n *Network) Find(ref string) (definition.Network, error) { return n.defs.F
 // errdefs.ErrConflict.
 func (n *Network) Undefine(ctx context.Context, id string) error {
 	return n.defs.Remove(ctx, id, func(def definition.Network, forget func() error) error {
-		seg, err := n.segmentFor(def)
+		seg, err := segment.Of(n.defs, def)
 		if err != nil {
 			return err
 		}
-		return ipam.Update(seg.dir, func(pool *ipam.Pool) error {
+		return ipam.Update(seg.Dir, func(pool *ipam.Pool) error {
 			pool.DropDead(func(ipam.Lease) bool { return true })
 			if len(pool.Leases) > 0 {
 				return errdefs.Errorf(errdefs.ErrConflict, "error while removing network: network %s has active endpoints (%s)",
 					def.Name, strings.Join(holders(pool), ", "))
 			}
-			if err := seg.drop(def.Subnet); err != nil {
+			if err := errors.Join(seg.Drop(pool), seg.Lower()); err != nil {
 				return err
 			}
 			return forget()
@@ -114,30 +181,30 @@ func holders(pool *ipam.Pool) []string {
 	return names
 }
 
-// Members are the running containers of a network, by ID; those of the default
-// bridge for an ID of "".
-func (n *Network) Members(id string) (map[string]ipam.Lease, netip.Prefix, error) {
+// Members is the pool of a network with the running containers alone; that of the
+// default bridge for an ID of "".
+func (n *Network) Members(id string) (*ipam.Pool, error) {
 	seg, err := n.segmentOf(id)
 	if err != nil {
-		return nil, netip.Prefix{}, err
+		return nil, err
 	}
-	pool, err := ipam.Read(seg.dir)
+	pool, err := ipam.Read(seg.Dir)
 	if err != nil {
-		return nil, netip.Prefix{}, err
+		return nil, err
 	}
 	for id, l := range pool.Leases {
 		if !l.Alive() {
 			delete(pool.Leases, id)
 		}
 	}
-	return pool.Leases, pool.Subnet, nil
+	return pool, nil
 }
 
 // DefaultBridge is the name of the default bridge's link.
-func (n *Network) DefaultBridge() string { return n.bridge }
+func (n *Network) DefaultBridge() string { return n.first.Bridge }
 
 // DefaultTable is the name of its table of rules.
-func (n *Network) DefaultTable() string { return n.table }
+func (n *Network) DefaultTable() string { return n.first.Table }
 
 // Renamed has the container found by another name, at once.
 func (n *Network) Renamed(id, name string) error {
@@ -146,10 +213,10 @@ func (n *Network) Renamed(id, name string) error {
 		return err
 	}
 	for _, seg := range all {
-		if _, err := os.Stat(ipam.Path(seg.dir)); err != nil || !seg.named() {
+		if !seg.Named() {
 			continue
 		}
-		err := ipam.Update(seg.dir, func(pool *ipam.Pool) error {
+		err := ipam.Change(seg.Dir, func(pool *ipam.Pool) error {
 			if l, ok := pool.Leases[id]; ok {
 				l.Name = name
 				pool.Leases[id] = l

@@ -222,32 +222,3 @@ func holdNamespace(t *testing.T, e *Endpoint) (pid int, stop func()) {
 	}
 	return cmd.Process.Pid, func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }
 }
-
-func TestResolverConf(t *testing.T) {
-	t.Parallel()
-	host := "nameserver 10.0.0.1\nsearch corp\noptions edns0\n"
-	got := string(resolverConf([]byte(host), Config{}))
-	if got != "search corp\nnameserver 127.0.0.11\noptions edns0 ndots:0\n" {
-		t.Errorf("got %q", got)
-	}
-	got = string(resolverConf([]byte(host), Config{DNS: []string{"9.9.9.9"}, DNSSearch: []string{"a"}, DNSOptions: []string{"ndots:3"}}))
-	if got != "nameserver 127.0.0.11\nsearch a\noptions ndots:3\n" {
-		t.Errorf("got %q", got)
-	}
-	if got := upstreams(Config{DNS: []string{"9.9.9.9", "[fd00::1]"}}); got[0] != "9.9.9.9:53" || got[1] != "[fd00::1]:53" {
-		t.Errorf("upstreams are %v", got)
-	}
-}
-
-func TestDefaultBridgeAvoidsNetworksThatAreDown(t *testing.T) {
-	t.Parallel()
-	n := testNetwork(t)
-	def := definition.Network{Name: "web", Subnet: netip.MustParsePrefix("10.83.0.0/16")}
-	_, err := n.defs.Add(t.Context(), def, func(d *definition.Network, _ []definition.Network) error { return d.Complete() })
-	if err != nil {
-		t.Fatal(err)
-	}
-	if all := n.avoid(); all[len(all)-1] != def.Subnet {
-		t.Errorf("it avoids %v", all)
-	}
-}

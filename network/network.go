@@ -79,9 +79,12 @@ type Attachment struct {
 	Name    string `json:"name"`
 	// Aliases are further names of the container on it.
 	Aliases []string `json:"aliases,omitempty"`
-	// IP and MAC are asked for; without, they are chosen.
+	// IP, IP6 and MAC are asked for; without, they are chosen.
 	IP  netip.Addr `json:"ip,omitzero"`
+	IP6 netip.Addr `json:"ip6,omitzero"`
 	MAC string     `json:"mac,omitempty"`
+	// LinkLocal are further addresses, which the network does not choose (RFC 3927, RFC 4291).
+	LinkLocal []netip.Addr `json:"linkLocal,omitempty"`
 	// Priority decides which network the default route leads through: the highest,
 	// and of several the first by name.
 	Priority int `json:"priority,omitempty"`
@@ -105,10 +108,22 @@ type Attached struct {
 	Gateway   netip.Addr   `json:"gateway"`
 	MAC       string       `json:"mac"`
 	Bridge    string       `json:"bridge"`
+	// IP6 and Gateway6 are of a network that has IPv6.
+	IP6      netip.Prefix `json:"ip6,omitzero"`
+	Gateway6 netip.Addr   `json:"gateway6,omitzero"`
+	// LinkLocal are those that were asked for.
+	LinkLocal []netip.Addr `json:"linkLocal,omitempty"`
 }
 
 func (a Attached) end() namespace.End {
-	return namespace.End{Interface: a.Interface, IP: a.IP, Gateway: a.Gateway}
+	return namespace.End{
+		Interface: a.Interface, IP: a.IP, Gateway: a.Gateway, IP6: a.IP6, Gateway6: a.Gateway6, LinkLocal: a.LinkLocal,
+	}
+}
+
+// AsksNothing reports whether the name of the network says everything.
+func (a Attachment) AsksNothing() bool {
+	return len(a.Aliases) == 0 && !a.IP.IsValid() && !a.IP6.IsValid() && a.MAC == "" && len(a.LinkLocal) == 0
 }
 
 // OnNamed reports whether the container is on a network that somebody made, where
@@ -132,6 +147,9 @@ type State struct {
 	Gateway netip.Addr   `json:"gateway,omitzero"`
 	MAC     string       `json:"mac,omitempty"`
 	Bridge  string       `json:"bridge,omitempty"`
+	// IP6 and Gateway6 are of a network that has IPv6.
+	IP6      netip.Prefix `json:"ip6,omitzero"`
+	Gateway6 netip.Addr   `json:"gateway6,omitzero"`
 	// Veth is the host's end.
 	Veth  string         `json:"veth,omitempty"`
 	Ports []publish.Port `json:"ports,omitempty"`

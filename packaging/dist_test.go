@@ -174,7 +174,10 @@ func (d dist) units(t *testing.T) {
 	}
 	dir := t.TempDir()
 	bin := filepath.Join(d.unpacked, "files/usr/bin")
-	for _, name := range []string{"cove-registry.service", "cove-registry.socket", "cove-boot.service"} {
+	names := []string{
+		"cove-registry.service", "cove-registry.socket", "cove-boot.service", "cove-api.service", "cove-api.socket",
+	}
+	for _, name := range names {
 		unit, err := os.ReadFile(filepath.Join(d.unpacked, "files/usr/lib/systemd/system", name))
 		if err != nil {
 			t.Fatal(err)
@@ -185,7 +188,11 @@ func (d dist) units(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	run(t, dir, "systemd-analyze", "verify", "./cove-registry.service", "./cove-registry.socket", "./cove-boot.service")
+	verify := []string{"verify"}
+	for _, name := range names {
+		verify = append(verify, "./"+name)
+	}
+	run(t, dir, "systemd-analyze", verify...)
 	run(t, dir, "systemd-analyze", "security", "--offline=true", "--threshold=20", "./cove-registry.service")
 }
 

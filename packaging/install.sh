@@ -31,7 +31,7 @@ fi
 live() { [ -z "$root" ] && [ -d /run/systemd/system ]; }
 
 if [ $action = uninstall ]; then
-  if live; then systemctl disable --now cove-registry.socket cove-registry.service cove-boot.service 2>/dev/null || true; fi
+  if live; then systemctl disable --now cove-api.socket cove-api.service cove-registry.socket cove-registry.service cove-boot.service 2>/dev/null || true; fi
   (cd files && find . ! -type d ! -path './etc/*') | while read -r f; do rm -f "$root/$f"; done
   rmdir "$root/usr/lib/cove" "$root/usr/share/doc/cove" 2>/dev/null || true
   if live; then systemctl daemon-reload; fi

@@ -71,10 +71,11 @@ func TestAlertsAndDashboard(t *testing.T) {
 	}
 }
 
-// metrics is the page of a registry that has answered one request.
+// metrics is the page of a registry that has answered a request, with a quota.
 func metrics(t *testing.T) string {
 	t.Helper()
-	t.Setenv(server.AdminPasswordEnv, "correct horse battery")
+	const password = "correct horse battery"
+	t.Setenv(server.AdminPasswordEnv, password)
 	cfg := config.Config{Root: t.TempDir(), Listen: "127.0.0.1:0", TLS: config.TLS{Off: true}}
 	cfg.Log.Level = "error"
 	s, err := server.New(t.Context(), cfg)
@@ -90,10 +91,14 @@ func metrics(t *testing.T) string {
 			t.Error(err)
 		}
 	})
-	ask := func(path string) string {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.Address()+path, http.NoBody)
+	ask := func(method, path, body string) string {
+		req, err := http.NewRequestWithContext(ctx, method, "http://"+s.Address()+path, strings.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
+		}
+		if body != "" {
+			req.Header.Set("Content-Type", "application/json")
+			req.SetBasicAuth("admin", password)
 		}
 		resp, err := http.DefaultClient.Do(req)
 		if err != nil {
@@ -105,6 +110,10 @@ func metrics(t *testing.T) string {
 		}
 		return "\n" + string(b)
 	}
-	ask("/livez")
-	return ask("/metrics")
+	ask(http.MethodGet, "/livez", "")
+	// A project without a limit has none to show.
+	if answer := ask(http.MethodPut, "/api/v1/projects/library/quota", `{"limit": 1000000}`); !strings.Contains(answer, "1000000") {
+		t.Errorf("setting a quota: %s", answer)
+	}
+	return ask(http.MethodGet, "/metrics", "")
 }

@@ -159,9 +159,6 @@ func (r Reference) WithDigest(dgst digest.Digest) Reference {
 	return r
 }
 
-// AtDefault reports whether the registry is DefaultRegistry, which short names leave out.
-func (r Reference) AtDefault() bool { return r.Registry == DefaultRegistry }
-
 // Object is what a registry is asked for: the digest, or else the tag.
 func (r Reference) Object() string {
 	if r.Digest != "" {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"cove/errdefs"
 	"cove/network"
 	"cove/network/publish"
+	"cove/runner"
 	"cove/runner/record"
 )
 
@@ -108,5 +110,73 @@ func TestHostNetwork(t *testing.T) {
 	}
 	if _, err := f.Create(context.Background(), record.Config{}); !errors.Is(err, errdefs.ErrInvalid) {
 		t.Errorf("nothing to run: %v", err)
+	}
+}
+
+// TestPublishLater changes the ports of a container while it runs, for its next lives,
+// and while it does not.
+func TestPublishLater(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	f := newFixture(t)
+	cfg := f.config("while :; do echo hello | nc -l -p 7000 -w 1; done")
+	cfg.Network = network.Config{Hostname: "srv"}
+	c := f.start(cfg)
+	local := func(port uint16) publish.Port {
+		return publish.Port{HostIP: netip.MustParseAddr("127.0.0.1"), HostPort: port, ContainerPort: 7000}
+	}
+	change := func(ports ...publish.Port) error {
+		return c.Update(ctx, func(cfg record.Config) (runner.Change, error) {
+			return runner.Change{
+				Updated: record.Updated{Restart: cfg.Restart, Limits: cfg.Spec.Linux.Resources, Published: true, Ports: ports},
+				Publish: true,
+			}, nil
+		})
+	}
+	if err := change(local(0)); err != nil {
+		t.Fatal(err)
+	}
+	got := f.state(c).Network.Ports
+	if len(got) != 1 || got[0].HostPort == 0 {
+		t.Fatalf("published are %v", got)
+	}
+	at := fmt.Sprintf("127.0.0.1:%d", got[0].HostPort)
+	eventually(t, "the port answers", func() bool { return ask(at) == "hello" })
+	taken, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	busy := uint16(taken.Addr().(*net.TCPAddr).Port)
+	if err := change(local(busy)); !errors.Is(err, errdefs.ErrConflict) {
+		t.Errorf("a port in use: %v", err)
+	}
+	if now := f.state(c).Network.Ports; !slices.Equal(now, got) {
+		t.Errorf("published are %v", now)
+	}
+	if err := c.Stop(ctx, 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := change(local(got[0].HostPort)); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(ctx); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the port answers again", func() bool { return ask(at) == "hello" })
+	if err := change(); err != nil {
+		t.Fatal(err)
+	}
+	if now := f.state(c).Network.Ports; len(now) != 0 {
+		t.Errorf("published are %v", now)
+	}
+	if got := ask(at); !strings.Contains(got, "refused") {
+		t.Errorf("what is published no more answers %q", got)
+	}
+	cfg = f.config("sleep 100")
+	cfg.Network.Mode = network.None
+	c = f.start(cfg)
+	if err := change(local(0)); !errors.Is(err, errdefs.ErrInvalid) {
+		t.Errorf("without a network: %v", err)
 	}
 }

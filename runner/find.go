@@ -11,6 +11,7 @@ import (
 
 	"cove/errdefs"
 	"cove/internal/ids"
+	"cove/internal/limit"
 	"cove/runner/record"
 )
 
@@ -95,14 +96,15 @@ func (r *Runner) All(ctx context.Context) ([]*Container, error) {
 	if err != nil {
 		return nil, err
 	}
+	loaded, errs := make([]*Container, len(found)), make([]error, len(found))
+	limit.ToCores(len(found), func(i int) { loaded[i], errs[i] = r.load(found[i]) })
 	all := make([]*Container, 0, len(found))
-	for _, id := range found {
-		c, err := r.load(id)
-		if errors.Is(err, errdefs.ErrNotFound) {
+	for i, c := range loaded {
+		if errors.Is(errs[i], errdefs.ErrNotFound) {
 			continue
 		}
-		if err != nil {
-			return nil, err
+		if errs[i] != nil {
+			return nil, errs[i]
 		}
 		all = append(all, c)
 	}
@@ -125,6 +127,11 @@ func (r *Runner) Roots(ctx context.Context) iter.Seq2[string, error] {
 			}
 			if c.Config().ImageID != "" && !yield(c.Config().ImageID, nil) {
 				return
+			}
+			for _, m := range c.Config().Mounts {
+				if m.Type == record.MountImage && (!yield("snapshot/"+m.Snapshot, nil) || !yield(m.ImageID, nil)) {
+					return
+				}
 			}
 		}
 	}

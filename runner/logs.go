@@ -18,16 +18,17 @@ type LogOptions struct {
 	Tail         int
 	All          bool
 	Since, Until time.Time
-	Timestamps   bool
+	// Timestamps puts the time before each line, Details what its driver added to it.
+	Timestamps, Details bool
 }
 
 // Logs writes the recorded output. It returns when all is written, or with
 // Follow when the container has exited.
 func (c *Container) Logs(ctx context.Context, o LogOptions, stdout, stderr io.Writer) error {
-	if c.Config().Log.Driver == "none" {
-		return errdefs.Errorf(errdefs.ErrUnsupported, "container %s keeps no log: it was made without one", c)
+	if !c.Config().Log.Kept() {
+		return errdefs.Errorf(errdefs.ErrUnsupported, "configured logging driver does not support reading")
 	}
-	lo := logs.Options{Tail: o.Tail, Since: o.Since, Until: o.Until, Timestamps: o.Timestamps}
+	lo := logs.Options{Tail: o.Tail, Since: o.Since, Until: o.Until, Timestamps: o.Timestamps, Details: o.Details}
 	if o.All {
 		lo.Tail = -1
 	}

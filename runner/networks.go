@@ -106,6 +106,6 @@ func attached(st record.State) []network.Attached {
 	}
 	return []network.Attached{{
 		Name: string(network.Bridge), Interface: "eth0", Veth: n.Veth, IP: n.IP, Gateway: n.Gateway, MAC: n.MAC,
-		Bridge: n.Bridge,
+		Bridge: n.Bridge, IP6: n.IP6, Gateway6: n.Gateway6,
 	}}
 }

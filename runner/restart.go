@@ -3,6 +3,7 @@ package runner
 import (
 	"context"
 	"errors"
+	"syscall"
 	"time"
 
 	"cove/errdefs"
@@ -14,6 +15,11 @@ import (
 // Restart stops the container, as Stop does, and starts it. Several at once come
 // one after the other.
 func (c *Container) Restart(ctx context.Context, timeout time.Duration) error {
+	return c.RestartBy(ctx, 0, timeout)
+}
+
+// RestartBy is Restart with a signal that is not the container's own, unless it is 0.
+func (c *Container) RestartBy(ctx context.Context, sig syscall.Signal, timeout time.Duration) error {
 	unlock, err := c.Lock(ctx)
 	if err != nil {
 		return err
@@ -24,7 +30,7 @@ func (c *Container) Restart(ctx context.Context, timeout time.Duration) error {
 			return err
 		}
 	}
-	if err := c.StopLocked(ctx, timeout); err != nil {
+	if err := c.StopLocked(ctx, sig, timeout); err != nil {
 		return errors.Join(err, c.record().SetMark(record.KeepMark, false))
 	}
 	if err = c.StartLocked(ctx); err == nil {

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cove/runner/attach"
 	"cove/runner/life"
 	"cove/runner/life/spawn"
 	"cove/runner/record"
@@ -20,13 +21,13 @@ type (
 )
 
 // ErrDetached ends a session that the detach keys ended; the container goes on.
-var ErrDetached = life.ErrDetached
+var ErrDetached = attach.ErrDetached
 
 // OwnTimeout is, to Stop and Restart, the timeout that the container was made with.
 const OwnTimeout = life.OwnTimeout
 
 // ParseDetachKeys reads docker's form: "ctrl-p,ctrl-q", "a,ctrl-[".
-func ParseDetachKeys(text string) ([]byte, error) { return life.ParseDetachKeys(text) }
+func ParseDetachKeys(text string) ([]byte, error) { return attach.ParseKeys(text) }
 
 // StandBy starts the monitor of a container that is about to be made, whose id is
 // decided, so that the one starts while the other is made: see

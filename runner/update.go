@@ -2,11 +2,14 @@ package runner
 
 import (
 	"context"
+	"errors"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"cove/errdefs"
 	"cove/events"
+	"cove/network"
+	"cove/network/publish"
 	"cove/runner/record"
 )
 
@@ -15,6 +18,8 @@ type Change struct {
 	record.Updated
 	// Now are the limits that the groups of a running container are told; nil is none.
 	Now *specs.LinuxResources
+	// Publish says that the ports are others than before.
+	Publish bool
 }
 
 // Update changes limits and restart policy of the container, now and for its next
@@ -39,6 +44,11 @@ func (c *Container) Update(ctx context.Context, change func(record.Config) (Chan
 				return err
 			}
 		}
+		if to.Publish {
+			if err := c.publish(ctx, st, to.Ports); err != nil {
+				return err
+			}
+		}
 		if err := c.record().SetUpdated(to.Updated); err != nil {
 			return err
 		}
@@ -49,6 +59,28 @@ func (c *Container) Update(ctx context.Context, change func(record.Config) (Chan
 	})
 	if err == nil {
 		c.Tell(events.Update)
+	}
+	return err
+}
+
+// publish changes the ports of the container if it runs.
+func (c *Container) publish(ctx context.Context, st record.State, ports []publish.Port) error {
+	asked, err := c.Asked()
+	if err != nil {
+		return err
+	}
+	_, joins := asked.Mode.Peer()
+	if len(ports) > 0 && (joins || asked.Mode == network.Host || asked.Mode == network.None) {
+		return errdefs.Errorf(errdefs.ErrInvalid,
+			"container %s: publishing ports means nothing with network %s: ports are those of a bridge", c, asked.Mode)
+	}
+	if !st.Alive() {
+		return nil
+	}
+	err = c.Publish(ctx, st, ports)
+	if failed, ok := errors.AsType[*record.StartError](err); ok {
+		// Without the code of a start: nothing was to be started.
+		err = errdefs.Errorf(errdefs.KindNamed(failed.Kind), "container %s: %s", c, failed.Msg)
 	}
 	return err
 }

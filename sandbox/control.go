@@ -172,7 +172,7 @@ func (c *control) listen(p *plan.Plan, barrier string) report {
 		switch {
 		case isEnd && ended == 0:
 		case isEnd:
-			r.fail(&hooks.Error{Hook: hookName(step), Err: hooks.StatusError(ended)})
+			r.fail(childError(step, hooks.StatusError(ended)))
 		case step.Op == plan.Barrier && errno == 0:
 			reached = reached || step.Why == barrier
 		case step.Note && slices.Contains(step.Accept, errno):
@@ -218,7 +218,7 @@ func (c *control) patience(p *plan.Plan) error {
 	for deadline := time.Now().Add(hook.Timeout); ; {
 		left := time.Until(deadline)
 		if left <= 0 {
-			return &hooks.Error{Hook: hookName(hook), Err: hooks.TimeoutError(hook.Timeout)}
+			return childError(hook, hooks.TimeoutError(hook.Timeout))
 		}
 		ready := []unix.PollFd{{Fd: int32(c.status), Events: unix.POLLIN}}
 		if n, err := unix.Poll(ready, int(left.Milliseconds())+1); err == nil && n > 0 {
@@ -239,6 +239,14 @@ func hookAfter(p *plan.Plan, last int) *plan.Step {
 		}
 	}
 	return nil
+}
+
+// childError is how a child of the program ended: a hook, or one that makes a mount.
+func childError(s *plan.Step, err error) error {
+	if strings.HasPrefix(s.Why, plan.HookStep) {
+		return &hooks.Error{Hook: hookName(s), Err: err}
+	}
+	return fmt.Errorf("sandbox: %s: its process: %w", s.Why, err)
 }
 
 func hookName(s *plan.Step) string { return strings.TrimPrefix(s.Why, plan.HookStep) }

@@ -10,6 +10,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"cove/internal/timeline"
 	"cove/sandbox/files"
 	"cove/sandbox/plan"
 	"cove/sandbox/program"
@@ -36,11 +37,15 @@ type launch struct {
 // waits before execve: OCI's state "created". Whoever creates a process must
 // Wait for it, also when Start failed; when Create fails nothing is left.
 func Create(ctx context.Context, r Request) (*Process, error) {
-	f, err := files.Open(r.Plan, files.Source{Root: r.Root, Cgroup: r.Cgroup, Size: r.ConsoleSize, Control: r.Control})
+	opened := timeline.Begin(ctx, "open the root and what is bound")
+	f, err := files.Open(r.Plan, files.Source{
+		Root: r.Root, Stacks: r.Stacks, Cgroup: r.Cgroup, Size: r.ConsoleSize, Control: r.Control,
+	})
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
+	opened()
 	f.MakeLinked(r.Plan, r.Spec)
 	l := launch{
 		plan: r.Plan, files: f, stdio: [3]*os.File{r.Stdin, r.Stdout, r.Stderr}, extra: r.ExtraFiles,
@@ -78,6 +83,7 @@ func Create(ctx context.Context, r Request) (*Process, error) {
 // run starts the program and brings it to the barrier before execve.
 func (l *launch) run(ctx context.Context) (*Process, error) {
 	defer l.control.closeChild()
+	cloned := timeline.Begin(ctx, "write the program and clone it")
 	fds, err := l.childFiles()
 	if err != nil {
 		l.control.close()
@@ -97,6 +103,7 @@ func (l *launch) run(ctx context.Context) (*Process, error) {
 		return nil, err
 	}
 	l.control.closeChild()
+	cloned()
 	stop := context.AfterFunc(ctx, func() { _ = p.Signal(unix.SIGKILL) })
 	defer stop()
 	if err := l.finish(ctx, p); err != nil {
@@ -132,6 +139,7 @@ func (l *launch) beside(p *Process) error {
 
 // finish brings the program past the first barrier to the second.
 func (l *launch) finish(ctx context.Context, p *Process) error {
+	defer timeline.Begin(ctx, "program: mount, pivot, drop rights")()
 	err := error(nil)
 	if l.besides() {
 		if err = l.beside(p); err == nil {

@@ -18,6 +18,7 @@ import (
 	"cove/errdefs"
 	"cove/layers/mount"
 	"cove/sandbox"
+	"cove/sandbox/host"
 	"cove/sandbox/plan"
 )
 
@@ -319,6 +320,13 @@ func TestUserNamespace(t *testing.T) {
 	}
 }
 
+// olderKernel is this one, used as the oldest that is supported would be.
+func olderKernel(t testing.TB) host.Features {
+	h := features(t)
+	h.Kernel.Major, h.Kernel.Minor = 5, 15
+	return h
+}
+
 func TestSharedNamespaces(t *testing.T) {
 	t.Parallel()
 	root := mount.Mount{Type: "bind", Source: rootfs(t)}
@@ -332,16 +340,6 @@ func TestSharedNamespaces(t *testing.T) {
 			ns.Path = fmt.Sprintf("/proc/%d/ns/%s", first.Pid(), name)
 		}
 	}
-	r, err := runSpec(t, root, spec)
-	if !features(t).ProcPIDNS() {
-		if !errors.Is(err, errdefs.ErrUnsupported) || !strings.Contains(err.Error(), "6.17") {
-			t.Errorf("an older kernel is told %v", err)
-		}
-		return
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
 	want := ""
 	for _, name := range []string{"net", "ipc"} {
 		link, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/%s", first.Pid(), name))
@@ -350,8 +348,19 @@ func TestSharedNamespaces(t *testing.T) {
 		}
 		want += link + "\n"
 	}
-	if r.status.ExitCode() != 9 || !strings.HasPrefix(r.out, want) || !strings.Contains(r.out, "1 0        sleep 100") || !strings.Contains(r.out, "\n0\n") {
-		t.Errorf("%v: %s%s", r.status, r.out, r.err)
+	for _, h := range []host.Features{features(t), olderKernel(t)} {
+		p, err := plan.Compile(spec, h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := runSpec(t, root, spec, func(r *sandbox.Request) { r.Plan = p })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.status.ExitCode() != 9 || !strings.HasPrefix(r.out, want) || !strings.Contains(r.out, "1 0        sleep 100") ||
+			!strings.Contains(r.out, "\n0\n") {
+			t.Errorf("%v: %v: %s%s", h.Kernel, r.status, r.out, r.err)
+		}
 	}
 }
 

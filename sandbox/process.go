@@ -37,6 +37,24 @@ type Process struct {
 
 	release sync.Once
 	started error
+	begin   func() error // of an adopted one
+}
+
+// Adopt returns a process that another program has made, whose parent the caller has
+// become (PR_SET_CHILD_SUBREAPER) and which nobody has waited for. It has console for
+// its terminal, nil without one, and begin, nil for one that runs, lets it go on.
+func Adopt(pid int, console *os.File, begin func() error) (*Process, error) {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return nil, fmt.Errorf("sandbox: process %d: %w", pid, err)
+	}
+	if begin == nil {
+		begin = func() error { return nil }
+	}
+	p := &Process{plan: &plan.Plan{}, console: console, done: make(chan struct{}), begin: begin}
+	p.setPid(pid, fd)
+	go p.reap(pid)
+	return p, nil
 }
 
 // start runs the program. One thread starts it and waits for it to end: the
@@ -48,6 +66,7 @@ func (p *Process) start(fds *childFDs, l *launch) error {
 	go func() {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
+		leaveRealtime()
 		err := p.clone(fds, l)
 		program := p.Pid() // read here: followFork changes it
 		ready <- err
@@ -56,6 +75,18 @@ func (p *Process) start(fds *childFDs, l *launch) error {
 		}
 	}()
 	return <-ready
+}
+
+// leaveRealtime has the calling thread, and what it clones, be scheduled as others are:
+// a group of version 1 without a real-time budget takes no process that is not (EINVAL),
+// and no container asked for what whoever started it happens to have.
+func leaveRealtime() {
+	attr, err := unix.SchedGetAttr(0, 0)
+	if err != nil || attr.Policy != unix.SCHED_FIFO && attr.Policy != unix.SCHED_RR {
+		return
+	}
+	// If it may not, joining the group says so.
+	_ = unix.SchedSetAttr(0, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_NORMAL}, 0)
 }
 
 func (p *Process) clone(fds *childFDs, l *launch) error {
@@ -186,6 +217,10 @@ func (p *Process) abandon() {
 // A failure is a [*StepError], and the process has ended or is about to.
 func (p *Process) Start() error {
 	p.release.Do(func() {
+		if p.begin != nil {
+			p.started = p.begin()
+			return
+		}
 		if err := p.control.release(); err != nil && !errors.Is(err, unix.EPIPE) {
 			p.started = fmt.Errorf("sandbox: starting process %d: %w", p.Pid(), err)
 		} else {

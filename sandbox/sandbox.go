@@ -16,6 +16,7 @@ import (
 
 	"cove/layers/mount"
 	"cove/sandbox/cgroup"
+	"cove/sandbox/files"
 	"cove/sandbox/plan"
 )
 
@@ -27,6 +28,8 @@ type Request struct {
 	Spec *specs.Spec
 	// Root is the root filesystem. It is mounted detached, never on the host.
 	Root mount.Mount
+	// Stacks are what mounts of the spec show that have these as their sources.
+	Stacks map[string]files.Stack
 	// Stdin, Stdout and Stderr are the process's; nil is /dev/null. With a
 	// terminal they are ignored: see [Process.Console].
 	Stdin, Stdout, Stderr *os.File

@@ -94,8 +94,8 @@ type Wanted struct {
 
 // Create makes a volume and returns it; one that exists already is returned as
 // it is, as docker does. A name of "" makes an anonymous one. fill, if not nil,
-// puts the first files into the new volume's directory; when it fails there is
-// no volume.
+// puts the first files into the directory of a volume that is new or has none;
+// when it fails there is no new volume.
 func (s *Store) Create(
 	ctx context.Context, o Wanted, fill func(ctx context.Context, dir string) error,
 ) (Volume, error) {
@@ -112,8 +112,15 @@ func (s *Store) Create(
 		return Volume{}, err
 	}
 	for {
-		if old, err := s.Get(v.Name); !errors.Is(err, errdefs.ErrNotFound) {
-			return old, err
+		old, err := s.Get(v.Name)
+		if err == nil {
+			if err := s.fillEmpty(ctx, old, fill); err != nil {
+				return Volume{}, fmt.Errorf("volume %s: %w", v.Name, err)
+			}
+			return old, nil
+		}
+		if !errors.Is(err, errdefs.ErrNotFound) {
+			return Volume{}, err
 		}
 		made, err := s.make(ctx, v, fill)
 		if err != nil {

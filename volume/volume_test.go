@@ -3,9 +3,11 @@ package volume
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"cove/errdefs"
@@ -68,6 +70,45 @@ func TestAFailedFillLeavesNothing(t *testing.T) {
 	entries, err := os.ReadDir(s.dir)
 	if err != nil || len(entries) != 0 {
 		t.Errorf("left behind: %v, %v", entries, err)
+	}
+}
+
+// TestFillOfAnEmptyVolume makes volumes before anything has files for them.
+func TestFillOfAnEmptyVolume(t *testing.T) {
+	t.Parallel()
+	s := Open(t.TempDir())
+	if _, err := s.Create(t.Context(), Wanted{Name: "data"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	boom := errors.New("boom")
+	if _, err := s.Create(t.Context(), Wanted{Name: "data"}, func(_ context.Context, dir string) error {
+		return errors.Join(os.WriteFile(filepath.Join(dir, "half"), nil, 0o600), boom)
+	}); !errors.Is(err, boom) {
+		t.Fatalf("a fill that fails: %v", err)
+	}
+	var fills atomic.Int32
+	fill := func(_ context.Context, dir string) error {
+		fills.Add(1)
+		return errors.Join(os.Chmod(dir, 0o750|fs.ModeSticky), os.Mkdir(filepath.Join(dir, "sub"), 0o700),
+			os.WriteFile(filepath.Join(dir, "sub", "seed"), nil, 0o600))
+	}
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			if _, err := s.Create(t.Context(), Wanted{Name: "data"}, fill); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	told, err := os.Stat(s.Path("data"))
+	if err != nil || told.Mode() != fs.ModeDir|fs.ModeSticky|0o750 || fills.Load() != 1 {
+		t.Errorf("the directory is %v, %v after %d fills, want one", told.Mode(), err, fills.Load())
+	}
+	found, _ := filepath.Glob(filepath.Join(s.dir, "data", "*", "*"))
+	hidden, _ := filepath.Glob(filepath.Join(s.dir, "data", ".*"))
+	if len(found) != 1 || filepath.Base(found[0]) != "sub" || len(hidden) != 0 {
+		t.Errorf("the volume has %v and %v, want sub alone", found, hidden)
 	}
 }
 

@@ -1,8 +1,9 @@
 // Package cache remembers what build steps made.
 //
 // It is a keyed store of small records, one file each: a lookup is one open,
-// never a scan. Several processes share one directory without locks, because a
-// record is written whole (temp, rename) and means the same whoever wrote it.
+// never a scan. A file beside it has a byte for each time it was used again.
+// Several processes share one directory without locks, because a record is
+// written whole (temp, rename) and means the same whoever wrote it.
 // It is derived: losing a record costs time. Records say what a layer is; the
 // bytes are in the content store and the snapshots, which a garbage collector
 // keeps by asking Roots.
@@ -76,7 +77,23 @@ func (s *Store) Get(_ context.Context, key digest.Digest) (Record, error) {
 	if now := s.now(); now.Sub(used) > touchAfter {
 		_ = os.Chtimes(s.path(key), now, now) // the worst is to be forgotten early
 	}
+	s.count(key)
 	return r, nil
+}
+
+// count notes one more use. Appending needs no lock, and a use that is not noted, as on
+// a full disk, is no loss.
+func (s *Store) count(key digest.Digest) {
+	f, err := os.OpenFile(s.uses(key), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		return
+	}
+	_, _ = f.Write([]byte{'.'})
+	_ = f.Close()
+}
+
+func (s *Store) uses(key digest.Digest) string {
+	return strings.TrimSuffix(s.path(key), ".json") + ".uses"
 }
 
 func read(path string) (Record, time.Time, error) {
@@ -129,6 +146,8 @@ type Entry struct {
 	Key digest.Digest
 	Record
 	Used time.Time
+	// Uses is how often it was used, by the step that made it and those after.
+	Uses int
 }
 
 // All visits every record. Ones that come or go meanwhile may be missed.
@@ -155,7 +174,11 @@ func (s *Store) All(ctx context.Context) iter.Seq2[Entry, error] {
 			if err != nil {
 				return err
 			}
-			if !yield(Entry{Key: digest.NewDigestFromEncoded(digest.SHA256, hex), Record: r, Used: used}, nil) {
+			e := Entry{Key: digest.NewDigestFromEncoded(digest.SHA256, hex), Record: r, Used: used, Uses: 1}
+			if again, err := os.Stat(s.uses(e.Key)); err == nil {
+				e.Uses += int(again.Size())
+			}
+			if !yield(e, nil) {
 				return fs.SkipAll
 			}
 			return nil
@@ -224,6 +247,7 @@ func (s *Store) Prune(ctx context.Context, keep Keep) (records int, bytes int64,
 		if err := os.Remove(s.path(e.Key)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return records, bytes, fmt.Errorf("build cache: %w", err)
 		}
+		_ = os.Remove(s.uses(e.Key)) // says nothing without its record
 		records++
 		bytes += e.Blob.Size
 	}

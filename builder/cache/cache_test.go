@@ -49,6 +49,11 @@ func TestStore(t *testing.T) {
 	if st, err := os.Stat(s.path(key)); err != nil || !st.ModTime().Equal(now) {
 		t.Errorf("used at %v, want %v (%v)", st.ModTime(), now, err)
 	}
+	for e, err := range s.All(t.Context()) {
+		if e.Key != key || e.Uses != 3 || err != nil { // made, and read twice
+			t.Errorf("%+v, %v", e, err)
+		}
+	}
 	other := digest.FromString("other")
 	now = now.Add(time.Hour)
 	if err := s.Put(t.Context(), other, Record{Blob: ocispec.Descriptor{Digest: digest.FromString("o"), Size: 5}}); err != nil {
@@ -59,6 +64,9 @@ func TestStore(t *testing.T) {
 	}
 	if _, err := s.Get(t.Context(), other); err != nil {
 		t.Error("the newer record went:", err)
+	}
+	if _, err := os.Stat(s.uses(key)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the count of one that went: %v", err)
 	}
 }
 

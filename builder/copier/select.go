@@ -26,6 +26,7 @@ import (
 	"cove/builder/buildctx"
 	"cove/builder/plan"
 	"cove/errdefs"
+	"cove/layers/whiteout"
 )
 
 // Sources are the trees that a Copy reads from.
@@ -108,6 +109,9 @@ func (s *Selection) Summary() map[string]string {
 
 func (s *Selection) add(ctx context.Context, src plan.Source, from Sources, ex *excluder) error {
 	if src.Inline != nil {
+		if err := whiteout.Within(src.Name); err != nil {
+			return err
+		}
 		s.parts = append(s.parts, part{picks: []pick{{rel: src.Name, inline: src.Inline}}})
 		return nil
 	}
@@ -246,7 +250,7 @@ func (s *Selection) addPart(p part) error {
 		if pk.entry.Type() == unix.S_IFSOCK {
 			continue // a socket is of the process that listens; no tar holds one
 		}
-		if err := checkName(pk.rel); err != nil {
+		if err := whiteout.Within(pk.rel); err != nil {
 			return err
 		}
 		if pk.entry.Type() == unix.S_IFCHR && pk.entry.Rdev == 0 {
@@ -257,20 +261,6 @@ func (s *Selection) addPart(p part) error {
 	}
 	p.picks = kept
 	s.parts = append(s.parts, p)
-	return nil
-}
-
-// whiteout begins the names by which a layer says that a file is gone.
-const whiteout = ".wh."
-
-// checkName refuses what would mean something else in a layer.
-func checkName(rel string) error {
-	for name := range strings.SplitSeq(rel, "/") {
-		if strings.HasPrefix(name, whiteout) {
-			return errdefs.Errorf(errdefs.ErrInvalid,
-				"%q: a name that begins with %s marks a deleted file in a layer and cannot be copied", rel, whiteout)
-		}
-	}
 	return nil
 }
 

@@ -14,7 +14,9 @@ import (
 	"cove/errdefs"
 	"cove/layers/archive"
 	"cove/layers/compress"
+	_ "cove/layers/compress/codec/linked"
 	"cove/layers/tree"
+	"cove/layers/whiteout"
 )
 
 // Limits of one archive, as package archive has them for a layer.
@@ -124,7 +126,7 @@ func (u *unpacker) one(h *tar.Header, r io.Reader) error {
 		return errdefs.Errorf(errdefs.ErrUnsupported, "entries of type %q are not supported", h.Typeflag)
 	}
 	rel := strings.TrimPrefix(path.Clean("/"+h.Name), "/")
-	if err := checkName(rel); err != nil {
+	if err := whiteout.Within(rel); err != nil {
 		return err
 	}
 	if rel == "" {

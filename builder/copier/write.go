@@ -13,6 +13,7 @@ import (
 	"cove/builder/plan"
 	"cove/errdefs"
 	"cove/layers/archive"
+	"cove/layers/whiteout"
 )
 
 // Target is what a selection is written into.
@@ -100,6 +101,9 @@ func (s *Selection) Place(op plan.Placement, to Target) (*Layout, error) {
 // destination resolves Dest and decides whether it is a directory.
 func (l *Layout) destination() error {
 	op := l.op
+	if err := whiteout.Within(op.Dest); err != nil {
+		return err
+	}
 	real, err := l.place.resolve(op.Dest)
 	if err != nil {
 		return err

@@ -1,60 +1,21 @@
 package dockerfile
 
 import (
-	"context"
 	"maps"
 	"slices"
 	"strings"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"cove/builder/dockerfile/bases"
+	"cove/builder/dockerfile/values"
 	"cove/builder/plan"
 	"cove/internal/platforms"
-	"cove/reference"
 )
-
-// Context is what a name stands for that was given with the build, in place of a
-// stage or an image of that name.
-type Context struct {
-	// Image is a name that Resolve understands; "" says that it is files, which the
-	// solver knows by the name, unless there is a Build.
-	Image string
-	// Build plans another build, whose image it is.
-	Build func(ctx context.Context, platform ocispec.Platform) (*plan.Graph, error)
-}
-
-// files says whether the context is a directory.
-func (c Context) files() bool { return c.Image == "" && c.Build == nil }
-
-// named finds the context of a name, and the name that it was given under.
-func (o Options) named(name string, platform ocispec.Platform) (given string, c Context, ok bool) {
-	for _, key := range []string{name + "::" + platforms.Format(platform), name} {
-		if c, ok := o.Contexts[key]; ok {
-			return key, c, true
-		}
-		for given, c := range o.Contexts {
-			if strings.EqualFold(given, key) || sameImage(given, key) {
-				return given, c, true
-			}
-		}
-	}
-	return "", Context{}, false
-}
-
-// sameImage says whether two names are of one image, as alpine and
-// docker.io/library/alpine:latest.
-func sameImage(a, b string) bool {
-	x, err := reference.Parse(a)
-	if err != nil {
-		return false
-	}
-	y, err := reference.Parse(b)
-	return err == nil && x.String() == y.String()
-}
 
 // filesNamed is the name of a context of files, "" if name is none.
 func (c *converter) filesNamed(name string) string {
-	if given, ctx, ok := c.opt.named(name, c.opt.Platform); ok && ctx.files() {
+	if given, ctx, ok := c.opt.Contexts.Find(name, c.opt.Platform); ok && ctx.Files() {
 		return given
 	}
 	return ""
@@ -65,7 +26,7 @@ func (c *converter) replaced(st *stage) bool {
 	if st.Name == "" {
 		return false
 	}
-	given, ctx, ok := c.opt.named(st.Name, st.platform)
+	given, ctx, ok := c.opt.Contexts.Find(st.Name, st.platform)
 	if !ok {
 		return false
 	}
@@ -75,7 +36,7 @@ func (c *converter) replaced(st *stage) bool {
 }
 
 // given makes a stage begin with a context that is no image.
-func (st *stage) given(name string, ctx Context) {
+func (st *stage) given(name string, ctx bases.Context) {
 	st.files, st.build = "", ""
 	switch {
 	case ctx.Build != nil:
@@ -88,7 +49,7 @@ func (st *stage) given(name string, ctx Context) {
 // built plans the build that a context of this name is, and puts it into the
 // graph. No error and no image means that there is none of that name.
 func (c *converter) built(name string, platform ocispec.Platform) (*plan.Image, error) {
-	given, ctx, ok := c.opt.named(name, platform)
+	given, ctx, ok := c.opt.Contexts.Find(name, platform)
 	if !ok || ctx.Build == nil {
 		return nil, nil
 	}
@@ -96,7 +57,7 @@ func (c *converter) built(name string, platform ocispec.Platform) (*plan.Image, 
 	if img, ok := c.builds[key]; ok {
 		return img, nil
 	}
-	g, err := ctx.Build(c.images.ctx, platform)
+	g, err := ctx.Build(c.images.Context(), platform)
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +95,7 @@ func (c *converter) contextTree(s *state, name, source string, loc plan.Location
 func wholeContext(name, source string) *plan.Copy {
 	return &plan.Copy{
 		Selection: plan.Selection{
-			Sources: []plan.Source{{From: plan.FromContext, Context: name, Path: escapePattern(source)}},
+			Sources: []plan.Source{{From: plan.FromContext, Context: name, Path: values.EscapePattern(source)}},
 			Parents: true,
 		},
 		Placement: plan.Placement{Dest: "/", DestDir: true},

@@ -1,14 +1,15 @@
 package dockerfile
 
 import (
-	"net/url"
 	"path"
 	"slices"
 	"strings"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
-	"github.com/opencontainers/go-digest"
+	"github.com/moby/buildkit/frontend/dockerfile/linter"
+	"github.com/moby/buildkit/frontend/dockerfile/parser"
 
+	"cove/builder/dockerfile/values"
 	"cove/builder/plan"
 )
 
@@ -36,13 +37,15 @@ func (c *converter) copy(s *state, cmd *instructions.CopyCommand, loc plan.Locat
 		}
 	}
 	for _, p := range cmd.SourcePaths {
-		if isURL(p) || plan.IsGit(p) {
+		if values.IsURL(p) || plan.IsGit(p) {
 			return invalid("COPY takes no URL: use ADD %s", p)
 		}
 		if cmd.From == "" {
 			c.lintIgnored("Copy", p, cmd.Location())
 		}
-		op.Sources = append(op.Sources, plan.Source{From: from, Context: named, Path: sourcePath(p, cmd.Parents)})
+		op.Sources = append(op.Sources, plan.Source{
+			From: from, Context: named, Path: values.SourcePath(p, cmd.Parents),
+		})
 	}
 	line, err := s.placed("COPY", op, cmd.SourcesAndDest)
 	if err != nil {
@@ -58,20 +61,22 @@ func (c *converter) addFiles(s *state, cmd *instructions.AddCommand, loc plan.Lo
 		Placement: plan.Placement{Chown: cmd.Chown, Chmod: cmd.Chmod, Link: cmd.Link},
 	}
 	for _, p := range cmd.SourcePaths {
-		src := plan.Source{From: plan.FromContext, Path: sourcePath(p, false), Unpack: cmd.Unpack == nil || *cmd.Unpack}
+		src := plan.Source{
+			From: plan.FromContext, Path: values.SourcePath(p, false), Unpack: cmd.Unpack == nil || *cmd.Unpack,
+		}
 		switch {
 		case plan.IsGit(p):
-			repo, err := gitSource(p, cmd)
+			repo, err := values.Git(p, cmd)
 			if err != nil {
 				return err
 			}
 			src = plan.Source{From: plan.FromNothing, Git: repo}
-		case isURL(p):
+		case values.IsURL(p):
 			src = plan.Source{
-				From: plan.FromNothing, URL: p, Name: urlName(p), Checksum: cmd.Checksum,
+				From: plan.FromNothing, URL: p, Name: values.URLName(p), Checksum: cmd.Checksum,
 				Unpack: cmd.Unpack != nil && *cmd.Unpack,
 			}
-			if src.Name == "" && !isDir(cmd.DestPath) {
+			if src.Name == "" && !values.IsDir(cmd.DestPath) {
 				src.Name = "unnamed"
 			}
 			if src.Name == "" {
@@ -83,7 +88,7 @@ func (c *converter) addFiles(s *state, cmd *instructions.AddCommand, loc plan.Lo
 		op.Sources = append(op.Sources, src)
 	}
 	if cmd.Checksum != "" {
-		if err := checkChecksum(op.Sources, cmd.Checksum); err != nil {
+		if err := values.CheckChecksum(op.Sources, cmd.Checksum); err != nil {
 			return err
 		}
 	}
@@ -97,36 +102,6 @@ func (c *converter) addFiles(s *state, cmd *instructions.AddCommand, loc plan.Lo
 	}
 	c.change(s, op, loc, nil, line)
 	return nil
-}
-
-// checkChecksum checks --checksum, which is of a file or, as gitSource reads it,
-// of a commit.
-func checkChecksum(sources []plan.Source, sum string) error {
-	if len(sources) != 1 || sources[0].URL == "" && sources[0].Git == nil {
-		return invalid("--checksum goes with exactly one URL or git repository")
-	}
-	if sources[0].Git != nil {
-		return nil
-	}
-	if _, err := digest.Parse(sum); err != nil {
-		return invalid("--checksum=%s: %w: write sha256: and 64 hex digits", sum, err)
-	}
-	return nil
-}
-
-// gitSource reads the repository of an ADD.
-func gitSource(p string, cmd *instructions.AddCommand) (*plan.Git, error) {
-	repo, err := plan.ParseGit(p)
-	if err != nil {
-		return nil, err
-	}
-	if cmd.KeepGitDir != nil {
-		repo.KeepDir = *cmd.KeepGitDir
-	}
-	if cmd.Checksum != "" {
-		err = repo.Pin(cmd.Checksum)
-	}
-	return repo, err
 }
 
 // placed completes op by what COPY and ADD share, the here-documents and the
@@ -144,12 +119,12 @@ func (s *state) placed(verb string, op *plan.Copy, sd instructions.SourcesAndDes
 			return "", invalid("a path cannot hold a NUL byte")
 		}
 	}
-	op.Dest, op.DestDir = s.abs(sd.DestPath), isDir(sd.DestPath)
+	op.Dest, op.DestDir = s.abs(sd.DestPath), values.IsDir(sd.DestPath)
 	if len(op.Sources) > 1 && !op.DestDir && !op.Parents {
 		return "", invalid("with more than one source the destination is a directory and ends with a slash: %s/",
 			sd.DestPath)
 	}
-	if err := checkOwner("--chown=", op.Chown); err != nil {
+	if err := values.CheckOwner("--chown=", op.Chown); err != nil {
 		return "", err
 	}
 	if op.Chmod != "" {
@@ -172,32 +147,10 @@ func (s *state) placed(verb string, op *plan.Copy, sd instructions.SourcesAndDes
 	return line + " " + sd.DestPath, nil
 }
 
-// isDir says that a destination is written as a directory.
-func isDir(dest string) bool {
-	return dest == "" || dest == "." || dest == ".." || strings.HasSuffix(dest, "/") ||
-		strings.HasSuffix(dest, "/.") || strings.HasSuffix(dest, "/..")
-}
-
-// sourcePath cleans a source. With --parents a "/./" stays: what follows it is
-// kept of the path.
-func sourcePath(p string, parents bool) string {
-	if parents {
-		if pivot, rest, ok := strings.Cut(p, "/./"); ok {
-			return cleanRel(pivot) + "/./" + cleanRel(rest)
-		}
+// lintIgnored warns of a source that .dockerignore excludes; p is as it was
+// written, cmd "Copy" or "Add".
+func (c *converter) lintIgnored(cmd, p string, at []parser.Range) {
+	if c.opt.Ignored != nil && c.opt.Ignored(values.CleanRel(p)) {
+		c.lint.Run(&linter.RuleCopyIgnoredFile, at, linter.RuleCopyIgnoredFile.Format(cmd, path.Clean(p)))
 	}
-	return cleanRel(p)
-}
-
-func isURL(p string) bool {
-	return (strings.HasPrefix(p, "http://") || strings.HasPrefix(p, "https://")) && !plan.IsGit(p)
-}
-
-// urlName is the file name at the end of a URL, "" if it has none.
-func urlName(s string) string {
-	u, err := url.Parse(s)
-	if err != nil || u.Path == "" || strings.HasSuffix(u.Path, "/") {
-		return ""
-	}
-	return path.Base(u.Path)
 }

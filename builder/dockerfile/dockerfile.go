@@ -16,16 +16,16 @@ import (
 	"time"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
-	"github.com/moby/buildkit/frontend/dockerfile/linter"
 	"github.com/moby/buildkit/frontend/dockerfile/shell"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"cove/builder/dockerfile/bases"
+	"cove/builder/dockerfile/lint"
+	"cove/builder/dockerfile/syntax"
+	"cove/builder/dockerfile/vars"
 	"cove/builder/plan"
 	"cove/errdefs"
 )
-
-// ResolveFunc finds a base image. It must be safe for concurrent use.
-type ResolveFunc func(ctx context.Context, name string, platform ocispec.Platform) (plan.Base, error)
 
 // Options say what to plan.
 type Options struct {
@@ -51,10 +51,10 @@ type Options struct {
 	NoCacheFilter []string
 	// Epoch is the time of every history line; nil leaves them to the exporter.
 	Epoch   *time.Time
-	Resolve ResolveFunc
+	Resolve bases.ResolveFunc
 	// Contexts are what names stand for, that are then no stages and images: NAME
 	// or NAME::PLATFORM.
-	Contexts map[string]Context
+	Contexts bases.Contexts
 	// Ignored says that .dockerignore excludes a path, cleaned and relative to
 	// the context, "" for the context itself; it may be nil.
 	Ignored func(path string) bool
@@ -72,15 +72,15 @@ func Plan(ctx context.Context, src []byte, opt Options) (*plan.Graph, error) {
 		return nil, plan.At(plan.Location{File: opt.Name}, err)
 	}
 	c := &converter{
-		opt: opt, graph: &plan.Graph{}, source: newSource(opt.Name, src),
-		images: newResolver(ctx, opt),
+		opt: opt, graph: &plan.Graph{}, source: syntax.NewSource(opt.Name, src),
+		images: bases.NewResolver(ctx, opt.resolve),
 	}
-	defer c.images.close()
-	f, err := c.parse(src)
+	defer c.images.Close()
+	f, err := c.parse()
 	if err != nil {
 		return nil, err
 	}
-	c.lex = shell.NewLex(f.escape)
+	c.lex = shell.NewLex(f.Escape)
 	if err := c.globalArgs(f); err != nil {
 		return nil, err
 	}
@@ -100,7 +100,7 @@ func Plan(ctx context.Context, src []byte, opt Options) (*plan.Graph, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.lintError(); err != nil {
+	if err := c.lint.Err(); err != nil && !opt.Check {
 		return nil, err
 	}
 	c.warnUnusedArgs(f)
@@ -111,15 +111,14 @@ func Plan(ctx context.Context, src []byte, opt Options) (*plan.Graph, error) {
 // converter holds what the stages of one Dockerfile share.
 type converter struct {
 	opt    Options
-	source *source
+	source *syntax.Source
 	lex    *shell.Lex
-	rules  *linter.Linter // as the head of the file sets them
-	lint   *linter.Linter // as the comments above an instruction change that
+	lint   *lint.Linter
 	graph  *plan.Graph
-	global *vars
+	global *vars.Set
 	stages []*stage
 	byName map[string]*stage
-	images *resolver
+	images *bases.Resolver
 	onArgs []string               // names of the ARGs that were converted, of ONBUILD too
 	from   map[string]plan.ID     // vertices of whole images, for COPY --from=IMAGE
 	builds map[string]*plan.Image // what contexts that are builds make
@@ -140,13 +139,13 @@ type stage struct {
 
 // addStages expands every FROM line. All of them count, since a later FROM may
 // name any earlier one.
-func (c *converter) addStages(f file) error {
+func (c *converter) addStages(f syntax.File) error {
 	c.byName = map[string]*stage{}
 	c.from, c.builds = map[string]plan.ID{}, map[string]*plan.Image{}
-	for i, p := range f.stages {
+	for i, p := range f.Stages {
 		st, err := c.newStage(i, p, f)
 		if err != nil {
-			return plan.At(c.at(p.Location, p.SourceCode), err)
+			return plan.At(c.source.Range(p.Location, p.SourceCode), err)
 		}
 		c.stages = append(c.stages, st)
 		if p.Name != "" {
@@ -156,8 +155,8 @@ func (c *converter) addStages(f file) error {
 	return nil
 }
 
-func (c *converter) newStage(i int, p instructions.Stage, f file) (*stage, error) {
-	defer c.lintBelow(p.Comments)()
+func (c *converter) newStage(i int, p instructions.Stage, f syntax.File) (*stage, error) {
+	defer c.lint.Below(p.Comments)()
 	res, err := c.expandFrom(p.BaseName, p, f)
 	if err != nil {
 		return nil, err
@@ -167,7 +166,7 @@ func (c *converter) newStage(i int, p instructions.Stage, f file) (*stage, error
 	if st.display == "" {
 		st.display = "stage-" + strconv.Itoa(i)
 	}
-	if len(f.stages) == 1 {
+	if len(f.Stages) == 1 {
 		st.display = ""
 	}
 	if base, ok := c.byName[strings.ToLower(name)]; ok {
@@ -181,7 +180,7 @@ func (c *converter) newStage(i int, p instructions.Stage, f file) (*stage, error
 	if c.replaced(st) || st.base != nil {
 		return st, nil
 	}
-	if given, ctx, ok := c.opt.named(name, st.platform); ok {
+	if given, ctx, ok := c.opt.Contexts.Find(name, st.platform); ok {
 		st.given(given, ctx)
 	}
 	return st, nil
@@ -213,7 +212,7 @@ func (c *converter) stageNames() string {
 
 // finish writes the target's state into the graph.
 func (c *converter) finish(st *state) {
-	c.sortWarnings()
+	c.graph.Warnings = c.lint.Warnings()
 	img := &c.graph.Target
 	img.RootFS = st.fs
 	img.Platform = st.platform

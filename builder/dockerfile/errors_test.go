@@ -66,7 +66,7 @@ func TestErrors(t *testing.T) {
 		{"secret target", "FROM base\nRUN --mount=type=secret,id=x,target=rel y\n", "is not absolute"},
 		{"env on a cache", "FROM base\nRUN --mount=type=cache,target=/x,env=E y\n", "takes no env="},
 		{"platform that is not there", "FROM --platform=foo base\n", `Dockerfile:1: FROM --platform=foo base: platform "foo": there is no architecture "foo"; there are amd64`},
-		{"several platforms", "FROM --platform=linux/amd64,linux/arm64 base\n", "not supported yet"},
+		{"several platforms", "FROM --platform=linux/amd64,linux/arm64 base\n", `platform "linux/amd64,linux/arm64": this is done for one platform at a time`},
 		{"signal number", "FROM base\nSTOPSIGNAL 999\n", "from 1 to 64"},
 		{"negative signal", "FROM base\nSTOPSIGNAL -5\n", "from 1 to 64"},
 		{"port too high", "FROM base\nEXPOSE 99999\n", "between 0 and 65535"},

@@ -12,6 +12,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"cove/builder/dockerfile/bases"
 	"cove/builder/plan"
 	"cove/errdefs"
 	"cove/layers"
@@ -56,7 +57,7 @@ func TestGolden(t *testing.T) {
 			o.Platform = ocispec.Platform{OS: "linux", Architecture: "arm64"}
 		},
 		"contexts": func(o *Options) {
-			o.Contexts = map[string]Context{"alias": {Image: "other:1"}, "files": {}, "overridden::linux/amd64": {Image: "base:one"}}
+			o.Contexts = bases.Contexts{"alias": {Image: "other:1"}, "files": {}, "overridden::linux/amd64": {Image: "base:one"}}
 		},
 		"config": func(o *Options) { o.Labels = map[string]string{"extra": "yes"}; o.NoCache = true },
 	}

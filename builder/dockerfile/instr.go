@@ -2,6 +2,7 @@ package dockerfile
 
 import (
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -10,8 +11,13 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/linter"
 	"github.com/moby/buildkit/frontend/dockerfile/shell"
 
+	"cove/builder/dockerfile/lint"
+	"cove/builder/dockerfile/syntax"
+	"cove/builder/dockerfile/values"
+	"cove/builder/dockerfile/vars"
 	"cove/builder/plan"
 	"cove/errdefs"
+	"cove/layers/whiteout"
 )
 
 // invalid is an error about what the Dockerfile says.
@@ -21,11 +27,11 @@ func invalid(format string, args ...any) error {
 
 // dispatch applies one instruction to the state. The caller adds the location.
 func (c *converter) dispatch(s *state, cmd instructions.Command) error {
-	defer c.lintBelow(cmd.Comments())()
+	defer c.lint.Below(cmd.Comments())()
 	if err := c.expand(s, cmd); err != nil {
 		return err
 	}
-	loc := c.at(cmd.Location(), text(cmd))
+	loc := c.source.Range(cmd.Location(), syntax.Written(cmd))
 	switch cmd := cmd.(type) {
 	case *instructions.RunCommand:
 		return c.run(s, cmd, loc)
@@ -48,11 +54,11 @@ func (c *converter) dispatch(s *state, cmd instructions.Command) error {
 	case *instructions.EntrypointCommand:
 		c.entrypoint(s, cmd)
 	case *instructions.HealthCheckCommand:
-		c.once(s, cmd)
+		c.lint.Once(s.seen, cmd)
 		s.config.Healthcheck = cmd.Health
 		s.record(fmt.Sprintf("HEALTHCHECK %+v", *cmd.Health), plan.None, c.opt)
 	case *instructions.UserCommand:
-		if err := checkOwner("USER ", cmd.User); err != nil {
+		if err := values.CheckOwner("USER ", cmd.User); err != nil {
 			return err
 		}
 		s.config.User = cmd.User
@@ -68,7 +74,7 @@ func (c *converter) dispatch(s *state, cmd instructions.Command) error {
 		s.config.Shell = cmd.Shell
 		s.record(fmt.Sprintf("SHELL %v", cmd.Shell), plan.None, c.opt)
 	case *instructions.OnbuildCommand:
-		if _, err := parseTrigger(cmd.Expression, 1); err != nil {
+		if _, err := syntax.Trigger(cmd.Expression, 1); err != nil {
 			return invalid("%w", err)
 		}
 		s.config.OnBuild = append(slices.Clip(s.config.OnBuild), cmd.Expression)
@@ -113,10 +119,10 @@ const maxWord = 128 << 10
 func (c *converter) expander(s *state, cmd instructions.Command, lex *shell.Lex) instructions.SingleWordExpander {
 	return func(word string) (string, error) {
 		out, unset, err := lex.ProcessWord(word, s.vars)
-		for _, name := range sorted(unset) {
-			if !slices.Contains(s.args, name) && !slices.Contains(proxyArgs, name) {
+		for _, name := range slices.Sorted(maps.Keys(unset)) {
+			if !slices.Contains(s.args, name) && !slices.Contains(vars.Proxy, name) {
 				c.lint.Run(&linter.RuleUndefinedVar, cmd.Location(),
-					linter.RuleUndefinedVar.Format(name, didYouMean(name, s.vars.Keys())))
+					linter.RuleUndefinedVar.Format(name, lint.DidYouMean(name, s.vars.Keys())))
 			}
 		}
 		if len(out) > maxWord {
@@ -129,7 +135,7 @@ func (c *converter) expander(s *state, cmd instructions.Command, lex *shell.Lex)
 func (c *converter) arg(s *state, cmd *instructions.ArgCommand) error {
 	var shown []string
 	for _, arg := range cmd.Args {
-		c.lintSecret("ARG", arg.Key, cmd)
+		c.lint.Secret("ARG", arg.Key, cmd)
 		c.onArgs = append(c.onArgs, arg.Key)
 		value, set := c.opt.BuildArgs[arg.Key]
 		if !set && arg.Value != nil {
@@ -144,7 +150,7 @@ func (c *converter) arg(s *state, cmd *instructions.ArgCommand) error {
 		}
 		line := arg.Key
 		if set {
-			s.vars.set(arg.Key, value)
+			s.vars.Set(arg.Key, value)
 			line += "=" + value
 		}
 		if !slices.Contains(s.args, arg.Key) {
@@ -162,10 +168,10 @@ func (c *converter) env(s *state, cmd *instructions.EnvCommand) error {
 		if kv.Key == "" || strings.ContainsAny(kv.Key, "=\x00") || strings.ContainsRune(kv.Value, 0) {
 			return invalid("%q is not a variable's name", kv.Key)
 		}
-		c.lintLegacy(kv, cmd)
-		c.lintSecret("ENV", kv.Key, cmd)
-		s.vars.set(kv.Key, kv.Value)
-		s.config.Env = setEnv(s.config.Env, kv.Key, kv.Value)
+		c.lint.Legacy(kv, cmd)
+		c.lint.Secret("ENV", kv.Key, cmd)
+		s.vars.Set(kv.Key, kv.Value)
+		s.config.Env = vars.SetEnv(s.config.Env, kv.Key, kv.Value)
 		line += " " + kv.String()
 	}
 	s.record(line, plan.None, c.opt)
@@ -178,7 +184,7 @@ func (c *converter) label(s *state, cmd *instructions.LabelCommand) error {
 		if kv.Key == "" {
 			return invalid("a label needs a name")
 		}
-		c.lintLegacy(kv, cmd)
+		c.lint.Legacy(kv, cmd)
 		if s.config.Labels == nil {
 			s.config.Labels = map[string]string{}
 		}
@@ -201,6 +207,9 @@ func (c *converter) workdir(s *state, cmd *instructions.WorkdirCommand, loc plan
 	}
 	s.workdirSet = true
 	dir := s.abs(cmd.Path)
+	if err := whiteout.Within(dir); err != nil {
+		return err
+	}
 	s.config.WorkingDir = dir
 	if dir == "/" {
 		s.step++
@@ -234,7 +243,7 @@ func (c *converter) volume(s *state, cmd *instructions.VolumeCommand) error {
 }
 
 func (c *converter) stopSignal(s *state, cmd *instructions.StopSignalCommand) error {
-	if err := checkSignal(cmd.Signal); err != nil {
+	if err := values.CheckSignal(cmd.Signal); err != nil {
 		return err
 	}
 	s.config.StopSignal = cmd.Signal
@@ -243,16 +252,16 @@ func (c *converter) stopSignal(s *state, cmd *instructions.StopSignalCommand) er
 }
 
 func (c *converter) cmd(s *state, cmd *instructions.CmdCommand) {
-	c.once(s, cmd)
-	c.lintCommand(s, cmd, cmd.ShellDependantCmdLine)
-	s.config.Cmd = s.commandLine(cmd.ShellDependantCmdLine)
+	c.lint.Once(s.seen, cmd)
+	c.lint.Command(s.seen, cmd, cmd.ShellDependantCmdLine, len(s.config.Shell) > 0)
+	s.config.Cmd = values.CommandLine(cmd.ShellDependantCmdLine, s.shell())
 	s.record(fmt.Sprintf("CMD %q", s.config.Cmd), plan.None, c.opt)
 }
 
 func (c *converter) entrypoint(s *state, cmd *instructions.EntrypointCommand) {
-	c.once(s, cmd)
-	c.lintCommand(s, cmd, cmd.ShellDependantCmdLine)
-	s.config.Entrypoint = s.commandLine(cmd.ShellDependantCmdLine)
+	c.lint.Once(s.seen, cmd)
+	c.lint.Command(s.seen, cmd, cmd.ShellDependantCmdLine, len(s.config.Shell) > 0)
+	s.config.Entrypoint = values.CommandLine(cmd.ShellDependantCmdLine, s.shell())
 	if _, ok := s.seen["cmd"]; !ok {
 		// A CMD that came with the base was made for the base's entrypoint.
 		s.config.Cmd = nil
@@ -260,18 +269,10 @@ func (c *converter) entrypoint(s *state, cmd *instructions.EntrypointCommand) {
 	s.record(fmt.Sprintf("ENTRYPOINT %q", s.config.Entrypoint), plan.None, c.opt)
 }
 
-// commandLine is the argument vector of a shell or exec form.
-func (s *state) commandLine(l instructions.ShellDependantCmdLine) []string {
-	if !l.PrependShell {
-		return l.CmdLine
-	}
-	return s.withShell(strings.Join(l.CmdLine, " "))
-}
-
-// withShell is the argument vector of a shell command.
-func (s *state) withShell(script string) []string {
+// shell is what takes a shell form as its last argument.
+func (s *state) shell() []string {
 	if len(s.config.Shell) == 0 {
-		return []string{"/bin/sh", "-c", script}
+		return []string{"/bin/sh", "-c"}
 	}
-	return append(slices.Clone(s.config.Shell), script)
+	return s.config.Shell
 }

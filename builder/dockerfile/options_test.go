@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"cove/builder/dockerfile/values"
 	"cove/builder/plan"
 	"cove/errdefs"
 )
@@ -66,7 +67,7 @@ func TestOptions(t *testing.T) {
 func TestUsersThatMayExist(t *testing.T) {
 	t.Parallel()
 	for _, user := range []string{"", "root", "0", "1000:1000", "www-data:", ":users", "4294967294", "_apt", "DOMAIN\\user", "ünï", "a.b-c"} {
-		if err := checkOwner("", user); err != nil {
+		if err := values.CheckOwner("", user); err != nil {
 			t.Errorf("%q: %v", user, err)
 		}
 	}

@@ -1,25 +1,22 @@
 package dockerfile
 
 import (
-	"path"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
-	"github.com/moby/buildkit/frontend/dockerfile/parser"
 
+	"cove/builder/dockerfile/values"
+	"cove/builder/dockerfile/vars"
 	"cove/builder/plan"
 	"cove/errdefs"
 )
 
-// documents is where a heredoc with an interpreter is mounted for its RUN.
-const documents = "/dev/pipes/"
-
 // proxyEnv lists the proxy settings that were given and that no ARG declares.
 func (c *converter) proxyEnv(s *state) []string {
 	var env []string
-	for _, name := range proxyArgs {
+	for _, name := range vars.Proxy {
 		if _, declared := s.vars.Get(name); declared {
 			continue
 		}
@@ -31,15 +28,17 @@ func (c *converter) proxyEnv(s *state) []string {
 }
 
 func (c *converter) run(s *state, cmd *instructions.RunCommand, loc plan.Location) error {
-	c.lintJoins(cmd)
-	c.lintApt(s, cmd)
+	c.lint.Joins(cmd)
+	c.lint.Apt(&s.updated, cmd)
 	op := &plan.Run{
-		Env: s.vars.list(), Cwd: s.abs("."), User: s.config.User, ProxyEnv: c.proxyEnv(s), Platform: s.platform,
+		Env: s.vars.List(), Cwd: s.abs("."), User: s.config.User, ProxyEnv: c.proxyEnv(s), Platform: s.platform,
 		Hosts: c.opt.Hosts,
 	}
-	if err := c.runArgs(s, cmd, op); err != nil {
+	args, document, err := values.Command(cmd, s.shell())
+	if err != nil {
 		return err
 	}
+	op.Args, op.Mounts = args, document
 	if err := c.entitlements(cmd, op); err != nil {
 		return err
 	}
@@ -63,50 +62,6 @@ func (s *state) createdBy(args []string) string {
 		}
 	}
 	return strings.Join(append(words, args...), " ")
-}
-
-// runArgs decides what is executed: an exec form as it is, a script through
-// the shell, a heredoc through the shell or as a program of its own.
-func (c *converter) runArgs(s *state, cmd *instructions.RunCommand, op *plan.Run) error {
-	if len(cmd.Files) == 0 {
-		op.Args = s.commandLine(cmd.ShellDependantCmdLine)
-		if len(op.Args) == 0 || len(cmd.CmdLine) == 0 || cmd.CmdLine[0] == "" && !cmd.PrependShell {
-			return invalid("RUN needs a command")
-		}
-		return nil
-	}
-	if len(cmd.CmdLine) != 1 || !cmd.PrependShell {
-		return invalid("a heredoc goes with the shell form only")
-	}
-	line := cmd.CmdLine[0]
-	doc, err := parser.ParseHeredoc(line)
-	if err != nil {
-		return invalid("%w", err)
-	}
-	if doc == nil {
-		// The heredocs belong to commands of the line: the shell reads them.
-		var script strings.Builder
-		script.WriteString(line)
-		for _, f := range cmd.Files {
-			script.WriteString("\n" + f.Data + f.Name)
-		}
-		op.Args = s.withShell(script.String())
-		return nil
-	}
-	body := cmd.Files[0].Data
-	if cmd.Files[0].Chomp {
-		body = parser.ChompHeredocContent(body)
-	}
-	if !strings.HasPrefix(body, "#!") {
-		op.Args = s.withShell(body)
-		return nil
-	}
-	name := documents + path.Base(path.Clean("/"+cmd.Files[0].Name))
-	op.Args = []string{name}
-	op.Mounts = append(op.Mounts, plan.RunMount{
-		Type: "file", Target: name, From: plan.FromNothing, Data: body, Mode: 0o755, ReadOnly: true,
-	})
-	return nil
 }
 
 // entitlements reads --network and --security.
@@ -141,23 +96,9 @@ func (c *converter) allowed(entitlement string) bool {
 func (c *converter) mounts(s *state, cmd *instructions.RunCommand, op *plan.Run, loc plan.Location) ([]plan.ID, error) {
 	var inputs []plan.ID
 	for _, m := range instructions.GetMounts(cmd) {
-		if err := checkMount(m); err != nil {
+		out, err := values.Mount(m, op.Mounts, s.abs)
+		if err != nil {
 			return nil, err
-		}
-		out := plan.RunMount{
-			Type: string(m.Type), Target: m.Target, Source: cleanRel(m.Source), From: plan.FromNothing,
-			ReadOnly: m.ReadOnly, ID: m.CacheID, Sharing: string(m.CacheSharing), Size: m.SizeLimit,
-			Required: m.Required,
-			Mode:     0o755,
-		}
-		if m.Mode != nil {
-			out.Mode = uint32(*m.Mode)
-		}
-		if m.UID != nil {
-			out.UID = uint32(*m.UID)
-		}
-		if m.GID != nil {
-			out.GID = uint32(*m.GID)
 		}
 		files := ""
 		if m.Type == instructions.MountTypeBind && c.byName[strings.ToLower(m.From)] == nil && m.From != "" {
@@ -173,9 +114,6 @@ func (c *converter) mounts(s *state, cmd *instructions.RunCommand, op *plan.Run,
 				inputs = append(inputs, id)
 			}
 		}
-		if err := finishMount(s, m, op, &out); err != nil {
-			return nil, err
-		}
 		if m.Type == instructions.MountTypeBind && (m.From == "" || files != "") {
 			out.From = plan.Origin(len(inputs))
 			inputs = append(inputs, c.contextTree(s, files, out.Source, loc))
@@ -183,89 +121,6 @@ func (c *converter) mounts(s *state, cmd *instructions.RunCommand, op *plan.Run,
 		op.Mounts = append(op.Mounts, out)
 	}
 	return inputs, nil
-}
-
-// finishMount fills in what depends on the type of the mount.
-func finishMount(s *state, m *instructions.Mount, op *plan.Run, out *plan.RunMount) error {
-	switch m.Type {
-	case instructions.MountTypeSSH:
-		sshMount(m, op, out)
-	case instructions.MountTypeSecret:
-		return secretMount(m, out)
-	case instructions.MountTypeBind:
-		out.Mode = 0
-	case instructions.MountTypeCache:
-		if out.ID == "" {
-			out.ID = path.Clean(m.Target)
-		}
-		if out.Sharing == "" {
-			out.Sharing = string(instructions.MountSharingShared)
-		}
-	case instructions.MountTypeTmpfs:
-		out.Source, out.Mode = "", 0
-	}
-	if m.Env != nil {
-		return invalid("--mount=type=%s takes no env=", m.Type)
-	}
-	if out.Target == "" {
-		return invalid("--mount=type=%s needs a target", m.Type)
-	}
-	if out.Target = s.abs(out.Target); out.Target == "/" {
-		return invalid("--mount: the target cannot be /")
-	}
-	return nil
-}
-
-// sshMount fills in an ssh agent: its id, and where its socket is.
-func sshMount(m *instructions.Mount, op *plan.Run, out *plan.RunMount) {
-	if out.ID == "" {
-		out.ID = "default"
-	}
-	if m.Mode == nil {
-		out.Mode = 0o600
-	}
-	out.Source, out.ReadOnly = "", true
-	if out.Target == "" {
-		n := 0
-		for _, other := range op.Mounts {
-			if other.Type == string(instructions.MountTypeSSH) {
-				n++
-			}
-		}
-		out.Target = "/run/buildkit/ssh_agent." + strconv.Itoa(n)
-	}
-}
-
-// escapePattern makes a path a pattern that matches it alone.
-func escapePattern(p string) string {
-	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(p)
-}
-
-// secretMount fills in a secret: its id, and a file, a variable or both.
-func secretMount(m *instructions.Mount, out *plan.RunMount) error {
-	switch {
-	case m.Source != "":
-		out.ID = m.Source
-	case m.CacheID == "":
-		out.ID = path.Base(m.Target)
-	}
-	out.Source, out.ReadOnly = "", true
-	if m.Mode == nil {
-		out.Mode = 0o400
-	}
-	if m.Env != nil {
-		out.Env = *m.Env
-		if out.Env == "" {
-			out.Env = out.ID
-		}
-	}
-	if m.Env == nil && m.Target == "" {
-		out.Target = "/run/secrets/" + path.Base(out.ID)
-	}
-	if out.Target != "" && !path.IsAbs(out.Target) {
-		return invalid("--mount=type=secret: the target %q is not absolute", out.Target)
-	}
-	return nil
 }
 
 // origin finds the vertex of a from=; None is an empty filesystem.
@@ -289,6 +144,3 @@ func (c *converter) origin(s *state, name string, loc plan.Location) (plan.ID, e
 	}
 	return done.fs, nil
 }
-
-// cleanRel makes a path relative to its root, without "..".
-func cleanRel(p string) string { return strings.TrimPrefix(path.Clean("/"+p), "/") }

@@ -1,7 +1,6 @@
 package dockerfile
 
 import (
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -9,10 +8,12 @@ import (
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/linter"
-	"github.com/moby/buildkit/frontend/dockerfile/parser"
-	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"cove/builder/dockerfile/bases"
+	"cove/builder/dockerfile/lint"
+	"cove/builder/dockerfile/syntax"
+	"cove/builder/dockerfile/vars"
 	"cove/builder/plan"
 	"cove/errdefs"
 	"cove/internal/platforms"
@@ -30,14 +31,14 @@ type state struct {
 	config   plan.Config
 	author   string
 	history  []plan.History
-	vars     *vars    // environment and arguments: what expands, and what a RUN gets
-	args     []string // the arguments among them, in order of declaration
-	triggers []string // ONBUILD of this stage itself
+	vars     *vars.Set // environment and arguments: what expands, and what a RUN gets
+	args     []string  // the arguments among them, in order of declaration
+	triggers []string  // ONBUILD of this stage itself
 
 	noCache     bool
-	updated     bool                      // apt-get update was seen
-	workdirSet  bool                      // an absolute WORKDIR was seen
-	seen        map[string][]parser.Range // where instructions stood of which the last one counts
+	updated     bool // apt-get update was seen
+	workdirSet  bool // an absolute WORKDIR was seen
+	seen        lint.Seen
 	step, steps int
 }
 
@@ -46,9 +47,7 @@ func (c *converter) convert(st *stage) (*state, error) {
 	if st.done != nil {
 		return st.done, nil
 	}
-	outer := c.lint
-	c.lint = c.rules
-	defer func() { c.lint = outer }()
+	defer c.lint.Whole()()
 	s, triggers, err := c.begin(st)
 	if err != nil {
 		return nil, err
@@ -58,21 +57,21 @@ func (c *converter) convert(st *stage) (*state, error) {
 		return nil, err
 	}
 	cmds := append(extra, st.Commands...)
-	s.steps = countSteps(cmds)
+	s.steps = syntax.Steps(cmds)
 	if st.base == nil && st.build == "" {
 		if s.base.Name != "" {
 			s.step, s.steps = 1, s.steps+1
 		}
-		s.fs = c.add(s, &s.base, c.at(st.Location, st.SourceCode), nil)
+		s.fs = c.add(s, &s.base, c.source.Range(st.Location, st.SourceCode), nil)
 		if st.files != "" {
 			s.steps++
-			s.fs = c.add(s, wholeContext(st.files, ""), c.at(st.Location, st.SourceCode), nil)
+			s.fs = c.add(s, wholeContext(st.files, ""), c.source.Range(st.Location, st.SourceCode), nil)
 			s.record("FROM "+st.files+" # build context", s.fs, c.opt)
 		}
 	}
 	for _, cmd := range cmds {
 		if err := c.dispatch(s, cmd); err != nil {
-			return nil, plan.At(c.at(cmd.Location(), text(cmd)), err)
+			return nil, plan.At(c.source.Range(cmd.Location(), syntax.Written(cmd)), err)
 		}
 	}
 	st.done = s
@@ -83,10 +82,10 @@ func (c *converter) convert(st *stage) (*state, error) {
 // puts before it.
 func (c *converter) begin(st *stage) (*state, []string, error) {
 	s := &state{
-		stage: st, fs: plan.None, platform: st.platform, vars: newVars(), seen: map[string][]parser.Range{},
+		stage: st, fs: plan.None, platform: st.platform, vars: vars.New(), seen: lint.Seen{},
 		noCache: c.opt.NoCache || slices.Contains(c.opt.NoCacheFilter, st.Name) && st.Name != "",
 	}
-	loc := c.at(st.Location, st.SourceCode)
+	loc := c.source.Range(st.Location, st.SourceCode)
 	var triggers []string
 	switch {
 	case st.base != nil:
@@ -104,12 +103,12 @@ func (c *converter) begin(st *stage) (*state, []string, error) {
 		s.start(*img)
 		triggers = s.config.OnBuild
 	case st.image != scratch:
-		base, err := c.images.get(st.image, st.platform)
+		base, err := c.images.Get(st.image, st.platform)
 		if err != nil {
 			return nil, nil, plan.At(loc, err)
 		}
 		s.base = base
-		if s.config, err = baseConfig(base); err != nil {
+		if s.config, err = bases.Config(base); err != nil {
 			return nil, nil, plan.At(loc, err)
 		}
 		s.author = base.Config.Author
@@ -134,7 +133,7 @@ func (s *state) inherit(p *state) {
 	s.config.Volumes = maps.Clone(p.config.Volumes)
 	s.config.ExposedPorts = maps.Clone(p.config.ExposedPorts)
 	s.history = slices.Clone(p.history)
-	s.vars = p.vars.clone()
+	s.vars = p.vars.Clone()
 	s.args = slices.Clone(p.args)
 	s.workdirSet, s.updated = p.workdirSet, p.updated
 }
@@ -143,24 +142,12 @@ func (s *state) inherit(p *state) {
 func (s *state) setEnvironment() {
 	for _, e := range s.config.Env {
 		k, v, _ := strings.Cut(e, "=")
-		s.vars.set(k, v)
+		s.vars.Set(k, v)
 	}
 	if _, ok := s.vars.Get("PATH"); !ok {
-		s.vars.set("PATH", defaultPath)
-		s.config.Env = setEnv(s.config.Env, "PATH", defaultPath)
+		s.vars.Set("PATH", defaultPath)
+		s.config.Env = vars.SetEnv(s.config.Env, "PATH", defaultPath)
 	}
-}
-
-// baseConfig reads a base's config with docker's fields.
-func baseConfig(b plan.Base) (plan.Config, error) {
-	if len(b.RawConfig) == 0 {
-		return plan.Config{ImageConfig: b.Config.Config}, nil
-	}
-	var img dockerspec.DockerOCIImage
-	if err := json.Unmarshal(b.RawConfig, &img); err != nil {
-		return plan.Config{}, errdefs.Errorf(errdefs.ErrCorrupt, "image %s: config: %w", b.Name, err)
-	}
-	return img.Config, nil
 }
 
 // checkPlatform warns when an image is not of the platform that was asked for.
@@ -169,7 +156,7 @@ func (c *converter) checkPlatform(st *stage, b plan.Base) {
 	if got.Architecture == "" || got.OS == want.OS && got.Architecture == want.Architecture {
 		return
 	}
-	defer c.lintBelow(st.Comments)()
+	defer c.lint.Below(st.Comments)()
 	c.lint.Run(&linter.RuleInvalidBaseImagePlatform, st.Location,
 		linter.RuleInvalidBaseImagePlatform.Format(st.image, platforms.Format(want), platforms.Format(got)))
 }
@@ -177,43 +164,16 @@ func (c *converter) checkPlatform(st *stage, b plan.Base) {
 // parseTriggers parses the ONBUILD instructions of a base. They stand, as far
 // as anyone can see, on the line of the FROM.
 func (c *converter) parseTriggers(st *stage, triggers []string) ([]instructions.Command, error) {
-	loc := c.at(st.Location, st.SourceCode)
+	loc := c.source.Range(st.Location, st.SourceCode)
 	var cmds []instructions.Command
 	for _, t := range triggers {
-		cmd, err := parseTrigger(t, loc.Line)
+		cmd, err := syntax.Trigger(t, loc.Line)
 		if err != nil {
 			return nil, plan.At(loc, errdefs.Errorf(errdefs.ErrInvalid, "ONBUILD of the base, %q: %w", t, err))
 		}
 		cmds = append(cmds, cmd)
 	}
 	return cmds, nil
-}
-
-// parseTrigger parses the instruction of an ONBUILD as if it stood on line.
-func parseTrigger(trigger string, line int) (instructions.Command, error) {
-	tree, err := parser.Parse(strings.NewReader(trigger))
-	if err != nil {
-		return nil, err
-	}
-	if len(tree.AST.Children) != 1 {
-		return nil, fmt.Errorf("it is not one instruction")
-	}
-	node := tree.AST.Children[0]
-	node.StartLine, node.EndLine = line, line
-	return instructions.ParseCommand(node)
-}
-
-// countSteps counts the instructions that become vertices.
-func countSteps(cmds []instructions.Command) int {
-	n := 0
-	for _, cmd := range cmds {
-		switch cmd.(type) {
-		case *instructions.RunCommand, *instructions.CopyCommand, *instructions.AddCommand,
-			*instructions.WorkdirCommand:
-			n++
-		}
-	}
-	return n
 }
 
 // add appends a vertex on top of the state's filesystem.
@@ -264,7 +224,7 @@ func (c *converter) image(name string, loc plan.Location) (plan.ID, error) {
 	} else if img != nil {
 		return img.RootFS, nil
 	}
-	base, err := c.images.get(name, c.opt.Platform)
+	base, err := c.images.Get(name, c.opt.Platform)
 	if err != nil {
 		return plan.None, err
 	}

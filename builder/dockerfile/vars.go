@@ -10,113 +10,45 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/shell"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"cove/builder/dockerfile/lint"
+	"cove/builder/dockerfile/syntax"
+	"cove/builder/dockerfile/values"
+	"cove/builder/dockerfile/vars"
 	"cove/builder/plan"
-	"cove/errdefs"
-	"cove/internal/platforms"
+	"cove/reference"
 )
 
-// vars is an ordered set of variables. It implements shell.EnvGetter.
-type vars struct {
-	keys   []string
-	values map[string]string
-}
-
-func newVars() *vars { return &vars{values: map[string]string{}} }
-
-// Get returns the value of a variable.
-func (v *vars) Get(key string) (string, bool) {
-	val, ok := v.values[key]
-	return val, ok
-}
-
-// Keys returns the names in the order of their first setting.
-func (v *vars) Keys() []string { return v.keys }
-
-func (v *vars) set(key, value string) {
-	if _, ok := v.values[key]; !ok {
-		v.keys = append(v.keys, key)
-	}
-	v.values[key] = value
-}
-
-func (v *vars) clone() *vars {
-	w := newVars()
-	for _, k := range v.keys {
-		w.set(k, v.values[k])
-	}
-	return w
-}
-
-// list returns the variables as KEY=value.
-func (v *vars) list() []string {
-	out := make([]string, len(v.keys))
-	for i, k := range v.keys {
-		out[i] = k + "=" + v.values[k]
-	}
-	return out
-}
-
-// setEnv sets key in a list of KEY=value, in place.
-func setEnv(env []string, key, value string) []string {
-	for i, e := range env {
-		if k, _, _ := strings.Cut(e, "="); k == key {
-			env = slices.Clone(env)
-			env[i] = key + "=" + value
-			return env
-		}
-	}
-	return append(slices.Clip(env), key+"="+value)
-}
-
-// proxyArgs may be given without an ARG, and then are in no key and no history.
-var proxyArgs = []string{
-	"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "FTP_PROXY", "ftp_proxy",
-	"NO_PROXY", "no_proxy", "ALL_PROXY", "all_proxy",
-}
-
-// platformArgs are the arguments that every Dockerfile has in global scope.
-func platformArgs(target, build ocispec.Platform) *vars {
-	v := newVars()
-	for prefix, p := range map[string]ocispec.Platform{"TARGET": target, "BUILD": build} {
-		v.set(prefix+"PLATFORM", platforms.Format(p))
-		v.set(prefix+"OS", p.OS)
-		v.set(prefix+"ARCH", p.Architecture)
-		v.set(prefix+"VARIANT", p.Variant)
-	}
-	return v
-}
-
 // globalArgs evaluates the ARGs before the first FROM.
-func (c *converter) globalArgs(f file) (err error) {
+func (c *converter) globalArgs(f syntax.File) (err error) {
 	c.global, err = c.argDefaults(f, c.opt.BuildArgs)
 	return err
 }
 
 // argDefaults evaluates the ARGs before the first FROM, with these arguments
 // given.
-func (c *converter) argDefaults(f file, given map[string]string) (*vars, error) {
-	v := platformArgs(c.opt.Platform, c.opt.Build)
-	v.set("TARGETSTAGE", c.opt.Target)
+func (c *converter) argDefaults(f syntax.File, given map[string]string) (*vars.Set, error) {
+	v := vars.Platform(c.opt.Platform, c.opt.Build)
+	v.Set("TARGETSTAGE", c.opt.Target)
 	if c.opt.Target == "" {
-		v.set("TARGETSTAGE", f.stages[len(f.stages)-1].Name)
+		v.Set("TARGETSTAGE", f.Stages[len(f.Stages)-1].Name)
 	}
-	for k := range v.values {
+	for _, k := range v.Keys() {
 		if value, ok := given[k]; ok {
-			v.set(k, value)
+			v.Set(k, value)
 		}
 	}
-	for _, cmd := range f.global {
+	for _, cmd := range f.Global {
 		for _, arg := range cmd.Args {
 			value, set := given[arg.Key]
 			if !set && arg.Value != nil {
 				var err error
 				if value, _, err = c.lex.ProcessWord(*arg.Value, v); err != nil {
-					return nil, plan.At(c.at(cmd.Location(), text(&cmd)), errdefs.Errorf(errdefs.ErrInvalid, "%w", err))
+					return nil, plan.At(c.source.Range(cmd.Location(), syntax.Written(&cmd)), invalid("%w", err))
 				}
 				set = true
 			}
 			if set {
-				v.set(arg.Key, value)
+				v.Set(arg.Key, value)
 			}
 		}
 	}
@@ -124,21 +56,21 @@ func (c *converter) argDefaults(f file, given map[string]string) (*vars, error) 
 }
 
 // expandFrom expands a word of a FROM by the global arguments.
-func (c *converter) expandFrom(word string, p instructions.Stage, f file) (shell.ProcessWordResult, error) {
+func (c *converter) expandFrom(word string, p instructions.Stage, f syntax.File) (shell.ProcessWordResult, error) {
 	res, err := c.lex.ProcessWordWithMatches(word, c.global)
 	if err != nil {
 		return res, invalid("%w", err)
 	}
 	declared := slices.Clone(c.global.Keys())
-	for _, cmd := range f.global {
+	for _, cmd := range f.Global {
 		for _, arg := range cmd.Args {
 			declared = append(declared, arg.Key)
 		}
 	}
-	for _, name := range sorted(res.Unmatched) {
+	for _, name := range slices.Sorted(maps.Keys(res.Unmatched)) {
 		if !slices.Contains(declared, name) {
 			c.lint.Run(&linter.RuleUndefinedArgInFrom, p.Location,
-				linter.RuleUndefinedArgInFrom.Format(name, didYouMean(name, declared)))
+				linter.RuleUndefinedArgInFrom.Format(name, lint.DidYouMean(name, declared)))
 		}
 	}
 	if res.Result == "" {
@@ -148,12 +80,12 @@ func (c *converter) expandFrom(word string, p instructions.Stage, f file) (shell
 }
 
 // fromPlatform reads FROM --platform.
-func (c *converter) fromPlatform(p instructions.Stage, f file) (ocispec.Platform, error) {
+func (c *converter) fromPlatform(p instructions.Stage, f syntax.File) (ocispec.Platform, error) {
 	res, err := c.expandFrom(p.Platform, p, f)
 	if err != nil {
 		return ocispec.Platform{}, err
 	}
-	plat, err := buildPlatform(res.Result)
+	plat, err := values.Platform(res.Result)
 	if err != nil {
 		return plat, err
 	}
@@ -172,32 +104,36 @@ func (c *converter) fromPlatform(p instructions.Stage, f file) (ocispec.Platform
 	return plat, nil
 }
 
-var _ shell.EnvGetter = (*vars)(nil)
-
 // warnUnusedArgs names the build arguments that no ARG takes, not even of a
 // stage that is not built: mostly a slip of the pen.
-func (c *converter) warnUnusedArgs(f file) {
-	taken := append(slices.Concat(c.onArgs, proxyArgs, c.global.Keys()), "SOURCE_DATE_EPOCH", syntaxArg, checkArg)
-	for _, st := range f.stages {
-		for _, cmd := range st.Commands {
-			if arg, ok := cmd.(*instructions.ArgCommand); ok {
-				for _, a := range arg.Args {
-					taken = append(taken, a.Key)
-				}
-			}
-		}
-	}
-	for _, cmd := range f.global {
-		for _, a := range cmd.Args {
-			taken = append(taken, a.Key)
-		}
-	}
+func (c *converter) warnUnusedArgs(f syntax.File) {
+	taken := slices.Concat(f.Args(), c.onArgs, vars.Proxy, c.global.Keys(),
+		[]string{"SOURCE_DATE_EPOCH", syntax.Arg, lint.Arg})
 	for _, k := range slices.Sorted(maps.Keys(c.opt.BuildArgs)) {
 		if !slices.Contains(taken, k) {
-			c.warn(plan.Warning{
+			c.lint.Warn(plan.Warning{
 				Location: plan.Location{File: c.opt.Name}, Rule: "UnusedBuildArg",
 				Text: "no ARG takes the build argument " + k,
 			})
+		}
+	}
+}
+
+// lintDefaults fires the rule about a FROM that names no image when no build
+// argument is given, whatever was given now.
+func (c *converter) lintDefaults(f syntax.File) {
+	defaults, err := c.argDefaults(f, nil)
+	if err != nil {
+		return // an error that is told elsewhere
+	}
+	for _, st := range f.Stages {
+		name, _, err := c.lex.ProcessWord(st.BaseName, defaults)
+		if err != nil {
+			return
+		}
+		if _, err := reference.Parse(name); err != nil {
+			c.lint.Run(&linter.RuleInvalidDefaultArgInFrom, st.Location,
+				linter.RuleInvalidDefaultArgInFrom.Format(st.BaseName))
 		}
 	}
 }

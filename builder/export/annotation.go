@@ -99,7 +99,7 @@ func (as Annotations) of(level Level, p ocispec.Platform) map[string]string {
 // InLayout are the annotations of an image's or index's entry in the index of an
 // OCI layout.
 func (as Annotations) InLayout(e Exported) map[string]string {
-	if len(e.Images) == 1 {
+	if len(e.Images) == 1 && len(e.Attestations) == 0 {
 		return as.of(ManifestDescriptor, *e.Images[0].Manifest.Platform)
 	}
 	return as.of(IndexDescriptor, ocispec.Platform{})

@@ -34,6 +34,8 @@ type Image struct {
 	Cache json.RawMessage
 	// Open shows the files of the image, for an exporter that needs them.
 	Open func(ctx context.Context) (Files, error)
+	// Attestations are documents about the image, for an exporter that stores them.
+	Attestations []Attestation
 }
 
 // Files are the root filesystem of an image. Close them.
@@ -87,6 +89,14 @@ type Exported struct {
 	Names []string
 	// Images are the images of an index, or the one that Target is.
 	Images []ExportedImage
+	// Attestations are of an index.
+	Attestations []ExportedAttestation
+}
+
+// ExportedAttestation is the manifest about one image, and the blobs that it has.
+type ExportedAttestation struct {
+	Manifest ocispec.Descriptor
+	Blobs    []ocispec.Descriptor
 }
 
 // ExportedImage is one image of those that were exported.

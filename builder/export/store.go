@@ -17,6 +17,10 @@ import (
 type Store struct {
 	Content     content.Ingester
 	Annotations Annotations
+	// Attest stores attestations of the images too, which takes an index. Names are
+	// what the statements call the images.
+	Attest Documents
+	Names  []string
 }
 
 // Name implements Exporter.
@@ -28,7 +32,8 @@ func (Store) Needs() Needs { return Needs{Blobs: true} }
 // Export stores configs and manifests, and the index of several.
 func (s Store) Export(ctx context.Context, b Build) (Exported, error) {
 	w := writer{to: s.Content, hold: b.Hold}
-	if len(b.Images) == 1 {
+	alone := len(b.Images) == 1 && !s.attested(b)
+	if alone {
 		if err := s.Annotations.checkSingle(); err != nil {
 			return Exported{}, err
 		}
@@ -42,8 +47,14 @@ func (s Store) Export(ctx context.Context, b Build) (Exported, error) {
 		out.Images = append(out.Images, made)
 	}
 	if len(out.Images) == 1 {
-		out.Target, out.Config = out.Images[0].Manifest, out.Images[0].Config.Digest
+		out.Config = out.Images[0].Config.Digest
+	}
+	if alone {
+		out.Target = out.Images[0].Manifest
 		return out, nil
+	}
+	if err := s.attestAll(ctx, w, b, &out); err != nil {
+		return Exported{}, err
 	}
 	index := ocispec.Index{
 		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex,
@@ -54,9 +65,32 @@ func (s Store) Export(ctx context.Context, b Build) (Exported, error) {
 		desc.Annotations = s.Annotations.of(ManifestDescriptor, *desc.Platform)
 		index.Manifests = append(index.Manifests, desc)
 	}
+	for _, a := range out.Attestations {
+		index.Manifests = append(index.Manifests, a.Manifest)
+	}
 	var err error
 	out.Target, err = w.write(ctx, ocispec.MediaTypeImageIndex, index)
 	return out, err
+}
+
+// attestAll stores the attestations of every image.
+func (s Store) attestAll(ctx context.Context, w writer, b Build, out *Exported) error {
+	if !s.attested(b) {
+		return nil
+	}
+	for i, img := range b.Images {
+		chosen := s.Attest.of(img)
+		if len(chosen) == 0 {
+			continue
+		}
+		about := Subject{Names: s.Names, Manifest: out.Images[i].Manifest, Created: *img.config().Created}
+		manifest, blobs, err := s.attest(ctx, w, about, chosen)
+		if err != nil {
+			return err
+		}
+		out.Attestations = append(out.Attestations, ExportedAttestation{Manifest: manifest, Blobs: blobs})
+	}
+	return nil
 }
 
 // image stores the config and manifest of one image.

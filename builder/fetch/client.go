@@ -11,8 +11,8 @@ import (
 	"cove/errdefs"
 )
 
-// Client returns what ADD downloads with. A Dockerfile is not always its
-// user's own: unlike a RUN, ADD speaks from the host's network, so it may not
+// Client returns what ADD, and a context that somebody else chose, is downloaded with. A
+// Dockerfile is not always its user's own: unlike a RUN, ADD speaks from the host's network, so it may not
 // speak to the host itself, nor to the addresses at which clouds hand out
 // credentials, unless the build may use the host's network.
 func Client(hostNetwork bool) *http.Client {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"cove/builder/lockfile"
 	"cove/builder/plan"
 	"cove/errdefs"
 )
@@ -17,13 +18,47 @@ import (
 // maxSize is how large a file ADD downloads.
 const maxSize = 64 << 30
 
-// Open opens what a URL gives. Close it.
-func Open(ctx context.Context, client *http.Client, url string) (io.ReadCloser, error) {
+// maxRest is how much may follow behind the end of an archive.
+const maxRest = 64 << 20
+
+// Read has what a URL gives read by use, and compares all of it with what the lock says.
+func Read(ctx context.Context, client *http.Client, url string, lock *lockfile.Lock, use func(io.Reader) error) error {
+	want, err := lock.AskURL(url)
+	if err != nil {
+		return err
+	}
 	resp, err := get(ctx, client, url)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return resp.Body, nil
+	defer resp.Body.Close()
+	d := algorithm(want).Digester()
+	body := io.TeeReader(resp.Body, d.Hash())
+	if err := use(body); err != nil {
+		return err
+	}
+	// An archive may end before the file does, but whoever sends it must end, too.
+	switch n, err := io.Copy(io.Discard, io.LimitReader(body, maxRest+1)); {
+	case err != nil:
+		return errdefs.Errorf(errdefs.ErrUnavailable, "%s: %w", plan.ShowURL(url), err)
+	case n > maxRest:
+		return errdefs.Errorf(errdefs.ErrInvalid, "%s goes on for more than %d MiB behind the end of its archive",
+			plan.ShowURL(url), maxRest>>20)
+	}
+	if got := d.Digest(); want != "" && got != want {
+		return errdefs.Errorf(errdefs.ErrCorrupt, "%s: its digest is %s and not %s, as the lock file says",
+			plan.ShowURL(url), got, want)
+	}
+	lock.NoteURL(url, d.Digest())
+	return nil
+}
+
+// algorithm is that of a digest, or the usual one.
+func algorithm(d digest.Digest) digest.Algorithm {
+	if d == "" {
+		return digest.Canonical
+	}
+	return d.Algorithm()
 }
 
 // get is a request whose answer has a body.
@@ -47,8 +82,16 @@ func get(ctx context.Context, client *http.Client, url string) (*http.Response, 
 }
 
 // File downloads src's URL into the directory dir, as its Name, compares it with
-// the source's checksum, and gives it the time of the server's Last-Modified.
-func File(ctx context.Context, client *http.Client, dir string, src plan.Source) (err error) {
+// the source's checksum or else with what the lock says, and gives it the time of the
+// server's Last-Modified.
+func File(ctx context.Context, client *http.Client, dir string, src plan.Source, lock *lockfile.Lock) (err error) {
+	want, by := digest.Digest(src.Checksum), "--checksum"
+	if want == "" {
+		if want, err = lock.AskURL(src.URL); err != nil {
+			return err
+		}
+		by = "the lock file"
+	}
 	resp, err := get(ctx, client, src.URL)
 	if err != nil {
 		return err
@@ -59,28 +102,16 @@ func File(ctx context.Context, client *http.Client, dir string, src plan.Source)
 		return errdefs.Errorf(errdefs.ErrUnavailable, "build: %w", err)
 	}
 	defer root.Close()
-	// What ADD downloads is readable by root alone, as with docker.
-	out, err := root.OpenFile(src.Name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	got, err := download(root, src, resp.Body, algorithm(want))
 	if err != nil {
-		return errdefs.Errorf(errdefs.ErrInvalid, "%s: file name %q: %w", src.URL, src.Name, err)
+		return err
 	}
-	defer func() { err = errors.Join(err, out.Close()) }()
-	var sink io.Writer = out
-	want := digest.Digest(src.Checksum)
-	var d digest.Digester
-	if want != "" {
-		d = want.Algorithm().Digester()
-		sink = io.MultiWriter(out, d.Hash())
+	if want != "" && got != want {
+		return errdefs.Errorf(errdefs.ErrCorrupt, "%s: its digest is %s and not %s, as %s says",
+			plan.ShowURL(src.URL), got, want, by)
 	}
-	n, err := io.Copy(sink, io.LimitReader(resp.Body, maxSize+1))
-	switch {
-	case err != nil:
-		return errdefs.Errorf(errdefs.ErrUnavailable, "%s: %w", src.URL, err)
-	case n > maxSize:
-		return errdefs.Errorf(errdefs.ErrExhausted, "%s is larger than %d GiB", src.URL, maxSize>>30)
-	case d != nil && d.Digest() != want:
-		return errdefs.Errorf(errdefs.ErrCorrupt, "%s: its digest is %s and not %s, as --checksum says", src.URL,
-			d.Digest(), want)
+	if src.Checksum == "" {
+		lock.NoteURL(src.URL, got)
 	}
 	// Without a time from the server the file is of 1970, as with BuildKit: when
 	// it was downloaded says nothing of it.
@@ -92,4 +123,25 @@ func File(ctx context.Context, client *http.Client, dir string, src plan.Source)
 		return errdefs.Errorf(errdefs.ErrUnavailable, "build: %w", err)
 	}
 	return nil
+}
+
+// download writes a body as src's Name, and returns its digest.
+func download(
+	root *os.Root, src plan.Source, body io.Reader, by digest.Algorithm,
+) (sum digest.Digest, err error) {
+	// What ADD downloads is readable by root alone, as with docker.
+	out, err := root.OpenFile(src.Name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return "", errdefs.Errorf(errdefs.ErrInvalid, "%s: file name %q: %w", plan.ShowURL(src.URL), src.Name, err)
+	}
+	defer func() { err = errors.Join(err, out.Close()) }()
+	d := by.Digester()
+	n, err := io.Copy(io.MultiWriter(out, d.Hash()), io.LimitReader(body, maxSize+1))
+	switch {
+	case err != nil:
+		return "", errdefs.Errorf(errdefs.ErrUnavailable, "%s: %w", plan.ShowURL(src.URL), err)
+	case n > maxSize:
+		return "", errdefs.Errorf(errdefs.ErrExhausted, "%s is larger than %d GiB", plan.ShowURL(src.URL), maxSize>>30)
+	}
+	return d.Digest(), nil
 }

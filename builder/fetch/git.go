@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"cove/builder/lockfile"
 	"cove/builder/plan"
 	"cove/errdefs"
 )
@@ -33,6 +34,8 @@ type Git struct {
 	// Agent is the socket of an ssh agent; "" is that of the environment, unless
 	// Guarded.
 	Agent string
+	// Lock says at which commits repositories are taken, and is told; nil is no lock.
+	Lock *lockfile.Lock
 }
 
 // gitProtocols are the transports that git may use, whatever its configuration
@@ -46,9 +49,24 @@ var kept = []string{
 	"GIT_LFS_SKIP_SMUDGE",
 }
 
-// Resolve asks the remote for the hash of the commit that repo means. It is "" for
-// the beginning of a hash, which only Checkout can complete.
+// Resolve is the hash of the commit that repo means: by the lock, or else by the remote.
+// It is "" for the beginning of a hash, which only Checkout can complete.
 func (g Git) Resolve(ctx context.Context, repo *plan.Git) (string, error) {
+	commit, err := g.Lock.AskGit(repo)
+	if err != nil {
+		return "", err
+	}
+	if commit != "" {
+		err = checkCommit(repo, commit)
+	} else if commit, err = g.ask(ctx, repo); err != nil || commit == "" {
+		return "", err
+	}
+	g.Lock.NoteGit(repo, commit)
+	return commit, err
+}
+
+// ask asks the remote.
+func (g Git) ask(ctx context.Context, repo *plan.Git) (string, error) {
 	if plan.IsCommit(repo.Ref) {
 		return repo.Ref, checkCommit(repo, repo.Ref)
 	}
@@ -88,32 +106,34 @@ func checkCommit(repo *plan.Git, hash string) error {
 }
 
 // Checkout puts the files of the commit into dir, an empty directory, and returns
-// the directory that repo takes, without following links out of it. Files have
-// the time of the commit, so that one commit is always the same files.
-func (g Git) Checkout(ctx context.Context, repo *plan.Git, dir string) (string, error) {
+// the directory that repo takes, without following links out of it, and the commit.
+// Files have the time of the commit, so that one commit is always the same files.
+func (g Git) Checkout(ctx context.Context, repo *plan.Git, dir string) (top, commit string, err error) {
 	hash, err := g.Resolve(ctx, repo)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	if err := g.fetch(ctx, repo, dir, hash); err != nil {
-		return "", err
+		return "", "", err
 	}
 	out, err := g.run(ctx, repo, dir, "log", "-1", "--format=%H %ct")
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
-	got, seconds, _ := strings.Cut(strings.TrimSpace(string(out)), " ")
-	if err := checkCommit(repo, got); err != nil {
-		return "", err
+	commit, seconds, _ := strings.Cut(strings.TrimSpace(string(out)), " ")
+	if err := checkCommit(repo, commit); err != nil {
+		return "", "", err
 	}
+	g.Lock.NoteGit(repo, commit)
 	at, err := strconv.ParseInt(seconds, 10, 64)
 	if err != nil {
-		return "", errdefs.Errorf(errdefs.ErrUnavailable, "git: the commit's time %q: %w", seconds, err)
+		return "", "", errdefs.Errorf(errdefs.ErrUnavailable, "git: the commit's time %q: %w", seconds, err)
 	}
-	if err := settle(dir, repo.KeepDir, at); err != nil {
-		return "", errdefs.Errorf(errdefs.ErrUnavailable, "git: %w", err)
+	if err := normalize(dir, repo.KeepDir, at); err != nil {
+		return "", "", errdefs.Errorf(errdefs.ErrUnavailable, "git: %w", err)
 	}
-	return within(dir, repo)
+	top, err = within(dir, repo)
+	return top, commit, err
 }
 
 // fetch gets one commit, alone if the remote allows that.
@@ -299,8 +319,8 @@ func refuseLocalHost(ctx context.Context, remote string) error {
 	return nil
 }
 
-// settle removes .git, unless it is kept, and gives everything one time.
-func settle(dir string, keep bool, at int64) error {
+// normalize removes .git, unless it is kept, and gives everything one time.
+func normalize(dir string, keep bool, at int64) error {
 	var dirs []string
 	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
 		switch {

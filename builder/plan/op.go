@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"slices"
+
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/layers"
@@ -114,6 +116,23 @@ type Copy struct {
 }
 
 func (*Copy) kind() string { return "copy" }
+
+// MayUnpack says that a source could be an archive, whose layer is made on top of
+// its parent.
+func (c *Copy) MayUnpack() bool {
+	return slices.ContainsFunc(c.Sources, func(src Source) bool { return src.Unpack })
+}
+
+// Immutable says that a copy reads only from other vertices, which are named by
+// what is in them, from itself, from commits, and from URLs whose checksum is given.
+func (c *Copy) Immutable() bool {
+	for _, src := range c.Sources {
+		if src.From == FromContext || src.URL != "" && src.Checksum == "" {
+			return false
+		}
+	}
+	return true
+}
 
 // Selection says which files a Copy takes.
 type Selection struct {

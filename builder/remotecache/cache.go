@@ -15,6 +15,7 @@ import (
 	"cove/errdefs"
 	"cove/layers"
 	"cove/layers/compress"
+	_ "cove/layers/compress/codec/linked"
 	"cove/layers/unpack"
 )
 

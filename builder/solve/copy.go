@@ -3,7 +3,6 @@ package solve
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -11,8 +10,10 @@ import (
 
 	"cove/builder/buildctx"
 	"cove/builder/copier"
+	"cove/builder/fetch"
 	"cove/builder/plan"
 	"cove/errdefs"
+	"cove/layers/apply"
 	"cove/layers/archive"
 	"cove/layers/diff"
 )
@@ -56,14 +57,14 @@ func (s *solver) copyFrom(ctx context.Context, st *step, op *plan.Copy, files *b
 	if err != nil {
 		return err
 	}
-	fetched := &fetcher{solver: s}
-	defer fetched.close()
-	commits, resolved, err := fetched.resolve(ctx, op)
+	fetched := &fetch.Sources{HTTP: s.HTTP, Git: s.Git, Temp: s.temp}
+	defer fetched.Close()
+	commits, resolved, err := fetched.Resolve(ctx, op)
 	if err != nil {
 		return err
 	}
 	var keys []digest.Digest
-	if resolved && immutable(op) {
+	if resolved && op.Immutable() {
 		parts := append([]string{below}, commits...)
 		for _, in := range t.inputs {
 			parts = append(parts, string(in.res.chain))
@@ -80,7 +81,7 @@ func (s *solver) copyFrom(ctx context.Context, st *step, op *plan.Copy, files *b
 	}
 	defer opened.Close()
 	sel, err := copier.Select(ctx, op.Selection, copier.Sources{
-		Context: files, Named: s.Named, Inputs: trees, Fetch: fetched.fetch,
+		Context: files, Named: s.Named, Inputs: trees, Fetch: fetched.Fetch,
 	})
 	if err != nil {
 		return err
@@ -111,7 +112,7 @@ func (s *solver) copyFrom(ctx context.Context, st *step, op *plan.Copy, files *b
 
 // below is what the layer of a copy depends on of what it goes on top of.
 func (s *solver) below(ctx context.Context, t *task, op *plan.Copy) (string, error) {
-	if !op.Link || mayUnpack(op) {
+	if !op.Link || op.MayUnpack() {
 		return string(t.parent.res.chain), nil
 	}
 	root, err := s.open(ctx, t.parent.res)
@@ -119,23 +120,6 @@ func (s *solver) below(ctx context.Context, t *task, op *plan.Copy) (string, err
 		return "", err
 	}
 	return copier.Under(root.Tree, op.Dest), root.Close()
-}
-
-// mayUnpack says that a source could be an archive, whose layer is made on top of
-// its parent.
-func mayUnpack(op *plan.Copy) bool {
-	return slices.ContainsFunc(op.Sources, func(src plan.Source) bool { return src.Unpack })
-}
-
-// immutable says that op reads only from other vertices, which are named by
-// what is in them, from itself, from commits, and from URLs whose checksum is given.
-func immutable(op *plan.Copy) bool {
-	for _, src := range op.Sources {
-		if src.From == plan.FromContext || src.URL != "" && src.Checksum == "" {
-			return false
-		}
-	}
-	return true
 }
 
 // lookupCopy is lookup for a layer that cannot be packed from its snapshot: the
@@ -208,7 +192,7 @@ func (s *solver) layOut(ctx context.Context, st *step, l *copier.Layout, keys ..
 			if err != nil || t.used {
 				return err
 			}
-			r, err := s.onto(ctx, t.parent.res, packed)
+			r, err := s.onto(ctx, t.parent.res, packed.DiffID, packed.FileBytes)
 			if err != nil {
 				return err
 			}
@@ -256,7 +240,7 @@ func (s *solver) extract(ctx context.Context, st *step, fill func(*archive.Write
 		return err
 	}
 	defer snap.Close()
-	if _, err := applied(ctx, snap.Mount, fill); err != nil {
+	if _, err := apply.Filled(ctx, apply.TargetOf(snap.Mount), fill); err != nil {
 		return err
 	}
 	made, err := s.commitChange(ctx, st, snap)
@@ -274,11 +258,11 @@ func (s *solver) applyFiles(ctx context.Context, st *step, fill func(*archive.Wr
 		return err
 	}
 	defer snap.Close()
-	l, err := applied(ctx, snap.Mount, fill)
+	l, err := apply.Filled(ctx, apply.TargetOf(snap.Mount), fill)
 	if err != nil {
 		return err
 	}
-	r, err := s.onto(ctx, parent, l)
+	r, err := s.onto(ctx, parent, l.DiffID, l.FileBytes)
 	if err != nil {
 		return err
 	}

@@ -6,10 +6,10 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"cove/builder/buildctx"
 	"cove/builder/cache"
+	"cove/builder/command"
 	"cove/errdefs"
 	"cove/internal/process"
 	"cove/layers/mount"
@@ -18,21 +18,6 @@ import (
 
 // What a step opens it closes when it is done, whatever became of it: the files
 // of results, the snapshot that it changes, its mounts and temporary directories.
-
-// closers are things to close, the last first.
-type closers []func() error
-
-func (c *closers) add(close func() error) { *c = append(*c, close) }
-
-// Close closes all of them, also when one fails.
-func (c *closers) Close() error {
-	var errs []error
-	for _, close := range slices.Backward(*c) {
-		errs = append(errs, close())
-	}
-	*c = nil
-	return errors.Join(errs...)
-}
 
 // files are the files of a result, to be read. The tree of an empty one is nil.
 type files struct {
@@ -73,14 +58,14 @@ func (f *files) Close() error {
 }
 
 // openInputs shows the files of a task's inputs, in their order.
-func (s *solver) openInputs(ctx context.Context, t *task) (trees []*buildctx.Tree, opened *closers, err error) {
-	opened = &closers{}
+func (s *solver) openInputs(ctx context.Context, t *task) (trees []*buildctx.Tree, opened *command.Closers, err error) {
+	opened = &command.Closers{}
 	for _, in := range t.inputs {
 		f, err := s.open(ctx, in.res)
 		if err != nil {
 			return nil, nil, errors.Join(err, opened.Close())
 		}
-		opened.add(f.Close)
+		opened.Add(f.Close)
 		trees = append(trees, f.Tree)
 	}
 	return trees, opened, nil

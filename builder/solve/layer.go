@@ -11,14 +11,14 @@ import (
 	"cove/builder/buildctx"
 	"cove/builder/cache"
 	"cove/builder/copier"
+	"cove/builder/event"
 	"cove/builder/plan"
 	"cove/content"
 	"cove/errdefs"
 	"cove/layers"
-	"cove/layers/apply"
-	"cove/layers/archive"
 	"cove/layers/diff"
 	"cove/layers/mount"
+	"cove/layers/snapshot"
 	"cove/layers/unpack"
 )
 
@@ -52,7 +52,7 @@ func (s *solver) materialize(ctx context.Context, r *result) error {
 			if err != nil {
 				return nil, err
 			}
-			return &blobReader{Reader: io.NewSectionReader(rd, 0, rd.Size()), blob: rd}, nil
+			return content.NewReadCloser(rd), nil
 		})
 	})
 }
@@ -71,47 +71,17 @@ func (s *solver) unpackBase(ctx context.Context, r *result) error {
 	if !t.told.CompareAndSwap(false, true) {
 		return s.Unpacker.Unpack(ctx, *r.base)
 	}
-	s.events.send(Event{Kind: Started, Vertex: t.Vertex, Index: t.index})
+	s.events.Send(t.event(event.Started))
 	err := s.Unpacker.Unpack(ctx, *r.base)
-	s.events.ended(t, start, err)
+	s.events.Ended(t.event(event.Done), start, err)
 	return err
 }
 
 // notNeeded tells of a base image whose files are here, or that nobody asked for.
 func (s *solver) notNeeded(t *task) {
 	if _, base := t.Op.(*plan.Base); base && t.index > 0 && t.told.CompareAndSwap(false, true) {
-		s.events.send(Event{Kind: Cached, Vertex: t.Vertex, Index: t.index})
+		s.events.Send(t.event(event.Cached))
 	}
-}
-
-// blobReader reads a blob from its beginning to its end.
-type blobReader struct {
-	io.Reader
-	blob content.Reader
-}
-
-func (r *blobReader) Close() error { return r.blob.Close() }
-
-// applied writes the tar that fill makes into an active snapshot and returns
-// the layer, of which there is no blob.
-func applied(ctx context.Context, m mount.Mount, fill func(*archive.Writer) error) (diff.Layer, error) {
-	pr, pw := io.Pipe()
-	filled := make(chan error, 1)
-	go func() {
-		w := archive.NewWriter(pw, archive.PackOptions{})
-		err := fill(w)
-		if err == nil {
-			err = w.Close()
-		}
-		pw.CloseWithError(err)
-		filled <- err
-	}()
-	res, err := apply.Apply(ctx, apply.TargetOf(m), pr, archive.Options{})
-	pr.CloseWithError(errors.Join(err, io.ErrClosedPipe))
-	if ferr := <-filled; ferr != nil && !errors.Is(ferr, io.ErrClosedPipe) {
-		return diff.Layer{}, ferr
-	}
-	return diff.Layer{Layer: layers.Layer{DiffID: res.DiffID}, FileBytes: res.FileBytes}, err
 }
 
 // stored leases a layer that was just stored, and looks whether a collector
@@ -136,7 +106,7 @@ func (s *solver) stored(ctx context.Context, make func() (diff.Layer, error)) (d
 
 // pack stores a committed snapshot's own change as a blob.
 func (s *solver) pack(ctx context.Context, r *result) error {
-	m, err := s.change(ctx, r)
+	m, err := snapshot.Change(ctx, s.Snapshots, string(r.chain), string(r.parent.chain))
 	if err != nil {
 		return err
 	}
@@ -150,27 +120,6 @@ func (s *solver) pack(ctx context.Context, r *result) error {
 	}
 	r.blob.Store(&l.Blob)
 	return nil
-}
-
-// change describes a committed snapshot as the active one that it was.
-func (s *solver) change(ctx context.Context, r *result) (mount.Mount, error) {
-	m, err := s.Snapshots.Mounts(ctx, string(r.chain))
-	if err != nil {
-		return m, err
-	}
-	m.ReadOnly = false
-	if m.Type == "overlay" {
-		m.Upper, m.Lower = m.Lower[0], m.Lower[1:]
-		return m, nil
-	}
-	if r.parent.chain != "" {
-		below, err := s.Snapshots.Mounts(ctx, string(r.parent.chain))
-		if err != nil {
-			return m, err
-		}
-		m.Lower = []string{below.Source}
-	}
-	return m, nil
 }
 
 func (s *solver) diffOptions() diff.Options {

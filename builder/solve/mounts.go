@@ -3,11 +3,11 @@ package solve
 import (
 	"context"
 	"errors"
-	"os"
 	"path/filepath"
-	"strconv"
 
 	"cove/builder/cachemount"
+	"cove/builder/command"
+	"cove/builder/copier"
 	"cove/builder/plan"
 	"cove/errdefs"
 	"cove/layers/mount"
@@ -16,26 +16,25 @@ import (
 
 // mountAll adds the mounts of a RUN to the request. Closing takes away what they
 // needed.
-func (s *solver) mountAll(ctx context.Context, t *task, op *plan.Run, req *ExecRequest) (*closers, error) {
-	m := mounter{solver: s, task: t, req: req, opened: &closers{}}
+func (s *solver) mountAll(
+	ctx context.Context, t *task, op *plan.Run, req *command.Request,
+) (*command.Closers, error) {
+	m := mounter{solver: s, task: t, Mounts: command.Mounts{
+		Request: req, Secrets: s.Secrets, SSH: s.SSH, Temp: s.temp,
+	}}
 	for _, rm := range op.Mounts {
 		if err := m.mount(ctx, rm); err != nil {
-			return nil, errors.Join(err, m.opened.Close())
+			return nil, errors.Join(err, m.Opened.Close())
 		}
 	}
-	return m.opened, nil
+	return &m.Opened, nil
 }
 
-// mounter makes the mounts of one RUN.
+// mounter makes the mounts of one RUN: those of other steps' files itself.
 type mounter struct {
-	*solver
+	command.Mounts
+	solver *solver
 	task   *task
-	req    *ExecRequest
-	opened *closers
-}
-
-func (m *mounter) add(target string, mt mount.Mount) {
-	m.req.Mounts = append(m.req.Mounts, ExecMount{Target: target, Mount: mt})
 }
 
 func (m *mounter) mount(ctx context.Context, rm plan.RunMount) error {
@@ -44,77 +43,8 @@ func (m *mounter) mount(ctx context.Context, rm plan.RunMount) error {
 		return m.bind(ctx, rm)
 	case "cache":
 		return m.cache(ctx, rm)
-	case "tmpfs":
-		mt := mount.Mount{Type: "tmpfs", ReadOnly: rm.ReadOnly}
-		if rm.Size > 0 {
-			mt.Options = []string{"size=" + strconv.FormatInt(rm.Size, 10)}
-		}
-		m.add(rm.Target, mt)
-		return nil
-	case "file":
-		return m.file(rm, []byte(rm.Data))
-	case "secret":
-		return m.secret(rm)
-	case "ssh":
-		return m.ssh(rm)
 	}
-	return errdefs.Errorf(errdefs.ErrUnsupported, "--mount=type=%s is not supported", rm.Type)
-}
-
-func (m *mounter) secret(rm plan.RunMount) error {
-	value, ok := m.Secrets[rm.ID]
-	switch {
-	case !ok && rm.Required:
-		return errdefs.Suggest(errdefs.Errorf(errdefs.ErrNotFound, "the secret %q is required", rm.ID),
-			errdefs.GiveSecret, rm.ID)
-	case !ok:
-		return nil
-	}
-	if rm.Env != "" {
-		m.req.Env = append(m.req.Env, rm.Env+"="+string(value))
-	}
-	if rm.Target == "" {
-		return nil
-	}
-	return m.file(rm, value)
-}
-
-// file mounts one file with these bytes. It lies in memory where there is a place
-// for that, since it may be a secret.
-func (m *mounter) file(rm plan.RunMount, data []byte) error {
-	dir, err := memoryDir(m.temp)
-	if err != nil {
-		return err
-	}
-	m.opened.add(func() error { return os.RemoveAll(dir) })
-	f, err := os.CreateTemp(dir, "file-*")
-	if err != nil {
-		return errdefs.Errorf(errdefs.ErrUnavailable, "build: %w", err)
-	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Chmod(os.FileMode(rm.Mode&0o777)), f.Close())
-	if err == nil && (rm.UID != 0 || rm.GID != 0) {
-		err = os.Chown(f.Name(), int(rm.UID), int(rm.GID))
-	}
-	if err != nil {
-		return errdefs.Errorf(errdefs.ErrUnavailable, "build: %w", err)
-	}
-	m.add(rm.Target, bindOf(f.Name()))
-	return nil
-}
-
-// bindOf is a mount of one file, which cannot be written.
-func bindOf(name string) mount.Mount { return mount.Mount{Type: "bind", Source: name, ReadOnly: true} }
-
-// memoryDir makes a directory in memory, or by fallback where there is no place
-// for that. The caller removes it.
-func memoryDir(fallback func() (string, error)) (string, error) {
-	if st, err := os.Stat("/dev/shm"); err == nil && st.IsDir() {
-		if dir, err := os.MkdirTemp("/dev/shm", "cove-build-"); err == nil {
-			return dir, nil
-		}
-	}
-	return fallback()
+	return m.Add(rm)
 }
 
 // bind mounts a path of another vertex. What is written to it, if it may be, is
@@ -130,24 +60,24 @@ func (m *mounter) bind(ctx context.Context, rm plan.RunMount) error {
 	}
 	var shown mount.Mount
 	if rm.ReadOnly && from != nil && from.chain != "" {
-		if shown, err = m.Snapshots.Mounts(ctx, string(from.chain)); err != nil {
+		if shown, err = m.solver.Snapshots.Mounts(ctx, string(from.chain)); err != nil {
 			return err
 		}
 	} else {
-		snap, err := m.activate(ctx, from)
+		snap, err := m.solver.activate(ctx, from)
 		if err != nil {
 			return err
 		}
-		m.opened.add(snap.Close)
+		m.Opened.Add(snap.Close)
 		shown = snap.Mount
 	}
 	mounted, err := overlay.Open(ctx, shown)
 	if err != nil {
 		return err
 	}
-	m.opened.add(mounted.Close)
+	m.Opened.Add(mounted.Close)
 	// real has no symbolic link, and nobody else writes to the snapshot.
-	m.add(rm.Target, mount.Mount{Type: "bind", Source: filepath.Join(mounted.Dir(), real), ReadOnly: rm.ReadOnly})
+	m.Mount(rm.Target, mount.Mount{Type: "bind", Source: filepath.Join(mounted.Dir(), real), ReadOnly: rm.ReadOnly})
 	return nil
 }
 
@@ -156,7 +86,7 @@ func (m *mounter) find(ctx context.Context, from *result, source string) (real s
 	if source == "" {
 		return "", nil
 	}
-	root, err := m.open(ctx, from)
+	root, err := m.solver.open(ctx, from)
 	if err != nil {
 		return "", err
 	}
@@ -173,19 +103,29 @@ func (m *mounter) find(ctx context.Context, from *result, source string) (real s
 
 // cache mounts a directory that survives builds, locked as its sharing says.
 func (m *mounter) cache(ctx context.Context, rm plan.RunMount) error {
-	dir, err := cachemount.Open(ctx, m.State, cachemount.Options{
+	dir, err := cachemount.Open(ctx, m.solver.State, cachemount.Options{
 		ID: rm.ID, Sharing: rm.Sharing, Mode: rm.Mode, UID: rm.UID, GID: rm.GID,
 		Seed: func(dir string) error {
 			if rm.From < 0 {
 				return nil
 			}
-			return m.seedCache(ctx, m.task.inputs[rm.From].res, rm, dir)
+			return m.solver.seed(ctx, m.task.inputs[rm.From].res, rm.Source, dir)
 		},
 	})
 	if err != nil {
 		return err
 	}
-	m.opened.add(dir.Close)
-	m.add(rm.Target, mount.Mount{Type: "bind", Source: dir.Files, ReadOnly: rm.ReadOnly})
+	m.Opened.Add(dir.Close)
+	m.Mount(rm.Target, mount.Mount{Type: "bind", Source: dir.Files, ReadOnly: rm.ReadOnly})
 	return nil
+}
+
+// seed copies what a new cache mount begins with into its directory.
+func (s *solver) seed(ctx context.Context, from *result, path, dir string) error {
+	root, err := s.open(ctx, from)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	return copier.Seed(ctx, root.Tree, path, dir, copier.Target{Epoch: s.Epoch, Now: s.Now()})
 }

@@ -6,25 +6,15 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/opencontainers/go-digest"
 
+	"cove/builder/command"
 	"cove/builder/plan"
 	"cove/builder/stubs"
 	"cove/layers/diff"
 	"cove/layers/mount"
 )
-
-// RunError is a command that failed, with the last lines that it wrote: they are
-// for those who have not seen them.
-type RunError struct {
-	Err  error // mostly an *ExitError
-	Tail []string
-}
-
-func (e *RunError) Error() string { return e.Err.Error() }
-func (e *RunError) Unwrap() error { return e.Err }
 
 // run does RUN: a snapshot, a command on it, its change as a layer.
 func (s *solver) run(ctx context.Context, st *step, op *plan.Run) error {
@@ -102,7 +92,7 @@ func (s *solver) commitChange(ctx context.Context, st *step, snap *active) (*res
 	if err != nil {
 		return nil, err
 	}
-	r, err := s.onto(ctx, t.parent.res, l)
+	r, err := s.onto(ctx, t.parent.res, l.DiffID, l.FileBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -118,8 +108,8 @@ func (s *solver) commitChange(ctx context.Context, st *step, snap *active) (*res
 
 // exec runs the command of a RUN on its root filesystem.
 func (s *solver) exec(ctx context.Context, t *task, op *plan.Run, root mount.Mount) error {
-	last := &tail{}
-	req := ExecRequest{
+	last := &command.Tail{}
+	req := command.Request{
 		ID:   "build-" + strings.ToLower(rand.Text()[:12]),
 		Root: root, Args: op.Args, Env: slices.Concat(op.Env, op.ProxyEnv), Cwd: op.Cwd, User: op.User,
 		Network: op.Network, Insecure: op.Insecure,
@@ -136,39 +126,8 @@ func (s *solver) exec(ctx context.Context, t *task, op *plan.Run, root mount.Mou
 	if closed := mounted.Close(); err == nil {
 		err = closed
 	}
-	if exit := (*ExitError)(nil); errors.As(err, &exit) {
-		return &RunError{Err: err, Tail: last.lines()}
+	if exit := (*command.ExitError)(nil); errors.As(err, &exit) {
+		return &command.Error{Err: err, Tail: last.Lines()}
 	}
 	return err
-}
-
-// tail keeps the last lines of what a command wrote.
-type tail struct {
-	mu  sync.Mutex
-	buf []byte
-}
-
-const (
-	tailBytes = 16 << 10
-	tailLines = 20
-)
-
-func (t *tail) add(p []byte) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.buf = append(t.buf, p...)
-	if len(t.buf) > 2*tailBytes {
-		t.buf = append(t.buf[:0], t.buf[len(t.buf)-tailBytes:]...)
-	}
-}
-
-func (t *tail) lines() []string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	text := strings.TrimRight(string(t.buf), "\r\n")
-	if text == "" {
-		return nil
-	}
-	ls := strings.Split(text, "\n")
-	return ls[max(0, len(ls)-tailLines):]
 }

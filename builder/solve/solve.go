@@ -21,12 +21,15 @@ import (
 
 	"cove/builder/buildctx"
 	"cove/builder/cache"
+	"cove/builder/command"
+	"cove/builder/event"
 	"cove/builder/fetch"
 	"cove/builder/plan"
 	"cove/builder/secret"
 	"cove/content"
 	"cove/layers"
 	"cove/layers/compress"
+	_ "cove/layers/compress/codec/linked"
 	"cove/layers/snapshot"
 )
 
@@ -35,7 +38,7 @@ type Config struct {
 	Content   content.Store
 	Snapshots snapshot.Snapshotter
 	Unpacker  Unpacker
-	Executor  Executor
+	Executor  command.Executor
 	Cache     Cache
 	// Remote may know layers that the Cache has records of and that are not here.
 	Remote  Remote
@@ -58,7 +61,7 @@ type Config struct {
 	// Secrets may hold the values of --mount=type=secret.
 	Secrets map[string][]byte
 	// SSH may hold the agents of --mount=type=ssh.
-	SSH map[string]Agent
+	SSH map[string]command.Agent
 	// PackAll packs what every step makes, also where no image has the layer.
 	PackAll bool
 	// Files asks for the targets' files as committed snapshots, Blobs for their
@@ -68,7 +71,7 @@ type Config struct {
 	HTTP *http.Client
 	Git  fetch.Git
 	// Progress may be nil.
-	Progress Progress
+	Progress event.Progress
 	Now      func() time.Time
 }
 
@@ -85,6 +88,16 @@ type Remote interface {
 	Has(blob digest.Digest) bool
 	// Fetch stores a layer, of which there is a lease.
 	Fetch(ctx context.Context, l layers.Layer) error
+}
+
+// Unpacker fetches and unpacks base images, when a vertex needs their files.
+type Unpacker interface {
+	// Unpack makes sure that the base's layers are committed snapshots, named
+	// by their chainIDs, and that their blobs are in the content store.
+	Unpack(ctx context.Context, base plan.Base) error
+	// Fetch makes sure of the blobs alone: an image on the base needs them even
+	// where no vertex needs its files.
+	Fetch(ctx context.Context, base plan.Base) error
 }
 
 // Result is a solved graph.
@@ -122,7 +135,7 @@ type solver struct {
 	Config
 	graph   *plan.Graph
 	tasks   []*task
-	events  *events
+	events  *event.Teller
 	secrets secret.Set // that no layer may hold, and no output shows
 	slots   chan struct{}
 	group   *errgroup.Group
@@ -162,7 +175,7 @@ func Solve(ctx context.Context, g *plan.Graph, cfg Config) (*Result, error) {
 		return nil, err
 	}
 	steps, shown := s.prepare()
-	s.events = &events{fn: cfg.Progress, now: cfg.Now, total: shown}
+	s.events = &event.Teller{To: cfg.Progress, Now: cfg.Now, Total: shown}
 	var gctx context.Context
 	s.group, gctx = errgroup.WithContext(ctx)
 	started := map[*task]bool{}

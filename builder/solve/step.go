@@ -5,6 +5,8 @@ import (
 	"sync"
 	"time"
 
+	"cove/builder/event"
+
 	"github.com/opencontainers/go-digest"
 )
 
@@ -28,7 +30,7 @@ func (st *step) hit(ctx context.Context, r *result, keys ...digest.Digest) error
 	s.mu.Lock()
 	s.cached++
 	s.mu.Unlock()
-	s.events.send(Event{Kind: Cached, Vertex: st.task.Vertex, Index: st.task.index})
+	s.events.Send(st.task.event(event.Cached))
 	st.ended = true
 	st.task.publish(r)
 	st.release()
@@ -47,7 +49,9 @@ func (st *step) begin(reason string) {
 		return // a COPY that reads once more
 	}
 	st.start, st.started = st.solver.Now(), true
-	st.solver.events.send(Event{Kind: Started, Vertex: st.task.Vertex, Index: st.task.index, Reason: reason})
+	ev := st.task.event(event.Started)
+	ev.Reason = reason
+	st.solver.events.Send(ev)
 }
 
 // finish publishes an executed step's result and frees its slot: those that
@@ -69,7 +73,7 @@ func (st *step) end(err error) {
 		return
 	}
 	st.ended = true
-	st.solver.events.ended(st.task, st.start, err)
+	st.solver.events.Ended(st.task.event(event.Done), st.start, err)
 }
 
 // release frees the step's slot, once.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -17,7 +16,6 @@ import (
 	"cove/content"
 	"cove/errdefs"
 	"cove/layers"
-	"cove/layers/diff"
 )
 
 // result is what a vertex has become: a stack of layers, of which the topmost
@@ -70,12 +68,12 @@ func on(parent *result, diffID layers.DiffID) *result {
 
 // onto is on for a layer that was just made: from now on its chainID is leased, and it
 // is known how large its files are.
-func (s *solver) onto(ctx context.Context, parent *result, l diff.Layer) (*result, error) {
-	r := on(parent, l.DiffID)
+func (s *solver) onto(ctx context.Context, parent *result, diffID layers.DiffID, size int64) (*result, error) {
+	r := on(parent, diffID)
 	if err := s.Lease.Add(ctx, cache.SnapshotRef(string(r.chain))); err != nil {
 		return nil, err
 	}
-	return r, s.Snapshots.SetSize(ctx, string(r.chain), l.FileBytes)
+	return r, s.Snapshots.SetSize(ctx, string(r.chain), size)
 }
 
 // solve waits for what the task needs and does it. The result is published,
@@ -175,7 +173,10 @@ func (s *solver) lookup(ctx context.Context, t *task, key digest.Digest) (*resul
 		return nil, err
 	}
 	files := err == nil
-	packed, err := s.whole(ctx, rec.Blob, !files)
+	packed, err := rec.Blob.Digest != "", error(nil)
+	if packed { // the bytes are read when nothing but them has the layer's files
+		packed, err = content.Intact(ctx, s.Content, rec.Blob, !files)
+	}
 	if err == nil && !packed && s.Remote != nil && rec.Blob.Digest != "" {
 		packed = s.Remote.Has(rec.Blob.Digest) // is fetched when it is needed
 	}
@@ -188,25 +189,6 @@ func (s *solver) lookup(ctx context.Context, t *task, key digest.Digest) (*resul
 		return nil, nil
 	}
 	return r, nil
-}
-
-// whole reports whether a packed layer is here and not damaged. The size shows
-// most damage; the bytes are read when nothing but them has the layer's files.
-func (s *solver) whole(ctx context.Context, blob ocispec.Descriptor, read bool) (bool, error) {
-	if blob.Digest == "" {
-		return false, nil
-	}
-	r, err := s.Content.Open(ctx, blob)
-	if err == nil {
-		if read {
-			_, err = io.Copy(io.Discard, content.Verify(content.NewReader(r), blob))
-		}
-		err = errors.Join(err, r.Close())
-	}
-	if errors.Is(err, errdefs.ErrNotFound) || errors.Is(err, errdefs.ErrCorrupt) {
-		return false, nil
-	}
-	return err == nil, err
 }
 
 // remember writes the record of what a step made under each key.

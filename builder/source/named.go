@@ -27,7 +27,7 @@ func OpenNamed(ctx context.Context, name string, src Source) (c *Context, err er
 	case c.Dockerfile != nil:
 		return c, errdefs.Errorf(errdefs.ErrInvalid, "build context %s: %s gives no archive", name,
 			plan.ShowURL(src.Dir))
-	case remote(src.Dir):
+	case Remote(src.Dir):
 		return c, nil
 	}
 	text, err := c.readFile(".dockerignore", buildctx.MaxIgnore)

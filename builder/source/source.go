@@ -24,6 +24,7 @@ import (
 	"cove/internal/process"
 	"cove/layers/archive"
 	"cove/layers/compress"
+	_ "cove/layers/compress/codec/linked"
 )
 
 // Source says where a context comes from.
@@ -38,7 +39,10 @@ type Source struct {
 	Stdin      io.Reader
 	// Received, if not nil, is the Dockerfile where the caller has it already.
 	Received *Received
-	Git      fetch.Git
+	// HTTP fetches archives; nil is http.DefaultClient.
+	HTTP *http.Client
+	// Git fetches repositories; its Lock is that of archives as well.
+	Git fetch.Git
 	// State is a directory for the stat cache and for what is unpacked.
 	State string
 	// Step, if not nil, is told what is done, and does it.
@@ -68,15 +72,21 @@ type Context struct {
 	// Dockerfile is the file's text, Name its name in messages.
 	Dockerfile []byte
 	Name       string
-	path       string // of the Dockerfile: absolute, or below the context
-	temp       string
-	identity   string
-	shared     bool
+	// Commit is that of a context which is a repository.
+	Commit   string
+	remote   bool
+	path     string // of the Dockerfile: absolute, or below the context
+	temp     string
+	identity string
+	shared   bool
 }
 
 // Identity is equal for contexts that hold the same files: those of one place by the
 // same ignore rules.
 func (c *Context) Identity() string { return c.identity }
+
+// Remote says whether the context came from elsewhere: an archive, a repository.
+func (c *Context) Remote() bool { return c.remote }
 
 // Share returns the same context for another build, which closes nothing.
 func (c *Context) Share() *Context {
@@ -94,8 +104,14 @@ const (
 // stdin is how standard input is written, as a context or a Dockerfile.
 const stdin = "-"
 
-// remote says that a context is no directory of this machine.
-func remote(dir string) bool { return dir == stdin || plan.IsGit(dir) || isURL(dir) }
+// FromStdin is the name of a Dockerfile that was read from standard input.
+const FromStdin = "stdin"
+
+// Remote says that a context is no directory of this machine.
+func Remote(dir string) bool { return dir == stdin || Elsewhere(dir) }
+
+// Elsewhere says that a context is a repository, or at a URL.
+func Elsewhere(dir string) bool { return plan.IsGit(dir) || isURL(dir) }
 
 func isURL(s string) bool { return strings.HasPrefix(s, "http://") || strings.HasPrefix(s, "https://") }
 
@@ -132,7 +148,7 @@ func Open(ctx context.Context, src Source) (c *Context, err error) {
 // openTree opens the context's directory, or that which its archive becomes.
 func (c *Context) openTree(ctx context.Context, src Source) (err error) {
 	dir := src.Dir
-	if remote(src.Dir) {
+	if c.remote = Remote(src.Dir); c.remote {
 		if dir, err = c.fetch(ctx, src); err != nil {
 			return err
 		}
@@ -196,20 +212,20 @@ func (c *Context) fetch(ctx context.Context, src Source) (string, error) {
 	}
 	switch {
 	case src.Dir == stdin:
-		return c.temp, c.unpack(ctx, "stdin", src.Stdin)
+		return c.temp, c.unpack(ctx, FromStdin, src.Stdin)
 	case plan.IsGit(src.Dir):
 		repo, err := plan.ParseGit(src.Dir)
 		if err != nil {
 			return "", err
 		}
-		return src.Git.Checkout(ctx, repo, c.temp)
+		dir, commit, err := src.Git.Checkout(ctx, repo, c.temp)
+		c.Commit = commit
+		return dir, err
 	}
-	body, err := fetch.Open(ctx, http.DefaultClient, src.Dir)
-	if err != nil {
-		return "", err
-	}
-	defer body.Close()
-	return c.temp, c.unpack(ctx, plan.ShowURL(src.Dir), body)
+	client := cmp.Or(src.HTTP, http.DefaultClient)
+	return c.temp, fetch.Read(ctx, client, src.Dir, src.Git.Lock, func(body io.Reader) error {
+		return c.unpack(ctx, plan.ShowURL(src.Dir), body)
+	})
 }
 
 // unpack puts an archive into the context's own directory. What is no archive is
@@ -249,7 +265,7 @@ func (c *Context) readDockerfile(src Source) (err error) {
 		if src.Stdin == nil {
 			return errdefs.Errorf(errdefs.ErrInvalid, "build: the Dockerfile is - but there is no stdin")
 		}
-		c.Name = "stdin"
+		c.Name = FromStdin
 		c.Dockerfile, err = buildctx.ReadAll(src.Stdin, c.Name, maxDockerfile)
 		return err
 	}
@@ -259,7 +275,7 @@ func (c *Context) readDockerfile(src Source) (err error) {
 	}
 	c.path = c.Name
 	info, statErr := os.Stat(src.Dockerfile)
-	if !remote(src.Dir) && statErr == nil && info.Mode().IsRegular() {
+	if !Remote(src.Dir) && statErr == nil && info.Mode().IsRegular() {
 		if c.path, err = filepath.Abs(src.Dockerfile); err != nil {
 			return err
 		}
@@ -278,7 +294,7 @@ func (c *Context) readIgnore(src Source) (*buildctx.Ignore, error) {
 		return buildctx.ParseIgnore(".dockerignore", src.Received.Ignore)
 	}
 	names := []string{".dockerignore"}
-	if src.Dockerfile != "-" && c.Name != "stdin" {
+	if src.Dockerfile != "-" && c.Name != FromStdin {
 		names = []string{c.path + ".dockerignore", ".dockerignore"}
 	}
 	for _, name := range names {

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"testing"
 
 	"cove/builder/fetch"
+	"cove/errdefs"
 	"cove/internal/gittest"
 )
 
@@ -246,6 +248,37 @@ func TestGitToken(t *testing.T) {
 	git.Guarded = true
 	if _, err := opened(t, Source{Dir: repo.URL, Git: git}); err == nil || !strings.Contains(err.Error(), "address of this machine") {
 		t.Errorf("a Dockerfile's repository on this machine: %v", err)
+	}
+}
+
+// TestGuarded: an archive that somebody else chose is not fetched from this machine.
+func TestGuarded(t *testing.T) {
+	t.Parallel()
+	asked := false
+	srv := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked = true }))
+	t.Cleanup(srv.Close)
+	_, err := opened(t, Source{Dir: srv.URL + "/x.tar", HTTP: fetch.Client(false)})
+	if asked || !errors.Is(err, errdefs.ErrDenied) {
+		t.Errorf("asked: %v, %v", asked, err)
+	}
+}
+
+// TestEndless: whoever sends more than an archive is not listened to for ever.
+func TestEndless(t *testing.T) {
+	t.Parallel()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		tw := tar.NewWriter(w)
+		_ = tw.WriteHeader(&tar.Header{Name: "Dockerfile", Mode: 0o644, Typeflag: tar.TypeReg})
+		_ = tw.Close()
+		for zeros := make([]byte, 1<<20); ; {
+			if _, err := w.Write(zeros); err != nil {
+				return
+			}
+		}
+	}))
+	t.Cleanup(srv.Close)
+	if _, err := opened(t, Source{Dir: srv.URL + "/x.tar"}); err == nil || !strings.Contains(err.Error(), "goes on for more than") {
+		t.Error(err)
 	}
 }
 

@@ -32,6 +32,9 @@ func Open(dir string, now func() time.Time) *State { return &State{dir: dir, now
 // Records are the cache's.
 func (s *State) Records() *cache.Store { return cache.Open(filepath.Join(s.dir, "records"), s.now) }
 
+// Inventories is the directory of what layers say of the software in them.
+func (s *State) Inventories() string { return filepath.Join(s.dir, "inventories") }
+
 // Roots visits what the build cache needs kept: digests of blobs, and
 // snapshots as "snapshot/CHAINID".
 func (s *State) Roots(ctx context.Context) iter.Seq2[string, error] { return s.Records().Roots(ctx) }
@@ -53,6 +56,7 @@ func (s *State) Prune(ctx context.Context, keep cache.Keep) (records int, bytes 
 		remove(s.dir, abandoned("context-")),
 		remove(filepath.Join(s.dir, "stat"), unused),
 		remove(filepath.Join(s.dir, "traces"), unused),
+		remove(s.Inventories(), unused),
 	)
 	if keep.Nothing {
 		err = errors.Join(err, cachemount.Prune(s.dir))

@@ -1,5 +1,6 @@
-// Command build builds images, and looks after them. Called as cove, it is the
-// builder of cove.
+// Command build builds images, and looks after them. Called as cove or run, it is that
+// program with what those do not link, because they start with each container: the
+// builder, and what moves, packs and unpacks images.
 package main
 
 import (
@@ -9,13 +10,23 @@ import (
 	"cove/engine/builds"
 	"cove/internal/cli"
 	"cove/internal/cli/buildcmd"
+	"cove/internal/cli/copycmd"
+	"cove/internal/cli/historycmd"
+	"cove/internal/cli/verifycmd"
 )
 
 func main() {
-	here := cli.Builder{Build: buildcmd.Build, Bake: buildcmd.Bake, Changes: builds.Changes, API: cli.Elsewhere.API}
+	here := cli.Builder{
+		Build: buildcmd.Build, Bake: buildcmd.Bake, History: historycmd.Noun, Changes: builds.Changes,
+		Verify: verifycmd.Verify, Kaniko: buildcmd.Kaniko,
+		Copy: copycmd.Copy, Merge: copycmd.Merge, API: cli.Elsewhere.API,
+	}
 	grammar := cli.Build(here)
-	if filepath.Base(os.Args[0]) == "cove" {
+	switch filepath.Base(os.Args[0]) {
+	case "cove":
 		grammar = cli.Cove(here)
+	case "run":
+		grammar = cli.Run(here)
 	}
 	os.Exit(cli.Main(grammar, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

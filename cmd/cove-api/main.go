@@ -10,6 +10,6 @@ import (
 
 func main() {
 	here := cli.Elsewhere
-	here.API = apicmd.Noun
+	here.API, here.Again = apicmd.Noun, nil
 	os.Exit(cli.Main(cli.Cove(here), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

@@ -8,5 +8,5 @@ import (
 )
 
 func main() {
-	os.Exit(cli.Main(cli.Run(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	os.Exit(cli.Main(cli.Run(cli.Elsewhere), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

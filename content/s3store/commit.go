@@ -86,7 +86,7 @@ func wrongBytes(want digest.Digest, size int64, got digest.Digest) error {
 
 // publish makes the bytes the object with this key.
 func (w *writer) publish(ctx context.Context, key string, dgst digest.Digest) error {
-	if err := w.settle(); err != nil {
+	if err := w.waitForParts(); err != nil {
 		return err
 	}
 	switch {

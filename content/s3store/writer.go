@@ -201,8 +201,8 @@ func (w *writer) gather(ctx context.Context) error {
 	return nil
 }
 
-// settle waits for the parts on their way.
-func (w *writer) settle() error {
+// waitForParts waits for the parts on their way.
+func (w *writer) waitForParts() error {
 	sent, err := w.sending.wait()
 	if err != nil {
 		return err
@@ -213,7 +213,7 @@ func (w *writer) settle() error {
 
 // save makes everything up to offset durable, and that it is so.
 func (w *writer) save(ctx context.Context) error {
-	if err := w.settle(); err != nil {
+	if err := w.waitForParts(); err != nil {
 		return err
 	}
 	if len(w.st.Tails) >= maxTails {

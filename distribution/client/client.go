@@ -17,6 +17,8 @@ import (
 	"net"
 	"time"
 
+	"cove/distribution/client/credentials"
+	"cove/distribution/client/hosts"
 	"cove/distribution/client/wire"
 )
 
@@ -25,10 +27,13 @@ import (
 type Config struct {
 	// Keychain finds credentials; nil is anonymous. credentials.Open makes one
 	// from docker's and podman's files.
-	Keychain wire.Keychain
+	Keychain credentials.Keychain
 	// CertsDirs are searched for HOST[:PORT]/{*.crt,*.cert,*.key}, all of them,
-	// in order; nil is DefaultCertsDirs.
+	// in order; nil is hosts.DefaultCertsDirs.
 	CertsDirs []string
+	// Authorities are certificates in PEM form to trust beside those: of a registry
+	// whose settings have them.
+	Authorities []byte
 	// Insecure lists the registries that may be spoken to over plain HTTP or
 	// with a certificate nobody vouches for: HOST, HOST:PORT, or a CIDR, each
 	// with or without "http://". Plain HTTP to this machine itself (loopback)
@@ -53,6 +58,9 @@ type Config struct {
 	// token, a manifest, a page of a list; 0 is a minute. A blob may take that
 	// long and a second more for each kilobyte.
 	Answer time.Duration
+	// OnWarning, when set, hears each warning of a registry once, for whoever uses
+	// it. It runs in the goroutine of the call and must not block for long.
+	OnWarning func(host, text string)
 	// Now and Sleep are the clock; nil is the real one.
 	Now   func() time.Time
 	Sleep func(ctx context.Context, d time.Duration) error
@@ -60,24 +68,19 @@ type Config struct {
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
-// DefaultCertsDirs is where certificates of registries are looked for.
-func DefaultCertsDirs() []string {
-	return []string{"/etc/cove/certs.d", "/etc/docker/certs.d"}
-}
-
 // Client talks to registries. It is safe for concurrent use and keeps
 // connections and tokens between calls.
 type Client struct {
 	cfg     Config
 	wire    *wire.Wire
-	mirrors map[string][]wire.Base
+	mirrors map[string][]hosts.Base
 }
 
 // New returns a client. The error is errdefs.ErrInvalid for a malformed
 // Insecure or Mirrors entry.
 func New(cfg Config) (*Client, error) {
 	if cfg.CertsDirs == nil {
-		cfg.CertsDirs = DefaultCertsDirs()
+		cfg.CertsDirs = hosts.DefaultCertsDirs()
 	}
 	cfg.UserAgent = cmp.Or(cfg.UserAgent, "cove")
 	cfg.Parallel = cmp.Or(cfg.Parallel, 4)
@@ -93,11 +96,11 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Dial == nil {
 		cfg.Dial = (&net.Dialer{Timeout: 30 * time.Second}).DialContext
 	}
-	c := &Client{cfg: cfg, mirrors: make(map[string][]wire.Base)}
+	c := &Client{cfg: cfg, mirrors: make(map[string][]hosts.Base)}
 	var clear []string
 	for host, list := range cfg.Mirrors {
 		for _, raw := range list {
-			b, err := wire.MirrorOf(raw)
+			b, err := hosts.MirrorOf(raw)
 			if err != nil {
 				return nil, fmt.Errorf("registry %s: %w", host, err)
 			}
@@ -111,21 +114,13 @@ func New(cfg Config) (*Client, error) {
 	c.wire, err = wire.New(wire.Config{
 		Keychain: cfg.Keychain, CertsDirs: cfg.CertsDirs, Insecure: cfg.Insecure, Clear: clear,
 		UserAgent: cfg.UserAgent, Idle: 2 * cfg.Parallel, Silence: cfg.Silence, Answer: cfg.Answer, Now: cfg.Now,
-		Dial: cfg.Dial,
+		Dial: cfg.Dial, OnWarning: cfg.OnWarning, Authorities: cfg.Authorities,
 	})
 	return c, err
 }
 
-// CheckMirror says what is wrong with a mirror's URL. The error is
-// errdefs.ErrInvalid.
-func CheckMirror(url string) error {
-	_, err := wire.MirrorOf(url)
-	return err
-}
-
-// CheckInsecure says what is wrong with an entry of Config.Insecure. The error
-// is errdefs.ErrInvalid.
-func CheckInsecure(entry string) error { return wire.CheckInsecure(entry) }
+// Wire is how it reaches registries, for who asks more of them than the protocol has.
+func (c *Client) Wire() *wire.Wire { return c.wire }
 
 // Close gives up idle connections. Transfers under way are not touched.
 func (c *Client) Close() error {

@@ -5,12 +5,12 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 
 	"cove/distribution"
 	"cove/distribution/auth"
+	"cove/distribution/client/hosts"
 	"cove/distribution/client/wire"
 	"cove/errdefs"
 )
@@ -41,7 +41,8 @@ func (r *Repository) Tags(ctx context.Context) ([]string, error) {
 func (c *Client) Catalog(ctx context.Context, host string) ([]string, error) {
 	scope, _ := auth.ScopeOf(distribution.Access{Actions: []distribution.Action{distribution.Pull}})
 	var out []string
-	err := c.pages(ctx, c.wire.Peer(wire.BaseOf(host)), "/_catalog", []string{scope.String()}, func(body []byte) error {
+	peer := c.wire.Peer(hosts.BaseOf(host))
+	err := c.pages(ctx, peer, "/_catalog", []string{scope.String()}, func(body []byte) error {
 		var page struct{ Repositories []string }
 		err := json.Unmarshal(body, &page)
 		out = append(out, page.Repositories...)
@@ -85,7 +86,7 @@ func (c *Client) onePage(
 			return err
 		}
 		defer resp.Body.Close()
-		next = nextPage(resp.Header.Values("Link"), resp.Request.URL, p.Prefix+"/v2")
+		next = wire.NextPage(resp.Header.Values("Link"), resp.Request.URL, p.Prefix+"/v2")
 		body, err = io.ReadAll(io.LimitReader(resp.Body, maxPage))
 		return err
 	})
@@ -97,24 +98,4 @@ func (c *Client) onePage(
 			"registry %s: its list is not JSON as the specification has it: %w", p.Host, err)
 	}
 	return next, nil
-}
-
-// nextPage finds rel="next" and returns it as a path after prefix. A link that
-// leads to another host or out of the API is not followed.
-func nextPage(links []string, from *url.URL, prefix string) string {
-	for _, l := range links {
-		target, params, ok := strings.Cut(strings.TrimSpace(l), ">")
-		if !ok || !strings.HasPrefix(target, "<") ||
-			!strings.Contains(strings.ReplaceAll(params, `"`, ""), "rel=next") {
-			continue
-		}
-		u, err := from.Parse(target[1:])
-		if err != nil || u.Host != from.Host {
-			continue
-		}
-		if path, ok := strings.CutPrefix(u.RequestURI(), prefix); ok {
-			return path
-		}
-	}
-	return ""
 }

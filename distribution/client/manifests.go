@@ -14,7 +14,6 @@ import (
 	"cove/distribution/client/wire"
 	"cove/distribution/manifest"
 	"cove/errdefs"
-	"cove/reference"
 )
 
 // maxManifest bounds a manifest that is read; registries take 4 MiB at most.
@@ -54,7 +53,7 @@ func (r *Repository) Stat(ctx context.Context, ref string) (ocispec.Descriptor, 
 		if err != nil {
 			return err
 		}
-		desc, err = describe(a.Header, a.Length, ref)
+		desc, err = wire.Describe(a.Header, a.Length, ref)
 		return err
 	})
 	return desc, r.about(ref, err)
@@ -77,7 +76,7 @@ func (r *Repository) getManifest(ctx context.Context, p *wire.Peer, ref string) 
 		return ocispec.Descriptor{}, nil, errdefs.Errorf(errdefs.ErrInvalid,
 			"registry %s: manifest is larger than %d bytes", p.Host, maxManifest)
 	}
-	desc, err := describe(resp.Header, resp.ContentLength, ref)
+	desc, err := wire.Describe(resp.Header, resp.ContentLength, ref)
 	switch {
 	case err != nil && desc.Digest != "":
 		return ocispec.Descriptor{}, nil, err
@@ -95,22 +94,6 @@ func (r *Repository) getManifest(ctx context.Context, p *wire.Peer, ref string) 
 	}
 	desc.MediaType = m.MediaType
 	return desc, body, nil
-}
-
-// describe reads a descriptor from the headers of an answer about ref.
-func describe(h http.Header, length int64, ref string) (ocispec.Descriptor, error) {
-	mediaType, _, _ := strings.Cut(h.Get("Content-Type"), ";")
-	desc := ocispec.Descriptor{MediaType: strings.TrimSpace(mediaType), Size: max(0, length)}
-	given := h.Get("Docker-Content-Digest")
-	if strings.Contains(ref, ":") {
-		given = ref // whatever the registry says
-	}
-	dgst, err := reference.ParseDigest(given)
-	if err != nil {
-		return desc, errdefs.Errorf(errdefs.ErrInvalid, "registry gives no usable digest for %s: %w", ref, err)
-	}
-	desc.Digest = dgst
-	return desc, nil
 }
 
 // PushManifest stores body under ref, a tag or its digest; "" is its digest.

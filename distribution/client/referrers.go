@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -34,7 +35,9 @@ func (r *Repository) Referrers(
 		return err
 	})
 	if wire.StatusOf(err) == http.StatusNotFound {
-		index, err = r.referrersTag(ctx, subject)
+		if index, err = r.referrersTag(ctx, subject); errors.Is(err, errNoList) {
+			index, err = ocispec.Index{}, nil // somebody has another use for that tag
+		}
 	}
 	if err != nil {
 		return nil, r.about("referrers of "+subject.String(), err)
@@ -49,16 +52,23 @@ func (r *Repository) Referrers(
 	return out, nil
 }
 
+// errNoList says that the tag of a list of referrers names something else.
+var errNoList = errors.New("it is no index")
+
 // referrersTag reads the list kept under a tag; none is an empty one.
 func (r *Repository) referrersTag(ctx context.Context, subject digest.Digest) (index ocispec.Index, err error) {
-	_, body, err := r.getManifest(ctx, r.origin(), tagOf(subject))
-	if wire.StatusOf(err) == http.StatusNotFound {
+	desc, body, err := r.getManifest(ctx, r.origin(), tagOf(subject))
+	switch {
+	case wire.StatusOf(err) == http.StatusNotFound:
 		return index, nil
+	case err != nil:
+		return index, err
+	case desc.MediaType != ocispec.MediaTypeImageIndex:
+		return index, errdefs.Errorf(errdefs.ErrConflict,
+			"tag %s, which should list the referrers of %s, is a %s: %w", tagOf(subject), subject, desc.MediaType,
+			errNoList)
 	}
-	if err == nil {
-		err = json.Unmarshal(body, &index)
-	}
-	return index, err
+	return index, json.Unmarshal(body, &index)
 }
 
 // addReferrer enters desc, a manifest that names subject, in the list that a

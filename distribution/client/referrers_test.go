@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/opencontainers/go-digest"
@@ -66,6 +68,109 @@ func TestReferrers(t *testing.T) {
 		if got, err := repo.Referrers(t.Context(), digest.FromString("unseen"), ""); err != nil || len(got) != 0 {
 			t.Errorf("before=%v: of nothing: %v, %v", before, got, err)
 		}
+	}
+}
+
+// TestReferrersTagThatIsNone: at a registry from before referrers, whose tag of the
+// list names an image, nothing refers to the subject, and a push with that subject
+// fails and leaves the tag. Where the list is right it says of each what it is.
+func TestReferrersTagThatIsNone(t *testing.T) {
+	t.Parallel()
+	mem := distributiontest.NewMemory(distributiontest.StoreOf(t))
+	inner := distributiontest.Handler(t, t.Context(), old{mem})
+	host := distributiontest.Listen(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.Path, "/referrers/") {
+			http.NotFound(w, r)
+			return
+		}
+		inner.ServeHTTP(w, r)
+	}))
+	c := distributiontest.NewClient(t, client.Config{RetryFor: -1})
+	repo := c.Repository(host, "x/image")
+	attach := func(subject ocispec.Descriptor) error {
+		config := distributiontest.Blob("application/vnd.note", []byte("{}"))
+		m := distributiontest.NewManifest(t, ocispec.Manifest{
+			Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
+			Config: config, Layers: []ocispec.Descriptor{config}, Subject: &subject, Annotations: map[string]string{"a": "b"},
+		})
+		return distributiontest.To(repo, client.PushOptions{}).Push(t.Context(), "", m.Descriptor, distributiontest.Store(t, []byte("{}"), m.Body))
+	}
+	taken, free := distributiontest.NewImage(t, 1, 10), distributiontest.NewImage(t, 2, 10)
+	push(t, host, "x/image", free)
+	tag := strings.ReplaceAll(taken.Manifest.Descriptor.Digest.String(), ":", "-")
+	if err := distributiontest.To(repo, client.PushOptions{}).Push(t.Context(), tag, taken.Manifest.Descriptor, distributiontest.StoreOf(t, taken)); err != nil {
+		t.Fatal(err)
+	}
+	if err := attach(taken.Manifest.Descriptor); !errors.Is(err, errdefs.ErrConflict) {
+		t.Errorf("attached beside an image: %v", err)
+	}
+	if got, err := repo.Referrers(t.Context(), taken.Manifest.Descriptor.Digest, ""); err != nil || len(got) != 0 {
+		t.Errorf("referrers are %v (%v), want none", got, err)
+	}
+	if desc, err := repo.Stat(t.Context(), tag); err != nil || desc.Digest != taken.Manifest.Descriptor.Digest {
+		t.Errorf("the tag is %v now (%v)", desc, err)
+	}
+	if err := attach(free.Manifest.Descriptor); err != nil {
+		t.Fatal(err)
+	}
+	got, err := repo.Referrers(t.Context(), free.Manifest.Descriptor.Digest, "")
+	if err != nil || len(got) != 1 || got[0].ArtifactType != "application/vnd.note" || got[0].Annotations["a"] != "b" {
+		t.Errorf("referrers are %+v (%v)", got, err)
+	}
+}
+
+// TestWarnings: what a registry warns of is told once, as it is written there, and
+// what a terminal would obey is left out.
+func TestWarnings(t *testing.T) {
+	t.Parallel()
+	mem := distributiontest.NewMemory(distributiontest.StoreOf(t))
+	inner := distributiontest.Handler(t, t.Context(), mem)
+	host := distributiontest.Listen(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for _, v := range []string{`299 - "this \"image\" is deprecated"`, "299 - \"red \u009b31m\"", `110 - "stale"`, `299 - no quotes`} {
+			w.Header().Add("Warning", v)
+		}
+		inner.ServeHTTP(w, r)
+	}))
+	var mu sync.Mutex
+	var told []string
+	c := distributiontest.NewClient(t, client.Config{RetryFor: -1, OnWarning: func(host, text string) {
+		mu.Lock()
+		defer mu.Unlock()
+		told = append(told, text)
+	}})
+	img := distributiontest.NewImage(t, 1, 10)
+	repo := c.Repository(host, "x/image")
+	if err := distributiontest.To(repo, client.PushOptions{}).Push(t.Context(), "v1", img.Manifest.Descriptor, distributiontest.StoreOf(t, img)); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := repo.Resolve(t.Context(), "v1"); err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{`this "image" is deprecated`, "red 31m"}; !slices.Equal(told, want) {
+		t.Errorf("told %q, want %q", told, want)
+	}
+}
+
+// TestManifestTypes: parameters of a Content-Type are ignored, and one that is not
+// the manifest's own is refused.
+func TestManifestTypes(t *testing.T) {
+	t.Parallel()
+	img := distributiontest.NewImage(t, 1, 10)
+	host := distributiontest.Listen(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/good"):
+			w.Header().Set("Content-Type", ocispec.MediaTypeImageManifest+"; charset=utf-8")
+		case strings.HasSuffix(r.URL.Path, "/bad"):
+			w.Header().Set("Content-Type", ocispec.MediaTypeImageIndex)
+		}
+		_, _ = w.Write(img.Manifest.Body)
+	}))
+	repo := distributiontest.NewClient(t, client.Config{RetryFor: -1}).Repository(host, "x/y")
+	if desc, _, err := repo.Resolve(t.Context(), "good"); err != nil || desc.MediaType != ocispec.MediaTypeImageManifest {
+		t.Errorf("%+v %v", desc, err)
+	}
+	if _, _, err := repo.Resolve(t.Context(), "bad"); !errors.Is(err, errdefs.ErrInvalid) {
+		t.Errorf("another type: %v", err)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"cove/distribution"
 	"cove/distribution/auth"
+	"cove/distribution/client/hosts"
 	"cove/distribution/client/wire"
 	"cove/errdefs"
 )
@@ -35,7 +36,7 @@ func (r *Repository) Name() string { return r.name }
 func (r *Repository) String() string { return r.host + "/" + r.name }
 
 // origin is the registry itself, which alone is written to.
-func (r *Repository) origin() *wire.Peer { return r.c.wire.Peer(wire.BaseOf(r.host)) }
+func (r *Repository) origin() *wire.Peer { return r.c.wire.Peer(hosts.BaseOf(r.host)) }
 
 // scopes asks for actions here, and for pulls from others (to mount).
 func (r *Repository) scopes(pullFrom []string, actions ...distribution.Action) []string {
@@ -64,7 +65,7 @@ func (r *Repository) pushScopes(mountFrom ...string) []string {
 // beside it.
 func (r *Repository) read(ctx context.Context, do func(p *wire.Peer) error) error {
 	var failed []error
-	for _, b := range append(slices.Clone(r.c.mirrors[r.host]), wire.BaseOf(r.host)) {
+	for _, b := range append(slices.Clone(r.c.mirrors[r.host]), hosts.BaseOf(r.host)) {
 		p := r.c.wire.Peer(b)
 		try := func() error { return do(p) }
 		var err error

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"cove/distribution/client/hosts"
 	"cove/distribution/client/wire"
 	"cove/distribution/errcode"
 	"cove/errdefs"
@@ -33,7 +34,7 @@ const searchHub = "index.docker.io"
 // search (GET /v1/search, as docker.io has it), or in its catalog. It returns limit of
 // them at most.
 func (c *Client) Search(ctx context.Context, host, term string, limit int) ([]Found, error) {
-	base := wire.BaseOf(host)
+	base := hosts.BaseOf(host)
 	if host == reference.DefaultRegistry {
 		base.Addr = searchHub
 	}

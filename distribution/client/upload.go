@@ -7,8 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
-	"strings"
 	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -26,6 +24,8 @@ type PushOptions struct {
 	// blobs already, best first.
 	MountFrom []string
 	Progress  progress.Func
+	// Uploads, when set, remembers unfinished uploads for a later process.
+	Uploads Uploads
 }
 
 // wholeLimit is the size up to which a blob goes in the finishing PUT itself,
@@ -45,7 +45,7 @@ func (r *Repository) PushBlob(
 	for {
 		err := u.try(ctx)
 		if err == nil {
-			return nil
+			return r.about(u.state(nil), u.forget(ctx))
 		}
 		if err := u.retrier.again(ctx, err); err != nil {
 			return r.about(u.state(err), err)
@@ -66,12 +66,14 @@ type upload struct {
 	resumed  bool   // part of it was there from before a cut
 	location string // of the upload at the registry; "" when there is none
 	offset   int64  // what the registry has of it
+	recalled bool   // it was looked for an upload of an earlier process
+	kept     string // the location that a later one would find
 }
 
 // state names the blob, and how far it got when the line is to blame.
 func (u *upload) state(err error) string {
 	s := "blob " + u.desc.Digest.String()
-	if u.started && wire.Passing(err) {
+	if err != nil && u.started && wire.Passing(err) {
 		s += fmt.Sprintf(": stopped at byte %d of %d (what arrived whole stays there; push again to go on)", u.offset,
 			u.desc.Size)
 	}
@@ -84,6 +86,9 @@ func (u *upload) tell(kind progress.Kind, from string) {
 
 // try brings the blob up from wherever it is.
 func (u *upload) try(ctx context.Context) error {
+	if err := u.recall(ctx); err != nil {
+		return err
+	}
 	if u.location != "" {
 		if err := u.ask(ctx); err != nil {
 			return err
@@ -94,6 +99,9 @@ func (u *upload) try(ctx context.Context) error {
 		if done || err != nil {
 			return err
 		}
+	}
+	if err := u.keep(ctx); err != nil {
+		return err
 	}
 	if !u.started {
 		u.started = true
@@ -195,7 +203,7 @@ func (u *upload) ask(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	held, ok := heldOf(a.Header.Get("Range"))
+	held, ok := wire.Held(a.Header.Get("Range"))
 	if !ok || held > u.desc.Size {
 		u.location = ""
 		return nil
@@ -205,17 +213,6 @@ func (u *upload) ask(ctx context.Context) error {
 	}
 	u.offset, u.resumed = held, true
 	return u.follow(a)
-}
-
-// heldOf reads how many bytes "0-END" means. "0-0" is what registries answer
-// for one byte and for none: that little is sent again.
-func heldOf(v string) (int64, bool) {
-	_, last, ok := strings.Cut(strings.TrimPrefix(v, "bytes="), "-")
-	end, err := strconv.ParseInt(last, 10, 64)
-	if !ok || err != nil || end <= 0 {
-		return 0, false
-	}
-	return end + 1, true
 }
 
 // send moves the rest of the bytes and commits.
@@ -250,7 +247,7 @@ func (u *upload) patch(ctx context.Context, rd content.Reader) error {
 	if err != nil {
 		return u.outOfStep(err)
 	}
-	if held, ok := heldOf(a.Header.Get("Range")); ok && held != u.desc.Size {
+	if held, ok := wire.Held(a.Header.Get("Range")); ok && held != u.desc.Size {
 		return errdefs.Errorf(errdefs.ErrUnavailable, "registry %s: took %d of %d bytes", u.peer.Host, held,
 			u.desc.Size)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"cove/content"
 	"cove/distribution"
+	"cove/distribution/client"
 	"cove/distribution/progress"
 	"cove/internal/limit"
 )
@@ -56,6 +57,8 @@ type Blob struct {
 	// MountFrom names repositories of the target's registry that may hold it.
 	MountFrom []string
 	Progress  progress.Func
+	// Uploads is Options.Uploads.
+	Uploads client.Uploads
 }
 
 // Options are the choices of a copy.
@@ -76,6 +79,10 @@ type Options struct {
 	// bytes were hashed when they came in. It spares a pass over them and costs the
 	// name of the guilty: the target says that what came is wrong, and not since when.
 	TrustSource bool
+	// Uploads, when set, remembers unfinished uploads, so that a copy which is made
+	// again after its process was killed goes on in the middle of a blob, at targets
+	// that can: Remote and Local.
+	Uploads client.Uploads
 	// Parallel bounds the requests and the transfers at once; 0 is 4.
 	Parallel int
 	// Progress hears Resolved for what ref names, Waiting for each blob, and what
@@ -132,6 +139,7 @@ func (c *copier) pushBlobs(ctx context.Context, blobs []ocispec.Descriptor) erro
 	slices.SortStableFunc(blobs, func(a, b ocispec.Descriptor) int { return cmp.Compare(b.Size, a.Size) })
 	push := func(ctx context.Context, desc ocispec.Descriptor) error {
 		b := Blob{Descriptor: desc, Content: c.src, MountFrom: c.opts.MountFrom, Progress: c.opts.Progress}
+		b.Uploads = c.opts.Uploads
 		if !c.opts.TrustSource {
 			b.Content = newChecked(c.src, desc)
 		}

@@ -94,15 +94,15 @@ func (l *Local) PushBlob(ctx context.Context, b Blob) error {
 	return l.upload(ctx, b)
 }
 
-// upload moves the bytes. What fails is canceled: nothing would know the upload
-// again.
+// upload moves the bytes. What fails is canceled, unless it was only interrupted and
+// Uploads knows it: nothing else would.
 func (l *Local) upload(ctx context.Context, b Blob) (err error) {
-	up, err := l.Registry.StartUpload(ctx, l.Repo)
+	up, err := l.start(ctx, b)
 	if err != nil {
 		return err
 	}
 	defer func() {
-		if err != nil {
+		if err != nil && (b.Uploads == nil || ctx.Err() == nil) {
 			// A commit that fails may have forgotten it already.
 			if cerr := up.Cancel(context.WithoutCancel(ctx)); !errors.Is(cerr, errdefs.ErrNotFound) {
 				err = errors.Join(err, cerr)
@@ -110,14 +110,48 @@ func (l *Local) upload(ctx context.Context, b Blob) (err error) {
 		}
 		err = errors.Join(err, up.Close())
 	}()
-	if err := move(ctx, up, b, 0); err != nil {
+	if err := move(ctx, up, b, up.Offset()); err != nil {
 		return err
 	}
 	if _, err := up.Commit(ctx, b.Digest); err != nil {
 		return err
 	}
 	b.Progress.Tell(progress.Event{Kind: progress.Pushed, Desc: b.Descriptor, Offset: b.Size})
-	return nil
+	if b.Uploads == nil {
+		return nil
+	}
+	return b.Uploads.KeepUpload(ctx, l.Repo, b.Digest, "")
+}
+
+// start opens an upload, or the one that an earlier process has left.
+func (l *Local) start(ctx context.Context, b Blob) (distribution.Upload, error) {
+	if b.Uploads == nil {
+		return l.Registry.StartUpload(ctx, l.Repo)
+	}
+	id, err := b.Uploads.Upload(ctx, l.Repo, b.Digest)
+	if err != nil {
+		return nil, err
+	}
+	if id != "" {
+		up, err := l.Registry.ResumeUpload(ctx, l.Repo, id)
+		if err == nil && up.Offset() <= b.Size {
+			return up, nil
+		}
+		if err == nil {
+			err = errors.Join(up.Cancel(ctx), up.Close())
+		}
+		if err != nil && !errors.Is(err, errdefs.ErrNotFound) {
+			return nil, err
+		}
+	}
+	up, err := l.Registry.StartUpload(ctx, l.Repo)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.Uploads.KeepUpload(ctx, l.Repo, b.Digest, up.ID()); err != nil {
+		return nil, errors.Join(err, up.Cancel(ctx), up.Close())
+	}
+	return up, nil
 }
 
 // PushManifest is Target's.

@@ -73,7 +73,7 @@ func (r *Remote) Neighbour(src Source) (repo string, ok bool) {
 // PushBlob is Target's.
 func (r *Remote) PushBlob(ctx context.Context, b Blob) error {
 	return r.Repo.PushBlob(ctx, b.Descriptor, b.Content, client.PushOptions{
-		MountFrom: b.MountFrom, Progress: b.Progress,
+		MountFrom: b.MountFrom, Progress: b.Progress, Uploads: b.Uploads,
 	})
 }
 

@@ -93,6 +93,9 @@ func testManifestMissing(t *testing.T, s Subject) {
 	is(t, "StatTag of what was refused", err, errdefs.ErrNotFound)
 }
 
+// fetchedElsewhere is the type of layers that a registry need not have.
+const fetchedElsewhere = "application/vnd.oci.image.layer.nondistributable.v1.tar"
+
 // testManifestClaims pushes manifests that describe what is there otherwise than it
 // is: each is refused, and leaves nothing.
 func testManifestClaims(t *testing.T, s Subject) {
@@ -119,6 +122,11 @@ func testManifestClaims(t *testing.T, s Subject) {
 				m.Layers[0])
 			m.Layers[2].Size++
 		}),
+		"a subject one byte longer": image(func(m *ocispec.Manifest) { m.Subject = &larger }),
+		"a layer from elsewhere, one byte longer than here": image(func(m *ocispec.Manifest) {
+			m.Layers[1].MediaType, m.Layers[1].URLs = fetchedElsewhere, []string{"https://elsewhere.example/layer"}
+			m.Layers[1].Size++
+		}),
 		"a child one byte longer":       Index(t, larger),
 		"a child of another media type": Index(t, other),
 	} {
@@ -128,6 +136,12 @@ func testManifestClaims(t *testing.T, s Subject) {
 	_, err := s.Registry.StatTag(s.Context, "suite/claims", "wrong")
 	is(t, "the tag of what was refused", err, errdefs.ErrNotFound)
 	put(t, s, "suite/claims", image(func(m *ocispec.Manifest) { m.Layers = append(m.Layers, m.Layers[0]) }), "twice")
+	put(t, s, "suite/claims", image(func(m *ocispec.Manifest) { // nothing here says otherwise
+		absent := Blob(fetchedElsewhere, []byte("absent layer"))
+		absent.URLs = []string{"https://elsewhere.example/absent"}
+		subject := Blob(ocispec.MediaTypeImageManifest, []byte("absent subject"))
+		m.Layers, m.Subject = append(m.Layers, absent), &subject
+	}), "absent")
 }
 
 func testManifestRetag(t *testing.T, s Subject) {
@@ -293,6 +307,41 @@ func testReferrers(t *testing.T, s Subject) {
 	of := distribution.ReferrersQuery{Subject: img.Manifest.Descriptor.Digest}
 	if descs, _, _ := s.Registry.Referrers(s.Context, repo, of); len(descs) != 1 {
 		t.Errorf("after deleting one of two there are %d", len(descs))
+	}
+}
+
+// testReferrersBeforeSubject pushes what refers to something that comes later: an
+// image without artifactType, which has its config's, and an index, which has none.
+func testReferrersBeforeSubject(t *testing.T, s Subject) {
+	const repo = "suite/early"
+	img := NewImage(t, 82, 10)
+	config := []byte(`{"note":1}`)
+	push(t, s, repo, config)
+	image := NewManifest(t, ocispec.Manifest{
+		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
+		Config: Blob("application/vnd.note", config), Layers: []ocispec.Descriptor{Blob("text/plain", config)},
+		Subject: &img.Manifest.Descriptor,
+	})
+	index := NewManifest(t, ocispec.Index{
+		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex,
+		Manifests: []ocispec.Descriptor{}, Subject: &img.Manifest.Descriptor,
+	})
+	for _, m := range []distribution.Manifest{image, index} {
+		if got := put(t, s, repo, m); got != img.Manifest.Descriptor.Digest {
+			t.Errorf("PutManifest says its subject is %q", got)
+		}
+	}
+	pushImage(t, s, repo, img, "v1")
+	descs, _, err := s.Registry.Referrers(s.Context, repo, distribution.ReferrersQuery{
+		Subject: img.Manifest.Descriptor.Digest,
+	})
+	types := map[digest.Digest]string{}
+	for _, d := range descs {
+		types[d.Digest] = d.ArtifactType
+	}
+	if err != nil || len(types) != 2 || types[image.Descriptor.Digest] != "application/vnd.note" ||
+		types[index.Descriptor.Digest] != "" {
+		t.Errorf("Referrers = %+v, %v", descs, err)
 	}
 }
 

@@ -200,7 +200,7 @@ func (m *Memory) manifest(name string, dgst digest.Digest) (distribution.Manifes
 
 // PutManifest is distribution.ManifestWriter's.
 func (m *Memory) PutManifest(
-	_ context.Context, name string, in distribution.Manifest, tags ...string,
+	ctx context.Context, name string, in distribution.Manifest, tags ...string,
 ) (digest.Digest, error) {
 	doc, err := manifest.Parse(in.Descriptor.MediaType, in.Body)
 	if err != nil {
@@ -215,6 +215,11 @@ func (m *Memory) PutManifest(
 	if err := r.asDescribed(doc); err != nil {
 		return "", err
 	}
+	if p, ok := distribution.PreconditionOf(ctx); ok {
+		if err := p.Check(r.current(p.Tag, in.Descriptor.Digest)); err != nil {
+			return "", err
+		}
+	}
 	s := stored{Manifest: in, extra: doc.Annotations}
 	s.Descriptor.ArtifactType = doc.ArtifactType
 	if doc.Subject != nil {
@@ -225,6 +230,14 @@ func (m *Memory) PutManifest(
 		r.tags[tag] = in.Descriptor.Digest
 	}
 	return s.subject, nil
+}
+
+// current is what a tag names, or the manifest dgst without one, if it is there.
+func (r *repo) current(tag string, dgst digest.Digest) digest.Digest {
+	if tag != "" {
+		return r.tags[tag]
+	}
+	return r.manifests[dgst].Descriptor.Digest
 }
 
 func (r *repo) missing(doc *manifest.Manifest) *distribution.MissingError {
@@ -255,6 +268,15 @@ func (r *repo) asDescribed(doc *manifest.Manifest) error {
 		if have.Size != d.Size || d.Child && have.MediaType != d.MediaType {
 			return errdefs.Errorf(errdefs.ErrInvalid, "%s has %d bytes and the type %q, the manifest says %d and %q",
 				d.Digest, have.Size, have.MediaType, d.Size, d.MediaType)
+		}
+	}
+	for _, d := range doc.Mentions() {
+		have, ok := r.blobs[d.Digest]
+		if !ok {
+			have, ok = r.manifests[d.Digest].Descriptor, r.manifests[d.Digest].Descriptor.Size > 0
+		}
+		if ok && have.Size != d.Size {
+			return errdefs.Errorf(errdefs.ErrInvalid, "%s has %d bytes, the manifest says %d", d.Digest, have.Size, d.Size)
 		}
 	}
 	return nil

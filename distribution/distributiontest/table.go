@@ -160,6 +160,18 @@ func manifestTable(t *testing.T) []exchange {
 		{name: "PUT too much", method: "PUT", path: path + "v2", body: strings.Repeat(" ", 4<<20+1), header: image, status: 413, in: "SIZE_INVALID"},
 		{name: "PUT bad tag", method: "PUT", path: path + ".bad", body: body, header: image, status: 400, in: "TAG_INVALID"},
 
+		{name: "PUT if it is another", method: "PUT", path: path + "v1", body: body, header: []string{"Content-Type", image[1], "If-Match", quoted(absentDigest)}, status: 412, in: `{"errors":[{"code":"PRECONDITION_FAILED","message":"`},
+		{name: "PUT if it is weakly this", method: "PUT", path: path + "v1", body: body, header: []string{"Content-Type", image[1], "If-Match", "W/" + quoted(desc.Digest)}, status: 412, in: "PRECONDITION_FAILED"},
+		{name: "PUT if it is one of these", method: "PUT", path: path + "v1", body: body, header: []string{"Content-Type", image[1], "If-Match", quoted(absentDigest) + ", " + quoted(desc.Digest)}, status: 201},
+		{name: "PUT if there is any", method: "PUT", path: path + "v1", body: body, header: []string{"Content-Type", image[1], "If-Match", "*"}, status: 201},
+		{name: "PUT if there was one", method: "PUT", path: path + "v2", body: body, header: []string{"Content-Type", image[1], "If-Match", "*"}, status: 412, in: "PRECONDITION_FAILED"},
+		{name: "PUT if there is none", method: "PUT", path: path + "v1", body: body, header: []string{"Content-Type", image[1], "If-None-Match", "*"}, status: 412, in: "PRECONDITION_FAILED"},
+		{name: "PUT if it is not this", method: "PUT", path: path + "v1", body: body, header: []string{"Content-Type", image[1], "If-None-Match", "W/" + quoted(desc.Digest)}, status: 412, in: "PRECONDITION_FAILED"},
+		{name: "PUT if it is not that", method: "PUT", path: path + "v1", body: body, header: []string{"Content-Type", image[1], "If-None-Match", quoted(absentDigest)}, status: 201},
+		{name: "PUT by digest if there is none", method: "PUT", path: path + desc.Digest.String(), body: body, header: []string{"Content-Type", image[1], "If-None-Match", "*"}, status: 412, in: "PRECONDITION_FAILED"},
+		{name: "PUT by digest if it is there", method: "PUT", path: path + desc.Digest.String(), body: body, header: []string{"Content-Type", image[1], "If-Match", quoted(desc.Digest)}, status: 201},
+		{name: "PUT what cannot be, whatever there is", method: "PUT", path: path + "v1", body: "{", header: []string{"Content-Type", image[1], "If-Match", quoted(absentDigest)}, status: 400, in: "MANIFEST_INVALID"},
+
 		{name: "HEAD tag", method: "HEAD", path: path + "v1", status: 200, want: got},
 		{name: "GET tag", method: "GET", path: path + "v1", status: 200, want: got, in: body},
 		{name: "GET digest", method: "GET", path: path + desc.Digest.String(), status: 200, want: got, in: body},

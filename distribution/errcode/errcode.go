@@ -2,13 +2,14 @@
 //
 // The server turns an errdefs kind, and the object the request was about, into
 // a code of the Distribution specification and an HTTP status; the client
-// turns an answer back into an error of the same kind. No other package of
-// cove writes or reads an error body.
+// turns an answer back into an error of the same kind. Package answer writes and
+// reads the body: who only asks what a code means links no HTTP.
 package errcode
 
 import (
 	"errors"
-	"net/http"
+	"fmt"
+	"strings"
 	"syscall"
 	"time"
 
@@ -41,6 +42,7 @@ const (
 	RangeInvalid        Code = "RANGE_INVALID"
 	PaginationInvalid   Code = "PAGINATION_NUMBER_INVALID"
 	Conflict            Code = "CONFLICT"
+	PreconditionFailed  Code = "PRECONDITION_FAILED"
 	QuotaExceeded       Code = "QUOTA_EXCEEDED"
 	Unavailable         Code = "UNAVAILABLE"
 	Unknown             Code = "UNKNOWN"
@@ -68,7 +70,7 @@ func (o Object) String() string {
 }
 
 // Error is an error with its code. As a value made by a handler it overrides
-// the table; as a value made by [Parse] it is what a registry answered.
+// the table; as a value made by answer.Parse it is what a registry answered.
 type Error struct {
 	Code   Code
 	Status int
@@ -83,6 +85,15 @@ type Error struct {
 	RetryAfter time.Duration
 	// Err is the cause, for logs; it never goes over the wire.
 	Err error
+}
+
+// Error is the message. What a registry answered reads
+// "403 from registry HOST: MESSAGE".
+func (e *Error) Error() string {
+	if e.Host == "" {
+		return e.Message
+	}
+	return fmt.Sprintf("%d from registry %s: %s", e.Status, e.Host, e.Message)
 }
 
 // Unwrap makes the kind and the cause reachable.
@@ -109,17 +120,18 @@ type row struct {
 // The order matters where an error is of two kinds: a missing repository that
 // a caller may not see is denied, not unknown.
 var table = []row{
-	{errdefs.ErrUnauthenticated, http.StatusUnauthorized, Unauthorized, nil},
-	{errdefs.ErrDenied, http.StatusForbidden, Denied, nil},
-	{errdefs.ErrUnsupported, http.StatusMethodNotAllowed, Unsupported, nil},
-	{errdefs.ErrExhausted, http.StatusRequestEntityTooLarge, QuotaExceeded, nil},
-	{errdefs.ErrConflict, http.StatusConflict, Conflict, nil},
-	{errdefs.ErrExists, http.StatusConflict, Conflict, nil},
-	{errdefs.ErrUnavailable, http.StatusServiceUnavailable, Unavailable, nil},
-	{errdefs.ErrNotFound, http.StatusNotFound, NameUnknown, map[Object]Code{
+	{errdefs.ErrUnauthenticated, 401, Unauthorized, nil},
+	{errdefs.ErrDenied, 403, Denied, nil},
+	{errdefs.ErrUnsupported, 405, Unsupported, nil},
+	{errdefs.ErrExhausted, 413, QuotaExceeded, nil},
+	{distribution.ErrPrecondition, 412, PreconditionFailed, nil},
+	{errdefs.ErrConflict, 409, Conflict, nil},
+	{errdefs.ErrExists, 409, Conflict, nil},
+	{errdefs.ErrUnavailable, 503, Unavailable, nil},
+	{errdefs.ErrNotFound, 404, NameUnknown, map[Object]Code{
 		Blob: BlobUnknown, Upload: BlobUploadUnknown, Manifest: ManifestUnknown,
 	}},
-	{errdefs.ErrInvalid, http.StatusBadRequest, Unsupported, map[Object]Code{
+	{errdefs.ErrInvalid, 400, Unsupported, map[Object]Code{
 		Repository: NameInvalid, Blob: DigestInvalid, Upload: BlobUploadInvalid, Manifest: ManifestInvalid,
 	}},
 }
@@ -144,8 +156,22 @@ var kindOf = map[Code]error{
 	RangeInvalid:        errdefs.ErrInvalid,
 	PaginationInvalid:   errdefs.ErrInvalid,
 	Conflict:            errdefs.ErrConflict,
+	PreconditionFailed:  errdefs.ErrConflict,
 	QuotaExceeded:       errdefs.ErrExhausted,
 	Unavailable:         errdefs.ErrUnavailable,
+}
+
+// KindOf is the errdefs kind of a code, nil when the code says nothing of it.
+func KindOf(code Code) error { return kindOf[code] }
+
+// Printable drops control characters: a message ends on a user's terminal.
+func Printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || (r >= 0x80 && r < 0xa0) {
+			return -1
+		}
+		return r
+	}, s)
 }
 
 // New returns an Error of a code the table does not reach by kind alone. Its
@@ -166,13 +192,16 @@ func For(err error, obj Object) *Error {
 	var missing *distribution.MissingError
 	if errors.As(err, &missing) {
 		return &Error{
-			Code: ManifestBlobUnknown, Status: http.StatusBadRequest, Kind: errdefs.ErrNotFound,
+			Code: ManifestBlobUnknown, Status: 400, Kind: errdefs.ErrNotFound,
 			Message: err.Error(), Detail: missing.Digests, Err: err,
 		}
 	}
+	if e := quota(err); e != nil {
+		return e
+	}
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		return &Error{
-			Code: Unavailable, Status: http.StatusInsufficientStorage, Kind: errdefs.ErrExhausted,
+			Code: Unavailable, Status: 507, Kind: errdefs.ErrExhausted,
 			Message: "the registry's storage is full; what was pushed before is safe, ask its operator for room",
 			Err:     err,
 		}
@@ -190,8 +219,22 @@ func For(err error, obj Object) *Error {
 		}
 	}
 	return &Error{
-		Code: Unknown, Status: http.StatusInternalServerError,
+		Code: Unknown, Status: 500,
 		Message: "the registry failed inside; its log says why", Err: err,
+	}
+}
+
+// quota says that a project has no room. The code is the one at which docker does not
+// try again; it would send everything anew.
+func quota(err error) *Error {
+	var full *distribution.QuotaError
+	if !errors.As(err, &full) {
+		return nil
+	}
+	return &Error{
+		Code: Denied, Status: 413, Kind: errdefs.ErrExhausted, Message: full.Error(),
+		Detail: map[string]any{"project": full.Project, "limit": full.Limit, "used": full.Used, "more": full.More},
+		Err:    err,
 	}
 }
 
@@ -202,22 +245,22 @@ func corrupt(err error, obj Object) *Error {
 	switch obj {
 	case Upload:
 		return &Error{
-			Code: DigestInvalid, Status: http.StatusBadRequest, Kind: errdefs.ErrCorrupt,
+			Code: DigestInvalid, Status: 400, Kind: errdefs.ErrCorrupt,
 			Message: err.Error(), Err: err,
 		}
 	case Blob:
 		return &Error{
-			Code: BlobUnknown, Status: http.StatusNotFound, Kind: errdefs.ErrCorrupt,
+			Code: BlobUnknown, Status: 404, Kind: errdefs.ErrCorrupt,
 			Message: "stored bytes do not match the digest; push it again", Err: err,
 		}
 	case Manifest:
 		return &Error{
-			Code: ManifestUnknown, Status: http.StatusNotFound, Kind: errdefs.ErrCorrupt,
+			Code: ManifestUnknown, Status: 404, Kind: errdefs.ErrCorrupt,
 			Message: "stored bytes do not match the digest; push it again", Err: err,
 		}
 	default:
 		return &Error{
-			Code: Unknown, Status: http.StatusInternalServerError, Kind: errdefs.ErrCorrupt,
+			Code: Unknown, Status: 500, Kind: errdefs.ErrCorrupt,
 			Message: "stored bytes do not match their digest", Err: err,
 		}
 	}

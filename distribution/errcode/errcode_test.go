@@ -6,6 +6,9 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -15,6 +18,7 @@ import (
 
 	"cove/distribution"
 	"cove/distribution/errcode"
+	"cove/distribution/errcode/answer"
 	"cove/errdefs"
 )
 
@@ -48,6 +52,7 @@ func TestBothWays(t *testing.T) {
 		{errdefs.ErrDenied, blob, 403, errcode.Denied, nil},
 		{errdefs.ErrUnsupported, manifest, 405, errcode.Unsupported, nil},
 		{errdefs.ErrConflict, manifest, 409, errcode.Conflict, nil},
+		{distribution.ErrPrecondition, manifest, 412, errcode.PreconditionFailed, errdefs.ErrConflict},
 		{errdefs.ErrExists, manifest, 409, errcode.Conflict, errdefs.ErrConflict},
 		{errdefs.ErrExhausted, upload, 413, errcode.QuotaExceeded, nil},
 		{errdefs.ErrUnavailable, upload, 503, errcode.Unavailable, nil},
@@ -62,7 +67,7 @@ func TestBothWays(t *testing.T) {
 			t.Errorf("%v about %d: %d %s, want %d %s", tc.kind, tc.obj, e.Status, e.Code, tc.status, tc.code)
 		}
 		w := httptest.NewRecorder()
-		e.Write(w)
+		answer.Write(w, e)
 		resp := w.Result()
 		body, _ := io.ReadAll(resp.Body)
 		resp.Body.Close()
@@ -70,7 +75,7 @@ func TestBothWays(t *testing.T) {
 			t.Errorf("body %s, want %s", body, want)
 		}
 		resp.Body = io.NopCloser(strings.NewReader(string(body)))
-		got := errcode.Parse(resp, "h:5000", now)
+		got := answer.Parse(resp, "h:5000", now)
 		want := tc.kind
 		if tc.back != nil {
 			want = tc.back
@@ -81,14 +86,50 @@ func TestBothWays(t *testing.T) {
 	}
 }
 
+// TestCodes: every code is of capital letters and underscores (specification, "Error
+// Codes"), and those that its list lacks are these.
+func TestCodes(t *testing.T) {
+	t.Parallel()
+	spec := []errcode.Code{
+		"BLOB_UNKNOWN", "BLOB_UPLOAD_INVALID", "BLOB_UPLOAD_UNKNOWN", "DIGEST_INVALID", "MANIFEST_BLOB_UNKNOWN",
+		"MANIFEST_INVALID", "MANIFEST_UNKNOWN", "NAME_INVALID", "NAME_UNKNOWN", "SIZE_INVALID", "UNAUTHORIZED", "DENIED",
+		"UNSUPPORTED", "TOOMANYREQUESTS",
+	}
+	beyond := []errcode.Code{
+		"TAG_INVALID", "RANGE_INVALID", "PAGINATION_NUMBER_INVALID", "CONFLICT", "PRECONDITION_FAILED", "QUOTA_EXCEEDED",
+		"UNAVAILABLE", "UNKNOWN",
+	}
+	src, err := os.ReadFile("errcode.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile(`Code = "([^"]*)"`).FindAllSubmatch(src, -1)
+	if len(found) != len(spec)+len(beyond) {
+		t.Errorf("there are %d codes, %d are listed here", len(found), len(spec)+len(beyond))
+	}
+	for _, m := range found {
+		code := errcode.Code(m[1])
+		if !regexp.MustCompile(`^[A-Z_]+$`).Match(m[1]) || !slices.Contains(spec, code) && !slices.Contains(beyond, code) {
+			t.Errorf("%s is not of the list, and not known to be beyond it", code)
+		}
+	}
+}
+
 func TestSpecials(t *testing.T) {
 	t.Parallel()
 	missing := &distribution.MissingError{Digests: []digest.Digest{"sha256:a"}}
 	e := errcode.For(errdefs.Errorf(errdefs.ErrNotFound, "%w", missing), errcode.Manifest)
 	w := httptest.NewRecorder()
-	e.Write(w)
+	answer.Write(w, e)
 	if e.Status != 400 || !strings.Contains(w.Body.String(), `"MANIFEST_BLOB_UNKNOWN"`) || !strings.Contains(w.Body.String(), `"detail":["sha256:a"]`) {
 		t.Errorf("%d %s", e.Status, w.Body)
+	}
+	quota := &distribution.QuotaError{Project: "team", Limit: 2 << 30, Used: 2040109466, More: 300 << 20}
+	refused := errcode.For(fmt.Errorf("mounting: %w", quota), errcode.Upload)
+	if refused.Status != 413 || refused.Code != errcode.Denied || refused.Message != `project "team" may use 2 GiB and `+
+		`uses 1.9 GiB, so that 300 MiB more do not fit; delete what nobody needs there, or ask an administrator of the `+
+		`registry for a higher quota` {
+		t.Errorf("a quota: %d %s %s", refused.Status, refused.Code, refused.Message)
 	}
 	full := errcode.For(errdefs.Errorf(errdefs.ErrExhausted, "write /secret: %w", syscall.ENOSPC), errcode.Upload)
 	if full.Status != http.StatusInsufficientStorage || strings.Contains(full.Message, "secret") {
@@ -130,7 +171,7 @@ func TestParse(t *testing.T) {
 		"control":          {403, "{\"errors\":[{\"code\":\"DENIED\",\"message\":\"a\\u001b[31mb\\nc\"}]}", errdefs.ErrDenied, "403 from registry h: a[31mbc"},
 	} {
 		resp := &http.Response{StatusCode: tc.status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(tc.body))}
-		got := errcode.Parse(resp, "h", now)
+		got := answer.Parse(resp, "h", now)
 		if !errors.Is(got, tc.kind) || got.Error() != tc.want {
 			t.Errorf("%s: %q of kind %v, want %q of %v", name, got, got.Kind, tc.want, tc.kind)
 		}
@@ -145,7 +186,7 @@ func TestRetryAfter(t *testing.T) {
 		now.Add(-time.Hour).Format(http.TimeFormat):       0,
 	} {
 		resp := &http.Response{StatusCode: 503, Header: http.Header{"Retry-After": {in}}, Body: http.NoBody}
-		if got := errcode.Parse(resp, "h", now).RetryAfter; got != want && in != "99999999999" {
+		if got := answer.Parse(resp, "h", now).RetryAfter; got != want && in != "99999999999" {
 			t.Errorf("%q = %s, want %s", in, got, want)
 		}
 	}
@@ -156,7 +197,7 @@ func FuzzParse(f *testing.F) {
 	f.Add(403, `{"errors":[{"code":"DENIED","message":"a\u001b"}]}`)
 	f.Fuzz(func(t *testing.T, status int, body string) {
 		resp := &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))}
-		e := errcode.Parse(resp, "h", now)
+		e := answer.Parse(resp, "h", now)
 		if strings.ContainsFunc(e.Error(), func(r rune) bool { return r < ' ' || r == 0x7f }) || e.Kind == nil {
 			t.Errorf("%q, kind %v", e, e.Kind)
 		}

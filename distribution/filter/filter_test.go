@@ -29,6 +29,9 @@ func TestWrappersPassTheSuite(t *testing.T) {
 	for name, wrap := range map[string]func(distribution.Registry) distribution.Registry{
 		"Metered":   func(r distribution.Registry) distribution.Registry { return filter.Metered(r, &ledger{}) },
 		"Immutable": func(r distribution.Registry) distribution.Registry { return filter.Immutable(r, isRelease) },
+		"Guarded": func(r distribution.Registry) distribution.Registry {
+			return filter.Guarded(r, func(context.Context, string, ocispec.Descriptor) error { return nil })
+		},
 		"Select": func(r distribution.Registry) distribution.Registry {
 			return filter.Select(r, func(repo string) bool { return strings.HasPrefix(repo, "suite/") })
 		},
@@ -243,4 +246,47 @@ func ExampleReadOnly() {
 	// Output:
 	// this registry moves house until noon
 	// true
+}
+
+// TestGuardsAreAskedOfManifests holds one image back, by tag and by digest.
+func TestGuardsAreAskedOfManifests(t *testing.T) {
+	t.Parallel()
+	r := memory(t)
+	bad, good := mustPush(t, r, "a/bad", 1, "v1"), mustPush(t, r, "a/good", 2, "v1")
+	guarded := filter.Guarded(r,
+		func(context.Context, string, ocispec.Descriptor) error { return nil },
+		func(_ context.Context, _ string, desc ocispec.Descriptor) error {
+			if desc.Digest == bad.Manifest.Descriptor.Digest {
+				return errdefs.Errorf(errdefs.ErrDenied, "it is bad")
+			}
+			return nil
+		})
+	for repo, want := range map[string]error{"a/bad": errdefs.ErrDenied, "a/good": nil} {
+		dgst := map[string]digest.Digest{"a/bad": bad.Manifest.Descriptor.Digest, "a/good": good.Manifest.Descriptor.Digest}[repo]
+		for what, read := range map[string]func() (digest.Digest, error){
+			"StatManifest": func() (digest.Digest, error) {
+				d, err := guarded.StatManifest(t.Context(), repo, dgst)
+				return d.Digest, err
+			},
+			"GetManifest": func() (digest.Digest, error) {
+				m, err := guarded.GetManifest(t.Context(), repo, dgst)
+				return m.Descriptor.Digest, err
+			},
+			"StatTag": func() (digest.Digest, error) {
+				d, err := guarded.StatTag(t.Context(), repo, "v1")
+				return d.Digest, err
+			},
+			"GetTag": func() (digest.Digest, error) {
+				m, err := guarded.GetTag(t.Context(), repo, "v1")
+				return m.Descriptor.Digest, err
+			},
+		} {
+			if got, err := read(); !errors.Is(err, want) || want == nil && got != dgst || want != nil && got != "" {
+				t.Errorf("%s of %s: %s, %v", what, repo, got, err)
+			}
+		}
+	}
+	if _, err := guarded.GetTag(t.Context(), "a/good", "v2"); !errors.Is(err, errdefs.ErrNotFound) {
+		t.Errorf("a tag that is not there: %v", err)
+	}
 }

@@ -116,6 +116,20 @@ func (m *Manifest) Needs() (needs []Need) {
 	return needs
 }
 
+// Mentions lists what the manifest describes and a registry need not hold: its
+// subject, and layers that are fetched from elsewhere.
+func (m *Manifest) Mentions() (out []ocispec.Descriptor) {
+	if m.Subject != nil {
+		out = append(out, *m.Subject)
+	}
+	for _, d := range m.Layers {
+		if foreign(d) {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
 // foreign layers are fetched from their URLs (image-spec, "Non-Distributable
 // Layers").
 func foreign(d ocispec.Descriptor) bool {

@@ -6,12 +6,12 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/opencontainers/go-digest"
 
 	"cove/content"
+	"cove/distribution/server/byterange"
 	"cove/errdefs"
 )
 
@@ -59,7 +59,7 @@ func (s *server) getBlob(ctx context.Context, w http.ResponseWriter, r *http.Req
 	}
 	defer rd.Close()
 	setBlobHeaders(w.Header(), t.dgst)
-	onlyBytes(r.Header)
+	byterange.Normalize(r.Header)
 	if s.verified.trusts(t.dgst, rd) {
 		http.ServeContent(w, r, "", time.Time{}, seeker(rd))
 		return nil
@@ -85,17 +85,6 @@ func (s *server) getBlob(ctx context.Context, w http.ResponseWriter, r *http.Req
 		s.verified.remember(t.dgst, rd)
 	}
 	return nil
-}
-
-// onlyBytes leaves out a Range of another unit, which is to be ignored (RFC 9110,
-// 14.2); http.ServeContent would refuse it. Units compare case-insensitively.
-func onlyBytes(h http.Header) {
-	unit, ranges, ok := strings.Cut(h.Get("Range"), "=")
-	if ok && strings.EqualFold(unit, "bytes") {
-		h.Set("Range", "bytes="+ranges)
-		return
-	}
-	h.Del("Range")
 }
 
 func (s *server) deleteBlob(ctx context.Context, w http.ResponseWriter, _ *http.Request, t target) error {

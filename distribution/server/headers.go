@@ -3,7 +3,6 @@ package server
 import (
 	"bytes"
 	"encoding/json"
-	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -32,32 +31,6 @@ func uploadState(h http.Header, repo string, up distribution.Upload) {
 	h.Set("Docker-Upload-Uuid", up.ID())
 }
 
-// parseContentRange reads START-END, both inclusive, as the specification
-// writes it, and RFC 9110's "bytes START-END/TOTAL", which some clients send.
-func parseContentRange(v string) (start, end int64, ok bool) {
-	v = strings.TrimPrefix(v, "bytes ")
-	v, _, _ = strings.Cut(v, "/")
-	first, last, found := strings.Cut(v, "-")
-	if !found {
-		return 0, 0, false
-	}
-	start, ok1 := decimal(first)
-	end, ok2 := decimal(last)
-	if !ok1 || !ok2 || end < start || end == math.MaxInt64 {
-		return 0, 0, false
-	}
-	return start, end, true
-}
-
-// decimal reads digits and nothing else: no sign, no space.
-func decimal(s string) (int64, bool) {
-	if s == "" || s[0] < '0' || s[0] > '9' {
-		return 0, false
-	}
-	n, err := strconv.ParseInt(s, 10, 64)
-	return n, err == nil
-}
-
 // cutTag takes one entity tag off an If-None-Match list; weakness does not
 // matter for what never changes.
 func cutTag(list string) (tag, rest string) {
@@ -81,4 +54,37 @@ func writeJSON(w http.ResponseWriter, mediaType string, v any) error {
 	w.WriteHeader(http.StatusOK)
 	_, _ = w.Write(b) // a client that is gone hears nothing
 	return nil
+}
+
+// precondition is what a push of a manifest asks to be so of what its path names:
+// tags that it has as parameters are none of that.
+func precondition(h http.Header, t target) (distribution.Precondition, bool) {
+	p := distribution.Precondition{
+		Match: entityTags(h.Values("If-Match"), false), NoneMatch: entityTags(h.Values("If-None-Match"), true),
+	}
+	if t.dgst == "" {
+		p.Tag = t.ref
+	}
+	return p, p.Match != nil || p.NoneMatch != nil
+}
+
+// entityTags reads the lines of a header, nil without any. A weak one never matches
+// where the comparison is strong (RFC 9110, 8.8.3.2). One that is no digest names
+// nothing that is here.
+func entityTags(lines []string, weak bool) *distribution.EntityTags {
+	if len(lines) == 0 {
+		return nil
+	}
+	tags := &distribution.EntityTags{}
+	for list := strings.Join(lines, ","); list != ""; {
+		isWeak := strings.HasPrefix(strings.TrimSpace(list), "W/")
+		var tag string
+		switch tag, list = cutTag(list); {
+		case tag == "*":
+			tags.Any = true
+		case weak || !isWeak:
+			tags.Digests = append(tags.Digests, digest.Digest(tag))
+		}
+	}
+	return tags
 }

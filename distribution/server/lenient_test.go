@@ -28,19 +28,3 @@ func TestQueriesAsTheyAreWritten(t *testing.T) {
 		}
 	}
 }
-
-// TestRangeUnits keeps the unit that is known.
-func TestRangeUnits(t *testing.T) {
-	t.Parallel()
-	for given, want := range map[string]string{
-		"bytes=0-1": "bytes=0-1", "Bytes=0-1": "bytes=0-1", "items=0-1": "", "bytes": "", "": "",
-	} {
-		h := http.Header{}
-		if given != "" {
-			h.Set("Range", given)
-		}
-		if onlyBytes(h); h.Get("Range") != want {
-			t.Errorf("%q: %q, want %q", given, h.Get("Range"), want)
-		}
-	}
-}

@@ -58,11 +58,11 @@ func (s *server) page(q url.Values) (p distribution.Page, empty bool, bad *errco
 	if len(text) > 18 && strings.Trim(text, "0123456789") == "" {
 		text = "999999999999999999" // more than any page holds
 	}
-	n, ok := decimal(text)
-	if !ok {
+	n, err := strconv.ParseUint(text, 10, 63) // digits alone, no sign
+	if err != nil {
 		return p, false, errcode.New(http.StatusBadRequest, errcode.PaginationInvalid, "n is not a number of entries")
 	}
-	p.N = int(min(n, int64(s.PageSize)))
+	p.N = int(min(n, uint64(s.PageSize)))
 	if n == 0 {
 		p.N, empty = 1, true
 	}

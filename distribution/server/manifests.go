@@ -100,6 +100,9 @@ func (s *server) putManifest(ctx context.Context, w http.ResponseWriter, r *http
 	if err != nil {
 		return err
 	}
+	if p, ok := precondition(r.Header, t); ok {
+		ctx = distribution.WithPrecondition(ctx, p)
+	}
 	subject, err := s.Registry.PutManifest(ctx, t.repo, distribution.Manifest{Descriptor: desc, Body: body}, tags...)
 	if err != nil {
 		return err

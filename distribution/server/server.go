@@ -23,13 +23,14 @@ import (
 
 	"cove/distribution"
 	"cove/distribution/errcode"
+	"cove/distribution/errcode/answer"
 	"cove/errdefs"
 )
 
 // Config is what a server needs. Registry and Authorizer are required.
 type Config struct {
 	Registry   distribution.Registry
-	Authorizer distribution.Authorizer
+	Authorizer Authorizer
 	// OnError, when set, sees every error that becomes an answer, with the
 	// status: the place to log from. It runs in the request's goroutine.
 	OnError func(r *http.Request, status int, err error)
@@ -122,7 +123,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if err := rt.handle(s, ctx, w, r, t); err != nil {
 		s.challenge(w, r, err, access, t)
-		s.fail(w, r, err, rt.object)
+		s.fail(w, r.WithContext(ctx), err, rt.object) // OnError may ask who the caller is
 	}
 }
 
@@ -154,7 +155,7 @@ func (s *server) fail(w http.ResponseWriter, r *http.Request, err error, obj err
 	for _, name := range []string{"Etag", "Docker-Content-Digest", "Cache-Control"} {
 		w.Header().Del(name)
 	}
-	e.Write(w)
+	answer.Write(w, e)
 	s.report(r, e.Status, err)
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"cove/distribution"
 	"cove/distribution/errcode"
+	"cove/distribution/server/byterange"
 	"cove/errdefs"
 	"cove/reference"
 )
@@ -203,7 +204,7 @@ func fits(r *http.Request, offset int64) *errcode.Error {
 	if v == "" {
 		return nil
 	}
-	start, end, ok := parseContentRange(v)
+	start, end, ok := byterange.ParseContent(v)
 	switch {
 	case !ok:
 		return errcode.New(http.StatusRequestedRangeNotSatisfiable, errcode.RangeInvalid,

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -78,7 +79,7 @@ func TestNetworksAndVolumes(t *testing.T) {
 	c.want(t, http.StatusNotFound, "POST", "/networks/bridge/disconnect", `{"Container":"nobody"}`)
 	c.want(t, http.StatusNoContent, "DELETE", "/containers/"+id+"?v=1", "")
 	for bad, status := range map[string]int{
-		`{"Name":"v6","EnableIPv6":true}`: 501, `{"Name":"x","Ingress":true}`: 501, `{"Name":""}`: 400, `{"Name":"d","Driver":"overlay"}`: 0,
+		`{"Name":"v6","EnableIPv4":false}`: 501, `{"Name":"x","Ingress":true}`: 501, `{"Name":""}`: 400, `{"Name":"d","Driver":"overlay"}`: 0,
 	} {
 		res, text := c.ask(t, "POST", "/networks/create", bad)
 		if res.StatusCode < 400 || status != 0 && res.StatusCode != status {
@@ -91,7 +92,9 @@ func TestNetworksAndVolumes(t *testing.T) {
 		t.Errorf("volumes are %s", text)
 	}
 	c.want(t, http.StatusCreated, "POST", "/volumes/create", `{"Name":"second","Labels":{"a":"b"}}`)
-	c.want(t, http.StatusNotImplemented, "POST", "/volumes/create", `{"Name":"third","DriverOpts":{"type":"nfs"}}`)
+	c.want(t, http.StatusBadRequest, "POST", "/volumes/create", `{"Name":"third","DriverOpts":{"type":"nfs"}}`)
+	c.want(t, http.StatusNotImplemented, "POST", "/volumes/create", `{"Name":"third","ClusterVolumeSpec":{}}`)
+	c.want(t, http.StatusCreated, "POST", "/volumes/create", `{"Name":"small","DriverOpts":{"type":"tmpfs","device":"tmpfs"}}`)
 	c.want(t, http.StatusNotFound, "POST", "/volumes/create", `{"Name":"third","Driver":"nfs"}`)
 	c.want(t, http.StatusNotImplemented, "PUT", "/volumes/second", "{}")
 	c.want(t, http.StatusNoContent, "DELETE", "/volumes/second", "")
@@ -99,6 +102,37 @@ func TestNetworksAndVolumes(t *testing.T) {
 	c.want(t, http.StatusNoContent, "DELETE", "/volumes/second?force=1", "")
 	if text := c.want(t, 200, "POST", "/volumes/prune?filters="+`{"all":["1"]}`, ""); !strings.Contains(text, `"data"`) {
 		t.Errorf("prune removed %s", text)
+	}
+}
+
+// TestImagesOfAPlatform asks for one image of several, in both forms of a platform.
+func TestImagesOfAPlatform(t *testing.T) {
+	t.Parallel()
+	c := serve(t, withBox(t))
+	var img struct{ Os, Architecture string }
+	if err := json.Unmarshal([]byte(c.want(t, 200, "GET", "/images/box/json", "")), &img); err != nil {
+		t.Fatal(err)
+	}
+	mine := img.Os + "/" + img.Architecture
+	for _, platform := range []string{mine, `{"os":"` + img.Os + `","architecture":"` + img.Architecture + `"}`} {
+		for _, path := range []string{"/images/box/json", "/images/box/history", "/images/box/get"} {
+			c.want(t, 200, "GET", path+"?platform="+url.QueryEscape(platform), "")
+		}
+	}
+	const other = "?platform=" + "linux%2Fs390x"
+	for _, path := range []string{"/images/box/json", "/images/box/history"} {
+		if text := c.want(t, 404, "GET", path+other, ""); !strings.Contains(text, "is for "+mine+" here, not for linux/s390x") {
+			t.Errorf("%s: %s", path, text)
+		}
+		c.want(t, 400, "GET", path+"?platform=%7B", "")
+		c.want(t, 400, "GET", path+"?platform=foo", "")
+	}
+	archive := c.want(t, 200, "GET", "/images/box/get?platform="+url.QueryEscape(mine), "")
+	if text := c.want(t, 404, "POST", "/images/load"+other, archive); !strings.Contains(text, "not for linux/s390x") {
+		t.Errorf("loaded: %s", text)
+	}
+	if text := c.want(t, 200, "POST", "/images/load", archive); !strings.Contains(text, "Loaded image: box:latest") {
+		t.Errorf("not loaded: %s", text)
 	}
 }
 
@@ -177,8 +211,8 @@ func TestTransfers(t *testing.T) {
 	if !strings.Contains(text, `{"status":"Digest: sha256:`) || !strings.Contains(text, "Status: Downloaded newer image for "+name+":1") {
 		t.Errorf("pull tells %s", text)
 	}
-	if text = c.want(t, 200, "POST", "/images/create?fromImage="+name+"&tag=nothing", ""); !strings.Contains(text, `"errorDetail":{`) {
-		t.Errorf("a pull that fails tells %s", text)
+	if text = c.want(t, http.StatusNotFound, "POST", "/images/create?fromImage="+name+"&tag=nothing", ""); !strings.Contains(text, `{"message":`) {
+		t.Errorf("a pull of what is not there tells %s", text)
 	}
 }
 

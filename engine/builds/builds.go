@@ -16,12 +16,13 @@ import (
 	"cove/builder"
 	"cove/content"
 	"cove/content/fsstore"
-	"cove/distribution/client"
 	"cove/distribution/progress"
 	"cove/engine/machine"
 	"cove/engine/runspec"
 	"cove/errdefs"
 	"cove/images"
+	"cove/images/image"
+	"cove/images/remote"
 	"cove/internal/process"
 	"cove/layers/snapshot"
 	"cove/reference"
@@ -36,7 +37,7 @@ type Engine interface {
 	Snapshots() (snapshot.Store, error)
 	Images() (*images.Store, error)
 	Runner() (*runner.Runner, error)
-	Registry() (*client.Client, error)
+	Registry() (remote.Registries, error)
 	// BuildDir is the directory of the builder's own state.
 	BuildDir() string
 	Now() time.Time
@@ -76,7 +77,26 @@ func Build(ctx context.Context, e Engine, o Options) (*builder.Result, error) {
 
 // BuildAll builds several images as one build, see builder.BuildAll: the results are
 // in the order of the options. The base images are asked for if any of them says so.
-func BuildAll(ctx context.Context, e Engine, all []Options) (results []*builder.Result, err error) {
+func BuildAll(ctx context.Context, e Engine, all []Options) ([]*builder.Result, error) {
+	results, err := buildAll(ctx, e, all)
+	if err != nil {
+		return nil, err
+	}
+	return results, results[0].Lease.Release()
+}
+
+// BuildHeld builds an image that nothing names: it is there until its lease is released.
+func BuildHeld(ctx context.Context, e Engine, o Options) (*builder.Result, error) {
+	o.Outputs = []Output{{Type: held}}
+	results, err := buildAll(ctx, e, []Options{o})
+	if err != nil {
+		return nil, err
+	}
+	return results[0], nil
+}
+
+// buildAll is BuildAll, and leaves the lease to the caller.
+func buildAll(ctx context.Context, e Engine, all []Options) (results []*builder.Result, err error) {
 	if err := machine.NeedRoot("building an image"); err != nil {
 		return nil, err
 	}
@@ -103,10 +123,10 @@ func BuildAll(ctx context.Context, e Engine, all []Options) (results []*builder.
 		return nil, err
 	}
 	defer release()
-	if results, err = b.BuildAll(ctx, reqs); err != nil {
-		return nil, err
-	}
-	return results, results[0].Lease.Release()
+	told := beginHistory(e, reqs, all)
+	results, err = b.BuildAll(ctx, reqs)
+	told.end(ctx, reqs, results, err)
+	return results, err
 }
 
 // complete gives the request of the options its exporters and caches, and returns
@@ -117,6 +137,9 @@ func complete(e Engine, o *Options) (closeCaches func() error, err error) {
 		return none, err
 	}
 	if err := runspec.CheckLimits(o.Resources, machine.Limits()); err != nil {
+		return none, err
+	}
+	if err := checkAttest(*o); err != nil {
 		return none, err
 	}
 	return caches(e, o)
@@ -211,6 +234,9 @@ func (r resolver) Resolve(ctx context.Context, name string, platform ocispec.Pla
 	if err != nil {
 		return builder.Base{}, err
 	}
+	if img, ok := r.here(ctx, store, name, platform); ok {
+		return baseOf(name, img), nil
+	}
 	img, err := store.Resolve(ctx, name, images.ResolveOptions{
 		PullOptions: images.PullOptions{Platform: platform, Progress: r.tell}, Always: r.always, Hold: r.hold,
 	})
@@ -220,7 +246,29 @@ func (r resolver) Resolve(ctx context.Context, name string, platform ocispec.Pla
 	return baseOf(name, img), nil
 }
 
-func baseOf(name string, img images.Image) builder.Base {
+// here finds an image whose name has a tag and a digest under the tag, if that has the
+// digest here: the image of one platform, of an index that was built here, has no other
+// name.
+func (r resolver) here(
+	ctx context.Context, store *images.Store, name string, platform ocispec.Platform,
+) (img image.Image, ok bool) {
+	ref, err := reference.Parse(name)
+	if err != nil || ref.Digest == "" || ref.Tag == "" {
+		return img, false
+	}
+	tagged, err := store.Get(ctx, ref.WithTag(ref.Tag).String())
+	if err != nil {
+		return img, false
+	}
+	img, err = store.Open(ctx, tagged.Target, platform)
+	if err != nil || img.Descriptor.Digest != ref.Digest || r.hold.Add(ctx, img.Refs()...) != nil {
+		return img, false
+	}
+	img.Source = tagged.Source
+	return img, true
+}
+
+func baseOf(name string, img image.Image) builder.Base {
 	base := builder.Base{
 		Name: name, Manifest: img.Descriptor, Config: img.Config, RawConfig: img.RawConfig, Layers: img.Layers,
 	}
@@ -232,15 +280,15 @@ func baseOf(name string, img images.Image) builder.Base {
 
 // Unpack implements builder.Resolver.
 func (r resolver) Unpack(ctx context.Context, base builder.Base) error {
-	return r.bring(base, func(s *images.Store, img images.Image) error { return s.Unpack(ctx, img, r.hold, r.tell) })
+	return r.bring(base, func(s *images.Store, img image.Image) error { return s.Unpack(ctx, img, r.hold, r.tell) })
 }
 
 // Fetch implements builder.Resolver.
 func (r resolver) Fetch(ctx context.Context, base builder.Base) error {
-	return r.bring(base, func(s *images.Store, img images.Image) error { return s.Fetch(ctx, img, r.hold, r.tell) })
+	return r.bring(base, func(s *images.Store, img image.Image) error { return s.Fetch(ctx, img, r.hold, r.tell) })
 }
 
-func (r resolver) bring(base builder.Base, do func(*images.Store, images.Image) error) error {
+func (r resolver) bring(base builder.Base, do func(*images.Store, image.Image) error) error {
 	store, err := r.e.Images()
 	if err != nil {
 		return err
@@ -251,7 +299,7 @@ func (r resolver) bring(base builder.Base, do func(*images.Store, images.Image) 
 			return err
 		}
 	}
-	err = do(store, images.Image{
+	err = do(store, image.Image{
 		Descriptor: base.Manifest, Config: base.Config, RawConfig: base.RawConfig, Layers: base.Layers, Source: ref,
 	})
 	if errors.Is(err, errdefs.ErrNotFound) {

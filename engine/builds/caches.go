@@ -7,6 +7,8 @@ import (
 	"cove/distribution/copy"
 	"cove/distribution/copy/layout"
 	"cove/errdefs"
+	"cove/images/remote/linked"
+	_ "cove/internal/strictyaml/late/linked" // configuration of registries, files of devices
 	"cove/reference"
 )
 
@@ -104,5 +106,5 @@ func remoteCache(e Engine, name string) (*copy.Remote, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	return &copy.Remote{Repo: registry.Repository(ref.Registry, ref.Repository)}, ref.Object(), nil
+	return &copy.Remote{Repo: linked.Client(registry).Repository(ref.Registry, ref.Repository)}, ref.Object(), nil
 }

@@ -87,18 +87,18 @@ func (x executor) spec(ctx context.Context, r builder.ExecRequest) (*specs.Spec,
 	if err != nil {
 		return nil, err
 	}
-	caps, err := machine.Capabilities()
-	if err != nil {
-		return nil, err
-	}
 	o := runspec.Options{
 		Command: r.Args, Env: r.Env, Workdir: r.Cwd, Hostname: buildHostname,
 		Network:   string(buildNetwork(r.Network)),
 		Security:  record.Security{Privileged: r.Insecure},
 		Resources: x.resources, CgroupParent: x.parent,
 	}
-	spec, err := runspec.Assemble(ocispec.ImageConfig{}, o, runspec.Facts{ID: r.ID, User: who, HostCaps: caps},
-		hostName)
+	facts, err := machine.Facts(o)
+	if err != nil {
+		return nil, err
+	}
+	facts.ID, facts.User = r.ID, who
+	spec, err := runspec.Assemble(ocispec.ImageConfig{}, o, facts, hostName)
 	if err != nil {
 		return nil, err
 	}

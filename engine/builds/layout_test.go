@@ -143,7 +143,7 @@ func TestOutputsAreChecked(t *testing.T) {
 	}
 	d := ocispec.Descriptor{Digest: digest.FromString("x")}
 	made := export.Exported{Target: d, Images: []export.ExportedImage{{Manifest: d, Config: d, Layers: []ocispec.Descriptor{d, d}}}}
-	if got := blobsOf(made); len(got) != 1 {
+	if got := made.Blobs(); len(got) != 1 {
 		t.Errorf("%d blobs", len(got))
 	}
 }

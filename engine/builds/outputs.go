@@ -3,10 +3,6 @@ package builds
 import (
 	"context"
 	"io"
-	"slices"
-
-	"github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/builder/export"
 	"cove/content/fsstore"
@@ -34,6 +30,8 @@ const (
 	Local OutputType = "local"
 	// CacheOnly keeps what the steps made in the cache alone.
 	CacheOnly OutputType = "cacheonly"
+	// held is an image in the store that has no name.
+	held OutputType = "held"
 )
 
 // Output is one place where an image goes.
@@ -68,6 +66,12 @@ func exporters(e Engine, o Options) (all []export.Exporter, err error) {
 			to = export.Directory{Dir: out.Dest, Split: out.Split}
 		case CacheOnly:
 			to = export.Nothing{}
+		case held:
+			blobs, err := e.Content()
+			if err != nil {
+				return nil, err
+			}
+			to = export.Store{Content: blobs}
 		default:
 			if to, err = imageExporter(e, out, o); err != nil {
 				return nil, err
@@ -91,7 +95,10 @@ func imageExporter(e Engine, out Output, o Options) (export.Exporter, error) {
 	if err != nil {
 		return nil, err
 	}
-	made := stored{Store: export.Store{Content: blobs, Annotations: out.Annotations}, refs: refs}
+	made := stored{refs: refs, Store: export.Store{
+		Content: blobs, Annotations: out.Annotations, Names: out.Names,
+		Attest: attested(out),
+	}}
 	if out.Type == OCI || out.Type == Docker {
 		return archived{stored: made, blobs: blobs, out: out}, nil
 	}
@@ -209,24 +216,10 @@ func (a archived) Export(ctx context.Context, b export.Build) (export.Exported, 
 		img.Config, img.Layers = made.Images[0].Config, made.Images[0].Layers
 	}
 	write := func(w io.Writer) error {
-		return tarball.Write(ctx, w, a.blobs, []tarball.Image{img}, blobsOf(made))
+		return tarball.Write(ctx, w, a.blobs, []tarball.Image{img}, made.Blobs())
 	}
 	if a.out.Dest != "" {
 		return made, export.Unpack(ctx, a.out.Dest, write)
 	}
 	return made, a.out.Write(write)
-}
-
-// blobsOf are all blobs of what was exported.
-func blobsOf(e export.Exported) []ocispec.Descriptor {
-	all := []ocispec.Descriptor{e.Target}
-	for _, img := range e.Images {
-		all = append(append(all, img.Manifest, img.Config), img.Layers...)
-	}
-	seen := map[digest.Digest]bool{}
-	return slices.DeleteFunc(all, func(d ocispec.Descriptor) bool {
-		had := seen[d.Digest]
-		seen[d.Digest] = true
-		return had
-	})
 }

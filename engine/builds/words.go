@@ -4,9 +4,11 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/builder"
+	"cove/builder/command"
+	"cove/builder/event"
 	"cove/builder/export"
+	"cove/builder/lockfile"
 	"cove/builder/plan"
-	"cove/builder/solve"
 	"cove/builder/source"
 	"cove/builder/sshagent"
 	"cove/internal/platforms"
@@ -29,28 +31,33 @@ type (
 	// what it wrote.
 	Error     = builder.Error
 	LintError = builder.LintError
-	RunError  = solve.RunError
+	RunError  = command.Error
 	// ExitError is the code with which the program of a RUN ended.
 	ExitError = builder.ExitError
 	// Received is the Dockerfile of a client, Finder has its secrets and agents.
 	Received = source.Received
 	Finder   = builder.Finder
 	// Agent signs for RUN --mount=type=ssh, Host is a name for its /etc/hosts.
-	Agent = solve.Agent
+	Agent = command.Agent
 	Host  = plan.Host
 	// Annotations are those of one output.
 	Annotations = export.Annotations
+	// Lock says what images, repositories and URLs stand for.
+	Lock = lockfile.Lock
 )
 
 // The kinds of events.
 const (
-	Started  = solve.Started
-	Log      = solve.Log
-	Cached   = solve.Cached
-	Done     = solve.Done
-	Failed   = solve.Failed
-	Canceled = solve.Canceled
+	Started  = event.Started
+	Log      = event.Log
+	Cached   = event.Cached
+	Done     = event.Done
+	Failed   = event.Failed
+	Canceled = event.Canceled
 )
+
+// ParseLock reads a lock file.
+func ParseLock(text []byte) (*Lock, error) { return lockfile.Parse(text) }
 
 // ParseAnnotation reads [LEVEL[PLATFORM][,LEVEL…]:]KEY=VALUE; see
 // export.ParseAnnotation.

@@ -1,5 +1,6 @@
 // Package config reads what this machine's files say about registries: which
-// mirrors are asked before them, and which of them need no TLS.
+// mirrors are asked before them, which of them need no TLS, and whose signatures their
+// images must have; and which OCI runtimes there are beside cove's own.
 //
 // The files are docker's daemon.json, of which only what docker and cove both
 // have is read, and cove's own config.yaml, in which a mistake is an error.
@@ -14,25 +15,46 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
-	"cove/distribution/client"
+	"cove/distribution/client/hosts"
 	"cove/errdefs"
-	"cove/internal/strictyaml"
+	"cove/internal/strictyaml/late"
 	"cove/reference"
 )
 
-// Registries is what is known of them before one is asked.
+// Registries is what is known of them before one is asked, and what else is configured
+// beside that.
 type Registries struct {
 	// Mirrors are base URLs to read from before the registry itself, in order,
-	// by its name ("docker.io"); see client.Config. A name with an empty list
+	// by its name ("docker.io"); see remote.Config. A name with an empty list
 	// has none, whatever a file of less weight says.
 	Mirrors map[string][]string
-	// Insecure are HOST, HOST:PORT or CIDR; see client.Config.
+	// Insecure are HOST, HOST:PORT or CIDR; see remote.Config.
 	Insecure []string
+	// Signatures say who must have signed images, by the prefix of their names.
+	Signatures []Signed
+	// Runtimes are the OCI runtimes beside cove's own, by name.
+	Runtimes map[string]Runtime
+}
+
+// Runtime is the program of an OCI runtime, and what it is given before anything else.
+type Runtime struct {
+	Path string   `json:"path"        yaml:"path"`
+	Args []string `json:"runtimeArgs" yaml:"args"`
+}
+
+// Signed says who must have signed the images below a prefix of names; see trust.Rule.
+type Signed struct {
+	Prefix   string
+	Keys     []string
+	Unsigned bool
+	File     string
 }
 
 // Over returns r on top of lower: r's word counts for the mirrors of each
-// registry that it names; insecure registries add up.
+// registry that it names, and for the signatures of each prefix; insecure registries
+// add up.
 func (r Registries) Over(lower Registries) Registries {
 	out := Registries{Mirrors: maps.Clone(lower.Mirrors), Insecure: slices.Clone(lower.Insecure)}
 	if out.Mirrors == nil {
@@ -43,6 +65,18 @@ func (r Registries) Over(lower Registries) Registries {
 		if !slices.Contains(out.Insecure, host) {
 			out.Insecure = append(out.Insecure, host)
 		}
+	}
+	out.Signatures = slices.Clone(r.Signatures)
+	for _, s := range lower.Signatures {
+		if !slices.ContainsFunc(out.Signatures, func(have Signed) bool { return have.Prefix == s.Prefix }) {
+			out.Signatures = append(out.Signatures, s)
+		}
+	}
+	out.Runtimes = maps.Clone(lower.Runtimes)
+	if out.Runtimes == nil {
+		out.Runtimes = r.Runtimes
+	} else {
+		maps.Copy(out.Runtimes, r.Runtimes)
 	}
 	return out
 }
@@ -99,7 +133,15 @@ func (f Files) Read() (Registries, error) {
 // own is cove's file.
 type own struct {
 	shared     `yaml:",inline"`
-	Registries map[host]registry `yaml:"registries"`
+	Registries map[host]registry  `yaml:"registries"`
+	Signatures map[prefix]signed  `yaml:"signatures"`
+	Runtimes   map[string]Runtime `yaml:"runtimes"`
+}
+
+// signed is who must have signed what is below a prefix.
+type signed struct {
+	Keys     []string `yaml:"keys"` // files, also beside this one
+	Unsigned bool     `yaml:"unsigned"`
 }
 
 // shared are the keys that docker's daemon.json has too, and that mean the same
@@ -123,7 +165,7 @@ func readOwn(name string) (Registries, error) {
 		return Registries{}, errdefs.Errorf(errdefs.ErrInvalid, "config: %w", err)
 	}
 	var f own
-	if err := strictyaml.Decode(name, data, &f); err != nil {
+	if err := late.Decode(name, data, &f); err != nil {
 		return Registries{}, err
 	}
 	out := f.registries()
@@ -136,6 +178,26 @@ func readOwn(name string) (Registries, error) {
 		}
 	}
 	slices.Sort(out.Insecure) // a map has no order
+	for called, r := range f.Runtimes {
+		if r.Path == "" {
+			return Registries{}, errdefs.Errorf(errdefs.ErrInvalid, "%s: runtimes: %s: the path is missing", name,
+				called)
+		}
+	}
+	out.Runtimes = f.Runtimes
+	for prefix, s := range f.Signatures {
+		if s.Unsigned && s.Keys != nil {
+			return Registries{}, errdefs.Errorf(errdefs.ErrInvalid,
+				"%s: signatures: %s: keys and unsigned exclude each other", name, prefix)
+		}
+		for i, key := range s.Keys {
+			if !filepath.IsAbs(key) {
+				s.Keys[i] = filepath.Join(filepath.Dir(name), key)
+			}
+		}
+		out.Signatures = append(out.Signatures, Signed{string(prefix), s.Keys, s.Unsigned, name})
+	}
+	slices.SortFunc(out.Signatures, func(a, b Signed) int { return strings.Compare(a.Prefix, b.Prefix) })
 	return out, nil
 }
 
@@ -158,9 +220,27 @@ func texts[T ~string](list []T) []string {
 // The values check themselves, so that both formats say what is wrong with one.
 type (
 	host     string
+	prefix   string
 	mirror   string
 	insecure string
 )
+
+func (p *prefix) UnmarshalText(b []byte) error {
+	if string(b) == "*" {
+		*p = "*"
+		return nil
+	}
+	name, path, _ := strings.Cut(string(b), "/")
+	var h host
+	if err := h.UnmarshalText([]byte(name)); err != nil {
+		return err
+	}
+	if path != "" && !reference.ValidRepository(path) {
+		return errors.New("it is no registry with the beginning of a repository's name, as example.com/team")
+	}
+	*p = prefix(strings.TrimSuffix(string(h)+"/"+path, "/"))
+	return nil
+}
 
 func (h *host) UnmarshalText(b []byte) error {
 	ref, err := reference.Parse(string(b) + "/x/x")
@@ -173,10 +253,10 @@ func (h *host) UnmarshalText(b []byte) error {
 
 func (m *mirror) UnmarshalText(b []byte) error {
 	*m = mirror(b)
-	return client.CheckMirror(string(b))
+	return hosts.CheckMirror(string(b))
 }
 
 func (i *insecure) UnmarshalText(b []byte) error {
 	*i = insecure(b)
-	return client.CheckInsecure(string(b))
+	return hosts.CheckInsecure(string(b))
 }

@@ -24,11 +24,16 @@ func readDocker(name string) (Registries, error) {
 	if len(bytes.TrimSpace(data)) == 0 {
 		return Registries{}, nil
 	}
-	var f shared
+	var f struct {
+		shared
+		Runtimes map[string]Runtime `json:"runtimes"`
+	}
 	if err := json.Unmarshal(data, &f); err != nil {
 		return Registries{}, errdefs.Errorf(errdefs.ErrInvalid, "%s%s: %w", name, lineOf(data, err), err)
 	}
-	return f.registries(), nil
+	out := f.registries()
+	out.Runtimes = f.Runtimes
+	return out, nil
 }
 
 // lineOf is ":LINE" of an error of encoding/json, where it says.

@@ -4,30 +4,29 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"maps"
 	"os"
-	"slices"
-	"strings"
 	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/content"
 	"cove/distribution/progress"
+	"cove/engine/cdi"
+	"cove/engine/containers/logging"
+	"cove/engine/containers/runtimes"
 	"cove/engine/machine"
+	"cove/engine/mounts"
 	"cove/engine/networks"
 	"cove/engine/rootfs"
 	"cove/engine/runspec"
-	"cove/engine/runspec/parse"
 	"cove/engine/uses"
 	"cove/errdefs"
-	"cove/images"
 	"cove/images/gc"
+	"cove/images/image"
 	"cove/internal/filelock"
 	"cove/internal/ids"
+	"cove/internal/timeline"
 	"cove/layers/mount"
-	"cove/network"
-	"cove/network/publish"
 	"cove/runner"
 	"cove/runner/record"
 	"cove/runner/restart"
@@ -45,14 +44,16 @@ type CreateOptions struct {
 	Restart string
 	// Pull says when the registry is asked for the image.
 	Pull PullPolicy
-	// LogDriver is json-file (or ""), local or none; LogOptions are its max-size and
-	// max-file.
+	// LogDriver is json-file (or ""), local, none, syslog or journald; LogOptions are
+	// docker's for it.
 	LogDriver  string
 	LogOptions map[string]string
 	// Health is over the image's HEALTHCHECK.
 	Health HealthOptions
 	// Platform is the image's, OS/ARCH[/VARIANT]; "" is this machine's.
 	Platform string
+	// Runtime is the name of the OCI runtime that starts it; "" is cove's own.
+	Runtime string
 	// Progress is told of the image's pull, if there is one.
 	Progress progress.Func
 }
@@ -84,7 +85,9 @@ func (cs *Containers) create(
 	if err != nil {
 		return nil, nil, err
 	}
+	recorded := timeline.Begin(ctx, "record the container")
 	c, err := r.Create(ctx, p.cfg)
+	recorded()
 	p.release()
 	if err != nil {
 		p.drop()
@@ -131,6 +134,10 @@ func (cs *Containers) prepare(ctx context.Context, id string, o CreateOptions) (
 	if err := runspec.CheckLimits(o.Resources, machine.Limits()); err != nil {
 		return nil, err
 	}
+	other, err := runtimes.Find(o.Runtime, cs.parts.Known, o.Shared.User)
+	if err != nil {
+		return nil, err
+	}
 	store, err := cs.parts.Content()
 	if err != nil {
 		return nil, err
@@ -146,13 +153,16 @@ func (cs *Containers) prepare(ctx context.Context, id string, o CreateOptions) (
 		lease.Release()
 		return nil, err
 	}
+	p.cfg.Runtime = other
 	return p, nil
 }
 
 // fill finds the image, stacks a writable snapshot on it, and configures the
 // container there.
 func (cs *Containers) fill(ctx context.Context, p *prepared, id string, o CreateOptions) error {
+	found := timeline.Begin(ctx, "find the image")
 	img, err := cs.imageToRun(ctx, p.lease, o)
+	found()
 	if err != nil {
 		return err
 	}
@@ -160,7 +170,9 @@ func (cs *Containers) fill(ctx context.Context, p *prepared, id string, o Create
 	if err != nil {
 		return err
 	}
+	stacked := timeline.Begin(ctx, "prepare a snapshot")
 	root, err := cs.stack(ctx, uses.SnapshotKey(id), img, p.lease, o.Progress)
+	stacked()
 	if err != nil {
 		return err
 	}
@@ -173,6 +185,10 @@ func (cs *Containers) fill(ctx context.Context, p *prepared, id string, o Create
 	if err := cs.mapOwners(ctx, p, &root, o.Options); err != nil {
 		return err
 	}
+	if err := rootfs.Mark(root); err != nil {
+		return err
+	}
+	defer timeline.Begin(ctx, "write the spec, make volumes")()
 	p.cfg, err = cs.configure(ctx, base{id: id, root: root, image: img, lease: p.lease}, o)
 	return err
 }
@@ -181,7 +197,7 @@ func (cs *Containers) fill(ctx context.Context, p *prepared, id string, o Create
 type base struct {
 	id    string
 	root  mount.Mount
-	image images.Image
+	image image.Image
 	// lease keeps the container's volumes from being removed until it is recorded.
 	lease content.Lease
 }
@@ -194,10 +210,10 @@ func (cs *Containers) configure(ctx context.Context, on base, o CreateOptions) (
 	if err != nil {
 		return record.Config{}, err
 	}
-	binds, mounts, err := cs.mountsOf(ctx, on, o.Options)
+	binds, mounted, err := cs.mountsOf(ctx, on, o)
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, cs.parts.Volumes().RemoveAnonymous(record.Anonymous(mounts)))
+			err = errors.Join(err, cs.parts.Volumes().RemoveAnonymous(record.Anonymous(mounted)))
 		}
 	}()
 	if err != nil {
@@ -207,16 +223,19 @@ func (cs *Containers) configure(ctx context.Context, on base, o CreateOptions) (
 	if err != nil {
 		return record.Config{}, err
 	}
-	if o.Ports, err = published(img, o.Options); err != nil {
+	if o.Ports, err = networks.Published(img, o.Options); err != nil {
 		return record.Config{}, err
 	}
-	facts, err := factsOf(o.Options)
+	facts, err := machine.Facts(o.Options)
 	if err != nil {
 		return record.Config{}, err
 	}
 	facts.ID, facts.User, facts.Binds, facts.IDMap = on.id, who, binds, on.root.IDMap
 	spec, err := runspec.Assemble(img, o.Options, facts, hostName)
 	if err != nil {
+		return record.Config{}, err
+	}
+	if err := cdi.Inject(spec, o.CDI, cdi.Dirs()); err != nil {
 		return record.Config{}, err
 	}
 	if spec.Linux.Seccomp, err = runspec.SeccompProfile(o.Security, spec); err != nil {
@@ -226,79 +245,52 @@ func (cs *Containers) configure(ctx context.Context, on base, o CreateOptions) (
 		ID: on.id, Name: o.Name, Created: cs.parts.Now().UTC(),
 		Image: o.Image, ImageID: on.image.ID.String(),
 		Spec: spec, Root: on.root, SnapshotKey: uses.SnapshotKey(on.id),
-		Terminal: o.TTY, OpenStdin: o.Stdin, AutoRemove: o.AutoRemove,
+		Terminal: o.TTY, OpenStdin: o.Stdin, StdinStays: o.Stdin && o.StdinStays, AutoRemove: o.AutoRemove,
 		StopSignal:  stopSignal(img, o.Options),
 		StopTimeout: stopTimeout(o.Options),
-		Network:     networkConfig(o.Options, runspec.Hostname(o.Options, on.id, hostName), on.root.IDMap),
+		Network:     networks.Config(o.Options, runspec.Hostname(o.Options, on.id, hostName), on.root.IDMap),
 		Shared:      o.Shared,
 		Init:        o.Init,
 		Labels:      runspec.Labels(img, o.Options),
-		Mounts:      mounts,
+		Mounts:      mounted,
 		Asked:       runspec.Asked(img, o.Options),
 	}
 	err = watched(&cfg, on.image, o)
 	return cfg, err
 }
 
+func (cs *Containers) mountsOf(
+	ctx context.Context, on base, o CreateOptions,
+) ([]runspec.Bind, []record.Mounted, error) {
+	return mounts.Container{
+		Parts: cs.parts, Root: on.root, Volumes: on.image.Config.Config.Volumes, Lease: on.lease, Progress: o.Progress,
+		Image: func(ctx context.Context, name string) (image.Image, error) {
+			other := o
+			other.Image = name
+			return cs.imageToRun(ctx, on.lease, other)
+		},
+		Other: func(ctx context.Context, name string) (record.Config, error) {
+			c, err := cs.Container(ctx, name)
+			if err != nil {
+				return record.Config{}, err
+			}
+			return c.Config(), nil
+		},
+	}.Resolve(ctx, o.Options)
+}
+
 // watched says what its monitor does for a container while it runs, and after.
-func watched(cfg *record.Config, img images.Image, o CreateOptions) (err error) {
+func watched(cfg *record.Config, img image.Image, o CreateOptions) (err error) {
 	if cfg.Restart, err = restart.Parse(o.Restart); err != nil {
 		return err
 	}
 	if cfg.Health, err = healthCheck(img, o.Health); err != nil {
 		return err
 	}
-	cfg.Log, err = logConfig(o.LogDriver, o.LogOptions)
+	if cfg.Log, err = logging.Config(o.LogDriver, o.LogOptions); err == nil && cfg.Log.Options != nil {
+		cfg.Log.Fields = logging.Fields(cfg.Log.Options, cfg.Labels, cfg.Spec.Process.Env)
+	}
 	return err
-}
-
-// factsOf is what of the machine a container needs.
-func factsOf(o runspec.Options) (f runspec.Facts, err error) {
-	if f.HostCaps, err = machine.Capabilities(); err != nil {
-		return f, err
-	}
-	if f.Blocks, err = machine.Blocks(o.Resources.Rates()); err != nil {
-		return f, err
-	}
-	if o.Security.Privileged {
-		if f.Devices, err = machine.Devices(); err != nil {
-			return f, err
-		}
-	}
-	for _, d := range o.Devices {
-		found, err := machine.Device(d)
-		if err != nil {
-			return f, err
-		}
-		f.Devices = append(f.Devices, found...)
-	}
-	return f, nil
-}
-
-// published are the ports that are asked for, and all that are exposed if that is.
-// A container without a network of its own has none to publish.
-func published(img ocispec.ImageConfig, o runspec.Options) ([]publish.Port, error) {
-	ports := slices.Clone(o.Ports)
-	shares := strings.HasPrefix(o.Network, string(network.ContainerPrefix))
-	if !o.PublishAll || shares || o.Network == string(network.None) || o.Network == string(network.Host) {
-		return ports, nil
-	}
-	exposed := append(slices.Sorted(maps.Keys(img.ExposedPorts)), o.Expose...)
-	for _, text := range exposed {
-		more, err := parse.Ports(text)
-		if err != nil {
-			return nil, err
-		}
-		for _, p := range more {
-			p.Proto = cmp.Or(p.Proto, "tcp")
-			if !slices.ContainsFunc(ports, func(have publish.Port) bool {
-				return have.ContainerPort == p.ContainerPort && cmp.Or(have.Proto, "tcp") == p.Proto
-			}) {
-				ports = append(ports, p)
-			}
-		}
-	}
-	return ports, nil
 }
 
 func stopSignal(img ocispec.ImageConfig, o runspec.Options) string {
@@ -314,19 +306,4 @@ func stopTimeout(o runspec.Options) *time.Duration {
 	}
 	d := time.Duration(*o.StopTimeout) * time.Second
 	return &d
-}
-
-func networkConfig(o runspec.Options, hostname string, owners mount.IDMap) network.Config {
-	if o.Domainname != "" {
-		hostname += "." + o.Domainname
-	}
-	cfg := network.Config{
-		Mode: network.Mode(o.Network), Ports: o.Ports, Hostname: hostname, DNS: o.DNS,
-		DNSSearch: o.DNSSearch, DNSOptions: o.DNSOptions, Attachments: o.Networks, OwnNamespace: !owners.IsZero(),
-		Links: o.Links,
-	}
-	for _, h := range o.AddHosts {
-		cfg.ExtraHosts = append(cfg.ExtraHosts, h.Name+":"+h.IP)
-	}
-	return cfg
 }

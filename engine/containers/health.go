@@ -9,7 +9,7 @@ import (
 
 	"cove/engine/dockertypes"
 	"cove/errdefs"
-	"cove/images"
+	"cove/images/image"
 	"cove/runner/record"
 )
 
@@ -56,7 +56,7 @@ func (o HealthOptions) check() error {
 }
 
 // healthCheck is the image's with the options over it; nil is none.
-func healthCheck(img images.Image, o HealthOptions) (*record.HealthCheck, error) {
+func healthCheck(img image.Image, o HealthOptions) (*record.HealthCheck, error) {
 	if err := o.check(); err != nil || o.None {
 		return nil, err
 	}

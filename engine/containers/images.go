@@ -12,9 +12,10 @@ import (
 	engineimages "cove/engine/images"
 	"cove/engine/uses"
 	"cove/errdefs"
-	"cove/images"
 	"cove/images/gc"
+	"cove/images/image"
 	"cove/internal/platforms"
+	"cove/layers/compress/codec"
 	"cove/layers/mount"
 	"cove/reference"
 )
@@ -29,20 +30,28 @@ const (
 	PullNever   PullPolicy = "never"
 )
 
+// CanPull is errdefs.ErrNotLinked when this program cannot bring the image of a container
+// here: Create and Run return that too, before they did anything.
+func CanPull() error {
+	_, err := codec.Linked()
+	return err
+}
+
 // imageToRun finds the image of a container, pulling it as the policy says, and
-// keeps it under the lease until the container is recorded.
-func (cs *Containers) imageToRun(ctx context.Context, lease content.Lease, o CreateOptions) (images.Image, error) {
+// keeps it under the lease until the container is recorded. A program that cannot
+// unpack what would have to be pulled is told errdefs.ErrNotLinked.
+func (cs *Containers) imageToRun(ctx context.Context, lease content.Lease, o CreateOptions) (image.Image, error) {
 	store, err := cs.parts.Images()
 	if err != nil {
-		return images.Image{}, err
+		return image.Image{}, err
 	}
 	var want ocispec.Platform
 	if o.Platform != "" {
 		if want, err = platforms.Parse(o.Platform); err != nil {
-			return images.Image{}, err
+			return image.Image{}, err
 		}
 	}
-	hold := func(img images.Image) error {
+	hold := func(img image.Image) error {
 		return lease.Add(ctx, uses.ImagePrefix+img.ID.String(), gc.SnapshotPrefix+string(img.ChainID()))
 	}
 	if o.Pull != PullAlways {
@@ -56,7 +65,10 @@ func (cs *Containers) imageToRun(ctx context.Context, lease content.Lease, o Cre
 	}
 	ref, err := reference.Parse(o.Image)
 	if err != nil {
-		return images.Image{}, err
+		return image.Image{}, err
+	}
+	if err := CanPull(); err != nil {
+		return image.Image{}, err // before anything is told or asked
 	}
 	if o.Pull != PullAlways {
 		cs.parts.Notify(fmt.Sprintf("Unable to find image '%s' locally", ref.Familiar()))
@@ -64,7 +76,7 @@ func (cs *Containers) imageToRun(ctx context.Context, lease content.Lease, o Cre
 	pulled, err := engineimages.Of(cs.parts).Pull(ctx, o.Image,
 		engineimages.PullOptions{Progress: o.Progress, Platform: o.Platform})
 	if err != nil {
-		return images.Image{}, err
+		return image.Image{}, err
 	}
 	return store.GetHeld(ctx, pulled[0].ID.String(), hold)
 }
@@ -72,7 +84,7 @@ func (cs *Containers) imageToRun(ctx context.Context, lease content.Lease, o Cre
 // checkPlatform refuses an image that is here, with ErrNotFound, when it is of
 // another platform than was asked for, and warns of one that this machine may
 // not be able to run.
-func (cs *Containers) checkPlatform(img images.Image, want ocispec.Platform) error {
+func (cs *Containers) checkPlatform(img image.Image, want ocispec.Platform) error {
 	have := img.Config.Platform
 	if want.OS != "" {
 		if platforms.Rank(&have, want) == 0 {
@@ -92,7 +104,7 @@ func (cs *Containers) checkPlatform(img images.Image, want ocispec.Platform) err
 // stack prepares a writable snapshot on the image's layers, which the lease
 // holds, and unpacks them first when they are not.
 func (cs *Containers) stack(
-	ctx context.Context, key string, img images.Image, lease content.Lease, tell progress.Func,
+	ctx context.Context, key string, img image.Image, lease content.Lease, tell progress.Func,
 ) (mount.Mount, error) {
 	snaps, err := cs.parts.Snapshots()
 	if err != nil {
@@ -102,6 +114,9 @@ func (cs *Containers) stack(
 	m, err := snaps.Prepare(ctx, key, chain)
 	if !errors.Is(err, errdefs.ErrNotFound) {
 		return m, err
+	}
+	if err := CanPull(); err != nil {
+		return mount.Mount{}, err
 	}
 	store, err := cs.parts.Images()
 	if err != nil {

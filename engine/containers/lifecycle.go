@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"strings"
+	"syscall"
 	"time"
 
 	"cove/runner"
@@ -49,6 +50,17 @@ type StopOptions struct {
 	// Timeout is how long the container may take before it is killed: less than
 	// nothing is for ever, nil what it was made with.
 	Timeout *time.Duration
+	// Signal is sent in place of the container's own, by name or number; "" is its own.
+	// What is none is errdefs.ErrInvalid.
+	Signal string
+}
+
+// signal is 0 for the container's own.
+func (o StopOptions) signal() (syscall.Signal, error) {
+	if o.Signal == "" {
+		return 0, nil
+	}
+	return record.ParseSignal(o.Signal)
 }
 
 func (o StopOptions) timeout() time.Duration {
@@ -65,7 +77,11 @@ func (cs *Containers) Stop(ctx context.Context, ref string, o StopOptions) error
 	if err != nil {
 		return err
 	}
-	return c.Stop(ctx, o.timeout())
+	sig, err := o.signal()
+	if err != nil {
+		return err
+	}
+	return c.StopBy(ctx, sig, o.timeout())
 }
 
 // Restart stops a container, as Stop does, and starts it.
@@ -74,7 +90,11 @@ func (cs *Containers) Restart(ctx context.Context, ref string, o StopOptions) er
 	if err != nil {
 		return err
 	}
-	return c.Restart(ctx, o.timeout())
+	sig, err := o.signal()
+	if err != nil {
+		return err
+	}
+	return c.RestartBy(ctx, sig, o.timeout())
 }
 
 // Kill sends a signal, by name or number, to a container's first process; "" is

@@ -6,9 +6,11 @@ import (
 	"io"
 
 	"cove/content"
+	"cove/engine/containers/runtimes"
 	"cove/engine/machine"
 	"cove/errdefs"
 	"cove/internal/ids"
+	"cove/internal/timeline"
 	"cove/runner"
 	"cove/runner/record"
 	"cove/sandbox/host"
@@ -25,6 +27,8 @@ type RunOptions struct {
 	// Streams gives the caller's streams, just before the start; it is not
 	// called with Detach.
 	Streams func(Attached) (Streams, error)
+	// Timeline is written how long each phase of the start took; nil measures nothing.
+	Timeline io.Writer
 }
 
 // Run makes a container, starts it and, unless it is detached, streams until it
@@ -32,6 +36,11 @@ type RunOptions struct {
 // that the user left is ErrDetached. With AutoRemove a container that did not
 // start is removed again; one that ran is removed by its monitor.
 func (cs *Containers) Run(ctx context.Context, o RunOptions) (id string, status ExitStatus, err error) {
+	if o.Timeline != nil {
+		phases := timeline.New("cove", "read the command")
+		ctx = timeline.With(ctx, phases)
+		defer func() { err = errors.Join(err, timeline.Write(o.Timeline, phases.Spans())) }()
+	}
 	c, lease, err := cs.createToRun(ctx, o.CreateOptions)
 	if err != nil {
 		return "", status, err
@@ -40,6 +49,7 @@ func (cs *Containers) Run(ctx context.Context, o RunOptions) (id string, status 
 	if o.Created != nil {
 		err = o.Created(c.ID())
 	}
+	started := timeline.Begin(ctx, "ask the monitor to start it")
 	var s *runner.Session
 	var streams Streams
 	switch {
@@ -49,6 +59,7 @@ func (cs *Containers) Run(ctx context.Context, o RunOptions) (id string, status 
 	default:
 		s, streams, err = startAttached(ctx, c, o)
 	}
+	started()
 	if err != nil {
 		c.Use(nil)
 		return c.ID(), status, cs.notStarted(ctx, c, o, err)
@@ -74,7 +85,9 @@ func (cs *Containers) createToRun(ctx context.Context, o CreateOptions) (*runner
 		return nil, nil, err
 	}
 	id := ids.New()
+	end := timeline.Begin(ctx, "start the monitor")
 	monitor := r.StandBy(id)
+	end()
 	c, lease, err := cs.create(ctx, id, o)
 	if err != nil {
 		monitor.Close()
@@ -112,6 +125,10 @@ func (cs *Containers) notStarted(ctx context.Context, c *runner.Container, o Run
 // The image must be local or may be pulled.
 func (cs *Containers) Explain(ctx context.Context, o CreateOptions, w io.Writer) error {
 	return cs.Imagine(ctx, o, func(cfg record.Config) error {
+		if cfg.Runtime != nil {
+			return errdefs.Errorf(errdefs.ErrUnsupported,
+				"the runtime %s makes its own system calls: only those of %s are known", cfg.Runtime.Name, runtimes.Own)
+		}
 		features, err := host.Detect()
 		if err != nil {
 			return err

@@ -2,9 +2,12 @@ package containers
 
 import (
 	"context"
+	"slices"
 
 	"cove/engine/machine"
 	"cove/engine/runspec"
+	"cove/errdefs"
+	"cove/network/publish"
 	"cove/runner"
 	"cove/runner/record"
 	"cove/runner/restart"
@@ -14,6 +17,9 @@ import (
 type UpdateOptions struct {
 	// Resources are limits: of memory, processors, processes and block I/O.
 	Resources runspec.Resources
+	// Publish and Unpublish are ports, as run takes them. What is unpublished need not
+	// say the host's side.
+	Publish, Unpublish []publish.Port
 	// Restart is no, on-failure[:N], always or unless-stopped.
 	Restart string
 }
@@ -34,7 +40,11 @@ func (cs *Containers) Update(ctx context.Context, ref string, o UpdateOptions) e
 		return err
 	}
 	return c.Update(ctx, func(cfg record.Config) (runner.Change, error) {
-		to := runner.Change{Updated: record.Updated{Restart: cfg.Restart}}
+		to := runner.Change{Updated: record.Updated{Restart: cfg.Restart, Published: true}}
+		if to.Ports, err = republished(cfg, o); err != nil {
+			return to, err
+		}
+		to.Publish = len(o.Publish)+len(o.Unpublish) > 0
 		if o.Restart != "" {
 			to.Restart = policy
 		}
@@ -52,4 +62,31 @@ func (cs *Containers) Update(ctx context.Context, ref string, o UpdateOptions) e
 		to.Now, to.Limits = runspec.Limits(changed), runspec.Relimited(cfg.Spec.Linux.Resources, to.Resources)
 		return to, nil
 	})
+}
+
+// republished are the ports of a container without some, and with others.
+func republished(cfg record.Config, o UpdateOptions) ([]publish.Port, error) {
+	ports := slices.Clone(cfg.Network.Ports)
+	for _, p := range o.Unpublish {
+		rest := slices.DeleteFunc(slices.Clone(ports), func(have publish.Port) bool {
+			return have.ContainerPort == p.ContainerPort && have.Protocol() == p.Protocol() &&
+				(p.HostPort == 0 || have.HostPort == p.HostPort) && (!p.HostIP.IsValid() || have.HostIP == p.HostIP)
+		})
+		if len(rest) == len(ports) {
+			return nil, errdefs.Errorf(errdefs.ErrNotFound, "container %s: port %d/%s is not published", cfg.Name,
+				p.ContainerPort, p.Protocol())
+		}
+		ports = rest
+	}
+	for _, p := range o.Publish {
+		same := func(have publish.Port) bool {
+			return have.HostPort != 0 && have.HostPort == p.HostPort && have.HostIP == p.HostIP &&
+				have.Protocol() == p.Protocol()
+		}
+		if slices.ContainsFunc(ports, same) {
+			return nil, errdefs.Errorf(errdefs.ErrConflict, "container %s: %s is published already", cfg.Name, p)
+		}
+		ports = append(ports, p)
+	}
+	return ports, nil
 }

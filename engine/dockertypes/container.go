@@ -133,7 +133,7 @@ type HostConfig struct {
 	CpusetMems           string
 	Devices              []DeviceMapping
 	DeviceCgroupRules    []string
-	DeviceRequests       []string
+	DeviceRequests       []DeviceRequest
 	MemoryReservation    int64
 	MemorySwap           int64
 	MemorySwappiness     *int64
@@ -161,10 +161,15 @@ type MountAsked struct {
 	ReadOnly      bool           `json:",omitempty"`
 	BindOptions   *BindOptions   `json:",omitempty"`
 	VolumeOptions *VolumeOptions `json:",omitempty"`
+	ImageOptions  *ImageOptions  `json:",omitempty"`
 }
 
-// BindOptions are those of a path of the host, VolumeOptions those of a volume.
+// BindOptions are those of a path of the host, VolumeOptions those of a volume,
+// ImageOptions those of an image.
 type (
+	ImageOptions struct {
+		Subpath string `json:",omitempty"`
+	}
 	BindOptions struct {
 		Propagation          string `json:",omitempty"`
 		NonRecursive         bool   `json:",omitempty"`
@@ -175,6 +180,16 @@ type (
 		Subpath string `json:",omitempty"`
 	}
 )
+
+// DeviceRequest asks for devices that are found by a driver: cdi names them in DeviceIDs,
+// and GPUs are a capability, of which there are Count.
+type DeviceRequest struct {
+	Driver       string
+	Count        int
+	DeviceIDs    []string
+	Capabilities [][]string
+	Options      map[string]string
+}
 
 // DeviceMapping is a device of the host in the container.
 type DeviceMapping struct{ PathOnHost, PathInContainer, CgroupPermissions string }
@@ -295,5 +310,7 @@ type Endpoint struct {
 
 // EndpointIPAM is the address that a container asked for.
 type EndpointIPAM struct {
-	IPv4Address string `json:",omitempty"`
+	IPv4Address  string   `json:",omitempty"`
+	IPv6Address  string   `json:",omitempty"`
+	LinkLocalIPs []string `json:",omitempty"`
 }

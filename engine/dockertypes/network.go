@@ -60,19 +60,13 @@ type NetworkMember struct {
 
 // OfNetwork describes a network that somebody made.
 func OfNetwork(def definition.Network) Network {
-	pool := Pool{Subnet: def.Subnet.String(), Gateway: def.Gateway.String()}
-	if def.Range.IsValid() {
-		pool.IPRange = def.Range.String()
-	}
-	for name, addr := range def.Reserved {
-		if pool.AuxiliaryAddresses == nil {
-			pool.AuxiliaryAddresses = map[string]string{}
-		}
-		pool.AuxiliaryAddresses[name] = addr.String()
-	}
 	n := localNetwork(def.Name, "bridge")
-	n.ID, n.Created, n.Internal = def.ID, def.Created, def.Internal
-	n.IPAM.Config = []Pool{pool}
+	n.ID, n.Created, n.Internal, n.EnableIPv6 = def.ID, def.Created, def.Internal, def.HasIPv6()
+	n.Attachable = def.Attachable
+	n.IPAM.Config = []Pool{poolOf(def, definition.Space{Subnet: def.Subnet, Gateway: def.Gateway, Range: def.Range})}
+	if def.HasIPv6() {
+		n.IPAM.Config = append(n.IPAM.Config, poolOf(def, def.V6))
+	}
 	if def.Options != nil {
 		n.Options = def.Options
 	}
@@ -80,6 +74,23 @@ func OfNetwork(def definition.Network) Network {
 		n.Labels = def.Labels
 	}
 	return n
+}
+
+func poolOf(def definition.Network, s definition.Space) Pool {
+	pool := Pool{Subnet: s.Subnet.String(), Gateway: s.Gateway.String()}
+	if s.Range.IsValid() {
+		pool.IPRange = s.Range.String()
+	}
+	for name, addr := range def.Reserved {
+		if !s.Subnet.Contains(addr) {
+			continue
+		}
+		if pool.AuxiliaryAddresses == nil {
+			pool.AuxiliaryAddresses = map[string]string{}
+		}
+		pool.AuxiliaryAddresses[name] = addr.String()
+	}
+	return pool
 }
 
 func localNetwork(name, driver string) Network {
@@ -99,26 +110,34 @@ func BareNetwork(name string) Network {
 	return localNetwork(name, driver)
 }
 
-// BridgeNetwork is the default one, whose link and subnet are given.
-func BridgeNetwork(link string, subnet netip.Prefix) Network {
+// BridgeNetwork is the default one, whose link and pool are given.
+func BridgeNetwork(link string, pool *ipam.Pool) Network {
 	n := localNetwork("bridge", "bridge")
-	if subnet.IsValid() {
-		n.IPAM.Config = []Pool{{Subnet: subnet.String(), Gateway: subnet.Addr().Next().String()}}
+	if pool.Subnet.IsValid() {
+		n.IPAM.Config = []Pool{{Subnet: pool.Subnet.String(), Gateway: pool.Gateway().String()}}
+	}
+	if v6 := pool.V6; v6.Subnet.IsValid() {
+		n.EnableIPv6 = true
+		n.IPAM.Config = append(n.IPAM.Config, Pool{Subnet: v6.Subnet.String(), Gateway: v6.Gateway().String()})
 	}
 	n.Options[definition.OptionBridge] = link
 	return n
 }
 
 // AddMembers shows the running containers on the network.
-func (n *Network) AddMembers(members map[string]ipam.Lease, subnet netip.Prefix) {
-	for id, l := range members {
+func (n *Network) AddMembers(pool *ipam.Pool) {
+	for id, l := range pool.Leases {
 		name := l.Name
 		if name == "" {
 			name = ids.Short(id)
 		}
-		n.Containers[id] = NetworkMember{
+		member := NetworkMember{
 			Name: name, EndpointID: id, MacAddress: cmp.Or(l.MAC, bridge.MACOf(l.IP).String()),
-			IPv4Address: netip.PrefixFrom(l.IP, subnet.Bits()).String(),
+			IPv4Address: netip.PrefixFrom(l.IP, pool.Subnet.Bits()).String(),
 		}
+		if l.IP6.IsValid() {
+			member.IPv6Address = netip.PrefixFrom(l.IP6, pool.V6.Subnet.Bits()).String()
+		}
+		n.Containers[id] = member
 	}
 }

@@ -3,16 +3,18 @@ package dockertypes
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"cove/layers/mount"
 	"cove/network"
 	"cove/network/publish"
 	"cove/runner"
 	"cove/runner/record"
-	"cove/sandbox/defaults"
 )
 
 // OfContainer describes a container in a state; driver is the storage driver's
@@ -113,6 +115,8 @@ func mountsOf(mounts []record.Mounted) []Mount {
 		if m.Type == record.MountVolume {
 			im.Driver = "local"
 			im.Mode = "z"
+		} else if m.Type == record.MountImage {
+			im.Name = m.Image
 		} else if im.Propagation == "" {
 			im.Propagation = "rprivate"
 		}
@@ -127,13 +131,24 @@ func mountsOf(mounts []record.Mounted) []Mount {
 func configOf(cfg record.Config, asked record.Asked) Config {
 	img := asked.Image
 	return Config{
-		Hostname: cfg.Spec.Hostname, User: img.User, AttachStdin: cfg.OpenStdin, AttachStdout: true, AttachStderr: true,
+		Hostname: cfg.Spec.Hostname, User: img.User,
+		AttachStdin: asked.Attached.Stdin, AttachStdout: asked.Attached.Stdout, AttachStderr: asked.Attached.Stderr,
 		Domainname: cfg.Spec.Domainname, ExposedPorts: img.ExposedPorts,
-		Tty: cfg.Terminal, OpenStdin: cfg.OpenStdin, StdinOnce: cfg.OpenStdin,
+		Tty: cfg.Terminal, OpenStdin: cfg.OpenStdin, StdinOnce: cfg.OpenStdin && !cfg.StdinStays,
 		Env: cfg.Spec.Process.Env, Image: cfg.Image, Volumes: img.Volumes,
 		WorkingDir: cfg.Spec.Process.Cwd, Labels: cfg.Labels, StopSignal: cfg.StopSignal,
 		StopTimeout: asked.StopTimeout,
 		Entrypoint:  img.Entrypoint, Cmd: img.Cmd,
+	}
+}
+
+// spec is what the runtime spec says alone.
+func (h *HostConfig) spec(s *specs.Spec) {
+	if s.Linux != nil {
+		h.MaskedPaths, h.ReadonlyPaths = emptyIfNil(s.Linux.MaskedPaths), emptyIfNil(s.Linux.ReadonlyPaths)
+	}
+	if size := s.Process.ConsoleSize; size != nil {
+		h.ConsoleSize = [2]uint{size.Height, size.Width}
 	}
 }
 
@@ -149,13 +164,13 @@ func hostConfigOf(cfg record.Config, o record.Asked) HostConfig {
 		IpcMode:      string(cmp.Or(cfg.Shared.IPC, record.Private)),
 		PidMode:      string(cfg.Shared.PID), UTSMode: string(cfg.Shared.UTS), UsernsMode: string(cfg.Shared.User),
 		PublishAllPorts: o.PublishAll, GroupAdd: o.Groups, CgroupParent: o.CgroupParent, Annotations: o.Annotations,
-		Devices: devicesOf(o.Devices), DeviceCgroupRules: o.DeviceRules,
+		Devices: devicesOf(o.Devices), DeviceCgroupRules: o.DeviceRules, DeviceRequests: requestsOf(o.CDI),
 		DNS: emptyIfNil(cfg.Network.DNS), DNSOptions: emptyIfNil(cfg.Network.DNSOptions),
 		DNSSearch:  emptyIfNil(cfg.Network.DNSSearch),
 		ExtraHosts: cfg.Network.ExtraHosts, Privileged: o.Security.Privileged, ReadonlyRootfs: o.ReadOnly,
-		SecurityOpt: securityOpts(o.Security), Runtime: "cove-runtime",
-		MaskedPaths: defaults.MaskedPaths(), ReadonlyPaths: defaults.ReadonlyPaths(),
+		SecurityOpt: securityOpts(o.Security), Runtime: runtimeOf(cfg),
 	}
+	h.spec(cfg.Spec)
 	h.limits(o.Resources)
 	h.blockLimits(o.Resources)
 	if cfg.Init {
@@ -209,8 +224,19 @@ func (h *HostConfig) blockLimits(r record.Resources) {
 	h.BlkioDeviceReadIOps, h.BlkioDeviceWriteIOps = throttles(r.ReadIOps), throttles(r.WriteIOps)
 }
 
+func runtimeOf(cfg record.Config) string {
+	if cfg.Runtime != nil {
+		return cfg.Runtime.Name
+	}
+	return "cove-runtime"
+}
+
 func logConfigOf(c record.LogConfig) LogConfig {
 	out := LogConfig{Type: cmp.Or(c.Driver, "json-file"), Config: map[string]string{}}
+	if c.Options != nil { // as asked for
+		maps.Copy(out.Config, c.Options)
+		return out
+	}
 	if c.MaxSize > 0 {
 		out.Config["max-size"] = strconv.FormatInt(c.MaxSize, 10)
 	}
@@ -218,6 +244,15 @@ func logConfigOf(c record.LogConfig) LogConfig {
 		out.Config["max-file"] = strconv.Itoa(c.MaxFile)
 	}
 	return out
+}
+
+// requestsOf shows devices of the Container Device Interface as docker's client asks for
+// them.
+func requestsOf(names []string) []DeviceRequest {
+	if len(names) == 0 {
+		return nil
+	}
+	return []DeviceRequest{{Driver: "cdi", DeviceIDs: names}}
 }
 
 func restartPolicyOf(p record.RestartPolicy) RestartPolicy {
@@ -230,6 +265,13 @@ func mountAsked(m record.Mounted) MountAsked {
 		asked.Source = m.Source
 		if m.Propagation != "" || m.NonRecursive || m.WritableBelow {
 			asked.BindOptions = &BindOptions{m.Propagation, m.NonRecursive, m.WritableBelow}
+		}
+		return asked
+	}
+	if m.Type == record.MountImage {
+		asked.Source = m.Image
+		if m.Subpath != "" {
+			asked.ImageOptions = &ImageOptions{Subpath: m.Subpath}
 		}
 		return asked
 	}

@@ -7,14 +7,14 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"cove/images"
+	"cove/images/image"
 	"cove/layers/mount"
 )
 
 // OfImage describes a local image. driver is the storage driver's name, root
 // the snapshot of all its layers, or zero when they are not unpacked, and size
 // what they take.
-func OfImage(img images.Image, driver string, root mount.Mount, size int64) (*Image, error) {
+func OfImage(img image.Image, driver string, root mount.Mount, size int64) (*Image, error) {
 	cfg, err := imageConfig(img)
 	if err != nil {
 		return nil, err
@@ -48,7 +48,7 @@ func OfImage(img images.Image, driver string, root mount.Mount, size int64) (*Im
 }
 
 // imageConfig reads the config with the fields that the OCI struct lacks.
-func imageConfig(img images.Image) (*Config, error) {
+func imageConfig(img image.Image) (*Config, error) {
 	var raw struct {
 		Config struct {
 			ocispec.ImageConfig
@@ -70,7 +70,7 @@ func imageConfig(img images.Image) (*Config, error) {
 
 // HealthcheckOf is the HEALTHCHECK of an image's config; nil when it has none,
 // or NONE.
-func HealthcheckOf(img images.Image) (*Healthcheck, error) {
+func HealthcheckOf(img image.Image) (*Healthcheck, error) {
 	if !bytes.Contains(img.RawConfig, []byte(`"Healthcheck"`)) {
 		return nil, nil
 	}
@@ -82,7 +82,7 @@ func HealthcheckOf(img images.Image) (*Healthcheck, error) {
 }
 
 // ShellOf is the SHELL of an image's config, nil when it has none.
-func ShellOf(img images.Image) ([]string, error) {
+func ShellOf(img image.Image) ([]string, error) {
 	if !bytes.Contains(img.RawConfig, []byte(`"Shell"`)) {
 		return nil, nil
 	}

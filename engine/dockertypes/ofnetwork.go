@@ -2,6 +2,7 @@ package dockertypes
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -35,9 +36,8 @@ func networkOf(cfg record.Config, img record.ImageConfig, state record.State) Ne
 		return n
 	}
 	ep := Endpoint{MacAddress: state.Network.MAC, NetworkID: definition.PredefinedID(mode), EndpointID: cfg.ID}
-	if ip := state.Network.IP; ip.IsValid() {
-		ep.IPAddress, ep.IPPrefixLen = ip.Addr().String(), ip.Bits()
-		ep.Gateway = state.Network.Gateway.String()
+	if has := state.Network; has.IP.IsValid() {
+		ep.addresses(net.Attached{IP: has.IP, Gateway: has.Gateway, IP6: has.IP6, Gateway6: has.Gateway6})
 	}
 	n.flat(ep, state.Network.Bridge)
 	n.Networks[mode] = ep
@@ -48,6 +48,16 @@ func networkOf(cfg record.Config, img record.ImageConfig, state record.State) Ne
 func (n *NetworkSettings) flat(ep Endpoint, bridge string) {
 	n.Bridge, n.MacAddress, n.Gateway = bridge, ep.MacAddress, ep.Gateway
 	n.IPAddress, n.IPPrefixLen, n.EndpointID = ep.IPAddress, ep.IPPrefixLen, ep.EndpointID
+	n.GlobalIPv6Address, n.GlobalIPv6PrefixLen, n.IPv6Gateway = ep.GlobalIPv6Address, ep.GlobalIPv6PrefixLen,
+		ep.IPv6Gateway
+}
+
+func (ep *Endpoint) addresses(got net.Attached) {
+	ep.IPAddress, ep.IPPrefixLen, ep.Gateway = got.IP.Addr().String(), got.IP.Bits(), got.Gateway.String()
+	if got.IP6.IsValid() {
+		ep.GlobalIPv6Address, ep.GlobalIPv6PrefixLen = got.IP6.Addr().String(), got.IP6.Bits()
+		ep.IPv6Gateway = got.Gateway6.String()
+	}
 }
 
 func (n *NetworkSettings) attached(cfg record.Config, state net.State) {
@@ -59,18 +69,29 @@ func (n *NetworkSettings) attached(cfg record.Config, state net.State) {
 			ep.DNSNames = append([]string{strings.TrimPrefix(cfg.Name, "/")}, at.Aliases...)
 			ep.DNSNames = append(ep.DNSNames, ids.Short(cfg.ID))
 		}
-		if at.IP.IsValid() {
-			ep.IPAMConfig = &EndpointIPAM{IPv4Address: at.IP.String()}
+		if at.IP.IsValid() || at.IP6.IsValid() || len(at.LinkLocal) > 0 {
+			ep.IPAMConfig = &EndpointIPAM{IPv4Address: text(at.IP), IPv6Address: text(at.IP6)}
+			for _, ip := range at.LinkLocal {
+				ep.IPAMConfig.LinkLocalIPs = append(ep.IPAMConfig.LinkLocalIPs, ip.String())
+			}
 		}
 		i := slices.IndexFunc(state.Attached, func(a net.Attached) bool { return a.Network == at.Network })
 		if i >= 0 {
 			got := state.Attached[i]
-			ep.EndpointID, ep.MacAddress, ep.Gateway = cfg.ID, got.MAC, got.Gateway.String()
-			ep.IPAddress, ep.IPPrefixLen = got.IP.Addr().String(), got.IP.Bits()
+			ep.EndpointID, ep.MacAddress = cfg.ID, got.MAC
+			ep.addresses(got)
 			if at.Network == "" {
 				n.flat(ep, got.Bridge)
 			}
 		}
 		n.Networks[at.Name] = ep
 	}
+}
+
+// text is an address; "" for none.
+func text(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
 }

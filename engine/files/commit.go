@@ -14,7 +14,7 @@ import (
 	"cove/engine/machine"
 	"cove/engine/runspec"
 	"cove/events"
-	"cove/images"
+	"cove/images/image"
 	"cove/layers"
 	"cove/layers/diff"
 	"cove/runner"
@@ -26,6 +26,8 @@ type CommitOptions struct {
 	// Name is given to the image; "" leaves it without.
 	Name            string
 	Message, Author string
+	// Config is put over what the container was told to be, before the changes.
+	Config ocispec.ImageConfig
 	// Changes are Dockerfile instructions that change only the config.
 	Changes []string
 	// Running leaves the container's processes running meanwhile; what they
@@ -35,7 +37,7 @@ type CommitOptions struct {
 
 // Commit makes an image of a container: its own image, and on top what it
 // changed, without what is mounted in it. One that runs is paused meanwhile.
-func (fl *Files) Commit(ctx context.Context, ref string, o CommitOptions) (img images.Image, err error) {
+func (fl *Files) Commit(ctx context.Context, ref string, o CommitOptions) (img image.Image, err error) {
 	if err := machine.NeedRoot("committing a container"); err != nil {
 		return img, err
 	}
@@ -55,7 +57,7 @@ func (fl *Files) Commit(ctx context.Context, ref string, o CommitOptions) (img i
 }
 
 // commit is Commit of a container that nobody changes meanwhile.
-func (fl *Files) commit(ctx context.Context, c *runner.Container, o CommitOptions) (img images.Image, err error) {
+func (fl *Files) commit(ctx context.Context, c *runner.Container, o CommitOptions) (img image.Image, err error) {
 	store, err := fl.parts.Images()
 	if err != nil {
 		return img, err
@@ -92,7 +94,7 @@ func (fl *Files) commit(ctx context.Context, c *runner.Container, o CommitOption
 	return img, err
 }
 
-func refsOf(img images.Image) []string {
+func refsOf(img image.Image) []string {
 	refs := []string{img.ID.String(), img.Descriptor.Digest.String()}
 	for _, l := range img.Layers {
 		refs = append(refs, l.Blob.Digest.String())
@@ -103,7 +105,7 @@ func refsOf(img images.Image) []string {
 // committed is the config of the image: that of the base, with what the
 // container was told to be, and the changes over it.
 func (fl *Files) committed(
-	ctx context.Context, c *runner.Container, base images.Image, layer layers.Layer, o CommitOptions,
+	ctx context.Context, c *runner.Container, base image.Image, layer layers.Layer, o CommitOptions,
 ) ([]byte, error) {
 	changes, err := fl.parts.Apply(ctx, o.Changes, base.Platform())
 	if err != nil {
@@ -112,6 +114,7 @@ func (fl *Files) committed(
 	now := fl.parts.Now().UTC()
 	img := base.Config
 	img.Created, img.Author = &now, cmp.Or(o.Author, img.Author)
+	changes = runspec.Over(o.Config, changes)
 	if asked := c.Config().Asked; asked != nil {
 		changes = runspec.Over(ocispec.ImageConfig(asked.Image), changes)
 	}

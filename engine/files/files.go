@@ -3,6 +3,7 @@
 package files
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -21,6 +23,7 @@ import (
 	"cove/errdefs"
 	"cove/events"
 	"cove/internal/filelock"
+	"cove/layers/compress/codec"
 	"cove/layers/diff"
 	"cove/layers/mount"
 	"cove/runner"
@@ -55,10 +58,16 @@ func (fl *Files) CopyIn(ctx context.Context, src, ref, dst string, o CopyOptions
 			return err
 		}
 		defer from.Close()
-		return fl.inContainer(ctx, ref, dst, true, func(root rootfs.Root, dst string) error {
-			n, err = rootfs.Put(ctx, root, dst, from, rootfs.PutOptions{Owner: owner})
+		put := func() error {
+			return fl.inContainer(ctx, ref, dst, true, func(root rootfs.Root, dst string) error {
+				n, err = rootfs.Put(ctx, root, dst, from, rootfs.PutOptions{Owner: owner})
+				return err
+			})
+		}
+		if err := put(); !errors.Is(err, errCut) {
 			return err
-		})
+		}
+		return put() // into the life that began meanwhile
 	})
 	return n, err
 }
@@ -79,10 +88,34 @@ func (fl *Files) CopyOut(ctx context.Context, ref, src, dst string, o CopyOption
 	return n, err
 }
 
-// CopyTarIn extracts a tar into a directory of a container.
-func (fl *Files) CopyTarIn(ctx context.Context, r io.Reader, ref, dst string) error {
+// TarOptions are the choices of CopyTarIn.
+type TarOptions struct {
+	// OwnedByUser gives what is extracted to the user that the container was told to
+	// run as, if it was.
+	OwnedByUser bool
+	// KeepKinds refuses a directory where something else is, and the other way round.
+	KeepKinds bool
+}
+
+// CopyTarIn extracts a tar, compressed or not, into a directory of a container. A program
+// that links nothing that unpacks is told errdefs.ErrNotLinked before anything is read.
+func (fl *Files) CopyTarIn(ctx context.Context, r io.Reader, ref, dst string, o TarOptions) error {
+	if _, err := codec.Linked(); err != nil {
+		return err
+	}
+	opts := rootfs.ExtractOptions{KeepKinds: o.KeepKinds}
+	if o.OwnedByUser {
+		c, err := fl.parts.Container(ctx, ref)
+		if err != nil {
+			return err
+		}
+		if asked := c.Config().Asked; asked != nil && asked.Image.User != "" {
+			user := c.Config().Spec.Process.User
+			opts.Owner = &rootfs.Owner{UID: int(user.UID), GID: int(user.GID)}
+		}
+	}
 	return fl.inContainer(ctx, ref, dst, true, func(root rootfs.Root, dst string) error {
-		return rootfs.Extract(ctx, root, dst, r)
+		return rootfs.Extract(ctx, root, dst, r, opts)
 	})
 }
 
@@ -235,6 +268,9 @@ func inMount(
 // errEnded says that a container ended before its root could be opened.
 var errEnded = errdefs.Errorf(errdefs.ErrConflict, "it ended meanwhile; try again")
 
+// errCut says that a container ended, and perhaps began again, while files were made in it.
+var errCut = errdefs.Errorf(errdefs.ErrConflict, "it ended while it was copied to; try again")
+
 // inProcess opens the root of a container's first process. It is still the
 // container's when the container, asked afterwards, still says so.
 func inProcess(
@@ -253,7 +289,15 @@ func inProcess(
 	case err != nil:
 		return fmt.Errorf("container %s: %w", c, err)
 	}
-	return do(rootfs.Root{FD: root, Owners: c.Config().Root.IDMap}, name)
+	err = do(rootfs.Root{FD: root, Owners: c.Config().Root.IDMap}, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		// An overlay that is mounted for the next life empties the folder in which the
+		// one before makes its files.
+		if now, serr := c.State(ctx); serr == nil && now.Pid != pid {
+			return fmt.Errorf("container %s: %w (%w)", c, errCut, err)
+		}
+	}
+	return err
 }
 
 // mountAt finds the directory mounted nearest above name, and what is left of
@@ -318,14 +362,36 @@ func (fl *Files) Changes(ctx context.Context, ref string) ([]diff.Change, error)
 	if err != nil {
 		return nil, err
 	}
-	return diff.Changes(ctx, c.Config().Root, ownMounts(c))
+	all, err := diff.Changes(ctx, c.Config().Root, ownMounts(c))
+	if rootfs.IsMark(top(c), "etc/mtab") {
+		all = withoutOurEtc(all)
+	}
+	return all, err
 }
 
-// ownMounts tells of names that are in a container's root only to be mounted on.
+// withoutOurEtc leaves an /etc out that the image had not, but for what is in it: it is
+// there for the marks.
+func withoutOurEtc(all []diff.Change) []diff.Change {
+	i := slices.IndexFunc(all, func(c diff.Change) bool { return c.Name == "/etc" })
+	if i < 0 || all[i].Kind != diff.Added {
+		return all
+	}
+	if i+1 < len(all) && strings.HasPrefix(all[i+1].Name, "/etc/") {
+		all[i].Kind = diff.Changed
+		return all
+	}
+	return slices.Delete(all, i, i+1)
+}
+
+// top is where a container's own files are.
+func top(c *runner.Container) string { return cmp.Or(c.Config().Root.Upper, c.Config().Root.Source) }
+
+// ownMounts tells of names that are in a container's root only to be mounted on, or that
+// every container has.
 func ownMounts(c *runner.Container) func(name string) bool {
 	own := map[string]bool{"etc/hosts": true, "etc/hostname": true, "etc/resolv.conf": true}
 	for _, m := range c.Config().Spec.Mounts {
 		own[strings.Trim(m.Destination, "/")] = true
 	}
-	return func(name string) bool { return own[name] }
+	return func(name string) bool { return own[name] || rootfs.IsMark(top(c), name) }
 }

@@ -19,7 +19,8 @@ import (
 	"cove/distribution/progress"
 	"cove/engine"
 	"cove/errdefs"
-	"cove/images"
+	"cove/images/remote/linked"
+	"cove/images/transfer"
 	"cove/internal/platforms"
 	"cove/reference"
 )
@@ -51,7 +52,7 @@ func Copy(ctx context.Context, eng *engine.Engine, src, dst Place, opts Options)
 		}
 		only = append(only, p)
 	}
-	registry, err := eng.Registry()
+	registry, err := clientOf(eng)
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
@@ -92,6 +93,15 @@ func blobsOnly(tell progress.Func) progress.Func {
 	}
 }
 
+// clientOf is the engine's client of registries.
+func clientOf(eng *engine.Engine) (*client.Client, error) {
+	registries, err := eng.Registry()
+	if err != nil {
+		return nil, err
+	}
+	return linked.Client(registries), nil
+}
+
 // explain says what was copied, and what a registry that refused would need.
 func explain(ctx context.Context, registry *client.Client, src, dst Place, err error) error {
 	said := fmt.Errorf("copying %s to %s: %w", src, dst, err)
@@ -106,7 +116,7 @@ func explain(ctx context.Context, registry *client.Client, src, dst Place, err e
 	}
 	for _, p := range []Place{src, dst} {
 		if p.Layout == "" && p.Name() == at.Side {
-			return images.Refused(ctx, registry, p.Registry, said)
+			return transfer.Refused(ctx, registry.SignedIn, p.Registry, said)
 		}
 	}
 	return said

@@ -19,6 +19,8 @@ import (
 	"cove/engine"
 	"cove/engine/config"
 	"cove/errdefs"
+
+	_ "cove/layers/compress/codec/linked"
 )
 
 func TestParse(t *testing.T) {

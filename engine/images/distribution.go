@@ -8,8 +8,8 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
-	"cove/distribution/client"
 	"cove/errdefs"
+	"cove/images/remote"
 	"cove/reference"
 )
 
@@ -58,7 +58,7 @@ func (is *Images) Distribution(ctx context.Context, name string) (d Distribution
 	return d, err
 }
 
-func platformOf(ctx context.Context, repo *client.Repository, config ocispec.Descriptor) (p ocispec.Platform,
+func platformOf(ctx context.Context, repo remote.Repository, config ocispec.Descriptor) (p ocispec.Platform,
 	err error,
 ) {
 	r, err := repo.OpenBlob(ctx, config, 0, nil)

@@ -23,7 +23,7 @@ type Step struct {
 
 // History tells how an image was made, the newest step first.
 func (is *Images) History(ctx context.Context, name string) ([]Step, error) {
-	store, err := is.parts.Images()
+	store, err := is.store()
 	if err != nil {
 		return nil, err
 	}
@@ -31,7 +31,7 @@ func (is *Images) History(ctx context.Context, name string) ([]Step, error) {
 	if err != nil {
 		return nil, err
 	}
-	entries := store.History(ctx, img)
+	entries := store.Sizes().History(ctx, img)
 	steps := make([]Step, 0, len(entries))
 	for _, e := range entries {
 		steps = append(steps, Step{

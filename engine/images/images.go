@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/distribution/progress"
 	"cove/engine/dockertypes"
@@ -14,19 +15,44 @@ import (
 	"cove/engine/parts"
 	"cove/engine/uses"
 	"cove/images"
+	"cove/images/removal"
 	"cove/internal/platforms"
 	"cove/layers/mount"
 )
 
 // Images are the local images of one state root.
-type Images struct{ parts *parts.Parts }
+type Images struct {
+	parts *parts.Parts
+	// platform is the one whose images these are, or zero.
+	platform ocispec.Platform
+}
 
 // Of returns the images that parts hold.
-func Of(p *parts.Parts) *Images { return &Images{p} }
+func Of(p *parts.Parts) *Images { return &Images{parts: p} }
+
+// ForPlatform returns the images as one platform, OS/ARCH[/VARIANT], has them: those
+// are inspected, saved, loaded and pushed alone, and what is not there for it is
+// errdefs.ErrNotFound. "" is all.
+func (is *Images) ForPlatform(platform string) (*Images, error) {
+	if platform == "" {
+		return is, nil
+	}
+	p, err := platforms.Parse(platform)
+	return &Images{parts: is.parts, platform: p}, err
+}
+
+// store is opened by the first who needs it.
+func (is *Images) store() (*images.Store, error) {
+	store, err := is.parts.Images()
+	if err != nil || is.platform.OS == "" {
+		return store, err
+	}
+	return store.For(is.platform), nil
+}
 
 // Tag gives the image source one more name, taking it from another image if need be.
 func (is *Images) Tag(ctx context.Context, source, target string) error {
-	store, err := is.parts.Images()
+	store, err := is.store()
 	if err != nil {
 		return err
 	}
@@ -36,7 +62,7 @@ func (is *Images) Tag(ctx context.Context, source, target string) error {
 // ListImages lists the images that a filter chooses, newest first, a row for each
 // of their names. The errors are those of listing.Images.
 func (is *Images) ListImages(ctx context.Context, f listing.ImageFilter) ([]listing.Image, error) {
-	store, err := is.parts.Images()
+	store, err := is.store()
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +71,7 @@ func (is *Images) ListImages(ctx context.Context, f listing.ImageFilter) ([]list
 
 // ImageNames are the names of all images, as people type them.
 func (is *Images) ImageNames(ctx context.Context) ([]string, error) {
-	store, err := is.parts.Images()
+	store, err := is.store()
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +90,7 @@ func (is *Images) ImageNames(ctx context.Context) ([]string, error) {
 
 // InspectImage tells everything about a local image, in docker's shape.
 func (is *Images) InspectImage(ctx context.Context, name string) (*dockertypes.Image, error) {
-	store, err := is.parts.Images()
+	store, err := is.store()
 	if err != nil {
 		return nil, err
 	}
@@ -84,29 +110,29 @@ func (is *Images) InspectImage(ctx context.Context, name string) (*dockertypes.I
 	if err != nil {
 		root = mount.Mount{} // not unpacked
 	}
-	return dockertypes.OfImage(img, driver, root, store.Size(ctx, img))
+	return dockertypes.OfImage(img, driver, root, store.Sizes().Image(ctx, img))
 }
 
 // RemoveImage removes a name, or an image with all its names by its id. An
 // image that a container uses is errdefs.ErrConflict unless force, which leaves
 // it without a name; see images.Store.Remove.
-func (is *Images) RemoveImage(ctx context.Context, name string, force bool) (images.Removed, error) {
-	store, err := is.parts.Images()
+func (is *Images) RemoveImage(ctx context.Context, name string, force bool) (removal.Removed, error) {
+	store, err := is.store()
 	if err != nil {
-		return images.Removed{}, err
+		return removal.Removed{}, err
 	}
-	return store.Remove(ctx, name, images.RemoveOptions{Force: force, UsedBy: is.usedBy})
+	return store.Remove(ctx, name, removal.Options{Force: force, UsedBy: is.usedBy})
 }
 
 // usedBy is uses.Images for the store of images, which asks while no name can go.
-func (is *Images) usedBy(ctx context.Context) (map[digest.Digest]images.User, error) {
+func (is *Images) usedBy(ctx context.Context) (map[digest.Digest]removal.User, error) {
 	return uses.Images(ctx, is.parts)
 }
 
 // Save writes images, by name or id, as one archive that is an OCI layout and
 // docker's in one; see images.Store.Save.
 func (is *Images) Save(ctx context.Context, w io.Writer, names []string) error {
-	store, err := is.parts.Images()
+	store, err := is.store()
 	if err != nil {
 		return err
 	}
@@ -116,7 +142,7 @@ func (is *Images) Save(ctx context.Context, w io.Writer, names []string) error {
 // Load reads an archive of images and names them as it does; see images.Store.Load.
 // What was loaded before an error stands beside it.
 func (is *Images) Load(ctx context.Context, r io.Reader, tell progress.Func) ([]images.Loaded, error) {
-	store, err := is.parts.Images()
+	store, err := is.store()
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +173,7 @@ func (is *Images) Import(ctx context.Context, r io.Reader, o ImportOptions) (id 
 	if opts.Config, err = is.parts.Apply(ctx, o.Changes, opts.Platform); err != nil {
 		return "", err
 	}
-	store, err := is.parts.Images()
+	store, err := is.store()
 	if err != nil {
 		return "", err
 	}

@@ -17,6 +17,9 @@ import (
 	"cove/engine/config"
 	"cove/engine/parts"
 	"cove/errdefs"
+
+	_ "cove/images/remote/linked"
+	_ "cove/layers/compress/codec/linked"
 )
 
 // local is a root without any configuration of the machine's.
@@ -159,8 +162,17 @@ func TestArchiveTravels(t *testing.T) {
 	if err != nil || len(loaded) != 2 || loaded[0].ID != id {
 		t.Fatalf("load: %+v, %v", loaded, err)
 	}
-	if img, err := there.InspectImage(t.Context(), "other:v1"); err != nil || img.Architecture != "arm64" {
-		t.Errorf("%+v, %v", img, err)
+	for platform, want := range map[string]error{"": nil, "linux/arm64": nil, "linux/amd64": errdefs.ErrNotFound} {
+		of, err := there.ForPlatform(platform)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if img, err := of.InspectImage(t.Context(), "other:v1"); !errors.Is(err, want) || err == nil && img.Architecture != "arm64" {
+			t.Errorf("%q: %+v, %v", platform, img, err)
+		}
+	}
+	if _, err := there.ForPlatform("foo"); !errors.Is(err, errdefs.ErrInvalid) {
+		t.Errorf("foo: %v", err)
 	}
 }
 

@@ -7,13 +7,13 @@ import (
 	"strconv"
 	"strings"
 
-	"cove/distribution/client"
 	"cove/errdefs"
+	"cove/images/remote"
 	"cove/reference"
 )
 
 // Found is a repository that a search found, under the name by which it is pulled.
-type Found = client.Found
+type Found = remote.Found
 
 // SearchOptions are the choices of Search.
 type SearchOptions struct {

@@ -51,7 +51,7 @@ func (is *Images) Pull(ctx context.Context, name string, o PullOptions) (all []P
 	if err != nil {
 		return nil, err
 	}
-	store, err := is.parts.Images()
+	store, err := is.store()
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +80,7 @@ func (is *Images) toPull(ctx context.Context, name string, all bool) ([]referenc
 	if err != nil {
 		return nil, err
 	}
-	store, err := is.parts.Images()
+	store, err := is.store()
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +126,7 @@ type Pushed struct {
 // Push sends an image to the registry of its name, or all of a repository. What was
 // pushed before an error stands beside it.
 func (is *Images) Push(ctx context.Context, name string, o PushOptions) (all []Pushed, err error) {
-	store, err := is.parts.Images()
+	store, err := is.store()
 	if err != nil {
 		return nil, err
 	}
@@ -156,7 +156,7 @@ func (is *Images) toPush(ctx context.Context, name string, all bool) ([]referenc
 	if err != nil {
 		return nil, err
 	}
-	store, err := is.parts.Images()
+	store, err := is.store()
 	if err != nil {
 		return nil, err
 	}

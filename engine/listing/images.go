@@ -12,6 +12,7 @@ import (
 
 	"cove/errdefs"
 	"cove/images"
+	"cove/images/image"
 	"cove/reference"
 )
 
@@ -20,7 +21,7 @@ const None = "<none>"
 
 // Image is an image under one of its names, as images shows it.
 type Image struct {
-	images.Image
+	image.Image
 	// Repository is short, as it is typed; Tag and it may be None.
 	Repository, Tag string
 	// Digest is what the registry of this name knows it by, or "".
@@ -50,7 +51,7 @@ func Images(ctx context.Context, store *images.Store, f ImageFilter, now time.Ti
 	}
 	var rows []Image
 	for _, img := range all {
-		size := store.Size(ctx, img)
+		size := store.Sizes().Image(ctx, img)
 		for _, r := range OfImage(img) {
 			r.Size = size
 			if !slices.ContainsFunc(tests, func(holds func(Image) bool) bool { return !holds(r) }) {
@@ -62,7 +63,7 @@ func Images(ctx context.Context, store *images.Store, f ImageFilter, now time.Ti
 }
 
 // OfImage is a row for each name of an image, without its size.
-func OfImage(img images.Image) []Image {
+func OfImage(img image.Image) []Image {
 	var rows []Image
 	for _, n := range img.Names {
 		r := Image{Image: img, Repository: n.FamiliarName(), Tag: n.Tag}

@@ -16,6 +16,8 @@ import (
 	"cove/content/fsstore"
 	"cove/errdefs"
 	"cove/images"
+	"cove/images/image"
+	_ "cove/layers/compress/codec/linked"
 	"cove/reference"
 )
 
@@ -99,8 +101,8 @@ func TestDangling(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	named := Image{Image: images.Image{Names: []reference.Reference{ref}}}
-	byDigest := Image{Image: images.Image{Digests: []reference.Reference{ref.WithDigest("sha256:" + digest.Digest(strings.Repeat("a", 64)))}}}
+	named := Image{Image: image.Image{Names: []reference.Reference{ref}}}
+	byDigest := Image{Image: image.Image{Digests: []reference.Reference{ref.WithDigest("sha256:" + digest.Digest(strings.Repeat("a", 64)))}}}
 	for value, want := range map[string][3]bool{"true": {false, true, true}, "false": {true, true, false}} {
 		test, err := imageTest(t.Context(), nil, "dangling", value, time.Time{})
 		if err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/docker/go-units"
 
 	"cove/errdefs"
+	"cove/internal/limit"
 	"cove/network"
 	"cove/runner"
 	"cove/runner/record"
@@ -78,22 +79,41 @@ func List(ctx context.Context, r *runner.Runner, f Filter) ([]Container, error) 
 		return nil, err
 	}
 	var out []Container
-	for _, c := range all {
-		s, err := Of(ctx, c)
-		if errors.Is(err, errdefs.ErrNotFound) {
-			continue // removed meanwhile
-		}
+	for some := range slices.Chunk(all, blockSize) {
+		shown, err := ofAll(ctx, some)
 		if err != nil {
 			return nil, err
 		}
-		if matches(s) {
-			out = append(out, s)
-		}
-		if f.Last > 0 && len(out) == f.Last {
-			break
+		for _, s := range shown {
+			if f.Last > 0 && len(out) == f.Last {
+				return out, nil
+			}
+			if matches(s) {
+				out = append(out, s)
+			}
 		}
 	}
 	return out, nil
+}
+
+// blockSize is how many states are read before it is looked whether more are wanted.
+const blockSize = 64
+
+// ofAll is Of of several, without those that were removed meanwhile.
+func ofAll(ctx context.Context, all []*runner.Container) ([]Container, error) {
+	read, errs := make([]Container, len(all)), make([]error, len(all))
+	limit.ToCores(len(all), func(i int) { read[i], errs[i] = Of(ctx, all[i]) })
+	shown := make([]Container, 0, len(all))
+	for i, s := range read {
+		switch {
+		case errors.Is(errs[i], errdefs.ErrNotFound):
+		case errs[i] != nil:
+			return nil, errs[i]
+		default:
+			shown = append(shown, s)
+		}
+	}
+	return shown, nil
 }
 
 // Runs reports whether it runs, paused or not, or is about to be started again.

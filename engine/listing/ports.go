@@ -3,7 +3,6 @@ package listing
 import (
 	"cmp"
 	"net"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,7 +17,7 @@ type Port struct {
 	HostIP        string
 	HostPort      uint16
 	ContainerPort uint16
-	Proto         string // tcp or udp
+	Proto         string // tcp, udp or sctp
 }
 
 // String is the container's end, as 80/tcp.
@@ -31,12 +30,8 @@ func (p Port) Host() string { return net.JoinHostPort(p.HostIP, strconv.Itoa(int
 func Published(s record.State) []Port {
 	var all []Port
 	for _, p := range s.Network.Ports {
-		ip := p.HostIP
-		if !ip.IsValid() {
-			ip = netip.IPv4Unspecified()
-		}
 		all = append(all, Port{
-			HostIP: ip.String(), HostPort: p.HostPort, ContainerPort: p.ContainerPort, Proto: p.Protocol(),
+			HostIP: p.Addr().String(), HostPort: p.HostPort, ContainerPort: p.ContainerPort, Proto: p.Protocol(),
 		})
 	}
 	return all

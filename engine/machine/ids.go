@@ -10,6 +10,7 @@ import (
 
 	"cove/errdefs"
 	"cove/layers/mount"
+	"cove/sandbox/rootless"
 )
 
 // idRange is what each container with a user namespace of its own gets: as many
@@ -24,6 +25,9 @@ var subIDs = mount.IDRange{Outside: 0x70000000, Size: 0x10000000}
 // FreeIDs is the map of the first range that nobody has: taken are the first
 // users of those that somebody has.
 func FreeIDs(taken map[uint32]bool) (mount.IDMap, error) {
+	if _, ok := Rootless(); ok {
+		return ownFreeIDs(taken)
+	}
 	uids, err := subordinate("/etc/subuid")
 	if err != nil {
 		return mount.IDMap{}, err
@@ -43,6 +47,23 @@ func FreeIDs(taken map[uint32]bool) (mount.IDMap, error) {
 	return mount.IDMap{}, errdefs.Errorf(errdefs.ErrExhausted,
 		"user namespaces: all %d ranges of %d ids are taken; remove containers, or give the user cove more in /etc/subuid and /etc/subgid",
 		min(uids.Size, gids.Size)/idRange, idRange)
+}
+
+// ownFreeIDs is FreeIDs of the ids that an ordinary user has: the first range of them is
+// for containers without a user namespace of their own.
+func ownFreeIDs(taken map[uint32]bool) (mount.IDMap, error) {
+	all := rootless.Groups() // of users there are as many
+	for n := uint32(1); n < all/idRange; n++ {
+		first := n * idRange
+		if taken[first] {
+			continue
+		}
+		ranges := []mount.IDRange{{Outside: first, Size: idRange}}
+		return mount.IDMap{UIDs: ranges, GIDs: ranges}, nil
+	}
+	return mount.IDMap{}, errdefs.Errorf(errdefs.ErrExhausted, "user namespaces: each container with one of its own "+
+		"takes %d ids, and this user has %d in /etc/subuid and /etc/subgid, of which the first %d are for all others; "+
+		"root gives more with usermod --add-subuids and --add-subgids", idRange, all, idRange)
 }
 
 // subordinate reads the ids of the user cove: NAME:FIRST:COUNT, see subuid(5).

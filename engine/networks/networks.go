@@ -19,6 +19,7 @@ import (
 	"cove/errdefs"
 	"cove/network"
 	"cove/network/definition"
+	"cove/network/ipam"
 	"cove/runner"
 )
 
@@ -28,7 +29,9 @@ type Options struct {
 	Subnets, Gateways        []string
 	Ranges                   []string
 	Reserved, Labels, Option map[string]string
-	Internal                 bool
+	Internal, Attachable     bool
+	// IPv6 is false, true or not said: then a network has it that has such a subnet.
+	IPv6 *bool
 }
 
 // Network is a network, as a list shows it.
@@ -55,14 +58,15 @@ func (ns *Networks) networks() (*network.Network, error) {
 // CreateNetwork makes a network and returns its ID. A name in use is
 // errdefs.ErrExists, a subnet that is in use errdefs.ErrConflict.
 func (ns *Networks) CreateNetwork(ctx context.Context, o Options) (string, error) {
-	if err := machine.NeedRoot("making a network"); err != nil {
+	if err := machine.NeedNetworks("making a network"); err != nil {
 		return "", err
 	}
 	if o.Driver != "" && o.Driver != "bridge" {
 		return "", errdefs.Errorf(errdefs.ErrUnsupported, "network driver %s: there is only bridge", o.Driver)
 	}
 	def := definition.Network{
-		Name: o.Name, Created: ns.parts.Now().UTC(), Internal: o.Internal, Labels: o.Labels, Options: o.Option,
+		Name: o.Name, Created: ns.parts.Now().UTC(), Internal: o.Internal, Attachable: o.Attachable,
+		Labels: o.Labels, Options: o.Option,
 	}
 	if err := addressesOf(&def, o); err != nil {
 		return "", err
@@ -73,43 +77,6 @@ func (ns *Networks) CreateNetwork(ctx context.Context, o Options) (string, error
 	}
 	made, err := nets.Define(ctx, def)
 	return made.ID, err
-}
-
-func addressesOf(def *definition.Network, o Options) (err error) {
-	if len(o.Subnets) > 1 || len(o.Gateways) > 1 || len(o.Ranges) > 1 {
-		return errdefs.Errorf(errdefs.ErrUnsupported, "network %s: it can have one subnet, with one gateway and range",
-			o.Name)
-	}
-	if len(o.Subnets) == 0 && len(o.Gateways)+len(o.Ranges)+len(o.Reserved) > 0 {
-		return errdefs.Errorf(errdefs.ErrInvalid, "network %s: no matching subnet for what is asked of its addresses",
-			o.Name)
-	}
-	for _, text := range o.Subnets {
-		if def.Subnet, err = netip.ParsePrefix(text); err != nil {
-			return errdefs.Errorf(errdefs.ErrInvalid, "network %s: subnet %q is no ADDRESS/LENGTH", o.Name, text)
-		}
-	}
-	for _, text := range o.Ranges {
-		if def.Range, err = netip.ParsePrefix(text); err != nil {
-			return errdefs.Errorf(errdefs.ErrInvalid, "network %s: range %q is no ADDRESS/LENGTH", o.Name, text)
-		}
-	}
-	for _, text := range o.Gateways {
-		if def.Gateway, err = netip.ParseAddr(text); err != nil {
-			return errdefs.Errorf(errdefs.ErrInvalid, "network %s: gateway %q is no address", o.Name, text)
-		}
-	}
-	for what, text := range o.Reserved {
-		addr, err := netip.ParseAddr(text)
-		if err != nil {
-			return errdefs.Errorf(errdefs.ErrInvalid, "network %s: reserved %s=%q is no address", o.Name, what, text)
-		}
-		if def.Reserved == nil {
-			def.Reserved = map[string]netip.Addr{}
-		}
-		def.Reserved[what] = addr
-	}
-	return nil
 }
 
 // Networks lists networks by name: the predefined ones, and those that people made.
@@ -144,12 +111,12 @@ func (ns *Networks) Networks(ctx context.Context, f Filter) ([]Network, error) {
 }
 
 func predefined(nets *network.Network) []dockertypes.Network {
-	_, subnet, err := nets.Members("")
+	pool, err := nets.Members("")
 	if err != nil {
-		subnet = netip.Prefix{} // the bridge was never there
+		pool = &ipam.Pool{} // the bridge was never there
 	}
 	return []dockertypes.Network{
-		dockertypes.BridgeNetwork(nets.DefaultBridge(), subnet), dockertypes.BareNetwork("host"),
+		dockertypes.BridgeNetwork(nets.DefaultBridge(), pool), dockertypes.BareNetwork("host"),
 		dockertypes.BareNetwork("none"),
 	}
 }
@@ -194,17 +161,17 @@ func (ns *Networks) InspectNetwork(_ context.Context, ref string) (*dockertypes.
 		}
 		found, id = dockertypes.OfNetwork(def), def.ID
 	}
-	members, subnet, err := nets.Members(id)
+	pool, err := nets.Members(id)
 	if err != nil {
 		return nil, err
 	}
-	found.AddMembers(members, subnet)
+	found.AddMembers(pool)
 	return &found, nil
 }
 
 // RemoveNetwork removes a network that no running container is on.
 func (ns *Networks) RemoveNetwork(ctx context.Context, ref string) error {
-	if err := machine.NeedRoot("removing a network"); err != nil {
+	if err := machine.NeedNetworks("removing a network"); err != nil {
 		return err
 	}
 	if slices.Contains(network.Predefined(), ref) {
@@ -279,7 +246,7 @@ func (ns *Networks) DisconnectNetwork(ctx context.Context, ref, net string) erro
 
 // networkOf finds a container, and the network of an attachment.
 func (ns *Networks) networkOf(ctx context.Context, ref string, at *network.Attachment) (*runner.Container, error) {
-	if err := machine.NeedRoot("connecting a container"); err != nil {
+	if err := machine.NeedNetworks("connecting a container"); err != nil {
 		return nil, err
 	}
 	if err := ns.resolve(at); err != nil {
@@ -298,7 +265,7 @@ func (ns *Networks) resolve(at *network.Attachment) error {
 		case len(at.Aliases) > 0:
 			return errdefs.Errorf(errdefs.ErrInvalid,
 				"network-scoped alias is supported only for containers in user defined networks")
-		case at.IP.IsValid():
+		case at.IP.IsValid() || at.IP6.IsValid():
 			return errdefs.Errorf(errdefs.ErrInvalid,
 				"user specified IP address is supported on user defined networks only")
 		}
@@ -316,9 +283,11 @@ func (ns *Networks) resolve(at *network.Attachment) error {
 	if err != nil {
 		return err
 	}
-	if at.IP.IsValid() && !def.Subnet.Contains(at.IP) {
-		return errdefs.Errorf(errdefs.ErrInvalid, "network %s: no configured subnet contains IP address %s",
-			def.Name, at.IP)
+	for _, ip := range []netip.Addr{at.IP, at.IP6} {
+		if ip.IsValid() && !slices.ContainsFunc(def.Subnets(), func(s netip.Prefix) bool { return s.Contains(ip) }) {
+			return errdefs.Errorf(errdefs.ErrInvalid, "network %s: no configured subnet contains IP address %s",
+				def.Name, ip)
+		}
 	}
 	at.Network, at.Name = def.ID, def.Name
 	return nil
@@ -354,7 +323,7 @@ func (ns *Networks) Check(ctx context.Context, o *runspec.Options) error {
 			return err
 		}
 	}
-	if only := o.Networks[0]; len(o.Networks) == 1 && only.Network == "" && only.MAC == "" {
+	if only := o.Networks[0]; len(o.Networks) == 1 && only.Network == "" && only.AsksNothing() {
 		o.Networks = nil // the default bridge
 	}
 	return nil
@@ -391,7 +360,7 @@ func aloneOnNetwork(o *runspec.Options) error {
 		return errdefs.Errorf(errdefs.ErrInvalid, "network %s: a container has it alone", o.Network)
 	}
 	for _, at := range o.Networks {
-		if len(at.Aliases) > 0 || at.IP.IsValid() || at.MAC != "" {
+		if !at.AsksNothing() {
 			return errdefs.Errorf(errdefs.ErrInvalid,
 				"network %s: alias, address and hardware address are for containers in user defined networks", o.Network)
 		}

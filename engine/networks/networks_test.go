@@ -65,7 +65,7 @@ func TestAddresses(t *testing.T) {
 			t.Errorf("%+v: %v", o, err)
 		}
 	}
-	two := Options{Subnets: []string{"10.5.0.0/16", "10.6.0.0/16"}}
+	two := Options{Subnets: []string{"10.5.0.0/16", "fd00:5::/64", "10.6.0.0/16"}}
 	if err := addressesOf(&def, two); !errors.Is(err, errdefs.ErrUnsupported) {
 		t.Errorf("two subnets: %v", err)
 	}

@@ -15,11 +15,11 @@ import (
 
 	"cove/builder/state"
 	"cove/content/fsstore"
-	"cove/distribution/client"
 	"cove/distribution/client/credentials"
 	"cove/engine/config"
 	"cove/errdefs"
 	"cove/images"
+	"cove/images/remote"
 	"cove/layers/snapshot"
 	"cove/runner"
 	"cove/volume"
@@ -94,7 +94,7 @@ type Parts struct {
 	content   func() (*fsstore.Store, error)
 	snapshots func() (snapshot.Store, error)
 	known     func() (config.Registries, error)
-	registry  func() (*client.Client, error)
+	registry  func() (remote.Registries, error)
 	images    func() (*images.Store, error)
 	runner    func() (*runner.Runner, error)
 }
@@ -147,7 +147,7 @@ func (p *Parts) Container(ctx context.Context, ref string) (*runner.Container, e
 func (p *Parts) Volumes() *volume.Store { return volume.Open(p.Root) }
 
 // Registry is the client of registries, and Known what is configured of them.
-func (p *Parts) Registry() (*client.Client, error) { return p.registry() }
+func (p *Parts) Registry() (remote.Registries, error) { return p.registry() }
 
 // Known is described at Registry.
 func (p *Parts) Known() (config.Registries, error) { return p.known() }
@@ -184,7 +184,7 @@ func (p *Parts) openImages() (*images.Store, error) {
 	}
 	return images.Open(images.Config{
 		Root: p.Root, Content: store, ContentDir: p.ContentDir(),
-		Snapshots: snaps, Registry: p.registry, Known: p.KnownRegistry, InUse: p.inUse, Now: p.Now,
+		Snapshots: snaps, Registry: p.registry, Known: p.KnownRegistry, Verify: p.verify, InUse: p.inUse, Now: p.Now,
 	})
 }
 

@@ -1,16 +1,21 @@
 package parts
 
 import (
+	"context"
 	"maps"
 	"os"
 	"slices"
 	"strings"
 	"sync"
 
-	"cove/distribution/client"
-	"cove/distribution/client/wire"
+	"github.com/opencontainers/go-digest"
+
+	"cove/distribution/client/credentials"
+	"cove/distribution/client/hosts"
 	"cove/engine/config"
 	"cove/images"
+	"cove/images/remote"
+	"cove/reference"
 )
 
 // readRegistries is what the files and the caller say of registries.
@@ -21,9 +26,9 @@ func (p *Parts) readRegistries() (config.Registries, error) {
 
 // As returns the same parts for somebody who signs in at registries with what
 // keychain has, and with nothing that is kept here.
-func (p *Parts) As(keychain wire.Keychain) *Parts {
+func (p *Parts) As(keychain credentials.Keychain) *Parts {
 	other := *p
-	other.registry = sync.OnceValues(func() (*client.Client, error) { return p.clientFor(keychain) })
+	other.registry = sync.OnceValues(func() (remote.Registries, error) { return p.clientFor(keychain) })
 	other.images = sync.OnceValues(func() (*images.Store, error) {
 		store, err := p.images()
 		if err != nil {
@@ -34,43 +39,62 @@ func (p *Parts) As(keychain wire.Keychain) *Parts {
 	return &other
 }
 
-func (p *Parts) openRegistry() (*client.Client, error) { return p.clientFor(p.Credentials) }
+func (p *Parts) openRegistry() (remote.Registries, error) { return p.clientFor(p.Credentials) }
 
-func (p *Parts) clientFor(keychain wire.Keychain) (*client.Client, error) {
+func (p *Parts) clientFor(keychain credentials.Keychain) (remote.Registries, error) {
 	known, err := p.known()
 	if err != nil {
 		return nil, err
 	}
-	return client.New(client.Config{
+	return remote.Open(remote.Config{
 		Keychain: keychain, CertsDirs: p.CertsDirs, Insecure: known.Insecure, Mirrors: known.Mirrors,
+		OnWarning: func(host, text string) { p.Notify("registry " + host + ": " + text) },
 	})
+}
+
+// verify refuses an image that is not signed as the configuration asks for.
+func (p *Parts) verify(
+	ctx context.Context, repo remote.Repository, ref reference.Reference, of []digest.Digest,
+) error {
+	known, err := p.known()
+	if err != nil {
+		return err
+	}
+	if len(known.Signatures) == 0 {
+		return nil
+	}
+	rules := make([]remote.Rule, 0, len(known.Signatures))
+	for _, s := range known.Signatures {
+		rules = append(rules, remote.Rule(s))
+	}
+	return repo.Verify(ctx, rules, ref, of)
 }
 
 // KnownRegistry finds what somebody who writes a bare host probably means: a
 // registry of that name that was signed in to, has a folder of certificates, or
 // stands in the configuration.
 func (p *Parts) KnownRegistry(host string) string {
-	hosts := p.Credentials.Hosts()
+	names := p.Credentials.Hosts()
 	if known, err := p.known(); err == nil {
-		hosts = append(hosts, slices.Collect(maps.Keys(known.Mirrors))...)
-		hosts = append(hosts, known.Insecure...)
+		names = append(names, slices.Collect(maps.Keys(known.Mirrors))...)
+		names = append(names, known.Insecure...)
 	}
 	dirs := p.CertsDirs
 	if dirs == nil {
-		dirs = client.DefaultCertsDirs()
+		dirs = hosts.DefaultCertsDirs()
 	}
 	for _, dir := range dirs {
 		entries, _ := os.ReadDir(dir) // one that is not there has none
 		for _, entry := range entries {
-			hosts = append(hosts, entry.Name())
+			names = append(names, entry.Name())
 		}
 	}
-	for _, h := range hosts {
+	for _, h := range names {
 		if strings.HasPrefix(h, host+":") {
 			return h
 		}
 	}
-	if slices.Contains(hosts, host) {
+	if slices.Contains(names, host) {
 		return host + ":443"
 	}
 	return ""

@@ -14,6 +14,7 @@ import (
 
 	"cove/errdefs"
 	"cove/layers/archive"
+	"cove/layers/compress"
 	"cove/layers/mount"
 	"cove/layers/tree"
 )
@@ -197,7 +198,7 @@ func Put(ctx context.Context, root Root, dst string, src *Source, o PutOptions) 
 		}
 		return keep
 	}
-	err = destination{root, to.at, o.Confined}.extract(ctx, counted, rename)
+	err = destination{root: root, at: to.at, confined: o.Confined}.extract(ctx, counted, rename)
 	r.CloseWithError(err) // ends the packer too
 	return counted.n, err
 }
@@ -227,8 +228,17 @@ func target(dst string, to place, src *Source) (string, error) {
 	return to.base, nil
 }
 
-// Extract extracts a tar into the directory dst below the open directory root.
-func Extract(ctx context.Context, root Root, dst string, r io.Reader) error {
+// ExtractOptions say how a tar is extracted.
+type ExtractOptions struct {
+	// Owner is who owns what is written; nil keeps the owners of the tar.
+	Owner *Owner
+	// KeepKinds refuses a directory where something else is, and the other way round.
+	KeepKinds bool
+}
+
+// Extract extracts a tar, compressed or not, into the directory dst below the open
+// directory root.
+func Extract(ctx context.Context, root Root, dst string, r io.Reader, o ExtractOptions) error {
 	at, err := tree.NewCursor(fdPath(root.FD), maxDepth, nil)
 	if err != nil {
 		return err
@@ -237,14 +247,26 @@ func Extract(ctx context.Context, root Root, dst string, r io.Reader) error {
 	if err := at.Enter(ctx, dst); err != nil {
 		return notThere(dst, err)
 	}
-	return destination{root: root, at: at}.extract(ctx, r, func(*tar.Header) bool { return true })
+	unpacked, err := compress.NewReader(ctx, r, compress.Limits{})
+	if err != nil {
+		return err
+	}
+	defer unpacked.Close()
+	to := destination{root: root, at: at, keepKinds: o.KeepKinds}
+	return to.extract(ctx, unpacked, func(hdr *tar.Header) bool {
+		if o.Owner != nil {
+			hdr.Uid, hdr.Gid = o.Owner.UID, o.Owner.GID
+		}
+		return true
+	})
 }
 
 // destination is the directory where at stands, below the open directory root.
 type destination struct {
-	root     Root
-	at       *tree.Cursor
-	confined bool
+	root      Root
+	at        *tree.Cursor
+	confined  bool
+	keepKinds bool
 }
 
 // extract writes a tar to the destination. Names are resolved below the root, so
@@ -258,7 +280,7 @@ func (d destination) extract(ctx context.Context, r io.Reader, rewrite func(*tar
 	return archive.Extract(ctx, fdPath(root), r, archive.Options{
 		// What is copied is the user's own to choose.
 		Limits: archive.Limits{Bytes: -1, Entries: -1},
-		Owners: d.root.Owners,
+		Owners: d.root.Owners, KeepKinds: d.keepKinds,
 		Rewrite: func(hdr *tar.Header) bool {
 			keep := rewrite(hdr)
 			hdr.Name = prefix + hdr.Name

@@ -14,8 +14,9 @@ func Asked(img ocispec.ImageConfig, o Options) *record.Asked {
 	return &record.Asked{
 		Image:    record.ImageConfig(configured(img, o)),
 		ReadOnly: o.ReadOnly, Security: o.Security, Resources: o.Resources, Tmpfs: o.Tmpfs, StopTimeout: o.StopTimeout,
-		VolumesFrom: o.VolumesFrom, Devices: o.Devices, DeviceRules: o.DeviceRules, Groups: o.Groups,
+		VolumesFrom: o.VolumesFrom, Devices: o.Devices, DeviceRules: o.DeviceRules, CDI: o.CDI, Groups: o.Groups,
 		PublishAll: o.PublishAll, Annotations: o.Annotations, CgroupParent: o.CgroupParent,
+		Attached: o.Attached,
 	}
 }
 

@@ -33,7 +33,7 @@ func linux(o Options, f Facts) (*specs.Linux, error) {
 		// namespace is the container's own.
 		l.Sysctl = map[string]string{
 			"net.ipv4.ip_unprivileged_port_start": "0",
-			"net.ipv4.ping_group_range":           "0 " + strconv.FormatUint(uint64(lastGroup(f.IDMap)), 10),
+			"net.ipv4.ping_group_range":           "0 " + strconv.FormatUint(uint64(lastGroup(f)), 10),
 		}
 	}
 	if len(o.Resources.Sysctls) > 0 && l.Sysctl == nil {
@@ -41,9 +41,17 @@ func linux(o Options, f Facts) (*specs.Linux, error) {
 	}
 	maps.Copy(l.Sysctl, o.Resources.Sysctls)
 	if !o.Security.Privileged {
-		l.MaskedPaths, l.ReadonlyPaths = defaults.MaskedPaths(), defaults.ReadonlyPaths()
+		l.MaskedPaths = pathsOr(o.MaskedPaths, defaults.MaskedPaths)
+		l.ReadonlyPaths = pathsOr(o.ReadonlyPaths, defaults.ReadonlyPaths)
 	}
 	return l, nil
+}
+
+func pathsOr(asked *[]string, otherwise func() []string) []string {
+	if asked == nil {
+		return otherwise()
+	}
+	return *asked
 }
 
 func mappings(ranges []mount.IDRange) []specs.LinuxIDMapping {
@@ -56,9 +64,9 @@ func mappings(ranges []mount.IDRange) []specs.LinuxIDMapping {
 
 // lastGroup is the greatest group that the container knows: the kernel takes no
 // other in its settings.
-func lastGroup(owners mount.IDMap) uint32 {
-	last := uint32(math.MaxInt32)
-	for i, r := range owners.GIDs {
+func lastGroup(f Facts) uint32 {
+	last := min(f.Groups-1, math.MaxInt32) // with no number the greatest there can be
+	for i, r := range f.IDMap.GIDs {
 		if end := r.Inside + r.Size - 1; i == 0 || end > last {
 			last = end
 		}

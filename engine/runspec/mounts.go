@@ -17,9 +17,12 @@ import (
 // shm is where shared memory of POSIX is: it goes with the IPC namespace.
 const shm = "/dev/shm"
 
+// ttyGroup has terminals, where there is such a group.
+const ttyGroup = 5
+
 // base are docker's mounts, with the size of /dev/shm as asked for and, for a
 // privileged container that is not read-only, a writable /sys.
-func base(o Options) []specs.Mount {
+func base(o Options, f Facts) []specs.Mount {
 	all := defaults.Mounts()
 	if o.Shared.IPC == record.NoShm {
 		all = slices.DeleteFunc(all, func(m specs.Mount) bool { return m.Destination == shm })
@@ -31,6 +34,9 @@ func base(o Options) []specs.Mount {
 		}
 		if m.Destination == shm && o.Resources.ShmSize > 0 {
 			m.Options = replace(m.Options, "size=", "size="+strconv.FormatInt(o.Resources.ShmSize, 10))
+		}
+		if m.Type == "devpts" && f.Groups > 0 && f.Groups <= ttyGroup {
+			m.Options = slices.DeleteFunc(m.Options, func(o string) bool { return strings.HasPrefix(o, "gid=") })
 		}
 		if o.Security.Privileged && !o.ReadOnly && strings.HasPrefix(m.Destination, "/sys") {
 			m.Options = replace(m.Options, "ro", "rw")
@@ -52,7 +58,7 @@ func replace(options []string, prefix, with string) []string {
 // mounts puts what the user asked for over the defaults. A later mount on the
 // same destination replaces an earlier one; parents come before children.
 func mounts(o Options, f Facts) ([]specs.Mount, error) {
-	all := base(o)
+	all := base(o, f)
 	put := func(m specs.Mount) {
 		all = slices.DeleteFunc(all, func(old specs.Mount) bool { return old.Destination == m.Destination })
 		all = append(all, m)
@@ -84,13 +90,41 @@ func mounts(o Options, f Facts) ([]specs.Mount, error) {
 		} else if b.ReadOnly {
 			opts = append(opts, defaults.ReadOnly)
 		}
-		put(specs.Mount{Destination: dst, Type: "bind", Source: b.Source, Options: opts})
+		m := specs.Mount{Destination: dst, Type: "bind", Source: b.Source, Options: opts}
+		if !b.Owners.IsZero() {
+			m.Options = append(m.Options, "idmap")
+			m.UIDMappings, m.GIDMappings = mappings(b.Owners.UIDs), mappings(b.Owners.GIDs)
+		}
+		if b.Stack != nil {
+			m = stacked(dst, b)
+		}
+		put(m)
 	}
 	slices.SortStableFunc(all, func(a, b specs.Mount) int {
 		return cmp.Compare(depth(a.Destination),
 			depth(b.Destination))
 	})
 	return all, nil
+}
+
+// stacked is a mount of several directories, in the words of overlay(5), which any
+// runtime can mount.
+func stacked(dst string, b Bind) specs.Mount {
+	escape := strings.NewReplacer("\\", "\\\\", ":", "\\:", ",", "\\,")
+	var lower []string
+	for _, dir := range b.Stack.Lower {
+		lower = append(lower, escape.Replace(dir))
+	}
+	m := specs.Mount{Destination: dst, Type: "overlay", Source: "overlay"}
+	m.Options = append(m.Options, "lowerdir="+strings.Join(lower, ":"))
+	if b.Stack.Upper != "" {
+		m.Options = append(m.Options,
+			"upperdir="+escape.Replace(b.Stack.Upper), "workdir="+escape.Replace(b.Stack.Work))
+	}
+	if b.ReadOnly {
+		m.Options = append(m.Options, "ro")
+	}
+	return m
 }
 
 func depth(p string) int { return strings.Count(path.Clean(p), "/") }

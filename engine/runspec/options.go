@@ -29,6 +29,8 @@ type (
 	Shared = record.Shared
 	// Sharing is described at Shared.
 	Sharing = record.Sharing
+	// Attached are the streams that whoever makes it attaches to.
+	Attached = record.Attached
 )
 
 // Options is what a user asks of one container beyond what its image says.
@@ -50,7 +52,12 @@ type Options struct {
 	// Domainname is the NIS domain, which its name in /etc/hosts ends in.
 	Domainname string
 	TTY        bool
-	Stdin      bool
+	// ConsoleSize are the rows and columns that its terminal has at first; zero is unknown.
+	ConsoleSize [2]uint
+	Stdin       bool
+	// StdinStays leaves Stdin open when the input of who is attached ends.
+	StdinStays bool
+	Attached   Attached
 	ReadOnly   bool
 
 	Labels map[string]string
@@ -73,7 +80,10 @@ type Options struct {
 	DNS, DNSSearch, DNSOptions []string
 	AddHosts                   []Host
 
-	Security  record.Security
+	Security record.Security
+	// MaskedPaths and ReadonlyPaths take the place of docker's, which nil stands for.
+	MaskedPaths, ReadonlyPaths *[]string
+
 	Resources record.Resources
 	Tmpfs     []record.Tmpfs
 
@@ -82,6 +92,8 @@ type Options struct {
 	Shared      record.Shared
 	Devices     []record.Device
 	DeviceRules []string
+	// CDI are devices by their names in the Container Device Interface.
+	CDI []string
 	// Groups are supplementary groups, by name or number.
 	Groups      []string
 	Annotations map[string]string
@@ -112,8 +124,17 @@ type Volume struct {
 	// MapOwners shows a path of the host to a user namespace with the owners that it
 	// has; a volume always is.
 	MapOwners bool
-	// Subpath is the directory of a volume that is mounted; "" is all of it.
+	// Image says that Source is the name of an image, whose files are mounted.
+	Image bool
+	// Subpath is the directory of a volume or an image that is mounted; "" is all of it.
 	Subpath string
+	// Overlay has what the container writes there kept apart from the source, and
+	// thrown away when it ends; in Upper and Work, two directories of the host on one
+	// filesystem, it stays.
+	Overlay     bool
+	Upper, Work string
+	// Owners are shown instead of those on disk.
+	Owners Owners
 	// Labels are those of a volume that is made, Options those of its driver.
 	Labels  map[string]string
 	Options map[string]string
@@ -123,7 +144,23 @@ type Volume struct {
 }
 
 // Named reports whether Source is the name of a volume.
-func (v Volume) Named() bool { return v.Source != "" && !path.IsAbs(v.Source) }
+func (v Volume) Named() bool { return v.Source != "" && !v.Image && !path.IsAbs(v.Source) }
+
+// Owners says which owners the files of a mount are shown with, and get when the
+// container makes them.
+type Owners struct {
+	// UID and GID are those of the container that what belongs to the owner, and the
+	// group, of the mount's top directory is shown with; nil leaves it.
+	UID, GID *uint32
+	// Host maps ids on disk (Inside) to ids of the host, Container to those that the
+	// container sees.
+	Host, Container mount.IDMap
+}
+
+// IsZero reports whether the owners on disk are shown.
+func (o Owners) IsZero() bool {
+	return o.UID == nil && o.GID == nil && o.Host.IsZero() && o.Container.IsZero()
+}
 
 // Host is a line of /etc/hosts.
 type Host struct {
@@ -139,8 +176,12 @@ type Bind struct {
 	Propagation string // "" is rprivate
 	// NonRecursive and WritableBelow are Volume's.
 	NonRecursive, WritableBelow bool
-	// MapOwners shows it to a user namespace with the owners that it has.
+	// MapOwners shows it to a user namespace with the owners that it has; Owners says
+	// with which others.
 	MapOwners bool
+	Owners    mount.IDMap
+	// Stack is what is mounted instead of Source, if it is no directory.
+	Stack *mount.Mount
 }
 
 // User is an account resolved in the container's own /etc/passwd.
@@ -164,6 +205,8 @@ type Facts struct {
 	Blocks map[string]Device
 	// IDMap is that of its user namespace; the zero one is the host's.
 	IDMap mount.IDMap
+	// Groups is how many groups the engine's own user namespace has; zero is all.
+	Groups uint32
 	// HostCaps are the capabilities this process may hand on; nil is all.
 	HostCaps []string
 }

@@ -105,6 +105,10 @@ func process(img ocispec.ImageConfig, o Options, f Facts, hostname string) (*spe
 	if !path.IsAbs(cwd) {
 		return nil, errdefs.Errorf(errdefs.ErrInvalid, "the working directory %q is not an absolute path", cwd)
 	}
+	if last := max(f.User.UID, f.User.GID); f.Groups > 0 && f.IDMap.IsZero() && last >= f.Groups {
+		return nil, errdefs.Errorf(errdefs.ErrUnsupported, "user %d:%d: this user has the ids below %d alone to give "+
+			"to containers (/etc/subuid, /etc/subgid)", f.User.UID, f.User.GID, f.Groups)
+	}
 	caps, err := capabilities(o.Security, f.User.UID == 0, f.HostCaps)
 	if err != nil {
 		return nil, err
@@ -115,7 +119,7 @@ func process(img ocispec.ImageConfig, o Options, f Facts, hostname string) (*spe
 	}
 	return &specs.Process{
 		OOMScoreAdj: score, Rlimits: rlimits(o.Resources.Ulimits),
-		Terminal: o.TTY,
+		Terminal: o.TTY, ConsoleSize: consoleSize(o),
 		User: specs.User{
 			UID: f.User.UID, GID: f.User.GID,
 			AdditionalGids: defaults.Groups(f.User.GID, f.User.Groups),
@@ -126,4 +130,12 @@ func process(img ocispec.ImageConfig, o Options, f Facts, hostname string) (*spe
 		Capabilities:    caps,
 		NoNewPrivileges: o.Security.NoNewPrivileges,
 	}, nil
+}
+
+// consoleSize is that of a terminal whose size is known.
+func consoleSize(o Options) *specs.Box {
+	if !o.TTY || o.ConsoleSize == [2]uint{} {
+		return nil
+	}
+	return &specs.Box{Height: o.ConsoleSize[0], Width: o.ConsoleSize[1]}
 }

@@ -1,12 +1,14 @@
 package runspec
 
 import (
+	"errors"
 	"slices"
 	"testing"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
+	"cove/errdefs"
 	"cove/layers/mount"
 )
 
@@ -39,5 +41,33 @@ func TestUserNamespace(t *testing.T) {
 				t.Errorf("own %v: %s is mapped: %v", own, m.Destination, mapped)
 			}
 		}
+	}
+}
+
+// An engine that has few ids itself gives no others: not to terminals, nor to ping,
+// nor to the container's user.
+func TestFewIDs(t *testing.T) {
+	t.Parallel()
+	cmd := ocispec.ImageConfig{Cmd: []string{"true"}}
+	for groups, want := range map[uint32]struct {
+		ping string
+		tty  bool
+	}{0: {"0 2147483647", true}, 1: {"0 0", false}, 65_537: {"0 65536", true}} {
+		spec, err := Assemble(cmd, Options{}, Facts{ID: "c", Groups: groups}, "host")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := spec.Linux.Sysctl["net.ipv4.ping_group_range"]; got != want.ping {
+			t.Errorf("of %d: groups that may ping are %q, want %q", groups, got, want.ping)
+		}
+		for _, m := range spec.Mounts {
+			if m.Type == "devpts" && slices.Contains(m.Options, "gid=5") != want.tty {
+				t.Errorf("of %d: terminals have options %v", groups, m.Options)
+			}
+		}
+	}
+	facts := Facts{ID: "c", Groups: 1, User: User{UID: 1000}}
+	if _, err := Assemble(cmd, Options{}, facts, "host"); !errors.Is(err, errdefs.ErrUnsupported) {
+		t.Errorf("a user that is not there: %v", err)
 	}
 }

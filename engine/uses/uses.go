@@ -11,7 +11,7 @@ import (
 
 	"cove/engine/listing"
 	"cove/engine/parts"
-	"cove/images"
+	"cove/images/removal"
 	"cove/runner/record"
 )
 
@@ -43,7 +43,7 @@ const ImagePrefix = "image/"
 
 // Images maps image ids to what uses them. Leases are read first: whoever
 // releases one has recorded the container before.
-func Images(ctx context.Context, p *parts.Parts) (map[digest.Digest]images.User, error) {
+func Images(ctx context.Context, p *parts.Parts) (map[digest.Digest]removal.User, error) {
 	held, err := Held(ctx, p, ImagePrefix)
 	if err != nil {
 		return nil, err
@@ -52,14 +52,15 @@ func Images(ctx context.Context, p *parts.Parts) (map[digest.Digest]images.User,
 	if err != nil {
 		return nil, err
 	}
-	used := make(map[digest.Digest]images.User, len(held)+len(all))
+	used := make(map[digest.Digest]removal.User, len(held)+len(all))
 	for id := range held {
-		used[digest.Digest(id)] = images.User{Name: "a container that is being made"}
+		used[digest.Digest(id)] = removal.User{Name: "a container that is being made"}
 	}
 	for _, c := range all {
-		id, runs := digest.Digest(c.ImageID), c.Runs()
-		if !used[id].Running {
-			used[id] = images.User{Name: "container " + c.ID[:12] + " (" + c.Name + ")", Running: runs}
+		for _, id := range record.Images(c.Config) {
+			if id := digest.Digest(id); !used[id].Running {
+				used[id] = removal.User{Name: "container " + c.ID[:12] + " (" + c.Name + ")", Running: c.Runs()}
+			}
 		}
 	}
 	return used, nil

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/opencontainers/go-digest"
+
 	"cove/errdefs"
 	"cove/reference"
 )
@@ -69,4 +71,33 @@ func (r Record) Is(want reference.Reference) bool {
 		return false
 	}
 	return r.Origin == want.Digest || r.Target.Digest == want.Digest
+}
+
+// Expand replaces each name without a tag by all the tags that it has, if it has any.
+func Expand(all []Record, asked []string) (out []string) {
+	for _, name := range asked {
+		before := len(out)
+		if want, err := reference.Parse(name); err == nil && reference.IsNameOnly(name) {
+			for _, r := range all {
+				if have, err := reference.Parse(r.Name); err == nil && have.Tag != "" && have.Name() == want.Name() {
+					out = append(out, r.Name)
+				}
+			}
+		}
+		if len(out) == before {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// OfIndex are the records of an index, as if they were of one of its images.
+func OfIndex(all []Record, index, id digest.Digest) (of []Record) {
+	for _, r := range all {
+		if r.Target.Digest == index {
+			r.Image = id
+			of = append(of, r)
+		}
+	}
+	return of
 }

@@ -166,3 +166,15 @@ func dockerManifests(images []Image) ([]byte, error) {
 	}
 	return json.Marshal(list)
 }
+
+// Add puts an image into a list, or its names to it where it is in it already.
+func Add(all []Image, one Image) []Image {
+	i := slices.IndexFunc(all, func(o Image) bool { return o.Target.Digest == one.Target.Digest })
+	if i < 0 {
+		return append(all, one)
+	}
+	all[i].Names = append(all[i].Names, one.Names...)
+	slices.Sort(all[i].Names)
+	all[i].Names = slices.Compact(all[i].Names)
+	return all
+}

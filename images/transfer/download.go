@@ -11,9 +11,9 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/content"
-	"cove/distribution/client"
 	"cove/distribution/progress"
 	"cove/errdefs"
+	"cove/images/remote"
 )
 
 const chunkSize = 256 << 10
@@ -64,7 +64,7 @@ func startDownload(ctx context.Context, s *Source, w content.ReadableWriter, des
 }
 
 func (d *download) fetch(
-	ctx context.Context, repo *client.Repository, w content.Writer, desc ocispec.Descriptor, tell progress.Func,
+	ctx context.Context, repo remote.Repository, w content.Writer, desc ocispec.Descriptor, tell progress.Func,
 ) error {
 	tell.Tell(progress.Event{Kind: progress.Downloading, Desc: desc, Offset: w.Offset()})
 	body, err := repo.OpenBlob(ctx, desc, w.Offset(), func(e progress.Event) {
@@ -126,7 +126,7 @@ func (d *download) Read(p []byte) (int, error) {
 			return n, nil
 		case errors.Is(err, os.ErrClosed):
 			// Committed between the two: the same bytes are in the blob now.
-			if err := d.settle(); err != nil {
+			if err := d.waitForEnd(); err != nil {
 				return 0, err
 			}
 		default:
@@ -152,8 +152,8 @@ func (d *download) wait(want int) (io.ReaderAt, int, error) {
 	return d.bytes, int(min(int64(want), d.arrived-d.read)), nil
 }
 
-// settle waits until the download has ended.
-func (d *download) settle() error {
+// waitForEnd waits until the download has ended.
+func (d *download) waitForEnd() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for !d.done {

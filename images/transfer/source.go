@@ -15,9 +15,9 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/content"
-	"cove/distribution/client"
 	"cove/distribution/progress"
 	"cove/errdefs"
+	"cove/images/remote"
 	"cove/internal/limit"
 	"cove/layers"
 	"cove/layers/compress"
@@ -28,7 +28,7 @@ import (
 type Source struct {
 	Content content.Store
 	// Repo is where layers come from that are not here; nil is nowhere.
-	Repo     *client.Repository
+	Repo     remote.Repository
 	Progress progress.Func
 }
 

@@ -22,7 +22,11 @@ import (
 	"cove/distribution/distributiontest"
 	"cove/distribution/progress"
 	"cove/errdefs"
+	"cove/images/remote"
+	"cove/images/remote/linked"
 	"cove/layers"
+
+	_ "cove/layers/compress/codec/linked"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -46,7 +50,7 @@ func (s *staller) Write(p []byte) (int, error) {
 
 // remote serves one blob and counts how often it is asked for. The first answer
 // stalls after so many bytes, if that is not 0.
-func remote(t *testing.T, body []byte, stall int) (repo *client.Repository, desc ocispec.Descriptor, gets *atomic.Int64) {
+func serving(t *testing.T, body []byte, stall int) (repo remote.Repository, desc ocispec.Descriptor, gets *atomic.Int64) {
 	t.Helper()
 	gets = new(atomic.Int64)
 	h := distributiontest.Handler(t, context.Background(), distributiontest.NewMemory(memstore.New(nil)))
@@ -61,16 +65,16 @@ func remote(t *testing.T, body []byte, stall int) (repo *client.Repository, desc
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	repo = c.Repository(host, "app")
+	to := c.Repository(host, "app")
 	src := memstore.New(nil)
 	desc, err = content.WriteBytes(t.Context(), src, ocispec.Descriptor{MediaType: ocispec.MediaTypeImageLayer}, body)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := repo.PushBlob(t.Context(), desc, src, client.PushOptions{}); err != nil {
+	if err := to.PushBlob(t.Context(), desc, src, client.PushOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	return repo, desc, gets
+	return linked.Of(c).Repository(host, "app"), desc, gets
 }
 
 func readAll(t *testing.T, s *Source, desc ocispec.Descriptor) []byte {
@@ -89,7 +93,7 @@ func readAll(t *testing.T, s *Source, desc ocispec.Descriptor) []byte {
 func TestOpenStoresOnTheWay(t *testing.T) {
 	t.Parallel()
 	body := contenttest.Bytes(1, 5<<20+3)
-	repo, desc, gets := remote(t, body, 0)
+	repo, desc, gets := serving(t, body, 0)
 	var kinds []progress.Kind
 	s := &Source{Content: memstore.New(nil), Repo: repo, Progress: func(e progress.Event) {
 		if len(kinds) == 0 || kinds[len(kinds)-1] != e.Kind {
@@ -114,7 +118,7 @@ func TestOpenStoresOnTheWay(t *testing.T) {
 func TestClosedEarly(t *testing.T) {
 	t.Parallel()
 	body := contenttest.Bytes(1, 12<<20)
-	repo, desc, gets := remote(t, body, 3<<20)
+	repo, desc, gets := serving(t, body, 3<<20)
 	store := memstore.New(nil)
 	s := &Source{Content: store, Repo: repo}
 	r, err := s.Open(t.Context(), desc)
@@ -144,7 +148,7 @@ func TestClosedEarly(t *testing.T) {
 func TestReaderThatWaits(t *testing.T) {
 	t.Parallel()
 	body := contenttest.Bytes(1, 12<<20)
-	repo, desc, gets := remote(t, body, 0)
+	repo, desc, gets := serving(t, body, 0)
 	s := &Source{Content: memstore.New(nil), Repo: repo}
 	idle, err := s.Open(t.Context(), desc)
 	if err != nil {
@@ -162,7 +166,7 @@ func TestReaderThatWaits(t *testing.T) {
 func TestTogether(t *testing.T) {
 	t.Parallel()
 	body := contenttest.Bytes(1, 3<<20)
-	repo, desc, gets := remote(t, body, 0)
+	repo, desc, gets := serving(t, body, 0)
 	s := &Source{Content: memstore.New(nil), Repo: repo}
 	var wg sync.WaitGroup
 	for range 5 {
@@ -184,7 +188,7 @@ func TestNowhere(t *testing.T) {
 	if _, err := s.Open(t.Context(), ocispec.Descriptor{Digest: digest.FromString("x")}); !errors.Is(err, errdefs.ErrNotFound) {
 		t.Errorf("Open: %v", err)
 	}
-	repo, _, _ := remote(t, []byte("x"), 0)
+	repo, _, _ := serving(t, []byte("x"), 0)
 	s.Repo = repo
 	r, err := s.Open(t.Context(), ocispec.Descriptor{Digest: digest.FromString("y"), Size: 1})
 	if err == nil {

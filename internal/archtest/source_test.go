@@ -19,7 +19,7 @@ var (
 		"Mount": true, "Unmount": true, "Fsopen": true, "Fsmount": true, "MoveMount": true, "OpenTree": true,
 		"Setns": true, "Unshare": true, "PivotRoot": true,
 	}
-	mountRooms = []string{"layers/snapshot/overlay", "sandbox", "network", "runner"}
+	mountRooms = []string{"layers/snapshot/overlay", "sandbox", "network", "runner", "internal/disktest"}
 )
 
 // tracked visits the Go files that git knows.

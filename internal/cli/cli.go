@@ -8,6 +8,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"io"
 	"slices"
 	"strings"
@@ -15,8 +16,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"cove/engine"
+	"cove/errdefs"
 	"cove/internal/buildinfo"
 	"cove/internal/cli/app"
+	"cove/internal/cli/remote"
 	"cove/internal/cli/sibling"
 )
 
@@ -35,24 +38,52 @@ type Grammar struct {
 // at hand (buildcmd), and of docker's API, which only cove-api has (apicmd); the
 // others execute those two (sibling).
 type Builder struct {
+	// Again begins the command line again with a program that links what moves and
+	// unpacks images, and returns only when it could not; nil is a program that does.
+	Again func(*app.App) error
+
 	Build   func(*app.App) *cobra.Command
 	Bake    func(*app.App) *cobra.Command
+	History func(*app.App) *cobra.Command
+	Copy    func(*app.App) *cobra.Command
+	Merge   func(*app.App) *cobra.Command
+	Verify  func(*app.App) *cobra.Command
+	Kaniko  func(*app.App) *cobra.Command
 	Changes engine.Changes
 	API     func(*app.App) *cobra.Command
 }
 
 // Elsewhere is the builder, and the API, of the binaries that do not link them.
-var Elsewhere = Builder{Build: sibling.Build, Bake: sibling.Bake, Changes: sibling.Changes, API: sibling.API}
+var Elsewhere = Builder{
+	Again: sibling.Again,
+	Build: sibling.Build, Bake: sibling.Bake, History: sibling.BuildHistory,
+	Verify: sibling.Verify, Kaniko: sibling.Kaniko,
+	Copy: sibling.Copy, Merge: sibling.Merge, Changes: sibling.Changes, API: sibling.API,
+}
 
 // Main runs one command and returns the exit code.
 func Main(g Grammar, args []string, in io.Reader, out, errOut io.Writer) int {
 	a := &app.App{Prog: g.prog, Args: args, In: in, Out: out, Err: errOut, Changes: g.builder.Changes}
 	ctx, stop := a.Signals(context.Background())
 	defer stop()
-	args, word := g.dispatch(args)
+	where, err := g.where(a)
+	if err != nil {
+		return a.Report(ctx, err)
+	}
+	args, word := g.dispatch(a.Args)
+	if where.Speaks() && !ownWord(word) {
+		return a.Report(ctx, where.Docker(args))
+	}
 	root := g.root(a, word)
+	if !where.Here() && !ownWord(word) {
+		remote.Take(root, a, where)
+	}
 	root.SetArgs(args)
-	return a.Report(ctx, root.ExecuteContext(ctx))
+	err = root.ExecuteContext(ctx)
+	if errors.Is(err, errdefs.ErrNotLinked) && g.builder.Again != nil {
+		err = g.builder.Again(a)
+	}
+	return a.Report(ctx, err)
 }
 
 // Tree is the program with all its commands, for who documents them.
@@ -87,6 +118,9 @@ func (g Grammar) root(a *app.App, word string) *cobra.Command {
 		"a registry without TLS, or with a certificate nobody vouches for: HOST[:PORT] or CIDR ($COVE_INSECURE_REGISTRIES)")
 	fs.StringSliceVar(&a.Mirrors, "registry-mirror", app.RegistryMirrors(),
 		"ask `URL` before docker.io when reading; \"\" for none ($COVE_REGISTRY_MIRRORS)")
+	if g.implied == nil {
+		g.whereFlags(root.Flags())
+	}
 	if cmd := g.only(a, word); cmd != nil {
 		root.AddCommand(cmd)
 		root.CompletionOptions.DisableDefaultCmd = true
@@ -197,10 +231,30 @@ func (g Grammar) dispatch(args []string) (_ []string, word string) {
 	if g.implied == nil && i+1 < len(args) && args[i] == "build" && args[i+1] == "bake" {
 		args = slices.Delete(slices.Clone(args), i, i+1) // the builder's verb, as it is in build itself
 	}
+	if g.implied == nil && i+2 < len(args) && args[i] == "build" && (args[i+1] == "merge" || args[i+1] == "diff") {
+		args = slices.Clone(args)
+		args[i] = "image"
+	}
+	if g.implied == nil && i+2 < len(args) && args[i] == "build" && ofBuilder(args[i+1], args[i+2]) {
+		args = slices.Clone(args)
+		args[i] = "builder"
+	}
 	if g.implied == nil || g.isVerb(args[i]) {
 		return args, args[i]
 	}
 	return slices.Insert(slices.Clone(args), i, g.prog), g.prog
+}
+
+// ofBuilder says whether the word after "build" is one of its commands: a context of that
+// name is alone.
+func ofBuilder(word, next string) bool {
+	return word == "verify" || word == "kaniko" || word == "history" && ofBuilds(next)
+}
+
+// ofBuilds says whether a word after "history" is a command about builds: without one
+// it is an image's history, or a context of that name.
+func ofBuilds(word string) bool {
+	return slices.Contains([]string{"ls", "list", "logs", "inspect", "rm", "remove"}, word)
 }
 
 // globalValues are the flags of every command that take a value.

@@ -11,11 +11,17 @@ import (
 	"cove/engine/builds"
 	"cove/internal/cli/app"
 	"cove/internal/cli/buildcmd"
+	"cove/internal/cli/copycmd"
+	"cove/internal/cli/historycmd"
 	"cove/internal/cli/sibling"
+	"cove/internal/cli/verifycmd"
 )
 
 // here is the builder as the build binary has it.
-var here = Builder{Build: buildcmd.Build, Bake: buildcmd.Bake, Changes: builds.Changes, API: sibling.API}
+var here = Builder{
+	Build: buildcmd.Build, Bake: buildcmd.Bake, History: historycmd.Noun, Changes: builds.Changes,
+	Verify: verifycmd.Verify, Kaniko: buildcmd.Kaniko, Copy: copycmd.Copy, Merge: copycmd.Merge, API: sibling.API,
+}
 
 // parse finds the command that args select and the arguments left to it.
 func parse(t *testing.T, g Grammar, args []string) (name string, rest []string) {
@@ -48,27 +54,34 @@ func TestFirstWordIsAVerbOrTheArgument(t *testing.T) {
 		{Cove(here), "--root /x build bake", "cove bake", ""},
 		{Cove(here), "build ./bake", "cove build", "./bake"},
 		{Build(here), "bake app", "build bake", "app"},
-		{Run(), "busybox", "run run", "busybox"},
-		{Run(), "-d --name x busybox sh -c ls", "run run", "busybox sh -c ls"},
-		{Run(), "ps", "run ps", ""},
-		{Run(), "ps -a", "run ps", ""},
-		{Run(), "-- ps", "run run", "ps"},
-		{Run(), "-- ps -a", "run run", "ps -a"},
-		{Run(), "-d ps", "run run", "ps"},
-		{Run(), "--rm -- ps", "run run", "ps"},
-		{Run(), "--root /x ps", "run ps", ""},
-		{Run(), "--root=/x -D ps", "run ps", ""},
-		{Run(), "--root /x busybox ps", "run run", "busybox ps"},
-		{Run(), "--insecure-registry 10.0.0.1:5000 ps", "run ps", ""},
-		{Run(), "--registry-mirror http://m:5000 ps", "run ps", ""},
-		{Run(), "run", "run run", "run"},
-		{Run(), "run ps", "run run", "run ps"},
-		{Run(), "exec -it db sh", "run exec", "db sh"},
-		{Run(), "busybox exec", "run run", "busybox exec"},
-		{Run(), "-v /a:/b busybox", "run run", "busybox"},
-		{Run(), "-h box busybox", "run run", "busybox"},
-		{Run(), "--net=none busybox", "run run", "busybox"},
-		{Run(), "images", "run run", "images"},
+		{Cove(here), "build history ls", "cove builder history ls", ""},
+		{Cove(here), "--root /x build history inspect ^1", "cove builder history inspect", "^1"},
+		{Cove(here), "build history", "cove build", "history"},
+		{Cove(here), "build -t app history", "cove build", "history"},
+		{Cove(here), "history ls", "cove history", "ls"},
+		{Build(here), "history logs x", "build history logs", "x"},
+		{Build(here), "history app:v1", "build history", "app:v1"},
+		{Run(here), "busybox", "run run", "busybox"},
+		{Run(here), "-d --name x busybox sh -c ls", "run run", "busybox sh -c ls"},
+		{Run(here), "ps", "run ps", ""},
+		{Run(here), "ps -a", "run ps", ""},
+		{Run(here), "-- ps", "run run", "ps"},
+		{Run(here), "-- ps -a", "run run", "ps -a"},
+		{Run(here), "-d ps", "run run", "ps"},
+		{Run(here), "--rm -- ps", "run run", "ps"},
+		{Run(here), "--root /x ps", "run ps", ""},
+		{Run(here), "--root=/x -D ps", "run ps", ""},
+		{Run(here), "--root /x busybox ps", "run run", "busybox ps"},
+		{Run(here), "--insecure-registry 10.0.0.1:5000 ps", "run ps", ""},
+		{Run(here), "--registry-mirror http://m:5000 ps", "run ps", ""},
+		{Run(here), "run", "run run", "run"},
+		{Run(here), "run ps", "run run", "run ps"},
+		{Run(here), "exec -it db sh", "run exec", "db sh"},
+		{Run(here), "busybox exec", "run run", "busybox exec"},
+		{Run(here), "-v /a:/b busybox", "run run", "busybox"},
+		{Run(here), "-h box busybox", "run run", "busybox"},
+		{Run(here), "--net=none busybox", "run run", "busybox"},
+		{Run(here), "images", "run run", "images"},
 		{Build(here), ".", "build build", "."},
 		{Build(here), "-t app .", "build build", "."},
 		{Build(here), "images", "build images", ""},
@@ -87,7 +100,7 @@ func TestFirstWordIsAVerbOrTheArgument(t *testing.T) {
 		{Cove(here), "top db -o pid,args", "cove top", "db -o pid,args"},
 		{Cove(here), "exec db ls -l", "cove exec", "db ls -l"},
 		{Cove(here), "volume rm -f x", "cove volume rm", "x"},
-		{Run(), "volume ls", "run volume ls", ""},
+		{Run(here), "volume ls", "run volume ls", ""},
 		{Cove(here), "registry serve --root /r", "cove registry", "serve --root /r"},
 	} {
 		cmd, rest := parse(t, tc.g, strings.Fields(tc.args))
@@ -106,9 +119,9 @@ func TestCompletion(t *testing.T) {
 	}{
 		{Cove(here), []string{"r"}, "rename\trestart\trm\trmi\trun\tregistry"},
 		{Cove(here), []string{"run", "--pid"}, "--pids-limit"},
-		{Run(), []string{"--pid"}, "--pids-limit"},
-		{Run(), []string{"re"}, "rename\trestart"},
-		{Run(), []string{"exec", "--det"}, "--detach\t--detach-keys"},
+		{Run(here), []string{"--pid"}, "--pids-limit"},
+		{Run(here), []string{"re"}, "rename\trestart"},
+		{Run(here), []string{"exec", "--det"}, "--detach\t--detach-keys"},
 		{Build(here), []string{"-t", "x", "--no-c"}, "--no-cache\t--no-cache-filter"},
 	} {
 		var out bytes.Buffer
@@ -135,6 +148,11 @@ func TestMistakesAreOneLineAndNameTheWayOut(t *testing.T) {
 	}{
 		{Cove(here), "imagse", 1, `cove: unknown command "imagse"; did you mean "images". See 'cove --help'`},
 		{Cove(here), "container lss", 1, `cove: unknown command "lss"; did you mean "ls". See 'cove container --help'`},
+		{Cove(here), "service ls -q", 1, `cove: service: there is no swarm: cove runs the containers of one machine; cove compose runs several as one project`},
+		{Cove(here), "checkpoint --help", 1, `cove: checkpoint: what runs is not written to disk and resumed; pause and unpause stop it for a while`},
+		{Cove(here), "run --isolation hyperv x", 125, `cove: invalid argument "hyperv" for "--isolation" flag: there is only default: others are of Windows. See 'cove run --help'`},
+		{Cove(here), "run -d -a stdout x", 125, `cove: conflicting options: cannot specify both --attach and --detach`},
+		{Cove(here), "network create --scope swarm x", 125, `cove: invalid argument "swarm" for "--scope" flag: there is no swarm: a network is of this machine. See 'cove network create --help'`},
 		{Cove(here), "run --memroy 1g x", 125, `cove: unknown flag: --memroy; did you mean --memory. See 'cove run --help'`},
 		{Cove(here), "run", 1, `cove: "cove run" requires at least 1 argument (cove run [flags] IMAGE [COMMAND] [ARG...]). See 'cove run --help'`},
 		{Cove(here), "ps extra", 1, `cove: "cove ps" accepts no arguments (cove ps [flags]). See 'cove ps --help'`},
@@ -142,14 +160,14 @@ func TestMistakesAreOneLineAndNameTheWayOut(t *testing.T) {
 		{Cove(here), "run --cpus lots x", 125, `cove: --cpus lots: want a number, 0.01 or more, as 1.5`},
 		{Cove(here), "run --memory 1k x", 125, `cove: minimum memory limit allowed is 6MB`},
 		{Cove(here), "ps --filter status=up", 1, `cove: filter status=up: there is no such value; there are created, restarting, running, paused, exited, removing, dead`},
-		{Run(), "", 1, `run: "run" requires at least 1 argument (run [flags] IMAGE [COMMAND] [ARG...]). See 'run --help'`},
+		{Run(here), "", 1, `run: "run" requires at least 1 argument (run [flags] IMAGE [COMMAND] [ARG...]). See 'run --help'`},
 		{Build(here), "", 1, `build: "build" requires exactly 1 argument (build [flags] CONTEXT). See 'build --help'`},
 		{Cove(here), "inspect --type pod x", 1, `cove: type pod: want container, image, network or volume`},
 		{Cove(here), "volume ls --filter size=1", 1, `cove: filter size: there is no such filter; there are dangling, label, name`},
-		{Run(), "-d", 1, `run: "run" requires at least 1 argument (run [flags] IMAGE [COMMAND] [ARG...]). See 'run --help'`},
+		{Run(here), "-d", 1, `run: "run" requires at least 1 argument (run [flags] IMAGE [COMMAND] [ARG...]). See 'run --help'`},
 		{Build(here), "-t x", 1, `build: "build" requires exactly 1 argument (build [flags] CONTEXT). See 'build --help'`},
 		{Cove(here), "run -p 99999:1 x", 125, `cove: port 99999:1: "99999" is not a port (1-65535); want [[IP:]HOSTPORT:]PORT[/PROTOCOL]`},
-		{Run(), "--memroy 1g x", 125, `run: unknown flag: --memroy; did you mean --memory. See 'run --help'`},
+		{Run(here), "--memroy 1g x", 125, `run: unknown flag: --memroy; did you mean --memory. See 'run --help'`},
 	} {
 		var out, errOut bytes.Buffer
 		args := append([]string{"--root", t.TempDir()}, strings.Fields(tc.args)...)
@@ -162,7 +180,7 @@ func TestMistakesAreOneLineAndNameTheWayOut(t *testing.T) {
 
 func TestEveryCommandExplainsItself(t *testing.T) {
 	t.Parallel()
-	for _, g := range []Grammar{Cove(here), Build(here), Run()} {
+	for _, g := range []Grammar{Cove(here), Build(here), Run(here)} {
 		root := g.root(&app.App{Prog: g.prog, Out: io.Discard, Err: io.Discard}, "")
 		var visit func(c *cobra.Command)
 		visit = func(c *cobra.Command) {
@@ -170,7 +188,7 @@ func TestEveryCommandExplainsItself(t *testing.T) {
 			if c.Short == "" {
 				t.Errorf("%s has no description", path)
 			}
-			if c.Runnable() && !c.HasSubCommands() && c.Example == "" {
+			if c.Runnable() && !c.HasSubCommands() && c.Example == "" && !c.Hidden {
 				t.Errorf("%s has no example", path)
 			}
 			if c.Runnable() && c != root && !c.DisableFlagParsing && c.Args == nil {
@@ -193,12 +211,12 @@ func TestHelp(t *testing.T) {
 	}{
 		{Cove(here), "--help", []string{"Containers:", "Images:", "cove COMMAND"}},
 		{Cove(here), "run --help", []string{"cove run [flags] IMAGE", "--pids-limit", "cove run --rm -it debian bash"}},
-		{Run(), "--help", []string{"run [flags] IMAGE [COMMAND] [ARG...]", "--pids-limit", "ps  "}},
+		{Run(here), "--help", []string{"run [flags] IMAGE [COMMAND] [ARG...]", "--pids-limit", "ps  "}},
 		{Cove(here), "volume", []string{"Usage:  cove volume COMMAND\n\nCommands:\n", "Run 'cove volume COMMAND --help'"}},
 		{Build(here), "--help", []string{"build [flags] CONTEXT", "--build-arg", "push  "}},
 		{Cove(here), "version", []string{"cove version unknown\n"}},
 		{Cove(here), "--version", []string{"cove version unknown\n"}},
-		{Run(), "--version", []string{"run version unknown\n"}},
+		{Run(here), "--version", []string{"run version unknown\n"}},
 		{Cove(here), "version --format json", []string{`{"Client":{"Platform":{"Name":"cove"},"Version":"unknown","ApiVersion":"1.51"`, `"Server":{`, `"MinAPIVersion":"1.24"`}},
 		{Cove(here), "version -f {{.Server.Os}}", []string{"linux\n"}},
 		{Cove(here), "completion bash", []string{"__start_cove"}},
@@ -221,9 +239,9 @@ func TestHelpHasItsLetterWhereNothingElseHas(t *testing.T) {
 		g    Grammar
 		args []string
 	}{
-		{Run(), []string{"-h"}},
-		{Run(), []string{"--help"}},
-		{Run(), []string{"ps", "-h"}},
+		{Run(here), []string{"-h"}},
+		{Run(here), []string{"--help"}},
+		{Run(here), []string{"ps", "-h"}},
 		{Build(here), []string{"-h"}},
 		{Cove(here), []string{"-h"}},
 		{Cove(here), []string{"build", "-h"}},

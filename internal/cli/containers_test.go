@@ -108,7 +108,7 @@ func TestContainersRefused(t *testing.T) {
 		{"start nothing", 1, "cove: no such container: nothing\n"},
 		{"start", 1, "cove: \"cove start\" requires at least 1 argument (cove start [flags] CONTAINER [CONTAINER...]). See 'cove start --help'\n"},
 		{"stop nothing", 1, "cove: no such container: nothing\n"},
-		{"stop -t x web", 125, "cove: invalid argument \"x\" for \"-t, --time\" flag: strconv.ParseInt: parsing \"x\": invalid syntax. See 'cove stop --help'\n"},
+		{"stop -t x web", 125, "cove: invalid argument \"x\" for \"-t, --timeout\" flag: strconv.ParseInt: parsing \"x\": invalid syntax. See 'cove stop --help'\n"},
 		{"kill web", 1, "cove: container web is not running\n"},
 		{"kill -s NOPE web", 1, "cove: \"NOPE\": no such signal; give a name as TERM or a number from 1 to 64\n"},
 		{"pause web", 1, "cove: container web is not running\n"},

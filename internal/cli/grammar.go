@@ -7,7 +7,9 @@ import (
 
 	"cove/internal/cli/app"
 	"cove/internal/cli/cachecmd"
+	"cove/internal/cli/composecmd"
 	"cove/internal/cli/containercmd"
+	"cove/internal/cli/contextcmd"
 	"cove/internal/cli/imagecmd"
 	"cove/internal/cli/networkcmd"
 	"cove/internal/cli/sibling"
@@ -39,7 +41,7 @@ var groupTitles = []cobra.Group{
 func Cove(b Builder) Grammar {
 	return Grammar{
 		prog: "cove", builder: b, short: "Build, ship and run containers",
-		verbs: slices.Concat(containerVerbs(), imageVerbs(), []verb{
+		verbs: slices.Concat(b.containerVerbs(), b.imageVerbs(), absent(), []verb{
 			{"run", groupContainers, containercmd.Run},
 			{"build", groupImages, b.Build},
 			{"bake", groupImages, b.Bake},
@@ -48,28 +50,36 @@ func Cove(b Builder) Grammar {
 			{"events", groupSystem, systemcmd.Events},
 			{"info", groupSystem, systemcmd.Info},
 			{"version", groupSystem, systemcmd.Version},
-			{"container", groupSystem, containerNouns},
+			{"container", groupSystem, b.containerNouns},
 			{"image", groupSystem, b.imageNouns},
 			{"network", groupSystem, networkcmd.Noun},
 			{"volume", groupSystem, volumecmd.Noun},
-			{"builder", groupSystem, func(a *app.App) *cobra.Command { return cachecmd.Noun(a, b.Build(a)) }},
+			{"builder", groupSystem, b.builderNoun},
 			{"system", groupSystem, systemcmd.System},
 			{"registry", groupSystem, sibling.Registry},
 			{"api", groupSystem, b.API},
+			{"compose", groupSystem, composecmd.Compose},
+			{"context", groupSystem, contextcmd.Noun},
 		}),
 	}
 }
 
 // Build is the grammar of the builder alone: build [flags] CONTEXT, or a verb.
 func Build(b Builder) Grammar {
+	verbs := slices.DeleteFunc(b.imageVerbs(), func(v verb) bool { return v.name == "history" })
 	return Grammar{
 		prog: "build", builder: b, short: "Build images, and look after them", implied: b.Build,
-		verbs: slices.Concat(imageVerbs(), []verb{
+		verbs: slices.Concat(verbs, []verb{
 			{"bake", groupImages, b.Bake},
 			{"inspect", groupImages, imagecmd.Inspect},
 			{"prune", groupImages, imagecmd.Prune},
+			{"merge", groupImages, b.Merge},
+			{"diff", groupImages, b.moves(imagecmd.Diff)},
+			{"verify", groupImages, b.Verify},
+			{"kaniko", groupImages, b.Kaniko},
 			{"du", groupImages, cachecmd.DiskUsage},
-			{"builder", groupSystem, func(a *app.App) *cobra.Command { return cachecmd.Noun(a, b.Build(a)) }},
+			{"history", groupImages, b.histories},
+			{"builder", groupSystem, b.builderNoun},
 			{"__changes", groupSystem, sibling.AnswerChanges(b.Changes)},
 			{"info", groupSystem, systemcmd.Info},
 			{"version", groupSystem, systemcmd.Version},
@@ -79,10 +89,10 @@ func Build(b Builder) Grammar {
 
 // Run is the grammar of the runner alone: run [flags] IMAGE [COMMAND...], or a
 // verb.
-func Run() Grammar {
+func Run(b Builder) Grammar {
 	return Grammar{
-		prog: "run", builder: Elsewhere, short: "Run containers, and look after them",
-		implied: containercmd.Run, verbs: slices.Concat(containerVerbs(), []verb{
+		prog: "run", builder: b, short: "Run containers, and look after them",
+		implied: containercmd.Run, verbs: slices.Concat(b.containerVerbs(), []verb{
 			{"inspect", groupContainers, containercmd.Inspect},
 			{"prune", groupContainers, containercmd.Prune},
 			{"network", groupContainers, networkcmd.Noun},
@@ -96,7 +106,7 @@ func Run() Grammar {
 }
 
 // containerVerbs are the commands about containers but run.
-func containerVerbs() []verb {
+func (b Builder) containerVerbs() []verb {
 	return []verb{
 		{"create", groupContainers, containercmd.Create},
 		{"bundle", groupContainers, containercmd.Bundle},
@@ -113,7 +123,7 @@ func containerVerbs() []verb {
 		{"stats", groupContainers, containercmd.Stats},
 		{"cp", groupContainers, containercmd.Copy},
 		{"diff", groupContainers, containercmd.Diff},
-		{"commit", groupContainers, containercmd.Commit},
+		{"commit", groupContainers, b.moves(containercmd.Commit)},
 		{"export", groupContainers, containercmd.Export},
 		{"port", groupContainers, containercmd.Port},
 		{"wait", groupContainers, containercmd.Wait},
@@ -126,27 +136,36 @@ func containerVerbs() []verb {
 }
 
 // imageVerbs are the commands about images but build.
-func imageVerbs() []verb {
+func (b Builder) imageVerbs() []verb {
 	return []verb{
 		{"images", groupImages, func(a *app.App) *cobra.Command { return imagecmd.List(a, "images") }},
-		{"pull", groupImages, imagecmd.Pull},
-		{"push", groupImages, imagecmd.Push},
-		{"copy", groupImages, imagecmd.Copy},
+		{"pull", groupImages, b.moves(imagecmd.Pull)},
+		{"push", groupImages, b.moves(imagecmd.Push)},
+		{"copy", groupImages, b.Copy},
 		{"tag", groupImages, imagecmd.Tag},
 		{"rmi", groupImages, func(a *app.App) *cobra.Command { return imagecmd.Remove(a, "rmi") }},
 		{"history", groupImages, imagecmd.History},
-		{"save", groupImages, imagecmd.Save},
-		{"load", groupImages, imagecmd.Load},
-		{"import", groupImages, imagecmd.Import},
-		{"search", groupImages, imagecmd.Search},
-		{"login", groupImages, imagecmd.Login},
+		{"save", groupImages, b.moves(imagecmd.Save)},
+		{"load", groupImages, b.moves(imagecmd.Load)},
+		{"import", groupImages, b.moves(imagecmd.Import)},
+		{"search", groupImages, b.moves(imagecmd.Search)},
+		{"login", groupImages, b.moves(imagecmd.Login)},
 		{"logout", groupImages, imagecmd.Logout},
 	}
 }
 
-func containerNouns(a *app.App) *cobra.Command {
+// moves is a command that moves, packs or unpacks images, which is begun with another
+// program where this one links nothing for it.
+func (b Builder) moves(command func(*app.App) *cobra.Command) func(*app.App) *cobra.Command {
+	if b.Again == nil {
+		return command
+	}
+	return func(a *app.App) *cobra.Command { return sibling.InPlaceOf(a, command(a)) }
+}
+
+func (b Builder) containerNouns(a *app.App) *cobra.Command {
 	noun := app.Noun(&cobra.Command{Use: "container COMMAND", Short: "The commands about containers, by their noun"})
-	for _, v := range containerVerbs() {
+	for _, v := range b.containerVerbs() {
 		if v.name != "ps" {
 			noun.AddCommand(v.make(a))
 		}
@@ -161,8 +180,26 @@ func (b Builder) imageNouns(a *app.App) *cobra.Command {
 	noun := app.Noun(&cobra.Command{Use: "image COMMAND", Short: "The commands about images, by their noun"})
 	ls, rm := imagecmd.List(a, "ls"), imagecmd.Remove(a, "rm")
 	ls.Aliases, rm.Aliases = []string{"list"}, []string{"remove"}
-	noun.AddCommand(b.Build(a), ls, imagecmd.Pull(a), imagecmd.Push(a), imagecmd.Copy(a), imagecmd.Tag(a), rm,
-		imagecmd.History(a), imagecmd.Save(a), imagecmd.Load(a), imagecmd.Import(a), imagecmd.Inspect(a),
-		imagecmd.Prune(a))
+	for _, command := range []func(*app.App) *cobra.Command{
+		imagecmd.Pull, imagecmd.Push, imagecmd.Diff,
+		imagecmd.Save, imagecmd.Load, imagecmd.Import,
+	} {
+		noun.AddCommand(b.moves(command)(a))
+	}
+	noun.AddCommand(b.Build(a), b.Copy(a), b.Merge(a))
+	noun.AddCommand(ls, imagecmd.Tag(a), rm, imagecmd.History(a), imagecmd.Inspect(a), imagecmd.Prune(a))
 	return noun
+}
+
+// histories is that of an image, and below it the commands about builds that were: an
+// image that is called like one of them has its whole name, docker.io/library/ls.
+func (b Builder) histories(a *app.App) *cobra.Command {
+	cmd, builds := imagecmd.History(a), b.History(a)
+	cmd.Short = "Show how an image was made, line by line, or look at builds: ls, logs, inspect, rm"
+	cmd.AddCommand(builds.Commands()...)
+	return cmd
+}
+
+func (b Builder) builderNoun(a *app.App) *cobra.Command {
+	return cachecmd.Noun(a, b.Build(a), b.History(a), b.Verify(a), b.Kaniko(a))
 }

@@ -11,13 +11,13 @@ func TestTransfers(t *testing.T) {
 		{"import $W/five.tar HOST/team/app:v1", 0, "sha256:ID\n"},
 		{"tag HOST/team/app:v1 HOST/team/app:v2", 0, ""},
 		{"push HOST/team/app:v1", 0, "" +
-			"v1: digest: sha256:ID size: 485\n" +
+			"v1: digest: sha256:ID size: 490\n" +
 			"The push refers to repository [HOST/team/app]\n" +
 			"SHORT-ID----: Pushed\n"},
 		{"push -q HOST/team/app:v1", 0, "HOST/team/app:v1\n"},
 		{"push -a HOST/team/app", 0, "" +
-			"v1: digest: sha256:ID size: 485\n" +
-			"v2: digest: sha256:ID size: 485\n" +
+			"v1: digest: sha256:ID size: 490\n" +
+			"v2: digest: sha256:ID size: 490\n" +
 			"The push refers to repository [HOST/team/app]\n" +
 			"SHORT-ID----: Layer already exists\n" +
 			"The push refers to repository [HOST/team/app]\n" +
@@ -35,17 +35,17 @@ func TestTransfers(t *testing.T) {
 		{"image prune -a", 0, "Total reclaimed space: 0B\n"},
 		{"pull HOST/team/app", 1, "" +
 			"Using default tag: latest\n" +
-			"latest: Pulling from HOST/team/app\n" +
+			"latest: Pulling from team/app\n" +
 			"cove: pulling HOST/team/app:latest: 404 from registry HOST: tag latest unknown\n"},
 		{"pull HOST/team/app:v1", 0, "" +
 			"HOST/team/app:v1\n" +
-			"v1: Pulling from HOST/team/app\n" +
+			"v1: Pulling from team/app\n" +
 			"SHORT-ID----: Pull complete\n" +
 			"Digest: sha256:ID\n" +
 			"Status: Downloaded newer image for HOST/team/app:v1\n"},
 		{"pull HOST/team/app:v1", 0, "" +
 			"HOST/team/app:v1\n" +
-			"v1: Pulling from HOST/team/app\n" +
+			"v1: Pulling from team/app\n" +
 			"SHORT-ID----: Already exists\n" +
 			"Digest: sha256:ID\n" +
 			"Status: Image is up to date for HOST/team/app:v1\n"},
@@ -53,17 +53,17 @@ func TestTransfers(t *testing.T) {
 		{"pull -a HOST/team/app", 0, "" +
 			"HOST/team/app:v1\n" +
 			"HOST/team/app:v2\n" +
-			"v1: Pulling from HOST/team/app\n" +
+			"v1: Pulling from team/app\n" +
 			"SHORT-ID----: Already exists\n" +
 			"Digest: sha256:ID\n" +
 			"Status: Image is up to date for HOST/team/app:v1\n" +
-			"v2: Pulling from HOST/team/app\n" +
+			"v2: Pulling from team/app\n" +
 			"SHORT-ID----: Already exists\n" +
 			"Digest: sha256:ID\n" +
 			"Status: Downloaded newer image for HOST/team/app:v2\n"},
 		{"pull -a HOST/team/none", 1, "cove: listing the tags of HOST/team/none: tags: 404 from registry HOST: repository team/none unknown\n"},
 		{"pull HOST/team/app@sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", 1, "" +
-			"sha256:ID: Pulling from HOST/team/app\n" +
+			"sha256:ID: Pulling from team/app\n" +
 			"cove: pulling HOST/team/app@sha256:ID: sha256:ID: 404 from registry HOST: manifest sha256:ID unknown\n"},
 		{"images --digests --format '{{.Repository}}:{{.Tag}}@{{.Digest}} {{.Size}}'", 0, "" +
 			"HOST/team/app:v1@sha256:ID 5B\n" +
@@ -73,7 +73,7 @@ func TestTransfers(t *testing.T) {
 		{"search --limit 0 HOST/x", 0, "NAME      DESCRIPTION   STARS     OFFICIAL\n"},
 		{"search --limit 101 HOST/x", 1, "cove: limit 101 is outside the range of [1, 100]\n"},
 		{"copy HOST/team/app:v1 oci:$W/layout:one", 0, "" +
-			"one: digest: sha256:ID size: 485\n" +
+			"one: digest: sha256:ID size: 490\n" +
 			"Copying HOST/team/app:v1 to oci:$W/layout:one\n" +
 			"SHORT-ID----: Pushed\n" +
 			"SHORT-ID----: Pushed\n"},
@@ -87,7 +87,7 @@ func TestTransfers(t *testing.T) {
 			"Untagged: HOST/team/app@sha256:ID\n"},
 		{"create --pull always --name yours --network none HOST/team/app:v2 x", 0, "" +
 			"LONG-ID\n" +
-			"v2: Pulling from HOST/team/app\n" +
+			"v2: Pulling from team/app\n" +
 			"SHORT-ID----: Already exists\n" +
 			"Digest: sha256:ID\n" +
 			"Status: Downloaded newer image for HOST/team/app:v2\n"},
@@ -95,7 +95,7 @@ func TestTransfers(t *testing.T) {
 		{"create --pull never --name theirs --network none HOST/team/app:v3 x", 1, "cove: image HOST/team/app:v3: no such image here\n"},
 		{"create --name theirs --network none HOST/team/app:v3 x", 1, "" +
 			"Unable to find image 'HOST/team/app:v3' locally\n" +
-			"v3: Pulling from HOST/team/app\n" +
+			"v3: Pulling from team/app\n" +
 			"cove: pulling HOST/team/app:v3: 404 from registry HOST: tag v3 unknown\n"},
 		{"ps -a --format '{{.Names}} {{.Image}}'", 0, "" +
 			"ours HOST/team/app:v2\n" +

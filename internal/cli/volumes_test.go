@@ -42,7 +42,7 @@ func TestVolumesAndNetworks(t *testing.T) {
 		{"network create --subnet 10.93.0.0/24 --label a=b web", 0, "LONG-ID\n"},
 		{"network create web", 1, "cove: network with name web already exists\n"},
 		{"network create -d overlay x", 1, "cove: network driver overlay: there is only bridge\n"},
-		{"network create --ipv6 x", 1, "cove: --ipv6, --ipv4=false: networks have IPv4 addresses only\n"},
+		{"network create --ipv4=false x", 1, "cove: --ipv4=false: every network has IPv4 addresses\n"},
 		{"network create -o nonsense x", 1, "cove: --opt nonsense: want KEY=VALUE\n"},
 		{"network create --subnet nonsense x", 1, "cove: network x: subnet \"nonsense\" is no ADDRESS/LENGTH\n"},
 		{"network create --subnet 10.93.0.0/25 other", 1, "cove: network other: Pool overlaps with other one on this address space: subnet 10.93.0.0/24 is that of network web\n"},

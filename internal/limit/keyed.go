@@ -35,6 +35,11 @@ func (k *Keyed) TryLock(key string) (unlock func(), err error) {
 	return k.lock(context.Background(), key, 1)
 }
 
+// LockAmong is Lock where fewer than Most may have or wait for the key.
+func (k *Keyed) LockAmong(ctx context.Context, key string, most int) (unlock func(), err error) {
+	return k.lock(ctx, key, most)
+}
+
 func (k *Keyed) lock(ctx context.Context, key string, most int) (unlock func(), err error) {
 	k.mu.Lock()
 	if k.held == nil {

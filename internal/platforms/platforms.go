@@ -42,7 +42,7 @@ var (
 func Parse(s string) (ocispec.Platform, error) {
 	if strings.Contains(s, ",") {
 		return ocispec.Platform{}, errdefs.Errorf(errdefs.ErrUnsupported,
-			"platform %q: several platforms at once are not supported yet by this version: name one", s)
+			"platform %q: this is done for one platform at a time: name one", s)
 	}
 	parts := strings.Split(strings.ToLower(s), "/")
 	if len(parts) == 1 {

@@ -65,7 +65,7 @@ func TestParseRefusesWhatDoesNotExist(t *testing.T) {
 		}
 	}
 	for _, several := range []string{"linux/amd64,linux/arm64", "amd64,", ","} {
-		if _, err := Parse(several); !errors.Is(err, errdefs.ErrUnsupported) || !strings.Contains(err.Error(), "not supported yet") {
+		if _, err := Parse(several); !errors.Is(err, errdefs.ErrUnsupported) || !strings.Contains(err.Error(), "one platform at a time") {
 			t.Errorf("Parse(%q): %v", several, err)
 		}
 	}

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"os"
 	"os/exec"
 	"slices"
 	"strconv"
@@ -63,4 +64,34 @@ func everyone(t *testing.T) []int {
 		}
 	}
 	return pids
+}
+
+// The processes of a pid namespace are found by its first one, and of another process
+// those that it started.
+func TestTogether(t *testing.T) {
+	t.Parallel()
+	if pids, err := Together(1 << 22); len(pids) != 0 || err != nil {
+		t.Errorf("of one that is not there: %v, %v", pids, err)
+	}
+	pid := sleeping(t, "sleep 1000 & sleep 1000 &")
+	eventually(t, "its children", func() bool {
+		pids, err := Together(pid)
+		return err == nil && len(pids) == 4 && slices.Contains(pids, pid)
+	})
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: makes a pid namespace")
+	}
+	cmd := exec.Command("unshare", "--pid", "--fork", "--kill-child", "sh", "-c", "sleep 1000 & setsid sleep 1000 & wait")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	eventually(t, "a namespace of three", func() bool {
+		for _, child := range Descendants(cmd.Process.Pid, everyone(t)) {
+			if pids, err := Together(child); child != cmd.Process.Pid && err == nil && len(pids) == 3 && pids[0] == child {
+				return true
+			}
+		}
+		return false
+	})
 }

@@ -27,3 +27,6 @@ func (d Duration) Or(standard time.Duration) time.Duration {
 	}
 	return time.Duration(d)
 }
+
+// MarshalYAML writes "1h30m0s".
+func (d Duration) MarshalYAML() (any, error) { return time.Duration(d).String(), nil }

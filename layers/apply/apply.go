@@ -79,6 +79,27 @@ func Apply(ctx context.Context, to Target, r io.Reader, opt archive.Options) (Re
 	return Result{DiffID: diffID, Bytes: hash.Size(), Entries: x.Entries(), FileBytes: x.FileBytes()}, nil
 }
 
+// Filled applies the layer that fill writes.
+func Filled(ctx context.Context, to Target, fill func(*archive.Writer) error) (Result, error) {
+	pr, pw := io.Pipe()
+	filled := make(chan error, 1)
+	go func() {
+		w := archive.NewWriter(pw, archive.PackOptions{})
+		err := fill(w)
+		if err == nil {
+			err = w.Close()
+		}
+		pw.CloseWithError(err)
+		filled <- err
+	}()
+	res, err := Apply(ctx, to, pr, archive.Options{})
+	pr.CloseWithError(errors.Join(err, io.ErrClosedPipe))
+	if ferr := <-filled; ferr != nil && !errors.Is(ferr, io.ErrClosedPipe) {
+		return Result{}, ferr
+	}
+	return res, err
+}
+
 // Verify is errdefs.ErrCorrupt, naming the layer, unless what was applied is
 // the tar that the image's config names.
 func Verify(got Result, want layers.Layer) error {

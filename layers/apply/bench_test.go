@@ -9,6 +9,8 @@ import (
 
 	"cove/layers/compress"
 	tt "cove/layers/treetest"
+
+	_ "cove/layers/compress/codec/linked"
 )
 
 // The whole way of a pulled layer, blob to files, and its two halves.

@@ -251,3 +251,31 @@ func TestTruncated(t *testing.T) {
 		t.Errorf("no directory: %v", err)
 	}
 }
+
+// TestKeepKinds has a directory and what is none take each other's place, or not.
+func TestKeepKinds(t *testing.T) {
+	t.Parallel()
+	for _, keep := range []bool{false, true} {
+		for kind, hdr := range map[string]*tar.Header{
+			"file over directory": {Name: "dir", Typeflag: tar.TypeReg, Mode: 0o644},
+			"link over directory": {Name: "dir", Typeflag: tar.TypeSymlink, Linkname: "x"},
+			"directory over file": {Name: "file", Typeflag: tar.TypeDir, Mode: 0o755},
+		} {
+			dir := t.TempDir()
+			if err := errors.Join(os.Mkdir(filepath.Join(dir, "dir"), 0o755), os.WriteFile(filepath.Join(dir, "file"), nil, 0o600)); err != nil {
+				t.Fatal(err)
+			}
+			var b bytes.Buffer
+			w := tar.NewWriter(&b)
+			if err := errors.Join(w.WriteHeader(hdr), w.Close()); err != nil {
+				t.Fatal(err)
+			}
+			o := options()
+			o.KeepKinds = keep
+			err := archive.Extract(t.Context(), dir, &b, o)
+			if refused := errors.Is(err, errdefs.ErrInvalid); refused != keep {
+				t.Errorf("%s: %v", kind, err)
+			}
+		}
+	}
+}

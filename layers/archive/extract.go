@@ -58,7 +58,7 @@ type Extractor struct {
 // NewExtractor returns an Extractor into dir. Close it: the last directory
 // times are set then.
 func NewExtractor(dir string, opt Options, hooks Hooks) (*Extractor, error) {
-	opt.Unprivileged = opt.Unprivileged || unix.Geteuid() != 0
+	opt.Unprivileged = opt.Unprivileged || unix.Geteuid() != 0 || tree.OneOwner()
 	x := &Extractor{opt: opt, lim: opt.Limits.withDefaults(), hooks: hooks}
 	if x.hooks.Fill == nil {
 		x.hooks.Fill = MakeParent

@@ -68,6 +68,9 @@ type Options struct {
 	// Owners map those of the entries to those on disk; an entry whose owner it
 	// has not is an error. It holds for what is rewritten too.
 	Owners mount.IDMap
+	// KeepKinds refuses an entry that would put a directory in the place of
+	// something else, or the other way round.
+	KeepKinds bool
 }
 
 // PackOptions say how a directory becomes an archive.

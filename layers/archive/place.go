@@ -9,6 +9,7 @@ import (
 	"path"
 	"strings"
 
+	"github.com/moby/sys/userns"
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
@@ -49,10 +50,25 @@ func (x *Extractor) replacing(base string, create func() error) (replaced bool, 
 	if !errors.Is(err, unix.EEXIST) {
 		return false, err
 	}
+	if err := x.keeps(base); err != nil {
+		return false, err
+	}
 	if err := x.Remove(base); err != nil {
 		return false, err
 	}
 	return true, create()
+}
+
+// keeps refuses to replace a directory, if kinds are kept: of what is none, dir does.
+func (x *Extractor) keeps(base string) error {
+	if !x.opt.KeepKinds {
+		return nil
+	}
+	st, err := tree.Stat(x.at.Dir(), base)
+	if err == nil && tree.IsDir(st.Mode) {
+		return errdefs.Errorf(errdefs.ErrInvalid, "cannot overwrite a directory with what is none")
+	}
+	return err
 }
 
 func (x *Extractor) dir(base string, hdr *tar.Header) (replaced bool, err error) {
@@ -65,6 +81,9 @@ func (x *Extractor) dir(base string, hdr *tar.Header) (replaced bool, err error)
 			return false, serr
 		}
 		if !tree.IsDir(st.Mode) {
+			if x.opt.KeepKinds {
+				return false, errdefs.Errorf(errdefs.ErrInvalid, "cannot overwrite with a directory what is none")
+			}
 			replaced, err = x.replacing(base, create)
 		} else {
 			err = nil
@@ -110,7 +129,7 @@ func (x *Extractor) dirMeta(fd int, hdr *tar.Header) error {
 func (x *Extractor) fileMeta(fd int, hdr *tar.Header) error {
 	if !x.opt.Unprivileged {
 		if err := unix.Fchown(fd, hdr.Uid, hdr.Gid); err != nil {
-			return err
+			return notOurs(hdr, err)
 		}
 	}
 	if err := unix.Fchmod(fd, uint32(hdr.Mode&0o7777)); err != nil {
@@ -269,6 +288,9 @@ func (x *Extractor) node(base string, hdr *tar.Header) (replaced bool, err error
 	}
 	dir := x.at.Dir()
 	replaced, err = x.replacing(base, func() error { return unix.Mknodat(dir, base, mode, dev) })
+	if errors.Is(err, unix.EPERM) && userns.RunningInUserNS() {
+		return replaced, nil // nobody there may make devices; a container gets those of /dev anew
+	}
 	if err != nil {
 		return replaced, err
 	}
@@ -278,12 +300,21 @@ func (x *Extractor) node(base string, hdr *tar.Header) (replaced bool, err error
 	return replaced, unix.Fchmodat(dir, base, mode&0o7777, 0)
 }
 
+// notOurs explains an owner that this user namespace does not have.
+func notOurs(hdr *tar.Header, err error) error {
+	if !errors.Is(err, unix.EINVAL) {
+		return err
+	}
+	return errdefs.Errorf(errdefs.ErrUnsupported, "its owner %d:%d is beyond the ids of this user "+
+		"(/etc/subuid, /etc/subgid; as root: usermod --add-subuids): %w", hdr.Uid, hdr.Gid, err)
+}
+
 // ownByName sets owner and time of what cannot be opened.
 func (x *Extractor) ownByName(base string, hdr *tar.Header) error {
 	dir := x.at.Dir()
 	if !x.opt.Unprivileged {
 		if err := unix.Fchownat(dir, base, hdr.Uid, hdr.Gid, unix.AT_SYMLINK_NOFOLLOW); err != nil {
-			return err
+			return notOurs(hdr, err)
 		}
 	}
 	return tree.SetTimes(dir, base, timespec(hdr.ModTime))

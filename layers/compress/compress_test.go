@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"cove/errdefs"
+	_ "cove/layers/compress/codec/linked"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -10,22 +10,24 @@ import (
 // its last four bytes) or the header of a zstd frame (RFC 8878, 3.1.1). It is 0
 // where neither says it, and a hint where one does.
 func DeclaredSize(r io.ReaderAt, size int64) int64 {
-	var head [18]byte
+	var head [memberHeader]byte
 	n, _ := r.ReadAt(head[:], 0)
 	switch {
-	case n == len(head) && head[0] == 0x1f && head[1] == 0x8b:
+	case memberSize(head[:n]) > 0:
+		return membersSize(r, size)
+	case n >= 18 && head[0] == 0x1f && head[1] == 0x8b:
 		var tail [4]byte
 		if _, err := r.ReadAt(tail[:], size-4); err != nil {
 			return 0
 		}
 		return int64(binary.LittleEndian.Uint32(tail[:]))
-	case n == len(head) && binary.LittleEndian.Uint32(head[:]) == 0xfd2fb528:
+	case n >= 18 && binary.LittleEndian.Uint32(head[:]) == 0xfd2fb528:
 		return zstdSize(head)
 	}
 	return 0
 }
 
-func zstdSize(head [18]byte) int64 {
+func zstdSize(head [memberHeader]byte) int64 {
 	descriptor := head[4]
 	single := descriptor&0x20 != 0
 	at := 5 + [4]int{0, 1, 2, 4}[descriptor&3]
@@ -44,4 +46,23 @@ func zstdSize(head [18]byte) int64 {
 		return int64(binary.LittleEndian.Uint32(head[at:]))
 	}
 	return int64(binary.LittleEndian.Uint64(head[at:]) & (1<<62 - 1))
+}
+
+// membersSize adds up what the members of a stream say; 0 when one says nothing.
+func membersSize(r io.ReaderAt, size int64) (total int64) {
+	for at := int64(0); at < size; {
+		var head [memberHeader]byte
+		n, _ := r.ReadAt(head[:], at)
+		length := memberSize(head[:n])
+		if length == 0 {
+			return 0
+		}
+		at += int64(length)
+		var tail [4]byte
+		if _, err := r.ReadAt(tail[:], at-4); err != nil {
+			return 0
+		}
+		total += int64(binary.LittleEndian.Uint32(tail[:]))
+	}
+	return total
 }

@@ -6,12 +6,11 @@ import (
 	"context"
 	"errors"
 	"io"
-
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
-	"github.com/ulikunitz/xz"
+	"runtime"
+	"sync"
 
 	"cove/errdefs"
+	"cove/layers/compress/codec"
 )
 
 // Limits stop a stream that unpacks to more than it should. A field that is
@@ -125,27 +124,31 @@ func NewReader(ctx context.Context, r io.Reader, lim Limits) (*Reader, error) {
 // decoder returns the decompressor of c and how to free it.
 func decoder(c Compression, br *bufio.Reader, lim Limits) (io.Reader, func(), error) {
 	nothing := func() {}
+	libs, err := codec.Linked()
+	if err != nil && c != None {
+		return nil, nothing, err
+	}
 	switch c {
 	case Gzip:
-		zr, err := gzip.NewReader(br)
-		return zr, nothing, err
-	case Zstd:
-		opts := []zstd.DOption{zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true)}
-		if lim.Window > 0 {
-			opts = append(opts, zstd.WithDecoderMaxWindow(uint64(lim.Window)))
+		if head, _ := br.Peek(memberHeader); memberSize(head) > 0 {
+			m := newMembers(br, 2+2*runtime.GOMAXPROCS(0), libs)
+			return m, m.close, nil
 		}
-		zr, err := zstd.NewReader(br, opts...)
+		zr := libs.Gunzip()
+		return zr, nothing, zr.Reset(br)
+	case Zstd:
+		zr, err := libs.Unzstd(br, lim.Window)
 		if err != nil {
 			return nil, nothing, err
 		}
-		return zr, zr.Close, nil
+		return zr, func() { _ = zr.Close() }, nil
 	case Bzip2:
 		return bzip2.NewReader(br), nothing, nil
 	case Xz:
 		if err := checkDictionary(br, lim.Window); err != nil {
 			return nil, nothing, err
 		}
-		xr, err := xz.NewReader(br)
+		xr, err := libs.Unxz(br)
 		return xr, nothing, err
 	default:
 		return br, nothing, nil
@@ -171,7 +174,8 @@ func (r *Reader) run(ctx context.Context, c Compression, src *source, dec io.Rea
 		if err != nil && !errors.Is(err, io.EOF) {
 			err = src.blame(c, err)
 		}
-		if lerr := lim.check(src.n, out); lerr != nil {
+		in, _ := src.state()
+		if lerr := lim.check(in, out); lerr != nil {
 			n, err = 0, lerr
 		}
 		if cerr := ctx.Err(); cerr != nil {
@@ -235,14 +239,19 @@ func (r *Reader) Close() error {
 
 // source counts what is read and remembers why reading ended, so that a
 // damaged stream can be told from a broken connection.
+// It may be read by another goroutine than asks.
 type source struct {
-	r   io.Reader
+	r io.Reader
+
+	mu  sync.Mutex
 	n   int64
 	err error
 }
 
 func (s *source) Read(p []byte) (int, error) {
 	n, err := s.r.Read(p)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.n += int64(n)
 	if err != nil {
 		s.err = err
@@ -250,17 +259,23 @@ func (s *source) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// state is how much was read, and why reading ended.
+func (s *source) state() (int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.n, s.err
+}
+
 // blame gives a decompressor's error its kind.
 func (s *source) blame(c Compression, err error) error {
+	read, ended := s.state()
 	switch {
-	case s.err != nil && !errors.Is(s.err, io.EOF):
-		return s.err
-	case errors.Is(err, errdefs.ErrExhausted):
+	case ended != nil && !errors.Is(ended, io.EOF):
+		return ended
+	case errors.Is(err, errdefs.ErrExhausted), errors.Is(err, errdefs.ErrNotLinked):
 		return err
-	case errors.Is(err, zstd.ErrWindowSizeExceeded), errors.Is(err, zstd.ErrDecoderSizeExceeded):
-		return errdefs.Errorf(errdefs.ErrExhausted, "decompressing %s: %w", c, err)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return errdefs.Errorf(errdefs.ErrCorrupt, "decompressing %s: the stream is cut off after %d bytes: %w", c, s.n,
+		return errdefs.Errorf(errdefs.ErrCorrupt, "decompressing %s: the stream is cut off after %d bytes: %w", c, read,
 			io.ErrUnexpectedEOF)
 	default:
 		return errdefs.Errorf(errdefs.ErrCorrupt, "decompressing %s: %w", c, err)

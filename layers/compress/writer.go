@@ -5,11 +5,8 @@ import (
 	"io"
 	"runtime"
 
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
-	"github.com/klauspost/pgzip"
-
 	"cove/errdefs"
+	"cove/layers/compress/codec"
 )
 
 const (
@@ -20,7 +17,9 @@ const (
 	// Level 2 takes less than half the time of 6, the usual default, for a tenth
 	// more bytes.
 	defaultGzipLevel = 2
-	defaultZstdLevel = int(zstd.SpeedDefault)
+	fastestZstd      = 1
+	defaultZstdLevel = 2
+	bestZstd         = 4
 )
 
 // Options choose a compressor. The zero value is gzip at the default level on
@@ -109,87 +108,16 @@ func newZstd(w io.Writer, opt Options) (*Writer, error) {
 	if level == 0 {
 		level = defaultZstdLevel
 	}
-	if level < int(zstd.SpeedFastest) || level > int(zstd.SpeedBestCompression) {
+	if level < fastestZstd || level > bestZstd {
 		return nil, errdefs.Errorf(errdefs.ErrInvalid, "compressing: zstd level %d is not between 1 and 4", level)
 	}
-	// Concurrency 2 overlaps matching and entropy coding; the blocks are the
-	// same whatever it is.
-	zw, err := zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.EncoderLevel(level)), zstd.WithEncoderConcurrency(2))
+	libs, err := codec.Linked()
+	if err != nil {
+		return nil, err
+	}
+	zw, err := libs.Zstd(w, level)
 	if err != nil {
 		return nil, fmt.Errorf("compressing: %w", err)
 	}
 	return &Writer{zw, fmt.Sprintf("zstd;klauspost/compress;level=%d", level)}, nil
-}
-
-func newGzip(w io.Writer, opt Options) (*Writer, error) {
-	level := opt.Level
-	if level == 0 {
-		level = defaultGzipLevel
-	}
-	if level < gzip.BestSpeed || level > gzip.BestCompression {
-		return nil, errdefs.Errorf(errdefs.ErrInvalid, "compressing: gzip level %d is not between 1 and 9", level)
-	}
-	g := &gzipWriter{w: w, level: level, workers: opt.Workers}
-	return &Writer{g, fmt.Sprintf("gzip;klauspost/pgzip;level=%d;block=%d", level, gzipBlock)}, nil
-}
-
-// gzipWriter compresses an input of at most one block by itself, as most
-// layers are small, and a longer one in parallel.
-type gzipWriter struct {
-	w       io.Writer
-	level   int
-	workers *Workers
-	taken   int
-	head    []byte
-	big     *pgzip.Writer
-}
-
-func (g *gzipWriter) Write(p []byte) (int, error) {
-	if g.big != nil {
-		return g.big.Write(p)
-	}
-	if len(g.head)+len(p) <= gzipBlock {
-		g.head = append(g.head, p...)
-		return len(p), nil
-	}
-	if err := g.grow(); err != nil {
-		return 0, err
-	}
-	return g.big.Write(p)
-}
-
-// grow goes over to the parallel writer.
-func (g *gzipWriter) grow() error {
-	zw, err := pgzip.NewWriterLevel(g.w, g.level)
-	if err != nil {
-		return fmt.Errorf("compressing: %w", err)
-	}
-	g.taken = g.workers.take(runtime.GOMAXPROCS(0))
-	if err := zw.SetConcurrency(gzipBlock, max(g.taken, 1)); err != nil {
-		return fmt.Errorf("compressing: %w", err)
-	}
-	g.big = zw
-	_, err = zw.Write(g.head)
-	g.head = nil
-	return err
-}
-
-func (g *gzipWriter) Close() error {
-	if g.big != nil {
-		defer func() { g.workers.give(g.taken); g.taken = 0 }()
-		err := g.big.Close()
-		if err != nil {
-			// After a failed write, pgzip's Close leaves its goroutine behind.
-			g.big.Reset(io.Discard)
-		}
-		return err
-	}
-	zw, err := gzip.NewWriterLevel(g.w, g.level)
-	if err != nil {
-		return fmt.Errorf("compressing: %w", err)
-	}
-	if _, err := zw.Write(g.head); err != nil {
-		return err
-	}
-	return zw.Close()
 }

@@ -27,6 +27,8 @@ import (
 	"cove/layers/tree"
 	tt "cove/layers/treetest"
 	"cove/layers/whiteout"
+
+	_ "cove/layers/compress/codec/linked"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

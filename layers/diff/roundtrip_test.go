@@ -138,10 +138,10 @@ func (o op) inDir(root *os.Root) error {
 	return tree.SetXattr(fd, base, "user.k", []byte(fmt.Sprint(o.n)))
 }
 
-// settle gives symbolic links, whose time an os.Root cannot set, and
+// setTimes gives symbolic links, whose time an os.Root cannot set, and
 // directories, whose time follows what happens in them, one time each, and
 // files whole seconds, which is what a layer keeps.
-func settle(t testing.TB, dir string) {
+func setTimes(t testing.TB, dir string) {
 	t.Helper()
 	err := filepath.Walk(dir+"/.", func(path string, fi os.FileInfo, err error) error {
 		if err != nil {
@@ -215,11 +215,11 @@ func treesRoundTrip(t testing.TB, rt *rapid.T) {
 	dir := tempDir(rt)
 	older, newer, got := mkdir(rt, dir, "older"), mkdir(rt, dir, "newer"), mkdir(rt, dir, "got")
 	do(rtb{t, rt}, older, drawOps(rt, "base"))
-	settle(rtb{t, rt}, older)
+	setTimes(rtb{t, rt}, older)
 	copyTree(rt, older, newer)
 	copyTree(rt, older, got)
 	do(rtb{t, rt}, newer, drawOps(rt, "change"))
-	settle(rtb{t, rt}, newer)
+	setTimes(rtb{t, rt}, newer)
 	data := writeDiff(rt, mount.Mount{Type: "bind", Source: newer, Lower: []string{older}})
 	applyTo(rt, apply.Target{Dir: got}, data)
 	if d := tt.Diff(tt.Describe(rtb{t, rt}, newer), tt.Describe(rtb{t, rt}, got)); d != "" {
@@ -244,9 +244,9 @@ func TestOverlayRoundTrip(t *testing.T) {
 			Lower: []string{second, base}, Upper: mkdir(rt, dir, "upper"), Work: mkdir(rt, dir, "work"),
 		}
 		do(rtb{t, rt}, base, drawOps(rt, "base"))
-		settle(rtb{t, rt}, base)
+		setTimes(rtb{t, rt}, base)
 		do(rtb{t, rt}, second, drawOps(rt, "second"))
-		settle(rtb{t, rt}, second)
+		setTimes(rtb{t, rt}, second)
 		var want map[string]string
 		change := drawOps(rt, "change")
 		show(rt, m, func(view string) {

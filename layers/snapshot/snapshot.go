@@ -121,3 +121,25 @@ type Rebaser interface {
 	// parent, onto parent.
 	CommitOnto(ctx context.Context, name, key, parent string) error
 }
+
+// Change describes a committed snapshot as the active one that it was, on its parent ("" for
+// none): what it changed can be read from that.
+func Change(ctx context.Context, s Snapshotter, key, parent string) (mount.Mount, error) {
+	m, err := s.Mounts(ctx, key)
+	if err != nil {
+		return m, err
+	}
+	m.ReadOnly = false
+	if m.Type == "overlay" {
+		m.Upper, m.Lower = m.Lower[0], m.Lower[1:]
+		return m, nil
+	}
+	if parent != "" {
+		below, err := s.Mounts(ctx, parent)
+		if err != nil {
+			return m, err
+		}
+		m.Lower = []string{below.Source}
+	}
+	return m, nil
+}

@@ -26,6 +26,8 @@ import (
 	"cove/layers/snapshot/overlay"
 	tt "cove/layers/treetest"
 	"cove/layers/unpack"
+
+	_ "cove/layers/compress/codec/linked"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -34,6 +34,18 @@ const (
 	attrMetacopy = "overlay.metacopy"
 )
 
+// Within refuses, with errdefs.ErrInvalid, a path with a name in it that would mean a
+// deletion in a layer.
+func Within(path string) error {
+	for name := range strings.SplitSeq(path, "/") {
+		if strings.HasPrefix(name, Prefix) {
+			return errdefs.Errorf(errdefs.ErrInvalid,
+				"%q: a name that begins with %s marks a deleted file in a layer, so no file can have it", path, Prefix)
+		}
+	}
+	return nil
+}
+
 // Parse tells what a base name in a tar means: hidden is the name that it
 // deletes, opaque that it is the opaque marker, meta that it is aufs's and to
 // be skipped. A name that is none of these is an ordinary one.

@@ -16,6 +16,7 @@ import (
 	"cove/internal/ids"
 	"cove/network"
 	"cove/network/definition"
+	"cove/network/dump"
 	"cove/network/firewall"
 	"cove/network/ipam"
 )
@@ -41,7 +42,7 @@ func Examine(root string, living func(id string) bool) (r Report, err error) {
 		return r, fmt.Errorf("network: opening netlink: %w", err)
 	}
 	defer host.Close()
-	links, err := host.LinkList()
+	links, err := dump.Whole(host.LinkList)
 	if err != nil {
 		return r, fmt.Errorf("network: listing interfaces: %w", err)
 	}
@@ -113,20 +114,26 @@ func (r *Report) interfaces(s segment, pool *ipam.Pool, links []netlink.Link) {
 	}
 }
 
+// rules looks at the tables of both families; a network without IPv6 has one.
 func (r *Report) rules(s segment, pool *ipam.Pool) error {
-	targets, there, err := firewall.New(s.table, s.bridge, netip.Prefix{}).Targets()
-	if err != nil || !there {
-		return err
-	}
-	r.Rules++
-	for _, t := range targets {
-		r.Rules++
-		held := false
-		for _, lease := range pool.Leases {
-			held = held || lease.IP == t.Addr() && lease.Alive()
+	for _, family := range []netip.Prefix{{}, netip.PrefixFrom(netip.IPv6Unspecified(), 0)} {
+		targets, there, err := firewall.New(s.table, s.bridge, family).Targets()
+		if err != nil {
+			return err
 		}
-		if !held {
-			r.orphan("rule of network %s: a port is published to %s, which nobody has", s.name, t)
+		if !there {
+			continue
+		}
+		r.Rules++
+		for _, t := range targets {
+			r.Rules++
+			held := false
+			for _, lease := range pool.Leases {
+				held = held || (lease.IP == t.Addr() || lease.IP6 == t.Addr()) && lease.Alive()
+			}
+			if !held {
+				r.orphan("rule of network %s: a port is published to %s, which nobody has", s.name, t)
+			}
 		}
 	}
 	return nil

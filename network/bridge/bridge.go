@@ -4,6 +4,7 @@ package bridge
 import (
 	"cmp"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -18,6 +19,7 @@ import (
 
 	"cove/errdefs"
 	"cove/internal/filelock"
+	"cove/network/dump"
 )
 
 // subnets are tried in this order until one overlaps nothing on this host.
@@ -68,6 +70,9 @@ type Wanted struct {
 	Name    string
 	Subnet  netip.Prefix
 	Gateway netip.Addr
+	// Subnet6 and Gateway6 are not valid for a bridge without IPv6.
+	Subnet6  netip.Prefix
+	Gateway6 netip.Addr
 	// MTU is 0 for that of the host's uplink.
 	MTU int
 	// Alias marks a link that was made here (ip-link(8), ifalias).
@@ -92,7 +97,7 @@ func EnsureWanted(h *netlink.Handle, w Wanted) (netlink.Link, error) {
 			return nil, fmt.Errorf("network: looking for bridge %s: %w", w.Name, err)
 		}
 		link = nil
-		if err := CheckFree(h, w.Subnet); err != nil {
+		if err := CheckFree(h, w.Subnet, w.Subnet6); err != nil {
 			return nil, err
 		}
 	} else if link.Type() != "bridge" {
@@ -101,16 +106,19 @@ func EnsureWanted(h *netlink.Handle, w Wanted) (netlink.Link, error) {
 	return raise(h, w, link)
 }
 
-// CheckFree is errdefs.ErrConflict when a route of this host overlaps a subnet.
-func CheckFree(h *netlink.Handle, subnet netip.Prefix) error {
+// CheckFree is errdefs.ErrConflict when a route of this host overlaps one of the
+// subnets; those that are not valid are passed over.
+func CheckFree(h *netlink.Handle, subnets ...netip.Prefix) error {
 	used, err := routed(h)
 	if err != nil {
 		return err
 	}
 	for _, u := range used {
-		if u.Overlaps(subnet) {
-			return errdefs.Errorf(errdefs.ErrConflict,
-				"network: subnet %s overlaps the route to %s of this host; choose another", subnet, u)
+		for _, subnet := range subnets {
+			if subnet.IsValid() && u.Overlaps(subnet) {
+				return errdefs.Errorf(errdefs.ErrConflict,
+					"network: subnet %s overlaps the route to %s of this host; choose another", subnet, u)
+			}
 		}
 	}
 	return nil
@@ -127,6 +135,23 @@ func Choose(h *netlink.Handle, used []netip.Prefix) (netip.Prefix, error) {
 	all := subnets()
 	from := rand.IntN(len(all))
 	return firstFree(slices.Concat(all[from:], all[:from]), append(routes, used...))
+}
+
+// ChooseIPv6 is a /64 of unique local addresses that overlaps no route of this host,
+// and nothing used. Its 40 bits are drawn, as RFC 4193, section 3.2, asks for.
+func ChooseIPv6(h *netlink.Handle, used []netip.Prefix) (netip.Prefix, error) {
+	routes, err := routed(h)
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	candidates := make([]netip.Prefix, 16)
+	for i := range candidates {
+		var a [16]byte
+		a[0] = 0xfd
+		binary.BigEndian.PutUint64(a[1:], rand.Uint64())
+		candidates[i] = netip.PrefixFrom(netip.AddrFrom16(a), 64).Masked()
+	}
+	return firstFree(candidates, append(routes, used...))
 }
 
 const globalLock = "/run/cove-network.lock"
@@ -150,20 +175,17 @@ func raise(h *netlink.Handle, w Wanted, link netlink.Link) (netlink.Link, error)
 			}
 		}
 	}
-	for _, s := range [][2]string{
-		{"ipv6/conf/" + name + "/disable_ipv6", "1"},
-		{"ipv4/conf/" + name + "/route_localnet", "1"},
-	} {
-		if err := Sysctl(s[0], s[1]); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return nil, Denied("setting net/"+s[0], err)
-		}
+	if err := w.tune(); err != nil {
+		return nil, err
 	}
-	addr := &netlink.Addr{IPNet: IPNet(w.Gateway, w.Subnet.Bits())}
-	if err := h.AddrAdd(link, addr); err != nil && !errors.Is(err, unix.EEXIST) {
-		return nil, Denied("addressing bridge "+name, err)
+	if err := w.address(h, link); err != nil {
+		return nil, err
 	}
 	if err := h.LinkSetUp(link); err != nil {
 		return nil, Denied("raising bridge "+name, err)
+	}
+	if w.Gateway6.IsValid() {
+		AwaitAddr(h, w.Gateway6)
 	}
 	return link, nil
 }
@@ -178,7 +200,7 @@ func Denied(what string, err error) error {
 }
 
 func subnetOf(h *netlink.Handle, link netlink.Link) netip.Prefix {
-	addrs, err := h.AddrList(link, netlink.FAMILY_V4)
+	addrs, err := dump.Whole(func() ([]netlink.Addr, error) { return h.AddrList(link, netlink.FAMILY_V4) })
 	if err != nil || len(addrs) == 0 {
 		return netip.Prefix{}
 	}
@@ -200,9 +222,57 @@ func freeSubnet(h *netlink.Handle, prefer netip.Prefix, avoid []netip.Prefix) (n
 	return firstFree(append([]netip.Prefix{prefer}, subnets()...), append(used, avoid...))
 }
 
+// tune sets what the kernel is to do with the bridge's packets. IPv6 is off without
+// addresses of it, and with them nobody on the bridge tells the host of routers.
+func (w Wanted) tune() error {
+	settings := [][2]string{
+		{"ipv6/conf/" + w.Name + "/disable_ipv6", "1"},
+		{"ipv4/conf/" + w.Name + "/route_localnet", "1"},
+	}
+	if w.Subnet6.IsValid() {
+		// Its link-local address comes from its own hardware address. While the kernel
+		// asks whether others have it, it looks for no neighbour on behalf of others.
+		settings = [][2]string{
+			{"ipv6/conf/" + w.Name + "/accept_ra", "0"},
+			{"ipv6/conf/" + w.Name + "/accept_dad", "0"},
+			{"ipv6/conf/" + w.Name + "/disable_ipv6", "0"},
+			settings[1],
+		}
+	}
+	for _, s := range settings {
+		err := Sysctl(s[0], s[1])
+		if errors.Is(err, os.ErrNotExist) {
+			if w.Subnet6.IsValid() {
+				return errdefs.Errorf(errdefs.ErrUnsupported, "network: bridge %s: this kernel has no IPv6", w.Name)
+			}
+			continue
+		}
+		if err != nil {
+			return Denied("setting net/"+s[0], err)
+		}
+	}
+	return nil
+}
+
+// address gives the bridge its addresses.
+func (w Wanted) address(h *netlink.Handle, link netlink.Link) error {
+	addrs := []*netlink.Addr{{IPNet: IPNet(w.Gateway, w.Subnet.Bits())}}
+	if w.Subnet6.IsValid() {
+		// Nobody else has it, so nobody is asked (RFC 4862, section 5.4) and it is
+		// there at once.
+		addrs = append(addrs, &netlink.Addr{IPNet: IPNet(w.Gateway6, w.Subnet6.Bits()), Flags: unix.IFA_F_NODAD})
+	}
+	for _, addr := range addrs {
+		if err := h.AddrAdd(link, addr); err != nil && !errors.Is(err, unix.EEXIST) {
+			return Denied("addressing bridge "+w.Name, err)
+		}
+	}
+	return nil
+}
+
 // routed are the subnets that this host has routes to, but the default one.
 func routed(h *netlink.Handle) (used []netip.Prefix, err error) {
-	routes, err := h.RouteList(nil, netlink.FAMILY_V4)
+	routes, err := dump.Whole(func() ([]netlink.Route, error) { return h.RouteList(nil, netlink.FAMILY_ALL) })
 	if err != nil {
 		return nil, fmt.Errorf("network: reading routes: %w", err)
 	}
@@ -210,9 +280,10 @@ func routed(h *netlink.Handle) (used []netip.Prefix, err error) {
 		if r.Dst == nil {
 			continue
 		}
-		ip, ok := netip.AddrFromSlice(r.Dst.IP.To4())
-		if ones, _ := r.Dst.Mask.Size(); ok && ones > 0 {
-			used = append(used, netip.PrefixFrom(ip, ones))
+		ip, ok := netip.AddrFromSlice(r.Dst.IP)
+		everyLinks := ip.Is6() && ip.IsLinkLocalUnicast()
+		if ones, _ := r.Dst.Mask.Size(); ok && ones > 0 && !everyLinks {
+			used = append(used, netip.PrefixFrom(ip.Unmap(), ones))
 		}
 	}
 	return used, nil
@@ -238,7 +309,7 @@ next:
 // uplinkMTU is that of the link behind the default route, 1500 without one: a
 // container that sends larger packets would wait for path MTU discovery.
 func uplinkMTU(h *netlink.Handle) int {
-	routes, err := h.RouteList(nil, netlink.FAMILY_V4)
+	routes, err := dump.Whole(func() ([]netlink.Route, error) { return h.RouteList(nil, netlink.FAMILY_V4) })
 	if err != nil {
 		return 1500
 	}
@@ -280,6 +351,20 @@ func AwaitUp(h *netlink.Handle, names ...string) error {
 	return nil
 }
 
+// AwaitAddr waits until an IPv6 address that was given to a link answers for itself.
+// The kernel joins the group in which neighbours ask for it (RFC 4861, section 7.2.1)
+// from a queue, and who asked before asks again after a second. What is sent to the
+// address arrives here when that is done.
+func AwaitAddr(h *netlink.Handle, ip netip.Addr) {
+	// At worst a question is lost; so this ends well in any case.
+	for deadline := time.Now().Add(time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Microsecond) {
+		routes, err := h.RouteGet(ip.AsSlice())
+		if err == nil && len(routes) > 0 && routes[0].Type == unix.RTN_LOCAL {
+			return
+		}
+	}
+}
+
 // MACOf is an address's own hardware address, so that whoever remembers an
 // address that was given to another container still reaches it.
 func MACOf(ip netip.Addr) net.HardwareAddr {
@@ -289,10 +374,29 @@ func MACOf(ip netip.Addr) net.HardwareAddr {
 
 // IPNet is an address with the length of its network, as netlink has it.
 func IPNet(ip netip.Addr, bits int) *net.IPNet {
-	return &net.IPNet{IP: ip.AsSlice(), Mask: net.CIDRMask(bits, 32)}
+	return &net.IPNet{IP: ip.AsSlice(), Mask: net.CIDRMask(bits, ip.BitLen())}
 }
+
+const sysctls = "/proc/sys/net/"
 
 // Sysctl sets a key below /proc/sys/net.
 func Sysctl(key, value string) error {
-	return os.WriteFile("/proc/sys/net/"+key, []byte(value), 0o644)
+	return os.WriteFile(sysctls+key, []byte(value), 0o644)
+}
+
+// Delete removes a link, if it has this alias; one that is not there is fine.
+func Delete(name, alias string) error {
+	host, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return fmt.Errorf("network: opening netlink: %w", err)
+	}
+	defer host.Close()
+	link, err := host.LinkByName(name)
+	if err != nil || link.Attrs().Alias != alias {
+		return nil // it is removed with its namespace
+	}
+	if err := host.LinkDel(link); err != nil && !errors.Is(err, unix.ENODEV) && !errors.Is(err, unix.EINVAL) {
+		return fmt.Errorf("network: removing %s: %w", name, err)
+	}
+	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -31,17 +32,51 @@ type Network struct {
 	Name    string    `json:"name"`
 	Created time.Time `json:"created"`
 	// Subnet is IPv4. Gateway is the bridge's own address; Range, when it is set,
-	// holds the addresses that are given to containers which ask for none.
+	// holds the addresses that are given to containers which ask for none. So it is
+	// with those of V6.
 	Subnet  netip.Prefix `json:"subnet"`
 	Gateway netip.Addr   `json:"gateway"`
 	Range   netip.Prefix `json:"range,omitzero"`
+	// IPv6 asks for IPv6 addresses, which are V6.
+	IPv6 bool  `json:"ipv6,omitempty"`
+	V6   Space `json:"v6,omitzero"`
 	// Internal has no way out, and no way in.
-	Internal bool              `json:"internal,omitempty"`
-	Labels   map[string]string `json:"labels,omitempty"`
+	Internal bool `json:"internal,omitempty"`
+	// Attachable is docker's word for networks of a swarm, and only told here.
+	Attachable bool              `json:"attachable,omitempty"`
+	Labels     map[string]string `json:"labels,omitempty"`
 	// Options are docker's, as they were given; Settings is what they mean.
 	Options map[string]string `json:"options,omitempty"`
 	// Reserved are addresses that no container gets, by what they are for.
 	Reserved map[string]netip.Addr `json:"reserved,omitempty"`
+}
+
+// Space is the addresses of one family.
+type Space struct {
+	Subnet  netip.Prefix `json:"subnet,omitzero"`
+	Gateway netip.Addr   `json:"gateway,omitzero"`
+	Range   netip.Prefix `json:"range,omitzero"`
+}
+
+// HasIPv6 reports whether its containers have IPv6 addresses.
+func (n Network) HasIPv6() bool { return n.V6.Subnet.IsValid() }
+
+// Subnets are those of the families that it has.
+func (n Network) Subnets() []netip.Prefix {
+	if n.HasIPv6() {
+		return []netip.Prefix{n.Subnet, n.V6.Subnet}
+	}
+	return []netip.Prefix{n.Subnet}
+}
+
+// ReservedIn are the reserved addresses of a subnet.
+func (n Network) ReservedIn(subnet netip.Prefix) (all []netip.Addr) {
+	for _, what := range slices.Sorted(maps.Keys(n.Reserved)) {
+		if a := n.Reserved[what]; subnet.Contains(a) {
+			all = append(all, a)
+		}
+	}
+	return all
 }
 
 // Bridge is the name of the network's link on the host.
@@ -74,10 +109,10 @@ func (s *Store) Dir(id string) string { return filepath.Join(s.dir, id) }
 const FileName = "network.json"
 
 // Add keeps a new network. complete is called with those that are there, while no
-// other can be added, and says what the new one is; a name that is taken is
-// errdefs.ErrExists.
+// other can be added, and says what the new one is; made is called when it is kept,
+// and has it forgotten by an error. A name that is taken is errdefs.ErrExists.
 func (s *Store) Add(
-	ctx context.Context, n Network, complete func(n *Network, all []Network) error,
+	ctx context.Context, n Network, complete func(n *Network, all []Network) error, made func(Network) error,
 ) (Network, error) {
 	if !ids.ValidName(n.Name) {
 		return n, errdefs.Errorf(errdefs.ErrInvalid,
@@ -101,6 +136,9 @@ func (s *Store) Add(
 	}
 	if err := s.write(n); err != nil {
 		return n, err
+	}
+	if err := made(n); err != nil {
+		return n, errors.Join(err, s.forget(n))
 	}
 	s.log.Tell(event(n, events.Create))
 	return n, nil
@@ -221,16 +259,24 @@ func (s *Store) Remove(ctx context.Context, id string, idle func(n Network, forg
 	if err != nil {
 		return err
 	}
-	// Without the file it is no network any more, also when the rest stays.
-	forget := func() error { return os.Remove(filepath.Join(s.Dir(id), FileName)) }
-	if err := idle(n, forget); err != nil {
+	if err := idle(n, func() error { return s.forget(n) }); err != nil {
 		return err
 	}
-	err = errors.Join(os.RemoveAll(s.Dir(id)), atomicfile.SyncDir(atomicfile.Host{}, s.dir))
+	s.log.Tell(event(n, events.Destroy))
+	return nil
+}
+
+// forget removes what is kept of a network. It has another name first, under which it is
+// no network: nobody makes a file in it while it is removed.
+func (s *Store) forget(n Network) error {
+	gone := s.Dir(n.ID) + ".removed"
+	err := os.Rename(s.Dir(n.ID), gone)
+	if err == nil {
+		err = errors.Join(os.RemoveAll(gone), atomicfile.SyncDir(atomicfile.Host{}, s.dir))
+	}
 	if err != nil {
 		return fmt.Errorf("network %s: %w", n.Name, err)
 	}
-	s.log.Tell(event(n, events.Destroy))
 	return nil
 }
 

@@ -10,6 +10,8 @@ import (
 
 func complete(n *Network, _ []Network) error { return n.Complete() }
 
+func kept(Network) error { return nil }
+
 func TestStore(t *testing.T) {
 	t.Parallel()
 	s := Open(t.TempDir())
@@ -17,18 +19,18 @@ func TestStore(t *testing.T) {
 		t.Errorf("All of an empty root is %v, %v", all, err)
 	}
 	web := Network{Name: "web", Subnet: netip.MustParsePrefix("10.1.0.0/16"), Options: map[string]string{OptionMTU: "1400"}}
-	made, err := s.Add(t.Context(), web, complete)
+	made, err := s.Add(t.Context(), web, complete, kept)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if made.Gateway != netip.MustParseAddr("10.1.0.1") || made.Bridge() != "br-"+made.ID[:12] {
 		t.Errorf("made %+v", made)
 	}
-	if _, err := s.Add(t.Context(), web, complete); !errors.Is(err, errdefs.ErrExists) {
+	if _, err := s.Add(t.Context(), web, complete, kept); !errors.Is(err, errdefs.ErrExists) {
 		t.Errorf("a second web: %v", err)
 	}
 	for _, name := range []string{"", "x", "../web", "-web"} {
-		if _, err := s.Add(t.Context(), Network{Name: name}, complete); !errors.Is(err, errdefs.ErrInvalid) {
+		if _, err := s.Add(t.Context(), Network{Name: name}, complete, kept); !errors.Is(err, errdefs.ErrInvalid) {
 			t.Errorf("name %q: %v", name, err)
 		}
 	}
@@ -41,6 +43,14 @@ func TestStore(t *testing.T) {
 		if _, err := s.Find(ref); !errors.Is(err, errdefs.ErrNotFound) {
 			t.Errorf("Find(%q): %v", ref, err)
 		}
+	}
+	broken := errors.New("its bridge cannot be raised")
+	other := Network{Name: "other", Subnet: netip.MustParsePrefix("10.2.0.0/16")}
+	if _, err := s.Add(t.Context(), other, complete, func(Network) error { return broken }); !errors.Is(err, broken) {
+		t.Errorf("one that cannot be made: %v", err)
+	}
+	if all, err := s.All(); err != nil || len(all) != 1 {
+		t.Errorf("it is kept: %v, %v", all, err)
 	}
 	busy := errors.New("busy")
 	if err := s.Remove(t.Context(), made.ID, func(Network, func() error) error { return busy }); !errors.Is(err, busy) {

@@ -72,10 +72,12 @@ func (s *Settings) set(key, value string) (err error) {
 	return nil
 }
 
-// The sizes of packets that a link may have: RFC 791 has 68 as the least.
+// The sizes of packets that a link may have: RFC 791 has 68 as the least, RFC 8200
+// for IPv6 1280.
 const (
-	minMTU = 68
-	maxMTU = 65535
+	minMTU  = 68
+	minMTU6 = 1280
+	maxMTU  = 65535
 )
 
 // validLink follows the kernel's dev_valid_name.
@@ -83,46 +85,3 @@ func validLink(name string) bool {
 	return name != "" && len(name) < unix.IFNAMSIZ && name != "." && name != ".." &&
 		!strings.ContainsAny(name, "/: \t\n")
 }
-
-// Complete checks addresses and options, and fills in the gateway: the first
-// address of the subnet.
-func (n *Network) Complete() error {
-	if _, err := n.Settings(); err != nil {
-		return err
-	}
-	sub := n.Subnet
-	switch {
-	case !sub.IsValid() || !sub.Addr().Is4():
-		return errdefs.Errorf(errdefs.ErrUnsupported, "network %s: subnet %s: only IPv4 subnets can be had",
-			n.Name, sub)
-	case sub.Bits() > maxBits || sub.Bits() < minBits:
-		return errdefs.Errorf(errdefs.ErrInvalid, "network %s: subnet %s: want a length of /%d to /%d", n.Name, sub,
-			minBits, maxBits)
-	case sub != sub.Masked():
-		return errdefs.Errorf(errdefs.ErrInvalid, "network %s: subnet %s has bits of a host; want %s", n.Name, sub,
-			sub.Masked())
-	case n.Range.IsValid() && (n.Range.Bits() < sub.Bits() || !sub.Contains(n.Range.Addr())):
-		return errdefs.Errorf(errdefs.ErrInvalid, "network %s: range %s is not inside the subnet %s",
-			n.Name, n.Range, sub)
-	}
-	n.Range = n.Range.Masked()
-	if !n.Gateway.IsValid() {
-		n.Gateway = sub.Addr().Next()
-	}
-	check := map[string]netip.Addr{"gateway": n.Gateway}
-	maps.Copy(check, n.Reserved)
-	for _, what := range slices.Sorted(maps.Keys(check)) {
-		if a := check[what]; !sub.Contains(a) || a == sub.Addr() {
-			return errdefs.Errorf(errdefs.ErrInvalid, "network %s: %s %s is not a host of the subnet %s",
-				n.Name, what, a, sub)
-		}
-	}
-	return nil
-}
-
-// The lengths that a subnet may have: the kernel's bridge holds 1,023 containers,
-// and two addresses are needed at least.
-const (
-	minBits = 8
-	maxBits = 30
-)

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/network/dump"
 )
 
 // Move moves devices of the host into the network namespace of process
@@ -56,14 +57,14 @@ func moveDevice(here, there *netlink.Handle, ns netns.NsHandle, name, to string)
 	if err != nil {
 		return err
 	}
-	addrs, err := here.AddrList(link, netlink.FAMILY_ALL)
+	addrs, err := dump.Whole(func() ([]netlink.Addr, error) { return here.AddrList(link, netlink.FAMILY_ALL) })
 	if err != nil {
 		return fmt.Errorf("reading its addresses: %w", err)
 	}
 	if err := free(there, to); err != nil {
 		return err
 	}
-	before, err := there.LinkList()
+	before, err := dump.Whole(there.LinkList)
 	if err != nil {
 		return err
 	}
@@ -119,7 +120,7 @@ func sendDevice(link netlink.Link, ns netns.NsHandle, to string) error {
 // added is the device that was not among those before: its number may be another
 // here than it was on the host, and its name is the kernel's to choose.
 func added(there *netlink.Handle, before []netlink.Link) (netlink.Link, error) {
-	now, err := there.LinkList()
+	now, err := dump.Whole(there.LinkList)
 	if err != nil {
 		return nil, err
 	}

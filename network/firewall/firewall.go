@@ -16,7 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Table is one nftables table of family ip. What it holds, in nft's words:
+// Table is one nftables table of family ip, or ip6 for a subnet of IPv6. What it holds,
+// in nft's words:
 //
 //	map ports    { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service }
 //	map anyports { type inet_proto . inet_service : ipv4_addr . inet_service }
@@ -33,6 +34,10 @@ import (
 //	    iifname BRIDGE accept; oifname BRIDGE ct status dnat accept
 //	    oifname BRIDGE ct state established,related accept; oifname BRIDGE drop }
 //
+// With IPv6 addresses are longer, the loopback is ::1, and what the host sends to ::1
+// is not translated: the kernel leads it nowhere else, so that whoever holds the port
+// has to carry it on.
+//
 // Ports are elements of maps, so that publishing and unpublishing touch nothing
 // else and need no handle.
 type Table struct {
@@ -40,6 +45,7 @@ type Table struct {
 	bridge string
 	subnet netip.Prefix
 	policy Policy
+	v      version
 }
 
 // Policy is what a network asks beyond the usual.
@@ -61,14 +67,33 @@ func (f *Table) With(p Policy) *Table {
 // New describes the table of this name for a bridge and its subnet. Nothing is
 // asked of the kernel yet.
 func New(table, bridge string, subnet netip.Prefix) *Table {
-	return &Table{
-		table:  &nftables.Table{Name: table, Family: nftables.TableFamilyIPv4},
-		bridge: bridge, subnet: subnet.Masked(),
+	f := &Table{table: &nftables.Table{Name: table}, bridge: bridge, subnet: subnet.Masked(), v: ip4}
+	if subnet.Addr().Is6() {
+		f.v = ip6
 	}
+	f.table.Family = f.v.family
+	return f
 }
 
+// version is what differs between the families.
+type version struct {
+	family   nftables.TableFamily
+	addr     nftables.SetDatatype
+	len      uint32 // of an address
+	src, dst uint32 // where they are in the header
+	loopback netip.Prefix
+}
+
+var (
+	ip4 = version{nftables.TableFamilyIPv4, nftables.TypeIPAddr, 4, 12, 16, netip.MustParsePrefix("127.0.0.0/8")}
+	ip6 = version{nftables.TableFamilyIPv6, nftables.TypeIP6Addr, 16, 8, 24, netip.MustParsePrefix("::1/128")}
+)
+
+// IPv6 reports whether it is a table of family ip6.
+func (f *Table) IPv6() bool { return f.v.len == ip6.len }
+
 func (f *Table) ports() *nftables.Set {
-	return f.mapOf("ports", nftables.TypeIPAddr, nftables.TypeInetProto, nftables.TypeInetService)
+	return f.mapOf("ports", f.v.addr, nftables.TypeInetProto, nftables.TypeInetService)
 }
 
 func (f *Table) anyPorts() *nftables.Set {
@@ -79,7 +104,7 @@ func (f *Table) mapOf(name string, key ...nftables.SetDatatype) *nftables.Set {
 	return &nftables.Set{
 		Table: f.table, Name: name, IsMap: true, Concatenation: true,
 		KeyType:  nftables.MustConcatSetType(key...),
-		DataType: nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeInetService),
+		DataType: nftables.MustConcatSetType(f.v.addr, nftables.TypeInetService),
 	}
 }
 
@@ -180,19 +205,14 @@ func (f *Table) change(
 }
 
 func (f *Table) element(p publish.Port, ip netip.Addr) (*nftables.Set, nftables.SetElement) {
-	proto := byte(unix.IPPROTO_TCP)
-	if p.Protocol() == "udp" {
-		proto = unix.IPPROTO_UDP
-	}
+	proto := map[string]byte{"tcp": unix.IPPROTO_TCP, "udp": unix.IPPROTO_UDP, "sctp": unix.IPPROTO_SCTP}[p.Protocol()]
 	// Each part of a concatenation fills whole 32-bit registers.
 	key := []byte{proto, 0, 0, 0, byte(p.HostPort >> 8), byte(p.HostPort), 0, 0}
-	target := ip.As4()
-	val := append(target[:], byte(p.ContainerPort>>8), byte(p.ContainerPort), 0, 0)
+	val := append(ip.AsSlice(), byte(p.ContainerPort>>8), byte(p.ContainerPort), 0, 0)
 	if p.Everywhere() {
 		return f.anyPorts(), nftables.SetElement{Key: key, Val: val}
 	}
-	host := p.Addr().As4()
-	return f.ports(), nftables.SetElement{Key: append(host[:], key...), Val: val}
+	return f.ports(), nftables.SetElement{Key: append(p.Addr().AsSlice(), key...), Val: val}
 }
 
 type chain struct {
@@ -207,9 +227,13 @@ func (f *Table) chains() []chain {
 	drop, accept := &expr.Verdict{Kind: expr.VerdictDrop}, &expr.Verdict{Kind: expr.VerdictAccept}
 	in, out := f.iface(expr.MetaKeyIIFNAME, expr.CmpOpEq), f.iface(expr.MetaKeyOIFNAME, expr.CmpOpEq)
 	notOut := f.iface(expr.MetaKeyOIFNAME, expr.CmpOpNeq)
-	loopback := netip.MustParsePrefix("127.0.0.0/8")
-	fromSubnet, fromLoopback := address(srcOffset, expr.CmpOpEq, f.subnet), address(srcOffset, expr.CmpOpEq, loopback)
-	toLoopback, notToLoopback := address(dstOffset, expr.CmpOpEq, loopback), address(dstOffset, expr.CmpOpNeq, loopback)
+	v := f.v
+	fromSubnet, fromLoopback := v.source(expr.CmpOpEq, f.subnet), v.source(expr.CmpOpEq, v.loopback)
+	toLoopback, notToLoopback := v.target(expr.CmpOpEq, v.loopback), v.target(expr.CmpOpNeq, v.loopback)
+	output := [][]expr.Any{f.dnatAny(), f.dnatAddr()}
+	if f.IPv6() {
+		output = [][]expr.Any{rule(notToLoopback, f.dnatAny()), rule(notToLoopback, f.dnatAddr())}
+	}
 	dnatted, answers := ctBits(expr.CtKeySTATUS, ctStatusDNAT), ctBits(expr.CtKeySTATE,
 		expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED)
 	masq := []expr.Any{&expr.Masq{}}
@@ -227,9 +251,7 @@ func (f *Table) chains() []chain {
 		{"prerouting", nftables.ChainTypeNAT, nftables.ChainHookPrerouting, nftables.ChainPriorityNATDest, [][]expr.Any{
 			f.dnatAny(), rule(notToLoopback, f.dnatAddr()),
 		}},
-		{"output", nftables.ChainTypeNAT, nftables.ChainHookOutput, nftables.ChainPriorityNATDest, [][]expr.Any{
-			f.dnatAny(), f.dnatAddr(),
-		}},
+		{"output", nftables.ChainTypeNAT, nftables.ChainHookOutput, nftables.ChainPriorityNATDest, output},
 		{
 			"postrouting", nftables.ChainTypeNAT, nftables.ChainHookPostrouting, nftables.ChainPriorityNATSource,
 			append(outward, rule(out, dnatted, fromSubnet, masq), rule(out, dnatted, fromLoopback, masq)),
@@ -242,14 +264,12 @@ func (f *Table) chains() []chain {
 	}
 }
 
-// Offsets of addresses in the IPv4 header, ct status and fib values of the kernel.
+// ct status and fib values of the kernel.
 const (
-	srcOffset    = 12
-	dstOffset    = 16
 	ctStatusDNAT = 1 << 5 // IPS_DST_NAT
 	rtnLocal     = 2      // RTN_LOCAL
-	// Registers of 32 bits as they follow each other inside register 1.
-	reg1, reg2, reg3 = 8, 9, 10
+	// firstReg is the first register of 32 bits; the others follow.
+	firstReg = 8
 )
 
 func one(e expr.Any) []expr.Any { return []expr.Any{e} }
@@ -268,17 +288,19 @@ func (f *Table) iface(key expr.MetaKey, op expr.CmpOp) []expr.Any {
 	return []expr.Any{&expr.Meta{Key: key, Register: 1}, &expr.Cmp{Op: op, Register: 1, Data: name}}
 }
 
-func address(offset uint32, op expr.CmpOp, p netip.Prefix) []expr.Any {
-	addr := p.Masked().Addr().As4()
-	n := uint32(p.Bits() / 8)
-	exprs := []expr.Any{&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: offset, Len: 4}}
-	mask := make([]byte, 4)
-	for i := range n {
-		mask[i] = 0xff
+func (v version) source(op expr.CmpOp, p netip.Prefix) []expr.Any { return v.address(v.src, op, p) }
+func (v version) target(op expr.CmpOp, p netip.Prefix) []expr.Any { return v.address(v.dst, op, p) }
+
+func (v version) address(offset uint32, op expr.CmpOp, p netip.Prefix) []expr.Any {
+	mask := make([]byte, v.len)
+	for i := range p.Bits() {
+		mask[i/8] |= 1 << (7 - i%8)
 	}
-	return append(exprs,
-		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 4, Mask: mask, Xor: make([]byte, 4)},
-		&expr.Cmp{Op: op, Register: 1, Data: addr[:]})
+	return []expr.Any{
+		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: offset, Len: v.len},
+		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: v.len, Mask: mask, Xor: make([]byte, v.len)},
+		&expr.Cmp{Op: op, Register: 1, Data: p.Masked().Addr().AsSlice()},
+	}
 }
 
 func ctBits(key expr.CtKey, bits uint32) []expr.Any {
@@ -293,28 +315,35 @@ func ctBits(key expr.CtKey, bits uint32) []expr.Any {
 }
 
 func (f *Table) dnatAny() []expr.Any {
-	return []expr.Any{
+	return append([]expr.Any{
 		&expr.Fib{Register: 1, ResultADDRTYPE: true, FlagDADDR: true},
 		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: binaryutil.NativeEndian.PutUint32(rtnLocal)},
-		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: reg1},
-		&expr.Payload{DestRegister: reg2, Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2},
-		&expr.Lookup{SourceRegister: reg1, DestRegister: reg1, IsDestRegSet: true, SetName: "anyports"},
-		dnat(),
-	}
+	}, f.dnat("anyports", f.portKey(firstReg)...)...)
 }
 
 func (f *Table) dnatAddr() []expr.Any {
+	addr := &expr.Payload{
+		DestRegister: firstReg, Base: expr.PayloadBaseNetworkHeader, Offset: f.v.dst, Len: f.v.len,
+	}
+	return f.dnat("ports", append([]expr.Any{addr}, f.portKey(firstReg+f.v.len/4)...)...)
+}
+
+// portKey loads protocol and port into two registers.
+func (f *Table) portKey(reg uint32) []expr.Any {
 	return []expr.Any{
-		&expr.Payload{DestRegister: reg1, Base: expr.PayloadBaseNetworkHeader, Offset: dstOffset, Len: 4},
-		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: reg2},
-		&expr.Payload{DestRegister: reg3, Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2},
-		&expr.Lookup{SourceRegister: reg1, DestRegister: reg1, IsDestRegSet: true, SetName: "ports"},
-		dnat(),
+		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: reg},
+		&expr.Payload{DestRegister: reg + 1, Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2},
 	}
 }
 
-func dnat() expr.Any {
-	return &expr.NAT{Type: expr.NATTypeDestNAT, Family: unix.NFPROTO_IPV4, RegAddrMin: reg1, RegProtoMin: reg2}
+// dnat translates to what a map has for the key that was loaded.
+func (f *Table) dnat(set string, key ...expr.Any) []expr.Any {
+	return append(key,
+		&expr.Lookup{SourceRegister: firstReg, DestRegister: firstReg, IsDestRegSet: true, SetName: set},
+		&expr.NAT{
+			Type: expr.NATTypeDestNAT, Family: uint32(f.v.family), RegAddrMin: firstReg,
+			RegProtoMin: firstReg + f.v.len/4,
+		})
 }
 
 // Targets are what published ports lead to, as the kernel has them; there is false
@@ -337,8 +366,12 @@ func (f *Table) Targets() (targets []netip.AddrPort, there bool, err error) {
 			return nil, true, fmt.Errorf("network: reading published ports: %w", err)
 		}
 		for _, e := range elements {
-			if ip, ok := netip.AddrFromSlice(e.Val[:min(4, len(e.Val))]); ok && len(e.Val) >= 6 {
-				targets = append(targets, netip.AddrPortFrom(ip, uint16(e.Val[4])<<8|uint16(e.Val[5])))
+			n := int(f.v.len)
+			if len(e.Val) < n+2 {
+				continue
+			}
+			if ip, ok := netip.AddrFromSlice(e.Val[:n]); ok {
+				targets = append(targets, netip.AddrPortFrom(ip, uint16(e.Val[n])<<8|uint16(e.Val[n+1])))
 			}
 		}
 	}

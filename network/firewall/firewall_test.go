@@ -121,6 +121,47 @@ func TestPublish(t *testing.T) {
 	})
 }
 
+// TestIPv6 has a table of family ip6 beside that of ip, which shares nothing with it.
+func TestIPv6(t *testing.T) {
+	t.Parallel()
+	inNamespace(t, func(conn *nftables.Conn) {
+		four := New("cove-test", "br-test", subnet)
+		six := New("cove-test", "br-test", netip.MustParsePrefix("fd00:5::/64"))
+		target := netip.MustParseAddr("fd00:5::2")
+		ports := []publish.Port{
+			{HostIP: netip.IPv6Unspecified(), HostPort: 8080, ContainerPort: 80},
+			{HostIP: netip.MustParseAddr("fd00:1::1"), HostPort: 53, ContainerPort: 53, Proto: "udp"},
+			{HostIP: netip.IPv6Unspecified(), HostPort: 36412, ContainerPort: 36412, Proto: "sctp"},
+		}
+		for _, f := range []*Table{four, six} {
+			if err := f.Ensure(); err != nil || f.IPv6() != (f == six) {
+				t.Error(f.IPv6(), err)
+				return
+			}
+		}
+		if err := six.Publish(ports, target); err != nil {
+			t.Error(err)
+		}
+		checkPublished(t, conn, six, map[netip.Addr][]publish.Port{target: ports})
+		targets, there, err := six.Targets()
+		if err != nil || !there || len(targets) != 3 || targets[0].Addr() != target {
+			t.Errorf("targets %v, %v, %v", targets, there, err)
+		}
+		if targets, there, err := four.Targets(); err != nil || !there || len(targets) != 0 {
+			t.Errorf("of IPv4: %v, %v, %v", targets, there, err)
+		}
+		if err := six.Unpublish(ports, target); err != nil {
+			t.Error(err)
+		}
+		if err := six.Drop(); err != nil {
+			t.Error(err)
+		}
+		if _, there, err := four.Targets(); err != nil || !there {
+			t.Errorf("IPv4's table went along: %v, %v", there, err)
+		}
+	})
+}
+
 // TestChains looks for the hooks that the table's comment lists.
 func TestChains(t *testing.T) {
 	t.Parallel()
@@ -173,9 +214,9 @@ func TestForeignFirewall(t *testing.T) {
 		chains []string
 		want   map[string]int // rules, with the administrator's own
 	}{
-		"drops": {nftables.ChainPolicyDrop, []string{"FORWARD"}, map[string]int{"FORWARD": 3}},
+		"drops": {nftables.ChainPolicyDrop, []string{"FORWARD"}, map[string]int{"FORWARD": 4, "COVE-USER": 0}},
 		"drops, and docker is there": {
-			nftables.ChainPolicyDrop, []string{"FORWARD", "DOCKER-USER"}, map[string]int{"FORWARD": 1, "DOCKER-USER": 3},
+			nftables.ChainPolicyDrop, []string{"FORWARD", "DOCKER-USER"}, map[string]int{"FORWARD": 1, "DOCKER-USER": 4, "COVE-USER": 0},
 		},
 		"accepts":      {nftables.ChainPolicyAccept, []string{"FORWARD"}, map[string]int{"FORWARD": 1}},
 		"other chains": {nftables.ChainPolicyDrop, []string{"INPUT"}, map[string]int{"INPUT": 1}},

@@ -1,7 +1,6 @@
 package firewall
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 
@@ -10,15 +9,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// iptables' own table and chains, as iptables-nft keeps them.
-const foreignTable = "filter"
+// iptables' and ip6tables' own table, as iptables-nft keeps them, and the chain in it
+// that is the administrator's: made if it is not there, and never changed or removed.
+const (
+	foreignTable = "filter"
+	userChain    = "COVE-USER"
+)
 
 // passForeign lets the bridge through a foreign firewall that drops what it
 // does not know: an accept in our table would not help, because a packet has to
 // pass every table. docker leaves DOCKER-USER for this; otherwise the rules go
-// first in FORWARD. Both are plain enough for iptables to list them.
+// first in FORWARD. Before them the administrator's own chain is asked. All are plain
+// enough for iptables to list them.
 func (f *Table) passForeign(conn *nftables.Conn) error {
-	chain, err := foreignChain(conn)
+	chain, err := f.foreignChain(conn)
 	if chain == nil || err != nil {
 		return err
 	}
@@ -28,6 +32,11 @@ func (f *Table) passForeign(conn *nftables.Conn) error {
 			Exprs: rule(f.iface(key, expr.CmpOpEq), one(&expr.Counter{}), one(&expr.Verdict{Kind: expr.VerdictAccept})),
 		})
 	}
+	user := conn.AddChain(&nftables.Chain{Name: userChain, Table: chain.Table})
+	conn.InsertRule(&nftables.Rule{
+		Table: chain.Table, Chain: chain, UserData: f.mark(),
+		Exprs: rule(one(&expr.Counter{}), one(&expr.Verdict{Kind: expr.VerdictJump, Chain: user.Name})),
+	})
 	if err := conn.Flush(); err != nil {
 		return fmt.Errorf("network: letting %s through %s: %w", f.bridge, chain.Name, err)
 	}
@@ -36,25 +45,18 @@ func (f *Table) passForeign(conn *nftables.Conn) error {
 
 // unpassForeign removes what passForeign added.
 func (f *Table) unpassForeign(conn *nftables.Conn) error {
-	chain, err := foreignChain(conn)
+	chain, err := f.foreignChain(conn)
 	if chain == nil || err != nil {
 		return err
 	}
-	rules, err := conn.GetRules(chain.Table, chain)
-	if err != nil {
-		return fmt.Errorf("network: reading %s: %w", chain.Name, err)
+	mine, err := f.marked(conn, chain)
+	if len(mine) == 0 || err != nil {
+		return err
 	}
-	mine := 0
-	for _, r := range rules {
-		if bytes.Equal(r.UserData, f.mark()) {
-			mine++
-			if err := conn.DelRule(r); err != nil {
-				return fmt.Errorf("network: leaving %s: %w", chain.Name, err)
-			}
+	for _, r := range mine {
+		if err := conn.DelRule(r); err != nil {
+			return fmt.Errorf("network: leaving %s: %w", chain.Name, err)
 		}
-	}
-	if mine == 0 {
-		return nil
 	}
 	return conn.Flush()
 }
@@ -67,8 +69,8 @@ func (f *Table) mark() []byte {
 
 // foreignChain is where a rule must go to be let through, or nil when nothing
 // drops by default.
-func foreignChain(conn *nftables.Conn) (*nftables.Chain, error) {
-	table, err := conn.ListTableOfFamily(foreignTable, nftables.TableFamilyIPv4)
+func (f *Table) foreignChain(conn *nftables.Conn) (*nftables.Chain, error) {
+	table, err := conn.ListTableOfFamily(foreignTable, f.v.family)
 	if errors.Is(err, unix.ENOENT) {
 		return nil, nil
 	}

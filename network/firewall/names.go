@@ -42,7 +42,7 @@ func RedirectNames(ns int, addr netip.Addr, udp, tcp uint16) error {
 
 func redirect(addr netip.Addr, proto byte, port uint16) []expr.Any {
 	const domain = 53
-	return rule(address(dstOffset, expr.CmpOpEq, netip.PrefixFrom(addr, addr.BitLen())), []expr.Any{
+	return rule(ip4.target(expr.CmpOpEq, netip.PrefixFrom(addr, addr.BitLen())), []expr.Any{
 		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1},
 		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{proto}},
 		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2},

@@ -3,6 +3,7 @@ package firewall
 import (
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/google/nftables"
 )
@@ -65,6 +66,63 @@ func TestRedirectNames(t *testing.T) {
 		}
 		if got := rulesOf(t, conn, "cove-names"); got["output"] != 2 {
 			t.Errorf("rules are %v", got)
+		}
+	})
+}
+
+// TestMend tells what others took away, and makes it again.
+func TestMend(t *testing.T) {
+	t.Parallel()
+	inNamespace(t, func(conn *nftables.Conn) {
+		if err := foreign(conn, nftables.ChainPolicyDrop, "FORWARD"); err != nil {
+			t.Error(err)
+			return
+		}
+		f := New("cove-test", "br-test", subnet)
+		if whole, err := f.Whole(); whole || err != nil {
+			t.Errorf("before: %v, %v", whole, err)
+		}
+		if err := f.Ensure(); err != nil {
+			t.Error(err)
+		}
+		filter := &nftables.Table{Name: "filter", Family: nftables.TableFamilyIPv4}
+		for name, lose := range map[string]func(){
+			"all":        conn.FlushRuleset,
+			"the table":  func() { conn.DelTable(f.table) },
+			"its rules":  func() { conn.FlushTable(f.table) },
+			"one chain":  func() { conn.FlushChain(&nftables.Chain{Name: "forward", Table: f.table}) },
+			"the others": func() { conn.FlushChain(&nftables.Chain{Name: "FORWARD", Table: filter}) },
+		} {
+			if whole, err := f.Whole(); !whole || err != nil {
+				t.Errorf("before %s is lost: %v, %v", name, whole, err)
+			}
+			lost := make(chan struct{}, 9)
+			w, err := NewWatch([]string{"cove-test"}, func() { lost <- struct{}{} })
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			lose()
+			if err := conn.Flush(); err != nil {
+				t.Error(err)
+			}
+			select {
+			case <-lost:
+			case <-time.After(5 * time.Second):
+				t.Errorf("%s is lost, and nobody is told", name)
+			}
+			w.Close()
+			if whole, err := f.Whole(); whole || err != nil {
+				t.Errorf("%s is lost: %v, %v", name, whole, err)
+			}
+			if name == "all" {
+				if err := foreign(conn, nftables.ChainPolicyDrop, "FORWARD"); err != nil {
+					t.Error(err)
+				}
+			}
+			if err := f.Rebuild(); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
 		}
 	})
 }

@@ -5,7 +5,6 @@ package ipam
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,7 +12,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"cove/errdefs"
 	"cove/internal/atomicfile"
 	"cove/internal/filelock"
 	"cove/internal/ids"
@@ -30,6 +28,8 @@ type Pool struct {
 	Last   netip.Addr       `json:"last"` // the next search starts behind it
 	Leases map[string]Lease `json:"leases"`
 	Layout Layout           `json:"layout,omitzero"`
+	// V6 is the IPv6 addresses, of a network that has some.
+	V6 Space `json:"v6,omitzero"`
 }
 
 // Layout is what was decided of a subnet; the zero value leaves it to the pool.
@@ -45,6 +45,7 @@ type Layout struct {
 // Lease is what one container holds.
 type Lease struct {
 	IP    netip.Addr     `json:"ip"`
+	IP6   netip.Addr     `json:"ip6,omitzero"`
 	Ports []publish.Port `json:"ports,omitempty"`
 	// Owner is the process.Identity of who connected the container.
 	Owner string `json:"owner"`
@@ -71,16 +72,50 @@ func Path(dir string) string { return filepath.Join(dir, "ipam.json") }
 func Read(dir string) (*Pool, error) { return read(Path(dir)) }
 
 // Update runs fn on the pool of a directory under an exclusive lock, and writes it
-// back when fn succeeds.
+// back when fn succeeds. fn may take the directory away: then nothing is written.
 func Update(dir string, fn func(*Pool) error) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("network: making state directory: %w", err)
 	}
-	lock, err := filelock.Open(context.Background(), filepath.Join(dir, "lock"), filelock.Exclusive)
+	lock, err := lock(dir)
 	if err != nil {
 		return fmt.Errorf("network: %w", err)
 	}
 	defer filelock.Release(lock)
+	return update(dir, fn)
+}
+
+// Change is Update of a pool that is there: one that was never used, or that went with
+// its network, also while its lock was waited for, is left alone.
+func Change(dir string, fn func(*Pool) error) error {
+	if !used(dir) {
+		return nil
+	}
+	lock, err := lock(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("network: %w", err)
+	}
+	defer filelock.Release(lock)
+	if !used(dir) {
+		return nil
+	}
+	return update(dir, fn)
+}
+
+func lock(dir string) (*os.File, error) {
+	return filelock.Open(context.Background(), filepath.Join(dir, "lock"), filelock.Exclusive)
+}
+
+func used(dir string) bool {
+	_, err := os.Stat(Path(dir))
+	return err == nil
+}
+
+// update is for who has the lock.
+func update(dir string, fn func(*Pool) error) error {
 	path := Path(dir)
 	pool, err := read(path)
 	if err != nil {
@@ -94,7 +129,8 @@ func Update(dir string, fn func(*Pool) error) error {
 		return fmt.Errorf("network: encoding addresses: %w", err)
 	}
 	// The addresses end with this boot, so nothing waits for the disk.
-	if err := atomicfile.WriteFile(path, data, 0o600, atomicfile.Volatile); err != nil {
+	err = atomicfile.WriteFile(path, data, 0o600, atomicfile.Volatile)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // it is not there after fn: it was taken away
 		return fmt.Errorf("network: writing addresses: %w", err)
 	}
 	return nil
@@ -121,50 +157,59 @@ func read(path string) (*Pool, error) {
 	return &pool, nil
 }
 
-// Gateway is the bridge's own address.
-func (p *Pool) Gateway() netip.Addr {
-	if p.Layout.Gateway.IsValid() {
-		return p.Layout.Gateway
-	}
-	return p.Subnet.Masked().Addr().Next()
-}
-
-// Assign leases an address to id: the one wanted, or the next free one behind
+// Assign leases an IPv4 address to id: the one wanted, or the next free one behind
 // the last assigned, so that an address rests before another container has it.
 func (p *Pool) Assign(id string, want netip.Addr) (netip.Addr, error) {
-	taken := map[netip.Addr]string{p.Gateway(): "the bridge"}
-	for _, addr := range p.Layout.Reserved {
-		taken[addr] = "nobody: it is reserved"
+	space := p.v4()
+	ip, err := space.assign(p.taken(id, space, Lease.v4), want)
+	if err != nil {
+		return ip, err
+	}
+	p.Last = space.Last
+	p.Leases[id] = Lease{IP: ip}
+	return ip, nil
+}
+
+// Assign6 adds an IPv6 address to the lease of id, in the same way.
+func (p *Pool) Assign6(id string, want netip.Addr) (netip.Addr, error) {
+	ip, err := p.V6.assign(p.taken(id, p.V6, Lease.v6), want)
+	if err != nil {
+		return ip, err
+	}
+	l := p.Leases[id]
+	l.IP6 = ip
+	p.Leases[id] = l
+	return ip, nil
+}
+
+// Gateway is the bridge's own IPv4 address.
+func (p *Pool) Gateway() netip.Addr { return p.v4().Gateway() }
+
+func (p *Pool) v4() Space { return Space{Subnet: p.Subnet, Last: p.Last, Layout: p.Layout} }
+
+// HasFree reports whether an address of each family that the network has is left for
+// one that asks for none.
+func (p *Pool) HasFree() bool {
+	return p.v4().hasFree(p.taken("", p.v4(), Lease.v4)) &&
+		(!p.V6.Subnet.IsValid() || p.V6.hasFree(p.taken("", p.V6, Lease.v6)))
+}
+
+func (l Lease) v4() netip.Addr { return l.IP }
+func (l Lease) v6() netip.Addr { return l.IP6 }
+
+// taken are the addresses of a space that nobody can have, by who has them; id holds
+// its own.
+func (p *Pool) taken(id string, space Space, addr func(Lease) netip.Addr) map[netip.Addr]string {
+	taken := map[netip.Addr]string{space.Gateway(): "the bridge"}
+	for _, reserved := range space.Layout.Reserved {
+		taken[reserved] = "nobody: it is reserved"
 	}
 	for holder, l := range p.Leases {
-		if holder != id {
-			taken[l.IP] = "container " + ids.Short(holder)
+		if a := addr(l); holder != id && a.IsValid() {
+			taken[a] = "container " + ids.Short(holder)
 		}
 	}
-	if want.IsValid() {
-		if !p.Subnet.Contains(want) || want == p.Subnet.Masked().Addr() || want == broadcast(p.Subnet) {
-			return want, errdefs.Errorf(errdefs.ErrInvalid, "network: address %s: not a host of the bridge's subnet %s",
-				want, p.Subnet)
-		}
-		if who, ok := taken[want]; ok {
-			return want, errdefs.Errorf(errdefs.ErrConflict, "network: address %s: in use by %s", want, who)
-		}
-		p.Leases[id] = Lease{IP: want}
-		return want, nil
-	}
-	first, last := p.bounds()
-	next := p.Last
-	for range len(taken) + 2 {
-		if next = next.Next(); !next.IsValid() || next.Less(first) || last.Less(next) {
-			next = first
-		}
-		if _, ok := taken[next]; !ok {
-			p.Leases[id], p.Last = Lease{IP: next}, next
-			return next, nil
-		}
-	}
-	return netip.Addr{}, errdefs.Errorf(errdefs.ErrExhausted, "network: no free address in %s: %d containers hold them",
-		p.Subnet, len(p.Leases))
+	return taken
 }
 
 // DropDead removes the leases of containers whose monitor was killed and that
@@ -191,48 +236,10 @@ func (p *Pool) PortHolder(want publish.Port) (string, bool) {
 	return "", false
 }
 
-// bounds are the first and the last address for those that ask for none.
-func (p *Pool) bounds() (first, last netip.Addr) {
-	first, last = p.Subnet.Masked().Addr().Next(), broadcast(p.Subnet).Prev()
-	if r := p.Layout.Range; r.IsValid() {
-		if from := r.Masked().Addr(); first.Less(from) {
-			first = from
-		}
-		if to := broadcast(r); to.Less(last) {
-			last = to
-		}
+// Target is where a port leads to.
+func (l Lease) Target(p publish.Port) netip.AddrPort {
+	if p.IPv6() && l.IP6.IsValid() {
+		return netip.AddrPortFrom(l.IP6, p.ContainerPort)
 	}
-	return first, last
-}
-
-// HasFree reports whether an address is left for one that asks for none.
-func (p *Pool) HasFree() bool {
-	first, last := p.bounds()
-	taken := map[netip.Addr]bool{p.Gateway(): true}
-	for _, addr := range p.Layout.Reserved {
-		taken[addr] = true
-	}
-	for _, l := range p.Leases {
-		taken[l.IP] = true
-	}
-	used := 0
-	for addr := range taken {
-		if !addr.Less(first) && !last.Less(addr) {
-			used++
-		}
-	}
-	return used < number(last)-number(first)+1
-}
-
-func number(a netip.Addr) int {
-	b := a.As4()
-	return int(binary.BigEndian.Uint32(b[:]))
-}
-
-func broadcast(p netip.Prefix) netip.Addr {
-	a := p.Masked().Addr().As4()
-	for i := p.Bits(); i < 32; i++ {
-		a[i/8] |= 1 << (7 - i%8)
-	}
-	return netip.AddrFrom4(a)
+	return netip.AddrPortFrom(l.IP, p.ContainerPort)
 }

@@ -2,9 +2,11 @@ package ipam
 
 import (
 	"errors"
+	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -101,5 +103,36 @@ func TestUpdate(t *testing.T) {
 	}
 	if n := count(); n != 0 {
 		t.Errorf("%d leases of a torn file", n)
+	}
+}
+
+// TestChange has a pool that is taken away, while others wait for it, stay away.
+func TestChange(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "pool")
+	never := func(*Pool) error { return errors.New("there is no pool") }
+	if err := Change(dir, never); err != nil {
+		t.Error(err)
+	}
+	if err := Update(dir, func(*Pool) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	var waiting sync.WaitGroup
+	err := Update(dir, func(*Pool) error {
+		for range 8 {
+			waiting.Go(func() {
+				if err := Change(dir, never); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		return os.Rename(dir, dir+".removed")
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	waiting.Wait()
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("it is there again: %v", err)
 	}
 }

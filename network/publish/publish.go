@@ -6,25 +6,27 @@ import (
 	"bufio"
 	"encoding/hex"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
-
-	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
 )
 
 // Port is one published port.
 type Port struct {
-	// HostIP is the IPv4 address to listen on; invalid or 0.0.0.0 is every one.
+	// HostIP is the address to listen on: 0.0.0.0 is every one of IPv4, :: every one of
+	// IPv6. When it is not valid it is every one of the families that the network has;
+	// of a port that is published, every one of IPv4.
 	HostIP netip.Addr `json:"hostIP,omitzero"`
 	// HostPort 0 asks for a free one, found at start and told in State.
 	HostPort      uint16 `json:"hostPort"`
 	ContainerPort uint16 `json:"containerPort"`
-	// Proto is "tcp" (or empty) or "udp".
+	// Proto is "tcp" (or empty), "udp" or "sctp".
 	Proto string `json:"proto,omitempty"`
 }
 
@@ -39,63 +41,48 @@ func (p Port) Protocol() string {
 // Everywhere reports whether the port is published on every address.
 func (p Port) Everywhere() bool { return !p.HostIP.IsValid() || p.HostIP.IsUnspecified() }
 
-// Addr is the address to listen on, 0.0.0.0 for every one.
-func (p Port) Addr() netip.Addr {
-	if p.Everywhere() {
-		return netip.IPv4Unspecified()
-	}
-	return p.HostIP
+// IPv6 reports whether the port is one of the host's IPv6 addresses.
+func (p Port) IPv6() bool { return p.HostIP.Is6() && !p.HostIP.Is4In6() }
+
+// CarriedOnly reports whether no rule can lead the port's connections on: of what is
+// sent to ::1, as the kernel leads that nowhere else.
+func (p Port) CarriedOnly() bool { return p.IPv6() && p.HostIP.IsLoopback() }
+
+// Carried reports whether connections to the port, or some, arrive at its socket and
+// are to be carried on from there: those to ::1, and all to an IPv6 address when the
+// container has none.
+func (p Port) Carried(toIPv6 bool) bool {
+	return p.IPv6() && p.Protocol() != "sctp" && (!toIPv6 || p.Everywhere() || p.HostIP.IsLoopback())
 }
 
-// String is the host's side, as "0.0.0.0:8080/tcp".
-func (p Port) String() string { return fmt.Sprintf("%s:%d/%s", p.Addr(), p.HostPort, p.Protocol()) }
+// Addr is the address to listen on, 0.0.0.0 or :: for every one.
+func (p Port) Addr() netip.Addr {
+	switch {
+	case !p.Everywhere():
+		return p.HostIP
+	case p.IPv6():
+		return netip.IPv6Unspecified()
+	}
+	return netip.IPv4Unspecified()
+}
+
+// String is the host's side, as "0.0.0.0:8080/tcp" or "[::1]:8080/tcp".
+func (p Port) String() string {
+	return net.JoinHostPort(p.Addr().String(), strconv.Itoa(int(p.HostPort))) + "/" + p.Protocol()
+}
 
 // Validate is errdefs.ErrInvalid or ErrUnsupported for what cannot be published.
 func (p Port) Validate() error {
 	switch {
 	case p.ContainerPort == 0:
 		return errdefs.Errorf(errdefs.ErrInvalid, "network: publishing %s: the container's port is missing", p)
-	case p.Protocol() != "tcp" && p.Protocol() != "udp":
-		return errdefs.Errorf(errdefs.ErrUnsupported, "network: publishing %s: only tcp and udp can be published", p)
-	case !p.Addr().Is4():
-		return errdefs.Errorf(errdefs.ErrUnsupported, "network: publishing %s: only IPv4 addresses can be published on",
-			p)
+	case !slices.Contains([]string{"tcp", "udp", "sctp"}, p.Protocol()):
+		return errdefs.Errorf(errdefs.ErrUnsupported, "network: publishing %s: only tcp, udp and sctp can be published", p)
+	case p.HostIP.Zone() != "" || p.HostIP.IsLinkLocalUnicast() && p.IPv6():
+		return errdefs.Errorf(errdefs.ErrUnsupported,
+			"network: publishing %s: an address of one link alone cannot be published on", p)
 	}
 	return nil
-}
-
-// Reserve takes the port on the host with a socket that nobody ever accepts
-// from, because DNAT comes first, and returns the port with its number. It has
-// to listen: two merely bound sockets with SO_REUSEADDR share a port, and
-// without SO_REUSEADDR a predecessor's TIME_WAIT would be a conflict.
-func Reserve(p Port) (Port, int, error) {
-	typ := unix.SOCK_STREAM
-	if p.Protocol() == "udp" {
-		typ = unix.SOCK_DGRAM
-	}
-	fd, err := unix.Socket(unix.AF_INET, typ|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return p, -1, fmt.Errorf("network: publishing %s: %w", p, err)
-	}
-	if typ == unix.SOCK_STREAM {
-		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1) // only decides about TIME_WAIT
-	}
-	err = unix.Bind(fd, &unix.SockaddrInet4{Port: int(p.HostPort), Addr: p.Addr().As4()})
-	if err == nil && typ == unix.SOCK_STREAM {
-		err = unix.Listen(fd, 1)
-	}
-	var local unix.Sockaddr
-	if err == nil {
-		local, err = unix.Getsockname(fd)
-	}
-	if err != nil {
-		unix.Close(fd)
-		return p, -1, err
-	}
-	if in4, ok := local.(*unix.SockaddrInet4); ok {
-		p.HostPort = uint16(in4.Port)
-	}
-	return p, fd, nil
 }
 
 // Listener finds the process that listens on a port, as "redis-server (pid 7)"; ""
@@ -151,6 +138,6 @@ func socketInodes(path string, port uint16, listening bool, into map[string]bool
 
 // Conflicts reports whether two ports cannot both be published.
 func (p Port) Conflicts(other Port) bool {
-	return p.HostPort == other.HostPort && p.Protocol() == other.Protocol() &&
+	return p.HostPort == other.HostPort && p.Protocol() == other.Protocol() && p.IPv6() == other.IPv6() &&
 		(p.Everywhere() || other.Everywhere() || p.HostIP == other.HostIP)
 }

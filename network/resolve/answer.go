@@ -53,8 +53,12 @@ func (q query) local(b *book) []byte {
 	}
 	var answers []dnsmessage.ResourceBody
 	for _, a := range addrs {
-		if q.question.Type == dnsmessage.TypeA || q.question.Type == dnsmessage.TypeALL {
+		all := q.question.Type == dnsmessage.TypeALL
+		switch {
+		case a.Is4() && (all || q.question.Type == dnsmessage.TypeA):
 			answers = append(answers, &dnsmessage.AResource{A: a.As4()})
+		case a.Is6() && (all || q.question.Type == dnsmessage.TypeAAAA):
+			answers = append(answers, &dnsmessage.AAAAResource{AAAA: a.As16()})
 		}
 	}
 	// With no answers this says that the name is there and has no such record
@@ -99,20 +103,46 @@ func (q query) answers(msg []byte) (matches, settles bool) {
 	return true, h.RCode == dnsmessage.RCodeSuccess || h.RCode == dnsmessage.RCodeNameError
 }
 
-// reversed reads 4.3.2.1.in-addr.arpa.
+// reversed reads 4.3.2.1.in-addr.arpa., and 32 nibbles before ip6.arpa. (RFC 3596).
 func reversed(name string) (netip.Addr, bool) {
-	digits, ok := strings.CutSuffix(strings.ToLower(name), ".in-addr.arpa.")
-	parts := strings.Split(digits, ".")
-	if !ok || len(parts) != 4 {
-		return netip.Addr{}, false
-	}
-	var a [4]byte
-	for i, part := range parts {
-		n, err := strconv.ParseUint(part, 10, 8)
-		if err != nil {
+	name = strings.ToLower(name)
+	if digits, ok := strings.CutSuffix(name, ".in-addr.arpa."); ok {
+		a, ok := backwards(strings.Split(digits, "."), 4, 10)
+		if !ok {
 			return netip.Addr{}, false
 		}
-		a[3-i] = byte(n)
+		return netip.AddrFrom4([4]byte(a)), true
 	}
-	return netip.AddrFrom4(a), true
+	digits, ok := strings.CutSuffix(name, ".ip6.arpa.")
+	if !ok {
+		return netip.Addr{}, false
+	}
+	nibbles, ok := backwards(strings.Split(digits, "."), 32, 16)
+	if !ok {
+		return netip.Addr{}, false
+	}
+	var a [16]byte
+	for i, n := range nibbles {
+		if n > 0xf {
+			return netip.Addr{}, false
+		}
+		a[i/2] = a[i/2]<<4 | n
+	}
+	return netip.AddrFrom16(a), true
+}
+
+// backwards reads numbers that follow each other from the last to the first.
+func backwards(parts []string, count, base int) ([]byte, bool) {
+	if len(parts) != count {
+		return nil, false
+	}
+	all := make([]byte, count)
+	for i, part := range parts {
+		n, err := strconv.ParseUint(part, base, 8)
+		if err != nil {
+			return nil, false
+		}
+		all[count-1-i] = byte(n)
+	}
+	return all, true
 }

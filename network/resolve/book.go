@@ -129,6 +129,9 @@ func (p *page) fill(b *book, pool *ipam.Pool) {
 			}
 		}
 		p.addrs[l.IP] = l.Name
+		if l.IP6.IsValid() {
+			p.addrs[l.IP6] = l.Name
+		}
 	}
 	for alias, holder := range b.links {
 		if l, ok := pool.Leases[holder]; ok {
@@ -137,7 +140,7 @@ func (p *page) fill(b *book, pool *ipam.Pool) {
 	}
 }
 
-// addresses are those of a name, in any order; known is false for a name of
+// addresses are those of a name, of both families and in any order; known is false for a name of
 // nobody here.
 func (b *book) addresses(name string) (all []netip.Addr, known bool) {
 	name = strings.ToLower(strings.TrimSuffix(name, "."))
@@ -153,8 +156,13 @@ func (b *book) addresses(name string) (all []netip.Addr, known bool) {
 			found = append(slices.Clip(found), p.names[short]...)
 		}
 		for _, l := range found {
-			if l.Alive() && !slices.Contains(all, l.IP) {
-				all = append(all, l.IP)
+			if !l.Alive() {
+				continue
+			}
+			for _, ip := range []netip.Addr{l.IP, l.IP6} {
+				if ip.IsValid() && !slices.Contains(all, ip) {
+					all = append(all, ip)
+				}
 			}
 		}
 	}

@@ -4,10 +4,12 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,7 +34,8 @@ func newLab(t *testing.T, upstreams ...string) *lab {
 	root := t.TempDir()
 	defs := definition.Open(root)
 	def, err := defs.Add(t.Context(), definition.Network{Name: "Web", Subnet: netip.MustParsePrefix("10.9.0.0/16")},
-		func(n *definition.Network, _ []definition.Network) error { return n.Complete() })
+		func(n *definition.Network, _ []definition.Network) error { return n.Complete() },
+		func(definition.Network) error { return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,6 +111,8 @@ func (l *lab) ask(network, name string, typ dnsmessage.Type) (dnsmessage.RCode, 
 		switch body := r.Body.(type) {
 		case *dnsmessage.AResource:
 			got = append(got, netip.AddrFrom4(body.A).String())
+		case *dnsmessage.AAAAResource:
+			got = append(got, netip.AddrFrom16(body.AAAA).String())
 		case *dnsmessage.PTRResource:
 			got = append(got, body.PTR.String())
 		}
@@ -139,6 +144,12 @@ func TestNamesOfContainers(t *testing.T) {
 		l.want(network, "db.", dnsmessage.TypeAAAA, dnsmessage.RCodeSuccess)
 		l.want(network, "4.0.9.10.in-addr.arpa.", dnsmessage.TypePTR, dnsmessage.RCodeSuccess, "twin.Web.")
 	}
+	l.set(twin, &ipam.Lease{IP: netip.MustParseAddr("10.9.0.4"), IP6: netip.MustParseAddr("fd00:9::4"), Name: "twin"})
+	l.want("udp", "twin.", dnsmessage.TypeAAAA, dnsmessage.RCodeSuccess, "fd00:9::4")
+	l.want("udp", "twin.", dnsmessage.TypeA, dnsmessage.RCodeSuccess, "10.9.0.4")
+	l.want("tcp", "twin.", dnsmessage.TypeALL, dnsmessage.RCodeSuccess, "10.9.0.4", "fd00:9::4")
+	reverse := "4." + strings.Repeat("0.", 23) + "9.0.0.0.0.0.d.f.ip6.arpa."
+	l.want("udp", reverse, dnsmessage.TypePTR, dnsmessage.RCodeSuccess, "twin.Web.")
 	l.set(db, &ipam.Lease{IP: netip.MustParseAddr("10.9.0.3"), Name: "store"})
 	l.want("udp", "store.", dnsmessage.TypeA, dnsmessage.RCodeSuccess, "10.9.0.3")
 	l.want("udp", "db.", dnsmessage.TypeA, dnsmessage.RCodeServerFailure)
@@ -258,6 +269,58 @@ func TestComingAndGoing(t *testing.T) {
 	}
 	close(done)
 	work.Wait()
+}
+
+// TestSoak asks many times while containers come and go, one upstream answers and
+// another is dead: no question is lost, and no answer is wrong. SOAK_QUERIES says how
+// many; `make soak` asks a million times.
+func TestSoak(t *testing.T) {
+	t.Parallel()
+	queries := 10_000
+	if text := os.Getenv("SOAK_QUERIES"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		queries = n
+	}
+	l := newLab(t, upstream(t, 0, "silent"), upstream(t, dnsmessage.RCodeSuccess, "192.0.2.1"))
+	l.set(ids.New(), &ipam.Lease{IP: netip.MustParseAddr("10.9.1.1"), IP6: netip.MustParseAddr("fd00:9::1"), Name: "stays"})
+	done, left := make(chan struct{}), atomic.Int64{}
+	left.Store(int64(queries))
+	var churn, work sync.WaitGroup
+	churn.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-done:
+				return
+			case <-time.After(time.Millisecond):
+			}
+			id := ids.New()
+			l.set(id, &ipam.Lease{IP: netip.AddrFrom4([4]byte{10, 9, 2, byte(i)}), Name: "comes"})
+			l.set(id, nil)
+		}
+	})
+	for range 8 {
+		work.Go(func() {
+			for n := left.Add(-1); n >= 0; n = left.Add(-1) {
+				switch n % 50 {
+				case 0:
+					l.want("tcp", "stays.", dnsmessage.TypeA, dnsmessage.RCodeSuccess, "10.9.1.1")
+				case 1, 2, 3, 4, 5:
+					l.want("udp", "example.org.", dnsmessage.TypeA, dnsmessage.RCodeSuccess, "192.0.2.1")
+				case 6, 7, 8, 9, 10:
+					l.want("udp", "stays.", dnsmessage.TypeAAAA, dnsmessage.RCodeSuccess, "fd00:9::1")
+				default:
+					l.want("udp", "stays.", dnsmessage.TypeA, dnsmessage.RCodeSuccess, "10.9.1.1")
+				}
+			}
+		})
+	}
+	work.Wait()
+	close(done)
+	churn.Wait()
+	t.Logf("%d questions, 0 lost", queries)
 }
 
 func FuzzParse(f *testing.F) {

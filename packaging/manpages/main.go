@@ -21,7 +21,10 @@ import (
 	"cove/internal/buildinfo"
 	"cove/internal/cli"
 	"cove/internal/cli/buildcmd"
+	"cove/internal/cli/copycmd"
+	"cove/internal/cli/historycmd"
 	"cove/internal/cli/registrycmd"
+	"cove/internal/cli/verifycmd"
 )
 
 func main() {
@@ -38,7 +41,11 @@ func main() {
 // write fills DIR/man1 with a page for each command, and DIR/bash, zsh and
 // fish with a completion for each program.
 func write(dir string) error {
-	builder := cli.Builder{Build: buildcmd.Build, Bake: buildcmd.Bake, Changes: builds.Changes, API: cli.Elsewhere.API}
+	builder := cli.Builder{
+		Build: buildcmd.Build, Bake: buildcmd.Bake, History: historycmd.Noun, Changes: builds.Changes,
+		Verify: verifycmd.Verify, Kaniko: buildcmd.Kaniko,
+		Copy: copycmd.Copy, Merge: copycmd.Merge, API: cli.Elsewhere.API,
+	}
 	for _, root := range []*cobra.Command{cli.Cove(builder).Tree(), registrycmd.New()} {
 		if err := errors.Join(pages(filepath.Join(dir, "man1"), root), completions(dir, root)); err != nil {
 			return fmt.Errorf("%s: %w", root.Name(), err)

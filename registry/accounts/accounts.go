@@ -73,13 +73,8 @@ func (a *Accounts) SetPassword(ctx context.Context, by auth.Caller, name, passwo
 		return err
 	}
 	err = a.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
-		u, err := person(ctx, tx, name)
-		if err != nil {
+		if _, err := withPassword(ctx, tx, name); err != nil {
 			return err
-		}
-		if u.Source != "" {
-			return errdefs.Errorf(errdefs.ErrConflict, "user %q has no password here: %s vouches for them", name,
-				u.Source)
 		}
 		if err := tx.SetPassword(ctx, name, hash); err != nil {
 			return err

@@ -15,6 +15,7 @@ import (
 	"cove/registry/projects"
 	"cove/registry/proxy"
 	"cove/registry/robots"
+	"cove/registry/trust"
 )
 
 // Config is what the API needs, all of it.
@@ -25,9 +26,12 @@ type Config struct {
 	Accounts *accounts.Accounts
 	Projects *projects.Projects
 	Robots   *robots.Robots
+	Trust    *trust.Rules
 	Audit    *audit.Log
 	Policies *policies.Policies
 	Proxies  *proxy.Service
+	// Upstreams are those of the proxies, as this process asks them; nil where it does not.
+	Upstreams *proxy.Proxies
 	// Identify finds out who asks; see auth.Authorizer.
 	Identify func(*http.Request) (auth.Caller, error)
 	Log      *slog.Logger

@@ -5,6 +5,7 @@ import (
 	"cove/registry/browse"
 	"cove/registry/metadata"
 	"cove/registry/projects"
+	"cove/registry/signing"
 )
 
 func (a *API) projects(asked *rest.Ask) (any, error) {
@@ -14,7 +15,11 @@ func (a *API) projects(asked *rest.Ask) (any, error) {
 	}
 	var items []Project
 	for _, p := range found {
-		items = append(items, projectFrom(p))
+		signed, err := signing.Required(asked.Context(), a.cfg.DB.Querier(), p.Name)
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, projectFrom(p, signed))
 	}
 	return rest.PageTo(asked, items, rest.Next(more, items, func(p Project) string { return p.Name })), nil
 }
@@ -33,7 +38,11 @@ func (a *API) projectCreate(asked *rest.Ask) (any, error) {
 
 func (a *API) projectNamed(asked *rest.Ask, name string) (any, error) {
 	p, err := a.browse.Project(asked.Context(), asked.Caller, name)
-	return projectFrom(p), err
+	if err != nil {
+		return nil, err
+	}
+	signed, err := signing.Required(asked.Context(), a.cfg.DB.Querier(), name)
+	return projectFrom(p, signed), err
 }
 
 func (a *API) project(asked *rest.Ask) (any, error) {
@@ -50,12 +59,16 @@ func (a *API) projectChange(asked *rest.Ask) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	signed, err := signing.Required(asked.Context(), a.cfg.DB.Querier(), name)
+	if err != nil {
+		return nil, err
+	}
 	err = a.cfg.Projects.Change(asked.Context(), asked.Caller, name, projects.Change{
-		Public: c.Public,
+		Public: c.Public, Sparse: c.Sparse,
 		If: func(now metadata.Project) error {
 			return asked.Unchanged(projectFrom(browse.Project{
 				Name: now.Name, Public: now.Public, CreatedAt: now.CreatedAt, Role: seen.Role,
-			}))
+			}, signed))
 		},
 	})
 	if err != nil {

@@ -5,7 +5,10 @@ import (
 
 	"cove/registry/api/access"
 	"cove/registry/api/rest"
+	"cove/registry/api/scans"
+	"cove/registry/api/signatures"
 	"cove/registry/api/upstreams"
+	"cove/registry/api/webhooks"
 	"cove/registry/api/work"
 	"cove/registry/auth"
 )
@@ -29,8 +32,11 @@ func (a *API) table() []rest.Operation {
 		Status: http.StatusOK, Serve: a.document,
 	}}
 	for _, some := range [][]rest.Operation{
-		a.people(), a.places(), a.content(), a.records(), a.access().Operations(),
-		work.New(a.cfg.Policies).Operations(), upstreams.Services{Proxies: a.cfg.Proxies}.Operations(),
+		a.people(), a.links(), a.places(), a.content(), a.records(), a.access().Operations(),
+		work.New(a.cfg.Policies).Operations(), scans.New(a.cfg.Policies).Operations(),
+		upstreams.Services{Proxies: a.cfg.Proxies, Live: a.cfg.Upstreams, Policies: a.cfg.Policies}.Operations(),
+		webhooks.Services{Policies: a.cfg.Policies}.Operations(),
+		signatures.Services{Policies: a.cfg.Policies}.Operations(),
 	} {
 		all = append(all, some...)
 	}
@@ -95,7 +101,9 @@ func (a *API) people() []rest.Operation {
 
 // access has the operations on who may what.
 func (a *API) access() access.Services {
-	return access.Services{Accounts: a.cfg.Accounts, Projects: a.cfg.Projects, Robots: a.cfg.Robots, Browse: a.browse}
+	return access.Services{
+		Accounts: a.cfg.Accounts, Projects: a.cfg.Projects, Robots: a.cfg.Robots, Trust: a.cfg.Trust, Browse: a.browse,
+	}
 }
 
 // places are the operations on projects.
@@ -123,7 +131,7 @@ func (a *API) places() []rest.Operation {
 		},
 		{
 			Method: patch, Path: "/projects/{project}", Right: auth.SetVisibility, Object: "project",
-			ID: "changeProject", Summary: "Let anyone pull, or members only",
+			ID: "changeProject", Summary: "Let anyone pull, or members only; take indexes without all of their manifests",
 			Body:   ProjectChange{},
 			Answer: Project{},
 			Status: 200, ETag: true, Serve: a.projectChange,

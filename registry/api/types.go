@@ -41,14 +41,16 @@ type Password struct {
 
 // Project is a project as the one who asks sees it.
 type Project struct {
-	Name      string    `json:"name"`
-	Public    bool      `json:"public"`
-	Role      string    `json:"role"` // of the one who asks; "none" if he is no member
-	CreatedAt time.Time `json:"createdAt"`
+	Name   string `json:"name"`
+	Public bool   `json:"public"`
+	Role   string `json:"role"` // of the one who asks; "none" if he is no member
+	// SignedOnly: only images that are signed are pulled from it.
+	SignedOnly bool      `json:"signedOnly"`
+	CreatedAt  time.Time `json:"createdAt"`
 }
 
-func projectFrom(p browse.Project) Project {
-	return Project{p.Name, p.Public, cmp.Or(p.Role, projects.NoRole), p.CreatedAt.UTC()}
+func projectFrom(p browse.Project, signedOnly bool) Project {
+	return Project{p.Name, p.Public, cmp.Or(p.Role, projects.NoRole), signedOnly, p.CreatedAt.UTC()}
 }
 
 // NewProject is a project to be made.
@@ -60,6 +62,8 @@ type NewProject struct {
 // ProjectChange is what of a project is to be changed; what is left out stays.
 type ProjectChange struct {
 	Public *bool `json:"public,omitempty"`
+	// Sparse: an index may be pushed without all of its manifests.
+	Sparse *bool `json:"sparse,omitempty"`
 }
 
 // Count is a number that is not counted beyond a bound: then there are more.

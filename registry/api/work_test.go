@@ -197,3 +197,134 @@ func (c *client) named(name string, want digest.Digest) {
 		c.t.Errorf("%s names %s, want %s", name, a.Digest, want)
 	}
 }
+
+// quotas limits a project and meets the limit, which says how it stands.
+func (c *client) quotas() {
+	t := c.t
+	c.site.Push(t, "small/app", "v1", webtest.Image{})
+	project := map[string]string{"project": "small"}
+	type row struct {
+		Project              string
+		Used, Waiting, Limit int64
+		Own                  bool
+	}
+	var q row
+	c.into(call{id: "getQuota", params: project}, &q)
+	if q.Used == 0 || q.Limit != -1 || q.Own {
+		t.Errorf("the quota: %+v", q)
+	}
+	c.send(call{id: "setDefaultQuota", body: object{"limit": 1 << 40}}, 204)
+	var standard struct{ Limit int64 }
+	if c.into(call{id: "getDefaultQuota"}, &standard); standard.Limit != 1<<40 {
+		t.Errorf("the default: %+v", standard)
+	}
+	c.send(call{id: "setQuota", params: project, body: object{"limit": q.Used}}, 200)
+	c.send(call{id: "setQuota", params: project, body: object{"limit": -7}}, 400)
+	c.send(call{id: "setQuota", params: map[string]string{"project": "absent"}, body: object{"limit": 7}}, 404)
+	refused := c.site.Do(t, webtest.Call{
+		Method: "POST", Path: "/v2/small/app/blobs/uploads/?digest=" + digest.FromString(strings.Repeat("x", 9000)).String(),
+		Body: []byte(strings.Repeat("x", 9000)),
+	}, 413)
+	var told struct {
+		Errors []struct {
+			Code, Message string
+			Detail        struct {
+				Project     string
+				Limit, Used int64
+			}
+		}
+	}
+	if err := json.Unmarshal(refused, &told); err != nil || len(told.Errors) != 1 {
+		t.Fatalf("%s %v", refused, err)
+	}
+	if e := told.Errors[0]; e.Code != "DENIED" || e.Detail.Limit != q.Used || e.Detail.Used != q.Used ||
+		e.Detail.Project != "small" || !strings.Contains(e.Message, "ask an administrator") {
+		t.Errorf("the refusal: %+v", e)
+	}
+	c.send(call{id: "deleteQuota", params: project}, 204)
+	var after row
+	if c.into(call{id: "getQuota", params: project}, &after); after.Own || after.Limit != 1<<40 || after.Used != q.Used {
+		t.Errorf("afterwards: %+v", after)
+	}
+	if list := c.send(call{id: "listQuotas", query: url.Values{"after": {"sm"}, "limit": {"1"}}}, 200); !strings.Contains(string(list.body), `"project":"small"`) {
+		t.Errorf("the list: %s", list.body)
+	}
+	var counted struct {
+		Items []struct {
+			Project string
+			Equal   bool
+		}
+	}
+	if c.into(call{id: "recountQuotas", body: object{"project": "small"}}, &counted); len(counted.Items) != 1 || !counted.Items[0].Equal {
+		t.Errorf("counted anew: %+v", counted)
+	}
+	c.send(call{id: "setDefaultQuota", body: object{"limit": -1}}, 204)
+	type share struct{ Held, Alone, Shared, Counted int64 }
+	var whole, part, one share
+	c.into(call{id: "explainProject", params: project}, &whole)
+	c.into(call{id: "explainRepository", params: map[string]string{"repository": "small/app"}}, &part)
+	c.into(call{
+		id: "explainRepository", params: map[string]string{"repository": "small/app"}, query: url.Values{"tag": {"v1"}},
+	}, &one)
+	if whole.Held != q.Used || part != one || one.Held != q.Used || one.Counted != q.Used || one.Alone+one.Shared != one.Held {
+		t.Errorf("explained: %+v %+v %+v of %d", whole, part, one, q.Used)
+	}
+	c.send(call{
+		id: "explainRepository", params: map[string]string{"repository": "small/app"}, query: url.Values{"digest": {"sha256:x"}},
+	}, 400)
+}
+
+// retention adds a rule, looks at what would go, and runs it.
+func (c *client) retention() {
+	t := c.t
+	image := func(text string) webtest.Image { return webtest.Image{Layers: []map[string]string{{"v": text}}} }
+	old := c.site.Push(t, "kept/app", "v1", image("k1"))
+	c.site.Push(t, "kept/app", "v2", image("k2"))
+	project := map[string]string{"project": "kept"}
+	var rule struct{ ID, Template string }
+	made := c.send(call{
+		id: "addRetentionRule", params: project,
+		body: object{"template": "latestPushedK", "n": 1, "untagged": true, "selector": object{"tags": "v*"}},
+	}, 201)
+	if err := json.Unmarshal(made.body, &rule); err != nil || rule.Template != "latestPushedK" {
+		t.Fatalf("%s %v", made.body, err)
+	}
+	c.send(call{id: "addRetentionRule", params: project, body: object{"template": "odd", "selector": object{}}}, 400)
+	c.send(call{id: "setRetentionSchedule", params: project, body: object{"cron": "@daily", "zone": "Europe/Berlin"}}, 204)
+	c.send(call{id: "setRetentionSchedule", params: project, body: object{"cron": "often", "zone": ""}}, 400)
+	var all struct {
+		Rules    []struct{ ID string }
+		Schedule struct{ Cron, Zone, Next string }
+	}
+	if c.into(call{id: "getRetention", params: project}, &all); len(all.Rules) != 1 || all.Rules[0].ID != rule.ID ||
+		all.Schedule.Cron != "@daily" || all.Schedule.Zone != "Europe/Berlin" || all.Schedule.Next == "" {
+		t.Errorf("the rules %+v", all)
+	}
+	var plan struct {
+		Artifacts, Kept int
+		Space           struct{ Counted int64 }
+		Gone            []struct {
+			Repository, Digest string
+			Tags, Why          []string
+		}
+	}
+	if c.into(call{id: "previewRetention", params: project}, &plan); plan.Artifacts != 1 || plan.Kept != 1 ||
+		plan.Space.Counted == 0 || len(plan.Gone) != 1 || plan.Gone[0].Digest != old.Digest.String() ||
+		!slices.Equal(plan.Gone[0].Why, []string{"rule 1: number 2 of latestPushedK, keeps 1"}) {
+		t.Errorf("the plan %+v", plan)
+	}
+	var started struct{ Job string }
+	if err := json.Unmarshal(c.send(call{id: "runRetention", params: project}, 202).body, &started); err != nil {
+		t.Fatal(err)
+	}
+	if state := c.jobState(started.Job); state != "done" {
+		t.Errorf("the run is %s", state)
+	}
+	if c.into(call{id: "previewRetention", params: project}, &plan); plan.Artifacts != 0 || plan.Kept != 1 {
+		t.Errorf("after the run %+v", plan)
+	}
+	one := map[string]string{"project": "kept", "rule": rule.ID}
+	c.send(call{id: "deleteRetentionRule", params: one}, 204)
+	c.send(call{id: "deleteRetentionRule", params: one}, 404)
+	c.send(call{id: "setRetentionSchedule", params: project, body: object{"cron": "", "zone": ""}}, 204)
+}

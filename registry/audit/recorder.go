@@ -1,8 +1,10 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -25,14 +27,36 @@ type Recorder struct {
 	now func() time.Time
 
 	mu      sync.Mutex
-	waiting []Event
+	waiting []heard
 	lost    int // events beyond maxWaiting
+	tell    func(ctx context.Context, tx *metadata.Tx, pulls []Pull) error
 	used    map[use]time.Time
+	pulls   map[pull]time.Time
 	seen    map[origin]time.Time // whose sign-in was noted
+}
+
+// heard is an event as it waits; pull is that of a pull.
+type heard struct {
+	Event
+	pull Pull
+}
+
+// Pull is a manifest that was read, whole.
+type Pull struct {
+	Repository, Tag string // Tag is "" of a pull by digest
+	Digest          digest.Digest
+	Actor           string
+	At              time.Time
 }
 
 // use is an account, or one of its access tokens.
 type use struct{ user, token int64 }
+
+// pull is a manifest that was pulled.
+type pull struct {
+	repository string
+	digest     digest.Digest
+}
 
 // origin is an account at an address.
 type origin struct{ name, address string }
@@ -40,6 +64,7 @@ type origin struct{ name, address string }
 const (
 	maxWaiting = 10_000 // events in memory
 	maxOrigins = 10_000
+	maxPulls   = 100_000 // manifests whose last pull is to be written
 	perWrite   = 500
 	// signedInFor is how long another sign-in from the same address is no news:
 	// clients send a password with every request.
@@ -47,13 +72,21 @@ const (
 	// usedEvery is how often the last use of an account is written.
 	usedEvery = 30 * time.Second
 
-	longestName = 64 // of what a stranger typed for one
+	longestName    = 64 // of what a stranger typed for one
+	longestSubject = 512
 )
 
 // NewRecorder returns a Recorder that writes to db while Run runs.
 func NewRecorder(database *metadata.DB, log *slog.Logger, now func() time.Time) *Recorder {
-	return &Recorder{db: database, log: log, now: now, used: map[use]time.Time{}, seen: map[origin]time.Time{}}
+	return &Recorder{
+		db: database, log: log, now: now, used: map[use]time.Time{}, pulls: map[pull]time.Time{},
+		seen: map[origin]time.Time{},
+	}
 }
+
+// Tell has f hear of pulls, within the transaction that writes them. Call it before
+// Run.
+func (r *Recorder) Tell(f func(ctx context.Context, tx *metadata.Tx, pulls []Pull) error) { r.tell = f }
 
 // SignedIn notes that an account signed in, and when it was last used.
 func (r *Recorder) SignedIn(by auth.Caller, address string) {
@@ -61,7 +94,7 @@ func (r *Recorder) SignedIn(by auth.Caller, address string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.used[use{by.UserID, by.AccessToken()}] = now
-	from := origin{by.Name, address}
+	from := origin{by.Name + " " + by.Subject, address}
 	if now.Sub(r.seen[from]) < signedInFor {
 		return
 	}
@@ -69,13 +102,22 @@ func (r *Recorder) SignedIn(by auth.Caller, address string) {
 		clear(r.seen)
 	}
 	r.seen[from] = now
-	r.add(Event{At: now, Actor: by.Name, Action: "sign-in", Object: by.Name, Address: address})
+	object := by.Name
+	if by.Subject != "" { // as another issuer names who came, as the job of a CI system
+		object = plain(by.Subject, longestSubject)
+	}
+	r.add(Event{At: now, Actor: by.Name, Action: "sign-in", Object: object, Address: address})
+}
+
+// plain is a text of a stranger's as the database takes it.
+func plain(text string, longest int) string {
+	text = strings.ToValidUTF8(text[:min(len(text), longest)], "?")
+	return strings.ReplaceAll(text, "\x00", "?")
 }
 
 // Refused notes a sign-in that failed.
 func (r *Recorder) Refused(name, address string) {
-	name = strings.ToValidUTF8(name[:min(len(name), longestName)], "?")
-	name = strings.ReplaceAll(name, "\x00", "?")
+	name = plain(name, longestName)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.add(Event{At: r.now(), Action: "sign-in.refused", Object: name, Address: address})
@@ -83,7 +125,9 @@ func (r *Recorder) Refused(name, address string) {
 
 // add keeps an event until it is written. When too many wait, what is new is
 // counted and lost: what is recorded must not fill the memory.
-func (r *Recorder) add(e Event) {
+func (r *Recorder) add(e Event) { r.keep(heard{Event: e}) }
+
+func (r *Recorder) keep(e heard) {
 	if len(r.waiting) >= maxWaiting {
 		r.lost++
 		return
@@ -106,7 +150,7 @@ type recorded struct {
 func (p recorded) GetManifest(ctx context.Context, repo string, dgst digest.Digest) (distribution.Manifest, error) {
 	m, err := p.Registry.GetManifest(ctx, repo, dgst)
 	if err == nil {
-		p.r.pulled(ctx, metadata.CanonicalName(repo)+"@"+dgst.String())
+		p.r.pulled(ctx, Pull{Repository: metadata.CanonicalName(repo), Digest: dgst})
 	}
 	return m, err
 }
@@ -115,16 +159,25 @@ func (p recorded) GetManifest(ctx context.Context, repo string, dgst digest.Dige
 func (p recorded) GetTag(ctx context.Context, repo, tag string) (distribution.Manifest, error) {
 	m, err := p.Registry.GetTag(ctx, repo, tag)
 	if err == nil {
-		p.r.pulled(ctx, metadata.CanonicalName(repo)+":"+tag)
+		p.r.pulled(ctx, Pull{Repository: metadata.CanonicalName(repo), Tag: tag, Digest: m.Descriptor.Digest})
 	}
 	return m, err
 }
 
-func (r *Recorder) pulled(ctx context.Context, object string) {
+func (r *Recorder) pulled(ctx context.Context, p Pull) {
 	by := auth.CallerOf(ctx)
+	object := p.Repository + ":" + p.Tag
+	if p.Tag == "" {
+		object = p.Repository + "@" + p.Digest.String()
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.add(Event{At: r.now(), Actor: by.Name, Action: "manifest.pull", Object: object, Address: by.Address})
+	p.At, p.Actor = r.now(), by.Name
+	last := pull{p.Repository, p.Digest}
+	if _, known := r.pulls[last]; known || len(r.pulls) < maxPulls {
+		r.pulls[last] = p.At
+	}
+	r.keep(heard{Event{At: p.At, Actor: by.Name, Action: "manifest.pull", Object: object, Address: by.Address}, p})
 }
 
 // Run writes what was heard, every second, until ctx ends, and then the rest.
@@ -153,8 +206,10 @@ func (r *Recorder) flush(ctx context.Context, uses bool) {
 	events, lost := r.waiting, r.lost
 	r.waiting, r.lost = nil, 0
 	var used map[use]time.Time
+	var pulls map[pull]time.Time
 	if uses {
 		used, r.used = r.used, map[use]time.Time{}
+		pulls, r.pulls = r.pulls, map[pull]time.Time{}
 	}
 	r.mu.Unlock()
 	if lost > 0 {
@@ -171,19 +226,55 @@ func (r *Recorder) flush(ctx context.Context, uses bool) {
 			r.log.ErrorContext(ctx, "the last uses of accounts were not kept", "error", err)
 		}
 	}
+	if err := r.writePulls(ctx, pulls); err != nil {
+		r.log.ErrorContext(ctx, "the times of the last pulls were not kept", "error", err)
+	}
 }
 
-func (r *Recorder) write(ctx context.Context, events []Event) error {
+func (r *Recorder) write(ctx context.Context, events []heard) error {
 	return r.db.UpdateSoon(ctx, func(ctx context.Context, tx *metadata.Tx) error {
+		var pulls []Pull
 		for _, e := range events {
+			if e.pull.Repository != "" {
+				pulls = append(pulls, e.pull)
+			}
 			_, err := tx.Querier().Exec(ctx, `INSERT INTO activity (id, at, actor, action, object, address)
 				VALUES ($1, $2, $3, $4, $5, $6)`, tx.Tx.NewID(), db.Micros(e.At), e.Actor, e.Action, e.Object, e.Address)
 			if err != nil {
 				return db.Unavailable(err)
 			}
 		}
-		return nil
+		if r.tell == nil || len(pulls) == 0 {
+			return nil
+		}
+		return r.tell(ctx, tx, pulls)
 	})
+}
+
+// writePulls keeps when manifests were last pulled, of those that are still there.
+func (r *Recorder) writePulls(ctx context.Context, pulls map[pull]time.Time) error {
+	all := slices.SortedFunc(maps.Keys(pulls), func(a, b pull) int {
+		return cmp.Or(cmp.Compare(a.repository, b.repository), cmp.Compare(a.digest, b.digest))
+	})
+	for part := range slices.Chunk(all, perWrite) {
+		err := r.db.UpdateSoon(ctx, func(ctx context.Context, tx *metadata.Tx) error {
+			for _, p := range part {
+				_, err := tx.Querier().Exec(ctx, `INSERT INTO manifest_pulls (repository_id, digest, pulled_at)
+					SELECT m.repository_id, m.digest, $3 FROM repositories r
+					JOIN manifests m ON m.repository_id = r.id AND m.digest = $2 WHERE r.name = $1
+					ON CONFLICT (repository_id, digest) DO UPDATE SET pulled_at = excluded.pulled_at`,
+					p.repository, p.digest.String(), db.Micros(pulls[p]))
+				if err != nil {
+					return db.Unavailable(err)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (r *Recorder) writeUses(ctx context.Context, used map[use]time.Time) error {

@@ -4,14 +4,74 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cove/distribution"
+	"cove/errdefs"
 	"cove/registry/audit"
 	"cove/registry/auth"
 	"cove/registry/metadata"
 	"cove/registry/metadata/metadatatest"
 )
+
+// shelf is a registry that has one manifest.
+type shelf struct{ distribution.Registry }
+
+const held = digest.Digest("sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
+
+// GetTag implements distribution.TagReader.
+func (shelf) GetTag(_ context.Context, _, tag string) (distribution.Manifest, error) {
+	if tag != "v1" {
+		return distribution.Manifest{}, errdefs.Errorf(errdefs.ErrNotFound, "no such tag")
+	}
+	return distribution.Manifest{Descriptor: ocispec.Descriptor{Digest: held}}, nil
+}
+
+// GetManifest implements distribution.ManifestReader.
+func (shelf) GetManifest(context.Context, string, digest.Digest) (distribution.Manifest, error) {
+	return distribution.Manifest{Descriptor: ocispec.Descriptor{Digest: held}}, nil
+}
+
+// TestPullsAreTold hears of pulls within the transaction that notes them.
+func TestPullsAreTold(t *testing.T) {
+	t.Parallel()
+	metadatatest.Each(t, func(t *testing.T, open func(testing.TB, func() time.Time) *metadata.DB) {
+		db, at := open(t, time.Now), time.Unix(1700000000, 0)
+		r := audit.NewRecorder(db, slog.New(slog.DiscardHandler), func() time.Time { return at })
+		var told []audit.Pull
+		r.Tell(func(_ context.Context, _ *metadata.Tx, pulls []audit.Pull) error {
+			told = append(told, pulls...)
+			return nil
+		})
+		served := r.Pulls(shelf{})
+		ctx := auth.WithCaller(t.Context(), auth.Caller{Name: "ann"})
+		for _, tag := range []string{"v1", "absent"} {
+			_, _ = served.GetTag(ctx, "app", tag)
+		}
+		if _, err := served.GetManifest(ctx, "team/app", held); err != nil {
+			t.Fatal(err)
+		}
+		r.Refused("guest", "192.0.2.2")
+		stopped, stop := context.WithCancel(t.Context())
+		stop()
+		r.Run(stopped)
+		want := []audit.Pull{
+			{Repository: "library/app", Tag: "v1", Digest: held, Actor: "ann", At: at}, {Repository: "team/app", Digest: held, Actor: "ann", At: at},
+		}
+		if !slices.Equal(told, want) {
+			t.Errorf("told %+v", told)
+		}
+		page, err := audit.New(db, auth.Judge{}).Newest(t.Context(), auth.Operator(), 9)
+		if err != nil || len(page) != 3 || page[1].Object != "team/app@"+held.String() || page[2].Object != "library/app:v1" {
+			t.Errorf("the log has %+v, %v", page, err)
+		}
+	})
+}
 
 // TestWhatChangesNothingIsNoted records sign-ins and refusals beside changes, pages
 // through both, and forgets them by age.

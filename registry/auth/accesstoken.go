@@ -43,6 +43,9 @@ func (l *Login) Credentials(ctx context.Context, name, secret, address string) (
 	if strings.HasPrefix(secret, accessTokenPrefix) {
 		return l.accessToken(ctx, name, secret, address)
 	}
+	if c, ok, err := l.trustedOrRefused(ctx, name, secret, address); ok || err != nil {
+		return c, err
+	}
 	u, err := l.check(ctx, name, secret, address)
 	if err != nil {
 		return Caller{}, err
@@ -54,7 +57,7 @@ func (l *Login) Credentials(ctx context.Context, name, secret, address string) (
 // the name compared after, so that the answer tells nothing of the name.
 func (l *Login) accessToken(ctx context.Context, name, text, address string) (Caller, error) {
 	try := &throttle.Attempt{Name: name, Address: address, Mark: sha256.Sum256([]byte(text))}
-	t, err := l.tokens.get(
+	t, err := l.tokens.Get(
 		hashOf(text),
 		func() (people.AccessToken, error) { return l.db.TokenByHash(ctx, hashOf(text)) },
 		func(people.AccessToken) bool { return true },
@@ -80,7 +83,7 @@ func (l *Login) accessToken(ctx context.Context, name, text, address string) (Ca
 // stillAllowed is the allowance of the access token with this id, as long as it is
 // one.
 func (l *Login) stillAllowed(ctx context.Context, id int64) (*allowance, error) {
-	t, err := l.byID.get(id, func() (people.AccessToken, error) { return l.db.TokenByID(ctx, id) },
+	t, err := l.byID.Get(id, func() (people.AccessToken, error) { return l.db.TokenByID(ctx, id) },
 		func(people.AccessToken) bool { return true })
 	if errors.Is(err, errdefs.ErrNotFound) || err == nil && t.Expired(l.now()) {
 		return nil, errToken("its access token has ended")

@@ -11,6 +11,7 @@ import (
 	"cove/distribution"
 	"cove/distribution/auth"
 	"cove/errdefs"
+	"cove/registry/auth/recent"
 	"cove/registry/edge"
 	"cove/registry/metadata"
 )
@@ -31,24 +32,22 @@ type Config struct {
 	ExternalURL string
 }
 
-// Authorizer implements distribution.Authorizer over accounts, roles and
+// Authorizer is the Authorizer of distribution/server over accounts, roles and
 // tokens. It is safe for concurrent use.
 type Authorizer struct {
 	db          *metadata.DB
 	login       *Login
 	tokens      *Tokens
-	standings   recent[place, metadata.Standing]
+	standings   recent.Answers[place, metadata.Standing]
 	judge       Judge
 	externalURL string
 }
-
-var _ distribution.Authorizer = (*Authorizer)(nil)
 
 // New returns an Authorizer.
 func New(cfg Config) *Authorizer {
 	return &Authorizer{
 		db: cfg.DB, login: cfg.Login, tokens: cfg.Tokens, judge: cfg.Judge,
-		standings:   recent[place, metadata.Standing]{now: cfg.Login.users.now},
+		standings:   recent.Answers[place, metadata.Standing]{Now: cfg.Login.now},
 		externalURL: strings.TrimSuffix(cfg.ExternalURL, "/"),
 	}
 }
@@ -64,10 +63,8 @@ func (a *Authorizer) Authorize(r *http.Request, access ...distribution.Access) (
 	if caller.Name == "" && caller.cap == nil && needsSignIn(access) {
 		return nil, errdefs.Errorf(errdefs.ErrUnauthenticated, "authentication required")
 	}
-	for _, acc := range access {
-		if err := a.decide(ctx, caller, acc); err != nil {
-			return nil, err
-		}
+	if caller, err = a.permits(ctx, caller, access); err != nil {
+		return nil, err
 	}
 	return WithCaller(ctx, caller), nil
 }
@@ -177,7 +174,7 @@ func (a *Authorizer) standing(ctx context.Context, c Caller, project string) (me
 	if c.Admin {
 		return metadata.Standing{}, nil
 	}
-	return a.standings.get(place{project, c.UserID},
+	return a.standings.Get(place{project, c.UserID},
 		func() (metadata.Standing, error) { return a.db.Standing(ctx, project, c.UserID) },
 		func(st metadata.Standing) bool { return len(st.Grants) > 0 || st.ProjectPublic })
 }
@@ -185,7 +182,13 @@ func (a *Authorizer) standing(ctx context.Context, c Caller, project string) (me
 // Identify finds out who is asking, by password or token, for what is no part of
 // the protocol. Wrong credentials are errdefs.ErrUnauthenticated; without any it
 // is the zero Caller.
-func (a *Authorizer) Identify(r *http.Request) (Caller, error) { return a.identify(r) }
+func (a *Authorizer) Identify(r *http.Request) (Caller, error) {
+	c, err := a.identify(r)
+	if err != nil {
+		return Caller{}, err
+	}
+	return a.login.arrived(c), nil
+}
 
 // identify finds out who is asking.
 func (a *Authorizer) identify(r *http.Request) (Caller, error) {
@@ -202,13 +205,26 @@ func (a *Authorizer) identify(r *http.Request) (Caller, error) {
 		}
 		return a.login.Credentials(r.Context(), name, password, AddressOf(r))
 	case strings.EqualFold(scheme, "Bearer"):
-		c, err := a.identifyToken(r.Context(), strings.TrimSpace(value))
-		c.Address = AddressOf(r)
-		return c, err
+		return a.bearer(r, strings.TrimSpace(value))
 	default:
 		return Caller{}, errdefs.Errorf(errdefs.ErrUnauthenticated,
 			"authentication scheme %q is not known; use Bearer or Basic", scheme)
 	}
+}
+
+// bearer finds out whose a token is: one of this registry, or of an issuer that a rule
+// trusts.
+func (a *Authorizer) bearer(r *http.Request, text string) (Caller, error) {
+	c, err := a.identifyToken(r.Context(), text)
+	c.Address = AddressOf(r)
+	if !errors.Is(err, errdefs.ErrUnauthenticated) {
+		return c, err
+	}
+	other, ok, failed := a.login.trusted(r.Context(), "", text, AddressOf(r))
+	if ok || failed != nil {
+		return other, failed
+	}
+	return c, err
 }
 
 func (a *Authorizer) identifyToken(ctx context.Context, text string) (Caller, error) {

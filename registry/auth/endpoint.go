@@ -2,13 +2,16 @@ package auth
 
 import (
 	"encoding/json"
+	"errors"
 	"mime"
 	"net/http"
 	"slices"
+	"strings"
 
 	"cove/distribution"
 	"cove/distribution/auth"
 	"cove/distribution/errcode"
+	"cove/distribution/errcode/answer"
 	"cove/errdefs"
 	"cove/registry/metadata"
 )
@@ -21,7 +24,8 @@ const (
 // tokenRequest is what a client asks the token endpoint for.
 type tokenRequest struct {
 	name, password string
-	signedIn       bool // a name and password were given
+	signedIn       bool   // a name and password were given
+	bearer         string // a token of another issuer, instead of them
 	service        string
 	scopes         []auth.Scope
 }
@@ -37,7 +41,7 @@ func (a *Authorizer) ServeToken(w http.ResponseWriter, r *http.Request) {
 		if e.Status == http.StatusUnauthorized {
 			w.Header().Set("WWW-Authenticate", `Basic realm="cove registry"`)
 		}
-		e.Write(w)
+		answer.Write(w, e)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -53,17 +57,46 @@ func (a *Authorizer) token(w http.ResponseWriter, r *http.Request) (auth.Token, 
 		return auth.Token{}, errdefs.Errorf(errdefs.ErrInvalid, "service %q is not this registry (%q)", req.service,
 			a.tokens.service)
 	}
-	var c Caller
-	if req.signedIn {
-		if c, err = a.login.Credentials(r.Context(), req.name, req.password, AddressOf(r)); err != nil {
-			return auth.Token{}, err
-		}
-	}
-	scopes, err := a.permitted(r, c, req.scopes)
+	c, err := a.askedBy(r, req)
 	if err != nil {
 		return auth.Token{}, err
 	}
-	return a.tokens.issue(r.Context(), c, scopes)
+	scopes, err := a.permitted(r, c, req.scopes)
+	for _, other := range c.others { // the account that may most of it
+		more, failed := a.permitted(r, other, req.scopes)
+		err = errors.Join(err, failed)
+		if actions(more) > actions(scopes) {
+			c, scopes = other, more
+		}
+	}
+	if err != nil {
+		return auth.Token{}, err
+	}
+	return a.tokens.issue(r.Context(), a.login.arrived(c), scopes)
+}
+
+// askedBy is who asks for a token. One of this registry is good for none: it would never
+// end.
+func (a *Authorizer) askedBy(r *http.Request, req tokenRequest) (Caller, error) {
+	switch {
+	case req.signedIn:
+		return a.login.Credentials(r.Context(), req.name, req.password, AddressOf(r))
+	case req.bearer != "":
+		c, ok, err := a.login.trusted(r.Context(), "", req.bearer, AddressOf(r))
+		if err == nil && !ok {
+			err = errRefused()
+		}
+		return c, err
+	}
+	return Caller{}, nil
+}
+
+// actions counts those of scopes.
+func actions(scopes []auth.Scope) (n int) {
+	for _, s := range scopes {
+		n += len(s.Actions)
+	}
+	return n
 }
 
 // permitted cuts the scopes down to what the policy allows. What is cut is not
@@ -110,8 +143,12 @@ func parseTokenRequest(w http.ResponseWriter, r *http.Request) (req tokenRequest
 		q := r.URL.Query()
 		req.service, scopes = q.Get("service"), q["scope"]
 		req.name, req.password, req.signedIn = r.BasicAuth()
-		if !req.signedIn && r.Header.Get("Authorization") != "" {
-			return req, errRefused()
+		if header := r.Header.Get("Authorization"); !req.signedIn && header != "" {
+			scheme, token, _ := strings.Cut(header, " ")
+			req.bearer = strings.TrimSpace(token)
+			if !strings.EqualFold(scheme, "Bearer") || req.bearer == "" {
+				return req, errRefused()
+			}
 		}
 	case http.MethodPost:
 		kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))

@@ -13,14 +13,16 @@ import (
 	"cove/errdefs"
 	"cove/internal/limit"
 	"cove/registry/auth/passhash"
+	"cove/registry/auth/recent"
 	"cove/registry/auth/throttle"
 	"cove/registry/identity"
 	"cove/registry/metadata"
 	"cove/registry/metadata/people"
 )
 
-// maxWaiting bounds who waits for one account at one address, and for one address.
-const maxWaiting = 256
+// At most so many wait for one account at one address and for one address, and
+// behind the pauses of a known account: the last of those for ten seconds.
+const maxWaiting, maxPausing = 256, 5
 
 // Login checks names and passwords.
 type Login struct {
@@ -31,13 +33,14 @@ type Login struct {
 	pause    func(context.Context, time.Duration) error
 
 	now    func() time.Time
-	users  recent[string, metadata.User]
-	tokens recent[string, people.AccessToken] // by hash
-	byID   recent[int64, people.AccessToken]
+	users  recent.Answers[string, metadata.User]
+	tokens recent.Answers[string, people.AccessToken] // by hash
+	byID   recent.Answers[int64, people.AccessToken]
 	uses   Uses   // nil without one
 	key    []byte // of the HMAC; it lives as long as the process
 
 	directory Directory // nil without one
+	trust     Trust     // nil without one
 }
 
 // Directory checks the passwords of those who have none here, and returns their
@@ -55,8 +58,9 @@ func NewLogin(db *metadata.DB, hasher *passhash.Hasher, now func() time.Time) *L
 	l := &Login{
 		db: db, hasher: hasher, pause: pause, key: make([]byte, 32),
 		throttle: throttle.New(now), turns: limit.Keyed{Most: maxWaiting},
-		now: now, users: recent[string, metadata.User]{now: now},
-		tokens: recent[string, people.AccessToken]{now: now}, byID: recent[int64, people.AccessToken]{now: now},
+		now: now, users: recent.Answers[string, metadata.User]{Now: now},
+		tokens: recent.Answers[string, people.AccessToken]{Now: now},
+		byID:   recent.Answers[int64, people.AccessToken]{Now: now},
 	}
 	_, _ = rand.Read(l.key) // never fails (crypto/rand)
 	return l
@@ -132,6 +136,12 @@ func (l *Login) check(ctx context.Context, name, password, address string) (meta
 	if u.ID != 0 && l.throttle.Remembered(try) { // by who had the turn before
 		return u, nil
 	}
+	// A password that was changed a moment ago is good at once: what is remembered of the
+	// account may be older, and a try that costs a hash may cost a question too.
+	l.users.Forget(name)
+	if u, err = l.user(ctx, name); err != nil && !errors.Is(err, errdefs.ErrNotFound) {
+		return metadata.User{}, err
+	}
 	u, err = l.verify(ctx, u, name, password)
 	switch {
 	case errors.Is(err, errdefs.ErrUnauthenticated):
@@ -165,28 +175,27 @@ func (l *Login) enabled(u metadata.User) (metadata.User, error) {
 		return metadata.User{}, errdefs.Errorf(errdefs.ErrUnauthenticated,
 			"user %q is disabled; ask an administrator of the registry", u.Name)
 	case u.Expired(l.now()):
-		return metadata.User{}, errdefs.Errorf(
-			errdefs.ErrUnauthenticated,
-			"%q has expired on %s; ask an administrator for a new secret",
-			u.Name,
-			u.ExpiresAt.UTC().Format(time.RFC3339),
-		)
+		return metadata.User{}, errdefs.Errorf(errdefs.ErrUnauthenticated,
+			"%q has expired on %s; ask an administrator for a new secret", u.Name,
+			u.ExpiresAt.UTC().Format(time.RFC3339))
 	}
 	return u, nil
 }
 
 // turn waits until a password may be tried for an account from an address: one
 // at a time, so that guesses that come together are counted like others, and
-// so that no account and no address takes the hasher from the rest. Nobody waits
-// behind another's pause: who comes to a throttled account meanwhile is refused.
+// so that no account and no address takes the hasher from the rest. Who comes to
+// a throttled account while another pauses there is refused; where the account is
+// known a few wait, or whoever guesses without a break would keep its owner out.
 func (l *Login) turn(ctx context.Context, a *throttle.Attempt) (done func(), err error) {
-	_, wait := l.throttle.Delay(a)
-	var unlock func()
-	if wait > 0 {
-		unlock, err = l.turns.TryLock(a.Pair())
-	} else {
-		unlock, err = l.turns.Lock(ctx, a.Pair())
+	known, wait := l.throttle.Delay(a)
+	most := maxWaiting
+	if wait > 0 && known {
+		most = maxPausing
+	} else if wait > 0 {
+		most = 1
 	}
+	unlock, err := l.turns.LockAmong(ctx, a.Pair(), most)
 	if err != nil {
 		return nil, tooMany(err, wait)
 	}
@@ -234,7 +243,7 @@ func pause(ctx context.Context, d time.Duration) error {
 
 // user is an account as the database had it a moment ago.
 func (l *Login) user(ctx context.Context, name string) (metadata.User, error) {
-	return l.users.get(name, func() (metadata.User, error) { return l.db.UserByName(ctx, name) },
+	return l.users.Get(name, func() (metadata.User, error) { return l.db.UserByName(ctx, name) },
 		func(metadata.User) bool { return true })
 }
 

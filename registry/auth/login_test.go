@@ -18,6 +18,7 @@ import (
 	"cove/errdefs"
 	"cove/registry/auth/passhash"
 	"cove/registry/auth/throttle"
+	"cove/registry/metadata"
 )
 
 func newKeyDir(t *testing.T) *os.Root {
@@ -219,6 +220,52 @@ func TestGuessesAtOnceAreCounted(t *testing.T) {
 	}
 }
 
+// TestOwnerBesideAGuesser has somebody guess without a break at an account that is
+// known at the address which they share: its owner waits for a turn and is let in.
+// Of a crowd only a few wait.
+func TestOwnerBesideAGuesser(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, false)
+	f.signIn("admin", "10.0.0.1")
+	f.guess(115, "admin", "10.0.0.1")
+	f.login.pause = func(context.Context, time.Duration) error { return nil }
+	guess := &throttle.Attempt{Name: "admin", Address: "10.0.0.1"}
+	done, err := f.login.turn(t.Context(), guess)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	all.Go(func() {
+		if _, err := f.login.Check(t.Context(), "admin", testPassword, "10.0.0.1"); err != nil {
+			t.Errorf("the owner: %v", err)
+		}
+	})
+	for range maxPausing - 2 {
+		all.Go(func() {
+			if done, err := f.login.turn(t.Context(), guess); err != nil {
+				t.Errorf("another who may wait: %v", err)
+			} else {
+				done()
+			}
+		})
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	for { // until all of them wait; before that the next one would wait too, were it not gone
+		_, err := f.login.turn(gone, guess)
+		var limited *errcode.Error
+		if errors.As(err, &limited) && limited.Status == http.StatusTooManyRequests {
+			break
+		}
+		if !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	done()
+	all.Wait()
+}
+
 // TestSigningInAtOnce has many of one account's requests come together, as a
 // push makes them: one hash answers all.
 func TestSigningInAtOnce(t *testing.T) {
@@ -380,5 +427,31 @@ func TestChallengesSayWhatIsWrong(t *testing.T) {
 			strings.Contains(got, "error=") != (tc.want != "") {
 			t.Errorf("%s, want %s", got, tc.want)
 		}
+	}
+}
+
+// TestNewPasswordIsGoodAtOnce: what is remembered of an account for a moment must not keep
+// out who signs in with a password that was just set; the clock stands still here.
+func TestNewPasswordIsGoodAtOnce(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, false)
+	const changed = "battery staple"
+	if _, err := f.login.Check(t.Context(), "admin", testPassword, "10.0.0.1"); err != nil {
+		t.Fatal(err)
+	}
+	hash, err := passhash.NewHasher(1).Hash(t.Context(), changed)
+	if err == nil {
+		err = f.db.Update(t.Context(), func(ctx context.Context, tx *metadata.Tx) error {
+			return tx.SetPassword(ctx, "admin", hash)
+		})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.login.Check(t.Context(), "admin", changed, "10.0.0.1"); err != nil {
+		t.Errorf("the new password: %v", err)
+	}
+	if _, err := f.login.Check(t.Context(), "admin", testPassword, "10.0.0.1"); !errors.Is(err, errdefs.ErrUnauthenticated) {
+		t.Errorf("the old password, once the new one was used: %v", err)
 	}
 }

@@ -67,44 +67,6 @@ func OfAction(a distribution.Action) Right {
 	return Right(a)
 }
 
-// verb is what somebody does who uses a right, as refusals say it.
-func verb(r Right) string {
-	for _, v := range verbs {
-		if v.right == r {
-			return v.verb
-		}
-	}
-	resource, action, _ := strings.Cut(string(r), ":")
-	return action + " " + resource + " of"
-}
-
-var verbs = []struct {
-	right Right
-	verb  string
-}{
-	{Pull, "pull"},
-	{Push, "push"},
-	{Delete, "delete"},
-	{Read, "look at"},
-	{ReadProject, "look at"},
-	{CreateProject, "create"},
-	{RemoveProject, "remove"},
-	{SetVisibility, "show or hide"},
-	{ListMembers, "see the members of"},
-	{SetMembers, "choose the members of"},
-	{ListRobots, "see the robots of"},
-	{CreateRobots, "make robots for"},
-	{ChangeRobots, "change robots of"},
-	{RemoveRobots, "remove robots of"},
-	{ListProjects, "list all projects"},
-	{ManageUsers, "manage users"},
-	{ManageRoles, "manage roles"},
-	{ReadAudit, "read the audit log"},
-	{ExplainAccess, "ask what others may do"},
-	{ManageJobs, "manage jobs"},
-	{ManageRegistries, "manage proxies and replication"},
-}
-
 // Caller is who a request comes from. The zero Caller is nobody in particular.
 type Caller struct {
 	UserID int64
@@ -113,6 +75,11 @@ type Caller struct {
 	Kind   string // of the account, as metadata/people has them
 	// Address is where the request came from, as the throttle counts it; "" of a session.
 	Address string
+	// Subject is whom another issuer's token names, by which the account signed in.
+	Subject string
+	until   time.Time  // when that token ends; zero without one
+	fresh   bool       // nobody was told yet that it signed in
+	others  []Caller   // further accounts that take the same token
 	epoch   int64      // of the account
 	cap     *grant     // what the registry's token says; nil without one
 	limit   *allowance // what a personal access token has of the account's rights; nil without one
@@ -350,21 +317,21 @@ func refusal(by Caller, right Right, object string, v Verdict) error {
 	switch {
 	case by.Name == "":
 		return errdefs.Errorf(errdefs.ErrUnauthenticated, "authentication required to %s",
-			strings.TrimSpace(verb(right)+" "+object))
+			strings.TrimSpace(rights.Verb(right)+" "+object))
 	case v.Rule == ByToken:
 		return errdefs.Errorf(errdefs.ErrDenied, "the access token %q of %q may not %s; make one that may",
-			by.limit.name, by.Name, strings.TrimSpace(verb(right)+" "+object))
+			by.limit.name, by.Name, strings.TrimSpace(rights.Verb(right)+" "+object))
 	case object == "":
 		return errdefs.Errorf(errdefs.ErrDenied, "user %q may not %s; ask an administrator of the registry", by.Name,
-			verb(right))
+			rights.Verb(right))
 	}
 	project, repo := split(object)
 	if repo != "" {
 		return errdefs.Errorf(errdefs.ErrDenied, "user %q may not %s %s; ask an administrator of the project",
-			by.Name, verb(right), object)
+			by.Name, rights.Verb(right), object)
 	}
 	return errdefs.Errorf(errdefs.ErrDenied, "user %q may not %s project %q; ask an administrator of the project",
-		by.Name, verb(right), project)
+		by.Name, rights.Verb(right), project)
 }
 
 // Gift is what somebody gives another: rights in a project, or, when that is "", in

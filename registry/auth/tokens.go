@@ -81,11 +81,15 @@ func (t *Tokens) issue(ctx context.Context, caller Caller, scopes []auth.Scope) 
 		return auth.Token{}, err
 	}
 	now := t.now()
+	ends := now.Add(tokenLife)
+	if !caller.until.IsZero() && caller.until.Before(ends) {
+		ends = caller.until // that of another issuer, by which this one was asked for
+	}
 	c := claims{
 		Claims: jwt.Claims{
 			Issuer: t.service, Subject: caller.Name, Audience: jwt.Audience{t.service}, ID: rand.Text(),
 			IssuedAt: jwt.NewNumericDate(now), NotBefore: jwt.NewNumericDate(now),
-			Expiry: jwt.NewNumericDate(now.Add(tokenLife)),
+			Expiry: jwt.NewNumericDate(ends),
 		},
 		UserID: caller.UserID, Epoch: caller.epoch, Access: []accessClaims{},
 	}
@@ -101,7 +105,7 @@ func (t *Tokens) issue(ctx context.Context, caller Caller, scopes []auth.Scope) 
 	}
 	return auth.Token{
 		Token: text, AccessToken: text,
-		ExpiresIn: int(tokenLife / time.Second), IssuedAt: now.UTC(),
+		ExpiresIn: max(int(ends.Sub(now)/time.Second), 1), IssuedAt: now.UTC(),
 	}, nil
 }
 

@@ -41,15 +41,43 @@ func ToFolder(name string) (Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(entries) > 0 {
-		_, err := os.Stat(filepath.Join(name, contentName, "oci-layout"))
-		_, old := os.Stat(filepath.Join(name, "content", "records")) // a registry's own root
-		if err != nil || old == nil {
-			return nil, errdefs.Errorf(errdefs.ErrConflict, "%s is neither empty nor a backup; name another folder",
-				name)
-		}
+	if len(entries) == 0 {
+		return newFolder(name)
 	}
-	return openFolder(name)
+	_, begun := os.Stat(filepath.Join(name, begunName))
+	_, layout := os.Stat(filepath.Join(name, contentName, "oci-layout"))
+	_, records := os.Stat(filepath.Join(name, "content", "records")) // a registry's own root
+	if begun != nil && layout != nil || records == nil {
+		return nil, errdefs.Errorf(errdefs.ErrConflict, "%s is neither empty nor a backup; name another folder", name)
+	}
+	return begin(name)
+}
+
+// begunName marks a folder in which the first backup begins: one that was cut off
+// before there was anything is known by it.
+const begunName = "backup.begun"
+
+func newFolder(name string) (*folder, error) {
+	root, err := os.OpenRoot(name)
+	if err != nil {
+		return nil, err
+	}
+	err = atomicfile.Write(root, begunName, nil, 0o600, atomicfile.Durable)
+	if err := errors.Join(err, root.Close()); err != nil {
+		return nil, err
+	}
+	return begin(name)
+}
+
+func begin(name string) (*folder, error) {
+	f, err := openFolder(name)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.root.Remove(begunName); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
 
 func openFolder(name string) (*folder, error) {

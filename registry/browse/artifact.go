@@ -37,11 +37,18 @@ type Name struct {
 // of an artifact, or the project; "" of neither. It is one for pages and API.
 func ObjectOf(repository, artifact, project string) (string, error) {
 	if repository != "" {
+		if !reference.ValidRepository(repository) {
+			return "", invalid("repository %q: that is no repository's name", repository)
+		}
 		return metadata.CanonicalName(repository), nil
 	}
 	if artifact != "" {
 		name, err := ParseName(artifact)
 		return metadata.CanonicalName(name.Repository), err
+	}
+	// "team%2Fapp" in a path would be asked about as a repository.
+	if strings.Contains(project, "/") {
+		return "", invalid("project %q: that is no project's name", project)
 	}
 	return project, nil
 }

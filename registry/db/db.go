@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"modernc.org/sqlite" // the database/sql driver "sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -110,7 +111,7 @@ func openSQLite(ctx context.Context, cfg Config) (*DB, error) {
 		return nil, errors.Join(err, rpool.Close(), wpool.Close())
 	}
 	readers := newPrepared(rpool)
-	return &DB{Querier: readers, pool: rpool, now: cfg.Now, ids: ids, writer: w, readers: readers}, nil
+	return &DB{Querier: told{readers}, pool: rpool, now: cfg.Now, ids: ids, writer: w, readers: readers}, nil
 }
 
 func openPostgres(ctx context.Context, cfg Config) (*DB, error) {
@@ -128,8 +129,8 @@ func openPostgres(ctx context.Context, cfg Config) (*DB, error) {
 		return nil, errors.Join(fmt.Errorf("registry database: %w", err), pool.Close())
 	}
 	return &DB{
-		Querier: plain{pool}, pool: pool, lockers: connect(cfg.Connections, 16), holder: &holder{pool: connect(1, 1)},
-		now: cfg.Now, ids: &ids{},
+		Querier: told{plain{pool}}, pool: pool, lockers: connect(cfg.Connections, 16),
+		holder: &holder{pool: connect(1, 1)}, now: cfg.Now, ids: &ids{},
 	}, nil
 }
 
@@ -202,6 +203,9 @@ func (g *ids) after(n int64) {
 	g.last = max(g.last, n)
 }
 
+// diskFull is PostgreSQL's "could not extend file" (appendix A of its manual).
+const diskFull = "53100"
+
 // Unavailable marks a failure of the database itself: the same call may work
 // later. A full disk is said to be one.
 func Unavailable(err error) error {
@@ -209,7 +213,9 @@ func Unavailable(err error) error {
 		return err
 	}
 	var lite *sqlite.Error
-	if errors.As(err, &lite) && lite.Code()&0xff == sqlite3.SQLITE_FULL {
+	var pg *pgconn.PgError
+	if errors.As(err, &lite) && lite.Code()&0xff == sqlite3.SQLITE_FULL ||
+		errors.As(err, &pg) && pg.Code == diskFull {
 		return errdefs.Errorf(errdefs.ErrExhausted, "registry database: %w (%w)", err, syscall.ENOSPC)
 	}
 	return errdefs.Errorf(errdefs.ErrUnavailable, "registry database: %w", err)

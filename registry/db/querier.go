@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"sync"
+
+	"cove/registry/span"
 )
 
 // Querier runs statements, with parameters $1, $2 and so on; a pool, a connection and a transaction each are one.
@@ -120,6 +122,51 @@ func (p *prepared) close() error {
 	}
 	clear(p.stmts)
 	return errors.Join(errs...)
+}
+
+// told tells each statement to the span of its context, if that has one.
+type told struct{ Querier }
+
+func (t told) Row(ctx context.Context, stmt string, args ...any) Scanner {
+	parent := span.Of(ctx)
+	if parent == nil {
+		return t.Querier.Row(ctx, stmt, args...)
+	}
+	return toldRow{t.Querier, ctx, parent, stmt, args}
+}
+
+func (t told) Rows(ctx context.Context, stmt string, args ...any) (*sql.Rows, error) {
+	_, end := span.Start(ctx, span.Database, stmt)
+	rows, err := t.Querier.Rows(ctx, stmt, args...)
+	end(err)
+	return rows, err
+}
+
+func (t told) Exec(ctx context.Context, stmt string, args ...any) (int64, error) {
+	_, end := span.Start(ctx, span.Database, stmt)
+	n, err := t.Querier.Exec(ctx, stmt, args...)
+	end(err)
+	return n, err
+}
+
+// toldRow asks when it is scanned, which ends its span.
+type toldRow struct {
+	q      Querier
+	ctx    context.Context //nolint:containedctx // of the one call that it is
+	parent span.Span
+	stmt   string
+	args   []any
+}
+
+func (t toldRow) Scan(dest ...any) error {
+	s := t.parent.Child(span.Database, t.stmt)
+	err := t.q.Row(t.ctx, t.stmt, t.args...).Scan(dest...)
+	if errors.Is(err, sql.ErrNoRows) {
+		s.End(nil)
+	} else {
+		s.End(err)
+	}
+	return err
 }
 
 type failed struct{ err error }

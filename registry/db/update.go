@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"cove/errdefs"
+	"cove/registry/span"
 )
 
 // Tx is one write in progress. It is not safe for concurrent use.
@@ -47,7 +48,9 @@ func (db *DB) UpdateSoon(ctx context.Context, fn func(ctx context.Context, tx *T
 	return db.update(ctx, fn, true)
 }
 
-func (db *DB) update(ctx context.Context, fn func(context.Context, *Tx) error, soon bool) error {
+func (db *DB) update(ctx context.Context, fn func(context.Context, *Tx) error, soon bool) (err error) {
+	ctx, end := span.Start(ctx, span.Database, "transaction")
+	defer func() { end(err) }()
 	if db.writer != nil {
 		return db.writer.do(ctx, fn, soon)
 	}
@@ -72,7 +75,7 @@ func (db *DB) updatePostgres(ctx context.Context, fn func(context.Context, *Tx) 
 	}
 	ctx = context.WithoutCancel(ctx) // a commit that is cancelled may have happened
 	tx := &Tx{
-		Querier: plain{sqltx}, Now: db.now(), ids: db.ids,
+		Querier: told{plain{sqltx}}, Now: db.now(), ids: db.ids,
 		ForUpdate: " FOR UPDATE", ForShare: " FOR SHARE", SkipLocked: " FOR UPDATE SKIP LOCKED",
 	}
 	if soon {

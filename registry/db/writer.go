@@ -173,7 +173,7 @@ func (w *writer) step(ctx context.Context, j *job) error {
 	if _, err := w.q.Exec(ctx, "SAVEPOINT step"); err != nil {
 		return err
 	}
-	j.err = j.fn(j.ctx, &Tx{Querier: w.q, Now: w.now(), ids: w.ids})
+	j.err = j.fn(j.ctx, &Tx{Querier: told{w.q}, Now: w.now(), ids: w.ids})
 	if j.err != nil {
 		if _, err := w.q.Exec(ctx, "ROLLBACK TO step"); err != nil {
 			return err

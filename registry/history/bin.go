@@ -58,7 +58,7 @@ func (b *Bin) deletedOrNot(ctx context.Context, repo string, dgst digest.Digest)
 	if !errors.Is(err, errdefs.ErrNotFound) {
 		return m, err
 	}
-	gone, err := b.DB.DeletedManifest(ctx, repo, dgst)
+	gone, err := deletedManifest(ctx, b.DB.Querier(), repo, dgst)
 	if err != nil {
 		return m, err
 	}
@@ -77,7 +77,7 @@ func (b *Bin) DeleteRepository(ctx context.Context, repo string) (deleted int, e
 	}
 	const batch = 500
 	for {
-		free, err := b.DB.UnlistedManifests(ctx, id, batch)
+		free, err := unlistedManifests(ctx, b.DB.Querier(), id, batch)
 		if err != nil || len(free) == 0 {
 			return deleted, err
 		}

@@ -97,12 +97,12 @@ func entries(ctx context.Context, q db.Querier, repoID int64, want Query) ([]Ent
 
 // Deleted lists the artifacts of a repository that can be had back, the newest
 // first.
-func (h *History) Deleted(ctx context.Context, by auth.Caller, repo string) ([]metadata.Deleted, error) {
+func (h *History) Deleted(ctx context.Context, by auth.Caller, repo string) ([]Deleted, error) {
 	if err := h.judge.Permit(ctx, h.db, by, Look, repo); err != nil {
 		return nil, err
 	}
 	const most = 500
-	return h.db.DeletedManifests(ctx, repo, time.Now().Add(-h.grace()), most)
+	return deletedManifests(ctx, h.db.Querier(), repo, time.Now().Add(-h.grace()), most)
 }
 
 func (h *History) grace() time.Duration {
@@ -125,21 +125,22 @@ type Request struct {
 
 // Restore brings something back, and tells what. What the collector has taken, or
 // was never there, is errdefs.ErrNotFound; a tag that names something by now and is
-// not to go back is errdefs.ErrConflict.
+// not to go back is errdefs.ErrConflict. Beside a server it is one of the registry's
+// servers that does it: errdefs.ErrUnavailable says that none has for half a minute.
 func (h *History) Restore(ctx context.Context, by auth.Caller, r Request) (done string, err error) {
 	r.Repository = metadata.CanonicalName(r.Repository)
 	if err := h.judge.Permit(ctx, h.db, by, Undo, r.Repository); err != nil {
 		return "", err
 	}
 	if h.bin == nil {
-		return "", errdefs.Errorf(errdefs.ErrUnavailable, "this is done by a server of the registry, which is not here")
+		return h.byServer(ctx, by, r)
 	}
 	ctx = auth.WithCaller(ctx, by)
 	switch {
 	case r.Tag != "":
 		return h.restoreTag(ctx, r)
 	case r.Digest != "":
-		gone, err := h.db.DeletedManifest(ctx, r.Repository, r.Digest)
+		gone, err := deletedManifest(ctx, h.db.Querier(), r.Repository, r.Digest)
 		if err != nil {
 			return "", err
 		}
@@ -178,7 +179,7 @@ func (h *History) restoreTag(ctx context.Context, r Request) (string, error) {
 }
 
 // restoreArtifact gives an artifact those of its tags that name nothing by now.
-func (h *History) restoreArtifact(ctx context.Context, repo string, gone metadata.Deleted) (string, error) {
+func (h *History) restoreArtifact(ctx context.Context, repo string, gone Deleted) (string, error) {
 	var tags []string
 	for _, tag := range gone.Tags {
 		switch _, err := h.db.ManifestByTag(ctx, repo, tag); {
@@ -193,7 +194,7 @@ func (h *History) restoreArtifact(ctx context.Context, repo string, gone metadat
 
 func (h *History) restoreAll(ctx context.Context, repo string) (string, error) {
 	const most = 100_000
-	all, err := h.db.DeletedManifests(ctx, repo, time.Now().Add(-h.grace()), most)
+	all, err := deletedManifests(ctx, h.db.Querier(), repo, time.Now().Add(-h.grace()), most)
 	if err != nil {
 		return "", err
 	}
@@ -250,6 +251,40 @@ func (h *History) Ask(ctx context.Context, by auth.Caller, r Request) (job int64
 		return err
 	})
 	return job, err
+}
+
+// patience is how long Restore waits for a server, and pause how often it looks.
+const (
+	patience = 30 * time.Second
+	pause    = 100 * time.Millisecond
+)
+
+// byServer has a server do it, and waits for it.
+func (h *History) byServer(ctx context.Context, by auth.Caller, r Request) (done string, err error) {
+	id, err := h.Ask(ctx, by, r)
+	if err != nil {
+		return "", err
+	}
+	all := jobs.NewJobs(h.db, h.judge)
+	for left := patience; left > 0; left -= pause {
+		// Who may bring something back may know what came of it, not see all jobs.
+		j, err := all.Get(ctx, auth.Operator(), id)
+		switch {
+		case err != nil:
+			return "", err
+		case j.State == jobs.Done:
+			return j.Note, nil
+		case !j.EndedAt.IsZero():
+			return "", errdefs.Errorf(errdefs.ErrConflict, "%s", j.Error)
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+	}
+	return "", errdefs.Errorf(errdefs.ErrUnavailable,
+		"no server of the registry has done it within %v; one does as soon as it runs (job %d)", patience, id)
 }
 
 // Kind does what Ask asks for, as the operator of the machine.

@@ -58,10 +58,11 @@ func (r *Rules) List(ctx context.Context, by auth.Caller, project string) ([]Rul
 	if _, err := r.db.Project(ctx, project); err != nil {
 		return nil, err
 	}
-	return of(ctx, r.db.Querier(), project)
+	return Of(ctx, r.db.Querier(), project)
 }
 
-func of(ctx context.Context, q db.Querier, project string) ([]Rule, error) {
+// Of are the rules of a project, the oldest first, for who need not ask.
+func Of(ctx context.Context, q db.Querier, project string) ([]Rule, error) {
 	return db.All(ctx, q, func(s db.Scanner) (rule Rule, err error) {
 		var text string
 		var at int64
@@ -91,7 +92,7 @@ func (r *Rules) Add(ctx context.Context, by auth.Caller, project string, s selec
 		if err != nil {
 			return err
 		}
-		there, err := of(ctx, tx.Querier(), project)
+		there, err := Of(ctx, tx.Querier(), project)
 		if err != nil {
 			return err
 		}
@@ -133,7 +134,7 @@ func (r *Rules) Remove(ctx context.Context, by auth.Caller, project string, id i
 // an image: a second signature moves one, and changes nothing of the image.
 var accessory = regexp.MustCompile(`^sha(256|512)-[0-9a-f]{64,128}(\.[a-z]+)?$`)
 
-// Guard is a store.TagGuard: it refuses the move or removal of a tag that a rule
+// Guard is a change.TagGuard: it refuses the move or removal of a tag that a rule
 // keeps, with errdefs.ErrDenied. One that names nothing may name something, and one
 // that names the same stays.
 func Guard(ctx context.Context, tx *metadata.Tx, repo, tag string, to digest.Digest) error {
@@ -158,15 +159,24 @@ func Keeps(ctx context.Context, q db.Querier, repo, tag string) (Rule, bool, err
 	if accessory.MatchString(tag) {
 		return Rule{}, false, nil
 	}
-	all, err := of(ctx, q, metadata.ProjectOf(repo))
+	all, err := Of(ctx, q, metadata.ProjectOf(repo))
 	if err != nil {
 		return Rule{}, false, err
+	}
+	rule, kept := Among(all, repo, tag)
+	return rule, kept, nil
+}
+
+// Among is the first of a project's rules that keeps a tag, if one does.
+func Among(all []Rule, repo, tag string) (Rule, bool) {
+	if accessory.MatchString(tag) {
+		return Rule{}, false
 	}
 	_, short, _ := strings.Cut(repo, "/")
 	for _, rule := range all {
 		if rule.Repository(short) && rule.Tag(tag) {
-			return rule, true, nil
+			return rule, true
 		}
 	}
-	return Rule{}, false, nil
+	return Rule{}, false
 }

@@ -68,7 +68,7 @@ func (w *Work) Read(into any) error {
 func (w *Work) Say(note string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.note = cutText(note)
+	w.note = CutText(note)
 }
 
 func (w *Work) said() (note string) {
@@ -324,7 +324,7 @@ func (r *Runner) finish(ctx context.Context, kind Kind, w *Work, note string, er
 		return
 	}
 	j := w.Job
-	j.Note = cutText(note)
+	j.Note = CutText(note)
 	if j.Note == "" {
 		j.Note = w.said()
 	}
@@ -346,7 +346,7 @@ func (r *Runner) finish(ctx context.Context, kind Kind, w *Work, note string, er
 func (r *Runner) outcome(j *Job, kind Kind, cause, err error) func(context.Context, *metadata.Tx) error {
 	var final *finalError
 	if err != nil {
-		j.Error = cutText(err.Error())
+		j.Error = CutText(err.Error())
 	}
 	switch {
 	case err == nil:
@@ -357,7 +357,7 @@ func (r *Runner) outcome(j *Job, kind Kind, cause, err error) func(context.Conte
 		j.Error = ""
 		return func(ctx context.Context, tx *metadata.Tx) error { return giveBack(ctx, tx.Tx, *j, tx.Now(), -1) }
 	case errors.Is(cause, errTooLong):
-		j.State, j.Error = Failed, cutText(fmt.Sprintf("%v: %v", errTooLong, err))
+		j.State, j.Error = Failed, CutText(fmt.Sprintf("%v: %v", errTooLong, err))
 	case errors.As(err, &final) || j.Attempts >= max(kind.Tries, 1):
 		j.State = Failed
 	default:
@@ -442,7 +442,7 @@ func forget(ctx context.Context, tx *db.Tx, kind string) error {
 	return db.Unavailable(err)
 }
 
-// cutText is as much of a text as a row keeps, and nothing that a database refuses.
-func cutText(text string) string {
+// CutText is as much of a text as a row keeps, and nothing that a database refuses.
+func CutText(text string) string {
 	return strings.ToValidUTF8(strings.ReplaceAll(text[:min(len(text), maxNote)], "\x00", ""), "")
 }

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"database/sql"
 	"strconv"
 	"strings"
 	"time"
@@ -83,7 +84,11 @@ func (s *Jobs) Get(ctx context.Context, by auth.Caller, id int64) (Job, error) {
 
 func get(ctx context.Context, q db.Querier, id int64, lock string) (Job, error) {
 	j, err := scanJob(q.Row(ctx, selectJobs+"WHERE id = $1"+lock, id))
-	return j, db.NotFound(err, "there is no job %d; those that ended long ago are forgotten", id)
+	return j, noJob(err, id)
+}
+
+func noJob(err error, id int64) error {
+	return db.NotFound(err, "there is no job %d; those that ended long ago are forgotten", id)
 }
 
 // Stop ends a job: one that waits at once, one that runs as soon as its server sees
@@ -93,23 +98,43 @@ func (s *Jobs) Stop(ctx context.Context, by auth.Caller, id int64) error {
 		if err := s.judge.Permit(ctx, tx, by, auth.ManageJobs, ""); err != nil {
 			return err
 		}
-		j, err := get(ctx, tx.Tx, id, tx.Tx.ForUpdate)
-		if err != nil {
-			return err
-		}
-		stmt, args := "UPDATE jobs SET stop = 1 WHERE id = $1", []any{id}
-		switch {
-		case !j.EndedAt.IsZero():
-			return errdefs.Errorf(errdefs.ErrConflict, "job %d has ended (%s)", id, j.State)
-		case j.State == Waiting:
-			stmt = "UPDATE jobs SET stop = 1, state = 'stopped', ended_at = $2 WHERE id = $1"
-			args = append(args, db.Micros(tx.Now()))
-		}
-		if _, err := tx.Tx.Exec(ctx, stmt, args...); err != nil {
-			return db.Unavailable(err)
-		}
-		return record(ctx, tx, by, "job.stop", j)
+		return Stop(ctx, tx, by, Which{ID: id})
 	})
+}
+
+// Which is one job, by its id; where they are not "" of this kind and subject, which
+// else is errdefs.ErrNotFound.
+type Which struct {
+	ID            int64
+	Kind, Subject string
+}
+
+func (w Which) get(ctx context.Context, tx *metadata.Tx) (Job, error) {
+	j, err := get(ctx, tx.Tx, w.ID, tx.Tx.ForUpdate)
+	if err == nil && (w.Kind != "" && j.Kind != w.Kind || w.Subject != "" && j.Subject != w.Subject) {
+		err = noJob(sql.ErrNoRows, w.ID)
+	}
+	return j, err
+}
+
+// Stop is Jobs.Stop for who has asked for a right already.
+func Stop(ctx context.Context, tx *metadata.Tx, by auth.Caller, which Which) error {
+	j, err := which.get(ctx, tx)
+	if err != nil {
+		return err
+	}
+	stmt, args := "UPDATE jobs SET stop = 1 WHERE id = $1", []any{j.ID}
+	switch {
+	case !j.EndedAt.IsZero():
+		return errdefs.Errorf(errdefs.ErrConflict, "job %d has ended (%s)", j.ID, j.State)
+	case j.State == Waiting:
+		stmt = "UPDATE jobs SET stop = 1, state = 'stopped', ended_at = $2 WHERE id = $1"
+		args = append(args, db.Micros(tx.Now()))
+	}
+	if _, err := tx.Tx.Exec(ctx, stmt, args...); err != nil {
+		return db.Unavailable(err)
+	}
+	return record(ctx, tx, by, "job.stop", j)
 }
 
 // Retry does the work of a job that has ended again, as a new job, whose id it
@@ -120,24 +145,31 @@ func (s *Jobs) Retry(ctx context.Context, by auth.Caller, id int64) (again int64
 		if err := s.judge.Permit(ctx, tx, by, auth.ManageJobs, ""); err != nil {
 			return err
 		}
-		j, err := get(ctx, tx.Tx, id, "")
-		if err != nil {
-			return err
-		}
-		if j.EndedAt.IsZero() {
-			return errdefs.Errorf(errdefs.ErrConflict, "job %d has not ended yet (%s)", id, j.State)
-		}
-		j.By, j.DueAt = by.Name, time.Time{}
-		var added bool
-		if again, added, err = insert(ctx, tx.Tx, j); err != nil {
-			return err
-		}
-		if !added {
-			return errdefs.Errorf(errdefs.ErrConflict, "job %d is at the same work", again)
-		}
-		return record(ctx, tx, by, "job.retry", j)
+		again, err = Retry(ctx, tx, by, Which{ID: id})
+		return err
 	})
 	return again, err
+}
+
+// Retry is Jobs.Retry for who has asked for a right already.
+func Retry(ctx context.Context, tx *metadata.Tx, by auth.Caller, which Which) (again int64, err error) {
+	j, err := which.get(ctx, tx)
+	if err != nil {
+		return 0, err
+	}
+	if j.EndedAt.IsZero() {
+		return 0, errdefs.Errorf(errdefs.ErrConflict, "job %d has not ended yet (%s)", j.ID, j.State)
+	}
+	done := j
+	j.By, j.DueAt = by.Name, time.Time{}
+	again, added, err := insert(ctx, tx.Tx, j)
+	if err != nil {
+		return 0, err
+	}
+	if !added {
+		return again, errdefs.Errorf(errdefs.ErrConflict, "job %d is at the same work", again)
+	}
+	return again, record(ctx, tx, by, "job.retry", done)
 }
 
 func record(ctx context.Context, tx *metadata.Tx, by auth.Caller, action string, j Job) error {

@@ -91,14 +91,26 @@ func (tx *Tx) MarkDamaged(ctx context.Context, dgst digest.Digest, damaged bool)
 // AddBlob makes a stored blob a member of a repository under a lease, and has
 // GC look at it when the lease ends.
 func (tx *Tx) AddBlob(ctx context.Context, repoID int64, dgst digest.Digest, until time.Time) error {
-	if _, err := tx.q.Exec(ctx, `INSERT INTO repository_blobs (repository_id, digest, leased_until) VALUES ($1, $2, $3)
-		ON CONFLICT (repository_id, digest) DO UPDATE SET leased_until = excluded.leased_until
-		WHERE repository_blobs.leased_until < excluded.leased_until`,
-		repoID, dgst.String(), db.Micros(until)); err != nil {
+	joined, err := tx.q.Exec(ctx, `INSERT INTO repository_blobs (repository_id, digest, leased_until)
+		VALUES ($1, $2, $3) ON CONFLICT (repository_id, digest) DO NOTHING`, repoID, dgst.String(), db.Micros(until))
+	if err != nil {
 		return db.Unavailable(err)
 	}
-	if err := sparse.Arrived(ctx, tx.q, repoID, dgst, false); err != nil {
+	tx.usage.Pushed(repoID, dgst, joined > 0)
+	arrived, err := sparse.Arrived(ctx, tx.q, repoID, dgst, false)
+	if err != nil {
 		return err
+	}
+	tx.usage.Needed(repoID, dgst, arrived)
+	return tx.RenewBlob(ctx, repoID, dgst, until)
+}
+
+// RenewBlob renews the lease of a member, for who was told that it is there.
+func (tx *Tx) RenewBlob(ctx context.Context, repoID int64, dgst digest.Digest, until time.Time) error {
+	if _, err := tx.q.Exec(ctx, `UPDATE repository_blobs SET leased_until = $3
+		WHERE repository_id = $1 AND digest = $2 AND leased_until < $3`, repoID, dgst.String(),
+		db.Micros(until)); err != nil {
+		return db.Unavailable(err)
 	}
 	return tx.Review(ctx, repoID, dgst, until)
 }
@@ -152,9 +164,13 @@ func (tx *Tx) blobNeeded(ctx context.Context, repoID int64, dgst digest.Digest) 
 
 // dropMembership takes a blob from a repository and has GC look at its bytes.
 func (tx *Tx) dropMembership(ctx context.Context, repoID int64, dgst digest.Digest) error {
-	if _, err := tx.q.Exec(ctx, "DELETE FROM repository_blobs WHERE repository_id = $1 AND digest = $2",
-		repoID, dgst.String()); err != nil {
+	left, err := tx.q.Exec(ctx, "DELETE FROM repository_blobs WHERE repository_id = $1 AND digest = $2", repoID,
+		dgst.String())
+	if err != nil {
 		return db.Unavailable(err)
+	}
+	if left > 0 {
+		tx.usage.Left(repoID, dgst)
 	}
 	if err := tx.forget(ctx, repoID, dgst); err != nil {
 		return err

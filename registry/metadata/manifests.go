@@ -24,6 +24,8 @@ type Manifest struct {
 	// Blobs and Children are the blobs and the manifests that it needs, as it
 	// describes them, each once.
 	Blobs, Children []ocispec.Descriptor
+	// Mentions are what else it describes, as its subject: they may be absent.
+	Mentions []ocispec.Descriptor
 	// Absent are those of them that the repository does not have, and need not have.
 	Absent []digest.Digest
 }
@@ -38,6 +40,15 @@ func (m Manifest) Needs() []digest.Digest {
 		needs = append(needs, d.Digest)
 	}
 	return needs
+}
+
+// Describes are the digests of all that m says the size of.
+func (m Manifest) Describes() []digest.Digest {
+	all := m.Needs()
+	for _, d := range m.Mentions {
+		all = append(all, d.Digest)
+	}
+	return all
 }
 
 // ManifestByDigest returns the descriptor of a manifest, or errdefs.ErrNotFound.
@@ -90,12 +101,22 @@ func (tx *Tx) AddManifest(ctx context.Context, repoID int64, m Manifest, actor s
 	if err != nil || changed == 0 {
 		return db.Unavailable(err)
 	}
+	tx.usage.Needed(repoID, desc.Digest, 1)
 	if err := tx.auditPush(ctx, repoID, desc.Digest, actor); err != nil {
 		return err
 	}
 	if err := tx.dropDeleted(ctx, repoID, desc.Digest); err != nil {
 		return err
 	}
+	if err := tx.addRefs(ctx, repoID, m); err != nil {
+		return err
+	}
+	_, err = sparse.Arrived(ctx, tx.q, repoID, desc.Digest, true)
+	return err
+}
+
+// addRefs records what a manifest needs.
+func (tx *Tx) addRefs(ctx context.Context, repoID int64, m Manifest) error {
 	for _, refs := range []struct {
 		descs      []ocispec.Descriptor
 		isManifest bool
@@ -103,21 +124,25 @@ func (tx *Tx) AddManifest(ctx context.Context, repoID int64, m Manifest, actor s
 		for _, d := range refs.descs {
 			if slices.Contains(m.Absent, d.Digest) {
 				want := sparse.Want{
-					RepositoryID: repoID, Manifest: desc.Digest, Digest: d.Digest, IsManifest: refs.isManifest,
+					RepositoryID: repoID, Manifest: m.Descriptor.Digest, Digest: d.Digest, IsManifest: refs.isManifest,
 				}
 				if err := sparse.Add(ctx, tx.q, want); err != nil {
 					return err
 				}
 				continue
 			}
-			if _, err := tx.q.Exec(ctx, `INSERT INTO manifest_refs (repository_id, manifest, digest, is_manifest)
+			added, err := tx.q.Exec(ctx, `INSERT INTO manifest_refs (repository_id, manifest, digest, is_manifest)
 				VALUES ($1, $2, $3, $4) ON CONFLICT (repository_id, manifest, digest) DO NOTHING`,
-				repoID, desc.Digest.String(), d.Digest.String(), db.Number(refs.isManifest)); err != nil {
+				repoID, m.Descriptor.Digest.String(), d.Digest.String(), db.Number(refs.isManifest))
+			if err != nil {
 				return db.Unavailable(err)
+			}
+			if !refs.isManifest {
+				tx.usage.Needed(repoID, d.Digest, added)
 			}
 		}
 	}
-	return sparse.Arrived(ctx, tx.q, repoID, desc.Digest, true)
+	return nil
 }
 
 // auditPush also gives the push its number in the sequence of changes.
@@ -173,6 +198,7 @@ func (tx *Tx) RemoveManifest(
 	if changed == 0 {
 		return errdefs.Errorf(errdefs.ErrNotFound, "this repository has no manifest %s", dgst)
 	}
+	tx.usage.Needed(repoID, dgst, -1)
 	return tx.Review(ctx, bytesOf, dgst, tx.tx.Now.Add(grace))
 }
 
@@ -191,6 +217,7 @@ func (tx *Tx) releaseRefs(ctx context.Context, repoID int64, manifest digest.Dig
 		if err := tx.Review(ctx, repoID, digest.Digest(dgst), tx.tx.Now.Add(grace)); err != nil {
 			return err
 		}
+		tx.usage.Needed(repoID, digest.Digest(dgst), -1)
 	}
 	_, err = tx.q.Exec(ctx, "DELETE FROM manifest_refs WHERE repository_id = $1 AND manifest = $2", repoID,
 		manifest.String())

@@ -9,6 +9,7 @@ import (
 
 	"cove/registry/db"
 	"cove/registry/metadata/people"
+	"cove/registry/metadata/usage"
 )
 
 //go:embed migrations/*.sql
@@ -30,7 +31,8 @@ type DB struct {
 	Queries
 	db       *db.DB
 	onCommit func(sequence int64) // nil without one
-	reserve  Reserve              // nil without one
+	onNear   func(context.Context, *Tx, usage.Near) error
+	reserve  Reserve // nil without one
 }
 
 // Connection is how package db opens it, with the steps of the schema, which are

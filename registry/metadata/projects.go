@@ -8,6 +8,7 @@ import (
 	"cove/errdefs"
 	"cove/registry/db"
 	"cove/registry/metadata/people"
+	"cove/registry/metadata/usage"
 )
 
 // DefaultProject holds the repositories whose name is a single component.
@@ -160,6 +161,9 @@ func (tx *Tx) RemoveProject(ctx context.Context, name string) error {
 	if _, err := tx.Project(ctx, name); err != nil {
 		return err
 	}
+	if err := usage.Forget(ctx, tx.tx, name); err != nil {
+		return err
+	}
 	const repos = "(SELECT r.id FROM repositories r JOIN projects p ON p.id = r.project_id WHERE p.name = $1)"
 	for _, stmt := range []string{
 		"DELETE FROM uploads WHERE repository_id IN " + repos,
@@ -170,6 +174,8 @@ func (tx *Tx) RemoveProject(ctx context.Context, name string) error {
 		"DELETE FROM users WHERE project_id IN (SELECT id FROM projects WHERE name = $1) AND kind <> 'user'",
 		"DELETE FROM memberships WHERE project_id IN (SELECT id FROM projects WHERE name = $1)",
 		"DELETE FROM members WHERE project_id IN (SELECT id FROM projects WHERE name = $1)",
+		"DELETE FROM schedules WHERE project = $1",
+		"DELETE FROM retention_rules WHERE project_id IN (SELECT id FROM projects WHERE name = $1)",
 		"DELETE FROM immutable_rules WHERE project_id IN (SELECT id FROM projects WHERE name = $1)",
 		"DELETE FROM projects WHERE name = $1",
 	} {

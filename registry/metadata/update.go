@@ -8,6 +8,7 @@ import (
 
 	"cove/registry/db"
 	"cove/registry/metadata/people"
+	"cove/registry/metadata/usage"
 )
 
 // Tx is one write in progress. It is not safe for concurrent use.
@@ -16,6 +17,7 @@ type Tx struct {
 	people.Writer
 	tx     *db.Tx
 	newest int64 // the last number that it gave a change
+	usage  usage.Changes
 }
 
 func begin(tx *db.Tx) *Tx { return &Tx{Queries: queries(tx), Writer: people.Writer{Tx: tx}, tx: tx} }
@@ -39,9 +41,11 @@ func (m *DB) Update(ctx context.Context, fn func(ctx context.Context, tx *Tx) er
 	var newest int64
 	err := m.db.Update(ctx, func(ctx context.Context, tx *db.Tx) error {
 		t := begin(tx)
-		err := fn(ctx, t)
+		if err := fn(ctx, t); err != nil {
+			return err
+		}
 		newest = t.newest
-		return err
+		return m.applyUsage(ctx, t)
 	})
 	if err == nil && newest > 0 && m.onCommit != nil {
 		m.onCommit(newest)
@@ -53,9 +57,30 @@ func (m *DB) Update(ctx context.Context, fn func(ctx context.Context, tx *Tx) er
 // kill, because whoever hears of it can begin again: it waits for no fsync.
 func (m *DB) UpdateSoon(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error {
 	return m.db.UpdateSoon(ctx, func(ctx context.Context, tx *db.Tx) error {
-		return fn(ctx, begin(tx))
+		t := begin(tx)
+		if err := fn(ctx, t); err != nil {
+			return err
+		}
+		return m.applyUsage(ctx, t)
 	})
 }
+
+// applyUsage writes what a transaction changed of usage, at its end.
+func (m *DB) applyUsage(ctx context.Context, t *Tx) error {
+	if err := t.usage.Apply(ctx, t.tx); err != nil || m.onNear == nil {
+		return err
+	}
+	for _, n := range t.usage.Near() {
+		if err := m.onNear(ctx, t, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// OnNear has f hear, within the transaction, of projects that come near their limits. Call
+// it before the first Update.
+func (m *DB) OnNear(f func(ctx context.Context, tx *Tx, n usage.Near) error) { m.onNear = f }
 
 // LockDigest holds the digest against everyone else who takes this lock: those
 // who make bytes durable and then write the row that owns them, and GC, which

@@ -19,7 +19,17 @@ type Metrics struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 	sent     prometheus.Counter
+	trace    Tracer
 }
+
+// Tracer is told of requests: done is called when the one that Begin returns is
+// answered.
+type Tracer interface {
+	Begin(r *http.Request) (_ *http.Request, done func(status int, sent int64))
+}
+
+// Trace tells t of the requests that follow; nil tells nobody.
+func (m *Metrics) Trace(t Tracer) { m.trace = t }
 
 // New returns metrics that count nothing yet.
 func New() *Metrics {

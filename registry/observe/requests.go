@@ -14,11 +14,16 @@ func (m *Metrics) Requests(next http.Handler, log *slog.Logger, lines bool) http
 		start := time.Now()
 		rec := &recorder{ResponseWriter: w}
 		m.inFlight.Inc()
+		done := func(int, int64) {}
+		if m.trace != nil {
+			r, done = m.trace.Begin(r)
+		}
 		// Deferred, because a handler that cuts an answer short panics.
 		defer func() {
 			m.inFlight.Dec()
 			took := time.Since(start)
 			m.observe(r.Method, rec.status(), took, rec.written)
+			done(rec.status(), rec.written)
 			if lines {
 				log.LogAttrs(r.Context(), slog.LevelInfo, "request",
 					slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.Int("status", rec.status()),

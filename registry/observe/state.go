@@ -3,6 +3,7 @@ package observe
 import (
 	"context"
 	"log/slog"
+	"strconv"
 	"sync"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"cove/registry/garbage"
 	"cove/registry/jobs"
 	"cove/registry/proxy"
+	"cove/registry/quota"
 )
 
 // State is what of a registry stands, besides its requests.
@@ -19,6 +21,7 @@ type State struct {
 	Garbage *garbage.Reader
 	Jobs    *jobs.Jobs
 	Proxies *proxy.Proxies
+	Quotas  *quota.Quotas
 	Log     *slog.Logger
 }
 
@@ -31,6 +34,8 @@ const (
 	// may take to answer.
 	stateEvery  = 30 * time.Second
 	stateWithin = 5 * time.Second
+	// mostProjects bounds the lines that tell of one project.
+	mostProjects = 500
 )
 
 type gauge struct {
@@ -42,6 +47,7 @@ type gauge struct {
 type reading struct {
 	garbage garbage.Status
 	jobs    jobs.Status
+	usage   []quota.Usage // of the largest projects
 	at      time.Time
 }
 
@@ -79,6 +85,11 @@ var gauges = []gauge{
 }
 
 var (
+	// A project is told by its number, as "registry quota list --format json" has it.
+	projectUsed = prometheus.NewDesc("cove_registry_project_used_bytes",
+		"Bytes that a project uses, each digest once; of the projects that use most.", []string{"project"}, nil)
+	projectLimit = prometheus.NewDesc("cove_registry_project_limit_bytes",
+		"Bytes that it may use, where there is a limit.", []string{"project"}, nil)
 	databaseUp = prometheus.NewDesc("cove_registry_database_up",
 		"Whether the database told the state when it was last asked.", nil, nil)
 	upstreams = prometheus.NewDesc("cove_registry_proxy_upstreams",
@@ -103,6 +114,8 @@ func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, g := range gauges {
 		ch <- g.desc
 	}
+	ch <- projectUsed
+	ch <- projectLimit
 	ch <- databaseUp
 	ch <- upstreams
 	ch <- proxied
@@ -122,6 +135,7 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 		for _, g := range gauges {
 			ch <- prometheus.MustNewConstMetric(g.desc, prometheus.GaugeValue, g.value(r))
 		}
+		projects(ch, r.usage)
 	}
 	p := c.of.Proxies.Status()
 	ch <- prometheus.MustNewConstMetric(upstreams, prometheus.GaugeValue, float64(p.Asked), "asked")
@@ -129,6 +143,17 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 	ch <- prometheus.MustNewConstMetric(proxied, prometheus.CounterValue, float64(p.Hits), "hit")
 	ch <- prometheus.MustNewConstMetric(proxied, prometheus.CounterValue, float64(p.Misses), "miss")
 	ch <- prometheus.MustNewConstMetric(proxied, prometheus.CounterValue, float64(p.Stale), "stale")
+}
+
+// projects tells what each of them uses.
+func projects(ch chan<- prometheus.Metric, all []quota.Usage) {
+	for _, u := range all {
+		id := strconv.FormatInt(u.ID, 10)
+		ch <- prometheus.MustNewConstMetric(projectUsed, prometheus.GaugeValue, float64(u.Used), id)
+		if u.Limit != quota.Unlimited {
+			ch <- prometheus.MustNewConstMetric(projectLimit, prometheus.GaugeValue, float64(u.Limit), id)
+		}
+	}
 }
 
 func (c *stateCollector) read() (reading, bool) {
@@ -144,6 +169,9 @@ func (c *stateCollector) read() (reading, bool) {
 	var err error
 	if r.garbage, err = c.of.Garbage.Status(ctx); err == nil {
 		r.jobs, err = c.of.Jobs.Status(ctx, auth.Operator())
+	}
+	if err == nil {
+		r.usage, err = c.of.Quotas.Largest(ctx, auth.Operator(), mostProjects)
 	}
 	if err != nil {
 		c.of.Log.WarnContext(ctx, "the state for the metrics cannot be read", "error", err)

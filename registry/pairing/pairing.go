@@ -92,7 +92,9 @@ func (p Pairing) Check() (adopt bool, err error) {
 		return false, errdefs.Suggest(err, errdefs.RecoverDatabase, p.root)
 	}
 	switch same := p.db.identity == p.held.identity; {
-	case !p.db.knows && p.held.holds:
+	// One that knows the identity is not lost: a kill within the very first push leaves
+	// bytes that no row knows yet.
+	case !p.db.knows && p.held.holds && (!same || p.db.identity == ""):
 		return false, emptyDatabase(p.root, p.content)
 	case same && p.db.identity != "" && p.db.sequence < p.held.sequence:
 		return refuse("the database (%s, if it is not PostgreSQL) is an older copy: "+

@@ -3,6 +3,8 @@
 package parse
 
 import (
+	"slices"
+
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -52,8 +54,51 @@ func Manifest(m distribution.Manifest) (metadata.Manifest, error) {
 			return metadata.Manifest{}, err
 		}
 	}
+	for _, d := range doc.Mentions() {
+		if err := need(&out.Mentions, d); err != nil {
+			return metadata.Manifest{}, err
+		}
+	}
 	if doc.Subject != nil {
 		out.Subject = doc.Subject.Digest
 	}
 	return out, nil
+}
+
+// Complete checks that the repository has all that m needs, and has it as m says:
+// what is missing is a distribution.MissingError, so that the client pushes it,
+// and what is other than described errdefs.ErrInvalid.
+func Complete(m metadata.Manifest, held map[digest.Digest]metadata.Holding) error {
+	var missing []digest.Digest
+	for _, d := range m.Blobs {
+		switch h := held[d.Digest]; {
+		case !h.Blob:
+			missing = append(missing, d.Digest)
+		case h.Size != d.Size:
+			return errdefs.Errorf(errdefs.ErrInvalid, "blob %s has %d bytes, the manifest says %d", d.Digest, h.Size,
+				d.Size)
+		}
+	}
+	for _, d := range m.Children {
+		switch h := held[d.Digest]; {
+		case h.MediaType == "":
+			missing = append(missing, d.Digest)
+		case h.Size != d.Size:
+			return errdefs.Errorf(errdefs.ErrInvalid, "manifest %s has %d bytes, the index says %d", d.Digest, h.Size,
+				d.Size)
+		case h.MediaType != d.MediaType:
+			return errdefs.Errorf(errdefs.ErrInvalid, "manifest %s is of type %s, the index says %s", d.Digest,
+				h.MediaType, d.MediaType)
+		}
+	}
+	for _, d := range m.Mentions {
+		if h := held[d.Digest]; (h.Blob || h.MediaType != "") && h.Size != d.Size {
+			return errdefs.Errorf(errdefs.ErrInvalid, "%s has %d bytes, the manifest says %d", d.Digest, h.Size, d.Size)
+		}
+	}
+	if missing == nil {
+		return nil
+	}
+	slices.Sort(missing)
+	return errdefs.Errorf(errdefs.ErrNotFound, "%w", &distribution.MissingError{Digests: slices.Compact(missing)})
 }

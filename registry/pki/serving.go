@@ -25,7 +25,17 @@ type ServingConfig struct {
 	// Hosts are the names by which clients are known to come, for the warnings
 	// of a pair that was made elsewhere.
 	Hosts []string
+	// Ahead, unless nil, has certificates that are presented before any other.
+	Ahead Source
 	Log   *slog.Logger
+}
+
+// Source has certificates of its own, for some of the names that clients ask for.
+type Source interface {
+	// Certificate is one for a handshake, or nil.
+	Certificate(hello *tls.ClientHelloInfo) *tls.Certificate
+	// Protocols are those of TLS that it takes part in, beside HTTP's (RFC 7301).
+	Protocols() []string
 }
 
 // Serving is the TLS of a server. It is safe for concurrent use.
@@ -59,11 +69,20 @@ func (s *Serving) elsewhere() bool { return s.cfg.Files.Cert != "" }
 
 // Config is how the server speaks TLS.
 func (s *Serving) Config() *tls.Config {
-	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.get}
+	c := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.get}
+	if s.cfg.Ahead != nil {
+		c.NextProtos = append([]string{"h2", "http/1.1"}, s.cfg.Ahead.Protocols()...)
+	}
+	return c
 }
 
 // get is the certificate for a handshake.
 func (s *Serving) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if s.cfg.Ahead != nil {
+		if leaf := s.cfg.Ahead.Certificate(hello); leaf != nil {
+			return leaf, nil
+		}
+	}
 	usual, err := s.keeper.Get(hello)
 	if err != nil || s.elsewhere() {
 		return usual, err

@@ -7,6 +7,8 @@ import (
 
 	"cove/registry/audit"
 	"cove/registry/jobs"
+	"cove/registry/quota"
+	"cove/registry/scan"
 )
 
 // auditRetention is the kind of the job that removes old lines of the audit log.
@@ -14,16 +16,30 @@ const auditRetention = "audit-retention"
 
 // Kinds are what a server does apart from requests, for its runner.
 func (p *Policies) Kinds() []jobs.Kind {
-	return []jobs.Kind{
+	kinds := []jobs.Kind{
 		{Name: auditRetention, Tries: 3, Run: func(ctx context.Context, _ *jobs.Work) (string, error) {
 			n, err := audit.Forget(ctx, p.db, time.Now().Add(-p.auditKeep))
 			return fmt.Sprintf("removed %d lines", n), err
 		}},
 		p.History.Kind(),
+		p.Quotas.Kind(),
+		p.Replication.Kind(),
+		p.Webhooks.Kind(),
+		p.Retention.Kind(),
 	}
+	for _, k := range p.Scans.Kinds() {
+		if k.Name == scan.JobScan {
+			k.Ended = scanEnded
+		}
+		kinds = append(kinds, k)
+	}
+	return kinds
 }
 
 // Schedules are those that every registry has.
 func Schedules() []jobs.Schedule {
-	return []jobs.Schedule{{Kind: auditRetention, Cron: "40 2 * * *"}}
+	return append([]jobs.Schedule{
+		{Kind: auditRetention, Cron: "40 2 * * *"},
+		{Kind: quota.JobKind, Cron: "10 3 * * *"},
+	}, scan.Schedules()...)
 }

@@ -4,13 +4,28 @@
 package policies
 
 import (
+	"context"
+	"log/slog"
 	"time"
 
+	"cove/content"
+	"cove/distribution"
+	"cove/distribution/client"
+	"cove/distribution/filter"
 	"cove/registry/auth"
 	"cove/registry/history"
 	"cove/registry/immutable"
 	"cove/registry/jobs"
 	"cove/registry/metadata"
+	"cove/registry/outbound"
+	"cove/registry/quota"
+	"cove/registry/replication"
+	"cove/registry/replication/endpoint"
+	"cove/registry/retention"
+	"cove/registry/scan"
+	"cove/registry/seal"
+	"cove/registry/signing"
+	"cove/registry/webhook"
 )
 
 // Policies are the services.
@@ -18,6 +33,14 @@ type Policies struct {
 	Jobs      *jobs.Jobs
 	History   *history.History
 	Immutable *immutable.Rules
+	Quotas    *quota.Quotas
+	Retention *retention.Retention
+	Scans     *scan.Scans
+	Signing   *signing.Signing
+	Webhooks  *webhook.Webhooks
+	// Endpoints are the registries of the rules of Replication.
+	Endpoints   *endpoint.Service
+	Replication *replication.Service
 
 	db        *metadata.DB
 	auditKeep time.Duration
@@ -29,16 +52,52 @@ type Config struct {
 	DB    *metadata.DB // stays the caller's
 	Judge auth.Judge
 	Bin   *history.Bin
+	// Registry has what is scanned, signed and replicated, the last this by a client as Client says;
+	// nil beside a server. Spool is a folder for temporary files.
+	Registry distribution.Registry
+	Spool    string
+	Client   client.Config
+	Log      *slog.Logger
+	// Bytes opens what is stored, where Registry is nil; what it returns is called after.
+	Bytes func(ctx context.Context) (content.Provider, func() error, error)
+	// Box has the secrets of endpoints and webhooks, Outbound says where these may go,
+	// and Host is HOST[:PORT] of the registry in what they send.
+	Box      *seal.Box
+	Outbound outbound.Policy
+	Host     string
 	// AuditKeep is how long a line of the audit log is kept.
 	AuditKeep time.Duration
 }
 
 // New returns the services.
 func New(cfg Config) *Policies {
+	endpoints := endpoint.New(cfg.DB, cfg.Judge, cfg.Box, cfg.Outbound)
+	var served distribution.Registry
+	if cfg.Bin != nil {
+		served = cfg.Bin.Registry
+	}
 	return &Policies{
 		db: cfg.DB, auditKeep: cfg.AuditKeep,
 		Jobs:      jobs.NewJobs(cfg.DB, cfg.Judge),
 		History:   history.New(cfg.DB, cfg.Judge, cfg.Bin),
 		Immutable: immutable.New(cfg.DB, cfg.Judge),
+		Quotas:    quota.New(cfg.DB, cfg.Judge),
+		Retention: retention.New(cfg.DB, cfg.Judge, served),
+		Scans:     scan.New(scan.Config{DB: cfg.DB, Judge: cfg.Judge, Registry: cfg.Registry, Spool: cfg.Spool}),
+		Signing:   signing.New(signing.Config{DB: cfg.DB, Judge: cfg.Judge, Registry: cfg.Registry, Bytes: cfg.Bytes}),
+		Webhooks: webhook.New(webhook.Config{
+			DB: cfg.DB, Judge: cfg.Judge, Box: cfg.Box, Outbound: cfg.Outbound, Host: cfg.Host,
+		}),
+		Endpoints: endpoints,
+		Replication: replication.New(replication.Config{
+			DB: cfg.DB, Judge: cfg.Judge, Endpoints: endpoints, Registry: cfg.Registry, Client: cfg.Client,
+			Log: cfg.Log,
+		}),
 	}
+}
+
+// Guards are what is asked before anything is pulled. Each refuses with
+// errdefs.ErrDenied and says why.
+func (p *Policies) Guards() []filter.Guard {
+	return []filter.Guard{p.Signing.MayPull, p.Scans.Gates.MayPull}
 }

@@ -106,6 +106,9 @@ func (p *Projects) SetPublic(ctx context.Context, by auth.Caller, project string
 // Change is what of a project is to be changed; nil stays as it is.
 type Change struct {
 	Public *bool // anyone may pull from it
+	// Sparse: an index may be pushed without all of its manifests. Those that are there
+	// already stay.
+	Sparse *bool
 	// If, unless it is nil, is asked about the project as it is, within the
 	// transaction: its error is the answer, and nothing is changed.
 	If func(metadata.Project) error
@@ -123,6 +126,11 @@ func (p *Projects) Change(ctx context.Context, by auth.Caller, project string, c
 				return err
 			}
 		}
+		if c.Sparse != nil {
+			if err := setSparse(ctx, tx, by, of, *c.Sparse); err != nil {
+				return err
+			}
+		}
 		if c.Public == nil {
 			return nil
 		}
@@ -137,22 +145,20 @@ func (p *Projects) Change(ctx context.Context, by auth.Caller, project string, c
 }
 
 // SetSparse says whether an index may be pushed to a project without all of its
-// manifests. Those that are there already stay.
+// manifests.
 func (p *Projects) SetSparse(ctx context.Context, by auth.Caller, project string, allow bool) error {
-	return p.change(ctx, by, auth.SetVisibility, project, func(ctx context.Context, tx *metadata.Tx) error {
-		of, err := existing(ctx, tx, project)
-		if err != nil {
-			return err
-		}
-		if err := sparse.AllowIndexes(ctx, tx.Querier(), of.ID, allow); err != nil {
-			return err
-		}
-		detail := "sparse indexes refused"
-		if allow {
-			detail = "sparse indexes taken"
-		}
-		return audit.Record(ctx, tx, by, audit.Change{Action: "project.sparse", Object: project, Detail: detail})
-	})
+	return p.Change(ctx, by, project, Change{Sparse: &allow})
+}
+
+func setSparse(ctx context.Context, tx *metadata.Tx, by auth.Caller, of metadata.Project, allow bool) error {
+	if err := sparse.AllowIndexes(ctx, tx.Querier(), of.ID, allow); err != nil {
+		return err
+	}
+	detail := "sparse indexes refused"
+	if allow {
+		detail = "sparse indexes taken"
+	}
+	return audit.Record(ctx, tx, by, audit.Change{Action: "project.sparse", Object: of.Name, Detail: detail})
 }
 
 func visibility(public bool) string {

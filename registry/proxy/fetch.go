@@ -13,6 +13,7 @@ import (
 	"cove/content"
 	"cove/distribution"
 	"cove/errdefs"
+	"cove/registry/span"
 )
 
 // piece is how many bytes are moved at once.
@@ -100,11 +101,13 @@ func (f *fetch) bring(ctx context.Context, u *upstream, into distribution.Regist
 		return err
 	}
 	defer closeSpool()
+	_, end := span.Start(ctx, span.Upstream, u.Host+" bytes of "+f.dgst.String())
 	body, err := u.remote(f.repo).Repo.OpenBlob(ctx, desc, 0, nil)
 	if err == nil {
 		err = f.copy(ctx, u, to, body)
 		err = errors.Join(err, body.Close())
 	}
+	end(err)
 	var ours stored
 	if errors.As(err, &ours) {
 		return ours.error
@@ -257,7 +260,9 @@ func (r *follower) Close() error {
 }
 
 // fetch returns the one on the way, or begins it.
-func (p *Proxies) fetch(u *upstream, into distribution.Registry, repo string, dgst digest.Digest) *fetch {
+func (p *Proxies) fetch(
+	ctx context.Context, u *upstream, into distribution.Registry, repo string, dgst digest.Digest,
+) *fetch {
 	key := repo + "@" + dgst.String()
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -268,7 +273,7 @@ func (p *Proxies) fetch(u *upstream, into distribution.Registry, repo string, dg
 	f.open = func(ctx context.Context) (content.Reader, error) { return into.OpenBlob(ctx, repo, dgst) }
 	u.fetches[key] = f
 	p.workers.Go(func() {
-		f.run(p.own, u, into, p.cfg.Spool)
+		f.run(span.Carry(p.own, ctx), u, into, p.cfg.Spool) // it outlives who asked first
 		u.mu.Lock()
 		delete(u.fetches, key)
 		u.mu.Unlock()
@@ -280,7 +285,7 @@ func (p *Proxies) fetch(u *upstream, into distribution.Registry, repo string, dg
 func (p *Proxies) follow(
 	ctx context.Context, u *upstream, into distribution.Registry, blob ocispec.Descriptor, repo string,
 ) (content.Reader, error) {
-	f := p.fetch(u, into, repo, blob.Digest)
+	f := p.fetch(ctx, u, into, repo, blob.Digest)
 	if err := f.until(ctx, func() bool { return f.size >= 0 }); err != nil {
 		return nil, err
 	}

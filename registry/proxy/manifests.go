@@ -14,6 +14,7 @@ import (
 	"cove/registry/auth"
 	"cove/registry/metadata"
 	"cove/registry/proxy/settings"
+	"cove/registry/span"
 )
 
 // answered is a manifest that the upstream has just given; nil says that the one
@@ -55,10 +56,10 @@ func (r *registry) freshen(ctx context.Context, repo, tag string) (*answered, er
 			r.p.cfg.Log.WarnContext(ctx, "a proxy serves what is here, which may be out of date", "repository", repo,
 				"tag", tag, "age", age.Round(time.Second), "error", err)
 			stale(ctx, age)
-			r.p.stale.Add(1)
+			r.p.old(u)
 		}
 	}
-	r.p.hits.Add(1)
+	r.p.hit(u)
 	r.note(ctx, u, repo, tag, r.checked(ctx, u, repo, tag))
 	return nil, nil
 }
@@ -94,7 +95,7 @@ func (r *registry) shared(
 	ctx context.Context, u *upstream, key string, within time.Duration, do func(ctx context.Context) (any, error),
 ) (any, error) {
 	got := u.flight.DoChan(key, func() (any, error) {
-		ctx, cancel := context.WithTimeout(r.p.own, within)
+		ctx, cancel := context.WithTimeout(span.Carry(r.p.own, ctx), within)
 		defer cancel()
 		return do(ctx)
 	})
@@ -128,7 +129,7 @@ func (r *registry) compare(ctx context.Context, u *upstream, repo, tag string, h
 // fill brings a manifest that is not here, and moves the tag to it unless that is "".
 func (r *registry) fill(ctx context.Context, u *upstream, repo, ref, tag string) (distribution.Manifest, error) {
 	repo = metadata.CanonicalName(repo)
-	r.p.misses.Add(1)
+	r.p.miss(u)
 	got, err := r.shared(ctx, u, "fill "+repo+":"+ref, patienceWithout, func(ctx context.Context) (any, error) {
 		m, err := r.bring(ctx, u, repo, ref, tag)
 		if err == nil && tag != "" {
@@ -154,7 +155,7 @@ func (r *registry) bring(ctx context.Context, u *upstream, repo, ref, tag string
 	if tag != "" {
 		tags = []string{tag}
 	}
-	if _, err := r.Registry.PutManifest(r.p.own, repo, m, tags...); err != nil {
+	if _, err := r.Registry.PutManifest(span.Carry(r.p.own, ctx), repo, m, tags...); err != nil {
 		r.p.cfg.Log.ErrorContext(ctx, "a manifest was served and could not be stored", "repository", repo,
 			"digest", m.Descriptor.Digest, "error", err)
 		return m, nil
@@ -167,7 +168,7 @@ func (r *registry) bring(ctx context.Context, u *upstream, repo, ref, tag string
 func (r *registry) tags(ctx context.Context, u *upstream, repo string) ([]string, error) {
 	got, err := r.shared(ctx, u, "tags "+repo, patience, func(ctx context.Context) (any, error) {
 		var tags []string
-		err := u.ask("tags of "+repo, func() (err error) {
+		err := u.ask(ctx, "tags of "+repo, func() (err error) {
 			tags, err = u.remote(repo).Repo.Tags(ctx)
 			return err
 		})
@@ -210,7 +211,7 @@ func (r *registry) referrers(ctx context.Context, u *upstream, repo string, subj
 	}
 	_, err := r.shared(ctx, u, key, 4*patience, func(ctx context.Context) (any, error) {
 		var there []ocispec.Descriptor
-		err := u.ask("referrers of "+repo+"@"+subject.String(), func() (err error) {
+		err := u.ask(ctx, "referrers of "+repo+"@"+subject.String(), func() (err error) {
 			there, err = u.remote(repo).Referrers(ctx, subject)
 			return err
 		})
@@ -238,7 +239,7 @@ const noteEvery = 10 * time.Minute
 
 func (r *registry) noteDigest(ctx context.Context, u *upstream, repo string, dgst digest.Digest, err error) {
 	if u != nil && err == nil {
-		r.p.hits.Add(1)
+		r.p.hit(u)
 		r.note(ctx, u, metadata.CanonicalName(repo), dgst.String(), time.Time{})
 	}
 }

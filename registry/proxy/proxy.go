@@ -30,6 +30,7 @@ import (
 	"cove/errdefs"
 	"cove/registry/auth"
 	"cove/registry/metadata"
+	"cove/registry/outbound"
 	"cove/registry/proxy/settings"
 	"cove/registry/seal"
 )
@@ -41,6 +42,8 @@ type Config struct {
 	Log *slog.Logger
 	// Client is how upstreams are reached, but for credentials.
 	Client client.Config
+	// Outbound says to which addresses an upstream may send us.
+	Outbound outbound.Policy
 	// Spool is a folder for blobs on their way into a storage that cannot be read back.
 	Spool string
 	Now   func() time.Time // nil is time.Now
@@ -130,6 +133,13 @@ func (p *Proxies) of(ctx context.Context, repo string) (*upstream, error) {
 	return p.upstreams[metadata.ProjectOf(repo)], nil
 }
 
+// reread has the next request read the settings again.
+func (p *Proxies) reread() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.looked = time.Time{}
+}
+
 // take keeps the upstreams whose settings are what they were.
 func (p *Proxies) take(ctx context.Context, all []settings.Proxy) {
 	next := make(map[string]*upstream, len(all))
@@ -143,7 +153,11 @@ func (p *Proxies) take(ctx context.Context, all []settings.Proxy) {
 			p.cfg.Log.ErrorContext(ctx, "a proxy goes without its credentials", "project", s.Project, "error", err)
 			s.User = ""
 		}
-		u, err := newUpstream(s, secret, p.cfg.Client, p.cfg.Now)
+		reached := p.cfg.Client
+		if reached.Dial == nil {
+			reached.Dial = p.cfg.Outbound.DialTo(s.Host, nil)
+		}
+		u, err := newUpstream(s, secret, reached, p.cfg.Now)
 		if err != nil {
 			p.cfg.Log.ErrorContext(ctx, "a project is no proxy", "project", s.Project, "error", err)
 			continue
@@ -170,7 +184,8 @@ func Handler(next http.Handler) http.Handler {
 func stale(ctx context.Context, age time.Duration) {
 	if h, ok := ctx.Value(headers{}).(http.Header); ok {
 		h.Set("Age", strconv.FormatInt(int64(age/time.Second), 10))
-		h.Set("Warning", `110 - "Response is Stale"`) // RFC 7234, 5.5.1; caches still read it
+		// The specification has no other code (1.1, "Warnings").
+		h.Set("Warning", `299 - "the upstream did not answer; this is what was here"`)
 	}
 }
 
@@ -199,7 +214,7 @@ func gone(err error) bool {
 // hit counts what was here.
 func (r *registry) hit(u *upstream, err error) {
 	if u != nil && err == nil {
-		r.p.hits.Add(1)
+		r.p.hit(u)
 	}
 }
 
@@ -223,7 +238,7 @@ func (r *registry) OpenBlob(ctx context.Context, repo string, dgst digest.Digest
 		r.hit(u, err)
 		return rd, err
 	}
-	r.p.misses.Add(1)
+	r.p.miss(u)
 	return r.p.follow(ctx, u, r.Registry, ocispec.Descriptor{Digest: dgst}, metadata.CanonicalName(repo))
 }
 

@@ -31,6 +31,7 @@ import (
 	"cove/registry/auth"
 	"cove/registry/metadata"
 	"cove/registry/metadata/metadatatest"
+	"cove/registry/proxy/settings"
 	"cove/registry/seal"
 	"cove/registry/store"
 )
@@ -134,6 +135,11 @@ func (u *hostile) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "hang":
 		<-r.Context().Done()
 		return
+	case "cloud":
+		if strings.Contains(r.URL.Path, "/blobs/") {
+			http.Redirect(w, r, "https://169.254.169.254/latest/meta-data/iam", http.StatusTemporaryRedirect)
+			return
+		}
 	case "password":
 		if user, pass, ok := r.BasicAuth(); !ok || user != "robot" || pass != "correct horse" {
 			w.Header().Set("WWW-Authenticate", `Basic realm="up"`)
@@ -242,6 +248,7 @@ func newNear(t *testing.T, bytes content.BlobStore) *near {
 		}
 	})
 	n.service = NewService(n.db, auth.Judge{}, box)
+	n.service.Tell(n.proxies) // so that all of these tests ask within the second in which others look again
 	n.served = n.proxies.Registry(n.stored)
 	n.address = distributiontest.Listen(t, Handler(serverOf(t, n.served)))
 	return n
@@ -252,7 +259,6 @@ func (n *near) create(spec Spec) {
 	if err := n.service.Create(n.t.Context(), auth.Operator(), spec); err != nil {
 		n.t.Fatal(err)
 	}
-	n.clock.Advance(2 * current)
 }
 
 func (n *near) do(method, path string) (int, http.Header, []byte) {
@@ -384,8 +390,15 @@ func TestUpstreamThatFails(t *testing.T) {
 				t.Errorf("three pulls took %v", took)
 			}
 			status, header, _ := n.do("HEAD", "mirror/team/app/manifests/v1")
-			if status != 200 || header.Get("Age") == "" || header.Get("Warning") == "" {
+			if status != 200 || header.Get("Age") == "" || !strings.HasPrefix(header.Get("Warning"), `299 - "`) {
 				t.Errorf("stale: %d %v", status, header)
+			}
+			st := n.proxies.State("mirror")
+			if failed := mode != "404"; failed == (st.Failure == "") || st.AnsweredAt.IsZero() || st.Hits < 4 || st.Misses < 2 || st.Stale < 3 {
+				t.Errorf("the state: %+v", st)
+			}
+			if mode == "429" && st.RestsUntil.Sub(st.FailedAt) != 2*time.Minute {
+				t.Errorf("it asks to be left alone for two minutes: %+v", st)
 			}
 			if want == 0 {
 				return
@@ -406,6 +419,9 @@ func TestUpstreamThatFails(t *testing.T) {
 			n.pull("mirror/team/app", "v1", img)
 			if _, header, _ := n.do("HEAD", "mirror/team/app/manifests/v1"); header.Get("Age") != "" {
 				t.Errorf("fresh again: %v", header)
+			}
+			if st := n.proxies.State("mirror"); !st.AnsweredAt.After(st.FailedAt) || !st.RestsUntil.IsZero() {
+				t.Errorf("the state, once it answers again: %+v", st)
 			}
 		})
 	}
@@ -625,7 +641,7 @@ func TestSpecs(t *testing.T) {
 		"docker.io": "docker.io ", "https://registry-1.docker.io": "docker.io ", "https://ghcr.io/owner": "ghcr.io owner",
 		"http://127.0.0.1:5000/": "127.0.0.1:5000 ", "": "", "ftp://x": "", "https://user:pw@x": "", "x?y": "", "x/UPPER": "", ":5000": "",
 	} {
-		host, prefix, err := parseUpstream(upstream)
+		host, prefix, err := settings.ParseUpstream(upstream)
 		if got := host + " " + prefix; (err == nil) != (want != "") || err == nil && got != want {
 			t.Errorf("%q: %q, %v", upstream, got, err)
 		}
@@ -639,5 +655,23 @@ func TestSpecs(t *testing.T) {
 		if _, err := spec.check(); !errors.Is(err, errdefs.ErrInvalid) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestSentToTheCloud: an upstream that sends us to what only this machine reaches is
+// not followed, and that is told.
+func TestSentToTheCloud(t *testing.T) {
+	t.Parallel()
+	up, n := newHostile(t), newNear(t, memstore.New(nil))
+	img := up.push(1, "team/app", "v1", 3000)
+	n.create(Spec{Project: "mirror", Upstream: up.address})
+	up.set("cloud")
+	for dgst := range img.Blobs {
+		if status, _, body := n.do("GET", "mirror/team/app/blobs/"+dgst.String()); status != 404 && status != 503 {
+			t.Errorf("%d %s", status, body)
+		}
+	}
+	if st := n.proxies.State("mirror"); !strings.Contains(st.Failure, "metadata service") {
+		t.Errorf("the state: %+v", st)
 	}
 }

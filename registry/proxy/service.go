@@ -3,9 +3,8 @@ package proxy
 import (
 	"context"
 	"errors"
-	"net"
-	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"cove/errdefs"
@@ -25,11 +24,24 @@ type Service struct {
 	db    *metadata.DB
 	judge auth.Judge
 	box   *seal.Box
+	here  atomic.Pointer[Proxies]
 }
 
 // NewService manages the proxies of db.
 func NewService(db *metadata.DB, judge auth.Judge, box *seal.Box) *Service {
-	return &Service{db, judge, box}
+	return &Service{db: db, judge: judge, box: box}
+}
+
+// Tell has the proxies of this process know at once what is changed by the service;
+// those of other processes look for themselves.
+func (s *Service) Tell(p *Proxies) { s.here.Store(p) }
+
+// changed tells them of a change that was made.
+func (s *Service) changed(err error) error {
+	if p := s.here.Load(); p != nil && err == nil {
+		p.reread()
+	}
+	return err
 }
 
 // Spec is a proxy as somebody asks for it.
@@ -39,7 +51,8 @@ type Spec struct {
 	// of repositories there; https:// may stand before it.
 	Upstream string
 	// Plain allows HTTP, and certificates that nobody vouches for.
-	Plain          bool
+	Plain bool
+	// A user without a password keeps the one that is there.
 	User, Password string
 	Repositories   []string      // globs; none is all
 	FreshFor       time.Duration // 0 is DefaultFresh
@@ -65,7 +78,7 @@ func (s *Service) Create(ctx context.Context, by auth.Caller, spec Spec) error {
 	if p.Secret, err = s.box.Seal(spec.Password, sealedFor(p)); err != nil {
 		return err
 	}
-	return s.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
+	return s.changed(s.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
 		if err := s.judge.Permit(ctx, tx, by, auth.ManageRegistries, ""); err != nil {
 			return err
 		}
@@ -77,13 +90,31 @@ func (s *Service) Create(ctx context.Context, by auth.Caller, spec Spec) error {
 			return err
 		}
 		p.ProjectID = project.ID
+		if err := keepSecret(ctx, tx, spec, &p); err != nil {
+			return err
+		}
 		if err := settings.Put(ctx, tx.Querier(), p, tx.Now()); err != nil {
 			return err
 		}
 		return audit.Record(ctx, tx, by, audit.Change{
 			Action: "proxy.create", Object: spec.Project, Detail: p.Upstream(),
 		})
-	})
+	}))
+}
+
+// keepSecret leaves the password as it is of an account that is named without one.
+func keepSecret(ctx context.Context, tx *metadata.Tx, spec Spec, p *settings.Proxy) error {
+	if spec.User == "" || spec.Password != "" {
+		return nil
+	}
+	old, err := settings.Of(ctx, tx.Querier(), spec.Project)
+	if errors.Is(err, errdefs.ErrNotFound) {
+		return nil
+	}
+	if err == nil && sealedFor(old) == sealedFor(*p) {
+		p.Secret = old.Secret
+	}
+	return err
 }
 
 // prepare refuses a project that was pushed to: what the upstream has under the
@@ -114,7 +145,7 @@ func (spec Spec) check() (p settings.Proxy, err error) {
 	if spec.Project == metadata.DefaultProject {
 		return invalid("project %q holds the images whose name has no project; make one for the proxy", spec.Project)
 	}
-	if p.Host, p.Prefix, err = parseUpstream(spec.Upstream); err != nil {
+	if p.Host, p.Prefix, err = settings.ParseUpstream(spec.Upstream); err != nil {
 		return p, err
 	}
 	globs := spec.Repositories
@@ -142,33 +173,9 @@ func (spec Spec) check() (p settings.Proxy, err error) {
 	return p, nil
 }
 
-// parseUpstream reads [https://]HOST[:PORT][/PREFIX].
-func parseUpstream(text string) (host, prefix string, err error) {
-	invalid := errdefs.Errorf(errdefs.ErrInvalid, "upstream %q: it is docker.io, HOST[:PORT] or HOST[:PORT]/PREFIX",
-		text)
-	if !strings.Contains(text, "://") {
-		text = "https://" + text
-	}
-	u, err := url.Parse(text)
-	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" ||
-		u.Scheme != "https" && u.Scheme != "http" {
-		return "", "", invalid
-	}
-	host, prefix = u.Host, strings.Trim(u.Path, "/")
-	name, _, err := net.SplitHostPort(host)
-	if err == nil && name == "" || prefix != "" && !reference.ValidRepository(prefix) {
-		return "", "", invalid
-	}
-	switch host {
-	case "index.docker.io", "registry-1.docker.io", "hub.docker.com":
-		host = reference.DefaultRegistry
-	}
-	return host, prefix, nil
-}
-
 // Remove makes an ordinary project of a proxy; what it holds stays.
 func (s *Service) Remove(ctx context.Context, by auth.Caller, project string) error {
-	return s.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
+	return s.changed(s.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
 		if err := s.judge.Permit(ctx, tx, by, auth.ManageRegistries, ""); err != nil {
 			return err
 		}
@@ -180,7 +187,7 @@ func (s *Service) Remove(ctx context.Context, by auth.Caller, project string) er
 			return err
 		}
 		return audit.Record(ctx, tx, by, audit.Change{Action: "proxy.remove", Object: project})
-	})
+	}))
 }
 
 // List lists the proxies.

@@ -22,6 +22,8 @@ import (
 	"cove/reference"
 	"cove/registry/auth/rights"
 	"cove/registry/proxy/settings"
+	"cove/registry/proxy/standing"
+	"cove/registry/span"
 )
 
 const (
@@ -52,13 +54,14 @@ type upstream struct {
 	slots  chan struct{}
 	flight singleflight.Group
 
-	mu      sync.Mutex
-	until   time.Time // it is left alone
-	why     error
-	missing times // what it does not have, until when that is believed
-	checked times // when a tag was last compared
-	noted   times // when a pull was last recorded
-	fetches map[string]*fetch
+	standing standing.Standing
+	mu       sync.Mutex
+	until    time.Time // it is left alone
+	why      error
+	missing  times // what it does not have, until when that is believed
+	checked  times // when a tag was last compared
+	noted    times // when a pull was last recorded
+	fetches  map[string]*fetch
 }
 
 func newUpstream(p settings.Proxy, secret string, cfg client.Config, now func() time.Time) (*upstream, error) {
@@ -66,7 +69,7 @@ func newUpstream(p settings.Proxy, secret string, cfg client.Config, now func() 
 		Proxy: p, now: now, fetches: map[string]*fetch{},
 		missing: times{}, checked: times{}, noted: times{},
 	}
-	cfg.Keychain = keychain{p.Host, credentials.Credentials{Username: p.User, Password: secret}}
+	cfg.Keychain = credentials.Only(p.Host, credentials.Credentials{Username: p.User, Password: secret})
 	if cfg.RetryFor == 0 {
 		cfg.RetryFor = retryFor
 	}
@@ -85,20 +88,6 @@ func newUpstream(p settings.Proxy, secret string, cfg client.Config, now func() 
 	var err error
 	u.client, err = client.New(cfg)
 	return u, err
-}
-
-// keychain signs in to one host alone.
-type keychain struct {
-	host string
-	with credentials.Credentials
-}
-
-// Credentials implements wire.Keychain.
-func (k keychain) Credentials(_ context.Context, host string) (credentials.Credentials, error) {
-	if host != k.host || k.with.Username == "" {
-		return credentials.Credentials{}, nil
-	}
-	return k.with, nil
 }
 
 // times remembers a bounded number of moments.
@@ -141,11 +130,14 @@ func (u *upstream) remote(repo string) *copy.Remote {
 
 // ask does one question, unless the upstream is left alone or is known not to have
 // what is asked for: key names that. Its errors are for clients.
-func (u *upstream) ask(key string, do func() error) error {
+func (u *upstream) ask(ctx context.Context, key string, do func() error) error {
 	if err := u.resting(key); err != nil {
 		return err
 	}
-	return u.heard(key, do())
+	_, end := span.Start(ctx, span.Upstream, u.Host+" "+key)
+	err := do()
+	end(err)
+	return u.heard(key, err)
 }
 
 func (u *upstream) rests() bool {
@@ -169,12 +161,15 @@ func (u *upstream) resting(key string) error {
 
 // heard draws the conclusions of an answer.
 func (u *upstream) heard(key string, err error) error {
-	if err == nil || errors.Is(err, context.Canceled) {
+	if errors.Is(err, context.Canceled) {
 		return err
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	now := u.now()
+	if u.standing.Note(now, err); err == nil {
+		return nil
+	}
 	var answer *errcode.Error
 	told := errors.As(err, &answer)
 	switch {
@@ -214,7 +209,7 @@ func (u *upstream) unavailable(err error, wait time.Duration) error {
 
 // stat asks what a tag names.
 func (u *upstream) stat(ctx context.Context, repo, tag string) (desc ocispec.Descriptor, err error) {
-	err = u.ask("manifest "+repo+":"+tag, func() error {
+	err = u.ask(ctx, "manifest "+repo+":"+tag, func() error {
 		desc, err = u.remote(repo).Repo.Stat(ctx, tag)
 		return err
 	})
@@ -223,7 +218,7 @@ func (u *upstream) stat(ctx context.Context, repo, tag string) (desc ocispec.Des
 
 // manifest reads a manifest; it is verified.
 func (u *upstream) manifest(ctx context.Context, repo, ref string) (m distribution.Manifest, err error) {
-	err = u.ask("manifest "+repo+":"+ref, func() error {
+	err = u.ask(ctx, "manifest "+repo+":"+ref, func() error {
 		m, err = u.remote(repo).Resolve(ctx, ref)
 		return err
 	})
@@ -232,7 +227,7 @@ func (u *upstream) manifest(ctx context.Context, repo, ref string) (m distributi
 
 // blob asks how long a blob is.
 func (u *upstream) blob(ctx context.Context, repo string, dgst digest.Digest) (desc ocispec.Descriptor, err error) {
-	err = u.ask("blob "+repo+"@"+dgst.String(), func() error {
+	err = u.ask(ctx, "blob "+repo+"@"+dgst.String(), func() error {
 		desc, err = u.remote(repo).Repo.StatBlob(ctx, dgst)
 		return err
 	})

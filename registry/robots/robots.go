@@ -48,7 +48,7 @@ type Robot struct {
 
 // Short is the name without prefix and project.
 func (r Robot) Short() string {
-	_, name := parse(r.Name)
+	_, name := ParseName(r.Name)
 	return name
 }
 
@@ -80,13 +80,21 @@ func FullName(project, name string) string {
 	return Prefix + project + "+" + name
 }
 
-// parse is FullName's inverse.
-func parse(full string) (project, name string) {
-	full = strings.TrimPrefix(full, Prefix)
+// ParseName is FullName's inverse, also for the names of rules that trust others' tokens.
+func ParseName(full string) (project, name string) {
+	if _, after, ok := strings.Cut(full, "$"); ok { // robot$, or what rules begin with
+		full = after
+	}
 	if project, name, ok := strings.Cut(full, "+"); ok {
 		return project, name
 	}
 	return "", full
+}
+
+// ProjectOf is the project of an account by its full name; "" is the registry.
+func ProjectOf(full string) string {
+	project, _ := ParseName(full)
+	return project
 }
 
 // Spec is a robot to be made.
@@ -103,11 +111,14 @@ type Spec struct {
 
 var robotName = regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?$`)
 
-func (s *Spec) check() (rights.Set, error) {
+// Check returns the rights of what is to be made; noun is what refusals call it. All
+// repositories are spelled out. What cannot be is errdefs.ErrInvalid.
+func (s *Spec) Check(noun string) (rights.Set, error) {
 	if !robotName.MatchString(s.Name) {
 		return nil, errdefs.Errorf(
 			errdefs.ErrInvalid,
-			"robot %q: a name is up to 63 lower-case letters, digits and . _ -, beginning and ending with a letter or digit",
+			"%s %q: a name is up to 63 lower-case letters, digits and . _ -, beginning and ending with a letter or digit",
+			noun,
 			s.Name,
 		)
 	}
@@ -116,7 +127,7 @@ func (s *Spec) check() (rights.Set, error) {
 		return nil, err
 	}
 	if len(set) == 0 {
-		return nil, errdefs.Errorf(errdefs.ErrInvalid, "robot %q: say what it may, as pull or push", s.Name)
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "%s %q: say what it may, as pull or push", noun, s.Name)
 	}
 	for right := range set {
 		if s.Project != "" && right.System() {
@@ -149,7 +160,7 @@ func Secret() string { return "cove_robot_" + rand.Text() }
 // Create makes a robot and returns its secret, which nothing shows again. Nobody
 // gives a robot a right that he has not got.
 func (r *Robots) Create(ctx context.Context, by auth.Caller, s Spec) (made Robot, secret string, err error) {
-	set, err := s.check()
+	set, err := s.Check("robot")
 	if err != nil {
 		return made, "", err
 	}
@@ -166,7 +177,7 @@ func (r *Robots) Create(ctx context.Context, by auth.Caller, s Spec) (made Robot
 		Description: s.Description, ExpiresAt: s.ExpiresAt,
 	}}
 	err = r.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
-		if err := r.add(ctx, tx, by, &made, grant{set, s.Repositories}); err != nil {
+		if err := r.Add(ctx, tx, by, &made, Grant{set, s.Repositories}); err != nil {
 			return err
 		}
 		return audit.Record(ctx, tx, by, audit.Change{
@@ -177,14 +188,15 @@ func (r *Robots) Create(ctx context.Context, by auth.Caller, s Spec) (made Robot
 	return made, secret, err
 }
 
-// grant is what an account is to have, and where.
-type grant struct {
-	rights rights.Set
-	globs  []string
+// Grant is what an account is to have, and where.
+type Grant struct {
+	Rights       rights.Set
+	Repositories []string
 }
 
-// add makes the account with its grants.
-func (r *Robots) add(ctx context.Context, tx *metadata.Tx, by auth.Caller, made *Robot, g grant) error {
+// Add makes the account with its grants, which the caller must hold; who may make one
+// is asked before.
+func (r *Robots) Add(ctx context.Context, tx *metadata.Tx, by auth.Caller, made *Robot, g Grant) (err error) {
 	if made.Project != "" {
 		of, err := tx.ProjectForUpdate(ctx, made.Project)
 		if err != nil {
@@ -192,20 +204,22 @@ func (r *Robots) add(ctx context.Context, tx *metadata.Tx, by auth.Caller, made 
 		}
 		made.ProjectID = of.ID
 	}
-	for _, glob := range g.globs {
-		gift := auth.Gift{Rights: g.rights, Project: made.Project, Repositories: glob}
-		if err := r.judge.PermitGrant(ctx, tx, by, gift); err != nil {
-			return err
-		}
-	}
-	var err error
 	if made.User, err = tx.AddAccount(ctx, made.User); err != nil {
 		return err
 	}
+	return r.Give(ctx, tx, by, made, g)
+}
+
+// Give gives an account grants, which the caller must hold, besides those that it has.
+func (r *Robots) Give(ctx context.Context, tx *metadata.Tx, by auth.Caller, made *Robot, g Grant) error {
 	made.Grants = nil
-	for _, glob := range g.globs {
+	for _, glob := range g.Repositories {
+		gift := auth.Gift{Rights: g.Rights, Project: made.Project, Repositories: glob}
+		if err := r.judge.PermitGrant(ctx, tx, by, gift); err != nil {
+			return err
+		}
 		m := people.Membership{
-			Grant:  people.Grant{ProjectID: made.ProjectID, Rights: g.rights.String(), Repositories: glob},
+			Grant:  people.Grant{ProjectID: made.ProjectID, Rights: g.Rights.String(), Repositories: glob},
 			UserID: made.ID, Matching: rights.Like(glob),
 		}
 		if err := tx.SetMembership(ctx, m); err != nil {
@@ -219,7 +233,7 @@ func (r *Robots) add(ctx context.Context, tx *metadata.Tx, by auth.Caller, made 
 // Find is a robot or a rule by its full name. One that is not there is
 // errdefs.ErrNotFound, for who may look.
 func (r *Robots) Find(ctx context.Context, by auth.Caller, full string) (Robot, error) {
-	project, _ := parse(full)
+	project, _ := ParseName(full)
 	if err := r.judge.Permit(ctx, r.db, by, right(project, auth.ListRobots), project); err != nil {
 		return Robot{}, err
 	}
@@ -235,7 +249,7 @@ func (r *Robots) Find(ctx context.Context, by auth.Caller, full string) (Robot, 
 
 func (r *Robots) filled(ctx context.Context, u people.User) (Robot, error) {
 	grants, err := r.db.AccountGrants(ctx, u.ID, 0)
-	project, _ := parse(u.Name)
+	project, _ := ParseName(u.Name)
 	return Robot{User: u, Project: project, Grants: grants}, err
 }
 
@@ -306,7 +320,7 @@ func (r *Robots) mayHold(ctx context.Context, tx *metadata.Tx, by auth.Caller, u
 	if err != nil {
 		return err
 	}
-	project, _ := parse(u.Name)
+	project, _ := ParseName(u.Name)
 	for _, g := range grants {
 		gift := auth.Gift{Rights: auth.RightsOf(g.Grant), Project: project, Repositories: g.Repositories}
 		if err := r.judge.PermitGrant(ctx, tx, by, gift); err != nil {
@@ -362,7 +376,7 @@ func (r *Robots) Change(ctx context.Context, by auth.Caller, full string, c Chan
 
 // check asks If.
 func (c Change) check(ctx context.Context, tx *metadata.Tx, u people.User) error {
-	project, _ := parse(u.Name)
+	project, _ := ParseName(u.Name)
 	grants, err := tx.AccountGrants(ctx, u.ID, 0)
 	if err != nil {
 		return err
@@ -397,7 +411,7 @@ func (r *Robots) Remove(ctx context.Context, by auth.Caller, full string) error 
 func (r *Robots) change(ctx context.Context, by auth.Caller, of auth.Right, full string,
 	do func(ctx context.Context, tx *metadata.Tx, u people.User) error,
 ) error {
-	project, _ := parse(full)
+	project, _ := ParseName(full)
 	return r.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
 		if err := r.judge.Permit(ctx, tx, by, right(project, of), project); err != nil {
 			return err

@@ -184,8 +184,18 @@ func TestBackupsThatAreNotWhole(t *testing.T) {
 			t.Errorf("of a registry that lost something: %+v, %v, told %d", done, err, told)
 		}
 	}
-	if _, err := backup.ToFolder(p.root); !errors.Is(err, errdefs.ErrConflict) {
-		t.Errorf("into the root of a registry: %v", err)
+	// A folder in which a first backup was killed before it had anything is taken
+	// again; one that holds something else is not.
+	begun, other := t.TempDir(), t.TempDir()
+	must(t, errors.Join(os.WriteFile(filepath.Join(begun, "backup.begun"), nil, 0o600), os.Mkdir(filepath.Join(begun, "content"), 0o700),
+		os.Mkdir(filepath.Join(other, "content"), 0o700)))
+	to, err := backup.ToFolder(begun)
+	must(t, err)
+	must(t, to.Close())
+	for what, dir := range map[string]string{"the root of a registry": p.root, "somebody's folder": other} {
+		if _, err := backup.ToFolder(dir); !errors.Is(err, errdefs.ErrConflict) {
+			t.Errorf("into %s: %v", what, err)
+		}
 	}
 }
 

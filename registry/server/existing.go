@@ -5,14 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
-	"cove/registry/backup"
-
+	"cove/content"
 	"cove/errdefs"
 	"cove/registry/accounts"
+	"cove/registry/api"
+	"cove/registry/api/client"
 	"cove/registry/audit"
+	"cove/registry/auth"
 	"cove/registry/auth/passhash"
-	"cove/registry/browse"
+	"cove/registry/backup"
 	"cove/registry/garbage"
 	"cove/registry/metadata"
 	"cove/registry/policies"
@@ -23,6 +26,8 @@ import (
 	"cove/registry/schema"
 	"cove/registry/seal"
 	"cove/registry/server/config"
+	"cove/registry/storage"
+	"cove/registry/trust"
 )
 
 // AdminPasswordEnv sets the password of the first start.
@@ -33,24 +38,46 @@ type Services struct {
 	Accounts *accounts.Accounts
 	Projects *projects.Projects
 	Robots   *robots.Robots
+	Trust    *trust.Rules
 	Audit    *audit.Log
 	Proxies  *proxy.Service
-	Browse   *browse.Browser // lists alone: it has no bytes
 	Policies *policies.Policies
+	API      client.Door     // what the registry's own API does, asked by the operator of the machine
 	Garbage  *garbage.Reader // for who administers the machine: it asks nobody
 }
 
 func newServices(cfg config.Config, root *os.Root, db *metadata.DB, hasher *passhash.Hasher) Services {
-	judge := cfg.Judge()
-	return Services{
+	judge, box := cfg.Judge(), seal.In(root)
+	bots := robots.New(db, hasher, judge)
+	s := Services{
 		Accounts: accounts.New(root, db, hasher, judge),
 		Projects: projects.New(db, judge),
-		Robots:   robots.New(db, hasher, judge),
-		Audit:    audit.New(db, judge),
-		Proxies:  proxy.NewService(db, judge, seal.In(root)),
-		Browse:   browse.New(db, nil, judge),
-		Policies: policies.New(policies.Config{DB: db, Judge: judge}),
-		Garbage:  garbage.New(db),
+		Robots:   bots,
+		Trust: trust.New(trust.Config{
+			DB: db, Robots: bots, Judge: judge, Outbound: cfg.Outbound.Policy(), Now: time.Now,
+		}),
+		Audit:   audit.New(db, judge),
+		Proxies: proxy.NewService(db, judge, box),
+		Policies: policies.New(policies.Config{
+			DB: db, Judge: judge, Box: box, Outbound: cfg.Outbound.Policy(), Bytes: bytesOf(cfg, db),
+		}),
+		Garbage: garbage.New(db),
+	}
+	s.API = api.As(auth.Operator(), api.Config{
+		DB: db, Judge: judge, Accounts: s.Accounts, Projects: s.Projects,
+		Robots: s.Robots, Trust: s.Trust, Audit: s.Audit, Policies: s.Policies, Proxies: s.Proxies,
+	})
+	return s
+}
+
+// bytesOf opens what is stored, which few commands read.
+func bytesOf(cfg config.Config, db *metadata.DB) func(context.Context) (content.Provider, func() error, error) {
+	return func(ctx context.Context) (content.Provider, func() error, error) {
+		s, err := storage.OpenExisting(ctx, cfg.StorageConfig(db))
+		if err != nil {
+			return nil, nil, err
+		}
+		return s.Bytes, s.Close, nil
 	}
 }
 
@@ -61,8 +88,7 @@ func Administer(ctx context.Context, cfg config.Config, do func(Services) error)
 	if err != nil {
 		return err
 	}
-	err = do(newServices(cfg, root, db, passhash.NewHasher(1)))
-	return errors.Join(err, db.Close(), root.Close())
+	return errors.Join(do(newServices(cfg, root, db, passhash.NewHasher(1))), db.Close(), root.Close())
 }
 
 // openExisting opens the root and the database of a registry that was started

@@ -7,9 +7,11 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"cove/registry/edge"
 	"cove/registry/server/config"
 
 	"github.com/opencontainers/go-digest"
@@ -25,11 +27,47 @@ func TestMetrics(t *testing.T) {
 		`cove_registry_requests_total{method="GET",status="200"} 1`, `cove_registry_requests_total{method="other",status="405"} 1`,
 		"cove_registry_database_up 1", "cove_registry_stored_bytes 0", "cove_registry_gc_oldest_due_seconds 0", "cove_registry_uploads 0",
 		`cove_registry_proxy_upstreams{state="resting"} 0`, "cove_registry_jobs_waiting",
+		`cove_registry_project_used_bytes{project="`,
 		"cove_registry_request_seconds_bucket", "cove_registry_requests_in_flight 1", "go_goroutines", "process_resident_memory_bytes",
 	} {
 		if !strings.Contains(w.Body.String(), want) {
 			t.Errorf("the page lacks %s", want)
 		}
+	}
+}
+
+// TestCORS: a page of an origin that is named may read what its program asked for,
+// also why it was refused.
+func TestCORS(t *testing.T) {
+	s := newTestServer(t, config.Config{CORS: edge.CORS{Origins: []string{"https://ui.example.com"}}})
+	from := func(origin, method, path, preflight string) *httptest.ResponseRecorder {
+		r, w := httptest.NewRequest(method, "http://registry.test"+path, http.NoBody), httptest.NewRecorder()
+		r.Header.Set("Origin", origin)
+		if preflight != "" {
+			r.Header.Set("Access-Control-Request-Method", preflight)
+		}
+		s.handler.ServeHTTP(w, r)
+		return w
+	}
+	for _, tc := range []struct {
+		method, path, preflight string
+		status                  int
+	}{
+		{"GET", "/v2/", "", 401},
+		{"GET", "/v2/team/app/tags/list", "", 401},
+		{"GET", "/api/v1/projects", "", 200},
+		{"OPTIONS", "/v2/team/app/manifests/v1", "PUT", 204},
+		{"OPTIONS", "/token", "GET", 204},
+		{"OPTIONS", "/v2/team/app/manifests/v1", "", 405},
+	} {
+		w := from("https://ui.example.com", tc.method, tc.path, tc.preflight)
+		if w.Code != tc.status || w.Header().Get("Access-Control-Allow-Origin") != "https://ui.example.com" ||
+			!slices.Contains(w.Header().Values("Vary"), "Origin") {
+			t.Errorf("%s %s: %d %v", tc.method, tc.path, w.Code, w.Header())
+		}
+	}
+	if w := from("https://evil.example.com", "GET", "/v2/", ""); w.Header().Get("Access-Control-Allow-Origin") != "" {
+		t.Errorf("another origin: %v", w.Header())
 	}
 }
 

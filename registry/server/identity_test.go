@@ -98,6 +98,7 @@ func TestProvider(t *testing.T) {
 		!strings.Contains(page, "the sign-in took too long; begin again") {
 		t.Errorf("an answer to nothing: %d\n%s", status, page)
 	}
+	s.tryProvider(t, provider, front.URL, browser)
 	// What the provider says at the next sign-in holds then.
 	provider.SetGroups(oidctest.First)
 	if status, _, _ := signIn(oidctest.First); status != 200 || s.account(t, oidctest.First).Admin || inGroup() != "" {
@@ -116,6 +117,33 @@ func TestProvider(t *testing.T) {
 	}
 	if status, page, _ := signIn(oidctest.First); status != 403 || !strings.Contains(page, "is disabled") {
 		t.Errorf("a disabled account: %d\n%s", status, page)
+	}
+}
+
+// tryProvider has an administrator try out sign-ins, which sign nobody in.
+func (s *Server) tryProvider(t *testing.T, provider *oidctest.Provider, front string, admin *http.Client) {
+	t.Helper()
+	if status, page := show(t, admin, front+"/sign-in/oidc/test"); status != 200 || !strings.Contains(page, "Try a sign-in at Example") {
+		t.Errorf("the page to try from: %d\n%s", status, page)
+	}
+	try := func(browser *http.Client, user string, want int, texts ...string) {
+		t.Helper()
+		status, page := show(t, browser, provider.SignIn(t, browser, front+"/sign-in/oidc?test=1", user).String())
+		if status != want {
+			t.Errorf("%s is tried: %d\n%s", user, status, page)
+		}
+		for _, text := range texts {
+			if !strings.Contains(page, text) {
+				t.Errorf("%s is tried, without %q:\n%s", user, text, page)
+			}
+		}
+	}
+	try(admin, oidctest.First, 200, oidctest.First+" comes in", "has an account", "Administrator", "has no role in a project",
+		"no group of this name here", "&#34;preferred_username&#34;: &#34;"+oidctest.First)
+	// The provider keeps who is signed in there; another user needs another browser.
+	try(oidctest.Browser(t), oidctest.Second, 200, "Sign in") // who may not look is sent to sign in
+	if _, err := s.state.db.UserByName(t.Context(), oidctest.Second); err == nil {
+		t.Error("a sign-in that was tried out made an account")
 	}
 }
 

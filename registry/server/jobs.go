@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"time"
 
+	"cove/distribution"
+	"cove/distribution/client"
 	"cove/registry/history"
 	"cove/registry/jobs"
 	"cove/registry/policies"
+	"cove/registry/seal"
 )
 
 // proxyEviction is the kind of the job that removes what nobody pulls through
@@ -30,8 +33,12 @@ func schedules() []jobs.Schedule {
 }
 
 // policyConfig is what the services over policies need in a server.
-func (s *Server) policyConfig() policies.Config {
-	cfg := policies.Config{DB: s.state.db, Judge: s.cfg.Judge(), AuditKeep: s.cfg.Audit.KeepFor()}
+func (s *Server) policyConfig(served distribution.Registry) policies.Config {
+	cfg := policies.Config{
+		DB: s.state.db, Judge: s.cfg.Judge(), AuditKeep: s.cfg.Audit.KeepFor(), Registry: served, Spool: s.cfg.Root,
+		Box: seal.In(s.state.root), Client: client.Config{UserAgent: userAgent}, Log: s.log,
+		Outbound: s.cfg.Outbound.Policy(), Host: s.cfg.Host(),
+	}
 	if s.cfg.ReadOnly == "" {
 		cfg.Bin = &history.Bin{
 			Registry: s.registry, DB: s.state.db, Bytes: s.state.storage.Bytes, Grace: s.cfg.GC.Grace.Or(time.Hour),

@@ -9,17 +9,24 @@ import (
 	"cove/errdefs"
 	"cove/registry/api"
 	"cove/registry/auth"
+	"cove/registry/harbor"
+	"cove/registry/harbor/edge"
 	"cove/registry/identity/oidc"
 	"cove/registry/pki"
-	"cove/registry/policies"
+	"cove/registry/server/config"
 	"cove/registry/web"
 	"cove/registry/web/page"
 	"cove/registry/web/session"
+	"cove/registry/web/system"
+	"cove/registry/web/work"
 )
 
 // pages builds the pages over the state and the registry as it is served.
 func (s *Server) pages(served distribution.Registry, login *auth.Login) (*web.Pages, error) {
-	s.policies = policies.New(s.policyConfig())
+	settings, err := s.cfg.Shown()
+	if err != nil {
+		return nil, err
+	}
 	cfg := web.Config{
 		Config: page.Config{
 			DB: s.state.db, Registry: served, Judge: s.cfg.Judge(),
@@ -30,13 +37,20 @@ func (s *Server) pages(served distribution.Registry, login *auth.Login) (*web.Pa
 		},
 		Login: login, Accounts: s.state.services.Accounts, Projects: s.state.services.Projects,
 		Audit: s.state.services.Audit, Robots: s.state.services.Robots,
-		Policies: s.policies,
+		Trust: s.state.services.Trust, Policies: s.policies,
+		Proxies: work.Proxies{Service: s.state.services.Proxies, Live: s.upstream},
 	}
-	if !s.cfg.TLS.Off && s.cfg.TLS.Certificate == "" {
+	cfg.System = system.Config{
+		Garbage: s.state.services.Garbage, Jobs: s.policies.Jobs, Root: s.state.root,
+		Postgres: s.cfg.Database != "", Settings: settings,
+	}
+	if s.cfg.TLS.Own() {
 		cfg.CA = s.authority
 	}
+	if how := s.cfg.Accounts.Registration; how != config.RegistrationClosed {
+		cfg.Registration = web.NewRegistration(how == config.RegistrationApproval, time.Now)
+	}
 	if s.cfg.OIDC != nil {
-		var err error
 		if cfg.Provider, err = oidc.New(*s.cfg.OIDC); err != nil {
 			return nil, err
 		}
@@ -44,21 +58,28 @@ func (s *Server) pages(served distribution.Registry, login *auth.Login) (*web.Pa
 	return web.New(cfg)
 }
 
-// api builds the API over the state and the registry as it is served.
-func (s *Server) api(served distribution.Registry, authorizer *auth.Authorizer) (*api.API, error) {
+// apis builds the API, and the façade of Harbor's, over the state and the registry as it is
+// served.
+func (s *Server) apis(served distribution.Registry, authorizer *auth.Authorizer) (*api.API, *harbor.Facade, error) {
 	cfg := api.Config{
 		DB: s.state.db, Registry: served, Judge: s.cfg.Judge(), Identify: authorizer.Identify,
 		Accounts: s.state.services.Accounts, Projects: s.state.services.Projects, Audit: s.state.services.Audit,
-		Robots:   s.state.services.Robots,
+		Robots: s.state.services.Robots, Trust: s.state.services.Trust,
 		Policies: s.policies, Log: s.log,
-		Proxies: s.state.services.Proxies, Origins: http.NewCrossOriginProtection(),
+		Proxies: s.state.services.Proxies, Upstreams: s.upstream, Origins: http.NewCrossOriginProtection(),
 	}
 	if u, err := url.Parse(s.cfg.ExternalURL); err == nil && u.Host != "" {
 		if err := cfg.Origins.AddTrustedOrigin(u.Scheme + "://" + u.Host); err != nil {
-			return nil, errdefs.Errorf(errdefs.ErrInvalid, "external_url %q: %w", s.cfg.ExternalURL, err)
+			return nil, nil, errdefs.Errorf(errdefs.ErrInvalid, "external_url %q: %w", s.cfg.ExternalURL, err)
 		}
 	}
-	return api.New(cfg), nil
+	return api.New(cfg), harbor.New(edge.Config{
+		DB: cfg.DB, Registry: cfg.Registry, Judge: cfg.Judge, Identify: cfg.Identify,
+		Accounts: cfg.Accounts, Projects: cfg.Projects, Robots: cfg.Robots, Audit: cfg.Audit, Policies: cfg.Policies,
+		Log: cfg.Log, Origins: cfg.Origins, ExternalURL: s.cfg.ExternalURL, ReadOnly: s.cfg.ReadOnly != "",
+		Authority: s.cfg.TLS.Own(), AuthMode: s.cfg.AuthMode(),
+		SelfRegistration: s.cfg.Accounts.Registration != config.RegistrationClosed,
+	}), nil
 }
 
 // authority is the certificate of the registry's own authority, in PEM.

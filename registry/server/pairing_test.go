@@ -9,9 +9,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"cove/content"
+	"cove/content/contenttest"
 	"cove/distribution"
 	"cove/distribution/distributiontest"
 	"cove/errdefs"
@@ -371,4 +375,30 @@ func TestKilledPushLeavesNoWrongTag(t *testing.T) {
 	}))
 	must(t, os.Remove(filepath.Join(p.root, "registry.db")))
 	p.recover("reindex", false, images, p.blobs())
+}
+
+// TestKilledWithinTheFirstPush leaves bytes in a registry whose database knows none
+// yet: it starts all the same, and collects them.
+func TestKilledWithinTheFirstPush(t *testing.T) {
+	t.Setenv(AdminPasswordEnv, testPassword)
+	p := place{t: t, root: metadatatest.Dir(t)}
+	b := contenttest.Bytes(1, 1000)
+	must(t, p.start(p.config(), func(s *Server) {
+		_, err := content.WriteBytes(t.Context(), s.state.storage.Bytes, ocispec.Descriptor{}, b)
+		must(t, err)
+	}))
+	must(t, p.start(p.config(), func(s *Server) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go s.registry.CollectEvery(ctx, 10*time.Millisecond)
+		for {
+			_, err := s.state.storage.Bytes.Stat(ctx, digest.FromBytes(b))
+			if errors.Is(err, errdefs.ErrNotFound) {
+				break
+			}
+			must(t, err)
+			time.Sleep(5 * time.Millisecond)
+		}
+		p.reads(s, p.push(s, 1, "v1"), "v1")
+	}))
 }

@@ -21,6 +21,8 @@ import (
 	"cove/errdefs"
 	"cove/registry/api"
 	"cove/registry/auth"
+	"cove/registry/harbor"
+	"cove/registry/harbor/edge"
 	"cove/registry/metadata"
 	"cove/registry/observe"
 	"cove/registry/server/config"
@@ -85,7 +87,8 @@ func had() map[string]map[auth.Right][]string {
 			auth.ListMembers: members[1:], auth.ListRobots: members[1:],
 			auth.SetMembers: members[4:], auth.SetVisibility: members[4:], auth.RemoveProject: members[4:],
 			auth.CreateRobots: members[4:], auth.ChangeRobots: members[4:], auth.RemoveRobots: members[4:], auth.ReadLog: members[4:],
-			"tag:list": look, "repository:delete": members[3:], "configuration:read": members, "quota:read": members,
+			"tag:list": look, "repository:delete": members[3:], "configuration:read": members, "configuration:update": members[4:],
+			"scan:read": members, "scan:create": members[3:], "sbom:read": members, "sbom:create": members[3:], "quota:read": members,
 			"immutable-tag:list": members[3:], "immutable-tag:create": members[3:], "immutable-tag:delete": members[3:],
 			"tag-retention:list": members[2:], "tag-retention:update": members[2:], "tag-retention:operate": members[2:],
 			"notification-policy:list": members[3:], "notification-policy:create": members[4:],
@@ -271,7 +274,7 @@ func (s *Server) checkCell(t *testing.T, rt Route, c cell) {
 
 // allRoutes is the table that requests are routed by.
 func allRoutes() []Route {
-	all := (&Server{}).routes(nil, observe.New(), edges{&web.Pages{}, &api.API{}})
+	all := (&Server{}).routes(nil, observe.New(), edges{&web.Pages{}, &api.API{}, harbor.New(edge.Config{})})
 	for i := range all {
 		all[i].Handler = nil // functions cannot be compared
 	}
@@ -286,7 +289,7 @@ func TestEveryRouteHasARow(t *testing.T) {
 		return fmt.Sprintf("%s %s takes %q of the %s", rt.Method, rt.Path, rt.Right, rt.Object)
 	}
 	var rows, routes []string
-	for _, rt := range slices.Concat(policy(), policyOfPages(), policyOfAPI()) {
+	for _, rt := range slices.Concat(policy(), policyOfPages(), policyOfAPI(), policyOfHarbor()) {
 		rows = append(rows, key(rt))
 	}
 	for _, rt := range allRoutes() {

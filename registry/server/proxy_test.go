@@ -71,7 +71,7 @@ func TestProxyWarning(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := s.proxyWarning(); (got == "") != (tc.want == "") || !strings.Contains(got, tc.want) {
+		if got := s.started().ProxyWarning(); (got == "") != (tc.want == "") || !strings.Contains(got, tc.want) {
 			t.Errorf("%s: %q", name, got)
 		}
 		_ = s.closeListeners()

@@ -23,6 +23,7 @@ import (
 	"cove/registry/fsck"
 	"cove/registry/metadata/metadatatest"
 	"cove/registry/storage"
+	"cove/registry/store/servers"
 )
 
 // bucketOf is a place of its own in a service.
@@ -273,7 +274,7 @@ func TestStraysOfAKilledServer(t *testing.T) {
 		must(t, s.leave(ctx))
 		for running := []string{""}; len(running) > 0; {
 			var err error
-			running, err = s.state.db.Servers(ctx)
+			running, err = servers.All(ctx, s.state.db)
 			must(t, err)
 		}
 	}))

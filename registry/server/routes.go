@@ -9,6 +9,8 @@ import (
 	protocol "cove/distribution/server"
 	"cove/registry/api"
 	"cove/registry/auth"
+	"cove/registry/harbor"
+	"cove/registry/harbor/edge"
 	"cove/registry/observe"
 	"cove/registry/web"
 )
@@ -32,8 +34,9 @@ type Route struct {
 
 // edges are what the registry shows besides the protocol.
 type edges struct {
-	pages *web.Pages
-	api   *api.API
+	pages  *web.Pages
+	api    *api.API
+	harbor *harbor.Facade
 }
 
 // routes are all that a registry answers. There is no path besides them.
@@ -54,6 +57,9 @@ func (s *Server) routes(authorizer *auth.Authorizer, m *observe.Metrics, edges e
 		all = append(all, Route(rt))
 	}
 	for _, rt := range edges.api.Routes() {
+		all = append(all, Route(rt))
+	}
+	for _, rt := range edges.harbor.Routes() {
 		all = append(all, Route(rt))
 	}
 	for _, rt := range protocol.Routes() {
@@ -78,7 +84,7 @@ func (s *Server) dispatch(endpoints http.Handler, routes []Route, edges edges) h
 			mux.HandleFunc(rt.Method+" "+rt.Path, rt.Handler)
 		}
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return s.cfg.CORS.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/v2" || strings.HasPrefix(r.URL.Path, "/v2/") {
 			endpoints.ServeHTTP(w, r)
 			return
@@ -88,7 +94,7 @@ func (s *Server) dispatch(endpoints http.Handler, routes []Route, edges edges) h
 			return
 		}
 		mux.ServeHTTP(w, r)
-	})
+	}))
 }
 
 // notFound answers to a path that there is not, or, with the methods that it
@@ -96,6 +102,9 @@ func (s *Server) dispatch(endpoints http.Handler, routes []Route, edges edges) h
 // browser with a page. It is false where plain text will do.
 func (e edges) notFound(w http.ResponseWriter, r *http.Request, allowed string) bool {
 	switch {
+	case strings.HasPrefix(r.URL.Path, edge.Base+"/"):
+		edge.NotFound(w, allowed)
+		return true
 	case r.URL.Path == "/api" || strings.HasPrefix(r.URL.Path, "/api/"):
 		e.api.NotFound(w, r, allowed)
 		return true

@@ -25,16 +25,27 @@ import (
 	"cove/registry/jobs"
 	"cove/registry/observe"
 	"cove/registry/pki"
+	"cove/registry/pki/acme"
 	"cove/registry/policies"
 	"cove/registry/proxy"
+	"cove/registry/replication"
+	"cove/registry/scan"
 	"cove/registry/seal"
 	"cove/registry/server/config"
+	"cove/registry/server/welcome"
+	"cove/registry/span/otlp"
 	"cove/registry/store"
+	"cove/registry/store/change"
 	"cove/registry/store/servers"
+	"cove/registry/webhook"
 )
 
-// serviceName is the audience of tokens.
-const serviceName = "cove-registry"
+// serviceName is the audience of tokens, and userAgent how other registries know this
+// one.
+const (
+	serviceName = "cove-registry"
+	userAgent   = serviceName
+)
 
 // Server is a registry that is ready to serve.
 type Server struct {
@@ -47,8 +58,10 @@ type Server struct {
 	recorder *audit.Recorder
 	policies *policies.Policies
 	handler  http.Handler
-	tls      *pki.Serving // nil without TLS
+	tls      *pki.Serving  // nil without TLS
+	acme     *acme.Manager // nil unless another authority issues
 	proxies  edge.Proxies
+	tracer   otlp.Tracer // nil without one
 	listener net.Listener
 	redirect net.Listener // nil without one
 
@@ -88,6 +101,9 @@ func New(ctx context.Context, cfg config.Config) (_ *Server, err error) {
 	if s.AdminPassword, err = s.state.firstStart(ctx); err != nil {
 		return nil, err
 	}
+	if s.tracer, err = otlp.New(ctx, serviceName, s.log); err != nil {
+		return nil, err
+	}
 	if err := s.assemble(ctx); err != nil {
 		return nil, err
 	}
@@ -115,8 +131,8 @@ func (s *Server) assemble(ctx context.Context) error {
 		}
 		login.Ask(accounts.Directory{People: people, Accounts: s.state.services.Accounts})
 	}
-	s.recorder = audit.NewRecorder(s.state.db, s.log, time.Now)
-	login.Tell(s.recorder)
+	login.Trust(s.state.services.Trust)
+	s.listenTo(login)
 	authorizer := auth.New(auth.Config{
 		DB: s.state.db, Tokens: tokens,
 		Login:       login,
@@ -126,8 +142,8 @@ func (s *Server) assemble(ctx context.Context) error {
 	var err error
 	s.registry, err = store.New(ctx, store.Config{
 		Store: s.state.storage.Bytes, DB: s.state.db, Rights: authorizer, Log: s.log, Records: s.state.storage.Records,
-		KeepTag: immutable.Guard,
-		Lease:   s.cfg.GC.Lease.Or(0), Grace: s.cfg.GC.Grace.Or(0), UploadLife: s.cfg.GC.Uploads.Or(0),
+		KeepTag: immutable.Guard, Tell: change.Both(replication.Stored, change.Both(webhook.Stored, scan.Stored)),
+		Lease: s.cfg.GC.Lease.Or(0), Grace: s.cfg.GC.Grace.Or(0), UploadLife: s.cfg.GC.Uploads.Or(0),
 	}, s.state.clean)
 	if err != nil {
 		return err
@@ -138,13 +154,12 @@ func (s *Server) assemble(ctx context.Context) error {
 	}
 	s.upstream = proxy.New(proxy.Config{
 		DB: s.state.db, Box: seal.In(s.state.root), Log: s.log, Spool: s.cfg.Root,
-		Client: client.Config{UserAgent: "cove-registry"},
+		Client: client.Config{UserAgent: userAgent}, Outbound: s.cfg.Outbound.Policy(),
 	})
+	s.state.services.Proxies.Tell(s.upstream)
 	served = s.upstream.Registry(served)
-	endpoints, err := protocol.New(protocol.Config{
-		Registry: s.recorder.Pulls(served), Authorizer: authorizer, OnError: s.logError, OnDamaged: s.registry.Damaged,
-		Locate: locate(s.cfg.Storage, s.registry),
-	})
+	s.policies = policies.New(s.policyConfig(served))
+	endpoints, err := s.protocol(served, authorizer)
 	if err != nil {
 		return err
 	}
@@ -152,18 +167,49 @@ func (s *Server) assemble(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	programs, err := s.api(served, authorizer)
+	programs, facade, err := s.apis(served, authorizer)
 	if err != nil {
 		return err
 	}
-	shown := edges{pages, programs}
-	m := observe.New()
-	m.Watch(observe.State{
-		Garbage: s.state.services.Garbage, Jobs: s.state.services.Policies.Jobs, Proxies: s.upstream, Log: s.log,
-	})
+	shown := edges{pages, programs, facade}
+	m := s.metrics()
 	answers := edge.Deadlines(s.dispatch(proxy.Handler(endpoints), s.routes(authorizer, m, shown), shown), s.stall())
 	s.handler = s.proxies.Handler(m.Requests(answers, s.log, s.cfg.Log.Access == nil || *s.cfg.Log.Access))
 	return nil
+}
+
+// metrics count what is answered, and watch the state.
+func (s *Server) metrics() *observe.Metrics {
+	m, services := observe.New(), s.state.services
+	m.Watch(observe.State{
+		Garbage: services.Garbage, Jobs: services.Policies.Jobs, Quotas: services.Policies.Quotas, Proxies: s.upstream,
+		Log: s.log,
+	})
+	if s.tracer != nil {
+		m.Trace(s.tracer)
+	}
+	return m
+}
+
+// protocol builds the handler of images over the registry as it is served: what may
+// not be pulled is not counted as pulled.
+func (s *Server) protocol(served distribution.Registry, authorizer *auth.Authorizer) (http.Handler, error) {
+	refusals := webhook.NewRefusals(s.state.db)
+	return protocol.New(protocol.Config{
+		Registry: s.recorder.Pulls(filter.Guarded(served, s.policies.Guards()...)), Authorizer: authorizer,
+		OnError: func(r *http.Request, status int, err error) {
+			s.logError(r, status, errors.Join(err, refusals.Tell(r.Context(), err)))
+		},
+		OnDamaged: s.registry.Damaged, Locate: locate(s.cfg.Storage, s.registry),
+	})
+}
+
+// listenTo has sign-ins and pulls recorded, and webhooks hear of pulls.
+func (s *Server) listenTo(login *auth.Login) {
+	s.recorder = audit.NewRecorder(s.state.db, s.log, time.Now)
+	s.recorder.Tell(webhook.Pulled)
+	s.state.db.OnNear(webhook.NearQuota)
+	login.Tell(s.recorder)
 }
 
 // logError keeps the reason of what clients see as a 5xx.
@@ -176,22 +222,19 @@ func (s *Server) logError(r *http.Request, status int, err error) {
 		slog.Int("status", status), slog.Any("error", err))
 }
 
-func (s *Server) setupTLS() error {
-	if s.cfg.TLS.Off {
-		return nil
+// Welcome is what an operator should read after a start.
+func (s *Server) Welcome() string { return s.started().Text() }
+
+func (s *Server) started() welcome.Start {
+	return welcome.Start{
+		Config: s.cfg, Address: s.Address(), AdminPassword: s.AdminPassword, Proxied: len(s.proxies) > 0,
 	}
-	names, err := pki.ParseNames(s.cfg.Hostnames...)
-	if err != nil {
-		return err
+}
+
+func (s *Server) setupTLS() (err error) {
+	if !s.cfg.TLS.Off {
+		s.tls, s.acme, err = s.cfg.Serving(s.state.root, s.log, userAgent)
 	}
-	suffixes, err := pki.ParseSuffixes(s.cfg.TLS.Suffixes...)
-	if err != nil {
-		return err
-	}
-	s.tls, err = pki.Serve(pki.ServingConfig{
-		Files: s.cfg.TLS.Files(), Root: s.state.root, Names: names, Suffixes: suffixes, Hosts: s.cfg.ClientHosts(names),
-		Log: s.log,
-	})
 	return err
 }
 
@@ -234,6 +277,9 @@ func (s *Server) Run(ctx context.Context) error {
 	if s.tls != nil {
 		workers.Go(func() { s.tls.Keep(background) })
 	}
+	if s.acme != nil {
+		workers.Go(func() { s.acme.Keep(background) })
+	}
 	workers.Go(func() { s.reloads(background) })
 	workers.Go(func() { s.recorder.Run(background) })
 	workers.Go(func() { jobs.NewRunner(s.state.db, s.log, s.kinds()...).Run(background) })
@@ -257,6 +303,7 @@ func (s *Server) Run(ctx context.Context) error {
 	if err == nil && s.leave != nil {
 		err = s.leave(context.WithoutCancel(ctx))
 	}
+	otlp.End(s.tracer, s.log)
 	return errors.Join(err, s.state.close(err == nil))
 }
 
@@ -275,7 +322,11 @@ func (s *Server) start() []running {
 	}
 	all := []running{{main, serve}}
 	if s.redirect != nil {
-		plain := s.httpServer(edge.Deadlines(s.redirectHandler(), s.stall()))
+		answers := s.redirectHandler()
+		if s.acme != nil {
+			answers = s.acme.Challenges(answers)
+		}
+		plain := s.httpServer(edge.Deadlines(answers, s.stall()))
 		all = append(all, running{plain, func() error { return plain.Serve(s.redirect) }})
 	}
 	return all
@@ -300,6 +351,8 @@ func (s *Server) httpServer(h http.Handler) *http.Server {
 		ReadHeaderTimeout: min(10*time.Second, stall), // of a TLS handshake too
 		IdleTimeout:       stall,
 		MaxHeaderBytes:    64 << 10,
+		// net/http answers "OPTIONS *" past the handler, and waits for its body for ever.
+		DisableGeneralOptionsHandler: true,
 		HTTP2: &http.HTTP2Config{
 			WriteByteTimeout: stall, SendPingTimeout: stall / 2,
 			PingTimeout: stall / 2,
@@ -356,13 +409,5 @@ func (s *Server) reload() error {
 	if err != nil || s.tls == nil {
 		return err
 	}
-	names, err := pki.ParseNames(cfg.Hostnames...)
-	if err != nil {
-		return err
-	}
-	suffixes, err := pki.ParseSuffixes(cfg.TLS.Suffixes...)
-	if err != nil {
-		return err
-	}
-	return s.tls.Reload(names, suffixes)
+	return cfg.ReloadTLS(s.tls, s.acme)
 }

@@ -34,6 +34,7 @@ func TestEveryStallEnds(t *testing.T) {
 	admin := "Authorization: Basic " + basic("admin", testPassword) + "\r\n"
 	stalls := map[string]string{ // what comes before the silence
 		"nothing": "", "half a line": "GET /v2/ HT", "half a header": "GET /v2/ HTTP/1.1\r\nHost: x\r\nAuth", "TLS": "\x16\x03\x01",
+		"of the server itself": "OPTIONS * HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nx",
 	}
 	for _, row := range allRoutes() {
 		path := fill.Replace(row.Path)

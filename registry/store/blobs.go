@@ -13,6 +13,7 @@ import (
 	"cove/distribution"
 	"cove/errdefs"
 	"cove/registry/metadata"
+	"cove/registry/span"
 )
 
 const blobType = "application/octet-stream"
@@ -47,7 +48,7 @@ func (r *Registry) StatBlob(ctx context.Context, repo string, dgst digest.Digest
 			if err != nil {
 				return err
 			}
-			return tx.AddBlob(ctx, b.RepositoryID, dgst, r.now().Add(r.lease))
+			return tx.RenewBlob(ctx, b.RepositoryID, dgst, r.now().Add(r.lease))
 		})
 	}
 	if errors.Is(err, errdefs.ErrExhausted) {
@@ -62,7 +63,9 @@ func (r *Registry) OpenBlob(ctx context.Context, repo string, dgst digest.Digest
 	if err != nil {
 		return nil, r.orNoRepository(ctx, repo, err)
 	}
+	_, end := span.Start(ctx, span.Store, "open "+dgst.String())
 	rd, err := r.store.Open(ctx, blobDescriptor(dgst, b.Size))
+	end(err)
 	if errors.Is(err, errdefs.ErrNotFound) {
 		return nil, errdefs.Errorf(errdefs.ErrCorrupt, "blob %s of repository %s is lost from the storage: %w", dgst,
 			repo, err)
@@ -127,7 +130,7 @@ func (r *Registry) mount(ctx context.Context, repo, source string, dgst digest.D
 	}
 	r.pause(ctx, "mount: before the transaction")
 	var size int64
-	err = r.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error {
+	err = r.charge(ctx, repo, func(ctx context.Context, tx *metadata.Tx) error {
 		n, member, err := tx.PinBlob(ctx, b.RepositoryID, dgst)
 		if err == nil && !member {
 			err = errdefs.Errorf(errdefs.ErrNotFound, "repository %s has no blob %s", source, dgst)

@@ -177,6 +177,9 @@ func (f *fixture) schedule(t *testing.T, seed uint64, n int, collected *atomic.I
 	w.collect(collected)
 	w.verify()
 	w.clean()
+	if n%20 == 0 {
+		f.sums(t, "race")
+	}
 	return ok.Load()
 }
 

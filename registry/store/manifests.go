@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"slices"
 	"sync"
 
 	"github.com/opencontainers/go-digest"
@@ -18,6 +17,7 @@ import (
 	"cove/registry/metadata"
 	"cove/registry/metadata/sparse"
 	"cove/registry/parse"
+	"cove/registry/store/change"
 )
 
 // StatManifest implements distribution.ManifestReader.
@@ -105,12 +105,12 @@ func (r *Registry) PutManifest(
 		return "", err
 	}
 	defer unlock()
-	defer r.settle(ctx, repo, dgst, tags)
+	defer r.writeRecords(ctx, repo, dgst, tags)
 	if err := r.keep(ctx, repo, m, tags); err != nil {
 		return "", err
 	}
 	r.pause(ctx, "manifest: bytes durable")
-	err = r.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error {
+	err = r.charge(ctx, repo, func(ctx context.Context, tx *metadata.Tx) error {
 		return r.record(ctx, tx, repo, meta, tags)
 	})
 	if err != nil {
@@ -118,39 +118,6 @@ func (r *Registry) PutManifest(
 		return "", err
 	}
 	return meta.Subject, nil
-}
-
-// complete checks that the repository has all that m needs, and has it as m says:
-// what is missing is a distribution.MissingError, so that the client pushes it,
-// and what is other than described errdefs.ErrInvalid.
-func complete(m metadata.Manifest, held map[digest.Digest]metadata.Holding) error {
-	var missing []digest.Digest
-	for _, d := range m.Blobs {
-		switch h := held[d.Digest]; {
-		case !h.Blob:
-			missing = append(missing, d.Digest)
-		case h.Size != d.Size:
-			return errdefs.Errorf(errdefs.ErrInvalid, "blob %s has %d bytes, the manifest says %d", d.Digest, h.Size,
-				d.Size)
-		}
-	}
-	for _, d := range m.Children {
-		switch h := held[d.Digest]; {
-		case h.MediaType == "":
-			missing = append(missing, d.Digest)
-		case h.Size != d.Size:
-			return errdefs.Errorf(errdefs.ErrInvalid, "manifest %s has %d bytes, the index says %d", d.Digest, h.Size,
-				d.Size)
-		case h.MediaType != d.MediaType:
-			return errdefs.Errorf(errdefs.ErrInvalid, "manifest %s is of type %s, the index says %s", d.Digest,
-				h.MediaType, d.MediaType)
-		}
-	}
-	if missing == nil {
-		return nil
-	}
-	slices.Sort(missing)
-	return errdefs.Errorf(errdefs.ErrNotFound, "%w", &distribution.MissingError{Digests: slices.Compact(missing)})
 }
 
 // lookAhead refuses a manifest that cannot be taken before any transaction begins,
@@ -164,19 +131,21 @@ func (r *Registry) lookAhead(ctx context.Context, repo string, m metadata.Manife
 	if err != nil {
 		return err
 	}
-	held, err := r.db.Holdings(ctx, repoID, m.Needs())
+	held, err := r.db.Holdings(ctx, repoID, m.Describes())
 	if err != nil {
 		return err
 	}
 	if err := r.dropLost(ctx, held); err != nil {
 		return err
 	}
-	_, err = absent(ctx, r.db.Querier(), repo, m, complete(m, held))
-	return err
+	if _, err := absent(ctx, r.db.Querier(), repo, m, parse.Complete(m, held)); err != nil {
+		return err
+	}
+	return precondition(ctx, r.db.Queries, repo, m.Descriptor.Digest)
 }
 
 // absent are the digests that a manifest needs, that its repository does not have,
-// and whose absence its project allows. err is what complete says of it.
+// and whose absence its project allows. err is what parse.Complete says of it.
 func absent(
 	ctx context.Context, q db.Querier, repo string, m metadata.Manifest, err error,
 ) ([]digest.Digest, error) {
@@ -192,6 +161,25 @@ func absent(
 		return nil, err
 	}
 	return missing.Digests, nil
+}
+
+// precondition holds that of a push against what is there. The tag and the digest
+// are locked, so that nothing moves between this look and the end of the transaction.
+func precondition(ctx context.Context, q metadata.Queries, repo string, dgst digest.Digest) error {
+	p, ok := distribution.PreconditionOf(ctx)
+	if !ok {
+		return nil
+	}
+	at, err := ocispec.Descriptor{}, error(nil)
+	if p.Tag != "" {
+		at, err = q.ManifestByTag(ctx, repo, p.Tag)
+	} else {
+		at, err = q.ManifestByDigest(ctx, repo, dgst)
+	}
+	if err != nil && !errors.Is(err, errdefs.ErrNotFound) {
+		return err
+	}
+	return p.Check(at.Digest)
 }
 
 // stats is how many questions at once a storage is asked: one in a bucket takes as
@@ -237,13 +225,16 @@ func (r *Registry) keepManifest(ctx context.Context, m distribution.Manifest) er
 // blob and child in the repository and pins it, so that none can go between
 // the check and the commit.
 func (r *Registry) record(ctx context.Context, tx *metadata.Tx, repo string, m metadata.Manifest, tags []string) error {
+	if err := precondition(ctx, tx.Queries, repo, m.Descriptor.Digest); err != nil {
+		return err
+	}
 	repoID, err := tx.EnsureRepository(ctx, repo, creator(ctx))
 	if err != nil {
 		return err
 	}
 	held, err := tx.Pin(ctx, repoID, m.Needs())
 	if err == nil {
-		m.Absent, err = absent(ctx, tx.Querier(), repo, m, complete(m, held))
+		m.Absent, err = absent(ctx, tx.Querier(), repo, m, parse.Complete(m, held))
 	}
 	if err != nil {
 		return err
@@ -262,7 +253,7 @@ func (r *Registry) record(ctx context.Context, tx *metadata.Tx, repo string, m m
 			return err
 		}
 	}
-	return nil
+	return r.tell(ctx, tx, change.Change{Repository: repo, Digest: m.Descriptor.Digest, Tags: tags, Actor: actor(ctx)})
 }
 
 // DeleteManifest implements distribution.Deleter. With the digest locked no tag
@@ -287,7 +278,7 @@ func (r *Registry) DeleteManifest(ctx context.Context, repo string, dgst digest.
 		return err
 	}
 	defer unlockTags()
-	defer r.settle(ctx, repo, dgst, tags)
+	defer r.writeRecords(ctx, repo, dgst, tags)
 	return r.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
 		for _, tag := range tags {
 			if err := r.keepTag(ctx, tx, repo, tag, ""); err != nil {
@@ -297,7 +288,10 @@ func (r *Registry) DeleteManifest(ctx context.Context, repo string, dgst digest.
 		if err := tx.RemoveManifest(ctx, repoID, dgst, actor(ctx), r.grace); err != nil {
 			return err
 		}
-		return tx.Audit(ctx, actor(ctx), "manifest.delete", repo+"@"+dgst.String(), "")
+		if err := tx.Audit(ctx, actor(ctx), "manifest.delete", repo+"@"+dgst.String(), ""); err != nil {
+			return err
+		}
+		return r.tell(ctx, tx, change.Deletion(actor(ctx), repo, dgst, tags...))
 	})
 }
 
@@ -313,14 +307,21 @@ func (r *Registry) DeleteTag(ctx context.Context, repo, tag string) error {
 		return err
 	}
 	defer unlock()
-	defer r.settle(ctx, repo, "", []string{tag})
+	defer r.writeRecords(ctx, repo, "", []string{tag})
 	return r.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
 		if err := r.keepTag(ctx, tx, repo, tag, ""); err != nil {
+			return err
+		}
+		named, err := tx.ManifestByTag(ctx, repo, tag)
+		if err != nil {
 			return err
 		}
 		if err := tx.RemoveTag(ctx, repoID, tag, actor(ctx)); err != nil {
 			return err
 		}
-		return tx.Audit(ctx, actor(ctx), "tag.delete", repo+":"+tag, "")
+		if err := tx.Audit(ctx, actor(ctx), "tag.delete", repo+":"+tag, ""); err != nil {
+			return err
+		}
+		return r.tell(ctx, tx, change.Deletion(actor(ctx), repo, named.Digest, tag))
 	})
 }

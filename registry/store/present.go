@@ -3,16 +3,14 @@ package store
 import (
 	"context"
 	"errors"
-	"io"
-	"sync"
 	"time"
 
 	"github.com/opencontainers/go-digest"
 
 	"cove/content"
 	"cove/errdefs"
-	"cove/internal/limit"
 	"cove/registry/metadata"
+	"cove/registry/span"
 )
 
 // stored is what the database says of the bytes of a digest.
@@ -25,92 +23,29 @@ type stored struct {
 // length, or that changed since they were stored: whoever would push them must not be
 // told that they are there.
 func (r *Registry) present(ctx context.Context, dgst digest.Digest, was stored) error {
+	_, end := span.Start(ctx, span.Store, "stat "+dgst.String())
 	info, err := r.store.Stat(ctx, dgst)
+	end(err)
 	switch {
 	case err != nil:
 		return err
 	case info.Size != was.size:
 		return errdefs.Errorf(errdefs.ErrNotFound, "blob %s: %d of its %d bytes are stored; push it again", dgst,
 			info.Size, was.size)
-	case !r.unchanged.applies || !info.ModTime.After(was.at) || r.unchanged.knows(dgst, info.ModTime):
+	case r.reread == nil || !info.ModTime.After(was.at) || r.reread.Knows(dgst, info.ModTime):
 		return nil
 	}
 	return r.compare(ctx, dgst, info)
 }
 
-// compare reads bytes that were written to after they were stored. Mostly that was no
-// harm, as when all was copied to another disk; then they are not read again until they
-// change once more.
+// compare reads bytes that were written to after they were stored.
 func (r *Registry) compare(ctx context.Context, dgst digest.Digest, info content.Info) error {
-	unlock, err := r.unchanged.reading.Lock(ctx, string(dgst))
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	if r.unchanged.knows(dgst, info.ModTime) { // somebody else has read them meanwhile
-		return nil
-	}
-	desc := blobDescriptor(dgst, info.Size)
-	rd, err := r.store.Open(ctx, desc)
-	if err != nil {
-		return err
-	}
-	defer rd.Close()
-	err = drain(ctx, content.Verify(content.NewReader(rd), desc))
+	err := r.reread.Compare(ctx, r.store, blobDescriptor(dgst, info.Size), info.ModTime)
 	if errors.Is(err, errdefs.ErrCorrupt) {
 		r.Damaged(ctx, dgst)
 		return errdefs.Errorf(errdefs.ErrNotFound, "blob %s: its stored bytes are damaged; push it again", dgst)
 	}
-	if err == nil {
-		r.unchanged.learn(dgst, info.ModTime)
-	}
 	return err
-}
-
-// drain reads to the end, or until the client who asked has gone.
-func drain(ctx context.Context, r io.Reader) error {
-	buf := make([]byte, 256<<10)
-	for {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if _, err := r.Read(buf); errors.Is(err, io.EOF) {
-			return nil
-		} else if err != nil {
-			return err
-		}
-	}
-}
-
-// unchanged remembers of bytes that were written to after they were stored which were
-// read since and found right, and when they were written to.
-type unchanged struct {
-	// applies is false for a bucket: it checks its own bytes, and a clock of its own says
-	// when they were written.
-	applies bool
-	reading limit.Keyed
-
-	mu  sync.Mutex
-	was map[digest.Digest]time.Time
-}
-
-// mostUnchanged bounds what is remembered; then it begins anew.
-const mostUnchanged = 50_000
-
-func (u *unchanged) knows(dgst digest.Digest, at time.Time) bool {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	was, ok := u.was[dgst]
-	return ok && was.Equal(at)
-}
-
-func (u *unchanged) learn(dgst digest.Digest, at time.Time) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.was == nil || len(u.was) == mostUnchanged {
-		u.was = map[digest.Digest]time.Time{}
-	}
-	u.was[dgst] = at
 }
 
 // Damaged records that a read has found stored bytes not to be their digest's:

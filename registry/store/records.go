@@ -41,9 +41,9 @@ func (r *Registry) keepRecords(ctx context.Context, repo string, m distribution.
 	return err
 }
 
-// settle has the records say what the database says of a manifest and of tags.
+// writeRecords has the records say what the database says of a manifest and of tags.
 // What fails here leaves a record too many, which harms nobody.
-func (r *Registry) settle(ctx context.Context, repo string, dgst digest.Digest, tags []string) {
+func (r *Registry) writeRecords(ctx context.Context, repo string, dgst digest.Digest, tags []string) {
 	if r.records == nil {
 		return
 	}

@@ -17,8 +17,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/opencontainers/go-digest"
-
 	"cove/content"
 	"cove/distribution"
 	"cove/errdefs"
@@ -27,10 +25,9 @@ import (
 	"cove/registry/metadata"
 	"cove/registry/records"
 	"cove/registry/store/bodies"
+	"cove/registry/store/change"
+	"cove/registry/store/reread"
 )
-
-// TagGuard decides, within the transaction, whether a tag may name something else.
-type TagGuard func(ctx context.Context, tx *metadata.Tx, repo, tag string, to digest.Digest) error
 
 // Rights answers for the caller that a context carries.
 type Rights interface {
@@ -48,7 +45,9 @@ type Config struct {
 	Records *records.Records
 	// KeepTag is asked before a tag names to, or nothing (""): its error refuses that.
 	// nil keeps none.
-	KeepTag TagGuard
+	KeepTag change.TagGuard
+	// Tell hears of what was pushed and deleted; nil is nobody.
+	Tell change.Teller
 	// Lease is how long a blob stays that no manifest refers to; 0 is 2 hours.
 	// A push must reach its manifest within half of it.
 	Lease time.Duration
@@ -70,11 +69,12 @@ type Registry struct {
 	now    func() time.Time
 
 	records                  *records.Records // nil without
-	keepTag                  TagGuard
+	keepTag                  change.TagGuard
+	tell                     change.Teller
 	lease, grace, uploadLife time.Duration
 
 	manifests *bodies.Cache
-	unchanged unchanged
+	reread    *reread.Right // nil for a bucket: it checks its own bytes, and has its own clock
 	// stray is set when bytes may be in the store that the database does not
 	// know: a transaction failed after them, or the process was killed.
 	stray atomic.Bool
@@ -98,6 +98,7 @@ func New(ctx context.Context, cfg Config, clean bool) (*Registry, error) {
 		store: cfg.Store, db: cfg.DB, rights: cfg.Rights, log: cfg.Log, now: cfg.Now,
 		records:    cfg.Records,
 		keepTag:    cfg.KeepTag,
+		tell:       cfg.Tell,
 		lease:      or(cfg.Lease, 2*time.Hour),
 		grace:      or(cfg.Grace, time.Hour),
 		uploadLife: or(cfg.UploadLife, 24*time.Hour),
@@ -105,7 +106,10 @@ func New(ctx context.Context, cfg Config, clean bool) (*Registry, error) {
 		pause:      func(context.Context, string) {},
 	}
 	if r.keepTag == nil {
-		r.keepTag = func(context.Context, *metadata.Tx, string, string, digest.Digest) error { return nil }
+		r.keepTag = change.Unguarded
+	}
+	if r.tell == nil {
+		r.tell = change.Untold
 	}
 	if r.now == nil {
 		r.now = time.Now
@@ -114,8 +118,9 @@ func New(ctx context.Context, cfg Config, clean bool) (*Registry, error) {
 		r.log = slog.New(slog.DiscardHandler)
 	}
 	r.stray.Store(!clean)
-	_, bucket := cfg.Store.(content.Locator)
-	r.unchanged.applies = !bucket
+	if _, bucket := cfg.Store.(content.Locator); !bucket {
+		r.reread = &reread.Right{}
+	}
 	if s, ok := cfg.Store.(interface{ Sync(context.Context) error }); ok {
 		if err := s.Sync(ctx); err != nil {
 			return nil, err

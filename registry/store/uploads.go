@@ -13,6 +13,8 @@ import (
 	"cove/distribution"
 	"cove/errdefs"
 	"cove/registry/metadata"
+	"cove/registry/metadata/usage"
+	"cove/registry/span"
 )
 
 // StartUpload implements distribution.BlobWriter. The row comes before the
@@ -61,7 +63,8 @@ type upload struct {
 	id     string
 	// w is nil until the first byte: most uploads begin with a request that
 	// brings none.
-	w content.Writer
+	w    content.Writer
+	room usage.Room // of the project, when it was last asked
 	// full is why the bytes were dropped; nil while they are here.
 	full error
 }
@@ -108,6 +111,9 @@ func (u *upload) Write(p []byte) (int, error) {
 	if err := u.open(context.Background()); err != nil { // an io.Writer has no context to hand on
 		return 0, err
 	}
+	if err := u.fits(context.Background(), len(p)); err != nil {
+		return 0, err
+	}
 	n, err := u.w.Write(p)
 	return n, u.dropIfFull(context.Background(), err)
 }
@@ -145,14 +151,16 @@ func (u *upload) Commit(ctx context.Context, dgst digest.Digest) (ocispec.Descri
 	}
 	defer unlock()
 	desc := blobDescriptor(dgst, u.Offset())
-	if err := u.w.Commit(ctx, desc); err != nil {
+	_, end := span.Start(ctx, span.Store, "commit "+dgst.String())
+	err = u.w.Commit(ctx, desc)
+	if end(err); err != nil {
 		if errors.Is(err, errdefs.ErrCorrupt) { // the store has forgotten the bytes
 			err = errors.Join(err, u.forget(ctx))
 		}
 		return ocispec.Descriptor{}, u.dropIfFull(ctx, err)
 	}
 	u.r.pause(ctx, "upload: bytes durable")
-	err = u.r.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error {
+	err = u.r.charge(ctx, u.repo, func(ctx context.Context, tx *metadata.Tx) error {
 		if err := tx.EndUpload(ctx, u.id); err != nil {
 			return err
 		}
@@ -163,7 +171,7 @@ func (u *upload) Commit(ctx context.Context, dgst digest.Digest) (ocispec.Descri
 	})
 	if err != nil {
 		u.r.disown(ctx, dgst)
-		return ocispec.Descriptor{}, err
+		return ocispec.Descriptor{}, u.endIfOver(ctx, err)
 	}
 	return desc, nil
 }

@@ -26,6 +26,7 @@ type Provider interface {
 const (
 	providerPath = "/sign-in/oidc"
 	callbackPath = "/sign-in/oidc/callback"
+	testPath     = "/sign-in/oidc/test"
 )
 
 // providerBegin sends the browser to the provider.
@@ -37,6 +38,7 @@ func (p *Pages) providerBegin(a *page.Ask) error {
 	if err != nil {
 		return p.providerFailed(a, err)
 	}
+	attempt.Test = a.FormValue("test") != ""
 	text, err := json.Marshal(attempt)
 	if err != nil {
 		return err
@@ -55,10 +57,13 @@ func (p *Pages) providerFinish(a *page.Ask) error {
 	if err := json.Unmarshal([]byte(p.Guard.Return(a.W, a.Request)), &attempt); err != nil {
 		return p.providerFailed(a, errdefs.Errorf(errdefs.ErrUnauthenticated, "the sign-in took too long; begin again"))
 	}
-	person, _, err := p.cfg.Provider.Finish(a.Context(), p.Base(a)+callbackPath, attempt, oidc.Answer{
+	person, claims, err := p.cfg.Provider.Finish(a.Context(), p.Base(a)+callbackPath, attempt, oidc.Answer{
 		State: a.FormValue("state"), Code: a.FormValue("code"),
 		Error: a.FormValue("error"), Description: a.FormValue("error_description"),
 	})
+	if attempt.Test {
+		return p.providerTried(a, person, claims, err)
+	}
 	var u metadata.User
 	if err == nil {
 		u, err = p.cfg.Accounts.SignedIn(a.Context(), person)

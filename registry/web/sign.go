@@ -17,10 +17,11 @@ type signInData struct {
 	Fresh      bool // nobody has changed the first password yet
 	// Provider is what the button for signing in elsewhere says; "" is none.
 	Provider string
+	Register bool // strangers may make accounts
 }
 
 func (p *Pages) signInData(next, name string) signInData {
-	data := signInData{Next: next, Name: name}
+	data := signInData{Next: next, Name: name, Register: p.cfg.Registration != nil}
 	if p.cfg.Provider != nil {
 		data.Provider = p.cfg.Provider.Title()
 	}

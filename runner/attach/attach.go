@@ -5,7 +5,8 @@
 //
 // A client says what it wants in a Hello. To [Attach] it gets output until the
 // container ends and sends input; to [Wait] it gets only the end; to [Exec] it
-// passes the descriptors of the new process and gets its end. The first client
+// passes the descriptors of the new process and gets its end; to [Publish] it gets a
+// failure, or an end that says nothing. The first client
 // of a monitor is whoever started it, over an inherited socket: it is told
 // whether the start succeeded.
 package attach
@@ -24,6 +25,8 @@ import (
 
 	"cove/errdefs"
 	"cove/internal/leanjson"
+	"cove/internal/timeline"
+	"cove/network/publish"
 	"cove/runner/record"
 )
 
@@ -56,6 +59,8 @@ const (
 	Attach Kind = "attach"
 	Wait   Kind = "wait"
 	Exec   Kind = "exec"
+	// Publish changes the ports that the container publishes.
+	Publish Kind = "publish"
 )
 
 // Hello is a client's first packet.
@@ -72,11 +77,17 @@ type Hello struct {
 	// Rows and Cols are the size of the client's terminal, 0 if unknown.
 	Rows uint16 `json:"rows,omitempty"`
 	Cols uint16 `json:"cols,omitempty"`
+	// Ports are what a container is to publish from now on.
+	Ports []publish.Port `json:"ports,omitempty"`
+	// Timeline asks whoever starts it for the phases of the start.
+	Timeline bool `json:"timeline,omitempty"`
 }
 
 // Started answers an exec, or a start.
 type Started struct {
 	Pid int `json:"pid"`
+	// Phases are those of the start, if they were asked for.
+	Phases []timeline.Span `json:"phases,omitempty"`
 }
 
 // Conn is one end of a connection. One goroutine may read while another writes.

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"cove/internal/ids"
 	"cove/internal/process"
 	"cove/network/audit"
+	"cove/network/namespace"
 	"cove/runner/record"
 	"cove/runner/sources"
 	"cove/runner/task"
@@ -147,6 +149,13 @@ func (x *examination) has(name string) bool {
 	return err != nil || used[name]
 }
 
+// hasGroups says that a control group has others below it, as one has that is the parent of
+// a container's.
+func hasGroups(dir string) bool {
+	entries, err := os.ReadDir(dir)
+	return err != nil || slices.ContainsFunc(entries, fs.DirEntry.IsDir)
+}
+
 // young is how old an empty control group of nobody must be: a container that is being
 // made has one.
 const young = time.Minute
@@ -173,7 +182,7 @@ func (x *examination) groups() error {
 			case ours && !x.lives(id):
 				x.orphan("control group %s/%s: its container does not run, and %d processes are in it", task.Groups,
 					ids.Short(id), len(pids))
-			case !ours && len(pids) == 0 && time.Since(info.ModTime()) > young:
+			case !ours && len(pids) == 0 && time.Since(info.ModTime()) > young && !hasGroups(filepath.Join(dir, id)):
 				x.orphan("control group %s/%s: it is empty, and of no container here", task.Groups, ids.Short(id))
 			}
 			seen[id] = true
@@ -184,7 +193,17 @@ func (x *examination) groups() error {
 }
 
 func (x *examination) network() error {
+	if !namespace.Ours() {
+		return nil // without root each container's network goes with it
+	}
 	r, err := audit.Examine(x.root, x.lives)
+	if err == nil && len(r.Orphans) > 0 {
+		// A container that has ended just now tells so before it gives back its address.
+		x.soon(func() bool {
+			r, err = audit.Examine(x.root, x.lives)
+			return err != nil || len(r.Orphans) == 0
+		})
+	}
 	x.saw("interfaces", r.Interfaces)
 	x.saw("rules", r.Rules)
 	x.saw("addresses", r.Addrs)

@@ -93,6 +93,11 @@ func (x *execution) run(ctx context.Context, st record.State, cfg record.ExecCon
 		}
 		return record.ExitStatus{}, err
 	}
+	var started attach.Started
+	if err := leanjson.Unmarshal(p.Data, &started); err != nil {
+		return record.ExitStatus{}, fmt.Errorf("container %s: monitor answered %q: %w", x.c, p.Data, err)
+	}
+	x.Runs(started.Pid)
 	if cfg.Detach {
 		for _, f := range p.Files {
 			f.Close()

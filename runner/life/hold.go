@@ -67,7 +67,8 @@ func (c *Container) abandoned(ctx context.Context, st record.State) (record.Stat
 	return c.letGo(ctx, st)
 }
 
-// HoldStill is Hold with the processes of a running container frozen meanwhile.
+// HoldStill is Hold with the processes of a running container frozen meanwhile, where
+// that can be done.
 func (c *Container) HoldStill(ctx context.Context, do func(record.State) error) error {
 	return c.Hold(ctx, func(st record.State) error {
 		if st.Status != record.Running {
@@ -79,6 +80,12 @@ func (c *Container) HoldStill(ctx context.Context, do func(record.State) error) 
 		}
 		if errors.Is(err, errdefs.ErrConflict) { // it has ended meanwhile: its files do not change any more
 			if st, err = c.State(ctx); err == nil {
+				err = do(st)
+			}
+			return err
+		}
+		if errors.Is(err, errdefs.ErrUnsupported) { // it has no control group: it is read as it runs
+			if err = c.dir.SetMark(record.StillMark, false); err == nil {
 				err = do(st)
 			}
 			return err

@@ -76,7 +76,7 @@ func (c *Container) group(st record.State) (*cgroup.Group, error) {
 	if err != nil {
 		return nil, err
 	}
-	return cgroup.Load(features.Cgroup, st.Cgroup), nil
+	return cgroup.Load(features.Cgroup, st.Cgroup).Led(st.Pid), nil
 }
 
 // running is State, and errdefs.ErrConflict unless the container runs.

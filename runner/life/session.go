@@ -21,12 +21,6 @@ type (
 	Size    = streams.Size
 )
 
-// ErrDetached ends a session that the detach keys ended; the container goes on.
-var ErrDetached = attach.ErrDetached
-
-// ParseDetachKeys reads docker's form: "ctrl-p,ctrl-q", "a,ctrl-[".
-func ParseDetachKeys(text string) ([]byte, error) { return attach.ParseKeys(text) }
-
 // Session is a connection to a container's streams.
 type Session struct {
 	c     *Container
@@ -81,7 +75,7 @@ func (c *Container) dial(
 func (s *Session) Close() error { return s.conn.Close() }
 
 // Stream copies until the container exits, the detach keys come
-// (ErrDetached), or ctx ends. It closes the session.
+// (attach.ErrDetached), or ctx ends. It closes the session.
 func (s *Session) Stream(ctx context.Context, st Streams) (record.ExitStatus, error) {
 	defer s.conn.Close()
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -140,8 +134,8 @@ func (s *Session) input(from io.Reader, keys []byte) error {
 			return nil //nolint:nilerr // outputs gets the reason from the monitor
 		}
 		switch {
-		case errors.Is(err, ErrDetached):
-			return ErrDetached
+		case errors.Is(err, attach.ErrDetached):
+			return attach.ErrDetached
 		case err != nil:
 			_ = s.conn.Send(attach.TypeEOF, nil) // outputs gets an error, too
 			return nil                           //nolint:nilerr // input that cannot be read ends

@@ -7,6 +7,8 @@ import (
 	"os"
 
 	"cove/errdefs"
+	"cove/internal/leanjson"
+	"cove/internal/timeline"
 	"cove/runner/attach"
 	"cove/runner/record"
 )
@@ -111,6 +113,7 @@ func (c *Container) startLocked(ctx context.Context, h attach.Hello) (*Session, 
 		}
 	}
 	conn, monitor := m.Conn, m.Process
+	h.Timeline = timeline.From(ctx) != nil
 	if err := conn.SendJSON(attach.TypeHello, h); err != nil {
 		conn.Close()
 		return nil, fmt.Errorf("container %s: %w", c, err)
@@ -146,6 +149,12 @@ func (s *Session) awaitStart(ctx context.Context, monitor *os.Process) error {
 		}
 		switch p.Type {
 		case attach.TypeStarted:
+			if r := timeline.From(ctx); r != nil {
+				var started attach.Started
+				if leanjson.Unmarshal(p.Data, &started) == nil {
+					r.Add(started.Phases...)
+				}
+			}
 			return nil
 		case attach.TypeFailed:
 			return record.Failure(p.Data)

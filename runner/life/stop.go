@@ -64,6 +64,11 @@ const defaultStopTimeout = 10 * time.Second
 // Stop sends the stop signal, waits, and kills; a timeout of less than nothing
 // waits for ever. A container that does not run is no error.
 func (c *Container) Stop(ctx context.Context, timeout time.Duration) error {
+	return c.StopBy(ctx, 0, timeout)
+}
+
+// StopBy is Stop with a signal that is not the container's own, unless it is 0.
+func (c *Container) StopBy(ctx context.Context, sig syscall.Signal, timeout time.Duration) error {
 	st, err := c.State(ctx)
 	if err != nil {
 		return err
@@ -71,20 +76,20 @@ func (c *Container) Stop(ctx context.Context, timeout time.Duration) error {
 	if waited, err := c.stopped(ctx, st); waited || err != nil {
 		return err
 	}
-	if err := c.stop(ctx, st, timeout); err != nil {
+	if err := c.stop(ctx, st, sig, timeout); err != nil {
 		return err
 	}
 	return c.stayEnded(ctx)
 }
 
-// StopLocked is Stop for whoever holds the control lock.
-func (c *Container) StopLocked(ctx context.Context, timeout time.Duration) error {
+// StopLocked is StopBy for whoever holds the control lock.
+func (c *Container) StopLocked(ctx context.Context, sig syscall.Signal, timeout time.Duration) error {
 	if err := c.dir.SetMark(record.StopMark, true); err != nil {
 		return err
 	}
 	st, err := c.State(ctx)
 	if err == nil {
-		err = c.stop(ctx, st, timeout)
+		err = c.stop(ctx, st, sig, timeout)
 	}
 	return errors.Join(err, c.EndRestart(ctx))
 }
@@ -130,27 +135,30 @@ func (c *Container) EndRestart(ctx context.Context) error {
 }
 
 // stop ends a container that runs.
-func (c *Container) stop(ctx context.Context, st record.State, timeout time.Duration) error {
+func (c *Container) stop(ctx context.Context, st record.State, sig syscall.Signal, timeout time.Duration) error {
 	if !st.Alive() {
 		return nil
 	}
-	err := c.endWithin(ctx, st, timeout)
+	err := c.endWithin(ctx, st, sig, timeout)
 	if err == nil {
 		c.Tell(events.Stop)
 	}
 	return err
 }
 
-func (c *Container) endWithin(ctx context.Context, st record.State, timeout time.Duration) error {
+func (c *Container) endWithin(
+	ctx context.Context, st record.State, sig syscall.Signal, timeout time.Duration,
+) (err error) {
 	if timeout == OwnTimeout {
 		timeout = defaultStopTimeout
 		if own := c.cfg.StopTimeout; own != nil {
 			timeout = *own
 		}
 	}
-	sig, err := record.ParseSignal(c.cfg.StopSignal)
-	if err != nil {
-		return err
+	if sig == 0 {
+		if sig, err = record.ParseSignal(c.cfg.StopSignal); err != nil {
+			return err
+		}
 	}
 	err = c.signal(st, sig)
 	if err == nil && st.Status == record.Paused {

@@ -3,6 +3,7 @@ package logs
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -13,6 +14,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+
+	"cove/runner/record"
 )
 
 func clock() func() time.Time {
@@ -362,5 +365,81 @@ func TestRotationOfMuchAtOnce(t *testing.T) {
 		if err != nil || info.Size() > 4096+200 || i > 0 && info.Size() < 2048 {
 			t.Errorf("file %d: %v, %v", i, info, err)
 		}
+	}
+}
+
+// TestDetails shows what the options of a driver had kept with each line, as docker
+// writes it.
+func TestDetails(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		options, fields map[string]string
+		raw, want       string
+	}{
+		{nil, nil, `"stdout","time":`, " a\n"},
+		{
+			map[string]string{"tag": "{{.Name}}/{{.ID}}"},
+			map[string]string{"tier": "web & db", "b": "1"},
+			`"stdout","attrs":{"b":"1","tag":"box/0123456789ab","tier":"web \u0026 db"},"time":`,
+			"b=1,tag=box%2F0123456789ab,tier=web+%26+db a\n",
+		},
+	} {
+		dir := record.Dir(t.TempDir())
+		if err := dir.Write("name", []byte("box"), false); err != nil {
+			t.Fatal(err)
+		}
+		w, err := Open(dir, record.Config{
+			ID: "0123456789abcdef", Log: record.LogConfig{Options: c.options, Fields: c.fields},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(w.Write("stdout", []byte("a\n")), w.Close()); err != nil {
+			t.Fatal(err)
+		}
+		raw, err := os.ReadFile(dir.Log())
+		if err != nil || !strings.Contains(string(raw), c.raw) {
+			t.Errorf("%s, %v: want %s", raw, err, c.raw)
+		}
+		if out, _ := read(t, dir.Log(), Options{Tail: 1, Details: true}); out != c.want {
+			t.Errorf("%q, want %q", out, c.want)
+		}
+		out, _ := read(t, dir.Log(), Options{Tail: 1, Details: true, Timestamps: true})
+		if when, rest, _ := strings.Cut(out, " "); len(when) < 30 || rest != c.want {
+			t.Errorf("with times: %q", out)
+		}
+	}
+}
+
+// TestNonBlocking keeps whole lines, all of them when there is room for what waits, and
+// rotates as ever.
+func TestNonBlocking(t *testing.T) {
+	t.Parallel()
+	dir := record.Dir(t.TempDir())
+	if err := dir.Write("name", []byte("box"), false); err != nil {
+		t.Fatal(err)
+	}
+	w, err := Open(dir, record.Config{ID: "0123456789abcdef", Log: record.LogConfig{
+		MaxSize: 4 << 10, MaxFile: 100, Options: map[string]string{"mode": "non-blocking", "max-buffer-size": "8m"},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := ""
+	for i := range 500 {
+		text := fmt.Sprintf("line %d\nand ", i)
+		want += text
+		if err := w.Write("stdout", []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(dir.Log() + ".3"); err != nil {
+		t.Error(err)
+	}
+	if out, _ := read(t, dir.Log(), Options{Tail: -1}); out != want {
+		t.Errorf("%d bytes, want %d", len(out), len(want))
 	}
 }

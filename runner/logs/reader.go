@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -24,8 +26,9 @@ type Options struct {
 	Tail int
 	// Since and Until choose lines by the time of their first piece.
 	Since, Until time.Time
-	// Timestamps puts the time before each line.
-	Timestamps bool
+	// Timestamps puts the time before each line, and Details the attributes that its
+	// driver's options added, as docker writes them: a=1,b=2.
+	Timestamps, Details bool
 	// Follow goes on until it is closed, and then reads to the end; nil stops
 	// at the end.
 	Follow <-chan struct{}
@@ -36,6 +39,8 @@ type entry struct {
 	Log    string    `json:"log"`
 	Stream string    `json:"stream"`
 	Time   time.Time `json:"time"`
+	// Attrs are labels and variables of the container.
+	Attrs map[string]string `json:"attrs"`
 	// Raw is the text when it is not UTF-8, which Log cannot hold.
 	Raw []byte `json:"raw"`
 }
@@ -210,8 +215,8 @@ func (p *printer) print(text []byte, at place) error {
 	out := e.text()
 	l.open = !bytes.HasSuffix(out, []byte{'\n'})
 	if !l.skip {
-		if begins && p.o.Timestamps {
-			out = append([]byte(e.Time.Format(timeFormat)+" "), out...)
+		if begins {
+			out = append(p.before(e), out...)
 		}
 		if err := p.write(e.Stream, out); err != nil {
 			return err
@@ -221,6 +226,23 @@ func (p *printer) print(text []byte, at place) error {
 		return errUntil
 	}
 	return nil
+}
+
+// before is what is asked for before the line that begins with an entry.
+func (p *printer) before(e entry) (text []byte) {
+	if p.o.Timestamps {
+		text = append(e.Time.AppendFormat(text, timeFormat), ' ')
+	}
+	if !p.o.Details {
+		return text
+	}
+	for i, key := range slices.Sorted(maps.Keys(e.Attrs)) {
+		if i > 0 {
+			text = append(text, ',')
+		}
+		text = append(text, url.QueryEscape(key)+"="+url.QueryEscape(e.Attrs[key])...)
+	}
+	return append(text, ' ')
 }
 
 // timeFormat is RFC 3339 with all nine digits, as docker writes it: columns.

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"time"
 	"unicode/utf8"
+
+	"cove/runner/logs/ship"
 )
 
 // The defaults of a Writer.
@@ -40,9 +42,14 @@ type Writer struct {
 	now     func() time.Time
 	partial map[string][]byte // text without its newline yet, by stream
 	out     []byte
+	// also is sent each entry, too; failed is what that could not.
+	also   ship.Shipper
+	failed error
+	attrs  []byte       // what all entries have beside their text, as JSON
+	behind ship.Shipper // has file and size to itself; nil when nothing waits
 }
 
-// Create opens the log at path for appending. A maxSize or maxFile of 0 is the
+// Create opens the log at path for appending; a path of "" keeps none. A maxSize or maxFile of 0 is the
 // default.
 func Create(path string, maxSize int64, maxFile int, now func() time.Time) (*Writer, error) {
 	if maxSize <= 0 {
@@ -56,6 +63,9 @@ func Create(path string, maxSize int64, maxFile int, now func() time.Time) (*Wri
 }
 
 func (w *Writer) open() error {
+	if w.path == "" {
+		return nil
+	}
 	f, err := os.OpenFile(w.path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
 	if err != nil {
 		return fmt.Errorf("logs: opening %s: %w", w.path, err)
@@ -91,10 +101,10 @@ func (w *Writer) Write(stream string, text []byte) error {
 			n = wholeRunes(held)
 		}
 		before := len(w.out)
-		w.out = appendEntry(w.out, held[:n], whole, stream, now)
+		w.entry(held[:n], whole, stream, now)
 		w.partial[stream] = append(held[:0], held[n:]...)
 		// What came at once may be more than a file may hold.
-		if before > 0 && w.size+int64(len(w.out)) > w.maxSize {
+		if before > 0 && int64(len(w.out)) > w.room() {
 			if err := w.flush(w.out[:before]); err != nil {
 				return err
 			}
@@ -104,11 +114,41 @@ func (w *Writer) Write(stream string, text []byte) error {
 	return w.flush(w.out)
 }
 
+// entry adds an entry to out, and sends it.
+func (w *Writer) entry(text []byte, whole bool, stream string, now time.Time) {
+	if w.also != nil {
+		if err := w.also.Send(ship.Message{Stream: stream, Text: text, Whole: whole, Time: now}); err != nil {
+			w.failed = err // told at the end: others are sent
+		}
+	}
+	if w.path != "" {
+		w.appendEntry(text, whole, stream, now)
+	}
+}
+
 // flush writes whole entries only, so that a rotated file always ends in one.
 func (w *Writer) flush(entries []byte) error {
-	if len(entries) == 0 {
+	switch {
+	case len(entries) == 0:
 		return nil
+	case w.behind != nil:
+		return w.behind.Send(ship.Message{Text: entries})
+	default:
+		return w.store(entries)
 	}
+}
+
+// room is how much the file may grow before another follows; what waits is one entry
+// each, so that nothing but whole lines is dropped.
+func (w *Writer) room() int64 {
+	if w.behind != nil {
+		return 0
+	}
+	return w.maxSize - w.size
+}
+
+// store appends entries to the file, or to the next one.
+func (w *Writer) store(entries []byte) error {
 	if w.size > 0 && w.size+int64(len(entries)) > w.maxSize {
 		if err := w.rotate(); err != nil {
 			return err
@@ -152,11 +192,21 @@ func (w *Writer) Close() error {
 	w.out = w.out[:0]
 	for _, stream := range []string{"stdout", "stderr"} {
 		if held := w.partial[stream]; len(held) > 0 {
-			w.out = appendEntry(w.out, held, false, stream, w.now())
+			w.entry(held, false, stream, w.now())
 		}
 	}
 	w.partial = map[string][]byte{}
-	return errors.Join(w.flush(w.out), w.file.Close())
+	err := w.flush(w.out)
+	if w.behind != nil {
+		err = errors.Join(err, w.behind.Close())
+	}
+	if w.file != nil {
+		err = errors.Join(err, w.file.Close())
+	}
+	if w.also != nil {
+		err = errors.Join(err, w.failed, w.also.Close())
+	}
+	return err
 }
 
 // wholeRunes is how much of text ends with a whole rune, so that none is cut in
@@ -173,15 +223,17 @@ func wholeRunes(text []byte) int {
 	return len(text)
 }
 
-func appendEntry(b, text []byte, newline bool, stream string, now time.Time) []byte {
-	b = append(b, `{"log":"`...)
+func (w *Writer) appendEntry(text []byte, newline bool, stream string, now time.Time) {
+	b := append(w.out, `{"log":"`...) //nolint:gocritic // it becomes w.out again below
 	b = appendEscaped(b, text)
 	if newline {
 		b = append(b, `\n`...)
 	}
 	b = append(b, `","stream":"`...)
 	b = append(b, stream...)
-	b = append(b, `","time":"`...)
+	b = append(b, '"')
+	b = append(b, w.attrs...)
+	b = append(b, `,"time":"`...)
 	b = now.UTC().AppendFormat(b, time.RFC3339Nano)
 	b = append(b, '"')
 	if !utf8.Valid(text) {
@@ -192,7 +244,7 @@ func appendEntry(b, text []byte, newline bool, stream string, now time.Time) []b
 		b = base64.StdEncoding.AppendEncode(b, text)
 		b = append(b, '"')
 	}
-	return append(b, "}\n"...)
+	w.out = append(b, "}\n"...)
 }
 
 // appendEscaped appends text as the inside of a JSON string. Bytes that are not

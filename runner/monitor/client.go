@@ -8,6 +8,7 @@ import (
 
 	"cove/internal/leanjson"
 	"cove/runner/attach"
+	"cove/runner/monitor/spool"
 )
 
 // behind is how far a client may fall behind what the container prints.
@@ -23,14 +24,14 @@ type client struct {
 
 	mu       sync.Mutex
 	changed  *sync.Cond
-	queue    spool
+	queue    spool.Spool
 	draining bool // a goroutine empties the queue
 	gone     bool
 	ending   bool // the container has ended: its output does not wait for the client any more
 }
 
 func newClient(conn *attach.Conn, h attach.Hello, dir string) *client {
-	c := &client{conn: conn, lossless: h.Lossless, output: h.Kind == attach.Attach, queue: spool{dir: dir}}
+	c := &client{conn: conn, lossless: h.Lossless, output: h.Kind == attach.Attach, queue: spool.Spool{Dir: dir}}
 	c.changed = sync.NewCond(&c.mu)
 	return c
 }
@@ -40,7 +41,7 @@ func newClient(conn *attach.Conn, h attach.Hello, dir string) *client {
 func (c *client) send(t attach.Type, data []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for c.lossless && !c.gone && !c.ending && c.queue.size() > behind {
+	for c.lossless && !c.gone && !c.ending && c.queue.Size() > behind {
 		c.changed.Wait()
 	}
 	if c.gone {
@@ -49,7 +50,7 @@ func (c *client) send(t attach.Type, data []byte) {
 	if !c.draining && c.trySend(t, data) {
 		return
 	}
-	if (!c.lossless && c.queue.size() > behind) || c.queue.push(t, data) != nil {
+	if (!c.lossless && c.queue.Size() > behind) || c.queue.Push(t, data) != nil {
 		c.drop()
 		return
 	}
@@ -85,8 +86,8 @@ func (c *client) drain() {
 	buf := make([]byte, attach.MaxData)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for !c.gone && c.queue.size() > 0 {
-		t, data, err := c.queue.pop(buf)
+	for !c.gone && c.queue.Size() > 0 {
+		t, data, err := c.queue.Pop(buf)
 		if err != nil {
 			c.drop()
 			break
@@ -116,7 +117,7 @@ func (c *client) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.drop()
-	c.queue.close()
+	c.queue.Close()
 }
 
 // end frees a sender that waits for the client.

@@ -19,6 +19,7 @@ import (
 	"cove/errdefs"
 	"cove/internal/ids"
 	"cove/runner/attach"
+	"cove/runner/foreign"
 	"cove/runner/record"
 	"cove/runner/told"
 	"cove/sandbox"
@@ -126,6 +127,24 @@ func (m *monitor) join(ctx context.Context, h attach.Hello, files []*os.File) (*
 	if err != nil {
 		return nil, err
 	}
+	var stdin *os.File
+	if h.Stdin && len(files) > 0 {
+		stdin, files = files[0], files[1:]
+	}
+	streams := foreign.Streams{Stdin: stdin, Terminal: proc.Terminal, Size: unix.Winsize{Row: h.Rows, Col: h.Cols}}
+	if len(files) > 1 {
+		streams.Stdout, streams.Stderr = files[0], files[1]
+	}
+	if m.task.Foreign != nil {
+		return m.task.Foreign.Exec(ctx, proc, streams)
+	}
+	return m.joinOwn(ctx, proc, streams)
+}
+
+// joinOwn is join for a container under cove's own runtime.
+func (m *monitor) joinOwn(
+	ctx context.Context, proc *specs.Process, s foreign.Streams,
+) (*sandbox.Process, error) {
 	features, err := host.Detect()
 	if err != nil {
 		return nil, err
@@ -136,18 +155,12 @@ func (m *monitor) join(ctx context.Context, h attach.Hello, files []*os.File) (*
 	}
 	req := sandbox.JoinRequest{
 		Plan: p, Spec: m.task.Spec, Target: m.state.Pid, PidFD: m.task.Process.PidFD(),
-		ConsoleSize: unix.Winsize{Row: h.Rows, Col: h.Cols}, Cgroup: m.task.Group,
+		ConsoleSize: s.Size, Cgroup: m.task.Group, Stdin: s.Stdin, Stdout: s.Stdout, Stderr: s.Stderr,
 	}
 	if profile := m.task.Spec.Linux.Seccomp; profile != nil {
 		if req.Filter, err = m.filters().Compile(profile); err != nil {
 			return nil, err
 		}
-	}
-	if h.Stdin && len(files) > 0 {
-		req.Stdin, files = files[0], files[1:]
-	}
-	if len(files) > 1 {
-		req.Stdout, req.Stderr = files[0], files[1]
 	}
 	joined, err := sandbox.Join(ctx, req)
 	if err != nil {

@@ -23,6 +23,7 @@ type hub struct {
 	mu      sync.Mutex
 	clients map[*client]struct{}
 	stdin   *os.File // nil when closed, or not asked for
+	stays   bool     // stdin is open until the container ends
 	console *os.File // of a terminal; also what is written to
 	logErr  error
 	ended   bool
@@ -110,7 +111,9 @@ func (h *hub) serve(c *client) {
 				_, _ = in.Write(p.Data) // fails if the container has closed its stdin
 			}
 		case attach.TypeEOF:
-			h.closeStdin()
+			if !h.stays {
+				h.closeStdin()
+			}
 		case attach.TypeResize:
 			if rows, cols, ok := p.Size(); ok {
 				h.resize(rows, cols)

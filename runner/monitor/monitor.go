@@ -28,6 +28,7 @@ import (
 	"cove/events"
 	"cove/internal/ids"
 	"cove/internal/leanjson"
+	"cove/internal/timeline"
 	"cove/network"
 	"cove/runner/attach"
 	"cove/runner/links"
@@ -56,6 +57,7 @@ type monitor struct {
 	hub     *hub
 	task    *task.Task
 	first   *client
+	phases  *timeline.Recorder // nil unless the first client asked for them
 	state   record.State
 	listen  *net.UnixListener
 	pumps   sync.WaitGroup
@@ -89,6 +91,11 @@ func (m *monitor) run(ctx context.Context) error {
 	if err := m.greet(conn); err != nil {
 		return err
 	}
+	if m.hello.Timeline {
+		m.phases = timeline.New("monitor", "come up, and wait to be asked")
+		ctx = timeline.With(ctx, m.phases)
+	}
+	read := timeline.Begin(ctx, "read the record")
 	lock, err := m.o.Dir.Lock(ctx, record.MonitorLock, lockPatience)
 	if err != nil {
 		return m.refuse(err)
@@ -102,6 +109,7 @@ func (m *monitor) run(ctx context.Context) error {
 		m.state.Restarts, m.state.Backoff = old.Restarts, old.Backoff
 	}
 	m.ignoreSignals()
+	read()
 	if err := m.start(ctx); err != nil {
 		return m.failed(ctx, err)
 	}
@@ -170,6 +178,7 @@ func (m *monitor) stopSignal() syscall.Signal {
 }
 
 func (m *monitor) start(ctx context.Context) (err error) {
+	prepare := timeline.Begin(ctx, "make streams, find what is joined")
 	std, err := m.streams()
 	defer std.close()
 	if err != nil {
@@ -195,30 +204,32 @@ func (m *monitor) start(ctx context.Context) (err error) {
 	}
 	asked.ExtraHosts = append(links.Hosts(linked), asked.ExtraHosts...)
 	m.cfg.Spec.Process.Env = append(links.Env(asked.Name, linked), m.cfg.Spec.Process.Env...)
-	mounted, err := sources.Take(ctx, m.o.Dir.Root(), m.cfg)
+	taken, err := sources.Take(ctx, m.o.Dir, m.cfg)
 	if err != nil {
 		return err
 	}
-	defer mounted()
+	defer taken.Close()
+	prepare()
 	m.cfg.Spec.Process.Terminal = m.cfg.Terminal
 	m.task, err = task.Create(ctx, task.Request{
-		ID: m.cfg.ID, Spec: m.cfg.Spec, Root: m.cfg.Root,
+		ID: m.cfg.ID, Spec: m.cfg.Spec, Root: m.cfg.Root, Stacks: taken.Stacks,
 		Network: network.Open(m.o.Dir.Root()), Net: asked, Peer: peer, Joined: joined, Init: initPath,
 		Files: string(m.o.Dir), PeerFiles: m.peerFiles(), Filters: m.filters(),
-		Stdin: std.in, Stdout: std.out, Stderr: std.err,
+		Runtime: m.cfg.Runtime,
+		Stdin:   std.in, Stdout: std.out, Stderr: std.err,
 		Size: unix.Winsize{Row: m.hello.Rows, Col: m.hello.Cols},
 	})
 	if err != nil {
 		return err
 	}
-	if err := m.begin(); err != nil {
+	if err := m.begin(ctx); err != nil {
 		return errors.Join(err, m.task.Close(context.WithoutCancel(ctx)))
 	}
 	return nil
 }
 
 // begin serves and starts the created container.
-func (m *monitor) begin() (err error) {
+func (m *monitor) begin(ctx context.Context) (err error) {
 	if console := m.task.Process.Console(); console != nil {
 		if m.hub.console, err = pollable(console); err != nil {
 			return err
@@ -231,9 +242,11 @@ func (m *monitor) begin() (err error) {
 	if m.first.output {
 		m.hub.add(m.first)
 	}
+	run := timeline.Begin(ctx, "execute the program")
 	if err := m.task.Start(); err != nil {
 		return err
 	}
+	run()
 	m.state = record.State{
 		Status: record.Running, Pid: m.task.Process.Pid(), Monitor: os.Getpid(), StartedAt: time.Now().UTC(),
 		Cgroup: m.task.Group.Path(), BootID: ids.Boot(), Network: m.task.Net.State,
@@ -253,7 +266,11 @@ func (m *monitor) begin() (err error) {
 		_ = m.o.Dir.SetHealth(h) // a full disk stops no container, and is told by the next
 		go m.watchHealth(ctx, h)
 	}
-	data, err := leanjson.Marshal(attach.Started{Pid: m.state.Pid})
+	started := attach.Started{Pid: m.state.Pid}
+	if m.phases != nil {
+		started.Phases = m.phases.Spans()
+	}
+	data, err := leanjson.Marshal(started)
 	if err != nil {
 		return fmt.Errorf("monitor: encoding: %w", err)
 	}
@@ -269,10 +286,8 @@ func (m *monitor) begin() (err error) {
 
 // streams makes the pipes and the log.
 func (m *monitor) streams() (std stdio, err error) {
-	if m.cfg.Log.Driver != "none" {
-		if m.hub.log, err = logs.Create(m.o.Dir.Log(), m.cfg.Log.MaxSize, m.cfg.Log.MaxFile, time.Now); err != nil {
-			return std, err
-		}
+	if m.hub.log, err = logs.Open(m.o.Dir, m.cfg); err != nil {
+		return std, err
 	}
 	if m.cfg.Terminal {
 		return std, nil
@@ -287,6 +302,7 @@ func (m *monitor) streams() (std stdio, err error) {
 	m.pumps.Go(func() { defer out.Close(); m.hub.pump(attach.TypeStdout, out) })
 	m.pumps.Go(func() { defer errs.Close(); m.hub.pump(attach.TypeStderr, errs) })
 	if m.cfg.OpenStdin {
+		m.hub.stays = m.cfg.StdinStays
 		m.hub.stdin, std.in, err = task.Pipe(false)
 	}
 	return std, err
@@ -362,6 +378,10 @@ func (m *monitor) welcome(conn *attach.Conn) {
 	}
 	for _, f := range p.Files {
 		f.Close()
+	}
+	if h.Kind == attach.Publish {
+		m.publish(conn, h)
+		return
 	}
 	c := newClient(attach.New(conn.UnixConn), h, string(m.o.Dir))
 	m.hub.add(c)

@@ -3,6 +3,8 @@ package record
 import (
 	"slices"
 	"strconv"
+
+	"cove/layers/mount"
 )
 
 // Asked is what was asked of a container in terms that its runtime spec has
@@ -22,6 +24,8 @@ type Asked struct {
 	// "c 13:* rw".
 	Devices     []Device `json:"devices,omitempty"`
 	DeviceRules []string `json:"deviceRules,omitempty"`
+	// CDI are devices by their names in the Container Device Interface.
+	CDI         []string `json:"cdi,omitempty"`
 	VolumesFrom []string `json:"volumesFrom,omitempty"`
 	// PublishAll published every port that the image exposes.
 	PublishAll bool `json:"publishAll,omitempty"`
@@ -29,6 +33,14 @@ type Asked struct {
 	Groups       []string          `json:"groups,omitempty"`
 	Annotations  map[string]string `json:"annotations,omitempty"`
 	CgroupParent string            `json:"cgroupParent,omitempty"`
+	Attached     Attached          `json:"attached,omitzero"`
+}
+
+// Attached are the streams that whoever made a container said to attach to.
+type Attached struct {
+	Stdin  bool `json:"stdin,omitempty"`
+	Stdout bool `json:"stdout,omitempty"`
+	Stderr bool `json:"stderr,omitempty"`
 }
 
 // Device is a device of the host that the container has, under a path of its own.
@@ -64,7 +76,7 @@ type ImageConfig struct {
 // Mounted is a volume or a path of the host that a container has.
 type Mounted struct {
 	Type MountType `json:"type"`
-	// Name is the volume's, "" for a path of the host.
+	// Name is the volume's, "" for all else.
 	Name string `json:"name,omitempty"`
 	// Source is the path on the host, Target that in the container.
 	Source   string `json:"source"`
@@ -74,14 +86,26 @@ type Mounted struct {
 	Propagation string `json:"propagation,omitempty"`
 	// NoCopy left a new volume empty, without what the image has at Target.
 	NoCopy bool `json:"noCopy,omitempty"`
-	// Subpath is the directory of the volume that is mounted; "" is all of it.
+	// Subpath is the directory of the volume or image that is mounted; "" is all of it.
 	Subpath string `json:"subpath,omitempty"`
 	// NonRecursive left out what is mounted below a path of the host, and
 	// WritableBelow left that writable.
 	NonRecursive  bool `json:"nonRecursive,omitempty"`
 	WritableBelow bool `json:"writableBelow,omitempty"`
-	// MapOwners shows a user namespace the owners that are on disk.
-	MapOwners bool `json:"mapOwners,omitempty"`
+	// MapOwners shows a user namespace the owners that are on disk, Owners says with
+	// which others they are shown.
+	MapOwners bool        `json:"mapOwners,omitempty"`
+	Owners    mount.IDMap `json:"owners,omitzero"`
+	// Image is the name of the image that is mounted, ImageID its id, and Snapshot the
+	// key of its files.
+	Image    string `json:"image,omitempty"`
+	ImageID  string `json:"imageID,omitempty"`
+	Snapshot string `json:"snapshot,omitempty"`
+	// Stack is what is mounted when it is not Source alone: an image's layers, or a
+	// directory below one that takes what the container writes. Fresh has that one
+	// emptied before each start and after each end.
+	Stack *mount.Mount `json:"stack,omitempty"`
+	Fresh bool         `json:"fresh,omitempty"`
 	// Mount says that it was asked for in keys and values.
 	Mount bool `json:"mount,omitempty"`
 	// Anonymous is a volume that was made for this container without a name, and
@@ -96,7 +120,19 @@ type MountType string
 const (
 	MountBind   MountType = "bind"
 	MountVolume MountType = "volume"
+	MountImage  MountType = "image"
 )
+
+// Images are the ids of the images that a container was made from, and mounts.
+func Images(c Config) []string {
+	all := []string{c.ImageID}
+	for _, m := range c.Mounts {
+		if m.Type == MountImage {
+			all = append(all, m.ImageID)
+		}
+	}
+	return all
+}
 
 // Volumes are the names of the volumes among mounts.
 func Volumes(mounts []Mounted) []string {

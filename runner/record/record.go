@@ -41,6 +41,9 @@ type Config struct {
 	Terminal   bool `json:"terminal,omitempty"`
 	OpenStdin  bool `json:"openStdin,omitempty"`
 	AutoRemove bool `json:"autoRemove,omitempty"`
+	// StdinStays leaves an open standard input open when the input of who is attached
+	// ends; without it the first end is the container's, too.
+	StdinStays bool `json:"stdinStays,omitempty"`
 	// StopSignal is a name or number, default SIGTERM; StopTimeout is how long
 	// Stop waits before SIGKILL: nil is 10 s, less than nothing is for ever.
 	StopSignal  string         `json:"stopSignal,omitempty"`
@@ -57,8 +60,18 @@ type Config struct {
 	Labels map[string]string `json:"labels,omitempty"`
 	// Mounts are the volumes and paths of the host among Spec.Mounts.
 	Mounts []Mounted `json:"mounts,omitempty"`
+	// Runtime is the program that starts it, if that is not cove's own.
+	Runtime *Runtime `json:"runtime,omitempty"`
 	// Asked is nil for a container that was not made from an image and flags.
 	Asked *Asked `json:"asked,omitempty"`
+}
+
+// Runtime is an OCI runtime that is not cove's own.
+type Runtime struct {
+	Name string `json:"name"`
+	// Path is the program, Args are given to it before anything else.
+	Path string   `json:"path"`
+	Args []string `json:"args,omitempty"`
 }
 
 // InitPath is where a container with an init of ours sees it, as docker has it.
@@ -93,11 +106,20 @@ func (p RestartPolicy) String() string {
 // LogConfig bounds the log. The zero value is docker's json-file format,
 // rotated at 10 MB, three files kept.
 type LogConfig struct {
-	// Driver is "json-file" (or empty) or "none".
+	// Driver is "json-file" (or empty), "local", "none", or one that sends lines
+	// elsewhere: "syslog", "journald". Those keep a log here, too, unless NoCache.
 	Driver  string `json:"driver,omitempty"`
-	MaxSize int64  `json:"maxSize,omitempty"` // bytes; 0 is 10 MB
-	MaxFile int    `json:"maxFile,omitempty"` // 0 is 3
+	NoCache bool   `json:"noCache,omitempty"`
+	// Options are those that were given, Fields the labels and variables of the
+	// container that are kept or sent with its lines.
+	Options map[string]string `json:"options,omitempty"`
+	Fields  map[string]string `json:"fields,omitempty"`
+	MaxSize int64             `json:"maxSize,omitempty"` // bytes; 0 is 10 MB
+	MaxFile int               `json:"maxFile,omitempty"` // 0 is 3
 }
+
+// Kept reports whether there is a log to be read.
+func (c LogConfig) Kept() bool { return c.Driver != "none" && !c.NoCache }
 
 // Status is where a container is in its life.
 type Status string

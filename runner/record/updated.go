@@ -7,6 +7,7 @@ import (
 
 	"cove/errdefs"
 	"cove/internal/leanjson"
+	"cove/network/publish"
 )
 
 // Updated is what of a container's config was changed after it was made: the file
@@ -17,6 +18,9 @@ type Updated struct {
 	Limits    *specs.LinuxResources `json:"limits,omitempty"`
 	Resources Resources             `json:"resources,omitzero"`
 	Restart   RestartPolicy         `json:"restart,omitzero"`
+	// Ports are those published, if Published says that they are other than before.
+	Published bool           `json:"published,omitempty"`
+	Ports     []publish.Port `json:"ports,omitempty"`
 }
 
 const updatedFile = "updated"
@@ -35,6 +39,9 @@ func (d Dir) Config() (Config, error) {
 		return cfg, err
 	}
 	cfg.Restart = u.Restart
+	if u.Published {
+		cfg.Network.Ports = u.Ports
+	}
 	if cfg.Spec != nil && cfg.Spec.Linux != nil {
 		cfg.Spec.Linux.Resources = u.Limits
 	}

@@ -21,44 +21,62 @@ import (
 	"cove/errdefs"
 	"cove/internal/filelock"
 	"cove/runner/record"
+	"cove/sandbox/files"
 	"cove/volume"
 )
 
 // patience is how long another process may take with the mounts of volumes.
 const patience = 30 * time.Second
 
+// Taken is what a container mounts, until it is mounted.
+type Taken struct {
+	// Stacks are the mounts of several directories, by the sources that the spec has
+	// for them now.
+	Stacks map[string]files.Stack
+	opened []*os.File
+}
+
+// Close closes what was opened.
+func (t *Taken) Close() {
+	for _, f := range t.opened {
+		f.Close()
+	}
+}
+
 // Take mounts what the volumes of a container are made of, and has its spec mount
-// sub-paths by descriptors, which close closes when they are mounted.
-func Take(ctx context.Context, root string, cfg record.Config) (closeAll func(), err error) {
-	var files []*os.File
-	closeAll = func() {
-		for _, f := range files {
-			f.Close()
+// sub-paths by descriptors, and stacks by name.
+func Take(ctx context.Context, dir record.Dir, cfg record.Config) (*Taken, error) {
+	t := &Taken{}
+	for n, m := range cfg.Mounts {
+		if err := t.take(ctx, dir, cfg, n); err != nil {
+			t.Close()
+			return nil, errdefs.Errorf(errdefs.KindOf(err), "mount at %s: %w", m.Target, err)
 		}
 	}
-	for _, m := range cfg.Mounts {
-		if m.Type != record.MountVolume {
-			continue
+	return t, nil
+}
+
+func (t *Taken) take(ctx context.Context, dir record.Dir, cfg record.Config, n int) error {
+	m := cfg.Mounts[n]
+	at := slices.IndexFunc(cfg.Spec.Mounts, func(s specs.Mount) bool { return s.Destination == m.Target })
+	if m.Type == record.MountVolume {
+		if err := mountVolume(ctx, dir.Root(), m.Name); err != nil {
+			return err
 		}
-		if err := mountVolume(ctx, root, m.Name); err != nil {
-			closeAll()
-			return nil, err
-		}
-		if m.Subpath == "" {
-			continue
-		}
+	}
+	switch {
+	case at < 0:
+	case m.Stack != nil:
+		return t.stack(dir, &cfg.Spec.Mounts[at], m, n)
+	case m.Type == record.MountVolume && m.Subpath != "":
 		f, err := below(m)
 		if err != nil {
-			closeAll()
-			return nil, err
+			return err
 		}
-		files = append(files, f)
-		i := slices.IndexFunc(cfg.Spec.Mounts, func(s specs.Mount) bool { return s.Destination == m.Target })
-		if i >= 0 {
-			cfg.Spec.Mounts[i].Source = "/proc/self/fd/" + strconv.Itoa(int(f.Fd()))
-		}
+		t.opened = append(t.opened, f)
+		cfg.Spec.Mounts[at].Source = "/proc/self/fd/" + strconv.Itoa(int(f.Fd()))
 	}
-	return closeAll, nil
+	return nil
 }
 
 // below opens a sub-path of a volume. What containers put there may be links: they
@@ -120,7 +138,7 @@ func Mounted(path string) bool {
 // lives has them too.
 func Release(ctx context.Context, root string, cfg record.Config) error {
 	store := volume.Open(root)
-	var errs []error
+	errs := []error{dropOverlays(record.Of(root, cfg.ID), cfg)}
 	for _, name := range record.Volumes(cfg.Mounts) {
 		path := store.Path(name)
 		if !Mounted(path) {

@@ -43,7 +43,7 @@ func TestSubpath(t *testing.T) {
 	}
 	for sub, ok := range map[string]bool{"a/b": true, "a/b/f": true, "abs/b": true, "up": false, "nosuch": false} {
 		cfg := having(root, "data", sub)
-		done, err := Take(t.Context(), root, cfg)
+		done, err := Take(t.Context(), record.Of(root, cfg.ID), cfg)
 		if !ok {
 			if !errors.Is(err, errdefs.ErrNotFound) {
 				t.Errorf("%s: %v", sub, err)
@@ -58,7 +58,7 @@ func TestSubpath(t *testing.T) {
 		if want := strings.Replace(sub, "abs", "a", 1); err != nil || real != filepath.Join(path, want) {
 			t.Errorf("%s: %s, %v", sub, real, err)
 		}
-		done()
+		done.Close()
 	}
 }
 
@@ -82,11 +82,11 @@ func TestMounts(t *testing.T) {
 		root, path := made(t, tt.options)
 		cfg := having(root, "data", "")
 		for range 2 { // the second finds it mounted
-			done, err := Take(t.Context(), root, cfg)
+			done, err := Take(t.Context(), record.Of(root, cfg.ID), cfg)
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
-			done()
+			done.Close()
 		}
 		t.Cleanup(func() { _ = Unmount(path) })
 		if !Mounted(path) {
@@ -103,7 +103,7 @@ func TestMounts(t *testing.T) {
 		}
 	}
 	root, _ := made(t, map[string]string{"type": "nosuchfs", "device": "x"})
-	if _, err := Take(t.Context(), root, having(root, "data", "")); !errors.Is(err, errdefs.ErrInvalid) {
+	if _, err := Take(t.Context(), record.Of(root, "a"), having(root, "data", "")); !errors.Is(err, errdefs.ErrInvalid) {
 		t.Errorf("a filesystem that there is not: %v", err)
 	}
 }

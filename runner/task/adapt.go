@@ -53,7 +53,7 @@ func adapt(r Request, e *network.Endpoint) *specs.Spec {
 			options = append(options, defaults.ReadOnly)
 		}
 		spec.Mounts = slices.Clone(spec.Mounts)
-		for _, name := range files {
+		for _, name := range etcFiles {
 			target := "/etc/" + name
 			if slices.ContainsFunc(spec.Mounts, func(m specs.Mount) bool { return m.Destination == target }) {
 				continue // the user's own
@@ -120,8 +120,8 @@ func CgroupPath(id string, spec *specs.Spec) string {
 // costs a start one millisecond in twenty. A prune removes it.
 const Groups = "/cove"
 
-// files are bound over the root's /etc.
-var files = [...]string{"hosts", "hostname", "resolv.conf"}
+// etcFiles are bound over the root's /etc.
+var etcFiles = [...]string{"hosts", "hostname", "resolv.conf"}
 
 // writeFiles makes the files; hosts is completed when the address is known.
 func writeFiles(r Request) error {
@@ -130,7 +130,7 @@ func writeFiles(r Request) error {
 		"hostname":    []byte(r.Net.Hostname + "\n"),
 		"resolv.conf": network.ResolvConf(r.Net),
 	}
-	for _, name := range files {
+	for _, name := range etcFiles {
 		path := filepath.Join(r.Files, name)
 		if err := os.WriteFile(path, content[name], 0o644); err != nil {
 			return fmt.Errorf("runner: writing %s: %w", name, err)

@@ -31,7 +31,7 @@ func Missing(root mount.Mount, spec *specs.Spec) Stubs {
 	for _, m := range spec.Mounts {
 		points = append(points, m.Destination)
 	}
-	for _, name := range files {
+	for _, name := range etcFiles {
 		points = append(points, "/etc/"+name)
 	}
 	s := Stubs{root: root.Upper, copied: map[string]unix.Stat_t{}}

@@ -4,6 +4,7 @@
 package task
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,11 +15,14 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"cove/internal/timeline"
 	"cove/layers/mount"
 	"cove/network"
+	"cove/runner/foreign"
 	"cove/runner/record"
 	"cove/sandbox"
 	"cove/sandbox/cgroup"
+	"cove/sandbox/files"
 	"cove/sandbox/host"
 	"cove/sandbox/plan"
 	"cove/sandbox/seccomp"
@@ -29,6 +33,8 @@ type Request struct {
 	ID   string
 	Spec *specs.Spec // not changed
 	Root mount.Mount
+	// Stacks are what mounts of Spec show that have these as their sources.
+	Stacks map[string]files.Stack
 	// Network connects it as Net asks; nil leaves the network to Spec. Peer is
 	// the process whose network Net joins.
 	Network *network.Network
@@ -44,6 +50,9 @@ type Request struct {
 	// PeerFiles is that of the container whose network is joined: its hosts and
 	// resolv.conf are this one's, too.
 	PeerFiles string
+	// Runtime starts the container instead of the sandbox; nil is the sandbox. It needs
+	// Files.
+	Runtime *record.Runtime
 	// Filters keeps compiled seccomp filters.
 	Filters seccomp.Cache
 
@@ -61,6 +70,8 @@ type Request struct {
 type Task struct {
 	Process *sandbox.Process
 	Group   *cgroup.Group
+	// Foreign is nil under cove's own runtime.
+	Foreign *foreign.Container
 	// Net is nil when the network was left to the spec.
 	Net *network.Endpoint
 	// Spec is the one that was compiled.
@@ -84,47 +95,73 @@ func Create(ctx context.Context, r Request) (*Task, error) {
 	return t, nil
 }
 
+// sizeOf is the size of the terminal that the spec asks for.
+func sizeOf(spec *specs.Spec) unix.Winsize {
+	size := spec.Process.ConsoleSize
+	if size == nil {
+		return unix.Winsize{}
+	}
+	return unix.Winsize{Row: uint16(size.Height), Col: uint16(size.Width)}
+}
+
 func (t *Task) create(ctx context.Context, r Request) (err error) {
 	features, err := host.Detect()
 	if err != nil {
 		return err
 	}
 	// Beside the plan: v1 takes a millisecond for its dozen directories.
-	grouped := make(chan error, 1)
+	grouped, path, limits := make(chan error, 1), CgroupPath(r.ID, r.Spec), resources(r.Spec)
 	go func() {
+		defer timeline.Begin(ctx, "make the control group")()
 		var err error
-		t.Group, err = cgroup.Create(features.Cgroup, CgroupPath(r.ID, r.Spec), resources(r.Spec))
+		t.Group, err = cgroup.Create(features.Cgroup, path, limits)
 		grouped <- err
 	}()
-	p, filter, err := t.prepare(r, features)
+	p, filter, err := t.prepare(ctx, &r, features)
 	if err = errors.Join(err, <-grouped); err != nil {
 		return err
 	}
+	if r.Runtime != nil {
+		return t.createForeign(ctx, r)
+	}
 	t.Process, err = sandbox.Create(ctx, sandbox.Request{
-		Plan: p, Spec: t.Spec, Root: r.Root, Stdin: r.Stdin, Stdout: r.Stdout, Stderr: r.Stderr,
-		ConsoleSize: r.Size, ExtraFiles: r.ExtraFiles, Cgroup: t.Group, Filter: filter, Control: r.Control,
-		OnCreated: func(pid int) error { return t.wired(r, pid) }, OnMounted: r.OnMounted, State: r.State,
+		Plan: p, Spec: t.Spec, Root: r.Root, Stacks: r.Stacks, Stdin: r.Stdin, Stdout: r.Stdout, Stderr: r.Stderr,
+		ConsoleSize: cmp.Or(r.Size, sizeOf(t.Spec)),
+		ExtraFiles:  r.ExtraFiles, Cgroup: t.Group, Filter: filter, Control: r.Control,
+		OnCreated: func(pid int) error { return t.wired(ctx, r, pid) }, OnMounted: r.OnMounted, State: r.State,
 	})
 	if err == nil {
+		t.Group = t.Group.Led(t.Process.Pid())
 		t.SharedRoot, err = sandbox.FindSharedRoot(t.Spec)
 	}
 	return err
 }
 
 // prepare makes the network and all that the process needs but its group.
-func (t *Task) prepare(r Request, features host.Features) (p *plan.Plan, filter []unix.SockFilter, err error) {
+func (t *Task) prepare(
+	ctx context.Context, r *Request, features host.Features,
+) (p *plan.Plan, filter []unix.SockFilter, err error) {
 	if r.Network != nil {
-		if t.Net, err = r.Network.Connect(r.ID, r.Net, r.Peer); err != nil {
+		end := timeline.Begin(ctx, "begin the network")
+		t.Net, err = r.Network.Connect(r.ID, r.Net, r.Peer)
+		if end(); err != nil {
 			return nil, nil, err
 		}
 	}
-	t.Spec = adapt(r, t.Net)
+	defer timeline.Begin(ctx, "compile the plan and the filter")()
+	t.Spec = adapt(*r, t.Net)
+	if r.Runtime != nil {
+		return nil, nil, writeFiles(*r)
+	}
+	if *r, err = withBundle(ctx, *r, t.Spec); err != nil {
+		return nil, nil, err
+	}
 	if p, err = plan.Compile(t.Spec, features); err != nil {
 		return nil, nil, err
 	}
 	t.Warnings = p.Warnings
 	if r.Files != "" {
-		if err := writeFiles(r); err != nil {
+		if err := writeFiles(*r); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -142,7 +179,8 @@ func resources(spec *specs.Spec) *specs.LinuxResources {
 }
 
 // wired completes the network while the process waits after its mounts.
-func (t *Task) wired(r Request, pid int) error {
+func (t *Task) wired(ctx context.Context, r Request, pid int) error {
+	defer timeline.Begin(ctx, "wait for the network")()
 	if t.Net != nil {
 		if err := errors.Join(t.Net.Made(pid), t.Net.Ready()); err != nil {
 			return err
@@ -199,7 +237,11 @@ func (t *Task) Close(ctx context.Context) error {
 // was started since may have made one of the same name.
 func (t *Task) DeleteGroup(ctx context.Context) error {
 	t.groupDeleted = true
-	return t.Group.Delete(ctx)
+	var err error
+	if t.Foreign != nil {
+		err = t.Foreign.Delete(ctx)
+	}
+	return errors.Join(err, t.Group.Delete(ctx))
 }
 
 // Has reports whether the container has a namespace of its own of a type.

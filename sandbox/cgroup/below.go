@@ -21,6 +21,10 @@ func (g *Group) Below(paths map[string]string) (*Group, error) {
 		if slices.Contains(strings.Split(name, "/"), "..") {
 			return nil, errdefs.Errorf(errdefs.ErrInvalid, "cgroup: %q leads out of the container's group", name)
 		}
+		if controller != "" && g.host.Mode == host.CgroupV2 {
+			return nil, errdefs.Errorf(errdefs.ErrInvalid,
+				"cgroup: no controller of v2 has a group of its own: want the path alone, not %s:%s", controller, name)
+		}
 		found := false
 		for i := range g.host.Hierarchies {
 			h := &g.host.Hierarchies[i]

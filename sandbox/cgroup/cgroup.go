@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/internal/process"
 	"cove/sandbox/host"
 )
 
@@ -31,14 +32,26 @@ type Group struct {
 	path string
 	// below are paths below path, by the names of hierarchies: see Below.
 	below map[string]string
+	// first is a process whose pid namespace tells who is in the group where no
+	// hierarchy does: see Led.
+	first int
+}
+
+// Led names the container's first process, by whose pid namespace its processes are
+// found where this user was delegated no control group.
+func (g *Group) Led(pid int) *Group {
+	led := *g
+	led.first = pid
+	return &led
 }
 
 // Create makes the group of a name, as "/cove/<id>" below the top of each mounted
-// hierarchy, with limits r (nil: none). An existing group without processes is
+// hierarchy, with limits r (nil: none). For who was delegated none it is a name alone,
+// and limits are errdefs.ErrUnsupported. An existing group without processes is
 // taken over; ErrConflict for one with processes, and for one that is frozen,
 // where a process would stop before it does anything.
 func Create(h host.Cgroup, name string, r *specs.LinuxResources) (*Group, error) {
-	if h.Mode == host.CgroupNone {
+	if h.Mode == host.CgroupNone && !h.Delegated {
 		return nil, errdefs.Errorf(errdefs.ErrUnsupported, "cgroup: no control groups are mounted on this host")
 	}
 	g := Load(h, name)
@@ -228,6 +241,9 @@ func (g *Group) find(controller string) string {
 
 // Procs lists the pids in the group and the groups below it.
 func (g *Group) Procs() ([]int, error) {
+	if len(g.host.Hierarchies) == 0 && g.first > 0 {
+		return process.Together(g.first)
+	}
 	seen := map[int]bool{}
 	for i := range g.host.Hierarchies {
 		if err := procsBelow(g.dir(&g.host.Hierarchies[i]), seen); err != nil {

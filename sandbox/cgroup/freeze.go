@@ -21,6 +21,10 @@ func (g *Group) freezer() (dir, file, frozen, thawed string, err error) {
 	if dir = g.find("freezer"); dir != "" {
 		return dir, "freezer.state", "FROZEN", "THAWED", nil
 	}
+	if g.host.Delegated {
+		return "", "", "", "", errdefs.Errorf(errdefs.ErrUnsupported,
+			"cgroup: freezing needs a control group, and none is delegated to this user (systemd's Delegate=)")
+	}
 	return "", "", "", "", errdefs.Errorf(errdefs.ErrUnsupported, "cgroup: this host has no freezer")
 }
 

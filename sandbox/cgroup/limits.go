@@ -76,6 +76,10 @@ func (g *Group) checkUse(m *specs.LinuxMemory) error {
 
 func (g *Group) set(s setting) error {
 	dir := g.find(s.controller)
+	if dir == "" && g.host.Delegated {
+		return errdefs.Errorf(errdefs.ErrUnsupported, "cgroup: limit %s: the controller %q is not delegated to this user "+
+			"(systemd's Delegate=)", s.limit, s.controller)
+	}
 	if dir == "" {
 		return errdefs.Errorf(errdefs.ErrUnsupported, "cgroup: limit %s: no controller %q here", s.limit, s.controller)
 	}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"cove/errdefs"
 	"cove/sandbox/host"
 )
 
@@ -62,6 +63,10 @@ const unlimited = 1 << 62
 func (g *Group) Stats() (Stats, error) {
 	r := reader{}
 	var s Stats
+	if len(g.host.Hierarchies) == 0 {
+		return s, errdefs.Errorf(errdefs.ErrUnsupported,
+			"cgroup: what is used is told by control groups, and none is delegated to this user (systemd's Delegate=)")
+	}
 	if g.host.Mode == host.CgroupV2 {
 		dir := g.dir(&g.host.Hierarchies[0])
 		s = r.statsV2(dir)

@@ -21,7 +21,9 @@ import (
 
 // Source is where the files of a plan come from.
 type Source struct {
-	Root   mount.Mount
+	Root mount.Mount
+	// Stacks are what binds show whose sources are these, which are no paths.
+	Stacks map[string]Stack
 	Cgroup *cgroup.Group
 	// Size is the terminal's at the beginning; zero leaves the kernel's.
 	Size unix.Winsize
@@ -80,6 +82,9 @@ func (f *Set) open(want plan.File, src Source) (int, error) {
 	case plan.Root:
 		return openRoot(src.Root)
 	case plan.Bind:
+		if s, ok := src.Stacks[want.Name]; ok {
+			return openStack(s, want)
+		}
 		return openBind(want)
 	case plan.Namespace:
 		return openAt(want.Name, unix.O_RDONLY|unix.O_NONBLOCK, "namespace") // or it waits, if it is a pipe

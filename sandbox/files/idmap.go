@@ -46,6 +46,10 @@ func mapOwners(fd int, want plan.File) error {
 // userNamespace returns a user namespace with maps, which nobody is in: the
 // kernel makes one only with a process, here one that waits to be killed.
 func userNamespace(uids, gids []mount.IDRange) (ns int, err error) {
+	if len(uids) == 0 || len(gids) == 0 {
+		// Newer kernels say so, older ones show all files as of nobody's group.
+		return -1, errdefs.Errorf(errdefs.ErrInvalid, "want ranges of users and of groups")
+	}
 	waiting := &plan.Plan{Steps: []plan.Step{{Op: plan.Barrier, Why: plan.Mounted, Result: 1}}}
 	image, err := program.Build(waiting, program.Input{})
 	if err != nil {

@@ -14,6 +14,16 @@ import (
 	"cove/sandbox/plan"
 )
 
+// OpenRoot returns what a container's root is mounted of as a detached, private mount,
+// for who attaches it somewhere.
+func OpenRoot(m mount.Mount) (*os.File, error) {
+	fd, err := openRoot(m)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), "root"), nil
+}
+
 // openRoot returns m as a detached, private mount.
 func openRoot(m mount.Mount) (int, error) {
 	if !m.IDMap.IsZero() {
@@ -27,7 +37,7 @@ func openRoot(m mount.Mount) (int, error) {
 func openMapped(m mount.Mount) (fd int, err error) {
 	ns, err := userNamespace(m.IDMap.UIDs, m.IDMap.GIDs)
 	if err != nil {
-		return -1, err
+		return -1, fmt.Errorf("sandbox: root filesystem: mapping its owners: %w", err)
 	}
 	defer unix.Close(ns)
 	mapped := func(fd int) error {

@@ -38,6 +38,13 @@ func detect() (Features, error) {
 		return f, fmt.Errorf("host: reading mounts: %w", err)
 	}
 	f.Cgroup = parseCgroup(mounts)
+	if f.UserNS = inUserNamespace(); f.UserNS && !f.Cgroup.mine() {
+		own, err := ReadFile("/proc/self/cgroup")
+		if err != nil {
+			return f, fmt.Errorf("host: reading own control group: %w", err)
+		}
+		f.Cgroup = delegated(f.Cgroup, own, mayMakeGroups)
+	}
 	return f, nil
 }
 

@@ -24,6 +24,9 @@ type Features struct {
 	LastCapability int
 	// Rlimits are the caller's own limits, by RLIMIT_ number.
 	Rlimits [16]unix.Rlimit
+	// UserNS reports that the caller is in a user namespace beside the first one, where
+	// not all that a capability stands for is allowed.
+	UserNS bool
 	// AppArmor reports that the AppArmor module is enabled.
 	AppArmor bool
 }
@@ -39,6 +42,9 @@ func (v Version) AtLeast(major, minor int) bool {
 // ProcPIDNS reports that proc can be mounted for a pid namespace by its
 // descriptor.
 func (f Features) ProcPIDNS() bool { return f.Kernel.AtLeast(6, 17) }
+
+// MakesDevices reports whether the caller may make device nodes.
+func (f Features) MakesDevices() bool { return f.Has(unix.CAP_MKNOD) && !f.UserNS }
 
 // Has reports whether the caller has capability c in its effective set.
 func (f Features) Has(c int) bool { return f.Capabilities&(1<<uint(c)) != 0 }
@@ -64,6 +70,14 @@ type Cgroup struct {
 	Mode CgroupMode
 	// Hierarchies are the mounted ones, v2 (if any) last.
 	Hierarchies []Hierarchy
+	// Delegated says that these are what somebody without rights over the host's was
+	// handed: Mount is then the group that was. None leaves Mode CgroupNone.
+	Delegated bool
+}
+
+// mine reports whether this process may make groups at the top.
+func (c Cgroup) mine() bool {
+	return len(c.Hierarchies) > 0 && mayMakeGroups(c.Hierarchies[0].Mount)
 }
 
 // Hierarchy is one mounted tree of control groups.

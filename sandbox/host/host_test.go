@@ -39,9 +39,9 @@ func TestParseCgroup(t *testing.T) {
 		want   Cgroup
 	}{
 		"none":   {"34 20 0:9 / /proc rw - proc proc rw\n", Cgroup{}},
-		"v1":     {v1, Cgroup{CgroupV1, hierarchies}},
-		"hybrid": {unified + v1, Cgroup{CgroupHybrid, append(hierarchies[:3:3], Hierarchy{Name: "unified", Mount: "/sys/fs/cgroup/unified", V2: true})}},
-		"v2":     {unified, Cgroup{CgroupV2, []Hierarchy{{Mount: "/sys/fs/cgroup/unified", V2: true}}}},
+		"v1":     {v1, Cgroup{Mode: CgroupV1, Hierarchies: hierarchies}},
+		"hybrid": {unified + v1, Cgroup{Mode: CgroupHybrid, Hierarchies: append(hierarchies[:3:3], Hierarchy{Name: "unified", Mount: "/sys/fs/cgroup/unified", V2: true})}},
+		"v2":     {unified, Cgroup{Mode: CgroupV2, Hierarchies: []Hierarchy{{Mount: "/sys/fs/cgroup/unified", V2: true}}}},
 	} {
 		got := parseCgroup([]byte(tt.mounts))
 		if got.Mode == CgroupV2 {

@@ -151,7 +151,7 @@ func (b *builder) enterUser(f inherited) {
 	b.joinNamespace(f, specs.UserNamespace)
 	b.becomeRoot()
 	// A new identity takes the right to one's own files in /proc.
-	b.call("prctl", flags(uint64(unix.PR_SET_DUMPABLE), prctlOptions), num(1), num(0), num(0), num(0))
+	b.dumpable(1)
 	made := b.Clone
 	b.Clone, b.UIDs, b.GIDs = 0, nil, nil
 	switch {
@@ -164,6 +164,11 @@ func (b *builder) enterUser(f inherited) {
 		b.call("unshare", flags(made, cloneFlags))
 	}
 	b.newNet = made&unix.CLONE_NEWNET != 0
+}
+
+// dumpable says who may look into the program: 0 is nobody without CAP_SYS_PTRACE.
+func (b *builder) dumpable(to int) {
+	b.call("prctl", flags(uint64(unix.PR_SET_DUMPABLE), prctlOptions), num(to), num(0), num(0), num(0))
 }
 
 // becomeRoot takes the root of a user namespace for the program's user.
@@ -180,6 +185,21 @@ func (b *builder) joinPID() {
 		b.call("setns", b.pidNS.arg(), flags(uint64(unix.CLONE_NEWPID), cloneFlags))
 	}
 }
+
+// leavePID takes joinPID back: hooks of the host that come later are no processes
+// of the container's.
+func (b *builder) leavePID() {
+	if b.staysInPID() {
+		return
+	}
+	b.why = "leave pid namespace"
+	own := b.file(File{Kind: Namespace, Name: "/proc/self/ns/pid"})
+	b.call("setns", own.arg(), flags(uint64(unix.CLONE_NEWPID), cloneFlags))
+}
+
+// staysInPID reports that joinPID cannot be taken back: a user namespace has no right
+// to the pid namespace outside it.
+func (b *builder) staysInPID() bool { return b.userns || b.host.UserNS }
 
 func idRanges(maps []specs.LinuxIDMapping) []mount.IDRange {
 	var out []mount.IDRange

@@ -81,7 +81,7 @@ func needsDevices(spec *specs.Spec) bool {
 // node makes a device in dir. A user namespace may make none, so there the one that the
 // host has at a path is bound.
 func (b *builder) node(dir descriptor, d device, host string) {
-	if !b.userns && b.host.Has(unix.CAP_MKNOD) {
+	if !b.userns && b.host.MakesDevices() {
 		b.call("mknodat", dir.arg(), str(d.name), octalArg(uint64(d.mode)), num(unix.Mkdev(d.major, d.minor))).
 			Accept = []unix.Errno{unix.EEXIST}
 		return
@@ -111,7 +111,8 @@ func (b *builder) extraDevice(d specs.LinuxDevice) error {
 	dir := b.mkdirs(path.Dir(clean(d.Path)))
 	name := path.Base(clean(d.Path))
 	b.node(dir, device{name, kind | mode, uint32(d.Major), uint32(d.Minor)}, d.Path)
-	if d.UID != nil || d.GID != nil {
+	// A node that is the host's keeps its owner.
+	if (d.UID != nil || d.GID != nil) && (b.userns || b.host.MakesDevices()) {
 		b.call("fchownat", dir.arg(), str(name), num(idOr(d.UID)), num(idOr(d.GID)),
 			flags(uint64(unix.AT_SYMLINK_NOFOLLOW), treeFlags))
 	}

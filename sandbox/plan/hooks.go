@@ -18,6 +18,10 @@ func seesRoot(h *specs.Hooks) bool {
 	return h != nil && len(h.Prestart)+len(h.CreateRuntime)+len(h.CreateContainer) > 0
 }
 
+// hasContainerHooks reports whether there are hooks that run in the container's
+// namespaces before its program does.
+func hasContainerHooks(h *specs.Hooks) bool { return h != nil && len(h.CreateContainer) > 0 }
+
 // hookStdio is what a hook has for its standard streams: the state on its
 // input, and one pipe for both outputs.
 type hookStdio struct{ state, output Arg }
@@ -40,7 +44,7 @@ func (b *builder) hookFiles(status specs.ContainerState) hookStdio {
 // A pid namespace that is joined is entered after them: whoever is in it could
 // seize a hook, which has all privileges (CVE-2016-9962).
 func (b *builder) createHooks(spec *specs.Spec) {
-	if spec.Hooks == nil || len(spec.Hooks.CreateContainer) == 0 {
+	if !hasContainerHooks(spec.Hooks) {
 		return
 	}
 	std := b.hookFiles(specs.StateCreating)
@@ -66,10 +70,7 @@ func (b *builder) startHooks(hooks []specs.Hook, std hookStdio) {
 // are the first steps of that process.
 func (b *builder) hook(why string, h specs.Hook, std hookStdio, prepare func()) {
 	b.why = why
-	pid, _ := b.get("clone", flags(uint64(unix.SIGCHLD), cloneFlags), num(0), num(0), num(0), num(0))
-	b.expect(pid, 1<<64-1, 0, unix.EAGAIN)
-	isChild := b.here() - 1
-	b.Steps[isChild].Accept = []unix.Errno{unix.EAGAIN}
+	pid, isChild := b.child()
 	prepare()
 	b.call("lseek", std.state, num(0), num(unix.SEEK_SET)) // the hook before has read to the end of it
 	for fd, from := range []Arg{std.state, std.output, std.output} {
@@ -87,4 +88,14 @@ func (b *builder) hook(why string, h specs.Hook, std hookStdio, prepare func()) 
 		reap.Timeout = time.Duration(*h.Timeout) * time.Second
 	}
 	b.Steps = append(b.Steps, reap)
+}
+
+// child makes a child process, whose steps follow. Those of the program go on after
+// them: the step isChild is to skip there on error.
+func (b *builder) child() (pid Value, isChild int) {
+	pid, _ = b.get("clone", flags(uint64(unix.SIGCHLD), cloneFlags), num(0), num(0), num(0), num(0))
+	b.expect(pid, 1<<64-1, 0, unix.EAGAIN)
+	isChild = b.here() - 1
+	b.Steps[isChild].Accept = []unix.Errno{unix.EAGAIN}
+	return pid, isChild
 }

@@ -4,6 +4,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -28,6 +29,10 @@ func (b *builder) mounts(spec *specs.Spec) error {
 			err = b.cgroupMount(m, opts)
 		case m.Type == "devpts" && spec.Process.Terminal && clean(m.Destination) == "dev/pts":
 			b.consoleMount(m, opts)
+		case m.Type == "proc" && b.pidNS >= 0 && !b.host.ProcPIDNS():
+			err = b.procByChild(spec, m, opts)
+		case b.showsHosts(spec, m):
+			err = b.hostMount(spec, m)
 		default:
 			err = b.newMount(m, opts)
 		}
@@ -41,11 +46,6 @@ func (b *builder) mounts(spec *specs.Spec) error {
 // newMount makes a new instance of a filesystem, as proc or tmpfs, in the
 // program's own namespaces.
 func (b *builder) newMount(m specs.Mount, opts options) error {
-	if m.Type == "proc" && b.pidNS >= 0 && !b.host.ProcPIDNS() {
-		return errdefs.Errorf(errdefs.ErrUnsupported,
-			"plan: mount %s: proc of a pid namespace that is joined needs Linux 6.17, this is %d.%d",
-			m.Destination, b.host.Kernel.Major, b.host.Kernel.Minor)
-	}
 	// What is mounted below and made in it comes first: see finishReadOnly.
 	readonly := (opts.attr.Set|opts.attr.SetAll)&unix.MOUNT_ATTR_RDONLY != 0
 	filled := readonly && (m.Type == "tmpfs" || clean(m.Destination) == "dev")
@@ -73,6 +73,58 @@ func (b *builder) newMount(m specs.Mount, opts options) error {
 		b.close(tree)
 	}
 	return nil
+}
+
+// procByChild mounts proc where it can be mounted only for the namespace that its
+// maker is a process of: before Linux 6.17. The maker is a child in the joined
+// namespace, whose processes must not get at what it has (CVE-2016-9962): it is not
+// dumpable, which keeps all out but those with CAP_SYS_PTRACE over it, and ends at
+// once. It has the mounts in common with the program.
+func (b *builder) procByChild(spec *specs.Spec, m specs.Mount, opts options) error {
+	if b.staysInPID() && hasContainerHooks(spec.Hooks) {
+		return errdefs.Errorf(errdefs.ErrUnsupported,
+			"plan: mount %s: proc of a pid namespace that is joined, with createContainer hooks and in a user "+
+				"namespace, needs Linux 6.17, this is %d.%d", m.Destination, b.host.Kernel.Major, b.host.Kernel.Minor)
+	}
+	why := b.why
+	target := b.target(m.Destination, plainDirectory, nil)
+	b.joinPID()
+	b.why = why
+	b.dumpable(0)
+	pid, isChild := b.child()
+	b.call("prctl", flags(uint64(unix.PR_SET_PDEATHSIG), prctlOptions),
+		num(uint64(unix.SIGKILL)), num(0), num(0), num(0))
+	tree := b.newTree(m.Type, m.Source, opts)
+	b.attach(tree, target)
+	b.propagate(tree, opts)
+	b.call("exit_group", num(0))
+	b.errorSkipsToHere(isChild)
+	// Who may send it signals may also stop it.
+	b.Steps = append(b.Steps,
+		Step{Op: Reap, Call: "wait4", Why: why, Args: []Arg{pid.arg()}, Timeout: 10 * time.Second})
+	b.dumpable(1)
+	b.leavePID()
+	b.why = why
+	b.close(target)
+	return nil
+}
+
+// showsHosts reports whether a filesystem shows a namespace of the host that a user
+// namespace does not own: sysfs its network, proc its processes. Only the owner may
+// mount it anew.
+func (b *builder) showsHosts(spec *specs.Spec, m specs.Mount) bool {
+	if !b.userns && !b.host.UserNS {
+		return false
+	}
+	return m.Type == "sysfs" && !check.Has(spec, specs.NetworkNamespace) ||
+		m.Type == "proc" && !check.Has(spec, specs.PIDNamespace)
+}
+
+// hostMount shows the one that the host has mounted.
+func (b *builder) hostMount(spec *specs.Spec, m specs.Mount) error {
+	m.Source = map[string]string{"sysfs": "/sys", "proc": "/proc"}[m.Type]
+	m.Type, m.Options = "bind", append([]string{"rbind", "rprivate"}, m.Options...)
+	return b.bindMount(spec, m, parseOptions(m))
 }
 
 func isMode(option string) bool { return strings.HasPrefix(option, "mode=") }
@@ -127,7 +179,7 @@ func (b *builder) newTree(fstype, source string, opts options) Value {
 			b.fsconfig(fs, unix.FSCONFIG_SET_FLAG, key, "")
 		}
 	}
-	if fstype == "proc" && b.pidNS >= 0 {
+	if fstype == "proc" && b.pidNS >= 0 && b.host.ProcPIDNS() {
 		// The program itself is not in the namespace, only its child will be.
 		b.call("fsconfig", fs.arg(), flags(uint64(unix.FSCONFIG_SET_FD), fsconfigCommands), str("pidns"), null(),
 			b.pidNS.arg())
@@ -183,6 +235,9 @@ func (b *builder) bindMount(spec *specs.Spec, m specs.Mount, opts options) error
 // directory in each hierarchy, from which the host's tree cannot be reached.
 func (b *builder) cgroupMount(m specs.Mount, opts options) error {
 	hs := b.host.Cgroup.Hierarchies
+	if len(hs) == 0 && b.host.Cgroup.Delegated {
+		return nil // there is no group of the container's to be seen
+	}
 	if len(hs) == 0 {
 		return errdefs.Errorf(errdefs.ErrUnsupported, "plan: mount %s: no control groups are mounted on this host",
 			m.Destination)

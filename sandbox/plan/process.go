@@ -145,7 +145,8 @@ func (b *builder) user(u specs.User, caps capSets) {
 		groups = binary.NativeEndian.AppendUint32(groups, g)
 	}
 	s := b.call("setgroups", num(len(u.AdditionalGids)), raw(groups, printIDs(u.AdditionalGids)))
-	if b.userns && len(groups) == 0 {
+	onlyRoots := !slices.ContainsFunc(u.AdditionalGids, func(g uint32) bool { return g != 0 })
+	if b.userns && len(groups) == 0 || b.host.UserNS && onlyRoots {
 		s.Accept = []unix.Errno{unix.EPERM} // setgroups is denied in it, user_namespaces(7)
 	}
 	b.call("setresgid", num(u.GID), num(u.GID), num(u.GID))

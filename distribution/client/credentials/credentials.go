@@ -145,3 +145,25 @@ func (s *Store) Erase(ctx context.Context, host string) (found bool, err error) 
 	}
 	return found, nil
 }
+
+// Keychain finds what to sign in with at a registry host, as "docker.io" or
+// "localhost:5000". No credentials is the zero value and no error.
+type Keychain interface {
+	Credentials(ctx context.Context, host string) (Credentials, error)
+}
+
+// Only is a Keychain that signs in to one host, and to no other that it sends us to.
+func Only(host string, c Credentials) Keychain { return only{host, c} }
+
+type only struct {
+	host string
+	with Credentials
+}
+
+// Credentials implements Keychain.
+func (o only) Credentials(_ context.Context, host string) (Credentials, error) {
+	if host != o.host || o.with.Username == "" {
+		return Credentials{}, nil
+	}
+	return o.with, nil
+}

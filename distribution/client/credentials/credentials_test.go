@@ -220,3 +220,14 @@ esac
 		t.Errorf("the file has it too: %s", b)
 	}
 }
+
+// TestOnly: what is for one host is for no other, to which that may send us.
+func TestOnly(t *testing.T) {
+	t.Parallel()
+	k := credentials.Only("registry.example.com", credentials.Credentials{Username: "me", Password: "secret"})
+	for host, want := range map[string]string{"registry.example.com": "me", "elsewhere.example.com": ""} {
+		if got, err := k.Credentials(t.Context(), host); err != nil || got.Username != want || got.IsZero() != (want == "") {
+			t.Errorf("%s: %+v, %v", host, got, err)
+		}
+	}
+}

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"cove/distribution/errcode"
+	"cove/distribution/errcode/answer"
 	"cove/errdefs"
 )
 
@@ -71,7 +71,7 @@ func (t *tokenWire) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp.Body = &boundedBody{ReadCloser: resp.Body, ctx: ctx, stop: stop, within: within}
 	if resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= http.StatusInternalServerError {
 		defer drain(resp)
-		e := errcode.Parse(resp, t.peer.Host, t.peer.w.cfg.Now())
+		e := answer.Parse(resp, t.peer.Host, t.peer.w.cfg.Now())
 		e.Message = "its token service says: " + e.Message
 		return nil, e
 	}

@@ -9,8 +9,19 @@ import (
 	"path/filepath"
 	"strings"
 
+	"cove/distribution/client/hosts"
 	"cove/errdefs"
+	"cove/reference"
 )
+
+// certsName is the folder of certs.d that addr (host[:port]) has. That of docker.io's
+// own registry is called docker.io, as docker has it.
+func certsName(addr string) string {
+	if addr == hosts.Hub {
+		return reference.DefaultRegistry
+	}
+	return addr
+}
 
 // loadCerts reads docker's certs.d: in DIR/HOST[:PORT]/, every *.crt is an
 // authority to trust beside the system's, and every *.cert is a certificate to
@@ -19,7 +30,7 @@ import (
 func loadCerts(dirs []string, host string) (*tls.Config, error) {
 	conf := &tls.Config{MinVersion: tls.VersionTLS12}
 	names := []string{host}
-	if h := hostname(host); h != host {
+	if h := hosts.Name(host); h != host {
 		names = append(names, h)
 	}
 	for _, dir := range dirs {
@@ -71,13 +82,18 @@ func addAuthority(conf *tls.Config, root *os.Root, name, path string) error {
 	if err != nil {
 		return err
 	}
+	return trust(conf, pem, path)
+}
+
+// trust adds authorities to the system's.
+func trust(conf *tls.Config, pem []byte, from string) (err error) {
 	if conf.RootCAs == nil {
 		if conf.RootCAs, err = x509.SystemCertPool(); err != nil {
 			conf.RootCAs = x509.NewCertPool()
 		}
 	}
 	if !conf.RootCAs.AppendCertsFromPEM(pem) {
-		return errdefs.Errorf(errdefs.ErrInvalid, "%s: no certificate in PEM form in it", path)
+		return errdefs.Errorf(errdefs.ErrInvalid, "%s: no certificate in PEM form in it", from)
 	}
 	return nil
 }

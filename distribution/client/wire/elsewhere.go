@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"net/url"
 
+	"cove/distribution/client/hosts"
 	"cove/errdefs"
 )
 
@@ -67,14 +68,14 @@ func (w *Wire) atHome(addr string) bool {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.home[hostname(addr)]
+	return w.home[hosts.Name(addr)]
 }
 
 func atHome(addr string) bool {
-	if loopback(addr) {
+	if hosts.Loopback(addr) {
 		return true
 	}
-	ip, err := netip.ParseAddr(hostname(addr))
+	ip, err := netip.ParseAddr(hosts.Name(addr))
 	return err == nil && homeIP(ip)
 }
 
@@ -95,6 +96,6 @@ func (w *Wire) checkHome(ctx context.Context, conn net.Conn, addr string) error 
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.home[hostname(addr)] = true
+	w.home[hosts.Name(addr)] = true
 	return nil
 }

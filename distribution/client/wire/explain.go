@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
+	"cove/distribution/client/hosts"
 	"cove/distribution/errcode"
 	"cove/errdefs"
 )
@@ -23,7 +24,7 @@ import (
 // explain says of an error below HTTP, or of the token service, which registry
 // it is about and what to do. Errors it has explained already, and those of
 // the context, pass unchanged.
-func explain(b Base, err error) error {
+func explain(b hosts.Base, err error) error {
 	var known *errcode.Error
 	var op *net.OpError
 	switch {
@@ -57,7 +58,7 @@ func explain(b Base, err error) error {
 
 // place is where something went wrong: at a registry, or where it sent us.
 type place struct {
-	Base
+	hosts.Base
 	addr string
 }
 
@@ -102,14 +103,15 @@ func ofCertificate(at place, err error) error {
 	)
 	switch {
 	case errors.As(err, &name):
-		what = wrongName(name, hostname(at.addr))
+		what = wrongName(name, hosts.Name(at.addr))
 	case errors.As(err, &authority):
 		what = fmt.Sprintf("its certificate is signed by an authority that this machine does not know%s; "+
-			"if it is yours, put the CA's certificate at /etc/docker/certs.d/%s/ca.crt", signedBy(authority.Cert), at.host())
+			"if it is yours, put the CA's certificate at /etc/docker/certs.d/%s/ca.crt", signedBy(authority.Cert),
+			certsName(at.host()))
 	case errors.As(err, &invalid):
 		what = invalidity(invalid)
 	case errors.As(err, &op) && op.Op == "remote error": // how crypto/tls words an alert of the peer
-		what = refusal(op.Err, at.host())
+		what = refusal(op.Err, certsName(at.host()))
 	default:
 		return nil
 	}

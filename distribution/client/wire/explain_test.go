@@ -19,6 +19,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
+	"cove/distribution/client/hosts"
 	"cove/errdefs"
 )
 
@@ -78,7 +79,7 @@ func TestExplain(t *testing.T) {
 		"token forbidden":    {&transport.Error{StatusCode: 403}, errdefs.ErrDenied, false, []string{"token service"}},
 	} {
 		for _, at := range []string{"https://" + host + "/v2/", "https://cdn.example/blob"} {
-			got := explain(Base{Host: host, Addr: host}, get(at, tc.err))
+			got := explain(hosts.Base{Host: host, Addr: host}, get(at, tc.err))
 			text := got.Error()
 			if !errors.Is(got, tc.kind) || Passing(got) != tc.passing || !strings.Contains(text, "registry "+host) {
 				t.Errorf("%s: %v: kind %v, passing %v; want %v, %v", name, got, errdefs.KindOf(got), Passing(got), tc.kind, tc.passing)
@@ -100,21 +101,32 @@ func TestExplain(t *testing.T) {
 					t.Errorf("%s: %v\nhas a hint %q that is for another failure", name, got, h)
 				}
 			}
-			if explain(Base{Host: "other"}, got).Error() != text {
+			if explain(hosts.Base{Host: "other"}, got).Error() != text {
 				t.Errorf("%s: explained twice", name)
 			}
 		}
 	}
 	for _, err := range []error{nil, context.Canceled, context.DeadlineExceeded} {
-		if got := explain(Base{Host: host}, err); !errors.Is(got, err) || err != nil && got.Error() != err.Error() {
+		if got := explain(hosts.Base{Host: host}, err); !errors.Is(got, err) || err != nil && got.Error() != err.Error() {
 			t.Errorf("%v became %v", err, got)
+		}
+	}
+}
+
+// TestExplainOfTheHub: the folder that is named is the one that is read.
+func TestExplainOfTheHub(t *testing.T) {
+	t.Parallel()
+	for _, err := range []error{x509.UnknownAuthorityError{Cert: &x509.Certificate{}}, alertError(116)} {
+		text := explain(hosts.BaseOf("docker.io"), &url.Error{Op: "Get", URL: "https://" + hosts.Hub + "/v2/", Err: err}).Error()
+		if !strings.Contains(text, "certs.d/docker.io/") || certsName(hosts.Hub) != "docker.io" {
+			t.Errorf("%s", text)
 		}
 	}
 }
 
 func TestSuggestions(t *testing.T) {
 	t.Parallel()
-	b := Base{Host: "h:5000", Addr: "h:5000"}
+	b := hosts.Base{Host: "h:5000", Addr: "h:5000"}
 	for _, tc := range []struct {
 		err  error
 		want errdefs.Suggestion

@@ -17,14 +17,16 @@ import (
 
 	"cove/distribution/auth"
 	"cove/distribution/client/credentials"
+	"cove/distribution/client/hosts"
 	"cove/distribution/errcode"
+	"cove/distribution/errcode/answer"
 	"cove/errdefs"
 )
 
 // Peer is one registry, as far as we know it: how it wants to be spoken to,
 // and the tokens it gave us. It is safe for concurrent use.
 type Peer struct {
-	Base
+	hosts.Base
 	w *Wire
 
 	mu     sync.Mutex // held while shaking hands: others wait for the outcome
@@ -95,7 +97,7 @@ func (p *Peer) greet(ctx context.Context) (*transport.Challenge, error) {
 		return p.ping(ctx, true)
 	}
 	ch, err := p.ping(ctx, false)
-	if err == nil || p.Scheme == "https" || ctx.Err() != nil || !p.w.policy.plain(p.Addr) {
+	if err == nil || p.Scheme == "https" || ctx.Err() != nil || !p.w.policy.Plain(p.Addr) {
 		return ch, err
 	}
 	// A certificate that is not trusted is no reason to do without one.
@@ -140,7 +142,7 @@ func (p *Peer) ping(ctx context.Context, plain bool) (*transport.Challenge, erro
 func (p *Peer) refusal(resp *http.Response) error {
 	impatient := time.AfterFunc(drainWait, func() { _ = resp.Body.Close() })
 	defer impatient.Stop()
-	return errcode.Parse(resp, p.Host, p.w.cfg.Now())
+	return answer.Parse(resp, p.Host, p.w.cfg.Now())
 }
 
 // pickChallenge takes the Bearer challenge where there are several: a token
@@ -285,6 +287,7 @@ func (p *Peer) Do(ctx context.Context, in Request, ok ...int) (*http.Response, e
 		defer stop()
 		return nil, explain(p.Base, slow(ctx, err, within))
 	}
+	p.w.warn(p.Host, resp.Header)
 	resp.Body = &boundedBody{ReadCloser: resp.Body, ctx: ctx, stop: stop, within: within}
 	if slices.Contains(ok, resp.StatusCode) {
 		return resp, nil
@@ -370,6 +373,15 @@ func (p *Peer) send(ctx context.Context, ch *transport.Challenge, in Request, sc
 		req.Body, _ = req.GetBody()
 	}
 	return (&http.Client{Transport: rt, CheckRedirect: checkRedirect}).Do(req)
+}
+
+// Root is the URL of the registry's root, as it wants to be spoken to.
+func (p *Peer) Root(ctx context.Context) (string, error) {
+	ch, err := p.handshake(ctx)
+	if err != nil {
+		return "", err
+	}
+	return p.url(ch, ""), nil
 }
 
 // Answer is an answer without its body.

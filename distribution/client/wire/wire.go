@@ -3,7 +3,7 @@
 // wants; and with errors that name it and say what to do.
 //
 // It knows addresses, scopes and requests, and nothing of blobs or manifests:
-// those are package client's, which alone uses it. It stands on
+// those are package client's. It stands on
 // go-containerregistry's transport for the exchange of tokens.
 package wire
 
@@ -18,15 +18,19 @@ import (
 	"time"
 
 	"cove/distribution/client/credentials"
+	"cove/distribution/client/hosts"
 	"cove/errdefs"
 )
 
 // Config is how registries are reached.
 type Config struct {
 	// Keychain finds credentials; nil is anonymous.
-	Keychain Keychain
+	Keychain credentials.Keychain
 	// CertsDirs are searched for HOST[:PORT]/{*.crt,*.cert,*.key}.
 	CertsDirs []string
+	// Authorities are certificates in PEM form to trust at every host, beside the
+	// system's and those of CertsDirs.
+	Authorities []byte
 	// Insecure lists HOST, HOST:PORT and CIDR that need no certificate anyone
 	// vouches for, or none at all.
 	Insecure []string
@@ -41,14 +45,10 @@ type Config struct {
 	// Answer bounds an exchange whose answer is small: a greeting, a token, a
 	// manifest, a page of a list.
 	Answer time.Duration
-	Now    func() time.Time
-	Dial   func(ctx context.Context, network, addr string) (net.Conn, error)
-}
-
-// Keychain finds what to sign in with at a registry host, as "docker.io" or
-// "localhost:5000". No credentials is the zero value and no error.
-type Keychain interface {
-	Credentials(ctx context.Context, host string) (credentials.Credentials, error)
+	// OnWarning, when set, hears each text of the Warning headers of a registry once.
+	OnWarning func(host, text string)
+	Now       func() time.Time
+	Dial      func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
 // Wire sends requests, each with the certificates and the rules of the host it
@@ -56,29 +56,30 @@ type Keychain interface {
 // that host's, and never shows it this one's client certificate.
 type Wire struct {
 	cfg    Config
-	policy *policy
+	policy *hosts.Policy
 
 	mu     sync.Mutex
 	byAddr map[string]*http.Transport
-	peers  map[Base]*Peer
+	peers  map[hosts.Base]*Peer
 	home   map[string]bool // host names that answered at an address of this machine
+	warned map[string]map[string]bool
 }
 
-// New returns a Wire. Every field of cfg but Keychain has to be set; the error
+// New returns a Wire. Every field of cfg but Keychain and OnWarning has to be set; the error
 // is errdefs.ErrInvalid for a malformed Insecure entry.
 func New(cfg Config) (*Wire, error) {
-	p, err := parsePolicy(cfg.Insecure, cfg.Clear)
+	p, err := hosts.ParsePolicy(cfg.Insecure, cfg.Clear)
 	if err != nil {
 		return nil, err
 	}
 	return &Wire{
-		cfg: cfg, policy: p, byAddr: make(map[string]*http.Transport), peers: make(map[Base]*Peer),
-		home: make(map[string]bool),
+		cfg: cfg, policy: p, byAddr: make(map[string]*http.Transport), peers: make(map[hosts.Base]*Peer),
+		home: make(map[string]bool), warned: make(map[string]map[string]bool),
 	}, nil
 }
 
 // Peer returns the one Peer at b.
-func (w *Wire) Peer(b Base) *Peer {
+func (w *Wire) Peer(b hosts.Base) *Peer {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	p := w.peers[b]
@@ -97,7 +98,7 @@ func (w *Wire) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, errdefs.Errorf(errdefs.ErrDenied, "refusing to be sent to %q: neither http nor https",
 			req.URL.Redacted())
 	}
-	if req.URL.Scheme == "http" && !w.policy.plain(addr) {
+	if req.URL.Scheme == "http" && !w.policy.Plain(addr) {
 		return nil, errdefs.Suggest(errdefs.Errorf(errdefs.ErrDenied,
 			"refusing to speak plain HTTP to %s", addr), errdefs.PlainHTTP, addr)
 	}
@@ -127,15 +128,14 @@ func (w *Wire) transport(addr string) (*http.Transport, error) {
 	if t := w.byAddr[addr]; t != nil {
 		return t, nil
 	}
-	dirName := addr
-	if addr == hub {
-		dirName = "docker.io"
+	conf, err := loadCerts(w.cfg.CertsDirs, certsName(addr))
+	if err == nil && len(w.cfg.Authorities) > 0 {
+		err = trust(conf, w.cfg.Authorities, "the authorities that were given")
 	}
-	conf, err := loadCerts(w.cfg.CertsDirs, dirName)
 	if err != nil {
-		return nil, fmt.Errorf("certificates of registry %s: %w", dirName, err)
+		return nil, fmt.Errorf("certificates of registry %s: %w", certsName(addr), err)
 	}
-	conf.InsecureSkipVerify = w.policy.named(addr) //nolint:gosec // named by the user
+	conf.InsecureSkipVerify = w.policy.Named(addr) //nolint:gosec // named by the user
 	t := &http.Transport{
 		Proxy:           http.ProxyFromEnvironment,
 		DialContext:     w.dial,

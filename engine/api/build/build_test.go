@@ -143,7 +143,6 @@ func TestClassicFailures(t *testing.T) {
 		want  string
 	}{
 		"nonsense=1":                      {good, `400 Bad Request {"message":"the parameter \"nonsense\" of a build is not known"}`},
-		"squash=1":                        {good, "layers are not squashed"},
 		"isolation=hyperv":                {good, "isolation=hyperv"},
 		"memory=1g":                       {good, "want a number"},
 		"session=x":                       {good, "of builds of version 2"},

@@ -71,7 +71,7 @@ var known = map[string]func(o *options, v string) error{
 	},
 	// What is always so: containers of RUN are removed, whatever happens to them.
 	"rm": func(*options, string) error { return nil }, "forcerm": func(*options, string) error { return nil },
-	"squash":      refuseTruth("layers are not squashed"),
+	"squash":      func(o *options, v string) error { o.Squash = truth(v); return nil },
 	"isolation":   only("", "default"),
 	"securityopt": only("", "null", "[]"),
 }
@@ -105,15 +105,6 @@ func read(q url.Values) (*options, error) {
 
 // truth reads a flag as docker does.
 func truth(text string) bool { return text != "" && text != "0" && text != "false" && text != "no" }
-
-func refuseTruth(why string) func(*options, string) error {
-	return func(_ *options, v string) error {
-		if truth(v) {
-			return errdefs.Errorf(errdefs.ErrUnsupported, "%s", why)
-		}
-		return nil
-	}
-}
 
 func only(values ...string) func(*options, string) error {
 	return func(_ *options, v string) error {

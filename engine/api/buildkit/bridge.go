@@ -41,6 +41,7 @@ var (
 		string(pb.CapConstraints), string(pb.CapPlatform), string(pb.CapMetaIgnoreCache),
 		string(pb.CapMetaDescription), string(pb.CapMetaExportCache), string(pb.CapSourceImage),
 		string(pb.CapSourceLocal), string(pb.CapSourceGit), string(pb.CapSourceHTTP),
+		string(pb.CapAttestations),
 	}
 )
 

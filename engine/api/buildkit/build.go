@@ -74,7 +74,7 @@ func (w *work) build(ctx context.Context) (map[string]string, error) {
 	if err := w.sendFolders(ctx); err != nil {
 		return nil, err
 	}
-	return response(result)
+	return response(result, w.request.Exporters)
 }
 
 // step does something beside the build, and tells of it.

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	control "github.com/moby/buildkit/api/services/control"
+
 	"cove/engine/builds"
 	"cove/errdefs"
 )
@@ -25,8 +27,10 @@ func (w *work) sendFolders(ctx context.Context) error {
 	return nil
 }
 
-// response is what a build made, by the names that clients know.
-func response(result *builds.Result) (map[string]string, error) {
+// response is what a build made, by the names that clients know. For docker's own
+// exporter an image is what docker lists it by, its config: compose compares that with
+// the image of a container, which it else makes again each time.
+func response(result *builds.Result, exporters []*control.Exporter) (map[string]string, error) {
 	made := result.Image()
 	if made.Target.Digest == "" {
 		return map[string]string{}, nil
@@ -41,6 +45,9 @@ func response(result *builds.Result) (map[string]string, error) {
 	}
 	if made.Config != "" {
 		out["containerimage.config.digest"] = made.Config.String()
+		if slices.ContainsFunc(exporters, func(e *control.Exporter) bool { return e.Type == "moby" }) {
+			out["containerimage.digest"] = made.Config.String()
+		}
 	}
 	if names := slices.Compact(slices.Clone(made.Names)); len(names) > 0 {
 		out["image.name"] = strings.Join(names, ",")

@@ -55,11 +55,15 @@ func (a *API) getArchive(w http.ResponseWriter, r *route.Request) error {
 }
 
 func (a *API) putArchive(w http.ResponseWriter, r *route.Request) error {
-	path := r.URL.Query().Get("path")
+	q := r.URL.Query()
+	path := q.Get("path")
 	if path == "" {
 		return errdefs.Errorf(errdefs.ErrInvalid, "bad parameter: path cannot be empty")
 	}
-	if err := a.engine.CopyTarIn(r.Context(), r.Body, r.Param("id"), path); err != nil {
+	err := a.engine.CopyTarIn(r.Context(), r.Body, r.Param("id"), path, files.TarOptions{
+		OwnedByUser: wire.Bool(q, "copyUIDGID"), KeepKinds: wire.Bool(q, "noOverwriteDirNonDir"),
+	})
+	if err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusOK)

@@ -108,21 +108,28 @@ func (l *lobby) takeOne(id string, v *visitor) bool {
 	return false
 }
 
-// defaultKeys end a session with a terminal, as docker has them.
-const defaultKeys = "ctrl-p,ctrl-q"
-
-func detachKeys(q url.Values, tty bool) ([]byte, error) {
-	if !tty {
-		return nil, nil
-	}
-	text := q.Get("detachKeys")
-	if text == "" {
-		text = defaultKeys
-	}
-	return engines.ParseDetachKeys(text)
+// attach looks at a container over the connection of the request, which is taken over.
+func (a *API) attach(w http.ResponseWriter, r *route.Request) error {
+	return a.attachBy(r, func(tty bool, use func(*hijack.Stream)) error {
+		stream, err := hijack.Take(w, r, tty)
+		if err != nil {
+			return err
+		}
+		defer stream.Close()
+		use(stream)
+		return nil
+	})
 }
 
-func (a *API) attach(w http.ResponseWriter, r *route.Request) error {
+// attachSocket does over a websocket, as browsers can: output and errors are one there.
+func (a *API) attachSocket(w http.ResponseWriter, r *route.Request) error {
+	return a.attachBy(r, func(_ bool, use func(*hijack.Stream)) error { return hijack.Socket(w, r, use) })
+}
+
+// taker takes a connection over, and has it used.
+type taker func(tty bool, use func(*hijack.Stream)) error
+
+func (a *API) attachBy(r *route.Request, take taker) error {
 	told, err := a.engine.InspectContainer(r.Context(), r.Param("id"))
 	switch {
 	case err != nil:
@@ -132,19 +139,16 @@ func (a *API) attach(w http.ResponseWriter, r *route.Request) error {
 			told.ID)
 	}
 	q := r.URL.Query()
-	keys, err := detachKeys(q, told.Config.Tty)
+	keys, err := hijack.DetachKeys(q, told.Config.Tty)
 	if err != nil {
 		return err
 	}
 	if !wire.Bool(q, "stream") {
-		stream, err := hijack.Take(w, r, told.Config.Tty)
-		if err != nil {
-			return err
-		}
-		if wire.Bool(q, "logs") {
-			a.replay(r, told.ID, stream)
-		}
-		return stream.Close()
+		return take(told.Config.Tty, func(stream *hijack.Stream) {
+			if wire.Bool(q, "logs") {
+				a.replay(r, told.ID, stream)
+			}
+		})
 	}
 	// Before the answer: with it a client starts the container, and is to miss nothing.
 	v := newVisitor(keys)
@@ -153,19 +157,18 @@ func (a *API) attach(w http.ResponseWriter, r *route.Request) error {
 		return err
 	}
 	defer happens.Close()
-	stream, err := hijack.Take(w, r, told.Config.Tty)
+	err = take(told.Config.Tty, func(stream *hijack.Stream) {
+		if wire.Bool(q, "logs") {
+			a.replay(r, told.ID, stream)
+		}
+		v.listen(stream, q, told.Config.OpenStdin)
+		a.visit(told.ID, v, happens)
+	})
 	if err != nil {
 		a.lobby.takeOne(told.ID, v)
 		v.leave()
-		return err
 	}
-	defer stream.Close()
-	if wire.Bool(q, "logs") {
-		a.replay(r, told.ID, stream)
-	}
-	v.listen(stream, q, told.Config.OpenStdin)
-	a.visit(told.ID, v, happens)
-	return nil
+	return err
 }
 
 // replay writes what was recorded so far.
@@ -253,16 +256,7 @@ func (a *API) start(w http.ResponseWriter, r *route.Request) error {
 		// Nobody else removes what never ran.
 		err = errors.Join(err, ignoreGone(a.engine.Remove(context.WithoutCancel(r.Context()), told.ID, true, true)))
 	}
-	return startError(done(w, err))
-}
-
-// startError has the status that docker gives a program that cannot be started.
-func startError(err error) error {
-	var start *engines.StartError
-	if errors.As(err, &start) {
-		return &wire.StatusError{Status: http.StatusBadRequest, Err: err}
-	}
-	return err
+	return hijack.StartError(done(w, err))
 }
 
 func ignoreGone(err error) error {
@@ -390,23 +384,9 @@ func (o fanOf) Write(p []byte) (int, error) {
 }
 
 func (a *API) resize(w http.ResponseWriter, r *route.Request) error {
-	size, err := sizeOf(r.URL.Query())
+	size, err := hijack.Size(r.URL.Query())
 	if err != nil {
 		return err
 	}
 	return a.engine.Resize(r.Context(), r.Param("id"), size)
-}
-
-// sizeOf reads the size of a terminal.
-func sizeOf(q url.Values) (s engines.Size, err error) {
-	rows, err := wire.Int(q, "h", 0)
-	if err != nil {
-		return s, err
-	}
-	cols, err := wire.Int(q, "w", 0)
-	const most = 1<<16 - 1
-	if err == nil && (rows < 0 || cols < 0 || rows > most || cols > most) {
-		err = errdefs.Errorf(errdefs.ErrInvalid, "a terminal of %d rows and %d columns cannot be", rows, cols)
-	}
-	return engines.Size{Rows: uint16(rows), Cols: uint16(cols)}, err
 }

@@ -1,5 +1,5 @@
 // Package containers answers docker's API about containers: their life, their
-// streams, their files and the processes that are executed in them.
+// streams and their files.
 package containers
 
 import (
@@ -10,6 +10,7 @@ import (
 
 	"cove/engine"
 	"cove/engine/api/create"
+	"cove/engine/api/execs"
 	"cove/engine/api/route"
 	"cove/engine/api/stats"
 	"cove/engine/api/wire"
@@ -21,7 +22,7 @@ import (
 type API struct {
 	engine *engine.Engine
 	lobby  lobby
-	execs  execs
+	execs  *execs.API
 	// life is that of the server: a session that several clients look at outlives
 	// the request that began it.
 	life context.Context //nolint:containedctx // it is the server's, not a call's
@@ -29,7 +30,7 @@ type API struct {
 
 // Of answers for the containers of an engine, until life ends.
 func Of(life context.Context, e *engine.Engine) *API {
-	return &API{engine: e, life: life}
+	return &API{engine: e, life: life, execs: execs.Of(life, e)}
 }
 
 // Routes are the rows of the table.
@@ -63,7 +64,7 @@ func (a *API) Routes() []route.Route {
 		{Method: "POST", Path: "/wait", Needs: route.Read, Handler: a.wait, Test: "docker wait"},
 		{Method: "POST", Path: "/resize", Needs: route.All, Handler: a.resize, Test: "docker run -it"},
 		{Method: "POST", Path: "/attach", Needs: route.All, Handler: a.attach, Test: "docker attach"},
-		{Method: "POST", Path: "/exec", Needs: route.All, Handler: a.execCreate, Test: "docker exec"},
+		{Method: "GET", Path: "/attach/ws", Needs: route.All, Handler: a.attachSocket, Test: "TestAttachByWebsocket"},
 	} {
 		r.Path = "/containers/{id}" + r.Path
 		r.Labels = a.labels
@@ -73,16 +74,7 @@ func (a *API) Routes() []route.Route {
 		Method: "DELETE", Path: "/containers/{id}", Needs: route.All, Handler: a.remove, Labels: a.labels,
 		Test: "docker rm",
 	})
-	for _, r := range []route.Route{
-		{Method: "POST", Path: "/start", Needs: route.All, Handler: a.execStart, Test: "docker exec"},
-		{Method: "POST", Path: "/resize", Needs: route.All, Handler: a.execResize, Test: "docker exec -it"},
-		{Method: "GET", Path: "/json", Needs: route.Read, Handler: a.execInspect, Test: "docker exec"},
-	} {
-		r.Path = "/exec/{id}" + r.Path
-		r.Labels = a.execLabels
-		rows = append(rows, r)
-	}
-	return rows
+	return append(rows, a.execs.Routes(a.labels)...)
 }
 
 func (a *API) labels(ctx context.Context, r *route.Request) (map[string]string, error) {
@@ -103,7 +95,7 @@ func (a *API) inspect(w http.ResponseWriter, r *route.Request) error {
 			return err
 		}
 	}
-	told.ExecIDs = a.execs.of(told.ID)
+	told.ExecIDs = a.execs.RunningIn(told.ID)
 	return wire.JSON(w, http.StatusOK, inspected(told))
 }
 
@@ -156,43 +148,20 @@ func (a *API) stop(w http.ResponseWriter, r *route.Request) error {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	if signal := r.URL.Query().Get("signal"); signal != "" {
-		return done(w, a.stopBy(r.Context(), r.Param("id"), signal, o))
-	}
 	return done(w, a.engine.Stop(r.Context(), r.Param("id"), o))
 }
 
-// stopBy stops with a signal that is not the container's own: it is sent, and what
-// then still runs is stopped.
-func (a *API) stopBy(ctx context.Context, id, signal string, o engines.StopOptions) error {
-	if err := a.engine.Kill(ctx, id, signal); err != nil {
-		return err
-	}
-	patient := ctx
-	if o.Timeout == nil || *o.Timeout >= 0 {
-		timeout := defaultStop
-		if o.Timeout != nil {
-			timeout = *o.Timeout
-		}
-		var cancel context.CancelFunc
-		patient, cancel = context.WithTimeout(ctx, timeout)
-		defer cancel()
-	}
-	_, _ = a.engine.Wait(patient, id) // if it did not end, it is killed
-	none := time.Duration(0)
-	return a.engine.Stop(ctx, id, engines.StopOptions{Timeout: &none})
-}
-
-// defaultStop is how long a container that does not say otherwise may take.
-const defaultStop = 10 * time.Second
-
+// stopOptions are those of stop and restart: how long to wait before SIGKILL, and for
+// which signal.
 func stopOptions(r *route.Request) (o engines.StopOptions, err error) {
-	if r.URL.Query().Get("t") == "" {
+	q := r.URL.Query()
+	if o.Signal = q.Get("signal"); q.Get("t") == "" {
 		return o, nil
 	}
-	seconds, err := wire.Int(r.URL.Query(), "t", 0)
+	seconds, err := wire.Int(q, "t", 0)
 	timeout := time.Duration(seconds) * time.Second
-	return engines.StopOptions{Timeout: &timeout}, err
+	o.Timeout = &timeout
+	return o, err
 }
 
 func (a *API) runs(r *route.Request) (bool, error) {

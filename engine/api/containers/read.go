@@ -1,8 +1,6 @@
 package containers
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"net/http"
 	"strconv"
 	"strings"
@@ -15,15 +13,12 @@ import (
 	"cove/errdefs"
 )
 
-func newID() string {
-	b := make([]byte, 32)
-	_, _ = rand.Read(b) // never fails
-	return hex.EncodeToString(b)
-}
-
 func (a *API) logs(w http.ResponseWriter, r *route.Request) error {
 	q := r.URL.Query()
-	o := engines.LogOptions{Follow: wire.Bool(q, "follow"), Timestamps: wire.Bool(q, "timestamps"), All: true}
+	o := engines.LogOptions{
+		Follow: wire.Bool(q, "follow"), All: true,
+		Timestamps: wire.Bool(q, "timestamps"), Details: wire.Bool(q, "details"),
+	}
 	stdout, stderr := wire.Bool(q, "stdout"), wire.Bool(q, "stderr")
 	if !stdout && !stderr {
 		return errdefs.Errorf(errdefs.ErrInvalid, "Bad parameters: you must choose at least one stream")

@@ -3,7 +3,6 @@
 package create
 
 import (
-	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
@@ -36,8 +35,9 @@ type hostConfig struct {
 	Mounts []mountAsked
 	// MaskedPaths and ReadonlyPaths are nil for the defaults.
 	MaskedPaths, ReadonlyPaths *[]string
-	DeviceRequests             []json.RawMessage
 	StorageOpt                 map[string]string
+	// KernelMemory and KernelMemoryTCP are those of versions before 1.42.
+	KernelMemory, KernelMemoryTCP int64
 }
 
 type mountAsked struct {
@@ -61,6 +61,7 @@ type mountAsked struct {
 		Mode      uint32
 		Options   [][]string
 	}
+	ClusterOptions *struct{}
 }
 
 // Options reads the body of a create. What the engine does not serve is refused, not
@@ -81,12 +82,16 @@ func (b *asked) options() (o engines.CreateOptions, err error) {
 	h := &b.HostConfig
 	o = engines.CreateOptions{
 		AutoRemove: h.AutoRemove, Restart: restartText(h.RestartPolicy),
-		LogDriver: h.LogConfig.Type, LogOptions: h.LogConfig.Config,
+		LogDriver: h.LogConfig.Type, LogOptions: h.LogConfig.Config, Runtime: h.Runtime,
 	}
 	o.Options = runspec.Options{
 		Image: b.Image, Command: b.Cmd, Env: b.Env, User: b.User, Workdir: b.WorkingDir,
-		Hostname: b.Hostname, Domainname: b.Domainname, TTY: b.Tty, Stdin: b.OpenStdin, ReadOnly: h.ReadonlyRootfs,
-		Labels: b.Labels, VolumesFrom: h.VolumesFrom, PublishAll: h.PublishAllPorts,
+		Hostname: b.Hostname, Domainname: b.Domainname, TTY: b.Tty,
+		Stdin: b.OpenStdin, StdinStays: b.OpenStdin && !b.StdinOnce,
+		Attached: runspec.Attached{Stdin: b.AttachStdin, Stdout: b.AttachStdout, Stderr: b.AttachStderr},
+		ReadOnly: h.ReadonlyRootfs, MaskedPaths: h.MaskedPaths, ReadonlyPaths: h.ReadonlyPaths,
+		ConsoleSize: h.ConsoleSize,
+		Labels:      b.Labels, VolumesFrom: h.VolumesFrom, PublishAll: h.PublishAllPorts,
 		DNS: h.DNS, DNSSearch: h.DNSSearch, DNSOptions: h.DNSOptions,
 		DeviceRules: h.DeviceCgroupRules, Groups: h.GroupAdd, Annotations: h.Annotations, CgroupParent: h.CgroupParent,
 		Init: h.Init != nil && *h.Init, StopSignal: b.StopSignal, StopTimeout: b.StopTimeout,
@@ -118,19 +123,26 @@ func restartText(p dockertypes.RestartPolicy) string {
 	return p.Name
 }
 
+// maxSide is the most rows, or columns, that a terminal has.
+const maxSide = 1<<16 - 1
+
 // refuse says what is not served.
 func (b *asked) refuse(*engines.CreateOptions) error {
 	h := &b.HostConfig
+	if h.ConsoleSize[0] > maxSide || h.ConsoleSize[1] > maxSide {
+		return errdefs.Errorf(errdefs.ErrInvalid, "HostConfig.ConsoleSize: a terminal of %d rows and %d columns cannot be",
+			h.ConsoleSize[0], h.ConsoleSize[1])
+	}
 	for what, is := range map[string]bool{
-		"HostConfig.DeviceRequests (GPUs and the like)":    len(h.DeviceRequests) > 0,
-		"HostConfig.StorageOpt":                            len(h.StorageOpt) > 0,
-		"HostConfig.Runtime " + h.Runtime:                  !oneOf(h.Runtime, "", "runc", "cove-runtime"),
-		"HostConfig.Isolation " + h.Isolation:              !oneOf(h.Isolation, "", "default"),
-		"HostConfig.VolumeDriver " + h.VolumeDriver:        !oneOf(h.VolumeDriver, "", "local"),
-		"HostConfig.CpuCount, CpuPercent (Windows' own)":   h.CPUCount != 0 || h.CPUPercent != 0,
-		"HostConfig.IOMaximumIOps, -Bandwidth (Windows')":  h.IOMaximumIOps != 0 || h.IOMaximumBandwidth != 0,
-		"HostConfig.MaskedPaths other than the defaults":   h.MaskedPaths != nil && !h.Privileged,
-		"HostConfig.ReadonlyPaths other than the defaults": h.ReadonlyPaths != nil && !h.Privileged,
+		"HostConfig.StorageOpt":                                   len(h.StorageOpt) > 0,
+		"HostConfig.Isolation " + h.Isolation:                     !oneOf(h.Isolation, "", "default"),
+		"HostConfig.VolumeDriver " + h.VolumeDriver:               !oneOf(h.VolumeDriver, "", "local"),
+		"HostConfig.CpuCount, CpuPercent (Windows' own)":          h.CPUCount != 0 || h.CPUPercent != 0,
+		"HostConfig.IOMaximumIOps, IOMaximumBandwidth (Windows')": h.IOMaximumIOps != 0 || h.IOMaximumBandwidth != 0,
+		"HostConfig.Cgroup " + h.Cgroup:                           h.Cgroup != "",
+		"HostConfig.KernelMemory, KernelMemoryTCP":                h.KernelMemory > 0 || h.KernelMemoryTCP > 0,
+		"OnBuild": len(b.OnBuild) > 0,
+		"Shell":   len(b.Shell) > 0,
 	} {
 		if is {
 			return errdefs.Errorf(errdefs.ErrUnsupported, "%s is not supported", what)
@@ -224,6 +236,9 @@ func withoutConsistency(bind string) string {
 
 // add adds a mount that is asked for in keys and values.
 func (m mountAsked) add(o *engines.CreateOptions) error {
+	if m.ClusterOptions != nil {
+		return errdefs.Errorf(errdefs.ErrUnsupported, "mount %s: ClusterOptions: there is no cluster", m.Target)
+	}
 	v := runspec.Volume{Source: m.Source, Target: m.Target, ReadOnly: m.ReadOnly, Mount: true}
 	switch m.Type {
 	case "bind":
@@ -241,18 +256,28 @@ func (m mountAsked) add(o *engines.CreateOptions) error {
 				m.Source)
 		}
 		if p := m.VolumeOptions; p != nil {
-			if p.Subpath != "" || p.DriverConfig != nil && (!oneOf(p.DriverConfig.Name, "", "local") ||
-				len(p.DriverConfig.Options) > 0) {
-				return errdefs.Errorf(errdefs.ErrUnsupported,
-					"mount %s: a volume has neither driver options nor subpath here", m.Target)
+			v.NoCopy, v.Labels, v.Subpath = p.NoCopy, p.Labels, p.Subpath
+			if d := p.DriverConfig; d != nil && !oneOf(d.Name, "", "local") {
+				return errdefs.Errorf(errdefs.ErrUnsupported, "mount %s: volume driver %q: there is only local",
+					m.Target, d.Name)
+			} else if d != nil {
+				v.Options = d.Options
 			}
-			v.NoCopy, v.Labels = p.NoCopy, p.Labels
+		}
+	case "image":
+		v.Image, v.ReadOnly = true, true
+		if m.Source == "" {
+			return errdefs.Errorf(errdefs.ErrInvalid,
+				"invalid mount config for type \"image\": field Source must not be empty")
+		}
+		if p := m.ImageOptions; p != nil {
+			v.Subpath = p.Subpath
 		}
 	case "tmpfs":
 		return m.addTmpfs(o)
 	default:
-		return errdefs.Errorf(errdefs.ErrInvalid, "mount %s: unknown type %q: want bind, volume or tmpfs", m.Target,
-			m.Type)
+		return errdefs.Errorf(errdefs.ErrInvalid, "mount %s: unknown type %q: want bind, volume, tmpfs or image",
+			m.Target, m.Type)
 	}
 	if !strings.HasPrefix(m.Target, "/") {
 		return errdefs.Errorf(errdefs.ErrInvalid,

@@ -3,10 +3,13 @@ package create
 import (
 	"encoding/json"
 	"errors"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	engines "cove/engine/containers"
 	"cove/engine/runspec"
@@ -34,8 +37,10 @@ func TestBodiesBecomeOptions(t *testing.T) {
 		`{"Entrypoint":[]}`:        func(*engines.CreateOptions) {},
 		`{"Entrypoint":[""]}`:      func(o *engines.CreateOptions) { o.Entrypoint = []string{} },
 		`{"Tty":true,"OpenStdin":true,"User":"1:2","WorkingDir":"/w","Env":["A=b"],"Hostname":"h","Domainname":"d"}`: func(o *engines.CreateOptions) {
+			o.StdinStays = true
 			o.TTY, o.Stdin, o.User, o.Workdir, o.Env, o.Hostname, o.Domainname = true, true, "1:2", "/w", []string{"A=b"}, "h", "d"
 		},
+		`{"OpenStdin":true,"StdinOnce":true}`: func(o *engines.CreateOptions) { o.Stdin = true },
 		`{"StopSignal":"INT","StopTimeout":5,"Labels":{"a":"b"}}`: func(o *engines.CreateOptions) {
 			o.StopSignal, o.StopTimeout, o.Labels = "INT", &five, map[string]string{"a": "b"}
 		},
@@ -63,6 +68,9 @@ func TestBodiesBecomeOptions(t *testing.T) {
 		},
 		`{"HostConfig":{"Mounts":[{"Type":"volume","Target":"/b","VolumeOptions":{"NoCopy":true,"Labels":{"a":"b"}}}]}}`: func(o *engines.CreateOptions) {
 			o.Volumes = []runspec.Volume{{Target: "/b", NoCopy: true, Labels: map[string]string{"a": "b"}, Mount: true}}
+		},
+		`{"HostConfig":{"Mounts":[{"Type":"volume","Source":"v","Target":"/b","VolumeOptions":{"Subpath":"s","DriverConfig":{"Name":"local","Options":{"type":"tmpfs"}}}}]}}`: func(o *engines.CreateOptions) {
+			o.Volumes = []runspec.Volume{{Source: "v", Target: "/b", Subpath: "s", Options: map[string]string{"type": "tmpfs"}, Mount: true}}
 		},
 		`{"HostConfig":{"Memory":100,"MemorySwap":-1,"NanoCpus":5,"CpuShares":1,"PidsLimit":-1,"ShmSize":9,"MemorySwappiness":10,"OomKillDisable":true}}`: func(o *engines.CreateOptions) {
 			o.Resources = runspec.Resources{
@@ -115,25 +123,32 @@ func TestPortsAndNetworksOfBodies(t *testing.T) {
 	if err != nil || o.Network != "app" {
 		t.Errorf("a network without a mode is %q, %v", o.Network, err)
 	}
+	o, err = optionsOf(t, `{"Image":"box","HostConfig":{"NetworkMode":"a","Links":["d:x"]},
+		"NetworkingConfig":{"EndpointsConfig":{"a":{"Links":["d:x","d:y"]},"b":{"Links":["e:z"]}}}}`)
+	if err != nil || len(o.Links) != 3 || o.Links[1].Alias != "y" || o.Links[2].ID != "e" {
+		t.Errorf("links %+v, %v", o.Links, err)
+	}
 }
 
 func TestBodiesThatAreRefused(t *testing.T) {
 	t.Parallel()
 	for body, kind := range map[string]error{
 		`{}`: errdefs.ErrInvalid,
-		`{"Image":"b","HostConfig":{"DeviceRequests":[{}]}}`:                                  errdefs.ErrUnsupported,
-		`{"Image":"b","HostConfig":{"Runtime":"kata"}}`:                                       errdefs.ErrUnsupported,
-		`{"Image":"b","HostConfig":{"StorageOpt":{"size":"1G"}}}`:                             errdefs.ErrUnsupported,
-		`{"Image":"b","HostConfig":{"VolumeDriver":"nfs"}}`:                                   errdefs.ErrUnsupported,
-		`{"Image":"b","HostConfig":{"MaskedPaths":[]}}`:                                       errdefs.ErrUnsupported,
-		`{"Image":"b","Healthcheck":{"Test":["RUN","x"]}}`:                                    errdefs.ErrInvalid,
-		`{"Image":"b","HostConfig":{"Binds":["/a"]}}`:                                         nil,
-		`{"Image":"b","HostConfig":{"Mounts":[{"Type":"npipe","Target":"/x"}]}}`:              errdefs.ErrInvalid,
-		`{"Image":"b","HostConfig":{"Mounts":[{"Type":"bind","Source":"a","Target":"/x"}]}}`:  errdefs.ErrInvalid,
-		`{"Image":"b","HostConfig":{"Mounts":[{"Type":"volume","Source":"a","Target":"x"}]}}`: errdefs.ErrInvalid,
-		`{"Image":"b","HostConfig":{"PortBindings":{"x":[{}]}}}`:                              errdefs.ErrInvalid,
-		`{"Image":"b","HostConfig":{"SecurityOpt":["seccomp=/etc/shadow"]}}`:                  errdefs.ErrInvalid,
-		`{"Image":"b","NetworkingConfig":{"EndpointsConfig":{"n":{"DriverOpts":{"a":"b"}}}}}`: errdefs.ErrUnsupported,
+		`{"Image":"b","HostConfig":{"DeviceRequests":[{"Driver":"cdi","DeviceIDs":["a.com/b=c"]}]}}`:                              nil,
+		`{"Image":"b","HostConfig":{"DeviceRequests":[{"Count":-1,"Capabilities":[["gpu"]]}]}}`:                                   nil,
+		`{"Image":"b","HostConfig":{"DeviceRequests":[{}]}}`:                                                                      errdefs.ErrUnsupported,
+		`{"Image":"b","HostConfig":{"StorageOpt":{"size":"1G"}}}`:                                                                 errdefs.ErrUnsupported,
+		`{"Image":"b","HostConfig":{"VolumeDriver":"nfs"}}`:                                                                       errdefs.ErrUnsupported,
+		`{"Image":"b","Healthcheck":{"Test":["RUN","x"]}}`:                                                                        errdefs.ErrInvalid,
+		`{"Image":"b","HostConfig":{"Binds":["/a"]}}`:                                                                             nil,
+		`{"Image":"b","HostConfig":{"Mounts":[{"Type":"npipe","Target":"/x"}]}}`:                                                  errdefs.ErrInvalid,
+		`{"Image":"b","HostConfig":{"Mounts":[{"Type":"bind","Source":"a","Target":"/x"}]}}`:                                      errdefs.ErrInvalid,
+		`{"Image":"b","HostConfig":{"Mounts":[{"Type":"volume","Source":"a","Target":"x"}]}}`:                                     errdefs.ErrInvalid,
+		`{"Image":"b","HostConfig":{"PortBindings":{"x":[{}]}}}`:                                                                  errdefs.ErrInvalid,
+		`{"Image":"b","HostConfig":{"SecurityOpt":["seccomp=/etc/shadow"]}}`:                                                      errdefs.ErrInvalid,
+		`{"Image":"b","NetworkingConfig":{"EndpointsConfig":{"n":{"DriverOpts":{"a":"b"}}}}}`:                                     errdefs.ErrUnsupported,
+		`{"Image":"b","NetworkingConfig":{"EndpointsConfig":{"n":{"IPAMConfig":{"LinkLocalIPs":["fd00::5"]}}}}}`:                  errdefs.ErrInvalid,
+		`{"Image":"b","HostConfig":{"Mounts":[{"Type":"volume","Target":"/x","VolumeOptions":{"DriverConfig":{"Name":"nfs"}}}]}}`: errdefs.ErrUnsupported,
 	} {
 		if _, err := optionsOf(t, body); !errors.Is(err, kind) {
 			t.Errorf("%s: %v, want %v", body, err, kind)
@@ -150,4 +165,28 @@ func FuzzBodies(f *testing.F) {
 			_, _ = b.options() // what it refuses it refuses without falling over
 		}
 	})
+}
+
+func TestBodiesOfCommits(t *testing.T) {
+	t.Parallel()
+	config := func(body string) (ocispec.ImageConfig, error) {
+		return Config(httptest.NewRequestWithContext(t.Context(), "POST", "/commit", strings.NewReader(body)))
+	}
+	for body, want := range map[string]ocispec.ImageConfig{
+		"": {}, "null": {},
+		`{"User":"u","Env":["A=b"],"Cmd":"ls","Labels":{"l":"1"},"ExposedPorts":{"80/tcp":{}},"OnBuild":null}`: {
+			User: "u", Env: []string{"A=b"}, Cmd: []string{"ls"}, Labels: map[string]string{"l": "1"},
+			ExposedPorts: map[string]struct{}{"80/tcp": {}},
+		},
+	} {
+		got, err := config(body)
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("%s: %v %s", body, err, diff)
+		}
+	}
+	for _, body := range []string{`{"Healthcheck":{"Test":["NONE"]}}`, `{"OnBuild":["RUN x"]}`, `{"Shell":["sh"]}`} {
+		if _, err := config(body); !errors.Is(err, errdefs.ErrUnsupported) {
+			t.Errorf("%s: %v", body, err)
+		}
+	}
 }

@@ -44,7 +44,7 @@ func (b *asked) network(o *engines.CreateOptions) (err error) {
 		}
 		o.AddHosts = append(o.AddHosts, host)
 	}
-	for _, text := range h.Links {
+	for _, text := range b.links() {
 		link, err := parse.Link(text)
 		if err != nil {
 			return err
@@ -57,6 +57,19 @@ func (b *asked) network(o *engines.CreateOptions) (err error) {
 	}
 	o.Network, o.Networks, err = parse.Networks(texts, parse.NetworkFlags{MAC: b.MacAddress})
 	return err
+}
+
+// links are those of the container, and those that newer clients name for a network of
+// it, each once.
+func (b *asked) links() []string {
+	all := slices.Clone(b.HostConfig.Links)
+	for _, name := range slices.Sorted(maps.Keys(b.NetworkingConfig.EndpointsConfig)) {
+		if ep := b.NetworkingConfig.EndpointsConfig[name]; ep != nil {
+			all = append(all, ep.Links...)
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // portText is as -p has it: [[IP:]HOSTPORT:]PORT/PROTOCOL.
@@ -116,8 +129,16 @@ func networkText(name string, ep *dockertypes.Endpoint) (string, error) {
 	for _, alias := range ep.Aliases {
 		text += ",alias=" + alias
 	}
-	if c := ep.IPAMConfig; c != nil && c.IPv4Address != "" {
-		text += ",ip=" + c.IPv4Address
+	if c := ep.IPAMConfig; c != nil {
+		for _, ip := range c.LinkLocalIPs {
+			text += ",link-local-ip=" + ip
+		}
+		if c.IPv4Address != "" {
+			text += ",ip=" + c.IPv4Address
+		}
+		if c.IPv6Address != "" {
+			text += ",ip6=" + c.IPv6Address
+		}
 	}
 	if ep.MacAddress != "" {
 		text += ",mac-address=" + ep.MacAddress
@@ -126,7 +147,7 @@ func networkText(name string, ep *dockertypes.Endpoint) (string, error) {
 		text += ",gw-priority=" + itoa(ep.GwPriority)
 	}
 	if len(ep.DriverOpts) > 0 {
-		return "", errdefs.Errorf(errdefs.ErrUnsupported, "network %s: options of its driver are not supported", name)
+		return "", errdefs.Errorf(errdefs.ErrUnsupported, "network %s: DriverOpts: options of its driver are not supported", name)
 	}
 	if text == "name="+name {
 		return name, nil
@@ -167,5 +188,28 @@ func (b *asked) shares(o *engines.CreateOptions) error {
 		}
 		o.Devices = append(o.Devices, device)
 	}
+	for _, r := range h.DeviceRequests {
+		names, err := requested(r)
+		if err != nil {
+			return err
+		}
+		o.CDI = append(o.CDI, names...)
+	}
 	return nil
+}
+
+// requested are the devices of a request by their names in the Container Device
+// Interface: as the driver cdi has them, or GPUs.
+func requested(r dockertypes.DeviceRequest) ([]string, error) {
+	gpus := slices.ContainsFunc(r.Capabilities, func(all []string) bool { return slices.Contains(all, "gpu") })
+	switch {
+	case r.Driver == "cdi":
+		return r.DeviceIDs, nil
+	case !oneOf(r.Driver, "", "nvidia") || !gpus:
+		return nil, errdefs.Errorf(errdefs.ErrUnsupported,
+			"could not select device driver %q with capabilities: %v", r.Driver, r.Capabilities)
+	case len(r.DeviceIDs) > 0:
+		return parse.GPUs("device=" + strings.Join(r.DeviceIDs, ","))
+	}
+	return parse.GPUs(itoa(r.Count))
 }

@@ -3,15 +3,20 @@ package images
 
 import (
 	"cmp"
+	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
 
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"cove/engine"
+	"cove/engine/api/create"
 	"cove/engine/api/route"
 	"cove/engine/api/wire"
 	"cove/engine/dockertypes"
+	engines "cove/engine/images"
 	"cove/engine/listing"
 	"cove/errdefs"
 )
@@ -141,9 +146,13 @@ func unix(t *time.Time) int64 {
 }
 
 func (a *API) inspect(w http.ResponseWriter, r *route.Request) error {
-	img, err := a.engine.InspectImage(r.Context(), r.Param("name"))
+	imgs, err := forPlatform(r, a.engine)
 	if err != nil {
-		return missing(r.Param("name"), err)
+		return err
+	}
+	img, err := imgs.InspectImage(r.Context(), r.Param("name"))
+	if err != nil {
+		return missing(r, err)
 	}
 	if img.RepoTags == nil {
 		img.RepoTags = []string{}
@@ -161,17 +170,35 @@ func (a *API) inspect(w http.ResponseWriter, r *route.Request) error {
 }
 
 // missing has the words that docker's clients look for in an image that is not here.
-func missing(name string, err error) error {
-	if wire.Status(err) == http.StatusNotFound {
-		return errdefs.Errorf(errdefs.ErrNotFound, "No such image: %s", name)
+func missing(r *route.Request, err error) error {
+	if wire.Status(err) == http.StatusNotFound && r.URL.Query().Get("platform") == "" {
+		return errdefs.Errorf(errdefs.ErrNotFound, "No such image: %s", r.Param("name"))
 	}
 	return err
 }
 
+// forPlatform are the images that a request is about: those of the platform that it
+// names, as JSON or as OS/ARCH[/VARIANT].
+func forPlatform(r *route.Request, e *engine.Engine) (*engines.Images, error) {
+	text := r.URL.Query().Get("platform")
+	if strings.HasPrefix(text, "{") {
+		var p ocispec.Platform
+		if err := json.Unmarshal([]byte(text), &p); err != nil {
+			return nil, errdefs.Errorf(errdefs.ErrInvalid, "platform %s: %w", text, err)
+		}
+		text = strings.TrimSuffix(p.OS+"/"+p.Architecture+"/"+p.Variant, "/")
+	}
+	return e.ForPlatform(text)
+}
+
 func (a *API) history(w http.ResponseWriter, r *route.Request) error {
-	steps, err := a.engine.History(r.Context(), r.Param("name"))
+	imgs, err := forPlatform(r, a.engine)
 	if err != nil {
-		return missing(r.Param("name"), err)
+		return err
+	}
+	steps, err := imgs.History(r.Context(), r.Param("name"))
+	if err != nil {
+		return missing(r, err)
 	}
 	type step struct {
 		ID        string `json:"Id"`
@@ -199,7 +226,7 @@ func (a *API) tag(w http.ResponseWriter, r *route.Request) error {
 		target += ":" + tag
 	}
 	if err := a.engine.Tag(r.Context(), r.Param("name"), target); err != nil {
-		return missing(r.Param("name"), err)
+		return missing(r, err)
 	}
 	w.WriteHeader(http.StatusCreated)
 	return nil
@@ -225,7 +252,7 @@ func removals(untagged, deleted []string) []removed {
 func (a *API) remove(w http.ResponseWriter, r *route.Request) error {
 	gone, err := a.engine.RemoveImage(r.Context(), r.Param("name"), wire.Bool(r.URL.Query(), "force"))
 	if err != nil {
-		return missing(r.Param("name"), err)
+		return missing(r, err)
 	}
 	return wire.JSON(w, http.StatusOK, removals(gone.Untagged, gone.Deleted))
 }
@@ -293,9 +320,13 @@ func (a *API) commit(w http.ResponseWriter, r *route.Request) error {
 			}
 		}
 	}
+	config, err := create.Config(r.Request)
+	if err != nil {
+		return err
+	}
 	img, err := a.engine.Commit(r.Context(), q.Get("container"), commitOptions{
-		Name: name, Message: q.Get("comment"), Author: q.Get("author"), Changes: changes, Running: !wire.BoolOr(q,
-			"pause", true),
+		Name: name, Message: q.Get("comment"), Author: q.Get("author"), Config: config, Changes: changes,
+		Running: !wire.BoolOr(q, "pause", true),
 	})
 	if err != nil {
 		return err

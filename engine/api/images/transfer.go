@@ -85,7 +85,7 @@ func (a *API) create(w http.ResponseWriter, r *route.Request) error {
 	lines := wire.NewLines(w)
 	pulled, err := e.Pull(r.Context(), name, engines.PullOptions{
 		Platform: q.Get("platform"),
-		Progress: told(lines).pull,
+		Progress: told(lines).pull(),
 	})
 	if err != nil {
 		return lines.End(err)
@@ -135,7 +135,11 @@ func (a *API) push(w http.ResponseWriter, r *route.Request) error {
 	}
 	lines := wire.NewLines(w)
 	o.Progress = told(lines).push
-	pushed, err := e.Push(r.Context(), name, o)
+	imgs, err := forPlatform(r, e)
+	if err != nil {
+		return lines.End(err)
+	}
+	pushed, err := imgs.Push(r.Context(), name, o)
 	for _, p := range pushed {
 		lines.Send(wire.Line{Status: fmt.Sprintf("%s: digest: %s size: %d", p.Ref.Tag, p.Descriptor.Digest,
 			p.Descriptor.Size)})
@@ -165,12 +169,20 @@ var (
 	}
 )
 
-func (t teller) pull(e progress.Event) {
-	if e.Kind == progress.Begun {
-		t.lines.Send(wire.Line{Status: "Pulling from " + e.Ref.Repository, ID: e.Ref.Tag})
-		return
+// pull says nothing before an image is found: that there is none is then an error of the
+// request, with its status, as programs expect it.
+func (t teller) pull() progress.Func {
+	var begun progress.Event
+	return func(e progress.Event) {
+		switch e.Kind {
+		case progress.Begun:
+			begun = e
+		case progress.Resolved:
+			t.lines.Send(wire.Line{Status: "Pulling from " + begun.Ref.Repository, ID: begun.Ref.Tag})
+		default:
+			t.layer(e, pullWords[e.Kind])
+		}
 	}
-	t.layer(e, pullWords[e.Kind])
 }
 
 func (t teller) push(e progress.Event) {
@@ -221,11 +233,19 @@ func (a *API) save(w http.ResponseWriter, r *route.Request) error {
 		names = strings.Split(names[0], ",") // as the oldest clients have it
 	}
 	w.Header().Set("Content-Type", "application/x-tar")
-	return wire.Streamed(w, func(to http.ResponseWriter) error { return a.engine.Save(r.Context(), to, names) })
+	imgs, err := forPlatform(r, a.engine)
+	if err != nil {
+		return err
+	}
+	return wire.Streamed(w, func(to http.ResponseWriter) error { return imgs.Save(r.Context(), to, names) })
 }
 
 func (a *API) load(w http.ResponseWriter, r *route.Request) error {
-	loaded, err := a.engine.Load(r.Context(), r.Body, nil)
+	imgs, err := forPlatform(r, a.engine)
+	if err != nil {
+		return err
+	}
+	loaded, err := imgs.Load(r.Context(), r.Body, nil)
 	lines := wire.NewLines(w)
 	for _, img := range loaded {
 		if img.Name != "" {

@@ -121,7 +121,6 @@ func (b *asked) refuse() error {
 		"an ingress network of a swarm":     b.Ingress,
 		"a network of configuration alone":  b.ConfigOnly || b.ConfigFrom != nil && b.ConfigFrom.Network != "",
 		"a network without IPv4":            b.EnableIPv4 != nil && !*b.EnableIPv4,
-		"a network with IPv6":               b.EnableIPv6 != nil && *b.EnableIPv6,
 		"the scope " + b.Scope:              b.Scope != "" && b.Scope != "local",
 		"an IPAM driver other than default": b.IPAM != nil && b.IPAM.Driver != "" && b.IPAM.Driver != "default",
 		"options of an IPAM driver":         b.IPAM != nil && len(b.IPAM.Options) > 0,
@@ -143,6 +142,7 @@ func (a *API) create(w http.ResponseWriter, r *route.Request) error {
 	}
 	o := engines.Options{
 		Name: body.Name, Driver: body.Driver, Labels: body.Labels, Option: body.Options, Internal: body.Internal,
+		Attachable: body.Attachable, IPv6: body.EnableIPv6,
 	}
 	if body.IPAM != nil {
 		for _, pool := range body.IPAM.Config {
@@ -207,7 +207,8 @@ func (a *API) connect(w http.ResponseWriter, r *route.Request) error {
 	if ep := body.EndpointConfig; ep != nil {
 		flags.Aliases, flags.MAC = ep.Aliases, ep.MacAddress
 		if ep.IPAMConfig != nil {
-			flags.IP = ep.IPAMConfig.IPv4Address
+			flags.IP, flags.IP6 = ep.IPAMConfig.IPv4Address, ep.IPAMConfig.IPv6Address
+			flags.LinkLocal = ep.IPAMConfig.LinkLocalIPs
 		}
 		if len(ep.DriverOpts) > 0 || len(ep.Links) > 0 {
 			return errdefs.Errorf(errdefs.ErrUnsupported,

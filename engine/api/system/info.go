@@ -75,9 +75,6 @@ func (a *API) info(w http.ResponseWriter, r *route.Request) error {
 	if err != nil {
 		return err
 	}
-	if told.CgroupVersion == "hybrid" { // to docker that is the first, whose controllers it has
-		told.CgroupVersion = "1"
-	}
 	out := info{
 		ID: told.Name, Info: told, DriverStatus: [][2]string{{"Root", told.DockerRootDir}},
 		Plugins: plugins{

@@ -25,7 +25,7 @@ var swarmPaths = []string{
 var unsupportedPaths = []string{
 	"GET /containers/{id}/checkpoints", "POST /containers/{id}/checkpoints",
 	"DELETE /containers/{id}/checkpoints/{name}",
-	"POST /containers/{id}/attach/ws", "GET /plugins/privileges", "POST /plugins/pull", "POST /plugins/create",
+	"GET /plugins/privileges", "POST /plugins/pull", "POST /plugins/create",
 	"GET /plugins/{name...}/json", "DELETE /plugins/{name...}", "POST /plugins/{name...}/enable",
 	"POST /plugins/{name...}/disable", "POST /plugins/{name...}/upgrade", "POST /plugins/{name...}/push",
 	"POST /plugins/{name...}/set",

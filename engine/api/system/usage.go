@@ -79,7 +79,7 @@ func (a *API) usage(w http.ResponseWriter, r *route.Request) error {
 		out.BuildCache = append(out.BuildCache, cacheUsage{
 			ID: c.ID.String(), Type: "regular", Description: c.Step, InUse: false, Shared: len(c.Images) > 0,
 			Size:      c.Size,
-			CreatedAt: c.Created, LastUsedAt: c.Used, UsageCount: 1,
+			CreatedAt: c.Created, LastUsedAt: c.Used, UsageCount: c.Uses,
 		})
 	}
 	return wire.JSON(w, http.StatusOK, out)

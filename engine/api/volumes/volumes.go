@@ -84,10 +84,12 @@ func (a *API) create(w http.ResponseWriter, r *route.Request) error {
 	switch {
 	case body.Driver != "" && body.Driver != "local":
 		return errdefs.Errorf(errdefs.ErrNotFound, "volume driver %q: there is only local", body.Driver)
-	case len(body.DriverOpts) > 0 || body.ClusterVolumeSpec != nil:
-		return errdefs.Errorf(errdefs.ErrUnsupported, "volume %s: options of a driver are not supported", body.Name)
+	case body.ClusterVolumeSpec != nil:
+		return errdefs.Errorf(errdefs.ErrUnsupported, "volume %s: volumes of a swarm are not supported", body.Name)
 	}
-	v, err := a.engine.CreateVolume(r.Context(), body.Name, body.Labels)
+	v, err := a.engine.NewVolume(r.Context(), engine.WantedVolume{
+		Name: body.Name, Labels: body.Labels, Options: body.DriverOpts,
+	})
 	if err != nil {
 		return err
 	}

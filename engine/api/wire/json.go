@@ -92,6 +92,8 @@ var words = map[errdefs.Remedy]string{
 	errdefs.Prune:           "make room, or remove what is not used with: docker system prune",
 	errdefs.MakeProject:     "make the project %s at the registry",
 	errdefs.MakeAdmin:       "make an administrator at the registry",
+	errdefs.ScanFirst:       "have it scanned at the registry",
+	errdefs.LockAnew:        "build it once without being locked",
 	errdefs.RecoverDatabase: "recover the registry's database below %s",
 }
 

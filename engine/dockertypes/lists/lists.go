@@ -143,6 +143,7 @@ type Cache struct {
 	Shared        string
 	Size          string
 	Step          string
+	UsageCount    string
 }
 
 // orNone is a text, or docker's word for none.

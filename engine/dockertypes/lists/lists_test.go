@@ -17,7 +17,7 @@ import (
 	"cove/engine/listing"
 	"cove/engine/networks"
 	"cove/engine/stats"
-	"cove/images"
+	"cove/images/image"
 	"cove/network/publish"
 	"cove/runner/record"
 	"cove/volume"
@@ -42,9 +42,9 @@ func redis() listing.Container {
 	return c
 }
 
-func image() listing.Image {
+func listed() listing.Image {
 	return listing.Image{
-		Image:      images.Image{ID: digest.FromString("redis"), Created: noon.Add(-48 * time.Hour)},
+		Image:      image.Image{ID: digest.FromString("redis"), Created: noon.Add(-48 * time.Hour)},
 		Repository: "redis", Tag: "7", Size: 116_912_345,
 	}
 }
@@ -63,10 +63,10 @@ func TestRowsHaveDockersKeys(t *testing.T) {
 			"ID":"a1a1a1a1a1a1","Image":"redis:7","Labels":"a=b,com.example.team=x","LocalVolumes":"1",
 			"Mounts":"vvvvvvvvvvvvvv…,/srv","Names":"db","Networks":"bridge","Ports":"0.0.0.0:6379->6379/tcp",
 			"RunningFor":"2 hours ago","Size":"0B","State":"running","Status":"Up About an hour"}`},
-		"images": {OfImage(image(), o), `{"Containers":"N/A","CreatedAt":"` + local(noon.Add(-48*time.Hour)) + `",
+		"images": {OfImage(listed(), o), `{"Containers":"N/A","CreatedAt":"` + local(noon.Add(-48*time.Hour)) + `",
 			"CreatedSince":"2 days ago","Digest":"<none>","ID":"` + digest.FromString("redis").Encoded()[:12] + `","Repository":"redis",
 			"SharedSize":"N/A","Size":"117MB","Tag":"7","UniqueSize":"N/A","VirtualSize":"116.9MB"}`},
-		"image usage": {OfImageUsage(engine.ImageUsage{Image: image(), Shared: 100_000_000, Containers: 2}, o), `{"Containers":"2",
+		"image usage": {OfImageUsage(engine.ImageUsage{Image: listed(), Shared: 100_000_000, Containers: 2}, o), `{"Containers":"2",
 			"CreatedAt":"` + local(noon.Add(-48*time.Hour)) + `","CreatedSince":"2 days ago","Digest":"<none>",
 			"ID":"` + digest.FromString("redis").Encoded()[:12] + `","Repository":"redis","SharedSize":"100MB","Size":"117MB","Tag":"7",
 			"UniqueSize":"16.91MB","VirtualSize":"116.9MB"}`},
@@ -152,7 +152,7 @@ func TestNoTrunc(t *testing.T) {
 	if c.ID != strings.Repeat("a1", 32) || c.Command != `"docker-entrypoint.sh \"x\""` || !strings.HasPrefix(c.Mounts, strings.Repeat("v", 20)) {
 		t.Errorf("%+v", c)
 	}
-	if got := OfImage(image(), o).ID; got != digest.FromString("redis").String() {
+	if got := OfImage(listed(), o).ID; got != digest.FromString("redis").String() {
 		t.Errorf("image id %s", got)
 	}
 }

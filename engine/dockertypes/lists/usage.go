@@ -57,6 +57,6 @@ func OfCache(e engine.CacheEntry, o Options) Cache {
 		KeptBy:       strings.Join(append([]string{"build cache"}, e.Images...), ", "),
 		LastAccessed: o.since(e.Used), LastUsedAt: e.Used.Format(time.RFC3339), LastUsedSince: o.since(e.Used),
 		Reclaimable: strconv.FormatBool(!shared), Shared: strconv.FormatBool(shared), Size: longSize(e.Size),
-		Step: step,
+		Step: step, UsageCount: strconv.Itoa(e.Uses),
 	}
 }

@@ -32,9 +32,6 @@ func Device(s string) (record.Device, error) {
 		return bad("too many colons")
 	}
 	switch {
-	case !path.IsAbs(d.Source) && strings.Contains(d.Source, "="):
-		return record.Device{}, errdefs.Errorf(errdefs.ErrUnsupported,
-			"device %s: devices of the Container Device Interface are not supported", s)
 	case !path.IsAbs(d.Source):
 		return bad("its path is not absolute")
 	case !path.IsAbs(d.Target):
@@ -64,4 +61,60 @@ func DeviceRate(s string, bytes bool) (record.DeviceRate, error) {
 		return d, errdefs.Errorf(errdefs.ErrInvalid, "bad format for a rate: %s: want DEVICE:NUMBER, as /dev/sda:1000", s)
 	}
 	return d, nil
+}
+
+// Devices divides devices into those by path and those of the Container Device
+// Interface, VENDOR/CLASS=NAME.
+func Devices(all []string) (paths, named []string) {
+	for _, s := range all {
+		if !path.IsAbs(s) && strings.Contains(s, "=") {
+			named = append(named, s)
+		} else {
+			paths = append(paths, s)
+		}
+	}
+	return paths, named
+}
+
+// gpu is what vendors call a GPU, without another vendor.
+const gpu = "nvidia.com/gpu"
+
+// GPUs reads all, a number, or device=NAME[,NAME…], in quotes or not;
+// a NAME may be one of the Container Device Interface in full.
+func GPUs(s string) ([]string, error) {
+	bad := func() error {
+		return errdefs.Errorf(errdefs.ErrInvalid, "gpus %s: want all, a number, or device=NAME[,NAME…]", s)
+	}
+	s = strings.Trim(s, `"`)
+	if s == "" {
+		return nil, nil
+	}
+	if n, err := strconv.Atoi(s); err == nil {
+		if n == -1 {
+			return []string{gpu + "=all"}, nil
+		}
+		var names []string
+		for i := range n {
+			names = append(names, gpu+"="+strconv.Itoa(i))
+		}
+		if n < 1 {
+			return nil, bad()
+		}
+		return names, nil
+	}
+	if s == "all" {
+		return []string{gpu + "=all"}, nil
+	}
+	list, ok := strings.CutPrefix(s, "device=")
+	if !ok || list == "" {
+		return nil, bad()
+	}
+	var names []string
+	for name := range strings.SplitSeq(list, ",") {
+		if !strings.Contains(name, "=") {
+			name = gpu + "=" + name
+		}
+		names = append(names, name)
+	}
+	return names, nil
 }

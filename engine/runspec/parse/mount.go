@@ -26,12 +26,12 @@ type Mounted struct {
 // mountText is a mount while its keys are read.
 type mountText struct {
 	text, kind, source, target string
-	readOnly                   bool
+	readOnly, writable         bool
 	v                          runspec.Volume
 	tmpfs                      []string
 }
 
-// Mount reads type=bind|volume|tmpfs,source=…,target=…[,KEY[=VALUE]…], with
+// Mount reads type=bind|volume|tmpfs|image,source=…,target=…[,KEY[=VALUE]…], with
 // docker's keys.
 func Mount(s string) (Mounted, error) {
 	m := mountText{text: s, kind: "volume"}
@@ -71,14 +71,18 @@ func (m *mountText) set(key, value string, hasValue bool) (err error) {
 		m.target = value
 	case key == "readonly" || key == "ro":
 		m.readOnly, err = m.flag(key, value, hasValue)
+		m.writable = !m.readOnly
+	case key == "readwrite" || key == "rw":
+		m.writable, err = m.flag(key, value, hasValue)
+		m.readOnly = !m.writable
 	case key == "bind-propagation":
 		if m.v.Propagation = value; !slices.Contains(propagations, value) {
 			err = m.bad("bind-propagation %q: want %s", value, strings.Join(propagations, ", "))
 		}
 	case key == "bind-nonrecursive":
 		m.v.NonRecursive, err = m.flag(key, value, hasValue)
-	case key == "idmap":
-		m.v.MapOwners, err = m.flag(key, value, hasValue)
+	case key == "idmap" || key == "uid" || key == "gid":
+		err = m.owners(key, value, hasValue)
 	case key == "bind-recursive":
 		err = m.recursive(value)
 	case key == "volume-nocopy":
@@ -103,9 +107,9 @@ func (m *mountText) set(key, value string, hasValue bool) (err error) {
 		m.tmpfs = append(m.tmpfs, "mode="+value)
 	case key == "volume-opt":
 		add(&m.v.Options, value)
-	case key == "volume-subpath":
+	case key == "volume-subpath" || key == "image-subpath":
 		if m.v.Subpath = path.Clean(value); value == "" || !filepath.IsLocal(value) {
-			err = m.bad("volume-subpath %q: want a path within the volume, which begins with no slash", value)
+			err = m.bad("%s %q: want a path within the %s, which begins with no slash", key, value, of)
 		}
 	default:
 		err = m.bad("unexpected key '%s'", key)
@@ -155,7 +159,16 @@ func (m *mountText) mount() (Mounted, error) {
 		return Mounted{}, err
 	}
 	m.v.Source, m.v.Target, m.v.ReadOnly, m.v.Mount = m.source, m.target, m.readOnly, true
+	if (m.kind == "tmpfs" || m.kind == "image") && (m.v.MapOwners || !m.v.Owners.IsZero()) {
+		return Mounted{}, m.bad("uid, gid and idmap are of volumes and paths of the host")
+	}
 	switch m.kind {
+	case "image":
+		if m.source == "" {
+			return Mounted{}, m.bad("field Source must not be empty")
+		}
+		m.v.Image, m.v.Overlay, m.v.ReadOnly = true, m.writable, !m.writable
+		return Mounted{Volume: &m.v}, nil
 	case "bind":
 		switch {
 		case m.source == "":
@@ -177,8 +190,8 @@ func (m *mountText) mount() (Mounted, error) {
 			m.tmpfs = append(m.tmpfs, "ro")
 		}
 		return Mounted{Tmpfs: &record.Tmpfs{Target: m.target, Options: m.tmpfs}}, nil
-	case "image", "npipe", "cluster":
+	case "npipe", "cluster":
 		return Mounted{}, errdefs.Errorf(errdefs.ErrUnsupported, "mount %s: type %s is not supported", m.text, m.kind)
 	}
-	return Mounted{}, m.bad("mount type %q unknown: want bind, volume or tmpfs", m.kind)
+	return Mounted{}, m.bad("mount type %q unknown: want bind, volume, tmpfs or image", m.kind)
 }

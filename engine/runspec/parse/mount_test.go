@@ -9,6 +9,7 @@ import (
 
 	"cove/engine/runspec"
 	"cove/errdefs"
+	"cove/layers/mount"
 	"cove/runner/record"
 )
 
@@ -34,6 +35,23 @@ func TestMount(t *testing.T) {
 		}),
 		"src=data,dst=/b,volume-subpath=a/../b/,volume-opt=type=nfs,volume-opt=o=a=b": volume(runspec.Volume{
 			Source: "data", Target: "/b", Subpath: "b", Options: map[string]string{"type": "nfs", "o": "a=b"},
+		}),
+		"type=image,src=team/app:1,dst=/i": volume(runspec.Volume{Source: "team/app:1", Target: "/i", Image: true, ReadOnly: true}),
+		"type=image,src=app,dst=/i,image-subpath=a/b/": volume(runspec.Volume{
+			Source: "app", Target: "/i", Image: true, ReadOnly: true, Subpath: "a/b",
+		}),
+		"type=image,src=app,dst=/i,rw":             volume(runspec.Volume{Source: "app", Target: "/i", Image: true, Overlay: true}),
+		"type=image,src=app,dst=/i,readonly=false": volume(runspec.Volume{Source: "app", Target: "/i", Image: true, Overlay: true}),
+		"type=bind,src=/a,dst=/b,uid=5,gid=0": volume(runspec.Volume{
+			Source: "/a", Target: "/b", Owners: runspec.Owners{UID: new(uint32(5)), GID: new(uint32(0))},
+		}),
+		"type=bind,src=/a,dst=/b,idmap=uids=0-1-10#@10-11-1;gids=3-4-1": volume(runspec.Volume{
+			Source: "/a", Target: "/b", Owners: runspec.Owners{
+				Host: mount.IDMap{
+					UIDs: []mount.IDRange{{Outside: 1, Size: 10}}, GIDs: []mount.IDRange{{Inside: 3, Outside: 4, Size: 1}},
+				},
+				Container: mount.IDMap{UIDs: []mount.IDRange{{Inside: 10, Outside: 11, Size: 1}}},
+			},
 		}),
 		"type=tmpfs,dst=/t": tmpfs("/t"),
 		"type=tmpfs,dst=/t,tmpfs-size=1m,tmpfs-mode=0700,ro": tmpfs("/t", "size=1048576", "mode=0700", "ro"),
@@ -64,6 +82,15 @@ func TestMountRefuses(t *testing.T) {
 		"type=bind,src=/a,dst=/b,volume-nocopy":        "cannot mix 'volume-*'",
 		"type=volume,dst=/b,bind-propagation=shared":   "cannot mix 'bind-*'",
 		"dst=/b,tmpfs-size=1m":                         "cannot mix 'tmpfs-*'",
+		"type=image,dst=/b":                            "Source",
+		"type=bind,src=/a,dst=/b,image-subpath=x":      "cannot mix 'image-*'",
+		"type=image,src=a,dst=/b,image-subpath=../x":   "within the image",
+		"type=image,src=a,dst=/b,uid=3":                "of volumes",
+		"type=bind,src=/a,dst=/b,uid=bob":              "want a number",
+		"type=bind,src=/a,dst=/b,uid=4294967295":       "want a number",
+		"type=bind,src=/a,dst=/b,idmap=uids=1-2":       "DISK-SHOWN-COUNT",
+		"type=bind,src=/a,dst=/b,idmap=uids=1-2-0":     "DISK-SHOWN-COUNT",
+		"type=bind,src=/a,dst=/b,idmap=who=1-2-3":      "DISK-SHOWN-COUNT",
 		"type=tmpfs,dst=/b,tmpfs-size=big":             "tmpfs-size",
 		"type=tmpfs,dst=/b,tmpfs-mode=rwx":             "tmpfs-mode",
 		`type=bind,"src=/a`:                            "invalid mount",
@@ -75,7 +102,7 @@ func TestMountRefuses(t *testing.T) {
 		}
 	}
 	for _, text := range []string{
-		"type=image,src=a,dst=/b", "dst=/b,volume-driver=nfs",
+		"type=cluster,src=a,dst=/b", "dst=/b,volume-driver=nfs",
 	} {
 		if _, err := Mount(text); !errors.Is(err, errdefs.ErrUnsupported) {
 			t.Errorf("%s: %v", text, err)

@@ -13,12 +13,14 @@ import (
 
 // NetworkFlags are flags of a container's first network.
 type NetworkFlags struct {
-	Aliases []string
-	IP, MAC string
+	Aliases      []string
+	IP, IP6, MAC string
+	LinkLocal    []string
 }
 
 // Networks reads the networks of a container: NAME, or name=NAME with alias=, ip=,
-// mac-address= and gw-priority=, of which alias may repeat. mode is the first's name;
+// ip6=, mac-address=, link-local-ip= and gw-priority=, of which alias and link-local-ip
+// may repeat. mode is the first's name;
 // there are no attachments when a mode alone says everything.
 func Networks(texts []string, flags NetworkFlags) (mode string, all []network.Attachment, err error) {
 	for _, text := range texts {
@@ -38,7 +40,7 @@ func Networks(texts []string, flags NetworkFlags) (mode string, all []network.At
 	if err := flags.Apply(&all[0]); err != nil {
 		return "", nil, err
 	}
-	if at := all[0]; len(all) == 1 && len(at.Aliases) == 0 && !at.IP.IsValid() && at.MAC == "" && at.Priority == 0 {
+	if at := all[0]; len(all) == 1 && at.AsksNothing() && at.Priority == 0 {
 		return at.Name, nil, nil
 	}
 	return all[0].Name, all, nil
@@ -54,12 +56,26 @@ func (f NetworkFlags) Apply(at *network.Attachment) (err error) {
 		return both("alias")
 	case f.IP != "" && at.IP.IsValid():
 		return both("address")
+	case f.IP6 != "" && at.IP6.IsValid():
+		return both("IPv6 address")
 	case f.MAC != "" && at.MAC != "":
 		return both("hardware address")
+	case len(f.LinkLocal) > 0 && len(at.LinkLocal) > 0:
+		return both("link-local address")
 	}
 	at.Aliases = append(at.Aliases, f.Aliases...)
 	if f.IP != "" {
 		if at.IP, err = address4(at.Name, f.IP); err != nil {
+			return err
+		}
+	}
+	if f.IP6 != "" {
+		if at.IP6, err = address6(at.Name, f.IP6); err != nil {
+			return err
+		}
+	}
+	for _, text := range f.LinkLocal {
+		if err = linkLocal(at, at.Name, text); err != nil {
 			return err
 		}
 	}
@@ -83,15 +99,19 @@ func Network(text string) (at network.Attachment, err error) {
 			at.Aliases = append(at.Aliases, value)
 		case "ip":
 			at.IP, err = address4(text, value)
+		case "ip6":
+			at.IP6, err = address6(text, value)
 		case "mac-address":
 			at.MAC, err = hardware(text, value)
+		case "link-local-ip":
+			err = linkLocal(&at, text, value)
 		case "gw-priority":
 			if at.Priority, err = strconv.Atoi(value); err != nil {
 				err = errdefs.Errorf(errdefs.ErrInvalid, "network %s: gw-priority %q is no number", text, value)
 			}
 		default:
 			err = errdefs.Errorf(errdefs.ErrInvalid,
-				"network %s: invalid field key %s; there are name, alias, ip, mac-address, gw-priority", text, key)
+				"network %s: invalid field key %s; there are name, alias, ip, ip6, mac-address, link-local-ip, gw-priority", text, key)
 		}
 		if err != nil {
 			return at, err
@@ -109,6 +129,27 @@ func address4(what, text string) (netip.Addr, error) {
 		return ip, errdefs.Errorf(errdefs.ErrInvalid, "network %s: %q is no IPv4 address", what, text)
 	}
 	return ip, nil
+}
+
+func address6(what, text string) (netip.Addr, error) {
+	ip, err := netip.ParseAddr(text)
+	if err != nil || !ip.Is6() || ip.Is4In6() || ip.Zone() != "" {
+		return ip, errdefs.Errorf(errdefs.ErrInvalid, "network %s: %q is no IPv6 address", what, text)
+	}
+	return ip, nil
+}
+
+func linkLocal(at *network.Attachment, what, text string) error {
+	ip, err := netip.ParseAddr(text)
+	if err != nil || !ip.IsLinkLocalUnicast() || ip.Zone() != "" || ip.Is4In6() {
+		return errdefs.Errorf(errdefs.ErrInvalid,
+			"network %s: %q is no link-local address, as 169.254.8.8 or fe80::8", what, text)
+	}
+	if slices.Contains(at.LinkLocal, ip) {
+		return errdefs.Errorf(errdefs.ErrInvalid, "network %s: the link-local address %s is given twice", what, ip)
+	}
+	at.LinkLocal = append(at.LinkLocal, ip)
+	return nil
 }
 
 func hardware(what, text string) (string, error) {

@@ -5,6 +5,7 @@ package parse
 import (
 	"cmp"
 	"net/netip"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,7 +13,7 @@ import (
 	"cove/engine/runspec"
 	"cove/errdefs"
 	"cove/internal/ids"
-	"cove/network"
+	"cove/network/etc"
 	"cove/network/publish"
 	"cove/runner/record"
 )
@@ -55,26 +56,53 @@ func Volume(s string) (runspec.Volume, error) {
 			v.NoCopy = true
 		case option == "idmap":
 			v.MapOwners = true
+		case option == "O":
+			v.Overlay = true
+		case strings.HasPrefix(option, "upperdir="):
+			v.Upper = strings.TrimPrefix(option, "upperdir=")
+		case strings.HasPrefix(option, "workdir="):
+			v.Work = strings.TrimPrefix(option, "workdir=")
 		case slices.Contains(propagations, option):
 			v.Propagation = option
 		default:
 			return v, errdefs.Errorf(errdefs.ErrInvalid,
-				"volume %s: option %q is not supported; there are ro, rw, z, Z, nocopy, idmap, %s",
+				"volume %s: option %q is not supported; there are ro, rw, z, Z, nocopy, idmap, O, upperdir=, workdir=, %s",
 				s, option, strings.Join(propagations, ", "))
 		}
 	}
-	return v, nil
+	return v, checkOverlay(s, v)
 }
 
-// Ports reads a -p: [[IP:]HOSTPORT:]PORT[/tcp|udp], where both ports may
-// be ranges of one length.
+// checkOverlay refuses what cannot be meant of a mount that is written to elsewhere.
+func checkOverlay(s string, v runspec.Volume) error {
+	switch {
+	case !v.Overlay && v.Upper == "" && v.Work == "":
+		return nil
+	case !v.Overlay:
+		return errdefs.Errorf(errdefs.ErrInvalid, "volume %s: upperdir and workdir need the option O", s)
+	case v.Source == "":
+		return errdefs.Errorf(errdefs.ErrInvalid, "volume %s: option O: want a source to lie below", s)
+	case v.ReadOnly:
+		return errdefs.Errorf(errdefs.ErrInvalid, "volume %s: options O and ro contradict each other", s)
+	case v.Propagation != "":
+		return errdefs.Errorf(errdefs.ErrInvalid, "volume %s: options O and %s contradict each other", s, v.Propagation)
+	case (v.Upper == "") != (v.Work == ""):
+		return errdefs.Errorf(errdefs.ErrInvalid, "volume %s: upperdir and workdir belong together", s)
+	case v.Upper != "" && (!path.IsAbs(v.Upper) || !path.IsAbs(v.Work)):
+		return errdefs.Errorf(errdefs.ErrInvalid, "volume %s: upperdir and workdir are absolute paths", s)
+	}
+	return nil
+}
+
+// Ports reads a -p: [[IP:]HOSTPORT:]PORT[/tcp|udp|sctp], where both ports may
+// be ranges of one length, and an IPv6 address stands in brackets.
 func Ports(s string) ([]publish.Port, error) {
 	bad := func(why string) ([]publish.Port, error) {
 		return nil, errdefs.Errorf(errdefs.ErrInvalid, "port %s: %s; want [[IP:]HOSTPORT:]PORT[/PROTOCOL]", s, why)
 	}
 	rest, proto, _ := strings.Cut(s, "/")
-	if !slices.Contains([]string{"", "tcp", "udp"}, proto) {
-		return bad("the protocol is tcp or udp")
+	if !slices.Contains([]string{"", "tcp", "udp", "sctp"}, proto) {
+		return bad("the protocol is tcp, udp or sctp")
 	}
 	var ip netip.Addr
 	var host string
@@ -170,7 +198,7 @@ func Host(s string) (runspec.Host, error) {
 		return runspec.Host{}, errdefs.Errorf(errdefs.ErrInvalid, "extra host %s: want NAME:IP", s)
 	}
 	h := runspec.Host{Name: s[:i], IP: strings.Trim(s[i+1:], "[]")}
-	if _, err := netip.ParseAddr(h.IP); err != nil && h.IP != network.HostGateway {
+	if _, err := netip.ParseAddr(h.IP); err != nil && h.IP != etc.HostGateway {
 		return runspec.Host{}, errdefs.Errorf(errdefs.ErrInvalid,
 			"extra host %s: %q is neither an IP address nor host-gateway", s, h.IP)
 	}
@@ -208,5 +236,6 @@ func SecurityOpt(s *record.Security, opt string, readFile func(string) ([]byte, 
 		return nil
 	}
 	return errdefs.Errorf(errdefs.ErrUnsupported,
-		"security option %s: not supported; there are seccomp=FILE|unconfined and no-new-privileges", opt)
+		"security option %s: not supported; there are seccomp=FILE|unconfined, "+
+			"systempaths=unconfined and no-new-privileges", opt)
 }

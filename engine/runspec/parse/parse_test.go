@@ -124,7 +124,7 @@ func TestExpose(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"80": "80/tcp", "80/udp": "80/udp", "8000-8002/tcp": "8000/tcp 8001/tcp 8002/tcp",
-		"80:80": "", "0": "", "x": "", "80/sctp": "", "90-80": "", "": "",
+		"80:80": "", "0": "", "x": "", "80/dccp": "", "90-80": "", "": "",
 	} {
 		got, err := Expose(text)
 		if refused := want == ""; refused != errors.Is(err, errdefs.ErrInvalid) || strings.Join(got, " ") != want {

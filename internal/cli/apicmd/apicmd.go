@@ -3,9 +3,12 @@
 package apicmd
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -21,7 +24,7 @@ const defaultSocket = "/run/cove/docker.sock"
 // Noun is the group of these commands.
 func Noun(a *app.App) *cobra.Command {
 	noun := app.Noun(&cobra.Command{Use: "api COMMAND", Short: "Serve docker's API, for docker's own clients"})
-	noun.AddCommand(serve(a))
+	noun.AddCommand(serve(a), installCommand(a), uninstallCommand(a))
 	return noun
 }
 
@@ -29,6 +32,8 @@ type serveFlags struct {
 	socket, group, tcp string
 	certs              listen.Certificates
 	allow              []string
+	untilEOF           bool
+	idle               time.Duration
 }
 
 func serve(a *app.App) *cobra.Command {
@@ -54,6 +59,9 @@ containers run on. A socket that systemd opened is served instead of --socket.`,
 	fs.StringVar(&f.certs.CA, "tlscacert", "", "authority that has signed the clients' certificates")
 	fs.StringVar(&f.certs.Cert, "tlscert", "", "certificate of this server")
 	fs.StringVar(&f.certs.Key, "tlskey", "", "its key")
+	fs.DurationVar(&f.idle, "idle", 0, "end when nothing was asked for so long, as 5m: systemd starts it again (default: never)")
+	fs.Lookup("idle").DefValue = ""
+	fs.BoolVar(&f.untilEOF, "until-eof", false, "end when standard input does: with the program that started this")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		access, err := route.ParseAccess(f.allow)
 		if err != nil {
@@ -70,9 +78,27 @@ containers run on. A socket that systemd opened is served instead of --socket.`,
 		for _, l := range listeners {
 			fmt.Fprintf(a.Err, "serving docker's API %s on %s (allowed: %s)\n", api.Newest(), addressOf(l), access)
 		}
-		return app.Left(cmd.Context(), api.Serve(cmd.Context(), api.Handler(cmd.Context(), eng, access), listeners...))
+		ctx := cmd.Context()
+		if f.untilEOF {
+			ctx = untilEOF(ctx, a.In)
+		}
+		handler := api.Handler(ctx, eng, access)
+		if f.idle > 0 {
+			ctx, handler = api.UntilIdle(ctx, handler, f.idle)
+		}
+		return app.Left(cmd.Context(), api.Serve(ctx, handler, listeners...))
 	}
 	return cmd
+}
+
+// untilEOF is a context that ends when nothing more is to be read.
+func untilEOF(ctx context.Context, in io.Reader) context.Context {
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		defer cancel()
+		_, _ = io.Copy(io.Discard, in) // what cannot be read has ended
+	}()
+	return ctx
 }
 
 // addressOf is how DOCKER_HOST names a listener.

@@ -52,6 +52,33 @@ func TestServeUntilInterrupted(t *testing.T) {
 	}
 }
 
+// TestServeUntilEOF ends with what it was started by.
+func TestServeUntilEOF(t *testing.T) {
+	t.Parallel()
+	r, w := io.Pipe()
+	a := &app.App{Prog: "cove", In: r, Out: io.Discard, Err: io.Discard, Root: filepath.Join(t.TempDir(), "root")}
+	socket := filepath.Join(t.TempDir(), "s")
+	cmd := Noun(a)
+	cmd.SetArgs([]string{"serve", "--socket", socket, "--until-eof"})
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.ExecuteContext(t.Context()) }()
+	if _, err := w.Write([]byte("ignored")); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestServeUntilIdle ends when nobody asks.
+func TestServeUntilIdle(t *testing.T) {
+	t.Parallel()
+	if err := run(t.Context(), t, io.Discard, "--socket", filepath.Join(t.TempDir(), "s"), "--idle", "50ms"); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestServeRefuses(t *testing.T) {
 	t.Parallel()
 	var usage *app.Usage

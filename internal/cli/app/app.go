@@ -19,9 +19,10 @@ import (
 
 	"golang.org/x/term"
 
-	"cove/distribution/client"
+	"cove/distribution/client/hosts"
 	"cove/engine"
 	"cove/engine/config"
+	"cove/engine/machine"
 	"cove/reference"
 )
 
@@ -29,8 +30,10 @@ import (
 type App struct {
 	// Prog begins every message: cove, build or run.
 	Prog string
-	// Args are the arguments as they were typed.
-	Args     []string
+	// Args are the arguments as they were typed, without those that say where.
+	Args []string
+	// Where are those: --host with its value, or --here; none is this machine.
+	Where    []string
 	In       io.Reader
 	Out, Err io.Writer
 	// Changes applies Dockerfile instructions for commit and import.
@@ -50,7 +53,10 @@ type App struct {
 }
 
 // DefaultRoot is the state root when neither --root nor COVE_ROOT says.
-func DefaultRoot() string { return cmp.Or(os.Getenv("COVE_ROOT"), "/var/lib/cove") }
+func DefaultRoot() string { return cmp.Or(os.Getenv("COVE_ROOT"), machine.DefaultRoot()) }
+
+// Again are the arguments by which another binary does the same in the same place.
+func (a *App) Again() []string { return slices.Concat(a.Where, a.Args) }
 
 // InsecureRegistries are those that COVE_INSECURE_REGISTRIES lists, with commas
 // between them.
@@ -82,28 +88,33 @@ func (a *App) registries() config.Registries {
 // certsDirs are the folders of registry certificates: those that
 // COVE_CERTS_DIR lists, before the system's.
 func certsDirs() []string {
-	return append(filepath.SplitList(os.Getenv("COVE_CERTS_DIR")), client.DefaultCertsDirs()...)
+	return append(filepath.SplitList(os.Getenv("COVE_CERTS_DIR")), hosts.DefaultCertsDirs()...)
 }
 
-// Engine opens the engine, once. Nothing of it is read from disk yet.
+// Engine opens the engine, once. Nothing of it is read from disk yet. An ordinary
+// user's command begins again here, in the user namespace where that user is root.
 func (a *App) Engine() (*engine.Engine, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.engine != nil {
 		return a.engine, nil
 	}
+	notify := func(msg string) { fmt.Fprintln(a.Err, msg) }
+	// What needs root asks again, and is told why it could not.
+	_ = machine.BecomeRoot(context.Background(), notify)
 	root, err := filepath.Abs(a.Root)
 	if err != nil {
 		return nil, fmt.Errorf("--root %s: %w", a.Root, err)
 	}
 	a.engine, err = engine.Open(engine.Config{
 		Root:        root,
+		Run:         machine.RunDir(root),
 		RuntimePath: os.Getenv("COVE_RUNTIME"),
 		CertsDirs:   certsDirs(),
 		Registries:  a.registries(),
 		Changes:     a.Changes,
 		Logger:      a.logger(),
-		Notify:      func(msg string) { fmt.Fprintln(a.Err, msg) },
+		Notify:      notify,
 	})
 	return a.engine, err
 }

@@ -147,3 +147,15 @@ func distance(a, b string) int {
 	}
 	return row[len(b)]
 }
+
+// sibling marks the commands that another binary of cove has.
+const sibling = "sibling"
+
+// MarkSibling says that another binary of cove has the command.
+func MarkSibling(cmd *cobra.Command) { cmd.Annotations = map[string]string{sibling: ""} }
+
+// InSibling reports whether another binary of cove has the command.
+func InSibling(cmd *cobra.Command) bool {
+	_, marked := cmd.Annotations[sibling]
+	return marked
+}

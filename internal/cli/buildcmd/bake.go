@@ -20,6 +20,7 @@ import (
 	"cove/internal/bakefile/definition"
 	"cove/internal/bakefile/hclfile"
 	"cove/internal/cli/app"
+	"cove/internal/cli/buildflags"
 	"cove/internal/cli/progress/steps"
 )
 
@@ -29,6 +30,8 @@ type bakeFlags struct {
 	list, call, progress, metadata, provenance, sbom string
 	print, push, load, pull, noCache, check          bool
 	explain                                          bool
+
+	lock buildflags.Lock
 }
 
 func (f *bakeFlags) register(fs *pflag.FlagSet) {
@@ -51,6 +54,7 @@ func (f *bakeFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.metadata, "metadata-file", "", "write what was built to a file, as JSON with buildx's keys")
 	fs.StringVar(&f.progress, "progress", "auto", "auto, tty, plain, rawjson or quiet; also by BUILDKIT_PROGRESS")
 	fs.BoolVar(&f.explain, "explain", false, "say why a step was not cached")
+	f.lock.Register(fs)
 }
 
 // Bake builds the targets of a file.
@@ -243,6 +247,10 @@ func (f *bakeFlags) build(ctx context.Context, a *app.App, plan *definition.Plan
 	if err := checkAllowed(plan, f.allow); err != nil {
 		return err
 	}
+	lock, err := f.lock.Read(f.pull)
+	if err != nil {
+		return err
+	}
 	for _, name := range plan.Order() {
 		t := plan.Targets[name]
 		b := f.flagsOf(t)
@@ -250,7 +258,7 @@ func (f *bakeFlags) build(ctx context.Context, a *app.App, plan *definition.Plan
 		if err != nil {
 			return errdefs.Errorf(errdefs.KindOf(err), "target %s: %w", name, err)
 		}
-		o.Name = name
+		o.Name, o.Lock = name, lock
 		if t.DockerfileInline != nil {
 			o.Stdin = strings.NewReader(*t.DockerfileInline)
 		}
@@ -271,6 +279,9 @@ func (f *bakeFlags) build(ctx context.Context, a *app.App, plan *definition.Plan
 	end()
 	if err != nil {
 		return all[0].failed(a, err, options[0].Progress != nil)
+	}
+	if err := f.lock.Write(); err != nil {
+		return err
 	}
 	return f.report(a, plan, all, results)
 }

@@ -19,11 +19,14 @@ import (
 
 // report says what was built of each target.
 func (f *bakeFlags) report(a *app.App, plan *definition.Plan, all []*buildFlags, results []*builds.Result) error {
-	about := map[string]metadata{}
+	about := map[string]map[string]any{}
 	quiet := f.progress == "quiet"
 	for i, name := range plan.Order() {
 		made := results[i].Image()
-		about[name] = newMetadata(made)
+		var err error
+		if about[name], err = metadataOf(results[i]); err != nil {
+			return err
+		}
 		if !quiet {
 			steps.Warnings(a.Err, results[i].Warnings)
 		}

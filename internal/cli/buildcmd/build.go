@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -31,6 +30,7 @@ type buildFlags struct {
 	noCache, pull, quiet, explain, check, push, load                    bool
 
 	docker dockerFlags
+	lock   buildflags.Lock
 	run    runflags.BuildFlags
 
 	baking   bool // the flags are those of a target of a bake file
@@ -75,6 +75,7 @@ func (f *buildFlags) register(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.explain, "explain", false, "say why a step was not cached")
 	fs.BoolVar(&f.check, "check", false, "only check the Dockerfile; exit with 1 if there are warnings")
 	fs.BoolVarP(&f.quiet, "quiet", "q", false, "print only the image id")
+	f.lock.Register(fs)
 	f.docker.register(fs)
 }
 
@@ -157,7 +158,7 @@ func (f *buildFlags) failed(a *app.App, err error, shown bool) error {
 }
 
 func (f *buildFlags) options(ctx context.Context, a *app.App, dir string) (o builds.Options, err error) {
-	o.Names, o.Pull = f.tags, f.pull
+	o.Names, o.Pull, o.Squash = f.tags, f.pull, f.docker.squash
 	o.Context, o.Dockerfile, o.Stdin, o.Target = dir, f.file, a.In, f.target
 	o.NoCache, o.NoCacheFilter, o.Network, o.Allow = f.noCache, f.noCacheFilter, f.network, f.allow
 	if f.network == "default" {
@@ -166,19 +167,28 @@ func (f *buildFlags) options(ctx context.Context, a *app.App, dir string) (o bui
 	if err := f.docker.check(); err != nil {
 		return o, err
 	}
+	if o.Lock, err = f.lock.Read(f.pull); err != nil {
+		return o, err
+	}
+	if o.Attest, err = buildflags.Attest(f.docker.attest, f.docker.provenance, f.docker.sbom); err != nil {
+		return o, err
+	}
 	if err := f.limits(&o); err != nil {
 		return o, err
 	}
-	if o.BuildArgs, err = assignments("--build-arg", f.buildArgs, os.LookupEnv); err != nil {
+	if o.BuildArgs, err = buildflags.Assignments("--build-arg", f.buildArgs, os.LookupEnv); err != nil {
 		return o, err
 	}
-	if o.Labels, err = assignments("--label", f.labels, nil); err != nil {
+	if o.Labels, err = buildflags.Assignments("--label", f.labels, nil); err != nil {
 		return o, err
 	}
 	if err := f.readOutputs(a, &o); err != nil {
 		return o, err
 	}
-	if err := f.readCaches(&o); err != nil {
+	if o.CacheFrom, err = buildflags.Caches(f.cacheFrom, false); err != nil {
+		return o, err
+	}
+	if o.CacheTo, err = buildflags.Caches(f.cacheTo, true); err != nil {
 		return o, err
 	}
 	if o.Contexts, err = buildflags.NamedContexts(f.contexts, f.baking); err != nil {
@@ -207,27 +217,14 @@ func (f *buildFlags) limits(o *builds.Options) error {
 	return err
 }
 
-// assignments reads KEY=VALUE; a bare KEY takes its value from lookup, and is
-// left out when it has none there.
-func assignments(flag string, values []string, lookup func(string) (string, bool)) (map[string]string, error) {
-	m := make(map[string]string, len(values))
-	for _, v := range values {
-		key, value, ok := strings.Cut(v, "=")
-		if key == "" {
-			return nil, errdefs.Errorf(errdefs.ErrInvalid, "%s %q: want KEY=VALUE", flag, v)
-		}
-		if !ok && lookup != nil {
-			if value, ok = lookup(key); !ok {
-				continue
-			}
-		}
-		m[key] = value
-	}
-	return m, nil
-}
-
 // showProgress wires the build's events to standard error.
 func (f *buildFlags) showProgress(a *app.App, o *builds.Options) (end func(), err error) {
+	switch f.progress {
+	case "auto", "tty", "plain", "rawjson", "quiet", "none":
+	default:
+		return nil, errdefs.Errorf(errdefs.ErrInvalid,
+			"--progress %s: want auto, tty, plain, rawjson, quiet or none", f.progress)
+	}
 	screen := progress.ScreenOf(a.Err)
 	plain := false
 	switch {
@@ -241,9 +238,6 @@ func (f *buildFlags) showProgress(a *app.App, o *builds.Options) (end func(), er
 		plain = true
 	case f.progress == "tty" && screen.Size == nil:
 		return nil, errdefs.Errorf(errdefs.ErrInvalid, "--progress tty: standard error is not a terminal")
-	case f.progress != "auto" && f.progress != "tty":
-		return nil, errdefs.Errorf(errdefs.ErrInvalid,
-			"--progress %s: want auto, tty, plain, rawjson or quiet", f.progress)
 	}
 	b := steps.New(screen, plain, time.Now)
 	b.Explain = f.explain

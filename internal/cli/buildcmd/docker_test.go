@@ -28,7 +28,7 @@ var dockersFlags = map[string]string{
 	"policy": "filename=p", "security-opt": "seccomp=x", "squash": "",
 }
 
-var refusedFlags = map[string]bool{"policy": true, "security-opt": true, "squash": true}
+var refusedFlags = map[string]bool{"policy": true, "security-opt": true}
 
 func newFlags(f *buildFlags) *pflag.FlagSet {
 	fs := pflag.NewFlagSet("build", pflag.ContinueOnError)

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/engine/builds"
 	"cove/errdefs"
@@ -22,7 +21,10 @@ func (f *buildFlags) report(a *app.App, result *builds.Result) error {
 	if id == "" {
 		id = made.Target.Digest // of an index
 	}
-	if err := f.writeFiles(id, made); err != nil {
+	if err := f.writeFiles(id, result); err != nil {
+		return err
+	}
+	if err := f.lock.Write(); err != nil {
 		return err
 	}
 	if !f.quiet {
@@ -46,7 +48,7 @@ func (f *buildFlags) report(a *app.App, result *builds.Result) error {
 }
 
 // writeFiles writes --iidfile and --metadata-file.
-func (f *buildFlags) writeFiles(id digest.Digest, made builds.Exported) error {
+func (f *buildFlags) writeFiles(id digest.Digest, result *builds.Result) error {
 	if f.iidfile != "" {
 		if id == "" {
 			return errdefs.Errorf(errdefs.ErrInvalid, "--iidfile: no image was made, only its files were exported")
@@ -58,7 +60,11 @@ func (f *buildFlags) writeFiles(id digest.Digest, made builds.Exported) error {
 	if f.metadata == "" {
 		return nil
 	}
-	text, err := json.MarshalIndent(newMetadata(made), "", "  ")
+	about, err := metadataOf(result)
+	if err != nil {
+		return err
+	}
+	text, err := json.MarshalIndent(about, "", "  ")
 	if err == nil {
 		err = app.WriteText(f.metadata, append(text, '\n'))
 	}
@@ -68,22 +74,31 @@ func (f *buildFlags) writeFiles(id digest.Digest, made builds.Exported) error {
 	return nil
 }
 
-// metadata is what --metadata-file holds, under buildx's keys.
-type metadata struct {
-	Config     digest.Digest       `json:"containerimage.config.digest,omitempty"`
-	Descriptor *ocispec.Descriptor `json:"containerimage.descriptor,omitempty"`
-	Digest     digest.Digest       `json:"containerimage.digest,omitempty"`
-	Names      string              `json:"image.name,omitempty"`
-}
-
-func newMetadata(made builds.Exported) metadata {
-	if made.Target.Digest == "" {
-		return metadata{}
+// metadataOf is what programs are told of a result: buildx's keys, with the provenance
+// among them.
+func metadataOf(result *builds.Result) (map[string]any, error) {
+	out := map[string]any{}
+	made := result.Image()
+	if made.Target.Digest != "" {
+		out["containerimage.descriptor"] = made.Target
+		out["containerimage.digest"] = made.Target.Digest
+		if made.Config != "" {
+			out["containerimage.config.digest"] = made.Config
+		}
+		if len(made.Names) > 0 {
+			out["image.name"] = strings.Join(made.Names, ",")
+		}
 	}
-	return metadata{
-		Config: made.Config, Descriptor: &made.Target, Digest: made.Target.Digest,
-		Names: strings.Join(made.Names, ","),
+	documents, err := builds.ProvenanceOf(result)
+	for key, text := range documents {
+		out[key] = text
 	}
+	for _, about := range result.About {
+		if about.ID != "" {
+			out["buildx.build.ref"] = "default/default/" + about.ID
+		}
+	}
+	return out, err
 }
 
 func builtLine(id digest.Digest, tags []string) string {

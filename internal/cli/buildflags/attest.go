@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"cove/engine/builds"
 	"cove/errdefs"
 )
 
@@ -19,13 +20,20 @@ type Attestation struct {
 // Attestations reads the values of --attest, --provenance and --sbom. The last of a kind
 // counts; one that is disabled is none.
 func Attestations(attest []string, provenance, sbom string) ([]Attestation, error) {
+	all, _, err := attestations(attest, provenance, sbom)
+	return all, err
+}
+
+// attestations says also of which kinds something was said.
+func attestations(attest []string, provenance, sbom string) (all []Attestation, told map[string]bool, err error) {
 	asked := map[string]*Attestation{}
+	told = map[string]bool{}
 	read := func(flag, text string) error {
 		a, off, err := parseAttest(text)
 		if err != nil {
 			return errdefs.Errorf(errdefs.ErrInvalid, "--%s: %w", flag, err)
 		}
-		asked[a.Kind] = &a
+		asked[a.Kind], told[a.Kind] = &a, true
 		if off {
 			asked[a.Kind] = nil
 		}
@@ -33,7 +41,7 @@ func Attestations(attest []string, provenance, sbom string) ([]Attestation, erro
 	}
 	for _, text := range attest {
 		if err := read("attest", text); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	for kind, value := range map[string]string{"provenance": provenance, "sbom": sbom} {
@@ -45,16 +53,39 @@ func Attestations(attest []string, provenance, sbom string) ([]Attestation, erro
 			text = "type=" + kind + ",disabled=" + strconv.FormatBool(!on)
 		}
 		if err := read(kind, text); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	var all []Attestation
 	for _, kind := range []string{"provenance", "sbom"} {
 		if a := asked[kind]; a != nil {
 			all = append(all, *a)
 		}
 	}
-	return all, nil
+	return all, told, nil
+}
+
+// Attest is what the flags ask for; without a word about provenance it is the default.
+func Attest(attest []string, provenance, sbom string) (a builds.Attest, err error) {
+	asked, told, err := attestations(attest, provenance, sbom)
+	if err != nil {
+		return a, err
+	}
+	if !told["provenance"] {
+		a.Provenance = builds.DefaultProvenance()
+	}
+	for _, doc := range asked {
+		if doc.Kind == "sbom" {
+			a.SBOM, err = true, builds.CheckSBOM(doc.Options)
+		} else {
+			var p builds.Provenance
+			p, err = builds.ParseProvenance(doc.Options)
+			a.Provenance = &p
+		}
+		if err != nil {
+			return a, errdefs.Errorf(errdefs.KindOf(err), "--%s: %w", doc.Kind, err)
+		}
+	}
+	return a, nil
 }
 
 // parseAttest reads type=KIND[,disabled=true][,KEY=VALUE…].

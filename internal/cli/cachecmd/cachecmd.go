@@ -117,8 +117,8 @@ func until(filters []string) (age time.Duration, err error) {
 }
 
 // Noun holds the commands about builds, by docker's noun.
-func Noun(a *app.App, build *cobra.Command) *cobra.Command {
+func Noun(a *app.App, builder ...*cobra.Command) *cobra.Command {
 	noun := app.Noun(&cobra.Command{Use: "builder COMMAND", Short: "Build images, and look after the build cache"})
-	noun.AddCommand(build, DiskUsage(a), Prune(a))
+	noun.AddCommand(append(builder, DiskUsage(a), Prune(a))...)
 	return noun
 }

@@ -61,7 +61,7 @@ func copyFiles(ctx context.Context, a *app.App, src, dst string, o files.CopyOpt
 	case out:
 		return eng.CopyOut(ctx, from, inside, dst, o)
 	case src == "-":
-		return 0, eng.CopyTarIn(ctx, a.In, to, target)
+		return 0, eng.CopyTarIn(ctx, a.In, to, target, files.TarOptions{})
 	default:
 		return eng.CopyIn(ctx, src, to, target, o)
 	}

@@ -30,6 +30,9 @@ func Start(a *app.App) *cobra.Command {
 	cmd.Flags().BoolVarP(&attach, "attach", "a", false, "attach to its output and end with its exit code")
 	cmd.Flags().BoolVarP(&interactive, "interactive", "i", false, "attach to its input")
 	cmd.Flags().StringVar(&detachKeys, "detach-keys", defaultDetachKeys, "keys that leave it running")
+	const noCheckpoint = "what runs is not written to disk, so there is nothing to go on from"
+	app.Register(cmd.Flags(),
+		app.Only{Name: "checkpoint", Why: noCheckpoint}, app.Only{Name: "checkpoint-dir", Why: noCheckpoint})
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if !attach && !interactive {
 			return verbs.Each(cmd.Context(), a, args, (*engine.Engine).Start)
@@ -108,40 +111,51 @@ func left(a *app.App, status containers.ExitStatus, err error) error {
 
 // Stop stops containers: their stop signal, a while, SIGKILL.
 func Stop(a *app.App) *cobra.Command {
-	var timeout stopTimeout
+	var how stopFlags
 	cmd := &cobra.Command{
 		Use:     "stop [flags] CONTAINER [CONTAINER...]",
 		Short:   "Stop running containers",
-		Example: "  stop db\n  stop -t 30 db web",
+		Example: "  stop db\n  stop -t 30 db web\n  stop -s INT job",
 		Args:    app.MinArgs(1),
 	}
-	timeout.add(cmd.Flags())
+	how.add(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return verbs.Each(cmd.Context(), a, args, timeout.each((*engine.Engine).Stop))
+		return verbs.Each(cmd.Context(), a, args, how.each((*engine.Engine).Stop))
 	}
 	return cmd
 }
 
-// stopTimeout is how long stop and restart wait before SIGKILL.
-type stopTimeout struct {
+// stopFlags are how stop and restart end a container: by which signal, and how long they wait before SIGKILL.
+type stopFlags struct {
+	signal  string
 	seconds int
 	set     *pflag.FlagSet
 }
 
-func (t *stopTimeout) add(fs *pflag.FlagSet) {
+func (t *stopFlags) add(fs *pflag.FlagSet) {
 	t.set = fs
-	fs.IntVarP(&t.seconds, "time", "t", 0,
+	fs.SetNormalizeFunc(olderTime)
+	fs.IntVarP(&t.seconds, "timeout", "t", 0,
 		"seconds before SIGKILL, -1 to wait for ever (default: the container's own, 10)")
-	fs.Lookup("time").DefValue = ""
+	fs.Lookup("timeout").DefValue = ""
+	fs.StringVarP(&t.signal, "signal", "s", "", "signal to send, by name or number (default: the container's own, TERM)")
 }
 
-// each makes of a verb one that has the timeout that was typed.
-func (t *stopTimeout) each(
+// olderTime takes --time, as docker called --timeout before 28.
+func olderTime(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+	if name == "time" {
+		name = "timeout"
+	}
+	return pflag.NormalizedName(name)
+}
+
+// each makes of a verb one that has what was typed.
+func (t *stopFlags) each(
 	do func(*engine.Engine, context.Context, string, containers.StopOptions) error,
 ) func(*engine.Engine, context.Context, string) error {
 	return func(eng *engine.Engine, ctx context.Context, ref string) error {
-		var o containers.StopOptions
-		if t.set.Changed("time") {
+		o := containers.StopOptions{Signal: t.signal}
+		if t.set.Changed("timeout") {
 			timeout := time.Duration(t.seconds) * time.Second
 			o.Timeout = &timeout
 		}
@@ -151,16 +165,16 @@ func (t *stopTimeout) each(
 
 // Restart stops and starts containers.
 func Restart(a *app.App) *cobra.Command {
-	var timeout stopTimeout
+	var how stopFlags
 	cmd := &cobra.Command{
 		Use:     "restart [flags] CONTAINER [CONTAINER...]",
 		Short:   "Restart containers",
 		Example: "  restart db",
 		Args:    app.MinArgs(1),
 	}
-	timeout.add(cmd.Flags())
+	how.add(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return verbs.Each(cmd.Context(), a, args, timeout.each((*engine.Engine).Restart))
+		return verbs.Each(cmd.Context(), a, args, how.each((*engine.Engine).Restart))
 	}
 	return cmd
 }
@@ -194,6 +208,10 @@ func Remove(a *app.App) *cobra.Command {
 	}
 	cmd.Flags().BoolVarP(&force, "force", "f", false, "also running ones, which are killed")
 	cmd.Flags().BoolVarP(&volumes, "volumes", "v", false, "with their anonymous volumes")
+	app.Register(cmd.Flags(), app.Only{
+		Name: "link", Short: "l", Values: []string{"false"}, Switch: true,
+		Why: "a link stays while its container does; make the container anew without it",
+	})
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return verbs.Each(cmd.Context(), a, args, func(eng *engine.Engine, ctx context.Context, ref string) error {
 			return verbs.Missing(a, force, eng.Remove(ctx, ref, force, volumes))

@@ -95,6 +95,7 @@ func Logs(a *app.App) *cobra.Command {
 	fs.StringVarP(&tail, "tail", "n", "all", "only the last N lines")
 	fs.StringVar(&since, "since", "", "only what is newer: 10m, or 2006-01-02T15:04:05Z")
 	fs.StringVar(&until, "until", "", "only what is older")
+	fs.BoolVar(&o.Details, "details", false, "begin lines with the labels and variables that --log-opt named")
 	fs.BoolVarP(&o.Timestamps, "timestamps", "t", false, "begin lines with their time")
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
 		if o.Tail, err = parseTail(tail); err != nil {
@@ -175,31 +176,4 @@ func Inspect(a *app.App) *cobra.Command {
 		}
 		return found, err
 	})
-}
-
-// Port prints published ports.
-func Port(a *app.App) *cobra.Command {
-	return &cobra.Command{
-		Use: "port CONTAINER [PORT[/PROTOCOL]]", Short: "Print a container's published ports",
-		Example: "  port web\n  port web 80/tcp", Args: app.RangeArgs(1, 2),
-		RunE: func(cmd *cobra.Command, args []string) error { return printPorts(cmd.Context(), a, args) },
-	}
-}
-
-func printPorts(ctx context.Context, a *app.App, args []string) error {
-	eng, err := a.Engine()
-	if err != nil {
-		return err
-	}
-	all, err := eng.Ports(ctx, args[0], args[1:]...)
-	if err != nil {
-		return err
-	}
-	for _, p := range all {
-		if len(args) == 1 {
-			fmt.Fprintf(a.Out, "%s -> ", p)
-		}
-		fmt.Fprintln(a.Out, p.Host())
-	}
-	return nil
 }

@@ -3,6 +3,7 @@
 package containercmd
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -20,26 +21,26 @@ import (
 // Run makes a container and runs it.
 func Run(a *app.App) *cobra.Command {
 	var f runflags.Flags
-	var detach, sigProxy, explain bool
+	var sigProxy, explain, timed bool
 	var detachKeys string
-	var attached []string
 	cmd := &cobra.Command{
 		Use:   "run [flags] IMAGE [COMMAND] [ARG...]",
 		Short: "Create a container from an image and run it",
 		Example: `  run --rm -it debian bash
   run -d --name db -p 127.0.0.1:6379:6379 -v data:/data redis
   run --rm --network none --memory 64m --cpus 0.5 busybox sh -c 'echo hello'
-  run --explain busybox true`,
+  run --explain busybox true
+  run --rm --timeline busybox true`,
 		Args: app.MinArgs(1),
 	}
 	fs := cmd.Flags()
 	fs.SetInterspersed(false)
-	fs.BoolVarP(&detach, "detach", "d", false, "leave it running and print its id")
+	fs.BoolVarP(&f.Detach, "detach", "d", false, "leave it running and print its id")
 	f.Register(fs)
-	fs.StringArrayVarP(&attached, "attach", "a", nil, "attach to this alone: stdin, stdout, stderr")
 	fs.BoolVar(&sigProxy, "sig-proxy", true, "hand signals on to it")
 	fs.StringVar(&detachKeys, "detach-keys", defaultDetachKeys, "keys that leave it running, with -t")
 	fs.BoolVar(&explain, "explain", false, "print the system calls that would be made, and make none")
+	fs.BoolVar(&timed, "timeline", false, "say how long each phase of its start took, in microseconds")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		eng, o, err := prepare(&f, a, args)
 		if err != nil {
@@ -50,25 +51,28 @@ func Run(a *app.App) *cobra.Command {
 		}
 		t := &terminal{a: a}
 		defer t.restore()
-		run := containers.RunOptions{CreateOptions: o, Detach: detach}
+		o.StdinStays = f.Detach // nobody's input ends, until somebody attaches, and then another
+		run := containers.RunOptions{CreateOptions: o, Detach: f.Detach}
 		run.Created = func(id string) error { return writeCID(f.CIDFile, id) }
 		run.Streams = func(c containers.Attached) (containers.Streams, error) {
 			if sigProxy {
 				proxySignals(a, eng, c.ID)
 			}
-			return t.open(terminalOptions{stdin: f.Stdin, tty: f.TTY, keys: detachKeys, only: attached})
+			return t.open(terminalOptions{stdin: f.Stdin, tty: f.TTY, keys: detachKeys, only: f.Attach})
 		}
-		if err := checkAttached(attached, detach); err != nil {
+		if err := t.check(terminalOptions{stdin: f.Stdin && !f.Detach, tty: f.TTY && !f.Detach}); err != nil {
 			return failed(err)
 		}
-		if err := t.check(terminalOptions{stdin: f.Stdin && !detach, tty: f.TTY && !detach}); err != nil {
-			return failed(err)
+		var phases bytes.Buffer
+		if timed {
+			run.Timeline = &phases
 		}
 		id, status, err := eng.Run(cmd.Context(), run)
-		if err == nil && detach {
+		if err == nil && f.Detach {
 			fmt.Fprintln(a.Out, id)
 		}
 		t.restore()
+		_, _ = phases.WriteTo(a.Err) // nobody is left to be told
 		return result(a, status, err)
 	}
 	return cmd

@@ -37,19 +37,6 @@ type terminalOptions struct {
 	only []string
 }
 
-// checkAttached refuses what are no streams.
-func checkAttached(streams []string, detach bool) error {
-	for _, s := range streams {
-		if !slices.Contains([]string{"stdin", "stdout", "stderr"}, strings.ToLower(s)) {
-			return errdefs.Errorf(errdefs.ErrInvalid, "--attach %s: valid streams are STDIN, STDOUT and STDERR", s)
-		}
-	}
-	if detach && len(streams) > 0 {
-		return errdefs.Errorf(errdefs.ErrInvalid, "conflicting options: cannot specify both --attach and --detach")
-	}
-	return nil
-}
-
 func (o terminalOptions) wants(stream string) bool {
 	return len(o.only) == 0 || slices.ContainsFunc(o.only, func(s string) bool { return strings.EqualFold(s, stream) })
 }

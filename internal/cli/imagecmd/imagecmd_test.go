@@ -13,7 +13,7 @@ import (
 	"cove/engine/dockertypes/lists"
 	engineimages "cove/engine/images"
 	"cove/engine/listing"
-	"cove/images"
+	"cove/images/image"
 	"cove/internal/cli/app"
 	"cove/internal/cli/output"
 	"cove/reference"
@@ -33,15 +33,15 @@ func ref(t *testing.T, s string) reference.Reference {
 func TestImageTable(t *testing.T) {
 	t.Parallel()
 	known := digest.FromString("manifest")
-	redis := images.Image{
+	redis := image.Image{
 		ID: digest.FromString("redis"), Created: noon.Add(-50 * time.Hour),
 		Names:   []reference.Reference{ref(t, "redis"), ref(t, "harbor.example.com:85/team/redis:v1")},
 		Digests: []reference.Reference{ref(t, "redis").WithDigest(known)},
 	}
-	byDigest := images.Image{ID: digest.FromString("byDigest"), Digests: redis.Digests, Created: noon}
-	dangling := images.Image{ID: digest.FromString("dangling")}
+	byDigest := image.Image{ID: digest.FromString("byDigest"), Digests: redis.Digests, Created: noon}
+	dangling := image.Image{ID: digest.FromString("dangling")}
 	var rows []row
-	for _, img := range []images.Image{redis, byDigest, dangling} {
+	for _, img := range []image.Image{redis, byDigest, dangling} {
 		for _, r := range listing.OfImage(img) {
 			r.Size = 12_345_678
 			rows = append(rows, r)
@@ -121,7 +121,7 @@ func TestListNamesWhatIsBroken(t *testing.T) {
 	var out bytes.Buffer
 	warnBroken(&app.App{Err: &out}, []row{
 		{Repository: "app", Tag: "v1"},
-		{Repository: "app", Tag: "v2", Image: images.Image{Broken: errors.New("blob sha256:ab is not here")}},
+		{Repository: "app", Tag: "v2", Image: image.Image{Broken: errors.New("blob sha256:ab is not here")}},
 	})
 	if got := out.String(); !strings.Contains(got, "image app:v2 cannot be read: blob sha256:ab is not here; pull") || strings.Contains(got, "v1") {
 		t.Errorf("got %q", got)

@@ -34,6 +34,10 @@ func List(a *app.App, use string) *cobra.Command {
 		Args: app.RangeArgs(0, 1),
 	}
 	fs := cmd.Flags()
+	app.Register(fs, app.Only{
+		Name: "tree", Values: []string{"false"}, Switch: true,
+		Why: "docker's is an experiment; image inspect --platform shows the images of an index one by one",
+	})
 	fs.BoolVarP(&all, "all", "a", false, "accepted for docker's sake: there are no intermediate images")
 	fs.BoolVar(&digests, "digests", false, "show digests")
 	fs.StringArrayVarP(&filters, "filter", "f", nil, "only some: reference=, dangling=, label=, before=, since=, until=")
@@ -110,12 +114,17 @@ func History(a *app.App) *cobra.Command {
 	fs.BoolVarP(&human, "human", "H", true, "sizes and dates for people")
 	fs.BoolVar(&noTrunc, "no-trunc", false, "whole lines")
 	fs.BoolVarP(&out.Quiet, "quiet", "q", false, "only ids")
+	of := platformFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		eng, err := a.Engine()
 		if err != nil {
 			return err
 		}
-		steps, err := eng.History(cmd.Context(), args[0])
+		imgs, err := eng.ForPlatform(*of)
+		if err != nil {
+			return err
+		}
+		steps, err := imgs.History(cmd.Context(), args[0])
 		if err != nil {
 			return err
 		}

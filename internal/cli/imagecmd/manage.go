@@ -38,6 +38,12 @@ func Remove(a *app.App, use string) *cobra.Command {
 		Args:    app.MinArgs(1),
 	}
 	cmd.Flags().BoolVarP(&force, "force", "f", false, "also an image with several names, or in use")
+	app.Register(cmd.Flags(), app.Only{
+		Name: "platform", Why: "the images of an index are removed together, when its last name is",
+	}, app.Only{
+		Name: "no-prune", Values: []string{"true", "false"}, Switch: true,
+		Why: "want true or false: images have no parents",
+	})
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		eng, err := a.Engine()
 		if err != nil {
@@ -63,12 +69,18 @@ func Remove(a *app.App, use string) *cobra.Command {
 
 // Inspect prints images as JSON.
 func Inspect(a *app.App) *cobra.Command {
-	return verbs.Inspect(a, &cobra.Command{
+	cmd := &cobra.Command{
 		Use:     "inspect [flags] IMAGE [IMAGE...]",
 		Short:   "Print everything about images, as JSON",
 		Example: "  inspect redis\n  inspect -f '{{.Config.Cmd}}' redis",
-	}, func(ctx context.Context, eng *engine.Engine, ref string) (any, error) {
-		return eng.InspectImage(ctx, ref)
+	}
+	of := platformFlag(cmd)
+	return verbs.Inspect(a, cmd, func(ctx context.Context, eng *engine.Engine, ref string) (any, error) {
+		imgs, err := eng.ForPlatform(*of)
+		if err != nil {
+			return nil, err
+		}
+		return imgs.InspectImage(ctx, ref)
 	})
 }
 

@@ -35,6 +35,7 @@ func Pull(a *app.App) *cobra.Command {
 	cmd.Flags().BoolVarP(&opts.AllTags, "all-tags", "a", false, "all tags of the repository")
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "print only the name")
 	cmd.Flags().StringVar(&opts.Platform, "platform", "", "which image of several: OS/ARCH[/VARIANT]")
+	app.Register(cmd.Flags(), app.ContentTrust)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		eng, err := a.Engine()
 		if err != nil {
@@ -75,6 +76,8 @@ func Push(a *app.App) *cobra.Command {
 	}
 	cmd.Flags().BoolVarP(&opts.AllTags, "all-tags", "a", false, "all names that are here of the repository")
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "print only the name")
+	app.Register(cmd.Flags(), app.ContentTrust)
+	of := platformFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		eng, err := a.Engine()
 		if err != nil {
@@ -83,7 +86,11 @@ func Push(a *app.App) *cobra.Command {
 		if !quiet {
 			opts.Progress = cliprogress.NewPush(a.Err).Event
 		}
-		pushed, err := eng.Push(cmd.Context(), args[0], opts)
+		imgs, err := eng.ForPlatform(*of)
+		if err != nil {
+			return err
+		}
+		pushed, err := imgs.Push(cmd.Context(), args[0], opts)
 		for _, p := range pushed {
 			if quiet {
 				fmt.Fprintln(a.Out, p.Ref.String())
@@ -194,6 +201,11 @@ func Logout(a *app.App) *cobra.Command {
 	}
 }
 
+// platformFlag adds the flag that takes one image of several.
+func platformFlag(cmd *cobra.Command) *string {
+	return cmd.Flags().String("platform", "", "only the image for this of several: OS/ARCH[/VARIANT]")
+}
+
 // Save writes images into an archive.
 func Save(a *app.App) *cobra.Command {
 	var name string
@@ -204,18 +216,23 @@ func Save(a *app.App) *cobra.Command {
 		Args:    app.MinArgs(1),
 	}
 	cmd.Flags().StringVarP(&name, "output", "o", "", "write to a file instead of standard output")
+	of := platformFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		eng, err := a.Engine()
 		if err != nil {
 			return err
 		}
+		imgs, err := eng.ForPlatform(*of)
+		if err != nil {
+			return err
+		}
 		if name != "" {
-			return app.WriteFile(name, func(w io.Writer) error { return eng.Save(cmd.Context(), w, args) })
+			return app.WriteFile(name, func(w io.Writer) error { return imgs.Save(cmd.Context(), w, args) })
 		}
 		if _, ok := app.Terminal(a.Out); ok {
 			return errdefs.Errorf(errdefs.ErrInvalid, "not writing an archive to a terminal: use -o FILE or a pipe")
 		}
-		return eng.Save(cmd.Context(), a.Out, args)
+		return imgs.Save(cmd.Context(), a.Out, args)
 	}
 	return cmd
 }
@@ -232,29 +249,34 @@ func Load(a *app.App) *cobra.Command {
 	}
 	cmd.Flags().StringVarP(&name, "input", "i", "", "read a file instead of standard input")
 	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "no progress")
+	of := platformFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		in, done, err := openInput(a, name)
 		if err != nil {
 			return err
 		}
 		defer done()
-		return load(cmd.Context(), a, in, quiet)
+		eng, err := a.Engine()
+		if err != nil {
+			return err
+		}
+		imgs, err := eng.ForPlatform(*of)
+		if err != nil {
+			return err
+		}
+		return load(cmd.Context(), a, imgs, in, quiet)
 	}
 	return cmd
 }
 
-func load(ctx context.Context, a *app.App, in io.Reader, quiet bool) error {
-	eng, err := a.Engine()
-	if err != nil {
-		return err
-	}
+func load(ctx context.Context, a *app.App, imgs *images.Images, in io.Reader, quiet bool) error {
 	var tell progress.Func
 	if !quiet {
 		show := cliprogress.NewTransfer(cliprogress.ScreenOf(a.Err))
 		defer show.Close()
 		tell = show.Event
 	}
-	loaded, err := eng.Load(ctx, in, tell)
+	loaded, err := imgs.Load(ctx, in, tell)
 	for _, l := range loaded {
 		if l.Name == "" {
 			fmt.Fprintf(a.Out, "Loaded image ID: %s\n", l.ID)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"cove/engine"
 	"cove/engine/networks"
@@ -23,23 +24,29 @@ func create(a *app.App) *cobra.Command {
 		Use:   "create [flags] NETWORK",
 		Short: "Create a network",
 		Example: "  create web\n  create --subnet 10.5.0.0/16 --ip-range 10.5.1.0/24 --gateway 10.5.0.1 web\n" +
+			"  create --ipv6 --subnet fd12:3456:789a:1::/64 web\n" +
 			"  create --internal -o com.docker.network.bridge.enable_icc=false back",
 		Args: app.ExactArgs(1),
 	}
 	fs := cmd.Flags()
 	fs.StringVarP(&o.Driver, "driver", "d", "bridge", "what it is made of; there is bridge only")
-	fs.StringArrayVar(&o.Subnets, "subnet", nil, "its addresses: ADDRESS/LENGTH (default: one that is free here)")
+	fs.StringArrayVar(&o.Subnets, "subnet", nil, "its addresses: ADDRESS/LENGTH, one for IPv4 and one for IPv6 (default: one that is free here)")
 	fs.StringArrayVar(&o.Ranges, "ip-range", nil, "part of the subnet, for containers that ask for no address")
 	fs.StringArrayVar(&o.Gateways, "gateway", nil, "address of its bridge (default: the subnet's first)")
 	fs.StringArrayVar(&reserved, "aux-address", nil, "address that no container gets: NAME=ADDRESS")
 	fs.BoolVar(&o.Internal, "internal", false, "no way out, and no way in")
 	fs.StringArrayVar(&labels, "label", nil, "label it: KEY=VALUE")
 	fs.StringArrayVarP(&options, "opt", "o", nil, "option of the driver: com.docker.network.bridge.name=NAME and others")
-	fs.BoolVar(&ipv4, "ipv4", true, "give containers IPv4 addresses, as there are no others")
-	fs.BoolVar(&ipv6, "ipv6", false, "refused: networks have IPv4 addresses only")
+	fs.BoolVar(&o.Attachable, "attachable", false, "say in inspect that containers may join it by hand, as they always may")
+	ofSwarms(fs)
+	fs.BoolVar(&ipv4, "ipv4", true, "give containers IPv4 addresses, which all have")
+	fs.BoolVar(&ipv6, "ipv6", false, "give containers IPv6 addresses too; implied by a subnet of such")
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
-		if ipv6 || !ipv4 {
-			return errdefs.Errorf(errdefs.ErrUnsupported, "--ipv6, --ipv4=false: networks have IPv4 addresses only")
+		if !ipv4 {
+			return errdefs.Errorf(errdefs.ErrUnsupported, "--ipv4=false: every network has IPv4 addresses")
+		}
+		if fs.Changed("ipv6") {
+			o.IPv6 = &ipv6
 		}
 		o.Name = args[0]
 		if o.Labels, err = verbs.Labels(labels); err != nil {
@@ -65,6 +72,26 @@ func create(a *app.App) *cobra.Command {
 	return cmd
 }
 
+// ofSwarms adds docker's flags for networks of a swarm, and for addresses that
+// something else than the subnet says.
+func ofSwarms(fs *pflag.FlagSet) {
+	const noSwarm = "there is no swarm: a network is of this machine"
+	app.Register(fs,
+		app.Only{Name: "scope", Values: []string{"", "local"}, Why: noSwarm},
+		app.Only{Name: "ingress", Values: []string{"false"}, Why: noSwarm, Switch: true},
+		app.Only{
+			Name: "config-only", Values: []string{"false"}, Switch: true,
+			Why: "it is for networks of a swarm; create the network with its options",
+		},
+		app.Only{
+			Name: "config-from", Values: []string{""},
+			Why: "it is for networks of a swarm; create the network with its options",
+		},
+		app.Only{Name: "ipam-driver", Values: []string{"", "default"}, Why: "there is only default"},
+		app.Only{Name: "ipam-opt", Why: "the default driver has none; --subnet, --ip-range and --gateway say the addresses"},
+	)
+}
+
 func connect(a *app.App) *cobra.Command {
 	var flags parse.NetworkFlags
 	var priority int
@@ -76,6 +103,14 @@ func connect(a *app.App) *cobra.Command {
 	}
 	cmd.Flags().StringArrayVar(&flags.Aliases, "alias", nil, "further name of the container on this network")
 	cmd.Flags().StringVar(&flags.IP, "ip", "", "its address, as 10.5.0.9")
+	cmd.Flags().StringVar(&flags.IP6, "ip6", "", "its IPv6 address, as fd00:5::9")
+	cmd.Flags().StringArrayVar(&flags.LinkLocal, "link-local-ip", nil,
+		"further address of it, as 169.254.8.8 or fe80::8")
+	const noLink = "give the other container a name here: network connect --alias NAME NETWORK CONTAINER"
+	app.Register(cmd.Flags(),
+		app.Only{Name: "link", Why: noLink},
+		app.Only{Name: "driver-opt", Why: "a bridge has no options for one container"},
+	)
 	cmd.Flags().IntVar(&priority, "gw-priority", 0, "the network with the highest has the default route, from a start on")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return onEngine(cmd.Context(), a, func(ctx context.Context, eng *engine.Engine) error {

@@ -81,6 +81,10 @@ func inspect(a *app.App) *cobra.Command {
 		Short:   "Print everything about networks, as JSON",
 		Example: "  inspect web\n  inspect -f '{{range .Containers}}{{.Name}} {{end}}' web",
 	}
+	app.Register(cmd.Flags(), app.Only{
+		Name: "verbose", Short: "v", Values: []string{"true", "false"}, Switch: true,
+		Why: "want true or false: all is printed",
+	})
 	return verbs.Inspect(a, cmd, func(ctx context.Context, eng *engine.Engine, ref string) (any, error) {
 		return eng.InspectNetwork(ctx, ref)
 	})

@@ -49,7 +49,7 @@ func TestImages(t *testing.T) {
 			{Kind: progress.Begun, Ref: app},
 			{Kind: progress.AlreadyExists, Desc: layer},
 			{Kind: progress.Ended, Ref: app, Desc: image},
-		}, "latest: Pulling from harbor:85/team/app\n" + short + ": Already exists\nDigest: " + image.Digest.String() +
+		}, "latest: Pulling from team/app\n" + short + ": Already exists\nDigest: " + image.Digest.String() +
 			"\nStatus: Image is up to date for harbor:85/team/app:latest\n"},
 		"a pull by digest that fails": {false, []progress.Event{
 			{Kind: progress.Begun, Ref: byDigest},

@@ -41,11 +41,8 @@ func (p *Images) begin(e progress.Event) {
 	if p.push {
 		fmt.Fprintf(p.out, "The push refers to repository [%s]\n", e.Ref.Name())
 	} else {
-		repository := e.Ref.Repository
-		if !e.Ref.AtDefault() {
-			repository = e.Ref.FamiliarName()
-		}
-		fmt.Fprintf(p.out, "%s: Pulling from %s\n", e.Ref.Object(), repository)
+		// Without the registry, as docker has it: the end names the image whole.
+		fmt.Fprintf(p.out, "%s: Pulling from %s\n", e.Ref.Object(), e.Ref.Repository)
 	}
 	p.t = NewTransfer(ScreenOf(p.out))
 	p.t.Push = p.push

@@ -137,7 +137,7 @@ func TestUsers(t *testing.T) {
 	step("", "", 0, "project", "create", "mirror", "--public")
 	step("", "", 0, "project", "public", "team")
 	step("", "", 0, "project", "private", "team")
-	step("", "mirror    yes      20", 0, "project", "list")
+	step("", "mirror    yes      no            20", 0, "project", "list")
 	step("", "it stays", 1, "project", "rm", "library")
 	step("", "does not exist", 1, "project", "rm", "nothing", "mirror")
 	if got := step("", "", 0, "project", "list", "-q"); got != "library\nteam" {

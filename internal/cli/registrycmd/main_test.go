@@ -33,7 +33,25 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asRegistry) != "" {
 		os.Exit(Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 	}
-	os.Exit(m.Run())
+	os.Exit(apart(m.Run))
+}
+
+// apart has commands find no sign-in but those of the tests.
+func apart(run func() int) int {
+	dir, err := os.MkdirTemp("", "docker-config-*")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	// podman insists on a file where it is told of a folder.
+	if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte("{}"), 0o600); err != nil {
+		panic(err)
+	}
+	// Not set to nothing: docker's registry takes each REGISTRY_… for its own.
+	if err := errors.Join(os.Setenv("DOCKER_CONFIG", dir), os.Unsetenv("REGISTRY_AUTH_FILE")); err != nil {
+		panic(err)
+	}
+	return run()
 }
 
 const testPassword = "correct horse"

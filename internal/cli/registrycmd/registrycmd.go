@@ -22,14 +22,17 @@ import (
 	"cove/internal/cli/registrycmd/certcmd"
 	"cove/internal/cli/registrycmd/command"
 	"cove/internal/cli/registrycmd/configcmd"
+	"cove/internal/cli/registrycmd/endpointcmd"
 	"cove/internal/cli/registrycmd/groupcmd"
 	"cove/internal/cli/registrycmd/membercmd"
 	"cove/internal/cli/registrycmd/migratecmd"
 	"cove/internal/cli/registrycmd/projectcmd"
 	"cove/internal/cli/registrycmd/proxycmd"
+	"cove/internal/cli/registrycmd/replicationcmd"
 	"cove/internal/cli/registrycmd/robotcmd"
 	"cove/internal/cli/registrycmd/rolecmd"
 	"cove/internal/cli/registrycmd/tokencmd"
+	"cove/internal/cli/registrycmd/trustcmd"
 	"cove/internal/cli/registrycmd/usercmd"
 	"cove/internal/cli/remedy"
 )
@@ -86,8 +89,8 @@ trust it.`,
 	root.AddCommand(newServe(), configcmd.New(), certcmd.New(), newClientConfig())
 	root.AddCommand(newFsck(), newReindex(), newGC(), newImport())
 	root.AddCommand(backupcmd.NewBackup(), backupcmd.NewRestore(), migratecmd.New())
-	root.AddCommand(proxycmd.New())
+	root.AddCommand(proxycmd.New(), endpointcmd.New(), replicationcmd.New())
 	root.AddCommand(usercmd.New(), projectcmd.New(), membercmd.New(), groupcmd.New(), rolecmd.New(), auditcmd.New(),
-		robotcmd.New(), tokencmd.New(), accesscmd.New())
+		robotcmd.New(), trustcmd.New(), tokencmd.New(), accesscmd.New())
 	return root
 }

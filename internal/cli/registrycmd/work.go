@@ -4,10 +4,19 @@ import (
 	"github.com/spf13/cobra"
 
 	"cove/internal/cli/registrycmd/jobcmd"
+	"cove/internal/cli/registrycmd/quotacmd"
+	"cove/internal/cli/registrycmd/retentioncmd"
+	"cove/internal/cli/registrycmd/scancmd"
+	"cove/internal/cli/registrycmd/signcmd"
 	"cove/internal/cli/registrycmd/tagcmd"
+	"cove/internal/cli/registrycmd/webhookcmd"
 )
 
 // work are the commands on what a registry does by rule and apart from requests.
 func work() []*cobra.Command {
-	return []*cobra.Command{jobcmd.New(), tagcmd.New(), tagcmd.NewImmutable()}
+	return []*cobra.Command{
+		jobcmd.New(), tagcmd.New(), tagcmd.NewImmutable(), quotacmd.New(), scancmd.New(),
+		signcmd.New(), webhookcmd.New(),
+		retentioncmd.New(),
+	}
 }

@@ -25,6 +25,8 @@ var words = map[errdefs.Remedy]string{
 	errdefs.Prune:       "make room, or remove what is not used with: system prune",
 	errdefs.MakeProject: "make it with: registry project create %s",
 	errdefs.MakeAdmin:   "make one with: registry user add NAME --admin",
+	errdefs.ScanFirst:   "have it scanned with: registry scan run %s",
+	errdefs.LockAnew:    "a build with --lock and without --locked adds it",
 	errdefs.RecoverDatabase: "put back a backup of the database, or make it again with: registry reindex --root %s; " +
 		"or begin without what it does not know: registry serve --begin-anew",
 }

@@ -14,6 +14,7 @@ import (
 type hostFlags struct {
 	pid, ipc, uts, cgroupns, userns, cgroupParent   string
 	devices, deviceRules, groups, annotations       []string
+	gpus                                            string
 	weights, readBps, writeBps, readIOps, writeIOps []string
 	init                                            bool
 }
@@ -27,7 +28,8 @@ func (f *hostFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.cgroupParent, "cgroup-parent", "", "control group above its own")
 	fs.StringArrayVar(&f.groups, "group-add", nil, "further group of its user: NAME or GID")
 	fs.BoolVar(&f.init, "init", false, "run an init that forwards signals and reaps processes")
-	fs.StringArrayVar(&f.devices, "device", nil, "give it a device: PATH[:PATH_IN_CONTAINER][:rwm]")
+	fs.StringArrayVar(&f.devices, "device", nil, "give it a device: PATH[:PATH_IN_CONTAINER][:rwm], or VENDOR/CLASS=NAME (CDI)")
+	fs.StringVar(&f.gpus, "gpus", "", "give it GPUs, by CDI: all, a number, or device=NAME[,NAME]")
 	fs.StringArrayVar(&f.deviceRules, "device-cgroup-rule", nil, "allow devices by number: \"c 13:* rw\"")
 	fs.StringArrayVar(&f.weights, "blkio-weight-device", nil, "weight at one block device: PATH:WEIGHT")
 	fs.StringArrayVar(&f.readBps, "device-read-bps", nil, "limit reading from a device: PATH:BYTES a second, as 1mb")
@@ -43,7 +45,13 @@ func (f *hostFlags) parse(o *runspec.Options) (err error) {
 		Cgroup: runspec.Sharing(f.cgroupns), User: runspec.Sharing(f.userns),
 	}
 	o.CgroupParent, o.Groups, o.Init, o.DeviceRules = f.cgroupParent, f.groups, f.init, f.deviceRules
-	if o.Devices, err = parseAll(f.devices, parse.Device); err != nil {
+	paths, named := parse.Devices(f.devices)
+	gpus, err := parse.GPUs(f.gpus)
+	if err != nil {
+		return err
+	}
+	o.CDI = append(named, gpus...)
+	if o.Devices, err = parseAll(paths, parse.Device); err != nil {
 		return err
 	}
 	for _, a := range f.annotations {

@@ -4,6 +4,7 @@ package runflags
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -26,11 +27,15 @@ type Flags struct {
 	CIDFile string
 	// TTY asks for a terminal, Stdin for an open standard input.
 	TTY, Stdin bool
+	// Attach are the streams to attach to, and those alone: stdin, stdout, stderr.
+	Attach []string
+	// Detach attaches to none.
+	Detach bool
 
 	// Quiet shows no pull.
 	Quiet bool
 
-	platform, restart, logDriver, domainname                    string
+	platform, runtime, restart, logDriver, domainname           string
 	name, user, workdir, entrypoint, hostname, pull, stopSignal string
 	env, envFiles, volumes, ports, tmpfs, labels                []string
 	capAdd, capDrop, securityOpts, addHosts                     []string
@@ -51,13 +56,14 @@ func (f *Flags) Register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.name, "name", "", "name the container")
 	fs.BoolVarP(&f.Stdin, "interactive", "i", false, "keep its standard input open")
 	fs.BoolVarP(&f.TTY, "tty", "t", false, "give it a terminal")
+	fs.StringArrayVarP(&f.Attach, "attach", "a", nil, "attach to this alone: stdin, stdout, stderr")
 	fs.BoolVar(&f.autoRemove, "rm", false, "remove it when it has ended")
 	fs.StringVar(&f.restart, "restart", "no", "start it again: no, on-failure[:N], always, unless-stopped")
 	fs.StringArrayVarP(&f.ports, "publish", "p", nil, "publish a port: [[IP:]HOSTPORT:]PORT[/PROTOCOL]")
 	fs.BoolVarP(&f.publishAll, "publish-all", "P", false, "publish every port that is exposed, at free ports of the host")
 	fs.StringArrayVar(&f.expose, "expose", nil, "a port it listens on: PORT[-PORT][/PROTOCOL]")
-	fs.StringArrayVarP(&f.volumes, "volume", "v", nil, "mount a host path or a named volume: SOURCE:TARGET[:ro]")
-	fs.StringArrayVar(&f.mounts, "mount", nil, "mount by keys: type=bind|volume|tmpfs,source=…,target=…[,readonly]")
+	fs.StringArrayVarP(&f.volumes, "volume", "v", nil, "mount a host path or a named volume: SOURCE:TARGET[:ro|O]")
+	fs.StringArrayVar(&f.mounts, "mount", nil, "mount by keys: type=bind|volume|tmpfs|image,source=…,target=…[,readonly]")
 	fs.StringArrayVar(&f.volumesFrom, "volumes-from", nil, "mount what another container has: NAME[:ro]")
 	fs.StringArrayVar(&f.tmpfs, "tmpfs", nil, "mount an empty filesystem in memory: TARGET[:OPTIONS]")
 	fs.StringArrayVarP(&f.env, "env", "e", nil, "set a variable: KEY=VALUE, or KEY to take it from here")
@@ -75,19 +81,21 @@ func (f *Flags) Register(fs *pflag.FlagSet) {
 	f.limits.register(fs)
 	f.host.register(fs)
 	registerHealth(fs, &f.health)
-	fs.StringVar(&f.logDriver, "log-driver", "json-file", "where its output is kept: json-file, local, none")
-	fs.StringArrayVar(&f.logOpts, "log-opt", nil, "max-size=SIZE of a log file, max-file=NUMBER of them")
+	registerDocker(fs)
+	fs.StringVar(&f.logDriver, "log-driver", "json-file", "where its output goes: json-file, local, none, syslog, journald")
+	fs.StringArrayVar(&f.logOpts, "log-opt", nil, "option of the log driver: max-size=SIZE, max-file=NUMBER, syslog-address=URL, tag=TEMPLATE, …")
 	fs.BoolVar(&f.readOnly, "read-only", false, "make its root filesystem read-only")
 	fs.BoolVar(&f.privileged, "privileged", false, "give it every capability and device, unfiltered")
 	fs.StringArrayVar(&f.capAdd, "cap-add", nil, "add a capability")
 	fs.StringArrayVar(&f.capDrop, "cap-drop", nil, "drop a capability (ALL for all)")
-	fs.StringArrayVar(&f.securityOpts, "security-opt", nil, "no-new-privileges, seccomp=FILE|unconfined")
+	fs.StringArrayVar(&f.securityOpts, "security-opt", nil, "no-new-privileges, seccomp=FILE|unconfined, systempaths=unconfined")
 	fs.StringArrayVarP(&f.labels, "label", "l", nil, "label it: KEY=VALUE")
 	fs.StringArrayVar(&f.labelFiles, "label-file", nil, "read labels from a file, one a line")
 	fs.StringVar(&f.stopSignal, "stop-signal", "", "signal that stop sends (default: the image's, or SIGTERM)")
 	fs.IntVar(&f.stopTimeout, "stop-timeout", 10, "seconds between that signal and SIGKILL, -1 to wait for ever")
 	fs.StringVar(&f.CIDFile, "cidfile", "", "write the container's id to a new file")
 	fs.StringVar(&f.platform, "platform", "", "which image of several: OS/ARCH[/VARIANT]")
+	fs.StringVar(&f.runtime, "runtime", "", "OCI runtime that starts it: runc, crun, or one that is configured (default: cove's own)")
 	fs.BoolVarP(&f.Quiet, "quiet", "q", false, "do not show the pull of its image")
 	fs.StringVar(&f.pull, "pull", string(containers.PullMissing),
 		"ask the registry for the image: always, missing, never")
@@ -110,7 +118,7 @@ func olderNames(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 func (f *Flags) Options(image string, command []string) (containers.CreateOptions, error) {
 	o := containers.CreateOptions{
 		Name: f.name, AutoRemove: f.autoRemove, Restart: f.restart, Health: f.health, LogDriver: f.logDriver,
-		Pull: containers.PullPolicy(f.pull), Platform: f.platform,
+		Pull: containers.PullPolicy(f.pull), Platform: f.platform, Runtime: f.runtime,
 	}
 	o.Options = runspec.Options{
 		Image: image, Command: command, User: f.user, Workdir: f.workdir, Hostname: f.hostname,
@@ -125,6 +133,10 @@ func (f *Flags) Options(image string, command []string) (containers.CreateOption
 	}
 	if f.set.Changed("stop-timeout") {
 		o.StopTimeout = &f.stopTimeout
+	}
+	var err error
+	if o.Attached, err = f.attached(); err != nil {
+		return o, err
 	}
 	policies := []containers.PullPolicy{containers.PullAlways, containers.PullMissing, containers.PullNever}
 	if !slices.Contains(policies, o.Pull) {
@@ -150,6 +162,33 @@ func (f *Flags) Options(image string, command []string) (containers.CreateOption
 		}
 	}
 	return o, nil
+}
+
+// attached are the streams that whoever makes it attaches to.
+func (f *Flags) attached() (s runspec.Attached, err error) {
+	if f.Detach {
+		if len(f.Attach) > 0 {
+			return s, errdefs.Errorf(errdefs.ErrInvalid, "conflicting options: cannot specify both --attach and --detach")
+		}
+		return s, nil
+	}
+	if len(f.Attach) == 0 {
+		return runspec.Attached{Stdin: f.Stdin, Stdout: true, Stderr: true}, nil
+	}
+	for _, name := range f.Attach {
+		switch strings.ToLower(name) {
+		case "stdin":
+			s.Stdin = true
+		case "stdout":
+			s.Stdout = true
+		case "stderr":
+			s.Stderr = true
+		default:
+			return s, errdefs.Errorf(errdefs.ErrInvalid,
+				"--attach %s: valid streams are STDIN, STDOUT and STDERR", name)
+		}
+	}
+	return s, nil
 }
 
 func (f *Flags) parseEnv(o *runspec.Options) (err error) {
@@ -226,7 +265,11 @@ func (f *Flags) parseNetwork(o *runspec.Options) (err error) {
 
 func (f *Flags) parseSecurity(o *runspec.Options) error {
 	for _, opt := range f.securityOpts {
-		if err := parse.SecurityOpt(&o.Security, opt, os.ReadFile); err != nil {
+		if opt == "systempaths=unconfined" { // as docker's command line has it
+			o.MaskedPaths, o.ReadonlyPaths = &[]string{}, &[]string{}
+			continue
+		}
+		if err := parse.SecurityOpt(&o.Security, opt, readFile); err != nil {
 			return err
 		}
 	}
@@ -269,10 +312,32 @@ func Environment(files, flags []string) ([]string, error) {
 	return env, nil
 }
 
+// open opens a file that a flag names. What can be read only once, a pipe, is left to a
+// program that need not begin the command again to pull an image.
+func open(name string) (*os.File, error) {
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+		if err := containers.CanPull(); err != nil {
+			return nil, err
+		}
+	}
+	return os.Open(name)
+}
+
+func readFile(name string) ([]byte, error) {
+	f, err := open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(f)
+}
+
 // readLines reads a file of one setting a line, in which # begins a comment.
 func readLines(flag, name string) ([]string, error) {
-	f, err := os.Open(name)
-	if err != nil {
+	f, err := open(name)
+	if errors.Is(err, errdefs.ErrNotLinked) {
+		return nil, err
+	} else if err != nil {
 		return nil, errdefs.Errorf(errdefs.ErrInvalid, "%s: %w", flag, err)
 	}
 	defer f.Close()

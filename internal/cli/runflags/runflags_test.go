@@ -45,6 +45,7 @@ func TestFlagsBecomeOptions(t *testing.T) {
 	}
 	five := 5
 	base := runspec.Options{Image: "redis", Command: []string{"sh"}, Network: "bridge"}
+	base.Attached = runspec.Attached{Stdout: true, Stderr: true}
 	for _, tc := range []struct {
 		args []string
 		want func(o *containers.CreateOptions)
@@ -53,6 +54,7 @@ func TestFlagsBecomeOptions(t *testing.T) {
 		{[]string{"--name", "db", "--rm"}, func(o *containers.CreateOptions) { o.Name, o.AutoRemove = "db", true }},
 		{[]string{"-it", "-w", "/srv", "-u", "1:2"}, func(o *containers.CreateOptions) {
 			o.TTY, o.Stdin, o.Workdir, o.User = true, true, "/srv", "1:2"
+			o.Attached.Stdin = true
 		}},
 		{[]string{"--entrypoint", ""}, func(o *containers.CreateOptions) { o.Entrypoint = []string{} }},
 		{[]string{"--entrypoint", "env"}, func(o *containers.CreateOptions) { o.Entrypoint = []string{"env"} }},
@@ -129,6 +131,10 @@ func TestFlagsBecomeOptions(t *testing.T) {
 			o.PublishAll, o.Expose, o.Domainname = true, []string{"80/tcp", "81/tcp"}, "example.com"
 			o.AddHosts = []runspec.Host{{Name: "up", IP: "host-gateway"}}
 		}},
+		{[]string{"-a", "STDIN", "-a", "stderr"}, func(o *containers.CreateOptions) {
+			o.Attached = runspec.Attached{Stdin: true, Stderr: true}
+		}},
+		{[]string{"--isolation", "default", "--volume-driver", "local", "--disable-content-trust"}, func(*containers.CreateOptions) {}},
 		{[]string{"--no-healthcheck"}, func(o *containers.CreateOptions) { o.Health.None = true }},
 		{[]string{"--label-file", labelFile, "-l", "b=flag"}, func(o *containers.CreateOptions) {
 			o.Labels = map[string]string{"a": "x y", "b": "flag"}
@@ -153,6 +159,7 @@ func TestFlagsRefused(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{
 		{"-m", "lots"},
+		{"-a", "stdlog"},
 		{"-m", "-1m"},
 		{"--memory-swap", "-2"},
 		{"--memory-swappiness", "-2"},

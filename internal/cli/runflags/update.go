@@ -1,10 +1,13 @@
 package runflags
 
 import (
+	"slices"
+
 	"github.com/spf13/pflag"
 
 	"cove/engine/containers"
 	"cove/engine/runspec"
+	"cove/engine/runspec/parse"
 	"cove/errdefs"
 )
 
@@ -12,7 +15,9 @@ import (
 type UpdateFlags struct {
 	limits  limitFlags
 	restart string
-	set     *pflag.FlagSet
+	// add and remove are published ports.
+	add, remove []string
+	set         *pflag.FlagSet
 }
 
 // Register adds the flags.
@@ -26,6 +31,8 @@ func (f *UpdateFlags) Register(fs *pflag.FlagSet) {
 		fs.AddFlag(all.Lookup(name))
 	}
 	fs.StringVar(&f.restart, "restart", "", "start it again: no, on-failure[:N], always, unless-stopped")
+	fs.StringArrayVar(&f.add, "publish-add", nil, "publish one more port: [[IP:]HOSTPORT:]PORT[/PROTOCOL]")
+	fs.StringArrayVar(&f.remove, "publish-rm", nil, "publish a port no more: [[IP:]HOSTPORT:]PORT[/PROTOCOL]")
 	f.set = fs
 }
 
@@ -38,6 +45,15 @@ func (f *UpdateFlags) Options() (containers.UpdateOptions, error) {
 			"you must provide one or more flags when using this command: what is to change")
 	}
 	var o runspec.Options
-	err := f.limits.parse(&o)
-	return containers.UpdateOptions{Resources: o.Resources, Restart: f.restart}, err
+	if err := f.limits.parse(&o); err != nil {
+		return containers.UpdateOptions{}, err
+	}
+	out := containers.UpdateOptions{Resources: o.Resources, Restart: f.restart}
+	add, err := parseAll(f.add, parse.Ports)
+	if err != nil {
+		return out, err
+	}
+	remove, err := parseAll(f.remove, parse.Ports)
+	out.Publish, out.Unpublish = slices.Concat(add...), slices.Concat(remove...)
+	return out, err
 }

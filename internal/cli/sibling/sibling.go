@@ -1,6 +1,6 @@
 // Package sibling holds the commands that another binary of cove executes: the
-// registry's, and those that need the builder. So `cove` and `run` start
-// without the weight of either.
+// registry's, those that need the builder, and those that move or unpack images.
+// So `cove` and `run` start without the weight of any of them.
 package sibling
 
 import (
@@ -66,6 +66,49 @@ func Bake(a *app.App) *cobra.Command {
 	})
 }
 
+// BuildHistory is Build for the builds that were.
+func BuildHistory(a *app.App) *cobra.Command {
+	return another(a, "build", &cobra.Command{Use: "history COMMAND", Short: "Look at the builds that were"})
+}
+
+// Copy is Build for what goes past the local images.
+func Copy(a *app.App) *cobra.Command {
+	return another(a, "build", &cobra.Command{
+		Use: "copy [flags] SRC DST", Short: "Copy an image or artifact between registries and OCI layouts",
+	})
+}
+
+// Merge is Copy for images that become one.
+func Merge(a *app.App) *cobra.Command {
+	return another(a, "build", &cobra.Command{
+		Use: "merge [flags] -t NAME IMAGE [IMAGE...]", Short: "Make one image of several platforms from images that are there",
+	})
+}
+
+// Verify is Build for an image that is built again.
+func Verify(a *app.App) *cobra.Command {
+	return another(a, "build", &cobra.Command{
+		Use: "verify IMAGE [CONTEXT]", Short: "Build an image again, and list the files that differ",
+	})
+}
+
+// Kaniko is Build with the flags of kaniko.
+func Kaniko(a *app.App) *cobra.Command {
+	return another(a, "build", &cobra.Command{
+		Use: "kaniko [flags]", Short: "Build an image with the flags of kaniko's executor",
+	})
+}
+
+// Again becomes the build binary with the same command line: it links what moves,
+// packs and unpacks images too, and under this program's name it is this program.
+func Again(a *app.App) error { return become("build", append([]string{a.Prog}, a.Again()...)...) }
+
+// InPlaceOf is a command that the build binary does, as its help shows it.
+func InPlaceOf(a *app.App, cmd *cobra.Command) *cobra.Command {
+	cmd.Args = cobra.ArbitraryArgs // the other one counts them
+	return another(a, "build", cmd)
+}
+
 // API becomes the cove-api binary.
 func API(a *app.App) *cobra.Command {
 	return another(a, "cove-api", &cobra.Command{
@@ -77,8 +120,9 @@ func API(a *app.App) *cobra.Command {
 // another is a command of this grammar that another binary has: that reads the whole
 // command line again as this program, with the same flags, help and completion.
 func another(a *app.App, name string, cmd *cobra.Command) *cobra.Command {
-	again := func() error { return become(name, append([]string{a.Prog}, a.Args...)...) }
+	again := func() error { return become(name, append([]string{a.Prog}, a.Again()...)...) }
 	cmd.DisableFlagParsing = true
+	app.MarkSibling(cmd)
 	cmd.RunE = func(*cobra.Command, []string) error { return again() }
 	cmd.ValidArgsFunction = func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		_ = again() // there is nowhere to say why it could not

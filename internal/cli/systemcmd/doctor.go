@@ -20,7 +20,7 @@ func Doctor(a *app.App) *cobra.Command {
 		Example: "  doctor\n  doctor --repair",
 		Args:    app.NoArgs(),
 	}
-	cmd.Flags().BoolVar(&repair, "repair", false, "remove what is left behind, and look again")
+	cmd.Flags().BoolVar(&repair, "repair", false, "remove what is left behind, make bridges and rules again that others removed, and look again")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		eng, err := a.Engine()
 		if err != nil {
@@ -32,6 +32,9 @@ func Doctor(a *app.App) *cobra.Command {
 		}
 		for _, line := range d.Repaired {
 			fmt.Fprintln(a.Out, "removed: "+line)
+		}
+		for _, line := range d.Mended {
+			fmt.Fprintln(a.Out, "made again: "+line)
 		}
 		for _, line := range d.Orphans {
 			fmt.Fprintln(a.Out, "left behind: "+line)

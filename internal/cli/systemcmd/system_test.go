@@ -12,7 +12,7 @@ import (
 	"cove/engine"
 	"cove/engine/dockertypes"
 	"cove/engine/listing"
-	"cove/images"
+	"cove/images/image"
 	"cove/internal/cli/app"
 	"cove/internal/cli/output"
 	"cove/runner/record"
@@ -24,7 +24,7 @@ var noon = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 // usage is an image that a container is made from, with a volume and a step.
 func usage() engine.DiskUsage {
 	redis := listing.Image{
-		Image:      images.Image{ID: digest.FromString("redis"), Created: noon.Add(-48 * time.Hour)},
+		Image:      image.Image{ID: digest.FromString("redis"), Created: noon.Add(-48 * time.Hour)},
 		Repository: "redis", Tag: "7", Size: 116_900_000,
 	}
 	db := listing.Container{

@@ -9,7 +9,7 @@ import (
 
 	"cove/engine"
 	"cove/errdefs"
-	"cove/images"
+	"cove/images/removal"
 	"cove/internal/cli/app"
 )
 
@@ -63,7 +63,7 @@ func TestReportPruned(t *testing.T) {
 	var out, told bytes.Buffer
 	reportPruned(&app.App{Out: &out, Err: &told}, engine.Pruned{
 		Containers: []string{"c1", "c2"}, Repaired: []string{"the mount of c3"}, Freed: 1_500_000,
-		Images: images.Removed{Untagged: []string{"web:v1"}, Deleted: []string{"sha256:ab"}},
+		Images: removal.Removed{Untagged: []string{"web:v1"}, Deleted: []string{"sha256:ab"}},
 	})
 	want := "Deleted Containers:\nc1\nc2\n\nDeleted Images:\nuntagged: web:v1\ndeleted: sha256:ab\n\n" +
 		"Total reclaimed space: 1.5MB\n"

@@ -54,6 +54,12 @@ func create(a *app.App) *cobra.Command {
 		"what is mounted there while a container has it: type=, device= and o=, as of mount(8)")
 	cmd.Flags().StringVar(&name, "name", "", "its name, as an older docker has it")
 	_ = cmd.Flags().MarkHidden("name") // the argument says it
+	for _, name := range []string{
+		"availability", "group", "limit-bytes", "required-bytes", "scope", "secret", "sharing",
+		"topology-preferred", "topology-required", "type",
+	} {
+		app.Register(cmd.Flags(), app.Only{Name: name, Why: "only cluster volumes, which a swarm has, take it"})
+	}
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if driver != "local" {
 			return errdefs.Errorf(errdefs.ErrUnsupported, "--driver %s: there is only local", driver)
@@ -94,6 +100,9 @@ func list(a *app.App) *cobra.Command {
 		Args:    app.NoArgs(),
 	}
 	cmd.Flags().StringArrayVarP(&filters, "filter", "f", nil, "only some: name=, label=, dangling=")
+	app.Register(cmd.Flags(), app.Only{
+		Name: "cluster", Values: []string{"false"}, Switch: true, Why: "there is no swarm, which has cluster volumes",
+	})
 	cmd.Flags().StringVar(&out.Format, "format", "", "table, json, or a Go template")
 	cmd.Flags().BoolVarP(&out.Quiet, "quiet", "q", false, "only names")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

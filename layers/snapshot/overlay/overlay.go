@@ -59,7 +59,7 @@ func (s *Store) Prepare(_ context.Context, key, parent string) (mount.Mount, err
 	}
 	m, err := s.mount(e)
 	if err == nil {
-		err = s.settle(e)
+		err = s.setTop(e)
 	}
 	if err != nil {
 		return mount.Mount{}, errors.Join(err, s.keys.Remove(key))
@@ -67,8 +67,8 @@ func (s *Store) Prepare(_ context.Context, key, parent string) (mount.Mount, err
 	return m, nil
 }
 
-// settle gives a new snapshot's top directory its owner, mode and times.
-func (s *Store) settle(e keys.Entry) error {
+// setTop gives a new snapshot's top directory its owner, mode and times.
+func (s *Store) setTop(e keys.Entry) error {
 	fd, err := tree.Open(s.keys.Files(e))
 	if err != nil {
 		return err
@@ -118,7 +118,7 @@ func (s *Store) mount(e keys.Entry) (mount.Mount, error) {
 	case len(below) == 1 && e.Kind != snapshot.Active:
 		return mount.Mount{Type: "bind", Source: s.keys.Files(below[0]), ReadOnly: true}, nil
 	}
-	m := mount.Mount{Type: "overlay", Options: options(), ReadOnly: e.Kind != snapshot.Active}
+	m := mount.Mount{Type: "overlay", Options: Options(), ReadOnly: e.Kind != snapshot.Active}
 	for _, b := range below {
 		m.Lower = append(m.Lower, s.keys.Files(b))
 	}
@@ -128,12 +128,14 @@ func (s *Store) mount(e keys.Entry) (mount.Mount, error) {
 	return m, nil
 }
 
-func options() []string {
-	opts := []string{"redirect_dir=off", "metacopy=off", "index=off"}
+// Options are those that every overlay here is mounted with.
+func Options() []string {
 	if userns.RunningInUserNS() {
-		opts = append(opts, "userxattr") // trusted.* belongs to the first namespace's root
+		// trusted.* belongs to the first namespace's root. Without it there are no
+		// redirects and no metacopy, and naming them even as off is an error.
+		return []string{"index=off", "userxattr"}
 	}
-	return opts
+	return []string{"redirect_dir=off", "metacopy=off", "index=off"}
 }
 
 // Commit implements snapshot.Snapshotter.
@@ -157,7 +159,7 @@ func (s *Store) CommitOnto(_ context.Context, name, key, parent string) error {
 		if err != nil {
 			return err
 		}
-		if err := s.adopt(e, p); err != nil {
+		if err := s.inheritTop(e, p); err != nil {
 			return fmt.Errorf("snapshot %q: %w", key, err)
 		}
 	}
@@ -165,8 +167,8 @@ func (s *Store) CommitOnto(_ context.Context, name, key, parent string) error {
 	return s.committed(e, err)
 }
 
-// adopt makes e's top directory like p's, unless its own layer said what it is.
-func (s *Store) adopt(e, p keys.Entry) error {
+// inheritTop makes e's top directory like p's, unless its own layer said what it is.
+func (s *Store) inheritTop(e, p keys.Entry) error {
 	fd, err := tree.Open(s.keys.Files(e))
 	if err != nil {
 		return err

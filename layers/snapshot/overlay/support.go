@@ -51,7 +51,7 @@ func probe(root string) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	m := mount.Mount{
-		Type: "overlay", Options: options(),
+		Type: "overlay", Options: Options(),
 		Lower: []string{filepath.Join(dir, "l")},
 		Upper: filepath.Join(dir, "u"), Work: filepath.Join(dir, "w"),
 	}

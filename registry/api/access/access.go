@@ -15,6 +15,7 @@ import (
 	"cove/registry/metadata/people"
 	"cove/registry/projects"
 	"cove/registry/robots"
+	"cove/registry/trust"
 )
 
 // The methods of the table.
@@ -31,13 +32,16 @@ type Services struct {
 	Accounts *accounts.Accounts
 	Projects *projects.Projects
 	Robots   *robots.Robots
+	Trust    *trust.Rules
 	Browse   *browse.Browser
 }
 
 // Operations are the rows of the API's table.
 func (s Services) Operations() []rest.Operation {
 	var all []rest.Operation
-	for _, some := range [][]rest.Operation{s.members(), s.groups(), s.roles(), s.robots(), s.tokens(), s.explain()} {
+	for _, some := range [][]rest.Operation{
+		s.members(), s.groups(), s.roles(), s.robots(), s.trust(), s.tokens(), s.explain(),
+	} {
 		all = append(all, some...)
 	}
 	return all

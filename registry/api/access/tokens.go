@@ -36,37 +36,48 @@ type NewToken struct {
 	ExpiresAt    *time.Time `json:"expiresAt,omitempty"`
 }
 
+// tokens are the operations on one's own tokens, and the same on those of others.
 func (s Services) tokens() []rest.Operation {
+	own := func(asked *rest.Ask) string { return asked.Caller.Name }
+	others := func(asked *rest.Ask) string { return asked.PathValue("user") }
+	return append(s.tokensOf(owner{"/me/tokens", "account", "MyToken", auth.SignIn, own}),
+		s.tokensOf(owner{"/users/{user}/tokens", "users", "Token", auth.ManageUsers, others})...)
+}
+
+// owner says whose tokens operations are about.
+type owner struct {
+	path, object, noun string
+	right              auth.Right
+	name               func(*rest.Ask) string
+}
+
+func (s Services) tokensOf(o owner) []rest.Operation {
 	return []rest.Operation{
 		{
-			Method: get, Path: "/me/tokens", Right: auth.SignIn, Object: "account",
-			ID: "listMyTokens", Summary: "List one's own access tokens by name",
+			Method: get, Path: o.path, Right: o.right, Object: o.object,
+			ID: "list" + o.noun + "s", Summary: "List the access tokens by name",
 			Answer: rest.Page[Token]{},
-			Status: 200, Serve: s.tokenList,
+			Status: 200, Serve: func(asked *rest.Ask) (any, error) { return s.tokenList(asked, o.name(asked)) },
 		},
 		{
-			Method: post, Path: "/me/tokens", Right: auth.SignIn, Object: "account",
-			ID: "createMyToken", Summary: "Make an access token; the answer has its text, which is not shown again",
+			Method: post, Path: o.path, Right: o.right, Object: o.object,
+			ID: "create" + o.noun, Summary: "Make an access token; the answer has its text, which is not shown again",
 			Body: NewToken{}, Answer: Secret{},
-			Status: 201, Serve: s.tokenCreate,
+			Status: 201, Serve: func(asked *rest.Ask) (any, error) { return s.tokenCreate(asked, o.name(asked)) },
 		},
 		{
-			Method: remove, Path: "/me/tokens/{token}", Right: auth.SignIn, Object: "account",
-			ID: "deleteMyToken", Summary: "End an access token within a second",
+			Method: remove, Path: o.path + "/{token}", Right: o.right, Object: o.object,
+			ID: "delete" + o.noun, Summary: "End an access token within a second",
 			Status: 204, Serve: func(asked *rest.Ask) (any, error) {
-				return nil, s.Accounts.RemoveToken(
-					asked.Context(),
-					asked.Caller,
-					asked.Caller.Name,
-					asked.PathValue("token"),
-				)
+				user, token := o.name(asked), asked.PathValue("token")
+				return nil, s.Accounts.RemoveToken(asked.Context(), asked.Caller, user, token)
 			},
 		},
 	}
 }
 
-func (s Services) tokenList(asked *rest.Ask) (any, error) {
-	found, err := s.Accounts.Tokens(asked.Context(), asked.Caller, asked.Caller.Name)
+func (s Services) tokenList(asked *rest.Ask, user string) (any, error) {
+	found, err := s.Accounts.Tokens(asked.Context(), asked.Caller, user)
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +88,7 @@ func (s Services) tokenList(asked *rest.Ask) (any, error) {
 	return rest.PageTo(asked, items, ""), nil
 }
 
-func (s Services) tokenCreate(asked *rest.Ask) (any, error) {
+func (s Services) tokenCreate(asked *rest.Ask, user string) (any, error) {
 	var n NewToken
 	if err := asked.Read(&n); err != nil {
 		return nil, err
@@ -86,6 +97,6 @@ func (s Services) tokenCreate(asked *rest.Ask) (any, error) {
 	if n.ExpiresAt != nil {
 		spec.ExpiresAt = *n.ExpiresAt
 	}
-	text, err := s.Accounts.CreateToken(asked.Context(), asked.Caller, asked.Caller.Name, spec)
+	text, err := s.Accounts.CreateToken(asked.Context(), asked.Caller, user, spec)
 	return Secret{text}, err
 }

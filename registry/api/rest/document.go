@@ -56,6 +56,11 @@ func parsePath(path string) (named string, params []object) {
 	return part.ReplaceAllString(path, "{$1}"), params
 }
 
+// conditional says whether the operation looks at If-Match.
+func (op Operation) conditional() bool {
+	return op.Method == http.MethodPatch || op.Method == http.MethodPut && op.ETag
+}
+
 // describe is the operation as the document has it.
 func (op Operation) describe(params []object, schemas object) object {
 	for _, q := range op.Query {
@@ -63,7 +68,7 @@ func (op Operation) describe(params []object, schemas object) object {
 			"name": q.Name, "in": "query", "description": q.About, "schema": object{"type": q.Kind},
 		})
 	}
-	if op.Method == http.MethodPatch {
+	if op.conditional() {
 		params = append(params, object{
 			"name": "If-Match", "in": "header", "schema": object{"type": KindText},
 			"description": "the ETag of what was seen; if it has changed since, nothing is done (412)",
@@ -116,6 +121,10 @@ func schemaOf(t reflect.Type, schemas object) object {
 		return object{"type": "boolean"}
 	case reflect.Int, reflect.Int64:
 		return object{"type": KindNumber, "format": "int64"}
+	case reflect.Float64:
+		return object{"type": "number"}
+	case reflect.Interface: // anything
+		return object{}
 	case reflect.Slice:
 		return object{"type": "array", "items": schemaOf(t.Elem(), schemas)}
 	case reflect.Map:

@@ -18,6 +18,14 @@ type Problem struct {
 	Status int    `json:"status"`
 	Detail string `json:"detail,omitempty"`
 	Code   string `json:"code"`
+	// Remedy is what would help, if something is known to.
+	Remedy *Remedy `json:"remedy,omitempty"`
+}
+
+// Remedy is what would help against a failure: what to do, as make-project, and to what.
+type Remedy struct {
+	Do string `json:"do"`
+	To string `json:"to,omitempty"`
 }
 
 // What the table of errcode has no row for.
@@ -37,13 +45,30 @@ func bodyError(err error) error {
 	return errdefs.Errorf(errdefs.ErrInvalid, "body: %w", err)
 }
 
+// ErrorTaker is a ResponseWriter of a caller in this process, which is given an error as
+// it is in the place of the problem that says it.
+type ErrorTaker interface{ TakeError(error) }
+
 // fail answers with the problem of an error.
 func (e *Edge) fail(w http.ResponseWriter, r *http.Request, err error) {
+	if taker, ok := w.(ErrorTaker); ok {
+		taker.TakeError(err)
+		return
+	}
 	problem := errcode.For(err, errcode.Registry)
-	if problem.Status >= http.StatusInternalServerError {
+	// What failed because the client went away is no failure of ours.
+	if problem.Status >= http.StatusInternalServerError && r.Context().Err() == nil {
 		e.Log.ErrorContext(r.Context(), "API request failed", "method", r.Method, "path", r.URL.Path, "error", err)
 	}
 	writeProblem(w, problem)
+}
+
+func remedyOf(err error) *Remedy {
+	s, ok := errdefs.SuggestionFor(err)
+	if !ok {
+		return nil
+	}
+	return &Remedy{string(s.Do), s.To}
 }
 
 func writeProblem(w http.ResponseWriter, e *errcode.Error) {
@@ -58,7 +83,7 @@ func writeProblem(w http.ResponseWriter, e *errcode.Error) {
 	w.WriteHeader(e.Status)
 	_ = json.NewEncoder(w).Encode(Problem{ // the client is gone; nobody is left to tell
 		Type: "about:blank", Title: http.StatusText(e.Status), Status: e.Status,
-		Detail: e.Message, Code: string(e.Code),
+		Detail: e.Message, Code: string(e.Code), Remedy: remedyOf(e),
 	})
 }
 

@@ -88,7 +88,7 @@ func (e *Edge) Handle(op Operation) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Cache-Control", "private, no-cache")
-		w.Header().Set("Vary", "Authorization")
+		w.Header().Add("Vary", "Authorization")
 		asked := &Ask{Request: r, W: w}
 		answer, err := e.run(asked, op)
 		if err != nil {
@@ -173,8 +173,8 @@ func (asked *Ask) check(op Operation) (err error) {
 			return Invalid("query: limit %q is not a number from 1 to %d", text, maxLimit)
 		}
 	}
-	if asked.Header.Get("If-Match") != "" && (op.Method != http.MethodPatch) {
-		return Invalid("If-Match is looked at where something is changed (PATCH)")
+	if asked.Header.Get("If-Match") != "" && !op.conditional() {
+		return Invalid("If-Match is looked at where something is changed (PATCH, and PUT of what has an ETag)")
 	}
 	return nil
 }

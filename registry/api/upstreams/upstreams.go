@@ -1,18 +1,25 @@
 // Package upstreams has the operations of the API on other registries: those that
-// projects are proxies of.
+// projects are proxies of, and those that this one feeds or is fed by.
 package upstreams
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"cove/registry/api/rest"
 	"cove/registry/auth"
+	"cove/registry/policies"
 	"cove/registry/proxy"
+	"cove/registry/proxy/standing"
 )
 
 // Services are what the operations call, all of them.
-type Services struct{ Proxies *proxy.Service }
+type Services struct {
+	Proxies  *proxy.Service
+	Live     *proxy.Proxies // nil where no server answers
+	Policies *policies.Policies
+}
 
 // Proxy is a project that shows what another registry has.
 type Proxy struct {
@@ -26,9 +33,24 @@ type Proxy struct {
 	Rate         int64     `json:"rate"`         // bytes a second; 0 is without a limit
 	Connections  int       `json:"connections"`  // blobs at once; 0 is 16
 	CreatedAt    time.Time `json:"createdAt"`
+
+	// State is absent where no server answers, as to the command line beside one.
+	State *ProxyState `json:"state,omitempty"`
 }
 
-// ProxyOf is a proxy as the API and the command line show it.
+// ProxyState is how an upstream stands with the server that answers, since its start or
+// the last change of the settings.
+type ProxyState struct {
+	AnsweredAt *time.Time `json:"answeredAt,omitempty"` // when it last answered
+	FailedAt   *time.Time `json:"failedAt,omitempty"`   // when it last failed
+	Failure    string     `json:"failure,omitempty"`    // how it failed then
+	RestsUntil *time.Time `json:"restsUntil,omitempty"` // it is left alone until then
+	Hits       int64      `json:"hits"`                 // what was here
+	Misses     int64      `json:"misses"`               // what came from the upstream
+	Stale      int64      `json:"stale"`                // what was here and may have been out of date
+}
+
+// ProxyOf is a proxy as the API shows it.
 func ProxyOf(p proxy.Proxy) Proxy {
 	return Proxy{
 		Project: p.Project, Upstream: p.Upstream, Insecure: p.Plain, User: p.User, Repositories: p.Repositories,
@@ -37,12 +59,19 @@ func ProxyOf(p proxy.Proxy) Proxy {
 	}
 }
 
+func stateOf(s standing.State) *ProxyState {
+	return &ProxyState{
+		AnsweredAt: rest.Moment(s.AnsweredAt), FailedAt: rest.Moment(s.FailedAt), Failure: s.Failure,
+		RestsUntil: rest.Moment(s.RestsUntil), Hits: s.Hits, Misses: s.Misses, Stale: s.Stale,
+	}
+}
+
 // NewProxy is what a proxy is to be. What is left out is as it is without it.
 type NewProxy struct {
 	Upstream     string   `json:"upstream"` // docker.io, HOST[:PORT] or HOST[:PORT]/PREFIX
 	Insecure     bool     `json:"insecure,omitempty"`
 	User         string   `json:"user,omitempty"`
-	Password     string   `json:"password,omitempty"`
+	Password     string   `json:"password,omitempty"`     // without one a user keeps the one that is there
 	Repositories []string `json:"repositories,omitempty"` // globs of names within the project
 	Fresh        string   `json:"fresh,omitempty"`        // as 5m
 	Keep         string   `json:"keep,omitempty"`         // as 720h
@@ -58,6 +87,10 @@ type Proxies struct {
 
 // Operations are the rows of the API's table.
 func (s Services) Operations() []rest.Operation {
+	return slices.Concat(s.proxies(), s.endpoints(), s.rules(), s.runs())
+}
+
+func (s Services) proxies() []rest.Operation {
 	return []rest.Operation{
 		{
 			Method: http.MethodGet, Path: "/proxies", Right: auth.ManageRegistries, Object: "registries",
@@ -83,7 +116,11 @@ func (s Services) list(asked *rest.Ask) (any, error) {
 	all, err := s.Proxies.List(asked.Context(), asked.Caller)
 	out := Proxies{Items: make([]Proxy, 0, len(all))}
 	for _, p := range all {
-		out.Items = append(out.Items, ProxyOf(p))
+		one := ProxyOf(p)
+		if s.Live != nil {
+			one.State = stateOf(s.Live.State(p.Project))
+		}
+		out.Items = append(out.Items, one)
 	}
 	return out, err
 }

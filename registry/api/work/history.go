@@ -37,7 +37,7 @@ type DeletedArtifact struct {
 }
 
 // DeletedArtifactOf is one as the API and the command line show it.
-func DeletedArtifactOf(d metadata.Deleted) DeletedArtifact {
+func DeletedArtifactOf(d history.Deleted) DeletedArtifact {
 	return DeletedArtifact{d.Digest.String(), d.MediaType, append([]string{}, d.Tags...), d.By, d.At.UTC()}
 }
 

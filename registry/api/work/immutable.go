@@ -77,7 +77,7 @@ func (w *Work) immutableAdd(asked *rest.Ask) (any, error) {
 }
 
 func (w *Work) immutableRemove(asked *rest.Ask) (any, error) {
-	n, err := numbered(asked.PathValue("rule"))
+	n, err := Numbered(asked.PathValue("rule"))
 	if err != nil {
 		return nil, err
 	}

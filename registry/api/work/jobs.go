@@ -59,8 +59,8 @@ type Schedules struct {
 
 func id(n int64) string { return strconv.FormatInt(n, 10) }
 
-// numbered is an id of the path or of a query; 0 for "".
-func numbered(text string) (int64, error) {
+// Numbered is an id of the path or of a query; 0 for "".
+func Numbered(text string) (int64, error) {
 	if text == "" {
 		return 0, nil
 	}
@@ -113,16 +113,23 @@ func (w *Work) jobs() []rest.Operation {
 	}
 }
 
-func (w *Work) jobList(asked *rest.Ask) (any, error) {
+// JobQuery is which jobs a request asks for.
+func JobQuery(asked *rest.Ask) (jobs.Query, error) {
 	q := jobs.Query{
 		Kind: asked.Query.Get("kind"), Subject: asked.Query.Get("subject"), Project: asked.Query.Get("project"),
 		State: jobs.State(asked.Query.Get("state")), N: asked.Limit,
 	}
 	if q.State != "" && !slices.Contains(jobs.States(), q.State) {
-		return nil, rest.Invalid("query: state %q is none of %v", q.State, jobs.States())
+		return q, rest.Invalid("query: state %q is none of %v", q.State, jobs.States())
 	}
 	var err error
-	if q.Before, err = numbered(asked.Query.Get("after")); err != nil {
+	q.Before, err = Numbered(asked.Query.Get("after"))
+	return q, err
+}
+
+func (w *Work) jobList(asked *rest.Ask) (any, error) {
+	q, err := JobQuery(asked)
+	if err != nil {
 		return nil, err
 	}
 	found, more, err := w.p.Jobs.Page(asked.Context(), asked.Caller, q)
@@ -137,7 +144,7 @@ func (w *Work) jobList(asked *rest.Ask) (any, error) {
 }
 
 func (w *Work) job(asked *rest.Ask) (any, error) {
-	n, err := numbered(asked.PathValue("job"))
+	n, err := Numbered(asked.PathValue("job"))
 	if err != nil {
 		return nil, err
 	}
@@ -146,7 +153,7 @@ func (w *Work) job(asked *rest.Ask) (any, error) {
 }
 
 func (w *Work) jobStop(asked *rest.Ask) (any, error) {
-	n, err := numbered(asked.PathValue("job"))
+	n, err := Numbered(asked.PathValue("job"))
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +161,7 @@ func (w *Work) jobStop(asked *rest.Ask) (any, error) {
 }
 
 func (w *Work) jobRetry(asked *rest.Ask) (any, error) {
-	n, err := numbered(asked.PathValue("job"))
+	n, err := Numbered(asked.PathValue("job"))
 	if err != nil {
 		return nil, err
 	}

@@ -45,11 +45,19 @@ const (
 	ManageJobs    Right = "system:manage-jobs"
 	// ManageRegistries is to have this one ask and feed others.
 	ManageRegistries Right = "system:manage-registries"
+	// ManageQuotas is to say how many bytes projects may use, and see what all use.
+	ManageQuotas Right = "system:manage-quotas"
+	// ReadScans is to see what scans found in all projects, ManageScans to bring
+	// databases of vulnerabilities and have all scanned.
+	ReadScans   Right = "system:read-scans"
+	ManageScans Right = "system:manage-scans"
 )
 
 // system are the rights towards the registry as a whole.
 var system = []Right{
 	CreateProject, ListProjects, ManageUsers, ManageRoles, ReadAudit, ExplainAccess, ManageJobs, ManageRegistries,
+	ManageQuotas,
+	ReadScans, ManageScans,
 }
 
 // The roles of a project, as Harbor has them, and those ready made beside them.
@@ -131,7 +139,7 @@ var sets, public, all = build()
 func build() (sets map[string]Set, public, all Set) {
 	sets, all = map[string]Set{
 		Puller:  NewSet(Pull),
-		Auditor: NewSet(ReadAudit, ListProjects, ExplainAccess),
+		Auditor: NewSet(ReadAudit, ListProjects, ExplainAccess, ReadScans),
 	}, NewSet(
 		system...)
 	for column, role := range builtIn[:5] {

@@ -14,6 +14,7 @@ import (
 	"cove/content"
 	"cove/errdefs"
 	"cove/layers/compress"
+	_ "cove/layers/compress/codec/linked"
 	"cove/layers/whiteout"
 )
 

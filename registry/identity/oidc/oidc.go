@@ -118,7 +118,8 @@ type Attempt struct {
 	State    string `json:"s"`
 	Nonce    string `json:"n"`
 	Verifier string `json:"v"`
-	Next     string `json:"x"` // where to go after it
+	Next     string `json:"x"`           // where to go after it
+	Test     bool   `json:"t,omitempty"` // it signs nobody in, and shows what would follow
 }
 
 // Begin is a new attempt and the URL that it begins at; callback is where the

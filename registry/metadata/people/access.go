@@ -134,3 +134,24 @@ func (w Writer) SetRole(ctx context.Context, projectID, userID int64, role strin
 	}
 	return w.SetMembership(ctx, m)
 }
+
+// ProjectRole is what an account or a group has in a project, by the project's name.
+type ProjectRole struct {
+	Project      string // "" is all of them
+	Role         string // "" when it has rights of its own
+	Rights       string
+	Repositories string
+}
+
+// ProjectRoles lists what an account or a group has by itself, by project; one of the two
+// numbers is 0.
+func (q Queries) ProjectRoles(ctx context.Context, userID, groupID int64) ([]ProjectRole, error) {
+	const most = 1000
+	return db.All(ctx, q.Q, func(s db.Scanner) (r ProjectRole, err error) {
+		err = s.Scan(&r.Project, &r.Role, &r.Rights, &r.Repositories)
+		return r, err
+	}, `SELECT COALESCE(p.name, ''), m.role, m.rights, m.repositories
+		FROM memberships m LEFT JOIN projects p ON p.id = m.project_id
+		WHERE m.user_id = $1 AND m.group_id = $2 ORDER BY COALESCE(p.name, ''), m.repositories LIMIT $3`,
+		userID, groupID, most)
+}

@@ -25,3 +25,9 @@ func (w Writer) AddExternal(ctx context.Context, name, source, subject string, a
 	}
 	return db.Unavailable(err)
 }
+
+// UserOfSubject is BySubject, and holds nothing.
+func (q Queries) UserOfSubject(ctx context.Context, source, subject string) (User, error) {
+	u, err := scanUser(q.Q.Row(ctx, selectUser+"WHERE source = $1 AND subject = $2", source, subject))
+	return u, db.NotFound(err, "no account of %s has this subject", source)
+}

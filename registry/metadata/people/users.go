@@ -83,8 +83,13 @@ func (w Writer) AddUser(ctx context.Context, name, passwordHash string, admin bo
 	return db.Unavailable(err)
 }
 
-// SetPassword changes a password and ends the tokens issued before.
+// SetPassword changes a password and ends the tokens issued before, and the link by which
+// it could be set.
 func (w Writer) SetPassword(ctx context.Context, name, passwordHash string) error {
+	if _, err := w.Tx.Exec(ctx, `DELETE FROM password_links
+		WHERE user_id IN (SELECT id FROM users WHERE name = $1)`, name); err != nil {
+		return db.Unavailable(err)
+	}
 	changed, err := w.Tx.Exec(ctx, "UPDATE users SET password_hash = $2, epoch = epoch + 1 WHERE name = $1", name,
 		passwordHash)
 	return changedUser(changed, err, name)

@@ -69,18 +69,21 @@ func Add(ctx context.Context, q db.Querier, w Want) error {
 	return db.Unavailable(err)
 }
 
-// Arrived makes references of what was wanted, now that it is in the repository.
-func Arrived(ctx context.Context, q db.Querier, repoID int64, dgst digest.Digest, isManifest bool) error {
-	changed, err := q.Exec(ctx, `INSERT INTO manifest_refs (repository_id, manifest, digest, is_manifest)
+// Arrived makes references of what was wanted, now that it is in the repository. It
+// tells how many.
+func Arrived(
+	ctx context.Context, q db.Querier, repoID int64, dgst digest.Digest, isManifest bool,
+) (made int64, err error) {
+	made, err = q.Exec(ctx, `INSERT INTO manifest_refs (repository_id, manifest, digest, is_manifest)
 		SELECT repository_id, manifest, digest, is_manifest FROM manifest_wants
 		WHERE repository_id = $1 AND digest = $2 AND is_manifest = $3
 		ON CONFLICT (repository_id, manifest, digest) DO NOTHING`, repoID, dgst.String(), db.Number(isManifest))
-	if err != nil || changed == 0 {
-		return db.Unavailable(err)
+	if err != nil || made == 0 {
+		return 0, db.Unavailable(err)
 	}
 	_, err = q.Exec(ctx, "DELETE FROM manifest_wants WHERE repository_id = $1 AND digest = $2 AND is_manifest = $3",
 		repoID, dgst.String(), db.Number(isManifest))
-	return db.Unavailable(err)
+	return made, db.Unavailable(err)
 }
 
 // Drop forgets what a manifest wants, which is about to be removed.

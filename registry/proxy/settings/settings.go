@@ -6,9 +6,13 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"net"
+	"net/url"
 	"strings"
 	"time"
 
+	"cove/errdefs"
+	"cove/reference"
 	"cove/registry/db"
 )
 
@@ -156,4 +160,28 @@ func Forget(ctx context.Context, q db.Querier, p Pull) error {
 		WHERE project_id = $1 AND repository = $2 AND reference = $3 AND pulled_at = $4`,
 		p.ProjectID, p.Repository, p.Reference, db.Micros(p.PulledAt))
 	return db.Unavailable(err)
+}
+
+// ParseUpstream reads [https://]HOST[:PORT][/PREFIX].
+func ParseUpstream(text string) (host, prefix string, err error) {
+	invalid := errdefs.Errorf(errdefs.ErrInvalid, "upstream %q: it is docker.io, HOST[:PORT] or HOST[:PORT]/PREFIX",
+		text)
+	if !strings.Contains(text, "://") {
+		text = "https://" + text
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" ||
+		u.Scheme != "https" && u.Scheme != "http" {
+		return "", "", invalid
+	}
+	host, prefix = u.Host, strings.Trim(u.Path, "/")
+	name, _, err := net.SplitHostPort(host)
+	if err == nil && name == "" || prefix != "" && !reference.ValidRepository(prefix) {
+		return "", "", invalid
+	}
+	switch host {
+	case "index.docker.io", "registry-1.docker.io", "hub.docker.com":
+		host = reference.DefaultRegistry
+	}
+	return host, prefix, nil
 }

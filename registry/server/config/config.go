@@ -2,10 +2,14 @@
 package config
 
 import (
+	"errors"
 	"io"
+	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"cove/errdefs"
@@ -16,8 +20,10 @@ import (
 	"cove/registry/identity/ldap"
 	"cove/registry/identity/oidc"
 	"cove/registry/metadata"
+	"cove/registry/outbound"
 	"cove/registry/pairing"
 	"cove/registry/pki"
+	"cove/registry/pki/acme"
 	"cove/registry/storage"
 )
 
@@ -51,13 +57,17 @@ type Config struct {
 	TrustedProxies []string `yaml:"trusted_proxies"`
 	// ReadOnly, unless "", refuses every change by the protocol and is the
 	// reason that clients are told: "we move house until noon".
-	ReadOnly string   `yaml:"read_only"`
-	Projects Projects `yaml:"projects"`
-	Sessions Sessions `yaml:"sessions"`
-	GC       GC       `yaml:"gc"`
-	Audit    Audit    `yaml:"audit"`
-	Log      Log      `yaml:"log"`
-	Limits   Limits   `yaml:"limits"`
+	ReadOnly string `yaml:"read_only"`
+	// CORS says which pages of other origins may ask from a browser.
+	CORS     edge.CORS `yaml:"cors"`
+	Projects Projects  `yaml:"projects"`
+	Accounts Accounts  `yaml:"accounts"`
+	Sessions Sessions  `yaml:"sessions"`
+	GC       GC        `yaml:"gc"`
+	Audit    Audit     `yaml:"audit"`
+	Log      Log       `yaml:"log"`
+	Limits   Limits    `yaml:"limits"`
+	Outbound Outbound  `yaml:"outbound"`
 	// OIDC and LDAP vouch for people beside this registry's own accounts.
 	OIDC *oidc.Config `yaml:"oidc"`
 	LDAP *ldap.Config `yaml:"ldap"`
@@ -81,7 +91,13 @@ type TLS struct {
 	// Suffixes end the names for which the registry's own authority issues a
 	// certificate when a client asks for one.
 	Suffixes []string `yaml:"suffixes"`
+	// ACME gets certificates from another authority, as Let's Encrypt, for the host
+	// names; clients that come by other names see the registry's own.
+	ACME *acme.Config `yaml:"acme"`
 }
+
+// Own says that clients must trust the registry's own authority.
+func (t TLS) Own() bool { return !t.Off && t.Certificate == "" && t.ACME == nil }
 
 // check refuses what does not go together.
 func (t TLS) check() error {
@@ -93,11 +109,16 @@ func (t TLS) check() error {
 		return invalid("password_file is for a certificate whose file holds the key too (PKCS #12), without key")
 	case t.Off && own:
 		return invalid("it is off and has a certificate; remove one of them")
+	case t.ACME != nil && (t.Off || own):
+		return invalid("acme gets certificates; it does not with a certificate of yours, or with tls off")
 	case len(t.Suffixes) > 0 && (t.Off || own):
 		return invalid("suffixes are names for which the registry's own authority issues certificates; it does not with a certificate of yours, or with tls off")
 	}
 	if _, err := pki.ParseSuffixes(t.Suffixes...); err != nil {
 		return errdefs.Errorf(errdefs.ErrInvalid, "config: tls: %w", err)
+	}
+	if t.ACME != nil {
+		return t.ACME.Check()
 	}
 	return nil
 }
@@ -114,6 +135,38 @@ func (c *Config) ClientHosts(names pki.Names) (hosts []string) {
 	return hosts
 }
 
+// Host is HOST[:PORT] by which clients are known to come: of the external URL, or the
+// first of the host names with the port that is listened on.
+func (c *Config) Host() string {
+	if u, err := url.Parse(c.ExternalURL); err == nil && u.Host != "" {
+		return u.Host
+	}
+	host, port, err := net.SplitHostPort(c.Listen)
+	if len(c.Hostnames) > 0 {
+		host = c.Hostnames[0]
+	}
+	if addr, failed := netip.ParseAddr(host); host == "" || failed == nil && addr.IsUnspecified() {
+		if host, failed = os.Hostname(); failed != nil {
+			host = "localhost"
+		}
+	}
+	if standard := map[bool]string{false: "443", true: "80"}[c.TLS.Off]; err != nil || port == standard || port == "0" {
+		return host
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// AuthMode is Harbor's word for who vouches for people.
+func (c *Config) AuthMode() string {
+	switch {
+	case c.OIDC != nil:
+		return "oidc_auth"
+	case c.LDAP != nil:
+		return "ldap_auth"
+	}
+	return "db_auth"
+}
+
 // Files are those of a certificate of one's own.
 func (t TLS) Files() pki.Files {
 	return pki.Files{Cert: t.Certificate, Key: t.Key, Password: t.PasswordFile}
@@ -123,6 +176,21 @@ func (t TLS) Files() pki.Files {
 type Projects struct {
 	// Creation is "admins" (the default) or "everyone" with an account.
 	Creation string `yaml:"creation"`
+}
+
+// How people get accounts of their own accord.
+const (
+	RegistrationClosed   = "closed"   // not at all
+	RegistrationApproval = "approval" // disabled, until an administrator enables them
+	RegistrationOpen     = "open"     // at once
+)
+
+var registrations = []string{RegistrationClosed, RegistrationApproval, RegistrationOpen}
+
+// Accounts says how people get them.
+type Accounts struct {
+	// Registration is one of the above; "" is closed.
+	Registration string `yaml:"registration"`
 }
 
 // Sessions says how long who signed in to the pages stays so.
@@ -158,6 +226,23 @@ type Limits struct {
 	// Connections is how many one address may have open at once; 0 is 512.
 	// Trusted proxies have no limit.
 	Connections int `yaml:"connections"`
+}
+
+// Outbound says where requests go whose address people of a project type, as those of
+// webhooks.
+type Outbound struct {
+	// Allow are networks and addresses that are allowed besides public ones, as
+	// 10.1.0.0/16.
+	Allow []string `yaml:"allow"`
+}
+
+// Policy is what a checked one says.
+func (o Outbound) Policy() outbound.Policy {
+	p, err := outbound.ParsePolicy(o.Allow...)
+	if err != nil {
+		return outbound.Policy{}
+	}
+	return p
 }
 
 // PerAddress is how many connections one address may have open.
@@ -200,6 +285,9 @@ func (c *Config) Complete() error {
 	if c.Projects.Creation == "" {
 		c.Projects.Creation = "admins"
 	}
+	if c.Accounts.Registration == "" {
+		c.Accounts.Registration = RegistrationClosed
+	}
 	root, err := filepath.Abs(c.Root)
 	if err != nil {
 		return err
@@ -231,6 +319,8 @@ func (c *Config) Complete() error {
 		return invalid("redirect: there is no https to send clients to while tls is off")
 	case c.Projects.Creation != "admins" && c.Projects.Creation != "everyone":
 		return invalid("projects: creation is %q; use admins or everyone", c.Projects.Creation)
+	case !slices.Contains(registrations, c.Accounts.Registration):
+		return invalid("accounts: registration is %q; use closed, approval or open", c.Accounts.Registration)
 	case c.Database != "" && !db.IsPostgres(c.Database):
 		return invalid("database: it is not postgres://USER@HOST/NAME; leave it out for SQLite in the root")
 	case c.ExternalURL != "" && !isBaseURL(c.ExternalURL):
@@ -287,8 +377,15 @@ func (c *Config) DatabaseLost() error {
 
 // checkParts asks those parts that know themselves what cannot be.
 func (c *Config) checkParts() error {
-	if err := c.TLS.check(); err != nil {
+	if err := errors.Join(c.TLS.check(), c.CORS.Check()); err != nil {
 		return err
+	}
+	if issued := c.TLS.ACME; issued != nil && len(issued.HostsOf(c.Hostnames)) == 0 {
+		return errdefs.Errorf(errdefs.ErrInvalid,
+			"config: tls: acme: there is no host name to get a certificate for; set hostnames, or hosts")
+	}
+	if _, err := outbound.ParsePolicy(c.Outbound.Allow...); err != nil {
+		return errdefs.Errorf(errdefs.ErrInvalid, "config: outbound: allow: %w", err)
 	}
 	if c.OIDC != nil {
 		if err := c.OIDC.Check(); err != nil {

@@ -12,37 +12,38 @@ import (
 	"errors"
 
 	"cove/errdefs"
+	"cove/registry/db"
 	"cove/registry/metadata"
 )
 
 // Join says to the other servers of the registry that this one runs, until leave.
-func Join(ctx context.Context, db *metadata.DB) (leave func(context.Context) error, err error) {
+func Join(ctx context.Context, database *metadata.DB) (leave func(context.Context) error, err error) {
 	id := rand.Text()
-	release, err := db.Hold(ctx, serverKey(id))
+	release, err := database.Hold(ctx, serverKey(id))
 	if err != nil {
 		return nil, err
 	}
-	err = db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error { return tx.AddServer(ctx, id) })
+	err = database.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error { return add(ctx, tx, id) })
 	if err != nil {
 		release()
 		return nil, err
 	}
 	return func(ctx context.Context) error {
 		defer release()
-		return Forget(ctx, db, []string{id})
+		return Forget(ctx, database, []string{id})
 	}, nil
 }
 
 func serverKey(id string) string { return "server " + id }
 
 // Killed are the servers that ended without leaving.
-func Killed(ctx context.Context, db *metadata.DB) (dead []string, err error) {
-	all, err := db.Servers(ctx)
+func Killed(ctx context.Context, database *metadata.DB) (dead []string, err error) {
+	all, err := All(ctx, database)
 	if err != nil {
 		return nil, err
 	}
 	for _, id := range all {
-		release, err := db.Hold(ctx, serverKey(id))
+		release, err := database.Hold(ctx, serverKey(id))
 		if errors.Is(err, errdefs.ErrUnavailable) {
 			continue // it runs; or the database does not answer, which the next statement says
 		}
@@ -56,16 +57,33 @@ func Killed(ctx context.Context, db *metadata.DB) (dead []string, err error) {
 }
 
 // Forget removes the rows of servers that have ended.
-func Forget(ctx context.Context, db *metadata.DB, ids []string) error {
+func Forget(ctx context.Context, database *metadata.DB, ids []string) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	return db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
+	return database.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
 		for _, id := range ids {
-			if err := tx.RemoveServer(ctx, id); err != nil {
+			if err := remove(ctx, tx, id); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+// All are the servers that run, and those that were killed.
+func All(ctx context.Context, database *metadata.DB) ([]string, error) {
+	return db.All(ctx, database.Querier(), db.ScanString, "SELECT id FROM servers ORDER BY started_at, id")
+}
+
+// add records that a server runs.
+func add(ctx context.Context, tx *metadata.Tx, id string) error {
+	_, err := tx.Tx.Exec(ctx, "INSERT INTO servers (id, started_at) VALUES ($1, $2)", id, db.Micros(tx.Now()))
+	return db.Unavailable(err)
+}
+
+// remove records that a server has ended in order, or that what it left is cleared away.
+func remove(ctx context.Context, tx *metadata.Tx, id string) error {
+	_, err := tx.Tx.Exec(ctx, "DELETE FROM servers WHERE id = $1", id)
+	return db.Unavailable(err)
 }

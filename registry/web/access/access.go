@@ -1,5 +1,5 @@
 // Package access has the pages about who may what besides users and members: robots
-// of projects and of the registry, access tokens, groups and roles, and the question
+// of projects and of the registry, rules that trust tokens of others, access tokens, groups and roles, and the question
 // why somebody may something.
 package access
 
@@ -13,6 +13,7 @@ import (
 	"cove/registry/auth/rights"
 	"cove/registry/metadata/people"
 	"cove/registry/robots"
+	"cove/registry/trust"
 	"cove/registry/web/page"
 	"cove/registry/web/view"
 )
@@ -22,6 +23,7 @@ type Config struct {
 	*page.Desk
 	Accounts *accounts.Accounts
 	Robots   *robots.Robots
+	Trust    *trust.Rules
 }
 
 // Pages are the handlers. They are safe for concurrent use.
@@ -37,7 +39,7 @@ func New(cfg Config) *Pages { return &Pages{cfg.Desk, cfg} }
 func (p *Pages) Rows() []page.Row {
 	get, post := page.Get, page.Post
 	const project = "/projects/{project}/robots"
-	return []page.Row{
+	return append([]page.Row{
 		get(project, auth.ListRobots, "project", p.robots),
 		post(project, auth.CreateRobots, "project", p.robotCreate),
 		post(project+"/{robot}/secret", auth.ChangeRobots, "project", p.robotRotate),
@@ -61,7 +63,7 @@ func (p *Pages) Rows() []page.Row {
 		get("/roles", auth.SignIn, "roles", p.roles),
 		post("/roles", auth.ManageRoles, "roles", p.roleSet),
 		post("/roles/remove", auth.ManageRoles, "roles", p.roleRemove),
-	}
+	}, p.trustRows()...)
 }
 
 // again is the answer to a form that the reader can mend; it is false for an error

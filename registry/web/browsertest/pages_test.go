@@ -15,7 +15,7 @@ import (
 // filled is a registry with something on every page.
 func filled(t *testing.T) (s *webtest.Site, pages map[string]string) {
 	t.Helper()
-	s = webtest.Start(t, config.Config{})
+	s = webtest.Start(t, config.Config{Accounts: config.Accounts{Registration: config.RegistrationApproval}})
 	s.Users(t, "ada.lovelace", "grace", "katherine")
 	s.Project(t, "payments", false, map[string]string{"ada.lovelace": "project-admin", "grace": "developer"})
 	s.Project(t, "base-images", true, map[string]string{"katherine": "maintainer"})
@@ -50,6 +50,9 @@ func filled(t *testing.T) (s *webtest.Site, pages map[string]string) {
 	s.Push(t, "base-images/debian", "12", webtest.Image{})
 	s.API(t, "POST", "/projects/payments/robots", `{"name":"ci","rights":["push"],"repositories":["checkout/*","worker"],"description":"builds and pushes"}`, 201)
 	s.API(t, "POST", "/robots", `{"name":"mirror","rights":["pull"],"repositories":["base-images/*"],"expiresAt":"2036-01-01T00:00:00Z"}`, 201)
+	s.API(t, "POST", "/projects/payments/trust", `{"name":"ci","issuer":"https://token.actions.githubusercontent.com","audience":"https://registry.example.com",
+		"claims":{"repository":["octo/checkout","octo/worker"],"ref":["refs/heads/main"]},"rights":["push","label:list"],"repositories":["checkout/*"],"description":"jobs of the main branch"}`, 201)
+	s.API(t, "POST", "/trust", `{"name":"nodes","issuer":"https://kubernetes.example.com","audience":"registry","claims":{"sub":["system:serviceaccount:**"]},"rights":["pull"]}`, 201)
 	s.API(t, "POST", "/me/tokens", `{"name":"laptop","rights":["pull"],"repositories":"payments/*"}`, 201)
 	s.API(t, "POST", "/groups", `{"name":"backend"}`, 201)
 	s.API(t, "PUT", "/groups/backend/users/grace", "", 204)
@@ -62,8 +65,15 @@ func filled(t *testing.T) (s *webtest.Site, pages map[string]string) {
 		"files": "/files/payments/checkout/api:v1.4.2", "file": "/files/payments/checkout/api:v1.4.2?path=app/README.md",
 		"search": "/search?q=check", "search-none": "/search?q=nothing-like-it", "users": "/users", "account": "/account", "audit": "/audit",
 		"history": "/history/payments/checkout/api", "policies": s.Policies(t, "payments"),
-		"jobs": "/jobs", "jobs-none": "/jobs?state=failed", "job": s.Job(t),
-		"robots": "/projects/payments/robots", "system-robots": "/robots", "tokens": "/account/tokens", "groups": "/groups", "roles": "/roles", "access": "/access?user=grace&verb=push&object=payments/worker",
+		"usage": "/usage", "project-usage": "/projects/payments/usage", "repository-usage": "/usage/payments/checkout/api?tag=latest",
+		"webhook": s.Webhook(t, "payments", "https://ci.absent.invalid/hook"), "webhooks": "/projects/payments/webhooks", "webhooks-none": "/projects/empty/webhooks",
+		"replication": "/replication", "replication-run": s.Replication(t),
+		"retention": "/projects/payments/retention", "jobs": "/jobs", "jobs-none": "/jobs?state=failed", "job": s.Job(t),
+		"security": "/security", "scanning": s.Scans(t, "payments"), "scan": "/scans/payments/vulnerable:v1", "scan-index": "/scans/payments/checkout/api:latest",
+		"signing": s.Signing(t, "sealed"), "signed": "/artifacts/sealed/app:v1", "unsigned": "/artifacts/sealed/app:v2",
+		"vulnerability": "/security/vulnerabilities/CVE-2021-44906",
+		"robots":        "/projects/payments/robots", "system-robots": "/robots", "tokens": "/account/tokens", "groups": "/groups", "roles": "/roles", "access": "/access?user=grace&verb=push&object=payments/worker",
+		"trust": "/projects/payments/trust", "trust-rule": "/projects/payments/trust/ci", "trust-none": "/projects/empty/trust", "system-trust": "/trust", "system": "/system", "provider-test": "/sign-in/oidc/test",
 		"error": "/projects/absent",
 	}
 }
@@ -76,7 +86,8 @@ func TestPagesAreForEveryone(t *testing.T) {
 	s, pages := filled(t)
 	b := open(t, s)
 	looked := 0
-	look := func(name, path string) {
+	look := func(t *testing.T, name, path string) {
+		t.Helper()
 		for _, width := range []int64{360, 1280, 2560} {
 			for _, theme := range []string{"light", "dark"} {
 				if os.Getenv("COVE_SCREENSHOTS") == "" && (width == 360) != (theme == "dark") {
@@ -99,10 +110,12 @@ func TestPagesAreForEveryone(t *testing.T) {
 			}
 		}
 	}
-	look("sign-in", "/sign-in")
+	look(t, "sign-in", "/sign-in")
+	look(t, "register", "/register")
+	look(t, "password", s.PasswordLink(t, "katherine"))
 	b.signIn("admin")
 	for name, path := range pages {
-		look(name, path)
+		t.Run(name, func(t *testing.T) { look(t, name, path) })
 	}
 	for _, fault := range b.faults.all() {
 		t.Error(fault)

@@ -3,14 +3,20 @@ package images
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
 
+	"cove/distribution/signature"
+	"cove/errdefs"
 	"cove/registry/auth"
 	"cove/registry/browse"
 	"cove/registry/clients"
 	"cove/registry/metadata"
+	"cove/registry/scan/advisory"
+	"cove/registry/scan/results"
+	"cove/registry/signing"
 	"cove/registry/web/page"
 	"cove/registry/web/view"
 )
@@ -37,6 +43,9 @@ type artifactData struct {
 	Annotations         []pair
 	Text                string // of the manifest
 	Files, MayDelete    bool
+	MaySeeScans         bool
+	Scan                *advisory.Summary // nil of what was not scanned
+	Signed              *signing.Report   // nil if nothing is to be said
 }
 
 // Count is for messages, which count in int64.
@@ -80,7 +89,44 @@ func (p *Pages) artifact(a *page.Ask) error {
 			d.Environment = append(d.Environment, pair{name, value})
 		}
 	}
+	if err := errors.Join(p.scanned(a, &d), p.signed(a, &d)); err != nil {
+		return err
+	}
 	return p.Page(a, "artifact", "projects", name.String(), d)
+}
+
+// scanned adds what scans found, for who may see it.
+func (p *Pages) scanned(a *page.Ask, d *artifactData) error {
+	isImage := d.Artifact.Image != nil || len(d.Artifact.Platforms) > 0
+	d.MaySeeScans = isImage && p.Browse.May(a.Context(), a.Caller, "scan:read", d.Artifact.Name.Repository)
+	if !d.MaySeeScans {
+		return nil
+	}
+	found, err := results.Of(a.Context(), p.DB.Querier(), d.Artifact.Manifest.Digest)
+	switch {
+	case errors.Is(err, errdefs.ErrNotFound):
+		return nil
+	case err == nil && found.State == results.Scanned:
+		d.Scan = &found.Summary
+	}
+	return err
+}
+
+// signed adds what signs the artifact. What cannot be read now, as of an upstream that
+// is down, leaves the page without it.
+func (p *Pages) signed(a *page.Ask, d *artifactData) error {
+	m := d.Artifact.Manifest
+	r, err := p.policies.Signing.Report(a.Context(), a.Caller, d.Artifact.Name.Repository, "", m.Digest)
+	switch {
+	case errors.Is(err, errdefs.ErrUnavailable):
+		return nil
+	case err != nil:
+		return err
+	}
+	if len(r.Signatures) > 0 || r.Required && !signature.Accessory(d.Artifact.Body) {
+		d.Signed = &r
+	}
+	return nil
 }
 
 func limited[T any](list []T) []T { return list[:min(len(list), maxPairs)] }

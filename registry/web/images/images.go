@@ -4,14 +4,18 @@ package images
 
 import (
 	"cove/registry/auth"
+	"cove/registry/policies"
 	"cove/registry/web/page"
 )
 
 // Pages are the handlers. They are safe for concurrent use.
-type Pages struct{ *page.Desk }
+type Pages struct {
+	*page.Desk
+	policies *policies.Policies
+}
 
 // New returns the pages.
-func New(desk *page.Desk) *Pages { return &Pages{desk} }
+func New(desk *page.Desk, p *policies.Policies) *Pages { return &Pages{desk, p} }
 
 // Rows are the routes of the pages.
 func (p *Pages) Rows() []page.Row {

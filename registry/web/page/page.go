@@ -210,7 +210,8 @@ func (p *Desk) Again(a *Ask, pg *view.Page, text string) error {
 // fail answers with the page of an error. Who is not signed in is sent to do it.
 func (p *Desk) fail(a *Ask, err error) {
 	e := errcode.For(err, errcode.Registry)
-	if e.Status >= http.StatusInternalServerError {
+	// What failed because the client went away is no failure of ours.
+	if e.Status >= http.StatusInternalServerError && a.Context().Err() == nil {
 		p.Log.ErrorContext(a.Context(), "page failed", "method", a.Method, "path", a.URL.Path, "error", err)
 	}
 	if e.Status == http.StatusUnauthorized && a.Method != http.MethodPost {

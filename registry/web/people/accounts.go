@@ -3,9 +3,11 @@ package people
 import (
 	"context"
 	"errors"
+	"net/url"
 	"time"
 
 	"cove/errdefs"
+	"cove/registry/accounts"
 	"cove/registry/auth"
 	"cove/registry/metadata"
 	"cove/registry/web/page"
@@ -16,6 +18,13 @@ type usersData struct {
 	Users []metadata.User
 	More  string
 	Name  string // that was asked for and could not be made
+	Link  *link  // that was just made
+}
+
+// link is one by which somebody sets a password; it is shown once.
+type link struct {
+	Name, URL string
+	Until     time.Time
 }
 
 func (p *Pages) users(a *page.Ask) error {
@@ -31,7 +40,7 @@ func (p *Pages) usersPage(a *page.Ask) (*view.Page, error) {
 	if err != nil {
 		return nil, err
 	}
-	data := usersData{Users: users}
+	data := &usersData{Users: users}
 	if more {
 		data.More = page.NextPage("/users", "", users[len(users)-1].Name)
 	}
@@ -66,6 +75,38 @@ func (p *Pages) userPassword(a *page.Ask) error {
 		err = p.signInAgain(a)
 	}
 	return p.userChanged(a, err, a.Language.Text("users.password.done", name))
+}
+
+// userLink makes a link by which a user sets a new password, and shows it.
+func (p *Pages) userLink(a *page.Ask) error {
+	name := a.PathValue("user")
+	made, err := p.cfg.Accounts.LinkPassword(a.Context(), a.Caller, name, 0)
+	if err != nil {
+		return p.userChanged(a, err, "")
+	}
+	pg, err := p.usersPage(a)
+	if err != nil {
+		return err
+	}
+	if d, ok := pg.Data.(*usersData); ok {
+		query := url.Values{"token": {made.Token}}
+		d.Link = &link{name, p.Base(a) + "/password?" + query.Encode(), made.Until}
+	}
+	return p.Show(a, 200, pg)
+}
+
+func (p *Pages) userUnlink(a *page.Ask) error {
+	name := a.PathValue("user")
+	err := p.cfg.Accounts.UnlinkPassword(a.Context(), a.Caller, name)
+	return p.userChanged(a, err, a.Language.Text("users.unlinked", name))
+}
+
+// userChange keeps a user from signing in, or lets him again.
+func (p *Pages) userChange(a *page.Ask) error {
+	name, disabled := a.PathValue("user"), a.PostForm.Get("disabled") == "1"
+	key := map[bool]string{true: "robots.disabled", false: "robots.enabled"}[disabled]
+	_, err := p.cfg.Accounts.Change(a.Context(), a.Caller, name, accounts.Change{Disabled: &disabled})
+	return p.userChanged(a, err, a.Language.Text(key, name))
 }
 
 func (p *Pages) userRemove(a *page.Ask) error {

@@ -38,6 +38,9 @@ func (p *Pages) Rows() []page.Row {
 		get("/users", auth.ManageUsers, "users", p.users),
 		post("/users", auth.ManageUsers, "users", p.userCreate),
 		post("/users/{user}/password", auth.ManageUsers, "users", p.userPassword),
+		post("/users/{user}/link", auth.ManageUsers, "users", p.userLink),
+		post("/users/{user}/unlink", auth.ManageUsers, "users", p.userUnlink),
+		post("/users/{user}/change", auth.ManageUsers, "users", p.userChange),
 		post("/users/{user}/remove", auth.ManageUsers, "users", p.userRemove),
 	}
 }

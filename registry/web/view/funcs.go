@@ -13,17 +13,18 @@ import (
 // funcs are what templates may call, besides the methods of Page.
 func (v *Views) funcs() template.FuncMap {
 	return template.FuncMap{
-		"asset": v.Assets.URL,
-		"bytes": Bytes,
-		"short": Short,
-		"icon":  icon,
-		"share": share,
-		"first": func(n int, text string) string { return firstRunes(text, n) },
-		"kind":  Kind,
-		"base":  path.Base,
-		"list":  func(items ...string) []string { return items },
-		"dict":  dict,
-		"plus":  func(a, b int) int { return a + b },
+		"asset":    v.Assets.URL,
+		"bytes":    Bytes,
+		"short":    Short,
+		"icon":     icon,
+		"share":    share,
+		"first":    func(n int, text string) string { return firstRunes(text, n) },
+		"kind":     Kind,
+		"severity": func(s fmt.Stringer) string { return "severity." + strings.ToLower(s.String()) },
+		"base":     path.Base,
+		"list":     func(items ...string) []string { return items },
+		"dict":     dict,
+		"plus":     func(a, b int) int { return a + b },
 	}
 }
 
@@ -137,7 +138,10 @@ var icons = map[string]string{
 	"key":      `<circle cx="5" cy="11" r="3"/><path d="m7.2 8.8 6.3-6.3M11 5l2 2"/>`,
 	"robot":    `<path d="M3 6h10v7H3zM8 6V3M8 3h.1M6 9v1M10 9v1M1.5 8.5v2.5M14.5 8.5v2.5"/>`,
 	"layers":   `<path d="m8 2 6 3-6 3-6-3zM2 8l6 3 6-3M2 11l6 3 6-3"/>`,
+	"disk":     `<ellipse cx="8" cy="4" rx="5.5" ry="2.2"/><path d="M2.5 4v8c0 1.2 2.5 2.2 5.5 2.2s5.5-1 5.5-2.2V4M2.5 8c0 1.2 2.5 2.2 5.5 2.2s5.5-1 5.5-2.2"/>`,
+	"arrows":   `<path d="M3 5.5h9.5M10 3l2.5 2.5L10 8M13 10.5H3.5M6 8l-2.5 2.5L6 13"/>`,
 	"clock":    `<circle cx="8" cy="8" r="6"/><path d="M8 4.5V8l2.5 1.8"/>`,
+	"sliders":  `<path d="M2 4.5h7M12 4.5h2M2 11.5h2M7 11.5h7"/><circle cx="10.5" cy="4.5" r="1.6"/><circle cx="5.5" cy="11.5" r="1.6"/>`,
 	"chevron":  `<path d="m6 3.5 4.5 4.5L6 12.5"/>`,
 }
 

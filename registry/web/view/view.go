@@ -16,6 +16,7 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -41,6 +42,12 @@ type Page struct {
 	FormToken string
 	Notice    *Notice // nil without one
 	Data      any
+}
+
+// Administers says that the page is one of those behind "Administration".
+func (p *Page) Administers() bool {
+	sections := []string{"users", "robots", "audit", "jobs", "replication", "usage", "security", "system"}
+	return slices.Contains(sections, p.Section)
 }
 
 // Notice tells what came of the last request.
@@ -111,22 +118,24 @@ func (v *Views) Render(w http.ResponseWriter, r *http.Request, status int, p *Pa
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Language", p.Tag.String())
 	h.Add("Vary", "Accept-Encoding")
+	send(w, r, status, body.Bytes())
+	return nil
+}
+
+// send sends a page. A client that went away meanwhile is nobody's failure: whoever
+// may connect could fill the log with it.
+func send(w http.ResponseWriter, r *http.Request, status int, page []byte) {
 	const small = 1 << 10 // it fits into one packet as it is
-	if body.Len() < small || !Accepts(r, "gzip") {
+	if len(page) < small || !Accepts(r, "gzip") {
 		w.WriteHeader(status)
-		_, err = w.Write(body.Bytes())
-		return err
+		_, _ = w.Write(page)
+		return
 	}
-	h.Set("Content-Encoding", "gzip")
+	w.Header().Set("Content-Encoding", "gzip")
 	w.WriteHeader(status)
-	packed, err := gzip.NewWriterLevel(w, gzip.BestSpeed)
-	if err != nil {
-		return err
-	}
-	if _, err := packed.Write(body.Bytes()); err != nil {
-		return err
-	}
-	return packed.Close()
+	packed, _ := gzip.NewWriterLevel(w, gzip.BestSpeed) // the level is one that there is
+	_, _ = packed.Write(page)
+	_ = packed.Close()
 }
 
 // T is Text, as the templates call it.

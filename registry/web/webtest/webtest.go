@@ -353,6 +353,16 @@ func (s *Site) Users(t testing.TB, names ...string) {
 	}
 }
 
+// PasswordLink is the path of a link by which a user sets a password.
+func (s *Site) PasswordLink(t testing.TB, user string) string {
+	t.Helper()
+	var link struct{ Path string }
+	if err := json.Unmarshal(s.API(t, http.MethodPost, "/users/"+user+"/password-link", "{}", 201), &link); err != nil {
+		t.Fatal(err)
+	}
+	return link.Path
+}
+
 // Project makes a project, by the pages, with members by role.
 func (s *Site) Project(t testing.TB, name string, public bool, members map[string]string) {
 	t.Helper()

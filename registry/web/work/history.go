@@ -17,7 +17,7 @@ type historyData struct {
 	Repository, Project, Short string
 	URL, Tag, More             string
 	Entries                    []history.Entry
-	Deleted                    []metadata.Deleted
+	Deleted                    []history.Deleted
 	MayUndo, MayRemove         bool
 }
 

@@ -6,6 +6,7 @@ import (
 	"cove/registry/auth"
 	"cove/registry/auth/rights"
 	"cove/registry/immutable"
+	"cove/registry/retention"
 	"cove/registry/selector"
 	"cove/registry/web/page"
 )
@@ -17,6 +18,9 @@ type policiesData struct {
 	*page.Place
 	Immutable                           []immutable.Rule
 	SeeImmutable, MayFix, MayRemoveRule bool
+	Retention                           retention.Policy
+	Templates                           []retention.Template
+	SeeRetention, MayRetain, MayRun     bool
 }
 
 func (p *Pages) may(a *page.Ask, right auth.Right, project string) bool {
@@ -31,10 +35,17 @@ func (p *Pages) projectPolicies(a *page.Ask) error {
 	name := shared.Project.Name
 	d := policiesData{
 		Place: shared, SeeImmutable: p.may(a, immutable.List, name), MayFix: p.may(a, immutable.Create, name),
-		MayRemoveRule: p.may(a, immutable.Remove, name),
+		MayRemoveRule: p.may(a, immutable.Remove, name), SeeRetention: p.may(a, retention.Look, name),
+		MayRetain: p.may(a, retention.Change, name), MayRun: p.may(a, retention.Start, name),
+		Templates: retention.Templates(),
 	}
 	if d.SeeImmutable {
 		if d.Immutable, err = p.policies.Immutable.List(a.Context(), a.Caller, name); err != nil {
+			return err
+		}
+	}
+	if d.SeeRetention {
+		if d.Retention, err = p.policies.Retention.Of(a.Context(), a.Caller, name); err != nil {
 			return err
 		}
 	}

@@ -29,6 +29,9 @@ type Streams struct {
 	Resize <-chan Size
 	// DetachKeys end the session when read from Stdin; nil is never.
 	DetachKeys []byte
+	// Started is told the process id, on the host, of an exec that runs now; nil is
+	// nobody.
+	Started func(pid int)
 }
 
 // Size is a terminal's.
@@ -46,6 +49,13 @@ type Ends struct {
 
 // Of are the ends of a process's streams, which are not open yet.
 func Of(st Streams) *Ends { return &Ends{st: st} }
+
+// Runs tells the caller the process id.
+func (x *Ends) Runs(pid int) {
+	if x.st.Started != nil {
+		x.st.Started(pid)
+	}
+}
 
 // Close closes them all.
 func (x *Ends) Close() {

@@ -55,7 +55,7 @@ func TestRefusedOptions(t *testing.T) {
 	for key, tc := range map[string]struct {
 		value, want string
 	}{
-		"attest:sbom":      {"generator=x", "option attest:sbom=generator=x: attestations (sbom) are not made"},
+		"attest:sbom":      {"generator=x", "option attest:sbom=generator=x: generator=x: the scanner is built in"},
 		"multi-platform":   {"true", "of several platforms"},
 		"hostname":         {"h", "option hostname=h: this option is not supported"},
 		"memory":           {"0", "want a number of 1 or more"},

@@ -88,7 +88,7 @@ var prefixed = []struct {
 	{"build-arg:", func(r *Request, name, value string) error { r.Options.BuildArgs[name] = value; return nil }},
 	{"label:", func(r *Request, name, value string) error { r.Options.Labels[name] = value; return nil }},
 	{"context:", func(r *Request, name, value string) error { r.Named[name] = value; return nil }},
-	{"attest:", refuseAttestation},
+	{"attest:", attestation},
 	{"input-metadata:", func(*Request, string, string) error { return RefuseLLB("an input") }},
 	// Hints that change no image: which directories are alike, and what provenance
 	// would say of the sources.
@@ -99,12 +99,32 @@ var prefixed = []struct {
 
 func ignore(*Request, string, string) error { return nil }
 
-// refuseAttestation lets pass what a client turns off.
-func refuseAttestation(_ *Request, name, value string) error {
-	if slices.Contains(strings.Split(value, ","), "disabled=true") {
+// attestation reads which document is to be stored with the image, unless a client turns
+// it off.
+func attestation(r *Request, name, value string) error {
+	options := map[string]string{}
+	for _, field := range strings.Split(value, ",") {
+		if key, v, ok := strings.Cut(field, "="); ok {
+			options[key] = v
+		}
+	}
+	if off, _ := strconv.ParseBool(options["disabled"]); off {
 		return nil
 	}
-	return errdefs.Errorf(errdefs.ErrUnsupported, "attestations (%s) are not made: build with --%s=false", name, name)
+	delete(options, "disabled")
+	delete(options, "type")
+	switch name {
+	case "sbom":
+		r.Options.Attest.SBOM = true
+		return builds.CheckSBOM(options)
+	case "provenance":
+	default:
+		return errdefs.Errorf(errdefs.ErrUnsupported,
+			"attestations (%s) are not made: build with --%s=false", name, name)
+	}
+	p, err := builds.ParseProvenance(options)
+	r.Options.Attest.Provenance = &p
+	return err
 }
 
 // known are the options with a key of their own.

@@ -3,14 +3,15 @@ package accesscmd
 
 import (
 	"fmt"
+	"net/http"
+	"net/url"
 
 	"github.com/spf13/cobra"
 
 	"cove/internal/cli/output"
 	"cove/internal/cli/registrycmd/command"
 	"cove/registry/api/access"
-	"cove/registry/auth"
-	"cove/registry/server"
+	"cove/registry/api/client"
 )
 
 // New is the command "access" with those below it.
@@ -19,7 +20,7 @@ func New() *cobra.Command {
 }
 
 func newExplain() *cobra.Command {
-	var t command.Target
+	var t command.Registry
 	var format string
 	cmd := &cobra.Command{
 		Use: "explain USER VERB [REPOSITORY|PROJECT]", Short: "Say whether somebody may do something, and which rule decides",
@@ -36,19 +37,19 @@ is not signed in. The exit code is 0 either way.`,
 			if len(a) == 3 {
 				object = a[2]
 			}
-			return t.Administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
-				e, err := s.Accounts.Explain(cmd.Context(), by, a[0], a[1], object)
+			return t.Do(cmd, func(r command.API) error {
+				e, err := explain(r, a[0], a[1], object)
 				if err != nil {
 					return err
 				}
 				if format != "" {
-					return output.Objects(cmd.OutOrStdout(), format, []any{access.ExplanationOf(e)})
+					return output.Objects(cmd.OutOrStdout(), format, []any{e})
 				}
 				answer := "no"
 				if e.Allowed {
 					answer = "yes"
 				}
-				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", answer, e.Why())
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %s\n", answer, e.Why)
 				return err
 			})
 		},
@@ -56,4 +57,14 @@ is not signed in. The exit code is 0 either way.`,
 	t.Flags(cmd)
 	cmd.Flags().StringVar(&format, "format", "", `"json", or a Go template`)
 	return cmd
+}
+
+// explain asks why. A user "" is everyone who is not signed in, which is not the same as
+// no user at all.
+func explain(r command.API, user, verb, object string) (e access.Explanation, err error) {
+	err = r.Do(r.Context(), client.Call{
+		Method: http.MethodGet, Path: "/access", Into: &e,
+		Query: url.Values{"user": {user}, "verb": {verb}, "object": {object}},
+	})
+	return e, err
 }

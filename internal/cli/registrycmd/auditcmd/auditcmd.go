@@ -7,9 +7,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"cove/internal/cli/registrycmd/command"
-	"cove/registry/audit"
-	"cove/registry/auth"
-	"cove/registry/server"
+	"cove/registry/api"
+	"cove/registry/api/client"
 )
 
 // New is the command "audit" with those below it.
@@ -18,7 +17,7 @@ func New() *cobra.Command {
 }
 
 func newAuditList() *cobra.Command {
-	var t command.Target
+	var t command.Registry
 	var f Flags
 	cmd := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List who changed what, the newest first",
@@ -31,12 +30,13 @@ A time is as 2026-01-31T12:00:00Z, or a duration before now, as 24h.`,
   registry audit list --format '{{.At}} {{.Actor}} {{.Action}} {{.Object}}'`,
 		Args: command.Args(cobra.MaximumNArgs(0)),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := f.Parse(time.Now()); err != nil {
+			q, err := f.Query(time.Now())
+			if err != nil {
 				return command.Misused(cmd, err)
 			}
-			return t.Administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
-				return f.Print(cmd.OutOrStdout(), func(q audit.Query) ([]audit.Event, bool, error) {
-					return s.Audit.Page(cmd.Context(), by, q)
+			return t.Do(cmd, func(r command.API) error {
+				return f.Print(cmd.OutOrStdout(), func(show func(api.Event) error) error {
+					return client.Each(r.Context(), r.Door, client.Listed{Path: "/audit", Query: q, N: f.limit}, show)
 				})
 			})
 		},

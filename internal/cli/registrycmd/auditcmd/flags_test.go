@@ -8,10 +8,12 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"cove/registry/audit"
+	"cove/registry/api"
 )
 
-func parsed(t *testing.T, args ...string) (*Flags, error) {
+var now = time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)
+
+func typed(t *testing.T, args ...string) *Flags {
 	t.Helper()
 	var f Flags
 	set := pflag.NewFlagSet("list", pflag.ContinueOnError)
@@ -19,63 +21,53 @@ func parsed(t *testing.T, args ...string) (*Flags, error) {
 	if err := set.Parse(args); err != nil {
 		t.Fatal(err)
 	}
-	return &f, f.Parse(time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC))
+	return &f
 }
 
-// TestPages asks on until there is enough or no more.
-func TestPages(t *testing.T) {
+func TestQuery(t *testing.T) {
 	t.Parallel()
-	for _, tc := range []struct {
-		limit       string
-		there, want int
-	}{{"1", 2000, 1}, {"501", 2000, 501}, {"1200", 2000, 1200}, {"9000", 1300, 1300}, {"10", 0, 0}} {
-		f, err := parsed(t, "--limit", tc.limit, "--format", "{{.ID}}")
-		if err != nil {
-			t.Fatal(err)
+	for args, want := range map[string]string{
+		"":                                  "",
+		"--since=24h":                       "since=2026-01-01T00%3A00%3A00Z",
+		"--until=2026-01-01T12:00:00+01:00": "until=2026-01-01T11%3A00%3A00Z",
+		"--user=ann --action=project.create --object=team": "action=project.create&actor=ann&object=team",
+	} {
+		q, err := typed(t, strings.Fields(args)...).Query(now)
+		if err != nil || q.Encode() != want {
+			t.Errorf("%s: %s, %v; want %s", args, q.Encode(), err, want)
 		}
-		var out strings.Builder
-		err = f.Print(&out, func(q audit.Query) (page []audit.Event, more bool, err error) {
-			next := int64(tc.there)
-			if q.Before > 0 {
-				next = q.Before - 1
-			}
-			for ; next > 0 && len(page) < q.N; next-- {
-				page = append(page, audit.Event{ID: next})
-			}
-			return page, next > 0, nil
-		})
-		if got := strings.Count(out.String(), "\n"); err != nil || got != tc.want {
-			t.Errorf("--limit %s of %d: %d lines, want %d; %v", tc.limit, tc.there, got, tc.want, err)
-		}
-	}
-}
-
-func TestTimes(t *testing.T) {
-	t.Parallel()
-	f, err := parsed(t, "--since", "24h", "--until", "2026-01-01T12:00:00+01:00")
-	if err != nil || !f.query.Since.Equal(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)) ||
-		!f.query.Until.Equal(time.Date(2026, 1, 1, 11, 0, 0, 0, time.UTC)) {
-		t.Errorf("%+v, %v", f.query, err)
 	}
 	for _, wrong := range []string{"--since=yesterday", "--until=2026", "--limit=0", "--limit=-1"} {
-		if _, err := parsed(t, wrong); err == nil {
-			t.Errorf("%s is taken", wrong)
+		if q, err := typed(t, wrong).Query(now); err == nil {
+			t.Errorf("%s is taken: %v", wrong, q)
 		}
 	}
 }
 
-func TestFailuresAreTold(t *testing.T) {
+func TestPrint(t *testing.T) {
 	t.Parallel()
-	f, err := parsed(t, "--format", "{{.Nothing}}")
-	if err != nil {
-		t.Fatal(err)
+	two := func(show func(api.Event) error) error {
+		return errors.Join(
+			show(api.Event{ID: "7", At: now, Actor: "ann", Action: "project.create", Object: "team"}),
+			show(api.Event{ID: "6", At: now, Actor: "bob", Action: "artifact.pull", Object: "team/app", From: "192.0.2.1"}),
+		)
 	}
-	one := func(audit.Query) ([]audit.Event, bool, error) { return []audit.Event{{}}, false, nil }
-	if err := f.Print(&strings.Builder{}, one); err == nil {
+	for args, want := range map[string]string{
+		"--format={{.ID}}": "7\n6\n",
+		"": "TIME                      USER   ACTION           OBJECT     DETAIL\n" +
+			"2026-01-02 00:00:00 UTC   ann    project.create   team       \n" +
+			"2026-01-02 00:00:00 UTC   bob    artifact.pull    team/app   192.0.2.1\n",
+	} {
+		var out strings.Builder
+		if err := typed(t, strings.Fields(args)...).Print(&out, two); err != nil || out.String() != want {
+			t.Errorf("%s: %v\n%s\nwant\n%s", args, err, &out, want)
+		}
+	}
+	if err := typed(t, "--format={{.Nothing}}").Print(&strings.Builder{}, two); err == nil {
 		t.Error("a field that there is not is printed")
 	}
 	down := errors.New("down")
-	if err := f.Print(&strings.Builder{}, func(audit.Query) ([]audit.Event, bool, error) { return nil, false, down }); !errors.Is(err, down) {
+	if err := typed(t).Print(&strings.Builder{}, func(func(api.Event) error) error { return down }); !errors.Is(err, down) {
 		t.Errorf("told %v", err)
 	}
 }

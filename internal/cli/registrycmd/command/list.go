@@ -29,10 +29,13 @@ type Item struct {
 	Object any
 }
 
+// Table says that a table is asked for.
+func (l *List) Table() bool { return l.format == "table" || l.format == "" || l.quiet }
+
 // Print shows the items under the columns' names.
 func (l *List) Print(cmd *cobra.Command, columns string, items []Item) error {
 	w := cmd.OutOrStdout()
-	if l.format != "table" && l.format != "" && !l.quiet {
+	if !l.Table() {
 		objects := make([]any, len(items))
 		for i, it := range items {
 			objects[i] = it.Object

@@ -29,6 +29,14 @@ func Until(text string, now time.Time) (time.Time, error) {
 	return at, nil
 }
 
+// When is a time as tables show it; none is a dash.
+func When(t *time.Time) string {
+	if t == nil {
+		return Moment(time.Time{})
+	}
+	return Moment(*t)
+}
+
 // Moment is a time as tables show it; none is a dash.
 func Moment(t time.Time) string {
 	if t.IsZero() {

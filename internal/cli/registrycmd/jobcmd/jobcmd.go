@@ -12,9 +12,7 @@ import (
 	"cove/internal/cli/output"
 	"cove/internal/cli/registrycmd/command"
 	"cove/registry/api/work"
-	"cove/registry/auth"
 	"cove/registry/jobs"
-	"cove/registry/server"
 )
 
 // New is the command "job" with those below it.
@@ -24,21 +22,20 @@ func New() *cobra.Command {
 }
 
 func newList() *cobra.Command {
-	var t command.Target
-	var q jobs.Query
-	var state, format string
+	var t command.Registry
+	var kind, project, state, format string
+	var n int
 	cmd := &cobra.Command{
 		Use: "ls", Aliases: []string{"list"}, Short: "List jobs, the newest first",
 		Example: `  registry job ls --state failed
   registry job ls --kind replication --project team --format json`,
 		Args: command.Args(cobra.MaximumNArgs(0)),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if q.N < 1 {
-				return command.Misused(cmd, fmt.Errorf("--limit %d: ask for at least one job", q.N))
+			if n < 1 {
+				return command.Misused(cmd, fmt.Errorf("--limit %d: ask for at least one job", n))
 			}
-			q.State = jobs.State(state)
-			return t.Administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
-				page, _, err := s.Policies.Jobs.Page(cmd.Context(), by, q)
+			return t.Do(cmd, func(r command.API) error {
+				page, err := command.First[work.Job](r, n, "/jobs", "kind", kind, "project", project, "state", state)
 				if err != nil {
 					return err
 				}
@@ -47,19 +44,19 @@ func newList() *cobra.Command {
 		},
 	}
 	t.Flags(cmd)
-	cmd.Flags().StringVar(&q.Kind, "kind", "", "only this kind, as audit-retention")
-	cmd.Flags().StringVar(&q.Project, "project", "", "only jobs about this project")
+	cmd.Flags().StringVar(&kind, "kind", "", "only this kind, as audit-retention")
+	cmd.Flags().StringVar(&project, "project", "", "only jobs about this project")
 	cmd.Flags().StringVar(&state, "state", "", "only waiting, running, done, failed or stopped")
-	cmd.Flags().IntVarP(&q.N, "limit", "n", 50, "how many at most")
+	cmd.Flags().IntVarP(&n, "limit", "n", 50, "how many at most")
 	command.FormatFlag(cmd, &format)
 	return cmd
 }
 
-func printJobs(w io.Writer, format string, page []jobs.Job) error {
+func printJobs(w io.Writer, format string, page []work.Job) error {
 	if format != "table" {
 		var objects []any
 		for _, j := range page {
-			objects = append(objects, work.JobOf(j))
+			objects = append(objects, j)
 		}
 		return output.Objects(w, format, objects)
 	}
@@ -70,7 +67,7 @@ func printJobs(w io.Writer, format string, page []jobs.Job) error {
 		if j.Error != "" {
 			note = j.Error
 		}
-		if _, err := fmt.Fprintf(columns, "%d\t%s\t%s\t%s\t%s\t%s\n", j.ID, j.Kind, j.Project, state(j),
+		if _, err := fmt.Fprintf(columns, "%s\t%s\t%s\t%s\t%s\t%s\n", j.ID, j.Kind, j.Project, state(j),
 			command.Stamp(j.CreatedAt), command.OneLine(note)); err != nil {
 			return err
 		}
@@ -78,30 +75,27 @@ func printJobs(w io.Writer, format string, page []jobs.Job) error {
 	return columns.Flush()
 }
 
-func state(j jobs.Job) string {
+func state(j work.Job) string {
 	if j.Stopping {
 		return "stopping"
 	}
-	return string(j.State)
+	return j.State
 }
 
 // verb is what a command does to one job.
-type verb func(cmd *cobra.Command, s server.Services, by auth.Caller, id int64) error
+type verb func(cmd *cobra.Command, r command.API, path string) error
 
 // about is a command on one job.
 func about(use, short, example string, do verb) *cobra.Command {
-	var t command.Target
+	var t command.Registry
 	cmd := &cobra.Command{
 		Use: use, Short: short, Example: example,
 		Args: command.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
-			id, err := strconv.ParseInt(a[0], 10, 64)
-			if err != nil {
+			if _, err := strconv.ParseInt(a[0], 10, 64); err != nil {
 				return command.Misused(cmd, fmt.Errorf("%q is no job; \"registry job ls\" lists them", a[0]))
 			}
-			return t.Administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
-				return do(cmd, s, by, id)
-			})
+			return t.Do(cmd, func(r command.API) error { return do(cmd, r, command.Path("jobs", a[0])) })
 		},
 	}
 	t.Flags(cmd)
@@ -111,13 +105,13 @@ func about(use, short, example string, do verb) *cobra.Command {
 func newShow() *cobra.Command {
 	var format string
 	cmd := about("show JOB", "Show one job", `  registry job show 94873294873`,
-		func(cmd *cobra.Command, s server.Services, by auth.Caller, id int64) error {
-			j, err := s.Policies.Jobs.Get(cmd.Context(), by, id)
-			if err != nil {
+		func(cmd *cobra.Command, r command.API, path string) error {
+			var j work.Job
+			if err := r.Get(path, &j); err != nil {
 				return err
 			}
 			if format != "table" {
-				return output.Objects(cmd.OutOrStdout(), format, []any{work.JobOf(j)})
+				return output.Objects(cmd.OutOrStdout(), format, []any{j})
 			}
 			return describe(cmd.OutOrStdout(), j)
 		})
@@ -125,23 +119,23 @@ func newShow() *cobra.Command {
 	return cmd
 }
 
-func describe(w io.Writer, j jobs.Job) error {
+func describe(w io.Writer, j work.Job) error {
 	columns := output.NewColumns(w, 0)
 	for _, line := range []struct{ name, value string }{
-		{"job", strconv.FormatInt(j.ID, 10)},
+		{"job", j.ID},
 		{"kind", j.Kind},
 		{"subject", j.Subject},
 		{"project", j.Project},
 		{"asked by", j.By},
 		{"state", state(j)},
 		{"attempts", strconv.Itoa(j.Attempts)},
-		{"asked", stamp(j.CreatedAt)},
-		{"begins", map[bool]string{true: stamp(j.DueAt)}[j.State == jobs.Waiting]},
+		{"asked", command.Stamp(j.CreatedAt)},
+		{"begins", map[bool]string{true: stamp(j.DueAt)}[j.State == string(jobs.Waiting)]},
 		{"started", stamp(j.StartedAt)},
 		{"ended", stamp(j.EndedAt)},
 		{"result", j.Note},
 		{"error", j.Error},
-		{"arguments", string(j.Args)},
+		{"arguments", j.Arguments},
 	} {
 		if line.value == "" {
 			continue
@@ -153,53 +147,50 @@ func describe(w io.Writer, j jobs.Job) error {
 	return columns.Flush()
 }
 
-func stamp(t time.Time) string {
-	if t.IsZero() {
+func stamp(t *time.Time) string {
+	if t == nil {
 		return ""
 	}
-	return command.Stamp(t)
+	return command.Stamp(*t)
 }
 
 func newStop() *cobra.Command {
 	return about("stop JOB", "Stop a job that waits or runs", `  registry job stop 94873294873`,
-		func(cmd *cobra.Command, s server.Services, by auth.Caller, id int64) error {
-			return s.Policies.Jobs.Stop(cmd.Context(), by, id)
-		})
+		func(_ *cobra.Command, r command.API, path string) error { return r.Post(path+"/stop", nil, nil) })
 }
 
 func newRetry() *cobra.Command {
 	return about("retry JOB", "Do the work of a job that has ended again, and print the new job",
 		`  registry job retry 94873294873`,
-		func(cmd *cobra.Command, s server.Services, by auth.Caller, id int64) error {
-			again, err := s.Policies.Jobs.Retry(cmd.Context(), by, id)
-			if err != nil {
+		func(cmd *cobra.Command, r command.API, path string) error {
+			var again work.Job
+			if err := r.Post(path+"/retry", nil, &again); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), again)
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), again.ID)
 			return err
 		})
 }
 
 func newSchedules() *cobra.Command {
-	var t command.Target
+	var t command.Registry
 	var format string
 	cmd := &cobra.Command{
 		Use: "schedules", Short: "List when jobs begin by themselves, the next first",
 		Example: `  registry job schedules`,
 		Args:    command.Args(cobra.MaximumNArgs(0)),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return t.Administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
-				all, err := s.Policies.Jobs.Schedules(cmd.Context(), by)
-				if err != nil {
+			return t.Do(cmd, func(r command.API) error {
+				var all work.Schedules
+				if err := r.Get("/schedules", &all); err != nil {
 					return err
 				}
 				columns, objects := output.NewColumns(cmd.OutOrStdout(), 0), []any(nil)
 				_, _ = columns.Write([]byte("KIND\tSUBJECT\tPROJECT\tWHEN\tZONE\tNEXT\n")) // Flush reports a failure
-				for _, one := range all {
-					shown := work.ScheduleOf(one)
+				for _, shown := range all.Items {
 					objects = append(objects, shown)
 					_, _ = fmt.Fprintf(columns, "%s\t%s\t%s\t%s\t%s\t%s\n", shown.Kind, shown.Subject, shown.Project,
-						shown.Cron, shown.Zone, command.Stamp(one.Next))
+						shown.Cron, shown.Zone, command.Stamp(shown.Next))
 				}
 				if format != "table" {
 					return output.Objects(cmd.OutOrStdout(), format, objects)

@@ -5,13 +5,14 @@ import (
 	"testing"
 	"time"
 
+	"cove/registry/api/work"
 	"cove/registry/jobs"
 )
 
 // sample is a job in each state.
-func sample() []jobs.Job {
+func sample() (all []work.Job) {
 	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	return []jobs.Job{
+	for _, j := range []jobs.Job{
 		{
 			ID: 5, Kind: "replication", Subject: "7", Project: "team", By: "ada", State: jobs.Waiting, CreatedAt: at,
 			DueAt: at.Add(time.Hour), Args: []byte(`{"tags":["v1"]}`),
@@ -24,7 +25,10 @@ func sample() []jobs.Job {
 			ID: 3, Kind: "webhook", Subject: "1", State: jobs.Failed, CreatedAt: at, StartedAt: at, EndedAt: at.Add(time.Minute),
 			Attempts: 10, Error: "502 from hooks.example.com\nand more", Args: []byte("null"),
 		},
+	} {
+		all = append(all, work.JobOf(j))
 	}
+	return all
 }
 
 func TestTableOfJobs(t *testing.T) {

@@ -5,12 +5,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"cove/internal/cli/registrycmd/command"
-	"cove/registry/accounts"
 	"cove/registry/api/access"
-	"cove/registry/auth"
-	"cove/registry/browse"
 	"cove/registry/projects"
-	"cove/registry/server"
 )
 
 const about = `Say which users and groups are what in a project.
@@ -35,7 +31,7 @@ func New() *cobra.Command {
 
 // who says whose membership in what a command is about.
 type who struct {
-	target       command.Target
+	target       command.Registry
 	group, all   bool
 	repositories string
 }
@@ -50,18 +46,14 @@ func (w *who) flags(cmd *cobra.Command) {
 
 // apply gives the role.
 func (w *who) apply(cmd *cobra.Command, project, name, role string) error {
-	return w.target.Administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
-		user, group := name, ""
-		if w.group {
-			user, group = "", name
+	return w.target.Do(cmd, func(r command.API) error {
+		path, of := command.Path("projects", project, "members", name), access.MemberRole{
+			Role: role, Group: w.group, Repositories: w.repositories,
 		}
 		if w.all {
-			m := accounts.SystemMember{User: user, Group: group, Role: role}
-			return s.Accounts.SetSystemRole(cmd.Context(), by, m)
+			path = command.Path("members", name)
 		}
-		return s.Projects.SetMember(cmd.Context(), by, project, projects.Member{
-			User: user, Group: group, Role: role, Repositories: w.repositories,
-		})
+		return r.Put(path, of)
 	})
 }
 
@@ -124,18 +116,16 @@ func newList() *cobra.Command {
 		Example: "  registry member list team\n  registry member list --all-projects",
 		Args:    w.args(0),
 		RunE: func(cmd *cobra.Command, a []string) error {
-			return w.target.Administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
-				var found []browse.Member
-				var err error
-				if w.all {
-					found, _, err = s.Browse.SystemMembers(cmd.Context(), by, browse.Query{N: 1 << 20})
-				} else {
-					found, err = s.Browse.Members(cmd.Context(), by, a[0])
-				}
+			path := "/members"
+			if !w.all {
+				path = command.Path("projects", a[0], "members")
+			}
+			return w.target.Do(cmd, func(r command.API) error {
+				found, err := command.All[access.Member](r, path)
 				if err != nil {
 					return err
 				}
-				return out.Print(cmd, "NAME KIND ROLE REPOSITORIES", items(found))
+				return out.Print(cmd, "NAME KIND ROLE REPOSITORIES", command.Items(found, item))
 			})
 		},
 	}
@@ -145,10 +135,6 @@ func newList() *cobra.Command {
 	return cmd
 }
 
-func items(found []browse.Member) (all []command.Item) {
-	for _, m := range found {
-		shown := access.MemberOf(m)
-		all = append(all, command.Item{Row: []string{m.Name, shown.Kind, m.Role, m.Repositories}, Object: shown})
-	}
-	return all
+func item(m access.Member) command.Item {
+	return command.Item{Row: []string{m.Name, m.Kind, m.Role, m.Repositories}, Object: m}
 }

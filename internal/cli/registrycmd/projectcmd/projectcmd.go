@@ -5,9 +5,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"cove/internal/cli/registrycmd/command"
-	"cove/registry/auth"
-	"cove/registry/metadata"
-	"cove/registry/server"
+	"cove/registry/api"
+	"cove/registry/api/access"
+	"cove/registry/projects"
 )
 
 // New is the command "project" with those below it.
@@ -19,7 +19,7 @@ func New() *cobra.Command {
 }
 
 func newProjectCreate() *cobra.Command {
-	var t command.Target
+	var t command.Registry
 	var public bool
 	cmd := &cobra.Command{
 		Use:   "create NAME",
@@ -30,8 +30,8 @@ by the administrator to a project that does not exist makes it too.`,
   registry project create mirror --public --root /srv/registry`,
 		Args: command.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
-			return t.Administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
-				return s.Projects.Create(cmd.Context(), by, a[0], public)
+			return t.Do(cmd, func(r command.API) error {
+				return r.Post("/projects", api.NewProject{Name: a[0], Public: public}, nil)
 			})
 		},
 	}
@@ -41,37 +41,44 @@ by the administrator to a project that does not exist makes it too.`,
 }
 
 func newProjectList() *cobra.Command {
-	var t command.Target
-	var quiet bool
+	var t command.Registry
+	var list command.List
 	cmd := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List the projects",
-		Example: `  registry project list --root /srv/registry`,
-		Args:    command.Args(cobra.MaximumNArgs(0)),
+		Example: `  registry project list --root /srv/registry
+  registry project list --server https://registry.example.com --format json`,
+		Args: command.Args(cobra.MaximumNArgs(0)),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			out := command.NewTable(cmd, quiet, "PUBLIC", "CREATED")
-			return out.Flush(t.Administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
-				return s.Projects.List(cmd.Context(), by, func(p metadata.Project) error {
-					return out.Row(p.Name, command.Yes(p.Public), command.Stamp(p.CreatedAt))
-				})
-			}))
+			return t.Do(cmd, func(r command.API) error {
+				all, err := command.All[api.Project](r, "/projects")
+				if err != nil {
+					return err
+				}
+				return list.Print(cmd, "NAME PUBLIC SIGNED-ONLY CREATED", command.Items(all, item))
+			})
 		},
 	}
 	t.Flags(cmd)
-	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "only names")
+	list.Flags(cmd)
 	return cmd
 }
 
+func item(p api.Project) command.Item {
+	return command.Item{
+		Row:    []string{p.Name, command.Yes(p.Public), command.Yes(p.SignedOnly), command.Stamp(p.CreatedAt)},
+		Object: p,
+	}
+}
+
 func newProjectRemove() *cobra.Command {
-	var t command.Target
+	var t command.Registry
 	cmd := &cobra.Command{
 		Use: "rm NAME…", Aliases: []string{"remove"}, Short: "Remove projects that hold no images",
 		Example: `  registry project rm team`,
 		Args:    command.Args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, names []string) error {
-			return t.Administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
-				return command.Each(names, func(name string) error {
-					return s.Projects.Remove(cmd.Context(), by, name)
-				})
+			return t.Do(cmd, func(r command.API) error {
+				return command.Each(names, func(name string) error { return r.Delete(command.Path("projects", name)) })
 			})
 		},
 	}
@@ -80,7 +87,7 @@ func newProjectRemove() *cobra.Command {
 }
 
 func newProjectMember() *cobra.Command {
-	var t command.Target
+	var t command.Registry
 	cmd := &cobra.Command{
 		Use:   "member PROJECT USER ROLE",
 		Short: "Give a user a role in a project",
@@ -95,8 +102,12 @@ func newProjectMember() *cobra.Command {
 		Example: `  registry project member team alice developer`,
 		Args:    command.Args(cobra.ExactArgs(3)),
 		RunE: func(cmd *cobra.Command, a []string) error {
-			return t.Administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
-				return s.Projects.SetRole(cmd.Context(), by, a[0], a[1], a[2])
+			return t.Do(cmd, func(r command.API) error {
+				member := command.Path("projects", a[0], "members", a[1])
+				if a[2] == projects.NoRole {
+					return r.Delete(member)
+				}
+				return r.Put(member, access.MemberRole{Role: a[2]})
 			})
 		},
 	}
@@ -105,7 +116,7 @@ func newProjectMember() *cobra.Command {
 }
 
 func newProjectVisibility(word string, public bool) *cobra.Command {
-	var t command.Target
+	var t command.Registry
 	short := "Let only members pull from a project"
 	if public {
 		short = "Let everyone pull from a project, signed in or not"
@@ -115,8 +126,8 @@ func newProjectVisibility(word string, public bool) *cobra.Command {
 		Example: "  registry project " + word + " library",
 		Args:    command.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
-			return t.Administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
-				return s.Projects.SetPublic(cmd.Context(), by, a[0], public)
+			return t.Do(cmd, func(r command.API) error {
+				return r.Patch(command.Path("projects", a[0]), api.ProjectChange{Public: &public})
 			})
 		},
 	}
@@ -125,7 +136,7 @@ func newProjectVisibility(word string, public bool) *cobra.Command {
 }
 
 func newProjectSparse() *cobra.Command {
-	var t command.Target
+	var t command.Registry
 	var off bool
 	cmd := &cobra.Command{
 		Use: "sparse PROJECT", Short: "Take indexes without all of their manifests, or refuse them again",
@@ -136,8 +147,9 @@ pull of a manifest that never came is answered as not found.`,
   registry project sparse mirror --off`,
 		Args: command.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
-			return t.Administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
-				return s.Projects.SetSparse(cmd.Context(), by, a[0], !off)
+			return t.Do(cmd, func(r command.API) error {
+				sparse := !off
+				return r.Patch(command.Path("projects", a[0]), api.ProjectChange{Sparse: &sparse})
 			})
 		},
 	}

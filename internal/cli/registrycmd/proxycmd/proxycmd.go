@@ -3,10 +3,8 @@
 package proxycmd
 
 import (
-	"bufio"
-	"errors"
+	"cmp"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
@@ -14,9 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"cove/internal/cli/registrycmd/command"
-	"cove/registry/auth"
+	"cove/registry/api/upstreams"
 	"cove/registry/proxy"
-	"cove/registry/server"
 )
 
 const about = `A project that is a proxy shows what another registry has, and keeps what was
@@ -35,8 +32,9 @@ func New() *cobra.Command {
 }
 
 func newCreate() *cobra.Command {
-	var t command.Target
-	var spec proxy.Spec
+	var t command.Registry
+	var spec upstreams.NewProxy
+	var fresh, keep time.Duration
 	var stdin bool
 	var rate string
 	cmd := &cobra.Command{
@@ -54,55 +52,39 @@ Certificates of the upstream are looked for in /etc/docker/certs.d too.`,
   registry proxy create lab lab.example.com:5000/team --fresh 0s --rate 10MB`,
 		Args: command.Args(cobra.ExactArgs(2)),
 		RunE: func(cmd *cobra.Command, a []string) (err error) {
-			spec.Project, spec.Upstream = a[0], a[1]
-			if cmd.Flags().Changed("fresh") && spec.FreshFor == 0 {
-				spec.FreshFor = proxy.AlwaysAsk
-			}
+			spec.Upstream, spec.Fresh, spec.Keep = a[1], fresh.String(), keep.String()
 			if rate != "" {
 				if spec.Rate, err = units.FromHumanSize(rate); err != nil {
 					return command.Misused(cmd, fmt.Errorf("--rate is %q; use bytes a second, as 10MB", rate))
 				}
 			}
 			if stdin {
-				if spec.Password, err = password(cmd.InOrStdin()); err != nil {
+				if spec.Password, err = command.Secret(cmd.InOrStdin()); err != nil {
 					return err
 				}
 			}
-			return t.Administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
-				return s.Proxies.Create(cmd.Context(), by, spec)
-			})
+			return t.Do(cmd, func(r command.API) error { return r.Put(command.Path("proxies", a[0]), spec) })
 		},
 	}
 	t.Flags(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&spec.User, "user", "", "account at the upstream")
 	flags.BoolVar(&stdin, "password-stdin", false, "read its password from standard input")
-	flags.BoolVar(&spec.Plain, "insecure", false, "allow plain HTTP, and a certificate that nobody vouches for")
+	flags.BoolVar(&spec.Insecure, "insecure", false, "allow plain HTTP, and a certificate that nobody vouches for")
 	flags.BoolVar(&spec.Public, "public", false, "let everyone pull, if the project is made")
 	flags.StringArrayVar(&spec.Repositories, "repository", nil,
 		"show only repositories whose name within the project is like this; * stands for any text; may be given several times")
-	flags.DurationVar(&spec.FreshFor, "fresh", proxy.DefaultFresh,
+	flags.DurationVar(&fresh, "fresh", proxy.DefaultFresh,
 		"how long a tag is taken to be what it was; 0s asks each time")
-	flags.DurationVar(&spec.KeepFor, "keep", 0, "how long something stays after its last pull (default for ever)")
+	flags.DurationVar(&keep, "keep", 0, "how long something stays after its last pull (default for ever)")
 	flags.StringVar(&rate, "rate", "", "bytes a second from the upstream, as 10MB (default without a limit)")
 	flags.IntVar(&spec.Connections, "connections", 0, "blobs at once from the upstream (default 16)")
 	return cmd
 }
 
-// maxPassword bounds what is read.
-const maxPassword = 64 << 10
-
-func password(r io.Reader) (string, error) {
-	line, err := bufio.NewReader(io.LimitReader(r, maxPassword)).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return "", fmt.Errorf("reading the password: %w", err)
-	}
-	return strings.TrimRight(line, "\r\n"), nil
-}
-
 func newList() *cobra.Command {
-	var t command.Target
-	var quiet bool
+	var t command.Registry
+	var list command.List
 	cmd := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List the projects that are proxies",
 		Long: `List the projects that are proxies: what they show, how long a tag is fresh, and
@@ -110,48 +92,43 @@ how long something stays after its last pull. No password is shown.`,
 		Example: `  registry proxy list --root /srv/registry`,
 		Args:    command.Args(cobra.MaximumNArgs(0)),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			out := command.NewTable(cmd, quiet, "UPSTREAM", "USER", "REPOSITORIES", "FRESH", "KEEP", "CREATED")
-			return out.Flush(t.Administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
-				all, err := s.Proxies.List(cmd.Context(), by)
-				for _, p := range all {
-					if err == nil {
-						err = out.Row(p.Project, p.Upstream, orDash(p.User), strings.Join(p.Repositories, " "),
-							p.FreshFor.String(), kept(p.KeepFor), command.Stamp(p.CreatedAt))
-					}
+			return t.Do(cmd, func(r command.API) error {
+				var all upstreams.Proxies
+				if err := r.Get("/proxies", &all); err != nil {
+					return err
 				}
-				return err
-			}))
+				return list.Print(cmd, columns, command.Items(all.Items, item))
+			})
 		},
 	}
 	t.Flags(cmd)
-	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "only names")
+	list.Flags(cmd)
 	return cmd
 }
 
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
-}
+const columns = "NAME UPSTREAM USER REPOSITORIES FRESH KEEP CREATED"
 
-func kept(d time.Duration) string {
-	if d == 0 {
-		return "for ever"
+func item(p upstreams.Proxy) command.Item {
+	keep := p.Keep
+	if keep == time.Duration(0).String() {
+		keep = "for ever"
 	}
-	return d.String()
+	return command.Item{Row: []string{
+		p.Project, p.Upstream, cmp.Or(p.User, "-"), strings.Join(p.Repositories, " "), p.Fresh, keep,
+		command.Stamp(p.CreatedAt),
+	}, Object: p}
 }
 
 func newRemove() *cobra.Command {
-	var t command.Target
+	var t command.Registry
 	cmd := &cobra.Command{
 		Use: "rm PROJECT…", Aliases: []string{"remove"}, Short: "Make ordinary projects of proxies",
 		Long:    `Make ordinary projects of proxies. What they hold stays, and can be pulled.`,
 		Example: `  registry proxy rm hub`,
 		Args:    command.Args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, names []string) error {
-			return t.Administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
-				return command.Each(names, func(name string) error { return s.Proxies.Remove(cmd.Context(), by, name) })
+			return t.Do(cmd, func(r command.API) error {
+				return command.Each(names, func(name string) error { return r.Delete(command.Path("proxies", name)) })
 			})
 		},
 	}

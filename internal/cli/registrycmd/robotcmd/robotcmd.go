@@ -11,9 +11,8 @@ import (
 
 	"cove/internal/cli/registrycmd/command"
 	"cove/registry/api/access"
-	"cove/registry/auth"
+	"cove/registry/api/rest"
 	"cove/registry/robots"
-	"cove/registry/server"
 )
 
 // New is the command "robot" with those below it.
@@ -29,7 +28,7 @@ name, as robot$team+ci, and a secret that is shown once.`
 
 // which says of which project robots are.
 type which struct {
-	target  command.Target
+	target  command.Registry
 	project string
 }
 
@@ -38,17 +37,26 @@ func (w *which) flags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&w.project, "project", "", "whose robot it is; the registry's if it is left out")
 }
 
-// full is the name of the account; a full one is taken as it is.
-func (w *which) full(name string) string {
+// path is that of the robots, or, unless name is "", of the one of that name, which may be
+// its full one.
+func (w *which) path(name string) string {
+	project := w.project
 	if strings.HasPrefix(name, robots.Prefix) {
-		return name
+		project, name = robots.ParseName(name)
 	}
-	return robots.FullName(w.project, name)
+	parts := []string{"robots"}
+	if project != "" {
+		parts = []string{"projects", project, "robots"}
+	}
+	if name != "" {
+		parts = append(parts, name)
+	}
+	return command.Path(parts...)
 }
 
 func newCreate() *cobra.Command {
 	var w which
-	var spec robots.Spec
+	var spec access.NewRobot
 	var pull, push, del bool
 	var expires string
 	cmd := &cobra.Command{
@@ -63,7 +71,7 @@ a right that he has not got.`,
   registry robot create mirror --pull --repository 'hub/*'`,
 		Args: command.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) (err error) {
-			spec.Name, spec.Project = a[0], w.project
+			spec.Name = a[0]
 			for word, given := range map[string]bool{"pull": pull, "push": push, "delete": del} {
 				if given {
 					spec.Rights = append(spec.Rights, word)
@@ -72,15 +80,17 @@ a right that he has not got.`,
 			if len(spec.Rights) == 0 {
 				return command.Misused(cmd, errors.New("say what it may: --pull, --push, --delete or --right"))
 			}
-			if spec.ExpiresAt, err = command.Until(expires, time.Now()); err != nil {
+			until, err := command.Until(expires, time.Now())
+			if err != nil {
 				return command.Misused(cmd, fmt.Errorf("--expires %w", err))
 			}
-			return w.target.Administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
-				made, secret, err := s.Robots.Create(cmd.Context(), by, spec)
-				if err != nil {
+			spec.ExpiresAt = rest.Moment(until)
+			return w.target.Do(cmd, func(r command.API) error {
+				var made access.RobotSecret
+				if err := r.Post(w.path(""), spec, &made); err != nil {
 					return err
 				}
-				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n%s\n", made.Name, secret)
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n%s\n", made.Robot.Name, made.Secret)
 				return err
 			})
 		},
@@ -106,16 +116,12 @@ func newList() *cobra.Command {
 		Example: "  registry robot list --project team\n  registry robot list --format json",
 		Args:    command.Args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return w.target.Administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
-				found, _, err := s.Robots.List(cmd.Context(), by, robots.Query{Project: w.project, N: 1 << 20})
+			return w.target.Do(cmd, func(r command.API) error {
+				found, err := command.All[access.Robot](r, w.path(""))
 				if err != nil {
 					return err
 				}
-				var items []command.Item
-				for _, r := range found {
-					items = append(items, command.Item{Row: row(r), Object: access.RobotOf(r)})
-				}
-				return out.Print(cmd, "NAME RIGHTS REPOSITORIES DISABLED EXPIRES USED", items)
+				return out.Print(cmd, "NAME RIGHTS REPOSITORIES DISABLED EXPIRES USED", command.Items(found, item))
 			})
 		},
 	}
@@ -124,11 +130,11 @@ func newList() *cobra.Command {
 	return cmd
 }
 
-func row(r robots.Robot) []string {
-	return []string{
-		r.Name, strings.Join(r.Rights(), " "), strings.Join(r.Repositories(), " "), command.Yes(r.Disabled),
-		command.Moment(r.ExpiresAt), command.Moment(r.UsedAt),
-	}
+func item(r access.Robot) command.Item {
+	return command.Item{Row: []string{
+		r.Name, strings.Join(r.Rights, " "), strings.Join(r.Repositories, " "), command.Yes(r.Disabled),
+		command.When(r.ExpiresAt), command.When(r.UsedAt),
+	}, Object: r}
 }
 
 func newRotate() *cobra.Command {
@@ -140,12 +146,12 @@ issued for it, ends within a second.`,
 		Example: "  registry robot rotate ci --project team\n  registry robot rotate 'robot$team+ci'",
 		Args:    command.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
-			return w.target.Administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
-				secret, err := s.Robots.Rotate(cmd.Context(), by, w.full(a[0]))
-				if err != nil {
+			return w.target.Do(cmd, func(r command.API) error {
+				var next access.Secret
+				if err := r.Post(w.path(a[0])+"/secret", nil, &next); err != nil {
 					return err
 				}
-				_, err = fmt.Fprintln(cmd.OutOrStdout(), secret)
+				_, err := fmt.Fprintln(cmd.OutOrStdout(), next.Secret)
 				return err
 			})
 		},
@@ -161,9 +167,9 @@ func newSet(word, short string) *cobra.Command {
 		Use: word + " NAME…", Short: short,
 		Example: "  registry robot " + word + " ci --project team", Args: command.Args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, names []string) error {
-			return w.target.Administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
+			return w.target.Do(cmd, func(r command.API) error {
 				return command.Each(names, func(name string) error {
-					return s.Robots.Change(cmd.Context(), by, w.full(name), robots.Change{Disabled: &disabled})
+					return r.Patch(w.path(name), access.RobotChange{Disabled: &disabled})
 				})
 			})
 		},
@@ -182,8 +188,9 @@ func newExpire() *cobra.Command {
 			if err != nil {
 				return command.Misused(cmd, err)
 			}
-			return w.target.Administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
-				return s.Robots.Change(cmd.Context(), by, w.full(a[0]), robots.Change{ExpiresAt: &at})
+			forever := at.IsZero()
+			return w.target.Do(cmd, func(r command.API) error {
+				return r.Patch(w.path(a[0]), access.RobotChange{ExpiresAt: rest.Moment(at), Forever: &forever})
 			})
 		},
 	}
@@ -197,11 +204,8 @@ func newRemove() *cobra.Command {
 		Use: "rm NAME…", Aliases: []string{"remove"}, Short: "Remove robots",
 		Example: "  registry robot rm ci --project team", Args: command.Args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, names []string) error {
-			return w.target.Administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
-				return command.Each(
-					names,
-					func(name string) error { return s.Robots.Remove(cmd.Context(), by, w.full(name)) },
-				)
+			return w.target.Do(cmd, func(r command.API) error {
+				return command.Each(names, func(name string) error { return r.Delete(w.path(name)) })
 			})
 		},
 	}

@@ -8,10 +8,7 @@ import (
 
 	"cove/internal/cli/registrycmd/command"
 	"cove/registry/api/work"
-	"cove/registry/auth"
-	"cove/registry/immutable"
 	"cove/registry/selector"
-	"cove/registry/server"
 )
 
 // NewImmutable is the command "immutable" with those below it.
@@ -21,24 +18,19 @@ func NewImmutable() *cobra.Command {
 }
 
 func newImmutableList() *cobra.Command {
-	var t command.Target
+	var t command.Registry
 	var list command.List
 	cmd := &cobra.Command{
 		Use: "ls PROJECT", Aliases: []string{"list"}, Short: "List the rules of a project",
 		Example: `  registry immutable ls team`,
 		Args:    command.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
-			return t.Administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
-				all, err := s.Policies.Immutable.List(cmd.Context(), by, a[0])
-				if err != nil {
+			return t.Do(cmd, func(r command.API) error {
+				var all work.ImmutableRules
+				if err := r.Get(command.Path("projects", a[0], "immutable"), &all); err != nil {
 					return err
 				}
-				return list.Print(cmd, "RULE KEEPS BY SINCE", command.Items(all, func(r immutable.Rule) command.Item {
-					return command.Item{
-						Row:    []string{strconv.FormatInt(r.ID, 10), r.String(), r.By, command.Stamp(r.At)},
-						Object: work.ImmutableRuleOf(r),
-					}
-				}))
+				return list.Print(cmd, "RULE KEEPS BY SINCE", command.Items(all.Items, ruleItem))
 			})
 		},
 	}
@@ -47,8 +39,13 @@ func newImmutableList() *cobra.Command {
 	return cmd
 }
 
+func ruleItem(r work.ImmutableRule) command.Item {
+	keeps := selector.Selector(r.Selector).String()
+	return command.Item{Row: []string{r.ID, keeps, r.By, command.Stamp(r.At)}, Object: r}
+}
+
 func newImmutableAdd() *cobra.Command {
-	var t command.Target
+	var t command.Registry
 	var s selector.Selector
 	cmd := &cobra.Command{
 		Use: "add PROJECT", Short: "Keep tags of a project where they are, and print the rule",
@@ -60,12 +57,12 @@ In a glob * is any text, ** crosses slashes, ? is one character, {a,b} either.`,
   registry immutable add team --tags 'nightly-*' --except-tags --repositories 'release/**'`,
 		Args: command.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
-			return t.Administer(cmd.Context(), func(services server.Services, by auth.Caller) error {
-				rule, err := services.Policies.Immutable.Add(cmd.Context(), by, a[0], s)
-				if err != nil {
+			return t.Do(cmd, func(r command.API) error {
+				var rule work.ImmutableRule
+				if err := r.Post(command.Path("projects", a[0], "immutable"), work.Selector(s), &rule); err != nil {
 					return err
 				}
-				_, err = fmt.Fprintln(cmd.OutOrStdout(), rule.ID)
+				_, err := fmt.Fprintln(cmd.OutOrStdout(), rule.ID)
 				return err
 			})
 		},
@@ -76,18 +73,17 @@ In a glob * is any text, ** crosses slashes, ? is one character, {a,b} either.`,
 }
 
 func newImmutableRemove() *cobra.Command {
-	var t command.Target
+	var t command.Registry
 	cmd := &cobra.Command{
 		Use: "rm PROJECT RULE", Aliases: []string{"remove"}, Short: "Let tags move again",
 		Example: `  registry immutable rm team 123273128877563084`,
 		Args:    command.Args(cobra.ExactArgs(2)),
 		RunE: func(cmd *cobra.Command, a []string) error {
-			id, err := strconv.ParseInt(a[1], 10, 64)
-			if err != nil {
+			if _, err := strconv.ParseInt(a[1], 10, 64); err != nil {
 				return command.Misused(cmd, fmt.Errorf("%q is no rule; \"registry immutable ls\" lists them", a[1]))
 			}
-			return t.Administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
-				return s.Policies.Immutable.Remove(cmd.Context(), by, a[0], id)
+			return t.Do(cmd, func(r command.API) error {
+				return r.Delete(command.Path("projects", a[0], "immutable", a[1]))
 			})
 		},
 	}

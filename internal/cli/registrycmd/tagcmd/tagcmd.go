@@ -3,22 +3,16 @@
 package tagcmd
 
 import (
-	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/opencontainers/go-digest"
 	"github.com/spf13/cobra"
 
-	"cove/errdefs"
 	"cove/internal/cli/registrycmd/command"
 	"cove/registry/api/work"
-	"cove/registry/auth"
 	"cove/registry/history"
-	"cove/registry/jobs"
 	"cove/registry/metadata"
-	"cove/registry/server"
 )
 
 // New is the command "tag" with those below it.
@@ -43,7 +37,7 @@ func name(text string) (history.Request, error) {
 }
 
 func newHistory() *cobra.Command {
-	var t command.Target
+	var t command.Registry
 	var n int
 	var list command.List
 	cmd := &cobra.Command{
@@ -59,16 +53,15 @@ func newHistory() *cobra.Command {
 			if n < 1 {
 				return command.Misused(cmd, fmt.Errorf("--limit %d: ask for at least one line", n))
 			}
-			return t.Administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
-				q := history.Query{Repository: of.Repository, Tag: of.Tag, N: n}
-				page, _, err := s.Policies.History.Page(cmd.Context(), by, q)
+			return t.Do(cmd, func(r command.API) error {
+				page, err := command.First[work.TagChange](r, n, command.Path("history", of.Repository), "tag", of.Tag)
 				if err != nil {
 					return err
 				}
-				items := command.Items(page, func(e history.Entry) command.Item {
+				items := command.Items(page, func(e work.TagChange) command.Item {
 					return command.Item{
-						Row:    []string{e.Tag, short(e.Digest), short(e.Previous), command.Stamp(e.At), e.Actor},
-						Object: work.TagChangeOf(e),
+						Row:    []string{e.Tag, short(e.Digest), short(e.Previous), command.Stamp(e.At), e.By},
+						Object: e,
 					}
 				})
 				return list.Print(cmd, "TAG NOW BEFORE TIME BY", items)
@@ -82,31 +75,31 @@ func newHistory() *cobra.Command {
 }
 
 // short is a digest as far as people compare it; "-" is nothing.
-func short(d digest.Digest) string {
+func short(d string) string {
 	if d == "" {
 		return "-"
 	}
-	algorithm, hex, _ := strings.Cut(string(d), ":")
+	algorithm, hex, _ := strings.Cut(d, ":")
 	return algorithm + ":" + hex[:min(12, len(hex))]
 }
 
 func newDeleted() *cobra.Command {
-	var t command.Target
+	var t command.Registry
 	var list command.List
 	cmd := &cobra.Command{
 		Use: "deleted REPOSITORY", Short: "List deleted artifacts that may be had back, the newest first",
 		Example: `  registry tag deleted team/app`,
 		Args:    command.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
-			return t.Administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
-				all, err := s.Policies.History.Deleted(cmd.Context(), by, metadata.CanonicalName(a[0]))
-				if err != nil {
+			return t.Do(cmd, func(r command.API) error {
+				var all work.DeletedArtifacts
+				if err := r.Get(command.Path("deleted", metadata.CanonicalName(a[0])), &all); err != nil {
 					return err
 				}
-				items := command.Items(all, func(d metadata.Deleted) command.Item {
+				items := command.Items(all.Items, func(d work.DeletedArtifact) command.Item {
 					return command.Item{
-						Row:    []string{string(d.Digest), command.Stamp(d.At), d.By, strings.Join(d.Tags, ",")},
-						Object: work.DeletedArtifactOf(d),
+						Row:    []string{d.Digest, command.Stamp(d.At), d.By, strings.Join(d.Tags, ",")},
+						Object: d,
 					}
 				})
 				return list.Print(cmd, "DIGEST DELETED BY TAGS", items)
@@ -119,7 +112,7 @@ func newDeleted() *cobra.Command {
 }
 
 func newRollback() *cobra.Command {
-	var t command.Target
+	var t command.Registry
 	var to string
 	cmd := &cobra.Command{
 		Use: "rollback REPOSITORY:TAG", Short: "Have a tag name what it named before",
@@ -151,7 +144,7 @@ the registry does it.`,
 }
 
 func newRestore() *cobra.Command {
-	var t command.Target
+	var t command.Registry
 	cmd := &cobra.Command{
 		Use: "restore REPOSITORY[:TAG|@DIGEST]", Short: "Bring back a deleted tag, artifact, or all of a repository",
 		Long: `Bring back a deleted tag, a deleted artifact with the tags that it had, or all that
@@ -172,43 +165,15 @@ was deleted of a repository, as long as the collector has not taken the bytes
 	return cmd
 }
 
-// patience is how long a command waits for a server.
-const patience = 30 * time.Second
-
-// bringBack has a server do it, and waits for it.
-func bringBack(cmd *cobra.Command, t *command.Target, r history.Request) error {
-	return t.Administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
-		id, err := s.Policies.History.Ask(cmd.Context(), by, r)
-		if err != nil {
+// bringBack has a server do it, and says what came back.
+func bringBack(cmd *cobra.Command, t *command.Registry, of history.Request) error {
+	return t.Do(cmd, func(r command.API) error {
+		var done work.Restored
+		asked := work.Restoration{Tag: of.Tag, Digest: of.Digest.String(), Back: of.Back}
+		if err := r.Post(command.Path("restore", of.Repository), asked, &done); err != nil {
 			return err
 		}
-		j, err := await(cmd.Context(), s.Policies.Jobs, by, id)
-		switch {
-		case err != nil:
-			return err
-		case j.EndedAt.IsZero():
-			return errdefs.Errorf(errdefs.ErrUnavailable,
-				"no server of the registry has done it within %v; one does as soon as it runs (job %d)", patience, id)
-		case j.State != jobs.Done:
-			return errdefs.Errorf(errdefs.ErrConflict, "%s (job %d)", j.Error, id)
-		}
-		_, err = fmt.Fprintln(cmd.OutOrStdout(), j.Note)
+		_, err := fmt.Fprintln(cmd.OutOrStdout(), done.Done)
 		return err
 	})
-}
-
-// await asks until a job has ended, or for so long.
-func await(ctx context.Context, all *jobs.Jobs, by auth.Caller, id int64) (j jobs.Job, err error) {
-	const pause = 100 * time.Millisecond
-	for left := patience; left > 0; left -= pause {
-		if j, err = all.Get(ctx, by, id); err != nil || !j.EndedAt.IsZero() {
-			return j, err
-		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return j, ctx.Err()
-		}
-	}
-	return j, nil
 }

@@ -8,10 +8,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"cove/internal/cli/registrycmd/command"
-	"cove/registry/accounts"
 	"cove/registry/api/access"
-	"cove/registry/auth"
-	"cove/registry/server"
+	"cove/registry/api/rest"
 )
 
 // New is the command "token" with those below it.
@@ -24,8 +22,8 @@ Users make their own on the page "My tokens" and by the API.`
 }
 
 func newCreate() *cobra.Command {
-	var t command.Target
-	var spec accounts.TokenSpec
+	var t command.Registry
+	var spec access.NewToken
 	var expires string
 	cmd := &cobra.Command{
 		Use: "create USER NAME", Short: "Make an access token of a user, and print it",
@@ -34,15 +32,17 @@ func newCreate() *cobra.Command {
 		Args: command.Args(cobra.ExactArgs(2)),
 		RunE: func(cmd *cobra.Command, a []string) (err error) {
 			spec.Name = a[1]
-			if spec.ExpiresAt, err = command.Until(expires, time.Now()); err != nil {
+			until, err := command.Until(expires, time.Now())
+			if err != nil {
 				return command.Misused(cmd, fmt.Errorf("--expires %w", err))
 			}
-			return t.Administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
-				text, err := s.Accounts.CreateToken(cmd.Context(), by, a[0], spec)
-				if err != nil {
+			spec.ExpiresAt = rest.Moment(until)
+			return t.Do(cmd, func(r command.API) error {
+				var made access.Secret
+				if err := r.Post(command.Path("users", a[0], "tokens"), spec, &made); err != nil {
 					return err
 				}
-				_, err = fmt.Fprintln(cmd.OutOrStdout(), text)
+				_, err = fmt.Fprintln(cmd.OutOrStdout(), made.Secret)
 				return err
 			})
 		},
@@ -56,25 +56,18 @@ func newCreate() *cobra.Command {
 }
 
 func newList() *cobra.Command {
-	var t command.Target
+	var t command.Registry
 	var out command.List
 	cmd := &cobra.Command{
 		Use: "list USER", Aliases: []string{"ls"}, Short: "List the access tokens of a user",
 		Example: "  registry token list alice", Args: command.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
-			return t.Administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
-				found, err := s.Accounts.Tokens(cmd.Context(), by, a[0])
-				if err != nil {
+			return t.Do(cmd, func(r command.API) error {
+				var found rest.Page[access.Token]
+				if err := r.Get(command.Path("users", a[0], "tokens"), &found); err != nil {
 					return err
 				}
-				var items []command.Item
-				for _, k := range found {
-					items = append(items, command.Item{
-						Row:    []string{k.Name, k.Repositories, command.Moment(k.ExpiresAt), command.Moment(k.UsedAt)},
-						Object: access.TokenOf(k),
-					})
-				}
-				return out.Print(cmd, "NAME REPOSITORIES EXPIRES USED", items)
+				return out.Print(cmd, "NAME REPOSITORIES EXPIRES USED", command.Items(found.Items, item))
 			})
 		},
 	}
@@ -83,15 +76,22 @@ func newList() *cobra.Command {
 	return cmd
 }
 
+func item(k access.Token) command.Item {
+	return command.Item{
+		Row:    []string{k.Name, k.Repositories, command.When(k.ExpiresAt), command.When(k.UsedAt)},
+		Object: k,
+	}
+}
+
 func newRemove() *cobra.Command {
-	var t command.Target
+	var t command.Registry
 	cmd := &cobra.Command{
 		Use: "rm USER NAME…", Aliases: []string{"remove"}, Short: "End access tokens of a user within a second",
 		Example: "  registry token rm alice laptop", Args: command.Args(cobra.MinimumNArgs(2)),
 		RunE: func(cmd *cobra.Command, a []string) error {
-			return t.Administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
+			return t.Do(cmd, func(r command.API) error {
 				return command.Each(a[1:], func(name string) error {
-					return s.Accounts.RemoveToken(cmd.Context(), by, a[0], name)
+					return r.Delete(command.Path("users", a[0], "tokens", name))
 				})
 			})
 		},

@@ -14,19 +14,20 @@ import (
 
 	"cove/internal/cli/registrycmd/command"
 	"cove/registry/accounts"
+	"cove/registry/api"
 	"cove/registry/auth"
-	"cove/registry/metadata"
 	"cove/registry/server"
 )
 
 // New is the command "user" with those below it.
 func New() *cobra.Command {
-	return command.Group("user", "Add, list, disable and remove users", newUserAdd(), newUserPasswd(), newUserList(),
+	return command.Group("user", "Add, list, disable and remove users",
+		newUserAdd(), newUserPasswd(), newUserLink(), newUserList(),
 		newUserDisabled("disable", true), newUserDisabled("enable", false), newUserRemove())
 }
 
 func newUserAdd() *cobra.Command {
-	var t command.Target
+	var t command.Registry
 	var p passwordFlags
 	var admin bool
 	cmd := &cobra.Command{
@@ -40,8 +41,9 @@ func newUserAdd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return t.Administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
-				if err := s.Accounts.Add(cmd.Context(), by, names[0], password, admin); err != nil {
+			return t.Do(cmd, func(r command.API) error {
+				made := api.NewUser{Name: names[0], Password: password, Admin: admin}
+				if err := r.Post("/users", made, nil); err != nil {
 					return err
 				}
 				return p.show(cmd, password)
@@ -55,7 +57,7 @@ func newUserAdd() *cobra.Command {
 }
 
 func newUserPasswd() *cobra.Command {
-	var t command.Target
+	var t command.Registry
 	var p passwordFlags
 	cmd := &cobra.Command{
 		Use:     "passwd NAME",
@@ -69,19 +71,16 @@ reset; it is kept in the root's file admin-password as on the first start.`,
   registry user passwd admin --random --root /srv/registry`,
 		Args: command.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, names []string) error {
-			return t.Administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
-				if names[0] == accounts.AdminUser && p.random {
-					password, err := s.Accounts.ResetAdmin(cmd.Context(), by)
-					if err != nil {
-						return err
-					}
-					return p.show(cmd, password)
-				}
-				password, err := p.read(cmd)
-				if err != nil {
-					return err
-				}
-				if err := s.Accounts.SetPassword(cmd.Context(), by, names[0], password); err != nil {
+			if names[0] == accounts.AdminUser && p.random && !t.Remote() {
+				return resetAdmin(cmd, t, p)
+			}
+			password, err := p.read(cmd)
+			if err != nil {
+				return err
+			}
+			return t.Do(cmd, func(r command.API) error {
+				path := command.Path("users", names[0], "password")
+				if err := r.Put(path, api.Password{Password: password}); err != nil {
 					return err
 				}
 				return p.show(cmd, password)
@@ -93,38 +92,55 @@ reset; it is kept in the root's file admin-password as on the first start.`,
 	return cmd
 }
 
+// resetAdmin gives the machine's administrator back what nobody can sign in for.
+func resetAdmin(cmd *cobra.Command, t command.Registry, p passwordFlags) error {
+	return t.Administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
+		password, err := s.Accounts.ResetAdmin(cmd.Context(), by)
+		if err != nil {
+			return err
+		}
+		return p.show(cmd, password)
+	})
+}
+
 func newUserList() *cobra.Command {
-	var t command.Target
-	var quiet bool
+	var t command.Registry
+	var list command.List
 	cmd := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List the users",
 		Example: `  registry user list --root /srv/registry`,
 		Args:    command.Args(cobra.MaximumNArgs(0)),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			out := command.NewTable(cmd, quiet, "ADMIN", "DISABLED", "CREATED")
-			return out.Flush(t.Administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
-				return s.Accounts.List(cmd.Context(), by, func(u metadata.User) error {
-					return out.Row(u.Name, command.Yes(u.Admin), command.Yes(u.Disabled), command.Stamp(u.CreatedAt))
-				})
-			}))
+			return t.Do(cmd, func(r command.API) error {
+				all, err := command.All[api.User](r, "/users")
+				if err != nil {
+					return err
+				}
+				return list.Print(cmd, "NAME ADMIN DISABLED CREATED", command.Items(all, item))
+			})
 		},
 	}
 	t.Flags(cmd)
-	cmd.Flags().BoolVarP(&quiet, "quiet", "q", false, "only names")
+	list.Flags(cmd)
 	return cmd
 }
 
+func item(u api.User) command.Item {
+	return command.Item{
+		Row:    []string{u.Name, command.Yes(u.Admin), command.Yes(u.Disabled), command.Stamp(u.CreatedAt)},
+		Object: u,
+	}
+}
+
 func newUserRemove() *cobra.Command {
-	var t command.Target
+	var t command.Registry
 	cmd := &cobra.Command{
 		Use: "rm NAME…", Aliases: []string{"remove"}, Short: "Remove users",
 		Example: `  registry user rm alice`,
 		Args:    command.Args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, names []string) error {
-			return t.Administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
-				return command.Each(names, func(name string) error {
-					return s.Accounts.Remove(cmd.Context(), by, name)
-				})
+			return t.Do(cmd, func(r command.API) error {
+				return command.Each(names, func(name string) error { return r.Delete(command.Path("users", name)) })
 			})
 		},
 	}
@@ -133,7 +149,7 @@ func newUserRemove() *cobra.Command {
 }
 
 func newUserDisabled(word string, disabled bool) *cobra.Command {
-	var t command.Target
+	var t command.Registry
 	short := "Let users sign in again"
 	if disabled {
 		short = "Keep users from signing in; what they hold ends within a second"
@@ -143,10 +159,9 @@ func newUserDisabled(word string, disabled bool) *cobra.Command {
 		Example: "  registry user " + word + " alice",
 		Args:    command.Args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, names []string) error {
-			return t.Administer(cmd.Context(), func(s server.Services, by auth.Caller) error {
+			return t.Do(cmd, func(r command.API) error {
 				return command.Each(names, func(name string) error {
-					_, err := s.Accounts.Change(cmd.Context(), by, name, accounts.Change{Disabled: &disabled})
-					return err
+					return r.Patch(command.Path("users", name), api.UserChange{Disabled: &disabled})
 				})
 			})
 		},

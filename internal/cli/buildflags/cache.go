@@ -1,0 +1,104 @@
+package buildflags
+
+import (
+	"encoding/csv"
+	"strconv"
+	"strings"
+
+	"cove/engine/builds"
+	"cove/errdefs"
+)
+
+// Caches reads the values of --cache-from, or of --cache-to if export says so.
+func Caches(flags []string, export bool) (all []builds.Cache, err error) {
+	name := "--cache-from"
+	if export {
+		name = "--cache-to"
+	}
+	for _, text := range flags {
+		c, err := parseCache(text, export)
+		if err != nil {
+			return nil, errdefs.Errorf(errdefs.KindOf(err), "%s %s: %w", name, text, err)
+		}
+		all = append(all, c)
+	}
+	return all, nil
+}
+
+// parseCache reads type=registry|local|inline[,KEY=VALUE…], or the name of an image
+// alone.
+func parseCache(text string, export bool) (builds.Cache, error) {
+	fields, err := csv.NewReader(strings.NewReader(text)).Read()
+	if err != nil {
+		return builds.Cache{}, errdefs.Errorf(errdefs.ErrInvalid, "%w", err)
+	}
+	c := builds.Cache{Tag: "latest"}
+	if len(fields) == 1 && !strings.Contains(fields[0], "=") {
+		c.Type, c.Ref = builds.CacheRegistry, fields[0]
+		return c, nil
+	}
+	for _, field := range fields {
+		key, value, ok := strings.Cut(field, "=")
+		if !ok || value == "" {
+			return c, errdefs.Errorf(errdefs.ErrInvalid, "%q: want KEY=VALUE", field)
+		}
+		if err := setCache(&c, key, value, export); err != nil {
+			return c, err
+		}
+	}
+	return c, checkCache(c, export)
+}
+
+// setCache reads one key.
+func setCache(c *builds.Cache, key, value string, export bool) error {
+	dir := "src"
+	if export {
+		dir = "dest"
+	}
+	switch {
+	case key == "type":
+		c.Type = builds.CacheType(value)
+	case key == "ref":
+		c.Ref = value
+	case key == dir:
+		c.Dir = value
+	case key == "tag" || key == "digest" && !export:
+		c.Tag = value
+	case key == "mode" && export && (value == "min" || value == "max"):
+		c.Max = value == "max"
+	case key == "mode" && export:
+		return errdefs.Errorf(errdefs.ErrInvalid, "mode=%s: want min or max", value)
+	case export && (key == "ignore-error" || key == "image-manifest" || key == "oci-mediatypes"):
+		on, err := strconv.ParseBool(value)
+		if err != nil {
+			return errdefs.Errorf(errdefs.ErrInvalid, "%s=%s: want true or false", key, value)
+		}
+		if key == "ignore-error" {
+			c.IgnoreError = on
+		} else if !on {
+			return errdefs.Errorf(errdefs.ErrUnsupported, "%s=false is not supported", key)
+		}
+	default:
+		return errdefs.Errorf(errdefs.ErrUnsupported, "%s is not supported", key)
+	}
+	return nil
+}
+
+// checkCache says what is missing.
+func checkCache(c builds.Cache, export bool) error {
+	switch {
+	case c.Type == builds.CacheRegistry && c.Ref == "":
+		return errdefs.Errorf(errdefs.ErrInvalid, "type=registry needs ref=IMAGE")
+	case c.Type == builds.CacheLocal && c.Dir == "" && export:
+		return errdefs.Errorf(errdefs.ErrInvalid, "type=local needs dest=DIRECTORY")
+	case c.Type == builds.CacheLocal && c.Dir == "":
+		return errdefs.Errorf(errdefs.ErrInvalid, "type=local needs src=DIRECTORY")
+	case c.Type == builds.CacheInline && !export:
+		return errdefs.Errorf(errdefs.ErrInvalid, "an inline cache is imported with type=registry,ref=IMAGE")
+	case c.Type == builds.CacheInline && c.Max:
+		return errdefs.Errorf(errdefs.ErrInvalid, "type=inline has the layers of the image alone: it takes no mode=max")
+	case c.Type == builds.CacheRegistry, c.Type == builds.CacheLocal, c.Type == builds.CacheInline:
+		return nil
+	}
+	return errdefs.Errorf(errdefs.ErrUnsupported, "type %q is not supported: want registry, local or inline", c.Type)
+}

@@ -1,0 +1,97 @@
+package composecmd
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/cobra"
+
+	"cove/errdefs"
+	"cove/internal/cli/app"
+)
+
+func TestFolders(t *testing.T) {
+	t.Parallel()
+	settings := map[string]string{"/d/config.json": `{"cliPluginsExtraDirs":["/x","/y"]}`, "/h/.docker/config.json": `{broken`}
+	read := func(name string) ([]byte, error) {
+		if body, ok := settings[name]; ok {
+			return []byte(body), nil
+		}
+		return nil, os.ErrNotExist
+	}
+	for env, want := range map[string]string{
+		"":                         "",
+		"HOME=/h":                  "/h/.docker/cli-plugins ",
+		"HOME=/h,DOCKER_CONFIG=/d": "/x /y /d/cli-plugins ",
+		"DOCKER_CONFIG=/e":         "/e/cli-plugins ",
+	} {
+		getenv := func(name string) string {
+			for kv := range strings.SplitSeq(env, ",") {
+				if key, value, _ := strings.Cut(kv, "="); key == name {
+					return value
+				}
+			}
+			return ""
+		}
+		if got := strings.Join(folders(getenv, read), " "); got != want+strings.Join(systemFolders, " ") {
+			t.Errorf("%s: %s", env, got)
+		}
+	}
+}
+
+// TestFind takes what can be executed, from folders of plugins before $PATH.
+func TestFind(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	put := func(sub string, mode os.FileMode) string {
+		path := filepath.Join(dir, sub, "docker-compose")
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, nil, mode)); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	put("text", 0o644)
+	if err := os.MkdirAll(filepath.Join(dir, "folder", "docker-compose"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	inPath := put("bin", 0o755)
+	path := ":" + filepath.Join(dir, "bin")
+	unfit := []string{filepath.Join(dir, "text"), filepath.Join(dir, "folder"), filepath.Join(dir, "nothing")}
+	if got := find(unfit, path); got != inPath {
+		t.Errorf("in $PATH it is %s, want %s", got, inPath)
+	}
+	plugin := put("plugins", 0o755)
+	if got := find(append(unfit, filepath.Dir(plugin)), path); got != plugin {
+		t.Errorf("the plugin is %s, want %s", got, plugin)
+	}
+	if got := find(unfit, ""); got != "" {
+		t.Errorf("there is none, and it is %s", got)
+	}
+}
+
+func TestEnvironment(t *testing.T) {
+	t.Parallel()
+	got := environment([]string{"A=b", "DOCKER_HOST=x", "DOCKER_CONTEXT=y", "DOCKER_CONFIG=/c", "DOCKER_TLS_VERIFY=1"}, "unix:///s")
+	if diff := cmp.Diff([]string{"A=b", "DOCKER_CONFIG=/c", "DOCKER_HOST=unix:///s"}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestNoCompose says where to get it. Its own flags end at the word compose.
+func TestNoCompose(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	t.Setenv("DOCKER_CONFIG", t.TempDir())
+	a := &app.App{Prog: "cove", Args: []string{"--root", "compose", "compose", "--root", "up"}}
+	root := &cobra.Command{Use: "cove", SilenceErrors: true, SilenceUsage: true}
+	root.PersistentFlags().StringVar(&a.Root, "root", "", "")
+	root.AddCommand(Compose(a))
+	root.SetArgs(a.Args)
+	err := root.ExecuteContext(t.Context())
+	if !errors.Is(err, errdefs.ErrUnavailable) || !strings.Contains(err.Error(), "docker-compose-plugin") || a.Root != "compose" {
+		t.Errorf("with the root %q: %v", a.Root, err)
+	}
+}

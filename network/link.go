@@ -1,0 +1,223 @@
+package network
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"cove/errdefs"
+	"cove/internal/ids"
+	"cove/network/bridge"
+	"cove/network/held"
+	"cove/network/ipam"
+	"cove/network/publish"
+	"cove/network/segment"
+)
+
+// link is one connection of a container.
+type link struct {
+	seg       *segment.Segment
+	at        Attachment
+	container string // its ID
+	name      string // its name
+	got       Attached
+	asked     [][]publish.Port // what is published for each port that was asked for
+	ports     []publish.Port   // to be published, and then those that are
+	bridge    netlink.Link
+}
+
+// publish has ports published through the link.
+func (l *link) publish(ports []publish.Port) {
+	for _, p := range ports {
+		l.asked = append(l.asked, l.seg.Bound(p, l.seg.Def.HasIPv6()))
+	}
+	l.ports = slices.Concat(l.asked...)
+}
+
+func newLink(container, name string, seg *segment.Segment, at Attachment, number int) *link {
+	veth := "vc" + ids.Short(container)
+	if number > 0 {
+		veth += strconv.FormatInt(int64(number), 36)
+	}
+	return &link{seg: seg, at: at, container: container, name: name, got: Attached{
+		Network: at.Network, Name: at.Name, Interface: "eth" + strconv.Itoa(number), Veth: veth, Bridge: seg.Bridge,
+		LinkLocal: at.LinkLocal,
+	}}
+}
+
+// lease finds or makes what all containers of the network share, and takes the
+// addresses and the ports of this one, which owner holds.
+func (l *link) lease(host *netlink.Handle, owner string) (listeners []held.Socket, err error) {
+	err = ipam.Update(l.seg.Dir, func(pool *ipam.Pool) error {
+		listeners, err = l.take(host, pool, owner)
+		return err
+	})
+	return listeners, err
+}
+
+func (l *link) take(host *netlink.Handle, pool *ipam.Pool, owner string) (listeners []held.Socket, err error) {
+	if l.bridge, err = l.seg.Ensure(host, pool); err != nil {
+		return nil, err
+	}
+	evicted, err := evict(l.seg.Rules(pool), pool, l)
+	if err != nil {
+		return nil, err
+	}
+	l.ports = nil
+	for _, asked := range l.asked {
+		got, err := held.Reserve(pool, asked, evicted)
+		if err != nil {
+			return listeners, err
+		}
+		for _, s := range got {
+			l.ports, listeners = append(l.ports, s.Port), append(listeners, s)
+		}
+	}
+	lease, err := l.assign(pool)
+	if err != nil {
+		return listeners, err
+	}
+	for i := range listeners {
+		listeners[i].To = lease.Target(listeners[i].Port)
+	}
+	lease.Owner = owner
+	if err := l.seg.Rules(pool).Publish(lease); err != nil {
+		return listeners, err
+	}
+	pool.Leases[l.container] = lease
+	return listeners, nil
+}
+
+// assign takes an address of each family that the network has.
+func (l *link) assign(pool *ipam.Pool) (ipam.Lease, error) {
+	lease := ipam.Lease{
+		Ports: l.ports, Veth: l.got.Veth, MAC: l.at.MAC, Name: l.name, Aliases: l.at.Aliases,
+	}
+	var err error
+	if lease.IP, err = pool.Assign(l.container, l.at.IP); err != nil {
+		return lease, err
+	}
+	l.got.IP, l.got.Gateway = netip.PrefixFrom(lease.IP, pool.Subnet.Bits()), pool.Gateway()
+	if l.got.MAC = l.at.MAC; l.got.MAC == "" {
+		l.got.MAC = bridge.MACOf(lease.IP).String()
+	}
+	if !pool.V6.Subnet.IsValid() {
+		return lease, nil
+	}
+	if lease.IP6, err = pool.Assign6(l.container, l.at.IP6); err != nil {
+		delete(pool.Leases, l.container)
+		return lease, err
+	}
+	l.got.IP6, l.got.Gateway6 = netip.PrefixFrom(lease.IP6, pool.V6.Subnet.Bits()), pool.V6.Gateway()
+	return lease, nil
+}
+
+// evict releases what containers whose monitor was killed still hold of what a
+// link asks for, or all that they hold when addresses run short, and reports
+// whether there were any.
+func evict(rules segment.Rules, pool *ipam.Pool, want *link) (bool, error) {
+	full := !pool.HasFree()
+	dead := pool.DropDead(func(l ipam.Lease) bool {
+		return full || want.at.IP.IsValid() && l.IP == want.at.IP || want.at.IP6.IsValid() && l.IP6 == want.at.IP6 ||
+			conflict(l.Ports, want.ports)
+	})
+	for _, l := range dead {
+		if err := rules.Unpublish(l); err != nil {
+			return false, err
+		}
+	}
+	return len(dead) > 0, nil
+}
+
+func conflict(have, want []publish.Port) bool {
+	return slices.ContainsFunc(have, func(p publish.Port) bool { return slices.ContainsFunc(want, p.Conflicts) })
+}
+
+// evictElsewhere is evict of ports on the networks that the link is not on: a rule
+// of a dead container there would get the packets first.
+func (n *Network) evictElsewhere(want *link) error {
+	if len(want.ports) == 0 {
+		return nil
+	}
+	all, err := n.segments()
+	if err != nil || len(all) == 1 {
+		return err
+	}
+	for _, seg := range all {
+		if seg.Dir == want.seg.Dir {
+			continue
+		}
+		err := ipam.Change(seg.Dir, func(pool *ipam.Pool) error {
+			dead := pool.DropDead(func(l ipam.Lease) bool { return conflict(l.Ports, want.ports) })
+			for _, l := range dead {
+				if err := seg.Rules(pool).Unpublish(l); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// plug makes the veth pair, one end in the bridge, the other in a namespace.
+func (l *link) plug(host *netlink.Handle, ns int) error {
+	mac, err := net.ParseMAC(l.got.MAC)
+	if err != nil {
+		return errdefs.Errorf(errdefs.ErrInvalid, "network: hardware address %s: want six bytes, as 02:42:ac:11:00:02",
+			l.got.MAC)
+	}
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name, attrs.MTU, attrs.MasterIndex = l.got.Veth, l.bridge.Attrs().MTU, l.bridge.Attrs().Index
+	attrs.Flags = net.FlagUp
+	veth := &netlink.Veth{
+		LinkAttrs: attrs, PeerName: l.got.Interface, PeerHardwareAddr: mac, PeerNamespace: netlink.NsFd(ns),
+	}
+	err = host.LinkAdd(veth)
+	if errors.Is(err, unix.EEXIST) {
+		// A predecessor with this ID: its namespace is still being destroyed.
+		_ = host.LinkDel(veth) // it may be gone meanwhile
+		err = host.LinkAdd(veth)
+	}
+	if errors.Is(err, unix.EXFULL) {
+		return errdefs.Errorf(errdefs.ErrExhausted,
+			"network: bridge %s is full: the kernel allows 1,023 containers on one bridge", l.got.Bridge)
+	}
+	if err != nil {
+		return bridge.Denied("plugging "+l.got.Veth+" into "+l.got.Bridge, err)
+	}
+	return l.tune(host, veth)
+}
+
+// tune sets what a port of the bridge has of its own.
+func (l *link) tune(host *netlink.Handle, veth netlink.Link) error {
+	if len(l.ports) > 0 {
+		if err := l.hairpin(host, veth); err != nil {
+			return err
+		}
+	}
+	if l.seg.Set.Isolated {
+		// Isolated ports exchange nothing with each other, only with the bridge.
+		if err := host.LinkSetIsolated(veth, true); err != nil {
+			return bridge.Denied("isolating "+l.got.Veth, err)
+		}
+	}
+	return nil
+}
+
+// hairpin is for a container with published ports: where br_netfilter is loaded (docker
+// does), what it sends to its own is bridged, back to where it came from.
+func (l *link) hairpin(host *netlink.Handle, veth netlink.Link) error {
+	if err := host.LinkSetHairpin(veth, true); err != nil {
+		return bridge.Denied("letting "+l.got.Veth+" reach its own published ports", err)
+	}
+	return nil
+}

@@ -1,0 +1,128 @@
+package content
+
+import (
+	"strings"
+
+	"cove/internal/buildinfo"
+	"cove/registry/audit"
+	"cove/registry/harbor/edge"
+	"cove/registry/harbor/listing"
+	"cove/registry/harbor/shape"
+)
+
+func (o operations) ping(*edge.Ask) (any, error) { return "Pong", nil }
+
+func (o operations) health(asked *edge.Ask) (any, error) {
+	const well, ill = "healthy", "unhealthy"
+	health := shape.Health{Status: well}
+	for _, name := range []string{"core", "registry", "portal", "jobservice"} {
+		health.Components = append(health.Components, shape.Component{Name: name, Status: well})
+	}
+	database := shape.Component{Name: "database", Status: well}
+	if o.DB.Ping(asked.Context()) != nil { // which is in the log: anyone may ask here
+		database.Status, database.Error, health.Status = ill, "it does not answer", ill
+	}
+	health.Components = append(health.Components, database)
+	return health, nil
+}
+
+func (o operations) info(asked *edge.Ask) (any, error) {
+	external := o.ExternalURL
+	if external == "" {
+		scheme := "http://"
+		if asked.TLS != nil {
+			scheme = "https://"
+		}
+		external = scheme + asked.Host
+	}
+	_, host, _ := strings.Cut(external, "://")
+	system := shape.System{
+		AuthMode: o.AuthMode, RegistryURL: host, ExternalURL: external, ProjectCreation: "adminonly",
+		HasCARoot: o.Authority, ReadOnly: o.ReadOnly, NotificationEnable: true,
+		SelfRegistration: o.SelfRegistration,
+	}
+	if o.Judge.EveryoneCreates {
+		system.ProjectCreation = "everyone"
+	}
+	if asked.Caller.Name != "" { // a version is for those who have an account, as in Harbor
+		system.HarborVersion = "v2.12.0-cove-" + buildinfo.Version()
+	}
+	return system, nil
+}
+
+func (o operations) statistics(asked *edge.Ask) (any, error) {
+	projects, repositories, err := o.Lists.Counts(asked.Context(), asked.Caller.Viewer())
+	return shape.Statistics{
+		PrivateProjects: projects[0], PublicProjects: projects[1], TotalProjects: projects[0] + projects[1],
+		PrivateRepositories: repositories[0], PublicRepositories: repositories[1],
+		TotalRepositories: repositories[0] + repositories[1],
+	}, err
+}
+
+// mostFound is how many of each kind a search finds.
+const mostFound = 20
+
+func (o operations) search(asked *edge.Ask) (any, error) {
+	text := asked.URL.Query().Get("q")
+	if text == "" {
+		return nil, edge.Invalid("query: q is what to look for")
+	}
+	found := shape.Found{Projects: []shape.Project{}, Repositories: []shape.FoundRepository{}}
+	page, viewer := listing.Page{N: mostFound}, asked.Caller.Viewer()
+	projects, _, err := o.Lists.Projects(asked.Context(), viewer, listing.Projects{Name: text}, page)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range projects {
+		found.Projects = append(found.Projects, projectOf(p))
+	}
+	repositories, _, err := o.Lists.Repositories(asked.Context(), viewer, "", text, page)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range repositories {
+		project, _, _ := strings.Cut(r.Name, "/")
+		found.Repositories = append(found.Repositories, shape.FoundRepository{
+			Name: r.Name, Project: project, ProjectID: r.ProjectID, Public: r.Public, Artifacts: r.Artifacts,
+		})
+	}
+	return found, nil
+}
+
+func (o operations) auditLogs(asked *edge.Ask) (any, error) {
+	actor, _ := asked.Filter("username")
+	action, _ := asked.Filter("operation")
+	object, _ := asked.Filter("resource")
+	if err := asked.Understood(); err != nil {
+		return nil, err
+	}
+	return o.lines(asked, audit.Query{Actor: actor, Action: action, Object: object})
+}
+
+// lines is a page of the log. It is read by the place of a line and not by counting those
+// before it, so a page that is far on costs those before it once.
+func (o operations) lines(asked *edge.Ask, q audit.Query) (any, error) {
+	q.N = asked.Page.Skip + asked.Page.N
+	const farthest = 10_000
+	if q.N > farthest {
+		return nil, edge.Invalid("query: the log is shown in pages as far as its newest %d lines; "+
+			"narrow it by q=, or read it by GET /api/v1/audit", farthest)
+	}
+	events, more, err := o.Audit.Page(asked.Context(), asked.Caller, q)
+	if err != nil {
+		return nil, err
+	}
+	total := int64(len(events))
+	if more {
+		total++ // there are others; how many is not counted
+	}
+	asked.Paged(total)
+	lines := []shape.Line{}
+	for _, e := range events[min(asked.Page.Skip, len(events)):] {
+		kind, operation, _ := strings.Cut(e.Action, ".")
+		lines = append(lines, shape.Line{
+			ID: e.ID, Username: e.Actor, Resource: e.Object, ResourceType: kind, Operation: operation, At: e.At.UTC(),
+		})
+	}
+	return lines, nil
+}

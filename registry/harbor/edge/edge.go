@@ -1,0 +1,389 @@
+// Package edge is what every operation of the façade has around it: who asks and whether he
+// may, which project a path is about, how pages, answers and errors look.
+package edge
+
+import (
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"cove/distribution"
+	"cove/distribution/errcode"
+	"cove/errdefs"
+	"cove/registry/accounts"
+	"cove/registry/audit"
+	"cove/registry/auth"
+	"cove/registry/browse"
+	"cove/registry/harbor/listing"
+	"cove/registry/harbor/shape"
+	"cove/registry/metadata"
+	"cove/registry/policies"
+	"cove/registry/projects"
+	"cove/registry/robots"
+)
+
+// Base is the path below which everything is.
+const Base = "/api/v2.0"
+
+const (
+	maxBody  = 64 << 10
+	MaxPage  = 100
+	pageSize = 10 // Harbor's
+)
+
+// Config is what the façade needs, all of it but Restriction and ExternalURL.
+type Config struct {
+	DB       *metadata.DB
+	Registry distribution.Registry // what is deleted and read goes through it
+	Judge    auth.Judge
+	Accounts *accounts.Accounts
+	Projects *projects.Projects
+	Robots   *robots.Robots
+	Audit    *audit.Log
+	Policies *policies.Policies
+	// Identify finds out who asks; see auth.Authorizer.
+	Identify func(*http.Request) (auth.Caller, error)
+	Log      *slog.Logger
+	// Origins refuses what browsers send from other sites.
+	Origins *http.CrossOriginProtection
+	// ExternalURL is where clients find the registry; "" is where they asked.
+	ExternalURL      string
+	ReadOnly         bool
+	Authority        bool // the certificate is one of the registry's own authority
+	SelfRegistration bool // strangers may make accounts
+	AuthMode         string
+}
+
+// Edge guards operations. It is safe for concurrent use.
+type Edge struct {
+	Config
+	Browse *browse.Browser
+	Lists  listing.Lists
+}
+
+// New returns an edge over the services; those of the zero Config answer nothing.
+func New(cfg Config) *Edge {
+	e := &Edge{Config: cfg}
+	if cfg.DB != nil {
+		e.Browse = browse.New(cfg.DB, cfg.Registry, cfg.Judge)
+		e.Lists = listing.Lists{Q: cfg.DB.Querier()}
+	}
+	return e
+}
+
+// Operation is one method of one path.
+type Operation struct {
+	Method, Path string // with parts in braces, as http.ServeMux has them
+	Right        auth.Right
+	Object       string // what the request is about
+	Status       int    // of the answer
+	Serve        func(*Ask) (any, error)
+}
+
+// Ask is one request.
+type Ask struct {
+	*http.Request
+	W          http.ResponseWriter
+	Caller     auth.Caller
+	Project    string // that the path is about, by its name
+	Repository string // with its project
+	Page       listing.Page
+	filters    map[string]string // of q=, as "name=~web,public=true"
+	unread     error             // why q= is none
+}
+
+// Handle is everything around an operation.
+func (e *Edge) Handle(op Operation) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Cache-Control", "private, no-cache")
+		h.Add("Vary", "Authorization")
+		asked := &Ask{Request: r, W: w}
+		answer, err := e.run(asked, op)
+		if err != nil {
+			e.fail(w, r, err)
+			return
+		}
+		if answer == nil {
+			w.WriteHeader(op.Status)
+			return
+		}
+		if text, ok := answer.(string); ok {
+			h.Set("Content-Type", "text/plain; charset=utf-8")
+			_, _ = w.Write([]byte(text)) // the client is gone; nobody is left to tell
+			return
+		}
+		body, err := json.Marshal(answer)
+		if err != nil { // no type of this package fails to encode
+			e.fail(w, r, err)
+			return
+		}
+		h.Set("Content-Type", "application/json; charset=utf-8")
+		h.Set("Content-Length", strconv.Itoa(len(body)))
+		w.WriteHeader(op.Status)
+		_, _ = w.Write(body)
+	}
+}
+
+func (e *Edge) run(asked *Ask, op Operation) (any, error) {
+	if err := e.admit(asked, op); err != nil {
+		return nil, err
+	}
+	if err := asked.readQuery(); err != nil {
+		return nil, err
+	}
+	return op.Serve(asked)
+}
+
+// admit finds out who asks, and whether the request may go on.
+func (e *Edge) admit(asked *Ask, op Operation) (err error) {
+	if err := e.Origins.Check(asked.Request); err != nil {
+		return errdefs.Errorf(errdefs.ErrDenied, "this request was sent by a page of another site")
+	}
+	if asked.Caller, err = e.Identify(asked.Request); err != nil {
+		return err
+	}
+	if asked.Caller.Token() {
+		return errdefs.Errorf(errdefs.ErrUnauthenticated,
+			"a token of the registry is for images alone; use a name and password")
+	}
+	if !clean(asked.URL.Path) || !clean(asked.URL.RawQuery) {
+		return Invalid("the path is no text")
+	}
+	switch op.Right {
+	case auth.Open:
+		return nil
+	case auth.SignIn:
+		if asked.Caller.Name == "" {
+			return errdefs.Errorf(errdefs.ErrUnauthenticated, "authentication required")
+		}
+		return nil
+	}
+	object, err := e.objectOf(asked)
+	if err != nil {
+		return err
+	}
+	return e.Judge.Permit(asked.Context(), e.DB, asked.Caller, op.Right, object)
+}
+
+// objectOf is the project or repository that the path is about. A number that stands for
+// no project is asked about as a name that no project has, so that nobody learns more by
+// it than by a name.
+func (e *Edge) objectOf(asked *Ask) (string, error) {
+	asked.Project = asked.PathValue("project")
+	if asked.Project == "" {
+		return "", nil
+	}
+	id, err := strconv.ParseInt(asked.Project, 10, 64)
+	if err == nil && asked.Header.Get("X-Is-Resource-Name") != "true" {
+		name, err := e.Lists.ProjectByID(asked.Context(), id)
+		if err != nil && !errors.Is(err, errdefs.ErrNotFound) {
+			return "", err
+		}
+		if err == nil {
+			asked.Project = name
+		}
+	}
+	short := asked.PathValue("repository")
+	if strings.Contains(short, "%") { // Harbor's clients escape slashes twice
+		if short, err = url.PathUnescape(short); err != nil {
+			return "", Invalid("repository %q: that is no repository's name", short)
+		}
+	}
+	repository := ""
+	if short != "" {
+		repository = asked.Project + "/" + short
+		asked.Repository = repository
+	}
+	return browse.ObjectOf(repository, "", asked.Project)
+}
+
+func clean(text string) bool { return utf8.ValidString(text) && !strings.ContainsRune(text, 0) }
+
+// readQuery reads what every list takes: page, page_size and q. Other parameters are the
+// operation's.
+func (asked *Ask) readQuery() error {
+	query, err := url.ParseQuery(asked.URL.RawQuery)
+	if err != nil {
+		return Invalid("query: %w", err)
+	}
+	number := func(name string, otherwise, most int) (int, error) {
+		text := query.Get(name)
+		if text == "" {
+			return otherwise, nil
+		}
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > most {
+			return 0, Invalid("query: %s %q is not a number from 1 to %d", name, text, most)
+		}
+		return n, nil
+	}
+	page, err := number("page", 1, 1<<30)
+	if err != nil {
+		return err
+	}
+	size, err := number("page_size", pageSize, MaxPage)
+	if err != nil {
+		return err
+	}
+	asked.Page = listing.Page{Skip: (page - 1) * size, N: size}
+	asked.filters = map[string]string{}
+	for part := range strings.SplitSeq(query.Get("q"), ",") {
+		if part = strings.TrimSpace(part); part == "" {
+			continue
+		}
+		name, value, ok := strings.Cut(part, "=")
+		if !ok {
+			asked.unread = Invalid("query: q %q is no list as name=~web,public=true", query.Get("q"))
+			break
+		}
+		asked.filters[strings.ToLower(name)] = value
+	}
+	return nil
+}
+
+// Filter takes one of q=; what is left at the end was not understood.
+func (asked *Ask) Filter(name string) (value string, fuzzy bool) {
+	value, fuzzy = strings.CutPrefix(asked.filters[name], "~")
+	delete(asked.filters, name)
+	return value, fuzzy
+}
+
+// Understood refuses filters that nobody has taken: they must not answer with everything.
+func (asked *Ask) Understood() error {
+	if asked.unread != nil {
+		return asked.unread
+	}
+	for name := range asked.filters {
+		return errdefs.Errorf(errdefs.ErrUnsupported, "query: q does not know %q here", name)
+	}
+	return nil
+}
+
+// Paged says where the other pages of a list are, and how long it is.
+func (asked *Ask) Paged(total int64) {
+	h := asked.W.Header()
+	h.Set("X-Total-Count", strconv.FormatInt(total, 10))
+	number := asked.Page.Skip/asked.Page.N + 1
+	link := func(page int, rel string) {
+		q := asked.URL.Query()
+		q.Set("page", strconv.Itoa(page))
+		q.Set("page_size", strconv.Itoa(asked.Page.N))
+		h.Add("Link", "<"+asked.URL.EscapedPath()+"?"+q.Encode()+`>; rel="`+rel+`"`)
+	}
+	if number > 1 {
+		link(number-1, "prev")
+	}
+	if int64(asked.Page.Skip+asked.Page.N) < total {
+		link(number+1, "next")
+	}
+}
+
+// Read reads the body into what the operation wants. A field that this package does not
+// know is refused: the sender means something by it.
+func (asked *Ask) Read(into any) error {
+	dec := json.NewDecoder(http.MaxBytesReader(asked.W, asked.Body, maxBody))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(into); err != nil {
+		return Invalid("body: %w", err)
+	}
+	return nil
+}
+
+// Created says where what was made is.
+func (asked *Ask) Created(path string) { asked.W.Header().Set("Location", Base+path) }
+
+// codes are Harbor's words for kinds of errors.
+var codes = map[int]string{
+	http.StatusBadRequest: "BAD_REQUEST", http.StatusUnauthorized: "UNAUTHORIZED", http.StatusForbidden: "FORBIDDEN",
+	http.StatusNotFound: "NOT_FOUND", http.StatusMethodNotAllowed: "METHOD_NOT_ALLOWED",
+	http.StatusConflict: "CONFLICT", http.StatusPreconditionFailed: "PRECONDITION",
+	http.StatusTooManyRequests: "TOO_MANY_REQUEST", http.StatusNotImplemented: "NOT_IMPLEMENTED",
+}
+
+// fail answers with an error.
+func (e *Edge) fail(w http.ResponseWriter, r *http.Request, err error) {
+	answer := errcode.For(err, errcode.Registry)
+	status := answer.Status
+	if errors.Is(err, errdefs.ErrUnsupported) { // the path takes the method: it is the wish that is not served
+		status = http.StatusNotImplemented
+	}
+	// What failed because the client went away is no failure of ours.
+	if answer.Status >= http.StatusInternalServerError && r.Context().Err() == nil {
+		e.Log.ErrorContext(r.Context(), "Harbor API request failed", "method", r.Method, "path", r.URL.Path,
+			"error", err)
+	}
+	if status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", `Basic realm="harbor"`)
+	}
+	if answer.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(answer.RetryAfter.Seconds())+1))
+	}
+	problem(w, status, answer.Message)
+}
+
+func problem(w http.ResponseWriter, status int, message string) {
+	code := codes[status]
+	if code == "" {
+		code = "UNKNOWN"
+	}
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(shape.Problems{Errors: []shape.Problem{{Code: code, Message: message}}})
+}
+
+// NotFound answers to a path that there is not, or, with the methods that it takes, to
+// another method of one that there is.
+func NotFound(w http.ResponseWriter, allowed string) {
+	if allowed != "" {
+		w.Header().Set("Allow", allowed)
+		problem(w, http.StatusMethodNotAllowed, "this path takes "+allowed)
+		return
+	}
+	problem(w, http.StatusNotFound,
+		"this registry answers a part of Harbor's API; this path is not in it (see docs/harbor.md), /api/v1 has all")
+}
+
+// Invalid is an error about what was sent.
+func Invalid(format string, args ...any) error {
+	return errdefs.Errorf(errdefs.ErrInvalid, format, args...)
+}
+
+// Unsupported is an error about what Harbor has and this registry has not.
+func Unsupported(format string, args ...any) error {
+	return errdefs.Errorf(errdefs.ErrUnsupported, "Harbor API: not here: "+format, args...)
+}
+
+// Number reads a number that stands for something.
+func Number(what, text string) (int64, error) {
+	id, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return 0, Invalid("%s %q: its number is needed", what, text)
+	}
+	return id, nil
+}
+
+// May says whether the caller has a right, in the project of the path if it is one
+// towards a project.
+func (e *Edge) May(asked *Ask, right auth.Right) bool {
+	return e.Browse.May(asked.Context(), asked.Caller, right, asked.Project)
+}
+
+// ProjectID is the number of the project that the path names.
+func (e *Edge) ProjectID(asked *Ask) (int64, error) {
+	p, err := e.Lists.Project(asked.Context(), asked.Project)
+	return p.ID, err
+}
+
+// Part is the part of a list that was asked for, of one that is here whole.
+func Part[T any](asked *Ask, all []T) []T {
+	asked.Paged(int64(len(all)))
+	from := min(asked.Page.Skip, len(all))
+	return append([]T{}, all[from:min(from+asked.Page.N, len(all))]...)
+}

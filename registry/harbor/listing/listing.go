@@ -1,0 +1,288 @@
+// Package listing reads lists as Harbor's API gives them out: page by page, each with how
+// many entries there are in all, and with the numbers that stand for things there. What a
+// caller may not see is in no list.
+package listing
+
+import (
+	"context"
+	"hash/fnv"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+
+	"cove/registry/db"
+	"cove/registry/metadata"
+	"cove/registry/metadata/people"
+)
+
+// Page is a part of a list: N entries after Skip others.
+type Page struct{ Skip, N int }
+
+// Lists reads them.
+type Lists struct{ Q db.Querier }
+
+// Project is a project.
+type Project struct {
+	ID           int64
+	Name, Owner  string
+	Public       bool
+	CreatedAt    time.Time
+	Repositories int64
+}
+
+// Projects narrows a list of projects: "" and nil narrow nothing.
+type Projects struct {
+	Name   string // part of it
+	Exact  bool   // Name is all of it
+	Public *bool
+	Owner  string
+}
+
+const (
+	projectOf = `p.id, p.name, p.created_by, p.public, p.created_at,
+		(SELECT COUNT(*) FROM repositories r WHERE r.project_id = p.id
+			AND EXISTS (SELECT 1 FROM manifests x WHERE x.repository_id = r.id))`
+	visibleProject = `($1 = 1 OR p.public = 1
+		OR EXISTS (SELECT 1 FROM account_access a WHERE a.user_id = $2 AND a.project_id IN (p.id, 0))) `
+	visibleRepository = `($1 = 1 OR p.public = 1
+		OR EXISTS (SELECT 1 FROM account_access a WHERE a.user_id = $2 AND ` + people.MatchesRepository + `)) `
+)
+
+func scanProject(s db.Scanner) (p Project, err error) {
+	var public, created int64
+	err = s.Scan(&p.ID, &p.Name, &p.Owner, &public, &created, &p.Repositories)
+	p.Public, p.CreatedAt = public != 0, time.UnixMicro(created).UTC()
+	return p, err
+}
+
+// Projects lists projects by name, and counts all that there are.
+func (l Lists) Projects(ctx context.Context, by metadata.Viewer, of Projects, page Page) ([]Project, int64, error) {
+	public := int64(-1)
+	if of.Public != nil {
+		public = flag(*of.Public)
+	}
+	from := "FROM projects p WHERE " + visibleProject + `AND p.name LIKE $3 ESCAPE '\' AND ($4 = -1 OR p.public = $4)
+		AND ($5 = '' OR p.created_by = $5) `
+	args := []any{flag(by.All), by.UserID, pattern(of.Name, of.Exact), public, of.Owner}
+	return list(ctx, l.Q, scanProject, query{
+		from: from, columns: projectOf, order: "p.name", args: args,
+	}, page)
+}
+
+// ProjectByID is the name of a project; errdefs.ErrNotFound if there is none.
+func (l Lists) ProjectByID(ctx context.Context, id int64) (name string, err error) {
+	err = l.Q.Row(ctx, "SELECT name FROM projects WHERE id = $1", id).Scan(&name)
+	if err != nil {
+		err = db.NotFound(err, "project %d does not exist", id)
+	}
+	return name, err
+}
+
+// Project is a project by its name, whoever asks.
+func (l Lists) Project(ctx context.Context, name string) (Project, error) {
+	p, err := scanProject(l.Q.Row(ctx, "SELECT "+projectOf+" FROM projects p WHERE p.name = $1", name))
+	if err != nil {
+		err = db.NotFound(err, "project %q does not exist", name)
+	}
+	return p, err
+}
+
+// AccountByID is the name of an account of a kind; errdefs.ErrNotFound if there is none.
+func (l Lists) AccountByID(ctx context.Context, kind string, id int64) (name string, err error) {
+	err = l.Q.Row(ctx, "SELECT name FROM users WHERE kind = $1 AND id = $2", kind, id).Scan(&name)
+	if err != nil {
+		err = db.NotFound(err, "%s %d does not exist", kind, id)
+	}
+	return name, err
+}
+
+// GroupByID is the name of a group; errdefs.ErrNotFound if there is none.
+func (l Lists) GroupByID(ctx context.Context, id int64) (name string, err error) {
+	err = l.Q.Row(ctx, "SELECT name FROM user_groups WHERE id = $1", id).Scan(&name)
+	if err != nil {
+		err = db.NotFound(err, "group %d does not exist", id)
+	}
+	return name, err
+}
+
+// User is an account of a person.
+type User struct {
+	ID        int64
+	Name      string
+	Admin     bool
+	CreatedAt time.Time
+}
+
+// Users lists the accounts of people whose name contains match, by name.
+func (l Lists) Users(ctx context.Context, match string, page Page) ([]User, int64, error) {
+	return list(ctx, l.Q, func(s db.Scanner) (u User, err error) {
+		var admin, created int64
+		err = s.Scan(&u.ID, &u.Name, &admin, &created)
+		u.Admin, u.CreatedAt = admin != 0, time.UnixMicro(created).UTC()
+		return u, err
+	}, query{
+		columns: "u.id, u.name, u.admin, u.created_at", order: "u.name",
+		from: `FROM users u WHERE u.kind = $1 AND LOWER(u.name) LIKE $2 ESCAPE '\' `,
+		args: []any{people.KindUser, pattern(match, false)},
+	}, page)
+}
+
+// Counts are how many projects and repositories the caller may see.
+func (l Lists) Counts(ctx context.Context, by metadata.Viewer) (projects, repositories [2]int64, err error) {
+	count := func(from string, into *[2]int64) error {
+		return db.Unavailable(l.Q.Row(ctx, "SELECT COALESCE(SUM(1 - p.public), 0), COALESCE(SUM(p.public), 0) "+from,
+			flag(by.All), by.UserID).Scan(&into[0], &into[1]))
+	}
+	if err = count("FROM projects p WHERE "+visibleProject, &projects); err != nil {
+		return projects, repositories, err
+	}
+	err = count(`FROM repositories r JOIN projects p ON p.id = r.project_id WHERE `+visibleRepository+
+		`AND EXISTS (SELECT 1 FROM manifests x WHERE x.repository_id = r.id)`, &repositories)
+	return projects, repositories, err
+}
+
+// Repository is a repository that holds something.
+type Repository struct {
+	ID, ProjectID      int64
+	Name               string
+	Public             bool
+	Artifacts          int64
+	CreatedAt, Updated time.Time
+}
+
+const repositoryOf = `r.id, r.project_id, r.name, p.public, (SELECT COUNT(*) FROM manifests x
+		WHERE x.repository_id = r.id AND x.subject = '' AND NOT EXISTS (SELECT 1 FROM manifest_refs c
+			WHERE c.repository_id = r.id AND c.digest = x.digest AND c.is_manifest = 1)),
+	r.created_at, COALESCE((SELECT MAX(t.updated_at) FROM tags t WHERE t.repository_id = r.id), 0)`
+
+func scanRepository(s db.Scanner) (r Repository, err error) {
+	var public, created, updated int64
+	err = s.Scan(&r.ID, &r.ProjectID, &r.Name, &public, &r.Artifacts, &created, &updated)
+	r.Public, r.CreatedAt = public != 0, time.UnixMicro(created).UTC()
+	r.Updated = time.UnixMicro(max(created, updated)).UTC()
+	return r, err
+}
+
+// Repository is one by its name, whoever asks.
+func (l Lists) Repository(ctx context.Context, name string) (Repository, error) {
+	r, err := scanRepository(l.Q.Row(ctx, "SELECT "+repositoryOf+
+		" FROM repositories r JOIN projects p ON p.id = r.project_id WHERE r.name = $1", name))
+	if err != nil {
+		err = db.NotFound(err, "repository %q does not exist", name)
+	}
+	return r, err
+}
+
+// Repositories lists the repositories of a project, or with "" all that the caller may
+// see, whose name contains match, by name.
+func (l Lists) Repositories(
+	ctx context.Context, by metadata.Viewer, project, match string, page Page,
+) ([]Repository, int64, error) {
+	return list(ctx, l.Q, scanRepository, query{
+		columns: repositoryOf,
+		from: `FROM repositories r JOIN projects p ON p.id = r.project_id WHERE ` + visibleRepository + `
+			AND ($3 = '' OR p.name = $3) AND r.name LIKE $4 ESCAPE '\' AND r.name LIKE $5 ESCAPE '\'
+			AND EXISTS (SELECT 1 FROM manifests x WHERE x.repository_id = r.id) `,
+		order: "r.name", args: []any{flag(by.All), by.UserID, project, pattern(match, false), by.Pattern()},
+	}, page)
+}
+
+// Artifact is one that stands for itself: no manifest of an index, and nothing that refers
+// to another.
+type Artifact struct {
+	Digest                  digest.Digest
+	MediaType, ArtifactType string
+	Size                    int64
+	PushedAt                time.Time
+}
+
+// ID stands for the artifact in a repository.
+func (a Artifact) ID(repository int64) int64 { return number(repository, a.Digest.String()) }
+
+// Artifacts lists those of a repository, the newest first.
+func (l Lists) Artifacts(ctx context.Context, repository int64, page Page) ([]Artifact, int64, error) {
+	return list(ctx, l.Q, func(s db.Scanner) (a Artifact, err error) {
+		var dgst string
+		var pushed int64
+		err = s.Scan(&dgst, &a.MediaType, &a.ArtifactType, &a.Size, &pushed)
+		a.Digest, a.PushedAt = digest.Digest(dgst), time.UnixMicro(pushed).UTC()
+		return a, err
+	}, query{
+		columns: `x.digest, x.media_type, x.artifact_type, x.size + COALESCE((SELECT SUM(b.size) FROM manifest_refs f
+			JOIN blobs b ON b.digest = f.digest WHERE f.repository_id = x.repository_id AND f.manifest = x.digest
+				AND f.is_manifest = 0), 0), x.pushed_at`,
+		from: `FROM manifests x WHERE x.repository_id = $1 AND x.subject = ''
+			AND NOT EXISTS (SELECT 1 FROM manifest_refs c WHERE c.repository_id = x.repository_id
+				AND c.digest = x.digest AND c.is_manifest = 1) `,
+		order: "x.pushed_at DESC, x.digest", args: []any{repository},
+	}, page)
+}
+
+// Tag is a tag of an artifact.
+type Tag struct {
+	Name     string
+	Digest   digest.Digest
+	PushedAt time.Time
+}
+
+// ID stands for the tag in a repository.
+func (t Tag) ID(repository int64) int64 { return number(repository, t.Name) }
+
+// Tags lists the tags of an artifact by name.
+func (l Lists) Tags(ctx context.Context, repository int64, of digest.Digest, page Page) ([]Tag, int64, error) {
+	return list(ctx, l.Q, func(s db.Scanner) (t Tag, err error) {
+		var dgst string
+		var at int64
+		err = s.Scan(&t.Name, &dgst, &at)
+		t.Digest, t.PushedAt = digest.Digest(dgst), time.UnixMicro(at).UTC()
+		return t, err
+	}, query{
+		columns: "t.name, t.digest, t.updated_at", order: "t.name",
+		from: "FROM tags t WHERE t.repository_id = $1 AND t.digest = $2 ", args: []any{repository, of.String()},
+	}, page)
+}
+
+// query is a statement that a page, and the number of all, are read by.
+type query struct {
+	columns, from, order string
+	args                 []any
+}
+
+func list[T any](
+	ctx context.Context, q db.Querier, scan func(db.Scanner) (T, error), of query, page Page,
+) (items []T, total int64, err error) {
+	if err = q.Row(ctx, "SELECT COUNT(*) "+of.from, of.args...).Scan(&total); err != nil {
+		return nil, 0, db.Unavailable(err)
+	}
+	n := len(of.args)
+	items, err = db.All(ctx, q, scan, "SELECT "+of.columns+" "+of.from+"ORDER BY "+of.order+
+		" LIMIT $"+strconv.Itoa(n+1)+" OFFSET $"+strconv.Itoa(n+2), append(of.args, page.N, page.Skip)...)
+	return items, total, err
+}
+
+// number stands for what has no number of its own: 53 bits, as many as every reader of
+// JSON keeps.
+func number(repository int64, name string) int64 {
+	h := fnv.New64a()
+	_, _ = h.Write(strconv.AppendInt(nil, repository, 10)) // never fails
+	_, _ = h.Write([]byte(" " + name))
+	return int64(h.Sum64() >> 11)
+}
+
+// pattern is a text for LIKE, which is told that the escape is a backslash.
+func pattern(text string, exact bool) string {
+	text = strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`).Replace(strings.ToLower(text))
+	if exact {
+		return text
+	}
+	return "%" + text + "%"
+}
+
+func flag(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,150 @@
+package usage
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/opencontainers/go-digest"
+
+	"cove/registry/db"
+)
+
+// Share is what something holds, in bytes, each digest once.
+type Share struct {
+	Held int64 // in all
+	// Alone is what nothing else in the registry has: what deleting it would free, once
+	// the collector has been there. Counted is what would stop counting in the project.
+	Alone, Counted int64
+}
+
+// Shared is what others have as well.
+func (s Share) Shared() int64 { return s.Held - s.Alone }
+
+// OfProject is the share of a project.
+func OfProject(ctx context.Context, q db.Querier, project int64) (s Share, err error) {
+	err = q.Row(ctx, `SELECT CAST(COALESCE(SUM(size), 0) AS BIGINT),
+		CAST(COALESCE(SUM(CASE WHEN EXISTS (SELECT 1 FROM project_blobs o
+			WHERE o.digest = b.digest AND o.project_id <> b.project_id) THEN 0 ELSE size END), 0) AS BIGINT),
+		CAST(COALESCE(SUM(CASE WHEN counted = 1 THEN size ELSE 0 END), 0) AS BIGINT)
+		FROM project_blobs b WHERE b.project_id = $1`, project).Scan(&s.Held, &s.Alone, &s.Counted)
+	return s, db.Unavailable(err)
+}
+
+// elsewhere are conditions on a digest d: that another repository of the project, or
+// another one at all, has it too. At CROSS JOIN SQLite begins with the digest, not with
+// the repositories of the project.
+const (
+	elsewhereInProject = `(EXISTS (SELECT 1 FROM repository_blobs c CROSS JOIN repositories r
+			WHERE c.digest = d.digest AND c.repository_id <> $1 AND r.id = c.repository_id
+				AND r.project_id = (SELECT project_id FROM repositories WHERE id = $1))
+		OR EXISTS (SELECT 1 FROM manifests m CROSS JOIN repositories r
+			WHERE m.digest = d.digest AND m.repository_id <> $1 AND r.id = m.repository_id
+				AND r.project_id = (SELECT project_id FROM repositories WHERE id = $1)))`
+	elsewhere = `(EXISTS (SELECT 1 FROM repository_blobs c WHERE c.digest = d.digest AND c.repository_id <> $1)
+		OR EXISTS (SELECT 1 FROM manifests m WHERE m.digest = d.digest AND m.repository_id <> $1))`
+)
+
+// OfRepository is the share of a repository.
+func OfRepository(ctx context.Context, q db.Querier, repository int64) (s Share, err error) {
+	err = q.Row(ctx, `SELECT CAST(COALESCE(SUM(b.size), 0) AS BIGINT),
+		CAST(COALESCE(SUM(CASE WHEN `+elsewhere+` THEN 0 ELSE b.size END), 0) AS BIGINT),
+		CAST(COALESCE(SUM(CASE WHEN `+elsewhereInProject+` THEN 0 ELSE b.size END), 0) AS BIGINT)
+		FROM (SELECT digest FROM repository_blobs WHERE repository_id = $1
+			UNION SELECT digest FROM manifests WHERE repository_id = $1) AS d
+		JOIN blobs b ON b.digest = d.digest`, repository).Scan(&s.Held, &s.Alone, &s.Counted)
+	return s, db.Unavailable(err)
+}
+
+// Largest is a repository and what it holds.
+type Largest struct {
+	Repository string
+	Held       int64
+}
+
+// LargestRepositories lists those of a project that hold most, at most n.
+func LargestRepositories(ctx context.Context, q db.Querier, project int64, n int) ([]Largest, error) {
+	return db.All(ctx, q, func(s db.Scanner) (l Largest, err error) { return l, s.Scan(&l.Repository, &l.Held) },
+		`SELECT r.name, CAST(SUM(x.size) AS BIGINT) AS held FROM repositories r JOIN (
+			SELECT c.repository_id, b.size FROM repository_blobs c JOIN blobs b ON b.digest = c.digest
+			UNION ALL SELECT m.repository_id, m.size FROM manifests m
+		) AS x ON x.repository_id = r.id WHERE r.project_id = $1
+		GROUP BY r.name ORDER BY held DESC, r.name LIMIT $2`, project, n)
+}
+
+// batch is how many digests one statement asks for.
+const batch = 100
+
+// list are placeholders for a batch of digests after those of other arguments, and
+// the arguments: always so many, that it is one prepared statement.
+func list(digests []digest.Digest, first ...any) (placeholders string, args []any) {
+	args = first
+	all := make([]string, batch)
+	for i := range all {
+		all[i] = fmt.Sprint("$", len(args)+1)
+		args = append(args, digests[min(i, len(digests)-1)].String())
+	}
+	return strings.Join(all, ", "), args
+}
+
+// OfManifests is the share of manifests of a repository, if they went together.
+func OfManifests(ctx context.Context, q db.Querier, repository int64, manifests []digest.Digest) (s Share, err error) {
+	needs := map[digest.Digest]int64{} // by how many of the manifests
+	for part := range slices.Chunk(manifests, batch) {
+		in, args := list(part, repository)
+		refs, err := db.All(ctx, q, scanDigest,
+			`SELECT digest FROM manifest_refs WHERE repository_id = $1 AND is_manifest = 0 AND manifest IN (`+in+`)`, args...)
+		if err != nil {
+			return s, err
+		}
+		for _, d := range refs {
+			needs[d]++
+		}
+	}
+	for _, d := range manifests {
+		needs[d]++
+	}
+	all := make([]digest.Digest, 0, len(needs))
+	for d := range needs {
+		all = append(all, d)
+	}
+	slices.Sort(all)
+	for part := range slices.Chunk(all, batch) {
+		if err := s.addPart(ctx, q, part, repository, needs); err != nil {
+			return s, err
+		}
+	}
+	return s, nil
+}
+
+func (s *Share) addPart(
+	ctx context.Context, q db.Querier, part []digest.Digest, repository int64, needs map[digest.Digest]int64,
+) error {
+	in, args := list(part, repository)
+	type row struct {
+		digest               digest.Digest
+		size, needed         int64
+		project, elsewhereIn int64
+	}
+	rows, err := db.All(ctx, q, func(s db.Scanner) (r row, err error) {
+		return r, s.Scan(&r.digest, &r.size, &r.needed, &r.project, &r.elsewhereIn)
+	}, `SELECT d.digest, d.size,
+		(SELECT COUNT(*) FROM manifest_refs f WHERE f.repository_id = $1 AND f.digest = d.digest AND f.is_manifest = 0)
+			+ (SELECT COUNT(*) FROM manifests m WHERE m.repository_id = $1 AND m.digest = d.digest),
+		CASE WHEN `+elsewhereInProject+` THEN 1 ELSE 0 END, CASE WHEN `+elsewhere+` THEN 1 ELSE 0 END
+		FROM blobs d WHERE d.digest IN (`+in+`)`, args...)
+	for _, r := range rows {
+		s.Held += r.size
+		if r.needed > needs[r.digest] {
+			continue // another manifest here
+		}
+		if r.project == 0 {
+			s.Counted += r.size
+		}
+		if r.elsewhereIn == 0 {
+			s.Alone += r.size
+		}
+	}
+	return err
+}

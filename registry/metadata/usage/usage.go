@@ -1,0 +1,232 @@
+// Package usage keeps, for each project, which bytes it holds and how many they are:
+// each digest once, however many repositories of the project have it. [Changes] gathers
+// what a transaction does to that, and makes it part of the transaction at its end, so
+// that the sums are exact and no limit is passed by clients that push at once.
+//
+// Bytes count from when they are pushed until no manifest of the project needs them.
+// From then on they wait for the collector, count no longer, and count again when a
+// manifest needs them again.
+package usage
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"maps"
+	"slices"
+
+	"github.com/opencontainers/go-digest"
+
+	"cove/distribution"
+	"cove/registry/db"
+)
+
+// Unlimited is the limit of a project that has none.
+const Unlimited = -1
+
+// Changes are what a transaction changed so far. The zero value is ready; each
+// transaction has its own.
+type Changes struct {
+	of       map[key]change
+	projects map[int64]int64 // by repository
+	near     []Near
+}
+
+// NearPercent is how much of its limit a project uses when it is told that it comes near.
+const NearPercent = 85
+
+// Near is a project that came near its limit, in bytes.
+type Near struct {
+	Project     string
+	Used, Limit int64
+}
+
+// Near are the projects that the changes, once they are applied, brought near their limits:
+// those that were near before are not among them.
+func (c *Changes) Near() []Near { return c.near }
+
+type key struct {
+	repository int64
+	digest     digest.Digest
+}
+
+type change struct {
+	members, needs int64
+	pushed         bool
+}
+
+func (c *Changes) add(repository int64, dgst digest.Digest, more change) {
+	if c.of == nil {
+		c.of = map[key]change{}
+	}
+	k := key{repository, dgst}
+	was := c.of[k]
+	c.of[k] = change{was.members + more.members, was.needs + more.needs, was.pushed || more.pushed}
+}
+
+// Pushed notes that a repository was given a blob, which joined says it did not have.
+func (c *Changes) Pushed(repository int64, dgst digest.Digest, joined bool) {
+	more := change{pushed: true}
+	if joined {
+		more.members = 1
+	}
+	c.add(repository, dgst, more)
+}
+
+// Left notes that a blob is a member of a repository no longer.
+func (c *Changes) Left(repository int64, dgst digest.Digest) {
+	c.add(repository, dgst, change{members: -1})
+}
+
+// Needed notes that n more manifests of a repository are these bytes or need them;
+// fewer, if n is negative.
+func (c *Changes) Needed(repository int64, dgst digest.Digest, n int64) {
+	if n != 0 {
+		c.add(repository, dgst, change{needs: n})
+	}
+}
+
+// Apply makes the changes part of the transaction, which ends then: rows are locked
+// in one order for all. More than a project may use is a *distribution.QuotaError.
+func (c *Changes) Apply(ctx context.Context, tx *db.Tx) error {
+	if len(c.of) == 0 {
+		return nil
+	}
+	merged, err := c.byProject(ctx, tx)
+	if err != nil {
+		return err
+	}
+	keys := slices.SortedFunc(maps.Keys(merged), func(a, b key) int {
+		return cmp.Or(cmp.Compare(a.repository, b.repository), cmp.Compare(a.digest, b.digest))
+	})
+	sums := map[int64]sum{}
+	for _, k := range keys {
+		moved, err := apply(ctx, tx, k, merged[k])
+		if err != nil {
+			return err
+		}
+		was := sums[k.repository]
+		sums[k.repository] = sum{was.used + moved.used, was.waiting + moved.waiting}
+	}
+	for _, project := range slices.Sorted(maps.Keys(sums)) {
+		near, err := charge(ctx, tx, project, sums[project])
+		if err != nil {
+			return err
+		}
+		if near != nil {
+			c.near = append(c.near, *near)
+		}
+	}
+	return nil
+}
+
+// byProject is what changed, with the id of the project in the place of that of the
+// repository.
+func (c *Changes) byProject(ctx context.Context, tx *db.Tx) (map[key]change, error) {
+	c.projects = map[int64]int64{}
+	merged := Changes{}
+	for k, ch := range c.of {
+		project, known := c.projects[k.repository]
+		if !known {
+			err := tx.Row(ctx, "SELECT project_id FROM repositories WHERE id = $1", k.repository).Scan(&project)
+			if err != nil {
+				return nil, db.NotFound(err, "the repository is gone")
+			}
+			c.projects[k.repository] = project
+		}
+		merged.add(project, k.digest, ch)
+	}
+	return merged.of, nil
+}
+
+// sum is how many bytes more, or fewer, count and wait.
+type sum struct{ used, waiting int64 }
+
+func (s *sum) add(counted bool, size int64) {
+	if counted {
+		s.used += size
+	} else {
+		s.waiting += size
+	}
+}
+
+// apply changes the row of a digest in a project.
+func apply(ctx context.Context, tx *db.Tx, k key, ch change) (moved sum, err error) {
+	var size, members, needs, counted int64
+	err = tx.Row(ctx, `INSERT INTO project_blobs (project_id, digest, size, members, needs, counted, counted_at)
+		SELECT $1, digest, size, $3, $4, $5, $6 FROM blobs WHERE digest = $2
+		ON CONFLICT (project_id, digest) DO UPDATE SET members = project_blobs.members + excluded.members,
+			needs = project_blobs.needs + excluded.needs
+		RETURNING size, members, needs, counted`,
+		k.repository, k.digest.String(), ch.members, ch.needs, db.Number(ch.needs > 0 || ch.pushed), db.Micros(tx.Now),
+	).Scan(&size, &members, &needs, &counted)
+	if errors.Is(err, sql.ErrNoRows) {
+		return drop(ctx, tx, k)
+	}
+	if err != nil {
+		return sum{}, db.Unavailable(err)
+	}
+	if members > ch.members || needs > ch.needs { // it was there
+		moved.add(counted != 0, -size)
+	}
+	if members <= 0 && needs <= 0 {
+		_, err = tx.Exec(ctx, "DELETE FROM project_blobs WHERE project_id = $1 AND digest = $2", k.repository,
+			k.digest.String())
+		return moved, db.Unavailable(err)
+	}
+	counts := needs > 0 || ch.pushed || counted != 0 && ch.needs == 0
+	moved.add(counts, size)
+	if counts == (counted != 0) {
+		return moved, nil
+	}
+	_, err = tx.Exec(ctx, "UPDATE project_blobs SET counted = $3, counted_at = $4 WHERE project_id = $1 AND digest = $2",
+		k.repository, k.digest.String(), db.Number(counts), db.Micros(tx.Now))
+	return moved, db.Unavailable(err)
+}
+
+// drop removes the row of a digest whose bytes are gone.
+func drop(ctx context.Context, tx *db.Tx, k key) (moved sum, err error) {
+	var size, counted int64
+	err = tx.Row(ctx, "DELETE FROM project_blobs WHERE project_id = $1 AND digest = $2 RETURNING size, counted",
+		k.repository, k.digest.String()).Scan(&size, &counted)
+	if errors.Is(err, sql.ErrNoRows) {
+		return sum{}, nil
+	}
+	moved.add(counted != 0, -size)
+	return moved, db.Unavailable(err)
+}
+
+// charge adds to the sums of a project, and says if it comes near its limit by that. From
+// here to the commit no other transaction does.
+func charge(ctx context.Context, tx *db.Tx, project int64, by sum) (near *Near, err error) {
+	if by == (sum{}) {
+		return nil, nil
+	}
+	var used int64
+	err = tx.Row(ctx, `INSERT INTO project_usage (project_id, used, waiting) VALUES ($1, $2, $3)
+		ON CONFLICT (project_id) DO UPDATE SET used = project_usage.used + excluded.used,
+			waiting = project_usage.waiting + excluded.waiting
+		RETURNING used`, project, by.used, by.waiting).Scan(&used)
+	if err != nil || by.used <= 0 {
+		return nil, db.Unavailable(err)
+	}
+	limit, name, err := limitOf(ctx, tx, project)
+	switch {
+	case err != nil || limit == Unlimited:
+		return nil, err
+	case used > limit:
+		return nil, &distribution.QuotaError{Project: name, Limit: limit, Used: used - by.used, More: by.used}
+	}
+	if from := limit / 100 * NearPercent; used >= from && used-by.used < from {
+		return &Near{name, used, limit}, nil
+	}
+	return nil, nil
+}
+
+func limitOf(ctx context.Context, q db.Querier, project int64) (limit int64, name string, err error) {
+	err = q.Row(ctx, `SELECT p.name, COALESCE(o.bytes, d.bytes, -1) FROM projects p
+		LEFT JOIN quotas o ON o.project_id = p.id LEFT JOIN quotas d ON d.project_id = 0
+		WHERE p.id = $1`, project).Scan(&name, &limit)
+	return limit, name, db.Unavailable(err)
+}

@@ -1,0 +1,27 @@
+package monitor
+
+import (
+	"cove/runner/attach"
+	"cove/runner/record"
+)
+
+// publish changes the ports of the container, which hang on sockets of this process. Who
+// asks holds the control lock, so that nobody else does meanwhile.
+func (m *monitor) publish(conn *attach.Conn, h attach.Hello) {
+	defer conn.Close()
+	if !m.enterExec() {
+		_ = conn.SendJSON(attach.TypeFailed, failure(errNotRunning))
+		return
+	}
+	defer m.execs.Done() // before it nobody records an end
+	err := m.task.Net.Republish(h.Ports)
+	m.state.Network.Ports = m.task.Net.State.Ports
+	if serr := m.o.Dir.SetState(m.state, false); err == nil {
+		err = serr
+	}
+	if err != nil {
+		_ = conn.SendJSON(attach.TypeFailed, failure(err)) // fails if the client has left
+		return
+	}
+	_ = conn.SendJSON(attach.TypeExit, record.ExitStatus{})
+}
