@@ -72,7 +72,7 @@ func unpack(data io.Reader, lim Limits) ([]byte, Compression, error) {
 }
 
 func TestRoundTrip(t *testing.T) {
-	sizes := []int{0, 1, 511, chunkSize, chunkSize + 1, gzipBlock - 1, gzipBlock, gzipBlock + 1, 2<<20 + 7}
+	sizes := []int{0, 1, 511, chunkSize, chunkSize + 1, gzipBlock - 1, gzipBlock, gzipBlock + 1, zstdBlock - 1, zstdBlock, zstdBlock + 7}
 	for _, c := range []Compression{None, Gzip, Zstd} {
 		for _, n := range sizes {
 			data := sample(n)

@@ -7,7 +7,7 @@ import (
 
 // DeclaredSize is how many bytes a stream of size bytes says that it unpacks to,
 // without unpacking it: the trailer of gzip (RFC 1952: the length modulo 2^32 is
-// its last four bytes) or the header of a zstd frame (RFC 8878, 3.1.1). It is 0
+// its last four bytes) or the headers of zstd frames (RFC 8878, 3.1.1). It is 0
 // where neither says it, and a hint where one does.
 func DeclaredSize(r io.ReaderAt, size int64) int64 {
 	var head [memberHeader]byte
@@ -21,31 +21,10 @@ func DeclaredSize(r io.ReaderAt, size int64) int64 {
 			return 0
 		}
 		return int64(binary.LittleEndian.Uint32(tail[:]))
-	case n >= 18 && binary.LittleEndian.Uint32(head[:]) == 0xfd2fb528:
-		return zstdSize(head)
+	case Detect(head[:n]) == Zstd:
+		return framesSize(r, size)
 	}
 	return 0
-}
-
-func zstdSize(head [memberHeader]byte) int64 {
-	descriptor := head[4]
-	single := descriptor&0x20 != 0
-	at := 5 + [4]int{0, 1, 2, 4}[descriptor&3]
-	if !single {
-		at++ // window descriptor
-	}
-	switch descriptor >> 6 {
-	case 0:
-		if single {
-			return int64(head[at])
-		}
-		return 0
-	case 1:
-		return int64(binary.LittleEndian.Uint16(head[at:])) + 256
-	case 2:
-		return int64(binary.LittleEndian.Uint32(head[at:]))
-	}
-	return int64(binary.LittleEndian.Uint64(head[at:]) & (1<<62 - 1))
 }
 
 // membersSize adds up what the members of a stream say; 0 when one says nothing.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"runtime"
 	"slices"
 	"sync"
 
@@ -19,6 +18,8 @@ const (
 	bestGzip    = 9
 )
 
+// newGzip compresses an input of at most one block by itself, as most layers are
+// small, and a longer one as members, in parallel.
 func newGzip(w io.Writer, opt Options) (*Writer, error) {
 	level := opt.Level
 	if level == 0 {
@@ -31,93 +32,12 @@ func newGzip(w io.Writer, opt Options) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &gzipWriter{w: w, level: level, workers: opt.Workers, libs: libs}
+	g := &blockWriter{
+		w: w, size: gzipBlock, workers: opt.Workers,
+		pack:  func(block []byte) packed { return packMember(libs, block, level) },
+		alone: func(block []byte) error { return packAlone(libs, w, block, level) },
+	}
 	return &Writer{g, fmt.Sprintf("gzip;klauspost/compress;level=%d;members=%d", level, gzipBlock)}, nil
-}
-
-// gzipWriter compresses an input of at most one block by itself, as most layers are
-// small, and a longer one as members, in parallel.
-type gzipWriter struct {
-	w       io.Writer
-	level   int
-	workers *Workers
-	libs    *codec.Libraries
-	block   []byte // what no member has yet: at most gzipBlock bytes
-	many    *packing
-}
-
-// packing is the work on the members of one stream.
-type packing struct {
-	taken int
-	queue chan chan packed // members in their order
-	ended chan struct{}    // closed when all are written
-
-	mu  sync.Mutex
-	err error // the first failure
-}
-
-type packed struct {
-	bytes []byte
-	err   error
-}
-
-func (g *gzipWriter) Write(p []byte) (n int, err error) {
-	for len(p) > 0 {
-		if len(g.block) == gzipBlock {
-			if err := g.submit(); err != nil {
-				return n, err
-			}
-		}
-		if g.block == nil {
-			g.block = make([]byte, 0, min(gzipBlock, max(len(p), 64<<10)))
-		}
-		k := min(len(p), gzipBlock-len(g.block))
-		g.block = append(g.block, p[:k]...)
-		p, n = p[k:], n+k
-	}
-	return n, nil
-}
-
-// submit gives the block to a worker.
-func (g *gzipWriter) submit() error {
-	if g.many == nil {
-		taken := g.workers.take(runtime.GOMAXPROCS(0))
-		g.many = &packing{taken: taken, queue: make(chan chan packed, max(taken, 1)), ended: make(chan struct{})}
-		go g.many.write(g.w)
-	}
-	if err := g.many.failed(); err != nil {
-		return err
-	}
-	block, made := g.block, make(chan packed, 1)
-	g.block = nil
-	g.many.queue <- made // waits while as many as there are workers are on their way
-	go func() { made <- packMember(g.libs, block, g.level) }()
-	return nil
-}
-
-// write writes the members in their order.
-func (p *packing) write(w io.Writer) {
-	defer close(p.ended)
-	for made := range p.queue {
-		m := <-made
-		if p.failed() != nil {
-			continue
-		}
-		if m.err == nil {
-			_, m.err = w.Write(m.bytes)
-		}
-		if m.err != nil {
-			p.mu.Lock()
-			p.err = m.err
-			p.mu.Unlock()
-		}
-	}
-}
-
-func (p *packing) failed() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.err
 }
 
 // deflaters are used again, by level: each has some hundred kilobytes of tables.
@@ -155,27 +75,13 @@ func (a *appender) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (g *gzipWriter) Close() error {
-	if g.many == nil {
-		return g.alone()
-	}
-	if len(g.block) > 0 {
-		_ = g.submit() // its failure is that of the packing
-	}
-	close(g.many.queue)
-	<-g.many.ended
-	g.workers.give(g.many.taken)
-	g.many.taken = 0
-	return g.many.failed()
-}
-
-// alone compresses a short input, as any gzip does.
-func (g *gzipWriter) alone() error {
-	zw, err := g.libs.Gzip(g.w, g.level)
+// packAlone compresses a short input, as any gzip does.
+func packAlone(libs *codec.Libraries, w io.Writer, block []byte, level int) error {
+	zw, err := libs.Gzip(w, level)
 	if err != nil {
 		return fmt.Errorf("compressing: %w", err)
 	}
-	if _, err := zw.Write(g.block); err != nil {
+	if _, err := zw.Write(block); err != nil {
 		return err
 	}
 	return zw.Close()

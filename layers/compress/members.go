@@ -3,58 +3,36 @@ package compress
 import (
 	"bufio"
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"io"
 	"sync"
-
-	"cove/errdefs"
-	"cove/layers/compress/codec"
 )
 
-// A long gzip layer is written as members that are compressed each for itself, and each
-// says in its header how long it is: RFC 1952, 2.3.1.1, an extra field with the ids 'C'
-// and 'V' and the length of the member in 4 bytes, least first. Any gzip reader unpacks
-// such a stream one member after the other; who knows the field finds the next member
-// without inflating this one, and unpacks on every core.
-//
-// The field is a hint that is held against the stream: a member must end exactly where
-// it says that it does, so that what comes out is what every other reader makes of it.
-const (
-	memberHeader = 20      // bytes before the deflated data
-	maxMember    = 8 << 20 // bytes of a member, packed and unpacked; a longer one is read as others are
-)
-
-// writeMemberHeader begins a member of size bytes.
-func writeMemberHeader(h []byte, size int) {
-	copy(h, "\x1f\x8b\x08\x04\x00\x00\x00\x00\x00\xff\x08\x00CV\x04\x00")
-	binary.LittleEndian.PutUint32(h[16:], uint32(size))
-}
-
-// memberSize is how long the member that begins with head says it is: 0 for any other,
-// and for one whose length makes no sense.
-func memberSize(head []byte) int {
-	if len(head) < memberHeader || string(head[:4]) != "\x1f\x8b\x08\x04" ||
-		string(head[10:16]) != "\x08\x00CV\x04\x00" {
-		return 0
-	}
-	n := binary.LittleEndian.Uint32(head[16:])
-	if n <= memberHeader+8 || n > maxMember {
-		return 0
-	}
-	return int(n)
-}
-
-// members inflates a stream of members on several cores, and reads in their order. What
-// follows the last member that says how long it is, is read as any other gzip stream.
+// members unpacks a stream of members on several cores, and reads in their order. What
+// follows the last member whose end can be told is read as any other stream.
 type members struct {
-	queue chan *member
-	stop  chan struct{}
-	ended chan struct{} // closed when the dispatcher has ended
-	libs  *codec.Libraries
+	format format
+	queue  chan *member
+	stop   chan struct{}
+	ended  chan struct{} // closed when the dispatcher has ended
+	rest   io.Closer     // of what follows the members, once ended
 
 	at *member // being read
 }
+
+// format is how members are told apart and unpacked.
+type format interface {
+	// cut reads a member into next.packed. It says errNoMember where the stream goes on
+	// as others write it, and the reader's own error, io.EOF at the end.
+	cut(br *bufio.Reader, next *member) error
+	// inflate makes next.out of next.packed.
+	inflate(next *member) error
+	// remainder reads what no longer says how long its members are.
+	remainder(r io.Reader) (io.ReadCloser, error)
+}
+
+// errNoMember is said where no member begins. What cut has read by then is in packed.
+var errNoMember = errors.New("no member")
 
 // member is one of them, or what follows them all.
 type member struct {
@@ -75,7 +53,7 @@ func newMember() *member {
 	if !ok {
 		next = new(member)
 	}
-	*next = member{ready: make(chan struct{}), packed: next.packed, unpacked: next.unpacked}
+	*next = member{ready: make(chan struct{}), packed: next.packed[:0], unpacked: next.unpacked}
 	return next
 }
 
@@ -87,9 +65,9 @@ func sized(buf []byte, n int) []byte {
 	return buf[:n]
 }
 
-// newMembers inflates up to ahead members at once.
-func newMembers(br *bufio.Reader, ahead int, libs *codec.Libraries) *members {
-	m := &members{queue: make(chan *member, ahead), stop: make(chan struct{}), ended: make(chan struct{}), libs: libs}
+// newMembers unpacks up to ahead members at once.
+func newMembers(br *bufio.Reader, ahead int, f format) *members {
+	m := &members{format: f, queue: make(chan *member, ahead), stop: make(chan struct{}), ended: make(chan struct{})}
 	go m.dispatch(br)
 	return m
 }
@@ -102,39 +80,28 @@ func (m *members) dispatch(br *bufio.Reader) {
 	defer inflating.Wait()
 	for {
 		next := newMember()
-		head, err := br.Peek(memberHeader)
-		n := memberSize(head)
-		if n == 0 {
-			next.rest, next.err = m.remainder(br, head, err)
-			close(next.ready)
-			m.send(next)
-			return
-		}
-		next.packed = sized(next.packed, n)
-		if _, err := io.ReadFull(br, next.packed); err != nil {
+		switch err := m.format.cut(br, next); {
+		case errors.Is(err, errNoMember):
+			var rest io.ReadCloser
+			if rest, next.err = m.format.remainder(io.MultiReader(bytes.NewReader(next.packed), br)); rest != nil {
+				m.rest, next.rest = rest, rest
+			}
+		case err != nil:
 			next.err = err
-			close(next.ready)
-			m.send(next)
-			return
+		default:
+			if !m.send(next) {
+				return
+			}
+			inflating.Go(func() {
+				defer close(next.ready)
+				next.err = m.format.inflate(next)
+			})
+			continue
 		}
-		if !m.send(next) {
-			return
-		}
-		inflating.Go(func() {
-			defer close(next.ready)
-			next.err = next.inflate(m.libs)
-		})
+		close(next.ready)
+		m.send(next)
+		return
 	}
-}
-
-// remainder is what no longer says how long its members are: the end, or a stream as
-// others write it.
-func (m *members) remainder(br *bufio.Reader, head []byte, err error) (io.Reader, error) {
-	if len(head) == 0 && err != nil {
-		return nil, err
-	}
-	zr := m.libs.Gunzip()
-	return zr, zr.Reset(br)
 }
 
 // send queues a member, and waits while as many as may be are ahead.
@@ -145,43 +112,6 @@ func (m *members) send(next *member) bool {
 	case <-m.stop:
 		return false
 	}
-}
-
-// inflaters are used again: each has some ten kilobytes of tables.
-var inflaters sync.Pool
-
-// inflate unpacks a member, which is all of its packed bytes.
-func (m *member) inflate(libs *codec.Libraries) error {
-	size := binary.LittleEndian.Uint32(m.packed[len(m.packed)-4:])
-	if size > maxMember {
-		return errdefs.Errorf(errdefs.ErrCorrupt,
-			"a member of %d bytes says that it unpacks to %d", len(m.packed), size)
-	}
-	zr, ok := inflaters.Get().(codec.Gunzip)
-	if !ok {
-		zr = libs.Gunzip()
-	}
-	defer inflaters.Put(zr)
-	in := bytes.NewReader(m.packed)
-	if err := zr.Reset(in); err != nil {
-		return err
-	}
-	zr.Multistream(false)
-	m.unpacked = sized(m.unpacked, int(size))
-	if _, err := io.ReadFull(zr, m.unpacked); err != nil {
-		return err
-	}
-	var more [1]byte
-	switch n, err := zr.Read(more[:]); {
-	case n > 0:
-		return errdefs.Errorf(errdefs.ErrCorrupt, "a member unpacks to more than the %d bytes that it says", size)
-	case !errors.Is(err, io.EOF):
-		return err
-	case in.Len() > 0:
-		return errdefs.Errorf(errdefs.ErrCorrupt, "a member ends %d bytes before it says", in.Len())
-	}
-	m.out = m.unpacked
-	return nil
 }
 
 // Read implements io.Reader.
@@ -214,4 +144,7 @@ func (m *members) Read(p []byte) (int, error) {
 func (m *members) close() {
 	close(m.stop)
 	<-m.ended
+	if m.rest != nil {
+		_ = m.rest.Close()
+	}
 }

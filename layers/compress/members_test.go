@@ -11,6 +11,7 @@ import (
 
 	stdgzip "compress/gzip"
 
+	"github.com/klauspost/compress/zstd"
 	"github.com/klauspost/pgzip"
 
 	"cove/errdefs"
@@ -157,24 +158,35 @@ func TestMembersAreBounded(t *testing.T) {
 // BenchmarkInflate holds members against the one stream that others write.
 func BenchmarkInflate(b *testing.B) {
 	data := sample(32 << 20)
-	var other, members bytes.Buffer
-	zw, err := pgzip.NewWriterLevel(&other, defaultGzipLevel)
+	var gzipStream, zstdStream bytes.Buffer
+	zw, err := pgzip.NewWriterLevel(&gzipStream, defaultGzipLevel)
 	if err != nil {
 		b.Fatal(err)
 	}
-	w, err := NewWriter(&members, Options{})
+	sw, err := zstd.NewWriter(&zstdStream)
 	if err != nil {
 		b.Fatal(err)
 	}
-	for _, to := range []io.WriteCloser{zw, w} {
+	in := map[string]*bytes.Buffer{"gzip stream": &gzipStream, "zstd stream": &zstdStream}
+	to := []io.WriteCloser{zw, sw}
+	for _, c := range []Compression{Gzip, Zstd} {
+		var buf bytes.Buffer
+		w, err := NewWriter(&buf, Options{Compression: c})
+		if err != nil {
+			b.Fatal(err)
+		}
+		in[string(c)+" members"] = &buf
+		to = append(to, w)
+	}
+	for _, to := range to {
 		_, _ = to.Write(data)
 		_ = to.Close()
 	}
-	for name, in := range map[string][]byte{"stream": other.Bytes(), "members": members.Bytes()} {
+	for name, in := range in {
 		b.Run(name, func(b *testing.B) {
 			b.SetBytes(int64(len(data)))
 			for b.Loop() {
-				r, err := NewReader(b.Context(), bytes.NewReader(in), Limits{})
+				r, err := NewReader(b.Context(), bytes.NewReader(in.Bytes()), Limits{})
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -183,7 +195,7 @@ func BenchmarkInflate(b *testing.B) {
 				}
 				_ = r.Close()
 			}
-			b.ReportMetric(float64(len(in))/float64(len(data)), "ratio")
+			b.ReportMetric(float64(in.Len())/float64(len(data)), "ratio")
 		})
 	}
 }

@@ -131,17 +131,14 @@ func decoder(c Compression, br *bufio.Reader, lim Limits) (io.Reader, func(), er
 	switch c {
 	case Gzip:
 		if head, _ := br.Peek(memberHeader); memberSize(head) > 0 {
-			m := newMembers(br, 2+2*runtime.GOMAXPROCS(0), libs)
+			m := newMembers(br, 2+2*runtime.GOMAXPROCS(0), gzipMembers{libs})
 			return m, m.close, nil
 		}
 		zr := libs.Gunzip()
 		return zr, nothing, zr.Reset(br)
 	case Zstd:
-		zr, err := libs.Unzstd(br, lim.Window)
-		if err != nil {
-			return nil, nothing, err
-		}
-		return zr, func() { _ = zr.Close() }, nil
+		m := newMembers(br, 2+runtime.GOMAXPROCS(0), zstdFrames{libs, lim.Window})
+		return m, m.close, nil
 	case Bzip2:
 		return bzip2.NewReader(br), nothing, nil
 	case Xz:

@@ -1,12 +1,10 @@
 package compress
 
 import (
-	"fmt"
 	"io"
 	"runtime"
 
 	"cove/errdefs"
-	"cove/layers/compress/codec"
 )
 
 const (
@@ -17,9 +15,6 @@ const (
 	// Level 2 takes less than half the time of 6, the usual default, for a tenth
 	// more bytes.
 	defaultGzipLevel = 2
-	fastestZstd      = 1
-	defaultZstdLevel = 2
-	bestZstd         = 4
 )
 
 // Options choose a compressor. The zero value is gzip at the default level on
@@ -102,22 +97,3 @@ func (w *Writer) Compressor() string { return w.name }
 type nopCloser struct{ io.Writer }
 
 func (nopCloser) Close() error { return nil }
-
-func newZstd(w io.Writer, opt Options) (*Writer, error) {
-	level := opt.Level
-	if level == 0 {
-		level = defaultZstdLevel
-	}
-	if level < fastestZstd || level > bestZstd {
-		return nil, errdefs.Errorf(errdefs.ErrInvalid, "compressing: zstd level %d is not between 1 and 4", level)
-	}
-	libs, err := codec.Linked()
-	if err != nil {
-		return nil, err
-	}
-	zw, err := libs.Zstd(w, level)
-	if err != nil {
-		return nil, fmt.Errorf("compressing: %w", err)
-	}
-	return &Writer{zw, fmt.Sprintf("zstd;klauspost/compress;level=%d", level)}, nil
-}

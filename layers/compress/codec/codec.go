@@ -34,9 +34,11 @@ type Libraries struct {
 	// Unzstd reads a window of at most so many bytes, 0 or less for any. What is
 	// larger is errdefs.ErrExhausted.
 	Unzstd func(r io.Reader, window int64) (io.ReadCloser, error)
-	// Zstd writes at a level, 1 to 4.
-	Zstd func(w io.Writer, level int) (io.WriteCloser, error)
-	Unxz func(r io.Reader) (io.Reader, error)
+	// UnzstdFrame appends what a frame unpacks to, which is no more than it says.
+	UnzstdFrame func(frame, to []byte) ([]byte, error)
+	// ZstdFrame makes a frame at a level, 1 to 4, that says what it unpacks to.
+	ZstdFrame func(block []byte, level int) ([]byte, error)
+	Unxz      func(r io.Reader) (io.Reader, error)
 }
 
 var linked *Libraries

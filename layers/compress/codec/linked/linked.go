@@ -5,6 +5,7 @@ package linked
 import (
 	"errors"
 	"io"
+	"sync"
 
 	"github.com/klauspost/compress/flate"
 	"github.com/klauspost/compress/gzip"
@@ -21,8 +22,11 @@ func init() { //nolint:gochecknoinits // it is what the package is for
 		Gzip:    func(w io.Writer, level int) (io.WriteCloser, error) { return gzip.NewWriterLevel(w, level) },
 		Deflate: func(level int) (codec.Deflate, error) { return flate.NewWriter(nil, level) },
 		Unzstd:  unzstd,
-		Zstd:    packZstd,
-		Unxz:    func(r io.Reader) (io.Reader, error) { return xz.NewReader(r) },
+
+		UnzstdFrame: unpackFrame,
+		ZstdFrame:   packFrame,
+
+		Unxz: func(r io.Reader) (io.Reader, error) { return xz.NewReader(r) },
 	})
 }
 
@@ -58,8 +62,39 @@ func limited(err error) error {
 	return err
 }
 
-// packZstd writes with concurrency 2, which overlaps matching and entropy coding; the
-// blocks are the same whatever it is.
-func packZstd(w io.Writer, level int) (io.WriteCloser, error) {
-	return zstd.NewWriter(w, zstd.WithEncoderLevel(zstd.EncoderLevel(level)), zstd.WithEncoderConcurrency(2))
+// frameWindow is how far back a frame refers at most. It is as long as the blocks that
+// layers are packed in, so that each is one window.
+const frameWindow = 2 << 20
+
+// Encoders by level, and decoders, are used again: their tables are large.
+var (
+	encoders [zstd.SpeedBestCompression + 1]sync.Pool
+	decoders sync.Pool
+)
+
+func packFrame(block []byte, level int) ([]byte, error) {
+	enc, ok := encoders[level].Get().(*zstd.Encoder)
+	if !ok {
+		var err error
+		enc, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.EncoderLevel(level)), zstd.WithEncoderConcurrency(1),
+			zstd.WithWindowSize(frameWindow))
+		if err != nil {
+			return nil, err
+		}
+	}
+	defer encoders[level].Put(enc)
+	return enc.EncodeAll(block, make([]byte, 0, len(block)/2)), nil
+}
+
+func unpackFrame(frame, to []byte) ([]byte, error) {
+	dec, ok := decoders.Get().(*zstd.Decoder)
+	if !ok {
+		var err error
+		if dec, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1)); err != nil {
+			return nil, err
+		}
+	}
+	defer decoders.Put(dec)
+	out, err := dec.DecodeAll(frame, to)
+	return out, limited(err)
 }

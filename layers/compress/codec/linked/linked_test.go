@@ -23,7 +23,7 @@ func TestLinked(t *testing.T) {
 		unpack func(io.Reader) (io.Reader, error)
 	}{
 		"gzip": {libs.Gzip, func(r io.Reader) (io.Reader, error) { zr := libs.Gunzip(); return zr, zr.Reset(r) }},
-		"zstd": {libs.Zstd, func(r io.Reader) (io.Reader, error) { return libs.Unzstd(r, 0) }},
+		"zstd": {frames(libs), func(r io.Reader) (io.Reader, error) { return libs.Unzstd(r, 0) }},
 	} {
 		var packed bytes.Buffer
 		w, err := c.pack(&packed, 1)
@@ -45,15 +45,16 @@ func TestLinked(t *testing.T) {
 		}
 	}
 	var packed bytes.Buffer
-	w, err := libs.Zstd(&packed, 4)
-	if err == nil {
-		_, err = w.Write(text)
-	}
-	if err == nil {
-		err = w.Close()
-	}
+	frame, err := libs.ZstdFrame(text, 4)
 	if err != nil {
 		t.Fatal(err)
+	}
+	packed.Write(frame)
+	if got, err := libs.UnzstdFrame(frame, nil); err != nil || !bytes.Equal(got, text) {
+		t.Errorf("a frame: %d bytes, %v", len(got), err)
+	}
+	if got, err := libs.UnzstdFrame(frame[:len(frame)-5], nil); err == nil {
+		t.Errorf("a frame that is cut: %d bytes", len(got))
 	}
 	r, err := libs.Unzstd(&packed, 1<<10)
 	if err == nil {
@@ -63,3 +64,24 @@ func TestLinked(t *testing.T) {
 		t.Errorf("a window beyond the limit: %v", err)
 	}
 }
+
+// frames writes a frame for each Write.
+func frames(libs *codec.Libraries) func(io.Writer, int) (io.WriteCloser, error) {
+	return func(w io.Writer, level int) (io.WriteCloser, error) { return frameWriter{w, libs, level}, nil }
+}
+
+type frameWriter struct {
+	io.Writer
+	libs  *codec.Libraries
+	level int
+}
+
+func (f frameWriter) Write(p []byte) (int, error) {
+	frame, err := f.libs.ZstdFrame(p, f.level)
+	if err == nil {
+		_, err = f.Writer.Write(frame)
+	}
+	return len(p), err
+}
+
+func (frameWriter) Close() error { return nil }
