@@ -106,9 +106,9 @@ func (e *Endpoint) plan(cfg Config) error {
 		}
 		e.links = append(e.links, newLink(e.id, cfg.Name, seg, at, i))
 	}
-	out := e.outward()
+	out := e.publisher()
 	if out == nil && len(cfg.Ports) > 0 {
-		return internalAlone(cfg.Ports[0])
+		return e.nowhere(cfg.Ports[0])
 	}
 	if out != nil {
 		out.publish(cfg.Ports)
@@ -118,11 +118,19 @@ func (e *Endpoint) plan(cfg Config) error {
 
 // outward is the link whose gateway the default route leads to; nil when all
 // networks are internal.
-func (e *Endpoint) outward() *link {
+func (e *Endpoint) outward() *link { return e.best(func(l *link) bool { return !l.seg.Def.Internal }) }
+
+// publisher is the link through which ports are published: that of the best bridge.
+func (e *Endpoint) publisher() *link {
+	return e.best(func(l *link) bool { return !l.seg.Def.Internal && !l.seg.Def.OnParent() })
+}
+
+// best is the link with the highest priority, and of several the first by name.
+func (e *Endpoint) best(able func(*link) bool) *link {
 	var best *link
 	for _, l := range e.links {
 		switch {
-		case l.seg.Def.Internal:
+		case !able(l):
 		case best == nil, l.at.Priority > best.at.Priority,
 			l.at.Priority == best.at.Priority && strings.Compare(l.at.Name, best.at.Name) < 0:
 			best = l
@@ -164,7 +172,9 @@ func (e *Endpoint) connect(cfg Config, made <-chan struct{}) error {
 		if err := e.ns.Wire(l.got.end(), l == out); err != nil {
 			return err
 		}
-		ends = append(ends, l.got.Veth, l.got.Bridge)
+		if l.got.Veth != "" {
+			ends = append(ends, l.got.Veth, l.got.Bridge)
+		}
 	}
 	if cfg.OnNamed() {
 		if err := e.startNames(cfg); err != nil {
@@ -182,7 +192,12 @@ func (e *Endpoint) connect(cfg Config, made <-chan struct{}) error {
 func (e *Endpoint) watchRules() (err error) {
 	var tables []string
 	for _, l := range e.links {
-		tables = append(tables, l.seg.Table)
+		if l.seg.Table != "" {
+			tables = append(tables, l.seg.Table)
+		}
+	}
+	if len(tables) == 0 {
+		return nil
 	}
 	e.rules, err = firewall.NewWatch(tables, func() {
 		for _, l := range e.links {
@@ -195,7 +210,7 @@ func (e *Endpoint) watchRules() (err error) {
 // lease takes the addresses and the ports, and tells the state.
 func (e *Endpoint) lease(host *netlink.Handle) error {
 	for _, l := range e.links {
-		if err := bridge.EnableForwarding(l.seg.Def.HasIPv6()); err != nil {
+		if err := l.forward(); err != nil {
 			return err
 		}
 		if err := e.net.evictElsewhere(l); err != nil {
@@ -232,7 +247,7 @@ func (e *Endpoint) Unpublish() error {
 		return e.user.Close()
 	}
 	err := e.net.releaseNamed(e.id, process.Self())
-	l := e.outward()
+	l := e.publisher()
 	if len(e.State.Ports) == 0 || l.seg.Named() {
 		return err
 	}

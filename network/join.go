@@ -3,7 +3,6 @@ package network
 import (
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"cove/network/bridge"
 	"cove/network/ipam"
 	"cove/network/namespace"
+	"cove/network/parent"
 )
 
 // Running is a container that runs, whose networks are changed.
@@ -43,7 +43,7 @@ func (n *Network) Join(c Running, at Attachment) (Attached, error) {
 	defer host.Close()
 	defer inside.Close()
 	defer ns.Close()
-	if err := bridge.EnableForwarding(seg.Def.HasIPv6()); err != nil {
+	if err := l.forward(); err != nil {
 		return Attached{}, err
 	}
 	if _, err := l.lease(host, c.Owner); err != nil {
@@ -57,9 +57,28 @@ func (n *Network) Join(c Running, at Attachment) (Attached, error) {
 		err = ensureDefaultRoute(inside, l.got)
 	}
 	if err != nil {
-		return Attached{}, errors.Join(err, bridge.Delete(l.got.Veth, ""), seg.Release(c.ID, c.Owner))
+		return Attached{}, errors.Join(err, l.got.unplug(inside), seg.Release(c.ID, c.Owner))
+	}
+	if l.got.Veth == "" {
+		return l.got, nil
 	}
 	return l.got, bridge.AwaitUp(host, l.got.Veth, l.got.Bridge)
+}
+
+// forward has the host pass the packets of a link's network on.
+func (l *link) forward() error {
+	if l.seg.Def.OnParent() {
+		return nil
+	}
+	return bridge.EnableForwarding(l.seg.Def.HasIPv6())
+}
+
+// unplug removes the interface.
+func (a Attached) unplug(inside *netlink.Handle) error {
+	if a.Veth == "" {
+		return parent.Unplug(inside, a.Interface)
+	}
+	return bridge.Delete(a.Veth, "")
 }
 
 // freeNumber is the first that no interface has.
@@ -94,11 +113,8 @@ func ensureDefaultRoute(inside *netlink.Handle, at Attached) error {
 	if err != nil {
 		return fmt.Errorf("network: finding %s: %w", at.Interface, err)
 	}
-	for _, gw := range []netip.Addr{at.Gateway, at.Gateway6} {
-		if !gw.IsValid() {
-			continue
-		}
-		err = inside.RouteAdd(&netlink.Route{LinkIndex: eth.Attrs().Index, Gw: gw.AsSlice()})
+	for _, route := range at.end().DefaultRoutes(eth) {
+		err = inside.RouteAdd(route)
 		if err != nil && !errors.Is(err, unix.EEXIST) {
 			return fmt.Errorf("network: adding the default route: %w", err)
 		}
@@ -128,7 +144,7 @@ func (n *Network) Leave(c Running, from Attached) error {
 	defer host.Close()
 	defer inside.Close()
 	defer ns.Close()
-	if err := errors.Join(bridge.Delete(from.Veth, ""), seg.Release(c.ID, "")); err != nil {
+	if err := errors.Join(from.unplug(inside), seg.Release(c.ID, "")); err != nil {
 		return err
 	}
 	rest := slices.DeleteFunc(slices.Clone(c.Attached), func(a Attached) bool { return a.Network == from.Network })

@@ -1,14 +1,13 @@
 package network
 
 import (
-	"errors"
+	"cmp"
 	"net"
 	"net/netip"
 	"slices"
 	"strconv"
 
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
 	"cove/internal/ids"
@@ -41,10 +40,14 @@ func (l *link) publish(ports []publish.Port) {
 
 func newLink(container, name string, seg *segment.Segment, at Attachment, number int) *link {
 	veth := "vc" + ids.Short(container)
-	if number > 0 {
+	switch {
+	case seg.Def.OnParent():
+		veth = "" // nothing of it is in the host's namespace
+	case number > 0:
 		veth += strconv.FormatInt(int64(number), 36)
 	}
 	return &link{seg: seg, at: at, container: container, name: name, got: Attached{
+		Driver:  seg.Def.Driver,
 		Network: at.Network, Name: at.Name, Interface: "eth" + strconv.Itoa(number), Veth: veth, Bridge: seg.Bridge,
 		LinkLocal: at.LinkLocal,
 	}}
@@ -103,8 +106,19 @@ func (l *link) assign(pool *ipam.Pool) (ipam.Lease, error) {
 		return lease, err
 	}
 	l.got.IP, l.got.Gateway = netip.PrefixFrom(lease.IP, pool.Subnet.Bits()), pool.Gateway()
-	if l.got.MAC = l.at.MAC; l.got.MAC == "" {
-		l.got.MAC = bridge.MACOf(lease.IP).String()
+	switch l.got.MAC = l.at.MAC; {
+	case l.seg.OwnMAC():
+		l.got.MAC = cmp.Or(l.at.MAC, bridge.MACOf(lease.IP).String())
+	case l.at.MAC != "":
+		delete(pool.Leases, l.container)
+		return lease, errdefs.Errorf(errdefs.ErrUnsupported,
+			"network %s: its interfaces have the hardware address of their parent, and no other", l.at.Name)
+	default:
+		l.got.MAC = l.bridge.Attrs().HardwareAddr.String()
+		lease.MAC = l.got.MAC
+	}
+	if !l.seg.HasGateway() {
+		l.got.Gateway = netip.Addr{}
 	}
 	if !pool.V6.Subnet.IsValid() {
 		return lease, nil
@@ -113,7 +127,10 @@ func (l *link) assign(pool *ipam.Pool) (ipam.Lease, error) {
 		delete(pool.Leases, l.container)
 		return lease, err
 	}
-	l.got.IP6, l.got.Gateway6 = netip.PrefixFrom(lease.IP6, pool.V6.Subnet.Bits()), pool.V6.Gateway()
+	l.got.IP6 = netip.PrefixFrom(lease.IP6, pool.V6.Subnet.Bits())
+	if l.seg.HasGateway() {
+		l.got.Gateway6 = pool.V6.Gateway()
+	}
 	return lease, nil
 }
 
@@ -168,56 +185,21 @@ func (n *Network) evictElsewhere(want *link) error {
 	return nil
 }
 
-// plug makes the veth pair, one end in the bridge, the other in a namespace.
+// plug makes the veth pair, one end in the bridge, the other in a namespace; or there
+// alone, on the parent.
 func (l *link) plug(host *netlink.Handle, ns int) error {
+	if !l.seg.OwnMAC() {
+		return l.seg.Plug(host, ns, l.bridge, l.got.Interface, nil)
+	}
 	mac, err := net.ParseMAC(l.got.MAC)
 	if err != nil {
 		return errdefs.Errorf(errdefs.ErrInvalid, "network: hardware address %s: want six bytes, as 02:42:ac:11:00:02",
 			l.got.MAC)
 	}
-	attrs := netlink.NewLinkAttrs()
-	attrs.Name, attrs.MTU, attrs.MasterIndex = l.got.Veth, l.bridge.Attrs().MTU, l.bridge.Attrs().Index
-	attrs.Flags = net.FlagUp
-	veth := &netlink.Veth{
-		LinkAttrs: attrs, PeerName: l.got.Interface, PeerHardwareAddr: mac, PeerNamespace: netlink.NsFd(ns),
+	if l.seg.Def.OnParent() {
+		return l.seg.Plug(host, ns, l.bridge, l.got.Interface, mac)
 	}
-	err = host.LinkAdd(veth)
-	if errors.Is(err, unix.EEXIST) {
-		// A predecessor with this ID: its namespace is still being destroyed.
-		_ = host.LinkDel(veth) // it may be gone meanwhile
-		err = host.LinkAdd(veth)
-	}
-	if errors.Is(err, unix.EXFULL) {
-		return errdefs.Errorf(errdefs.ErrExhausted,
-			"network: bridge %s is full: the kernel allows 1,023 containers on one bridge", l.got.Bridge)
-	}
-	if err != nil {
-		return bridge.Denied("plugging "+l.got.Veth+" into "+l.got.Bridge, err)
-	}
-	return l.tune(host, veth)
-}
-
-// tune sets what a port of the bridge has of its own.
-func (l *link) tune(host *netlink.Handle, veth netlink.Link) error {
-	if len(l.ports) > 0 {
-		if err := l.hairpin(host, veth); err != nil {
-			return err
-		}
-	}
-	if l.seg.Set.Isolated {
-		// Isolated ports exchange nothing with each other, only with the bridge.
-		if err := host.LinkSetIsolated(veth, true); err != nil {
-			return bridge.Denied("isolating "+l.got.Veth, err)
-		}
-	}
-	return nil
-}
-
-// hairpin is for a container with published ports: where br_netfilter is loaded (docker
-// does), what it sends to its own is bridged, back to where it came from.
-func (l *link) hairpin(host *netlink.Handle, veth netlink.Link) error {
-	if err := host.LinkSetHairpin(veth, true); err != nil {
-		return bridge.Denied("letting "+l.got.Veth+" reach its own published ports", err)
-	}
-	return nil
+	return bridge.Plug(host, ns, l.bridge, bridge.Port{
+		Veth: l.got.Veth, Inside: l.got.Interface, MAC: mac, Hairpin: len(l.ports) > 0, Isolated: l.seg.Set.Isolated,
+	})
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -18,6 +17,7 @@ import (
 	"cove/network/definition"
 	"cove/network/etc"
 	"cove/network/ipam"
+	"cove/network/parent"
 	"cove/network/segment"
 )
 
@@ -72,11 +72,11 @@ func (n *Network) Mend() (made []string, err error) {
 		return nil, err
 	}
 	for _, seg := range all {
-		if _, err := net.InterfaceByName(seg.Bridge); err != nil && seg.Named() {
+		if link := seg.Missing(); link != "" {
 			if err := seg.Raise(); err != nil {
 				return made, fmt.Errorf("network %s: %w", seg.Def.Name, err)
 			}
-			made = append(made, "bridge "+seg.Bridge+" of network "+seg.Def.Name)
+			made = append(made, seg.Def.Kind()+" "+link+" of network "+seg.Def.Name)
 		}
 		mended, err := seg.Mend()
 		if err != nil {
@@ -101,8 +101,10 @@ func (n *Network) place(host *netlink.Handle, def *definition.Network, all []def
 	if pool, err := ipam.Read(n.first.Dir); err == nil && pool.Subnet.IsValid() {
 		used = append(used, pool.Subnet) // the default bridge's, while it is down
 	}
-	if err := bridge.CheckFree(host, def.Subnet, def.V6.Subnet); err != nil {
-		return err
+	if !def.OnParent() { // whose subnet is that of the network which the host is on
+		if err := bridge.CheckFree(host, def.Subnet, def.V6.Subnet); err != nil {
+			return err
+		}
 	}
 	for _, addr := range etc.Nameservers() {
 		used = append(used, netip.PrefixFrom(addr, addr.BitLen()))
@@ -131,7 +133,14 @@ func apart(def *definition.Network, other definition.Network) error {
 			}
 		}
 	}
-	if other.Bridge() == def.Bridge() {
+	switch {
+	case def.OnParent() && other.OnParent() && def.Parent() == other.Parent():
+		if alone := parent.Passthru; def.Options[definition.OptionMacvlan] == alone ||
+			other.Options[definition.OptionMacvlan] == alone || def.Kind() != other.Kind() {
+			return errdefs.Errorf(errdefs.ErrConflict, "network %s: %s network %s is already using parent interface %s",
+				def.Name, other.Kind(), other.Name, def.Parent())
+		}
+	case !def.OnParent() && other.Bridge() == def.Bridge():
 		return errdefs.Errorf(errdefs.ErrConflict, "network %s: bridge %s is that of network %s", def.Name,
 			def.Bridge(), other.Name)
 	}
@@ -159,7 +168,8 @@ func (n *Network) Undefine(ctx context.Context, id string) error {
 				return errdefs.Errorf(errdefs.ErrConflict, "error while removing network: network %s has active endpoints (%s)",
 					def.Name, strings.Join(holders(pool), ", "))
 			}
-			if err := errors.Join(seg.Drop(pool), seg.Lower()); err != nil {
+			others, err := n.defs.All()
+			if err := errors.Join(err, seg.Drop(pool), seg.Lower(others...)); err != nil {
 				return err
 			}
 			return forget()

@@ -101,7 +101,9 @@ type Link struct {
 type Attached struct {
 	Network string `json:"network,omitempty"`
 	Name    string `json:"name"`
-	// Interface is the container's end, Veth the host's.
+	// Driver is the network's; "" is a bridge.
+	Driver string `json:"driver,omitempty"`
+	// Interface is the container's end, Veth the host's, which one on a parent has not.
 	Interface string       `json:"interface"`
 	Veth      string       `json:"veth"`
 	IP        netip.Prefix `json:"ip"`

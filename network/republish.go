@@ -10,6 +10,7 @@ import (
 
 	"cove/errdefs"
 	"cove/internal/process"
+	"cove/network/bridge"
 	"cove/network/held"
 	"cove/network/ipam"
 	"cove/network/publish"
@@ -55,7 +56,7 @@ func (e *Endpoint) Republish(asked []publish.Port) error {
 func (e *Endpoint) publishing(asked []publish.Port) (*link, error) {
 	out := (*link)(nil)
 	if e.net != nil {
-		out = e.outward()
+		out = e.publisher()
 	}
 	switch {
 	case out != nil:
@@ -68,10 +69,15 @@ func (e *Endpoint) publishing(asked []publish.Port) (*link, error) {
 	case e.net == nil:
 		return nil, errdefs.Errorf(errdefs.ErrInvalid, "network: publishing %s: the container has no bridge", asked[0])
 	}
-	return nil, internalAlone(asked[0])
+	return nil, e.nowhere(asked[0])
 }
 
-func internalAlone(p publish.Port) error {
+// nowhere says why none of the networks publishes a port.
+func (e *Endpoint) nowhere(p publish.Port) error {
+	if l := e.outward(); l != nil {
+		return errdefs.Errorf(errdefs.ErrInvalid, "network: publishing %s: a container on the %s network %s is reached "+
+			"at its own address, without a port of this host", p, l.seg.Def.Kind(), l.at.Name)
+	}
 	return errdefs.Errorf(errdefs.ErrInvalid,
 		"network: publishing %s: its networks are internal, which nothing from outside reaches", p)
 }
@@ -122,16 +128,12 @@ func without(all, those []publish.Port) []publish.Port {
 	return slices.DeleteFunc(slices.Clone(all), func(p publish.Port) bool { return slices.Contains(those, p) })
 }
 
-// letReachItself is hairpin for a container that had no ports when it was plugged.
+// letReachItself is bridge.Hairpin for a container that had no ports when it was plugged.
 func (l *link) letReachItself() error {
 	host, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return fmt.Errorf("network: opening netlink: %w", err)
 	}
 	defer host.Close()
-	veth, err := host.LinkByName(l.got.Veth)
-	if err != nil {
-		return fmt.Errorf("network: finding %s: %w", l.got.Veth, err)
-	}
-	return l.hairpin(host, veth)
+	return bridge.Hairpin(host, l.got.Veth)
 }

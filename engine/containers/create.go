@@ -182,14 +182,15 @@ func (cs *Containers) fill(ctx context.Context, p *prepared, id string, o Create
 			cs.parts.Logger.Warn("removing a container's snapshot", "container", id, "err", err)
 		}
 	}
-	if err := cs.mapOwners(ctx, p, &root, o.Options); err != nil {
+	user, err := cs.mapOwners(ctx, p, &root, o.Options)
+	if err != nil {
 		return err
 	}
 	if err := rootfs.Mark(root); err != nil {
 		return err
 	}
 	defer timeline.Begin(ctx, "write the spec, make volumes")()
-	p.cfg, err = cs.configure(ctx, base{id: id, root: root, image: img, lease: p.lease}, o)
+	p.cfg, err = cs.configure(ctx, base{id: id, root: root, image: img, user: user, lease: p.lease}, o)
 	return err
 }
 
@@ -198,6 +199,7 @@ type base struct {
 	id    string
 	root  mount.Mount
 	image image.Image
+	user  string // as whom it runs when neither the image nor anybody says so
 	// lease keeps the container's volumes from being removed until it is recorded.
 	lease content.Lease
 }
@@ -206,7 +208,7 @@ type base struct {
 // left that was made for it.
 func (cs *Containers) configure(ctx context.Context, on base, o CreateOptions) (cfg record.Config, err error) {
 	img := on.image.Config.Config
-	who, err := rootfs.Account(ctx, on.root, cmp.Or(o.User, img.User), o.Groups...)
+	who, err := rootfs.Account(ctx, on.root, cmp.Or(o.User, img.User, on.user), o.Groups...)
 	if err != nil {
 		return record.Config{}, err
 	}

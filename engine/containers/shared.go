@@ -3,11 +3,17 @@ package containers
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
+	"cove/engine/containers/owners"
+	"cove/engine/machine"
 	"cove/engine/runspec"
 	"cove/errdefs"
+	"cove/internal/filelock"
+	"cove/layers/mount"
 	"cove/runner/record"
 )
 
@@ -31,8 +37,13 @@ func (cs *Containers) checkShared(ctx context.Context, o *runspec.Options) error
 		},
 		{"UTS", &s.UTS, []record.Sharing{record.Host}, false, ""},
 		{"cgroup namespace", &s.Cgroup, []record.Sharing{record.Host, record.Private}, false, ""},
-		{"USER", &s.User, []record.Sharing{record.Host, record.Auto}, false, ""},
+		{
+			"USER", &s.User, []record.Sharing{record.Host, record.Auto}, true, ", keep-id[:uid=N,gid=N,size=N]",
+		},
 	} {
+		if _, kept := k.asked.Kept(); kept && k.asked == &s.User {
+			continue // its options are read when its ids are chosen
+		}
 		if err := cs.checkSharing(ctx, k); err != nil {
 			return err
 		}
@@ -84,4 +95,72 @@ func (k sharing) list() string {
 		words = append(words, string(record.OfContainer("NAME")))
 	}
 	return strings.Join(words, ", ")
+}
+
+// mapOwners gives the container the ids of its user namespace: a range that no other
+// container has, those of the container whose namespace it joins, or those that keep
+// whoever asks who they are, as whom it then runs when nobody says otherwise. Its root
+// directory becomes the namespace's root's. Ranges stay locked until the container is
+// on record.
+func (cs *Containers) mapOwners(
+	ctx context.Context, p *prepared, root *mount.Mount, o runspec.Options,
+) (user string, err error) {
+	if s := o.Shared.User; s == "" || s == record.Host {
+		return "", nil
+	}
+	find := func(ctx context.Context, name string) (record.Config, error) {
+		c, err := cs.Container(ctx, name)
+		if err != nil {
+			return record.Config{}, err
+		}
+		return c.Config(), nil
+	}
+	peer, joins := o.Shared.User.Peer()
+	switch {
+	case joins:
+		other, err := find(ctx, peer)
+		if err != nil {
+			return "", err
+		}
+		root.IDMap = other.Root.IDMap
+	case o.Shared.User == record.Auto:
+		root.IDMap, err = cs.freeIDs(ctx, p)
+	default:
+		var kept owners.Kept
+		kept, err = owners.Keep(o.Shared.User)
+		root.IDMap, user = kept.IDs, kept.User
+	}
+	if err != nil || root.IDMap.IsZero() { // as that of a container without one
+		return user, err
+	}
+	if err := owners.Check(ctx, o, find); err != nil {
+		return "", err
+	}
+	if root.Type != "overlay" {
+		return user, nil // a bind is mapped whole
+	}
+	uid, gid, _ := root.IDMap.Outside(0, 0)
+	return user, os.Chown(root.Upper, int(uid), int(gid))
+}
+
+// freeIDs are ids that no other container has.
+func (cs *Containers) freeIDs(ctx context.Context, p *prepared) (ids mount.IDMap, err error) {
+	if p.ranges, err = filelock.Open(ctx, filepath.Join(cs.parts.Root, "ids.lock"), filelock.Exclusive); err != nil {
+		return ids, err
+	}
+	r, err := cs.parts.Runner()
+	if err != nil {
+		return ids, err
+	}
+	all, err := r.All(ctx)
+	if err != nil {
+		return ids, err
+	}
+	taken := map[uint32]bool{}
+	for _, c := range all {
+		for _, ids := range c.Config().Root.IDMap.UIDs {
+			taken[ids.Outside] = true
+		}
+	}
+	return machine.FreeIDs(taken)
 }

@@ -60,7 +60,7 @@ type NetworkMember struct {
 
 // OfNetwork describes a network that somebody made.
 func OfNetwork(def definition.Network) Network {
-	n := localNetwork(def.Name, "bridge")
+	n := localNetwork(def.Name, def.Kind())
 	n.ID, n.Created, n.Internal, n.EnableIPv6 = def.ID, def.Created, def.Internal, def.HasIPv6()
 	n.Attachable = def.Attachable
 	n.IPAM.Config = []Pool{poolOf(def, definition.Space{Subnet: def.Subnet, Gateway: def.Gateway, Range: def.Range})}

@@ -53,10 +53,10 @@ func (n *NetworkSettings) flat(ep Endpoint, bridge string) {
 }
 
 func (ep *Endpoint) addresses(got net.Attached) {
-	ep.IPAddress, ep.IPPrefixLen, ep.Gateway = got.IP.Addr().String(), got.IP.Bits(), got.Gateway.String()
+	ep.IPAddress, ep.IPPrefixLen, ep.Gateway = got.IP.Addr().String(), got.IP.Bits(), text(got.Gateway)
 	if got.IP6.IsValid() {
 		ep.GlobalIPv6Address, ep.GlobalIPv6PrefixLen = got.IP6.Addr().String(), got.IP6.Bits()
-		ep.IPv6Gateway = got.Gateway6.String()
+		ep.IPv6Gateway = text(got.Gateway6)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"cove/engine/runspec"
 	"cove/errdefs"
 	"cove/layers/mount"
 	"cove/sandbox/rootless"
@@ -64,6 +65,49 @@ func ownFreeIDs(taken map[uint32]bool) (mount.IDMap, error) {
 	return mount.IDMap{}, errdefs.Errorf(errdefs.ErrExhausted, "user namespaces: each container with one of its own "+
 		"takes %d ids, and this user has %d in /etc/subuid and /etc/subgid, of which the first %d are for all others; "+
 		"root gives more with usermod --add-subuids and --add-subgids", idRange, all, idRange)
+}
+
+// Self is who asks, as the machine knows them: root, or the user who has a user
+// namespace.
+func Self() runspec.User {
+	uid, gid := rootless.Outside()
+	return runspec.User{UID: uid, GID: gid}
+}
+
+// KeptIDs is the map in which whoever asks is uid and gid; size bounds the ids, 0 does
+// not. For root, whom nothing stands in the way of, every id is itself.
+func KeptIDs(uid, gid, size uint32) (mount.IDMap, error) {
+	uids, gids := rootless.Users(), rootless.Groups()
+	if _, ok := Rootless(); !ok {
+		whole := func(n uint32) []mount.IDRange { return []mount.IDRange{{Size: n}} }
+		return mount.IDMap{UIDs: whole(limit(uids, size)), GIDs: whole(limit(gids, size))}, nil
+	}
+	if most := min(uids, gids); size > most {
+		return mount.IDMap{}, errdefs.Errorf(errdefs.ErrExhausted,
+			"user namespaces: keep-id with size=%d: this user has %d ids in /etc/subuid and /etc/subgid", size, most)
+	}
+	return mount.IDMap{UIDs: around(uid, limit(uids, size)), GIDs: around(gid, limit(gids, size))}, nil
+}
+
+func limit(all, size uint32) uint32 {
+	if size == 0 {
+		return all
+	}
+	return min(all, size)
+}
+
+// around maps n ids so that id 0 outside is self inside. Those before it move up by
+// one; where there are fewer than that, there is a gap.
+func around(self, n uint32) []mount.IDRange {
+	var ranges []mount.IDRange
+	if below := min(self, n-1); below > 0 {
+		ranges = append(ranges, mount.IDRange{Inside: 0, Outside: 1, Size: below})
+	}
+	ranges = append(ranges, mount.IDRange{Inside: self, Outside: 0, Size: 1})
+	if n > self+1 {
+		ranges = append(ranges, mount.IDRange{Inside: self + 1, Outside: self + 1, Size: n - self - 1})
+	}
+	return ranges
 }
 
 // subordinate reads the ids of the user cove: NAME:FIRST:COUNT, see subuid(5).

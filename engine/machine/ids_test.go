@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"cove/errdefs"
 	"cove/layers/mount"
 )
@@ -55,5 +57,40 @@ func TestFreeIDs(t *testing.T) {
 	}
 	if _, err := FreeIDs(all); !errors.Is(err, errdefs.ErrExhausted) {
 		t.Errorf("when all are taken: %v", err)
+	}
+}
+
+// Whoever keeps its number has it outside as id 0; the others make room, and none is
+// there twice.
+func TestAround(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		self, n uint32
+		want    []mount.IDRange
+	}{
+		{0, 10, []mount.IDRange{{Size: 1}, {Inside: 1, Outside: 1, Size: 9}}},
+		{3, 10, []mount.IDRange{{Outside: 1, Size: 3}, {Inside: 3, Size: 1}, {Inside: 4, Outside: 4, Size: 6}}},
+		{9, 10, []mount.IDRange{{Outside: 1, Size: 9}, {Inside: 9, Size: 1}}},
+		{1000, 10, []mount.IDRange{{Outside: 1, Size: 9}, {Inside: 1000, Size: 1}}},
+		{1000, 1, []mount.IDRange{{Inside: 1000, Size: 1}}},
+	} {
+		got := around(c.self, c.n)
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%d of %d (-want +got):\n%s", c.self, c.n, diff)
+		}
+	}
+}
+
+func TestKeptIDs(t *testing.T) {
+	t.Parallel()
+	if _, ok := Rootless(); ok || os.Geteuid() != 0 {
+		t.Skip("of root")
+	}
+	m, err := KeptIDs(7, 7, 0)
+	if err != nil || len(m.UIDs) != 1 || m.UIDs[0].Outside != 0 || m.UIDs[0].Size < idRange {
+		t.Errorf("%+v, %v", m, err)
+	}
+	if m, err := KeptIDs(0, 0, 1000); err != nil || m.UIDs[0].Size != 1000 || m.GIDs[0].Size != 1000 {
+		t.Errorf("%+v, %v", m, err)
 	}
 }

@@ -21,6 +21,7 @@ import (
 	"cove/network/definition"
 	"cove/network/ipam"
 	"cove/runner"
+	"cove/runner/record"
 )
 
 // Options is a network to be made, as it is typed.
@@ -61,12 +62,12 @@ func (ns *Networks) CreateNetwork(ctx context.Context, o Options) (string, error
 	if err := machine.NeedNetworks("making a network"); err != nil {
 		return "", err
 	}
-	if o.Driver != "" && o.Driver != "bridge" {
-		return "", errdefs.Errorf(errdefs.ErrUnsupported, "network driver %s: there is only bridge", o.Driver)
-	}
 	def := definition.Network{
 		Name: o.Name, Created: ns.parts.Now().UTC(), Internal: o.Internal, Attachable: o.Attachable,
 		Labels: o.Labels, Options: o.Option,
+	}
+	if o.Driver != definition.DriverBridge {
+		def.Driver = o.Driver
 	}
 	if err := addressesOf(&def, o); err != nil {
 		return "", err
@@ -293,6 +294,26 @@ func (ns *Networks) resolve(at *network.Attachment) error {
 	return nil
 }
 
+// othersNetwork refuses, in docker's words, what is the other's to say with
+// container:NAME.
+func othersNetwork(o *runspec.Options) error {
+	for _, c := range []struct {
+		said bool
+		what string
+	}{
+		{o.Hostname != "", "hostname and the network mode"},
+		{len(o.DNS)+len(o.DNSSearch)+len(o.DNSOptions) > 0, "dns and the network mode"},
+		{len(o.AddHosts) > 0, "custom host-to-IP mapping and the network mode"},
+		{len(o.Ports) > 0 || o.PublishAll, "port publishing and the container type network mode"},
+		{len(o.Expose) > 0, "port exposing and the container type network mode"},
+	} {
+		if c.said {
+			return errdefs.Errorf(errdefs.ErrInvalid, "conflicting options: %s", c.what)
+		}
+	}
+	return nil
+}
+
 // Check finds what the container is on: it replaces the name in
 // container:NAME by the id, so that a rename does not break it, and refuses
 // networks that do not exist.
@@ -303,6 +324,12 @@ func (ns *Networks) Check(ctx context.Context, o *runspec.Options) error {
 			return fmt.Errorf("network %s: %w", o.Network, err)
 		}
 		o.Network = string(network.ContainerPrefix) + c.ID()
+		if err := othersNetwork(o); err != nil {
+			return err
+		}
+		if o.Shared.UTS != record.Host {
+			o.Hostname = c.Config().Network.Hostname // which is in the files that they share
+		}
 	}
 	if err := ns.checkLinks(ctx, o); err != nil {
 		return err

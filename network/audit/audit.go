@@ -93,7 +93,7 @@ func (r *Report) addresses(s segment, pool *ipam.Pool, living func(string) bool)
 }
 
 func (r *Report) interfaces(s segment, pool *ipam.Pool, links []netlink.Link) {
-	i := slices.IndexFunc(links, func(l netlink.Link) bool { return l.Attrs().Name == s.bridge })
+	i := slices.IndexFunc(links, func(l netlink.Link) bool { return l.Attrs().Name == s.bridge }) // none is ""
 	if i < 0 {
 		return
 	}
@@ -116,6 +116,9 @@ func (r *Report) interfaces(s segment, pool *ipam.Pool, links []netlink.Link) {
 
 // rules looks at the tables of both families; a network without IPv6 has one.
 func (r *Report) rules(s segment, pool *ipam.Pool) error {
+	if s.table == "" {
+		return nil
+	}
 	for _, family := range []netip.Prefix{{}, netip.PrefixFrom(netip.IPv6Unspecified(), 0)} {
 		targets, there, err := firewall.New(s.table, s.bridge, family).Targets()
 		if err != nil {

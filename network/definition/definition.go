@@ -31,6 +31,8 @@ type Network struct {
 	ID      string    `json:"id"`
 	Name    string    `json:"name"`
 	Created time.Time `json:"created"`
+	// Driver is one of the drivers; "" is DriverBridge.
+	Driver string `json:"driver,omitempty"`
 	// Subnet is IPv4. Gateway is the bridge's own address; Range, when it is set,
 	// holds the addresses that are given to containers which ask for none. So it is
 	// with those of V6.
@@ -79,16 +81,25 @@ func (n Network) ReservedIn(subnet netip.Prefix) (all []netip.Addr) {
 	return all
 }
 
-// Bridge is the name of the network's link on the host.
+// Bridge is the name of the network's link on the host; "" for one on a parent.
 func (n Network) Bridge() string {
+	if n.OnParent() {
+		return ""
+	}
 	if name := n.Options[OptionBridge]; name != "" {
 		return name
 	}
 	return "br-" + ids.Short(n.ID)
 }
 
-// Table is the name of the network's table of rules.
-func (n Network) Table() string { return "cove-net-" + ids.Short(n.ID) }
+// Table is the name of the network's table of rules; "" for one on a parent, whose
+// packets pass none.
+func (n Network) Table() string {
+	if n.OnParent() {
+		return ""
+	}
+	return "cove-net-" + ids.Short(n.ID)
+}
 
 // Store is the definitions of one local root. It is safe for concurrent use, by
 // several processes too.
@@ -282,7 +293,7 @@ func (s *Store) forget(n Network) error {
 
 func event(n Network, action string) events.Event {
 	return events.Event{
-		Type: events.Network, Action: action, ID: n.ID, Attributes: map[string]string{"name": n.Name, "type": "bridge"},
+		Type: events.Network, Action: action, ID: n.ID, Attributes: map[string]string{"name": n.Name, "type": n.Kind()},
 	}
 }
 

@@ -1,6 +1,7 @@
 package definition
 
 import (
+	"cmp"
 	"maps"
 	"net/netip"
 	"slices"
@@ -10,15 +11,45 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/internal/ids"
+	"cove/network/parent"
 )
 
-// The options of a bridge, in docker's words.
+// What networks are made of: a bridge of their own, or interfaces on a link of the
+// host's.
+const (
+	DriverBridge  = "bridge"
+	DriverMacvlan = "macvlan"
+	DriverIPvlan  = "ipvlan"
+)
+
+// The options of networks, in docker's words.
 const (
 	OptionBridge     = "com.docker.network.bridge.name"
 	OptionICC        = "com.docker.network.bridge.enable_icc"
 	OptionMasquerade = "com.docker.network.bridge.enable_ip_masquerade"
 	OptionHostIP     = "com.docker.network.bridge.host_binding_ipv4"
 	OptionMTU        = "com.docker.network.driver.mtu"
+
+	OptionParent  = "parent"
+	OptionMacvlan = "macvlan_mode"
+	OptionIPvlan  = "ipvlan_mode"
+	OptionFlag    = "ipvlan_flag"
+)
+
+// options are those of each driver, and modes what an option of modes may be, the
+// default first.
+var (
+	options = map[string][]string{
+		DriverBridge:  {OptionBridge, OptionICC, OptionMasquerade, OptionHostIP, OptionMTU},
+		DriverMacvlan: {OptionParent, OptionMacvlan, OptionMTU},
+		DriverIPvlan:  {OptionParent, OptionIPvlan, OptionFlag, OptionMTU},
+	}
+	modes = map[string][]string{
+		OptionMacvlan: {"bridge", "private", "vepa", parent.Passthru},
+		OptionIPvlan:  {"l2", "l3", "l3s"},
+		OptionFlag:    {"bridge", "private", "vepa"},
+	}
 )
 
 // Settings is what the options of a network mean.
@@ -26,16 +57,41 @@ type Settings struct {
 	// Isolated keeps its containers from each other; NoMasquerade leaves their own
 	// address on what they send out.
 	Isolated, NoMasquerade bool
-	// MTU is 0 for that of the host's uplink.
+	// MTU is 0 for that of the host's uplink, or of the parent.
 	MTU int
 	// HostIP is where ports are published that name no address.
 	HostIP netip.Addr
+	// Mode and Flag are those of macvlan and ipvlan; "" is the default.
+	Mode, Flag string
 }
+
+// Kind is the network's driver.
+func (n Network) Kind() string { return cmp.Or(n.Driver, DriverBridge) }
+
+// OnParent reports whether its containers have interfaces on a link of the host's.
+func (n Network) OnParent() bool { return n.Kind() != DriverBridge }
+
+// Parent is that link: where nobody names one, it is the network's own, which leads
+// nowhere.
+func (n Network) Parent() string { return cmp.Or(n.Options[OptionParent], "dm-"+ids.Short(n.ID)) }
+
+// Routed reports whether what its containers send is routed by the kernel, so that they
+// need no gateway (ipvlan's modes l3 and l3s).
+func (n Network) Routed() bool { return strings.HasPrefix(n.Options[OptionIPvlan], "l3") }
 
 // Settings reads the options; one that is unknown, or has a value that it cannot
 // have, is errdefs.ErrInvalid.
 func (n Network) Settings() (s Settings, err error) {
+	known, ok := options[n.Kind()]
+	if !ok {
+		return s, errdefs.Errorf(errdefs.ErrUnsupported, "network driver %s: there are %s, %s and %s", n.Driver,
+			DriverBridge, DriverMacvlan, DriverIPvlan)
+	}
 	for _, key := range slices.Sorted(maps.Keys(n.Options)) {
+		if !slices.Contains(known, key) {
+			return s, errdefs.Errorf(errdefs.ErrInvalid, "network option %s: there is no such option; there are %s",
+				key, strings.Join(known, ", "))
+		}
 		if err := s.set(key, n.Options[key]); err != nil {
 			return s, err
 		}
@@ -46,7 +102,7 @@ func (n Network) Settings() (s Settings, err error) {
 func (s *Settings) set(key, value string) (err error) {
 	ok := true
 	switch key {
-	case OptionBridge:
+	case OptionBridge, OptionParent:
 		ok = validLink(value)
 	case OptionICC:
 		var icc bool
@@ -63,11 +119,25 @@ func (s *Settings) set(key, value string) (err error) {
 		s.HostIP, err = netip.ParseAddr(value)
 		ok = s.HostIP.Is4()
 	default:
-		return errdefs.Errorf(errdefs.ErrInvalid, "network option %s: there is no such option; there are %s", key,
-			strings.Join([]string{OptionBridge, OptionICC, OptionMasquerade, OptionHostIP, OptionMTU}, ", "))
+		return s.mode(key, value)
 	}
 	if err != nil || !ok {
 		return errdefs.Errorf(errdefs.ErrInvalid, "network option %s: %q is no value that it can have", key, value)
+	}
+	return nil
+}
+
+func (s *Settings) mode(key, value string) error {
+	if value != "" && !slices.Contains(modes[key], value) {
+		driver, what, _ := strings.Cut(key, "_")
+		return errdefs.Errorf(errdefs.ErrInvalid,
+			"requested %s %s '%s' is not valid, '%s' %s is the %s driver default; there are %s",
+			driver, what, value, modes[key][0], what, driver, strings.Join(modes[key], ", "))
+	}
+	if key == OptionFlag {
+		s.Flag = value
+	} else {
+		s.Mode = value
 	}
 	return nil
 }

@@ -242,10 +242,6 @@ func Wire(ns int, nl *netlink.Handle, at End, route bool) error {
 			return bridge.Denied("enabling IPv6 on "+name, err)
 		}
 	}
-	gateways := []netip.Addr{at.Gateway}
-	if at.IP6.IsValid() {
-		gateways = append(gateways, at.Gateway6)
-	}
 	for _, addr := range addrs {
 		if err := nl.AddrAdd(eth, addr); err != nil {
 			return fmt.Errorf("network: addressing %s: %w", name, err)
@@ -263,12 +259,35 @@ func Wire(ns int, nl *netlink.Handle, at End, route bool) error {
 	if !route {
 		return nil
 	}
-	for _, gw := range gateways {
-		if err := nl.RouteAdd(&netlink.Route{LinkIndex: eth.Attrs().Index, Gw: gw.AsSlice()}); err != nil {
+	for _, r := range at.DefaultRoutes(eth) {
+		if err := nl.RouteAdd(r); err != nil {
 			return fmt.Errorf("network: adding the default route: %w", err)
 		}
 	}
 	return nil
+}
+
+// DefaultRoutes are those of each family of an end, whose link is given: through its
+// gateway, or, where it has none, straight out.
+func (e End) DefaultRoutes(link netlink.Link) (routes []*netlink.Route) {
+	for _, of := range []struct {
+		ip      netip.Prefix
+		gateway netip.Addr
+	}{{e.IP, e.Gateway}, {e.IP6, e.Gateway6}} {
+		r := &netlink.Route{LinkIndex: link.Attrs().Index}
+		switch {
+		case !of.ip.IsValid():
+			continue
+		case of.gateway.IsValid():
+			r.Gw = of.gateway.AsSlice()
+		case of.ip.Addr().Is6():
+			r.Dst = bridge.IPNet(netip.IPv6Unspecified(), 0)
+		default:
+			r.Dst, r.Scope = bridge.IPNet(netip.IPv4Unspecified(), 0), netlink.SCOPE_LINK
+		}
+		routes = append(routes, r)
+	}
+	return routes
 }
 
 // withIPv6 is for an interface in the namespace of the calling thread. Its addresses

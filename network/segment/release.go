@@ -56,7 +56,9 @@ func (s *Segment) Clean() (removed []string, err error) {
 	for _, id := range dead {
 		err := s.Release(id, "")
 		for _, veth := range veths[id] {
-			err = errors.Join(err, bridge.Delete(veth, ""))
+			if veth != "" {
+				err = errors.Join(err, bridge.Delete(veth, ""))
+			}
 		}
 		if err != nil {
 			return removed, err

@@ -14,6 +14,9 @@ type Rules []*firewall.Table
 
 // Rules are those of the network whose pool is given.
 func (s *Segment) Rules(pool *ipam.Pool) Rules {
+	if s.Table == "" {
+		return nil
+	}
 	policy := firewall.Policy{Internal: s.Def.Internal, NoMasquerade: s.Set.NoMasquerade}
 	all := Rules{firewall.New(s.Table, s.Bridge, pool.Subnet).With(policy)}
 	if pool.V6.Subnet.IsValid() {

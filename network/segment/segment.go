@@ -1,6 +1,7 @@
 // Package segment is one network as the host has it: a bridge, the pool of its
 // addresses, and its table of rules, which come with the first container and go
-// with the last.
+// with the last. A network of macvlan or ipvlan has a parent instead of a bridge, and no
+// rules.
 package segment
 
 import (
@@ -8,6 +9,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -21,12 +23,13 @@ import (
 	"cove/network/definition"
 	"cove/network/etc"
 	"cove/network/ipam"
+	"cove/network/parent"
 	"cove/network/publish"
 )
 
 // Segment is one bridge, with the pool of its addresses and its table of rules.
 type Segment struct {
-	// Dir is that of the pool, Bridge the link, Table the rules.
+	// Dir is that of the pool, Bridge the link, Table the rules; both "" with a parent.
 	Dir, Bridge, Table string
 	// Def and Set are of a network that somebody made.
 	Def definition.Network
@@ -85,14 +88,14 @@ func (s *Segment) Bound(p publish.Port, ipv6 bool) []publish.Port {
 	return []publish.Port{p, also}
 }
 
-// Ensure finds or makes the bridge, and lays out the pool.
+// Ensure finds or makes the bridge, or the parent, and lays out the pool.
 func (s *Segment) Ensure(host *netlink.Handle, pool *ipam.Pool) (link netlink.Link, err error) {
 	if s.Named() {
 		if _, err := os.Stat(filepath.Join(s.Dir, definition.FileName)); err != nil {
 			return nil, errdefs.Errorf(errdefs.ErrNotFound, "network %s was removed", s.Def.Name)
 		}
 		s.layOut(pool)
-		link, err = bridge.EnsureWanted(host, s.wanted())
+		link, err = s.link(host)
 	} else {
 		link, pool.Subnet, err = bridge.Ensure(host, s.Bridge, pool.Subnet, s.avoid)
 	}
@@ -113,6 +116,50 @@ func (s *Segment) layOut(pool *ipam.Pool) {
 		pool.V6.Layout = ipam.Layout{Gateway: v6.Gateway, Range: v6.Range, Reserved: s.Def.ReservedIn(v6.Subnet)}
 	}
 }
+
+// link finds or makes what a network that somebody made has on the host.
+func (s *Segment) link(host *netlink.Handle) (netlink.Link, error) {
+	if s.Def.OnParent() {
+		return parent.Ensure(host, s.parent())
+	}
+	return bridge.EnsureWanted(host, s.wanted())
+}
+
+func (s *Segment) parent() parent.Wanted {
+	return parent.Wanted{
+		Name: s.Def.Parent(), Dummy: s.Def.Options[definition.OptionParent] == "", MTU: s.Set.MTU, Alias: s.alias(),
+	}
+}
+
+// Missing names what a network that somebody made should have on the host and has not,
+// if it can be made.
+func (s *Segment) Missing() string {
+	name := s.Bridge
+	if s.Def.OnParent() {
+		name = s.Def.Parent()
+	}
+	if _, err := net.InterfaceByName(name); err == nil || !s.Named() || s.Def.OnParent() && !s.parent().Makes() {
+		return ""
+	}
+	return name
+}
+
+// Plug makes the interface of a container on the parent link, in a network namespace;
+// mac is nil where it has the parent's.
+func (s *Segment) Plug(host *netlink.Handle, ns int, link netlink.Link, name string, mac net.HardwareAddr) error {
+	return parent.Plug(host, ns, link, parent.Child{
+		Name: name, MAC: mac, MTU: s.Set.MTU, IPvlan: s.Def.Kind() == definition.DriverIPvlan,
+		Mode: s.Set.Mode, Flag: s.Set.Flag,
+	})
+}
+
+// OwnMAC reports whether its containers have hardware addresses of their own.
+func (s *Segment) OwnMAC() bool {
+	return s.Def.Kind() != definition.DriverIPvlan && s.Set.Mode != parent.Passthru
+}
+
+// HasGateway reports whether what its containers send has a way out by a gateway.
+func (s *Segment) HasGateway() bool { return !s.Def.OnParent() || !s.Def.Internal && !s.Def.Routed() }
 
 func (s *Segment) wanted() bridge.Wanted {
 	return bridge.Wanted{
@@ -137,15 +184,15 @@ func (s *Segment) avoid() (all []netip.Prefix) {
 	return all
 }
 
-// Raise makes the bridge of a network that somebody made, before any container is on
-// it: from then on nobody else can take its subnet.
+// Raise makes the bridge of a network that somebody made, or its parent, before any
+// container is on it: from then on nobody else can take a bridge's subnet.
 func (s *Segment) Raise() error {
 	host, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return fmt.Errorf("network: opening netlink: %w", err)
 	}
 	defer host.Close()
-	_, err = bridge.EnsureWanted(host, s.wanted())
+	_, err = s.link(host)
 	return err
 }
 
@@ -167,8 +214,19 @@ func (s *Segment) Mend() (mended bool, err error) {
 	return mended, err
 }
 
-// Lower removes the bridge, but not a link that was there before the network.
-func (s *Segment) Lower() error { return bridge.Delete(s.Bridge, s.alias()) }
+// Lower removes the bridge, or the parent, but not a link that was there before the
+// network, or that one of the others has.
+func (s *Segment) Lower(others ...definition.Network) error {
+	if !s.Def.OnParent() {
+		return bridge.Delete(s.Bridge, s.alias())
+	}
+	for _, other := range others {
+		if other.ID != s.Def.ID && other.OnParent() && other.Parent() == s.Def.Parent() {
+			return parent.Release(s.parent(), (&Segment{Def: other}).alias())
+		}
+	}
+	return parent.Release(s.parent(), "")
+}
 
 // Drop removes what all containers of the network shared, after the last. The bridge
 // of a network that somebody made stays as long as that is there; the default root's

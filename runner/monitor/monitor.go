@@ -317,6 +317,7 @@ func (m *monitor) peers() (netPeer int, joined map[specs.LinuxNamespaceType]int,
 	}
 	for typ, shared := range map[specs.LinuxNamespaceType]record.Sharing{
 		specs.PIDNamespace: m.cfg.Shared.PID, specs.IPCNamespace: m.cfg.Shared.IPC,
+		specs.UserNamespace: m.cfg.Shared.User,
 	} {
 		if id, ok := shared.Peer(); ok {
 			if joined == nil {

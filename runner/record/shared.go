@@ -9,7 +9,7 @@ type Shared struct {
 	IPC    Sharing `json:"ipc,omitempty"`    // Host, Private, NoShm, Shareable, or a container's
 	UTS    Sharing `json:"uts,omitempty"`    // Host
 	Cgroup Sharing `json:"cgroup,omitempty"` // Host, Private
-	User   Sharing `json:"user,omitempty"`   // Host, which is the default, or Auto
+	User   Sharing `json:"user,omitempty"`   // Host, which is the default, Auto, KeepID, or a container's
 }
 
 // Sharing is whose a namespace is, in docker's words.
@@ -23,6 +23,9 @@ const (
 	NoShm     Sharing = "none" // private, without /dev/shm
 	// Auto is a user namespace with a range of ids that no other container has.
 	Auto Sharing = "auto"
+	// KeepID is a user namespace in which whoever made the container is who they are
+	// outside; options may follow, see [Sharing.Kept].
+	KeepID Sharing = "keep-id"
 )
 
 const containerPrefix = "container:"
@@ -32,3 +35,9 @@ func OfContainer(id string) Sharing { return Sharing(containerPrefix + id) }
 
 // Peer is the container whose namespace it is, if it is one's.
 func (s Sharing) Peer() (id string, ok bool) { return strings.CutPrefix(string(s), containerPrefix) }
+
+// Kept reports whether it is KeepID, and with which options behind a colon.
+func (s Sharing) Kept() (options string, ok bool) {
+	word, options, _ := strings.Cut(string(s), ":")
+	return options, word == string(KeepID)
+}

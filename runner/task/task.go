@@ -124,11 +124,22 @@ func (t *Task) create(ctx context.Context, r Request) (err error) {
 	if r.Runtime != nil {
 		return t.createForeign(ctx, r)
 	}
+	created, mounted := func(pid int) error { return t.wired(ctx, r, pid) }, r.OnMounted
+	if r.Joined[specs.UserNamespace] != 0 {
+		// Only in it is the container made, by a fork that has come by the first barrier.
+		wired := created
+		created, mounted = nil, func(pid int) error {
+			if err := wired(pid); err != nil || r.OnMounted == nil {
+				return err
+			}
+			return r.OnMounted(pid)
+		}
+	}
 	t.Process, err = sandbox.Create(ctx, sandbox.Request{
 		Plan: p, Spec: t.Spec, Root: r.Root, Stacks: r.Stacks, Stdin: r.Stdin, Stdout: r.Stdout, Stderr: r.Stderr,
 		ConsoleSize: cmp.Or(r.Size, sizeOf(t.Spec)),
 		ExtraFiles:  r.ExtraFiles, Cgroup: t.Group, Filter: filter, Control: r.Control,
-		OnCreated: func(pid int) error { return t.wired(ctx, r, pid) }, OnMounted: r.OnMounted, State: r.State,
+		OnCreated: created, OnMounted: mounted, State: r.State,
 	})
 	if err == nil {
 		t.Group = t.Group.Led(t.Process.Pid())

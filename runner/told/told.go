@@ -103,7 +103,7 @@ func (t Teller) attached(st record.State) []network.Attached {
 
 func (t Teller) networks(action string, attached []network.Attached) (all []events.Event) {
 	for _, a := range attached {
-		kind := "bridge"
+		kind := cmp.Or(a.Driver, definition.DriverBridge)
 		switch network.Mode(a.Name) {
 		case network.Host:
 			kind = "host"

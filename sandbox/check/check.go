@@ -139,10 +139,10 @@ func maps(m specs.Mount) bool {
 	return slices.Contains(m.Options, "idmap") || slices.Contains(m.Options, "ridmap")
 }
 
-// IDMap returns the maps of an id-mapped mount: its own, or those of the user
-// namespace that the container makes. Others have none.
+// IDMap returns the maps of an id-mapped mount: its own, or those that the spec says of
+// the container's user namespace, whether it makes or joins that. Others have none.
 func IDMap(s *specs.Spec, m specs.Mount) (uids, gids []specs.LinuxIDMapping) {
-	if maps(m) && len(m.UIDMappings)+len(m.GIDMappings) == 0 && Makes(s, specs.UserNamespace) {
+	if maps(m) && len(m.UIDMappings)+len(m.GIDMappings) == 0 && Has(s, specs.UserNamespace) {
 		return s.Linux.UIDMappings, s.Linux.GIDMappings
 	}
 	return m.UIDMappings, m.GIDMappings

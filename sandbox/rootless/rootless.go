@@ -43,10 +43,27 @@ func single(name string) bool {
 	return len(ranges) == 1 && ranges[0].size == 1
 }
 
-// Groups is how many groups this process's user namespace has, from 0 on.
-func Groups() uint32 {
+// Outside is who root of this process's user namespace is outside of it.
+func Outside() (uid, gid uint32) { return outside("/proc/self/uid_map"), outside("/proc/self/gid_map") }
+
+func outside(name string) uint32 {
+	for _, r := range readMap(name) {
+		if r.inside == 0 {
+			return uint32(r.outside)
+		}
+	}
+	return 0
+}
+
+// Users is how many users this process's user namespace has, from 0 on.
+func Users() uint32 { return count("/proc/self/uid_map") }
+
+// Groups is how many groups it has.
+func Groups() uint32 { return count("/proc/self/gid_map") }
+
+func count(name string) uint32 {
 	all := 0
-	for _, r := range readMap("/proc/self/gid_map") {
+	for _, r := range readMap(name) {
 		all = max(all, r.inside+r.size)
 	}
 	return uint32(min(all, math.MaxUint32))

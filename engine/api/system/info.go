@@ -78,7 +78,7 @@ func (a *API) info(w http.ResponseWriter, r *route.Request) error {
 	out := info{
 		ID: told.Name, Info: told, DriverStatus: [][2]string{{"Root", told.DockerRootDir}},
 		Plugins: plugins{
-			Volume: []string{"local"}, Network: []string{"bridge", "host", "null"},
+			Volume: []string{"local"}, Network: []string{"bridge", "host", "ipvlan", "macvlan", "null"},
 			Log: []string{"json-file", "local", "none"},
 		},
 		MemoryLimit: true, SwapLimit: true, CPUCfsPeriod: true, CPUCfsQuota: true, CPUShares: true, CPUSet: true,

@@ -25,18 +25,19 @@ func create(a *app.App) *cobra.Command {
 		Short: "Create a network",
 		Example: "  create web\n  create --subnet 10.5.0.0/16 --ip-range 10.5.1.0/24 --gateway 10.5.0.1 web\n" +
 			"  create --ipv6 --subnet fd12:3456:789a:1::/64 web\n" +
-			"  create --internal -o com.docker.network.bridge.enable_icc=false back",
+			"  create --internal -o com.docker.network.bridge.enable_icc=false back\n" +
+			"  create -d macvlan --subnet 192.168.1.0/24 --ip-range 192.168.1.192/27 --gateway 192.168.1.1 -o parent=eth0 lan",
 		Args: app.ExactArgs(1),
 	}
 	fs := cmd.Flags()
-	fs.StringVarP(&o.Driver, "driver", "d", "bridge", "what it is made of; there is bridge only")
+	fs.StringVarP(&o.Driver, "driver", "d", "bridge", "what it is made of: bridge, macvlan or ipvlan (interfaces on a link of this host)")
 	fs.StringArrayVar(&o.Subnets, "subnet", nil, "its addresses: ADDRESS/LENGTH, one for IPv4 and one for IPv6 (default: one that is free here)")
 	fs.StringArrayVar(&o.Ranges, "ip-range", nil, "part of the subnet, for containers that ask for no address")
-	fs.StringArrayVar(&o.Gateways, "gateway", nil, "address of its bridge (default: the subnet's first)")
+	fs.StringArrayVar(&o.Gateways, "gateway", nil, "address of its bridge, or of the router beside the parent (default: the subnet's first)")
 	fs.StringArrayVar(&reserved, "aux-address", nil, "address that no container gets: NAME=ADDRESS")
 	fs.BoolVar(&o.Internal, "internal", false, "no way out, and no way in")
 	fs.StringArrayVar(&labels, "label", nil, "label it: KEY=VALUE")
-	fs.StringArrayVarP(&options, "opt", "o", nil, "option of the driver: com.docker.network.bridge.name=NAME and others")
+	fs.StringArrayVarP(&options, "opt", "o", nil, "option of the driver: parent=LINK, com.docker.network.bridge.name=NAME and others")
 	fs.BoolVar(&o.Attachable, "attachable", false, "say in inspect that containers may join it by hand, as they always may")
 	ofSwarms(fs)
 	fs.BoolVar(&ipv4, "ipv4", true, "give containers IPv4 addresses, which all have")

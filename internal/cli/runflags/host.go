@@ -24,7 +24,7 @@ func (f *hostFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.ipc, "ipc", "", "shared memory and queues: host, private, shareable, none, container:NAME")
 	fs.StringVar(&f.uts, "uts", "", "host names: host (default its own)")
 	fs.StringVar(&f.cgroupns, "cgroupns", "", "view of control groups: host, private")
-	fs.StringVar(&f.userns, "userns", "", "user namespace: host, auto (a range of ids of its own)")
+	fs.StringVar(&f.userns, "userns", "", "user namespace: host, auto (a range of ids of its own), keep-id (who runs it is the same inside), container:NAME")
 	fs.StringVar(&f.cgroupParent, "cgroup-parent", "", "control group above its own")
 	fs.StringArrayVar(&f.groups, "group-add", nil, "further group of its user: NAME or GID")
 	fs.BoolVar(&f.init, "init", false, "run an init that forwards signals and reaps processes")
