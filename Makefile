@@ -120,10 +120,11 @@ bench: deps-bench build ## measure against the peers, interleaved; writes bench/
 	$(GO) run ./bench
 
 .PHONY: soak
-soak: deps-disks ## what only shows after long: a million questions to the resolver, hundreds of kills and cuts of the power
+soak: deps-disks ## what only shows after long: a million questions to the resolver, hundreds of kills and cuts of the power, a gibibyte through one stream
 	SOAK_QUERIES=1000000 $(GO) test ./network/resolve -run TestSoak -count=1 -v -timeout 60m
 	$(GO) test ./internal/cli/registrycmd -run 'TestKilled|TestPowerCut' -count=1 -v -timeout 60m \
 	  -args -kills=200 -cuts=100 -maintenance-kills=30
+	COVE_SOAK=1 $(GO) test ./engine/api -run TestStreamsUnderLoad -count=1 -v -timeout 30m
 
 # Without the limit on minimising, a worker may spend its whole time on making one input smaller.
 .PHONY: fuzz
@@ -191,7 +192,7 @@ deps-test: deps-demo deps-dist deps-disks $(TESTSUM) $(S3SERVER) $(PEBBLE) $(HEL
 	@cd e2e/clients && $(GO) mod download
 	@echo 'slapd slapd/no_configuration boolean true' | debconf-set-selections 2>/dev/null || true
 	$(call deps,gcc libc6-dev git openssh-client openssh-server busybox-static skopeo podman curl nftables postgresql libseccomp-dev qemu-user-static xz-utils zstd bzip2 chromium fonts-noto-cjk \
-	  systemd libarchive-tools slapd prometheus docker-registry uidmap passt slirp4netns)
+	  systemd python3-docker libarchive-tools slapd prometheus docker-registry uidmap passt slirp4netns)
 # File systems for disks whose power is cut.
 deps-disks:
 	$(call deps,e2fsprogs xfsprogs btrfs-progs)

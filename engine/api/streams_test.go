@@ -28,6 +28,9 @@ func TestStreamsUnderLoad(t *testing.T) {
 	c := serve(t, withBox(t))
 	id := c.create(t, `{"Image":"box","Cmd":["sleep","1000"],"HostConfig":{"NetworkMode":"none"}}`)
 	c.want(t, http.StatusNoContent, "POST", "/containers/"+id+"/start", "")
+	const shell = `{"Image":"box","Cmd":["sleep","1000"],"Tty":true,"OpenStdin":true,"HostConfig":{"NetworkMode":"none"}}`
+	terminal := c.create(t, shell)
+	c.want(t, http.StatusNoContent, "POST", "/containers/"+terminal+"/start", "")
 	c.through(t, id, 1) // what is made once is made now
 	goroutines, descriptors := settled(t, c, 0, 0)
 	c.crowd(t, 100, 1<<20)
@@ -37,6 +40,9 @@ func TestStreamsUnderLoad(t *testing.T) {
 		cut.Go(func() { c.cutOff(t, id) })
 	}
 	cut.Wait()
+	for _, quiet := range []string{id, terminal, c.create(t, shell)} {
+		c.hangUp(t, quiet)
+	}
 	if g, d := settled(t, c, goroutines, descriptors); g > goroutines || d > descriptors {
 		stacks := make([]byte, 1<<20)
 		t.Errorf("%d goroutines and %d descriptors, before it was %d and %d\n%s", g, d, goroutines, descriptors,
@@ -82,6 +88,9 @@ func (c *client) crowd(t *testing.T, many int, size int64) {
 			continue
 		}
 		all = append(all, c.hijack(t, path, "", i%2 == 0))
+	}
+	if os.Getenv("COVE_SOAK") != "" { // one that does not read is cut, which takes a while
+		c.hijack(t, path, "", true)
 	}
 	c.want(t, http.StatusNoContent, "POST", "/containers/"+id+"/start", "")
 	sent := typed(t, all[0], size)
@@ -174,6 +183,17 @@ func (c *client) cutOff(t *testing.T, id string) {
 	_, err := conn.Write([]byte("half a li"))
 	if err := errors.Join(err, conn.Close()); err != nil {
 		t.Error(err)
+	}
+}
+
+// hangUp looks at a container that prints nothing, and goes.
+func (c *client) hangUp(t *testing.T, id string) {
+	t.Helper()
+	for _, with := range []string{"", "&stdin=1", "&logs=1"} {
+		conn := c.hijack(t, "/containers/"+id+"/attach?stream=1&stdout=1&stderr=1"+with, "", true)
+		if err := conn.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -9,8 +9,10 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+	"time"
 
 	"cove/engine"
+	"cove/engine/api/fan"
 	"cove/engine/api/hijack"
 	"cove/engine/api/route"
 	"cove/engine/api/wire"
@@ -44,6 +46,9 @@ func (v *visitor) listen(stream *hijack.Stream, q url.Values, stdin bool) {
 	}
 	if wire.Bool(q, "stderr") {
 		v.stderr = stream.Stderr()
+	}
+	if !v.stdin {
+		stream.Watch()
 	}
 	close(v.ready)
 }
@@ -206,22 +211,53 @@ func (a *API) visit(id string, v *visitor, happens *engine.EventStream) {
 		e, err := happens.Next(ctx)
 		started <- err == nil && e.Action == "start"
 	}()
+	waits, arrived := context.WithCancel(ctx)
+	defer arrived()
 	select {
 	case runs := <-started: // by somebody else, perhaps, who knows of nobody here
 		if a.lobby.takeOne(id, v) {
-			if runs {
+			if arrived(); runs {
 				a.look(ctx, id, v)
 			}
 			return
 		}
-		<-v.gone
+	case <-v.abandons(waits):
+		if a.lobby.takeOne(id, v) {
+			return // it did not wait for the start
+		}
 	case <-v.gone:
 	}
+	arrived()
+	<-v.gone
+}
+
+// abandons tells that a client has gone that waits for a start.
+func (v *visitor) abandons(waits context.Context) <-chan struct{} {
+	if !v.stdin {
+		return v.stream.Hangup().Done()
+	}
+	gone := make(chan struct{})
+	go func() { // nobody reads what it types yet, so that nobody sees its end
+		tick := time.NewTicker(poll)
+		defer tick.Stop()
+		for !v.stream.Abandoned() {
+			select {
+			case <-waits.Done():
+				return
+			case <-tick.C:
+			}
+		}
+		close(gone)
+	}()
+	return gone
 }
 
 // look is a session of one alone.
 func (a *API) look(ctx context.Context, id string, v *visitor) {
 	defer v.leave()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(v.stream.Hangup(), cancel)()
 	_, err := a.engine.Attach(ctx, id, engines.AttachOptions{
 		Streams: func(engines.Attached) (engines.Streams, error) { return v.streams(), nil },
 	})
@@ -230,7 +266,7 @@ func (a *API) look(ctx context.Context, id string, v *visitor) {
 
 // tell says why a session ended, if somebody is left to hear it.
 func (a *API) tell(v *visitor, err error) {
-	if err != nil && !errors.Is(err, engines.ErrDetached) && !errors.Is(err, context.Canceled) && !isGone(err) {
+	if err != nil && !errors.Is(err, engines.ErrDetached) && !errors.Is(err, context.Canceled) {
 		fmt.Fprintln(v.stream.Stderr(), wire.Text(err))
 	}
 }
@@ -269,118 +305,91 @@ func ignoreGone(err error) error {
 // startFor starts a container with one session for all who wait for it; it returns
 // when the container runs.
 func (a *API) startFor(id string, all []*visitor) error {
+	ctx, cancel := context.WithCancel(a.life)
 	started := make(chan error, 1)
-	go func() {
-		defer func() {
-			for _, v := range all {
-				v.leave()
-			}
-		}()
-		out := newFan(all)
-		_, err := a.engine.Attach(a.life, id, engines.AttachOptions{
+	run := func(streams func() engines.Streams) error {
+		_, err := a.engine.Attach(ctx, id, engines.AttachOptions{
 			Start: true,
 			Streams: func(engines.Attached) (engines.Streams, error) {
-				a.more(id, all, out.owner)
 				started <- nil
-				return out.streams(), nil
+				return streams(), nil
 			},
 		})
 		select {
 		case started <- err:
 		default:
 		}
-		if errors.Is(err, engines.ErrDetached) {
-			a.goOn(id, all, out.owner)
+		return err
+	}
+	go func() {
+		defer cancel()
+		if len(all) == 1 {
+			defer all[0].leave()
+			defer context.AfterFunc(all[0].stream.Hangup(), cancel)()
+			a.tell(all[0], run(all[0].streams))
+			return
 		}
+		a.share(ctx, cancel, id, all, run)
 	}()
 	return <-started
 }
 
-// more are the sessions of those whose input is not that of the first.
-func (a *API) more(id string, all []*visitor, owner *visitor) {
-	for _, v := range all {
-		if v.stdin && v != owner {
-			go func() {
-				_, _ = a.engine.Attach(a.life, id, engines.AttachOptions{ // the session of outputs tells
-					Streams: func(engines.Attached) (engines.Streams, error) {
-						return engines.Streams{Stdin: v.stream, DetachKeys: v.keys}, nil
-					},
-				})
-			}()
-		}
+// patience is how long others wait for one that reads nothing; see fan.New.
+const patience = 10 * time.Second
+
+// share has several look at one session. Each that types has a session of its own for
+// that, so that none ends with the input of another.
+func (a *API) share(
+	ctx context.Context, cancel context.CancelFunc, id string, all []*visitor, run func(func() engines.Streams) error,
+) {
+	f := fan.New(patience)
+	members := make([]*fan.Member, len(all))
+	for i, v := range all {
+		members[i] = f.Add(v.stdout, v.stderr, v.stream.Cut)
+		defer context.AfterFunc(v.stream.Hangup(), members[i].Leave)()
 	}
-}
-
-// goOn is for those who stay when the one left that had the session.
-func (a *API) goOn(id string, all []*visitor, left *visitor) {
-	left.leave()
-	var stay sync.WaitGroup
-	for _, v := range all {
-		if v != left {
-			v.stdin = false // it has a session of its own
-			stay.Go(func() { a.look(a.life, id, v) })
-		}
-	}
-	stay.Wait()
-}
-
-// fan writes what a container prints to several. Who is gone is left out; when all
-// are, the session ends.
-type fan struct {
-	owner *visitor // whose input the container reads
-	all   []*visitor
-	mu    sync.Mutex
-	gone  map[*visitor]bool
-}
-
-func newFan(all []*visitor) *fan {
-	f := &fan{all: all, gone: map[*visitor]bool{}}
-	for _, v := range all {
-		if v.stdin {
-			f.owner = v
-			break
-		}
-	}
-	return f
-}
-
-func (f *fan) streams() engines.Streams {
-	s := engines.Streams{
-		Stdout: fanOf{f, func(v *visitor) io.Writer { return v.stdout }},
-		Stderr: fanOf{f, func(v *visitor) io.Writer { return v.stderr }},
-	}
-	if f.owner != nil {
-		s.Stdin, s.DetachKeys = f.owner.stream, f.owner.keys
-	}
-	return s
-}
-
-type fanOf struct {
-	f  *fan
-	of func(*visitor) io.Writer
-}
-
-var errAllGone = errors.New("all who looked are gone")
-
-func isGone(err error) bool { return errors.Is(err, errAllGone) }
-
-func (o fanOf) Write(p []byte) (int, error) {
-	o.f.mu.Lock()
-	defer o.f.mu.Unlock()
-	for _, v := range o.f.all {
-		w := o.of(v)
-		if w == nil || o.f.gone[v] {
-			continue
-		}
-		if _, err := w.Write(p); err != nil {
-			o.f.gone[v] = true
+	var seen sync.WaitGroup
+	for i, v := range all {
+		seen.Go(func() {
+			<-members[i].Gone()
 			v.leave()
+		})
+	}
+	go func() {
+		<-f.Empty()
+		cancel()
+	}()
+	_ = run(func() engines.Streams { // who started it is told; who looks sees that it ended
+		for i, v := range all {
+			if v.stdin {
+				go a.types(ctx, id, v, members[i])
+			}
 		}
+		return engines.Streams{Stdout: f.Stdout(), Stderr: f.Stderr()}
+	})
+	f.Finish()
+	seen.Wait()
+}
+
+// types is the session of the input of one of several. One that detaches leaves.
+func (a *API) types(ctx context.Context, id string, v *visitor, m *fan.Member) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-m.Gone():
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	_, err := a.engine.Attach(ctx, id, engines.AttachOptions{
+		Streams: func(engines.Attached) (engines.Streams, error) {
+			return engines.Streams{Stdin: v.stream, DetachKeys: v.keys}, nil
+		},
+	})
+	if errors.Is(err, engines.ErrDetached) {
+		m.Leave()
 	}
-	if len(o.f.gone) == len(o.f.all) {
-		return 0, errAllGone
-	}
-	return len(p), nil
 }
 
 func (a *API) resize(w http.ResponseWriter, r *route.Request) error {

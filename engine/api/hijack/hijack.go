@@ -4,6 +4,7 @@ package hijack
 
 import (
 	"bufio"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -35,10 +36,19 @@ func ContentType(r *route.Request, tty bool) string {
 // Stream is a connection that was taken over. Its Reader is what the client sends,
 // until it closes its half.
 type Stream struct {
-	conn   net.Conn
-	reader *bufio.Reader
-	tty    bool
-	mu     sync.Mutex
+	conn    net.Conn
+	reader  *bufio.Reader
+	tty     bool
+	mu      sync.Mutex
+	gone    context.Context //nolint:containedctx // it is the connection's, not a call's
+	hangUp  context.CancelFunc
+	watched sync.Once
+}
+
+func newStream(conn net.Conn, reader *bufio.Reader, tty bool) *Stream {
+	s := &Stream{conn: conn, reader: reader, tty: tty}
+	s.gone, s.hangUp = context.WithCancel(context.Background())
+	return s
 }
 
 // Take takes the connection of a request over and says so. The answer has neither
@@ -61,7 +71,7 @@ func Take(w http.ResponseWriter, r *route.Request, tty bool) (*Stream, error) {
 		conn.Close()
 		return nil, fmt.Errorf("taking the connection over: %w", err)
 	}
-	return &Stream{conn: conn, reader: buffered.Reader, tty: tty}, nil
+	return newStream(conn, buffered.Reader, tty), nil
 }
 
 func end(w *bufio.Writer) error {
@@ -70,13 +80,20 @@ func end(w *bufio.Writer) error {
 }
 
 // Read reads what the client sends; io.EOF is the end of its half.
-func (s *Stream) Read(p []byte) (int, error) { return s.reader.Read(p) }
+func (s *Stream) Read(p []byte) (int, error) {
+	n, err := s.reader.Read(p)
+	if err != nil && s.tty {
+		s.Watch()
+	}
+	return n, err
+}
 
 // SetReadDeadline ends a Read that waits.
 func (s *Stream) SetReadDeadline(t time.Time) error { return s.conn.SetReadDeadline(t) }
 
 // Close ends the stream: whoever reads has all of it first.
 func (s *Stream) Close() error {
+	defer s.hangUp()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if half, ok := s.conn.(interface{ CloseWrite() error }); ok {

@@ -31,7 +31,7 @@ func Socket(w http.ResponseWriter, r *route.Request, use func(*Stream)) error {
 		used = true
 		_ = ws.SetDeadline(time.Time{}) // that of reading the headers; a connection that is gone fails below
 		ws.PayloadType = websocket.BinaryFrame
-		use(&Stream{conn: ws, reader: bufio.NewReader(ws), tty: true})
+		use(newStream(ws, bufio.NewReader(ws), true))
 	}}.ServeHTTP(w, r.Request)
 	if !used {
 		return wire.ErrCut // it has said why
