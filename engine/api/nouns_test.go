@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -171,7 +172,6 @@ func TestImages(t *testing.T) {
 		t.Errorf("loaded %s", text)
 	}
 	c.want(t, 400, "POST", "/images/create", "")
-	c.want(t, 501, "POST", "/images/create?fromSrc=http://example.org/x.tar", "")
 	if text := c.want(t, 200, "POST", "/images/create?fromSrc=-&repo=made&tag=1", archive); !strings.Contains(text, `{"status":"sha256:`) {
 		t.Errorf("imported %s", text)
 	}
@@ -268,4 +268,29 @@ func TestNarrowAccess(t *testing.T) {
 	c.want(t, 403, "POST", "/containers/"+mine+"/exec", `{"Cmd":["true"],"Privileged":true}`)
 	c.want(t, 201, "POST", "/containers/"+mine+"/exec", `{"Cmd":["true"]}`)
 	c.want(t, 403, "GET", "/images/json", "")
+}
+
+// TestImportFromElsewhere fetches what is imported.
+func TestImportFromElsewhere(t *testing.T) {
+	t.Parallel()
+	c := serve(t, withBox(t))
+	archive := c.want(t, 200, "GET", "/images/box/get", "")
+	from := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/x.tar" {
+			http.NotFound(w, r)
+		}
+		_, _ = io.WriteString(w, archive)
+	}))
+	t.Cleanup(from.Close)
+	c.want(t, 400, "POST", "/images/create?fromSrc=ftp://example.org/x.tar", "")
+	if text := c.want(t, 500, "POST", "/images/create?fromSrc="+from.URL+"/none", ""); !strings.Contains(text, "404") {
+		t.Errorf("%s", text)
+	}
+	text := c.want(t, 200, "POST", "/images/create?fromSrc="+strings.TrimPrefix(from.URL, "http://")+"/x.tar&repo=theirs", "")
+	if !strings.Contains(text, "Downloading from "+from.URL) || !strings.Contains(text, `{"status":"sha256:`) {
+		t.Errorf("%s", text)
+	}
+	if text := c.want(t, 200, "GET", "/images/theirs/json", ""); !strings.Contains(text, "Imported from "+from.URL) {
+		t.Errorf("%s", text)
+	}
 }

@@ -11,6 +11,7 @@ import (
 
 	control "github.com/moby/buildkit/api/services/control"
 
+	"cove/engine/api/wire"
 	"cove/engine/builds"
 	"cove/engine/runspec/parse"
 	"cove/errdefs"
@@ -38,9 +39,9 @@ var known = map[string]func(o *options, v string) error{
 		}
 		return nil
 	},
-	"q":           func(o *options, v string) error { o.quiet = truth(v); return nil },
-	"nocache":     func(o *options, v string) error { o.NoCache = truth(v); return nil },
-	"pull":        func(o *options, v string) error { o.Pull = truth(v); return nil },
+	"q":           func(o *options, v string) error { o.quiet = wire.Truth(v); return nil },
+	"nocache":     func(o *options, v string) error { o.NoCache = wire.Truth(v); return nil },
+	"pull":        func(o *options, v string) error { o.Pull = wire.Truth(v); return nil },
 	"target":      func(o *options, v string) error { o.Target = v; return nil },
 	"buildid":     func(o *options, v string) error { o.id = v; return nil },
 	"session":     func(o *options, v string) error { o.session = v; return nil },
@@ -71,7 +72,7 @@ var known = map[string]func(o *options, v string) error{
 	},
 	// What is always so: containers of RUN are removed, whatever happens to them.
 	"rm": func(*options, string) error { return nil }, "forcerm": func(*options, string) error { return nil },
-	"squash":      func(o *options, v string) error { o.Squash = truth(v); return nil },
+	"squash":      func(o *options, v string) error { o.Squash = wire.Truth(v); return nil },
 	"isolation":   only("", "default"),
 	"securityopt": only("", "null", "[]"),
 }
@@ -102,9 +103,6 @@ func read(q url.Values) (*options, error) {
 	}
 	return o, nil
 }
-
-// truth reads a flag as docker does.
-func truth(text string) bool { return text != "" && text != "0" && text != "false" && text != "no" }
 
 func only(values ...string) func(*options, string) error {
 	return func(_ *options, v string) error {

@@ -108,12 +108,24 @@ func (a *API) create(w http.ResponseWriter, r *route.Request) error {
 	o.Pull = engines.PullNever // the client pulls, and shows it
 	id, err := a.engine.Create(r.Context(), o)
 	if err != nil {
-		return err
+		return a.missingImage(r, o.Image, err)
 	}
 	return wire.JSON(w, http.StatusCreated, struct {
 		ID       string `json:"Id"`
 		Warnings []string
 	}{id, []string{}})
+}
+
+// missingImage has docker's words if it is the image that is not here: clients pull it.
+func (a *API) missingImage(r *route.Request, image string, err error) error {
+	imgs, perr := a.engine.ForPlatform("")
+	if perr != nil || wire.Status(err) != http.StatusNotFound {
+		return err
+	}
+	if _, ierr := imgs.InspectImage(r.Context(), image); ierr != nil {
+		return wire.Missing(err, "image", image)
+	}
+	return err
 }
 
 func (a *API) update(w http.ResponseWriter, r *route.Request) error {

@@ -171,10 +171,10 @@ func (a *API) inspect(w http.ResponseWriter, r *route.Request) error {
 
 // missing has the words that docker's clients look for in an image that is not here.
 func missing(r *route.Request, err error) error {
-	if wire.Status(err) == http.StatusNotFound && r.URL.Query().Get("platform") == "" {
-		return errdefs.Errorf(errdefs.ErrNotFound, "No such image: %s", r.Param("name"))
+	if r.URL.Query().Get("platform") != "" {
+		return err // it may be here for another one
 	}
-	return err
+	return wire.Missing(err, "image", r.Param("name"))
 }
 
 // forPlatform are the images that a request is about: those of the platform that it

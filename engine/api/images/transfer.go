@@ -1,11 +1,13 @@
 package images
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/docker/go-units"
@@ -72,11 +74,15 @@ func (a *API) create(w http.ResponseWriter, r *route.Request) error {
 	if name == "" {
 		return errdefs.Errorf(errdefs.ErrInvalid, "neither fromImage nor fromSrc says what is to be made")
 	}
+	all := false
 	switch {
 	case strings.HasPrefix(tag, "sha256:"):
 		name += "@" + tag
 	case tag != "":
 		name += ":" + tag
+	default:
+		// Clients whose people mean latest say so.
+		all = !strings.ContainsAny(name[strings.LastIndex(name, "/")+1:], ":@")
 	}
 	e, err := a.as(r)
 	if err != nil {
@@ -84,7 +90,7 @@ func (a *API) create(w http.ResponseWriter, r *route.Request) error {
 	}
 	lines := wire.NewLines(w)
 	pulled, err := e.Pull(r.Context(), name, engines.PullOptions{
-		Platform: q.Get("platform"),
+		Platform: q.Get("platform"), AllTags: all,
 		Progress: told(lines).pull(),
 	})
 	if err != nil {
@@ -102,23 +108,53 @@ func (a *API) create(w http.ResponseWriter, r *route.Request) error {
 }
 
 func (a *API) importTar(w http.ResponseWriter, r *route.Request) error {
-	q := r.URL.Query()
-	if q.Get("fromSrc") != "-" {
-		return errdefs.Errorf(errdefs.ErrUnsupported,
-			"an image is imported from what is sent (fromSrc=-), not from %s", q.Get("fromSrc"))
+	q, body, lines := r.URL.Query(), r.Body, wire.NewLines(w)
+	o := engines.ImportOptions{
+		Name: q.Get("repo"), Platform: q.Get("platform"), Message: q.Get("message"), Changes: q["changes"],
 	}
-	name := q.Get("repo")
-	if tag := q.Get("tag"); tag != "" && name != "" {
-		name += ":" + tag
+	if tag := q.Get("tag"); tag != "" && o.Name != "" {
+		o.Name += ":" + tag
 	}
-	id, err := a.engine.Import(r.Context(), r.Body, engines.ImportOptions{
-		Name: name, Platform: q.Get("platform"), Message: q.Get("message"), Changes: q["changes"],
-	})
+	if src := q.Get("fromSrc"); src != "-" {
+		remote, err := fetch(r.Context(), src)
+		if err != nil {
+			return err
+		}
+		defer remote.Body.Close()
+		body = remote.Body
+		lines.Send(wire.Line{Status: "Downloading from " + remote.Request.URL.Redacted()})
+		o.Message = cmp.Or(o.Message, "Imported from "+remote.Request.URL.Redacted())
+	}
+	id, err := a.engine.Import(r.Context(), body, o)
 	if err != nil {
-		return err
+		return lines.End(err)
 	}
-	wire.NewLines(w).Send(wire.Line{Status: id.String()})
+	lines.Send(wire.Line{Status: id.String()})
 	return nil
+}
+
+// fetch asks for what is to be imported from elsewhere. Without a scheme http is meant.
+func fetch(ctx context.Context, src string) (*http.Response, error) {
+	if !strings.Contains(src, "://") {
+		src = "http://" + src
+	}
+	u, err := url.Parse(src)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "fromSrc=%s: want -, or a URL of http or https", src)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "fromSrc: %w", err)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("importing: %w", err)
+	}
+	if res.StatusCode != http.StatusOK {
+		res.Body.Close()
+		return nil, errdefs.Errorf(errdefs.ErrUnavailable, "importing from %s: it answers %s", u.Redacted(), res.Status)
+	}
+	return res, nil
 }
 
 func (a *API) push(w http.ResponseWriter, r *route.Request) error {
@@ -237,7 +273,11 @@ func (a *API) save(w http.ResponseWriter, r *route.Request) error {
 	if err != nil {
 		return err
 	}
-	return wire.Streamed(w, func(to http.ResponseWriter) error { return imgs.Save(r.Context(), to, names) })
+	err = wire.Streamed(w, func(to http.ResponseWriter) error { return imgs.Save(r.Context(), to, names) })
+	if len(names) == 1 && r.URL.Query().Get("platform") == "" {
+		return wire.Missing(err, "image", names[0])
+	}
+	return err
 }
 
 func (a *API) load(w http.ResponseWriter, r *route.Request) error {

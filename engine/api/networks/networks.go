@@ -176,6 +176,9 @@ func appendSet(list []string, s string) []string {
 
 func (a *API) remove(w http.ResponseWriter, r *route.Request) error {
 	if err := a.engine.RemoveNetwork(r.Context(), r.Param("id")); err != nil {
+		if wire.Status(err) == http.StatusConflict { // it has containers, or was always there
+			return &wire.StatusError{Status: http.StatusForbidden, Err: err}
+		}
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

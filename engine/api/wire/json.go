@@ -67,6 +67,15 @@ func Status(err error) int {
 	return http.StatusInternalServerError
 }
 
+// Missing has the words that docker's clients look for in something that is not there:
+// "No such image: NAME". Other errors stay as they are.
+func Missing(err error, what, name string) error {
+	if err != nil && Status(err) == http.StatusNotFound {
+		return errdefs.Errorf(errdefs.ErrNotFound, "No such %s: %s", what, name)
+	}
+	return err
+}
+
 // StatusError is an error with a status that its kind does not have.
 type StatusError struct {
 	Status int
@@ -99,11 +108,15 @@ var words = map[errdefs.Remedy]string{
 
 // Text is the text of err, with what would help.
 func Text(err error) string {
+	text := err.Error()
+	if name, ok := strings.CutPrefix(text, "no such container: "); ok {
+		text = "No such container: " + name // scripts look for it
+	}
 	s, ok := errdefs.SuggestionFor(err)
 	if !ok {
-		return err.Error()
+		return text
 	}
-	return err.Error() + "; " + strings.ReplaceAll(words[s.Do], "%s", s.To)
+	return text + "; " + strings.ReplaceAll(words[s.Do], "%s", s.To)
 }
 
 // WriteError answers with an error in docker's shape.

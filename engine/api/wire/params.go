@@ -13,8 +13,11 @@ import (
 )
 
 // Bool is docker's reading of a parameter: what is set and not 0, no, false or none.
-func Bool(q url.Values, name string) bool {
-	text := strings.ToLower(strings.TrimSpace(q.Get(name)))
+func Bool(q url.Values, name string) bool { return Truth(q.Get(name)) }
+
+// Truth is Bool of a value. Some clients write it as their language does: False.
+func Truth(text string) bool {
+	text = strings.ToLower(strings.TrimSpace(text))
 	return !slices.Contains([]string{"", "0", "no", "false", "none"}, text)
 }
 
