@@ -19,6 +19,7 @@ import (
 
 	"cove/distribution/client/credentials"
 	"cove/distribution/client/hosts"
+	"cove/distribution/client/spans"
 	"cove/distribution/client/wire"
 )
 
@@ -74,6 +75,7 @@ type Client struct {
 	cfg     Config
 	wire    *wire.Wire
 	mirrors map[string][]hosts.Base
+	slots   spans.Slots
 }
 
 // New returns a client. The error is errdefs.ErrInvalid for a malformed
@@ -96,7 +98,7 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Dial == nil {
 		cfg.Dial = (&net.Dialer{Timeout: 30 * time.Second}).DialContext
 	}
-	c := &Client{cfg: cfg, mirrors: make(map[string][]hosts.Base)}
+	c := &Client{cfg: cfg, mirrors: make(map[string][]hosts.Base), slots: spans.NewSlots(2 * cfg.Parallel)}
 	var clear []string
 	for host, list := range cfg.Mirrors {
 		for _, raw := range list {

@@ -6,15 +6,13 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/content"
+	"cove/distribution/client/spans"
 	"cove/distribution/client/wire"
 	"cove/distribution/progress"
 	"cove/errdefs"
@@ -23,13 +21,46 @@ import (
 // OpenBlob reads desc from offset on, from a mirror where one has it. After a
 // cut the reader resumes by itself within the retry budget, and progress hears
 // of it. A body of another length than desc.Size is an error and never an
-// early EOF; the bytes are not hashed. The reader must be closed and is not
+// early EOF; the bytes are not hashed. A long one is fetched in ranges, several at
+// once, where the registry answers them. The reader must be closed and is not
 // safe for concurrent use.
 func (r *Repository) OpenBlob(
 	ctx context.Context, desc ocispec.Descriptor, offset int64, tell progress.Func,
 ) (io.ReadCloser, error) {
+	until := desc.Size
+	if until-offset >= spans.AtLeast {
+		until = offset + spans.Size
+	}
+	first, err := r.openBlob(ctx, desc, offset, until, tell)
+	if err != nil {
+		return nil, err
+	}
+	if until == desc.Size || !first.ranged {
+		first.until = desc.Size
+		return first, nil
+	}
+	// How far it is, is told in the order of bytes.
+	first.tell = tell.Retries()
+	open := func(ctx context.Context, from, until int64) (io.ReadCloser, error) {
+		b, err := r.openBlob(ctx, desc, from, until, first.tell)
+		if err != nil {
+			return nil, err // and no reader that is not there
+		}
+		return b, nil
+	}
+	return spans.NewReader(ctx, first, spans.Config{
+		From: offset, End: desc.Size, Open: open, Slots: r.c.slots, Read: func(n int64) {
+			tell.Tell(progress.Event{Kind: progress.Downloading, Desc: desc, Offset: n})
+		},
+	}), nil
+}
+
+// openBlob reads to until.
+func (r *Repository) openBlob(
+	ctx context.Context, desc ocispec.Descriptor, offset, until int64, tell progress.Func,
+) (*blobReader, error) {
 	b := &blobReader{
-		ctx: ctx, repo: r, desc: desc, offset: offset, tell: tell, ended: -1,
+		ctx: ctx, repo: r, desc: desc, offset: offset, until: until, tell: tell, ended: -1,
 		cut: make(map[*wire.Peer]error),
 	}
 	b.retrier = r.c.retrier(func(err error, wait time.Duration) {
@@ -67,6 +98,8 @@ type blobReader struct {
 	repo    *Repository
 	desc    ocispec.Descriptor
 	offset  int64
+	until   int64 // where it ends
+	ranged  bool  // what was opened is a range
 	body    io.ReadCloser
 	from    *wire.Peer           // who the body is from
 	ended   int64                // where a body last ended by itself, too early; -1 before
@@ -87,7 +120,7 @@ func (b *blobReader) Read(p []byte) (int, error) {
 		if err == nil {
 			return 0, nil
 		}
-		if errors.Is(err, io.EOF) && b.offset == b.desc.Size {
+		if errors.Is(err, io.EOF) && b.offset == b.until {
 			return 0, io.EOF
 		}
 		if err := b.resume(err); err != nil {
@@ -101,12 +134,14 @@ func (b *blobReader) read(p []byte) (int, error) {
 	if b.body == nil {
 		return 0, io.EOF // opened at its end
 	}
-	left := b.desc.Size - b.offset
-	if left > 0 {
+	if left := b.until - b.offset; left > 0 {
 		return b.body.Read(p[:min(int64(len(p)), left)])
 	}
 	if len(p) == 0 {
 		return 0, nil
+	}
+	if b.until < b.desc.Size {
+		return 0, io.EOF
 	}
 	// A digest of the bytes so far would be right, and the sender wrong.
 	if n, _ := b.body.Read(p[:1]); n > 0 {
@@ -157,8 +192,10 @@ func (b *blobReader) open(p *wire.Peer) error {
 		Scopes: b.repo.pullScopes(),
 		Within: b.repo.c.cfg.Answer + time.Second*time.Duration(min(b.desc.Size/slowest, 1<<30)),
 	}
-	if b.offset > 0 {
-		in.Header = http.Header{"Range": {"bytes=" + strconv.FormatInt(b.offset, 10) + "-"}}
+	if b.until < b.desc.Size {
+		in.Header = http.Header{"Range": {fmt.Sprintf("bytes=%d-%d", b.offset, b.until-1)}}
+	} else if b.offset > 0 {
+		in.Header = http.Header{"Range": {fmt.Sprintf("bytes=%d-", b.offset)}}
 	}
 	resp, err := p.Do(b.ctx, in, http.StatusOK, http.StatusPartialContent)
 	if err != nil {
@@ -176,9 +213,9 @@ func (b *blobReader) open(p *wire.Peer) error {
 func (b *blobReader) accept(resp *http.Response) error {
 	total := resp.ContentLength
 	var skip int64
-	if resp.StatusCode == http.StatusPartialContent {
+	if b.ranged = resp.StatusCode == http.StatusPartialContent; b.ranged {
 		var start int64
-		start, total = contentRange(resp.Header.Get("Content-Range"))
+		start, total = spans.ContentRange(resp.Header.Get("Content-Range"))
 		if start != b.offset {
 			return errdefs.Errorf(errdefs.ErrInvalid, "asked for bytes from %d on and was sent bytes %q", b.offset,
 				resp.Header.Get("Content-Range"))
@@ -191,20 +228,6 @@ func (b *blobReader) accept(resp *http.Response) error {
 	}
 	_, err := io.CopyN(io.Discard, resp.Body, skip)
 	return err
-}
-
-// contentRange reads "bytes START-END/TOTAL"; -1 is what is not known.
-func contentRange(v string) (start, total int64) {
-	span, of, _ := strings.Cut(strings.TrimPrefix(v, "bytes "), "/")
-	first, _, _ := strings.Cut(span, "-")
-	start, err := strconv.ParseInt(first, 10, 64)
-	if err != nil {
-		start = -1
-	}
-	if total, err = strconv.ParseInt(of, 10, 64); err != nil {
-		total = -1
-	}
-	return start, total
 }
 
 func (b *blobReader) Close() error {
@@ -256,9 +279,7 @@ func (r *Repository) fetch(ctx context.Context, w content.Writer, desc ocispec.D
 			return err
 		}
 		defer body.Close()
-		buf := copyBuffers.Get().(*[copySize]byte)
-		defer copyBuffers.Put(buf)
-		if _, err := io.CopyBuffer(writerOnly{w}, body, buf[:]); err != nil {
+		if err := spans.Copy(w, body); err != nil {
 			return err
 		}
 	}
@@ -315,10 +336,3 @@ func isThere(ctx context.Context, store BlobStore, desc ocispec.Descriptor, tell
 	}
 	return err == nil, err
 }
-
-const copySize = 256 << 10
-
-var copyBuffers = sync.Pool{New: func() any { return new([copySize]byte) }}
-
-// writerOnly hides a ReadFrom that would bring its own buffer.
-type writerOnly struct{ io.Writer }

@@ -67,3 +67,13 @@ func (p Func) Tell(e Event) {
 		p(e)
 	}
 }
+
+// Retries is f for nothing but Retrying: of a transfer of which somebody else tells how
+// far it is.
+func (f Func) Retries() Func {
+	return func(e Event) {
+		if e.Kind == Retrying {
+			f.Tell(e)
+		}
+	}
+}

@@ -67,11 +67,7 @@ func (d *download) fetch(
 	ctx context.Context, repo remote.Repository, w content.Writer, desc ocispec.Descriptor, tell progress.Func,
 ) error {
 	tell.Tell(progress.Event{Kind: progress.Downloading, Desc: desc, Offset: w.Offset()})
-	body, err := repo.OpenBlob(ctx, desc, w.Offset(), func(e progress.Event) {
-		if e.Kind == progress.Retrying { // how far it is, we tell: here it counts when it is stored
-			tell.Tell(e)
-		}
-	})
+	body, err := repo.OpenBlob(ctx, desc, w.Offset(), tell.Retries()) // how far it is counts when it is stored
 	if err != nil {
 		return err
 	}
