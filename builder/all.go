@@ -144,11 +144,11 @@ func (b *Builder) execute(ctx context.Context, j *job, parts []*part) ([]*Result
 	}
 	cfg := b.solveConfig(j, parts)
 	cfg.Cache, cfg.Remote = known, known
-	solved, err := solve.Solve(ctx, graph, cfg)
+	solved, lost, err := solveKnown(ctx, graph, cfg, known)
 	if err != nil {
 		return nil, err
 	}
-	warnings = append(warnings, solved.Warnings...)
+	warnings = slices.Concat(warnings, lost, solved.Warnings)
 	var results []*Result
 	targets, images := graph.Targets(), solved.Images
 	for _, p := range parts {

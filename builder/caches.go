@@ -41,6 +41,23 @@ func (b *Builder) cache(ctx context.Context, j *job, parts []*part) (*remotecach
 	return c, warnings, nil
 }
 
+// solveKnown solves, and again without the layers that a cache was to have and could
+// not give: they cost time and are warnings.
+func solveKnown(
+	ctx context.Context, graph *plan.Graph, cfg solve.Config, known *remotecache.Cache,
+) (*solve.Result, []Warning, error) {
+	var warnings []Warning
+	for {
+		solved, err := solve.Solve(ctx, graph, cfg)
+		for _, lost := range known.Lost() {
+			warnings = append(warnings, Warning{Rule: "CacheLayerLost", Text: lost.Error()})
+		}
+		if !errors.Is(err, remotecache.ErrLost) || ctx.Err() != nil {
+			return solved, warnings, err
+		}
+	}
+}
+
 // cachesFrom are the caches that the requests import, each once.
 func cachesFrom(parts []*part) (all []remotecache.From) {
 	for _, p := range parts {

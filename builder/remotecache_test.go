@@ -114,8 +114,9 @@ func TestInlineCache(t *testing.T) {
 	}
 }
 
-// TestCacheThatLies: a layer whose bytes are others is not taken; a cache that is
-// not there is none, and one that is no cache a warning.
+// TestCacheThatLies: a layer whose bytes are others is not taken, and its step is
+// executed, with a warning; a cache that is not there is none, and one that is no cache
+// a warning.
 func TestCacheThatLies(t *testing.T) {
 	t.Parallel()
 	first, second := newWorld(t), newWorld(t)
@@ -142,8 +143,18 @@ func TestCacheThatLies(t *testing.T) {
 	from := func(ref string) func(*Request) {
 		return func(r *Request) { r.CacheFrom = []remotecache.From{{Name: dir, Source: d, Ref: ref}} }
 	}
-	if _, err := second.build(df, from("t")); err == nil || !strings.Contains(err.Error(), "sha256:") {
-		t.Errorf("a damaged layer: %v", err)
+	b := second.must(df, from("t"))
+	if ran := second.exec.ran(); len(ran) != 2 || b.files["a"] == "" || len(b.Warnings) != 1 ||
+		b.Warnings[0].Rule != "CacheLayerLost" || !strings.Contains(b.Warnings[0].Text, "sha256:") {
+		t.Errorf("a damaged layer: executed %v, warnings %v, files %v", ran, b.Warnings, b.files)
+	}
+	// One that is gone is none, for a build that needs it and for an export that does not.
+	if err := os.Remove(name); err != nil {
+		t.Fatal(err)
+	}
+	third := newWorld(t)
+	if b := third.must(df, from("t")); len(third.exec.ran()) != 2 || len(b.Warnings) != 1 {
+		t.Errorf("a layer that is gone: executed %v, warnings %v", third.exec.ran(), b.Warnings)
 	}
 	if b := newWorld(t).must(df, from("none")); len(b.Warnings) > 0 {
 		t.Errorf("a cache that is not there: %v", b.Warnings)

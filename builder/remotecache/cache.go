@@ -3,6 +3,7 @@ package remotecache
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -42,6 +43,47 @@ type Cache struct {
 
 	mu      sync.Mutex
 	touched map[digest.Digest]cache.Record
+	lost    []error
+}
+
+// ErrLost is in the error of a layer that a cache was to have and could not give. The
+// cache does not know it any more: who tries again makes it anew.
+var ErrLost = errors.New("the build cache has no such layer")
+
+// Lost tells, once, which layers were lost.
+func (c *Cache) Lost() []error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	lost := c.lost
+	c.lost = nil
+	return lost
+}
+
+// lose forgets that a cache has a layer, unless it is the caller who gave up, or a disk
+// here that is full.
+func (c *Cache) lose(ctx context.Context, from *imported, blob digest.Digest, err error) error {
+	if err == nil || ctx.Err() != nil || errors.Is(err, errdefs.ErrExhausted) {
+		return err
+	}
+	err = fmt.Errorf("build cache %s: layer %s: %w", from.name, blob, err)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(from.blobs, blob)
+	maps.DeleteFunc(c.touched, func(_ digest.Digest, r cache.Record) bool { return r.Blob.Digest == blob })
+	c.lost = append(c.lost, err)
+	return fmt.Errorf("%w (%w)", err, ErrLost)
+}
+
+// having are the caches that have a layer.
+func (c *Cache) having(blob digest.Digest) (all []*imported) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, from := range c.imported {
+		if from.blobs[blob] {
+			all = append(all, from)
+		}
+	}
+	return all
 }
 
 // New puts imported caches behind the one that is here.
@@ -80,9 +122,7 @@ func (c *Cache) touch(key digest.Digest, r cache.Record) {
 }
 
 // Has says whether a layer can be fetched.
-func (c *Cache) Has(blob digest.Digest) bool {
-	return slices.ContainsFunc(c.imported, func(from *imported) bool { return from.blobs[blob] })
-}
+func (c *Cache) Has(blob digest.Digest) bool { return len(c.having(blob)) > 0 }
 
 // Fetch brings a layer here, unless it is, and checks that it is the one of its
 // digest and its diffID. The caller holds a lease on it.
@@ -91,11 +131,8 @@ func (c *Cache) Fetch(ctx context.Context, l layers.Layer) error {
 		return nil
 	}
 	err := errdefs.Errorf(errdefs.ErrNotFound, "build cache: layer %s: no cache has it", l.Blob.Digest)
-	for _, from := range c.imported {
-		if !from.blobs[l.Blob.Digest] {
-			continue
-		}
-		if err = c.fetch(ctx, from, l); err == nil {
+	for _, from := range c.having(l.Blob.Digest) {
+		if err = c.lose(ctx, from, l.Blob.Digest, c.fetch(ctx, from, l)); err == nil {
 			return nil
 		}
 	}
@@ -126,10 +163,11 @@ func (c *Cache) Open(ctx context.Context, desc ocispec.Descriptor) (content.Read
 	if !errors.Is(err, errdefs.ErrNotFound) {
 		return r, err
 	}
-	for _, from := range c.imported {
-		if from.blobs[desc.Digest] {
-			return from.source.Open(ctx, desc)
+	for _, from := range c.having(desc.Digest) {
+		if r, err = from.source.Open(ctx, desc); err == nil {
+			return r, nil
 		}
+		err = c.lose(ctx, from, desc.Digest, err)
 	}
 	return nil, err
 }

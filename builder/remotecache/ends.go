@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -45,6 +46,7 @@ type To struct {
 
 // imported is a cache elsewhere.
 type imported struct {
+	name    string
 	source  copy.Source
 	records map[digest.Digest]cache.Record
 	blobs   map[digest.Digest]bool
@@ -57,7 +59,10 @@ func (c *Cache) Import(ctx context.Context, from From) error {
 	if err != nil {
 		return fmt.Errorf("importing the build cache %s: %w", from.Name, err)
 	}
-	in := &imported{source: from.Source, records: map[digest.Digest]cache.Record{}, blobs: map[digest.Digest]bool{}}
+	in := &imported{
+		name: from.Name, source: from.Source,
+		records: map[digest.Digest]cache.Record{}, blobs: map[digest.Digest]bool{},
+	}
 	if err := in.read(ctx, m, 0); err != nil {
 		return fmt.Errorf("importing the build cache %s: %w", from.Name, err)
 	}
@@ -139,8 +144,18 @@ func (c *Cache) Inline(of []layers.Layer) (json.RawMessage, error) {
 // transfers bounds the layers that are sent at once.
 const transfers = 4
 
-// Export sends what the build asked for, of which the image has the given layers.
+// Export sends what the build asked for, of which the image has the given layers. What
+// was imported and is no longer there is left out.
 func (c *Cache) Export(ctx context.Context, to To, of []layers.Layer) error {
+	for {
+		err := c.export(ctx, to, of)
+		if !errors.Is(err, ErrLost) {
+			return err
+		}
+	}
+}
+
+func (c *Cache) export(ctx context.Context, to To, of []layers.Layer) error {
 	doc, keys := c.document(of, to.Max)
 	blobs := doc.blobs(keys)
 	config, err := json.Marshal(doc)

@@ -48,11 +48,15 @@ func (r *Remote) Referrers(ctx context.Context, subject digest.Digest) ([]ocispe
 // Open is content.Provider's. One request brings as much as is read in order; ctx
 // must last until the reader is closed.
 func (r *Remote) Open(ctx context.Context, desc ocispec.Descriptor) (content.Reader, error) {
-	s := &stream{size: desc.Size}
-	s.open = func(offset int64) (io.ReadCloser, error) {
+	return NewReader(desc.Size, func(offset int64) (io.ReadCloser, error) {
 		return r.Repo.OpenBlob(ctx, desc, offset, r.retrying)
-	}
-	return s, nil
+	}), nil
+}
+
+// NewReader reads a blob of size bytes from bodies that begin at an offset. Ranges that
+// follow one another are read from one body.
+func NewReader(size int64, open func(offset int64) (io.ReadCloser, error)) content.Reader {
+	return &stream{size: size, open: open}
 }
 
 func (r *Remote) retrying(e progress.Event) {

@@ -2,8 +2,10 @@ package builds
 
 import (
 	"errors"
+	"os"
 
 	"cove/builder/remotecache"
+	"cove/builder/remotecache/gha"
 	"cove/distribution/copy"
 	"cove/distribution/copy/layout"
 	"cove/errdefs"
@@ -22,6 +24,8 @@ const (
 	CacheRegistry CacheType = "registry"
 	CacheLocal    CacheType = "local"
 	CacheInline   CacheType = "inline"
+	// CacheGHA is the cache service of GitHub Actions.
+	CacheGHA CacheType = "gha"
 )
 
 // Cache is a place to import a build cache from, or to export it to.
@@ -33,12 +37,18 @@ type Cache struct {
 	// Max exports what every step made; IgnoreError lets the build succeed without
 	// the export.
 	Max, IgnoreError bool
+	// Scope tells caches of GitHub Actions apart; URL and Token are the service's where
+	// they are not those of the job.
+	Scope, URL, Token string
 }
 
 // name is what people see.
 func (c Cache) name() string {
-	if c.Type == CacheLocal {
+	switch c.Type {
+	case CacheLocal:
 		return c.Dir
+	case CacheGHA:
+		return "GitHub Actions, scope " + c.Scope
 	}
 	return c.Ref
 }
@@ -54,7 +64,12 @@ func caches(e Engine, o *Options) (closeAll func() error, err error) {
 	}
 	for _, c := range o.CacheFrom {
 		from := remotecache.From{Name: c.name(), Ref: c.Tag}
-		if c.Type == CacheLocal {
+		switch c.Type {
+		case CacheGHA:
+			if from.Source, err = actions(c); err != nil {
+				return closeAll, err
+			}
+		case CacheLocal:
 			d, err := layout.Open(c.Dir)
 			if errors.Is(err, errdefs.ErrNotFound) {
 				continue // the first build has none
@@ -63,7 +78,7 @@ func caches(e Engine, o *Options) (closeAll func() error, err error) {
 				return closeAll, err
 			}
 			open, from.Source = append(open, d), d
-		} else {
+		default:
 			var remote *copy.Remote
 			if remote, from.Ref, err = remoteCache(e, c.Ref); err != nil {
 				return closeAll, err
@@ -84,6 +99,10 @@ func caches(e Engine, o *Options) (closeAll func() error, err error) {
 				return closeAll, err
 			}
 			open, to.Target = append(open, d), d
+		case CacheGHA:
+			if to.Target, err = actions(c); err != nil {
+				return closeAll, err
+			}
 		default:
 			var remote *copy.Remote
 			if remote, to.Tag, err = remoteCache(e, c.Ref); err != nil {
@@ -107,4 +126,13 @@ func remoteCache(e Engine, name string) (*copy.Remote, string, error) {
 		return nil, "", err
 	}
 	return &copy.Remote{Repo: linked.Client(registry).Repository(ref.Registry, ref.Repository)}, ref.Object(), nil
+}
+
+// actions is the cache service of GitHub Actions.
+func actions(c Cache) (*gha.Service, error) {
+	cfg, err := gha.FromEnvironment(gha.Config{URL: c.URL, Token: c.Token, Scope: c.Scope}, os.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	return gha.New(cfg), nil
 }

@@ -1,7 +1,9 @@
 package buildflags
 
 import (
+	"cmp"
 	"encoding/csv"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,6 +20,9 @@ func Caches(flags []string, export bool) (all []builds.Cache, err error) {
 	for _, text := range flags {
 		c, err := parseCache(text, export)
 		if err != nil {
+			if c.Token != "" {
+				text = strings.ReplaceAll(text, c.Token, "***")
+			}
 			return nil, errdefs.Errorf(errdefs.KindOf(err), "%s %s: %w", name, text, err)
 		}
 		all = append(all, c)
@@ -25,7 +30,7 @@ func Caches(flags []string, export bool) (all []builds.Cache, err error) {
 	return all, nil
 }
 
-// parseCache reads type=registry|local|inline[,KEY=VALUE…], or the name of an image
+// parseCache reads type=registry|local|inline|gha[,KEY=VALUE…], or the name of an image
 // alone.
 func parseCache(text string, export bool) (builds.Cache, error) {
 	fields, err := csv.NewReader(strings.NewReader(text)).Read()
@@ -46,6 +51,9 @@ func parseCache(text string, export bool) (builds.Cache, error) {
 			return c, err
 		}
 	}
+	if c.Type == builds.CacheGHA {
+		c.Scope = cmp.Or(c.Scope, "cove")
+	}
 	return c, checkCache(c, export)
 }
 
@@ -64,6 +72,7 @@ func setCache(c *builds.Cache, key, value string, export bool) error {
 		c.Dir = value
 	case key == "tag" || key == "digest" && !export:
 		c.Tag = value
+	case c.Type == builds.CacheGHA && setActions(c, key, value):
 	case key == "mode" && export && (value == "min" || value == "max"):
 		c.Max = value == "max"
 	case key == "mode" && export:
@@ -84,6 +93,21 @@ func setCache(c *builds.Cache, key, value string, export bool) error {
 	return nil
 }
 
+// setActions reads a key of type=gha alone.
+func setActions(c *builds.Cache, key, value string) bool {
+	switch key {
+	case "scope":
+		c.Scope = value
+	case "url_v2":
+		c.URL = value
+	case "token":
+		c.Token = value
+	default:
+		return false
+	}
+	return true
+}
+
 // checkCache says what is missing.
 func checkCache(c builds.Cache, export bool) error {
 	switch {
@@ -97,8 +121,11 @@ func checkCache(c builds.Cache, export bool) error {
 		return errdefs.Errorf(errdefs.ErrInvalid, "an inline cache is imported with type=registry,ref=IMAGE")
 	case c.Type == builds.CacheInline && c.Max:
 		return errdefs.Errorf(errdefs.ErrInvalid, "type=inline has the layers of the image alone: it takes no mode=max")
-	case c.Type == builds.CacheRegistry, c.Type == builds.CacheLocal, c.Type == builds.CacheInline:
+	case slices.Contains([]builds.CacheType{
+		builds.CacheRegistry, builds.CacheLocal, builds.CacheInline, builds.CacheGHA,
+	}, c.Type):
 		return nil
 	}
-	return errdefs.Errorf(errdefs.ErrUnsupported, "type %q is not supported: want registry, local or inline", c.Type)
+	return errdefs.Errorf(errdefs.ErrUnsupported, "type %q is not supported: want registry, local, inline or gha",
+		c.Type)
 }
