@@ -89,7 +89,7 @@ func WriteBlob(ctx context.Context, s Ingester, desc ocispec.Descriptor, r io.Re
 	if err != nil {
 		return err
 	}
-	if _, err = io.Copy(w, contextReader{ctx, r}); err == nil {
+	if _, err = io.Copy(w, Until(ctx, r)); err == nil {
 		err = w.Commit(ctx, desc)
 	}
 	if err != nil {
@@ -115,7 +115,9 @@ func WriteBytes(ctx context.Context, s Ingester, desc ocispec.Descriptor, b []by
 	return desc, WriteBlob(ctx, s, desc, bytes.NewReader(b))
 }
 
-// contextReader stops a copy when its context ends.
+// Until reads r until ctx ends, which a read of a file does not ask.
+func Until(ctx context.Context, r io.Reader) io.Reader { return contextReader{ctx, r} }
+
 type contextReader struct {
 	ctx context.Context //nolint:containedctx // lives for one copy
 	r   io.Reader

@@ -11,6 +11,7 @@ import (
 	"context"
 	"io"
 	"iter"
+	"os"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -189,4 +190,14 @@ type BlobStore interface {
 type Store interface {
 	BlobStore
 	Leaser
+}
+
+// Linker is a store of files: it takes in a file of its own file system by one more
+// name of it, and writes no byte.
+type Linker interface {
+	// Link makes what f holds a blob under desc.Digest, as Writer.Commit does. The bytes
+	// are read and hashed. From then on nobody may write to the file; to remove its other
+	// names is no harm. A file that this store cannot have a name of (on another file
+	// system, say) is errdefs.ErrUnsupported: copy it.
+	Link(ctx context.Context, desc ocispec.Descriptor, f *os.File) error
 }

@@ -11,6 +11,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -99,9 +100,9 @@ func New(ctx context.Context, cfg Config, clean bool) (*Registry, error) {
 		records:    cfg.Records,
 		keepTag:    cfg.KeepTag,
 		tell:       cfg.Tell,
-		lease:      or(cfg.Lease, 2*time.Hour),
-		grace:      or(cfg.Grace, time.Hour),
-		uploadLife: or(cfg.UploadLife, 24*time.Hour),
+		lease:      cmp.Or(cfg.Lease, 2*time.Hour),
+		grace:      cmp.Or(cfg.Grace, time.Hour),
+		uploadLife: cmp.Or(cfg.UploadLife, 24*time.Hour),
 		manifests:  bodies.New(8 << 20),
 		pause:      func(context.Context, string) {},
 	}
@@ -127,13 +128,6 @@ func New(ctx context.Context, cfg Config, clean bool) (*Registry, error) {
 		}
 	}
 	return r, nil
-}
-
-func or(d, standard time.Duration) time.Duration {
-	if d == 0 {
-		return standard
-	}
-	return d
 }
 
 // orNoRepository says of what was not found whether its repository is there.

@@ -138,42 +138,68 @@ func (u *upload) Close() error {
 	return u.dropIfFull(context.Background(), u.w.Close())
 }
 
-// Commit implements distribution.Upload. From before the bytes are durable
-// until the transaction owns them the digest is locked: GC, which would remove
-// the same bytes, waits or has finished.
+// Commit implements distribution.Upload.
 func (u *upload) Commit(ctx context.Context, dgst digest.Digest) (ocispec.Descriptor, error) {
 	if err := u.open(ctx); err != nil {
 		return ocispec.Descriptor{}, err
 	}
-	unlock, err := u.r.db.LockDigest(ctx, dgst)
-	if err != nil {
-		return ocispec.Descriptor{}, err
-	}
-	defer unlock()
 	desc := blobDescriptor(dgst, u.Offset())
-	_, end := span.Start(ctx, span.Store, "commit "+dgst.String())
-	err = u.w.Commit(ctx, desc)
-	if end(err); err != nil {
+	err := u.r.own(ctx, u.repo, desc, func(ctx context.Context) error {
+		err := u.w.Commit(ctx, desc)
 		if errors.Is(err, errdefs.ErrCorrupt) { // the store has forgotten the bytes
 			err = errors.Join(err, u.forget(ctx))
 		}
-		return ocispec.Descriptor{}, u.dropIfFull(ctx, err)
-	}
-	u.r.pause(ctx, "upload: bytes durable")
-	err = u.r.charge(ctx, u.repo, func(ctx context.Context, tx *metadata.Tx) error {
-		if err := tx.EndUpload(ctx, u.id); err != nil {
-			return err
-		}
-		if err := tx.AddBytes(ctx, dgst, desc.Size); err != nil {
-			return err
-		}
-		return tx.AddBlob(ctx, u.repoID, dgst, u.r.now().Add(u.r.lease))
-	})
+		return u.dropIfFull(ctx, err)
+	}, func(ctx context.Context, tx *metadata.Tx) (int64, error) { return u.repoID, tx.EndUpload(ctx, u.id) })
 	if err != nil {
-		u.r.disown(ctx, dgst)
 		return ocispec.Descriptor{}, u.endIfOver(ctx, err)
 	}
 	return desc, nil
+}
+
+// Adopt makes a blob of a repository of bytes that come by another way than an upload:
+// put makes them durable in the store.
+func (r *Registry) Adopt(
+	ctx context.Context, repo string, desc ocispec.Descriptor, put func(context.Context) error,
+) error {
+	repo = metadata.CanonicalName(repo)
+	return r.own(ctx, repo, desc, put, func(ctx context.Context, tx *metadata.Tx) (int64, error) {
+		return tx.EnsureRepository(ctx, repo, creator(ctx))
+	})
+}
+
+// own has put make bytes durable and a transaction own them, in which repository says
+// whose they are. From before the one until after the other the digest is locked: GC,
+// which would remove the same bytes, waits or has finished.
+func (r *Registry) own(
+	ctx context.Context, repo string, desc ocispec.Descriptor, put func(context.Context) error,
+	repository func(context.Context, *metadata.Tx) (int64, error),
+) error {
+	unlock, err := r.db.LockDigest(ctx, desc.Digest)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	_, end := span.Start(ctx, span.Store, "commit "+desc.Digest.String())
+	err = put(ctx)
+	if end(err); err != nil {
+		return err
+	}
+	r.pause(ctx, "upload: bytes durable")
+	err = r.charge(ctx, repo, func(ctx context.Context, tx *metadata.Tx) error {
+		id, err := repository(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if err := tx.AddBytes(ctx, desc.Digest, desc.Size); err != nil {
+			return err
+		}
+		return tx.AddBlob(ctx, id, desc.Digest, r.now().Add(r.lease))
+	})
+	if err != nil {
+		r.disown(ctx, desc.Digest)
+	}
+	return err
 }
 
 // Cancel implements distribution.Upload. The bytes go first, so that on a full

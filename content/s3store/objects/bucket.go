@@ -313,13 +313,28 @@ func (b *Bucket) deleteBatch(ctx context.Context, keys []string) error {
 // List visits the objects whose keys begin with prefix, in the order of their
 // keys.
 func (b *Bucket) List(ctx context.Context, prefix string) iter.Seq2[Object, error] {
+	return b.list(ctx, &s3.ListObjectsV2Input{Bucket: &b.name, Prefix: b.key(prefix)})
+}
+
+// Folder is List of what is directly below dir, which ends with a slash. Of what lies
+// deeper one Object tells, whose key ends with a slash.
+func (b *Bucket) Folder(ctx context.Context, dir string) iter.Seq2[Object, error] {
+	return b.list(ctx, &s3.ListObjectsV2Input{Bucket: &b.name, Prefix: b.key(dir), Delimiter: aws.String("/")})
+}
+
+func (b *Bucket) list(ctx context.Context, in *s3.ListObjectsV2Input) iter.Seq2[Object, error] {
 	return func(yield func(Object, error) bool) {
-		pages := s3.NewListObjectsV2Paginator(b.client, &s3.ListObjectsV2Input{Bucket: &b.name, Prefix: b.key(prefix)})
+		pages := s3.NewListObjectsV2Paginator(b.client, in)
 		for pages.HasMorePages() {
 			page, err := b.page(ctx, pages)
 			if err != nil {
-				yield(Object{}, b.failed(prefix, err))
+				yield(Object{}, b.failed(strings.TrimPrefix(*in.Prefix, b.prefix), err))
 				return
+			}
+			for _, p := range page.CommonPrefixes {
+				if !yield(Object{Key: strings.TrimPrefix(aws.ToString(p.Prefix), b.prefix)}, nil) {
+					return
+				}
 			}
 			for _, o := range page.Contents {
 				key := strings.TrimPrefix(aws.ToString(o.Key), b.prefix)

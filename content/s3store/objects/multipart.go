@@ -134,31 +134,54 @@ const (
 
 // Copy has the service copy an object, which replaces what has the key.
 func (b *Bucket) Copy(ctx context.Context, from, to string, size int64) error {
-	if size > copyStep {
-		return b.copyParts(ctx, from, to, size)
+	return b.CopyFrom(ctx, Copied{Bucket: b, Key: from, Size: size}, to)
+}
+
+// Copied is an object that is copied, also from another bucket of the same service: b's
+// credentials must be allowed to read it.
+type Copied struct {
+	Bucket *Bucket
+	Key    string
+	Size   int64
+	// ETag, if it is not "", is what the object must still be: another one in its place
+	// is errdefs.ErrExists.
+	ETag string
+}
+
+func (c Copied) source() *string {
+	return aws.String((&url.URL{Path: c.Bucket.name + "/" + c.Bucket.prefix + c.Key}).EscapedPath())
+}
+
+func (c Copied) ifMatch() *string {
+	if c.ETag == "" {
+		return nil
 	}
-	ctx, cancel := b.sending(ctx, size)
+	return &c.ETag
+}
+
+// CopyFrom is Copy from any bucket of the service.
+func (b *Bucket) CopyFrom(ctx context.Context, from Copied, to string) error {
+	if from.Size > copyStep {
+		return b.copyParts(ctx, from, to)
+	}
+	ctx, cancel := b.sending(ctx, from.Size)
 	defer cancel()
 	_, err := b.client.CopyObject(ctx, &s3.CopyObjectInput{
-		Bucket: &b.name, Key: b.key(to), CopySource: b.source(from),
+		Bucket: &b.name, Key: b.key(to), CopySource: from.source(), CopySourceIfMatch: from.ifMatch(),
 	})
 	return b.failed(to, err)
 }
 
-func (b *Bucket) source(key string) *string {
-	return aws.String((&url.URL{Path: b.name + "/" + b.prefix + key}).EscapedPath())
-}
-
-func (b *Bucket) copyParts(ctx context.Context, from, to string, size int64) error {
+func (b *Bucket) copyParts(ctx context.Context, from Copied, to string) error {
 	u, err := b.BeginUpload(ctx, to)
 	if err != nil {
 		return err
 	}
-	step := max(int64(copyStep), (size+maxParts-1)/maxParts)
-	etags := make([]string, (size+step-1)/step)
+	step := max(int64(copyStep), (from.Size+maxParts-1)/maxParts)
+	etags := make([]string, (from.Size+step-1)/step)
 	err = limit.Each(ctx, copiers, indices(len(etags)), func(ctx context.Context, i int) error {
 		first := int64(i) * step
-		etag, err := b.copyPart(ctx, u, i+1, from, [2]int64{first, min(first+step, size) - 1})
+		etag, err := b.copyPart(ctx, u, i+1, from, [2]int64{first, min(first+step, from.Size) - 1})
 		etags[i] = etag
 		return err
 	})
@@ -172,12 +195,13 @@ func (b *Bucket) copyParts(ctx context.Context, from, to string, size int64) err
 }
 
 // copyPart makes the bytes from the first to the last of an object a part.
-func (b *Bucket) copyPart(ctx context.Context, u Upload, number int, from string, span [2]int64) (string, error) {
+func (b *Bucket) copyPart(ctx context.Context, u Upload, number int, from Copied, span [2]int64) (string, error) {
 	ctx, cancel := b.sending(ctx, span[1]-span[0])
 	defer cancel()
 	out, err := b.client.UploadPartCopy(ctx, &s3.UploadPartCopyInput{
 		Bucket: &b.name, Key: b.key(u.Key), UploadId: &u.ID, PartNumber: aws.Int32(int32(number)),
-		CopySource: b.source(from), CopySourceRange: aws.String(fmt.Sprintf("bytes=%d-%d", span[0], span[1])),
+		CopySource: from.source(), CopySourceRange: aws.String(fmt.Sprintf("bytes=%d-%d", span[0], span[1])),
+		CopySourceIfMatch: from.ifMatch(),
 	})
 	if err != nil {
 		return "", b.failed(u.Key, err)

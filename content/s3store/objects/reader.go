@@ -38,6 +38,9 @@ func (b *Bucket) Open(ctx context.Context, key string) (*Reader, error) {
 	return r, nil
 }
 
+// ETag is the service's name of what was opened.
+func (r *Reader) ETag() string { return r.etag }
+
 // Size implements content.Reader.
 func (r *Reader) Size() int64 { return r.size }
 

@@ -177,14 +177,15 @@ func TestKilledMaintenance(t *testing.T) {
 			}
 			return v.root
 		}},
-		"fsck":         {beforeFsck, afterFsck},
-		"reindex":      {beforeReindex, afterReindex},
-		"migrate down": {beforeDown, afterMigrate},
-		"migrate up":   {beforeUp, afterMigrate},
-		"backup":       {beforeBackup, afterBackup},
-		"backup .tar":  {beforeArchive, afterArchive},
-		"restore":      {beforeRestore, afterRestore},
-		"import":       {beforeImport, afterImport},
+		"fsck":          {beforeFsck, afterFsck},
+		"reindex":       {beforeReindex, afterReindex},
+		"migrate down":  {beforeDown, afterMigrate},
+		"migrate up":    {beforeUp, afterMigrate},
+		"backup":        {beforeBackup, afterBackup},
+		"backup .tar":   {beforeArchive, afterArchive},
+		"restore":       {beforeRestore, afterRestore},
+		"import":        {beforeImport, afterImport},
+		"import --link": {func(v *victim, round int) []string { return append(beforeImport(v, round), "--link") }, afterImport},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

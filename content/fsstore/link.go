@@ -1,0 +1,137 @@
+package fsstore
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"syscall"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sys/unix"
+
+	"cove/content"
+	"cove/errdefs"
+)
+
+var _ content.Linker = (*Store)(nil)
+
+// Link implements content.Linker. Whoever wrote the file need not have made it
+// durable, so that is done here.
+func (s *Store) Link(ctx context.Context, desc ocispec.Descriptor, f *os.File) error {
+	name, err := blobName(desc.Digest)
+	if err == nil {
+		err = s.checkFile(ctx, desc, f)
+	}
+	if err == nil {
+		err = s.fault(StepSync)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err != nil {
+		return diskError("linking "+content.BlobName(desc.Digest), err)
+	}
+	dir := "blobs/" + desc.Digest.Algorithm().String()
+	err = s.ensureDir(dir)
+	if err == nil {
+		err = s.fault(StepRename)
+	}
+	if err == nil {
+		err = s.link(f, dir, desc.Digest, name)
+	}
+	if err == nil {
+		err = s.fault(StepSyncDir)
+	}
+	if err == nil {
+		err = s.syncDir(dir)
+	}
+	return diskError("linking "+content.BlobName(desc.Digest), err)
+}
+
+// checkFile refuses a file that is not the blob, or that who owns the store could not
+// read: the command that links may run as somebody else than the server.
+func (s *Store) checkFile(ctx context.Context, desc ocispec.Descriptor, f *os.File) error {
+	fi, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if !fi.Mode().IsRegular() {
+		return content.BlobErrorf(errdefs.ErrInvalid, desc.Digest, "%s is no file, but %s", f.Name(), kindOf(fi.Mode()))
+	}
+	if err := s.readable(fi); err != nil {
+		return err
+	}
+	if desc.Size != 0 && desc.Size != fi.Size() {
+		return content.BlobErrorf(errdefs.ErrCorrupt, desc.Digest, "%d bytes came, %d expected", fi.Size(), desc.Size)
+	}
+	bytes := content.Until(ctx, io.NewSectionReader(f, 0, fi.Size()))
+	got, err := desc.Digest.Algorithm().FromReader(bytes)
+	if err == nil && got != desc.Digest {
+		err = content.BlobErrorf(errdefs.ErrCorrupt, desc.Digest, "the %d bytes that came hash to %s", fi.Size(), got)
+	}
+	return err
+}
+
+func (s *Store) readable(file fs.FileInfo) error {
+	store, err := s.root.Stat(".")
+	if err != nil {
+		return err
+	}
+	theirs, ours := file.Sys().(*syscall.Stat_t), store.Sys().(*syscall.Stat_t)
+	if file.Mode()&0o004 != 0 || theirs.Uid == ours.Uid && file.Mode()&0o400 != 0 {
+		return nil
+	}
+	return errdefs.Errorf(errdefs.ErrUnsupported,
+		"file %s has mode %o and belongs to user %d, so that user %d, who has %s, cannot read it: "+
+			"change its mode or its owner, or have it copied",
+		file.Name(), file.Mode().Perm(), theirs.Uid, ours.Uid, s.path)
+}
+
+// link gives the open file, whatever its name leads to by now, the name of the blob.
+func (s *Store) link(f *os.File, dir string, dgst digest.Digest, name string) error {
+	err := s.linkAs(f, dir, dgst.Encoded())
+	if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	// What has the name may be damaged: it is replaced, as by a Commit. A link to the same
+	// file is not: a rename over it would leave both.
+	if same, err := s.isFile(f, name); same || err != nil {
+		return err
+	}
+	tmp := "link." + rand.Text() + tempSuffix
+	if err := s.linkAs(f, "ingest", tmp); err != nil {
+		return err
+	}
+	if err := s.place("ingest/"+tmp, name); err != nil {
+		return errors.Join(err, s.root.Remove("ingest/"+tmp))
+	}
+	return nil
+}
+
+func (s *Store) linkAs(f *os.File, dir, name string) error {
+	to, err := s.root.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer to.Close()
+	open := fmt.Sprintf("/proc/self/fd/%d", f.Fd())
+	err = unix.Linkat(unix.AT_FDCWD, open, int(to.Fd()), name, unix.AT_SYMLINK_FOLLOW)
+	switch {
+	case errors.Is(err, unix.EXDEV):
+		return errdefs.Errorf(errdefs.ErrUnsupported,
+			"file %s is on another file system than %s, or mounted apart: have it copied", f.Name(), s.path)
+	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EOPNOTSUPP):
+		return errdefs.Errorf(errdefs.ErrUnsupported, "file %s cannot be linked: the file system knows no hard links, "+
+			"or the file belongs to somebody else (sysctl fs.protected_hardlinks): run this as its owner, or have it copied",
+			f.Name())
+	case errors.Is(err, unix.EMLINK):
+		return errdefs.Errorf(errdefs.ErrUnsupported, "file %s has as many names as the file system allows: have it copied",
+			f.Name())
+	}
+	return err
+}
