@@ -15,6 +15,7 @@ import (
 	"cove/errdefs"
 	"cove/reference"
 	"cove/registry/auth"
+	"cove/registry/browse/about"
 	"cove/registry/db"
 	"cove/registry/metadata"
 )
@@ -204,9 +205,18 @@ func (a *Artifact) readManifest() error {
 		a.Size += max(0, desc.Size)
 	}
 	for _, desc := range shown(a, doc.Layers) {
-		a.Layers = append(a.Layers, Layer{Descriptor: desc, Title: clip(desc.Annotations[ocispec.AnnotationTitle])})
+		a.Layers = append(a.Layers, Layer{Descriptor: desc, Title: clip(titleOf(desc))})
 	}
 	return nil
+}
+
+// titleOf is the name of the file that a layer is; "" if it does not say.
+func titleOf(desc ocispec.Descriptor) string {
+	if title := desc.Annotations[ocispec.AnnotationTitle]; title != "" {
+		return title
+	}
+	path, _ := about.FileOf(desc.Annotations)
+	return path
 }
 
 // readable says that the configuration is that of an image.
@@ -221,14 +231,9 @@ func (a *Artifact) readable() bool {
 // readConfig reads the image's configuration. One that is lost or no JSON leaves
 // the page without it.
 func (b *Browser) readConfig(ctx context.Context, a *Artifact) error {
-	rd, err := b.registry.OpenBlob(ctx, a.Name.Repository, a.Config.Digest)
-	if err != nil {
-		return unlessGone(err)
-	}
-	defer rd.Close()
-	body, err := io.ReadAll(io.NewSectionReader(rd, 0, min(rd.Size(), maxConfig)))
-	if err != nil {
-		return unlessGone(err)
+	body, err := b.configOf(ctx, a)
+	if err != nil || body == nil {
+		return err
 	}
 	var img ocispec.Image
 	if json.Unmarshal(body, &img) == nil {
@@ -236,6 +241,20 @@ func (b *Browser) readConfig(ctx context.Context, a *Artifact) error {
 		a.readHistory()
 	}
 	return nil
+}
+
+// configOf is the configuration, as much of it as is read; nil of one that is lost.
+func (b *Browser) configOf(ctx context.Context, a *Artifact) ([]byte, error) {
+	rd, err := b.registry.OpenBlob(ctx, a.Name.Repository, a.Config.Digest)
+	if err != nil {
+		return nil, unlessGone(err)
+	}
+	defer rd.Close()
+	body, err := io.ReadAll(io.NewSectionReader(rd, 0, min(rd.Size(), maxConfig)))
+	if err != nil {
+		return nil, unlessGone(err)
+	}
+	return body, nil
 }
 
 // unlessGone passes over that something is not there, or not whole.

@@ -3,6 +3,7 @@ package browse
 import (
 	"context"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/go-digest"
@@ -10,6 +11,7 @@ import (
 	"cove/content"
 	"cove/errdefs"
 	"cove/registry/auth"
+	"cove/registry/browse/about"
 	"cove/registry/browse/files"
 )
 
@@ -40,7 +42,7 @@ func (b *Browser) Files(ctx context.Context, by auth.Caller, name Name, q FilesQ
 		return nil, err
 	}
 	if !a.HasFiles() {
-		return nil, invalid("artifact %s is no image with layers of files", name)
+		return nil, invalid("artifact %s is neither an image with layers of files nor a chart", name)
 	}
 	ctx = auth.WithCaller(ctx, by)
 	f := &Files{Artifact: a, Path: strings.Trim(path.Clean("/"+q.Path), "/")}
@@ -63,8 +65,14 @@ func (b *Browser) Files(ctx context.Context, by auth.Caller, name Name, q FilesQ
 	return f, nil
 }
 
-// HasFiles says whether the artifact is an image, whose layers are tars.
-func (a *Artifact) HasFiles() bool { return a.Image != nil && len(a.Layers) > 0 }
+// HasFiles says whether the artifact has layers that are tars: those of an image, and
+// the archive of a chart.
+func (a *Artifact) HasFiles() bool { return slices.ContainsFunc(a.Layers, a.isTar) }
+
+// isTar says that a layer is a tar that is looked into.
+func (a *Artifact) isTar(l Layer) bool {
+	return a.Image != nil || a.IsChart() && about.IsChartArchive(l.MediaType)
+}
 
 func (b *Browser) tree(
 	ctx context.Context, a *Artifact, only digest.Digest,
@@ -72,6 +80,9 @@ func (b *Browser) tree(
 	layers = map[digest.Digest]files.Layer{}
 	var stack []files.Layer
 	for _, l := range a.Layers {
+		if !a.isTar(l) {
+			continue
+		}
 		layer := files.Layer{Digest: l.Digest, Open: func(ctx context.Context) (content.Reader, error) {
 			return b.registry.OpenBlob(ctx, a.Name.Repository, l.Digest)
 		}}

@@ -156,6 +156,12 @@ func Pull(host string, name browse.Name, kind string) []Client {
 			{"helm", "Helm", "helm pull oci://" + host + "/" + name.Repository + version},
 			{"oras", "oras", "oras pull " + image},
 		}
+	case "kind.model":
+		return []Client{
+			{"modctl", "modctl", "modctl pull " + image},
+			{"docker-model", "docker model", "docker model pull " + image},
+			{"oras", "oras", "oras pull " + image},
+		}
 	case "kind.image", "kind.index":
 		return []Client{
 			{"docker", "docker", "docker pull " + image},

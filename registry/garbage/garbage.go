@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"errors"
 	"iter"
+	"sync"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -20,6 +21,10 @@ import (
 type Reader struct {
 	db  *metadata.DB
 	now func() time.Time
+
+	mu      sync.Mutex // while contents are counted
+	counted Status     // of which only the contents hold
+	at      time.Time
 }
 
 // New reads a database, which stays the caller's.
@@ -35,20 +40,48 @@ type Status struct {
 	Uploads       int64     // that are not finished
 }
 
-// Status reads how things stand.
+// Status reads how things stand. It counts all contents, which takes its time where there
+// are many.
 func (r *Reader) Status(ctx context.Context) (s Status, err error) {
+	err = errors.Join(r.contents(ctx, &s), r.work(ctx, &s))
+	return s, err
+}
+
+// countEvery is how old the count of contents may be that Glance tells.
+const countEvery = time.Minute
+
+// Glance is Status for who looks often: what waits is as it is, contents are as they were
+// counted a minute ago at most.
+func (r *Reader) Glance(ctx context.Context) (s Status, counted time.Time, err error) {
+	r.mu.Lock()
+	if now := r.now(); r.at.IsZero() || now.Sub(r.at) >= countEvery || now.Before(r.at) {
+		var fresh Status
+		if err = r.contents(ctx, &fresh); err == nil {
+			r.counted, r.at = fresh, now
+		}
+	}
+	s, counted = r.counted, r.at
+	r.mu.Unlock()
+	err = errors.Join(err, r.work(ctx, &s))
+	return s, counted, err
+}
+
+func (r *Reader) contents(ctx context.Context, s *Status) error {
+	return db.Unavailable(r.db.Querier().Row(ctx, `SELECT COUNT(*), COALESCE(SUM(size), 0), COALESCE(SUM(deleting), 0),
+		COALESCE(SUM(damaged), 0) FROM blobs`).Scan(&s.Stored, &s.Bytes, &s.Deleting, &s.Damaged))
+}
+
+func (r *Reader) work(ctx context.Context, s *Status) error {
 	q, now := r.db.Querier(), db.Micros(r.now())
 	var oldest sql.NullInt64
-	err = errors.Join(
-		q.Row(ctx, `SELECT COUNT(*), COALESCE(SUM(size), 0), COALESCE(SUM(deleting), 0), COALESCE(SUM(damaged), 0)
-			FROM blobs`).Scan(&s.Stored, &s.Bytes, &s.Deleting, &s.Damaged),
+	err := errors.Join(
 		q.Row(ctx, "SELECT COUNT(*), MIN(due_at) FROM gc_queue").Scan(&s.Queued, &oldest),
 		q.Row(ctx, "SELECT COUNT(*) FROM gc_queue WHERE due_at <= $1", now).Scan(&s.Due),
 		q.Row(ctx, "SELECT COUNT(*) FROM uploads").Scan(&s.Uploads))
 	if oldest.Valid && s.Due > 0 {
 		s.Oldest = time.UnixMicro(oldest.Int64)
 	}
-	return s, db.Unavailable(err)
+	return db.Unavailable(err)
 }
 
 // Content is stored bytes that a collection would remove.

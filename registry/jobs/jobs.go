@@ -13,6 +13,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"time"
@@ -124,7 +125,7 @@ func scanJob(s db.Scanner) (j Job, err error) {
 	var alone, stop, created, due, started, ended int64
 	err = s.Scan(&j.ID, &j.Kind, &j.Subject, &j.Project, &args, &j.By, &alone, &j.State, &stop, &j.Attempts, &j.Note,
 		&j.Error, &created, &due, &started, &ended)
-	j.Args, j.alone, j.Stopping = json.RawMessage(args), alone != 0, stop != 0 && ended == 0
+	j.Args, j.alone, j.Stopping = json.RawMessage(cmp.Or(args, "null")), alone != 0, stop != 0 && ended == 0
 	j.CreatedAt, j.DueAt, j.StartedAt, j.EndedAt = moment(created), moment(due), moment(started), moment(ended)
 	return j, err
 }

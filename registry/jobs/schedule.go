@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"strings"
@@ -89,7 +90,7 @@ func scanSchedule(row db.Scanner) (s Schedule, err error) {
 	var args string
 	var next int64
 	err = row.Scan(&s.Kind, &s.Subject, &s.Project, &s.By, &s.Cron, &s.Zone, &args, &next)
-	s.Args, s.Next = json.RawMessage(args), time.UnixMicro(next)
+	s.Args, s.Next = json.RawMessage(cmp.Or(args, "null")), time.UnixMicro(next)
 	return s, err
 }
 

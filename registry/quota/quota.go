@@ -108,7 +108,11 @@ func (q *Quotas) Default(ctx context.Context, by auth.Caller) (bytes int64, err 
 
 // Limit limits a project, or, for "", all that have no limit of their own; nil takes
 // its own limit from it. A project that uses more by now keeps it and gets no more.
-func (q *Quotas) Limit(ctx context.Context, by auth.Caller, project string, bytes *int64) error {
+// Conditions are asked about the limit as it is, nil of a project without its own, within
+// the transaction: the error of one is the answer, and nothing is changed.
+func (q *Quotas) Limit(
+	ctx context.Context, by auth.Caller, project string, bytes *int64, conditions ...func(now *int64) error,
+) error {
 	if bytes != nil && *bytes < Unlimited {
 		return errdefs.Errorf(errdefs.ErrInvalid, "quota of %d bytes: use a number of bytes, or -1 for none", *bytes)
 	}
@@ -124,6 +128,15 @@ func (q *Quotas) Limit(ctx context.Context, by auth.Caller, project string, byte
 			}
 			id = p.ID
 		}
+		for _, met := range conditions {
+			now, err := limitOf(ctx, tx, project)
+			if err == nil {
+				err = met(now)
+			}
+			if err != nil {
+				return err
+			}
+		}
 		if err := usage.SetLimit(ctx, tx.Tx, id, bytes); err != nil {
 			return err
 		}
@@ -133,6 +146,19 @@ func (q *Quotas) Limit(ctx context.Context, by auth.Caller, project string, byte
 		}
 		return audit.Record(ctx, tx, by, audit.Change{Action: "quota.set", Object: project, Detail: detail})
 	})
+}
+
+// limitOf is a project's own limit, nil without one; for "" that of all others.
+func limitOf(ctx context.Context, tx *metadata.Tx, project string) (*int64, error) {
+	if project == "" {
+		standard, err := usage.DefaultLimit(ctx, tx.Querier())
+		return &standard, err
+	}
+	u, err := scanUsage(tx.Querier().Row(ctx, selectUsage+"WHERE p.name = $1", project))
+	if err != nil || !u.Own {
+		return nil, db.Unavailable(err)
+	}
+	return &u.Limit, nil
 }
 
 // Parse reads a limit as people type it: "10GiB" (and "10GB", which is 10^9 bytes, as

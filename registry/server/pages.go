@@ -29,11 +29,11 @@ func (s *Server) pages(served distribution.Registry, login *auth.Login) (*web.Pa
 	}
 	cfg := web.Config{
 		Config: page.Config{
-			DB: s.state.db, Registry: served, Judge: s.cfg.Judge(),
+			DB: s.state.db, Registry: served, Served: s.pulled(served), Judge: s.cfg.Judge(),
 			Sessions: session.New(session.Config{
 				DB: s.state.db, Idle: s.cfg.Sessions.Idle.Or(0), Life: s.cfg.Sessions.Life.Or(0),
 			}),
-			Log: s.log, ExternalURL: s.cfg.ExternalURL, Now: time.Now,
+			Log: s.log, ExternalURL: s.cfg.ExternalURL, Now: time.Now, Draining: s.draining,
 		},
 		Login: login, Accounts: s.state.services.Accounts, Projects: s.state.services.Projects,
 		Audit: s.state.services.Audit, Robots: s.state.services.Robots,

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -29,6 +30,7 @@ func policyOfPages() []Route {
 		{"GET", "/sign-in/oidc/callback", Open, "session", nil},
 		{"GET", "/sign-in/oidc/test", auth.ManageUsers, "users", nil},
 		{"GET", "/system", auth.ManageJobs, "jobs", nil},
+		{"GET", "/live/system", auth.ManageJobs, "jobs", nil},
 		{"GET", "/password", Open, "link", nil},
 		{"POST", "/password", Open, "link", nil},
 		{"GET", "/register", Open, "account", nil},
@@ -48,6 +50,7 @@ func policyOfPages() []Route {
 		{"POST", "/tags/restore/{repository...}", auth.Push, "repository", nil},
 		{"GET", "/artifacts/{artifact...}", auth.Read, "manifest", nil},
 		{"GET", "/files/{artifact...}", auth.Pull, "manifest", nil},
+		{"GET", "/download/{artifact...}", auth.Pull, "manifest", nil},
 		{"POST", "/artifacts/delete/{artifact...}", auth.Delete, "manifest", nil},
 		{"GET", "/account", SignIn, "account", nil},
 		{"POST", "/account/password", SignIn, "account", nil},
@@ -95,11 +98,15 @@ func policyOfPages() []Route {
 		{"POST", "/users/{user}/change", auth.ManageUsers, "users", nil},
 		{"POST", "/users/{user}/remove", auth.ManageUsers, "users", nil},
 		{"GET", "/audit", auth.ReadAudit, "audit log", nil},
+		{"GET", "/live/audit", auth.ReadAudit, "audit log", nil},
 		{"GET", "/jobs", auth.ManageJobs, "jobs", nil},
+		{"GET", "/live/jobs", auth.ManageJobs, "jobs", nil},
 		{"GET", "/jobs/{job}", auth.ManageJobs, "jobs", nil},
+		{"GET", "/live/jobs/{job}", auth.ManageJobs, "jobs", nil},
 		{"POST", "/jobs/{job}/stop", auth.ManageJobs, "jobs", nil},
 		{"POST", "/jobs/{job}/retry", auth.ManageJobs, "jobs", nil},
 		{"GET", "/replication", auth.ManageRegistries, "registries", nil},
+		{"GET", "/live/replication", auth.ManageRegistries, "registries", nil},
 		{"POST", "/replication/endpoints", auth.ManageRegistries, "registries", nil},
 		{"POST", "/replication/endpoints/test", auth.ManageRegistries, "registries", nil},
 		{"POST", "/replication/endpoints/remove", auth.ManageRegistries, "registries", nil},
@@ -110,6 +117,7 @@ func policyOfPages() []Route {
 		{"POST", "/replication/proxies", auth.ManageRegistries, "registries", nil},
 		{"POST", "/replication/proxies/remove", auth.ManageRegistries, "registries", nil},
 		{"GET", "/replication/runs/{run}", auth.ManageRegistries, "registries", nil},
+		{"GET", "/live/replication/runs/{run}", auth.ManageRegistries, "registries", nil},
 		{"POST", "/replication/runs/{run}/stop", auth.ManageRegistries, "registries", nil},
 		{"POST", "/replication/runs/{run}/retry", auth.ManageRegistries, "registries", nil},
 		{"GET", "/history/{repository...}", "tag:list", "repository", nil},
@@ -128,17 +136,21 @@ func policyOfPages() []Route {
 		{"GET", "/projects/{project}/webhooks", "notification-policy:list", "project", nil},
 		{"POST", "/projects/{project}/webhooks", "notification-policy:create", "project", nil},
 		{"GET", "/projects/{project}/webhooks/{webhook}", "notification-policy:list", "project", nil},
+		{"GET", "/live/projects/{project}/webhooks/{webhook}", "notification-policy:list", "project", nil},
 		{"POST", "/projects/{project}/webhooks/{webhook}", "notification-policy:update", "project", nil},
 		{"POST", "/projects/{project}/webhooks/{webhook}/remove", "notification-policy:delete", "project", nil},
 		{"POST", "/projects/{project}/webhooks/{webhook}/test", "notification-policy:update", "project", nil},
 		{"POST", "/projects/{project}/webhooks/{webhook}/deliveries/{delivery}/stop", "notification-policy:update", "project", nil},
 		{"POST", "/projects/{project}/webhooks/{webhook}/deliveries/{delivery}/retry", "notification-policy:update", "project", nil},
 		{"GET", "/security", "system:read-scans", "security", nil},
+		{"GET", "/live/security", "system:read-scans", "security", nil},
 		{"POST", "/security/scan", "system:manage-scans", "security", nil},
 		{"GET", "/security/vulnerabilities/{vulnerability}", "system:read-scans", "security", nil},
 		{"GET", "/scans/{artifact...}", "scan:read", "manifest", nil},
+		{"GET", "/live/scans/{artifact...}", "scan:read", "manifest", nil},
 		{"POST", "/scans/{artifact...}", "scan:create", "manifest", nil},
 		{"GET", "/projects/{project}/scanning", "scan:read", "project", nil},
+		{"GET", "/live/projects/{project}/scanning", "scan:read", "project", nil},
 		{"POST", "/projects/{project}/scanning", "configuration:update", "project", nil},
 		{"POST", "/projects/{project}/exceptions", "configuration:update", "project", nil},
 		{"POST", "/projects/{project}/exceptions/remove", "configuration:update", "project", nil},
@@ -235,10 +247,21 @@ func (s *Server) visit(t *testing.T, rt Route, project, who string) *httptest.Re
 		guard.UseVisitor(r, "visitor")
 	}
 	r.Header.Set(session.Header, guard.FormToken(httptest.NewRecorder(), r))
+	// A stream goes on until the browser goes away, which it does after the first event.
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
 	w := httptest.NewRecorder()
-	s.handler.ServeHTTP(w, r)
+	s.handler.ServeHTTP(leaving{w, leave}, r.WithContext(ctx))
 	return w
 }
+
+// leaving is an answer that is not waited for once something of it was sent.
+type leaving struct {
+	*httptest.ResponseRecorder
+	leave context.CancelFunc
+}
+
+func (l leaving) Flush() { l.leave() }
 
 // TestSessionsEndAtOnce ends sessions in every way there is, and asks again.
 func TestSessionsEndAtOnce(t *testing.T) {

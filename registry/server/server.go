@@ -196,12 +196,17 @@ func (s *Server) metrics() *observe.Metrics {
 func (s *Server) protocol(served distribution.Registry, authorizer *auth.Authorizer) (http.Handler, error) {
 	refusals := webhook.NewRefusals(s.state.db)
 	return protocol.New(protocol.Config{
-		Registry: s.recorder.Pulls(filter.Guarded(served, s.policies.Guards()...)), Authorizer: authorizer,
+		Registry: s.pulled(served), Authorizer: authorizer,
 		OnError: func(r *http.Request, status int, err error) {
 			s.logError(r, status, errors.Join(err, refusals.Tell(r.Context(), err)))
 		},
 		OnDamaged: s.registry.Damaged, Locate: locate(s.cfg.Storage, s.registry),
 	})
+}
+
+// pulled is the registry as it is pulled from.
+func (s *Server) pulled(served distribution.Registry) distribution.Registry {
+	return s.recorder.Pulls(filter.Guarded(served, s.policies.Guards()...))
 }
 
 // listenTo has sign-ins and pulls recorded, and webhooks hear of pulls.

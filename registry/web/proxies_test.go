@@ -67,10 +67,12 @@ func TestProxiesByPages(t *testing.T) {
 	// Without a password the one that is there stays; a wrong one is told.
 	set.Del("password")
 	set.Set("keep", "")
+	set.Set("version", formIn(t, admin.Get("/replication?proxy=far", 200), "/replication/proxies").Get("version"))
 	post("/replication/proxies", "far shows what", set)
 	pull(200)
 	shows("/replication", "answered")
 	set.Set("password", "wrong horse")
+	set.Set("version", formIn(t, admin.Get("/replication?proxy=far", 200), "/replication/proxies").Get("version"))
 	post("/replication/proxies", "far shows what", set)
 	for deadline := time.Now().Add(time.Minute); !strings.Contains(admin.Get("/replication", 200), "failed"); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {

@@ -99,8 +99,8 @@ func (p *Pages) table() []page.Row {
 		post("/projects/{project}/remove", auth.RemoveProject, "project", p.projectRemove),
 
 		get("/search", auth.Open, "visible names", p.search),
-		get("/audit", auth.ReadAudit, "audit log", p.audit),
 	}
+	rows = append(rows, page.Live("/audit", auth.ReadAudit, "audit log", p.audit)...)
 	rows = append(rows, images.New(p.Desk, p.cfg.Policies).Rows()...)
 	rows = append(rows, work.New(p.Desk, p.cfg.Policies, p.cfg.Proxies).Rows()...)
 	rows = append(rows, system.New(p.Desk, p.cfg.System).Rows()...)

@@ -120,8 +120,11 @@ func SettingsOf(ctx context.Context, q db.Querier, project string) (Settings, er
 	return all[0], nil
 }
 
-// Set gives a project its settings.
-func (g *Gates) Set(ctx context.Context, by auth.Caller, project string, s Settings) error {
+// Set gives a project its settings. Conditions are asked about the settings as they are,
+// within the transaction: the error of one is the answer, and nothing is changed.
+func (g *Gates) Set(
+	ctx context.Context, by auth.Caller, project string, s Settings, conditions ...func(Settings) error,
+) error {
 	if err := s.Check(); err != nil {
 		return err
 	}
@@ -132,6 +135,15 @@ func (g *Gates) Set(ctx context.Context, by auth.Caller, project string, s Setti
 		p, err := tx.ProjectForUpdate(ctx, project)
 		if err != nil {
 			return err
+		}
+		for _, met := range conditions {
+			now, err := SettingsOf(ctx, tx.Querier(), project)
+			if err == nil {
+				err = met(now)
+			}
+			if err != nil {
+				return err
+			}
 		}
 		_, err = tx.Tx.Exec(ctx, `INSERT INTO scan_projects
 			(project_id, on_push, sbom, severity, unscanned, changed_by, changed_at) VALUES ($1, $2, $3, $4, $5, $6, $7)

@@ -4,10 +4,12 @@
 package access
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"cove/errdefs"
 	"cove/registry/accounts"
 	"cove/registry/auth"
 	"cove/registry/auth/rights"
@@ -415,11 +417,18 @@ func (p *Pages) rolesPage(a *page.Ask) (*view.Page, error) {
 
 func (p *Pages) roleSet(a *page.Ask) error {
 	r := people.CustomRole{
-		Name: a.PostForm.Get(
-			"name",
-		), Description: a.PostForm.Get("description"), Rights: strings.Join(a.PostForm["right"], " "),
+		Name: a.PostForm.Get("name"), Description: a.PostForm.Get("description"),
+		Rights: strings.Join(a.PostForm["right"], " "),
 	}
-	err := p.cfg.Accounts.SetRole(a.Context(), a.Caller, r)
+	there, err := p.cfg.Accounts.Roles(a.Context(), a.Caller)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(there, func(o people.CustomRole) bool { return o.Name == r.Name }) {
+		err = errdefs.Errorf(errdefs.ErrExists, "%s", a.Language.Text("roles.there", r.Name))
+	} else {
+		err = p.cfg.Accounts.SetRole(a.Context(), a.Caller, r)
+	}
 	if is, err := p.again(a, err, p.rolesPage); is || err != nil {
 		return err
 	}

@@ -52,6 +52,7 @@ type ruleForm struct {
 	Others                    string // rights that no word stands for
 	Until                     string // the last day; "" is never
 	New, Registry, MayNotSend bool
+	Version                   string // of a rule that is there
 }
 
 // ruleWords are the rights that have a box of their own.
@@ -267,6 +268,9 @@ func (p *Pages) trustRulePage(a *page.Ask) (*view.Page, error) {
 	}
 	d.Form.New, d.Form.MayNotSend, d.Form.URL = false, !d.MayChange, d.URL+"/"+rule.Short()
 	d.Form = d.Form.filled(rule)
+	if d.Form.Version, err = page.Version(ruleForm{}.filled(rule)); err != nil {
+		return nil, err
+	}
 	if a.PostForm.Has("issuer") {
 		d.Form = d.Form.sent(a)
 	}
@@ -304,7 +308,9 @@ func (p *Pages) trustChange(a *page.Ask) error {
 	}
 	spec, err := ruleForm{}.sent(a).spec(a.PathValue("project"), was.Short(), was)
 	if err == nil {
-		_, err = p.cfg.Trust.Set(a.Context(), a.Caller, spec, was.Disabled, nil)
+		_, err = p.cfg.Trust.Set(a.Context(), a.Caller, spec, was.Disabled, func(now trust.Rule) error {
+			return a.Unchanged(ruleForm{}.filled(now))
+		})
 	}
 	if is, err := p.again(a, err, p.trustRulePage); is || err != nil {
 		return err

@@ -35,16 +35,15 @@ const (
 // Rows are the routes of the pages.
 func (p *Pages) Rows() []page.Row {
 	get, post := page.Get, page.Post
-	return []page.Row{
+	return append(page.Live(one, webhook.List, "project", p.show),
 		get(all, webhook.List, "project", p.list),
 		post(all, webhook.Create, "project", p.create),
-		get(one, webhook.List, "project", p.show),
 		post(one, webhook.Update, "project", p.change),
 		post(one+"/remove", webhook.Remove, "project", p.remove),
 		post(one+"/test", webhook.Update, "project", p.test),
 		post(one+"/deliveries/{delivery}/stop", webhook.Update, "project", p.stop),
 		post(one+"/deliveries/{delivery}/retry", webhook.Update, "project", p.retry),
-	}
+	)
 }
 
 // form is what a form of a webhook is filled in with.
@@ -55,6 +54,17 @@ type form struct {
 	Formats  []payload.Format
 	IsNew    bool
 	MayWrite bool
+	Version  string // of one that is there
+}
+
+// filled is what the form of a webhook is filled with.
+func filled(h webhook.Webhook) any {
+	return struct {
+		Name, URL                             string
+		Format                                payload.Format
+		Events                                []payload.Type
+		SkipVerify, Enabled, HasAuth, HasSign bool
+	}{h.Name, h.URL, h.Format, h.Events, h.SkipVerify, h.Enabled, h.HasAuth, h.HasSecret}
 }
 
 type event struct {
@@ -149,6 +159,7 @@ func (p *Pages) change(a *page.Ask) error {
 		return err
 	}
 	s, err := spec(a, true)
+	s.If = func(now webhook.Webhook) error { return a.Unchanged(filled(now)) }
 	if err == nil {
 		_, err = p.policies.Webhooks.Change(a.Context(), a.Caller, a.PathValue("project"), id, s)
 	}
@@ -217,7 +228,6 @@ type showData struct {
 	Deliveries []delivery
 	Attempts   []attempt
 	More       string
-	Live       bool // a delivery has not ended
 }
 
 type delivery struct {
@@ -251,6 +261,9 @@ func (p *Pages) show(a *page.Ask) error {
 		return err
 	}
 	d := showData{Place: shared, Form: newForm(h)}
+	if d.Form.Version, err = page.Version(filled(h)); err != nil {
+		return err
+	}
 	d.Form.URL, d.Form.MayWrite = path, p.Browse.May(a.Context(), a.Caller, webhook.Update, name)
 	d.MayRemove = p.Browse.May(a.Context(), a.Caller, webhook.Remove, name)
 	if err := p.fill(a, &d, h); err != nil {
@@ -274,7 +287,6 @@ func (p *Pages) fill(a *page.Ask, d *showData, h webhook.Webhook) error {
 	}
 	for _, j := range found {
 		d.Deliveries = append(d.Deliveries, delivery{j, webhook.EventOf(j)})
-		d.Live = d.Live || j.EndedAt.IsZero()
 	}
 	if more {
 		d.More = d.Form.URL + "?" + url.Values{"after": {strconv.FormatInt(found[len(found)-1].ID, 10)}}.Encode()

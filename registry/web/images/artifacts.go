@@ -13,6 +13,7 @@ import (
 	"cove/registry/auth"
 	"cove/registry/browse"
 	"cove/registry/clients"
+	"cove/registry/history"
 	"cove/registry/metadata"
 	"cove/registry/scan/advisory"
 	"cove/registry/scan/results"
@@ -42,10 +43,12 @@ type artifactData struct {
 	Environment, Labels []pair
 	Annotations         []pair
 	Text                string // of the manifest
-	Files, MayDelete    bool
+	Browsable           bool   // has files to look at
+	MayDelete           bool
 	MaySeeScans         bool
 	Scan                *advisory.Summary // nil of what was not scanned
 	Signed              *signing.Report   // nil if nothing is to be said
+	kindData
 }
 
 // Count is for messages, which count in int64.
@@ -76,7 +79,7 @@ func (p *Pages) artifact(a *page.Ask) error {
 	d.Kind = view.Kind(found.Manifest.MediaType, artifactType)
 	d.Commands = clients.Pull(p.Host(a), name, d.Kind)
 	d.Command = clients.Choose(d.Commands, a.FormValue("client"))
-	d.Files = found.HasFiles()
+	d.Browsable = found.HasFiles()
 	d.Annotations = sorted(found.Annotations)
 	d.Text = indented(found.Body)
 	d.MayDelete = p.Browse.May(a.Context(), a.Caller, auth.Delete, d.Project)
@@ -88,6 +91,9 @@ func (p *Pages) artifact(a *page.Ask) error {
 			name, value, _ := strings.Cut(entry, "=")
 			d.Environment = append(d.Environment, pair{name, value})
 		}
+	}
+	if d.kindData, err = p.look(a, found); err != nil {
+		return err
 	}
 	if err := errors.Join(p.scanned(a, &d), p.signed(a, &d)); err != nil {
 		return err
@@ -163,5 +169,10 @@ func (p *Pages) artifactDelete(a *page.Ask) error {
 		return err
 	}
 	notice := view.Notice{Text: a.Language.Text("artifact.deleted")}
-	return p.Done(a, "/projects/"+metadata.ProjectOf(name.Repository), notice)
+	if p.Browse.May(a.Context(), a.Caller, history.Undo, name.Repository) {
+		notice.Undo = &view.Undo{
+			Action: "/restore/" + name.Repository, Fields: map[string]string{"digest": name.Digest.String()},
+		}
+	}
+	return p.Done(a, "/repositories/"+name.Repository, notice)
 }

@@ -43,18 +43,24 @@ type Desk struct {
 	Guard     *session.Guard
 	Views     *view.Views
 	Languages *message.Catalogue
+	streams   streams
 }
 
 // Config is what the pages need around them. All but ExternalURL is required.
 type Config struct {
 	DB       *metadata.DB
 	Registry distribution.Registry // what is deleted and read goes through it
+	// Served is the registry as clients are served: it refuses what may not be pulled, and
+	// notes what is.
+	Served   distribution.Registry
 	Judge    auth.Judge
 	Sessions *session.Store
 	Log      *slog.Logger
 	// ExternalURL is where clients reach the registry; "" means as the request did.
 	ExternalURL string
 	Now         func() time.Time
+	// Draining is closed when the registry stops: nothing that stays open is to hold it up.
+	Draining <-chan struct{}
 }
 
 // New returns a Desk.
@@ -77,16 +83,17 @@ type Row struct {
 	Right        auth.Right
 	Object       string // what the request is about
 	Serve        func(*Ask) error
+	live, stream bool // see Live
 }
 
 // Get is a row of a page that is looked at.
 func Get(path string, right auth.Right, object string, serve func(*Ask) error) Row {
-	return Row{http.MethodGet, path, right, object, serve}
+	return Row{Method: http.MethodGet, Path: path, Right: right, Object: object, Serve: serve}
 }
 
 // Post is a row of a form that is sent.
 func Post(path string, right auth.Right, object string, serve func(*Ask) error) Row {
-	return Row{http.MethodPost, path, right, object, serve}
+	return Row{Method: http.MethodPost, Path: path, Right: right, Object: object, Serve: serve}
 }
 
 // Ask is one request to a page.
@@ -95,6 +102,9 @@ type Ask struct {
 	W        http.ResponseWriter
 	Caller   auth.Caller // the zero Caller is a visitor
 	Language *message.Language
+	session  string  // the token of the session; "" of a visitor
+	live     bool    // the page keeps itself up to date
+	mark     *string // where a stream wants the mark of the page's data; nil of a reader
 }
 
 // Handle is everything around a handler: headers, who asks, whether he may, and
@@ -102,9 +112,13 @@ type Ask struct {
 func (p *Desk) Handle(rw Row) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		protect(w.Header())
-		a := &Ask{Request: r, W: w, Language: p.chosen(r)}
+		a := &Ask{Request: r, W: w, Language: p.chosen(r), live: rw.live}
 		err := p.admit(a, rw)
-		if err == nil {
+		switch {
+		case err != nil:
+		case rw.stream:
+			err = p.stream(a, rw)
+		default:
 			err = rw.Serve(a)
 		}
 		if err != nil {
@@ -127,10 +141,14 @@ func protect(h http.Header) {
 // admit finds out who asks, and whether the request may go on.
 func (p *Desk) admit(a *Ask, rw Row) error {
 	if token := p.Guard.Token(a.Request); token != "" {
-		found, err := p.Sessions.Find(a.Context(), token, p.Now())
+		find := p.Sessions.Find
+		if rw.stream {
+			find = p.Sessions.Peek
+		}
+		found, err := find(a.Context(), token, p.Now())
 		switch {
 		case err == nil:
-			a.Caller = found.Caller
+			a.Caller, a.session = found.Caller, token
 		case !errors.Is(err, errdefs.ErrUnauthenticated):
 			return err
 		}
@@ -142,25 +160,31 @@ func (p *Desk) admit(a *Ask, rw Row) error {
 	if err := checkText(a.Request); err != nil {
 		return err
 	}
+	if err := p.permitted(a, rw); err != nil {
+		return err
+	}
+	if a.Method == http.MethodPost {
+		return p.Guard.Check(a.Request)
+	}
+	return nil
+}
+
+// permitted says whether the caller has the right of a row.
+func (p *Desk) permitted(a *Ask, rw Row) error {
 	object, err := objectOf(a.Request)
 	if err != nil {
 		return err
 	}
 	switch rw.Right {
 	case auth.Open:
+		return nil
 	case auth.SignIn:
 		if a.Caller.Name == "" {
 			return errdefs.Errorf(errdefs.ErrUnauthenticated, "sign in first")
 		}
-	default:
-		if err := p.Judge.Permit(a.Context(), p.DB, a.Caller, rw.Right, object); err != nil {
-			return err
-		}
+		return nil
 	}
-	if a.Method == http.MethodPost {
-		return p.Guard.Check(a.Request)
-	}
-	return nil
+	return p.Judge.Permit(a.Context(), p.DB, a.Caller, rw.Right, object)
 }
 
 // checkText refuses what is no text: PostgreSQL takes neither a NUL nor bytes that
@@ -191,6 +215,18 @@ func (p *Desk) Page(a *Ask, name, section, title string, data any) error {
 
 // Show answers with a page of a status. What every page has is added to it.
 func (p *Desk) Show(a *Ask, status int, pg *view.Page) error {
+	if a.mark != nil {
+		mark, err := markOf(pg.Data)
+		*a.mark = mark
+		return errors.Join(err, errLooked)
+	}
+	if a.live && a.session != "" {
+		mark, err := markOf(pg.Data)
+		if err != nil {
+			return err
+		}
+		pg.Live, pg.Mark = LivePath+a.URL.RequestURI(), mark
+	}
 	pg.Language, pg.Languages, pg.Caller = a.Language, p.Languages.Languages(), a.Caller
 	pg.Host, pg.Path, pg.Theme = p.Host(a), a.URL.RequestURI(), themeOf(a.Request)
 	if pg.Notice == nil {

@@ -1,6 +1,9 @@
 package people
 
 import (
+	"cmp"
+
+	"cove/registry/auth/rights"
 	"cove/registry/browse"
 	"cove/registry/projects"
 	"cove/registry/web/page"
@@ -47,7 +50,11 @@ func (p *Pages) memberSet(a *page.Ask) error {
 	if form.Get("kind") == "group" {
 		m.User, m.Group = "", name
 	}
-	err := p.cfg.Projects.SetMember(a.Context(), a.Caller, project, m)
+	undo, err := p.memberUndo(a, name)
+	if err != nil {
+		return err
+	}
+	err = p.cfg.Projects.SetMember(a.Context(), a.Caller, project, m)
 	if text, ok := page.Refused(err); ok {
 		pg, err := p.membersPage(a)
 		if err != nil {
@@ -63,5 +70,23 @@ func (p *Pages) memberSet(a *page.Ask) error {
 	if role == projects.NoRole {
 		text = a.Language.Text("members.removed", name)
 	}
-	return p.Done(a, "/projects/"+project+"/members", view.Notice{Text: text})
+	return p.Done(a, "/projects/"+project+"/members", view.Notice{Text: text, Undo: undo})
+}
+
+// memberUndo is the form that gives a member back what he is before the request changes
+// it; nil of one who is none.
+func (p *Pages) memberUndo(a *page.Ask, name string) (*view.Undo, error) {
+	form, project := a.PostForm, a.PathValue("project")
+	all, err := p.Browse.Members(a.Context(), a.Caller, project)
+	for _, m := range all {
+		where, group := cmp.Or(form.Get("repositories"), rights.Everywhere), form.Get("kind") == "group"
+		if m.Name == name && m.Group == group && m.Repositories == where && m.Role != form.Get("role") {
+			fields := map[string]string{"user": name, "role": m.Role, "repositories": m.Repositories}
+			if m.Group {
+				fields["kind"] = "group"
+			}
+			return &view.Undo{Action: "/projects/" + project + "/members", Fields: fields}, nil
+		}
+	}
+	return nil, err
 }

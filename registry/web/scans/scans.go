@@ -5,6 +5,7 @@ package scans
 import (
 	"errors"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,17 +33,17 @@ func New(desk *page.Desk, p *policies.Policies) *Pages { return &Pages{desk, p} 
 // Rows are the routes of the pages.
 func (p *Pages) Rows() []page.Row {
 	get, post := page.Get, page.Post
-	return []page.Row{
-		get("/security", scan.ReadAll, "security", p.security),
-		post("/security/scan", scan.Manage, "security", p.scanAll),
-		get("/security/vulnerabilities/{vulnerability}", scan.ReadAll, "security", p.vulnerability),
-		get("/scans/{artifact...}", scan.Read, "manifest", p.scan),
-		post("/scans/{artifact...}", scan.Create, "manifest", p.request),
-		get("/projects/{project}/scanning", scan.Read, "project", p.project),
-		post("/projects/{project}/scanning", gate.Change, "project", p.set),
-		post("/projects/{project}/exceptions", gate.Change, "project", p.except),
-		post("/projects/{project}/exceptions/remove", gate.Change, "project", p.insist),
-	}
+	return slices.Concat(page.Live("/security", scan.ReadAll, "security", p.security),
+		page.Live("/scans/{artifact...}", scan.Read, "manifest", p.scan),
+		page.Live("/projects/{project}/scanning", scan.Read, "project", p.project),
+		[]page.Row{
+			post("/security/scan", scan.Manage, "security", p.scanAll),
+			get("/security/vulnerabilities/{vulnerability}", scan.ReadAll, "security", p.vulnerability),
+			post("/scans/{artifact...}", scan.Create, "manifest", p.request),
+			post("/projects/{project}/scanning", gate.Change, "project", p.set),
+			post("/projects/{project}/exceptions", gate.Change, "project", p.except),
+			post("/projects/{project}/exceptions/remove", gate.Change, "project", p.insist),
+		})
 }
 
 // count is how many there are of a severity.
@@ -218,6 +219,16 @@ type projectData struct {
 	Exceptions []exception
 	MayChange  bool
 	MayRead    bool
+	Version    string // of the settings
+}
+
+// filled is what the form of the settings is filled with.
+func filled(s gate.Settings) any {
+	return struct {
+		OnPush          bool
+		SBOM, Unscanned string
+		From            int64
+	}{s.OnPush, s.SBOM, s.Unscanned, int64(s.From)}
 }
 
 type exception struct {
@@ -241,6 +252,9 @@ func (p *Pages) project(a *page.Ask) error {
 	d.Severities = counts(func(advisory.Severity) int { return 0 }, advisory.Severities()[:5]...)
 	if d.MayRead {
 		if d.Settings, err = p.policies.Scans.Gates.Of(a.Context(), a.Caller, name); err != nil {
+			return err
+		}
+		if d.Version, err = page.Version(filled(d.Settings)); err != nil {
 			return err
 		}
 		all, err := p.policies.Scans.Gates.Exceptions(a.Context(), a.Caller, name)
@@ -269,7 +283,8 @@ func (p *Pages) set(a *page.Ask) error {
 		s.Unscanned = ""
 	}
 	if err == nil {
-		err = p.policies.Scans.Gates.Set(a.Context(), a.Caller, a.PathValue("project"), s)
+		unchanged := func(now gate.Settings) error { return a.Unchanged(filled(now)) }
+		err = p.policies.Scans.Gates.Set(a.Context(), a.Caller, a.PathValue("project"), s, unchanged)
 	}
 	return p.done(a, err, scanningOf(a), a.Language.Text("scan.set"))
 }
@@ -288,18 +303,45 @@ func (p *Pages) except(a *page.Ask) error {
 }
 
 func (p *Pages) insist(a *page.Ask) error {
-	id := a.PostForm.Get("vulnerability")
-	err := p.policies.Scans.Gates.Insist(a.Context(), a.Caller, a.PathValue("project"), id)
-	return p.done(a, err, scanningOf(a), a.Language.Text("scan.disallowed", id))
+	id, project := a.PostForm.Get("vulnerability"), a.PathValue("project")
+	n := view.Notice{Text: a.Language.Text("scan.disallowed", id)}
+	if p.Browse.May(a.Context(), a.Caller, gate.Read, project) {
+		all, err := p.policies.Scans.Gates.Exceptions(a.Context(), a.Caller, project)
+		if err != nil {
+			return err
+		}
+		for _, e := range all {
+			if e.Vulnerability == id {
+				n.Undo = &view.Undo{Action: "/projects/" + project + "/exceptions", Fields: map[string]string{
+					"vulnerability": id, "reason": e.Reason, "until": dayOf(e.Expires),
+				}}
+			}
+		}
+	}
+	err := p.policies.Scans.Gates.Insist(a.Context(), a.Caller, project, id)
+	return p.ended(a, err, scanningOf(a), n)
+}
+
+// dayOf is a day as a form has it; "" of none.
+func dayOf(at time.Time) string {
+	if at.IsZero() {
+		return ""
+	}
+	return at.UTC().Format(time.DateOnly)
 }
 
 // done ends a form: with what it did, or with why the reader must mend it.
 func (p *Pages) done(a *page.Ask, err error, back, text string) error {
+	return p.ended(a, err, back, view.Notice{Text: text})
+}
+
+// ended is done with a notice that has more than words.
+func (p *Pages) ended(a *page.Ask, err error, back string, n view.Notice) error {
 	if why, ok := page.Refused(err); ok {
 		return p.Done(a, back, view.Notice{Bad: true, Text: why})
 	}
 	if err != nil {
 		return err
 	}
-	return p.Done(a, back, view.Notice{Text: text})
+	return p.Done(a, back, n)
 }

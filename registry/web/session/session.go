@@ -128,16 +128,22 @@ func scan(row db.Scanner) (s Session, err error) {
 	return s, err
 }
 
-// Find returns the session of a cookie's token, and notes that it is in use. One
-// that has ended is errdefs.ErrUnauthenticated.
-func (s *Store) Find(ctx context.Context, token string, now time.Time) (Session, error) {
+// Peek returns the session of a cookie's token. One that has ended is
+// errdefs.ErrUnauthenticated.
+func (s *Store) Peek(ctx context.Context, token string, now time.Time) (Session, error) {
 	found, err := scan(s.db.Querier().Row(ctx, selectSession+"WHERE s.id = $1 AND s.expires_at > $2", hashed(token),
 		db.Micros(now)))
 	if errors.Is(db.NotFound(err, "no session"), errdefs.ErrNotFound) {
 		return Session{}, errdefs.Errorf(errdefs.ErrUnauthenticated, "the session has ended; sign in again")
 	}
+	return found, db.Unavailable(err)
+}
+
+// Find is Peek of somebody who uses the session, which it notes.
+func (s *Store) Find(ctx context.Context, token string, now time.Time) (Session, error) {
+	found, err := s.Peek(ctx, token, now)
 	if err != nil || now.Sub(found.Seen) < seenEvery {
-		return found, db.Unavailable(err)
+		return found, err
 	}
 	found.Seen, found.Expires = now, s.expiry(found.Since, now)
 	err = s.db.UpdateSoon(ctx, func(ctx context.Context, tx *metadata.Tx) error {

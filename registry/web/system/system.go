@@ -40,7 +40,7 @@ func New(desk *page.Desk, cfg Config) *Pages { return &Pages{desk, cfg, time.Now
 
 // Rows are the routes of the pages.
 func (p *Pages) Rows() []page.Row {
-	return []page.Row{page.Get("/system", auth.ManageJobs, "jobs", p.system)}
+	return page.Live("/system", auth.ManageJobs, "jobs", p.system)
 }
 
 // slow is how long the database may take to answer before that is told as an ill, and
@@ -57,8 +57,9 @@ type data struct {
 	Version, Go, Settings  string
 	Since                  time.Time
 	Postgres, DatabaseSlow bool
-	Answered               time.Duration
+	Answered               time.Duration `json:"-"` // another each time
 	Garbage                garbage.Status
+	Counted                time.Time `json:"-"` // when contents were
 	Jobs                   jobs.Status
 	JobsLate, GarbageLate  bool
 	Disk                   disk
@@ -69,8 +70,8 @@ func (d data) Well() bool {
 	return !d.DatabaseSlow && !d.JobsLate && !d.GarbageLate && !d.Disk.Scarce && d.Garbage.Damaged == 0
 }
 
-// system looks at everything anew: a page that says how things stand must not be older
-// than them.
+// system looks at everything anew, the count of what is stored apart, which may be a minute
+// old.
 func (p *Pages) system(a *page.Ask) error {
 	d := data{
 		Version: buildinfo.Version(), Go: runtime.Version(), Settings: p.cfg.Settings, Since: p.since,
@@ -89,7 +90,7 @@ func (p *Pages) look(ctx context.Context, by auth.Caller, d *data) (err error) {
 	}
 	d.Answered = time.Since(asked).Round(10 * time.Microsecond)
 	d.DatabaseSlow = d.Answered > slow
-	if d.Garbage, err = p.cfg.Garbage.Status(ctx); err != nil {
+	if d.Garbage, d.Counted, err = p.cfg.Garbage.Glance(ctx); err != nil {
 		return err
 	}
 	if d.Jobs, err = p.cfg.Jobs.Status(ctx, by); err != nil {
@@ -103,7 +104,7 @@ func (p *Pages) look(ctx context.Context, by auth.Caller, d *data) (err error) {
 
 // disk is the one that a folder is on.
 type disk struct {
-	Size, Free int64
+	Size, Free int64 `json:"-"` // another each moment
 	Scarce     bool
 }
 

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/opencontainers/go-digest"
+
+	"cove/registry/web/treemap"
 )
 
 // funcs are what templates may call, besides the methods of Page.
@@ -22,6 +24,7 @@ func (v *Views) funcs() template.FuncMap {
 		"kind":     Kind,
 		"severity": func(s fmt.Stringer) string { return "severity." + strings.ToLower(s.String()) },
 		"base":     path.Base,
+		"number":   treemap.N,
 		"list":     func(items ...string) []string { return items },
 		"dict":     dict,
 		"plus":     func(a, b int) int { return a + b },
@@ -90,6 +93,8 @@ var mediaKinds = []struct{ part, kind string }{
 	{"vnd.oci.image.config", "image"},
 	{"vnd.docker.container.image", "image"},
 	{"cncf.helm", "chart"},
+	{"cncf.model", "model"},
+	{"docker.ai.model", "model"},
 	{"cosign", "signature"},
 	{"sigstore", "signature"},
 	{"notary", "signature"},

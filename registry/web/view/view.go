@@ -41,7 +41,10 @@ type Page struct {
 	Caller    auth.Caller // the zero Caller is a visitor
 	FormToken string
 	Notice    *Notice // nil without one
-	Data      any
+	// Live is the stream that says when the page shows something else than what Mark
+	// stands for; "" of a page that stays as it is.
+	Live, Mark string
+	Data       any
 }
 
 // Administers says that the page is one of those behind "Administration".

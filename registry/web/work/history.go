@@ -90,11 +90,16 @@ func (p *Pages) repositoryDelete(a *page.Ask) error {
 
 // done ends a form: with what it did, or with why the reader must mend it.
 func (p *Pages) done(a *page.Ask, err error, back, text string) error {
+	return p.ended(a, err, back, view.Notice{Text: text})
+}
+
+// ended is done with a notice that has more than words.
+func (p *Pages) ended(a *page.Ask, err error, back string, n view.Notice) error {
 	if why, ok := page.Refused(err); ok {
 		return p.Done(a, back, view.Notice{Bad: true, Text: why})
 	}
 	if err != nil {
 		return err
 	}
-	return p.Done(a, back, view.Notice{Text: text})
+	return p.Done(a, back, n)
 }

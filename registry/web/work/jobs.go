@@ -23,7 +23,6 @@ type jobsData struct {
 	Kind      string
 	More      string
 	Schedules []scheduleRow
-	Live      bool // something on the page has not ended
 }
 
 // jobRow is a job as a list shows it.
@@ -89,7 +88,6 @@ func (p *Pages) jobs(a *page.Ask) error {
 	}
 	for _, j := range found {
 		d.Jobs = append(d.Jobs, newJobRow(a.Language, j, p.Now()))
-		d.Live = d.Live || j.EndedAt.IsZero()
 	}
 	if more {
 		d.More = "/jobs?" + url.Values{

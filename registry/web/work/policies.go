@@ -9,6 +9,7 @@ import (
 	"cove/registry/retention"
 	"cove/registry/selector"
 	"cove/registry/web/page"
+	"cove/registry/web/view"
 )
 
 // readPolicies is the right to look at a project's policies.
@@ -21,6 +22,7 @@ type policiesData struct {
 	Retention                           retention.Policy
 	Templates                           []retention.Template
 	SeeRetention, MayRetain, MayRun     bool
+	Version                             string // of the schedule
 }
 
 func (p *Pages) may(a *page.Ask, right auth.Right, project string) bool {
@@ -48,6 +50,9 @@ func (p *Pages) projectPolicies(a *page.Ask) error {
 		if d.Retention, err = p.policies.Retention.Of(a.Context(), a.Caller, name); err != nil {
 			return err
 		}
+		if d.Version, err = page.Version(scheduled(d.Retention)); err != nil {
+			return err
+		}
 	}
 	return p.Page(a, "policies", "projects", a.Language.Text("policies.title")+" · "+name, d)
 }
@@ -58,6 +63,19 @@ func selected(a *page.Ask) selector.Selector {
 		Repositories: a.PostForm.Get("repositories"), ExceptRepositories: a.PostForm.Get("except_repositories") == "1",
 		Tags: a.PostForm.Get("tags"), ExceptTags: a.PostForm.Get("except_tags") == "1",
 	}
+}
+
+// fieldsOf are the fields of a form that selected reads as the selector.
+func fieldsOf(s selector.Selector) map[string]string {
+	fields := map[string]string{"repositories": s.Repositories, "tags": s.Tags}
+	for name, on := range map[string]bool{
+		"except_repositories": s.ExceptRepositories, "except_tags": s.ExceptTags,
+	} {
+		if on {
+			fields[name] = "1"
+		}
+	}
+	return fields
 }
 
 func policiesOf(a *page.Ask) string { return "/projects/" + a.PathValue("project") + "/policies" }
@@ -72,6 +90,19 @@ func (p *Pages) immutableRemove(a *page.Ask) error {
 	if err != nil {
 		return page.Invalid("rule %q is none", a.PathValue("rule"))
 	}
-	err = p.policies.Immutable.Remove(a.Context(), a.Caller, a.PathValue("project"), id)
-	return p.done(a, err, policiesOf(a), a.Language.Text("immutable.removed"))
+	project := a.PathValue("project")
+	n := view.Notice{Text: a.Language.Text("immutable.removed")}
+	if p.may(a, immutable.List, project) {
+		all, err := p.policies.Immutable.List(a.Context(), a.Caller, project)
+		if err != nil {
+			return err
+		}
+		for _, rule := range all {
+			if rule.ID == id {
+				n.Undo = &view.Undo{Action: "/projects/" + project + "/immutable", Fields: fieldsOf(rule.Selector)}
+			}
+		}
+	}
+	err = p.policies.Immutable.Remove(a.Context(), a.Caller, project, id)
+	return p.ended(a, err, policiesOf(a), n)
 }

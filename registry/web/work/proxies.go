@@ -25,7 +25,13 @@ type Proxies struct {
 // proxyRow is a proxy with what is known of its upstream.
 type proxyRow struct {
 	proxy.Proxy
-	State standing.State
+	State   standing.State
+	Version string
+}
+
+// filledProxy is what the form of a proxy is filled with.
+func filledProxy(p proxy.Proxy) any {
+	return []any{p.Upstream, p.User, p.Repositories, p.FreshFor, p.KeepFor, p.Rate, p.Connections, p.Plain}
 }
 
 // Speed is the limit, as the form takes it; "" says that there is none.
@@ -57,11 +63,14 @@ func (p *Pages) proxyRows(a *page.Ask) (rows []proxyRow, changed *proxyRow, err 
 		return nil, nil, err
 	}
 	for _, one := range all {
-		rows = append(rows, proxyRow{one, p.proxies.Live.State(one.Project)})
+		rows = append(rows, proxyRow{Proxy: one, State: p.proxies.Live.State(one.Project)})
 	}
 	for i, row := range rows {
 		if row.Project == a.URL.Query().Get("proxy") {
 			changed = &rows[i]
+			if changed.Version, err = page.Version(filledProxy(row.Proxy)); err != nil {
+				return nil, nil, err
+			}
 		}
 	}
 	return rows, changed, nil
@@ -71,6 +80,17 @@ func (p *Pages) proxyRows(a *page.Ask) (rows []proxyRow, changed *proxyRow, err 
 func (p *Pages) proxySet(a *page.Ask) error {
 	f := a.PostForm
 	spec, err := specOf(f)
+	spec.If = func(now *proxy.Proxy) error {
+		switch {
+		case now == nil && f.Get(page.VersionField) != "": // it is removed meanwhile
+			return a.Unchanged(nil)
+		case now == nil:
+			return nil
+		case f.Get(page.VersionField) == "":
+			return errdefs.Errorf(errdefs.ErrExists, "project %q is a proxy of %s already", now.Project, now.Upstream)
+		}
+		return a.Unchanged(filledProxy(*now))
+	}
 	if err == nil {
 		err = p.proxies.Create(a.Context(), a.Caller, spec)
 	}

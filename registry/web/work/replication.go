@@ -23,9 +23,8 @@ type replicationData struct {
 	Endpoints []endpoint.Endpoint
 	Kinds     []endpoint.Kind
 	Runs      []runRow
-	Proxies   []proxyRow
-	Changed   *proxyRow // a proxy that is to be changed
-	Live      bool      // a run has not ended
+	Proxies   []proxyRow `json:"-"` // which count as they are used
+	Changed   *proxyRow  `json:"-"` // a proxy that is to be changed
 }
 
 // ruleRow is a rule with what is at its other side.
@@ -84,9 +83,7 @@ func (p *Pages) replication(a *page.Ask) error {
 		return err
 	}
 	for _, r := range runs {
-		row := newRunRow(r, p.Now())
-		d.Live = d.Live || row.Open()
-		d.Runs = append(d.Runs, row)
+		d.Runs = append(d.Runs, newRunRow(r, p.Now()))
 	}
 	return p.Page(a, "replication", "replication", a.Language.Text("replication.title"), d)
 }

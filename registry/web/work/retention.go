@@ -5,6 +5,7 @@ import (
 
 	"cove/registry/retention"
 	"cove/registry/web/page"
+	"cove/registry/web/view"
 )
 
 // mostGone is how many artifacts the page of a plan lists.
@@ -56,12 +57,38 @@ func (p *Pages) retentionRemove(a *page.Ask) error {
 	if err != nil {
 		return page.Invalid("rule %q is none", a.PathValue("rule"))
 	}
-	err = p.policies.Retention.Remove(a.Context(), a.Caller, a.PathValue("project"), id)
-	return p.done(a, err, policiesOf(a), a.Language.Text("retention.removed"))
+	project := a.PathValue("project")
+	n := view.Notice{Text: a.Language.Text("retention.removed")}
+	policy, err := p.policies.Retention.Of(a.Context(), a.Caller, project)
+	if err != nil {
+		return err
+	}
+	for _, rule := range policy.Rules {
+		if rule.ID == id {
+			fields := fieldsOf(rule.Selector)
+			fields["template"], fields["n"] = string(rule.Template), strconv.Itoa(rule.N)
+			if rule.Untagged {
+				fields["untagged"] = "1"
+			}
+			n.Undo = &view.Undo{Action: "/projects/" + project + "/retention", Fields: fields}
+		}
+	}
+	err = p.policies.Retention.Remove(a.Context(), a.Caller, project, id)
+	return p.ended(a, err, policiesOf(a), n)
 }
 
+// scheduled is what the form of a policy's schedule is filled with.
+func scheduled(p retention.Policy) any { return []string{p.Schedule.Cron, p.Schedule.Zone} }
+
 func (p *Pages) retentionSchedule(a *page.Ask) error {
-	err := p.policies.Retention.Schedule(a.Context(), a.Caller, a.PathValue("project"), a.PostForm.Get("cron"),
+	policy, err := p.policies.Retention.Of(a.Context(), a.Caller, a.PathValue("project"))
+	if err == nil {
+		err = a.Unchanged(scheduled(policy))
+	}
+	if err != nil {
+		return p.done(a, err, policiesOf(a), "")
+	}
+	err = p.policies.Retention.Schedule(a.Context(), a.Caller, a.PathValue("project"), a.PostForm.Get("cron"),
 		a.PostForm.Get("zone"))
 	return p.done(a, err, policiesOf(a), a.Language.Text("retention.scheduled"))
 }

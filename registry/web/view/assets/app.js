@@ -19,6 +19,7 @@ function enhance(root) {
   }
   for (const button of root.querySelectorAll("[data-copy], [data-all]")) button.hidden = false;
   for (const button of root.querySelectorAll("[data-scriptless]")) button.hidden = true;
+  listen();
 }
 
 async function copy(button) {
@@ -75,6 +76,77 @@ document.addEventListener("htmx:beforeSwap", (event) => {
     event.detail.shouldSwap = false;
     location.assign(xhr.responseURL);
   }
+});
+
+// Live parts: a stream says when what a part shows has changed, and the part is asked
+// for anew. Streams of pages that nobody sees are closed.
+const streams = new Map(); // by URL
+const partOf = (url) => document.querySelector(`[data-live="${CSS.escape(url)}"]`);
+
+function refresh(url, mark) {
+  const part = partOf(url);
+  if (!part || part.dataset.mark === mark) return;
+  if (part.dataset.grown) { // it would lose what the reader has asked for
+    part.querySelector("[data-fresh]").hidden = false;
+  } else if (part.querySelector("details[open]")) {
+    setTimeout(() => refresh(url, mark), 1000);
+  } else {
+    htmx.trigger(part, "live");
+  }
+}
+
+function listen() {
+  if (!window.htmx) return;
+  const wanted = new Set(document.hidden ? [] : [...document.querySelectorAll("[data-live]")].map((part) => part.dataset.live));
+  for (const [url, stream] of streams) {
+    if (wanted.has(url)) continue;
+    stream.close();
+    streams.delete(url);
+  }
+  for (const url of wanted) {
+    if (streams.has(url)) continue;
+    const stream = new EventSource(url);
+    streams.set(url, stream);
+    stream.addEventListener("change", (event) => refresh(url, event.data));
+    stream.addEventListener("end", () => stream.close());
+    stream.addEventListener("error", () => {
+      if (stream.readyState !== EventSource.CLOSED) return; // the browser tries again
+      setTimeout(() => { // there are too many, say: look now and then
+        if (streams.get(url) !== stream) return;
+        streams.delete(url);
+        refresh(url, "");
+        listen();
+      }, 15000);
+    });
+  }
+}
+
+document.addEventListener("visibilitychange", listen);
+addEventListener("pagehide", () => { for (const stream of streams.values()) stream.close(); });
+
+// What had the focus in a part that is replaced has it again afterwards.
+let focused = "";
+
+function addressOf(element) {
+  const form = element.closest("form");
+  if (element.id) return "#" + CSS.escape(element.id);
+  if (element.matches("a[href]")) return `a[href="${CSS.escape(element.getAttribute("href"))}"]`;
+  if (form && element.matches("button")) return `form[action="${CSS.escape(form.getAttribute("action"))}"] button`;
+  return element.matches("[aria-label]") ? `[aria-label="${CSS.escape(element.getAttribute("aria-label"))}"]` : "";
+}
+
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const { target } = event.detail;
+  focused = target.matches("[data-live]") && target.contains(document.activeElement) ? addressOf(document.activeElement) : "";
+});
+
+document.addEventListener("htmx:afterSwap", (event) => {
+  if (event.target.id === "rows") {
+    const part = event.target.closest("[data-live]");
+    if (part) part.dataset.grown = "1";
+  }
+  if (focused) document.querySelector(focused)?.focus({ preventScroll: true });
+  focused = "";
 });
 
 enhance(document);
