@@ -48,6 +48,10 @@ func filled(t *testing.T) (s *webtest.Site, pages map[string]string) {
 		s.Push(t, "payments/worker", fmt.Sprintf("build-%d", i), webtest.Image{Layers: []map[string]string{{"n": fmt.Sprint(i / 10)}}})
 	}
 	s.Push(t, "base-images/debian", "12", webtest.Image{})
+	s.Chart(t, "payments/charts/shop", "1.2.3")
+	s.Model(t, "payments/models/small-talk", "v2")
+	s.DockerModel(t, "payments/models/smol", "latest")
+	s.Generic(t, "payments/a-repository-with-a-name-that-is-longer-than-most-screens-of-phones-are-wide/and-it-goes-on/report", "nightly-2026-11-29-with-a-long-tag-too")
 	s.API(t, "POST", "/projects/payments/robots", `{"name":"ci","rights":["push"],"repositories":["checkout/*","worker"],"description":"builds and pushes"}`, 201)
 	s.API(t, "POST", "/robots", `{"name":"mirror","rights":["pull"],"repositories":["base-images/*"],"expiresAt":"2036-01-01T00:00:00Z"}`, 201)
 	s.API(t, "POST", "/projects/payments/trust", `{"name":"ci","issuer":"https://token.actions.githubusercontent.com","audience":"https://registry.example.com",
@@ -64,6 +68,10 @@ func filled(t *testing.T) (s *webtest.Site, pages map[string]string) {
 		"tags": "/repositories/payments/checkout/api", "artifact": "/artifacts/payments/checkout/api:v1.4.2", "index": "/artifacts/payments/checkout/api:latest",
 		"files": "/files/payments/checkout/api:v1.4.2", "file": "/files/payments/checkout/api:v1.4.2?path=app/README.md",
 		"search": "/search?q=check", "search-none": "/search?q=nothing-like-it", "users": "/users", "account": "/account", "audit": "/audit",
+		"chart": "/artifacts/payments/charts/shop:1.2.3", "chart-files": "/files/payments/charts/shop:1.2.3?path=shop",
+		"model": "/artifacts/payments/models/small-talk:v2", "docker-model": "/artifacts/payments/models/smol:latest",
+		"generic": "/artifacts/payments/a-repository-with-a-name-that-is-longer-than-most-screens-of-phones-are-wide/and-it-goes-on/report:nightly-2026-11-29-with-a-long-tag-too",
+		"long":    "/repositories/payments/a-repository-with-a-name-that-is-longer-than-most-screens-of-phones-are-wide/and-it-goes-on/report",
 		"history": "/history/payments/checkout/api", "policies": s.Policies(t, "payments"),
 		"usage": "/usage", "project-usage": "/projects/payments/usage", "repository-usage": "/usage/payments/checkout/api?tag=latest",
 		"webhook": s.Webhook(t, "payments", "https://ci.absent.invalid/hook"), "webhooks": "/projects/payments/webhooks", "webhooks-none": "/projects/empty/webhooks",
@@ -77,6 +85,10 @@ func filled(t *testing.T) (s *webtest.Site, pages map[string]string) {
 		"error": "/projects/absent",
 	}
 }
+
+// cutTables says which table is wider than its frame, though no keyboard can move it.
+const cutTables = `[...document.querySelectorAll(".scroll:not([tabindex])")].filter((box) =>
+	box.scrollWidth > box.clientWidth + 1).map((box) => box.textContent.trim().slice(0, 40)).join(", ")`
 
 // TestPagesAreForEveryone looks at each page in both colours, on a phone, a
 // laptop and a wide screen: axe-core finds nothing, nothing is cut, and no script
@@ -98,6 +110,9 @@ func TestPagesAreForEveryone(t *testing.T) {
 				looked++
 				where := fmt.Sprintf("%s-%d-%s", name, width, theme)
 				b.shoot(where)
+				if cut := eval[string](b, cutTables); cut != "" {
+					t.Errorf("%s: a table is cut: %s", where, cut)
+				}
 				if over := eval[int](b, "document.documentElement.scrollWidth - document.documentElement.clientWidth"); over > 0 {
 					t.Errorf("%s is %d pixels wider than the screen", where, over)
 				}
