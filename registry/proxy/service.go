@@ -60,9 +60,6 @@ type Spec struct {
 	Rate           int64         // bytes a second; 0 is without a limit
 	Connections    int           // blobs at once; 0 is 16
 	Public         bool          // of a project that is made
-	// If is asked about the proxy as it is, nil if the project is none, within the
-	// transaction: its error is the answer, and nothing is changed.
-	If func(now *Proxy) error
 }
 
 // AlwaysAsk is a FreshFor by which the upstream is asked each time.
@@ -90,9 +87,6 @@ func (s *Service) Create(ctx context.Context, by auth.Caller, spec Spec) error {
 			return err
 		}
 		if err := s.prepare(ctx, tx, project, made, spec.Public); err != nil {
-			return err
-		}
-		if err := spec.met(ctx, tx, project.Name); err != nil {
 			return err
 		}
 		p.ProjectID = project.ID
@@ -138,21 +132,6 @@ func (s *Service) prepare(ctx context.Context, tx *metadata.Tx, p metadata.Proje
 			p.Name)
 	}
 	return err
-}
-
-func (spec Spec) met(ctx context.Context, tx *metadata.Tx, project string) error {
-	if spec.If == nil {
-		return nil
-	}
-	now, err := settings.Of(ctx, tx.Querier(), project)
-	switch {
-	case errors.Is(err, errdefs.ErrNotFound):
-		return spec.If(nil)
-	case err != nil:
-		return err
-	}
-	is := shown(now)
-	return spec.If(&is)
 }
 
 func (spec Spec) check() (p settings.Proxy, err error) {

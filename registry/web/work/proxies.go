@@ -80,21 +80,31 @@ func (p *Pages) proxyRows(a *page.Ask) (rows []proxyRow, changed *proxyRow, err 
 func (p *Pages) proxySet(a *page.Ask) error {
 	f := a.PostForm
 	spec, err := specOf(f)
-	spec.If = func(now *proxy.Proxy) error {
-		switch {
-		case now == nil && f.Get(page.VersionField) != "": // it is removed meanwhile
-			return a.Unchanged(nil)
-		case now == nil:
-			return nil
-		case f.Get(page.VersionField) == "":
-			return errdefs.Errorf(errdefs.ErrExists, "project %q is a proxy of %s already", now.Project, now.Upstream)
-		}
-		return a.Unchanged(filledProxy(*now))
+	if err == nil {
+		err = p.proxyUnchanged(a)
 	}
 	if err == nil {
 		err = p.proxies.Create(a.Context(), a.Caller, spec)
 	}
 	return p.done(a, err, replicationPath, a.Language.Text("proxy.set", f.Get("project"), f.Get("upstream")))
+}
+
+// proxyUnchanged refuses a form that would replace a proxy which it did not show.
+func (p *Pages) proxyUnchanged(a *page.Ask) error {
+	all, err := p.proxies.List(a.Context(), a.Caller)
+	if err != nil {
+		return err
+	}
+	for _, now := range all {
+		switch {
+		case now.Project != a.PostForm.Get("project"):
+		case a.PostForm.Get(page.VersionField) == "":
+			return errdefs.Errorf(errdefs.ErrExists, "project %q is a proxy of %s already", now.Project, now.Upstream)
+		default:
+			return a.Unchanged(filledProxy(now))
+		}
+	}
+	return a.Unchanged(nil) // it is removed meanwhile
 }
 
 func specOf(f url.Values) (spec proxy.Spec, err error) {
