@@ -3,6 +3,7 @@ package builder
 import (
 	"context"
 	"errors"
+	"iter"
 	"slices"
 
 	"cove/builder/export"
@@ -38,6 +39,9 @@ func (b *Builder) cache(ctx context.Context, j *job, parts []*part) (*remotecach
 			warnings = append(warnings, Warning{Rule: "CacheNotImported", Text: failed.Error()})
 		}
 	}
+	for id := range cacheMounts(j.solved) {
+		c.MountID(id) // an export wants those of steps that are not executed, too
+	}
 	return c, warnings, nil
 }
 
@@ -54,6 +58,23 @@ func solveKnown(
 		}
 		if !errors.Is(err, remotecache.ErrLost) || ctx.Err() != nil {
 			return solved, warnings, err
+		}
+	}
+}
+
+// cacheMounts are the ids of all cache mounts of a plan.
+func cacheMounts(g *plan.Graph) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, v := range g.Vertices {
+			run, ok := v.Op.(*plan.Run)
+			if !ok {
+				continue
+			}
+			for _, m := range run.Mounts {
+				if m.Type == "cache" && !yield(m.ID) {
+					return
+				}
+			}
 		}
 	}
 }
@@ -96,6 +117,7 @@ func (b *Builder) exportCache(
 		of = append(of, img.Layers...)
 	}
 	for _, to := range p.req.CacheTo {
+		to.State = b.cfg.Root
 		err := j.report.Step("exporting cache to "+to.Name, func() error { return known.Export(ctx, to, of) })
 		if err != nil && to.IgnoreError && ctx.Err() == nil {
 			res.Warnings = append(res.Warnings, plan.Warning{Rule: "CacheNotExported", Text: err.Error()})
@@ -103,6 +125,9 @@ func (b *Builder) exportCache(
 		}
 		if err != nil {
 			return err
+		}
+		for _, lost := range known.Lost() {
+			res.Warnings = append(res.Warnings, plan.Warning{Rule: "CacheNotExported", Text: lost.Error()})
 		}
 	}
 	return nil

@@ -42,8 +42,7 @@ type Dir struct {
 // Open returns the directory, waiting for its lock, and makes it if it is new.
 // Close it.
 func Open(ctx context.Context, state string, opt Options) (*Dir, error) {
-	sum := sha256.Sum256([]byte(opt.ID))
-	dir, lock, err := take(ctx, filepath.Join(state, root, hex.EncodeToString(sum[:16])), opt.Sharing)
+	dir, lock, err := take(ctx, place(state, opt.ID), opt.Sharing)
 	if err != nil {
 		return nil, err
 	}
@@ -55,6 +54,26 @@ func Open(ctx context.Context, state string, opt Options) (*Dir, error) {
 		}
 	}
 	return &Dir{Files: files, lock: lock}, nil
+}
+
+// Hold is Open for a directory that is there and that no build uses: others are
+// errdefs.ErrNotFound and errdefs.ErrUnavailable.
+func Hold(state, id string) (*Dir, error) {
+	dir := place(state, id)
+	if _, err := os.Lstat(filepath.Join(dir, "files")); err != nil {
+		return nil, errdefs.Errorf(errdefs.ErrNotFound, "build: cache mount: %w", err)
+	}
+	lock, err := filelock.TryOpen(filepath.Join(dir, "lock"), filelock.Exclusive)
+	if err != nil {
+		return nil, errdefs.Errorf(errdefs.ErrUnavailable, "build: cache mount: %w", err)
+	}
+	return &Dir{Files: filepath.Join(dir, "files"), lock: lock}, nil
+}
+
+// place is where the directory of an id is.
+func place(state, id string) string {
+	sum := sha256.Sum256([]byte(id))
+	return filepath.Join(state, root, hex.EncodeToString(sum[:16]))
 }
 
 // Close gives the directory back.

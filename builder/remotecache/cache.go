@@ -44,13 +44,14 @@ type Cache struct {
 	mu      sync.Mutex
 	touched map[digest.Digest]cache.Record
 	lost    []error
+	mounts  map[string]string // ids of cache mounts that were used: what their directories are called
 }
 
 // ErrLost is in the error of a layer that a cache was to have and could not give. The
 // cache does not know it any more: who tries again makes it anew.
 var ErrLost = errors.New("the build cache has no such layer")
 
-// Lost tells, once, which layers were lost.
+// Lost tells, once, which layers were lost, and which cache mounts did not travel.
 func (c *Cache) Lost() []error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -88,7 +89,7 @@ func (c *Cache) having(blob digest.Digest) (all []*imported) {
 
 // New puts imported caches behind the one that is here.
 func New(here Records, store Store) *Cache {
-	return &Cache{here: here, store: store, touched: map[digest.Digest]cache.Record{}}
+	return &Cache{here: here, store: store, touched: map[digest.Digest]cache.Record{}, mounts: map[string]string{}}
 }
 
 // Get returns the record of a key: one that is here and whose layer is, or else

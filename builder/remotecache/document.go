@@ -11,6 +11,8 @@ package remotecache
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
 
 	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
@@ -30,6 +32,8 @@ const maxDocument = 64 << 20
 // own config that InlineField names.
 type Document struct {
 	Records map[digest.Digest]cache.Record `json:"records"`
+	// Mounts are the chunks of cache mounts, by their ids.
+	Mounts map[string][]ocispec.Descriptor `json:"mounts,omitempty"`
 }
 
 // InlineField is where an image's config has the Document of its own layers.
@@ -41,6 +45,13 @@ func (d Document) check() error {
 		if key.Validate() != nil || r.DiffID != "" && digest.Digest(r.DiffID).Validate() != nil ||
 			r.Blob.Digest != "" && r.Blob.Digest.Validate() != nil {
 			return errdefs.Errorf(errdefs.ErrInvalid, "build cache: the record %q is malformed", key)
+		}
+	}
+	for id, descs := range d.Mounts {
+		for _, desc := range descs {
+			if desc.Digest.Validate() != nil || desc.Size < 0 {
+				return errdefs.Errorf(errdefs.ErrInvalid, "build cache: the cache mount %q is malformed", id)
+			}
 		}
 	}
 	return nil
@@ -65,14 +76,22 @@ func parse(body []byte) (d Document, err error) {
 	return d, d.check()
 }
 
-// blobs are the layers that the records name, each once, in the order of keys.
+// blobs are the layers that the records name, in the order of keys, and the chunks of
+// mounts, each once.
 func (d Document) blobs(keys []digest.Digest) (all []ocispec.Descriptor) {
 	seen := map[digest.Digest]bool{}
-	for _, key := range keys {
-		b := d.Records[key].Blob
+	add := func(b ocispec.Descriptor) {
 		if b.Digest != "" && !seen[b.Digest] {
 			seen[b.Digest] = true
 			all = append(all, b)
+		}
+	}
+	for _, key := range keys {
+		add(d.Records[key].Blob)
+	}
+	for _, id := range slices.Sorted(maps.Keys(d.Mounts)) {
+		for _, desc := range d.Mounts[id] {
+			add(desc)
 		}
 	}
 	return all

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -31,6 +32,9 @@ type From struct {
 	Source copy.Source
 	// Ref is a tag or digest of the source.
 	Ref string
+	// Mounts takes cache mounts from there, of at most Quota bytes each.
+	Mounts bool
+	Quota  int64
 }
 
 // To is where a cache is exported.
@@ -42,11 +46,19 @@ type To struct {
 	Max bool
 	// IgnoreError says that the build succeeds without it.
 	IgnoreError bool
+	// Mounts exports the cache mounts, below State, that the build used, of at most
+	// Quota bytes each.
+	Mounts bool
+	Quota  int64
+	State  string
 }
 
 // imported is a cache elsewhere.
 type imported struct {
 	name    string
+	ref     string
+	mounts  map[string][]ocispec.Descriptor // nil: none are taken
+	quota   int64
 	source  copy.Source
 	records map[digest.Digest]cache.Record
 	blobs   map[digest.Digest]bool
@@ -60,8 +72,11 @@ func (c *Cache) Import(ctx context.Context, from From) error {
 		return fmt.Errorf("importing the build cache %s: %w", from.Name, err)
 	}
 	in := &imported{
-		name: from.Name, source: from.Source,
+		name: from.Name, ref: from.Ref, source: from.Source, quota: from.Quota,
 		records: map[digest.Digest]cache.Record{}, blobs: map[digest.Digest]bool{},
+	}
+	if from.Mounts {
+		in.mounts = map[string][]ocispec.Descriptor{}
 	}
 	if err := in.read(ctx, m, 0); err != nil {
 		return fmt.Errorf("importing the build cache %s: %w", from.Name, err)
@@ -116,6 +131,9 @@ func (in *imported) read(ctx context.Context, m distribution.Manifest, depth int
 			in.records[key] = r
 		}
 	}
+	if in.mounts != nil {
+		maps.Copy(in.mounts, doc.Mounts)
+	}
 	return nil
 }
 
@@ -155,9 +173,13 @@ func (c *Cache) Export(ctx context.Context, to To, of []layers.Layer) error {
 	}
 }
 
-func (c *Cache) export(ctx context.Context, to To, of []layers.Layer) error {
+func (c *Cache) export(ctx context.Context, to To, of []layers.Layer) (err error) {
 	doc, keys := c.document(of, to.Max)
-	blobs := doc.blobs(keys)
+	// The chunks are sent already; what is sent once is not sent again.
+	if doc.Mounts, err = c.exportMounts(ctx, to); err != nil {
+		return fmt.Errorf("exporting the build cache to %s: %w", to.Name, err)
+	}
+	blobs, sent := doc.blobs(keys), len(Document{Records: doc.Records}.blobs(keys))
 	config, err := json.Marshal(doc)
 	if err != nil {
 		return err
@@ -174,7 +196,7 @@ func (c *Cache) export(ctx context.Context, to To, of []layers.Layer) error {
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(transfers)
 	g.Go(func() error { return to.Target.PushBlob(gctx, copy.Blob{Descriptor: m.Config, Content: small}) })
-	for _, d := range blobs {
+	for _, d := range blobs[:sent] {
 		g.Go(func() error { return to.Target.PushBlob(gctx, copy.Blob{Descriptor: d, Content: c}) })
 	}
 	err = g.Wait()

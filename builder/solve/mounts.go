@@ -104,10 +104,10 @@ func (m *mounter) find(ctx context.Context, from *result, source string) (real s
 // cache mounts a directory that survives builds, locked as its sharing says.
 func (m *mounter) cache(ctx context.Context, rm plan.RunMount) error {
 	dir, err := cachemount.Open(ctx, m.solver.State, cachemount.Options{
-		ID: rm.ID, Sharing: rm.Sharing, Mode: rm.Mode, UID: rm.UID, GID: rm.GID,
+		ID: m.solver.Remote.MountID(rm.ID), Sharing: rm.Sharing, Mode: rm.Mode, UID: rm.UID, GID: rm.GID,
 		Seed: func(dir string) error {
-			if rm.From < 0 {
-				return nil
+			if seeded, err := m.solver.Remote.SeedMount(ctx, rm.ID, dir); seeded || err != nil || rm.From < 0 {
+				return err
 			}
 			return m.solver.seed(ctx, m.task.inputs[rm.From].res, rm.Source, dir)
 		},

@@ -88,6 +88,10 @@ type Remote interface {
 	Has(blob digest.Digest) bool
 	// Fetch stores a layer, of which there is a lease.
 	Fetch(ctx context.Context, l layers.Layer) error
+	// MountID is what the directory of a cache mount is called, and SeedMount fills a
+	// new one, if a cache has it.
+	MountID(id string) string
+	SeedMount(ctx context.Context, id, dir string) (bool, error)
 }
 
 // Unpacker fetches and unpacks base images, when a vertex needs their files.

@@ -1,6 +1,7 @@
 package builds
 
 import (
+	"cmp"
 	"errors"
 	"os"
 
@@ -40,6 +41,9 @@ type Cache struct {
 	// Scope tells caches of GitHub Actions apart; URL and Token are the service's where
 	// they are not those of the job.
 	Scope, URL, Token string
+	// Mounts has cache mounts travel too, of at most Quota bytes each; 0 is a default.
+	Mounts bool
+	Quota  int64
 }
 
 // name is what people see.
@@ -53,6 +57,9 @@ func (c Cache) name() string {
 	return c.Ref
 }
 
+// quota bounds the cache mounts that travel.
+func (c Cache) quota() int64 { return cmp.Or(c.Quota, remotecache.DefaultQuota) }
+
 // caches opens the ends of the options' caches, and returns what closes them.
 func caches(e Engine, o *Options) (closeAll func() error, err error) {
 	var open []*layout.Dir
@@ -62,33 +69,14 @@ func caches(e Engine, o *Options) (closeAll func() error, err error) {
 		}
 		return err
 	}
-	for _, c := range o.CacheFrom {
-		from := remotecache.From{Name: c.name(), Ref: c.Tag}
-		switch c.Type {
-		case CacheGHA:
-			if from.Source, err = actions(c); err != nil {
-				return closeAll, err
-			}
-		case CacheLocal:
-			d, err := layout.Open(c.Dir)
-			if errors.Is(err, errdefs.ErrNotFound) {
-				continue // the first build has none
-			}
-			if err != nil {
-				return closeAll, err
-			}
-			open, from.Source = append(open, d), d
-		default:
-			var remote *copy.Remote
-			if remote, from.Ref, err = remoteCache(e, c.Ref); err != nil {
-				return closeAll, err
-			}
-			from.Source = remote
-		}
-		o.Request.CacheFrom = append(o.Request.CacheFrom, from)
+	if open, err = cachesFrom(e, o); err != nil {
+		return closeAll, err
 	}
 	for _, c := range o.CacheTo {
-		to := remotecache.To{Name: c.name(), Tag: c.Tag, Max: c.Max, IgnoreError: c.IgnoreError}
+		to := remotecache.To{
+			Name: c.name(), Tag: c.Tag, Max: c.Max, IgnoreError: c.IgnoreError,
+			Mounts: c.Mounts, Quota: c.quota(),
+		}
 		switch c.Type {
 		case CacheInline:
 			o.InlineCache = true
@@ -113,6 +101,36 @@ func caches(e Engine, o *Options) (closeAll func() error, err error) {
 		o.Request.CacheTo = append(o.Request.CacheTo, to)
 	}
 	return closeAll, nil
+}
+
+// cachesFrom opens those to import, and returns the directories among them.
+func cachesFrom(e Engine, o *Options) (open []*layout.Dir, err error) {
+	for _, c := range o.CacheFrom {
+		from := remotecache.From{Name: c.name(), Ref: c.Tag, Mounts: c.Mounts, Quota: c.quota()}
+		switch c.Type {
+		case CacheGHA:
+			if from.Source, err = actions(c); err != nil {
+				return open, err
+			}
+		case CacheLocal:
+			d, err := layout.Open(c.Dir)
+			if errors.Is(err, errdefs.ErrNotFound) {
+				continue // the first build has none
+			}
+			if err != nil {
+				return open, err
+			}
+			open, from.Source = append(open, d), d
+		default:
+			var remote *copy.Remote
+			if remote, from.Ref, err = remoteCache(e, c.Ref); err != nil {
+				return open, err
+			}
+			from.Source = remote
+		}
+		o.Request.CacheFrom = append(o.Request.CacheFrom, from)
+	}
+	return open, nil
 }
 
 // remoteCache is the repository of a cache at a registry, and its tag or digest.

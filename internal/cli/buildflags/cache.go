@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/docker/go-units"
+
 	"cove/engine/builds"
 	"cove/errdefs"
 )
@@ -73,6 +75,8 @@ func setCache(c *builds.Cache, key, value string, export bool) error {
 	case key == "tag" || key == "digest" && !export:
 		c.Tag = value
 	case c.Type == builds.CacheGHA && setActions(c, key, value):
+	case key == "mounts" || key == "mounts-quota":
+		return setMounts(c, key, value)
 	case key == "mode" && export && (value == "min" || value == "max"):
 		c.Max = value == "max"
 	case key == "mode" && export:
@@ -89,6 +93,19 @@ func setCache(c *builds.Cache, key, value string, export bool) error {
 		}
 	default:
 		return errdefs.Errorf(errdefs.ErrUnsupported, "%s is not supported", key)
+	}
+	return nil
+}
+
+// setMounts reads whether cache mounts travel, and how large they may be.
+func setMounts(c *builds.Cache, key, value string) (err error) {
+	if key == "mounts" {
+		c.Mounts, err = strconv.ParseBool(value)
+	} else if c.Quota, err = units.RAMInBytes(value); err == nil && c.Quota <= 0 {
+		err = strconv.ErrRange
+	}
+	if err != nil {
+		return errdefs.Errorf(errdefs.ErrInvalid, "%s=%s: want mounts=true or false, mounts-quota=SIZE", key, value)
 	}
 	return nil
 }
@@ -119,6 +136,10 @@ func checkCache(c builds.Cache, export bool) error {
 		return errdefs.Errorf(errdefs.ErrInvalid, "type=local needs src=DIRECTORY")
 	case c.Type == builds.CacheInline && !export:
 		return errdefs.Errorf(errdefs.ErrInvalid, "an inline cache is imported with type=registry,ref=IMAGE")
+	case c.Type == builds.CacheInline && c.Mounts:
+		return errdefs.Errorf(errdefs.ErrInvalid, "type=inline has the layers of the image alone: it takes no mounts=true")
+	case c.Quota > 0 && !c.Mounts:
+		return errdefs.Errorf(errdefs.ErrInvalid, "mounts-quota is of mounts=true")
 	case c.Type == builds.CacheInline && c.Max:
 		return errdefs.Errorf(errdefs.ErrInvalid, "type=inline has the layers of the image alone: it takes no mode=max")
 	case slices.Contains([]builds.CacheType{

@@ -33,6 +33,8 @@ func TestCacheFlags(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"type=s3": "want registry, local, inline or gha", "type=gha,url=http://x/": "url is not supported",
+		"type=inline,mounts=true": "no mounts=true", "type=registry,ref=x,mounts-quota=1g": "of mounts=true",
+		"type=registry,ref=x,mounts=perhaps": "true or false", "type=registry,ref=x,mounts=true,mounts-quota=-1": "SIZE",
 		"type=gha,token=abc,timeout=1": "timeout is not supported", "type=registry,ref=x,scope=a": "scope is not supported",
 		"type=registry": "ref=IMAGE", "type=local": "dest=DIRECTORY",
 		"type=local,src=x": "src is not supported", "type=registry,ref=x,mode=all": "min or max", "type=inline,mode=max": "no mode=max",
