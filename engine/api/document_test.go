@@ -40,6 +40,11 @@ How to use it is in [docker.md](docker.md).
 		}
 		fmt.Fprintf(&b, "| %s | `%s` | %s | %s | %s |\n", r.Method, r.Path, since, cmp.Or(string(r.Needs), "-"), r.Test)
 	}
+	b.WriteString("\n## What clients rely on\n\nWhat docker's clients need of all answers, and what holds cove to it. The shapes of answers by\n" +
+		"version are in [shapes.txt](../engine/api/testdata/shapes.txt).\n\n| | rule | tests |\n|---|---|---|\n")
+	for i, r := range rules {
+		fmt.Fprintf(&b, "| A%d | %s | %s |\n", i+1, r.text, strings.ReplaceAll(r.tests, " ", ", "))
+	}
 	return b.String()
 }
 

@@ -32,7 +32,7 @@ func TestStreamsUnderLoad(t *testing.T) {
 	terminal := c.create(t, shell)
 	c.want(t, http.StatusNoContent, "POST", "/containers/"+terminal+"/start", "")
 	c.through(t, id, 1) // what is made once is made now
-	goroutines, descriptors := settled(t, c, 0, 0)
+	goroutines, descriptors := settled(t, c, 0, 0, 50)
 	c.crowd(t, 100, 1<<20)
 	c.through(t, id, streamedSize())
 	var cut sync.WaitGroup
@@ -43,7 +43,8 @@ func TestStreamsUnderLoad(t *testing.T) {
 	for _, quiet := range []string{id, terminal, c.create(t, shell)} {
 		c.hangUp(t, quiet)
 	}
-	if g, d := settled(t, c, goroutines, descriptors); g > goroutines || d > descriptors {
+	// Whoever waits for a start is looked for once a second.
+	if g, d := settled(t, c, goroutines, descriptors, 1500); g > goroutines || d > descriptors {
 		stacks := make([]byte, 1<<20)
 		t.Errorf("%d goroutines and %d descriptors, before it was %d and %d\n%s", g, d, goroutines, descriptors,
 			stacks[:runtime.Stack(stacks, true)])
@@ -60,9 +61,9 @@ func streamedSize() int64 {
 
 // settled waits until there are no more goroutines and descriptors than before, if it
 // comes to that.
-func settled(t *testing.T, c *client, goroutines, descriptors int) (g, d int) {
+func settled(t *testing.T, c *client, goroutines, descriptors, tries int) (g, d int) {
 	t.Helper()
-	for range 100 {
+	for range tries {
 		c.CloseIdleConnections()
 		entries, err := os.ReadDir("/proc/self/fd")
 		if err != nil {

@@ -70,6 +70,9 @@ func TestAskedIsShown(t *testing.T) {
 		t.Errorf("swappiness %v: 0 was asked for, which is not the same as nothing", h.MemorySwappiness)
 	}
 	c := configOf(cfg, *cfg.Asked)
+	if _, ok := c.Volumes["/c"]; !ok {
+		t.Errorf("volumes %v lack the one without a name", c.Volumes)
+	}
 	if len(c.Entrypoint) != 0 || !reflect.DeepEqual(c.Cmd, []string{"work"}) || !c.StdinOnce {
 		t.Errorf("entrypoint %q, command %q, stdin once %v", c.Entrypoint, c.Cmd, c.StdinOnce)
 	}

@@ -135,11 +135,26 @@ func configOf(cfg record.Config, asked record.Asked) Config {
 		AttachStdin: asked.Attached.Stdin, AttachStdout: asked.Attached.Stdout, AttachStderr: asked.Attached.Stderr,
 		Domainname: cfg.Spec.Domainname, ExposedPorts: img.ExposedPorts,
 		Tty: cfg.Terminal, OpenStdin: cfg.OpenStdin, StdinOnce: cfg.OpenStdin && !cfg.StdinStays,
-		Env: cfg.Spec.Process.Env, Image: cfg.Image, Volumes: img.Volumes,
+		Env: cfg.Spec.Process.Env, Image: cfg.Image, Volumes: volumesOf(cfg, img.Volumes),
 		WorkingDir: cfg.Spec.Process.Cwd, Labels: cfg.Labels, StopSignal: cfg.StopSignal,
 		StopTimeout: asked.StopTimeout,
 		Entrypoint:  img.Entrypoint, Cmd: img.Cmd,
 	}
+}
+
+// volumesOf are the volumes without names: the image's, and those that were asked for by
+// a path alone.
+func volumesOf(cfg record.Config, ofImage map[string]struct{}) map[string]struct{} {
+	all := maps.Clone(ofImage)
+	for _, m := range cfg.Mounts {
+		if m.Anonymous && !m.Mount {
+			if all == nil {
+				all = map[string]struct{}{}
+			}
+			all[m.Target] = struct{}{}
+		}
+	}
+	return all
 }
 
 // spec is what the runtime spec says alone.

@@ -15,6 +15,7 @@ import (
 	"cove/engine/api/stats"
 	"cove/engine/api/wire"
 	engines "cove/engine/containers"
+	"cove/engine/dockertypes"
 	"cove/errdefs"
 )
 
@@ -100,7 +101,13 @@ func (a *API) inspect(w http.ResponseWriter, r *route.Request) error {
 }
 
 func (a *API) create(w http.ResponseWriter, r *route.Request) error {
-	o, err := create.Options(r.Request)
+	o, err := create.Options(r.Request, func(image string) *dockertypes.Config {
+		img, err := a.image(r, image)
+		if err != nil {
+			return nil // it is said when it is needed
+		}
+		return img.Config
+	})
 	if err != nil {
 		return err
 	}
@@ -118,14 +125,18 @@ func (a *API) create(w http.ResponseWriter, r *route.Request) error {
 
 // missingImage has docker's words if it is the image that is not here: clients pull it.
 func (a *API) missingImage(r *route.Request, image string, err error) error {
-	imgs, perr := a.engine.ForPlatform("")
-	if perr != nil || wire.Status(err) != http.StatusNotFound {
-		return err
-	}
-	if _, ierr := imgs.InspectImage(r.Context(), image); ierr != nil {
+	if _, ierr := a.image(r, image); ierr != nil {
 		return wire.Missing(err, "image", image)
 	}
 	return err
+}
+
+func (a *API) image(r *route.Request, name string) (*dockertypes.Image, error) {
+	imgs, err := a.engine.ForPlatform("")
+	if err != nil {
+		return nil, err
+	}
+	return imgs.InspectImage(r.Context(), name)
 }
 
 func (a *API) update(w http.ResponseWriter, r *route.Request) error {

@@ -5,6 +5,7 @@ package create
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"cove/engine/api/wire"
@@ -27,6 +28,8 @@ type asked struct {
 	NetworkingConfig struct {
 		EndpointsConfig map[string]*dockertypes.Endpoint
 	}
+	// ofImage is what the config of an image has; nil is nothing.
+	ofImage func(image string) *dockertypes.Config
 }
 
 // hostConfig is docker's, with what only requests have, and what is not served.
@@ -65,9 +68,10 @@ type mountAsked struct {
 }
 
 // Options reads the body of a create. What the engine does not serve is refused, not
-// ignored.
-func Options(r *http.Request) (o engines.CreateOptions, err error) {
-	var body asked
+// ignored; what only repeats the image's config (ofImage) asks for nothing: clients that
+// make a container again send all that inspect told them.
+func Options(r *http.Request, ofImage func(image string) *dockertypes.Config) (o engines.CreateOptions, err error) {
+	body := asked{ofImage: ofImage}
 	if err := wire.Decode(r, &body); err != nil {
 		return o, err
 	}
@@ -141,14 +145,23 @@ func (b *asked) refuse(*engines.CreateOptions) error {
 		"HostConfig.IOMaximumIOps, IOMaximumBandwidth (Windows')": h.IOMaximumIOps != 0 || h.IOMaximumBandwidth != 0,
 		"HostConfig.Cgroup " + h.Cgroup:                           h.Cgroup != "",
 		"HostConfig.KernelMemory, KernelMemoryTCP":                h.KernelMemory > 0 || h.KernelMemoryTCP > 0,
-		"OnBuild": len(b.OnBuild) > 0,
-		"Shell":   len(b.Shell) > 0,
+		"OnBuild": b.differs(b.OnBuild, func(c *dockertypes.Config) []string { return c.OnBuild }),
+		"Shell":   b.differs(b.Shell, func(c *dockertypes.Config) []string { return c.Shell }),
 	} {
 		if is {
 			return errdefs.Errorf(errdefs.ErrUnsupported, "%s is not supported", what)
 		}
 	}
 	return nil
+}
+
+// differs reports whether words were given that the config of the image does not have.
+func (b *asked) differs(words []string, of func(*dockertypes.Config) []string) bool {
+	if len(words) == 0 {
+		return false
+	}
+	c := b.ofImage(b.Image)
+	return c == nil || !slices.Equal(words, of(c))
 }
 
 func oneOf(s string, all ...string) bool {

@@ -12,13 +12,19 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	engines "cove/engine/containers"
+	"cove/engine/dockertypes"
 	"cove/engine/runspec"
 	"cove/errdefs"
 )
 
 func optionsOf(t *testing.T, body string) (engines.CreateOptions, error) {
 	t.Helper()
-	var b asked
+	b := asked{ofImage: func(image string) *dockertypes.Config {
+		if image != "bash" {
+			return nil
+		}
+		return &dockertypes.Config{Shell: []string{"bash", "-c"}, OnBuild: []string{"RUN x"}}
+	}}
 	if err := json.Unmarshal([]byte(body), &b); err != nil {
 		t.Fatalf("%s: %v", body, err)
 	}
@@ -138,6 +144,9 @@ func TestBodiesThatAreRefused(t *testing.T) {
 		`{"Image":"b","HostConfig":{"DeviceRequests":[{"Count":-1,"Capabilities":[["gpu"]]}]}}`:                                   nil,
 		`{"Image":"b","HostConfig":{"DeviceRequests":[{}]}}`:                                                                      errdefs.ErrUnsupported,
 		`{"Image":"b","HostConfig":{"StorageOpt":{"size":"1G"}}}`:                                                                 errdefs.ErrUnsupported,
+		`{"Image":"bash","Shell":["bash","-c"],"OnBuild":["RUN x"]}`:                                                              nil,
+		`{"Image":"bash","Shell":["sh","-c"]}`:                                                                                    errdefs.ErrUnsupported,
+		`{"Image":"bash","OnBuild":["RUN y"]}`:                                                                                    errdefs.ErrUnsupported,
 		`{"Image":"b","HostConfig":{"VolumeDriver":"nfs"}}`:                                                                       errdefs.ErrUnsupported,
 		`{"Image":"b","Healthcheck":{"Test":["RUN","x"]}}`:                                                                        errdefs.ErrInvalid,
 		`{"Image":"b","HostConfig":{"Binds":["/a"]}}`:                                                                             nil,
@@ -160,7 +169,7 @@ func FuzzBodies(f *testing.F) {
 	f.Add(`{"Image":"b","HostConfig":{"Binds":["/a:/b"],"PortBindings":{"80/tcp":[{"HostPort":"1"}]}}}`)
 	f.Add(`{"Image":"b","NetworkingConfig":{"EndpointsConfig":{"n":null}},"Healthcheck":{"Test":["CMD"]}}`)
 	f.Fuzz(func(_ *testing.T, body string) {
-		var b asked
+		b := asked{ofImage: func(string) *dockertypes.Config { return nil }}
 		if json.Unmarshal([]byte(body), &b) == nil {
 			_, _ = b.options() // what it refuses it refuses without falling over
 		}
