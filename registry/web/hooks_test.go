@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -8,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"cove/registry/metadata"
 	"cove/registry/server/config"
 	"cove/registry/web/webtest"
 )
@@ -41,6 +43,13 @@ func TestWebhooksOnPages(t *testing.T) {
 			t.Fatalf("it is not delivered: %s", admin.Body)
 		}
 		time.Sleep(50 * time.Millisecond)
+	}
+	s.Change(t, func(ctx context.Context, tx *metadata.Tx) error { // as after receivers that were away
+		_, err := tx.Tx.Exec(ctx, "UPDATE jobs SET attempts = 3 WHERE kind = 'webhook'")
+		return err
+	})
+	if body := admin.Get(path, 200); !strings.Contains(body, "3 attempts") {
+		t.Errorf("the attempts are not told: %s", body)
 	}
 	_, rest, _ := strings.Cut(admin.Body, path+"/deliveries/")
 	delivery, _, _ := strings.Cut(rest, "/")

@@ -1,6 +1,7 @@
 package browsertest
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/chromedp/chromedp/kb"
@@ -48,14 +49,17 @@ func TestUsageByKeyboard(t *testing.T) {
 		s.Project(t, project, false, nil)
 		s.Push(t, project+"/app", "v1", webtest.Image{Layers: []map[string]string{{"for": project}}})
 	}
-	b := open(t, s)
+	b, axe := open(t, s), readAxe(t)
 	b.signIn("admin")
 	for _, width := range []int64{360, 1280} {
 		b.screen(width, 900, "light")
 		b.visit("/usage")
+		for _, violation := range b.axe(axe) {
+			t.Errorf("at %d pixels: %s", width, violation)
+		}
 		b.tabTo(`.treemap a`)
-		if name := eval[string](b, `document.activeElement.getAttribute("aria-label")`); name == "" {
-			t.Error("an area has no name")
+		if name := eval[string](b, `document.activeElement.querySelector("title").textContent`); !strings.Contains(name, " B, ") {
+			t.Errorf("an area is called %q", name)
 		}
 		if box := eval[int](b, `document.activeElement.closest("svg").getBoundingClientRect().width`); box < 300 {
 			t.Errorf("at %d pixels the map is %d wide", width, box)

@@ -152,8 +152,16 @@ func (p *Page) Role(name string) string {
 	return name
 }
 
-// N is Count, as the templates call it.
-func (p *Page) N(key string, n int64, fill ...any) string { return p.Count(key, n, fill...) }
+// N is Count, as the templates call it, which have numbers of several types.
+func (p *Page) N(key string, n any, fill ...any) (string, error) {
+	switch n := n.(type) {
+	case int64:
+		return p.Count(key, n, fill...), nil
+	case int:
+		return p.Count(key, int64(n), fill...), nil
+	}
+	return "", fmt.Errorf("message %s: %v is no number that is counted", key, n)
+}
 
 // Time is a time for people: in UTC as it leaves here, in the reader's zone and
 // manner once the page's script has seen it.
