@@ -45,7 +45,10 @@ func (r *Runner) Run(ctx context.Context, req RunRequest) (record.ExitStatus, er
 		return record.ExitStatus{}, fmt.Errorf("run %s: %w", req.ID, err)
 	}
 	defer os.RemoveAll(files)
-	stubs := task.Missing(req.Root, req.Spec)
+	stubs, err := task.Missing(req.Root, req.Spec)
+	if err != nil {
+		return record.ExitStatus{}, fmt.Errorf("run %s: %w", req.ID, err)
+	}
 	var streams inOut
 	defer streams.close()
 	if err := streams.open(req); err != nil {

@@ -37,13 +37,13 @@ type Process struct {
 
 	release sync.Once
 	started error
-	begin   func() error // of an adopted one
+	begin   func() error // of a reparented one
 }
 
-// Adopt returns a process that another program has made, whose parent the caller has
+// Reparented returns a process that another program has made, whose parent the caller has
 // become (PR_SET_CHILD_SUBREAPER) and which nobody has waited for. It has console for
 // its terminal, nil without one, and begin, nil for one that runs, lets it go on.
-func Adopt(pid int, console *os.File, begin func() error) (*Process, error) {
+func Reparented(pid int, console *os.File, begin func() error) (*Process, error) {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
 		return nil, fmt.Errorf("sandbox: process %d: %w", pid, err)

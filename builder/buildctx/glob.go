@@ -5,9 +5,8 @@ import (
 	"path"
 	"strings"
 
-	"github.com/agext/levenshtein"
-
 	"cove/errdefs"
+	"cove/internal/nearest"
 )
 
 // Match is one file that a pattern names.
@@ -90,8 +89,7 @@ func (t *Tree) missing(p, real string) error {
 }
 
 // didYouMean is a question about the name that the author of p may have meant,
-// or "": where p leaves what there is, a name that differs by two letters at
-// most, whatever their case.
+// or "": where p leaves what there is, the nearest name, whatever its case.
 func (t *Tree) didYouMean(p string) string {
 	dir := t.root
 	parts := strings.Split(p, "/")
@@ -101,24 +99,21 @@ func (t *Tree) didYouMean(p string) string {
 			return "" // not a directory, or a link to one
 		}
 		next := -1
-		best, distance := "", min(3, len(part))
+		names := make([]string, len(kids))
 		for k, kid := range kids {
 			if kid.Name() == part {
 				next = k
 				break
 			}
-			if d := levenshtein.Distance(strings.ToLower(part), strings.ToLower(kid.Name()), nil); d < distance {
-				best, distance = kid.Name(), d
-			}
+			names[k] = kid.Name()
 		}
-		switch {
-		case next >= 0:
+		if next >= 0 {
 			dir = kids[next]
 			continue
-		case best == "":
+		}
+		if parts[i] = nearest.Fold(part, names); parts[i] == "" {
 			return ""
 		}
-		parts[i] = best
 		return fmt.Sprintf("; did you mean %q?", strings.Join(parts, "/"))
 	}
 	return ""

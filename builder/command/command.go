@@ -48,7 +48,8 @@ type Mount struct {
 }
 
 // Executor runs a command on a root filesystem, isolated, and waits for it. A
-// program that ran and failed is an *ExitError.
+// program that ran and failed is an *ExitError. What it makes in the root to mount
+// something there is gone again when Exec returns: it is no work of the command.
 type Executor interface {
 	Exec(ctx context.Context, r Request) error
 }

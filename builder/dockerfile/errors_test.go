@@ -91,6 +91,10 @@ func TestErrors(t *testing.T) {
 		{"frontend that is no name", "# syntax=docker/dockerfile:\nFROM base\n", "Dockerfile:1: # syntax=docker/dockerfile:: the frontend"},
 		{"frontend like docker's", "# syntax=example.com/notdocker/dockerfile:1\nFROM base\n", "is not supported"},
 		{"frontend below docker's", "# syntax=example.com/docker/dockerfile/x:1\nFROM base\n", "is not supported"},
+		{"stage misspelt in COPY", "FROM base AS build\nFROM base\nCOPY --from=biuld /a /b\n", `not found; did you mean "build"?`},
+		{"stage misspelt in RUN", "FROM base AS build\nFROM base\nRUN --mount=from=bulid,target=/b a\n", `did you mean "build"?`},
+		{"stage misspelt in FROM", "FROM base AS Build\nFROM biuld\nRUN a\n", `did you mean "build"?`},
+		{"stage like no other", "FROM base AS build\nFROM base\nCOPY --from=release /a /b\n", "image release: not found"},
 		{"health check", "FROM base\nHEALTHCHECK --interval=x CMD y\n", "invalid duration"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -125,6 +129,10 @@ func TestTarget(t *testing.T) {
 		if len(g.Vertices) != want {
 			t.Errorf("target %q has %d vertices, want %d", target, len(g.Vertices), want)
 		}
+	}
+	opt.Target = "tow"
+	if _, err := Plan(t.Context(), src, opt); err == nil || !strings.HasSuffix(err.Error(), `; did you mean "two"?`) {
+		t.Errorf("a misspelt target: %v", err)
 	}
 	opt.Target = "four"
 	if _, err := Plan(t.Context(), src, opt); !errors.Is(err, errdefs.ErrNotFound) || !strings.Contains(err.Error(), "one, two, three") {

@@ -1,10 +1,14 @@
 package dockerfile
 
 import (
+	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
 	"cove/builder/dockerfile/syntax"
+	"cove/internal/nearest"
 )
 
 // scratch is the name of no image.
@@ -51,4 +55,17 @@ func (c *converter) stageNamed(name string, asking *stage) (*stage, error) {
 		return nil, invalid("stage %q must stand before the stage that copies from it", name)
 	}
 	return st, nil
+}
+
+// hinted adds to an error about name the stage before that one, or the named context, that
+// was meant by it, if one is like it.
+func (c *converter) hinted(err error, name string, before int) error {
+	if err == nil {
+		return nil
+	}
+	names := slices.Collect(maps.Keys(c.opt.Contexts))
+	for _, st := range c.stages[:before] {
+		names = append(names, st.Name)
+	}
+	return fmt.Errorf("%w%s", err, nearest.Question(name, names))
 }

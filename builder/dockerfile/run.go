@@ -136,7 +136,8 @@ func (c *converter) origin(s *state, name string, loc plan.Location) (plan.ID, e
 		return plan.None, err
 	}
 	if st == nil {
-		return c.image(name, loc)
+		id, err := c.image(name, loc)
+		return id, c.hinted(err, name, s.stage.index)
 	}
 	done, err := c.convert(st)
 	if err != nil {

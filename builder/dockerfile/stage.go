@@ -105,7 +105,7 @@ func (c *converter) begin(st *stage) (*state, []string, error) {
 	case st.image != scratch:
 		base, err := c.images.Get(st.image, st.platform)
 		if err != nil {
-			return nil, nil, plan.At(loc, err)
+			return nil, nil, plan.At(loc, c.hinted(err, st.image, st.index))
 		}
 		s.base = base
 		if s.config, err = bases.Config(base); err != nil {

@@ -11,7 +11,6 @@ import (
 
 	"cove/builder/command"
 	"cove/builder/plan"
-	"cove/builder/stubs"
 	"cove/layers/diff"
 	"cove/layers/mount"
 )
@@ -40,11 +39,7 @@ func (s *solver) run(ctx context.Context, st *step, op *plan.Run) error {
 		return err
 	}
 	defer snap.Close()
-	left := stubs.Find(snap.Mount, targets(op)...)
 	if err := s.exec(ctx, t, op, snap.Mount); err != nil {
-		return err
-	}
-	if err := left.Remove(snap.Mount); err != nil {
 		return err
 	}
 	done, err := s.commitChange(ctx, st, snap)
@@ -62,15 +57,6 @@ func (s *solver) keep(ctx context.Context, st *step, made *result, keys ...diges
 		}
 	}
 	return s.remember(ctx, st, made, keys...)
-}
-
-// targets lists where a RUN has something mounted.
-func targets(op *plan.Run) []string {
-	out := make([]string, len(op.Mounts))
-	for i, m := range op.Mounts {
-		out[i] = m.Target
-	}
-	return out
 }
 
 // commitChange turns what a step changed in its snapshot into a result, unless it

@@ -12,7 +12,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -24,7 +23,6 @@ import (
 	"cove/events"
 	"cove/internal/filelock"
 	"cove/layers/compress/codec"
-	"cove/layers/diff"
 	"cove/layers/mount"
 	"cove/runner"
 	"cove/runner/record"
@@ -356,42 +354,5 @@ func readOnly(root mount.Mount) mount.Mount {
 	return root
 }
 
-// Changes lists what a container changed in its root filesystem.
-func (fl *Files) Changes(ctx context.Context, ref string) ([]diff.Change, error) {
-	c, err := fl.parts.Container(ctx, ref)
-	if err != nil {
-		return nil, err
-	}
-	all, err := diff.Changes(ctx, c.Config().Root, ownMounts(c))
-	if rootfs.IsMark(top(c), "etc/mtab") {
-		all = withoutOurEtc(all)
-	}
-	return all, err
-}
-
-// withoutOurEtc leaves an /etc out that the image had not, but for what is in it: it is
-// there for the marks.
-func withoutOurEtc(all []diff.Change) []diff.Change {
-	i := slices.IndexFunc(all, func(c diff.Change) bool { return c.Name == "/etc" })
-	if i < 0 || all[i].Kind != diff.Added {
-		return all
-	}
-	if i+1 < len(all) && strings.HasPrefix(all[i+1].Name, "/etc/") {
-		all[i].Kind = diff.Changed
-		return all
-	}
-	return slices.Delete(all, i, i+1)
-}
-
 // top is where a container's own files are.
 func top(c *runner.Container) string { return cmp.Or(c.Config().Root.Upper, c.Config().Root.Source) }
-
-// ownMounts tells of names that are in a container's root only to be mounted on, or that
-// every container has.
-func ownMounts(c *runner.Container) func(name string) bool {
-	own := map[string]bool{"etc/hosts": true, "etc/hostname": true, "etc/resolv.conf": true}
-	for _, m := range c.Config().Spec.Mounts {
-		own[strings.Trim(m.Destination, "/")] = true
-	}
-	return func(name string) bool { return own[name] || rootfs.IsMark(top(c), name) }
-}

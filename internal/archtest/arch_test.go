@@ -43,6 +43,7 @@ var floors = []struct {
 	{"internal/ids", 0},
 	{"internal/leanjson", 0},
 	{"internal/limit", 0},
+	{"internal/nearest", 0},
 	{"internal/numset", 0},
 	{"internal/platforms", 0},
 	{"internal/process", 0},

@@ -9,10 +9,10 @@ import (
 	"reflect"
 	"strings"
 
-	"github.com/agext/levenshtein"
 	"go.yaml.in/yaml/v4"
 
 	"cove/errdefs"
+	"cove/internal/nearest"
 )
 
 // Decode reads data, which came from the file name, into the struct that into
@@ -150,14 +150,8 @@ func (c checker) checkKeys(n *yaml.Node, path string, t reflect.Type) *mistake {
 // meant is the key that a typist had in mind: one like it in the same place, or
 // the same one in another.
 func (c checker) meant(name, path string, t reflect.Type) string {
-	best, least := "", 3
-	for _, key := range keysOf(t) {
-		if d := levenshtein.Distance(name, key, nil); d < least {
-			best, least = strings.TrimPrefix(path+"."+key, "."), d
-		}
-	}
-	if best != "" {
-		return best
+	if key := nearest.Name(name, keysOf(t)); key != "" {
+		return strings.TrimPrefix(path+"."+key, ".")
 	}
 	if _, ok := fieldOf(c.root, name); ok {
 		return name + ", which stands at the left margin"

@@ -71,7 +71,7 @@ func Restore(ctx context.Context, to Destination, from Reader, found func(fsck.F
 	}
 	p, err := pairing.Look(ctx, to.Root.Name(), m, held)
 	if err == nil {
-		err = p.Adopt(ctx, m, held)
+		err = p.Pair(ctx, m, held)
 	}
 	if err == nil {
 		err = to.Root.Remove(restoringFile)

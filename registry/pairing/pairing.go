@@ -83,9 +83,9 @@ func Look(ctx context.Context, root string, db *metadata.DB, held *storage.Stora
 	return p, nil
 }
 
-// Check is nil for two that belong together, or that can be told to: adopt says
-// that an identity is still to be given to both.
-func (p Pairing) Check() (adopt bool, err error) {
+// Check is nil for two that belong together, or that can be told to: unpaired
+// says that an identity is still to be given to both.
+func (p Pairing) Check() (unpaired bool, err error) {
 	database := filepath.Join(p.root, DatabaseFile)
 	refuse := func(format string, args ...any) (bool, error) {
 		err := errdefs.Errorf(errdefs.ErrConflict, format, args...)
@@ -153,9 +153,9 @@ func DatabaseLost(root string) error {
 	return nil
 }
 
-// Adopt gives the two one identity, after the records tell all that the database
+// Pair gives the two one identity, after the records tell all that the database
 // knows. The identity of the content comes last: with it the records count.
-func (p Pairing) Adopt(ctx context.Context, db *metadata.DB, held *storage.Storage) error {
+func (p Pairing) Pair(ctx context.Context, db *metadata.DB, held *storage.Storage) error {
 	recs := held.Records
 	id := rand.Text()
 	for _, given := range []string{p.db.identity, p.held.identity} {

@@ -26,7 +26,7 @@ func (s *state) pair(ctx context.Context, cfg config.Config) error {
 	if err != nil {
 		return err
 	}
-	adopting, refusal := p.Check()
+	unpaired, refusal := p.Check()
 	switch {
 	case refusal != nil && !cfg.BeginAnew:
 		return refusal
@@ -34,12 +34,12 @@ func (s *state) pair(ctx context.Context, cfg config.Config) error {
 		if err := s.storage.SetAside(ctx); err != nil {
 			return err
 		}
-		adopting, p = true, p.WithoutContent()
+		unpaired, p = true, p.WithoutContent()
 	case refusal != nil:
-		adopting = true
+		unpaired = true
 	}
-	if adopting {
-		err = p.Adopt(ctx, s.db, s.storage)
+	if unpaired {
+		err = p.Pair(ctx, s.db, s.storage)
 	}
 	s.db.OnCommit(s.storage.Records.Raise)
 	return err

@@ -58,8 +58,8 @@ func damages() map[string]func(path string, good []byte) error {
 	}
 }
 
-// lab is a registry with one index of one image over files that a test damages.
-type lab struct {
+// damaged is a registry with one index of one image over files that a test damages.
+type damaged struct {
 	t     *testing.T
 	ctx   context.Context
 	root  string
@@ -72,8 +72,8 @@ type lab struct {
 	handler   http.Handler
 }
 
-func newLab(t *testing.T, open func(testing.TB, func() time.Time) *metadata.DB) *lab {
-	l := &lab{t: t, ctx: admin(t.Context()), root: metadatatest.Dir(t), img: distributiontest.NewImage(t, 1, 50_000, 700)}
+func newDamaged(t *testing.T, open func(testing.TB, func() time.Time) *metadata.DB) *damaged {
+	l := &damaged{t: t, ctx: admin(t.Context()), root: metadatatest.Dir(t), img: distributiontest.NewImage(t, 1, 50_000, 700)}
 	var err error
 	if l.store, err = fsstore.Open(l.root, fsstore.Options{}); err != nil {
 		t.Fatal(err)
@@ -95,7 +95,7 @@ func newLab(t *testing.T, open func(testing.TB, func() time.Time) *metadata.DB) 
 	return l
 }
 
-func (l *lab) restart() {
+func (l *damaged) restart() {
 	var err error
 	cfg := Config{Store: l.store, DB: l.db, Rights: allowAll{}, Log: slog.New(slog.DiscardHandler)}
 	if l.Registry, err = New(l.ctx, cfg, false); err != nil {
@@ -108,7 +108,7 @@ func (l *lab) restart() {
 }
 
 // do is one request; a body that was cut off has status 0.
-func (l *lab) do(method, path, mediaType string, body []byte, header ...string) (status int, got []byte) {
+func (l *damaged) do(method, path, mediaType string, body []byte, header ...string) (status int, got []byte) {
 	ts := httptest.NewServer(l.handler)
 	defer ts.Close()
 	req, err := http.NewRequestWithContext(l.ctx, method, ts.URL+path, bytes.NewReader(body))
@@ -130,7 +130,7 @@ func (l *lab) do(method, path, mediaType string, body []byte, header ...string) 
 	return resp.StatusCode, got
 }
 
-func (l *lab) bytes(dgst digest.Digest) (good []byte, mediaType string) {
+func (l *damaged) bytes(dgst digest.Digest) (good []byte, mediaType string) {
 	switch dgst {
 	case l.index.Descriptor.Digest:
 		return l.index.Body, l.index.Descriptor.MediaType
@@ -141,14 +141,14 @@ func (l *lab) bytes(dgst digest.Digest) (good []byte, mediaType string) {
 }
 
 // where is an object's path under /v2/.
-func (l *lab) where(dgst digest.Digest) string {
+func (l *damaged) where(dgst digest.Digest) string {
 	if _, mediaType := l.bytes(dgst); mediaType != "" {
 		return "/v2/team/app/manifests/" + dgst.String()
 	}
 	return "/v2/team/app/blobs/" + dgst.String()
 }
 
-func (l *lab) push(dgst digest.Digest) int {
+func (l *damaged) push(dgst digest.Digest) int {
 	good, mediaType := l.bytes(dgst)
 	method, path := "POST", "/v2/team/app/blobs/uploads/?digest="+dgst.String()
 	if mediaType != "" {
@@ -158,24 +158,24 @@ func (l *lab) push(dgst digest.Digest) int {
 	return status
 }
 
-func (l *lab) head(dgst digest.Digest) int {
+func (l *damaged) head(dgst digest.Digest) int {
 	status, _ := l.do("HEAD", l.where(dgst), "", nil)
 	return status
 }
 
-func (l *lab) want(what string, got int, want ...int) {
+func (l *damaged) want(what string, got int, want ...int) {
 	l.t.Helper()
 	if !slices.Contains(want, got) {
 		l.t.Errorf("%s: %d, want %v", what, got, want)
 	}
 }
 
-func (l *lab) path(dgst digest.Digest) string {
+func (l *damaged) path(dgst digest.Digest) string {
 	return filepath.Join(l.root, "blobs", "sha256", dgst.Encoded())
 }
 
 // damage restores everything, checks that it is sound, and damages one file.
-func (l *lab) damage(dgst digest.Digest, how func(string, []byte) error) {
+func (l *damaged) damage(dgst digest.Digest, how func(string, []byte) error) {
 	l.t.Helper()
 	for _, dgst := range append(slices.Collect(maps.Keys(l.img.Blobs)), l.img.Manifest.Descriptor.Digest, l.index.Descriptor.Digest) {
 		good, _ := l.bytes(dgst)
@@ -193,7 +193,7 @@ func (l *lab) damage(dgst digest.Digest, how func(string, []byte) error) {
 	l.restart()
 }
 
-func (l *lab) fsck(heal bool) (found []fsck.Finding) {
+func (l *damaged) fsck(heal bool) (found []fsck.Finding) {
 	l.t.Helper()
 	if _, err := fsck.Run(l.ctx, l.store, l.db, heal, func(f fsck.Finding) { found = append(found, f) }); err != nil {
 		l.t.Errorf("fsck: %v", err)
@@ -202,7 +202,7 @@ func (l *lab) fsck(heal bool) (found []fsck.Finding) {
 }
 
 // heals pushes and has what was pushed, also after a restart.
-func (l *lab) heals(dgst digest.Digest) {
+func (l *damaged) heals(dgst digest.Digest) {
 	l.t.Helper()
 	l.want("the push", l.push(dgst), 201)
 	l.restart()
@@ -224,7 +224,7 @@ func TestDamage(t *testing.T) {
 	metadatatest.Each(t, func(t *testing.T, open func(testing.TB, func() time.Time) *metadata.DB) {
 		for name, how := range damages() {
 			t.Run(name, func(t *testing.T) {
-				l := newLab(t, open)
+				l := newDamaged(t, open)
 				for kind, dgst := range map[string]digest.Digest{
 					"layer": l.img.Layers[0].Digest, "config": l.img.Config.Digest,
 					"manifest": l.img.Manifest.Descriptor.Digest, "index": l.index.Descriptor.Digest,
@@ -245,19 +245,19 @@ func TestDamage(t *testing.T) {
 
 // operations are what is tried on a damaged file. That nobody has read it is no reason
 // to say that it is there: it was written to after it was stored.
-func operations(damage string) map[string]func(*lab, digest.Digest) {
-	return map[string]func(*lab, digest.Digest){
-		"push": (*lab).heals,
-		"HEAD": func(l *lab, dgst digest.Digest) {
+func operations(damage string) map[string]func(*damaged, digest.Digest) {
+	return map[string]func(*damaged, digest.Digest){
+		"push": (*damaged).heals,
+		"HEAD": func(l *damaged, dgst digest.Digest) {
 			l.want("HEAD", l.head(dgst), 404)
 		},
-		"GET, HEAD, push": func(l *lab, dgst digest.Digest) {
+		"GET, HEAD, push": func(l *damaged, dgst digest.Digest) {
 			l.want("GET", get(l, dgst), 0, 404)
 			l.restart()
 			l.want("HEAD after a read", l.head(dgst), 404)
 			l.heals(dgst)
 		},
-		"range": func(l *lab, dgst digest.Digest) {
+		"range": func(l *damaged, dgst digest.Digest) {
 			if _, mediaType := l.bytes(dgst); mediaType != "" {
 				return // manifests have none
 			}
@@ -265,7 +265,7 @@ func operations(damage string) map[string]func(*lab, digest.Digest) {
 			l.want("a range", status, 404)
 			l.want("HEAD after a read", l.head(dgst), 404)
 		},
-		"mount": func(l *lab, dgst digest.Digest) {
+		"mount": func(l *damaged, dgst digest.Digest) {
 			status, _ := l.do("POST", "/v2/team/other/blobs/uploads/?from=team/app&mount="+dgst.String(), "", nil)
 			l.want("mount", status, 202)
 			get(l, dgst)
@@ -273,13 +273,13 @@ func operations(damage string) map[string]func(*lab, digest.Digest) {
 			l.want("mount after a read", status, 202)
 		},
 		"what needs it": needsIt,
-		"collect": func(l *lab, dgst digest.Digest) {
+		"collect": func(l *damaged, dgst digest.Digest) {
 			if got, err := l.Collect(l.ctx); err != nil || got.Blobs != 0 {
 				l.t.Errorf("collected %+v, %v", got, err)
 			}
 			l.heals(dgst)
 		},
-		"fsck": func(l *lab, dgst digest.Digest) {
+		"fsck": func(l *damaged, dgst digest.Digest) {
 			found := l.fsck(false)
 			if len(found) != 1 || found[0].Digest != dgst || !slices.Contains(found[0].Repositories, "team/app") {
 				l.t.Errorf("found %+v", found)
@@ -287,7 +287,7 @@ func operations(damage string) map[string]func(*lab, digest.Digest) {
 			l.want("HEAD after a check", l.head(dgst), 404)
 			l.heals(dgst)
 		},
-		"heal": func(l *lab, dgst digest.Digest) {
+		"heal": func(l *damaged, dgst digest.Digest) {
 			if found := l.fsck(true); len(found) != 1 || found[0].Digest != dgst || found[0].Healed != (damage != "gone") {
 				l.t.Errorf("found %+v", found)
 			}
@@ -301,7 +301,7 @@ func operations(damage string) map[string]func(*lab, digest.Digest) {
 }
 
 // get reads an object that is damaged; a wrong body must not be complete.
-func get(l *lab, dgst digest.Digest) int {
+func get(l *damaged, dgst digest.Digest) int {
 	status, got := l.do("GET", l.where(dgst), "", nil)
 	if good, _ := l.bytes(dgst); status == 200 && !bytes.Equal(got, good) {
 		l.t.Errorf("a complete wrong body of %d bytes", len(got))
@@ -310,7 +310,7 @@ func get(l *lab, dgst digest.Digest) int {
 }
 
 // needsIt pushes the manifest, or the index, that needs the damaged object.
-func needsIt(l *lab, dgst digest.Digest) {
+func needsIt(l *damaged, dgst digest.Digest) {
 	parent := l.img.Manifest.Descriptor.Digest
 	switch dgst {
 	case parent:
@@ -342,7 +342,7 @@ func (c *counting) Open(ctx context.Context, desc ocispec.Descriptor) (content.R
 // written to again; those that were not are never read for a HEAD.
 func TestWrittenToAndRight(t *testing.T) {
 	t.Parallel()
-	l := newLab(t, metadatatest.OpenSQLite)
+	l := newDamaged(t, metadatatest.OpenSQLite)
 	store := &counting{BlobStore: l.store}
 	var err error
 	if l.Registry, err = New(l.ctx, Config{Store: store, DB: l.db, Rights: allowAll{}}, false); err != nil {
@@ -376,7 +376,7 @@ func TestWrittenToAndRight(t *testing.T) {
 // and removed, and nothing that is content.
 func TestForeignThings(t *testing.T) {
 	t.Parallel()
-	l := newLab(t, metadatatest.OpenSQLite)
+	l := newDamaged(t, metadatatest.OpenSQLite)
 	at := func(name string) string { return filepath.Join(l.root, "blobs", name) }
 	unowned := "sha256/" + strings.Repeat("ab", 32)
 	put := func() []string {

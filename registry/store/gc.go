@@ -101,7 +101,7 @@ func (r *Registry) CollectAlone(ctx context.Context) (Collected, error) {
 		return Collected{}, err
 	}
 	if len(dead) > 0 {
-		r.stray.Store(true)
+		r.unowned.Store(true)
 	}
 	got, err := r.Collect(ctx)
 	if err != nil {
@@ -114,9 +114,9 @@ func (r *Registry) CollectAlone(ctx context.Context) (Collected, error) {
 func (r *Registry) Collect(ctx context.Context) (Collected, error) {
 	var t tally
 	err := errors.Join(r.expireUploads(ctx, &t), r.expireWrites(ctx, &t), r.reviewDue(ctx, &t))
-	if err == nil && r.stray.CompareAndSwap(true, false) {
+	if err == nil && r.unowned.CompareAndSwap(true, false) {
 		if err = r.sweepStrays(ctx, &t); err != nil {
-			r.stray.Store(true)
+			r.unowned.Store(true)
 		}
 	}
 	_ = r.db.Roomy() // takes the reserve again, as soon as there is room for it
@@ -314,16 +314,16 @@ func (r *Registry) sweepStrays(ctx context.Context, t *tally) error {
 		if owned {
 			continue
 		}
-		if err := r.removeStray(ctx, info.Digest, t); err != nil {
+		if err := r.collectUnowned(ctx, info.Digest, t); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// removeStray looks again under the digest's lock, which a push that is under
+// collectUnowned looks again under the digest's lock, which a push that is under
 // way holds until a row owns its bytes.
-func (r *Registry) removeStray(ctx context.Context, dgst digest.Digest, t *tally) error {
+func (r *Registry) collectUnowned(ctx context.Context, dgst digest.Digest, t *tally) error {
 	unlock, err := r.db.LockDigest(ctx, dgst)
 	if err != nil {
 		return err
@@ -337,11 +337,11 @@ func (r *Registry) removeStray(ctx context.Context, dgst digest.Digest, t *tally
 	return err
 }
 
-// disown removes the bytes of a push whose transaction failed, unless someone
+// discard removes the bytes of a push whose transaction failed, unless someone
 // else's row owns them. What it cannot remove the next sweep does.
-func (r *Registry) disown(ctx context.Context, dgst digest.Digest) {
+func (r *Registry) discard(ctx context.Context, dgst digest.Digest) {
 	if _, _, err := r.removeUnowned(context.WithoutCancel(ctx), dgst); err != nil {
-		r.stray.Store(true)
+		r.unowned.Store(true)
 	}
 }
 

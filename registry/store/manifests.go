@@ -114,7 +114,7 @@ func (r *Registry) PutManifest(
 		return r.record(ctx, tx, repo, meta, tags)
 	})
 	if err != nil {
-		r.disown(ctx, dgst)
+		r.discard(ctx, dgst)
 		return "", err
 	}
 	return meta.Subject, nil

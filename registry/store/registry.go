@@ -76,9 +76,9 @@ type Registry struct {
 
 	manifests *bodies.Cache
 	reread    *reread.Right // nil for a bucket: it checks its own bytes, and has its own clock
-	// stray is set when bytes may be in the store that the database does not
+	// unowned is set when bytes may be in the store that the database does not
 	// know: a transaction failed after them, or the process was killed.
-	stray atomic.Bool
+	unowned atomic.Bool
 	// writesDue is when unfinished writes that no row leads to are looked for,
 	// in microseconds.
 	writesDue atomic.Int64
@@ -118,14 +118,9 @@ func New(ctx context.Context, cfg Config, clean bool) (*Registry, error) {
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}
-	r.stray.Store(!clean)
+	r.unowned.Store(!clean)
 	if _, bucket := cfg.Store.(content.Locator); !bucket {
 		r.reread = &reread.Right{}
-	}
-	if s, ok := cfg.Store.(interface{ Sync(context.Context) error }); ok {
-		if err := s.Sync(ctx); err != nil {
-			return nil, err
-		}
 	}
 	return r, nil
 }

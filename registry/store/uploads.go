@@ -197,7 +197,7 @@ func (r *Registry) own(
 		return tx.AddBlob(ctx, id, desc.Digest, r.now().Add(r.lease))
 	})
 	if err != nil {
-		r.disown(ctx, desc.Digest)
+		r.discard(ctx, desc.Digest)
 	}
 	return err
 }

@@ -32,7 +32,7 @@ type start struct {
 	name    string // begins the names of its files
 }
 
-// start runs the verb and adopts the process that it leaves.
+// start runs the verb and becomes the parent of the process that it leaves.
 func (c *Container) start(ctx context.Context, s start) (*sandbox.Process, error) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return nil, fmt.Errorf("runtime %s: becoming the parent of what it leaves: %w", c.runtime.Name, err)
@@ -66,7 +66,7 @@ func (c *Container) start(ctx context.Context, s start) (*sandbox.Process, error
 			return nil, fmt.Errorf("runtime %s: its terminal: %w", c.runtime.Name, err)
 		}
 	}
-	return sandbox.Adopt(pid, master, s.begin)
+	return sandbox.Reparented(pid, master, s.begin)
 }
 
 func readPid(name string) (int, error) {

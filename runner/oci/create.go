@@ -47,7 +47,7 @@ func (a *app) createFlags(name string, args []string) (f createFlags, id string,
 		alias(set, "detach", "d")
 		set.BoolVar(&f.keep, "keep", false, "keep the container's state when it has ended")
 		// What it asks for is so in any case.
-		set.Bool("no-subreaper", false, "do not adopt orphans of the container, which this runtime never does")
+		set.Bool("no-subreaper", false, "do not reap reparented processes of the container, which this runtime never does")
 	}
 	rest, err := a.parse(set, args, 1, 1)
 	if err != nil {

@@ -175,35 +175,3 @@ func TestCannotStart(t *testing.T) {
 		checkGone(t, r.ID)
 	}
 }
-
-// TestStubs finds the mount points that a root lacks, and removes those that
-// stayed empty.
-func TestStubs(t *testing.T) {
-	t.Parallel()
-	root := t.TempDir()
-	if err := os.MkdirAll(filepath.Join(root, "etc"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	spec := &specs.Spec{Mounts: []specs.Mount{{Destination: "/a/b/c"}, {Destination: "/used/here"}, {Destination: "/etc"}}}
-	stubs := task.Missing(mount.Mount{Type: "bind", Source: root}, spec)
-	for _, dir := range []string{"a/b/c", "used/here"} {
-		if err := os.MkdirAll(filepath.Join(root, dir), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for name, text := range map[string]string{"etc/hosts": "", "etc/hostname": "mine", "used/file": "x"} {
-		if err := os.WriteFile(filepath.Join(root, name), []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := stubs.Remove(); err != nil {
-		t.Fatal(err)
-	}
-	for name, stays := range map[string]bool{
-		"a": false, "used": true, "used/here": false, "used/file": true, "etc": true, "etc/hosts": false, "etc/hostname": true,
-	} {
-		if _, err := os.Stat(filepath.Join(root, name)); (err == nil) != stays {
-			t.Errorf("%s: %v, want it to stay: %v", name, err, stays)
-		}
-	}
-}

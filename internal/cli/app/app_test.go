@@ -14,19 +14,6 @@ import (
 	"cove/errdefs"
 )
 
-func TestNearest(t *testing.T) {
-	t.Parallel()
-	flags := []string{"memory", "name", "network", "publish", "pids-limit", "user", "image", "images"}
-	for in, want := range map[string]string{
-		"memroy": "memory", "naem": "name", "pid-limit": "pids-limit", "newtork": "network",
-		"mem": "memory", "imagse": "images", "zzzzzz": "", "publsh": "publish",
-	} {
-		if got := Nearest(in, flags); got != want {
-			t.Errorf("%s: got %q, want %q", in, got, want)
-		}
-	}
-}
-
 func TestReport(t *testing.T) {
 	t.Parallel()
 	interrupted, cancel := context.WithCancelCause(t.Context())

@@ -2,13 +2,13 @@ package app
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"cove/errdefs"
+	"cove/internal/nearest"
 )
 
 // MinArgs, MaxArgs and ExactArgs are cobra's checks in docker's words.
@@ -78,7 +78,7 @@ func Noun(cmd *cobra.Command) *cobra.Command {
 			}
 		}
 		msg := fmt.Sprintf("unknown command %q", args[0])
-		if near := Nearest(args[0], names); near != "" {
+		if near := nearest.Name(args[0], names); near != "" {
 			msg += fmt.Sprintf("; did you mean %q", near)
 		}
 		return &Usage{Command: cmd.CommandPath(), Err: errdefs.Errorf(errdefs.ErrInvalid, "%s", msg), Code: CodeFailed}
@@ -105,47 +105,7 @@ func nearestFlag(cmd *cobra.Command, name string) string {
 			names = append(names, f.Name)
 		}
 	})
-	return Nearest(name, names)
-}
-
-// Nearest is the candidate that name was most likely meant to be, or "".
-func Nearest(name string, candidates []string) string {
-	best, bestDistance := "", max(1, len(name)/3)+1
-	for _, c := range slices.Sorted(slices.Values(candidates)) {
-		d := distance(name, c)
-		if len(name) > 2 && strings.HasPrefix(c, name) {
-			d = min(d, 1)
-		}
-		// Among equals, a slip of the fingers more often keeps the length.
-		if d < bestDistance || best != "" && d == bestDistance && len(best) != len(name) && len(c) == len(name) {
-			best, bestDistance = c, d
-		}
-	}
-	return best
-}
-
-// distance counts insertions, deletions, replacements and swaps of neighbours.
-func distance(a, b string) int {
-	var before, prev []int
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		before, prev, row = prev, row, make([]int, len(b)+1)
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			row[j] = min(row[j-1]+1, prev[j]+1, prev[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], before[j-2]+1)
-			}
-		}
-	}
-	return row[len(b)]
+	return nearest.Name(name, names)
 }
 
 // sibling marks the commands that another binary of cove has.

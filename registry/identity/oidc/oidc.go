@@ -3,6 +3,7 @@
 package oidc
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
@@ -242,15 +243,8 @@ func texts(claim any) (list []string) {
 	return list
 }
 
-func (p *Provider) nameClaim() string   { return or(p.cfg.NameClaim, "preferred_username") }
-func (p *Provider) groupsClaim() string { return or(p.cfg.GroupsClaim, "groups") }
-
-func or(text, otherwise string) string {
-	if text == "" {
-		return otherwise
-	}
-	return text
-}
+func (p *Provider) nameClaim() string   { return cmp.Or(p.cfg.NameClaim, "preferred_username") }
+func (p *Provider) groupsClaim() string { return cmp.Or(p.cfg.GroupsClaim, "groups") }
 
 // flow finds the provider, which it is asked for once.
 func (p *Provider) flow(ctx context.Context, callback string) (*oauth2.Config, error) {

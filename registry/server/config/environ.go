@@ -7,10 +7,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/agext/levenshtein"
 	"go.yaml.in/yaml/v4"
 
 	"cove/errdefs"
+	"cove/internal/nearest"
 	"cove/internal/strictyaml"
 )
 
@@ -40,8 +40,11 @@ func (c *Config) override(environ []string) error {
 		}
 		key, ok := known[name]
 		if !ok {
-			return errdefs.Errorf(errdefs.ErrInvalid, "%s: there is no such setting; did you mean %s?", name,
-				nearest(name, known))
+			hint := ""
+			if meant := nearest.Name(name, slices.Collect(maps.Keys(known))); meant != "" {
+				hint = "; did you mean " + meant + "?"
+			}
+			return errdefs.Errorf(errdefs.ErrInvalid, "%s: there is no such setting%s", name, hint)
 		}
 		doc, err := key.document(value)
 		if err != nil {
@@ -119,11 +122,4 @@ func collect(all map[string]setting, path []string, t reflect.Type) {
 			all[name] = setting{at, below.Kind() == reflect.String}
 		}
 	}
-}
-
-// nearest is the variable that somebody had in mind.
-func nearest(name string, known map[string]setting) string {
-	return slices.MinFunc(slices.Sorted(maps.Keys(known)), func(a, b string) int {
-		return levenshtein.Distance(name, a, nil) - levenshtein.Distance(name, b, nil)
-	})
 }
