@@ -28,6 +28,14 @@ func (c *Container) record() record.Dir { return record.Dir(c.Dir()) }
 // Remove deletes the container, its log and its snapshot. A running one is
 // errdefs.ErrConflict unless force, which kills it.
 func (c *Container) Remove(ctx context.Context, force bool) error {
+	err := c.remove(ctx, force)
+	if force && errors.Is(err, errdefs.ErrNotFound) && c.record().Gone() {
+		return nil // its own end, or somebody else who asked at the same time, was faster
+	}
+	return err
+}
+
+func (c *Container) remove(ctx context.Context, force bool) error {
 	if force {
 		// First, so that a restart or a commit that waits for it goes on.
 		if err := c.End(ctx); err != nil && !errors.Is(err, errdefs.ErrCorrupt) {
@@ -35,9 +43,6 @@ func (c *Container) Remove(ctx context.Context, force bool) error {
 		}
 	}
 	unlock, err := c.Lock(ctx)
-	if force && c.Config().AutoRemove && errors.Is(err, errdefs.ErrNotFound) {
-		return nil // it was removed when it ended
-	}
 	if err != nil {
 		return err
 	}

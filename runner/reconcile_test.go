@@ -200,6 +200,27 @@ func TestReconciledByMany(t *testing.T) {
 	wg.Wait()
 }
 
+// TestRemovedByMany: whoever asks for what another does at the same time is told that it
+// is done, and a verb that comes too late that there is no such container.
+func TestRemovedByMany(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	c := f.start(f.config("sleep 1000"))
+	var wg sync.WaitGroup
+	for range 6 {
+		wg.Go(func() {
+			if err := c.Remove(context.Background(), true); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	err := c.Remove(t.Context(), false)
+	if !errors.Is(err, errdefs.ErrNotFound) || !strings.HasPrefix(err.Error(), "no such container: ") {
+		t.Errorf("a second removal: %v", err)
+	}
+}
+
 // TestAfterAReboot finds states of another boot: running, paused, and of one
 // that is to be removed with its end.
 func TestAfterAReboot(t *testing.T) {

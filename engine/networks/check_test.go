@@ -32,6 +32,12 @@ func TestCheck(t *testing.T) {
 		{"none", runspec.Options{Network: "none"}, nil, "none"},
 		{"host", runspec.Options{Network: "host"}, nil, "host"},
 		{"the bridge alone", runspec.Options{Network: "bridge", Networks: at(network.Attachment{Name: "bridge"})}, nil, "bridge"},
+		{"a server that is no address", runspec.Options{Network: "none", DNS: []string{"foo"}}, errdefs.ErrInvalid, ""},
+		{"a domain that is none", runspec.Options{DNSSearch: []string{"a b"}}, errdefs.ErrInvalid, ""},
+		{"two options in one", runspec.Options{DNSOptions: []string{"rotate ndots:1"}}, errdefs.ErrInvalid, ""},
+		{"two lines for a host name", runspec.Options{Network: "host", Hostname: "a\n9.9.9.9 b"}, errdefs.ErrInvalid, ""},
+		{"two names for one", runspec.Options{AddHosts: []runspec.Host{{Name: "a b", IP: "9.9.9.9"}}}, errdefs.ErrInvalid, ""},
+		{"a domain with a space", runspec.Options{Domainname: "a b"}, errdefs.ErrInvalid, ""},
 		{"ports of the host", runspec.Options{Network: "host", Ports: ports}, errdefs.ErrInvalid, ""},
 		{"host and another", runspec.Options{
 			Network: "host", Networks: at(network.Attachment{Name: "host"}, network.Attachment{Name: "bridge"}),

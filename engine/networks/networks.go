@@ -19,6 +19,7 @@ import (
 	"cove/errdefs"
 	"cove/network"
 	"cove/network/definition"
+	"cove/network/etc"
 	"cove/network/ipam"
 	"cove/runner"
 	"cove/runner/record"
@@ -316,8 +317,11 @@ func othersNetwork(o *runspec.Options) error {
 
 // Check finds what the container is on: it replaces the name in
 // container:NAME by the id, so that a rename does not break it, and refuses
-// networks that do not exist.
+// networks that do not exist and names that are none.
 func (ns *Networks) Check(ctx context.Context, o *runspec.Options) error {
+	if err := checkNames(o); err != nil {
+		return err
+	}
 	if name, joins := strings.CutPrefix(o.Network, string(network.ContainerPrefix)); joins {
 		c, err := ns.parts.Container(ctx, name)
 		if err != nil {
@@ -354,6 +358,20 @@ func (ns *Networks) Check(ctx context.Context, o *runspec.Options) error {
 		o.Networks = nil // the default bridge
 	}
 	return nil
+}
+
+// checkNames refuses what would be another line of the files that names are found by.
+func checkNames(o *runspec.Options) error {
+	names := []string{o.Hostname, o.Domainname}
+	for _, h := range o.AddHosts {
+		names = append(names, h.Name)
+	}
+	for _, name := range names {
+		if err := etc.CheckHost(name); err != nil {
+			return err
+		}
+	}
+	return etc.CheckResolver(o.DNS, o.DNSSearch, o.DNSOptions)
 }
 
 // checkLinks replaces the names of linked containers by ids.

@@ -106,8 +106,14 @@ func (d Dir) SetMark(m Mark, on bool) error {
 	return nil
 }
 
+// Gone says that the container was removed.
+func (d Dir) Gone() bool {
+	_, err := os.Lstat(string(d))
+	return errors.Is(err, fs.ErrNotExist)
+}
+
 func notFound(d Dir) error {
-	return errdefs.Errorf(errdefs.ErrNotFound, "runner: container %s: not found", d.ID())
+	return errdefs.Errorf(errdefs.ErrNotFound, "no such container: %s", d.ID())
 }
 
 func (d Dir) read(name string, into any) error {
