@@ -3,6 +3,7 @@ package network
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,7 +18,6 @@ import (
 	"cove/network/held"
 	"cove/network/ipam"
 	"cove/network/namespace"
-	"cove/network/resolve"
 	"cove/network/usermode"
 )
 
@@ -35,7 +35,7 @@ type Endpoint struct {
 	ns        *namespace.Namespace
 	links     []*link
 	listeners []held.Socket
-	names     *resolve.Server // nil where nobody has a name
+	names     io.Closer       // nil where nobody has a name
 	rules     *firewall.Watch // nil without a bridge
 	wired     chan error      // of the bridges, being wired; nil otherwise
 	made      func()          // says that ns is there, or never will be

@@ -19,6 +19,7 @@ import (
 
 	"cove/errdefs"
 	"cove/network/bridge"
+	"cove/network/etc"
 	"cove/network/firewall"
 	"cove/network/held"
 	"cove/network/ipam"
@@ -37,7 +38,7 @@ func needRoot(t testing.TB) {
 // checked to have left nothing.
 func testNetwork(t testing.TB) *Network {
 	t.Helper()
-	n := Open(t.TempDir())
+	n := Open(t.TempDir()).Answering(answer)
 	t.Cleanup(func() {
 		if _, err := n.Clean(); err != nil {
 			t.Error(err)
@@ -462,4 +463,13 @@ func TestLateClose(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// answer is what the networks of the tests answer questions for names with.
+var answer etc.Answer
+
+// AnswerWith sets it, for the package of tests that may know who answers.
+func AnswerWith(a etc.Answer) etc.Answer {
+	answer = a
+	return a
 }

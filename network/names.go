@@ -5,14 +5,24 @@ import (
 	"net"
 	"net/netip"
 
+	"cove/errdefs"
 	"cove/network/etc"
 	"cove/network/firewall"
-	"cove/network/resolve"
 )
+
+// Answering is the network with answers to questions for names, as resolve.Serve gives
+// them: only a program that stays as long as the container can, so no other links it.
+func (n *Network) Answering(answer etc.Answer) *Network {
+	n.answer = answer
+	return n
+}
 
 // startNames serves names in the namespace. The sockets are opened in it and
 // answered from here, where the host's servers are within reach.
 func (e *Endpoint) startNames(cfg Config) error {
+	if e.net.answer == nil {
+		return errdefs.Errorf(errdefs.ErrUnsupported, "network: this program answers no questions for names")
+	}
 	var udp net.PacketConn
 	var tcp net.Listener
 	err := e.ns.Inside(func() (err error) {
@@ -29,14 +39,14 @@ func (e *Endpoint) startNames(cfg Config) error {
 		}
 		return fmt.Errorf("network: listening for names in the container: %w", err)
 	}
-	rc := resolve.Config{Dir: e.net.first.Dir, ID: e.id, Links: map[string]string{}}
+	asker := etc.Asker{Dir: e.net.first.Dir, ID: e.id, Links: map[string]string{}}
 	for _, l := range cfg.Links {
-		rc.Links[l.Alias] = l.ID
+		asker.Links[l.Alias] = l.ID
 	}
 	if e.outward() != nil {
-		rc.Upstreams = etcOf(cfg, State{}).Upstreams()
+		asker.Upstreams = etcOf(cfg, State{}).Upstreams()
 	}
-	e.names = resolve.Serve(udp, tcp, rc)
+	e.names = e.net.answer(udp, tcp, asker)
 	return firewall.RedirectNames(e.ns.FD(), etc.Resolver, port(udp.LocalAddr()), port(tcp.Addr()))
 }
 

@@ -4,14 +4,16 @@ import (
 	"errors"
 
 	"cove/network/definition"
+	"cove/network/etc"
 	"cove/network/segment"
 )
 
 // Network is the networks of one local root: the default bridge, and those that
 // people made. It is safe for concurrent use, by several processes too.
 type Network struct {
-	first *segment.Segment // the default bridge's
-	defs  *definition.Store
+	first  *segment.Segment // the default bridge's
+	defs   *definition.Store
+	answer etc.Answer // nil where nobody answers questions for names
 }
 
 // Open returns the networks of a local root; nothing is made yet.

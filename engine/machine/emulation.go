@@ -2,7 +2,6 @@ package machine
 
 import (
 	"bytes"
-	"debug/elf"
 	"encoding/binary"
 	"encoding/hex"
 	"os"
@@ -23,25 +22,35 @@ const binfmtDir = "/proc/sys/fs/binfmt_misc"
 // related are architectures whose programs the machine's own processor runs.
 var related = map[string][]string{"amd64": {"386"}}
 
+// What a header says, in the numbers of elf(5): debug/elf knows them too, but takes longer
+// to begin with than many a command has to run.
+const (
+	class32, class64    = 1, 2
+	dataLittle, dataBig = 1, 2
+	version             = 1
+	typeExec            = 2
+	identBytes          = 16
+)
+
 // elfMachine is what an ELF header says of an architecture.
 type elfMachine struct {
-	class elf.Class
+	class byte
 	order binary.ByteOrder
-	code  elf.Machine
+	code  uint16
 }
 
 // elfMachines are the architectures that the kernel can be told to emulate.
 var elfMachines = map[string]elfMachine{
-	"amd64":    {elf.ELFCLASS64, binary.LittleEndian, elf.EM_X86_64},
-	"386":      {elf.ELFCLASS32, binary.LittleEndian, elf.EM_386},
-	"arm64":    {elf.ELFCLASS64, binary.LittleEndian, elf.EM_AARCH64},
-	"arm":      {elf.ELFCLASS32, binary.LittleEndian, elf.EM_ARM},
-	"ppc64le":  {elf.ELFCLASS64, binary.LittleEndian, elf.EM_PPC64},
-	"s390x":    {elf.ELFCLASS64, binary.BigEndian, elf.EM_S390},
-	"riscv64":  {elf.ELFCLASS64, binary.LittleEndian, elf.EM_RISCV},
-	"loong64":  {elf.ELFCLASS64, binary.LittleEndian, elf.EM_LOONGARCH},
-	"mips64le": {elf.ELFCLASS64, binary.LittleEndian, elf.EM_MIPS},
-	"mips64":   {elf.ELFCLASS64, binary.BigEndian, elf.EM_MIPS},
+	"amd64":    {class64, binary.LittleEndian, 62},
+	"386":      {class32, binary.LittleEndian, 3},
+	"arm64":    {class64, binary.LittleEndian, 183},
+	"arm":      {class32, binary.LittleEndian, 40},
+	"ppc64le":  {class64, binary.LittleEndian, 21},
+	"s390x":    {class64, binary.BigEndian, 22},
+	"riscv64":  {class64, binary.LittleEndian, 243},
+	"loong64":  {class64, binary.LittleEndian, 258},
+	"mips64le": {class64, binary.LittleEndian, 8},
+	"mips64":   {class64, binary.BigEndian, 8},
 }
 
 // CheckRuns is errdefs.ErrUnsupported when this machine cannot run programs of a
@@ -88,14 +97,14 @@ func programHeader(arch string) ([]byte, bool) {
 	if !ok {
 		return nil, false
 	}
-	data := byte(elf.ELFDATA2LSB)
+	data := byte(dataLittle)
 	if m.order == binary.BigEndian {
-		data = byte(elf.ELFDATA2MSB)
+		data = dataBig
 	}
-	h := append([]byte(elf.ELFMAG), byte(m.class), data, byte(elf.EV_CURRENT))
-	h = append(h, make([]byte, elf.EI_NIDENT-len(h))...)
-	h = m.order.(binary.AppendByteOrder).AppendUint16(h, uint16(elf.ET_EXEC))
-	return m.order.(binary.AppendByteOrder).AppendUint16(h, uint16(m.code)), true
+	h := append([]byte("\x7fELF"), m.class, data, version)
+	h = append(h, make([]byte, identBytes-len(h))...)
+	h = m.order.(binary.AppendByteOrder).AppendUint16(h, typeExec)
+	return m.order.(binary.AppendByteOrder).AppendUint16(h, m.code), true
 }
 
 // handler is one entry of binfmt_misc.

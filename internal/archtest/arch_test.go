@@ -87,8 +87,8 @@ var only = map[string][]string{
 // forbidden says what a binary may not link, directly or not.
 var forbidden = map[string][]string{
 	"cove/cmd/cove-runtime": append([]string{"net/http", "github.com/google/go-containerregistry", "regexp", "log/slog", "text/template"}, notToRun...),
-	"cove/cmd/cove":         notToRun,
-	"cove/cmd/run":          notToRun,
+	"cove/cmd/cove":         notToStart,
+	"cove/cmd/run":          notToStart,
 	"cove/cmd/build":        notLocal,
 }
 
@@ -101,8 +101,11 @@ var notLocal = []string{"modernc.org/sqlite", "github.com/aws", "github.com/jack
 var notToRun = append([]string{
 	"github.com/moby/buildkit", "google.golang.org/protobuf", "cove/builder/dockerfile", "cove/internal/bakefile",
 	"github.com/klauspost/compress", "github.com/ulikunitz/xz", "net/http", "crypto/tls",
-	"github.com/google/go-containerregistry", "github.com/notaryproject", "go.yaml.in/yaml",
+	"github.com/google/go-containerregistry", "github.com/notaryproject", "go.yaml.in/yaml", "debug/elf",
 }, notLocal...)
+
+// notToStart is what only the monitor of a container, which stays, has a use for besides.
+var notToStart = append([]string{"cove/network/resolve", "golang.org/x/net/dns/dnsmessage"}, notToRun...)
 
 type pkg struct {
 	ImportPath   string

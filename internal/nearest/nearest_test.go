@@ -27,6 +27,21 @@ func TestFold(t *testing.T) {
 	}
 }
 
+func TestQuestion(t *testing.T) {
+	t.Parallel()
+	stages := []string{"build", "Release", ""}
+	for in, want := range map[string]string{
+		"biuld": `; did you mean "build"?`, "RELEASES": `; did you mean "Release"?`, "test": "", "": "",
+	} {
+		if got := Question(in, stages); got != want {
+			t.Errorf("%s: got %q, want %q", in, got, want)
+		}
+	}
+	if got := Question("build", nil); got != "" {
+		t.Errorf("of nothing: %q", got)
+	}
+}
+
 func ExampleName() {
 	fmt.Println(Name("biuld", []string{"build", "test", "release"}))
 	// Output: build

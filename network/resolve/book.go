@@ -15,6 +15,7 @@ import (
 
 	"cove/internal/ids"
 	"cove/network/definition"
+	"cove/network/etc"
 	"cove/network/ipam"
 )
 
@@ -61,7 +62,7 @@ func (s seen) still(info fs.FileInfo) bool {
 	return !s.mod.IsZero() && s.mod.Equal(info.ModTime()) && s.size == info.Size()
 }
 
-func newBook(cfg Config) *book {
+func newBook(cfg etc.Asker) *book {
 	defs := definition.Open(cfg.Dir)
 	return &book{defs: defs, dir: defs.Dir(""), id: cfg.ID, links: cfg.Links, pages: map[string]*page{}}
 }

@@ -18,6 +18,7 @@ import (
 	"cove/internal/ids"
 	"cove/internal/process"
 	"cove/network/definition"
+	"cove/network/etc"
 	"cove/network/ipam"
 )
 
@@ -50,7 +51,7 @@ func newLab(t *testing.T, upstreams ...string) *lab {
 	if err != nil {
 		t.Skip("the port is taken for TCP: ", err)
 	}
-	s := Serve(udp, tcp, Config{Dir: root, ID: l.me, Upstreams: upstreams})
+	s := Serve(udp, tcp, etc.Asker{Dir: root, ID: l.me, Upstreams: upstreams})
 	t.Cleanup(func() { s.Close() })
 	return l
 }

@@ -10,21 +10,13 @@ import (
 	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
-)
 
-// Config says whose questions are answered.
-type Config struct {
-	// Dir is the directory of the root's networks, ID the container's.
-	Dir, ID string
-	// Links are IDs of containers by the names that this one alone has for them.
-	Links map[string]string
-	// Upstreams are asked for what is no container, as HOST:PORT; none is refused.
-	Upstreams []string
-}
+	"cove/network/etc"
+)
 
 // Server answers one container.
 type Server struct {
-	cfg  Config
+	cfg  etc.Asker
 	book *book
 	udp  net.PacketConn
 	tcp  net.Listener
@@ -41,8 +33,8 @@ const (
 	idleTCP     = 10 * time.Second
 )
 
-// Serve answers on two sockets until Close, which closes them.
-func Serve(udp net.PacketConn, tcp net.Listener, cfg Config) *Server {
+// Serve is a etc.Answer: it answers on two sockets until Close, which closes them.
+func Serve(udp net.PacketConn, tcp net.Listener, cfg etc.Asker) io.Closer {
 	s := &Server{cfg: cfg, book: newBook(cfg), udp: udp, tcp: tcp, busy: make(chan struct{}, maxForwards)}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.work.Go(s.serveUDP)

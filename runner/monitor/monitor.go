@@ -30,6 +30,7 @@ import (
 	"cove/internal/leanjson"
 	"cove/internal/timeline"
 	"cove/network"
+	"cove/network/resolve"
 	"cove/runner/attach"
 	"cove/runner/links"
 	"cove/runner/logs"
@@ -213,7 +214,8 @@ func (m *monitor) start(ctx context.Context) (err error) {
 	m.cfg.Spec.Process.Terminal = m.cfg.Terminal
 	m.task, err = task.Create(ctx, task.Request{
 		ID: m.cfg.ID, Spec: m.cfg.Spec, Root: m.cfg.Root, Stacks: taken.Stacks,
-		Network: network.Open(m.o.Dir.Root()), Net: asked, Peer: peer, Joined: joined, Init: initPath,
+		Network: network.Open(m.o.Dir.Root()).Answering(resolve.Serve),
+		Net:     asked, Peer: peer, Joined: joined, Init: initPath,
 		Files: string(m.o.Dir), PeerFiles: m.peerFiles(), Filters: m.filters(),
 		Runtime: m.cfg.Runtime,
 		Stdin:   std.in, Stdout: std.out, Stderr: std.err,

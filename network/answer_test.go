@@ -1,0 +1,8 @@
+package network_test
+
+import (
+	"cove/network"
+	"cove/network/resolve"
+)
+
+var _ = network.AnswerWith(resolve.Serve)
