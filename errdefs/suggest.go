@@ -1,6 +1,9 @@
 package errdefs
 
-import "errors"
+import (
+	"errors"
+	"strings"
+)
 
 // Remedy is what would help against a failure, without the words for it: the
 // command line names a flag, an API its parameter. A floor that knows one says
@@ -84,4 +87,14 @@ func SuggestionFor(err error) (Suggestion, bool) {
 		return Suggestion{}, false
 	}
 	return s.s, true
+}
+
+// Text is the text of err and, behind a semicolon, what would help, in the words that the
+// caller has for each remedy: %s in them is what it is done to.
+func Text(err error, words map[Remedy]string) string {
+	s, ok := SuggestionFor(err)
+	if !ok {
+		return err.Error()
+	}
+	return err.Error() + "; " + strings.ReplaceAll(words[s.Do], "%s", s.To)
 }

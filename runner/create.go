@@ -10,6 +10,7 @@ import (
 
 	"cove/errdefs"
 	"cove/events"
+	"cove/internal/atomicfile"
 	"cove/internal/ids"
 	"cove/internal/leanjson"
 	"cove/internal/process"
@@ -100,8 +101,8 @@ func (r *Runner) record(ctx context.Context, cfg record.Config) (*Container, err
 		return nil, fmt.Errorf("container %.12s: %w", cfg.ID, err)
 	}
 	if !cfg.AutoRemove {
-		if err := errors.Join(record.SyncDir(string(final)),
-			record.SyncDir(record.Containers(r.opts.Root))); err != nil {
+		if err := errors.Join(atomicfile.SyncDir(atomicfile.Host{}, string(final)),
+			atomicfile.SyncDir(atomicfile.Host{}, record.Containers(r.opts.Root))); err != nil {
 			return nil, fmt.Errorf("container %.12s: %w", cfg.ID, err)
 		}
 	}

@@ -22,6 +22,7 @@ import (
 	"path/filepath"
 
 	"cove/network"
+	"cove/network/segment"
 	"cove/runner/life"
 	"cove/runner/life/spawn"
 )
@@ -44,7 +45,7 @@ type Options struct {
 }
 
 // DefaultRoot is where state lives when nothing else is asked for.
-const DefaultRoot = "/var/lib/cove"
+const DefaultRoot = segment.DefaultRoot
 
 func (o Options) withDefaults() Options {
 	if o.Root == "" {

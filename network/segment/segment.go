@@ -36,17 +36,16 @@ type Segment struct {
 	Set definition.Settings
 }
 
-// defaultRoot is the local root of a machine where nothing else is asked for.
-const (
-	defaultRoot   = "/var/lib/cove"
-	defaultBridge = "cove0"
-)
+// DefaultRoot is the local root of a machine where nothing else is asked for.
+const DefaultRoot = "/var/lib/cove"
+
+const defaultBridge = "cove0"
 
 // Default is the default bridge's of a local root: cove0 and the table cove of the
 // default root; any other root has names, and a subnet, of its own.
 func Default(root string) *Segment {
 	s := &Segment{Dir: filepath.Join(root, "network"), Bridge: defaultBridge, Table: "cove"}
-	if root != defaultRoot {
+	if root != DefaultRoot {
 		sum := sha256.Sum256([]byte(root))
 		s.Bridge = "cove-" + hex.EncodeToString(sum[:4])
 		s.Table = s.Bridge

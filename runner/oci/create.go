@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/internal/atomicfile"
 	"cove/layers/mount"
 	"cove/runner/oci/bundle"
 	"cove/runner/oci/console"
@@ -218,11 +219,11 @@ func writePid(path string, pid int) error {
 	if path == "" {
 		return nil
 	}
-	tmp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path))
-	if err := os.WriteFile(tmp, []byte(strconv.Itoa(pid)), 0o644); err != nil {
+	err := atomicfile.WriteFile(path, strconv.AppendInt(nil, int64(pid), 10), 0o644, atomicfile.Volatile)
+	if err != nil {
 		return fmt.Errorf("writing --pid-file: %w", err)
 	}
-	return os.Rename(tmp, path)
+	return nil
 }
 
 // start is the command.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"cove/errdefs"
+	"cove/internal/atomicfile"
 	"cove/internal/ids"
 	"cove/internal/leanjson"
 	"cove/network"
@@ -152,35 +153,14 @@ func (d Dir) SetState(st State, durable bool) error {
 
 // Write replaces a file of the directory atomically.
 func (d Dir) Write(name string, data []byte, durable bool) error {
-	tmp := d.Path(name + ".tmp")
-	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return fmt.Errorf("runner: container %s: %w", d.ID(), err)
+	keep := atomicfile.Volatile
+	if durable {
+		keep = atomicfile.Durable
 	}
-	_, err = f.Write(data)
-	if err == nil && durable {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(tmp, d.Path(name))
-	}
-	if err == nil && durable {
-		err = SyncDir(string(d))
-	}
-	if err != nil {
+	if err := atomicfile.WriteFile(d.Path(name), data, 0o600, keep); err != nil {
 		return fmt.Errorf("runner: container %s: writing %s: %w", d.ID(), name, err)
 	}
 	return nil
-}
-
-// SyncDir makes renames in a directory durable.
-func SyncDir(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	return f.Sync()
 }
 
 // Alive reports whether the container runs, paused or not.

@@ -108,15 +108,11 @@ var words = map[errdefs.Remedy]string{
 
 // Text is the text of err, with what would help.
 func Text(err error) string {
-	text := err.Error()
+	text := errdefs.Text(err, words)
 	if name, ok := strings.CutPrefix(text, "no such container: "); ok {
 		text = "No such container: " + name // scripts look for it
 	}
-	s, ok := errdefs.SuggestionFor(err)
-	if !ok {
-		return text
-	}
-	return text + "; " + strings.ReplaceAll(words[s.Do], "%s", s.To)
+	return text
 }
 
 // WriteError answers with an error in docker's shape.

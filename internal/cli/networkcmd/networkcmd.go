@@ -91,21 +91,11 @@ func inspect(a *app.App) *cobra.Command {
 }
 
 func remove(a *app.App) *cobra.Command {
-	var force bool
-	cmd := &cobra.Command{
+	return verbs.Remove(a, &cobra.Command{
 		Use:     "rm [flags] NETWORK [NETWORK...]",
-		Aliases: []string{"remove"},
 		Short:   "Remove networks that no running container is on",
 		Example: "  rm web",
-		Args:    app.MinArgs(1),
-	}
-	cmd.Flags().BoolVarP(&force, "force", "f", false, "one that is not there is no failure")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		return verbs.Each(cmd.Context(), a, args, func(eng *engine.Engine, ctx context.Context, ref string) error {
-			return verbs.Missing(a, force, eng.RemoveNetwork(ctx, ref))
-		})
-	}
-	return cmd
+	}, func(ctx context.Context, eng *engine.Engine, ref string) error { return eng.RemoveNetwork(ctx, ref) })
 }
 
 func prune(a *app.App) *cobra.Command {

@@ -4,8 +4,6 @@
 package remedy
 
 import (
-	"strings"
-
 	"cove/errdefs"
 )
 
@@ -33,9 +31,5 @@ var words = map[errdefs.Remedy]string{
 
 // Text is the text of err and, behind a semicolon, what would help.
 func Text(err error) string {
-	s, ok := errdefs.SuggestionFor(err)
-	if !ok {
-		return err.Error()
-	}
-	return err.Error() + "; " + strings.ReplaceAll(words[s.Do], "%s", s.To)
+	return errdefs.Text(err, words)
 }

@@ -71,6 +71,22 @@ func Missing(a *app.App, force bool, err error) error {
 	return err
 }
 
+// Remove removes each thing that is named. cmd brings the help.
+func Remove(
+	a *app.App, cmd *cobra.Command, remove func(ctx context.Context, eng *engine.Engine, ref string) error,
+) *cobra.Command {
+	var force bool
+	cmd.Aliases = []string{"remove"}
+	cmd.Args = app.MinArgs(1)
+	cmd.Flags().BoolVarP(&force, "force", "f", false, "one that is not there is no failure")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		return Each(cmd.Context(), a, args, func(eng *engine.Engine, ctx context.Context, ref string) error {
+			return Missing(a, force, remove(ctx, eng, ref))
+		})
+	}
+	return cmd
+}
+
 // Prune removes what options say when the command runs. cmd brings the help and
 // the flags that options read.
 func Prune(a *app.App, cmd *cobra.Command, options func() (engine.PruneOptions, error)) *cobra.Command {
