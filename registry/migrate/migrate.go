@@ -30,8 +30,8 @@ import (
 // Registry is what takes over.
 type Registry interface {
 	distribution.Registry
-	// Adopt makes a blob of a repository of bytes that put makes durable in the storage.
-	Adopt(ctx context.Context, repo string, desc ocispec.Descriptor, put func(context.Context) error) error
+	// Own makes a blob of a repository of bytes that put makes durable in the storage.
+	Own(ctx context.Context, repo string, desc ocispec.Descriptor, put func(context.Context) error) error
 }
 
 // Config says what comes from where.

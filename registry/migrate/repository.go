@@ -245,7 +245,7 @@ func (r *repository) give(ctx context.Context, desc ocispec.Descriptor) error {
 	if desc.Size == 0 && desc.Digest != desc.Digest.Algorithm().FromBytes(nil) {
 		return errdefs.Errorf(errdefs.ErrInvalid, "its size is 0 in a manifest, and its digest is of something")
 	}
-	return r.To.Adopt(ctx, r.name, desc, func(ctx context.Context) error {
+	return r.To.Own(ctx, r.name, desc, func(ctx context.Context) error {
 		err := r.Give(ctx, r.data(desc.Digest), desc)
 		if errors.Is(err, errdefs.ErrUnsupported) {
 			return stopError{err}

@@ -157,9 +157,9 @@ func (u *upload) Commit(ctx context.Context, dgst digest.Digest) (ocispec.Descri
 	return desc, nil
 }
 
-// Adopt makes a blob of a repository of bytes that come by another way than an upload:
+// Own makes a blob of a repository of bytes that come by another way than an upload:
 // put makes them durable in the store.
-func (r *Registry) Adopt(
+func (r *Registry) Own(
 	ctx context.Context, repo string, desc ocispec.Descriptor, put func(context.Context) error,
 ) error {
 	repo = metadata.CanonicalName(repo)
