@@ -208,7 +208,7 @@ func TestBuilds(t *testing.T) {
 		{"build --secret id= $W", 1, "cove: --secret id=: id has no value\n"},
 		{"build --secret id=x,src=$W/none $W", 1, "cove: --secret id=x,src=$W/none: open $W/none: no such file or directory\n"},
 		{"build --ssh default=$W/none $W", 1, "cove: --ssh default=$W/none: stat $W/none: no such file or directory\n"},
-		{"build --cache-from type=odd $W", 1, "cove: --cache-from type=odd: type \"odd\" is not supported: want registry, local or inline\n"},
+		{"build --cache-from type=odd $W", 1, "cove: --cache-from type=odd: type \"odd\" is not supported: want registry, local, inline or gha\n"},
 		{"build --cache-to type=local $W", 1, "cove: --cache-to type=local: type=local needs dest=DIRECTORY\n"},
 		{"build --build-context x $W", 1, "cove: --build-context \"x\": want NAME=CONTEXT\n"},
 		{"build --build-arg =x $W", 1, "cove: --build-arg \"=x\": want KEY=VALUE\n"},

@@ -41,7 +41,7 @@ func TestVolumesAndNetworks(t *testing.T) {
 			"Total reclaimed space: 0B\n"},
 		{"network create --subnet 10.93.0.0/24 --label a=b web", 0, "LONG-ID\n"},
 		{"network create web", 1, "cove: network with name web already exists\n"},
-		{"network create -d overlay x", 1, "cove: network driver overlay: there are bridge, macvlan and ipvlan\n"},
+		{"network create -d overlay xx", 1, "cove: network driver overlay: there are bridge, macvlan and ipvlan\n"},
 		{"network create --ipv4=false x", 1, "cove: --ipv4=false: every network has IPv4 addresses\n"},
 		{"network create -o nonsense x", 1, "cove: --opt nonsense: want KEY=VALUE\n"},
 		{"network create --subnet nonsense x", 1, "cove: network x: subnet \"nonsense\" is no ADDRESS/LENGTH\n"},
