@@ -10,6 +10,7 @@
 package db
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -41,6 +42,8 @@ type Config struct {
 	Connections int
 	// Now is the clock of Tx.Now; nil means time.Now.
 	Now func() time.Time
+	// Silence is how long PostgreSQL may say nothing to a statement; 0 is a minute.
+	Silence time.Duration
 	// Migrations are files NNNNN_name.sql, which make the tables.
 	Migrations fs.FS
 }
@@ -65,6 +68,8 @@ type DB struct {
 	lockers *sql.DB
 	// holder has what Hold gives out.
 	holder *holder
+	// turn is how long a write waits for a connection.
+	turn time.Duration
 }
 
 // Open opens the database and brings its tables to the newest schema. Close it.
@@ -119,18 +124,23 @@ func openPostgres(ctx context.Context, cfg Config) (*DB, error) {
 	if err != nil {
 		return nil, errdefs.Errorf(errdefs.ErrInvalid, "registry database: %w", err)
 	}
-	connect := func(n, standard int) *sql.DB {
-		pool := stdlib.OpenDB(*parsed, stdlib.OptionAfterConnect(noticeDeath))
+	connect := func(n, standard int, most time.Duration) *sql.DB {
+		each := parsed.Copy()
+		patience(each, most)
+		pool := stdlib.OpenDB(*each, stdlib.OptionAfterConnect(noticeDeath))
 		bound(pool, n, standard)
 		return pool
 	}
-	pool := connect(cfg.Connections, 16)
-	if err := migrate(ctx, pool, cfg.Migrations, true); err != nil {
-		return nil, errors.Join(fmt.Errorf("registry database: %w", err), pool.Close())
+	// Changes of the schema take as long as they take, and so do those who wait for a lock.
+	steps := connect(2, 2, 0)
+	if err := errors.Join(migrate(ctx, steps, cfg.Migrations, true), steps.Close()); err != nil {
+		return nil, fmt.Errorf("registry database: %w", err)
 	}
+	most := cmp.Or(cfg.Silence, silence)
+	pool := connect(cfg.Connections, 16, most)
 	return &DB{
-		Querier: told{plain{pool}}, pool: pool, lockers: connect(cfg.Connections, 16),
-		holder: &holder{pool: connect(1, 1)}, now: cfg.Now, ids: &ids{},
+		Querier: told{plain{pool}}, pool: pool, lockers: connect(cfg.Connections, 16, 0),
+		holder: &holder{pool: connect(1, 1, most)}, now: cfg.Now, ids: &ids{}, turn: most / 2,
 	}, nil
 }
 

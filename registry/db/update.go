@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"slices"
 	"time"
@@ -69,11 +70,16 @@ func (db *DB) update(ctx context.Context, fn func(context.Context, *Tx) error, s
 }
 
 func (db *DB) updatePostgres(ctx context.Context, fn func(context.Context, *Tx) error, soon bool) error {
-	sqltx, err := db.pool.BeginTx(context.WithoutCancel(ctx), nil)
+	conn, err := db.connection(ctx)
 	if err != nil {
 		return Unavailable(err)
 	}
+	defer conn.Close()
 	ctx = context.WithoutCancel(ctx) // a commit that is cancelled may have happened
+	sqltx, err := conn.BeginTx(ctx, nil)
+	if err != nil {
+		return Unavailable(err)
+	}
 	tx := &Tx{
 		Querier: told{plain{sqltx}}, Now: db.now(), ids: db.ids,
 		ForUpdate: " FOR UPDATE", ForShare: " FOR SHARE", SkipLocked: " FOR UPDATE SKIP LOCKED",
@@ -89,6 +95,14 @@ func (db *DB) updatePostgres(ctx context.Context, fn func(context.Context, *Tx) 
 		return err
 	}
 	return Unavailable(sqltx.Commit())
+}
+
+// connection is one for a write. When the server hangs, all are taken for a while, and
+// who waits for one must not wait for all that came before.
+func (db *DB) connection(ctx context.Context) (*sql.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, db.turn)
+	defer cancel()
+	return db.pool.Conn(ctx)
 }
 
 // lostToAnother says that PostgreSQL ended a transaction in favour of another.
