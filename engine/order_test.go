@@ -128,10 +128,13 @@ var verbs = []verb{
 		m.gone = true
 		return fine, m
 	}), nil},
-	{"rm -f", func(ctx context.Context, e *Engine, id, _ string) error { return e.Remove(ctx, id, true, false) }, on(func(m model) (result, model) {
+	{"rm -f", func(ctx context.Context, e *Engine, id, _ string) error { return e.Remove(ctx, id, true, false) }, func(m model, _ string) map[result]model {
+		if m.gone { // before it was looked for, or while it was to be removed
+			return map[result]model{notFound: m, fine: m}
+		}
 		m.gone = true
-		return fine, m
-	}), kills},
+		return map[result]model{fine: m}
+	}, kills},
 	{
 		"rename", func(ctx context.Context, e *Engine, id, arg string) error {
 			c, err := e.Container(ctx, id)
