@@ -17,18 +17,19 @@ import (
 )
 
 // account makes an ordinary user of this machine, whose name and home are $ACCOUNT and
-// $ACCOUNT_HOME; with "alone" one without ids for containers. It goes with the story,
-// as do its processes.
+// $ACCOUNT_HOME; with "alone" one without ids for containers, with "many" one with ids
+// for several user namespaces. It goes with the story, as do its processes.
 func account(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) > 1 {
-		ts.Fatalf("usage: account [alone]")
+		ts.Fatalf("usage: account [alone|many]")
 	}
 	name := "cove-" + strings.ToLower(rand.Text()[:8])
 	home, err := os.MkdirTemp("", name+"-")
 	ts.Check(err)
 	more := []string{}
 	if len(args) > 0 {
-		more = []string{"-K", "SUB_UID_COUNT=0", "-K", "SUB_GID_COUNT=0"}
+		count := map[string]string{"alone": "0", "many": "200000"}[args[0]]
+		more = []string{"-K", "SUB_UID_COUNT=" + count, "-K", "SUB_GID_COUNT=" + count}
 	}
 	add := append(more, "--shell", "/bin/sh", "--home-dir", home, "--no-create-home", name)
 	ts.Check(ts.Exec("useradd", add...))

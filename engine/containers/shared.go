@@ -10,6 +10,7 @@ import (
 
 	"cove/engine/containers/owners"
 	"cove/engine/machine"
+	"cove/engine/rootfs"
 	"cove/engine/runspec"
 	"cove/errdefs"
 	"cove/internal/filelock"
@@ -135,6 +136,9 @@ func (cs *Containers) mapOwners(
 	}
 	if err := owners.Check(ctx, o, find); err != nil {
 		return "", err
+	}
+	if _, ok := machine.Rootless(); ok {
+		return user, rootfs.Shift(ctx, root)
 	}
 	if root.Type != "overlay" {
 		return user, nil // a bind is mapped whole

@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"cove/content"
 	"cove/distribution/progress"
 	"cove/engine/parts"
@@ -126,7 +128,7 @@ func (c Container) from(ctx context.Context, names []string) ([]record.Mounted, 
 			}
 			m.Anonymous = false
 			m.ReadOnly = m.ReadOnly || mode == "ro"
-			m.MapOwners = (m.MapOwners || m.Type == record.MountVolume) && !c.Root.IDMap.IsZero()
+			m.MapOwners = (m.MapOwners || m.Type == record.MountVolume) && !c.Root.IDMap.IsZero() && !c.Root.Shifted
 			mounts = slices.DeleteFunc(mounts, func(old record.Mounted) bool { return old.Target == m.Target })
 			mounts = append(mounts, m)
 		}
@@ -150,9 +152,12 @@ func (c Container) mounted(ctx context.Context, v runspec.Volume) (m record.Moun
 	m = record.Mounted{
 		Target: v.Target, ReadOnly: v.ReadOnly, Propagation: v.Propagation, NoCopy: v.NoCopy,
 		NonRecursive: v.NonRecursive, WritableBelow: v.WritableBelow, Mount: v.Mount, Subpath: v.Subpath,
-		MapOwners: (v.MapOwners || v.Named() || v.Source == "") && !c.Root.IDMap.IsZero(),
+		MapOwners: (v.MapOwners || v.Named() || v.Source == "") && !c.Root.IDMap.IsZero() && !c.Root.Shifted,
 	}
 	switch {
+	case v.MapOwners && c.Root.Shifted:
+		return m, errdefs.Errorf(errdefs.ErrUnsupported,
+			"mount at %s: without root no owners can be mapped; --userns keep-id has yours be yours inside", v.Target)
 	case v.MapOwners && !m.MapOwners:
 		return m, errdefs.Errorf(errdefs.ErrInvalid,
 			"mount at %s: there are no owners to map: the container has no user namespace of its own", v.Target)
@@ -176,7 +181,15 @@ func (c Container) mounted(ctx context.Context, v runspec.Volume) (m record.Moun
 
 func (c Container) mountVolume(ctx context.Context, m *record.Mounted, v runspec.Volume) error {
 	var fill func(context.Context, string) error
-	if !v.NoCopy && len(v.Options) == 0 && v.Subpath == "" {
+	switch copies := !v.NoCopy && len(v.Options) == 0 && v.Subpath == ""; {
+	case c.Root.Shifted && len(v.Options) == 0:
+		fill = func(ctx context.Context, dir string) (err error) {
+			if copies {
+				err = rootfs.CopyUp(ctx, c.Root, v.Target, dir)
+			}
+			return errors.Join(err, owned(dir, c.Root.IDMap))
+		}
+	case copies:
 		fill = func(ctx context.Context, dir string) error { return rootfs.CopyUp(ctx, c.Root, v.Target, dir) }
 	}
 	if err := c.Lease.Add(ctx, uses.VolumePrefix+v.Source); err != nil {
@@ -191,6 +204,19 @@ func (c Container) mountVolume(ctx context.Context, m *record.Mounted, v runspec
 	m.Type, m.Name, m.Source = record.MountVolume, made.Name, store.Path(made.Name)
 	m.Anonymous = v.Source == ""
 	return nil
+}
+
+// owned gives a new volume that belongs to nobody of a user namespace to its root.
+func owned(dir string, ids mount.IDMap) error {
+	var st unix.Stat_t
+	if err := unix.Lstat(dir, &st); err != nil {
+		return err
+	}
+	if ids.Has(st.Uid, st.Gid) {
+		return nil
+	}
+	uid, gid, _ := ids.Outside(0, 0)
+	return os.Lchown(dir, int(uid), int(gid))
 }
 
 // hostPath makes a directory of the host that is not there, as docker does for

@@ -54,7 +54,11 @@ func Mark(m mount.Mount) error {
 		return err
 	}
 	return missing(fds, mtab, func(top int) error {
-		etc, st, err := directory(fds, top, m.IDMap)
+		below := m.IDMap
+		if m.Shifted {
+			below = mount.IDMap{}
+		}
+		etc, st, err := directory(fds, top, below)
 		if err != nil || etc < 0 {
 			return err
 		}

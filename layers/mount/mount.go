@@ -29,6 +29,9 @@ type Mount struct {
 	// are shown mapped; the kernel can not show Upper so (no overlay can be written
 	// to then), which therefore has the owners outside: see [Mount.Owners].
 	IDMap IDMap `json:"idMap,omitzero"`
+	// Shifted says that the lower directories have the owners outside, too, so that
+	// nothing is shown mapped: without root the kernel maps no mount.
+	Shifted bool `json:"shifted,omitempty"`
 }
 
 // Owners maps what is on disk in the directory that is written to: owners
@@ -86,6 +89,18 @@ func outside(ranges []IDRange, id uint32) (uint32, bool) {
 		}
 	}
 	return id, false
+}
+
+// Has reports whether a user namespace sees an owner outside as one of its own.
+func (m IDMap) Has(uid, gid uint32) bool { return has(m.UIDs, uid) && has(m.GIDs, gid) }
+
+func has(ranges []IDRange, id uint32) bool {
+	for _, r := range ranges {
+		if id >= r.Outside && id-r.Outside < r.Size {
+			return true
+		}
+	}
+	return false
 }
 
 // SysProcIDMap are the ranges as package syscall takes them.

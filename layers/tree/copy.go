@@ -9,11 +9,23 @@ import (
 
 // CopyMeta gives dst the owner, mode, shipping attributes and modification
 // time of src. Both are open directories or regular files.
-func CopyMeta(src, dst int) error {
+func CopyMeta(src, dst int) error { return copyMeta(src, dst, nil) }
+
+// Owners says to whom a copy belongs of what belongs to uid and gid; nil is to them.
+type Owners func(uid, gid uint32) (newUID, newGID uint32)
+
+func (o Owners) of(st *unix.Stat_t) {
+	if o != nil {
+		st.Uid, st.Gid = o(st.Uid, st.Gid)
+	}
+}
+
+func copyMeta(src, dst int, owners Owners) error {
 	st, err := Fstat(src)
 	if err != nil {
 		return err
 	}
+	owners.of(&st)
 	if err := chown(dst, st); err != nil {
 		return err
 	}
@@ -50,14 +62,17 @@ func chown(fd int, st unix.Stat_t) error {
 
 // CopyNode copies what is called name in src, which is not a directory, into
 // dst under the same name, with all that belongs to it.
-func CopyNode(src, dst int, name string) error {
+func CopyNode(src, dst int, name string) error { return copyNode(src, dst, name, nil) }
+
+func copyNode(src, dst int, name string, owners Owners) error {
 	st, err := Stat(src, name)
 	if err != nil {
 		return err
 	}
+	owners.of(&st)
 	switch st.Mode & unix.S_IFMT {
 	case unix.S_IFREG:
-		return copyFile(src, dst, name, st)
+		return copyFile(src, dst, name, st.Size, owners)
 	case unix.S_IFLNK:
 		target, err := ReadLink(src, name)
 		if err != nil {
@@ -90,7 +105,7 @@ func CopyNode(src, dst int, name string) error {
 	return SetTimes(dst, name, st.Mtim)
 }
 
-func copyFile(src, dst int, name string, st unix.Stat_t) error {
+func copyFile(src, dst int, name string, size int64, owners Owners) error {
 	in, err := unix.Openat(src, name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return err
@@ -101,10 +116,10 @@ func copyFile(src, dst int, name string, st unix.Stat_t) error {
 		return err
 	}
 	defer unix.Close(out)
-	if err := CopyData(in, out, st.Size); err != nil {
+	if err := CopyData(in, out, size); err != nil {
 		return err
 	}
-	return CopyMeta(in, out)
+	return copyMeta(in, out, owners)
 }
 
 // CopyData copies the size bytes of in to out, an empty file, sharing blocks
@@ -176,8 +191,11 @@ func copyPlain(in, out int, from, to int64) error {
 
 // Copy copies all that the directory src holds, and what belongs to src
 // itself, into the empty directory dst. Hard links within src stay links.
-func Copy(src, dst int) error {
-	c := treeCopy{top: dst, seen: map[inode]string{}}
+func Copy(src, dst int) error { return CopyAs(src, dst, nil) }
+
+// CopyAs is Copy with other owners.
+func CopyAs(src, dst int, owners Owners) error {
+	c := treeCopy{top: dst, seen: map[inode]string{}, owners: owners}
 	return c.dir(src, dst, "")
 }
 
@@ -185,8 +203,9 @@ type inode struct{ dev, ino uint64 }
 
 // treeCopy is one call of Copy.
 type treeCopy struct {
-	top  int              // the directory that all is copied into
-	seen map[inode]string // the first name of each file that has several
+	top    int              // the directory that all is copied into
+	seen   map[inode]string // the first name of each file that has several
+	owners Owners
 }
 
 // dir copies the open directory src, called path below the top, to dst.
@@ -200,7 +219,7 @@ func (c *treeCopy) dir(src, dst int, path string) error {
 			return &fs.PathError{Op: "copy", Path: join(path, name), Err: err}
 		}
 	}
-	return CopyMeta(src, dst)
+	return copyMeta(src, dst, c.owners)
 }
 
 func (c *treeCopy) child(src, dst int, path, name string) error {
@@ -223,7 +242,7 @@ func (c *treeCopy) child(src, dst int, path, name string) error {
 		}
 		c.seen[id] = join(path, name)
 	}
-	return CopyNode(src, dst, name)
+	return copyNode(src, dst, name, c.owners)
 }
 
 func (c *treeCopy) subdir(src, dst int, path, name string) error {

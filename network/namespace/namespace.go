@@ -10,7 +10,6 @@ import (
 	"strconv"
 
 	"github.com/vishvananda/netlink"
-	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
 	"cove/network/bridge"
@@ -84,14 +83,16 @@ func Of(pid int) (*Namespace, error) {
 	if err != nil {
 		return nil, fmt.Errorf("network: opening namespace: %w", err)
 	}
-	nl, err := netlink.NewHandleAt(netns.NsHandle(file.Fd()), unix.NETLINK_ROUTE)
+	ns := &Namespace{file: file}
+	// Without root no thread comes home from there: netlink's own way to open a handle
+	// in a namespace would leave one in it, for others to run on.
+	err = ns.Inside(func() (err error) {
+		_ = withoutIPv6()
+		ns.nl, err = netlink.NewHandle(unix.NETLINK_ROUTE)
+		return err
+	})
 	if err != nil {
 		file.Close()
-		return nil, fmt.Errorf("network: opening netlink: %w", err)
-	}
-	ns := &Namespace{file: file, nl: nl}
-	if err := ns.Inside(func() error { _ = withoutIPv6(); return nil }); err != nil {
-		ns.Close()
 		return nil, fmt.Errorf("network: entering namespace: %w", err)
 	}
 	return ns, nil

@@ -26,7 +26,7 @@ func OpenRoot(m mount.Mount) (*os.File, error) {
 
 // openRoot returns m as a detached, private mount.
 func openRoot(m mount.Mount) (int, error) {
-	if !m.IDMap.IsZero() {
+	if !m.IDMap.IsZero() && !m.Shifted {
 		return openMapped(m)
 	}
 	return openUnmapped(m)
