@@ -350,13 +350,13 @@ func TestInspectSaysWhatTheKernelHas(t *testing.T) {
 	}
 	g := cgroup.Load(features.Cgroup, state.Cgroup)
 	for _, k := range kernelValues {
+		if v2 && k.v2 == "" {
+			continue // cgroup v2 has no such limit, so nothing is reported
+		}
 		want, want2 := k.reported(h)
 		controller, file, _ := strings.Cut(k.v1, "/")
 		if v2 {
 			controller, file, want = "", k.v2, want2
-		}
-		if file == "" {
-			continue
 		}
 		if got := groupFile(t, g, features, controller, file); got != want {
 			t.Errorf("%s: inspect says %s, %s says %s", k.name, want, file, got)
