@@ -124,6 +124,8 @@ soak: deps-disks ## what only shows after long: a million questions to the resol
 	SOAK_QUERIES=1000000 $(GO) test ./network/resolve -run TestSoak -count=1 -v -timeout 60m
 	$(GO) test ./internal/cli/registrycmd -run 'TestKilled|TestPowerCut' -count=1 -v -timeout 60m \
 	  -args -kills=200 -cuts=100 -maintenance-kills=30
+# The slowest pages, on a registry that is full: 100,000 artifacts and 1,000,000 lines of the audit log.
+	$(GO) test ./registry/web -run '^$$' -bench BenchmarkPages -benchtime 50x -timeout 60m
 	COVE_SOAK=1 $(GO) test ./engine/api -run TestStreamsUnderLoad -count=1 -v -timeout 30m
 
 # Without the limit on minimising, a worker may spend its whole time on making one input smaller.

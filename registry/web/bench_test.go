@@ -26,7 +26,7 @@ const (
 // BenchmarkPages measures each page of a registry with 100,000 tags on as many
 // artifacts, 2,000 repositories, 1,000 projects and 1,000,000 lines of the audit log: the
 // 95th percentile of the time to the last byte, and the bytes that travel. A page that is
-// slower or larger than its bounds fails.
+// slower or larger than its bounds fails. It is part of `make soak`.
 func BenchmarkPages(b *testing.B) {
 	b.Run("sqlite", func(b *testing.B) {
 		s := webtest.Start(b, config.Config{})
