@@ -192,6 +192,7 @@ deps-test: deps-demo deps-dist deps-disks $(TESTSUM) $(S3SERVER) $(PEBBLE) $(HEL
 	@if [ "$$(id -u)" = 0 ] && [ ! -e /etc/ssh/sshd_config ]; then mkdir -p /etc/ssh && touch /etc/ssh/sshd_not_to_be_run; fi
 	@cd / && $(GO) mod download github.com/opencontainers/distribution-spec@v1.1.1
 	@cd e2e/clients && $(GO) mod download
+	@cd e2e/clients/harbor && $(GO) mod download
 	@echo 'slapd slapd/no_configuration boolean true' | debconf-set-selections 2>/dev/null || true
 	$(call deps,gcc libc6-dev git openssh-client openssh-server busybox-static skopeo podman curl nftables postgresql libseccomp-dev qemu-user-static xz-utils zstd bzip2 chromium fonts-noto-cjk \
 	  systemd python3-docker libarchive-tools slapd prometheus docker-registry uidmap passt slirp4netns)

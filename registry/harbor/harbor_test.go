@@ -134,6 +134,7 @@ func system(c harborClient) {
 	wrong := harborClient{c.t, c.site, [2]string{"admin", "wrong"}}
 	wrong.do("GET", "/users/current", nil, 401).has(`"code":"UNAUTHORIZED"`)
 	c.do("GET", "/labels", nil, 404).has(`"code":"NOT_FOUND"`, "/api/v1")
+	c.do("GET", "/nowhere", nil, 404)
 	if allow := c.do("PATCH", "/projects", nil, 405).header.Get("Allow"); allow != "GET, HEAD, POST" {
 		c.t.Errorf("Allow: %s", allow)
 	}

@@ -27,6 +27,7 @@ import (
 const (
 	List   = rights.Right("immutable-tag:list")
 	Create = rights.Right("immutable-tag:create")
+	Update = rights.Right("immutable-tag:update")
 	Remove = rights.Right("immutable-tag:delete")
 )
 
@@ -108,6 +109,33 @@ func (r *Rules) Add(ctx context.Context, by auth.Caller, project string, s selec
 		return audit.Record(ctx, tx, by, audit.Change{Action: "immutable.add", Object: project, Detail: s.String()})
 	})
 	return rule, err
+}
+
+// Set has a rule of a project speak of other tags.
+func (r *Rules) Set(ctx context.Context, by auth.Caller, project string, id int64, s selector.Selector) error {
+	if err := s.Check(); err != nil {
+		return err
+	}
+	text, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	return r.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
+		if err := r.judge.Permit(ctx, tx, by, Update, project); err != nil {
+			return err
+		}
+		changed, err := tx.Tx.Exec(ctx, `UPDATE immutable_rules SET selector = $3
+			WHERE id = $1 AND project_id = (SELECT id FROM projects WHERE name = $2)`, id, project, string(text))
+		if err != nil {
+			return db.Unavailable(err)
+		}
+		if changed == 0 {
+			return errdefs.Errorf(errdefs.ErrNotFound, "project %q has no rule %d", project, id)
+		}
+		return audit.Record(ctx, tx, by, audit.Change{
+			Action: "immutable.set", Object: project, Detail: strconv.FormatInt(id, 10) + ": " + s.String(),
+		})
+	})
 }
 
 // Remove removes a rule of a project.

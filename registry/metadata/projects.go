@@ -2,6 +2,7 @@ package metadata
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -64,8 +65,15 @@ func (q Queries) Projects(ctx context.Context, last string, n int) ([]Project, e
 
 // CreateProject makes a project, or returns the one that exists.
 func (tx *Tx) CreateProject(ctx context.Context, name, actor string) (p Project, created bool, err error) {
-	changed, err := tx.q.Exec(ctx, `INSERT INTO projects (id, name, created_at, created_by) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (name) DO NOTHING`, tx.tx.NewID(), name, db.Micros(tx.tx.Now), actor)
+	if p, err = tx.Project(ctx, name); !errors.Is(err, errdefs.ErrNotFound) {
+		return p, false, err
+	}
+	if _, err := tx.q.Exec(ctx, "UPDATE project_numbers SET next = next + 1"); err != nil {
+		return Project{}, false, db.Unavailable(err)
+	}
+	changed, err := tx.q.Exec(ctx, `INSERT INTO projects (id, name, created_at, created_by, number)
+		VALUES ($1, $2, $3, $4, (SELECT next - 1 FROM project_numbers)) ON CONFLICT (name) DO NOTHING`,
+		tx.tx.NewID(), name, db.Micros(tx.tx.Now), actor)
 	if err != nil {
 		return Project{}, false, db.Unavailable(err)
 	}

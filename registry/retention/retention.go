@@ -142,7 +142,7 @@ func (r *Retention) Schedule(ctx context.Context, by auth.Caller, project, cron,
 		}
 		return jobs.SetSchedule(ctx, tx, jobs.Schedule{
 			Kind: JobKind, Subject: project, Project: project, By: by.Name, Cron: cron, Zone: zone,
-			Args: json.RawMessage("null"),
+			Args: json.RawMessage(bySchedule),
 		})
 	})
 }
@@ -186,8 +186,39 @@ func (r *Retention) plan(ctx context.Context, project string) (Plan, error) {
 	return plan(ctx, r.db.Queries, project, plain, r.now())
 }
 
-// Run has a server run the rules of a project, by a job.
+// order is the arguments of a job.
+type order struct {
+	DryRun    bool `json:"dryRun,omitempty"`
+	Scheduled bool `json:"scheduled,omitempty"`
+}
+
+func orderOf(j jobs.Job) (o order) {
+	_ = json.Unmarshal(j.Args, &o) // one that says nothing is a run by hand
+	return o
+}
+
+// DryRun says that a job of JobKind only says what it would delete.
+func DryRun(j jobs.Job) bool { return orderOf(j).DryRun }
+
+// Scheduled says that nobody asked for a job of JobKind but the schedule.
+func Scheduled(j jobs.Job) bool { return orderOf(j).Scheduled }
+
+// bySchedule are the arguments of the jobs of schedules.
+const bySchedule = `{"scheduled":true}`
+
+// Run has a server run the rules of a project, by a job. A dry run that is at it is
+// errdefs.ErrConflict.
 func (r *Retention) Run(ctx context.Context, by auth.Caller, project string) (job int64, err error) {
+	return r.start(ctx, by, project, false)
+}
+
+// Rehearse is Run without the deletes: the job says what they would have been. A run that
+// is at it is errdefs.ErrConflict.
+func (r *Retention) Rehearse(ctx context.Context, by auth.Caller, project string) (job int64, err error) {
+	return r.start(ctx, by, project, true)
+}
+
+func (r *Retention) start(ctx context.Context, by auth.Caller, project string, dry bool) (job int64, err error) {
 	err = r.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error {
 		if err := r.judge.Permit(ctx, tx, by, Start, project); err != nil {
 			return err
@@ -197,20 +228,58 @@ func (r *Retention) Run(ctx context.Context, by auth.Caller, project string) (jo
 		}
 		var added bool
 		job, added, err = jobs.Add(ctx, tx, jobs.New{
-			Kind: JobKind, Subject: project, Project: project, By: by.Name, Alone: true,
+			Kind: JobKind, Subject: project, Project: project, By: by.Name, Args: order{DryRun: dry}, Alone: true,
 		})
-		if err != nil || !added { // the one that is at it does this work too
+		if err != nil {
 			return err
 		}
-		return audit.Record(ctx, tx, by, audit.Change{Action: "retention.run", Object: project})
+		if !added { // the one that is at it does this work too
+			return r.same(ctx, tx, project, job, dry)
+		}
+		detail := ""
+		if dry {
+			detail = "dry run"
+		}
+		return audit.Record(ctx, tx, by, audit.Change{Action: "retention.run", Object: project, Detail: detail})
 	})
 	return job, err
+}
+
+// same refuses a job that is no such run.
+func (r *Retention) same(ctx context.Context, tx *metadata.Tx, project string, job int64, dry bool) error {
+	at, _, err := jobs.Page(ctx, tx.Querier(), jobs.Query{Kind: JobKind, Subject: project, Before: job + 1, N: 1})
+	if err == nil && len(at) == 1 && DryRun(at[0]) != dry {
+		err = errdefs.Errorf(errdefs.ErrConflict, "job %d runs the rules of project %q already; stop it or let it end",
+			job, project)
+	}
+	return err
+}
+
+// Runs lists the jobs of a project, the newest first: those before one unless that is 0.
+func (r *Retention) Runs(ctx context.Context, by auth.Caller, project string, before int64, n int) (
+	page []jobs.Job, more bool, err error,
+) {
+	if err := r.judge.Permit(ctx, r.db, by, Look, project); err != nil {
+		return nil, false, err
+	}
+	return jobs.Page(ctx, r.db.Querier(), jobs.Query{Kind: JobKind, Subject: project, Before: before, N: n})
+}
+
+// Stop ends a job of a project. One that has ended is errdefs.ErrConflict.
+func (r *Retention) Stop(ctx context.Context, by auth.Caller, project string, job int64) error {
+	return r.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
+		if err := r.judge.Permit(ctx, tx, by, Start, project); err != nil {
+			return err
+		}
+		return jobs.Stop(ctx, tx, by, jobs.Which{ID: job, Kind: JobKind, Subject: project})
+	})
 }
 
 // Kind runs the rules of a project.
 func (r *Retention) Kind() jobs.Kind {
 	return jobs.Kind{Name: JobKind, Tries: 3, Run: func(ctx context.Context, w *jobs.Work) (string, error) {
-		if r.registry == nil {
+		dry := DryRun(w.Job)
+		if r.registry == nil && !dry {
 			return "", jobs.Final(errdefs.Errorf(errdefs.ErrUnsupported, "this registry is read-only"))
 		}
 		p, err := r.plan(ctx, w.Subject)
@@ -219,6 +288,9 @@ func (r *Retention) Kind() jobs.Kind {
 		}
 		if err != nil {
 			return "", err
+		}
+		if dry {
+			return p.Outcome().String(), nil
 		}
 		note, err := r.carryOut(auth.WithCaller(ctx, auth.Caller{Name: "(Retention)", Admin: true}), p, w.Say)
 		if err == nil { // one that is tried again tells when it has ended

@@ -243,6 +243,67 @@ func TestPolicies(t *testing.T) {
 	}
 }
 
+// TestReplace puts all rules of a project in the place of others, in one step, and a dry run
+// in the place of a run.
+func TestReplace(t *testing.T) {
+	t.Parallel()
+	s, by, ctx := newSite(t, metadatatest.OpenSQLite), auth.Operator(), t.Context()
+	s.push("team/app", "one", nil, "v1")
+	s.push("team/app", "two", nil, "v2")
+	rule := func(n int) retention.Rule { return retention.Rule{Template: retention.LatestPushed, N: n} }
+	s.must(s.Replace(ctx, by, "team", []retention.Rule{rule(1), rule(2)}, "30 3 * * *"))
+	s.must(s.Schedule(ctx, by, "team", "30 3 * * *", "Europe/Berlin"))
+	before, err := s.Of(ctx, by, "team")
+	s.must(err)
+	s.must(s.Replace(ctx, by, "team", []retention.Rule{rule(1), rule(3)}, "0 4 * * *"))
+	after, err := s.Of(ctx, by, "team")
+	if err != nil || len(after.Rules) != 2 || after.Rules[0].ID != before.Rules[0].ID || after.Rules[1].Rule != rule(3) ||
+		after.Schedule.Cron != "0 4 * * *" || after.Schedule.Zone != "Europe/Berlin" {
+		t.Errorf("kept %+v %v", after, err)
+	}
+	for what, e := range map[string][2]error{
+		"a rule that is none": {s.Replace(ctx, by, "team", []retention.Rule{{}}, ""), errdefs.ErrInvalid},
+		"too many":            {s.Replace(ctx, by, "team", make([]retention.Rule, 16), ""), errdefs.ErrInvalid},
+		"a schedule of words": {s.Replace(ctx, by, "team", nil, "sometimes"), errdefs.ErrInvalid},
+		"by a stranger":       {s.Replace(ctx, auth.Caller{Name: "ada", UserID: 7}, "team", nil, ""), errdefs.ErrDenied},
+		"of no project":       {s.Replace(ctx, by, "absent", nil, ""), errdefs.ErrNotFound},
+	} {
+		if !errors.Is(e[0], e[1]) {
+			t.Errorf("%s: %v", what, e[0])
+		}
+	}
+	if same, err := s.Of(ctx, by, "team"); err != nil || len(same.Rules) != 2 || same.Schedule.Cron != "0 4 * * *" {
+		t.Errorf("what was refused changed %+v %v", same, err)
+	}
+	s.must(s.Replace(ctx, by, "team", []retention.Rule{rule(1)}, ""))
+	dry, err := s.Rehearse(ctx, by, "team")
+	s.must(err)
+	if _, err := s.Run(ctx, by, "team"); !errors.Is(err, errdefs.ErrConflict) {
+		t.Errorf("a run beside a dry run: %v", err)
+	}
+	page, _, err := s.Runs(ctx, by, "team", 0, 10)
+	if err != nil || len(page) != 1 || page[0].ID != dry || !retention.DryRun(page[0]) || retention.Scheduled(page[0]) {
+		t.Fatalf("runs %+v %v", page, err)
+	}
+	note, err := s.Kind().Run(ctx, &jobs.Work{Job: page[0]})
+	s.must(err)
+	o, ok := retention.OutcomeOf(note)
+	if want := (retention.Outcome{DryRun: true, Artifacts: 1, Kept: 1, Bytes: o.Bytes}); !ok || o != want || s.tags("team/app") != "v1 v2" {
+		t.Errorf("a dry run says %q, and leaves %q", note, s.tags("team/app"))
+	}
+	s.must(s.Stop(ctx, by, "team", dry))
+	if err := s.Stop(ctx, by, "team", dry); !errors.Is(err, errdefs.ErrConflict) {
+		t.Errorf("stopped twice: %v", err)
+	}
+	if o, ok := retention.OutcomeOf(s.run()); !ok || o.DryRun || o.Artifacts != 1 || s.tags("team/app") != "v2" {
+		t.Errorf("a run says %+v", o)
+	}
+	stay := retention.Outcome{Artifacts: 3, Parts: 2, Kept: 1, Bytes: 7, Stay: 4}
+	if o, ok := retention.OutcomeOf(stay.String()); !ok || o != stay {
+		t.Errorf("%q is %+v", stay, o)
+	}
+}
+
 var many = flag.Int("many", 2_000, "tags of the repository that a plan is timed on")
 
 // TestManyTags plans for a repository of many tags, and tells how long that takes.

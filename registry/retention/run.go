@@ -3,7 +3,6 @@ package retention
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/opencontainers/go-digest"
@@ -57,12 +56,9 @@ func (r *Retention) carryOut(ctx context.Context, p Plan, say func(string)) (str
 }
 
 func (d *run) told() string {
-	text := fmt.Sprintf("deleted %d artifacts and %d manifests that went with them, kept %d; %d bytes stop counting",
-		d.artifacts, d.parts, d.plan.Kept, d.plan.Counted)
-	if d.kept > 0 {
-		text += fmt.Sprintf("; %d stay that changed meanwhile", d.kept)
-	}
-	return text
+	return Outcome{
+		Artifacts: d.artifacts, Parts: d.parts, Kept: d.plan.Kept, Bytes: d.plan.Counted, Stay: d.kept,
+	}.String()
 }
 
 // remove deletes one manifest, and says whether an index needs it.

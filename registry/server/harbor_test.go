@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -17,6 +18,8 @@ func policyOfHarbor() []Route {
 		project    = "/api/v2.0/projects/{project}"
 		repository = project + "/repositories/{repository}"
 		artifact   = repository + "/artifacts/{reference}"
+		keeps      = "/api/v2.0/retentions/{retention}"
+		copies     = "/api/v2.0/replication/"
 	)
 	return []Route{
 		{"GET", "/api/v2.0/ping", Open, "process", nil},
@@ -69,6 +72,7 @@ func policyOfHarbor() []Route {
 		{"GET", project + "/robots", auth.ListRobots, "project", nil},
 		{"GET", project + "/immutabletagrules", "immutable-tag:list", "project", nil},
 		{"POST", project + "/immutabletagrules", "immutable-tag:create", "project", nil},
+		{"PUT", project + "/immutabletagrules/{rule}", "immutable-tag:update", "project", nil},
 		{"DELETE", project + "/immutabletagrules/{rule}", "immutable-tag:delete", "project", nil},
 		{"GET", "/api/v2.0/quotas", "system:manage-quotas", "quotas", nil},
 		{"GET", "/api/v2.0/quotas/{quota}", "system:manage-quotas", "quotas", nil},
@@ -79,6 +83,35 @@ func policyOfHarbor() []Route {
 		{"GET", project + "/webhook/policies/{hook}", "notification-policy:list", "project", nil},
 		{"PUT", project + "/webhook/policies/{hook}", "notification-policy:update", "project", nil},
 		{"DELETE", project + "/webhook/policies/{hook}", "notification-policy:delete", "project", nil},
+		{"GET", "/api/v2.0/retentions/metadatas", SignIn, "words", nil},
+		{"POST", "/api/v2.0/retentions", SignIn, "projects", nil},
+		{"GET", keeps, "tag-retention:list", "project", nil},
+		{"PUT", keeps, "tag-retention:update", "project", nil},
+		{"DELETE", keeps, "tag-retention:update", "project", nil},
+		{"GET", keeps + "/executions", "tag-retention:list", "project", nil},
+		{"POST", keeps + "/executions", "tag-retention:operate", "project", nil},
+		{"PATCH", keeps + "/executions/{execution}", "tag-retention:operate", "project", nil},
+		{"GET", keeps + "/executions/{execution}/tasks", "tag-retention:list", "project", nil},
+		{"GET", keeps + "/executions/{execution}/tasks/{task}", "tag-retention:list", "project", nil},
+		{"GET", "/api/v2.0/registries", auth.ManageRegistries, "registries", nil},
+		{"POST", "/api/v2.0/registries", auth.ManageRegistries, "registries", nil},
+		{"POST", "/api/v2.0/registries/ping", auth.ManageRegistries, "registries", nil},
+		{"GET", "/api/v2.0/registries/{registry}", auth.ManageRegistries, "registries", nil},
+		{"PUT", "/api/v2.0/registries/{registry}", auth.ManageRegistries, "registries", nil},
+		{"DELETE", "/api/v2.0/registries/{registry}", auth.ManageRegistries, "registries", nil},
+		{"GET", "/api/v2.0/registries/{registry}/info", auth.ManageRegistries, "registries", nil},
+		{"GET", copies + "adapters", auth.ManageRegistries, "registries", nil},
+		{"GET", copies + "policies", auth.ManageRegistries, "replication", nil},
+		{"POST", copies + "policies", auth.ManageRegistries, "replication", nil},
+		{"GET", copies + "policies/{policy}", auth.ManageRegistries, "replication", nil},
+		{"PUT", copies + "policies/{policy}", auth.ManageRegistries, "replication", nil},
+		{"DELETE", copies + "policies/{policy}", auth.ManageRegistries, "replication", nil},
+		{"GET", copies + "executions", auth.ManageRegistries, "replication", nil},
+		{"POST", copies + "executions", auth.ManageRegistries, "replication", nil},
+		{"GET", copies + "executions/{execution}", auth.ManageRegistries, "replication", nil},
+		{"PUT", copies + "executions/{execution}", auth.ManageRegistries, "replication", nil},
+		{"GET", copies + "executions/{execution}/tasks", auth.ManageRegistries, "replication", nil},
+		{"GET", copies + "executions/{execution}/tasks/{task}/log", auth.ManageRegistries, "replication", nil},
 	}
 }
 
@@ -92,7 +125,7 @@ func TestPolicyMatrixOfHarbor(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		number[name] = fmt.Sprint(p.ID)
+		number[name] = s.numberOf(p.ID)
 	}
 	for _, who := range []string{"", "stranger", "limited-guest", "guest", "developer", "maintainer", "project-admin", "admin"} {
 		token := s.tokenFor(t, who, "registry:catalog:*", "repository:open/app:*")
@@ -136,10 +169,26 @@ func TestPolicyMatrixOfHarbor(t *testing.T) {
 	t.Logf("%d cases", cases)
 }
 
+// numberOf is the number of a project to Harbor's clients.
+func (s *Server) numberOf(id int64) (number string) {
+	row := s.state.db.Querier().Row(context.Background(), "SELECT CAST(number AS TEXT) FROM projects WHERE id = $1", id)
+	if err := row.Scan(&number); err != nil {
+		panic(err)
+	}
+	return number
+}
+
 // askHarbor sends a request of the façade; the body is one that no operation takes, so that
 // what is allowed changes nothing.
 func (s *Server) askHarbor(rt Route, project, who, token string) *httptest.ResponseRecorder {
-	path := strings.NewReplacer("{project}", project, "{repository}", "app", "{reference}", absentDigest, "{user}", "1",
+	number := project
+	if p, err := s.state.db.Project(context.Background(), project); err == nil {
+		number = s.numberOf(p.ID)
+	} else if project == "absent" {
+		number = "12345"
+	}
+	path := strings.NewReplacer("{project}", project, "{retention}", number, "{execution}", "1", "{task}", "1",
+		"{registry}", "1", "{policy}", "1", "{hook}", "1", "{quota}", "1", "{repository}", "app", "{reference}", absentDigest, "{user}", "1",
 		"{robot}", "1", "{member}", "1", "{rule}", "1", "{tag}", "absent", "{meta}", "public").Replace(rt.Path)
 	if strings.HasSuffix(path, "/search") {
 		path += "?q=app"

@@ -31,11 +31,7 @@ func (o operations) repositories(asked *edge.Ask) (any, error) {
 }
 
 func (o operations) repositoryList(asked *edge.Ask, project string) (any, error) {
-	name, _ := asked.Filter("name")
-	if err := asked.Understood(); err != nil {
-		return nil, err
-	}
-	found, total, err := o.Lists.Repositories(asked.Context(), asked.Caller.Viewer(), project, name, asked.Page)
+	found, total, err := o.Lists.Repositories(asked.Context(), asked.Caller.Viewer(), project, "", asked.List())
 	if err != nil {
 		return nil, err
 	}
@@ -68,14 +64,11 @@ var kinds = map[string]string{
 }
 
 func (o operations) artifacts(asked *edge.Ask) (any, error) {
-	if err := asked.Understood(); err != nil {
-		return nil, err
-	}
 	p, err := o.place(asked)
 	if err != nil {
 		return nil, err
 	}
-	found, total, err := o.Lists.Artifacts(asked.Context(), p.repository, asked.Page)
+	found, total, err := o.Lists.Artifacts(asked.Context(), p.repository, asked.List())
 	if err != nil {
 		return nil, err
 	}
@@ -240,9 +233,6 @@ func (o operations) buildHistory(asked *edge.Ask) (any, error) {
 }
 
 func (o operations) tags(asked *edge.Ask) (any, error) {
-	if err := asked.Understood(); err != nil {
-		return nil, err
-	}
 	a, err := o.named(asked)
 	if err != nil {
 		return nil, err
@@ -251,7 +241,7 @@ func (o operations) tags(asked *edge.Ask) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, total, err := o.Lists.Tags(asked.Context(), p.repository, a.Manifest.Digest, asked.Page)
+	found, total, err := o.Lists.Tags(asked.Context(), p.repository, a.Manifest.Digest, asked.List())
 	if err != nil {
 		return nil, err
 	}

@@ -94,6 +94,7 @@ func (o operations) rules() []row {
 	return []row{
 		{get, all, immutable.List, "project", 200, o.immutableList},
 		{post, all, immutable.Create, "project", 201, o.immutableCreate},
+		{put, all + "/{rule}", immutable.Update, "project", 200, o.immutableChange},
 		{remove, all + "/{rule}", immutable.Remove, "project", 200, o.immutableDelete},
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"cove/registry/harbor/edge"
+	"cove/registry/retention"
 
 	"cove/errdefs"
 	"cove/registry/audit"
@@ -58,10 +59,7 @@ func (o operations) projectList(asked *edge.Ask) (any, error) {
 	if owner, _ := asked.Filter("owner"); owner != "" {
 		of.Owner = owner
 	}
-	if err := asked.Understood(); err != nil {
-		return nil, err
-	}
-	found, total, err := o.Lists.Projects(asked.Context(), asked.Caller.Viewer(), of, asked.Page)
+	found, total, err := o.Lists.Projects(asked.Context(), asked.Caller.Viewer(), of, asked.List())
 	if err != nil {
 		return nil, err
 	}
@@ -167,7 +165,7 @@ func (o operations) projectGet(asked *edge.Ask) (any, error) {
 		return nil, err
 	}
 	shown := projectOf(p)
-	if err := o.signed(asked, shown.Metadata); err != nil {
+	if err := o.settings(asked, p, shown.Metadata); err != nil {
 		return nil, err
 	}
 	if id := edge.RoleID(seen.Role); id != 0 {
@@ -270,7 +268,21 @@ func (o operations) metadata(asked *edge.Ask) (any, error) {
 		return nil, err
 	}
 	m := shape.Metadata{public: strconv.FormatBool(p.Public)}
-	return m, o.signed(asked, m)
+	return m, o.settings(asked, p, m)
+}
+
+// settings adds the settings of a project that are more than its row.
+func (o operations) settings(asked *edge.Ask, p listing.Project, m shape.Metadata) error {
+	if o.May(asked, retention.Look) {
+		policy, err := o.Policies.Retention.Of(asked.Context(), asked.Caller, asked.Project)
+		if err != nil {
+			return err
+		}
+		if len(policy.Rules) > 0 || policy.Schedule.Cron != "" {
+			m["retention_id"] = strconv.FormatInt(p.ID, 10)
+		}
+	}
+	return o.signed(asked, m)
 }
 
 func (o operations) metadataOne(asked *edge.Ask) (any, error) {

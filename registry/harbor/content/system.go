@@ -63,7 +63,7 @@ func (o operations) statistics(asked *edge.Ask) (any, error) {
 const mostFound = 20
 
 func (o operations) search(asked *edge.Ask) (any, error) {
-	text := asked.URL.Query().Get("q")
+	text := asked.Text()
 	if text == "" {
 		return nil, edge.Invalid("query: q is what to look for")
 	}
@@ -102,21 +102,14 @@ func (o operations) auditLogs(asked *edge.Ask) (any, error) {
 // lines is a page of the log. It is read by the place of a line and not by counting those
 // before it, so a page that is far on costs those before it once.
 func (o operations) lines(asked *edge.Ask, q audit.Query) (any, error) {
-	q.N = asked.Page.Skip + asked.Page.N
-	const farthest = 10_000
-	if q.N > farthest {
-		return nil, edge.Invalid("query: the log is shown in pages as far as its newest %d lines; "+
-			"narrow it by q=, or read it by GET /api/v1/audit", farthest)
+	if q.N = asked.Page.Skip + asked.Page.N; q.N > edge.Farthest {
+		return nil, edge.TooFar()
 	}
 	events, more, err := o.Audit.Page(asked.Context(), asked.Caller, q)
 	if err != nil {
 		return nil, err
 	}
-	total := int64(len(events))
-	if more {
-		total++ // there are others; how many is not counted
-	}
-	asked.Paged(total)
+	asked.More(len(events), more)
 	lines := []shape.Line{}
 	for _, e := range events[min(asked.Page.Skip, len(events)):] {
 		kind, operation, _ := strings.Cut(e.Action, ".")

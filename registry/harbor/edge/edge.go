@@ -93,8 +93,9 @@ type Ask struct {
 	Project    string // that the path is about, by its name
 	Repository string // with its project
 	Page       listing.Page
-	filters    map[string]string // of q=, as "name=~web,public=true"
-	unread     error             // why q= is none
+	terms      []listing.Term // of q=, that nobody has taken
+	unread     error          // why q= is none
+	sort       []string       // as sort=, that nobody has taken
 }
 
 // Handle is everything around an operation.
@@ -138,7 +139,11 @@ func (e *Edge) run(asked *Ask, op Operation) (any, error) {
 	if err := asked.readQuery(); err != nil {
 		return nil, err
 	}
-	return op.Serve(asked)
+	answer, err := op.Serve(asked)
+	if err == nil && asked.Method == http.MethodGet {
+		err = asked.Understood()
+	}
+	return answer, err
 }
 
 // admit finds out who asks, and whether the request may go on.
@@ -177,17 +182,20 @@ func (e *Edge) admit(asked *Ask, op Operation) (err error) {
 // it than by a name.
 func (e *Edge) objectOf(asked *Ask) (string, error) {
 	asked.Project = asked.PathValue("project")
+	numbered := asked.Project == ""
+	if numbered { // the policy of retention has the number of its project
+		asked.Project = asked.PathValue("retention")
+	}
 	if asked.Project == "" {
 		return "", nil
 	}
 	id, err := strconv.ParseInt(asked.Project, 10, 64)
-	if err == nil && asked.Header.Get("X-Is-Resource-Name") != "true" {
-		name, err := e.Lists.ProjectByID(asked.Context(), id)
-		if err != nil && !errors.Is(err, errdefs.ErrNotFound) {
+	if err != nil && numbered {
+		return "", Invalid("retention %q: its number is needed", asked.Project)
+	}
+	if err == nil && (numbered || asked.Header.Get("X-Is-Resource-Name") != "true") {
+		if asked.Project, err = e.Named(asked, id); err != nil {
 			return "", err
-		}
-		if err == nil {
-			asked.Project = name
 		}
 	}
 	short := asked.PathValue("repository")
@@ -204,86 +212,17 @@ func (e *Edge) objectOf(asked *Ask) (string, error) {
 	return browse.ObjectOf(repository, "", asked.Project)
 }
 
+// Named is the name of the project of a number, or the number as a name that no project
+// has.
+func (e *Edge) Named(asked *Ask, id int64) (string, error) {
+	name, err := e.Lists.ProjectByID(asked.Context(), id)
+	if errors.Is(err, errdefs.ErrNotFound) {
+		return strconv.FormatInt(id, 10), nil
+	}
+	return name, err
+}
+
 func clean(text string) bool { return utf8.ValidString(text) && !strings.ContainsRune(text, 0) }
-
-// readQuery reads what every list takes: page, page_size and q. Other parameters are the
-// operation's.
-func (asked *Ask) readQuery() error {
-	query, err := url.ParseQuery(asked.URL.RawQuery)
-	if err != nil {
-		return Invalid("query: %w", err)
-	}
-	number := func(name string, otherwise, most int) (int, error) {
-		text := query.Get(name)
-		if text == "" {
-			return otherwise, nil
-		}
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > most {
-			return 0, Invalid("query: %s %q is not a number from 1 to %d", name, text, most)
-		}
-		return n, nil
-	}
-	page, err := number("page", 1, 1<<30)
-	if err != nil {
-		return err
-	}
-	size, err := number("page_size", pageSize, MaxPage)
-	if err != nil {
-		return err
-	}
-	asked.Page = listing.Page{Skip: (page - 1) * size, N: size}
-	asked.filters = map[string]string{}
-	for part := range strings.SplitSeq(query.Get("q"), ",") {
-		if part = strings.TrimSpace(part); part == "" {
-			continue
-		}
-		name, value, ok := strings.Cut(part, "=")
-		if !ok {
-			asked.unread = Invalid("query: q %q is no list as name=~web,public=true", query.Get("q"))
-			break
-		}
-		asked.filters[strings.ToLower(name)] = value
-	}
-	return nil
-}
-
-// Filter takes one of q=; what is left at the end was not understood.
-func (asked *Ask) Filter(name string) (value string, fuzzy bool) {
-	value, fuzzy = strings.CutPrefix(asked.filters[name], "~")
-	delete(asked.filters, name)
-	return value, fuzzy
-}
-
-// Understood refuses filters that nobody has taken: they must not answer with everything.
-func (asked *Ask) Understood() error {
-	if asked.unread != nil {
-		return asked.unread
-	}
-	for name := range asked.filters {
-		return errdefs.Errorf(errdefs.ErrUnsupported, "query: q does not know %q here", name)
-	}
-	return nil
-}
-
-// Paged says where the other pages of a list are, and how long it is.
-func (asked *Ask) Paged(total int64) {
-	h := asked.W.Header()
-	h.Set("X-Total-Count", strconv.FormatInt(total, 10))
-	number := asked.Page.Skip/asked.Page.N + 1
-	link := func(page int, rel string) {
-		q := asked.URL.Query()
-		q.Set("page", strconv.Itoa(page))
-		q.Set("page_size", strconv.Itoa(asked.Page.N))
-		h.Add("Link", "<"+asked.URL.EscapedPath()+"?"+q.Encode()+`>; rel="`+rel+`"`)
-	}
-	if number > 1 {
-		link(number-1, "prev")
-	}
-	if int64(asked.Page.Skip+asked.Page.N) < total {
-		link(number+1, "next")
-	}
-}
 
 // Read reads the body into what the operation wants. A field that this package does not
 // know is refused: the sender means something by it.
@@ -375,15 +314,8 @@ func (e *Edge) May(asked *Ask, right auth.Right) bool {
 	return e.Browse.May(asked.Context(), asked.Caller, right, asked.Project)
 }
 
-// ProjectID is the number of the project that the path names.
+// ProjectID is the number of the project that the path names. The database has others.
 func (e *Edge) ProjectID(asked *Ask) (int64, error) {
 	p, err := e.Lists.Project(asked.Context(), asked.Project)
 	return p.ID, err
-}
-
-// Part is the part of a list that was asked for, of one that is here whole.
-func Part[T any](asked *Ask, all []T) []T {
-	asked.Paged(int64(len(all)))
-	from := min(asked.Page.Skip, len(all))
-	return append([]T{}, all[from:min(from+asked.Page.N, len(all))]...)
 }

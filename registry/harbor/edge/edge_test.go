@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -47,7 +48,7 @@ func TestQueries(t *testing.T) {
 		if want.bad != (err != nil) || err != nil && !errors.Is(err, errdefs.ErrInvalid) {
 			t.Errorf("%q: %v", query, err)
 		}
-		if !want.bad && asked.Page != want.page {
+		if !want.bad && !reflect.DeepEqual(asked.Page, want.page) {
 			t.Errorf("%q: %+v, want %+v", query, asked.Page, want.page)
 		}
 	}

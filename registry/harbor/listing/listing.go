@@ -17,15 +17,21 @@ import (
 	"cove/registry/metadata/people"
 )
 
-// Page is a part of a list: N entries after Skip others.
-type Page struct{ Skip, N int }
+// Page is a part of a list: N entries after Skip others, of those that Terms leave, sorted
+// by Sort. A term that a list does not know is errdefs.ErrUnsupported, an order
+// errdefs.ErrInvalid.
+type Page struct {
+	Skip, N int
+	Terms   []Term
+	Sort    []string // names, with a - before those that are turned
+}
 
 // Lists reads them.
 type Lists struct{ Q db.Querier }
 
 // Project is a project.
 type Project struct {
-	ID           int64
+	ID           int64 // small enough for clients that read 32 bits
 	Name, Owner  string
 	Public       bool
 	CreatedAt    time.Time
@@ -41,7 +47,7 @@ type Projects struct {
 }
 
 const (
-	projectOf = `p.id, p.name, p.created_by, p.public, p.created_at,
+	projectOf = `p.number, p.name, p.created_by, p.public, p.created_at,
 		(SELECT COUNT(*) FROM repositories r WHERE r.project_id = p.id
 			AND EXISTS (SELECT 1 FROM manifests x WHERE x.repository_id = r.id))`
 	visibleProject = `($1 = 1 OR p.public = 1
@@ -49,6 +55,13 @@ const (
 	visibleRepository = `($1 = 1 OR p.public = 1
 		OR EXISTS (SELECT 1 FROM account_access a WHERE a.user_id = $2 AND ` + people.MatchesRepository + `)) `
 )
+
+var fieldsOfProjects = map[string]field{
+	"name": {column: "p.name"}, "owner": {column: "p.created_by"}, "owner_name": {column: "p.created_by"},
+	"public": {column: "p.public", kind: flags}, "id": {column: "p.number", kind: counts},
+	"project_id": {column: "p.number", kind: counts}, "creation_time": {column: "p.created_at", kind: times},
+	"update_time": {column: "p.created_at", kind: times},
+}
 
 func scanProject(s db.Scanner) (p Project, err error) {
 	var public, created int64
@@ -67,13 +80,13 @@ func (l Lists) Projects(ctx context.Context, by metadata.Viewer, of Projects, pa
 		AND ($5 = '' OR p.created_by = $5) `
 	args := []any{flag(by.All), by.UserID, pattern(of.Name, of.Exact), public, of.Owner}
 	return list(ctx, l.Q, scanProject, query{
-		from: from, columns: projectOf, order: "p.name", args: args,
+		from: from, columns: projectOf, order: "p.name", args: args, fields: fieldsOfProjects,
 	}, page)
 }
 
 // ProjectByID is the name of a project; errdefs.ErrNotFound if there is none.
 func (l Lists) ProjectByID(ctx context.Context, id int64) (name string, err error) {
-	err = l.Q.Row(ctx, "SELECT name FROM projects WHERE id = $1", id).Scan(&name)
+	err = l.Q.Row(ctx, "SELECT name FROM projects WHERE number = $1", id).Scan(&name)
 	if err != nil {
 		err = db.NotFound(err, "project %d does not exist", id)
 	}
@@ -123,7 +136,11 @@ func (l Lists) Users(ctx context.Context, match string, page Page) ([]User, int6
 		u.Admin, u.CreatedAt = admin != 0, time.UnixMicro(created).UTC()
 		return u, err
 	}, query{
-		columns: "u.id, u.name, u.admin, u.created_at", order: "u.name",
+		columns: "u.id, u.name, u.admin, u.created_at", order: "u.name", fields: map[string]field{
+			"username": {column: "u.name"}, "user_id": {column: "u.id", kind: counts},
+			"sysadmin_flag": {column: "u.admin", kind: flags}, "creation_time": {column: "u.created_at", kind: times},
+			"update_time": {column: "u.created_at", kind: times},
+		},
 		from: `FROM users u WHERE u.kind = $1 AND LOWER(u.name) LIKE $2 ESCAPE '\' `,
 		args: []any{people.KindUser, pattern(match, false)},
 	}, page)
@@ -152,7 +169,15 @@ type Repository struct {
 	CreatedAt, Updated time.Time
 }
 
-const repositoryOf = `r.id, r.project_id, r.name, p.public, (SELECT COUNT(*) FROM manifests x
+var fieldsOfRepositories = map[string]field{
+	"name": {column: "r.name"}, "id": {column: "r.id", kind: counts}, "repository_id": {column: "r.id", kind: counts},
+	"project_id": {column: "p.number", kind: counts}, "creation_time": {column: "r.created_at", kind: times},
+	"update_time": {
+		column: "(SELECT COALESCE(MAX(t.updated_at), r.created_at) FROM tags t WHERE t.repository_id = r.id)", kind: times,
+	},
+}
+
+const repositoryOf = `r.id, p.number, r.name, p.public, (SELECT COUNT(*) FROM manifests x
 		WHERE x.repository_id = r.id AND x.subject = '' AND NOT EXISTS (SELECT 1 FROM manifest_refs c
 			WHERE c.repository_id = r.id AND c.digest = x.digest AND c.is_manifest = 1)),
 	r.created_at, COALESCE((SELECT MAX(t.updated_at) FROM tags t WHERE t.repository_id = r.id), 0)`
@@ -186,6 +211,7 @@ func (l Lists) Repositories(
 			AND ($3 = '' OR p.name = $3) AND r.name LIKE $4 ESCAPE '\' AND r.name LIKE $5 ESCAPE '\'
 			AND EXISTS (SELECT 1 FROM manifests x WHERE x.repository_id = r.id) `,
 		order: "r.name", args: []any{flag(by.All), by.UserID, project, pattern(match, false), by.Pattern()},
+		fields: fieldsOfRepositories,
 	}, page)
 }
 
@@ -199,7 +225,20 @@ type Artifact struct {
 }
 
 // ID stands for the artifact in a repository.
-func (a Artifact) ID(repository int64) int64 { return number(repository, a.Digest.String()) }
+func (a Artifact) ID(repository int64) int64 { return Number(repository, a.Digest.String()) }
+
+const pulledAt = `(SELECT COALESCE(MAX(u.pulled_at), 0) FROM manifest_pulls u
+	WHERE u.repository_id = x.repository_id AND u.digest = x.digest)`
+
+var fieldsOfArtifacts = map[string]field{
+	"digest": {column: "x.digest"}, "artifact_type": {column: "x.artifact_type"},
+	"manifest_media_type": {column: "x.media_type"}, "push_time": {column: "x.pushed_at", kind: times},
+	"pull_time": {column: pulledAt, kind: times},
+	"tags": {
+		presence: "SELECT 1 FROM tags t WHERE t.repository_id = x.repository_id AND t.digest = x.digest",
+		compared: "t.name",
+	},
+}
 
 // Artifacts lists those of a repository, the newest first.
 func (l Lists) Artifacts(ctx context.Context, repository int64, page Page) ([]Artifact, int64, error) {
@@ -216,7 +255,7 @@ func (l Lists) Artifacts(ctx context.Context, repository int64, page Page) ([]Ar
 		from: `FROM manifests x WHERE x.repository_id = $1 AND x.subject = ''
 			AND NOT EXISTS (SELECT 1 FROM manifest_refs c WHERE c.repository_id = x.repository_id
 				AND c.digest = x.digest AND c.is_manifest = 1) `,
-		order: "x.pushed_at DESC, x.digest", args: []any{repository},
+		order: "x.pushed_at DESC, x.digest", args: []any{repository}, fields: fieldsOfArtifacts,
 	}, page)
 }
 
@@ -228,7 +267,7 @@ type Tag struct {
 }
 
 // ID stands for the tag in a repository.
-func (t Tag) ID(repository int64) int64 { return number(repository, t.Name) }
+func (t Tag) ID(repository int64) int64 { return Number(repository, t.Name) }
 
 // Tags lists the tags of an artifact by name.
 func (l Lists) Tags(ctx context.Context, repository int64, of digest.Digest, page Page) ([]Tag, int64, error) {
@@ -239,20 +278,29 @@ func (l Lists) Tags(ctx context.Context, repository int64, of digest.Digest, pag
 		t.Digest, t.PushedAt = digest.Digest(dgst), time.UnixMicro(at).UTC()
 		return t, err
 	}, query{
-		columns: "t.name, t.digest, t.updated_at", order: "t.name",
+		columns: "t.name, t.digest, t.updated_at", order: "t.name", fields: map[string]field{
+			"name": {column: "t.name"}, "push_time": {column: "t.updated_at", kind: times},
+		},
 		from: "FROM tags t WHERE t.repository_id = $1 AND t.digest = $2 ", args: []any{repository, of.String()},
 	}, page)
 }
 
 // query is a statement that a page, and the number of all, are read by.
 type query struct {
-	columns, from, order string
+	columns, from, order string // from ends within its WHERE
 	args                 []any
+	fields               map[string]field // by which it is narrowed and sorted
 }
 
 func list[T any](
 	ctx context.Context, q db.Querier, scan func(db.Scanner) (T, error), of query, page Page,
 ) (items []T, total int64, err error) {
+	if err = of.narrow(page.Terms); err != nil {
+		return nil, 0, err
+	}
+	if err = of.sort(page.Sort); err != nil {
+		return nil, 0, err
+	}
 	if err = q.Row(ctx, "SELECT COUNT(*) "+of.from, of.args...).Scan(&total); err != nil {
 		return nil, 0, db.Unavailable(err)
 	}
@@ -262,9 +310,9 @@ func list[T any](
 	return items, total, err
 }
 
-// number stands for what has no number of its own: 53 bits, as many as every reader of
+// Number stands for what has no number of its own: 53 bits, as many as every reader of
 // JSON keeps.
-func number(repository int64, name string) int64 {
+func Number(repository int64, name string) int64 {
 	h := fnv.New64a()
 	_, _ = h.Write(strconv.AppendInt(nil, repository, 10)) // never fails
 	_, _ = h.Write([]byte(" " + name))

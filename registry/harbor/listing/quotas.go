@@ -2,10 +2,8 @@ package listing
 
 import (
 	"context"
-	"strings"
 	"time"
 
-	"cove/errdefs"
 	"cove/registry/db"
 )
 
@@ -17,25 +15,17 @@ type Quota struct {
 	Used, Limit    int64
 }
 
-// Quotas narrows and orders a list of quotas.
-type Quotas struct {
-	ProjectID int64  // 0 is all
-	Order     string // as Harbor's sort; "" is by name
-}
-
 const quotaFrom = `FROM projects p LEFT JOIN project_usage u ON u.project_id = p.id
 	LEFT JOIN quotas o ON o.project_id = p.id LEFT JOIN quotas d ON d.project_id = 0 `
 
-const quotaColumns = `p.id, p.name, p.created_by, p.created_at, COALESCE(u.used, 0), COALESCE(o.bytes, d.bytes, -1)`
+const quotaColumns = `p.number, p.name, p.created_by, p.created_at, COALESCE(u.used, 0), COALESCE(o.bytes, d.bytes, -1)`
 
-// quotaOrders are the orders that Harbor has.
-var quotaOrders = map[string]string{
-	"":              "p.name",
-	"id":            "p.id",
-	"hard.storage":  "COALESCE(o.bytes, d.bytes, -1)",
-	"used.storage":  "COALESCE(u.used, 0)",
-	"creation_time": "p.created_at",
-	"update_time":   "p.created_at",
+var fieldsOfQuotas = map[string]field{
+	"id": {column: "p.number", kind: counts}, "reference_id": {column: "p.number", kind: counts},
+	"hard.storage":  {column: "COALESCE(o.bytes, d.bytes, -1)", kind: counts},
+	"used.storage":  {column: "COALESCE(u.used, 0)", kind: counts},
+	"creation_time": {column: "p.created_at", kind: times},
+	"update_time":   {column: "p.created_at", kind: times},
 }
 
 func scanQuota(s db.Scanner) (q Quota, err error) {
@@ -45,25 +35,16 @@ func scanQuota(s db.Scanner) (q Quota, err error) {
 	return q, err
 }
 
-// Quotas lists the quotas of all projects. An order that is none is errdefs.ErrInvalid.
-func (l Lists) Quotas(ctx context.Context, of Quotas, page Page) ([]Quota, int64, error) {
-	name, down := strings.CutPrefix(of.Order, "-")
-	order, ok := quotaOrders[name]
-	if !ok {
-		return nil, 0, errdefs.Errorf(errdefs.ErrInvalid,
-			"query: sort %q is not one of id, hard.storage, used.storage, creation_time, with a - to turn it", of.Order)
-	}
-	if down {
-		order += " DESC"
-	}
+// Quotas lists the quotas of all projects, or of the one of a number that is not 0.
+func (l Lists) Quotas(ctx context.Context, project int64, page Page) ([]Quota, int64, error) {
 	return list(ctx, l.Q, scanQuota, query{
-		from: quotaFrom + "WHERE ($1 = 0 OR p.id = $1) ", columns: quotaColumns, order: order + ", p.id",
-		args: []any{of.ProjectID},
+		from: quotaFrom + "WHERE ($1 = 0 OR p.number = $1) ", columns: quotaColumns, order: "p.name",
+		args: []any{project}, fields: fieldsOfQuotas,
 	}, page)
 }
 
 // Quota is that of a project, by its number; errdefs.ErrNotFound if there is none.
 func (l Lists) Quota(ctx context.Context, id int64) (Quota, error) {
-	q, err := scanQuota(l.Q.Row(ctx, "SELECT "+quotaColumns+" "+quotaFrom+"WHERE p.id = $1", id))
+	q, err := scanQuota(l.Q.Row(ctx, "SELECT "+quotaColumns+" "+quotaFrom+"WHERE p.number = $1", id))
 	return q, db.NotFound(err, "quota %d does not exist", id)
 }

@@ -2,8 +2,8 @@ package people
 
 import (
 	"cmp"
-	"context"
 	"strconv"
+	"strings"
 
 	"cove/errdefs"
 	"cove/registry/auth/rights"
@@ -13,11 +13,15 @@ import (
 	"cove/registry/projects"
 )
 
-// all is every member of the project, by name. Harbor knows members of whole projects
+// all is every member of the project of the path, by name. Harbor knows members of whole projects
 // alone: one whose role is in some repositories is no member to it.
-func (o operations) all(ctx context.Context, project int64) (members []people.Membership, err error) {
+func (o operations) all(asked *edge.Ask) (members []people.Membership, err error) {
 	const most = 1 << 20
-	found, err := o.DB.Members(ctx, project, "", most)
+	p, err := o.DB.Project(asked.Context(), asked.Project)
+	if err != nil {
+		return nil, err
+	}
+	found, err := o.DB.Members(asked.Context(), p.ID, "", most)
 	for _, m := range found {
 		if m.Repositories == rights.Everywhere {
 			members = append(members, m)
@@ -29,9 +33,9 @@ func (o operations) all(ctx context.Context, project int64) (members []people.Me
 // entity is the number of the user or group.
 func entity(m people.Membership) int64 { return cmp.Or(m.UserID, m.GroupID) }
 
-func memberOf(m people.Membership) shape.Member {
+func memberOf(m people.Membership, project int64) shape.Member {
 	shown := shape.Member{
-		ID: entity(m), ProjectID: m.ProjectID, EntityID: entity(m), EntityName: m.Name, EntityType: "u",
+		ID: entity(m), ProjectID: project, EntityID: entity(m), EntityName: m.Name, EntityType: "u",
 		Role: edge.RoleID(m.Role), RoleName: edge.RoleName(m.Role),
 	}
 	if m.GroupID != 0 {
@@ -41,23 +45,28 @@ func memberOf(m people.Membership) shape.Member {
 }
 
 func (o operations) memberList(asked *edge.Ask) (any, error) {
-	name := asked.URL.Query().Get("entityname")
-	if err := asked.Understood(); err != nil {
-		return nil, err
-	}
+	name := strings.ToLower(asked.URL.Query().Get("entityname"))
 	id, err := o.ProjectID(asked)
 	if err != nil {
 		return nil, err
 	}
-	members, err := o.all(asked.Context(), id)
+	members, err := o.all(asked)
 	if err != nil {
 		return nil, err
 	}
 	found := []shape.Member{}
 	for _, m := range members {
-		if name == "" || m.Name == name {
-			found = append(found, memberOf(m))
+		if strings.Contains(m.Name, name) {
+			found = append(found, memberOf(m, id))
 		}
+	}
+	err = edge.Order(asked, found, map[string]func(a, b shape.Member) int{
+		"id":          func(a, b shape.Member) int { return cmp.Compare(a.ID, b.ID) },
+		"entity_name": func(a, b shape.Member) int { return cmp.Compare(a.EntityName, b.EntityName) },
+		"role_id":     func(a, b shape.Member) int { return cmp.Compare(a.Role, b.Role) },
+	})
+	if err != nil {
+		return nil, err
 	}
 	return edge.Part(asked, found), nil
 }
@@ -68,11 +77,7 @@ func (o operations) member(asked *edge.Ask) (people.Membership, error) {
 	if err != nil {
 		return people.Membership{}, err
 	}
-	project, err := o.ProjectID(asked)
-	if err != nil {
-		return people.Membership{}, err
-	}
-	members, err := o.all(asked.Context(), project)
+	members, err := o.all(asked)
 	if err != nil {
 		return people.Membership{}, err
 	}
@@ -87,7 +92,11 @@ func (o operations) member(asked *edge.Ask) (people.Membership, error) {
 
 func (o operations) memberGet(asked *edge.Ask) (any, error) {
 	m, err := o.member(asked)
-	return memberOf(m), err
+	if err != nil {
+		return nil, err
+	}
+	project, err := o.ProjectID(asked)
+	return memberOf(m, project), err
 }
 
 func (o operations) memberCreate(asked *edge.Ask) (any, error) {
@@ -104,11 +113,7 @@ func (o operations) memberCreate(asked *edge.Ask) (any, error) {
 		return nil, err
 	}
 	member.Role = role
-	project, err := o.ProjectID(asked)
-	if err != nil {
-		return nil, err
-	}
-	members, err := o.all(asked.Context(), project)
+	members, err := o.all(asked)
 	if err != nil {
 		return nil, err
 	}
@@ -121,7 +126,7 @@ func (o operations) memberCreate(asked *edge.Ask) (any, error) {
 	if err := o.Projects.SetMember(asked.Context(), asked.Caller, asked.Project, member); err != nil {
 		return nil, err
 	}
-	if members, err = o.all(asked.Context(), project); err != nil {
+	if members, err = o.all(asked); err != nil {
 		return nil, err
 	}
 	for _, m := range members {

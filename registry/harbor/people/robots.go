@@ -1,6 +1,7 @@
 package people
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strconv"
@@ -128,10 +129,6 @@ func accessOf(p shape.Permission) (list []string, err error) {
 func (o operations) robotList(asked *edge.Ask) (any, error) {
 	level, _ := asked.Filter("level")
 	project, _ := asked.Filter("projectid")
-	name, _ := asked.Filter("name")
-	if err := asked.Understood(); err != nil {
-		return nil, err
-	}
 	if project == "" && level == ofProject {
 		return nil, edge.Invalid("query: q=Level=project needs ProjectID=NUMBER too")
 	}
@@ -140,24 +137,25 @@ func (o operations) robotList(asked *edge.Ask) (any, error) {
 			asked.Paged(0)
 			return []shape.Robot{}, nil
 		}
-		return o.robotsOf(asked, "", name)
+		return o.robotsOf(asked, "")
 	}
 	id, err := edge.Number("project", project)
 	if err != nil {
 		return nil, err
 	}
-	named, err := o.Lists.ProjectByID(asked.Context(), id)
+	project, err = o.Lists.ProjectByID(asked.Context(), id)
 	if err != nil {
 		return nil, err
 	}
-	return o.robotsOf(asked, named, name)
+	return o.robotsOf(asked, project)
 }
 
 func (o operations) robotsOfProject(asked *edge.Ask) (any, error) {
-	return o.robotsOf(asked, asked.Project, "")
+	return o.robotsOf(asked, asked.Project)
 }
 
-func (o operations) robotsOf(asked *edge.Ask, project, name string) (any, error) {
+func (o operations) robotsOf(asked *edge.Ask, project string) (any, error) {
+	name, fuzzy := asked.Filter("name")
 	found := []shape.Robot{}
 	for last, more := "", true; more; {
 		var page []robots.Robot
@@ -170,12 +168,27 @@ func (o operations) robotsOf(asked *edge.Ask, project, name string) (any, error)
 		}
 		for _, r := range page {
 			last = r.Name
-			if name == "" || strings.Contains(r.Name, name) {
+			if name == "" || named(r.Name, name) || fuzzy && strings.Contains(r.Name, name) {
 				found = append(found, robotOf(r))
 			}
 		}
 	}
+	err := edge.Order(asked, found, map[string]func(a, b shape.Robot) int{
+		"id":            func(a, b shape.Robot) int { return cmp.Compare(a.ID, b.ID) },
+		"name":          func(a, b shape.Robot) int { return cmp.Compare(a.Name, b.Name) },
+		"creation_time": func(a, b shape.Robot) int { return a.Created.Compare(b.Created) },
+		"update_time":   func(a, b shape.Robot) int { return a.Updated.Compare(b.Updated) },
+		"expires_at":    func(a, b shape.Robot) int { return cmp.Compare(a.Expires, b.Expires) },
+	})
+	if err != nil {
+		return nil, err
+	}
 	return edge.Part(asked, found), nil
+}
+
+// named says whether a robot is called so, with what its names begin with or without.
+func named(robot, name string) bool {
+	return robot == name || strings.HasSuffix(robot, "$"+name) || strings.HasSuffix(robot, "+"+name)
 }
 
 func (o operations) robotCreate(asked *edge.Ask) (any, error) {

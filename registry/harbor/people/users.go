@@ -24,24 +24,12 @@ func (o operations) current(asked *edge.Ask) (any, error) {
 }
 
 func (o operations) users(asked *edge.Ask) (any, error) {
-	name, fuzzy := asked.Filter("username")
-	if err := asked.Understood(); err != nil {
-		return nil, err
-	}
-	items := []shape.User{}
-	if name != "" && !fuzzy {
-		u, err := o.Accounts.Get(asked.Context(), asked.Caller, name)
-		if err == nil {
-			items = append(items, userOf(u))
-		}
-		asked.Paged(int64(len(items)))
-		return items, unlessNotFound(err)
-	}
-	list, total, err := o.Lists.Users(asked.Context(), name, asked.Page)
+	list, total, err := o.Lists.Users(asked.Context(), "", asked.List())
 	if err != nil {
 		return nil, err
 	}
 	asked.Paged(total)
+	items := []shape.User{}
 	for _, u := range list {
 		items = append(items, shape.User{
 			ID: u.ID, Name: u.Name, Admin: u.Admin, Created: u.CreatedAt, Updated: u.CreatedAt,

@@ -22,17 +22,14 @@ func (o operations) quotaList(asked *edge.Ask) (any, error) {
 	if reference := query.Get("reference"); reference != "" && reference != "project" {
 		return nil, edge.Unsupported("quotas of a %q", reference)
 	}
-	of := listing.Quotas{Order: query.Get("sort")}
+	project := int64(0)
 	if text := query.Get("reference_id"); text != "" {
 		var err error
-		if of.ProjectID, err = edge.Number("reference_id", text); err != nil {
+		if project, err = edge.Number("reference_id", text); err != nil {
 			return nil, err
 		}
 	}
-	if err := asked.Understood(); err != nil {
-		return nil, err
-	}
-	found, total, err := o.Lists.Quotas(asked.Context(), of, asked.Page)
+	found, total, err := o.Lists.Quotas(asked.Context(), project, asked.List())
 	if err != nil {
 		return nil, err
 	}

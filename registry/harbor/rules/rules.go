@@ -7,6 +7,7 @@ import (
 	"cove/registry/auth"
 	"cove/registry/harbor/edge"
 	"cove/registry/quota"
+	"cove/registry/retention"
 	"cove/registry/webhook"
 )
 
@@ -27,6 +28,7 @@ func Operations(e *edge.Edge) (all []edge.Operation) {
 	o := operations{e}
 	const (
 		hooks     = "/projects/{project}/webhook"
+		keeps     = "/retentions/{retention}"
 		get       = http.MethodGet
 		put, post = http.MethodPut, http.MethodPost
 	)
@@ -41,6 +43,17 @@ func Operations(e *edge.Edge) (all []edge.Operation) {
 		{get, hooks + "/policies/{hook}", webhook.List, "project", 200, o.hookGet},
 		{put, hooks + "/policies/{hook}", webhook.Update, "project", 200, o.hookChange},
 		{http.MethodDelete, hooks + "/policies/{hook}", webhook.Remove, "project", 200, o.hookDelete},
+
+		{get, "/retentions/metadatas", auth.SignIn, "words", 200, o.retentionTerms},
+		{post, "/retentions", auth.SignIn, "projects", 201, o.retentionCreate},
+		{get, keeps, retention.Look, "project", 200, o.retentionGet},
+		{put, keeps, retention.Change, "project", 200, o.retentionChange},
+		{http.MethodDelete, keeps, retention.Change, "project", 200, o.retentionDelete},
+		{get, keeps + "/executions", retention.Look, "project", 200, o.retentionRuns},
+		{post, keeps + "/executions", retention.Start, "project", 201, o.retentionStart},
+		{http.MethodPatch, keeps + "/executions/{execution}", retention.Start, "project", 200, o.retentionStop},
+		{get, keeps + "/executions/{execution}/tasks", retention.Look, "project", 200, o.retentionTasks},
+		{get, keeps + "/executions/{execution}/tasks/{task}", retention.Look, "project", 200, o.retentionLog},
 	} {
 		all = append(all, edge.Operation(r))
 	}

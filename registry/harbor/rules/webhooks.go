@@ -1,7 +1,9 @@
 package rules
 
 import (
+	"cmp"
 	"strconv"
+	"strings"
 
 	"cove/registry/harbor/edge"
 	"cove/registry/harbor/shape"
@@ -107,12 +109,6 @@ func (o operations) hookEvents(*edge.Ask) (any, error) {
 
 func (o operations) hookList(asked *edge.Ask) (any, error) {
 	name, fuzzy := asked.Filter("name")
-	if fuzzy {
-		return nil, edge.Unsupported("q=name=~…; name one in full")
-	}
-	if err := asked.Understood(); err != nil {
-		return nil, err
-	}
 	project, err := o.ProjectID(asked)
 	if err != nil {
 		return nil, err
@@ -123,9 +119,18 @@ func (o operations) hookList(asked *edge.Ask) (any, error) {
 	}
 	items := []shape.Webhook{}
 	for _, h := range found {
-		if name == "" || h.Name == name {
+		if name == "" || h.Name == name || fuzzy && strings.Contains(h.Name, name) {
 			items = append(items, hookOf(h, project))
 		}
+	}
+	err = edge.Order(asked, items, map[string]func(a, b shape.Webhook) int{
+		"id":            func(a, b shape.Webhook) int { return cmp.Compare(a.ID, b.ID) },
+		"name":          func(a, b shape.Webhook) int { return cmp.Compare(a.Name, b.Name) },
+		"creation_time": func(a, b shape.Webhook) int { return a.Created.Compare(b.Created) },
+		"update_time":   func(a, b shape.Webhook) int { return a.Updated.Compare(b.Updated) },
+	})
+	if err != nil {
+		return nil, err
 	}
 	return edge.Part(asked, items), nil
 }

@@ -168,9 +168,6 @@ func (s *Service) Set(ctx context.Context, by auth.Caller, spec Spec) (e Endpoin
 	if e, err = spec.check(); err != nil {
 		return e, err
 	}
-	if e.secret, err = s.box.Seal(spec.Password, e.sealedFor()); err != nil {
-		return e, err
-	}
 	err = s.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
 		if err := s.permit(ctx, tx, by); err != nil {
 			return err
@@ -179,12 +176,8 @@ func (s *Service) Set(ctx context.Context, by auth.Caller, spec Spec) (e Endpoin
 		if err != nil {
 			return err
 		}
-		if spec.KeepPassword {
-			if old.sealedFor() != e.sealedFor() {
-				return errdefs.Errorf(errdefs.ErrInvalid,
-					"endpoint %q: another user or host needs its password given again", e.Name)
-			}
-			e.secret = old.secret
+		if err := s.keep(&e, spec, old); err != nil {
+			return err
 		}
 		e.ID, e.By, e.At = old.ID, old.By, old.At
 		if _, err := tx.Tx.Exec(ctx, `UPDATE endpoints SET kind = $2, host = $3, plain = $4, ca = $5, user_name = $6,
@@ -194,6 +187,20 @@ func (s *Service) Set(ctx context.Context, by auth.Caller, spec Spec) (e Endpoin
 		return audit.Record(ctx, tx, by, audit.Change{Action: "endpoint.set", Object: e.Name, Detail: e.Host})
 	})
 	return e, err
+}
+
+// keep gives an endpoint its secret: the one of spec, or that of the endpoint that it was.
+func (s *Service) keep(e *Endpoint, spec Spec, old Endpoint) (err error) {
+	if !spec.KeepPassword {
+		e.secret, err = s.box.Seal(spec.Password, e.sealedFor())
+		return err
+	}
+	if old.sealedFor() != e.sealedFor() {
+		return errdefs.Errorf(errdefs.ErrInvalid,
+			"endpoint %q: another user or host needs its password given again", e.Name)
+	}
+	e.secret = old.secret
+	return nil
 }
 
 // Remove removes an endpoint. One that a rule uses is errdefs.ErrConflict.

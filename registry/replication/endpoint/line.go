@@ -114,6 +114,27 @@ func (s *Service) Test(ctx context.Context, by auth.Caller, name string, cfg cli
 	return l.Ping(ctx)
 }
 
+// Try says whether an endpoint that is to be answers and takes the credentials. Where spec
+// keeps the password it is that of old, if user and host stay.
+func (s *Service) Try(ctx context.Context, by auth.Caller, old Endpoint, spec Spec) error {
+	if err := s.permit(ctx, s.db, by); err != nil {
+		return err
+	}
+	e, err := spec.check()
+	if err != nil {
+		return err
+	}
+	if err := s.keep(&e, spec, old); err != nil {
+		return err
+	}
+	l, err := s.Dial(e, client.Config{RetryFor: -1})
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	return l.Ping(ctx)
+}
+
 // Repositories lists those that a glob of full names may choose. A glob without
 // wildcards is a name, for which nobody is asked.
 func (l *Line) Repositories(ctx context.Context, glob string) ([]string, error) {

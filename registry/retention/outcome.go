@@ -1,0 +1,51 @@
+package retention
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Outcome is what came of a run, or would come of it. A job says it in words, of which
+// OutcomeOf makes it again.
+type Outcome struct {
+	DryRun    bool
+	Artifacts int // that were deleted
+	Parts     int // manifests that went with them
+	Kept      int // artifacts
+	Bytes     int64
+	Stay      int // that were to go and changed meanwhile
+}
+
+// Outcome is what a run of the plan would do.
+func (p Plan) Outcome() Outcome {
+	return Outcome{DryRun: true, Artifacts: len(p.Gone), Parts: len(p.With), Kept: p.Kept, Bytes: p.Counted}
+}
+
+const (
+	told     = "deleted %d artifacts and %d manifests that went with them, kept %d; %d bytes stop counting"
+	toldStay = "; %d stay that changed meanwhile"
+	toldDry  = "nothing was deleted: this run would have "
+)
+
+// String says it in words.
+func (o Outcome) String() string {
+	text := fmt.Sprintf(told, o.Artifacts, o.Parts, o.Kept, o.Bytes)
+	if o.Stay > 0 {
+		text += fmt.Sprintf(toldStay, o.Stay)
+	}
+	if o.DryRun {
+		return toldDry + text
+	}
+	return text
+}
+
+// OutcomeOf reads what the note of a job says; false for one that says nothing yet.
+func OutcomeOf(note string) (o Outcome, ok bool) {
+	note, o.DryRun = strings.CutPrefix(note, toldDry)
+	main, rest, _ := strings.Cut(note, " counting")
+	_, err := fmt.Sscanf(main+" counting", told, &o.Artifacts, &o.Parts, &o.Kept, &o.Bytes)
+	if rest != "" && err == nil {
+		_, err = fmt.Sscanf(rest, toldStay, &o.Stay)
+	}
+	return o, err == nil
+}
