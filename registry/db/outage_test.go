@@ -28,7 +28,7 @@ func TestPostgresHangs(t *testing.T) {
 	defer d.Close()
 	add := func(ctx context.Context, n int) error {
 		return d.Update(ctx, func(ctx context.Context, tx *db.Tx) error {
-			_, err := tx.Exec(ctx, "INSERT INTO numbers (n) VALUES ($1)", n)
+			_, err := tx.Exec(ctx, "INSERT INTO numbers (n) VALUES ($1) ON CONFLICT DO NOTHING", n)
 			return db.Unavailable(err)
 		})
 	}
