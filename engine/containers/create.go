@@ -182,6 +182,7 @@ func (cs *Containers) fill(ctx context.Context, p *prepared, id string, o Create
 			cs.parts.Logger.Warn("removing a container's snapshot", "container", id, "err", err)
 		}
 	}
+	cs.warnPlatform(img, o.Platform)
 	user, err := cs.mapOwners(ctx, p, &root, o.Options)
 	if err != nil {
 		return err

@@ -57,7 +57,7 @@ func (cs *Containers) imageToRun(ctx context.Context, lease content.Lease, o Cre
 	if o.Pull != PullAlways {
 		img, err := store.GetHeld(ctx, o.Image, hold)
 		if err == nil {
-			err = cs.checkPlatform(img, want)
+			err = checkPlatform(img, want)
 		}
 		if !errors.Is(err, errdefs.ErrNotFound) || o.Pull == PullNever {
 			return img, err
@@ -82,23 +82,28 @@ func (cs *Containers) imageToRun(ctx context.Context, lease content.Lease, o Cre
 }
 
 // checkPlatform refuses an image that is here, with ErrNotFound, when it is of
-// another platform than was asked for, and warns of one that this machine may
-// not be able to run.
-func (cs *Containers) checkPlatform(img image.Image, want ocispec.Platform) error {
+// another platform than was asked for.
+func checkPlatform(img image.Image, want ocispec.Platform) error {
 	have := img.Config.Platform
-	if want.OS != "" {
-		if platforms.Rank(&have, want) == 0 {
-			return errdefs.Errorf(errdefs.ErrNotFound,
-				"the image was found but its platform (%s) does not match the specified platform (%s)",
-				platforms.Format(have), platforms.Format(want))
-		}
-		return nil
+	if want.OS != "" && platforms.Rank(&have, want) == 0 {
+		return errdefs.Errorf(errdefs.ErrNotFound,
+			"the image was found but its platform (%s) does not match the specified platform (%s)",
+			platforms.Format(have), platforms.Format(want))
+	}
+	return nil
+}
+
+// warnPlatform warns of an image that this machine may not be able to run, when nobody
+// asked for its platform. It is told when nothing can have another program begin again.
+func (cs *Containers) warnPlatform(img image.Image, asked string) {
+	have := img.Config.Platform
+	if asked != "" {
+		return
 	}
 	if host := platforms.Host(); platforms.Rank(&have, host) == 0 {
 		cs.parts.Notify(fmt.Sprintf("WARNING: The requested image's platform (%s) does not match the detected host "+
 			"platform (%s) and no specific platform was requested", platforms.Format(have), platforms.Format(host)))
 	}
-	return nil
 }
 
 // stack prepares a writable snapshot on the image's layers, which the lease
