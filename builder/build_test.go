@@ -34,7 +34,7 @@ ENTRYPOINT ["/usr/bin/app"]
 		}
 	}
 	for path := range b.files {
-		if slices.Contains([]string{"dev", "proc", "sys", "etc/resolv.conf", "src", "out"}, path) {
+		if slices.Contains([]string{"src", "out"}, path) {
 			t.Errorf("the image has %s", path)
 		}
 	}
