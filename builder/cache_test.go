@@ -13,8 +13,14 @@ import (
 	"testing"
 	"time"
 
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"cove/builder/cache"
+	"cove/builder/command"
 	"cove/builder/event"
+	"cove/builder/lockfile"
+	"cove/builder/plan"
+	"cove/builder/provenance"
 	"cove/builder/state"
 	"cove/content"
 	"cove/content/fsstore"
@@ -86,6 +92,19 @@ func TestMutateInputs(t *testing.T) {
 			w.write(map[string]string{"src2/a": "a", "src2/sub/b": "b"})
 			*df = strings.Replace(*df, "COPY src /src", "COPY src2 /src", 1)
 		}, nil},
+		{"provenance and a bill", func(_ *world, _ *string, r *Request) {
+			r.Attest = Attest{Provenance: &provenance.Options{}, SBOM: true}
+		}, nil},
+		{"a lock", func(_ *world, _ *string, r *Request) { r.Lock = &lockfile.Lock{} }, nil},
+		{"an agent", func(_ *world, _ *string, r *Request) { r.SSH = map[string]command.Agent{"default": nil} }, nil},
+		{"the platform by name", func(_ *world, _ *string, r *Request) {
+			r.Platforms = []ocispec.Platform{{OS: "linux", Architecture: "amd64"}}
+		}, nil},
+		{"a context that nobody names", func(w *world, _ *string, r *Request) {
+			r.Contexts = map[string]string{"elsewhere": w.t.TempDir()}
+		}, nil},
+		{"limits of the commands", func(w *world, _ *string, r *Request) { r.Executor = limited{w.exec} }, nil},
+		{"the form of layers", func(_ *world, _ *string, r *Request) { r.InlineCache = true }, nil},
 		{"the cache mount's contents", file(func(d string) error {
 			return os.WriteFile(filepath.Join(filepath.Dir(d), "build", "note"), []byte("x"), 0o644)
 		}), nil},
@@ -115,6 +134,14 @@ func TestMutateInputs(t *testing.T) {
 		{"a mount's target", replace("target=/c", "target=/d"), first},
 		{"a mount's option", replace("target=/c", "target=/c,sharing=locked"), first},
 		{"the network", replace("RUN --mount", "RUN --network=none --mount"), first},
+		{"the network of the build", func(_ *world, _ *string, r *Request) { r.Network = "none" }, all},
+		{"a name of a host", func(_ *world, _ *string, r *Request) { r.Hosts = []plan.Host{{Name: "db", IP: "10.0.0.1"}} }, all},
+		{"a context in the place of the stage", func(w *world, _ *string, r *Request) {
+			r.Contexts = map[string]string{"tools": w.tools("one")}
+		}, nil},
+		{"another context in the place of the stage", func(w *world, _ *string, r *Request) {
+			r.Contexts = map[string]string{"tools": w.tools("two")}
+		}, after},
 		{"the owner of a copy", replace("COPY src", "COPY --chown=app src"), after},
 		{"the mode of a copy", replace("COPY src", "COPY --chmod=700 src"), after},
 		{"the destination", replace("COPY src /src", "COPY src /src/x\nCOPY src /src"), after},
@@ -139,8 +166,12 @@ func TestMutateInputs(t *testing.T) {
 			changed := Request{Secrets: map[string][]byte{"s": []byte("topsecret")}}
 			tc.change(w, &df, &changed)
 			second := w.must(df, func(r *Request) {
-				r.BuildArgs, r.Labels, r.Secrets = changed.BuildArgs, changed.Labels, changed.Secrets
-				r.NoCache, r.NoCacheFilter, r.Epoch = changed.NoCache, changed.NoCacheFilter, changed.Epoch
+				changed.Context, changed.Dockerfile, changed.Exporters = r.Context, r.Dockerfile, r.Exporters
+				changed.Stdin, changed.Progress = r.Stdin, r.Progress
+				if changed.Platforms == nil {
+					changed.Platforms = r.Platforms
+				}
+				*r = changed
 			})
 			got := slices.DeleteFunc(w.exec.ran(), func(s string) bool { return strings.HasPrefix(s, "unpack") })
 			want := tc.want
@@ -159,6 +190,19 @@ func TestMutateInputs(t *testing.T) {
 			}
 		})
 	}
+}
+
+// limited is an executor with other limits.
+type limited struct{ Executor }
+
+// tools is a context with what the stage of that name makes.
+func (w *world) tools(text string) string {
+	w.t.Helper()
+	dir := w.t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "tool"), []byte(text), 0o644); err != nil {
+		w.t.Fatal(err)
+	}
+	return dir
 }
 
 // TestDamagedRecords: whatever happens to the cache's files costs time only.
