@@ -47,9 +47,9 @@ func (f *buildFlags) register(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&f.noCacheFilter, "no-cache-filter", nil, "execute every step of these stages")
 	fs.BoolVar(&f.pull, "pull", false, "ask the registry for the base images even if they are here")
 	fs.StringArrayVar(&f.cacheFrom, "cache-from", nil,
-		"one more cache: IMAGE, or type=registry,ref=IMAGE, or type=local,src=DIRECTORY")
+		"one more cache: IMAGE, or type=registry,ref=IMAGE|local,src=DIRECTORY|gha[,mounts=true]")
 	fs.StringArrayVar(&f.cacheTo, "cache-to", nil,
-		"export the cache: type=registry,ref=IMAGE|local,dest=DIRECTORY|inline[,mode=min|max]")
+		"export the cache: type=registry,ref=IMAGE|local,dest=DIRECTORY|inline|gha[,mode=min|max][,mounts=true]")
 	fs.StringSliceVar(&f.platforms, "platform", nil, "build for OS/ARCH[/VARIANT][,…]; several make an index")
 	fs.StringArrayVarP(&f.outputs, "output", "o", nil,
 		"where the image goes: type=image|registry|oci|docker|tar|local[,dest=…][,name=…][,push=true], or a directory")
