@@ -231,6 +231,16 @@ func Unavailable(err error) error {
 	return errdefs.Errorf(errdefs.ErrUnavailable, "registry database: %w", err)
 }
 
+// Damaged says whether SQLite found its file to be none, or one that is broken.
+func Damaged(err error) bool {
+	var lite *sqlite.Error
+	if !errors.As(err, &lite) {
+		return false
+	}
+	code := lite.Code() & 0xff
+	return code == sqlite3.SQLITE_NOTADB || code == sqlite3.SQLITE_CORRUPT
+}
+
 // NotFound turns an empty answer into errdefs.ErrNotFound with this message,
 // and any other failure into errdefs.ErrUnavailable.
 func NotFound(err error, format string, args ...any) error {

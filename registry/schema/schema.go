@@ -35,7 +35,8 @@ type Place struct {
 
 // Open opens the database at the newest schema. One that comes to it now is copied
 // first. A nil now is the clock.
-func (p Place) Open(ctx context.Context, now func() time.Time) (*metadata.DB, error) {
+func (p Place) Open(ctx context.Context, now func() time.Time) (_ *metadata.DB, err error) {
+	defer func() { err = p.explained(err) }()
 	s, err := metadata.OpenSchema(p.DSN)
 	if err != nil {
 		return nil, err
@@ -51,6 +52,15 @@ func (p Place) Open(ctx context.Context, now func() time.Time) (*metadata.DB, er
 		}
 	}
 	return metadata.Open(ctx, metadata.Config{DSN: p.DSN, Now: now})
+}
+
+// explained names a file that SQLite cannot read as a database, and the ways back.
+func (p Place) explained(err error) error {
+	if !db.Damaged(err) {
+		return err
+	}
+	err = errdefs.Errorf(errdefs.ErrConflict, "the database %s is damaged and has to be moved away (%w)", p.DSN, err)
+	return errdefs.Suggest(err, errdefs.RecoverDatabase, p.Root.Name())
 }
 
 // copy writes a copy into the root and removes the oldest ones.
@@ -92,6 +102,7 @@ func made(name string) string { return name[strings.Index(name, ".")+1:] }
 // Versions lists those that this release knows, and says which the database is at,
 // which may be of a newer release. It changes nothing.
 func (p Place) Versions(ctx context.Context) (all []db.Version, current int64, err error) {
+	defer func() { err = p.explained(err) }()
 	s, err := metadata.OpenSchema(p.DSN)
 	if err != nil {
 		return nil, 0, err
@@ -118,6 +129,7 @@ type Moved struct {
 
 // To brings the database to a version, after a copy of it was made.
 func (p Place) To(ctx context.Context, version int64) (done Moved, err error) {
+	defer func() { err = p.explained(err) }()
 	s, err := metadata.OpenSchema(p.DSN)
 	if err != nil {
 		return done, err

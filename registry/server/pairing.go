@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"cove/errdefs"
+	"cove/registry/db"
 	"cove/registry/metadata"
 	"cove/registry/pairing"
 	"cove/registry/reindex"
@@ -62,6 +63,10 @@ func Reindex(ctx context.Context, cfg config.Config, problem func(error)) (_ rei
 		}
 	}
 	if s.db, err = metadata.Open(ctx, metadata.Config{DSN: cfg.DSN()}); err != nil {
+		if db.Damaged(err) {
+			return reindex.Done{}, errdefs.Errorf(errdefs.ErrConflict,
+				"the database is damaged: move %s away, and try again (%w)", cfg.DSN(), err)
+		}
 		return reindex.Done{}, err
 	}
 	if s.storage, err = storage.OpenExisting(ctx, cfg.StorageConfig(s.db)); err != nil {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io/fs"
@@ -138,6 +139,9 @@ func estrangements() map[string]func(t *testing.T, p place, other string) {
 		"older":     func(t *testing.T, p place, _ string) { mv(t, at(p, "before.db"), at(p, "registry.db")) },
 		"new":       func(t *testing.T, p place, other string) { mv(t, other+"/new.db", at(p, "registry.db")) },
 		"another's": func(t *testing.T, p place, other string) { mv(t, other+"/registry.db", at(p, "registry.db")) },
+		"damaged": func(t *testing.T, p place, other string) {
+			must(t, os.WriteFile(at(p, "registry.db"), bytes.Repeat([]byte("no database "), 1000), 0o600))
+		},
 	}
 }
 
@@ -167,6 +171,11 @@ func TestEstrangedDatabase(t *testing.T) {
 				case name == "another's" && way == "reindex":
 					if _, err := Reindex(t.Context(), p.config(), func(error) {}); !errors.Is(err, errdefs.ErrConflict) {
 						t.Errorf("reindex into another registry's database: %v", err)
+					}
+					must(t, os.Remove(filepath.Join(p.root, "registry.db")))
+				case name == "damaged" && way != "put back":
+					if _, err := Reindex(t.Context(), p.config(), func(error) {}); !errors.Is(err, errdefs.ErrConflict) {
+						t.Errorf("reindex into what is no database: %v", err)
 					}
 					must(t, os.Remove(filepath.Join(p.root, "registry.db")))
 				case name == "another's" && way == "begin anew":
