@@ -197,11 +197,13 @@ func (s *Service) get(ctx context.Context, from string, offset int64) (body io.R
 		if err != nil {
 			return err
 		}
-		body = resp.Body
 		if offset > 0 && resp.StatusCode != http.StatusPartialContent {
-			_, err = io.CopyN(io.Discard, body, offset)
+			if _, err := io.CopyN(io.Discard, resp.Body, offset); err != nil {
+				return errors.Join(err, resp.Body.Close())
+			}
 		}
-		return err
+		body = resp.Body
+		return nil
 	})
 	return body, err
 }
