@@ -68,11 +68,11 @@ func (tx *Tx) CreateProject(ctx context.Context, name, actor string) (p Project,
 	if p, err = tx.Project(ctx, name); !errors.Is(err, errdefs.ErrNotFound) {
 		return p, false, err
 	}
-	if _, err := tx.q.Exec(ctx, "UPDATE project_numbers SET next = next + 1"); err != nil {
+	if _, err := tx.q.Exec(ctx, "UPDATE project_numbers SET next = next + 1 WHERE next > 0"); err != nil {
 		return Project{}, false, db.Unavailable(err)
 	}
 	changed, err := tx.q.Exec(ctx, `INSERT INTO projects (id, name, created_at, created_by, number)
-		VALUES ($1, $2, $3, $4, (SELECT next - 1 FROM project_numbers)) ON CONFLICT (name) DO NOTHING`,
+		VALUES ($1, $2, $3, $4, (SELECT next - 1 FROM project_numbers WHERE next > 0)) ON CONFLICT (name) DO NOTHING`,
 		tx.tx.NewID(), name, db.Micros(tx.tx.Now), actor)
 	if err != nil {
 		return Project{}, false, db.Unavailable(err)

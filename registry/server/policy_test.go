@@ -90,6 +90,7 @@ func had() map[string]map[auth.Right][]string {
 			"tag:list": look, "repository:delete": members[3:], "configuration:read": members, "configuration:update": members[4:],
 			"scan:read": members, "scan:create": members[3:], "sbom:read": members, "sbom:create": members[3:], "quota:read": members,
 			"immutable-tag:list": members[3:], "immutable-tag:create": members[3:], "immutable-tag:delete": members[3:],
+			"immutable-tag:update": members[3:],
 			"tag-retention:list": members[2:], "tag-retention:update": members[2:], "tag-retention:operate": members[2:],
 			"notification-policy:list": members[3:], "notification-policy:create": members[4:],
 			"notification-policy:update": members[4:], "notification-policy:delete": members[4:],
