@@ -124,7 +124,7 @@ func Release(w Wanted, heir string) error {
 	defer h.Close()
 	link, err := h.LinkByName(w.Name)
 	if err != nil || link.Attrs().Alias != w.Alias {
-		return nil //nolint:nilerr // it is gone, or somebody else's
+		return nil // it is gone, or somebody else's
 	}
 	if err := h.LinkSetAlias(link, heir); err != nil {
 		return bridge.Denied("naming the parent "+w.Name, err)

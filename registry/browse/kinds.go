@@ -38,7 +38,7 @@ func (b *Browser) Chart(ctx context.Context, by auth.Caller, a *Artifact) (*Char
 	}
 	said, unreadable := about.ParseChart(config)
 	if unreadable != nil {
-		return nil, nil
+		return nil, nil //nolint:nilerr // nil says that it cannot be read
 	}
 	c := &Chart{Chart: said}
 	layers, tree, err := b.tree(ctx, a, "")
@@ -98,7 +98,7 @@ func (b *Browser) Model(ctx context.Context, by auth.Caller, a *Artifact) (*abou
 	}
 	m, unreadable := about.ParseModel(a.Config.MediaType, config)
 	if unreadable != nil {
-		return nil, nil
+		return nil, nil //nolint:nilerr // nil says that it cannot be read
 	}
 	return &m, nil
 }

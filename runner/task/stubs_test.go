@@ -60,7 +60,9 @@ var mounts = &specs.Spec{Mounts: []specs.Mount{
 	{Destination: "/dev/pts"},
 	{Destination: "/run/secrets/k"},
 	{Destination: "/var/cache/x"},
-	{Destination: "/opt/../srv/data"}, {Destination: "/c"}, {Destination: "/"},
+	{Destination: "/opt/../srv/data"},
+	{Destination: "/c"},
+	{Destination: "/"},
 }}
 
 // TestStubs: what is made to mount something on is no part of a layer; what the command
