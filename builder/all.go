@@ -144,6 +144,9 @@ func (b *Builder) execute(ctx context.Context, j *job, parts []*part) ([]*Result
 	}
 	cfg := b.solveConfig(j, parts)
 	cfg.Cache, cfg.Remote = known, known
+	early := j.beginEarly(ctx, parts)
+	defer early.Stop()
+	cfg.Packed = early.Layer
 	solved, lost, err := solveKnown(ctx, graph, cfg, known)
 	if err != nil {
 		return nil, err
@@ -183,15 +186,36 @@ func (b *Builder) execute(ctx context.Context, j *job, parts []*part) ([]*Result
 	return results, nil
 }
 
+// beginEarly begins the exporters that can begin before the first step. An image that
+// is squashed has other layers than its steps.
+func (j *job) beginEarly(ctx context.Context, parts []*part) *export.Begun {
+	all := make([]export.Targets, len(parts))
+	for i, p := range parts {
+		all[i] = export.Targets{Count: len(p.req.Platforms), Step: func(name string) export.Step {
+			return j.report.Begin(p.step(name))
+		}}
+		if !p.req.Squash {
+			all[i].Exporters = p.req.Exporters
+		}
+	}
+	return export.Begin(ctx, all)
+}
+
+// step is the name of a step that is about this part.
+func (p *part) step(name string) string {
+	if p.req.Name == "" {
+		return name
+	}
+	return "[" + p.req.Name + "] " + name
+}
+
 // exportPart gives one part to its exporters.
 func exportPart(ctx context.Context, j *job, p *part, res *Result) error {
 	for _, to := range p.req.Exporters {
-		name := to.Name()
-		if p.req.Name != "" {
-			name = "[" + p.req.Name + "] " + name
-		}
-		err := j.report.Step(name, func() error {
-			out, err := to.Export(ctx, p.made)
+		err := j.report.LoggedStep(p.step(to.Name()), func(log func(string)) error {
+			build := p.made
+			build.Log = log
+			out, err := to.Export(ctx, build)
 			res.Exported = append(res.Exported, out)
 			return err
 		})
@@ -212,6 +236,7 @@ func (b *Builder) solveConfig(j *job, parts []*part) solve.Config {
 		Compress: compress.Options{Compression: compress.Compression(first.Compression), Level: first.Level},
 		Epoch:    first.Epoch, Secrets: map[string][]byte{}, SSH: map[string]command.Agent{},
 		HTTP: fetch.Client(hostNetwork(first)), Progress: j.report.Progress(), Now: b.cfg.Now,
+		OnFailure: j.parts[0].req.OnFailure,
 	}
 	if first.Executor != nil {
 		cfg.Executor = first.Executor

@@ -136,7 +136,7 @@ type Request struct {
 	Finder Finder
 	// Executor runs the commands; nil is that of the builder.
 	Executor Executor
-	// Allow lists entitlements: "security.insecure", "network.host".
+	// Allow lists entitlements: "security.insecure", "network.host", "device", "device=NAME".
 	Allow []string
 	// Epoch is the time of copied files, config and history, and the latest of
 	// what a RUN writes and an archive holds; the build argument
@@ -163,6 +163,9 @@ type Request struct {
 	Lock *lockfile.Lock
 	// Exporters are where the image goes; none is the content store alone.
 	Exporters []export.Exporter
+	// OnFailure, if not nil, is given the first RUN whose command fails, while its files
+	// and mounts are there. Of several requests it is the first's.
+	OnFailure func(context.Context, command.Failed) error
 	// Progress is told every event, one at a time; it may be nil.
 	Progress func(Event)
 

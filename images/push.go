@@ -52,7 +52,7 @@ func (s *Store) Push(ctx context.Context, name string, opts PushOptions) (ocispe
 		err = lease.Add(ctx, img.Refs()...)
 	}
 	if err == nil {
-		err = s.push(ctx, ref, img, s.mountable(ctx, all, ref, img), opts.Progress)
+		err = s.push(ctx, ref, img, s.mountable(ctx, all, ref, layerBlobs(img.Layers)...), opts.Progress)
 		err = damage.Explain(ctx, s.cfg.Content, append(layerBlobs(img.Layers), img.ID, img.Descriptor.Digest), err)
 	}
 	if err != nil {
@@ -83,16 +83,31 @@ func (s *Store) push(
 	})
 }
 
+// PushBlob brings one blob of an image that will get a name to the registry of that
+// name, as a push of the image would.
+func (s *Store) PushBlob(
+	ctx context.Context, ref reference.Reference, blob ocispec.Descriptor, opts PushOptions,
+) error {
+	repo, err := s.repository(ref)
+	if err != nil {
+		return err
+	}
+	all, err := s.names.All(ctx)
+	if err != nil {
+		return err
+	}
+	return repo.PushBlob(ctx, s.cfg.Content, blob, remote.PushOptions{
+		MountFrom: s.mountable(ctx, all, ref, blob.Digest), Progress: opts.Progress,
+	})
+}
+
 const maxMountFrom = 3
 
 // mountable lists repositories of the same registry which are known to hold
-// some of the image's layers, because an image here was pulled from or pushed
-// to them.
-func (s *Store) mountable(ctx context.Context, all []names.Record, ref reference.Reference, img image.Image) []string {
-	mine := map[string]bool{}
-	for _, l := range img.Layers {
-		mine[l.Blob.Digest.String()] = true
-	}
+// some of the blobs, because an image here was pulled from or pushed to them.
+func (s *Store) mountable(
+	ctx context.Context, all []names.Record, ref reference.Reference, blobs ...digest.Digest,
+) []string {
 	var from []string
 	for _, r := range all {
 		other, err := reference.Parse(r.Name)
@@ -102,7 +117,7 @@ func (s *Store) mountable(ctx context.Context, all []names.Record, ref reference
 		}
 		shares, err := s.open(ctx, r.Target)
 		if err != nil || !slices.ContainsFunc(shares.Manifest.Layers,
-			func(d ocispec.Descriptor) bool { return mine[d.Digest.String()] }) {
+			func(d ocispec.Descriptor) bool { return slices.Contains(blobs, d.Digest) }) {
 			continue
 		}
 		if from = append(from, other.Repository); len(from) == maxMountFrom {

@@ -479,6 +479,24 @@ func TestBuildRun(t *testing.T) {
 	}
 }
 
+// TestBuildRunAtATerminal: it has the size that is told, and what is typed.
+func TestBuildRunAtATerminal(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	cfg := f.config("read line; until [ \"$(stty size)\" = '31 97' ]; do sleep 0.01; done; echo \"<$line>\" $(tty) >&2; exit 6")
+	cfg.Spec.Process.Terminal = true
+	sizes := make(chan unix.Winsize, 1)
+	sizes <- unix.Winsize{Row: 31, Col: 97}
+	var out bytes.Buffer
+	status, err := f.Run(context.Background(), runner.RunRequest{
+		ID: "build-" + cfg.ID[:8], Spec: cfg.Spec, Root: cfg.Root, Network: cfg.Network,
+		Stdin: strings.NewReader("typed\n"), Stdout: &out, Sizes: sizes,
+	})
+	if err != nil || status.Code != 6 || !strings.Contains(out.String(), "<typed> /dev/pts/0\r\n") {
+		t.Errorf("%+v %v %q", status, err, out.String())
+	}
+}
+
 // TestBuildRunCancelled: whether it was starting or running, a cancelled run is
 // what errors.Is calls cancelled.
 func TestBuildRunCancelled(t *testing.T) {

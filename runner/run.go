@@ -32,6 +32,9 @@ type RunRequest struct {
 	Stdin   io.Reader
 	Stdout  io.Writer
 	Stderr  io.Writer
+	// Sizes delivers the size of the terminal, if the spec asks for one: at first, and
+	// whenever it changes. What is written to it comes to Stdout alone.
+	Sizes <-chan unix.Winsize
 }
 
 // Run runs one process to its end, without monitor and without a record; it
@@ -49,9 +52,9 @@ func (r *Runner) Run(ctx context.Context, req RunRequest) (record.ExitStatus, er
 	if err != nil {
 		return record.ExitStatus{}, fmt.Errorf("run %s: %w", req.ID, err)
 	}
-	var streams inOut
+	streams := inOut{req: req}
 	defer streams.close()
-	if err := streams.open(req); err != nil {
+	if err := streams.open(); err != nil {
 		return record.ExitStatus{}, fmt.Errorf("run %s: %w", req.ID, err)
 	}
 	t, err := task.Create(ctx, task.Request{
@@ -84,6 +87,11 @@ func (r *Runner) runDir(id string) (string, error) {
 
 func supervise(ctx context.Context, t *task.Task, streams *inOut) (record.ExitStatus, error) {
 	streams.started()
+	leave, err := streams.connect(t.Process.Console())
+	if err != nil {
+		return record.ExitStatus{}, err
+	}
+	defer leave()
 	if err := t.Start(); err != nil {
 		return record.ExitStatus{}, err
 	}
@@ -113,12 +121,17 @@ func supervise(ctx context.Context, t *task.Task, streams *inOut) (record.ExitSt
 // inOut are pipes between a process and the caller's readers and writers; an
 // *os.File is given to the process as it is.
 type inOut struct {
+	req          RunRequest
 	in, out, err *os.File
 	theirs       []*os.File
 	copies       sync.WaitGroup
 }
 
-func (s *inOut) open(req RunRequest) error {
+func (s *inOut) open() error {
+	req := s.req
+	if req.Spec.Process.Terminal {
+		return nil
+	}
 	if req.Stdin != nil {
 		w, r, err := task.Pipe(false)
 		if err != nil {
@@ -168,3 +181,43 @@ func (s *inOut) started() {
 }
 
 func (s *inOut) close() { s.started() }
+
+// connect copies between the caller's streams and the master of a terminal, nil for
+// none, until the process and all that hold the terminal are gone.
+func (s *inOut) connect(console *os.File) (leave func(), err error) {
+	if console == nil {
+		return func() {}, nil
+	}
+	master, err := task.Pollable(console)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := master.SyscallConn()
+	if err != nil {
+		return nil, errors.Join(err, master.Close())
+	}
+	done := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case size := <-s.req.Sizes:
+				// A terminal that is gone has no size to be set.
+				_ = raw.Control(func(fd uintptr) { _ = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, &size) })
+			case <-done:
+				return
+			}
+		}
+	}()
+	go func() {
+		// Ends with the caller's input, or at the first byte after the process is gone.
+		_, _ = io.Copy(master, s.req.Stdin)
+	}()
+	s.copies.Go(func() {
+		// Ends with EIO when the last process that has the terminal is gone.
+		_, _ = io.Copy(s.req.Stdout, master)
+	})
+	return func() {
+		close(done)
+		master.Close()
+	}, nil
+}

@@ -4,12 +4,17 @@ package command
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"golang.org/x/sys/unix"
 
 	"cove/builder/plan"
+	"cove/builder/secret"
 	"cove/layers/mount"
 )
 
@@ -33,9 +38,39 @@ type Request struct {
 	Hosts    []plan.Host
 	// Insecure runs with every capability and no seccomp profile.
 	Insecure bool
-	Stdin    io.Reader
-	Stdout   io.Writer
-	Stderr   io.Writer
+	// Devices are made and mounted as their vendors say.
+	Devices []plan.Device
+	Stdin   io.Reader
+	Stdout  io.Writer
+	Stderr  io.Writer
+	// Terminal gives the command one of its own, with what it writes at Stdout alone;
+	// Sizes delivers the size that it is to have, at first and whenever that changes.
+	Terminal bool
+	Sizes    <-chan unix.Winsize
+}
+
+// RequestOf is the request for a RUN, but for its streams and mounts.
+func RequestOf(op *plan.Run, root mount.Mount) Request {
+	return Request{
+		ID:   "build-" + strings.ToLower(rand.Text()[:12]),
+		Root: root, Args: op.Args, Env: slices.Concat(op.Env, op.ProxyEnv), Cwd: op.Cwd, User: op.User,
+		Network: op.Network, Insecure: op.Insecure,
+		Platform: op.Platform, Hosts: op.Hosts, Devices: op.Devices,
+		Stdin: strings.NewReader(""),
+	}
+}
+
+// Failed is a RUN whose command failed, while all that it had is still there.
+type Failed struct {
+	// Request was executed. Its environment and mounts may have secrets.
+	Request Request
+	Op      *plan.Run
+	Vertex  *plan.Vertex
+	// Base is the image that its stage began from, nil for scratch.
+	Base *plan.Base
+	Err  error
+	// Secrets are those of the build, which nothing that is kept may hold.
+	Secrets secret.Set
 }
 
 // Mount is one extra mount of a RUN: Mount's root at Target. Beside the

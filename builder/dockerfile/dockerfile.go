@@ -45,7 +45,7 @@ type Options struct {
 	Network string
 	// Hosts are more names for the /etc/hosts of every RUN.
 	Hosts []plan.Host
-	// Allow lists entitlements: "network.host", "security.insecure".
+	// Allow lists entitlements: "network.host", "security.insecure", "device", "device=NAME".
 	Allow         []string
 	NoCache       bool
 	NoCacheFilter []string

@@ -8,6 +8,7 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"cove/builder/dockerfile/values"
 	"cove/builder/plan"
 )
 
@@ -15,7 +16,7 @@ import (
 // --security of a RUN do with the Dockerfile.
 var (
 	networks     = []string{instructions.NetworkDefault, instructions.NetworkNone, instructions.NetworkHost}
-	entitlements = []string{"network.host", "security.insecure"}
+	entitlements = []string{"network.host", "security.insecure", values.Device}
 )
 
 // check refuses options that mean nothing.
@@ -24,8 +25,8 @@ func (o Options) check() error {
 		return invalid("network %q of a build is none of %s", o.Network, strings.Join(networks, ", "))
 	}
 	for _, e := range o.Allow {
-		if !slices.Contains(entitlements, e) {
-			return invalid("the entitlement %q is none of %s", e, strings.Join(entitlements, ", "))
+		if !slices.Contains(entitlements, e) && !strings.HasPrefix(e, values.Device+"=") {
+			return invalid("the entitlement %q is none of %s", e, strings.Join(entitlements, ", ")+"[=NAME]")
 		}
 	}
 	return nil

@@ -64,7 +64,7 @@ func (s *state) createdBy(args []string) string {
 	return strings.Join(append(words, args...), " ")
 }
 
-// entitlements reads --network and --security.
+// entitlements reads --network, --security and --device.
 func (c *converter) entitlements(cmd *instructions.RunCommand, op *plan.Run) error {
 	op.Network = instructions.GetNetwork(cmd)
 	if op.Network == instructions.NetworkDefault && c.opt.Network != "" {
@@ -82,10 +82,9 @@ func (c *converter) entitlements(cmd *instructions.RunCommand, op *plan.Run) err
 		}
 		op.Insecure = true
 	}
-	if slices.Contains(cmd.FlagsUsed, "device") {
-		return errdefs.Errorf(errdefs.ErrUnsupported, "RUN --device is not supported")
-	}
-	return nil
+	var err error
+	op.Devices, err = values.Devices(cmd, c.allowed)
+	return err
 }
 
 func (c *converter) allowed(entitlement string) bool {

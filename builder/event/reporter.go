@@ -26,33 +26,75 @@ func NewReporter(fn func(Event), now func() time.Time) *Reporter { return &Repor
 
 // Step does one of the builder's own steps and tells of it.
 func (r *Reporter) Step(name string, do func() error) error {
+	return r.LoggedStep(name, func(func(string)) error { return do() })
+}
+
+// LoggedStep is Step for one that has more to say: log tells a line of it.
+func (r *Reporter) LoggedStep(name string, do func(log func(text string)) error) error {
+	st := r.Begin(name)
+	err := do(st.Log)
+	st.End(err)
+	return err
+}
+
+// Beside is one of the builder's own steps that goes on beside others.
+type Beside struct {
+	to    *Reporter
+	of    Event
+	start time.Time
+}
+
+// Begin tells that a step has begun. It is ended by End.
+func (r *Reporter) Begin(name string) *Beside {
+	b := &Beside{to: r, of: Event{Vertex: &plan.Vertex{Name: name}}}
 	if r.fn == nil {
-		return do()
+		return b
 	}
-	v := &plan.Vertex{Name: name}
 	r.mu.Lock()
 	if r.solved == 0 {
 		r.before++
 	} else {
 		r.after++
 	}
-	index := r.before + r.solved + r.after
+	b.of.Index = r.before + r.solved + r.after
 	r.mu.Unlock()
-	start := r.now()
-	r.send(Event{Kind: Started, Vertex: v, Index: index})
-	err := do()
-	e := Event{Kind: Done, Vertex: v, Index: index, Duration: r.now().Sub(start), Err: err}
+	b.start = r.now()
+	b.tell(Started, nil)
+	return b
+}
+
+// Log tells a line of what the step does.
+func (b *Beside) Log(text string) {
+	ev := b.of
+	ev.Kind, ev.Stream, ev.Data = Log, 1, []byte(text+"\n")
+	b.to.send(ev)
+}
+
+// End tells how the step has ended.
+func (b *Beside) End(err error) {
+	kind := Done
 	switch {
 	case errors.Is(err, context.Canceled):
-		e.Kind = Canceled
+		kind = Canceled
 	case err != nil:
-		e.Kind = Failed
+		kind = Failed
 	}
-	r.send(e)
-	return err
+	b.tell(kind, err)
+}
+
+func (b *Beside) tell(kind Kind, err error) {
+	ev := b.of
+	ev.Kind, ev.Err = kind, err
+	if kind != Started && b.to.fn != nil {
+		ev.Duration = b.to.now().Sub(b.start)
+	}
+	b.to.send(ev)
 }
 
 func (r *Reporter) send(e Event) {
+	if r.fn == nil {
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	e.Time, e.Total = r.now(), r.before+r.solved+r.after
@@ -65,7 +107,7 @@ func (r *Reporter) solving(e Event) {
 	defer r.mu.Unlock()
 	r.solved = e.Total
 	e.Index += r.before
-	e.Total += r.before + 1 // and the export
+	e.Total += r.before + r.after + 1 // and the export
 	r.fn(e)
 }
 

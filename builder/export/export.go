@@ -52,6 +52,8 @@ type Build struct {
 	Images []Image
 	// Hold leases blobs before they are written.
 	Hold func(ctx context.Context, digests ...digest.Digest) error
+	// Log tells a line of what the export does; it may be nil.
+	Log func(text string)
 }
 
 // Needs is what an exporter reads of a build.

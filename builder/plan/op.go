@@ -68,6 +68,15 @@ type Run struct {
 	Platform ocispec.Platform `json:"-"`
 	// Hosts are lines for /etc/hosts.
 	Hosts []Host `json:",omitempty"`
+	// Devices are those of --device.
+	Devices []Device `json:",omitempty"`
+}
+
+// Device is a device, or a kind of them, as the Container Device Interface names it:
+// VENDOR/CLASS[=NAME]. One that is not Required may not be there.
+type Device struct {
+	Name     string
+	Required bool `json:",omitempty"`
 }
 
 // Host is a name that a command can look up, and its address.

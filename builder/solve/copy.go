@@ -266,7 +266,7 @@ func (s *solver) applyFiles(ctx context.Context, st *step, fill func(*archive.Wr
 	if err != nil {
 		return err
 	}
-	if err := snap.commit(ctx, r); err != nil {
+	if err := commit(ctx, snap, r); err != nil {
 		return err
 	}
 	st.finish(r)

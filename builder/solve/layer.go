@@ -74,6 +74,9 @@ func (s *solver) unpackBase(ctx context.Context, r *result) error {
 	s.events.Send(t.event(event.Started))
 	err := s.Unpacker.Unpack(ctx, *r.base)
 	s.events.Ended(t.event(event.Done), start, err)
+	if err == nil {
+		err = s.tellPacked(ctx, t)
+	}
 	return err
 }
 

@@ -1,32 +1,53 @@
 package solve
 
 import (
+	"context"
+
 	"cove/builder/command"
 	"cove/builder/event"
 	"cove/builder/secret"
+	"cove/content"
+	"cove/layers"
 )
 
 // output returns a writer whose bytes become Log events of t, without secrets.
 func (s *solver) output(t *task, stream int, tail *command.Tail) *secret.Masker {
-	return s.secrets.Masker(&logWriter{events: s.events, task: t, stream: stream, tail: tail})
-}
-
-type logWriter struct {
-	events *event.Teller
-	task   *task
-	stream int
-	tail   *command.Tail
-}
-
-func (w *logWriter) Write(p []byte) (int, error) {
-	w.tail.Add(p)
-	ev := w.task.event(event.Log)
-	ev.Stream, ev.Data = w.stream, p
-	w.events.Send(ev)
-	return len(p), nil
+	of := t.event(event.Log)
+	of.Stream = stream
+	return s.secrets.Masker(&event.LogWriter{To: s.events, Of: of, Also: tail.Add})
 }
 
 // event is an event of this kind about the task.
 func (t *task) event(kind event.Kind) event.Event {
 	return event.Event{Kind: kind, Vertex: t.Vertex, Index: t.index}
+}
+
+// tellPacked tells of the layers of a task that targets have and that are here as
+// blobs: those of a base, or of a cache elsewhere, may not be yet, or never.
+func (s *solver) tellPacked(ctx context.Context, t *task) error {
+	if s.Packed == nil || len(t.targets) == 0 {
+		return nil
+	}
+	var all []layers.Layer
+	switch {
+	case t.res.base != nil:
+		all = t.res.base.Layers
+	case t.res.made:
+		all = []layers.Layer{t.res.layer()}
+	}
+	for _, l := range all {
+		if l.Blob.Digest == "" {
+			continue
+		}
+		here, err := content.Intact(ctx, s.Content, l.Blob, false)
+		if err != nil {
+			return err
+		}
+		for _, target := range t.targets {
+			if here {
+				s.Packed(target, l)
+			}
+		}
+	}
+	return nil
 }

@@ -2,15 +2,13 @@ package solve
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
-	"slices"
-	"strings"
 
 	"github.com/opencontainers/go-digest"
 
 	"cove/builder/command"
 	"cove/builder/plan"
+	"cove/builder/solve/opened"
 	"cove/layers/diff"
 	"cove/layers/mount"
 )
@@ -62,7 +60,7 @@ func (s *solver) keep(ctx context.Context, st *step, made *result, keys ...diges
 // commitChange turns what a step changed in its snapshot into a result, unless it
 // holds a secret of the build. When others wait for the files the layer is only
 // hashed here and packed after; otherwise one pass does both.
-func (s *solver) commitChange(ctx context.Context, st *step, snap *active) (*result, error) {
+func (s *solver) commitChange(ctx context.Context, st *step, snap *opened.Active) (*result, error) {
 	t := st.task
 	scan := s.secrets.Scanner()
 	var l diff.Layer
@@ -85,7 +83,7 @@ func (s *solver) commitChange(ctx context.Context, st *step, snap *active) (*res
 	if packed {
 		r.blob.Store(&l.Blob)
 	}
-	if err := snap.commit(ctx, r); err != nil {
+	if err := commit(ctx, snap, r); err != nil {
 		return nil, err
 	}
 	st.finish(r)
@@ -95,13 +93,7 @@ func (s *solver) commitChange(ctx context.Context, st *step, snap *active) (*res
 // exec runs the command of a RUN on its root filesystem.
 func (s *solver) exec(ctx context.Context, t *task, op *plan.Run, root mount.Mount) error {
 	last := &command.Tail{}
-	req := command.Request{
-		ID:   "build-" + strings.ToLower(rand.Text()[:12]),
-		Root: root, Args: op.Args, Env: slices.Concat(op.Env, op.ProxyEnv), Cwd: op.Cwd, User: op.User,
-		Network: op.Network, Insecure: op.Insecure,
-		Platform: op.Platform, Hosts: op.Hosts,
-		Stdin: strings.NewReader(""),
-	}
+	req := command.RequestOf(op, root)
 	stdout, stderr := s.output(t, 1, last), s.output(t, 2, last)
 	req.Stdout, req.Stderr = stdout, stderr
 	mounted, err := s.mountAll(ctx, t, op, &req)
@@ -109,11 +101,25 @@ func (s *solver) exec(ctx context.Context, t *task, op *plan.Run, root mount.Mou
 		return err
 	}
 	err = errors.Join(s.Executor.Exec(ctx, req), stdout.Flush(), stderr.Flush())
+	if exit := (*command.ExitError)(nil); errors.As(err, &exit) {
+		err = s.failed(ctx, t, req, &command.Error{Err: err, Tail: last.Lines()})
+	}
 	if closed := mounted.Close(); err == nil {
 		err = closed
 	}
-	if exit := (*command.ExitError)(nil); errors.As(err, &exit) {
-		return &command.Error{Err: err, Tail: last.Lines()}
-	}
 	return err
+}
+
+// failed hands the first command that failed to whoever wants to see what it left,
+// while it is there.
+func (s *solver) failed(ctx context.Context, t *task, req command.Request, err error) error {
+	if s.OnFailure == nil || ctx.Err() != nil || !s.oneFailed.CompareAndSwap(false, true) {
+		return err
+	}
+	f := command.Failed{Request: req, Op: t.Op.(*plan.Run), Vertex: t.Vertex, Err: err, Secrets: s.secrets}
+	for r := t.parent.res; r != nil; r = r.parent {
+		f.Base = r.base
+	}
+	// Not ended by another step that fails meanwhile, as ctx is.
+	return errors.Join(err, s.OnFailure(s.outer, f))
 }

@@ -67,6 +67,12 @@ type Config struct {
 	// Files asks for the targets' files as committed snapshots, Blobs for their
 	// layers as blobs.
 	Files, Blobs bool
+	// Packed, if not nil, is told of each layer of a target, by the target's number, as
+	// soon as its blob is in Content. It must not wait, and be safe for concurrent use.
+	Packed func(target int, l layers.Layer)
+	// OnFailure, if not nil, is given the first command that fails, before what it left is
+	// removed; the build waits for it, and fails then.
+	OnFailure func(context.Context, command.Failed) error
 	// HTTP and Git fetch what ADD names.
 	HTTP *http.Client
 	Git  fetch.Git
@@ -143,6 +149,9 @@ type solver struct {
 	secrets secret.Set // that no layer may hold, and no output shows
 	slots   chan struct{}
 	group   *errgroup.Group
+	outer   context.Context //nolint:containedctx // that of the solve, in which one step's failure ends the others
+
+	oneFailed atomic.Bool
 
 	mu       sync.Mutex
 	cached   int
@@ -158,6 +167,7 @@ type task struct {
 	// used says that another vertex needs the files, wanted that the image has
 	// the layer.
 	used, wanted bool
+	targets      []int       // of which it is a layer, where blobs are asked for
 	told         atomic.Bool // of a base: listeners know of it
 	before       time.Time   // when an earlier build made the layer, if one did
 
@@ -173,7 +183,7 @@ func Solve(ctx context.Context, g *plan.Graph, cfg Config) (*Result, error) {
 	if cfg.Compress.Workers == nil {
 		cfg.Compress.Workers = compress.NewWorkers(0)
 	}
-	s := &solver{Config: cfg, graph: g, slots: make(chan struct{}, cfg.Parallel)}
+	s := &solver{Config: cfg, graph: g, slots: make(chan struct{}, cfg.Parallel), outer: ctx}
 	s.secrets = secret.Of(cfg.Secrets)
 	if err := s.secrets.CheckPlan(g); err != nil {
 		return nil, err
@@ -263,11 +273,11 @@ func (s *solver) prepare() (steps, shown int) {
 		byKey[v.Definition] = t
 		s.tasks[i] = t
 	}
-	for _, img := range s.graph.Targets() {
+	for i, img := range s.graph.Targets() {
 		top := s.tasks[img.RootFS]
 		top.used = top.used || s.Files
-		for t := top; t != nil; t = t.parent {
-			t.wanted = t.wanted || s.Blobs
+		for t := top; t != nil && s.Blobs; t = t.parent {
+			t.wanted, t.targets = true, append(t.targets, i)
 		}
 	}
 	return steps, shown

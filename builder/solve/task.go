@@ -100,7 +100,7 @@ func (s *solver) solve(ctx context.Context, t *task) error {
 			s.notNeeded(t)
 		}
 		t.publish(r)
-		return nil
+		return s.tellPacked(ctx, t)
 	}
 	if err := s.acquire(ctx); err != nil {
 		return err
@@ -109,6 +109,9 @@ func (s *solver) solve(ctx context.Context, t *task) error {
 	defer st.release()
 	err := s.dispatch(ctx, st)
 	st.end(err)
+	if err == nil {
+		err = s.tellPacked(ctx, t)
+	}
 	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return err // another vertex has the story
 	}

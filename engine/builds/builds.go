@@ -56,8 +56,8 @@ type Options struct {
 	// Resources are what each RUN may take, CgroupParent the control group above it.
 	Resources    record.Resources
 	CgroupParent string
-	// PushProgress is told of what is pushed.
-	PushProgress progress.Func
+	// OnError is what becomes of the first RUN that fails, before the build ends with it.
+	OnError OnError
 	// Pull asks the registry for the base images even if they are here.
 	Pull bool
 	// PullProgress is told of base images that are fetched.
@@ -116,6 +116,9 @@ func buildAll(ctx context.Context, e Engine, all []Options) (results []*builder.
 			return nil, err
 		}
 		executors = sameExecutor(executors, executor{e, o.Resources, o.CgroupParent}, &o.Request)
+		o.OnFailure = o.OnError.Handler(e, o.Executor, func(ctx context.Context, b builder.Base, l content.Lease) error {
+			return resolver{e: e, hold: l}.Fetch(ctx, b)
+		})
 		first.Pull, reqs[i] = first.Pull || o.Pull, o.Request
 	}
 	b, release, err := newBuilder(ctx, e, first)

@@ -10,6 +10,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"cove/builder"
+	"cove/engine/cdi"
 	"cove/engine/machine"
 	"cove/engine/rootfs"
 	"cove/engine/runspec"
@@ -50,7 +51,7 @@ func (x executor) Exec(ctx context.Context, r builder.ExecRequest) error {
 	req := runner.RunRequest{
 		ID: r.ID, Spec: spec, Root: r.Root,
 		Network: network.Config{Mode: buildNetwork(r.Network), Hostname: buildHostname},
-		Stdin:   r.Stdin, Stdout: r.Stdout, Stderr: r.Stderr,
+		Stdin:   r.Stdin, Stdout: r.Stdout, Stderr: r.Stderr, Sizes: r.Sizes,
 	}
 	for _, h := range r.Hosts {
 		req.Network.ExtraHosts = append(req.Network.ExtraHosts, h.Name+":"+h.IP)
@@ -105,6 +106,12 @@ func (x executor) spec(ctx context.Context, r builder.ExecRequest) (*specs.Spec,
 	// The host name is the sandbox's, and nothing for the command to write down.
 	spec.Process.Env = slices.DeleteFunc(spec.Process.Env,
 		func(kv string) bool { return kv == "HOSTNAME="+buildHostname })
+	spec.Process.Terminal = r.Terminal
+	for _, d := range r.Devices {
+		if err := cdi.InjectMatching(spec, d.Name, d.Required, cdi.Dirs()); err != nil {
+			return nil, err
+		}
+	}
 	spec.Linux.Seccomp, err = runspec.SeccompProfile(o.Security, spec)
 	return spec, err
 }

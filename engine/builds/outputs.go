@@ -6,7 +6,7 @@ import (
 
 	"cove/builder/export"
 	"cove/content/fsstore"
-	"cove/distribution/progress"
+	"cove/engine/builds/stream"
 	"cove/errdefs"
 	"cove/images"
 	"cove/images/tarball"
@@ -106,12 +106,14 @@ func imageExporter(e Engine, out Output, o Options) (export.Exporter, error) {
 		return nil, errdefs.Suggest(errdefs.Errorf(errdefs.ErrInvalid,
 			"pushing the image: it needs a name, which says where to"), errdefs.GiveName, "")
 	}
-	named := named{stored: made, push: out.Push, tell: o.PushProgress}
+	named := &named{stored: made}
 	if named.images, err = e.Images(); err != nil {
 		return nil, err
 	}
-	named.snapshots, err = e.Snapshots()
-	return named, err
+	if named.snapshots, err = e.Snapshots(); err != nil || !out.Push {
+		return named, err
+	}
+	return &pushed{named: named, to: stream.Push{Images: named.images, Refs: named.refs}}, nil
 }
 
 // parseNames reads the names of an image, before anything is built.
@@ -146,17 +148,15 @@ func (s stored) Export(ctx context.Context, b export.Build) (export.Exported, er
 	return made, err
 }
 
-// named gives the image its names, and pushes it.
+// named gives the image its names.
 type named struct {
 	stored
 	images    *images.Store
 	snapshots snapshot.Store
-	push      bool
-	tell      progress.Func
 }
 
 // Export implements export.Exporter. The names are durable when it returns.
-func (n named) Export(ctx context.Context, b export.Build) (export.Exported, error) {
+func (n *named) Export(ctx context.Context, b export.Build) (export.Exported, error) {
 	made, err := n.stored.Export(ctx, b)
 	if err != nil {
 		return made, err
@@ -172,14 +172,6 @@ func (n named) Export(ctx context.Context, b export.Build) (export.Exported, err
 	}
 	for _, ref := range n.refs {
 		if _, err := n.images.Put(ctx, ref.String(), made.Target); err != nil {
-			return made, err
-		}
-	}
-	if !n.push {
-		return made, nil
-	}
-	for _, ref := range n.refs {
-		if _, err := n.images.Push(ctx, ref.String(), images.PushOptions{Progress: n.tell}); err != nil {
 			return made, err
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"cove/builder/plan"
 	"cove/builder/source"
 	"cove/builder/sshagent"
+	"cove/engine/builds/failed"
 	"cove/internal/platforms"
 )
 
@@ -32,6 +33,9 @@ type (
 	Error     = builder.Error
 	LintError = builder.LintError
 	RunError  = command.Error
+	// OnError is what becomes of a RUN that fails, Terminal what a shell is opened at.
+	OnError  = failed.OnError
+	Terminal = failed.Terminal
 	// ExitError is the code with which the program of a RUN ended.
 	ExitError = builder.ExitError
 	// Received is the Dockerfile of a client, Finder has its secrets and agents.

@@ -184,6 +184,22 @@ func List(dirs []string) []string {
 	return names
 }
 
+// Matching are the names of the devices that BuildKit's form of a name means:
+// VENDOR/CLASS=NAME that one, VENDOR/CLASS=* all of a kind, VENDOR/CLASS the first of it.
+func Matching(dirs []string, name string) (all []string) {
+	kind, of, one := strings.Cut(name, "=")
+	for _, n := range List(dirs) {
+		k, _, _ := strings.Cut(n, "=")
+		if n == name || k == kind && (of == "*" || !one) {
+			all = append(all, n)
+		}
+	}
+	if !one && len(all) > 1 {
+		return all[:1]
+	}
+	return all
+}
+
 // find returns the devices with names; one that no file has is errdefs.ErrNotFound.
 func find(dirs, names []string) ([]found, error) {
 	if len(names) == 0 {

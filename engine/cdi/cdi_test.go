@@ -140,3 +140,21 @@ func TestRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestMatching(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	text := `{"cdiVersion": "0.6.0", "kind": "example.com/dev", "devices": [
+		{"name": "b", "containerEdits": {"env": ["A=1"]}}, {"name": "a", "containerEdits": {"env": ["A=1"]}}]}`
+	if err := os.WriteFile(filepath.Join(dir, "x.json"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"example.com/dev=b": "example.com/dev=b", "example.com/dev=*": "example.com/dev=a example.com/dev=b",
+		"example.com/dev": "example.com/dev=a", "example.com/dev=c": "", "example.com/de": "", "example.com/d=*": "",
+	} {
+		if got := strings.Join(Matching([]string{dir}, name), " "); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package cdi
 
 import (
+	"fmt"
 	"os"
 	"slices"
 
@@ -30,6 +31,22 @@ func Inject(spec *specs.Spec, names, dirs []string) error {
 		if err := apply(spec, d.in, d.edits); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// InjectMatching injects the devices that Matching finds for a name, or none where there
+// are none and it need not be.
+func InjectMatching(spec *specs.Spec, name string, required bool, dirs []string) error {
+	names := Matching(dirs, name)
+	if len(names) == 0 {
+		if !required {
+			return nil
+		}
+		names = []string{name} // the error says where it was looked for
+	}
+	if err := Inject(spec, names, dirs); err != nil {
+		return fmt.Errorf("--device=%s: %w", name, err)
 	}
 	return nil
 }

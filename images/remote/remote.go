@@ -43,11 +43,18 @@ type Repository interface {
 	OpenBlob(ctx context.Context, desc ocispec.Descriptor, offset int64, tell progress.Func) (io.ReadCloser, error)
 	// FetchBlob brings a blob into a store, unless it is there.
 	FetchBlob(ctx context.Context, into content.Store, desc ocispec.Descriptor, tell progress.Func) error
-	// Push sends an image or an index with all that it needs.
-	Push(ctx context.Context, from content.Store, root digest.Digest, o PushOptions) error
+	Pusher
 	// Verify refuses, with errdefs.ErrDenied and why, what no rule lets in. of are the
 	// digests of the index that ref names, of those within, and of the image, last.
 	Verify(ctx context.Context, rules []Rule, ref reference.Reference, of []digest.Digest) error
+}
+
+// Pusher sends what is stored to a repository.
+type Pusher interface {
+	// Push sends an image or an index with all that it needs.
+	Push(ctx context.Context, from content.Store, root digest.Digest, o PushOptions) error
+	// PushBlob sends one blob, unless it is there or can be mounted. Tag is of no use.
+	PushBlob(ctx context.Context, from content.Provider, desc ocispec.Descriptor, o PushOptions) error
 }
 
 // PushOptions are the choices of a push.

@@ -1,6 +1,9 @@
 package cli
 
-import "testing"
+import (
+	"regexp"
+	"testing"
+)
 
 // TestBuilds: builds that run no command, with their progress in plain lines.
 func TestBuilds(t *testing.T) {
@@ -47,26 +50,9 @@ func TestBuilds(t *testing.T) {
 			"\n" +
 			"#5 exporting to image\n" +
 			"#5 DONE 0.0s\n"},
-		{"build -t HOST/team/built:v1 --push --progress plain $W", 0, "" +
+		{"build -t HOST/team/built:v1 --push --progress quiet $W", 0, "" +
 			"Successfully built SHORT-ID----\n" +
-			"Successfully tagged HOST/team/built:v1\n" +
-			"#1 [internal] load build context\n" +
-			"#1 DONE 0.0s\n" +
-			"\n" +
-			"#2 [internal] load build definition from Dockerfile\n" +
-			"#2 DONE 0.0s\n" +
-			"\n" +
-			"#3 [internal] load .dockerignore\n" +
-			"#3 DONE 0.0s\n" +
-			"\n" +
-			"#4 [files 1/1] COPY env /a/\n" +
-			"#4 CACHED\n" +
-			"\n" +
-			"#5 [stage-1 1/1] COPY --from=files /a/env /b\n" +
-			"#5 CACHED\n" +
-			"\n" +
-			"#6 exporting to image\n" +
-			"#6 DONE 0.0s\n"},
+			"Successfully tagged HOST/team/built:v1\n"},
 		{"build --no-cache -q $W", 0, "sha256:ID\n"},
 		{"images --format '{{.Repository}}:{{.Tag}} {{.Size}}' built", 0, "built:latest 26B\n"},
 		{"history --format '{{.CreatedBy}}|{{.Size}}' built", 0, "" +
@@ -218,4 +204,30 @@ func TestBuilds(t *testing.T) {
 		{"build --annotation x $W", 1, "cove: --annotation: annotation \"x\": want [LEVEL:]KEY=VALUE\n"},
 		{"build --memory 1x $W", 1, "cove: --memory 1x: want a size, as 512m or 2g\n"},
 	})
+}
+
+// TestBuildIsPushedAsItGoes: the progress says what is sent beside the steps, what the push
+// at the end sends, and what was there already. Which comes first is the build's.
+func TestBuildIsPushedAsItGoes(t *testing.T) {
+	t.Parallel()
+	m := prepared(t)
+	m.registry()
+	m.dockerfiles()
+	for _, sent := range []string{"pushed in", "is there already"} {
+		_, errs, code := m.run("build -t HOST/team/built:v1 --push --progress plain $W", "")
+		if code != 0 {
+			t.Fatalf("exit code %d: %s", code, errs)
+		}
+		for _, want := range []string{
+			`(?m)^#\d+ pushing finished layers to \S+/team/built$`,
+			`(?m)^#\d+ \d+\.\d+ sha256:[0-9a-f]{12} \d+B ` + sent,
+			`(?m)^#\d+ \d+\.\d+ pushing \S+/team/built:v1$`,
+		} {
+			if !regexp.MustCompile(want).MatchString(errs) {
+				t.Errorf("%s is not in\n%s", want, errs)
+			}
+		}
+	}
+	m.do("rmi HOST/team/built:v1")
+	m.do("pull -q HOST/team/built:v1")
 }

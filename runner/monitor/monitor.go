@@ -233,7 +233,7 @@ func (m *monitor) start(ctx context.Context) (err error) {
 // begin serves and starts the created container.
 func (m *monitor) begin(ctx context.Context) (err error) {
 	if console := m.task.Process.Console(); console != nil {
-		if m.hub.console, err = pollable(console); err != nil {
+		if m.hub.console, err = task.Pollable(console); err != nil {
 			return err
 		}
 		m.pumps.Go(func() { m.hub.pump(attach.TypeStdout, m.hub.console) })

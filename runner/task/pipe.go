@@ -24,3 +24,17 @@ func Pipe(weRead bool) (ours, theirs *os.File, err error) {
 	}
 	return os.NewFile(uintptr(fds[0]), "pipe"), os.NewFile(uintptr(fds[1]), "pipe"), nil
 }
+
+// Pollable is a terminal's master that waits in Go's poller; f is closed.
+func Pollable(f *os.File) (*os.File, error) {
+	defer f.Close()
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		return nil, fmt.Errorf("runner: duplicating the terminal: %w", err)
+	}
+	if err := unix.SetNonblock(fd, true); err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("runner: terminal: %w", err)
+	}
+	return os.NewFile(uintptr(fd), "terminal"), nil
+}

@@ -71,6 +71,12 @@ func (r repository) Push(
 	return err
 }
 
+func (r repository) PushBlob(
+	ctx context.Context, from content.Provider, desc ocispec.Descriptor, o remote.PushOptions,
+) error {
+	return r.Repository.PushBlob(ctx, desc, from, client.PushOptions{MountFrom: o.MountFrom, Progress: o.Progress})
+}
+
 func (r repository) Verify(
 	ctx context.Context, rules []remote.Rule, ref reference.Reference, of []digest.Digest,
 ) error {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/opencontainers/go-digest"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -25,7 +26,7 @@ type buildFlags struct {
 	tags, buildArgs, labels, noCacheFilter, annotations, secrets, allow []string
 	outputs, platforms, contexts, ssh, cacheFrom, cacheTo               []string
 	file, target, network, progress, iidfile, metadata, compression     string
-	sourceDate                                                          string
+	sourceDate, onErr                                                   string
 	level                                                               int
 	noCache, pull, quiet, explain, check, push, load                    bool
 
@@ -33,8 +34,10 @@ type buildFlags struct {
 	lock   buildflags.Lock
 	run    runflags.BuildFlags
 
-	baking   bool // the flags are those of a target of a bake file
-	toStdout bool // an output goes there, and nothing else may
+	baking   bool          // the flags are those of a target of a bake file
+	kept     digest.Digest // the image of a failed step's files
+	hold     func(func())  // calls its argument while no progress is shown; nil without progress
+	toStdout bool          // an output goes there, and nothing else may
 }
 
 func (f *buildFlags) register(fs *pflag.FlagSet) {
@@ -64,7 +67,7 @@ func (f *buildFlags) register(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&f.ssh, "ssh", nil, "ssh agent for RUN --mount: default, or ID[=SOCKET|KEY,…]")
 	fs.StringArrayVar(&f.contexts, "build-context", nil,
 		"one more context: NAME=DIRECTORY|GIT|URL|docker-image://IMAGE|oci-layout://DIRECTORY[:TAG]")
-	fs.StringArrayVar(&f.allow, "allow", nil, "allow security.insecure or network.host")
+	fs.StringArrayVar(&f.allow, "allow", nil, "allow security.insecure, network.host, or device[=NAME] of RUN --device")
 	fs.StringVar(&f.compression, "compression", "", "compression of new layers: gzip, zstd, uncompressed")
 	fs.IntVar(&f.level, "compression-level", 0, "its level: 1 to 9 for gzip, 1 to 22 for zstd")
 	fs.StringVar(&f.sourceDate, "source-date-epoch", "",
@@ -73,6 +76,8 @@ func (f *buildFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.metadata, "metadata-file", "", "write what was built to a file, as JSON with buildx's keys")
 	fs.StringVar(&f.progress, "progress", "auto", "auto, tty, plain, rawjson, quiet or none; also by BUILDKIT_PROGRESS")
 	fs.BoolVar(&f.explain, "explain", false, "say why a step was not cached")
+	fs.StringVar(&f.onErr, "on-error", "",
+		"when a RUN fails: shell opens one where it ran, save keeps its files as an image")
 	fs.BoolVar(&f.check, "check", false, "only check the Dockerfile; exit with 1 if there are warnings")
 	fs.BoolVarP(&f.quiet, "quiet", "q", false, "print only the image id")
 	f.lock.Register(fs)
@@ -116,6 +121,7 @@ func Build(a *app.App) *cobra.Command {
 		result, err := builds.Build(cmd.Context(), eng, o)
 		end()
 		if err != nil {
+			defer f.tellKept(a)
 			return f.failed(a, err, o.Progress != nil)
 		}
 		return f.report(a, result)
@@ -174,6 +180,9 @@ func (f *buildFlags) options(ctx context.Context, a *app.App, dir string) (o bui
 		return o, err
 	}
 	if err := f.limits(&o); err != nil {
+		return o, err
+	}
+	if o.OnError, err = f.onError(a); err != nil {
 		return o, err
 	}
 	if o.BuildArgs, err = buildflags.Assignments("--build-arg", f.buildArgs, os.LookupEnv); err != nil {
@@ -243,5 +252,6 @@ func (f *buildFlags) showProgress(a *app.App, o *builds.Options) (end func(), er
 	b.Explain = f.explain
 	o.Progress = b.Event
 	endGroup := group(a, "Building "+o.Context)
+	f.hold = b.Hold
 	return func() { b.Close(); endGroup() }, nil
 }

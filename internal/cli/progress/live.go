@@ -133,14 +133,8 @@ func (l *Live) redraw() {
 			Line{Text: fmt.Sprintf("… and %d more", hidden+1)})[:max(rows-1, 0)]
 	}
 	var b bytes.Buffer
-	// Row by row: what is erased to the screen's end from its top, some
-	// terminals keep in their history.
-	for range min(l.height(cols), rows-1) {
-		b.WriteString("\x1b[A\x1b[2K")
-	}
-	b.WriteByte('\r')
+	l.erase(&b, cols, rows)
 	b.Write(l.above.Bytes())
-	l.drawn = l.drawn[:0]
 	for _, line := range block {
 		b.WriteString(l.screen.render(line, cols))
 		b.WriteByte('\n')
@@ -149,6 +143,29 @@ func (l *Live) redraw() {
 	_, _ = l.screen.Out.Write(b.Bytes()) // progress that cannot be shown is no reason to fail
 	l.above.Reset()
 	l.dirty = false
+}
+
+// erase takes the block away.
+func (l *Live) erase(b *bytes.Buffer, cols, rows int) {
+	// Row by row: what is erased to the screen's end from its top, some
+	// terminals keep in their history.
+	for range min(l.height(cols), rows-1) {
+		b.WriteString("\x1b[A\x1b[2K")
+	}
+	b.WriteByte('\r')
+	l.drawn = l.drawn[:0]
+}
+
+// Clear takes the block away until it is drawn again, below what is written meanwhile.
+// The caller holds the lock.
+func (l *Live) Clear() {
+	cols, rows := l.screen.Size()
+	var b bytes.Buffer
+	l.erase(&b, cols, rows)
+	b.Write(l.above.Bytes())
+	_, _ = l.screen.Out.Write(b.Bytes()) // as in redraw
+	l.above.Reset()
+	l.dirty = true
 }
 
 // height is how many rows the block takes now: a terminal that became narrower

@@ -63,7 +63,7 @@ could not be found out, also because the build failed.`,
 	fs.StringArrayVar(&f.secrets, "secret", nil, "secret for RUN --mount: id=ID[,src=FILE|,env=VARIABLE]")
 	fs.StringArrayVar(&f.ssh, "ssh", nil, "ssh agent for RUN --mount: default, or ID[=SOCKET|KEY,…]")
 	fs.StringVar(&f.network, "network", "", "network of RUN: default, none, host")
-	fs.StringArrayVar(&f.allow, "allow", nil, "allow security.insecure or network.host")
+	fs.StringArrayVar(&f.allow, "allow", nil, "allow security.insecure, network.host, or device[=NAME] of RUN --device")
 	fs.StringVar(&f.sourceDate, "source-date-epoch", "",
 		"time of copied files and the latest of others: seconds, 2006-01-02T15:04:05Z, or git for that of the last commit")
 	fs.StringVar(&f.lock, "lock", "",

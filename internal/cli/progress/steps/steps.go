@@ -243,6 +243,21 @@ func (b *Build) title(end string) progress.Line {
 		max(b.total, len(b.order)), end)}
 }
 
+// Hold calls do while nothing is shown and whoever has something to tell waits: do has
+// the terminal for itself.
+func (b *Build) Hold(do func()) {
+	if b.live == nil {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		do()
+		return
+	}
+	b.live.Lock()
+	defer b.live.Unlock()
+	b.live.Clear()
+	do()
+}
+
 // Close shows the end, with what the steps that failed printed last; no event
 // may come after it.
 func (b *Build) Close() {

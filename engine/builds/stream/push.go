@@ -1,0 +1,91 @@
+package stream
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cove/builder/export"
+	"cove/distribution/progress"
+	"cove/images"
+	"cove/layers"
+	"cove/reference"
+)
+
+// Push sends an image to the registries of its names: its layers as soon as they are
+// finished, and the rest when it has the names here.
+type Push struct {
+	Images *images.Store
+	Refs   []reference.Reference
+
+	streams []*Stream
+}
+
+// Begin begins to take layers, until Finish or Stop. Several names at one registry have
+// one stream: to the other repositories the layers are mounted from there.
+func (p *Push) Begin(ctx context.Context, step func(name string) export.Step) (layer func(layers.Layer)) {
+	registries := map[string]bool{}
+	for _, ref := range p.Refs {
+		if registries[ref.Registry] {
+			continue
+		}
+		registries[ref.Registry] = true
+		to := Destination{Name: ref.Registry + "/" + ref.Repository, Push: func(
+			ctx context.Context, desc ocispec.Descriptor, tell progress.Func,
+		) error {
+			return p.Images.PushBlob(ctx, ref, desc, images.PushOptions{Progress: tell})
+		}}
+		p.streams = append(p.streams, Begin(ctx, to, step))
+	}
+	return func(l layers.Layer) {
+		for _, s := range p.streams {
+			s.Layer(l.Blob)
+		}
+	}
+}
+
+// Stop ends what is on its way, and waits for that.
+func (p *Push) Stop() {
+	for _, s := range p.streams {
+		s.Stop()
+	}
+}
+
+// Finish waits for the layers on their way and pushes the image under each name. log is
+// told what is sent; it may be nil.
+func (p *Push) Finish(ctx context.Context, log func(string)) error {
+	if log == nil {
+		log = func(string) {}
+	}
+	for _, s := range p.streams {
+		s.Wait()
+	}
+	for _, ref := range p.Refs {
+		if err := p.push(ctx, ref, log); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *Push) push(ctx context.Context, ref reference.Reference, log func(string)) error {
+	log("pushing " + ref.Familiar())
+	var mu sync.Mutex
+	begun := map[digest.Digest]time.Time{}
+	_, err := p.Images.Push(ctx, ref.String(), images.PushOptions{Progress: func(e progress.Event) {
+		mu.Lock()
+		defer mu.Unlock()
+		switch e.Kind {
+		case progress.Pushing:
+			if begun[e.Desc.Digest].IsZero() {
+				begun[e.Desc.Digest] = time.Now()
+			}
+		case progress.Pushed, progress.Mounted:
+			log(Line(e.Desc, e, time.Since(begun[e.Desc.Digest])))
+		}
+	}})
+	return err
+}
