@@ -116,8 +116,10 @@ func buildAll(ctx context.Context, e Engine, all []Options) (results []*builder.
 			return nil, err
 		}
 		executors = sameExecutor(executors, executor{e, o.Resources, o.CgroupParent}, &o.Request)
-		o.OnFailure = o.OnError.Handler(e, o.Executor, func(ctx context.Context, b builder.Base, l content.Lease) error {
-			return resolver{e: e, hold: l}.Fetch(ctx, b)
+		o.OnFailure = o.OnError.Handler(e, o.Executor, func(
+			ctx context.Context, b builder.Base, hold content.Lease,
+		) error {
+			return resolver{e: e, hold: hold}.Fetch(ctx, b)
 		})
 		first.Pull, reqs[i] = first.Pull || o.Pull, o.Request
 	}
