@@ -134,6 +134,7 @@ type stage struct {
 	files    string // or the context of this name
 	build    string // or what the build of this name makes
 	platform ocispec.Platform
+	begun    bool // it is being converted, or was
 	done     *state
 }
 

@@ -28,7 +28,7 @@ func (c *converter) prefetch(st *stage, seen map[*stage]bool) {
 		c.images.Start(st.image, st.platform)
 	}
 	for _, name := range syntax.Froms(st.Commands) {
-		if other, err := c.stageNamed(name, st); err == nil && other != nil {
+		if other, err := c.stageNamed(name); err == nil && other != nil {
 			c.prefetch(other, seen)
 		} else if _, ctx, given := c.opt.Contexts.Find(name, c.opt.Platform); err == nil && name != scratch &&
 			(!given || ctx.Image != "") {
@@ -37,24 +37,20 @@ func (c *converter) prefetch(st *stage, seen map[*stage]bool) {
 	}
 }
 
-// stageNamed finds the stage that a from= names: by name or number, and before
-// the stage that asks. No stage and no error means an image.
-func (c *converter) stageNamed(name string, asking *stage) (*stage, error) {
-	st, ok := c.byName[strings.ToLower(name)]
-	if !ok {
-		i, err := strconv.Atoi(name)
-		if err != nil {
-			return nil, nil //nolint:nilerr // not a number: the name of an image
-		}
-		if i < 0 || i >= len(c.stages) {
-			return nil, invalid("there is no stage %d; the stages are numbered from 0 to %d", i, len(c.stages)-1)
-		}
-		st = c.stages[i]
+// stageNamed finds the stage that a from= names: by name or number, also one that
+// stands later. No stage and no error means an image.
+func (c *converter) stageNamed(name string) (*stage, error) {
+	if st, ok := c.byName[strings.ToLower(name)]; ok {
+		return st, nil
 	}
-	if st.index >= asking.index {
-		return nil, invalid("stage %q must stand before the stage that copies from it", name)
+	i, err := strconv.Atoi(name)
+	if err != nil {
+		return nil, nil //nolint:nilerr // not a number: the name of an image
 	}
-	return st, nil
+	if i < 0 || i >= len(c.stages) {
+		return nil, invalid("there is no stage %d; the stages are numbered from 0 to %d", i, len(c.stages)-1)
+	}
+	return c.stages[i], nil
 }
 
 // hinted adds to an error about name the stage before that one, or the named context, that

@@ -130,7 +130,7 @@ func (c *converter) origin(s *state, name string, loc plan.Location) (plan.ID, e
 	if files := c.filesNamed(name); files != "" && c.byName[strings.ToLower(name)] == nil {
 		return c.contextTree(s, files, "", loc), nil
 	}
-	st, err := c.stageNamed(name, s.stage)
+	st, err := c.stageNamed(name)
 	if err != nil {
 		return plan.None, err
 	}

@@ -1,9 +1,11 @@
 package dockerfile
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
@@ -47,6 +49,11 @@ func (c *converter) convert(st *stage) (*state, error) {
 	if st.done != nil {
 		return st.done, nil
 	}
+	if st.begun {
+		return nil, invalid("circular dependency detected on stage: %s: it needs what is made of it",
+			cmp.Or(st.Name, strconv.Itoa(st.index)))
+	}
+	st.begun = true
 	defer c.lint.Whole()()
 	s, triggers, err := c.begin(st)
 	if err != nil {
