@@ -19,6 +19,10 @@ COMPOSE  := $(CACHE)/tools/docker-compose
 COMPOSE_VERSION := v2.40.3
 HELM     := $(CACHE)/tools/helm
 HELM_VERSION := v3.22.0
+CRANE    := $(CACHE)/tools/crane
+CRANE_VERSION := v0.22.1
+REGCTL   := $(CACHE)/tools/regctl
+REGCTL_VERSION := v0.11.7
 S3SERVER := $(CACHE)/tools/versitygw
 S3SERVER_VERSION := v1.8.0
 PEBBLE   := $(CACHE)/tools/pebble
@@ -98,6 +102,10 @@ $(COMPOSE):
 
 $(HELM):
 	CGO_ENABLED=0 GOBIN=$(CACHE)/tools $(GO) install -trimpath -ldflags '-s -w' helm.sh/helm/v3/cmd/helm@$(HELM_VERSION)
+$(CRANE):
+	CGO_ENABLED=0 GOBIN=$(CACHE)/tools $(GO) install -trimpath -ldflags '-s -w' github.com/google/go-containerregistry/cmd/crane@$(CRANE_VERSION)
+$(REGCTL):
+	CGO_ENABLED=0 GOBIN=$(CACHE)/tools $(GO) install -trimpath -ldflags '-s -w' github.com/regclient/regclient/cmd/regctl@$(REGCTL_VERSION)
 $(S3SERVER):
 	GOBIN=$(CACHE)/tools $(GO) install github.com/versity/versitygw/cmd/versitygw@$(S3SERVER_VERSION)
 $(TESTSUM):
@@ -146,6 +154,7 @@ clean: ## remove what was built here
 # docker's command lines, for the tests alone: the newest is built from its module, whose go.mod has another name.
 DOCKER_NEW := $(CACHE)/tools/docker-28.2
 DOCKER_OLD := $(CACHE)/tools/docker-20.10/usr/bin/docker
+CONTAINERD := $(CACHE)/tools/containerd-1.6/usr/bin/containerd
 
 $(DOCKER_NEW):
 	@set -e; $(GO) mod download github.com/docker/cli@v28.2.2+incompatible; work=$$(mktemp -d); trap 'rm -rf "$$work"' EXIT; \
@@ -158,6 +167,11 @@ $(DOCKER_NEW):
 $(DOCKER_OLD):
 	@set -e; work=$$(mktemp -d); trap 'rm -rf "$$work"' EXIT; cd "$$work"; \
 	apt-get download docker.io >/dev/null 2>&1; dpkg -x docker.io_*.deb $(CACHE)/tools/docker-20.10
+
+# Unpacked, not installed: a package that is installed starts its daemon.
+$(CONTAINERD):
+	@set -e; work=$$(mktemp -d); trap 'rm -rf "$$work"' EXIT; cd "$$work"; \
+	apt-get download containerd >/dev/null 2>&1; dpkg -x containerd_*.deb $(CACHE)/tools/containerd-1.6
 
 # -- what the targets need -----------------------------------------------------
 
@@ -186,15 +200,17 @@ deps-demo:
 # The tests start PostgreSQL servers of their own; the package is to make and start none.
 # slapd is to make no directory either, and sshd not to serve: each test starts one of its own.
 # S3 they find at versitygw, which Debian does not have. The text of the specification is a module.
-deps-test: deps-demo deps-dist deps-disks $(TESTSUM) $(S3SERVER) $(PEBBLE) $(HELM) $(DOCKER_NEW) $(DOCKER_OLD) $(BUILDX) $(COMPOSE)
+deps-test: deps-demo deps-dist deps-disks $(TESTSUM) $(S3SERVER) $(PEBBLE) $(HELM) $(DOCKER_NEW) $(DOCKER_OLD) $(BUILDX) $(COMPOSE) \
+  $(CRANE) $(REGCTL) $(CONTAINERD)
 	@if [ "$$(id -u)" = 0 ] && [ ! -e /etc/postgresql-common ]; then \
 	  mkdir /etc/postgresql-common && echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf; fi
 	@if [ "$$(id -u)" = 0 ] && [ ! -e /etc/ssh/sshd_config ]; then mkdir -p /etc/ssh && touch /etc/ssh/sshd_not_to_be_run; fi
 	@cd / && $(GO) mod download github.com/opencontainers/distribution-spec@v1.1.1
 	@cd e2e/clients && $(GO) mod download
 	@cd e2e/clients/harbor && $(GO) mod download
+	@cd e2e/clients/oras && $(GO) mod download
 	@echo 'slapd slapd/no_configuration boolean true' | debconf-set-selections 2>/dev/null || true
-	$(call deps,gcc libc6-dev git openssh-client openssh-server busybox-static skopeo podman curl nftables postgresql libseccomp-dev qemu-user-static xz-utils zstd bzip2 chromium fonts-noto-cjk \
+	$(call deps,gcc libc6-dev git openssh-client openssh-server busybox-static skopeo podman buildah curl nftables postgresql libseccomp-dev qemu-user-static xz-utils zstd bzip2 chromium fonts-noto-cjk \
 	  systemd python3-docker libarchive-tools slapd prometheus docker-registry uidmap passt slirp4netns)
 # File systems for disks whose power is cut.
 deps-disks:
