@@ -62,6 +62,9 @@ type Config struct {
 	// OnWarning, when set, hears each warning of a registry once, for whoever uses
 	// it. It runs in the goroutine of the call and must not block for long.
 	OnWarning func(host, text string)
+	// OnRetry, when set, hears why something is tried again, once a request that takes
+	// more than a moment of it, and for how long it is at most. Blobs tell their Progress.
+	OnRetry func(err error, most time.Duration)
 	// Now and Sleep are the clock; nil is the real one.
 	Now   func() time.Time
 	Sleep func(ctx context.Context, d time.Duration) error

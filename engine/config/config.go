@@ -17,6 +17,8 @@ import (
 	"slices"
 	"strings"
 
+	"cove/internal/userdir"
+
 	"cove/distribution/client/hosts"
 	"cove/errdefs"
 	"cove/internal/strictyaml/late"
@@ -104,11 +106,8 @@ func Find(getenv func(string) string) Files {
 		return files
 	}
 	files.Own = []string{"/etc/cove/config.yaml"}
-	switch {
-	case filepath.IsAbs(getenv("XDG_CONFIG_HOME")): // a relative one is ignored, says its specification
-		files.Own = append(files.Own, filepath.Join(getenv("XDG_CONFIG_HOME"), "cove/config.yaml"))
-	case getenv("HOME") != "":
-		files.Own = append(files.Own, filepath.Join(getenv("HOME"), ".config/cove/config.yaml"))
+	if own := userdir.Config(getenv, "cove", "config.yaml"); own != "" {
+		files.Own = append(files.Own, own)
 	}
 	return files
 }

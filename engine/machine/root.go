@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"cove/internal/userdir"
+
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
@@ -80,10 +82,7 @@ func DefaultRoot() string {
 }
 
 func userRoot() string {
-	if dir := os.Getenv("XDG_DATA_HOME"); filepath.IsAbs(dir) {
-		return filepath.Join(dir, "cove")
-	}
-	return filepath.Join(cmp.Or(os.Getenv("HOME"), "/"), ".local/share/cove")
+	return cmp.Or(userdir.Data(nil, "cove"), "/.local/share/cove")
 }
 
 // RunDir is where a root has what may vanish on reboot; "" is the usual place.

@@ -49,6 +49,7 @@ var floors = []struct {
 	{"internal/process", 0},
 	{"internal/dirwatch", 0},
 	{"internal/timeline", 0},
+	{"internal/userdir", 0},
 	{"internal/bakefile", 1},
 	{"internal/strictyaml", 1},
 	{"e2e", 7},

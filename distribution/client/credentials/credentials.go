@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 
+	"cove/internal/userdir"
+
 	"cove/errdefs"
 )
 
@@ -62,7 +64,7 @@ func Open(getenv func(string) string) *Store {
 		s.main = s.files[0]
 	}
 	add(getenv("XDG_RUNTIME_DIR"), "containers", "auth.json")
-	add(cmp.Or(getenv("XDG_CONFIG_HOME"), under(".config")), "containers", "auth.json")
+	add(userdir.Config(getenv, "containers", "auth.json"))
 	return s
 }
 

@@ -13,6 +13,10 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"cove/internal/userdir"
+
 	"cove/errdefs"
 	"cove/reference"
 )
@@ -105,9 +109,29 @@ func CheckMirror(raw string) error {
 	return err
 }
 
-// DefaultCertsDirs is where certificates of registries are looked for.
+// systemCertsDir is docker's, which every client of registries on a machine knows.
+const systemCertsDir = "/etc/docker/certs.d"
+
+// DefaultCertsDirs is where certificates of registries are looked for: the person's
+// own folders, as docker without root has them, and the machine's.
 func DefaultCertsDirs() []string {
-	return []string{"/etc/cove/certs.d", "/etc/docker/certs.d"}
+	var dirs []string
+	for _, engine := range []string{"cove", "docker"} {
+		if own := userdir.Config(nil, engine, "certs.d"); own != "" {
+			dirs = append(dirs, own)
+		}
+	}
+	return append(dirs, "/etc/cove/certs.d", systemCertsDir)
+}
+
+// CertsDirToFill is the folder of DefaultCertsDirs that an error should name as the
+// place for a registry's certificate: the machine's, or the person's own for whom may
+// not write there.
+func CertsDirToFill() string {
+	if own := userdir.Config(nil, "cove", "certs.d"); own != "" && unix.Access("/etc", unix.W_OK) != nil {
+		return own
+	}
+	return systemCertsDir
 }
 
 // CheckInsecure says what is wrong with an entry of insecure registries. The error is

@@ -3,6 +3,7 @@ package hosts
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"cove/errdefs"
@@ -76,5 +77,20 @@ func TestBaseOf(t *testing.T) {
 	}
 	if b := BaseOf("h:5000"); b != (Base{Host: "h:5000", Addr: "h:5000"}) {
 		t.Errorf("h:5000 is %+v", b)
+	}
+}
+
+func TestDefaultCertsDirs(t *testing.T) {
+	t.Setenv("XDG_CONFIG_HOME", "/home/ann/conf")
+	want := []string{
+		"/home/ann/conf/cove/certs.d", "/home/ann/conf/docker/certs.d", "/etc/cove/certs.d", "/etc/docker/certs.d",
+	}
+	if got := DefaultCertsDirs(); !slices.Equal(got, want) {
+		t.Errorf("DefaultCertsDirs() = %q, want %q", got, want)
+	}
+	t.Setenv("XDG_CONFIG_HOME", "")
+	t.Setenv("HOME", "")
+	if got := DefaultCertsDirs(); !slices.Equal(got, want[2:]) {
+		t.Errorf("without a home: %q, want %q", got, want[2:])
 	}
 }

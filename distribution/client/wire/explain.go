@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -47,9 +48,13 @@ func explain(b hosts.Base, err error) error {
 			return &explained{out}
 		}
 	}
+	var syntax *json.SyntaxError
 	switch {
 	case errdefs.KindOf(err) != nil:
 		return &explained{fmt.Errorf("%s: %w", at, err)}
+	case errors.As(err, &syntax): // of its token service: all else that is read has an error of its own
+		return &explained{errdefs.Errorf(errdefs.ErrInvalid,
+			"%s: what it answered instead of a token is no JSON (%w); is there a proxy or a sign-in page before it?", at, err)}
 	case cutOff(err):
 		return &explained{errdefs.Errorf(errdefs.ErrUnavailable, "%s: it cut the connection (%w)", at, err)}
 	}
@@ -106,8 +111,8 @@ func ofCertificate(at place, err error) error {
 		what = wrongName(name, hosts.Name(at.addr))
 	case errors.As(err, &authority):
 		what = fmt.Sprintf("its certificate is signed by an authority that this machine does not know%s; "+
-			"if it is yours, put the CA's certificate at /etc/docker/certs.d/%s/ca.crt", signedBy(authority.Cert),
-			certsName(at.host()))
+			"if it is yours, put the CA's certificate at %s/%s/ca.crt", signedBy(authority.Cert),
+			hosts.CertsDirToFill(), certsName(at.host()))
 	case errors.As(err, &invalid):
 		what = invalidity(invalid)
 	case errors.As(err, &op) && op.Op == "remote error": // how crypto/tls words an alert of the peer
@@ -128,7 +133,7 @@ var certificateAlerts = []tls.AlertError{42, 46, 48, 49, 116}
 func refusal(alert error, host string) string {
 	if slices.ContainsFunc(certificateAlerts, func(a tls.AlertError) bool { return a.Error() == alert.Error() }) {
 		return fmt.Sprintf("it refused our side of TLS (%v); if it asks for client certificates, "+
-			"put client.cert and client.key in /etc/docker/certs.d/%s/", alert, host)
+			"put client.cert and client.key in %s/%s/", alert, hosts.CertsDirToFill(), host)
 	}
 	return fmt.Sprintf("it refused our side of TLS (%v): it has no certificate for this name, or speaks no TLS of 1.2 or newer", alert)
 }

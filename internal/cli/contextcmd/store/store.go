@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 
+	"cove/internal/userdir"
+
 	"cove/errdefs"
 	"cove/internal/atomicfile"
 )
@@ -63,13 +65,7 @@ func At(dir string) Store { return Store{dir} }
 // Default is $XDG_CONFIG_HOME/cove, or ~/.config/cove; without a home there are no
 // contexts.
 func Default(getenv func(string) string) Store {
-	switch dir := getenv("XDG_CONFIG_HOME"); {
-	case filepath.IsAbs(dir):
-		return Store{filepath.Join(dir, "cove")}
-	case getenv("HOME") != "":
-		return Store{filepath.Join(getenv("HOME"), ".config/cove")}
-	}
-	return Store{}
+	return Store{userdir.Config(getenv, "cove")}
 }
 
 // names is docker's rule.
