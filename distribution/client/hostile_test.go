@@ -216,6 +216,30 @@ func TestRealm(t *testing.T) {
 	}
 }
 
+// TestNoToken: a challenge that leads to no token says what is wrong with it.
+func TestNoToken(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct{ challenge, token, want string }{
+		"no realm":       {`Bearer service="x"`, "", "names no realm"},
+		"a sign-in page": {`Bearer realm="http://%s/token",service="x"`, "<html>Welcome to our network", "instead of a token is no JSON"},
+	} {
+		var host string
+		host = distributiontest.Listen(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/token" {
+				_, _ = io.WriteString(w, tc.token)
+				return
+			}
+			w.Header().Set("WWW-Authenticate", strings.ReplaceAll(tc.challenge, "%s", host))
+			w.WriteHeader(http.StatusUnauthorized)
+		}))
+		c := distributiontest.NewClient(t, client.Config{RetryFor: -1})
+		_, err := c.Repository(host, "team/app").Tags(t.Context())
+		if err == nil || !strings.Contains(err.Error(), "registry "+host) || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: %v, want the registry and %q", name, err, tc.want)
+		}
+	}
+}
+
 // TestTokens uses one token for many requests, and a new one when it expires.
 func TestTokens(t *testing.T) {
 	t.Parallel()

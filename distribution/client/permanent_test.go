@@ -301,6 +301,7 @@ func TestBusy(t *testing.T) {
 		"restarting":               {503, "3", 1, "", []time.Duration{3 * time.Second}},
 		"a bad gateway":            {502, "", 3, "", make([]time.Duration, 3)},
 		"busy for an hour":         {429, "3600", 1 << 30, "left alone for 1h0m0s", nil},
+		"busy for decades":         {503, "Wed, 21 Oct 2026 07:28:00 GMT", 1 << 30, "left alone for 20747 days", nil},
 		"broken for good":          {500, "", 1 << 30, "500 from registry", make([]time.Duration, 5)},
 		"not implemented, for now": {501, "", 1 << 30, "501 from registry", nil},
 	} {
@@ -327,8 +328,10 @@ func TestBusy(t *testing.T) {
 						_, _ = w.Write([]byte(`{"tags":["a"]}`))
 					}
 				}))
+				var told []string
 				c := distributiontest.NewClient(t, client.Config{
-					Now: func() time.Time { return now },
+					Now:     func() time.Time { return now },
+					OnRetry: func(err error, most time.Duration) { told = append(told, fmt.Sprint(err, most)) },
 					Sleep: func(_ context.Context, d time.Duration) error {
 						waited = append(waited, d)
 						now = now.Add(d)
@@ -338,6 +341,10 @@ func TestBusy(t *testing.T) {
 				_, err := c.Repository(host, "team/app").Tags(t.Context())
 				if tc.text == "" && err != nil || tc.text != "" && (err == nil || !strings.Contains(err.Error(), tc.text)) {
 					t.Errorf("%v, want %q", err, tc.text)
+				}
+				// A long wait is told once; a short one, and one that does not come, never.
+				if slow := now.Sub(time.Unix(0, 0)) > 5*time.Second; slow && len(told) != 1 || !slow && len(told) > 1 {
+					t.Errorf("told %q in %s", told, now.Sub(time.Unix(0, 0)))
 				}
 				if len(waited) < len(tc.waits) || tc.waits == nil && len(waited) > 0 || now.Sub(time.Unix(0, 0)) > time.Minute {
 					t.Errorf("waited %v, in all %s", waited, now.Sub(time.Unix(0, 0)))

@@ -53,7 +53,7 @@ func (r *retrier) again(ctx context.Context, err error) error {
 	}
 	if r.c.cfg.Now().Add(wait).Sub(r.since) > r.c.cfg.RetryFor {
 		if e != nil && e.RetryAfter > r.c.cfg.RetryFor {
-			err = fmt.Errorf("%w; it asks to be left alone for %s", err, e.RetryAfter)
+			err = fmt.Errorf("%w; it asks to be left alone for %s", err, patience(e.RetryAfter))
 		}
 		return err
 	}
@@ -63,9 +63,26 @@ func (r *retrier) again(ctx context.Context, err error) error {
 	return r.c.cfg.Sleep(ctx, wait)
 }
 
-// retry calls do until it succeeds or may not be tried again.
+// patience is a registry's Retry-After in words, which a registry that is wrong about
+// the year makes of any length.
+func patience(d time.Duration) string {
+	if days := d / (24 * time.Hour); days > 2 {
+		return fmt.Sprintf("%d days", days)
+	}
+	return d.Round(time.Second).String()
+}
+
+// retry calls do until it succeeds or may not be tried again. That it takes longer than
+// a moment is told once.
 func (c *Client) retry(ctx context.Context, do func() error) error {
-	r := c.retrier(nil)
+	var waited time.Duration
+	told := c.cfg.OnRetry == nil
+	r := c.retrier(func(err error, wait time.Duration) {
+		if waited += wait; waited > maxWait/2 && !told {
+			told = true
+			c.cfg.OnRetry(err, c.cfg.RetryFor)
+		}
+	})
 	for {
 		err := do()
 		if err == nil {

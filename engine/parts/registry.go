@@ -2,11 +2,13 @@ package parts
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"os"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 
@@ -49,6 +51,7 @@ func (p *Parts) clientFor(keychain credentials.Keychain) (remote.Registries, err
 	return remote.Open(remote.Config{
 		Keychain: keychain, CertsDirs: p.CertsDirs, Insecure: known.Insecure, Mirrors: known.Mirrors,
 		OnWarning: func(host, text string) { p.Notify("registry " + host + ": " + text) },
+		OnRetry:   func(err error, most time.Duration) { p.Notify(fmt.Sprintf("%v; trying again for up to %s", err, most)) },
 	})
 }
 

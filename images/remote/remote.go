@@ -10,6 +10,7 @@ package remote
 import (
 	"context"
 	"io"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -98,6 +99,8 @@ type Config struct {
 	Mirrors map[string][]string
 	// OnWarning hears each warning of a registry once.
 	OnWarning func(host, text string)
+	// OnRetry hears why a request is tried again, and for how long at most.
+	OnRetry func(err error, most time.Duration)
 }
 
 var open func(Config) (Registries, error)

@@ -127,6 +127,10 @@ func (p *Peer) ping(ctx context.Context, plain bool) (*transport.Challenge, erro
 		return ch, nil
 	case http.StatusUnauthorized:
 		pickChallenge(ch, auth.ParseChallenges(resp.Header.Values("WWW-Authenticate")))
+		if strings.EqualFold(ch.Scheme, "bearer") && ch.Parameters["realm"] == "" {
+			return nil, errdefs.Errorf(errdefs.ErrInvalid,
+				"it asks for a token and does not say where they are: its WWW-Authenticate names no realm")
+		}
 		return ch, nil
 	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusMovedPermanently, http.StatusFound,
 		http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:

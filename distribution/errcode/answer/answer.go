@@ -3,6 +3,7 @@
 package answer
 
 import (
+	"cmp"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -79,10 +80,17 @@ func text(entries []entry) string {
 	return strings.Join(parts, "; ")
 }
 
-// plain is the message of an answer that is no error body: a proxy's page, or
-// nothing at all, as for every HEAD.
+// plain is the message of an answer that is no error body: a proxy's page, JSON of
+// another kind, or nothing at all, as for every HEAD.
 func plain(raw []byte, resp *http.Response) string {
+	var other struct {
+		Message string `json:"message"`
+		Error   string `json:"error"`
+	}
 	line, _, _ := strings.Cut(strings.TrimSpace(string(raw)), "\n")
+	if json.Unmarshal(raw, &other) == nil {
+		line = cmp.Or(other.Message, other.Error)
+	}
 	if line == "" || strings.HasPrefix(line, "<") || len(line) > 300 {
 		if s := http.StatusText(resp.StatusCode); s != "" {
 			return strings.ToLower(s)

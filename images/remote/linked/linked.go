@@ -21,7 +21,7 @@ func init() { //nolint:gochecknoinits // it is what the package is for
 	remote.Use(func(cfg remote.Config) (remote.Registries, error) {
 		c, err := client.New(client.Config{
 			Keychain: cfg.Keychain, CertsDirs: cfg.CertsDirs, Insecure: cfg.Insecure, Mirrors: cfg.Mirrors,
-			OnWarning: cfg.OnWarning,
+			OnWarning: cfg.OnWarning, OnRetry: cfg.OnRetry,
 		})
 		if err != nil {
 			return nil, err
