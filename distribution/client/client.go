@@ -19,6 +19,7 @@ import (
 
 	"cove/distribution/client/credentials"
 	"cove/distribution/client/hosts"
+	"cove/distribution/client/retry"
 	"cove/distribution/client/spans"
 	"cove/distribution/client/wire"
 )
@@ -79,6 +80,7 @@ type Client struct {
 	wire    *wire.Wire
 	mirrors map[string][]hosts.Base
 	slots   spans.Slots
+	retry   retry.Policy
 }
 
 // New returns a client. The error is errdefs.ErrInvalid for a malformed
@@ -96,12 +98,15 @@ func New(cfg Config) (*Client, error) {
 		cfg.Now = time.Now
 	}
 	if cfg.Sleep == nil {
-		cfg.Sleep = sleep
+		cfg.Sleep = retry.Sleep
 	}
 	if cfg.Dial == nil {
 		cfg.Dial = (&net.Dialer{Timeout: 30 * time.Second}).DialContext
 	}
-	c := &Client{cfg: cfg, mirrors: make(map[string][]hosts.Base), slots: spans.NewSlots(2 * cfg.Parallel)}
+	c := &Client{
+		cfg: cfg, mirrors: make(map[string][]hosts.Base), slots: spans.NewSlots(2 * cfg.Parallel),
+		retry: retry.Policy{For: cfg.RetryFor, Now: cfg.Now, Sleep: cfg.Sleep, Tell: cfg.OnRetry},
+	}
 	var clear []string
 	for host, list := range cfg.Mirrors {
 		for _, raw := range list {
@@ -131,15 +136,4 @@ func (c *Client) Wire() *wire.Wire { return c.wire }
 func (c *Client) Close() error {
 	c.wire.CloseIdle()
 	return nil
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-t.C:
-		return nil
-	}
 }

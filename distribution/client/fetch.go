@@ -12,6 +12,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/content"
+	"cove/distribution/client/retry"
 	"cove/distribution/client/spans"
 	"cove/distribution/client/wire"
 	"cove/distribution/progress"
@@ -63,7 +64,7 @@ func (r *Repository) openBlob(
 		ctx: ctx, repo: r, desc: desc, offset: offset, until: until, tell: tell, ended: -1,
 		cut: make(map[*wire.Peer]error),
 	}
-	b.retrier = r.c.retrier(func(err error, wait time.Duration) {
+	b.budget = r.c.retry.Begin(func(err error, wait time.Duration) {
 		tell.Tell(progress.Event{Kind: progress.Retrying, Desc: desc, Offset: b.offset, Err: err, Wait: wait})
 	})
 	if offset == desc.Size {
@@ -94,18 +95,18 @@ func (r *Repository) StatBlob(ctx context.Context, dgst digest.Digest) (ocispec.
 
 // blobReader is one body after another.
 type blobReader struct {
-	ctx     context.Context //nolint:containedctx // it is the context of the reading, which ends with Close
-	repo    *Repository
-	desc    ocispec.Descriptor
-	offset  int64
-	until   int64 // where it ends
-	ranged  bool  // what was opened is a range
-	body    io.ReadCloser
-	from    *wire.Peer           // who the body is from
-	ended   int64                // where a body last ended by itself, too early; -1 before
-	cut     map[*wire.Peer]error // mirrors that cut the line: they are not asked again
-	retrier *retrier
-	tell    progress.Func
+	ctx    context.Context //nolint:containedctx // it is the context of the reading, which ends with Close
+	repo   *Repository
+	desc   ocispec.Descriptor
+	offset int64
+	until  int64 // where it ends
+	ranged bool  // what was opened is a range
+	body   io.ReadCloser
+	from   *wire.Peer           // who the body is from
+	ended  int64                // where a body last ended by itself, too early; -1 before
+	cut    map[*wire.Peer]error // mirrors that cut the line: they are not asked again
+	budget *retry.Budget
+	tell   progress.Func
 }
 
 func (b *blobReader) Read(p []byte) (int, error) {
@@ -113,7 +114,7 @@ func (b *blobReader) Read(p []byte) (int, error) {
 		n, err := b.read(p)
 		if n > 0 {
 			b.offset += int64(n)
-			b.retrier.progressed()
+			b.budget.Progressed()
 			b.tell.Tell(progress.Event{Kind: progress.Downloading, Desc: b.desc, Offset: b.offset})
 			return n, nil
 		}
@@ -169,7 +170,7 @@ func (b *blobReader) resume(err error) error {
 		return b.repo.read(b.ctx, b.open)
 	}
 	for {
-		if err := b.retrier.again(b.ctx, err); err != nil {
+		if err := b.budget.Again(b.ctx, err); err != nil {
 			return err
 		}
 		if err = b.open(b.from); err == nil {

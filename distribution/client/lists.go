@@ -80,7 +80,7 @@ func (c *Client) onePage(
 	ctx context.Context, p *wire.Peer, path string, scopes []string, add func(body []byte) error,
 ) (next string, err error) {
 	var body []byte
-	err = c.retry(ctx, func() error {
+	err = c.retry.Do(ctx, func() error {
 		resp, err := p.Do(ctx, wire.Request{Method: http.MethodGet, Path: path, Scopes: scopes}, http.StatusOK)
 		if err != nil {
 			return err

@@ -118,7 +118,7 @@ func (r *Repository) PushManifest(ctx context.Context, ref string, desc ocispec.
 func (r *Repository) putManifest(
 	ctx context.Context, ref string, desc ocispec.Descriptor, body []byte,
 ) (subject string, err error) {
-	err = r.c.retry(ctx, func() error {
+	err = r.c.retry.Do(ctx, func() error {
 		a, err := r.origin().Call(ctx, wire.Request{
 			Method: http.MethodPut, Path: "/" + r.name + "/manifests/" + ref,
 			Header: http.Header{"Content-Type": {desc.MediaType}},
@@ -134,7 +134,7 @@ func (r *Repository) putManifest(
 
 // Delete removes a tag or, by digest, a manifest.
 func (r *Repository) Delete(ctx context.Context, ref string) error {
-	err := r.c.retry(ctx, func() error {
+	err := r.c.retry.Do(ctx, func() error {
 		_, err := r.origin().Call(ctx, wire.Request{
 			Method: http.MethodDelete, Path: "/" + r.name + "/manifests/" + ref,
 			Scopes: r.scopes(nil, distribution.Delete),

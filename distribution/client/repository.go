@@ -72,7 +72,7 @@ func (r *Repository) read(ctx context.Context, do func(p *wire.Peer) error) erro
 		if b.Mirror {
 			err = try()
 		} else {
-			err = r.c.retry(ctx, try)
+			err = r.c.retry.Do(ctx, try)
 		}
 		if err == nil || ctx.Err() != nil {
 			return err

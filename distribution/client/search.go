@@ -62,7 +62,7 @@ func (c *Client) Search(ctx context.Context, host, term string, limit int) ([]Fo
 func (c *Client) search(ctx context.Context, p *wire.Peer, term string, limit int) ([]Found, error) {
 	query := url.Values{"q": {term}, "n": {strconv.Itoa(limit)}}
 	var body []byte
-	err := c.retry(ctx, func() error {
+	err := c.retry.Do(ctx, func() error {
 		in := wire.Request{Method: http.MethodGet, API: "/v1", Path: "/search?" + query.Encode()}
 		resp, err := p.Do(ctx, in, http.StatusOK)
 		if err != nil {

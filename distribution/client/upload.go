@@ -12,6 +12,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/content"
+	"cove/distribution/client/retry"
 	"cove/distribution/client/wire"
 	"cove/distribution/errcode"
 	"cove/distribution/progress"
@@ -39,7 +40,7 @@ func (r *Repository) PushBlob(
 	ctx context.Context, desc ocispec.Descriptor, src content.Provider, opts PushOptions,
 ) error {
 	u := &upload{repo: r, peer: r.origin(), desc: desc, src: src, opts: opts}
-	u.retrier = r.c.retrier(func(err error, wait time.Duration) {
+	u.budget = r.c.retry.Begin(func(err error, wait time.Duration) {
 		opts.Progress.Tell(progress.Event{Kind: progress.Retrying, Desc: desc, Offset: u.offset, Err: err, Wait: wait})
 	})
 	for {
@@ -47,7 +48,7 @@ func (r *Repository) PushBlob(
 		if err == nil {
 			return r.about(u.state(nil), u.forget(ctx))
 		}
-		if err := u.retrier.again(ctx, err); err != nil {
+		if err := u.budget.Again(ctx, err); err != nil {
 			return r.about(u.state(err), err)
 		}
 	}
@@ -55,12 +56,12 @@ func (r *Repository) PushBlob(
 
 // upload is one blob on its way up.
 type upload struct {
-	repo    *Repository
-	peer    *wire.Peer
-	desc    ocispec.Descriptor
-	src     content.Provider
-	opts    PushOptions
-	retrier *retrier
+	repo   *Repository
+	peer   *wire.Peer
+	desc   ocispec.Descriptor
+	src    content.Provider
+	opts   PushOptions
+	budget *retry.Budget
 
 	started  bool   // Pushing was told
 	resumed  bool   // part of it was there from before a cut
@@ -209,7 +210,7 @@ func (u *upload) ask(ctx context.Context) error {
 		return nil
 	}
 	if held > u.offset {
-		u.retrier.progressed()
+		u.budget.Progressed()
 	}
 	u.offset, u.resumed = held, true
 	return u.follow(a)

@@ -51,7 +51,9 @@ func (p *Parts) clientFor(keychain credentials.Keychain) (remote.Registries, err
 	return remote.Open(remote.Config{
 		Keychain: keychain, CertsDirs: p.CertsDirs, Insecure: known.Insecure, Mirrors: known.Mirrors,
 		OnWarning: func(host, text string) { p.Notify("registry " + host + ": " + text) },
-		OnRetry:   func(err error, most time.Duration) { p.Notify(fmt.Sprintf("%v; trying again for up to %s", err, most)) },
+		OnRetry: func(err error, most time.Duration) {
+			p.Notify(fmt.Sprintf("%v; trying again for up to %s", err, most))
+		},
 	})
 }
 
