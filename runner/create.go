@@ -77,22 +77,8 @@ func (r *Runner) record(ctx context.Context, cfg record.Config) (*Container, err
 		return nil, fmt.Errorf("container %.12s: %w", cfg.ID, err)
 	}
 	defer os.RemoveAll(string(making)) // renamed away when all went well
-	data, err := leanjson.Marshal(cfg)
-	if err != nil {
-		return nil, fmt.Errorf("container %.12s: encoding: %w", cfg.ID, err)
-	}
-	state, err := leanjson.Marshal(record.State{Status: record.Created})
-	if err != nil {
-		return nil, fmt.Errorf("container %.12s: encoding: %w", cfg.ID, err)
-	}
-	files := []struct {
-		name string
-		data []byte
-	}{{"config.json", data}, {"state.json", state}, {"name", []byte(cfg.Name)}}
-	for _, f := range files {
-		if err := writeNew(making.Path(f.name), f.data, !cfg.AutoRemove); err != nil {
-			return nil, fmt.Errorf("container %.12s: %w", cfg.ID, err)
-		}
+	if err := writeRecord(making, cfg); err != nil {
+		return nil, fmt.Errorf("container %.12s: %w", cfg.ID, err)
 	}
 	if err := os.Rename(string(making), string(final)); err != nil {
 		if errors.Is(err, os.ErrExist) {
@@ -135,4 +121,27 @@ func writeNew(path string, data []byte, durable bool) error {
 		err = f.Sync()
 	}
 	return errors.Join(err, f.Close())
+}
+
+// writeRecord writes the files of a container that was never started. The brief is
+// made of the config, and whoever finds none makes it again: it needs no sync.
+func writeRecord(to record.Dir, cfg record.Config) error {
+	for _, f := range []struct {
+		name    string
+		value   any
+		durable bool
+	}{
+		{"config.json", cfg, !cfg.AutoRemove},
+		{record.BriefFile, cfg.Brief(), false},
+		{"state.json", record.State{Status: record.Created}, !cfg.AutoRemove},
+	} {
+		data, err := leanjson.Marshal(f.value)
+		if err != nil {
+			return fmt.Errorf("encoding %s: %w", f.name, err)
+		}
+		if err := writeNew(to.Path(f.name), data, f.durable); err != nil {
+			return err
+		}
+	}
+	return writeNew(to.Path("name"), []byte(cfg.Name), !cfg.AutoRemove)
 }

@@ -36,7 +36,7 @@ func fresh(t *testing.T) *engine.Engine {
 func contextless() context.Context { return context.Background() }
 
 // serve serves an engine, and returns a client of it.
-func serve(t *testing.T, eng *engine.Engine, allow ...string) *client {
+func serve(t testing.TB, eng *engine.Engine, allow ...string) *client {
 	t.Helper()
 	access, err := route.ParseAccess(allow)
 	if err != nil {
@@ -63,7 +63,7 @@ func serve(t *testing.T, eng *engine.Engine, allow ...string) *client {
 	return &client{&http.Client{Transport: tr}, socket}
 }
 
-func (c *client) ask(t *testing.T, method, path, body string) (*http.Response, string) {
+func (c *client) ask(t testing.TB, method, path, body string) (*http.Response, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, "http://d"+path, strings.NewReader(body))
 	if err != nil {

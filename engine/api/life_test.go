@@ -49,7 +49,7 @@ func TestMain(m *testing.M) {
 }
 
 // withBox is an engine that has the image box, of busybox alone.
-func withBox(t *testing.T) *engine.Engine {
+func withBox(t testing.TB) *engine.Engine {
 	t.Helper()
 	busybox, err := os.ReadFile("/bin/busybox")
 	if os.Geteuid() != 0 || err != nil {
@@ -96,7 +96,7 @@ func withBox(t *testing.T) *engine.Engine {
 }
 
 // create makes a container and returns its id.
-func (c *client) create(t *testing.T, body string) string {
+func (c *client) create(t testing.TB, body string) string {
 	t.Helper()
 	res, text := c.ask(t, "POST", "/containers/create", body)
 	var made struct {
@@ -110,7 +110,7 @@ func (c *client) create(t *testing.T, body string) string {
 }
 
 // want asks and looks at the status alone.
-func (c *client) want(t *testing.T, status int, method, path, body string) string {
+func (c *client) want(t testing.TB, status int, method, path, body string) string {
 	t.Helper()
 	res, text := c.ask(t, method, path, body)
 	if res.StatusCode != status {

@@ -20,7 +20,8 @@ import (
 	"cove/runner/record"
 )
 
-// Container is a container with its state, as ps shows it.
+// Container is a container with its state, as ps shows it. In a list its Config is
+// record.Config.Brief.
 type Container struct {
 	record.Config
 	State record.State
@@ -33,18 +34,28 @@ type Container struct {
 	Condition string
 }
 
+// known is what containers are shown from: a runner.Container, or a runner.Brief.
+type known interface {
+	State(context.Context) (record.State, error)
+	Asked() (network.Config, error)
+}
+
 // Of reads the state of a container; one removed meanwhile is
 // errdefs.ErrNotFound.
 func Of(ctx context.Context, c *runner.Container) (Container, error) {
+	return of(ctx, c, c.Config(), record.Dir(c.Dir()))
+}
+
+func of(ctx context.Context, c known, cfg record.Config, dir record.Dir) (Container, error) {
 	state, err := c.State(ctx)
 	if err != nil {
-		return Container{}, fmt.Errorf("container %s: %w", c.Name(), err)
+		return Container{}, fmt.Errorf("container %s: %w", cfg.Name, err)
 	}
-	s := Container{Config: c.Config(), State: state}
-	s.Name = c.Name()
+	s := Container{Config: cfg, State: state}
 	if s.Network, err = c.Asked(); err != nil {
-		return Container{}, fmt.Errorf("container %s: %w", c.Name(), err)
+		return Container{}, fmt.Errorf("container %s: %w", cfg.Name, err)
 	}
+	s.Name = s.Network.Name
 	if s.Spec != nil && s.Spec.Process != nil {
 		s.Command = strings.Join(s.Spec.Process.Args, " ")
 	}
@@ -53,7 +64,7 @@ func Of(ctx context.Context, c *runner.Container) (Container, error) {
 	}
 	if s.Health != nil && state.Alive() {
 		s.Condition = record.Starting
-		if told, err := record.Dir(c.Dir()).Health(); err == nil {
+		if told, err := dir.Health(); err == nil {
 			s.Condition = told.Status
 		}
 	}
@@ -74,7 +85,7 @@ func List(ctx context.Context, r *runner.Runner, f Filter) ([]Container, error) 
 	if err != nil {
 		return nil, err
 	}
-	all, err := r.All(ctx)
+	all, err := r.Briefs(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -100,9 +111,9 @@ func List(ctx context.Context, r *runner.Runner, f Filter) ([]Container, error) 
 const blockSize = 64
 
 // ofAll is Of of several, without those that were removed meanwhile.
-func ofAll(ctx context.Context, all []*runner.Container) ([]Container, error) {
+func ofAll(ctx context.Context, all []runner.Brief) ([]Container, error) {
 	read, errs := make([]Container, len(all)), make([]error, len(all))
-	limit.ToCores(len(all), func(i int) { read[i], errs[i] = Of(ctx, all[i]) })
+	limit.ToCores(len(all), func(i int) { read[i], errs[i] = of(ctx, all[i], all[i].Config, all[i].Dir) })
 	shown := make([]Container, 0, len(all))
 	for i, s := range read {
 		switch {

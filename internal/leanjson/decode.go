@@ -13,7 +13,6 @@ import (
 // after a no the text is encoding/json's.
 type decoder struct {
 	rest  []byte
-	known types
 	depth int
 }
 
@@ -102,17 +101,17 @@ func (d *decoder) value(v reflect.Value) bool {
 func (d *decoder) object(v reflect.Value) bool {
 	switch v.Kind() {
 	case reflect.Struct:
-		fields := d.known.fields(v.Type())
+		all := fields(v.Type())
 		likely := 0 // who wrote the text has most likely the same order
-		return fields != nil && d.members(func(name string) bool {
-			for n := range fields {
-				i := (likely + n) % len(fields)
-				if fields[i].name == name {
+		return all != nil && d.members(func(name string) bool {
+			for n := range all {
+				i := (likely + n) % len(all)
+				if all[i].name == name {
 					likely = i + 1
-					return d.value(v.Field(fields[i].index))
+					return d.value(v.Field(all[i].index))
 				}
 			}
-			for _, f := range fields {
+			for _, f := range all {
 				if strings.EqualFold(f.name, name) {
 					return false
 				}

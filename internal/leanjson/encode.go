@@ -11,7 +11,6 @@ import (
 // encoder appends to out. Its methods report whether they could.
 type encoder struct {
 	out   []byte
-	known types
 	depth int
 }
 
@@ -89,13 +88,13 @@ func (e *encoder) separate(first int) {
 }
 
 func (e *encoder) structure(v reflect.Value) bool {
-	fields := e.known.fields(v.Type())
-	if fields == nil {
+	all := fields(v.Type())
+	if all == nil {
 		return false
 	}
 	e.out = append(e.out, '{')
 	first := len(e.out)
-	for _, f := range fields {
+	for _, f := range all {
 		member := v.Field(f.index)
 		if f.omitempty && empty(member) || f.omitzero && zero(member) {
 			continue

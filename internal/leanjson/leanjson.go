@@ -16,13 +16,14 @@ import (
 	"encoding/json"
 	"reflect"
 	"strings"
+	"sync"
 )
 
 // Unmarshal is json.Unmarshal.
 func Unmarshal(data []byte, into any) error {
 	target := reflect.ValueOf(into)
 	if target.Kind() == reflect.Pointer && !target.IsNil() && target.Elem().IsZero() {
-		d := decoder{rest: data, known: types{}}
+		d := decoder{rest: data}
 		value := reflect.New(target.Type().Elem()).Elem()
 		if d.value(value) && d.end() {
 			target.Elem().Set(value)
@@ -34,7 +35,7 @@ func Unmarshal(data []byte, into any) error {
 
 // Marshal is json.Marshal.
 func Marshal(v any) ([]byte, error) {
-	e := encoder{out: make([]byte, 0, 4096), known: types{}}
+	e := encoder{out: make([]byte, 0, 4096)}
 	if v != nil && e.value(reflect.ValueOf(v)) {
 		return e.out, nil
 	}
@@ -48,21 +49,26 @@ type field struct {
 	omitempty, omitzero bool
 }
 
-// types remembers the fields of structs; nil for those that are not dealt with
-// here.
-type types map[reflect.Type][]field
+// known remembers the fields of structs: lists read thousands of the same few.
+var known sync.Map // of reflect.Type to []field
 
-func (all types) fields(t reflect.Type) []field {
-	if have, ok := all[t]; ok {
-		return have
+// fields are those of a struct; nil is one that is not dealt with here.
+func fields(t reflect.Type) []field {
+	if have, ok := known.Load(t); ok {
+		return have.([]field)
 	}
+	list := fieldsOf(t)
+	known.Store(t, list)
+	return list
+}
+
+func fieldsOf(t reflect.Type) []field {
 	list := make([]field, 0, t.NumField())
 	for i := range t.NumField() {
 		sf := t.Field(i)
 		name, options, _ := strings.Cut(sf.Tag.Get("json"), ",")
 		if sf.Anonymous {
-			list = nil
-			break
+			return nil
 		}
 		if !sf.IsExported() || name == "-" {
 			continue
@@ -78,12 +84,10 @@ func (all types) fields(t reflect.Type) []field {
 			case "omitzero":
 				f.omitzero = true
 			case "string":
-				all[t] = nil
 				return nil
 			}
 		}
 		list = append(list, f)
 	}
-	all[t] = list
 	return list
 }

@@ -45,6 +45,12 @@ func (c *Container) State(ctx context.Context) (record.State, error) {
 	return c.reconcile(ctx, st)
 }
 
+// Peek is State that changes nothing: settled says that State would return the same.
+func (c *Container) Peek(ctx context.Context) (st record.State, settled bool, err error) {
+	st, lost, err := c.look(ctx)
+	return st, err == nil && !lost && !c.heldStill(st), err
+}
+
 // look reads the state; lost says that the process is gone that made it true. A state
 // that changed while its process was looked for says nothing, and is read again: a
 // short life ends, and the next begins, in between.

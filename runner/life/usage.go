@@ -7,6 +7,8 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
+	"cove/network/publish"
+	"cove/runner/attach"
 	"cove/runner/record"
 	"cove/sandbox/cgroup"
 )
@@ -37,6 +39,21 @@ func (c *Container) Limit(st record.State, r *specs.LinuxResources) error {
 		return fmt.Errorf("container %s: %w", c, err)
 	}
 	return nil
+}
+
+// Publish has the container, which runs, publish these ports alone. The caller holds the
+// control lock.
+func (c *Container) Publish(ctx context.Context, st record.State, ports []publish.Port) error {
+	conn, err := c.call(ctx, st.Monitor, attach.Hello{Kind: attach.Publish, Ports: ports})
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	p, err := c.await(ctx, conn, st.Monitor, startTimeout)
+	if err == nil && p.Type == attach.TypeFailed {
+		err = record.Failure(p.Data)
+	}
+	return err
 }
 
 // Stats reads what the container uses.

@@ -37,11 +37,15 @@ func (d Dir) Socket(run string) string { return filepath.Join(run, "containers",
 
 // Name reads the present name: Config's, unless it was renamed.
 func (d Dir) Name() (string, error) {
-	name, err := os.ReadFile(d.Path("name"))
+	var name string
+	err := readFile(d.Path("name"), func(data []byte) error {
+		name = strings.TrimSpace(string(data))
+		return nil
+	})
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", notFound(d)
 	}
-	return strings.TrimSpace(string(name)), err
+	return name, err
 }
 
 // State reads state.json as it is; whether it is still true, the monitor's
@@ -118,16 +122,19 @@ func notFound(d Dir) error {
 }
 
 func (d Dir) read(name string, into any) error {
-	data, err := os.ReadFile(d.Path(name))
-	if errors.Is(err, fs.ErrNotExist) {
+	var garbled error
+	err := readFile(d.Path(name), func(data []byte) error {
+		garbled = leanjson.Unmarshal(data, into)
+		return nil
+	})
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return notFound(d)
-	}
-	if err != nil {
+	case err != nil:
 		return fmt.Errorf("runner: container %s: %w", d.ID(), err)
-	}
-	if err := leanjson.Unmarshal(data, into); err != nil {
+	case garbled != nil:
 		return errdefs.Suggest(errdefs.Errorf(errdefs.ErrCorrupt,
-			"runner: container %s: %s: %v", d.ID(), name, err), errdefs.Force, d.ID())
+			"runner: container %s: %s: %v", d.ID(), name, garbled), errdefs.Force, d.ID())
 	}
 	return nil
 }

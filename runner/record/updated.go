@@ -31,17 +31,11 @@ func (d Dir) Config() (Config, error) {
 	if err := d.read("config.json", &cfg); err != nil {
 		return cfg, err
 	}
-	var u Updated
-	switch err := d.read(updatedFile, &u); {
-	case errors.Is(err, errdefs.ErrNotFound):
-		return cfg, nil
-	case err != nil:
+	u, err := d.updated()
+	if err != nil || u == nil {
 		return cfg, err
 	}
-	cfg.Restart = u.Restart
-	if u.Published {
-		cfg.Network.Ports = u.Ports
-	}
+	u.onto(&cfg)
 	if cfg.Spec != nil && cfg.Spec.Linux != nil {
 		cfg.Spec.Linux.Resources = u.Limits
 	}
@@ -49,6 +43,25 @@ func (d Dir) Config() (Config, error) {
 		cfg.Asked.Resources = u.Resources
 	}
 	return cfg, nil
+}
+
+// updated reads the file; nil without one.
+func (d Dir) updated() (*Updated, error) {
+	var u Updated
+	if err := d.read(updatedFile, &u); errors.Is(err, errdefs.ErrNotFound) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	return &u, nil
+}
+
+// onto puts over a config what lists show, too.
+func (u *Updated) onto(cfg *Config) {
+	cfg.Restart = u.Restart
+	if u.Published {
+		cfg.Network.Ports = u.Ports
+	}
 }
 
 // SetUpdated replaces the file.
