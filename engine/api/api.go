@@ -47,8 +47,10 @@ func Handler(life context.Context, e *engine.Engine, access *route.Access) http.
 // say nothing do not add up.
 const headerTimeout = 30 * time.Second
 
-// Serve answers on the listeners until the context ends. What is being answered then
-// is cut off: containers do not notice.
+// Serve answers on the listeners until the context ends, or an Idle handler has been
+// idle. What is being answered when the context ends is cut off: containers do not
+// notice. Nothing is being answered when an Idle ends it, and who comes at that moment
+// is answered still.
 func Serve(ctx context.Context, h http.Handler, listeners ...net.Listener) error {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
@@ -58,6 +60,11 @@ func Serve(ctx context.Context, h http.Handler, listeners ...net.Listener) error
 		Handler: h, Protocols: protocols, ReadHeaderTimeout: headerTimeout,
 		BaseContext: func(net.Listener) context.Context { return ctx },
 	}
+	var done chan struct{}
+	idle, _ := h.(*Idle)
+	if idle != nil {
+		srv.ConnState, done = idle.connState, idle.done
+	}
 	ended := make(chan error, len(listeners))
 	for _, l := range listeners {
 		go func() { ended <- srv.Serve(l) }()
@@ -66,12 +73,15 @@ func Serve(ctx context.Context, h http.Handler, listeners ...net.Listener) error
 	select {
 	case <-ctx.Done():
 		err = http.ErrServerClosed
+	case <-done:
+		err = srv.Shutdown(ctx)
+		idle.finish(ctx)
 	case err = <-ended:
 	}
 	for _, l := range listeners {
 		l.Close() // the server knows those alone that it began to serve
 	}
-	if err = errors.Join(srv.Close(), err); errors.Is(err, http.ErrServerClosed) {
+	if err = errors.Join(srv.Close(), err); errors.Is(err, http.ErrServerClosed) || ctx.Err() != nil {
 		err = nil
 	}
 	return err

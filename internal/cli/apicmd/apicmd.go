@@ -28,6 +28,9 @@ func Noun(a *app.App) *cobra.Command {
 	return noun
 }
 
+// restAfter is how long nobody asks until the server gives memory back.
+const restAfter = 2 * time.Second
+
 type serveFlags struct {
 	socket, group, tcp string
 	certs              listen.Certificates
@@ -82,9 +85,11 @@ containers run on. A socket that systemd opened is served instead of --socket.`,
 		if f.untilEOF {
 			ctx = untilEOF(ctx, a.In)
 		}
-		handler := api.Handler(ctx, eng, access)
+		handler := api.Resting(api.Handler(ctx, eng, access), restAfter, func() {
+			_ = api.GiveBack() // what cannot be given back stays
+		})
 		if f.idle > 0 {
-			ctx, handler = api.UntilIdle(ctx, handler, f.idle)
+			handler = api.NewIdle(handler, f.idle)
 		}
 		return app.Left(cmd.Context(), api.Serve(ctx, handler, listeners...))
 	}
