@@ -4,10 +4,9 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"cove/internal/leanjson"
-	"cove/layers/mount"
 )
 
-// BriefFile is what lists show of a config, which is a fifteenth of it. It is written
+// BriefFile is what lists show of a config, which is a tenth of it. It is written
 // with config.json and never changes, as that does not. A record without it, or whose
 // file a power cut has left empty, is read whole.
 const BriefFile = "brief.json"
@@ -26,7 +25,6 @@ func (c Config) Brief() Config {
 	if c.Asked != nil {
 		c.Asked = &Asked{Image: ImageConfig{ExposedPorts: c.Asked.Image.ExposedPorts}}
 	}
-	c.Root, c.Log = mount.Mount{}, LogConfig{}
 	return c
 }
 

@@ -30,7 +30,7 @@ func TestBrief(t *testing.T) {
 		Asked:   &Asked{ReadOnly: true, Image: ImageConfig{User: "u", ExposedPorts: map[string]struct{}{"80/tcp": {}}}},
 	}
 	want := cfg
-	want.Spec, want.Root = &specs.Spec{Process: &specs.Process{Args: []string{"sleep", "1"}}}, mount.Mount{}
+	want.Spec = &specs.Spec{Process: &specs.Process{Args: []string{"sleep", "1"}}}
 	want.Asked = &Asked{Image: ImageConfig{ExposedPorts: map[string]struct{}{"80/tcp": {}}}}
 	want.Restart, want.Network.Ports = RestartPolicy{Name: RestartAlways}, []publish.Port{{ContainerPort: 81}}
 	whole, err := leanjson.Marshal(cfg)
