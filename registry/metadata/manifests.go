@@ -101,7 +101,7 @@ func (tx *Tx) AddManifest(ctx context.Context, repoID int64, m Manifest, actor s
 	if err != nil || changed == 0 {
 		return db.Unavailable(err)
 	}
-	tx.usage.Needed(repoID, desc.Digest, 1)
+	tx.usage.Manifest(repoID, desc.Digest, 1)
 	if err := tx.auditPush(ctx, repoID, desc.Digest, actor); err != nil {
 		return err
 	}
@@ -198,7 +198,7 @@ func (tx *Tx) RemoveManifest(
 	if changed == 0 {
 		return errdefs.Errorf(errdefs.ErrNotFound, "this repository has no manifest %s", dgst)
 	}
-	tx.usage.Needed(repoID, dgst, -1)
+	tx.usage.Manifest(repoID, dgst, -1)
 	return tx.Review(ctx, bytesOf, dgst, tx.tx.Now.Add(grace))
 }
 

@@ -69,7 +69,8 @@ func (q *Quotas) recount(ctx context.Context, by auth.Caller, p metadata.Project
 		r.Mended = true
 		return audit.Record(ctx, tx, by, audit.Change{
 			Action: "quota.mend", Object: p.Name,
-			Detail: fmt.Sprintf("%d digests, %d bytes used, %d waiting", len(r.Differences), r.Used, r.Waiting),
+			Detail: fmt.Sprintf("%d digests, %d bytes used, %d waiting; %d repositories",
+				len(r.Differences)+len(r.Holders), r.Used, r.Waiting, r.Repositories),
 		})
 	})
 	return r, err

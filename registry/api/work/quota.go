@@ -1,6 +1,8 @@
 package work
 
 import (
+	"github.com/opencontainers/go-digest"
+
 	"cove/registry/api/rest"
 	"cove/registry/quota"
 )
@@ -41,6 +43,8 @@ type Recount struct {
 	Used    int64 `json:"used"`
 	Waiting int64 `json:"waiting"`
 	Mended  bool  `json:"mended"`
+	// Repositories are how many held another number of bytes than was kept of them.
+	Repositories int `json:"repositories"`
 }
 
 // Recounts are those of all projects that were counted.
@@ -50,7 +54,14 @@ type Recounts struct {
 
 // RecountOf is one as the API and the command line show it.
 func RecountOf(r quota.Recount) Recount {
-	return Recount{r.Project, r.Equal(), len(r.Differences), r.Used, r.Waiting, r.Mended}
+	digests := map[digest.Digest]bool{}
+	for _, d := range r.Differences {
+		digests[d.Digest] = true
+	}
+	for _, d := range r.Holders {
+		digests[d] = true
+	}
+	return Recount{r.Project, r.Equal(), len(digests), r.Used, r.Waiting, r.Mended, r.Repositories}
 }
 
 // Share is what something holds, in bytes, each digest once.

@@ -46,33 +46,6 @@ const (
 		OR EXISTS (SELECT 1 FROM manifests m WHERE m.digest = d.digest AND m.repository_id <> $1))`
 )
 
-// OfRepository is the share of a repository.
-func OfRepository(ctx context.Context, q db.Querier, repository int64) (s Share, err error) {
-	err = q.Row(ctx, `SELECT CAST(COALESCE(SUM(b.size), 0) AS BIGINT),
-		CAST(COALESCE(SUM(CASE WHEN `+elsewhere+` THEN 0 ELSE b.size END), 0) AS BIGINT),
-		CAST(COALESCE(SUM(CASE WHEN `+elsewhereInProject+` THEN 0 ELSE b.size END), 0) AS BIGINT)
-		FROM (SELECT digest FROM repository_blobs WHERE repository_id = $1
-			UNION SELECT digest FROM manifests WHERE repository_id = $1) AS d
-		JOIN blobs b ON b.digest = d.digest`, repository).Scan(&s.Held, &s.Alone, &s.Counted)
-	return s, db.Unavailable(err)
-}
-
-// Largest is a repository and what it holds.
-type Largest struct {
-	Repository string
-	Held       int64
-}
-
-// LargestRepositories lists those of a project that hold most, at most n.
-func LargestRepositories(ctx context.Context, q db.Querier, project int64, n int) ([]Largest, error) {
-	return db.All(ctx, q, func(s db.Scanner) (l Largest, err error) { return l, s.Scan(&l.Repository, &l.Held) },
-		`SELECT r.name, CAST(SUM(x.size) AS BIGINT) AS held FROM repositories r JOIN (
-			SELECT c.repository_id, b.size FROM repository_blobs c JOIN blobs b ON b.digest = c.digest
-			UNION ALL SELECT m.repository_id, m.size FROM manifests m
-		) AS x ON x.repository_id = r.id WHERE r.project_id = $1
-		GROUP BY r.name ORDER BY held DESC, r.name LIMIT $2`, project, n)
-}
-
 // batch is how many digests one statement asks for.
 const batch = 100
 

@@ -33,10 +33,16 @@ type Recounted struct {
 	// Used and Waiting are the sums of what is kept of its digests, by how much they
 	// are more than those kept of the project.
 	Used, Waiting int64
+	// Holders are digests of which it is kept wrongly which repositories have them, and
+	// Repositories how many repositories hold another number of bytes than is kept.
+	Holders      []digest.Digest
+	Repositories int
 }
 
 // Equal says that all was as it should be.
-func (r Recounted) Equal() bool { return len(r.Differences) == 0 && r.Used == 0 && r.Waiting == 0 }
+func (r Recounted) Equal() bool {
+	return len(r.Differences)+len(r.Holders)+r.Repositories == 0 && r.Used == 0 && r.Waiting == 0
+}
 
 // mostDifferences bounds what one recount mends.
 const mostDifferences = 10_000
@@ -55,7 +61,15 @@ func Recount(ctx context.Context, q db.Querier, project int64) (r Recounted, err
 		CAST(COALESCE(SUM(CASE WHEN counted = 0 THEN size END), 0) AS BIGINT)
 			- COALESCE((SELECT waiting FROM project_usage WHERE project_id = $1), 0)
 		FROM project_blobs WHERE project_id = $1`, project).Scan(&r.Used, &r.Waiting)
-	return r, db.Unavailable(err)
+	if err != nil {
+		return r, db.Unavailable(err)
+	}
+	if r.Holders, err = wrongHolders(ctx, q, project, mostDifferences); err != nil {
+		return r, err
+	}
+	wrong, err := wrongShares(ctx, q, project, mostDifferences)
+	r.Repositories = len(wrong)
+	return r, err
 }
 
 // Mend makes what is kept what a recount found it should be. It takes the row of the
@@ -79,7 +93,27 @@ func Mend(ctx context.Context, tx *db.Tx, project int64) (Recounted, error) {
 		total.used += moved.used
 		total.waiting += moved.waiting
 	}
-	_, err = tx.Exec(ctx, `UPDATE project_usage SET used = used + $2, waiting = waiting + $3 WHERE project_id = $1`,
-		project, total.used, total.waiting)
-	return r, db.Unavailable(err)
+	if _, err = tx.Exec(ctx, `UPDATE project_usage SET used = used + $2, waiting = waiting + $3 WHERE project_id = $1`,
+		project, total.used, total.waiting); err != nil {
+		return r, db.Unavailable(err)
+	}
+	return r, mendShares(ctx, tx, project, r.Holders)
+}
+
+// mendShares makes what is kept of what repositories hold what it should be. Their rows
+// are locked before they are counted.
+func mendShares(ctx context.Context, tx *db.Tx, project int64, holders []digest.Digest) error {
+	for _, dgst := range holders {
+		if err := mendHolders(ctx, tx, project, dgst); err != nil {
+			return err
+		}
+	}
+	if _, err := tx.Exec(ctx, "UPDATE repository_usage SET held = held WHERE project_id = $1", project); err != nil {
+		return db.Unavailable(err)
+	}
+	wrong, err := wrongShares(ctx, tx, project, mostDifferences)
+	if err != nil {
+		return err
+	}
+	return wrong.write(ctx, tx)
 }

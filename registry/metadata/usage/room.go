@@ -88,7 +88,7 @@ func Relieve(ctx context.Context, tx *db.Tx, h Held) (freed int64, err error) {
 
 // Forget removes what is kept of a project that holds nothing any more.
 func Forget(ctx context.Context, tx *db.Tx, project string) error {
-	for _, table := range []string{"project_blobs", "project_usage", "quotas"} {
+	for _, table := range []string{"project_blobs", "project_usage", "quotas", "digest_holders", "repository_usage"} {
 		if _, err := tx.Exec(ctx, "DELETE FROM "+table+
 			" WHERE project_id IN (SELECT id FROM projects WHERE name = $1)", project); err != nil {
 			return db.Unavailable(err)

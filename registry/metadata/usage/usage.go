@@ -53,6 +53,7 @@ type key struct {
 
 type change struct {
 	members, needs int64
+	manifests      int64 // repositories that have it as a manifest
 	pushed         bool
 }
 
@@ -62,7 +63,9 @@ func (c *Changes) add(repository int64, dgst digest.Digest, more change) {
 	}
 	k := key{repository, dgst}
 	was := c.of[k]
-	c.of[k] = change{was.members + more.members, was.needs + more.needs, was.pushed || more.pushed}
+	c.of[k] = change{
+		was.members + more.members, was.needs + more.needs, was.manifests + more.manifests, was.pushed || more.pushed,
+	}
 }
 
 // Pushed notes that a repository was given a blob, which joined says it did not have.
@@ -79,7 +82,13 @@ func (c *Changes) Left(repository int64, dgst digest.Digest) {
 	c.add(repository, dgst, change{members: -1})
 }
 
-// Needed notes that n more manifests of a repository are these bytes or need them;
+// Manifest notes that a repository was given a manifest (1), or has it no longer (-1),
+// which needs its own bytes.
+func (c *Changes) Manifest(repository int64, dgst digest.Digest, n int64) {
+	c.add(repository, dgst, change{needs: n, manifests: n})
+}
+
+// Needed notes that n more manifests of a repository need these bytes;
 // fewer, if n is negative.
 func (c *Changes) Needed(repository int64, dgst digest.Digest, n int64) {
 	if n != 0 {
@@ -108,6 +117,9 @@ func (c *Changes) Apply(ctx context.Context, tx *db.Tx) error {
 		}
 		was := sums[k.repository]
 		sums[k.repository] = sum{was.used + moved.used, was.waiting + moved.waiting}
+	}
+	if err := c.share(ctx, tx); err != nil {
+		return err
 	}
 	for _, project := range slices.Sorted(maps.Keys(sums)) {
 		near, err := charge(ctx, tx, project, sums[project])

@@ -235,13 +235,13 @@ them. A difference ends the command with status 1, unless it is mended.`,
 	return cmd
 }
 
-const recounted = "PROJECT EQUAL DIGESTS USED WAITING MENDED"
+const recounted = "PROJECT EQUAL DIGESTS USED WAITING REPOSITORIES MENDED"
 
 func recountItem(r work.Recount) command.Item {
 	return command.Item{
 		Row: []string{
 			r.Project, command.Yes(r.Equal), strconv.Itoa(r.Digests), strconv.FormatInt(r.Used, 10),
-			strconv.FormatInt(r.Waiting, 10), command.Yes(r.Mended),
+			strconv.FormatInt(r.Waiting, 10), strconv.Itoa(r.Repositories), command.Yes(r.Mended),
 		},
 		Object: r,
 	}

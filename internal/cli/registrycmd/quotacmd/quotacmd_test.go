@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/opencontainers/go-digest"
+
 	"cove/registry/api/work"
 	"cove/registry/metadata/usage"
 	"cove/registry/quota"
@@ -45,13 +47,16 @@ func TestRowsOfRecounts(t *testing.T) {
 		quota.Recount
 		want []string
 	}{
-		{quota.Recount{Project: "right"}, []string{"right", "yes", "0", "0", "0", "no"}},
+		{quota.Recount{Project: "right"}, []string{"right", "yes", "0", "0", "0", "0", "no"}},
 		{
 			quota.Recount{
 				Project: "wrong", Mended: true,
-				Recounted: usage.Recounted{Differences: make([]usage.Difference, 2), Used: -7, Waiting: 7},
+				Recounted: usage.Recounted{
+					Differences: []usage.Difference{{Digest: "a"}, {Digest: "b"}}, Holders: []digest.Digest{"b", "c"},
+					Repositories: 4, Used: -7, Waiting: 7,
+				},
 			},
-			[]string{"wrong", "no", "2", "-7", "7", "yes"},
+			[]string{"wrong", "no", "3", "-7", "7", "4", "yes"},
 		},
 	} {
 		if got := recountItem(work.RecountOf(tc.Recount)).Row; !slices.Equal(got, tc.want) {
