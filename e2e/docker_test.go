@@ -25,6 +25,7 @@ type step struct {
 	input string
 	code  int
 	out   string // a pattern that its output has
+	newer bool   // docker 20.10 cannot do it: it knows no manifests of OCI's
 }
 
 // steps are every verb that cove serves, in an order in which each finds what it needs.

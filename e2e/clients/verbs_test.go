@@ -514,7 +514,7 @@ func (d drive) refusals(t *testing.T) {
 	_, err = d.ContainerCreate(ctx, &container.Config{Image: "no/such:image"}, nil, nil, nil, "")
 	want(t, "no image", errdefs.IsNotFound(err), true)
 	_, err = d.ContainerCreate(ctx, &container.Config{Image: d.base}, &container.HostConfig{NetworkMode: "nothing"}, nil, nil, "")
-	want(t, "no network", errdefs.IsNotFound(err), true)
+	want(t, "no network", errdefs.IsInvalidParameter(err), true) // clients pull the image where it is 404
 	_, err = d.ContainerList(ctx, container.ListOptions{Filters: filters.NewArgs(filters.Arg("nothing", "x"))})
 	want(t, "no filter", errdefs.IsInvalidParameter(err), true)
 	err = d.ContainerKill(ctx, "nothing", "KILL")

@@ -290,6 +290,7 @@ func watched(cfg *record.Config, img image.Image, o CreateOptions) (err error) {
 	if cfg.Health, err = healthCheck(img, o.Health); err != nil {
 		return err
 	}
+	cfg.Asked.NoHealth = o.Health.None
 	if cfg.Log, err = logging.Config(o.LogDriver, o.LogOptions); err == nil && cfg.Log.Options != nil {
 		cfg.Log.Fields = logging.Fields(cfg.Log.Options, cfg.Labels, cfg.Spec.Process.Env)
 	}

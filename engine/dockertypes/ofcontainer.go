@@ -45,6 +45,9 @@ func OfContainer(c *runner.Container, state record.State, driver string) *Contai
 		NetworkSettings: networkOf(cfg, asked.Image, state),
 	}
 	out.State.Health, out.Config.Healthcheck = healthOf(c, cfg.Health)
+	if asked.NoHealth {
+		out.Config.Healthcheck = &Healthcheck{Test: []string{"NONE"}}
+	}
 	if args := cfg.Spec.Process.Args; len(args) > 0 {
 		out.Path, out.Args = args[0], args[1:]
 	}

@@ -34,6 +34,8 @@ type Asked struct {
 	Annotations  map[string]string `json:"annotations,omitempty"`
 	CgroupParent string            `json:"cgroupParent,omitempty"`
 	Attached     Attached          `json:"attached,omitzero"`
+	// NoHealth says that the image's check of its health is not to be made.
+	NoHealth bool `json:"noHealth,omitempty"`
 }
 
 // Attached are the streams that whoever made a container said to attach to.

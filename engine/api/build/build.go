@@ -17,6 +17,7 @@ import (
 	"cove/engine/api/route"
 	"cove/engine/api/wire"
 	"cove/engine/builds"
+	"cove/engine/listing"
 	"cove/errdefs"
 )
 
@@ -129,10 +130,15 @@ func (b *Builds) prune(w http.ResponseWriter, r *route.Request) error {
 	if err != nil {
 		return err
 	}
-	o := engine.PruneOptions{BuildCache: true}
+	o := engine.PruneOptions{BuildCache: true, Filter: listing.PruneFilter{}}
 	for name, values := range filters {
+		if name == listing.PruneLabel || name == listing.PruneNoLabel { // as docker system prune has them
+			o.Filter[name] = values
+			continue
+		}
 		if (name != "until" && name != "unused-for") || len(values) != 1 {
-			return errdefs.Errorf(errdefs.ErrInvalid, "invalid filter '%s': want until=DURATION", name)
+			return errdefs.Errorf(errdefs.ErrInvalid,
+				"invalid filter '%s': want until=DURATION, label or label!", name)
 		}
 		if o.CacheUnused, err = time.ParseDuration(values[0]); err != nil {
 			return errdefs.Errorf(errdefs.ErrInvalid, "filter %s=%s: want a duration, as 24h", name, values[0])

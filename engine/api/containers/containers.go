@@ -113,20 +113,52 @@ func (a *API) create(w http.ResponseWriter, r *route.Request) error {
 	}
 	o.Name, o.Platform = strings.TrimPrefix(r.URL.Query().Get("name"), "/"), r.URL.Query().Get("platform")
 	o.Pull = engines.PullNever // the client pulls, and shows it
+	warnings := unpublish(&o)
 	id, err := a.engine.Create(r.Context(), o)
 	if err != nil {
-		return a.missingImage(r, o.Image, err)
+		return a.missing(r, o.Image, o.Platform, a.taken(r, o.Name, err))
 	}
 	return wire.JSON(w, http.StatusCreated, struct {
 		ID       string `json:"Id"`
 		Warnings []string
-	}{id, []string{}})
+	}{id, warnings})
 }
 
-// missingImage has docker's words if it is the image that is not here: clients pull it.
-func (a *API) missingImage(r *route.Request, image string, err error) error {
+// unpublish leaves out ports that are the host's own, or nobody's, as docker does, and
+// warns of it in docker's words.
+func unpublish(o *engines.CreateOptions) (warnings []string) {
+	warnings = []string{}
+	if o.Network != "host" && o.Network != "none" {
+		return warnings
+	}
+	if o.Network == "host" && len(o.Ports) > 0 {
+		warnings = append(warnings, "Published ports are discarded when using host network mode")
+	}
+	o.Ports, o.PublishAll = nil, false
+	return warnings
+}
+
+// taken has docker's words if the name is another container's: programs look for them.
+func (a *API) taken(r *route.Request, name string, err error) error {
+	if wire.Status(err) != http.StatusConflict {
+		return err
+	}
+	c, cerr := a.engine.Container(r.Context(), name)
+	if cerr != nil || c.Name() != name {
+		return err
+	}
+	return errdefs.Errorf(errdefs.ErrExists, "Conflict. The container name %q is already in use by container %q. "+
+		"You have to remove (or rename) that container to be able to reuse that name.", "/"+name, c.ID())
+}
+
+// missing has docker's words if it is the image that is not here: clients pull it. They
+// take 404 for that alone, so that another thing that is not here makes a bad request.
+func (a *API) missing(r *route.Request, image, platform string, err error) error {
 	if _, ierr := a.image(r, image); ierr != nil {
 		return wire.Missing(err, "image", image)
+	}
+	if wire.Status(err) == http.StatusNotFound && platform == "" {
+		return &wire.StatusError{Status: http.StatusBadRequest, Err: err}
 	}
 	return err
 }
@@ -216,7 +248,8 @@ func (a *API) unpause(w http.ResponseWriter, r *route.Request) error {
 }
 
 func (a *API) rename(w http.ResponseWriter, r *route.Request) error {
-	return done(w, a.engine.Rename(r.Context(), r.Param("id"), r.URL.Query().Get("name")))
+	name := strings.TrimPrefix(r.URL.Query().Get("name"), "/")
+	return done(w, a.taken(r, name, a.engine.Rename(r.Context(), r.Param("id"), name)))
 }
 
 func (a *API) remove(w http.ResponseWriter, r *route.Request) error {

@@ -386,7 +386,7 @@ func Update(r *http.Request) (o engines.UpdateOptions, err error) {
 	}
 	b := asked{HostConfig: body.hostConfig}
 	var made engines.CreateOptions
-	if err := errors.Join(b.limits(&made), b.blockLimits(&made)); err != nil {
+	if err := errors.Join(b.refuse(&made), b.limits(&made), b.blockLimits(&made)); err != nil {
 		return o, err
 	}
 	if p := body.PidsLimit; p != nil && *p < 0 {

@@ -24,7 +24,7 @@ var swarmPaths = []string{
 // unsupportedPaths are those of what cove has not.
 var unsupportedPaths = []string{
 	"GET /containers/{id}/checkpoints", "POST /containers/{id}/checkpoints",
-	"DELETE /containers/{id}/checkpoints/{name}",
+	"DELETE /containers/{id}/checkpoints/{name}", "DELETE /containers/{id}/{link}",
 	"GET /plugins/privileges", "POST /plugins/pull", "POST /plugins/create",
 	"GET /plugins/{name...}/json", "DELETE /plugins/{name...}", "POST /plugins/{name...}/enable",
 	"POST /plugins/{name...}/disable", "POST /plugins/{name...}/upgrade", "POST /plugins/{name...}/push",
