@@ -11,9 +11,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
 
-	"cove/builder/event"
 	"cove/builder/plan"
-	"cove/builder/source"
 	"cove/errdefs"
 	"cove/internal/platforms"
 	"cove/layers/compress"
@@ -29,28 +27,6 @@ func (b *Builder) Build(ctx context.Context, req Request) (*Result, error) {
 		return nil, err
 	}
 	return results[0], nil
-}
-
-// Check reads what Build would, resolves the base images, and returns the
-// Dockerfile with its warnings; nothing is executed or written. An error is
-// what Build would end with before its first step.
-func (b *Builder) Check(ctx context.Context, req Request) (c *Checked, err error) {
-	if err := req.complete(); err != nil {
-		return nil, err
-	}
-	req.check = true
-	j := &job{report: event.NewReporter(req.Progress, b.cfg.Now), lock: req.Lock}
-	files, err := source.Open(ctx, b.from(j, req, req.Context))
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = files.Close() }()
-	p := &part{req: req, files: files}
-	j.parts = []*part{p}
-	if err := b.planAll(ctx, j); err != nil {
-		return nil, withSource(err, files.Dockerfile)
-	}
-	return &Checked{Dockerfile: files.Dockerfile, Warnings: p.graph.Warnings}, nil
 }
 
 // withSource gives an error at a line the text that the line is in.

@@ -24,6 +24,7 @@ import (
 	"cove/builder/remotecache"
 	"cove/builder/solve"
 	"cove/builder/source"
+	"cove/builder/subrequest"
 	"cove/content"
 	"cove/errdefs"
 	"cove/layers/snapshot"
@@ -133,7 +134,7 @@ type Request struct {
 	SSH map[string]command.Agent
 	// Finder is asked for secrets and agents that a Dockerfile mounts and that are
 	// not among these; nil has none.
-	Finder Finder
+	Finder command.Finder
 	// Executor runs the commands; nil is that of the builder.
 	Executor Executor
 	// Allow lists entitlements: "security.insecure", "network.host", "device", "device=NAME".
@@ -169,13 +170,8 @@ type Request struct {
 	// Progress is told every event, one at a time; it may be nil.
 	Progress func(Event)
 
-	check bool // only plan, and leave warnings warnings
-}
-
-// Checked is a Dockerfile that was read and not built.
-type Checked struct {
-	Dockerfile []byte
-	Warnings   []Warning
+	check   bool                // only plan, and leave warnings warnings
+	outline *subrequest.Outline // is filled in; nil is not wanted
 }
 
 // Result is a finished build. Nothing names its content yet: give it a name,

@@ -22,6 +22,7 @@ import (
 	"cove/builder/plan"
 	"cove/builder/provenance"
 	"cove/builder/state"
+	"cove/builder/subrequest"
 	"cove/content"
 	"cove/content/fsstore"
 	"cove/errdefs"
@@ -525,8 +526,56 @@ func TestCheck(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.write(map[string]string{"Dockerfile": "# check=error=true\nFROM base\nCOPY secret /\nRUN exit 1\n", "secret": "x", ".dockerignore": "secret\n"})
-	c, err := w.builder.Check(t.Context(), Request{Context: w.dir})
-	if err != nil || len(c.Warnings) != 1 || c.Warnings[0].Rule != "CopyIgnoredFile" || !strings.Contains(string(c.Dockerfile), "exit 1") {
-		t.Errorf("%+v, %v", c, err)
+	c, err := w.builder.Ask(t.Context(), []Request{{Context: w.dir}}, subrequest.AskLint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lint := c.(*subrequest.Lint)
+	if len(lint.Warnings) != 1 || lint.Warnings[0].Rule != "CopyIgnoredFile" || !strings.Contains(string(lint.Sources[0].Data), "exit 1") {
+		t.Errorf("%+v", lint)
+	}
+}
+
+// TestCheckTellsWarningsAndMistake: what a build would fail with comes beside the warnings
+// until there; and without a target each stage is looked at.
+func TestCheckTellsWarningsAndMistake(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write(map[string]string{"Dockerfile": "FROM base AS unneeded\nWORKDIR rel\nFROM base\nWORKDIR also\nCOPY --from=9 / /\n"})
+	ask := func(target string) (*subrequest.Lint, error) {
+		a, err := w.builder.Ask(t.Context(), []Request{{Context: w.dir, Target: target}}, subrequest.AskLint)
+		return a.(*subrequest.Lint), err
+	}
+	lint, err := ask("")
+	if err == nil || len(lint.Warnings) != 2 || lint.Error == nil || lint.Error.Location.Ranges[0].Start.Line != 5 || lint.Status() != 1 {
+		t.Errorf("%+v, %v", lint, err)
+	}
+	if lint, err := ask("unneeded"); err != nil || len(lint.Warnings) != 1 || lint.Error != nil {
+		t.Errorf("%+v, %v", lint, err)
+	}
+}
+
+// TestAskOfLinkedBuilds: a question about a build that begins with what another makes.
+func TestAskOfLinkedBuilds(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write(map[string]string{"Dockerfile": "FROM made AS app\nARG X=1\n", "base.Dockerfile": "FROM base\nENV SET=1\n"})
+	reqs := []Request{
+		{Name: "app", Context: w.dir, Contexts: map[string]string{"made": TargetContext + "below"}},
+		{Name: "below", Context: w.dir, Dockerfile: "base.Dockerfile"},
+		{Name: "broken", Context: w.dir, Dockerfile: "is not there"},
+	}
+	a, err := w.builder.Ask(t.Context(), reqs, subrequest.AskOutline)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o := a.(*subrequest.Outline); o.Name != "app" || len(o.Args) != 1 || o.Args[0].Value != "1" {
+		t.Errorf("%+v", o)
+	}
+	if _, err := w.builder.Ask(t.Context(), reqs[:1], subrequest.AskLint); !errors.Is(err, errdefs.ErrNotFound) {
+		t.Errorf("without the other: %v", err)
+	}
+	if _, err := w.builder.Ask(t.Context(), reqs[1:2], "nonsense"); !errors.Is(err, errdefs.ErrUnsupported) {
+		t.Errorf("a question that nobody knows: %v", err)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"cove/builder/buildctx"
+	"cove/builder/command"
 	"cove/builder/dockerfile"
 	"cove/builder/dockerfile/bases"
 	"cove/builder/event"
@@ -180,9 +181,10 @@ func (b *Builder) planAll(ctx context.Context, j *job) error {
 				return err
 			}
 			p.graph = plan.Join(graphs...)
-			if found[i] = p.req; !p.req.check {
-				found[i], err = p.req.find(gctx, p.graph)
-			}
+			found[i] = p.req
+			known := command.Known{Secrets: p.req.Secrets, Agents: p.req.SSH}
+			known, err = command.Find(gctx, p.req.Finder, known, p.graph)
+			found[i].Secrets, found[i].SSH = known.Secrets, known.Agents
 			return about(p, err)
 		})
 	}
@@ -209,10 +211,10 @@ func (b *Builder) planFor(
 			Labels: req.Labels, Network: req.Network, Hosts: req.Hosts, Allow: req.Allow,
 			NoCache: req.NoCache, NoCacheFilter: req.NoCacheFilter, Epoch: req.Epoch,
 			Resolve: b.resolver(j, len(req.Platforms) > 1), Contexts: b.contexts(j, p), Ignored: p.files.Excludes,
-			Check: req.check,
+			Check: req.check, Outline: req.outline,
 		})
 		if err != nil {
-			return nil, about(p, withSource(err, p.files.Dockerfile))
+			return g, about(p, withSource(err, p.files.Dockerfile))
 		}
 		if len(j.parts) > 1 {
 			g.RenameContexts(func(name string) string { return j.rename(p, name) })

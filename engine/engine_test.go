@@ -17,7 +17,7 @@ import (
 
 	"cove/content"
 	"cove/distribution/client/credentials"
-	"cove/engine/builds"
+	"cove/engine/builds/changes"
 	"cove/engine/config"
 	"cove/engine/containers"
 	engineimages "cove/engine/images"
@@ -74,7 +74,7 @@ func newEngine(t *testing.T) *Engine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := Open(Config{Root: t.TempDir(), RuntimePath: runtime, Changes: builds.Changes})
+	e, err := Open(Config{Root: t.TempDir(), RuntimePath: runtime, Changes: changes.Read})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,6 @@
 package dockerfile
 
 import (
-	"maps"
 	"slices"
 	"strings"
 
@@ -69,10 +68,7 @@ func (c *converter) built(name string, platform ocispec.Platform) (*plan.Image, 
 // start begins a stage with the image of another build.
 func (s *state) start(img plan.Image) {
 	s.fs, s.base, s.author = img.RootFS, img.Base, img.Author
-	s.config = img.Config
-	s.config.Labels = maps.Clone(img.Config.Labels)
-	s.config.Volumes = maps.Clone(img.Config.Volumes)
-	s.config.ExposedPorts = maps.Clone(img.Config.ExposedPorts)
+	s.config = plan.CloneConfig(img.Config)
 	s.history = slices.Clone(img.History)
 }
 
@@ -86,18 +82,7 @@ func (c *converter) contextTree(s *state, name, source string, loc plan.Location
 		label = "[context " + name + "] " + source
 	}
 	return c.graph.Add(plan.Vertex{
-		Op: wholeContext(name, source), Parent: empty, NoCache: s.noCache, Name: strings.TrimSpace(label),
+		Op: values.WholeContext(name, source), Parent: empty, NoCache: s.noCache, Name: strings.TrimSpace(label),
 		Location: loc,
 	})
-}
-
-// wholeContext copies a path of a context to where it is in it.
-func wholeContext(name, source string) *plan.Copy {
-	return &plan.Copy{
-		Selection: plan.Selection{
-			Sources: []plan.Source{{From: plan.FromContext, Context: name, Path: values.EscapePattern(source)}},
-			Parents: true,
-		},
-		Placement: plan.Placement{Dest: "/", DestDir: true},
-	}
 }

@@ -21,9 +21,12 @@ import (
 
 	"cove/builder/dockerfile/bases"
 	"cove/builder/dockerfile/lint"
+	"cove/builder/dockerfile/outline"
 	"cove/builder/dockerfile/syntax"
+	"cove/builder/dockerfile/values"
 	"cove/builder/dockerfile/vars"
 	"cove/builder/plan"
+	"cove/builder/subrequest"
 	"cove/errdefs"
 )
 
@@ -60,15 +63,17 @@ type Options struct {
 	Ignored func(path string) bool
 	// Check leaves warnings warnings, even where the author wants errors.
 	Check bool
+	// Outline, if it is not nil, is told what the target can be given.
+	Outline *subrequest.Outline
 }
 
 // Plan parses src and returns what to do. Its errors are *plan.Error with the
-// line and the instruction.
+// line and the instruction. When Check is set, a graph with the warnings comes with them.
 func Plan(ctx context.Context, src []byte, opt Options) (*plan.Graph, error) {
 	if opt.Name == "" {
 		opt.Name = "Dockerfile"
 	}
-	if err := opt.check(); err != nil {
+	if err := values.CheckOptions(opt.Network, opt.Allow); err != nil {
 		return nil, plan.At(plan.Location{File: opt.Name}, err)
 	}
 	c := &converter{
@@ -76,36 +81,79 @@ func Plan(ctx context.Context, src []byte, opt Options) (*plan.Graph, error) {
 		images: bases.NewResolver(ctx, opt.resolve),
 	}
 	defer c.images.Close()
+	err := c.plan()
+	if err != nil && !opt.Check {
+		return nil, err
+	}
+	if c.lint != nil {
+		c.graph.Warnings = c.lint.Warnings()
+	}
+	return c.graph, err
+}
+
+// plan converts the Dockerfile into the graph.
+func (c *converter) plan() error {
+	f, err := c.parse()
+	if err != nil {
+		return err
+	}
+	c.lex = shell.NewLex(f.Escape)
+	if c.global, c.declared, err = c.argDefaults(f, c.opt.BuildArgs); err != nil {
+		return err
+	}
+	c.lintDefaults(f)
+	if err := c.addStages(f); err != nil {
+		return err
+	}
+	if err := c.checkFilter(); err != nil {
+		return err
+	}
+	target, err := c.target()
+	if err != nil {
+		return err
+	}
+	st, err := c.convertAll(target)
+	if err != nil {
+		return err
+	}
+	if err := c.lint.Err(); err != nil && !c.opt.Check {
+		return err
+	}
+	c.warnUnusedArgs(f)
+	c.finish(st)
+	if c.opt.Outline != nil {
+		target.asks.Write(c.opt.Outline)
+	}
+	return nil
+}
+
+// convertAll converts the target and what it needs; for a check without a target, every
+// stage.
+func (c *converter) convertAll(target *stage) (*state, error) {
+	seen := map[*stage]bool{}
+	c.prefetch(target, seen)
+	if !c.opt.Check || c.opt.Target != "" || c.opt.Outline != nil {
+		return c.convert(target)
+	}
+	for _, st := range c.stages {
+		c.prefetch(st, seen)
+	}
+	for _, st := range c.stages {
+		if _, err := c.convert(st); err != nil {
+			return nil, err
+		}
+	}
+	return target.done, nil
+}
+
+// Targets lists the stages of a Dockerfile.
+func Targets(name string, src []byte) (*subrequest.Targets, error) {
+	c := &converter{opt: Options{Name: name, Check: true}, source: syntax.NewSource(name, src)}
 	f, err := c.parse()
 	if err != nil {
 		return nil, err
 	}
-	c.lex = shell.NewLex(f.Escape)
-	if err := c.globalArgs(f); err != nil {
-		return nil, err
-	}
-	c.lintDefaults(f)
-	if err := c.addStages(f); err != nil {
-		return nil, err
-	}
-	if err := c.checkFilter(); err != nil {
-		return nil, err
-	}
-	target, err := c.target()
-	if err != nil {
-		return nil, err
-	}
-	c.prefetch(target, map[*stage]bool{})
-	st, err := c.convert(target)
-	if err != nil {
-		return nil, err
-	}
-	if err := c.lint.Err(); err != nil && !opt.Check {
-		return nil, err
-	}
-	c.warnUnusedArgs(f)
-	c.finish(st)
-	return c.graph, nil
+	return outline.Targets(src, f.Stages), nil
 }
 
 // converter holds what the stages of one Dockerfile share.
@@ -119,9 +167,11 @@ type converter struct {
 	stages []*stage
 	byName map[string]*stage
 	images *bases.Resolver
-	onArgs []string               // names of the ARGs that were converted, of ONBUILD too
-	from   map[string]plan.ID     // vertices of whole images, for COPY --from=IMAGE
-	builds map[string]*plan.Image // what contexts that are builds make
+	// declared are the ARGs before the first FROM.
+	declared map[string]vars.Declaration
+	onArgs   []string               // names of the ARGs that were converted, of ONBUILD too
+	from     map[string]plan.ID     // vertices of whole images, for COPY --from=IMAGE
+	builds   map[string]*plan.Image // what contexts that are builds make
 }
 
 // stage is one FROM and what follows it.
@@ -136,6 +186,7 @@ type stage struct {
 	platform ocispec.Platform
 	begun    bool // it is being converted, or was
 	done     *state
+	asks     *outline.Stage
 }
 
 // addStages expands every FROM line. All of them count, since a later FROM may
@@ -164,6 +215,8 @@ func (c *converter) newStage(i int, p instructions.Stage, f syntax.File) (*stage
 	}
 	name := res.Result
 	st := &stage{Stage: p, index: i, display: p.Name, image: name, platform: c.opt.Platform}
+	st.asks = outline.NewStage(p, c.declared)
+	st.asks.Use(res.Matched)
 	if st.display == "" {
 		st.display = "stage-" + strconv.Itoa(i)
 	}
@@ -174,7 +227,7 @@ func (c *converter) newStage(i int, p instructions.Stage, f syntax.File) (*stage
 		st.base, st.image, st.platform = base, "", base.platform
 	}
 	if p.Platform != "" {
-		if st.platform, err = c.fromPlatform(p, f); err != nil {
+		if st.platform, err = c.fromPlatform(st, f); err != nil {
 			return nil, err
 		}
 	}
@@ -213,7 +266,6 @@ func (c *converter) stageNames() string {
 
 // finish writes the target's state into the graph.
 func (c *converter) finish(st *state) {
-	c.graph.Warnings = c.lint.Warnings()
 	img := &c.graph.Target
 	img.RootFS = st.fs
 	img.Platform = st.platform

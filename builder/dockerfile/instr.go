@@ -145,9 +145,12 @@ func (c *converter) arg(s *state, cmd *instructions.ArgCommand) error {
 			}
 			set = true
 		}
+		inherited := false
 		if !set {
 			value, set = c.global.Get(arg.Key)
+			inherited = set
 		}
+		s.stage.asks.Arg(arg, value, inherited, cmd.Location())
 		line := arg.Key
 		if set {
 			s.vars.Set(arg.Key, value)

@@ -99,6 +99,7 @@ func (c *converter) mounts(s *state, cmd *instructions.RunCommand, op *plan.Run,
 		if err != nil {
 			return nil, err
 		}
+		s.stage.asks.Mount(out, cmd.Location())
 		files := ""
 		if m.Type == instructions.MountTypeBind && c.byName[strings.ToLower(m.From)] == nil && m.From != "" {
 			files = c.filesNamed(m.From)
@@ -142,5 +143,6 @@ func (c *converter) origin(s *state, name string, loc plan.Location) (plan.ID, e
 	if err != nil {
 		return plan.None, err
 	}
+	s.stage.asks.Needs(st.asks)
 	return done.fs, nil
 }

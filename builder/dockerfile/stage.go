@@ -3,7 +3,6 @@ package dockerfile
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"cove/builder/dockerfile/bases"
 	"cove/builder/dockerfile/lint"
 	"cove/builder/dockerfile/syntax"
+	"cove/builder/dockerfile/values"
 	"cove/builder/dockerfile/vars"
 	"cove/builder/plan"
 	"cove/errdefs"
@@ -72,7 +72,7 @@ func (c *converter) convert(st *stage) (*state, error) {
 		s.fs = c.add(s, &s.base, c.source.Range(st.Location, st.SourceCode), nil)
 		if st.files != "" {
 			s.steps++
-			s.fs = c.add(s, wholeContext(st.files, ""), c.source.Range(st.Location, st.SourceCode), nil)
+			s.fs = c.add(s, values.WholeContext(st.files, ""), c.source.Range(st.Location, st.SourceCode), nil)
 			s.record("FROM "+st.files+" # build context", s.fs, c.opt)
 		}
 	}
@@ -101,6 +101,7 @@ func (c *converter) begin(st *stage) (*state, []string, error) {
 			return nil, nil, err
 		}
 		s.inherit(parent)
+		st.asks.On(st.base.asks)
 		triggers = parent.triggers
 	case st.build != "":
 		img, err := c.built(st.build, st.platform)
@@ -135,10 +136,7 @@ func (c *converter) begin(st *stage) (*state, []string, error) {
 // inherit takes over what an earlier stage has become.
 func (s *state) inherit(p *state) {
 	s.fs, s.base, s.author = p.fs, p.base, p.author
-	s.config = p.config
-	s.config.Labels = maps.Clone(p.config.Labels)
-	s.config.Volumes = maps.Clone(p.config.Volumes)
-	s.config.ExposedPorts = maps.Clone(p.config.ExposedPorts)
+	s.config = plan.CloneConfig(p.config)
 	s.history = slices.Clone(p.history)
 	s.vars = p.vars.Clone()
 	s.args = slices.Clone(p.args)

@@ -18,15 +18,10 @@ import (
 	"cove/reference"
 )
 
-// globalArgs evaluates the ARGs before the first FROM.
-func (c *converter) globalArgs(f syntax.File) (err error) {
-	c.global, err = c.argDefaults(f, c.opt.BuildArgs)
-	return err
-}
-
-// argDefaults evaluates the ARGs before the first FROM, with these arguments
-// given.
-func (c *converter) argDefaults(f syntax.File, given map[string]string) (*vars.Set, error) {
+// argDefaults evaluates the ARGs before the first FROM, with these arguments given.
+func (c *converter) argDefaults(
+	f syntax.File, given map[string]string,
+) (*vars.Set, map[string]vars.Declaration, error) {
 	v := vars.Platform(c.opt.Platform, c.opt.Build)
 	v.Set("TARGETSTAGE", c.opt.Target)
 	if c.opt.Target == "" {
@@ -37,22 +32,11 @@ func (c *converter) argDefaults(f syntax.File, given map[string]string) (*vars.S
 			v.Set(k, value)
 		}
 	}
-	for _, cmd := range f.Global {
-		for _, arg := range cmd.Args {
-			value, set := given[arg.Key]
-			if !set && arg.Value != nil {
-				var err error
-				if value, _, err = c.lex.ProcessWord(*arg.Value, v); err != nil {
-					return nil, plan.At(c.source.Range(cmd.Location(), syntax.Written(&cmd)), invalid("%w", err))
-				}
-				set = true
-			}
-			if set {
-				v.Set(arg.Key, value)
-			}
-		}
+	declared, failed, err := v.Declare(c.lex, f.Global, given)
+	if err != nil {
+		err = plan.At(c.source.Range(failed.Location(), syntax.Written(failed)), invalid("%w", err))
 	}
-	return v, nil
+	return v, declared, err
 }
 
 // expandFrom expands a word of a FROM by the global arguments.
@@ -80,11 +64,13 @@ func (c *converter) expandFrom(word string, p instructions.Stage, f syntax.File)
 }
 
 // fromPlatform reads FROM --platform.
-func (c *converter) fromPlatform(p instructions.Stage, f syntax.File) (ocispec.Platform, error) {
+func (c *converter) fromPlatform(st *stage, f syntax.File) (ocispec.Platform, error) {
+	p := st.Stage
 	res, err := c.expandFrom(p.Platform, p, f)
 	if err != nil {
 		return ocispec.Platform{}, err
 	}
+	st.asks.Use(res.Matched)
 	plat, err := values.Platform(res.Result)
 	if err != nil {
 		return plat, err
@@ -122,7 +108,7 @@ func (c *converter) warnUnusedArgs(f syntax.File) {
 // lintDefaults fires the rule about a FROM that names no image when no build
 // argument is given, whatever was given now.
 func (c *converter) lintDefaults(f syntax.File) {
-	defaults, err := c.argDefaults(f, nil)
+	defaults, _, err := c.argDefaults(f, nil)
 	if err != nil {
 		return // an error that is told elsewhere
 	}

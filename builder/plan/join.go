@@ -21,6 +21,17 @@ func Join(graphs ...*Graph) *Graph {
 	return all
 }
 
+// Warnings are those of all graphs, each once.
+func Warnings(graphs []*Graph) []Warning {
+	all := &Graph{}
+	for _, g := range graphs {
+		for _, w := range g.Warnings {
+			all.warn(w)
+		}
+	}
+	return all.Warnings
+}
+
 // Graft adds the vertices of another graph, and returns that graph's images as
 // they are in this one.
 func (g *Graph) Graft(other *Graph) []Image {

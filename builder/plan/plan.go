@@ -67,4 +67,6 @@ type Warning struct {
 	Rule     string // as "StageNameCasing"
 	URL      string // where the rule is explained; "" for rules of our own
 	Text     string
+	// Description is what the rule is about; "" for rules of our own.
+	Description string
 }

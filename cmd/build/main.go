@@ -7,7 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"cove/engine/builds"
+	"cove/engine/builds/changes"
 	"cove/internal/cli"
 	"cove/internal/cli/buildcmd"
 	"cove/internal/cli/copycmd"
@@ -17,7 +17,7 @@ import (
 
 func main() {
 	here := cli.Builder{
-		Build: buildcmd.Build, Bake: buildcmd.Bake, History: historycmd.Noun, Changes: builds.Changes,
+		Build: buildcmd.Build, Bake: buildcmd.Bake, History: historycmd.Noun, Changes: changes.Read,
 		Verify: verifycmd.Verify, Kaniko: buildcmd.Kaniko,
 		Copy: copycmd.Copy, Merge: copycmd.Merge, API: cli.Elsewhere.API,
 	}

@@ -162,18 +162,22 @@ func sameExecutor(known []*executor, x executor, req *builder.Request) []*execut
 	return append(known, &x)
 }
 
-// Check reads a build's Dockerfile and says what its author should know; it
-// executes nothing.
-func Check(ctx context.Context, e Engine, o Options) (*builder.Checked, error) {
+// Ask answers a question about the Dockerfile of the first build, one of package
+// subrequest; the others are what it may build on. An error may have an answer beside it.
+func Ask(ctx context.Context, e Engine, all []Options, question string) (Answer, error) {
 	if err := machine.NeedRoot("checking a Dockerfile"); err != nil {
 		return nil, err
 	}
-	b, release, err := newBuilder(ctx, e, o)
+	b, release, err := newBuilder(ctx, e, all[0])
 	if err != nil {
 		return nil, err
 	}
 	defer release()
-	return b.Check(ctx, o.Request)
+	reqs := make([]builder.Request, len(all))
+	for i, o := range all {
+		reqs[i] = o.Request
+	}
+	return b.Ask(ctx, reqs, question)
 }
 
 // TempDir makes a directory for what a client sends for one build. What somebody who

@@ -11,6 +11,7 @@ import (
 	"cove/builder/plan"
 	"cove/builder/source"
 	"cove/builder/sshagent"
+	"cove/builder/subrequest"
 	"cove/engine/builds/failed"
 	"cove/internal/platforms"
 )
@@ -40,12 +41,15 @@ type (
 	ExitError = builder.ExitError
 	// Received is the Dockerfile of a client, Finder has its secrets and agents.
 	Received = source.Received
-	Finder   = builder.Finder
+	Finder   = command.Finder
 	// Agent signs for RUN --mount=type=ssh, Host is a name for its /etc/hosts.
 	Agent = command.Agent
 	Host  = plan.Host
 	// Annotations are those of one output.
 	Annotations = export.Annotations
+	// Answer is that to a question about a Dockerfile, Lint the one with its warnings.
+	Answer = subrequest.Answer
+	Lint   = subrequest.Lint
 	// Lock says what images, repositories and URLs stand for.
 	Lock = lockfile.Lock
 )
@@ -59,6 +63,19 @@ const (
 	Failed   = event.Failed
 	Canceled = event.Canceled
 )
+
+// The questions about a Dockerfile.
+const (
+	AskOutline  = subrequest.AskOutline
+	AskTargets  = subrequest.AskTargets
+	AskLint     = subrequest.AskLint
+	AskDescribe = subrequest.AskDescribe
+
+	AnswerVersion = subrequest.Version
+)
+
+// AnswerJSON is an answer for programs, in BuildKit's shape.
+func AnswerJSON(a Answer) ([]byte, error) { return subrequest.JSON(a) }
 
 // ParseLock reads a lock file.
 func ParseLock(text []byte) (*Lock, error) { return lockfile.Parse(text) }

@@ -108,6 +108,7 @@ func TestBuilds(t *testing.T) {
 			"   1 |     from scratch\n" +
 			"   2 |     COPY five.tar /\n" +
 			"   3 | >>> MAINTAINER me\n" +
+			"   4 |     \n" +
 			"--------------------\n"},
 		{"build -f $W/lint.Dockerfile --progress plain $W", 0, "" +
 			"Successfully built SHORT-ID----\n" +

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"cove/engine/builds"
+	"cove/engine/builds/changes"
 	"cove/internal/cli/app"
 	"cove/internal/cli/buildcmd"
 	"cove/internal/cli/copycmd"
@@ -19,7 +19,7 @@ import (
 
 // here is the builder as the build binary has it.
 var here = Builder{
-	Build: buildcmd.Build, Bake: buildcmd.Bake, History: historycmd.Noun, Changes: builds.Changes,
+	Build: buildcmd.Build, Bake: buildcmd.Bake, History: historycmd.Noun, Changes: changes.Read,
 	Verify: verifycmd.Verify, Kaniko: buildcmd.Kaniko, Copy: copycmd.Copy, Merge: copycmd.Merge, API: sibling.API,
 }
 

@@ -17,7 +17,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
 
-	"cove/engine/builds"
+	"cove/engine/builds/changes"
 	"cove/internal/buildinfo"
 	"cove/internal/cli"
 	"cove/internal/cli/buildcmd"
@@ -42,7 +42,7 @@ func main() {
 // fish with a completion for each program.
 func write(dir string) error {
 	builder := cli.Builder{
-		Build: buildcmd.Build, Bake: buildcmd.Bake, History: historycmd.Noun, Changes: builds.Changes,
+		Build: buildcmd.Build, Bake: buildcmd.Bake, History: historycmd.Noun, Changes: changes.Read,
 		Verify: verifycmd.Verify, Kaniko: buildcmd.Kaniko,
 		Copy: copycmd.Copy, Merge: copycmd.Merge, API: cli.Elsewhere.API,
 	}

@@ -36,10 +36,10 @@ func New(source *syntax.Source, given *string) (*Linter, error) {
 		return nil, plan.At(loc, errdefs.Errorf(errdefs.ErrInvalid, "%w", err))
 	}
 	l := &Linter{source: source}
-	cfg.Warn = func(rule, _, url, msg string, ranges []parser.Range) {
+	cfg.Warn = func(rule, about, url, msg string, ranges []parser.Range) {
 		loc := source.Range(ranges, "")
 		loc.Instruction = source.At(loc.Line).Instruction
-		l.Warn(plan.Warning{Location: loc, Rule: rule, URL: url, Text: msg})
+		l.Warn(plan.Warning{Location: loc, Rule: rule, URL: url, Text: msg, Description: about})
 	}
 	l.whole = linter.New(cfg)
 	l.Linter = l.whole

@@ -79,3 +79,14 @@ func CleanRel(p string) string { return strings.TrimPrefix(path.Clean("/"+p), "/
 func EscapePattern(p string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(p)
 }
+
+// WholeContext copies a path of a context to where it is in it.
+func WholeContext(name, source string) *plan.Copy {
+	return &plan.Copy{
+		Selection: plan.Selection{
+			Sources: []plan.Source{{From: plan.FromContext, Context: name, Path: EscapePattern(source)}},
+			Parents: true,
+		},
+		Placement: plan.Placement{Dest: "/", DestDir: true},
+	}
+}

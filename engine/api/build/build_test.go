@@ -18,7 +18,7 @@ import (
 	"cove/engine"
 	"cove/engine/api/buildkit"
 	"cove/engine/api/route"
-	"cove/engine/builds"
+	"cove/engine/builds/changes"
 	"cove/errdefs"
 )
 
@@ -27,7 +27,7 @@ func newServer(t *testing.T) (*httptest.Server, *engine.Engine) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: images are built")
 	}
-	e, err := engine.Open(engine.Config{Root: t.TempDir(), Changes: builds.Changes})
+	e, err := engine.Open(engine.Config{Root: t.TempDir(), Changes: changes.Read})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -182,7 +182,7 @@ func TestGateway(t *testing.T) {
 	for want, req := range map[string]gateway.SolveRequest{
 		"only Dockerfiles are built here": {Definition: def.ToPB()},
 		"no other frontend runs":          {Frontend: "gateway.v0", FrontendOpt: map[string]string{"source": "example.com/frontend"}},
-		"is not answered here":            {Frontend: "dockerfile.v0", FrontendOpt: map[string]string{"requestid": "frontend.outline"}},
+		"is not answered here":            {Frontend: "dockerfile.v0", FrontendOpt: map[string]string{"requestid": "other.outline"}},
 		"option nonsense=1":               {Frontend: "dockerfile.v0", FrontendOpt: map[string]string{"nonsense": "1"}},
 	} {
 		if _, err := solve(req); err == nil || !strings.Contains(err.Error(), want) {

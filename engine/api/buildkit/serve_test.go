@@ -22,7 +22,7 @@ import (
 	"cove/engine"
 	"cove/engine/api/buildkit"
 	"cove/engine/api/route"
-	"cove/engine/builds"
+	"cove/engine/builds/changes"
 	engineimages "cove/engine/images"
 )
 
@@ -68,7 +68,7 @@ func newFixture(t *testing.T, cfg buildkit.Config) *fixture {
 	}
 	dir := t.TempDir()
 	f := &fixture{socket: filepath.Join(dir, "s"), state: filepath.Join(dir, "root", "build")}
-	f.engine, err = engine.Open(engine.Config{Root: filepath.Join(dir, "root"), RuntimePath: runtime, Changes: builds.Changes})
+	f.engine, err = engine.Open(engine.Config{Root: filepath.Join(dir, "root"), RuntimePath: runtime, Changes: changes.Read})
 	if err != nil {
 		t.Fatal(err)
 	}

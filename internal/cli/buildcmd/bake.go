@@ -2,6 +2,7 @@ package buildcmd
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -21,6 +22,7 @@ import (
 	"cove/internal/bakefile/hclfile"
 	"cove/internal/cli/app"
 	"cove/internal/cli/buildflags"
+	"cove/internal/cli/callcmd"
 	"cove/internal/cli/progress/steps"
 )
 
@@ -31,7 +33,8 @@ type bakeFlags struct {
 	print, push, load, pull, noCache, check          bool
 	explain                                          bool
 
-	lock buildflags.Lock
+	lock  buildflags.Lock
+	asked callcmd.Call
 }
 
 func (f *bakeFlags) register(fs *pflag.FlagSet) {
@@ -49,7 +52,7 @@ func (f *bakeFlags) register(fs *pflag.FlagSet) {
 		"let targets have network.host, security.insecure, fs=PATH, fs.read=PATH or fs.write=PATH")
 	fs.StringVar(&f.provenance, "provenance", "", "as --set *.attest=type=provenance")
 	fs.StringVar(&f.sbom, "sbom", "", "as --set *.attest=type=sbom")
-	fs.StringVar(&f.call, "call", "build", "build, or check the Dockerfiles alone")
+	fs.StringVar(&f.call, "call", "build", "what to do: build, or tell of the Dockerfiles check, outline, targets; [,format=json][,ignorestatus=true]")
 	fs.BoolVar(&f.check, "check", false, "as --call check")
 	fs.StringVar(&f.metadata, "metadata-file", "", "write what was built to a file, as JSON with buildx's keys")
 	fs.StringVar(&f.progress, "progress", "auto", "auto, tty, plain, rawjson or quiet; also by BUILDKIT_PROGRESS")
@@ -230,12 +233,12 @@ func (f *bakeFlags) resolve(
 	if f.push {
 		every("push", "true")
 	}
-	if f.call != "build" || f.check {
-		call := f.call
-		if f.check {
-			call = "check"
-		}
-		every("call", call)
+	call, err := callcmd.Parse(f.call, f.check)
+	if err != nil {
+		return nil, err
+	}
+	if f.asked = call; call.Asks() {
+		every("call", call.Name())
 	}
 	return d.Resolve(names, overrides)
 }
@@ -268,7 +271,7 @@ func (f *bakeFlags) build(ctx context.Context, a *app.App, plan *definition.Plan
 	if err != nil {
 		return err
 	}
-	if checked, err := checkAll(ctx, a, eng, plan, options); checked || err != nil {
+	if asked, err := f.ask(ctx, a, eng, plan, options); asked || err != nil {
 		return err
 	}
 	end, err := all[0].showProgress(a, &options[0])
@@ -351,34 +354,24 @@ func pairs(m map[string]*string) (out []string) {
 	return out
 }
 
-// checkAll checks the Dockerfiles of the targets that ask for that, in place of a
-// build.
-func checkAll(
+// ask tells of the Dockerfiles of targets whose call says so, in place of a build.
+func (f *bakeFlags) ask(
 	ctx context.Context, a *app.App, eng builds.Engine, plan *definition.Plan, options []builds.Options,
-) (checked bool, err error) {
-	code := 0
-	for _, o := range options {
-		switch call := valueOf(plan.Targets[o.Name].Call); call {
-		case "", "build":
-			continue
-		case "check", "lint":
-		default:
-			return false, errdefs.Errorf(errdefs.ErrUnsupported,
-				"target %s: call %s: want build or check", o.Name, call)
-		}
-		checked = true
-		result, err := builds.Check(ctx, eng, o)
+) (asked bool, err error) {
+	var targets []callcmd.Target
+	for name, t := range plan.Targets {
+		text, err := json.Marshal(t)
 		if err != nil {
-			return checked, errdefs.Errorf(errdefs.KindOf(err), "target %s: %w", o.Name, err)
+			return false, errdefs.Errorf(errdefs.ErrInvalid, "target %s: %w", name, err)
 		}
-		fmt.Fprintf(a.Out, "%s\n", o.Name)
-		steps.Check(a.Out, result.Dockerfile, result.Warnings)
-		if len(result.Warnings) > 0 {
-			code = app.CodeFailed
-		}
+		targets = append(targets, callcmd.Target{
+			Name: name, Description: t.Description, Call: valueOf(t.Call), Build: text,
+		})
 	}
-	if code != 0 {
-		return checked, &app.Exit{Code: code}
+	groups, err := json.Marshal(plan.Groups)
+	if err != nil {
+		return false, errdefs.Errorf(errdefs.ErrInvalid, "groups: %w", err)
 	}
-	return checked, nil
+	slices.SortFunc(targets, func(x, y callcmd.Target) int { return strings.Compare(x.Name, y.Name) })
+	return f.asked.Bake(ctx, a, eng, callcmd.Plan{Groups: groups, Targets: targets, Options: options})
 }

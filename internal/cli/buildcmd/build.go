@@ -16,6 +16,7 @@ import (
 	"cove/errdefs"
 	"cove/internal/cli/app"
 	"cove/internal/cli/buildflags"
+	"cove/internal/cli/callcmd"
 	"cove/internal/cli/progress"
 	"cove/internal/cli/progress/steps"
 	"cove/internal/cli/runflags"
@@ -34,6 +35,7 @@ type buildFlags struct {
 	lock   buildflags.Lock
 	run    runflags.BuildFlags
 
+	asked    callcmd.Call  // what is asked in place of a build
 	baking   bool          // the flags are those of a target of a bake file
 	kept     digest.Digest // the image of a failed step's files
 	hold     func(func())  // calls its argument while no progress is shown; nil without progress
@@ -78,7 +80,7 @@ func (f *buildFlags) register(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.explain, "explain", false, "say why a step was not cached")
 	fs.StringVar(&f.onErr, "on-error", "",
 		"when a RUN fails: shell opens one where it ran, save keeps its files as an image")
-	fs.BoolVar(&f.check, "check", false, "only check the Dockerfile; exit with 1 if there are warnings")
+	fs.BoolVar(&f.check, "check", false, "as --call check: only check the Dockerfile; exit with 1 if there are warnings")
 	fs.BoolVarP(&f.quiet, "quiet", "q", false, "print only the image id")
 	f.lock.Register(fs)
 	f.docker.register(fs)
@@ -97,7 +99,8 @@ func Build(a *app.App) *cobra.Command {
   build -t registry.example.com/app:v1 --platform linux/amd64,linux/arm64 --push .
   build --cache-from reg.example.com/app:cache --cache-to type=registry,ref=reg.example.com/app:cache,mode=max .
   build -o out . && build -o type=oci,dest=app.tar .
-  build --check .`,
+  build --check .
+  build --call outline,format=json .`,
 		Args: app.ExactArgs(1),
 	}
 	f.register(cmd.Flags())
@@ -111,8 +114,11 @@ func Build(a *app.App) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if f.check || f.docker.call == "check" || f.docker.call == "lint" {
-			return f.onlyCheck(cmd.Context(), a, eng, o)
+		if f.asked.Asks() {
+			if err := f.asked.Run(cmd.Context(), a, eng, []builds.Options{o}); err != nil {
+				return f.failed(a, err, false)
+			}
+			return nil
 		}
 		end, err := f.showProgress(a, &o)
 		if err != nil {
@@ -127,19 +133,6 @@ func Build(a *app.App) *cobra.Command {
 		return f.report(a, result)
 	}
 	return cmd
-}
-
-// onlyCheck prints the warnings of a Dockerfile.
-func (f *buildFlags) onlyCheck(ctx context.Context, a *app.App, eng builds.Engine, o builds.Options) error {
-	checked, err := builds.Check(ctx, eng, o)
-	if err != nil {
-		return f.failed(a, err, false)
-	}
-	steps.Check(a.Out, checked.Dockerfile, checked.Warnings)
-	if len(checked.Warnings) > 0 {
-		return &app.Exit{Code: app.CodeFailed}
-	}
-	return nil
 }
 
 // failed shows where in the Dockerfile a build failed, and what its command wrote
@@ -171,6 +164,9 @@ func (f *buildFlags) options(ctx context.Context, a *app.App, dir string) (o bui
 		o.Network = ""
 	}
 	if err := f.docker.check(); err != nil {
+		return o, err
+	}
+	if f.asked, err = callcmd.Parse(f.docker.call, f.check); err != nil {
 		return o, err
 	}
 	if o.Lock, err = f.lock.Read(f.pull); err != nil {

@@ -28,7 +28,7 @@ func (f *dockerFlags) register(fs *pflag.FlagSet) {
 	fs.BoolVar(&f.forceRm, "force-rm", false, "remove them also after a failure, which is always done")
 	fs.BoolVar(&f.compress, "compress", false, "send the context compressed; it is read where it is")
 	fs.BoolVar(&f.contentTrust, "disable-content-trust", true, "do not verify signatures; only true")
-	fs.StringVar(&f.call, "call", "build", "build, or check the Dockerfile alone")
+	fs.StringVar(&f.call, "call", "build", "what to do: build, or tell of the Dockerfile check, outline, targets; [,format=json][,ignorestatus=true]")
 	fs.StringArrayVar(&f.attest, "attest", nil,
 		"store a document with the image: type=provenance[,mode=min|max][,version=v1|v0.2] or type=sbom; or disabled=true")
 	fs.StringVar(&f.provenance, "provenance", "", "how the image was made, as a document with it: true, false, mode=min or mode=max")
@@ -59,8 +59,6 @@ func (f *dockerFlags) check() error {
 			"RUN --security=insecure with --allow security.insecure takes it away", f.security[0])
 	case len(f.policies) > 0:
 		return refuse("--policy %s: there are no policies", f.policies[0])
-	case f.call != "" && f.call != "build" && f.call != "check" && f.call != "lint":
-		return refuse("--call %s: want build or check", f.call)
 	}
 	return nil
 }

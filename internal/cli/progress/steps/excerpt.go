@@ -31,25 +31,3 @@ func Excerpt(w io.Writer, source []byte, at builds.Location) {
 	}
 	fmt.Fprintln(w, "--------------------")
 }
-
-// Check prints what docker's build --check does: how many warnings there are,
-// and each with its lines.
-func Check(w io.Writer, source []byte, warnings []builds.Warning) {
-	switch n := len(warnings); n {
-	case 0:
-		fmt.Fprintln(w, "Check complete, no warnings found.")
-		return
-	case 1:
-		fmt.Fprintln(w, "Check complete, 1 warning has been found!")
-	default:
-		fmt.Fprintf(w, "Check complete, %d warnings have been found!\n", n)
-	}
-	for _, warning := range warnings {
-		fmt.Fprintf(w, "\nWARNING: %s", warning.Rule)
-		if warning.URL != "" {
-			fmt.Fprintf(w, " - %s", warning.URL)
-		}
-		fmt.Fprintf(w, "\n%s\n", terminal.Clean(warning.Text))
-		Excerpt(w, source, warning.Location)
-	}
-}

@@ -167,25 +167,3 @@ func TestExcerpt(t *testing.T) {
 		}
 	}
 }
-
-func TestCheckHasDockersShape(t *testing.T) {
-	t.Parallel()
-	var out bytes.Buffer
-	Check(&out, nil, nil)
-	Check(&out, []byte("from x\n"), []builds.Warning{{
-		Location: builds.Location{File: "Dockerfile", Line: 1}, Rule: "SomeRule", URL: "https://example.com/rule", Text: "it is so",
-	}})
-	want := `Check complete, no warnings found.
-Check complete, 1 warning has been found!
-
-WARNING: SomeRule - https://example.com/rule
-it is so
-Dockerfile:1
---------------------
-   1 | >>> from x
---------------------
-`
-	if out.String() != want {
-		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
-	}
-}

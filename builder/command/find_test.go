@@ -1,11 +1,10 @@
-package builder
+package command
 
 import (
 	"context"
 	"errors"
 	"testing"
 
-	"cove/builder/command"
 	"cove/builder/plan"
 	"cove/errdefs"
 )
@@ -24,7 +23,7 @@ func (k keeper) Secret(_ context.Context, id string) ([]byte, error) {
 	return []byte(value), nil
 }
 
-func (k keeper) Agent(context.Context, string) (command.Agent, error) {
+func (k keeper) Agent(context.Context, string) (Agent, error) {
 	return nil, errdefs.Errorf(errdefs.ErrNotFound, "no agent")
 }
 
@@ -38,21 +37,21 @@ func TestFindAsksForWhatIsMounted(t *testing.T) {
 		return &plan.Graph{Vertices: []*plan.Vertex{{Op: &plan.Workdir{}}, {Op: run}}}
 	}
 	given := map[string][]byte{"mine": []byte("given")}
-	req := Request{Secrets: given, Finder: keeper{"mine": "found", "asked": "found", "unasked": "found", "bad": "broken"}}
-	got, err := req.find(t.Context(), graph("mine", "asked", "missing"))
+	known, from := Known{Secrets: given}, keeper{"mine": "found", "asked": "found", "unasked": "found", "bad": "broken"}
+	got, err := Find(t.Context(), from, known, graph("mine", "asked", "missing"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if string(got.Secrets["mine"]) != "given" || string(got.Secrets["asked"]) != "found" || len(got.Secrets) != 2 || len(got.SSH) != 0 {
-		t.Errorf("secrets %q, agents %v", got.Secrets, got.SSH)
+	if string(got.Secrets["mine"]) != "given" || string(got.Secrets["asked"]) != "found" || len(got.Secrets) != 2 || len(got.Agents) != 0 {
+		t.Errorf("secrets %q, agents %v", got.Secrets, got.Agents)
 	}
 	if len(given) != 1 {
-		t.Error("the request's own map was changed")
+		t.Error("the map that was given was changed")
 	}
-	if _, err := req.find(t.Context(), graph("bad")); !errors.Is(err, errdefs.ErrUnavailable) {
+	if _, err := Find(t.Context(), from, known, graph("bad")); !errors.Is(err, errdefs.ErrUnavailable) {
 		t.Errorf("a secret that cannot be read: %v", err)
 	}
-	if got, err := (Request{}).find(t.Context(), graph("x")); err != nil || got.Secrets != nil {
+	if got, err := Find(t.Context(), nil, Known{}, graph("x")); err != nil || got.Secrets != nil {
 		t.Errorf("without a finder: %v %v", got.Secrets, err)
 	}
 }

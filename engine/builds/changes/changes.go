@@ -1,4 +1,6 @@
-package builds
+// Package changes reads what commit and import change in an image: instructions of a
+// Dockerfile that only change the config.
+package changes
 
 import (
 	"context"
@@ -16,9 +18,9 @@ import (
 var errOnlyConfig = errdefs.Errorf(errdefs.ErrInvalid,
 	"only instructions that change the config are possible here: CMD ENTRYPOINT ENV EXPOSE LABEL ONBUILD STOPSIGNAL USER VOLUME")
 
-// Changes makes a config of Dockerfile instructions that only change the
+// Read makes a config of Dockerfile instructions that only change the
 // config, as CMD; it is an engine.Changes. The zero platform is this machine's.
-func Changes(ctx context.Context, changes []string, platform ocispec.Platform) (ocispec.ImageConfig, error) {
+func Read(ctx context.Context, changes []string, platform ocispec.Platform) (ocispec.ImageConfig, error) {
 	if platform.OS == "" {
 		platform = platforms.Host()
 	}

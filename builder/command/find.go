@@ -1,4 +1,4 @@
-package builder
+package command
 
 import (
 	"context"
@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 
-	"cove/builder/command"
 	"cove/builder/plan"
 	"cove/errdefs"
 )
@@ -15,21 +14,27 @@ import (
 // not is errdefs.ErrNotFound, and an error only where the Dockerfile requires it.
 type Finder interface {
 	Secret(ctx context.Context, id string) ([]byte, error)
-	Agent(ctx context.Context, id string) (command.Agent, error)
+	Agent(ctx context.Context, id string) (Agent, error)
 }
 
-// find returns the request with the secrets and agents that the graph mounts.
+// Known are secrets and agents by their ids.
+type Known struct {
+	Secrets map[string][]byte
+	Agents  map[string]Agent
+}
+
+// Find returns what is known with the secrets and agents that the graph mounts besides.
 // They are asked for before anything runs, so that every log is searched for them.
-func (r Request) find(ctx context.Context, g *plan.Graph) (Request, error) {
-	if r.Finder == nil {
-		return r, nil
+func Find(ctx context.Context, from Finder, known Known, g *plan.Graph) (Known, error) {
+	if from == nil {
+		return known, nil
 	}
-	secrets, agents := maps.Clone(r.Secrets), maps.Clone(r.SSH)
-	if secrets == nil {
-		secrets = map[string][]byte{}
+	found := Known{Secrets: maps.Clone(known.Secrets), Agents: maps.Clone(known.Agents)}
+	if found.Secrets == nil {
+		found.Secrets = map[string][]byte{}
 	}
-	if agents == nil {
-		agents = map[string]command.Agent{}
+	if found.Agents == nil {
+		found.Agents = map[string]Agent{}
 	}
 	for _, v := range g.Vertices {
 		op, ok := v.Op.(*plan.Run)
@@ -40,17 +45,16 @@ func (r Request) find(ctx context.Context, g *plan.Graph) (Request, error) {
 			var err error
 			switch m.Type {
 			case "secret":
-				err = ask(ctx, secrets, m.ID, r.Finder.Secret)
+				err = ask(ctx, found.Secrets, m.ID, from.Secret)
 			case "ssh":
-				err = ask(ctx, agents, m.ID, r.Finder.Agent)
+				err = ask(ctx, found.Agents, m.ID, from.Agent)
 			}
 			if err != nil {
-				return r, plan.At(v.Location, fmt.Errorf("%s %q: %w", m.Type, m.ID, err))
+				return known, plan.At(v.Location, fmt.Errorf("%s %q: %w", m.Type, m.ID, err))
 			}
 		}
 	}
-	r.Secrets, r.SSH = secrets, agents
-	return r, nil
+	return found, nil
 }
 
 // ask adds what is called id, unless it is there or there is none.

@@ -1,4 +1,4 @@
-package builds
+package changes
 
 import (
 	"errors"
@@ -11,9 +11,9 @@ import (
 	"cove/errdefs"
 )
 
-func TestChanges(t *testing.T) {
+func TestRead(t *testing.T) {
 	t.Parallel()
-	cfg, err := Changes(t.Context(), []string{`CMD ["a", "b c"]`, `ENV X=1 Y="2 3"`, "EXPOSE 80", "USER 7"}, ocispec.Platform{})
+	cfg, err := Read(t.Context(), []string{`CMD ["a", "b c"]`, `ENV X=1 Y="2 3"`, "EXPOSE 80", "USER 7"}, ocispec.Platform{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,7 +32,7 @@ func TestChanges(t *testing.T) {
 		"USER":       "USER requires",
 		"ENV a=b\n":  "ok",
 	} {
-		_, err := Changes(t.Context(), []string{change}, ocispec.Platform{})
+		_, err := Read(t.Context(), []string{change}, ocispec.Platform{})
 		if why == "ok" {
 			if err != nil {
 				t.Errorf("%q: %v", change, err)
