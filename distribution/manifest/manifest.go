@@ -167,7 +167,16 @@ func (l *list) UnmarshalJSON(b []byte) error {
 // Parse reads body, which came with that Content-Type ("" when there was
 // none). Errors are errdefs.ErrInvalid.
 func Parse(contentType string, body []byte) (*Manifest, error) {
-	if err := bounded(body); err != nil {
+	return ParseWithin(0, contentType, body)
+}
+
+// ParseWithin is Parse for one who takes no document whose objects lie in each other
+// deeper than that. 0, and what is more than Parse reads, is what Parse reads.
+func ParseWithin(depth int, contentType string, body []byte) (*Manifest, error) {
+	if depth == 0 {
+		depth = maxDepth
+	}
+	if err := bounded(body, min(depth, maxDepth)); err != nil {
 		return nil, err
 	}
 	var doc document

@@ -15,7 +15,7 @@ const (
 // bounded refuses a document that is too deep or of too many parts. It looks at
 // brackets, colons and commas outside of strings and allocates nothing; whether
 // the document is valid the decoder says.
-func bounded(body []byte) error {
+func bounded(body []byte, deepest int) error {
 	depth, objects, values := 0, 0, 0
 	for i := 0; i < len(body); i++ {
 		switch body[i] {
@@ -32,8 +32,8 @@ func bounded(body []byte) error {
 			values++
 		}
 		switch {
-		case depth > maxDepth:
-			return invalid("it is nested more than %d deep", maxDepth)
+		case depth > deepest:
+			return invalid("it is nested more than %d deep", deepest)
 		case objects > maxObjects:
 			return invalid("it has more than %d descriptors or other objects", maxObjects)
 		case values > maxValues:

@@ -80,7 +80,7 @@ func (s *server) putManifest(ctx context.Context, w http.ResponseWriter, r *http
 	if err != nil {
 		return err
 	}
-	m, err := manifest.Parse(r.Header.Get("Content-Type"), body)
+	m, err := manifest.ParseWithin(s.ManifestDepth, r.Header.Get("Content-Type"), body)
 	if err != nil {
 		return err
 	}

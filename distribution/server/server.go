@@ -16,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -43,6 +44,11 @@ type Config struct {
 	Locate func(ctx context.Context, repo string, dgst digest.Digest) (url string, err error)
 	// ManifestLimit is the largest manifest taken, in bytes; 0 is 4 MiB.
 	ManifestLimit int64
+	// ManifestDepth is how deep objects may lie in each other in a manifest that is
+	// pushed; 0 is what package manifest reads.
+	ManifestDepth int
+	// NameLimit is the longest name of a repository, in bytes; 0 is that of the grammar.
+	NameLimit int
 	// PageSize is the largest page of tags or repositories; 0 is 1,000.
 	PageSize int
 	// VerifyEvery is how long a blob, once hashed, is served unhashed while
@@ -108,6 +114,11 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if bad != nil {
 		s.fail(w, r, rt.lenient(bad), rt.object)
+		return
+	}
+	if n := s.NameLimit; n != 0 && len(t.repo) > n {
+		s.fail(w, r, errcode.New(http.StatusBadRequest, errcode.NameInvalid,
+			"a repository name has "+strconv.Itoa(n)+" bytes at most"), rt.object)
 		return
 	}
 	if t.query, bad = parseQuery(r.URL.RawQuery); bad != nil {

@@ -11,16 +11,13 @@ import (
 // is closed at once. The proxies, behind which many people stand, hold as many
 // as they like. An IPv6 caller owns a /64, which counts as one address.
 func LimitListener(l net.Listener, n int, exempt Proxies) net.Listener {
-	return &limited{Listener: l, most: n, exempt: exempt, open: map[netip.Prefix]int{}}
+	return &limited{Listener: l, exempt: exempt, open: newShares(n)}
 }
 
 type limited struct {
 	net.Listener
-	most   int
 	exempt Proxies
-
-	mu   sync.Mutex
-	open map[netip.Prefix]int
+	open   *shares
 }
 
 // Accept returns the next connection that is not one too many.
@@ -36,28 +33,39 @@ func (l *limited) Accept() (net.Conn, error) {
 			return conn, nil
 		}
 		caller := Caller(peer.Addr())
-		if l.take(caller) {
-			return &counted{Conn: conn, done: sync.OnceFunc(func() { l.give(caller) })}, nil
+		if l.open.take(caller) {
+			return &counted{Conn: conn, done: sync.OnceFunc(func() { l.open.give(caller) })}, nil
 		}
 		_ = conn.Close() // the caller has others
 	}
 }
 
-func (l *limited) take(caller netip.Prefix) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.open[caller] >= l.most {
+// shares count what each caller holds of something that nobody may have much of.
+type shares struct {
+	most int
+
+	mu   sync.Mutex
+	held map[netip.Prefix]int
+}
+
+func newShares(most int) *shares { return &shares{most: most, held: map[netip.Prefix]int{}} }
+
+// take says whether the caller may have one more.
+func (s *shares) take(caller netip.Prefix) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.held[caller] >= s.most {
 		return false
 	}
-	l.open[caller]++
+	s.held[caller]++
 	return true
 }
 
-func (l *limited) give(caller netip.Prefix) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.open[caller]--; l.open[caller] == 0 {
-		delete(l.open, caller)
+func (s *shares) give(caller netip.Prefix) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.held[caller]--; s.held[caller] == 0 {
+		delete(s.held, caller)
 	}
 }
 

@@ -40,6 +40,7 @@ func TestQueriesUseIndexes(t *testing.T) {
 		_, _ = q.Holders(ctx, dgst, 10)
 		_, _ = q.Upload(ctx, "p/r", "id")
 		_, _ = q.ExpiredUploads(ctx, at, 10)
+		_, _ = q.OpenUploads(ctx, "u")
 		_, _ = q.ManifestByDigest(ctx, "p/r", dgst)
 		_, _ = q.ManifestByTag(ctx, "p/r", "tag")
 		_, _, _ = q.Referrers(ctx, "p/r", ReferrersQuery{Subject: dgst, ArtifactType: "type", N: 1})

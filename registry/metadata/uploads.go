@@ -24,6 +24,12 @@ func (q Queries) Upload(ctx context.Context, repo, id string) (repoID int64, err
 	return repoID, db.NotFound(err, "repository %s has no upload %s; start a new one", repo, id)
 }
 
+// OpenUploads is how many uploads an account has begun and not ended.
+func (q Queries) OpenUploads(ctx context.Context, account string) (n int, err error) {
+	err = q.q.Row(ctx, "SELECT COUNT(*) FROM uploads WHERE started_by = $1", account).Scan(&n)
+	return n, db.Unavailable(err)
+}
+
 // EndUpload forgets an upload; errdefs.ErrNotFound when another request has
 // ended it.
 func (tx *Tx) EndUpload(ctx context.Context, id string) error {

@@ -37,6 +37,7 @@ import (
 	"cove/registry/store"
 	"cove/registry/store/change"
 	"cove/registry/store/servers"
+	"cove/registry/uploads"
 	"cove/registry/webhook"
 )
 
@@ -148,7 +149,7 @@ func (s *Server) assemble(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var served distribution.Registry = s.registry
+	served := uploads.Limited(s.registry, s.state.db, s.cfg.Limits.Set().Uploads)
 	if s.cfg.ReadOnly != "" {
 		served = filter.ReadOnly(served, "this registry is read-only: "+s.cfg.ReadOnly)
 	}
@@ -173,7 +174,10 @@ func (s *Server) assemble(ctx context.Context) error {
 	}
 	shown := edges{pages, programs, facade}
 	m := s.metrics()
-	answers := edge.Deadlines(s.dispatch(proxy.Handler(endpoints), s.routes(authorizer, m, shown), shown), s.stall())
+	limits := s.cfg.Limits.Set()
+	answers := s.dispatch(proxy.Handler(endpoints), s.routes(authorizer, m, shown), shown)
+	answers = edge.LimitRequests(edge.LimitHeader(answers, limits.Headers), limits.Requests, s.proxies)
+	answers = edge.Deadlines(answers, s.stall())
 	s.handler = s.proxies.Handler(m.Requests(answers, s.log, s.cfg.Log.Access == nil || *s.cfg.Log.Access))
 	return nil
 }
@@ -194,12 +198,14 @@ func (s *Server) metrics() *observe.Metrics {
 // protocol builds the handler of images over the registry as it is served: what may
 // not be pulled is not counted as pulled.
 func (s *Server) protocol(served distribution.Registry, authorizer *auth.Authorizer) (http.Handler, error) {
-	refusals := webhook.NewRefusals(s.state.db)
+	refusals, limits := webhook.NewRefusals(s.state.db), s.cfg.Limits.Set()
 	return protocol.New(protocol.Config{
 		Registry: s.pulled(served), Authorizer: authorizer,
 		OnError: func(r *http.Request, status int, err error) {
 			s.logError(r, status, errors.Join(err, refusals.Tell(r.Context(), err)))
 		},
+		ManifestLimit: int64(limits.Manifest), ManifestDepth: limits.Depth,
+		NameLimit: limits.Name, PageSize: limits.Page,
 		OnDamaged: s.registry.Damaged, Locate: locate(s.cfg.Storage, s.registry),
 	})
 }
@@ -251,7 +257,7 @@ func (s *Server) listen(ctx context.Context) error {
 	s.listener, s.redirect = listeners[0], listeners[1]
 	for _, l := range []*net.Listener{&s.listener, &s.redirect} {
 		if *l != nil {
-			*l = edge.LimitListener(*l, s.cfg.Limits.PerAddress(), s.proxies)
+			*l = edge.LimitListener(*l, s.cfg.Limits.Set().Connections, s.proxies)
 		}
 	}
 	if s.cfg.AddressFile != "" {
@@ -355,12 +361,12 @@ func (s *Server) httpServer(h http.Handler) *http.Server {
 		Handler:           h,
 		ReadHeaderTimeout: min(10*time.Second, stall), // of a TLS handshake too
 		IdleTimeout:       stall,
-		MaxHeaderBytes:    64 << 10,
+		MaxHeaderBytes:    2 * s.cfg.Limits.Set().Headers, // what is less is refused with a reason
 		// net/http answers "OPTIONS *" past the handler, and waits for its body for ever.
 		DisableGeneralOptionsHandler: true,
 		HTTP2: &http.HTTP2Config{
-			WriteByteTimeout: stall, SendPingTimeout: stall / 2,
-			PingTimeout: stall / 2,
+			WriteByteTimeout: stall, SendPingTimeout: stall / 2, PingTimeout: stall / 2,
+			MaxConcurrentStreams: 100,
 		},
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // handshakes that strangers broke off
 	}

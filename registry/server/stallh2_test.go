@@ -30,6 +30,7 @@ type talk func(c *h2Client)
 type h2Client struct {
 	conn  net.Conn
 	frame *http2.Framer
+	over  chan struct{} // closed when the server has refused or ended something; nil for who does not read
 }
 
 func (c *h2Client) preface() { _, _ = io.WriteString(c.conn, http2.ClientPreface) }
@@ -56,13 +57,13 @@ func (c *h2Client) headers(method, path, auth string, ends, whole bool) {
 	})
 }
 
-// TestEveryStallOverHTTP2Ends: a client stops between any two frames, or goes on to
-// answer the server's PINGs and nothing else.
-func TestEveryStallOverHTTP2Ends(t *testing.T) {
+// newServerOverTLS is a server that listens, from whose clients not much silence is taken.
+func newServerOverTLS(t *testing.T, stall time.Duration) *Server {
+	t.Helper()
 	t.Setenv(AdminPasswordEnv, testPassword)
 	cfg := config.Config{
 		Root: filepath.Join(t.TempDir(), "root"), Listen: "127.0.0.1:0", Log: config.Log{Level: "error"},
-		Limits: config.Limits{Stall: strictyaml.Duration(time.Second), Connections: 100_000},
+		Limits: config.Limits{Stall: strictyaml.Duration(stall), Connections: 100_000},
 	}
 	s, err := New(t.Context(), cfg)
 	if err != nil {
@@ -73,14 +74,21 @@ func TestEveryStallOverHTTP2Ends(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	for _, run := range s.start() {
+		go func() { _ = run.serve() }() // ends with Close
+		t.Cleanup(func() { _ = run.Close() })
+	}
+	return s
+}
+
+// TestEveryStallOverHTTP2Ends: a client stops between any two frames, or goes on to
+// answer the server's PINGs and nothing else.
+func TestEveryStallOverHTTP2Ends(t *testing.T) {
+	s := newServerOverTLS(t, time.Second)
 	blob := make([]byte, 4<<20) // more than a connection's buffers hold
 	dgst := digest.FromBytes(blob).String()
 	if w := s.ask("POST", "/v2/team/app/blobs/uploads/?digest="+dgst, "admin", "", blob); w.Code != http.StatusCreated {
 		t.Fatalf("pushing: %d %s", w.Code, w.Body)
-	}
-	for _, run := range s.start() {
-		go func() { _ = run.serve() }() // ends with Close
-		t.Cleanup(func() { _ = run.Close() })
 	}
 	admin := "Basic " + basic("admin", testPassword)
 	stalls := map[string]talk{

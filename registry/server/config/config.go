@@ -218,16 +218,6 @@ type Audit struct {
 // KeepFor is how old a line of the audit log becomes.
 func (a Audit) KeepFor() time.Duration { return a.Keep.Or(365 * 24 * time.Hour) }
 
-// Limits bound what strangers can hold.
-type Limits struct {
-	// Stall is how long a client may send or take nothing; 0 is 30s. A
-	// connection without a request is closed after the same time.
-	Stall strictyaml.Duration `yaml:"stall"`
-	// Connections is how many one address may have open at once; 0 is 512.
-	// Trusted proxies have no limit.
-	Connections int `yaml:"connections"`
-}
-
 // Outbound says where requests go whose address people of a project type, as those of
 // webhooks.
 type Outbound struct {
@@ -243,14 +233,6 @@ func (o Outbound) Policy() outbound.Policy {
 		return outbound.Policy{}
 	}
 	return p
-}
-
-// PerAddress is how many connections one address may have open.
-func (l Limits) PerAddress() int {
-	if l.Connections == 0 {
-		return 512
-	}
-	return l.Connections
 }
 
 // Log says what is written to stderr.
@@ -313,8 +295,6 @@ func (c *Config) Complete() error {
 	switch {
 	case c.Audit.Keep < 0:
 		return invalid("audit: keep is %v; use a time as 8760h", time.Duration(c.Audit.Keep))
-	case c.Limits.Connections < 0:
-		return invalid("limits: connections is %d; use 1 or more", c.Limits.Connections)
 	case c.TLS.Off && c.Redirect != "":
 		return invalid("redirect: there is no https to send clients to while tls is off")
 	case c.Projects.Creation != "admins" && c.Projects.Creation != "everyone":
@@ -377,7 +357,7 @@ func (c *Config) DatabaseLost() error {
 
 // checkParts asks those parts that know themselves what cannot be.
 func (c *Config) checkParts() error {
-	if err := errors.Join(c.TLS.check(), c.CORS.Check()); err != nil {
+	if err := errors.Join(c.TLS.check(), c.CORS.Check(), c.Limits.check()); err != nil {
 		return err
 	}
 	if issued := c.TLS.ACME; issued != nil && len(issued.HostsOf(c.Hostnames)) == 0 {
