@@ -25,9 +25,10 @@ import (
 	"cove/engine/api/wire"
 )
 
-// Table is every route of the API, over an engine, until life ends.
-func Table(life context.Context, e *engine.Engine) []route.Route {
-	kit := buildkit.New(buildkit.Config{Engine: e})
+// Table is every route of the API, over an engine, until life ends, for whoever has
+// access.
+func Table(life context.Context, e *engine.Engine, access *route.Access) []route.Route {
+	kit := buildkit.New(buildkit.Config{Engine: e, Access: access})
 	return slices.Concat(
 		system.Of(e).Routes(),
 		containers.Of(life, e).Routes(),
@@ -40,7 +41,7 @@ func Table(life context.Context, e *engine.Engine) []route.Route {
 
 // Handler serves the API of an engine to whoever has access, until life ends.
 func Handler(life context.Context, e *engine.Engine, access *route.Access) http.Handler {
-	return route.NewMux(Table(life, e), engine.Version().Version, access)
+	return route.NewMux(Table(life, e, access), engine.Version().Version, access)
 }
 
 // headerTimeout is how long a client may take to say what it wants: connections that

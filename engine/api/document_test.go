@@ -51,7 +51,7 @@ How to use it is in [docker.md](docker.md).
 func TestDocumentIsTheTable(t *testing.T) {
 	t.Parallel()
 	const name = "../../docs/engine-api.md"
-	want := page(api.Table(t.Context(), fresh(t)))
+	want := page(api.Table(t.Context(), fresh(t), nil))
 	if *update {
 		if err := os.WriteFile(name, []byte(want), 0o644); err != nil {
 			t.Fatal(err)

@@ -19,7 +19,7 @@ import (
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	c := serve(t, fresh(t))
-	for _, r := range api.Table(t.Context(), fresh(t)) {
+	for _, r := range api.Table(t.Context(), fresh(t), nil) {
 		if r.Test != "TestRefusals" {
 			continue
 		}
@@ -44,7 +44,7 @@ func TestRefusals(t *testing.T) {
 func TestTableIsWhole(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
-	for _, r := range api.Table(t.Context(), fresh(t)) {
+	for _, r := range api.Table(t.Context(), fresh(t), nil) {
 		key := r.Method + " " + r.Path
 		if seen[key] || r.Handler == nil || r.Test == "" || !strings.HasPrefix(r.Path, "/") {
 			t.Errorf("%s is there twice, or says no handler or no test", key)

@@ -94,7 +94,7 @@ func TestEveryAnswerHasItsHeaders(t *testing.T) {
 	e := fresh(t)
 	c := serve(t, e)
 	asked := 0
-	for _, r := range api.Table(t.Context(), e) {
+	for _, r := range api.Table(t.Context(), e, nil) {
 		path := strings.NewReplacer("{id}", "nothing", "{name...}", "127.0.0.1:1/nothing", "{name}", "nothing", "{method}", "Nothing").Replace(r.Path)
 		if r.Path == "/events" {
 			path += "?until=1"

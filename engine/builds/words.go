@@ -16,8 +16,7 @@ import (
 	"cove/internal/platforms"
 )
 
-// What builds take, tell and return, for whoever shows a build to people or
-// programs and knows the engine alone.
+// What builds take, tell and return, for whoever shows a build and knows the engine alone.
 type (
 	// Result is what a build made, Exported one output of it.
 	Result   = builder.Result
@@ -80,13 +79,11 @@ func AnswerJSON(a Answer) ([]byte, error) { return subrequest.JSON(a) }
 // ParseLock reads a lock file.
 func ParseLock(text []byte) (*Lock, error) { return lockfile.Parse(text) }
 
-// ParseAnnotation reads [LEVEL[PLATFORM][,LEVEL…]:]KEY=VALUE; see
-// export.ParseAnnotation.
+// ParseAnnotation reads [LEVEL[PLATFORM][,LEVEL…]:]KEY=VALUE, as in export.
 func ParseAnnotation(text string) (Annotations, error) { return export.ParseAnnotation(text) }
 
 // ParsePlatforms reads OS/ARCH[/VARIANT] of each.
-func ParsePlatforms(names []string) ([]ocispec.Platform, error) {
-	var all []ocispec.Platform
+func ParsePlatforms(names []string) (all []ocispec.Platform, err error) {
 	for _, name := range names {
 		p, err := platforms.Parse(name)
 		if err != nil {
@@ -99,6 +96,9 @@ func ParsePlatforms(names []string) ([]ocispec.Platform, error) {
 
 // OpenAgent returns the agent of one socket, or of files of private keys.
 func OpenAgent(paths []string) (Agent, error) { return sshagent.Open(paths) }
+
+// Elsewhere says that a context is a repository or at a URL, and no directory here.
+func Elsewhere(dir string) bool { return source.Elsewhere(dir) }
 
 // Command is the command of a step that is a RUN, nil of any other.
 func Command(v *Vertex) []string {

@@ -14,6 +14,7 @@ import (
 
 	"cove/engine"
 	"cove/engine/api/buildkit"
+	"cove/engine/api/buildkit/frontend"
 	"cove/engine/api/route"
 	"cove/engine/api/wire"
 	"cove/engine/builds"
@@ -58,6 +59,11 @@ func (b *Builds) build(w http.ResponseWriter, r *route.Request) error {
 	o, err := read(r.URL.Query())
 	if err != nil {
 		return err
+	}
+	if what := frontend.Reach(o.Options); what != "" {
+		if err := r.Access.Require(route.All, what); err != nil {
+			return err
+		}
 	}
 	keys, err := signIns(r.Header.Get("X-Registry-Config"))
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 
 	control "github.com/moby/buildkit/api/services/control"
 
+	"cove/engine/api/buildkit/frontend"
 	"cove/engine/api/wire"
 	"cove/engine/builds"
 	"cove/engine/runspec/parse"
@@ -34,10 +35,13 @@ var known = map[string]func(o *options, v string) error{
 	"dockerfile": func(o *options, v string) error { o.Dockerfile = v; return nil },
 	"t":          func(*options, string) error { return nil }, // may repeat: read has it
 	"remote": func(o *options, v string) error {
-		if v != "" {
-			o.Context = v
+		if v == "" {
+			return nil
 		}
-		return nil
+		if o.Context = v; v == clientSession {
+			return nil
+		}
+		return frontend.NoDirectory(v)
 	},
 	"q":           func(o *options, v string) error { o.quiet = wire.Truth(v); return nil },
 	"nocache":     func(o *options, v string) error { o.NoCache = wire.Truth(v); return nil },

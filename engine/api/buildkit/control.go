@@ -18,6 +18,7 @@ import (
 
 	"cove/engine"
 	"cove/engine/api/buildkit/frontend"
+	"cove/engine/api/route"
 	"cove/errdefs"
 )
 
@@ -107,6 +108,11 @@ func (s *Server) solve(ctx context.Context, req *control.SolveRequest) (map[stri
 	}
 	if err := r.Complete(req); err != nil {
 		return nil, err
+	}
+	if what := frontend.Reach(r.Options); what != "" && s.cfg.Access != nil {
+		if err := s.cfg.Access.Require(route.All, what); err != nil {
+			return nil, err
+		}
 	}
 	return s.build(ctx, j, r)
 }

@@ -10,11 +10,13 @@ import (
 	"github.com/moby/buildkit/client"
 	"github.com/moby/buildkit/session"
 	"github.com/moby/buildkit/session/filesync"
+	"github.com/tonistiigi/fsutil"
 	fstypes "github.com/tonistiigi/fsutil/types"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 
 	"cove/engine/api/buildkit"
+	"cove/engine/api/route"
 )
 
 // liar sends a Dockerfile, and then whatever it likes as the context.
@@ -115,6 +117,49 @@ func TestHostileContexts(t *testing.T) {
 			}
 			if _, err := os.Lstat(filepath.Join(out, "mem")); err == nil {
 				t.Error("the device became part of the image")
+			}
+		})
+	}
+}
+
+// TestBuildsThatReachFurther: a context is never a directory of the server, and whoever
+// may build alone does so in containers like all others.
+func TestBuildsThatReachFurther(t *testing.T) {
+	t.Parallel()
+	access, err := route.ParseAccess([]string{"build"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := newFixture(t, buildkit.Config{Access: access})
+	secret := filepath.Join(t.TempDir(), "Dockerfile")
+	if err := os.WriteFile(secret, []byte("FROM scratch\nCOPY . /\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]fsutil.FS{
+		"context": folder(t, nil), "dockerfile": folder(t, map[string]string{"Dockerfile": "FROM scratch\nLABEL a=b\n"}),
+	}
+	for name, tc := range map[string]struct {
+		attrs map[string]string
+		allow []string
+		want  string
+	}{
+		"nothing further":                    {nil, nil, ""},
+		"a directory":                        {map[string]string{"context": filepath.Dir(secret)}, nil, "neither a URL nor a git repository"},
+		"a relative directory":               {map[string]string{"context": "."}, nil, "neither a URL nor a git repository"},
+		"a file by URL":                      {map[string]string{"context": "file://" + secret}, nil, "neither a URL nor a git repository"},
+		"a named directory":                  {map[string]string{"context:x": filepath.Dir(secret)}, nil, "want a directory, an image"},
+		"the network of the host":            {map[string]string{"force-network-mode": "host"}, nil, `needs the permission "all"`},
+		"the network of another":             {map[string]string{"force-network-mode": "container:x"}, nil, `needs the permission "all"`},
+		"a cgroup":                           {map[string]string{"cgroup-parent": "/"}, nil, `needs the permission "all"`},
+		"an insecure RUN":                    {nil, []string{"security.insecure"}, `needs the permission "all"`},
+		"the host's network, by entitlement": {nil, []string{"network.host"}, `needs the permission "all"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, _, err := build(t.Context(), t, f.byUpgrade(t), client.SolveOpt{
+				LocalMounts: files, FrontendAttrs: tc.attrs, AllowedEntitlements: tc.allow,
+			})
+			if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
+				t.Errorf("%v, want %q", err, tc.want)
 			}
 		})
 	}

@@ -40,6 +40,8 @@ import (
 // Config is what a server serves.
 type Config struct {
 	Engine *engine.Engine
+	// Access is what clients may do; nil is all.
+	Access *route.Access
 	// MaxContext bounds the bytes of one context, MaxFiles its entries; 0 is
 	// DefaultMaxContext and DefaultMaxFiles.
 	MaxContext int64

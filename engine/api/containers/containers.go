@@ -83,6 +83,7 @@ func (a *API) labels(ctx context.Context, r *route.Request) (map[string]string, 
 	if err != nil {
 		return nil, err
 	}
+	r.Pin("id", c.ID())
 	return c.Config().Labels, nil
 }
 

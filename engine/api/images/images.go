@@ -324,7 +324,17 @@ func (a *API) commit(w http.ResponseWriter, r *route.Request) error {
 	if err != nil {
 		return err
 	}
-	img, err := a.engine.Commit(r.Context(), q.Get("container"), commitOptions{
+	// An image has the files of its container: whoever may not see those makes none.
+	of, err := a.engine.Container(r.Context(), q.Get("container"))
+	if err != nil {
+		return err
+	}
+	if !r.Access.Sees(of.Config().Labels) {
+		if err := r.Access.Require(route.Read, "an image of a container"); err != nil {
+			return err
+		}
+	}
+	img, err := a.engine.Commit(r.Context(), of.ID(), commitOptions{
 		Name: name, Message: q.Get("comment"), Author: q.Get("author"), Config: config, Changes: changes,
 		Running: !wire.BoolOr(q, "pause", true),
 	})

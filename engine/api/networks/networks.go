@@ -54,6 +54,7 @@ func (a *API) labels(ctx context.Context, r *route.Request) (map[string]string, 
 	if err != nil {
 		return nil, err
 	}
+	r.Pin("id", n.ID)
 	return n.Labels, nil
 }
 

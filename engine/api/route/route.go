@@ -68,6 +68,10 @@ type Request struct {
 // Param is what stands in the path at {name}.
 func (r *Request) Param(name string) string { return r.params[name] }
 
+// Pin puts what a name was found to stand for in its place: what a caller may do was
+// decided of that, and the name may be another's a moment later.
+func (r *Request) Pin(name, id string) { r.params[name] = id }
+
 // pattern is a path that is cut up.
 type pattern struct {
 	segments []string

@@ -129,9 +129,12 @@ func attestation(r *Request, name, value string) error {
 
 // known are the options with a key of their own.
 var known = map[string]func(r *Request, value string) error{
-	"target":        func(r *Request, v string) error { r.Options.Target = v; return nil },
-	"filename":      func(r *Request, v string) error { r.File = v; return nil },
-	"context":       func(r *Request, v string) error { r.Context = v; return nil },
+	"target":   func(r *Request, v string) error { r.Options.Target = v; return nil },
+	"filename": func(r *Request, v string) error { r.File = v; return nil },
+	"context": func(r *Request, v string) error {
+		r.Context = v
+		return NoDirectory(v)
+	},
 	"contextsubdir": func(r *Request, v string) error { r.Subdir = v; return nil },
 	"contextkey":    func(r *Request, v string) error { r.ContextDir = v; return nil },
 	"dockerfilekey": func(r *Request, v string) error { r.DockerfileDir, r.LocalFile = v, true; return nil },
