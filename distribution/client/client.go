@@ -15,6 +15,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/http"
 	"time"
 
 	"cove/distribution/client/credentials"
@@ -30,11 +31,9 @@ type Config struct {
 	// Keychain finds credentials; nil is anonymous. credentials.Open makes one
 	// from docker's and podman's files.
 	Keychain credentials.Keychain
-	// CertsDirs are searched for HOST[:PORT]/{*.crt,*.cert,*.key}, all of them,
-	// in order; nil is hosts.DefaultCertsDirs.
+	// CertsDirs are searched for HOST[:PORT]/{*.crt,*.cert,*.key}, in order; nil is hosts.DefaultCertsDirs.
 	CertsDirs []string
-	// Authorities are certificates in PEM form to trust beside those: of a registry
-	// whose settings have them.
+	// Authorities are certificates in PEM form to trust beside those: of a registry whose settings have them.
 	Authorities []byte
 	// Insecure lists the registries that may be spoken to over plain HTTP or
 	// with a certificate nobody vouches for: HOST, HOST:PORT, or a CIDR, each
@@ -47,7 +46,7 @@ type Config struct {
 	Mirrors map[string][]string
 	// UserAgent is sent with each request; "" is "cove".
 	UserAgent string
-	// Parallel is for how many transfers at once connections are kept; 0 is 4.
+	// Parallel is for how many transfers connections are kept; 0 is 4.
 	Parallel int
 	// RetryFor bounds how long one transfer goes on trying while the registry
 	// is away; 0 is 60 s, negative is not at all.
@@ -66,6 +65,8 @@ type Config struct {
 	// OnRetry, when set, hears why something is tried again, once a request that takes
 	// more than a moment of it, and for how long it is at most. Blobs tell their Progress.
 	OnRetry func(err error, most time.Duration)
+	// OnAnswer, when set, sees each answer as it arrives; it must leave the body alone.
+	OnAnswer func(*http.Response)
 	// Now and Sleep are the clock; nil is the real one.
 	Now   func() time.Time
 	Sleep func(ctx context.Context, d time.Duration) error
@@ -83,8 +84,7 @@ type Client struct {
 	retry   retry.Policy
 }
 
-// New returns a client. The error is errdefs.ErrInvalid for a malformed
-// Insecure or Mirrors entry.
+// New returns a client. The error is errdefs.ErrInvalid for a malformed Insecure or Mirrors entry.
 func New(cfg Config) (*Client, error) {
 	if cfg.CertsDirs == nil {
 		cfg.CertsDirs = hosts.DefaultCertsDirs()
@@ -124,7 +124,7 @@ func New(cfg Config) (*Client, error) {
 	c.wire, err = wire.New(wire.Config{
 		Keychain: cfg.Keychain, CertsDirs: cfg.CertsDirs, Insecure: cfg.Insecure, Clear: clear,
 		UserAgent: cfg.UserAgent, Idle: 2 * cfg.Parallel, Silence: cfg.Silence, Answer: cfg.Answer, Now: cfg.Now,
-		Dial: cfg.Dial, OnWarning: cfg.OnWarning, Authorities: cfg.Authorities,
+		Dial: cfg.Dial, OnWarning: cfg.OnWarning, OnAnswer: cfg.OnAnswer, Authorities: cfg.Authorities,
 	})
 	return c, err
 }

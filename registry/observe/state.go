@@ -95,6 +95,10 @@ var (
 	upstreams = prometheus.NewDesc("cove_registry_proxy_upstreams",
 		"Registries that projects are proxies of, by whether they are asked or left alone for a while.",
 		[]string{"state"}, nil)
+	allowance = prometheus.NewDesc("cove_registry_proxy_ratelimit_remaining",
+		"What a registry that projects are proxies of last said is left of what it allows.", []string{"upstream"}, nil)
+	allowed = prometheus.NewDesc("cove_registry_proxy_ratelimit_limit",
+		"How much it allows, where it said so.", []string{"upstream"}, nil)
 	proxied = prometheus.NewDesc("cove_registry_proxy_answers_total",
 		"Tags, manifests and blobs asked for in proxies: those that were here, those that came from the upstream, "+
 			"and those that were here and may be out of date.", []string{"result"}, nil)
@@ -118,6 +122,8 @@ func (c *stateCollector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- projectLimit
 	ch <- databaseUp
 	ch <- upstreams
+	ch <- allowance
+	ch <- allowed
 	ch <- proxied
 }
 
@@ -140,6 +146,12 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 	p := c.of.Proxies.Status()
 	ch <- prometheus.MustNewConstMetric(upstreams, prometheus.GaugeValue, float64(p.Asked), "asked")
 	ch <- prometheus.MustNewConstMetric(upstreams, prometheus.GaugeValue, float64(p.Resting), "resting")
+	for host, a := range p.Allowances {
+		ch <- prometheus.MustNewConstMetric(allowance, prometheus.GaugeValue, float64(a.Remaining), host)
+		if a.Limit > 0 {
+			ch <- prometheus.MustNewConstMetric(allowed, prometheus.GaugeValue, float64(a.Limit), host)
+		}
+	}
 	ch <- prometheus.MustNewConstMetric(proxied, prometheus.CounterValue, float64(p.Hits), "hit")
 	ch <- prometheus.MustNewConstMetric(proxied, prometheus.CounterValue, float64(p.Misses), "miss")
 	ch <- prometheus.MustNewConstMetric(proxied, prometheus.CounterValue, float64(p.Stale), "stale")

@@ -32,6 +32,7 @@ import (
 	"cove/registry/metadata"
 	"cove/registry/outbound"
 	"cove/registry/proxy/settings"
+	"cove/registry/proxy/standing"
 	"cove/registry/seal"
 )
 
@@ -91,18 +92,8 @@ func (p *Proxies) Close() {
 }
 
 // Status is how the proxies stand, and what was asked of them in this process.
-type Status struct {
-	// Asked are upstreams that are asked, Resting those that are left alone for a while
-	// because they were down, or said so.
-	Asked, Resting int
-	// Hits were here, Misses came from an upstream, and Stale were here and may have
-	// been out of date.
-	Hits, Misses, Stale int64
-}
-
-// Status tells it.
-func (p *Proxies) Status() Status {
-	s := Status{Hits: p.hits.Load(), Misses: p.misses.Load(), Stale: p.stale.Load()}
+func (p *Proxies) Status() standing.Summary {
+	s := standing.Summary{Hits: p.hits.Load(), Misses: p.misses.Load(), Stale: p.stale.Load()}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, u := range p.upstreams {
@@ -111,6 +102,7 @@ func (p *Proxies) Status() Status {
 		} else {
 			s.Asked++
 		}
+		s.Allow(u.Host, u.standing.State().Allowance)
 	}
 	return s
 }

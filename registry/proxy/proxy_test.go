@@ -32,6 +32,7 @@ import (
 	"cove/registry/metadata"
 	"cove/registry/metadata/metadatatest"
 	"cove/registry/proxy/settings"
+	"cove/registry/proxy/standing"
 	"cove/registry/seal"
 	"cove/registry/store"
 )
@@ -122,6 +123,9 @@ func (u *hostile) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	u.mu.Unlock()
 	u.auth.Store(r.Header.Get("Authorization"))
 	switch mode {
+	case "metered":
+		w.Header().Set("RateLimit-Limit", "100;w=21600")
+		w.Header().Set("RateLimit-Remaining", "76;w=21600")
 	case "429":
 		w.Header().Set("Retry-After", "120")
 		w.WriteHeader(http.StatusTooManyRequests)
@@ -365,6 +369,26 @@ func TestFreshness(t *testing.T) {
 	n.pull("mirror/app", "latest", renewed)
 	if status, _, _ := n.do("GET", "mirror/app/manifests/"+old.Manifest.Descriptor.Digest.String()); status != 200 {
 		t.Errorf("the old digest: %d", status)
+	}
+}
+
+// TestUpstreamThatCounts: what an upstream says is left of what it allows is told of its project
+// and of all upstreams.
+func TestUpstreamThatCounts(t *testing.T) {
+	t.Parallel()
+	up, n := newHostile(t), newNear(t, memstore.New(nil))
+	img := up.push(1, "team/app", "v1", 3000)
+	n.create(Spec{Project: "mirror", Upstream: up.address})
+	n.pull("mirror/team/app", "v1", img)
+	if a := n.proxies.State("mirror").Allowance; !a.At.IsZero() || n.proxies.Status().Allowances != nil {
+		t.Errorf("an upstream that says nothing: %+v", a)
+	}
+	up.set("metered")
+	n.clock.Advance(time.Hour)
+	n.pull("mirror/team/app", "v1", img)
+	want := standing.Allowance{Remaining: 76, Limit: 100, Window: 6 * time.Hour, At: n.clock.Now()}
+	if a := n.proxies.State("mirror").Allowance; a != want || n.proxies.Status().Allowances[up.address] != want {
+		t.Errorf("%+v, want %+v", a, want)
 	}
 }
 

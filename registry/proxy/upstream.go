@@ -73,6 +73,7 @@ func newUpstream(p settings.Proxy, secret string, cfg client.Config, now func() 
 	if cfg.RetryFor == 0 {
 		cfg.RetryFor = retryFor
 	}
+	cfg.OnAnswer = func(r *http.Response) { u.standing.Heard(now(), r) }
 	if p.Plain {
 		cfg.Insecure = append([]string{p.Host}, cfg.Insecure...)
 	}

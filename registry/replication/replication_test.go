@@ -24,6 +24,7 @@ import (
 	"cove/registry/metadata"
 	"cove/registry/metadata/metadatatest"
 	"cove/registry/replication"
+	"cove/registry/replication/endpoint"
 	"cove/registry/selector"
 	"cove/registry/webhook"
 	"cove/registry/webhook/payload"
@@ -49,6 +50,7 @@ func TestReplication(t *testing.T) {
 			testSchedules,
 			testEndpointThatIsAway,
 			testDamageAtTheSource,
+			testNeverSentToWhereSecretsAre,
 			testOnlyWhoManagesRegistries,
 		} {
 			full := runtime.FuncForPC(reflect.ValueOf(test).Pointer()).Name()
@@ -527,6 +529,82 @@ func testEndpointThatIsAway(near *replicator, far *site) {
 	far.answer(nil)
 	if run = near.run("out"); run.Job.State != jobs.Done || far.names("team/app", "v1") == "" {
 		near.Errorf("%+v", run)
+	}
+}
+
+// testNeverSentToWhereSecretsAre has an endpoint send us to addresses where a machine's own
+// secrets lie, at each step of a run that can be sent somewhere: no run goes there, each says so,
+// and what was not sent elsewhere is copied.
+func testNeverSentToWhereSecretsAre(near *replicator, far *site) {
+	img := distributiontest.NewImage(near, 1, 300)
+	far.push("team/in", img, "v1")
+	far.push("team/other", distributiontest.NewImage(near, 2, 300), "v1")
+	near.push("team/out", distributiontest.NewImage(near, 3, 300), "v1")
+	for _, name := range []string{"in", "out"} {
+		near.rule(name, func(r *replication.Rule) {
+			if r.Filter.Repositories = "team/out"; name == "in" {
+				r.Direction, r.Filter.Repositories = replication.Pull, "team/{in,other}"
+			}
+		})
+	}
+	near.serve()
+	for name, c := range map[string]struct {
+		rule, method, path, to string
+	}{
+		"a blob":              {"in", "GET", "/team/in/blobs/", "https://169.254.169.254/latest/meta-data/iam"},
+		"a manifest":          {"in", "GET", "/team/in/manifests/", "https://[fd00:ec2::254]/"},
+		"a token":             {"in", "", "/team/in/", "https://100.100.100.200/token"},
+		"an upload":           {"out", "POST", "/blobs/uploads/", "https://169.254.1.1/upload"},
+		"the end of a blob":   {"out", "PUT", "/blobs/uploads/", "https://[fe80::1]/upload"},
+		"the token of a push": {"out", "", "/team/out/", "https://168.63.129.16/token"},
+	} {
+		far.answer(func(w http.ResponseWriter, r *http.Request) bool {
+			if (c.method != "" && r.Method != c.method) || !strings.Contains(r.URL.Path, c.path) {
+				return false
+			}
+			w.Header().Set("Location", c.to)
+			switch c.method {
+			case "":
+				w.Header().Set("WWW-Authenticate", `Bearer realm="`+c.to+`",service="far"`)
+				w.WriteHeader(http.StatusUnauthorized)
+			case http.MethodPost:
+				w.WriteHeader(http.StatusAccepted)
+			default:
+				w.WriteHeader(http.StatusTemporaryRedirect)
+			}
+			return true
+		})
+		run := near.run(c.rule)
+		page, _, err := near.Items(near.Context(), auth.Operator(), replication.ItemQuery{Run: run.ID, N: 10})
+		if err != nil {
+			near.Fatal(err)
+		}
+		said := run.Job.Error
+		for _, i := range page {
+			said += "\n" + i.Note
+			if i.Repository == "team/other" && i.State != replication.Copied && i.State != replication.Unchanged {
+				near.Errorf("%s: what is not sent elsewhere: %+v", name, i)
+			}
+		}
+		if run.Job.State != jobs.Failed || !strings.Contains(said, "metadata service") && !strings.Contains(said, "link-local") {
+			near.Errorf("%s: %s: %s", name, run.Job.State, said)
+		}
+	}
+	far.answer(nil)
+	for _, name := range []string{"in", "out"} {
+		if run := near.run(name); run.Job.State != jobs.Done {
+			near.Errorf("%s, when it is sent nowhere: %+v", name, run)
+		}
+	}
+	// An endpoint that is such an address itself.
+	if _, err := near.endpoints.Create(near.Context(), auth.Operator(), endpoint.Spec{Name: "cloud", Address: "169.254.169.254"}); err != nil {
+		near.Fatal(err)
+	}
+	near.rule("cloud", func(r *replication.Rule) { r.Endpoint, r.Filter.Repositories = "cloud", "team/out" })
+	run := near.run("cloud")
+	if page, _, err := near.Items(near.Context(), auth.Operator(), replication.ItemQuery{Run: run.ID, N: 10}); err != nil ||
+		run.Job.State != jobs.Failed || len(page) != 1 || !strings.Contains(page[0].Note, "metadata service") {
+		near.Errorf("%v %+v %+v", err, run, page)
 	}
 }
 

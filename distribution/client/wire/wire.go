@@ -47,6 +47,8 @@ type Config struct {
 	Answer time.Duration
 	// OnWarning, when set, hears each text of the Warning headers of a registry once.
 	OnWarning func(host, text string)
+	// OnAnswer, when set, sees each answer as it arrives. It must leave the body alone.
+	OnAnswer func(*http.Response)
 	Now       func() time.Time
 	Dial      func(ctx context.Context, network, addr string) (net.Conn, error)
 }
@@ -65,7 +67,7 @@ type Wire struct {
 	warned map[string]map[string]bool
 }
 
-// New returns a Wire. Every field of cfg but Keychain and OnWarning has to be set; the error
+// New returns a Wire. Every field of cfg but Keychain and those that hear of things has to be set; the error
 // is errdefs.ErrInvalid for a malformed Insecure entry.
 func New(cfg Config) (*Wire, error) {
 	p, err := hosts.ParsePolicy(cfg.Insecure, cfg.Clear)
@@ -119,7 +121,11 @@ func (w *Wire) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	}
-	return t.RoundTrip(out)
+	resp, err := t.RoundTrip(out)
+	if err == nil && w.cfg.OnAnswer != nil {
+		w.cfg.OnAnswer(resp)
+	}
+	return resp, err
 }
 
 func (w *Wire) transport(addr string) (*http.Transport, error) {

@@ -48,6 +48,16 @@ type ProxyState struct {
 	Hits       int64      `json:"hits"`                 // what was here
 	Misses     int64      `json:"misses"`               // what came from the upstream
 	Stale      int64      `json:"stale"`                // what was here and may have been out of date
+
+	RateLimit *RateLimit `json:"rateLimit,omitempty"` // what it said is left of what it allows
+}
+
+// RateLimit is what a registry said it lets us ask: Docker Hub counts GETs of manifests.
+type RateLimit struct {
+	Remaining int64     `json:"remaining"`
+	Limit     int64     `json:"limit,omitempty"`  // absent where only what is left was told
+	Window    string    `json:"window,omitempty"` // the time that the limit is for, as 6h0m0s
+	At        time.Time `json:"at"`               // when it was told
 }
 
 // ProxyOf is a proxy as the API shows it.
@@ -60,10 +70,17 @@ func ProxyOf(p proxy.Proxy) Proxy {
 }
 
 func stateOf(s standing.State) *ProxyState {
-	return &ProxyState{
+	shown := &ProxyState{
 		AnsweredAt: rest.Moment(s.AnsweredAt), FailedAt: rest.Moment(s.FailedAt), Failure: s.Failure,
 		RestsUntil: rest.Moment(s.RestsUntil), Hits: s.Hits, Misses: s.Misses, Stale: s.Stale,
 	}
+	if a := s.Allowance; !a.At.IsZero() {
+		shown.RateLimit = &RateLimit{Remaining: a.Remaining, Limit: a.Limit, At: a.At.UTC()}
+		if a.Window > 0 {
+			shown.RateLimit.Window = a.Window.String()
+		}
+	}
+	return shown
 }
 
 // NewProxy is what a proxy is to be. What is left out is as it is without it.

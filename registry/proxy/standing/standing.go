@@ -24,6 +24,8 @@ type State struct {
 	// Hits were here, Misses came from the upstream, and Stale were here and may have
 	// been out of date.
 	Hits, Misses, Stale int64
+	// Allowance is what the upstream said is left of what it allows.
+	Allowance Allowance
 }
 
 // Standing gathers it. It is safe for concurrent use.
@@ -33,6 +35,7 @@ type Standing struct {
 	mu                   sync.Mutex
 	answeredAt, failedAt time.Time
 	failure              string
+	allowance            Allowance
 }
 
 // maxFailure bounds the reason that is kept, in bytes.
@@ -62,6 +65,6 @@ func (s *Standing) State() State {
 	defer s.mu.Unlock()
 	return State{
 		AnsweredAt: s.answeredAt, FailedAt: s.failedAt, Failure: s.failure,
-		Hits: s.Hits.Load(), Misses: s.Misses.Load(), Stale: s.Stale.Load(),
+		Hits: s.Hits.Load(), Misses: s.Misses.Load(), Stale: s.Stale.Load(), Allowance: s.allowance,
 	}
 }
