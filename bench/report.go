@@ -22,7 +22,7 @@ func describeMachine(tb *testbed) []string {
 		fmt.Sprintf("%d × %s, %d GiB of memory, Linux %s; load at the beginning %s", runtime.NumCPU(), machine.Processor(),
 			machine.Memory("MemTotal")>>30, kernel, machine.Load()),
 		"the engines' state is on " + tb.where + ", that of the registries on the disk",
-		tb.version("$BIN/cove version"),
+		tb.version("$BIN/cove --version"),
 		strings.Join([]string{
 			tb.version("docker --version"), tb.version("podman --version"), tb.version("buildah --version"),
 			tb.version("crun --version"),

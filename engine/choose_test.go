@@ -27,6 +27,9 @@ func TestVolumesAreChosen(t *testing.T) {
 		{nil, []string{"data", "data2", "logs"}},
 		{VolumeFilter{"name": {"data"}}, []string{"data", "data2"}},
 		{VolumeFilter{"name": {"data"}, "label": {"team=y"}}, []string{"data2"}},
+		{VolumeFilter{"name": {"^data$", "og"}}, []string{"data", "logs"}},
+		{VolumeFilter{"driver": {"nfs", "local"}}, []string{"data", "data2", "logs"}},
+		{VolumeFilter{"driver": {"nfs"}}, nil},
 		{VolumeFilter{"label": {"team", "team=x"}}, []string{"data"}},
 		{VolumeFilter{"dangling": {"true"}}, []string{"data", "data2", "logs"}},
 		{VolumeFilter{"dangling": {"0"}}, nil},
@@ -43,7 +46,7 @@ func TestVolumesAreChosen(t *testing.T) {
 			t.Errorf("%v: %q, want %q", tt.filter, names, tt.want)
 		}
 	}
-	for _, f := range []VolumeFilter{{"dangling": {"perhaps"}}, {"colour": {"red"}}} {
+	for _, f := range []VolumeFilter{{"dangling": {"perhaps"}}, {"colour": {"red"}}, {"name": {"("}}} {
 		if _, err := e.Volumes(ctx, f); !errors.Is(err, errdefs.ErrInvalid) {
 			t.Errorf("%v: got %v, want ErrInvalid", f, err)
 		}

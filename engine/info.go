@@ -7,7 +7,9 @@ import (
 	"runtime"
 	"strings"
 
+	"cove/engine/cdi"
 	"cove/engine/config"
+	"cove/engine/containers/logging"
 	"cove/engine/containers/runtimes"
 	"cove/engine/dockertypes"
 	"cove/engine/listing"
@@ -26,18 +28,36 @@ func (e *Engine) Info(ctx context.Context) (dockertypes.Info, error) {
 		SecurityOptions: []string{"name=seccomp,profile=builtin", "name=cgroupns"},
 		ServerVersion:   buildinfo.Version(), SystemTime: e.parts.Now(), OperatingSystem: machine.OperatingSystem(),
 		MemTotal: machine.Memory(), KernelVersion: machine.Kernel(),
+		DriverStatus: [][2]string{{"Root", e.parts.Root}},
+		Plugins: dockertypes.Plugins{
+			Volume: []string{"local"}, Network: []string{"bridge", "host", "ipvlan", "macvlan", "null"},
+			Log: logging.Drivers(),
+		},
+		LoggingDriver: logging.Drivers()[0], IndexServerAddress: "https://index.docker.io/v1/",
+		Labels: []string{}, Warnings: []string{}, CDISpecDirs: cdi.Dirs(),
+		LiveRestoreEnabled: true, // nothing that is upgraded or restarted has containers under it
+		InitBinary:         runtimes.Own, Swarm: dockertypes.Swarm{LocalNodeState: "inactive"},
+		Runtimes: map[string]dockertypes.Runtime{},
 	}
 	if _, rootless := machine.Rootless(); rootless {
 		info.SecurityOptions = append(info.SecurityOptions, "name=rootless")
 	}
 	info.Name, _ = os.Hostname()
+	info.ID = info.Name
 	known, err := e.parts.Known()
 	if err != nil {
 		return info, err
 	}
-	info.RegistryConfig, info.Runtimes = registryConfig(known), runtimes.Names(known)
+	info.RegistryConfig = registryConfig(known)
+	for _, name := range runtimes.Names(known) {
+		path := name
+		if configured := known.Runtimes[name].Path; configured != "" {
+			path = configured
+		}
+		info.Runtimes[name] = dockertypes.Runtime{Path: path}
+	}
 	if f, err := host.Detect(); err == nil {
-		info.CgroupVersion = cgroupVersion(f.Cgroup.Mode)
+		machine.Controllers(&info, f.Cgroup)
 	}
 	if info.Driver, err = e.parts.Driver(); err != nil {
 		return info, err
@@ -105,16 +125,4 @@ func (e *Engine) countContainers(ctx context.Context, info *dockertypes.Info) er
 		}
 	}
 	return nil
-}
-
-// cgroupVersion is docker's name of what is mounted: where both are, as systemd's
-// hybrid has it, the controllers are those of the first.
-func cgroupVersion(m host.CgroupMode) string {
-	switch m {
-	case host.CgroupV2:
-		return "2"
-	case host.CgroupNone:
-		return ""
-	}
-	return "1"
 }

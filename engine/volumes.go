@@ -3,6 +3,8 @@ package engine
 import (
 	"context"
 	"errors"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -40,14 +42,21 @@ func (e *Engine) NewVolume(ctx context.Context, o WantedVolume) (volume.Volume, 
 }
 
 // VolumeFilter chooses volumes: key=value conditions, all of which must hold.
-// The keys are docker's: dangling (true: no container has it), label, name.
+// The keys are docker's: dangling (true: no container has it), driver, label, and
+// name, a regular expression; of several names or drivers one has to fit.
 type VolumeFilter map[string][]string
 
 // check refuses conditions that do not exist, with errdefs.ErrInvalid.
 func (f VolumeFilter) check() error {
 	for key, values := range f {
 		switch key {
-		case "name", "label":
+		case "driver", "label":
+		case "name":
+			for _, v := range values {
+				if _, err := regexp.Compile(v); err != nil {
+					return errdefs.Errorf(errdefs.ErrInvalid, "filter name=%s: %w", v, err)
+				}
+			}
 		case "dangling":
 			for _, v := range values {
 				if _, err := strconv.ParseBool(v); err != nil {
@@ -56,17 +65,17 @@ func (f VolumeFilter) check() error {
 			}
 		default:
 			return errdefs.Errorf(errdefs.ErrInvalid,
-				"filter %s: there is no such filter; there are dangling, label, name", key)
+				"filter %s: there is no such filter; there are dangling, driver, label, name", key)
 		}
 	}
 	return nil
 }
 
 func (f VolumeFilter) matches(v Volume) bool {
-	for _, name := range f["name"] {
-		if !strings.Contains(v.Name, name) {
-			return false
-		}
+	named := func(pattern string) bool { return regexp.MustCompile(pattern).MatchString(v.Name) }
+	if drivers, names := f["driver"], f["name"]; len(drivers) > 0 && !slices.Contains(drivers, "local") ||
+		len(names) > 0 && !slices.ContainsFunc(names, named) {
+		return false
 	}
 	for _, label := range f["label"] {
 		if !listing.HasLabel(v.Labels, label) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -371,6 +372,10 @@ func TestMonitorKilled(t *testing.T) {
 	waited := make(chan record.ExitStatus, 1)
 	go func() { s, _ := c.Wait(ctx); waited <- s }()
 	st := f.state(c)
+	socket := record.Of(f.root, c.ID()).Socket(filepath.Join(f.root, "run"))
+	if _, err := os.Stat(socket); err != nil {
+		t.Error(err)
+	}
 	if err := unix.Kill(st.Monitor, unix.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -384,6 +389,9 @@ func TestMonitorKilled(t *testing.T) {
 	}
 	if _, err := os.Stat("/sys/fs/cgroup/pids" + st.Cgroup); err == nil {
 		t.Error("its cgroup is left")
+	}
+	if _, err := os.Stat(socket); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("its socket is left: %v", err)
 	}
 	if err := c.Start(ctx); err != nil {
 		t.Errorf("started again: %v", err)

@@ -25,6 +25,7 @@ import (
 	"cove/images/image"
 	"cove/internal/filelock"
 	"cove/internal/ids"
+	"cove/internal/platforms"
 	"cove/internal/timeline"
 	"cove/layers/mount"
 	"cove/runner"
@@ -246,7 +247,7 @@ func (cs *Containers) configure(ctx context.Context, on base, o CreateOptions) (
 	}
 	cfg = record.Config{
 		ID: on.id, Name: o.Name, Created: cs.parts.Now().UTC(),
-		Image: o.Image, ImageID: on.image.ID.String(),
+		Image: o.Image, ImageID: on.image.ID.String(), Platform: platforms.Format(on.image.Config.Platform),
 		Spec: spec, Root: on.root, SnapshotKey: uses.SnapshotKey(on.id),
 		Terminal: o.TTY, OpenStdin: o.Stdin, StdinStays: o.Stdin && o.StdinStays, AutoRemove: o.AutoRemove,
 		StopSignal:  stopSignal(img, o.Options),

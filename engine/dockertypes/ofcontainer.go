@@ -383,6 +383,9 @@ func portMap(ports []publish.Port) map[string][]PortBinding {
 		if p.HostPort != 0 {
 			b.HostPort = strconv.Itoa(int(p.HostPort))
 		}
+		if p.HostLast != 0 {
+			b.HostPort += "-" + strconv.Itoa(int(p.HostLast))
+		}
 		key := fmt.Sprintf("%d/%s", p.ContainerPort, proto)
 		m[key] = append(m[key], b)
 	}

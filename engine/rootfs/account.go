@@ -39,7 +39,7 @@ func Account(ctx context.Context, m mount.Mount, name string, groups ...string) 
 		defer group.Close()
 		found, err := user.GetExecUser(name, &user.ExecUser{Home: "/"}, passwd, group)
 		if err != nil {
-			return errdefs.Errorf(errdefs.ErrNotFound, "%w of the image", err)
+			return unknown(err)
 		}
 		u = runspec.User{UID: uint32(found.Uid), GID: uint32(found.Gid), Home: found.Home}
 		more, err := groupsIn(root, groups)
@@ -54,6 +54,14 @@ func Account(ctx context.Context, m mount.Mount, name string, groups ...string) 
 	return u, err
 }
 
+// unknown says whose files have no such user or group, or that a number is none.
+func unknown(err error) error {
+	if errors.Is(err, user.ErrRange) {
+		return errdefs.Errorf(errdefs.ErrInvalid, "%w", err)
+	}
+	return errdefs.Errorf(errdefs.ErrNotFound, "%w of the image", err)
+}
+
 func groupsIn(root int, names []string) ([]int, error) {
 	if len(names) == 0 {
 		return nil, nil
@@ -65,7 +73,7 @@ func groupsIn(root int, names []string) ([]int, error) {
 	defer group.Close()
 	ids, err := user.GetAdditionalGroups(names, group)
 	if err != nil {
-		return nil, errdefs.Errorf(errdefs.ErrNotFound, "%w of the image", err)
+		return nil, unknown(err)
 	}
 	return ids, nil
 }

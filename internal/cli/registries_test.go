@@ -37,11 +37,11 @@ func TestInfoShowsRegistries(t *testing.T) {
 		want []string
 	}{
 		{[]string{"info"}, []string{
-			"Insecure Registries:\n h.example\n lab:5000\n variable.example\n ::1/128\n 127.0.0.0/8\n 10.9.0.0/16\n",
-			"Registry Mirrors:\n https://file.example\n m.example (of h.example)\n",
+			" Insecure Registries:\n  h.example\n  lab:5000\n  variable.example\n  ::1/128\n  127.0.0.0/8\n  10.9.0.0/16\n",
+			" Registry Mirrors:\n  https://file.example\n  m.example (of h.example)\n",
 		}},
-		{[]string{"--registry-mirror", "http://flag:5000", "info"}, []string{"Registry Mirrors:\n http://flag:5000\n m.example"}},
-		{[]string{"--registry-mirror=", "info"}, []string{"Registry Mirrors:\n m.example (of h.example)"}},
+		{[]string{"--registry-mirror", "http://flag:5000", "info"}, []string{" Registry Mirrors:\n  http://flag:5000\n  m.example"}},
+		{[]string{"--registry-mirror=", "info"}, []string{" Registry Mirrors:\n  m.example (of h.example)"}},
 		{[]string{"info", "--format", "{{json .RegistryConfig.Mirrors}} {{(index .RegistryConfig.IndexConfigs \"lab:5000\").Secure}}"}, []string{
 			"[\"https://file.example\"] false\n",
 		}},

@@ -15,7 +15,7 @@ func TestVolumesAndNetworks(t *testing.T) {
 			"local     data\n"},
 		{"volume ls -q -f name=dat", 0, "data\n"},
 		{`volume ls --format '{{.Name}} {{.Labels}} {{.Label "a"}} {{.Links}} {{.Size}}'`, 0, "data a=b b N/A N/A\n"},
-		{"volume ls -f x=y", 1, "cove: filter x: there is no such filter; there are dangling, label, name\n"},
+		{"volume ls -f x=y", 1, "cove: filter x: there is no such filter; there are dangling, driver, label, name\n"},
 		{"volume ls -f dangling=maybe", 1, "cove: filter dangling=maybe: want true or false\n"},
 		{"volume inspect data -f '{{.Mountpoint}} {{.Labels}}'", 0, "$ROOT/volumes/data/_data map[a:b]\n"},
 		{"volume inspect nothing", 1, "" +

@@ -98,8 +98,30 @@ func Split(have []Socket, asked [][]publish.Port) (kept []Socket, missing [][]pu
 }
 
 // Reserve takes ports of the host that have one number, which is chosen for the first
-// when none was asked for: then another is tried if a later one has not got it.
+// when none was asked for: then another is tried if a later one has not got it. Of a
+// range it is the first that is free.
 func Reserve(pool *ipam.Pool, asked []publish.Port, evicted bool) ([]Socket, error) {
+	first := asked[0]
+	for n := int(first.HostPort); n < int(first.HostLast); n++ {
+		got, _, err := reserveOnce(numbered(asked, uint16(n)), false)
+		if err == nil {
+			for i := range got {
+				got[i].asked = asked[i]
+			}
+			return got, nil
+		}
+		Close(got)
+		if !errors.Is(err, unix.EADDRINUSE) {
+			break // and the last number says why
+		}
+	}
+	if first.HostLast > first.HostPort {
+		got, err := Reserve(pool, numbered(asked, first.HostLast), evicted)
+		for i := range got {
+			got[i].asked = asked[i]
+		}
+		return got, err
+	}
 	for tries := 0; ; tries++ {
 		got, taken, err := reserveOnce(asked, evicted)
 		if err == nil {
@@ -111,6 +133,14 @@ func Reserve(pool *ipam.Pool, asked []publish.Port, evicted bool) ([]Socket, err
 			return nil, explain(pool, taken, err)
 		}
 	}
+}
+
+func numbered(asked []publish.Port, n uint16) []publish.Port {
+	one := slices.Clone(asked)
+	for i := range one {
+		one[i].HostPort, one[i].HostLast = n, 0
+	}
+	return one
 }
 
 // maxTries is how many numbers are tried that two families can have.

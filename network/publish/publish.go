@@ -24,7 +24,9 @@ type Port struct {
 	// of a port that is published, every one of IPv4.
 	HostIP netip.Addr `json:"hostIP,omitzero"`
 	// HostPort 0 asks for a free one, found at start and told in State.
-	HostPort      uint16 `json:"hostPort"`
+	HostPort uint16 `json:"hostPort"`
+	// HostLast asks for the first of HostPort to it that is free; 0 is HostPort alone.
+	HostLast      uint16 `json:"hostLast,omitempty"`
 	ContainerPort uint16 `json:"containerPort"`
 	// Proto is "tcp" (or empty), "udp" or "sctp".
 	Proto string `json:"proto,omitempty"`

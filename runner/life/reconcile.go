@@ -98,7 +98,7 @@ func (c *Container) monitored(ctx context.Context) bool {
 // reconcile lock.
 func (c *Container) reconcile(ctx context.Context, st record.State) (record.State, error) {
 	lost := st.Lost(time.Now().UTC())
-	err := c.Sweep(ctx)
+	err := errors.Join(c.Sweep(ctx), c.dir.RemoveSocket(c.o.Program.Run))
 	told.Named(c.dir, c.cfg, c.name).Ended(st, lost.Exit(), lost.FinishedAt)
 	if !c.cfg.AutoRemove {
 		lost, aerr := c.ask(ctx, lost)

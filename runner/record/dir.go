@@ -35,6 +35,15 @@ func (d Dir) Log() string { return d.Path("log") }
 // socket's path may be, and gone after a reboot.
 func (d Dir) Socket(run string) string { return filepath.Join(run, "containers", d.ID()+".sock") }
 
+// RemoveSocket removes what a monitor that was killed left there: nobody listens any more,
+// and who dials learns so at once.
+func (d Dir) RemoveSocket(run string) error {
+	if err := os.Remove(d.Socket(run)); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
 // Name reads the present name: Config's, unless it was renamed.
 func (d Dir) Name() (string, error) {
 	var name string

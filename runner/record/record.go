@@ -28,6 +28,8 @@ type Config struct {
 	// Image is the name the user gave, ImageID the digest of its config.
 	Image   string `json:"image,omitempty"`
 	ImageID string `json:"imageID,omitempty"`
+	// Platform is the image's, OS/ARCH[/VARIANT].
+	Platform string `json:"platform,omitempty"`
 
 	// Spec is the whole runtime spec (defaults has its tables). Its Root is
 	// ignored: Root below is what is mounted. The runner adds binds of

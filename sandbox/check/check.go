@@ -33,8 +33,10 @@ func Process(p *specs.Process) error {
 	switch {
 	case p == nil:
 		return invalid("no process")
-	case len(p.Args) == 0 || p.Args[0] == "":
+	case len(p.Args) == 0:
 		return invalid("process.args: no command")
+	case p.Args[0] == "":
+		return errdefs.Errorf(errdefs.ErrNotFound, "exec \"\": the command is an empty word, which names no program")
 	case !path.IsAbs(p.Cwd):
 		return invalid("process.cwd %q: want an absolute path", p.Cwd)
 	case p.SelinuxLabel != "":

@@ -304,11 +304,12 @@ func (a *API) detached(w http.ResponseWriter, r *route.Request, e *execution) er
 	return nil
 }
 
-// follow learns from events how a process ends that goes on without a client. The
-// function that it returns ends that.
+// follow learns from events how a process ends that goes on without a client, also when
+// it has ended by the time that nobody is known to look. The function that it returns
+// ends that.
 func (a *API) follow(e *execution) func() {
 	ctx, cancel := context.WithCancel(a.life)
-	events, err := a.engine.Events(engine.EventOptions{Filter: map[string][]string{
+	events, err := a.engine.Events(engine.EventOptions{Since: e.made, Filter: map[string][]string{
 		"container": {e.container}, "event": {"exec_die", "destroy"},
 	}})
 	if err != nil {

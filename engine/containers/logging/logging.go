@@ -60,6 +60,9 @@ var (
 	}
 )
 
+// Drivers are the names there are, that of a container which asks for none first.
+func Drivers() []string { return []string{"json-file", "local", "none", ship.Syslog, ship.Journald} }
+
 func anyValue(*record.LogConfig, string) error { return nil }
 
 func pattern(_ *record.LogConfig, value string) error {

@@ -25,6 +25,7 @@ type Container struct {
 	Mounts       string
 	Names        string
 	Networks     string
+	Platform     string
 	Ports        string
 	RunningFor   string
 	Size         string
@@ -43,7 +44,7 @@ func OfContainer(c listing.Container, o Options) Container {
 		Command: strconv.Quote(o.cut(c.Command, 20)), CreatedAt: at(c.Created), ID: o.id(c.ID),
 		Image: imageOf(c, o), Labels: labels(c.Labels), LocalVolumes: strconv.Itoa(len(c.VolumeNames())),
 		Mounts: strings.Join(mounts, ","), Names: c.Name, Networks: strings.Join(c.NetworkNames(), ","),
-		Ports: ports(c.Ports()), RunningFor: listing.Ago(o.Now, c.Created), Size: "0B",
+		Ports: ports(c.Ports()), RunningFor: listing.Ago(o.Now, c.Created), Platform: c.Platform, Size: "0B",
 		State: string(c.State.Status), Status: c.Status(o.Now), labeled: labelsOf(c.Labels),
 	}
 }

@@ -29,7 +29,7 @@ func redis() listing.Container {
 	c := listing.Container{
 		Config: record.Config{
 			ID: strings.Repeat("a1", 32), Name: "db", Image: "redis:7", ImageID: "sha256:" + strings.Repeat("b2", 32),
-			Created: noon.Add(-2 * time.Hour), Labels: map[string]string{"com.example.team": "x", "a": "b"},
+			Platform: "linux/arm64", Created: noon.Add(-2 * time.Hour), Labels: map[string]string{"com.example.team": "x", "a": "b"},
 			Mounts: []record.Mounted{
 				{Type: record.MountVolume, Name: strings.Repeat("v", 20), Target: "/data"},
 				{Type: record.MountBind, Source: "/srv", Target: "/www"},
@@ -62,7 +62,7 @@ func TestRowsHaveDockersKeys(t *testing.T) {
 		"ps": {OfContainer(redis(), o), `{"Command":"\"docker-entrypoint.s…\"","CreatedAt":"` + local(noon.Add(-2*time.Hour)) + `",
 			"ID":"a1a1a1a1a1a1","Image":"redis:7","Labels":"a=b,com.example.team=x","LocalVolumes":"1",
 			"Mounts":"vvvvvvvvvvvvvv…,/srv","Names":"db","Networks":"bridge","Ports":"0.0.0.0:6379->6379/tcp",
-			"RunningFor":"2 hours ago","Size":"0B","State":"running","Status":"Up About an hour"}`},
+			"Platform":"linux/arm64","RunningFor":"2 hours ago","Size":"0B","State":"running","Status":"Up About an hour"}`},
 		"images": {OfImage(listed(), o), `{"Containers":"N/A","CreatedAt":"` + local(noon.Add(-48*time.Hour)) + `",
 			"CreatedSince":"2 days ago","Digest":"<none>","ID":"` + digest.FromString("redis").Encoded()[:12] + `","Repository":"redis",
 			"SharedSize":"N/A","Size":"117MB","Tag":"7","UniqueSize":"N/A","VirtualSize":"116.9MB"}`},

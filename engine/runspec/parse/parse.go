@@ -129,9 +129,14 @@ func Ports(s string) ([]publish.Port, error) {
 		if hostFirst, hostLast, err = portRange(host); err != nil {
 			return bad(err.Error())
 		}
-		if hostLast-hostFirst != last-first {
+		if hostLast-hostFirst != last-first && first != last {
 			return bad("the two ranges differ in length")
 		}
+	}
+	if hostLast > hostFirst && first == last {
+		return []publish.Port{{
+			HostIP: ip, HostPort: hostFirst, HostLast: hostLast, ContainerPort: first, Proto: proto,
+		}}, nil
 	}
 	var ports []publish.Port
 	for i := range int(last-first) + 1 {

@@ -48,6 +48,7 @@ func TestPorts(t *testing.T) {
 		"127.0.0.1::80/udp":   {{HostIP: local, ContainerPort: 80, Proto: "udp"}},
 		"[::1]:53:53/udp":     {{HostIP: netip.MustParseAddr("::1"), HostPort: 53, ContainerPort: 53, Proto: "udp"}},
 		"7000-7001:8000-8001": {{HostPort: 7000, ContainerPort: 8000}, {HostPort: 7001, ContainerPort: 8001}},
+		"7000-7002:80":        {{HostPort: 7000, HostLast: 7002, ContainerPort: 80}},
 		"65535:65535/tcp":     {{HostPort: 65535, ContainerPort: 65535, Proto: "tcp"}},
 		"65534-65535:1-2/tcp": {{HostPort: 65534, ContainerPort: 1, Proto: "tcp"}, {HostPort: 65535, ContainerPort: 2, Proto: "tcp"}},
 		"0.0.0.0:1:1":         {{HostIP: netip.MustParseAddr("0.0.0.0"), HostPort: 1, ContainerPort: 1}},
@@ -59,7 +60,7 @@ func TestPorts(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", in, diff)
 		}
 	}
-	for _, in := range []string{"", "0", "65536", "x:80", "1-2:80", "80/icmp", "2-1", "host:1:1", "1:2:3:4x"} {
+	for _, in := range []string{"", "0", "65536", "x:80", "1-2:80-84", "80/icmp", "2-1", "host:1:1", "1:2:3:4x"} {
 		if _, err := Ports(in); !errors.Is(err, errdefs.ErrInvalid) {
 			t.Errorf("%q: got %v, want ErrInvalid", in, err)
 		}

@@ -107,5 +107,6 @@ func containerList(sizes bool) output.List[lists.Container] {
 		{Field: "Mounts", Header: "MOUNTS", Extra: true},
 		{Field: "Networks", Header: "NETWORKS", Extra: true},
 		{Field: "LocalVolumes", Header: "LOCAL VOLUMES", Extra: true},
+		{Field: "Platform", Header: "PLATFORM", Extra: true},
 	}}
 }

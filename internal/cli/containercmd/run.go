@@ -60,7 +60,8 @@ func Run(a *app.App) *cobra.Command {
 			}
 			return t.open(terminalOptions{stdin: f.Stdin, tty: f.TTY, keys: detachKeys, only: f.Attach})
 		}
-		if err := t.check(terminalOptions{stdin: f.Stdin && !f.Detach, tty: f.TTY && !f.Detach}); err != nil {
+		seen := terminalOptions{stdin: f.Stdin && !f.Detach, tty: f.TTY && !f.Detach, keys: detachKeys}
+		if err := t.check(seen); err != nil {
 			return failed(err)
 		}
 		var phases bytes.Buffer

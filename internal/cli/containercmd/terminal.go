@@ -64,10 +64,7 @@ func (t *terminal) open(o terminalOptions) (containers.Streams, error) {
 	if o.stdin = o.stdin && o.wants("stdin"); o.stdin {
 		s.Stdin = t.a.In
 	}
-	if !o.tty {
-		return s, nil
-	}
-	if err := t.check(o); err != nil {
+	if err := t.check(o); err != nil || !o.tty {
 		return s, err
 	}
 	s.DetachKeys, _ = parseDetachKeys(cmp.Or(o.keys, defaultDetachKeys))

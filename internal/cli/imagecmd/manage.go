@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"cove/engine"
 	"cove/engine/images"
+	"cove/errdefs"
 	"cove/internal/cli/app"
 	"cove/internal/cli/verbs"
 )
@@ -99,6 +101,10 @@ func Import(a *app.App) *cobra.Command {
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 2 {
 			opts.Name = args[1]
+		}
+		if strings.HasPrefix(args[0], "http://") || strings.HasPrefix(args[0], "https://") {
+			return errdefs.Errorf(errdefs.ErrUnsupported,
+				"import %s: nothing is downloaded here: curl -fL %[1]s | %s import - NAME", args[0], a.Prog)
 		}
 		in, done, err := openInput(a, args[0])
 		if err != nil {

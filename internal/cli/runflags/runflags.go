@@ -297,12 +297,18 @@ func Environment(files, flags []string) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
+		for _, line := range lines {
+			if key, _, _ := strings.Cut(line, "="); strings.ContainsAny(key, " \t") {
+				return nil, errdefs.Errorf(errdefs.ErrInvalid,
+					"--env-file %s: variable '%s' contains whitespaces", name, key)
+			}
+		}
 		env = append(env, lines...)
 	}
 	env = append(env, flags...)
 	for i, kv := range env {
 		key, _, hasValue := strings.Cut(kv, "=")
-		if key == "" || strings.ContainsAny(key, " \t\n") {
+		if key == "" {
 			return nil, errdefs.Errorf(errdefs.ErrInvalid, "--env %q: want KEY=VALUE", kv)
 		}
 		if value, ok := os.LookupEnv(key); !hasValue && ok {
@@ -342,11 +348,17 @@ func readLines(flag, name string) ([]string, error) {
 	}
 	defer f.Close()
 	var lines []string
-	for scan := bufio.NewScanner(io.LimitReader(f, 16<<20)); ; {
+	scan := bufio.NewScanner(io.LimitReader(f, 16<<20))
+	scan.Buffer(nil, 16<<20) // a certificate, or a key, may be one long line
+	for first := true; ; first = false {
 		if !scan.Scan() {
 			return lines, scan.Err()
 		}
-		line := strings.TrimLeft(strings.TrimSuffix(scan.Text(), "\r"), " \t")
+		text := scan.Text()
+		if first { // editors of Windows begin a file with a mark of its byte order
+			text = strings.TrimPrefix(text, "\ufeff")
+		}
+		line := strings.TrimLeft(strings.TrimSuffix(text, "\r"), " \t")
 		if line != "" && !strings.HasPrefix(line, "#") {
 			lines = append(lines, line)
 		}

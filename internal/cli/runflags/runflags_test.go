@@ -32,7 +32,7 @@ func options(t *testing.T, args ...string) (containers.CreateOptions, error) {
 func TestFlagsBecomeOptions(t *testing.T) {
 	t.Setenv("FROM_HERE", "1")
 	envFile := filepath.Join(t.TempDir(), "env")
-	if err := os.WriteFile(envFile, []byte("# note\n\nFILE=x y\r\nFROM_HERE\n"), 0o600); err != nil {
+	if err := os.WriteFile(envFile, []byte("\ufeff# note\n\n  FILE=x y\r\nFROM_HERE\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	labelFile := filepath.Join(t.TempDir(), "labels")
@@ -157,6 +157,10 @@ func TestFlagsBecomeOptions(t *testing.T) {
 
 func TestFlagsRefused(t *testing.T) {
 	t.Parallel()
+	spaced := filepath.Join(t.TempDir(), "spaced")
+	if err := os.WriteFile(spaced, []byte("A B=c\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, args := range [][]string{
 		{"-m", "lots"},
 		{"-a", "stdlog"},
@@ -170,7 +174,7 @@ func TestFlagsRefused(t *testing.T) {
 		{"--sysctl", "net.x"},
 		{"--cpus", "NaN"},
 		{"-e", "=x"},
-		{"-e", "A B=c"},
+		{"--env-file", spaced},
 		{"--env-file", "/does/not/exist"},
 		{"-l", "=x"},
 		{"--pull", "sometimes"},

@@ -4,18 +4,11 @@ package systemcmd
 import (
 	"context"
 	"fmt"
-	"io"
-	"maps"
-	"runtime"
-	"slices"
-	"strings"
 
-	"github.com/docker/go-units"
 	"github.com/spf13/cobra"
 
 	"cove/engine"
 	"cove/engine/dockertypes"
-	"cove/internal/buildinfo"
 	"cove/internal/cli/app"
 	"cove/internal/cli/output"
 	"cove/internal/cli/verbs"
@@ -32,8 +25,7 @@ func Version(a *app.App) *cobra.Command {
 				client, server := engine.ClientVersion(), engine.Version()
 				return output.Object(a.Out, format, dockertypes.Version{Client: client, Server: &server})
 			}
-			fmt.Fprintf(a.Out, "%s version %s\n Go version:  %s\n OS/Arch:     %s/%s\n", a.Prog, buildinfo.Version(),
-				runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			printVersion(a.Out, engine.ClientVersion(), engine.Version())
 			return nil
 		},
 	}
@@ -59,70 +51,12 @@ func Info(a *app.App) *cobra.Command {
 			if format != "" {
 				return output.Object(a.Out, format, info)
 			}
-			printInfo(a, info)
+			printInfo(a.Out, engine.ClientVersion(), info)
 			return nil
 		},
 	}
 	cmd.Flags().StringVarP(&format, "format", "f", "", "json, or a Go template")
 	return cmd
-}
-
-func printInfo(a *app.App, i dockertypes.Info) {
-	for _, line := range []struct {
-		label string
-		value any
-	}{
-		{"Containers", i.Containers},
-		{" Running", i.ContainersRunning},
-		{" Paused", i.ContainersPaused},
-		{" Stopped", i.ContainersStopped},
-		{"Images", i.Images},
-		{"Server Version", i.ServerVersion},
-		{"Storage Driver", i.Driver},
-		{"Cgroup Version", i.CgroupVersion},
-		{"Runtimes", strings.Join(i.Runtimes, " ")},
-		{"Default Runtime", i.DefaultRuntime},
-		{"Security Options", strings.Join(i.SecurityOptions, " ")},
-		{"Kernel Version", i.KernelVersion},
-		{"Operating System", i.OperatingSystem},
-		{"OSType", i.OSType},
-		{"Architecture", i.Architecture},
-		{"CPUs", i.NCPU},
-		{"Total Memory", units.BytesSize(float64(i.MemTotal))},
-		{"Name", i.Name},
-		{"Root Dir", i.DockerRootDir},
-	} {
-		fmt.Fprintf(a.Out, "%s: %v\n", line.label, line.value)
-	}
-	printRegistries(a.Out, i.RegistryConfig)
-}
-
-// printRegistries writes docker's two lists; mirrors of other registries than
-// docker.io name theirs.
-func printRegistries(w io.Writer, c dockertypes.RegistryConfig) {
-	hosts := slices.Sorted(maps.Keys(c.IndexConfigs))
-	fmt.Fprintln(w, "Insecure Registries:")
-	for _, host := range hosts {
-		if !c.IndexConfigs[host].Secure {
-			fmt.Fprintln(w, " "+host)
-		}
-	}
-	for _, cidr := range c.InsecureRegistryCIDRs {
-		fmt.Fprintln(w, " "+cidr)
-	}
-	var mirrors []string
-	for _, host := range hosts {
-		of := ""
-		if !c.IndexConfigs[host].Official {
-			of = " (of " + host + ")"
-		}
-		for _, m := range c.IndexConfigs[host].Mirrors {
-			mirrors = append(mirrors, " "+m+of)
-		}
-	}
-	if len(mirrors) > 0 {
-		fmt.Fprintf(w, "Registry Mirrors:\n%s\n", strings.Join(mirrors, "\n"))
-	}
 }
 
 // Inspect prints containers, or else images, or else volumes, of the names given.

@@ -13,7 +13,6 @@ import (
 	"cove/engine/dockertypes"
 	"cove/engine/listing"
 	"cove/images/image"
-	"cove/internal/cli/app"
 	"cove/internal/cli/output"
 	"cove/runner/record"
 	"cove/volume"
@@ -101,10 +100,11 @@ CACHE-ID----   regular      2.048kB   About an hour ago   About a minute ago   f
 func TestInfo(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
-	printInfo(&app.App{Out: &out}, dockertypes.Info{
+	printInfo(&out, dockertypes.ClientVersion{Version: "v1"}, dockertypes.Info{
 		Containers: 3, ContainersRunning: 1, ContainersPaused: 1, ContainersStopped: 1, Images: 2, ServerVersion: "v1",
 		Driver: "overlay2", CgroupVersion: "2", KernelVersion: "6.1", OperatingSystem: "Debian", OSType: "linux",
 		Architecture: "x86_64", NCPU: 2, MemTotal: 8 << 30, Name: "box", DockerRootDir: "/var/lib/cove",
+		SecurityOptions: []string{"name=seccomp,profile=builtin", "name=rootless"},
 		RegistryConfig: dockertypes.RegistryConfig{
 			InsecureRegistryCIDRs: []string{"127.0.0.0/8"},
 			IndexConfigs: map[string]dockertypes.IndexConfig{
@@ -115,8 +115,9 @@ func TestInfo(t *testing.T) {
 		},
 	})
 	for _, want := range []string{
-		"Containers: 3\n Running: 1\n Paused: 1\n Stopped: 1\nImages: 2\n", "Storage Driver: overlay2\n", "Total Memory: 8GiB\n",
-		"Insecure Registries:\n lab:5000\n 127.0.0.0/8\n", "Registry Mirrors:\n http://mirror:5000\n https://proxy (of quay.io)\n",
+		" Containers: 3\n  Running: 1\n  Paused: 1\n  Stopped: 1\n Images: 2\n", " Storage Driver: overlay2\n", " Total Memory: 8GiB\n",
+		" Security Options:\n  seccomp\n   Profile: builtin\n  rootless\n", "Client: \n Version: v1\n", "\nServer:\n Containers:",
+		" Insecure Registries:\n  lab:5000\n  127.0.0.0/8\n", " Registry Mirrors:\n  http://mirror:5000\n  https://proxy (of quay.io)\n",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, out.String())

@@ -99,7 +99,7 @@ func list(a *app.App) *cobra.Command {
 		Example: "  ls\n  ls -q --filter dangling=true",
 		Args:    app.NoArgs(),
 	}
-	cmd.Flags().StringArrayVarP(&filters, "filter", "f", nil, "only some: name=, label=, dangling=")
+	cmd.Flags().StringArrayVarP(&filters, "filter", "f", nil, "only some: name=, label=, dangling=, driver=")
 	app.Register(cmd.Flags(), app.Only{
 		Name: "cluster", Values: []string{"false"}, Switch: true, Why: "there is no swarm, which has cluster volumes",
 	})
