@@ -176,7 +176,7 @@ func TestHealthcheck(t *testing.T) {
 	}{
 		{"busybox", containers.HealthOptions{}, nil, nil},
 		{"unchecked", containers.HealthOptions{}, nil, nil},
-		{"checked", containers.HealthOptions{None: true}, nil, nil},
+		{"checked", containers.HealthOptions{None: true}, &dockertypes.Healthcheck{Test: []string{"NONE"}}, nil},
 		{"checked", containers.HealthOptions{}, &dockertypes.Healthcheck{Test: []string{"CMD-SHELL", "true"}, Interval: 7 * time.Second, Retries: 9}, nil},
 		{
 			"checked",
@@ -202,7 +202,7 @@ func TestHealthcheck(t *testing.T) {
 		if diff := cmp.Diff(tc.want, shown.Config.Healthcheck); err != nil || diff != "" {
 			t.Errorf("%+v: %v\n%s", tc, err, diff)
 		}
-		if (shown.State.Health != nil) != (tc.want != nil) {
+		if checked := tc.want != nil && tc.want.Test[0] != "NONE"; (shown.State.Health != nil) != checked {
 			t.Errorf("%+v: %+v", tc, shown.State.Health)
 		}
 	}

@@ -260,9 +260,15 @@ func TestLife(t *testing.T) {
 			t.Errorf("inspect lacks %s: %s", field, text)
 		}
 	}
-	logs := c.want(t, 200, "GET", of+"/logs?stdout=1&stderr=1", "")
-	if !strings.Contains(logs, "\x01\x00\x00\x00\x00\x00\x00\x04out\n") || !strings.Contains(logs, "\x02\x00\x00\x00\x00\x00\x00\x04err\n") {
-		t.Errorf("logs are %q", logs)
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		logs := c.want(t, 200, "GET", of+"/logs?stdout=1&stderr=1", "")
+		if strings.Contains(logs, "\x01\x00\x00\x00\x00\x00\x00\x04out\n") && strings.Contains(logs, "\x02\x00\x00\x00\x00\x00\x00\x04err\n") {
+			break
+		}
+		if time.Now().After(end) {
+			t.Errorf("logs are %q", logs)
+			break
+		}
 	}
 	c.want(t, http.StatusBadRequest, "GET", of+"/logs", "")
 	if text := c.want(t, 200, "GET", of+"/stats?one-shot=1", ""); !strings.Contains(text, `"cpu_stats"`) {

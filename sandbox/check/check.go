@@ -36,7 +36,7 @@ func Process(p *specs.Process) error {
 	case len(p.Args) == 0:
 		return invalid("process.args: no command")
 	case p.Args[0] == "":
-		return errdefs.Errorf(errdefs.ErrNotFound, "exec \"\": the command is an empty word, which names no program")
+		return errdefs.Errorf(errdefs.ErrNotFound, "exec \"\": an empty command names no program")
 	case !path.IsAbs(p.Cwd):
 		return invalid("process.cwd %q: want an absolute path", p.Cwd)
 	case p.SelinuxLabel != "":
