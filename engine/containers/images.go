@@ -70,7 +70,7 @@ func (cs *Containers) imageToRun(ctx context.Context, lease content.Lease, o Cre
 	if err := CanPull(); err != nil {
 		return image.Image{}, err // before anything is told or asked
 	}
-	if o.Pull != PullAlways {
+	if o.Pull != PullAlways && o.Progress != nil { // who is shown nothing of it is not told, either
 		cs.parts.Notify(fmt.Sprintf("Unable to find image '%s' locally", ref.Familiar()))
 	}
 	pulled, err := engineimages.Of(cs.parts).Pull(ctx, o.Image,
