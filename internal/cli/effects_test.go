@@ -66,6 +66,26 @@ func TestEveryFlagIsSeen(t *testing.T) {
 	}
 }
 
+// TestAnswersAreShown holds the table of what people ask for against the tests it names.
+func TestAnswersAreShown(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/run.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, found := strings.Cut(string(text), "## What people ask engines for\n")
+	rows := regexp.MustCompile("`([a-z0-9/_]+\\.(?:go|txt))(?:: (Test\\w+))?`").FindAllStringSubmatch(table, -1)
+	if !found || len(rows) < 20 {
+		t.Fatalf("the table names %d tests", len(rows))
+	}
+	for _, row := range rows {
+		body, err := os.ReadFile("../../" + row[1])
+		if err != nil || row[2] != "" && !strings.Contains(string(body), "func "+row[2]+"(") {
+			t.Errorf("%s: there is no such test (%v)", row[0], err)
+		}
+	}
+}
+
 func command(t *testing.T, root *cobra.Command, verb string) *cobra.Command {
 	t.Helper()
 	found, _, err := root.Find([]string{verb})
