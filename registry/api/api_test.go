@@ -517,6 +517,7 @@ func (c *client) audited() {
 	if whole := count(most); all < before || all > whole || pages == 0 {
 		c.t.Errorf("%d lines in pages, %d to %d at once", all, before, whole)
 	}
+	c.send(call{id: "listAuditForwards"}, 200)
 	c.send(call{id: "listAudit", query: url.Values{"since": {"yesterday"}}}, 400)
 	c.send(call{id: "listAudit", query: url.Values{"actr": {"ann"}}}, 400)
 }

@@ -194,6 +194,12 @@ func (a *API) records() []rest.Operation {
 			Answer: rest.Page[Event]{},
 			Status: 200, Serve: a.audit,
 		},
+		{
+			Method: get, Path: "/audit/forwards", Right: auth.ReadAudit, Object: "audit log",
+			ID: "listAuditForwards", Summary: "How far the receivers of the audit log are",
+			Answer: Forwards{},
+			Status: 200, Serve: a.forwards,
+		},
 	}
 }
 

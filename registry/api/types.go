@@ -160,3 +160,28 @@ type Event struct {
 func EventOf(e audit.Event) Event {
 	return Event{strconv.FormatInt(e.ID, 10), e.At.UTC(), e.Actor, e.Action, e.Object, e.Detail, e.Address}
 }
+
+// Forward is how far a receiver of the audit log is.
+type Forward struct {
+	Receiver string     `json:"receiver"`
+	SentAt   time.Time  `json:"sent_at"` // when the last line was written that it has
+	Waiting  int64      `json:"waiting"` // lines that it has not got yet; no more than 1,001 of each kind are counted
+	Lost     int64      `json:"lost"`    // lines that it never gets: the log forgot them before
+	FailedAt *time.Time `json:"failed_at,omitempty"`
+	Error    string     `json:"error,omitempty"`
+}
+
+// Forwards are all receivers.
+type Forwards struct {
+	Items []Forward `json:"items"`
+}
+
+// ForwardOf is a receiver as it is told.
+func ForwardOf(f audit.Forward) Forward {
+	told := Forward{f.Receiver, f.SentAt.UTC(), f.Waiting, f.Lost, nil, f.Error}
+	if f.Ill() {
+		at := f.FailedAt.UTC()
+		told.FailedAt = &at
+	}
+	return told
+}

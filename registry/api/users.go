@@ -108,3 +108,15 @@ func (a *API) audit(asked *rest.Ask) (any, error) {
 	}
 	return rest.PageTo(asked, items, rest.Next(more, items, func(e Event) string { return e.ID })), nil
 }
+
+func (a *API) forwards(asked *rest.Ask) (any, error) {
+	all, err := a.cfg.Audit.Forwards(asked.Context(), asked.Caller)
+	if err != nil {
+		return nil, err
+	}
+	items := make([]Forward, len(all))
+	for i, f := range all {
+		items[i] = ForwardOf(f)
+	}
+	return Forwards{items}, nil
+}

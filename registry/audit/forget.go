@@ -27,8 +27,13 @@ func forget(ctx context.Context, database *metadata.DB, table string, before tim
 	for {
 		var n int64
 		err := database.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) (err error) {
-			n, err = tx.Tx.Exec(ctx, "DELETE FROM "+table+" WHERE id IN (SELECT id FROM "+table+`
-				WHERE at < $1 AND id < (SELECT MAX(id) FROM `+table+") ORDER BY at LIMIT $2)", db.Micros(before), batch)
+			some := "(SELECT id FROM " + table + " WHERE at < $1 AND id < (SELECT MAX(id) FROM " + table +
+				") ORDER BY at LIMIT $2)"
+			// what a receiver never gets is counted
+			if _, err = tx.Tx.Exec(ctx, "UPDATE audit_forwards SET lost = lost + (SELECT COUNT(*) FROM "+some+
+				" AS gone WHERE gone.id > audit_forwards.sent)", db.Micros(before), batch); err == nil {
+				n, err = tx.Tx.Exec(ctx, "DELETE FROM "+table+" WHERE id IN "+some, db.Micros(before), batch)
+			}
 			return db.Unavailable(err)
 		})
 		removed += n

@@ -3,6 +3,7 @@ package audit
 import (
 	"cmp"
 	"context"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,6 +44,29 @@ func lines(ctx context.Context, q db.Querier, want Query) (all []Event, err erro
 	}
 	slices.SortFunc(all, func(a, b Event) int { return cmp.Compare(b.ID, a.ID) })
 	return all[:min(len(all), want.N)], nil
+}
+
+// Part is a part of the log: N lines after one, and before Until unless that is 0.
+type Part struct {
+	After, Until int64
+	N            int
+}
+
+// After reads a part, the oldest line first, for who need not ask.
+func After(ctx context.Context, q db.Querier, part Part) (all []Event, err error) {
+	if part.Until == 0 {
+		part.Until = math.MaxInt64
+	}
+	for _, table := range tables {
+		some, err := db.All(ctx, q, scanEvent, "SELECT id, at, actor, action, object, "+table.detail+", "+table.address+
+			" FROM "+table.name+" WHERE id > $1 AND id < $2 ORDER BY id LIMIT $3", part.After, part.Until, part.N)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, some...)
+	}
+	slices.SortFunc(all, func(a, b Event) int { return cmp.Compare(a.ID, b.ID) })
+	return all[:min(len(all), part.N)], nil
 }
 
 func scanEvent(s db.Scanner) (e Event, err error) {

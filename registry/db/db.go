@@ -207,6 +207,12 @@ func (g *ids) next(now time.Time) int64 {
 	return g.last
 }
 
+// IDAt is smaller than the ids of all that is made at a time or after it.
+func IDAt(at time.Time) int64 { return (Micros(at) - idEpoch) << 11 }
+
+// TimeOf is when an id was made.
+func TimeOf(id int64) time.Time { return time.UnixMicro(id>>11 + idEpoch) }
+
 func (g *ids) after(n int64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

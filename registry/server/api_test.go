@@ -28,6 +28,7 @@ func policyOfAPI() []Route {
 		{"DELETE", "/api/v1/users/{user}/password-link", auth.ManageUsers, "users", nil},
 		{"DELETE", "/api/v1/users/{user}", auth.ManageUsers, "users", nil},
 		{"GET", "/api/v1/audit", auth.ReadAudit, "audit log", nil},
+		{"GET", "/api/v1/audit/forwards", auth.ReadAudit, "audit log", nil},
 		{"GET", "/api/v1/jobs", auth.ManageJobs, "jobs", nil},
 		{"GET", "/api/v1/jobs/{job}", auth.ManageJobs, "jobs", nil},
 		{"POST", "/api/v1/jobs/{job}/stop", auth.ManageJobs, "jobs", nil},

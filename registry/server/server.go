@@ -18,6 +18,7 @@ import (
 	protocol "cove/distribution/server"
 	"cove/registry/accounts"
 	"cove/registry/audit"
+	"cove/registry/audit/forward"
 	"cove/registry/auth"
 	"cove/registry/edge"
 	"cove/registry/identity/ldap"
@@ -57,14 +58,16 @@ type Server struct {
 	registry *store.Registry
 	upstream *proxy.Proxies
 	recorder *audit.Recorder
-	policies *policies.Policies
-	handler  http.Handler
-	tls      *pki.Serving  // nil without TLS
-	acme     *acme.Manager // nil unless another authority issues
-	proxies  edge.Proxies
-	tracer   otlp.Tracer // nil without one
-	listener net.Listener
-	redirect net.Listener // nil without one
+	// forwarder gives the audit log to receivers outside.
+	forwarder *forward.Forwarder
+	policies  *policies.Policies
+	handler   http.Handler
+	tls       *pki.Serving  // nil without TLS
+	acme      *acme.Manager // nil unless another authority issues
+	proxies   edge.Proxies
+	tracer    otlp.Tracer // nil without one
+	listener  net.Listener
+	redirect  net.Listener // nil without one
 
 	hup    <-chan os.Signal // nil without ReloadOn
 	reread func() (config.Config, error)
@@ -108,7 +111,7 @@ func New(ctx context.Context, cfg config.Config) (_ *Server, err error) {
 	if err := s.assemble(ctx); err != nil {
 		return nil, err
 	}
-	if err := s.setupTLS(); err != nil {
+	if err := errors.Join(s.setupTLS(), s.forward()); err != nil {
 		return nil, err
 	}
 	if err := jobs.Keep(ctx, s.state.db, schedules()...); err != nil {
@@ -223,6 +226,15 @@ func (s *Server) listenTo(login *auth.Login) {
 	login.Tell(s.recorder)
 }
 
+// forward opens the receivers of the audit log.
+func (s *Server) forward() (err error) {
+	s.forwarder, err = forward.New(forward.Config{
+		DB: s.state.db, Receivers: s.cfg.Audit.Forward, Host: s.cfg.Host(), Outbound: s.cfg.Outbound.Policy(),
+		Log: s.log,
+	})
+	return err
+}
+
 // logError keeps the reason of what clients see as a 5xx.
 func (s *Server) logError(r *http.Request, status int, err error) {
 	level := slog.LevelDebug
@@ -293,6 +305,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	workers.Go(func() { s.reloads(background) })
 	workers.Go(func() { s.recorder.Run(background) })
+	workers.Go(func() { s.forwarder.Run(background) })
 	workers.Go(func() { jobs.NewRunner(s.state.db, s.log, s.kinds()...).Run(background) })
 
 	listening := s.start()

@@ -69,6 +69,7 @@ type auditData struct {
 	Events                []auditRow
 	More                  string
 	Actor, Action, Object string // what is asked for
+	Forwards              []audit.Forward
 }
 
 // auditRow is a line of the log. An object that is an artifact is shown by as much
@@ -105,6 +106,11 @@ func (p *Pages) audit(a *page.Ask) error {
 		return err
 	}
 	data := auditData{Actor: q.Actor, Action: q.Action, Object: q.Object}
+	if q.Before == 0 {
+		if data.Forwards, err = p.cfg.Audit.Forwards(a.Context(), a.Caller); err != nil {
+			return err
+		}
+	}
 	for _, e := range events {
 		data.Events = append(data.Events, newAuditRow(e))
 	}

@@ -14,6 +14,7 @@ import (
 
 	"cove/errdefs"
 	"cove/internal/strictyaml"
+	"cove/registry/audit/forward"
 	"cove/registry/auth"
 	"cove/registry/db"
 	"cove/registry/edge"
@@ -210,9 +211,11 @@ type GC struct {
 // Every is the time between collections.
 func (g GC) Every() time.Duration { return g.Interval.Or(time.Minute) }
 
-// Audit says how long the audit log is kept.
+// Audit says how long the audit log is kept, and where it is sent.
 type Audit struct {
 	Keep strictyaml.Duration `yaml:"keep"` // 0 is 8760h, a year
+	// Forward is where its lines are sent.
+	Forward []forward.Receiver `yaml:"forward"`
 }
 
 // KeepFor is how old a line of the audit log becomes.
@@ -363,6 +366,9 @@ func (c *Config) checkParts() error {
 	if issued := c.TLS.ACME; issued != nil && len(issued.HostsOf(c.Hostnames)) == 0 {
 		return errdefs.Errorf(errdefs.ErrInvalid,
 			"config: tls: acme: there is no host name to get a certificate for; set hostnames, or hosts")
+	}
+	if err := forward.CheckAll(c.Audit.Forward); err != nil {
+		return errdefs.Errorf(errdefs.ErrInvalid, "config: audit: forward: %w", err)
 	}
 	if _, err := outbound.ParsePolicy(c.Outbound.Allow...); err != nil {
 		return errdefs.Errorf(errdefs.ErrInvalid, "config: outbound: allow: %w", err)

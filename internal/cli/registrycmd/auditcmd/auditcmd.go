@@ -2,6 +2,7 @@
 package auditcmd
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,7 +14,7 @@ import (
 
 // New is the command "audit" with those below it.
 func New() *cobra.Command {
-	return command.Group("audit", "Read who changed what", newAuditList())
+	return command.Group("audit", "Read who changed what", newAuditList(), newForwards())
 }
 
 func newAuditList() *cobra.Command {
@@ -44,4 +45,39 @@ A time is as 2026-01-31T12:00:00Z, or a duration before now, as 24h.`,
 	t.Flags(cmd)
 	f.Add(cmd.Flags())
 	return cmd
+}
+
+func newForwards() *cobra.Command {
+	var t command.Registry
+	var list command.List
+	cmd := &cobra.Command{
+		Use: "forwards", Short: "List the receivers of the audit log, and how far they are",
+		Long: `List the receivers that audit.forward of the configuration names, with what waits
+for each, and how many lines it never gets because the log forgot them before.`,
+		Example: `  registry audit forwards
+  registry audit forwards --format '{{.Receiver}} {{.Waiting}} {{.Error}}'`,
+		Args: command.Args(cobra.MaximumNArgs(0)),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return t.Do(cmd, func(r command.API) error {
+				var all api.Forwards
+				if err := r.Get("/audit/forwards", &all); err != nil {
+					return err
+				}
+				return list.Print(cmd, "RECEIVER SENT WAITING LOST ERROR", command.Items(all.Items, forwardItem))
+			})
+		},
+	}
+	t.Flags(cmd)
+	list.Flags(cmd)
+	return cmd
+}
+
+func forwardItem(f api.Forward) command.Item {
+	return command.Item{
+		Row: []string{
+			f.Receiver, f.SentAt.UTC().Format("2006-01-02 15:04:05 MST"), strconv.FormatInt(f.Waiting, 10),
+			strconv.FormatInt(f.Lost, 10), f.Error,
+		},
+		Object: f,
+	}
 }
