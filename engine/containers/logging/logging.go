@@ -27,7 +27,7 @@ type logOption func(c *record.LogConfig, value string) error
 
 var (
 	// keptOptions bound a log that is kept.
-	keptOptions = map[string]logOption{"max-size": maxSize, "max-file": maxFile}
+	keptOptions = map[string]logOption{"max-size": maxSize, "max-file": maxFile, "compress": uncompressed}
 	// cacheOptions are of what is kept of lines that are sent elsewhere.
 	cacheOptions = map[string]logOption{
 		"cache-max-size": maxSize, "cache-max-file": maxFile,
@@ -64,6 +64,16 @@ var (
 func Drivers() []string { return []string{"json-file", "local", "none", ship.Syslog, ship.Journald} }
 
 func anyValue(*record.LogConfig, string) error { return nil }
+
+// uncompressed is a log that is to be compressed when it is rotated: none is.
+func uncompressed(_ *record.LogConfig, value string) error {
+	compress, err := strconv.ParseBool(value)
+	if err == nil && compress {
+		err = errdefs.Errorf(errdefs.ErrUnsupported,
+			"log option compress=%s: files that were rotated stay as they are; max-size and max-file bound them", value)
+	}
+	return err
+}
 
 func pattern(_ *record.LogConfig, value string) error {
 	_, err := regexp.Compile(value)

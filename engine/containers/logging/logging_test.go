@@ -16,6 +16,7 @@ func TestConfig(t *testing.T) {
 	type options = map[string]string
 	sent := options{"syslog-address": "udp://127.0.0.1:514", "syslog-facility": "local3", "tag": "x/{{.Name}}", "mode": "non-blocking"}
 	sized, marked := options{"max-size": "1m", "max-file": "2"}, options{"tag": "{{.Name}}", "env": "A", "mode": "non-blocking"}
+	plain := options{"compress": "false"}
 	uncached := options{"cache-disabled": "true", "labels": "a,b"}
 	for _, c := range []struct {
 		driver  string
@@ -24,6 +25,7 @@ func TestConfig(t *testing.T) {
 	}{
 		{"", sized, record.LogConfig{MaxSize: 1 << 20, MaxFile: 2, Options: sized}},
 		{"json-file", marked, record.LogConfig{Options: marked}},
+		{"json-file", plain, record.LogConfig{Options: plain}},
 		{"local", nil, record.LogConfig{Driver: "local", MaxSize: localSize, MaxFile: localFile}},
 		{"none", nil, record.LogConfig{Driver: "none"}},
 		{"syslog", sent, record.LogConfig{Driver: "syslog", MaxSize: localSize, MaxFile: localFile, Options: sent}},
@@ -42,7 +44,8 @@ func TestConfig(t *testing.T) {
 		says               string
 	}{
 		{"fluentd", "tag", "x", errdefs.ErrUnsupported, "log driver fluentd: there are json-file"},
-		{"json-file", "compress", "true", errdefs.ErrUnsupported, "log option compress: there are env, env-regex"},
+		{"json-file", "compress", "true", errdefs.ErrUnsupported, "log option compress=true: files that were rotated"},
+		{"local", "compress", "perhaps", errdefs.ErrInvalid, "compress=perhaps"},
 		{"json-file", "cache-max-size", "1m", errdefs.ErrUnsupported, "log option cache-max-size: there are"},
 		{"local", "tag", "{{.Nothing}}", errdefs.ErrInvalid, "{{.ImageName}}"},
 		{"json-file", "max-size", "-1", errdefs.ErrInvalid, "max-size"},

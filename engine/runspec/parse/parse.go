@@ -228,6 +228,11 @@ func SecurityOpt(s *record.Security, opt string, readFile func(string) ([]byte, 
 			return errdefs.Errorf(errdefs.ErrInvalid, "security option %s: want true or false", opt)
 		}
 		return nil
+	case "apparmor", "label":
+		// No container gets a profile or a label here, so that these ask for what is.
+		if key == "apparmor" && value == "unconfined" || key == "label" && value == "disable" {
+			return nil
+		}
 	case "seccomp":
 		if value == "unconfined" || value == "" || value == "builtin" {
 			s.Seccomp = strings.TrimPrefix(value, "builtin")
@@ -242,5 +247,5 @@ func SecurityOpt(s *record.Security, opt string, readFile func(string) ([]byte, 
 	}
 	return errdefs.Errorf(errdefs.ErrUnsupported,
 		"security option %s: not supported; there are seccomp=FILE|unconfined, "+
-			"systempaths=unconfined and no-new-privileges", opt)
+			"systempaths=unconfined, apparmor=unconfined, label=disable and no-new-privileges", opt)
 }

@@ -104,6 +104,10 @@ func TestSecurityOpt(t *testing.T) {
 		"seccomp=unconfined":      {Seccomp: "unconfined"},
 		"seccomp:unconfined":      {Seccomp: "unconfined"},
 		"seccomp=p.json":          {Seccomp: "{}"},
+		"apparmor=unconfined":     {},
+		"apparmor:unconfined":     {},
+		"label=disable":           {},
+		"label:disable":           {},
 	} {
 		var s record.Security
 		if err := SecurityOpt(&s, opt, read); err != nil {
@@ -113,7 +117,8 @@ func TestSecurityOpt(t *testing.T) {
 		}
 	}
 	for opt, kind := range map[string]error{
-		"seccomp=nope.json": errdefs.ErrInvalid, "no-new-privileges=maybe": errdefs.ErrInvalid, "label=disable": errdefs.ErrUnsupported,
+		"seccomp=nope.json": errdefs.ErrInvalid, "no-new-privileges=maybe": errdefs.ErrInvalid, "label=type:x": errdefs.ErrUnsupported,
+		"apparmor=docker-default": errdefs.ErrUnsupported, "label=unconfined": errdefs.ErrUnsupported,
 	} {
 		if err := SecurityOpt(&record.Security{}, opt, read); !errors.Is(err, kind) {
 			t.Errorf("%s: got %v, want %v", opt, err, kind)
