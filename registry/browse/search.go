@@ -76,7 +76,7 @@ func (s search) tags(ctx context.Context, repo, tag string) ([]string, error) {
 	prefix := strings.TrimPrefix(Query{Match: tag}.pattern(), "%")
 	return db.All(ctx, s.b.db.Querier(), db.ScanString, `SELECT r.name || ':' || t.name FROM repositories r
 		JOIN projects p ON p.id = r.project_id JOIN tags t ON t.repository_id = r.id
-		WHERE `+visible+`AND r.name LIKE $3 ESCAPE '\' AND t.name `+db.AnyCase(s.b.db.Querier())+` $4 ESCAPE '\'
+		WHERE `+visible+`AND r.name LIKE $3 ESCAPE '\' AND `+db.AnyCase(s.b.db.Querier(), "t.name")+` $4 ESCAPE '\'
 		ORDER BY r.name, t.name LIMIT $5`, flag(v.All), v.UserID, Query{Match: repo}.pattern(), prefix, s.n)
 }
 

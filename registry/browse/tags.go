@@ -68,7 +68,7 @@ const selectTags = `SELECT t.name, t.digest, t.updated_at, t.updated_by, x.media
 		(SELECT COUNT(*) FROM manifest_refs c
 			WHERE c.repository_id = t.repository_id AND c.manifest = t.digest AND c.is_manifest = 1)
 	FROM tags t JOIN manifests x ON x.repository_id = t.repository_id AND x.digest = t.digest
-	WHERE t.repository_id = $1 AND t.name `
+	WHERE t.repository_id = $1 AND `
 
 func scanTag(row db.Scanner) (t Tag, err error) {
 	var dgst string
@@ -90,7 +90,7 @@ func (b *Browser) Tags(
 	if err != nil {
 		return nil, false, err
 	}
-	matching := selectTags + db.AnyCase(b.db.Querier()) + ` $2 ESCAPE '\' `
+	matching := selectTags + db.AnyCase(b.db.Querier(), "t.name") + ` $2 ESCAPE '\' `
 	if q.Order == ByName {
 		page, err = db.All(ctx, b.db.Querier(), scanTag, matching+"AND t.name > $3 ORDER BY t.name LIMIT $4",
 			id, q.pattern(), name, q.N+1)

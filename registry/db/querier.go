@@ -228,18 +228,18 @@ func Number(b bool) int64 {
 	return 0
 }
 
-// AnyCase is the operator of patterns for which a letter is the same large and small. It
-// takes less time than LOWER for each row.
-func AnyCase(q Querier) string {
+// AnyCase is a column with the operator that compares it with a pattern in small letters,
+// large letters as small ones.
+func AnyCase(q Querier, column string) string {
+	lite := false
 	switch q := q.(type) {
 	case *DB:
-		if q.writer != nil {
-			return "LIKE" // of SQLite, for ASCII
-		}
+		lite = q.writer != nil
 	case *Tx:
-		if q.ForUpdate == "" {
-			return "LIKE"
-		}
+		lite = q.ForUpdate == ""
 	}
-	return "ILIKE"
+	if lite {
+		return column + " LIKE" // which is like that by itself, for ASCII, and needs no LOWER for each row
+	}
+	return "LOWER(" + column + ") LIKE"
 }

@@ -32,18 +32,13 @@ func OfProject(ctx context.Context, q db.Querier, project int64) (s Share, err e
 	return s, db.Unavailable(err)
 }
 
-// elsewhere are conditions on a digest d: that another repository of the project, or
-// another one at all, has it too. At CROSS JOIN SQLite begins with the digest, not with
-// the repositories of the project.
+// Whether another repository of the project of one, or another at all, has a digest d that
+// this one has. They are no conditions that PostgreSQL would answer by reading whole tables
+// into memory, as it does with EXISTS.
 const (
-	elsewhereInProject = `(EXISTS (SELECT 1 FROM repository_blobs c CROSS JOIN repositories r
-			WHERE c.digest = d.digest AND c.repository_id <> $1 AND r.id = c.repository_id
-				AND r.project_id = (SELECT project_id FROM repositories WHERE id = $1))
-		OR EXISTS (SELECT 1 FROM manifests m CROSS JOIN repositories r
-			WHERE m.digest = d.digest AND m.repository_id <> $1 AND r.id = m.repository_id
-				AND r.project_id = (SELECT project_id FROM repositories WHERE id = $1)))`
-	elsewhere = `(EXISTS (SELECT 1 FROM repository_blobs c WHERE c.digest = d.digest AND c.repository_id <> $1)
-		OR EXISTS (SELECT 1 FROM manifests m WHERE m.digest = d.digest AND m.repository_id <> $1))`
+	elsewhereInProject = `(SELECT p.repositories FROM digest_holders p WHERE p.digest = d.digest
+		AND p.project_id = (SELECT project_id FROM repositories WHERE id = $1)) > 1`
+	elsewhere = `(SELECT g.repositories FROM digest_holders g WHERE g.digest = d.digest AND g.project_id = 0) > 1`
 )
 
 // batch is how many digests one statement asks for.

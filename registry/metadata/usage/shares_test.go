@@ -268,7 +268,8 @@ func TestSharesUseIndexes(t *testing.T) {
 			_, of := usage.OfRepository(ctx, tx.Tx, id)
 			_, largest := usage.LargestRepositories(ctx, tx.Tx, p.ID, 10)
 			_, counted := usage.Recount(ctx, tx.Tx, p.ID)
-			return errors.Join(c.Apply(ctx, tx.Tx), of, largest, counted)
+			_, some := usage.OfManifests(ctx, tx.Tx, id, []digest.Digest{digest.FromString("one")})
+			return errors.Join(c.Apply(ctx, tx.Tx), of, largest, counted, some)
 		})
 		if n < 15 {
 			t.Errorf("only %d statements were explained", n)
