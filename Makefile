@@ -137,6 +137,9 @@ soak: deps-disks ## what only shows after long: a million questions to the resol
 	COVE_SOAK=1 $(GO) test ./engine/api -run TestStreamsUnderLoad -count=1 -v -timeout 30m
 # A thousand containers in one list.
 	$(GO) test ./engine/api -run '^$$' -bench BenchmarkListThousand -benchtime 20x -timeout 30m
+# The registry of the other processor, and pulls while 100,000 blobs are collected.
+	COVE_SOAK=1 $(GO) test ./packaging -run TestRegistryOfTheOtherProcessor -count=1 -v -timeout 30m
+	$(GO) test ./registry/store -run '^$$' -bench CollectWhileServing -benchtime 1x -timeout 60m
 
 # Without the limit on minimising, a worker may spend its whole time on making one input smaller.
 .PHONY: fuzz

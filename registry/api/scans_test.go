@@ -90,6 +90,7 @@ func (c *client) scans() {
 	c.send(call{id: "scanArtifact", params: name}, 202)
 	c.send(call{id: "scanAll"}, 202)
 	c.bills(name)
+	c.scanners(project)
 	c.send(call{id: "deleteDatabase", params: map[string]string{"database": "osv"}}, 204)
 	c.send(call{id: "deleteDatabase", params: map[string]string{"database": "osv"}}, 404)
 }
@@ -184,4 +185,47 @@ func (c *client) bills(name map[string]string) {
 	if !strings.Contains(string(got.body), "application/spdx+json") {
 		c.t.Errorf("no referrer: %s", got.body)
 	}
+}
+
+// scanners adds a scanner, has a project choose it, and removes it.
+func (c *client) scanners(project map[string]string) {
+	t := c.t
+	corp := map[string]string{"scanner": "corp"}
+	wanted := object{"name": "corp", "url": "http://127.0.0.1:1/x", "auth": "bearer", "credential": "hush"}
+	c.send(call{id: "createScanner", body: wanted}, 201)
+	c.send(call{id: "createScanner", body: wanted}, 409)
+	for _, wrong := range []object{
+		{"name": "built-in", "url": "http://h"}, {"name": "x", "url": "h"}, {"name": "x", "url": "http://h", "auth": "digest"},
+		{"name": "x", "url": "http://h", "auth": "basic", "credential": "no colon"}, {"name": "x", "url": "http://h", "againDays": -1},
+		{"name": "x", "url": "http://u:p@h"}, {"name": "x", "url": "http://h", "credential": "of nothing"},
+		{"name": "x", "url": "http://h", "auth": "bearer"}, {"name": "x", "url": "http://h", "authorities": "none"},
+	} {
+		c.send(call{id: "createScanner", body: wrong}, 400)
+	}
+	var all struct{ Items []map[string]any }
+	c.into(call{id: "listScanners"}, &all)
+	if len(all.Items) != 1 || all.Items[0]["againDays"] != 1.0 || all.Items[0]["credential"] != nil {
+		t.Errorf("%+v", all)
+	}
+	c.send(call{id: "setScanner", params: corp, body: object{"url": "http://127.0.0.1:2/x", "auth": "bearer"}}, 400)
+	c.send(call{id: "setScanner", params: corp, body: object{"url": "http://127.0.0.1:1/x", "auth": "bearer", "againDays": 0}}, 200)
+	var one map[string]any
+	c.into(call{id: "getScanner", params: corp}, &one)
+	if one["againDays"] != 0.0 || one["auth"] != "bearer" {
+		t.Errorf("%+v", one)
+	}
+	var said struct {
+		OK    bool
+		Error string
+	}
+	c.into(call{id: "testScanner", params: corp}, &said)
+	if said.OK || !strings.Contains(said.Error, "127.0.0.1:1") {
+		t.Errorf("%+v", said)
+	}
+	c.send(call{id: "setScanning", params: project, body: object{"scanOnPush": true, "scanner": "absent"}}, 400)
+	c.send(call{id: "setScanning", params: project, body: object{"scanOnPush": true, "scanner": "corp"}}, 204)
+	c.send(call{id: "deleteScanner", params: corp}, 409)
+	c.send(call{id: "setScanning", params: project, body: object{"scanOnPush": true}}, 204)
+	c.send(call{id: "deleteScanner", params: corp}, 204)
+	c.send(call{id: "deleteScanner", params: corp}, 404)
 }

@@ -22,6 +22,7 @@ import (
 	"cove/registry/replication"
 	"cove/registry/replication/endpoint"
 	"cove/registry/retention"
+	"cove/registry/robots"
 	"cove/registry/scan"
 	"cove/registry/seal"
 	"cove/registry/signing"
@@ -65,6 +66,9 @@ type Config struct {
 	Box      *seal.Box
 	Outbound outbound.Policy
 	Host     string
+	// Robots makes the accounts by which scanners pull from Address, as https://HOST[:PORT].
+	Robots  *robots.Robots
+	Address string
 	// AuditKeep is how long a line of the audit log is kept.
 	AuditKeep time.Duration
 }
@@ -83,8 +87,12 @@ func New(cfg Config) *Policies {
 		Immutable: immutable.New(cfg.DB, cfg.Judge),
 		Quotas:    quota.New(cfg.DB, cfg.Judge),
 		Retention: retention.New(cfg.DB, cfg.Judge, served),
-		Scans:     scan.New(scan.Config{DB: cfg.DB, Judge: cfg.Judge, Registry: cfg.Registry, Spool: cfg.Spool}),
-		Signing:   signing.New(signing.Config{DB: cfg.DB, Judge: cfg.Judge, Registry: cfg.Registry, Bytes: cfg.Bytes}),
+		Scans: scan.New(scan.Config{
+			DB: cfg.DB, Judge: cfg.Judge, Registry: cfg.Registry, Spool: cfg.Spool, Box: cfg.Box,
+			Outbound: cfg.Outbound,
+			Robots:   cfg.Robots, Address: cfg.Address,
+		}),
+		Signing: signing.New(signing.Config{DB: cfg.DB, Judge: cfg.Judge, Registry: cfg.Registry, Bytes: cfg.Bytes}),
 		Webhooks: webhook.New(webhook.Config{
 			DB: cfg.DB, Judge: cfg.Judge, Box: cfg.Box, Outbound: cfg.Outbound, Host: cfg.Host,
 		}),

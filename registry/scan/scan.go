@@ -22,10 +22,14 @@ import (
 	"cove/registry/auth/rights"
 	"cove/registry/jobs"
 	"cove/registry/metadata"
+	"cove/registry/outbound"
+	"cove/registry/robots"
 	"cove/registry/scan/advisory"
 	"cove/registry/scan/gate"
 	"cove/registry/scan/results"
+	"cove/registry/scan/scanners"
 	"cove/registry/scan/vulndb"
+	"cove/registry/seal"
 	"cove/registry/store/change"
 )
 
@@ -55,11 +59,18 @@ type Config struct {
 	Registry distribution.Registry
 	// Spool is a folder for temporary files, "" is the system's.
 	Spool string
+	// Box has the credentials of scanners, and Outbound says where these may be. They pull
+	// by accounts that Robots makes, from this registry's Address, as https://HOST[:PORT].
+	Box      *seal.Box
+	Outbound outbound.Policy
+	Robots   *robots.Robots
+	Address  string
 }
 
 // Scans is the service. It is safe for concurrent use.
 type Scans struct {
-	Gates *gate.Gates
+	Gates    *gate.Gates
+	Scanners *scanners.Service
 
 	cfg  Config
 	book *results.Book
@@ -69,7 +80,9 @@ type Scans struct {
 // New returns the service.
 func New(cfg Config) *Scans {
 	return &Scans{
-		Gates: gate.New(cfg.DB, cfg.Judge), cfg: cfg, book: results.Over(cfg.DB), data: vulndb.Over(cfg.DB),
+		Gates:    gate.New(cfg.DB, cfg.Judge),
+		Scanners: scanners.New(cfg.DB, cfg.Judge, cfg.Box, cfg.Outbound),
+		cfg:      cfg, book: results.Over(cfg.DB), data: vulndb.Over(cfg.DB),
 	}
 }
 
@@ -167,7 +180,11 @@ func Pushed(ctx context.Context, tx *metadata.Tx, i results.Image, by string) er
 		return err
 	}
 	if wanted.SBOM == "" && wanted.From == advisory.None {
-		if some, err := vulndb.Any(ctx, tx.Querier()); err != nil || !some {
+		_, other, err := scanners.Of(ctx, tx.Querier(), wanted.Scanner)
+		if err != nil {
+			return err
+		}
+		if some, err := vulndb.Any(ctx, tx.Querier()); err != nil || !some && !other {
 			return err
 		}
 	}
@@ -288,6 +305,20 @@ func (s *Scans) Databases(ctx context.Context, by auth.Caller) ([]vulndb.Source,
 	return vulndb.Sources(ctx, s.cfg.DB.Querier())
 }
 
+// Choices are the names of the scanners that a project may choose, the registry's own
+// first.
+func (s *Scans) Choices(ctx context.Context, by auth.Caller, project string) ([]string, error) {
+	if err := s.cfg.Judge.Permit(ctx, s.cfg.DB, by, gate.Read, project); err != nil {
+		return nil, err
+	}
+	all, err := scanners.All(ctx, s.cfg.DB.Querier())
+	names := []string{scanners.BuiltIn}
+	for _, one := range all {
+		names = append(names, one.Name)
+	}
+	return names, err
+}
+
 // Import imports a database in the place of the one of its name, and has everything
 // matched against it.
 func (s *Scans) Import(
@@ -350,7 +381,7 @@ func (s *Scans) Packages(ctx context.Context, by auth.Caller, i results.Image) (
 		if !read {
 			return packages.Image{}, errdefs.Errorf(
 				errdefs.ErrNotFound,
-				"%s@%s was not scanned",
+				"%s@%s was not read by the registry: have it scanned by its own scanner, or have its project attach SBOMs",
 				i.Repository,
 				i.Digest,
 			)

@@ -59,7 +59,7 @@ func newServices(cfg config.Config, root *os.Root, db *metadata.DB, hasher *pass
 		Audit:   audit.New(db, judge),
 		Proxies: proxy.NewService(db, judge, box),
 		Policies: policies.New(policies.Config{
-			DB: db, Judge: judge, Box: box, Outbound: cfg.Outbound.Policy(), Bytes: bytesOf(cfg, db),
+			DB: db, Judge: judge, Box: box, Outbound: cfg.Outbound.Policy(), Bytes: bytesOf(cfg, db), Robots: bots,
 		}),
 		Garbage: garbage.New(db),
 	}

@@ -17,6 +17,7 @@ import (
 	"cove/registry/identity/oidc"
 	"cove/registry/identity/oidctest"
 	"cove/registry/metadata"
+	"cove/registry/robots"
 	"cove/registry/server/config"
 )
 
@@ -51,6 +52,7 @@ func TestDirectory(t *testing.T) {
 	if got := inGroup(); got != "ada" {
 		t.Errorf("in the group dev are %q", got)
 	}
+	s.othersSignIn(t)
 	ada := s.account(t, "ada")
 	if ada.Source != identity.LDAP || ada.Admin || ada.PasswordHash != "" {
 		t.Errorf("%+v", ada)
@@ -99,6 +101,7 @@ func TestProvider(t *testing.T) {
 		t.Errorf("an answer to nothing: %d\n%s", status, page)
 	}
 	s.tryProvider(t, provider, front.URL, browser)
+	s.othersSignIn(t)
 	// What the provider says at the next sign-in holds then.
 	provider.SetGroups(oidctest.First)
 	if status, _, _ := signIn(oidctest.First); status != 200 || s.account(t, oidctest.First).Admin || inGroup() != "" {
@@ -185,4 +188,35 @@ func (s *Server) account(t *testing.T, name string) metadata.User {
 		t.Fatal(err)
 	}
 	return u
+}
+
+// othersSignIn signs in who nobody else vouches for: an account of the registry's own, and
+// robots of a project and of all.
+func (s *Server) othersSignIn(t *testing.T) {
+	t.Helper()
+	accounts := map[string]string{"admin": testPassword}
+	if err := s.state.services.Projects.Create(t.Context(), auth.Operator(), "beside", false); err != nil {
+		t.Fatal(err)
+	}
+	for _, spec := range []robots.Spec{
+		{Project: "beside", Name: "ci", Rights: []string{"push"}},
+		{Name: "mirror", Rights: []string{"pull"}},
+	} {
+		made, secret, err := s.state.services.Robots.Create(t.Context(), auth.Operator(), spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		accounts[made.Name] = secret
+	}
+	for name, secret := range accounts {
+		for password, want := range map[string]int{secret: 200, secret + "x": 401} {
+			r := httptest.NewRequest("GET", "/token?service=cove-registry", nil)
+			r.SetBasicAuth(name, password)
+			w := httptest.NewRecorder()
+			s.handler.ServeHTTP(w, r)
+			if w.Code != want {
+				t.Errorf("%s: %d, want %d: %s", name, w.Code, want, w.Body)
+			}
+		}
+	}
 }

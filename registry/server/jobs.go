@@ -37,7 +37,8 @@ func (s *Server) policyConfig(served distribution.Registry) policies.Config {
 	cfg := policies.Config{
 		DB: s.state.db, Judge: s.cfg.Judge(), AuditKeep: s.cfg.Audit.KeepFor(), Registry: served, Spool: s.cfg.Root,
 		Box: seal.In(s.state.root), Client: client.Config{UserAgent: userAgent}, Log: s.log,
-		Outbound: s.cfg.Outbound.Policy(), Host: s.cfg.Host(),
+		Outbound: s.cfg.Outbound.Policy(), Host: s.cfg.Host(), Robots: s.state.services.Robots,
+		Address: s.cfg.Address(),
 	}
 	if s.cfg.ReadOnly == "" {
 		cfg.Bin = &history.Bin{

@@ -215,7 +215,7 @@ func (s *Server) protocol(served distribution.Registry, authorizer *auth.Authori
 
 // pulled is the registry as it is pulled from.
 func (s *Server) pulled(served distribution.Registry) distribution.Registry {
-	return s.recorder.Pulls(filter.Guarded(served, s.policies.Guards()...))
+	return s.policies.Scans.Beside(served, s.recorder.Pulls(filter.Guarded(served, s.policies.Guards()...)))
 }
 
 // listenTo has sign-ins and pulls recorded, and webhooks hear of pulls.

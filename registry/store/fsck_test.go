@@ -106,7 +106,7 @@ func TestFsckFindsAndHeals(t *testing.T) {
 }
 
 // pushAll pushes what the registry does not say is there, as clients do.
-func pushAll(t *testing.T, ctx context.Context, r *Registry, img distributiontest.Image) {
+func pushAll(t testing.TB, ctx context.Context, r *Registry, img distributiontest.Image) {
 	t.Helper()
 	for dgst, b := range img.Blobs {
 		if _, err := r.StatBlob(ctx, "team/app", dgst); err == nil {

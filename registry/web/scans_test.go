@@ -95,3 +95,44 @@ func TestVulnerabilitiesOnPages(t *testing.T) {
 	boss.Post(page, url.Values{"on_push": {"1"}}, 303)
 	pull(200)
 }
+
+// TestScannersOnPages adds a scanner, opens its form again, changes it and removes it.
+func TestScannersOnPages(t *testing.T) {
+	s := webtest.Start(t, config.Config{})
+	admin := s.As(t, "admin")
+	admin.Get("/security", 200)
+	admin.Post("/security/scanners", url.Values{
+		"name": {"corp"}, "url": {"http://127.0.0.1:1/x"}, "auth": {"bearer"}, "credential": {"hush"}, "again": {"7"}, "default": {"1"},
+		"registry": {"http://registry.example.com"},
+	}, 303)
+	page := admin.Get("/security?scanner=corp", 200)
+	if strings.Contains(page, "hush") {
+		t.Error("the page shows a credential")
+	}
+	form := formIn(t, page, "/security/scanners")
+	if form.Get("url") != "http://127.0.0.1:1/x" || form.Get("auth") != "bearer" || form.Get("again") != "7" || form.Get("default") != "1" ||
+		form.Get("registry") != "http://registry.example.com" {
+		t.Errorf("the form has %v", form)
+	}
+	admin.Post("/security/scanners", form, 303)
+	again := formIn(t, admin.Get("/security?scanner=corp", 200), "/security/scanners")
+	form.Del("form_token") // of the post before
+	if again.Encode() != form.Encode() {
+		t.Errorf("saved as it was, the form has %v, and had %v", again, form)
+	}
+	again.Set("again", "0")
+	admin.Post("/security/scanners", again, 303)
+	form.Set("again", "3")
+	admin.Post("/security/scanners", form, 303)
+	if page := admin.Get("/security", 200); !strings.Contains(page, "does not scan again by itself") {
+		t.Errorf("of two changes at once the second counts:\n%s", page)
+	}
+	admin.Post("/security/scanners/test", url.Values{"name": {"corp"}}, 303)
+	if page := admin.Get("/security", 200); !strings.Contains(page, "127.0.0.1:1/x: ") {
+		t.Errorf("a scanner that is away:\n%s", page)
+	}
+	admin.Post("/security/scanners/remove", url.Values{"name": {"corp"}}, 303)
+	if page := admin.Get("/security", 200); !strings.Contains(page, "There are none: the registry scans by itself.") {
+		t.Errorf("after the removal:\n%s", page)
+	}
+}

@@ -39,7 +39,7 @@ func New(p *policies.Policies) *Scans { return &Scans{p} }
 
 // Operations are the rows of the API's table.
 func (s *Scans) Operations() []rest.Operation {
-	return slices.Concat(s.artifacts(), s.overview(), s.databases(), s.settings(), s.exceptions())
+	return slices.Concat(s.artifacts(), s.overview(), s.databases(), s.scanners(), s.settings(), s.exceptions())
 }
 
 func (s *Scans) artifacts() []rest.Operation {

@@ -51,6 +51,7 @@ type Scan struct {
 	State      string    `json:"state"` // scanned, failed
 	Note       string    `json:"note"`  // why it failed, or what was not read
 	System     string    `json:"system"`
+	Scanner    string    `json:"scanner,omitempty"` // of others, that scanned it; "" is the registry's own
 	Packages   int       `json:"packages"`
 	Severity   string    `json:"severity"` // the worst
 	Summary    Summary   `json:"summary"`
@@ -74,7 +75,8 @@ func ScanOf(r scan.Report, found []results.Found) Scan {
 	}
 	out := Scan{
 		Repository: r.Repository, Digest: r.Image.Digest.String(), State: string(r.State), Note: r.Note,
-		System: r.System, Packages: r.Packages, Severity: r.Summary.Worst().String(), Summary: summaryOf(r.Summary),
+		System: r.System, Scanner: r.Scanner, Packages: r.Packages, Severity: r.Summary.Worst().String(),
+		Summary: summaryOf(r.Summary),
 		ScannedAt: r.At.UTC(), Gated: r.Gated, Held: r.Held, Vulnerabilities: []Finding{},
 	}
 	for _, f := range found {
@@ -204,11 +206,12 @@ type Settings struct {
 	// Unscanned is what becomes of images that were not scanned: allow or block. It is
 	// to be chosen with a severity.
 	Unscanned string `json:"unscanned,omitempty"`
+	Scanner   string `json:"scanner,omitempty"` // which one scans: "" is the default of the registry, or built-in
 }
 
 // SettingsOf are settings as the API and the command line show them.
 func SettingsOf(s gate.Settings) Settings {
-	out := Settings{ScanOnPush: s.OnPush, SBOM: s.SBOM, Unscanned: s.Unscanned}
+	out := Settings{ScanOnPush: s.OnPush, SBOM: s.SBOM, Unscanned: s.Unscanned, Scanner: s.Scanner}
 	if s.From != advisory.None {
 		out.Severity = strings.ToLower(s.From.String())
 	}
@@ -216,7 +219,7 @@ func SettingsOf(s gate.Settings) Settings {
 }
 
 func (s Settings) settings() (gate.Settings, error) {
-	out := gate.Settings{OnPush: s.ScanOnPush, SBOM: s.SBOM, Unscanned: s.Unscanned}
+	out := gate.Settings{OnPush: s.ScanOnPush, SBOM: s.SBOM, Unscanned: s.Unscanned, Scanner: s.Scanner}
 	if s.Severity == "" {
 		return out, nil
 	}

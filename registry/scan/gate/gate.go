@@ -22,6 +22,7 @@ import (
 	"cove/registry/metadata"
 	"cove/registry/scan/advisory"
 	"cove/registry/scan/results"
+	"cove/registry/scan/scanners"
 )
 
 // The rights that the settings take: of a project Harbor's over its configuration,
@@ -49,8 +50,10 @@ type Settings struct {
 	From advisory.Severity
 	// Unscanned is Allow or Block; "" without a gate.
 	Unscanned string
-	By        string
-	At        time.Time // zero when nobody has set anything
+	// Scanner is the name of the one that scans: "" is the standard one of the registry.
+	Scanner string
+	By      string
+	At      time.Time // zero when nobody has set anything
 }
 
 // Standard are the settings of a project that has none.
@@ -109,10 +112,11 @@ func (g *Gates) Of(ctx context.Context, by auth.Caller, project string) (Setting
 func SettingsOf(ctx context.Context, q db.Querier, project string) (Settings, error) {
 	all, err := db.All(ctx, q, func(row db.Scanner) (s Settings, err error) {
 		var onPush, at int64
-		err = row.Scan(&onPush, &s.SBOM, &s.From, &s.Unscanned, &s.By, &at)
+		err = row.Scan(&onPush, &s.SBOM, &s.From, &s.Unscanned, &s.Scanner, &s.By, &at)
 		s.OnPush, s.At = onPush != 0, time.UnixMicro(at)
 		return s, err
-	}, `SELECT s.on_push, s.sbom, s.severity, s.unscanned, s.changed_by, s.changed_at FROM projects p
+	}, `SELECT s.on_push, s.sbom, s.severity, s.unscanned, s.scanner, s.changed_by, s.changed_at
+		FROM projects p
 		JOIN scan_projects s ON s.project_id = p.id WHERE p.name = $1`, project)
 	if err != nil || len(all) == 0 {
 		return Standard, err
@@ -145,12 +149,20 @@ func (g *Gates) Set(
 				return err
 			}
 		}
+		if _, _, err := scanners.Of(ctx, tx.Querier(), s.Scanner); errors.Is(err, errdefs.ErrNotFound) {
+			return errdefs.Errorf(errdefs.ErrInvalid, "there is no scanner %q; add it, or choose %s", s.Scanner,
+				scanners.BuiltIn)
+		} else if err != nil {
+			return err
+		}
 		_, err = tx.Tx.Exec(ctx, `INSERT INTO scan_projects
-			(project_id, on_push, sbom, severity, unscanned, changed_by, changed_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
+			(project_id, on_push, sbom, severity, unscanned, scanner, changed_by, changed_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 			ON CONFLICT (project_id) DO UPDATE SET on_push = excluded.on_push, sbom = excluded.sbom,
-			severity = excluded.severity, unscanned = excluded.unscanned, changed_by = excluded.changed_by,
+			severity = excluded.severity, unscanned = excluded.unscanned, scanner = excluded.scanner,
+			changed_by = excluded.changed_by,
 			changed_at = excluded.changed_at`,
-			p.ID, db.Number(s.OnPush), s.SBOM, int64(s.From), s.Unscanned, by.Name, db.Micros(tx.Now()))
+			p.ID, db.Number(s.OnPush), s.SBOM, int64(s.From), s.Unscanned, s.Scanner, by.Name, db.Micros(tx.Now()))
 		if err != nil {
 			return db.Unavailable(err)
 		}
@@ -162,6 +174,9 @@ func (s Settings) String() string {
 	words := []string{"scan on push: " + map[bool]string{true: "yes", false: "no"}[s.OnPush]}
 	if s.SBOM != "" {
 		words = append(words, "SBOM: "+s.SBOM)
+	}
+	if s.Scanner != "" {
+		words = append(words, "scanner: "+s.Scanner)
 	}
 	if s.From != advisory.None {
 		words = append(

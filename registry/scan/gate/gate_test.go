@@ -131,7 +131,7 @@ func TestGate(t *testing.T) {
 				},
 			)
 			expect("not scanned, blocked", unknown, "was not scanned")
-			if err := results.Over(database).Fail(ctx, unknown.Digest, "it is no tar"); err != nil {
+			if err := results.Over(database).Fail(ctx, unknown.Digest, "", "it is no tar"); err != nil {
 				t.Fatal(err)
 			}
 			expect("not to be scanned", unknown, "it is no tar")

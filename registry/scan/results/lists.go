@@ -43,10 +43,13 @@ func (b *Book) Vulnerabilities(ctx context.Context, dgst digest.Digest) ([]Found
 	for piece := range slices.Chunk(ids, once) {
 		err := db.Each(ctx, q, func(row db.Scanner) (bool, error) {
 			var f Found
-			err := row.Scan(&f.Package, &f.Version, &f.Type, &f.Vulnerability, &f.Severity, &f.Fixed, &f.Status)
+			var score int64
+			err := row.Scan(&f.Package, &f.Version, &f.Type, &f.Vulnerability, &f.Severity, &f.Fixed, &f.Status,
+				&f.Title, &score)
+			f.Score = float64(score) / 10
 			list = append(list, f)
 			return true, err
-		}, `SELECT p.name, p.version, p.type, f.vulnerability, f.severity, f.fixed, f.status
+		}, `SELECT p.name, p.version, p.type, f.vulnerability, f.severity, f.fixed, f.status, f.title, f.score
 			FROM scan_findings f JOIN scan_packages p ON p.id = f.package_id
 			WHERE f.package_id IN (`+vulndb.Parameters(1, once)+")", padded(piece)...)
 		if err != nil {
@@ -97,7 +100,9 @@ func describe(ctx context.Context, q db.Querier, list []Found) error {
 		}
 	}
 	for i, f := range list {
-		list[i].Title, list[i].Score = said[f.Vulnerability].title, float64(said[f.Vulnerability].score)/10
+		// A scanner of others said both itself.
+		list[i].Title = cmp.Or(f.Title, said[f.Vulnerability].title)
+		list[i].Score = cmp.Or(f.Score, float64(said[f.Vulnerability].score)/10)
 	}
 	return nil
 }

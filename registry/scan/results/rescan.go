@@ -60,8 +60,10 @@ func (b *Book) Rescan(ctx context.Context, say func(string)) (c Changes, err err
 	if err := b.recount(ctx, found, used, &c, say); err != nil {
 		return c, err
 	}
-	c.Forgotten, err = b.forget(ctx, used, begun)
-	return c, err
+	if c.Forgotten, err = b.forget(ctx, used, begun); err != nil {
+		return c, err
+	}
+	return c, b.forgetTold(ctx)
 }
 
 // tally is what of a package's findings artifacts are counted by.
@@ -93,7 +95,7 @@ func (b *Book) subjects(ctx context.Context, after int64) ([]vulndb.Subject, err
 		err = row.Scan(&s.ID, &s.Ecosystem, &s.Type, &s.Name, &s.Version, &s.Source, &s.SourceVersion)
 		return s, err
 	}, `SELECT id, ecosystem, type, name, version, source, source_version FROM scan_packages
-		WHERE id > $1 ORDER BY id LIMIT $2`, after, 5*batch)
+		WHERE id > $1 AND ecosystem <> 'scanner' ORDER BY id LIMIT $2`, after, 5*batch)
 }
 
 func (b *Book) rematch(ctx context.Context, subjects []vulndb.Subject) (map[int64][]vulndb.Finding, error) {
@@ -152,7 +154,7 @@ func (b *Book) page(ctx context.Context, after string) ([]counted, error) {
 		return a, err
 	}, `SELECT a.digest, p.ids, a.critical, a.high, a.medium, a.low, a.negligible, a.unknown, a.fixable
 		FROM scan_artifact_packages p JOIN scan_artifacts a ON a.digest = p.digest
-		WHERE p.digest > $1 ORDER BY p.digest LIMIT $2`, after, batch)
+		WHERE p.digest > $1 AND a.scanner = '' ORDER BY p.digest LIMIT $2`, after, batch)
 }
 
 func sumOf(found map[int64]tally, ids []int64) (sum advisory.Summary) {
@@ -201,7 +203,7 @@ func (b *Book) forget(ctx context.Context, used map[int64]bool, before int64) (g
 			unused = append(unused, id)
 		}
 		return true, err
-	}, "SELECT id FROM scan_packages WHERE seen_at < $1", before)
+	}, "SELECT id FROM scan_packages WHERE seen_at < $1 AND ecosystem <> 'scanner'", before)
 	for piece := range slices.Chunk(unused, batch) {
 		if err != nil {
 			return gone, err

@@ -123,11 +123,15 @@ func unpack(text string, into any) error {
 func subject(p packages.Package, r packages.Release) vulndb.Subject {
 	s := vulndb.Subject{Ecosystem: advisory.Ecosystem(p, r), Type: p.Type, Name: p.Name, Version: p.Version}
 	s.Source, s.SourceVersion = p.Lookup()
+	s.ID = idOf(s)
+	return s
+}
+
+func idOf(s vulndb.Subject) int64 {
 	sum := sha256.Sum256([]byte(strings.Join([]string{
 		s.Ecosystem, s.Type, s.Name, s.Version, s.Source, s.SourceVersion,
 	}, "\n")))
-	s.ID = int64(binary.BigEndian.Uint64(sum[:8]) >> 1)
-	return s
+	return int64(binary.BigEndian.Uint64(sum[:8]) >> 1)
 }
 
 func packIDs(ids []int64) string {
@@ -198,13 +202,14 @@ func (b *Book) Keep(ctx context.Context, dgst digest.Digest, image packages.Imag
 	return s, err
 }
 
-// Fail keeps that an artifact could not be scanned, and why.
-func (b *Book) Fail(ctx context.Context, dgst digest.Digest, why string) error {
+// Fail keeps that an artifact could not be scanned by a scanner, "" being the registry's
+// own, and why.
+func (b *Book) Fail(ctx context.Context, dgst digest.Digest, scanner, why string) error {
 	return b.db.UpdateSoon(ctx, func(ctx context.Context, tx *metadata.Tx) error {
 		if err := there(ctx, tx, dgst); err != nil {
 			return err
 		}
-		return Scan{Digest: dgst, State: Failed, Note: why, At: tx.Now()}.write(ctx, tx, "")
+		return Scan{Digest: dgst, State: Failed, Scanner: scanner, Note: why, At: tx.Now()}.write(ctx, tx, "")
 	})
 }
 
@@ -213,12 +218,12 @@ func (s Scan) write(ctx context.Context, tx *metadata.Tx, ids string) error {
 	_, err := tx.Tx.Exec(
 		ctx,
 		`INSERT INTO scan_artifacts (digest, state, note, system, packages, worst, critical,
-		high, medium, low, negligible, unknown, fixable, scanned_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT (digest) DO UPDATE SET
+		high, medium, low, negligible, unknown, fixable, scanned_at, scanner)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT (digest) DO UPDATE SET
 		state = excluded.state, note = excluded.note, system = excluded.system,
 		packages = excluded.packages, worst = excluded.worst, critical = excluded.critical, high = excluded.high,
 		medium = excluded.medium, low = excluded.low, negligible = excluded.negligible, unknown = excluded.unknown,
-		fixable = excluded.fixable, scanned_at = excluded.scanned_at`,
+		fixable = excluded.fixable, scanned_at = excluded.scanned_at, scanner = excluded.scanner`,
 		s.Digest.String(),
 		string(s.State),
 		s.Note,
@@ -233,6 +238,7 @@ func (s Scan) write(ctx context.Context, tx *metadata.Tx, ids string) error {
 		c.Unknown,
 		c.Fixable,
 		db.Micros(s.At),
+		s.Scanner,
 	)
 	if err == nil {
 		_, err = tx.Tx.Exec(ctx, `INSERT INTO scan_artifact_packages (digest, ids) VALUES ($1, $2)
@@ -385,19 +391,20 @@ type Scan struct {
 	State    State
 	Note     string // why it failed, or what was not read
 	System   string // its distribution, for people
-	Packages int
+	Scanner  string // of others, that scanned it; "" is the registry's own
+	Packages int    // of another scanner, those with vulnerabilities alone
 	Summary  advisory.Summary
 	At       time.Time
 }
 
 const columns = `a.digest, a.state, a.note, a.system, a.packages, a.critical, a.high, a.medium, a.low, a.negligible,
-	a.unknown, a.fixable, a.scanned_at`
+	a.unknown, a.fixable, a.scanned_at, a.scanner`
 
 func (s *Scan) fields(at *int64) []any {
 	c := &s.Summary
 	return []any{
 		&s.Digest, &s.State, &s.Note, &s.System, &s.Packages, &c.Critical, &c.High, &c.Medium, &c.Low, &c.Negligible,
-		&c.Unknown, &c.Fixable, at,
+		&c.Unknown, &c.Fixable, at, &s.Scanner,
 	}
 }
 
@@ -418,6 +425,9 @@ func (s Scan) String() string {
 		if n := s.Summary.Of(severity); n > 0 {
 			worst += fmt.Sprintf(", %d %s", n, strings.ToLower(severity.String()))
 		}
+	}
+	if s.Scanner != "" {
+		return fmt.Sprintf("%s: %d vulnerabilities%s", s.Scanner, s.Summary.Total(), worst)
 	}
 	return fmt.Sprintf("%d packages, %d vulnerabilities%s", s.Packages, s.Summary.Total(), worst)
 }

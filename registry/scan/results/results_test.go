@@ -280,7 +280,7 @@ func testDatabasesAreMatched(b bench) {
 	if err != nil || v.Description != "words" || v.Title != "about CVE-2" {
 		b.Errorf("%+v, %v", v, err)
 	}
-	if err := b.Fail(b.Context(), dgst, "it was cut off"); err != nil {
+	if err := b.Fail(b.Context(), dgst, "", "it was cut off"); err != nil {
 		b.Fatal(err)
 	}
 	if again, err = results.Of(b.Context(), b.db.Querier(), dgst); err != nil ||

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"cove/errdefs"
@@ -155,6 +156,17 @@ func (c *Config) Host() string {
 		return host
 	}
 	return net.JoinHostPort(host, port)
+}
+
+// Address is where clients are known to come, as https://HOST[:PORT].
+func (c *Config) Address() string {
+	switch {
+	case c.ExternalURL != "":
+		return strings.TrimSuffix(c.ExternalURL, "/")
+	case c.TLS.Off:
+		return "http://" + c.Host()
+	}
+	return "https://" + c.Host()
 }
 
 // AuthMode is Harbor's word for who vouches for people.

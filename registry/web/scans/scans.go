@@ -33,7 +33,7 @@ func New(desk *page.Desk, p *policies.Policies) *Pages { return &Pages{desk, p} 
 // Rows are the routes of the pages.
 func (p *Pages) Rows() []page.Row {
 	get, post := page.Get, page.Post
-	return slices.Concat(page.Live("/security", scan.ReadAll, "security", p.security),
+	return slices.Concat(p.others(), page.Live("/security", scan.ReadAll, "security", p.security),
 		page.Live("/scans/{artifact...}", scan.Read, "manifest", p.scan),
 		page.Live("/projects/{project}/scanning", scan.Read, "project", p.project),
 		[]page.Row{
@@ -82,6 +82,7 @@ func (p *Pages) worst(a *page.Ask, project, path string) (l listed, err error) {
 type securityData struct {
 	scan.Overview
 	listed
+	scannersData
 	Worst, Flaws []count
 	MayScan      bool
 }
@@ -97,6 +98,9 @@ func (p *Pages) security(a *page.Ask) error {
 		append(advisory.Severities(), advisory.None)...)
 	d.Flaws = counts(o.Vulnerabilities.Of, advisory.Severities()...)
 	if d.listed, err = p.worst(a, "", "/security"); err != nil {
+		return err
+	}
+	if d.scannersData, err = p.scanners(a); err != nil {
 		return err
 	}
 	return p.Page(a, "security", "security", a.Language.Text("security.title"), d)
@@ -217,6 +221,7 @@ type projectData struct {
 	From       string
 	Severities []count
 	Exceptions []exception
+	Choices    []string // of scanners
 	MayChange  bool
 	MayRead    bool
 	Version    string // of the settings
@@ -225,10 +230,10 @@ type projectData struct {
 // filled is what the form of the settings is filled with.
 func filled(s gate.Settings) any {
 	return struct {
-		OnPush          bool
-		SBOM, Unscanned string
-		From            int64
-	}{s.OnPush, s.SBOM, s.Unscanned, int64(s.From)}
+		OnPush                   bool
+		SBOM, Unscanned, Scanner string
+		From                     int64
+	}{s.OnPush, s.SBOM, s.Unscanned, s.Scanner, int64(s.From)}
 }
 
 type exception struct {
@@ -257,6 +262,9 @@ func (p *Pages) project(a *page.Ask) error {
 		if d.Version, err = page.Version(filled(d.Settings)); err != nil {
 			return err
 		}
+		if d.Choices, err = p.policies.Scans.Choices(a.Context(), a.Caller, name); err != nil {
+			return err
+		}
 		all, err := p.policies.Scans.Gates.Exceptions(a.Context(), a.Caller, name)
 		if err != nil {
 			return err
@@ -276,6 +284,7 @@ func scanningOf(a *page.Ask) string { return "/projects/" + a.PathValue("project
 func (p *Pages) set(a *page.Ask) error {
 	form := a.PostForm
 	s := gate.Settings{OnPush: form.Get("on_push") == "1", SBOM: form.Get("sbom"), Unscanned: form.Get("unscanned")}
+	s.Scanner = form.Get("scanner")
 	var err error
 	if word := form.Get("severity"); word != "" {
 		s.From, err = advisory.ParseSeverity(word)

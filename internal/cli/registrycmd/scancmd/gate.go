@@ -40,10 +40,10 @@ func newGateShow() *cobra.Command {
 					}
 					items = append(items, command.Item{Row: []string{
 						name, command.Yes(shown.ScanOnPush), dash(shown.SBOM), dash(shown.Severity),
-						dash(shown.Unscanned),
+						dash(shown.Unscanned), dash(shown.Scanner),
 					}, Object: shown})
 				}
-				return list.Print(cmd, "PROJECT SCAN-ON-PUSH SBOM BLOCKS-FROM UNSCANNED", items)
+				return list.Print(cmd, "PROJECT SCAN-ON-PUSH SBOM BLOCKS-FROM UNSCANNED SCANNER", items)
 			})
 		},
 	}
@@ -64,7 +64,7 @@ func dash(text string) string {
 
 func newGateSet() *cobra.Command {
 	var t command.Registry
-	var severity, unscanned, bill string
+	var severity, unscanned string
 	var onPush bool
 	cmd := &cobra.Command{
 		Use: "set PROJECT", Short: "Set what a project wants of scans",
@@ -75,7 +75,8 @@ worse, unless it is let through ("registry scan allow"). What becomes of images 
 were not scanned yet is to be chosen then: --unscanned allow or block.`,
 		Example: `  registry scan gate set team --severity critical --unscanned allow
   registry scan gate set team --severity none
-  registry scan gate set team --sbom spdx --scan-on-push=false`,
+  registry scan gate set team --sbom spdx --scan-on-push=false
+  registry scan gate set team --scanner trivy`,
 		Args: command.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
 			return t.Do(cmd, func(r command.API) error {
@@ -87,9 +88,8 @@ were not scanned yet is to be chosen then: --unscanned allow or block.`,
 				if changed("scan-on-push") {
 					of.ScanOnPush = onPush
 				}
-				if changed("sbom") {
-					of.SBOM = strings.TrimPrefix(bill, "none")
-				}
+				of.SBOM = chosen(cmd, "sbom", of.SBOM, "none")
+				of.Scanner = chosen(cmd, "scanner", of.Scanner, "default")
 				if changed("unscanned") {
 					of.Unscanned = unscanned
 				}
@@ -114,9 +114,22 @@ were not scanned yet is to be chosen then: --unscanned allow or block.`,
 		"nothing is pulled from this severity on: critical, high, medium, low, negligible; none",
 	)
 	flags.StringVar(&unscanned, "unscanned", "", "what becomes of images that were not scanned: allow or block")
-	flags.StringVar(&bill, "sbom", "", "attach an SBOM after each scan: spdx, cyclonedx or none")
+	flags.String("sbom", "", "attach an SBOM after each scan: spdx, cyclonedx or none")
+	flags.String("scanner", "", "which scanner scans: its name, built-in, or default for that of the registry")
 	flags.BoolVar(&onPush, "scan-on-push", true, "scan images when they are pushed")
 	return cmd
+}
+
+// chosen is what a flag says, if it is given: one word stands for nothing.
+func chosen(cmd *cobra.Command, flag, was, nothing string) string {
+	f := cmd.Flags().Lookup(flag)
+	switch {
+	case !f.Changed:
+		return was
+	case f.Value.String() == nothing:
+		return ""
+	}
+	return f.Value.String()
 }
 
 // block has settings keep back from a severity on, or nothing.

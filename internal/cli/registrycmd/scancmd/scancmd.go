@@ -25,7 +25,7 @@ import (
 // New is the command "scan" with those below it.
 func New() *cobra.Command {
 	return command.Group("scan", "Find vulnerabilities in images, and keep back what is too bad",
-		newRun(), newShow(), newList(), newSummary(), newCVE(), newDatabases(), newGate(), newAllow())
+		newRun(), newShow(), newList(), newSummary(), newCVE(), newDatabases(), newScanners(), newGate(), newAllow())
 }
 
 func newRun() *cobra.Command {
@@ -148,6 +148,9 @@ func heading(w io.Writer, s scans.Scan) error {
 		if n := s.Summary.Summary[severity.String()]; n > 0 {
 			line += fmt.Sprintf(", %d %s", n, strings.ToLower(severity.String()))
 		}
+	}
+	if s.Scanner != "" {
+		line = strings.Replace(line, fmt.Sprintf(": %d packages", s.Packages), ": scanned by "+s.Scanner, 1)
 	}
 	if s.System != "" {
 		line += ", " + s.System
