@@ -12,13 +12,13 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"cove/builder/command"
+	"cove/builder/estargz"
 	"cove/builder/event"
 	"cove/builder/export"
 	"cove/builder/fetch"
 	"cove/builder/lockfile"
 	"cove/builder/plan"
 	"cove/builder/solve"
-	"cove/layers/compress"
 	"cove/layers/snapshot/overlay"
 )
 
@@ -163,7 +163,11 @@ func (b *Builder) execute(ctx context.Context, j *job, parts []*part) ([]*Result
 			Lease: j.lease,
 		}
 		warnings = nil // of all parts: told once
-		if err := b.squash(ctx, j, p, solved); err != nil {
+		if err := b.squash(ctx, j, p); err != nil {
+			return nil, err
+		}
+		p.plain = layersOfAll(p.made.Images)
+		if err := b.pack(ctx, j, p); err != nil {
 			return nil, err
 		}
 		if err := addInline(p.req, known, p.made.Images); err != nil {
@@ -187,14 +191,14 @@ func (b *Builder) execute(ctx context.Context, j *job, parts []*part) ([]*Result
 }
 
 // beginEarly begins the exporters that can begin before the first step. An image that
-// is squashed has other layers than its steps.
+// is squashed, or packed anew, has other layers than its steps.
 func (j *job) beginEarly(ctx context.Context, parts []*part) *export.Begun {
 	all := make([]export.Targets, len(parts))
 	for i, p := range parts {
 		all[i] = export.Targets{Count: len(p.req.Platforms), Step: func(name string) export.Step {
 			return j.report.Begin(p.step(name))
 		}}
-		if !p.req.Squash {
+		if !p.req.Squash && p.req.Compression != estargz.Name {
 			all[i].Exporters = p.req.Exporters
 		}
 	}
@@ -233,7 +237,7 @@ func (b *Builder) solveConfig(j *job, parts []*part) solve.Config {
 		Content: b.cfg.Content, Snapshots: b.cfg.Snapshots, Unpacker: b.cfg.Resolver, Executor: b.cfg.Executor,
 		Context: j.parts[0].files.Tree, Named: j.trees, Lease: j.lease,
 		Scope: scope(first), State: b.cfg.Root, Parallel: b.cfg.Parallel,
-		Compress: compress.Options{Compression: compress.Compression(first.Compression), Level: first.Level},
+		Compress: first.packing(),
 		Epoch:    first.Epoch, Secrets: map[string][]byte{}, SSH: map[string]command.Agent{},
 		HTTP: fetch.Client(hostNetwork(first)), Progress: j.report.Progress(), Now: b.cfg.Now,
 		OnFailure: j.parts[0].req.OnFailure,
@@ -245,6 +249,7 @@ func (b *Builder) solveConfig(j *job, parts []*part) solve.Config {
 		maps.Copy(cfg.Secrets, p.req.Secrets)
 		maps.Copy(cfg.SSH, p.req.SSH)
 		cfg.Files = cfg.Files || p.req.Squash
+		cfg.Blobs = cfg.Blobs || p.req.Compression == estargz.Name
 		cfg.PackAll = cfg.PackAll || slices.ContainsFunc(p.req.CacheTo, isMax)
 		for _, to := range p.req.Exporters {
 			cfg.Files, cfg.Blobs = cfg.Files || to.Needs().Files, cfg.Blobs || to.Needs().Blobs

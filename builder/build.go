@@ -11,6 +11,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
 
+	"cove/builder/estargz"
 	"cove/builder/plan"
 	"cove/errdefs"
 	"cove/internal/platforms"
@@ -55,10 +56,11 @@ func (r *Request) complete() error {
 		r.Epoch = &t
 	}
 	switch compress.Compression(r.Compression) {
-	case "", compress.Gzip, compress.Zstd, compress.None:
+	case "", compress.Gzip, compress.Zstd, compress.None, estargz.Name:
 		return nil
 	}
-	return errdefs.Errorf(errdefs.ErrInvalid, "build: compression %q is not one of gzip, zstd, none", r.Compression)
+	return errdefs.Errorf(errdefs.ErrInvalid,
+		"build: compression %q is not one of gzip, zstd, estargz, none", r.Compression)
 }
 
 // completePlatforms fills in this machine's, and leaves out what is named twice.

@@ -149,7 +149,7 @@ type Request struct {
 	CacheFrom   []remotecache.From
 	CacheTo     []remotecache.To
 	InlineCache bool
-	// Compression of new layers: "" or "gzip", "zstd", "none"; Level is that of the
+	// Compression of new layers: "" or "gzip", "zstd", "estargz", "none"; Level is that of the
 	// algorithm, 0 for the usual one.
 	Compression string
 	Level       int

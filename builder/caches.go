@@ -10,19 +10,13 @@ import (
 	"cove/builder/plan"
 	"cove/builder/remotecache"
 	"cove/builder/solve"
-	"cove/builder/state"
 	"cove/errdefs"
-	"cove/layers"
 )
 
 // cache is the cache here with those of the request behind it. One that is not
 // there, or cannot be read, costs time and is a warning.
 func (b *Builder) cache(ctx context.Context, j *job, parts []*part) (*remotecache.Cache, []Warning, error) {
-	here := solve.Cache(state.Open(b.cfg.Root, b.cfg.Now).Records())
-	if b.cfg.Cache != nil {
-		here = b.cfg.Cache
-	}
-	c := remotecache.New(here, b.cfg.Content)
+	c := remotecache.New(b.records(), b.cfg.Content)
 	var warnings []Warning
 	for _, from := range cachesFrom(parts) {
 		var failed error
@@ -112,13 +106,9 @@ func addInline(req Request, known *remotecache.Cache, images []export.Image) (er
 func (b *Builder) exportCache(
 	ctx context.Context, j *job, p *part, known *remotecache.Cache, res *Result,
 ) error {
-	var of []layers.Layer
-	for _, img := range p.made.Images {
-		of = append(of, img.Layers...)
-	}
 	for _, to := range p.req.CacheTo {
 		to.State = b.cfg.Root
-		err := j.report.Step("exporting cache to "+to.Name, func() error { return known.Export(ctx, to, of) })
+		err := j.report.Step("exporting cache to "+to.Name, func() error { return known.Export(ctx, to, p.plain) })
 		if err != nil && to.IgnoreError && ctx.Err() == nil {
 			res.Warnings = append(res.Warnings, plan.Warning{Rule: "CacheNotExported", Text: err.Error()})
 			err = nil

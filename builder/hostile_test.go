@@ -167,7 +167,7 @@ func TestHostile(t *testing.T) {
 		}
 	})
 	t.Logf("%d hostile cases", n)
-	if n < 50 {
+	if n < 150 {
 		t.Errorf("only %d cases", n)
 	}
 }

@@ -26,6 +26,7 @@ import (
 	"cove/content"
 	"cove/errdefs"
 	"cove/internal/platforms"
+	"cove/layers"
 )
 
 // part is one request of a build.
@@ -34,6 +35,7 @@ type part struct {
 	files *source.Context
 	graph *plan.Graph // of all its platforms
 	made  export.Build
+	plain []layers.Layer // of its images, as the steps made them
 }
 
 // job is a build of one or more requests.

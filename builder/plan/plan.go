@@ -70,3 +70,13 @@ type Warning struct {
 	// Description is what the rule is about; "" for rules of our own.
 	Description string
 }
+
+// BaseLayers is how many layers an image has of its base.
+func (g *Graph) BaseLayers(rootFS ID) int {
+	for id := rootFS; id != None; id = g.Vertices[id].Parent {
+		if base, ok := g.Vertices[id].Op.(*Base); ok {
+			return len(base.Layers)
+		}
+	}
+	return 0
+}

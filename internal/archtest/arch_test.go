@@ -75,6 +75,7 @@ var only = map[string][]string{
 	"github.com/compose-spec":                              {"cove/internal/bakefile"},
 	"github.com/spf13/cobra":                               {"cove/internal/cli", "cove/cmd", "cove/packaging"},
 	"github.com/prometheus":                                {"cove/registry"},
+	"github.com/containerd/stargz-snapshotter":             {"cove/builder/estargz"},
 	"go.opentelemetry.io":                                  {"cove/registry/span/otlp"},
 	"modernc.org/sqlite":                                   {"cove/registry/db"},
 	"github.com/jackc/pgx":                                 {"cove/registry/db"},
@@ -100,8 +101,8 @@ var notLocal = []string{"modernc.org/sqlite", "github.com/aws", "github.com/jack
 // unpacks layers, what reaches registries, and what reads YAML. Their tables are made
 // before main.
 var notToRun = append([]string{
-	"github.com/moby/buildkit", "google.golang.org/protobuf", "cove/builder/dockerfile", "cove/internal/bakefile",
-	"github.com/klauspost/compress", "github.com/ulikunitz/xz", "net/http", "crypto/tls",
+	"github.com/moby/buildkit", "google.golang.org/protobuf", "cove/builder/dockerfile", "cove/builder/estargz",
+	"cove/internal/bakefile", "github.com/klauspost/compress", "github.com/ulikunitz/xz", "net/http", "crypto/tls",
 	"github.com/google/go-containerregistry", "github.com/notaryproject", "go.yaml.in/yaml", "debug/elf",
 }, notLocal...)
 

@@ -70,8 +70,8 @@ func (f *buildFlags) register(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&f.contexts, "build-context", nil,
 		"one more context: NAME=DIRECTORY|GIT|URL|docker-image://IMAGE|oci-layout://DIRECTORY[:TAG]")
 	fs.StringArrayVar(&f.allow, "allow", nil, "allow security.insecure, network.host, or device[=NAME] of RUN --device")
-	fs.StringVar(&f.compression, "compression", "", "compression of new layers: gzip, zstd, uncompressed")
-	fs.IntVar(&f.level, "compression-level", 0, "its level: 1 to 9 for gzip, 1 to 22 for zstd")
+	fs.StringVar(&f.compression, "compression", "", "compression of new layers: gzip, zstd, estargz, uncompressed")
+	fs.IntVar(&f.level, "compression-level", 0, "its level: 1 to 9 for gzip and estargz, 1 to 22 for zstd")
 	fs.StringVar(&f.sourceDate, "source-date-epoch", "",
 		"time of copied files and the latest of others: seconds, 2006-01-02T15:04:05Z, or git for that of the last commit")
 	fs.StringVar(&f.iidfile, "iidfile", "", "write the image id to a file")

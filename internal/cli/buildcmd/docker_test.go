@@ -61,7 +61,7 @@ func TestEveryFlagOfDocker(t *testing.T) {
 		}
 	}
 	for _, arg := range []string{
-		"--isolation=hyperv", "--builder=remote", "--rm=false", "--disable-content-trust=false", "--compression=estargz",
+		"--isolation=hyperv", "--builder=remote", "--rm=false", "--disable-content-trust=false", "--compression=lzma",
 		"--resource=nonsense=1", "--resource=memory", "--provenance=nonsense", "--attest=type=x",
 	} {
 		var f buildFlags

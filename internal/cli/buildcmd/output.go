@@ -271,9 +271,9 @@ func (f *buildFlags) readCompression(all []outputFlag, o *builds.Options) error 
 	switch name {
 	case "uncompressed":
 		name = "none"
-	case "", "gzip", "zstd", "none":
+	case "", "gzip", "zstd", "estargz", "none":
 	default:
-		return errdefs.Errorf(errdefs.ErrUnsupported, "compression %s: want gzip, zstd or uncompressed", name)
+		return errdefs.Errorf(errdefs.ErrUnsupported, "compression %s: want gzip, zstd, estargz or uncompressed", name)
 	}
 	o.Compression = name
 	if level == nil {
@@ -305,5 +305,5 @@ func compressionLevel(name string, level int) (int, error) {
 	case name != "zstd" && level >= 1 && level <= 9:
 		return level, nil
 	}
-	return 0, errdefs.Errorf(errdefs.ErrInvalid, "compression level %d: want 1 to 9 for gzip, 0 to 22 for zstd", level)
+	return 0, errdefs.Errorf(errdefs.ErrInvalid, "compression level %d: want 1 to 9 for gzip and estargz, 0 to 22 for zstd", level)
 }
