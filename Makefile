@@ -135,6 +135,8 @@ soak: deps-disks ## what only shows after long: a million questions to the resol
 # The slowest pages, on a registry that is full: 100,000 artifacts and 1,000,000 lines of the audit log.
 	$(GO) test ./registry/web -run '^$$' -bench BenchmarkPages -benchtime 50x -timeout 60m
 	COVE_SOAK=1 $(GO) test ./engine/api -run TestStreamsUnderLoad -count=1 -v -timeout 30m
+# The server of docker's API, killed at every verb.
+	COVE_SOAK=1 $(GO) test ./e2e -run TestKilledAPIAnywhere -count=1 -v -timeout 60m
 # A thousand containers in one list.
 	$(GO) test ./engine/api -run '^$$' -bench BenchmarkListThousand -benchtime 20x -timeout 30m
 # The registry of the other processor, and pulls while 100,000 blobs are collected.
