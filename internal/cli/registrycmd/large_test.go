@@ -103,15 +103,19 @@ type failing struct{}
 
 func (failing) Read([]byte) (int, error) { return 0, errors.New("the client is gone") }
 
-// arrived is how many bytes of an upload the registry has.
+// arrived is how many bytes of an upload the registry has, once nobody writes it any more.
 func (p *process) arrived(upload string) int64 {
-	status, header, body := p.do("GET", upload, nil)
-	_, last, _ := strings.Cut(header.Get("Range"), "-")
-	n, err := strconv.ParseInt(last, 10, 64)
-	if status != http.StatusNoContent || err != nil {
-		p.t.Fatalf("the status of the upload: %d %v %s", status, header, body)
+	for begun := time.Now(); ; time.Sleep(100 * time.Millisecond) {
+		status, header, body := p.do("GET", upload, nil)
+		_, last, _ := strings.Cut(header.Get("Range"), "-")
+		n, err := strconv.ParseInt(last, 10, 64)
+		if status == http.StatusNoContent && err == nil {
+			return n + 1
+		}
+		if status != http.StatusServiceUnavailable || time.Since(begun) > time.Minute {
+			p.t.Fatalf("the status of the upload: %d %v %s", status, header, body)
+		}
 	}
-	return n + 1
 }
 
 // stream sends a chunk of unknown length that begins at a byte; 0 is a connection that broke.
