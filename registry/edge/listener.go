@@ -8,15 +8,15 @@ import (
 )
 
 // LimitListener lets one address hold at most n connections; what comes beyond
-// is closed at once. The proxies, behind which many people stand, hold as many
-// as they like. An IPv6 caller owns a /64, which counts as one address.
-func LimitListener(l net.Listener, n int, exempt Proxies) net.Listener {
+// is closed at once. Proxies, behind which many people stand and which exempt knows, hold
+// as many as they like. An IPv6 caller owns a /64, which counts as one address.
+func LimitListener(l net.Listener, n int, exempt func(netip.Addr) bool) net.Listener {
 	return &limited{Listener: l, exempt: exempt, open: newShares(n)}
 }
 
 type limited struct {
 	net.Listener
-	exempt Proxies
+	exempt func(netip.Addr) bool
 	open   *shares
 }
 
@@ -29,7 +29,7 @@ func (l *limited) Accept() (net.Conn, error) {
 		}
 		// What has no address and port, such as a Unix socket, cannot be counted.
 		peer, _ := netip.ParseAddrPort(conn.RemoteAddr().String())
-		if !peer.IsValid() || l.exempt.Trusts(peer.Addr()) {
+		if !peer.IsValid() || l.exempt(peer.Addr()) {
 			return conn, nil
 		}
 		caller := Caller(peer.Addr())

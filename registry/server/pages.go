@@ -23,10 +23,6 @@ import (
 
 // pages builds the pages over the state and the registry as it is served.
 func (s *Server) pages(served distribution.Registry, login *auth.Login) (*web.Pages, error) {
-	settings, err := s.cfg.Shown()
-	if err != nil {
-		return nil, err
-	}
 	cfg := web.Config{
 		Config: page.Config{
 			DB: s.state.db, Registry: served, Served: s.pulled(served), Judge: s.cfg.Judge(),
@@ -42,7 +38,7 @@ func (s *Server) pages(served distribution.Registry, login *auth.Login) (*web.Pa
 	}
 	cfg.System = system.Config{
 		Garbage: s.state.services.Garbage, Jobs: s.policies.Jobs, Root: s.state.root,
-		Postgres: s.cfg.Database != "", Settings: settings,
+		Postgres: s.cfg.Database != "", Settings: func() (string, error) { return s.live.Config().Shown() },
 	}
 	if s.cfg.TLS.Own() {
 		cfg.CA = s.authority
@@ -51,9 +47,11 @@ func (s *Server) pages(served distribution.Registry, login *auth.Login) (*web.Pa
 		cfg.Registration = web.NewRegistration(how == config.RegistrationApproval, time.Now)
 	}
 	if s.cfg.OIDC != nil {
-		if cfg.Provider, err = oidc.New(*s.cfg.OIDC); err != nil {
+		provider, err := oidc.New(*s.cfg.OIDC)
+		if err != nil {
 			return nil, err
 		}
+		cfg.Provider = provider
 	}
 	return web.New(cfg)
 }

@@ -84,7 +84,7 @@ func (s *Server) dispatch(endpoints http.Handler, routes []Route, edges edges) h
 			mux.HandleFunc(rt.Method+" "+rt.Path, rt.Handler)
 		}
 	}
-	return s.cfg.CORS.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/v2" || strings.HasPrefix(r.URL.Path, "/v2/") {
 			endpoints.ServeHTTP(w, r)
 			return
@@ -94,7 +94,7 @@ func (s *Server) dispatch(endpoints http.Handler, routes []Route, edges edges) h
 			return
 		}
 		mux.ServeHTTP(w, r)
-	}))
+	})
 }
 
 // notFound answers to a path that there is not, or, with the methods that it
@@ -162,7 +162,7 @@ func (s *Server) redirectHandler() http.Handler {
 	if err != nil {
 		port = "443"
 	}
-	return s.proxies.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return s.live.Behind(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host := r.Host
 		if h, _, err := net.SplitHostPort(host); err == nil {
 			host = h

@@ -33,6 +33,7 @@ import (
 	"cove/registry/scan"
 	"cove/registry/seal"
 	"cove/registry/server/config"
+	"cove/registry/server/live"
 	"cove/registry/server/welcome"
 	"cove/registry/span/otlp"
 	"cove/registry/store"
@@ -61,11 +62,11 @@ type Server struct {
 	// forwarder gives the audit log to receivers outside.
 	forwarder *forward.Forwarder
 	policies  *policies.Policies
-	handler   http.Handler
+	live      *live.Settings
+	handler   http.Handler  // by the settings as they are
 	tls       *pki.Serving  // nil without TLS
 	acme      *acme.Manager // nil unless another authority issues
-	proxies   edge.Proxies
-	tracer    otlp.Tracer // nil without one
+	tracer    otlp.Tracer   // nil without one
 	listener  net.Listener
 	redirect  net.Listener // nil without one
 
@@ -86,14 +87,15 @@ func New(ctx context.Context, cfg config.Config) (_ *Server, err error) {
 	if err := cfg.Complete(); err != nil {
 		return nil, err
 	}
-	handler, err := cfg.Log.Handler(os.Stderr)
+	settings, err := live.New(cfg)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, log: slog.New(handler), draining: make(chan struct{})}
-	if s.proxies, err = edge.ParseProxies(cfg.TrustedProxies...); err != nil {
+	handler, err := cfg.Log.Handler(os.Stderr, settings.Level())
+	if err != nil {
 		return nil, err
 	}
+	s := &Server{cfg: cfg, live: settings, log: slog.New(handler), draining: make(chan struct{})}
 	if s.state, err = openState(ctx, cfg, time.Now); err != nil {
 		return nil, err
 	}
@@ -175,14 +177,20 @@ func (s *Server) assemble(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	shown := edges{pages, programs, facade}
-	m := s.metrics()
-	limits := s.cfg.Limits.Set()
-	answers := s.dispatch(proxy.Handler(endpoints), s.routes(authorizer, m, shown), shown)
-	answers = edge.LimitRequests(edge.LimitHeader(answers, limits.Headers), limits.Requests, s.proxies)
-	answers = edge.Deadlines(answers, s.stall())
-	s.handler = s.proxies.Handler(m.Requests(answers, s.log, s.cfg.Log.Access == nil || *s.cfg.Log.Access))
+	shown, m := edges{pages, programs, facade}, s.metrics()
+	s.surround(s.dispatch(proxy.Handler(endpoints), s.routes(authorizer, m, shown), shown), m)
 	return nil
+}
+
+// surround has answers asked within the limits, and as the settings say at the time.
+func (s *Server) surround(answers http.Handler, m *observe.Metrics) {
+	limits := s.cfg.Limits.Set()
+	limited := edge.LimitRequests(edge.LimitHeader(answers, limits.Headers), limits.Requests, s.live.Trusts)
+	s.handler = s.live
+	s.live.Serve(func(cfg config.Config, trusted edge.Proxies) http.Handler {
+		timed := edge.Deadlines(cfg.CORS.Handler(limited), s.stall())
+		return trusted.Handler(m.Requests(timed, s.log, cfg.Log.Access == nil || *cfg.Log.Access))
+	})
 }
 
 // metrics count what is answered, and watch the state.
@@ -250,7 +258,7 @@ func (s *Server) Welcome() string { return s.started().Text() }
 
 func (s *Server) started() welcome.Start {
 	return welcome.Start{
-		Config: s.cfg, Address: s.Address(), AdminPassword: s.AdminPassword, Proxied: len(s.proxies) > 0,
+		Config: s.cfg, Address: s.Address(), AdminPassword: s.AdminPassword, Proxied: s.live.Proxied(),
 	}
 }
 
@@ -269,7 +277,7 @@ func (s *Server) listen(ctx context.Context) error {
 	s.listener, s.redirect = listeners[0], listeners[1]
 	for _, l := range []*net.Listener{&s.listener, &s.redirect} {
 		if *l != nil {
-			*l = edge.LimitListener(*l, s.cfg.Limits.Set().Connections, s.proxies)
+			*l = edge.LimitListener(*l, s.cfg.Limits.Set().Connections, s.live.Trusts)
 		}
 	}
 	if s.cfg.AddressFile != "" {
@@ -389,7 +397,7 @@ func (s *Server) httpServer(h http.Handler) *http.Server {
 func (s *Server) drain(listening []running) error {
 	close(s.draining)
 	s.tellSystemd(daemon.SdNotifyStopping)
-	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Drain.Or(30*time.Second))
+	ctx, cancel := context.WithTimeout(context.Background(), s.live.Config().Drain.Or(30*time.Second))
 	defer cancel()
 	for _, run := range listening {
 		if err := run.Shutdown(ctx); err != nil {
@@ -400,9 +408,8 @@ func (s *Server) drain(listening []running) error {
 	return nil
 }
 
-// ReloadOn has Run take the certificates and the host names again with every
-// signal; read gives the configuration as it is then. Nothing else changes
-// without a restart. Call it before Run.
+// ReloadOn has Run take the certificates again with every signal, and those settings
+// that need no restart; read gives the configuration as it is then. Call it before Run.
 func (s *Server) ReloadOn(signals <-chan os.Signal, read func() (config.Config, error)) {
 	s.hup, s.reread = signals, read
 }
@@ -416,22 +423,28 @@ func (s *Server) reloads(ctx context.Context) {
 		}
 		// Type=notify-reload has systemd wait for the end of what begins here.
 		s.tellSystemd(daemon.SdNotifyReloading + "\n" + daemon.SdNotifyMonotonicUsec())
-		if err := s.reload(); err != nil {
+		if changed, err := s.reload(); err != nil {
 			s.log.ErrorContext(ctx, "nothing is reloaded; what was in use stays", "error", err)
 		} else {
-			s.log.InfoContext(ctx, "reloaded the certificate and the host names; other settings change with a restart")
+			s.log.InfoContext(ctx, "reloaded the certificate and the settings", "changed", changed.Taken)
+			if len(changed.Waiting) > 0 {
+				s.log.WarnContext(ctx, "settings that changed wait for a restart", "settings", changed.Waiting)
+			}
 		}
 		s.tellSystemd(daemon.SdNotifyReady)
 	}
 }
 
-func (s *Server) reload() error {
+func (s *Server) reload() (config.Reload, error) {
 	cfg, err := s.reread()
 	if err == nil {
 		err = cfg.Complete()
 	}
-	if err != nil || s.tls == nil {
-		return err
+	if err == nil && s.tls != nil {
+		err = cfg.ReloadTLS(s.tls, s.acme)
 	}
-	return cfg.ReloadTLS(s.tls, s.acme)
+	if err != nil {
+		return config.Reload{}, err
+	}
+	return s.live.Take(cfg)
 }

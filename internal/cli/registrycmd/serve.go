@@ -33,8 +33,8 @@ certificate for every --hostname and every address of the machine, and the user
 admin with the password of $COVE_ADMIN_PASSWORD or a random one. Flags go before
 what the --config file says.
 
-SIGHUP reads the certificate and, from the file, the hostnames again; all other
-settings change with a restart.`,
+SIGHUP reads the certificate again and, from the file, the settings that "registry
+config keys" marks as taken; the log names those that wait for a restart.`,
 		Example: `  registry serve --root /srv/registry --listen :443 --hostname harbor.example.com
   registry serve --config /etc/cove/registry.yaml
   registry serve --root /tmp/r --listen 127.0.0.1:0 --tls=off --address-file /tmp/r.addr`,

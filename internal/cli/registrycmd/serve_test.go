@@ -158,7 +158,10 @@ func TestReload(t *testing.T) {
 		t.Fatal(err)
 	}
 	const name = "after.example.com"
-	for i, text := range []string{"hostname: [" + name + "]\n", "hostnames: [" + name + "]\n"} {
+	for i, text := range []string{"hostname: [" + name + "]\n", 
+		"hostnames: [" + name + "]\nlog: {level: debug}\ncors: {origins: ['https://page.example']}\n" +
+			"trusted_proxies: [127.0.0.1]\ngc: {grace: 2h}\n",
+	} {
 		if err := handshake(t, p, ca, name); err == nil {
 			t.Errorf("%s is served before reload %d", name, i)
 		}
@@ -171,12 +174,19 @@ func TestReload(t *testing.T) {
 		}
 	}
 	waitFor(t, "the new name", func() bool { return handshake(t, p, ca, name) == nil })
-	if status, _, _ := p.do("GET", "/v2/", nil); status != 200 {
-		t.Errorf("after the reload: %d", status)
-	}
+	// The certificate is first; the rest follows at once.
+	waitFor(t, "the new settings", func() bool {
+		status, header, _ := p.do("GET", "/v2/", nil, "Origin", "https://page.example")
+		return status == 200 && header.Get("Access-Control-Allow-Origin") == "https://page.example"
+	})
 	p.Stop()
-	if log := p.stderr.String(); !strings.Contains(log, "reloaded") {
-		t.Errorf("the log says of it:\n%s", log)
+	log := p.stderr.String()
+	for _, want := range []string{
+		`changed="[cors.origins hostnames log.level trusted_proxies]"`, "settings=[gc.grace]",
+	} {
+		if !strings.Contains(log, want) {
+			t.Errorf("the log does not say %s:\n%s", want, log)
+		}
 	}
 }
 

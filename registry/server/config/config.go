@@ -4,6 +4,7 @@ package config
 import (
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/netip"
 	"net/url"
@@ -324,7 +325,10 @@ func (c *Config) Complete() error {
 	if err := c.checkParts(); err != nil {
 		return err
 	}
-	_, err = c.Log.Handler(io.Discard)
+	if _, err = c.Log.MinLevel(); err != nil {
+		return err
+	}
+	_, err = c.Log.Handler(io.Discard, slog.LevelInfo)
 	return err
 }
 

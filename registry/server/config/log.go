@@ -7,15 +7,17 @@ import (
 	"cove/errdefs"
 )
 
-// Handler is the slog handler that the configuration asks for.
-func (l Log) Handler(w io.Writer) (slog.Handler, error) {
-	var level slog.Level
-	if l.Level != "" {
-		if err := level.UnmarshalText([]byte(l.Level)); err != nil {
-			return nil, errdefs.Errorf(errdefs.ErrInvalid, "config: log: level %q; use debug, info, warn or error",
-				l.Level)
-		}
+// MinLevel is the lowest level that is logged.
+func (l Log) MinLevel() (level slog.Level, err error) {
+	if l.Level != "" && level.UnmarshalText([]byte(l.Level)) != nil {
+		return 0, errdefs.Errorf(errdefs.ErrInvalid, "config: log: level %q; use debug, info, warn or error", l.Level)
 	}
+	return level, nil
+}
+
+// Handler is the slog handler that the configuration asks for, of what level lets
+// through.
+func (l Log) Handler(w io.Writer, level slog.Leveler) (slog.Handler, error) {
 	opts := &slog.HandlerOptions{Level: level}
 	switch l.Format {
 	case "", "text":

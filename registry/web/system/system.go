@@ -24,8 +24,8 @@ type Config struct {
 	Root *os.Root
 	// Postgres says that the database is a server.
 	Postgres bool
-	// Settings is the configuration in effect, as YAML without secrets.
-	Settings string
+	// Settings tells the configuration in effect, as YAML without secrets.
+	Settings func() (string, error)
 }
 
 // Pages are the handlers. They are safe for concurrent use.
@@ -73,8 +73,12 @@ func (d data) Well() bool {
 // system looks at everything anew, the count of what is stored apart, which may be a minute
 // old.
 func (p *Pages) system(a *page.Ask) error {
+	settings, err := p.cfg.Settings()
+	if err != nil {
+		return err
+	}
 	d := data{
-		Version: buildinfo.Version(), Go: runtime.Version(), Settings: p.cfg.Settings, Since: p.since,
+		Version: buildinfo.Version(), Go: runtime.Version(), Settings: settings, Since: p.since,
 		Postgres: p.cfg.Postgres,
 	}
 	if err := p.look(a.Context(), a.Caller, &d); err != nil {

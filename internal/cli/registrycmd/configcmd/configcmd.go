@@ -53,13 +53,17 @@ what is wrong. Nothing is opened, made or served.`,
 func newKeys() *cobra.Command {
 	return &cobra.Command{
 		Use:     "keys",
-		Short:   "List every key of the file, with the variable that goes before it",
+		Short:   "List every key of the file, with the variable that goes before it, and what SIGHUP does",
 		Example: `  registry config keys`,
 		Args:    command.Args(cobra.MaximumNArgs(0)),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			t := command.NewTable(cmd, false, "VARIABLE")
+			t := command.NewTable(cmd, false, "VARIABLE", "SIGHUP")
 			for _, k := range config.Keys() {
-				if err := t.Row(k.Path, k.Variable); err != nil {
+				taken := "restart"
+				if config.Live(k.Path) {
+					taken = "taken"
+				}
+				if err := t.Row(k.Path, k.Variable, taken); err != nil {
 					return err
 				}
 			}
