@@ -49,8 +49,8 @@ type Config struct {
 	OnWarning func(host, text string)
 	// OnAnswer, when set, sees each answer as it arrives. It must leave the body alone.
 	OnAnswer func(*http.Response)
-	Now       func() time.Time
-	Dial      func(ctx context.Context, network, addr string) (net.Conn, error)
+	Now      func() time.Time
+	Dial     func(ctx context.Context, network, addr string) (net.Conn, error)
 }
 
 // Wire sends requests, each with the certificates and the rules of the host it

@@ -158,7 +158,8 @@ func TestReload(t *testing.T) {
 		t.Fatal(err)
 	}
 	const name = "after.example.com"
-	for i, text := range []string{"hostname: [" + name + "]\n", 
+	for i, text := range []string{
+		"hostname: [" + name + "]\n",
 		"hostnames: [" + name + "]\nlog: {level: debug}\ncors: {origins: ['https://page.example']}\n" +
 			"trusted_proxies: [127.0.0.1]\ngc: {grace: 2h}\n",
 	} {

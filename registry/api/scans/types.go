@@ -76,7 +76,7 @@ func ScanOf(r scan.Report, found []results.Found) Scan {
 	out := Scan{
 		Repository: r.Repository, Digest: r.Image.Digest.String(), State: string(r.State), Note: r.Note,
 		System: r.System, Scanner: r.Scanner, Packages: r.Packages, Severity: r.Summary.Worst().String(),
-		Summary: summaryOf(r.Summary),
+		Summary:   summaryOf(r.Summary),
 		ScannedAt: r.At.UTC(), Gated: r.Gated, Held: r.Held, Vulnerabilities: []Finding{},
 	}
 	for _, f := range found {
