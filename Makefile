@@ -124,7 +124,7 @@ $(CYCLONEDX):
 	GOBIN=$(CACHE)/tools $(GO) install github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(CYCLONEDX_VERSION)
 
 .PHONY: bench
-bench: deps-bench build ## measure against the peers, interleaved; writes bench/results.md
+bench: deps-bench build $(BUILDX) ## measure against the peers, interleaved; writes bench/results.md
 	$(GO) run ./bench
 
 .PHONY: soak

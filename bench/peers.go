@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"cove/bench/asker"
+
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 )
 
@@ -22,12 +24,13 @@ var peerVariables = map[string]string{
 	"BUILDAH_SPARE": "buildah --root $WORK/podman-spare --runroot $WORK/podman-spare-run --storage-driver overlay",
 	"DOCKER":        "docker -H unix://$WORK/docker.sock",
 	"DOCKER_SPARE":  "docker -H unix://$WORK/docker-spare.sock",
+	"BUILDX":        "$TOOLS/buildx",
 	"BUILDCTL":      "$CACHE/buildctl --addr unix://$WORK/buildkitd.sock",
 
 	"CONTAINERS_CONF":      "$WORK/podman.conf",
 	"DOCKER_BUILDKIT":      "0", // its client has no other builder without a plugin
 	"OTEL_TRACES_EXPORTER": "none",
-	"COVE_ADMIN_PASSWORD":  password,
+	"COVE_ADMIN_PASSWORD":  asker.Password,
 }
 
 // The limits are those that root without CAP_SYS_RESOURCE can give.

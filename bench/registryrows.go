@@ -13,13 +13,10 @@ import (
 	"sync"
 	"time"
 
+	"cove/bench/asker"
 	"cove/bench/figures"
 	"cove/bench/machine"
 )
-
-// password is the admin's of the registry under measurement; it listens on a
-// loopback address inside a network namespace.
-const password = "bench-only"
 
 // registries are the servers; all speak plain HTTP.
 var registries = []struct{ name, address string }{
@@ -63,8 +60,9 @@ func served(kind, address string) need {
 			return err
 		}
 		tb.vars[processOf(kind)] = strconv.Itoa(s.cmd.Process.Pid)
-		c := &httpClient{base: "http://" + address}
-		return errors.Join(c.pushImage(ctx, "one", newLayer(1<<20)), c.pushImage(ctx, "ten", newLayer(10<<20)))
+		c := &asker.Client{Base: "http://" + address}
+		one, ten := asker.NewLayer(1<<20), asker.NewLayer(10<<20)
+		return errors.Join(c.PushImage(ctx, "one", one), c.PushImage(ctx, "ten", ten))
 	}}
 }
 
@@ -80,7 +78,7 @@ func protocolRows() []row {
 			in = append(in, contender{
 				name: r.name, needs: []need{served(r.name, r.address)},
 				value: func(ctx context.Context, _ *testbed) (float64, error) {
-					return p50(ctx, &httpClient{base: "http://" + r.address}, prepare())
+					return p50(ctx, &asker.Client{Base: "http://" + r.address}, prepare())
 				},
 			})
 		}
@@ -90,18 +88,18 @@ func protocolRows() []row {
 		return load(func() work {
 			// Made before the clock starts: random bytes and their digests would
 			// take more of these two cores than some of the registries do.
-			layers := make([]blob, clients*perClient)
+			layers := make([]asker.Blob, clients*perClient)
 			for n := range layers {
-				layers[n] = newLayer(size)
+				layers[n] = asker.NewLayer(size)
 			}
-			return func(ctx context.Context, c *httpClient, n int) error {
-				return c.pushImage(ctx, fmt.Sprint("n", n), layers[n])
+			return func(ctx context.Context, c *asker.Client, n int) error {
+				return c.PushImage(ctx, fmt.Sprint("n", n), layers[n])
 			}
 		})
 	}
 	pull := func(tag string) []contender {
 		return load(func() work {
-			return func(ctx context.Context, c *httpClient, _ int) error { return c.pullImage(ctx, tag) }
+			return func(ctx context.Context, c *asker.Client, _ int) error { return c.PullImage(ctx, tag) }
 		})
 	}
 	// The targets were set beside zot, which cannot be had here; these parts of
@@ -113,8 +111,8 @@ func protocolRows() []row {
 		{name: "registry: pull of a 1 MB image, 4 clients, p50", target: pulls, in: pull("one")},
 		{name: "registry: pull of a 10 MB image, 4 clients, p50", target: pulls, in: pull("ten")},
 		{name: "registry: HEAD of a manifest, 4 clients, p50", in: load(func() work {
-			return func(ctx context.Context, c *httpClient, _ int) error {
-				_, err := c.do(ctx, call{method: http.MethodHead, path: "/v2/bench/app/manifests/one"})
+			return func(ctx context.Context, c *asker.Client, _ int) error {
+				_, err := c.Do(ctx, asker.Call{Method: http.MethodHead, Path: "/v2/bench/app/manifests/one"})
 				return err
 			}
 		})},
@@ -145,12 +143,12 @@ func resident() []contender {
 }
 
 // work is what one of the clients does for the nth time.
-type work func(ctx context.Context, c *httpClient, n int) error
+type work func(ctx context.Context, c *asker.Client, n int) error
 
 const clients, perClient = 4, 8
 
 // p50 has four clients do something and returns the median in ms.
-func p50(ctx context.Context, c *httpClient, do work) (float64, error) {
+func p50(ctx context.Context, c *asker.Client, do work) (float64, error) {
 	var (
 		mu     sync.Mutex
 		times  []float64

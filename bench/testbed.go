@@ -64,7 +64,8 @@ func (tb *testbed) prepare(ctx context.Context, needs ...need) error {
 // newTestbed prepares the namespaces. It runs inside them.
 func newTestbed(ctx context.Context, onDisk bool) (*testbed, error) {
 	tb := &testbed{work: workDir, vars: map[string]string{"WORK": workDir}, prepared: map[string]error{}}
-	for name, dir := range map[string]string{"BIN": "bin", "CACHE": cacheDir, "DISK": diskDir} {
+	dirs := map[string]string{"BIN": "bin", "CACHE": cacheDir, "DISK": diskDir, "TOOLS": ".cache/tools"}
+	for name, dir := range dirs {
 		path, err := filepath.Abs(dir)
 		if err != nil {
 			return nil, err
