@@ -110,7 +110,7 @@ func TestKilledAPIAnywhere(t *testing.T) {
 		{run, "docker pause cc; docker unpause cc"},
 		{run, "docker exec cc cp /bin/busybox /tmp/x"},
 		{run, "echo typed | docker exec -i cc cat"},
-		{run, "timeout 1 docker attach cc"},
+		{run, "timeout -s KILL 1 docker attach cc"},
 		{run, "docker update --memory 64m --memory-swap -1 cc"},
 		{run, "docker rm -fv cc"},
 		{"docker create --name cc keep true", "docker rename cc another"},
