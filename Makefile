@@ -61,6 +61,14 @@ $(NPM)/node_modules/.package-lock.json: $(PAGES)/package.json $(PAGES)/package-l
 	@cd $(NPM) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
+# Node's clients of docker, which the tests drive cove with.
+CLIENTS := $(CACHE)/clients
+
+$(CLIENTS)/node_modules/.package-lock.json: e2e/clients/node/package.json e2e/clients/node/package-lock.json | deps-web
+	@mkdir -p $(CLIENTS) && cp e2e/clients/node/package.json e2e/clients/node/package-lock.json $(CLIENTS)/
+	@cd $(CLIENTS) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
 .PHONY: registry-otel
 registry-otel: go-version web ## bin/registry-otel, a registry that sends traces (OpenTelemetry)
 	@mkdir -p bin
@@ -207,7 +215,7 @@ deps-demo:
 # The tests start PostgreSQL servers of their own; the package is to make and start none.
 # slapd is to make no directory either, and sshd not to serve: each test starts one of its own.
 # S3 they find at versitygw, which Debian does not have. The text of the specification is a module.
-deps-test: deps-demo deps-dist deps-disks $(TESTSUM) $(S3SERVER) $(PEBBLE) $(HELM) $(DOCKER_NEW) $(DOCKER_OLD) $(BUILDX) $(COMPOSE) \
+deps-test: deps-demo deps-dist deps-disks $(TESTSUM) $(S3SERVER) $(PEBBLE) $(HELM) $(DOCKER_NEW) $(DOCKER_OLD) $(BUILDX) $(COMPOSE) $(CLIENTS)/node_modules/.package-lock.json \
   $(CRANE) $(REGCTL) $(CONTAINERD)
 	@if [ "$$(id -u)" = 0 ] && [ ! -e /etc/postgresql-common ]; then \
 	  mkdir /etc/postgresql-common && echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf; fi

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -92,6 +93,9 @@ type Wanted struct {
 	Options map[string]string
 }
 
+// anonymousLabel is docker's of such volumes, by which scripts find them.
+const anonymousLabel = "com.docker.volume.anonymous"
+
 // Create makes a volume and returns it; one that exists already is returned as
 // it is, as docker does. A name of "" makes an anonymous one. fill, if not nil,
 // puts the first files into the directory of a volume that is new or has none;
@@ -107,6 +111,11 @@ func (s *Store) Create(
 	}
 	if v.Anonymous {
 		v.Name = ids.New()
+		v.Labels = maps.Clone(v.Labels)
+		if v.Labels == nil {
+			v.Labels = map[string]string{}
+		}
+		v.Labels[anonymousLabel] = ""
 	}
 	if err := check(v.Name); err != nil {
 		return Volume{}, err

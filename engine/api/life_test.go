@@ -186,7 +186,7 @@ func TestRunAsDockerDoes(t *testing.T) {
 	c := serve(t, withBox(t))
 	id := c.create(t, `{"Image":"box","Cmd":["sh","-c","echo first; cat; echo last >&2; exit 7"],"OpenStdin":true,"StdinOnce":true,"AttachStdin":true,"HostConfig":{"AutoRemove":true,"NetworkMode":"none"}}`)
 	path := "/v1.50/containers/" + id + "/attach?stream=1&stdin=1&stdout=1&stderr=1"
-	first, second := c.hijack(t, path, "", true), c.hijack(t, strings.Replace(path, "stdin=1&", "", 1), "", true)
+	first, second := c.hijack(t, path, `{"stream":true,"stdin":true}`, true), c.hijack(t, strings.Replace(path, "stdin=1&", "", 1), "", true)
 	for key, want := range map[string]string{
 		"Content-Type": "application/vnd.docker.multiplexed-stream", "Connection": "Upgrade", "Upgrade": "tcp", "Content-Length": "", "Transfer-Encoding": "",
 		"Api-Version": "1.51",

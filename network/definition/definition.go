@@ -125,9 +125,9 @@ const FileName = "network.json"
 func (s *Store) Add(
 	ctx context.Context, n Network, complete func(n *Network, all []Network) error, made func(Network) error,
 ) (Network, error) {
-	if !ids.ValidName(n.Name) {
+	if !ids.ValidName(n.Name) && (len(n.Name) != 1 || !ids.ValidName(n.Name+n.Name)) { // one letter is docker's, too
 		return n, errdefs.Errorf(errdefs.ErrInvalid,
-			"network %q: a name has 2 to 128 of the characters [a-zA-Z0-9_.-], the first a letter or digit", n.Name)
+			"network %q: a name has 1 to 128 of the characters [a-zA-Z0-9_.-], the first a letter or digit", n.Name)
 	}
 	unlock, err := s.lock(ctx)
 	if err != nil {

@@ -29,7 +29,7 @@ func TestStore(t *testing.T) {
 	if _, err := s.Add(t.Context(), web, complete, kept); !errors.Is(err, errdefs.ErrExists) {
 		t.Errorf("a second web: %v", err)
 	}
-	for _, name := range []string{"", "x", "../web", "-web"} {
+	for _, name := range []string{"", "-", "../web", "-web"} {
 		if _, err := s.Add(t.Context(), Network{Name: name}, complete, kept); !errors.Is(err, errdefs.ErrInvalid) {
 			t.Errorf("name %q: %v", name, err)
 		}

@@ -110,7 +110,7 @@ func (b *asked) options() (o engines.CreateOptions, err error) {
 		o.Entrypoint = nil
 	}
 	steps := []func(*engines.CreateOptions) error{
-		b.refuse, b.health, b.mounts, b.network, b.shares, b.limits, b.blockLimits,
+		b.refuse, b.retries, b.environment, b.health, b.mounts, b.network, b.shares, b.limits, b.blockLimits,
 	}
 	for _, step := range steps {
 		if err := step(&o); err != nil {
@@ -125,6 +125,31 @@ func restartText(p dockertypes.RestartPolicy) string {
 		return p.Name + ":" + itoa(p.MaximumRetryCount)
 	}
 	return p.Name
+}
+
+// retries refuses a number of retries that its policy has not, in docker's words.
+func (b *asked) retries(*engines.CreateOptions) error {
+	p := b.HostConfig.RestartPolicy
+	switch {
+	case p.MaximumRetryCount < 0:
+		return errdefs.Errorf(errdefs.ErrInvalid, "invalid restart policy: maximum retry count cannot be negative")
+	case p.MaximumRetryCount > 0 && p.Name != "on-failure":
+		return errdefs.Errorf(errdefs.ErrInvalid,
+			"invalid restart policy: maximum retry count can only be used with 'on-failure'")
+	}
+	return nil
+}
+
+func (b *asked) environment(*engines.CreateOptions) error { return Environment(b.Env) }
+
+// Environment refuses a variable without a name, in docker's words.
+func Environment(env []string) error {
+	for _, v := range env {
+		if v == "" || v[0] == '=' {
+			return errdefs.Errorf(errdefs.ErrInvalid, "invalid environment variable: %s", v)
+		}
+	}
+	return nil
 }
 
 // maxSide is the most rows, or columns, that a terminal has.
@@ -385,8 +410,9 @@ func Update(r *http.Request) (o engines.UpdateOptions, err error) {
 		return o, err
 	}
 	b := asked{HostConfig: body.hostConfig}
+	b.HostConfig.RestartPolicy = body.RestartPolicy
 	var made engines.CreateOptions
-	if err := errors.Join(b.refuse(&made), b.limits(&made), b.blockLimits(&made)); err != nil {
+	if err := errors.Join(b.refuse(&made), b.retries(&made), b.limits(&made), b.blockLimits(&made)); err != nil {
 		return o, err
 	}
 	if p := body.PidsLimit; p != nil && *p < 0 {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"cove/engine"
+	"cove/engine/api/create"
 	"cove/engine/api/hijack"
 	"cove/engine/api/route"
 	"cove/engine/api/wire"
@@ -175,6 +176,9 @@ func (a *API) create(w http.ResponseWriter, r *route.Request) error {
 	}
 	if len(body.Cmd) == 0 {
 		return errdefs.Errorf(errdefs.ErrInvalid, "no exec command specified")
+	}
+	if err := create.Environment(body.Env); err != nil {
+		return err
 	}
 	if body.Privileged {
 		if err := r.Access.Require(route.All, "a privileged exec"); err != nil {

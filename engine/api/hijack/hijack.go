@@ -16,6 +16,7 @@ import (
 
 	"cove/engine/api/route"
 	"cove/engine/api/wire"
+	"cove/errdefs"
 )
 
 // The kinds of streams: a terminal's bytes, and output and errors in frames.
@@ -54,6 +55,11 @@ func newStream(conn net.Conn, reader *bufio.Reader, tty bool) *Stream {
 // Take takes the connection of a request over and says so. The answer has neither
 // length nor chunks: what follows is the stream.
 func Take(w http.ResponseWriter, r *route.Request, tty bool) (*Stream, error) {
+	if r.ContentLength > 0 { // some clients send their options as a body, too: it is no input
+		if _, err := io.CopyN(io.Discard, r.Body, r.ContentLength); err != nil && !errors.Is(err, io.EOF) {
+			return nil, errdefs.Errorf(errdefs.ErrInvalid, "reading the request: %w", err)
+		}
+	}
 	conn, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return nil, fmt.Errorf("taking the connection over: %w", err)

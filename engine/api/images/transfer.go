@@ -164,9 +164,10 @@ func (a *API) push(w http.ResponseWriter, r *route.Request) error {
 		return err
 	}
 	o := engines.PushOptions{}
-	if tag != "" {
+	switch {
+	case tag != "":
 		name += ":" + tag
-	} else {
+	case !strings.Contains(name[strings.LastIndex(name, "/")+1:], ":"): // some clients leave the tag in the name
 		o.AllTags = true
 	}
 	lines := wire.NewLines(w)

@@ -2,6 +2,7 @@ package system
 
 import (
 	"net/http"
+	"slices"
 	"time"
 
 	"cove/engine"
@@ -10,6 +11,7 @@ import (
 	"cove/engine/api/wire"
 	"cove/engine/dockertypes"
 	"cove/engine/listing"
+	"cove/errdefs"
 )
 
 // usage is what images, containers, volumes and builds take, in docker's shape.
@@ -54,6 +56,11 @@ type cacheUsage struct {
 }
 
 func (a *API) usage(w http.ResponseWriter, r *route.Request) error {
+	for _, kind := range r.URL.Query()["type"] {
+		if !slices.Contains([]string{"container", "image", "volume", "build-cache"}, kind) {
+			return errdefs.Errorf(errdefs.ErrInvalid, "unknown object type: %s", kind)
+		}
+	}
 	told, err := a.engine.DiskUsage(r.Context())
 	if err != nil {
 		return err
