@@ -60,12 +60,14 @@ func ingestID(key string) string {
 }
 
 // Begin implements content.Ingester.
-func (s *Store) Begin(_ context.Context, id string) (content.Writer, error) {
+func (s *Store) Begin(ctx context.Context, id string) (content.Writer, error) {
 	key := ingestKey(id)
 	if err := s.fault(StepCreate); err != nil {
 		return nil, diskError(fmt.Sprintf("write %q", id), err)
 	}
-	f, err := s.lockIngest(key, os.O_RDWR|os.O_CREATE)
+	// A file that is made here is nobody's until it is locked, and a janitor may take
+	// it for a left one in between: it is waited for.
+	f, err := s.lockIngest(key, os.O_RDWR|os.O_CREATE, func(f *os.File) error { return lockSoon(ctx, f) })
 	if err != nil {
 		return nil, ingestError(id, err)
 	}
@@ -79,13 +81,13 @@ func (s *Store) Begin(_ context.Context, id string) (content.Writer, error) {
 // lockIngest opens the data file of a write and locks it. A file that was
 // committed (renamed) or aborted between the two is not the one it was opened
 // as; then it starts over.
-func (s *Store) lockIngest(key string, flag int) (*os.File, error) {
+func (s *Store) lockIngest(key string, flag int, lock func(*os.File) error) (*os.File, error) {
 	for {
 		f, err := s.root.OpenFile("ingest/"+key, flag, 0o644)
 		if err != nil {
 			return nil, err
 		}
-		if err := filelock.Try(f, filelock.Exclusive); err != nil {
+		if err := lock(f); err != nil {
 			return nil, errors.Join(err, f.Close())
 		}
 		same, err := s.isFile(f, "ingest/"+key)
@@ -96,6 +98,22 @@ func (s *Store) lockIngest(key string, flag int) (*os.File, error) {
 			return nil, err
 		}
 	}
+}
+
+func tryLock(f *os.File) error { return filelock.Try(f, filelock.Exclusive) }
+
+// janitorTime is longer than a janitor needs for one file.
+const janitorTime = 250 * time.Millisecond
+
+// lockSoon waits for a lock as long as a janitor may have it; then it is filelock.ErrLocked.
+func lockSoon(ctx context.Context, f *os.File) error {
+	soon, cancel := context.WithTimeout(ctx, janitorTime)
+	defer cancel()
+	err := filelock.Lock(soon, f, filelock.Exclusive)
+	if err != nil && ctx.Err() == nil && soon.Err() != nil {
+		return filelock.ErrLocked
+	}
+	return err
 }
 
 func (s *Store) isFile(f *os.File, name string) (bool, error) {
@@ -129,7 +147,7 @@ func (s *Store) Abort(_ context.Context, id string) error {
 }
 
 func (s *Store) abort(key string) error {
-	f, err := s.lockIngest(key, os.O_RDWR)
+	f, err := s.lockIngest(key, os.O_RDWR, tryLock)
 	if err != nil {
 		return err
 	}
@@ -245,7 +263,7 @@ func (s *Store) removeOrphan(key string) error {
 	if _, err := s.root.Lstat("ingest/" + key); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	f, err := s.lockIngest(key, os.O_RDWR|os.O_CREATE)
+	f, err := s.lockIngest(key, os.O_RDWR|os.O_CREATE, tryLock)
 	if errors.Is(err, filelock.ErrLocked) {
 		return nil // the write was begun again
 	} else if err != nil {

@@ -144,7 +144,9 @@ func CleanNames(root string) (removed []string, err error) {
 		name := e.Name()
 		if at := strings.LastIndexByte(name, '.'); at >= 0 && ids.Valid(name[at+1:]) {
 			if !exists(root, name[at+1:]) {
-				errs = append(errs, os.Remove(filepath.Join(dir, name)))
+				if err := os.Remove(filepath.Join(dir, name)); !errors.Is(err, fs.ErrNotExist) {
+					errs = append(errs, err)
+				}
 			}
 			continue
 		}
@@ -166,11 +168,16 @@ func exists(root, id string) bool {
 func dropName(root, name string) error {
 	path := nameFile(root, name)
 	aside := path + "." + ids.New()
-	if err := os.Rename(path, aside); err != nil {
+	if err := os.Rename(path, aside); errors.Is(err, fs.ErrNotExist) {
+		return nil // another was faster
+	} else if err != nil {
 		return fmt.Errorf("runner: freeing the name %s: %w", name, err)
 	}
 	defer os.Remove(aside)
 	holder, err := os.ReadFile(aside)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // another took it for what a kill left
+	}
 	if err == nil && exists(root, strings.TrimSpace(string(holder))) {
 		err = os.Link(aside, path)
 	}
