@@ -195,10 +195,15 @@ func (c *client) scanners(project map[string]string) {
 	c.send(call{id: "createScanner", body: wanted}, 201)
 	c.send(call{id: "createScanner", body: wanted}, 409)
 	for _, wrong := range []object{
-		{"name": "built-in", "url": "http://h"}, {"name": "x", "url": "h"}, {"name": "x", "url": "http://h", "auth": "digest"},
-		{"name": "x", "url": "http://h", "auth": "basic", "credential": "no colon"}, {"name": "x", "url": "http://h", "againDays": -1},
-		{"name": "x", "url": "http://u:p@h"}, {"name": "x", "url": "http://h", "credential": "of nothing"},
-		{"name": "x", "url": "http://h", "auth": "bearer"}, {"name": "x", "url": "http://h", "authorities": "none"},
+		{"name": "built-in", "url": "http://h"},
+		{"name": "x", "url": "h"},
+		{"name": "x", "url": "http://h", "auth": "digest"},
+		{"name": "x", "url": "http://h", "auth": "basic", "credential": "no colon"},
+		{"name": "x", "url": "http://h", "againDays": -1},
+		{"name": "x", "url": "http://u:p@h"},
+		{"name": "x", "url": "http://h", "credential": "of nothing"},
+		{"name": "x", "url": "http://h", "auth": "bearer"},
+		{"name": "x", "url": "http://h", "authorities": "none"},
 	} {
 		c.send(call{id: "createScanner", body: wrong}, 400)
 	}
