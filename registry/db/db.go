@@ -127,7 +127,7 @@ func openPostgres(ctx context.Context, cfg Config) (*DB, error) {
 	connect := func(n, standard int, most time.Duration) *sql.DB {
 		each := parsed.Copy()
 		patience(each, most)
-		pool := stdlib.OpenDB(*each, stdlib.OptionAfterConnect(noticeDeath))
+		pool := stdlib.OpenDB(*each, stdlib.OptionAfterConnect(settle))
 		bound(pool, n, standard)
 		return pool
 	}
@@ -144,10 +144,13 @@ func openPostgres(ctx context.Context, cfg Config) (*DB, error) {
 	}, nil
 }
 
-// noticeDeath has the server end the session, and its locks, of a machine that is
-// gone without a word within 8 s. The kill of a process it hears of at once.
-func noticeDeath(ctx context.Context, conn *pgx.Conn) error {
-	_, err := conn.Exec(ctx, "SET tcp_keepalives_idle = 4; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 2")
+// settle has the server end the session, and its locks, of a machine that is gone
+// without a word within 8 s; the kill of a process it hears of at once. And it has it
+// compile no statement: each is an affair of milliseconds, which a compiler takes
+// seconds to make faster where the planner has guessed too many rows.
+func settle(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, "SET tcp_keepalives_idle = 4; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 2; "+
+		"SET jit = off")
 	return err
 }
 
