@@ -46,7 +46,7 @@ type Runtime struct {
 	Args []string `json:"runtimeArgs" yaml:"args"`
 }
 
-// Signed says who must have signed the images below a prefix of names; see trust.Rule.
+// Signed says who must have signed the images below a prefix of names; see remote.Rule.
 type Signed struct {
 	Prefix   string
 	Keys     []string

@@ -61,18 +61,24 @@ func (p *Parts) clientFor(keychain credentials.Keychain) (remote.Registries, err
 func (p *Parts) verify(
 	ctx context.Context, repo remote.Repository, ref reference.Reference, of []digest.Digest,
 ) error {
-	known, err := p.known()
-	if err != nil {
+	rules, err := p.SignatureRules()
+	if err != nil || len(rules) == 0 {
 		return err
 	}
-	if len(known.Signatures) == 0 {
-		return nil
+	return repo.Verify(ctx, rules, ref, of)
+}
+
+// SignatureRules are what the configuration says of who must have signed images.
+func (p *Parts) SignatureRules() ([]remote.Rule, error) {
+	known, err := p.known()
+	if err != nil {
+		return nil, err
 	}
 	rules := make([]remote.Rule, 0, len(known.Signatures))
 	for _, s := range known.Signatures {
 		rules = append(rules, remote.Rule(s))
 	}
-	return repo.Verify(ctx, rules, ref, of)
+	return rules, nil
 }
 
 // KnownRegistry finds what somebody who writes a bare host probably means: a

@@ -19,7 +19,6 @@ import (
 	"cove/distribution/client/credentials"
 	"cove/distribution/progress"
 	"cove/errdefs"
-	"cove/reference"
 )
 
 // Registries are asked by one client.
@@ -45,9 +44,7 @@ type Repository interface {
 	// FetchBlob brings a blob into a store, unless it is there.
 	FetchBlob(ctx context.Context, into content.Store, desc ocispec.Descriptor, tell progress.Func) error
 	Pusher
-	// Verify refuses, with errdefs.ErrDenied and why, what no rule lets in. of are the
-	// digests of the index that ref names, of those within, and of the image, last.
-	Verify(ctx context.Context, rules []Rule, ref reference.Reference, of []digest.Digest) error
+	Signer
 }
 
 // Pusher sends what is stored to a repository.

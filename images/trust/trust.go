@@ -21,41 +21,15 @@ import (
 	"cove/distribution/client"
 	"cove/distribution/signature"
 	"cove/errdefs"
+	"cove/images/remote"
 	"cove/reference"
 )
 
-// All is the prefix of all names.
-const All = "*"
-
-// Rule says what is trusted below a prefix of names.
-type Rule struct {
-	// Prefix is REGISTRY, REGISTRY/PATH, or All. The longest that fits a name counts.
-	Prefix string
-	// Keys are files of public keys and certificates in PEM; a signature by one of them
-	// is enough. Without one nothing is trusted.
-	Keys []string
-	// Unsigned asks for no signature.
-	Unsigned bool
-	// File is where the rule stands, for who is refused.
-	File string
-}
-
-// Policy are the rules.
-type Policy []Rule
+// Policy says what is trusted, by the beginnings of names.
+type Policy []remote.Rule
 
 // For is the rule of a repository, by its full name; false if there is none.
-func (p Policy) For(name string) (rule Rule, found bool) {
-	for _, r := range p {
-		if r.fits(name) && (!found || rule.Prefix == All || r.Prefix != All && len(r.Prefix) > len(rule.Prefix)) {
-			rule, found = r, true
-		}
-	}
-	return rule, found
-}
-
-func (r Rule) fits(name string) bool {
-	return r.Prefix == All || name == r.Prefix || strings.HasPrefix(name, strings.TrimSuffix(r.Prefix, "/")+"/")
-}
+func (p Policy) For(name string) (rule remote.Rule, found bool) { return remote.RuleOf(p, name) }
 
 // Verify refuses, with errdefs.ErrDenied and why, an image that no rule lets in. of are
 // the digests of the index that ref names, of those within, and of the image, last.
@@ -76,6 +50,10 @@ func (p Policy) Verify(
 	}
 	_, err = First(ctx, repo, of, keys)
 	var why *signature.Failure
+	if errors.As(err, &why) && rule.File == "" {
+		return errdefs.Errorf(errdefs.ErrDenied, "%s@%s is not taken: %s; what counts is a signature by one of %s", name,
+			of[0], why.Detail, strings.Join(rule.Keys, ", "))
+	}
 	if errors.As(err, &why) {
 		return errdefs.Errorf(errdefs.ErrDenied,
 			"%s@%s is not taken: %s; %s asks for a signature by one of %s: have it signed, or change that file",

@@ -15,6 +15,7 @@ import (
 	"cove/distribution/signature"
 	"cove/distribution/signature/signaturetest"
 	"cove/errdefs"
+	"cove/images/remote"
 	"cove/images/trust"
 	"cove/reference"
 )
@@ -64,9 +65,9 @@ func TestVerify(t *testing.T) {
 	desc := distributiontest.NewImage(t, 9, 20).Manifest.Descriptor
 	signaturetest.Push(t, reg, repo, signaturetest.Referrer(t, signaturetest.TypeBundle, signaturetest.TypeBundle, desc,
 		ours.Bundle(t, signaturetest.Statement(bundled, signaturetest.SignPredicate))))
-	asks := trust.Rule{Prefix: host + "/team", Keys: []string{file}, File: "/etc/cove/config.yaml"}
+	asks := remote.Rule{Prefix: host + "/team", Keys: []string{file}, File: "/etc/cove/config.yaml"}
 	for name, tt := range map[string]struct {
-		rule trust.Rule
+		rule remote.Rule
 		of   []digest.Digest
 		says string
 	}{
@@ -75,10 +76,10 @@ func TestVerify(t *testing.T) {
 		"bundle":         {asks, []digest.Digest{bundled}, ""},
 		"nobody":         {asks, []digest.Digest{in(5), in(6)}, "it is not signed; /etc/cove/config.yaml asks for a signature by one of " + file},
 		"somebody else":  {asks, []digest.Digest{in(7), sign(other, in(8))}, "it was not made by a key that is trusted"},
-		"another prefix": {trust.Rule{Prefix: "r.example.com", Keys: []string{file}}, []digest.Digest{in(5)}, ""},
-		"unsigned":       {trust.Rule{Prefix: host, Unsigned: true}, []digest.Digest{in(5)}, ""},
-		"refused":        {trust.Rule{Prefix: "*", File: "f"}, []digest.Digest{sign(ours, in(2))}, "no image is taken from *, says f"},
-		"no key file":    {trust.Rule{Prefix: "*", Keys: []string{file + ".gone"}}, []digest.Digest{in(5)}, "no such file"},
+		"another prefix": {remote.Rule{Prefix: "r.example.com", Keys: []string{file}}, []digest.Digest{in(5)}, ""},
+		"unsigned":       {remote.Rule{Prefix: host, Unsigned: true}, []digest.Digest{in(5)}, ""},
+		"refused":        {remote.Rule{Prefix: "*", File: "f"}, []digest.Digest{sign(ours, in(2))}, "no image is taken from *, says f"},
+		"no key file":    {remote.Rule{Prefix: "*", Keys: []string{file + ".gone"}}, []digest.Digest{in(5)}, "no such file"},
 	} {
 		err := trust.Policy{tt.rule}.Verify(t.Context(), from, reference.Reference{Registry: host, Repository: repo}, tt.of)
 		if tt.says == "" && err != nil || tt.says != "" && (err == nil || !strings.Contains(err.Error(), tt.says)) {

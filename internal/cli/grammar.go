@@ -45,6 +45,7 @@ func Cove(b Builder) Grammar {
 			{"run", groupContainers, containercmd.Run},
 			{"build", groupImages, b.Build},
 			{"bake", groupImages, b.Bake},
+			{"verify", groupImages, b.moves(imagecmd.Verify)},
 			{"inspect", groupSystem, systemcmd.Inspect},
 			{"doctor", groupSystem, systemcmd.Doctor},
 			{"events", groupSystem, systemcmd.Events},
@@ -182,7 +183,7 @@ func (b Builder) imageNouns(a *app.App) *cobra.Command {
 	ls.Aliases, rm.Aliases = []string{"list"}, []string{"remove"}
 	for _, command := range []func(*app.App) *cobra.Command{
 		imagecmd.Pull, imagecmd.Push, imagecmd.Diff,
-		imagecmd.Save, imagecmd.Load, imagecmd.Import,
+		imagecmd.Save, imagecmd.Load, imagecmd.Import, imagecmd.Verify,
 	} {
 		noun.AddCommand(b.moves(command)(a))
 	}

@@ -80,9 +80,5 @@ func (r repository) PushBlob(
 func (r repository) Verify(
 	ctx context.Context, rules []remote.Rule, ref reference.Reference, of []digest.Digest,
 ) error {
-	policy := make(trust.Policy, 0, len(rules))
-	for _, rule := range rules {
-		policy = append(policy, trust.Rule(rule))
-	}
-	return policy.Verify(ctx, r.Repository, ref, of)
+	return trust.Policy(rules).Verify(ctx, r.Repository, ref, of)
 }
