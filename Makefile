@@ -23,6 +23,8 @@ CRANE    := $(CACHE)/tools/crane
 CRANE_VERSION := v0.22.1
 REGCTL   := $(CACHE)/tools/regctl
 REGCTL_VERSION := v0.11.7
+COSIGN   := $(CACHE)/tools/cosign
+COSIGN_VERSION := v2.6.5
 S3SERVER := $(CACHE)/tools/versitygw
 S3SERVER_VERSION := v1.8.0
 PEBBLE   := $(CACHE)/tools/pebble
@@ -114,6 +116,8 @@ $(CRANE):
 	CGO_ENABLED=0 GOBIN=$(CACHE)/tools $(GO) install -trimpath -ldflags '-s -w' github.com/google/go-containerregistry/cmd/crane@$(CRANE_VERSION)
 $(REGCTL):
 	CGO_ENABLED=0 GOBIN=$(CACHE)/tools $(GO) install -trimpath -ldflags '-s -w' github.com/regclient/regclient/cmd/regctl@$(REGCTL_VERSION)
+$(COSIGN):
+	CGO_ENABLED=0 GOBIN=$(CACHE)/tools $(GO) install -trimpath -ldflags '-s -w' github.com/sigstore/cosign/v2/cmd/cosign@$(COSIGN_VERSION)
 $(S3SERVER):
 	GOBIN=$(CACHE)/tools $(GO) install github.com/versity/versitygw/cmd/versitygw@$(S3SERVER_VERSION)
 $(TESTSUM):
@@ -136,9 +140,9 @@ bench: deps-bench build $(BUILDX) ## measure against the peers, interleaved; wri
 	$(GO) run ./bench
 
 .PHONY: soak
-soak: deps-test ## what only shows after long: a million questions to the resolver, hundreds of kills and cuts of the power, a gibibyte through one stream, a blob of five
+soak: deps-test $(COSIGN) ## what only shows after long: a million questions to the resolver, hundreds of kills and cuts of the power, a gibibyte through one stream, a blob of five
 	SOAK_QUERIES=1000000 $(GO) test ./network/resolve -run TestSoak -count=1 -v -timeout 60m
-	$(GO) test ./internal/cli/registrycmd -run 'Killed|TestPowerCut|TestLargeBlob' -count=1 -v -timeout 60m \
+	$(GO) test ./internal/cli/registrycmd -run 'Killed|TestPowerCut|TestLargeBlob|TestCosign' -count=1 -v -timeout 60m \
 	  -args -kills=200 -cuts=100 -maintenance-kills=30 -replica-kills=100 -large-blob=5368709120
 # The slowest pages, on a registry that is full: 100,000 artifacts and 1,000,000 lines of the audit log.
 	$(GO) test ./registry/web -run '^$$' -bench BenchmarkPages -benchtime 50x -timeout 60m

@@ -50,7 +50,7 @@ func (h clientHome) write(name, text string) string {
 	return h.at(name)
 }
 
-// built is a program that "make deps-test" brings below .cache/tools.
+// built is a program that "make deps-test", or "make soak", brings below .cache/tools.
 func built(t *testing.T, name string) string {
 	t.Helper()
 	path, err := filepath.Abs(filepath.Join("../../../.cache/tools", name))
@@ -58,7 +58,7 @@ func built(t *testing.T, name string) string {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(path); err != nil {
-		t.Skipf("needs %s, which make deps-test brings: %v", name, err)
+		t.Skipf("needs %s, which make deps-test brings, or make soak: %v", name, err)
 	}
 	return path
 }
