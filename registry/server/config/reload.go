@@ -8,7 +8,10 @@ import (
 
 // live are the keys, or what they begin with, that a server takes while it serves.
 // Whatever else changes waits for a restart.
-var live = []string{"cors.", "drain", "hostnames", "log.access", "log.level", "tls.suffixes", "trusted_proxies"}
+var live = []string{
+	"cors.", "drain", "hostnames", "log.access", "log.level", "tls.acme.hosts", "tls.suffixes",
+	"trusted_proxies",
+}
 
 // Live says whether SIGHUP takes the key at path, as "log.level".
 func Live(path string) bool {
@@ -27,12 +30,16 @@ type Reload struct {
 // Reloaded compares two complete configurations: the one that is served by, and next.
 func (c Config) Reloaded(next Config) Reload {
 	r := Reload{Config: c}
+	if c.TLS.ACME != nil { // what is taken changes no configuration that others read
+		own := *c.TLS.ACME
+		r.Config.TLS.ACME = &own
+	}
 	was, will := fields(&r.Config), fields(&next)
 	for _, key := range Keys() {
 		old, wanted := was[key.Path], will[key.Path]
 		switch {
 		case equal(old, wanted):
-		case Live(key.Path):
+		case Live(key.Path) && old.IsValid() && wanted.IsValid():
 			old.Set(wanted)
 			r.Taken = append(r.Taken, key.Path)
 		default:

@@ -9,6 +9,7 @@ import (
 
 	"cove/internal/strictyaml"
 	"cove/registry/identity/ldap"
+	"cove/registry/pki/acme"
 )
 
 func TestReloaded(t *testing.T) {
@@ -40,6 +41,17 @@ func TestReloaded(t *testing.T) {
 	}
 	if r := was.Reloaded(was); len(r.Taken)+len(r.Waiting) > 0 {
 		t.Errorf("nothing changed, and %q were taken and %q wait", r.Taken, r.Waiting)
+	}
+	issued := was
+	issued.TLS.ACME = &acme.Config{Hosts: []string{"a"}}
+	more := issued
+	more.TLS.ACME = &acme.Config{Hosts: []string{"a", "b"}}
+	if r := issued.Reloaded(more); !slices.Equal(r.Taken, []string{"tls.acme.hosts"}) || len(r.Config.TLS.ACME.Hosts) != 2 ||
+		len(issued.TLS.ACME.Hosts) != 1 {
+		t.Errorf("hosts of another authority: %q were taken, %q wait", r.Taken, r.Waiting)
+	}
+	if r := was.Reloaded(more); !slices.Contains(r.Waiting, "tls.acme.hosts") || r.Config.TLS.ACME != nil {
+		t.Errorf("a part that is new: %q wait", r.Waiting)
 	}
 	without := was
 	without.LDAP = nil
