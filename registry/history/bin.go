@@ -19,7 +19,7 @@ type Bin struct {
 	Registry distribution.Registry // of which manifests are deleted, and where they come back to
 	DB       *metadata.DB
 	Bytes    content.BlobStore
-	Grace    time.Duration // how long what is deleted can be had back
+	Grace    func() time.Duration // how long what is deleted can be had back
 }
 
 // Restore has tags name a manifest of the repository, which may have been deleted

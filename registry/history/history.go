@@ -109,7 +109,7 @@ func (h *History) grace() time.Duration {
 	if h.bin == nil {
 		return 7 * 24 * time.Hour // the server knows better
 	}
-	return h.bin.Grace
+	return h.bin.Grace()
 }
 
 // Request says what is to be brought back: a tag to what it named before it was

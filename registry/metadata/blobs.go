@@ -136,7 +136,7 @@ func (tx *Tx) PinBlob(ctx context.Context, repoID int64, dgst digest.Digest) (si
 // RemoveBlob ends a blob's membership of a repository. A blob that a manifest
 // there needs is errdefs.ErrConflict: delete the manifest first.
 func (tx *Tx) RemoveBlob(ctx context.Context, repoID int64, dgst digest.Digest) error {
-	if _, _, err := tx.lockBytes(ctx, dgst); err != nil {
+	if err := tx.lockBytes(ctx, dgst); err != nil {
 		return err
 	}
 	member, err := tx.exists(ctx, "SELECT 1 FROM repository_blobs WHERE repository_id = $1 AND digest = $2", repoID,

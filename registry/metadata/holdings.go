@@ -2,9 +2,7 @@ package metadata
 
 import (
 	"context"
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -42,21 +40,13 @@ func (tx *Tx) Pin(ctx context.Context, repoID int64, digests []digest.Digest) (m
 	return tx.holdings(ctx, repoID, digests, lock)
 }
 
-// holdingsBatch is how many digests one statement asks for: always so many, that
-// it is one prepared statement whatever the manifest.
-const holdingsBatch = 100
-
 func (q Queries) holdings(
 	ctx context.Context, repoID int64, digests []digest.Digest, lock string,
 ) (map[digest.Digest]Holding, error) {
 	digests = slices.Compact(slices.Sorted(slices.Values(digests)))
 	held := make(map[digest.Digest]Holding, len(digests))
-	for batch := range slices.Chunk(digests, holdingsBatch) {
-		args := make([]any, holdingsBatch+1)
-		args[0] = repoID
-		for i := range holdingsBatch {
-			args[i+1] = batch[min(i, len(batch)-1)].String()
-		}
+	for batch := range slices.Chunk(digests, db.ListMost) {
+		in, args := db.List(batch, repoID)
 		_, err := db.All(ctx, q.q, func(s db.Scanner) (_ struct{}, err error) {
 			var dgst string
 			var h Holding
@@ -65,7 +55,7 @@ func (q Queries) holdings(
 			h.Blob, h.Stored = member != 0, time.UnixMicro(stored)
 			held[digest.Digest(dgst)] = h
 			return struct{}{}, err
-		}, holdingsStatement+lock, args...)
+		}, holdingsOf+in+") ORDER BY b.digest"+lock, args...)
 		if err != nil {
 			return nil, err
 		}
@@ -73,17 +63,9 @@ func (q Queries) holdings(
 	return held, nil
 }
 
-var holdingsStatement = `SELECT b.digest, b.size, b.created_at, CASE WHEN rb.digest IS NULL THEN 0 ELSE 1 END,
+const holdingsOf = `SELECT b.digest, b.size, b.created_at, CASE WHEN rb.digest IS NULL THEN 0 ELSE 1 END,
 		COALESCE(m.media_type, '')
 	FROM blobs b
 	LEFT JOIN repository_blobs rb ON rb.repository_id = $1 AND rb.digest = b.digest
 	LEFT JOIN manifests m ON m.repository_id = $1 AND m.digest = b.digest
-	WHERE b.deleting = 0 AND b.damaged = 0 AND b.digest IN (` + placeholders(2, holdingsBatch) + `) ORDER BY b.digest`
-
-func placeholders(first, n int) string {
-	all := make([]string, n)
-	for i := range all {
-		all[i] = fmt.Sprint("$", first+i)
-	}
-	return strings.Join(all, ", ")
-}
+	WHERE b.deleting = 0 AND b.damaged = 0 AND b.digest IN (`

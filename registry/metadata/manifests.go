@@ -160,7 +160,7 @@ func (tx *Tx) auditPush(ctx context.Context, repoID int64, dgst digest.Digest, a
 func (tx *Tx) RemoveManifest(
 	ctx context.Context, repoID int64, dgst digest.Digest, actor string, grace time.Duration,
 ) error {
-	if _, _, err := tx.lockBytes(ctx, dgst); err != nil {
+	if err := tx.lockBytes(ctx, dgst); err != nil {
 		return err
 	}
 	held, err := tx.exists(ctx, "SELECT 1 FROM manifest_refs WHERE repository_id = $1 AND digest = $2 AND is_manifest = 1 LIMIT 1",
@@ -211,7 +211,7 @@ func (tx *Tx) releaseRefs(ctx context.Context, repoID int64, manifest digest.Dig
 	for _, dgst := range blobs {
 		// Whoever reviews the blob now, and still sees this reference, must not
 		// forget the review that is asked for here.
-		if _, _, err := tx.lockBytes(ctx, digest.Digest(dgst)); err != nil {
+		if err := tx.lockBytes(ctx, digest.Digest(dgst)); err != nil {
 			return err
 		}
 		if err := tx.Review(ctx, repoID, digest.Digest(dgst), tx.tx.Now.Add(grace)); err != nil {

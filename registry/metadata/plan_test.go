@@ -70,9 +70,9 @@ func TestQueriesUseIndexes(t *testing.T) {
 			func() error { return tx.AddManifest(ctx, id, doc, "") },
 			func() error { return tx.SetTag(ctx, id, "tag", doc.Descriptor.Digest, "") },
 			func() error { return tx.RemoveManifest(ctx, id, doc.Descriptor.Digest, "", 0) },
-			func() error { _, err := tx.ReviewMembership(ctx, id, dgst); return err },
-			func() error { _, _, err := tx.MarkDeleting(ctx, dgst); return err },
-			func() error { return tx.DropBytes(ctx, dgst) },
+			func() error { _, err := tx.ReviewMemberships(ctx, []Due{{RepositoryID: id, Digest: dgst}}); return err },
+			func() error { _, _, err := tx.MarkDeleting(ctx, []digest.Digest{dgst}); return err },
+			func() error { return tx.DropBytes(ctx, []digest.Digest{dgst}) },
 		} {
 			if err := step(); err != nil {
 				return err

@@ -28,6 +28,11 @@ func (m *DB) MakeRoom(ctx context.Context, fn func(ctx context.Context, tx *Tx) 
 	return m.WithRoom(func() error { return m.Update(ctx, fn) })
 }
 
+// MakeRoomSoon is MakeRoom for what may be lost in a power cut, as by UpdateSoon.
+func (m *DB) MakeRoomSoon(ctx context.Context, fn func(ctx context.Context, tx *Tx) error) error {
+	return m.WithRoom(func() error { return m.UpdateSoon(ctx, fn) })
+}
+
 // WithRoom does what may meet a full disk, and once more, with the room of the
 // reserve, when it did. The kind of that failure is errdefs.ErrExhausted, or it
 // is the system's ENOSPC.

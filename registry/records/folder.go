@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/internal/atomicfile"
+	"cove/internal/limit"
 )
 
 // Options tune a folder; the zero value is right for use.
@@ -180,27 +181,36 @@ func (f folder) remove(_ context.Context, keep atomicfile.Keep, all ...string) e
 
 // inFolder calls write, and makes the folder of name when it is missing. With
 // Durable the names of the folders survive a power cut, as that of the file.
+// All names are synced at once: a file system makes one commit of that.
 func (f folder) inFolder(name string, keep atomicfile.Keep, write func() error) error {
 	err := write()
-	if errors.Is(err, fs.ErrNotExist) {
-		if err = f.makeFolder(path.Dir(name), keep); err == nil {
-			err = write()
-		}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
-	return err
+	made, err := f.makeFolders(path.Dir(name))
+	if err != nil {
+		return err
+	}
+	all := []func() error{write}
+	for _, folder := range made {
+		all = append(all, func() error { return f.syncName(folder, keep) })
+	}
+	return limit.AtOnce(all...)
 }
 
-func (f folder) makeFolder(name string, keep atomicfile.Keep) error {
-	err := f.Mkdir(name, 0o700)
+// makeFolders makes a folder and those above it that are missing, and says which are new
+// or were made just now by another.
+func (f folder) makeFolders(name string) (made []string, err error) {
+	err = f.Mkdir(name, 0o700)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err = f.makeFolder(path.Dir(name), keep); err == nil {
+		if made, err = f.makeFolders(path.Dir(name)); err == nil {
 			err = f.Mkdir(name, 0o700)
 		}
 	}
 	if err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
+		return nil, err
 	}
-	return f.syncName(name, keep)
+	return append(made, name), nil
 }
 
 // sync implements files.

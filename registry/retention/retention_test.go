@@ -175,7 +175,7 @@ func TestARunDoesWhatADryRunTells(t *testing.T) {
 		if err != nil || len(again.Gone) != 0 || again.Held != 0 {
 			t.Errorf("after the run goes %+v %v", again, err)
 		}
-		bin := &history.Bin{Registry: s.registry, DB: s.db, Bytes: s.bytes, Grace: time.Hour}
+		bin := &history.Bin{Registry: s.registry, DB: s.db, Bytes: s.bytes, Grace: func() time.Duration { return time.Hour }}
 		back, err := history.New(s.db, auth.Judge{}, bin).Restore(t.Context(), by, history.Request{Repository: "team/app"})
 		s.must(err)
 		if got := s.tags("team/app"); !strings.Contains(back, "6 artifacts") || !strings.Contains(got, "arm golden sha256-") ||

@@ -38,7 +38,7 @@ func (r *Registry) StatBlob(ctx context.Context, repo string, dgst digest.Digest
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
-	if b.LeasedUntil.Sub(r.now()) < r.lease/2 {
+	if b.LeasedUntil.Sub(r.now()) < r.lives.Lease()/2 {
 		r.pause(ctx, "stat: before renewing")
 		err = r.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
 			_, member, err := tx.PinBlob(ctx, b.RepositoryID, dgst)
@@ -48,7 +48,7 @@ func (r *Registry) StatBlob(ctx context.Context, repo string, dgst digest.Digest
 			if err != nil {
 				return err
 			}
-			return tx.RenewBlob(ctx, b.RepositoryID, dgst, r.now().Add(r.lease))
+			return tx.RenewBlob(ctx, b.RepositoryID, dgst, r.now().Add(r.lives.Lease()))
 		})
 	}
 	if errors.Is(err, errdefs.ErrExhausted) {
@@ -143,7 +143,7 @@ func (r *Registry) mount(ctx context.Context, repo, source string, dgst digest.D
 		if err != nil {
 			return err
 		}
-		return tx.AddBlob(ctx, repoID, dgst, r.now().Add(r.lease))
+		return tx.AddBlob(ctx, repoID, dgst, r.now().Add(r.lives.Lease()))
 	})
 	if err != nil {
 		return ocispec.Descriptor{}, fmt.Errorf("mounting blob %s from %s: %w", dgst, source, err)

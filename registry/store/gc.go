@@ -14,6 +14,7 @@ import (
 	"cove/errdefs"
 	"cove/registry/hold"
 	"cove/registry/metadata"
+	"cove/registry/metadata/collect"
 	"cove/registry/store/servers"
 )
 
@@ -34,10 +35,15 @@ import (
 // same transactions, when a lease is given and when a reference goes.
 
 const (
-	reviewBatch   = 512
-	reviewWorkers = 8
-	// bytesBatch is how many digests are locked together while their bytes go.
-	bytesBatch = 64
+	// reviewBatch is how much of the queue is worked on at once, in the order of digests.
+	reviewBatch = 1 << 14
+	// reviewWorkers overlap the removal of bytes with transactions.
+	reviewWorkers = 2
+	// together is how many entries are one transaction, and digests are locked together
+	// while their bytes go: so many that others wait for no more than some milliseconds.
+	together = collect.Most
+	// longestRest bounds how long a worker leaves the machine to others after each of them.
+	longestRest = 20 * time.Millisecond
 )
 
 // Collected is what one collection did.
@@ -58,10 +64,8 @@ func (t *tally) collected() Collected {
 	}
 }
 
-// CollectEvery collects until ctx ends.
-func (r *Registry) CollectEvery(ctx context.Context, interval time.Duration) {
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
+// CollectEvery collects until ctx ends; interval is asked before each pause.
+func (r *Registry) CollectEvery(ctx context.Context, interval func() time.Duration) {
 	for {
 		got, err := r.CollectAlone(ctx)
 		switch {
@@ -75,7 +79,7 @@ func (r *Registry) CollectEvery(ctx context.Context, interval time.Duration) {
 				"memberships", got.Memberships, "uploads", got.Uploads)
 		}
 		select {
-		case <-tick.C:
+		case <-time.After(interval()):
 		case <-ctx.Done():
 			return
 		}
@@ -130,18 +134,16 @@ func (r *Registry) reviewDue(ctx context.Context, t *tally) error {
 		if err != nil || len(due) == 0 {
 			return err
 		}
-		var stored []metadata.Due
 		g, ctx := errgroup.WithContext(ctx)
 		g.SetLimit(reviewWorkers)
-		for _, d := range due {
-			if d.Bytes() {
-				stored = append(stored, d)
-				continue
+		for bytes, some := range kinds(due) {
+			do := r.review
+			if bytes {
+				do = r.collectBytes
 			}
-			g.Go(func() error { return r.orPostpone(ctx, d, r.review(ctx, d, t)) })
-		}
-		for batch := range slices.Chunk(stored, bytesBatch) {
-			g.Go(func() error { return r.collectBatch(ctx, batch, t) })
+			for part := range slices.Chunk(some, together) {
+				g.Go(func() error { return r.work(ctx, part, t, do) })
+			}
 		}
 		if err := g.Wait(); err != nil {
 			return err
@@ -149,16 +151,51 @@ func (r *Registry) reviewDue(ctx context.Context, t *tally) error {
 	}
 }
 
-// review ends the membership of a blob that its repository does not need.
-func (r *Registry) review(ctx context.Context, d metadata.Due, t *tally) error {
+// kinds are the entries about bytes (true), and those about memberships.
+func kinds(due []metadata.Due) map[bool][]metadata.Due {
+	n := slices.IndexFunc(due, func(d metadata.Due) bool { return !d.Bytes() })
+	if n < 0 {
+		n = len(due)
+	}
+	return map[bool][]metadata.Due{true: due[:n], false: due[n:]}
+}
+
+// work does something with several entries of the queue; if that fails, with one after
+// the other, to find the one that is in the way. Then it rests for as long as it took.
+func (r *Registry) work(
+	ctx context.Context, due []metadata.Due, t *tally,
+	do func(context.Context, []metadata.Due, *tally) error,
+) error {
 	r.pause(ctx, "gc: before review")
-	ended := false
-	err := r.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) (err error) {
-		ended, err = tx.ReviewMembership(ctx, d.RepositoryID, d.Digest)
+	begun := time.Now()
+	err := do(ctx, due, t)
+	if err != nil && len(due) > 1 && ctx.Err() == nil {
+		for _, d := range due {
+			if err := r.orPostpone(ctx, d, do(ctx, []metadata.Due{d}, t)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if err == nil && len(due) == together { // it is no small collection
+		select {
+		case <-time.After(min(time.Since(begun), longestRest)):
+		case <-ctx.Done():
+		}
+	}
+	return r.orPostpone(ctx, due[0], err)
+}
+
+// review ends the memberships of blobs that their repositories do not need. It is no
+// loss if a power cut takes that back: the queue has them again.
+func (r *Registry) review(ctx context.Context, due []metadata.Due, t *tally) error {
+	ended := 0
+	err := r.db.MakeRoomSoon(ctx, func(ctx context.Context, tx *metadata.Tx) (err error) {
+		ended, err = tx.ReviewMemberships(ctx, due)
 		return err
 	})
-	if err == nil && ended {
-		t.memberships.Add(1)
+	if err == nil {
+		t.memberships.Add(int64(ended))
 	}
 	return err
 }
@@ -177,28 +214,12 @@ func (r *Registry) orPostpone(ctx context.Context, d metadata.Due, reason error)
 	})
 }
 
-// collectBatch removes the bytes of several digests; if that fails, of one after the
-// other, to find the one that is in the way.
-func (r *Registry) collectBatch(ctx context.Context, due []metadata.Due, t *tally) error {
-	r.pause(ctx, "gc: before review")
-	err := r.collectBytes(ctx, due, t)
-	if err == nil || len(due) == 1 || ctx.Err() != nil {
-		return r.orPostpone(ctx, due[0], err)
-	}
-	for _, d := range due {
-		if err := r.orPostpone(ctx, d, r.collectBytes(ctx, []metadata.Due{d}, t)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // collectBytes removes bytes that nothing refers to. A kill between its steps
 // leaves the rows marked and queued, and the next collection goes on.
 func (r *Registry) collectBytes(ctx context.Context, due []metadata.Due, t *tally) error {
-	keys := make([]string, len(due))
+	digests, keys := make([]digest.Digest, len(due)), make([]string, len(due))
 	for i, d := range due {
-		keys[i] = d.Digest.String()
+		digests[i], keys[i] = d.Digest, d.Digest.String()
 	}
 	unlock, err := r.db.Lock(ctx, keys...)
 	if err != nil {
@@ -212,16 +233,8 @@ func (r *Registry) collectBytes(ctx context.Context, due []metadata.Due, t *tall
 		if held, err := hold.Postpone(ctx, tx, due); err != nil || held {
 			return err
 		}
-		for _, d := range due {
-			size, ok, err := tx.MarkDeleting(ctx, d.Digest)
-			if err != nil {
-				return err
-			}
-			if ok {
-				marked, bytes = append(marked, d.Digest), bytes+size
-			}
-		}
-		return nil
+		marked, bytes, err = tx.MarkDeleting(ctx, digests)
+		return err
 	})
 	if err != nil || len(marked) == 0 {
 		return err
@@ -231,14 +244,7 @@ func (r *Registry) collectBytes(ctx context.Context, due []metadata.Due, t *tall
 		return err
 	}
 	r.pause(ctx, "gc: bytes gone")
-	err = r.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
-		for _, dgst := range marked {
-			if err := tx.DropBytes(ctx, dgst); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	err = r.db.MakeRoomSoon(ctx, func(ctx context.Context, tx *metadata.Tx) error { return tx.DropBytes(ctx, marked) })
 	if err == nil {
 		t.blobs.Add(int64(len(marked)))
 		t.bytes.Add(bytes)
@@ -294,7 +300,7 @@ func (r *Registry) expireWrites(ctx context.Context, t *tally) error {
 	if now.UnixMicro() < due || !r.writesDue.CompareAndSwap(due, now.Add(writesEvery).UnixMicro()) {
 		return nil
 	}
-	freed, err := r.store.Expire(ctx, now.Add(-r.uploadLife))
+	freed, err := r.store.Expire(ctx, now.Add(-r.lives.Uploads()))
 	t.bytes.Add(freed)
 	return err
 }

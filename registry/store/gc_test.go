@@ -158,7 +158,7 @@ func (f *fixture) schedule(t *testing.T, seed uint64, n int, collected *atomic.I
 		w.fail("deleting: %v", err)
 	}
 	w.forget(w.repos[0], old)
-	f.clock.Advance(f.lease + f.grace + time.Second)
+	f.clock.Advance(f.lives.Lease() + f.lives.Grace() + time.Second)
 
 	s.open.Store(false)
 	otherRepo, otherBlob := w.repos[rng.IntN(2)], 1+rng.IntN(2)
@@ -173,7 +173,7 @@ func (f *fixture) schedule(t *testing.T, seed uint64, n int, collected *atomic.I
 	s.open.Store(true)
 
 	w.verify()
-	f.clock.Advance(f.lease + f.grace + time.Second)
+	f.clock.Advance(f.lives.Lease() + f.lives.Grace() + time.Second)
 	w.collect(collected)
 	w.verify()
 	w.clean()
@@ -186,7 +186,7 @@ func (f *fixture) schedule(t *testing.T, seed uint64, n int, collected *atomic.I
 // more picks the other actors of a schedule.
 func (w *world) more(rng *rand.Rand) []func() {
 	all := []func(){
-		func() { w.clock.Advance(w.lease / 5) },
+		func() { w.clock.Advance(w.lives.Lease() / 5) },
 		func() { w.pushIndex(w.repos[0]) },
 		func() { w.pushReferrer(w.repos[1]) },
 		func() { w.deleteTwin() },
@@ -372,7 +372,7 @@ func (f *fixture) drain(t *testing.T) {
 	t.Helper()
 	f.pause = func(context.Context, string) {}
 	for range 3 { // memberships, then bytes, then what those left
-		f.clock.Advance(f.uploadLife + f.lease + f.grace)
+		f.clock.Advance(f.lives.Uploads() + f.lives.Lease() + f.lives.Grace())
 		if _, err := f.Collect(t.Context()); err != nil {
 			t.Fatal(err)
 		}

@@ -285,7 +285,7 @@ func (r *Registry) DeleteManifest(ctx context.Context, repo string, dgst digest.
 				return err
 			}
 		}
-		if err := tx.RemoveManifest(ctx, repoID, dgst, actor(ctx), r.grace); err != nil {
+		if err := tx.RemoveManifest(ctx, repoID, dgst, actor(ctx), r.lives.Grace()); err != nil {
 			return err
 		}
 		if err := tx.Audit(ctx, actor(ctx), "manifest.delete", repo+"@"+dgst.String(), ""); err != nil {

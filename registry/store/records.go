@@ -5,11 +5,11 @@ import (
 	"errors"
 
 	"github.com/opencontainers/go-digest"
-	"golang.org/x/sync/errgroup"
 
 	"cove/distribution"
 	"cove/errdefs"
 	"cove/internal/atomicfile"
+	"cove/internal/limit"
 	"cove/registry/metadata"
 	"cove/registry/records"
 )
@@ -19,26 +19,25 @@ import (
 // the database, and settled after it by what the database says then. Both happen
 // under the locks of the digest and of the tags.
 
-// keep makes a manifest's bytes, and the records of its push, durable.
+// keep makes a manifest's bytes, and the records of its push, durable, all at once: a
+// file system that is asked so makes one commit of them.
 func (r *Registry) keep(ctx context.Context, repo string, m distribution.Manifest, tags []string) error {
-	bytes, bctx := errgroup.WithContext(ctx)
-	bytes.Go(func() error { return r.keepManifest(bctx, m) })
-	return errors.Join(r.keepRecords(ctx, repo, m, tags), bytes.Wait())
-}
-
-func (r *Registry) keepRecords(ctx context.Context, repo string, m distribution.Manifest, tags []string) error {
+	bytes := func() error { return r.keepManifest(ctx, m) }
 	if r.records == nil {
-		return nil
+		return bytes()
 	}
-	err := r.records.AddManifest(ctx, records.Manifest{
-		Repository: repo, Digest: m.Descriptor.Digest, MediaType: m.Descriptor.MediaType, By: actor(ctx),
-	}, atomicfile.Durable)
-	for _, tag := range tags {
-		if err == nil {
-			err = r.records.AddTag(ctx, repo, tag, m.Descriptor.Digest, atomicfile.Durable)
+	return limit.AtOnce(bytes, func() error {
+		return r.records.AddManifest(ctx, records.Manifest{
+			Repository: repo, Digest: m.Descriptor.Digest, MediaType: m.Descriptor.MediaType, By: actor(ctx),
+		}, atomicfile.Durable)
+	}, func() (err error) {
+		for _, tag := range tags {
+			if err == nil {
+				err = r.records.AddTag(ctx, repo, tag, m.Descriptor.Digest, atomicfile.Durable)
+			}
 		}
-	}
-	return err
+		return err
+	})
 }
 
 // writeRecords has the records say what the database says of a manifest and of tags.

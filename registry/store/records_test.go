@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"sync"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -25,6 +26,7 @@ type kept struct {
 	*fixture
 	t     *testing.T
 	dir   string
+	mu    sync.Mutex // records are kept at once
 	steps int
 	fault fault // nil: none fails
 	// failed is the first step that did.
@@ -35,6 +37,8 @@ func newKept(t *testing.T, dir string) *kept {
 	t.Helper()
 	k := &kept{fixture: newFixture(t, metadatatest.OpenSQLite), t: t, dir: dir}
 	recs, err := records.OpenFolder(k.dir, records.Options{Fault: func(step records.Step) error {
+		k.mu.Lock()
+		defer k.mu.Unlock()
 		k.steps++
 		if k.fault == nil {
 			return nil

@@ -11,7 +11,6 @@
 package store
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -27,6 +26,7 @@ import (
 	"cove/registry/records"
 	"cove/registry/store/bodies"
 	"cove/registry/store/change"
+	"cove/registry/store/lives"
 	"cove/registry/store/reread"
 )
 
@@ -49,14 +49,8 @@ type Config struct {
 	KeepTag change.TagGuard
 	// Tell hears of what was pushed and deleted; nil is nobody.
 	Tell change.Teller
-	// Lease is how long a blob stays that no manifest refers to; 0 is 2 hours.
-	// A push must reach its manifest within half of it.
-	Lease time.Duration
-	// Grace is how long bytes stay after the last manifest that needed them
-	// was deleted; 0 is 1 hour.
-	Grace time.Duration
-	// UploadLife is how long an unfinished upload can be resumed; 0 is a day.
-	UploadLife time.Duration
+	// Lives say how long what nobody refers to stays; nil is the usual times.
+	Lives *lives.Current
 	// Now is the clock of leases, nil is time.Now. Give the DB the same.
 	Now func() time.Time
 }
@@ -69,10 +63,10 @@ type Registry struct {
 	log    *slog.Logger
 	now    func() time.Time
 
-	records                  *records.Records // nil without
-	keepTag                  change.TagGuard
-	tell                     change.Teller
-	lease, grace, uploadLife time.Duration
+	records *records.Records // nil without
+	keepTag change.TagGuard
+	tell    change.Teller
+	lives   *lives.Current
 
 	manifests *bodies.Cache
 	reread    *reread.Right // nil for a bucket: it checks its own bytes, and has its own clock
@@ -97,14 +91,15 @@ func New(ctx context.Context, cfg Config, clean bool) (*Registry, error) {
 	}
 	r := &Registry{
 		store: cfg.Store, db: cfg.DB, rights: cfg.Rights, log: cfg.Log, now: cfg.Now,
-		records:    cfg.Records,
-		keepTag:    cfg.KeepTag,
-		tell:       cfg.Tell,
-		lease:      cmp.Or(cfg.Lease, 2*time.Hour),
-		grace:      cmp.Or(cfg.Grace, time.Hour),
-		uploadLife: cmp.Or(cfg.UploadLife, 24*time.Hour),
-		manifests:  bodies.New(8 << 20),
-		pause:      func(context.Context, string) {},
+		records:   cfg.Records,
+		keepTag:   cfg.KeepTag,
+		tell:      cfg.Tell,
+		lives:     cfg.Lives,
+		manifests: bodies.New(8 << 20),
+		pause:     func(context.Context, string) {},
+	}
+	if r.lives == nil {
+		r.lives = lives.New(lives.Lives{})
 	}
 	if r.keepTag == nil {
 		r.keepTag = change.Unguarded

@@ -24,6 +24,7 @@ import (
 	"cove/registry/metadata"
 	"cove/registry/metadata/metadatatest"
 	"cove/registry/storage"
+	"cove/registry/store/lives"
 )
 
 // clock is a time that tests move.
@@ -172,7 +173,7 @@ func TestCollectGoesOnPastFailures(t *testing.T) {
 		}
 		switch i {
 		case 0:
-			f.clock.Advance(f.lease + time.Second)
+			f.clock.Advance(f.lives.Lease() + time.Second)
 		case 2:
 			bad.dgst = ""
 			f.clock.Advance(retryAfter + time.Second)
@@ -245,7 +246,7 @@ func TestKilledWritesExpire(t *testing.T) {
 	db := metadatatest.OpenSQLite(t, time.Now)
 	life := time.Hour
 	start := func(now func() time.Time) *Registry {
-		r, err := New(ctx, Config{Store: store, DB: db, Rights: allowAll{}, UploadLife: life, Now: now}, false)
+		r, err := New(ctx, Config{Store: store, DB: db, Rights: allowAll{}, Lives: lives.New(lives.Lives{Uploads: life}), Now: now}, false)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -30,7 +30,7 @@ func (r *Registry) StartUpload(ctx context.Context, repo string) (distribution.U
 		if u.repoID, err = tx.EnsureRepository(ctx, repo, creator(ctx)); err != nil {
 			return err
 		}
-		return tx.StartUpload(ctx, u.repoID, u.id, actor(ctx), r.now().Add(r.uploadLife))
+		return tx.StartUpload(ctx, u.repoID, u.id, actor(ctx), r.now().Add(r.lives.Uploads()))
 	})
 	if err != nil {
 		return nil, err
@@ -194,7 +194,7 @@ func (r *Registry) own(
 		if err := tx.AddBytes(ctx, desc.Digest, desc.Size); err != nil {
 			return err
 		}
-		return tx.AddBlob(ctx, id, desc.Digest, r.now().Add(r.lease))
+		return tx.AddBlob(ctx, id, desc.Digest, r.now().Add(r.lives.Lease()))
 	})
 	if err != nil {
 		r.discard(ctx, desc.Digest)

@@ -2,9 +2,7 @@ package usage
 
 import (
 	"context"
-	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/opencontainers/go-digest"
 
@@ -41,26 +39,11 @@ const (
 	elsewhere = `(SELECT g.repositories FROM digest_holders g WHERE g.digest = d.digest AND g.project_id = 0) > 1`
 )
 
-// batch is how many digests one statement asks for.
-const batch = 100
-
-// list are placeholders for a batch of digests after those of other arguments, and
-// the arguments: always so many, that it is one prepared statement.
-func list(digests []digest.Digest, first ...any) (placeholders string, args []any) {
-	args = first
-	all := make([]string, batch)
-	for i := range all {
-		all[i] = fmt.Sprint("$", len(args)+1)
-		args = append(args, digests[min(i, len(digests)-1)].String())
-	}
-	return strings.Join(all, ", "), args
-}
-
 // OfManifests is the share of manifests of a repository, if they went together.
 func OfManifests(ctx context.Context, q db.Querier, repository int64, manifests []digest.Digest) (s Share, err error) {
 	needs := map[digest.Digest]int64{} // by how many of the manifests
-	for part := range slices.Chunk(manifests, batch) {
-		in, args := list(part, repository)
+	for part := range slices.Chunk(manifests, db.ListMost) {
+		in, args := db.List(part, repository)
 		refs, err := db.All(ctx, q, scanDigest,
 			`SELECT digest FROM manifest_refs WHERE repository_id = $1 AND is_manifest = 0 AND manifest IN (`+in+`)`, args...)
 		if err != nil {
@@ -78,7 +61,7 @@ func OfManifests(ctx context.Context, q db.Querier, repository int64, manifests 
 		all = append(all, d)
 	}
 	slices.Sort(all)
-	for part := range slices.Chunk(all, batch) {
+	for part := range slices.Chunk(all, db.ListMost) {
 		if err := s.addPart(ctx, q, part, repository, needs); err != nil {
 			return s, err
 		}
@@ -89,7 +72,7 @@ func OfManifests(ctx context.Context, q db.Querier, repository int64, manifests 
 func (s *Share) addPart(
 	ctx context.Context, q db.Querier, part []digest.Digest, repository int64, needs map[digest.Digest]int64,
 ) error {
-	in, args := list(part, repository)
+	in, args := db.List(part, repository)
 	type row struct {
 		digest               digest.Digest
 		size, needed         int64

@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 
@@ -29,8 +30,9 @@ func (s shares) add(repository int64, more Share) {
 
 // holds is a digest that a repository has now (1), or has no more (-1).
 type holds struct {
-	key
-	project, size, by int64
+	digest    digest.Digest
+	by        int64
+	forgotten bool // its bytes are not known any more
 }
 
 // share brings what repositories hold up to date with the changes, once the rows of all
@@ -41,75 +43,118 @@ func (c *Changes) share(ctx context.Context, tx *db.Tx) error {
 	keys := slices.SortedFunc(maps.Keys(c.of), func(a, b key) int {
 		return cmp.Or(cmp.Compare(a.digest, b.digest), cmp.Compare(a.repository, b.repository))
 	})
-	for _, k := range keys {
-		ch := c.of[k]
-		if ch.members == 0 && ch.manifests == 0 {
-			continue
-		}
-		h, err := c.holds(ctx, tx, k)
-		if err == nil && h.by != 0 {
-			err = all.move(ctx, tx, h)
+	keys = slices.DeleteFunc(keys, func(k key) bool { return c.of[k].members == 0 && c.of[k].manifests == 0 })
+	for len(keys) > 0 {
+		n := alike(keys, func(k key) int64 { return k.repository })
+		some, err := c.holds(ctx, tx, keys[:n])
+		if err == nil {
+			err = all.moveAll(ctx, tx, place{keys[0].repository, c.projects[keys[0].repository]}, some)
 		}
 		if err != nil {
 			return err
 		}
+		keys = keys[n:]
 	}
 	return all.write(ctx, tx)
 }
 
-// holds says what the changes make of a digest in a repository.
-func (c *Changes) holds(ctx context.Context, tx *db.Tx, k key) (holds, error) {
-	h := holds{key: k, project: c.projects[k.repository]}
-	var roles int64 // as which the repository has it
-	err := tx.Row(ctx, `SELECT b.size,
-			(SELECT COUNT(*) FROM repository_blobs c WHERE c.repository_id = $1 AND c.digest = $2)
-			+ (SELECT COUNT(*) FROM manifests m WHERE m.repository_id = $1 AND m.digest = $2)
-		FROM blobs b WHERE b.digest = $2`, k.repository, k.digest.String()).Scan(&h.size, &roles)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return h, db.Unavailable(err)
+// holds says what the changes make of digests in a repository, of those whose holders
+// they change.
+func (c *Changes) holds(ctx context.Context, tx *db.Tx, keys []key) (changed []holds, err error) {
+	roles := make(map[digest.Digest]int64, len(keys)) // as which the repository has them
+	in, args := db.List(digestsOf(keys), keys[0].repository)
+	err = db.Each(ctx, tx, func(s db.Scanner) (bool, error) {
+		var dgst digest.Digest
+		var n int64
+		err := s.Scan(&dgst, &n)
+		roles[dgst] = n
+		return true, err
+	}, `SELECT b.digest,
+			(SELECT COUNT(*) FROM repository_blobs c WHERE c.repository_id = $1 AND c.digest = b.digest)
+			+ (SELECT COUNT(*) FROM manifests m WHERE m.repository_id = $1 AND m.digest = b.digest)
+		FROM blobs b WHERE b.digest IN (`+in+`)`, args...)
+	if err != nil {
+		return nil, err
 	}
-	before := roles - c.of[k].members - c.of[k].manifests
-	h.by = db.Number(roles > 0) - db.Number(before > 0)
-	return h, nil
+	for _, k := range keys {
+		now, known := roles[k.digest]
+		before := now - c.of[k].members - c.of[k].manifests
+		if by := db.Number(now > 0) - db.Number(before > 0); by != 0 {
+			changed = append(changed, holds{digest: k.digest, by: by, forgotten: !known})
+		}
+	}
+	return changed, nil
 }
 
-// move counts a repository among those that have a digest, or no longer, and notes whose
-// alone the digest is and was.
-func (s shares) move(ctx context.Context, tx *db.Tx, h holds) error {
-	type row struct{ project, size, repositories, who int64 }
-	rows, err := db.All(ctx, tx, func(s db.Scanner) (r row, err error) {
-		return r, s.Scan(&r.project, &r.size, &r.repositories, &r.who)
-	}, `INSERT INTO digest_holders (project_id, digest, size, repositories, who)
-		VALUES (0, $2, $3, $4, $5), ($1, $2, $3, $4, $5)
-		ON CONFLICT (project_id, digest) DO UPDATE SET
-			repositories = digest_holders.repositories + excluded.repositories,
-			who = (digest_holders.who + excluded.who) & 4611686018427387903
-		RETURNING project_id, size, repositories, who`,
-		h.project, h.digest.String(), h.size, h.by, (h.by*h.repository)&kept)
-	if err != nil {
+// place is a repository and its project.
+type place struct{ repository, project int64 }
+
+func (s shares) moveAll(ctx context.Context, tx *db.Tx, at place, all []holds) error {
+	for len(all) > 0 {
+		n := 1
+		if !all[0].forgotten {
+			n = alike(all, func(h holds) holds { return holds{by: h.by, forgotten: h.forgotten} })
+		}
+		if err := s.move(ctx, tx, at, all[:n]); err != nil {
+			return err
+		}
+		all = all[n:]
+	}
+	return nil
+}
+
+// countHolders adds to how many repositories have digests, anywhere and in a project.
+const countHolders = `INSERT INTO digest_holders (project_id, digest, size, repositories, who) %s
+	ON CONFLICT (project_id, digest) DO UPDATE SET
+		repositories = digest_holders.repositories + excluded.repositories,
+		who = (digest_holders.who + excluded.who) & 4611686018427387903
+	RETURNING project_id, digest, size, repositories, who`
+
+// move counts a repository among those that have some digests, or no longer, all alike,
+// and notes whose alone each is and was. Of one that is forgotten there is one at a time.
+func (s shares) move(ctx context.Context, tx *db.Tx, at place, some []holds) error {
+	by := some[0].by
+	digests := make([]digest.Digest, len(some))
+	for i, h := range some {
+		digests[i] = h.digest
+	}
+	in, args := db.List(digests, at.project, by, (by*at.repository)&kept)
+	stmt := fmt.Sprintf(countHolders, `SELECT 0, digest, size, CAST($2 AS BIGINT), CAST($3 AS BIGINT)
+			FROM blobs WHERE digest IN (`+in+`)
+		UNION ALL SELECT CAST($1 AS BIGINT), digest, size, CAST($2 AS BIGINT), CAST($3 AS BIGINT)
+			FROM blobs WHERE digest IN (`+in+`) ORDER BY 2, 1`)
+	if some[0].forgotten {
+		stmt = fmt.Sprintf(countHolders, "VALUES (0, $4, 0, $2, $3), ($1, $4, 0, $2, $3)")
+	}
+	var gone []digest.Digest
+	err := db.Each(ctx, tx, func(row db.Scanner) (bool, error) {
+		var project, size, repositories, who int64
+		var dgst digest.Digest
+		if err := row.Scan(&project, &dgst, &size, &repositories, &who); err != nil {
+			return false, err
+		}
+		one := Share{Counted: size}
+		if project == everywhere {
+			one = Share{Alone: size}
+			s.add(at.repository, Share{Held: by * size})
+		}
+		if repositories-by == 1 {
+			s.add((who-by*at.repository)&kept, Share{Alone: -one.Alone, Counted: -one.Counted})
+		}
+		if repositories == 1 {
+			s.add(who, one)
+		}
+		if repositories <= 0 && !slices.Contains(gone, dgst) {
+			gone = append(gone, dgst)
+		}
+		return true, nil
+	}, stmt, args...)
+	if err != nil || len(gone) == 0 {
 		return err
 	}
-	gone := false
-	for _, r := range rows {
-		one := Share{Counted: r.size}
-		if r.project == everywhere {
-			one = Share{Alone: r.size}
-			s.add(h.repository, Share{Held: h.by * r.size})
-		}
-		if r.repositories-h.by == 1 {
-			s.add((r.who-h.by*h.repository)&kept, Share{Alone: -one.Alone, Counted: -one.Counted})
-		}
-		if r.repositories == 1 {
-			s.add(r.who, one)
-		}
-		gone = gone || r.repositories <= 0
-	}
-	if !gone {
-		return nil
-	}
-	_, err = tx.Exec(ctx, `DELETE FROM digest_holders
-		WHERE project_id IN (0, $1) AND digest = $2 AND repositories <= 0`, h.project,
-		h.digest.String())
+	in, args = db.List(gone, at.project)
+	_, err = tx.Exec(ctx, "DELETE FROM digest_holders WHERE project_id IN (0, $1) AND repositories <= 0 AND digest IN ("+
+		in+")", args...)
 	return db.Unavailable(err)
 }
 

@@ -56,8 +56,8 @@ func scanDigest(s db.Scanner) (d digest.Digest, err error) { return d, s.Scan(&d
 func childrenOf(
 	ctx context.Context, q db.Querier, repository int64, parents []digest.Digest,
 ) (children []digest.Digest, err error) {
-	for part := range slices.Chunk(parents, batch) {
-		in, args := list(part, repository)
+	for part := range slices.Chunk(parents, db.ListMost) {
+		in, args := db.List(part, repository)
 		some, err := db.All(ctx, q, scanDigest, `SELECT f.digest FROM manifest_refs f
 			WHERE f.repository_id = $1 AND f.is_manifest = 1 AND f.manifest IN (`+in+`)
 			AND NOT EXISTS (SELECT 1 FROM tags t WHERE t.repository_id = f.repository_id AND t.digest = f.digest)`,

@@ -86,7 +86,7 @@ func Mend(ctx context.Context, tx *db.Tx, project int64) (Recounted, error) {
 	}
 	total := sum{r.Used, r.Waiting}
 	for _, d := range r.Differences {
-		moved, err := apply(ctx, tx, key{project, d.Digest}, change{members: d.Members, needs: d.Needs})
+		moved, err := apply(ctx, tx, []key{{project, d.Digest}}, change{members: d.Members, needs: d.Needs})
 		if err != nil {
 			return r, err
 		}

@@ -110,13 +110,18 @@ func (c *Changes) Apply(ctx context.Context, tx *db.Tx) error {
 		return cmp.Or(cmp.Compare(a.repository, b.repository), cmp.Compare(a.digest, b.digest))
 	})
 	sums := map[int64]sum{}
-	for _, k := range keys {
-		moved, err := apply(ctx, tx, k, merged[k])
+	for len(keys) > 0 {
+		n := alike(keys, func(k key) applied {
+			ch := merged[k]
+			return applied{k.repository, ch.members, ch.needs, ch.pushed}
+		})
+		moved, err := apply(ctx, tx, keys[:n], merged[keys[0]])
 		if err != nil {
 			return err
 		}
-		was := sums[k.repository]
-		sums[k.repository] = sum{was.used + moved.used, was.waiting + moved.waiting}
+		was := sums[keys[0].repository]
+		sums[keys[0].repository] = sum{was.used + moved.used, was.waiting + moved.waiting}
+		keys = keys[n:]
 	}
 	if err := c.share(ctx, tx); err != nil {
 		return err
@@ -163,38 +168,91 @@ func (s *sum) add(counted bool, size int64) {
 	}
 }
 
-// apply changes the row of a digest in a project.
-func apply(ctx context.Context, tx *db.Tx, k key, ch change) (moved sum, err error) {
-	var size, members, needs, counted int64
-	err = tx.Row(ctx, `INSERT INTO project_blobs (project_id, digest, size, members, needs, counted, counted_at)
-		SELECT $1, digest, size, $3, $4, $5, $6 FROM blobs WHERE digest = $2
+// applied is what of a change concerns the row of a digest in a project.
+type applied struct {
+	project, members, needs int64
+	pushed                  bool
+}
+
+// alike is how many, from the first on and at most those of one statement, what says the
+// same of.
+func alike[E any, T comparable](all []E, what func(E) T) int {
+	first := what(all[0])
+	for n, e := range all {
+		if n == db.ListMost || what(e) != first {
+			return n
+		}
+	}
+	return len(all)
+}
+
+func digestsOf(keys []key) []digest.Digest {
+	all := make([]digest.Digest, len(keys))
+	for i, k := range keys {
+		all[i] = k.digest
+	}
+	return all
+}
+
+// held is the row of a digest in a project.
+type held struct {
+	digest                        digest.Digest
+	size, members, needs, counted int64
+}
+
+// apply changes the rows of digests in a project, all in the same way.
+func apply(ctx context.Context, tx *db.Tx, keys []key, ch change) (moved sum, err error) {
+	project, gone := keys[0].repository, digestsOf(keys)
+	in, args := db.List(gone, project, ch.members, ch.needs, db.Number(ch.needs > 0 || ch.pushed),
+		db.Micros(tx.Now))
+	rows, err := db.All(ctx, tx, func(s db.Scanner) (h held, err error) {
+		return h, s.Scan(&h.digest, &h.size, &h.members, &h.needs, &h.counted)
+	}, `INSERT INTO project_blobs (project_id, digest, size, members, needs, counted, counted_at)
+		SELECT $1, digest, size, $2, $3, $4, $5 FROM blobs WHERE digest IN (`+in+`) ORDER BY digest
 		ON CONFLICT (project_id, digest) DO UPDATE SET members = project_blobs.members + excluded.members,
 			needs = project_blobs.needs + excluded.needs
-		RETURNING size, members, needs, counted`,
-		k.repository, k.digest.String(), ch.members, ch.needs, db.Number(ch.needs > 0 || ch.pushed), db.Micros(tx.Now),
-	).Scan(&size, &members, &needs, &counted)
-	if errors.Is(err, sql.ErrNoRows) {
-		return drop(ctx, tx, k)
-	}
+		RETURNING digest, size, members, needs, counted`, args...)
 	if err != nil {
-		return sum{}, db.Unavailable(err)
+		return sum{}, err
 	}
-	if members > ch.members || needs > ch.needs { // it was there
-		moved.add(counted != 0, -size)
+	var unheld []digest.Digest
+	for _, h := range rows {
+		gone = slices.DeleteFunc(gone, func(dgst digest.Digest) bool { return dgst == h.digest })
+		if h.members > ch.members || h.needs > ch.needs { // it was there
+			moved.add(h.counted != 0, -h.size)
+		}
+		if h.members <= 0 && h.needs <= 0 {
+			unheld = append(unheld, h.digest)
+			continue
+		}
+		counts := h.needs > 0 || ch.pushed || h.counted != 0 && ch.needs == 0
+		moved.add(counts, h.size)
+		if counts == (h.counted != 0) {
+			continue
+		}
+		if _, err := tx.Exec(ctx, "UPDATE project_blobs SET counted = $3, counted_at = $4 WHERE project_id = $1 AND digest = $2",
+			project, h.digest.String(), db.Number(counts), db.Micros(tx.Now)); err != nil {
+			return sum{}, db.Unavailable(err)
+		}
 	}
-	if members <= 0 && needs <= 0 {
-		_, err = tx.Exec(ctx, "DELETE FROM project_blobs WHERE project_id = $1 AND digest = $2", k.repository,
-			k.digest.String())
-		return moved, db.Unavailable(err)
+	for _, dgst := range gone {
+		by, err := drop(ctx, tx, key{project, dgst})
+		if err != nil {
+			return sum{}, err
+		}
+		moved = sum{moved.used + by.used, moved.waiting + by.waiting}
 	}
-	counts := needs > 0 || ch.pushed || counted != 0 && ch.needs == 0
-	moved.add(counts, size)
-	if counts == (counted != 0) {
-		return moved, nil
+	return moved, unhold(ctx, tx, project, unheld)
+}
+
+// unhold removes the rows of digests that a project does not hold any more.
+func unhold(ctx context.Context, tx *db.Tx, project int64, digests []digest.Digest) error {
+	if len(digests) == 0 {
+		return nil
 	}
-	_, err = tx.Exec(ctx, "UPDATE project_blobs SET counted = $3, counted_at = $4 WHERE project_id = $1 AND digest = $2",
-		k.repository, k.digest.String(), db.Number(counts), db.Micros(tx.Now))
-	return moved, db.Unavailable(err)
+	in, args := db.List(digests, project)
+	_, err := tx.Exec(ctx, "DELETE FROM project_blobs WHERE project_id = $1 AND digest IN ("+in+")", args...)
+	return db.Unavailable(err)
 }
 
 // drop removes the row of a digest whose bytes are gone.
