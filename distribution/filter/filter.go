@@ -21,34 +21,75 @@ import (
 
 // ReadOnly refuses every change with errdefs.ErrDenied and the reason.
 func ReadOnly(r distribution.Registry, reason string) distribution.Registry {
+	return ReadOnlyWhile(r, func() string { return reason })
+}
+
+// ReadOnlyWhile is ReadOnly while there is a reason, for which it asks at each change.
+func ReadOnlyWhile(r distribution.Registry, reason func() string) distribution.Registry {
 	return &readOnly{Registry: r, reason: reason}
 }
 
 type readOnly struct {
 	distribution.Registry
-	reason string
+	reason func() string
 }
 
-func (r *readOnly) refuse() error { return errdefs.Errorf(errdefs.ErrDenied, "%s", r.reason) }
-
-func (r *readOnly) StartUpload(context.Context, string) (distribution.Upload, error) {
-	return nil, r.refuse()
+func (r *readOnly) refuse() error {
+	if reason := r.reason(); reason != "" {
+		return errdefs.Errorf(errdefs.ErrDenied, "%s", reason)
+	}
+	return nil
 }
 
-func (r *readOnly) ResumeUpload(context.Context, string, string) (distribution.Upload, error) {
-	return nil, r.refuse()
+func (r *readOnly) StartUpload(ctx context.Context, repo string) (distribution.Upload, error) {
+	if err := r.refuse(); err != nil {
+		return nil, err
+	}
+	return r.Registry.StartUpload(ctx, repo)
 }
 
-func (r *readOnly) MountBlob(context.Context, string, string, digest.Digest) (ocispec.Descriptor, error) {
-	return ocispec.Descriptor{}, r.refuse()
+func (r *readOnly) ResumeUpload(ctx context.Context, repo, id string) (distribution.Upload, error) {
+	if err := r.refuse(); err != nil {
+		return nil, err
+	}
+	return r.Registry.ResumeUpload(ctx, repo, id)
 }
 
-func (r *readOnly) PutManifest(context.Context, string, distribution.Manifest, ...string) (digest.Digest, error) {
-	return "", r.refuse()
+func (r *readOnly) MountBlob(
+	ctx context.Context, repo, from string, dgst digest.Digest,
+) (ocispec.Descriptor, error) {
+	if err := r.refuse(); err != nil {
+		return ocispec.Descriptor{}, err
+	}
+	return r.Registry.MountBlob(ctx, repo, from, dgst)
 }
 
-func (r *readOnly) DeleteBlob(context.Context, string, digest.Digest) error { return r.refuse() }
+func (r *readOnly) PutManifest(
+	ctx context.Context, repo string, m distribution.Manifest, tags ...string,
+) (digest.Digest, error) {
+	if err := r.refuse(); err != nil {
+		return "", err
+	}
+	return r.Registry.PutManifest(ctx, repo, m, tags...)
+}
 
-func (r *readOnly) DeleteManifest(context.Context, string, digest.Digest) error { return r.refuse() }
+func (r *readOnly) DeleteBlob(ctx context.Context, repo string, dgst digest.Digest) error {
+	if err := r.refuse(); err != nil {
+		return err
+	}
+	return r.Registry.DeleteBlob(ctx, repo, dgst)
+}
 
-func (r *readOnly) DeleteTag(context.Context, string, string) error { return r.refuse() }
+func (r *readOnly) DeleteManifest(ctx context.Context, repo string, dgst digest.Digest) error {
+	if err := r.refuse(); err != nil {
+		return err
+	}
+	return r.Registry.DeleteManifest(ctx, repo, dgst)
+}
+
+func (r *readOnly) DeleteTag(ctx context.Context, repo, tag string) error {
+	if err := r.refuse(); err != nil {
+		return err
+	}
+	return r.Registry.DeleteTag(ctx, repo, tag)
+}

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"cove/distribution/errcode"
@@ -39,8 +40,8 @@ type Login struct {
 	uses   Uses   // nil without one
 	key    []byte // of the HMAC; it lives as long as the process
 
-	directory Directory // nil without one
-	trust     Trust     // nil without one
+	directory atomic.Pointer[Directory] // nil, or to nil, without one
+	trust     Trust                     // nil without one
 }
 
 // Directory checks the passwords of those who have none here, and returns their
@@ -49,9 +50,9 @@ type Directory interface {
 	Check(ctx context.Context, name, password string) (metadata.User, error)
 }
 
-// Ask has a directory check whom this registry does not know, and whom it knows
-// from there. Call it before the first sign-in.
-func (l *Login) Ask(d Directory) { l.directory = d }
+// Ask has a directory, nil for nobody, check whom this registry does not know, and whom
+// it knows from there. What another one has said holds no longer.
+func (l *Login) Ask(d Directory) { l.directory.Store(&d); l.throttle.Forget() }
 
 // NewLogin returns a Login over the accounts of db.
 func NewLogin(db *metadata.DB, hasher *passhash.Hasher, now func() time.Time) *Login {
@@ -157,8 +158,8 @@ func (l *Login) check(ctx context.Context, name, password, address string) (meta
 
 // verify asks whoever knows the password of an account; u is the one that is here.
 func (l *Login) verify(ctx context.Context, u metadata.User, name, password string) (metadata.User, error) {
-	if l.directory != nil && (u.ID == 0 || u.Source == identity.LDAP) {
-		return l.directory.Check(ctx, name, password)
+	if d := l.directory.Load(); d != nil && *d != nil && (u.ID == 0 || u.Source == identity.LDAP) {
+		return (*d).Check(ctx, name, password)
 	}
 	right, err := l.hasher.Verify(ctx, u.PasswordHash, password) // also for nobody: it takes as long
 	if err == nil && (!right || u.ID == 0) {

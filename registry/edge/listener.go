@@ -7,10 +7,10 @@ import (
 	"sync"
 )
 
-// LimitListener lets one address hold at most n connections; what comes beyond
+// LimitListener lets one address hold at most as many connections as n says; what comes beyond
 // is closed at once. Proxies, behind which many people stand and which exempt knows, hold
 // as many as they like. An IPv6 caller owns a /64, which counts as one address.
-func LimitListener(l net.Listener, n int, exempt func(netip.Addr) bool) net.Listener {
+func LimitListener(l net.Listener, n func() int, exempt func(netip.Addr) bool) net.Listener {
 	return &limited{Listener: l, exempt: exempt, open: newShares(n)}
 }
 
@@ -42,19 +42,19 @@ func (l *limited) Accept() (net.Conn, error) {
 
 // shares count what each caller holds of something that nobody may have much of.
 type shares struct {
-	most int
+	most func() int
 
 	mu   sync.Mutex
 	held map[netip.Prefix]int
 }
 
-func newShares(most int) *shares { return &shares{most: most, held: map[netip.Prefix]int{}} }
+func newShares(most func() int) *shares { return &shares{most: most, held: map[netip.Prefix]int{}} }
 
 // take says whether the caller may have one more.
 func (s *shares) take(caller netip.Prefix) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.held[caller] >= s.most {
+	if s.held[caller] >= s.most() {
 		return false
 	}
 	s.held[caller]++

@@ -97,7 +97,7 @@ func TestConnectionsOfOneAddress(t *testing.T) {
 			t.Fatal(err)
 		}
 		accepted := make(chan net.Conn, 8)
-		l := LimitListener(inner, 2, tc.exempt.Trusts)
+		l := LimitListener(inner, func() int { return 2 }, tc.exempt.Trusts)
 		go func() { // ends with the listener
 			for {
 				c, err := l.Accept()

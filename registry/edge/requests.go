@@ -10,15 +10,12 @@ import (
 	"cove/distribution/errcode/answer"
 )
 
-// LimitRequests has next work on at most n requests of one address at once, and answers 429
+// LimitRequests has next work on at most as many requests of one address at once as n says, and answers 429
 // to what comes beyond. A connection of HTTP/2 carries hundreds, so a limit to connections
 // is none to requests. It sees whom Proxies.Handler named; a proxy that does not say for
 // whom it asks is what exempt knows.
-func LimitRequests(next http.Handler, n int, exempt func(netip.Addr) bool) http.Handler {
+func LimitRequests(next http.Handler, n func() int, exempt func(netip.Addr) bool) http.Handler {
 	running := newShares(n)
-	tooMany := errcode.New(http.StatusTooManyRequests, errcode.TooManyRequests,
-		fmt.Sprintf("more than %d requests of your address are running; wait for some to end", n))
-	tooMany.RetryAfter = time.Second
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		peer, err := netip.ParseAddrPort(r.RemoteAddr) // what comes by a Unix socket has none
 		if err != nil || exempt(peer.Addr()) {
@@ -27,6 +24,9 @@ func LimitRequests(next http.Handler, n int, exempt func(netip.Addr) bool) http.
 		}
 		caller := Caller(peer.Addr())
 		if !running.take(caller) {
+			tooMany := errcode.New(http.StatusTooManyRequests, errcode.TooManyRequests,
+				fmt.Sprintf("more than %d requests of your address are running; wait for some to end", n()))
+			tooMany.RetryAfter = time.Second
 			answer.Write(w, tooMany)
 			return
 		}

@@ -16,7 +16,7 @@ func TestRequestsOfOneAddress(t *testing.T) {
 		t.Fatal(err)
 	}
 	running, end := make(chan struct{}), make(chan struct{})
-	h := LimitRequests(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { running <- struct{}{}; <-end }), 2, proxies.Trusts)
+	h := LimitRequests(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { running <- struct{}{}; <-end }), func() int { return 2 }, proxies.Trusts)
 	ask := func(from string) *httptest.ResponseRecorder {
 		w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/v2/", nil)
 		r.RemoteAddr = from

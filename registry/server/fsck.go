@@ -13,6 +13,7 @@ import (
 	"cove/registry/server/config"
 	"cove/registry/storage"
 	"cove/registry/store"
+	"cove/registry/store/lives"
 )
 
 // openWhole opens a registry that was started before, with its storage. Unless
@@ -79,8 +80,7 @@ func Collect(ctx context.Context, cfg config.Config) (_ store.Collected, err err
 func (s *state) registry(ctx context.Context, cfg config.Config) (*store.Registry, error) {
 	return store.New(ctx, store.Config{
 		Store: s.storage.Bytes, DB: s.db, Rights: operator{}, Records: s.storage.Records,
-		KeepTag: immutable.Guard,
-		Lease:   cfg.GC.Lease.Or(0), Grace: cfg.GC.Grace.Or(0), UploadLife: cfg.GC.Uploads.Or(0),
+		KeepTag: immutable.Guard, Lives: lives.New(cfg.GC.Lives()),
 	}, true)
 }
 

@@ -3,10 +3,10 @@ package server
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"cove/distribution"
 	"cove/distribution/client"
+	"cove/distribution/filter"
 	"cove/registry/history"
 	"cove/registry/jobs"
 	"cove/registry/policies"
@@ -40,10 +40,9 @@ func (s *Server) policyConfig(served distribution.Registry) policies.Config {
 		Outbound: s.cfg.Outbound.Policy(), Host: s.cfg.Host(), Robots: s.state.services.Robots,
 		Address: s.cfg.Address(),
 	}
-	if s.cfg.ReadOnly == "" {
-		cfg.Bin = &history.Bin{
-			Registry: s.registry, DB: s.state.db, Bytes: s.state.storage.Bytes, Grace: s.cfg.GC.Grace.Or(time.Hour),
-		}
+	cfg.Bin = &history.Bin{
+		Registry: filter.ReadOnlyWhile(s.registry, s.live.ReadOnly), DB: s.state.db, Bytes: s.state.storage.Bytes,
+		Grace: s.live.Lives().Grace,
 	}
 	return cfg
 }

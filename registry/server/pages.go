@@ -5,10 +5,8 @@ import (
 	"net/url"
 	"time"
 
-	"cove/distribution"
 	"cove/errdefs"
 	"cove/registry/api"
-	"cove/registry/auth"
 	"cove/registry/harbor"
 	"cove/registry/harbor/edge"
 	"cove/registry/identity/oidc"
@@ -22,32 +20,30 @@ import (
 )
 
 // pages builds the pages over the state and the registry as it is served.
-func (s *Server) pages(served distribution.Registry, login *auth.Login) (*web.Pages, error) {
+func (s *Server) pages(set config.Config, w whole) (*web.Pages, error) {
 	cfg := web.Config{
 		Config: page.Config{
-			DB: s.state.db, Registry: served, Served: s.pulled(served), Judge: s.cfg.Judge(),
+			DB: s.state.db, Registry: w.served, Served: s.pulled(w.served), Judge: set.Judge(),
 			Sessions: session.New(session.Config{
-				DB: s.state.db, Idle: s.cfg.Sessions.Idle.Or(0), Life: s.cfg.Sessions.Life.Or(0),
+				DB: s.state.db, Idle: set.Sessions.Idle.Or(0), Life: set.Sessions.Life.Or(0),
 			}),
-			Log: s.log, ExternalURL: s.cfg.ExternalURL, Now: time.Now, Draining: s.draining,
+			Log: s.log, ExternalURL: set.ExternalURL, Now: time.Now, Draining: s.draining,
 		},
-		Login: login, Accounts: s.state.services.Accounts, Projects: s.state.services.Projects,
+		Login: w.login, Registration: w.registration,
+		Accounts: s.state.services.Accounts, Projects: s.state.services.Projects,
 		Audit: s.state.services.Audit, Robots: s.state.services.Robots,
 		Trust: s.state.services.Trust, Policies: s.policies,
 		Proxies: work.Proxies{Service: s.state.services.Proxies, Live: s.upstream},
 	}
 	cfg.System = system.Config{
 		Garbage: s.state.services.Garbage, Jobs: s.policies.Jobs, Root: s.state.root,
-		Postgres: s.cfg.Database != "", Settings: func() (string, error) { return s.live.Config().Shown() },
+		Postgres: set.Database != "", Settings: func() (string, error) { return s.live.Config().Shown() },
 	}
-	if s.cfg.TLS.Own() {
+	if set.TLS.Own() {
 		cfg.CA = s.authority
 	}
-	if how := s.cfg.Accounts.Registration; how != config.RegistrationClosed {
-		cfg.Registration = web.NewRegistration(how == config.RegistrationApproval, time.Now)
-	}
-	if s.cfg.OIDC != nil {
-		provider, err := oidc.New(*s.cfg.OIDC)
+	if set.OIDC != nil {
+		provider, err := oidc.New(*set.OIDC)
 		if err != nil {
 			return nil, err
 		}
@@ -56,27 +52,36 @@ func (s *Server) pages(served distribution.Registry, login *auth.Login) (*web.Pa
 	return web.New(cfg)
 }
 
+// registration lets strangers make accounts, if they may.
+func (s *Server) registration() *web.Registration {
+	how := s.cfg.Accounts.Registration
+	if how == config.RegistrationClosed {
+		return nil
+	}
+	return web.NewRegistration(how == config.RegistrationApproval, time.Now)
+}
+
 // apis builds the API, and the façade of Harbor's, over the state and the registry as it is
 // served.
-func (s *Server) apis(served distribution.Registry, authorizer *auth.Authorizer) (*api.API, *harbor.Facade, error) {
+func (s *Server) apis(set config.Config, w whole) (*api.API, *harbor.Facade, error) {
 	cfg := api.Config{
-		DB: s.state.db, Registry: served, Judge: s.cfg.Judge(), Identify: authorizer.Identify,
+		DB: s.state.db, Registry: w.served, Judge: set.Judge(), Identify: w.authorizer.Identify,
 		Accounts: s.state.services.Accounts, Projects: s.state.services.Projects, Audit: s.state.services.Audit,
 		Robots: s.state.services.Robots, Trust: s.state.services.Trust,
 		Policies: s.policies, Log: s.log,
 		Proxies: s.state.services.Proxies, Upstreams: s.upstream, Origins: http.NewCrossOriginProtection(),
 	}
-	if u, err := url.Parse(s.cfg.ExternalURL); err == nil && u.Host != "" {
+	if u, err := url.Parse(set.ExternalURL); err == nil && u.Host != "" {
 		if err := cfg.Origins.AddTrustedOrigin(u.Scheme + "://" + u.Host); err != nil {
-			return nil, nil, errdefs.Errorf(errdefs.ErrInvalid, "external_url %q: %w", s.cfg.ExternalURL, err)
+			return nil, nil, errdefs.Errorf(errdefs.ErrInvalid, "external_url %q: %w", set.ExternalURL, err)
 		}
 	}
 	return api.New(cfg), harbor.New(edge.Config{
 		DB: cfg.DB, Registry: cfg.Registry, Judge: cfg.Judge, Identify: cfg.Identify,
 		Accounts: cfg.Accounts, Projects: cfg.Projects, Robots: cfg.Robots, Audit: cfg.Audit, Policies: cfg.Policies,
-		Log: cfg.Log, Origins: cfg.Origins, ExternalURL: s.cfg.ExternalURL, ReadOnly: s.cfg.ReadOnly != "",
-		Authority: s.cfg.TLS.Own(), AuthMode: s.cfg.AuthMode(),
-		SelfRegistration: s.cfg.Accounts.Registration != config.RegistrationClosed,
+		Log: cfg.Log, Origins: cfg.Origins, ExternalURL: set.ExternalURL, ReadOnly: set.ReadOnly != "",
+		Authority: set.TLS.Own(), AuthMode: set.AuthMode(),
+		SelfRegistration: set.Accounts.Registration != config.RegistrationClosed,
 	}), nil
 }
 

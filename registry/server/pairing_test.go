@@ -399,7 +399,7 @@ func TestKilledWithinTheFirstPush(t *testing.T) {
 	must(t, p.start(p.config(), func(s *Server) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		go s.registry.CollectEvery(ctx, 10*time.Millisecond)
+		go s.registry.CollectEvery(ctx, func() time.Duration { return 10 * time.Millisecond })
 		for {
 			_, err := s.state.storage.Bytes.Stat(ctx, digest.FromBytes(b))
 			if errors.Is(err, errdefs.ErrNotFound) {

@@ -24,8 +24,8 @@ func TestBehindProxy(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newTestServer(t, config.Config{TrustedProxies: tc.trusted})
 			for _, run := range s.start() {
-				go func() { _ = run.serve() }() // ends with Close
-				t.Cleanup(func() { _ = run.Close() })
+				go func() { _ = run.Serve() }() // ends with Close
+				t.Cleanup(func() { _ = run.HTTP.Close() })
 			}
 			target, err := url.Parse("http://" + s.Address())
 			if err != nil {

@@ -262,7 +262,7 @@ func TestStraysOfAKilledServer(t *testing.T) {
 	must(t, p.start(p.config(), func(s *Server) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
-		go s.registry.CollectEvery(ctx, 10*time.Millisecond)
+		go s.registry.CollectEvery(ctx, func() time.Duration { return 10 * time.Millisecond })
 		for {
 			_, err := s.state.storage.Bytes.Stat(ctx, digest.FromBytes(stray))
 			if errors.Is(err, errdefs.ErrNotFound) {

@@ -33,6 +33,7 @@ import (
 	"cove/registry/scan"
 	"cove/registry/seal"
 	"cove/registry/server/config"
+	"cove/registry/server/listening"
 	"cove/registry/server/live"
 	"cove/registry/server/welcome"
 	"cove/registry/span/otlp"
@@ -40,6 +41,7 @@ import (
 	"cove/registry/store/change"
 	"cove/registry/store/servers"
 	"cove/registry/uploads"
+	"cove/registry/web"
 	"cove/registry/webhook"
 )
 
@@ -62,6 +64,7 @@ type Server struct {
 	// forwarder gives the audit log to receivers outside.
 	forwarder *forward.Forwarder
 	policies  *policies.Policies
+	login     *auth.Login
 	live      *live.Settings
 	handler   http.Handler  // by the settings as they are
 	tls       *pki.Serving  // nil without TLS
@@ -130,34 +133,30 @@ func New(ctx context.Context, cfg config.Config) (_ *Server, err error) {
 func (s *Server) assemble(ctx context.Context) error {
 	tokens := auth.NewTokens(serviceName, s.state.keys, time.Now)
 	login := auth.NewLogin(s.state.db, s.state.hasher, time.Now)
-	if s.cfg.LDAP != nil {
-		people, err := ldap.New(*s.cfg.LDAP)
-		if err != nil {
-			return err
-		}
-		login.Ask(accounts.Directory{People: people, Accounts: s.state.services.Accounts})
+	directory, err := s.directory(s.cfg)
+	if err != nil {
+		return err
 	}
+	login.Ask(directory)
 	login.Trust(s.state.services.Trust)
 	s.listenTo(login)
+	s.login = login
 	authorizer := auth.New(auth.Config{
 		DB: s.state.db, Tokens: tokens,
 		Login:       login,
 		Judge:       s.cfg.Judge(),
 		ExternalURL: s.cfg.ExternalURL,
 	})
-	var err error
 	s.registry, err = store.New(ctx, store.Config{
 		Store: s.state.storage.Bytes, DB: s.state.db, Rights: authorizer, Log: s.log, Records: s.state.storage.Records,
 		KeepTag: immutable.Guard, Tell: change.Both(replication.Stored, change.Both(webhook.Stored, scan.Stored)),
-		Lease: s.cfg.GC.Lease.Or(0), Grace: s.cfg.GC.Grace.Or(0), UploadLife: s.cfg.GC.Uploads.Or(0),
+		Lives: s.live.Lives(),
 	}, s.state.clean)
 	if err != nil {
 		return err
 	}
-	served := uploads.Limited(s.registry, s.state.db, s.cfg.Limits.Set().Uploads)
-	if s.cfg.ReadOnly != "" {
-		served = filter.ReadOnly(served, "this registry is read-only: "+s.cfg.ReadOnly)
-	}
+	served := uploads.Limited(s.registry, s.state.db, func() int { return s.live.Limits().Uploads })
+	served = filter.ReadOnlyWhile(served, s.live.ReadOnly)
 	s.upstream = proxy.New(proxy.Config{
 		DB: s.state.db, Box: seal.In(s.state.root), Log: s.log, Spool: s.cfg.Root,
 		Client: client.Config{UserAgent: userAgent}, Outbound: s.cfg.Outbound.Policy(),
@@ -165,32 +164,46 @@ func (s *Server) assemble(ctx context.Context) error {
 	s.state.services.Proxies.Tell(s.upstream)
 	served = s.upstream.Registry(served)
 	s.policies = policies.New(s.policyConfig(served))
-	endpoints, err := s.protocol(served, authorizer)
-	if err != nil {
-		return err
-	}
-	pages, err := s.pages(served, login)
-	if err != nil {
-		return err
-	}
-	programs, facade, err := s.apis(served, authorizer)
-	if err != nil {
-		return err
-	}
-	shown, m := edges{pages, programs, facade}, s.metrics()
-	s.surround(s.dispatch(proxy.Handler(endpoints), s.routes(authorizer, m, shown), shown), m)
-	return nil
+	s.handler = s.live
+	w := whole{served, authorizer, login, webhook.NewRefusals(s.state.db), s.registration(), s.metrics()}
+	return s.live.Serve(func(cfg config.Config, trusted edge.Proxies) (http.Handler, error) {
+		answers, err := s.answers(cfg, w)
+		if err != nil {
+			return nil, err
+		}
+		timed := edge.Deadlines(cfg.CORS.Handler(answers), s.stall())
+		return trusted.Handler(w.metrics.Requests(timed, s.log, cfg.Log.Access == nil || *cfg.Log.Access)), nil
+	})
 }
 
-// surround has answers asked within the limits, and as the settings say at the time.
-func (s *Server) surround(answers http.Handler, m *observe.Metrics) {
-	limits := s.cfg.Limits.Set()
-	limited := edge.LimitRequests(edge.LimitHeader(answers, limits.Headers), limits.Requests, s.live.Trusts)
-	s.handler = s.live
-	s.live.Serve(func(cfg config.Config, trusted edge.Proxies) http.Handler {
-		timed := edge.Deadlines(cfg.CORS.Handler(limited), s.stall())
-		return trusted.Handler(m.Requests(timed, s.log, cfg.Log.Access == nil || *cfg.Log.Access))
-	})
+// whole is what stays while settings change.
+type whole struct {
+	served       distribution.Registry
+	authorizer   *auth.Authorizer
+	login        *auth.Login
+	refusals     *webhook.Refusals
+	registration *web.Registration // nil where there is none
+	metrics      *observe.Metrics
+}
+
+// answers are those by the settings, within their limits.
+func (s *Server) answers(cfg config.Config, w whole) (http.Handler, error) {
+	endpoints, err := s.protocol(cfg, w)
+	if err != nil {
+		return nil, err
+	}
+	pages, err := s.pages(cfg, w)
+	if err != nil {
+		return nil, err
+	}
+	programs, facade, err := s.apis(cfg, w)
+	if err != nil {
+		return nil, err
+	}
+	shown := edges{pages, programs, facade}
+	all := s.dispatch(proxy.Handler(endpoints), s.routes(w.authorizer, w.metrics, shown), shown)
+	requests := func() int { return s.live.Limits().Requests }
+	return edge.LimitRequests(edge.LimitHeader(all, cfg.Limits.Set().Headers), requests, s.live.Trusts), nil
 }
 
 // metrics count what is answered, and watch the state.
@@ -208,22 +221,31 @@ func (s *Server) metrics() *observe.Metrics {
 
 // protocol builds the handler of images over the registry as it is served: what may
 // not be pulled is not counted as pulled.
-func (s *Server) protocol(served distribution.Registry, authorizer *auth.Authorizer) (http.Handler, error) {
-	refusals, limits := webhook.NewRefusals(s.state.db), s.cfg.Limits.Set()
+func (s *Server) protocol(cfg config.Config, w whole) (http.Handler, error) {
+	limits := cfg.Limits.Set()
 	return protocol.New(protocol.Config{
-		Registry: s.pulled(served), Authorizer: authorizer,
+		Registry: s.pulled(w.served), Authorizer: w.authorizer,
 		OnError: func(r *http.Request, status int, err error) {
-			s.logError(r, status, errors.Join(err, refusals.Tell(r.Context(), err)))
+			s.logError(r, status, errors.Join(err, w.refusals.Tell(r.Context(), err)))
 		},
 		ManifestLimit: int64(limits.Manifest), ManifestDepth: limits.Depth,
 		NameLimit: limits.Name, PageSize: limits.Page,
-		OnDamaged: s.registry.Damaged, Locate: locate(s.cfg.Storage, s.registry),
+		OnDamaged: s.registry.Damaged, Locate: locate(cfg.Storage, s.registry),
 	})
 }
 
 // pulled is the registry as it is pulled from.
 func (s *Server) pulled(served distribution.Registry) distribution.Registry {
 	return s.policies.Scans.Beside(served, s.recorder.Pulls(filter.Guarded(served, s.policies.Guards()...)))
+}
+
+// directory checks the passwords of people who have none here; nil where there is none.
+func (s *Server) directory(cfg config.Config) (auth.Directory, error) {
+	if cfg.LDAP == nil {
+		return nil, nil
+	}
+	people, err := ldap.New(*cfg.LDAP)
+	return accounts.Directory{People: people, Accounts: s.state.services.Accounts}, err
 }
 
 // listenTo has sign-ins and pulls recorded, and webhooks hear of pulls.
@@ -277,7 +299,7 @@ func (s *Server) listen(ctx context.Context) error {
 	s.listener, s.redirect = listeners[0], listeners[1]
 	for _, l := range []*net.Listener{&s.listener, &s.redirect} {
 		if *l != nil {
-			*l = edge.LimitListener(*l, s.cfg.Limits.Set().Connections, s.live.Trusts)
+			*l = edge.LimitListener(*l, func() int { return s.live.Limits().Connections }, s.live.Trusts)
 		}
 	}
 	if s.cfg.AddressFile != "" {
@@ -304,7 +326,9 @@ func (s *Server) Address() string { return s.listener.Addr().String() }
 func (s *Server) Run(ctx context.Context) error {
 	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
 	var workers sync.WaitGroup
-	workers.Go(func() { s.registry.CollectEvery(background, s.cfg.GC.Every()) })
+	workers.Go(func() {
+		s.registry.CollectEvery(background, func() time.Duration { return s.live.Config().GC.Every() })
+	})
 	if s.tls != nil {
 		workers.Go(func() { s.tls.Keep(background) })
 	}
@@ -316,10 +340,10 @@ func (s *Server) Run(ctx context.Context) error {
 	workers.Go(func() { s.forwarder.Run(background) })
 	workers.Go(func() { jobs.NewRunner(s.state.db, s.log, s.kinds()...).Run(background) })
 
-	listening := s.start()
-	failed := make(chan error, len(listening))
-	for _, run := range listening {
-		go func() { failed <- run.serve() }() // ends by Shutdown or Close below
+	running := s.start()
+	failed := make(chan error, len(running))
+	for _, run := range running {
+		go func() { failed <- run.Serve() }() // ends by Stop below
 	}
 	s.tellSystemd(daemon.SdNotifyReady)
 	var err error
@@ -327,7 +351,9 @@ func (s *Server) Run(ctx context.Context) error {
 	case err = <-failed:
 	case <-ctx.Done():
 		s.log.Info("stopping: no new requests are taken, running ones may finish")
-		err = s.drain(listening)
+		close(s.draining)
+		s.tellSystemd(daemon.SdNotifyStopping)
+		listening.Stop(running, s.live.Config().Drain.Or(30*time.Second), s.log)
 	}
 	stopBackground()
 	workers.Wait()
@@ -339,27 +365,20 @@ func (s *Server) Run(ctx context.Context) error {
 	return errors.Join(err, s.state.close(err == nil))
 }
 
-// running is an http.Server with its way of serving.
-type running struct {
-	*http.Server
-	serve func() error
-}
-
-func (s *Server) start() []running {
-	main := s.httpServer(s.handler)
-	serve := func() error { return main.Serve(s.listener) }
+func (s *Server) start() []listening.Server {
+	limits := listening.Limits{Stall: s.stall(), Headers: s.cfg.Limits.Set().Headers}
+	main := limits.HTTP(s.handler, s.log)
 	if s.tls != nil {
 		main.TLSConfig = s.tls.Config()
-		serve = func() error { return main.ServeTLS(s.listener, "", "") }
 	}
-	all := []running{{main, serve}}
+	all := []listening.Server{listening.On(s.listener, main)}
 	if s.redirect != nil {
 		answers := s.redirectHandler()
 		if s.acme != nil {
 			answers = s.acme.Challenges(answers)
 		}
-		plain := s.httpServer(edge.Deadlines(answers, s.stall()))
-		all = append(all, running{plain, func() error { return plain.Serve(s.redirect) }})
+		plain := limits.HTTP(edge.Deadlines(answers, s.stall()), s.log)
+		all = append(all, listening.On(s.redirect, plain))
 	}
 	return all
 }
@@ -373,40 +392,6 @@ func (s *Server) tellSystemd(state string) {
 
 // stall is how long a client may send or take nothing.
 func (s *Server) stall() time.Duration { return s.cfg.Limits.Stall.Or(30 * time.Second) }
-
-// httpServer is a server that no client holds for long by doing nothing:
-// whatever state a connection is in, it is gone after twice the stall.
-func (s *Server) httpServer(h http.Handler) *http.Server {
-	stall := s.stall()
-	return &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: min(10*time.Second, stall), // of a TLS handshake too
-		IdleTimeout:       stall,
-		MaxHeaderBytes:    2 * s.cfg.Limits.Set().Headers, // what is less is refused with a reason
-		// net/http answers "OPTIONS *" past the handler, and waits for its body for ever.
-		DisableGeneralOptionsHandler: true,
-		HTTP2: &http.HTTP2Config{
-			WriteByteTimeout: stall, SendPingTimeout: stall / 2, PingTimeout: stall / 2,
-			MaxConcurrentStreams: 100,
-		},
-		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // handshakes that strangers broke off
-	}
-}
-
-// drain stops taking requests and waits for the running ones.
-func (s *Server) drain(listening []running) error {
-	close(s.draining)
-	s.tellSystemd(daemon.SdNotifyStopping)
-	ctx, cancel := context.WithTimeout(context.Background(), s.live.Config().Drain.Or(30*time.Second))
-	defer cancel()
-	for _, run := range listening {
-		if err := run.Shutdown(ctx); err != nil {
-			s.log.Warn("requests were still running and are cut off", "error", err)
-			_ = run.Close() // they end with their connections
-		}
-	}
-	return nil
-}
 
 // ReloadOn has Run take the certificates again with every signal, and those settings
 // that need no restart; read gives the configuration as it is then. Call it before Run.
@@ -440,11 +425,21 @@ func (s *Server) reload() (config.Reload, error) {
 	if err == nil {
 		err = cfg.Complete()
 	}
-	if err == nil && s.tls != nil {
-		err = cfg.ReloadTLS(s.tls, s.acme)
-	}
 	if err != nil {
 		return config.Reload{}, err
 	}
-	return s.live.Take(cfg)
+	directory, err := s.directory(cfg)
+	if err != nil {
+		return config.Reload{}, err
+	}
+	changed, err := s.live.Take(cfg, func() error {
+		if s.tls == nil {
+			return nil
+		}
+		return cfg.ReloadTLS(s.tls, s.acme)
+	})
+	if err == nil && changed.Took("ldap") {
+		s.login.Ask(directory)
+	}
+	return changed, err
 }

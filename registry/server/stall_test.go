@@ -27,8 +27,8 @@ func TestEveryStallEnds(t *testing.T) {
 		t.Fatalf("pushing: %d %s", w.Code, w.Body)
 	}
 	for _, run := range s.start() {
-		go func() { _ = run.serve() }() // ends with Close
-		t.Cleanup(func() { _ = run.Close() })
+		go func() { _ = run.Serve() }() // ends with Close
+		t.Cleanup(func() { _ = run.HTTP.Close() })
 	}
 	fill := strings.NewReplacer("{name}", "team/app", "{reference}", "v1", "{digest}", digest.FromBytes(blob).String(), "{upload}", "abc")
 	admin := "Authorization: Basic " + basic("admin", testPassword) + "\r\n"

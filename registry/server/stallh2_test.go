@@ -75,8 +75,8 @@ func newServerOverTLS(t *testing.T, stall time.Duration) *Server {
 		}
 	})
 	for _, run := range s.start() {
-		go func() { _ = run.serve() }() // ends with Close
-		t.Cleanup(func() { _ = run.Close() })
+		go func() { _ = run.Serve() }() // ends with Close
+		t.Cleanup(func() { _ = run.HTTP.Close() })
 	}
 	return s
 }

@@ -22,16 +22,17 @@ type Counter interface {
 	OpenUploads(ctx context.Context, account string) (int, error)
 }
 
-// Limited refuses an account that has n uploads open another one, with 429 and the limit.
+// Limited refuses an account that has as many uploads open as n says another one, with 429
+// and the limit.
 // The registry's own work, which is no account's, has no limit.
-func Limited(r distribution.Registry, open Counter, n int) distribution.Registry {
+func Limited(r distribution.Registry, open Counter, n func() int) distribution.Registry {
 	return &limited{Registry: r, open: open, most: n}
 }
 
 type limited struct {
 	distribution.Registry
 	open Counter
-	most int
+	most func() int
 }
 
 // retry is when it may be tried again: an upload that is ended makes room at once.
@@ -46,9 +47,9 @@ func (l *limited) StartUpload(ctx context.Context, repo string) (distribution.Up
 	if err != nil {
 		return nil, err
 	}
-	if n >= l.most {
+	if most := l.most(); n >= most {
 		e := errcode.New(http.StatusTooManyRequests, errcode.TooManyRequests,
-			fmt.Sprintf("account %s has %d uploads open, which is the most: finish or cancel some", account, l.most))
+			fmt.Sprintf("account %s has %d uploads open, which is the most: finish or cancel some", account, most))
 		e.RetryAfter = retry
 		return nil, e
 	}

@@ -25,7 +25,7 @@ func TestOpenUploadsOfAnAccount(t *testing.T) {
 		db := open(t, time.Now)
 		start := func(account, id string) error {
 			ctx := auth.WithCaller(t.Context(), auth.Caller{Name: account})
-			_, err := uploads.Limited(recording{distributiontest.NewMemory(memstore.New(time.Now)), db, id}, db, 2).StartUpload(ctx, "p/r")
+			_, err := uploads.Limited(recording{distributiontest.NewMemory(memstore.New(time.Now)), db, id}, db, func() int { return 2 }).StartUpload(ctx, "p/r")
 			return err
 		}
 		for _, row := range []struct {

@@ -161,7 +161,7 @@ func TestReload(t *testing.T) {
 	for i, text := range []string{
 		"hostname: [" + name + "]\n",
 		"hostnames: [" + name + "]\nlog: {level: debug}\ncors: {origins: ['https://page.example']}\n" +
-			"trusted_proxies: [127.0.0.1]\ngc: {grace: 2h}\n",
+			"trusted_proxies: [127.0.0.1]\ngc: {grace: 2h}\nlimits: {stall: 20s, page: 7}\nread_only: until noon\n",
 	} {
 		if err := handshake(t, p, ca, name); err == nil {
 			t.Errorf("%s is served before reload %d", name, i)
@@ -180,10 +180,13 @@ func TestReload(t *testing.T) {
 		status, header, _ := p.do("GET", "/v2/", nil, "Origin", "https://page.example")
 		return status == 200 && header.Get("Access-Control-Allow-Origin") == "https://page.example"
 	})
+	if status, _, body := p.do("POST", "/v2/team/app/blobs/uploads/", nil); status != 403 || !strings.Contains(string(body), "until noon") {
+		t.Errorf("a push to what is read-only now: %d %s", status, body)
+	}
 	p.Stop()
 	log := p.stderr.String()
 	for _, want := range []string{
-		`changed="[cors.origins hostnames log.level trusted_proxies]"`, "settings=[gc.grace]",
+		`changed="[cors.origins gc.grace hostnames limits.page log.level read_only trusted_proxies]"`, "settings=[limits.stall]",
 	} {
 		if !strings.Contains(log, want) {
 			t.Errorf("the log does not say %s:\n%s", want, log)

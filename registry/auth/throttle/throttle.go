@@ -103,6 +103,15 @@ func (t *Throttle) Remembered(a *Attempt) bool {
 	return e == nil || t.over(e) || e.failed < TriesByPair
 }
 
+// Forget has every password be checked again at its next use.
+func (t *Throttle) Forget() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, k := range t.known {
+		k.until = time.Time{}
+	}
+}
+
 // Delay is how long the attempt has to wait, and whether its account is known at
 // its address.
 func (t *Throttle) Delay(a *Attempt) (isKnown bool, wait time.Duration) {

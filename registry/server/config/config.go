@@ -28,6 +28,7 @@ import (
 	"cove/registry/pki"
 	"cove/registry/pki/acme"
 	"cove/registry/storage"
+	"cove/registry/store/lives"
 )
 
 // Config is how a registry is served; as YAML it is the file of --config. The
@@ -219,6 +220,11 @@ type GC struct {
 	Lease    strictyaml.Duration `yaml:"lease"`    // of blobs without a manifest; 0 is 2h
 	Grace    strictyaml.Duration `yaml:"grace"`    // after a manifest's delete; 0 is 1h
 	Uploads  strictyaml.Duration `yaml:"uploads"`  // life of an unfinished upload; 0 is 24h
+}
+
+// Lives say how long what nobody refers to stays.
+func (g GC) Lives() lives.Lives {
+	return lives.Lives{Lease: g.Lease.Or(0), Grace: g.Grace.Or(0), Uploads: g.Uploads.Or(0)}
 }
 
 // Every is the time between collections.

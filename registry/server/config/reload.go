@@ -9,8 +9,9 @@ import (
 // live are the keys, or what they begin with, that a server takes while it serves.
 // Whatever else changes waits for a restart.
 var live = []string{
-	"cors.", "drain", "hostnames", "log.access", "log.level", "tls.acme.hosts", "tls.suffixes",
-	"trusted_proxies",
+	"cors.", "drain", "gc.", "hostnames", "ldap.", "limits.connections", "limits.depth", "limits.manifest",
+	"limits.name", "limits.page", "limits.requests", "limits.uploads", "log.access", "log.level", "oidc.", "read_only",
+	"tls.acme.hosts", "tls.suffixes", "trusted_proxies",
 }
 
 // Live says whether SIGHUP takes the key at path, as "log.level".
@@ -27,6 +28,11 @@ type Reload struct {
 	Waiting []string // keys that changed and wait for a restart
 }
 
+// Took says whether a key of a part changed, as of "ldap".
+func (r Reload) Took(part string) bool {
+	return slices.ContainsFunc(r.Taken, func(key string) bool { return strings.HasPrefix(key, part+".") })
+}
+
 // Reloaded compares two complete configurations: the one that is served by, and next.
 func (c Config) Reloaded(next Config) Reload {
 	r := Reload{Config: c}
@@ -35,10 +41,14 @@ func (c Config) Reloaded(next Config) Reload {
 		r.Config.TLS.ACME = &own
 	}
 	was, will := fields(&r.Config), fields(&next)
+	// Who vouches for people is taken whole: it may also be new, or gone.
+	r.Config.OIDC, r.Config.LDAP = next.OIDC, next.LDAP
 	for _, key := range Keys() {
 		old, wanted := was[key.Path], will[key.Path]
-		switch {
+		switch whole := strings.HasPrefix(key.Path, "oidc.") || strings.HasPrefix(key.Path, "ldap."); {
 		case equal(old, wanted):
+		case whole:
+			r.Taken = append(r.Taken, key.Path)
 		case Live(key.Path) && old.IsValid() && wanted.IsValid():
 			old.Set(wanted)
 			r.Taken = append(r.Taken, key.Path)

@@ -9,6 +9,7 @@ import (
 
 	"cove/internal/strictyaml"
 	"cove/registry/identity/ldap"
+	"cove/registry/identity/oidc"
 	"cove/registry/pki/acme"
 )
 
@@ -24,19 +25,20 @@ func TestReloaded(t *testing.T) {
 	next.Limits.Stall = strictyaml.Duration(time.Second)
 
 	r := was.Reloaded(next)
-	if want := []string{"cors.origins", "drain", "hostnames", "log.access", "log.level"}; !slices.Equal(r.Taken, want) {
+	want := []string{"cors.origins", "drain", "hostnames", "ldap.url", "log.access", "log.level"}
+	if !slices.Equal(r.Taken, want) {
 		t.Errorf("taken %q, want %q", r.Taken, want)
 	}
-	if want := []string{"ldap.url", "limits.stall", "log.format", "root"}; !slices.Equal(r.Waiting, want) {
+	if want := []string{"limits.stall", "log.format", "root"}; !slices.Equal(r.Waiting, want) {
 		t.Errorf("waiting %q, want %q", r.Waiting, want)
 	}
-	want := was
-	want.Hostnames, want.Drain, want.CORS = next.Hostnames, next.Drain, next.CORS
-	want.Log = Log{Level: "debug", Access: &yes}
-	if !reflect.DeepEqual(r.Config, want) {
-		t.Errorf("taken over:\n%+v\nwant\n%+v", r.Config, want)
+	now := was
+	now.Hostnames, now.Drain, now.CORS, now.LDAP = next.Hostnames, next.Drain, next.CORS, next.LDAP
+	now.Log = Log{Level: "debug", Access: &yes}
+	if !reflect.DeepEqual(r.Config, now) {
+		t.Errorf("taken over:\n%+v\nwant\n%+v", r.Config, now)
 	}
-	if was.Log.Level != "info" || len(was.Hostnames) != 1 {
+	if was.Log.Level != "info" || len(was.Hostnames) != 1 || was.LDAP.URL != "" {
 		t.Error("the configuration that was compared changed")
 	}
 	if r := was.Reloaded(was); len(r.Taken)+len(r.Waiting) > 0 {
@@ -55,8 +57,10 @@ func TestReloaded(t *testing.T) {
 	}
 	without := was
 	without.LDAP = nil
-	if r := was.Reloaded(without); !slices.Contains(r.Waiting, "ldap.url") {
-		t.Errorf("a part that is gone: %q wait", r.Waiting)
+	without.OIDC = &oidc.Config{Issuer: "https://i.example"}
+	if r := next.Reloaded(without); r.Config.LDAP != nil || r.Config.OIDC != without.OIDC ||
+		!slices.Contains(r.Taken, "ldap.url") || !slices.Contains(r.Taken, "oidc.issuer") {
+		t.Errorf("a part that is gone, and one that is new: %q were taken", r.Taken)
 	}
 }
 

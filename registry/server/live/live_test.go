@@ -1,6 +1,7 @@
 package live_test
 
 import (
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -15,14 +16,20 @@ import (
 
 func TestTake(t *testing.T) {
 	t.Parallel()
-	cfg := config.Config{Root: "/r", ReadOnly: "no"}
+	fine := func() error { return nil }
+	cfg := config.Config{Root: "/r", ReadOnly: "no", AddressFile: "a"}
 	s, err := live.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Serve(func(cfg config.Config, _ edge.Proxies) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, cfg.Log.Level) })
-	})
+	if err := s.Serve(func(cfg config.Config, _ edge.Proxies) (http.Handler, error) {
+		if cfg.ReadOnly == "never" {
+			return nil, errors.New("no such answers")
+		}
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, cfg.Log.Level) }), nil
+	}); err != nil {
+		t.Fatal(err)
+	}
 	level := func() (answered string, debug bool) {
 		w := httptest.NewRecorder()
 		s.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil))
@@ -33,16 +40,25 @@ func TestTake(t *testing.T) {
 		t.Errorf("before: %q, debug %t, trusts %t", answered, debug, s.Trusts(proxy))
 	}
 	next := cfg
-	next.Log.Level, next.TrustedProxies, next.ReadOnly = "debug", []string{"10.0.0.0/8"}, "yes"
-	r, err := s.Take(next)
+	next.Log.Level, next.TrustedProxies, next.AddressFile = "debug", []string{"10.0.0.0/8"}, "b"
+	r, err := s.Take(next, fine)
 	if err != nil || len(r.Taken) != 2 || len(r.Waiting) != 1 {
 		t.Errorf("took %q, %q wait, %v", r.Taken, r.Waiting, err)
 	}
-	if answered, debug := level(); answered != "debug" || !debug || !s.Trusts(proxy) || s.Config().ReadOnly != "no" {
-		t.Errorf("after: %q, debug %t, trusts %t, %q", answered, debug, s.Trusts(proxy), s.Config().ReadOnly)
+	if answered, debug := level(); answered != "debug" || !debug || !s.Trusts(proxy) || s.Config().AddressFile != "a" {
+		t.Errorf("after: %q, debug %t, trusts %t, %q", answered, debug, s.Trusts(proxy), s.Config().AddressFile)
+	}
+	never := next
+	never.ReadOnly, never.Log.Level = "never", "warn"
+	if _, err := s.Take(never, fine); err == nil || s.Config().ReadOnly != "no" || s.Level().Level() > slog.LevelDebug {
+		t.Errorf("without answers: %v, %q", err, s.Config().ReadOnly)
+	}
+	never.ReadOnly = "no"
+	if _, err := s.Take(never, func() error { return errors.New("others do not") }); err == nil || s.Level().Level() > slog.LevelDebug {
+		t.Errorf("where others do not: %v", err)
 	}
 	next.TrustedProxies = []string{"x"}
-	if _, err := s.Take(next); err == nil || !s.Trusts(proxy) {
+	if _, err := s.Take(next, fine); err == nil || !s.Trusts(proxy) {
 		t.Errorf("a mistake: %v, trusts %t", err, s.Trusts(proxy))
 	}
 }
