@@ -18,6 +18,7 @@ import (
 	"syscall"
 	"time"
 
+	"cove/bench/bare"
 	"cove/bench/figures"
 	"cove/bench/machine"
 	"cove/bench/roles"
@@ -65,6 +66,8 @@ func play(ctx context.Context, opt options) (status int, err error) {
 		return roles.Reap()
 	case roles.Testbed:
 		return 0, bench(ctx, opt, os.Stdout)
+	case roles.Bare:
+		return 1, bare.Serve(flag.Arg(0), flag.Arg(1))
 	}
 	if os.Geteuid() != 0 {
 		return 1, errors.New("needs root: it runs containers of four engines")

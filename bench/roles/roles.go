@@ -14,12 +14,13 @@ import (
 	"time"
 )
 
-// The processes of this program: one outside, the init of the namespaces, and
-// the testbed. Variable tells them apart.
+// The processes of this program: one outside, the init of the namespaces, the testbed,
+// and a server that is measured. Variable tells them apart.
 const (
 	Variable = "COVE_BENCH_ROLE"
 	Init     = "init"
 	Testbed  = "testbed"
+	Bare     = "bare" // a server of package bare
 )
 
 // Enter runs this program as the init of new namespaces, and returns when all of it has
