@@ -23,7 +23,10 @@ var replicaKills = flag.Int("replica-kills", 10, "how many times one of two serv
 
 // pair are two servers over one PostgreSQL and one bucket, each on a root of its own.
 type pair struct {
-	t       *testing.T
+	t        *testing.T
+	database *metadatatest.Server
+	service  *s3test.Server
+
 	roots   [2]string
 	config  string
 	servers [2]atomic.Pointer[process] // nil while one is dead
@@ -31,26 +34,37 @@ type pair struct {
 	slowest time.Duration              // of the other one's next acknowledgement after a kill
 }
 
-func newPair(t *testing.T) *pair {
+// newPair starts them; gc is what their collectors are told.
+func newPair(t *testing.T, gc string) *pair {
 	t.Helper()
-	service := s3test.Start(t)
-	place := service.Config()
-	p := &pair{t: t, roots: [2]string{t.TempDir(), t.TempDir()}, config: filepath.Join(t.TempDir(), "registry.yaml")}
-	text := fmt.Sprintf(`
-database: %q
-tls: {off: true}
-log: {level: error}
-gc: {interval: 1s}
-storage:
-  s3: {endpoint: %q, bucket: %q, prefix: %q, credentials: %q, ca: %q}
-`, metadatatest.Postgres(t).New(t), place.Endpoint, place.Bucket, place.Prefix, place.Credentials, place.CA)
-	if err := os.WriteFile(p.config, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
+	p := &pair{
+		t: t, database: metadatatest.Postgres(t), service: s3test.Start(t), roots: [2]string{t.TempDir(), t.TempDir()},
 	}
+	p.config = p.configure(gc)
 	for i := range p.servers {
 		p.start(i)
 	}
 	return p
+}
+
+// configure makes a configuration of a registry with a database and a place of its own in
+// the bucket.
+func (p *pair) configure(gc string) (file string) {
+	p.t.Helper()
+	place := p.service.Config()
+	text := fmt.Sprintf(`
+database: %q
+tls: {off: true}
+log: {level: error}
+gc: %s
+storage:
+  s3: {endpoint: %q, bucket: %q, prefix: %q, credentials: %q, ca: %q}
+`, p.database.New(p.t), gc, place.Endpoint, place.Bucket, place.Prefix, place.Credentials, place.CA)
+	file = filepath.Join(p.t.TempDir(), "registry.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		p.t.Fatal(err)
+	}
+	return file
 }
 
 func (p *pair) start(i int) {
@@ -142,7 +156,7 @@ func (p *pair) kill(i int) {
 // send each request to any of them. What was acknowledged is there, at both.
 func TestReplicasAreKilled(t *testing.T) {
 	t.Parallel()
-	p := newPair(t)
+	p := newPair(t, "{interval: 1s}")
 	l := &ledger{blobs: map[string]digest.Digest{}, manifests: map[string]digest.Digest{}}
 	var ended atomic.Bool
 	var pushers sync.WaitGroup
