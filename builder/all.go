@@ -147,6 +147,8 @@ func (b *Builder) execute(ctx context.Context, j *job, parts []*part) ([]*Result
 	early := j.beginEarly(ctx, parts)
 	defer early.Stop()
 	cfg.Packed = early.Layer
+	cfg.Made = known.Begin(ctx, cachesTo(parts), func(name string) export.Step { return j.report.Begin(name) })
+	defer known.Stop()
 	solved, lost, err := solveKnown(ctx, graph, cfg, known)
 	if err != nil {
 		return nil, err

@@ -86,6 +86,14 @@ func cachesFrom(parts []*part) (all []remotecache.From) {
 	return all
 }
 
+// cachesTo are the caches that the requests export.
+func cachesTo(parts []*part) (all []remotecache.To) {
+	for _, p := range parts {
+		all = append(all, p.req.CacheTo...)
+	}
+	return all
+}
+
 func isMax(to remotecache.To) bool { return to.Max }
 
 // addInline gives each image the document of its own layers, if that was asked for.
@@ -106,6 +114,7 @@ func addInline(req Request, known *remotecache.Cache, images []export.Image) (er
 func (b *Builder) exportCache(
 	ctx context.Context, j *job, p *part, known *remotecache.Cache, res *Result,
 ) error {
+	known.Wait()
 	for _, to := range p.req.CacheTo {
 		to.State = b.cfg.Root
 		err := j.report.Step("exporting cache to "+to.Name, func() error { return known.Export(ctx, to, p.plain) })

@@ -1,10 +1,13 @@
 package builder
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/opencontainers/go-digest"
@@ -93,6 +96,52 @@ func TestCacheMin(t *testing.T) {
 	}
 	if b.files["out"] != "644 0:0 input" {
 		t.Errorf("files %v", b.files)
+	}
+}
+
+// watched is where a cache goes, which tells of each blob that comes.
+type watched struct {
+	copy.Target
+	came chan digest.Digest
+}
+
+func (w watched) PushBlob(ctx context.Context, b copy.Blob) error {
+	err := w.Target.PushBlob(ctx, b)
+	w.came <- b.Digest
+	return err
+}
+
+// TestCacheGoesWhileStepsRun: what a stage that no image has made is sent before the last
+// command ends, and of a build that fails no records are.
+func TestCacheGoesWhileStepsRun(t *testing.T) {
+	t.Parallel()
+	for _, last := range []string{"write last 1", "exit 3"} {
+		w := newWorld(t)
+		w.write(map[string]string{"in": "input"})
+		dir := filepath.Join(t.TempDir(), "cache")
+		d, err := layout.Create(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = d.Close() })
+		to := watched{Target: d, came: make(chan digest.Digest, 100)}
+		w.exec.hook = func(r ExecRequest) error {
+			if r.Args[len(r.Args)-1] != last {
+				return nil
+			}
+			select {
+			case <-to.came:
+				return nil
+			case <-time.After(10 * time.Second):
+				return errors.New("no layer was sent before")
+			}
+		}
+		df := "FROM base AS build\nRUN write made 1\nFROM base\nCOPY --from=build /made /made\nRUN " + last + "\n"
+		_, err = w.build(df, func(r *Request) { r.CacheTo = []remotecache.To{{Name: dir, Target: to, Tag: "t", Max: true}} })
+		_, missing := d.Resolve(t.Context(), "t")
+		if failed := last == "exit 3"; failed != (err != nil) || failed != (missing != nil) || err != nil && strings.Contains(err.Error(), "sent") {
+			t.Errorf("%s: %v; the records: %v", last, err, missing)
+		}
 	}
 }
 

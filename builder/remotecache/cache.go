@@ -12,6 +12,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/builder/cache"
+	"cove/builder/upload"
 	"cove/content"
 	"cove/errdefs"
 	"cove/layers"
@@ -40,6 +41,7 @@ type Cache struct {
 	here     Records
 	store    Store
 	imported []*imported
+	sent     upload.Streams
 
 	mu      sync.Mutex
 	touched map[digest.Digest]cache.Record

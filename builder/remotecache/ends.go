@@ -15,11 +15,14 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"cove/builder/cache"
+	"cove/builder/export"
+	"cove/builder/upload"
 	"cove/content"
 	"cove/content/memstore"
 	"cove/distribution"
 	"cove/distribution/copy"
 	"cove/distribution/manifest"
+	"cove/distribution/progress"
 	"cove/errdefs"
 	"cove/layers"
 )
@@ -152,6 +155,30 @@ func (in *imported) config(ctx context.Context, desc ocispec.Descriptor) ([]byte
 	_, err = io.Copy(&buf, content.Verify(io.LimitReader(content.NewReader(r), maxDocument), desc))
 	return buf.Bytes(), err
 }
+
+// Begin begins to send what a build makes to where its cache is exported, so that little
+// is left for Export. It returns what is told of each layer, nil where nothing is exported.
+// step begins a step of the build's progress. Stop it.
+func (c *Cache) Begin(ctx context.Context, all []To, step func(name string) export.Step) (made func(layers.Layer)) {
+	if len(all) == 0 {
+		return nil
+	}
+	for _, to := range all {
+		c.sent = append(c.sent, upload.Begin(ctx, upload.Destination{
+			Name: to.Name, Then: "the export of the cache",
+			Push: func(ctx context.Context, desc ocispec.Descriptor, _ progress.Func) error {
+				return to.Target.PushBlob(ctx, copy.Blob{Descriptor: desc, Content: c})
+			},
+		}, step))
+	}
+	return func(l layers.Layer) { c.sent.Layer(l.Blob) }
+}
+
+// Wait waits for what Begin began to send, before Export. Stop ends it.
+func (c *Cache) Wait() { c.sent.Wait() }
+
+// Stop ends what Begin began, and waits for that.
+func (c *Cache) Stop() { c.sent.Stop() }
 
 // Inline is the document of an image's own layers, for its config.
 func (c *Cache) Inline(of []layers.Layer) (json.RawMessage, error) {

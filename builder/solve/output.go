@@ -25,7 +25,8 @@ func (t *task) event(kind event.Kind) event.Event {
 // tellPacked tells of the layers of a task that targets have and that are here as
 // blobs: those of a base, or of a cache elsewhere, may not be yet, or never.
 func (s *solver) tellPacked(ctx context.Context, t *task) error {
-	if s.Packed == nil || len(t.targets) == 0 {
+	made := s.Made != nil && t.res.made && (s.PackAll || len(t.targets) > 0)
+	if !made && (s.Packed == nil || len(t.targets) == 0) {
 		return nil
 	}
 	var all []layers.Layer
@@ -43,8 +44,11 @@ func (s *solver) tellPacked(ctx context.Context, t *task) error {
 		if err != nil {
 			return err
 		}
+		if here && made {
+			s.Made(l)
+		}
 		for _, target := range t.targets {
-			if here {
+			if here && s.Packed != nil {
 				s.Packed(target, l)
 			}
 		}

@@ -70,6 +70,9 @@ type Config struct {
 	// Packed, if not nil, is told of each layer of a target, by the target's number, as
 	// soon as its blob is in Content. It must not wait, and be safe for concurrent use.
 	Packed func(target int, l layers.Layer)
+	// Made, if not nil, is told the same of the layers that steps made: of those of targets,
+	// with PackAll of all.
+	Made func(l layers.Layer)
 	// OnFailure, if not nil, is given the first command that fails, before what it left is
 	// removed; the build waits for it, and fails then.
 	OnFailure func(context.Context, command.Failed) error

@@ -1,3 +1,4 @@
+// Package stream pushes an image while the build that makes it goes on.
 package stream
 
 import (
@@ -9,6 +10,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/builder/export"
+	"cove/builder/upload"
 	"cove/distribution/progress"
 	"cove/images"
 	"cove/layers"
@@ -21,7 +23,7 @@ type Push struct {
 	Images *images.Store
 	Refs   []reference.Reference
 
-	streams []*Stream
+	streams upload.Streams
 }
 
 // Begin begins to take layers, until Finish or Stop. Several names at one registry have
@@ -33,25 +35,21 @@ func (p *Push) Begin(ctx context.Context, step func(name string) export.Step) (l
 			continue
 		}
 		registries[ref.Registry] = true
-		to := Destination{Name: ref.Registry + "/" + ref.Repository, Push: func(
+		to := upload.Destination{Name: ref.Registry + "/" + ref.Repository, Then: "the push of the image", Push: func(
 			ctx context.Context, desc ocispec.Descriptor, tell progress.Func,
 		) error {
 			return p.Images.PushBlob(ctx, ref, desc, images.PushOptions{Progress: tell})
 		}}
-		p.streams = append(p.streams, Begin(ctx, to, step))
+		p.streams = append(p.streams, upload.Begin(ctx, to, step))
 	}
 	return func(l layers.Layer) {
-		for _, s := range p.streams {
-			s.Layer(l.Blob)
-		}
+		p.streams.Layer(l.Blob)
 	}
 }
 
 // Stop ends what is on its way, and waits for that.
 func (p *Push) Stop() {
-	for _, s := range p.streams {
-		s.Stop()
-	}
+	p.streams.Stop()
 }
 
 // Finish waits for the layers on their way and pushes the image under each name. log is
@@ -60,9 +58,7 @@ func (p *Push) Finish(ctx context.Context, log func(string)) error {
 	if log == nil {
 		log = func(string) {}
 	}
-	for _, s := range p.streams {
-		s.Wait()
-	}
+	p.streams.Wait()
 	for _, ref := range p.Refs {
 		if err := p.push(ctx, ref, log); err != nil {
 			return err
@@ -84,7 +80,7 @@ func (p *Push) push(ctx context.Context, ref reference.Reference, log func(strin
 				begun[e.Desc.Digest] = time.Now()
 			}
 		case progress.Pushed, progress.Mounted:
-			log(Line(e.Desc, e, time.Since(begun[e.Desc.Digest])))
+			log(upload.Line(e.Desc, e, time.Since(begun[e.Desc.Digest])))
 		}
 	}})
 	return err

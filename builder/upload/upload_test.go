@@ -1,4 +1,4 @@
-package stream
+package upload
 
 import (
 	"context"
@@ -58,7 +58,7 @@ func TestSendsEachLayerOnce(t *testing.T) {
 	full := make(chan struct{})
 	var once sync.Once
 	var to told
-	s := Begin(t.Context(), Destination{Name: "reg/team/app", Push: func(
+	s := Begin(t.Context(), Destination{Name: "reg/team/app", Then: "the push of the image", Push: func(
 		_ context.Context, d ocispec.Descriptor, tell progress.Func,
 	) error {
 		n := now.Add(1)
@@ -103,7 +103,7 @@ func TestStopsAtTheFirstError(t *testing.T) {
 	t.Parallel()
 	var n atomic.Int64
 	var to told
-	s := Begin(t.Context(), Destination{Push: func(context.Context, ocispec.Descriptor, progress.Func) error {
+	s := Begin(t.Context(), Destination{Then: "the push of the image", Push: func(context.Context, ocispec.Descriptor, progress.Func) error {
 		n.Add(1)
 		return errors.New("denied: no right to push")
 	}}, to.begin)
@@ -128,7 +128,7 @@ func TestStopEndsWhatIsOnItsWay(t *testing.T) {
 	t.Parallel()
 	var to told
 	begun := make(chan struct{})
-	s := Begin(t.Context(), Destination{Push: func(ctx context.Context, _ ocispec.Descriptor, _ progress.Func) error {
+	s := Begin(t.Context(), Destination{Then: "the push of the image", Push: func(ctx context.Context, _ ocispec.Descriptor, _ progress.Func) error {
 		close(begun)
 		<-ctx.Done()
 		return ctx.Err()

@@ -1,7 +1,7 @@
-// Package stream sends the layers of an image to registries while the build that makes
-// them goes on. It moves no tag and stores no manifest: the push that follows does, and
-// finds there what was sent.
-package stream
+// Package upload sends the layers of an image, or of a build cache, to registries while
+// the build that makes them goes on. It moves no tag and stores no manifest: the push or
+// the export that follows does, and finds there what was sent.
+package upload
 
 import (
 	"context"
@@ -22,8 +22,8 @@ const parallel = 2
 
 // Destination is a repository.
 type Destination struct {
-	// Name is for people.
-	Name string
+	// Name is for people, and Then what sends again that could not be sent.
+	Name, Then string
 	// Push sends a blob, unless it is there.
 	Push func(ctx context.Context, desc ocispec.Descriptor, tell progress.Func) error
 }
@@ -121,8 +121,7 @@ func Line(desc ocispec.Descriptor, last progress.Event, took time.Duration) stri
 func short(d digest.Digest) string { return "sha256:" + d.Encoded()[:12] }
 
 // Wait takes no more layers and waits for those that were taken. What could not be sent
-// is no error: the push of the whole image tries it again, and says why if it cannot
-// either.
+// is no error: Then tries it again, and says why if it cannot either.
 func (s *Stream) Wait() {
 	s.mu.Lock()
 	over := s.over
@@ -133,7 +132,7 @@ func (s *Stream) Wait() {
 		return
 	}
 	if s.err != nil && s.ctx.Err() == nil {
-		s.step.Log(fmt.Sprintf("stopped: %v; the push of the image tries again", s.err))
+		s.step.Log(fmt.Sprintf("stopped: %v; %s tries again", s.err, s.to.Then))
 	}
 	s.step.End(s.ctx.Err())
 }
@@ -148,4 +147,28 @@ func (s *Stream) Stop() {
 	}
 	s.Wait()
 	s.cancel()
+}
+
+// Streams are several, as one.
+type Streams []*Stream
+
+// Layer sends a layer by all of them.
+func (all Streams) Layer(desc ocispec.Descriptor) {
+	for _, s := range all {
+		s.Layer(desc)
+	}
+}
+
+// Wait waits for all of them.
+func (all Streams) Wait() {
+	for _, s := range all {
+		s.Wait()
+	}
+}
+
+// Stop ends all of them.
+func (all Streams) Stop() {
+	for _, s := range all {
+		s.Stop()
+	}
 }
