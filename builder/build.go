@@ -5,12 +5,11 @@ import (
 	"errors"
 	"runtime"
 	"slices"
-	"strconv"
-	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
 
+	"cove/builder/dockerfile/syntax"
 	"cove/builder/estargz"
 	"cove/builder/plan"
 	"cove/errdefs"
@@ -39,7 +38,7 @@ func withSource(err error, text []byte) error {
 }
 
 // complete fills in what the request leaves open.
-func (r *Request) complete() error {
+func (r *Request) complete() (err error) {
 	if r.Context == "" {
 		return errdefs.Errorf(errdefs.ErrInvalid,
 			"build: a context is needed: a directory, or - for a tar archive on stdin")
@@ -47,13 +46,10 @@ func (r *Request) complete() error {
 	if err := errors.Join(r.completePlatforms(), r.checkSquash()); err != nil {
 		return err
 	}
-	if v := r.BuildArgs["SOURCE_DATE_EPOCH"]; v != "" && r.Epoch == nil {
-		sec, err := strconv.ParseInt(v, 10, 64)
-		if err != nil {
-			return errdefs.Errorf(errdefs.ErrInvalid, "build: SOURCE_DATE_EPOCH=%s is not a number of seconds", v)
+	if r.Epoch == nil {
+		if r.Epoch, err = syntax.ParseEpoch(r.BuildArgs[syntax.EpochArg]); err != nil {
+			return err
 		}
-		t := time.Unix(sec, 0).UTC()
-		r.Epoch = &t
 	}
 	switch compress.Compression(r.Compression) {
 	case "", compress.Gzip, compress.Zstd, compress.None, estargz.Name:

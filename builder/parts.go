@@ -17,6 +17,7 @@ import (
 	"cove/builder/command"
 	"cove/builder/dockerfile"
 	"cove/builder/dockerfile/bases"
+	"cove/builder/dockerfile/syntax"
 	"cove/builder/event"
 	"cove/builder/export"
 	"cove/builder/fetch"
@@ -96,15 +97,24 @@ func (b *Builder) open(ctx context.Context, j *job) error {
 		key := p.req.Context + "\x00" + p.req.Dockerfile
 		if files, ok := opened[key]; ok && p.req.Dockerfile != "-" && p.req.Received == nil {
 			p.files = files.Share()
-			continue
+		} else if files, err := source.Open(ctx, b.from(j, p.req, p.req.Context)); err != nil {
+			return about(p, err)
+		} else {
+			p.files, opened[key] = files, files
 		}
-		files, err := source.Open(ctx, b.from(j, p.req, p.req.Context))
-		if err != nil {
+		if err := p.epoch(); err != nil {
 			return about(p, err)
 		}
-		p.files, opened[key] = files, files
 	}
 	return nil
+}
+
+// epoch takes the Dockerfile's own SOURCE_DATE_EPOCH, if the request says nothing of it.
+func (p *part) epoch() (err error) {
+	if _, said := p.req.BuildArgs[syntax.EpochArg]; p.req.Epoch == nil && !said {
+		p.req.Epoch, err = syntax.DefaultEpoch(p.files.Name, p.files.Dockerfile)
+	}
+	return err
 }
 
 // about says which of several requests an error is about.

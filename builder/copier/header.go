@@ -10,7 +10,7 @@ import (
 	"cove/layers/archive"
 )
 
-// rootMode is the mode of a context's own directory, which nobody chose.
+// rootMode is the mode that a directory is made with.
 const rootMode = 0o755
 
 // header describes a pick as it is in its tree, with owners only where they are
@@ -21,6 +21,9 @@ func (p part) header(pk pick) *tar.Header {
 		return &tar.Header{Typeflag: tar.TypeReg, Mode: 0o644, Size: int64(len(*pk.inline))}
 	}
 	e := pk.entry
+	if pk.rel == "" { // what a directory's contents are copied into is made, and not copied, as BuildKit has it
+		return &tar.Header{Typeflag: tar.TypeDir, Mode: rootMode, ModTime: e.ModTime().Truncate(time.Second)}
+	}
 	h := &tar.Header{Mode: int64(e.Mode & 0o7777), Typeflag: typeflag(e), ModTime: e.ModTime().Truncate(time.Second)}
 	if p.tree.KeepOwner {
 		h.Uid, h.Gid = int(e.UID), int(e.GID)
@@ -38,10 +41,6 @@ func (p part) header(pk pick) *tar.Header {
 		h.Linkname, h.Mode = e.Link, 0o777
 	case tar.TypeChar, tar.TypeBlock:
 		h.Devmajor, h.Devminor = int64(unix.Major(e.Rdev)), int64(unix.Minor(e.Rdev))
-	case tar.TypeDir:
-		if e.Path == "" && !p.tree.KeepOwner {
-			h.Mode = rootMode
-		}
 	}
 	if pk.link != "" {
 		h.Typeflag, h.Linkname, h.Size = tar.TypeLink, pk.link, 0

@@ -44,7 +44,6 @@ type Sources struct {
 type Selection struct {
 	op    plan.Selection
 	parts []part
-	dgst  digest.Digest
 	// Warnings are for the author: a pattern that matched nothing.
 	Warnings []string
 }
@@ -77,16 +76,37 @@ func Select(ctx context.Context, op plan.Selection, from Sources) (*Selection, e
 			return nil, err
 		}
 	}
-	if err := s.hash(ctx); err != nil {
-		return nil, err
-	}
-	s.dgst = s.digest()
-	return s, nil
+	return s, s.hash(ctx)
 }
 
 // Digest is the content key: names, types, permissions, links and bytes of all
-// that was selected, and owners where they are kept. Times are not in it.
-func (s *Selection) Digest() digest.Digest { return s.dgst }
+// that was selected, and owners where they are kept, as --chmod and --chown of op leave
+// them. Times are not in it.
+func (s *Selection) Digest(op plan.Placement) (digest.Digest, error) {
+	as := given{owner: op.Chown != ""}
+	if op.Chmod != "" {
+		m, err := plan.ParseMode(op.Chmod)
+		if err != nil {
+			return "", err
+		}
+		as.mode = &m
+	}
+	return s.digest(as), nil
+}
+
+// given is what a copy gives its files, whatever their own is.
+type given struct {
+	mode  *plan.ModeChange
+	owner bool
+}
+
+// of is the mode that an entry of this one has where it is copied to.
+func (as given) of(mode uint32) uint32 {
+	if as.mode == nil || mode&unix.S_IFMT == unix.S_IFLNK {
+		return mode
+	}
+	return mode&^0o7777 | as.mode.Apply(mode&0o7777, mode&unix.S_IFMT == unix.S_IFDIR)
+}
 
 // Summary tells in a few letters what each selected file is, by where it goes:
 // to compare with another time.
@@ -97,7 +117,7 @@ func (s *Selection) Summary() map[string]string {
 			out[p.archive.Path] = p.archive.Digest.Encoded()[:12]
 		}
 		for _, pk := range p.picks {
-			sum := sha256.Sum256(p.describe(nil, pk))
+			sum := sha256.Sum256(p.describe(nil, pk, given{}))
 			out[pk.rel] = hex.EncodeToString(sum[:6])
 			if pk.entry != nil && pk.entry.Digest != "" {
 				out[pk.rel] = fmt.Sprintf("%o %s", pk.entry.Mode&0o7777, pk.entry.Digest.Encoded()[:12])
@@ -134,6 +154,9 @@ func (s *Selection) add(ctx context.Context, src plan.Source, from Sources, ex *
 	}
 	if len(matches) == 0 {
 		s.Warnings = append(s.Warnings, pattern+" matches nothing")
+		if s.op.Parents { // the destination is made all the same, as BuildKit does
+			s.parts = append(s.parts, part{tree: tree, dir: true})
+		}
 	}
 	for _, m := range matches {
 		if s.op.Parents {
@@ -285,7 +308,7 @@ func (s *Selection) hash(ctx context.Context) error {
 	return nil
 }
 
-func (s *Selection) digest() digest.Digest {
+func (s *Selection) digest(as given) digest.Digest {
 	d := sha256.New()
 	var buf []byte
 	for _, p := range s.parts {
@@ -295,7 +318,7 @@ func (s *Selection) digest() digest.Digest {
 		}
 		buf = append(buf, '\n')
 		for _, pk := range p.picks {
-			buf = p.describe(buf, pk)
+			buf = p.describe(buf, pk, as)
 			if len(buf) > 32<<10 {
 				d.Write(buf)
 				buf = buf[:0]
@@ -308,19 +331,18 @@ func (s *Selection) digest() digest.Digest {
 
 // describe appends what one pick means, unambiguously: strings are quoted. It
 // says what header says; a context has so many files that fmt would be felt.
-func (p part) describe(b []byte, pk pick) []byte {
+func (p part) describe(b []byte, pk pick, as given) []byte {
 	b = strconv.AppendQuote(b, pk.rel)
 	if pk.inline != nil {
 		b = strconv.AppendQuote(append(b, " inline "...), *pk.inline)
 		return append(b, '\n')
 	}
 	e := pk.entry
-	mode := e.Mode
-	if e.Path == "" && !p.tree.KeepOwner {
-		mode = unix.S_IFDIR | rootMode
+	if pk.rel == "" { // header says why
+		return append(b, " directory\n"...)
 	}
-	b = strconv.AppendUint(append(b, ' '), uint64(mode), 8)
-	if p.tree.KeepOwner {
+	b = strconv.AppendUint(append(b, ' '), uint64(as.of(e.Mode)), 8)
+	if p.tree.KeepOwner && !as.owner {
 		b = strconv.AppendUint(append(b, " u"...), uint64(e.UID), 10)
 		b = strconv.AppendUint(append(b, " g"...), uint64(e.GID), 10)
 	}

@@ -114,7 +114,7 @@ func (l *Layout) destination() error {
 	}
 	l.base = real
 	files := 0
-	l.into = op.DestDir || at.typ == tar.TypeDir
+	l.into = op.DestDir || at.typ == tar.TypeDir || isDir(l.under, real)
 	for _, p := range l.sel.parts {
 		if p.dir {
 			l.into = true
@@ -152,11 +152,7 @@ func (l *Layout) addDirs(real string) error {
 			l.place.record(dir, thing{typ: tar.TypeDir})
 			continue
 		}
-		h := &tar.Header{Typeflag: tar.TypeDir, Mode: 0o755}
-		if l.owner != nil {
-			h.Uid, h.Gid = l.owner.UID, l.owner.GID
-		}
-		l.put(item{name: dir, hdr: h})
+		l.put(item{name: dir, hdr: l.made(&tar.Header{Typeflag: tar.TypeDir, Mode: rootMode})})
 	}
 	return nil
 }
@@ -234,9 +230,20 @@ func (l *Layout) addTop(p part, pk pick, h *tar.Header) error {
 	if err := l.addDirs(parent(l.base)); err != nil {
 		return err
 	}
-	l.adjust(h)
-	l.put(item{name: l.base, hdr: h, part: p, pick: pk})
+	l.put(item{name: l.base, hdr: l.made(h), part: p, pick: pk})
 	return nil
+}
+
+// made applies --chown, and a --chmod that is a number, to a directory on the way, as
+// BuildKit does; words are for what is copied.
+func (l *Layout) made(h *tar.Header) *tar.Header {
+	if l.owner != nil {
+		h.Uid, h.Gid = l.owner.UID, l.owner.GID
+	}
+	if l.mode != nil && l.mode.Absolute() {
+		h.Mode = int64(l.mode.Apply(0, true))
+	}
+	return h
 }
 
 // check resolves where an entry goes and whether it may go there. A directory

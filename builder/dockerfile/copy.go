@@ -127,12 +127,12 @@ func (s *state) placed(verb string, op *plan.Copy, sd instructions.SourcesAndDes
 	if err := values.CheckOwner("--chown=", op.Chown); err != nil {
 		return "", err
 	}
-	if op.Chmod != "" {
-		if _, err := plan.ParseMode(op.Chmod); err != nil {
-			return "", err
-		}
+	if _, err := plan.ParseMode(op.Chmod); op.Chmod != "" && err != nil {
+		return "", err
 	}
-	line = verb
+	if line = verb; op.Parents {
+		line += " --parents"
+	}
 	for _, f := range [][2]string{{"--chown=", op.Chown}, {"--chmod=", op.Chmod}} {
 		if f[1] != "" {
 			line += " " + f[0] + f[1]

@@ -1,6 +1,7 @@
 package dockerfile
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -23,10 +24,7 @@ func (c *converter) argDefaults(
 	f syntax.File, given map[string]string,
 ) (*vars.Set, map[string]vars.Declaration, error) {
 	v := vars.Platform(c.opt.Platform, c.opt.Build)
-	v.Set("TARGETSTAGE", c.opt.Target)
-	if c.opt.Target == "" {
-		v.Set("TARGETSTAGE", f.Stages[len(f.Stages)-1].Name)
-	}
+	v.Set("TARGETSTAGE", cmp.Or(c.opt.Target, f.Stages[len(f.Stages)-1].Name, "default"))
 	for _, k := range v.Keys() {
 		if value, ok := given[k]; ok {
 			v.Set(k, value)

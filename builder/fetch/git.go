@@ -319,7 +319,8 @@ func refuseLocalHost(ctx context.Context, remote string) error {
 	return nil
 }
 
-// normalize removes .git, unless it is kept, and gives everything one time.
+// normalize removes .git, unless it is kept, and gives everything one time, and the mode that
+// it has where the umask is 022.
 func normalize(dir string, keep bool, at int64) error {
 	var dirs []string
 	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
@@ -333,14 +334,31 @@ func normalize(dir string, keep bool, at int64) error {
 			return fs.SkipDir
 		case d.IsDir():
 			dirs = append(dirs, p)
-			return nil
+			return os.Chmod(p, 0o755)
 		}
-		return setTime(p, at)
+		return errors.Join(setMode(p, d), setTime(p, at))
 	})
 	for _, d := range dirs {
 		err = errors.Join(err, setTime(d, at))
 	}
 	return err
+}
+
+// setMode makes a mode of what git knows of it, for whom a file is executable or not; those
+// of its own in .git nobody writes to.
+func setMode(p string, d fs.DirEntry) error {
+	info, err := d.Info()
+	if err != nil || !info.Mode().IsRegular() {
+		return err
+	}
+	mode := os.FileMode(0o644)
+	switch {
+	case info.Mode()&0o200 == 0:
+		mode = 0o444
+	case info.Mode()&0o100 != 0:
+		mode = 0o755
+	}
+	return os.Chmod(p, mode)
 }
 
 // setTime does not follow a link.

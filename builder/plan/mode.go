@@ -96,9 +96,12 @@ func whoBits(b byte) (uint32, bool) {
 	return 0, false
 }
 
+// Absolute says that the mode is a number, the same for every entry.
+func (c ModeChange) Absolute() bool { return len(c.clauses) == 0 }
+
 // Apply returns the permission bits that an entry with these gets.
 func (c ModeChange) Apply(mode uint32, dir bool) uint32 {
-	if len(c.clauses) == 0 {
+	if c.Absolute() {
 		return c.mode
 	}
 	mode &= perms

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"slices"
+	"strconv"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -166,6 +167,19 @@ type Placement struct {
 }
 
 func (*Placement) kind() string { return "placement" }
+
+// Canonical is the same placement in the words that all of its meaning share: a number is
+// written in one way, and a user alone has the group of its number.
+func (p Placement) Canonical() Placement {
+	if m, err := ParseMode(p.Chmod); err == nil && p.Chmod != "" && m.Absolute() {
+		p.Chmod = strconv.FormatUint(uint64(m.mode), 8)
+	}
+	if n, err := strconv.ParseUint(p.Chown, 10, 32); err == nil {
+		id := strconv.FormatUint(n, 10)
+		p.Chown = id + ":" + id
+	}
+	return p
+}
 
 // Source is one source of a Copy: exactly one of Path, URL, Git and Inline.
 type Source struct {

@@ -69,7 +69,7 @@ func (s *solver) copyFrom(ctx context.Context, st *step, op *plan.Copy, files *b
 		for _, in := range t.inputs {
 			parts = append(parts, string(in.res.chain))
 		}
-		fast := s.cacheKey("copy", plan.Define(op), parts...)
+		fast := s.cacheKey("copied", plan.Define(op), parts...)
 		if r, err := s.lookupCopy(ctx, t, fast); r != nil || err != nil {
 			return st.hitOr(ctx, r, err)
 		}
@@ -89,8 +89,10 @@ func (s *solver) copyFrom(ctx context.Context, st *step, op *plan.Copy, files *b
 	for _, w := range sel.Warnings {
 		s.warn(t, "CopyMatchesNothing", w)
 	}
-	// What the files are called where they come from means nothing any more.
-	content := s.cacheKey("files", plan.Define(&op.Placement), below, sel.Digest().String())
+	content, err := s.contentKey(sel, op.Placement, below)
+	if err != nil {
+		return err
+	}
 	if r, err := s.lookupCopy(ctx, t, content); r != nil || err != nil {
 		if r != nil {
 			err = s.remember(ctx, st, r, keys...)
@@ -108,6 +110,14 @@ func (s *solver) copyFrom(ctx context.Context, st *step, op *plan.Copy, files *b
 		return err
 	}
 	return s.layOut(ctx, st, l, append(keys, content)...)
+}
+
+// contentKey is the key of what was selected and is placed on top of below. What the files
+// are called where they come from means nothing any more.
+func (s *solver) contentKey(sel *copier.Selection, op plan.Placement, below string) (digest.Digest, error) {
+	selected, err := sel.Digest(op)
+	op = op.Canonical()
+	return s.cacheKey("placed", plan.Define(&op), below, selected.String()), err
 }
 
 // below is what the layer of a copy depends on of what it goes on top of.
