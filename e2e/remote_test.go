@@ -210,8 +210,29 @@ func TestRemote(t *testing.T) {
 		{line: "cove load -i saved.tar", says: `Loaded image: base`},
 		{line: "cove export -o export.tar main && tar tf export.tar", says: `bin/`},
 		{line: "cove cp main:/etc - | tar t", says: `etc/`},
-		{line: "cove cp root.tar main:/", code: 1, says: `only archives go to ssh://box`},
-		{line: "cove run --env-file root.tar base true", code: 1, says: `--env-file names a file of this machine`},
+		{line: "cove cp root.tar main:/ && cove exec main ls -l /root.tar", says: `(?s)Successfully copied .*B to main:/\n.*/root.tar`},
+		{line: "mkdir -p d/sub && echo one >d/one && echo two >d/sub/two && ln -s one d/link && chmod 640 d/one && " +
+			"cove cp -q d main:/srv && cove exec main sh -c 'cd /srv; cat one sub/two link; stat -c %a:%u one'", says: `^one\ntwo\none\n640:0$`},
+		{line: "cove cp -q d main:/srv && cove exec main cat /srv/d/sub/two && cove cp -q d/. main:/srv/d && cove exec main ls /srv/d", says: `^two\nlink\none\nsub$`},
+		{line: "ln -s d/one l && cove cp -q l main:/asis; cove cp -qL l main:/followed; cove exec main sh -c 'readlink /asis; cat /followed'", says: `^d/one\none$`},
+		{line: "cove cp main:/srv out && cat out/sub/two && stat -c %a out/one && readlink out/link", says: `(?s)Successfully copied .*kB to out\ntwo\n640\none$`},
+		{line: "mkdir into && cove cp -q main:/srv into && cove cp -q main:/srv/one into/ && cove cp -q main:/srv/. into/x && ls into", says: `^one\nsrv\nx$`},
+		{line: "echo old >old && cove cp -q main:/srv/one old && cat old", says: `^one$`},
+		{line: "cove cp main:/srv old; c=$?; cat old; exit $c", code: 1, says: `(?s)cannot copy a directory onto a file.*one$`},
+		{line: "cove cp main:/srv/one no/where", code: 1, says: `no such directory: .*/no`},
+		{line: "cove cp main:/nothing out; c=$?; cat out/one; exit $c", code: 1, says: `(?s)no such file or directory: /nothing\none$`},
+		{line: "cove cp nothing main:/", code: 1, says: `no such file or directory: nothing`},
+		{line: `printf 'A=1\nB\n# C=no\nD=old' >env && B='of here' E=secret cove run --rm --env-file env -e D=new -e E -e "F=two
+lines" -e UNSET base env | sort`, says: `(?s)^A=1\nB=of here\nD=new\nE=secret\nF=two\n.*lines`},
+		{line: "cove exec --env-file env main sh -c 'echo $A$D'", says: `^1old$`},
+		{line: `echo team=x >labels && cove create --label-file labels --cidfile cid base true && cove inspect -f '{{.Config.Labels.team}}' $(cat cid) && cove rm $(cat cid)`, says: `\nx\n`},
+		{line: "cove create --cidfile cid base true", code: 1, says: `the file exists`},
+		{line: "cove run --cidfile other --rm base true", code: 1, says: `give it with --detach`},
+		{line: `echo '{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["mkdir","mkdirat"],"action":"SCMP_ACT_ERRNO"}]}' >p.json &&
+			cove run --rm --security-opt seccomp=p.json base mkdir /x`, code: 1, says: `not permitted`},
+		{line: "cove run --rm -v ./d:/d base true", code: 1, says: `give the whole path there`},
+		{line: "cove bake", code: 1, says: `docker buildx bake`},
+		{line: "ls root/parcels; ls /run/cove/parcels 2>/dev/null | grep -c . >/dev/null; true", says: `^$`},
 		{line: "cove ps --nope", code: 125, says: `unknown flag`},
 		{line: "cove ps --help", says: `Usage:  cove ps`},
 		{line: "cove -H ssh://-oProxyCommand=touch%20hacked ps; c=$?; ls; exit $c", code: 1, says: `dash|URL`},
@@ -222,6 +243,105 @@ func TestRemote(t *testing.T) {
 		{line: "cove context rm -f box && cove context show", says: `default`},
 	} {
 		out, code := m.sh(tc.line, strings.NewReader(tc.input))
+		if matched, err := regexp.MatchString(tc.says, strings.TrimSuffix(out, "\n")); code != tc.code || !matched {
+			t.Errorf("%s\n  ends with %d, want %d, and says %q (%v), want %s", tc.line, code, tc.code, out, err, tc.says)
+		}
+	}
+}
+
+// TestRemoteBuild builds what is here on another machine: context, Dockerfile, secrets,
+// agents and outputs are this side's.
+func TestRemoteBuild(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	body, err := rootfsTar()
+	if err == nil {
+		err = os.WriteFile(filepath.Join(m.dir, "root.tar"), body, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.env = append(m.env, "COVE_HOST=ssh://box")
+	for _, tc := range []struct {
+		line, input string
+		code        int
+		says        string
+	}{
+		{line: "cove import root.tar base", says: `^sha256:`},
+		{line: `mkdir -p app/sub app/node_modules && cd app && echo hello >sub/greeting && echo big >node_modules/x && echo no >no.log && echo yes >yes.log &&
+			printf 'node_modules\n*.log\n!yes.log\n' >.dockerignore && printf 'FROM base\nCOPY . /app\nRUN find /app -type f | sort && cat /app/sub/greeting\n' >Dockerfile`},
+		{
+			line: "cove build -t app --progress plain --iidfile iid --metadata-file meta app && cat iid meta",
+			says: `(?s)/app/Dockerfile\n.*/app/sub/greeting\n.*/app/yes.log\n.*hello.*sha256:[0-9a-f]{64}.*containerimage.digest`,
+		},
+		{line: "cove run --rm app ls -a /app", says: `^\.\n\.\.\n(\.dockerignore\n)?Dockerfile\nsub\nyes\.log$`},
+		{line: "cove build app -f nothing", code: 1, says: `there is no nothing`},
+		{line: "cove build nothing", code: 1, says: `context nothing`},
+		{line: `printf 'FROM base\nARG V\nRUN echo "v is $V"\nCOPY sub/greeting /from\n' >elsewhere && V=42 cove build -q -t two -f elsewhere --build-arg V app && cove run --rm two cat /from`, says: `hello$`},
+		{line: "cove build --progress plain -f - app", input: "FROM base\nRUN echo typed-$((6*7))\n", says: `typed-42`},
+		{line: "tar c -C app . | cove build -q -t three - && cove run --rm three cat /app/sub/greeting", says: `hello$`},
+		{line: `printf 'FROM base\nRUN --mount=type=secret,id=one --mount=type=secret,id=two cat /run/secrets/one /run/secrets/two | tr a-z A-Z\n' >secrets &&
+			printf of-a-file >secret && TWO=of-a-variable cove build --progress plain -f secrets --secret id=one,src=secret --secret id=two,env=TWO app`, says: `OF-A-FILEOF-A-VARIABLE`},
+		{line: `printf 'FROM base\nRUN --mount=type=ssh test -S $SSH_AUTH_SOCK && echo there is an agent\n' >agent && eval $(ssh-agent) >/dev/null &&
+			cove build --progress plain -f agent --ssh default app; c=$?; kill $SSH_AGENT_PID; exit $c`, says: `there is an agent`},
+		{line: "cove build -f agent --ssh default=user app", code: 1, says: `keys do not leave this machine`},
+		{line: "cove build -q -o out app && cat out/app/sub/greeting && cove build -q -o type=tar,dest=out.tar app && tar tf out.tar | grep greeting", says: `hello\napp/sub/greeting$`},
+		{line: "cove build -q -o - app | tar t | grep greeting", says: `^app/sub/greeting$`},
+		{line: "cove build -q -o type=oci,dest=oci,tar=false app && cat oci/oci-layout", says: `imageLayoutVersion`},
+		{line: `printf 'FROM base\nCOPY --from=other greeting /g\nRUN cat /g\n' >named && cove build --progress plain -f named --build-context other=app/sub app`, says: `hello`},
+		{line: `printf 'FROM lay\nRUN echo on a layout\n' >lay && cove build --progress plain -f lay --build-context lay=oci-layout://oci app`, says: `on a layout`},
+		{line: "cove build -q --cache-to type=local,dest=cache app && cat cache/index.json && cove build -q --no-cache --cache-from type=local,src=cache app", says: `manifests`},
+		{line: "cove build -q --lock lock.json app && test -s lock.json && cove build -q --lock lock.json --locked app", says: `sha256`},
+		{line: "cd app && cove build -q .", says: `sha256`},
+		{line: "ls root/parcels; ls /tmp | grep cove-context-$$; true", says: `^$`},
+	} {
+		out, code := m.sh(tc.line, strings.NewReader(tc.input))
+		if matched, err := regexp.MatchString(tc.says, strings.TrimSuffix(out, "\n")); code != tc.code || !matched {
+			t.Errorf("%s\n  ends with %d, want %d, and says %q (%v), want %s", tc.line, code, tc.code, out, err, tc.says)
+		}
+	}
+}
+
+// TestRemoteCompose has a project of here run on another machine.
+func TestRemoteCompose(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	tools := filepath.Dir(docker(t, "28.2"))
+	for name, tool := range map[string]string{"docker-compose": "docker-compose", "docker-buildx": "buildx"} {
+		if _, err := os.Stat(filepath.Join(tools, tool)); err != nil {
+			t.Skipf("needs %s, which make deps-test brings: %v", tool, err)
+		}
+		plugins := filepath.Join(m.dir, "docker", "cli-plugins")
+		if err := errors.Join(os.MkdirAll(plugins, 0o700), os.Symlink(filepath.Join(tools, tool), filepath.Join(plugins, name))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	body, err := rootfsTar()
+	if err == nil {
+		err = os.WriteFile(filepath.Join(m.dir, "root.tar"), body, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.env = append(m.env, "COVE_HOST=ssh://box")
+	for _, tc := range []struct {
+		line string
+		code int
+		says string
+	}{
+		{line: "cove import root.tar base", says: `^sha256:`},
+		{line: `mkdir -p project/web && cd project && printf 'FROM base\nCOPY page /page\nCMD ["sleep", "1000"]\n' >web/Dockerfile && echo built here >web/page &&
+			echo WHO=world >env && echo a secret >secret && printf 'name: far\nservices:\n  web:\n    build: web\n    init: true\n    network_mode: none\n    env_file: env\n    secrets: [one]\nsecrets:\n  one:\n    environment: ONE\n' >compose.yaml`},
+		{line: "cd project && ONE=of-a-variable cove compose --progress plain up -d", says: `(?s)Started`},
+		{line: "cd project && ONE=x cove compose exec -T web sh -c 'cat /page; echo $WHO; cat /run/secrets/one; exit 7'", code: 7, says: `^built here\nworld\nof-a-variable$`},
+		{line: "cove ps --format '{{.Names}}'", says: `^far-web-1$`},
+		{line: "cove --here ps -q", says: `^$`},
+		{line: "cd project && ONE=x cove compose cp compose.yaml web:/copied && cove exec far-web-1 head -1 /copied", says: `name: far`},
+		{line: "cd project && ONE=of-a-variable cove compose --progress plain up -d", says: `Running`},
+		{line: "cd project && ONE=x cove compose down -t 1 && cove ps -aq", says: `Removed`},
+		{line: "cove compose --help", says: `docker compose`},
+	} {
+		out, code := m.sh(tc.line, nil)
 		if matched, err := regexp.MatchString(tc.says, strings.TrimSuffix(out, "\n")); code != tc.code || !matched {
 			t.Errorf("%s\n  ends with %d, want %d, and says %q (%v), want %s", tc.line, code, tc.code, out, err, tc.says)
 		}

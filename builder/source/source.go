@@ -88,6 +88,10 @@ func (c *Context) Identity() string { return c.identity }
 // Remote says whether the context came from elsewhere: an archive, a repository.
 func (c *Context) Remote() bool { return c.remote }
 
+// Path is where the Dockerfile was read: an absolute path, or one below the context; ""
+// if it was no file.
+func (c *Context) Path() string { return c.path }
+
 // Share returns the same context for another build, which closes nothing.
 func (c *Context) Share() *Context {
 	other := *c

@@ -10,6 +10,7 @@ import (
 	"cove/engine/builds/changes"
 	"cove/internal/cli"
 	"cove/internal/cli/buildcmd"
+	"cove/internal/cli/buildpack"
 	"cove/internal/cli/copycmd"
 	"cove/internal/cli/historycmd"
 	"cove/internal/cli/verifycmd"
@@ -20,6 +21,7 @@ func main() {
 		Build: buildcmd.Build, Bake: buildcmd.Bake, History: historycmd.Noun, Changes: changes.Read,
 		Verify: verifycmd.Verify, Kaniko: buildcmd.Kaniko,
 		Copy: copycmd.Copy, Merge: copycmd.Merge, API: cli.Elsewhere.API,
+		Pack: buildpack.Pack,
 	}
 	grammar := cli.Build(here)
 	switch filepath.Base(os.Args[0]) {

@@ -51,6 +51,9 @@ type Builder struct {
 	Kaniko  func(*app.App) *cobra.Command
 	Changes engine.Changes
 	API     func(*app.App) *cobra.Command
+
+	// Pack takes the files of a build along to another machine.
+	Pack remote.Packer
 }
 
 // Elsewhere is the builder, and the API, of the binaries that do not link them.
@@ -76,7 +79,7 @@ func Main(g Grammar, args []string, in io.Reader, out, errOut io.Writer) int {
 	}
 	root := g.root(a, word)
 	if !where.Here() && !ownWord(word) {
-		remote.Take(root, a, where)
+		remote.Take(root, a, where, g.builder.Pack)
 	}
 	root.SetArgs(args)
 	err = root.ExecuteContext(ctx)

@@ -37,7 +37,7 @@ const (
 // Private starts a server of its own for a program that this process will become. It
 // ends when alive is closed, by whoever has it last: that program has it, too.
 func Private(ctx context.Context, a *app.App) (host string, alive io.Closer, err error) {
-	socket := filepath.Join(runtimeDir(), "compose-"+strconv.Itoa(os.Getpid())+".sock")
+	socket := filepath.Join(RuntimeDir(), "compose-"+strconv.Itoa(os.Getpid())+".sock")
 	r, w, err := os.Pipe()
 	if err != nil {
 		return "", nil, err
@@ -63,7 +63,7 @@ func Shared(ctx context.Context, a *app.App) (*net.UnixConn, error) {
 		return nil, err
 	}
 	sum := sha256.Sum256([]byte(root))
-	socket := filepath.Join(runtimeDir(), "stdio-"+hex.EncodeToString(sum[:8])+".sock")
+	socket := filepath.Join(RuntimeDir(), "stdio-"+hex.EncodeToString(sum[:8])+".sock")
 	if conn, err := dial(ctx, socket); err == nil {
 		return conn, nil
 	}
@@ -131,8 +131,8 @@ func start(ctx context.Context, a *app.App, s server) error {
 	return errors.Join(err, seekErr, readErr)
 }
 
-// runtimeDir is where sockets live that end with this boot.
-func runtimeDir() string {
+// RuntimeDir is where sockets live that end with this boot.
+func RuntimeDir() string {
 	if os.Geteuid() == 0 {
 		return "/run/cove"
 	}

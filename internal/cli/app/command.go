@@ -119,3 +119,16 @@ func InSibling(cmd *cobra.Command) bool {
 	_, marked := cmd.Annotations[sibling]
 	return marked
 }
+
+// goesThere marks the commands that reach another machine by themselves.
+const goesThere = "goes there"
+
+// MarkGoesThere says that a command does on another machine what is to be done there, and
+// the rest here.
+func MarkGoesThere(cmd *cobra.Command) { cmd.Annotations = map[string]string{goesThere: ""} }
+
+// GoesThere reports whether a command reaches another machine by itself.
+func GoesThere(cmd *cobra.Command) bool {
+	_, marked := cmd.Annotations[goesThere]
+	return marked
+}

@@ -3,7 +3,10 @@
 package composecmd
 
 import (
+	"context"
+	"errors"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"syscall"
@@ -13,6 +16,7 @@ import (
 	"cove/errdefs"
 	"cove/internal/cli/apiserver"
 	"cove/internal/cli/app"
+	"cove/internal/cli/remote"
 )
 
 // Compose becomes docker's compose, with everything behind the word "compose".
@@ -25,12 +29,14 @@ compose itself is docker's plugin of that name: it is looked for in docker's fol
 plugins (~/.docker/cli-plugins, $DOCKER_CONFIG/cli-plugins, cliPluginsExtraDirs of
 config.json, /usr/local/lib/docker/cli-plugins and the like), and as docker-compose in
 $PATH. docker's API is served to it on a private socket while it runs: no other has to be
-there. What is on another machine is driven by docker compose with DOCKER_HOST.`,
+there. With -H ssh://HOST compose and the files of the project are here, and containers,
+images and folders are those of the other machine.`,
 		Example: `  compose up -d
   compose -f compose.yaml -f compose.test.yaml run --rm app
   compose down -v`,
 		DisableFlagParsing: true, // they are compose's
 	}
+	app.MarkGoesThere(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		own := cmd.Root().PersistentFlags()
 		own.SetInterspersed(false) // up to the word "compose"
@@ -51,6 +57,13 @@ func become(cmd *cobra.Command, a *app.App, args []string) error {
 			"install the package docker-compose-plugin of docker, or put its program docker-compose (2.20 or newer) "+
 			"into ~/.docker/cli-plugins or $PATH")
 	}
+	if len(a.Where) == 2 { // --host with its value
+		e, err := remote.Parse(a.Where[1])
+		if err != nil {
+			return err
+		}
+		return there(cmd.Context(), a, e, command{plugin, args})
+	}
 	host, alive, err := apiserver.Private(cmd.Context(), a)
 	if err != nil {
 		return err
@@ -58,6 +71,45 @@ func become(cmd *cobra.Command, a *app.App, args []string) error {
 	defer alive.Close() // reached only if there is no compose to keep it
 	err = syscall.Exec(plugin, append([]string{"docker-compose"}, args...), environment(os.Environ(), host))
 	return errdefs.Errorf(errdefs.ErrUnavailable, "starting %s: %w", plugin, err)
+}
+
+// command is compose with its arguments.
+type command struct {
+	plugin string
+	args   []string
+}
+
+// there runs compose here over another machine's cove: the files of a project are read
+// here, and what is made of them is made there.
+func there(ctx context.Context, a *app.App, e remote.Endpoint, c command) (err error) {
+	host, stop, err := e.Relay(ctx, a)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if stopErr := stop(); err == nil {
+			err = stopErr
+		}
+	}()
+	cmd := exec.Command(c.plugin, c.args...) //nolint:noctx // it ends by signals, in its own way
+	cmd.Args[0] = "docker-compose"
+	cmd.Env = environment(os.Environ(), host)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = a.In, a.Out, a.Err
+	if err := cmd.Start(); err != nil {
+		return errdefs.Errorf(errdefs.ErrUnavailable, "starting %s: %w", c.plugin, err)
+	}
+	a.OnSignal(func(sig os.Signal) {
+		// A terminal gives an interrupt to both, and two of them mean haste to compose.
+		if _, typed := app.Terminal(a.In); !typed || sig != os.Interrupt {
+			_ = cmd.Process.Signal(sig)
+		}
+	})
+	err = cmd.Wait()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return &app.Exit{Code: max(exit.ExitCode(), app.CodeFailed)}
+	}
+	return err
 }
 
 // environment has compose speak to a host, whatever docker's own would be.

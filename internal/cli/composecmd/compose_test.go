@@ -12,6 +12,7 @@ import (
 
 	"cove/errdefs"
 	"cove/internal/cli/app"
+	"cove/internal/cli/remote"
 )
 
 func TestFolders(t *testing.T) {
@@ -93,5 +94,30 @@ func TestNoCompose(t *testing.T) {
 	err := root.ExecuteContext(t.Context())
 	if !errors.Is(err, errdefs.ErrUnavailable) || !strings.Contains(err.Error(), "docker-compose-plugin") || a.Root != "compose" {
 		t.Errorf("with the root %q: %v", a.Root, err)
+	}
+}
+
+// TestThere has compose here speak to a socket that leads there, and end as it does.
+func TestThere(t *testing.T) {
+	dir := t.TempDir()
+	plugin := filepath.Join(dir, "docker-compose")
+	script := "#!/bin/sh\necho \"$0 $@\"\ntest -S ${DOCKER_HOST#unix://} || exit 9\ncat\nexit 5\n"
+	if err := os.WriteFile(plugin, []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("TMPDIR", dir)
+	e, err := remote.Parse("ssh://box")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said strings.Builder
+	err = there(t.Context(), &app.App{Prog: "cove", In: strings.NewReader("typed"), Out: &said, Err: &said}, e,
+		command{plugin, []string{"up", "-d"}})
+	var exit *app.Exit
+	if want := plugin + " up -d\ntyped"; !errors.As(err, &exit) || exit.Code != 5 || said.String() != want {
+		t.Errorf("it ends with %v and says %q, want %q", err, &said, want)
+	}
+	if left, err := filepath.Glob(filepath.Join(dir, "cove-relay-*")); err != nil || len(left) > 0 {
+		t.Errorf("%v, %v", left, err)
 	}
 }

@@ -1,14 +1,21 @@
 package remote
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
 
 	"cove/errdefs"
+	"cove/internal/cli/app"
+	"cove/internal/cli/runflags"
 )
 
 // trip is a command whose file is on this side: what is executed there has it on its
@@ -36,7 +43,7 @@ func (i invocation) travelling() (*trip, error) {
 		}
 	case "save", "export":
 		if name := i.flag("output"); name != "" {
-			return &trip{words: i.words("output", i.args), out: name}, nil
+			return &trip{words: i.words(without("output"), i.args), out: name}, nil
 		}
 	}
 	return nil, nil
@@ -52,7 +59,7 @@ func (i invocation) reading(flag, name string, args []string) (*trip, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &trip{words: i.words(flag, args), in: f}, nil
+	return &trip{words: i.words(without(flag), args), in: f}, nil
 }
 
 // flag is the value of a flag, "" if the command has none of that name.
@@ -75,35 +82,143 @@ func (i invocation) list(name string) []string {
 	return nil
 }
 
-// words are the command line again, without one flag and with other arguments.
-func (i invocation) words(without string, args []string) []string {
+// words are the command line again, with other values of some flags, which are left
+// out when they have none, and with other arguments.
+func (i invocation) words(changed map[string][]string, args []string) []string {
 	words := strings.Fields(i.cmd.CommandPath())[1:]
+	add := func(name string, values []string) {
+		for _, v := range values {
+			words = append(words, "--"+name+"="+v)
+		}
+	}
 	i.cmd.Flags().Visit(func(f *pflag.Flag) {
-		if f.Name == without {
+		if _, ok := changed[f.Name]; ok {
 			return
 		}
-		values := []string{f.Value.String()}
 		if list, ok := f.Value.(pflag.SliceValue); ok {
-			values = list.GetSlice()
+			add(f.Name, list.GetSlice())
+			return
 		}
-		for _, v := range values {
-			words = append(words, "--"+f.Name+"="+v)
-		}
+		add(f.Name, []string{f.Value.String()})
 	})
+	for _, name := range slices.Sorted(maps.Keys(changed)) {
+		add(name, changed[name])
+	}
 	return append(append(words, "--"), args...)
 }
 
-// ownFiles are flags that name files of this side, which do not travel.
-var ownFiles = []string{"env-file", "label-file", "cidfile", "iidfile", "metadata-file"}
+func without(flag string) map[string][]string { return map[string][]string{flag: nil} }
+
+// luggage are the files of this side that a command reads and writes.
+func (i invocation) luggage(ctx context.Context, a *app.App, pack Packer) (*Luggage, error) {
+	l := &Luggage{Args: i.args}
+	var err error
+	switch name := i.cmd.Name(); {
+	case name == "cp":
+		err = i.copies(a, l)
+	case name == "build" && pack != nil:
+		err = pack(ctx, i.cmd, l)
+	case i.cmd.Flags().Lookup("env") != nil:
+		err = i.settings(l)
+	}
+	return l, err
+}
+
+// settings are the files that describe a container.
+func (i invocation) settings(l *Luggage) error {
+	if err := i.environment(l); err != nil {
+		return err
+	}
+	var labels, security []string
+	for _, name := range i.list("label-file") {
+		there, err := l.Tree(name, nil)
+		if err != nil {
+			return fmt.Errorf("--label-file: %w", err)
+		}
+		labels = append(labels, there)
+	}
+	if labels != nil {
+		l.Set("label-file", labels...)
+	}
+	profiles := false
+	for _, opt := range i.list("security-opt") {
+		name, ok := strings.CutPrefix(opt, "seccomp")
+		if ok && name != "" && !slices.Contains([]string{"", "unconfined", "builtin"}, name[1:]) {
+			there, err := l.Tree(name[1:], nil)
+			if err != nil {
+				return fmt.Errorf("--security-opt %s: %w", opt, err)
+			}
+			opt, profiles = "seccomp="+there, true
+		}
+		security = append(security, opt)
+	}
+	if profiles {
+		l.Set("security-opt", security...)
+	}
+	return i.cid(l)
+}
+
+// environment resolves variables here: files of them, and names whose values are this
+// side's. They travel in a file, because every user there can read a command line.
+func (i invocation) environment(l *Luggage) error {
+	files, flags := i.list("env-file"), i.list("env")
+	if len(files) == 0 && !slices.ContainsFunc(flags, func(kv string) bool { return !strings.Contains(kv, "=") }) {
+		return nil
+	}
+	all, err := runflags.Environment(files, flags)
+	if err != nil {
+		return err
+	}
+	values := map[string]string{} // the last of a name counts
+	for _, kv := range all {
+		key, _, _ := strings.Cut(kv, "=")
+		values[key] = kv
+	}
+	var lines strings.Builder
+	var words []string
+	for _, kv := range all {
+		key, _, given := strings.Cut(kv, "=")
+		switch {
+		case values[key] != kv:
+			continue
+		case !given, strings.ContainsAny(kv, "\n\r"), strings.ContainsAny(key, " \t#\ufeff"):
+			words = append(words, kv) // no line of a file can say it
+		default:
+			lines.WriteString(kv + "\n")
+		}
+		delete(values, key)
+	}
+	l.Set("env", words...)
+	l.Set("env-file", l.Text("env", []byte(lines.String())))
+	return nil
+}
+
+// cid brings back the file with the container's id, from a command that ends when the
+// container has begun.
+func (i invocation) cid(l *Luggage) error {
+	name := i.flag("cidfile")
+	if name == "" {
+		return nil
+	}
+	if _, err := os.Lstat(name); err == nil {
+		return errdefs.Errorf(errdefs.ErrExists, "--cidfile %s: the file exists; another container may still use it", name)
+	}
+	l.Set("cidfile", l.File("id", func(r io.Reader) error {
+		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+		if err != nil {
+			return fmt.Errorf("--cidfile: %w", err)
+		}
+		_, err = io.Copy(f, r)
+		return errors.Join(err, f.Close())
+	}))
+	return nil
+}
 
 // refuse says of what a command cannot have there.
 func (i invocation) refuse(e Endpoint) error {
-	for _, name := range ownFiles {
-		if f := i.cmd.Flags().Lookup(name); f != nil && f.Changed {
-			return errdefs.Errorf(errdefs.ErrUnsupported,
-				"--%s names a file of this machine, which does not go to %s: give what is in it by other flags, "+
-					"or put it there and use ssh", name, e)
-		}
+	if i.flag("cidfile") != "" && i.cmd.Name() == "run" && i.flag("detach") != "true" {
+		return errdefs.Errorf(errdefs.ErrUnsupported,
+			"--cidfile comes back from %s when the command has ended: give it with --detach, or to create", e)
 	}
 	for _, v := range i.list("volume") {
 		if strings.HasPrefix(v, ".") {
@@ -112,40 +227,35 @@ func (i invocation) refuse(e Endpoint) error {
 		}
 	}
 	switch i.cmd.Name() {
-	case "cp":
-		return i.refuseCopy(e)
-	case "build":
-		return i.refuseBuild(e)
-	case "bake", "compose":
+	case "bake":
 		return errdefs.Errorf(errdefs.ErrUnsupported,
-			"%s reads files of this machine, which do not go to %s: execute it there, or use docker's client "+
-				"with DOCKER_HOST=%s", i.cmd.Name(), e, e)
-	}
-	return nil
-}
-
-// refuseCopy lets archives through, which go by standard input and output.
-func (i invocation) refuseCopy(e Endpoint) error {
-	for _, arg := range i.args {
-		container, _, named := strings.Cut(arg, ":")
-		if arg != "-" && (!named || strings.HasPrefix(arg, ".") || filepath.IsAbs(container)) {
+			"bake reads files of this machine, of which only it knows which, and they do not go to %s: execute it there, "+
+				"or use docker buildx bake with DOCKER_HOST=%s", e, e)
+	case "verify", "kaniko":
+		if i.namesDirectory() {
 			return errdefs.Errorf(errdefs.ErrUnsupported,
-				"%s is of this machine, and only archives go to %s: use tar with cp - CONTAINER:DIR, "+
-					"or with cp CONTAINER:PATH -", arg, e)
+				"%s reads a context of this machine, which goes to %s with build alone: give one of git or HTTP", i.cmd.Name(), e)
+		}
+	case "copy":
+		for _, arg := range i.args {
+			if dir, ok := strings.CutPrefix(arg, "oci:"); ok && !filepath.IsAbs(dir) {
+				return errdefs.Errorf(errdefs.ErrUnsupported,
+					"%s: folders are those of %s: give the whole path there", arg, e)
+			}
 		}
 	}
 	return nil
 }
 
-// refuseBuild lets contexts through that come by standard input, or from elsewhere.
-func (i invocation) refuseBuild(e Endpoint) error {
-	if len(i.args) == 0 || i.args[0] == "-" {
-		return nil
+// namesDirectory reports whether a context is a directory: the argument of verify, or
+// the flag of kaniko.
+func (i invocation) namesDirectory() bool {
+	where := i.flag("context")
+	if i.cmd.Name() == "verify" {
+		if len(i.args) < 2 {
+			return false
+		}
+		where = i.args[1]
 	}
-	if strings.Contains(i.args[0], "://") || strings.HasPrefix(i.args[0], "git@") {
-		return nil
-	}
-	return errdefs.Errorf(errdefs.ErrUnsupported,
-		"the context %s is of this machine, and only archives go to %s: use tar -c . | cove -H %s build -",
-		i.args[0], e, e)
+	return strings.HasPrefix(where, "dir://") || !strings.Contains(where, "://") && !strings.HasPrefix(where, "git@")
 }

@@ -1,6 +1,7 @@
 package remote
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -32,16 +33,18 @@ func (e Endpoint) Speaks() bool { return e.scheme == "unix" || e.scheme == "tcp"
 
 // Take has every command below root done at an endpoint. Flags and arguments are
 // checked here, help is shown here, and commands that another binary has are left to
-// that, which comes here, too.
-func Take(root *cobra.Command, a *app.App, e Endpoint) {
+// that, which comes here, too; so are those that go there by themselves. pack knows the
+// files of a build, where this program has the builder.
+func Take(root *cobra.Command, a *app.App, e Endpoint, pack Packer) {
 	for _, cmd := range root.Commands() {
-		Take(cmd, a, e)
-		if cmd.RunE == nil || cmd.HasSubCommands() && strings.Contains(cmd.Use, "COMMAND") || app.InSibling(cmd) {
+		Take(cmd, a, e, pack)
+		if cmd.RunE == nil || app.GoesThere(cmd) || app.InSibling(cmd) ||
+			cmd.HasSubCommands() && strings.Contains(cmd.Use, "COMMAND") {
 			continue
 		}
 		cmd.ValidArgsFunction = cobra.NoFileCompletions // those of here are not there
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
-			return e.run(cmd.Context(), a, invocation{cmd: cmd, args: args})
+			return e.run(cmd.Context(), a, invocation{cmd: cmd, args: args}, pack)
 		}
 	}
 }
@@ -52,9 +55,9 @@ type invocation struct {
 	args []string
 }
 
-// run does a command there. Files of this side travel where a command reads or writes
-// one whole; others are refused, because the other side would look for its own.
-func (e Endpoint) run(ctx context.Context, a *app.App, i invocation) error {
+// run does a command there. Files of this side that it reads or writes travel; others
+// are refused, because the other side would look for its own.
+func (e Endpoint) run(ctx context.Context, a *app.App, i invocation, pack Packer) error {
 	if err := i.refuse(e); err != nil {
 		return err
 	}
@@ -62,23 +65,41 @@ func (e Endpoint) run(ctx context.Context, a *app.App, i invocation) error {
 	if err != nil {
 		return err
 	}
+	if t != nil {
+		defer t.close()
+		return e.trip(ctx, a, t)
+	}
+	l, err := i.luggage(ctx, a, pack)
+	if err != nil {
+		return err
+	}
+	if !l.empty() {
+		return e.travel(ctx, a, i, l)
+	}
 	ssh, err := program("ssh", "reaching "+e.text)
 	if err != nil {
 		return err
 	}
-	if t == nil {
-		terminal := allTerminals(a)
-		var options []string
-		if !terminal && !i.reads() {
-			options = append(options, "-n") // what is typed, or follows in a script's input, is not for it
-		}
-		err := syscall.Exec(ssh, e.ssh(terminal, options, a.Args), os.Environ())
-		return errdefs.Errorf(errdefs.ErrUnavailable, "starting %s: %w", ssh, err)
+	terminal, options := i.streams(a)
+	err = syscall.Exec(ssh, e.ssh(terminal, options, a.Args), os.Environ())
+	return errdefs.Errorf(errdefs.ErrUnavailable, "starting %s: %w", ssh, err)
+}
+
+// streams says what ssh makes of this process's streams.
+func (i invocation) streams(a *app.App) (terminal bool, options []string) {
+	if terminal = allTerminals(a); !terminal && !i.reads() {
+		options = []string{"-n"} // what is typed, or follows in a script's input, is not for it
 	}
-	defer t.close()
+	return terminal, options
+}
+
+// trip has one file as standard input or output of a command there.
+func (e Endpoint) trip(ctx context.Context, a *app.App, t *trip) error {
 	do := func(out io.Writer) error {
-		cmd := exec.CommandContext(ctx, ssh, e.ssh(false, nil, t.words)[1:]...)
-		cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+		cmd, err := e.command(ctx, e.ssh(false, nil, t.words))
+		if err != nil {
+			return err
+		}
 		cmd.Stdin, cmd.Stdout, cmd.Stderr = t.in, out, a.Err
 		return exitOf(ctx, cmd.Run())
 	}
@@ -86,6 +107,36 @@ func (e Endpoint) run(ctx context.Context, a *app.App, i invocation) error {
 		return app.WriteFile(t.out, do)
 	}
 	return do(a.Out)
+}
+
+// child is a command there for which this process stays.
+type child struct {
+	words, options []string
+	in             io.Reader
+}
+
+func (e Endpoint) child(ctx context.Context, a *app.App, i invocation, c child) error {
+	terminal, options := i.streams(a)
+	if c.in != nil {
+		terminal, options = false, nil
+	}
+	cmd, err := e.command(ctx, e.ssh(terminal, append(options, c.options...), c.words))
+	if err != nil {
+		return err
+	}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = cmp.Or(c.in, a.In), a.Out, a.Err
+	return exitOf(ctx, cmd.Run())
+}
+
+// command is ssh, which ends when the context does.
+func (e Endpoint) command(ctx context.Context, argv []string) (*exec.Cmd, error) {
+	ssh, err := program("ssh", "reaching "+e.text)
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, ssh, argv[1:]...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	return cmd, nil
 }
 
 // exitOf is the end of a command there as that of this one.

@@ -3,6 +3,7 @@ package remote
 import (
 	"errors"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 
 	"cove/errdefs"
 	"cove/internal/cli/app"
+	"cove/internal/cli/remote/parcel"
 )
 
 func TestParse(t *testing.T) {
@@ -126,7 +128,7 @@ func TestFilesTravel(t *testing.T) {
 		var said strings.Builder
 		root := tree(load, imports, save)
 		root.SetArgs(tc.args)
-		Take(root, &app.App{In: strings.NewReader(""), Out: &said, Err: io.Discard}, e)
+		Take(root, &app.App{In: strings.NewReader(""), Out: &said, Err: io.Discard}, e, nil)
 		var exit *app.Exit
 		if err := root.ExecuteContext(t.Context()); !errors.As(err, &exit) || exit.Code != 3 || said.String() != tc.want {
 			t.Errorf("%q: %v and %q, want %q", tc.args, err, &said, tc.want)
@@ -141,26 +143,27 @@ func TestFilesTravel(t *testing.T) {
 func TestFilesThatDoNotTravel(t *testing.T) {
 	t.Parallel()
 	run := &cobra.Command{Use: "run"}
-	run.Flags().String("env-file", "", "")
+	run.Flags().String("cidfile", "", "")
+	run.Flags().BoolP("detach", "d", false, "")
 	run.Flags().StringArrayP("volume", "v", nil, "")
 	e, err := Parse("ssh://box")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, args := range [][]string{
-		{"run", "--env-file", "x", "app"},
+		{"run", "--cidfile", "x", "app"},
 		{"run", "-v", "./here:/there", "app"},
-		{"cp", "file", "box:/x"},
-		{"cp", "box:/x", "./file:y"},
-		{"build", "-t", "x", "."},
 		{"bake"},
-		{"compose"},
+		{"verify", "app", "."},
+		{"kaniko"},
+		{"kaniko", "--context", "dir:///x"},
+		{"copy", "app", "oci:here"},
 	} {
-		build := &cobra.Command{Use: "build"}
-		build.Flags().StringP("tag", "t", "", "")
-		root := tree(run, build, &cobra.Command{Use: "cp"}, &cobra.Command{Use: "bake"}, &cobra.Command{Use: "compose"})
+		kaniko := &cobra.Command{Use: "kaniko"}
+		kaniko.Flags().String("context", "/workspace/", "")
+		root := tree(run, kaniko, &cobra.Command{Use: "bake"}, &cobra.Command{Use: "verify"}, &cobra.Command{Use: "copy"})
 		root.SetArgs(args)
-		Take(root, &app.App{}, e)
+		Take(root, &app.App{}, e, nil)
 		if err := root.ExecuteContext(t.Context()); !errors.Is(err, errdefs.ErrUnsupported) {
 			t.Errorf("%q: %v", args, err)
 		}
@@ -200,5 +203,193 @@ func TestDockerIsNotThisProgram(t *testing.T) {
 	}
 	if err := e.Docker([]string{"ps"}); !errors.Is(err, errdefs.ErrUnavailable) || !strings.Contains(err.Error(), "is cove") {
 		t.Error(err)
+	}
+}
+
+// laid is where a parcel lies in tests.
+var laid = parcel.Dirs{Disk: "/disk", Memory: "/memory"}
+
+// packed is the luggage of a command line, and its words there.
+func packed(t *testing.T, cmd *cobra.Command, args ...string) (l *Luggage, words string, err error) {
+	t.Helper()
+	root := tree()
+	root.AddCommand(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		i := invocation{cmd: cmd, args: args}
+		if l, err = i.luggage(t.Context(), &app.App{Err: io.Discard}, nil); err == nil {
+			words = strings.Join(l.words(i, laid), " ")
+		}
+		return nil
+	}
+	root.SetArgs(append([]string{cmd.Name()}, args...))
+	if rerr := root.ExecuteContext(t.Context()); rerr != nil {
+		t.Fatal(rerr)
+	}
+	return l, words, err
+}
+
+func runCommand() *cobra.Command {
+	run := &cobra.Command{Use: "run"}
+	run.Flags().StringArrayP("env", "e", nil, "")
+	for _, name := range []string{"env-file", "label-file", "security-opt"} {
+		run.Flags().StringArray(name, nil, "")
+	}
+	run.Flags().String("cidfile", "", "")
+	run.Flags().Bool("rm", false, "")
+	return run
+}
+
+// TestEnvironmentTravels in a file, which no other user can read as they can a command
+// line; what no line of a file can say goes by it.
+func TestEnvironmentTravels(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "env")
+	if err := os.WriteFile(file, []byte("A=1\nFROM_HERE\n# no\nB=old\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("FROM_HERE", "here")
+	l, words, err := packed(t, runCommand(), "--rm", "--env-file", file, "-e", "B=new", "-e", "C=two\nlines", "-e", "NOT_SET_ANYWHERE", "app", "x")
+	if err != nil || words != "run --rm=true --env=C=two\nlines --env=NOT_SET_ANYWHERE --env-file=/memory/0/env -- app x" {
+		t.Errorf("%q, %v", words, err)
+	}
+	if len(l.pieces) != 1 || !l.pieces[0].Secret || string(l.pieces[0].Text) != "A=1\nFROM_HERE=here\nB=new\n" {
+		t.Errorf("%+v", l.pieces)
+	}
+	if l, words, err = packed(t, runCommand(), "-e", "A=b", "app"); err != nil || !l.empty() {
+		t.Errorf("what needs no file: %q, %v", words, err)
+	}
+	if _, _, err = packed(t, runCommand(), "--env-file", "/none", "app"); !errors.Is(err, errdefs.ErrInvalid) {
+		t.Error(err)
+	}
+}
+
+// TestSettingsTravel: labels, profiles, and the id that comes back.
+func TestSettingsTravel(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, name := range []string{"labels", "p.json"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, words, err := packed(t, runCommand(), "--label-file", dir+"/labels", "--security-opt", "seccomp="+dir+"/p.json",
+		"--security-opt", "no-new-privileges", "--cidfile", dir+"/cid", "app")
+	want := "run --cidfile=/disk/2/id --label-file=/disk/0/labels --security-opt=seccomp=/disk/1/p.json --security-opt=no-new-privileges -- app"
+	if err != nil || words != want {
+		t.Errorf("%q, %v, want %q", words, err, want)
+	}
+	for _, args := range [][]string{
+		{"--label-file", dir + "/none"}, {"--security-opt", "seccomp:" + dir + "/none"}, {"--cidfile", dir + "/labels"},
+	} {
+		if _, words, err := packed(t, runCommand(), append(args, "app")...); err == nil {
+			t.Errorf("%q gives %q", args, words)
+		}
+	}
+	if l, _, err := packed(t, runCommand(), "--security-opt", "seccomp=unconfined", "app"); err != nil || !l.empty() {
+		t.Errorf("%+v, %v", l, err)
+	}
+}
+
+// TestCopies says what cp is given there.
+func TestCopies(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	err := errors.Join(os.MkdirAll(dir+"/d/sub", 0o755), os.WriteFile(dir+"/f", []byte("x"), 0o600), os.Symlink("f", dir+"/l"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cp := func() *cobra.Command {
+		c := &cobra.Command{Use: "cp"}
+		c.Flags().BoolP("archive", "a", false, "")
+		c.Flags().BoolP("follow-link", "L", false, "")
+		c.Flags().BoolP("quiet", "q", false, "")
+		return c
+	}
+	for args, want := range map[string]string{
+		"$/f box:/x":      "cp -- /disk/0/f box:/x",
+		"$/d/ box:/x":     "cp -- /disk/0/d/ box:/x",
+		"$/d/. box:/x":    "cp -- /disk/0/d/. box:/x",
+		"-L $/l box:/x":   "cp --follow-link=true -- /disk/0/l box:/x",
+		"- box:/x":        "cp -- - box:/x",
+		"box:/x -":        "cp -- box:/x -",
+		"box:/x other:/y": "cp -- box:/x other:/y",
+		"box:/x $/d":      "cp --quiet=true -- box:/x /disk/0",
+		"box:/x $/new":    "cp --quiet=true -- box:/x /disk/0/new",
+		"box:/x $/new/":   "cp --quiet=true -- box:/x /disk/0/new/",
+		"box:/x $/f":      "cp --quiet=true -- box:/x /disk/0/f",
+	} {
+		l, words, err := packed(t, cp(), strings.Fields(strings.ReplaceAll(args, "$", dir))...)
+		if err != nil || words != want {
+			t.Errorf("%s: %q, %v, want %q", args, words, err, want)
+		}
+		if linked := strings.Contains(args, "/l "); linked && l.pieces[0].Path != dir+"/f" {
+			t.Errorf("%s takes %+v", args, l.pieces)
+		}
+	}
+	for args, kind := range map[string]error{
+		"$/none box:/x": errdefs.ErrNotFound, "$/f/. box:/x": errdefs.ErrInvalid, "box:/x $/none/x": errdefs.ErrNotFound,
+		"box:/x $/f/": errdefs.ErrInvalid,
+	} {
+		if _, words, err := packed(t, cp(), strings.Fields(strings.ReplaceAll(args, "$", dir))...); !errors.Is(err, kind) {
+			t.Errorf("%s: %q, %v", args, words, err)
+		}
+	}
+}
+
+// TestAgents have ssh answer for them there, on a connection of their own.
+func TestAgents(t *testing.T) {
+	t.Parallel()
+	var l Luggage
+	if name := l.Agent("/run/agent"); name != inMemory+"/agent0" || l.empty() {
+		t.Error(name)
+	}
+	want := "-o ControlPath=none -o ExitOnForwardFailure=yes -R /memory/agent0:/run/agent"
+	if got := strings.Join(l.options(laid), " "); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if (&Luggage{}).options(laid) != nil {
+		t.Error("without an agent there are options")
+	}
+}
+
+// TestRelay carries each connection to a command there of its own, until both ends have
+// said all.
+func TestRelay(t *testing.T) {
+	fakeSSH(t)
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", dir)
+	e, err := Parse("ssh://box")
+	if err != nil {
+		t.Fatal(err)
+	}
+	host, stop, err := e.Relay(t.Context(), &app.App{Err: io.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dial := func() *net.UnixConn {
+		t.Helper()
+		conn, err := net.Dial("unix", strings.TrimPrefix(host, "unix://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return conn.(*net.UnixConn)
+	}
+	open := dial() // says nothing, and ends with the relay
+	for _, text := range []string{"one", "two"} {
+		conn := dial()
+		_, err := io.WriteString(conn, text)
+		if err := errors.Join(err, conn.CloseWrite()); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(conn); err != nil || string(got) != "cove --here system dial-stdio|"+text {
+			t.Errorf("%q, %v", got, err)
+		}
+		conn.Close()
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	_, _ = io.Copy(io.Discard, open)
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("%v, %v", left, err)
 	}
 }

@@ -83,7 +83,7 @@ func Inspect(a *app.App) *cobra.Command {
 // System holds what is about the whole root.
 func System(a *app.App) *cobra.Command {
 	noun := app.Noun(&cobra.Command{Use: "system COMMAND", Short: "Disk usage, events, pruning, description"})
-	noun.AddCommand(diskUsage(a), Doctor(a), Events(a), prune(a), Info(a), boot(a), dialStdio(a))
+	noun.AddCommand(diskUsage(a), Doctor(a), Events(a), prune(a), Info(a), boot(a), dialStdio(a), parcels(a))
 	return noun
 }
 
