@@ -59,6 +59,10 @@ func hostile(t *testing.T) string {
 
 // scripts are what root in a default container tries; success prints ESCAPED.
 var scripts = map[string]string{
+	// What hides a file is the host's /dev/null, which keeps its mode, owner and times.
+	"mode of a mask":             "chmod 666 /proc/keys && echo ESCAPED; chmod 666 /proc/timer_list && echo ESCAPED",
+	"owner of a mask":            "chown 0:0 /proc/keys && echo ESCAPED",
+	"times of a mask":            "touch /proc/keys && echo ESCAPED; echo x >/proc/keys || echo ESCAPED: not to be written",
 	"write core_pattern":         "echo '|/tmp/x' > /proc/sys/kernel/core_pattern && echo ESCAPED",
 	"write modprobe":             "echo /tmp/x > /proc/sys/kernel/modprobe && echo ESCAPED",
 	"write hostname sysctl":      "echo x > /proc/sys/kernel/hostname && echo ESCAPED",

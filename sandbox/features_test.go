@@ -247,6 +247,24 @@ touch /var/kept/new && stat -f -c %T /var/kept; ls -A /missing; touch /frozen/x 
 	}
 }
 
+// TestDevices makes the nodes of the spec: in a default one's place it wins, and a pipe is
+// one that a user namespace may make too.
+func TestDevices(t *testing.T) {
+	t.Parallel()
+	mode, owner := os.FileMode(0o640), uint32(3)
+	devices := []specs.LinuxDevice{
+		{Path: "/dev/null", Type: "c", Major: 1, Minor: 5, FileMode: &mode, UID: &owner},
+		{Path: "/dev/pipe", Type: "p", FileMode: &mode, UID: &owner, GID: &owner},
+	}
+	spec := baseSpec("sh", "-c", "stat -c '%F %a %u %t:%T' /dev/null /dev/pipe /dev/full")
+	spec.Linux.Devices = devices
+	r, err := runSpec(t, mount.Mount{Type: "bind", Source: rootfs(t)}, spec)
+	const want = "character special file 640 3 1:5\nfifo 640 3 0:0\ncharacter special file 666 0 1:7\n"
+	if err != nil || r.out != want {
+		t.Errorf("got %q %q, %v; want %q", r.out, r.err, err, want)
+	}
+}
+
 func TestIdentity(t *testing.T) {
 	t.Parallel()
 	spec := baseSpec("sh", "-c", "id; umask; stat -c %a /tmp/x; cat /proc/self/oom_score_adj; cat /proc/sys/net/ipv4/ip_forward /proc/sys/kernel/domainname; grep -E 'open files|core file' /proc/self/limits; stat -c %t,%T,%a /dev/null /dev/fuse")
@@ -285,9 +303,14 @@ func TestUserNamespace(t *testing.T) {
 	if err := os.Chmod(filepath.Dir(root), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	spec := baseSpec("sh", "-c", "id; cat /proc/self/uid_map; touch /tmp/mine; echo x > /dev/null && ls /dev | grep -c .; hostname other; exit 5")
+	spec := baseSpec("sh", "-c", "id; cat /proc/self/uid_map; touch /tmp/mine; echo x > /dev/null && ls /dev | grep -c .; stat -c '%F %u' /dev/pipe; hostname other; exit 5")
 	spec.Process.Capabilities.Bounding = append(spec.Process.Capabilities.Bounding, "CAP_SYS_ADMIN")
 	spec.Linux.Namespaces = append(spec.Linux.Namespaces, specs.LinuxNamespace{Type: specs.UserNamespace})
+	owner := uint32(3)
+	spec.Linux.Devices = []specs.LinuxDevice{
+		{Path: "/dev/pipe", Type: "p", UID: &owner},
+		{Path: "/dev/full", Type: "c", Major: 1, Minor: 7, UID: &owner}, // the host's, whose owner stays
+	}
 	maps := []specs.LinuxIDMapping{{ContainerID: 0, HostID: 100000, Size: 65536}}
 	spec.Linux.UIDMappings, spec.Linux.GIDMappings = maps, maps
 	spec.Linux.Seccomp = defaultProfile(t, spec)
@@ -297,7 +320,8 @@ func TestUserNamespace(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r.status.ExitCode() != 5 || !strings.HasPrefix(r.out, fmt.Sprintf("uid=%d gid=0", uid)) {
+		if r.status.ExitCode() != 5 || !strings.HasPrefix(r.out, fmt.Sprintf("uid=%d gid=0", uid)) ||
+			!strings.Contains(r.out, "fifo 3\n") {
 			t.Errorf("%v: %s%s", r.status, r.out, r.err)
 		}
 	}

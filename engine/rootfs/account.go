@@ -6,38 +6,23 @@ package rootfs
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
-	"os"
 
 	"github.com/moby/sys/user"
 	"golang.org/x/sys/unix"
 
 	"cove/engine/runspec"
 	"cove/errdefs"
+	"cove/internal/accounts"
 	"cove/layers/mount"
 	"cove/layers/snapshot/overlay"
 )
-
-// maxAccounts bounds /etc/passwd and /etc/group, which an image chooses.
-const maxAccounts = 16 << 20
 
 // Account resolves a USER, and further groups of it, in the /etc/passwd and
 // /etc/group of the root filesystem m. Numbers need no entry there; names do.
 func Account(ctx context.Context, m mount.Mount, name string, groups ...string) (runspec.User, error) {
 	var u runspec.User
 	err := With(ctx, m, func(root int) error {
-		passwd, err := readIn(root, "etc/passwd")
-		if err != nil {
-			return err
-		}
-		defer passwd.Close()
-		group, err := readIn(root, "etc/group")
-		if err != nil {
-			return err
-		}
-		defer group.Close()
-		found, err := user.GetExecUser(name, &user.ExecUser{Home: "/"}, passwd, group)
+		found, err := accounts.Find(root, name)
 		if err != nil {
 			return unknown(err)
 		}
@@ -56,7 +41,11 @@ func Account(ctx context.Context, m mount.Mount, name string, groups ...string) 
 
 // unknown says whose files have no such user or group, or that a number is none.
 func unknown(err error) error {
-	if errors.Is(err, user.ErrRange) {
+	var errno unix.Errno
+	switch {
+	case errors.As(err, &errno):
+		return err // the file could not be read
+	case errors.Is(err, user.ErrRange):
 		return errdefs.Errorf(errdefs.ErrInvalid, "%w", err)
 	}
 	return errdefs.Errorf(errdefs.ErrNotFound, "%w of the image", err)
@@ -66,7 +55,7 @@ func groupsIn(root int, names []string) ([]int, error) {
 	if len(names) == 0 {
 		return nil, nil
 	}
-	group, err := readIn(root, "etc/group")
+	group, err := accounts.Open(root, "etc/group")
 	if err != nil {
 		return nil, err
 	}
@@ -93,32 +82,3 @@ func With(ctx context.Context, m mount.Mount, fn func(root int) error) error {
 	}
 	return overlay.With(ctx, m, open)
 }
-
-// readIn opens a file inside root: no link leads out of it. A file that is not
-// there reads as empty. It is not os.Root because images have absolute links,
-// which mean the image's own root.
-func readIn(root int, name string) (io.ReadCloser, error) {
-	fd, err := unix.Openat2(root, name, &unix.OpenHow{
-		Flags:   unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NONBLOCK,
-		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
-	})
-	switch {
-	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR):
-		return io.NopCloser(eof{}), nil
-	case err != nil:
-		return nil, fmt.Errorf("reading the image's /%s: %w", name, err)
-	}
-	f := os.NewFile(uintptr(fd), name)
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		f.Close()
-		return io.NopCloser(eof{}), err
-	}
-	return struct {
-		io.Reader
-		io.Closer
-	}{io.LimitReader(f, maxAccounts), f}, nil
-}
-
-type eof struct{}
-
-func (eof) Read([]byte) (int, error) { return 0, io.EOF }

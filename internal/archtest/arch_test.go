@@ -36,6 +36,7 @@ var floors = []struct {
 	{"cmd", 6},
 	{"internal/archtest", 7},
 	{"internal/buildinfo", 0},
+	{"internal/accounts", 0},
 	{"internal/atomicfile", 0},
 	{"internal/filelock", 0},
 	{"internal/disktest", 0},

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strconv"
@@ -17,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/internal/accounts"
 	"cove/internal/ids"
 	"cove/runner/attach"
 	"cove/runner/foreign"
@@ -228,38 +228,11 @@ func (m *monitor) user(name string) (*user.ExecUser, error) {
 		return nil, fmt.Errorf("exec: opening the container's root: %w", err)
 	}
 	defer unix.Close(root)
-	passwd, group := database(root, "etc/passwd"), database(root, "etc/group")
-	defer passwd.Close()
-	defer group.Close()
-	who, err := user.GetExecUser(name, &user.ExecUser{Home: "/"}, passwd, group)
+	who, err := accounts.Find(root, name)
 	if err != nil {
 		err = errdefs.Errorf(errdefs.ErrNotFound, "exec: user %q: %w (in the container's /etc/passwd and /etc/group)",
 			name, err)
 		return nil, &record.StartError{Code: 126, Msg: err.Error(), Kind: record.KindOf(err)}
 	}
 	return who, nil
-}
-
-// maxDatabase bounds a file that the container controls.
-const maxDatabase = 1 << 20
-
-// database opens a file below root, which no link leads out of; one that is
-// not there, or no file, is empty.
-func database(root int, name string) io.ReadCloser {
-	fd, err := unix.Openat2(root, name, &unix.OpenHow{
-		Flags:   unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NONBLOCK,
-		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
-	})
-	if err != nil {
-		return io.NopCloser(strings.NewReader(""))
-	}
-	f := os.NewFile(uintptr(fd), name)
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		f.Close()
-		return io.NopCloser(strings.NewReader(""))
-	}
-	return struct {
-		io.Reader
-		io.Closer
-	}{io.LimitReader(f, maxDatabase), f}
 }

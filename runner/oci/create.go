@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/internal/accounts"
 	"cove/internal/atomicfile"
 	"cove/layers/mount"
 	"cove/runner/oci/bundle"
@@ -108,6 +109,9 @@ func (a *app) make(ctx context.Context, id string, f createFlags, survive bool) 
 		return nil, nil, errdefs.Errorf(errdefs.ErrInvalid,
 			"container %q: --console-socket given, but process.terminal is false", id)
 	}
+	if spec.Process.Env, err = accounts.WithHome(spec.Process.Env, b.Root.Source, spec.Process.User.UID); err != nil {
+		return nil, nil, fmt.Errorf("container %q: %w", id, err)
+	}
 	if spec.Linux.CgroupsPath == "" {
 		spec.Linux.CgroupsPath = "/cove-runtime-" + id // no group above it has to be made and removed
 	}
@@ -170,7 +174,7 @@ func (c *container) created(t *task.Task, f createFlags, survive bool) error {
 		}
 	}
 	if f.consoleSocket != "" {
-		if err := sendConsole(f.consoleSocket, t.Process.Console()); err != nil {
+		if err := console.Send(f.consoleSocket, t.Process.Console()); err != nil {
 			return err
 		}
 	}
@@ -184,14 +188,6 @@ func (c *container) created(t *task.Task, f createFlags, survive bool) error {
 		t.Process.CloseControl() // start opens the pipes again
 	}
 	return c.Save()
-}
-
-// sendConsole passes a terminal on to --console-socket.
-func sendConsole(socket string, master *os.File) error {
-	if err := console.Send(socket, master); err != nil {
-		return fmt.Errorf("--console-socket: %w", err)
-	}
-	return nil
 }
 
 // sendPidFD passes the process on to --pidfd-socket, if that is given. The name is

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/internal/accounts"
 	"cove/runner/oci/console"
 	"cove/runner/oci/state"
 	"cove/sandbox"
@@ -80,6 +81,9 @@ func (a *app) exec(ctx context.Context, args []string) (int, error) {
 		return 255, errdefs.Errorf(errdefs.ErrConflict, "cannot exec in a paused container: %q", c.ID)
 	}
 	proc, err := f.spec(c, rest[1:])
+	if err == nil {
+		proc.Env, err = accounts.WithHome(proc.Env, "/proc/"+strconv.Itoa(c.Pid)+"/root", proc.User.UID)
+	}
 	if err != nil {
 		return 255, err
 	}
@@ -238,7 +242,7 @@ func (a *app) attend(ctx context.Context, p *sandbox.Process, f execFlags, signa
 	err := func() (err error) {
 		if master := p.Console(); master != nil {
 			if f.consoleSocket != "" {
-				err = sendConsole(f.consoleSocket, master)
+				err = console.Send(f.consoleSocket, master)
 			} else {
 				term, err = console.Open(a.in, a.out, master)
 			}

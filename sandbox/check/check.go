@@ -20,7 +20,7 @@ func Spec(s *specs.Spec) error {
 	case s.Linux == nil:
 		return invalid("no linux section")
 	}
-	for _, check := range []func(*specs.Spec) error{namespaces, names, ids, linux, hooks} {
+	for _, check := range []func(*specs.Spec) error{namespaces, names, mounts, linux, hooks} {
 		if err := check(s); err != nil {
 			return err
 		}
@@ -42,12 +42,30 @@ func Process(p *specs.Process) error {
 	case p.SelinuxLabel != "":
 		return unsupported("process.selinuxLabel")
 	}
+	if err := user(p.User); err != nil {
+		return err
+	}
 	seen := map[string]bool{}
 	for _, r := range p.Rlimits {
 		if seen[r.Type] {
 			return invalid("process.rlimits: %s is there twice", r.Type)
 		}
 		seen[r.Type] = true
+	}
+	return nil
+}
+
+// user refuses the id that setresuid(2) reads as "leave it as it is": whoever asked for
+// it would be root.
+func user(u specs.User) error {
+	const unchanged = 1<<32 - 1
+	switch {
+	case u.UID == unchanged:
+		return invalid("process.user.uid %d: the greatest is %d", u.UID, uint32(unchanged-1))
+	case u.GID == unchanged:
+		return invalid("process.user.gid %d: the greatest is %d", u.GID, uint32(unchanged-1))
+	case slices.Contains(u.AdditionalGids, unchanged):
+		return invalid("process.user.additionalGids %d: the greatest is %d", uint32(unchanged), uint32(unchanged-1))
 	}
 	return nil
 }
@@ -109,12 +127,15 @@ func names(s *specs.Spec) error {
 	return nil
 }
 
-// ids are the maps of a new user namespace, and of mounts.
-func ids(s *specs.Spec) error {
+// mounts are where they go and what maps they have, beside those of a new user namespace.
+func mounts(s *specs.Spec) error {
 	if Makes(s, specs.UserNamespace) && (len(s.Linux.UIDMappings) == 0 || len(s.Linux.GIDMappings) == 0) {
 		return invalid("a user namespace needs uidMappings and gidMappings")
 	}
-	for _, m := range s.Mounts {
+	for i, m := range s.Mounts {
+		if m.Destination == "" {
+			return invalid("mounts[%d].destination: want an absolute path", i)
+		}
 		if err := idMapOf(s, m); err != nil {
 			return err
 		}

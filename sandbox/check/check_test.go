@@ -41,11 +41,11 @@ func TestSpec(t *testing.T) {
 		"hostname":         {errdefs.ErrInvalid, func(s *specs.Spec) { s.Linux.Namespaces = s.Linux.Namespaces[:1] }},
 		"linux.intelRdt":   {errdefs.ErrUnsupported, func(s *specs.Spec) { s.Linux.IntelRdt = &specs.LinuxIntelRdt{} }},
 		"id-mapped mount needs": {errdefs.ErrInvalid, func(s *specs.Spec) {
-			s.Mounts = []specs.Mount{{Options: []string{"ridmap"}}}
+			s.Mounts = []specs.Mount{{Destination: "/m", Options: []string{"ridmap"}}}
 		}},
 		"no bind": {errdefs.ErrUnsupported, func(s *specs.Spec) {
 			all := []specs.LinuxIDMapping{{Size: 1}}
-			s.Mounts = []specs.Mount{{Type: "tmpfs", UIDMappings: all, GIDMappings: all}}
+			s.Mounts = []specs.Mount{{Destination: "/m", Type: "tmpfs", UIDMappings: all, GIDMappings: all}}
 		}},
 		"hooks.poststop[0].path": {errdefs.ErrInvalid, func(s *specs.Spec) {
 			s.Hooks = &specs.Hooks{Poststop: []specs.Hook{{Path: "x"}}}

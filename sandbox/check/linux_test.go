@@ -46,6 +46,10 @@ func TestLinux(t *testing.T) {
 			own(s, specs.TimeNamespace)
 			s.Linux.TimeOffsets = map[string]specs.LinuxTimeOffset{"realtime": {}}
 		}},
+		"process.user.uid 4294967295":            {errdefs.ErrInvalid, func(s *specs.Spec) { s.Process.User.UID = 1<<32 - 1 }},
+		"process.user.gid 4294967295":            {errdefs.ErrInvalid, func(s *specs.Spec) { s.Process.User.GID = 1<<32 - 1 }},
+		"process.user.additionalGids 4294967295": {errdefs.ErrInvalid, func(s *specs.Spec) { s.Process.User.AdditionalGids = []uint32{0, 1<<32 - 1} }},
+		"mounts[1].destination":                  {errdefs.ErrInvalid, func(s *specs.Spec) { s.Mounts = []specs.Mount{{Destination: "/a"}, {Type: "tmpfs"}} }},
 		"RLIMIT_CPU is there twice": {errdefs.ErrInvalid, func(s *specs.Spec) {
 			s.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_CPU"}, {Type: "RLIMIT_CORE"}, {Type: "RLIMIT_CPU"}}
 		}},
@@ -85,11 +89,11 @@ func TestIDMap(t *testing.T) {
 		mount specs.Mount
 		want  [2]uint32 // of the host; 0 for no map
 	}{
-		"not asked for":    {specs.Mount{Options: []string{"rbind"}}, [2]uint32{}},
-		"the namespace's":  {specs.Mount{Options: []string{"bind", "idmap"}}, [2]uint32{1000, 2000}},
-		"and of all below": {specs.Mount{Options: []string{"rbind", "ridmap"}}, [2]uint32{1000, 2000}},
-		"its own":          {specs.Mount{Type: "bind", UIDMappings: own, GIDMappings: own}, [2]uint32{3000, 3000}},
-		"its own, of both": {specs.Mount{Options: []string{"idmap", "bind"}, UIDMappings: own, GIDMappings: own}, [2]uint32{3000, 3000}},
+		"not asked for":    {specs.Mount{Destination: "/m", Options: []string{"rbind"}}, [2]uint32{}},
+		"the namespace's":  {specs.Mount{Destination: "/m", Options: []string{"bind", "idmap"}}, [2]uint32{1000, 2000}},
+		"and of all below": {specs.Mount{Destination: "/m", Options: []string{"rbind", "ridmap"}}, [2]uint32{1000, 2000}},
+		"its own":          {specs.Mount{Destination: "/m", Type: "bind", UIDMappings: own, GIDMappings: own}, [2]uint32{3000, 3000}},
+		"its own, of both": {specs.Mount{Destination: "/m", Options: []string{"idmap", "bind"}, UIDMappings: own, GIDMappings: own}, [2]uint32{3000, 3000}},
 	} {
 		uids, gids := IDMap(s, tt.mount)
 		var got [2]uint32

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -50,7 +51,7 @@ func Compile(spec *specs.Spec, h host.Features) (*Plan, error) {
 	if err := b.process(spec, spec.Process, hooks); err != nil {
 		return nil, err
 	}
-	return &b.Plan, nil
+	return b.finished()
 }
 
 // CompileExec writes down the calls that run proc inside the running container
@@ -69,6 +70,24 @@ func CompileExec(spec *specs.Spec, proc *specs.Process, h host.Features) (*Plan,
 	}
 	if err := b.process(spec, proc, nil); err != nil {
 		return nil, err
+	}
+	return b.finished()
+}
+
+// finished is the plan, in which every string reaches the kernel as it was written: one
+// with a zero byte in it would be cut there.
+func (b *builder) finished() (*Plan, error) {
+	cut := func(s string) bool { return strings.IndexByte(s, 0) >= 0 }
+	for i := range b.Steps {
+		for _, a := range b.Steps[i].Args {
+			if j := slices.IndexFunc(a.List, cut); j >= 0 {
+				a.Str = a.List[j]
+			}
+			if cut(a.Str) {
+				return nil, errdefs.Errorf(errdefs.ErrInvalid,
+					"plan: %s: %q has a zero byte in it", b.Steps[i].Why, a.Str)
+			}
+		}
 	}
 	return &b.Plan, nil
 }

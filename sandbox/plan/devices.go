@@ -2,6 +2,7 @@ package plan
 
 import (
 	"path"
+	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -46,7 +47,9 @@ func (b *builder) devices(spec *specs.Spec) error {
 		b.why = "default devices"
 		dev, _ := b.lookup("dev", unix.O_DIRECTORY)
 		for _, d := range defaultDevices {
-			b.node(dev, d, "/dev/"+d.name)
+			if !listed(spec, "dev/"+d.name) {
+				b.node(dev, d, "/dev/"+d.name)
+			}
 		}
 		b.why = "links in /dev"
 		for _, l := range devLinks {
@@ -65,6 +68,11 @@ func (b *builder) devices(spec *specs.Spec) error {
 	return nil
 }
 
+// listed reports whether the spec has a device of its own at a default one's place.
+func listed(spec *specs.Spec, name string) bool {
+	return slices.ContainsFunc(spec.Linux.Devices, func(d specs.LinuxDevice) bool { return clean(d.Path) == name })
+}
+
 func needsDevices(spec *specs.Spec) bool {
 	fresh := true
 	for _, m := range spec.Mounts {
@@ -78,23 +86,30 @@ func needsDevices(spec *specs.Spec) bool {
 	return fresh
 }
 
-// node makes a device in dir. A user namespace may make none, so there the one that the
-// host has at a path is bound.
-func (b *builder) node(dir descriptor, d device, host string) {
-	if !b.userns && b.host.MakesDevices() {
+// node makes a device in dir, and reports that it did: a user namespace may make none but
+// pipes, so there the one that the host has at a path is bound.
+func (b *builder) node(dir descriptor, d device, host string) (made bool) {
+	if d.mode&unix.S_IFMT == unix.S_IFIFO || !b.userns && b.host.MakesDevices() {
 		b.call("mknodat", dir.arg(), str(d.name), octalArg(uint64(d.mode)), num(unix.Mkdev(d.major, d.minor))).
 			Accept = []unix.Errno{unix.EEXIST}
-		return
+		return true
 	}
 	b.create(dir, d.name)
 	at, _ := b.get("openat", dir.arg(), str(d.name), flags(unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, openFlags))
-	b.attach(b.hostNode(host), at)
+	node := b.hostNode(host)
+	b.attach(node, at)
+	b.close(node)
 	b.close(at)
+	return false
 }
 
-// hostNode is a detached copy of a device node of the host.
+// hostNode is a detached copy of a device node of the host. It is read-only, which keeps
+// nobody from writing to the device, but from changing the node: its mode, its owner and
+// its times are the host's.
 func (b *builder) hostNode(name string) Value {
 	v, _ := b.get("open_tree", cwdFD(), str(name), flags(unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC, treeFlags))
+	b.call("mount_setattr", v.arg(), str(""), flags(uint64(unix.AT_EMPTY_PATH), treeFlags),
+		mountAttr(unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NOEXEC, 0, 0), num(mountAttrSize))
 	return v
 }
 
@@ -110,9 +125,9 @@ func (b *builder) extraDevice(d specs.LinuxDevice) error {
 	}
 	dir := b.mkdirs(path.Dir(clean(d.Path)))
 	name := path.Base(clean(d.Path))
-	b.node(dir, device{name, kind | mode, uint32(d.Major), uint32(d.Minor)}, d.Path)
+	made := b.node(dir, device{name, kind | mode, uint32(d.Major), uint32(d.Minor)}, d.Path)
 	// A node that is the host's keeps its owner.
-	if (d.UID != nil || d.GID != nil) && (b.userns || b.host.MakesDevices()) {
+	if made && (d.UID != nil || d.GID != nil) {
 		b.call("fchownat", dir.arg(), str(name), num(idOr(d.UID)), num(idOr(d.GID)),
 			flags(uint64(unix.AT_SYMLINK_NOFOLLOW), treeFlags))
 	}

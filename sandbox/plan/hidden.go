@@ -5,9 +5,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maskedPaths hides paths: the host's /dev/null over a file (the container's
-// own could be a symbolic link, CVE-2025-31133), an empty read-only tmpfs over
-// a directory. A path that is not there needs no mask.
+// maskedPaths hides paths: the host's /dev/null, read-only, over a file (the
+// container's own could be a symbolic link, CVE-2025-31133), an empty read-only tmpfs
+// over a directory. A path that is not there needs no mask.
 //
 // Which of both it is, is found out by looking: the kernel takes milliseconds
 // to give up a mount that fits nowhere.

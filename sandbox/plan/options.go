@@ -65,7 +65,7 @@ func parseOptions(m specs.Mount) options {
 			o.remount = true
 		case "idmap", "ridmap":
 			// see check.IDMap
-		case "defaults", "async", "mand", "nomand", "iversion", "noiversion", "loud", "silent", "":
+		case "defaults", "async", "mand", "nomand", "iversion", "noiversion", "loud", "silent", "acl", "noacl", "":
 			// the kernel's defaults, or words without effect on a mount
 		case "tmpcopyup":
 			o.copyUp = true
@@ -103,8 +103,8 @@ func (o *options) attribute(name string) bool {
 // for what a runtime says of itself (features.md, "mountOptions").
 func MountOptions() []string {
 	all := []string{
-		"async", "bind", "defaults", "dirsync", "idmap", "iversion", "lazytime", "loud", "mand",
-		"noiversion", "nolazytime", "nomand", "rbind", "remount", "ridmap", "silent", "sync", "tmpcopyup",
+		"acl", "async", "bind", "defaults", "dirsync", "idmap", "iversion", "lazytime", "loud", "mand",
+		"noacl", "noiversion", "nolazytime", "nomand", "rbind", "remount", "ridmap", "silent", "sync", "tmpcopyup",
 	}
 	for name := range attributes {
 		all = append(all, name, "r"+name)

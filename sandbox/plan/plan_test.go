@@ -192,8 +192,15 @@ func TestErrors(t *testing.T) {
 		"user without maps": {func(s *specs.Spec) {
 			s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: "user"})
 		}, errdefs.ErrInvalid, "uidMappings"},
-		"notify":      {func(s *specs.Spec) { s.Linux.Seccomp.ListenerPath = "/x" }, errdefs.ErrUnsupported, "listenerPath"},
-		"propagation": {func(s *specs.Spec) { s.Linux.RootfsPropagation = "wild" }, errdefs.ErrInvalid, "wild"},
+		"cut argument":    {func(s *specs.Spec) { s.Process.Args = []string{"sh", "a\x00b"} }, errdefs.ErrInvalid, `exec: "a\x00b"`},
+		"cut variable":    {func(s *specs.Spec) { s.Process.Env = append(s.Process.Env, "A=b\x00c") }, errdefs.ErrInvalid, "zero byte"},
+		"cut destination": {func(s *specs.Spec) { s.Mounts[1].Destination = "/etc\x00/m" }, errdefs.ErrInvalid, "zero byte"},
+		"cut data":        {func(s *specs.Spec) { s.Mounts[1].Options = []string{"size=1k\x00m"} }, errdefs.ErrInvalid, "zero byte"},
+		"cut hostname":    {func(s *specs.Spec) { s.Hostname = "a\x00" }, errdefs.ErrInvalid, "zero byte"},
+		"cut mask":        {func(s *specs.Spec) { s.Linux.MaskedPaths = []string{"/proc/k\x00"} }, errdefs.ErrInvalid, "zero byte"},
+		"cut directory":   {func(s *specs.Spec) { s.Process.Cwd = "/a\x00" }, errdefs.ErrInvalid, "zero byte"},
+		"notify":          {func(s *specs.Spec) { s.Linux.Seccomp.ListenerPath = "/x" }, errdefs.ErrUnsupported, "listenerPath"},
+		"propagation":     {func(s *specs.Spec) { s.Linux.RootfsPropagation = "wild" }, errdefs.ErrInvalid, "wild"},
 	} {
 		_, err := plan.Compile(docker(tt.change), hybrid())
 		if !errors.Is(err, tt.kind) || !strings.Contains(err.Error(), tt.text) {

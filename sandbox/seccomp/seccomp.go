@@ -43,6 +43,11 @@ func Compile(profile *specs.LinuxSeccomp, arch string) ([]unix.SockFilter, error
 	if !ok {
 		return nil, errdefs.Errorf(errdefs.ErrUnsupported, "seccomp: the processor %s", arch)
 	}
+	for _, a := range profile.Architectures {
+		if !known(a) {
+			return nil, errdefs.Errorf(errdefs.ErrInvalid, "seccomp: architecture %q: no such architecture", a)
+		}
+	}
 	fallback, err := action(profile.DefaultAction, profile.DefaultErrnoRet)
 	if err != nil {
 		return nil, err

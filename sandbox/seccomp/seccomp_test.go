@@ -189,6 +189,7 @@ func TestErrors(t *testing.T) {
 		"notify":   {DefaultAction: specs.ActNotify},
 		"errno":    {DefaultAction: specs.ActErrno, DefaultErrnoRet: &big},
 		"operator": {DefaultAction: specs.ActErrno, Syscalls: []specs.LinuxSyscall{{Names: []string{"read"}, Action: specs.ActAllow, Args: []specs.LinuxSeccompArg{{Op: "~"}}}}},
+		"arch":     {DefaultAction: specs.ActAllow, Architectures: []specs.Arch{"SCMP_ARCH_X86_46"}},
 		"index":    {DefaultAction: specs.ActErrno, Syscalls: []specs.LinuxSyscall{{Names: []string{"read"}, Action: specs.ActAllow, Args: []specs.LinuxSeccompArg{{Index: 6, Op: specs.OpEqualTo}}}}},
 	} {
 		if _, err := Compile(p, "amd64"); err == nil {

@@ -20,10 +20,13 @@ import (
 // conmon and containerd's shim do.
 func Send(socket string, master *os.File) error {
 	if master == nil {
-		return errdefs.Errorf(errdefs.ErrUnavailable, "no terminal to send to %s", socket)
+		return errdefs.Errorf(errdefs.ErrUnavailable, "--console-socket: no terminal to send to %s", socket)
 	}
 	defer master.Close()
-	return SendFile(socket, "/dev/ptmx", master)
+	if err := SendFile(socket, "/dev/ptmx", master); err != nil {
+		return fmt.Errorf("--console-socket: %w", err)
+	}
+	return nil
 }
 
 // SendFile passes a file to whoever listens on a socket, with a name. The caller's own
