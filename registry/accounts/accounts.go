@@ -201,7 +201,7 @@ func (a *Accounts) List(ctx context.Context, by auth.Caller, visit func(metadata
 	if err := a.judge.Permit(ctx, a.db, by, auth.ManageUsers, ""); err != nil {
 		return err
 	}
-	return metadata.EachPage(ctx, a.db.Users, func(u metadata.User) string { return u.Name }, visit)
+	return people.EachPage(ctx, a.db.Users, func(u metadata.User) string { return u.Name }, visit)
 }
 
 // Page lists the accounts after last, at most n, by name; more says that there are

@@ -142,6 +142,55 @@ func (c *client) tags() {
 	c.send(call{id: "deleteImmutableRule", params: map[string]string{"project": "past", "rule": "7"}}, 404)
 	c.send(call{id: "deleteImmutableRule", params: map[string]string{"project": "past", "rule": rule.ID}}, 204)
 	c.broughtBack(repo, first.Digest, list.Digest)
+	c.renamed(repo, first.Digest)
+}
+
+// renamed gives a repository and its project other names, and ends those they had.
+func (c *client) renamed(repo map[string]string, first digest.Digest) {
+	t := c.t
+	var done struct {
+		Name         string
+		Repositories int
+		Until        *time.Time
+		Notes        []string
+	}
+	rename := func(call call) {
+		t.Helper()
+		done.Until = nil
+		if err := json.Unmarshal(c.send(call, 200).body, &done); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.send(call{id: "renameRepository", params: repo, body: object{"to": "absent/app"}}, 404)
+	c.send(call{id: "renameRepository", params: repo, body: object{"to": "past/App"}}, 400)
+	c.send(call{id: "renameRepository", params: repo, body: object{"to": "past/web", "keepDays": -1}}, 400)
+	rename(call{id: "renameRepository", params: repo, body: object{"to": "past/web", "keepDays": 3}})
+	if done.Name != "past/web" || done.Until == nil || time.Until(*done.Until) > 73*time.Hour || done.Notes == nil {
+		t.Errorf("a rename says %+v", done)
+	}
+	c.named("past/web:v1", first)
+	c.send(call{id: "renameProject", params: map[string]string{"project": "past"}, body: object{"to": "past/web"}}, 400)
+	rename(call{id: "renameProject", params: map[string]string{"project": "past"}, body: object{"to": "history"}})
+	if done.Name != "history" || done.Repositories != 1 || done.Until == nil || time.Until(*done.Until) < 89*24*time.Hour {
+		t.Errorf("a rename of a project says %+v", done)
+	}
+	c.named("history/web:v1", first)
+	project := map[string]string{"project": "history"}
+	var former struct {
+		Items []struct{ Name, Now, By string }
+	}
+	c.into(call{id: "listFormerNames", params: project}, &former)
+	if len(former.Items) != 2 || former.Items[1].Name != "past/app" || former.Items[1].Now != "history/web" || former.Items[0].By != "admin" {
+		t.Errorf("former names %+v", former)
+	}
+	for name, want := range map[string]int{"past/app": 204, "past": 204, "no/such": 404, "A": 400} {
+		c.send(call{id: "releaseFormerName", params: map[string]string{"project": "history", "name": name}}, want)
+	}
+	rename(call{id: "renameProject", params: project, body: object{"to": "past", "keepDays": 0}})
+	if done.Until != nil {
+		t.Errorf("an old name that is not kept is good until %v", done.Until)
+	}
+	c.send(call{id: "getProject", params: project}, 404)
 }
 
 // broughtBack deletes a whole repository and has it back.

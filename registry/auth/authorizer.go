@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -13,6 +12,7 @@ import (
 	"cove/errdefs"
 	"cove/registry/auth/recent"
 	"cove/registry/edge"
+	"cove/registry/former"
 	"cove/registry/metadata"
 )
 
@@ -39,6 +39,7 @@ type Authorizer struct {
 	login       *Login
 	tokens      *Tokens
 	standings   recent.Answers[place, metadata.Standing]
+	names       *former.Names
 	judge       Judge
 	externalURL string
 }
@@ -47,10 +48,14 @@ type Authorizer struct {
 func New(cfg Config) *Authorizer {
 	return &Authorizer{
 		db: cfg.DB, login: cfg.Login, tokens: cfg.Tokens, judge: cfg.Judge,
+		names:       former.New(cfg.DB, cfg.Login.now),
 		standings:   recent.Answers[place, metadata.Standing]{Now: cfg.Login.now},
 		externalURL: strings.TrimSuffix(cfg.ExternalURL, "/"),
 	}
 }
+
+// Names tell how repositories are called now.
+func (a *Authorizer) Names() *former.Names { return a.names }
 
 // Authorize identifies the caller and decides every access. Credentials that
 // are wrong are errdefs.ErrUnauthenticated even where none were needed.
@@ -66,7 +71,7 @@ func (a *Authorizer) Authorize(r *http.Request, access ...distribution.Access) (
 	if caller, err = a.permits(ctx, caller, access); err != nil {
 		return nil, err
 	}
-	return WithCaller(ctx, caller), nil
+	return a.names.Noted(WithCaller(ctx, caller), access)
 }
 
 // needsSignIn is true of the base endpoint and the catalog: answering 401
@@ -132,15 +137,14 @@ func (a *Authorizer) decide(ctx context.Context, c Caller, access distribution.A
 		return nil
 	}
 	repo := metadata.CanonicalName(access.Repository)
-	project := metadata.ProjectOf(repo)
-	st, err := a.standing(ctx, c, project)
+	at, project, st, err := a.stands(ctx, c, repo)
 	if err != nil {
 		return err
 	}
 	// The last right is what the request is for, and what a refusal must name: a
 	// push asks for a pull before it.
 	for _, action := range slices.Backward(access.Actions) {
-		v := a.judge.decide(c, OfAction(action), repo, st)
+		v := a.judge.decide(c, OfAction(action), at, st)
 		switch {
 		case v.Allowed:
 			continue
@@ -159,6 +163,17 @@ func (a *Authorizer) decide(ctx context.Context, c Caller, access distribution.A
 		}
 	}
 	return nil
+}
+
+// stands is where a repository is, whose name may be a former one, the project that a refusal
+// names, and how a caller stands towards the one where it is.
+func (a *Authorizer) stands(
+	ctx context.Context, c Caller, repo string,
+) (at, project string, st metadata.Standing, err error) {
+	if at, err = a.names.Now(ctx, repo); err == nil {
+		st, err = a.standing(ctx, c, metadata.ProjectOf(at))
+	}
+	return at, metadata.ProjectOf(repo), st, err
 }
 
 // place is a user towards a project.
@@ -203,7 +218,7 @@ func (a *Authorizer) identify(r *http.Request) (Caller, error) {
 		if !ok {
 			return Caller{}, errRefused()
 		}
-		return a.login.Credentials(r.Context(), name, password, AddressOf(r))
+		return a.login.Credentials(r.Context(), name, password, edge.AddressOf(r))
 	case strings.EqualFold(scheme, "Bearer"):
 		return a.bearer(r, strings.TrimSpace(value))
 	default:
@@ -216,11 +231,11 @@ func (a *Authorizer) identify(r *http.Request) (Caller, error) {
 // trusts.
 func (a *Authorizer) bearer(r *http.Request, text string) (Caller, error) {
 	c, err := a.identifyToken(r.Context(), text)
-	c.Address = AddressOf(r)
+	c.Address = edge.AddressOf(r)
 	if !errors.Is(err, errdefs.ErrUnauthenticated) {
 		return c, err
 	}
-	other, ok, failed := a.login.trusted(r.Context(), "", text, AddressOf(r))
+	other, ok, failed := a.login.trusted(r.Context(), "", text, edge.AddressOf(r))
 	if ok || failed != nil {
 		return other, failed
 	}
@@ -252,14 +267,4 @@ func (a *Authorizer) identifyToken(ctx context.Context, text string) (Caller, er
 		}
 	}
 	return caller, nil
-}
-
-// AddressOf is where a request comes from, as the throttle counts it: an IPv6
-// caller owns a /64.
-func AddressOf(r *http.Request) string {
-	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
-	}
-	return edge.Caller(peer.Addr()).String()
 }

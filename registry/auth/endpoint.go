@@ -13,6 +13,7 @@ import (
 	"cove/distribution/errcode"
 	"cove/distribution/errcode/answer"
 	"cove/errdefs"
+	"cove/registry/edge"
 	"cove/registry/metadata"
 )
 
@@ -80,9 +81,9 @@ func (a *Authorizer) token(w http.ResponseWriter, r *http.Request) (auth.Token, 
 func (a *Authorizer) askedBy(r *http.Request, req tokenRequest) (Caller, error) {
 	switch {
 	case req.signedIn:
-		return a.login.Credentials(r.Context(), req.name, req.password, AddressOf(r))
+		return a.login.Credentials(r.Context(), req.name, req.password, edge.AddressOf(r))
 	case req.bearer != "":
-		c, ok, err := a.login.trusted(r.Context(), "", req.bearer, AddressOf(r))
+		c, ok, err := a.login.trusted(r.Context(), "", req.bearer, edge.AddressOf(r))
 		if err == nil && !ok {
 			err = errRefused()
 		}
@@ -108,17 +109,12 @@ func (a *Authorizer) permitted(r *http.Request, c Caller, asked []auth.Scope) ([
 		case s.Type == auth.TypeRegistry && s.Name == "catalog":
 			granted = append(granted, s)
 		case s.Type == auth.TypeRepository:
-			st, err := a.standing(r.Context(), c, metadata.ProjectOf(s.Name))
+			at, _, st, err := a.stands(r.Context(), c, metadata.CanonicalName(s.Name))
 			if err != nil {
 				return nil, err
 			}
 			s.Actions = slices.DeleteFunc(expand(s.Actions), func(action string) bool {
-				return !a.judge.decide(
-					c,
-					OfAction(distribution.Action(action)),
-					metadata.CanonicalName(s.Name),
-					st,
-				).Allowed
+				return !a.judge.decide(c, OfAction(distribution.Action(action)), at, st).Allowed
 			})
 			if len(s.Actions) > 0 {
 				granted = append(granted, s)

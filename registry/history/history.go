@@ -253,38 +253,13 @@ func (h *History) Ask(ctx context.Context, by auth.Caller, r Request) (job int64
 	return job, err
 }
 
-// patience is how long Restore waits for a server, and pause how often it looks.
-const (
-	patience = 30 * time.Second
-	pause    = 100 * time.Millisecond
-)
-
 // byServer has a server do it, and waits for it.
 func (h *History) byServer(ctx context.Context, by auth.Caller, r Request) (done string, err error) {
 	id, err := h.Ask(ctx, by, r)
 	if err != nil {
 		return "", err
 	}
-	all := jobs.NewJobs(h.db, h.judge)
-	for left := patience; left > 0; left -= pause {
-		// Who may bring something back may know what came of it, not see all jobs.
-		j, err := all.Get(ctx, auth.Operator(), id)
-		switch {
-		case err != nil:
-			return "", err
-		case j.State == jobs.Done:
-			return j.Note, nil
-		case !j.EndedAt.IsZero():
-			return "", errdefs.Errorf(errdefs.ErrConflict, "%s", j.Error)
-		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return "", ctx.Err()
-		}
-	}
-	return "", errdefs.Errorf(errdefs.ErrUnavailable,
-		"no server of the registry has done it within %v; one does as soon as it runs (job %d)", patience, id)
+	return jobs.NewJobs(h.db, h.judge).Await(ctx, id)
 }
 
 // Kind does what Ask asks for, as the operator of the machine.

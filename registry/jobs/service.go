@@ -205,3 +205,36 @@ func (s *Jobs) Schedules(ctx context.Context, by auth.Caller) ([]Schedule, error
 	const most = 1000
 	return db.All(ctx, s.db.Querier(), scanSchedule, selectSchedules+"ORDER BY next_at, kind, subject LIMIT $1", most)
 }
+
+// patience is how long Await waits for a server that takes the job, and pause how often it
+// looks.
+const (
+	patience = 30 * time.Second
+	pause    = 100 * time.Millisecond
+)
+
+// Await waits for the end of a job that the caller has added, and tells what came of it: a
+// failure is errdefs.ErrConflict. errdefs.ErrUnavailable says that no server has begun it for
+// half a minute. It asks for no right: who may have work done may know what came of it.
+func (s *Jobs) Await(ctx context.Context, id int64) (note string, err error) {
+	for left := patience; left > 0; {
+		j, err := s.Get(ctx, auth.Operator(), id)
+		switch {
+		case err != nil:
+			return "", err
+		case j.State == Done:
+			return j.Note, nil
+		case !j.EndedAt.IsZero():
+			return "", errdefs.Errorf(errdefs.ErrConflict, "%s", j.Error)
+		case j.State == Waiting:
+			left -= pause
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+	}
+	return "", errdefs.Errorf(errdefs.ErrUnavailable,
+		"no server of the registry has done it within %v; one does as soon as it runs (job %d)", patience, id)
+}

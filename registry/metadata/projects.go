@@ -8,6 +8,7 @@ import (
 
 	"cove/errdefs"
 	"cove/registry/db"
+	"cove/registry/metadata/names"
 	"cove/registry/metadata/people"
 	"cove/registry/metadata/usage"
 )
@@ -68,6 +69,9 @@ func (tx *Tx) CreateProject(ctx context.Context, name, actor string) (p Project,
 	if p, err = tx.Project(ctx, name); !errors.Is(err, errdefs.ErrNotFound) {
 		return p, false, err
 	}
+	if err := names.Free(ctx, tx.q, name, tx.Now()); err != nil {
+		return Project{}, false, err
+	}
 	if _, err := tx.q.Exec(ctx, "UPDATE project_numbers SET next = next + 1 WHERE next > 0"); err != nil {
 		return Project{}, false, db.Unavailable(err)
 	}
@@ -104,9 +108,13 @@ type Creator struct {
 // EnsureRepository returns the id of a repository. The repository and its
 // project are made if they do not exist; whether by may do so was asked before.
 func (tx *Tx) EnsureRepository(ctx context.Context, name string, by Creator) (id int64, err error) {
-	const find = "SELECT id FROM repositories WHERE name = $1"
+	// held, so that it keeps its name until the commit
+	find := "SELECT id FROM repositories WHERE name = $1" + tx.ForShare()
 	if err := tx.q.Row(ctx, find, name).Scan(&id); err == nil {
 		return id, nil
+	}
+	if err := names.Free(ctx, tx.q, name, tx.Now()); err != nil {
+		return 0, err
 	}
 	p, created, err := tx.CreateProject(ctx, ProjectOf(name), by.Name)
 	if err == nil && created {
@@ -169,7 +177,7 @@ func (tx *Tx) RemoveProject(ctx context.Context, name string) error {
 	if _, err := tx.Project(ctx, name); err != nil {
 		return err
 	}
-	if err := usage.Forget(ctx, tx.tx, name); err != nil {
+	if err := errors.Join(usage.Forget(ctx, tx.tx, name), names.Forget(ctx, tx.tx, name)); err != nil {
 		return err
 	}
 	const repos = "(SELECT r.id FROM repositories r JOIN projects p ON p.id = r.project_id WHERE p.name = $1)"

@@ -29,6 +29,12 @@ func (tx *Tx) Now() time.Time { return tx.tx.Now }
 // [db.Tx].
 func (tx *Tx) ForShare() string { return tx.tx.ForShare }
 
+// MoveUsage has what a repository holds count in another project, to which it belongs from
+// now on; see [usage.Changes.Move].
+func (tx *Tx) MoveUsage(ctx context.Context, repository, from, to int64) error {
+	return tx.usage.Move(ctx, tx.tx, repository, from, to)
+}
+
 // newChange is the id of an entry that Sequence sees.
 func (tx *Tx) newChange() int64 {
 	tx.newest = tx.tx.NewID()

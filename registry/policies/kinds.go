@@ -22,6 +22,7 @@ func (p *Policies) Kinds() []jobs.Kind {
 			return fmt.Sprintf("removed %d lines", n), err
 		}},
 		p.History.Kind(),
+		p.Names.Kind(),
 		p.Quotas.Kind(),
 		p.Replication.Kind(),
 		p.Webhooks.Kind(),

@@ -19,6 +19,8 @@ import (
 	"cove/registry/metadata"
 	"cove/registry/outbound"
 	"cove/registry/quota"
+	"cove/registry/records"
+	"cove/registry/rename"
 	"cove/registry/replication"
 	"cove/registry/replication/endpoint"
 	"cove/registry/retention"
@@ -34,6 +36,7 @@ type Policies struct {
 	Jobs      *jobs.Jobs
 	History   *history.History
 	Immutable *immutable.Rules
+	Names     *rename.Names
 	Quotas    *quota.Quotas
 	Retention *retention.Retention
 	Scans     *scan.Scans
@@ -69,6 +72,11 @@ type Config struct {
 	// Robots makes the accounts by which scanners pull from Address, as https://HOST[:PORT].
 	Robots  *robots.Robots
 	Address string
+	// ReadOnly is why nothing is renamed; "" when it is. Records keep what the database says,
+	// and Renamed is called after a rename. They are of a server.
+	ReadOnly string
+	Records  *records.Records
+	Renamed  func()
 	// AuditKeep is how long a line of the audit log is kept.
 	AuditKeep time.Duration
 }
@@ -85,6 +93,10 @@ func New(cfg Config) *Policies {
 		Jobs:      jobs.NewJobs(cfg.DB, cfg.Judge),
 		History:   history.New(cfg.DB, cfg.Judge, cfg.Bin),
 		Immutable: immutable.New(cfg.DB, cfg.Judge),
+		Names: rename.New(rename.Config{
+			DB: cfg.DB, Judge: cfg.Judge, Serves: cfg.Registry != nil, ReadOnly: cfg.ReadOnly, Records: cfg.Records,
+			Tell: replication.Stored, Renamed: cfg.Renamed,
+		}),
 		Quotas:    quota.New(cfg.DB, cfg.Judge),
 		Retention: retention.New(cfg.DB, cfg.Judge, served),
 		Scans: scan.New(scan.Config{

@@ -14,6 +14,7 @@ import (
 	"cove/registry/auth"
 	"cove/registry/auth/rights"
 	"cove/registry/metadata"
+	"cove/registry/metadata/people"
 	"cove/registry/metadata/sparse"
 )
 
@@ -95,7 +96,7 @@ func (p *Projects) List(ctx context.Context, by auth.Caller, visit func(metadata
 	if err := p.judge.Permit(ctx, p.db, by, auth.ListProjects, ""); err != nil {
 		return err
 	}
-	return metadata.EachPage(ctx, p.db.Projects, func(p metadata.Project) string { return p.Name }, visit)
+	return people.EachPage(ctx, p.db.Projects, func(p metadata.Project) string { return p.Name }, visit)
 }
 
 // SetPublic says whether anyone may pull from a project.

@@ -59,11 +59,34 @@ func (b bucket) replace(ctx context.Context, name string, body []byte) error {
 }
 
 func (b bucket) remove(ctx context.Context, _ atomicfile.Keep, names ...string) error {
-	keys := make([]string, len(names))
-	for i, name := range names {
-		keys[i] = path.Join(inBucket, name)
+	keys := make([]string, 0, len(names))
+	for _, name := range names {
+		if folder, ok := strings.CutSuffix(name, "/"); ok {
+			if err := b.clear(ctx, folder); err != nil {
+				return err
+			}
+			continue
+		}
+		keys = append(keys, path.Join(inBucket, name))
+	}
+	if len(keys) == 0 {
+		return nil
 	}
 	return b.Delete(ctx, keys...)
+}
+
+func (b bucket) clear(ctx context.Context, folder string) error {
+	var all []string
+	for name, err := range b.list(ctx, folder) {
+		if err != nil {
+			return err
+		}
+		all = append(all, name)
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	return b.remove(ctx, atomicfile.Volatile, all...)
 }
 
 func (b bucket) sync() error  { return nil }

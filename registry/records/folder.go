@@ -160,6 +160,12 @@ func (f folder) syncName(name string, keep atomicfile.Keep) error {
 func (f folder) remove(_ context.Context, keep atomicfile.Keep, all ...string) error {
 	removed := ""
 	for _, name := range all {
+		if folder, ok := strings.CutSuffix(name, "/"); ok {
+			if err := f.clear(folder); err != nil {
+				return err
+			}
+			continue
+		}
 		err := f.Remove(name)
 		if err == nil {
 			removed = name
@@ -179,15 +185,45 @@ func (f folder) remove(_ context.Context, keep atomicfile.Keep, all ...string) e
 	return f.syncName(removed, keep)
 }
 
+// clear removes a folder, and the one above when nothing else is in it.
+func (f folder) clear(name string) error {
+	if err := f.fault(StepRemove); err != nil {
+		return err
+	}
+	err := f.RemoveAll(name)
+	for range races {
+		if !errors.Is(err, unix.ENOTEMPTY) { // somebody else records in it what will be refused
+			break
+		}
+		err = f.RemoveAll(name)
+	}
+	if err != nil {
+		return err
+	}
+	_ = f.Root.Remove(path.Dir(name)) // it holds the other kind of records, or repositories
+	return nil
+}
+
+// races is how often it is tried again to write into a folder that others remove, or to
+// remove one that others write into.
+const races = 20
+
 // inFolder calls write, and makes the folder of name when it is missing. With
 // Durable the names of the folders survive a power cut, as that of the file.
 // All names are synced at once: a file system makes one commit of that.
 func (f folder) inFolder(name string, keep atomicfile.Keep, write func() error) error {
 	err := write()
-	if !errors.Is(err, fs.ErrNotExist) {
-		return err
+	for range races {
+		if !errors.Is(err, fs.ErrNotExist) { // else it is missing, or somebody removes it
+			break
+		}
+		err = f.inNewFolder(path.Dir(name), keep, write)
 	}
-	made, err := f.makeFolders(path.Dir(name))
+	return err
+}
+
+func (f folder) inNewFolder(name string, keep atomicfile.Keep, write func() error) error {
+	made, err := f.makeFolders(name)
 	if err != nil {
 		return err
 	}

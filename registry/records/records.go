@@ -64,7 +64,8 @@ type files interface {
 	add(ctx context.Context, name string, b []byte, keep atomicfile.Keep) error
 	// replace writes a file, durably, also where one is.
 	replace(ctx context.Context, name string, b []byte) error
-	// remove removes files of one folder, if they are there.
+	// remove removes files of one folder, if they are there; a name that ends with a slash
+	// is a folder, which goes with all that is in it.
 	remove(ctx context.Context, keep atomicfile.Keep, names ...string) error
 	// sync makes everything durable that was added.
 	sync() error

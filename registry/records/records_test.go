@@ -146,3 +146,67 @@ func TestSequence(t *testing.T) {
 		}
 	}
 }
+
+// TestCopiesOfAnotherName: what is copied to another name is what there was, and what is
+// forgotten or went meanwhile is not recorded there.
+func TestCopiesOfAnotherName(t *testing.T) {
+	t.Parallel()
+	t.Run("folder", func(t *testing.T) {
+		t.Parallel()
+		testCopies(t, openFolder(t, t.TempDir()))
+	})
+	t.Run("bucket", func(t *testing.T) {
+		t.Parallel()
+		testCopies(t, openBucket(t, s3test.Start(t).Bucket(t)))
+	})
+}
+
+func testCopies(t *testing.T, r *Records) {
+	t.Helper()
+	ctx := t.Context()
+	one, two := digest.FromString("one"), digest.FromString("two")
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, repo := range []string{"team/app", "team/app/part"} {
+		for _, dgst := range []digest.Digest{one, two} {
+			must(r.AddManifest(ctx, Manifest{Repository: repo, Digest: dgst, MediaType: "x/y", By: "ann"}, atomicfile.Durable))
+		}
+		must(r.AddTag(ctx, repo, "v1", one, atomicfile.Durable))
+		must(r.AddTag(ctx, repo, "v1", two, atomicfile.Durable))
+		must(r.AddTag(ctx, repo, "v2", one, atomicfile.Durable))
+	}
+	done := Copied{}
+	must(r.Copy(ctx, "team/app", "crew/web", done))
+	must(r.KeepTag(ctx, "team/app", "v2", "")) // deleted meanwhile
+	must(r.AddTag(ctx, "team/app", "v3", two, atomicfile.Durable))
+	must(r.Copy(ctx, "team/app", "crew/web", done))
+	must(r.Drop(ctx, "team/app", "crew/web", done))
+	must(r.Forget(ctx, "team/app"))
+	must(r.Forget(ctx, "absent/x"))
+	manifests, tags, err := r.All(ctx)
+	must(err)
+	var got []string
+	for _, m := range manifests {
+		got = append(got, m.Repository+"@"+m.Digest.String()[7:11]+" "+m.MediaType+" "+m.By)
+	}
+	for _, history := range tags {
+		got = append(got, history[0].Repository+":"+history[0].Name+" "+history[0].Digest.String()[7:11])
+	}
+	slices.Sort(got)
+	var want []string
+	for _, repo := range []string{"crew/web", "team/app/part"} {
+		for _, d := range []digest.Digest{one, two} {
+			want = append(want, repo+"@"+d.String()[7:11]+" x/y ann")
+		}
+		want = append(want, repo+":v1 "+two.String()[7:11])
+	}
+	want = append(want, "crew/web:v3 "+two.String()[7:11], "team/app/part:v2 "+one.String()[7:11])
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("recorded are\n%q want\n%q", got, want)
+	}
+}

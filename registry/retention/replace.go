@@ -43,7 +43,7 @@ func (r *Retention) Replace(ctx context.Context, by auth.Caller, project string,
 
 // put writes the rules, in their order: that of their numbers.
 func put(ctx context.Context, tx *metadata.Tx, p metadata.Project, by string, all []Rule) error {
-	there, err := rules(ctx, tx.Querier(), p.Name)
+	there, err := Of(ctx, tx.Querier(), p.Name)
 	if err != nil {
 		return err
 	}

@@ -65,14 +65,15 @@ func (r *Retention) Of(ctx context.Context, by auth.Caller, project string) (p P
 	if _, err := r.db.Project(ctx, project); err != nil {
 		return p, err
 	}
-	if p.Rules, err = rules(ctx, r.db.Querier(), project); err != nil {
+	if p.Rules, err = Of(ctx, r.db.Querier(), project); err != nil {
 		return p, err
 	}
 	p.Schedule, _, err = jobs.ScheduleOf(ctx, r.db.Querier(), JobKind, project)
 	return p, err
 }
 
-func rules(ctx context.Context, q db.Querier, project string) ([]Kept, error) {
+// Of are the rules of a project, the oldest first, for who need not ask.
+func Of(ctx context.Context, q db.Querier, project string) ([]Kept, error) {
 	return db.All(ctx, q, func(s db.Scanner) (k Kept, err error) {
 		var text string
 		var at int64
@@ -100,7 +101,7 @@ func (r *Retention) Add(ctx context.Context, by auth.Caller, project string, rul
 		if err != nil {
 			return err
 		}
-		there, err := rules(ctx, tx.Querier(), project)
+		there, err := Of(ctx, tx.Querier(), project)
 		if err != nil {
 			return err
 		}
@@ -175,7 +176,7 @@ func (r *Retention) plan(ctx context.Context, project string) (Plan, error) {
 	if _, err := r.db.Project(ctx, project); err != nil {
 		return Plan{}, err
 	}
-	all, err := rules(ctx, r.db.Querier(), project)
+	all, err := Of(ctx, r.db.Querier(), project)
 	if err != nil {
 		return Plan{}, err
 	}

@@ -21,6 +21,7 @@ import (
 	"cove/registry/audit/forward"
 	"cove/registry/auth"
 	"cove/registry/edge"
+	"cove/registry/former"
 	"cove/registry/identity/ldap"
 	"cove/registry/immutable"
 	"cove/registry/jobs"
@@ -163,7 +164,7 @@ func (s *Server) assemble(ctx context.Context) error {
 	})
 	s.state.services.Proxies.Tell(s.upstream)
 	served = s.upstream.Registry(served)
-	s.policies = policies.New(s.policyConfig(served))
+	s.policies = policies.New(s.policyConfig(served, authorizer.Names().Clear))
 	s.handler = s.live
 	w := whole{served, authorizer, login, webhook.NewRefusals(s.state.db), s.registration(), s.metrics()}
 	return s.live.Serve(func(cfg config.Config, trusted edge.Proxies) (http.Handler, error) {
@@ -201,7 +202,7 @@ func (s *Server) answers(cfg config.Config, w whole) (http.Handler, error) {
 		return nil, err
 	}
 	shown := edges{pages, programs, facade}
-	all := s.dispatch(proxy.Handler(endpoints), s.routes(w.authorizer, w.metrics, shown), shown)
+	all := s.dispatch(former.Handler(proxy.Handler(endpoints)), s.routes(w.authorizer, w.metrics, shown), shown)
 	requests := func() int { return s.live.Limits().Requests }
 	return edge.LimitRequests(edge.LimitHeader(all, cfg.Limits.Set().Headers), requests, s.live.Trusts), nil
 }
@@ -224,7 +225,7 @@ func (s *Server) metrics() *observe.Metrics {
 func (s *Server) protocol(cfg config.Config, w whole) (http.Handler, error) {
 	limits := cfg.Limits.Set()
 	return protocol.New(protocol.Config{
-		Registry: s.pulled(w.served), Authorizer: w.authorizer,
+		Registry: former.Registry(s.pulled(w.served), w.authorizer.Names()), Authorizer: w.authorizer,
 		OnError: func(r *http.Request, status int, err error) {
 			s.logError(r, status, errors.Join(err, w.refusals.Tell(r.Context(), err)))
 		},

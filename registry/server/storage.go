@@ -7,6 +7,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"cove/errdefs"
+	"cove/registry/former"
 	"cove/registry/server/config"
 	"cove/registry/store"
 )
@@ -17,7 +18,7 @@ func locate(s config.Storage, r *store.Registry) func(context.Context, string, d
 		return nil
 	}
 	return func(ctx context.Context, repo string, dgst digest.Digest) (string, error) {
-		url, err := r.LocateBlob(ctx, repo, dgst)
+		url, err := r.LocateBlob(ctx, former.Now(ctx, repo), dgst)
 		if errors.Is(err, errdefs.ErrNotFound) {
 			return "", nil // what is not here may come through a proxy
 		}

@@ -15,6 +15,7 @@ import (
 	"cove/internal/limit"
 	"cove/registry/db"
 	"cove/registry/metadata"
+	"cove/registry/metadata/names"
 	"cove/registry/metadata/sparse"
 	"cove/registry/parse"
 	"cove/registry/store/change"
@@ -126,7 +127,8 @@ func (r *Registry) PutManifest(
 func (r *Registry) lookAhead(ctx context.Context, repo string, m metadata.Manifest) error {
 	repoID, err := r.db.Repository(ctx, repo)
 	if errors.Is(err, errdefs.ErrNotFound) {
-		repoID, err = 0, nil // it is made by this push, and has nothing yet
+		// it is made by this push, and has nothing yet; unless it got another name just now
+		repoID, err = 0, names.Free(ctx, r.db.Querier(), repo, r.now())
 	}
 	if err != nil {
 		return err

@@ -6,8 +6,8 @@ import (
 
 	"cove/distribution/errcode"
 	"cove/errdefs"
-	"cove/registry/auth"
 	"cove/registry/auth/throttle"
+	"cove/registry/edge"
 	"cove/registry/web/page"
 	"cove/registry/web/view"
 )
@@ -100,7 +100,7 @@ func (p *Pages) registerDo(a *page.Ask) error {
 	if form.Get("new") != form.Get("again") {
 		return p.Again(a, pg, a.Language.Text("account.password.differs"))
 	}
-	if wait := p.cfg.Registration.Limit.Take(auth.AddressOf(a.Request)); wait > 0 {
+	if wait := p.cfg.Registration.Limit.Take(edge.AddressOf(a.Request)); wait > 0 {
 		e := errcode.New(http.StatusTooManyRequests, errcode.TooManyRequests, "too many accounts were asked for")
 		e.RetryAfter = wait
 		return e

@@ -1,9 +1,13 @@
 package web
 
 import (
+	"time"
+
 	"cove/registry/auth"
 	"cove/registry/browse"
 	"cove/registry/clients"
+	"cove/registry/metadata/names"
+	"cove/registry/rename"
 	"cove/registry/web/page"
 	"cove/registry/web/view"
 )
@@ -64,6 +68,10 @@ type projectData struct {
 	Repositories []browse.Repository
 	Match, More  string
 	Push         string // commands
+	// of the settings
+	Former    []names.Former
+	MayRename bool
+	Keep      int // for how many days an old name stays, unless somebody says otherwise
 }
 
 func (p *Pages) projectData(a *page.Ask) (*projectData, error) {
@@ -101,6 +109,13 @@ func (p *Pages) settingsPage(a *page.Ask) (*view.Page, error) {
 	if err != nil {
 		return nil, err
 	}
+	name := data.Project.Name
+	if data.Former, err = p.cfg.Policies.Names.Former(a.Context(), a.Caller, name); err != nil {
+		return nil, err
+	}
+	data.MayRename = !data.Default && p.Browse.May(a.Context(), a.Caller, rename.OfProject, name) &&
+		p.Browse.May(a.Context(), a.Caller, auth.CreateProject, "")
+	data.Keep = int(rename.DefaultKeep / (24 * time.Hour))
 	return &view.Page{
 		Name: "settings", Section: "projects", Title: a.Language.Text("settings.title") + " · " + data.Project.Name,
 		Data: data,

@@ -6,7 +6,7 @@ import (
 
 	"cove/distribution/errcode"
 	"cove/errdefs"
-	"cove/registry/auth"
+	"cove/registry/edge"
 	"cove/registry/metadata"
 	"cove/registry/web/page"
 	"cove/registry/web/view"
@@ -41,7 +41,7 @@ func (p *Pages) signIn(a *page.Ask) error {
 
 func (p *Pages) signInDo(a *page.Ask) error {
 	name, next := a.PostForm.Get("name"), page.Local(a.PostForm.Get("next"))
-	u, err := p.cfg.Login.Check(a.Context(), name, a.PostForm.Get("password"), auth.AddressOf(a.Request))
+	u, err := p.cfg.Login.Check(a.Context(), name, a.PostForm.Get("password"), edge.AddressOf(a.Request))
 	if err != nil {
 		return p.signInFailed(a, p.signInData(next, name), err)
 	}

@@ -5,6 +5,7 @@ import (
 
 	"cove/internal/cli/registrycmd/jobcmd"
 	"cove/internal/cli/registrycmd/quotacmd"
+	"cove/internal/cli/registrycmd/repositorycmd"
 	"cove/internal/cli/registrycmd/retentioncmd"
 	"cove/internal/cli/registrycmd/scancmd"
 	"cove/internal/cli/registrycmd/signcmd"
@@ -17,6 +18,6 @@ func work() []*cobra.Command {
 	return []*cobra.Command{
 		jobcmd.New(), tagcmd.New(), tagcmd.NewImmutable(), quotacmd.New(), scancmd.New(),
 		signcmd.New(), webhookcmd.New(),
-		retentioncmd.New(),
+		retentioncmd.New(), repositorycmd.New(),
 	}
 }

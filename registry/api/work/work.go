@@ -26,5 +26,5 @@ func New(p *policies.Policies) *Work { return &Work{p} }
 
 // Operations are the rows of the API's table.
 func (w *Work) Operations() []rest.Operation {
-	return slices.Concat(w.jobs(), w.history(), w.immutable(), w.quotas(), w.usage(), w.retention())
+	return slices.Concat(w.jobs(), w.history(), w.immutable(), w.quotas(), w.usage(), w.retention(), w.renames())
 }

@@ -56,3 +56,10 @@ func (r *Answers[K, V]) Forget(key K) {
 	defer r.mu.Unlock()
 	delete(r.got, key)
 }
+
+// Clear has every next Get ask.
+func (r *Answers[K, V]) Clear() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.got = nil
+}

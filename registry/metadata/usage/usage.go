@@ -18,7 +18,6 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
-	"cove/distribution"
 	"cove/registry/db"
 )
 
@@ -281,17 +280,7 @@ func charge(ctx context.Context, tx *db.Tx, project int64, by sum) (near *Near, 
 	if err != nil || by.used <= 0 {
 		return nil, db.Unavailable(err)
 	}
-	limit, name, err := limitOf(ctx, tx, project)
-	switch {
-	case err != nil || limit == Unlimited:
-		return nil, err
-	case used > limit:
-		return nil, &distribution.QuotaError{Project: name, Limit: limit, Used: used - by.used, More: by.used}
-	}
-	if from := limit / 100 * NearPercent; used >= from && used-by.used < from {
-		return &Near{name, used, limit}, nil
-	}
-	return nil, nil
+	return within(ctx, tx, project, used, by.used)
 }
 
 func limitOf(ctx context.Context, q db.Querier, project int64) (limit int64, name string, err error) {

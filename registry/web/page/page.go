@@ -121,7 +121,7 @@ func (p *Desk) Handle(rw Row) http.HandlerFunc {
 		default:
 			err = rw.Serve(a)
 		}
-		if err != nil {
+		if err != nil && !p.moved(a, rw) {
 			p.fail(a, err)
 		}
 	}

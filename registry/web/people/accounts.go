@@ -8,7 +8,7 @@ import (
 
 	"cove/errdefs"
 	"cove/registry/accounts"
-	"cove/registry/auth"
+	"cove/registry/edge"
 	"cove/registry/metadata"
 	"cove/registry/web/page"
 	"cove/registry/web/view"
@@ -156,7 +156,7 @@ func (p *Pages) accountPassword(a *page.Ask) error {
 	if form.Get("new") != form.Get("again") {
 		return p.accountAgain(a, a.Language.Text("account.password.differs"))
 	}
-	_, err := p.cfg.Login.Check(a.Context(), a.Caller.Name, form.Get("old"), auth.AddressOf(a.Request))
+	_, err := p.cfg.Login.Check(a.Context(), a.Caller.Name, form.Get("old"), edge.AddressOf(a.Request))
 	if errors.Is(err, errdefs.ErrUnauthenticated) {
 		return p.accountAgain(a, a.Language.Text("account.password.wrong"))
 	}

@@ -4,11 +4,13 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/opencontainers/go-digest"
 
 	"cove/registry/history"
 	"cove/registry/metadata"
+	"cove/registry/rename"
 	"cove/registry/web/page"
 	"cove/registry/web/view"
 )
@@ -19,6 +21,7 @@ type historyData struct {
 	Entries                    []history.Entry
 	Deleted                    []history.Deleted
 	MayUndo, MayRemove         bool
+	Keep                       int // for how many days an old name stays, unless somebody says otherwise
 }
 
 func repository(a *page.Ask) string { return metadata.CanonicalName(a.PathValue("repository")) }
@@ -29,6 +32,7 @@ func (p *Pages) history(a *page.Ask) error {
 		Repository: repo, Project: metadata.ProjectOf(repo), URL: "/history/" + repo,
 		Tag:       page.Bounded(a.FormValue("tag")),
 		MayUndo:   p.Browse.May(a.Context(), a.Caller, history.Undo, repo),
+		Keep:      int(rename.DefaultKeep / (24 * time.Hour)),
 		MayRemove: p.Browse.May(a.Context(), a.Caller, history.RemoveRepository, repo),
 	}
 	_, d.Short, _ = strings.Cut(repo, "/")

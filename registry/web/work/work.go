@@ -10,6 +10,7 @@ import (
 	"cove/registry/immutable"
 	"cove/registry/policies"
 	"cove/registry/quota"
+	"cove/registry/rename"
 	"cove/registry/retention"
 	"cove/registry/web/page"
 )
@@ -52,6 +53,10 @@ func (p *Pages) Rows() []page.Row {
 			get("/history/{repository...}", history.Look, "repository", p.history),
 			post("/restore/{repository...}", history.Undo, "repository", p.historyRestore),
 			post("/repositories/delete/{repository...}", history.RemoveRepository, "repository", p.repositoryDelete),
+
+			post("/repositories/rename/{repository...}", rename.OfRepository, "repository", p.repositoryRename),
+			post("/projects/{project}/rename", rename.OfProject, "project", p.projectRename),
+			post("/projects/{project}/release", rename.Release, "project", p.nameRelease),
 
 			get("/usage", quota.Set, "quotas", p.usage),
 			get("/usage/{repository...}", quota.Look, "repository", p.repositoryUsage),

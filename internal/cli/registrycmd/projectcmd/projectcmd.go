@@ -5,6 +5,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"cove/internal/cli/registrycmd/command"
+	"cove/internal/cli/registrycmd/repositorycmd"
 	"cove/registry/api"
 	"cove/registry/api/access"
 	"cove/registry/projects"
@@ -15,7 +16,7 @@ func New() *cobra.Command {
 	return command.Group("project", "Make projects and say who may use them",
 		newProjectCreate(), newProjectList(), newProjectMember(),
 		newProjectVisibility("public", true), newProjectVisibility("private", false),
-		newProjectSparse(), newProjectRemove())
+		newProjectSparse(), repositorycmd.NewProjectRename(), newProjectRemove())
 }
 
 func newProjectCreate() *cobra.Command {
