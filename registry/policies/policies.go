@@ -13,6 +13,7 @@ import (
 	"cove/distribution/client"
 	"cove/distribution/filter"
 	"cove/registry/auth"
+	"cove/registry/garbage"
 	"cove/registry/history"
 	"cove/registry/immutable"
 	"cove/registry/jobs"
@@ -36,6 +37,7 @@ type Policies struct {
 	Jobs      *jobs.Jobs
 	History   *history.History
 	Immutable *immutable.Rules
+	Garbage   *garbage.Collecting
 	Names     *rename.Names
 	Quotas    *quota.Quotas
 	Retention *retention.Retention
@@ -93,6 +95,7 @@ func New(cfg Config) *Policies {
 		Jobs:      jobs.NewJobs(cfg.DB, cfg.Judge),
 		History:   history.New(cfg.DB, cfg.Judge, cfg.Bin),
 		Immutable: immutable.New(cfg.DB, cfg.Judge),
+		Garbage:   garbage.NewCollecting(cfg.DB, cfg.Judge),
 		Names: rename.New(rename.Config{
 			DB: cfg.DB, Judge: cfg.Judge, Serves: cfg.Registry != nil, ReadOnly: cfg.ReadOnly, Records: cfg.Records,
 			Tell: replication.Stored, Renamed: cfg.Renamed,

@@ -2,15 +2,20 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
+
+	"github.com/docker/go-units"
 
 	"cove/distribution"
 	"cove/distribution/client"
 	"cove/distribution/filter"
+	"cove/registry/garbage"
 	"cove/registry/history"
 	"cove/registry/jobs"
 	"cove/registry/policies"
 	"cove/registry/seal"
+	"cove/registry/store"
 )
 
 // proxyEviction is the kind of the job that removes what nobody pulls through
@@ -20,6 +25,15 @@ const proxyEviction = "proxy-eviction"
 // kinds are all that a server does apart from requests.
 func (s *Server) kinds() []jobs.Kind {
 	return append(s.policies.Kinds(), jobs.Kind{
+		Name: garbage.JobKind, Run: func(ctx context.Context, _ *jobs.Work) (string, error) {
+			got, err := s.registry.CollectAlone(ctx)
+			if errors.Is(err, store.ErrCollecting) {
+				return "a collection was going on", nil
+			}
+			return fmt.Sprintf("removed %d contents (%s), %d blobs from repositories, %d unfinished uploads", got.Blobs,
+				units.HumanSize(float64(got.Bytes)), got.Memberships, got.Uploads), err
+		},
+	}, jobs.Kind{
 		Name: proxyEviction, Run: func(ctx context.Context, _ *jobs.Work) (string, error) {
 			n, err := s.upstream.Evict(ctx, s.registry)
 			return fmt.Sprintf("removed %d tags and manifests", n), err

@@ -36,7 +36,7 @@ func (s *Server) pages(set config.Config, w whole) (*web.Pages, error) {
 		Proxies: work.Proxies{Service: s.state.services.Proxies, Live: s.upstream},
 	}
 	cfg.System = system.Config{
-		Garbage: s.state.services.Garbage, Jobs: s.policies.Jobs, Root: s.state.root,
+		Garbage: s.state.services.Garbage, Collecting: s.policies.Garbage, Jobs: s.policies.Jobs, Root: s.state.root,
 		Postgres: set.Database != "", Settings: func() (string, error) { return s.live.Config().Shown() },
 	}
 	if set.TLS.Own() {

@@ -1,6 +1,8 @@
 package web_test
 
 import (
+	"context"
+	"encoding/json"
 	"maps"
 	"net/url"
 	"reflect"
@@ -10,6 +12,7 @@ import (
 
 	"golang.org/x/net/html"
 
+	"cove/registry/metadata"
 	"cove/registry/server/config"
 	"cove/registry/web/webtest"
 )
@@ -90,6 +93,12 @@ func TestFormsRoundTrip(t *testing.T) {
 	s.API(t, "POST", "/trust", `{"name":"nodes","issuer":"https://kubernetes.example.com","audience":"registry",
 		"claims":{"sub":["system:**"]},"rights":["pull"]}`, 201)
 	s.API(t, "PUT", "/proxies/hub", `{"upstream":"docker.io/library","user":"reader","password":"secret"}`, 204)
+	s.API(t, "PUT", "/proxies/always", `{"upstream":"quay.io","fresh":"0s","rate":12345678}`, 204)
+	s.API(t, "POST", "/endpoints", `{"name":"far","address":"registry.absent.invalid:5000","user":"me","password":"secret"}`, 201)
+	s.API(t, "POST", "/replication/rules", `{"name":"nightly","endpoint":"far","direction":"push","repositories":"payments/**",
+		"exceptTags":true,"tags":"dev-*","labels":["stage=prod","team"],"mediaTypes":["application/vnd.oci.*"],"namespace":"copies",
+		"flatten":-1,"override":false,"delete":true,"onEvent":true,"schedule":"0 3 * * *","zone":"Europe/Berlin","rate":10485760}`, 201)
+	s.API(t, "POST", "/replication/rules", `{"name":"resting","endpoint":"far","direction":"pull","enabled":false}`, 201)
 	hook := s.Webhook(t, "payments", "https://ci.absent.invalid/hook")
 	s.Policies(t, "payments")
 	one, other := s.As(t, "admin"), s.As(t, "admin")
@@ -102,6 +111,10 @@ func TestFormsRoundTrip(t *testing.T) {
 		{"/projects/payments/usage", "/projects/payments/quota", "limit", "4GiB", "5GiB"},
 		{"/projects/payments/policies", "/projects/payments/retention/schedule", "cron", "15 4 * * *", "15 5 * * *"},
 		{"/replication?proxy=hub", "/replication/proxies", "repositories", "theirs/**", "mine/**"},
+		{"/replication?proxy=always", "/replication/proxies", "keep", "720h0m0s", "48h0m0s"},
+		{"/replication?rule=nightly", "/replication/rules", "tags", "theirs-*", "mine-*"},
+		{"/replication?rule=resting", "/replication/rules", "repositories", "theirs/**", "mine/**"},
+		{"/replication?endpoint=far", "/replication/endpoints", "kind", "harbor", "oci"},
 	} {
 		t.Run(f.action, func(t *testing.T) {
 			open := func(v *webtest.Visitor) url.Values { return formIn(t, v.Get(f.page, 200), f.action) }
@@ -138,6 +151,26 @@ func TestFormsRoundTrip(t *testing.T) {
 			}
 		})
 	}
+	t.Run("what no field shows stays", func(t *testing.T) {
+		var rules struct {
+			Items []struct {
+				Name    string
+				Enabled bool
+			}
+		}
+		if err := json.Unmarshal(s.API(t, "GET", "/replication/rules", "", 200), &rules); err != nil || len(rules.Items) != 2 ||
+			!rules.Items[0].Enabled || rules.Items[1].Enabled {
+			t.Errorf("rules that were saved: %+v %v", rules, err)
+		}
+		s.Change(t, func(ctx context.Context, tx *metadata.Tx) error {
+			var secret string
+			err := tx.Querier().Row(ctx, "SELECT secret FROM endpoints WHERE name = 'far'").Scan(&secret)
+			if secret == "" {
+				t.Error("an endpoint that was saved without a password has lost the one that it had")
+			}
+			return err
+		})
+	})
 	t.Run("what is there is not replaced", func(t *testing.T) {
 		one.Get("/replication", 200)
 		one.Post("/replication/proxies", url.Values{"project": {"hub"}, "upstream": {"quay.io"}}, 303)

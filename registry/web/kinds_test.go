@@ -54,7 +54,7 @@ func TestArtifactsThatAreNoImages(t *testing.T) {
 	admin := s.As(t, "admin")
 	for path, want := range map[string][]string{
 		"/artifacts/library/shop:1.2.3": {
-			"A shop for small things", "4.5", "&gt;=1.25.0", "replicas: 3", "Sells &lt;things&gt;.", "Ada Lovelace",
+			"A shop for small things", "4.5", "&gt;=1.25.0", "replicas: 3", "Sells <strong>things</strong>", "<h4>Values</h4>", "Ada Lovelace",
 			"redis.enabled", "Deprecated", `href="https://git.example.com/shop"`, "helm pull oci://", "shop-1.2.3.tgz", `href="/files/`,
 		},
 		"/artifacts/library/talk:v2": {

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"context"
 	"errors"
+	"hash/maphash"
 	"io"
 	"path"
 	"strings"
@@ -48,7 +49,11 @@ type header struct {
 	uid  int
 	gid  int
 	size int64
+	sum  uint64 // of the bytes of a file, good within this process
 }
+
+// seed is that of sums.
+var seed = maphash.MakeSeed()
 
 // index is what a layer holds, in the order of its tar.
 type index struct {
@@ -112,13 +117,25 @@ func bounded(ctx context.Context, l Layer, err error) (cut bool, _ error) {
 // read makes the index of a layer.
 func read(ctx context.Context, l Layer) (*index, error) {
 	x := &index{}
-	cut, err := scan(ctx, l, func(h *tar.Header, _ io.Reader) (bool, error) {
+	var sum maphash.Hash
+	sum.SetSeed(seed)
+	cut, err := scan(ctx, l, func(h *tar.Header, r io.Reader) (bool, error) {
 		name, ok := clean(h.Name)
 		if !ok || len(h.Linkname) > maxName {
 			x.cut = true
 			return true, nil
 		}
-		x.headers = append(x.headers, header{name, h.Linkname, h.Typeflag, h.Mode, h.Uid, h.Gid, max(0, h.Size)})
+		entry := header{
+			name: name, link: h.Linkname, kind: h.Typeflag, mode: h.Mode, uid: h.Uid, gid: h.Gid, size: max(0, h.Size),
+		}
+		if h.Typeflag == tar.TypeReg {
+			sum.Reset()
+			if _, err := io.Copy(&sum, r); err != nil {
+				return false, err
+			}
+			entry.sum = sum.Sum64()
+		}
+		x.headers = append(x.headers, entry)
 		x.bytes += len(name) + len(h.Linkname)
 		return len(x.headers) < maxEntries && x.bytes < maxNames, nil
 	})

@@ -25,6 +25,7 @@ func (p *Pages) Rows() []page.Row {
 		post("/tags/delete/{repository...}", auth.Delete, "repository", p.tagsDelete),
 		post("/tags/restore/{repository...}", auth.Push, "repository", p.tagsRestore),
 		get("/artifacts/{artifact...}", auth.Read, "manifest", p.artifact),
+		get("/compare/{artifact...}", auth.Pull, "manifest", p.compare),
 		get("/files/{artifact...}", auth.Pull, "manifest", p.files),
 		get("/download/{artifact...}", auth.Pull, "manifest", p.download),
 		post("/artifacts/delete/{artifact...}", auth.Delete, "manifest", p.artifactDelete),

@@ -1,6 +1,7 @@
 package images
 
 import (
+	"html/template"
 	"io"
 	"mime"
 	"net/http"
@@ -15,13 +16,16 @@ import (
 	"cove/registry/auth"
 	"cove/registry/browse"
 	"cove/registry/browse/about"
+	"cove/registry/edge"
+	"cove/registry/web/markdown"
 	"cove/registry/web/page"
 )
 
 // kindData is what the page of an artifact that is no image shows of it.
 type kindData struct {
-	Chart *browse.Chart // nil of anything else
-	Model *modelData    // nil of anything else
+	Chart  *browse.Chart // nil of anything else
+	Readme template.HTML // of the chart
+	Model  *modelData    // nil of anything else
 	// Files are what can be saved, each by itself; none of an image.
 	Files []fileRow
 }
@@ -52,6 +56,9 @@ func (p *Pages) look(a *page.Ask, of *browse.Artifact) (d kindData, err error) {
 		return d, nil
 	case of.IsChart():
 		d.Chart, err = p.Browse.Chart(a.Context(), a.Caller, of)
+		if err == nil && d.Chart != nil && d.Chart.Readme != nil {
+			d.Readme, err = markdown.HTML(d.Chart.Readme.Text)
+		}
 	case of.IsModel():
 		var m *about.Model
 		if m, err = p.Browse.Model(a.Context(), a.Caller, of); m != nil {
@@ -138,7 +145,7 @@ func (p *Pages) download(a *page.Ask) error {
 		return err
 	}
 	by := a.Caller
-	by.Address = auth.AddressOf(a.Request)
+	by.Address = edge.AddressOf(a.Request)
 	ctx := auth.WithCaller(a.Context(), by)
 	if _, err := p.Served.GetManifest(ctx, name.Repository, found.Manifest.Digest); err != nil {
 		return err

@@ -19,7 +19,9 @@ import (
 // Config is what the page needs besides the desk.
 type Config struct {
 	Garbage *garbage.Reader
-	Jobs    *jobs.Jobs
+	// Collecting has garbage collected at once.
+	Collecting *garbage.Collecting
+	Jobs       *jobs.Jobs
 	// Root is the folder of the registry's state.
 	Root *os.Root
 	// Postgres says that the database is a server.
@@ -40,7 +42,8 @@ func New(desk *page.Desk, cfg Config) *Pages { return &Pages{desk, cfg, time.Now
 
 // Rows are the routes of the pages.
 func (p *Pages) Rows() []page.Row {
-	return page.Live("/system", auth.ManageJobs, "jobs", p.system)
+	return append(page.Live("/system", auth.ManageJobs, "jobs", p.system),
+		page.Get("/gc", auth.ManageJobs, "jobs", p.collector), page.Post("/gc", auth.ManageJobs, "jobs", p.collect))
 }
 
 // slow is how long the database may take to answer before that is told as an ill, and

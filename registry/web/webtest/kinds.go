@@ -48,7 +48,7 @@ func (s *Site) Chart(t testing.TB, repo, tag string) ocispec.Descriptor {
 	t.Helper()
 	_, archive := packed(t, map[string]string{
 		"shop/Chart.yaml": "apiVersion: v2\nname: shop\nversion: 1.2.3\n", "shop/values.yaml": "replicas: 3\nimage:\n  tag: v1\n",
-		"shop/README.md": "# Shop\n\nSells <things>.\n", "shop/templates/deployment.yaml": "kind: Deployment\n",
+		"shop/README.md": "# Shop\n\nSells **things** <script>alert(1)</script>, as [shops](https://shop.example.com) do.\n\n## Values\n\n| name | default |\n|---|---|\n| `replicas` | 3 |\n\n```sh\nhelm install shop\n```\n", "shop/templates/deployment.yaml": "kind: Deployment\n",
 		"shop/charts/redis/values.yaml": "another: one\n",
 	})
 	return s.Artifact(t, repo, tag, Other{

@@ -35,12 +35,7 @@ func filledProxy(p proxy.Proxy) any {
 }
 
 // Speed is the limit, as the form takes it; "" says that there is none.
-func (r proxyRow) Speed() string {
-	if r.Rate == 0 {
-		return ""
-	}
-	return strings.ReplaceAll(units.HumanSize(float64(r.Rate)), " ", "")
-}
+func (r proxyRow) Speed() string { return speed(r.Rate) }
 
 // Globs are the repositories, as the form takes them.
 func (r proxyRow) Globs() string { return strings.Join(r.Repositories, " ") }

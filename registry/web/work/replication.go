@@ -23,8 +23,10 @@ type replicationData struct {
 	Endpoints []endpoint.Endpoint
 	Kinds     []endpoint.Kind
 	Runs      []runRow
-	Proxies   []proxyRow `json:"-"` // which count as they are used
-	Changed   *proxyRow  `json:"-"` // a proxy that is to be changed
+	Proxies   []proxyRow   `json:"-"` // which count as they are used
+	Changed   *proxyRow    `json:"-"` // a proxy that is to be changed
+	Rule      ruleForm     `json:"-"` // that is to be changed, or a new one
+	Endpoint  endpointForm `json:"-"` // likewise
 }
 
 // ruleRow is a rule with what is at its other side.
@@ -65,6 +67,9 @@ func (p *Pages) replication(a *page.Ask) error {
 	if err != nil {
 		return err
 	}
+	if d.Rule, err = ruleToChange(a, rules); err != nil {
+		return err
+	}
 	for _, r := range rules {
 		row := ruleRow{Rule: r}
 		if r.Namespace != "" || r.Flatten != 0 {
@@ -73,6 +78,9 @@ func (p *Pages) replication(a *page.Ask) error {
 		d.Rules = append(d.Rules, row)
 	}
 	if d.Endpoints, err = p.policies.Endpoints.List(a.Context(), a.Caller); err != nil {
+		return err
+	}
+	if d.Endpoint, err = endpointToChange(a, d.Endpoints); err != nil {
 		return err
 	}
 	if d.Proxies, d.Changed, err = p.proxyRows(a); err != nil {
@@ -90,10 +98,14 @@ func (p *Pages) replication(a *page.Ask) error {
 
 func (p *Pages) endpointAdd(a *page.Ask) error {
 	f := a.PostForm
-	_, err := p.policies.Endpoints.Create(a.Context(), a.Caller, endpoint.Spec{
+	spec := endpoint.Spec{
 		Name: f.Get("name"), Address: f.Get("address"), Kind: endpoint.Kind(f.Get("kind")), User: f.Get("user"),
 		Password: f.Get("password"), CA: f.Get("ca"), Plain: f.Get("insecure") == "1",
-	})
+	}
+	if f.Get(page.VersionField) != "" {
+		return p.endpointChange(a, spec)
+	}
+	_, err := p.policies.Endpoints.Create(a.Context(), a.Caller, spec)
 	return p.done(a, err, replicationPath, a.Language.Text("endpoint.added", f.Get("name")))
 }
 
@@ -144,6 +156,9 @@ func ruleOf(a *page.Ask) (replication.Rule, error) {
 
 func (p *Pages) ruleAdd(a *page.Ask) error {
 	r, err := ruleOf(a)
+	if err == nil && a.PostForm.Get(page.VersionField) != "" {
+		return p.ruleChange(a, r)
+	}
 	if err == nil {
 		_, err = p.policies.Replication.Create(a.Context(), a.Caller, r)
 	}
