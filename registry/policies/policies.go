@@ -74,9 +74,9 @@ type Config struct {
 	// Robots makes the accounts by which scanners pull from Address, as https://HOST[:PORT].
 	Robots  *robots.Robots
 	Address string
-	// ReadOnly is why nothing is renamed; "" when it is. Records keep what the database says,
-	// and Renamed is called after a rename. They are of a server.
-	ReadOnly string
+	// ReadOnly says why nothing is renamed; "" while it is. Records keep what the database
+	// says, and Renamed is called after a rename. They are of a server.
+	ReadOnly func() string
 	Records  *records.Records
 	Renamed  func()
 	// AuditKeep is how long a line of the audit log is kept.

@@ -37,22 +37,29 @@ func (r *Records) Copy(ctx context.Context, from, to string, done Copied) error 
 	return nil
 }
 
-// Drop removes from under a name those of copied records that are not recorded under the
-// name they were copied from any more: they went while they were copied.
-func (r *Records) Drop(ctx context.Context, from, to string, copied Copied) error {
+// Gone are those of copied records that are not recorded any more under the name that they
+// were copied from: they went while they were copied.
+func (r *Records) Gone(ctx context.Context, from string, copied Copied) (gone []string, err error) {
 	here := Copied{}
 	for _, kind := range []string{manifestsDir, tagsDir} {
 		for name, err := range r.files.list(ctx, path.Join(names, from, kind)) {
 			if err != nil {
-				return failed(err)
+				return nil, failed(err)
 			}
 			here[strings.TrimPrefix(name, names+"/"+from+"/")] = true
 		}
 	}
 	for below := range copied {
-		if here[below] {
-			continue
+		if !here[below] {
+			gone = append(gone, below)
 		}
+	}
+	return gone, nil
+}
+
+// Drop removes what Gone found from under the name that it was copied to.
+func (r *Records) Drop(ctx context.Context, to string, gone []string) error {
+	for _, below := range gone {
 		if err := r.files.remove(ctx, atomicfile.Volatile, path.Join(names, to, below)); err != nil {
 			return failed(err)
 		}

@@ -184,7 +184,9 @@ func testCopies(t *testing.T, r *Records) {
 	must(r.KeepTag(ctx, "team/app", "v2", "")) // deleted meanwhile
 	must(r.AddTag(ctx, "team/app", "v3", two, atomicfile.Durable))
 	must(r.Copy(ctx, "team/app", "crew/web", done))
-	must(r.Drop(ctx, "team/app", "crew/web", done))
+	gone, err := r.Gone(ctx, "team/app", done)
+	must(err)
+	must(r.Drop(ctx, "crew/web", gone))
 	must(r.Forget(ctx, "team/app"))
 	must(r.Forget(ctx, "absent/x"))
 	manifests, tags, err := r.All(ctx)

@@ -48,8 +48,8 @@ type Config struct {
 	Judge auth.Judge
 	// Serves says that this process serves the registry; others ask it by jobs.
 	Serves bool
-	// ReadOnly is why nothing is renamed; "" when it is.
-	ReadOnly string
+	// ReadOnly says why nothing is renamed, "" while it is; nil is that.
+	ReadOnly func() string
 	// Records keep what the database says beside the bytes; nil keeps nothing.
 	Records *records.Records
 	// Tell hears of the tags that came by their new name and went by the old one; nil is
@@ -67,6 +67,9 @@ type Names struct{ cfg Config }
 func New(cfg Config) *Names {
 	if cfg.Tell == nil {
 		cfg.Tell = change.Untold
+	}
+	if cfg.ReadOnly == nil {
+		cfg.ReadOnly = func() string { return "" }
 	}
 	if cfg.Renamed == nil {
 		cfg.Renamed = func() {}
@@ -139,8 +142,8 @@ func (n *Names) do(ctx context.Context, by auth.Caller, r Request) (done Done, e
 	if !n.cfg.Serves {
 		return n.byServer(ctx, by, r)
 	}
-	if n.cfg.ReadOnly != "" {
-		return Done{}, errdefs.Errorf(errdefs.ErrUnsupported, "this registry is read-only: %s", n.cfg.ReadOnly)
+	if why := n.cfg.ReadOnly(); why != "" {
+		return Done{}, errdefs.Errorf(errdefs.ErrUnsupported, "%s", why)
 	}
 	done, err = n.run(ctx, by, r)
 	if err == nil {

@@ -192,7 +192,9 @@ func TestARepositoryKeepsWhatItIs(t *testing.T) {
 			s.recounted(from + " to " + to)
 			s.recorded(open)
 		}
-		past := history.New(s.db, auth.Judge{}, &history.Bin{Registry: s.registry, DB: s.db, Bytes: s.bytes, Grace: time.Hour})
+		past := history.New(s.db, auth.Judge{}, &history.Bin{
+			Registry: s.registry, DB: s.db, Bytes: s.bytes, Grace: func() time.Duration { return time.Hour },
+		})
 		changes, _, err := past.Page(ctx, operator, history.Query{Repository: "team/app", N: 10})
 		if s.must(err); len(changes) != 2 || changes[0].Previous != first {
 			t.Errorf("history %+v", changes)

@@ -21,7 +21,7 @@ import (
 // them before the transaction; within it, when nobody else can push, those that have come
 // since. So whatever is cut off leaves a record too many, and none too few.
 func (n *Names) run(ctx context.Context, by auth.Caller, r Request) (done Done, err error) {
-	moves := beside{n.cfg.DB, n.cfg.Records, map[pair]records.Copied{}}
+	moves := beside{n.cfg.DB, n.cfg.Records, map[pair]records.Copied{}, map[pair][]string{}}
 	repos, err := affected(ctx, n.cfg.DB.Querier(), r)
 	if err == nil {
 		err = free(ctx, n.cfg.DB.Querier(), r)
@@ -42,7 +42,7 @@ func (n *Names) run(ctx context.Context, by auth.Caller, r Request) (done Done, 
 		if err := moves.copy(ctx, repos); err != nil {
 			return err
 		}
-		return moves.sync()
+		return moves.sync(ctx)
 	})
 	return done, errors.Join(err, moves.settle(context.WithoutCancel(ctx), err == nil))
 }
@@ -229,6 +229,7 @@ type beside struct {
 	db     *metadata.DB
 	all    *records.Records
 	copied map[pair]records.Copied
+	gone   map[pair][]string
 }
 
 // copy writes by their new names what is recorded of repositories and is not copied yet.
@@ -247,9 +248,16 @@ func (c beside) copy(ctx context.Context, repos []pair) error {
 	return nil
 }
 
-func (c beside) sync() error {
+// sync makes durable what was copied, and notes what went meanwhile. It is within the
+// transaction: once that has ended, who was pushing by the old name clears it away.
+func (c beside) sync(ctx context.Context) (err error) {
 	if c.all == nil {
 		return nil
+	}
+	for p, copied := range c.copied {
+		if c.gone[p], err = c.all.Gone(ctx, p.from, copied); err != nil {
+			return err
+		}
 	}
 	return c.all.Sync()
 }
@@ -258,14 +266,14 @@ func (c beside) sync() error {
 // went meanwhile, or, when it failed, what was copied.
 func (c beside) settle(ctx context.Context, renamed bool) error {
 	var errs []error
-	for p, copied := range c.copied {
+	for p := range c.copied {
 		if !renamed {
 			if _, err := c.db.Repository(ctx, p.to); errors.Is(err, errdefs.ErrNotFound) { // not somebody else's
 				errs = append(errs, c.all.Forget(ctx, p.to))
 			}
 			continue
 		}
-		errs = append(errs, c.all.Drop(ctx, p.from, p.to, copied), c.all.Forget(ctx, p.from))
+		errs = append(errs, c.all.Drop(ctx, p.to, c.gone[p]), c.all.Forget(ctx, p.from))
 	}
 	return errors.Join(errs...)
 }

@@ -52,7 +52,7 @@ func (s *Server) policyConfig(served distribution.Registry, renamed func()) poli
 		DB: s.state.db, Judge: s.cfg.Judge(), AuditKeep: s.cfg.Audit.KeepFor(), Registry: served, Spool: s.cfg.Root,
 		Box: seal.In(s.state.root), Client: client.Config{UserAgent: userAgent}, Log: s.log,
 		Outbound: s.cfg.Outbound.Policy(), Host: s.cfg.Host(), Robots: s.state.services.Robots,
-		Address: s.cfg.Address(), ReadOnly: s.cfg.ReadOnly, Records: s.state.storage.Records, Renamed: renamed,
+		Address: s.cfg.Address(), ReadOnly: s.live.ReadOnly, Records: s.state.storage.Records, Renamed: renamed,
 	}
 	cfg.Bin = &history.Bin{
 		Registry: filter.ReadOnlyWhile(s.registry, s.live.ReadOnly), DB: s.state.db, Bytes: s.state.storage.Bytes,

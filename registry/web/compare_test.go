@@ -80,7 +80,7 @@ func TestCollectorByPage(t *testing.T) {
 	}
 	admin.Post("/gc", url.Values{}, 303)
 	job := admin.Last.Header.Get("Location")
-	for range 200 {
+	for range 1200 {
 		if page = admin.Get(job, 200); strings.Contains(page, "removed ") {
 			break
 		}
