@@ -51,7 +51,7 @@ func (w *Work) renames() []rest.Operation {
 		{
 			Method: post, Path: "/rename/{repository...}", Right: rename.OfRepository, Object: "repository",
 			ID:      "renameRepository",
-			Summary: "Give a repository another name, also of another project; the old one is good for pulls for a time",
+			Summary: "Give a repository another name, also in another project; the old one pulls for a time",
 			Body:    Renaming{},
 			Answer:  Renamed{},
 			Status:  200, Serve: w.renameRepository,
