@@ -71,7 +71,7 @@ func (w *Work) renames() []rest.Operation {
 			Status: 200, Serve: w.formerNames,
 		},
 		{
-			Method: remove, Path: "/projects/{project}/former-names/{name...}", Right: rename.Release, Object: "project",
+			ID: "listFormerNames", Summary: "Names that a project and its repositories had and that are good for pulls",
 			ID: "releaseFormerName", Summary: "Have a former name be good for pulls no more, and free for others",
 			Status: 204, Serve: w.releaseName,
 		},
