@@ -66,13 +66,14 @@ func (w *Work) renames() []rest.Operation {
 		},
 		{
 			Method: get, Path: "/projects/{project}/former-names", Right: rename.List, Object: "project",
-			ID: "listFormerNames", Summary: "The names that a project and its repositories had and that are good for pulls",
+			ID: "listFormerNames", Summary: "Names that a project and its repositories had and that are good for pulls",
 			Answer: FormerNames{},
 			Status: 200, Serve: w.formerNames,
 		},
 		{
-			ID: "listFormerNames", Summary: "Names that a project and its repositories had and that are good for pulls",
-			ID: "releaseFormerName", Summary: "Have a former name be good for pulls no more, and free for others",
+			Method: remove, Path: "/projects/{project}/former-names/{name...}", Right: rename.Release,
+			Object: "project",
+			ID:     "releaseFormerName", Summary: "Have a former name be good for pulls no more, and free for others",
 			Status: 204, Serve: w.releaseName,
 		},
 	}
