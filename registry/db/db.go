@@ -59,8 +59,9 @@ type DB struct {
 	ids   *ids
 
 	// SQLite only.
-	writer  *writer
-	readers *prepared // over pool
+	writer      *writer
+	readers     *prepared // over pool
+	checkpoints *checkpointer
 
 	// PostgreSQL only: the connections that hold locks. Of the others whoever
 	// holds a lock needs one for his transaction, so that with one pool enough of
@@ -98,7 +99,8 @@ func sqliteName(file string) string {
 // mode readers never wait for the writer.
 func openSQLite(ctx context.Context, cfg Config) (*DB, error) {
 	name := sqliteName(cfg.DSN) + "&_pragma=foreign_keys(1)"
-	wpool, err := sql.Open("sqlite", name+"&_txlock=immediate&_pragma=cache_size(-4096)")
+	wpool, err := sql.Open("sqlite", name+"&_txlock=immediate&_pragma=cache_size(-4096)"+
+		"&_pragma=wal_autocheckpoint("+longestLog+")")
 	if err != nil {
 		return nil, fmt.Errorf("registry database %s: %w", cfg.DSN, err)
 	}
@@ -115,8 +117,16 @@ func openSQLite(ctx context.Context, cfg Config) (*DB, error) {
 	if err != nil {
 		return nil, errors.Join(err, rpool.Close(), wpool.Close())
 	}
+	checkpoints, err := startCheckpoints(name, &w.commits)
+	if err != nil {
+		w.stop()
+		return nil, errors.Join(err, rpool.Close(), w.close())
+	}
 	readers := newPrepared(rpool)
-	return &DB{Querier: told{readers}, pool: rpool, now: cfg.Now, ids: ids, writer: w, readers: readers}, nil
+	return &DB{
+		Querier: told{readers}, pool: rpool, now: cfg.Now, ids: ids, writer: w, readers: readers,
+		checkpoints: checkpoints,
+	}, nil
 }
 
 func openPostgres(ctx context.Context, cfg Config) (*DB, error) {
@@ -186,7 +196,7 @@ func (db *DB) Close() error {
 		return errors.Join(db.holder.close(), db.lockers.Close(), db.pool.Close())
 	}
 	db.writer.stop()
-	return errors.Join(db.readers.close(), db.pool.Close(), db.writer.close())
+	return errors.Join(db.readers.close(), db.pool.Close(), db.checkpoints.close(), db.writer.close())
 }
 
 // Micros is a time as tables hold it.

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"time"
 )
 
@@ -20,6 +21,8 @@ type writer struct {
 	ids  *ids
 	now  func() time.Time
 	full bool // a commit is an fsync
+	// commits are how many there were.
+	commits atomic.Int64
 
 	jobs    chan *job
 	closing chan struct{}
@@ -146,6 +149,7 @@ func (w *writer) transact(ctx context.Context, batch []*job) error {
 		_, _ = w.q.Exec(ctx, "ROLLBACK")
 		return Unavailable(err)
 	}
+	w.commits.Add(1)
 	return nil
 }
 
