@@ -258,8 +258,14 @@ func (s Store) Remove(id string) error {
 	return s.remove(r.ID)
 }
 
+// remove has a build gone at once, and its files soon after, or by Sweep.
 func (s Store) remove(id string) error {
-	if err := os.RemoveAll(filepath.Join(s.Dir, id)); err != nil {
+	half := s.half(id)
+	err := os.Rename(filepath.Join(s.Dir, id), half)
+	if err == nil {
+		err = os.RemoveAll(half)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // another process removed it
 		return errdefs.Errorf(errdefs.ErrUnavailable, "history of builds: %w", err)
 	}
 	return nil
@@ -293,6 +299,30 @@ func (s Store) write(r Record) error {
 	return nil
 }
 
+// halfPrefix begins the name of a directory that is not a build yet, or is none any more;
+// whose work that is, and the build's ID, follow.
+const halfPrefix = ".half-"
+
+func (s Store) half(id string) string {
+	return filepath.Join(s.Dir, halfPrefix+process.Tag()+"-"+id)
+}
+
+// Sweep removes the builds that a kill left half made or half removed. End does, and whoever prunes.
+func (s Store) Sweep() error {
+	entries, err := os.ReadDir(s.Dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return errdefs.Errorf(errdefs.ErrUnavailable, "history of builds: %w", err)
+	}
+	var errs []error
+	for _, e := range entries {
+		tag, half := strings.CutPrefix(e.Name(), halfPrefix)
+		if tag, _, _ = strings.Cut(tag, "-"); half && process.TagEnded(tag) {
+			errs = append(errs, os.RemoveAll(filepath.Join(s.Dir, e.Name())))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // trim removes the oldest builds beyond the limits, and what is no build.
 func (s Store) trim() error {
 	all, err := s.List()
@@ -311,7 +341,7 @@ func (s Store) trim() error {
 		}
 	}
 	entries, err := os.ReadDir(s.Dir)
-	errs = append(errs, err)
+	errs = append(errs, err, s.Sweep())
 	for _, e := range entries {
 		if info, err := e.Info(); err == nil && !known[e.Name()] && s.Now().Sub(info.ModTime()) > time.Hour {
 			errs = append(errs, os.RemoveAll(filepath.Join(s.Dir, e.Name())))

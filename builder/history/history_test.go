@@ -3,6 +3,7 @@ package history
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -213,6 +214,42 @@ func TestKilled(t *testing.T) {
 	}
 	if all, err := s.List(); err != nil || len(all) != 0 {
 		t.Errorf("%v %v", all, err)
+	}
+}
+
+// TestKilledBeforeItBegan: a build is there whole or not at all, and what a kill left half
+// made goes at once, while that of a process which runs stays.
+func TestKilledBeforeItBegan(t *testing.T) {
+	t.Parallel()
+	s := store(t, Limits{})
+	r, err := s.Begin(Record{Name: "whole"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if entries, err := os.ReadDir(s.Dir); err != nil || len(entries) != 1 || entries[0].Name() != r.ID() {
+		t.Errorf("%v %v: more than the build", entries, err)
+	}
+	mine := s.half(newID())
+	dead := filepath.Join(s.Dir, halfPrefix+"999999999.1-"+newID())
+	for _, dir := range []string{mine, dead} {
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if all, err := s.List(); err != nil || len(all) != 1 {
+		t.Errorf("%v %v", all, err)
+	}
+	if err := r.End(completed); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(dead); !errors.Is(err, fs.ErrNotExist) {
+		t.Error("what a kill left is there: ", err)
+	}
+	if _, err := os.Stat(mine); err != nil {
+		t.Error(err)
+	}
+	if err := (Store{Dir: filepath.Join(s.Dir, "none")}).Sweep(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -53,21 +53,42 @@ type line struct {
 // are known to hold no secret when it has ended.
 func (s Store) Begin(r Record) (*Recorder, error) {
 	r.ID, r.Status, r.Started, r.Builder = newID(), Running, s.Now().UTC(), process.Tag()
-	dir := filepath.Join(s.Dir, r.ID)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, errdefs.Errorf(errdefs.ErrUnavailable, "history of builds: %w", err)
-	}
-	f, err := os.OpenFile(filepath.Join(dir, logName), os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o600)
+	bare := r
+	bare.BuildArgs, bare.Labels = nil, nil
+	f, err := s.create(bare)
 	if err != nil {
 		return nil, errdefs.Errorf(errdefs.ErrUnavailable, "history of builds: %w", err)
 	}
-	rec := &Recorder{
+	return &Recorder{
 		store: s, record: r, file: f, out: bufio.NewWriterSize(f, 16<<10), left: s.limits().Log,
 		known: map[int]bool{}, steps: map[int]bool{},
+	}, nil
+}
+
+// create makes the directory of a build, with its record and an empty log, which it
+// returns open: all of it or, after a kill, what Sweep removes.
+func (s Store) create(r Record) (log *os.File, err error) {
+	data, err := json.Marshal(r)
+	if err != nil {
+		return nil, err
 	}
-	bare := r
-	bare.BuildArgs, bare.Labels = nil, nil
-	return rec, s.write(bare)
+	making := s.half(r.ID)
+	if err := os.MkdirAll(making, 0o700); err != nil {
+		return nil, err
+	}
+	if err = os.WriteFile(filepath.Join(making, recordName), data, 0o600); err == nil {
+		log, err = os.OpenFile(filepath.Join(making, logName), os.O_WRONLY|os.O_CREATE|os.O_EXCL|os.O_APPEND, 0o600)
+	}
+	if err == nil {
+		err = os.Rename(making, filepath.Join(s.Dir, r.ID))
+	}
+	if err != nil {
+		if log != nil {
+			err = errors.Join(err, log.Close())
+		}
+		return nil, errors.Join(err, os.RemoveAll(making))
+	}
+	return log, nil
 }
 
 // ID is the build's.

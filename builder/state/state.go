@@ -15,6 +15,7 @@ import (
 
 	"cove/builder/cache"
 	"cove/builder/cachemount"
+	"cove/builder/history"
 	"cove/errdefs"
 	"cove/internal/process"
 )
@@ -54,6 +55,7 @@ func (s *State) Prune(ctx context.Context, keep cache.Keep) (records int, bytes 
 	err = errors.Join(
 		remove(filepath.Join(s.dir, "tmp"), abandoned("")),
 		remove(s.dir, abandoned("context-")),
+		history.Store{Dir: filepath.Join(s.dir, "history")}.Sweep(),
 		remove(filepath.Join(s.dir, "stat"), unused),
 		remove(filepath.Join(s.dir, "traces"), unused),
 		remove(s.Inventories(), unused),
