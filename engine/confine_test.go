@@ -2,12 +2,14 @@ package engine
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -17,6 +19,7 @@ import (
 	"cove/engine/dockertypes"
 	"cove/engine/runspec"
 	"cove/errdefs"
+	"cove/events"
 	"cove/internal/ids"
 	"cove/layers/mount"
 	"cove/runner"
@@ -276,6 +279,7 @@ func execOOM(t *testing.T, e *Engine, script string) record.State {
 	if status, err := c.Exec(t.Context(), exec, runner.Streams{}); err != nil || status.Code != 137 {
 		t.Errorf("exec: %+v, %v", status, err)
 	}
+	toldAtOnce(t, e, c)
 	if err := c.Stop(t.Context(), 0); err != nil {
 		t.Fatal(err)
 	}
@@ -284,6 +288,31 @@ func execOOM(t *testing.T, e *Engine, script string) record.State {
 		t.Fatal(err)
 	}
 	return state
+}
+
+// toldAtOnce waits until a container that runs is known to have lost a process for want of
+// memory: by its state, and by an event.
+func toldAtOnce(t *testing.T, e *Engine, c *runner.Container) {
+	t.Helper()
+	log, err := events.Of(e.parts.Root).Read(events.Options{Since: time.Unix(0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for {
+		event, err := log.Next(ctx)
+		if err != nil {
+			t.Fatal("no event oom: ", err)
+		}
+		if event.Action == events.OOM && event.ID == c.ID() {
+			break
+		}
+	}
+	if state, err := c.State(t.Context()); err != nil || !state.OOMKilled || !state.Alive() {
+		t.Errorf("while it runs: %+v, %v", state, err)
+	}
 }
 
 // kernelValue is where the kernel keeps what inspect reports: a file of the

@@ -34,6 +34,7 @@ import (
 	"cove/runner/attach"
 	"cove/runner/links"
 	"cove/runner/logs"
+	"cove/runner/monitor/shortage"
 	"cove/runner/record"
 	"cove/runner/restart"
 	"cove/runner/sources"
@@ -53,19 +54,21 @@ type Options struct {
 
 // monitor is the state of one.
 type monitor struct {
-	o       Options
-	cfg     record.Config
-	hub     *hub
-	task    *task.Task
-	first   *client
-	phases  *timeline.Recorder // nil unless the first client asked for them
-	state   record.State
-	listen  *net.UnixListener
-	pumps   sync.WaitGroup
-	execs   sync.WaitGroup
-	hello   attach.Hello
-	started bool // under hub.mu, as ending
-	ending  bool
+	o         Options
+	cfg       record.Config
+	hub       *hub
+	task      *task.Task
+	first     *client
+	phases    *timeline.Recorder // nil unless the first client asked for them
+	state     record.State       // under stateLock while the container runs
+	listen    *net.UnixListener
+	pumps     sync.WaitGroup
+	execs     sync.WaitGroup
+	hello     attach.Hello
+	started   bool // under hub.mu, as ending
+	ending    bool
+	stateLock sync.Mutex
+	oom       *shortage.Watch
 	// endHealth ends the checks; restart says that one of them had the container
 	// ended for it to be started again.
 	endHealth context.CancelFunc
@@ -258,6 +261,7 @@ func (m *monitor) begin(ctx context.Context) (err error) {
 		return err
 	}
 	m.told().Started(m.state, m.first.output)
+	m.oom = shortage.Begin(m.task.Group, m.outOfMemory)
 	m.hub.mu.Lock()
 	m.started = true
 	m.hub.mu.Unlock()
@@ -422,10 +426,8 @@ func (m *monitor) finish(ctx context.Context, unlock func()) error {
 	if err != nil {
 		exit = record.ExitStatus{Code: 255, Error: err.Error()}
 	}
-	// The group counts kills of any process in the container, not only of PID 1.
-	if kills, err := m.task.Group.OOMKills(); err == nil {
-		exit.OOMKilled = kills > 0
-	}
+	m.oom.End()
+	exit.OOMKilled = m.state.OOMKilled
 	m.hub.release()
 	if !task.Has(m.task.Spec, specs.PIDNamespace) {
 		// Processes that are left would keep the streams open. Close tries again.
@@ -441,7 +443,7 @@ func (m *monitor) finish(ctx context.Context, unlock func()) error {
 	errs = append(errs, sources.Release(ctx, m.o.Dir.Root(), m.cfg))
 	was := m.state
 	m.state.Status, m.state.Pid, m.state.Monitor = record.Exited, 0, 0
-	m.state.ExitCode, m.state.OOMKilled, m.state.FinishedAt = exit.Code, exit.OOMKilled, time.Now().UTC()
+	m.state.ExitCode, m.state.FinishedAt = exit.Code, time.Now().UTC()
 	m.state.Network = network.State{}
 	if err := errors.Join(errs...); err != nil && exit.Error == "" {
 		exit.Error = err.Error()
@@ -453,6 +455,18 @@ func (m *monitor) finish(ctx context.Context, unlock func()) error {
 	unlock()
 	m.hub.end(exit)
 	return errors.Join(append(errs, m.task.Close(ctx))...)
+}
+
+// outOfMemory records and tells that a process was killed for want of memory. On a full
+// disk that it was is not recorded before the end.
+func (m *monitor) outOfMemory(first bool) {
+	m.stateLock.Lock()
+	m.state.OOMKilled = true
+	if first {
+		_ = m.o.Dir.SetState(m.state, false) // as said above
+	}
+	m.stateLock.Unlock()
+	m.told().Tell(events.OOM)
 }
 
 // decide asks the policy whether the container that has ended is started again. The

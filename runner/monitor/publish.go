@@ -15,8 +15,11 @@ func (m *monitor) publish(conn *attach.Conn, h attach.Hello) {
 	}
 	defer m.execs.Done() // before it nobody records an end
 	err := m.task.Net.Republish(h.Ports)
+	m.stateLock.Lock()
 	m.state.Network.Ports = m.task.Net.State.Ports
-	if serr := m.o.Dir.SetState(m.state, false); err == nil {
+	serr := m.o.Dir.SetState(m.state, false)
+	m.stateLock.Unlock()
+	if err == nil {
 		err = serr
 	}
 	if err != nil {

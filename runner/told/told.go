@@ -68,10 +68,11 @@ func (t Teller) Started(st record.State, attached bool) {
 	t.log.Tell(append(all, t.event(events.Start))...)
 }
 
-// Ended tells how the container ended; was is its state while it ran.
+// Ended tells how the container ended; was is its state while it ran, and of what that
+// tells already nothing is told again.
 func (t Teller) Ended(was record.State, exit record.ExitStatus, at time.Time) {
 	var all []events.Event
-	if exit.OOMKilled {
+	if exit.OOMKilled && !was.OOMKilled {
 		all = append(all, t.event(events.OOM))
 	}
 	lived := strconv.Itoa(int(at.Sub(was.StartedAt).Seconds()))

@@ -77,6 +77,19 @@ func TestOneLife(t *testing.T) {
 	}
 }
 
+// TestToldAlready: what was told while a container ran is not told again with its end.
+func TestToldAlready(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	tell := Of(record.Of(root, "abc"), record.Config{ID: "abc", Name: "box"})
+	tell.Ended(record.State{OOMKilled: true}, record.ExitStatus{Code: 3, OOMKilled: true}, time.Now())
+	for _, line := range heard(t, root) {
+		if strings.HasPrefix(line, "container oom") {
+			t.Errorf("told again: %s", line)
+		}
+	}
+}
+
 // TestNetworks: those without an address are told too, a shared one is not.
 func TestNetworks(t *testing.T) {
 	t.Parallel()

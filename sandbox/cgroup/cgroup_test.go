@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -124,6 +126,79 @@ func TestOOM(t *testing.T) {
 	_ = cmd.Wait()
 	if s, err := g.Stats(); err != nil || s.Memory.OOMKills == 0 || s.Memory.Max > 16<<20 {
 		t.Errorf("stats %+v, %v", s.Memory, err)
+	}
+}
+
+// TestWatchOOM: each kill is told while the group lives, and the end of the watch ends who
+// waits.
+func TestWatchOOM(t *testing.T) {
+	g := create(t, &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: p(int64(16 << 20)), Swap: p(int64(16 << 20))}})
+	w, err := g.WatchOOM()
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := uint64(0)
+	for range 2 {
+		cmd := sleeper(t, g, "/bin/sh", "-c", "x=$(head -c 100000000 /dev/zero | tr '\\0' x); echo done")
+		kills, err := w.Next()
+		if err != nil || kills <= before {
+			t.Errorf("%d kills after %d, %v", kills, before, err)
+		}
+		_ = cmd.Wait()
+		if before, err = g.OOMKills(); err != nil {
+			t.Fatal(err)
+		}
+		w.seen = before // one death may be of two processes
+	}
+	ended := make(chan error)
+	go func() {
+		_, err := w.Next()
+		ended <- err
+	}()
+	if err := w.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-ended; !errors.Is(err, os.ErrClosed) {
+		t.Errorf("the end of a watch that was closed: %v", err)
+	}
+	if _, err := Load(host.Cgroup{Mode: host.CgroupV1}, "/x").WatchOOM(); !errors.Is(err, errdefs.ErrUnsupported) {
+		t.Errorf("a host that counts no memory: %v", err)
+	}
+}
+
+// TestAwaitChange: how memory.events of v2 is waited for, seen at the one file that v2
+// changes beside v1, too.
+func TestAwaitChange(t *testing.T) {
+	g := create(t, nil)
+	i := slices.IndexFunc(g.host.Hierarchies, func(h host.Hierarchy) bool { return h.V2 })
+	if i < 0 {
+		t.Skip("no hierarchy of v2")
+	}
+	dir := g.dir(&g.host.Hierarchies[i])
+	f, err := openWatched(filepath.Join(dir, "cgroup.events"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for _, want := range []uint64{1, 0} {
+		looked := make(chan struct{}, 100)
+		ended := make(chan error)
+		go func() {
+			ended <- awaitChange(f, func() bool {
+				looked <- struct{}{}
+				r := reader{}
+				return r.pairs(dir, "cgroup.events")["populated"] == want
+			})
+		}()
+		<-looked
+		if want == 1 {
+			sleeper(t, g)
+		} else if err := g.Kill(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-ended; err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

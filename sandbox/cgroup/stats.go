@@ -169,22 +169,6 @@ func (r *reader) oomKillsV1(dir string) uint64 {
 	return n
 }
 
-// OOMKills counts processes of the group, and of those in it, that were killed
-// for want of memory.
-func (g *Group) OOMKills() (uint64, error) {
-	r := reader{}
-	n := uint64(0)
-	if g.host.Mode == host.CgroupV2 {
-		n = r.pairs(g.dir(&g.host.Hierarchies[0]), "memory.events")["oom_kill"]
-	} else {
-		n = r.oomKillsV1(g.find("memory"))
-	}
-	if r.err != nil {
-		return n, fmt.Errorf("cgroup: %s: reading who was killed for memory: %w", g.path, r.err)
-	}
-	return n, nil
-}
-
 func (r *reader) statsV2(dir string) Stats {
 	const micro = 1000
 	var s Stats

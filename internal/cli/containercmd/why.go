@@ -57,8 +57,8 @@ func because(c engine.Cause) (lines []string) {
 		say("%s ended with exit code %d, and waits to be started again by its policy %s (%d times so far).", name,
 			s.ExitCode, c.Restart, s.Restarts)
 	case s.OOMKilled && c.Memory > 0:
-		say("%s was killed by the kernel: it reached its memory limit of %s. Give it more with 'update --memory %s %[1]s'.",
-			name, units.BytesSize(float64(c.Memory)), suggested(c.Memory))
+		say("%s was killed by the kernel: it reached its memory limit of %s.%s", name,
+			units.BytesSize(float64(c.Memory)), more(c))
 	case s.OOMKilled:
 		say("%s was killed by the kernel: the machine, or a group above it, was out of memory.", name)
 	case s.Error != "":
@@ -69,6 +69,9 @@ func because(c engine.Cause) (lines []string) {
 		say("%s ended by itself, with success: its command %q had nothing left to do.", name, c.Command)
 	default:
 		say("%s ended by itself: its command %q returned %d.", name, c.Command, s.ExitCode)
+	}
+	if s.Alive() && s.OOMKilled {
+		say("Since then the kernel killed a process of it for want of memory.%s", more(c))
 	}
 	if s.ExitCode == 139 && !s.OOMKilled {
 		say("A program that ends so touched memory that is not its own: often a library of another system or processor.")
@@ -81,7 +84,13 @@ func because(c engine.Cause) (lines []string) {
 	return lines
 }
 
-func suggested(limit int64) string { return fmt.Sprintf("%dm", 2*limit>>20) }
+// more is how a container gets more memory than its limit; "" for one without.
+func more(c engine.Cause) string {
+	if c.Memory <= 0 {
+		return ""
+	}
+	return fmt.Sprintf(" Give it more with 'update --memory %dm %s'.", 2*c.Memory>>20, c.Name)
+}
 
 func sender(c engine.Cause) string {
 	switch {

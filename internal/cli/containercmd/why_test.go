@@ -23,6 +23,7 @@ func TestBecause(t *testing.T) {
 		want   string
 	}{
 		"runs":         {record.State{Status: record.Running, StartedAt: time.Now()}, nil, "box runs since "},
+		"lost a child": {record.State{Status: record.Running, OOMKilled: true}, func(c *engine.Cause) { c.Memory = 64 << 20 }, "a process of it for want of memory. Give it more with 'update --memory 128m box'."},
 		"never":        {record.State{Status: record.Created}, nil, "start it with 'start box'"},
 		"cannot":       {record.State{Status: record.Created, ExitCode: 127, Error: "no nosuch"}, nil, "could not be started (exit code 127): no nosuch"},
 		"waits":        {record.State{Status: record.Restarting, ExitCode: 1, Restarts: 4}, nil, "its policy on-failure:5 (4 times so far)"},
