@@ -5,16 +5,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
+	"cove/runner/logs/ship"
 	"cove/runner/record"
 )
 
@@ -365,6 +368,90 @@ func TestRotationOfMuchAtOnce(t *testing.T) {
 		if err != nil || info.Size() > 4096+200 || i > 0 && info.Size() < 2048 {
 			t.Errorf("file %d: %v, %v", i, info, err)
 		}
+	}
+}
+
+// TestAge: files are rotated and removed by how old their lines are, also while nothing is
+// printed, when they wait for a slow disk, and those of an earlier writer.
+func TestAge(t *testing.T) {
+	t.Parallel()
+	for _, waits := range []bool{false, true} {
+		path := filepath.Join(t.TempDir(), "log")
+		now := atomic.Int64{}
+		now.Store(time.Now().UnixNano())
+		pass := func(d time.Duration) { now.Add(int64(d)) }
+		open := func() *Writer {
+			w, err := Create(path, 0, 3, func() time.Time { return time.Unix(0, now.Load()) })
+			if err == nil && waits {
+				w.behind = ship.Queued(toFile{w}, 1<<20)
+			}
+			if err == nil {
+				err = w.KeepFor(time.Hour)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			return w
+		}
+		do := func(what func(w *Writer) error) {
+			w := open()
+			if err := errors.Join(what(w), w.Close()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		add := func(text string) {
+			do(func(w *Writer) error { return w.Write("stdout", []byte(text+"\n")) })
+			at := time.Unix(0, now.Load())
+			if err := os.Chtimes(path, at, at); err != nil {
+				t.Fatal(err)
+			}
+		}
+		kept := func(when, want string) {
+			if got, _ := read(t, path, Options{Tail: -1}); got != want {
+				t.Errorf("%s (waits: %v): %q, want %q", when, waits, got, want)
+			}
+		}
+		add("one")
+		pass(50 * time.Minute)
+		add("two")
+		if _, err := os.Stat(path + ".1"); err == nil {
+			t.Error("rotated too early")
+		}
+		pass(11 * time.Minute)
+		do((*Writer).age) // one is 61 minutes old: the file is rotated
+		if _, err := os.Stat(path + ".1"); err != nil {
+			t.Errorf("not rotated: %v", err)
+		}
+		add("three")
+		kept("after an hour", "one\ntwo\nthree\n")
+		pass(50 * time.Minute)
+		do((*Writer).age) // two is 61 minutes old
+		kept("when the last line is an hour old", "three\n")
+		pass(2 * time.Hour)
+		add("four")
+		kept("long after", "four\n")
+	}
+}
+
+// TestAgeOfWhatIsTorn: a first line that a crash tore is as old as whoever opens the file.
+func TestAgeOfWhatIsTorn(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "log")
+	if err := os.WriteFile(path, []byte(`{"log":"a`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w, err := Create(path, 0, 0, clock())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.KeepFor(time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(w.Write("stdout", []byte("b\n")), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path + ".1"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("rotated: %v", err)
 	}
 }
 

@@ -31,6 +31,9 @@ func Open(dir record.Dir, cfg record.Config) (*Writer, error) {
 			ID: cfg.ID, Name: name, Image: cfg.Image, ImageID: cfg.ImageID, Fields: c.Fields,
 		})
 	}
+	if err == nil {
+		err = w.KeepFor(c.MaxAge)
+	}
 	if err != nil {
 		return nil, errors.Join(err, w.Close())
 	}

@@ -46,7 +46,13 @@ type Writer struct {
 	also   ship.Shipper
 	failed error
 	attrs  []byte       // what all entries have beside their text, as JSON
-	behind ship.Shipper // has file and size to itself; nil when nothing waits
+	behind ship.Shipper // has file, size and began to itself; nil when nothing waits
+	// maxAge is what KeepFor set, began when the file's first line was printed; who looks
+	// at them while nothing is printed ends by aged.
+	maxAge time.Duration
+	began  time.Time
+	aged   chan struct{}
+	aging  sync.WaitGroup
 }
 
 // Create opens the log at path for appending; a path of "" keeps none. A maxSize or maxFile of 0 is the
@@ -149,17 +155,24 @@ func (w *Writer) room() int64 {
 
 // store appends entries to the file, or to the next one.
 func (w *Writer) store(entries []byte) error {
+	aged := w.expire() // what cannot be removed keeps nothing from being added
+	if len(entries) == 0 {
+		return aged
+	}
 	if w.size > 0 && w.size+int64(len(entries)) > w.maxSize {
 		if err := w.rotate(); err != nil {
 			return err
 		}
+	}
+	if w.size == 0 && w.maxAge > 0 {
+		w.began = w.now()
 	}
 	n, err := w.file.Write(entries)
 	w.size += int64(n)
 	if err != nil {
 		return fmt.Errorf("logs: writing %s: %w", w.path, err)
 	}
-	return nil
+	return aged
 }
 
 // rotate renames log to log.1, log.1 to log.2, … and drops the last.
@@ -187,6 +200,7 @@ func rotated(path string, i int) string {
 
 // Close records what has no newline yet and closes the file.
 func (w *Writer) Close() error {
+	w.endAging()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.out = w.out[:0]

@@ -118,6 +118,8 @@ type LogConfig struct {
 	Fields  map[string]string `json:"fields,omitempty"`
 	MaxSize int64             `json:"maxSize,omitempty"` // bytes; 0 is 10 MB
 	MaxFile int               `json:"maxFile,omitempty"` // 0 is 3
+	// MaxAge is how old a line becomes; 0 is as old as there is room.
+	MaxAge time.Duration `json:"maxAge,omitempty"`
 }
 
 // Kept reports whether there is a log to be read.

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/docker/go-units"
 
@@ -27,10 +28,12 @@ type logOption func(c *record.LogConfig, value string) error
 
 var (
 	// keptOptions bound a log that is kept.
-	keptOptions = map[string]logOption{"max-size": maxSize, "max-file": maxFile, "compress": uncompressed}
+	keptOptions = map[string]logOption{
+		"max-size": maxSize, "max-file": maxFile, "max-age": maxAge, "compress": uncompressed,
+	}
 	// cacheOptions are of what is kept of lines that are sent elsewhere.
 	cacheOptions = map[string]logOption{
-		"cache-max-size": maxSize, "cache-max-file": maxFile,
+		"cache-max-size": maxSize, "cache-max-file": maxFile, "cache-max-age": maxAge,
 		"cache-disabled": func(c *record.LogConfig, value string) (err error) {
 			c.NoCache, err = strconv.ParseBool(value)
 			return err
@@ -91,6 +94,17 @@ func maxSize(c *record.LogConfig, value string) (err error) {
 func maxFile(c *record.LogConfig, value string) (err error) {
 	c.MaxFile, err = strconv.Atoi(value)
 	if err == nil && c.MaxFile < 1 {
+		err = strconv.ErrRange
+	}
+	return err
+}
+
+// leastAge keeps whoever looks at the age of files from doing nothing else.
+const leastAge = time.Second
+
+func maxAge(c *record.LogConfig, value string) (err error) {
+	c.MaxAge, err = time.ParseDuration(value)
+	if err == nil && c.MaxAge < leastAge {
 		err = strconv.ErrRange
 	}
 	return err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -16,7 +17,7 @@ func TestConfig(t *testing.T) {
 	type options = map[string]string
 	sent := options{"syslog-address": "udp://127.0.0.1:514", "syslog-facility": "local3", "tag": "x/{{.Name}}", "mode": "non-blocking"}
 	sized, marked := options{"max-size": "1m", "max-file": "2"}, options{"tag": "{{.Name}}", "env": "A", "mode": "non-blocking"}
-	plain := options{"compress": "false"}
+	plain, old := options{"compress": "false"}, options{"max-age": "168h"}
 	uncached := options{"cache-disabled": "true", "labels": "a,b"}
 	for _, c := range []struct {
 		driver  string
@@ -25,6 +26,7 @@ func TestConfig(t *testing.T) {
 	}{
 		{"", sized, record.LogConfig{MaxSize: 1 << 20, MaxFile: 2, Options: sized}},
 		{"json-file", marked, record.LogConfig{Options: marked}},
+		{"json-file", old, record.LogConfig{MaxAge: 7 * 24 * time.Hour, Options: old}},
 		{"json-file", plain, record.LogConfig{Options: plain}},
 		{"local", nil, record.LogConfig{Driver: "local", MaxSize: localSize, MaxFile: localFile}},
 		{"none", nil, record.LogConfig{Driver: "none"}},
@@ -49,6 +51,8 @@ func TestConfig(t *testing.T) {
 		{"json-file", "cache-max-size", "1m", errdefs.ErrUnsupported, "log option cache-max-size: there are"},
 		{"local", "tag", "{{.Nothing}}", errdefs.ErrInvalid, "{{.ImageName}}"},
 		{"json-file", "max-size", "-1", errdefs.ErrInvalid, "max-size"},
+		{"local", "max-age", "7", errdefs.ErrInvalid, "log option max-age=7"},
+		{"local", "max-age", "1ms", errdefs.ErrInvalid, "log option max-age=1ms"},
 		{"local", "max-file", "0", errdefs.ErrInvalid, "max-file"},
 		{"none", "max-file", "1", errdefs.ErrInvalid, "no options"},
 		{"syslog", "tag", "{{.Nothing}}", errdefs.ErrInvalid, "{{.ImageName}}"},
