@@ -116,6 +116,7 @@ func (cs *Containers) mapOwners(
 		}
 		return c.Config(), nil
 	}
+	var kept owners.Kept
 	peer, joins := o.Shared.User.Peer()
 	switch {
 	case joins:
@@ -127,7 +128,6 @@ func (cs *Containers) mapOwners(
 	case o.Shared.User == record.Auto:
 		root.IDMap, err = cs.freeIDs(ctx, p)
 	default:
-		var kept owners.Kept
 		kept, err = owners.Keep(o.Shared.User)
 		root.IDMap, user = kept.IDs, kept.User
 	}
@@ -138,7 +138,13 @@ func (cs *Containers) mapOwners(
 		return "", err
 	}
 	if _, ok := machine.Rootless(); ok {
-		return user, rootfs.Shift(ctx, root)
+		if err := rootfs.Shift(ctx, root); err != nil || user == "" {
+			return user, err
+		}
+		if person, known := kept.Person(o); known {
+			return user, rootfs.Introduce(ctx, *root, person)
+		}
+		return user, nil
 	}
 	if root.Type != "overlay" {
 		return user, nil // a bind is mapped whole

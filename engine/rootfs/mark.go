@@ -24,25 +24,13 @@ const (
 // Mark makes the marks in a root that is not mounted yet. What an image has of them
 // stays.
 func Mark(m mount.Mount) error {
-	dirs := append([]string{m.Upper}, m.Lower...)
-	if m.Type == "bind" {
-		dirs = []string{m.Source}
-	}
-	fds := make([]int, 0, len(dirs))
-	defer func() {
-		for _, fd := range fds {
-			unix.Close(fd)
-		}
-	}()
-	for _, dir := range dirs {
-		fd, err := Open(dir)
-		if err != nil {
-			return err
-		}
-		fds = append(fds, fd)
+	fds, err := openAll(m)
+	defer closeAll(fds)
+	if err != nil {
+		return err
 	}
 	uid, gid := owner(m.IDMap, 0, 0)
-	err := missing(fds, marker, func(top int) error {
+	err = missing(fds, marker, func(top int) error {
 		fd, err := unix.Openat(top, marker, unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o755)
 		if err != nil {
 			return err

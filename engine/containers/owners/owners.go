@@ -3,11 +3,14 @@
 package owners
 
 import (
+	"cmp"
 	"context"
+	"os/user"
 	"strconv"
 	"strings"
 
 	"cove/engine/machine"
+	"cove/engine/rootfs"
 	"cove/engine/runspec"
 	"cove/errdefs"
 	"cove/layers/mount"
@@ -23,7 +26,8 @@ type Find func(ctx context.Context, name string) (record.Config, error)
 type Kept struct {
 	IDs mount.IDMap
 	// User is the UID:GID as which the container runs when nobody says otherwise.
-	User string
+	User     string
+	uid, gid uint32
 }
 
 // Keep is podman's keep-id[:uid=N,gid=N,size=N]. Without root the user keeps the
@@ -53,8 +57,29 @@ func Keep(asked record.Sharing) (Kept, error) {
 	if err != nil {
 		return Kept{}, err
 	}
-	user := strconv.FormatUint(uint64(ids["uid"]), 10) + ":" + strconv.FormatUint(uint64(ids["gid"]), 10)
-	return Kept{IDs: m, User: user}, nil
+	as := strconv.FormatUint(uint64(ids["uid"]), 10) + ":" + strconv.FormatUint(uint64(ids["gid"]), 10)
+	return Kept{IDs: m, User: as, uid: ids["uid"], gid: ids["gid"]}, nil
+}
+
+// Person is whoever asks, as a container with those ids is told of them; false where this
+// machine knows nobody of that number.
+func (k Kept) Person(o runspec.Options) (rootfs.Person, bool) {
+	self := machine.Self()
+	who, err := user.LookupId(strconv.FormatUint(uint64(self.UID), 10))
+	if err != nil {
+		return rootfs.Person{}, false
+	}
+	p := rootfs.Person{
+		Name: who.Username, Group: who.Username, UID: k.uid, GID: k.gid,
+		Home: who.HomeDir, Else: cmp.Or(o.Workdir, "/"),
+	}
+	if group, err := user.LookupGroupId(strconv.FormatUint(uint64(self.GID), 10)); err == nil {
+		p.Group = group.Name
+	}
+	for _, v := range o.Volumes {
+		p.Homes = append(p.Homes, v.Target)
+	}
+	return p, true
 }
 
 // Check refuses, in docker's words, what a user namespace would have to be outside of
