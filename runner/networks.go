@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -19,12 +20,18 @@ func (r *Runner) Networks() *network.Network { return r.net }
 func (c *Container) Asked() (network.Config, error) { return c.record().AskedNetwork(c.Config()) }
 
 // Connect puts the container on one more network: at once when it runs, else from
-// its next start on. One that it is on already is errdefs.ErrConflict, as is a
-// container that has no network of its own.
+// its next start on. One that it is on already is errdefs.ErrConflict while it runs, and
+// else has what is asked for now beside what was, as with docker; a container that has no
+// network of its own is errdefs.ErrConflict.
 func (c *Container) Connect(ctx context.Context, at network.Attachment) error {
 	return c.changeNetworks(ctx, func(n *record.Networks, live *network.Running) error {
-		if slices.ContainsFunc(n.Asked, func(a network.Attachment) bool { return a.Network == at.Network }) {
+		i := slices.IndexFunc(n.Asked, func(a network.Attachment) bool { return a.Network == at.Network })
+		switch {
+		case i >= 0 && live != nil:
 			return errdefs.Errorf(errdefs.ErrConflict, "container %s is already connected to network %s", c, at.Name)
+		case i >= 0:
+			n.Asked[i] = both(n.Asked[i], at)
+			return nil
 		}
 		n.Asked = append(n.Asked, at)
 		if live != nil {
@@ -36,6 +43,26 @@ func (c *Container) Connect(ctx context.Context, at network.Attachment) error {
 		told.Of(c.record(), c.Config()).Network(events.Connect, at.Network, at.Name)
 		return nil
 	})
+}
+
+// both is what was asked of a network, and is asked later.
+func both(was, now network.Attachment) network.Attachment {
+	for _, alias := range was.Aliases {
+		if !slices.Contains(now.Aliases, alias) {
+			now.Aliases = append(now.Aliases, alias)
+		}
+	}
+	if !now.IP.IsValid() {
+		now.IP = was.IP
+	}
+	if !now.IP6.IsValid() {
+		now.IP6 = was.IP6
+	}
+	if len(now.LinkLocal) == 0 {
+		now.LinkLocal = was.LinkLocal
+	}
+	now.MAC, now.Priority = cmp.Or(now.MAC, was.MAC), cmp.Or(now.Priority, was.Priority)
+	return now
 }
 
 // Disconnect takes the container off a network; one that it is not on is

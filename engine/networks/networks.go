@@ -8,6 +8,9 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"cove/engine/dockertypes"
 	"cove/engine/listing"
@@ -98,7 +101,7 @@ func (ns *Networks) Networks(ctx context.Context, f Filter) ([]Network, error) {
 	if err != nil {
 		return nil, err
 	}
-	all := predefined(nets)
+	all := ns.predefined(nets)
 	for _, def := range defs {
 		all = append(all, dockertypes.OfNetwork(def))
 	}
@@ -112,15 +115,32 @@ func (ns *Networks) Networks(ctx context.Context, f Filter) ([]Network, error) {
 	return list, nil
 }
 
-func predefined(nets *network.Network) []dockertypes.Network {
+func (ns *Networks) predefined(nets *network.Network) []dockertypes.Network {
 	pool, err := nets.Members("")
 	if err != nil {
 		pool = &ipam.Pool{} // the bridge was never there
 	}
-	return []dockertypes.Network{
+	all := []dockertypes.Network{
 		dockertypes.BridgeNetwork(nets.DefaultBridge(), pool), dockertypes.BareNetwork("host"),
 		dockertypes.BareNetwork("none"),
 	}
+	for i, made := 0, ns.made(); i < len(all); i++ {
+		all[i].Created = made
+	}
+	return all
+}
+
+// made is when the root was: since then it has the predefined networks.
+func (ns *Networks) made() time.Time {
+	var st unix.Statx_t
+	if unix.Statx(unix.AT_FDCWD, ns.parts.Root, 0, unix.STATX_BTIME|unix.STATX_CTIME, &st) != nil {
+		return ns.parts.Now().UTC() // it is made by what follows
+	}
+	at := st.Btime
+	if st.Mask&unix.STATX_BTIME == 0 {
+		at = st.Ctime // the filesystem keeps no time of birth
+	}
+	return time.Unix(at.Sec, int64(at.Nsec)).UTC()
 }
 
 // users are the names of containers by the names of their networks.
@@ -149,11 +169,12 @@ func (ns *Networks) InspectNetwork(_ context.Context, ref string) (*dockertypes.
 	}
 	var found dockertypes.Network
 	id := ""
-	i := slices.IndexFunc(predefined(nets), func(n dockertypes.Network) bool {
+	own := ns.predefined(nets)
+	i := slices.IndexFunc(own, func(n dockertypes.Network) bool {
 		return n.Name == ref || len(ref) >= leastID && strings.HasPrefix(n.ID, ref)
 	})
 	if i >= 0 {
-		if found = predefined(nets)[i]; found.Name != string(network.Bridge) {
+		if found = own[i]; found.Name != string(network.Bridge) {
 			return &found, nil
 		}
 	} else {
