@@ -77,7 +77,7 @@ func Replace(dir Dir, name string, perm fs.FileMode, keep Keep, write func(io.Wr
 	temp := tempName(name)
 	f, err := dir.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
 	if err != nil {
-		return err
+		return named(err, name)
 	}
 	err = errors.Join(write(f), f.Chmod(perm))
 	if err == nil && keep != Volatile {
@@ -87,12 +87,24 @@ func Replace(dir Dir, name string, perm fs.FileMode, keep Keep, write func(io.Wr
 		err = dir.Rename(temp, name)
 	}
 	if err != nil {
-		return errors.Join(err, dir.Remove(temp))
+		return errors.Join(named(err, name), dir.Remove(temp))
 	}
 	if keep == Durable {
 		return SyncDir(dir, path.Dir(name))
 	}
 	return nil
+}
+
+// named has an error of a system call say the name that was asked for, in place of the
+// temporary one, which says nothing to anybody.
+func named(err error, name string) error {
+	if at, ok := errors.AsType[*fs.PathError](err); ok && IsTemp(at.Path) {
+		at.Path = name
+	}
+	if at, ok := errors.AsType[*os.LinkError](err); ok && IsTemp(at.Old) {
+		return &fs.PathError{Op: "replace", Path: name, Err: at.Err}
+	}
+	return err
 }
 
 // SyncDir makes the names in a directory durable: those that were made,

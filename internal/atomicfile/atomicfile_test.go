@@ -59,8 +59,11 @@ func TestWhatFailsLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"nowhere/file", "../outside", "folder"} {
-		if err := Write(root, name, []byte("x"), 0o600, Durable); err == nil {
+		err := Write(root, name, []byte("x"), 0o600, Durable)
+		if err == nil {
 			t.Errorf("%s was written", name)
+		} else if !strings.Contains(err.Error(), " "+name+": ") || strings.Contains(err.Error(), tempSuffix) {
+			t.Errorf("%s: %v: want its name, and no other", name, err)
 		}
 	}
 	broken := errors.New("no more bytes")

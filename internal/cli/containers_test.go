@@ -132,6 +132,7 @@ func TestContainersRefused(t *testing.T) {
 		{"cp web:/a web:/b", 1, "cove: copying between containers is not supported: copy to - and from it, through a pipe\n"},
 		{"cp web:/a", 1, "cove: \"cove cp\" requires exactly 2 arguments (cove cp [flags] CONTAINER:PATH PATH|- | PATH|- CONTAINER:PATH). See 'cove cp --help'\n"},
 		{"commit nothing", 1, "cove: no such container: nothing\n"},
+		{"export -o $W/no/x nothing", 1, "cove: invalid output path: directory \"$W/no\" does not exist\n"},
 		{"export nothing", 1, "cove: no such container: nothing\n"},
 		{"update nothing", 1, "cove: no such container: nothing\n"},
 		{"container inspect nothing", 1, "" +

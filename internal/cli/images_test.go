@@ -107,6 +107,7 @@ func TestImagesRefused(t *testing.T) {
 			"cove: image nothing: no such image here\n"},
 		{"inspect --type moon app", 1, "cove: type moon: want container, image, network or volume\n"},
 		{"save nothing", 1, "cove: image nothing: no such image here\n"},
+		{"save -o $W/no/x app", 1, "cove: invalid output path: directory \"$W/no\" does not exist\n"},
 		{"save", 1, "cove: \"cove save\" requires at least 1 argument (cove save [flags] IMAGE [IMAGE...]). See 'cove save --help'\n"},
 		{"load -i $W/nothing.tar", 1, "cove: open $W/nothing.tar: no such file or directory\n"},
 		{"import --platform moon $W/five.tar x", 1, "cove: platform \"moon\": there is no architecture \"moon\"; there are amd64, arm64, arm, 386, ppc64le, s390x, riscv64, loong64, mips64le, mips64, mipsle, mips, ppc64, wasm\n"},

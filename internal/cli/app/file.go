@@ -3,8 +3,11 @@ package app
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 
+	"cove/errdefs"
 	"cove/internal/atomicfile"
 )
 
@@ -21,6 +24,10 @@ func WriteText(name string, text []byte) error {
 }
 
 func writeFile(name string, perm os.FileMode, write func(io.Writer) error) error {
+	dir := filepath.Dir(name)
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return errdefs.Errorf(errdefs.ErrInvalid, "invalid output path: directory %q does not exist", dir)
+	}
 	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
 		f, err := os.OpenFile(name, os.O_WRONLY, 0)
 		if err != nil {
