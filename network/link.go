@@ -12,6 +12,7 @@ import (
 	"cove/errdefs"
 	"cove/internal/ids"
 	"cove/network/bridge"
+	"cove/network/ends"
 	"cove/network/held"
 	"cove/network/ipam"
 	"cove/network/publish"
@@ -48,8 +49,8 @@ func newLink(container, name string, seg *segment.Segment, at Attachment, number
 	}
 	return &link{seg: seg, at: at, container: container, name: name, got: Attached{
 		Driver:  seg.Def.Driver,
-		Network: at.Network, Name: at.Name, Interface: "eth" + strconv.Itoa(number), Veth: veth, Bridge: seg.Bridge,
-		LinkLocal: at.LinkLocal,
+		Network: at.Network, Name: at.Name, Veth: veth, Bridge: seg.Bridge,
+		Interface: cmp.Or(at.Options[ends.Ifname], "eth"+strconv.Itoa(number)), LinkLocal: at.LinkLocal, Options: at.Options,
 	}}
 }
 

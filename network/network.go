@@ -88,6 +88,8 @@ type Attachment struct {
 	// Priority decides which network the default route leads through: the highest,
 	// and of several the first by name.
 	Priority int `json:"priority,omitempty"`
+	// Options are those of its end, which package ends reads.
+	Options map[string]string `json:"options,omitempty"`
 }
 
 // Link is a container that another finds by a name that nobody else has for it.
@@ -113,19 +115,21 @@ type Attached struct {
 	// IP6 and Gateway6 are of a network that has IPv6.
 	IP6      netip.Prefix `json:"ip6,omitzero"`
 	Gateway6 netip.Addr   `json:"gateway6,omitzero"`
-	// LinkLocal are those that were asked for.
-	LinkLocal []netip.Addr `json:"linkLocal,omitempty"`
+	// LinkLocal and Options are those that were asked for.
+	LinkLocal []netip.Addr      `json:"linkLocal,omitempty"`
+	Options   map[string]string `json:"options,omitempty"`
 }
 
 func (a Attached) end() namespace.End {
 	return namespace.End{
 		Interface: a.Interface, IP: a.IP, Gateway: a.Gateway, IP6: a.IP6, Gateway6: a.Gateway6, LinkLocal: a.LinkLocal,
+		Options: a.Options,
 	}
 }
 
 // AsksNothing reports whether the name of the network says everything.
 func (a Attachment) AsksNothing() bool {
-	return len(a.Aliases) == 0 && !a.IP.IsValid() && !a.IP6.IsValid() && a.MAC == "" && len(a.LinkLocal) == 0
+	return len(a.Aliases)+len(a.LinkLocal)+len(a.Options) == 0 && !a.IP.IsValid() && !a.IP6.IsValid() && a.MAC == ""
 }
 
 // OnNamed reports whether the container is on a network that somebody made, where

@@ -62,7 +62,10 @@ func (ep *Endpoint) addresses(got net.Attached) {
 
 func (n *NetworkSettings) attached(cfg record.Config, state net.State) {
 	for _, at := range cfg.Network.Attachments {
-		ep := Endpoint{NetworkID: at.Network, MacAddress: at.MAC, Aliases: at.Aliases, GwPriority: at.Priority}
+		ep := Endpoint{
+			NetworkID: at.Network, MacAddress: at.MAC, Aliases: at.Aliases, GwPriority: at.Priority,
+			DriverOpts: at.Options,
+		}
 		if at.Network == "" {
 			ep.NetworkID = definition.PredefinedID(at.Name)
 		} else {

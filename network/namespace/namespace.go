@@ -14,6 +14,7 @@ import (
 
 	"cove/network/bridge"
 	"cove/network/dump"
+	"cove/network/ends"
 )
 
 // Namespace is a new network namespace and a netlink socket inside it.
@@ -195,6 +196,8 @@ type End struct {
 	Gateway6 netip.Addr
 	// LinkLocal are further addresses, of the link alone.
 	LinkLocal []netip.Addr
+	// Options are those that package ends reads.
+	Options map[string]string
 }
 
 // The prefixes of link-local addresses (RFC 3927; RFC 4291, 2.5.6).
@@ -257,8 +260,8 @@ func Wire(ns int, nl *netlink.Handle, at End, route bool) error {
 		}
 		bridge.AwaitAddr(nl, at.IP6.Addr())
 	}
-	if !route {
-		return nil
+	if err := ends.Settle(at.Options, name, func(fn func() error) error { return inside(ns, fn) }); err != nil || !route {
+		return err
 	}
 	for _, r := range at.DefaultRoutes(eth) {
 		if err := nl.RouteAdd(r); err != nil {

@@ -146,8 +146,8 @@ func networkText(name string, ep *dockertypes.Endpoint) (string, error) {
 	if ep.GwPriority != 0 {
 		text += ",gw-priority=" + itoa(ep.GwPriority)
 	}
-	if len(ep.DriverOpts) > 0 {
-		return "", errdefs.Errorf(errdefs.ErrUnsupported, "network %s: DriverOpts: options of its driver are not supported", name)
+	for _, key := range slices.Sorted(maps.Keys(ep.DriverOpts)) {
+		text += `,"driver-opt=` + strings.ReplaceAll(key+"="+ep.DriverOpts[key], `"`, `""`) + `"`
 	}
 	if text == "name="+name {
 		return name, nil

@@ -214,9 +214,11 @@ func (a *API) connect(w http.ResponseWriter, r *route.Request) error {
 			flags.IP, flags.IP6 = ep.IPAMConfig.IPv4Address, ep.IPAMConfig.IPv6Address
 			flags.LinkLocal = ep.IPAMConfig.LinkLocalIPs
 		}
-		if len(ep.DriverOpts) > 0 || len(ep.Links) > 0 {
-			return errdefs.Errorf(errdefs.ErrUnsupported,
-				"network %s: neither links nor options of its driver are supported", text)
+		for key, value := range ep.DriverOpts {
+			flags.Options = append(flags.Options, key+"="+value)
+		}
+		if len(ep.Links) > 0 {
+			return errdefs.Errorf(errdefs.ErrUnsupported, "network %s: links are not supported", text)
 		}
 	}
 	return a.engine.ConnectNetwork(r.Context(), body.Container, text, flags)

@@ -1,6 +1,8 @@
 package parse
 
 import (
+	"encoding/csv"
+	"errors"
 	"net"
 	"net/netip"
 	"slices"
@@ -9,6 +11,7 @@ import (
 
 	"cove/errdefs"
 	"cove/network"
+	"cove/network/ends"
 )
 
 // NetworkFlags are flags of a container's first network.
@@ -16,11 +19,12 @@ type NetworkFlags struct {
 	Aliases      []string
 	IP, IP6, MAC string
 	LinkLocal    []string
+	Options      []string // KEY=VALUE, of its end
 }
 
 // Networks reads the networks of a container: NAME, or name=NAME with alias=, ip=,
-// ip6=, mac-address=, link-local-ip= and gw-priority=, of which alias and link-local-ip
-// may repeat. mode is the first's name;
+// ip6=, mac-address=, link-local-ip=, driver-opt=KEY=VALUE and gw-priority=, of which alias,
+// link-local-ip and driver-opt may repeat. mode is the first's name;
 // there are no attachments when a mode alone says everything.
 func Networks(texts []string, flags NetworkFlags) (mode string, all []network.Attachment, err error) {
 	for _, text := range texts {
@@ -79,10 +83,28 @@ func (f NetworkFlags) Apply(at *network.Attachment) (err error) {
 			return err
 		}
 	}
+	for _, text := range f.Options {
+		if err := driverOption(at, text); err != nil {
+			return err
+		}
+	}
 	if f.MAC != "" {
 		at.MAC, err = hardware(at.Name, f.MAC)
 	}
-	return err
+	return errors.Join(err, ends.Check(at.Name, at.Options))
+}
+
+// driverOption reads KEY=VALUE.
+func driverOption(at *network.Attachment, text string) error {
+	key, value, found := strings.Cut(text, "=")
+	if !found || key == "" {
+		return errdefs.Errorf(errdefs.ErrInvalid, "network %s: driver option %q: want KEY=VALUE", at.Name, text)
+	}
+	if at.Options == nil {
+		at.Options = map[string]string{}
+	}
+	at.Options[key] = value
+	return nil
 }
 
 // Network reads one.
@@ -90,7 +112,11 @@ func Network(text string) (at network.Attachment, err error) {
 	if !strings.Contains(text, "=") {
 		return network.Attachment{Name: text}, nil
 	}
-	for term := range strings.SplitSeq(text, ",") {
+	terms, err := csv.NewReader(strings.NewReader(text)).Read()
+	if err != nil {
+		return at, errdefs.Errorf(errdefs.ErrInvalid, "network %s: %w", text, err)
+	}
+	for _, term := range terms {
 		key, value, _ := strings.Cut(term, "=")
 		switch strings.ToLower(strings.TrimSpace(key)) {
 		case "name":
@@ -105,13 +131,16 @@ func Network(text string) (at network.Attachment, err error) {
 			at.MAC, err = hardware(text, value)
 		case "link-local-ip":
 			err = linkLocal(&at, text, value)
+		case "driver-opt":
+			err = driverOption(&at, value)
 		case "gw-priority":
 			if at.Priority, err = strconv.Atoi(value); err != nil {
 				err = errdefs.Errorf(errdefs.ErrInvalid, "network %s: gw-priority %q is no number", text, value)
 			}
 		default:
 			err = errdefs.Errorf(errdefs.ErrInvalid,
-				"network %s: invalid field key %s; there are name, alias, ip, ip6, mac-address, link-local-ip, gw-priority", text, key)
+				"network %s: invalid field key %s; there are name, alias, ip, ip6, mac-address, link-local-ip, driver-opt, gw-priority",
+				text, key)
 		}
 		if err != nil {
 			return at, err
@@ -120,7 +149,7 @@ func Network(text string) (at network.Attachment, err error) {
 	if at.Name == "" {
 		return at, errdefs.Errorf(errdefs.ErrInvalid, "network %s: the name is missing", text)
 	}
-	return at, nil
+	return at, ends.Check(at.Name, at.Options)
 }
 
 func address4(what, text string) (netip.Addr, error) {

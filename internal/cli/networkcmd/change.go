@@ -108,10 +108,9 @@ func connect(a *app.App) *cobra.Command {
 	cmd.Flags().StringArrayVar(&flags.LinkLocal, "link-local-ip", nil,
 		"further address of it, as 169.254.8.8 or fe80::8")
 	const noLink = "give the other container a name here: network connect --alias NAME NETWORK CONTAINER"
-	app.Register(cmd.Flags(),
-		app.Only{Name: "link", Why: noLink},
-		app.Only{Name: "driver-opt", Why: "a bridge has no options for one container"},
-	)
+	app.Register(cmd.Flags(), app.Only{Name: "link", Why: noLink})
+	cmd.Flags().StringArrayVar(&flags.Options, "driver-opt", nil,
+		"option of its end: com.docker.network.endpoint.ifname=NAME, or .sysctls=net.ipv4.conf.IFNAME.KEY=VALUE")
 	cmd.Flags().IntVar(&priority, "gw-priority", 0, "the network with the highest has the default route, from a start on")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		return onEngine(cmd.Context(), a, func(ctx context.Context, eng *engine.Engine) error {
