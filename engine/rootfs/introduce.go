@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"cove/internal/accounts"
 	"cove/layers/mount"
 )
 
@@ -57,7 +58,19 @@ func Introduce(ctx context.Context, m mount.Mount, p Person) error {
 	return nil
 }
 
+// maxAccounts bounds a file of accounts that is written again.
+const maxAccounts = 1 << 20
+
+// home is where they are at home; nothing that would be another field, or line.
 func (p Person) home(root int) string {
+	home := p.homeIn(root)
+	if strings.ContainsAny(home, ":\n") {
+		return "/"
+	}
+	return home
+}
+
+func (p Person) homeIn(root int) string {
 	if slices.Contains(p.Homes, p.Home) {
 		return p.Home
 	}
@@ -74,7 +87,7 @@ func unknownIn(root int, file, name, id string) ([]byte, error) {
 	if st, err := statIn(root, file); err == nil && st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return nil, nil
 	}
-	f, err := readIn(root, file)
+	f, err := accounts.Open(root, file)
 	if err != nil {
 		return nil, err
 	}
