@@ -260,7 +260,8 @@ func Wire(ns int, nl *netlink.Handle, at End, route bool) error {
 		}
 		bridge.AwaitAddr(nl, at.IP6.Addr())
 	}
-	if err := ends.Settle(at.Options, name, func(fn func() error) error { return inside(ns, fn) }); err != nil || !route {
+	err = ends.Settle(at.Options, name, func(fn func() error) error { return inside(ns, fn) })
+	if err != nil || !route {
 		return err
 	}
 	for _, r := range at.DefaultRoutes(eth) {
