@@ -48,8 +48,7 @@ func newLink(container, name string, seg *segment.Segment, at Attachment, number
 		veth += strconv.FormatInt(int64(number), 36)
 	}
 	return &link{seg: seg, at: at, container: container, name: name, got: Attached{
-		Driver:  seg.Def.Driver,
-		Network: at.Network, Name: at.Name, Veth: veth, Bridge: seg.Bridge,
+		Driver: seg.Def.Driver, Network: at.Network, Name: at.Name, Veth: veth, Bridge: seg.Bridge,
 		Interface: cmp.Or(at.Options[ends.Ifname], "eth"+strconv.Itoa(number)),
 		LinkLocal: at.LinkLocal, Options: at.Options,
 	}}
