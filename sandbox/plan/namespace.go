@@ -42,12 +42,16 @@ func (b *builder) session(proc *specs.Process) {
 	}
 }
 
-// sessionKeyring leaves the caller's keys behind. A kernel without keys has
-// none to leave.
+// sessionKeyring leaves the caller's keys behind. A kernel without keys has none to leave,
+// and where the filter of a container around this one forbids the call, as docker's does,
+// nobody in here can ask for keys either: a filter is inherited.
 func (b *builder) sessionKeyring() {
 	b.why = "session keyring"
-	b.call("keyctl", flags(uint64(unix.KEYCTL_JOIN_SESSION_KEYRING), keyctlOps), null()).
-		Accept = []unix.Errno{unix.ENOSYS}
+	s := b.call("keyctl", flags(uint64(unix.KEYCTL_JOIN_SESSION_KEYRING), keyctlOps), null())
+	s.Accept = []unix.Errno{unix.ENOSYS}
+	if b.host.UserNS {
+		s.Accept = append(s.Accept, unix.EPERM)
+	}
 }
 
 func (b *builder) oomScore(adj int) {
@@ -118,6 +122,9 @@ func (b *builder) pivot(spec *specs.Spec) error {
 		// directory is needed to hold it until it is unmounted (pivot_root(2)).
 		b.call("pivot_root", str("."), str("."))
 		b.call("umount2", str("."), flags(uint64(unix.MNT_DETACH), umountFlags))
+		if b.host.UserNS {
+			b.overRoot(b.here() - 2)
+		}
 	} else {
 		// The root of everyone in the namespace is not the container's to change.
 		b.chroot(b.root)
@@ -136,6 +143,17 @@ func (b *builder) pivot(spec *specs.Spec) error {
 			mountAttr(unix.MOUNT_ATTR_RDONLY, 0, 0), num(mountAttrSize))
 	}
 	return nil
+}
+
+// overRoot is for where the filter of a container around this one forbids pivot_root, as
+// docker's does to whoever has CAP_SYS_ADMIN, too: the root filesystem lies over the old
+// root already. A path that goes up ends at what lies uppermost there, so that only who may
+// unmount comes below.
+func (b *builder) overRoot(pivoted int) {
+	b.Steps[pivoted].Accept, b.Steps[pivoted].OnError = []unix.Errno{unix.EPERM}, 1
+	unmounted := b.here() - 1
+	b.call("chroot", str("."))
+	b.okSkipsToHere(unmounted)
 }
 
 func (b *builder) chroot(root descriptor) {
