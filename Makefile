@@ -78,7 +78,7 @@ registry-otel: go-version web ## bin/registry-otel, a registry that sends traces
 
 .PHONY: demo
 demo: deps-demo build ## the whole road: base image, build, push over TLS, pull, run, clean up
-	@fixtures/demo.sh
+	@DEMO_BASE=$${DEMO_BASE:-$(CACHE)/debian.tar} fixtures/demo.sh
 
 .PHONY: test
 test: deps-test build ## everything: lint, unit, integration and end-to-end tests with the race detector
@@ -149,6 +149,8 @@ soak: deps-test $(COSIGN) ## what only shows after long: a million questions to 
 	COVE_SOAK=1 $(GO) test ./engine/api -run TestStreamsUnderLoad -count=1 -v -timeout 30m
 # The server of docker's API, killed at every verb.
 	COVE_SOAK=1 $(GO) test ./e2e -run TestKilledAPIAnywhere -count=1 -v -timeout 60m
+# Applications from the packages of Debian, npm and pip, and Java, the whole road.
+	COVE_SOAK=1 $(GO) test ./e2e -run TestFixtures -count=1 -v -timeout 60m
 # A thousand containers in one list.
 	$(GO) test ./engine/api -run '^$$' -bench BenchmarkListThousand -benchtime 20x -timeout 30m
 # The registry of the other processor, and pulls while 100,000 blobs are collected.

@@ -62,9 +62,20 @@ func TestStories(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Log("not root: the stories that make containers are SKIPPED")
 	}
+	stories(t, "testdata")
+}
+
+// TestFixtures takes applications as people have them the whole road, from Debian's packages
+// and those of npm, pip and Go: built, pushed, pulled where nothing is, run and asked.
+// COVE_SOAK=1 takes those whose packages are many, too.
+func TestFixtures(t *testing.T) { stories(t, "testdata/fixtures") }
+
+// stories runs those of a directory.
+func stories(t *testing.T, dir string) {
+	t.Helper()
 	bin := binDir(t)
 	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata",
+		Dir:                 dir,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Condition:           condition,
@@ -77,6 +88,9 @@ func TestStories(t *testing.T) {
 			"nothing-left": nothingLeft,
 			"corrupt":      corrupt,
 			"account":      account,
+			"debian":       debian,
+			"answers":      answers,
+			"machine":      copyMachine,
 			"login":        login,
 		},
 		Setup: func(env *testscript.Env) error {
@@ -110,6 +124,8 @@ func condition(cond string) (bool, error) {
 	switch cond {
 	case "root":
 		return os.Geteuid() == 0, nil
+	case "soak":
+		return os.Getenv("COVE_SOAK") != "", nil
 	case "busybox":
 		_, err := exec.LookPath("busybox")
 		return err == nil, nil
