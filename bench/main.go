@@ -38,7 +38,7 @@ func main() {
 	var opt options
 	flag.StringVar(&opt.rows, "rows", ".", "run only the rows whose name matches this regular expression")
 	flag.IntVar(&opt.rounds, "rounds", 0, "rounds of each row (0: the row's own number)")
-	flag.DurationVar(&opt.limit, "limit", 30*time.Minute, "begin no row after this")
+	flag.DurationVar(&opt.limit, "limit", 40*time.Minute, "begin no row after this")
 	flag.StringVar(&opt.out, "out", "", "where the report goes (default: bench/results.md, when all rows run)")
 	flag.BoolVar(&opt.disk, "disk", false, "keep the engines' state on the disk even when memory would hold it")
 	flag.Parse()

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"cove/bench/fetch"
 	"cove/bench/roles"
 )
 
@@ -27,7 +28,7 @@ func enter(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := fetch(ctx, cache); err != nil {
+	if err := fetch.All(ctx, cache); err != nil {
 		return err
 	}
 	lock, err := os.Open(cache)

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"strings"
 
+	"cove/bench/fetch"
 	"cove/bench/machine"
 
 	"golang.org/x/sys/unix"
@@ -25,9 +26,8 @@ func describeMachine(tb *testbed) []string {
 		tb.version("$BIN/cove --version"),
 		strings.Join([]string{
 			tb.version("docker --version"), tb.version("podman --version"), tb.version("buildah --version"),
-			tb.version("crun --version"),
-			tb.version("runc --version"), buildkit + " " + buildkitVersion, tb.version("docker-registry --version"),
-			distribution + " " + distributionVersion,
+			tb.version("crun --version"), tb.version("runc --version"), buildkit + " " + fetch.BuildKitVersion,
+			tb.version("docker-registry --version"), distribution + " " + fetch.DistributionVersion,
 		}, "; "),
 	}
 }

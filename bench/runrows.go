@@ -17,7 +17,9 @@ import (
 // table lists the rows, the cheap ones first.
 func table() []row {
 	var rows []row
-	for _, group := range [][]row{runtimeRows(), runRows(), apiRows(), protocolRows(), buildRows(), transferRows()} {
+	for _, group := range [][]row{
+		runtimeRows(), runRows(), apiRows(), protocolRows(), buildRows(), transferRows(), cacheRows(),
+	} {
 		rows = append(rows, group...)
 	}
 	return rows

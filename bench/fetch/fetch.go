@@ -1,4 +1,5 @@
-package main
+// Package fetch brings what the bench needs of the outside network.
+package fetch
 
 import (
 	"context"
@@ -10,16 +11,15 @@ import (
 
 // The peers that Debian does not have, as Go programs.
 const (
-	distributionVersion = "v3.1.2"
+	DistributionVersion = "v3.1.2"
 	distributionServer  = "github.com/distribution/distribution/v3/cmd/registry"
-	buildkitVersion     = "v0.23.2"
+	BuildKitVersion     = "v0.23.2"
 	buildkitDaemon      = "github.com/moby/buildkit/cmd/buildkitd"
 	buildkitClient      = "github.com/moby/buildkit/cmd/buildctl"
 )
 
-// fetch brings what needs the outside network: the base image, distribution and
-// BuildKit.
-func fetch(ctx context.Context, cache string) error {
+// All brings the base image, distribution and BuildKit into a directory.
+func All(ctx context.Context, cache string) error {
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return err
 	}
@@ -31,8 +31,8 @@ func fetch(ctx context.Context, cache string) error {
 	}
 	// Without one of these its cells say so, and the rest is measured.
 	for _, err := range []error{
-		install(ctx, cache, "registry", distributionVersion, distributionServer),
-		install(ctx, cache, "buildkitd", buildkitVersion, buildkitDaemon, buildkitClient),
+		install(ctx, cache, "registry", DistributionVersion, distributionServer),
+		install(ctx, cache, "buildkitd", BuildKitVersion, buildkitDaemon, buildkitClient),
 	} {
 		if err != nil {
 			fmt.Fprintln(os.Stderr, "bench:", err)
