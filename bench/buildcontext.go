@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"os"
 	"path/filepath"
 
 	"cove/bench/sources"
@@ -10,12 +9,8 @@ import (
 
 // buildContext needs the context, in $WORK/ctx.
 var buildContext = need{"the build context", func(ctx context.Context, tb *testbed) error {
-	dir := filepath.Join(tb.work, "ctx")
-	if err := sources.Write(dir); err != nil {
+	if err := sources.Write(filepath.Join(tb.work, "ctx")); err != nil {
 		return err
 	}
-	if err := write("single.Dockerfile", sources.Single)(ctx, tb); err != nil {
-		return err
-	}
-	return os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte(sources.Dockerfile), 0o644)
+	return write("single.Dockerfile", sources.Single)(ctx, tb)
 }}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"syscall"
 
 	"cove/bench/figures"
@@ -11,16 +10,8 @@ import (
 )
 
 // small needs Dockerfiles that read nothing, in $WORK/small.
-var small = need{"Dockerfiles of many stages and steps", func(ctx context.Context, tb *testbed) error {
-	if err := os.MkdirAll(tb.work+"/small", 0o755); err != nil {
-		return err
-	}
-	for name, text := range map[string]string{"stages": sources.Stages(100), "steps": sources.Steps(1000)} {
-		if err := write("small/"+name, text)(ctx, tb); err != nil {
-			return err
-		}
-	}
-	return nil
+var small = need{"Dockerfiles of many stages and steps", func(_ context.Context, tb *testbed) error {
+	return sources.WriteSmall(tb.work + "/small")
 }}
 
 // byBuildctl builds $WORK/small by a Dockerfile of it with BuildKit.

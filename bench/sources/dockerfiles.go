@@ -1,7 +1,10 @@
 package sources
 
 import (
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -57,4 +60,14 @@ func Steps(count int) string {
 		fmt.Fprintf(&b, "COPY --from=s%d /made /%d\n", stage, stage)
 	}
 	return b.String()
+}
+
+// WriteSmall makes a directory with a Dockerfile of a hundred stages, stages, and one of a
+// thousand instructions, steps.
+func WriteSmall(dir string) error {
+	return errors.Join(
+		os.MkdirAll(dir, 0o755),
+		os.WriteFile(filepath.Join(dir, "stages"), []byte(Stages(100)), 0o644),
+		os.WriteFile(filepath.Join(dir, "steps"), []byte(Steps(1000)), 0o644),
+	)
 }

@@ -23,7 +23,7 @@ var folders = []struct {
 	files int
 }{{"src", 8_500}, {"pkg", 9_075}}
 
-// Write makes it in dir.
+// Write makes it in dir, with the Dockerfile.
 func Write(dir string) error {
 	rng := rand.New(rand.NewPCG(seed, seed))
 	text := sourceText(rng, 4<<20)
@@ -45,7 +45,7 @@ func Write(dir string) error {
 			}
 		}
 	}
-	return nil
+	return os.WriteFile(filepath.Join(dir, "Dockerfile"), []byte(Dockerfile), 0o644)
 }
 
 // sourceText is text that compresses about as well as source code: lines of

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"math/rand/v2"
+	"strings"
 	"testing"
 )
 
@@ -22,5 +23,16 @@ func TestContextIsTheSameEachTimeAndCompressesLikeSource(t *testing.T) {
 	}
 	if ratio := float64(len(text)) / float64(b.Len()); ratio < 2.5 || ratio > 5 {
 		t.Errorf("compresses to 1/%.1f", ratio)
+	}
+}
+
+// TestSteps counts what the rows are called by.
+func TestSteps(t *testing.T) {
+	text := Steps(1000)
+	if n := strings.Count(text, "\n"); n < 1000 || n > 1100 {
+		t.Errorf("%d instructions, want about 1,000", n)
+	}
+	if n := strings.Count(Stages(100), "FROM base"); n != 100 {
+		t.Errorf("%d stages", n)
 	}
 }
