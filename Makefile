@@ -153,9 +153,9 @@ soak: deps-test $(COSIGN) ## what only shows after long: a million questions to 
 	COVE_SOAK=1 $(GO) test ./e2e -run TestFixtures -count=1 -v -timeout 60m
 # A thousand containers in one list.
 	$(GO) test ./engine/api -run '^$$' -bench BenchmarkListThousand -benchtime 20x -timeout 30m
-# The registry of the other processor, and pulls while 100,000 blobs are collected.
+# The registry of the other processor; pulls while 100,000 blobs are collected; 100,000 tags beside 100.
 	COVE_SOAK=1 $(GO) test ./packaging -run TestRegistryOfTheOtherProcessor -count=1 -v -timeout 30m
-	$(GO) test ./registry/store -run '^$$' -bench CollectWhileServing -benchtime 1x -timeout 60m
+	$(GO) test ./registry/store -run '^$$' -bench 'CollectWhileServing|ManyTags' -benchtime 1x -timeout 60m
 
 # Without the limit on minimising, a worker may spend its whole time on making one input smaller.
 .PHONY: fuzz

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"slices"
@@ -16,13 +17,14 @@ import (
 	"cove/registry/metadata/metadatatest"
 )
 
+var garbage = flag.Int("garbage", 100_000, "how many blobs are collected while images are pulled")
+
 // BenchmarkCollectWhileServing collects 100,000 blobs that nothing needs any more while
 // an image is pulled again and again. It reports how long the slowest hundredth of the
 // pulls takes before and meanwhile. One round is enough:
 //
 //	go test ./registry/store -run - -bench CollectWhileServing -benchtime 1x -timeout 1h
 func BenchmarkCollectWhileServing(b *testing.B) {
-	const garbage = 100_000
 	for engine, open := range map[string]func(testing.TB, func() time.Time) *metadata.DB{
 		"sqlite": metadatatest.OpenSQLite, "postgres": metadatatest.Postgres(b).Open,
 	} {
@@ -33,7 +35,7 @@ func BenchmarkCollectWhileServing(b *testing.B) {
 				ctx := admin(b.Context())
 				img := distributiontest.NewImage(b, 1, 100_000, 2000)
 				pushAll(b, ctx, f.Registry, img)
-				f.litter(ctx, b, garbage)
+				f.litter(ctx, b, *garbage)
 				before := f.pulls(ctx, b, img, time.After(10*time.Second))
 				f.clock.Advance(48 * time.Hour)
 				b.StartTimer()
@@ -47,9 +49,10 @@ func BenchmarkCollectWhileServing(b *testing.B) {
 				})
 				during := f.pulls(ctx, b, img, done)
 				collector.Wait()
-				if failed != nil || got.Blobs != garbage {
+				if failed != nil || got.Blobs != *garbage {
 					b.Fatal(got, failed)
 				}
+				b.ReportMetric(float64(*garbage)/b.Elapsed().Seconds(), "blobs/s")
 				b.ReportMetric(ms(before), "ms-p99-before")
 				b.ReportMetric(ms(during), "ms-p99-during")
 				b.ReportMetric(float64(len(during)), "pulls")
