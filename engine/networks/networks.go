@@ -283,6 +283,11 @@ func (ns *Networks) resolve(at *network.Attachment) error {
 	if at.Name == "default" {
 		at.Name = string(network.Bridge)
 	}
+	for _, name := range network.Predefined() {
+		if len(at.Name) >= leastID && strings.HasPrefix(definition.PredefinedID(name), at.Name) {
+			at.Name = name
+		}
+	}
 	if at.Name == string(network.Bridge) {
 		switch {
 		case len(at.Aliases) > 0:

@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"math"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -65,8 +66,17 @@ func Read(ctx context.Context, path string, o Options, stdout, stderr io.Writer)
 	if err != nil {
 		return err
 	}
+	var size int64 // of the newest file; what is written later is for who follows
+	if len(files) > 0 {
+		if size, err = files[len(files)-1].Seek(0, io.SeekEnd); err == nil {
+			_, err = files[len(files)-1].Seek(0, io.SeekStart)
+		}
+		if err != nil {
+			return fmt.Errorf("logs: %w", err)
+		}
+	}
 	if o.Tail >= 0 && len(files) > 0 {
-		if p.from, err = findTail(files, o.Tail); err != nil {
+		if p.from, err = findTail(files, size, o.Tail); err != nil {
 			return err
 		}
 		first := p.from.first()
@@ -81,7 +91,7 @@ func Read(ctx context.Context, path string, o Options, stdout, stderr io.Writer)
 		}
 	}
 	if o.Follow == nil && len(files) > 0 {
-		return untilIsEnd(p.copy(ctx, files[p.file]))
+		return untilIsEnd(p.copyUpTo(ctx, files[p.file], size))
 	}
 	if o.Follow == nil {
 		return nil
@@ -167,12 +177,17 @@ func untilIsEnd(err error) error {
 
 // copy prints from f's position to its end.
 func (p *printer) copy(ctx context.Context, f *os.File) error {
+	return p.copyUpTo(ctx, f, math.MaxInt64)
+}
+
+// copyUpTo prints from f's position to its end, or to what was that when it had size.
+func (p *printer) copyUpTo(ctx context.Context, f *os.File, size int64) error {
 	at, err := f.Seek(0, io.SeekCurrent)
 	if err != nil {
 		return fmt.Errorf("logs: %w", err)
 	}
+	r := bufio.NewReaderSize(io.LimitReader(f, max(0, size-at)), 64<<10)
 	at -= int64(len(p.rest))
-	r := bufio.NewReaderSize(f, 64<<10)
 	for ctx.Err() == nil {
 		text, err := r.ReadSlice('\n')
 		if errors.Is(err, io.EOF) || errors.Is(err, bufio.ErrBufferFull) {

@@ -44,19 +44,19 @@ func (t tail) first() place {
 }
 
 // findTail finds where the last n lines begin. It reads backwards, as far as it
-// must: to the end of the line before, of each stream that has one.
-func findTail(files []*os.File, n int) (tail, error) {
+// must: to the end of the line before, of each stream that has one. size is that of the
+// newest file, which grows.
+func findTail(files []*os.File, size int64, n int) (tail, error) {
 	last := len(files) - 1
-	size, err := files[last].Seek(0, io.SeekEnd)
-	if err != nil {
-		return tail{}, fmt.Errorf("logs: %w", err)
-	}
 	t := tail{streams: map[string]place{}, end: place{last, size}}
 	done := map[string]bool{} // streams whose first wanted line begins where t says
 	for i := last; i >= 0; i-- {
 		b, err := newBackward(files[i])
 		if err != nil {
 			return t, err
+		}
+		if i == last {
+			b.pos = size
 		}
 		for {
 			text, at, err := b.next()

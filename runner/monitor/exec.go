@@ -229,10 +229,28 @@ func (m *monitor) user(name string) (*user.ExecUser, error) {
 	}
 	defer unix.Close(root)
 	who, err := accounts.Find(root, name)
+	if err == nil {
+		err = m.addGroups(root, who)
+	}
 	if err != nil {
 		err = errdefs.Errorf(errdefs.ErrNotFound, "exec: user %q: %w (in the container's /etc/passwd and /etc/group)",
 			name, err)
 		return nil, &record.StartError{Code: 126, Msg: err.Error(), Kind: record.KindOf(err)}
 	}
 	return who, nil
+}
+
+// addGroups adds the groups that the container was given beside those of its user.
+func (m *monitor) addGroups(root int, who *user.ExecUser) error {
+	if m.cfg.Asked == nil || len(m.cfg.Asked.Groups) == 0 {
+		return nil
+	}
+	file, err := accounts.Open(root, "etc/group")
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	more, err := user.GetAdditionalGroups(m.cfg.Asked.Groups, file)
+	who.Sgids = append(who.Sgids, more...)
+	return err
 }

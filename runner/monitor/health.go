@@ -34,7 +34,7 @@ func (m *monitor) watchHealth(ctx context.Context, h record.Health) {
 			continue
 		}
 		r, ran := m.probe(ctx, check)
-		if !ran || ctx.Err() != nil {
+		if !ran || ctx.Err() != nil || r.ExitCode == killed && endsWith(ctx) {
 			return // it has ended
 		}
 		if m.o.Dir.Marked(record.PausedMark) {
@@ -50,6 +50,20 @@ func (m *monitor) watchHealth(ctx context.Context, h record.Health) {
 		if h.Status == record.Unhealthy && before != record.Unhealthy {
 			m.unhealthy(ctx, check)
 		}
+	}
+}
+
+// killed is the code of a check that was killed: with its container, or it alone.
+const killed = 128 + int(unix.SIGKILL)
+
+// endsWith reports whether the container has ended, too: the kernel kills all that is in
+// it before that is known.
+func endsWith(ctx context.Context) bool {
+	select {
+	case <-ctx.Done():
+		return true
+	case <-time.After(time.Second):
+		return false
 	}
 }
 
