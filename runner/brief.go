@@ -3,10 +3,16 @@ package runner
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
 	"cove/internal/limit"
+	"cove/internal/process"
 	"cove/network"
 	"cove/runner/life"
 	"cove/runner/record"
@@ -18,6 +24,54 @@ type Brief struct {
 	Config record.Config
 	Dir    record.Dir
 	r      *Runner
+	stamp  stamp
+	seen   *Look // when the directory was as it is; nil if it was not looked at
+}
+
+// Look is what lists show of a container besides its config.
+type Look struct {
+	State record.State
+	// Asked is the network that the container asks for now, with its present name.
+	Asked network.Config
+	// Health is what its checks have told, "" without any.
+	Health string
+
+	monitor string // of one that runs: whose life says that it still does
+}
+
+// sights are what was seen of containers, for who lists them again: a server is asked
+// every few seconds, and most containers are as they were.
+type sights struct {
+	mu sync.Mutex
+	of map[record.Dir]sight
+}
+
+type sight struct {
+	stamp  stamp
+	config record.Config
+	look   *Look
+}
+
+// stamp is one state of a container's directory. Whatever changes a container replaces,
+// makes or removes a file there, and so gives the directory another time.
+type stamp struct {
+	ino     uint64
+	changed int64 // nanoseconds; 0 is too near to tell the next change from the last
+}
+
+// grain is more than what lies between two times that a filesystem can give.
+const grain = 50 * time.Millisecond
+
+func stampOf(dir record.Dir) stamp {
+	var st unix.Stat_t
+	if unix.Stat(string(dir), &st) != nil {
+		return stamp{} // which reading it will tell
+	}
+	changed := max(st.Mtim.Nano(), st.Ctim.Nano())
+	if time.Since(time.Unix(0, changed)) < grain {
+		return stamp{}
+	}
+	return stamp{st.Ino, changed}
 }
 
 // Briefs returns every container, newest first, without reading the whole of any. One
@@ -27,10 +81,15 @@ func (r *Runner) Briefs(context.Context) ([]Brief, error) {
 	if err != nil {
 		return nil, err
 	}
+	seen := r.seen.all()
 	read, errs := make([]Brief, len(found)), make([]error, len(found))
 	limit.ToCores(len(found), func(i int) {
 		dir := record.Of(r.opts.Root, found[i])
-		read[i] = Brief{Dir: dir, r: r}
+		read[i] = Brief{Dir: dir, r: r, stamp: stampOf(dir)}
+		if s, ok := seen[dir]; ok && s.stamp == read[i].stamp {
+			read[i].Config, read[i].seen = s.config, s.look
+			return
+		}
 		read[i].Config, errs[i] = dir.Brief()
 	})
 	all := make([]Brief, 0, len(found))
@@ -43,23 +102,89 @@ func (r *Runner) Briefs(context.Context) ([]Brief, error) {
 			all = append(all, b)
 		}
 	}
+	r.seen.keep(all)
 	slices.SortFunc(all, func(a, b Brief) int { return b.Config.Created.Compare(a.Config.Created) })
 	return all, nil
 }
 
-// State is Container.State: where something is to be put right, the container is read
-// whole for it.
-func (b Brief) State(ctx context.Context) (record.State, error) {
-	st, settled, err := life.Of(b.r.life, b.Dir, b.Config, b.Config.Name).Peek(ctx)
+// all returns the sights.
+func (s *sights) all() map[record.Dir]sight {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.of)
+}
+
+// keep forgets all containers but these.
+func (s *sights) keep(all []Brief) {
+	now := make(map[record.Dir]sight, len(all))
+	for _, b := range all {
+		if b.stamp.changed != 0 {
+			now[b.Dir] = sight{b.stamp, b.Config, b.seen}
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.of = now
+}
+
+// Look looks at the container: where something is to be put right, it is read whole
+// for it. What was seen before counts while the directory is as it was, and, of a
+// container that runs, its monitor lives.
+func (b Brief) Look(ctx context.Context) (Look, error) {
+	if b.seen != nil {
+		if b.seen.monitor == "" {
+			return *b.seen, nil
+		}
+		if _, ok := process.Find(b.seen.monitor); ok {
+			return *b.seen, nil
+		}
+	}
+	var l Look
+	var err error
+	settled := false
+	if l.State, settled, err = b.state(ctx); err != nil {
+		return l, err
+	}
+	if l.Asked, err = b.Dir.AskedNetwork(b.Config); err != nil {
+		return l, err
+	}
+	if b.Config.Health != nil && l.State.Alive() {
+		if told, err := b.Dir.Health(); err == nil {
+			l.Health = told.Status
+		}
+	}
+	if l.State.Status == record.Running {
+		l.monitor = b.Dir.Holder(record.MonitorLock)
+		settled = settled && l.monitor != ""
+	}
+	if settled && b.stamp.changed != 0 && slices.Contains(steady, l.State.Status) {
+		b.r.seen.add(b, l)
+	}
+	return l, nil
+}
+
+// steady are the states of which the directory, and the monitor's life, say all.
+var steady = []record.Status{record.Created, record.Running, record.Exited}
+
+func (s *sights) add(b Brief, l Look) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.of == nil {
+		s.of = map[record.Dir]sight{}
+	}
+	s.of[b.Dir] = sight{b.stamp, b.Config, &l}
+}
+
+// state is Container.State.
+func (b Brief) state(ctx context.Context) (st record.State, settled bool, err error) {
+	st, settled, err = life.Of(b.r.life, b.Dir, b.Config, b.Config.Name).Peek(ctx)
 	if err != nil || settled {
-		return st, err
+		return st, settled, err
 	}
 	c, err := b.r.load(b.Dir.ID())
 	if err != nil {
-		return st, err
+		return st, false, err
 	}
-	return c.State(ctx)
+	st, err = c.State(ctx)
+	return st, false, err
 }
-
-// Asked is the network that the container asks for now, with its present name.
-func (b Brief) Asked() (network.Config, error) { return b.Dir.AskedNetwork(b.Config) }

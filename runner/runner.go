@@ -78,6 +78,7 @@ type Runner struct {
 	opts Options
 	net  *network.Network
 	life *life.Options
+	seen sights
 }
 
 // Open returns the Runner of a root.

@@ -34,27 +34,30 @@ type Container struct {
 	Condition string
 }
 
-// known is what containers are shown from: a runner.Container, or a runner.Brief.
-type known interface {
-	State(context.Context) (record.State, error)
-	Asked() (network.Config, error)
-}
-
 // Of reads the state of a container; one removed meanwhile is
 // errdefs.ErrNotFound.
 func Of(ctx context.Context, c *runner.Container) (Container, error) {
-	return of(ctx, c, c.Config(), record.Dir(c.Dir()))
-}
-
-func of(ctx context.Context, c known, cfg record.Config, dir record.Dir) (Container, error) {
 	state, err := c.State(ctx)
 	if err != nil {
-		return Container{}, fmt.Errorf("container %s: %w", cfg.Name, err)
+		return Container{}, fmt.Errorf("container %s: %w", c.Config().Name, err)
 	}
-	s := Container{Config: cfg, State: state}
-	if s.Network, err = c.Asked(); err != nil {
-		return Container{}, fmt.Errorf("container %s: %w", cfg.Name, err)
+	asked, err := c.Asked()
+	if err != nil {
+		return Container{}, fmt.Errorf("container %s: %w", c.Config().Name, err)
 	}
+	look := runner.Look{State: state, Asked: asked}
+	if c.Config().Health != nil && state.Alive() {
+		if told, err := record.Dir(c.Dir()).Health(); err == nil {
+			look.Health = told.Status
+		}
+	}
+	return of(c.Config(), look), nil
+}
+
+// of shows a container by what was seen of it.
+func of(cfg record.Config, look runner.Look) Container {
+	s := Container{Config: cfg, State: look.State}
+	s.Network = look.Asked
 	s.Name = s.Network.Name
 	if s.Spec != nil && s.Spec.Process != nil {
 		s.Command = strings.Join(s.Spec.Process.Args, " ")
@@ -62,13 +65,10 @@ func of(ctx context.Context, c known, cfg record.Config, dir record.Dir) (Contai
 	if s.Runs() && s.bridged() && s.Asked != nil {
 		s.Exposed = slices.Sorted(maps.Keys(s.Asked.Image.ExposedPorts))
 	}
-	if s.Health != nil && state.Alive() {
-		s.Condition = record.Starting
-		if told, err := dir.Health(); err == nil {
-			s.Condition = told.Status
-		}
+	if s.Health != nil && s.State.Alive() {
+		s.Condition = cmp.Or(look.Health, record.Starting)
 	}
-	return s, nil
+	return s
 }
 
 // List returns the containers that a filter chooses, newest first. A condition that
@@ -113,7 +113,14 @@ const blockSize = 64
 // ofAll is Of of several, without those that were removed meanwhile.
 func ofAll(ctx context.Context, all []runner.Brief) ([]Container, error) {
 	read, errs := make([]Container, len(all)), make([]error, len(all))
-	limit.ToCores(len(all), func(i int) { read[i], errs[i] = of(ctx, all[i], all[i].Config, all[i].Dir) })
+	limit.ToCores(len(all), func(i int) {
+		look, err := all[i].Look(ctx)
+		if err != nil {
+			errs[i] = fmt.Errorf("container %s: %w", all[i].Config.Name, err)
+			return
+		}
+		read[i] = of(all[i].Config, look)
+	})
 	shown := make([]Container, 0, len(all))
 	for i, s := range read {
 		switch {

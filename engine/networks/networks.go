@@ -24,6 +24,7 @@ import (
 	"cove/network/definition"
 	"cove/network/etc"
 	"cove/network/ipam"
+	"cove/network/segment"
 	"cove/runner"
 	"cove/runner/record"
 )
@@ -119,6 +120,9 @@ func (ns *Networks) predefined(nets *network.Network) []dockertypes.Network {
 	pool, err := nets.Members("")
 	if err != nil {
 		pool = &ipam.Pool{} // the bridge was never there
+	}
+	if !pool.Subnet.IsValid() {
+		pool.Subnet = segment.Default(ns.parts.Root).Foreseen() // which it gets with its first container
 	}
 	all := []dockertypes.Network{
 		dockertypes.BridgeNetwork(nets.DefaultBridge(), pool), dockertypes.BareNetwork("host"),

@@ -65,6 +65,21 @@ func Ensure(
 	return link, subnet, err
 }
 
+// Foreseen is the subnet that Ensure would return for a bridge that has none yet; it is
+// not valid where the host has none free, or does not say.
+func Foreseen(h *netlink.Handle, name string, avoid func() []netip.Prefix) netip.Prefix {
+	if link, err := h.LinkByName(name); err == nil {
+		if subnet := subnetOf(h, link); subnet.IsValid() {
+			return subnet
+		}
+	}
+	subnet, err := freeSubnet(h, netip.Prefix{}, avoid())
+	if err != nil {
+		return netip.Prefix{}
+	}
+	return subnet
+}
+
 // Wanted is a bridge whose addresses somebody chose.
 type Wanted struct {
 	Name    string

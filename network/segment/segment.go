@@ -104,6 +104,16 @@ func (s *Segment) Ensure(host *netlink.Handle, pool *ipam.Pool) (link netlink.Li
 	return link, s.Rules(pool).Ensure()
 }
 
+// Foreseen is the subnet that Ensure would give the default bridge now.
+func (s *Segment) Foreseen() netip.Prefix {
+	host, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		return netip.Prefix{}
+	}
+	defer host.Close()
+	return bridge.Foreseen(host, s.Bridge, s.avoid)
+}
+
 // layOut tells the pool what was defined of the network.
 func (s *Segment) layOut(pool *ipam.Pool) {
 	pool.Subnet = s.Def.Subnet
