@@ -28,13 +28,13 @@ func Predefined() []string { return []string{string(Bridge), string(Host), strin
 const maxDraws = 32
 
 // Define makes a network: its definition is durable, and its bridge raised, when it
-// returns. Without a subnet one is chosen that is
-// free on this host, and one of IPv6 too for a network that asks for it. A name in
-// use is errdefs.ErrExists, a subnet that overlaps another network's or a route of the
-// host errdefs.ErrConflict.
+// returns. Without a subnet one is chosen that is free on this host, and one of IPv6 too
+// for a network that asks for it. A name in use is errdefs.ErrExists, a predefined one
+// errdefs.ErrDenied, a subnet that overlaps another network's or a route of the host
+// errdefs.ErrConflict.
 func (n *Network) Define(ctx context.Context, def definition.Network) (definition.Network, error) {
 	if slices.Contains(Predefined(), def.Name) || strings.HasPrefix(def.Name, string(ContainerPrefix)) {
-		return def, errdefs.Errorf(errdefs.ErrExists, "operation is not permitted on predefined %s network", def.Name)
+		return def, errdefs.Errorf(errdefs.ErrDenied, "operation is not permitted on predefined %s network", def.Name)
 	}
 	host, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {

@@ -70,7 +70,7 @@ func TestDefine(t *testing.T) {
 		text string
 	}{
 		{definition.Network{Name: "web"}, errdefs.ErrExists, "already exists"},
-		{definition.Network{Name: "bridge"}, errdefs.ErrExists, "predefined"},
+		{definition.Network{Name: "bridge"}, errdefs.ErrDenied, "predefined"},
 		{definition.Network{Name: "again", Subnet: web.Subnet}, errdefs.ErrConflict, "that of network web"},
 	}
 	for _, tt := range tests {

@@ -232,7 +232,7 @@ var answers = []answer{
 	{"GET", "/networks/none-such", "", 404, `network none-such not found`},
 	{"GET", "/networks/bridge", "", 200, `"Driver":"bridge"`},
 	{"POST", "/networks/create", `{}`, 400, `.`},
-	{"POST", "/networks/create", `{"Name":"bridge"}`, 409, `bridge`},
+	{"POST", "/networks/create", `{"Name":"bridge"}`, 403, `operation is not permitted on predefined bridge network`},
 	{"POST", "/networks/create", `{"Name":"n"}`, 201, `"Id"`},
 	{"DELETE", "/networks/n", "", 204, ``},
 	{"POST", "/networks/create", `{"Name":"xx","Driver":"nothing"}`, 501, `nothing`},

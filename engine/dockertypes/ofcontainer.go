@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -138,11 +139,26 @@ func configOf(cfg record.Config, asked record.Asked) Config {
 		AttachStdin: asked.Attached.Stdin, AttachStdout: asked.Attached.Stdout, AttachStderr: asked.Attached.Stderr,
 		Domainname: cfg.Spec.Domainname, ExposedPorts: img.ExposedPorts,
 		Tty: cfg.Terminal, OpenStdin: cfg.OpenStdin, StdinOnce: cfg.OpenStdin && !cfg.StdinStays,
-		Env: cfg.Spec.Process.Env, Image: cfg.Image, Volumes: volumesOf(cfg, img.Volumes),
+		Env: envOf(cfg), Image: cfg.Image, Volumes: volumesOf(cfg, img.Volumes),
 		WorkingDir: cfg.Spec.Process.Cwd, Labels: cfg.Labels, StopSignal: cfg.StopSignal,
 		StopTimeout: asked.StopTimeout,
 		Entrypoint:  img.Entrypoint, Cmd: img.Cmd,
 	}
+}
+
+// envOf is what the image says and what was asked for, with the PATH that every process
+// has, and without what it is given besides: a container that is made of it again has a
+// name of its own.
+func envOf(cfg record.Config) []string {
+	if cfg.Asked == nil {
+		return cfg.Spec.Process.Env
+	}
+	isPath := func(kv string) bool { return strings.HasPrefix(kv, "PATH=") }
+	env := slices.Clone(cfg.Asked.Image.Env)
+	if i := slices.IndexFunc(cfg.Spec.Process.Env, isPath); i >= 0 && !slices.ContainsFunc(env, isPath) {
+		env = slices.Insert(env, 0, cfg.Spec.Process.Env[i])
+	}
+	return append([]string{}, env...)
 }
 
 // volumesOf are the volumes without names: the image's, and those that were asked for by

@@ -61,6 +61,12 @@ func (ep *Endpoint) addresses(got net.Attached) {
 }
 
 func (n *NetworkSettings) attached(cfg record.Config, state net.State) {
+	if len(state.Attached) == 0 && state.IP.IsValid() { // on the default bridge alone
+		state.Attached = []net.Attached{{
+			IP: state.IP, Gateway: state.Gateway, IP6: state.IP6, Gateway6: state.Gateway6,
+			MAC: state.MAC, Bridge: state.Bridge,
+		}}
+	}
 	for _, at := range cfg.Network.Attachments {
 		ep := Endpoint{
 			NetworkID: at.Network, MacAddress: at.MAC, Aliases: at.Aliases, GwPriority: at.Priority,

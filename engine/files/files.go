@@ -119,7 +119,7 @@ func (fl *Files) CopyTarIn(ctx context.Context, r io.Reader, ref, dst string, o 
 
 // CopyTarOut writes a file or tree of a container as a tar.
 func (fl *Files) CopyTarOut(ctx context.Context, ref, src string, w io.Writer, o CopyOptions) error {
-	return fl.source(ctx, ref, src, o, func(from *rootfs.Source) error { return from.Pack(ctx, w) })
+	return fl.source(ctx, ref, src, o, func(from *rootfs.Source) error { return from.Archive(ctx, w, src) })
 }
 
 // Stat is what is at a path of a container.

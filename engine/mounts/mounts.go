@@ -48,6 +48,11 @@ type Container struct {
 // are made when they are missing, as docker does; volumes are made and filled with what
 // the image has there. After an error, too, the volumes that were made are told.
 func (c Container) Resolve(ctx context.Context, o runspec.Options) ([]runspec.Bind, []record.Mounted, error) {
+	o.Volumes = slices.DeleteFunc(slices.Clone(o.Volumes), func(v runspec.Volume) bool {
+		return v.Source == "" && slices.ContainsFunc(o.Tmpfs, func(t record.Tmpfs) bool {
+			return path.Clean(t.Target) == path.Clean(v.Target) // which is in the place of what nobody named
+		})
+	})
 	if err := checkTargets(o); err != nil {
 		return nil, nil, err
 	}

@@ -49,6 +49,7 @@ func Find(ctx context.Context, root Root, name string, follow bool, skip func(na
 	if base == "." {
 		s.Name = "."
 	}
+	follow = follow || strings.HasSuffix(name, "/") // a link is a directory by where it leads
 	found, err := find(ctx, root.FD, dir, base, follow)
 	if err != nil {
 		return nil, err
@@ -73,6 +74,24 @@ func Find(ctx context.Context, root Root, name string, follow bool, skip func(na
 		}
 	}
 	return s, nil
+}
+
+// Archive is Pack for who asked for name, which is what docker's clients build on: what
+// is in a directory has names that begin with "./", what is in the root ones with "/".
+func (s *Source) Archive(ctx context.Context, w io.Writer, name string) error {
+	opt := s.opt
+	switch {
+	case s.Name != ".":
+	case name != "" && strings.Trim(name, "/") == "":
+		opt.Lead = "/"
+	default:
+		opt.Lead = "./"
+	}
+	aw := archive.NewWriter(w, opt)
+	if err := aw.Tree(ctx, s.at.Dir(), s.base, s.Name); err != nil {
+		return err
+	}
+	return aw.Close()
 }
 
 // Close lets go of it.

@@ -35,7 +35,7 @@ func TestContainers(t *testing.T) {
 			"SHORT-ID----   app       \"serve -p 80\"   AGO Created             web       0B (virtual 5B)\n"},
 		{"ps -a -f label=team=x --format '{{.Names}}'", 0, "web\n"},
 		{"ps -a -f volume=data --format '{{.Names}}'", 0, "web\n"},
-		{"inspect web -f '{{.Config.Env}} {{.Config.Cmd}} {{.HostConfig.Memory}} {{.HostConfig.NanoCpus}} {{.HostConfig.RestartPolicy.Name}}:{{.HostConfig.RestartPolicy.MaximumRetryCount}} {{.State.Status}} {{.HostConfig.Binds}}'", 0, "[PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOSTNAME=SHORT-ID---- A=c X=1 B=2 HOME=/] [serve -p 80] 67108864 500000000 on-failure:3 created [data:/data /srv:/www:ro]\n"},
+		{"inspect web -f '{{.Config.Env}} {{.Config.Cmd}} {{.HostConfig.Memory}} {{.HostConfig.NanoCpus}} {{.HostConfig.RestartPolicy.Name}}:{{.HostConfig.RestartPolicy.MaximumRetryCount}} {{.State.Status}} {{.HostConfig.Binds}}'", 0, "[PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin A=c X=1 B=2] [serve -p 80] 67108864 500000000 on-failure:3 created [data:/data /srv:/www:ro]\n"},
 		{"inspect -s web -f '{{.SizeRw}} {{.SizeRootFs}}'", 0, "0 5\n"},
 		{"container inspect -s web -f '{{.SizeRw}}'", 0, "0\n"},
 		{"rename web shop", 0, ""},

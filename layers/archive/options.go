@@ -80,6 +80,9 @@ type PackOptions struct {
 	SourceDate time.Time
 	// Prefix is put before every name, as "rootfs".
 	Prefix string
+	// Lead is "./" or "/", put before the names that are clean otherwise, and the whole
+	// name of the top.
+	Lead string
 	// Layer says that the archive is a layer: a file whose name begins with
 	// ".wh." is refused then, as it would mean that another one is deleted.
 	Layer bool

@@ -89,7 +89,10 @@ func (w *Writer) header(hdr *tar.Header, name string) error {
 	case tar.TypeDir:
 		h.Name += "/"
 	case tar.TypeLink:
-		h.Linkname = path.Join(w.opt.Prefix, strings.TrimPrefix(h.Linkname, "/"))
+		h.Linkname = w.opt.Lead + path.Join(w.opt.Prefix, strings.TrimPrefix(h.Linkname, "/"))
+	}
+	if w.opt.Lead != "" {
+		h.Name = w.opt.Lead + strings.TrimPrefix(h.Name, "./")
 	}
 	for key, value := range hdr.PAXRecords {
 		if attr, ok := strings.CutPrefix(key, XattrPrefix); ok && tree.Ships(attr) {

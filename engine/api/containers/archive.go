@@ -63,6 +63,12 @@ func (a *API) putArchive(w http.ResponseWriter, r *route.Request) error {
 	err := a.engine.CopyTarIn(r.Context(), r.Body, r.Param("id"), path, files.TarOptions{
 		OwnedByUser: wire.Bool(q, "copyUIDGID"), KeepKinds: wire.Bool(q, "noOverwriteDirNonDir"),
 	})
+	if wire.Status(err) == http.StatusNotFound && err != nil {
+		if _, cerr := a.engine.InspectContainer(r.Context(), r.Param("id")); cerr == nil {
+			return errdefs.Errorf(errdefs.ErrNotFound, "Could not find the file %s in container %s", path,
+				r.Param("id"))
+		}
+	}
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ package containers
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -259,7 +260,16 @@ func (a *API) remove(w http.ResponseWriter, r *route.Request) error {
 		return errdefs.Errorf(errdefs.ErrUnsupported,
 			"links of a container are removed with it; there is none to be removed alone")
 	}
-	return done(w, a.engine.Remove(r.Context(), r.Param("id"), wire.Bool(q, "force"), wire.Bool(q, "v")))
+	err := a.engine.Remove(r.Context(), r.Param("id"), wire.Bool(q, "force"), wire.Bool(q, "v"))
+	if errors.Is(err, errdefs.ErrConflict) && !wire.Bool(q, "force") {
+		told, ierr := a.engine.InspectContainer(r.Context(), r.Param("id"))
+		if ierr == nil && (told.State.Running || told.State.Restarting) { // programs look for docker's words
+			return errdefs.Errorf(errdefs.ErrConflict,
+				"cannot remove container %q: container is %s: stop the container before removing or force remove",
+				told.Name, told.State.Status)
+		}
+	}
+	return done(w, err)
 }
 
 func (a *API) prune(w http.ResponseWriter, r *route.Request) error {

@@ -180,6 +180,11 @@ func (a *API) create(w http.ResponseWriter, r *route.Request) error {
 	if err := create.Environment(body.Env); err != nil {
 		return err
 	}
+	if body.DetachKeys != "" {
+		if _, err := hijack.DetachKeys(map[string][]string{"detachKeys": {body.DetachKeys}}, true); err != nil {
+			return err
+		}
+	}
 	if body.Privileged {
 		if err := r.Access.Require(route.All, "a privileged exec"); err != nil {
 			return err

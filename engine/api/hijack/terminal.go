@@ -1,6 +1,7 @@
 package hijack
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"net/url"
@@ -13,16 +14,14 @@ import (
 // defaultKeys end a session with a terminal, as docker has them.
 const defaultKeys = "ctrl-p,ctrl-q"
 
-// DetachKeys are those that a request asks for, which only a terminal has.
+// DetachKeys are those that a request asks for, which only a terminal has. Wrong ones are
+// refused without one, too.
 func DetachKeys(q url.Values, tty bool) ([]byte, error) {
-	if !tty {
-		return nil, nil
+	keys, err := engines.ParseDetachKeys(cmp.Or(q.Get("detachKeys"), defaultKeys))
+	if err != nil || !tty {
+		return nil, err
 	}
-	text := q.Get("detachKeys")
-	if text == "" {
-		text = defaultKeys
-	}
-	return engines.ParseDetachKeys(text)
+	return keys, nil
 }
 
 // Size reads the size of a terminal.

@@ -13,6 +13,7 @@ import (
 	"cove/engine/api/route"
 	"cove/engine/api/wire"
 	"cove/engine/stats"
+	"cove/errdefs"
 )
 
 // API measures the containers of an engine.
@@ -74,6 +75,9 @@ type traffic struct {
 func (a *API) Stream(w http.ResponseWriter, r *route.Request) error {
 	q := r.URL.Query()
 	stream := wire.BoolOr(q, "stream", true)
+	if wire.Bool(q, "stream") && wire.Bool(q, "one-shot") {
+		return errdefs.Errorf(errdefs.ErrInvalid, "cannot have stream=true and one-shot=true")
+	}
 	told, err := a.engine.InspectContainer(r.Context(), r.Param("id"))
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"cove/engine"
 	"cove/engine/api/route"
 	"cove/engine/api/wire"
+	"cove/errdefs"
 )
 
 // events tells what happens until the client leaves.
@@ -23,6 +24,10 @@ func (a *API) events(w http.ResponseWriter, r *route.Request) error {
 	}
 	if o.Until, err = wire.Moment(q.Get("until"), a.engine.Now()); err != nil {
 		return err
+	}
+	if !o.Since.IsZero() && !o.Until.IsZero() && o.Since.After(o.Until) {
+		return errdefs.Errorf(errdefs.ErrInvalid, "`since` time (%s) cannot be after `until` time (%s)",
+			q.Get("since"), q.Get("until"))
 	}
 	stream, err := a.engine.Events(o)
 	if err != nil {

@@ -120,6 +120,9 @@ func (a *API) update(_ http.ResponseWriter, r *route.Request) error {
 func (a *API) remove(w http.ResponseWriter, r *route.Request) error {
 	err := a.engine.RemoveVolume(r.Context(), r.Param("name"))
 	gone := errors.Is(err, errdefs.ErrNotFound) && wire.Bool(r.URL.Query(), "force")
+	if errors.Is(err, errdefs.ErrConflict) { // programs look for docker's words
+		return errdefs.Errorf(errdefs.ErrConflict, "remove %s: volume is in use: %w", r.Param("name"), err)
+	}
 	if err != nil && !gone {
 		return err
 	}
