@@ -12,10 +12,12 @@ import (
 	"fmt"
 	"html"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -139,7 +141,8 @@ func packed(t testing.TB, files map[string]string) (diffID digest.Digest, layer 
 	t.Helper()
 	var raw, out bytes.Buffer
 	tw := tar.NewWriter(&raw)
-	for name, text := range files {
+	for _, name := range slices.Sorted(maps.Keys(files)) { // the same files are the same layer
+		text := files[name]
 		h := &tar.Header{Name: name, Mode: 0o644, Size: int64(len(text)), Typeflag: tar.TypeReg}
 		if strings.HasSuffix(name, "/") {
 			h.Mode, h.Size, h.Typeflag = 0o755, 0, tar.TypeDir

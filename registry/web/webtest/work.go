@@ -69,6 +69,16 @@ func (s *Site) Replication(t testing.TB) (path string) {
 	return ""
 }
 
+// Renamed renames a repository and its project, and returns the path of the page that says so.
+func (s *Site) Renamed(t testing.TB) (path string) {
+	t.Helper()
+	s.Project(t, "shops", false, nil)
+	s.Push(t, "shops/till", "v1", Image{})
+	s.API(t, "POST", "/rename/shops/till", `{"to":"shops/counter"}`, 200)
+	s.API(t, "POST", "/projects/shops/rename", `{"to":"stores"}`, 200)
+	return "/projects/stores/settings"
+}
+
 // Policies gives a project some of every policy and returns the path of their page.
 func (s *Site) Policies(t testing.TB, project string) (path string) {
 	t.Helper()
