@@ -147,6 +147,9 @@ soak: deps-test $(COSIGN) ## what only shows after long: a million questions to 
 # The slowest pages, on a registry that is full: 100,000 artifacts and 1,000,000 lines of the audit log.
 	$(GO) test ./registry/web -run '^$$' -bench BenchmarkPages -benchtime 50x -timeout 60m
 	COVE_SOAK=1 $(GO) test ./engine/api -run TestStreamsUnderLoad -count=1 -v -timeout 30m
+# Ten thousand starts, execs and health checks, fork bombs and a gibibyte of logs, links exchanged under verbs, kills of every verb.
+	COVE_SOAK=1 $(GO) test ./e2e -run 'LeakNothing|TestLimitsAreExact|TestSwaps|TestOpenFiles|TestKilledAnywhere' -count=1 -v -timeout 120m
+	COVE_SOAK=1 $(GO) test ./engine -run TestManyEnginesOnOneRoot -count=1 -v -timeout 30m
 # The server of docker's API, killed at every verb.
 	COVE_SOAK=1 $(GO) test ./e2e -run TestKilledAPIAnywhere -count=1 -v -timeout 60m
 # Applications from the packages of Debian, npm and pip, and Java, the whole road.

@@ -162,7 +162,7 @@ func TestKilledAnywhere(t *testing.T) {
 		{"build", "", "cove build -q --build-arg N=%d -t built ."},
 		{"prune", "cove run keep true; cove tag keep tagged", "cove system prune -f --volumes"},
 	}
-	rounds := 4
+	rounds := soaked(4, 20)
 	if testing.Short() {
 		rounds = 2
 	}
@@ -194,6 +194,7 @@ func TestKilledAnywhere(t *testing.T) {
 		round(i+1, true)
 	}
 	k.clear()
+	t.Logf("T30: %d kills of %d verbs", rounds*len(verbs), len(verbs))
 	left := slices.DeleteFunc(k.files(), func(name string) bool { return slices.Contains(before, name) })
 	for _, name := range left {
 		t.Error("left behind: ", name)
