@@ -320,7 +320,7 @@ func TestOpenFiles(t *testing.T) {
 	k := newShell(t)
 	k.do("cove import rootfs.tar box")
 	k.do("exec 7</etc/passwd 8</; cove run -d --name cc --network none box sleep 1000")
-	const list = "sh -c 'ls -l /proc/$$/fd | sed -n \"s/.* -> //p\"'"
+	const list = "sh -c 'ls -l /proc/$$/fd 2>/dev/null | sed -n \"s/.* -> //p\"'"
 	for _, script := range []string{
 		"exec 7</etc/passwd 8</; cove run --rm --network none box " + list, "cove run --rm -i --network none box " + list + " </dev/null", "cove run --rm -t --network none box " + list,
 		"cove run --rm --init --network none box " + list, "cove run --rm --privileged box " + list, "cove run --rm --userns auto box " + list,
