@@ -33,6 +33,16 @@ func ParseDigest(s string) (digest.Digest, error) {
 	return d, nil
 }
 
+// Encoded is an id, or the beginning of one, without the algorithm of a digest.
+func Encoded(id string) string {
+	for _, algorithm := range []digest.Algorithm{digest.SHA256, digest.SHA512} {
+		if hex, ok := strings.CutPrefix(id, algorithm.String()+":"); ok {
+			return hex
+		}
+	}
+	return id
+}
+
 // ValidRepository reports whether s is a repository name by the Distribution
 // specification:
 //

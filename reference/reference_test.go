@@ -172,3 +172,14 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestEncoded(t *testing.T) {
+	t.Parallel()
+	for id, want := range map[string]string{
+		"sha256:0123": "0123", "sha512:0123": "0123", "0123": "0123", "": "", "sha1:0123": "sha1:0123", "sha256:": "",
+	} {
+		if got := Encoded(id); got != want {
+			t.Errorf("%q: %q, want %q", id, got, want)
+		}
+	}
+}

@@ -144,7 +144,7 @@ func (c Container) exposes(port string) bool {
 // isAncestor reports whether it was made from an image: by a name, with its registry or
 // without, or by the beginning of its ID.
 func isAncestor(s Container, v string) bool {
-	if s.ImageID == v || s.Image == v || v != "" && strings.HasPrefix(strings.TrimPrefix(s.ImageID, "sha256:"), v) {
+	if s.ImageID == v || s.Image == v || v != "" && strings.HasPrefix(reference.Encoded(s.ImageID), v) {
 		return true
 	}
 	want, err := reference.Parse(v)

@@ -22,14 +22,15 @@ func (r Record) Called() string {
 // Find looks for a name first as a whole id, then as a reference, then as the
 // beginning of an id, as docker does.
 func Find(all []Record, name string) (Record, error) {
-	hex := strings.TrimPrefix(name, "sha256:")
+	_, err := reference.ParseDigest(name)
+	whole := err == nil || len(reference.Encoded(name)) == digest.SHA256.Size()*2
 	var matches []Record
 	for _, r := range all {
-		if idMatches(r, hex) && !slices.ContainsFunc(matches, func(m Record) bool { return m.Image == r.Image }) {
+		if idMatches(r, name) && !slices.ContainsFunc(matches, func(m Record) bool { return m.Image == r.Image }) {
 			matches = append(matches, r)
 		}
 	}
-	if len(hex) == 64 && len(matches) > 0 {
+	if whole && len(matches) > 0 {
 		return matches[0], nil
 	}
 	ref, err := reference.Parse(name)
@@ -50,14 +51,20 @@ func Find(all []Record, name string) (Record, error) {
 		}
 		return Record{}, errdefs.Errorf(errdefs.ErrInvalid,
 			"image %s: is the beginning of %d ids, give more of one: %s", name, len(matches), strings.Join(ids, ", "))
-	case err != nil && len(hex) != 64:
+	case err != nil && !whole:
 		return Record{}, err
 	}
 	return Record{}, errdefs.Errorf(errdefs.ErrNotFound, "image %s: no such image here", name)
 }
 
-func idMatches(r Record, hex string) bool {
-	return hex != "" && (strings.HasPrefix(r.Image.Encoded(), hex) || r.Target.Digest.Encoded() == hex)
+// idMatches reports whether a name is the beginning of a record's id, or the digest of
+// what it names, with the algorithm or without.
+func idMatches(r Record, name string) bool {
+	id, target := r.Image.Encoded(), r.Target.Digest.Encoded()
+	if strings.Contains(name, ":") {
+		id, target = r.Image.String(), r.Target.Digest.String()
+	}
+	return name != "" && (strings.HasPrefix(id, name) || target == name)
 }
 
 // Is reports whether want names this record: by its name, or by the digest that

@@ -20,9 +20,16 @@ import (
 // sample is an archive of one image with one layer, and its entry.
 func sample(t testing.TB) ([]byte, Image) {
 	t.Helper()
+	return sampleOf(t, digest.SHA256)
+}
+
+// sampleOf is sample with digests of an algorithm.
+func sampleOf(t testing.TB, algorithm digest.Algorithm) ([]byte, Image) {
+	t.Helper()
 	s := memstore.New(nil)
 	add := func(mediaType, body string) ocispec.Descriptor {
-		desc, err := content.WriteBytes(context.Background(), s, ocispec.Descriptor{MediaType: mediaType}, []byte(body))
+		desc := ocispec.Descriptor{MediaType: mediaType, Digest: algorithm.FromString(body), Size: int64(len(body))}
+		desc, err := content.WriteBytes(context.Background(), s, desc, []byte(body))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -78,7 +85,16 @@ func TestWriteExplainsItselfFirst(t *testing.T) {
 
 func TestRead(t *testing.T) {
 	t.Parallel()
-	b, want := sample(t)
+	for _, algorithm := range []digest.Algorithm{digest.SHA256, digest.SHA512} {
+		t.Run(algorithm.String(), func(t *testing.T) {
+			t.Parallel()
+			b, want := sampleOf(t, algorithm)
+			testRead(t, b, want)
+		})
+	}
+}
+
+func testRead(t *testing.T, b []byte, want Image) {
 	images, s, err := read(t, b)
 	if err != nil || len(images) != 1 || images[0].Target.Digest != want.Target.Digest || images[0].Names[0] != want.Names[0] {
 		t.Fatalf("%+v, %v", images, err)

@@ -67,10 +67,7 @@ func (o *writer) entry(hdr tar.Header, body io.Reader) {
 	if o.err != nil {
 		return
 	}
-	hdr.ModTime, hdr.Format = time.Unix(epoch, 0), tar.FormatPAX
-	if hdr.Size < 8<<30 {
-		hdr.Format = tar.FormatUSTAR
-	}
+	hdr.ModTime = time.Unix(epoch, 0)
 	if o.err = o.tw.WriteHeader(&hdr); o.err == nil && body != nil {
 		_, o.err = io.Copy(o.tw, body)
 	}

@@ -76,7 +76,7 @@ func (a *API) create(w http.ResponseWriter, r *route.Request) error {
 	}
 	all := false
 	switch {
-	case strings.HasPrefix(tag, "sha256:"):
+	case strings.Contains(tag, ":"): // a digest: no tag has a colon
 		name += "@" + tag
 	case tag != "":
 		name += ":" + tag

@@ -66,7 +66,7 @@ func imageOf(c listing.Container, o Options) string {
 	if o.NoTrunc {
 		return c.Image
 	}
-	if hex := strings.TrimPrefix(c.Image, "sha256:"); strings.HasPrefix(c.ImageID, "sha256:"+hex) {
+	if strings.HasPrefix(reference.Encoded(c.ImageID), reference.Encoded(c.Image)) {
 		return o.id(c.ImageID)
 	}
 	name, _, digested := strings.Cut(c.Image, "@")

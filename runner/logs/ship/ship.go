@@ -70,7 +70,7 @@ func Tag(template string, c Container) (string, error) {
 	if template == "" {
 		template = "{{.ID}}"
 	}
-	image := strings.TrimPrefix(c.ImageID, "sha256:")
+	image := c.ImageID[strings.IndexByte(c.ImageID, ':')+1:]
 	fields := map[string]string{
 		".ID": short(c.ID), ".FullID": c.ID, ".Name": c.Name,
 		".ImageID": short(image), ".ImageFullID": c.ImageID, ".ImageName": c.Image, ".DaemonName": "cove",
