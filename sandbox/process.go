@@ -64,8 +64,7 @@ func (p *Process) start(fds *childFDs, l *launch) error {
 	ready := make(chan error)
 	p.forked = make(chan int, 1)
 	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
+		runtime.LockOSThread() // never unlocked, so that the thread ends with the process
 		leaveRealtime()
 		err := p.clone(fds, l)
 		program := p.Pid() // read here: followFork changes it
