@@ -51,11 +51,7 @@ func (b *asked) network(o *engines.CreateOptions) (err error) {
 		}
 		o.Links = append(o.Links, link)
 	}
-	texts, err := b.networks()
-	if err != nil {
-		return err
-	}
-	o.Network, o.Networks, err = parse.Networks(texts, parse.NetworkFlags{MAC: b.MacAddress})
+	o.Network, o.Networks, err = parse.Networks(b.networks(), parse.NetworkFlags{MAC: b.MacAddress})
 	return err
 }
 
@@ -88,12 +84,12 @@ func portText(end string, at dockertypes.PortBinding) string {
 }
 
 // networks are as --network has them, the one of NetworkMode first.
-func (b *asked) networks() ([]string, error) {
+func (b *asked) networks() []string {
 	mode := b.HostConfig.NetworkMode
 	endpoints := b.NetworkingConfig.EndpointsConfig
 	switch {
 	case b.NetworkDisabled:
-		return []string{"none"}, nil
+		return []string{"none"}
 	case oneOf(mode, "default", ""):
 		mode = "bridge"
 		if _, ok := endpoints["bridge"]; !ok && len(endpoints) > 0 && endpoints["default"] == nil {
@@ -112,18 +108,14 @@ func (b *asked) networks() ([]string, error) {
 		if ep == nil && name == "bridge" {
 			ep = endpoints["default"]
 		}
-		text, err := networkText(name, ep)
-		if err != nil {
-			return nil, err
-		}
-		texts = append(texts, text)
+		texts = append(texts, networkText(name, ep))
 	}
-	return texts, nil
+	return texts
 }
 
-func networkText(name string, ep *dockertypes.Endpoint) (string, error) {
+func networkText(name string, ep *dockertypes.Endpoint) string {
 	if ep == nil {
-		return name, nil
+		return name
 	}
 	text := "name=" + name
 	for _, alias := range ep.Aliases {
@@ -150,9 +142,9 @@ func networkText(name string, ep *dockertypes.Endpoint) (string, error) {
 		text += `,"driver-opt=` + strings.ReplaceAll(key+"="+ep.DriverOpts[key], `"`, `""`) + `"`
 	}
 	if text == "name="+name {
-		return name, nil
+		return name
 	}
-	return text, nil
+	return text
 }
 
 // shares are the namespaces it has with others, its devices, and what it may do.
