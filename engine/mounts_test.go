@@ -66,12 +66,16 @@ func TestMountsRefused(t *testing.T) {
 	}
 	for _, o := range []runspec.Options{
 		{Volumes: []runspec.Volume{{Target: "/x"}, {Source: "data", Target: "/x/"}}},
-		{Volumes: []runspec.Volume{{Target: "/x"}}, Tmpfs: []record.Tmpfs{{Target: "//x"}}},
+		{Volumes: []runspec.Volume{{Source: "data", Target: "/x"}}, Tmpfs: []record.Tmpfs{{Target: "//x"}}},
 	} {
 		_, _, err := run(t, e, o, "true")
 		if !errors.Is(err, errdefs.ErrInvalid) || !strings.Contains(err.Error(), "Duplicate mount point: /x") {
 			t.Errorf("two at one place: %v", err)
 		}
+	}
+	anonymous := runspec.Options{Volumes: []runspec.Volume{{Target: "/x"}}, Tmpfs: []record.Tmpfs{{Target: "//x"}}}
+	if out, _, err := run(t, e, anonymous, "stat", "-f", "-c", "%T", "/x"); err != nil || out != "tmpfs\n" {
+		t.Errorf("a tmpfs in the place of a volume that nobody named: %q, %v", out, err)
 	}
 	if all, err := e.Volumes(t.Context(), nil); err != nil || len(all) != 0 {
 		t.Errorf("volumes were left: %+v, %v", all, err)

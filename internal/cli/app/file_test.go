@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"cove/errdefs"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -50,7 +52,8 @@ func TestWriteFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	has("a text", "text", 0o644)
-	if err := WriteFile(filepath.Join(dir, "none", "file"), write("x", nil)); !errors.Is(err, os.ErrNotExist) {
+	if err := WriteFile(filepath.Join(dir, "none", "file"), write("x", nil)); !errors.Is(err, errdefs.ErrInvalid) ||
+		!strings.Contains(err.Error(), "does not exist") {
 		t.Errorf("in a directory that is not there: %v", err)
 	}
 }
