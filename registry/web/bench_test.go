@@ -125,7 +125,7 @@ func fillUp(b *testing.B, dsn string) {
 	defer db.Close()
 	err = db.Update(b.Context(), func(ctx context.Context, tx *metadata.Tx) error {
 		_, err := tx.Tx.Exec(ctx, `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
-			INSERT INTO audit (id, at, actor, action, object, detail) SELECT i, $2 + i, 'user' || (i % 500),
+			INSERT INTO audit (id, at, actor, action, object, detail) SELECT i, CAST($2 AS BIGINT) + i, 'user' || (i % 500),
 			CASE i % 5 WHEN 0 THEN 'tag.delete' WHEN 1 THEN 'manifest.push' ELSE 'manifest.pull' END,
 			'big/app:t-000' || (10 + i % 90), '' FROM n`, auditLines, tx.Now().UnixMicro()-auditLines)
 		return err
