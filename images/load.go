@@ -87,19 +87,20 @@ func (s *Store) load(ctx context.Context, r io.Reader, lease content.Lease, tell
 // nameLoaded gives an image the names that its archive has for it, or keeps it
 // without one.
 func (s *Store) nameLoaded(ctx context.Context, img image.Image, names []string) ([]Loaded, error) {
-	if len(names) == 0 {
-		return []Loaded{{ID: img.ID}}, s.put(ctx, reference.Reference{}, img, "")
-	}
-	var loaded []Loaded
-	for _, name := range names {
+	refs := make([]reference.Reference, len(names))
+	loaded := make([]Loaded, len(names))
+	for i, name := range names {
 		ref, err := reference.Parse(name)
-		if err == nil {
-			err = s.put(ctx, ref, img, "")
-		}
 		if err != nil {
-			return loaded, err
+			return nil, err
 		}
-		loaded = append(loaded, Loaded{Name: name, ID: img.ID})
+		refs[i], loaded[i] = ref, Loaded{Name: name, ID: img.ID}
+	}
+	if err := s.put(ctx, img, "", refs...); err != nil {
+		return nil, err
+	}
+	if len(names) == 0 {
+		loaded = append(loaded, Loaded{ID: img.ID})
 	}
 	return loaded, nil
 }

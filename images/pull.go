@@ -68,7 +68,7 @@ func (s *Store) Pull(ctx context.Context, name string, opts PullOptions) (Pulled
 	if err != nil && !errors.Is(err, errdefs.ErrNotFound) {
 		return Pulled{}, err
 	}
-	if err := s.put(ctx, ref, img, origin); err != nil {
+	if err := s.put(ctx, img, origin, ref); err != nil {
 		return Pulled{}, err
 	}
 	s.tellMoved(events.Pull, ref, img)

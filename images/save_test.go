@@ -189,6 +189,37 @@ func TestLoadOldDockerArchive(t *testing.T) {
 	}
 }
 
+// TestLoadOddlyPackedLayers: docker unpacks a layer however it is packed. What has no
+// media type is kept unpacked, so that it can be pushed.
+func TestLoadOddlyPackedLayers(t *testing.T) {
+	t.Parallel()
+	for _, packer := range []string{"bzip2", "xz"} {
+		t.Run(packer, func(t *testing.T) {
+			t.Parallel()
+			entries, id := oldArchive(t)
+			cmd := exec.CommandContext(t.Context(), packer, "-c")
+			cmd.Stdin = strings.NewReader(entries[3].body)
+			packed, err := cmd.Output()
+			if err != nil {
+				t.Fatal(err)
+			}
+			entries[3].body = string(packed)
+			s := newStore(t, nil)
+			if loaded, err := s.Load(t.Context(), bytes.NewReader(archive(t, entries...)), nil); err != nil || loaded[0].ID != id {
+				t.Fatalf("loaded %+v, %v", loaded, err)
+			}
+			img, err := s.Get(t.Context(), "old:1")
+			if err != nil || img.Layers[0].Blob.MediaType != ocispec.MediaTypeImageLayer {
+				t.Errorf("image %+v, %v", img, err)
+			}
+			entries[3].body = string(packed[:len(packed)-5])
+			if _, err := newStore(t, nil).Load(t.Context(), bytes.NewReader(archive(t, entries...)), nil); !errors.Is(err, errdefs.ErrCorrupt) {
+				t.Errorf("cut short: %v", err)
+			}
+		})
+	}
+}
+
 func TestLoadRefuses(t *testing.T) {
 	t.Parallel()
 	good, _ := oldArchive(t)
@@ -230,6 +261,10 @@ func TestLoadRefuses(t *testing.T) {
 		{"blob under a wrong digest", archive(t, entry{name: "blobs/sha256/" + hex, body: "x"}), errdefs.ErrCorrupt},
 		{"index names what is not there", oci(`{"manifests":[{"digest":"sha256:` + hex + `","size":1}]}`), errdefs.ErrInvalid},
 		{"index with a bad digest", oci(`{"manifests":[{"digest":"sha256:../../x","size":1}]}`), errdefs.ErrInvalid},
+		{"a layout of another version", archive(t, entry{name: "oci-layout", body: `{"imageLayoutVersion":"2.0.0"}`},
+			entry{name: "index.json", body: `{"manifests":[]}`}), errdefs.ErrUnsupported},
+		{"a layout that does not say", archive(t, append(slices.Clone(good), entry{name: "oci-layout", body: `{}`},
+			entry{name: "index.json", body: `{"manifests":[]}`})...), errdefs.ErrUnsupported},
 		{"index of nothing", oci(`{"manifests":[]}`), errdefs.ErrInvalid},
 	}
 	for _, tt := range tests {

@@ -22,40 +22,41 @@ func (s *Store) Put(ctx context.Context, name string, target ocispec.Descriptor)
 	if err != nil {
 		return image.Image{}, err
 	}
-	var ref reference.Reference
+	var refs []reference.Reference
 	if name != "" {
-		if ref, err = reference.Parse(name); err != nil {
+		ref, err := reference.Parse(name)
+		if err != nil {
 			return image.Image{}, err
 		}
+		refs = append(refs, ref)
 	}
-	if err := s.put(ctx, ref, img, ""); err != nil {
+	if err := s.put(ctx, img, "", refs...); err != nil {
 		return image.Image{}, err
 	}
-	if name != "" {
+	for _, ref := range refs {
 		s.tellNamed(events.Tag, ref, img)
 	}
 	return s.Get(ctx, img.ID.String())
 }
 
-// put records a name. An image that thereby loses its last name is kept as one
-// without, which docker calls dangling.
-func (s *Store) put(ctx context.Context, ref reference.Reference, img image.Image, origin digest.Digest) error {
+// put records the names of an image, or that it is kept without one. An image that
+// thereby loses its last name is kept as one without, which docker calls dangling.
+func (s *Store) put(ctx context.Context, img image.Image, origin digest.Digest, refs ...reference.Reference) error {
 	rec := names.Record{Target: image.Bare(s.target(img)), Image: img.ID, Origin: origin, Updated: s.cfg.Now().UTC()}
-	if ref != (reference.Reference{}) {
-		rec.Name = ref.String()
+	named := make([]names.Record, len(refs))
+	for i, ref := range refs {
+		named[i] = rec
+		named[i].Name = ref.String()
 	}
 	return s.names.Update(ctx, func(c *names.Change) error {
 		all, err := c.All(ctx)
 		if err != nil {
 			return err
 		}
-		if rec.Name == "" {
-			if names.Named(all, rec.Image, "") {
-				return nil
-			}
+		if len(named) == 0 && !names.Named(all, rec.Image, "") {
 			return c.Put(rec)
 		}
-		return c.Move(all, rec)
+		return c.Move(all, named...)
 	})
 }
 
@@ -86,7 +87,7 @@ func (s *Store) Tag(ctx context.Context, source, target string) error {
 	if _, err := s.Get(ctx, img.ID.String()); err != nil {
 		return fmt.Errorf("tagging: %w", err)
 	}
-	if err := s.put(ctx, ref, img, ""); err != nil {
+	if err := s.put(ctx, img, "", ref); err != nil {
 		return err
 	}
 	s.tellNamed(events.Tag, ref, img)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -150,6 +151,38 @@ func TestUpdateWaits(t *testing.T) {
 		t.Fatal(err)
 	}
 	put(t, s, record("docker.io/library/a:1", "a"))
+}
+
+// TestMoveSeveral: names that one transaction gives count for those that come after them.
+func TestMoveSeveral(t *testing.T) {
+	t.Parallel()
+	s := open(t, t.TempDir())
+	put(t, s, record("a", "old"), record("b", "old"), record("c", "other"), record("", "new"))
+	err := s.Update(t.Context(), func(c *Change) error {
+		all, err := c.All(t.Context())
+		if err != nil {
+			return err
+		}
+		return c.Move(all, record("a", "new"), record("b", "new"), record("a", "new"), record("d", "new"))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := s.All(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range all {
+		got = append(got, r.Name+" "+string(r.Image))
+	}
+	want := []string{
+		" " + string(record("", "old").Image), "a " + string(record("", "new").Image), "b " + string(record("", "new").Image),
+		"c " + string(record("", "other").Image), "d " + string(record("", "new").Image),
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("names\n%q, want\n%q", got, want)
+	}
 }
 
 // TestMovesAreSeenWhole moves a record between two names while others look: it

@@ -74,6 +74,9 @@ func (a *Reader) ociImages(ctx context.Context) ([]Image, error) {
 	if !ok {
 		return nil, nil
 	}
+	if err := a.layoutVersion(); err != nil {
+		return nil, err
+	}
 	var index ocispec.Index
 	if err := decode(ocispec.ImageIndexFile, body, &index); err != nil {
 		return nil, err
@@ -107,6 +110,24 @@ func (a *Reader) ociImages(ctx context.Context) ([]Image, error) {
 		}
 	}
 	return images, nil
+}
+
+// layoutVersion refuses a layout of another version than the one that is known. An
+// archive that does not say is taken at its index's word.
+func (a *Reader) layoutVersion() error {
+	body, ok := a.docs[ocispec.ImageLayoutFile]
+	if !ok {
+		return nil
+	}
+	var layout ocispec.ImageLayout
+	if err := decode(ocispec.ImageLayoutFile, body, &layout); err != nil {
+		return err
+	}
+	if layout.Version != ocispec.ImageLayoutVersion {
+		return errdefs.Errorf(errdefs.ErrUnsupported, "image archive: %s: version %q is not %s",
+			ocispec.ImageLayoutFile, layout.Version, ocispec.ImageLayoutVersion)
+	}
+	return nil
 }
 
 // ociName is the name of an index entry. containerd's annotation is a whole

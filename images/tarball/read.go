@@ -2,6 +2,7 @@ package tarball
 
 import (
 	"archive/tar"
+	"bufio"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -15,6 +16,7 @@ import (
 
 	"cove/content"
 	"cove/errdefs"
+	"cove/layers/compress"
 )
 
 const (
@@ -128,9 +130,8 @@ func (a *Reader) document(hdr *tar.Header, name string, body io.Reader) error {
 // file stores an entry: under the digest that its name says, or else under the
 // one that its bytes have.
 func (a *Reader) file(ctx context.Context, name string, size int64, body io.Reader) error {
-	desc := ocispec.Descriptor{Size: size}
 	if dgst, ok := blobDigest(name); ok {
-		desc.Digest = dgst
+		desc := ocispec.Descriptor{Digest: dgst, Size: size}
 		if err := a.Lease.Add(ctx, dgst.String()); err != nil {
 			return err
 		}
@@ -150,12 +151,34 @@ func (a *Reader) file(ctx context.Context, name string, size int64, body io.Read
 		}
 		return a.stored(name, desc)
 	}
+	packed := bufio.NewReader(body)
+	if head, _ := packed.Peek(compress.HeadSize); !nameable(compress.Detect(head)) {
+		plain, err := compress.NewReader(ctx, packed, compress.Limits{})
+		if err != nil {
+			return errdefs.Errorf(errdefs.ErrInvalid, "image archive: entry %q: %w", name, err)
+		}
+		defer plain.Close()
+		return a.unnamed(ctx, name, plain)
+	}
+	return a.unnamed(ctx, name, packed)
+}
+
+// nameable reports whether the image specification has a name for a layer that is
+// packed so. Docker reads archives with others, too: they are stored unpacked.
+func nameable(c compress.Compression) bool {
+	_, err := c.MediaType()
+	return err == nil
+}
+
+// unnamed stores an entry under the digest that its bytes have.
+func (a *Reader) unnamed(ctx context.Context, name string, body io.Reader) error {
+	var desc ocispec.Descriptor
 	id := "load/" + rand.Text()
 	w, err := a.Store.Begin(ctx, id)
 	if err != nil {
 		return err
 	}
-	if _, err = io.Copy(w, body); err == nil {
+	if desc.Size, err = io.Copy(w, body); err == nil {
 		desc.Digest = w.Digest()
 		err = a.Lease.Add(ctx, desc.Digest.String())
 	}

@@ -23,8 +23,8 @@ const (
 	Xz    Compression = "xz"
 )
 
-// headSize is how many bytes Detect wants to see.
-const headSize = 6
+// HeadSize is how many bytes Detect wants to see.
+const HeadSize = 6
 
 // Detect tells from its first bytes how a stream is compressed. What it does
 // not know is None.
@@ -35,12 +35,17 @@ func Detect(head []byte) Compression {
 	}{
 		{"\x1f\x8b\x08", Gzip},
 		{"\x28\xb5\x2f\xfd", Zstd},
-		{"BZh", Bzip2},
 		{"\xfd7zXZ\x00", Xz},
 	} {
 		if bytes.HasPrefix(head, []byte(m.magic)) {
 			return m.c
 		}
+	}
+	// bzip2's first letters may be a file's in a plain tar: a level follows, and the
+	// first two bytes of a block's mark or of the stream's end.
+	if len(head) >= HeadSize && bytes.HasPrefix(head, []byte("BZh")) && head[3] >= '1' && head[3] <= '9' &&
+		(head[4] == 0x31 && head[5] == 0x41 || head[4] == 0x17 && head[5] == 0x72) {
+		return Bzip2
 	}
 	// A zstd stream may begin with a skippable frame, 0x184D2A50 to 5F.
 	if len(head) >= 4 && head[0]&0xf0 == 0x50 && bytes.Equal(head[1:4], []byte("\x2a\x4d\x18")) {

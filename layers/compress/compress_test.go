@@ -147,11 +147,25 @@ func TestForeignPackers(t *testing.T) {
 	}
 }
 
+// A plain tar begins with the name of its first file.
+func TestDetectATarOfOddNames(t *testing.T) {
+	for _, head := range []string{"BZh", "BZhash", "BZh91B", "BZh01A", "BZ", "", "(\xb5/"} {
+		if got := Detect([]byte(head)); got != None {
+			t.Errorf("%q is %s", head, got)
+		}
+	}
+	for _, head := range []string{"BZh91AY&SY", "BZh1\x17rE8P\x90"} {
+		if got := Detect([]byte(head)); got != Bzip2 {
+			t.Errorf("%q is %s", head, got)
+		}
+	}
+}
+
 func TestDamage(t *testing.T) {
 	data := sample(1200 << 10)
 	for _, c := range []Compression{Gzip, Zstd} {
 		packed := pack(t, data, Options{Compression: c}, whole)
-		for _, cut := range []int{headSize, 20, len(packed) / 2, len(packed) - 1} {
+		for _, cut := range []int{HeadSize, 20, len(packed) / 2, len(packed) - 1} {
 			if _, _, err := unpack(bytes.NewReader(packed[:cut]), Limits{}); !errors.Is(err, errdefs.ErrCorrupt) {
 				t.Errorf("%s cut at %d: %v, want ErrCorrupt", c, cut, err)
 			}

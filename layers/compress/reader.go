@@ -93,7 +93,7 @@ type chunk struct {
 func NewReader(ctx context.Context, r io.Reader, lim Limits) (*Reader, error) {
 	src := &source{r: r}
 	br := bufio.NewReaderSize(src, 64<<10)
-	head, err := br.Peek(headSize)
+	head, err := br.Peek(HeadSize)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
