@@ -9,6 +9,7 @@ import (
 	"cove/registry/api/rest"
 	"cove/registry/audit"
 	"cove/registry/auth"
+	"cove/registry/auth/door"
 	"cove/registry/browse"
 	"cove/registry/metadata"
 	"cove/registry/policies"
@@ -49,9 +50,9 @@ type API struct {
 
 // New returns the API.
 func New(cfg Config) *API {
-	edge := &rest.Edge{
-		DB: cfg.DB, Judge: cfg.Judge, Identify: cfg.Identify, Log: cfg.Log, Origins: cfg.Origins,
-	}
+	edge := &rest.Edge{Log: cfg.Log, Door: door.Programs{
+		Door: door.Door{DB: cfg.DB, Judge: cfg.Judge}, Identify: cfg.Identify, Origins: cfg.Origins,
+	}}
 	return &API{Edge: edge, cfg: cfg, browse: browse.New(cfg.DB, cfg.Registry, cfg.Judge)}
 }
 

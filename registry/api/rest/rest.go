@@ -15,11 +15,11 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"cove/distribution/errcode"
 	"cove/errdefs"
 	"cove/registry/auth"
+	"cove/registry/auth/door"
 	"cove/registry/browse"
 )
 
@@ -34,13 +34,8 @@ const (
 
 // Edge guards operations. It is safe for concurrent use.
 type Edge struct {
-	DB    auth.Standings
-	Judge auth.Judge
-	// Identify finds out who asks; see auth.Authorizer.
-	Identify func(*http.Request) (auth.Caller, error)
-	Log      *slog.Logger
-	// Origins refuses what browsers send from other sites.
-	Origins *http.CrossOriginProtection
+	Door door.Programs
+	Log  *slog.Logger
 }
 
 // Operation is one method of one path.
@@ -111,39 +106,19 @@ func (e *Edge) run(asked *Ask, op Operation) (any, error) {
 
 // admit finds out who asks, and whether the request may go on.
 func (e *Edge) admit(asked *Ask, op Operation) (err error) {
-	if err := e.Origins.Check(asked.Request); err != nil {
-		return errdefs.Errorf(errdefs.ErrDenied, "this request was sent by a page of another site")
-	}
-	if asked.Caller, err = e.Identify(asked.Request); err != nil {
+	if asked.Caller, err = e.Door.Caller(asked.Request); err != nil {
 		return err
 	}
-	if asked.Caller.Token() {
-		return errdefs.Errorf(errdefs.ErrUnauthenticated,
-			"a token of the registry is for images alone; use a name and password")
-	}
-	if !clean(asked.URL.Path) {
+	if !door.IsText(asked.URL.Path) {
 		return Invalid("the path is no text")
 	}
-	object, err := objectOf(asked.Request)
-	if err != nil {
-		return err
-	}
-	switch op.Right {
-	case auth.Open:
-		return nil
-	case auth.SignIn:
-		if asked.Caller.Name == "" {
-			return errdefs.Errorf(errdefs.ErrUnauthenticated, "authentication required")
-		}
-		return nil
-	}
-	return e.Judge.Permit(asked.Context(), e.DB, asked.Caller, op.Right, object)
+	return e.Door.Permit(asked.Context(), asked.Caller, op.Right, asked.object)
 }
 
-// objectOf is the repository or the project that the request's path is about; "" if
-// it is about none.
-func objectOf(r *http.Request) (string, error) {
-	return browse.ObjectOf(r.PathValue("repository"), r.PathValue("artifact"), r.PathValue("project"))
+// object is the repository or the project that the request's path is about; "" if it is
+// about none.
+func (asked *Ask) object() (string, error) {
+	return browse.ObjectOf(asked.PathValue("repository"), asked.PathValue("artifact"), asked.PathValue("project"))
 }
 
 // check refuses what the operation would not look at: a misspelt filter must not
@@ -162,7 +137,7 @@ func (asked *Ask) check(op Operation) (err error) {
 			return Invalid("query: there is no parameter %q here", name)
 		case len(values) > 1:
 			return Invalid("query: %q is given %d times", name, len(values))
-		case p.Kind == KindText && !clean(values[0]):
+		case p.Kind == KindText && !door.IsText(values[0]):
 			return Invalid("query: %q is no text", name)
 		}
 	}
@@ -178,9 +153,6 @@ func (asked *Ask) check(op Operation) (err error) {
 	}
 	return nil
 }
-
-// clean says that a text may be asked of every database.
-func clean(text string) bool { return utf8.ValidString(text) && !strings.ContainsRune(text, 0) }
 
 // Read reads the body into what the operation wants.
 func (asked *Ask) Read(into any) error {

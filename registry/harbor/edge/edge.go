@@ -10,7 +10,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"cove/distribution"
 	"cove/distribution/errcode"
@@ -18,6 +17,7 @@ import (
 	"cove/registry/accounts"
 	"cove/registry/audit"
 	"cove/registry/auth"
+	"cove/registry/auth/door"
 	"cove/registry/browse"
 	"cove/registry/harbor/listing"
 	"cove/registry/harbor/shape"
@@ -64,11 +64,14 @@ type Edge struct {
 	Config
 	Browse *browse.Browser
 	Lists  listing.Lists
+	door   door.Programs
 }
 
 // New returns an edge over the services; those of the zero Config answer nothing.
 func New(cfg Config) *Edge {
-	e := &Edge{Config: cfg}
+	e := &Edge{Config: cfg, door: door.Programs{
+		Door: door.Door{DB: cfg.DB, Judge: cfg.Judge}, Identify: cfg.Identify, Origins: cfg.Origins,
+	}}
 	if cfg.DB != nil {
 		e.Browse = browse.New(cfg.DB, cfg.Registry, cfg.Judge)
 		e.Lists = listing.Lists{Q: cfg.DB.Querier()}
@@ -148,33 +151,13 @@ func (e *Edge) run(asked *Ask, op Operation) (any, error) {
 
 // admit finds out who asks, and whether the request may go on.
 func (e *Edge) admit(asked *Ask, op Operation) (err error) {
-	if err := e.Origins.Check(asked.Request); err != nil {
-		return errdefs.Errorf(errdefs.ErrDenied, "this request was sent by a page of another site")
-	}
-	if asked.Caller, err = e.Identify(asked.Request); err != nil {
+	if asked.Caller, err = e.door.Caller(asked.Request); err != nil {
 		return err
 	}
-	if asked.Caller.Token() {
-		return errdefs.Errorf(errdefs.ErrUnauthenticated,
-			"a token of the registry is for images alone; use a name and password")
-	}
-	if !clean(asked.URL.Path) || !clean(asked.URL.RawQuery) {
+	if !door.IsText(asked.URL.Path, asked.URL.RawQuery) {
 		return Invalid("the path is no text")
 	}
-	switch op.Right {
-	case auth.Open:
-		return nil
-	case auth.SignIn:
-		if asked.Caller.Name == "" {
-			return errdefs.Errorf(errdefs.ErrUnauthenticated, "authentication required")
-		}
-		return nil
-	}
-	object, err := e.objectOf(asked)
-	if err != nil {
-		return err
-	}
-	return e.Judge.Permit(asked.Context(), e.DB, asked.Caller, op.Right, object)
+	return e.door.Permit(asked.Context(), asked.Caller, op.Right, func() (string, error) { return e.objectOf(asked) })
 }
 
 // objectOf is the project or repository that the path is about. A number that stands for
@@ -221,8 +204,6 @@ func (e *Edge) Named(asked *Ask, id int64) (string, error) {
 	}
 	return name, err
 }
-
-func clean(text string) bool { return utf8.ValidString(text) && !strings.ContainsRune(text, 0) }
 
 // Read reads the body into what the operation wants. A field that this package does not
 // know is refused: the sender means something by it.

@@ -13,12 +13,12 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"cove/distribution"
 	"cove/distribution/errcode"
 	"cove/errdefs"
 	"cove/registry/auth"
+	"cove/registry/auth/door"
 	"cove/registry/browse"
 	"cove/registry/edge"
 	"cove/registry/metadata"
@@ -171,33 +171,18 @@ func (p *Desk) admit(a *Ask, rw Row) error {
 
 // permitted says whether the caller has the right of a row.
 func (p *Desk) permitted(a *Ask, rw Row) error {
-	object, err := objectOf(a.Request)
-	if err != nil {
-		return err
-	}
-	switch rw.Right {
-	case auth.Open:
-		return nil
-	case auth.SignIn:
-		if a.Caller.Name == "" {
-			return errdefs.Errorf(errdefs.ErrUnauthenticated, "sign in first")
-		}
-		return nil
-	}
-	return p.Judge.Permit(a.Context(), p.DB, a.Caller, rw.Right, object)
+	return door.Door{DB: p.DB, Judge: p.Judge}.Permit(a.Context(), a.Caller, rw.Right,
+		func() (string, error) { return objectOf(a.Request) })
 }
 
-// checkText refuses what is no text: PostgreSQL takes neither a NUL nor bytes that
-// are no UTF-8, and no name has any. Call it after the form was parsed.
+// checkText refuses what is no text. Call it after the form was parsed.
 func checkText(r *http.Request) error {
 	texts := []string{r.URL.Path}
 	for name, values := range r.Form {
 		texts = append(append(texts, name), values...)
 	}
-	for _, text := range texts {
-		if !utf8.ValidString(text) || strings.Contains(text, "\x00") {
-			return errdefs.Errorf(errdefs.ErrInvalid, "the request holds bytes that are no text")
-		}
+	if !door.IsText(texts...) {
+		return errdefs.Errorf(errdefs.ErrInvalid, "the request holds bytes that are no text")
 	}
 	return nil
 }
