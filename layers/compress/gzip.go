@@ -3,7 +3,6 @@ package compress
 import (
 	"encoding/binary"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"slices"
 	"sync"
@@ -61,7 +60,7 @@ func packMember(libs *codec.Libraries, block []byte, level int) packed {
 	if err := zw.Close(); err != nil {
 		return packed{err: err}
 	}
-	out = binary.LittleEndian.AppendUint32(out, crc32.ChecksumIEEE(block))
+	out = binary.LittleEndian.AppendUint32(out, libs.CRC32(block))
 	out = binary.LittleEndian.AppendUint32(out, uint32(len(block)))
 	writeMemberHeader(out, len(out))
 	return packed{bytes: out}

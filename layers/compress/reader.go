@@ -2,7 +2,6 @@ package compress
 
 import (
 	"bufio"
-	"compress/bzip2"
 	"context"
 	"errors"
 	"io"
@@ -140,7 +139,7 @@ func decoder(c Compression, br *bufio.Reader, lim Limits) (io.Reader, func(), er
 		m := newMembers(br, 2+runtime.GOMAXPROCS(0), zstdFrames{libs, lim.Window})
 		return m, m.close, nil
 	case Bzip2:
-		return bzip2.NewReader(br), nothing, nil
+		return libs.Unbzip2(br), nothing, nil
 	case Xz:
 		if err := checkDictionary(br, lim.Window); err != nil {
 			return nil, nothing, err

@@ -39,6 +39,9 @@ type Libraries struct {
 	// ZstdFrame makes a frame at a level, 1 to 4, that says what it unpacks to.
 	ZstdFrame func(block []byte, level int) ([]byte, error)
 	Unxz      func(r io.Reader) (io.Reader, error)
+	Unbzip2   func(r io.Reader) io.Reader
+	// CRC32 is the sum that a gzip member has of what is in it (RFC 1952).
+	CRC32 func(b []byte) uint32
 }
 
 var linked *Libraries

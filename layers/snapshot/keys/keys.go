@@ -15,7 +15,6 @@ package keys
 import (
 	"context"
 	"crypto/rand"
-	"encoding/base32"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -181,9 +180,7 @@ func (s *Store) isCommitted(parent string) error {
 
 func (s *Store) newDir(subdirs []string) (string, error) {
 	for {
-		var b [5]byte
-		_, _ = rand.Read(b[:]) // never fails
-		id := strings.ToLower(base32.StdEncoding.EncodeToString(b[:]))
+		id := strings.ToLower(rand.Text()[:8]) // 40 bits
 		err := os.Mkdir(s.Dir(id), 0o700)
 		if errors.Is(err, fs.ErrExist) {
 			continue

@@ -3,7 +3,9 @@
 package linked
 
 import (
+	"compress/bzip2"
 	"errors"
+	"hash/crc32"
 	"io"
 	"sync"
 
@@ -26,7 +28,9 @@ func init() { //nolint:gochecknoinits // it is what the package is for
 		UnzstdFrame: unpackFrame,
 		ZstdFrame:   packFrame,
 
-		Unxz: func(r io.Reader) (io.Reader, error) { return xz.NewReader(r) },
+		Unxz:    func(r io.Reader) (io.Reader, error) { return xz.NewReader(r) },
+		Unbzip2: bzip2.NewReader,
+		CRC32:   crc32.ChecksumIEEE,
 	})
 }
 
