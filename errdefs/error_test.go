@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
+	"syscall"
 	"testing"
 )
 
@@ -49,6 +52,27 @@ func TestKindOf(t *testing.T) {
 	both := Errorf(ErrUnavailable, "no mirror left: %w", Errorf(ErrCorrupt, "bad bytes"))
 	if got := KindOf(both); !errors.Is(got, ErrCorrupt) {
 		t.Errorf("KindOf(%v) = %v, want the more telling one", both, got)
+	}
+}
+
+func TestAFileWithoutRoomSuggestsItself(t *testing.T) {
+	t.Parallel()
+	full := &fs.PathError{Op: "mkdir", Path: "/srv/x", Err: syscall.ENOSPC}
+	for _, err := range []error{
+		full, fmt.Errorf("writing: %w", full), Errorf(ErrExhausted, "%w", full), errors.Join(full, io.EOF),
+		&os.LinkError{Op: "rename", Old: "a", New: "b", Err: syscall.EDQUOT},
+	} {
+		if s, ok := SuggestionFor(err); !ok || s.Do != FreeSpace {
+			t.Errorf("%v: %v, %v", err, s, ok)
+		}
+	}
+	if s, _ := SuggestionFor(Suggest(full, Prune, "")); s.Do != Prune {
+		t.Errorf("who knows better is not heard: %v", s)
+	}
+	for _, err := range []error{nil, syscall.ENOSPC, &fs.PathError{Op: "open", Path: "/", Err: syscall.EACCES}} {
+		if s, ok := SuggestionFor(err); ok {
+			t.Errorf("%v suggests %v", err, s)
+		}
 	}
 }
 

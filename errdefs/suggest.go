@@ -2,7 +2,10 @@ package errdefs
 
 import (
 	"errors"
+	"io/fs"
+	"os"
 	"strings"
+	"syscall"
 )
 
 // Remedy is what would help against a failure, without the words for it: the
@@ -45,13 +48,15 @@ const (
 	ScanFirst Remedy = "scan first"
 	// LockAnew: let the build add what its lock file lacks.
 	LockAnew Remedy = "lock anew"
+	// FreeSpace: make room on a disk, or in its table of files. See SuggestionFor.
+	FreeSpace Remedy = "free space"
 )
 
 // Remedies lists them all, for the edges' tests.
 func Remedies() []Remedy {
 	return []Remedy{
 		Force, StopFirst, GiveName, PlainHTTP, Login, Entitle, NoNetwork, GiveSecret, GiveAgent, NameRoot, Prune,
-		MakeProject, RecoverDatabase, MakeAdmin, ScanFirst, LockAnew,
+		MakeProject, RecoverDatabase, MakeAdmin, ScanFirst, LockAnew, FreeSpace,
 	}
 }
 
@@ -80,13 +85,29 @@ func (e *suggested) Error() string { return e.err.Error() }
 func (e *suggested) Unwrap() error { return e.err }
 
 // SuggestionFor returns the outermost suggestion in err's tree: who is nearer
-// to the caller knows better what he wants.
+// to the caller knows better what he wants. A file that found no room suggests FreeSpace
+// by itself, whoever wrote it.
 func SuggestionFor(err error) (Suggestion, bool) {
 	var s *suggested
-	if !errors.As(err, &s) {
-		return Suggestion{}, false
+	if errors.As(err, &s) {
+		return s.s, true
 	}
-	return s.s, true
+	return Suggestion{Do: FreeSpace}, foundNoRoom(err)
+}
+
+// foundNoRoom says that a file or directory could not be made or written for want of room.
+// Other calls mean other things by ENOSPC: watches of inotify, mounts of a namespace.
+func foundNoRoom(err error) bool {
+	var file *fs.PathError
+	var link *os.LinkError
+	var why error
+	switch {
+	case errors.As(err, &file):
+		why = file.Err
+	case errors.As(err, &link):
+		why = link.Err
+	}
+	return errors.Is(why, syscall.ENOSPC) || errors.Is(why, syscall.EDQUOT)
 }
 
 // Text is the text of err and, behind a semicolon, what would help, in the words that the

@@ -70,8 +70,8 @@ func (s *Store) Fetch(ctx context.Context, img image.Image, hold content.Lease, 
 func (s *Store) healing(ctx context.Context, img image.Image, do func() error) error {
 	err := do()
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
-		return errdefs.Errorf(errdefs.ErrExhausted,
-			"%w: the disk of %s is full: free some space and try again, what came is kept", err, s.cfg.Root)
+		return errdefs.Suggest(errdefs.Errorf(errdefs.ErrExhausted,
+			"%w: the disk of %s is full; what came is kept", err, s.cfg.Root), errdefs.FreeSpace, "")
 	}
 	damaged, err := damage.Drop(ctx, s.cfg.Content, layerBlobs(img.Layers), err)
 	if !damaged || !s.hasSource(img) {

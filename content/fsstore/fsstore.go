@@ -354,8 +354,7 @@ func diskError(what string, err error) error {
 		return nil
 	}
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
-		return errdefs.Errorf(errdefs.ErrExhausted, "%s: the disk is full: free some space and try again: %w", what,
-			err)
+		return errdefs.Errorf(errdefs.ErrExhausted, "%s: the disk is full: %w", what, err)
 	}
 	return fmt.Errorf("%s: %w", what, err)
 }

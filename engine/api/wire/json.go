@@ -102,6 +102,7 @@ var words = map[errdefs.Remedy]string{
 	errdefs.MakeProject:     "make the project %s at the registry",
 	errdefs.MakeAdmin:       "make an administrator at the registry",
 	errdefs.ScanFirst:       "have it scanned at the registry",
+	errdefs.FreeSpace:       "free some space and try again",
 	errdefs.LockAnew:        "build it once without being locked",
 	errdefs.RecoverDatabase: "recover the registry's database below %s",
 }

@@ -24,6 +24,7 @@ var words = map[errdefs.Remedy]string{
 	errdefs.MakeProject: "make it with: registry project create %s",
 	errdefs.MakeAdmin:   "make one with: registry user add NAME --admin",
 	errdefs.ScanFirst:   "have it scanned with: registry scan run %s",
+	errdefs.FreeSpace:   "free some space and try again",
 	errdefs.LockAnew:    "a build with --lock and without --locked adds it",
 	errdefs.RecoverDatabase: "put back a backup of the database, or make it again with: registry reindex --root %s; " +
 		"or begin without what it does not know: registry serve --begin-anew",
