@@ -14,6 +14,7 @@ import (
 
 	"cove/errdefs"
 	"cove/registry/db"
+	"cove/registry/metadata/scannable"
 	"cove/registry/metadata/sparse"
 )
 
@@ -102,6 +103,9 @@ func (tx *Tx) AddManifest(ctx context.Context, repoID int64, m Manifest, actor s
 		return db.Unavailable(err)
 	}
 	tx.usage.Manifest(repoID, desc.Digest, 1)
+	if err := scannable.Arrived(ctx, tx.q, repoID, desc); err != nil {
+		return err
+	}
 	if err := tx.auditPush(ctx, repoID, desc.Digest, actor); err != nil {
 		return err
 	}
@@ -199,6 +203,9 @@ func (tx *Tx) RemoveManifest(
 		return errdefs.Errorf(errdefs.ErrNotFound, "this repository has no manifest %s", dgst)
 	}
 	tx.usage.Manifest(repoID, dgst, -1)
+	if err := scannable.Left(ctx, tx.q, repoID, dgst); err != nil {
+		return err
+	}
 	return tx.Review(ctx, bytesOf, dgst, tx.tx.Now.Add(grace))
 }
 

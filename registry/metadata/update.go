@@ -8,6 +8,7 @@ import (
 
 	"cove/registry/db"
 	"cove/registry/metadata/people"
+	"cove/registry/metadata/scannable"
 	"cove/registry/metadata/usage"
 )
 
@@ -32,6 +33,9 @@ func (tx *Tx) ForShare() string { return tx.tx.ForShare }
 // MoveUsage has what a repository holds count in another project, to which it belongs from
 // now on; see [usage.Changes.Move].
 func (tx *Tx) MoveUsage(ctx context.Context, repository, from, to int64) error {
+	if err := scannable.Moved(ctx, tx.tx, repository, to); err != nil {
+		return err
+	}
 	return tx.usage.Move(ctx, tx.tx, repository, from, to)
 }
 

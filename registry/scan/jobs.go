@@ -124,6 +124,9 @@ func (s *Scans) layer(ctx context.Context, repo string, dgst digest.Digest) (pac
 // another scanner scanned too long ago.
 func (s *Scans) runMissing(ctx context.Context, w *jobs.Work) (string, error) {
 	var t tally
+	if err := s.book.Mend(ctx); err != nil {
+		return "", err
+	}
 	if err := s.each(ctx, w, &t, func(last string, n int) ([]results.Image, error) {
 		return s.book.Waiting(ctx, last, n)
 	}); err != nil {

@@ -58,7 +58,8 @@ func measure(b *testing.B, s *webtest.Site, dsn string) {
 		"/files/big/app@" + img.Digest.String(), "/scans/big/app:newest", "/search?q=app", "/search?q=app:t-09", "/search?q=absent",
 		"/users", "/groups", "/roles", "/robots", "/trust", "/access?user=admin&verb=push&object=big/app", "/account", "/account/tokens",
 		"/audit", "/audit?actor=user77", "/audit?action=tag.delete", "/audit?object=big/app:t-00042", "/audit?actor=nobody",
-		"/jobs", "/replication", "/security", "/system",
+		"/jobs", "/replication", "/security", "/security?after=0+3+7+sha256:8+p", "/projects/big/scanning?after=0+3+7+sha256:8+p",
+		"/system",
 	} {
 		b.Run(path, func(b *testing.B) { pages[path] = one(b, s.URL+path, v.Cookie("cove_session")) })
 	}
@@ -69,6 +70,40 @@ func measure(b *testing.B, s *webtest.Site, dsn string) {
 			m.p95.Round(100*time.Microsecond), float64(m.bytes)/1000)
 	}
 	fmt.Println(table)
+}
+
+// scanAll writes what scans of all images but a thousand would have: 50,000 packages, of
+// which each has three of 20,000 vulnerabilities.
+func scanAll(b *testing.B, db *metadata.DB) {
+	b.Helper()
+	err := db.Update(b.Context(), func(ctx context.Context, tx *metadata.Tx) error {
+		for _, stmt := range []string{
+			`INSERT INTO scan_artifacts (digest, state, packages, worst, critical, high, medium, low, scanned_at)
+				SELECT digest, 'scanned', 200, (n % 6), CASE n % 6 WHEN 5 THEN n % 7 ELSE 0 END,
+				CASE WHEN n % 6 > 3 THEN n % 11 ELSE 0 END, n % 13, 3, 1
+				FROM (SELECT digest, ROW_NUMBER() OVER (ORDER BY digest) AS n FROM scan_images) AS x WHERE n > 1000`,
+			`UPDATE scan_images SET state = 'scanned', worst = (SELECT a.worst FROM scan_artifacts a
+				WHERE a.digest = scan_images.digest) WHERE digest IN (SELECT digest FROM scan_artifacts)`,
+			`INSERT INTO scan_listed (repository_id, digest, project_id, critical, high, medium)
+				SELECT r.id, a.digest, r.project_id, a.critical, a.high, a.medium FROM scan_artifacts a
+				JOIN manifests m ON m.digest = a.digest JOIN repositories r ON r.id = m.repository_id`,
+			`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50000)
+				INSERT INTO scan_packages (id, ecosystem, type, name, version, source, source_version, seen_at)
+				SELECT i, 'npm', 'npm', 'package-' || i, '1.0', '', '', 1 FROM n`,
+			`WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 149999)
+				INSERT INTO scan_findings (package_id, vulnerability, severity)
+				SELECT 1 + i / 3, 'CVE-2026-' || ((i * 7) % 20000), (i * 7) % 6 FROM n WHERE TRUE ON CONFLICT DO NOTHING`,
+			`INSERT INTO scan_known SELECT vulnerability, MAX(severity) FROM scan_findings GROUP BY vulnerability`,
+		} {
+			if _, err := tx.Tx.Exec(ctx, stmt); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
 }
 
 // measured is what a page took.
@@ -185,6 +220,7 @@ func fillUp(b *testing.B, dsn string) {
 	write(1000, func(ctx context.Context, tx *metadata.Tx, i int) error {
 		return add(ctx, tx, fmt.Sprintf("many/app%d", i), "v1")
 	})
+	scanAll(b, db)
 	if strings.HasPrefix(dsn, "postgres:") { // what its autovacuum does within a minute
 		if _, err := db.Querier().Exec(b.Context(), "VACUUM ANALYZE"); err != nil {
 			b.Fatal(err)

@@ -85,7 +85,13 @@ func retell(ctx context.Context, tx *metadata.Tx, dgst digest.Digest, ids []int6
 	if err != nil {
 		return err
 	}
+	var names []string
 	for _, id := range old {
+		said, err := db.All(ctx, tx.Tx, db.ScanString, "SELECT vulnerability FROM scan_findings WHERE package_id = $1", id)
+		if err != nil {
+			return err
+		}
+		names = append(names, said...)
 		statement := "DELETE FROM scan_findings WHERE package_id = $1"
 		if _, still := slices.BinarySearch(ids, id); !still {
 			statement = "DELETE FROM scan_packages WHERE id = $1"
@@ -97,14 +103,19 @@ func retell(ctx context.Context, tx *metadata.Tx, dgst digest.Digest, ids []int6
 	var rows [][]any
 	for _, id := range ids {
 		for _, t := range found[id] {
+			names = append(names, t.Vulnerability)
 			rows = append(rows, []any{
 				id, t.Vulnerability, int64(t.Severity), t.Fixed, t.Status, t.Title, int64(t.Score*10 + 0.5),
 			})
 		}
 	}
-	return vulndb.InsertRows(ctx, tx.Tx,
+	if err := vulndb.InsertRows(ctx, tx.Tx,
 		"INSERT INTO scan_findings (package_id, vulnerability, severity, fixed, status, title, score)",
-		"ON CONFLICT DO NOTHING", rows)
+		"ON CONFLICT DO NOTHING", rows); err != nil {
+		return err
+	}
+	slices.Sort(names)
+	return known(ctx, tx, slices.Compact(names))
 }
 
 // Aged are images that a scanner of others scanned before a time, of repository and
@@ -123,8 +134,16 @@ func (b *Book) Aged(ctx context.Context, scanner string, before time.Time, after
 // scanner has scanned since.
 func (b *Book) forgetTold(ctx context.Context) error {
 	return b.db.UpdateSoon(ctx, func(ctx context.Context, tx *metadata.Tx) error {
-		_, err := tx.Tx.Exec(ctx, `DELETE FROM scan_packages WHERE ecosystem = 'scanner' AND NOT EXISTS
-			(SELECT 1 FROM scan_artifacts a WHERE a.digest = scan_packages.source AND a.scanner <> '')`)
-		return db.Unavailable(err)
+		const gone = `scan_packages.ecosystem = 'scanner' AND NOT EXISTS
+			(SELECT 1 FROM scan_artifacts a WHERE a.digest = scan_packages.source AND a.scanner <> '')`
+		names, err := db.All(ctx, tx.Tx, db.ScanString, `SELECT DISTINCT f.vulnerability FROM scan_packages
+			JOIN scan_findings f ON f.package_id = scan_packages.id WHERE `+gone)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Tx.Exec(ctx, "DELETE FROM scan_packages WHERE "+gone); err != nil {
+			return db.Unavailable(err)
+		}
+		return known(ctx, tx, names)
 	})
 }

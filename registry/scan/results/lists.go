@@ -14,7 +14,7 @@ import (
 	"cove/errdefs"
 	"cove/registry/db"
 	"cove/registry/metadata"
-	"cove/registry/scan/advisory"
+	"cove/registry/metadata/scannable"
 	"cove/registry/scan/vulndb"
 )
 
@@ -112,56 +112,6 @@ func worstFirst(a, b Found) int {
 		strings.Compare(a.Package, b.Package), strings.Compare(a.Version, b.Version))
 }
 
-// Totals is how a registry, or a project, stands.
-type Totals struct {
-	Images, Scanned, Failed int
-	// ByWorst counts images by the worst vulnerability that each has.
-	ByWorst map[advisory.Severity]int
-	// Vulnerabilities counts those of the whole registry, each once.
-	Vulnerabilities advisory.Summary
-}
-
-// Waiting is how many images were not scanned yet.
-func (t Totals) Waiting() int { return max(0, t.Images-t.Scanned-t.Failed) }
-
-// Total counts all that there is.
-func (b *Book) Total(ctx context.Context) (Totals, error) {
-	t := Totals{ByWorst: map[advisory.Severity]int{}}
-	q := b.db.Querier()
-	// One after the other, as the index has them: nothing is sorted.
-	err := q.Row(ctx, `SELECT (SELECT COUNT(*) FROM (SELECT DISTINCT digest FROM manifests WHERE artifact_type = $1) AS a)
-			+ (SELECT COUNT(*) FROM (SELECT DISTINCT digest FROM manifests WHERE artifact_type = $2) AS b)`,
-		imageTypes()...).Scan(&t.Images)
-	if err != nil {
-		return t, db.Unavailable(err)
-	}
-	err = db.Each(ctx, q, func(row db.Scanner) (bool, error) {
-		var worst advisory.Severity
-		var state State
-		var n int
-		err := row.Scan(&worst, &state, &n)
-		if state == Failed {
-			t.Failed += n
-		} else {
-			t.Scanned += n
-			t.ByWorst[worst] += n
-		}
-		return true, err
-	}, "SELECT worst, state, COUNT(*) FROM scan_artifacts GROUP BY worst, state")
-	if err != nil {
-		return t, err
-	}
-	err = db.Each(ctx, q, func(row db.Scanner) (bool, error) {
-		var severity advisory.Severity
-		var n int
-		err := row.Scan(&severity, &n)
-		t.Vulnerabilities.Count(severity, n)
-		return true, err
-	}, `SELECT severity, COUNT(*) FROM (SELECT vulnerability, MAX(severity) AS severity FROM scan_findings
-		GROUP BY vulnerability) AS each_once GROUP BY severity`)
-	return t, err
-}
-
 // Entry is an artifact in a list.
 type Entry struct {
 	Repository string
@@ -193,18 +143,22 @@ func (b *Book) Worst(ctx context.Context, want Query) (page []Entry, more bool, 
 			return nil, false, err
 		}
 	}
+	// The first of the two comparisons is what an index finds, the second says where among
+	// the repositories of one artifact.
 	stmt := "SELECT " + columns + `, r.name FROM scan_artifacts a CROSS JOIN manifests m CROSS JOIN repositories r
 		WHERE m.digest = a.digest AND r.id = m.repository_id
+		AND (a.critical, a.high, a.medium, a.digest) <= ($1, $2, $3, $4)
 		AND (a.critical, a.high, a.medium, a.digest, r.name) < ($1, $2, $3, $4, $5)
 		ORDER BY a.critical DESC, a.high DESC, a.medium DESC, a.digest DESC, r.name DESC LIMIT $6`
 	args := append(after, want.N+1)
-	if want.Project != "" { // whose artifacts may be few among many
+	if want.Project != "" {
 		args = append(args, want.Project)
-		stmt = "SELECT " + columns + `, r.name FROM projects p CROSS JOIN repositories r CROSS JOIN manifests m
-			CROSS JOIN scan_artifacts a
-			WHERE p.name = $7 AND r.project_id = p.id AND m.repository_id = r.id AND a.digest = m.digest
-			AND (a.critical, a.high, a.medium, a.digest, r.name) < ($1, $2, $3, $4, $5)
-			ORDER BY a.critical DESC, a.high DESC, a.medium DESC, a.digest DESC, r.name DESC LIMIT $6`
+		stmt = "SELECT " + columns + `, r.name FROM scan_listed l CROSS JOIN repositories r CROSS JOIN scan_artifacts a
+			WHERE l.project_id = (SELECT p.id FROM projects p WHERE p.name = $7)
+			AND r.id = l.repository_id AND a.digest = l.digest
+			AND (l.critical, l.high, l.medium, l.digest) <= ($1, $2, $3, $4)
+			AND (l.critical, l.high, l.medium, l.digest, r.name) < ($1, $2, $3, $4, $5)
+			ORDER BY l.critical DESC, l.high DESC, l.medium DESC, l.digest DESC, r.name DESC LIMIT $6`
 	}
 	page, err = db.All(ctx, b.db.Querier(), scanEntry, stmt, args...)
 	if err != nil {
@@ -302,7 +256,7 @@ func (b *Book) Waiting(ctx context.Context, after string, n int) ([]Image, error
 	}, `SELECT m.digest, MIN(r.name) FROM manifests m JOIN repositories r ON r.id = m.repository_id
 		LEFT JOIN scan_artifacts a ON a.digest = m.digest
 		WHERE m.artifact_type IN ($1, $2) AND m.digest > $3 AND a.digest IS NULL
-		GROUP BY m.digest ORDER BY m.digest LIMIT $4`, append(imageTypes(), after, n)...)
+		GROUP BY m.digest ORDER BY m.digest LIMIT $4`, append(scannable.Types(), after, n)...)
 }
 
 // ImagesOf are the images that an index in a repository lists.
@@ -314,7 +268,7 @@ func ImagesOf(ctx context.Context, q db.Querier, index Image) ([]Image, error) {
 	}, `SELECT m.digest FROM repositories r JOIN manifest_refs f ON f.repository_id = r.id AND f.manifest = $2
 		JOIN manifests m ON m.repository_id = r.id AND m.digest = f.digest
 		WHERE r.name = $1 AND m.artifact_type IN ($3, $4) ORDER BY m.digest`,
-		append([]any{index.Repository, index.Digest.String()}, imageTypes()...)...)
+		append([]any{index.Repository, index.Digest.String()}, scannable.Types()...)...)
 }
 
 // PushedAt is when an image was pushed.
@@ -334,23 +288,15 @@ type Image struct {
 // Project is the project of the image.
 func (i Image) Project() string { return metadata.ProjectOf(i.Repository) }
 
-// The types of configurations that images have, which are the types of their
-// manifests as artifacts.
-const (
-	typeOCI    = ocispec.MediaTypeImageConfig
-	typeDocker = "application/vnd.docker.container.image.v1+json"
-)
-
-func imageTypes() []any { return []any{typeOCI, typeDocker} }
-
 // Scannable says whether a manifest is that of an image. A descriptor that comes from
 // another registry says nothing of its type as an artifact; the database does.
 func Scannable(ctx context.Context, q db.Querier, desc ocispec.Descriptor) (bool, error) {
 	if desc.ArtifactType != "" {
-		return desc.ArtifactType == typeOCI || desc.ArtifactType == typeDocker, nil
+		return scannable.Is(desc.ArtifactType), nil
 	}
 	some, err := db.All(ctx, q, db.ScanString, `SELECT digest FROM manifests
-		WHERE digest = $1 AND artifact_type IN ($2, $3) LIMIT 1`, desc.Digest.String(), typeOCI, typeDocker)
+		WHERE digest = $1 AND artifact_type IN ($2, $3) LIMIT 1`,
+		append([]any{desc.Digest.String()}, scannable.Types()...)...)
 	return len(some) > 0, err
 }
 

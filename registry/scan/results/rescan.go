@@ -11,6 +11,7 @@ import (
 
 	"cove/registry/db"
 	"cove/registry/metadata"
+	"cove/registry/metadata/scannable"
 	"cove/registry/scan/advisory"
 	"cove/registry/scan/vulndb"
 )
@@ -179,12 +180,19 @@ func (b *Book) rewrite(ctx context.Context, changed map[digest.Digest]advisory.S
 		return nil
 	}
 	return b.db.UpdateSoon(ctx, func(ctx context.Context, tx *metadata.Tx) error {
-		for _, dgst := range slices.Sorted(maps.Keys(changed)) {
+		all := slices.Sorted(maps.Keys(changed))
+		if err := hold(ctx, tx, all); err != nil {
+			return err
+		}
+		for _, dgst := range all {
 			s := changed[dgst]
 			_, err := tx.Tx.Exec(ctx, `UPDATE scan_artifacts SET worst = $2, critical = $3, high = $4, medium = $5,
 				low = $6, negligible = $7, unknown = $8, fixable = $9 WHERE digest = $1`,
 				dgst.String(), int64(s.Worst()), s.Critical, s.High, s.Medium, s.Low, s.Negligible, s.Unknown,
 				s.Fixable)
+			if err == nil {
+				err = scannable.Scanned(ctx, tx.Tx, dgst, string(Scanned), int64(s.Worst()))
+			}
 			if err != nil {
 				return db.Unavailable(err)
 			}
@@ -209,13 +217,21 @@ func (b *Book) forget(ctx context.Context, used map[int64]bool, before int64) (g
 			return gone, err
 		}
 		err = b.db.UpdateSoon(ctx, func(ctx context.Context, tx *metadata.Tx) error {
+			var names []string
 			for _, id := range piece {
-				_, err := tx.Tx.Exec(ctx, "DELETE FROM scan_packages WHERE id = $1 AND seen_at < $2", id, before)
+				said, err := db.All(ctx, tx.Tx, db.ScanString,
+					"SELECT vulnerability FROM scan_findings WHERE package_id = $1", id)
+				if err != nil {
+					return err
+				}
+				names = append(names, said...)
+				_, err = tx.Tx.Exec(ctx, "DELETE FROM scan_packages WHERE id = $1 AND seen_at < $2", id, before)
 				if err != nil {
 					return db.Unavailable(err)
 				}
 			}
-			return nil
+			slices.Sort(names)
+			return known(ctx, tx, slices.Compact(names))
 		})
 		gone += len(piece)
 	}

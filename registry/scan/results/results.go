@@ -12,6 +12,7 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -23,6 +24,7 @@ import (
 	"cove/inventory/packages"
 	"cove/registry/db"
 	"cove/registry/metadata"
+	"cove/registry/metadata/scannable"
 	"cove/registry/scan/advisory"
 	"cove/registry/scan/vulndb"
 )
@@ -241,6 +243,9 @@ func (s Scan) write(ctx context.Context, tx *metadata.Tx, ids string) error {
 		s.Scanner,
 	)
 	if err == nil {
+		err = scannable.Scanned(ctx, tx.Tx, s.Digest, string(s.State), int64(c.Worst()))
+	}
+	if err == nil {
 		_, err = tx.Tx.Exec(ctx, `INSERT INTO scan_artifact_packages (digest, ids) VALUES ($1, $2)
 			ON CONFLICT (digest) DO UPDATE SET ids = excluded.ids`, s.Digest.String(), ids)
 	}
@@ -312,7 +317,11 @@ func (b *Book) keepFindings(ctx context.Context, ids []int64, found map[int64][]
 	}
 	err = b.db.UpdateSoon(ctx, func(ctx context.Context, tx *metadata.Tx) error {
 		var rows [][]any
+		names := map[string]bool{}
 		for _, id := range changed {
+			for _, f := range slices.Concat(old[id], found[id]) {
+				names[f.Vulnerability] = true
+			}
 			if _, err := tx.Tx.Exec(ctx, "DELETE FROM scan_findings WHERE package_id = $1", id); err != nil {
 				return db.Unavailable(err)
 			}
@@ -320,13 +329,17 @@ func (b *Book) keepFindings(ctx context.Context, ids []int64, found map[int64][]
 				rows = append(rows, []any{id, f.Vulnerability, int64(f.Severity), f.Fixed, f.Status})
 			}
 		}
-		return vulndb.InsertRows(
+		err := vulndb.InsertRows(
 			ctx,
 			tx.Tx,
 			"INSERT INTO scan_findings (package_id, vulnerability, severity, fixed, status)",
 			"ON CONFLICT DO NOTHING",
 			rows,
 		)
+		if err != nil {
+			return err
+		}
+		return known(ctx, tx, slices.Sorted(maps.Keys(names)))
 	})
 	return err
 }

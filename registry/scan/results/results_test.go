@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,8 +18,10 @@ import (
 
 	"cove/errdefs"
 	"cove/inventory/packages"
+	"cove/registry/db"
 	"cove/registry/metadata"
 	"cove/registry/metadata/metadatatest"
+	"cove/registry/metadata/scannable"
 	"cove/registry/scan/advisory"
 	"cove/registry/scan/feed"
 	"cove/registry/scan/results"
@@ -41,7 +44,7 @@ func TestResults(t *testing.T) {
 		func(t *testing.T, open func(testing.TB, func() time.Time) *metadata.DB) {
 			for _, test := range []func(bench){
 				testLayersAreKept, testDatabasesAreMatched, testANewDatabaseCountsAnew, testKeptWhileAllIsMatched,
-				testListsGoOn, testWhatIsNoDatabaseChangesNothing,
+				testListsGoOn, testTotalsAreExact, testTotalsAreMended, testWhatIsNoDatabaseChangesNothing,
 			} {
 				full := runtime.FuncForPC(reflect.ValueOf(test).Pointer()).Name()
 				t.Run(full[strings.LastIndex(full, ".")+1:], func(t *testing.T) {
@@ -463,6 +466,236 @@ func testListsGoOn(b bench) {
 	)
 	if err != nil || len(page) != 1 || more {
 		b.Errorf("%+v, %v, %v", page, more, err)
+	}
+}
+
+// check wants the totals to be what the tables say that they are made of.
+func (b bench) check(when string) results.Totals {
+	b.Helper()
+	t, err := b.Total(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	var images, known, failed int
+	err = b.db.Querier().Row(b.Context(), `SELECT
+		(SELECT COUNT(*) FROM (SELECT DISTINCT digest FROM manifests WHERE artifact_type = $1) AS x),
+		(SELECT COUNT(*) FROM (SELECT DISTINCT vulnerability FROM scan_findings) AS y),
+		(SELECT COUNT(*) FROM scan_artifacts a WHERE a.state = 'failed'
+			AND EXISTS (SELECT 1 FROM manifests m WHERE m.digest = a.digest))`,
+		ocispec.MediaTypeImageConfig).Scan(&images, &known, &failed)
+	if err != nil || t.Images != images || t.Vulnerabilities.Total() != known || t.Failed != failed {
+		b.Errorf("%s: %+v, while there are %d images, %d failed, %d vulnerabilities: %v", when, t, images, failed, known, err)
+	}
+	wrong, err := scannable.Wrong(b.Context(), b.db.Querier(), 10)
+	if err != nil || len(wrong) > 0 {
+		b.Errorf("%s: wrong: %v, %v", when, wrong, err)
+	}
+	return t
+}
+
+// remove takes an image out of a repository.
+func (b bench) remove(repo string, dgst digest.Digest) {
+	b.Helper()
+	err := b.db.Update(b.Context(), func(ctx context.Context, tx *metadata.Tx) error {
+		id, err := tx.EnsureRepository(ctx, repo, metadata.Creator{})
+		if err != nil {
+			return err
+		}
+		return tx.RemoveManifest(ctx, id, dgst, "ada", time.Hour)
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+}
+
+// testTotalsAreExact changes what totals are made of in every way that there is, also at
+// once, and wants them to follow.
+func testTotalsAreExact(b bench) {
+	b.load("osv", osv("CVE-1", "npm", "bad", "", "CRITICAL")+osv("CVE-2", "npm", "poor", "", "LOW"))
+	one := b.image("team/app", "v1")
+	b.check("pushed")
+	if err := b.Fail(b.Context(), one, "", "it is torn"); err != nil {
+		b.Fatal(err)
+	}
+	if t := b.check("failed"); t.Failed != 1 || t.Waiting() != 0 {
+		b.Errorf("%+v", t)
+	}
+	b.keep(one, npm("bad", "1.0.0"), npm("poor", "1.0.0"))
+	if t := b.check("scanned"); t.Scanned != 1 || t.ByWorst[advisory.Critical] != 1 || t.Vulnerabilities.Low != 1 {
+		b.Errorf("%+v", t)
+	}
+	again := func(repo string) {
+		if err := b.db.Update(b.Context(), func(ctx context.Context, tx *metadata.Tx) error {
+			id, err := tx.EnsureRepository(ctx, repo, metadata.Creator{})
+			if err == nil {
+				err = tx.AddBytes(ctx, one, 7)
+			}
+			if err != nil {
+				return err
+			}
+			return tx.AddManifest(ctx, id, metadata.Manifest{Descriptor: ocispec.Descriptor{
+				Digest: one, Size: 7, MediaType: ocispec.MediaTypeImageManifest, ArtifactType: ocispec.MediaTypeImageConfig,
+			}}, "ada")
+		}); err != nil {
+			b.Error(err)
+		}
+	}
+	again("other/app")
+	if t := b.check("in two repositories"); t.Images != 1 {
+		b.Errorf("%+v", t)
+	}
+	b.remove("team/app", one)
+	if t := b.check("in one"); t.Images != 1 || t.Scanned != 1 {
+		b.Errorf("%+v", t)
+	}
+	b.remove("other/app", one)
+	if t := b.check("in none"); t.Images != 0 || t.Scanned != 0 || t.ByWorst[advisory.Critical] != 0 {
+		b.Errorf("%+v", t)
+	}
+	again("team/app")
+	if t := b.check("pushed again"); t.ByWorst[advisory.Critical] != 1 {
+		b.Errorf("%+v", t)
+	}
+	if err := b.db.Update(b.Context(), func(ctx context.Context, tx *metadata.Tx) error {
+		id, err := tx.EnsureRepository(ctx, "team/app", metadata.Creator{})
+		if err == nil {
+			_, err = tx.EnsureRepository(ctx, "second/app", metadata.Creator{})
+		}
+		if err != nil {
+			return err
+		}
+		from, err := tx.Project(ctx, "team")
+		if err != nil {
+			return err
+		}
+		to, err := tx.Project(ctx, "second")
+		if err != nil {
+			return err
+		}
+		if _, err := tx.Tx.Exec(ctx, "UPDATE repositories SET project_id = $2 WHERE id = $1", id, to.ID); err != nil {
+			return err
+		}
+		return tx.MoveUsage(ctx, id, from.ID, to.ID)
+	}); err != nil {
+		b.Fatal(err)
+	}
+	b.check("moved to another project")
+	b.load("osv", osv("CVE-2", "npm", "poor", "", "HIGH")+osv("CVE-3", "npm", "poor", "", "LOW"))
+	if _, err := b.Rescan(b.Context(), func(string) {}); err != nil {
+		b.Fatal(err)
+	}
+	if t := b.check("another database"); t.ByWorst[advisory.High] != 1 || t.Vulnerabilities.High != 1 || t.Vulnerabilities.Low != 1 {
+		b.Errorf("%+v", t)
+	}
+	if _, err := b.KeepTold(b.Context(), one, "theirs", []results.Told{
+		{Package: "x", Version: "1", Finding: vulndb.Finding{Vulnerability: "CVE-9", Severity: advisory.Medium}},
+	}); err != nil {
+		b.Fatal(err)
+	}
+	b.check("told by another scanner")
+	b.keep(one)
+	if _, err := b.Rescan(b.Context(), func(string) {}); err != nil {
+		b.Fatal(err)
+	}
+	if t := b.check("nothing has them any more"); t.ByWorst[advisory.None] != 1 {
+		b.Errorf("%+v", t)
+	}
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			for range 5 {
+				repo := fmt.Sprint("at/once", i)
+				again(repo)
+				if i%4 == 0 {
+					_ = b.Fail(b.Context(), one, "", "no reason")
+				}
+				b.remove(repo, one)
+			}
+		})
+	}
+	all.Wait()
+	b.check("at once")
+}
+
+// TestListsUseIndexes explains the statements of pages on SQLite: none reads a table
+// through or sorts one, but those that count, of an index without anything else in it.
+func TestListsUseIndexes(t *testing.T) {
+	t.Parallel()
+	m := metadatatest.OpenSQLite(t, time.Now)
+	book := results.Over(m)
+	_, _ = book.Total(t.Context())
+	for _, project := range []string{"", "p"} {
+		for _, after := range []string{"", "1 2 3 sha256:x p/r"} {
+			_, _, _ = book.Worst(t.Context(), results.Query{Project: project, After: after, N: 1})
+		}
+	}
+	statements := m.Querier().(interface{ Statements() []string }).Statements()
+	counted, listed := 0, 0
+	for _, stmt := range statements {
+		if !strings.HasPrefix(stmt, "SELECT") {
+			continue
+		}
+		for _, step := range explain(t, m, stmt) {
+			switch {
+			case strings.HasPrefix(step, "SCAN scan_images USING COVERING INDEX scan_images_state"),
+				strings.HasPrefix(step, "SCAN scan_known USING COVERING INDEX scan_known_severity"):
+				counted++
+			case strings.HasPrefix(step, "SEARCH a USING INDEX scan_artifacts_order ((critical,high,medium,digest)<"),
+				strings.HasPrefix(step, "SEARCH l USING INDEX scan_listed_order (project_id=? AND (critical,high,medium,digest)<"):
+				listed++
+			case strings.HasPrefix(step, "SCAN "), strings.Contains(step, "TEMP B-TREE") && !strings.Contains(step, "LAST"):
+				t.Errorf("%s\n  %s", stmt, step)
+			}
+		}
+	}
+	if counted != 2 || listed != 2 {
+		t.Errorf("%d statements count, %d list, of %q", counted, listed, statements)
+	}
+}
+
+func explain(t *testing.T, m *metadata.DB, stmt string) []string {
+	t.Helper()
+	args := make([]any, 0, 10)
+	for strings.Contains(stmt, fmt.Sprint("$", len(args)+1)) {
+		args = append(args, 0) // the planner looks at none
+	}
+	steps, err := db.All(t.Context(), m.Querier(), func(s db.Scanner) (detail string, err error) {
+		var id, parent, unused int
+		return detail, s.Scan(&id, &parent, &unused, &detail)
+	}, "EXPLAIN QUERY PLAN "+stmt, args...)
+	if err != nil {
+		t.Fatalf("%s: %v", stmt, err)
+	}
+	return steps
+}
+
+// testTotalsAreMended after a release that knew of none wrote beside this one.
+func testTotalsAreMended(b bench) {
+	b.load("osv", osv("CVE-1", "npm", "bad", "", "CRITICAL"))
+	one, two := b.image("team/app", "v1"), b.image("team/app", "v2")
+	b.keep(one, npm("bad", "1.0.0"))
+	for _, stmt := range []string{
+		"DELETE FROM scan_images WHERE digest = '" + two.String() + "'",
+		"UPDATE scan_images SET worst = 0 WHERE digest = '" + one.String() + "'",
+		"INSERT INTO scan_images (digest, state, worst) VALUES ('sha256:gone', '', 0)",
+		"UPDATE scan_listed SET critical = 7, project_id = 0", "UPDATE scan_known SET severity = 1", "INSERT INTO scan_known (vulnerability, severity) VALUES ('CVE-7', 1)",
+	} {
+		if err := b.db.Update(b.Context(), func(ctx context.Context, tx *metadata.Tx) error {
+			_, err := tx.Tx.Exec(ctx, stmt)
+			return err
+		}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := b.Mend(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	if t := b.check("mended"); t.Images != 2 || t.ByWorst[advisory.Critical] != 1 || t.Vulnerabilities.Critical != 1 {
+		b.Errorf("%+v", t)
+	}
+	page, _, err := b.Worst(b.Context(), results.Query{Project: "team", N: 5})
+	if err != nil || len(page) != 1 || page[0].Digest != one {
+		b.Errorf("%+v, %v", page, err)
 	}
 }
 
