@@ -235,11 +235,46 @@ func content(c harborClient) {
 	c.do("DELETE", artifact+"v2", nil, 200)
 	c.do("GET", artifact+"v2", nil, 404)
 	c.do("GET", artifact+"v1", nil, 200)
+	copies(c)
 	c.do("GET", "/projects/team/_deletable", nil, 200).has(`"deletable":false`)
 	c.do("DELETE", "/projects/team", nil, 409).has(`"code":"CONFLICT"`)
 	c.do("DELETE", "/projects/team/repositories/multi", nil, 200)
 	c.do("GET", "/projects/team/repositories/multi/artifacts", nil, 200).has("[]")
-	c.do("GET", "/statistics", nil, 200).has(`"private_project_count":2`, `"total_project_count":13`)
+	c.do("GET", "/statistics", nil, 200).has(`"private_project_count":3`, `"total_project_count":14`)
+}
+
+// copies copies an artifact, and scans it: with what refers to it and all its tags, by who
+// may pull the one and push the other.
+func copies(c harborClient) {
+	c.t.Helper()
+	const target = "/projects/copies/repositories/app/artifacts"
+	c.do("POST", "/projects", object{"project_name": "copies"}, 201)
+	c.do("POST", "/projects/team/repositories/deep%2Fapp/artifacts/v1/tags", object{"name": "also"}, 201)
+	c.do("POST", target+"?from=team/deep/app:also", nil, 201)
+	c.do("GET", target+"/v1?with_scan_overview=true", nil, 200).has(`"name":"also"`, `"name":"v1"`, "application/vnd.example.sbom").
+		hasNot("scan_overview")
+	c.do("GET", target+"/v1/additions/vulnerabilities", nil, 404).has("was not scanned")
+	c.do("POST", target+"/v1/scan", nil, 202)
+	for since := time.Now(); ; time.Sleep(50 * time.Millisecond) {
+		got := c.do("GET", target+"?with_scan_overview=true", nil, 200)
+		if strings.Contains(string(got.body), `"scan_status":"Success"`) {
+			got.has(`"scan_overview":{"application/vnd.security.vulnerability.report; version=1.1":`, `"complete_percent":100`)
+			break
+		}
+		if time.Since(since) > time.Minute {
+			c.t.Fatalf("the scan does not end: %s", got.body)
+		}
+	}
+	c.do("GET", target+"/v1/additions/vulnerabilities", nil, 200).has(`"vulnerabilities":[]`, `"severity":"None"`)
+	c.do("POST", "/users", object{"username": "carol", "password": webtest.Password}, 201)
+	c.do("POST", "/projects/copies/members", object{"role_id": 2, "member_user": object{"username": "carol"}}, 201)
+	carol := harborClient{c.t, c.site, [2]string{"carol", webtest.Password}}
+	carol.do("POST", target+"?from=team/deep/app:v1", nil, 403)
+	carol.do("POST", target+"?from=absent/app:v1", nil, 403)
+	carol.do("POST", "/projects/team/repositories/deep%2Fapp/artifacts?from=copies/app:v1", nil, 403)
+	carol.do("POST", target+"/v1/scan", nil, 403)
+	carol.do("POST", "/projects/copies/repositories/own/artifacts?from=copies/app:v1", nil, 201)
+	c.do("DELETE", "/projects/team/repositories/deep%2Fapp/artifacts/v1/tags/also", nil, 200)
 }
 
 func people(c harborClient, project string) {

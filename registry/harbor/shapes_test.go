@@ -65,6 +65,7 @@ var described = map[string][]string{
 		"enabled",
 	},
 	"events":     {"event_type", "notify_type", "payload_formats"},
+	"group":      {"id", "group_name", "group_type", "ldap_group_dn"},
 	"robot made": {"id", "name", "secret", "creation_time", "expires_at"},
 }
 
@@ -77,6 +78,7 @@ func TestShapes(t *testing.T) {
 	c.site.Push(t, "team/app", "", webtest.Image{Subject: &image, Type: "application/vnd.example"})
 	c.do("POST", "/users", object{"username": "alice", "password": webtest.Password}, 201)
 	c.do("POST", "/projects/team/members", object{"role_id": 2, "member_user": object{"username": "alice"}}, 201)
+	c.do("POST", "/usergroups", object{"group_name": "backend"}, 201)
 	permission := object{"kind": "project", "namespace": "team", "access": []object{{"resource": "repository", "action": "pull"}}}
 	var made map[string]any
 	c.do("POST", "/robots", object{"name": "ci", "level": "project", "duration": -1, "permissions": []object{permission}}, 201).into(&made)
@@ -111,6 +113,8 @@ func TestShapes(t *testing.T) {
 		{"/projects/team/logs", "log", []string{"operation", "op_time"}},
 		{"/audit-logs", "log", []string{"operation", "op_time"}},
 		{"/users", "user", []string{"user_id", "username"}},
+		{"/usergroups", "group", []string{"id", "group_name", "group_type"}},
+		{"/usergroups/search?groupname=back", "group", []string{"id", "group_name", "group_type"}},
 		{"/users/current", "user", []string{"user_id", "username", "sysadmin_flag"}},
 		{"/systeminfo", "system", []string{"auth_mode", "harbor_version", "registry_url"}},
 		{"/statistics", "statistics", []string{"total_project_count"}},

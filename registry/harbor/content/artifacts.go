@@ -76,6 +76,9 @@ func (o operations) artifacts(asked *edge.Ask) (any, error) {
 	items := []shape.Artifact{}
 	for _, a := range found {
 		shown, err := o.artifactNamed(asked, browse.Name{Repository: asked.Repository, Digest: a.Digest}, p)
+		if err == nil {
+			shown.Scans, err = o.overview(asked, shown.Digest)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -111,7 +114,12 @@ func (o operations) artifact(asked *edge.Ask) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return o.artifactNamed(asked, name, p)
+	shown, err := o.artifactNamed(asked, name, p)
+	if err != nil {
+		return nil, err
+	}
+	shown.Scans, err = o.overview(asked, shown.Digest)
+	return shown, err
 }
 
 func (o operations) artifactNamed(asked *edge.Ask, name browse.Name, p place) (shape.Artifact, error) {

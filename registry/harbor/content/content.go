@@ -9,6 +9,7 @@ import (
 	"cove/registry/harbor/edge"
 	"cove/registry/history"
 	"cove/registry/immutable"
+	"cove/registry/scan"
 )
 
 // The methods of the table.
@@ -79,10 +80,13 @@ func (o operations) content() []row {
 		{get, repository, auth.Read, "repository", 200, o.repositoryGet},
 		{remove, repository, history.RemoveRepository, "repository", 200, o.repositoryDelete},
 		{get, repository + "/artifacts", auth.Read, "repository", 200, o.artifacts},
+		{post, repository + "/artifacts", auth.Push, "repository", 201, o.artifactCopy},
 		{get, artifact, auth.Read, "manifest", 200, o.artifact},
 		{remove, artifact, auth.Delete, "manifest", 200, o.artifactDelete},
 		{get, artifact + "/accessories", auth.Read, "manifest", 200, o.accessories},
 		{get, artifact + "/additions/build_history", auth.Read, "manifest", 200, o.buildHistory},
+		{get, artifact + "/additions/vulnerabilities", scan.Read, "manifest", 200, o.vulnerabilities},
+		{post, artifact + "/scan", scan.Create, "manifest", 202, o.scan},
 		{get, artifact + "/tags", auth.Read, "manifest", 200, o.tags},
 		{post, artifact + "/tags", auth.Push, "manifest", 201, o.tagCreate},
 		{remove, artifact + "/tags/{tag}", auth.Delete, "manifest", 200, o.tagDelete},

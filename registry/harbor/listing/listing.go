@@ -146,6 +146,22 @@ func (l Lists) Users(ctx context.Context, match string, page Page) ([]User, int6
 	}, page)
 }
 
+// Group is a group of people.
+type Group struct {
+	ID   int64
+	Name string
+}
+
+// Groups lists the groups whose name contains match, by name.
+func (l Lists) Groups(ctx context.Context, match string, page Page) ([]Group, int64, error) {
+	return list(ctx, l.Q, func(s db.Scanner) (g Group, err error) { return g, s.Scan(&g.ID, &g.Name) }, query{
+		columns: "g.id, g.name", order: "g.name", fields: map[string]field{
+			"id": {column: "g.id", kind: counts}, "group_name": {column: "g.name"},
+		},
+		from: `FROM user_groups g WHERE LOWER(g.name) LIKE $1 ESCAPE '\' `, args: []any{pattern(match, false)},
+	}, page)
+}
+
 // Counts are how many projects and repositories the caller may see.
 func (l Lists) Counts(ctx context.Context, by metadata.Viewer) (projects, repositories [2]int64, err error) {
 	count := func(from string, into *[2]int64) error {

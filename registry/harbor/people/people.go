@@ -1,4 +1,4 @@
-// Package people answers about users, members of projects and robots.
+// Package people answers about users, groups, members of projects and robots.
 package people
 
 import (
@@ -33,7 +33,7 @@ type row struct {
 // Operations are the rows of the façade's table.
 func Operations(e *edge.Edge) (all []edge.Operation) {
 	o := operations{e}
-	for _, r := range slices.Concat(o.people(), o.members(), o.robots()) {
+	for _, r := range slices.Concat(o.people(), o.groupRows(), o.members(), o.robots()) {
 		all = append(all, edge.Operation(r))
 	}
 	return all
@@ -48,6 +48,17 @@ func (o operations) people() []row {
 		{remove, "/users/{user}", auth.ManageUsers, "users", 200, o.userDelete},
 		{put, "/users/{user}/sysadmin", auth.ManageUsers, "users", 200, o.userAdmin},
 		{put, "/users/{user}/password", auth.SignIn, "account", 200, o.userPassword},
+	}
+}
+
+func (o operations) groupRows() []row {
+	return []row{
+		{get, "/usergroups", auth.ManageUsers, "users", 200, o.groups},
+		{post, "/usergroups", auth.ManageUsers, "users", 201, o.groupCreate},
+		{get, "/usergroups/search", auth.ManageUsers, "users", 200, o.groupSearch},
+		{get, "/usergroups/{group}", auth.ManageUsers, "users", 200, o.group},
+		{put, "/usergroups/{group}", auth.ManageUsers, "users", 200, o.groupChange},
+		{remove, "/usergroups/{group}", auth.ManageUsers, "users", 200, o.groupDelete},
 	}
 }
 

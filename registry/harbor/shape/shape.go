@@ -161,6 +161,7 @@ type Artifact struct {
 	Accessories  []Accessory       `json:"accessories,omitempty"`
 	Annotations  map[string]string `json:"annotations,omitempty"`
 	Labels       []struct{}        `json:"labels"`
+	Scans        Overview          `json:"scan_overview,omitempty"`
 }
 
 // Reference is a manifest that an index lists.

@@ -158,6 +158,14 @@ func (s Summary) Of(severity Severity) int {
 	}[severity]
 }
 
+// Plus is what two images have together.
+func (s Summary) Plus(o Summary) Summary {
+	return Summary{
+		Critical: s.Critical + o.Critical, High: s.High + o.High, Medium: s.Medium + o.Medium, Low: s.Low + o.Low,
+		Negligible: s.Negligible + o.Negligible, Unknown: s.Unknown + o.Unknown, Fixable: s.Fixable + o.Fixable,
+	}
+}
+
 // Total is how many there are.
 func (s Summary) Total() int {
 	return s.Critical + s.High + s.Medium + s.Low + s.Negligible + s.Unknown
