@@ -3,9 +3,11 @@ package browsertest
 import (
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/chromedp/chromedp"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/registry/server/config"
@@ -92,6 +94,10 @@ func filled(t *testing.T) (s *webtest.Site, pages map[string]string) {
 const cutTables = `[...document.querySelectorAll(".scroll:not([tabindex])")].filter((box) =>
 	box.scrollWidth > box.clientWidth + 1).map((box) => box.textContent.trim().slice(0, 40)).join(", ")`
 
+// sideways says which table a phone would have to be moved sideways for.
+const sideways = `[...document.querySelectorAll(".scroll")].filter((box) =>
+	box.scrollWidth > box.clientWidth + 1).map((box) => box.textContent.trim().slice(0, 40)).join(", ")`
+
 // TestPagesAreForEveryone looks at each page in both colours, on a phone, a
 // laptop and a wide screen: axe-core finds nothing, nothing is cut, and no script
 // fails.
@@ -114,6 +120,9 @@ func TestPagesAreForEveryone(t *testing.T) {
 				b.shoot(where)
 				if cut := eval[string](b, cutTables); cut != "" {
 					t.Errorf("%s: a table is cut: %s", where, cut)
+				}
+				if wide := eval[string](b, sideways); width == 360 && wide != "" {
+					t.Errorf("%s: a table is wider than a phone: %s", where, wide)
 				}
 				if over := eval[int](b, "document.documentElement.scrollWidth - document.documentElement.clientWidth"); over > 0 {
 					t.Errorf("%s is %d pixels wider than the screen", where, over)
@@ -138,4 +147,49 @@ func TestPagesAreForEveryone(t *testing.T) {
 		t.Error(fault)
 	}
 	t.Logf("%d looks", looked)
+}
+
+// foreignWords lists texts that the page itself says, and says in English: more than one
+// word beside each other of letters alone, where no person's or program's text stands.
+const foreignWords = `(() => {
+	const said = [], own = "h1, h2, h3, label, legend, summary, button, th, p, option, nav, .hint, .empty, .badge";
+	const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+	while (walk.nextNode()) {
+		const at = walk.currentNode.parentElement, text = walk.currentNode.textContent.trim();
+		if (at === null || at.closest("code, pre, samp, kbd, td, time, script, style, .user, [lang]:not(html)") !== null) continue;
+		if (at.closest(own) === null || /[\u4e00-\u9fff]/.test(at.textContent)) continue;
+		if (/[A-Za-z]{3,} [A-Za-z]{2,}/.test(text)) said.push(text.slice(0, 60));
+	}
+	return said.join(" | ");
+})()`
+
+// notOurs are names that are the same in every language, what filled gives things for
+// descriptions, and what a server says of a mistake.
+var notOurs = regexp.MustCompile(`^(Docker Hub|Helm Chart|GitHub Actions|docker model|project "absent"|jobs of the main branch|` +
+	`A shop for|Answers questions|builds and pushes|moves tags|Prototype pollution|Before 1.2.6)`)
+
+// TestPagesInChinese looks at each page on a phone in Chinese: nothing is cut, and nothing
+// that the page itself says is in English.
+func TestPagesInChinese(t *testing.T) {
+	s, pages := filled(t)
+	b := open(t, s)
+	b.screen(360, 800, "light")
+	b.signIn("admin")
+	b.run(chromedp.SetValue("select[name=language]", "zh"))
+	b.until("document.documentElement.lang === \"zh\" && document.readyState === \"complete\"")
+	for name, path := range pages {
+		b.visit(path)
+		b.shoot(name + "-360-zh")
+		if wide := eval[string](b, sideways); wide != "" {
+			t.Errorf("%s: a table is wider than a phone: %s", name, wide)
+		}
+		if over := eval[int](b, "document.documentElement.scrollWidth - document.documentElement.clientWidth"); over > 0 {
+			t.Errorf("%s is %d pixels wider than the screen", name, over)
+		}
+		for text := range strings.SplitSeq(eval[string](b, foreignWords), " | ") {
+			if text != "" && !notOurs.MatchString(text) {
+				t.Errorf("%s says in English: %s", name, text)
+			}
+		}
+	}
 }

@@ -19,7 +19,19 @@ function enhance(root) {
   }
   for (const button of root.querySelectorAll("[data-copy], [data-all]")) button.hidden = false;
   for (const button of root.querySelectorAll("[data-scriptless]")) button.hidden = true;
+  for (const table of root.querySelectorAll("table.stacked")) label(table);
   listen();
+}
+
+// label gives the cells of a table their column's name, which a phone shows beside them:
+// there each row is a card.
+function label(table) {
+  const names = [...table.querySelectorAll("thead th")].map((th) => th.querySelector(".hidden, input") ? "" : th.textContent.trim());
+  for (const row of table.querySelectorAll("tbody tr")) {
+    [...row.cells].forEach((cell, i) => {
+      if (i > 0 && names[i] && !cell.querySelector(".label, form") && cell.colSpan === 1) cell.dataset.label = names[i];
+    });
+  }
 }
 
 async function copy(button) {
