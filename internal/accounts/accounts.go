@@ -27,14 +27,18 @@ func Open(root int, name string) (io.ReadCloser, error) {
 	})
 	switch {
 	case errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTDIR):
-		return io.NopCloser(eof{}), nil
+		return Nothing(), nil
 	case err != nil:
 		return nil, fmt.Errorf("reading /%s of the root filesystem: %w", name, err)
 	}
-	f := os.NewFile(uintptr(fd), name)
+	return Bounded(os.NewFile(uintptr(fd), name))
+}
+
+// Bounded is an open file of accounts, of which only so much is read.
+func Bounded(f *os.File) (io.ReadCloser, error) {
 	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
 		f.Close()
-		return io.NopCloser(eof{}), err
+		return Nothing(), err
 	}
 	return struct {
 		io.Reader
@@ -42,14 +46,25 @@ func Open(root int, name string) (io.ReadCloser, error) {
 	}{io.LimitReader(f, maxSize), f}, nil
 }
 
+// Opener opens a file of accounts by its path in a root filesystem.
+type Opener func(name string) (io.ReadCloser, error)
+
+// In opens below the directory root, as [Open] does.
+func In(root int) Opener {
+	return func(name string) (io.ReadCloser, error) { return Open(root, name) }
+}
+
+// Nothing is what a file that is not there reads as.
+func Nothing() io.ReadCloser { return io.NopCloser(eof{}) }
+
 // Find resolves a user, by name or number, and its groups. Numbers need no entry.
-func Find(root int, name string) (*user.ExecUser, error) {
-	passwd, err := Open(root, "etc/passwd")
+func Find(open Opener, name string) (*user.ExecUser, error) {
+	passwd, err := open("etc/passwd")
 	if err != nil {
 		return nil, err
 	}
 	defer passwd.Close()
-	group, err := Open(root, "etc/group")
+	group, err := open("etc/group")
 	if err != nil {
 		return nil, err
 	}

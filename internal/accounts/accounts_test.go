@@ -46,11 +46,11 @@ func TestFind(t *testing.T) {
 	t.Parallel()
 	root, _ := tree(t, passwd)
 	for name, uid := range map[string]int{"app": 1000, "5": 5, "": 0} {
-		if u, err := accounts.Find(root, name); err != nil || u.Uid != uid {
+		if u, err := accounts.Find(accounts.In(root), name); err != nil || u.Uid != uid {
 			t.Errorf("user %q is %+v, %v; want %d", name, u, err, uid)
 		}
 	}
-	if _, err := accounts.Find(root, "nobody"); err == nil {
+	if _, err := accounts.Find(accounts.In(root), "nobody"); err == nil {
 		t.Error("a user that is in no file was found")
 	}
 }

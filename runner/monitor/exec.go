@@ -228,7 +228,7 @@ func (m *monitor) user(name string) (*user.ExecUser, error) {
 		return nil, fmt.Errorf("exec: opening the container's root: %w", err)
 	}
 	defer unix.Close(root)
-	who, err := accounts.Find(root, name)
+	who, err := accounts.Find(accounts.In(root), name)
 	if err == nil {
 		err = m.addGroups(root, who)
 	}
