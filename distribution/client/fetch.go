@@ -77,20 +77,49 @@ func (r *Repository) openBlob(
 }
 
 // StatBlob asks how long a blob is, of a mirror where one has it; the registry's word
-// is taken for it.
+// is taken for it. One that a HEAD finds no way to is asked for by a GET of its first
+// byte: storage that signs its addresses signs them for one method, and a proxy may
+// know by GET alone what its own upstream has.
 func (r *Repository) StatBlob(ctx context.Context, dgst digest.Digest) (ocispec.Descriptor, error) {
 	desc := ocispec.Descriptor{MediaType: "application/octet-stream", Digest: dgst}
 	err := r.read(ctx, func(p *wire.Peer) error {
-		a, err := p.Call(ctx, wire.Request{
+		in := wire.Request{
 			Method: http.MethodHead, Path: "/" + r.name + "/blobs/" + dgst.String(), Scopes: r.pullScopes(),
-		}, http.StatusOK)
-		if err == nil && a.Length < 0 {
-			err = errdefs.Errorf(errdefs.ErrInvalid, "registry %s: does not say how long the blob is", p.Host)
+		}
+		a, err := p.Call(ctx, in, http.StatusOK)
+		switch wire.StatusOf(err) {
+		case http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed,
+			http.StatusNotAcceptable, http.StatusNotImplemented:
+			a.Length = -1
+		default:
+			if err != nil {
+				return err
+			}
 		}
 		desc.Size = a.Length
+		if a.Length < 0 {
+			desc.Size, err = r.sizeByGet(ctx, p, in)
+		}
 		return err
 	})
 	return desc, r.about(content.BlobName(dgst), err)
+}
+
+func (r *Repository) sizeByGet(ctx context.Context, p *wire.Peer, in wire.Request) (int64, error) {
+	in.Method, in.Header = http.MethodGet, http.Header{"Range": {"bytes=0-0"}}
+	resp, err := p.Do(ctx, in, http.StatusOK, http.StatusPartialContent)
+	if err != nil {
+		return 0, err
+	}
+	_ = resp.Body.Close() // the whole blob, where ranges are not known
+	size := resp.ContentLength
+	if resp.StatusCode == http.StatusPartialContent {
+		_, size = spans.ContentRange(resp.Header.Get("Content-Range"))
+	}
+	if size < 0 {
+		return 0, errdefs.Errorf(errdefs.ErrInvalid, "registry %s: does not say how long the blob is", p.Host)
+	}
+	return size, nil
 }
 
 // blobReader is one body after another.

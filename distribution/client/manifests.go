@@ -42,7 +42,8 @@ func (r *Repository) Manifest(ctx context.Context, desc ocispec.Descriptor) ([]b
 	return body, err
 }
 
-// Stat is Resolve without the body; the registry's word is taken for it.
+// Stat is Resolve without the body; the registry's word is taken for it. One that
+// answers no HEAD, or without a digest, is asked for the manifest itself.
 func (r *Repository) Stat(ctx context.Context, ref string) (ocispec.Descriptor, error) {
 	var desc ocispec.Descriptor
 	err := r.read(ctx, func(p *wire.Peer) error {
@@ -50,13 +51,24 @@ func (r *Repository) Stat(ctx context.Context, ref string) (ocispec.Descriptor, 
 			Method: http.MethodHead, Path: "/" + r.name + "/manifests/" + ref,
 			Header: http.Header{"Accept": {strings.Join(manifest.Accept(), ", ")}}, Scopes: r.pullScopes(),
 		}, http.StatusOK)
-		if err != nil {
+		if err != nil && !noHead(err) {
 			return err
 		}
-		desc, err = wire.Describe(a.Header, a.Length, ref)
+		if err == nil {
+			desc, err = wire.Describe(a.Header, a.Length, ref)
+		}
+		if err != nil {
+			desc, _, err = r.getManifest(ctx, p, ref)
+		}
 		return err
 	})
 	return desc, r.about(ref, err)
+}
+
+// noHead says that it is the method that a registry has refused.
+func noHead(err error) bool {
+	status := wire.StatusOf(err)
+	return status == http.StatusMethodNotAllowed || status == http.StatusNotImplemented
 }
 
 func (r *Repository) getManifest(ctx context.Context, p *wire.Peer, ref string) (ocispec.Descriptor, []byte, error) {

@@ -34,7 +34,7 @@ func (r *Repository) Referrers(
 		index.Manifests = append(index.Manifests, page.Manifests...)
 		return err
 	})
-	if wire.StatusOf(err) == http.StatusNotFound {
+	if noReferrers(wire.StatusOf(err)) {
 		if index, err = r.referrersTag(ctx, subject); errors.Is(err, errNoList) {
 			index, err = ocispec.Index{}, nil // somebody has another use for that tag
 		}
@@ -50,6 +50,17 @@ func (r *Repository) Referrers(
 		}
 	}
 	return out, nil
+}
+
+// noReferrers says that a registry from before referrers has answered. The
+// specification has 404; routers that know the path of no such thing say others too.
+func noReferrers(status int) bool {
+	switch status {
+	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented, http.StatusBadRequest,
+		http.StatusNotAcceptable:
+		return true
+	}
+	return false
 }
 
 // errNoList says that the tag of a list of referrers names something else.

@@ -70,7 +70,8 @@ type Options struct {
 	Platforms []ocispec.Platform
 	// Referrers copies what refers to each manifest copied, and what refers to
 	// that: signatures, SBOMs, attestations. They are found by the source's
-	// Referrers, and under the tags that cosign makes of a digest.
+	// Referrers, and under the tags that cosign makes of a digest. One that is listed
+	// and not there is left out: lists under tags outlive what they list.
 	Referrers bool
 	// MountFrom names repositories of the target's registry that may hold the
 	// blobs, best first. The source is one by itself where it can be.

@@ -174,8 +174,8 @@ func TestBadSources(t *testing.T) {
 		"another child": {
 			answer(second, func(s *shelf) distribution.Manifest { return s.images[0].Manifest }, nil), errdefs.ErrCorrupt,
 		},
-		"no referrer": {
-			answer(sbom, none, errdefs.Errorf(errdefs.ErrNotFound, "manifest unknown")), errdefs.ErrNotFound,
+		"a referrer that is denied": {
+			answer(sbom, none, errdefs.Errorf(errdefs.ErrDenied, "not yours")), errdefs.ErrDenied,
 		},
 		"a referrer of something else": {func(s *shelf, f *faulty) {
 			f.referrers = func(digest.Digest) []ocispec.Descriptor { return []ocispec.Descriptor{s.referrers[1].Descriptor} }
@@ -205,6 +205,35 @@ func TestBadSources(t *testing.T) {
 				}
 				whole(t, dst, tag)
 			})
+		}
+	}
+}
+
+// TestReferrerThatIsGone: a list that still has one which was deleted, as those under
+// tags do, costs neither the image nor the others. Of a child of the image it does.
+func TestReferrerThatIsGone(t *testing.T) {
+	t.Parallel()
+	for name, open := range ends {
+		s, dst := stock(t, 100), open(t)
+		gone := s.referrers[1].Descriptor.Digest.String()
+		f := &faulty{Source: s, resolve: func(ref string) (m distribution.Manifest, _ error) {
+			if ref == gone {
+				return m, errdefs.Errorf(errdefs.ErrNotFound, "manifest unknown")
+			}
+			return m, nil
+		}}
+		if _, err := copy.Copy(t.Context(), dst, f, tag, copy.Options{Tag: tag, Referrers: true}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		whole(t, dst, tag)
+		absent(t, dst, gone)
+		if got, err := dst.Referrers(t.Context(), s.index.Descriptor.Digest); err != nil || len(got) != 1 {
+			t.Errorf("%s: the other: %v, %v", name, got, err)
+		}
+		f.referrers = func(digest.Digest) []ocispec.Descriptor { return []ocispec.Descriptor{s.images[1].Manifest.Descriptor} }
+		gone = s.images[1].Manifest.Descriptor.Digest.String() // an image of the index, which is listed as a referrer too
+		if _, err := copy.Copy(t.Context(), open(t), f, tag, copy.Options{Referrers: true}); !errors.Is(err, errdefs.ErrNotFound) {
+			t.Errorf("%s: without a child: %v", name, err)
 		}
 	}
 }

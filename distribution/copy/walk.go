@@ -68,7 +68,11 @@ func (c *copier) walk(ctx context.Context, root *node) (*graph, error) {
 				root.Descriptor.Digest, maxManifests)
 		}
 		err := limit.Each(ctx, c.opts.Parallel, slices.Values(level), func(ctx context.Context, e *edge) (err error) {
-			if e.node, err = c.read(ctx, e); err != nil {
+			e.node, err = c.read(ctx, e)
+			if errors.Is(err, errdefs.ErrNotFound) && e.subject != "" && e.in == "" {
+				return nil // it is listed still, as lists under a tag do, and gone
+			}
+			if err != nil {
 				return e.explain(err)
 			}
 			e.referrers, err = c.referrers(ctx, e.desc.Digest)
@@ -79,6 +83,9 @@ func (c *copier) walk(ctx context.Context, root *node) (*graph, error) {
 		}
 		var next []*edge
 		for _, e := range level {
+			if e.node == nil {
+				continue
+			}
 			if err := g.add(e.node); err != nil {
 				return nil, err
 			}
@@ -101,7 +108,7 @@ func (g *graph) unseen(edges []*edge) (out []*edge) {
 			n.tags = append(n.tags, e.tags...)
 		case again:
 			out[i].tags = append(out[i].tags, e.tags...)
-			out[i].node = cmp.Or(out[i].node, e.node)
+			out[i].node, out[i].in = cmp.Or(out[i].node, e.node), cmp.Or(out[i].in, e.in)
 		default:
 			at[e.desc.Digest] = len(out)
 			out = append(out, e)

@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	"github.com/opencontainers/go-digest"
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/content"
 	"cove/distribution"
@@ -112,12 +111,12 @@ func (f *fetch) bring(ctx context.Context, u *upstream, into distribution.Regist
 	if errors.As(err, &ours) {
 		return ours.error
 	}
-	if err = u.heard("blob "+f.repo+"@"+f.dgst.String(), err); err != nil {
+	key := "blob " + f.repo + "@" + f.dgst.String()
+	if err = u.heard(key, err); err != nil {
 		return err
 	}
-	_, err = up.Commit(ctx, f.dgst)
-	if errors.Is(err, errdefs.ErrCorrupt) {
-		err = u.unavailable(err, downFor)
+	if _, err = up.Commit(ctx, f.dgst); errors.Is(err, errdefs.ErrCorrupt) {
+		err = u.heard(key, err)
 	}
 	return err
 }
@@ -283,9 +282,9 @@ func (p *Proxies) fetch(
 
 // follow waits until it is known how long a blob is, and that it is to be had.
 func (p *Proxies) follow(
-	ctx context.Context, u *upstream, into distribution.Registry, blob ocispec.Descriptor, repo string,
+	ctx context.Context, u *upstream, into distribution.Registry, repo string, dgst digest.Digest,
 ) (content.Reader, error) {
-	f := p.fetch(ctx, u, into, repo, blob.Digest)
+	f := p.fetch(ctx, u, into, repo, dgst)
 	if err := f.until(ctx, func() bool { return f.size >= 0 }); err != nil {
 		return nil, err
 	}

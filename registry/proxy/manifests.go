@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sort"
 	"strings"
@@ -11,8 +12,10 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/distribution"
+	"cove/errdefs"
 	"cove/registry/auth"
 	"cove/registry/metadata"
+	"cove/registry/metadata/sparse"
 	"cove/registry/proxy/settings"
 	"cove/registry/span"
 )
@@ -47,7 +50,7 @@ func (r *registry) freshen(ctx context.Context, repo, tag string) (*answered, er
 		return &answered{m}, err
 	}
 	checked := r.checked(ctx, u, repo, tag)
-	if age := r.p.cfg.Now().Sub(checked); age >= u.FreshFor {
+	if age := r.p.cfg.Now().Sub(checked); age >= u.FreshFor || u.doubts(repo, checked) {
 		err := r.compare(ctx, u, repo, tag, here.Digest)
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
@@ -78,14 +81,14 @@ func (r *registry) checked(ctx context.Context, u *upstream, repo, tag string) t
 		return time.Time{}
 	}
 	u.mu.Lock()
-	u.checked.set(key, at)
+	u.checked.Set(key, at)
 	u.mu.Unlock()
 	return at
 }
 
 func (r *registry) nowChecked(u *upstream, repo, tag string) {
 	u.mu.Lock()
-	u.checked.set(repo+":"+tag, r.p.cfg.Now())
+	u.checked.Set(repo+":"+tag, r.p.cfg.Now())
 	u.mu.Unlock()
 }
 
@@ -164,8 +167,36 @@ func (r *registry) bring(ctx context.Context, u *upstream, repo, ref, tag string
 	return m, nil
 }
 
-// tags lists those of the upstream, sorted, and not more often than they are fresh.
+// doubt has the tags of a repository compared before they are fresh no longer, when
+// the upstream has not got what a manifest that is here needs: it has another there
+// now, and what is here never becomes whole.
+func (r *registry) doubt(ctx context.Context, u *upstream, repo string, dgst digest.Digest, err error) {
+	if !errors.Is(err, errdefs.ErrNotFound) {
+		return
+	}
+	if wanted, err := sparse.Wanted(ctx, r.p.cfg.DB.Querier(), repo, dgst); err == nil && wanted {
+		u.mu.Lock()
+		u.doubted.Set(repo, r.p.cfg.Now())
+		u.mu.Unlock()
+	}
+}
+
+// doubts says that a repository was found to lack something since its tag was compared.
+func (u *upstream) doubts(repo string, checked time.Time) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.doubted[repo].After(checked)
+}
+
+// tags lists those of the upstream, sorted, and not more often than they are fresh:
+// who reads a long list in pages has it made once.
 func (r *registry) tags(ctx context.Context, u *upstream, repo string) ([]string, error) {
+	u.mu.Lock()
+	known, now := u.lists[repo], r.p.cfg.Now()
+	u.mu.Unlock()
+	if now.Sub(known.at) < u.FreshFor {
+		return known.tags, nil
+	}
 	got, err := r.shared(ctx, u, "tags "+repo, patience, func(ctx context.Context) (any, error) {
 		var tags []string
 		err := u.ask(ctx, "tags of "+repo, func() (err error) {
@@ -173,12 +204,29 @@ func (r *registry) tags(ctx context.Context, u *upstream, repo string) ([]string
 			return err
 		})
 		slices.Sort(tags)
+		if err == nil {
+			u.keep(repo, list{tags, now})
+		}
 		return tags, err
 	})
 	if err != nil {
 		return nil, err
 	}
 	return got.([]string), nil
+}
+
+// keep remembers a list, and forgets the others when there is no room for it.
+func (u *upstream) keep(repo string, l list) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.kept += len(l.tags) + 1 - len(u.lists[repo].tags)
+	if u.kept > keptTags {
+		clear(u.lists)
+		u.kept = len(l.tags) + 1
+	}
+	if u.kept <= keptTags {
+		u.lists[repo] = l
+	}
 }
 
 // defaultPage is the length of a page when the request names none.
@@ -218,16 +266,22 @@ func (r *registry) referrers(ctx context.Context, u *upstream, repo string, subj
 		if err != nil {
 			return nil, err
 		}
+		var failed error
 		for _, desc := range there[:min(len(there), maxReferrers)] {
 			if _, err := r.Registry.StatManifest(ctx, repo, desc.Digest); err == nil || !gone(err) {
 				continue
 			}
-			if _, err := r.bring(ctx, u, repo, desc.Digest.String(), ""); err != nil {
-				return nil, err
+			// One that is listed and gone, or does not come, is not the end of the others.
+			_, err := r.bring(ctx, u, repo, desc.Digest.String(), "")
+			if err != nil && !errors.Is(err, errdefs.ErrNotFound) {
+				failed = err
 			}
 		}
+		if failed != nil {
+			return nil, failed
+		}
 		u.mu.Lock()
-		u.checked.set(key, r.p.cfg.Now())
+		u.checked.Set(key, r.p.cfg.Now())
 		u.mu.Unlock()
 		return nil, nil
 	})
@@ -251,7 +305,7 @@ func (r *registry) note(ctx context.Context, u *upstream, repo, ref string, chec
 	u.mu.Lock()
 	due := now.Sub(u.noted[key]) >= noteEvery || checked.Equal(now)
 	if due {
-		u.noted.set(key, now)
+		u.noted.Set(key, now)
 	}
 	u.mu.Unlock()
 	if !due {

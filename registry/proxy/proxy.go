@@ -97,7 +97,7 @@ func (p *Proxies) Status() standing.Summary {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, u := range p.upstreams {
-		if u.rests() {
+		if !u.rest.Until().IsZero() {
 			s.Resting++
 		} else {
 			s.Asked++
@@ -219,7 +219,10 @@ func (r *registry) StatBlob(ctx context.Context, repo string, dgst digest.Digest
 	}
 	ctx, cancel := context.WithTimeout(ctx, patienceWithout)
 	defer cancel()
-	return u.blob(ctx, metadata.CanonicalName(repo), dgst)
+	repo = metadata.CanonicalName(repo)
+	desc, err = u.blob(ctx, repo, dgst)
+	r.doubt(ctx, u, repo, dgst, err)
+	return desc, err
 }
 
 // OpenBlob implements distribution.BlobReader.
@@ -231,7 +234,12 @@ func (r *registry) OpenBlob(ctx context.Context, repo string, dgst digest.Digest
 		return rd, err
 	}
 	r.p.miss(u)
-	return r.p.follow(ctx, u, r.Registry, ocispec.Descriptor{Digest: dgst}, metadata.CanonicalName(repo))
+	repo = metadata.CanonicalName(repo)
+	if rd, err = r.p.follow(ctx, u, r.Registry, repo, dgst); err != nil {
+		r.doubt(ctx, u, repo, dgst, err)
+		return nil, err
+	}
+	return rd, nil
 }
 
 // StatManifest implements distribution.ManifestReader.

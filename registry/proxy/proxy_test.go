@@ -56,7 +56,8 @@ type hostile struct {
 	images  *memRegistry
 
 	mu       sync.Mutex
-	mode     string // "" serves
+	mode     string                                            // "" serves
+	script   func(w http.ResponseWriter, r *http.Request) bool // true says that it has answered; nil is none
 	requests map[string]int
 	auth     atomic.Value // the last Authorization
 }
@@ -103,6 +104,12 @@ func (u *hostile) set(mode string) {
 	u.mode = mode
 }
 
+func (u *hostile) answer(script func(w http.ResponseWriter, r *http.Request) bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.script = script
+}
+
 // count is how many requests of a method went to paths with this in them.
 func (u *hostile) count(method, path string) (n int) {
 	u.mu.Lock()
@@ -118,10 +125,13 @@ func (u *hostile) count(method, path string) (n int) {
 
 func (u *hostile) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	u.mu.Lock()
-	mode := u.mode
+	mode, script := u.mode, u.script
 	u.requests[r.Method+" "+r.URL.Path]++
 	u.mu.Unlock()
 	u.auth.Store(r.Header.Get("Authorization"))
+	if script != nil && script(w, r) {
+		return
+	}
 	switch mode {
 	case "metered":
 		w.Header().Set("RateLimit-Limit", "100;w=21600")

@@ -12,11 +12,7 @@ func (p *Proxies) State(project string) (s standing.State) {
 		return s
 	}
 	s = u.standing.State()
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.now().Before(u.until) {
-		s.RestsUntil = u.until
-	}
+	s.RestsUntil = u.rest.Until()
 	return s
 }
 

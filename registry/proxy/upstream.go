@@ -17,10 +17,9 @@ import (
 	"cove/distribution/client"
 	"cove/distribution/client/credentials"
 	"cove/distribution/copy"
-	"cove/distribution/errcode"
-	"cove/errdefs"
 	"cove/reference"
 	"cove/registry/auth/rights"
+	"cove/registry/proxy/rest"
 	"cove/registry/proxy/settings"
 	"cove/registry/proxy/standing"
 	"cove/registry/span"
@@ -33,14 +32,8 @@ const (
 	patienceWithout = time.Minute
 	// retryFor is how long a blob goes on after its line was cut.
 	retryFor = 30 * time.Second
-	// An upstream that is down, or that asks to be left alone, is asked again after
-	// that time, or after what it says, but not later than maxPause.
-	downFor  = 10 * time.Second
-	maxPause = time.Hour
-	// missingFor is how long what the upstream does not have is not asked for again.
-	missingFor = 30 * time.Second
-	// remembered bounds what is kept in memory for each upstream.
-	remembered = 8192
+	// keptTags is how many tags of lists are kept in memory for each upstream.
+	keptTags = 100_000
 	// connections is how many blobs come at once, if the project does not say.
 	connections = 16
 )
@@ -55,19 +48,26 @@ type upstream struct {
 	flight singleflight.Group
 
 	standing standing.Standing
+	rest     *rest.Rest
 	mu       sync.Mutex
-	until    time.Time // it is left alone
-	why      error
-	missing  times // what it does not have, until when that is believed
-	checked  times // when a tag was last compared
-	noted    times // when a pull was last recorded
+	checked  rest.Times // when a tag was last compared
+	doubted  rest.Times // when a repository was found to lack what its manifests need
+	noted    rest.Times // when a pull was last recorded
 	fetches  map[string]*fetch
+	lists    map[string]list
+	kept     int // tags of lists
+}
+
+// list are the tags of a repository.
+type list struct {
+	tags []string
+	at   time.Time
 }
 
 func newUpstream(p settings.Proxy, secret string, cfg client.Config, now func() time.Time) (*upstream, error) {
 	u := &upstream{
-		Proxy: p, now: now, fetches: map[string]*fetch{},
-		missing: times{}, checked: times{}, noted: times{},
+		Proxy: p, now: now, fetches: map[string]*fetch{}, lists: map[string]list{},
+		rest: rest.Of(p.Host, now), checked: rest.Times{}, doubted: rest.Times{}, noted: rest.Times{},
 	}
 	cfg.Keychain = credentials.Only(p.Host, credentials.Credentials{Username: p.User, Password: secret})
 	if cfg.RetryFor == 0 {
@@ -89,16 +89,6 @@ func newUpstream(p settings.Proxy, secret string, cfg client.Config, now func() 
 	var err error
 	u.client, err = client.New(cfg)
 	return u, err
-}
-
-// times remembers a bounded number of moments.
-type times map[string]time.Time
-
-func (t times) set(key string, at time.Time) {
-	if len(t) >= remembered {
-		clear(t)
-	}
-	t[key] = at
 }
 
 // name is what a repository of the project is called at the upstream. Official
@@ -129,10 +119,10 @@ func (u *upstream) remote(repo string) *copy.Remote {
 	return &copy.Remote{Repo: u.client.Repository(u.Host, u.name(repo))}
 }
 
-// ask does one question, unless the upstream is left alone or is known not to have
-// what is asked for: key names that. Its errors are for clients.
+// ask does one question, unless the upstream is to be spared it: key names what is
+// asked for. Its errors are for clients.
 func (u *upstream) ask(ctx context.Context, key string, do func() error) error {
-	if err := u.resting(key); err != nil {
+	if err := u.rest.Spared(key); err != nil {
 		return err
 	}
 	_, end := span.Start(ctx, span.Upstream, u.Host+" "+key)
@@ -141,71 +131,12 @@ func (u *upstream) ask(ctx context.Context, key string, do func() error) error {
 	return u.heard(key, err)
 }
 
-func (u *upstream) rests() bool {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	return u.now().Before(u.until)
-}
-
-func (u *upstream) resting(key string) error {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	now := u.now()
-	if now.Before(u.until) {
-		return u.unavailable(u.why, u.until.Sub(now))
-	}
-	if now.Before(u.missing[key]) {
-		return errdefs.Errorf(errdefs.ErrNotFound, "%s has no %s", u.Host, key)
-	}
-	return nil
-}
-
 // heard draws the conclusions of an answer.
 func (u *upstream) heard(key string, err error) error {
-	if errors.Is(err, context.Canceled) {
-		return err
+	if !errors.Is(err, context.Canceled) {
+		u.standing.Note(u.now(), err)
 	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	now := u.now()
-	if u.standing.Note(now, err); err == nil {
-		return nil
-	}
-	var answer *errcode.Error
-	told := errors.As(err, &answer)
-	switch {
-	case told && answer.Status == http.StatusTooManyRequests:
-		wait := min(max(answer.RetryAfter, time.Second), maxPause)
-		u.until, u.why = now.Add(wait), err
-		return u.unavailable(err, wait)
-	case errors.Is(err, errdefs.ErrNotFound),
-		errors.Is(err, errdefs.ErrDenied), errors.Is(err, errdefs.ErrUnauthenticated):
-		// docker.io says of a repository that it has not got that one may not see it.
-		u.missing.set(key, now.Add(missingFor))
-		return errdefs.Errorf(errdefs.ErrNotFound, "%s does not give %s: %v", u.Host, key, err)
-	case told && answer.Status < http.StatusInternalServerError, errors.Is(err, errdefs.ErrCorrupt),
-		errors.Is(err, errdefs.ErrInvalid), errors.Is(err, errdefs.ErrExhausted):
-		return u.unavailable(err, downFor)
-	}
-	u.until, u.why = now.Add(downFor), err
-	return u.unavailable(err, downFor)
-}
-
-// unavailable is the answer while the upstream gives none. What it said of itself,
-// as a challenge, is not for our clients.
-func (u *upstream) unavailable(err error, wait time.Duration) error {
-	e := &errcode.Error{
-		Code: errcode.Unavailable, Status: http.StatusServiceUnavailable, Kind: errdefs.ErrUnavailable,
-		RetryAfter: wait,
-		Message:    "the registry " + u.Host + ", which this project is a proxy of, does not give it now",
-		Err:        errdefs.Errorf(errdefs.ErrUnavailable, "upstream %s: %v", u.Host, err),
-	}
-	var answer *errcode.Error
-	if errors.As(err, &answer) && answer.Status == http.StatusTooManyRequests {
-		e.Code, e.Status = errcode.TooManyRequests, http.StatusTooManyRequests
-		e.Message = "the registry " + u.Host + ", which this project is a proxy of, asks to be left alone for a while"
-	}
-	return e
+	return u.rest.Heard(key, err)
 }
 
 // stat asks what a tag names.

@@ -29,15 +29,42 @@ type Peer struct {
 	hosts.Base
 	w *Wire
 
-	mu     sync.Mutex // held while shaking hands: others wait for the outcome
-	shaken *transport.Challenge
+	shaking turn // held while shaking hands: others wait for the outcome
+	shaken  *transport.Challenge
 	// failure is why a mirror could not be reached at failed.
 	failed  time.Time
 	failure error
 
-	signing  sync.Mutex // held while a token is fetched, so that it is fetched once
-	sessions map[string]http.RoundTripper
+	mu       sync.Mutex
+	sessions map[string]*session
 }
+
+// session is one way to be signed in.
+type session struct {
+	signing turn // held while a token is fetched, so that it is fetched once
+	rt      http.RoundTripper
+}
+
+// maxSessions bounds how many are remembered: each repository that is asked for has
+// its own, and who asks may make names up.
+const maxSessions = 1000
+
+// turn is a lock that is waited for no longer than a context lasts: whoever holds it
+// waits for a registry, and with that nobody else has to.
+type turn chan struct{}
+
+func newTurn() turn { return make(turn, 1) }
+
+func (t turn) take(ctx context.Context) error {
+	select {
+	case t <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (t turn) give() { <-t }
 
 // A dead mirror costs one blob mirrorWait, and the others nothing for
 // mirrorRest.
@@ -62,8 +89,10 @@ func (p *Peer) url(ch *transport.Challenge, path string) string {
 // nothing answers is not retried: a registry that was never there is likelier
 // misspelt than down.
 func (p *Peer) handshake(ctx context.Context) (*transport.Challenge, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	if err := p.shaking.take(ctx); err != nil {
+		return nil, err
+	}
+	defer p.shaking.give()
 	if p.shaken != nil {
 		return p.shaken, nil
 	}
@@ -105,7 +134,7 @@ func (p *Peer) greet(ctx context.Context) (*transport.Challenge, error) {
 		return nil, err
 	}
 	// An answer, though it may be a refusal, tells more than that TLS failed.
-	if ch, plainErr := p.ping(ctx, true); plainErr == nil || errdefs.KindOf(plainErr) != nil {
+	if ch, plainErr := p.ping(ctx, true); plainErr == nil || errdefs.KindOf(plainErr) != nil || ctx.Err() != nil {
 		return ch, plainErr
 	}
 	return nil, err
@@ -168,22 +197,34 @@ func pickChallenge(ch *transport.Challenge, offered []auth.Challenge) {
 
 // session returns the transport that authenticates with these scopes.
 func (p *Peer) session(ctx context.Context, ch *transport.Challenge, scopes []string) (http.RoundTripper, error) {
-	key := ch.Scheme + " " + strings.Join(scopes, " ")
-	p.signing.Lock()
-	defer p.signing.Unlock()
-	if rt := p.sessions[key]; rt != nil {
-		return rt, nil
+	s := p.signedIn(ch.Scheme + " " + strings.Join(scopes, " "))
+	if err := s.signing.take(ctx); err != nil {
+		return nil, err
+	}
+	defer s.signing.give()
+	if s.rt != nil {
+		return s.rt, nil
 	}
 	creds, err := p.Credentials(ctx)
 	if err != nil {
 		return nil, err
 	}
-	rt, err := p.authenticate(ctx, ch, creds, scopes)
-	if err != nil {
-		return nil, err
+	s.rt, err = p.authenticate(ctx, ch, creds, scopes)
+	return s.rt, err
+}
+
+func (p *Peer) signedIn(key string) *session {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := p.sessions[key]
+	if s == nil {
+		if len(p.sessions) >= maxSessions {
+			clear(p.sessions) // those in use go on; a new one costs a token
+		}
+		s = &session{signing: newTurn()}
+		p.sessions[key] = s
 	}
-	p.sessions[key] = rt
-	return rt, nil
+	return s
 }
 
 // Credentials is what the keychain has for this registry.

@@ -86,7 +86,7 @@ func (w *Wire) Peer(b hosts.Base) *Peer {
 	defer w.mu.Unlock()
 	p := w.peers[b]
 	if p == nil {
-		p = &Peer{w: w, Base: b, sessions: make(map[string]http.RoundTripper)}
+		p = &Peer{w: w, Base: b, shaking: newTurn(), sessions: make(map[string]*session)}
 		w.peers[b] = p
 	}
 	return p

@@ -86,6 +86,17 @@ func Arrived(
 	return made, db.Unavailable(err)
 }
 
+// Wanted says whether a manifest of a repository needs what is not there.
+func Wanted(ctx context.Context, q db.Querier, repo string, dgst digest.Digest) (bool, error) {
+	var one int
+	err := q.Row(ctx, `SELECT 1 FROM manifest_wants w JOIN repositories r ON r.id = w.repository_id
+		WHERE r.name = $1 AND w.digest = $2 LIMIT 1`, repo, dgst.String()).Scan(&one)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil, db.Unavailable(err)
+}
+
 // Drop forgets what a manifest wants, which is about to be removed.
 func Drop(ctx context.Context, q db.Querier, repoID int64, manifest digest.Digest) error {
 	_, err := q.Exec(ctx, "DELETE FROM manifest_wants WHERE repository_id = $1 AND manifest = $2", repoID,

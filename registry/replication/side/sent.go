@@ -31,8 +31,11 @@ func SameReferrers(ctx context.Context, src, dst Repository, dgst digest.Digest)
 			have[d.Digest] = true
 		}
 		for _, d := range wanted {
-			if !have[d.Digest] {
-				return false, nil
+			if have[d.Digest] {
+				continue
+			}
+			if _, err := src.Stat(ctx, d.Digest.String()); !errors.Is(err, errdefs.ErrNotFound) {
+				return false, err // else it is listed there still, and gone
 			}
 		}
 	}

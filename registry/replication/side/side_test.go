@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/opencontainers/go-digest"
 	"github.com/opencontainers/image-spec/specs-go"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/time/rate"
@@ -176,3 +177,43 @@ func TestSides(t *testing.T) {
 }
 
 var _ content.Provider = Slowed{}
+
+// listed is a repository whose list of referrers is what it is told.
+type listed struct {
+	Repository
+	of []ocispec.Descriptor
+}
+
+func (l listed) Referrers(context.Context, digest.Digest) ([]ocispec.Descriptor, error) {
+	return l.of, nil
+}
+
+// TestListedAndGone: what the source lists and no longer has is not waited for.
+func TestListedAndGone(t *testing.T) {
+	t.Parallel()
+	img := distributiontest.NewImage(t, 1, 10)
+	host := distributiontest.Serve(t, t.Context(), distributiontest.NewMemory(distributiontest.StoreOf(t)))
+	repo := distributiontest.NewClient(t, client.Config{RetryFor: -1}).Repository(host, "team/app")
+	if err := distributiontest.To(repo, client.PushOptions{}).Push(t.Context(), "", img.Manifest.Descriptor, distributiontest.StoreOf(t, img)); err != nil {
+		t.Fatal(err)
+	}
+	src, dst := remoteRepository{&copy.Remote{Repo: repo}}, remoteRepository{}
+	one := img.Manifest.Descriptor
+	gone := ocispec.Descriptor{MediaType: ocispec.MediaTypeImageManifest, Digest: digest.FromString("gone"), Size: 7}
+	for name, c := range map[string]struct {
+		src, dst []ocispec.Descriptor
+		want     bool
+	}{
+		"none":           {nil, nil, true},
+		"both":           {[]ocispec.Descriptor{one}, []ocispec.Descriptor{one}, true},
+		"one is new":     {[]ocispec.Descriptor{one}, nil, false},
+		"one is gone":    {[]ocispec.Descriptor{gone}, nil, true},
+		"gone and new":   {[]ocispec.Descriptor{gone, one}, nil, false},
+		"gone, and both": {[]ocispec.Descriptor{gone, one}, []ocispec.Descriptor{one}, true},
+	} {
+		same, err := SameReferrers(t.Context(), listed{src, c.src}, listed{dst, c.dst}, digest.FromString("subject"))
+		if err != nil || same != c.want {
+			t.Errorf("%s: %v, %v", name, same, err)
+		}
+	}
+}
