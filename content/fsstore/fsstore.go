@@ -23,7 +23,6 @@ import (
 	"io/fs"
 	"iter"
 	"os"
-	"path/filepath"
 	"sync"
 
 	"github.com/opencontainers/go-digest"
@@ -31,6 +30,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/content"
+	"cove/content/fsstore/folders"
 	"cove/errdefs"
 	"cove/internal/ids"
 )
@@ -72,9 +72,8 @@ type Store struct {
 	// checkpoint is how many bytes may come between two durable states.
 	checkpoint int64
 
-	// blobs are the folders of blobs that were opened: a name below one of them
-	// is one system call, below root it is one for each component.
-	blobs sync.Map // digest.Algorithm to *os.Root
+	// folders are those below root that were opened.
+	folders *folders.Folders
 
 	buffers sync.Pool // *[]byte of copySize
 }
@@ -82,14 +81,15 @@ type Store struct {
 // Open opens the store at root and makes it, and its parents, if it is not
 // there. Who wants another mode on the parents makes them first.
 func Open(root string, opts Options) (*Store, error) {
-	if err := mkdirAll(root); err != nil {
+	if err := folders.Make(root); err != nil {
 		return nil, fmt.Errorf("content store: %w", err)
 	}
 	r, err := os.OpenRoot(root)
 	if err != nil {
 		return nil, fmt.Errorf("content store: %w", err)
 	}
-	s := &Store{path: root, root: r, opts: opts, boot: ids.Boot(), checkpoint: checkpointEvery}
+	s := &Store{path: root, root: r, folders: folders.Below(r), opts: opts, boot: ids.Boot()}
+	s.checkpoint = checkpointEvery
 	s.buffers.New = func() any { b := make([]byte, copySize); return &b }
 	if _, err := r.Lstat(ocispec.ImageLayoutFile); errors.Is(err, fs.ErrNotExist) {
 		err = s.initialize()
@@ -98,28 +98,6 @@ func Open(root string, opts Options) (*Store, error) {
 		}
 	}
 	return s, nil
-}
-
-// mkdirAll is os.MkdirAll, and makes the name of each new directory durable: a
-// blob is as lost as the folder above it.
-func mkdirAll(dir string) error {
-	err := os.Mkdir(dir, 0o755)
-	switch {
-	case errors.Is(err, fs.ErrExist):
-		return nil
-	case errors.Is(err, fs.ErrNotExist):
-		if err := mkdirAll(filepath.Dir(dir)); err != nil {
-			return err
-		}
-		return mkdirAll(dir)
-	case err != nil:
-		return err
-	}
-	parent, err := os.Open(filepath.Dir(dir))
-	if err != nil {
-		return err
-	}
-	return errors.Join(parent.Sync(), parent.Close())
 }
 
 // initialize makes an empty layout. Several processes may do it at once; the
@@ -163,28 +141,18 @@ func (s *Store) Path() string { return s.path }
 
 // Close releases the root. Readers, writers and leases stay usable.
 func (s *Store) Close() error {
-	errs := []error{s.root.Close()}
-	for _, dir := range s.blobs.Range {
-		errs = append(errs, dir.(*os.Root).Close())
-	}
-	return errors.Join(errs...)
+	return errors.Join(s.root.Close(), s.folders.Close())
 }
 
+// ingest is the folder of writes.
+const ingest = "ingest"
+
 // blobDir is the folder of a valid digest's blob.
-func (s *Store) blobDir(dgst digest.Digest) (*os.Root, error) {
-	alg := dgst.Algorithm()
-	if dir, ok := s.blobs.Load(alg); ok {
-		return dir.(*os.Root), nil
-	}
-	dir, err := s.root.OpenRoot("blobs/" + alg.String())
-	if err != nil {
-		return nil, err
-	}
-	if won, lost := s.blobs.LoadOrStore(alg, dir); lost {
-		return won.(*os.Root), dir.Close()
-	}
-	return dir, nil
+func (s *Store) blobDir(dgst digest.Digest) (*folders.Folder, error) {
+	return s.folders.Open(blobFolder(dgst))
 }
+
+func blobFolder(dgst digest.Digest) string { return "blobs/" + dgst.Algorithm().String() }
 
 // Sync makes the names of all blobs durable. A server calls it once at start:
 // a blob that a killed process had renamed into place but not yet
@@ -257,7 +225,7 @@ func (s *Store) Stat(_ context.Context, dgst digest.Digest) (content.Info, error
 
 // regular is errdefs.ErrNotFound for what is no plain file, which nobody who
 // commits blobs made: a link, say, leads to bytes that may change.
-func regular(dir *os.Root, dgst digest.Digest) (fs.FileInfo, error) {
+func regular(dir *folders.Folder, dgst digest.Digest) (fs.FileInfo, error) {
 	fi, err := dir.Lstat(dgst.Encoded())
 	switch {
 	case err != nil:
@@ -338,7 +306,7 @@ func blobName(dgst digest.Digest) (string, error) {
 	if alg != digest.SHA256 && alg != digest.SHA512 {
 		return "", errdefs.Errorf(errdefs.ErrUnsupported, "digest %q: only sha256 and sha512 are kept", dgst)
 	}
-	return "blobs/" + alg.String() + "/" + dgst.Encoded(), nil
+	return blobFolder(dgst) + "/" + dgst.Encoded(), nil
 }
 
 func blobError(dgst digest.Digest, err error) error {

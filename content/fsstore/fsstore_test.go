@@ -73,6 +73,31 @@ func TestLayout(t *testing.T) {
 	}
 }
 
+// TestFolderThatGoes: the folder of the blobs is removed while it is held open, as who
+// empties a store does. The next blob is where the next process looks for it.
+func TestFolderThatGoes(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	s := open(t, root, Options{})
+	for _, what := range []string{"first", "second", "third"} {
+		desc, err := content.WriteBytes(t.Context(), s, ocispec.Descriptor{}, []byte(what))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for who, store := range map[string]*Store{"the same": s, "another": open(t, root, Options{})} {
+			if got, err := content.ReadBlob(t.Context(), store, desc); err != nil || string(got) != what {
+				t.Errorf("%s store: %q, %v", who, got, err)
+			}
+		}
+		if err := os.RemoveAll(filepath.Join(root, "blobs", "sha256")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Stat(t.Context(), desc.Digest); !errors.Is(err, errdefs.ErrNotFound) {
+			t.Errorf("what is gone: %v", err)
+		}
+	}
+}
+
 func TestReaderIsAFile(t *testing.T) {
 	t.Parallel()
 	s := open(t, t.TempDir(), Options{})

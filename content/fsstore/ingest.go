@@ -82,15 +82,19 @@ func (s *Store) Begin(ctx context.Context, id string) (content.Writer, error) {
 // committed (renamed) or aborted between the two is not the one it was opened
 // as; then it starts over.
 func (s *Store) lockIngest(key string, flag int, lock func(*os.File) error) (*os.File, error) {
+	dir, err := s.folders.Open(ingest)
+	if err != nil {
+		return nil, err
+	}
 	for {
-		f, err := s.root.OpenFile("ingest/"+key, flag, 0o644)
+		f, err := dir.OpenFile(key, flag, 0o644)
 		if err != nil {
 			return nil, err
 		}
 		if err := lock(f); err != nil {
 			return nil, errors.Join(err, f.Close())
 		}
-		same, err := s.isFile(f, "ingest/"+key)
+		same, err := isFile(f, dir.Root, key)
 		if same {
 			return f, nil
 		}
@@ -116,12 +120,13 @@ func lockSoon(ctx context.Context, f *os.File) error {
 	return err
 }
 
-func (s *Store) isFile(f *os.File, name string) (bool, error) {
+// isFile says whether a name in a folder is that of an open file.
+func isFile(f *os.File, dir *os.Root, name string) (bool, error) {
 	opened, err := f.Stat()
 	if err != nil {
 		return false, err
 	}
-	named, err := s.root.Lstat(name)
+	named, err := dir.Lstat(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}

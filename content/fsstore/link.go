@@ -36,7 +36,7 @@ func (s *Store) Link(ctx context.Context, desc ocispec.Descriptor, f *os.File) e
 	if err != nil {
 		return diskError("linking "+content.BlobName(desc.Digest), err)
 	}
-	dir := "blobs/" + desc.Digest.Algorithm().String()
+	dir := blobFolder(desc.Digest)
 	err = s.ensureDir(dir)
 	if err == nil {
 		err = s.fault(StepRename)
@@ -100,14 +100,18 @@ func (s *Store) link(f *os.File, dir string, dgst digest.Digest, name string) er
 	}
 	// What has the name may be damaged: it is replaced, as by a Commit. A link to the same
 	// file is not: a rename over it would leave both.
-	if same, err := s.isFile(f, name); same || err != nil {
+	if same, err := isFile(f, s.root, name); same || err != nil {
 		return err
 	}
 	tmp := "link." + rand.Text() + tempSuffix
-	if err := s.linkAs(f, "ingest", tmp); err != nil {
+	if err := s.linkAs(f, ingest, tmp); err != nil {
 		return err
 	}
-	if err := s.place("ingest/"+tmp, name); err != nil {
+	to, err := s.blobDir(dgst)
+	if err == nil {
+		err = s.place(tmp, to, dgst.Encoded())
+	}
+	if err != nil {
 		return errors.Join(err, s.root.Remove("ingest/"+tmp))
 	}
 	return nil

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/content"
+	"cove/content/fsstore/folders"
 	"cove/errdefs"
 	"cove/internal/atomicfile"
 	"cove/internal/filelock"
@@ -68,7 +69,11 @@ func (w *writer) resume() error {
 	if err != nil {
 		return err
 	}
-	b, err := w.s.root.ReadFile("ingest/" + w.key + stateSuffix)
+	dir, err := w.s.folders.Open(ingest)
+	if err != nil {
+		return err
+	}
+	b, err := dir.ReadFile(w.key + stateSuffix)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
@@ -279,7 +284,7 @@ func (w *writer) Commit(ctx context.Context, desc ocispec.Descriptor) error {
 	if err := w.usable(); err != nil {
 		return err
 	}
-	name, err := blobName(desc.Digest)
+	_, err := blobName(desc.Digest)
 	if err == nil {
 		err = w.check(ctx, desc)
 	}
@@ -289,7 +294,7 @@ func (w *writer) Commit(ctx context.Context, desc ocispec.Descriptor) error {
 		}
 		return err
 	}
-	if err := w.publish(name, desc.Digest.Algorithm()); err != nil {
+	if err := w.publish(desc.Digest); err != nil {
 		return fmt.Errorf("committing blob %s: %w", desc.Digest, err)
 	}
 	w.done = true
@@ -327,18 +332,11 @@ func (w *writer) check(ctx context.Context, desc ocispec.Descriptor) error {
 // publish makes the bytes durable, then visible, then their name durable. A
 // blob that is there already is replaced: its bytes are the same, unless the
 // disk has rotted, which this heals.
-func (w *writer) publish(name string, alg digest.Algorithm) error {
+func (w *writer) publish(dgst digest.Digest) error {
 	if err := w.sync(StepSync); err != nil {
 		return err
 	}
-	dir := "blobs/" + alg.String()
-	if err := w.s.ensureDir(dir); err != nil {
-		return w.failed(err)
-	}
-	err := w.s.fault(StepRename)
-	if err == nil {
-		err = w.s.place("ingest/"+w.key, name)
-	}
+	dir, err := w.s.appear(w.key, dgst)
 	if err != nil {
 		return w.failed(err)
 	}
@@ -346,7 +344,7 @@ func (w *writer) publish(name string, alg digest.Algorithm) error {
 	w.done = true
 	err = w.s.fault(StepSyncDir)
 	if err == nil {
-		err = w.s.syncDir(dir)
+		err = dir.Sync()
 	}
 	if err != nil {
 		return errors.Join(w.failed(err), filelock.Release(w.f))
@@ -354,18 +352,48 @@ func (w *writer) publish(name string, alg digest.Algorithm) error {
 	return nil
 }
 
-// place renames a complete file to the name of its blob. Only a directory in
+// appear gives the complete file of a write the name of its blob, in the folder that it
+// returns. One that somebody has removed since it was opened is made anew.
+func (s *Store) appear(key string, dgst digest.Digest) (*folders.Folder, error) {
+	name := blobFolder(dgst)
+	for again := false; ; again = true {
+		dir, err := s.folders.Open(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			if err = s.ensureDir(name); err == nil {
+				dir, err = s.folders.Open(name)
+			}
+		}
+		if err == nil {
+			err = s.fault(StepRename)
+		}
+		if err == nil {
+			err = s.place(key, dir, dgst.Encoded())
+		}
+		if err == nil || again || !errors.Is(err, fs.ErrNotExist) {
+			return dir, err
+		}
+		s.folders.Forget(name, dir)
+	}
+}
+
+// place renames a complete file of ingest to the name of its blob. Only a directory in
 // the way, which no store made, keeps a rename from replacing what is there.
-func (s *Store) place(from, name string) error {
-	err := s.root.Rename(from, name)
-	fi, lerr := s.root.Lstat(name)
-	if err == nil || lerr != nil || !fi.IsDir() {
+func (s *Store) place(from string, to *folders.Folder, name string) error {
+	in, err := s.folders.Open(ingest)
+	if err != nil {
 		return err
 	}
-	if err := s.root.RemoveAll(name); err != nil {
+	err = in.Move(from, to, name)
+	if err == nil {
+		return nil
+	}
+	if fi, lerr := to.Lstat(name); lerr != nil || !fi.IsDir() {
 		return err
 	}
-	return s.root.Rename(from, name)
+	if err := to.RemoveAll(name); err != nil {
+		return err
+	}
+	return in.Move(from, to, name)
 }
 
 func (s *Store) ensureDir(dir string) error {

@@ -81,6 +81,40 @@ func TestUpdatesStandAlone(t *testing.T) {
 	}
 }
 
+// TestUpdateAlone: one write that nobody shares a commit with is undone when it fails,
+// whatever of it was done; and so is one of many, which keeps what it changed in memory.
+func TestUpdateAlone(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	refused := errors.New("refused")
+	if err := d.Update(t.Context(), func(ctx context.Context, tx *Tx) error { return add(ctx, tx, 1) }); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		err := d.Update(t.Context(), func(ctx context.Context, tx *Tx) error {
+			for n := range 2000 {
+				if err := add(ctx, tx, 100+n); err != nil {
+					return err
+				}
+			}
+			return refused
+		})
+		if got := numbers(t, d); !errors.Is(err, refused) || !slices.Equal(got, []int{1}) {
+			t.Errorf("%v, and %d numbers are there", err, len(got))
+		}
+	}
+	if d.writer == nil {
+		return
+	}
+	var where int
+	err := d.Update(t.Context(), func(ctx context.Context, tx *Tx) error {
+		return tx.Row(ctx, "PRAGMA temp_store").Scan(&where)
+	})
+	if err != nil || where != 2 {
+		t.Errorf("savepoints are kept in %d, %v; want 2, memory", where, err)
+	}
+}
+
 func TestErrorsHaveKinds(t *testing.T) {
 	t.Parallel()
 	d := open(t)

@@ -46,6 +46,11 @@ func startWriter(ctx context.Context, pool *sql.DB, ids *ids, now func() time.Ti
 		pool: pool, conn: conn, q: newPrepared(conn), ids: ids, now: now, full: true,
 		jobs: make(chan *job, maxBatch), closing: make(chan struct{}), ended: make(chan struct{}),
 	}
+	// What savepoints keep of pages stays in memory: a write changes some dozens, and from
+	// 64 KiB on they would go to a file of their own, made anew for each transaction.
+	if _, err := conn.ExecContext(ctx, "PRAGMA temp_store = MEMORY"); err != nil {
+		return nil, errors.Join(Unavailable(err), conn.Close())
+	}
 	go w.loop() // stop waits for it
 	return w, nil
 }
@@ -133,8 +138,12 @@ func (w *writer) transact(ctx context.Context, batch []*job) error {
 		return Unavailable(err)
 	}
 	changed := false
+	step := w.step
+	if len(batch) == 1 {
+		step = w.alone
+	}
 	for _, j := range batch {
-		err := w.step(ctx, j)
+		err := step(ctx, j)
 		if err != nil {
 			_, _ = w.q.Exec(ctx, "ROLLBACK") // fails only when there is nothing to roll back
 			return Unavailable(err)
@@ -171,13 +180,20 @@ func (w *writer) setSync(ctx context.Context, batch []*job) error {
 	return nil
 }
 
+// alone runs the only write of a transaction, which ends with it. Nothing else needs a
+// savepoint, and without one no page is kept as it was.
+func (w *writer) alone(_ context.Context, j *job) error {
+	j.err = j.fn(j.ctx, &Tx{Querier: told{w.q}, Now: w.now(), ids: w.ids})
+	return nil
+}
+
 // step runs one write inside its savepoint. Its own failure is in j.err; the
 // error returned is one of the transaction as a whole.
 func (w *writer) step(ctx context.Context, j *job) error {
 	if _, err := w.q.Exec(ctx, "SAVEPOINT step"); err != nil {
 		return err
 	}
-	j.err = j.fn(j.ctx, &Tx{Querier: told{w.q}, Now: w.now(), ids: w.ids})
+	_ = w.alone(ctx, j)
 	if j.err != nil {
 		if _, err := w.q.Exec(ctx, "ROLLBACK TO step"); err != nil {
 			return err

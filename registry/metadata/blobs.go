@@ -102,6 +102,9 @@ func (tx *Tx) AddBlob(ctx context.Context, repoID int64, dgst digest.Digest, unt
 		return err
 	}
 	tx.usage.Needed(repoID, dgst, arrived)
+	if joined > 0 { // with this lease
+		return tx.Review(ctx, repoID, dgst, until)
+	}
 	return tx.RenewBlob(ctx, repoID, dgst, until)
 }
 

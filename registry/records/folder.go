@@ -98,24 +98,35 @@ func OpenFolder(name string, opts Options) (*Records, error) {
 // read implements files.
 func (f folder) read(_ context.Context, name string) ([]byte, error) { return f.ReadFile(name) }
 
+// within is the folder of a name, opened, and the name in it: what follows is one system
+// call each, and not one for every folder on the way.
+func (f folder) within(name string) (in folder, base string, err error) {
+	root, err := f.OpenRoot(path.Dir(name))
+	return folder{root, f.opts}, path.Base(name), err
+}
+
 // list implements files. What a kill left of a write is no record.
 func (f folder) list(ctx context.Context, dir string) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		err := fs.WalkDir(f.FS(), dir, func(name string, e fs.DirEntry, err error) error {
-			switch {
-			case errors.Is(err, fs.ErrNotExist) && name == dir:
+		in, err := f.OpenRoot(dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			return
+		}
+		if err == nil {
+			defer in.Close()
+			err = fs.WalkDir(in.FS(), ".", func(name string, e fs.DirEntry, err error) error {
+				if err == nil {
+					err = ctx.Err()
+				}
+				if err != nil || e.IsDir() || atomicfile.IsTemp(name) {
+					return err
+				}
+				if !yield(path.Join(dir, name), nil) {
+					return fs.SkipAll
+				}
 				return nil
-			case err == nil:
-				err = ctx.Err()
-			}
-			if err != nil || e.IsDir() || atomicfile.IsTemp(name) {
-				return err
-			}
-			if !yield(name, nil) {
-				return fs.SkipAll
-			}
-			return nil
-		})
+			})
+		}
 		if err != nil {
 			yield("", err)
 		}
@@ -125,21 +136,26 @@ func (f folder) list(ctx context.Context, dir string) iter.Seq2[string, error] {
 // add implements files. Without bytes there is nothing that could be half written,
 // and so no rename.
 func (f folder) add(_ context.Context, name string, b []byte, keep atomicfile.Keep) error {
-	if _, err := f.Lstat(name); err == nil {
-		return f.syncName(name, keep)
-	}
 	return f.inFolder(name, keep, func() error {
-		if len(b) > 0 {
-			return atomicfile.Write(f, name, b, 0o600, keep)
+		in, base, err := f.within(name)
+		if err != nil {
+			return err
 		}
-		file, err := f.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o600)
+		defer in.Close()
+		if _, err := in.Lstat(base); err == nil {
+			return in.syncName(base, keep)
+		}
+		if len(b) > 0 {
+			return atomicfile.Write(in, base, b, 0o600, keep)
+		}
+		file, err := in.OpenFile(base, os.O_WRONLY|os.O_CREATE, 0o600)
 		if err != nil {
 			return err
 		}
 		if err := file.Close(); err != nil {
 			return err
 		}
-		return f.syncName(name, keep)
+		return in.syncName(base, keep)
 	})
 }
 

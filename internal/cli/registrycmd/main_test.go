@@ -90,6 +90,12 @@ type process struct {
 // serve starts a registry on root and waits until it is ready.
 func serve(t testing.TB, root string, args ...string) *process {
 	t.Helper()
+	return serveBy(t, os.Args[0], root, args...)
+}
+
+// serveBy is serve by a program, which is this one or the one that people install.
+func serveBy(t testing.TB, program, root string, args ...string) *process {
+	t.Helper()
 	p := &process{t: t, root: root, scheme: "https", client: &http.Client{Transport: &http.Transport{}}}
 	addressFile := filepath.Join(t.TempDir(), "address")
 	args = append([]string{"serve", "--root", root, "--listen", "127.0.0.1:0", "--address-file", addressFile, "--access-log=false"}, args...)
@@ -99,6 +105,7 @@ func serve(t testing.TB, root string, args ...string) *process {
 		}
 	}
 	p.cmd = commandLine(context.Background(), args...)
+	p.cmd.Path = program
 	p.cmd.Env = append(p.cmd.Env, "TMPDIR="+t.TempDir()) // what SQLite has there, kill -9 leaves there
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
 	start := time.Now()
