@@ -70,8 +70,8 @@ func TestAFileWithoutRoomSuggestsItself(t *testing.T) {
 		t.Errorf("who knows better is not heard: %v", s)
 	}
 	for _, err := range []error{nil, syscall.ENOSPC, &fs.PathError{Op: "open", Path: "/", Err: syscall.EACCES}} {
-		if s, ok := SuggestionFor(err); ok {
-			t.Errorf("%v suggests %v", err, s)
+		if s, ok := SuggestionFor(err); ok || s != (Suggestion{}) {
+			t.Errorf("%v suggests %v, %v", err, s, ok)
 		}
 	}
 }

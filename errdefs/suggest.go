@@ -92,7 +92,10 @@ func SuggestionFor(err error) (Suggestion, bool) {
 	if errors.As(err, &s) {
 		return s.s, true
 	}
-	return Suggestion{Do: FreeSpace}, foundNoRoom(err)
+	if foundNoRoom(err) {
+		return Suggestion{Do: FreeSpace}, true
+	}
+	return Suggestion{}, false
 }
 
 // foundNoRoom says that a file or directory could not be made or written for want of room.
