@@ -140,7 +140,7 @@ bench: deps-bench build $(BUILDX) ## measure against the peers, interleaved; wri
 	$(GO) run ./bench
 
 .PHONY: soak
-soak: deps-test $(COSIGN) ## what only shows after long: a million questions to the resolver, hundreds of kills and cuts of the power, a gibibyte through one stream, a blob of five
+soak: deps-test deps-soak $(COSIGN) ## what only shows after long: a million questions to the resolver, hundreds of kills and cuts of the power, a gibibyte through one stream, a blob of five
 	SOAK_QUERIES=1000000 $(GO) test ./network/resolve -run TestSoak -count=1 -v -timeout 60m
 	$(GO) test ./internal/cli/registrycmd -run 'Killed|TestPowerCut|TestLargeBlob|TestCosign' -count=1 -v -timeout 60m \
 	  -args -kills=200 -cuts=100 -maintenance-kills=30 -replica-kills=100 -backup-kills=20 -large-blob=5368709120
@@ -159,6 +159,8 @@ soak: deps-test $(COSIGN) ## what only shows after long: a million questions to 
 # The registry of the other processor; pulls while 100,000 blobs are collected; 100,000 tags beside 100.
 	COVE_SOAK=1 $(GO) test ./packaging -run TestRegistryOfTheOtherProcessor -count=1 -v -timeout 30m
 	$(GO) test ./registry/store -run '^$$' -bench 'CollectWhileServing|ManyTags' -benchtime 1x -timeout 60m
+# Ceph's object gateway in the place of versitygw: a cluster of one node, in memory.
+	COVE_TEST_S3=ceph $(GO) test -p 1 ./content/s3store/... ./registry/storage ./registry/records -count=1 -v -timeout 60m
 
 # Without the limit on minimising, a worker may spend its whole time on making one input smaller.
 .PHONY: fuzz
@@ -213,7 +215,7 @@ if [ -n "$$missing" ]; then \
     || { tail -20 /tmp/cove-apt.$$$$; rm -f /tmp/cove-apt.$$$$; exit 1; }; rm -f /tmp/cove-apt.$$$$; fi
 endef
 
-.PHONY: deps-demo deps-test deps-bench deps-vm deps-web deps-dist deps-disks
+.PHONY: deps-demo deps-test deps-soak deps-bench deps-vm deps-web deps-dist deps-disks
 deps-dist: $(NFPM) $(CYCLONEDX)
 	$(call deps,ca-certificates)
 # Node.js may come from elsewhere than Debian.
@@ -239,6 +241,9 @@ deps-test: deps-demo deps-dist deps-disks $(TESTSUM) $(S3SERVER) $(PEBBLE) $(HEL
 # File systems for disks whose power is cut.
 deps-disks:
 	$(call deps,e2fsprogs xfsprogs btrfs-progs)
+# Its packages start nothing without a configuration in /etc/ceph.
+deps-soak:
+	$(call deps,ceph-mon ceph-osd ceph-common radosgw)
 deps-bench: deps-demo
 	$(call deps,podman buildah runc crun docker.io docker-registry containernetworking-plugins iproute2)
 deps-vm:

@@ -1,5 +1,6 @@
 // Package s3test starts an S3 service for tests: versitygw over TLS, which the
-// Makefile builds. It is a real one, with a folder as its storage.
+// Makefile builds. It is a real one, with a folder as its storage. Where the
+// environment says so ([ServiceEnv]), it is Ceph's.
 package s3test
 
 import (
@@ -27,9 +28,6 @@ import (
 // BinaryEnv names versitygw, where it is not in the folder of the Makefile.
 const BinaryEnv = "COVE_TEST_VERSITYGW"
 
-// bucket is the one that Start makes.
-const bucket = "registry"
-
 // Server is a running service.
 type Server struct {
 	Endpoint    string
@@ -40,31 +38,48 @@ type Server struct {
 	cmd         *exec.Cmd
 	args        []string
 	binary      string
+	account     string
+	bucket      string
+	cephConf    string // "" of versitygw
 }
 
 // Start starts a service that ends with the test, or skips the test.
 func Start(t testing.TB) *Server {
 	t.Helper()
-	s := &Server{dir: Dir(t), binary: binary(t)}
+	s := &Server{dir: Dir(t), bucket: "registry-" + strings.ToLower(rand.Text())[:8], account: "cove"}
 	s.certificate(t)
+	s.Endpoint = "https://" + free(t)
+	start := s.startVersity
+	switch service := os.Getenv(ServiceEnv); service {
+	case "ceph":
+		start = s.startCeph
+	case "":
+	default:
+		t.Fatalf("%s is %q: it is ceph, or not set", ServiceEnv, service)
+	}
+	secret := start(t)
 	s.Credentials = filepath.Join(s.dir, "credentials")
-	secret := rand.Text()
-	write(t, s.Credentials, "[default]\naws_access_key_id = cove\naws_secret_access_key = "+secret+"\n")
-	address := free(t)
-	s.Endpoint = "https://" + address
+	write(t, s.Credentials, "[default]\naws_access_key_id = "+s.account+"\naws_secret_access_key = "+secret+"\n")
+	s.Run(t)
+	s.makeBucket(t, secret)
+	return s
+}
+
+func (s *Server) startVersity(t testing.TB) (secret string) {
+	t.Helper()
+	s.binary = binary(t)
+	secret = rand.Text()
 	for _, name := range []string{"data", "sidecar"} {
 		if err := os.Mkdir(filepath.Join(s.dir, name), 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
 	s.args = []string{
-		"--port", address, "--access", "cove", "--secret", secret, "--keep-alive", "--quiet",
-		"--cert", s.CA, "--key", filepath.Join(s.dir, "key.pem"),
+		"--port", strings.TrimPrefix(s.Endpoint, "https://"), "--access", s.account, "--secret", secret,
+		"--keep-alive", "--quiet", "--cert", s.CA, "--key", filepath.Join(s.dir, "key.pem"),
 		"posix", "--sidecar", filepath.Join(s.dir, "sidecar"), filepath.Join(s.dir, "data"),
 	}
-	s.Run(t)
-	s.makeBucket(t, secret)
-	return s
+	return secret
 }
 
 // Run starts the process, also one that Kill has ended.
@@ -78,7 +93,7 @@ func (s *Server) Run(t testing.TB) {
 	}
 	t.Cleanup(s.Kill)
 	dialer := net.Dialer{Timeout: time.Second}
-	for range 200 {
+	for begun := time.Now(); time.Since(begun) < time.Minute; { // Ceph's makes its pools first
 		conn, err := dialer.DialContext(t.Context(), "tcp", strings.TrimPrefix(s.Endpoint, "https://"))
 		if err == nil {
 			conn.Close()
@@ -86,7 +101,7 @@ func (s *Server) Run(t testing.TB) {
 		}
 		time.Sleep(25 * time.Millisecond)
 	}
-	t.Fatalf("versitygw does not answer:\n%s", &s.log)
+	t.Fatalf("%s does not answer:\n%s", s.binary, &s.log)
 }
 
 // Kill ends the process; what was acknowledged stays.
@@ -101,7 +116,7 @@ func (s *Server) Kill() {
 // Config is a place of its own in the service.
 func (s *Server) Config() objects.Config {
 	return objects.Config{
-		Endpoint: s.Endpoint, Bucket: bucket, Prefix: strings.ToLower(rand.Text())[:10],
+		Endpoint: s.Endpoint, Bucket: s.bucket, Prefix: strings.ToLower(rand.Text())[:10],
 		Credentials: s.Credentials, CA: s.CA, Timeout: 10 * time.Second,
 	}
 }
@@ -120,7 +135,11 @@ func (s *Server) Bucket(t testing.TB) *objects.Bucket {
 // Damage changes a byte of an object where the service keeps it.
 func (s *Server) Damage(t testing.TB, prefix, key string) {
 	t.Helper()
-	f, err := os.OpenFile(filepath.Join(s.dir, "data", bucket, prefix, filepath.FromSlash(key)), os.O_RDWR, 0)
+	if s.cephConf != "" {
+		s.damageInCeph(t, prefix+"/"+key)
+		return
+	}
+	f, err := os.OpenFile(filepath.Join(s.dir, "data", s.bucket, prefix, filepath.FromSlash(key)), os.O_RDWR, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,13 +154,23 @@ func (s *Server) Damage(t testing.TB, prefix, key string) {
 	}
 }
 
-// Dir is a temporary folder in memory, if there is one.
-func Dir(t testing.TB) string {
+// folder is a new one in memory, if there is memory that is one. Nobody removes it.
+func folder(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/dev/shm", "cove-s3-") //nolint:usetesting // t.TempDir is not in memory
 	if err != nil {
-		return t.TempDir()
+		dir, err = os.MkdirTemp("", "cove-s3-") //nolint:usetesting // and a cluster outlives the test that began it
 	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// Dir is a temporary folder in memory, if there is one.
+func Dir(t testing.TB) string {
+	t.Helper()
+	dir := folder(t)
 	t.Cleanup(func() {
 		if err := os.RemoveAll(dir); err != nil {
 			t.Error(err)
@@ -192,9 +221,9 @@ func (s *Server) makeBucket(t testing.TB, secret string) {
 	hc := HTTPClient(t, s.CA)
 	client := s3.New(s3.Options{
 		BaseEndpoint: &s.Endpoint, UsePathStyle: true, Region: "us-east-1", HTTPClient: hc,
-		Credentials: credentials.NewStaticCredentialsProvider("cove", secret, ""),
+		Credentials: credentials.NewStaticCredentialsProvider(s.account, secret, ""),
 	})
-	if _, err := client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String(bucket)}); err != nil {
+	if _, err := client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String(s.bucket)}); err != nil {
 		t.Fatalf("making a bucket: %v\n%s", err, &s.log)
 	}
 	hc.CloseIdleConnections()
