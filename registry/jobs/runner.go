@@ -15,6 +15,7 @@ import (
 	"cove/errdefs"
 	"cove/registry/db"
 	"cove/registry/metadata"
+	"cove/registry/span"
 )
 
 const (
@@ -307,10 +308,12 @@ func (r *Runner) begin(ctx context.Context, kind Kind, j Job) {
 
 // perform runs a kind's code. A fault in it must not take the server down.
 func perform(ctx context.Context, kind Kind, w *Work) (note string, err error) {
+	ctx, end := span.Work(ctx, "job "+w.Kind, w.Subject)
 	defer func() {
 		if fault := recover(); fault != nil {
 			err = Final(fmt.Errorf("a fault in the registry: %v\n%s", fault, debug.Stack()))
 		}
+		end(err)
 	}()
 	return kind.Run(ctx, w)
 }

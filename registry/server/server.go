@@ -37,6 +37,7 @@ import (
 	"cove/registry/server/listening"
 	"cove/registry/server/live"
 	"cove/registry/server/welcome"
+	"cove/registry/span"
 	"cove/registry/span/otlp"
 	"cove/registry/store"
 	"cove/registry/store/change"
@@ -325,7 +326,7 @@ func (s *Server) Address() string { return s.listener.Addr().String() }
 // Run serves until ctx ends, then lets running requests finish and closes
 // everything. It returns nil after a stop in order.
 func (s *Server) Run(ctx context.Context) error {
-	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
+	background, stopBackground := context.WithCancel(span.WithBeginner(context.WithoutCancel(ctx), s.tracer))
 	var workers sync.WaitGroup
 	workers.Go(func() {
 		s.registry.CollectEvery(background, func() time.Duration { return s.live.Config().GC.Every() })

@@ -4,10 +4,12 @@ package server
 
 import (
 	"bytes"
+	"context"
 	"encoding/hex"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -18,8 +20,11 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"cove/registry/auth"
+	"cove/registry/jobs"
+	"cove/registry/metadata"
 	"cove/registry/proxy"
 	"cove/registry/server/config"
+	"cove/registry/span"
 	"cove/registry/span/otlp"
 )
 
@@ -66,6 +71,29 @@ func (c *traces) within(request string) (names []string) {
 	return names
 }
 
+// jobWithSpans runs a job that asks the database n times.
+func jobWithSpans(t *testing.T, s *Server, n int) {
+	t.Helper()
+	must(t, s.state.db.Update(t.Context(), func(ctx context.Context, tx *metadata.Tx) error {
+		_, _, err := jobs.Add(ctx, tx, jobs.New{Kind: "traced", Subject: "rule 7"})
+		return err
+	}))
+	ctx, stop := context.WithCancel(span.WithBeginner(t.Context(), s.tracer))
+	defer stop()
+	jobs.NewRunner(s.state.db, s.log, jobs.Kind{
+		Name: "traced",
+		Run: func(ctx context.Context, _ *jobs.Work) (string, error) {
+			defer stop()
+			for range n {
+				if err := s.state.db.Ping(ctx); err != nil {
+					return "", err
+				}
+			}
+			return "done", nil
+		},
+	}).Run(ctx)
+}
+
 // TestTraces pushes and pulls a blob, and asks a proxy for what its upstream has not
 // got: each request has spans of what it needed.
 func TestTraces(t *testing.T) {
@@ -100,8 +128,14 @@ func TestTraces(t *testing.T) {
 	ask("POST", "/v2/library/app/blobs/uploads/?digest="+dgst, blob, http.StatusCreated)
 	ask("GET", "/v2/library/app/blobs/"+dgst, nil, http.StatusOK)
 	ask("GET", "/v2/mirror/app/manifests/v1", nil, http.StatusNotFound)
+	jobWithSpans(t, s, 1200)
 	otlp.End(s.tracer, s.log)
 
+	// The job has spans of its first statements, and not of a day's.
+	ofJob := seen.within("job traced")
+	if n := len(ofJob); n < 900 || n > 1000 || !slices.Contains(ofJob, "db SELECT") {
+		t.Errorf("the job has %d spans", n)
+	}
 	for request, wants := range map[string][]string{
 		"POST /v2/…/blobs/uploads/": {"db transaction", "db INSERT", "store commit"},
 		"GET /v2/…/blobs/":          {"db SELECT", "store open"},

@@ -1,5 +1,5 @@
-// Package span says what takes how long within a request: statements of the database,
-// bytes of the storage, questions to other registries.
+// Package span says what takes how long within a request or a job: statements of the
+// database, bytes of the storage, questions to other registries.
 //
 // A request has a span in its context where the registry was built to send traces
 // elsewhere (package otlp, which the build tag otel links). Without one nothing here
@@ -54,6 +54,33 @@ func Start(ctx context.Context, kind Kind, detail string) (_ context.Context, en
 		return ctx, ignore
 	}
 	s := parent.Child(kind, detail)
+	return With(ctx, s), s.End
+}
+
+// Beginner begins spans that are within no other.
+type Beginner interface {
+	// Work begins one of what no request asked for. about says of what it is.
+	Work(name, about string) Span
+}
+
+type beginner struct{}
+
+// WithBeginner has work that begins under the context have spans of its own; nil is
+// nobody who listens.
+func WithBeginner(ctx context.Context, b Beginner) context.Context {
+	if b == nil {
+		return ctx
+	}
+	return context.WithValue(ctx, beginner{}, b)
+}
+
+// Work begins what no request asked for, as a job. Call end once.
+func Work(ctx context.Context, name, about string) (_ context.Context, end func(error)) {
+	b, _ := ctx.Value(beginner{}).(Beginner)
+	if b == nil {
+		return ctx, ignore
+	}
+	s := b.Work(name, about)
 	return With(ctx, s), s.End
 }
 

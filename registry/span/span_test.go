@@ -41,6 +41,28 @@ func TestSpans(t *testing.T) {
 	}
 }
 
+// Work implements span.Beginner.
+func (n note) Work(name, about string) span.Span { return note{n.all, name + " of " + about} }
+
+// TestWork: what no request asked for is a span of its own, whatever began it.
+func TestWork(t *testing.T) {
+	t.Parallel()
+	var all []string
+	ctx := span.WithBeginner(span.With(t.Context(), note{&all, "request"}), note{&all, ""})
+	within, end := span.Work(ctx, "job", "rule 7")
+	_, endStatement := span.Start(within, span.Database, "SELECT 1")
+	endStatement(nil)
+	end(errors.New("gone"))
+	if want := []string{"job of rule 7/SELECT 1", "job of rule 7: gone"}; !slices.Equal(all, want) {
+		t.Errorf("%q, want %q", all, want)
+	}
+	if _, end := span.Work(span.WithBeginner(t.Context(), nil), "job", "rule 7"); span.Of(t.Context()) != nil {
+		t.Error("somebody listens")
+	} else {
+		end(nil)
+	}
+}
+
 // TestNobodyListens: then a context is left as it is, and nothing is allocated.
 func TestNobodyListens(t *testing.T) {
 	ctx := t.Context()

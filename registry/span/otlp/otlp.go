@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync/atomic"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -69,6 +70,38 @@ func (t *sender) Begin(r *http.Request) (_ *http.Request, done func(status int, 
 	}
 }
 
+// mostOfWork bounds the spans below one of a job, which may run for a day: the first
+// tell how it goes.
+const mostOfWork = 1000
+
+// Work implements span.Beginner.
+func (t *sender) Work(name, about string) span.Span {
+	_, s := t.tracer.Start(context.Background(), name, trace.WithAttributes(attribute.String("cove.subject", about)))
+	left := &atomic.Int64{}
+	left.Store(mostOfWork)
+	return &bounded{recorded{t.tracer, s}, left}
+}
+
+// bounded is a span of work.
+type bounded struct {
+	recorded
+	left *atomic.Int64
+}
+
+// Child implements span.Span.
+func (b *bounded) Child(kind span.Kind, detail string) span.Span {
+	if b.left.Add(-1) < 0 {
+		return silent{}
+	}
+	return &bounded{*b.child(kind, detail), b.left}
+}
+
+// silent is a span that nobody hears of.
+type silent struct{}
+
+func (s silent) Child(span.Kind, string) span.Span { return s }
+func (silent) End(error)                           {}
+
 // route is what a path is about, without names: those who read traces count by it.
 func route(path string) string {
 	rest, protocol := strings.CutPrefix(path, "/v2/")
@@ -91,7 +124,9 @@ type recorded struct {
 }
 
 // Child implements span.Span.
-func (r *recorded) Child(kind span.Kind, detail string) span.Span {
+func (r *recorded) Child(kind span.Kind, detail string) span.Span { return r.child(kind, detail) }
+
+func (r *recorded) child(kind span.Kind, detail string) *recorded {
 	first, rest, _ := strings.Cut(detail, " ")
 	name, of, about := "db "+first, trace.SpanKindClient, attribute.String("db.query.text", detail)
 	switch kind {

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"os"
 	"time"
+
+	"cove/registry/span"
 )
 
 // Tracer makes spans of requests, and sends them. Close it.
@@ -14,6 +16,8 @@ type Tracer interface {
 	// (traceparent). The request that it returns has the span; done ends it. Of a request
 	// it takes method, path and addresses only: queries and headers may hold secrets.
 	Begin(r *http.Request) (_ *http.Request, done func(status int, sent int64))
+	// Work begins the span of what no request asked for, in a trace of its own.
+	span.Beginner
 	// Close sends what is left, as long as ctx lets it.
 	Close(ctx context.Context) error
 }
