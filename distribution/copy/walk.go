@@ -226,7 +226,7 @@ func (c *copier) resolve(ctx context.Context, ref, mediaType string) (*node, err
 		return nil, err
 	}
 	want := m.Descriptor.Digest
-	if strings.Contains(ref, ":") {
+	if isDigest(ref) {
 		want = digest.Digest(ref)
 	}
 	if err := want.Validate(); err != nil {
@@ -244,6 +244,13 @@ func (c *copier) resolve(ctx context.Context, ref, mediaType string) (*node, err
 	}
 	m.Descriptor = ocispec.Descriptor{MediaType: doc.MediaType, Digest: want, Size: int64(len(m.Body))}
 	return &node{Manifest: m, doc: doc}, nil
+}
+
+// isDigest tells a digest from a tag. Of a layout a tag may be a whole name, as
+// docker.io/team/app:v1, so that the colon alone says nothing.
+func isDigest(ref string) bool {
+	algorithm, _, found := strings.Cut(ref, ":")
+	return found && digest.Algorithm(algorithm).Available()
 }
 
 // cosignTags end the tags under which cosign keeps what belongs to a manifest,

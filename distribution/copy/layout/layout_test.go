@@ -215,3 +215,32 @@ func TestWhatIsNoLayout(t *testing.T) {
 		t.Errorf("a broken index.json: %v", err)
 	}
 }
+
+// TestTagsThatAreNames: a store of local images, or containerd's export, tags by whole
+// names, whose colon makes them no digests.
+func TestTagsThatAreNames(t *testing.T) {
+	t.Parallel()
+	dir, to := filepath.Join(t.TempDir(), "named"), filepath.Join(t.TempDir(), "to")
+	img := distributiontest.NewImage(t, 1, 10)
+	bring(t, dir, img, "v1")
+	index := filepath.Join(dir, "index.json")
+	body, err := os.ReadFile(index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"docker.io/team/app:v1", "app:latest", "localhost:5000/app:v1"} {
+		if err := os.WriteFile(index, []byte(strings.ReplaceAll(string(body), `"v1"`, `"`+name+`"`)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		src, err := layout.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dst := create(t, to)
+		desc, err := copy.Copy(t.Context(), dst, src, name, copy.Options{Tag: "out"})
+		if err != nil || desc.Digest != img.Manifest.Descriptor.Digest {
+			t.Errorf("%s: %v, %v", name, desc, err)
+		}
+		_, _ = src.Close(), dst.Close()
+	}
+}
