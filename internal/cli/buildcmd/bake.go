@@ -55,7 +55,7 @@ func (f *bakeFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.call, "call", "build", "what to do: build, or tell of the Dockerfiles check, outline, targets; [,format=json][,ignorestatus=true]")
 	fs.BoolVar(&f.check, "check", false, "as --call check")
 	fs.StringVar(&f.metadata, "metadata-file", "", "write what was built to a file, as JSON with buildx's keys")
-	fs.StringVar(&f.progress, "progress", "auto", "auto, tty, plain, rawjson or quiet; also by BUILDKIT_PROGRESS")
+	steps.Flag(fs, &f.progress)
 	fs.BoolVar(&f.explain, "explain", false, "say why a step was not cached")
 	f.lock.Register(fs)
 }
@@ -75,7 +75,7 @@ func Bake(a *app.App) *cobra.Command {
 	}
 	f.register(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		progressFromEnvironment(cmd, &f.progress)
+		steps.FromEnvironment(cmd.Flags(), &f.progress)
 		env, err := f.environment()
 		if err != nil {
 			return err
@@ -101,13 +101,6 @@ func Bake(a *app.App) *cobra.Command {
 		return f.build(cmd.Context(), a, plan)
 	}
 	return cmd
-}
-
-// progressFromEnvironment is what BUILDKIT_PROGRESS says, unless a flag does.
-func progressFromEnvironment(cmd *cobra.Command, to *string) {
-	if by := os.Getenv("BUILDKIT_PROGRESS"); by != "" && !cmd.Flags().Changed("progress") {
-		*to = by
-	}
 }
 
 // showSyntax shows the lines of a file around a mistake in it.

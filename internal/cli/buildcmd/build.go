@@ -6,18 +6,15 @@ import (
 	"context"
 	"errors"
 	"os"
-	"time"
 
 	"github.com/opencontainers/go-digest"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"cove/engine/builds"
-	"cove/errdefs"
 	"cove/internal/cli/app"
 	"cove/internal/cli/buildflags"
 	"cove/internal/cli/callcmd"
-	"cove/internal/cli/progress"
 	"cove/internal/cli/progress/steps"
 	"cove/internal/cli/runflags"
 )
@@ -76,7 +73,7 @@ func (f *buildFlags) register(fs *pflag.FlagSet) {
 		"time of copied files and the latest of others: seconds, 2006-01-02T15:04:05Z, or git for that of the last commit")
 	fs.StringVar(&f.iidfile, "iidfile", "", "write the image id to a file")
 	fs.StringVar(&f.metadata, "metadata-file", "", "write what was built to a file, as JSON with buildx's keys")
-	fs.StringVar(&f.progress, "progress", "auto", "auto, tty, plain, rawjson, quiet or none; also by BUILDKIT_PROGRESS")
+	steps.Flag(fs, &f.progress)
 	fs.BoolVar(&f.explain, "explain", false, "say why a step was not cached")
 	fs.StringVar(&f.onErr, "on-error", "",
 		"when a RUN fails: shell opens one where it ran, save keeps its files as an image")
@@ -105,7 +102,7 @@ func Build(a *app.App) *cobra.Command {
 	}
 	f.register(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		progressFromEnvironment(cmd, &f.progress)
+		steps.FromEnvironment(cmd.Flags(), &f.progress)
 		o, err := f.options(cmd.Context(), a, args[0])
 		if err != nil {
 			return err
@@ -224,29 +221,16 @@ func (f *buildFlags) limits(o *builds.Options) error {
 
 // showProgress wires the build's events to standard error.
 func (f *buildFlags) showProgress(a *app.App, o *builds.Options) (end func(), err error) {
-	switch f.progress {
-	case "auto", "tty", "plain", "rawjson", "quiet", "none":
-	default:
-		return nil, errdefs.Errorf(errdefs.ErrInvalid,
-			"--progress %s: want auto, tty, plain, rawjson, quiet or none", f.progress)
+	kind := f.progress
+	if f.quiet {
+		kind = "quiet"
 	}
-	screen := progress.ScreenOf(a.Err)
-	plain := false
-	switch {
-	case f.quiet || f.progress == "quiet" || f.progress == "none":
-		return func() {}, nil
-	case f.progress == "rawjson":
-		raw := steps.NewRaw(a.Err)
-		o.Progress = raw.Event
-		return func() {}, nil
-	case f.progress == "plain":
-		plain = true
-	case f.progress == "tty" && screen.Size == nil:
-		return nil, errdefs.Errorf(errdefs.ErrInvalid, "--progress tty: standard error is not a terminal")
+	event, b, err := steps.Show(a.Err, kind)
+	o.Progress = event
+	if err != nil || b == nil {
+		return func() {}, err
 	}
-	b := steps.New(screen, plain, time.Now)
 	b.Explain = f.explain
-	o.Progress = b.Event
 	endGroup := group(a, "Building "+o.Context)
 	f.hold = b.Hold
 	return func() { b.Close(); endGroup() }, nil

@@ -8,17 +8,14 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"cove/engine/builds"
 	"cove/engine/builds/verify"
-	"cove/errdefs"
 	"cove/internal/cli/app"
 	"cove/internal/cli/buildflags"
 	"cove/internal/cli/imagediff"
-	"cove/internal/cli/progress"
 	"cove/internal/cli/progress/steps"
 )
 
@@ -71,9 +68,10 @@ could not be found out, also because the build failed.`,
 	fs.BoolVar(&f.times, "times", false, "compare also when files were modified")
 	fs.BoolVar(&f.exact, "exact", false, "want the same manifest, byte for byte")
 	fs.StringVar(&f.format, "format", "", "json, instead of lines")
-	fs.StringVar(&f.progress, "progress", "auto", "of the build: auto, plain or quiet")
+	steps.Flag(fs, &f.progress)
 	fs.BoolVarP(&f.quiet, "quiet", "q", false, "print nothing: the exit code says it")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		steps.FromEnvironment(fs, &f.progress)
 		err := f.verify(cmd.Context(), a, args)
 		if exit := (*app.Exit)(nil); err != nil && !errors.As(err, &exit) {
 			err = &app.Exit{Code: imagediff.CodeTrouble, Err: err}
@@ -156,14 +154,15 @@ func (f *flags) options(ctx context.Context, args []string) (o verify.Options, e
 
 // show wires the progress of the build to standard error.
 func (f *flags) show(a *app.App, o *verify.Options) (end func(), err error) {
-	switch {
-	case f.progress != "auto" && f.progress != "plain" && f.progress != "quiet":
-		return nil, errdefs.Errorf(errdefs.ErrInvalid, "--progress %s: want auto, plain or quiet", f.progress)
-	case f.quiet || f.progress == "quiet":
-		return func() {}, nil
+	kind := f.progress
+	if f.quiet {
+		kind = "quiet"
 	}
-	b := steps.New(progress.ScreenOf(a.Err), f.progress == "plain", time.Now)
-	o.Progress = b.Event
+	event, b, err := steps.Show(a.Err, kind)
+	o.Progress = event
+	if err != nil || b == nil {
+		return func() {}, err
+	}
 	return b.Close, nil
 }
 
