@@ -66,7 +66,8 @@ func groupID(group string) (int, error) {
 	}
 	g, err := user.LookupGroup(group)
 	if err != nil {
-		return 0, errdefs.Errorf(errdefs.ErrNotFound, "there is no group %q that the socket could belong to", group)
+		return 0, errdefs.Errorf(errdefs.ErrNotFound, "there is no group %q that the socket could belong to; "+
+			"make it (groupadd --system %q), or name no group: the socket is root's then", group, group)
 	}
 	return strconv.Atoi(g.Gid)
 }
@@ -85,7 +86,8 @@ func removeDead(ctx context.Context, path string) error {
 	conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
 	if err == nil {
 		conn.Close()
-		return errdefs.Errorf(errdefs.ErrConflict, "listening on %s: somebody listens there already", path)
+		return errdefs.Errorf(errdefs.ErrConflict, "listening on %s: somebody listens there already; "+
+			"name another socket, or none beside TCP", path)
 	}
 	if !errors.Is(err, unix.ECONNREFUSED) {
 		return fmt.Errorf("listening on %s: %w", path, err)

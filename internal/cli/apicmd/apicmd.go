@@ -15,6 +15,7 @@ import (
 	"cove/engine/api"
 	"cove/engine/api/listen"
 	"cove/engine/api/route"
+	"cove/errdefs"
 	"cove/internal/cli/app"
 )
 
@@ -67,6 +68,9 @@ containers run on. A socket that systemd opened is served instead of --socket.`,
 	fs.BoolVar(&f.untilEOF, "until-eof", false, "end when standard input does: with the program that started this")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		access, err := route.ParseAccess(f.allow)
+		if err == nil {
+			err = f.check(cmd)
+		}
 		if err != nil {
 			return err
 		}
@@ -114,10 +118,37 @@ func addressOf(l net.Listener) string {
 	return "tcp://" + l.Addr().String()
 }
 
+// check refuses flags that would say nothing beside the others.
+func (f *serveFlags) check(cmd *cobra.Command) error {
+	certs := 0
+	for _, name := range []string{"tlscacert", "tlscert", "tlskey"} {
+		if cmd.Flags().Changed(name) {
+			certs++
+		}
+	}
+	var err error
+	switch {
+	case f.socket == "" && f.group != "":
+		err = errors.New("--group is of a --socket, and there is none")
+	case f.tcp == "" && certs > 0:
+		err = errors.New("certificates are for --tcp HOST:PORT, which is not given")
+	case f.tcp != "" && certs < 3:
+		err = errors.New("whoever reaches --tcp is root here: give --tlscert and --tlskey of this server, " +
+			"and --tlscacert, the authority of its clients' certificates")
+	default:
+		return nil
+	}
+	return &app.Usage{Command: cmd.CommandPath(), Err: err, Code: app.CodeUsage}
+}
+
 func (f *serveFlags) listen(cmd *cobra.Command) ([]net.Listener, error) {
 	all, err := listen.Systemd()
 	if err != nil {
 		return nil, err
+	}
+	if len(all) > 0 && (f.group != "" || cmd.Flags().Changed("socket")) {
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "systemd has opened the socket, so --socket and --group say nothing; "+
+			"leave them out, and set ListenStream= and SocketGroup= in the socket's unit")
 	}
 	if len(all) == 0 && f.socket != "" {
 		l, err := listen.Unix(cmd.Context(), f.socket, f.group)

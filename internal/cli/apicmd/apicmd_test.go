@@ -82,13 +82,20 @@ func TestServeUntilIdle(t *testing.T) {
 func TestServeRefuses(t *testing.T) {
 	t.Parallel()
 	var usage *app.Usage
+	wrongly := func(says string) func(error) bool {
+		return func(err error) bool { return errors.As(err, &usage) && strings.Contains(err.Error(), says) }
+	}
 	for _, tc := range []struct {
 		args []string
 		is   func(error) bool
 	}{
 		{[]string{"--socket", ""}, func(err error) bool { return errors.As(err, &usage) }},
 		{[]string{"--allow", "everything"}, func(err error) bool { return errors.Is(err, errdefs.ErrInvalid) }},
-		{[]string{"--socket", "", "--tcp", "127.0.0.1:0"}, func(err error) bool { return errors.Is(err, errdefs.ErrInvalid) }},
+		// Flags that would say nothing beside the others.
+		{[]string{"--socket", "", "--tcp", "127.0.0.1:0"}, wrongly("--tlscert")},
+		{[]string{"--socket", "", "--tcp", "127.0.0.1:0", "--tlscert", "c", "--tlskey", "k"}, wrongly("--tlscacert")},
+		{[]string{"--socket", "/nowhere/s", "--tlskey", "k"}, wrongly("--tcp")},
+		{[]string{"--socket", "", "--tcp", "127.0.0.1:0", "--group", "root"}, wrongly("--group is of a --socket")},
 	} {
 		if err := run(t.Context(), t, &bytes.Buffer{}, tc.args...); !tc.is(err) {
 			t.Errorf("%q: %v", tc.args, err)

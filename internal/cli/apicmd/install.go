@@ -71,10 +71,14 @@ func checkGroup(group string) error {
 	if group == "" {
 		return nil
 	}
+	if !groupNames.MatchString(group) {
+		return errdefs.Errorf(errdefs.ErrInvalid, "%q is no name of a group", group)
+	}
 	_, byName := user.LookupGroup(group)
 	_, byID := user.LookupGroupId(group)
-	if !groupNames.MatchString(group) || byName != nil && byID != nil {
-		return errdefs.Errorf(errdefs.ErrNotFound, "there is no group %q that the socket could belong to", group)
+	if byName != nil && byID != nil {
+		return errdefs.Errorf(errdefs.ErrNotFound, "there is no group %q that the socket could belong to; "+
+			"make it (groupadd --system %s), or leave --group out: the socket is root's then", group, group)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package apicmd
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"cove/errdefs"
@@ -15,9 +16,14 @@ func TestGroups(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	for _, group := range []string{"nosuchgroup", "root\nExecStartPre=/bin/sh", "-root"} {
-		if err := checkGroup(group); !errors.Is(err, errdefs.ErrNotFound) {
+	for group, want := range map[string]error{
+		"nosuchgroup": errdefs.ErrNotFound, "root\nExecStartPre=/bin/sh": errdefs.ErrInvalid, "-root": errdefs.ErrInvalid,
+	} {
+		if err := checkGroup(group); !errors.Is(err, want) {
 			t.Errorf("%q: %v", group, err)
 		}
+	}
+	if err := checkGroup("nosuchgroup"); !strings.Contains(err.Error(), "groupadd --system nosuchgroup") {
+		t.Errorf("it does not say what to do: %v", err)
 	}
 }

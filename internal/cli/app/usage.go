@@ -28,6 +28,7 @@ func PrintUsage(cmd *cobra.Command) error {
 		{"Global Options:", cmd.InheritedFlags().FlagUsages()},
 	} {
 		if flags.usages != "" {
+			flags.usages = strings.ReplaceAll(flags.usages, " (default )", "") // of a number that no value stands for
 			fmt.Fprintf(w, "\n%s\n%s", flags.title, flags.usages)
 		}
 	}

@@ -88,12 +88,22 @@ func (m Machine) Install(ctx context.Context, group string) error {
 	}
 	for _, args := range [][]string{{"daemon-reload"}, {"enable", "--now", socketUnit}} {
 		if err := m.Systemctl(ctx, args...); err != nil {
-			return errors.Join(err, m.remove(socketUnit), m.remove(serviceUnit))
+			return errors.Join(err, m.takeBack(ctx))
 		}
 		m.tell("systemctl %s", strings.Join(args, " "))
 	}
 	m.tell("docker's clients find cove at %s now; 'cove api uninstall' undoes this", Socket)
 	return nil
+}
+
+// takeBack undoes what a failed Install did: systemd may have enabled the socket and
+// not been able to listen on it.
+func (m Machine) takeBack(ctx context.Context) error {
+	_ = m.Systemctl(ctx, "disable", "--now", socketUnit, serviceUnit) // what it does not know is not enabled
+	err := errors.Join(m.remove(socketUnit), m.remove(serviceUnit))
+	_ = m.Systemctl(ctx, "daemon-reload") // what failed is told already
+	m.tell("removed what was written")
+	return err
 }
 
 // free finds out whether docker, or somebody else, has the socket.
@@ -121,7 +131,8 @@ func (m Machine) free() error {
 		}
 	}
 	if _, err := os.Lstat(m.path(Socket)); err == nil {
-		return errdefs.Errorf(errdefs.ErrConflict, "%s is there already, of another program", Socket)
+		return errdefs.Errorf(errdefs.ErrConflict, "%s is there already, of another program; end that, or remove "+
+			"the file when nobody listens (fuser %s), or serve another socket and name it in a context", Socket, Socket)
 	}
 	return nil
 }

@@ -134,14 +134,27 @@ func TestInstallWithoutSystemd(t *testing.T) {
 	}
 }
 
-// TestInstallThatFails leaves nothing.
+// TestInstallThatFails leaves nothing, whichever step it was: what systemd has enabled
+// before it could not listen is disabled again.
 func TestInstallThatFails(t *testing.T) {
 	t.Parallel()
-	m, _, _ := machine(t)
 	broken := errors.New("broken")
-	m.Systemctl = func(context.Context, ...string) error { return broken }
-	if err := m.Install(t.Context(), ""); !errors.Is(err, broken) || files(t, m) != "" {
-		t.Errorf("%v, and left are %s", err, files(t, m))
+	for _, fails := range []string{"", "enable --now cove-docker.socket"} {
+		m, told, _ := machine(t)
+		does := m.Systemctl
+		m.Systemctl = func(ctx context.Context, args ...string) error {
+			err := does(ctx, args...)
+			if fails == "" || strings.Join(args, " ") == fails {
+				return broken
+			}
+			return err
+		}
+		if err := m.Install(t.Context(), ""); !errors.Is(err, broken) || files(t, m) != "" {
+			t.Errorf("%v, and left are %s", err, files(t, m))
+		}
+		if last := (*told)[len(*told)-2:]; last[0] != "disable --now cove-docker.socket cove-docker.service" || last[1] != "daemon-reload" {
+			t.Errorf("systemd was told %q", *told)
+		}
 	}
 }
 
