@@ -115,6 +115,12 @@ func WriteBytes(ctx context.Context, s Ingester, desc ocispec.Descriptor, b []by
 	return desc, WriteBlob(ctx, s, desc, bytes.NewReader(b))
 }
 
+// Same reports whether a small blob is stored and is b. What cannot be read is not the same.
+func Same(ctx context.Context, p Provider, desc ocispec.Descriptor, b []byte) bool {
+	here, err := ReadBlob(ctx, p, desc)
+	return err == nil && bytes.Equal(here, b)
+}
+
 // Until reads r until ctx ends, which a read of a file does not ask.
 func Until(ctx context.Context, r io.Reader) io.Reader { return contextReader{ctx, r} }
 

@@ -86,6 +86,58 @@ func TestHeal(t *testing.T) {
 	}
 }
 
+// TestPutAgain: bytes that are here are written once, however often they come; others
+// take their place.
+func TestPutAgain(t *testing.T) {
+	t.Parallel()
+	s := open(t, t.TempDir(), Options{})
+	b := contenttest.Bytes(1, 10_000)
+	put := func() os.FileInfo {
+		t.Helper()
+		desc, err := content.WriteBytes(t.Context(), s, ocispec.Descriptor{}, b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fi, err := os.Stat(filepath.Join(s.Path(), "blobs", "sha256", desc.Digest.Encoded()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fi
+	}
+	first := put()
+	if !os.SameFile(first, put()) {
+		t.Error("the same bytes were written again")
+	}
+	path := filepath.Join(s.Path(), "blobs", "sha256", first.Name())
+	for what, spoil := range map[string]func() error{
+		"a byte":    func() error { return os.WriteFile(path, append(bytes.Clone(b[1:]), 0), 0o644) },
+		"the size":  func() error { return os.WriteFile(path, b[1:], 0o644) },
+		"a link":    func() error { return errors.Join(os.Rename(path, path+".x"), os.Symlink(path+".x", path)) },
+		"a folder":  func() error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o755)) },
+		"all of it": func() error { return os.Remove(path) },
+	} {
+		if err := spoil(); err != nil {
+			t.Fatal(err)
+		}
+		put()
+		if got, err := content.ReadBlob(t.Context(), s, ocispec.Descriptor{Digest: digest.FromBytes(b)}); err != nil || !bytes.Equal(got, b) {
+			t.Errorf("%s was changed, and the bytes put again: %v", what, err)
+		}
+	}
+	// What belies its descriptor is refused, though something is here under the digest.
+	desc := ocispec.Descriptor{Digest: digest.FromBytes(b), Size: 9_999}
+	if _, err := content.WriteBytes(t.Context(), s, desc, b); !errors.Is(err, errdefs.ErrCorrupt) {
+		t.Errorf("another size: %v", err)
+	}
+	desc.Size = 0
+	if _, err := content.WriteBytes(t.Context(), s, desc, b[1:]); !errors.Is(err, errdefs.ErrCorrupt) {
+		t.Errorf("other bytes: %v", err)
+	}
+	if got, err := content.ReadBlob(t.Context(), s, ocispec.Descriptor{Digest: desc.Digest}); err != nil || !bytes.Equal(got, b) {
+		t.Errorf("after what was refused: %v", err)
+	}
+}
+
 func BenchmarkCommit4K(b *testing.B) {
 	s := open(b, b.TempDir(), Options{})
 	body := contenttest.Bytes(1, 4096)

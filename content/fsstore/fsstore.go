@@ -335,6 +335,14 @@ func (s *Store) fault(step Step) error {
 	return s.opts.Fault(step)
 }
 
+// step does a step of a commit, if the test hook lets it.
+func (s *Store) step(name Step, do func() error) error {
+	if err := s.fault(name); err != nil {
+		return err
+	}
+	return do()
+}
+
 func (s *Store) syncDir(name string) error {
 	d, err := s.root.Open(name)
 	if err != nil {

@@ -24,31 +24,17 @@ var _ content.Linker = (*Store)(nil)
 // durable, so that is done here.
 func (s *Store) Link(ctx context.Context, desc ocispec.Descriptor, f *os.File) error {
 	name, err := blobName(desc.Digest)
-	if err == nil {
-		err = s.checkFile(ctx, desc, f)
-	}
-	if err == nil {
-		err = s.fault(StepSync)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if err != nil {
-		return diskError("linking "+content.BlobName(desc.Digest), err)
-	}
 	dir := blobFolder(desc.Digest)
-	err = s.ensureDir(dir)
-	if err == nil {
-		err = s.fault(StepRename)
-	}
-	if err == nil {
-		err = s.link(f, dir, desc.Digest, name)
-	}
-	if err == nil {
-		err = s.fault(StepSyncDir)
-	}
-	if err == nil {
-		err = s.syncDir(dir)
+	for _, do := range []func() error{
+		func() error { return s.checkFile(ctx, desc, f) },
+		func() error { return s.step(StepSync, f.Sync) },
+		func() error { return s.ensureDir(dir) },
+		func() error { return s.step(StepRename, func() error { return s.link(f, dir, desc.Digest, name) }) },
+		func() error { return s.step(StepSyncDir, func() error { return s.syncDir(dir) }) },
+	} {
+		if err == nil {
+			err = do()
+		}
 	}
 	return diskError("linking "+content.BlobName(desc.Digest), err)
 }

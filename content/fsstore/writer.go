@@ -342,11 +342,7 @@ func (w *writer) publish(dgst digest.Digest) error {
 	}
 	// From here on the file is a blob, and no longer this write.
 	w.done = true
-	err = w.s.fault(StepSyncDir)
-	if err == nil {
-		err = dir.Sync()
-	}
-	if err != nil {
+	if err := w.s.step(StepSyncDir, dir.Sync); err != nil {
 		return errors.Join(w.failed(err), filelock.Release(w.f))
 	}
 	return nil
@@ -364,10 +360,7 @@ func (s *Store) appear(key string, dgst digest.Digest) (*folders.Folder, error) 
 			}
 		}
 		if err == nil {
-			err = s.fault(StepRename)
-		}
-		if err == nil {
-			err = s.place(key, dir, dgst.Encoded())
+			err = s.step(StepRename, func() error { return s.place(key, dir, dgst.Encoded()) })
 		}
 		if err == nil || again || !errors.Is(err, fs.ErrNotExist) {
 			return dir, err
