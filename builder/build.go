@@ -9,7 +9,6 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
 
-	"cove/builder/dockerfile/syntax"
 	"cove/builder/estargz"
 	"cove/builder/plan"
 	"cove/errdefs"
@@ -38,18 +37,13 @@ func withSource(err error, text []byte) error {
 }
 
 // complete fills in what the request leaves open.
-func (r *Request) complete() (err error) {
+func (r *Request) complete() error {
 	if r.Context == "" {
 		return errdefs.Errorf(errdefs.ErrInvalid,
 			"build: a context is needed: a directory, or - for a tar archive on stdin")
 	}
 	if err := errors.Join(r.completePlatforms(), r.checkSquash()); err != nil {
 		return err
-	}
-	if r.Epoch == nil {
-		if r.Epoch, err = syntax.ParseEpoch(r.BuildArgs[syntax.EpochArg]); err != nil {
-			return err
-		}
 	}
 	switch compress.Compression(r.Compression) {
 	case "", compress.Gzip, compress.Zstd, compress.None, estargz.Name:

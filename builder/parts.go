@@ -17,7 +17,8 @@ import (
 	"cove/builder/command"
 	"cove/builder/dockerfile"
 	"cove/builder/dockerfile/bases"
-	"cove/builder/dockerfile/syntax"
+	"cove/builder/dockerfile/sourcedate"
+	"cove/builder/epoch"
 	"cove/builder/event"
 	"cove/builder/export"
 	"cove/builder/fetch"
@@ -102,17 +103,30 @@ func (b *Builder) open(ctx context.Context, j *job) error {
 		} else {
 			p.files, opened[key] = files, files
 		}
-		if err := p.epoch(); err != nil {
+		if err := b.findEpoch(ctx, j, p); err != nil {
 			return about(p, err)
 		}
 	}
 	return nil
 }
 
-// epoch takes the Dockerfile's own SOURCE_DATE_EPOCH, if the request says nothing of it.
-func (p *part) epoch() (err error) {
-	if _, said := p.req.BuildArgs[syntax.EpochArg]; p.req.Epoch == nil && !said {
-		p.req.Epoch, err = syntax.DefaultEpoch(p.files.Name, p.files.Dockerfile)
+// findEpoch finds the time that the arguments or the Dockerfile name, if the request has none.
+func (b *Builder) findEpoch(ctx context.Context, j *job, p *part) (err error) {
+	host := hostNetwork(p.req)
+	from := epoch.Sources{
+		Dockerfile: sourcedate.Dockerfile{Name: p.files.Name, Text: p.files.Dockerfile, Args: p.req.BuildArgs},
+		Main:       p.files, HTTP: fetch.Client(host), State: b.cfg.Root,
+		Git: fetch.Git{Guarded: !host, Secrets: p.req.Secrets, Lock: j.lock},
+		Named: func(ctx context.Context, name string) (files *source.Context, known bool, err error) {
+			value, known := p.req.Contexts[name]
+			if c := b.contexts(j, p)[name]; known && c.Image == "" && c.Build == nil {
+				files, err = source.OpenNamed(ctx, name, b.from(j, p.req, value))
+			}
+			return files, known, err
+		},
+	}
+	if p.req.Epoch == nil {
+		p.req.Epoch, p.req.BuildArgs, err = from.Find(ctx)
 	}
 	return err
 }
@@ -320,7 +334,7 @@ func (b *Builder) openNamed(ctx context.Context, j *job) (closeAll func(), err e
 	}
 	j.trees = map[string]*buildctx.Tree{}
 	for _, p := range j.parts {
-		for _, name := range contextsOf(p.graph) {
+		for _, name := range p.graph.Contexts() {
 			if j.trees[name] != nil {
 				continue
 			}
@@ -342,22 +356,6 @@ func (b *Builder) openNamed(ctx context.Context, j *job) (closeAll func(), err e
 		}
 	}
 	return closeAll, nil
-}
-
-// contextsOf lists the named contexts of a graph.
-func contextsOf(g *plan.Graph) (names []string) {
-	for _, v := range g.Vertices {
-		op, ok := v.Op.(*plan.Copy)
-		if !ok {
-			continue
-		}
-		for _, src := range op.Sources {
-			if src.Context != "" && !slices.Contains(names, src.Context) {
-				names = append(names, src.Context)
-			}
-		}
-	}
-	return names
 }
 
 // from is where a context of the request comes from.

@@ -22,7 +22,11 @@ const maxSize = 64 << 30
 const maxRest = 64 << 20
 
 // Read has what a URL gives read by use, and compares all of it with what the lock says.
-func Read(ctx context.Context, client *http.Client, url string, lock *lockfile.Lock, use func(io.Reader) error) error {
+// use is told the server's Last-Modified, nil for none.
+func Read(
+	ctx context.Context, client *http.Client, url string, lock *lockfile.Lock,
+	use func(body io.Reader, modified *time.Time) error,
+) error {
 	want, err := lock.AskURL(url)
 	if err != nil {
 		return err
@@ -34,7 +38,7 @@ func Read(ctx context.Context, client *http.Client, url string, lock *lockfile.L
 	defer resp.Body.Close()
 	d := algorithm(want).Digester()
 	body := io.TeeReader(resp.Body, d.Hash())
-	if err := use(body); err != nil {
+	if err := use(body, modified(resp)); err != nil {
 		return err
 	}
 	// An archive may end before the file does, but whoever sends it must end, too.
@@ -51,6 +55,34 @@ func Read(ctx context.Context, client *http.Client, url string, lock *lockfile.L
 	}
 	lock.NoteURL(url, d.Digest())
 	return nil
+}
+
+// modified is the time that a server says, or nil.
+func modified(resp *http.Response) *time.Time {
+	at, err := http.ParseTime(resp.Header.Get("Last-Modified"))
+	if err != nil {
+		return nil
+	}
+	at = at.UTC()
+	return &at
+}
+
+// Modified asks a server for the time of a URL without its body. It is nil for a server
+// that says none.
+func Modified(ctx context.Context, client *http.Client, url string) *time.Time {
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, url, nil)
+	if err != nil {
+		return nil
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil
+	}
+	return modified(resp)
 }
 
 // algorithm is that of a digest, or the usual one.
@@ -115,11 +147,11 @@ func File(ctx context.Context, client *http.Client, dir string, src plan.Source,
 	}
 	// Without a time from the server the file is of 1970, as with BuildKit: when
 	// it was downloaded says nothing of it.
-	modified, err := http.ParseTime(resp.Header.Get("Last-Modified"))
-	if err != nil {
-		modified = time.Unix(0, 0)
+	at := time.Unix(0, 0)
+	if said := modified(resp); said != nil {
+		at = *said
 	}
-	if err := root.Chtimes(src.Name, modified, modified); err != nil {
+	if err := root.Chtimes(src.Name, at, at); err != nil {
 		return errdefs.Errorf(errdefs.ErrUnavailable, "build: %w", err)
 	}
 	return nil

@@ -98,13 +98,20 @@ func (g *Git) set(key, value string) (err error) {
 		return g.Pin(value)
 	case "keep-git-dir":
 		g.KeepDir, err = strconv.ParseBool(value)
+	case "mtime":
+		// What a checkout has is the commit's time, always: that of the checkout would say
+		// nothing of the files.
+		if value != "commit" {
+			return errdefs.Errorf(errdefs.ErrUnsupported, "mtime=%s: files have the time of the commit, mtime=commit",
+				value)
+		}
 	case "submodules":
 		var on bool
 		on, err = strconv.ParseBool(value)
 		g.NoSubmodules = !on
 	default:
 		return errdefs.Errorf(errdefs.ErrInvalid,
-			"unknown key %q; there are ref, branch, tag, subdir, checksum, keep-git-dir, submodules", key)
+			"unknown key %q; there are ref, branch, tag, subdir, checksum, keep-git-dir, mtime, submodules", key)
 	}
 	return err
 }

@@ -8,6 +8,8 @@
 package plan
 
 import (
+	"slices"
+
 	"github.com/opencontainers/go-digest"
 )
 
@@ -79,4 +81,20 @@ func (g *Graph) BaseLayers(rootFS ID) int {
 		}
 	}
 	return 0
+}
+
+// Contexts lists the contexts with names that the graph reads from.
+func (g *Graph) Contexts() (names []string) {
+	for _, v := range g.Vertices {
+		op, ok := v.Op.(*Copy)
+		if !ok {
+			continue
+		}
+		for _, src := range op.Sources {
+			if src.Context != "" && !slices.Contains(names, src.Context) {
+				names = append(names, src.Context)
+			}
+		}
+	}
+	return names
 }

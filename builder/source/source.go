@@ -11,11 +11,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"path"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"cove/builder/buildctx"
 	"cove/builder/fetch"
@@ -75,7 +77,9 @@ type Context struct {
 	// Commit is that of a context which is a repository.
 	Commit   string
 	remote   bool
-	path     string // of the Dockerfile: absolute, or below the context
+	dir      string     // of its files
+	modified *time.Time // as a server says
+	path     string     // of the Dockerfile: absolute, or below the context
 	temp     string
 	identity string
 	shared   bool
@@ -87,6 +91,38 @@ func (c *Context) Identity() string { return c.identity }
 
 // Remote says whether the context came from elsewhere: an archive, a repository.
 func (c *Context) Remote() bool { return c.remote }
+
+// Made is the time of what a context from elsewhere is: of the commit, as the server says, or
+// of the newest file in the archive. A directory has none, and it is nil.
+func (c *Context) Made() (at *time.Time, err error) {
+	switch {
+	case c.modified != nil:
+		return c.modified, nil
+	case c.Commit != "": // of which everything has the time
+		info, err := os.Stat(c.dir)
+		if err != nil {
+			return nil, buildctx.FileError(c.dir, err)
+		}
+		made := info.ModTime().UTC()
+		return &made, nil
+	case !c.remote:
+		return nil, nil
+	}
+	err = filepath.WalkDir(c.dir, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		info, err := d.Info()
+		if made := info.ModTime().UTC().Truncate(time.Second); err == nil && (at == nil || made.After(*at)) {
+			at = &made
+		}
+		return err
+	})
+	if err != nil {
+		return nil, buildctx.FileError(c.dir, err)
+	}
+	return at, nil
+}
 
 // Path is where the Dockerfile was read: an absolute path, or one below the context; ""
 // if it was no file.
@@ -157,6 +193,7 @@ func (c *Context) openTree(ctx context.Context, src Source) (err error) {
 			return err
 		}
 	}
+	c.dir = dir
 	stats, err := buildctx.OpenStats(statsPath(src.State, dir))
 	if err != nil {
 		return err
@@ -227,7 +264,8 @@ func (c *Context) fetch(ctx context.Context, src Source) (string, error) {
 		return dir, err
 	}
 	client := cmp.Or(src.HTTP, http.DefaultClient)
-	return c.temp, fetch.Read(ctx, client, src.Dir, src.Git.Lock, func(body io.Reader) error {
+	return c.temp, fetch.Read(ctx, client, src.Dir, src.Git.Lock, func(body io.Reader, modified *time.Time) error {
+		c.modified = modified
 		return c.unpack(ctx, plan.ShowURL(src.Dir), body)
 	})
 }

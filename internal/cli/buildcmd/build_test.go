@@ -117,12 +117,17 @@ func TestSourceDate(t *testing.T) {
 		{"2020-01-02T05:04:05.9+02:00", "", nil, "1577934245"},
 		{"git", "17", argument, "1500000000"},
 		{"", "17x", nil, "error"},
+		{"", "context", map[string]string{}, "own"}, // as the argument, which the builder reads
+		{"context", "", map[string]string{}, "error"},
 		{"yesterday", "", nil, "error"},
 		{"1e9", "", nil, "error"},
 	} {
 		t.Setenv("SOURCE_DATE_EPOCH", tc.env)
 		at, err := buildflags.SourceDate(t.Context(), tc.flag, dir, tc.args)
 		got := "own"
+		if tc.env == "context" && tc.args["SOURCE_DATE_EPOCH"] != "context" {
+			t.Errorf("the variable %s became the arguments %v", tc.env, tc.args)
+		}
 		if err != nil {
 			got = "error"
 		} else if at != nil {

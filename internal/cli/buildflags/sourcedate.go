@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"time"
 
 	"cove/errdefs"
@@ -16,7 +17,8 @@ const EpochVariable = "SOURCE_DATE_EPOCH"
 
 // SourceDate is the time that the flag gives, or else the environment. Nil says
 // that copied files keep their own times, unless a build argument, which the
-// builder reads, says otherwise.
+// builder reads, says otherwise: a name in the environment, as that of a context,
+// becomes one.
 func SourceDate(ctx context.Context, flag, dir string, buildArgs map[string]string) (*time.Time, error) {
 	switch flag {
 	case "":
@@ -29,8 +31,16 @@ func SourceDate(ctx context.Context, flag, dir string, buildArgs map[string]stri
 	if _, given := buildArgs[EpochVariable]; given || value == "" {
 		return nil, nil
 	}
-	return parseDate(EpochVariable+"="+value, value)
+	at, err := parseDate(EpochVariable+"="+value, value)
+	if err != nil && buildArgs != nil && isName(value) {
+		buildArgs[EpochVariable] = value
+		return nil, nil
+	}
+	return at, err
 }
+
+// isName says whether a value may name a context or a stage: a time begins with a digit.
+func isName(value string) bool { return !strings.ContainsAny(value[:1], "-+0123456789") }
 
 func parseDate(what, value string) (*time.Time, error) {
 	if t, err := time.Parse(time.RFC3339, value); err == nil {

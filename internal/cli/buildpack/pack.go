@@ -93,9 +93,13 @@ func (p packer) arguments(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	_, told := given[buildflags.EpochVariable]
 	at, err := buildflags.SourceDate(ctx, p.value("source-date-epoch"), p.Args[0], given)
 	if err == nil && at != nil {
 		p.Set("source-date-epoch", strconv.FormatInt(at.Unix(), 10))
+	}
+	if name := given[buildflags.EpochVariable]; err == nil && name != "" && !told {
+		p.Set("build-arg", append(all, buildflags.EpochVariable+"="+name)...)
 	}
 	return err
 }
