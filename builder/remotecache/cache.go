@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"sync"
@@ -15,6 +16,7 @@ import (
 	"cove/builder/upload"
 	"cove/content"
 	"cove/errdefs"
+	"cove/internal/limit"
 	"cove/layers"
 	"cove/layers/compress"
 	_ "cove/layers/compress/codec/linked"
@@ -42,8 +44,14 @@ type Cache struct {
 	store    Store
 	imported []*imported
 	sent     upload.Streams
+	names    []string // of the caches that the streams of sent go to
+
+	fetching limit.Keyed   // layers, by their digests
+	slots    chan struct{} // of the fetches at once
+	wanted   sync.WaitGroup
 
 	mu      sync.Mutex
+	stops   []context.CancelFunc
 	touched map[digest.Digest]cache.Record
 	lost    []error
 	mounts  map[string]string // ids of cache mounts that were used: what their directories are called
@@ -91,7 +99,10 @@ func (c *Cache) having(blob digest.Digest) (all []*imported) {
 
 // New puts imported caches behind the one that is here.
 func New(here Records, store Store) *Cache {
-	return &Cache{here: here, store: store, touched: map[digest.Digest]cache.Record{}, mounts: map[string]string{}}
+	return &Cache{
+		here: here, store: store, touched: map[digest.Digest]cache.Record{}, mounts: map[string]string{},
+		slots: make(chan struct{}, transfers),
+	}
 }
 
 // Get returns the record of a key: one that is here and whose layer is, or else
@@ -127,13 +138,37 @@ func (c *Cache) touch(key digest.Digest, r cache.Record) {
 // Has says whether a layer can be fetched.
 func (c *Cache) Has(blob digest.Digest) bool { return len(c.having(blob)) > 0 }
 
+// Want begins to fetch a layer that an image will have, unless it is here: beside whatever
+// the caller does next. Fetch waits for that, and says what came of it. Stop ends it.
+func (c *Cache) Want(ctx context.Context, l layers.Layer) {
+	if !c.Has(l.Blob.Digest) {
+		return
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stops = append(c.stops, cancel)
+	c.wanted.Go(func() { _ = c.Fetch(ctx, l) })
+}
+
 // Fetch brings a layer here, unless it is, and checks that it is the one of its
 // digest and its diffID. The caller holds a lease on it.
 func (c *Cache) Fetch(ctx context.Context, l layers.Layer) error {
+	unlock, err := c.fetching.Lock(ctx, l.Blob.Digest.String())
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	if info, err := c.store.Stat(ctx, l.Blob.Digest); err == nil && info.Size == l.Blob.Size {
 		return nil
 	}
-	err := errdefs.Errorf(errdefs.ErrNotFound, "build cache: layer %s: no cache has it", l.Blob.Digest)
+	select {
+	case c.slots <- struct{}{}:
+		defer func() { <-c.slots }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	err = errdefs.Errorf(errdefs.ErrNotFound, "build cache: layer %s: %w", l.Blob.Digest, ErrLost)
 	for _, from := range c.having(l.Blob.Digest) {
 		if err = c.lose(ctx, from, l.Blob.Digest, c.fetch(ctx, from, l)); err == nil {
 			return nil
@@ -142,21 +177,55 @@ func (c *Cache) Fetch(ctx context.Context, l layers.Layer) error {
 	return err
 }
 
-func (c *Cache) fetch(ctx context.Context, from *imported, l layers.Layer) (err error) {
+func (c *Cache) fetch(ctx context.Context, from *imported, l layers.Layer) error {
 	r, err := from.source.Open(ctx, l.Blob)
 	if err != nil {
 		return err
 	}
-	err = content.WriteBlob(ctx, c.store, l.Blob, content.NewReader(r))
-	if err = errors.Join(err, r.Close()); err != nil {
-		return err
+	checked := check(ctx, content.NewReader(r), l)
+	return errors.Join(content.WriteBlob(ctx, c.store, l.Blob, checked), checked.Close(), r.Close())
+}
+
+// checked reads a layer's blob, which is held against its diffID beside whoever stores
+// the bytes: of one that is another there is no end.
+type checked struct {
+	blob io.Reader
+	pipe *io.PipeWriter
+	done chan struct{}
+	err  error // is set when done is closed
+}
+
+func check(ctx context.Context, blob io.Reader, l layers.Layer) *checked {
+	r, w := io.Pipe()
+	c := &checked{blob: blob, pipe: w, done: make(chan struct{})}
+	go func() {
+		defer close(c.done)
+		c.err = unpack.Check(ctx, r, l, compress.Limits{})
+		_ = r.CloseWithError(c.err) // which never fails
+	}()
+	return c
+}
+
+// Read implements io.Reader.
+func (c *checked) Read(p []byte) (int, error) {
+	n, err := c.blob.Read(p)
+	if _, failed := c.pipe.Write(p[:n]); failed != nil {
+		return 0, failed
 	}
-	stored, err := c.store.Open(ctx, l.Blob)
-	if err != nil {
-		return err
+	if errors.Is(err, io.EOF) {
+		_ = c.pipe.Close() // which never fails
+		if <-c.done; c.err != nil {
+			return 0, c.err
+		}
 	}
-	defer stored.Close()
-	return unpack.Check(ctx, content.NewReader(stored), l, compress.Limits{})
+	return n, err
+}
+
+// Close gives up what was not read to its end.
+func (c *checked) Close() error {
+	_ = c.pipe.CloseWithError(io.ErrClosedPipe) // which never fails
+	<-c.done
+	return nil
 }
 
 // Open implements content.Provider over the store and everything that was

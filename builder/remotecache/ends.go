@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -164,10 +165,15 @@ func (c *Cache) Begin(ctx context.Context, all []To, step func(name string) expo
 		return nil
 	}
 	for _, to := range all {
+		c.names = append(c.names, to.Name)
 		c.sent = append(c.sent, upload.Begin(ctx, upload.Destination{
 			Name: to.Name, Then: "the export of the cache",
-			Push: func(ctx context.Context, desc ocispec.Descriptor, _ progress.Func) error {
-				return to.Target.PushBlob(ctx, copy.Blob{Descriptor: desc, Content: c})
+			Push: func(ctx context.Context, desc ocispec.Descriptor, tell progress.Func) error {
+				if c.imports(to, desc) {
+					tell.Tell(progress.Event{Kind: progress.AlreadyExists, Desc: desc})
+					return nil
+				}
+				return c.push(ctx, to, desc)
 			},
 		}, step))
 	}
@@ -177,8 +183,59 @@ func (c *Cache) Begin(ctx context.Context, all []To, step func(name string) expo
 // Wait waits for what Begin began to send, before Export. Stop ends it.
 func (c *Cache) Wait() { c.sent.Wait() }
 
-// Stop ends what Begin began, and waits for that.
-func (c *Cache) Stop() { c.sent.Stop() }
+// Stop ends what Begin and Want began, and waits for that.
+func (c *Cache) Stop() {
+	c.sent.Stop()
+	c.mu.Lock()
+	for _, stop := range c.stops {
+		stop()
+	}
+	c.mu.Unlock()
+	c.wanted.Wait()
+}
+
+// push sends a layer, from here or from where it was imported: at one registry that is a
+// mount.
+func (c *Cache) push(ctx context.Context, to To, desc ocispec.Descriptor) error {
+	b := copy.Blob{Descriptor: desc, Content: c}
+	for _, from := range c.having(desc.Digest) {
+		if repo := neighbour(to, from); repo != "" {
+			b.MountFrom = append(b.MountFrom, repo)
+		}
+	}
+	return to.Target.PushBlob(ctx, b)
+}
+
+// neighbour is the repository of an import at the registry that an export goes to, or "".
+func neighbour(to To, from *imported) string {
+	m, ok := to.Target.(copy.Mounter)
+	if !ok {
+		return ""
+	}
+	repo, _ := m.Neighbour(from.source)
+	return repo
+}
+
+// imports says whether a layer was imported from where an export goes.
+func (c *Cache) imports(to To, layer ocispec.Descriptor) bool {
+	itself, ok := to.Target.(copy.Source)
+	if !ok {
+		return false
+	}
+	own := neighbour(to, &imported{source: itself})
+	return own != "" && slices.ContainsFunc(c.having(layer.Digest), func(from *imported) bool {
+		return neighbour(to, from) == own
+	})
+}
+
+// unsent are those of some layers that are not at the end of an export: Begin did not
+// send them, and nothing was imported from there that has them.
+func (c *Cache) unsent(to To, blobs []ocispec.Descriptor) []ocispec.Descriptor {
+	begun := slices.Index(c.names, to.Name)
+	return slices.DeleteFunc(slices.Clone(blobs), func(d ocispec.Descriptor) bool {
+		return begun >= 0 && c.sent[begun].Sent(d.Digest) || c.imports(to, d)
+	})
+}
 
 // Inline is the document of an image's own layers, for its config.
 func (c *Cache) Inline(of []layers.Layer) (json.RawMessage, error) {
@@ -206,7 +263,7 @@ func (c *Cache) export(ctx context.Context, to To, of []layers.Layer) (err error
 	if doc.Mounts, err = c.exportMounts(ctx, to); err != nil {
 		return fmt.Errorf("exporting the build cache to %s: %w", to.Name, err)
 	}
-	blobs, sent := doc.blobs(keys), len(Document{Records: doc.Records}.blobs(keys))
+	blobs, records := doc.blobs(keys), Document{Records: doc.Records}.blobs(keys)
 	config, err := json.Marshal(doc)
 	if err != nil {
 		return err
@@ -220,16 +277,22 @@ func (c *Cache) export(ctx context.Context, to To, of []layers.Layer) (err error
 	if err := content.WriteBlob(ctx, small, m.Config, bytes.NewReader(config)); err != nil {
 		return err
 	}
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(transfers)
-	g.Go(func() error { return to.Target.PushBlob(gctx, copy.Blob{Descriptor: m.Config, Content: small}) })
-	for _, d := range blobs[:sent] {
-		g.Go(func() error { return to.Target.PushBlob(gctx, copy.Blob{Descriptor: d, Content: c}) })
+	desc := ocispec.Descriptor{MediaType: m.MediaType, Digest: digest.FromBytes(body), Size: int64(len(body))}
+	send := func(some []ocispec.Descriptor) error {
+		g, gctx := errgroup.WithContext(ctx)
+		g.SetLimit(transfers)
+		g.Go(func() error { return to.Target.PushBlob(gctx, copy.Blob{Descriptor: m.Config, Content: small}) })
+		for _, d := range some {
+			g.Go(func() error { return c.push(gctx, to, d) })
+		}
+		if err := g.Wait(); err != nil {
+			return err
+		}
+		return to.Target.PushManifest(ctx, distribution.Manifest{Descriptor: desc, Body: body}, to.Tag)
 	}
-	err = g.Wait()
-	if err == nil {
-		desc := ocispec.Descriptor{MediaType: m.MediaType, Digest: digest.FromBytes(body), Size: int64(len(body))}
-		err = to.Target.PushManifest(ctx, distribution.Manifest{Descriptor: desc, Body: body}, to.Tag)
+	unsent := c.unsent(to, records)
+	if err = send(unsent); err != nil && len(unsent) < len(records) && ctx.Err() == nil {
+		err = send(records) // what was there may have gone
 	}
 	if err != nil {
 		return fmt.Errorf("exporting the build cache to %s: %w", to.Name, err)

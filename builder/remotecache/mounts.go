@@ -144,9 +144,13 @@ func (c *Cache) passOn(ctx context.Context, to To, id string) ([]ocispec.Descrip
 		}
 		g, gctx := errgroup.WithContext(ctx)
 		g.SetLimit(transfers)
+		var near []string
+		if repo := neighbour(to, from); repo != "" {
+			near = []string{repo}
+		}
 		for _, desc := range from.mounts[id] {
 			g.Go(func() error {
-				return to.Target.PushBlob(gctx, copy.Blob{Descriptor: desc, Content: from.source})
+				return to.Target.PushBlob(gctx, copy.Blob{Descriptor: desc, Content: from.source, MountFrom: near})
 			})
 		}
 		err := g.Wait()

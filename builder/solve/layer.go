@@ -59,7 +59,7 @@ func (s *solver) materialize(ctx context.Context, r *result) error {
 
 // bring fetches a packed layer that a cache elsewhere has.
 func (s *solver) bring(ctx context.Context, l layers.Layer) error {
-	if s.Remote == nil || l.Blob.Digest == "" || !s.Remote.Has(l.Blob.Digest) {
+	if s.Remote == nil || l.Blob.Digest == "" {
 		return nil
 	}
 	return s.Remote.Fetch(ctx, l)

@@ -95,8 +95,9 @@ type Cache interface {
 // Remote fetches layers of caches elsewhere. It must be safe for concurrent use.
 type Remote interface {
 	Has(blob digest.Digest) bool
-	// Fetch stores a layer, of which there is a lease.
+	// Fetch stores a layer, of which there is a lease; Want begins that, and does not wait.
 	Fetch(ctx context.Context, l layers.Layer) error
+	Want(ctx context.Context, l layers.Layer)
 	// MountID is what the directory of a cache mount is called, and SeedMount fills a
 	// new one, if a cache has it.
 	MountID(id string) string
@@ -223,14 +224,14 @@ func (s *solver) complete(ctx context.Context, t *task) error {
 	if !s.Blobs {
 		return nil
 	}
+	g, gctx := errgroup.WithContext(ctx)
 	for r := t.res; r != nil && r.base == nil; r = r.parent {
 		if r.made {
-			if err := s.bring(ctx, r.layer()); err != nil {
-				return plan.At(t.Location, err)
-			}
+			g.Go(func() error { return plan.At(t.Location, s.bring(gctx, r.layer())) })
 		}
 	}
-	return s.fetchBase(ctx, t)
+	g.Go(func() error { return s.fetchBase(gctx, t) })
+	return g.Wait()
 }
 
 // fetchBase makes sure that the layers which an image has from its base are

@@ -37,6 +37,7 @@ type Stream struct {
 
 	mu      sync.Mutex
 	seen    map[digest.Digest]bool
+	sent    map[digest.Digest]bool
 	waiting []ocispec.Descriptor
 	workers int
 	step    export.Step // begun with the first layer
@@ -48,7 +49,7 @@ type Stream struct {
 // Begin begins to take layers, until ctx ends. step begins a step of the build's
 // progress. Stop it.
 func Begin(ctx context.Context, to Destination, step func(name string) export.Step) *Stream {
-	s := &Stream{to: to, begin: step, seen: map[digest.Digest]bool{}}
+	s := &Stream{to: to, begin: step, seen: map[digest.Digest]bool{}, sent: map[digest.Digest]bool{}}
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	return s
 }
@@ -102,7 +103,17 @@ func (s *Stream) send(desc ocispec.Descriptor) error {
 		return err
 	}
 	s.step.Log(Line(desc, last, time.Since(start)))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sent[desc.Digest] = true
 	return nil
+}
+
+// Sent says whether the repository has a layer from this stream: it need not be asked.
+func (s *Stream) Sent(layer digest.Digest) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sent[layer]
 }
 
 // Line says what became of a layer, by the last event about it; took is shown of those

@@ -82,6 +82,7 @@ type Client struct {
 	mirrors map[string][]hosts.Base
 	slots   spans.Slots
 	retry   retry.Policy
+	blobs   whereabouts
 }
 
 // New returns a client. The error is errdefs.ErrInvalid for a malformed Insecure or Mirrors entry.

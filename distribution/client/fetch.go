@@ -236,6 +236,9 @@ func (b *blobReader) open(p *wire.Peer) error {
 		return p.Explain(err)
 	}
 	b.body, b.from = resp.Body, p
+	if !p.Mirror {
+		b.repo.c.blobs.note(b.repo, b.desc.Digest)
+	}
 	return nil
 }
 

@@ -34,11 +34,20 @@ type PushOptions struct {
 // registries forget an upload whose PUT was cut.
 const wholeLimit = 8 << 20
 
-// PushBlob uploads one blob unless the repository has it or can mount it. Cut
-// in the middle, it asks the registry how far it got and goes on there.
+// PushBlob uploads one blob unless the repository has it or can mount it: from where
+// the options say, or from where this client read it or sent it before. Cut in the
+// middle, it asks the registry how far it got and goes on there. Of several
+// repositories of one registry that are sent the same blob at once, one is, and the
+// others wait for it.
 func (r *Repository) PushBlob(
 	ctx context.Context, desc ocispec.Descriptor, src content.Provider, opts PushOptions,
 ) error {
+	unlock, err := r.c.blobs.lock(ctx, r, desc.Digest)
+	if err != nil {
+		return r.about(content.BlobName(desc.Digest), err)
+	}
+	defer unlock()
+	opts.MountFrom = r.c.blobs.from(r, desc.Digest, opts.MountFrom)
 	u := &upload{repo: r, peer: r.origin(), desc: desc, src: src, opts: opts}
 	u.budget = r.c.retry.Begin(func(err error, wait time.Duration) {
 		opts.Progress.Tell(progress.Event{Kind: progress.Retrying, Desc: desc, Offset: u.offset, Err: err, Wait: wait})
@@ -46,6 +55,7 @@ func (r *Repository) PushBlob(
 	for {
 		err := u.try(ctx)
 		if err == nil {
+			r.c.blobs.note(r, desc.Digest)
 			return r.about(u.state(nil), u.forget(ctx))
 		}
 		if err := u.budget.Again(ctx, err); err != nil {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -96,21 +97,34 @@ func (w *Writer) Close() error {
 	return w.flush()
 }
 
-// Reader reads chunks as the stream that they were cut from, opening each when it is
-// needed. The bytes of each are checked.
-type Reader struct {
-	ctx  context.Context //nolint:containedctx // it is the context of the reading, which ends with Close
-	from content.Provider
-	next []ocispec.Descriptor
+// ahead is how many chunks are fetched before they are read.
+const ahead = 4
 
-	blob content.Reader
-	tar  *compress.Reader
-	err  error
+// Reader reads chunks as the stream that they were cut from. The next few are fetched while
+// one is read, and the bytes of each are checked.
+type Reader struct {
+	ctx    context.Context //nolint:containedctx // it is the context of the reading, which ends with Close
+	cancel context.CancelFunc
+	from   content.Provider
+	next   []ocispec.Descriptor
+	coming []chan fetched
+	all    sync.WaitGroup
+
+	tar *compress.Reader
+	err error
+}
+
+// fetched is a chunk, or why there is none.
+type fetched struct {
+	packed []byte
+	err    error
 }
 
 // NewReader reads chunks. Close it.
 func NewReader(ctx context.Context, from content.Provider, descs []ocispec.Descriptor) *Reader {
-	return &Reader{ctx: ctx, from: from, next: descs}
+	r := &Reader{from: from, next: descs}
+	r.ctx, r.cancel = context.WithCancel(ctx)
+	return r
 }
 
 // Read implements io.Reader.
@@ -132,35 +146,49 @@ func (r *Reader) Read(p []byte) (int, error) {
 	return 0, r.err
 }
 
+// open begins the next chunk.
 func (r *Reader) open() (err error) {
-	if len(r.next) == 0 {
+	for len(r.coming) < ahead && len(r.next) > 0 {
+		desc, ch := r.next[0], make(chan fetched, 1)
+		r.next, r.coming = r.next[1:], append(r.coming, ch)
+		r.all.Go(func() {
+			packed, err := r.fetch(desc)
+			ch <- fetched{packed, err}
+		})
+	}
+	if len(r.coming) == 0 {
 		return io.EOF
 	}
-	desc := r.next[0]
+	chunk := <-r.coming[0]
+	r.coming = r.coming[1:]
+	if chunk.err != nil {
+		return chunk.err
+	}
+	r.tar, err = compress.NewReader(r.ctx, bytes.NewReader(chunk.packed), compress.Limits{Bytes: maxSize})
+	return err
+}
+
+// fetch brings a chunk and checks it.
+func (r *Reader) fetch(desc ocispec.Descriptor) (packed []byte, err error) {
 	if desc.Size > 2*maxSize {
-		return errdefs.Errorf(errdefs.ErrInvalid, "chunk %s: its %d bytes are none of a chunk", desc.Digest, desc.Size)
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "chunk %s: its %d bytes are none of a chunk", desc.Digest,
+			desc.Size)
 	}
-	if r.blob, err = r.from.Open(r.ctx, desc); err != nil {
-		return err
-	}
-	checked := content.Verify(content.NewReader(r.blob), desc)
-	r.tar, err = compress.NewReader(r.ctx, checked, compress.Limits{Bytes: maxSize})
+	blob, err := r.from.Open(r.ctx, desc)
 	if err != nil {
-		return errors.Join(err, r.done())
+		return nil, err
 	}
-	r.next = r.next[1:]
-	return nil
+	var buf bytes.Buffer
+	_, err = io.Copy(&buf, content.Until(r.ctx, content.Verify(content.NewReader(blob), desc)))
+	return buf.Bytes(), errors.Join(err, blob.Close())
 }
 
 // done ends a chunk.
 func (r *Reader) done() (err error) {
-	if r.blob != nil {
-		err = r.blob.Close()
-	}
 	if r.tar != nil {
-		err = errors.Join(err, r.tar.Close())
+		err = r.tar.Close()
 	}
-	r.blob, r.tar = nil, nil
+	r.tar = nil
 	return err
 }
 
@@ -169,5 +197,7 @@ func (r *Reader) Close() error {
 	if r.err == nil {
 		r.err = io.ErrClosedPipe
 	}
+	r.cancel()
+	r.all.Wait()
 	return r.done()
 }
