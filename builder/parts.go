@@ -18,6 +18,7 @@ import (
 	"cove/builder/dockerfile"
 	"cove/builder/dockerfile/bases"
 	"cove/builder/dockerfile/sourcedate"
+	"cove/builder/dockerfile/values"
 	"cove/builder/epoch"
 	"cove/builder/event"
 	"cove/builder/export"
@@ -249,12 +250,19 @@ func (b *Builder) planFor(
 	})()
 }
 
-// prefix begins the names of a request's steps.
-func prefix(req Request, target ocispec.Platform) string {
-	if len(req.Platforms) < 2 {
-		return req.Name
+// prefix begins the names of a request's steps; of those that are executed on another
+// platform than they are for it names both, as buildx does: linux/amd64->arm64.
+func prefix(req Request, target ocispec.Platform) values.Prefix {
+	return func(stage ocispec.Platform) string {
+		on, to := platforms.Format(stage), platforms.Format(target)
+		switch {
+		case len(req.Platforms) < 2:
+			return req.Name
+		case on != to:
+			on += "->" + strings.TrimPrefix(to, target.OS+"/")
+		}
+		return req.Name + " " + on
 	}
-	return strings.TrimSpace(req.Name + " " + platforms.Format(target))
 }
 
 // resolver asks for each image of a build once.

@@ -70,6 +70,15 @@ func TestStories(t *testing.T) {
 // COVE_SOAK=1 takes those whose packages are many, too.
 func TestFixtures(t *testing.T) { stories(t, "testdata/fixtures") }
 
+// patience is for all stories of a directory: packages that are many, and compilers, take a
+// machine that has other work a while.
+func patience() time.Duration {
+	if os.Getenv("COVE_SOAK") != "" {
+		return 40 * time.Minute
+	}
+	return 10 * time.Minute
+}
+
 // stories runs those of a directory.
 func stories(t *testing.T, dir string) {
 	t.Helper()
@@ -79,7 +88,7 @@ func stories(t *testing.T, dir string) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Condition:           condition,
-		Deadline:            time.Now().Add(10 * time.Minute),
+		Deadline:            time.Now().Add(patience()),
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"baseimage":    baseImage,
 			"code":         exitCode,

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -484,6 +485,23 @@ func TestBuildRun(t *testing.T) {
 	}
 	if strings.Join(left, " ") != "tmp" {
 		t.Errorf("the layer holds %q, want tmp alone", left)
+	}
+}
+
+// TestBuildRunKeepsOrder: what is written to both streams comes to one writer in its order.
+func TestBuildRunKeepsOrder(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t)
+	cfg := f.config("for i in $(seq 300); do echo $i; echo $i >&2; done")
+	var out, want bytes.Buffer
+	for i := range 300 {
+		fmt.Fprintf(&want, "%d\n%d\n", i+1, i+1)
+	}
+	status, err := f.Run(context.Background(), runner.RunRequest{
+		ID: "build-" + cfg.ID[:8], Spec: cfg.Spec, Root: cfg.Root, Network: cfg.Network, Stdout: &out, Stderr: &out,
+	})
+	if err != nil || status.Code != 0 || out.String() != want.String() {
+		t.Errorf("%+v %v %q", status, err, out.String())
 	}
 }
 

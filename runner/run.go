@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"sync"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -30,8 +31,10 @@ type RunRequest struct {
 	// the time of the run and bound over the root's.
 	Network network.Config
 	Stdin   io.Reader
-	Stdout  io.Writer
-	Stderr  io.Writer
+	// Stdout and Stderr may be one writer: then they are one pipe, and what is written to
+	// either keeps its order.
+	Stdout io.Writer
+	Stderr io.Writer
 	// Sizes delivers the size of the terminal, if the spec asks for one: at first, and
 	// whenever it changes. What is written to it comes to Stdout alone.
 	Sizes <-chan unix.Winsize
@@ -148,10 +151,17 @@ func (s *inOut) open() error {
 	if s.out, err = s.output(req.Stdout); err != nil {
 		return err
 	}
-	if s.err, err = s.output(req.Stderr); err != nil {
-		return err
+	if one(req.Stdout, req.Stderr) {
+		s.err = s.out
+		return nil
 	}
-	return nil
+	s.err, err = s.output(req.Stderr)
+	return err
+}
+
+// one says whether two writers are the same.
+func one(a, b io.Writer) bool {
+	return a != nil && b != nil && reflect.TypeOf(a).Comparable() && reflect.TypeOf(b).Comparable() && a == b
 }
 
 func (s *inOut) output(to io.Writer) (*os.File, error) {

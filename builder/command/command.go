@@ -41,8 +41,10 @@ type Request struct {
 	// Devices are made and mounted as their vendors say.
 	Devices []plan.Device
 	Stdin   io.Reader
-	Stdout  io.Writer
-	Stderr  io.Writer
+	// Stdout and Stderr may be one writer, which then is given what is written to either
+	// in the order in which it was written.
+	Stdout io.Writer
+	Stderr io.Writer
 	// Terminal gives the command one of its own, with what it writes at Stdout alone;
 	// Sizes delivers the size that it is to have, at first and whenever that changes.
 	Terminal bool

@@ -41,7 +41,7 @@ type Options struct {
 	Platform, Build ocispec.Platform
 	// Prefix begins the name of each step, before that of its stage: the platform,
 	// where there are several.
-	Prefix string
+	Prefix values.Prefix
 	// Labels are added to the image's.
 	Labels map[string]string
 	// Network is what RUN has without --network: "" or "default", "none", "host".

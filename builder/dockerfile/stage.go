@@ -189,11 +189,8 @@ func (c *converter) add(s *state, op plan.Op, loc plan.Location, inputs []plan.I
 		s.step++
 	}
 	if s.steps > 0 && (!isBase || base.Name != "") {
-		within := strings.TrimSpace(c.opt.Prefix + " " + s.stage.display)
-		if within != "" {
-			within += " "
-		}
-		name = fmt.Sprintf("[%s%d/%d] %s", within, s.step, s.steps, name)
+		of := fmt.Sprintf("%s %s %d/%d", c.opt.Prefix.Of(s.platform), s.stage.display, s.step, s.steps)
+		name = "[" + strings.Join(strings.Fields(of), " ") + "] " + name
 	}
 	return c.graph.Add(plan.Vertex{
 		Op: op, Parent: s.fs, Inputs: inputs, NoCache: s.noCache, Name: name, Location: loc,

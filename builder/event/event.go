@@ -39,7 +39,7 @@ type Event struct {
 	Time         time.Time
 	// Duration is set by Done, Failed and Canceled.
 	Duration time.Duration
-	// Stream is 1 or 2, Data what was written, of a Log.
+	// Stream is 1, for both of a command's own, and Data what was written, of a Log.
 	Stream int
 	Data   []byte
 	Err    error

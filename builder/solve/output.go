@@ -11,9 +11,9 @@ import (
 )
 
 // output returns a writer whose bytes become Log events of t, without secrets.
-func (s *solver) output(t *task, stream int, tail *command.Tail) *secret.Masker {
+func (s *solver) output(t *task, tail *command.Tail) *secret.Masker {
 	of := t.event(event.Log)
-	of.Stream = stream
+	of.Stream = 1
 	return s.secrets.Masker(&event.LogWriter{To: s.events, Of: of, Also: tail.Add})
 }
 

@@ -94,13 +94,13 @@ func (s *solver) commitChange(ctx context.Context, st *step, snap *opened.Active
 func (s *solver) exec(ctx context.Context, t *task, op *plan.Run, root mount.Mount) error {
 	last := &command.Tail{}
 	req := command.RequestOf(op, root)
-	stdout, stderr := s.output(t, 1, last), s.output(t, 2, last)
-	req.Stdout, req.Stderr = stdout, stderr
+	out := s.output(t, last)
+	req.Stdout, req.Stderr = out, out // one writer: the lines of both keep their order
 	mounted, err := s.mountAll(ctx, t, op, &req)
 	if err != nil {
 		return err
 	}
-	err = errors.Join(s.Executor.Exec(ctx, req), stdout.Flush(), stderr.Flush())
+	err = errors.Join(s.Executor.Exec(ctx, req), out.Flush())
 	if exit := (*command.ExitError)(nil); errors.As(err, &exit) {
 		err = s.failed(ctx, t, req, &command.Error{Err: err, Tail: last.Lines()})
 	}
