@@ -137,13 +137,13 @@ func newest(ctx context.Context, name string) (at *time.Time, err error) {
 	}
 	plain, err := compress.NewReader(ctx, in, compress.Limits{})
 	if err != nil {
-		return nil, nil //nolint:nilerr // it is no archive, which the ADD finds, too
+		return nil, nil // it is no archive, which the ADD finds, too
 	}
 	defer plain.Close()
 	for tr := tar.NewReader(plain); ; {
 		h, err := tr.Next()
 		if err != nil {
-			return at, nil //nolint:nilerr // its end, or what the ADD finds, too
+			return at, nil // its end, or what the ADD finds, too
 		}
 		if h.Typeflag == tar.TypeReg && (at == nil || h.ModTime.After(*at)) {
 			t := h.ModTime.UTC().Truncate(time.Second)
