@@ -36,6 +36,7 @@ func TestTrapsOfSyntax(t *testing.T) {
 		"FROM base\nRUN make\n&& make install\n":                    "must end with a backslash",
 		"FROM base\nCMD [“/bin/echo”]\n":                            "typographic quote",
 		"FROM scratch #comment\n":                                   "a comment needs a line of its own",
+		"FROM base\nCOPY << EOF /hello\nrun a\nEOF\n":               "the name of a heredoc follows its << without a space",
 		"FROM base\nRUNN x\n":                                       "did you mean RUN",
 	} {
 		_, err := Plan(t.Context(), []byte(src), testOptions())

@@ -90,3 +90,6 @@ func WholeContext(name, source string) *plan.Copy {
 		Placement: plan.Placement{Dest: "/", DestDir: true},
 	}
 }
+
+// IsArrows says whether a word is what begins a heredoc, without the heredoc's name.
+func IsArrows(word string) bool { return word == "<<" || word == "<<-" }
