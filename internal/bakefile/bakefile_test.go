@@ -1,6 +1,7 @@
 package bakefile
 
 import (
+	"bytes"
 	"errors"
 	"flag"
 	"os"
@@ -66,7 +67,48 @@ func TestGoldens(t *testing.T) {
 			if diff := cmp.Diff(string(want), string(got)+"\n"); diff != "" {
 				t.Error(diff)
 			}
+			// It is a bake file itself, of the same meaning.
+			if d, err = Parse([]definition.File{{Name: "plan.json", Data: got}}, testEnv(t, nil)); err != nil {
+				t.Fatal(err)
+			}
+			if plan, err = d.Resolve(nil, nil); err != nil {
+				t.Fatal(err)
+			}
+			if again, err := plan.JSON(); err != nil || !bytes.Equal(again, got) {
+				t.Errorf("read again: %v: %s", err, cmp.Diff(string(got), string(again)))
+			}
 		})
+	}
+}
+
+// TestPrintedIsReadAgain: what looks like an expression, and is none, is none in what is
+// printed either (docker/compose#12662).
+func TestPrintedIsReadAgain(t *testing.T) {
+	t.Parallel()
+	env := testEnv(t, nil)
+	d, err := parse(t, env, `target "default" {
+  args = { A = "$${V} %%{x} $$${y}" }
+  dockerfile-inline = "FROM alpine:$${VERSION}"
+}`)
+	for range 2 {
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan, err := d.Resolve(nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := plan.Targets["default"]
+		if *got.Args["A"] != "${V} %{x} $${y}" || *got.DockerfileInline != "FROM alpine:${VERSION}" {
+			t.Errorf("%q, %q", *got.Args["A"], *got.DockerfileInline)
+		}
+		text, err := plan.JSON()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d, err = Parse([]definition.File{{Name: "plan.json", Data: text}}, env); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -45,8 +45,15 @@ type Plan struct {
 	Targets map[string]*Target `json:"target"`
 }
 
-// JSON is the plan as buildx prints it.
-func (p *Plan) JSON() ([]byte, error) { return json.MarshalIndent(p, "", "  ") }
+// literal keeps what looks like an expression from being one where the plan is read as a
+// bake file.
+var literal = strings.NewReplacer("${", "$${", "%{", "%%{")
+
+// JSON is the plan as buildx prints it: a bake file of the same meaning.
+func (p *Plan) JSON() ([]byte, error) {
+	text, err := json.MarshalIndent(p, "", "  ")
+	return []byte(literal.Replace(string(text))), err
+}
 
 // Resolve finds what names mean: the targets, those of groups, and those that they
 // build on, with what they inherit and the overrides.
