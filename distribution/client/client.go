@@ -22,6 +22,7 @@ import (
 	"cove/distribution/client/hosts"
 	"cove/distribution/client/retry"
 	"cove/distribution/client/spans"
+	"cove/distribution/client/whereabouts"
 	"cove/distribution/client/wire"
 )
 
@@ -82,7 +83,7 @@ type Client struct {
 	mirrors map[string][]hosts.Base
 	slots   spans.Slots
 	retry   retry.Policy
-	blobs   whereabouts
+	blobs   whereabouts.Blobs
 }
 
 // New returns a client. The error is errdefs.ErrInvalid for a malformed Insecure or Mirrors entry.

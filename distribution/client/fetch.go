@@ -237,7 +237,7 @@ func (b *blobReader) open(p *wire.Peer) error {
 	}
 	b.body, b.from = resp.Body, p
 	if !p.Mirror {
-		b.repo.c.blobs.note(b.repo, b.desc.Digest)
+		b.repo.c.blobs.Note(b.repo.host, b.repo.name, b.desc.Digest)
 	}
 	return nil
 }

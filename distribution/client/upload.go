@@ -42,12 +42,12 @@ const wholeLimit = 8 << 20
 func (r *Repository) PushBlob(
 	ctx context.Context, desc ocispec.Descriptor, src content.Provider, opts PushOptions,
 ) error {
-	unlock, err := r.c.blobs.lock(ctx, r, desc.Digest)
+	unlock, err := r.c.blobs.Lock(ctx, r.host, desc.Digest)
 	if err != nil {
 		return r.about(content.BlobName(desc.Digest), err)
 	}
 	defer unlock()
-	opts.MountFrom = r.c.blobs.from(r, desc.Digest, opts.MountFrom)
+	opts.MountFrom = r.c.blobs.From(r.host, r.name, desc.Digest, opts.MountFrom)
 	u := &upload{repo: r, peer: r.origin(), desc: desc, src: src, opts: opts}
 	u.budget = r.c.retry.Begin(func(err error, wait time.Duration) {
 		opts.Progress.Tell(progress.Event{Kind: progress.Retrying, Desc: desc, Offset: u.offset, Err: err, Wait: wait})
@@ -55,7 +55,7 @@ func (r *Repository) PushBlob(
 	for {
 		err := u.try(ctx)
 		if err == nil {
-			r.c.blobs.note(r, desc.Digest)
+			r.c.blobs.Note(r.host, r.name, desc.Digest)
 			return r.about(u.state(nil), u.forget(ctx))
 		}
 		if err := u.budget.Again(ctx, err); err != nil {
