@@ -159,6 +159,8 @@ soak: deps-test deps-soak $(COSIGN) ## what only shows after long: a million que
 # The registry of the other processor; pulls while 100,000 blobs are collected; 100,000 tags beside 100.
 	COVE_SOAK=1 $(GO) test ./packaging -run TestRegistryOfTheOtherProcessor -count=1 -v -timeout 30m
 	$(GO) test ./registry/store -run '^$$' -bench 'CollectWhileServing|ManyTags' -benchtime 1x -timeout 60m
+# Collections forced through the gaps of all else, twenty thousand times.
+	$(GO) test ./registry/store -run TestGarbageCollectionLosesNothing -count=1 -v -timeout 120m -args -schedules=20000 -schedules-for=60m
 # A hundred thousand questions of the protocol, beside a model that knows each answer.
 	$(GO) test ./registry/server -run TestAPIAgainstAModel -count=1 -v -timeout 60m -args -model-steps=100000
 # Ceph's object gateway in the place of versitygw: a cluster of one node, in memory.
