@@ -272,7 +272,7 @@ func (p *Proxies) fetch(
 	f.open = func(ctx context.Context) (content.Reader, error) { return into.OpenBlob(ctx, repo, dgst) }
 	u.fetches[key] = f
 	p.workers.Go(func() {
-		f.run(span.Carry(p.own, ctx), u, into, p.cfg.Spool) // it outlives who asked first
+		f.run(p.through(span.Carry(p.own, ctx), ctx), u, into, p.cfg.Spool) // it outlives who asked first
 		u.mu.Lock()
 		delete(u.fetches, key)
 		u.mu.Unlock()

@@ -98,7 +98,7 @@ func (r *registry) shared(
 	ctx context.Context, u *upstream, key string, within time.Duration, do func(ctx context.Context) (any, error),
 ) (any, error) {
 	got := u.flight.DoChan(key, func() (any, error) {
-		ctx, cancel := context.WithTimeout(span.Carry(r.p.own, ctx), within)
+		ctx, cancel := context.WithTimeout(r.p.through(span.Carry(r.p.own, ctx), ctx), within)
 		defer cancel()
 		return do(ctx)
 	})

@@ -13,10 +13,12 @@ package proxy
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,6 +29,7 @@ import (
 	"cove/content"
 	"cove/distribution"
 	"cove/distribution/client"
+	"cove/distribution/client/wire"
 	"cove/errdefs"
 	"cove/registry/auth"
 	"cove/registry/metadata"
@@ -53,6 +56,7 @@ type Config struct {
 // Proxies are all of a registry. They are safe for concurrent use. Close them.
 type Proxies struct {
 	cfg     Config
+	id      string          // by which a request is known that comes back here
 	own     context.Context //nolint:containedctx // of what outlives the request that asked for it
 	cancel  context.CancelFunc
 	workers sync.WaitGroup
@@ -77,7 +81,7 @@ func New(cfg Config) *Proxies {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	own, cancel := context.WithCancel(auth.WithCaller(context.Background(), owner))
-	return &Proxies{cfg: cfg, own: own, cancel: cancel, upstreams: map[string]*upstream{}}
+	return &Proxies{cfg: cfg, id: "cove-" + rand.Text(), own: own, cancel: cancel, upstreams: map[string]*upstream{}}
 }
 
 // Close ends what is on its way.
@@ -162,14 +166,28 @@ func (p *Proxies) take(ctx context.Context, all []settings.Proxy) {
 // sealedFor binds a secret to the account that it is the password of.
 func sealedFor(s settings.Proxy) string { return "account " + s.User + " at " + s.Host }
 
-// headers is the key of the answer's headers in a context.
-type headers struct{}
+// Keys of a context: the answer's headers, and through whom the request came.
+type (
+	headers struct{}
+	via     struct{}
+)
 
-// Handler lets the registry say in its answers how old they are.
+// Handler lets the registry say in its answers how old they are, and know requests of
+// its own.
 func Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), headers{}, w.Header())))
+		ctx := context.WithValue(r.Context(), headers{}, w.Header())
+		if through := r.Header.Values("Via"); len(through) > 0 {
+			ctx = context.WithValue(ctx, via{}, strings.Join(through, ", ")+", ")
+		}
+		next.ServeHTTP(w, r.WithContext(ctx))
 	})
+}
+
+// through has the upstream asked under to, and told through whom the request of ctx came.
+func (p *Proxies) through(to, ctx context.Context) context.Context {
+	before, _ := ctx.Value(via{}).(string)
+	return wire.WithVia(to, before+"1.1 "+p.id)
 }
 
 // stale says that the answer is of a time ago.
@@ -194,6 +212,9 @@ func (r *registry) behind(ctx context.Context, repo string) *upstream {
 	u, err := r.p.of(ctx, repo)
 	if err != nil || u == nil || !u.allows(metadata.CanonicalName(repo)) {
 		return nil // what is here is served without a database that answers
+	}
+	if through, _ := ctx.Value(via{}).(string); strings.Contains(through, r.p.id) {
+		return nil // it is our own question, which has gone round: what is here is all there is
 	}
 	return u
 }
@@ -220,7 +241,7 @@ func (r *registry) StatBlob(ctx context.Context, repo string, dgst digest.Digest
 	ctx, cancel := context.WithTimeout(ctx, patienceWithout)
 	defer cancel()
 	repo = metadata.CanonicalName(repo)
-	desc, err = u.blob(ctx, repo, dgst)
+	desc, err = u.blob(r.p.through(ctx, ctx), repo, dgst)
 	r.doubt(ctx, u, repo, dgst, err)
 	return desc, err
 }

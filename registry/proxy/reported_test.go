@@ -19,6 +19,7 @@ import (
 	"cove/content/memstore"
 	"cove/distribution"
 	"cove/distribution/distributiontest"
+	"cove/registry/auth"
 )
 
 // behind is an upstream with an image, and a registry that is a proxy of it.
@@ -506,4 +507,45 @@ func TestReportedLies(t *testing.T) {
 			n.pull("mirror/team/app", "v1", img)
 		})
 	}
+}
+
+// TestRoundAndRound: proxies that lead to themselves, or to one another, end where a
+// question comes back, and serve what one of them has.
+func TestRoundAndRound(t *testing.T) {
+	t.Parallel()
+	a, b := newNear(t, memstore.New(nil)), newNear(t, memstore.New(nil))
+	a.create(Spec{Project: "self", Upstream: a.address + "/self"})
+	a.create(Spec{Project: "round", Upstream: b.address + "/round"})
+	b.create(Spec{Project: "round", Upstream: a.address + "/round"})
+	dgst := digest.FromString("nobody has it").String()
+	for _, path := range []string{"/manifests/v1", "/manifests/" + dgst, "/blobs/" + dgst, "/tags/list", "/referrers/" + dgst} {
+		for _, repo := range []string{"self/app", "round/app"} {
+			begun := time.Now()
+			for _, method := range []string{"GET", "HEAD"} {
+				if status, _, body := a.do(method, repo+path); status >= 500 || status < 0 {
+					t.Errorf("%s %s%s: %d %s", method, repo, path, status, body)
+				}
+			}
+			if took := time.Since(begun); took > patience {
+				t.Errorf("%s%s took %v", repo, path, took)
+			}
+		}
+	}
+	img := distributiontest.NewImage(t, 1, 100)
+	ctx := auth.WithCaller(t.Context(), owner)
+	for dgst, bytes := range img.Blobs {
+		up, err := b.stored.StartUpload(ctx, "round/app")
+		if err == nil {
+			_, _ = up.Write(bytes)
+			_, err = up.Commit(ctx, dgst)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := b.stored.PutManifest(ctx, "round/app", img.Manifest, "v1"); err != nil {
+		t.Fatal(err)
+	}
+	a.clock.Advance(time.Hour)
+	a.pull("round/app", "v1", img)
 }

@@ -28,7 +28,14 @@ func from(ctx context.Context, p *Peer) context.Context {
 	return context.WithValue(ctx, fromKey{}, p)
 }
 
+// WithVia has requests under the context say through whom they come (RFC 9110, section
+// 7.6.3), so that one which comes back to its sender ends there.
+func WithVia(ctx context.Context, via string) context.Context {
+	return context.WithValue(ctx, viaKey{}, via)
+}
+
 type (
+	viaKey  struct{} // string
 	fromKey struct{} // *Peer, in the context of its requests
 	awayKey struct{} // true, in that of a connection no registry may lead home
 )

@@ -114,6 +114,9 @@ func (w *Wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	out := req.Clone(ctx)
 	out.Header.Set("User-Agent", w.cfg.UserAgent)
+	if via, ok := ctx.Value(viaKey{}).(string); ok {
+		out.Header.Set("Via", via)
+	}
 	// go-containerregistry sends one request twice when its token was refused,
 	// and by then the first attempt has eaten of the body.
 	if req.GetBody != nil {
