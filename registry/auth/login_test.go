@@ -39,7 +39,7 @@ func TestPasswords(t *testing.T) {
 	t.Parallel()
 	h := passhash.NewHasher(1)
 	stored, err := h.Hash(t.Context(), testPassword)
-	if err != nil || !strings.HasPrefix(stored, "$argon2id$v=19$m=9216,t=4,p=1$") {
+	if err != nil || !strings.HasPrefix(stored, "$argon2id$v=19$m=7168,t=5,p=1$") {
 		t.Fatalf("%q, %v", stored, err)
 	}
 	for _, tc := range []struct {
@@ -53,8 +53,8 @@ func TestPasswords(t *testing.T) {
 		{"", testPassword, false},
 		{"x", testPassword, false},
 		{strings.Replace(stored, "argon2id", "argon2i", 1), testPassword, false},
-		{strings.Replace(stored, "m=9216", "m=4000000000", 1), testPassword, false},
-		{strings.Replace(stored, "t=4", "t=0", 1), testPassword, false},
+		{strings.Replace(stored, "m=7168", "m=4000000000", 1), testPassword, false},
+		{strings.Replace(stored, "t=5", "t=0", 1), testPassword, false},
 	} {
 		got, err := h.Verify(t.Context(), tc.stored, tc.password)
 		if err != nil || got != tc.want {

@@ -16,12 +16,12 @@ import (
 	"cove/errdefs"
 )
 
-// The cost of one hash: argon2id with 9 MiB and four passes, one of OWASP's
+// The cost of one hash: argon2id with 7 MiB and five passes, one of OWASP's
 // equivalent settings, chosen for its small memory: it comes on top of whatever else the
 // registry does when somebody signs in.
 const (
-	argonTime    = 4
-	argonMemory  = 9 << 10 // KiB
+	argonTime    = 5
+	argonMemory  = 7 << 10 // KiB
 	argonThreads = 1
 	argonKey     = 32
 	argonSalt    = 16
