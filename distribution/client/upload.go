@@ -34,19 +34,25 @@ type PushOptions struct {
 // registries forget an upload whose PUT was cut.
 const wholeLimit = 8 << 20
 
+// worthWaiting is the size from which a blob waits until another repository of the registry
+// has been sent it: a smaller one is sent in less time than the waiting takes.
+const worthWaiting = 1 << 20
+
 // PushBlob uploads one blob unless the repository has it or can mount it: from where
 // the options say, or from where this client read it or sent it before. Cut in the
 // middle, it asks the registry how far it got and goes on there. Of several
-// repositories of one registry that are sent the same blob at once, one is, and the
-// others wait for it.
+// repositories of one registry that are sent the same large blob at once, one is, and
+// the others wait for it.
 func (r *Repository) PushBlob(
 	ctx context.Context, desc ocispec.Descriptor, src content.Provider, opts PushOptions,
 ) error {
-	unlock, err := r.c.blobs.Lock(ctx, r.host, desc.Digest)
-	if err != nil {
-		return r.about(content.BlobName(desc.Digest), err)
+	if desc.Size >= worthWaiting {
+		unlock, err := r.c.blobs.Lock(ctx, r.host, desc.Digest)
+		if err != nil {
+			return r.about(content.BlobName(desc.Digest), err)
+		}
+		defer unlock()
 	}
-	defer unlock()
 	opts.MountFrom = r.c.blobs.From(r.host, r.name, desc.Digest, opts.MountFrom)
 	u := &upload{repo: r, peer: r.origin(), desc: desc, src: src, opts: opts}
 	u.budget = r.c.retry.Begin(func(err error, wait time.Duration) {
