@@ -1,6 +1,7 @@
 // Command build builds images, and looks after them. Called as cove or run, it is that
 // program with what those do not link, because they start with each container: the
-// builder, and what moves, packs and unpacks images.
+// builder, and what moves, packs and unpacks images. For the parent of a container it is
+// the program that speaks TLS with a syslog server.
 package main
 
 import (
@@ -14,9 +15,14 @@ import (
 	"cove/internal/cli/copycmd"
 	"cove/internal/cli/historycmd"
 	"cove/internal/cli/verifycmd"
+	"cove/runner/logs/ship"
+	"cove/runner/logs/ship/secure"
 )
 
 func main() {
+	if os.Args[0] == ship.SecureProgram {
+		os.Exit(secure.Main(os.Args[1:], os.Stdin))
+	}
 	here := cli.Builder{
 		Build: buildcmd.Build, Bake: buildcmd.Bake, History: historycmd.Noun, Changes: changes.Read,
 		Verify: verifycmd.Verify, Kaniko: buildcmd.Kaniko,

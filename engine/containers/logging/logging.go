@@ -60,6 +60,8 @@ var (
 	// syslogOptions are those of syslog beside them.
 	syslogOptions = map[string]logOption{
 		"syslog-address": anyValue, "syslog-facility": anyValue, "syslog-format": anyValue,
+		"syslog-tls-ca-cert": anyValue, "syslog-tls-cert": anyValue, "syslog-tls-key": anyValue,
+		"syslog-tls-skip-verify": anyValue,
 	}
 )
 

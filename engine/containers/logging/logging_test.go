@@ -17,6 +17,10 @@ func TestConfig(t *testing.T) {
 	type options = map[string]string
 	sent := options{"syslog-address": "udp://127.0.0.1:514", "syslog-facility": "local3", "tag": "x/{{.Name}}", "mode": "non-blocking"}
 	sized, marked := options{"max-size": "1m", "max-file": "2"}, options{"tag": "{{.Name}}", "env": "A", "mode": "non-blocking"}
+	secured := options{
+		"syslog-address": "tcp+tls://logs.example.com:6514", "syslog-tls-ca-cert": "/ca.pem",
+		"syslog-tls-cert": "/cert.pem", "syslog-tls-key": "/key.pem", "syslog-tls-skip-verify": "false",
+	}
 	plain, old := options{"compress": "false"}, options{"max-age": "168h"}
 	uncached := options{"cache-disabled": "true", "labels": "a,b"}
 	for _, c := range []struct {
@@ -31,6 +35,7 @@ func TestConfig(t *testing.T) {
 		{"local", nil, record.LogConfig{Driver: "local", MaxSize: localSize, MaxFile: localFile}},
 		{"none", nil, record.LogConfig{Driver: "none"}},
 		{"syslog", sent, record.LogConfig{Driver: "syslog", MaxSize: localSize, MaxFile: localFile, Options: sent}},
+		{"syslog", secured, record.LogConfig{Driver: "syslog", MaxSize: localSize, MaxFile: localFile, Options: secured}},
 		{"journald", uncached, record.LogConfig{
 			Driver: "journald", MaxSize: localSize, MaxFile: localFile, Options: uncached, NoCache: true,
 		}},
@@ -59,7 +64,8 @@ func TestConfig(t *testing.T) {
 		{"syslog", "syslog-facility", "here", errdefs.ErrInvalid, "invalid syslog facility"},
 		{"syslog", "syslog-format", "json", errdefs.ErrInvalid, "rfc5424micro"},
 		{"syslog", "syslog-address", "http://x", errdefs.ErrInvalid, `unsupported scheme: "http"`},
-		{"syslog", "syslog-address", "tcp+tls://x", errdefs.ErrUnsupported, "TLS"},
+		{"syslog", "syslog-address", "tcp+tls://:514", errdefs.ErrInvalid, "want tcp+tls://HOST[:PORT]"},
+		{"journald", "syslog-tls-ca-cert", "/ca.pem", errdefs.ErrUnsupported, "log option syslog-tls-ca-cert"},
 		{"journald", "syslog-address", "udp://x", errdefs.ErrUnsupported, "log option syslog-address"},
 		{"journald", "mode", "maybe", errdefs.ErrInvalid, "logging mode not supported"},
 		{"journald", "env-regex", "(", errdefs.ErrInvalid, "env-regex"},
@@ -67,6 +73,21 @@ func TestConfig(t *testing.T) {
 		_, err := Config(c.driver, map[string]string{c.key: c.value})
 		if !errors.Is(err, c.kind) || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s, %s=%s: %v", c.driver, c.key, c.value, err)
+		}
+	}
+}
+
+// TestSecuredSyslog: what is wrong with the options of TLS is said before a container is made.
+func TestSecuredSyslog(t *testing.T) {
+	t.Parallel()
+	for says, more := range map[string]map[string]string{
+		"syslog-tls-ca-cert=ca.pem: want an absolute path":         {"syslog-tls-ca-cert": "ca.pem"},
+		"syslog-tls-cert and syslog-tls-key: want both or neither": {"syslog-tls-cert": "/cert.pem"},
+		"syslog-tls-skip-verify=perhaps: want true or false":       {"syslog-tls-skip-verify": "perhaps"},
+	} {
+		more["syslog-address"] = "tcp+tls://logs.example.com"
+		if _, err := Config("syslog", more); !errors.Is(err, errdefs.ErrInvalid) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%v: %v", more, err)
 		}
 	}
 }

@@ -1,6 +1,6 @@
 // Package ship sends what a container prints elsewhere, line by line: to a syslog
-// server (RFC 3164 and 5424, by UDP, TCP or a socket of this host), or to the journal of
-// systemd. Options and defaults are docker's.
+// server (RFC 3164 and 5424, by UDP, TCP, TLS or a socket of this host), or to the
+// journal of systemd. Options and defaults are docker's.
 package ship
 
 import (

@@ -38,7 +38,8 @@ const daemon = 3
 var localSockets = []string{"/dev/log", "/var/run/syslog", "/var/run/log"}
 
 const (
-	dialPatience  = 5 * time.Second
+	// DialPatience is how long a server may take to be there.
+	DialPatience  = 5 * time.Second
 	writePatience = 10 * time.Second
 	// redialAfter is how long nothing is sent to a server that could not be reached, so
 	// that a container is not slowed down by it.
@@ -50,6 +51,7 @@ type syslogger struct {
 	network, address string // "" is a socket of this host
 	facility         int
 	format           string
+	secure           []string // how TLS is spoken, nil without it
 	tag, host        string
 	conn             net.Conn
 	failed           time.Time
@@ -89,7 +91,7 @@ func newSyslog(options map[string]string) (*syslogger, error) {
 		if s.address == "" {
 			return nil, errdefs.Errorf(errdefs.ErrInvalid, "log option syslog-address=%s: want unix:///PATH", address)
 		}
-	case "tcp", "udp":
+	case "tcp", "udp", overTLS:
 		port := u.Port()
 		if port == "" {
 			port = "514"
@@ -98,15 +100,14 @@ func newSyslog(options map[string]string) (*syslogger, error) {
 			return nil, errdefs.Errorf(errdefs.ErrInvalid,
 				"log option syslog-address=%s: want %s://HOST[:PORT]", address, u.Scheme)
 		}
-	case "tcp+tls":
-		return nil, errdefs.Errorf(errdefs.ErrUnsupported,
-			"log option syslog-address=%s: containers' parents speak no TLS; have a syslog server of this host send it on",
-			address)
+		if u.Scheme == overTLS {
+			s.secure, err = secured(options)
+		}
 	default:
 		return nil, errdefs.Errorf(errdefs.ErrInvalid,
-			"log option syslog-address: unsupported scheme: %q; want udp, tcp, unix or unixgram", u.Scheme)
+			"log option syslog-address: unsupported scheme: %q; want udp, tcp, tcp+tls, unix or unixgram", u.Scheme)
 	}
-	return s, nil
+	return s, err
 }
 
 func facility(name string) int {
@@ -131,7 +132,11 @@ func openSyslog(options map[string]string, tag string) (Shipper, error) {
 }
 
 func (s *syslogger) dial() (err error) {
-	dialer := net.Dialer{Timeout: dialPatience}
+	if s.network == overTLS {
+		s.conn, err = dialSecure(append(s.secure, s.address))
+		return err
+	}
+	dialer := net.Dialer{Timeout: DialPatience}
 	if s.network != "" {
 		if s.conn, err = dialer.Dial(s.network, s.address); err == nil || s.network != "unix" {
 			return err
@@ -182,7 +187,8 @@ func (s *syslogger) write(text []byte) error {
 }
 
 // encode writes a message as its format has it, with the newline that ends it on a
-// stream (RFC 6587, 3.4.2).
+// stream (RFC 6587, 3.4.2); where TLS carries RFC 5424 it has its length before it
+// instead (RFC 5425, 4.3).
 func (s *syslogger) encode(m Message) []byte {
 	severity := severityInfo
 	if m.Stream == "stderr" {
@@ -202,7 +208,11 @@ func (s *syslogger) encode(m Message) []byte {
 	default:
 		b = fmt.Appendf(b, "%s %s[%d]: ", m.Time.Local().Format(time.Stamp), s.tag, pid)
 	}
-	return append(append(b, m.Text...), '\n')
+	b = append(b, m.Text...)
+	if s.network == overTLS && (s.format == rfc5424 || s.format == rfc5424micro) {
+		return append(fmt.Appendf(nil, "%d ", len(b)), b...)
+	}
+	return append(b, '\n')
 }
 
 // Close implements Shipper.
