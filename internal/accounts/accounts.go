@@ -91,8 +91,10 @@ type eof struct{}
 func (eof) Read([]byte) (int, error) { return 0, io.EOF }
 
 // WithHome is env with the HOME of a user of the root filesystem in dir, where env has
-// none. runc and crun give it so, and what starts containers by them relies on that.
+// none. runc and crun give it so, and what starts containers by them relies on that. Of
+// what env has twice the last one counts: a program would find the first.
 func WithHome(env []string, dir string, uid uint32) ([]string, error) {
+	env = once(env)
 	if slices.ContainsFunc(env, func(kv string) bool { return strings.HasPrefix(kv, "HOME=/") }) {
 		return env, nil
 	}
@@ -107,4 +109,20 @@ func WithHome(env []string, dir string, uid uint32) ([]string, error) {
 	}
 	unset := func(kv string) bool { return strings.HasPrefix(kv, "HOME=") }
 	return append(slices.DeleteFunc(slices.Clone(env), unset), "HOME="+home), nil
+}
+
+// once is env with the last of those that have the same name.
+func once(env []string) []string {
+	out := make([]string, 0, len(env))
+	last := make(map[string]int, len(env))
+	name := func(kv string) string { return kv[:max(0, strings.IndexByte(kv, '='))] }
+	for i, kv := range env {
+		last[name(kv)] = i
+	}
+	for i, kv := range env {
+		if name(kv) == "" || last[name(kv)] == i {
+			out = append(out, kv)
+		}
+	}
+	return out
 }

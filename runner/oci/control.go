@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"text/tabwriter"
 	"time"
@@ -29,20 +30,7 @@ func (a *app) state(ctx context.Context, args []string) (int, error) {
 	if err != nil {
 		return 1, err
 	}
-	return 0, a.json(describe(c.Container))
-}
-
-// description is what state and list print: the spec's state and runc's
-// additions to it.
-type description struct {
-	specs.State
-	Rootfs  string    `json:"rootfs"`
-	Created time.Time `json:"created"`
-	Owner   string    `json:"owner"`
-}
-
-func describe(c *state.Container) description {
-	return description{State: c.OCI(c.Status()), Rootfs: c.Spec.Root.Path, Created: c.Created}
+	return 0, a.json(c.Describe())
 }
 
 func (a *app) json(v any) error {
@@ -163,12 +151,15 @@ func (a *app) list(ctx context.Context, args []string) (int, error) {
 		return 1, err
 	}
 	found, err := a.store().All()
+	if _, missing := os.Stat(a.root); err == nil && a.root != defaultRoot() {
+		err = missing // who names a directory means one that is there
+	}
 	if err != nil {
 		return 1, err
 	}
-	all := []description{}
+	all := []state.Description{}
 	for _, c := range found {
-		all = append(all, describe(c))
+		all = append(all, c.Describe())
 	}
 	switch {
 	case *quiet:

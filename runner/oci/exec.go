@@ -137,6 +137,11 @@ func (f *execFlags) spec(c *container, args []string) (*specs.Process, error) {
 		for _, set := range []*[]string{&caps.Bounding, &caps.Effective, &caps.Permitted} {
 			*set = append(slices.Clone(*set), f.caps...)
 		}
+		for _, c := range f.caps { // what is inheritable reaches what it executes, too
+			if slices.Contains(caps.Inheritable, c) {
+				caps.Ambient = append(slices.Clone(caps.Ambient), c)
+			}
+		}
 		p.Capabilities = &caps
 	}
 	return &p, nil
@@ -231,7 +236,7 @@ func (a *app) join(ctx context.Context, c *container, proc *specs.Process, f exe
 	}
 	joined, err := sandbox.Join(ctx, req)
 	if err != nil {
-		return exitCode(err), err
+		return 255, err
 	}
 	return a.attend(ctx, joined, f, signals)
 }
@@ -261,7 +266,7 @@ func (a *app) attend(ctx context.Context, p *sandbox.Process, f execFlags, signa
 	if err != nil {
 		_ = p.Signal(unix.SIGKILL) // fails if it has ended
 		_, werr := p.Wait(ctx)
-		return exitCode(err), errors.Join(err, werr)
+		return 255, errors.Join(err, werr)
 	}
 	a.log.Debugf("exec: started, process %d", p.Pid())
 	if f.detach {
@@ -278,12 +283,4 @@ func (a *app) attend(ctx context.Context, p *sandbox.Process, f execFlags, signa
 		return 255, err
 	}
 	return status.ExitCode(), nil
-}
-
-// exitCode is 126 or 127 for a command that cannot be executed, else 255.
-func exitCode(err error) int {
-	if step, ok := errors.AsType[*sandbox.StepError](err); ok && step.Exec {
-		return step.ExitCode()
-	}
-	return 255
 }

@@ -137,21 +137,29 @@ func (a *app) usage(f *flag.FlagSet) {
 	})
 }
 
-// parse reads a command's flags and checks how many arguments follow. Asked for help
-// it prints that, and returns flag.ErrHelp.
-func (a *app) parse(f *flag.FlagSet, args []string, least, most int) ([]string, error) {
-	if err := f.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			a.usage(f)
-			return nil, err
+// parse reads a command's flags, before its arguments or behind them, and checks how many
+// arguments there are; where any number may follow, they have flags of their own. Asked
+// for help it prints that, and returns flag.ErrHelp.
+func (a *app) parse(f *flag.FlagSet, args []string, least, most int) (rest []string, err error) {
+	for more := true; more; {
+		if err := f.Parse(args); err != nil {
+			if errors.Is(err, flag.ErrHelp) {
+				a.usage(f)
+				return nil, err
+			}
+			return nil, errdefs.Errorf(errdefs.ErrInvalid, "%s: %w; see cove-runtime %[1]s --help", f.Name(), err)
 		}
-		return nil, errdefs.Errorf(errdefs.ErrInvalid, "%s: %w; see cove-runtime %[1]s --help", f.Name(), err)
+		if args = f.Args(); most >= 0 && len(args) > 0 {
+			rest, args = append(rest, args[0]), args[1:]
+		} else {
+			rest, more = append(rest, args...), false
+		}
 	}
-	if n := f.NArg(); n < least || (most >= 0 && n > most) {
+	if n := len(rest); n < least || (most >= 0 && n > most) {
 		return nil, errdefs.Errorf(errdefs.ErrInvalid, "%s: %d arguments given; see cove-runtime %s --help", f.Name(),
 			n, f.Name())
 	}
-	return f.Args(), nil
+	return rest, nil
 }
 
 // list is a flag that may be given several times.

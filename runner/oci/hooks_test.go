@@ -309,7 +309,7 @@ func TestHookIsHeld(t *testing.T) {
 			f.spec.Hooks = &specs.Hooks{StartContainer: []specs.Hook{shell(script)}}
 			f.write()
 			code, _, errs := f.call("run", "-b", f.bundle, idOf(t))
-			if code != 1 || !strings.Contains(errs, "hook startContainer[0] /bin/sh: exit code") {
+			if code != 1 || !strings.Contains(errs, "error running startContainer hook #0: /bin/sh: exit code") {
 				t.Errorf("%d %q", code, errs)
 			}
 		})
@@ -396,7 +396,7 @@ func checkFailure(t *testing.T, kind, verb string, hook specs.Hook, says string)
 	if kind == "poststop" {
 		want = 0
 	}
-	if code != want || !strings.Contains(errs, "hook "+kind+"[0] "+hook.Path) || !strings.Contains(errs, says) {
+	if code != want || !strings.Contains(errs, "error running "+kind+" hook #0: "+hook.Path) || !strings.Contains(errs, says) {
 		t.Errorf("%d %q", code, errs)
 	}
 	if before := kind != "poststart" && kind != "poststop"; before && strings.Contains(out, "program") {

@@ -140,7 +140,7 @@ func TestCreateStartDelete(t *testing.T) {
 	if code, out, errs := f.call("exec", "--user", "5:6", "--cwd", "/tmp", "-e", "A=b", id, "sh", "-c", "id -u; id -g; pwd; echo $A; exit 3"); code != 3 || out != "5\n6\n/tmp\nb\n" {
 		t.Errorf("exec: %d %q %q", code, out, errs)
 	}
-	if code, _, _ := f.call("exec", id, "nosuch"); code != 127 {
+	if code, _, _ := f.call("exec", id, "nosuch"); code != 255 {
 		t.Errorf("exec of nothing: %d", code)
 	}
 	f.must("pause", id)

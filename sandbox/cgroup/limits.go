@@ -29,6 +29,13 @@ type setting struct {
 // memoryAndSwap is v1's limit of both together.
 const memoryAndSwap = "memory.memsw.limit_in_bytes"
 
+// cfsQuota is v1's part of the period.
+const cfsQuota = "cpu.cfs_quota_us"
+
+// boundsTheOneBefore says of a file that the kernel takes the value of the limit before
+// it only together with its own.
+func boundsTheOneBefore(file string) bool { return file == memoryAndSwap || file == cfsQuota }
+
 // Update changes limits; what r leaves nil stays.
 func (g *Group) Update(r *specs.LinuxResources) error { return g.apply(r, false) }
 
@@ -43,9 +50,10 @@ func (g *Group) apply(r *specs.LinuxResources, fresh bool) error {
 	}
 	for i, s := range list {
 		err := g.set(s)
-		if errors.Is(err, errdefs.ErrInvalid) && i+1 < len(list) && list[i+1].file == memoryAndSwap {
+		if errors.Is(err, errdefs.ErrInvalid) && i+1 < len(list) && boundsTheOneBefore(list[i+1].file) {
 			// v1 keeps memory at or below memory and swap together: where both
-			// grow, the sum goes first.
+			// grow, the sum goes first. And it keeps the quota's part of the period
+			// within that of the group above: where both shrink, the quota goes first.
 			if err = g.set(list[i+1]); err == nil {
 				err = g.set(s)
 			}
@@ -274,7 +282,7 @@ func (t *translation) cpuTime(c *specs.LinuxCPU) {
 		t.add("cpu", "cpu.cfs_period_us", number(c.Period), "cpu-period")
 	}
 	if hasQuota {
-		t.add("cpu", "cpu.cfs_quota_us", number(c.Quota), "cpu-quota")
+		t.add("cpu", cfsQuota, number(c.Quota), "cpu-quota")
 	}
 	if hasRTPeriod {
 		t.add("cpu", "cpu.rt_period_us", number(c.RealtimePeriod), "cpu-rt-period")

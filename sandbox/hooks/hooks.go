@@ -36,7 +36,9 @@ type Error struct {
 
 // Error names the hook, and quotes what it printed.
 func (e *Error) Error() string {
-	text := "hook " + e.Hook + ": " + e.Err.Error()
+	kind, rest, _ := strings.Cut(e.Hook, "[")
+	place, path, _ := strings.Cut(rest, "] ")
+	text := "error running " + kind + " hook #" + place + ": " + path + ": " + e.Err.Error()
 	if e.Output != "" {
 		text += ": " + e.Output
 	}

@@ -52,10 +52,10 @@ func TestErrors(t *testing.T) {
 	late := shell("sleep 100 & sleep 100; true")
 	late.Timeout = &second
 	for says, hook := range map[string]specs.Hook{
-		"hook poststart[0] /bin/sh: exit code 3: why":                  shell("echo why; exit 3"),
-		"hook poststart[0] /bin/sh: killed by SIGTERM":                 shell("kill $$"),
-		"hook poststart[0] /no/such: fork/exec /no/such":               {Path: "/no/such"},
-		"hook poststart[0] /bin/sh: it did not end within its timeout": late,
+		"error running poststart hook #0: /bin/sh: exit code 3: why":                  shell("echo why; exit 3"),
+		"error running poststart hook #0: /bin/sh: killed by SIGTERM":                 shell("kill $$"),
+		"error running poststart hook #0: /no/such: fork/exec /no/such":               {Path: "/no/such"},
+		"error running poststart hook #0: /bin/sh: it did not end within its timeout": late,
 	} {
 		t.Run(says, func(t *testing.T) {
 			t.Parallel()

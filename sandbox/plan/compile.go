@@ -122,6 +122,7 @@ func (b *builder) namespaces(spec *specs.Spec) error {
 	b.call("prctl", flags(uint64(unix.PR_SET_NAME), prctlOptions), str("cove-init"), num(0), num(0), num(0))
 	b.dieWithParent(num(uint64(unix.SIGKILL)))
 	b.joinCgroup()
+	b.everyProcessor()
 	b.pidNS = -1
 	user, later := inherited(-1), []specs.LinuxNamespaceType{}
 	for _, ns := range spec.Linux.Namespaces {

@@ -1,6 +1,8 @@
 package plan
 
 import (
+	"slices"
+
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
@@ -12,15 +14,21 @@ import (
 // Which of both it is, is found out by looking: the kernel takes milliseconds
 // to give up a mount that fits nowhere.
 func (b *builder) maskedPaths(spec *specs.Spec) error {
+	names := make([]string, 0, len(spec.Linux.MaskedPaths))
 	for _, name := range spec.Linux.MaskedPaths {
+		if !slices.Contains(names, clean(name)) { // one mask hides as much as two
+			names = append(names, clean(name))
+		}
+	}
+	for _, name := range names {
 		b.why = "mask " + name
-		dir, s := b.lookup(clean(name), unix.O_DIRECTORY)
+		dir, s := b.lookup(name, unix.O_DIRECTORY)
 		s.Accept = []unix.Errno{unix.ENOENT, unix.ENOTDIR}
 		notDir := b.here() - 1
 		b.cover(b.emptyDir(), dir)
 		masked := b.here() - 1
 		b.errorSkipsToHere(notDir)
-		file, s := b.lookup(clean(name), 0)
+		file, s := b.lookup(name, 0)
 		s.Accept = []unix.Errno{unix.ENOENT, unix.ENOTDIR}
 		missing := b.here() - 1
 		b.cover(b.hostNode("/dev/null"), file)

@@ -60,8 +60,11 @@ func (b *builder) createHooks(spec *specs.Spec) {
 
 // startHooks run the startContainer hooks: where and as what the process itself
 // will run, with its user, its capabilities and its filter.
-func (b *builder) startHooks(hooks []specs.Hook, std hookStdio) {
+func (b *builder) startHooks(hooks []specs.Hook, env []string, std hookStdio) {
 	for i, h := range hooks {
+		if h.Env == nil { // without one, not with an empty one, it has the process's, as under runc
+			h.Env = env
+		}
 		b.hook(fmt.Sprintf("%sstartContainer[%d] %s", HookStep, i, h.Path), h, std, func() {})
 	}
 }

@@ -44,7 +44,9 @@ func (b *builder) join(spec *specs.Spec, proc *specs.Process) error {
 		return err
 	}
 	b.joinCgroup()
-	if err := b.affinity(final); err != nil {
+	if initial == "" && final == "" {
+		b.everyProcessor()
+	} else if err := b.affinity(final); err != nil {
 		return err
 	}
 	b.openLabel(proc)

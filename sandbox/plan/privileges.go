@@ -50,6 +50,12 @@ func (b *builder) capabilities(c *specs.LinuxCapabilities, loader bool) capSets 
 		early.effective |= 1 << unix.CAP_SYS_ADMIN
 		early.permitted |= 1 << unix.CAP_SYS_ADMIN
 	}
+	for n := range b.host.LastCapability + 1 {
+		if ambient&^(permitted&inheritable)&(1<<uint(n)) != 0 {
+			b.Warnings = append(b.Warnings, fmt.Sprintf(
+				"can't raise ambient capability %s: it is not permitted and inheritable", capName(n)))
+		}
+	}
 	return capSets{early: early, final: final, ambient: ambient & permitted & inheritable}
 }
 
@@ -95,11 +101,14 @@ func (b *builder) parseCapabilities(names []string) uint64 {
 }
 
 func capArg(n int) Arg {
-	name := fmt.Sprintf("%d", n)
+	return Arg{Num: uint64(n), flags: &flagSet{exact: []flagName{{uint64(n), capName(n)}}}}
+}
+
+func capName(n int) string {
 	if n < len(capabilityNames) {
-		name = "CAP_" + capabilityNames[n]
+		return "CAP_" + capabilityNames[n]
 	}
-	return Arg{Num: uint64(n), flags: &flagSet{exact: []flagName{{uint64(n), name}}}}
+	return fmt.Sprintf("%d", n)
 }
 
 // rlimitNames are those of setrlimit(2), by number.

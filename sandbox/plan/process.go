@@ -51,7 +51,7 @@ func (b *builder) process(spec *specs.Spec, proc *specs.Process, hooks []specs.H
 		b.fork(proc)
 	}
 	b.barrier(Created)
-	b.startHooks(hooks, std)
+	b.startHooks(hooks, proc.Env, std)
 	b.exec(proc)
 	return nil
 }

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -113,18 +114,20 @@ func (b *builder) memoryPolicy(p *specs.LinuxMemoryPolicy) error {
 	}
 	mode, ok := memoryModes[p.Mode]
 	if !ok {
-		return errdefs.Errorf(errdefs.ErrInvalid, "plan: linux.memoryPolicy.mode %q: no such mode", p.Mode)
+		return errdefs.Errorf(errdefs.ErrInvalid, "plan: linux.memoryPolicy.mode %q: invalid memory policy mode",
+			p.Mode)
 	}
 	for _, f := range p.Flags {
 		bit, ok := memoryFlags[f]
 		if !ok {
-			return errdefs.Errorf(errdefs.ErrInvalid, "plan: linux.memoryPolicy.flags %q: no such flag", f)
+			return errdefs.Errorf(errdefs.ErrInvalid, "plan: linux.memoryPolicy.flags %q: invalid memory policy flag",
+				f)
 		}
 		mode |= bit
 	}
 	nodes, err := parseSet(p.Nodes)
 	if err != nil {
-		return errdefs.Errorf(errdefs.ErrInvalid, "plan: linux.memoryPolicy.nodes %q: %v", p.Nodes, err)
+		return errdefs.Errorf(errdefs.ErrInvalid, "plan: linux.memoryPolicy.nodes %q: invalid memory policy nodes: %v", p.Nodes, err)
 	}
 	b.why = "memory policy"
 	if len(nodes) == 0 {
@@ -149,6 +152,18 @@ func (b *builder) affinity(cpus string, accept ...unix.Errno) error {
 	b.call("sched_setaffinity", num(0), num(len(set)), raw(set, "{"+cpus+"}")).Accept = accept
 	return nil
 }
+
+// everyProcessor lets the process run on all that its group has. It would have those of
+// whoever started it, which a container does not ask for.
+func (b *builder) everyProcessor() {
+	b.why = "CPU affinity"
+	set := bytes.Repeat([]byte{0xff}, mostProcessors/8)
+	s := b.call("sched_setaffinity", num(0), num(len(set)), raw(set, "{all}"))
+	s.Accept = []unix.Errno{unix.EPERM, unix.EINVAL, unix.ENOSYS} // as under a filter: it stays as it is
+}
+
+// mostProcessors is NR_CPUS of the largest kernels.
+const mostProcessors = 8192
 
 // parseSet reads a list as 0-3,7 to the kernel's bits, in whole words.
 func parseSet(list string) ([]byte, error) {

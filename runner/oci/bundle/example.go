@@ -6,12 +6,22 @@ import (
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
+	"golang.org/x/sys/unix"
+
 	"cove/sandbox/defaults"
 )
 
 // Example is a spec to begin with: a shell at a terminal, in a read-only root beside
-// the config, with few rights.
+// the config, with few rights. Where the host has control groups of version 1 there is no
+// namespace of them, as in runc's: the groups' own names are seen.
 func Example() *specs.Spec {
+	namespaces := defaults.Namespaces()
+	var groups unix.Statfs_t
+	if err := unix.Statfs("/sys/fs/cgroup", &groups); err != nil || groups.Type != unix.CGROUP2_SUPER_MAGIC {
+		namespaces = slices.DeleteFunc(namespaces, func(ns specs.LinuxNamespace) bool {
+			return ns.Type == specs.CgroupNamespace
+		})
+	}
 	caps := []string{"CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"}
 	return &specs.Spec{
 		Version: "1.0.2",
@@ -31,7 +41,7 @@ func Example() *specs.Spec {
 		Mounts:   defaults.Mounts(),
 		Linux: &specs.Linux{
 			Resources:     &specs.LinuxResources{Devices: []specs.LinuxDeviceCgroup{{Allow: false, Access: "rwm"}}},
-			Namespaces:    defaults.Namespaces(),
+			Namespaces:    namespaces,
 			MaskedPaths:   defaults.MaskedPaths(),
 			ReadonlyPaths: defaults.ReadonlyPaths(),
 		},

@@ -62,6 +62,7 @@ func Open(in, out, master *os.File) (*Terminal, error) {
 		t.saved = saved
 		t.resize()
 	}
+	t.newlines()
 	go func() {
 		_, _ = io.Copy(master, in) // ends with this process at the latest
 	}()
@@ -70,6 +71,24 @@ func Open(in, out, master *os.File) (*Terminal, error) {
 		_, _ = io.Copy(out, master) // EIO is the end of a terminal
 	}()
 	return t, nil
+}
+
+// newlines has what the container prints come with newlines alone, as it does without a
+// terminal, and the caller's own terminal begin a line at each of them.
+func (t *Terminal) newlines() {
+	change(t.master, func(of *unix.Termios) { of.Oflag &^= unix.ONLCR })
+	if t.saved != nil {
+		change(t.in, func(of *unix.Termios) { of.Oflag |= unix.OPOST | unix.ONLCR })
+	}
+}
+
+// change sets a terminal; one that is gone already has nobody to print to.
+func change(terminal *os.File, set func(of *unix.Termios)) {
+	fd := int(terminal.Fd())
+	if of, err := unix.IoctlGetTermios(fd, unix.TCGETS); err == nil {
+		set(of)
+		_ = unix.IoctlSetTermios(fd, unix.TCSETS, of)
+	}
 }
 
 func (t *Terminal) resize() {

@@ -259,3 +259,26 @@ func (c *Container) Remove() error {
 	}
 	return os.RemoveAll(c.dir)
 }
+
+// Description is what state and list print, in runc's order: the spec's state, and
+// runc's additions to it.
+type Description struct {
+	Version     string               `json:"ociVersion"`
+	ID          string               `json:"id"`
+	Pid         int                  `json:"pid"`
+	Status      specs.ContainerState `json:"status"`
+	Bundle      string               `json:"bundle"`
+	Rootfs      string               `json:"rootfs"`
+	Created     time.Time            `json:"created"`
+	Annotations map[string]string    `json:"annotations,omitempty"`
+	Owner       string               `json:"owner"`
+}
+
+// Describe is c as state and list print it.
+func (c *Container) Describe() Description {
+	st := c.OCI(c.Status())
+	return Description{
+		Version: st.Version, ID: st.ID, Pid: st.Pid, Status: st.Status, Bundle: st.Bundle,
+		Rootfs: c.Spec.Root.Path, Created: c.Created, Annotations: st.Annotations,
+	}
+}
