@@ -261,7 +261,7 @@ func TestEveryPageOfAList(t *testing.T) {
 				seen[one[field]] = true
 			}
 			next = ""
-			for _, link := range reply.header.Values("Link") {
+			for _, link := range strings.Split(reply.header.Get("Link"), ", ") {
 				if target, ok := strings.CutSuffix(link, `>; rel="next"`); ok {
 					next = strings.TrimPrefix(target, "</api/v2.0")
 				}

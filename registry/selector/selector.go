@@ -26,8 +26,32 @@ func (s Selector) Check() error {
 			return errdefs.Errorf(errdefs.ErrInvalid,
 				`%s %q: use a glob, as "release-*", "**" or "{v1,v2}*", of at most %d characters`, what, glob, longest)
 		}
+		if list := comma(glob); list {
+			return errdefs.Errorf(errdefs.ErrInvalid,
+				`%s %q: no name has a comma, so this would choose nothing; write {%s} for each of these`, what, glob, glob)
+		}
 	}
 	return nil
+}
+
+// comma says whether a glob has a comma outside of braces and brackets.
+func comma(glob string) bool {
+	depth := 0
+	for i := 0; i < len(glob); i++ {
+		switch glob[i] {
+		case '\\':
+			i++
+		case '{', '[':
+			depth++
+		case '}', ']':
+			depth--
+		case ',':
+			if depth <= 0 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Repository says whether the rule speaks of a repository, by its name within the

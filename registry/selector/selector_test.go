@@ -33,12 +33,14 @@ func TestSelector(t *testing.T) {
 			t.Errorf("%v of tag %s: %v", tc.s, tc.tag, got)
 		}
 	}
-	for _, bad := range []selector.Selector{{Tags: "[a"}, {Repositories: "{a"}, {Tags: string(make([]byte, 300))}} {
+	for _, bad := range []selector.Selector{
+		{Tags: "v1,v2"}, {Repositories: "{a,b}/c,d"}, {Tags: "[a"}, {Repositories: "{a"}, {Tags: string(make([]byte, 300))},
+	} {
 		if err := bad.Check(); !errors.Is(err, errdefs.ErrInvalid) {
 			t.Errorf("%v: %v", bad, err)
 		}
 	}
-	if err := (selector.Selector{Repositories: "a/**", Tags: "{b,c}?"}).Check(); err != nil {
+	if err := (selector.Selector{Repositories: "a/**", Tags: "{b,{c,d}}?[,]"}).Check(); err != nil {
 		t.Error(err)
 	}
 }

@@ -110,10 +110,14 @@ func TestPages(t *testing.T) {
 			t.Errorf("%q: %v", query, part)
 		}
 		h := asked.W.Header()
-		if h.Get("X-Total-Count") != "25" || len(h.Values("Link")) != len(want.links) {
+		links := strings.Split(h.Get("Link"), ", ")
+		if len(h.Values("Link")) == 0 {
+			links = nil
+		}
+		if h.Get("X-Total-Count") != "25" || len(h.Values("Link")) > 1 || len(links) != len(want.links) {
 			t.Errorf("%q: %v", query, h)
 		}
-		for i, link := range h.Values("Link") {
+		for i, link := range links {
 			if !strings.HasSuffix(link, want.links[i]) {
 				t.Errorf("%q: %s", query, link)
 			}

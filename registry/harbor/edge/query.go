@@ -127,17 +127,21 @@ func (asked *Ask) Paged(total int64) {
 	h := asked.W.Header()
 	h.Set("X-Total-Count", strconv.FormatInt(total, 10))
 	number := asked.Page.Skip/asked.Page.N + 1
+	var links []string // in one header: many clients read the first alone
 	link := func(page int, rel string) {
 		q := asked.URL.Query()
 		q.Set("page", strconv.Itoa(page))
 		q.Set("page_size", strconv.Itoa(asked.Page.N))
-		h.Add("Link", "<"+asked.URL.EscapedPath()+"?"+q.Encode()+`>; rel="`+rel+`"`)
+		links = append(links, "<"+asked.URL.EscapedPath()+"?"+q.Encode()+`>; rel="`+rel+`"`)
 	}
 	if number > 1 {
 		link(number-1, "prev")
 	}
 	if int64(asked.Page.Skip+asked.Page.N) < total {
 		link(number+1, "next")
+	}
+	if len(links) > 0 {
+		h.Set("Link", strings.Join(links, ", "))
 	}
 }
 
