@@ -2,11 +2,13 @@ package edge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/coreos/go-systemd/v22/activation"
 
@@ -61,6 +63,11 @@ func Listen(ctx context.Context, addresses ...string) (_ []net.Listener, err err
 			listeners[i], err = take(opened, name)
 		default:
 			listeners[i], err = new(net.ListenConfig).Listen(ctx, "tcp", address)
+		}
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return nil, errdefs.Errorf(errdefs.ErrConflict,
+				"listening on %s: another process does (ss -ltnp shows which): end it, or listen elsewhere by --listen (%w)",
+				address, err)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("listening on %s: %w", address, err)

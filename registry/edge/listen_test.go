@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -9,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"cove/errdefs"
 )
 
 // TestListenOnSockets starts itself as systemd starts a service: sockets from
@@ -122,5 +125,20 @@ func TestCheckAddress(t *testing.T) {
 		if err := CheckAddress(address); (err == nil) != ok {
 			t.Errorf("%q: %v", address, err)
 		}
+	}
+}
+
+// TestListenWhereAnotherDoes: who finds the port taken hears what to do.
+func TestListenWhereAnotherDoes(t *testing.T) {
+	t.Parallel()
+	first, err := Listen(t.Context(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = first[0].Close() })
+	_, err = Listen(t.Context(), first[0].Addr().String())
+	if !errors.Is(err, errdefs.ErrConflict) || !strings.Contains(err.Error(), "another process does") ||
+		!strings.Contains(err.Error(), "--listen") {
+		t.Errorf("a second one: %v", err)
 	}
 }

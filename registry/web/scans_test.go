@@ -31,6 +31,21 @@ func TestVulnerabilitiesOnPages(t *testing.T) {
 	if body := reader.Get("/scans/team/app:v1", 200); !strings.Contains(body, "not scanned yet") {
 		t.Errorf("before a scan: %s", body)
 	}
+	// Without a database nothing is found, which does not mean that there is nothing.
+	boss.Get("/scans/team/app:v1", 200)
+	boss.Post("/scans/team/app:v1", url.Values{}, 303)
+	for range 400 {
+		if strings.Contains(boss.Get("/scans/team/app:v1", 200), "No database to ask yet") {
+			break
+		}
+		time.Sleep(25 * time.Millisecond)
+	}
+	for _, path := range []string{"/scans/team/app:v1", "/artifacts/team/app:v1"} {
+		if body := boss.Get(path, 200); !strings.Contains(body, "No database to ask yet") ||
+			strings.Contains(body, "No vulnerability is known") {
+			t.Errorf("%s without a database: %s", path, body)
+		}
+	}
 	s.Do(t, webtest.Call{Method: http.MethodPut, Path: "/api/v1/security/databases/osv", Body: []byte(flaws)}, 200)
 	boss.Get("/scans/team/app:v1", 200)
 	boss.Post("/scans/team/app:v1", url.Values{}, 303)

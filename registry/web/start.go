@@ -1,15 +1,13 @@
 package web
 
 import (
-	"crypto/sha256"
-	"encoding/pem"
-	"fmt"
 	"net/http"
 	"strings"
 
 	"cove/errdefs"
 	"cove/registry/clients"
 	"cove/registry/metadata"
+	"cove/registry/pki/fingerprint"
 	"cove/registry/web/page"
 )
 
@@ -55,16 +53,7 @@ func (p *Pages) fingerprint() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	block, _ := pem.Decode(text)
-	if block == nil {
-		return "", errdefs.Errorf(errdefs.ErrCorrupt, "the authority's certificate is no PEM")
-	}
-	sum := sha256.Sum256(block.Bytes)
-	pairs := make([]string, len(sum))
-	for i, b := range sum {
-		pairs[i] = fmt.Sprintf("%02X", b)
-	}
-	return strings.Join(pairs, ":"), nil
+	return fingerprint.Of(text)
 }
 
 // certificate is what clients are to trust, for everyone: without it nobody could

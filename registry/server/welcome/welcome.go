@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"cove/registry/accounts"
+	"cove/registry/pki/fingerprint"
 	"cove/registry/server/config"
 )
 
@@ -58,9 +59,18 @@ To trust it, copy %[1]s to each client as:
   cove:        /etc/cove/certs.d/%[2]s/ca.crt (docker's folder is read too)
   everything:  /usr/local/share/ca-certificates/cove-registry.crt, then update-ca-certificates
 `, ca, host)
+		// What is not there cannot be compared, and is told by who reads it to serve.
+		if text, err := os.ReadFile(ca); err == nil {
+			if sum, err := fingerprint.Of(text); err == nil {
+				fmt.Fprintf(&b, "Its SHA-256 fingerprint, to compare with what clients are shown:\n  %s\n", sum)
+			}
+		}
 	}
 	fmt.Fprintf(&b, "\nThen: docker login -u %s %s\n", accounts.AdminUser, host)
 	fmt.Fprintf(&b, "\nOr open %s://%s/ in a browser: it leads to the first push.\n", scheme, host)
+	if s.Config.TLS.Own() {
+		b.WriteString("The browser warns of the certificate until it trusts that one, too.\n")
+	}
 	return b.String()
 }
 

@@ -17,6 +17,7 @@ import (
 	"cove/registry/metadata"
 	"cove/registry/scan/advisory"
 	"cove/registry/scan/results"
+	"cove/registry/scan/vulndb"
 	"cove/registry/signing"
 	"cove/registry/web/page"
 	"cove/registry/web/view"
@@ -46,6 +47,7 @@ type artifactData struct {
 	Browsable           bool   // has files to look at
 	MayDelete           bool
 	MaySeeScans         bool
+	Unasked             bool              // there is no database of vulnerabilities
 	Scan                *advisory.Summary // nil of what was not scanned
 	Signed              *signing.Report   // nil if nothing is to be said
 	kindData
@@ -114,6 +116,11 @@ func (p *Pages) scanned(a *page.Ask, d *artifactData) error {
 		return nil
 	case err == nil && found.State == results.Scanned:
 		d.Scan = &found.Summary
+		if found.Scanner == "" {
+			some, err := vulndb.Any(a.Context(), p.DB.Querier())
+			d.Unasked = !some
+			return err
+		}
 	}
 	return err
 }

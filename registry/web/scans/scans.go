@@ -17,6 +17,7 @@ import (
 	"cove/registry/scan/advisory"
 	"cove/registry/scan/gate"
 	"cove/registry/scan/results"
+	"cove/registry/scan/vulndb"
 	"cove/registry/web/page"
 	"cove/registry/web/view"
 )
@@ -150,6 +151,7 @@ type scanData struct {
 	Name, Project, Repository, Short string
 	Reports                          []report
 	MayScan                          bool
+	Unasked                          bool // there is no database of vulnerabilities
 }
 
 // shown bounds the vulnerabilities of an image that its page shows.
@@ -170,6 +172,11 @@ func (p *Pages) scan(a *page.Ask) error {
 		MayScan: p.Browse.May(a.Context(), a.Caller, scan.Create, repo),
 	}
 	_, d.Short, _ = strings.Cut(repo, "/")
+	some, err := vulndb.Any(a.Context(), p.DB.Querier())
+	if err != nil {
+		return err
+	}
+	d.Unasked = !some
 	for _, i := range images {
 		r, err := p.report(a, i, len(images) == 1)
 		if err != nil {
