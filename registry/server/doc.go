@@ -10,6 +10,6 @@
 //	keys/                private keys that sign tokens
 //	admin-password       of the first start, until it is changed
 //	lock                 held by the process that serves it
-//	running              there while a server runs: its absence says that the
+//	running              there while a server runs, with its address: its absence says that the
 //	                     last one ended in order
 package server

@@ -115,7 +115,7 @@ func tryOpenState(ctx context.Context, cfg config.Config, r *reserve.File, now f
 	}
 	s.hasher = passhash.NewHasher(2)
 	s.services = newServices(cfg, s.root, s.db, s.hasher)
-	return s, s.markRunning()
+	return s, s.markRunning(cfg.Address())
 }
 
 // claim makes this process the only one that serves the root: with SQLite the
@@ -152,11 +152,12 @@ func (s *state) makeDatabaseFile() error {
 	return f.Close()
 }
 
-// markRunning leaves a mark that only a stop in order removes.
-func (s *state) markRunning() error {
+// markRunning leaves a mark that only a stop in order removes. It says where clients are
+// known to come, for commands that run beside the server and know its root alone.
+func (s *state) markRunning(address string) error {
 	_, err := s.root.Lstat(runningFile)
 	s.clean = errors.Is(err, fs.ErrNotExist)
-	return atomicfile.Write(s.root, runningFile, nil, 0o600, atomicfile.Durable)
+	return atomicfile.Write(s.root, runningFile, []byte(address+"\n"), 0o600, atomicfile.Durable)
 }
 
 // close releases everything; inOrder says that nothing was cut off.

@@ -117,3 +117,14 @@ func TestRobotsAndTokens(t *testing.T) {
 		t.Errorf("a removed token signs in: %d", got)
 	}
 }
+
+// TestLinkOfARunningServer: a link names the registry by the name that its server was
+// started with, also for a command that is told the root alone.
+func TestLinkOfARunningServer(t *testing.T) {
+	t.Parallel()
+	p := people{t, serve(t, t.TempDir(), "--tls=off", "--hostname", "registry.example.com")}
+	p.run(0, "", "user", "add", "alice", "--random")
+	if got := p.run(0, "", "user", "link", "alice"); !strings.HasPrefix(got, "http://registry.example.com/password?token=") {
+		t.Errorf("the link is %s", got)
+	}
+}

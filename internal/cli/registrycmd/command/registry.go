@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -62,15 +63,14 @@ func (r *Registry) Address() (string, error) {
 	if err == nil {
 		err = cfg.Complete()
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		return "", err
-	case cfg.ExternalURL != "":
-		return strings.TrimSuffix(cfg.ExternalURL, "/"), nil
-	case cfg.TLS.Off:
-		return "http://" + cfg.Host(), nil
 	}
-	return "https://" + cfg.Host(), nil
+	// A server that runs says where it is reached: its flags are not known here.
+	if told, err := os.ReadFile(filepath.Join(cfg.Root, "running")); err == nil && len(told) > 0 && cfg.ExternalURL == "" {
+		return strings.TrimSpace(string(told)), nil
+	}
+	return cfg.Address(), nil
 }
 
 // Remote says that the registry is a server's.

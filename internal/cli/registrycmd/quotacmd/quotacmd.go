@@ -208,7 +208,9 @@ func newRecount() *cobra.Command {
 		Use: "recount [PROJECT]", Short: "Count anew what projects use, and tell what differs",
 		Long: `Count anew what projects use, and tell what differs. The registry does it every
 night. Nothing ever should: the sums are kept by the transactions that change
-them. A difference ends the command with status 1, unless it is mended.`,
+them. The columns say by how much each sum is off: of how many digests, by how many
+bytes that are used and that wait for the collector, and of how many repositories.
+A difference ends the command with status 1, unless it is mended.`,
 		Example: `  registry quota recount
   registry quota recount team --mend`,
 		Args: command.Args(cobra.MaximumNArgs(1)),
@@ -235,7 +237,7 @@ them. A difference ends the command with status 1, unless it is mended.`,
 	return cmd
 }
 
-const recounted = "PROJECT EQUAL DIGESTS USED WAITING REPOSITORIES MENDED"
+const recounted = "PROJECT EQUAL DIGESTS-OFF USED-OFF WAITING-OFF REPOSITORIES-OFF MENDED"
 
 func recountItem(r work.Recount) command.Item {
 	return command.Item{
