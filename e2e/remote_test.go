@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -469,4 +470,69 @@ func TestRemoteHangup(t *testing.T) {
 	}
 	_ = cmd.Wait()
 	await(false)
+}
+
+// TestRemoteCut: a parcel whose connection is cut, or that is interrupted, while it
+// travels leaves nothing there, and is said to be that. Each command has a connection
+// of its own, which ends with its ssh.
+func TestRemoteCut(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	m.sh(`mkdir alone; printf '#!/bin/sh\nexec /usr/bin/ssh -F %s -o ControlPath=none "$@"\n' $DIR/ssh >alone/ssh; chmod 755 alone/ssh`, nil)
+	m.env = append(m.env, "PATH="+filepath.Join(m.dir, "alone")+":"+filepath.Join(m.dir, "here")+":"+binDir(t)+":"+os.Getenv("PATH"))
+	body, err := rootfsTar()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, code := m.sh(`mkdir app; truncate -s 2G app/big; printf 'FROM scratch\nCOPY . /\n' >app/Dockerfile
+		cove -H ssh://box import - box && cove -H ssh://box create --name web box true`, bytes.NewReader(body)); code != 0 {
+		t.Fatal(out)
+	}
+	for _, tc := range []struct {
+		line, says string
+		code       int
+		cut        func(pid int) error
+	}{
+		{"build -t big app", "interrupted", 130, func(pid int) error { return syscall.Kill(-pid, syscall.SIGINT) }},
+		{"cp app web:/", "interrupted", 130, func(pid int) error { return syscall.Kill(pid, syscall.SIGINT) }},
+		{"build -t big app", "the connection ended", 1, killSSH},
+		{"cp app web:/", "the connection ended", 1, killSSH},
+	} {
+		var out bytes.Buffer
+		cmd := exec.Command(filepath.Join(binDir(t), "cove"), append([]string{"-H", "ssh://box"}, strings.Fields(tc.line)...)...)
+		cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = m.env, m.dir, &out, &out
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		m.eventually(t, "a file travels", `find root/parcels -name big | grep .`)
+		if err := tc.cut(cmd.Process.Pid); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait()
+		if code := cmd.ProcessState.ExitCode(); code != tc.code || !strings.Contains(out.String(), tc.says) {
+			t.Errorf("%s: %d, want %d and %q:\n%s", tc.line, code, tc.code, tc.says, &out)
+		}
+		m.eventually(t, "nothing is left", `test -z "$(ls -A root/parcels)"`)
+	}
+	if out, code := m.sh(`cove -H ssh://box images -q big; cove -H ssh://box diff web`, nil); code != 0 || out != "" {
+		t.Errorf("%d: there is %s", code, out)
+	}
+}
+
+// killSSH kills the ssh of a command, as a line that is cut does.
+func killSSH(pid int) error {
+	return exec.Command("pkill", "-KILL", "-P", strconv.Itoa(pid)).Run()
+}
+
+func (m machine) eventually(t *testing.T, what, condition string) {
+	t.Helper()
+	for range 1200 {
+		if _, code := m.sh(condition, nil); code == 0 {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	out, _ := m.sh("find root/parcels", nil)
+	t.Fatalf("%s: not so after a minute\n%s", what, out)
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -205,7 +206,7 @@ func (e Endpoint) travel(ctx context.Context, a *app.App, i invocation, l *Lugga
 	}()
 	p, err := parcel.Open(ctx, conn, l.pieces)
 	if err != nil {
-		return err
+		return interrupted(ctx, err)
 	}
 	err = e.child(ctx, a, i, child{words: l.words(i, p.Dirs), options: l.options(p.Dirs), in: l.In})
 	if err != nil {
@@ -213,8 +214,19 @@ func (e Endpoint) travel(ctx context.Context, a *app.App, i invocation, l *Lugga
 	}
 	for _, b := range l.back {
 		if err := p.Fetch(b.name, func(r io.Reader) error { return b.write(ctx, r) }); err != nil {
-			return err
+			return interrupted(ctx, err)
 		}
 	}
 	return nil
+}
+
+// interrupted is why a parcel did not travel. ctrl-c at a terminal is also ssh's, which
+// may have ended, and with it the connection, before it is told here.
+func interrupted(ctx context.Context, err error) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(200 * time.Millisecond):
+		return err
+	}
 }

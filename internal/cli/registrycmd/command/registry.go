@@ -67,7 +67,8 @@ func (r *Registry) Address() (string, error) {
 		return "", err
 	}
 	// A server that runs says where it is reached: its flags are not known here.
-	if told, err := os.ReadFile(filepath.Join(cfg.Root, "running")); err == nil && len(told) > 0 && cfg.ExternalURL == "" {
+	told, err := os.ReadFile(filepath.Join(cfg.Root, "running"))
+	if err == nil && len(told) > 0 && cfg.ExternalURL == "" {
 		return strings.TrimSpace(string(told)), nil
 	}
 	return cfg.Address(), nil

@@ -95,6 +95,9 @@ func hear(r *bufio.Reader) (Dirs, error) {
 	if err == nil {
 		err = json.Unmarshal(line, &a)
 	}
+	if errors.Is(err, io.EOF) {
+		return Dirs{}, errdefs.Errorf(errdefs.ErrUnavailable, "the connection ended before the other side had all that travels")
+	}
 	if err != nil {
 		return Dirs{}, errdefs.Errorf(errdefs.ErrUnavailable, "the other side does not answer: %w", err)
 	}

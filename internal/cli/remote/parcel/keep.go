@@ -5,8 +5,12 @@ import (
 	"errors"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"cove/internal/process"
 )
@@ -23,15 +27,36 @@ func Keep(ctx context.Context, in io.Reader, out io.Writer, top Dirs) (err error
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(memory)) }()
+	// Who hung up reads no answer: that ends what is said, and not this process before
+	// it has removed what it keeps.
+	signal.Ignore(unix.SIGPIPE)
 	served := make(chan error, 1)
-	go func() { served <- Serve(ctx, in, out, Dirs{Disk: disk, Memory: memory}) }()
+	go func() { served <- Serve(ctx, until(ctx, in), out, Dirs{Disk: disk, Memory: memory}) }()
 	select {
 	case err = <-served:
 	case <-ctx.Done(): // also while it waits for what is sent
-		err = ctx.Err()
+		select {
+		case err = <-served: // nobody writes any more what is removed
+		case <-time.After(time.Second): // nor while it waits
+		}
+		err = errors.Join(ctx.Err(), err)
 	}
 	return err
 }
+
+// until reads from r until a context ends.
+func until(ctx context.Context, r io.Reader) io.Reader {
+	return readFunc(func(p []byte) (int, error) {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		return r.Read(p)
+	})
+}
+
+type readFunc func(p []byte) (int, error)
+
+func (f readFunc) Read(p []byte) (int, error) { return f(p) }
 
 // directory makes one of this process below top, and removes those of processes that were
 // killed.

@@ -11,8 +11,10 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"cove/errdefs"
 )
@@ -220,5 +222,43 @@ func TestKeep(t *testing.T) {
 		if left, err := os.ReadDir(filepath.Join(dir, "parcels")); err != nil || len(left) > 0 {
 			t.Errorf("%v, %v", left, err)
 		}
+	}
+}
+
+// TestKeepIsEndedWhileFilesCome: who is told to end while bytes flow writes nothing more
+// into what it removes.
+func TestKeepIsEndedWhileFilesCome(t *testing.T) {
+	t.Parallel()
+	top := Dirs{Disk: t.TempDir(), Memory: t.TempDir()}
+	in, near := io.Pipe()
+	defer in.Close()
+	go func() {
+		_ = send(near, func(w io.Writer) error { // until nobody reads
+			tw := tar.NewWriter(w)
+			for n := 0; ; n++ {
+				if err := tw.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: "d/" + strconv.Itoa(n), Mode: 0o600, Size: 1}); err != nil {
+					return err
+				}
+				if _, err := tw.Write([]byte("x")); err != nil {
+					return err
+				}
+			}
+		})
+	}()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- Keep(ctx, in, io.Discard, top) }()
+	for {
+		if some, _ := filepath.Glob(filepath.Join(top.Disk, "parcels", "*", "d", "9*")); len(some) > 0 {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("it ends by %v", err)
+	}
+	if left, err := os.ReadDir(filepath.Join(top.Disk, "parcels")); err != nil || len(left) != 0 {
+		t.Errorf("left are %v, %v", left, err)
 	}
 }
