@@ -19,7 +19,7 @@ func (g *Group) Below(paths map[string]string) (*Group, error) {
 	sub := &Group{host: g.host, path: g.path, below: map[string]string{}}
 	for controller, name := range paths {
 		if slices.Contains(strings.Split(name, "/"), "..") {
-			return nil, errdefs.Errorf(errdefs.ErrInvalid, "cgroup: %q leads out of the container's group", name)
+			return nil, errdefs.Errorf(errdefs.ErrInvalid, "cgroup: bad sub cgroup path: %q leads out of the container's group", name)
 		}
 		if controller != "" && g.host.Mode == host.CgroupV2 {
 			return nil, errdefs.Errorf(errdefs.ErrInvalid,

@@ -368,7 +368,7 @@ func (t *translation) network(n *specs.LinuxNetwork) {
 // unified are files of v2, as they are called.
 func (t *translation) unified(files map[string]string) {
 	if len(files) > 0 && !t.v2 {
-		t.fail(errdefs.ErrUnsupported, "linux.resources.unified: this host mounts v1 controllers")
+		t.fail(errdefs.ErrUnsupported, "invalid configuration: linux.resources.unified: this host mounts v1 controllers")
 	}
 	for _, file := range slices.Sorted(maps.Keys(files)) {
 		controller, _, ok := strings.Cut(file, ".")
