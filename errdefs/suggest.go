@@ -48,6 +48,18 @@ const (
 	ScanFirst Remedy = "scan first"
 	// LockAnew: let the build add what its lock file lacks.
 	LockAnew Remedy = "lock anew"
+	// JoinUsers: join the user namespace of that container, too.
+	JoinUsers Remedy = "join the user namespace"
+	// KeepUsers: be the same user inside of the container.
+	KeepUsers Remedy = "keep the user's id"
+	// GiveKey: say by which keys signatures count.
+	GiveKey Remedy = "give a key"
+	// ListenElsewhere: listen on an address that nobody has.
+	ListenElsewhere Remedy = "listen elsewhere"
+	// CopyFiles: copy files that cannot be linked.
+	CopyFiles Remedy = "copy files"
+	// NameService: say where the service of buckets is.
+	NameService Remedy = "name the service"
 	// FreeSpace: make room on a disk, or in its table of files. See SuggestionFor.
 	FreeSpace Remedy = "free space"
 )
@@ -56,7 +68,8 @@ const (
 func Remedies() []Remedy {
 	return []Remedy{
 		Force, StopFirst, GiveName, PlainHTTP, Login, Entitle, NoNetwork, GiveSecret, GiveAgent, NameRoot, Prune,
-		MakeProject, RecoverDatabase, MakeAdmin, ScanFirst, LockAnew, FreeSpace,
+		MakeProject, RecoverDatabase, MakeAdmin, ScanFirst, LockAnew, JoinUsers, KeepUsers, GiveKey, ListenElsewhere,
+		CopyFiles, NameService, FreeSpace,
 	}
 }
 

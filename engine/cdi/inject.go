@@ -46,7 +46,7 @@ func InjectMatching(spec *specs.Spec, name string, required bool, dirs []string)
 		names = []string{name} // the error says where it was looked for
 	}
 	if err := Inject(spec, names, dirs); err != nil {
-		return fmt.Errorf("--device=%s: %w", name, err)
+		return fmt.Errorf("RUN --device=%s: %w", name, err)
 	}
 	return nil
 }

@@ -66,11 +66,11 @@ func (is *Images) Verify(ctx context.Context, name string, o VerifyOptions) (v V
 	rule, found := remote.RuleOf(rules, full)
 	switch {
 	case !found:
-		return v, errdefs.Errorf(errdefs.ErrInvalid,
-			"nothing says whose signatures of %s count: give --key FILE, or add it to signatures: of the configuration", full)
+		return v, errdefs.Suggest(errdefs.Errorf(errdefs.ErrInvalid,
+			"nothing says whose signatures of %s count", full), errdefs.GiveKey, "")
 	case rule.Unsigned:
-		return v, errdefs.Errorf(errdefs.ErrInvalid,
-			"%s asks for no signature of %s: give --key FILE", rule.File, full)
+		return v, errdefs.Suggest(errdefs.Errorf(errdefs.ErrInvalid,
+			"%s asks for no signature of %s", rule.File, full), errdefs.GiveKey, "")
 	}
 	registry, err := is.parts.Registry()
 	if err != nil {
@@ -100,7 +100,7 @@ func (is *Images) Verify(ctx context.Context, name string, o VerifyOptions) (v V
 func (is *Images) rules(o VerifyOptions) (rules []remote.Rule, err error) {
 	if len(o.Keys) > 0 {
 		if o.Policy != "" {
-			return nil, errdefs.Errorf(errdefs.ErrInvalid, "--key and --policy: give one of them")
+			return nil, errdefs.Errorf(errdefs.ErrInvalid, "keys and a policy are given: only one of them can count")
 		}
 		return []remote.Rule{{Prefix: remote.AllNames, Keys: o.Keys}}, nil
 	}

@@ -161,8 +161,8 @@ func (c Container) mounted(ctx context.Context, v runspec.Volume) (m record.Moun
 	}
 	switch {
 	case v.MapOwners && c.Root.Shifted:
-		return m, errdefs.Errorf(errdefs.ErrUnsupported,
-			"mount at %s: without root no owners can be mapped; --userns keep-id has yours be yours inside", v.Target)
+		return m, errdefs.Suggest(errdefs.Errorf(errdefs.ErrUnsupported,
+			"mount at %s: without root no owners can be mapped", v.Target), errdefs.KeepUsers, "")
 	case v.MapOwners && !m.MapOwners:
 		return m, errdefs.Errorf(errdefs.ErrInvalid,
 			"mount at %s: there are no owners to map: the container has no user namespace of its own", v.Target)

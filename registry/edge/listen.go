@@ -65,9 +65,8 @@ func Listen(ctx context.Context, addresses ...string) (_ []net.Listener, err err
 			listeners[i], err = new(net.ListenConfig).Listen(ctx, "tcp", address)
 		}
 		if errors.Is(err, syscall.EADDRINUSE) {
-			return nil, errdefs.Errorf(errdefs.ErrConflict,
-				"listening on %s: another process does (ss -ltnp shows which): end it, or listen elsewhere by --listen (%w)",
-				address, err)
+			return nil, errdefs.Suggest(errdefs.Errorf(errdefs.ErrConflict,
+				"listening on %s: another process does, ss -ltnp shows which (%w)", address, err), errdefs.ListenElsewhere, "")
 		}
 		if err != nil {
 			return nil, fmt.Errorf("listening on %s: %w", address, err)

@@ -137,8 +137,9 @@ func TestListenWhereAnotherDoes(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = first[0].Close() })
 	_, err = Listen(t.Context(), first[0].Addr().String())
+	help, _ := errdefs.SuggestionFor(err)
 	if !errors.Is(err, errdefs.ErrConflict) || !strings.Contains(err.Error(), "another process does") ||
-		!strings.Contains(err.Error(), "--listen") {
+		help.Do != errdefs.ListenElsewhere {
 		t.Errorf("a second one: %v", err)
 	}
 }

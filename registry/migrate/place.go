@@ -26,8 +26,8 @@ func (p Place) Open(ctx context.Context, to content.BlobStore, own *objects.Conf
 	place, bucket := strings.CutPrefix(p.Name, "s3://")
 	switch {
 	case bucket && p.Link:
-		return nil, nil, errdefs.Errorf(errdefs.ErrInvalid, "%s is a bucket: what lies there has no links; leave --link out",
-			p.Name)
+		return nil, nil, errdefs.Suggest(errdefs.Errorf(errdefs.ErrInvalid,
+			"%s is a bucket: what lies there has no links", p.Name), errdefs.CopyFiles, "")
 	case bucket:
 		return p.openBucket(ctx, place, to, own)
 	case p.Service != nil:
@@ -36,8 +36,8 @@ func (p Place) Open(ctx context.Context, to content.BlobStore, own *objects.Conf
 	}
 	linker, ok := to.(content.Linker)
 	if p.Link && !ok {
-		return nil, nil, errdefs.Errorf(errdefs.ErrInvalid,
-			"this registry's storage is a bucket, and no file system: leave --link out, and files are copied to it")
+		return nil, nil, errdefs.Suggest(errdefs.Errorf(errdefs.ErrInvalid,
+			"this registry's storage is a bucket, and no file system"), errdefs.CopyFiles, "")
 	}
 	origin, err := OpenFolder(p.Name)
 	if err != nil {
@@ -59,8 +59,8 @@ func (p Place) openBucket(
 	case own != nil:
 		at = *own
 	default:
-		return nil, nil, errdefs.Errorf(errdefs.ErrInvalid,
-			"this registry has no bucket whose service could be meant: say where %s is, by --endpoint or --region", p.Name)
+		return nil, nil, errdefs.Suggest(errdefs.Errorf(errdefs.ErrInvalid,
+			"%s: this registry has no bucket whose service could be meant", p.Name), errdefs.NameService, "")
 	}
 	at.Bucket, at.Prefix, _ = strings.Cut(place, "/")
 	origin, err := OpenBucket(ctx, at)

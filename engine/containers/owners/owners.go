@@ -125,8 +125,8 @@ func Check(ctx context.Context, o runspec.Options, find Find) error {
 			return err
 		}
 		if own != theirs {
-			return errdefs.Errorf(errdefs.ErrUnsupported, "a container with a user namespace of its own cannot join "+
-				"namespaces of another, which belong to another user namespace; --userns container:%s joins that too", peer)
+			return errdefs.Suggest(errdefs.Errorf(errdefs.ErrUnsupported, "a container with a user namespace of its "+
+				"own cannot join namespaces of another, which belong to another user namespace"), errdefs.JoinUsers, peer)
 		}
 	}
 	return nil
