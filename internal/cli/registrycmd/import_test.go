@@ -53,10 +53,10 @@ func TestImportStory(t *testing.T) {
 	imports(0, "found 1 repositories, 1 manifests and 1 tags; added 1 manifests, copied 2 blobs (9B)")
 	imports(0, "added 0 manifests, linked 0 blobs", "--link")
 	for want, args := range map[string][]string{
-		"say where it is, by --endpoint or --region":        {"s3://old/storage"},
-		"leave --link out":                     {"s3://old/storage", "--link"},
-		"and a service of buckets is named":    {theirs, "--region", "eu-west-1"},
-		"opening the other registry's storage": {filepath.Join(root, "none")},
+		"say where it is, by --endpoint or --region": {"s3://old/storage"},
+		"leave --link out":                           {"s3://old/storage", "--link"},
+		"and a service of buckets is named":          {theirs, "--region", "eu-west-1"},
+		"opening the other registry's storage":       {filepath.Join(root, "none")},
 	} {
 		out, errs, code := here(t, "", append(append([]string{"import"}, args...), "--root", root)...)
 		if code != 1 || !strings.Contains(out+errs, want) {
