@@ -144,10 +144,14 @@ func (b *Book) Worst(ctx context.Context, want Query) (page []Entry, more bool, 
 		}
 	}
 	// The first of the two comparisons is what an index finds, the second says where among
-	// the repositories of one artifact.
-	stmt := "SELECT " + columns + `, r.name FROM scan_artifacts a CROSS JOIN manifests m CROSS JOIN repositories r
+	// the repositories of one artifact. Artifacts are chosen first, one more than rows are
+	// wanted: the first may have no repository that comes after.
+	stmt := "SELECT " + columns + `, r.name FROM (SELECT s.* FROM scan_artifacts s
+			WHERE (s.critical, s.high, s.medium, s.digest) <= ($1, $2, $3, $4)
+			AND EXISTS (SELECT 1 FROM manifests m WHERE m.digest = s.digest)
+			ORDER BY s.critical DESC, s.high DESC, s.medium DESC, s.digest DESC LIMIT $6 + 1) a
+		CROSS JOIN manifests m CROSS JOIN repositories r
 		WHERE m.digest = a.digest AND r.id = m.repository_id
-		AND (a.critical, a.high, a.medium, a.digest) <= ($1, $2, $3, $4)
 		AND (a.critical, a.high, a.medium, a.digest, r.name) < ($1, $2, $3, $4, $5)
 		ORDER BY a.critical DESC, a.high DESC, a.medium DESC, a.digest DESC, r.name DESC LIMIT $6`
 	args := append(after, want.N+1)

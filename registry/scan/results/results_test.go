@@ -640,9 +640,10 @@ func TestListsUseIndexes(t *testing.T) {
 			case strings.HasPrefix(step, "SCAN scan_images USING COVERING INDEX scan_images_state"),
 				strings.HasPrefix(step, "SCAN scan_known USING COVERING INDEX scan_known_severity"):
 				counted++
-			case strings.HasPrefix(step, "SEARCH a USING INDEX scan_artifacts_order ((critical,high,medium,digest)<"),
+			case strings.HasPrefix(step, "SEARCH s USING INDEX scan_artifacts_order ((critical,high,medium,digest)<"),
 				strings.HasPrefix(step, "SEARCH l USING INDEX scan_listed_order (project_id=? AND (critical,high,medium,digest)<"):
 				listed++
+			case step == "SCAN a": // the few that were chosen
 			case strings.HasPrefix(step, "SCAN "), strings.Contains(step, "TEMP B-TREE") && !strings.Contains(step, "LAST"):
 				t.Errorf("%s\n  %s", stmt, step)
 			}
