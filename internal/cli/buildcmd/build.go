@@ -221,11 +221,7 @@ func (f *buildFlags) limits(o *builds.Options) error {
 
 // showProgress wires the build's events to standard error.
 func (f *buildFlags) showProgress(a *app.App, o *builds.Options) (end func(), err error) {
-	kind := f.progress
-	if f.quiet {
-		kind = "quiet"
-	}
-	event, b, err := steps.Show(a.Err, kind)
+	event, b, err := steps.Show(a.Err, f.progress, f.quiet)
 	o.Progress = event
 	if err != nil || b == nil {
 		return func() {}, err

@@ -154,11 +154,7 @@ func (f *flags) options(ctx context.Context, args []string) (o verify.Options, e
 
 // show wires the progress of the build to standard error.
 func (f *flags) show(a *app.App, o *verify.Options) (end func(), err error) {
-	kind := f.progress
-	if f.quiet {
-		kind = "quiet"
-	}
-	event, b, err := steps.Show(a.Err, kind)
+	event, b, err := steps.Show(a.Err, f.progress, f.quiet)
 	o.Progress = event
 	if err != nil || b == nil {
 		return func() {}, err

@@ -25,22 +25,23 @@ func FromEnvironment(fs *pflag.FlagSet, to *string) {
 }
 
 // Show is what takes the events of a build to show them as --progress says, nil where
-// nothing is shown. b are the steps that it draws, for who closes them, nil if none.
-func Show(w io.Writer, kind string) (event func(builds.Event), b *Build, err error) {
-	screen := progress.ScreenOf(w)
+// nothing is shown, as with --quiet. b are the steps that it draws, for who closes them,
+// nil if none.
+func Show(w io.Writer, kind string, quiet bool) (event func(builds.Event), b *Build, err error) {
 	switch kind {
-	case "quiet", "none":
-		return nil, nil, nil
-	case "rawjson":
-		return NewRaw(w).Event, nil, nil
-	case "tty":
-		if screen.Size == nil {
-			return nil, nil, errdefs.Errorf(errdefs.ErrInvalid, "--progress tty: standard error is not a terminal")
-		}
-	case "auto", "plain":
+	case "auto", "tty", "plain", "rawjson", "quiet", "none":
 	default:
 		return nil, nil, errdefs.Errorf(errdefs.ErrInvalid,
 			"--progress %s: want auto, tty, plain, rawjson, quiet or none", kind)
+	}
+	screen := progress.ScreenOf(w)
+	switch {
+	case quiet || kind == "quiet" || kind == "none":
+		return nil, nil, nil
+	case kind == "rawjson":
+		return NewRaw(w).Event, nil, nil
+	case kind == "tty" && screen.Size == nil:
+		return nil, nil, errdefs.Errorf(errdefs.ErrInvalid, "--progress tty: standard error is not a terminal")
 	}
 	b = New(screen, kind == "plain", time.Now)
 	return b.Event, b, nil

@@ -18,7 +18,7 @@ func TestShow(t *testing.T) {
 		"rawjson": `{"vertexes":[{"digest":`,
 	} {
 		var out bytes.Buffer
-		event, b, err := steps.Show(&out, kind)
+		event, b, err := steps.Show(&out, kind, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -35,8 +35,11 @@ func TestShow(t *testing.T) {
 		}
 	}
 	for _, kind := range []string{"tty", "odd", ""} { // a buffer is no terminal
-		if _, _, err := steps.Show(&bytes.Buffer{}, kind); err == nil {
+		if _, _, err := steps.Show(&bytes.Buffer{}, kind, false); err == nil {
 			t.Errorf("%q is taken", kind)
+		}
+		if event, _, err := steps.Show(&bytes.Buffer{}, kind, true); (err == nil) != (kind == "tty") || event != nil {
+			t.Errorf("%q with --quiet: %v", kind, err)
 		}
 	}
 }
