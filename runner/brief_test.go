@@ -57,7 +57,8 @@ func TestListsSeeChanges(t *testing.T) {
 			n, err := strconv.Atoi(pid)
 			return errors.Join(err, syscall.Kill(n, syscall.SIGKILL))
 		}, func(l runner.Look, _ runner.Brief) bool {
-			return l.State.Status == record.Exited || l.State.Status == record.Restarting
+			// Its policy may have started it again already.
+			return l.State.Status == record.Exited || l.State.Status == record.Restarting || l.State.Restarts > 0
 		}},
 	} {
 		if err := change.do(); err != nil {
