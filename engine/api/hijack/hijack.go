@@ -77,6 +77,7 @@ func Take(w http.ResponseWriter, r *route.Request, tty bool) (*Stream, error) {
 		conn.Close()
 		return nil, fmt.Errorf("taking the connection over: %w", err)
 	}
+	awaitRead(conn)
 	return newStream(conn, buffered.Reader, tty), nil
 }
 
