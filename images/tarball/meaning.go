@@ -25,12 +25,24 @@ func (a *Reader) images(ctx context.Context) ([]Image, error) {
 	}
 	switch {
 	case len(oci) > 0:
-		return merge(oci, docker), nil
+		return bounded(merge(oci, docker))
 	case len(docker) > 0:
-		return docker, nil
+		return bounded(docker)
 	}
 	return nil, errdefs.Errorf(errdefs.ErrInvalid,
 		"image archive: holds no image: neither manifest.json nor index.json names one (a root filesystem is read by import)")
+}
+
+// bounded refuses more names than anybody gives.
+func bounded(images []Image) ([]Image, error) {
+	n := 0
+	for _, img := range images {
+		n += len(img.Names)
+	}
+	if n > maxNames {
+		return nil, errdefs.Errorf(errdefs.ErrExhausted, "image archive: its images have %d names, more than %d", n, maxNames)
+	}
+	return images, nil
 }
 
 func (a *Reader) dockerImages(ctx context.Context) ([]Image, error) {

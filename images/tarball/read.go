@@ -23,6 +23,7 @@ const (
 	maxEntries = 100_000
 	maxInMem   = 64 << 20 // of all documents together
 	maxLinks   = 8        // from one entry to another
+	maxNames   = 10_000   // of all images together: each is a file, and all are given under one lock
 )
 
 // Store is what Read needs of a content store.

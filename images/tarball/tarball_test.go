@@ -116,6 +116,16 @@ func TestReadFlippedBit(t *testing.T) {
 	}
 }
 
+func TestNamesAreBounded(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int]error{maxNames: nil, maxNames + 1: errdefs.ErrExhausted} {
+		some := []Image{{Names: make([]string, n-1)}, {Names: make([]string, 1)}}
+		if got, err := bounded(some); !errors.Is(err, want) || (err == nil) != (len(got) == 2) {
+			t.Errorf("%d names: %d images, %v", n, len(got), err)
+		}
+	}
+}
+
 func FuzzRead(f *testing.F) {
 	b, _ := sample(f)
 	f.Add(b)
