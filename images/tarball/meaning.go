@@ -40,7 +40,8 @@ func bounded(images []Image) ([]Image, error) {
 		n += len(img.Names)
 	}
 	if n > maxNames {
-		return nil, errdefs.Errorf(errdefs.ErrExhausted, "image archive: its images have %d names, more than %d", n, maxNames)
+		return nil, errdefs.Errorf(errdefs.ErrExhausted,
+			"image archive: its images have %d names, more than %d", n, maxNames)
 	}
 	return images, nil
 }

@@ -69,7 +69,8 @@ type damaged struct {
 	index distribution.Manifest
 
 	*Registry // the newest; a fresh one has nothing in memory
-	handler   http.Handler
+	handler   atomic.Pointer[http.Handler]
+	server    *httptest.Server // asks the newest handler
 }
 
 func newDamaged(t *testing.T, open func(testing.TB, func() time.Time) *metadata.DB) *damaged {
@@ -84,6 +85,10 @@ func newDamaged(t *testing.T, open func(testing.TB, func() time.Time) *metadata.
 		}
 	})
 	l.db = open(t, time.Now)
+	l.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		(*l.handler.Load()).ServeHTTP(w, r)
+	}))
+	t.Cleanup(l.server.Close)
 	m := l.img.Manifest.Descriptor
 	l.index = distributiontest.Index(t, ocispec.Descriptor{MediaType: m.MediaType, Digest: m.Digest, Size: m.Size})
 	l.restart()
@@ -95,23 +100,25 @@ func newDamaged(t *testing.T, open func(testing.TB, func() time.Time) *metadata.
 	return l
 }
 
-func (l *damaged) restart() {
+func (l *damaged) restart() { l.startOver(l.store) }
+
+// startOver has a registry that knows nothing answer the requests from now on.
+func (l *damaged) startOver(store content.BlobStore) {
 	var err error
-	cfg := Config{Store: l.store, DB: l.db, Rights: allowAll{}, Log: slog.New(slog.DiscardHandler)}
+	cfg := Config{Store: store, DB: l.db, Rights: allowAll{}, Log: slog.New(slog.DiscardHandler)}
 	if l.Registry, err = New(l.ctx, cfg, false); err != nil {
 		l.t.Fatal(err)
 	}
-	l.handler, err = server.New(server.Config{Registry: l.Registry, Authorizer: allowAll{}, OnDamaged: l.Damaged})
+	handler, err := server.New(server.Config{Registry: l.Registry, Authorizer: allowAll{}, OnDamaged: l.Damaged})
 	if err != nil {
 		l.t.Fatal(err)
 	}
+	l.handler.Store(&handler)
 }
 
 // do is one request; a body that was cut off has status 0.
 func (l *damaged) do(method, path, mediaType string, body []byte, header ...string) (status int, got []byte) {
-	ts := httptest.NewServer(l.handler)
-	defer ts.Close()
-	req, err := http.NewRequestWithContext(l.ctx, method, ts.URL+path, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(l.ctx, method, l.server.URL+path, bytes.NewReader(body))
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -119,12 +126,14 @@ func (l *damaged) do(method, path, mediaType string, body []byte, header ...stri
 	for i := 0; i+1 < len(header); i += 2 {
 		req.Header.Set(header[i], header[i+1])
 	}
-	resp, err := ts.Client().Do(req)
+	resp, err := l.server.Client().Do(req)
 	if err != nil {
+		l.t.Logf("%s %s: %v", method, path, err)
 		return 0, nil
 	}
 	defer resp.Body.Close()
 	if got, err = io.ReadAll(resp.Body); err != nil {
+		l.t.Logf("%s %s: the body: %v", method, path, err)
 		return 0, got
 	}
 	return resp.StatusCode, got
@@ -344,13 +353,7 @@ func TestWrittenToAndRight(t *testing.T) {
 	t.Parallel()
 	l := newDamaged(t, metadatatest.OpenSQLite)
 	store := &counting{BlobStore: l.store}
-	var err error
-	if l.Registry, err = New(l.ctx, Config{Store: store, DB: l.db, Rights: allowAll{}}, false); err != nil {
-		t.Fatal(err)
-	}
-	if l.handler, err = server.New(server.Config{Registry: l.Registry, Authorizer: allowAll{}, OnDamaged: l.Damaged}); err != nil {
-		t.Fatal(err)
-	}
+	l.startOver(store)
 	dgst := l.img.Layers[0].Digest
 	opened := func(what string, want int32) {
 		t.Helper()
