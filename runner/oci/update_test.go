@@ -32,7 +32,7 @@ func TestUpdate(t *testing.T) {
 	if err := os.WriteFile(limits, []byte(`{"memory":{"limit":67108864},"pids":{"limit":7}}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	const memory = "memory/memory.limit_in_bytes"
+	const memory, memsw = "memory/memory.limit_in_bytes", "memory/memory.memsw.limit_in_bytes"
 	g := cgroup.Load(features.Cgroup, id)
 	for _, tt := range []struct {
 		args []string
@@ -42,7 +42,10 @@ func TestUpdate(t *testing.T) {
 		{[]string{"--memory", "32MiB"}, map[string]string{memory: "33554432", "pids/pids.max": "7"}},
 		{[]string{"--memory-reservation", "16m"}, map[string]string{"memory/memory.soft_limit_in_bytes": "16777216"}},
 		{[]string{"--memory", "-1", "--memory-swap", "-1"}, map[string]string{memory: "9223372036854771712"}},
+		{[]string{"--memory", "32m", "--memory-swap", "64m"}, map[string]string{memory: "33554432"}},
+		{[]string{"--memory", "-1"}, map[string]string{memory: "9223372036854771712", memsw: "9223372036854771712"}},
 		{[]string{"--pids-limit", "9"}, map[string]string{"pids/pids.max": "9"}},
+		{[]string{"--pids-limit", "0"}, map[string]string{"pids/pids.max": "1"}},
 		{[]string{"--pids-limit", "-1"}, map[string]string{"pids/pids.max": "max"}},
 		{[]string{"--cpu-period", "50000", "--cpu-quota", "25000", "--cpu-share", "100"}, map[string]string{
 			"cpu/cpu.cfs_period_us": "50000", "cpu/cpu.cfs_quota_us": "25000", "cpu/cpu.shares": "100",

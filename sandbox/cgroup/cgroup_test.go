@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/sandbox/cgroup/settings"
 	"cove/sandbox/host"
 )
 
@@ -239,17 +240,17 @@ func TestCheckBeforeUpdate(t *testing.T) {
 // TestOtherwise holds that a kernel without a file gets what it has instead.
 func TestOtherwise(t *testing.T) {
 	g := create(t, nil)
-	pids := setting{controller: "pids", file: "pids.max", value: "7", limit: "pids"}
-	if err := g.set(setting{controller: "pids", file: "pids.fun", value: "1", limit: "pids", otherwise: &pids}); err != nil {
+	pids := settings.Setting{Controller: "pids", File: "pids.max", Value: "7", Limit: "pids"}
+	if err := g.set(settings.Setting{Controller: "pids", File: "pids.fun", Value: "1", Limit: "pids", Otherwise: &pids}); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := readLine(g.find("pids"), "pids.max"); err != nil || got != "7" {
 		t.Errorf("%q, %v", got, err)
 	}
-	if err := g.set(setting{controller: "pids", file: "pids.fun", value: "1", otherwise: &setting{}}); err != nil {
+	if err := g.set(settings.Setting{Controller: "pids", File: "pids.fun", Value: "1", Otherwise: &settings.Setting{}}); err != nil {
 		t.Error(err)
 	}
-	if err := g.set(setting{controller: "pids", file: "pids.fun", value: "1"}); !errors.Is(err, errdefs.ErrUnsupported) {
+	if err := g.set(settings.Setting{Controller: "pids", File: "pids.fun", Value: "1"}); !errors.Is(err, errdefs.ErrUnsupported) {
 		t.Error(err)
 	}
 }
@@ -268,7 +269,7 @@ func TestMemoryAndSwap(t *testing.T) {
 		if g.host.Mode == host.CgroupV2 {
 			continue // counted apart, so there is no order to get wrong
 		}
-		for file, want := range map[string]int64{"memory.limit_in_bytes": step.memory, memoryAndSwap: step.both} {
+		for file, want := range map[string]int64{"memory.limit_in_bytes": step.memory, "memory.memsw.limit_in_bytes": step.both} {
 			got, err := readLine(g.find("memory"), file)
 			if errors.Is(err, os.ErrNotExist) {
 				t.Skip("this kernel counts no swap")
@@ -310,20 +311,6 @@ func TestDevices(t *testing.T) {
 
 func TestErrors(t *testing.T) {
 	h := hostCgroup(t)
-	refused := map[string]*specs.LinuxResources{
-		"memory-swappiness": {Memory: &specs.LinuxMemory{Swappiness: p(uint64(1))}},
-		"oom-kill-disable":  {Memory: &specs.LinuxMemory{DisableOOMKiller: p(true)}},
-		"kernel-memory-tcp": {Memory: &specs.LinuxMemory{KernelTCP: p(int64(1))}},
-		"useHierarchy":      {Memory: &specs.LinuxMemory{UseHierarchy: p(false)}},
-		"leaf-weight":       {BlockIO: &specs.LinuxBlockIO{LeafWeight: p(uint16(1))}},
-		"net-cls":           {Network: &specs.LinuxNetwork{ClassID: p(uint32(1))}},
-		"net-prio":          {Network: &specs.LinuxNetwork{Priorities: []specs.LinuxInterfacePriority{{Name: "eth0"}}}},
-	}
-	for name, r := range refused {
-		if _, err := settings(r, true); !errors.Is(err, errdefs.ErrUnsupported) || !strings.Contains(err.Error(), name) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
 	for name, r := range map[string]*specs.LinuxResources{
 		"device type": {Devices: []specs.LinuxDeviceCgroup{{Type: "x"}}},
 		"access":      {Devices: []specs.LinuxDeviceCgroup{{Access: "z"}}},
@@ -343,83 +330,6 @@ func TestErrors(t *testing.T) {
 	if err := Load(h, "/no/such/group").Delete(t.Context()); err != nil {
 		t.Errorf("deleting nothing: %v", err)
 	}
-}
-
-func TestSettingsV2(t *testing.T) {
-	t.Parallel()
-	got, err := settings(&specs.LinuxResources{
-		Memory:  &specs.LinuxMemory{Limit: p(int64(100)), Swap: p(int64(150)), Reservation: p(int64(50))},
-		CPU:     &specs.LinuxCPU{Shares: p(uint64(1024)), Quota: p(int64(50000)), Cpus: "0-1"},
-		Pids:    &specs.LinuxPids{Limit: p(int64(-1))},
-		BlockIO: &specs.LinuxBlockIO{ThrottleReadBpsDevice: []specs.LinuxThrottleDevice{throttleDevice(8, 0, 1000)}},
-		Unified: map[string]string{"memory.high": "90", "io.max": "8:0 wiops=1\n8:1 wiops=2"},
-	}, true)
-	want := []setting{
-		{"memory", "memory.max", "100", "memory", nil},
-		{"memory", "memory.swap.max", "50", "memory-swap", nil},
-		{"memory", "memory.low", "50", "memory-reservation", nil},
-		{"cpu", "cpu.weight", "39", "cpu-shares", nil},
-		{"cpu", "cpu.max", "50000 100000", "cpu-quota", nil},
-		{"cpuset", "cpuset.cpus", "0-1", "cpuset-cpus", nil},
-		{"pids", "pids.max", "max", "pids-limit", nil},
-		{"io", "io.max", "8:0 rbps=1000", "device-read-bps", nil},
-		{"io", "io.max", "8:0 wiops=1", "unified io.max", nil},
-		{"io", "io.max", "8:1 wiops=2", "unified io.max", nil},
-		{"memory", "memory.high", "90", "unified memory.high", nil},
-	}
-	if diff := cmp.Diff(want, got, cmp.AllowUnexported(setting{})); err != nil || diff != "" {
-		t.Errorf("%v, -want +got:\n%s", err, diff)
-	}
-	for name, r := range map[string]*specs.LinuxResources{
-		"swap below memory": {Memory: &specs.LinuxMemory{Limit: p(int64(100)), Swap: p(int64(50))}},
-		"swap alone":        {Memory: &specs.LinuxMemory{Swap: p(int64(50))}},
-		"path":              {Unified: map[string]string{"../memory.max": "1"}},
-	} {
-		if _, err := settings(r, true); !errors.Is(err, errdefs.ErrInvalid) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-}
-
-func TestSettingsV1(t *testing.T) {
-	t.Parallel()
-	got, err := settings(&specs.LinuxResources{
-		Memory:         &specs.LinuxMemory{Limit: p(int64(100)), Swap: p(int64(200)), Swappiness: p(uint64(3)), DisableOOMKiller: p(true)},
-		CPU:            &specs.LinuxCPU{Shares: p(uint64(1024)), Quota: p(int64(50000)), RealtimeRuntime: p(int64(7)), Mems: "0"},
-		Pids:           &specs.LinuxPids{Limit: p(int64(9))},
-		HugepageLimits: []specs.LinuxHugepageLimit{{Pagesize: "2MB", Limit: 4}},
-		BlockIO:        &specs.LinuxBlockIO{Weight: p(uint16(10)), ThrottleReadBpsDevice: []specs.LinuxThrottleDevice{throttleDevice(8, 0, 1000)}},
-		Network:        &specs.LinuxNetwork{ClassID: p(uint32(5)), Priorities: []specs.LinuxInterfacePriority{{Name: "eth0", Priority: 2}}},
-	}, false)
-	want := []setting{
-		{"memory", "memory.limit_in_bytes", "100", "memory", nil},
-		{"memory", "memory.memsw.limit_in_bytes", "200", "memory-swap", nil},
-		{"memory", "memory.swappiness", "3", "memory-swappiness", nil},
-		{"memory", "memory.oom_control", "1", "oom-kill-disable", nil},
-		{"cpu", "cpu.shares", "1024", "cpu-shares", nil},
-		{"cpu", "cpu.cfs_quota_us", "50000", "cpu-quota", nil},
-		{"cpu", "cpu.rt_runtime_us", "7", "cpu-rt-runtime", nil},
-		{"cpuset", "cpuset.mems", "0", "cpuset-mems", nil},
-		{"pids", "pids.max", "9", "pids-limit", nil},
-		{"hugetlb", "hugetlb.2MB.limit_in_bytes", "4", "hugetlb", nil},
-		{"hugetlb", "hugetlb.2MB.rsvd.limit_in_bytes", "4", "hugetlb", &setting{}},
-		{"blkio", "blkio.bfq.weight", "10", "blkio-weight", &setting{"blkio", "blkio.weight", "10", "blkio-weight", nil}},
-		{"blkio", "blkio.throttle.read_bps_device", "8:0 1000", "device-read-bps", nil},
-		{"net_cls", "net_cls.classid", "5", "net-cls", nil},
-		{"net_prio", "net_prio.ifpriomap", "eth0 2", "net-prio", nil},
-	}
-	if diff := cmp.Diff(want, got, cmp.AllowUnexported(setting{})); err != nil || diff != "" {
-		t.Errorf("%v, -want +got:\n%s", err, diff)
-	}
-	if _, err := settings(&specs.LinuxResources{Unified: map[string]string{"memory.high": "1"}}, false); !errors.Is(err, errdefs.ErrUnsupported) {
-		t.Errorf("a file of v2: %v", err)
-	}
-}
-
-func throttleDevice(major, minor int64, rate uint64) specs.LinuxThrottleDevice {
-	d := specs.LinuxThrottleDevice{Rate: rate}
-	d.Major, d.Minor = major, minor
-	return d
 }
 
 func TestIOTable(t *testing.T) {

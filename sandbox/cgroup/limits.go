@@ -2,46 +2,23 @@ package cgroup
 
 import (
 	"errors"
-	"fmt"
-	"maps"
 	"os"
-	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/sandbox/cgroup/settings"
 	"cove/sandbox/host"
 )
-
-// setting is one file of the kernel's to write.
-type setting struct {
-	controller string
-	file       string
-	value      string
-	limit      string // what a user calls it
-	// otherwise is for kernels without the file; an empty setting does without.
-	otherwise *setting
-}
-
-// memoryAndSwap is v1's limit of both together.
-const memoryAndSwap = "memory.memsw.limit_in_bytes"
-
-// cfsQuota is v1's part of the period.
-const cfsQuota = "cpu.cfs_quota_us"
-
-// boundsTheOneBefore says of a file that the kernel takes the value of the limit before
-// it only together with its own.
-func boundsTheOneBefore(file string) bool { return file == memoryAndSwap || file == cfsQuota }
 
 // Update changes limits; what r leaves nil stays.
 func (g *Group) Update(r *specs.LinuxResources) error { return g.apply(r, false) }
 
 // apply writes limits; fresh says that the group is new, and gets device rules.
 func (g *Group) apply(r *specs.LinuxResources, fresh bool) error {
-	list, err := settings(r, g.host.Mode == host.CgroupV2)
+	list, err := settings.Of(r, g.host.Mode == host.CgroupV2)
 	if err == nil && !fresh {
 		err = g.checkUse(r.Memory)
 	}
@@ -50,7 +27,7 @@ func (g *Group) apply(r *specs.LinuxResources, fresh bool) error {
 	}
 	for i, s := range list {
 		err := g.set(s)
-		if errors.Is(err, errdefs.ErrInvalid) && i+1 < len(list) && boundsTheOneBefore(list[i+1].file) {
+		if errors.Is(err, errdefs.ErrInvalid) && i+1 < len(list) && settings.BoundsTheOneBefore(list[i+1].File) {
 			// v1 keeps memory at or below memory and swap together: where both
 			// grow, the sum goes first. And it keeps the quota's part of the period
 			// within that of the group above: where both shrink, the quota goes first.
@@ -82,38 +59,35 @@ func (g *Group) checkUse(m *specs.LinuxMemory) error {
 	return err
 }
 
-func (g *Group) set(s setting) error {
-	dir := g.find(s.controller)
+func (g *Group) set(s settings.Setting) error {
+	dir := g.find(s.Controller)
 	if dir == "" && g.host.Delegated {
 		return errdefs.Errorf(errdefs.ErrUnsupported, "cgroup: limit %s: the controller %q is not delegated to this user "+
-			"(systemd's Delegate=)", s.limit, s.controller)
+			"(systemd's Delegate=)", s.Limit, s.Controller)
 	}
 	if dir == "" {
-		return errdefs.Errorf(errdefs.ErrUnsupported, "cgroup: limit %s: no controller %q here", s.limit, s.controller)
+		return errdefs.Errorf(errdefs.ErrUnsupported, "cgroup: limit %s: no controller %q here", s.Limit, s.Controller)
 	}
-	err := writeFile(dir, s.file, s.value)
+	err := writeFile(dir, s.File, s.Value)
 	switch {
-	case errors.Is(err, os.ErrNotExist) && s.otherwise != nil:
-		if *s.otherwise == (setting{}) {
+	case errors.Is(err, os.ErrNotExist) && s.Otherwise != nil:
+		if *s.Otherwise == (settings.Setting{}) {
 			return nil
 		}
-		return g.set(*s.otherwise)
-	case errors.Is(err, os.ErrNotExist) && s.limit == swapLimit && !hasSwap():
+		return g.set(*s.Otherwise)
+	case errors.Is(err, os.ErrNotExist) && s.Limit == settings.SwapLimit && !hasSwap():
 		return nil // a kernel that does not count swap, and has none to give
 	case errors.Is(err, os.ErrNotExist):
-		return errdefs.Errorf(errdefs.ErrUnsupported, "cgroup: limit %s: this kernel has no %s", s.limit, s.file)
+		return errdefs.Errorf(errdefs.ErrUnsupported, "cgroup: limit %s: this kernel has no %s", s.Limit, s.File)
 	case errors.Is(err, unix.EINVAL), errors.Is(err, unix.ERANGE):
-		return errdefs.Errorf(errdefs.ErrInvalid, "cgroup: limit %s: the kernel refuses %q: %w", s.limit, s.value, err)
+		return errdefs.Errorf(errdefs.ErrInvalid, "cgroup: limit %s: the kernel refuses %q: %w", s.Limit, s.Value, err)
 	case errors.Is(err, unix.EOPNOTSUPP):
-		return errdefs.Errorf(errdefs.ErrUnsupported, "cgroup: limit %s: this kernel no longer has it", s.limit)
+		return errdefs.Errorf(errdefs.ErrUnsupported, "cgroup: limit %s: this kernel no longer has it", s.Limit)
 	case errors.Is(err, unix.EBUSY):
-		return errdefs.Errorf(errdefs.ErrConflict, "cgroup: limit %s: more than that is in use: %w", s.limit, err)
+		return errdefs.Errorf(errdefs.ErrConflict, "cgroup: limit %s: more than that is in use: %w", s.Limit, err)
 	}
 	return err
 }
-
-// swapLimit is how a user calls the limit of memory and swap together.
-const swapLimit = "memory-swap"
 
 // hasSwap reports whether the host has any swap; if that cannot be told, it has.
 func hasSwap() bool {
@@ -125,272 +99,4 @@ func hasSwap() bool {
 		return true
 	}
 	return strings.Count(string(b), "\n") > 1 // the first line is a heading
-}
-
-func number[T int64 | uint64 | uint32 | uint16](p *T) string { return fmt.Sprint(*p) }
-
-// limitOrMax prints a limit for which -1 is none.
-func limitOrMax(n int64, none string) string {
-	if n < 0 {
-		return none
-	}
-	return strconv.FormatInt(n, 10)
-}
-
-// settings translates limits, which the runtime spec words as v1's files, to
-// those of v1 or v2 (kernel documentation, cgroup-v1/ and cgroup-v2.rst).
-func settings(r *specs.LinuxResources, v2 bool) ([]setting, error) {
-	t := translation{v2: v2}
-	t.memory(r.Memory)
-	t.cpu(r.CPU)
-	t.others(r)
-	t.blockIO(r.BlockIO)
-	t.network(r.Network)
-	t.unified(r.Unified)
-	return t.out, t.err
-}
-
-// translation collects settings, and the first limit that cannot be one.
-type translation struct {
-	v2  bool
-	out []setting
-	err error
-}
-
-// of picks the word of the version.
-func (t *translation) of(v1, v2 string) string {
-	if t.v2 {
-		return v2
-	}
-	return v1
-}
-
-func (t *translation) add(controller, file, value, limit string) {
-	t.out = append(t.out, setting{controller: controller, file: file, value: value, limit: limit})
-}
-
-// orElse says what to write where the kernel lacks the file of the last setting.
-func (t *translation) orElse(file, value string) {
-	last := &t.out[len(t.out)-1]
-	last.otherwise = &setting{controller: last.controller, file: file, value: value, limit: last.limit}
-}
-
-// refuse fails for a limit that has been set and that v2 has no word for.
-func (t *translation) refuse(set bool, limit string) {
-	if set {
-		t.fail(errdefs.ErrUnsupported, "limit %s: control groups v2 have none", limit)
-	}
-}
-
-func (t *translation) fail(kind error, format string, args ...any) {
-	if t.err == nil {
-		t.err = errdefs.Errorf(kind, "cgroup: "+format, args...)
-	}
-}
-
-func (t *translation) memory(m *specs.LinuxMemory) {
-	if m == nil {
-		return
-	}
-	none := t.of("-1", "max")
-	if m.Limit != nil {
-		t.add("memory", t.of("memory.limit_in_bytes", "memory.max"), limitOrMax(*m.Limit, none), "memory")
-	}
-	switch {
-	case m.Swap == nil || *m.Swap == 0:
-	case t.v2:
-		t.add("memory", "memory.swap.max", t.swapAlone(m), swapLimit)
-	default:
-		t.add("memory", memoryAndSwap, limitOrMax(*m.Swap, none), swapLimit)
-	}
-	if m.Reservation != nil {
-		t.add("memory", t.of("memory.soft_limit_in_bytes", "memory.low"), limitOrMax(*m.Reservation, none),
-			"memory-reservation")
-	}
-	disabled := m.DisableOOMKiller != nil && *m.DisableOOMKiller
-	if m.UseHierarchy != nil && !*m.UseHierarchy {
-		t.fail(errdefs.ErrUnsupported,
-			"linux.resources.memory.useHierarchy: false: memory is always counted with that of the groups below")
-	}
-	t.kernelMemory(m.Kernel, "memory.kmem.limit_in_bytes", "kernel-memory") //nolint:staticcheck // still asked for
-	t.kernelMemory(m.KernelTCP, "memory.kmem.tcp.limit_in_bytes", "kernel-memory-tcp")
-	if t.v2 {
-		t.refuse(m.Swappiness != nil, "memory-swappiness")
-		t.refuse(disabled, "oom-kill-disable")
-		return
-	}
-	if m.Swappiness != nil {
-		t.add("memory", "memory.swappiness", number(m.Swappiness), "memory-swappiness")
-	}
-	if disabled {
-		t.add("memory", "memory.oom_control", "1", "oom-kill-disable")
-	}
-}
-
-// kernelMemory is a limit of v1 alone; newer kernels have its file and refuse.
-func (t *translation) kernelMemory(n *int64, file, limit string) {
-	switch {
-	case n == nil || *n <= 0:
-	case t.v2:
-		t.refuse(true, limit)
-	default:
-		t.add("memory", file, number(n), limit)
-	}
-}
-
-func (t *translation) cpu(c *specs.LinuxCPU) {
-	if c == nil {
-		return
-	}
-	if c.Shares != nil && *c.Shares != 0 {
-		if t.v2 {
-			t.add("cpu", "cpu.weight", strconv.FormatUint(weight(*c.Shares), 10), "cpu-shares")
-		} else {
-			t.add("cpu", "cpu.shares", number(c.Shares), "cpu-shares")
-		}
-	}
-	t.cpuTime(c)
-	if c.Burst != nil {
-		t.add("cpu", t.of("cpu.cfs_burst_us", "cpu.max.burst"), number(c.Burst), "cpu-burst")
-	}
-	if c.Idle != nil {
-		t.add("cpu", "cpu.idle", number(c.Idle), "cpu-idle")
-	}
-	if c.Cpus != "" {
-		t.add("cpuset", "cpuset.cpus", c.Cpus, "cpuset-cpus")
-	}
-	if c.Mems != "" {
-		t.add("cpuset", "cpuset.mems", c.Mems, "cpuset-mems")
-	}
-}
-
-// cpuTime is what of each period may be used.
-func (t *translation) cpuTime(c *specs.LinuxCPU) {
-	hasPeriod, hasQuota := c.Period != nil && *c.Period != 0, c.Quota != nil && *c.Quota != 0
-	hasRTPeriod := c.RealtimePeriod != nil && *c.RealtimePeriod != 0
-	hasRT := c.RealtimeRuntime != nil && *c.RealtimeRuntime != 0
-	if t.v2 {
-		if hasPeriod || hasQuota {
-			t.add("cpu", "cpu.max", quotaV2(c), "cpu-quota")
-		}
-		if hasRTPeriod || hasRT {
-			t.fail(errdefs.ErrUnsupported, "limit cpu-rt: control groups v2 have no realtime limits")
-		}
-		return
-	}
-	if hasPeriod {
-		t.add("cpu", "cpu.cfs_period_us", number(c.Period), "cpu-period")
-	}
-	if hasQuota {
-		t.add("cpu", cfsQuota, number(c.Quota), "cpu-quota")
-	}
-	if hasRTPeriod {
-		t.add("cpu", "cpu.rt_period_us", number(c.RealtimePeriod), "cpu-rt-period")
-	}
-	if hasRT {
-		t.add("cpu", "cpu.rt_runtime_us", number(c.RealtimeRuntime), "cpu-rt-runtime")
-	}
-}
-
-// others are written alike in v1 and v2, or nearly.
-func (t *translation) others(r *specs.LinuxResources) {
-	if p := r.Pids; p != nil && p.Limit != nil {
-		t.add("pids", "pids.max", limitOrMax(*p.Limit, "max"), "pids-limit")
-	}
-	for _, device := range slices.Sorted(maps.Keys(r.Rdma)) {
-		limit := r.Rdma[device]
-		value := device
-		if limit.HcaHandles != nil {
-			value += " hca_handle=" + number(limit.HcaHandles)
-		}
-		if limit.HcaObjects != nil {
-			value += " hca_object=" + number(limit.HcaObjects)
-		}
-		t.add("rdma", "rdma.max", value, "rdma")
-	}
-	for _, h := range r.HugepageLimits {
-		value := strconv.FormatUint(h.Limit, 10)
-		for _, kind := range []string{"", ".rsvd"} {
-			t.add("hugetlb", "hugetlb."+h.Pagesize+kind+t.of(".limit_in_bytes", ".max"), value, "hugetlb")
-		}
-		t.out[len(t.out)-1].otherwise = &setting{} // reservations are counted since Linux 5.7
-	}
-}
-
-const noLeafWeight = "limit blkio-leaf-weight: it was of the scheduler CFQ, which Linux 5.0 removed"
-
-func (t *translation) blockIO(b *specs.LinuxBlockIO) {
-	if b == nil {
-		return
-	}
-	controller := t.of("blkio", "io")
-	if b.Weight != nil && *b.Weight != 0 {
-		t.add(controller, controller+".bfq.weight", number(b.Weight), "blkio-weight")
-		t.orElse(t.of("blkio.weight", "io.weight"), t.of(number(b.Weight), ioWeight(*b.Weight)))
-	}
-	if b.LeafWeight != nil && *b.LeafWeight != 0 {
-		t.fail(errdefs.ErrUnsupported, noLeafWeight)
-	}
-	for _, w := range b.WeightDevice {
-		if w.LeafWeight != nil && *w.LeafWeight != 0 {
-			t.fail(errdefs.ErrUnsupported, noLeafWeight)
-		}
-		if w.Weight != nil {
-			value := fmt.Sprintf("%d:%d %d", w.Major, w.Minor, *w.Weight)
-			t.add(controller, t.of("blkio.bfq.weight_device", "io.bfq.weight"), value, "blkio-weight-device")
-		}
-	}
-	for _, kind := range throttles(b) {
-		for _, d := range kind.devices {
-			value := fmt.Sprintf("%d:%d %s%d", d.Major, d.Minor, t.of("", kind.v2+"="), d.Rate)
-			t.add(controller, t.of(kind.v1, "io.max"), value, kind.limit)
-		}
-	}
-}
-
-func (t *translation) network(n *specs.LinuxNetwork) {
-	if n == nil {
-		return
-	}
-	if t.v2 {
-		t.refuse(n.ClassID != nil && *n.ClassID != 0, "net-cls")
-		t.refuse(len(n.Priorities) > 0, "net-prio")
-		return
-	}
-	if n.ClassID != nil {
-		t.add("net_cls", "net_cls.classid", number(n.ClassID), "net-cls")
-	}
-	for _, p := range n.Priorities {
-		t.add("net_prio", "net_prio.ifpriomap", fmt.Sprintf("%s %d", p.Name, p.Priority), "net-prio")
-	}
-}
-
-// unified are files of v2, as they are called.
-func (t *translation) unified(files map[string]string) {
-	if len(files) > 0 && !t.v2 {
-		t.fail(errdefs.ErrUnsupported, "invalid configuration: linux.resources.unified: this host mounts v1 controllers")
-	}
-	for _, file := range slices.Sorted(maps.Keys(files)) {
-		controller, _, ok := strings.Cut(file, ".")
-		if !ok || strings.Contains(file, "/") {
-			t.fail(errdefs.ErrInvalid, "linux.resources.unified: %q is no file of a control group", file)
-		}
-		for line := range strings.Lines(files[file]) { // the kernel takes one device at a time
-			t.add(controller, file, strings.TrimSuffix(line, "\n"), "unified "+file)
-		}
-	}
-}
-
-type throttle struct {
-	v1, v2, limit string
-	devices       []specs.LinuxThrottleDevice
-}
-
-func throttles(b *specs.LinuxBlockIO) []throttle {
-	return []throttle{
-		{"blkio.throttle.read_bps_device", "rbps", "device-read-bps", b.ThrottleReadBpsDevice},
-		{"blkio.throttle.write_bps_device", "wbps", "device-write-bps", b.ThrottleWriteBpsDevice},
-		{"blkio.throttle.read_iops_device", "riops", "device-read-iops", b.ThrottleReadIOPSDevice},
-		{"blkio.throttle.write_iops_device", "wiops", "device-write-iops", b.ThrottleWriteIOPSDevice},
-	}
 }

@@ -1,7 +1,8 @@
-package cgroup
+package settings
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -25,10 +26,11 @@ func (t *translation) swapAlone(m *specs.LinuxMemory) string {
 	return strconv.FormatInt(*m.Swap-*m.Limit, 10)
 }
 
-// weight maps shares [2, 262144] to a weight [1, 10000].
+// weight maps shares [2, 262144] to a weight [1, 10000], and the usual 1024 to the usual 100:
+// by a power of ten whose exponent is quadratic in log2(shares), as other runtimes do.
 func weight(shares uint64) uint64 {
-	shares = min(max(shares, 2), 262144)
-	return 1 + (shares-2)*9999/262142
+	l := math.Log2(float64(min(max(shares, 2), 262144)))
+	return uint64(math.Ceil(math.Pow(10, (l*l+125*l)/612-7.0/34)))
 }
 
 // quotaV2 is quota and period in one.
