@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/sandbox/agent"
 	"cove/sandbox/files"
 	"cove/sandbox/hooks"
 	"cove/sandbox/plan"
@@ -27,6 +29,10 @@ type control struct {
 	last int
 	// forked says that it has told the pid of the process that goes on for it.
 	forked bool
+	// agent is for the listener of the filter; listener is the descriptor of one whose
+	// process has not told its pid.
+	agent    *agent.Agent
+	listener int
 }
 
 func pipeControl() (control, error) {
@@ -93,6 +99,7 @@ func closeFD(fd *int) {
 func (c *control) close() {
 	closeFD(&c.gate)
 	closeFD(&c.status)
+	c.agent.Close()
 }
 
 func (c *control) closeChild() {
@@ -138,8 +145,8 @@ type report struct {
 	err    error
 }
 
-// listen reads records until the named barrier or the end.
-func (c *control) listen(p *plan.Plan, barrier string) report {
+// listen reads records of process pid until the named barrier or the end.
+func (c *control) listen(p *plan.Plan, barrier string, pid int) report {
 	var r report
 	var denied, reached bool
 	// The forked process may get to its barrier before the program that forked
@@ -158,8 +165,7 @@ func (c *control) listen(p *plan.Plan, barrier string) report {
 			}
 			return r
 		}
-		if pid, ok := rec.Forked(); ok && needPid && r.pid == 0 {
-			r.pid, c.forked = pid, true
+		if c.aside(p, rec, pid, needPid && r.pid == 0, &r) {
 			continue
 		}
 		index, ended, isEnd := rec.Reaped()
@@ -202,9 +208,61 @@ func forksBefore(p *plan.Plan, barrier string) bool {
 	return false
 }
 
+// aside takes a record that is no step's outcome: the pid of a forked process, if that is
+// still to come, or the descriptor of the filter's listener in it or in process pid.
+func (c *control) aside(p *plan.Plan, rec program.Record, pid int, needPid bool, r *report) bool {
+	if forked, ok := rec.Forked(); ok && needPid {
+		r.pid, c.forked = forked, true
+		r.fail(c.handOver(p, forked))
+		return true
+	}
+	fd, ok := rec.Listens()
+	if ok {
+		c.listener = fd
+		if !needPid || !forksFirst(p) {
+			r.fail(c.handOver(p, cmp.Or(r.pid, pid)))
+		}
+	}
+	return ok
+}
+
+// forksFirst reports whether the program forks the process before that loads its filter.
+func forksFirst(p *plan.Plan) bool {
+	first := slices.IndexFunc(p.Steps, func(s plan.Step) bool { return s.Op == plan.Fork || s.Op == plan.Listen })
+	return first >= 0 && p.Steps[first].Op == plan.Fork
+}
+
+// handOver takes the listener that process pid has told of, and gives it to the agent: at
+// once, unless the process that the filter is for is still to be forked. The agent is then
+// told of that one, whose pid comes next. If it fails the process ends, which waits.
+func (c *control) handOver(p *plan.Plan, pid int) error {
+	loads := c.listener != 0
+	if !loads && !c.agent.Waiting() {
+		return nil
+	}
+	child, err := openChild(pid)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(child)
+	if loads {
+		err = c.agent.Take(child, c.listener)
+	}
+	if err == nil && (!loads || !p.Forks || forksFirst(p) || p.AgentFirst) {
+		err = c.agent.Send(pid)
+	}
+	if err == nil && loads {
+		c.listener, err = 0, c.release()
+	}
+	if err != nil {
+		_ = unix.PidfdSendSignal(child, unix.SIGKILL, nil, 0) // fails if it has ended
+	}
+	return err
+}
+
 // fail keeps the first failure.
 func (r *report) fail(err error) {
-	if r.err == nil {
+	if r.err == nil { // nil is none
 		r.err = err
 	}
 }
@@ -293,7 +351,7 @@ func Release(ctx context.Context, dir string, p *plan.Plan) error {
 	if err := c.release(); err != nil {
 		return releaseError(dir, err)
 	}
-	r := c.listen(p, "")
+	r := c.listen(p, "", 0)
 	for _, name := range []string{gateName, statusName, files.OutputName} {
 		err := unix.Unlink(filepath.Join(dir, name))
 		if name == files.OutputName && errors.Is(err, unix.ENOENT) {

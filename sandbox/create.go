@@ -10,8 +10,11 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"cove/errdefs"
 	"cove/internal/timeline"
+	"cove/sandbox/agent"
 	"cove/sandbox/files"
+	"cove/sandbox/host"
 	"cove/sandbox/plan"
 	"cove/sandbox/program"
 	"cove/sandbox/seccomp"
@@ -58,6 +61,7 @@ func Create(ctx context.Context, r Request) (*Process, error) {
 		}
 	}
 	l.uid = files.HostID(r.Spec.Linux.UIDMappings, r.Plan.UID)
+	l.state.Status = specs.StateCreating
 	if r.Control != "" {
 		l.death = 0
 		l.control, err = namedControl(r.Control)
@@ -67,6 +71,7 @@ func Create(ctx context.Context, r Request) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
+	l.control.agent = agent.New(r.Spec.Linux.Seccomp, l.state)
 	before, err := FindSharedRoot(r.Spec)
 	if err != nil {
 		l.control.close()
@@ -148,6 +153,11 @@ func (l *launch) finish(ctx context.Context, p *Process) error {
 	}
 	if err == nil {
 		err = p.await(plan.Created)
+	}
+	if s := l.plan.Scheduler; err == nil && s != nil {
+		if serr := unix.SchedSetAttr(p.Pid(), s, 0); serr != nil {
+			err = errdefs.Errorf(host.ErrKind(serr), "sandbox: %s: sched_setattr: %w", l.plan.SchedulerWhy, serr)
+		}
 	}
 	if err == nil {
 		err = l.files.TellState(l.state, specs.StateCreated, p.Pid())

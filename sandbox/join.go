@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/sandbox/agent"
 	"cove/sandbox/cgroup"
 	"cove/sandbox/files"
 	"cove/sandbox/host"
@@ -32,6 +33,8 @@ type JoinRequest struct {
 	ExtraFiles            []*os.File
 	Cgroup                *cgroup.Group
 	Filter                []unix.SockFilter
+	// State is the container's, which the agent of its filter is told of.
+	State specs.State
 	// Detached lets the process survive its creator.
 	Detached bool
 	// IgnoreFrozen joins a group that is frozen, and waits until it is thawed;
@@ -82,5 +85,6 @@ func Join(ctx context.Context, r JoinRequest) (*Process, error) {
 	if l.control, err = pipeControl(); err != nil {
 		return nil, err
 	}
+	l.control.agent = agent.New(r.Spec.Linux.Seccomp, r.State)
 	return l.run(ctx)
 }

@@ -162,7 +162,7 @@ func wait(pid int) (WaitStatus, error) {
 
 // await reads the program's records until the named barrier; empty is the end.
 func (p *Process) await(barrier string) error {
-	r := p.control.listen(p.plan, barrier)
+	r := p.control.listen(p.plan, barrier, p.Pid())
 	if r.pid != 0 {
 		if err := p.followFork(r.pid); err != nil && r.err == nil {
 			r.err = err
@@ -182,18 +182,27 @@ func (p *Process) await(barrier string) error {
 // caller and not reaped yet, so its pid cannot mean another process. A pid that is
 // no child's is refused: only a program that the container has taken over tells one.
 func (p *Process) followFork(pid int) error {
+	fd, err := openChild(pid)
+	if err != nil {
+		close(p.forked)
+		return err
+	}
+	p.setPid(pid, fd).Close()
+	p.forked <- pid
+	return nil
+}
+
+// openChild returns the descriptor of a child of the caller's.
+func openChild(pid int) (int, error) {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err == nil {
 		err = unix.Waitid(unix.P_PIDFD, fd, nil, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
 	}
 	if err != nil {
 		closeFD(&fd)
-		close(p.forked)
-		return fmt.Errorf("sandbox: process %d: %w", pid, err)
+		return -1, fmt.Errorf("sandbox: process %d: %w", pid, err)
 	}
-	p.setPid(pid, fd).Close()
-	p.forked <- pid
-	return nil
+	return fd, nil
 }
 
 // destroy ends a process whose creation failed. Nothing of it is left.

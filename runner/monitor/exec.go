@@ -156,7 +156,9 @@ func (m *monitor) joinOwn(
 	req := sandbox.JoinRequest{
 		Plan: p, Spec: m.task.Spec, Target: m.state.Pid, PidFD: m.task.Process.PidFD(),
 		ConsoleSize: s.Size, Cgroup: m.task.Group, Stdin: s.Stdin, Stdout: s.Stdout, Stderr: s.Stderr,
+		State: m.task.State,
 	}
+	req.State.Status, req.State.Pid = specs.StateRunning, m.state.Pid
 	if profile := m.task.Spec.Linux.Seccomp; profile != nil {
 		if req.Filter, err = m.filters().Compile(profile); err != nil {
 			return nil, err

@@ -136,8 +136,19 @@ func (a *app) make(ctx context.Context, id string, f createFlags, survive bool) 
 		return nil, nil, err
 	}
 	a.log.Warn(t.Warnings...)
+	a.logFilter(spec.Linux.Seccomp)
 	a.log.Debugf("container %q: created, process %d", id, c.Pid)
 	return c, t, nil
+}
+
+// logFilter writes with which flags a filter was loaded.
+func (a *app) logFilter(s *specs.LinuxSeccomp) {
+	if s == nil {
+		return
+	}
+	if bits, err := plan.FilterFlags(s); err == nil {
+		a.log.Debugf("seccomp filter flags: %d", bits)
+	}
 }
 
 func (a *app) task(

@@ -217,7 +217,7 @@ func (a *app) join(ctx context.Context, c *container, proc *specs.Process, f exe
 	}
 	req := sandbox.JoinRequest{
 		Plan: p, Spec: c.Spec, Target: c.Pid, Cgroup: g, Stdin: a.in, Stdout: a.out, Stderr: a.errs,
-		Detached: f.detach, IgnoreFrozen: f.ignorePaused,
+		Detached: f.detach, IgnoreFrozen: f.ignorePaused, State: c.OCI(c.Status()),
 	}
 	for i := range f.preserveFDs {
 		req.ExtraFiles = append(req.ExtraFiles, os.NewFile(uintptr(3+i), "preserved"))
@@ -234,6 +234,7 @@ func (a *app) join(ctx context.Context, c *container, proc *specs.Process, f exe
 	if !f.detach {
 		signals = console.Signals()
 	}
+	a.logFilter(c.Spec.Linux.Seccomp)
 	joined, err := sandbox.Join(ctx, req)
 	if err != nil {
 		return 255, err

@@ -8,6 +8,7 @@ import (
 	"cove/runner/oci/bundle"
 	"cove/sandbox/defaults"
 	"cove/sandbox/plan"
+	"cove/sandbox/seccomp"
 )
 
 // features is the command: what the spec's features.md asks for.
@@ -28,7 +29,7 @@ func (a *app) features(ctx context.Context, args []string) (int, error) {
 			Namespaces:      []string{"cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"},
 			Capabilities:    defaults.AllCapabilities(),
 			Cgroup:          &features.Cgroup{V1: &yes, V2: &yes, Systemd: &no, SystemdUser: &no},
-			Seccomp:         &features.Seccomp{Enabled: &yes},
+			Seccomp:         seccomp.Features(plan.SeccompFlags()),
 			Apparmor:        &features.Apparmor{Enabled: &yes},
 			Selinux:         &features.Selinux{Enabled: &no},
 			IntelRdt:        &features.IntelRdt{Enabled: &no, Schemata: &no, Monitoring: &no},

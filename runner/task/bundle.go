@@ -10,14 +10,16 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"cove/internal/leanjson"
+	"cove/sandbox/check"
 	"cove/sandbox/hooks"
 )
 
-// withBundle gives hooks the bundle that the runtime specification promises them, of a
-// container that is none: its config.json, and a directory where its root is seen. Most
-// containers have no hooks.
+// withBundle gives hooks, and the agent of a filter, the bundle that the runtime
+// specification promises them, of a container that is none: its config.json, and a directory
+// where its root is seen. Most containers have neither.
 func withBundle(ctx context.Context, r Request, spec *specs.Spec) (Request, error) {
-	if spec.Hooks == nil || r.State.Bundle != "" || r.Files == "" {
+	told := spec.Hooks != nil || spec.Linux != nil && check.Notifies(spec.Linux.Seccomp)
+	if !told || r.State.Bundle != "" || r.Files == "" {
 		return r, nil
 	}
 	bundle := filepath.Join(r.Files, "bundle")
@@ -36,6 +38,9 @@ func withBundle(ctx context.Context, r Request, spec *specs.Spec) (Request, erro
 	}
 	r.State = specs.State{
 		Version: specs.Version, ID: r.ID, Status: specs.StateCreating, Bundle: bundle, Annotations: spec.Annotations,
+	}
+	if spec.Hooks == nil {
+		return r, nil
 	}
 	r.OnMounted = func(pid int) error {
 		st := r.State

@@ -78,6 +78,8 @@ type Task struct {
 	Spec *specs.Spec
 	// Warnings are of what the spec asks for and the container has not.
 	Warnings []string
+	// State is what hooks and the agent of a filter are told; empty without either.
+	State specs.State
 	// SharedRoot is to be unmounted with the container; mostly nil.
 	SharedRoot *sandbox.SharedRoot
 
@@ -170,7 +172,7 @@ func (t *Task) prepare(
 	if p, err = plan.Compile(t.Spec, features); err != nil {
 		return nil, nil, err
 	}
-	t.Warnings = p.Warnings
+	t.Warnings, t.State = p.Warnings, r.State
 	if r.Files != "" {
 		if err := writeFiles(*r); err != nil {
 			return nil, nil, err

@@ -20,7 +20,7 @@ func Spec(s *specs.Spec) error {
 	case s.Linux == nil:
 		return invalid("no linux section")
 	}
-	for _, check := range []func(*specs.Spec) error{namespaces, names, mounts, linux, hooks} {
+	for _, check := range []func(*specs.Spec) error{namespaces, names, mounts, linux, filter, hooks} {
 		if err := check(s); err != nil {
 			return err
 		}
@@ -184,10 +184,6 @@ func linux(s *specs.Spec) error {
 		return unsupported("linux.personality.flags")
 	case len(l.TimeOffsets) > 0 && !Makes(s, specs.TimeNamespace):
 		return invalid("linux.timeOffsets: a time namespace that is joined has its offsets")
-	case l.Seccomp != nil && l.Seccomp.ListenerPath != "":
-		return unsupported("linux.seccomp.listenerPath")
-	case l.Seccomp != nil && l.Seccomp.ListenerMetadata != "":
-		return invalid("linux.seccomp.listenerMetadata: without listenerPath")
 	}
 	for clock := range l.TimeOffsets {
 		if clock != "monotonic" && clock != "boottime" {

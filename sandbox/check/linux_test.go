@@ -28,7 +28,21 @@ func TestLinux(t *testing.T) {
 		"linux.personality.flags": {errdefs.ErrUnsupported, func(s *specs.Spec) {
 			s.Linux.Personality = &specs.LinuxPersonality{Domain: specs.PerLinux, Flags: []specs.LinuxPersonalityFlag{"x"}}
 		}},
-		"seccomp.listenerPath":       {errdefs.ErrUnsupported, func(s *specs.Spec) { s.Linux.Seccomp = &specs.LinuxSeccomp{ListenerPath: "/x"} }},
+		"seccomp.listenerPath: SCMP_ACT_NOTIFY needs": {errdefs.ErrInvalid, func(s *specs.Spec) {
+			s.Linux.Seccomp = &specs.LinuxSeccomp{Syscalls: []specs.LinuxSyscall{{Names: []string{"mkdir"}, Action: specs.ActNotify}}}
+		}},
+		"cannot be used for the write syscall": {errdefs.ErrInvalid, func(s *specs.Spec) {
+			notify := specs.LinuxSyscall{Names: []string{"mkdir", "write"}, Action: specs.ActNotify}
+			s.Linux.Seccomp = &specs.LinuxSeccomp{ListenerPath: "/x", Syscalls: []specs.LinuxSyscall{{}, notify}}
+		}},
+		"cannot be used as default action": {errdefs.ErrInvalid, func(s *specs.Spec) {
+			s.Linux.Seccomp = &specs.LinuxSeccomp{ListenerPath: "/x", DefaultAction: specs.ActNotify}
+		}},
+		"WAIT_KILLABLE_RECV: only with": {errdefs.ErrInvalid, func(s *specs.Spec) {
+			s.Linux.Seccomp = &specs.LinuxSeccomp{
+				ListenerPath: "/x", Flags: []specs.LinuxSeccompFlag{specs.LinuxSeccompFlagWaitKillableRecv},
+			}
+		}},
 		"seccomp.listenerMetadata":   {errdefs.ErrInvalid, func(s *specs.Spec) { s.Linux.Seccomp = &specs.LinuxSeccomp{ListenerMetadata: "x"} }},
 		"shares the host's time":     {errdefs.ErrInvalid, func(s *specs.Spec) { s.Linux.TimeOffsets = offsets }},
 		"shares the host's user":     {errdefs.ErrInvalid, func(s *specs.Spec) { s.Linux.UIDMappings = []specs.LinuxIDMapping{{Size: 1}} }},

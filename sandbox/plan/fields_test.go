@@ -183,9 +183,37 @@ func TestWhatARuntimeSays(t *testing.T) {
 	for _, mode := range modes {
 		for _, flag := range flags {
 			p := &specs.LinuxMemoryPolicy{Mode: specs.MemoryPolicyModeType(mode), Flags: []specs.MemoryPolicyFlagType{specs.MemoryPolicyFlagType(flag)}, Nodes: "0"}
+			if p.Mode == specs.MpolDefault || p.Mode == specs.MpolLocal {
+				p.Nodes = ""
+			}
 			if _, err := compiled(t, func(s *specs.Spec) { s.Linux.MemoryPolicy = p }); err != nil {
 				t.Errorf("%s, %s: %v", mode, flag, err)
 			}
 		}
+	}
+}
+
+// TestFilterFlags: a spec that says nothing leaves speculation alone, and the flag of the
+// listener comes with the first call that is left to an agent.
+func TestFilterFlags(t *testing.T) {
+	t.Parallel()
+	notify := []specs.LinuxSyscall{{Names: []string{"mkdir"}, Action: specs.ActNotify}}
+	for want, s := range map[uint64]*specs.LinuxSeccomp{
+		4:  {},
+		0:  {Flags: []specs.LinuxSeccompFlag{}},
+		2:  {Flags: []specs.LinuxSeccompFlag{"SECCOMP_FILTER_FLAG_TSYNC", specs.LinuxSeccompFlagLog}},
+		6:  {Flags: []specs.LinuxSeccompFlag{specs.LinuxSeccompFlagSpecAllow, specs.LinuxSeccompFlagLog}},
+		12: {Syscalls: notify},
+		40: {Flags: []specs.LinuxSeccompFlag{specs.LinuxSeccompFlagWaitKillableRecv}, Syscalls: notify},
+	} {
+		if got, err := plan.FilterFlags(s); err != nil || got != want {
+			t.Errorf("%v: %d, %v, want %d", s.Flags, got, err, want)
+		}
+	}
+	p, err := compiled(t, func(s *specs.Spec) {
+		s.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, ListenerPath: "/x", Syscalls: notify}
+	})
+	if err != nil || !strings.Contains(p, "SECCOMP_FILTER_FLAG_NEW_LISTENER, {filter}); tell the parent its listener") {
+		t.Errorf("%v: %s", err, p)
 	}
 }

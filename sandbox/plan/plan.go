@@ -40,6 +40,13 @@ type Plan struct {
 	// becoming it: it joined a pid namespace, which holds for children only, or
 	// makes one in a user namespace that it joined.
 	Forks bool
+	// AgentFirst says that the filter may stop the program before it forks, so that
+	// the agent has to know of the filter before there is the process that it is for.
+	AgentFirst bool
+	// Scheduler is what the parent sets of a process that the program forks, and
+	// SchedulerWhy what that is for; nil leaves it.
+	Scheduler    *unix.SchedAttr
+	SchedulerWhy string
 }
 
 // Op is the kind of a step.
@@ -58,6 +65,9 @@ const (
 	// Reap waits for the process whose pid is the argument, tells the parent how
 	// it ended, and fails unless that was with code 0.
 	Reap
+	// Listen loads a filter with a listener, tells the parent the number of its
+	// descriptor, waits until the parent has a copy, and closes it.
+	Listen
 )
 
 // Step is one thing that the program does.

@@ -199,7 +199,8 @@ func TestErrors(t *testing.T) {
 		"cut hostname":    {func(s *specs.Spec) { s.Hostname = "a\x00" }, errdefs.ErrInvalid, "zero byte"},
 		"cut mask":        {func(s *specs.Spec) { s.Linux.MaskedPaths = []string{"/proc/k\x00"} }, errdefs.ErrInvalid, "zero byte"},
 		"cut directory":   {func(s *specs.Spec) { s.Process.Cwd = "/a\x00" }, errdefs.ErrInvalid, "zero byte"},
-		"notify":          {func(s *specs.Spec) { s.Linux.Seccomp.ListenerPath = "/x" }, errdefs.ErrUnsupported, "listenerPath"},
+		"notify":          {func(s *specs.Spec) { s.Linux.Seccomp.Syscalls = []specs.LinuxSyscall{{Action: specs.ActNotify}} }, errdefs.ErrInvalid, "listenerPath"},
+		"a filter's flag": {func(s *specs.Spec) { s.Linux.Seccomp.Flags = []specs.LinuxSeccompFlag{"FUN"} }, errdefs.ErrUnsupported, "FUN"},
 		"propagation":     {func(s *specs.Spec) { s.Linux.RootfsPropagation = "wild" }, errdefs.ErrInvalid, "wild"},
 	} {
 		_, err := plan.Compile(docker(tt.change), hybrid())

@@ -43,6 +43,10 @@ func (p *Plan) String() string {
 		b.WriteString(s.String())
 		b.WriteByte('\n')
 	}
+	if s := p.Scheduler; s != nil {
+		fmt.Fprintf(&b, "parent: sched_setattr(PID, {policy=%d, flags=%#x, nice=%d, priority=%d})\n",
+			s.Policy, s.Flags, s.Nice, s.Priority)
+	}
 	return b.String()
 }
 
@@ -71,6 +75,9 @@ func (s *Step) String() string {
 		b.WriteString(s.Args[i].String())
 	}
 	b.WriteByte(')')
+	if s.Op == Listen {
+		b.WriteString("; tell the parent its listener, wait until it has a copy, close it")
+	}
 	return b.String() + s.outcome()
 }
 

@@ -48,6 +48,7 @@ func (b *builder) process(spec *specs.Spec, proc *specs.Process, hooks []specs.H
 		return err
 	}
 	if forks {
+		b.agentFirst(spec.Linux.Seccomp)
 		b.fork(proc)
 	}
 	b.barrier(Created)
@@ -169,7 +170,7 @@ func (b *builder) confine(spec *specs.Spec, proc *specs.Process, caps capSets) e
 		b.why = "no_new_privs"
 		b.call("prctl", flags(uint64(unix.PR_SET_NO_NEW_PRIVS), prctlOptions), num(1), num(0), num(0), num(0))
 	}
-	if err := b.seccomp(spec.Linux); err != nil {
+	if err := b.filter(spec.Linux); err != nil {
 		return err
 	}
 	b.why = "capabilities"
@@ -177,28 +178,6 @@ func (b *builder) confine(spec *specs.Spec, proc *specs.Process, caps capSets) e
 		b.capset(caps.final)
 	}
 	return b.lowerRlimits(proc.Rlimits)
-}
-
-func (b *builder) seccomp(l *specs.Linux) error {
-	if l == nil || l.Seccomp == nil {
-		return nil
-	}
-	var bits uint64
-	for _, f := range l.Seccomp.Flags {
-		bit, ok := map[specs.LinuxSeccompFlag]uint64{
-			"SECCOMP_FILTER_FLAG_TSYNC":     0, // the program has one thread
-			specs.LinuxSeccompFlagLog:       unix.SECCOMP_FILTER_FLAG_LOG,
-			specs.LinuxSeccompFlagSpecAllow: unix.SECCOMP_FILTER_FLAG_SPEC_ALLOW,
-		}[f]
-		if !ok {
-			return errdefs.Errorf(errdefs.ErrUnsupported, "plan: config.json: linux.seccomp.flags %q", f)
-		}
-		bits |= bit
-	}
-	b.why = "system call filter"
-	b.call("seccomp", flags(uint64(unix.SECCOMP_SET_MODE_FILTER), seccompOps), flags(bits, seccompFlags),
-		Arg{Kind: Filter})
-	return nil
 }
 
 // fork makes the process that will exec, a child of the program's own parent.

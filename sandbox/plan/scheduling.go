@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"math/bits"
 	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -17,7 +18,7 @@ import (
 // with which memory. It comes while privileges are there, and before a filter
 // that may forbid it.
 func (b *builder) schedule(l *specs.Linux, proc *specs.Process) error {
-	if err := b.scheduler(proc.Scheduler); err != nil {
+	if err := b.scheduler(l, proc.Scheduler); err != nil {
 		return err
 	}
 	if err := b.ioPriority(proc.IOPriority); err != nil {
@@ -47,7 +48,9 @@ var schedulerFlags = map[specs.LinuxSchedulerFlag]uint64{
 	specs.SchedFlagUtilClampMin: 0x20, specs.SchedFlagUtilClampMax: 0x40,
 }
 
-func (b *builder) scheduler(s *specs.Scheduler) error {
+// scheduler sets policy and priority. A policy may end with a fork, or forbid it: a process
+// that is still to be forked gets them from the parent.
+func (b *builder) scheduler(l *specs.Linux, s *specs.Scheduler) error {
 	if s == nil {
 		return nil
 	}
@@ -55,27 +58,45 @@ func (b *builder) scheduler(s *specs.Scheduler) error {
 	if !ok {
 		return errdefs.Errorf(errdefs.ErrInvalid, "plan: process.scheduler.policy %q: no such policy", s.Policy)
 	}
-	var all uint64
+	attr := unix.SchedAttr{
+		Size: schedAttrSize, Policy: policy, Nice: s.Nice, Priority: uint32(s.Priority),
+		Runtime: s.Runtime, Deadline: s.Deadline, Period: s.Period,
+	}
 	for _, f := range s.Flags {
 		bit, ok := schedulerFlags[f]
 		if !ok {
 			return errdefs.Errorf(errdefs.ErrInvalid, "plan: process.scheduler.flags %q: no such flag", f)
 		}
-		all |= bit
-	}
-	const size = 48 // struct sched_attr, version 0
-	attr := binary.NativeEndian.AppendUint32(nil, size)
-	attr = binary.NativeEndian.AppendUint32(attr, policy)
-	attr = binary.NativeEndian.AppendUint64(attr, all)
-	attr = binary.NativeEndian.AppendUint32(attr, uint32(s.Nice))
-	attr = binary.NativeEndian.AppendUint32(attr, uint32(s.Priority))
-	for _, n := range []uint64{s.Runtime, s.Deadline, s.Period} {
-		attr = binary.NativeEndian.AppendUint64(attr, n)
+		attr.Flags |= bit
 	}
 	b.why = "scheduler"
-	text := fmt.Sprintf("{%s, flags=%#x, nice=%d, priority=%d}", s.Policy, all, s.Nice, s.Priority)
-	b.call("sched_setattr", num(0), raw(attr, text), num(0))
+	if s.Policy == specs.SchedDeadline && l.Resources != nil && l.Resources.CPU != nil && l.Resources.CPU.Cpus != "" {
+		// Of which the kernel says no more than EPERM.
+		b.why = "scheduler: for this policy, process scheduler can't be used together with AllowedCPUs " +
+			l.Resources.CPU.Cpus
+	}
+	if b.pidNS >= 0 {
+		b.Scheduler, b.SchedulerWhy = &attr, b.why
+		return nil
+	}
+	text := fmt.Sprintf("{%s, flags=%#x, nice=%d, priority=%d}", s.Policy, attr.Flags, s.Nice, s.Priority)
+	b.call("sched_setattr", num(0), raw(schedAttr(attr), text), num(0))
 	return nil
+}
+
+// schedAttrSize is that of struct sched_attr, version 0.
+const schedAttrSize = 48
+
+func schedAttr(a unix.SchedAttr) []byte {
+	out := binary.NativeEndian.AppendUint32(nil, a.Size)
+	out = binary.NativeEndian.AppendUint32(out, a.Policy)
+	out = binary.NativeEndian.AppendUint64(out, a.Flags)
+	out = binary.NativeEndian.AppendUint32(out, uint32(a.Nice))
+	out = binary.NativeEndian.AppendUint32(out, a.Priority)
+	for _, n := range []uint64{a.Runtime, a.Deadline, a.Period} {
+		out = binary.NativeEndian.AppendUint64(out, n)
+	}
+	return out
 }
 
 func (b *builder) ioPriority(p *specs.LinuxIOPriority) error {
@@ -129,6 +150,10 @@ func (b *builder) memoryPolicy(p *specs.LinuxMemoryPolicy) error {
 	if err != nil {
 		return errdefs.Errorf(errdefs.ErrInvalid, "plan: linux.memoryPolicy.nodes %q: invalid memory policy nodes: %v", p.Nodes, err)
 	}
+	if n := count(nodes); n > 0 && (p.Mode == specs.MpolDefault || p.Mode == specs.MpolLocal) {
+		return errdefs.Errorf(errdefs.ErrInvalid, "plan: linux.memoryPolicy.nodes %q: %s mode requires 0 nodes but got %d",
+			p.Nodes, p.Mode, n)
+	}
 	b.why = "memory policy"
 	if len(nodes) == 0 {
 		b.call("set_mempolicy", num(mode), null(), num(0))
@@ -137,6 +162,13 @@ func (b *builder) memoryPolicy(p *specs.LinuxMemoryPolicy) error {
 	// The kernel reads one bit less than it is told (set_mempolicy(2), "Bugs").
 	b.call("set_mempolicy", num(mode), raw(nodes, "{"+p.Nodes+"}"), num(8*len(nodes)+1))
 	return nil
+}
+
+func count(set []byte) (n int) {
+	for _, b := range set {
+		n += bits.OnesCount8(b)
+	}
+	return n
 }
 
 // affinity runs the process on a list of processors.

@@ -41,7 +41,7 @@ func (in Input) files() int  { return in.FirstFD + 3 }
 type Record struct {
 	// Step is the index in Plan.Steps; the highest bit says that Value is the
 	// pid of a forked process, the next one that it is the wait status of a
-	// reaped one.
+	// reaped one, the third that it is the descriptor of a filter's listener.
 	Step uint32
 	// Value is an errno, or zero at a barrier.
 	Value uint32
@@ -51,8 +51,9 @@ type Record struct {
 const RecordSize = 8
 
 const (
-	forked = 1 << 31
-	reaped = 1 << 30
+	forked    = 1 << 31
+	reaped    = 1 << 30
+	listening = 1 << 29
 )
 
 // Decode reads a record.
@@ -66,6 +67,12 @@ func (r Record) Forked() (pid int, ok bool) { return int(r.Value), r.Step&forked
 // Reaped returns true if the record reports how a process ended.
 func (r Record) Reaped() (step int, status unix.WaitStatus, ok bool) {
 	return int(r.Step &^ reaped), unix.WaitStatus(r.Value), r.Step&reaped != 0 && r.Step&forked == 0
+}
+
+// Listens returns the descriptor of the program's that listens to its filter, and true,
+// if the record reports that. The program waits until its parent lets it go on.
+func (r Record) Listens() (fd int, ok bool) {
+	return int(r.Value), r.Step&(forked|reaped|listening) == listening
 }
 
 // Addresses of the segments. They are below 2 GiB so that the code may use

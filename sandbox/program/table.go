@@ -84,6 +84,8 @@ func entriesOf(op plan.Op) int {
 		return 3
 	case plan.Fork:
 		return 4
+	case plan.Listen:
+		return 5
 	}
 	return 1
 }
@@ -120,6 +122,8 @@ func (t *table) steps() error {
 			err = t.fork(i, s)
 		case plan.Reap:
 			err = t.reap(i, s)
+		case plan.Listen:
+			err = t.listen(i, s)
 		default:
 			err = t.one(i, s)
 		}
@@ -275,6 +279,40 @@ func (t *table) fork(i int, s *plan.Step) error {
 		return err
 	}
 	t.add(i, exit)
+	return nil
+}
+
+// listen loads a filter and lets the parent copy its listener, whose descriptor is stored
+// as the second half of the record. All calls that follow but the first may have to wait for
+// the agent that the listener goes to.
+func (t *table) listen(i int, s *plan.Step) error {
+	record := t.reserve(16)
+	binary.LittleEndian.PutUint64(t.values[record-valueAddr:], uint64(i)|listening)
+	entries := [4]entry{}
+	for n, c := range []struct {
+		name string
+		args []uint64
+	}{
+		{s.Call, nil},
+		{"write", []uint64{uint64(t.in.status()), record, RecordSize}},
+		{"read", []uint64{uint64(t.in.gate()), valueAddr + failureAt, 1}},
+		{"close", []uint64{record + 4}},
+	} {
+		var err error
+		if entries[n], err = t.call(c.name, c.args...); err != nil {
+			return err
+		}
+	}
+	load, write, read, shut := entries[0], entries[1], entries[2], entries[3]
+	for n := range s.Args {
+		load.args[n] = t.arg(&s.Args[n])
+	}
+	load.result, read.result = record+4, valueAddress(0)
+	shut.bits = 1           // the descriptor is a value
+	shut.accept[0] = 0xffff // the agent decides, and execve closes it, too
+	for _, e := range []entry{load, write, read, t.check(valueAddress(0), ^uint64(0), 1, unix.ECANCELED), shut} {
+		t.add(i, e)
+	}
 	return nil
 }
 

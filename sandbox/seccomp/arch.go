@@ -1,7 +1,6 @@
 package seccomp
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 
@@ -54,14 +53,12 @@ func parseTable(text string) map[string]uint32 {
 	return numbers
 }
 
-// known reports whether a profile may name an architecture: what is none would be a
-// misspelt one, whose calls end the process.
-func known(a specs.Arch) bool {
-	return slices.Contains([]specs.Arch{
-		specs.ArchX86, specs.ArchX86_64, specs.ArchX32, specs.ArchARM, specs.ArchAARCH64,
-		specs.ArchMIPS, specs.ArchMIPS64, specs.ArchMIPS64N32, specs.ArchMIPSEL, specs.ArchMIPSEL64,
-		specs.ArchMIPSEL64N32, specs.ArchPPC, specs.ArchPPC64, specs.ArchPPC64LE, specs.ArchS390,
-		specs.ArchS390X, specs.ArchPARISC, specs.ArchPARISC64, specs.ArchRISCV64, specs.ArchLOONGARCH64,
-		specs.ArchM68K, specs.ArchSH, specs.ArchSHEB,
-	}, a)
+// known are the architectures that a profile may name: what is none would be a misspelt
+// one, whose calls end the process.
+var known = []specs.Arch{
+	specs.ArchX86, specs.ArchX86_64, specs.ArchX32, specs.ArchARM, specs.ArchAARCH64,
+	specs.ArchMIPS, specs.ArchMIPS64, specs.ArchMIPS64N32, specs.ArchMIPSEL, specs.ArchMIPSEL64,
+	specs.ArchMIPSEL64N32, specs.ArchPPC, specs.ArchPPC64, specs.ArchPPC64LE, specs.ArchS390,
+	specs.ArchS390X, specs.ArchPARISC, specs.ArchPARISC64, specs.ArchRISCV64, specs.ArchLOONGARCH64,
+	specs.ArchM68K, specs.ArchSH, specs.ArchSHEB,
 }

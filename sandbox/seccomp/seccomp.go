@@ -44,7 +44,7 @@ func Compile(profile *specs.LinuxSeccomp, arch string) ([]unix.SockFilter, error
 		return nil, errdefs.Errorf(errdefs.ErrUnsupported, "seccomp: the processor %s", arch)
 	}
 	for _, a := range profile.Architectures {
-		if !known(a) {
+		if !slices.Contains(known, a) {
 			return nil, errdefs.Errorf(errdefs.ErrInvalid, "seccomp: architecture %q: no such architecture", a)
 		}
 	}
@@ -155,7 +155,7 @@ func action(a specs.LinuxSeccompAction, errno *uint) (uint32, error) {
 	case specs.ActLog:
 		return unix.SECCOMP_RET_LOG, nil
 	case specs.ActNotify:
-		return 0, errdefs.Errorf(errdefs.ErrUnsupported, "seccomp: action %s", a)
+		return unix.SECCOMP_RET_USER_NOTIF, nil
 	}
 	return 0, errdefs.Errorf(errdefs.ErrInvalid, "seccomp: action %q: no such action", a)
 }

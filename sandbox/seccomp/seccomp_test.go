@@ -186,7 +186,6 @@ func TestErrors(t *testing.T) {
 	big := uint(70000)
 	for name, p := range map[string]*specs.LinuxSeccomp{
 		"action":   {DefaultAction: "SCMP_ACT_NONE"},
-		"notify":   {DefaultAction: specs.ActNotify},
 		"errno":    {DefaultAction: specs.ActErrno, DefaultErrnoRet: &big},
 		"operator": {DefaultAction: specs.ActErrno, Syscalls: []specs.LinuxSyscall{{Names: []string{"read"}, Action: specs.ActAllow, Args: []specs.LinuxSeccompArg{{Op: "~"}}}}},
 		"arch":     {DefaultAction: specs.ActAllow, Architectures: []specs.Arch{"SCMP_ARCH_X86_46"}},
