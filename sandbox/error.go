@@ -31,7 +31,11 @@ func (e *StepError) Error() string {
 	if e.Exec {
 		return fmt.Sprintf("sandbox: exec %q: %s", e.Command, e.execText())
 	}
-	return fmt.Sprintf("sandbox: %s: %s: %v", e.Why, e.Call, e.Errno)
+	text := fmt.Sprintf("sandbox: %s: %s: %v", e.Why, e.Call, e.Errno)
+	if e.Errno == unix.ELOOP && strings.HasPrefix(e.Why, "mount ") {
+		text += "; the root filesystem has a link on the way, and proc and sysfs must be mounted on ordinary directory"
+	}
+	return text
 }
 
 func (e *StepError) execText() string {

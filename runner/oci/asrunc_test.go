@@ -241,3 +241,50 @@ func TestQuotaBelowALimit(t *testing.T) {
 		}
 	}
 }
+
+// TestSignalNone: 0 asks whether there is a process, whose absence is told in the words that
+// containerd looks for; with --all it is no failure.
+func TestSignalNone(t *testing.T) {
+	t.Parallel()
+	f, id := sleeping(t, nil)
+	f.must("kill", id, "0")
+	f.must("kill", id, "KILL")
+	waitFor(t, "the end", func() bool { return f.status(id) == "stopped" })
+	for _, signal := range []string{"0", "TERM", "KILL"} {
+		refused(t, f, "container not running", "kill", id, signal)
+		f.must("kill", "--all", id, signal)
+	}
+	refused(t, f, "no such signal", "kill", id, "65")
+}
+
+// TestExecDeadline: a policy that a fork would end, or forbid, is that of a joined process.
+func TestExecDeadline(t *testing.T) {
+	t.Parallel()
+	f, id := sleeping(t, nil)
+	process := *f.spec.Process
+	process.Args = []string{"sleep", "100"}
+	for _, s := range []specs.Scheduler{
+		{Policy: specs.SchedDeadline, Flags: []specs.LinuxSchedulerFlag{specs.SchedFlagResetOnFork}, Runtime: 42000, Deadline: 100000, Period: 1000000},
+		{Policy: specs.SchedBatch, Flags: []specs.LinuxSchedulerFlag{specs.SchedFlagResetOnFork}, Nice: 3},
+	} {
+		process.Scheduler = &s
+		file := filepath.Join(t.TempDir(), "pid")
+		f.must("exec", "-d", "--pid-file", file, "--process", processFile(t, process), id)
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := unix.SchedGetAttr(pid, 0)
+		if err != nil || got.Flags&unix.SCHED_FLAG_RESET_ON_FORK == 0 || got.Nice != s.Nice ||
+			s.Runtime != 0 && got.Runtime != s.Runtime ||
+			got.Policy != map[specs.LinuxSchedulerPolicy]uint32{specs.SchedDeadline: 6, specs.SchedBatch: 3}[s.Policy] {
+			t.Errorf("%s: %+v, %v", s.Policy, got, err)
+		}
+	}
+	process.Scheduler = &specs.Scheduler{Policy: specs.SchedDeadline}
+	refused(t, f, "sched_setattr", "exec", "--process", processFile(t, process), id)
+}

@@ -53,7 +53,9 @@ func (a *app) kill(ctx context.Context, args []string) (int, error) {
 		return 1, err
 	}
 	sig := unix.SIGTERM
-	if len(rest) == 2 {
+	if len(rest) == 2 && rest[1] == "0" {
+		sig = 0 // none: is there a process to send it to?
+	} else if len(rest) == 2 {
 		if sig, err = record.ParseSignal(rest[1]); err != nil {
 			return 1, err
 		}
@@ -64,7 +66,9 @@ func (a *app) kill(ctx context.Context, args []string) (int, error) {
 	}
 	// Without a pid namespace of its own a container outlives its first process.
 	if *all || sig == unix.SIGKILL && !task.Has(c.Spec, specs.PIDNamespace) {
-		err = c.SignalAll(g, sig)
+		if err = c.SignalAll(g, sig); *all && errors.Is(err, errdefs.ErrConflict) {
+			err = nil // none of them is left
+		}
 	} else {
 		err = c.Signal(sig)
 	}

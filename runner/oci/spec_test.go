@@ -10,7 +10,10 @@ import (
 	"strings"
 	"testing"
 
+	"cove/sandbox/sandboxtest"
+
 	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 )
 
 // links makes more of busybox's commands in the root.
@@ -407,7 +410,9 @@ func TestSpecRefusals(t *testing.T) {
 			s.Linux.MemoryPolicy = &specs.LinuxMemoryPolicy{Mode: specs.MpolBind, Nodes: "0", Flags: x}
 		}, "memoryPolicy.flags"},
 		"notify": {func(s *specs.Spec) {
-			s.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, ListenerPath: "/x"}
+			s.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, Syscalls: []specs.LinuxSyscall{
+				{Names: []string{"mkdir"}, Action: specs.ActNotify},
+			}}
 		}, "listenerPath"},
 		"notify's data": {func(s *specs.Spec) {
 			s.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: specs.ActAllow, ListenerMetadata: "/x"}
@@ -517,6 +522,7 @@ func TestJoinedUser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	agent := sandboxtest.NewAgent(t, unix.SYS_MKDIR, unix.SYS_MKDIRAT)
 	for name, tt := range map[string]struct {
 		change func(*specs.Spec)
 		script string
@@ -539,10 +545,13 @@ func TestJoinedUser(t *testing.T) {
 			s.Linux.MaskedPaths, s.Linux.ReadonlyPaths = nil, nil
 		}, "id -u", "0"},
 		"another user": {func(s *specs.Spec) { s.Process.User = specs.User{UID: 7, GID: 8} }, "id -u; id -g", "7\n8"},
+		"a filter with an agent": {func(s *specs.Spec) {
+			s.Linux.Seccomp = agent.Notifying("mkdir", "mkdirat")
+		}, "mkdir /tmp/made 2>&1 || true", "mkdir: can't create directory '/tmp/made': No medium found"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t, "sh", "-c", tt.script)
-			f.links("readlink", "hostname")
+			f.links("readlink", "hostname", "mkdir")
 			with(specs.UserNamespace, ns)(f.spec)
 			f.spec.Process.Capabilities.Effective = append(f.spec.Process.Capabilities.Effective, "CAP_SYS_ADMIN")
 			f.spec.Process.Capabilities.Permitted = append(f.spec.Process.Capabilities.Permitted, "CAP_SYS_ADMIN")
@@ -786,11 +795,12 @@ func TestKillWithoutPIDNamespace(t *testing.T) {
 	}
 }
 
-// TestNoProcesses limits processes to 0, which meant nothing before version 1.3.
+// TestNoProcesses limits processes to 0, which meant nothing before version 1.3: the first
+// process is the only one.
 func TestNoProcesses(t *testing.T) {
 	t.Parallel()
 	none := int64(0)
-	for version, want := range map[string]string{"1.0.2": "max", "1.3.0": "0"} {
+	for version, want := range map[string]string{"1.0.2": "max", "1.3.0": "1"} {
 		f := newFixture(t, "cat", "/sys/fs/cgroup/pids/pids.max")
 		f.spec.Version = version
 		f.spec.Linux.Resources.Pids = &specs.LinuxPids{Limit: &none}

@@ -80,7 +80,7 @@ func Open(p *plan.Plan, src Source) (*Set, error) {
 func (f *Set) open(want plan.File, src Source) (int, error) {
 	switch want.Kind {
 	case plan.Root:
-		return openRoot(src.Root)
+		return openRoot(src.Root, want.Attr.Propagation)
 	case plan.Bind:
 		if s, ok := src.Stacks[want.Name]; ok {
 			return openStack(s, want)

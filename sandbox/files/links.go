@@ -12,14 +12,14 @@ import (
 	"cove/sandbox/plan"
 )
 
-// An image may have a link to nothing where a directory is mounted, as /var/lock
-// is one to /run/lock where /run is made at boot. As runc does, what such a link
-// names is made in the root. The program cannot: what a link says is not known
-// when its steps are written. What is not made here, because the root is
-// read-only or a mount hides it, the program reports.
+// An image may have a link to nothing where something is mounted, as /var/lock is one to
+// /run/lock where /run is made at boot, and /etc/resolv.conf to what systemd-resolved would
+// write. As runc does, what such a link names is made in the root. The program cannot: what a
+// link says is not known when its steps are written. What is not made here, because the root
+// is read-only or a mount hides it, the program reports, or mounts over the link.
 
-// MakeLinked makes the directories of the spec that links lead to and that are
-// not there.
+// MakeLinked makes what is mounted on, and the working directory, where links of the root
+// lead to nothing.
 func (f *Set) MakeLinked(p *plan.Plan, spec *specs.Spec) {
 	if len(p.Files) == 0 || p.Files[0].Kind != plan.Root {
 		return
@@ -29,14 +29,10 @@ func (f *Set) MakeLinked(p *plan.Plan, spec *specs.Spec) {
 		uid: int(HostID(spec.Linux.UIDMappings, 0)), gid: int(HostID(spec.Linux.GIDMappings, 0)),
 	}
 	for _, m := range spec.Mounts {
-		dir := path.Clean("/" + m.Destination)
-		if bindsFile(m) {
-			dir = path.Dir(dir)
-		}
-		r.make(dir)
+		r.make(path.Clean("/"+m.Destination), bindsFile(m))
 	}
 	if spec.Process != nil {
-		r.make(path.Clean("/" + spec.Process.Cwd))
+		r.make(path.Clean("/"+spec.Process.Cwd), false)
 	}
 }
 
@@ -51,17 +47,17 @@ type linkedRoot struct{ fd, uid, gid int }
 // maxLinks is how many links the kernel follows (path_resolution(7)).
 const maxLinks = 40
 
-// make walks to a directory as the kernel would, and makes what is missing behind
+// make walks to a directory, or a file, as the kernel would, and makes what is missing behind
 // a link. What is missing without a link on the way is left to the program.
-func (r linkedRoot) make(dir string) {
-	if fd, err := r.open(dir, 0); !errors.Is(err, unix.ENOENT) {
+func (r linkedRoot) make(name string, file bool) {
+	if fd, err := r.open(name, 0); !errors.Is(err, unix.ENOENT) {
 		if err == nil {
 			unix.Close(fd)
 		}
 		return
 	}
 	// walked is free of links and of dots; left is still to go.
-	walked, left, links := "/", dir, 0
+	walked, left, links := "/", name, 0
 	for {
 		left = strings.TrimLeft(left, "/")
 		if left == "" {
@@ -73,7 +69,7 @@ func (r linkedRoot) make(dir string) {
 		link, err := r.readLink(next)
 		switch {
 		case errors.Is(err, unix.ENOENT) && links > 0:
-			if !r.mkdir(next) {
+			if !r.create(next, file && strings.Trim(left, "/") == "") {
 				return
 			}
 		case err != nil:
@@ -105,14 +101,20 @@ func (r linkedRoot) readLink(name string) (string, error) {
 	return tree.ReadLink(fd, "")
 }
 
-func (r linkedRoot) mkdir(name string) bool {
+// create makes a directory, or an empty file, and reports whether it is there.
+func (r linkedRoot) create(name string, file bool) bool {
 	dir, err := r.open(path.Dir(name), unix.O_DIRECTORY)
 	if err != nil {
 		return false
 	}
 	defer unix.Close(dir)
 	base := path.Base(name)
-	if err := unix.Mkdirat(dir, base, 0o755); err != nil {
+	if file {
+		err = unix.Mknodat(dir, base, unix.S_IFREG|0o644, 0)
+	} else {
+		err = unix.Mkdirat(dir, base, 0o755)
+	}
+	if err != nil {
 		return errors.Is(err, unix.EEXIST)
 	}
 	return unix.Fchownat(dir, base, r.uid, r.gid, unix.AT_SYMLINK_NOFOLLOW) == nil

@@ -103,8 +103,44 @@ func TestMakeLinkedForFiles(t *testing.T) {
 	if err != nil || strings.Join(names, " ") != "conf work" {
 		t.Errorf("%q, %v", names, err)
 	}
-	if _, err := os.Lstat(filepath.Join(root, "run/conf/file")); err == nil {
-		t.Error("the file's own place is the program's to make")
+	if info, err := os.Lstat(filepath.Join(root, "run/conf/file")); err != nil || !info.Mode().IsRegular() {
+		t.Errorf("the file's own place: %v, %v", info, err)
+	}
+}
+
+// TestMakeLinkedFiles makes the file that a link leads to where a file is mounted, and the
+// directories above it.
+func TestMakeLinkedFiles(t *testing.T) {
+	t.Parallel()
+	needRoot(t)
+	root := dirWith(t, "etc/")
+	for at, to := range map[string]string{
+		"etc/resolv.conf": "../run/systemd/resolve/stub", "jump": "/tmp/foo", "etc/hosts": "/jump/bar/hosts",
+		"etc/out": "../../../../out/file", "etc/dir": "/made/dir",
+	} {
+		if err := os.Symlink(to, filepath.Join(root, at)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := &plan.Plan{Files: []plan.File{{Kind: plan.Root}}}
+	f, err := Open(p, Source{Root: mount.Mount{Type: "bind", Source: root}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	spec := &specs.Spec{Linux: &specs.Linux{}}
+	for _, name := range []string{"resolv.conf", "hosts", "out"} {
+		spec.Mounts = append(spec.Mounts, specs.Mount{Destination: "/etc/" + name, Source: "/etc/passwd", Type: "bind"})
+	}
+	spec.Mounts = append(spec.Mounts, specs.Mount{Destination: "/etc/dir", Source: "/etc", Type: "bind"})
+	f.MakeLinked(p, spec)
+	for name, kind := range map[string]os.FileMode{
+		"run/systemd/resolve/stub": 0, "tmp/foo/bar/hosts": 0, "out/file": 0, "made/dir": os.ModeDir,
+	} {
+		info, err := os.Lstat(filepath.Join(root, name))
+		if err != nil || info.Mode().Type() != kind {
+			t.Errorf("%s: %v, %v", name, info, err)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package files
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -17,24 +18,24 @@ import (
 // OpenRoot returns what a container's root is mounted of as a detached, private mount,
 // for who attaches it somewhere.
 func OpenRoot(m mount.Mount) (*os.File, error) {
-	fd, err := openRoot(m)
+	fd, err := openRoot(m, 0)
 	if err != nil {
 		return nil, err
 	}
 	return os.NewFile(uintptr(fd), "root"), nil
 }
 
-// openRoot returns m as a detached, private mount.
-func openRoot(m mount.Mount) (int, error) {
+// openRoot returns m as a detached mount; a bind has the propagation, private for zero.
+func openRoot(m mount.Mount, propagation uint64) (int, error) {
 	if !m.IDMap.IsZero() && !m.Shifted {
-		return openMapped(m)
+		return openMapped(m, propagation)
 	}
-	return openUnmapped(m)
+	return openUnmapped(m, propagation)
 }
 
 // openMapped is openRoot for a user namespace. The kernel maps the owners of a
 // bind, and of what lies below an overlay, but no overlay (EINVAL).
-func openMapped(m mount.Mount) (fd int, err error) {
+func openMapped(m mount.Mount, propagation uint64) (fd int, err error) {
 	ns, err := userNamespace(m.IDMap.UIDs, m.IDMap.GIDs)
 	if err != nil {
 		return -1, fmt.Errorf("sandbox: root filesystem: mapping its owners: %w", err)
@@ -50,7 +51,7 @@ func openMapped(m mount.Mount) (fd int, err error) {
 		return nil
 	}
 	if m.Type == "bind" {
-		if fd, err = openUnmapped(m); err != nil {
+		if fd, err = openUnmapped(m, propagation); err != nil {
 			return -1, err
 		}
 		if err := mapped(fd); err != nil {
@@ -72,10 +73,10 @@ func openMapped(m mount.Mount) (fd int, err error) {
 		lowers[i] = fmt.Sprintf("/proc/self/fd/%d", fd)
 	}
 	m.Lower = lowers
-	return openUnmapped(m)
+	return openUnmapped(m, propagation)
 }
 
-func openUnmapped(m mount.Mount) (int, error) {
+func openUnmapped(m mount.Mount, propagation uint64) (int, error) {
 	var attr uint64
 	if m.ReadOnly {
 		attr = unix.MOUNT_ATTR_RDONLY
@@ -84,7 +85,7 @@ func openUnmapped(m mount.Mount) (int, error) {
 	case "bind":
 		return openTree(m.Source, plan.File{Recursive: true, Attr: plan.MountAttr{
 			Set:         attr,
-			Propagation: unix.MS_PRIVATE, PropagateAll: true,
+			Propagation: cmp.Or(propagation, unix.MS_PRIVATE), PropagateAll: true,
 		}}, "root filesystem")
 	case "overlay":
 		fd, err := openOverlay(m, attr)

@@ -34,7 +34,7 @@ func OpenStack(s Stack) (*os.File, error) {
 
 // openStack returns a stack as a detached mount.
 func openStack(s Stack, want plan.File) (fd int, err error) {
-	if fd, err = openRoot(s.Mount); err != nil {
+	if fd, err = openRoot(s.Mount, 0); err != nil {
 		return -1, errdefs.Errorf(errdefs.KindOf(err), "sandbox: mount of %s: %w", s.Name, err)
 	}
 	if s.Subpath != "" {

@@ -39,7 +39,7 @@ func TestStack(t *testing.T) {
 			if sub == "" {
 				continue
 			}
-			whole, err := openRoot(m)
+			whole, err := openRoot(m, 0)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -51,7 +51,7 @@ func (e *Error) Unwrap() []error { return []error{errdefs.ErrUnavailable, e.Err}
 // StatusError says how a hook ended that should have ended with code 0.
 func StatusError(s unix.WaitStatus) error {
 	if s.Signaled() {
-		return fmt.Errorf("killed by %s", unix.SignalName(s.Signal()))
+		return fmt.Errorf("killed by %s (%v)", unix.SignalName(s.Signal()), s.Signal())
 	}
 	return fmt.Errorf("exit code %d", s.ExitStatus())
 }

@@ -100,7 +100,7 @@ func TestOutputIsBounded(t *testing.T) {
 
 func TestStatusError(t *testing.T) {
 	t.Parallel()
-	for status, want := range map[unix.WaitStatus]string{3 << 8: "exit code 3", 9: "killed by SIGKILL"} {
+	for status, want := range map[unix.WaitStatus]string{3 << 8: "exit code 3", 9: "killed by SIGKILL (killed)", 31: "killed by SIGSYS (bad system call)"} {
 		if got := StatusError(status).Error(); got != want {
 			t.Errorf("%d: %q", status, got)
 		}

@@ -25,7 +25,7 @@ func Compile(spec *specs.Spec, h host.Features) (*Plan, error) {
 	b := &builder{host: h, userns: check.Has(spec, specs.UserNamespace), hookOutput: -1}
 	b.Steps = make([]Step, 0, 512) // docker's containers have 450
 	b.Terminal = spec.Process.Terminal
-	rootfs := b.file(File{Kind: Root})
+	rootfs := b.file(File{Kind: Root, Attr: MountAttr{Propagation: rootFollows(spec.Linux.RootfsPropagation)}})
 	b.root = rootfs
 	for _, section := range []func(*specs.Spec) error{
 		b.namespaces,

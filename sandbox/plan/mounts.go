@@ -14,7 +14,7 @@ import (
 )
 
 func (b *builder) mounts(spec *specs.Spec) error {
-	for _, m := range spec.Mounts {
+	for i, m := range spec.Mounts {
 		opts := parseOptions(m)
 		var err error
 		b.why = "mount " + m.Destination
@@ -23,6 +23,8 @@ func (b *builder) mounts(spec *specs.Spec) error {
 			err = b.remount(m, opts)
 		case opts.copyUp:
 			err = b.copyUpMount(m, opts)
+		case (opts.bind || m.Type == "bind") && mountedBefore(spec, i):
+			err = b.bindOwn(spec, m, opts)
 		case opts.bind || m.Type == "bind":
 			err = b.bindMount(spec, m, opts)
 		case m.Type == "cgroup" || m.Type == "cgroup2":
@@ -231,6 +233,59 @@ func (b *builder) bindMount(spec *specs.Spec, m specs.Mount, opts options) error
 	return nil
 }
 
+// mountedBefore reports whether the source of mount i is in the root, where it has what the
+// mounts before it put there.
+func mountedBefore(spec *specs.Spec, i int) bool {
+	source, ok := inRootOf(spec, spec.Mounts[i].Source)
+	return ok && slices.ContainsFunc(spec.Mounts[:i], func(m specs.Mount) bool {
+		at := clean(m.Destination)
+		return at == source || strings.HasPrefix(source, at+"/") || strings.HasPrefix(at, source+"/")
+	})
+}
+
+// inRootOf is a path of the host as the container will have it, if it is in its root.
+func inRootOf(spec *specs.Spec, name string) (string, bool) {
+	if !path.IsAbs(spec.Root.Path) || path.Clean(spec.Root.Path) == "/" {
+		return "", false
+	}
+	rest, ok := strings.CutPrefix(path.Clean(name), path.Clean(spec.Root.Path)+"/")
+	return clean(rest), ok
+}
+
+// bindOwn attaches a copy of what earlier mounts have made of the container's own tree, which
+// only the program sees.
+func (b *builder) bindOwn(spec *specs.Spec, m specs.Mount, opts options) error {
+	if uids, _ := check.IDMap(spec, m); len(uids) > 0 {
+		return errdefs.Errorf(errdefs.ErrUnsupported,
+			"plan: mount %s: id maps of a source that an earlier mount makes", m.Destination)
+	}
+	name, _ := inRootOf(spec, m.Source)
+	source, _ := b.lookup(name, 0)
+	deep := uint64(0)
+	if opts.recursive {
+		deep = unix.AT_RECURSIVE
+	}
+	tree := b.cloneTree(source, deep)
+	b.close(source)
+	if opts.attr.Propagation == 0 {
+		opts.attr.Propagation, opts.attr.PropagateAll = unix.MS_PRIVATE, true
+	}
+	b.setAttributes(tree, opts.attr)
+	target := b.target(m.Destination, likeSource, tree)
+	b.cover(tree, target)
+	return nil
+}
+
+// setAttributes changes a mount, and those below it first: what is said of the top wins.
+func (b *builder) setAttributes(tree Value, a MountAttr) {
+	if a.SetAll|a.ClearAll|a.deep() != 0 {
+		b.call("mount_setattr", tree.arg(), str(""), flags(uint64(unix.AT_EMPTY_PATH|unix.AT_RECURSIVE), treeFlags),
+			mountAttr(a.SetAll, a.ClearAll, a.deep()), num(mountAttrSize))
+	}
+	b.call("mount_setattr", tree.arg(), str(""), flags(uint64(unix.AT_EMPTY_PATH), treeFlags),
+		mountAttr(a.Set, a.Clear, a.flat()), num(mountAttrSize))
+}
+
 // cgroupMount shows the container its own group: a copy of the group's
 // directory in each hierarchy, from which the host's tree cannot be reached.
 func (b *builder) cgroupMount(m specs.Mount, opts options) error {
@@ -285,13 +340,7 @@ func (b *builder) remount(m specs.Mount, opts options) error {
 			"plan: mount %s: option \"remount\" with %q, an option of the filesystem", m.Destination, opts.data[0])
 	}
 	target, _ := b.lookup(clean(m.Destination), 0)
-	a := opts.attr
-	if a.SetAll|a.ClearAll|a.deep() != 0 {
-		b.call("mount_setattr", target.arg(), str(""), flags(uint64(unix.AT_EMPTY_PATH|unix.AT_RECURSIVE), treeFlags),
-			mountAttr(a.SetAll, a.ClearAll, a.deep()), num(mountAttrSize))
-	}
-	b.call("mount_setattr", target.arg(), str(""), flags(uint64(unix.AT_EMPTY_PATH), treeFlags),
-		mountAttr(a.Set, a.Clear, a.flat()), num(mountAttrSize))
+	b.setAttributes(target, opts.attr)
 	b.close(target)
 	return nil
 }

@@ -162,6 +162,16 @@ func (b *builder) chroot(root descriptor) {
 	b.call("chroot", str("."))
 }
 
+// rootFollows is the propagation of the root until it is the only one: a slave of the
+// host's, where it is to see what is mounted there later. Else it is private.
+func rootFollows(name string) uint64 {
+	switch propagations[name] &^ unix.MS_REC {
+	case unix.MS_SLAVE, unix.MS_SHARED:
+		return unix.MS_SLAVE
+	}
+	return 0
+}
+
 // rootPropagation is what the root gets once it is the only one: private
 // without a wish, as the detached mount already is.
 func rootPropagation(name string) (uint64, error) {

@@ -99,6 +99,12 @@ func (o *options) attribute(name string) bool {
 	return true
 }
 
+// IsAttribute reports whether an option is an attribute of one mount alone, set or cleared.
+func IsAttribute(option string) bool {
+	_, ok := attributes[option]
+	return ok
+}
+
 // MountOptions are the options of mounts that are not handed to a filesystem,
 // for what a runtime says of itself (features.md, "mountOptions").
 func MountOptions() []string {

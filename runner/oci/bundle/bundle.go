@@ -16,7 +16,9 @@ import (
 	"cove/errdefs"
 	"cove/internal/leanjson"
 	"cove/layers/mount"
+	"cove/sandbox/check"
 	"cove/sandbox/host"
+	"cove/sandbox/plan"
 )
 
 // SpecVersion is the newest runtime spec that is understood.
@@ -92,6 +94,28 @@ func OlderPids(version string, r *specs.LinuxResources) {
 	}
 }
 
+// replacing are the options of a bind in which those that are attributes stand for all: what
+// they do not name, the source's mount need not pass on. That is runc's reading of mount(8).
+// In a user namespace all but nosymfollow stays, which the kernel would let nobody in it change.
+func replacing(spec *specs.Spec, options []string) []string {
+	if !slices.ContainsFunc(options, plan.IsAttribute) {
+		return options
+	}
+	cleared := []string{"symfollow"}
+	if !check.Has(spec, specs.UserNamespace) {
+		cleared = append(cleared, "rw", "suid", "dev", "exec")
+	}
+	return append(cleared, options...) // later ones win
+}
+
+// below is a destination in the root, which some callers name as the host sees it.
+func below(root, destination string) string {
+	if rest, ok := strings.CutPrefix(filepath.Clean(destination), filepath.Clean(root)+"/"); ok && root != "/" {
+		return "/" + rest
+	}
+	return destination
+}
+
 // Relative makes the root and the sources of binds absolute: the spec has them
 // below the bundle.
 func Relative(spec *specs.Spec, dir string) error {
@@ -104,7 +128,9 @@ func Relative(spec *specs.Spec, dir string) error {
 			if !filepath.IsAbs(m.Source) {
 				m.Source = filepath.Join(dir, m.Source)
 			}
+			m.Options = replacing(spec, m.Options)
 		}
+		m.Destination = below(spec.Root.Path, m.Destination)
 	}
 	if p := spec.Linux.CgroupsPath; strings.Count(p, ":") == 2 && !strings.Contains(p, "/") {
 		return errdefs.Errorf(errdefs.ErrUnsupported,

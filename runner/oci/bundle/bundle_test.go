@@ -4,7 +4,10 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"cove/errdefs"
 )
@@ -56,6 +59,55 @@ func TestLoad(t *testing.T) {
 		if b.Root.Source != filepath.Join(dir, "rootfs") || b.Spec.Mounts[0].Source != filepath.Join(dir, "here") ||
 			b.Spec.Mounts[1].Source != "none" || string(b.Config) != config {
 			t.Errorf("%+v", b)
+		}
+	}
+}
+
+// TestBindOptions: attributes of a bind stand for all, as with runc, and in a user namespace
+// only for those that the kernel would let somebody in it change.
+func TestBindOptions(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		options, want string
+		user          bool
+	}{
+		{"bind", "bind", false},
+		{"rbind rprivate", "rbind rprivate", false},
+		{"rbind rro", "rbind rro", false},
+		{"bind ro", "symfollow rw suid dev exec bind ro", false},
+		{"bind norelatime", "symfollow rw suid dev exec bind norelatime", false},
+		{"bind dev", "symfollow bind dev", true},
+		{"rbind", "rbind", true},
+	} {
+		spec := &specs.Spec{
+			Root:   &specs.Root{Path: "/r"},
+			Mounts: []specs.Mount{{Destination: "/a", Source: "/x", Options: strings.Fields(tt.options)}},
+			Linux:  &specs.Linux{},
+		}
+		if tt.user {
+			spec.Linux.Namespaces = []specs.LinuxNamespace{{Type: specs.UserNamespace}}
+		}
+		if err := Relative(spec, "/b"); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(spec.Mounts[0].Options, " "); got != tt.want {
+			t.Errorf("%s: %q, want %q", tt.options, got, tt.want)
+		}
+	}
+}
+
+// TestDestinations: one that is named as the host sees it is below the root.
+func TestDestinations(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{
+		"/b/rootfs/etc/x": "/etc/x", "/b/rootfs/": "/b/rootfs/", "/b/rootfsx/y": "/b/rootfsx/y", "/etc": "/etc",
+	} {
+		spec := &specs.Spec{
+			Root: &specs.Root{Path: "rootfs"}, Linux: &specs.Linux{},
+			Mounts: []specs.Mount{{Destination: name, Type: "tmpfs"}},
+		}
+		if err := Relative(spec, "/b"); err != nil || spec.Mounts[0].Destination != want {
+			t.Errorf("%s: %s, %v", name, spec.Mounts[0].Destination, err)
 		}
 	}
 }

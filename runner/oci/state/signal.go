@@ -24,12 +24,17 @@ func (c *Container) Signal(sig unix.Signal) error {
 		}
 	}
 	if errors.Is(err, unix.ESRCH) {
-		return errdefs.Errorf(errdefs.ErrConflict, "container %q is not running", c.ID)
+		return c.notRunning()
 	}
 	if err != nil {
 		return fmt.Errorf("container %q: sending %v: %w", c.ID, sig, err)
 	}
 	return nil
+}
+
+// notRunning is in the words by which containerd knows runc's.
+func (c *Container) notRunning() error {
+	return errdefs.Errorf(errdefs.ErrConflict, "container %q: container not running", c.ID)
 }
 
 // SignalAll signals every process of the group g.
@@ -39,7 +44,7 @@ func (c *Container) SignalAll(g *cgroup.Group, sig unix.Signal) error {
 		return err
 	}
 	if len(pids) == 0 && c.Status() == Stopped {
-		return errdefs.Errorf(errdefs.ErrConflict, "container %q is not running", c.ID)
+		return c.notRunning()
 	}
 	for _, pid := range pids {
 		if err := unix.Kill(pid, sig); err != nil && !errors.Is(err, unix.ESRCH) {
