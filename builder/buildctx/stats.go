@@ -32,7 +32,8 @@ type Stats struct {
 
 	mu    sync.Mutex
 	fresh map[statKey]statValue
-	used  map[int]bool // indexes of old that this build looked up
+	used  []bool // which of old this build looked up
+	at    int    // of the record that was found last: those of one directory are near each other
 }
 
 type statKey struct {
@@ -50,7 +51,7 @@ const (
 
 // OpenStats loads the cache of one context. path need not exist.
 func OpenStats(path string) (*Stats, error) {
-	s := &Stats{path: path, fresh: map[statKey]statValue{}, used: map[int]bool{}}
+	s := &Stats{path: path, fresh: map[statKey]statValue{}}
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return s, nil
@@ -64,7 +65,7 @@ func OpenStats(path string) (*Stats, error) {
 	}
 	body := data[len(statMagic) : len(statMagic)+n]
 	if binary.LittleEndian.Uint32(data[len(data)-4:]) == crc32.Checksum(body, crc32.MakeTable(crc32.Castagnoli)) {
-		s.old = body
+		s.old, s.used = body, make([]bool, n/recordSize)
 	}
 	return s, nil
 }
@@ -86,20 +87,44 @@ func (s *Stats) get(e *Entry) (digest.Digest, bool) {
 	k := keyOf(e)
 	var want [40]byte
 	k.encode(want[:])
-	n := len(s.old) / recordSize
-	i := sort.Search(n, func(i int) bool { return bytes.Compare(s.old[i*recordSize:][:40], want[:]) >= 0 })
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if i < n && bytes.Equal(s.old[i*recordSize:][:40], want[:]) {
-		s.used[i] = true
+	if i := s.find(want[:]); i >= 0 {
+		s.used[i], s.at = true, i
 		return digestFrom(s.old[i*recordSize+40:][:32]), true
 	}
 	v, ok := s.fresh[k]
 	return digestFrom(v[:]), ok
 }
 
+// near is how far from the last record the next is looked for first.
+const near = 128
+
+// find returns the index of a record, or -1.
+func (s *Stats) find(want []byte) int {
+	low, high := 0, len(s.used)
+	if from := s.at - near; from > 0 && bytes.Compare(s.record(from), want) <= 0 {
+		low = from
+	}
+	if to := s.at + near; to < high && bytes.Compare(s.record(to), want) > 0 {
+		high = to
+	}
+	i := low + sort.Search(high-low, func(i int) bool { return bytes.Compare(s.record(low+i), want) >= 0 })
+	if i < len(s.used) && bytes.Equal(s.record(i), want) {
+		return i
+	}
+	return -1
+}
+
+// record is the key of a record.
+func (s *Stats) record(i int) []byte { return s.old[i*recordSize:][:40] }
+
+// digestFrom writes a digest in one piece of memory.
 func digestFrom(b []byte) digest.Digest {
-	return digest.NewDigestFromEncoded(digest.SHA256, hex.EncodeToString(b))
+	const algorithm = string(digest.SHA256) + ":"
+	var text [len(algorithm) + 64]byte
+	hex.Encode(text[copy(text[:], algorithm):], b)
+	return digest.Digest(text[:])
 }
 
 func (s *Stats) put(e *Entry) {
@@ -126,8 +151,13 @@ func (s *Stats) Save() error {
 	if len(s.fresh) == 0 {
 		return nil
 	}
-	n := len(s.old) / recordSize
-	keepAll := n-len(s.used) <= len(s.used)+len(s.fresh)
+	n, used := len(s.used), 0
+	for _, was := range s.used {
+		if was {
+			used++
+		}
+	}
+	keepAll := n-used <= used+len(s.fresh)
 	records := make([][]byte, 0, n+len(s.fresh))
 	for i := range n {
 		if keepAll || s.used[i] {

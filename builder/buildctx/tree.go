@@ -103,11 +103,16 @@ func (t *Tree) Close() error { return t.dir.Close() }
 func (t *Tree) Root() *Entry { return t.root }
 
 func newEntry(p string, st *unix.Stat_t) *Entry {
-	return &Entry{
-		Path: p, Mode: st.Mode, UID: st.Uid, GID: st.Gid, Size: st.Size, Rdev: st.Rdev,
-		Dev: st.Dev, Ino: st.Ino, Nlink: uint64(st.Nlink), //nolint:unconvert // it is 32 bits wide on arm64
-		mtime: st.Mtim.Nano(), ctime: st.Ctim.Nano(),
-	}
+	e := &Entry{}
+	e.set(p, st)
+	return e
+}
+
+// set makes an empty entry that of a file.
+func (e *Entry) set(p string, st *unix.Stat_t) {
+	e.Path, e.Mode, e.UID, e.GID, e.Size, e.Rdev = p, st.Mode, st.Uid, st.Gid, st.Size, st.Rdev
+	e.Dev, e.Ino, e.Nlink = st.Dev, st.Ino, uint64(st.Nlink) //nolint:unconvert // it is 32 bits wide on arm64
+	e.mtime, e.ctime = st.Mtim.Nano(), st.Ctim.Nano()
 }
 
 // ModTime is when the file was last written.
@@ -307,9 +312,8 @@ func (t *Tree) readDir(e *Entry) ([]*Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir := os.NewFile(uintptr(fd), e.Path)
-	defer dir.Close()
-	names, err := dir.Readdirnames(-1)
+	defer unix.Close(fd)
+	names, err := readNames(fd, e.Path)
 	if err != nil {
 		return nil, FileError(e.Path, err)
 	}
@@ -318,41 +322,37 @@ func (t *Tree) readDir(e *Entry) ([]*Entry, error) {
 			return nil, err
 		}
 	}
-	slices.Sort(names)
+	all := make([]Entry, len(names)) // a context has so many files that one by one would be felt
 	kids := make([]*Entry, 0, len(names))
-	for _, name := range names {
-		kid, err := statAt(dir, e.Path, name)
+	for i, p := range names {
+		err := all[i].look(fd, p, p[strings.LastIndexByte(p, '/')+1:])
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // gone since it was listed
 		}
 		if err != nil {
 			return nil, err
 		}
-		kids = append(kids, kid)
+		kids = append(kids, &all[i])
 	}
 	return kids, nil
 }
 
-// statAt looks at one name of an open directory, not following it.
-func statAt(dir *os.File, parent, name string) (*Entry, error) {
-	p := name
-	if parent != "" {
-		p = parent + "/" + name
-	}
+// look looks at one name of an open directory, not following it.
+func (e *Entry) look(dir int, p, name string) error {
 	var st unix.Stat_t
 	_, err := retry(func() (int, error) {
-		return 0, unix.Fstatat(int(dir.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW)
+		return 0, unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW)
 	})
 	if err != nil {
-		return nil, FileError(p, err)
+		return FileError(p, err)
 	}
-	e := newEntry(p, &st)
+	e.set(p, &st)
 	if e.Type() == unix.S_IFLNK {
-		if e.Link, err = readlinkAt(int(dir.Fd()), name, int(st.Size)); err != nil {
-			return nil, FileError(p, err)
+		if e.Link, err = readlinkAt(dir, name, int(st.Size)); err != nil {
+			return FileError(p, err)
 		}
 	}
-	return e, nil
+	return nil
 }
 
 func readlinkAt(fd int, name string, size int) (string, error) {

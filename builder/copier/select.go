@@ -251,8 +251,12 @@ func (s *Selection) addDir(
 	}
 	p := part{tree: tree, dir: true, picks: make([]pick, 0, len(entries))}
 	first := map[[2]uint64]string{}
+	if rel != "" {
+		rel = path.Clean(rel) + "/"
+	}
 	for _, e := range entries {
-		pk := pick{rel: path.Join(rel, strings.TrimPrefix(strings.TrimPrefix(e.Path, dir.Path), "/")), entry: e}
+		below := strings.TrimPrefix(strings.TrimPrefix(e.Path, dir.Path), "/")
+		pk := pick{rel: strings.TrimSuffix(rel+below, "/"), entry: e}
 		if e.IsRegular() && e.Nlink > 1 {
 			id := [2]uint64{e.Dev, e.Ino}
 			if to, ok := first[id]; ok {
@@ -355,9 +359,11 @@ func (p part) describe(b []byte, pk pick, as given) []byte {
 		b = strconv.AppendUint(append(b, " dev "...), e.Rdev, 10)
 	}
 	b = append(append(b, ' '), e.Digest...)
-	for _, name := range slices.Sorted(maps.Keys(e.Xattrs)) {
-		b = strconv.AppendQuote(append(b, " x "...), name)
-		b = strconv.AppendQuote(b, e.Xattrs[name])
+	if len(e.Xattrs) > 0 { // which few files have
+		for _, name := range slices.Sorted(maps.Keys(e.Xattrs)) {
+			b = strconv.AppendQuote(append(b, " x "...), name)
+			b = strconv.AppendQuote(b, e.Xattrs[name])
+		}
 	}
 	return append(b, '\n')
 }

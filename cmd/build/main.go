@@ -15,6 +15,7 @@ import (
 	"cove/internal/cli/copycmd"
 	"cove/internal/cli/historycmd"
 	"cove/internal/cli/verifycmd"
+	"cove/internal/process"
 	"cove/runner/logs/ship"
 	"cove/runner/logs/ship/secure"
 )
@@ -23,6 +24,7 @@ func main() {
 	if os.Args[0] == ship.SecureProgram {
 		os.Exit(secure.Main(os.Args[1:], os.Stdin))
 	}
+	process.CollectLate(64 << 20)
 	here := cli.Builder{
 		Build: buildcmd.Build, Bake: buildcmd.Bake, History: historycmd.Noun, Changes: changes.Read,
 		Verify: verifycmd.Verify, Kaniko: buildcmd.Kaniko,
