@@ -12,14 +12,15 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"cove/builder/command"
+	"cove/builder/elsewhere"
 	"cove/builder/estargz"
 	"cove/builder/event"
 	"cove/builder/export"
 	"cove/builder/fetch"
 	"cove/builder/lockfile"
 	"cove/builder/plan"
+	"cove/builder/remotecache"
 	"cove/builder/solve"
-	"cove/layers/snapshot/overlay"
 )
 
 // BuildAll builds several images as one build: what they have in common is worked
@@ -72,9 +73,18 @@ func (b *Builder) executeAll(ctx context.Context, j *job) ([]*Result, error) {
 		return nil, err
 	}
 	defer closeNamed()
+	defer func() {
+		for _, stop := range j.stops {
+			stop()
+		}
+	}()
 	of := map[*part]*Result{}
 	for _, parts := range together(j.parts) {
 		made, err := b.execute(ctx, j, parts)
+		if errors.Is(err, remotecache.ErrLost) && !j.fetch && ctx.Err() == nil {
+			j.fetch = true // a layer that was left where it was to be, and is not
+			made, err = b.execute(ctx, j, parts)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -86,6 +96,11 @@ func (b *Builder) executeAll(ctx context.Context, j *job) ([]*Result, error) {
 	var results []*Result
 	for _, p := range j.parts {
 		results = append(results, of[p])
+	}
+	for _, send := range j.caches { // all images are where they are wanted
+		if err := send(); err != nil {
+			return nil, err
+		}
 	}
 	return results, nil
 }
@@ -148,7 +163,7 @@ func (b *Builder) execute(ctx context.Context, j *job, parts []*part) ([]*Result
 	defer early.Stop()
 	cfg.Packed = early.Layer
 	cfg.Made = known.Begin(ctx, cachesTo(parts), func(name string) export.Step { return j.report.Begin(name) })
-	defer known.Stop()
+	j.stops = append(j.stops, known.Stop)
 	solved, lost, err := solveKnown(ctx, graph, cfg, known)
 	if err != nil {
 		return nil, err
@@ -181,15 +196,21 @@ func (b *Builder) execute(ctx context.Context, j *job, parts []*part) ([]*Result
 		if res.About, err = b.describe(j, p, solved); err != nil {
 			return nil, err
 		}
+		p.made.Rest = b.rest(p, known)
 		if err := exportPart(ctx, j, p, res); err != nil {
-			return nil, err
-		}
-		if err := b.exportCache(ctx, j, p, known, res); err != nil {
 			return nil, err
 		}
 		results = append(results, res)
 	}
+	j.caches = append(j.caches, func() error { return b.exportCaches(ctx, j, parts, known, results) })
 	return results, nil
+}
+
+// rest are the layers of a part, wherever they are.
+func (b *Builder) rest(p *part, known *remotecache.Cache) export.Rest {
+	return elsewhere.Layers{
+		Images: p.made.Images, Store: b.cfg.Content, Cache: known, Fetch: b.cfg.Resolver.Fetch,
+	}
 }
 
 // beginEarly begins the exporters that can begin before the first step. An image that
@@ -242,7 +263,7 @@ func (b *Builder) solveConfig(j *job, parts []*part) solve.Config {
 		Compress: first.packing(),
 		Epoch:    first.Epoch, Secrets: map[string][]byte{}, SSH: map[string]command.Agent{},
 		HTTP: fetch.Client(hostNetwork(first)), Progress: j.report.Progress(), Now: b.cfg.Now,
-		OnFailure: j.parts[0].req.OnFailure,
+		OnFailure: j.parts[0].req.OnFailure, Lazy: !j.fetch,
 	}
 	if first.Executor != nil {
 		cfg.Executor = first.Executor
@@ -253,8 +274,11 @@ func (b *Builder) solveConfig(j *job, parts []*part) solve.Config {
 		cfg.Files = cfg.Files || p.req.Squash
 		cfg.Blobs = cfg.Blobs || p.req.Compression == estargz.Name
 		cfg.PackAll = cfg.PackAll || slices.ContainsFunc(p.req.CacheTo, isMax)
+		cfg.Lazy = cfg.Lazy && !p.req.Squash && p.req.Compression != estargz.Name && !p.req.Attest.SBOM
 		for _, to := range p.req.Exporters {
-			cfg.Files, cfg.Blobs = cfg.Files || to.Needs().Files, cfg.Blobs || to.Needs().Blobs
+			needs := to.Needs()
+			cfg.Files, cfg.Blobs = cfg.Files || needs.Files, cfg.Blobs || needs.Blobs
+			cfg.Lazy = cfg.Lazy && (needs.Anywhere || !needs.Blobs)
 		}
 	}
 	cfg.Git = fetch.Git{Guarded: !hostNetwork(first), Secrets: cfg.Secrets, Lock: j.lock}
@@ -277,29 +301,13 @@ func (b *Builder) made(
 		out.Images = append(out.Images, export.Image{
 			Image: target, Layers: images[i].Layers, Epoch: req.Epoch, Now: b.cfg.Now(),
 			Made: func(id plan.ID) (bool, time.Time) { return solved.Made[id].Layer, solved.Made[id].Created },
-			Open: func(ctx context.Context) (export.Files, error) { return b.openFiles(ctx, chain) },
+			Open: func(ctx context.Context) (export.Files, error) {
+				return export.OpenFiles(ctx, b.cfg.Snapshots, chain)
+			},
 		})
 	}
 	return out
 }
-
-// openFiles shows the files of a snapshot.
-func (b *Builder) openFiles(ctx context.Context, chain string) (export.Files, error) {
-	if chain == "" {
-		return noFiles{}, nil
-	}
-	m, err := b.cfg.Snapshots.Mounts(ctx, chain)
-	if err != nil {
-		return nil, err
-	}
-	return overlay.Open(ctx, m)
-}
-
-// noFiles are the files of an empty image.
-type noFiles struct{}
-
-func (noFiles) Dir() string  { return "" }
-func (noFiles) Close() error { return nil }
 
 // withSource gives an error at a line the text of the Dockerfile that has the line.
 func (j *job) withSource(err error) error {

@@ -1,6 +1,7 @@
 package builder
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"slices"
@@ -8,6 +9,12 @@ import (
 	"testing"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cove/builder/export"
+	"cove/builder/remotecache"
+	"cove/distribution"
+	"cove/distribution/copy"
+	"cove/distribution/copy/layout"
 )
 
 // request is a build of the world's context by a Dockerfile.
@@ -166,6 +173,52 @@ func TestBuildAllThatDoNotAgree(t *testing.T) {
 	} {
 		if _, err := w.all(reqs...); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+}
+
+// noted is an exporter, or where a cache goes, that notes when it is written.
+type noted struct {
+	export.Store
+	copy.Target
+	name string
+	log  *[]string
+}
+
+func (n noted) Export(ctx context.Context, b export.Build) (export.Exported, error) {
+	*n.log = append(*n.log, "image "+n.name)
+	return n.Store.Export(ctx, b)
+}
+
+func (n noted) PushManifest(ctx context.Context, m distribution.Manifest, tag string) error {
+	*n.log = append(*n.log, "cache "+n.name)
+	return n.Target.PushManifest(ctx, m, tag)
+}
+
+// TestCachesGoAfterAllImages: no image waits for the cache of another, also where their
+// settings exclude each other.
+func TestCachesGoAfterAllImages(t *testing.T) {
+	t.Parallel()
+	for _, everything := range []bool{false, true} {
+		w := newWorld(t)
+		var log []string
+		of := func(name string) Request {
+			d, err := layout.Create(filepath.Join(t.TempDir(), name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = d.Close() })
+			n := noted{Store: export.Store{Content: w.store}, Target: d, name: name, log: &log}
+			return w.request(name, "FROM base\nRUN write "+name+" x", func(r *Request) {
+				r.Exporters = []export.Exporter{n}
+				r.CacheTo = []remotecache.To{{Name: name, Target: n, Tag: "t", Max: everything}}
+			})
+		}
+		if _, err := w.all(of("a"), of("b")); err != nil {
+			t.Fatal(err)
+		}
+		if want := []string{"image a", "image b", "cache a", "cache b"}; !slices.Equal(log, want) {
+			t.Errorf("in the order %q, want %q", log, want)
 		}
 	}
 }

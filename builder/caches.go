@@ -3,7 +3,6 @@ package builder
 import (
 	"context"
 	"errors"
-	"iter"
 	"slices"
 
 	"cove/builder/export"
@@ -33,7 +32,7 @@ func (b *Builder) cache(ctx context.Context, j *job, parts []*part) (*remotecach
 			warnings = append(warnings, Warning{Rule: "CacheNotImported", Text: failed.Error()})
 		}
 	}
-	for id := range cacheMounts(j.solved) {
+	for _, id := range j.solved.CacheMounts() {
 		c.MountID(id) // an export wants those of steps that are not executed, too
 	}
 	return c, warnings, nil
@@ -52,23 +51,6 @@ func solveKnown(
 		}
 		if !errors.Is(err, remotecache.ErrLost) || ctx.Err() != nil {
 			return solved, warnings, err
-		}
-	}
-}
-
-// cacheMounts are the ids of all cache mounts of a plan.
-func cacheMounts(g *plan.Graph) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for _, v := range g.Vertices {
-			run, ok := v.Op.(*plan.Run)
-			if !ok {
-				continue
-			}
-			for _, m := range run.Mounts {
-				if m.Type == "cache" && !yield(m.ID) {
-					return
-				}
-			}
 		}
 	}
 }
@@ -109,24 +91,24 @@ func addInline(req Request, known *remotecache.Cache, images []export.Image) (er
 	return nil
 }
 
-// exportCache sends the cache where the request says, after the image is where it
-// is wanted.
-func (b *Builder) exportCache(
-	ctx context.Context, j *job, p *part, known *remotecache.Cache, res *Result,
+// exportCaches sends the caches where the requests say.
+func (b *Builder) exportCaches(
+	ctx context.Context, j *job, parts []*part, known *remotecache.Cache, results []*Result,
 ) error {
 	known.Wait()
-	for _, to := range p.req.CacheTo {
-		to.State = b.cfg.Root
-		err := j.report.Step("exporting cache to "+to.Name, func() error { return known.Export(ctx, to, p.plain) })
-		if err != nil && to.IgnoreError && ctx.Err() == nil {
-			res.Warnings = append(res.Warnings, plan.Warning{Rule: "CacheNotExported", Text: err.Error()})
-			err = nil
-		}
-		if err != nil {
-			return err
-		}
-		for _, lost := range known.Lost() {
-			res.Warnings = append(res.Warnings, plan.Warning{Rule: "CacheNotExported", Text: lost.Error()})
+	for i, p := range parts {
+		for _, to := range p.req.CacheTo {
+			to.State = b.cfg.Root
+			err := j.report.Step("exporting cache to "+to.Name, func() error { return known.Export(ctx, to, p.plain) })
+			if err != nil && (!to.IgnoreError || ctx.Err() != nil) {
+				return err
+			}
+			for _, lost := range append(known.Lost(), err) {
+				if lost != nil {
+					results[i].Warnings = append(results[i].Warnings,
+						plan.Warning{Rule: "CacheNotExported", Text: lost.Error()})
+				}
+			}
 		}
 	}
 	return nil

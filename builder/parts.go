@@ -51,6 +51,9 @@ type job struct {
 	// started is when the build began, solved the graph that was solved last.
 	started time.Time
 	solved  *plan.Graph
+	caches  []func() error // export them
+	stops   []func()       // what goes on beside
+	fetch   bool           // layers that only a cache elsewhere has, though nobody here reads them
 	// trees are the contexts that have names, by those that the graphs use. The one
 	// without a name is that of the first part.
 	trees map[string]*buildctx.Tree

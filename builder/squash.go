@@ -6,6 +6,7 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"cove/builder/estargz"
+	"cove/builder/export"
 	"cove/builder/squash"
 	"cove/errdefs"
 )
@@ -32,7 +33,10 @@ func (b *Builder) squash(ctx context.Context, j *job, p *part) error {
 		return nil
 	}
 	squasher := squash.Squasher{
-		Content: b.cfg.Content, Open: b.openFiles, Compress: p.req.packing(),
+		Content: b.cfg.Content, Compress: p.req.packing(),
+		Open: func(ctx context.Context, chain string) (export.Files, error) {
+			return export.OpenFiles(ctx, b.cfg.Snapshots, chain)
+		},
 		Keep: func(d digest.Digest) error { return j.lease.Add(ctx, d.String()) },
 	}
 	for i := range p.made.Images {

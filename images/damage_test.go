@@ -36,6 +36,10 @@ var damages = map[string]func(path string, b []byte) error{
 	},
 }
 
+// gone are the damages after which there is no blob: it is fetched by who needs all of an
+// image, as one is that was built and pushed and never was here.
+var gone = map[string]bool{"missing": true, "a link": true, "a directory": true}
+
 // damaged is an image that was pulled, one of whose blobs is damaged then.
 type damaged struct {
 	t       *testing.T
@@ -152,6 +156,10 @@ func TestDamageIsNotBelieved(t *testing.T) {
 				for verb, heal := range map[string]func(*damaged) error{"pull": (*damaged).pull, "load": (*damaged).load} {
 					d := newDamaged(t, blob, damage)
 					err := d.save() // which also finds a flipped bit
+					if which == "layer" && gone[how] {
+						must(d, "save of a layer that is gone and fetched", err)
+						continue
+					}
 					refused("save", err)
 					if which == "layer" && !strings.Contains(err.Error(), "pull or load its image again") {
 						t.Errorf("save names no way out: %v", err)
@@ -165,8 +173,8 @@ func TestDamageIsNotBelieved(t *testing.T) {
 		t.Run("layer "+how+", used", func(t *testing.T) {
 			t.Parallel()
 			d := newDamaged(t, layer, damage)
-			if err := d.push(); err == nil {
-				t.Error("a damaged layer was pushed")
+			if err := d.push(); (err == nil) != gone[how] {
+				t.Errorf("the push of a layer that is damaged, or is gone and fetched: %v", err)
 			}
 			must(d, "build", d.fromBase())
 			must(d, "save after a build", d.save())

@@ -8,6 +8,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"cove/content"
 	"cove/distribution/progress"
 	"cove/errdefs"
 	"cove/events"
@@ -19,7 +20,14 @@ import (
 )
 
 // PushOptions are the choices of Push.
-type PushOptions struct{ Progress progress.Func }
+type PushOptions struct {
+	Progress progress.Func
+	// MountFrom names repositories of the registry that may have the layers, beside those
+	// of the images here.
+	MountFrom []string
+	// Lacking, if not nil, opens layers that are not here, where the registry lacks them too.
+	Lacking content.Provider
+}
 
 // Push brings an image to the registry of its name: only the blobs that are
 // missing there, mounted from a neighbouring repository where possible, and the
@@ -52,7 +60,11 @@ func (s *Store) Push(ctx context.Context, name string, opts PushOptions) (ocispe
 		err = lease.Add(ctx, img.Refs()...)
 	}
 	if err == nil {
-		err = s.push(ctx, ref, img, s.mountable(ctx, all, ref, layerBlobs(img.Layers)...), opts.Progress)
+		if opts.Lacking == nil {
+			s.whole(ctx, img, lease)
+		}
+		opts.MountFrom = s.mountable(ctx, all, ref, opts.MountFrom, layerBlobs(img.Layers)...)
+		err = s.push(ctx, ref, img, opts)
 		err = damage.Explain(ctx, s.cfg.Content, append(layerBlobs(img.Layers), img.ID, img.Descriptor.Digest), err)
 	}
 	if err != nil {
@@ -62,9 +74,7 @@ func (s *Store) Push(ctx context.Context, name string, opts PushOptions) (ocispe
 	return s.target(img), s.pushed(ctx, ref, img)
 }
 
-func (s *Store) push(
-	ctx context.Context, ref reference.Reference, img image.Image, from []string, tell progress.Func,
-) error {
+func (s *Store) push(ctx context.Context, ref reference.Reference, img image.Image, opts PushOptions) error {
 	repo, err := s.repository(ref)
 	if err != nil {
 		return err
@@ -74,10 +84,10 @@ func (s *Store) push(
 		layer[l.Blob.Digest] = true
 	}
 	return repo.Push(ctx, s.cfg.Content, s.target(img).Digest, remote.PushOptions{
-		Tag: ref.Tag, MountFrom: from,
+		Tag: ref.Tag, MountFrom: opts.MountFrom, Lacking: opts.Lacking,
 		Progress: func(e progress.Event) {
 			if layer[e.Desc.Digest] {
-				tell.Tell(e)
+				opts.Progress.Tell(e)
 			}
 		},
 	})
@@ -97,34 +107,20 @@ func (s *Store) PushBlob(
 		return err
 	}
 	return repo.PushBlob(ctx, s.cfg.Content, blob, remote.PushOptions{
-		MountFrom: s.mountable(ctx, all, ref, blob.Digest), Progress: opts.Progress,
+		MountFrom: s.mountable(ctx, all, ref, opts.MountFrom, blob.Digest), Progress: opts.Progress,
 	})
 }
 
-const maxMountFrom = 3
-
-// mountable lists repositories of the same registry which are known to hold
-// some of the blobs, because an image here was pulled from or pushed to them.
+// mountable lists repositories of the same registry which hold some of the blobs: those
+// of which it is said, and those that an image here was pulled from or pushed to.
 func (s *Store) mountable(
-	ctx context.Context, all []names.Record, ref reference.Reference, blobs ...digest.Digest,
+	ctx context.Context, all []names.Record, ref reference.Reference, said []string, blobs ...digest.Digest,
 ) []string {
-	var from []string
-	for _, r := range all {
-		other, err := reference.Parse(r.Name)
-		if err != nil || r.Origin == "" || other.Registry != ref.Registry || other.Repository == ref.Repository ||
-			slices.Contains(from, other.Repository) {
-			continue
-		}
+	return names.Mountable(all, ref, said, func(r names.Record) bool {
 		shares, err := s.open(ctx, r.Target)
-		if err != nil || !slices.ContainsFunc(shares.Manifest.Layers,
-			func(d ocispec.Descriptor) bool { return slices.Contains(blobs, d.Digest) }) {
-			continue
-		}
-		if from = append(from, other.Repository); len(from) == maxMountFrom {
-			break
-		}
-	}
-	return from
+		return err == nil && slices.ContainsFunc(shares.Manifest.Layers,
+			func(d ocispec.Descriptor) bool { return slices.Contains(blobs, d.Digest) })
+	})
 }
 
 // pushed remembers under which digest the registry knows the name now, unless

@@ -43,6 +43,7 @@ func (s *Store) Save(ctx context.Context, w io.Writer, asked []string) error {
 		if err := lease.Add(ctx, img.Refs()...); err != nil {
 			return err
 		}
+		s.whole(ctx, img, lease)
 		out = tarball.Add(out, tarball.Image{
 			Names: img.CalledBy(name), Target: s.target(img), Config: img.Manifest.Config,
 			Layers: img.Manifest.Layers,

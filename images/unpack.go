@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/opencontainers/go-digest"
@@ -50,7 +51,7 @@ func (s *Store) Fetch(ctx context.Context, img image.Image, hold content.Lease, 
 	}
 	var lacking []layers.Layer
 	for _, l := range img.Layers {
-		if info, err := s.cfg.Content.Stat(ctx, l.Blob.Digest); err != nil || info.Size != l.Blob.Size {
+		if !s.here(ctx, l) {
 			lacking = append(lacking, l)
 		}
 	}
@@ -62,6 +63,23 @@ func (s *Store) Fetch(ctx context.Context, img image.Image, hold content.Lease, 
 		return err
 	}
 	return s.healing(ctx, img, func() error { return s.bring(ctx, source, img, lacking) })
+}
+
+// whole fetches what a registry alone has of an image, for who reads all of it. What cannot
+// be had, or is damaged, is missed by the reader, who says so.
+func (s *Store) whole(ctx context.Context, img image.Image, hold content.Lease) {
+	if s.hasSource(img) && slices.ContainsFunc(img.Layers, func(l layers.Layer) bool {
+		_, err := s.cfg.Content.Stat(ctx, l.Blob.Digest)
+		return errors.Is(err, errdefs.ErrNotFound)
+	}) {
+		_ = s.Fetch(ctx, img, hold, nil)
+	}
+}
+
+// here says whether a layer's blob is, of the size that it should have.
+func (s *Store) here(ctx context.Context, l layers.Layer) bool {
+	info, err := s.cfg.Content.Stat(ctx, l.Blob.Digest)
+	return err == nil && info.Size == l.Blob.Size
 }
 
 // healing does what brings img's layers here. When that meets blobs which are
@@ -159,7 +177,8 @@ func (s *Store) unpack(ctx context.Context, img image.Image, hold content.Lease,
 // bring makes sure that layers of img whose diffIDs are snapshots are blobs here
 // too. That a snapshot has the diffID says nothing of the blob that an image
 // puts beside it: unless an image here has the two together, which was held
-// against each other when it came, the blob is unpacked and compared.
+// against each other when it came, the blob is unpacked and compared. One that is not
+// here never came: an image that was built and pushed may have its layers elsewhere.
 func (s *Store) bring(ctx context.Context, source *transfer.Source, img image.Image, ls []layers.Layer) error {
 	if len(ls) == 0 {
 		return nil
@@ -170,7 +189,7 @@ func (s *Store) bring(ctx context.Context, source *transfer.Source, img image.Im
 	}
 	var sure, unsure []layers.Layer
 	for _, l := range ls {
-		if known(l) {
+		if s.here(ctx, l) && known(l) {
 			sure = append(sure, l)
 		} else {
 			unsure = append(unsure, l)
@@ -188,27 +207,17 @@ func (s *Store) knownPairs(ctx context.Context, img image.Image) (func(layers.La
 	if err != nil {
 		return nil, err
 	}
-	type pair struct {
-		blob digest.Digest
-		diff layers.DiffID
-	}
-	pairs := map[pair]bool{}
-	seen := map[digest.Digest]bool{}
+	var pairs image.Pairs
 	for _, r := range all {
 		if r.Target.Digest == img.Descriptor.Digest && r.Image == img.ID {
 			return func(layers.Layer) bool { return true }, nil
 		}
-		if seen[r.Target.Digest] {
+		if pairs.Knows(r.Target.Digest) {
 			continue
 		}
-		seen[r.Target.Digest] = true
-		other, err := s.open(ctx, r.Target)
-		if err != nil {
-			continue // a damaged image vouches for nothing
-		}
-		for _, l := range other.Layers {
-			pairs[pair{l.Blob.Digest, l.DiffID}] = true
+		if other, err := s.open(ctx, r.Target); err == nil { // a damaged image vouches for nothing
+			pairs.Add(r.Target.Digest, other.Layers)
 		}
 	}
-	return func(l layers.Layer) bool { return pairs[pair{l.Blob.Digest, l.DiffID}] }, nil
+	return pairs.Has, nil
 }

@@ -15,6 +15,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/builder/plan"
+	"cove/content"
 	"cove/layers"
 )
 
@@ -52,12 +53,22 @@ type Build struct {
 	Images []Image
 	// Hold leases blobs before they are written.
 	Hold func(ctx context.Context, digests ...digest.Digest) error
+	// Rest opens layers that only a cache elsewhere or a base's registry has.
+	Rest Rest
 	// Log tells a line of what the export does; it may be nil.
 	Log func(text string)
 }
 
-// Needs is what an exporter reads of a build.
-type Needs struct{ Files, Blobs bool }
+// Needs is what an exporter reads of a build: files as snapshots, layers as blobs. Layers
+// that are Anywhere need not be in the content store: Build.Rest has them.
+type Needs struct{ Files, Blobs, Anywhere bool }
+
+// Rest is the layers of a build, also those that are not in the content store.
+type Rest interface {
+	content.Provider
+	// Bring has them all in the content store.
+	Bring(ctx context.Context) error
+}
 
 // Exporter puts a solved build where it is wanted.
 type Exporter interface {

@@ -13,6 +13,8 @@ import (
 	"cove/errdefs"
 	"cove/internal/platforms"
 	"cove/layers/archive"
+	"cove/layers/snapshot"
+	"cove/layers/snapshot/overlay"
 	"cove/layers/tree"
 )
 
@@ -137,3 +139,21 @@ func addFiles(ctx context.Context, tw *archive.Writer, dir, below string) error 
 	}
 	return nil
 }
+
+// OpenFiles shows the files of a snapshot; "" is an empty one.
+func OpenFiles(ctx context.Context, snaps snapshot.Snapshotter, chain string) (Files, error) {
+	if chain == "" {
+		return noFiles{}, nil
+	}
+	m, err := snaps.Mounts(ctx, chain)
+	if err != nil {
+		return nil, err
+	}
+	return overlay.Open(ctx, m)
+}
+
+// noFiles are the files of an empty image.
+type noFiles struct{}
+
+func (noFiles) Dir() string  { return "" }
+func (noFiles) Close() error { return nil }

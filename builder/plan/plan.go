@@ -98,3 +98,17 @@ func (g *Graph) Contexts() (names []string) {
 	}
 	return names
 }
+
+// CacheMounts are the ids of all cache mounts of commands.
+func (g *Graph) CacheMounts() (ids []string) {
+	for _, v := range g.Vertices {
+		if run, ok := v.Op.(*Run); ok {
+			for _, m := range run.Mounts {
+				if m.Type == "cache" {
+					ids = append(ids, m.ID)
+				}
+			}
+		}
+	}
+	return ids
+}

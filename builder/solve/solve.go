@@ -67,6 +67,8 @@ type Config struct {
 	// Files asks for the targets' files as committed snapshots, Blobs for their
 	// layers as blobs.
 	Files, Blobs bool
+	// Lazy leaves those of Blobs that a cache elsewhere or a base's registry has there.
+	Lazy bool
 	// Packed, if not nil, is told of each layer of a target, by the target's number, as
 	// soon as its blob is in Content. It must not wait, and be safe for concurrent use.
 	Packed func(target int, l layers.Layer)
@@ -221,7 +223,7 @@ func (s *solver) complete(ctx context.Context, t *task) error {
 			return plan.At(t.Location, err)
 		}
 	}
-	if !s.Blobs {
+	if !s.Blobs || s.Lazy {
 		return nil
 	}
 	g, gctx := errgroup.WithContext(ctx)

@@ -34,7 +34,7 @@ func (st *step) hit(ctx context.Context, r *result, keys ...digest.Digest) error
 	st.ended = true
 	st.task.publish(r)
 	st.release()
-	if r.made && r.packed() && len(st.task.targets) > 0 && s.Remote != nil {
+	if r.made && r.packed() && len(st.task.targets) > 0 && s.Remote != nil && !s.Lazy {
 		s.Remote.Want(s.outer, r.layer()) // the image will have it
 	}
 	if !st.task.wanted || !r.made || r.packed() {

@@ -3,6 +3,7 @@ package builds
 import (
 	"context"
 	"io"
+	"slices"
 
 	"cove/builder/export"
 	"cove/content/fsstore"
@@ -113,7 +114,11 @@ func imageExporter(e Engine, out Output, o Options) (export.Exporter, error) {
 	if named.snapshots, err = e.Snapshots(); err != nil || !out.Push {
 		return named, err
 	}
-	return &pushed{named: named, to: stream.Push{Images: named.images, Refs: named.refs}}, nil
+	to := stream.Push{Images: named.images, Refs: named.refs}
+	for _, c := range slices.Concat(o.CacheFrom, o.CacheTo) {
+		to.Near = append(to.Near, c.Ref)
+	}
+	return &pushed{named: named, to: to}, nil
 }
 
 // parseNames reads the names of an image, before anything is built.

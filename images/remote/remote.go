@@ -60,7 +60,9 @@ type PushOptions struct {
 	Tag string
 	// MountFrom names repositories of the same registry that may have the blobs already.
 	MountFrom []string
-	Progress  progress.Func
+	// Lacking, if not nil, opens blobs that the store pushed from has not.
+	Lacking  content.Provider
+	Progress progress.Func
 }
 
 // Found is a repository that a search found.

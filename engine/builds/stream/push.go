@@ -3,6 +3,7 @@ package stream
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,6 +23,8 @@ import (
 type Push struct {
 	Images *images.Store
 	Refs   []reference.Reference
+	// Near are names of images that may have some of the layers.
+	Near []string
 
 	streams upload.Streams
 }
@@ -38,7 +41,7 @@ func (p *Push) Begin(ctx context.Context, step func(name string) export.Step) (l
 		to := upload.Destination{Name: ref.Registry + "/" + ref.Repository, Then: "the push of the image", Push: func(
 			ctx context.Context, desc ocispec.Descriptor, tell progress.Func,
 		) error {
-			return p.Images.PushBlob(ctx, ref, desc, images.PushOptions{Progress: tell})
+			return p.Images.PushBlob(ctx, ref, desc, images.PushOptions{Progress: tell, MountFrom: beside(ref, p.Near)})
 		}}
 		p.streams = append(p.streams, upload.Begin(ctx, to, step))
 	}
@@ -52,26 +55,43 @@ func (p *Push) Stop() {
 	p.streams.Stop()
 }
 
-// Finish waits for the layers on their way and pushes the image under each name. log is
-// told what is sent; it may be nil.
-func (p *Push) Finish(ctx context.Context, log func(string)) error {
-	if log == nil {
-		log = func(string) {}
+// Finish waits for the layers on their way and pushes the image, which is here but for
+// layers that b.Rest has, under each name. b.Log is told what is sent; it may be nil.
+func (p *Push) Finish(ctx context.Context, b export.Build) error {
+	if b.Log == nil {
+		b.Log = func(string) {}
 	}
 	p.streams.Wait()
+	near := p.Near
+	for _, img := range b.Images {
+		near = append(near[:len(near):len(near)], img.Base.Name)
+	}
 	for _, ref := range p.Refs {
-		if err := p.push(ctx, ref, log); err != nil {
+		o := images.PushOptions{MountFrom: beside(ref, near), Lacking: b.Rest}
+		if err := p.push(ctx, ref, o, b.Log); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (p *Push) push(ctx context.Context, ref reference.Reference, log func(string)) error {
+// beside are the repositories of other names that are at the registry of ref.
+func beside(ref reference.Reference, others []string) (repos []string) {
+	for _, name := range others {
+		other, err := reference.Parse(name)
+		if err == nil && other.Registry == ref.Registry && other.Repository != ref.Repository &&
+			!slices.Contains(repos, other.Repository) {
+			repos = append(repos, other.Repository)
+		}
+	}
+	return repos
+}
+
+func (p *Push) push(ctx context.Context, ref reference.Reference, o images.PushOptions, log func(string)) error {
 	log("pushing " + ref.Familiar())
 	var mu sync.Mutex
 	begun := map[digest.Digest]time.Time{}
-	_, err := p.Images.Push(ctx, ref.String(), images.PushOptions{Progress: func(e progress.Event) {
+	o.Progress = func(e progress.Event) {
 		mu.Lock()
 		defer mu.Unlock()
 		switch e.Kind {
@@ -82,6 +102,7 @@ func (p *Push) push(ctx context.Context, ref reference.Reference, log func(strin
 		case progress.Pushed, progress.Mounted:
 			log(upload.Line(e.Desc, e, time.Since(begun[e.Desc.Digest])))
 		}
-	}})
+	}
+	_, err := p.Images.Push(ctx, ref.String(), o)
 	return err
 }

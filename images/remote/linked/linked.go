@@ -4,6 +4,7 @@ package linked
 
 import (
 	"context"
+	"errors"
 
 	"github.com/opencontainers/go-digest"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -12,6 +13,7 @@ import (
 	"cove/distribution/client"
 	"cove/distribution/copy"
 	"cove/distribution/progress"
+	"cove/errdefs"
 	"cove/images/remote"
 	"cove/images/trust"
 	"cove/reference"
@@ -64,11 +66,29 @@ func (r repository) FetchBlob(
 func (r repository) Push(
 	ctx context.Context, from content.Store, root digest.Digest, o remote.PushOptions,
 ) error {
+	if o.Lacking != nil {
+		from = lacking{from, o.Lacking}
+	}
 	_, err := copy.Copy(ctx, &copy.Remote{Repo: r.Repository}, copy.Store{Content: from}, root.String(), copy.Options{
 		Tag: o.Tag, MountFrom: o.MountFrom, Progress: o.Progress,
 		TrustSource: true, // the store hashed them, and who pushes finds what is wrong since
 	})
 	return err
+}
+
+// lacking is a store with blobs that are elsewhere behind it.
+type lacking struct {
+	content.Store
+	elsewhere content.Provider
+}
+
+// Open implements content.Provider.
+func (l lacking) Open(ctx context.Context, desc ocispec.Descriptor) (content.Reader, error) {
+	r, err := l.Store.Open(ctx, desc)
+	if errors.Is(err, errdefs.ErrNotFound) {
+		return l.elsewhere.Open(ctx, desc)
+	}
+	return r, err
 }
 
 func (r repository) PushBlob(
