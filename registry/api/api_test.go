@@ -173,6 +173,7 @@ func TestEveryOperation(t *testing.T) {
 		c := newClient(t, cfg)
 		c.people()
 		c.places()
+		c.labels()
 		c.access()
 		c.robots("Robot", map[string]string{"project": "team", "robot": "ci"}, "robot$team+ci")
 		c.robots("SystemRobot", map[string]string{"robot": "all"}, "robot$all")

@@ -13,7 +13,9 @@ func (a *API) tags(asked *rest.Ask) (any, error) {
 	if !reference.ValidRepository(repo) {
 		return nil, rest.Invalid("repository %q: that is no repository's name", repo)
 	}
-	q := browse.TagQuery{Query: asked.List(), Order: browse.Order(asked.Query.Get("order"))}
+	q := browse.TagQuery{
+		Query: asked.List(), Order: browse.Order(asked.Query.Get("order")), Label: asked.Query.Get("label"),
+	}
 	switch q.Order {
 	case "", browse.Newest, browse.ByName:
 	default:
@@ -27,6 +29,7 @@ func (a *API) tags(asked *rest.Ask) (any, error) {
 	for _, t := range found {
 		items = append(items, Tag{
 			t.Name, t.Digest.String(), t.MediaType, t.ArtifactType, t.Size, t.Platforms, t.PushedAt.UTC(), t.PushedBy,
+			namesOf(t.Labels),
 		})
 	}
 	return rest.PageTo(asked, items, rest.Next(more, found, browse.Tag.Cursor)), nil
@@ -48,6 +51,7 @@ func artifactOf(a *browse.Artifact) Artifact {
 	out := Artifact{
 		Name: a.Name.String(), Digest: a.Manifest.Digest.String(), MediaType: a.Manifest.MediaType,
 		ArtifactType: a.Manifest.ArtifactType, Size: a.Size, Tags: append([]string{}, a.Tags...),
+		Labels:  namesOf(a.Labels),
 		Subject: a.Subject.String(), PushedAt: a.PushedAt.UTC(), PushedBy: a.PushedBy,
 		Annotations: a.Annotations, More: a.More,
 		Platforms: []Platform{}, Layers: []Layer{}, Steps: []Step{}, Referrers: []Referrer{},

@@ -32,7 +32,7 @@ func (a *API) table() []rest.Operation {
 		Status: http.StatusOK, Serve: a.document,
 	}}
 	for _, some := range [][]rest.Operation{
-		a.people(), a.links(), a.places(), a.content(), a.records(), a.access().Operations(),
+		a.people(), a.links(), a.places(), a.content(), a.records(), a.labels(), a.access().Operations(),
 		work.New(a.cfg.Policies).Operations(), scans.New(a.cfg.Policies).Operations(),
 		upstreams.Services{Proxies: a.cfg.Proxies, Live: a.cfg.Upstreams, Policies: a.cfg.Policies}.Operations(),
 		webhooks.Services{Policies: a.cfg.Policies}.Operations(),
@@ -159,6 +159,8 @@ func (a *API) content() []rest.Operation {
 			ID: "listTags", Summary: "List the tags of a repository",
 			Query: rest.PageOf(match, rest.Parameter{
 				Name: "order", About: "newest (if it is not said) or name", Kind: rest.KindText,
+			}, rest.Parameter{
+				Name: "label", About: "only those of artifacts with a label of this name", Kind: rest.KindText,
 			}),
 			Answer: rest.Page[Tag]{},
 			Status: 200, Serve: a.tags,

@@ -92,6 +92,7 @@ type Tag struct {
 	Platforms    int64     `json:"platforms"`
 	PushedAt     time.Time `json:"pushedAt"`
 	PushedBy     string    `json:"pushedBy"`
+	Labels       []string  `json:"labels"` // that people have put on the artifact
 }
 
 // Artifact is one artifact in depth. More says that a list in it was cut.
@@ -102,6 +103,7 @@ type Artifact struct {
 	ArtifactType string            `json:"artifactType,omitempty"`
 	Size         int64             `json:"size"` // of config and layers
 	Tags         []string          `json:"tags"`
+	Labels       []string          `json:"labels"` // that people have put on it
 	Subject      string            `json:"subject,omitempty"`
 	PushedAt     time.Time         `json:"pushedAt"`
 	PushedBy     string            `json:"pushedBy"`

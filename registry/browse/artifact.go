@@ -17,6 +17,7 @@ import (
 	"cove/registry/auth"
 	"cove/registry/browse/about"
 	"cove/registry/db"
+	"cove/registry/labels"
 	"cove/registry/metadata"
 )
 
@@ -88,7 +89,8 @@ type Artifact struct {
 	Manifest ocispec.Descriptor
 	Body     []byte // of the manifest
 	Tags     []string
-	Subject  digest.Digest // what it refers to; "" if nothing
+	Labels   []labels.Label // that people have put on it, by name
+	Subject  digest.Digest  // what it refers to; "" if nothing
 	PushedAt time.Time
 	PushedBy string
 
@@ -175,6 +177,11 @@ func (b *Browser) pushed(ctx context.Context, repoID int64, a *Artifact) error {
 	a.PushedAt, a.Subject = time.UnixMicro(at), digest.Digest(subject)
 	a.Tags, err = db.All(ctx, b.db.Querier(), db.ScanString,
 		"SELECT name FROM tags WHERE repository_id = $1 AND digest = $2 ORDER BY name LIMIT $3", repoID, dgst, maxTags)
+	if err != nil {
+		return err
+	}
+	on, err := labels.On(ctx, b.db.Querier(), repoID, a.Manifest.Digest)
+	a.Labels = on[a.Manifest.Digest]
 	return err
 }
 

@@ -314,6 +314,8 @@ func TestListsUseIndexes(t *testing.T) {
 	_, _ = b.Members(ctx, by, "p")
 	_, _, _ = b.Tags(ctx, by, "p/r", browse.TagQuery{Query: q})
 	_, _, _ = b.Tags(ctx, by, "p/r", browse.TagQuery{Query: q, Order: browse.ByName})
+	_, _, _ = b.Tags(ctx, by, "p/r", browse.TagQuery{Query: q, Label: "kept"})
+	_, _, _ = b.Tags(ctx, by, "p/r", browse.TagQuery{Query: q, Order: browse.ByName, Label: "kept"})
 	_, _ = b.CountTags(ctx, by, "p/r")
 	_, _ = b.Untagged(ctx, by, "p/r", 1)
 	_, _ = b.TagHistory(ctx)
@@ -323,7 +325,7 @@ func TestListsUseIndexes(t *testing.T) {
 	}
 	statements := m.Querier().(interface{ Statements() []string }).Statements()
 	// subqueries that end at a number of rows, and one row
-	small := []string{"counted", "tagged", "held", "x", "CONSTANT ROW"}
+	small := []string{"counted", "chosen", "tagged", "held", "x", "CONSTANT ROW"}
 	// read until a page is full, to see whether there is one, or to be counted
 	whole := []string{"manifests_newest", "SEARCH x USING COVERING INDEX", "SEARCH t USING COVERING INDEX", "SEARCH tags USING COVERING INDEX"}
 	checked := 0

@@ -2,6 +2,7 @@ package browse
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -10,6 +11,7 @@ import (
 
 	"cove/registry/auth"
 	"cove/registry/db"
+	"cove/registry/labels"
 )
 
 // Tag is a tag with what it names.
@@ -24,6 +26,7 @@ type Tag struct {
 	Platforms int64 // how many manifests an index lists
 	PushedAt  time.Time
 	PushedBy  string
+	Labels    []labels.Label // of the artifact, by name
 }
 
 // Order is how tags are sorted.
@@ -39,6 +42,8 @@ const (
 type TagQuery struct {
 	Query
 	Order Order
+	// Label, unless it is "", is the name of a label that the artifacts have.
+	Label string
 }
 
 // Cursor names the tag as the last one of a page.
@@ -58,7 +63,10 @@ func parseCursor(text string) (at int64, name string, err error) {
 
 // selectTags tells SQLite the order of its joins (CROSS JOIN): left to itself it
 // reads all references of a repository for each tag.
-const selectTags = `SELECT t.name, t.digest, t.updated_at, t.updated_by, x.media_type, x.artifact_type,
+const selectTags = tagColumns + `FROM tags t JOIN manifests x ON x.repository_id = t.repository_id AND x.digest = t.digest
+	WHERE t.repository_id = $1 AND `
+
+const tagColumns = `SELECT t.name, t.digest, t.updated_at, t.updated_by, x.media_type, x.artifact_type,
 		COALESCE((SELECT SUM(b.size) FROM manifest_refs f JOIN blobs b ON b.digest = f.digest
 			WHERE f.repository_id = t.repository_id AND f.manifest = t.digest AND f.is_manifest = 0), 0)
 		+ COALESCE((SELECT SUM(b.size) FROM manifest_refs c CROSS JOIN manifest_refs f CROSS JOIN blobs b
@@ -67,8 +75,7 @@ const selectTags = `SELECT t.name, t.digest, t.updated_at, t.updated_by, x.media
 				AND b.digest = f.digest), 0),
 		(SELECT COUNT(*) FROM manifest_refs c
 			WHERE c.repository_id = t.repository_id AND c.manifest = t.digest AND c.is_manifest = 1)
-	FROM tags t JOIN manifests x ON x.repository_id = t.repository_id AND x.digest = t.digest
-	WHERE t.repository_id = $1 AND `
+	`
 
 func scanTag(row db.Scanner) (t Tag, err error) {
 	var dgst string
@@ -90,16 +97,67 @@ func (b *Browser) Tags(
 	if err != nil {
 		return nil, false, err
 	}
-	matching := selectTags + db.AnyCase(b.db.Querier(), "t.name") + ` $2 ESCAPE '\' `
+	from, args := selectTags, []any{id, q.pattern(), q.N + 1, name}
+	if q.Label != "" {
+		args = append(args, q.Label)
+		if from, err = b.labelled(ctx, id, q.Label); err != nil {
+			return nil, false, err
+		}
+	}
+	matching := from + db.AnyCase(b.db.Querier(), "t.name") + ` $2 ESCAPE '\' `
 	if q.Order == ByName {
-		page, err = db.All(ctx, b.db.Querier(), scanTag, matching+"AND t.name > $3 ORDER BY t.name LIMIT $4",
-			id, q.pattern(), name, q.N+1)
+		matching += "AND t.name > $4 ORDER BY t.name LIMIT $3"
 	} else {
-		page, err = db.All(ctx, b.db.Querier(), scanTag, matching+`AND (t.updated_at, t.name) < ($3, $4)
-			ORDER BY t.updated_at DESC, t.name DESC LIMIT $5`, id, q.pattern(), at, name, q.N+1)
+		args = append(args, at)
+		n := strconv.Itoa(len(args))
+		matching += "AND (t.updated_at, t.name) < ($" + n + ", $4) ORDER BY t.updated_at DESC, t.name DESC LIMIT $3"
+	}
+	if page, err = db.All(ctx, b.db.Querier(), scanTag, matching, args...); err != nil {
+		return nil, false, err
 	}
 	page, more = cut(page, q.N)
-	return page, more, err
+	return page, more, b.label(ctx, id, page)
+}
+
+// labelledArtifacts are those of the repository $1 that have a label of the name $5.
+const labelledArtifacts = `SELECT a.digest FROM repositories r CROSS JOIN labels l CROSS JOIN artifact_labels a
+	WHERE r.id = $1 AND l.project_id IN (0, r.project_id) AND l.name = $5 AND a.label_id = l.id
+		AND a.repository_id = r.id`
+
+// fewLabelled is up to how many artifacts with a label are looked up and sorted. When more
+// have it, tags are looked through in their order until a page is full.
+const fewLabelled = 500
+
+// labelled is selectTags of artifacts with a label.
+func (b *Browser) labelled(ctx context.Context, id int64, label string) (from string, err error) {
+	var n int64
+	err = b.db.Querier().Row(ctx, "SELECT COUNT(*) FROM ("+strings.ReplaceAll(labelledArtifacts, "$5", "$2")+
+		" LIMIT $3) AS counted", id, label, fewLabelled+1).Scan(&n)
+	if n > fewLabelled {
+		return selectTags + `EXISTS (SELECT 1 FROM artifact_labels a JOIN labels l ON l.id = a.label_id
+			WHERE a.repository_id = t.repository_id AND a.digest = t.digest AND l.name = $5) AND `, db.Unavailable(err)
+	}
+	return tagColumns + "FROM (SELECT DISTINCT digest FROM (" + labelledArtifacts + `) AS held) AS chosen
+		CROSS JOIN tags t CROSS JOIN manifests x WHERE t.repository_id = $1 AND t.digest = chosen.digest
+			AND x.repository_id = t.repository_id AND x.digest = t.digest AND `, db.Unavailable(err)
+}
+
+// label adds the labels of artifacts of a repository.
+func (b *Browser) label(ctx context.Context, id int64, page []Tag) error {
+	for some := range slices.Chunk(page, db.ListMost) {
+		digests := make([]digest.Digest, len(some))
+		for i, t := range some {
+			digests[i] = t.Digest
+		}
+		on, err := labels.On(ctx, b.db.Querier(), id, digests...)
+		if err != nil {
+			return err
+		}
+		for i, t := range some {
+			some[i].Labels = on[t.Digest]
+		}
+	}
+	return nil
 }
 
 // CountTags counts the tags of a repository.
@@ -122,7 +180,7 @@ func (b *Browser) Untagged(ctx context.Context, by auth.Caller, repo string, n i
 	if err != nil {
 		return nil, err
 	}
-	return db.All(ctx, b.db.Querier(), scanTag, `SELECT '', x.digest, x.pushed_at, x.pushed_by, x.media_type,
+	page, err := db.All(ctx, b.db.Querier(), scanTag, `SELECT '', x.digest, x.pushed_at, x.pushed_by, x.media_type,
 			x.artifact_type, COALESCE((SELECT SUM(b.size) FROM manifest_refs f JOIN blobs b ON b.digest = f.digest
 				WHERE f.repository_id = x.repository_id AND f.manifest = x.digest AND f.is_manifest = 0), 0), 0
 		FROM (SELECT * FROM manifests WHERE repository_id = $1 ORDER BY pushed_at DESC LIMIT $2) AS x
@@ -131,4 +189,8 @@ func (b *Browser) Untagged(ctx context.Context, by auth.Caller, repo string, n i
 			AND NOT EXISTS (SELECT 1 FROM manifest_refs c WHERE c.repository_id = x.repository_id
 				AND c.digest = x.digest AND c.is_manifest = 1)
 		ORDER BY x.pushed_at DESC LIMIT $3`, id, looked, n)
+	if err != nil {
+		return nil, err
+	}
+	return page, b.label(ctx, id, page)
 }

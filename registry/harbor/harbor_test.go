@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -116,6 +117,7 @@ func TestFacade(t *testing.T) {
 			people(c, project)
 			robots(c, project)
 			rules(c)
+			labelled(c)
 		})
 	}
 }
@@ -133,7 +135,7 @@ func system(c harborClient) {
 	c.do("GET", "/users/current", nil, 200).has(`"username":"admin"`, `"sysadmin_flag":true`)
 	wrong := harborClient{c.t, c.site, [2]string{"admin", "wrong"}}
 	wrong.do("GET", "/users/current", nil, 401).has(`"code":"UNAUTHORIZED"`)
-	c.do("GET", "/labels", nil, 404).has(`"code":"NOT_FOUND"`, "/api/v1")
+	c.do("GET", "/preheat/instances", nil, 404).has(`"code":"NOT_FOUND"`, "/api/v1")
 	c.do("GET", "/nowhere", nil, 404)
 	if allow := c.do("PATCH", "/projects", nil, 405).header.Get("Allow"); allow != "GET, HEAD, POST" {
 		c.t.Errorf("Allow: %s", allow)
@@ -375,4 +377,64 @@ func rules(c harborClient) {
 	c.do("POST", "/projects/team/immutabletagrules", rule, 501)
 	c.do("DELETE", "/projects/team/immutabletagrules/"+id, nil, 200)
 	c.do("DELETE", "/projects/team/repositories/deep%2Fapp/artifacts/v1/tags/v1", nil, 200)
+}
+
+// labelled does what people and programs do with labels of all projects and of one.
+func labelled(c harborClient) {
+	c.t.Helper()
+	c.do("POST", "/projects", object{"project_name": "marked"}, 201)
+	image := c.site.Push(c.t, "marked/app", "v1", webtest.Image{})
+	c.site.Push(c.t, "marked/app", "v2", webtest.Image{Layers: []map[string]string{{"n": "2"}}})
+	var p struct {
+		ID int64 `json:"project_id"`
+	}
+	c.do("GET", "/projects/marked", nil, 200).into(&p)
+	everywhere := c.do("POST", "/labels", object{"name": "stable", "scope": "g", "color": "#1A7F37", "description": "good"}, 201).id()
+	c.do("POST", "/labels", object{"name": "stable", "scope": "g"}, 409).has(`"code":"CONFLICT"`)
+	mine := c.do("POST", "/labels", object{"name": "stable", "scope": "p", "project_id": p.ID}, 201).id()
+	for _, wrong := range []object{
+		{"name": "x"}, {"name": "x", "scope": "q"}, {"name": "x", "scope": "p"}, {"scope": "g"}, {"name": "x", "scope": "g", "color": "red"},
+	} {
+		c.do("POST", "/labels", wrong, 400)
+	}
+	c.do("GET", "/labels?scope=g", nil, 200).has(`"id":`+everywhere, `"scope":"g"`, `"project_id":0`, `"color":"#1A7F37"`).hasNot(mine)
+	c.do("GET", fmt.Sprint("/labels?scope=p&project_id=", p.ID), nil, 200).has(`"id":`+mine, fmt.Sprint(`"project_id":`, p.ID)).hasNot(everywhere)
+	c.do("GET", "/labels?scope=g&q=name=stab", nil, 200).hasNot(everywhere)
+	c.do("GET", "/labels?scope=g&q=name=~stab", nil, 200).has(everywhere)
+	c.do("GET", "/labels?scope=g&name=stab&sort=-name", nil, 200).has(everywhere)
+	c.do("GET", "/labels?scope=g&sort=color", nil, 400)
+	c.do("GET", "/labels?scope=p", nil, 400)
+	c.do("GET", "/labels?scope=p&project_id=12345", nil, 404)
+	c.do("GET", "/labels/"+mine, nil, 200).has(`"name":"stable"`, `"scope":"p"`)
+	c.do("GET", "/labels/7", nil, 404)
+	c.do("GET", "/labels/seven", nil, 400)
+	c.do("PUT", "/labels/"+mine, object{"name": "reviewed", "color": "#cf222e", "scope": "p", "project_id": p.ID}, 200)
+	c.do("PUT", "/labels/"+mine, object{"name": "reviewed", "scope": "g"}, 501)
+
+	const one = "/projects/marked/repositories/app/artifacts/v1"
+	number := func(id string) object { return object{"id": json.Number(id)} }
+	c.do("POST", one+"/labels", number(everywhere), 200)
+	c.do("POST", one+"/labels", number(everywhere), 409)
+	c.do("POST", one+"/labels", number(mine), 200)
+	c.do("POST", one+"/labels", number("7"), 404)
+	c.do("POST", one+"/labels", object{}, 400)
+	c.do("POST", "/projects/marked/repositories/app/artifacts/absent/labels", number(mine), 404)
+	c.do("GET", one+"?with_label=true", nil, 200).has(`"labels":[{"id":`, `"name":"reviewed"`, `"name":"stable"`)
+	for query, want := range map[string]bool{
+		"labels=(" + everywhere + " " + mine + ")": true, "labels=" + mine: true, "labels=nil": false, "labels=*": true, "labels=7": false,
+	} {
+		reply := c.do("GET", "/projects/marked/repositories/app/artifacts?q="+url.QueryEscape(query), nil, 200)
+		if got := strings.Contains(string(reply.body), image.Digest.String()); got != want {
+			c.t.Errorf("q=%s: %v", query, got)
+		}
+	}
+	c.do("POST", "/projects", object{"project_name": "unmarked"}, 201)
+	c.site.Push(c.t, "unmarked/app", "v1", webtest.Image{})
+	c.do("POST", "/projects/unmarked/repositories/app/artifacts/v1/labels", number(mine), 404).has("project")
+	c.do("DELETE", one+"/labels/"+mine, nil, 200)
+	c.do("DELETE", one+"/labels/"+mine, nil, 404)
+	c.do("DELETE", "/labels/"+everywhere, nil, 200)
+	c.do("GET", one, nil, 200).has(`"labels":[]`)
+	c.do("DELETE", "/labels/"+mine, nil, 200)
+	c.do("DELETE", "/labels/"+mine, nil, 404)
 }

@@ -64,6 +64,7 @@ var described = map[string][]string{
 		"id", "name", "description", "project_id", "targets", "event_types", "creator", "creation_time", "update_time",
 		"enabled",
 	},
+	"label":      {"id", "name", "description", "color", "creation_time", "update_time", "scope", "project_id"},
 	"events":     {"event_type", "notify_type", "payload_formats"},
 	"group":      {"id", "group_name", "group_type", "ldap_group_dn"},
 	"robot made": {"id", "name", "secret", "creation_time", "expires_at"},
@@ -87,6 +88,7 @@ func TestShapes(t *testing.T) {
 		"tag_selectors":   []object{{"kind": "doublestar", "decoration": "matches", "pattern": "v*"}},
 		"scope_selectors": object{"repository": []object{{"kind": "doublestar", "decoration": "repoMatches", "pattern": "**"}}},
 	}, 201)
+	c.do("POST", "/labels", object{"name": "stable", "scope": "g"}, 201)
 	c.do("POST", "/projects/team/webhook/policies", object{
 		"name": "ci", "event_types": []string{"PUSH_ARTIFACT"}, "targets": []object{{"type": "http", "address": "https://ci.example.com/x"}},
 	}, 201)
@@ -107,6 +109,7 @@ func TestShapes(t *testing.T) {
 		{"/projects/team/members", "member", []string{"id", "entity_name", "role_id", "entity_type"}},
 		{"/projects/team/robots", "robot", []string{"id", "name", "level", "permissions"}},
 		{"/projects/team/immutabletagrules", "rule", []string{"id", "tag_selectors", "scope_selectors"}},
+		{"/labels?scope=g", "label", []string{"id", "name", "scope"}},
 		{"/quotas", "quota", []string{"id", "ref", "hard", "used"}},
 		{"/projects/team/webhook/policies", "webhook", []string{"id", "name", "targets", "event_types", "enabled"}},
 		{"/projects/team/webhook/events", "events", []string{"event_type", "notify_type"}},

@@ -22,6 +22,11 @@ func (tx *Tx) keepDeleted(ctx context.Context, repoID int64, dgst digest.Digest,
 		SET tags = excluded.tags, deleted_at = excluded.deleted_at, deleted_by = excluded.deleted_by`,
 		repoID, dgst.String(), strings.Join(tags, " "), db.Micros(tx.tx.Now), actor)
 	if err == nil {
+		_, err = tx.q.Exec(ctx, `DELETE FROM artifact_labels WHERE repository_id = $1 AND digest IN
+			(SELECT digest FROM deleted_manifests WHERE repository_id = $1 AND deleted_at < $2)`, repoID,
+			db.Micros(tx.tx.Now.Add(-long)))
+	}
+	if err == nil {
 		_, err = tx.q.Exec(ctx, "DELETE FROM deleted_manifests WHERE repository_id = $1 AND deleted_at < $2", repoID,
 			db.Micros(tx.tx.Now.Add(-long)))
 	}

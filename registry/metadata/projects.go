@@ -193,6 +193,7 @@ func (tx *Tx) RemoveProject(ctx context.Context, name string) error {
 		"DELETE FROM schedules WHERE project = $1",
 		"DELETE FROM retention_rules WHERE project_id IN (SELECT id FROM projects WHERE name = $1)",
 		"DELETE FROM immutable_rules WHERE project_id IN (SELECT id FROM projects WHERE name = $1)",
+		"DELETE FROM labels WHERE project_id IN (SELECT id FROM projects WHERE name = $1)",
 		"DELETE FROM projects WHERE name = $1",
 	} {
 		if _, err := tx.q.Exec(ctx, stmt, name); err != nil {

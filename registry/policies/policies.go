@@ -17,6 +17,7 @@ import (
 	"cove/registry/history"
 	"cove/registry/immutable"
 	"cove/registry/jobs"
+	"cove/registry/labels"
 	"cove/registry/metadata"
 	"cove/registry/outbound"
 	"cove/registry/quota"
@@ -38,6 +39,7 @@ type Policies struct {
 	History   *history.History
 	Immutable *immutable.Rules
 	Garbage   *garbage.Collecting
+	Labels    *labels.Labels
 	Names     *rename.Names
 	Quotas    *quota.Quotas
 	Retention *retention.Retention
@@ -96,6 +98,7 @@ func New(cfg Config) *Policies {
 		History:   history.New(cfg.DB, cfg.Judge, cfg.Bin),
 		Immutable: immutable.New(cfg.DB, cfg.Judge),
 		Garbage:   garbage.NewCollecting(cfg.DB, cfg.Judge),
+		Labels:    labels.New(cfg.DB, cfg.Judge, replication.Labelled),
 		Names: rename.New(rename.Config{
 			DB: cfg.DB, Judge: cfg.Judge, Serves: cfg.Registry != nil, ReadOnly: cfg.ReadOnly, Records: cfg.Records,
 			Tell: replication.Stored, Renamed: cfg.Renamed,

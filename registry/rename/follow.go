@@ -10,6 +10,7 @@ import (
 	"cove/registry/auth/rights"
 	"cove/registry/db"
 	"cove/registry/immutable"
+	"cove/registry/labels"
 	"cove/registry/replication/choice"
 	"cove/registry/retention"
 	"cove/registry/selector"
@@ -22,7 +23,7 @@ func (m *move) follow(ctx context.Context) error {
 	if m.Project() {
 		steps = append(steps, m.work)
 	} else {
-		steps = append(steps, m.immutable, m.retentions, m.members)
+		steps = append(steps, m.immutable, m.retentions, m.members, m.labels)
 	}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
@@ -114,6 +115,16 @@ func (m *move) members(ctx context.Context) error {
 		WHERE m.project_id = $1 AND m.repositories = $2 ORDER BY 1`, m.from.ID, short(m.From))
 	if err == nil && len(lost) > 0 {
 		m.note("had rights in this repository alone, in project %q, and has none in project %q: %s", m.from.Name, m.to.Name,
+			strings.Join(lost, ", "))
+	}
+	return err
+}
+
+// labels has artifacts keep those that the project they come to has too.
+func (m *move) labels(ctx context.Context) error {
+	lost, err := labels.Follow(ctx, m.tx, m.owner.Repository, m.from.ID, m.to.ID)
+	if err == nil && len(lost) > 0 {
+		m.note("labels of project %q that project %q has not are on its artifacts no more: %s", m.from.Name, m.to.Name,
 			strings.Join(lost, ", "))
 	}
 	return err

@@ -6,9 +6,11 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
+	"cove/distribution"
 	"cove/distribution/copy"
 	"cove/errdefs"
 	"cove/registry/db"
+	"cove/registry/labels"
 	"cove/registry/metadata"
 	"cove/registry/replication/side"
 )
@@ -28,7 +30,7 @@ func (r *running) do(ctx context.Context, item *Item) error {
 		return err
 	}
 	item.Digest = m.Descriptor.Digest
-	if taken, err := r.rule.Takes(ctx, src, m); err != nil || !taken {
+	if taken, err := r.takes(ctx, item, src, m); err != nil || !taken {
 		item.State, item.Note = Skipped, "no filter takes it"
 		return err
 	}
@@ -51,6 +53,19 @@ func (r *running) do(ctx context.Context, item *Item) error {
 		return err
 	}
 	return r.copy(ctx, item, src, dst)
+}
+
+// takes says whether the rule takes what a tag names. What people have labelled is known of
+// this registry alone.
+func (r *running) takes(ctx context.Context, item *Item, src side.Repository, m distribution.Manifest) (bool, error) {
+	if r.rule.Direction != Push || len(r.rule.Labels) == 0 {
+		return r.rule.Takes(ctx, src, m)
+	}
+	own, err := labels.Names(ctx, r.s.db.Querier(), metadata.CanonicalName(item.Repository), m.Descriptor.Digest)
+	if err != nil {
+		return false, err
+	}
+	return r.rule.Takes(ctx, src, m, own...)
 }
 
 func (r *running) copy(ctx context.Context, item *Item, src, dst side.Repository) error {

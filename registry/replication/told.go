@@ -15,12 +15,7 @@ import (
 // Stored is a change.Teller: it has the rules that listen hear of what was pushed and
 // deleted. It costs one query where none does.
 func Stored(ctx context.Context, tx *metadata.Tx, c change.Change) error {
-	rules, err := db.All(
-		ctx,
-		tx.Querier(),
-		scanRule,
-		selectRules+"WHERE r.on_event = 1 AND r.enabled = 1 ORDER BY r.id",
-	)
+	rules, err := listening(ctx, tx)
 	if err != nil || len(rules) == 0 {
 		return err
 	}
@@ -37,6 +32,34 @@ func Stored(ctx context.Context, tx *metadata.Tx, c change.Change) error {
 		}
 	}
 	return nil
+}
+
+// Labelled has the rules that listen, and choose by labels, hear that one was put on an
+// artifact.
+func Labelled(ctx context.Context, tx *metadata.Tx, repo, dgst, actor string) error {
+	rules, err := listening(ctx, tx)
+	if err != nil || len(rules) == 0 {
+		return err
+	}
+	tags, err := tx.TagsOn(ctx, repo, dgst)
+	if err != nil {
+		return err
+	}
+	labelled := change.Change{Repository: repo, Digest: digest.Digest(dgst), Actor: actor}
+	for _, r := range rules {
+		if len(r.Labels) == 0 {
+			continue
+		}
+		if err := r.hear(ctx, tx, labelled, tags); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// listening are the rules that hear of events.
+func listening(ctx context.Context, tx *metadata.Tx) ([]Rule, error) {
+	return db.All(ctx, tx.Querier(), scanRule, selectRules+"WHERE r.on_event = 1 AND r.enabled = 1 ORDER BY r.id")
 }
 
 // hear notes tags for a rule, and has a run of it begin. One that goes on finds them

@@ -170,6 +170,16 @@ func policyOfPages() []Route {
 		{"GET", "/projects/{project}/policies", "configuration:read", "project", nil},
 		{"POST", "/projects/{project}/immutable", "immutable-tag:create", "project", nil},
 		{"POST", "/projects/{project}/immutable/{rule}/remove", "immutable-tag:delete", "project", nil},
+		{"GET", "/projects/{project}/labels", "label:list", "project", nil},
+		{"POST", "/projects/{project}/labels", "label:create", "project", nil},
+		{"POST", "/projects/{project}/labels/{label}", "label:update", "project", nil},
+		{"POST", "/projects/{project}/labels/{label}/remove", "label:delete", "project", nil},
+		{"GET", "/labels", "system:manage-labels", "labels", nil},
+		{"POST", "/labels", "system:manage-labels", "labels", nil},
+		{"POST", "/labels/{label}", "system:manage-labels", "labels", nil},
+		{"POST", "/labels/{label}/remove", "system:manage-labels", "labels", nil},
+		{"POST", "/artifacts/label/{artifact...}", "artifact-label:create", "manifest", nil},
+		{"POST", "/artifacts/unlabel/{artifact...}", "artifact-label:delete", "manifest", nil},
 	}
 }
 
@@ -185,7 +195,7 @@ func hadOnPages(project string, right auth.Right, who string) bool {
 	case SignIn:
 		return who != ""
 	case auth.ManageUsers, auth.ReadAudit, auth.ManageRoles, auth.ExplainAccess, auth.ManageJobs, auth.ManageRegistries,
-		"system:manage-quotas", "system:read-scans", "system:manage-scans":
+		"system:manage-quotas", "system:read-scans", "system:manage-scans", "system:manage-labels":
 		return who == "admin"
 	}
 	return slices.Contains(had()[project][right], who)

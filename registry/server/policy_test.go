@@ -91,7 +91,9 @@ func had() map[string]map[auth.Right][]string {
 			"scan:read": members, "scan:create": members[3:], "sbom:read": members, "sbom:create": members[3:], "quota:read": members,
 			"immutable-tag:list": members[3:], "immutable-tag:create": members[3:], "immutable-tag:delete": members[3:],
 			"immutable-tag:update": members[3:],
-			"tag-retention:list":   members[2:], "tag-retention:update": members[2:], "tag-retention:operate": members[2:],
+			"label:list":           members[1:], "label:create": members[3:], "label:update": members[3:], "label:delete": members[3:],
+			"artifact-label:create": members[2:], "artifact-label:delete": members[2:],
+			"tag-retention:list": members[2:], "tag-retention:update": members[2:], "tag-retention:operate": members[2:],
 			"notification-policy:list": members[3:], "notification-policy:create": members[4:],
 			"notification-policy:update": members[4:], "notification-policy:delete": members[4:],
 		}

@@ -99,6 +99,13 @@ func TestFormsRoundTrip(t *testing.T) {
 		"exceptTags":true,"tags":"dev-*","labels":["stage=prod","team"],"mediaTypes":["application/vnd.oci.*"],"namespace":"copies",
 		"flatten":-1,"override":false,"delete":true,"onEvent":true,"schedule":"0 3 * * *","zone":"Europe/Berlin","rate":10485760}`, 201)
 	s.API(t, "POST", "/replication/rules", `{"name":"resting","endpoint":"far","direction":"pull","enabled":false}`, 201)
+	label := func(path string) string {
+		var l struct{ ID string }
+		if err := json.Unmarshal(s.API(t, "POST", path, `{"name":"stable","color":"#1A7F37","description":"for all"}`, 201), &l); err != nil {
+			t.Fatal(err)
+		}
+		return path + "/" + l.ID
+	}
 	hook := s.Webhook(t, "payments", "https://ci.absent.invalid/hook")
 	s.Policies(t, "payments")
 	one, other := s.As(t, "admin"), s.As(t, "admin")
@@ -107,6 +114,8 @@ func TestFormsRoundTrip(t *testing.T) {
 		{"/trust/nodes", "/trust/nodes/change", "description", "theirs", "mine"},
 		{hook, hook, "url", "https://theirs.invalid/hook", "https://mine.invalid/hook"},
 		{"/projects/payments/scanning", "/projects/payments/scanning", "sbom", "spdx", "cyclonedx"},
+		{"/labels", label("/labels"), "color", "#cf222e", "#0969da"},
+		{"/projects/payments/labels", label("/projects/payments/labels"), "description", "theirs", "mine"},
 		{"/usage", "/quota", "limit", "20GiB", "10GiB"},
 		{"/projects/payments/usage", "/projects/payments/quota", "limit", "4GiB", "5GiB"},
 		{"/projects/payments/policies", "/projects/payments/retention/schedule", "cron", "15 4 * * *", "15 5 * * *"},

@@ -11,6 +11,7 @@ import (
 	v2client "github.com/goharbor/go-client/pkg/sdk/v2.0/client"
 	"github.com/goharbor/go-client/pkg/sdk/v2.0/client/artifact"
 	"github.com/goharbor/go-client/pkg/sdk/v2.0/client/immutable"
+	"github.com/goharbor/go-client/pkg/sdk/v2.0/client/label"
 	"github.com/goharbor/go-client/pkg/sdk/v2.0/client/project"
 	"github.com/goharbor/go-client/pkg/sdk/v2.0/client/registry"
 	"github.com/goharbor/go-client/pkg/sdk/v2.0/client/replication"
@@ -323,4 +324,49 @@ func TestImmutable(t *testing.T) {
 	want(t, "the rules", list.XTotalCount, 1)
 	want(t, "the pattern", list.Payload[0].TagSelectors[0].Pattern, "silver")
 	must(c.Immutable.DeleteImmuRule(ctx, &immutable.DeleteImmuRuleParams{ProjectNameOrID: "lists", ImmutableRuleID: id}))(t)
+}
+
+// TestLabels makes labels of all projects and of one, and finds an artifact by them.
+func TestLabels(t *testing.T) {
+	c, ctx := client(t), t.Context()
+	lists := must(c.Project.GetProject(ctx, &project.GetProjectParams{ProjectNameOrID: "lists"}))(t).Payload
+	global, own := "g", "p"
+	page, size := int64(1), int64(10)
+	wide := number(t, must(c.Label.CreateLabel(ctx, &label.CreateLabelParams{Label: &models.Label{
+		Name: "stable", Color: "#1A7F37", Scope: global,
+	}}))(t).Location)
+	narrow := number(t, must(c.Label.CreateLabel(ctx, &label.CreateLabelParams{Label: &models.Label{
+		Name: "reviewed", Color: "#CF222E", Scope: own, ProjectID: int64(lists.ProjectID),
+	}}))(t).Location)
+	if _, err := c.Label.CreateLabel(ctx, &label.CreateLabelParams{Label: &models.Label{Name: "stable", Scope: global}}); err == nil {
+		t.Error("a second label of the name")
+	} else if _, ok := err.(*label.CreateLabelConflict); !ok {
+		t.Errorf("a second label of the name: %v", err)
+	}
+	all := must(c.Label.ListLabels(ctx, &label.ListLabelsParams{Scope: &global, Page: &page, PageSize: &size}))(t)
+	want(t, "labels of all projects", all.XTotalCount, 1)
+	want(t, "the colour", all.Payload[0].Color, "#1A7F37")
+	id := int64(lists.ProjectID)
+	mine := must(c.Label.ListLabels(ctx, &label.ListLabelsParams{Scope: &own, ProjectID: &id, Page: &page, PageSize: &size}))(t)
+	want(t, "of the project", mine.Payload[0].Name, "reviewed")
+	mine.Payload[0].Description = "looked at"
+	must(c.Label.UpdateLabel(ctx, &label.UpdateLabelParams{LabelID: narrow, Label: mine.Payload[0]}))(t)
+	one := must(c.Label.GetLabelByID(ctx, &label.GetLabelByIDParams{LabelID: narrow}))(t).Payload
+	want(t, "the description", one.Description, "looked at")
+	for _, id := range []int64{wide, narrow} {
+		must(c.Artifact.AddLabel(ctx, &artifact.AddLabelParams{
+			ProjectName: "lists", RepositoryName: "b", Reference: "v1", Label: &models.Label{ID: id},
+		}))(t)
+	}
+	with, q := true, "labels=("+strconv.FormatInt(wide, 10)+" "+strconv.FormatInt(narrow, 10)+")"
+	found := must(c.Artifact.ListArtifacts(ctx, &artifact.ListArtifactsParams{
+		ProjectName: "lists", RepositoryName: "b", Q: &q, WithLabel: &with, Page: &page, PageSize: &size,
+	}))(t)
+	want(t, "artifacts with both", found.XTotalCount, 1)
+	want(t, "labels on it", len(found.Payload[0].Labels), 2)
+	must(c.Artifact.RemoveLabel(ctx, &artifact.RemoveLabelParams{ProjectName: "lists", RepositoryName: "b", Reference: "v1", LabelID: wide}))(t)
+	must(c.Label.DeleteLabel(ctx, &label.DeleteLabelParams{LabelID: wide}))(t)
+	must(c.Label.DeleteLabel(ctx, &label.DeleteLabelParams{LabelID: narrow}))(t)
+	got := must(c.Artifact.GetArtifact(ctx, &artifact.GetArtifactParams{ProjectName: "lists", RepositoryName: "b", Reference: "v1"}))(t)
+	want(t, "labels on it at last", len(got.Payload.Labels), 0)
 }

@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"cove/internal/cli/registrycmd/jobcmd"
+	"cove/internal/cli/registrycmd/labelcmd"
 	"cove/internal/cli/registrycmd/quotacmd"
 	"cove/internal/cli/registrycmd/repositorycmd"
 	"cove/internal/cli/registrycmd/retentioncmd"
@@ -17,7 +18,7 @@ import (
 func work() []*cobra.Command {
 	return []*cobra.Command{
 		jobcmd.New(), tagcmd.New(), tagcmd.NewImmutable(), quotacmd.New(), scancmd.New(),
-		signcmd.New(), webhookcmd.New(),
+		signcmd.New(), webhookcmd.New(), labelcmd.New(),
 		retentioncmd.New(), repositorycmd.New(),
 	}
 }

@@ -51,13 +51,15 @@ const (
 	// databases of vulnerabilities and have all scanned.
 	ReadScans   Right = "system:read-scans"
 	ManageScans Right = "system:manage-scans"
+	// ManageLabels is to make labels for the artifacts of all projects.
+	ManageLabels Right = "system:manage-labels"
 )
 
 // system are the rights towards the registry as a whole.
 var system = []Right{
 	CreateProject, ListProjects, ManageUsers, ManageRoles, ReadAudit, ExplainAccess, ManageJobs, ManageRegistries,
 	ManageQuotas,
-	ReadScans, ManageScans,
+	ReadScans, ManageScans, ManageLabels,
 }
 
 // The roles of a project, as Harbor has them, and those ready made beside them.

@@ -41,4 +41,7 @@ var verbs = []struct {
 	{ManageQuotas, "set quotas"},
 	{ReadScans, "see what scans found in all projects"},
 	{ManageScans, "manage databases of vulnerabilities"},
+	{ManageLabels, "manage the labels of all projects"},
+	{"artifact-label:create", "put labels on artifacts of"},
+	{"artifact-label:delete", "take labels off artifacts of"},
 }

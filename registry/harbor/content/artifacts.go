@@ -133,10 +133,13 @@ func (o operations) artifactNamed(asked *edge.Ask, name browse.Name, p place) (s
 		ArtifactType: a.Manifest.ArtifactType,
 		ProjectID:    p.project, RepositoryID: p.repository, Repository: asked.Repository,
 		Digest: a.Manifest.Digest.String(), Size: a.Size + a.Manifest.Size, Pushed: a.PushedAt.UTC(),
-		Annotations: a.Annotations, Tags: []shape.Tag{}, Labels: []struct{}{},
+		Annotations: a.Annotations, Tags: []shape.Tag{}, Labels: []shape.Label{},
 	}
 	if out.MediaType == "" {
 		out.MediaType = a.Manifest.MediaType
+	}
+	for _, l := range a.Labels {
+		out.Labels = append(out.Labels, edge.LabelOf(l))
 	}
 	for _, child := range a.Platforms {
 		out.References = append(out.References, shape.Reference{

@@ -9,6 +9,7 @@ import (
 	"cove/registry/harbor/edge"
 	"cove/registry/history"
 	"cove/registry/immutable"
+	"cove/registry/labels"
 	"cove/registry/scan"
 )
 
@@ -86,6 +87,8 @@ func (o operations) content() []row {
 		{get, artifact + "/accessories", auth.Read, "manifest", 200, o.accessories},
 		{get, artifact + "/additions/build_history", auth.Read, "manifest", 200, o.buildHistory},
 		{get, artifact + "/additions/vulnerabilities", scan.Read, "manifest", 200, o.vulnerabilities},
+		{post, artifact + "/labels", labels.PutOn, "manifest", 200, o.labelPut},
+		{remove, artifact + "/labels/{label}", labels.TakeOff, "manifest", 200, o.labelTake},
 		{post, artifact + "/scan", scan.Create, "manifest", 202, o.scan},
 		{get, artifact + "/tags", auth.Read, "manifest", 200, o.tags},
 		{post, artifact + "/tags", auth.Push, "manifest", 201, o.tagCreate},

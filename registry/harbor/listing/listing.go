@@ -254,6 +254,10 @@ var fieldsOfArtifacts = map[string]field{
 		presence: "SELECT 1 FROM tags t WHERE t.repository_id = x.repository_id AND t.digest = x.digest",
 		compared: "t.name",
 	},
+	"labels": {
+		presence: "SELECT 1 FROM artifact_labels l WHERE l.repository_id = x.repository_id AND l.digest = x.digest",
+		compared: "l.label_id", kind: counts,
+	},
 }
 
 // Artifacts lists those of a repository, the newest first.

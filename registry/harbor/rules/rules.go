@@ -1,4 +1,5 @@
-// Package rules answers about what projects are held to and tell of: quotas and webhooks.
+// Package rules answers about what projects are held to and tell of: quotas, retention and
+// webhooks; and about the labels of their artifacts.
 package rules
 
 import (
@@ -43,6 +44,12 @@ func Operations(e *edge.Edge) (all []edge.Operation) {
 		{get, hooks + "/policies/{hook}", webhook.List, "project", 200, o.hookGet},
 		{put, hooks + "/policies/{hook}", webhook.Update, "project", 200, o.hookChange},
 		{http.MethodDelete, hooks + "/policies/{hook}", webhook.Remove, "project", 200, o.hookDelete},
+
+		{get, "/labels", auth.SignIn, "visible labels", 200, o.labelList},
+		{post, "/labels", auth.SignIn, "labels", 201, o.labelCreate},
+		{get, "/labels/{label}", auth.SignIn, "labels", 200, o.labelGet},
+		{put, "/labels/{label}", auth.SignIn, "labels", 200, o.labelChange},
+		{http.MethodDelete, "/labels/{label}", auth.SignIn, "labels", 200, o.labelDelete},
 
 		{get, "/retentions/metadatas", auth.SignIn, "words", 200, o.retentionTerms},
 		{post, "/retentions", auth.SignIn, "projects", 201, o.retentionCreate},

@@ -160,7 +160,7 @@ type Artifact struct {
 	References   []Reference       `json:"references,omitempty"`
 	Accessories  []Accessory       `json:"accessories,omitempty"`
 	Annotations  map[string]string `json:"annotations,omitempty"`
-	Labels       []struct{}        `json:"labels"`
+	Labels       []Label           `json:"labels"`
 	Scans        Overview          `json:"scan_overview,omitempty"`
 }
 
@@ -193,6 +193,19 @@ type Tag struct {
 	Name         string    `json:"name"`
 	Pushed       time.Time `json:"push_time"`
 	Immutable    bool      `json:"immutable"`
+}
+
+// Label is a name with a colour that people put on artifacts. One that is put on an artifact
+// is named by its number; what else a sender has of it is read and left alone.
+type Label struct {
+	ID          int64      `json:"id"`
+	Name        string     `json:"name"`
+	Description string     `json:"description"`
+	Color       string     `json:"color"`
+	Scope       string     `json:"scope"` // "g" of all projects, "p" of one
+	ProjectID   int64      `json:"project_id"`
+	Created     *time.Time `json:"creation_time,omitempty"`
+	Updated     *time.Time `json:"update_time,omitempty"`
 }
 
 // NewTag is a tag to be made.

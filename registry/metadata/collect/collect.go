@@ -172,6 +172,7 @@ func Drop(ctx context.Context, tx *db.Tx, digests []digest.Digest) error {
 	for _, stmt := range []string{
 		"DELETE FROM blobs WHERE deleting = 1 AND digest IN (" + in + ")",
 		"DELETE FROM deleted_manifests WHERE digest IN (" + in + ")",
+		"DELETE FROM artifact_labels WHERE digest IN (" + in + ")",
 	} {
 		if _, err := tx.Exec(ctx, stmt, args...); err != nil {
 			return db.Unavailable(err)

@@ -31,7 +31,8 @@ type Options struct {
 	// Filter chooses by full names at the source, "team/app", and tags.
 	Filter selector.Selector `json:"filter"`
 	// Labels are NAME or NAME=VALUE globs: each must be among the annotations of the
-	// manifest or the labels of its config.
+	// manifest, the labels of its config or, of what is pushed from here, the names of
+	// the labels that people have put on it.
 	Labels []string `json:"labels,omitempty"`
 	// MediaTypes are globs: the type of the manifest, of its config or its artifact
 	// type must be like one of them. None takes all.

@@ -199,6 +199,18 @@ func TestTakes(t *testing.T) {
 			t.Errorf("%s: %v (%v), want %v", tc.name, got, err, tc.want)
 		}
 	}
+	for glob, want := range map[string]bool{
+		"stable": true, "st*": true, "to be kept=yes": true, "[new]": true, "other": false, "stable=x": false,
+	} {
+		o := Options{Labels: []string{glob, "tier=front"}}
+		if got, err := o.Takes(t.Context(), without, image, "stable", "to be kept=yes", "[new]"); err != nil || got != want {
+			t.Errorf("of people's labels, %s: %v (%v)", glob, got, err)
+		}
+		o.Labels = o.Labels[:1]
+		if got, err := o.Takes(t.Context(), without, index, "stable", "to be kept=yes", "[new]"); err != nil || got != want {
+			t.Errorf("of people's labels on an index, %s: %v (%v)", glob, got, err)
+		}
+	}
 	if _, err := (Options{Labels: []string{"a"}}).Takes(t.Context(), without, lost); !errors.Is(err, errdefs.ErrNotFound) {
 		t.Errorf("a config that is lost: %v", err)
 	}

@@ -3,6 +3,7 @@ package choice
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/bmatcuk/doublestar/v4"
@@ -15,8 +16,10 @@ import (
 )
 
 // Takes says whether the filters of a rule take what a tag names at src, beyond its
-// name.
-func (o Options) Takes(ctx context.Context, src copy.Source, m distribution.Manifest) (bool, error) {
+// name. Own are the names of the labels that people have put on it.
+func (o Options) Takes(
+	ctx context.Context, src copy.Source, m distribution.Manifest, own ...string,
+) (bool, error) {
 	if len(o.Labels) == 0 && len(o.MediaTypes) == 0 {
 		return true, nil
 	}
@@ -26,7 +29,7 @@ func (o Options) Takes(ctx context.Context, src copy.Source, m distribution.Mani
 	}
 	// An index is what its first manifest is.
 	for depth := 0; len(doc.Manifests) > 0 && doc.Config == nil && depth < maxDepth; depth++ {
-		if anyLike(o.MediaTypes, doc.MediaType, doc.ArtifactType) && labelled(o.Labels, doc.Annotations) {
+		if anyLike(o.MediaTypes, doc.MediaType, doc.ArtifactType) && labelled(o.Labels, own, doc.Annotations) {
 			return true, nil
 		}
 		child, err := src.Resolve(ctx, doc.Manifests[0].Digest.String())
@@ -44,11 +47,11 @@ func (o Options) Takes(ctx context.Context, src copy.Source, m distribution.Mani
 	if !anyLike(o.MediaTypes, types...) {
 		return false, nil
 	}
-	if labelled(o.Labels, doc.Annotations) {
+	if labelled(o.Labels, own, doc.Annotations) {
 		return true, nil
 	}
 	of, err := configLabels(ctx, src, doc.Config)
-	return labelled(o.Labels, doc.Annotations, of), err
+	return labelled(o.Labels, own, doc.Annotations, of), err
 }
 
 // maxDepth bounds how far indexes are looked into.
@@ -66,15 +69,16 @@ func anyLike(globs []string, texts ...string) bool {
 	return len(globs) == 0
 }
 
-// labelled says whether each of the globs is like a NAME=VALUE of the labels.
-func labelled(globs []string, labels ...map[string]string) bool {
+// labelled says whether each of the globs is like one of the names, or a NAME=VALUE of
+// the pairs.
+func labelled(globs, names []string, pairs ...map[string]string) bool {
 	for _, glob := range globs {
 		name, value, valued := strings.Cut(glob, "=")
 		if !valued {
 			value = "**"
 		}
-		found := false
-		for _, some := range labels {
+		found := slices.ContainsFunc(names, func(n string) bool { return n == glob || like(glob, n) })
+		for _, some := range pairs {
 			for n, v := range some {
 				found = found || like(name, n) && like(value, v)
 			}

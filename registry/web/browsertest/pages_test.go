@@ -63,9 +63,17 @@ func filled(t *testing.T) (s *webtest.Site, pages map[string]string) {
 	s.API(t, "POST", "/groups", `{"name":"backend"}`, 201)
 	s.API(t, "PUT", "/groups/backend/users/grace", "", 204)
 	s.API(t, "PUT", "/projects/payments/members/backend", `{"role":"guest","group":true,"repositories":"checkout/*"}`, 204)
+	for i, l := range []string{"stable", "needs review", "a-label-with-a-name-that-is-longer-than-what-a-phone-shows-in-one-line", "旧版"} {
+		s.API(t, "POST", []string{"/labels", "/projects/payments/labels"}[i%2], fmt.Sprintf(
+			`{"name":%q,"color":%q,"description":"moves tags"}`, l, []string{"#1a7f37", "#cf222e", "#000000", "#ffffff"}[i]), 201)
+		s.API(t, "POST", "/artifact-labels/payments/checkout/api:v1.4.2", fmt.Sprintf(`{"name":%q}`, l), 204)
+	}
+	s.API(t, "POST", "/labels", `{"name":"to be deleted"}`, 201)
 	s.API(t, "PUT", "/roles/deployer", `{"rights":["pull","tag:create"],"description":"moves tags"}`, 204)
 	return s, map[string]string{
 		"start": "/start", "projects": "/projects", "project": "/projects/payments", "project-empty": "/projects/empty",
+		"labels": "/projects/payments/labels", "labels-none": "/projects/empty/labels", "labels-global": "/labels",
+		"labelled": "/repositories/payments/checkout/api?label=stable", "labelled-none": "/repositories/payments/worker?label=stable",
 		"members": "/projects/payments/members", "settings": "/projects/payments/settings", "repository": "/repositories/payments/worker",
 		"tags": "/repositories/payments/checkout/api", "artifact": "/artifacts/payments/checkout/api:v1.4.2", "index": "/artifacts/payments/checkout/api:latest",
 		"files": "/files/payments/checkout/api:v1.4.2", "file": "/files/payments/checkout/api:v1.4.2?path=app/README.md",

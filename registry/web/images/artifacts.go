@@ -14,6 +14,7 @@ import (
 	"cove/registry/browse"
 	"cove/registry/clients"
 	"cove/registry/history"
+	"cove/registry/labels"
 	"cove/registry/metadata"
 	"cove/registry/scan/advisory"
 	"cove/registry/scan/results"
@@ -47,6 +48,9 @@ type artifactData struct {
 	Browsable           bool   // has files to look at
 	MayDelete           bool
 	MaySeeScans         bool
+	MayLabel            bool
+	MayUnlabel          bool
+	Choices             []labels.Label    // that it may get
 	Unasked             bool              // there is no database of vulnerabilities
 	Scan                *advisory.Summary // nil of what was not scanned
 	Signed              *signing.Report   // nil if nothing is to be said
@@ -97,7 +101,7 @@ func (p *Pages) artifact(a *page.Ask) error {
 	if d.kindData, err = p.look(a, found); err != nil {
 		return err
 	}
-	if err := errors.Join(p.scanned(a, &d), p.signed(a, &d)); err != nil {
+	if err := errors.Join(p.scanned(a, &d), p.signed(a, &d), p.labelling(a, &d)); err != nil {
 		return err
 	}
 	return p.Page(a, "artifact", "projects", name.String(), d)

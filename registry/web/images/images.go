@@ -1,9 +1,10 @@
 // Package images has the pages of what is stored: a repository with its tags, an
-// artifact in depth, and the files of its layers.
+// artifact in depth, the files of its layers, and the labels that people put on it.
 package images
 
 import (
 	"cove/registry/auth"
+	"cove/registry/labels"
 	"cove/registry/policies"
 	"cove/registry/web/page"
 )
@@ -20,6 +21,7 @@ func New(desk *page.Desk, p *policies.Policies) *Pages { return &Pages{desk, p} 
 // Rows are the routes of the pages.
 func (p *Pages) Rows() []page.Row {
 	get, post := page.Get, page.Post
+	const ofProject = "/projects/{project}/labels"
 	return []page.Row{
 		get("/repositories/{repository...}", auth.Read, "repository", p.repository),
 		post("/tags/delete/{repository...}", auth.Delete, "repository", p.tagsDelete),
@@ -29,5 +31,15 @@ func (p *Pages) Rows() []page.Row {
 		get("/files/{artifact...}", auth.Pull, "manifest", p.files),
 		get("/download/{artifact...}", auth.Pull, "manifest", p.download),
 		post("/artifacts/delete/{artifact...}", auth.Delete, "manifest", p.artifactDelete),
+		post("/artifacts/label/{artifact...}", labels.PutOn, "manifest", p.labelOn(true)),
+		post("/artifacts/unlabel/{artifact...}", labels.TakeOff, "manifest", p.labelOn(false)),
+		get(ofProject, labels.List, "project", p.labelList),
+		post(ofProject, labels.Create, "project", p.labelCreate),
+		post(ofProject+"/{label}", labels.Update, "project", p.labelChange),
+		post(ofProject+"/{label}/remove", labels.Remove, "project", p.labelRemove),
+		get("/labels", labels.Manage, "labels", p.labelList),
+		post("/labels", labels.Manage, "labels", p.labelCreate),
+		post("/labels/{label}", labels.Manage, "labels", p.labelChange),
+		post("/labels/{label}/remove", labels.Manage, "labels", p.labelRemove),
 	}
 }

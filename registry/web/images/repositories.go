@@ -3,6 +3,7 @@ package images
 import (
 	"errors"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -24,6 +25,8 @@ type repositoryData struct {
 	Tags                       []browse.Tag
 	Untagged                   []browse.Tag
 	Match, Order, More         string
+	Label                      string   // that all of the tags have
+	Choices                    []string // other labels to look for
 	Pull                       string
 	MayDelete                  bool
 }
@@ -36,7 +39,8 @@ func (p *Pages) repository(a *page.Ask) error {
 	if a.FormValue("order") == string(browse.ByName) {
 		q.Order = browse.ByName
 	}
-	d.Match, d.Order = q.Match, string(q.Order)
+	q.Label = page.Bounded(a.FormValue("label"))
+	d.Match, d.Order, d.Label = q.Match, string(q.Order), q.Label
 	var more bool
 	var err error
 	if d.Tags, more, err = p.Browse.Tags(a.Context(), a.Caller, repo, q); err != nil {
@@ -44,13 +48,22 @@ func (p *Pages) repository(a *page.Ask) error {
 	}
 	if more {
 		d.More = d.URL + "?" + url.Values{
-			"after": {d.Tags[len(d.Tags)-1].Cursor()}, "match": {q.Match}, "order": {d.Order},
+			"after": {d.Tags[len(d.Tags)-1].Cursor()}, "match": {q.Match}, "order": {d.Order}, "label": {d.Label},
 		}.Encode()
 	}
 	if d.Count, err = p.Browse.CountTags(a.Context(), a.Caller, repo); err != nil {
 		return err
 	}
-	if q.Last == "" && q.Match == "" {
+	usable, err := p.usable(a, d.Project)
+	if err != nil {
+		return err
+	}
+	for _, l := range usable {
+		d.Choices = append(d.Choices, l.Name)
+	}
+	slices.Sort(d.Choices)
+	d.Choices = slices.Compact(d.Choices)
+	if q.Last == "" && q.Match == "" && q.Label == "" {
 		if d.Untagged, err = p.Browse.Untagged(a.Context(), a.Caller, repo, untaggedShown); err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package page
 import (
 	"cove/registry/auth"
 	"cove/registry/browse"
+	"cove/registry/labels"
 	"cove/registry/metadata"
 	"cove/registry/signing"
 )
@@ -16,6 +17,7 @@ type Place struct {
 	MaySeeUsage        bool
 	MaySeeWebhooks     bool
 	MaySeeScans        bool
+	MaySeeLabels       bool
 	SignedOnly         bool // only signed images are pulled
 	Default            bool // the project that cannot go
 }
@@ -35,6 +37,7 @@ func (p *Desk) Place(a *Ask) (*Place, error) {
 		MayManage:      p.Browse.May(a.Context(), a.Caller, auth.SetMembers, project.Name),
 		MaySeeMembers:  p.Browse.May(a.Context(), a.Caller, auth.ListMembers, project.Name),
 		MaySeePolicies: p.Browse.May(a.Context(), a.Caller, "configuration:read", project.Name),
+		MaySeeLabels:   p.Browse.May(a.Context(), a.Caller, labels.List, project.Name),
 		MaySeeScans:    p.Browse.May(a.Context(), a.Caller, "scan:read", project.Name),
 		MaySeeUsage:    p.Browse.May(a.Context(), a.Caller, "quota:read", project.Name),
 		MaySeeWebhooks: p.Browse.May(a.Context(), a.Caller, "notification-policy:list", project.Name),

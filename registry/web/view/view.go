@@ -49,7 +49,7 @@ type Page struct {
 
 // Administers says that the page is one of those behind "Administration".
 func (p *Page) Administers() bool {
-	sections := []string{"users", "robots", "audit", "jobs", "replication", "usage", "security", "system"}
+	sections := []string{"users", "robots", "audit", "jobs", "replication", "usage", "security", "labels", "system"}
 	return slices.Contains(sections, p.Section)
 }
 

@@ -55,7 +55,7 @@ func (c *choices) flags(cmd *cobra.Command) {
 		&c.rule.Labels,
 		"label",
 		nil,
-		"NAME or NAME=VALUE, globs, that an annotation or a label of the image must be like; may be given several times",
+		"NAME or NAME=VALUE, globs: of an annotation, a label of the image or, with --push, one that people put on it",
 	)
 	flags.StringArrayVar(&c.rule.MediaTypes, "media-type", nil,
 		"glob of the types of artifact, config or manifest; may be given several times, for one of them")
