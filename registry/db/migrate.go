@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +20,9 @@ import (
 
 // downMark begins, on a line of its own, what undoes a migration.
 const downMark = "-- down"
+
+// postgresMark begins, on a line of its own, what of a part is for PostgreSQL alone.
+const postgresMark = "-- postgres"
 
 // Schema is how the tables of a database came to be, for who looks at it or moves
 // it from one version to another. Close it.
@@ -168,7 +172,7 @@ func (s *Schema) load(migrations fs.FS, postgres bool) ([]*goose.Migration, erro
 			script = strings.ReplaceAll(script, "/*bytewise*/", `COLLATE "C"`)
 		}
 		up, down, _ := strings.Cut(script, "\n"+downMark+"\n")
-		steps = append(steps, goose.NewGoMigration(version, run(up), run(down)))
+		steps = append(steps, goose.NewGoMigration(version, run(engines(up, postgres)), run(engines(down, postgres))))
 		s.names[version] = strings.ReplaceAll(name, "_", " ")
 		if s.oldest == 0 {
 			s.oldest = version
@@ -178,9 +182,27 @@ func (s *Schema) load(migrations fs.FS, postgres bool) ([]*goose.Migration, erro
 	return steps, nil
 }
 
+// engines is a script without what is for PostgreSQL alone, where that is not the engine.
+func engines(script string, postgres bool) string {
+	both, _, marked := strings.Cut("\n"+script, "\n"+postgresMark+"\n")
+	if marked && !postgres {
+		return both
+	}
+	return script
+}
+
 func run(script string) *goose.GoFunc {
 	return &goose.GoFunc{RunTx: func(ctx context.Context, tx *sql.Tx) error {
+		if !slices.ContainsFunc(strings.Split(script, "\n"), isStatement) {
+			return nil
+		}
 		_, err := tx.ExecContext(ctx, script)
 		return err
 	}}
+}
+
+// isStatement says that a line of a script is more than a remark.
+func isStatement(line string) bool {
+	line = strings.TrimSpace(line)
+	return line != "" && !strings.HasPrefix(line, "--")
 }

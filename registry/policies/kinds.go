@@ -11,13 +11,17 @@ import (
 	"cove/registry/scan"
 )
 
-// auditRetention is the kind of the job that removes old lines of the audit log.
+// auditRetention is the kind of the job that removes old lines of the audit log, and makes
+// room for those to come.
 const auditRetention = "audit-retention"
 
 // Kinds are what a server does apart from requests, for its runner.
 func (p *Policies) Kinds() []jobs.Kind {
 	kinds := []jobs.Kind{
 		{Name: auditRetention, Tries: 3, Run: func(ctx context.Context, _ *jobs.Work) (string, error) {
+			if err := audit.Prepare(ctx, p.db, time.Now()); err != nil {
+				return "", err
+			}
 			n, err := audit.Forget(ctx, p.db, time.Now().Add(-p.auditKeep))
 			return fmt.Sprintf("removed %d lines", n), err
 		}},
