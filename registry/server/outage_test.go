@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"encoding/pem"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -179,6 +180,14 @@ func (f *failing) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "500", "503":
 		status, _ := strconv.Atoi(*f.mode.Load()) // it is a number
 		w.WriteHeader(status)
+	case "SlowDown":
+		s3test.SlowDown(w)
+	case "sometimes SlowDown":
+		if rand.IntN(4) == 0 {
+			s3test.SlowDown(w)
+			return
+		}
+		f.to.ServeHTTP(w, r)
 	case "hangs":
 		// A request whose body nobody reads does not hear that its client has gone.
 		for *f.mode.Load() == "hangs" && r.Context().Err() == nil {
@@ -243,8 +252,38 @@ func TestBucketFails(t *testing.T) {
 	f.front(t, &p, service)
 	must(t, p.start(p.config(), func(s *Server) {
 		c := newClients(p, s)
-		for _, mode := range []string{"500", "503", "hangs", "cuts"} {
+		for _, mode := range []string{"500", "503", "SlowDown", "hangs", "cuts"} {
 			c.during(mode, func() { f.set(mode) }, func() { f.set("") })
+		}
+	}))
+}
+
+// TestBucketIsBusy has the service say SlowDown to one request of four: the clients notice
+// nothing of it but the time.
+func TestBucketIsBusy(t *testing.T) {
+	t.Setenv(AdminPasswordEnv, testPassword)
+	p := place{t: t, root: metadatatest.Dir(t)}
+	service := s3test.Start(t)
+	p.s3 = bucketOf(service)
+	var f failing
+	f.front(t, &p, service)
+	p.s3.Attempts, p.s3.Timeout = 8, strictyaml.Duration(time.Minute)
+	must(t, p.start(p.config(), func(s *Server) {
+		c := newClients(p, s)
+		f.set("sometimes SlowDown")
+		var all sync.WaitGroup
+		for n := range 24 {
+			all.Go(func() { c.work(uint64(n + 1)) })
+		}
+		all.Wait()
+		f.set("")
+		if len(c.acknowledged) != 24 || c.refused.Load() != 0 {
+			t.Errorf("%d of 24 blobs are acknowledged, %d requests were refused", len(c.acknowledged), c.refused.Load())
+		}
+		for dgst, b := range c.acknowledged {
+			if got := c.eventually("busy", "/v2/team/app/blobs/"+dgst.String()); !bytes.Equal(got, b) {
+				t.Errorf("%s was acknowledged, and is lost", dgst)
+			}
 		}
 	}))
 }

@@ -20,11 +20,11 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go"
 
 	"cove/errdefs"
 )
@@ -64,6 +64,8 @@ type Bucket struct {
 	name    string
 	prefix  string
 	timeout time.Duration
+	// attempts is how often what a service says of one object among many is asked.
+	attempts int
 }
 
 // Object describes one of a bucket.
@@ -93,9 +95,7 @@ func Connect(ctx context.Context, cfg Config) (*Bucket, error) {
 		awsconfig.WithRegion(cfg.Region),
 		awsconfig.WithRequestChecksumCalculation(aws.RequestChecksumCalculationWhenRequired),
 		awsconfig.WithResponseChecksumValidation(aws.ResponseChecksumValidationWhenRequired),
-		awsconfig.WithRetryer(func() aws.Retryer {
-			return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts = cfg.Attempts })
-		}),
+		awsconfig.WithRetryer(func() aws.Retryer { return retryer(cfg.Attempts) }),
 	}
 	if cfg.Credentials != "" {
 		if _, err := os.Stat(cfg.Credentials); err != nil {
@@ -122,6 +122,7 @@ func Connect(ctx context.Context, cfg Config) (*Bucket, error) {
 	})
 	b := &Bucket{
 		client: client, http: hc, presign: s3.NewPresignClient(client), name: cfg.Bucket, timeout: cfg.Timeout,
+		attempts: cfg.Attempts,
 	}
 	if p := strings.Trim(cfg.Prefix, "/"); p != "" {
 		b.prefix = p + "/"
@@ -288,9 +289,28 @@ func (b *Bucket) Delete(ctx context.Context, keys ...string) error {
 	return nil
 }
 
+// deleteBatch asks again for those of which the service says, within an answer that is a
+// success, that it has no time for them.
 func (b *Bucket) deleteBatch(ctx context.Context, keys []string) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*b.timeout)
 	defer cancel()
+	for n := 1; ; n++ {
+		left, err := b.deleteOnce(ctx, keys)
+		if err == nil || len(left) == 0 || n == b.attempts {
+			return err
+		}
+		select {
+		case <-time.After(pause(n, err)):
+		case <-ctx.Done():
+			return err
+		}
+		keys = left
+	}
+}
+
+// deleteOnce returns, beside its error, the keys that may be asked for again, if that is
+// all that is wrong.
+func (b *Bucket) deleteOnce(ctx context.Context, keys []string) (left []string, err error) {
 	objects := make([]types.ObjectIdentifier, len(keys))
 	for i, key := range keys {
 		objects[i].Key = b.key(key)
@@ -299,15 +319,26 @@ func (b *Bucket) deleteBatch(ctx context.Context, keys []string) error {
 		Bucket: &b.name, Delete: &types.Delete{Objects: objects, Quiet: aws.Bool(true)},
 	})
 	if err != nil {
-		return b.failed("", err)
+		return nil, b.failed("", err)
 	}
+	final := false
 	for _, e := range out.Errors {
-		if code := aws.ToString(e.Code); code != "" && code != "NoSuchKey" {
-			return errdefs.Errorf(errdefs.ErrUnavailable, "%s%s: deleting: %s: %s", b.Name(),
-				strings.TrimPrefix(aws.ToString(e.Key), b.prefix), code, aws.ToString(e.Message))
+		code, key := aws.ToString(e.Code), strings.TrimPrefix(aws.ToString(e.Key), b.prefix)
+		if code == "" || code == "NoSuchKey" {
+			continue
+		}
+		said := errdefs.Errorf(errdefs.ErrUnavailable, "%s%s: deleting: %w", b.Name(), key,
+			&smithy.GenericAPIError{Code: code, Message: aws.ToString(e.Message)})
+		if !again(code) {
+			err, final = said, true
+		} else if left = append(left, key); err == nil {
+			err = said
 		}
 	}
-	return nil
+	if final {
+		left = nil
+	}
+	return left, err
 }
 
 // List visits the objects whose keys begin with prefix, in the order of their
