@@ -127,11 +127,16 @@ func (w *writer) complete(ctx context.Context) error {
 		}
 		parts = append(parts, last)
 	}
-	if err := w.s.bucket.Complete(ctx, w.st.upload(), parts); err != nil {
-		return err
+	err := w.s.bucket.Complete(ctx, w.st.upload(), parts)
+	if errors.Is(err, objects.ErrLost) {
+		// The answer to the first try may have been lost, and the second found the upload
+		// over. Nobody else writes to this name.
+		if o, statErr := w.s.bucket.Stat(ctx, w.st.data()); statErr == nil && o.Size == w.offset {
+			err = nil
+		}
 	}
-	w.st.Whole = true
-	return nil
+	w.st.Whole = err == nil
+	return err
 }
 
 // checkStored hashes what was written by another algorithm than the one that

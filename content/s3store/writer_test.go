@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -185,6 +187,42 @@ func TestCommitOfALostUpload(t *testing.T) {
 	if w := begin(t, s, "x"); w.Offset() != 0 {
 		t.Errorf("a write that lost its bytes goes on at %d", w.Offset())
 	}
+}
+
+// TestLostAnswer has the answer to the end of a multipart upload get lost: the service has
+// made the object, and knows no upload when it is asked again.
+func TestLostAnswer(t *testing.T) {
+	t.Parallel()
+	var lost atomic.Int32
+	cfg := s3test.Start(t).Front(t, func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != http.MethodPost || !r.URL.Query().Has("uploadId") || lost.Add(1) > 1 {
+				next.ServeHTTP(w, r)
+				return
+			}
+			rec := httptest.NewRecorder()
+			if next.ServeHTTP(rec, r); rec.Code != http.StatusOK {
+				t.Errorf("it was not completed: %d %s", rec.Code, rec.Body)
+			}
+			w.WriteHeader(http.StatusInternalServerError)
+		})
+	})
+	bucket, err := objects.Connect(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = bucket.Close() })
+	s := newStore(t, bucket, &states{})
+	b := contenttest.Bytes(3, 12<<20)
+	w := begin(t, s, "x")
+	write(t, w, b)
+	if err := w.Commit(t.Context(), describe(b)); err != nil {
+		t.Fatal(err)
+	}
+	if lost.Load() < 2 {
+		t.Errorf("%d requests: no answer was lost", lost.Load())
+	}
+	mustHold(t, s, b)
 }
 
 // TestExpireFindsWhatNoStateLeadsTo forgets the states of writes.
