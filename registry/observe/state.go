@@ -101,7 +101,7 @@ var (
 		"How much it allows, where it said so.", []string{"upstream"}, nil)
 	proxied = prometheus.NewDesc("cove_registry_proxy_answers_total",
 		"Tags, manifests and blobs asked for in proxies: those that were here, those that came from the upstream, "+
-			"and those that were here and may be out of date.", []string{"result"}, nil)
+			"those that were here and may be out of date, and blobs that were passed on and not kept.", []string{"result"}, nil)
 )
 
 // stateCollector is a prometheus.Collector.
@@ -155,6 +155,7 @@ func (c *stateCollector) Collect(ch chan<- prometheus.Metric) {
 	ch <- prometheus.MustNewConstMetric(proxied, prometheus.CounterValue, float64(p.Hits), "hit")
 	ch <- prometheus.MustNewConstMetric(proxied, prometheus.CounterValue, float64(p.Misses), "miss")
 	ch <- prometheus.MustNewConstMetric(proxied, prometheus.CounterValue, float64(p.Stale), "stale")
+	ch <- prometheus.MustNewConstMetric(proxied, prometheus.CounterValue, float64(p.Passed), "passed")
 }
 
 // projects tells what each of them uses.

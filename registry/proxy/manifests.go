@@ -260,6 +260,8 @@ func (r *registry) referrers(ctx context.Context, u *upstream, repo string, subj
 	_, err := r.shared(ctx, u, key, 4*patience, func(ctx context.Context) (any, error) {
 		var there []ocispec.Descriptor
 		err := u.ask(ctx, "referrers of "+repo+"@"+subject.String(), func() (err error) {
+			ctx, cancel := context.WithTimeout(ctx, patience) // the rest of the time is for what it lists
+			defer cancel()
 			there, err = u.remote(repo).Referrers(ctx, subject)
 			return err
 		})

@@ -61,7 +61,7 @@ type Proxies struct {
 	cancel  context.CancelFunc
 	workers sync.WaitGroup
 
-	hits, misses, stale atomic.Int64
+	hits, misses, stale, passed atomic.Int64
 
 	mu        sync.Mutex
 	looked    time.Time // when the settings were last read
@@ -97,7 +97,7 @@ func (p *Proxies) Close() {
 
 // Status is how the proxies stand, and what was asked of them in this process.
 func (p *Proxies) Status() standing.Summary {
-	s := standing.Summary{Hits: p.hits.Load(), Misses: p.misses.Load(), Stale: p.stale.Load()}
+	s := standing.Summary{Hits: p.hits.Load(), Misses: p.misses.Load(), Stale: p.stale.Load(), Passed: p.passed.Load()}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, u := range p.upstreams {

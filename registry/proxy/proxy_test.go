@@ -33,6 +33,7 @@ import (
 	"cove/registry/metadata/metadatatest"
 	"cove/registry/proxy/settings"
 	"cove/registry/proxy/standing"
+	"cove/registry/proxy/transit"
 	"cove/registry/seal"
 	"cove/registry/store"
 )
@@ -518,7 +519,7 @@ func TestConcurrentMisses(t *testing.T) {
 func TestBytesPassAtOnce(t *testing.T) {
 	t.Parallel()
 	n := newNear(t, memstore.New(nil))
-	blob := distributiontest.Bytes(1, 3*piece)
+	blob := distributiontest.Bytes(1, 3*transit.Piece)
 	dgst := digest.FromBytes(blob)
 	goOn := make(chan struct{})
 	address := distributiontest.Listen(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -529,10 +530,10 @@ func TestBytesPassAtOnce(t *testing.T) {
 		if r.Method == http.MethodHead {
 			return
 		}
-		_, _ = w.Write(blob[:piece])
+		_, _ = w.Write(blob[:transit.Piece])
 		w.(http.Flusher).Flush()
 		<-goOn
-		_, _ = w.Write(blob[piece:])
+		_, _ = w.Write(blob[transit.Piece:])
 	}))
 	n.create(Spec{Project: "mirror", Upstream: address})
 	req, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+n.address+"/v2/mirror/app/blobs/"+dgst.String(), http.NoBody)

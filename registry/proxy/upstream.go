@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/opencontainers/go-digest"
@@ -22,6 +23,7 @@ import (
 	"cove/registry/proxy/rest"
 	"cove/registry/proxy/settings"
 	"cove/registry/proxy/standing"
+	"cove/registry/proxy/transit"
 	"cove/registry/span"
 )
 
@@ -53,7 +55,9 @@ type upstream struct {
 	checked  rest.Times // when a tag was last compared
 	doubted  rest.Times // when a repository was found to lack what its manifests need
 	noted    rest.Times // when a pull was last recorded
-	fetches  map[string]*fetch
+	fetches  map[string]*transit.Blob
+	coming   atomic.Int64 // bytes of those that are to be stored
+	settling sync.RWMutex // held while some of them are, for reading
 	lists    map[string]list
 	kept     int // tags of lists
 }
@@ -66,7 +70,7 @@ type list struct {
 
 func newUpstream(p settings.Proxy, secret string, cfg client.Config, now func() time.Time) (*upstream, error) {
 	u := &upstream{
-		Proxy: p, now: now, fetches: map[string]*fetch{}, lists: map[string]list{},
+		Proxy: p, now: now, fetches: map[string]*transit.Blob{}, lists: map[string]list{},
 		rest: rest.Of(p.Host, now), checked: rest.Times{}, doubted: rest.Times{}, noted: rest.Times{},
 	}
 	cfg.Keychain = credentials.Only(p.Host, credentials.Credentials{Username: p.User, Password: secret})
@@ -84,7 +88,7 @@ func newUpstream(p settings.Proxy, secret string, cfg client.Config, now func() 
 	cfg.Parallel = n
 	u.slots = make(chan struct{}, n)
 	if p.Rate > 0 {
-		u.limit = rate.NewLimiter(rate.Limit(p.Rate), int(max(p.Rate, piece)))
+		u.limit = rate.NewLimiter(rate.Limit(p.Rate), int(max(p.Rate, transit.Piece)))
 	}
 	var err error
 	u.client, err = client.New(cfg)

@@ -38,6 +38,14 @@ func RoomOf(ctx context.Context, q db.Querier, repository int64) (r Room, err er
 // Allows says whether an upload may be of so many bytes.
 func (r Room) Allows(bytes int64) bool { return r.limit == Unlimited || bytes <= r.most }
 
+// Takes is nil if bytes that the project has not got fit in beside those it has.
+func (r Room) Takes(bytes int64) error {
+	if r.limit == Unlimited || bytes <= r.limit-r.used {
+		return nil
+	}
+	return r.Refusal(bytes)
+}
+
 // Refusal is the error of one that may not.
 func (r Room) Refusal(bytes int64) error {
 	return &distribution.QuotaError{Project: r.project, Limit: r.limit, Used: r.used, More: bytes}

@@ -63,6 +63,8 @@ type Summary struct {
 	// Hits were here, Misses came from an upstream, and Stale were here and may have
 	// been out of date.
 	Hits, Misses, Stale int64
+	// Passed are blobs that came and were not kept, as a project had no room for them.
+	Passed int64
 	// Allowances are those that upstreams told of, by their hosts.
 	Allowances map[string]Allowance
 }
