@@ -85,15 +85,18 @@ func (cs *Containers) createToRun(ctx context.Context, o CreateOptions) (*runner
 		return nil, nil, err
 	}
 	id := ids.New()
-	end := timeline.Begin(ctx, "start the monitor")
-	monitor := r.StandBy(id)
-	end()
+	// Beside the rest: whoever starts a process waits in the kernel until it has executed.
+	monitor := make(chan *runner.Monitor, 1)
+	go func() {
+		defer timeline.Begin(ctx, "start the monitor")()
+		monitor <- r.StandBy(id)
+	}()
 	c, lease, err := cs.create(ctx, id, o)
 	if err != nil {
-		monitor.Close()
+		(<-monitor).Close()
 		return nil, nil, err
 	}
-	c.Use(monitor)
+	c.Use(<-monitor)
 	return c, lease, nil
 }
 
