@@ -26,36 +26,13 @@ name, as robot$team+ci, and a secret that is shown once.`
 	return cmd
 }
 
-// which says of which project robots are.
-type which struct {
-	target  command.Registry
-	project string
-}
-
-func (w *which) flags(cmd *cobra.Command) {
-	w.target.Flags(cmd)
-	cmd.Flags().StringVar(&w.project, "project", "", "whose robot it is; the registry's if it is left out")
-}
-
-// path is that of the robots, or, unless name is "", of the one of that name, which may be
-// its full one.
-func (w *which) path(name string) string {
-	project := w.project
-	if strings.HasPrefix(name, robots.Prefix) {
-		project, name = robots.ParseName(name)
-	}
-	parts := []string{"robots"}
-	if project != "" {
-		parts = []string{"projects", project, "robots"}
-	}
-	if name != "" {
-		parts = append(parts, name)
-	}
-	return command.Path(parts...)
+// owned says of which project robots are.
+func owned() command.Owned {
+	return command.Owned{What: "robot", Noun: "robots", Prefix: robots.Prefix}
 }
 
 func newCreate() *cobra.Command {
-	var w which
+	w := owned()
 	var spec access.NewRobot
 	var pull, push, del bool
 	var expires string
@@ -85,9 +62,9 @@ a right that he has not got.`,
 				return command.Misused(cmd, fmt.Errorf("--expires %w", err))
 			}
 			spec.ExpiresAt = rest.Moment(until)
-			return w.target.Do(cmd, func(r command.API) error {
+			return w.Do(cmd, func(r command.API) error {
 				var made access.RobotSecret
-				if err := r.Post(w.path(""), spec, &made); err != nil {
+				if err := r.Post(w.Path(""), spec, &made); err != nil {
 					return err
 				}
 				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n%s\n", made.Robot.Name, made.Secret)
@@ -95,7 +72,7 @@ a right that he has not got.`,
 			})
 		},
 	}
-	w.flags(cmd)
+	w.Flags(cmd)
 	f := cmd.Flags()
 	f.BoolVar(&pull, "pull", false, "it pulls")
 	f.BoolVar(&push, "push", false, "it pushes and pulls")
@@ -109,15 +86,15 @@ a right that he has not got.`,
 }
 
 func newList() *cobra.Command {
-	var w which
+	w := owned()
 	var out command.List
 	cmd := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List the robots of a project, or of the registry",
 		Example: "  registry robot list --project team\n  registry robot list --format json",
 		Args:    command.Args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return w.target.Do(cmd, func(r command.API) error {
-				found, err := command.All[access.Robot](r, w.path(""))
+			return w.Do(cmd, func(r command.API) error {
+				found, err := command.All[access.Robot](r, w.Path(""))
 				if err != nil {
 					return err
 				}
@@ -125,7 +102,7 @@ func newList() *cobra.Command {
 			})
 		},
 	}
-	w.flags(cmd)
+	w.Flags(cmd)
 	out.Flags(cmd)
 	return cmd
 }
@@ -138,7 +115,7 @@ func item(r access.Robot) command.Item {
 }
 
 func newRotate() *cobra.Command {
-	var w which
+	w := owned()
 	cmd := &cobra.Command{
 		Use: "rotate NAME", Short: "Give a robot another secret, and print it",
 		Long: `Give a robot another secret, and print it. The one before, and all that was
@@ -146,9 +123,9 @@ issued for it, ends within a second.`,
 		Example: "  registry robot rotate ci --project team\n  registry robot rotate 'robot$team+ci'",
 		Args:    command.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
-			return w.target.Do(cmd, func(r command.API) error {
+			return w.Do(cmd, func(r command.API) error {
 				var next access.Secret
-				if err := r.Post(w.path(a[0])+"/secret", nil, &next); err != nil {
+				if err := r.Post(w.Path(a[0])+"/secret", nil, &next); err != nil {
 					return err
 				}
 				_, err := fmt.Fprintln(cmd.OutOrStdout(), next.Secret)
@@ -156,30 +133,30 @@ issued for it, ends within a second.`,
 			})
 		},
 	}
-	w.flags(cmd)
+	w.Flags(cmd)
 	return cmd
 }
 
 func newSet(word, short string) *cobra.Command {
-	var w which
+	w := owned()
 	disabled := word == "disable"
 	cmd := &cobra.Command{
 		Use: word + " NAME…", Short: short,
 		Example: "  registry robot " + word + " ci --project team", Args: command.Args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, names []string) error {
-			return w.target.Do(cmd, func(r command.API) error {
+			return w.Do(cmd, func(r command.API) error {
 				return command.Each(names, func(name string) error {
-					return r.Patch(w.path(name), access.RobotChange{Disabled: &disabled})
+					return r.Patch(w.Path(name), access.RobotChange{Disabled: &disabled})
 				})
 			})
 		},
 	}
-	w.flags(cmd)
+	w.Flags(cmd)
 	return cmd
 }
 
 func newExpire() *cobra.Command {
-	var w which
+	w := owned()
 	cmd := &cobra.Command{
 		Use: "expire NAME WHEN", Short: "Change when a robot ends: 90d, 12h, a time, or never",
 		Example: "  registry robot expire ci 90d --project team", Args: command.Args(cobra.ExactArgs(2)),
@@ -189,26 +166,26 @@ func newExpire() *cobra.Command {
 				return command.Misused(cmd, err)
 			}
 			forever := at.IsZero()
-			return w.target.Do(cmd, func(r command.API) error {
-				return r.Patch(w.path(a[0]), access.RobotChange{ExpiresAt: rest.Moment(at), Forever: &forever})
+			return w.Do(cmd, func(r command.API) error {
+				return r.Patch(w.Path(a[0]), access.RobotChange{ExpiresAt: rest.Moment(at), Forever: &forever})
 			})
 		},
 	}
-	w.flags(cmd)
+	w.Flags(cmd)
 	return cmd
 }
 
 func newRemove() *cobra.Command {
-	var w which
+	w := owned()
 	cmd := &cobra.Command{
 		Use: "rm NAME…", Aliases: []string{"remove"}, Short: "Remove robots",
 		Example: "  registry robot rm ci --project team", Args: command.Args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, names []string) error {
-			return w.target.Do(cmd, func(r command.API) error {
-				return command.Each(names, func(name string) error { return r.Delete(w.path(name)) })
+			return w.Do(cmd, func(r command.API) error {
+				return command.Each(names, func(name string) error { return r.Delete(w.Path(name)) })
 			})
 		},
 	}
-	w.flags(cmd)
+	w.Flags(cmd)
 	return cmd
 }

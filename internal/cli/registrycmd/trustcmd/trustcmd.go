@@ -15,7 +15,6 @@ import (
 	"cove/internal/cli/registrycmd/command"
 	"cove/registry/api/access"
 	"cove/registry/api/rest"
-	"cove/registry/robots"
 	"cove/registry/trust"
 )
 
@@ -32,32 +31,9 @@ to the registry as a whole; its holders appear in the log as trust$team+ci.`
 	return cmd
 }
 
-// which says of which project rules are.
-type which struct {
-	target  command.Registry
-	project string
-}
-
-func (w *which) flags(cmd *cobra.Command) {
-	w.target.Flags(cmd)
-	cmd.Flags().StringVar(&w.project, "project", "", "whose rule it is; the registry's if it is left out")
-}
-
-// path is that of the rules, or, unless name is "", of the one of that name, which may be
-// its full one.
-func (w *which) path(name string) string {
-	project := w.project
-	if strings.HasPrefix(name, trust.Prefix) {
-		project, name = robots.ParseName(name)
-	}
-	parts := []string{"trust"}
-	if project != "" {
-		parts = []string{"projects", project, "trust"}
-	}
-	if name != "" {
-		parts = append(parts, name)
-	}
-	return command.Path(parts...)
+// owned says of which project rules are.
+func owned() command.Owned {
+	return command.Owned{What: "rule", Noun: "trust", Prefix: trust.Prefix}
 }
 
 // content is what a flag names: a file, or standard input as -.
@@ -80,7 +56,7 @@ func content(cmd *cobra.Command, file string) (string, error) {
 }
 
 func newCreate() *cobra.Command {
-	var w which
+	w := owned()
 	var rule ruleFlags
 	cmd := &cobra.Command{
 		Use: "create NAME", Short: "Make a rule, and print the name of its account",
@@ -106,9 +82,9 @@ An issuer that signs for everybody, as GitHub, needs a claim that names an owner
 			if err := rule.onto(cmd, &to); err != nil {
 				return err
 			}
-			return w.target.Do(cmd, func(r command.API) error {
+			return w.Do(cmd, func(r command.API) error {
 				var made access.TrustRule
-				if err := r.Post(w.path(""), to.Named(a[0]), &made); err != nil {
+				if err := r.Post(w.Path(""), to.Named(a[0]), &made); err != nil {
 					return err
 				}
 				_, err := fmt.Fprintln(cmd.OutOrStdout(), made.Name)
@@ -116,13 +92,13 @@ An issuer that signs for everybody, as GitHub, needs a claim that names an owner
 			})
 		},
 	}
-	w.flags(cmd)
+	w.Flags(cmd)
 	rule.flags(cmd)
 	return cmd
 }
 
 func newSet() *cobra.Command {
-	var w which
+	w := owned()
 	var rule ruleFlags
 	cmd := &cobra.Command{
 		Use: "set NAME", Short: "Change a rule; flags that are left out leave what they are about",
@@ -132,34 +108,34 @@ issued by the rule before ends within a second.`,
 		Example: "  registry trust set ci --project team --claim repository=octo/app --claim ref=refs/tags/v*",
 		Args:    command.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) error {
-			return w.target.Do(cmd, func(r command.API) error {
+			return w.Do(cmd, func(r command.API) error {
 				var now access.TrustRule
-				if err := r.Get(w.path(a[0]), &now); err != nil {
+				if err := r.Get(w.Path(a[0]), &now); err != nil {
 					return err
 				}
 				to := now.Change()
 				if err := rule.onto(cmd, &to); err != nil {
 					return err
 				}
-				return r.Put(w.path(a[0]), to)
+				return r.Put(w.Path(a[0]), to)
 			})
 		},
 	}
-	w.flags(cmd)
+	w.Flags(cmd)
 	rule.flags(cmd)
 	return cmd
 }
 
 func newList() *cobra.Command {
-	var w which
+	w := owned()
 	var out command.List
 	cmd := &cobra.Command{
 		Use: "list", Aliases: []string{"ls"}, Short: "List the rules of a project, or of the registry",
 		Example: "  registry trust list --project team\n  registry trust list --format json",
 		Args:    command.Args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return w.target.Do(cmd, func(r command.API) error {
-				found, err := command.All[access.TrustRule](r, w.path(""))
+			return w.Do(cmd, func(r command.API) error {
+				found, err := command.All[access.TrustRule](r, w.Path(""))
 				if err != nil {
 					return err
 				}
@@ -168,7 +144,7 @@ func newList() *cobra.Command {
 			})
 		},
 	}
-	w.flags(cmd)
+	w.Flags(cmd)
 	out.Flags(cmd)
 	return cmd
 }
@@ -186,7 +162,7 @@ func item(r access.TrustRule) command.Item {
 }
 
 func newCheck() *cobra.Command {
-	var w which
+	w := owned()
 	var out command.List
 	cmd := &cobra.Command{
 		Use: "check FILE|-", Short: "Say what each rule makes of a token, and why",
@@ -199,17 +175,17 @@ refused hears no more than that: what rules ask for is not for strangers.`,
 			if err != nil {
 				return err
 			}
-			return w.target.Do(cmd, func(r command.API) error {
+			return w.Do(cmd, func(r command.API) error {
 				var found rest.Page[access.TrustFinding]
 				body := access.TokenText{Token: strings.TrimSpace(token)}
-				if err := r.Post(w.path("check"), body, &found); err != nil {
+				if err := r.Post(w.Path("check"), body, &found); err != nil {
 					return err
 				}
 				return out.Print(cmd, "NAME TAKEN REASON", command.Items(found.Items, finding))
 			})
 		},
 	}
-	w.flags(cmd)
+	w.Flags(cmd)
 	out.Flags(cmd)
 	return cmd
 }
@@ -233,17 +209,17 @@ func newRemove() *cobra.Command {
 
 // each is a command that does something to every rule that it names.
 func each(word, short string, do func(r command.API, path string) error) *cobra.Command {
-	var w which
+	w := owned()
 	cmd := &cobra.Command{
 		Use: word + " NAME…", Short: short,
 		Example: "  registry trust " + word + " ci --project team", Args: command.Args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, names []string) error {
-			return w.target.Do(cmd, func(r command.API) error {
-				return command.Each(names, func(name string) error { return do(r, w.path(name)) })
+			return w.Do(cmd, func(r command.API) error {
+				return command.Each(names, func(name string) error { return do(r, w.Path(name)) })
 			})
 		},
 	}
-	w.flags(cmd)
+	w.Flags(cmd)
 	return cmd
 }
 

@@ -85,17 +85,10 @@ func TestFlagsLeaveAlone(t *testing.T) {
 
 func TestPaths(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct{ project, name, want string }{
-		{"", "", "/trust"},
-		{"team", "", "/projects/team/trust"},
-		{"", "ci", "/trust/ci"},
-		{"team", "ci", "/projects/team/trust/ci"},
-		{"team", "trust$other+ci", "/projects/other/trust/ci"},
-		{"team", "trust$ci", "/trust/ci"},
-	} {
-		w := which{project: c.project}
-		if got := w.path(c.name); got != c.want {
-			t.Errorf("%q in %q: %s, want %s", c.name, c.project, got, c.want)
+	for name, want := range map[string]string{"": "/trust", "ci": "/trust/ci", "trust$other+ci": "/projects/other/trust/ci"} {
+		w := owned()
+		if got := w.Path(name); got != want {
+			t.Errorf("%q: %s, want %s", name, got, want)
 		}
 	}
 }
