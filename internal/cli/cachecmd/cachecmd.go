@@ -36,8 +36,8 @@ func DiskUsage(a *app.App) *cobra.Command {
 			return write(a.Out, out, all, lists.Options{Now: time.Now()})
 		},
 	}
-	cmd.Flags().StringVar(&out.Format, "format", "", "table, json, or a Go template")
-	cmd.Flags().BoolVarP(&out.Quiet, "quiet", "q", false, "print ids alone")
+	out.FormatFlag(cmd.Flags())
+	out.QuietFlag(cmd.Flags(), "ids")
 	return cmd
 }
 

@@ -36,11 +36,11 @@ func List(a *app.App, use string) *cobra.Command {
 	fs.StringArrayVarP(&filters, "filter", "f", nil,
 		"only some: ancestor=, before=, exited=, expose=, health=, id=, is-task=, label=, name=, network=, publish=, "+
 			"since=, status=, volume=")
-	fs.StringVar(&out.Format, "format", "", "table, json, or a Go template")
+	out.FormatFlag(fs)
 	fs.IntVarP(&last, "last", "n", 0, "the newest N, running or not")
 	fs.BoolVarP(&latest, "latest", "l", false, "the newest, running or not")
 	fs.BoolVar(&noTrunc, "no-trunc", false, "whole ids and commands")
-	fs.BoolVarP(&out.Quiet, "quiet", "q", false, "only ids")
+	out.QuietFlag(fs, "ids")
 	fs.BoolVarP(&sizes, "size", "s", false, "what each wrote, and its size with its image; .Size in a format asks for it too")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		terms, err := verbs.Terms(filters)

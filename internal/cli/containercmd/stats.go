@@ -27,7 +27,7 @@ func Stats(a *app.App) *cobra.Command {
 	}
 	fs := cmd.Flags()
 	fs.BoolVarP(&all, "all", "a", false, "also containers that do not run")
-	fs.StringVar(&out.Format, "format", "", "table, json, or a Go template")
+	out.FormatFlag(fs)
 	fs.BoolVar(&once, "no-stream", false, "only once")
 	fs.BoolVar(&noTrunc, "no-trunc", false, "whole ids")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

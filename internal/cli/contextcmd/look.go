@@ -29,8 +29,8 @@ func list(a *app.App) *cobra.Command {
 		Use: "ls [flags]", Aliases: []string{"list"}, Short: "List contexts",
 		Example: "  ls\n  ls -q", Args: app.NoArgs(),
 	}
-	cmd.Flags().StringVar(&out.Format, "format", "", "table, json, or a Go template")
-	cmd.Flags().BoolVarP(&out.Quiet, "quiet", "q", false, "only names")
+	out.FormatFlag(cmd.Flags())
+	out.QuietFlag(cmd.Flags(), "names")
 	cmd.RunE = func(*cobra.Command, []string) error {
 		all, err := contexts().List()
 		if err != nil {

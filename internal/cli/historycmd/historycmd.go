@@ -118,9 +118,9 @@ func list(a *app.App) *cobra.Command {
 	fs := cmd.Flags()
 	fs.StringArrayVar(&filters, "filter", nil,
 		"status=running|completed|error|canceled, name=TEXT, id=BEGINNING, since=DURATION, until=DURATION")
-	fs.StringVar(&out.Format, "format", "", "table, json, or a Go template")
+	out.FormatFlag(fs)
 	fs.BoolVar(&whole, "no-trunc", false, "whole names and times")
-	fs.BoolVarP(&out.Quiet, "quiet", "q", false, "print ids alone")
+	out.QuietFlag(fs, "ids")
 	return cmd
 }
 

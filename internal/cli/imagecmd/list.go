@@ -41,9 +41,9 @@ func List(a *app.App, use string) *cobra.Command {
 	fs.BoolVarP(&all, "all", "a", false, "accepted for docker's sake: there are no intermediate images")
 	fs.BoolVar(&digests, "digests", false, "show digests")
 	fs.StringArrayVarP(&filters, "filter", "f", nil, "only some: reference=, dangling=, label=, before=, since=, until=")
-	fs.StringVar(&out.Format, "format", "", "table, json, or a Go template")
+	out.FormatFlag(fs)
 	fs.BoolVar(&noTrunc, "no-trunc", false, "whole ids")
-	fs.BoolVarP(&out.Quiet, "quiet", "q", false, "only ids")
+	out.QuietFlag(fs, "ids")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		terms, err := verbs.Terms(filters)
 		if err != nil {
@@ -110,10 +110,10 @@ func History(a *app.App) *cobra.Command {
 		Args:    app.ExactArgs(1),
 	}
 	fs := cmd.Flags()
-	fs.StringVar(&out.Format, "format", "", "table, json, or a Go template")
+	out.FormatFlag(fs)
 	fs.BoolVarP(&human, "human", "H", true, "sizes and dates for people")
 	fs.BoolVar(&noTrunc, "no-trunc", false, "whole lines")
-	fs.BoolVarP(&out.Quiet, "quiet", "q", false, "only ids")
+	out.QuietFlag(fs, "ids")
 	of := platformFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		eng, err := a.Engine()

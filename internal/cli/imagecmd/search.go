@@ -24,7 +24,7 @@ func Search(a *app.App) *cobra.Command {
 	}
 	fs := cmd.Flags()
 	fs.StringArrayVarP(&filters, "filter", "f", nil, "only some: is-official=, is-automated=, stars=")
-	fs.StringVar(&out.Format, "format", "", "table, json, or a Go template")
+	out.FormatFlag(fs)
 	fs.IntVar(&o.Limit, "limit", 0, "how many of a registry at most: 1 to 100 (default 25)")
 	fs.BoolVar(&noTrunc, "no-trunc", false, "whole descriptions")
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {

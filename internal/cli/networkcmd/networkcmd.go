@@ -38,9 +38,9 @@ func list(a *app.App) *cobra.Command {
 	}
 	cmd.Flags().StringArrayVarP(&filters, "filter", "f", nil,
 		"only some: name=, id=, driver=, label=, scope=, type=builtin|custom, dangling=")
-	cmd.Flags().StringVar(&out.Format, "format", "", "table, json, or a Go template")
+	out.FormatFlag(cmd.Flags())
 	cmd.Flags().BoolVar(&whole, "no-trunc", false, "whole ids")
-	cmd.Flags().BoolVarP(&out.Quiet, "quiet", "q", false, "only ids")
+	out.QuietFlag(cmd.Flags(), "ids")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		terms, err := verbs.Terms(filters)
 		if err != nil {

@@ -9,6 +9,8 @@ import (
 	"reflect"
 	"strings"
 
+	"github.com/spf13/pflag"
+
 	"cove/errdefs"
 )
 
@@ -32,6 +34,16 @@ type List[T any] struct {
 type Options struct {
 	Quiet  bool
 	Format string // "", "table", "table TEMPLATE", "json", or a template
+}
+
+// FormatFlag adds --format.
+func (o *Options) FormatFlag(fs *pflag.FlagSet) {
+	fs.StringVar(&o.Format, "format", "", "table, json, or a Go template")
+}
+
+// QuietFlag adds --quiet, with which only what the rows are known by is printed: "ids", "names".
+func (o *Options) QuietFlag(fs *pflag.FlagSet, only string) {
+	fs.BoolVarP(&o.Quiet, "quiet", "q", false, "only "+only)
 }
 
 // Write prints rows. A format that cannot be parsed or names an unknown field

@@ -35,7 +35,7 @@ func diskUsage(a *app.App) *cobra.Command {
 			return writeSums(a.Out, out, usage)
 		},
 	}
-	cmd.Flags().StringVar(&out.Format, "format", "", "table, json, or a Go template")
+	out.FormatFlag(cmd.Flags())
 	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "each image, container, volume and step")
 	return cmd
 }

@@ -103,8 +103,8 @@ func list(a *app.App) *cobra.Command {
 	app.Register(cmd.Flags(), app.Only{
 		Name: "cluster", Values: []string{"false"}, Switch: true, Why: "there is no swarm, which has cluster volumes",
 	})
-	cmd.Flags().StringVar(&out.Format, "format", "", "table, json, or a Go template")
-	cmd.Flags().BoolVarP(&out.Quiet, "quiet", "q", false, "only names")
+	out.FormatFlag(cmd.Flags())
+	out.QuietFlag(cmd.Flags(), "names")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		terms, err := verbs.Terms(filters)
 		if err != nil {
