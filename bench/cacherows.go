@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"syscall"
 
 	"cove/bench/figures"
+	"cove/bench/machine"
 	"cove/bench/sources"
 )
 
@@ -101,10 +101,5 @@ func largeMemory(ctx context.Context, tb *testbed) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	const line = "$BIN/cove --root $DISK/large-root build -q $DISK/large"
-	cmd := tb.in(ctx, "sh", "-c", "exec "+line)
-	if err := execute(ctx, cmd, line); err != nil {
-		return 0, err
-	}
-	return float64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss) / 1024, nil
+	return machine.Peak(tb.in(ctx, "sh", "-c", "exec $BIN/cove --root $DISK/large-root build -q $DISK/large"))
 }

@@ -3,9 +3,12 @@ package machine
 
 import (
 	"bufio"
+	"fmt"
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Load is the load of the last minute.
@@ -44,4 +47,32 @@ func Field(path, name string) string {
 		}
 	}
 	return ""
+}
+
+// Peak runs a command and returns the most that it had in memory, in MB. What the kernel
+// tells of a process that has ended counts what its parent had at the fork; one that runs
+// says what it had since it executed.
+func Peak(cmd *exec.Cmd) (float64, error) {
+	var errs strings.Builder
+	cmd.Stderr = &errs
+	if err := cmd.Start(); err != nil {
+		return 0, err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	var most float64
+	for {
+		var kB float64
+		if n, _ := fmt.Sscanf(Field(fmt.Sprintf("/proc/%d/status", cmd.Process.Pid), "VmHWM"), "%f kB", &kB); n == 1 {
+			most = max(most, kB/1024)
+		}
+		select {
+		case err := <-ended:
+			if err != nil {
+				return 0, fmt.Errorf("%s: %w: %s", cmd, err, errs.String())
+			}
+			return most, nil
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 }
