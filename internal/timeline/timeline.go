@@ -101,7 +101,7 @@ func Write(w io.Writer, spans []Span) error {
 	}
 	all := max(last-first, 1)
 	var b strings.Builder
-	fmt.Fprintf(&b, "%8s %8s  %-9s %-32s\n", "FROM µs", "TOOK µs", "WHO", "WHAT")
+	fmt.Fprintf(&b, "%8s %8s  %-9s %s\n", "FROM µs", "TOOK µs", "WHO", "WHAT")
 	for _, s := range spans {
 		from := int((s.Begin - first) * width / all)
 		bar := max(1, int((s.End-first)*width/all)-from)

@@ -13,7 +13,7 @@ func TestWrite(t *testing.T) {
 		{"cove", "read the command", 1_000_000, 2_000_000},
 		{"monitor", "mount", 2_000_000, 5_000_000},
 	})
-	want := ` FROM µs  TOOK µs  WHO       WHAT                            
+	want := ` FROM µs  TOOK µs  WHO       WHAT
        0     1000  cove      read the command                 ██████████
     1000     3000  monitor   mount                                      ██████████████████████████████
     4000           in all
