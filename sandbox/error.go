@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -29,13 +30,22 @@ type StepError struct {
 // Error names what was tried, and the call and errno that ended it.
 func (e *StepError) Error() string {
 	if e.Exec {
-		return fmt.Sprintf("sandbox: exec %q: %s", e.Command, e.execText())
+		return fmt.Sprintf("sandbox: exec %s: %s", e.command(), e.execText())
 	}
 	text := fmt.Sprintf("sandbox: %s: %s: %v", e.Why, e.Call, e.Errno)
 	if e.Errno == unix.ELOOP && strings.HasPrefix(e.Why, "mount ") {
 		text += "; the root filesystem has a link on the way, and proc and sysfs must be mounted on ordinary directory"
 	}
 	return text
+}
+
+// command is quoted where its end would not be seen.
+func (e *StepError) command() string {
+	quoted := strconv.Quote(e.Command)
+	if quoted == `"`+e.Command+`"` && !strings.Contains(e.Command, " ") {
+		return e.Command
+	}
+	return quoted
 }
 
 func (e *StepError) execText() string {

@@ -140,7 +140,7 @@ func TestJoin(t *testing.T) {
 		}
 	}
 	proc.Args = []string{"no-such"}
-	if _, err := join(t, target, spec, &proc); err == nil || !strings.Contains(err.Error(), `exec "no-such"`) {
+	if _, err := join(t, target, spec, &proc); err == nil || !strings.Contains(err.Error(), `exec no-such:`) {
 		t.Errorf("a missing command: %v", err)
 	}
 }

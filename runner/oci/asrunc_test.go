@@ -196,8 +196,10 @@ func TestListed(t *testing.T) {
 			t.Error(out)
 		}
 	}
+	root := f.root
 	f.root = filepath.Join(t.TempDir(), "none")
 	refused(t, f, "no such file or directory", "list")
+	f.root = root // where the container is that goes with the test
 }
 
 // TestQuotaBelowALimit: a quota and a period that fit the group above only together are

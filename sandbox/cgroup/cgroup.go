@@ -69,7 +69,7 @@ func Create(h host.Cgroup, name string, r *specs.LinuxResources) (*Group, error)
 	}
 	if existed {
 		if pids, err := g.Procs(); err == nil && len(pids) > 0 {
-			return nil, errdefs.Errorf(errdefs.ErrConflict, "cgroup: %s: has %d processes already", g.path, len(pids))
+			return nil, errdefs.Errorf(errdefs.ErrConflict, "cgroup: %s: the container's cgroup is not empty: %d processes are in it already", g.path, len(pids))
 		}
 	}
 	err := g.refuseFrozen()

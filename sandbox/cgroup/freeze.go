@@ -83,7 +83,8 @@ func (g *Group) refuseFrozen() error {
 		dir, file, _, _, _ := at.freezer()
 		if state, err := readLine(dir, own); err != nil || state == "1" {
 			return errdefs.Errorf(errdefs.ErrConflict,
-				"cgroup: %s is frozen: thaw it by writing to %s/%s, or choose another group", at.path, dir, file)
+				"cgroup: container's cgroup unexpectedly frozen: %s is frozen: thaw it by writing to %s/%s, "+
+					"or choose another group", at.path, dir, file)
 		}
 	}
 	return nil

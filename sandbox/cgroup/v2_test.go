@@ -207,7 +207,7 @@ func TestRefuseFrozen(t *testing.T) {
 	})
 	for _, g := range []*Group{v2, v1} {
 		err := Load(g.host, "/above/box").refuseFrozen()
-		if !errors.Is(err, errdefs.ErrConflict) || !strings.Contains(err.Error(), "cgroup: /above is frozen: thaw it by writing to") {
+		if !errors.Is(err, errdefs.ErrConflict) || !strings.Contains(err.Error(), "/above is frozen: thaw it by writing to") {
 			t.Error(err)
 		}
 	}

@@ -24,7 +24,7 @@ func Example() *specs.Spec {
 	}
 	caps := []string{"CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"}
 	return &specs.Spec{
-		Version: "1.0.2",
+		Version: SpecVersion,
 		Process: &specs.Process{
 			Terminal: true,
 			Args:     []string{"sh"},
