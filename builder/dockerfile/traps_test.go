@@ -14,12 +14,13 @@ func TestTrapsOfRun(t *testing.T) {
 		"RUN apt-get update && apt-get install -y \\\n curl \\\n tar\n":                                  "",
 		"RUN apt-get update && apt-get install -y \\\n curl \\\n\n # rest\n rm -rf /var/lib/apt/lists\n": `MissingOperator: "rm -rf …"`,
 		"RUN for x in a b; do \\\n mkdir -p $x; \\\n done\n":                                             "",
-		"RUN make \\\n cd /src\n":                                                                        `MissingOperator: "cd /src …"`,
-		"RUN apt-get install -y curl\n":                                                                  "InstallWithoutUpdate",
-		"RUN apt update\nRUN apt -y install curl\n":                                                      "",
-		"RUN apt-get -qq update && apt-get -y --no-install-recommends install x\n":                       "",
-		"RUN <<EOF\napt-get install x\nEOF\n":                                                            "InstallWithoutUpdate",
-		"RUN echo adapt-get installs\n":                                                                  "",
+
+		"RUN make \\\n cd /src\n":                                                  `MissingOperator: "cd /src …"`,
+		"RUN apt-get install -y curl\n":                                            "InstallWithoutUpdate",
+		"RUN apt update\nRUN apt -y install curl\n":                                "",
+		"RUN apt-get -qq update && apt-get -y --no-install-recommends install x\n": "",
+		"RUN <<EOF\napt-get install x\nEOF\n":                                      "InstallWithoutUpdate",
+		"RUN echo adapt-get installs\n":                                            "",
 	} {
 		got := strings.Join(lintOf(t, "FROM base\n"+src, nil), "\n")
 		if want == "" && got != "" || !strings.Contains(got, want) {

@@ -34,12 +34,14 @@ func orAll(glob string) string {
 
 // SelectorsOf are the two selectors of a rule in Harbor's terms.
 func SelectorsOf(s selector.Selector) (tags []shape.Selector, scope map[string][]shape.Selector) {
-	return []shape.Selector{{
+	tags = []shape.Selector{{
 		Kind: Doublestar, Decoration: decorated(s.ExceptTags, Matches, Excludes), Pattern: orAll(s.Tags),
-	}}, map[string][]shape.Selector{ofRepos: {{
+	}}
+	repositories := []shape.Selector{{
 		Kind: Doublestar, Decoration: decorated(s.ExceptRepositories, RepoMatches, RepoExcludes),
 		Pattern: orAll(s.Repositories),
-	}}}
+	}}
+	return tags, map[string][]shape.Selector{ofRepos: repositories}
 }
 
 // SelectorOf is what the two selectors of a rule choose. Without one of repositories it is
