@@ -4,9 +4,9 @@
 // A read goes by the [Querier] that a [DB] is and sees what is committed. A write
 // is a function given to [DB.Update]. On SQLite one goroutine owns the writing
 // connection and commits the functions that wait together in one transaction,
-// each in its own savepoint, so that many writers share one fsync. On PostgreSQL
-// each function is a transaction of its own, repeated when it loses to another.
-// Both run the same statements.
+// each in its own savepoint, and another makes the log durable beside it (sync.go), so
+// that many writers share one sync. On PostgreSQL each function is a transaction of its
+// own, repeated when it loses to another. Both run the same statements.
 package db
 
 import (
@@ -31,6 +31,7 @@ import (
 
 	"cove/errdefs"
 	"cove/internal/limit"
+	"cove/registry/db/patience"
 )
 
 // Config says where the database is.
@@ -113,7 +114,7 @@ func openSQLite(ctx context.Context, cfg Config) (*DB, error) {
 	}
 	bound(rpool, cfg.Connections, 4)
 	ids := &ids{}
-	w, err := startWriter(ctx, wpool, ids, cfg.Now)
+	w, err := startWriter(ctx, cfg.DSN, wpool, ids, cfg.Now)
 	if err != nil {
 		return nil, errors.Join(err, rpool.Close(), wpool.Close())
 	}
@@ -136,7 +137,7 @@ func openPostgres(ctx context.Context, cfg Config) (*DB, error) {
 	}
 	connect := func(n, standard int, most time.Duration) *sql.DB {
 		each := parsed.Copy()
-		patience(each, most)
+		patience.Limit(each, most)
 		pool := stdlib.OpenDB(*each, stdlib.OptionAfterConnect(settle))
 		bound(pool, n, standard)
 		return pool
@@ -146,7 +147,7 @@ func openPostgres(ctx context.Context, cfg Config) (*DB, error) {
 	if err := errors.Join(migrate(ctx, steps, cfg.Migrations, true), steps.Close()); err != nil {
 		return nil, fmt.Errorf("registry database: %w", err)
 	}
-	most := cmp.Or(cfg.Silence, silence)
+	most := cmp.Or(cfg.Silence, patience.Silence)
 	pool := connect(cfg.Connections, 16, most)
 	return &DB{
 		Querier: told{plain{pool}}, pool: pool, lockers: connect(cfg.Connections, 16, 0),
@@ -244,7 +245,8 @@ func Unavailable(err error) error {
 	var lite *sqlite.Error
 	var pg *pgconn.PgError
 	if errors.As(err, &lite) && lite.Code()&0xff == sqlite3.SQLITE_FULL ||
-		errors.As(err, &pg) && pg.Code == diskFull {
+		errors.As(err, &pg) && pg.Code == diskFull ||
+		errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 		return errdefs.Errorf(errdefs.ErrExhausted, "registry database: %w (%w)", err, syscall.ENOSPC)
 	}
 	return errdefs.Errorf(errdefs.ErrUnavailable, "registry database: %w", err)

@@ -4,7 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"slices"
+	"fmt"
 	"sync/atomic"
 	"time"
 )
@@ -15,12 +15,12 @@ const maxBatch = 64
 // writer owns SQLite's writing connection. Writes that arrive while it commits
 // wait and then share the next commit.
 type writer struct {
-	pool *sql.DB
-	conn *sql.Conn
-	q    *prepared
-	ids  *ids
-	now  func() time.Time
-	full bool // a commit is an fsync
+	pool   *sql.DB
+	conn   *sql.Conn
+	q      *prepared
+	ids    *ids
+	now    func() time.Time
+	syncer *syncer
 	// commits are how many there were.
 	commits atomic.Int64
 
@@ -37,19 +37,29 @@ type job struct {
 	done chan struct{}
 }
 
-func startWriter(ctx context.Context, pool *sql.DB, ids *ids, now func() time.Time) (*writer, error) {
+// startWriter begins; file is the database.
+func startWriter(ctx context.Context, file string, pool *sql.DB, ids *ids, now func() time.Time) (*writer, error) {
 	conn, err := pool.Conn(ctx)
 	if err != nil {
 		return nil, Unavailable(err)
 	}
 	w := &writer{
-		pool: pool, conn: conn, q: newPrepared(conn), ids: ids, now: now, full: true,
+		pool: pool, conn: conn, q: newPrepared(conn), ids: ids, now: now,
 		jobs: make(chan *job, maxBatch), closing: make(chan struct{}), ended: make(chan struct{}),
 	}
-	// What savepoints keep of pages stays in memory: a write changes some dozens, and from
-	// 64 KiB on they would go to a file of their own, made anew for each transaction.
-	if _, err := conn.ExecContext(ctx, "PRAGMA temp_store = MEMORY"); err != nil {
-		return nil, errors.Join(Unavailable(err), conn.Close())
+	for _, pragma := range []string{
+		// What savepoints keep of pages stays in memory: a write changes some dozens, and from
+		// 64 KiB on they would go to a file of their own, made anew for each transaction.
+		"PRAGMA temp_store = MEMORY",
+		"PRAGMA synchronous = NORMAL", // the syncer does more
+		"BEGIN IMMEDIATE", "ROLLBACK", // so that there is a log
+	} {
+		if _, err := conn.ExecContext(ctx, pragma); err != nil {
+			return nil, errors.Join(Unavailable(err), conn.Close())
+		}
+	}
+	if w.syncer, err = startSyncer(file); err != nil {
+		return nil, errors.Join(fmt.Errorf("registry database: %w", err), conn.Close())
 	}
 	go w.loop() // stop waits for it
 	return w, nil
@@ -63,7 +73,7 @@ func (w *writer) stop() {
 
 // close releases the connection; stop comes first.
 func (w *writer) close() error {
-	return errors.Join(w.q.close(), w.conn.Close(), w.pool.Close())
+	return errors.Join(w.q.close(), w.conn.Close(), w.pool.Close(), w.syncer.log.Close())
 }
 
 // do hands fn to the writer and waits for its commit. It waits even when ctx
@@ -92,10 +102,12 @@ func (w *writer) do(ctx context.Context, fn func(context.Context, *Tx) error, so
 
 // loop runs until close, and then once more for what was queued before it.
 func (w *writer) loop() {
-	defer close(w.ended)
-	batch := make([]*job, 0, maxBatch)
+	defer func() {
+		w.syncer.stop()
+		close(w.ended)
+	}()
 	for {
-		batch = batch[:0]
+		var batch []*job
 		select {
 		case j := <-w.jobs:
 			batch = append(batch, j)
@@ -118,20 +130,28 @@ func (w *writer) loop() {
 }
 
 // commit runs the batch in one transaction, and when that cannot commit tells
-// everyone in it.
+// everyone in it. Who waits for a sync is told behind it.
 func (w *writer) commit(batch []*job) {
 	ctx := context.Background() // one client's impatience must not undo the others' writes
 	err := w.transact(ctx, batch)
+	var durable []*job
 	for _, j := range batch {
 		if j.err == nil {
 			j.err = err
 		}
-		close(j.done)
+		if j.err == nil && !j.soon {
+			durable = append(durable, j)
+		} else {
+			close(j.done)
+		}
+	}
+	if len(durable) > 0 {
+		w.syncer.due <- durable
 	}
 }
 
 func (w *writer) transact(ctx context.Context, batch []*job) error {
-	if err := w.setSync(ctx, batch); err != nil {
+	if err := w.recover(ctx); err != nil {
 		return Unavailable(err)
 	}
 	if _, err := w.q.Exec(ctx, "BEGIN IMMEDIATE"); err != nil {
@@ -159,24 +179,6 @@ func (w *writer) transact(ctx context.Context, batch []*job) error {
 		return Unavailable(err)
 	}
 	w.commits.Add(1)
-	return nil
-}
-
-// setSync has the next commit wait for its fsync, unless nobody in the batch
-// needs it. A later commit that waits makes this one durable too.
-func (w *writer) setSync(ctx context.Context, batch []*job) error {
-	full := slices.ContainsFunc(batch, func(j *job) bool { return !j.soon })
-	if full == w.full {
-		return nil
-	}
-	pragma := "PRAGMA synchronous = NORMAL"
-	if full {
-		pragma = "PRAGMA synchronous = FULL"
-	}
-	if _, err := w.q.Exec(ctx, pragma); err != nil {
-		return err
-	}
-	w.full = full
 	return nil
 }
 

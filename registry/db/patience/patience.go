@@ -1,4 +1,6 @@
-package db
+// Package patience is how long the connections to PostgreSQL wait for a server that is gone
+// or silent.
+package patience
 
 import (
 	"context"
@@ -11,14 +13,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// silence is how long PostgreSQL may say nothing to a statement. Without an end to it
+// Silence is how long PostgreSQL may say nothing to a statement. Without an end to it
 // one that hangs would hold every request, and a write also after its client has gone:
 // a commit whose answer nobody waits for may have happened.
-const silence = time.Minute
+const Silence = time.Minute
 
-// patience has the connections of a configuration give up a server that has vanished
+// Limit has the connections of a configuration give up a server that has vanished
 // within about 10 s and, if most is not 0, one that is silent for so long.
-func patience(cfg *pgx.ConnConfig, most time.Duration) {
+func Limit(cfg *pgx.ConnConfig, most time.Duration) {
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = 10 * time.Second
 	}
