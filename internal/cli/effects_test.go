@@ -19,7 +19,7 @@ import (
 var elsewhere = map[string]string{
 	"blkio-weight-device": "engine/runspec/devices_test.go: TestBlockLimits",
 	"cgroup-parent":       "engine/shared_test.go: TestCgroupParent",
-	"cpu-rt-period":       "sandbox/cgroup/cgroup_test.go: TestSettingsV1",
+	"cpu-rt-period":       "sandbox/cgroup/settings/settings_test.go: TestSettingsV1",
 	"cpu-rt-runtime":      "sandbox/cgroup/cgroup_test.go: TestErrors",
 	"detach-keys":         "runner/lifecycle_test.go: TestAttach",
 	"tty":                 "sandbox/join_test.go: TestTerminal",
