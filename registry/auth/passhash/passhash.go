@@ -93,7 +93,9 @@ func (h *Hasher) derive(ctx context.Context, password string, p phc) ([]byte, er
 	}
 	defer func() { <-h.slots }()
 	// The memory of one hash is several times the rest of the heap, which would
-	// grow to fit it and stay so: give it back. Next to a hash that costs little.
+	// grow to fit it and stay so: give it back, and before that what is garbage and
+	// would lie beside it. Next to a hash that costs little.
+	debug.FreeOSMemory()
 	defer debug.FreeOSMemory()
 	return argon2.IDKey([]byte(password), p.salt, p.time, p.memory, p.threads, argonKey), nil
 }
