@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"context"
+	"errors"
 	"os"
 	"runtime"
 
@@ -53,6 +54,17 @@ func Join(ctx context.Context, r JoinRequest) (*Process, error) {
 			return nil, errdefs.Errorf(errdefs.ErrConflict, "sandbox: joining process %d: it is frozen", r.Target)
 		}
 	}
+	p, err := r.join(ctx)
+	if r.Cgroup != nil && (errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EBUSY)) {
+		var moved bool
+		if r.Cgroup, moved = r.Cgroup.Follow(r.Target); moved {
+			return r.join(ctx)
+		}
+	}
+	return p, err
+}
+
+func (r *JoinRequest) join(ctx context.Context) (*Process, error) {
 	target := r.PidFD
 	if target == nil {
 		fd, err := unix.PidfdOpen(r.Target, 0)

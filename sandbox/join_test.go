@@ -200,3 +200,44 @@ func checkTerminal(t *testing.T, proc *sandbox.Process, code int) {
 		t.Errorf("output %q", got)
 	}
 }
+
+// TestJoinMoved joins a container whose processes have left its group, which is gone
+// (runc#5089).
+func TestJoinMoved(t *testing.T) {
+	t.Parallel()
+	spec := baseSpec("sleep", "100")
+	g := group(t, nil)
+	elsewhere := newGroup(t, "moved", nil)
+	target := running(t, mount.Mount{Type: "bind", Source: rootfs(t)}, spec, func(r *sandbox.Request) { r.Cgroup = g })
+	if err := elsewhere.Add(target.Pid()); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.DeleteEmpty(); err != nil {
+		t.Fatal(err)
+	}
+	proc := *spec.Process
+	proc.Args = []string{"sleep", "100"}
+	p, err := plan.CompileExec(spec, &proc, features(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	joined, err := sandbox.Join(t.Context(), sandbox.JoinRequest{
+		Plan: p, Spec: spec, Target: target.Pid(), PidFD: target.PidFD(), Cgroup: g,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer joined.PidFD().Close()
+	theirs, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", target.Pid()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", joined.Pid()))
+	if err != nil || !bytes.Equal(own, theirs) || !strings.Contains(string(own), elsewhere.Path()) {
+		t.Errorf("%v: in %s, want %s", err, own, theirs)
+	}
+	_ = joined.Signal(unix.SIGKILL)
+	if _, err := joined.Wait(t.Context()); err != nil {
+		t.Error(err)
+	}
+}

@@ -32,6 +32,8 @@ type Group struct {
 	path string
 	// below are paths below path, by the names of hierarchies: see Below.
 	below map[string]string
+	// moved are paths in place of path, by the names of hierarchies: see Follow.
+	moved map[string]string
 	// first is a process whose pid namespace tells who is in the group where no
 	// hierarchy does: see Led.
 	first int
@@ -96,7 +98,12 @@ func (g *Group) Parent() *Group { return Load(g.host, path.Dir(g.path)) }
 // Path returns the group's path below the top of each hierarchy.
 func (g *Group) Path() string { return g.path }
 
-func (g *Group) dir(h *host.Hierarchy) string { return filepath.Join(h.Mount, g.path, g.below[h.Name]) }
+func (g *Group) dir(h *host.Hierarchy) string {
+	if to, ok := g.moved[h.Name]; ok {
+		return filepath.Join(h.Mount, to)
+	}
+	return filepath.Join(h.Mount, g.path, g.below[h.Name])
+}
 
 // Dir returns the group's directory in a hierarchy, named as host.Hierarchy.Name.
 func (g *Group) Dir(hierarchy string) (string, error) {
