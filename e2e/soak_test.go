@@ -17,7 +17,11 @@ import (
 
 // soaked is how often something is done: all with COVE_SOAK=1, few without.
 func soaked(few, all int) int {
-	if os.Getenv("COVE_SOAK") != "" {
+	value := os.Getenv("COVE_SOAK")
+	if most, err := strconv.Atoi(value); err == nil && most > 1 {
+		return min(most, all)
+	}
+	if value != "" {
 		return all
 	}
 	return few

@@ -33,8 +33,11 @@ func (e *StepError) Error() string {
 		return fmt.Sprintf("sandbox: exec %s: %s", e.command(), e.execText())
 	}
 	text := fmt.Sprintf("sandbox: %s: %s: %v", e.Why, e.Call, e.Errno)
-	if e.Errno == unix.ELOOP && strings.HasPrefix(e.Why, "mount ") {
+	switch mounting := strings.HasPrefix(e.Why, "mount "); {
+	case mounting && e.Errno == unix.ELOOP:
 		text += "; the root filesystem has a link on the way, and proc and sysfs must be mounted on ordinary directory"
+	case mounting && e.Errno == unix.EINVAL && e.Call == "move_mount":
+		text += "; is it a directory on a file, or a file on a directory?"
 	}
 	return text
 }

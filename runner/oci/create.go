@@ -169,10 +169,24 @@ func (a *app) task(
 	if size := c.Spec.Process.ConsoleSize; size != nil {
 		req.Size = unix.Winsize{Row: uint16(size.Height), Col: uint16(size.Width)}
 	}
-	for i := range f.preserveFDs {
+	for i := range activated(c.Spec.Process) + f.preserveFDs {
 		req.ExtraFiles = append(req.ExtraFiles, os.NewFile(uintptr(3+i), "preserved"))
 	}
 	return task.Create(ctx, req)
+}
+
+// activated is how many sockets systemd has opened for this command (sd_listen_fds(3)). They
+// are the container's process's, which is told so.
+func activated(p *specs.Process) int {
+	n, err := strconv.Atoi(os.Getenv("LISTEN_FDS"))
+	if err != nil || n <= 0 || os.Getenv("LISTEN_PID") != strconv.Itoa(os.Getpid()) {
+		return 0
+	}
+	p.Env = append(p.Env, "LISTEN_FDS="+strconv.Itoa(n), "LISTEN_PID=1")
+	if names := os.Getenv("LISTEN_FDNAMES"); names != "" {
+		p.Env = append(p.Env, "LISTEN_FDNAMES="+names)
+	}
+	return n
 }
 
 // created hands the terminal over and records the container.

@@ -168,3 +168,14 @@ func TestBindReplaces(t *testing.T) {
 		}
 	}
 }
+
+// TestMountedOver: what cannot be mounted there is told with the reason that it mostly has.
+func TestMountedOver(t *testing.T) {
+	t.Parallel()
+	for source, at := range map[string]string{"/etc/passwd": "/tmp", "/etc": "/bin/sh"} {
+		f := newFixture(t, "true")
+		f.mount(specs.Mount{Source: source, Destination: at, Type: "bind", Options: []string{"bind"}})
+		f.write()
+		refused(t, f, "mount "+at+": move_mount: invalid argument; is it a directory on a file", "run", "-b", f.bundle, idOf(t))
+	}
+}
