@@ -13,11 +13,9 @@ import (
 
 	"cove/errdefs"
 	"cove/internal/ids"
-	"cove/network/bridge"
 	"cove/network/definition"
-	"cove/network/etc"
 	"cove/network/ipam"
-	"cove/network/parent"
+	"cove/network/place"
 	"cove/network/segment"
 )
 
@@ -43,7 +41,11 @@ func (n *Network) Define(ctx context.Context, def definition.Network) (definitio
 	defer host.Close()
 	for tries := 0; ; tries++ {
 		made, err := n.defs.Add(ctx, def, func(def *definition.Network, all []definition.Network) error {
-			if err := n.place(host, def, all); err != nil {
+			taken := netip.Prefix{}
+			if pool, err := ipam.Read(n.first.Dir); err == nil {
+				taken = pool.Subnet // the default bridge's, while it is down
+			}
+			if err := place.Network(host, def, all, taken); err != nil {
 				return err
 			}
 			return def.Complete()
@@ -87,64 +89,6 @@ func (n *Network) Mend() (made []string, err error) {
 		}
 	}
 	return made, nil
-}
-
-// place gives the network subnets that no other has, or checks its own.
-func (n *Network) place(host *netlink.Handle, def *definition.Network, all []definition.Network) error {
-	var used []netip.Prefix
-	for _, other := range all {
-		if err := apart(def, other); err != nil {
-			return err
-		}
-		used = append(used, other.Subnets()...)
-	}
-	if pool, err := ipam.Read(n.first.Dir); err == nil && pool.Subnet.IsValid() {
-		used = append(used, pool.Subnet) // the default bridge's, while it is down
-	}
-	if !def.OnParent() { // whose subnet is that of the network which the host is on
-		if err := bridge.CheckFree(host, def.Subnet, def.V6.Subnet); err != nil {
-			return err
-		}
-	}
-	for _, addr := range etc.Nameservers() {
-		used = append(used, netip.PrefixFrom(addr, addr.BitLen()))
-	}
-	var err error
-	if !def.Subnet.IsValid() {
-		if def.Subnet, err = bridge.Choose(host, used); err != nil {
-			return err
-		}
-	}
-	if def.IPv6 && !def.HasIPv6() {
-		def.V6.Subnet, err = bridge.ChooseIPv6(host, used)
-	}
-	return err
-}
-
-// apart is errdefs.ErrConflict when a new network would share a subnet or its link with
-// another.
-func apart(def *definition.Network, other definition.Network) error {
-	for _, mine := range []netip.Prefix{def.Subnet, def.V6.Subnet} {
-		for _, sub := range other.Subnets() {
-			if mine.IsValid() && mine.Overlaps(sub) {
-				return errdefs.Errorf(errdefs.ErrConflict,
-					"network %s: Pool overlaps with other one on this address space: subnet %s is that of network %s",
-					def.Name, sub, other.Name)
-			}
-		}
-	}
-	switch {
-	case def.OnParent() && other.OnParent() && def.Parent() == other.Parent():
-		if alone := parent.Passthru; def.Options[definition.OptionMacvlan] == alone ||
-			other.Options[definition.OptionMacvlan] == alone || def.Kind() != other.Kind() {
-			return errdefs.Errorf(errdefs.ErrConflict, "network %s: %s network %s is already using parent interface %s",
-				def.Name, other.Kind(), other.Name, def.Parent())
-		}
-	case !def.OnParent() && other.Bridge() == def.Bridge():
-		return errdefs.Errorf(errdefs.ErrConflict, "network %s: bridge %s is that of network %s", def.Name,
-			def.Bridge(), other.Name)
-	}
-	return nil
 }
 
 // Defined are the networks that people made, by name.
