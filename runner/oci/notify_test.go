@@ -9,6 +9,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"cove/sandbox/host"
 	"cove/sandbox/sandboxtest"
 )
 
@@ -177,5 +178,30 @@ func TestMountedOver(t *testing.T) {
 		f.mount(specs.Mount{Source: source, Destination: at, Type: "bind", Options: []string{"bind"}})
 		f.write()
 		refused(t, f, "mount "+at+": move_mount: invalid argument; is it a directory on a file", "run", "-b", f.bundle, idOf(t))
+	}
+}
+
+// TestMasksShare: directories that are masked have one empty filesystem, where the kernel can
+// copy what is attached nowhere, and nobody can write to it.
+func TestMasksShare(t *testing.T) {
+	t.Parallel()
+	features, err := host.Detect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := newFixture(t, "sh", "-c", "stat -c %d /a /b /c; ls /a /b /c; touch /b/x; mkdir /c/y")
+	f.links("stat", "ls", "mkdir")
+	for _, dir := range []string{"a/in", "b", "c"} {
+		if err := os.MkdirAll(filepath.Join(f.bundle, "rootfs", dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f.spec.Linux.MaskedPaths = []string{"/a", "/b", "/c"}
+	f.write()
+	_, out, errs := f.call("run", "-b", f.bundle, idOf(t))
+	lines := strings.Split(out, "\n")
+	if len(lines) < 3 || features.ClonesDetached() && (lines[0] != lines[1] || lines[1] != lines[2]) || strings.Contains(out, "in\n") ||
+		strings.Count(errs, "Read-only file system") != 2 {
+		t.Errorf("%q %q", out, errs)
 	}
 }

@@ -43,6 +43,9 @@ func (v Version) AtLeast(major, minor int) bool {
 // descriptor.
 func (f Features) ProcPIDNS() bool { return f.Kernel.AtLeast(6, 17) }
 
+// ClonesDetached reports that a mount which is attached nowhere can be copied.
+func (f Features) ClonesDetached() bool { return f.Kernel.AtLeast(6, 15) }
+
 // MakesDevices reports whether the caller may make device nodes.
 func (f Features) MakesDevices() bool { return f.Has(unix.CAP_MKNOD) && !f.UserNS }
 

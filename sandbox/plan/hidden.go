@@ -20,12 +20,20 @@ func (b *builder) maskedPaths(spec *specs.Spec) error {
 			names = append(names, clean(name))
 		}
 	}
+	empty := b.emptyDir
+	if len(names) > 1 && b.host.ClonesDetached() {
+		// One filesystem for all of them.
+		b.why = "mask directories"
+		one := b.emptyDir()
+		empty = func() Value { return b.cloneTree(one, 0) }
+		defer b.close(one)
+	}
 	for _, name := range names {
 		b.why = "mask " + name
 		dir, s := b.lookup(name, unix.O_DIRECTORY)
 		s.Accept = []unix.Errno{unix.ENOENT, unix.ENOTDIR}
 		notDir := b.here() - 1
-		b.cover(b.emptyDir(), dir)
+		b.cover(empty(), dir)
 		masked := b.here() - 1
 		b.errorSkipsToHere(notDir)
 		file, s := b.lookup(name, 0)
