@@ -14,6 +14,7 @@ import (
 	"cove/internal/cli/buildpack"
 	"cove/internal/cli/copycmd"
 	"cove/internal/cli/historycmd"
+	"cove/internal/cli/sibling"
 	"cove/internal/cli/verifycmd"
 	"cove/internal/process"
 	"cove/runner/logs/ship"
@@ -29,7 +30,7 @@ func main() {
 		Build: buildcmd.Build, Bake: buildcmd.Bake, History: historycmd.Noun, Changes: changes.Read,
 		Verify: verifycmd.Verify, Kaniko: buildcmd.Kaniko,
 		Copy: copycmd.Copy, Merge: copycmd.Merge, API: cli.Elsewhere.API,
-		Pack: buildpack.Pack,
+		Pack: buildpack.Pack, Again: sibling.Bakes,
 	}
 	grammar := cli.Build(here)
 	switch filepath.Base(os.Args[0]) {

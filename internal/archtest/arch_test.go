@@ -92,11 +92,15 @@ var forbidden = map[string][]string{
 	"cove/cmd/cove-runtime": append([]string{"net/http", "github.com/google/go-containerregistry", "regexp", "log/slog", "text/template"}, notToRun...),
 	"cove/cmd/cove":         notToStart,
 	"cove/cmd/run":          notToStart,
-	"cove/cmd/build":        notLocal,
+	"cove/cmd/build":        notToBuild,
 }
 
 // notLocal is what only a registry needs.
 var notLocal = []string{"modernc.org/sqlite", "github.com/aws", "github.com/jackc/pgx", "github.com/prometheus"}
+
+// notToBuild is what only a registry needs, and what reads bake files: a third of what a
+// build's process does before main.
+var notToBuild = append([]string{"github.com/compose-spec", "github.com/hashicorp/hcl"}, notLocal...)
 
 // notToRun is what no start of a container pays for: that, the builder, what packs and
 // unpacks layers, what reaches registries, and what reads YAML. Their tables are made

@@ -49,6 +49,7 @@ func sources(t *testing.T) (all []source) {
 // import lacks the library. No other package registers anything that way.
 var linkers = []string{
 	"layers/compress/codec/linked/linked.go", "images/remote/linked/linked.go", "internal/strictyaml/late/linked/linked.go",
+	"internal/bakefile/late/linked/linked.go",
 }
 
 func TestFunctionsAreShortAndNobodyHasInit(t *testing.T) {

@@ -14,13 +14,6 @@ import (
 	"cove/internal/bakefile/hclfile"
 )
 
-// DefaultNames are the files that are read where none is named, in this order: what
-// a later one says replaces or completes what an earlier one says.
-var DefaultNames = []string{
-	"compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml",
-	"docker-bake.json", "docker-bake.hcl", "docker-bake.override.json", "docker-bake.override.hcl",
-}
-
 // Parse reads files in the order given. A mistake in one of them is a *hclfile.SyntaxError, or
 // errdefs.ErrInvalid.
 func Parse(files []definition.File, env definition.Environment) (*definition.Definition, error) {

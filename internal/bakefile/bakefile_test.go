@@ -37,7 +37,7 @@ func TestGoldens(t *testing.T) {
 	for _, dir := range dirs {
 		t.Run(filepath.Base(dir), func(t *testing.T) {
 			var files []definition.File
-			for _, name := range DefaultNames {
+			for _, name := range definition.DefaultNames {
 				if data, err := os.ReadFile(filepath.Join(dir, name)); err == nil {
 					files = append(files, definition.File{Name: name, Data: data})
 				}

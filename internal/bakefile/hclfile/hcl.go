@@ -19,17 +19,7 @@ import (
 )
 
 // SyntaxError is a mistake at a place of a file.
-type SyntaxError struct {
-	File      string
-	Line, End int
-	Source    []byte // of the whole file
-	Message   string
-}
-
-func (e *SyntaxError) Error() string { return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Message) }
-
-// Unwrap makes it an errdefs.ErrInvalid.
-func (e *SyntaxError) Unwrap() error { return errdefs.ErrInvalid }
+type SyntaxError = definition.SyntaxError
 
 // document is what the HCL and JSON files say together, not yet evaluated.
 type document struct {

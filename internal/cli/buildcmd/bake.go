@@ -17,9 +17,8 @@ import (
 
 	"cove/engine/builds"
 	"cove/errdefs"
-	"cove/internal/bakefile"
 	"cove/internal/bakefile/definition"
-	"cove/internal/bakefile/hclfile"
+	"cove/internal/bakefile/late"
 	"cove/internal/cli/app"
 	"cove/internal/cli/buildflags"
 	"cove/internal/cli/callcmd"
@@ -105,7 +104,7 @@ func Bake(a *app.App) *cobra.Command {
 
 // showSyntax shows the lines of a file around a mistake in it.
 func showSyntax(a *app.App, err error) error {
-	if at := (*hclfile.SyntaxError)(nil); errors.As(err, &at) {
+	if at := (*definition.SyntaxError)(nil); errors.As(err, &at) {
 		steps.Excerpt(a.Err, at.Source, builds.Location{File: at.File, Line: at.Line, End: at.End})
 	}
 	return err
@@ -134,12 +133,16 @@ func (f *bakeFlags) read(a *app.App, args []string, env definition.Environment) 
 		return nil, errdefs.Errorf(errdefs.ErrUnsupported,
 			"bake %s: a file in a repository is not read: clone the repository, and call bake there", args[0])
 	}
+	parse, err := late.Parser()
+	if err != nil {
+		return nil, err // before standard input is read
+	}
 	names, given := f.files, true
 	if len(names) == 0 {
 		names = filesOfEnvironment()
 	}
 	if len(names) == 0 {
-		names, given = bakefile.DefaultNames, false
+		names, given = definition.DefaultNames, false
 	}
 	var files []definition.File
 	for _, name := range names {
@@ -156,7 +159,7 @@ func (f *bakeFlags) read(a *app.App, args []string, env definition.Environment) 
 		return nil, errdefs.Errorf(errdefs.ErrNotFound,
 			"there is no bake file here: docker-bake.hcl, docker-bake.json or compose.yaml; name another with -f")
 	}
-	return bakefile.Parse(files, env)
+	return parse(files, env)
 }
 
 // filesOfEnvironment are those that BUILDX_BAKE_FILE names.

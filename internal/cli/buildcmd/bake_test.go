@@ -15,6 +15,7 @@ import (
 	"cove/engine/builds"
 	"cove/internal/bakefile"
 	"cove/internal/bakefile/definition"
+	_ "cove/internal/bakefile/late/linked"
 	"cove/internal/cli/app"
 )
 

@@ -103,6 +103,10 @@ func Kaniko(a *app.App) *cobra.Command {
 // packs and unpacks images too, and under this program's name it is this program.
 func Again(a *app.App) error { return become("build", append([]string{a.Prog}, a.Again()...)...) }
 
+// Bakes becomes the cove-api binary with the same command line: it links what reads bake
+// files, too.
+func Bakes(a *app.App) error { return become("cove-api", append([]string{a.Prog}, a.Again()...)...) }
+
 // InPlaceOf is a command that the build binary does, as its help shows it.
 func InPlaceOf(a *app.App, cmd *cobra.Command) *cobra.Command {
 	cmd.Args = cobra.ArbitraryArgs // the other one counts them
