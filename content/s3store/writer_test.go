@@ -196,8 +196,13 @@ func TestLostAnswer(t *testing.T) {
 	var lost atomic.Int32
 	cfg := s3test.Start(t).Front(t, func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.Method != http.MethodPost || !r.URL.Query().Has("uploadId") || lost.Add(1) > 1 {
+			if r.Method != http.MethodPost || !r.URL.Query().Has("uploadId") {
 				next.ServeHTTP(w, r)
+				return
+			}
+			if lost.Add(1) > 1 { // not all services remember that they have ended it
+				w.WriteHeader(http.StatusNotFound)
+				_, _ = w.Write([]byte(`<Error><Code>NoSuchUpload</Code><Message>no such upload</Message></Error>`))
 				return
 			}
 			rec := httptest.NewRecorder()
