@@ -121,7 +121,9 @@ func serveBy(t testing.TB, program, root string, args ...string) *process {
 				return p
 			}
 		}
-		if time.Since(start) > 30*time.Second || p.cmd.ProcessState != nil {
+		if time.Since(start) > time.Minute || p.cmd.ProcessState != nil {
+			_ = p.cmd.Process.Signal(syscall.SIGQUIT) // it tells where it is, if it is still there
+			_ = p.cmd.Wait()
 			t.Fatalf("the registry did not start: %s%s", &p.stdout, &p.stderr)
 		}
 		time.Sleep(2 * time.Millisecond)

@@ -117,6 +117,7 @@ func newMixed(t *testing.T, postgres, bucket bool, servers int) *mixed {
 		m.root = append(m.root, t.TempDir())
 		m.start(i)
 	}
+	m.slowest = 0 // the first starts make the tables
 	return m
 }
 
@@ -700,7 +701,7 @@ func (m *mixed) checked() {
 
 func (m *mixed) log() {
 	m.t.Helper()
-	m.t.Logf("seed %d, %v, %d+%d clients: %d kills and %d stops (slowest start %v); %d images pushed (%d blobs, %d mounts, "+
+	m.t.Logf("seed %d, %v, %d+%d clients: %d kills and %d stops (slowest restart %v); %d images pushed (%d blobs, %d mounts, "+
 		"%d abandoned), %d tags moved, %d deletes, %d pulled, %d times listed; %d requests of unknown outcome, "+
 		"%d of them refused, %d pulls of what was deleted meanwhile; %d names compared at the end; "+
 		"%d differences; %d kB resident at most",
