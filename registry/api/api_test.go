@@ -276,9 +276,40 @@ func (c *client) places() {
 	if names, _ := c.send(call{id: "listProjects", query: url.Values{"match": {"TEA"}}, who: "ann"}, 200).names(c.t); !slices.Equal(names, []string{"team"}) {
 		c.t.Errorf("projects %q", names)
 	}
+	c.removed()
 	c.send(call{id: "deleteMember", params: member}, 204)
 	if names, _ := c.send(call{id: "listProjects", who: "ann"}, 200).names(c.t); len(names) != 0 {
 		c.t.Errorf("projects of a stranger %q", names)
+	}
+}
+
+// removed empties a project, removes it, and has it back with what was in it.
+func (c *client) removed() {
+	gone, app := map[string]string{"project": "gone"}, map[string]string{"repository": "gone/app"}
+	v1 := map[string]string{"artifact": "gone/app:v1"}
+	c.send(call{id: "createProject", body: object{"name": "gone"}}, 201)
+	img := c.site.Push(c.t, "gone/app", "v1", webtest.Image{Layers: []map[string]string{{"some": "bytes"}}})
+	c.send(call{id: "deleteProject", params: gone}, 409)
+	c.send(call{id: "restoreProject", params: gone}, 404)
+	c.send(call{id: "deleteArtifact", params: map[string]string{"artifact": "gone/app@" + img.Digest.String()}}, 204)
+	c.send(call{id: "deleteProject", params: gone}, 204)
+	c.send(call{id: "getProject", params: gone}, 404)
+	c.send(call{id: "restore", params: app, body: object{"tag": "v1"}}, 404)
+	for _, list := range []string{"listProjects", "listQuotas"} {
+		if text := string(c.send(call{id: list}, 200).body); strings.Contains(text, "gone") {
+			c.t.Errorf("%s: %s", list, text)
+		}
+	}
+	c.send(call{id: "restoreProject", params: gone, who: "ann"}, 403)
+	var done struct{ Repositories int }
+	if c.send(call{id: "restoreProject", params: gone}, 200).into(c.t, &done); done.Repositories != 1 {
+		c.t.Errorf("restored %+v", done)
+	}
+	c.send(call{id: "restoreProject", params: gone}, 404)
+	c.send(call{id: "restore", params: app, body: object{"digest": img.Digest.String()}}, 200)
+	c.send(call{id: "getArtifact", params: v1}, 200)
+	if sums := c.send(call{id: "recountQuotas", body: object{"project": "gone"}}, 200); !strings.Contains(string(sums.body), `"equal":true`) {
+		c.t.Errorf("sums of what came back: %s", sums.body)
 	}
 }
 

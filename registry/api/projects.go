@@ -81,6 +81,12 @@ func (a *API) projectDelete(asked *rest.Ask) (any, error) {
 	return nil, a.cfg.Projects.Remove(asked.Context(), asked.Caller, asked.PathValue("project"))
 }
 
+func (a *API) projectRestore(asked *rest.Ask) (any, error) {
+	name := asked.PathValue("project")
+	n, err := a.cfg.Projects.Restore(asked.Context(), asked.Caller, name)
+	return RestoredProject{name, int64(n)}, err
+}
+
 func (a *API) repositories(asked *rest.Ask) (any, error) {
 	found, more, err := a.browse.Repositories(asked.Context(), asked.Caller, asked.PathValue("project"), asked.List())
 	if err != nil {

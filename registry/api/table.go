@@ -141,6 +141,12 @@ func (a *API) places() []rest.Operation {
 			ID: "deleteProject", Summary: "Remove a project that holds no images",
 			Status: 204, Serve: a.projectDelete,
 		},
+		{
+			Method: post, Path: "/projects/{project}/restore", Right: auth.SignIn, Object: "projects",
+			ID: "restoreProject", Summary: "Make a removed project anew, with what was deleted in it and is not collected yet",
+			Answer: RestoredProject{},
+			Status: 200, Serve: a.projectRestore,
+		},
 	}
 }
 

@@ -66,6 +66,12 @@ type ProjectChange struct {
 	Sparse *bool `json:"sparse,omitempty"`
 }
 
+// RestoredProject is a project that is there again.
+type RestoredProject struct {
+	Name         string `json:"name"`
+	Repositories int64  `json:"repositories"` // in which something can be had back
+}
+
 // Count is a number that is not counted beyond a bound: then there are more.
 type Count struct {
 	Value int64 `json:"value"`

@@ -7,6 +7,7 @@ import (
 	"cove/registry/auth"
 	"cove/registry/db"
 	"cove/registry/metadata/people"
+	"cove/registry/metadata/removed"
 )
 
 // Found is what a search finds: names of projects, of repositories with their
@@ -24,7 +25,7 @@ func (f Found) None() bool { return len(f.Projects)+len(f.Repositories)+len(f.Ar
 const minDigest = 6
 
 const (
-	visibleProject = `($1 = 1 OR p.public = 1
+	visibleProject = removed.Visible + ` AND ($1 = 1 OR p.public = 1
 	OR EXISTS (SELECT 1 FROM account_access a WHERE a.user_id = $2 AND a.project_id IN (p.id, 0))) `
 	visible = `($1 = 1 OR p.public = 1
 	OR EXISTS (SELECT 1 FROM account_access a WHERE a.user_id = $2 AND ` + people.MatchesRepository + `)) `

@@ -239,7 +239,7 @@ func content(c harborClient) {
 	c.do("GET", artifact+"v1", nil, 200)
 	copies(c)
 	c.do("GET", "/projects/team/_deletable", nil, 200).has(`"deletable":false`)
-	c.do("DELETE", "/projects/team", nil, 409).has(`"code":"CONFLICT"`)
+	c.do("DELETE", "/projects/team", nil, 412).has(`"code":"PRECONDITION"`)
 	c.do("DELETE", "/projects/team/repositories/multi", nil, 200)
 	c.do("GET", "/projects/team/repositories/multi/artifacts", nil, 200).has("[]")
 	c.do("GET", "/statistics", nil, 200).has(`"private_project_count":3`, `"total_project_count":14`)

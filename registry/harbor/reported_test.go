@@ -42,6 +42,7 @@ var reports = []struct {
 	{"terraform-provider-harbor#90, #505: a robot is changed by either of its names", robotNames},
 	{"harbor_exporter#29: pages and totals of what is searched for", pages},
 	{"harbor#16065: what one of two rules keeps is kept", eitherRule},
+	{"harbor#18669, harbor#18313: a project that was just emptied is deleted, and empty repositories are in no list", emptiedProject},
 }
 
 // TestReported does again what people reported.
@@ -382,4 +383,26 @@ func eitherRule(c harborClient) {
 			`"name":"keep_0"`, `"name":"keep_1"`, `"name":"keep_2"`, `"name":"keep_3"`, `"name":"build_3"`, `"name":"build_2"`,
 		).hasNot(`"name":"build_0"`).hasNot(`"name":"build_1"`)
 	}
+}
+
+func emptiedProject(c harborClient) {
+	c.project("emptied")
+	c.site.Push(c.t, "emptied/app", "v1", webtest.Image{Layers: []map[string]string{layer(1000, "e")}})
+	c.site.Push(c.t, "emptied/web", "v1", webtest.Image{Layers: []map[string]string{layer(1000, "f")}})
+	c.do("DELETE", "/projects/emptied", nil, 412).has(`"code":"PRECONDITION"`)
+	c.do("GET", "/projects/emptied/_deletable", nil, 200).has(`"deletable":false`)
+	c.do("DELETE", "/projects/emptied/repositories/app/artifacts/v1", nil, 200)
+	c.do("DELETE", "/projects/emptied/repositories/app", nil, 200)
+	c.do("DELETE", "/projects/emptied/repositories/web", nil, 200)
+	if text := string(c.do("GET", "/projects/emptied/repositories", nil, 200).body); text != "[]" {
+		c.t.Errorf("repositories that hold nothing: %s", text)
+	}
+	c.do("GET", "/projects/emptied/_deletable", nil, 200).has(`"deletable":true`)
+	c.do("DELETE", "/projects/emptied", nil, 200)
+	c.do("GET", "/projects/emptied", nil, 404)
+	for _, list := range []string{"/projects?page_size=100", "/quotas?page_size=100", "/search?q=emptied"} {
+		c.do("GET", list, nil, 200).hasNot("emptied")
+	}
+	c.project("emptied") // the name is free
+	c.do("DELETE", "/projects/emptied", nil, 200)
 }

@@ -366,7 +366,7 @@ func TestAProjectTakesItsLabelsAlong(t *testing.T) {
 		s.make("team", "mine")
 		s.change("gone/app", func(context.Context, *metadata.Tx, int64) error { return nil })
 		l := s.make("gone", "theirs")
-		s.must(s.db.Update(s.t.Context(), func(ctx context.Context, tx *metadata.Tx) error { return tx.RemoveProject(ctx, "gone") }))
+		s.must(s.db.Update(s.t.Context(), func(ctx context.Context, tx *metadata.Tx) error { return tx.RemoveProject(ctx, "gone", "") }))
 		if _, err := s.Where(s.t.Context(), l.ID); !errors.Is(err, errdefs.ErrNotFound) {
 			s.t.Errorf("a label of a project that is gone: %v", err)
 		}

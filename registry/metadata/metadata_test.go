@@ -237,15 +237,15 @@ func TestDeletes(t *testing.T) {
 		}{
 			{removeBlob, errdefs.ErrConflict},
 			{remove(child.Descriptor.Digest), errdefs.ErrConflict},
-			{func(ctx context.Context, tx *metadata.Tx) error { return tx.RemoveProject(ctx, "team") }, errdefs.ErrConflict},
+			{func(ctx context.Context, tx *metadata.Tx) error { return tx.RemoveProject(ctx, "team", "") }, errdefs.ErrConflict},
 			{remove(digest.FromString("absent")), errdefs.ErrNotFound},
 			{remove(index.Descriptor.Digest), nil},
 			{remove(index.Descriptor.Digest), errdefs.ErrNotFound},
 			{remove(child.Descriptor.Digest), nil},
 			{removeBlob, nil},
 			{removeBlob, errdefs.ErrNotFound},
-			{func(ctx context.Context, tx *metadata.Tx) error { return tx.RemoveProject(ctx, "team") }, nil},
-			{func(ctx context.Context, tx *metadata.Tx) error { return tx.RemoveProject(ctx, "team") }, errdefs.ErrNotFound},
+			{func(ctx context.Context, tx *metadata.Tx) error { return tx.RemoveProject(ctx, "team", "") }, nil},
+			{func(ctx context.Context, tx *metadata.Tx) error { return tx.RemoveProject(ctx, "team", "") }, errdefs.ErrNotFound},
 		} {
 			if err := db.Update(t.Context(), step.do); !errors.Is(err, step.want) {
 				t.Errorf("step %d: %v, want %v", i, err, step.want)

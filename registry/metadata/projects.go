@@ -10,6 +10,7 @@ import (
 	"cove/registry/db"
 	"cove/registry/metadata/names"
 	"cove/registry/metadata/people"
+	"cove/registry/metadata/removed"
 	"cove/registry/metadata/usage"
 )
 
@@ -61,7 +62,8 @@ func (tx *Tx) ProjectForUpdate(ctx context.Context, name string) (Project, error
 
 // Projects lists the projects after last, at most n.
 func (q Queries) Projects(ctx context.Context, last string, n int) ([]Project, error) {
-	return db.All(ctx, q.q, scanProject, selectProject+"WHERE name > $1 ORDER BY name LIMIT $2", last, n)
+	return db.All(ctx, q.q, scanProject, selectProject+"p WHERE p.name > $1 AND "+removed.Visible+
+		" ORDER BY name LIMIT $2", last, n)
 }
 
 // CreateProject makes a project, or returns the one that exists.
@@ -162,21 +164,75 @@ func (v Viewer) Pattern() string {
 	return v.Within
 }
 
-// RemoveProject removes a project that holds nothing but repositories without
-// content; one that is in use is errdefs.ErrConflict.
-func (tx *Tx) RemoveProject(ctx context.Context, name string) error {
-	used, err := tx.exists(ctx, `SELECT 1 FROM repositories r JOIN projects p ON p.id = r.project_id WHERE p.name = $1
-		AND (EXISTS (SELECT 1 FROM manifests m WHERE m.repository_id = r.id)
-		  OR EXISTS (SELECT 1 FROM repository_blobs b WHERE b.repository_id = r.id)) LIMIT 1`, name)
+// RemoveProject removes a project that holds no image or other artifact; one that does is
+// errdefs.ErrConflict. What was deleted in it and is not collected stays for
+// [Tx.RestoreProject].
+func (tx *Tx) RemoveProject(ctx context.Context, name, actor string) error {
+	p, err := tx.ProjectForUpdate(ctx, name)
+	if err != nil {
+		return err
+	}
+	if err := removed.Lock(ctx, tx.tx, p.ID); err != nil {
+		return err
+	}
+	used, err := tx.exists(ctx, `SELECT 1 FROM repositories r WHERE r.project_id = $1
+		AND EXISTS (SELECT 1 FROM manifests m WHERE m.repository_id = r.id) LIMIT 1`, p.ID)
 	if err != nil {
 		return err
 	}
 	if used {
 		return errdefs.Errorf(errdefs.ErrConflict, "project %q holds images; delete them first", name)
 	}
-	if _, err := tx.Project(ctx, name); err != nil {
+	if err := removed.SetAside(ctx, tx.tx, tx, removed.Project{ID: p.ID, Name: name, By: actor}); err != nil {
 		return err
 	}
+	return tx.dropProject(ctx, name)
+}
+
+// RestoreProject makes a project anew with what can be had back of the one of the name that
+// was removed last, if mine says of who removed it that he may; it tells how many repositories
+// came back.
+func (tx *Tx) RestoreProject(
+	ctx context.Context, name, actor string, mine func(by string) error,
+) (p Project, repositories int, err error) {
+	was, err := removed.Find(ctx, tx.q, name)
+	if err == nil {
+		err = mine(was.By)
+	}
+	if err != nil {
+		return p, 0, err
+	}
+	p, made, err := tx.CreateProject(ctx, name, actor)
+	if err == nil && !made {
+		err = errdefs.Errorf(errdefs.ErrExists, "project %q exists already", name)
+	}
+	if err != nil {
+		return p, 0, err
+	}
+	repositories, err = removed.Bring(ctx, tx.tx, tx, was, removed.Project{ID: p.ID, Name: name})
+	if err != nil {
+		return p, 0, err
+	}
+	return p, repositories, tx.dropProject(ctx, was.Name)
+}
+
+// DropRemoved forgets the projects that were removed and of which nothing is left.
+func (m *DB) DropRemoved(ctx context.Context) error {
+	over, err := removed.Over(ctx, m.q)
+	if err != nil || len(over) == 0 {
+		return err
+	}
+	return m.Update(ctx, func(ctx context.Context, tx *Tx) error {
+		over, err := removed.Over(ctx, tx.q)
+		for _, name := range over {
+			err = errors.Join(err, tx.dropProject(ctx, name))
+		}
+		return err
+	})
+}
+
+// dropProject removes a project that holds nothing any more.
+func (tx *Tx) dropProject(ctx context.Context, name string) error {
 	if err := errors.Join(usage.Forget(ctx, tx.tx, name), names.Forget(ctx, tx.tx, name)); err != nil {
 		return err
 	}

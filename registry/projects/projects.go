@@ -6,6 +6,7 @@ package projects
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 
 	"cove/errdefs"
@@ -77,18 +78,49 @@ func (p *Projects) Create(ctx context.Context, by auth.Caller, name string, publ
 	})
 }
 
-// Remove removes a project that holds no images.
+// Remove removes a project that holds no images. What was deleted in it, and is not
+// collected yet, comes back by Restore.
 func (p *Projects) Remove(ctx context.Context, by auth.Caller, name string) error {
 	if name == metadata.DefaultProject {
 		return errdefs.Errorf(errdefs.ErrInvalid, "project %q holds the images whose name has no project; it stays",
 			name)
 	}
 	return p.change(ctx, by, auth.RemoveProject, name, func(ctx context.Context, tx *metadata.Tx) error {
-		if err := tx.RemoveProject(ctx, name); err != nil {
+		if err := tx.RemoveProject(ctx, name, by.Name); err != nil {
 			return err
 		}
 		return audit.Record(ctx, tx, by, audit.Change{Action: "project.remove", Object: name})
 	})
+}
+
+// Restore makes a project anew that was removed, with its repositories, in which what was
+// deleted and is not collected yet can be had back. It is for who removed it, who becomes
+// its administrator again, and for administrators of the registry: members, robots and
+// rules are gone. If nothing is left of it that is errdefs.ErrNotFound.
+func (p *Projects) Restore(ctx context.Context, by auth.Caller, name string) (repositories int, err error) {
+	if by.Name == "" || by.Limited() {
+		return 0, errdefs.Errorf(errdefs.ErrUnauthenticated, "authentication required: sign in first")
+	}
+	err = p.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
+		made, n, err := tx.RestoreProject(ctx, name, by.Name, func(remover string) error {
+			if !by.Admin && (remover != by.Name || !by.Person()) {
+				return errdefs.Errorf(errdefs.ErrDenied, "project %q was removed by somebody else; ask an administrator of the registry",
+					name)
+			}
+			return nil
+		})
+		if err == nil && !by.Admin {
+			err = tx.SetRole(ctx, made.ID, by.UserID, rights.ProjectAdmin)
+		}
+		if err != nil {
+			return err
+		}
+		repositories = n
+		return audit.Record(ctx, tx, by, audit.Change{
+			Action: "project.restore", Object: name, Detail: strconv.Itoa(n) + " repositories",
+		})
+	})
+	return repositories, err
 }
 
 // List visits every project by name.

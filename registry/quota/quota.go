@@ -16,6 +16,7 @@ import (
 	"cove/registry/auth/rights"
 	"cove/registry/db"
 	"cove/registry/metadata"
+	"cove/registry/metadata/removed"
 	"cove/registry/metadata/usage"
 )
 
@@ -78,7 +79,8 @@ func (q *Quotas) List(ctx context.Context, by auth.Caller, last string, n int) (
 	if err := q.judge.Permit(ctx, q.db, by, Set, ""); err != nil {
 		return nil, err
 	}
-	return db.All(ctx, q.db.Querier(), scanUsage, selectUsage+"WHERE p.name > $1 ORDER BY p.name LIMIT $2", last, n)
+	return db.All(ctx, q.db.Querier(), scanUsage, selectUsage+"WHERE p.name > $1 AND "+removed.Visible+
+		" ORDER BY p.name LIMIT $2", last, n)
 }
 
 // Largest lists the projects that use most, at most n.
@@ -86,7 +88,8 @@ func (q *Quotas) Largest(ctx context.Context, by auth.Caller, n int) ([]Usage, e
 	if err := q.judge.Permit(ctx, q.db, by, Set, ""); err != nil {
 		return nil, err
 	}
-	return db.All(ctx, q.db.Querier(), scanUsage, selectUsage+"ORDER BY COALESCE(u.used, 0) DESC, p.name LIMIT $1", n)
+	return db.All(ctx, q.db.Querier(), scanUsage, selectUsage+"WHERE "+removed.Visible+
+		" ORDER BY COALESCE(u.used, 0) DESC, p.name LIMIT $1", n)
 }
 
 // Of tells what one project uses.

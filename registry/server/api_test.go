@@ -139,6 +139,7 @@ func policyOfAPI() []Route {
 		{"GET", "/api/v1/projects/{project}", auth.ReadProject, "project", nil},
 		{"PATCH", "/api/v1/projects/{project}", auth.SetVisibility, "project", nil},
 		{"DELETE", "/api/v1/projects/{project}", auth.RemoveProject, "project", nil},
+		{"POST", "/api/v1/projects/{project}/restore", SignIn, "projects", nil},
 		{"GET", "/api/v1/projects/{project}/members", auth.ListMembers, "project", nil},
 		{"PUT", "/api/v1/projects/{project}/members/{user}", auth.SetMembers, "project", nil},
 		{"DELETE", "/api/v1/projects/{project}/members/{user}", auth.SetMembers, "project", nil},

@@ -168,6 +168,7 @@ func policyOfPages() []Route {
 		{"POST", "/projects/{project}/signing/keys", "configuration:update", "project", nil},
 		{"POST", "/projects/{project}/signing/keys/remove", "configuration:update", "project", nil},
 		{"GET", "/projects/{project}/policies", "configuration:read", "project", nil},
+		{"POST", "/restore-project", SignIn, "projects", nil},
 		{"POST", "/projects/{project}/immutable", "immutable-tag:create", "project", nil},
 		{"POST", "/projects/{project}/immutable/{rule}/remove", "immutable-tag:delete", "project", nil},
 		{"GET", "/projects/{project}/labels", "label:list", "project", nil},

@@ -117,7 +117,7 @@ func (r *Registry) CollectAlone(ctx context.Context) (Collected, error) {
 // Collect does what is due now. Several may run at once.
 func (r *Registry) Collect(ctx context.Context) (Collected, error) {
 	var t tally
-	err := errors.Join(r.expireUploads(ctx, &t), r.expireWrites(ctx, &t), r.reviewDue(ctx, &t))
+	err := errors.Join(r.expireUploads(ctx, &t), r.expireWrites(ctx, &t), r.reviewDue(ctx, &t), r.db.DropRemoved(ctx))
 	if err == nil && r.unowned.CompareAndSwap(true, false) {
 		if err = r.sweepStrays(ctx, &t); err != nil {
 			r.unowned.Store(true)

@@ -1,12 +1,15 @@
 package web
 
 import (
+	"errors"
 	"time"
 
+	"cove/errdefs"
 	"cove/registry/auth"
 	"cove/registry/browse"
 	"cove/registry/clients"
 	"cove/registry/metadata/names"
+	"cove/registry/metadata/removed"
 	"cove/registry/rename"
 	"cove/registry/web/page"
 	"cove/registry/web/view"
@@ -153,5 +156,24 @@ func (p *Pages) projectRemove(a *page.Ask) error {
 		}
 		return p.Again(a, pg, text)
 	}
-	return p.Done(a, "/projects", view.Notice{Text: a.Language.Text("projects.removed", project)})
+	n := view.Notice{Text: a.Language.Text("projects.removed", project)}
+	switch _, err := removed.Find(a.Context(), p.DB.Querier(), project); {
+	case err == nil:
+		n.Undo = &view.Undo{Action: "/restore-project", Fields: map[string]string{"name": project}}
+	case !errors.Is(err, errdefs.ErrNotFound):
+		return err
+	}
+	return p.Done(a, "/projects", n)
+}
+
+func (p *Pages) projectRestore(a *page.Ask) error {
+	name := a.PostForm.Get("name")
+	n, err := p.cfg.Projects.Restore(a.Context(), a.Caller, name)
+	if why, ok := page.Refused(err); ok {
+		return p.Done(a, "/projects", view.Notice{Bad: true, Text: why})
+	}
+	if err != nil {
+		return err
+	}
+	return p.Done(a, "/projects/"+name, view.Notice{Text: a.Language.Count("projects.restored", int64(n), name)})
 }

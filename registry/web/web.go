@@ -97,6 +97,7 @@ func (p *Pages) table() []page.Row {
 		get("/projects/{project}/settings", auth.SetVisibility, "project", p.settings),
 		post("/projects/{project}/visibility", auth.SetVisibility, "project", p.visibilitySet),
 		post("/projects/{project}/remove", auth.RemoveProject, "project", p.projectRemove),
+		post("/restore-project", auth.SignIn, "projects", p.projectRestore),
 
 		get("/search", auth.Open, "visible names", p.search),
 	}

@@ -131,7 +131,7 @@ var everywhere = []string{
 	"trust set absent --project team --pull", "trust disable trust$team+ci absent", "trust list --project team --format json",
 	"<no-token>trust check - --project team", "trust enable ci --project team", "trust rm nodes absent", "trust ls",
 	"audit list --action project.create --format {{.Action}}|{{.Object}}", "audit list --since yesterday", "audit ls --user nobody", "audit forwards", "audit forwards --format {{.Receiver}}",
-	"user rm alice alice", "project rm team", "project rm absent", "project rm ..",
+	"user rm alice alice", "project rm team", "project rm absent", "project rm ..", "project restore team", "project restore absent",
 }
 
 // TestServersAreAsRoots runs the same commands on a registry's own machine and, on another

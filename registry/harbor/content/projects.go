@@ -3,11 +3,13 @@ package content
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strconv"
 
 	"cove/registry/harbor/edge"
 	"cove/registry/retention"
 
+	"cove/distribution/errcode"
 	"cove/errdefs"
 	"cove/registry/audit"
 	"cove/registry/auth"
@@ -202,7 +204,11 @@ func (o operations) change(asked *edge.Ask, visible *bool, signed trusted) error
 }
 
 func (o operations) projectDelete(asked *edge.Ask) (any, error) {
-	return nil, o.Projects.Remove(asked.Context(), asked.Caller, asked.Project)
+	err := o.Projects.Remove(asked.Context(), asked.Caller, asked.Project)
+	if errors.Is(err, errdefs.ErrConflict) { // Harbor's clients know no other answer for it
+		err = errcode.New(http.StatusPreconditionFailed, errcode.Conflict, err.Error())
+	}
+	return nil, err
 }
 
 func (o operations) projectDeletable(asked *edge.Ask) (any, error) {

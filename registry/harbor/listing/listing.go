@@ -15,6 +15,7 @@ import (
 	"cove/registry/db"
 	"cove/registry/metadata"
 	"cove/registry/metadata/people"
+	"cove/registry/metadata/removed"
 )
 
 // Page is a part of a list: N entries after Skip others, of those that Terms leave, sorted
@@ -50,7 +51,7 @@ const (
 	projectOf = `p.number, p.name, p.created_by, p.public, p.created_at,
 		(SELECT COUNT(*) FROM repositories r WHERE r.project_id = p.id
 			AND EXISTS (SELECT 1 FROM manifests x WHERE x.repository_id = r.id))`
-	visibleProject = `($1 = 1 OR p.public = 1
+	visibleProject = removed.Visible + ` AND ($1 = 1 OR p.public = 1
 		OR EXISTS (SELECT 1 FROM account_access a WHERE a.user_id = $2 AND a.project_id IN (p.id, 0))) `
 	visibleRepository = `($1 = 1 OR p.public = 1
 		OR EXISTS (SELECT 1 FROM account_access a WHERE a.user_id = $2 AND ` + people.MatchesRepository + `)) `

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"cove/registry/db"
+	"cove/registry/metadata/removed"
 )
 
 // Quota is what a project uses and may use, in bytes; -1 is no limit.
@@ -38,8 +39,8 @@ func scanQuota(s db.Scanner) (q Quota, err error) {
 // Quotas lists the quotas of all projects, or of the one of a number that is not 0.
 func (l Lists) Quotas(ctx context.Context, project int64, page Page) ([]Quota, int64, error) {
 	return list(ctx, l.Q, scanQuota, query{
-		from: quotaFrom + "WHERE ($1 = 0 OR p.number = $1) ", columns: quotaColumns, order: "p.name",
-		args: []any{project}, fields: fieldsOfQuotas,
+		from:    quotaFrom + "WHERE " + removed.Visible + " AND ($1 = 0 OR p.number = $1) ",
+		columns: quotaColumns, order: "p.name", args: []any{project}, fields: fieldsOfQuotas,
 	}, page)
 }
 

@@ -2,6 +2,8 @@
 package projectcmd
 
 import (
+	"fmt"
+
 	"github.com/spf13/cobra"
 
 	"cove/internal/cli/registrycmd/command"
@@ -16,7 +18,7 @@ func New() *cobra.Command {
 	return command.Group("project", "Make projects and say who may use them",
 		newProjectCreate(), newProjectList(), newProjectMember(),
 		newProjectVisibility("public", true), newProjectVisibility("private", false),
-		newProjectSparse(), repositorycmd.NewProjectRename(), newProjectRemove())
+		newProjectSparse(), repositorycmd.NewProjectRename(), newProjectRemove(), newProjectRestore())
 }
 
 func newProjectCreate() *cobra.Command {
@@ -80,6 +82,30 @@ func newProjectRemove() *cobra.Command {
 		RunE: func(cmd *cobra.Command, names []string) error {
 			return t.Do(cmd, func(r command.API) error {
 				return command.Each(names, func(name string) error { return r.Delete(command.Path("projects", name)) })
+			})
+		},
+	}
+	t.Flags(cmd)
+	return cmd
+}
+
+func newProjectRestore() *cobra.Command {
+	var t command.Registry
+	cmd := &cobra.Command{
+		Use: "restore NAME", Short: "Make a removed project anew, with what can be had back of it",
+		Long: `Make a project anew that was removed, with the repositories in which something was
+deleted that is not collected yet; "registry tag restore" brings that back. It is for who
+removed the project and for administrators. Members, robots and rules are gone.`,
+		Example: `  registry project restore team && registry tag restore team/app`,
+		Args:    command.Args(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, a []string) error {
+			return t.Do(cmd, func(r command.API) error {
+				var done api.RestoredProject
+				if err := r.Post(command.Path("projects", a[0], "restore"), nil, &done); err != nil {
+					return err
+				}
+				_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s: %d repositories\n", done.Name, done.Repositories)
+				return err
 			})
 		},
 	}
