@@ -205,3 +205,15 @@ func TestMasksShare(t *testing.T) {
 		t.Errorf("%q %q", out, errs)
 	}
 }
+
+// TestBindOptionLeftOut: an option that no bind has is told of.
+func TestBindOptionLeftOut(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, "true")
+	f.mount(specs.Mount{Source: "/etc", Destination: "/p", Type: "bind", Options: []string{"rbind", "mode=755", "fun"}})
+	f.write()
+	code, _, errs := f.call("run", "-b", f.bundle, idOf(t))
+	if code != 0 || !strings.Contains(errs, `mean nothing to a bind and are left out`) || !strings.Contains(errs, "fun") {
+		t.Errorf("%d %q", code, errs)
+	}
+}

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -217,8 +218,7 @@ func (b *builder) bindMount(spec *specs.Spec, m specs.Mount, opts options) error
 		return errdefs.Errorf(errdefs.ErrInvalid, "plan: mount %s: source %q: want an absolute path", m.Destination,
 			m.Source)
 	}
-	// Options of the filesystem mean nothing to a bind; the kernel and runc leave
-	// them out, and so do specs that say "mode=755" of one.
+	b.leaveOut(m, opts)
 	if opts.attr.Propagation == 0 {
 		opts.attr.Propagation, opts.attr.PropagateAll = unix.MS_PRIVATE, true
 	}
@@ -259,6 +259,7 @@ func (b *builder) bindOwn(spec *specs.Spec, m specs.Mount, opts options) error {
 		return errdefs.Errorf(errdefs.ErrUnsupported,
 			"plan: mount %s: id maps of a source that an earlier mount makes", m.Destination)
 	}
+	b.leaveOut(m, opts)
 	name, _ := inRootOf(spec, m.Source)
 	source, _ := b.lookup(name, 0)
 	deep := uint64(0)
@@ -284,6 +285,15 @@ func (b *builder) setAttributes(tree Value, a MountAttr) {
 	}
 	b.call("mount_setattr", tree.arg(), str(""), flags(uint64(unix.AT_EMPTY_PATH), treeFlags),
 		mountAttr(a.Set, a.Clear, a.flat()), num(mountAttrSize))
+}
+
+// leaveOut tells of options of a filesystem, which mean nothing to a bind: the kernel leaves
+// them out, and there are specs that say "mode=755" of one.
+func (b *builder) leaveOut(m specs.Mount, opts options) {
+	if len(opts.data) > 0 {
+		b.Warnings = append(b.Warnings, fmt.Sprintf("mount %s: options %q mean nothing to a bind and are left out",
+			m.Destination, opts.data))
+	}
 }
 
 // cgroupMount shows the container its own group: a copy of the group's
