@@ -21,6 +21,7 @@ import (
 	"cove/errdefs"
 	"cove/registry/auth"
 	"cove/registry/jobs"
+	"cove/registry/labels"
 	"cove/registry/metadata"
 	"cove/registry/metadata/metadatatest"
 	"cove/registry/replication"
@@ -39,6 +40,7 @@ func TestReplication(t *testing.T) {
 			testPushBringsAllOfIt,
 			testPullBringsAllOfIt,
 			testFilters,
+			testLabelsOfPeople,
 			testOverrideAndKeep,
 			testDeletion,
 			testEvents,
@@ -232,6 +234,39 @@ func testFilters(near *replicator, far *site) {
 				near.Errorf("%s: %s is there: %v", name, at, copied)
 			}
 		}
+	}
+}
+
+// testLabelsOfPeople: a rule chooses by the labels that people have put on artifacts, and
+// one that listens hears when one is put on.
+func testLabelsOfPeople(near *replicator, far *site) {
+	for i, repo := range []string{"team/a", "team/b"} {
+		near.push(repo, distributiontest.NewImage(near, uint64(i), 300), "v1")
+	}
+	people, name := labels.New(near.db, auth.Judge{}, replication.Labelled), "to be copied"
+	if _, err := people.Create(near.ctx, auth.Operator(), "", labels.Spec{Name: &name}); err != nil {
+		near.Fatal(err)
+	}
+	put := func(repo string) {
+		near.Helper()
+		on := labels.Artifact{Repository: repo, Digest: near.names(repo, "v1")}
+		if err := people.Put(near.ctx, auth.Operator(), on, labels.Which{Name: name}); err != nil {
+			near.Fatal(err)
+		}
+	}
+	put("team/a")
+	near.rule("chosen", func(r *replication.Rule) { r.Labels, r.OnEvent = []string{"to be *"}, true })
+	near.rule("other", func(r *replication.Rule) { r.OnEvent, r.Filter.Tags = true, "none" })
+	near.serve()
+	if got := near.items(near.run("chosen").ID); !slices.Equal(got, []string{"team/a:v1 copied", "team/b:v1 skipped"}) {
+		near.Errorf("%q", got)
+	}
+	put("team/b")
+	if run := near.last("chosen", 2); run.Cause != replication.Event || far.names("team/b", "v1") == "" {
+		near.Errorf("%+v", run)
+	}
+	if all, _, err := near.Runs(near.Context(), auth.Operator(), "other", 0, 10); err != nil || len(all) != 0 {
+		near.Errorf("a rule that does not choose by labels has %d runs (%v)", len(all), err)
 	}
 }
 
