@@ -2,10 +2,12 @@ package builder
 
 import (
 	"context"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -219,6 +221,34 @@ func TestCachesGoAfterAllImages(t *testing.T) {
 		}
 		if want := []string{"image a", "image b", "cache a", "cache b"}; !slices.Equal(log, want) {
 			t.Errorf("in the order %q, want %q", log, want)
+		}
+	}
+}
+
+// TestStepsOfTargetsAreTold: what is done for one of several builds is called after it,
+// and a Dockerfile that is no file as docker calls it.
+func TestStepsOfTargetsAreTold(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	told := map[string]bool{}
+	var mu sync.Mutex
+	first := w.request("a", "FROM base\nRUN write a x", func(r *Request) {
+		r.Progress = func(e Event) {
+			mu.Lock()
+			defer mu.Unlock()
+			told[e.Vertex.Name] = true
+		}
+	})
+	if _, err := w.all(first, w.request("b", "FROM base\nRUN write b x")); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{
+		"[a internal] load build context", "[b internal] load build context",
+		"[a internal] load build definition from Dockerfile", "[b internal] load .dockerignore",
+		"[internal] load metadata for base", // is of both
+	} {
+		if !told[name] {
+			t.Errorf("there is no %q in %q", name, slices.Sorted(maps.Keys(told)))
 		}
 	}
 }

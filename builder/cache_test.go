@@ -495,7 +495,7 @@ func TestStepsAreTold(t *testing.T) {
 			}
 		})
 		want := map[int]string{
-			1: "[internal] load build context", 2: "[internal] load build definition from -", 3: "[internal] load .dockerignore",
+			1: "[internal] load build context", 2: "[internal] load build definition from Dockerfile", 3: "[internal] load .dockerignore",
 			4: "[internal] load metadata for base", 5: "[1/3] FROM base", 6: "[2/3] COPY f /f", 7: "[3/3] RUN true", 8: "exporting to image",
 		}
 		if !maps.Equal(began, want) || total != len(want) {

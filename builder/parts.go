@@ -372,7 +372,13 @@ func (b *Builder) openNamed(ctx context.Context, j *job) (closeAll func(), err e
 // from is where a context of the request comes from.
 func (b *Builder) from(j *job, req Request, dir string) source.Source {
 	from := source.Source{
-		Dir: dir, Dockerfile: req.Dockerfile, Stdin: req.Stdin, State: b.cfg.Root, Step: j.report.Step,
+		Dir: dir, Dockerfile: req.Dockerfile, Stdin: req.Stdin, State: b.cfg.Root,
+		Step: func(name string, do func() error) error {
+			if req.Name != "" { // as buildx calls the steps of a target
+				name = strings.Replace(name, "[internal]", "["+req.Name+" internal]", 1)
+			}
+			return j.report.Step(name, do)
+		},
 		Received: req.Received, Git: fetch.Git{Guarded: req.Guarded, Secrets: req.Secrets, Lock: j.lock},
 	}
 	if req.Guarded {

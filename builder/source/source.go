@@ -171,6 +171,9 @@ func Open(ctx context.Context, src Source) (c *Context, err error) {
 		return c, err
 	}
 	name := cmp.Or(src.Dockerfile, dockerfileName)
+	if name == "-" {
+		name = dockerfileName // which has no other name
+	}
 	err = src.step("[internal] load build definition from "+name, func() error { return c.readDockerfile(src) })
 	if err != nil {
 		return c, err
