@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -56,6 +57,11 @@ func TestLabelsOnPages(t *testing.T) {
 			}
 		}
 	}
+	for _, path := range []string{"/repositories/team/app?label=absent", "/repositories/team/app?match=absent"} {
+		if body := linus.Get(path, 200); !strings.Contains(body, "/team/app:v2</code>") {
+			t.Errorf("%s says how to pull a tag that there is not: %s", path, body)
+		}
+	}
 	if strings.Contains(linus.Get(page, 200), "/artifacts/label/") {
 		t.Error("a guest has the form of labels")
 	}
@@ -64,5 +70,17 @@ func TestLabelsOnPages(t *testing.T) {
 	grace.Post("/artifacts/unlabel/team/app@"+img.Digest.String(), put, 303)
 	if body := grace.Follow(200); strings.Contains(body, "?label=") || !strings.Contains(body, "/artifacts/label/") {
 		t.Errorf("the label is on it, or it cannot be undone: %s", body)
+	}
+}
+
+// TestJobsHaveNames: of what runs by a schedule the page tells more than the word of a program.
+func TestJobsHaveNames(t *testing.T) {
+	s := webtest.Start(t, config.Config{})
+	body := s.As(t, "admin").Get("/jobs", 200)
+	if _, schedules, _ := strings.Cut(body, "proxy"); !strings.Contains(schedules, "* * *") {
+		t.Fatalf("no schedules: %s", body)
+	}
+	for _, m := range regexp.MustCompile(`<t[dh][^>]*>\s*([a-z]+(?:-[a-z]+)+)`).FindAllStringSubmatch(body, -1) {
+		t.Errorf("%s has no name for people", m[1])
 	}
 }

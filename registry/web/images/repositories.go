@@ -69,9 +69,16 @@ func (p *Pages) repository(a *page.Ask) error {
 		}
 	}
 	d.MayDelete = p.Browse.May(a.Context(), a.Caller, auth.Delete, d.Project)
+	newest := d.Tags
+	if len(newest) == 0 && d.Count > 0 { // none is like what is looked for
+		one := browse.TagQuery{Query: browse.Query{N: 1}}
+		if newest, _, err = p.Browse.Tags(a.Context(), a.Caller, repo, one); err != nil {
+			return err
+		}
+	}
 	tag := "latest"
-	if len(d.Tags) > 0 {
-		tag = d.Tags[0].Name
+	if len(newest) > 0 {
+		tag = newest[0].Name
 	}
 	d.Pull = "docker pull " + p.Host(a) + "/" + repo + ":" + tag
 	return p.Page(a, "repository", "projects", repo, d)
