@@ -173,6 +173,15 @@ func (f *fixture) limitsUnder(t *testing.T, id string, o *other) (files map[stri
 	f.spec.Linux.CgroupsPath = "/" + id
 	f.write()
 	root := t.TempDir()
+	// crun leaves the groups of a container that it refuses, runc those that were busy.
+	t.Cleanup(func() {
+		left, _ := filepath.Glob("/sys/fs/cgroup/*/" + id)
+		for _, dir := range left {
+			if err := os.Remove(dir); err != nil && !os.IsNotExist(err) {
+				t.Error(err)
+			}
+		}
+	})
 	call := func(args ...string) (string, error) {
 		if o != nil {
 			return o.call(t, root, args...)
@@ -185,13 +194,6 @@ func (f *fixture) limitsUnder(t *testing.T, id string, o *other) (files map[stri
 	}
 	out, err := call("create", "--bundle", f.bundle, id)
 	if err != nil {
-		// crun leaves the groups of a container that it refuses.
-		left, _ := filepath.Glob("/sys/fs/cgroup/*/" + id)
-		for _, dir := range left {
-			if err := os.Remove(dir); err != nil {
-				t.Error(err)
-			}
-		}
 		t.Logf("%s: %v: %s", id, err, out)
 		return nil, false
 	}
