@@ -30,7 +30,7 @@ func main() {
 		Build: buildcmd.Build, Bake: buildcmd.Bake, History: historycmd.Noun, Changes: changes.Read,
 		Verify: verifycmd.Verify, Kaniko: buildcmd.Kaniko,
 		Copy: copycmd.Copy, Merge: copycmd.Merge, API: cli.Elsewhere.API,
-		Pack: buildpack.Pack, Again: sibling.Bakes,
+		Pack: buildpack.Pack, Bakes: sibling.Bakes,
 	}
 	grammar := cli.Build(here)
 	switch filepath.Base(os.Args[0]) {

@@ -41,6 +41,8 @@ type Builder struct {
 	// Again begins the command line again with a program that links what moves and
 	// unpacks images, and returns only when it could not; nil is a program that does.
 	Again func(*app.App) error
+	// Bakes does the same with one that reads bake files, where Again is nil.
+	Bakes func(*app.App) error
 
 	Build   func(*app.App) *cobra.Command
 	Bake    func(*app.App) *cobra.Command
@@ -83,10 +85,18 @@ func Main(g Grammar, args []string, in io.Reader, out, errOut io.Writer) int {
 	}
 	root.SetArgs(args)
 	err = root.ExecuteContext(ctx)
-	if errors.Is(err, errdefs.ErrNotLinked) && g.builder.Again != nil {
-		err = g.builder.Again(a)
+	if again := g.builder.again(); errors.Is(err, errdefs.ErrNotLinked) && again != nil {
+		err = again(a)
 	}
 	return a.Report(ctx, err)
+}
+
+// again is what begins a command line again that needs what is not linked, or nil.
+func (b Builder) again() func(*app.App) error {
+	if b.Again == nil {
+		return b.Bakes
+	}
+	return b.Again
 }
 
 // Tree is the program with all its commands, for who documents them.
