@@ -32,7 +32,20 @@ func become(name string, argv ...string) error {
 	if err != nil {
 		return err
 	}
+	if itself(path) { // it would do so again, without end
+		return errdefs.Errorf(errdefs.ErrNotLinked, "%s is this program, which does not link what this command needs", path)
+	}
 	return missing(path, syscall.Exec(path, argv, os.Environ()))
+}
+
+// itself reports whether a program is the one that runs.
+func itself(path string) bool {
+	it, err := os.Stat(path)
+	if err != nil {
+		return false
+	}
+	own, err := os.Stat("/proc/self/exe")
+	return err == nil && os.SameFile(it, own)
 }
 
 // missing says what to do about a sibling that could not be started.

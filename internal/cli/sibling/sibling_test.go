@@ -45,6 +45,19 @@ func TestSiblingsAreBesideThisProgram(t *testing.T) {
 	}
 }
 
+// TestNothingExecutesItself: a program that took itself for the one that links more would
+// execute itself without end.
+func TestNothingExecutesItself(t *testing.T) {
+	t.Parallel()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := become(filepath.Base(exe), "cove", "import"); !errors.Is(err, errdefs.ErrNotLinked) {
+		t.Errorf("become itself: %v", err)
+	}
+}
+
 // answered is what the other end says to a question.
 func answered(t *testing.T, ask string, config ocispec.ImageConfig, fails error) (string, error) {
 	t.Helper()
