@@ -68,7 +68,8 @@ func withBox(t testing.TB) *engine.Engine {
 		for _, c := range all {
 			err = errors.Join(err, e.Remove(contextless(), c.ID, true, true))
 		}
-		if err != nil {
+		_, nerr := e.PruneNetworks(contextless(), listing.PruneFilter{})
+		if err = errors.Join(err, nerr); err != nil {
 			t.Error(err)
 		}
 	})
