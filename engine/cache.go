@@ -90,6 +90,9 @@ func (e *Engine) layerUsers(ctx context.Context) (map[layers.DiffID][]string, er
 			}
 		}
 	}
+	for _, names := range users {
+		slices.Sort(names) // images that were made at the same time come in any order
+	}
 	return users, nil
 }
 
