@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// startup is how long no garbage is collected. Most containers live no longer.
-const startup = 200 * time.Millisecond
+// startup is how long no garbage is collected. Most containers live no longer, also
+// when as many as the machine can bear start at once.
+const startup = time.Second
 
 // TuneGC sets the garbage collector of a process that is the parent of a container:
 // off while the container starts, and after that so that the heap stays small, for
