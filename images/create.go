@@ -15,6 +15,7 @@ import (
 	"cove/images/gc"
 	"cove/images/image"
 	"cove/images/tarball"
+	"cove/images/told"
 	"cove/layers"
 	"cove/layers/compress"
 	"cove/layers/diff"
@@ -81,7 +82,7 @@ func (s *Store) Import(ctx context.Context, r io.Reader, opts ImportOptions) (im
 	if err != nil {
 		return image.Image{}, errors.Join(fmt.Errorf("importing: %w", err), s.sweep(ctx, lease))
 	}
-	s.tell(events.Import, img.ID.String(), opts.Name, opts.Config.Labels)
+	told.Tell(s.cfg.Root, events.Import, img.ID.String(), opts.Name, opts.Config.Labels)
 	return img, lease.Release()
 }
 

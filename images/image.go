@@ -13,6 +13,7 @@ import (
 	"cove/images/image"
 	"cove/images/names"
 	"cove/internal/platforms"
+	"cove/reference"
 )
 
 // open reads the image that target stands for on this store's platform, or the
@@ -75,6 +76,17 @@ func (s *Store) openFor(ctx context.Context, target ocispec.Descriptor, want oci
 // errdefs.ErrInvalid and lists them.
 func (s *Store) Get(ctx context.Context, name string) (image.Image, error) {
 	return s.GetHeld(ctx, name, nil)
+}
+
+// ID is the ID of the image that a name stands for, which is seldom read for it.
+func (s *Store) ID(ctx context.Context, name string) (digest.Digest, error) {
+	if ref, err := reference.Parse(name); err == nil && !s.only {
+		if rec, err := s.names.Get(ref.String()); err == nil {
+			return rec.Image, nil
+		}
+	}
+	img, err := s.Get(ctx, name)
+	return img.ID, err
 }
 
 // GetHeld is Get for whoever is about to refer to the image by its id: hold is

@@ -16,6 +16,7 @@ import (
 	"cove/images/gc"
 	"cove/images/image"
 	"cove/images/tarball"
+	"cove/images/told"
 	"cove/layers"
 	"cove/layers/compress"
 	"cove/reference"
@@ -79,7 +80,7 @@ func (s *Store) load(ctx context.Context, r io.Reader, lease content.Lease, tell
 		if err != nil {
 			return loaded, err
 		}
-		s.tellWhole(events.Load, img.ID)
+		told.Whole(s.cfg.Root, events.Load, img.ID)
 	}
 	return loaded, nil
 }

@@ -16,6 +16,7 @@ import (
 	"cove/images/gc"
 	"cove/images/image"
 	"cove/images/remote"
+	"cove/images/told"
 	"cove/images/transfer"
 	"cove/internal/platforms"
 	"cove/reference"
@@ -71,7 +72,7 @@ func (s *Store) Pull(ctx context.Context, name string, opts PullOptions) (Pulled
 	if err := s.put(ctx, img, origin, ref); err != nil {
 		return Pulled{}, err
 	}
-	s.tellMoved(events.Pull, ref, img)
+	told.Moved(s.cfg.Root, events.Pull, ref, img)
 	img, err = s.Get(ctx, img.ID.String())
 	return Pulled{Image: img, Digest: origin, Newer: before.Image != img.ID}, err
 }

@@ -16,6 +16,7 @@ import (
 	"cove/images/image"
 	"cove/images/names"
 	"cove/images/remote"
+	"cove/images/told"
 	"cove/reference"
 )
 
@@ -70,7 +71,7 @@ func (s *Store) Push(ctx context.Context, name string, opts PushOptions) (ocispe
 	if err != nil {
 		return ocispec.Descriptor{}, s.explain(ctx, "pushing", ref, err)
 	}
-	s.tellMoved(events.Push, ref, img)
+	told.Moved(s.cfg.Root, events.Push, ref, img)
 	return s.target(img), s.pushed(ctx, ref, img)
 }
 

@@ -9,6 +9,7 @@ import (
 	"cove/images/image"
 	"cove/images/names"
 	"cove/images/removal"
+	"cove/images/told"
 )
 
 // Remove removes a name and, when it was the last, the image; or by id an image
@@ -23,7 +24,7 @@ func (s *Store) Remove(ctx context.Context, name string, opts removal.Options) (
 		return err
 	})
 	if err == nil {
-		s.tellRemoved(removed, gone != nil)
+		told.Removed(s.cfg.Root, removed, gone != nil)
 	}
 	if err != nil || gone == nil || opts.KeepContent {
 		return removed, err

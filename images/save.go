@@ -15,6 +15,7 @@ import (
 	"cove/images/image"
 	"cove/images/names"
 	"cove/images/tarball"
+	"cove/images/told"
 )
 
 // Save writes images, by name or id, as one tar that is both an OCI layout and a
@@ -57,7 +58,7 @@ func (s *Store) Save(ctx context.Context, w io.Writer, asked []string) error {
 	})
 	if err = tarball.Write(ctx, w, s.cfg.Content, out, blobs); err == nil {
 		for _, saved := range out {
-			s.tellWhole(events.Save, saved.Config.Digest)
+			told.Whole(s.cfg.Root, events.Save, saved.Config.Digest)
 		}
 	}
 	return damage.Explain(ctx, s.cfg.Content, digestsOf(blobs), err)

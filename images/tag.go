@@ -11,6 +11,7 @@ import (
 	"cove/events"
 	"cove/images/image"
 	"cove/images/names"
+	"cove/images/told"
 	"cove/reference"
 )
 
@@ -34,7 +35,7 @@ func (s *Store) Put(ctx context.Context, name string, target ocispec.Descriptor)
 		return image.Image{}, err
 	}
 	for _, ref := range refs {
-		s.tellNamed(events.Tag, ref, img)
+		told.Named(s.cfg.Root, events.Tag, ref, img)
 	}
 	return s.Get(ctx, img.ID.String())
 }
@@ -90,6 +91,6 @@ func (s *Store) Tag(ctx context.Context, source, target string) error {
 	if err := s.put(ctx, img, "", ref); err != nil {
 		return err
 	}
-	s.tellNamed(events.Tag, ref, img)
+	told.Named(s.cfg.Root, events.Tag, ref, img)
 	return nil
 }

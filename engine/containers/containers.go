@@ -28,12 +28,6 @@ func (cs *Containers) Container(ctx context.Context, ref string) (*runner.Contai
 	return cs.parts.Container(ctx, ref)
 }
 
-// Containers lists containers, newest first. A filter that does not exist is
-// errdefs.ErrInvalid.
-func (cs *Containers) Containers(ctx context.Context, f listing.Filter) ([]listing.Container, error) {
-	return uses.Containers(ctx, cs.parts, f)
-}
-
 // Ports are the published ports of a container: all, or those at the ends asked
 // for, as 80/tcp. An end that is not published is errdefs.ErrNotFound.
 func (cs *Containers) Ports(ctx context.Context, ref string, ends ...string) ([]listing.Port, error) {

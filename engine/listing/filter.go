@@ -12,7 +12,6 @@ import (
 
 	"cove/engine/runspec/parse"
 	"cove/errdefs"
-	"cove/reference"
 	"cove/runner/record"
 )
 
@@ -28,12 +27,16 @@ type Filter struct {
 	Terms map[string][]string
 }
 
+// Ancestor is the condition on what image a container was made from. List wants IDs of
+// images: who knows their names finds these.
+const Ancestor = "ancestor"
+
 // test says whether a condition holds for a container.
 type test func(s Container) bool
 
 // conditions make tests of values; what a value cannot be is errdefs.ErrInvalid.
 var conditions = map[string]func(value string, created func(ref string) (time.Time, error)) (test, error){
-	"ancestor": simple(isAncestor),
+	Ancestor: simple(func(s Container, v string) bool { return s.ImageID == v }),
 	"before": func(v string, created func(string) (time.Time, error)) (test, error) {
 		than, err := created(v)
 		return func(s Container) bool { return s.Created.Before(than) }, err
@@ -139,17 +142,6 @@ func (c Container) exposes(port string) bool {
 		}
 	}
 	return false
-}
-
-// isAncestor reports whether it was made from an image: by a name, with its registry or
-// without, or by the beginning of its ID.
-func isAncestor(s Container, v string) bool {
-	if s.ImageID == v || s.Image == v || v != "" && strings.HasPrefix(reference.Encoded(s.ImageID), v) {
-		return true
-	}
-	want, err := reference.Parse(v)
-	have, herr := reference.Parse(s.Image)
-	return err == nil && herr == nil && want == have
 }
 
 // compile makes one test of all conditions. created tells when a container was made.

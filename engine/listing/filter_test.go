@@ -45,10 +45,9 @@ func TestFilter(t *testing.T) {
 		{"label", []string{"team"}, true, false},
 		{"label", []string{"team=y"}, false, false},
 		{"label", []string{"team", "tier"}, false, false}, // all of them
-		{"ancestor", []string{"f00d"}, true, false},
-		{"ancestor", []string{"docker.io/library/redis:latest"}, true, false},
-		{"ancestor", []string{"localhost:5000/pg:15"}, false, true},
-		{"ancestor", []string{"localhost:5000/pg"}, false, false},
+		{"ancestor", []string{running().ImageID}, true, false},
+		{"ancestor", []string{another().ImageID}, false, true},
+		{"ancestor", []string{"redis"}, false, false},
 		{"name", []string{"/we"}, true, false},
 		{"name", []string{"^/db$"}, false, true},
 		{"name", []string{"^w", "^d"}, true, true},

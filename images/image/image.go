@@ -58,6 +58,18 @@ func (i *Image) DiffIDs() []layers.DiffID {
 // ChainID names the snapshot of all its layers; "" is an image without any.
 func (i *Image) ChainID() layers.ChainID { return layers.Chain(i.DiffIDs()...) }
 
+// MadeFrom reports whether the image is another one with more steps on it, as far as
+// layers and history tell.
+func (i *Image) MadeFrom(of *Image) bool {
+	ids, base := i.Config.RootFS.DiffIDs, of.Config.RootFS.DiffIDs
+	steps, first := i.Config.History, of.Config.History
+	return len(first) > 0 && len(steps) > len(first) && len(ids) >= len(base) &&
+		slices.Equal(ids[:len(base)], base) &&
+		slices.EqualFunc(steps[:len(first)], first, func(a, b ocispec.History) bool {
+			return a.CreatedBy == b.CreatedBy && a.EmptyLayer == b.EmptyLayer
+		})
+}
+
 // Platform is the config's.
 func (i *Image) Platform() ocispec.Platform { return i.Config.Platform }
 
