@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -110,6 +112,52 @@ func TestBinds(t *testing.T) {
 	spec.Mounts = append(spec.Mounts, specs.Mount{Destination: "/z", Source: "/no/such/dir", Options: []string{"bind"}})
 	if _, err := runSpec(t, mount.Mount{Type: "bind", Source: rootfs(t)}, spec); !errors.Is(err, errdefs.ErrNotFound) {
 		t.Errorf("a missing source: %v", err)
+	}
+}
+
+// TestBindWithMountNamespace binds a directory in which the file of a mount namespace is
+// mounted, as /run is where snapd keeps those of its applications in /run/snapd/ns.
+func TestBindWithMountNamespace(t *testing.T) {
+	src := t.TempDir()
+	file, below := filepath.Join(src, "namespace"), filepath.Join(src, "below")
+	if err := errors.Join(os.WriteFile(file, nil, 0o644), os.Mkdir(below, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	other := exec.CommandContext(t.Context(), "sleep", "100")
+	other.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS, Pdeathsig: unix.SIGKILL}
+	if err := other.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = errors.Join(other.Process.Kill(), other.Wait()) }()
+	for _, m := range []struct {
+		source, at string
+		kind       string
+		flags      uintptr
+	}{
+		{src, src, "", unix.MS_BIND},
+		{"", src, "", unix.MS_PRIVATE},
+		{"tmpfs", below, "tmpfs", 0},
+		{fmt.Sprintf("/proc/%d/ns/mnt", other.Process.Pid), file, "", unix.MS_BIND},
+	} {
+		if err := unix.Mount(m.source, m.at, m.kind, m.flags, ""); err != nil {
+			t.Fatalf("%+v: %v", m, err)
+		}
+		if m.at != src || m.flags == unix.MS_BIND {
+			defer func() {
+				if err := unix.Unmount(m.at, unix.MNT_DETACH); err != nil {
+					t.Error(err)
+				}
+			}()
+		}
+	}
+	if err := os.WriteFile(below+"/mounted", nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	spec := baseSpec("sh", "-c", "ls /run/below; test -f /run/namespace && grep -c nsfs /proc/self/mountinfo")
+	spec.Mounts = append(spec.Mounts, specs.Mount{Destination: "/run", Type: "bind", Source: src, Options: []string{"rbind"}})
+	r, err := runSpec(t, mount.Mount{Type: "bind", Source: rootfs(t)}, spec)
+	if err != nil || r.out != "mounted\n0\n" {
+		t.Errorf("got %q %q, %v", r.out, r.err, err)
 	}
 }
 

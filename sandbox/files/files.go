@@ -176,9 +176,9 @@ func openTree(name string, want plan.File, what string) (int, error) {
 	if want.Recursive {
 		flags |= unix.AT_RECURSIVE
 	}
-	fd, err := unix.OpenTree(unix.AT_FDCWD, name, flags)
+	fd, err := cloneTree(name, flags, want.Apart)
 	if errors.Is(err, unix.EINVAL) {
-		fd, err = openForeign(name, flags)
+		fd, err = openForeign(name, flags, want.Apart)
 	}
 	if err != nil {
 		return -1, errdefs.Errorf(host.ErrKind(err), "sandbox: %s %s: %w", what, name, err)
@@ -188,6 +188,23 @@ func openTree(name string, want plan.File, what string) (int, error) {
 		return -1, errdefs.Errorf(host.ErrKind(err), "sandbox: %s %s: mount_setattr: %w", what, name, err)
 	}
 	return fd, nil
+}
+
+func cloneTree(name string, flags uint, apart bool) (fd int, err error) {
+	if apart {
+		var st unix.Stat_t
+		err = unix.Stat(name, &st)
+		apart = err == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR // nothing is below a file
+	}
+	if !apart {
+		return unix.OpenTree(unix.AT_FDCWD, name, flags)
+	}
+	mount.OnOwnThread(func() {
+		if err = unix.Unshare(unix.CLONE_NEWNS); err == nil {
+			fd, err = unix.OpenTree(unix.AT_FDCWD, name, flags)
+		}
+	})
+	return fd, err
 }
 
 // setAttr sets attributes of a detached mount: the recursive ones first, so

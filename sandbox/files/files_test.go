@@ -390,7 +390,7 @@ func TestForeign(t *testing.T) {
 		t.Error("it is mounted here, too")
 	}
 	for _, name := range []string{"/etc", "/proc/1", "/proc/1/2/root/x"} {
-		if _, err := openForeign(name, unix.OPEN_TREE_CLONE); !errors.Is(err, unix.EINVAL) {
+		if _, err := openForeign(name, unix.OPEN_TREE_CLONE, false); !errors.Is(err, unix.EINVAL) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

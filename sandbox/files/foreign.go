@@ -11,13 +11,16 @@ import (
 // openForeign copies a mount that is in the mount namespace of another process,
 // named /proc/PID/root/PATH: only from inside may one be copied (EINVAL). Links
 // in the path are that process's own, and are followed in its root.
-func openForeign(name string, flags uint) (fd int, err error) {
+func openForeign(name string, flags uint, apart bool) (fd int, err error) {
 	pid, below, ok := strings.Cut(strings.TrimPrefix(name, "/proc/"), "/root/")
 	if !ok || strings.Contains(pid, "/") || !strings.HasPrefix(name, "/proc/") {
 		return -1, unix.EINVAL
 	}
 	mount.OnOwnThread(func() {
-		if err = enterMounts(pid); err == nil {
+		if err = enterMounts(pid); err == nil && apart {
+			err = unix.Unshare(unix.CLONE_NEWNS)
+		}
+		if err == nil {
 			fd, err = unix.OpenTree(unix.AT_FDCWD, "/"+below, flags)
 		}
 	})

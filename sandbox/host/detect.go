@@ -37,6 +37,7 @@ func detect() (Features, error) {
 	if err != nil {
 		return f, fmt.Errorf("host: reading mounts: %w", err)
 	}
+	f.MountNamespaces = bytes.Contains(mounts, []byte(" mnt:["))
 	f.Cgroup = parseCgroup(mounts)
 	if f.UserNS = inUserNamespace(); f.UserNS && !f.Cgroup.mine() {
 		own, err := ReadFile("/proc/self/cgroup")

@@ -27,6 +27,9 @@ type Features struct {
 	// UserNS reports that the caller is in a user namespace beside the first one, where
 	// not all that a capability stands for is allowed.
 	UserNS bool
+	// MountNamespaces reports that the file of a mount namespace is mounted somewhere,
+	// as snapd does below /run/snapd/ns.
+	MountNamespaces bool
 	// AppArmor reports that the AppArmor module is enabled.
 	AppArmor bool
 }

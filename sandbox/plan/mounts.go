@@ -224,7 +224,8 @@ func (b *builder) bindMount(spec *specs.Spec, m specs.Mount, opts options) error
 	}
 	uids, gids := check.IDMap(spec, m)
 	tree := b.file(File{
-		Kind: Bind, Name: m.Source, Recursive: opts.recursive, Attr: opts.attr,
+		Kind: Bind, Name: m.Source, Recursive: opts.recursive,
+		Apart: opts.recursive && b.host.MountNamespaces, Attr: opts.attr,
 		UIDs: idRanges(uids), GIDs: idRanges(gids), IDMapAll: slices.Contains(m.Options, "ridmap"),
 	})
 	target := b.target(m.Destination, likeSource, tree)

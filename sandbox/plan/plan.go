@@ -123,6 +123,10 @@ type File struct {
 	Name string
 	// Recursive binds the mounts below the source too.
 	Recursive bool
+	// Apart has the mounts copied in a mount namespace of their own, which is without
+	// the files of older ones: a container's namespace is newer than all, and the kernel
+	// lets no file of an older one be moved there (ELOOP).
+	Apart bool
 	// Attr are set on the detached mount before it is handed over.
 	Attr MountAttr
 	// UIDs and GIDs map the owners that a Bind shows; IDMapAll those of the mounts

@@ -163,6 +163,9 @@ func (f File) String() string {
 			s += "|AT_RECURSIVE"
 		}
 		s += ")"
+		if f.Apart {
+			s += " after unshare(CLONE_NEWNS)"
+		}
 		if len(f.UIDs) > 0 {
 			s += fmt.Sprintf("; mount_setattr(IDMAP, uids %v, gids %v)", f.UIDs, f.GIDs)
 		}
