@@ -57,6 +57,15 @@ func TestReports(t *testing.T) {
 var reports = []report{
 	// Exit codes.
 	{
+		"an exec whose output nobody takes waits for ever",
+		`cove run -d --name $N box sleep 1000 >/dev/null
+for t in "" -t; do timeout 20 cove exec $t $N sh -c 'while echo y; do :; done' 2>&1 >/dev/full | grep -o 'no space left on device'; done
+timeout 20 cove exec $N sh -c 'while echo y; do :; done' | head -n 1
+cove exec -dt $N sh -c 'seq 100000; touch /tmp/printed'
+await "cove exec $N test -e /tmp/printed"`,
+		`no space left on device\nno space left on device\ny`,
+	},
+	{
 		"exit code of an exec that cannot start is inconsistent",
 		`cove run -d --name $N box sleep 1000 >/dev/null
 cove exec $N nonexist 2>/dev/null; echo $?

@@ -33,13 +33,18 @@ func TestStreamsUnderLoad(t *testing.T) {
 	c.want(t, http.StatusNoContent, "POST", "/containers/"+terminal+"/start", "")
 	c.through(t, id, 1) // what is made once is made now
 	goroutines, descriptors := settled(t, c, 0, 0, 50)
-	c.crowd(t, 100, 1<<20)
+	c.crowd(t, 100, crowdSize())
 	c.through(t, id, streamedSize())
+	for _, way := range ways() {
+		c.goes(t, id, way, streamedSize()/4)
+	}
 	var cut sync.WaitGroup
-	for range 40 {
+	for i := range 40 {
 		cut.Go(func() { c.cutOff(t, id) })
+		cut.Go(func() { c.cutWhilePrinting(t, id, i%2 == 0) })
 	}
 	cut.Wait()
+	c.goesOnWithoutClients(t)
 	for _, quiet := range []string{id, terminal, c.create(t, shell)} {
 		c.hangUp(t, quiet)
 	}
@@ -48,7 +53,18 @@ func TestStreamsUnderLoad(t *testing.T) {
 		stacks := make([]byte, 1<<20)
 		t.Errorf("%d goroutines and %d descriptors, before it was %d and %d\n%s", g, d, goroutines, descriptors,
 			stacks[:runtime.Stack(stacks, true)])
+	} else {
+		t.Logf("%d goroutines and %d descriptors are left, before it was %d and %d", g, d, goroutines, descriptors)
 	}
+}
+
+// crowdSize is how much each of many sees. One who does not read is cut when more than a
+// mebibyte waits for it, and until then whoever is there is waited for.
+func crowdSize() int64 {
+	if os.Getenv("COVE_SOAK") != "" {
+		return 8 << 20
+	}
+	return 1 << 20
 }
 
 // streamedSize is how much goes through one process: COVE_SOAK=1 is a gibibyte.

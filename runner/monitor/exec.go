@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strconv"
@@ -21,6 +22,7 @@ import (
 	"cove/runner/attach"
 	"cove/runner/foreign"
 	"cove/runner/record"
+	"cove/runner/task"
 	"cove/runner/told"
 	"cove/sandbox"
 	"cove/sandbox/defaults"
@@ -56,12 +58,17 @@ func (m *monitor) exec(conn *attach.Conn, h attach.Hello, files []*os.File) {
 	}
 	var passed []*os.File
 	if console := p.Console(); console != nil {
-		defer console.Close()
-		passed = append(passed, console)
+		if terminal, err := task.Pollable(console); err == nil { // else the client says that it got none
+			defer terminal.Close() // before the connection: until then it is the client's to read
+			passed = append(passed, terminal)
+		}
 	}
 	exec := m.execTold(*h.Exec)
 	exec.Begun()
 	_ = conn.SendJSON(attach.TypeStarted, attach.Started{Pid: p.Pid()}, passed...)
+	for _, terminal := range passed {
+		go unwatched(conn, terminal)
+	}
 	status, err := p.Wait(ctx)
 	exit := record.ExitStatus{Code: status.ExitCode()}
 	if err != nil {
@@ -69,6 +76,17 @@ func (m *monitor) exec(conn *attach.Conn, h attach.Hello, files []*os.File) {
 	}
 	exec.Ended(exit.Code)
 	_ = conn.SendJSON(attach.TypeExit, exit)
+}
+
+// unwatched reads a terminal that its client has left, by the keys or as it was killed: the
+// process goes on, and would wait once the terminal is full of what nobody reads.
+func unwatched(conn *attach.Conn, terminal *os.File) {
+	for {
+		if _, err := conn.Receive(true); err != nil {
+			break
+		}
+	}
+	_, _ = io.Copy(io.Discard, terminal) // until its last process is gone, or it is closed
 }
 
 // execTold tells of an exec, under its ID or one that is made for that.

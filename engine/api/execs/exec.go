@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"strings"
@@ -272,10 +273,10 @@ func (a *API) start(w http.ResponseWriter, r *route.Request) error {
 		streams.Stdin = stream
 	}
 	if e.stdout {
-		streams.Stdout = stream.Stdout()
+		streams.Stdout = &lossy{w: stream.Stdout()}
 	}
 	if e.stderr {
-		streams.Stderr = stream.Stderr()
+		streams.Stderr = &lossy{w: stream.Stderr()}
 	}
 	status, err := a.engine.Exec(a.life, e.container, e.options, streams)
 	code := status.Code
@@ -293,6 +294,21 @@ func (a *API) start(w http.ResponseWriter, r *route.Request) error {
 	}
 	e.end(&code)
 	return nil
+}
+
+// lossy takes everything, also when its client has gone: the process goes on, as under
+// dockerd, and what it prints from then on is seen by nobody.
+type lossy struct {
+	w    io.Writer
+	gone bool
+}
+
+func (l *lossy) Write(p []byte) (int, error) {
+	if !l.gone {
+		_, err := l.w.Write(p)
+		l.gone = err != nil
+	}
+	return len(p), nil
 }
 
 // failedExec is the exit code of what did not come to run, as docker has it.

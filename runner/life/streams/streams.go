@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"sync"
 	"time"
@@ -97,7 +98,8 @@ func (x *Ends) Pipe() (err error) {
 
 // Begin begins to copy in both directions. A process with a terminal has sent its
 // master in files. leave is called with attach.ErrDetached when the detach keys were
-// read.
+// read, and with the reason when the caller takes no output any more: nobody would read
+// what the process prints, and it would wait for that forever.
 func (x *Ends) Begin(ctx context.Context, terminal bool, files []*os.File, leave func(error)) error {
 	in, out := x.in, x.out
 	if terminal {
@@ -119,9 +121,9 @@ func (x *Ends) Begin(ctx context.Context, terminal bool, files []*os.File, leave
 		in, out = x.terminal, x.terminal
 		go x.resize(ctx)
 	}
-	x.copy(x.st.Stdout, out)
+	x.copy(x.st.Stdout, out, leave)
 	if x.err != nil {
-		x.copy(x.st.Stderr, x.err)
+		x.copy(x.st.Stderr, x.err, leave)
 	}
 	if x.st.Stdin != nil && in != nil {
 		go func() {
@@ -138,16 +140,25 @@ func (x *Ends) Begin(ctx context.Context, terminal bool, files []*os.File, leave
 	return nil
 }
 
-func (x *Ends) copy(to io.Writer, from *os.File) {
+func (x *Ends) copy(to io.Writer, from *os.File, leave func(error)) {
 	if to == nil {
 		to = io.Discard
 	}
 	x.copies.Go(func() {
 		_, err := io.Copy(to, from)
-		if errors.Is(err, os.ErrDeadlineExceeded) {
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded):
 			attach.ReadRest(to, from)
+		case err != nil && !isRead(err):
+			leave(fmt.Errorf("passing on its output: %w", err))
 		}
 	})
+}
+
+// isRead is of an error of the process's end: a terminal ends with one.
+func isRead(err error) bool {
+	var of *fs.PathError
+	return errors.Is(err, os.ErrClosed) || errors.As(err, &of) && of.Op == "read"
 }
 
 // Drain waits for the end of output. A process in the background may hold the

@@ -2,6 +2,7 @@ package streams
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -61,5 +62,34 @@ func TestDetachKeys(t *testing.T) {
 	}
 	if err := Of(Streams{}).Begin(t.Context(), true, nil, nil); err == nil {
 		t.Error("a terminal that was not sent is no error")
+	}
+}
+
+type full struct{}
+
+var errFull = errors.New("no room")
+
+func (full) Write([]byte) (int, error) { return 0, errFull }
+
+// TestNobodyReads has a caller that takes no output, on either stream: it is told, and is
+// not waited for, which a process that goes on printing would be.
+func TestNobodyReads(t *testing.T) {
+	t.Parallel()
+	for i, st := range []Streams{{Stdout: full{}}, {Stderr: full{}}} {
+		ends := Of(st)
+		defer ends.Close()
+		if err := ends.Pipe(); err != nil {
+			t.Fatal(err)
+		}
+		left := make(chan error, 1)
+		if err := ends.Begin(t.Context(), false, nil, func(err error) { left <- err }); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ends.Theirs[i].WriteString("x"); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-left; !errors.Is(err, errFull) {
+			t.Errorf("left with %v", err)
+		}
 	}
 }
