@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -33,18 +34,34 @@ func (a *apiShell) line(script string) string {
 // serve starts a server, and waits until it answers.
 func (a *apiShell) serve() {
 	a.t.Helper()
-	a.server = a.command("exec cove api serve --socket " + a.socket())
+	a.server = a.command("exec cove api serve --socket " + a.socket() + " 2>served")
 	if err := a.server.Start(); err != nil {
 		a.t.Fatal(err)
 	}
 	for range 1200 {
-		if conn, err := net.Dial("unix", a.socket()); err == nil {
-			conn.Close()
+		if a.answers() {
 			return
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	a.t.Fatal("nobody serves")
+	said, err := os.ReadFile(filepath.Join(a.work, "served"))
+	a.t.Fatalf("nobody serves: %s %v", said, err)
+}
+
+// answers asks for an answer: what a server that was killed was about to start may have its
+// socket open still.
+func (a *apiShell) answers() bool {
+	conn, err := net.Dial("unix", a.socket())
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(time.Second)); err != nil {
+		return false
+	}
+	fmt.Fprint(conn, "GET /_ping HTTP/1.0\r\n\r\n")
+	got, err := io.ReadAll(conn)
+	return err == nil && strings.HasSuffix(string(got), "OK")
 }
 
 func (a *apiShell) stop(sig os.Signal) {
@@ -128,7 +145,7 @@ func TestKilledAPIAnywhere(t *testing.T) {
 		{"", "docker save -o again.tar keep"},
 		{"", "docker import rootfs.tar imported"},
 		{"docker tag keep REGISTRY/keep:1", "docker push -q REGISTRY/keep:1"},
-		{"docker push -q REGISTRY/keep:1; docker rmi REGISTRY/keep:1 keep", "docker pull -q REGISTRY/keep:1"},
+		{"docker push -q REGISTRY/keep:1; docker rmi -f REGISTRY/keep:1 keep", "docker pull -q REGISTRY/keep:1"},
 		{"", "docker build -q --build-arg N=ROUND -t built ."},
 		{"docker run --network none keep true; docker tag keep tagged", "docker system prune -f --volumes"},
 	}

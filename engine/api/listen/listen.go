@@ -85,14 +85,46 @@ func removeDead(ctx context.Context, path string) error {
 	}
 	conn, err := new(net.Dialer).DialContext(ctx, "unix", path)
 	if err == nil {
-		conn.Close()
-		return errdefs.Errorf(errdefs.ErrConflict, "listening on %s: somebody listens there already; "+
-			"name another socket, or none beside TCP", path)
-	}
-	if !errors.Is(err, unix.ECONNREFUSED) {
+		defer conn.Close()
+		if !orphaned(conn) {
+			return errdefs.Errorf(errdefs.ErrConflict, "listening on %s: somebody listens there already; "+
+				"name another socket, or none beside TCP", path)
+		}
+	} else if !errors.Is(err, unix.ECONNREFUSED) {
 		return fmt.Errorf("listening on %s: %w", path, err)
 	}
 	return os.Remove(path)
+}
+
+// orphaned is of a connection to a socket whose server has ended. One that was killed as
+// it started a program leaves its socket open in what was to become the program, for a
+// moment: nobody will ever answer there.
+func orphaned(conn net.Conn) bool {
+	raw, err := conn.(*net.UnixConn).SyscallConn()
+	if err != nil {
+		return false
+	}
+	ended := false
+	err = raw.Control(func(fd uintptr) {
+		server, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+		if err != nil || server.Pid <= 0 { // of a process that is not to be seen from here
+			return
+		}
+		ended = hasEnded(int(server.Pid))
+	})
+	return err == nil && ended
+}
+
+// hasEnded is also of one that nobody has waited for yet.
+func hasEnded(pid int) bool {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return errors.Is(err, unix.ESRCH)
+	}
+	defer unix.Close(fd)
+	p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	n, err := unix.Poll(p, 0)
+	return err == nil && n == 1
 }
 
 // Systemd are the sockets that systemd opened for this process (sd_listen_fds(3)),

@@ -1,6 +1,7 @@
 package listen_test
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -13,9 +14,12 @@ import (
 	"math/big"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"cove/engine/api/listen"
 	"cove/errdefs"
@@ -42,6 +46,66 @@ func TestUnixSocketIsForItsOwnerAndGroup(t *testing.T) {
 		t.Fatalf("a socket that nobody serves is in the way: %v", err)
 	}
 	l.Close()
+}
+
+// TestMain is also a server that ends and leaves its socket to a program that it started.
+func TestMain(m *testing.M) {
+	path := os.Getenv("LEAVE_A_SOCKET")
+	if path == "" {
+		os.Exit(m.Run())
+	}
+	l, err := listen.Unix(context.Background(), path, "")
+	if err != nil {
+		panic(err)
+	}
+	file, err := l.(*net.UnixListener).File()
+	if err != nil {
+		panic(err)
+	}
+	heir := exec.Command("cat")
+	heir.Stdin, heir.ExtraFiles = os.Stdin, []*os.File{file}
+	if err := heir.Start(); err != nil {
+		panic(err)
+	}
+	os.Exit(0)
+}
+
+// TestOrphanedSocket: a server that was killed as it started a program is out of the way
+// of the next one, though its socket is still open.
+func TestOrphanedSocket(t *testing.T) {
+	t.Parallel()
+	stays, leaves, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stays.Close()
+	defer leaves.Close() // the heirs end with it
+	for _, reaped := range []bool{false, true} {
+		path := filepath.Join(t.TempDir(), "s")
+		server := exec.Command(os.Args[0])
+		server.Env, server.Stdin = append(os.Environ(), "LEAVE_A_SOCKET="+path), stays
+		if err := server.Start(); err != nil {
+			t.Fatal(err)
+		}
+		err := unix.Waitid(unix.P_PID, server.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
+		if reaped {
+			err = errors.Join(err, server.Wait())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if conn, err := net.Dial("unix", path); err != nil {
+			t.Fatalf("nobody has the socket: %v", err)
+		} else {
+			conn.Close()
+		}
+		l, err := listen.Unix(t.Context(), path, "")
+		if err != nil {
+			t.Fatalf("a socket whose server has ended (waited for: %v): %v", reaped, err)
+		}
+		l.Close()
+		_ = server.Wait() // the second was waited for
+	}
 }
 
 func TestUnixSocketThatCannotBe(t *testing.T) {
