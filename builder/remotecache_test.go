@@ -1,18 +1,24 @@
 package builder
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/opencontainers/go-digest"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/builder/remotecache"
+	"cove/content"
+	"cove/content/memstore"
 	"cove/distribution/copy"
 	"cove/distribution/copy/layout"
 )
@@ -210,5 +216,84 @@ func TestCacheThatLies(t *testing.T) {
 	}
 	if b := newWorld(t).must(df, from(digest.FromString("x").String())); len(b.Warnings) > 0 {
 		t.Errorf("a digest that is not there: %v", b.Warnings)
+	}
+}
+
+// TestRecordsThatLie: layers whose bytes are right, of records that have them for others,
+// are found when a command needs their files: their steps are executed, with a warning,
+// and known then.
+func TestRecordsThatLie(t *testing.T) {
+	t.Parallel()
+	first, second := newWorld(t), newWorld(t)
+	df := "FROM base\nRUN write a 1\nRUN write b 2\n"
+	d, err := layout.Create(filepath.Join(t.TempDir(), "cache"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.Close() })
+	first.must(df, func(r *Request) { r.CacheTo = []remotecache.To{{Name: "dir", Target: d, Tag: "t", Max: true}} })
+	exchangeBlobs(t, d, "t")
+	df += "RUN write c 3\n"
+	b := second.must(df, func(r *Request) { r.CacheFrom = []remotecache.From{{Name: "dir", Source: d, Ref: "t"}} })
+	want := []string{"unpack base", "write a 1", "write b 2", "write c 3"}
+	ran := slices.Compact(slices.Sorted(slices.Values(second.exec.ran()))) // what was not packed yet comes again
+	if diff := cmp.Diff(want, ran); diff != "" {
+		t.Errorf("executed: %s", diff)
+	}
+	for _, w := range b.Warnings {
+		if w.Rule != "CacheLayerLost" {
+			t.Errorf("warning %v", w)
+		}
+	}
+	if len(b.Warnings) != 2 || b.files["a"] != "644 0:0 1" || b.files["b"] != "644 0:0 2" {
+		t.Errorf("warnings %v, files %v", b.Warnings, b.files)
+	}
+	if again := second.must(df); again.Cached != again.Steps || again.Image().Config != b.Image().Config {
+		t.Errorf("%d of %d cached afterwards", again.Cached, again.Steps)
+	}
+}
+
+// exchangeBlobs has two records of a cache name each other's layer.
+func exchangeBlobs(t *testing.T, d *layout.Dir, tag string) {
+	t.Helper()
+	m, err := d.Resolve(t.Context(), tag)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var image ocispec.Manifest
+	if err := json.Unmarshal(m.Body, &image); err != nil {
+		t.Fatal(err)
+	}
+	body, err := content.ReadBlob(t.Context(), d, image.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc remotecache.Document
+	if err := json.Unmarshal(body, &doc); err != nil {
+		t.Fatal(err)
+	}
+	other := map[digest.Digest]ocispec.Descriptor{
+		image.Layers[0].Digest: image.Layers[1], image.Layers[1].Digest: image.Layers[0],
+	}
+	for key, r := range doc.Records {
+		r.Blob = other[r.Blob.Digest]
+		doc.Records[key] = r
+	}
+	if body, err = json.Marshal(doc); err != nil {
+		t.Fatal(err)
+	}
+	store := memstore.New(time.Now)
+	image.Config.Digest, image.Config.Size = digest.FromBytes(body), int64(len(body))
+	if err := content.WriteBlob(t.Context(), store, image.Config, bytes.NewReader(body)); err != nil {
+		t.Fatal(err)
+	}
+	if m.Body, err = json.Marshal(image); err != nil {
+		t.Fatal(err)
+	}
+	m.Descriptor.Digest, m.Descriptor.Size = digest.FromBytes(m.Body), int64(len(m.Body))
+	err = errors.Join(d.PushBlob(t.Context(), copy.Blob{Descriptor: image.Config, Content: store}),
+		d.PushManifest(t.Context(), m, tag))
+	if err != nil {
+		t.Fatal(err)
 	}
 }

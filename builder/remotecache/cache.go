@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"sync"
@@ -18,9 +17,6 @@ import (
 	"cove/errdefs"
 	"cove/internal/limit"
 	"cove/layers"
-	"cove/layers/compress"
-	_ "cove/layers/compress/codec/linked"
-	"cove/layers/unpack"
 )
 
 // Records are what a cache here is: solve.Cache.
@@ -54,7 +50,8 @@ type Cache struct {
 	stops   []context.CancelFunc
 	touched map[digest.Digest]cache.Record
 	lost    []error
-	mounts  map[string]string // ids of cache mounts that were used: what their directories are called
+	liars   map[layers.DiffID]digest.Digest // layers that a record named and that are others
+	mounts  map[string]string               // ids of cache mounts that were used: what their directories are called
 }
 
 // ErrLost is in the error of a layer that a cache was to have and could not give. The
@@ -101,6 +98,7 @@ func (c *Cache) having(blob digest.Digest) (all []*imported) {
 func New(here Records, store Store) *Cache {
 	return &Cache{
 		here: here, store: store, touched: map[digest.Digest]cache.Record{}, mounts: map[string]string{},
+		liars: map[layers.DiffID]digest.Digest{},
 		slots: make(chan struct{}, transfers),
 	}
 }
@@ -109,9 +107,12 @@ func New(here Records, store Store) *Cache {
 // the first that was imported.
 func (c *Cache) Get(ctx context.Context, key digest.Digest) (cache.Record, error) {
 	r, err := c.here.Get(ctx, key)
+	if err == nil && c.lied(r) {
+		err = errdefs.Errorf(errdefs.ErrNotFound, "build cache: %s is not what its record says", r.Blob.Digest)
+	}
 	if errors.Is(err, errdefs.ErrNotFound) {
 		for _, from := range c.imported {
-			if other, ok := from.records[key]; ok {
+			if other, ok := from.records[key]; ok && !c.lied(other) {
 				r, err = other, c.here.Put(ctx, key, other)
 				break
 			}
@@ -121,6 +122,28 @@ func (c *Cache) Get(ctx context.Context, key digest.Digest) (cache.Record, error
 		c.touch(key, r)
 	}
 	return r, err
+}
+
+func (c *Cache) lied(r cache.Record) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	blob, found := c.liars[r.DiffID]
+	return found && blob == r.Blob.Digest
+}
+
+// Unpacked is told how unpacking a layer went. One that was imported, and is not the tar
+// that its record names, is lost: who tries again makes it anew.
+func (c *Cache) Unpacked(ctx context.Context, l layers.Layer, err error) error {
+	if !errors.Is(err, errdefs.ErrCorrupt) && !errors.Is(err, errdefs.ErrInvalid) {
+		return err
+	}
+	for _, from := range c.having(l.Blob.Digest) {
+		c.mu.Lock()
+		c.liars[l.DiffID] = l.Blob.Digest
+		c.mu.Unlock()
+		err = c.lose(ctx, from, l.Blob.Digest, err)
+	}
+	return err
 }
 
 // Put notes a record here.
@@ -151,8 +174,10 @@ func (c *Cache) Want(ctx context.Context, l layers.Layer) {
 	c.wanted.Go(func() { _ = c.Fetch(ctx, l) })
 }
 
-// Fetch brings a layer here, unless it is, and checks that it is the one of its
-// digest and its diffID. The caller holds a lease on it.
+// Fetch brings a layer here, unless it is, and checks that it is the one of its digest:
+// whether its tar is that of its diffID is seen by whoever unpacks it, as of any layer that
+// is pulled. To unpack each only to look takes longer than the rest of a build that needs
+// none of the files. The caller holds a lease on it.
 func (c *Cache) Fetch(ctx context.Context, l layers.Layer) error {
 	unlock, err := c.fetching.Lock(ctx, l.Blob.Digest.String())
 	if err != nil {
@@ -182,50 +207,7 @@ func (c *Cache) fetch(ctx context.Context, from *imported, l layers.Layer) error
 	if err != nil {
 		return err
 	}
-	checked := check(ctx, content.NewReader(r), l)
-	return errors.Join(content.WriteBlob(ctx, c.store, l.Blob, checked), checked.Close(), r.Close())
-}
-
-// checked reads a layer's blob, which is held against its diffID beside whoever stores
-// the bytes: of one that is another there is no end.
-type checked struct {
-	blob io.Reader
-	pipe *io.PipeWriter
-	done chan struct{}
-	err  error // is set when done is closed
-}
-
-func check(ctx context.Context, blob io.Reader, l layers.Layer) *checked {
-	r, w := io.Pipe()
-	c := &checked{blob: blob, pipe: w, done: make(chan struct{})}
-	go func() {
-		defer close(c.done)
-		c.err = unpack.Check(ctx, r, l, compress.Limits{})
-		_ = r.CloseWithError(c.err) // which never fails
-	}()
-	return c
-}
-
-// Read implements io.Reader.
-func (c *checked) Read(p []byte) (int, error) {
-	n, err := c.blob.Read(p)
-	if _, failed := c.pipe.Write(p[:n]); failed != nil {
-		return 0, failed
-	}
-	if errors.Is(err, io.EOF) {
-		_ = c.pipe.Close() // which never fails
-		if <-c.done; c.err != nil {
-			return 0, c.err
-		}
-	}
-	return n, err
-}
-
-// Close gives up what was not read to its end.
-func (c *checked) Close() error {
-	_ = c.pipe.CloseWithError(io.ErrClosedPipe) // which never fails
-	<-c.done
-	return nil
+	return errors.Join(content.WriteBlob(ctx, c.store, l.Blob, content.NewReader(r)), r.Close())
 }
 
 // Open implements content.Provider over the store and everything that was

@@ -6,7 +6,8 @@
 // the records name. Nothing of it is fetched before it is needed: a build whose
 // every step is known fetches the document and the layers of its image. Whoever
 // imports a cache believes that a key's layer is what the key's step makes; that a
-// layer's bytes are those of its digest and diffID is checked.
+// layer's bytes are those of its digest is checked when it comes, that they are those of
+// its diffID when it is unpacked.
 package remotecache
 
 import (

@@ -37,6 +37,9 @@ func (s *solver) materialize(ctx context.Context, r *result) error {
 		if r.base != nil {
 			return s.unpackBase(ctx, r)
 		}
+		if r.made && s.Remote != nil {
+			s.Remote.Want(s.outer, r.layer()) // while what is below is unpacked
+		}
 		if err := s.materialize(ctx, r.parent); err != nil || !r.made {
 			return err
 		}
@@ -47,13 +50,17 @@ func (s *solver) materialize(ctx context.Context, r *result) error {
 		u := unpack.Unpacker{Snapshots: s.Snapshots, Hold: func(ctx context.Context, key string) error {
 			return s.Lease.Add(ctx, cache.SnapshotRef(key))
 		}}
-		return u.Unpack(ctx, stack, func(ctx context.Context, i int) (io.ReadCloser, error) {
+		err := u.Unpack(ctx, stack, func(ctx context.Context, i int) (io.ReadCloser, error) {
 			rd, err := s.Content.Open(ctx, stack[i].Blob)
 			if err != nil {
 				return nil, err
 			}
 			return content.NewReadCloser(rd), nil
 		})
+		if s.Remote != nil {
+			err = s.Remote.Unpacked(ctx, r.layer(), err)
+		}
+		return err
 	})
 }
 

@@ -100,6 +100,8 @@ type Remote interface {
 	// Fetch stores a layer, of which there is a lease; Want begins that, and does not wait.
 	Fetch(ctx context.Context, l layers.Layer) error
 	Want(ctx context.Context, l layers.Layer)
+	// Unpacked is told how unpacking a layer went, and says what is to be made of it.
+	Unpacked(ctx context.Context, l layers.Layer, err error) error
 	// MountID is what the directory of a cache mount is called, and SeedMount fills a
 	// new one, if a cache has it.
 	MountID(id string) string
