@@ -79,6 +79,7 @@ func (a *Accounts) Explain(ctx context.Context, by auth.Caller, user, verb, obje
 		if u, err = a.db.UserByName(ctx, user); err != nil {
 			return e, err
 		}
+		u.Disabled = u.Disabled || u.Expired(a.db.Now())
 	}
 	v, err := a.judge.Explain(ctx, a.db, u, e.Right, e.Object)
 	e.Allowed, e.Rule, e.Grant = v.Allowed, v.Rule, v.Grant

@@ -31,6 +31,7 @@ import (
 
 	"cove/errdefs"
 	"cove/internal/limit"
+	"cove/registry/db/clock"
 	"cove/registry/db/patience"
 )
 
@@ -41,8 +42,11 @@ type Config struct {
 	// Connections bounds the connections; 0 means 4 readers and one writer
 	// for SQLite, and 16 for PostgreSQL, where as many more hold locks.
 	Connections int
-	// Now is the clock of Tx.Now; nil means time.Now.
+	// Now is the clock of Tx.Now and DB.Now. Without one it is PostgreSQL's, which all
+	// who use it agree on, and beside SQLite this machine's.
 	Now func() time.Time
+	// Machine is the clock of this machine; nil means time.Now.
+	Machine func() time.Time
 	// Silence is how long PostgreSQL may say nothing to a statement; 0 is a minute.
 	Silence time.Duration
 	// Migrations are files NNNNN_name.sql, which make the tables.
@@ -72,15 +76,20 @@ type DB struct {
 	holder *holder
 	// turn is how long a write waits for a connection.
 	turn time.Duration
+	// clock is the server's, as far as it is followed.
+	clock *clock.Clock
 }
 
 // Open opens the database and brings its tables to the newest schema. Close it.
 func Open(ctx context.Context, cfg Config) (*DB, error) {
-	if cfg.Now == nil {
-		cfg.Now = time.Now
-	}
 	if IsPostgres(cfg.DSN) {
 		return openPostgres(ctx, cfg)
+	}
+	if cfg.Now == nil {
+		cfg.Now = cfg.Machine
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
 	}
 	return openSQLite(ctx, cfg)
 }
@@ -149,11 +158,28 @@ func openPostgres(ctx context.Context, cfg Config) (*DB, error) {
 	}
 	most := cmp.Or(cfg.Silence, patience.Silence)
 	pool := connect(cfg.Connections, 16, most)
-	return &DB{
+	opened := &DB{
 		Querier: told{plain{pool}}, pool: pool, lockers: connect(cfg.Connections, 16, 0),
 		holder: &holder{pool: connect(1, 1, most)}, now: cfg.Now, ids: &ids{}, turn: most / 2,
-	}, nil
+	}
+	if opened.now == nil {
+		if opened.clock, err = clock.Follow(ctx, cfg.Machine, opened.asked); err != nil {
+			return nil, errors.Join(Unavailable(err), opened.Close())
+		}
+		opened.now = opened.clock.Now
+	}
+	return opened, nil
 }
+
+// asked is what the server's clock says.
+func (db *DB) asked(ctx context.Context) (time.Time, error) {
+	var micros int64
+	err := db.pool.QueryRowContext(ctx, "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint").Scan(&micros)
+	return time.UnixMicro(micros), err
+}
+
+// Now is the time that all who use the database agree on.
+func (db *DB) Now() time.Time { return db.now() }
 
 // settle has the server end the session, and its locks, of a machine that is gone
 // without a word within 8 s; the kill of a process it hears of at once. And it has it
@@ -194,6 +220,9 @@ func (db *DB) Statements() []string {
 // write-ahead log into the file, which only the writing one may.
 func (db *DB) Close() error {
 	if db.writer == nil {
+		if db.clock != nil {
+			db.clock.Close()
+		}
 		return errors.Join(db.holder.close(), db.lockers.Close(), db.pool.Close())
 	}
 	db.writer.stop()

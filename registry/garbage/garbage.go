@@ -28,7 +28,7 @@ type Reader struct {
 }
 
 // New reads a database, which stays the caller's.
-func New(database *metadata.DB) *Reader { return &Reader{db: database, now: time.Now} }
+func New(database *metadata.DB) *Reader { return &Reader{db: database, now: database.Now} }
 
 // Status is how the collector's work stands.
 type Status struct {

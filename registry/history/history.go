@@ -102,7 +102,7 @@ func (h *History) Deleted(ctx context.Context, by auth.Caller, repo string) ([]D
 		return nil, err
 	}
 	const most = 500
-	return deletedManifests(ctx, h.db.Querier(), repo, time.Now().Add(-h.grace()), most)
+	return deletedManifests(ctx, h.db.Querier(), repo, h.db.Now().Add(-h.grace()), most)
 }
 
 func (h *History) grace() time.Duration {
@@ -194,7 +194,7 @@ func (h *History) restoreArtifact(ctx context.Context, repo string, gone Deleted
 
 func (h *History) restoreAll(ctx context.Context, repo string) (string, error) {
 	const most = 100_000
-	all, err := deletedManifests(ctx, h.db.Querier(), repo, time.Now().Add(-h.grace()), most)
+	all, err := deletedManifests(ctx, h.db.Querier(), repo, h.db.Now().Add(-h.grace()), most)
 	if err != nil {
 		return "", err
 	}

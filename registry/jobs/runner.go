@@ -104,8 +104,9 @@ type Runner struct {
 	mu      sync.Mutex
 	running map[int64]*run
 	group   sync.WaitGroup
-	renewed time.Time
+	renewed time.Time // by the database's clock, as all below
 	swept   time.Time
+	looked  time.Time // when step was there last
 }
 
 type run struct {
@@ -143,7 +144,35 @@ func (r *Runner) Run(ctx context.Context) {
 
 // step does all that a runner does from time to time.
 func (r *Runner) step(ctx context.Context) error {
-	return errors.Join(r.schedule(ctx), r.watch(ctx), r.take(ctx), r.sweep(ctx))
+	return errors.Join(r.setBack(ctx), r.schedule(ctx), r.watch(ctx), r.take(ctx), r.sweep(ctx))
+}
+
+// setBack looks at the first step, and when the clock has been set back since the last
+// one, for times that no server would have written by the clock as it is: leases that
+// are longer than any is, and schedules whose next time is not their next one. Otherwise
+// what was begun while a clock was a year ahead would rest for a year.
+func (r *Runner) setBack(ctx context.Context) error {
+	now := r.db.Now()
+	before := r.looked
+	r.looked = now
+	if !before.IsZero() && now.After(before.Add(-lease)) {
+		return nil
+	}
+	err := r.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
+		_, err := tx.Tx.Exec(ctx, `UPDATE jobs SET due_at = $1
+			WHERE ended_at = 0 AND due_at > $2 AND state = 'running'`,
+			db.Micros(tx.Now().Add(lease)), db.Micros(tx.Now().Add(2*lease)))
+		if err != nil {
+			return db.Unavailable(err)
+		}
+		return nextAgain(ctx, tx)
+	})
+	if err == nil {
+		r.renewed = time.Time{} // of what runs here
+	} else {
+		r.looked = time.Time{} // at the next step
+	}
+	return err
 }
 
 // found says whether a SELECT 1 finds something, at the price of a read.
@@ -156,7 +185,7 @@ func (r *Runner) found(ctx context.Context, stmt string, args ...any) (bool, err
 }
 
 func (r *Runner) schedule(ctx context.Context) error {
-	due, err := r.found(ctx, "SELECT 1 FROM schedules WHERE next_at <= $1 LIMIT 1", db.Micros(time.Now()))
+	due, err := r.found(ctx, "SELECT 1 FROM schedules WHERE next_at <= $1 LIMIT 1", db.Micros(r.db.Now()))
 	if err != nil || !due {
 		return err
 	}
@@ -196,13 +225,13 @@ func (r *Runner) watch(ctx context.Context) error {
 			notes[id] = note
 		}
 	}
-	renew := time.Since(r.renewed) > lease/3
+	renew := r.db.Now().Sub(r.renewed).Abs() > lease/3 // also when it was set
 	if !renew && len(notes) == 0 {
 		return nil
 	}
 	err := r.db.UpdateSoon(ctx, func(ctx context.Context, tx *metadata.Tx) error { return r.renew(ctx, tx.Tx, notes) })
 	if err == nil {
-		r.renewed = time.Now()
+		r.renewed = r.db.Now()
 	}
 	return err
 }
@@ -219,7 +248,7 @@ func (r *Runner) renew(ctx context.Context, tx *db.Tx, notes map[int64]string) e
 
 // take begins what is due, as far as there is room for its kind.
 func (r *Runner) take(ctx context.Context) error {
-	due, err := r.found(ctx, "SELECT 1 FROM jobs WHERE ended_at = 0 AND due_at <= $1 LIMIT 1", db.Micros(time.Now()))
+	due, err := r.found(ctx, "SELECT 1 FROM jobs WHERE ended_at = 0 AND due_at <= $1 LIMIT 1", db.Micros(r.db.Now()))
 	if err != nil || !due {
 		return err
 	}
@@ -243,6 +272,12 @@ func (r *Runner) take(ctx context.Context) error {
 	return nil
 }
 
+func (r *Runner) has(id int64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.running[id] != nil
+}
+
 func (r *Runner) count(kind string) (n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -262,6 +297,9 @@ func (r *Runner) claim(ctx context.Context, tx *metadata.Tx, kind Kind, n int) (
 		return nil, err
 	}
 	for _, j := range due {
+		if r.has(j.ID) { // its lease has ended for a clock that was set
+			continue
+		}
 		if j.Stopping || j.State == Running && j.Attempts >= max(kind.Tries, 1)+killedTwice {
 			j.State, j.Error = Failed, fmt.Sprintf("its server ended %d times while it ran", j.Attempts)
 			if j.Stopping {
@@ -407,13 +445,13 @@ func (r *Runner) endAll(cause error) {
 
 // sweep keeps the table bounded.
 func (r *Runner) sweep(ctx context.Context) error {
-	if time.Since(r.swept) < sweepEvery {
+	if r.db.Now().Sub(r.swept).Abs() < sweepEvery {
 		return nil
 	}
-	r.swept = time.Now()
+	r.swept = r.db.Now()
 	for name := range r.kinds {
 		old, err := r.found(ctx, "SELECT 1 FROM jobs WHERE kind = $1 AND ended_at > 0 AND ended_at < $2 LIMIT 1",
-			name, db.Micros(time.Now().Add(-keptFor)))
+			name, db.Micros(r.db.Now().Add(-keptFor)))
 		if err != nil {
 			return err
 		}

@@ -54,14 +54,67 @@ func NextTime(text, zone string, now time.Time) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, invalid(err.Error())
 	}
-	next := times.Next(now.In(in))
+	following := func(t time.Time) time.Time { return times.Next(t.In(in)) }
+	if _, fixed := times.(*cron.SpecSchedule); fixed && !everyHour(text) {
+		following = func(t time.Time) time.Time { return nextOnClock(times, in, t) }
+	}
+	next := following(now)
 	if next.IsZero() {
 		return time.Time{}, invalid("there is no such day")
 	}
-	if after := times.Next(next); !after.IsZero() && after.Sub(next) < closest {
+	if after := following(next); !after.IsZero() && after.Sub(next) < closest {
 		return time.Time{}, invalid("it comes more than once a minute")
 	}
 	return next.UTC(), nil
+}
+
+// everyHour says of a schedule that its hours are not named, so that it goes by the time
+// that passes, and not by what clocks on the wall show.
+func everyHour(text string) bool {
+	fields := strings.Fields(text)
+	return text == "@hourly" || len(fields) >= 5 && strings.HasPrefix(fields[len(fields)-4], "*")
+}
+
+// nextOnClock is the first time after t at which clocks of a place show what a schedule
+// says. One that they skip in spring is when they have skipped it, and of one that they
+// show twice in autumn the first counts: a nightly job is done each night, once.
+func nextOnClock(times cron.Schedule, in *time.Location, t time.Time) time.Time {
+	for shown := shownAs(t.In(in)); ; {
+		if shown = times.Next(shown); shown.IsZero() {
+			return shown
+		}
+		if at := firstShown(shown, in); at.After(t) {
+			return at
+		}
+	}
+}
+
+// shownAs is what clocks show at a time, as a time of UTC.
+func shownAs(t time.Time) time.Time {
+	year, month, day := t.Date()
+	return time.Date(year, month, day, t.Hour(), t.Minute(), t.Second(), 0, time.UTC)
+}
+
+// firstShown is when clocks of a place show a time first, or have skipped it.
+func firstShown(shown time.Time, in *time.Location) time.Time {
+	_, around := time.Unix(shown.Unix(), 0).In(in).Zone()
+	near := shown.Add(-time.Duration(around) * time.Second).In(in)
+	begin, end := near.ZoneBounds()
+	var first time.Time
+	for _, at := range []time.Time{near, begin.Add(-time.Second), end} {
+		_, offset := at.In(in).Zone()
+		if c := shown.Add(-time.Duration(offset) * time.Second).In(in); !at.IsZero() && shownAs(c).Equal(shown) &&
+			(first.IsZero() || c.Before(first)) {
+			first = c
+		}
+	}
+	switch {
+	case !first.IsZero():
+		return first
+	case shownAs(near).After(shown):
+		return begin
+	}
+	return end
 }
 
 // SetSchedule keeps a schedule in the place of the one of its kind and subject.
@@ -129,6 +182,25 @@ func addDue(ctx context.Context, tx *metadata.Tx) error {
 		}
 	}
 	return nil
+}
+
+// nextAgain corrects schedules whose next time comes after what is their next one now.
+func nextAgain(ctx context.Context, tx *metadata.Tx) error {
+	all, err := db.All(ctx, tx.Tx, scanSchedule, selectSchedules)
+	for _, s := range all {
+		if err != nil {
+			break
+		}
+		// A minute is for servers whose clocks differ a little: no time is to come twice.
+		next, wrong := NextTime(s.Cron, s.Zone, tx.Now())
+		if wrong != nil || !next.Before(s.Next.Add(-time.Minute)) {
+			continue
+		}
+		_, err = tx.Tx.Exec(ctx, "UPDATE schedules SET next_at = $3 WHERE kind = $1 AND subject = $2", s.Kind, s.Subject,
+			db.Micros(next))
+		err = db.Unavailable(err)
+	}
+	return err
 }
 
 // Keep adds schedules where they are not there as they are now. The others keep

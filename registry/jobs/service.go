@@ -192,7 +192,7 @@ func (s *Jobs) Status(ctx context.Context, by auth.Caller) (st Status, err error
 	err = s.db.Querier().Row(ctx, `SELECT COALESCE(SUM(CASE WHEN state = 'waiting' THEN 1 ELSE 0 END), 0),
 		COALESCE(SUM(CASE WHEN state = 'running' THEN 1 ELSE 0 END), 0),
 		COALESCE(MIN(CASE WHEN state = 'waiting' AND due_at <= $1 THEN due_at END), 0)
-		FROM jobs WHERE ended_at = 0`, db.Micros(time.Now())).Scan(&st.Waiting, &st.Running, &oldest)
+		FROM jobs WHERE ended_at = 0`, db.Micros(s.db.Now())).Scan(&st.Waiting, &st.Running, &oldest)
 	st.Oldest = moment(oldest)
 	return st, db.Unavailable(err)
 }

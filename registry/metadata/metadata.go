@@ -22,8 +22,9 @@ type Config struct {
 	// Connections bounds the connections; 0 means 4 readers and one writer
 	// for SQLite, and 16 for PostgreSQL.
 	Connections int
-	// Now is the clock of created_at and its like; nil means time.Now.
-	Now func() time.Time
+	// Now is the clock of created_at and its like, and Machine the machine's; see
+	// [db.Config].
+	Now, Machine func() time.Time
 }
 
 // DB is the open database. It is safe for concurrent use.
@@ -42,7 +43,7 @@ func (c Config) Connection() db.Config {
 	if err != nil {
 		schema = migrations // it has none of them at its top, which Open says
 	}
-	return db.Config{DSN: c.DSN, Connections: c.Connections, Now: c.Now, Migrations: schema}
+	return db.Config{DSN: c.DSN, Connections: c.Connections, Now: c.Now, Machine: c.Machine, Migrations: schema}
 }
 
 // OpenSchema opens the database for who looks at the versions of its tables, or
@@ -67,6 +68,10 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 
 // Ping says whether the database answers.
 func (m *DB) Ping(ctx context.Context) error { return m.db.Ping(ctx) }
+
+// Now is the time that all servers of the registry agree on: whatever is compared with
+// times of the tables, or kept in them, is of this clock.
+func (m *DB) Now() time.Time { return m.db.Now() }
 
 // Close waits for the writes that were accepted and closes the database.
 func (m *DB) Close() error { return m.db.Close() }

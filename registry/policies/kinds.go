@@ -3,7 +3,6 @@ package policies
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"cove/registry/audit"
 	"cove/registry/jobs"
@@ -19,10 +18,10 @@ const auditRetention = "audit-retention"
 func (p *Policies) Kinds() []jobs.Kind {
 	kinds := []jobs.Kind{
 		{Name: auditRetention, Tries: 3, Run: func(ctx context.Context, _ *jobs.Work) (string, error) {
-			if err := audit.Prepare(ctx, p.db, time.Now()); err != nil {
+			if err := audit.Prepare(ctx, p.db, p.db.Now()); err != nil {
 				return "", err
 			}
-			n, err := audit.Forget(ctx, p.db, time.Now().Add(-p.auditKeep))
+			n, err := audit.Forget(ctx, p.db, p.db.Now().Add(-p.auditKeep))
 			return fmt.Sprintf("removed %d lines", n), err
 		}},
 		p.History.Kind(),

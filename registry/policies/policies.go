@@ -127,3 +127,6 @@ func New(cfg Config) *Policies {
 func (p *Policies) Guards() []filter.Guard {
 	return []filter.Guard{p.Signing.MayPull, p.Scans.Gates.MayPull}
 }
+
+// Now is the time that the servers of the registry agree on.
+func (p *Policies) Now() time.Time { return p.db.Now() }

@@ -227,7 +227,7 @@ func (n *Names) Former(ctx context.Context, by auth.Caller, project string) ([]n
 	if err != nil {
 		return nil, err
 	}
-	return names.OfProject(ctx, n.cfg.DB.Querier(), p.ID, time.Now())
+	return names.OfProject(ctx, n.cfg.DB.Querier(), p.ID, n.cfg.DB.Now())
 }
 
 // Release ends a former name of a project or of one of its repositories: pulls by it are

@@ -146,7 +146,7 @@ func (s *Service) store(
 	if err := checkName(r.Name); err != nil {
 		return r, err
 	}
-	if err := r.Check(time.Now()); err != nil {
+	if err := r.Check(s.cfg.DB.Now()); err != nil {
 		return r, err
 	}
 	settings, err := json.Marshal(r.Options)

@@ -40,7 +40,7 @@ type Retention struct {
 // New manages the rules of db. Without a registry nothing is deleted but by a job of a
 // server.
 func New(database *metadata.DB, judge auth.Judge, registry distribution.Registry) *Retention {
-	return &Retention{database, judge, registry, time.Now}
+	return &Retention{database, judge, registry, database.Now}
 }
 
 // Kept is a rule of a project with what is known of it.

@@ -140,7 +140,7 @@ func (s *Scans) runMissing(ctx context.Context, w *jobs.Work) (string, error) {
 		if of.AgainDays == 0 {
 			continue
 		}
-		before := time.Now().AddDate(0, 0, -of.AgainDays)
+		before := s.cfg.DB.Now().AddDate(0, 0, -of.AgainDays)
 		if err := s.each(ctx, w, &t, func(last string, n int) ([]results.Image, error) {
 			return s.book.Aged(ctx, of.Name, before, last, n)
 		}); err != nil {

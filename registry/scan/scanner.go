@@ -147,7 +147,7 @@ func (s *Scans) pass(ctx context.Context, i results.Image) (p pass, err error) {
 	project, within, _ := strings.Cut(i.Repository, "/")
 	made, secret, err := s.cfg.Robots.Create(ctx, auth.Operator(), robots.Spec{
 		Project: project, Name: passPrefix + strings.ToLower(rand.Text()[:16]), Rights: []string{"pull"},
-		Repositories: []string{within}, ExpiresAt: time.Now().Add(passFor),
+		Repositories: []string{within}, ExpiresAt: s.cfg.DB.Now().Add(passFor),
 		Description: "a scanner pulls " + i.Repository + "@" + i.Digest.String(),
 	})
 	if err != nil {
@@ -178,7 +178,8 @@ func (s *Scans) revoke(ctx context.Context, p pass) error {
 
 func (s *Scans) sweepPasses(ctx context.Context) error {
 	names, err := db.All(ctx, s.cfg.DB.Querier(), db.ScanString, `SELECT u.name FROM scan_passes p
-		JOIN users u ON u.id = p.user_id WHERE u.expires_at > 0 AND u.expires_at < $1 LIMIT 100`, db.Micros(time.Now()))
+		JOIN users u ON u.id = p.user_id WHERE u.expires_at > 0 AND u.expires_at < $1 LIMIT 100`,
+		db.Micros(s.cfg.DB.Now()))
 	for _, name := range names {
 		if err == nil {
 			err = s.revoke(ctx, pass{name: name})

@@ -34,8 +34,8 @@ type Place struct {
 }
 
 // Open opens the database at the newest schema. One that comes to it now is copied
-// first. A nil now is the clock.
-func (p Place) Open(ctx context.Context, now func() time.Time) (_ *metadata.DB, err error) {
+// first. A nil machine is this machine's clock.
+func (p Place) Open(ctx context.Context, machine func() time.Time) (_ *metadata.DB, err error) {
 	defer func() { err = p.explained(err) }()
 	s, err := metadata.OpenSchema(p.DSN)
 	if err != nil {
@@ -51,7 +51,7 @@ func (p Place) Open(ctx context.Context, now func() time.Time) (_ *metadata.DB, 
 			return nil, fmt.Errorf("before the database is brought from version %d to %d: %w", current, newest, err)
 		}
 	}
-	return metadata.Open(ctx, metadata.Config{DSN: p.DSN, Now: now})
+	return metadata.Open(ctx, metadata.Config{DSN: p.DSN, Machine: machine})
 }
 
 // explained names a file that SQLite cannot read as a database, and the ways back.

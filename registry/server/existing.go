@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"time"
 
 	"cove/content"
 	"cove/errdefs"
@@ -54,7 +53,7 @@ func newServices(cfg config.Config, root *os.Root, db *metadata.DB, hasher *pass
 		Projects: projects.New(db, judge),
 		Robots:   bots,
 		Trust: trust.New(trust.Config{
-			DB: db, Robots: bots, Judge: judge, Outbound: cfg.Outbound.Policy(), Now: time.Now,
+			DB: db, Robots: bots, Judge: judge, Outbound: cfg.Outbound.Policy(), Now: db.Now,
 		}),
 		Audit:   audit.New(db, judge),
 		Proxies: proxy.NewService(db, judge, box),
@@ -111,7 +110,7 @@ func openExisting(ctx context.Context, cfg *config.Config) (*os.Root, *metadata.
 	r := reserve.In(cfg.Root)
 	var db *metadata.DB
 	err = r.Try(func() error {
-		db, err = schema.Place{Root: root, DSN: cfg.DSN()}.Open(ctx, nil)
+		db, err = schema.Place{Root: root, DSN: cfg.DSN()}.Open(ctx, cfg.Machine)
 		return err
 	})
 	if err != nil {

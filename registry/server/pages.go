@@ -3,7 +3,6 @@ package server
 import (
 	"net/http"
 	"net/url"
-	"time"
 
 	"cove/errdefs"
 	"cove/registry/api"
@@ -27,7 +26,7 @@ func (s *Server) pages(set config.Config, w whole) (*web.Pages, error) {
 			Sessions: session.New(session.Config{
 				DB: s.state.db, Idle: set.Sessions.Idle.Or(0), Life: set.Sessions.Life.Or(0),
 			}),
-			Log: s.log, ExternalURL: set.ExternalURL, Now: time.Now, Draining: s.draining,
+			Log: s.log, ExternalURL: set.ExternalURL, Now: s.state.db.Now, Draining: s.draining,
 		},
 		Login: w.login, Registration: w.registration,
 		Accounts: s.state.services.Accounts, Projects: s.state.services.Projects,
@@ -43,7 +42,9 @@ func (s *Server) pages(set config.Config, w whole) (*web.Pages, error) {
 		cfg.CA = s.authority
 	}
 	if set.OIDC != nil {
-		provider, err := oidc.New(*set.OIDC)
+		of := *set.OIDC
+		of.Now = s.state.db.Now
+		provider, err := oidc.New(of)
 		if err != nil {
 			return nil, err
 		}
@@ -58,7 +59,7 @@ func (s *Server) registration() *web.Registration {
 	if how == config.RegistrationClosed {
 		return nil
 	}
-	return web.NewRegistration(how == config.RegistrationApproval, time.Now)
+	return web.NewRegistration(how == config.RegistrationApproval, s.state.db.Now)
 }
 
 // apis builds the API, and the façade of Harbor's, over the state and the registry as it is

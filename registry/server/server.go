@@ -101,7 +101,7 @@ func New(ctx context.Context, cfg config.Config) (_ *Server, err error) {
 		return nil, err
 	}
 	s := &Server{cfg: cfg, live: settings, log: slog.New(handler), draining: make(chan struct{})}
-	if s.state, err = openState(ctx, cfg, time.Now); err != nil {
+	if s.state, err = openState(ctx, cfg); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -133,8 +133,8 @@ func New(ctx context.Context, cfg config.Config) (_ *Server, err error) {
 
 // assemble builds the handlers over the state.
 func (s *Server) assemble(ctx context.Context) error {
-	tokens := auth.NewTokens(serviceName, s.state.keys, time.Now)
-	login := auth.NewLogin(s.state.db, s.state.hasher, time.Now)
+	tokens := auth.NewTokens(serviceName, s.state.keys, s.state.db.Now)
+	login := auth.NewLogin(s.state.db, s.state.hasher, s.state.db.Now)
 	directory, err := s.directory(s.cfg)
 	if err != nil {
 		return err
@@ -152,7 +152,7 @@ func (s *Server) assemble(ctx context.Context) error {
 	s.registry, err = store.New(ctx, store.Config{
 		Store: s.state.storage.Bytes, DB: s.state.db, Rights: authorizer, Log: s.log, Records: s.state.storage.Records,
 		KeepTag: immutable.Guard, Tell: change.Both(replication.Stored, change.Both(webhook.Stored, scan.Stored)),
-		Lives: s.live.Lives(),
+		Lives: s.live.Lives(), Now: s.state.db.Now,
 	}, s.state.clean)
 	if err != nil {
 		return err
@@ -160,7 +160,7 @@ func (s *Server) assemble(ctx context.Context) error {
 	served := uploads.Limited(s.registry, s.state.db, func() int { return s.live.Limits().Uploads })
 	served = filter.ReadOnlyWhile(served, s.live.ReadOnly)
 	s.upstream = proxy.New(proxy.Config{
-		DB: s.state.db, Box: seal.In(s.state.root), Log: s.log, Spool: s.cfg.Root,
+		DB: s.state.db, Box: seal.In(s.state.root), Log: s.log, Spool: s.cfg.Root, Now: s.state.db.Now,
 		Client: client.Config{UserAgent: userAgent}, Outbound: s.cfg.Outbound.Policy(),
 	})
 	s.state.services.Proxies.Tell(s.upstream)
@@ -252,7 +252,7 @@ func (s *Server) directory(cfg config.Config) (auth.Directory, error) {
 
 // listenTo has sign-ins and pulls recorded, and webhooks hear of pulls.
 func (s *Server) listenTo(login *auth.Login) {
-	s.recorder = audit.NewRecorder(s.state.db, s.log, time.Now)
+	s.recorder = audit.NewRecorder(s.state.db, s.log, s.state.db.Now)
 	s.recorder.Tell(webhook.Pulled)
 	s.state.db.OnNear(webhook.NearQuota)
 	login.Tell(s.recorder)

@@ -44,10 +44,10 @@ const (
 // openState opens the root and makes what is missing. A disk that is full must
 // not keep a registry from starting, which is how it is emptied: then the
 // reserve is given up.
-func openState(ctx context.Context, cfg config.Config, now func() time.Time) (s *state, err error) {
+func openState(ctx context.Context, cfg config.Config) (s *state, err error) {
 	r := reserve.In(cfg.Root)
 	err = r.Try(func() error {
-		s, err = tryOpenState(ctx, cfg, r, now)
+		s, err = tryOpenState(ctx, cfg, r)
 		return err
 	})
 	if err == nil && cfg.Database == "" {
@@ -58,7 +58,7 @@ func openState(ctx context.Context, cfg config.Config, now func() time.Time) (s 
 
 // tryOpenState leaves nothing open when it fails. What others on the machine
 // must not read is 0600 in folders of 0700.
-func tryOpenState(ctx context.Context, cfg config.Config, r *reserve.File, now func() time.Time) (_ *state, err error) {
+func tryOpenState(ctx context.Context, cfg config.Config, r *reserve.File) (_ *state, err error) {
 	if err := os.MkdirAll(cfg.Root, 0o755); err != nil {
 		return nil, fmt.Errorf("registry root: %w", err)
 	}
@@ -94,7 +94,7 @@ func tryOpenState(ctx context.Context, cfg config.Config, r *reserve.File, now f
 			return nil, err
 		}
 	}
-	if s.db, err = (schema.Place{Root: s.root, DSN: cfg.DSN()}).Open(ctx, now); err != nil {
+	if s.db, err = (schema.Place{Root: s.root, DSN: cfg.DSN()}).Open(ctx, cfg.Machine); err != nil {
 		return nil, err
 	}
 	if cfg.Database == "" {
@@ -110,7 +110,7 @@ func tryOpenState(ctx context.Context, cfg config.Config, r *reserve.File, now f
 	if err != nil {
 		return nil, err
 	}
-	if s.keys, err = signing.Open(ctx, keyDir, s.db, now); err != nil {
+	if s.keys, err = signing.Open(ctx, keyDir, s.db, s.db.Now); err != nil {
 		return nil, errors.Join(err, keyDir.Close())
 	}
 	s.hasher = passhash.NewHasher(2)

@@ -47,7 +47,7 @@ type Config struct {
 	// server, where Bytes opens what is stored here.
 	Registry distribution.Registry
 	Bytes    func(ctx context.Context) (content.Provider, func() error, error)
-	Now      func() time.Time // nil is time.Now
+	Now      func() time.Time // nil is the database's
 }
 
 // Signing is the service. It is safe for concurrent use.
@@ -60,7 +60,7 @@ type Signing struct {
 // New returns the service.
 func New(cfg Config) *Signing {
 	if cfg.Now == nil {
-		cfg.Now = time.Now
+		cfg.Now = cfg.DB.Now
 	}
 	return &Signing{cfg: cfg}
 }

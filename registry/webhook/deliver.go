@@ -80,9 +80,9 @@ func (w *Webhooks) deliver(ctx context.Context, work *jobs.Work, by func(Webhook
 	if err := work.Read(&event); err != nil {
 		return "", err
 	}
-	began := time.Now()
+	at, began := w.db.Now(), time.Now()
 	status, err := w.send(ctx, by(h), &h, work.ID, event)
-	a := Attempt{Delivery: work.ID, Event: event.Type, At: began, Took: time.Since(began), Status: status}
+	a := Attempt{Delivery: work.ID, Event: event.Type, At: at, Took: time.Since(began), Status: status}
 	if err != nil {
 		a.Error = err.Error()[:min(len(err.Error()), maxError)] // shown, never compared
 	}
@@ -153,7 +153,7 @@ func (w *Webhooks) sign(r *http.Request, h *Webhook, body []byte) error {
 // holdBack has what else waits for a receiver that fails wait as long: it must not
 // take the places of the others.
 func (w *Webhooks) holdBack(ctx context.Context, work *jobs.Work) error {
-	until := time.Now().Add(w.Kind().Pause(work.Attempts))
+	until := w.db.Now().Add(w.Kind().Pause(work.Attempts))
 	return w.db.UpdateSoon(ctx, func(ctx context.Context, tx *metadata.Tx) error {
 		_, err := tx.Querier().Exec(ctx, `UPDATE jobs SET due_at = $3
 			WHERE kind = $1 AND subject = $2 AND ended_at = 0 AND state = 'waiting' AND attempts = 0 AND due_at < $3`,

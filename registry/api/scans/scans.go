@@ -381,7 +381,7 @@ func (s *Scans) listExceptions(asked *rest.Ask) (any, error) {
 	all, err := s.p.Scans.Gates.Exceptions(asked.Context(), asked.Caller, asked.PathValue("project"))
 	out := Exceptions{Items: make([]Exception, len(all))}
 	for i, e := range all {
-		out.Items[i] = ExceptionOf(e)
+		out.Items[i] = ExceptionOf(e, s.p.Now())
 	}
 	return out, err
 }

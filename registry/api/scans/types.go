@@ -259,8 +259,8 @@ type NewException struct {
 }
 
 // ExceptionOf is one as the API and the command line show it.
-func ExceptionOf(e gate.Exception) Exception {
+func ExceptionOf(e gate.Exception, now time.Time) Exception {
 	return Exception{
-		e.Vulnerability, rest.Moment(e.Expires), e.Expired(time.Now()), e.Reason, e.By, e.At.UTC(),
+		e.Vulnerability, rest.Moment(e.Expires), e.Expired(now), e.Reason, e.By, e.At.UTC(),
 	}
 }

@@ -92,7 +92,7 @@ func (f *Forwarder) Run(ctx context.Context) {
 // lost for them.
 func (f *Forwarder) forget(ctx context.Context) error {
 	old, err := db.All(ctx, f.cfg.DB.Querier(), db.ScanString, "SELECT receiver FROM audit_forwards WHERE until < $1",
-		db.Micros(time.Now().Add(-remembered)))
+		db.Micros(f.cfg.DB.Now().Add(-remembered)))
 	for _, name := range old {
 		if err == nil && !slices.ContainsFunc(f.lines, func(l *line) bool { return l.name == name }) {
 			err = f.update(ctx, "DELETE FROM audit_forwards WHERE receiver = $1", name)
@@ -128,7 +128,7 @@ func (f *Forwarder) try(ctx context.Context, l *line) {
 			f.cfg.Log.Warn("the audit log is not forwarded; its lines wait", "receiver", l.name, "error", err,
 				"again", rest)
 			_ = f.update(ctx, "UPDATE audit_forwards SET failed_at = $2, error = $3 WHERE receiver = $1",
-				l.name, db.Micros(time.Now()), cut(plain(err.Error()), 512)) // the log above has it
+				l.name, db.Micros(f.cfg.DB.Now()), cut(plain(err.Error()), 512)) // the log above has it
 		}
 		if err != nil || n == 0 {
 			return
@@ -151,7 +151,7 @@ func (f *Forwarder) send(ctx context.Context, l *line) (int, error) {
 	}
 	var until int64
 	if f.cfg.Settle > 0 {
-		until = db.IDAt(time.Now().Add(-f.cfg.Settle))
+		until = db.IDAt(f.cfg.DB.Now().Add(-f.cfg.Settle))
 	}
 	lines, err := audit.After(ctx, f.cfg.DB.Querier(), audit.Part{After: sent, Until: until, N: perSend})
 	if err != nil || len(lines) == 0 {
@@ -179,7 +179,7 @@ func (f *Forwarder) claim(ctx context.Context, receiver string) (sent int64, our
 			receiver).Scan(&sent, &holder, &until)
 		return until, holder, db.NotFound(err, "nothing was sent to %s", receiver)
 	}
-	now := time.Now()
+	now := f.cfg.DB.Now()
 	until, holder, err := read()
 	if err == nil && holder == f.holder && until > db.Micros(now.Add(lease/2)) {
 		return sent, true, nil // and no write

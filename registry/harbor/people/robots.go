@@ -196,7 +196,7 @@ func (o operations) robotCreate(asked *edge.Ask) (any, error) {
 	if err := asked.Read(&r); err != nil {
 		return nil, err
 	}
-	spec, err := specOf(r, time.Now())
+	spec, err := specOf(r, o.DB.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -213,7 +213,7 @@ func (o operations) robotCreate(asked *edge.Ask) (any, error) {
 	asked.Created("/robots/" + strconv.FormatInt(made.ID, 10))
 	shown := robotOf(made)
 	return shape.RobotMade{
-		ID: made.ID, Name: made.Name, Secret: secret, Created: time.Now().UTC(), Expires: shown.Expires,
+		ID: made.ID, Name: made.Name, Secret: secret, Created: o.DB.Now().UTC(), Expires: shown.Expires,
 	}, nil
 }
 

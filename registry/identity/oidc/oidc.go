@@ -41,6 +41,8 @@ type Config struct {
 	// CA is a file of the authority of the provider's certificate, when the system
 	// does not know it.
 	CA string `yaml:"ca"`
+	// Now is the clock that tokens are checked by; nil is time.Now.
+	Now func() time.Time `yaml:"-"`
 
 	identity.Rules `yaml:",inline"`
 }
@@ -74,11 +76,18 @@ type Provider struct {
 // want to sign in meanwhile would wait for it one after the other.
 const patience = 5 * time.Second
 
+// Leeway is how far the provider's clock may be from this registry's, in either
+// direction.
+const Leeway = 30 * time.Second
+
 // timeout bounds a question to the provider.
 const timeout = 15 * time.Second
 
 // New reads the files of a configuration.
 func New(cfg Config) (*Provider, error) {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
 	p := &Provider{cfg: cfg, client: &http.Client{Timeout: timeout}}
 	if cfg.SecretFile != "" {
 		secret, err := os.ReadFile(cfg.SecretFile)
@@ -178,9 +187,15 @@ func (p *Provider) verify(ctx context.Context, token *oauth2.Token, nonce string
 	if !ok {
 		return nil, "", refused("the provider sends no ID token; is openid among its scopes?")
 	}
-	id, err := p.found.VerifierContext(ctx, &oidc.Config{ClientID: p.cfg.ClientID}).Verify(ctx, raw)
+	// Times are checked below: the library forgives an expired token nothing, and one
+	// that is not valid yet five minutes.
+	cfg := &oidc.Config{ClientID: p.cfg.ClientID, SkipExpiryCheck: true}
+	id, err := p.found.VerifierContext(ctx, cfg).Verify(ctx, raw)
 	if err != nil {
 		return nil, "", refused("the ID token: %w", err)
+	}
+	if err := p.check(id); err != nil {
+		return nil, "", err
 	}
 	if subtle.ConstantTimeCompare([]byte(id.Nonce), []byte(nonce)) != 1 {
 		return nil, "", refused("the ID token belongs to another sign-in; begin again")
@@ -190,6 +205,34 @@ func (p *Provider) verify(ctx context.Context, token *oauth2.Token, nonce string
 		return nil, "", refused("the ID token: %w", err)
 	}
 	return claims, id.Subject, nil
+}
+
+// check looks at what the library leaves to its callers: when the token is good, and
+// whether it was made for another client of the provider (OpenID Connect Core 3.1.3.7).
+func (p *Provider) check(id *oidc.IDToken) error {
+	var more struct {
+		NotBefore float64 `json:"nbf"`
+		Party     string  `json:"azp"`
+	}
+	if err := id.Claims(&more); err != nil {
+		return refused("the ID token: %w", err)
+	}
+	now := p.cfg.Now()
+	early := id.IssuedAt
+	if from := time.Unix(int64(more.NotBefore), 0); from.After(early) {
+		early = from
+	}
+	switch {
+	case !now.Before(id.Expiry.Add(Leeway)):
+		return refused("the ID token expired at %s, and it is %s here; do the clocks of both agree?",
+			id.Expiry.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+	case early.After(now.Add(Leeway)):
+		return refused("the ID token is good from %s on, and it is %s here; do the clocks of both agree?",
+			early.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339))
+	case more.Party != "" && more.Party != p.cfg.ClientID:
+		return refused("the ID token was made for the client %s, and this one is %s", clip(more.Party), p.cfg.ClientID)
+	}
+	return nil
 }
 
 // complete asks for what the ID token leaves out, which many providers do with

@@ -247,7 +247,7 @@ func (g *Gates) Except(ctx context.Context, by auth.Caller, project string, e Ex
 		return errdefs.Errorf(errdefs.ErrInvalid, "vulnerability %q: use a name as CVE-2024-1234", e.Vulnerability)
 	case len(e.Reason) > longest:
 		return errdefs.Errorf(errdefs.ErrInvalid, "the reason has more than %d bytes", longest)
-	case e.Expired(time.Now()):
+	case e.Expired(g.db.Now()):
 		return errdefs.Errorf(errdefs.ErrInvalid, "the exception would end before it begins: %v is past", e.Expires)
 	}
 	return g.db.MakeRoom(ctx, func(ctx context.Context, tx *metadata.Tx) error {
@@ -402,7 +402,7 @@ func (g *Gates) through(ctx context.Context, project string) (map[string]bool, e
 			return nil, err
 		}
 		for _, e := range all {
-			if !e.Expired(time.Now()) {
+			if !e.Expired(g.db.Now()) {
 				names[e.Vulnerability] = true
 			}
 		}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/opencontainers/go-digest"
 
@@ -35,7 +34,7 @@ func (b *Book) Rescan(ctx context.Context, say func(string)) (c Changes, err err
 		return c, err
 	}
 	defer unlock()
-	begun := db.Micros(time.Now())
+	begun := db.Micros(b.db.Now())
 	found := map[int64]tally{}
 	names := map[string]string{}
 	for last := int64(-1); ; {

@@ -162,7 +162,7 @@ const abandoned = 6 * time.Hour
 // Sweep removes what databases left that are asked no more.
 func (d *DB) Sweep(ctx context.Context) error {
 	old, err := db.All(ctx, d.db.Querier(), scanSource,
-		selectSources+"WHERE active = 0 AND (form <> '' OR imported_at < $1)", db.Micros(time.Now().Add(-abandoned)))
+		selectSources+"WHERE active = 0 AND (form <> '' OR imported_at < $1)", db.Micros(d.db.Now().Add(-abandoned)))
 	for _, s := range old {
 		if err == nil {
 			err = d.drop(ctx, s.ID)

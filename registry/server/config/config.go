@@ -56,6 +56,8 @@ type Config struct {
 	// root; beside a database that is merely older it stays, and what that does
 	// not know is collected. It is for one start, so no file has it.
 	BeginAnew bool `yaml:"-"`
+	// Machine is this machine's clock, nil for the one it has: tests have wrong ones.
+	Machine func() time.Time `yaml:"-"`
 	// TrustedProxies are addresses and networks (10.0.0.0/8) of proxies whose
 	// X-Forwarded-* and Forwarded headers are believed; nobody else's are.
 	TrustedProxies []string `yaml:"trusted_proxies"`
