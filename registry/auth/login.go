@@ -57,7 +57,7 @@ func (l *Login) Ask(d Directory) { l.directory.Store(&d); l.throttle.Forget() }
 // NewLogin returns a Login over the accounts of db.
 func NewLogin(db *metadata.DB, hasher *passhash.Hasher, now func() time.Time) *Login {
 	l := &Login{
-		db: db, hasher: hasher, pause: pause, key: make([]byte, 32),
+		db: db, hasher: hasher, pause: throttle.Pause, key: make([]byte, 32),
 		throttle: throttle.New(now), turns: limit.Keyed{Most: maxWaiting},
 		now: now, users: recent.Answers[string, metadata.User]{Now: now},
 		tokens: recent.Answers[string, people.AccessToken]{Now: now},
@@ -157,13 +157,18 @@ func (l *Login) check(ctx context.Context, name, password, address string) (meta
 }
 
 // verify asks whoever knows the password of an account; u is the one that is here.
-func (l *Login) verify(ctx context.Context, u metadata.User, name, password string) (metadata.User, error) {
-	if d := l.directory.Load(); d != nil && *d != nil && (u.ID == 0 || u.Source == identity.LDAP) {
-		return (*d).Check(ctx, name, password)
+func (l *Login) verify(ctx context.Context, u metadata.User, name, password string) (_ metadata.User, err error) {
+	d, begun := l.directory.Load(), time.Now()
+	asked := d != nil && *d != nil
+	var right bool
+	if asked && (u.ID == 0 || u.Source == identity.LDAP) {
+		u, err = (*d).Check(ctx, name, password)
+	} else if right, err = l.hasher.Verify(ctx, u.PasswordHash, password); err == nil && (!right || u.ID == 0) {
+		err = errRefused() // also nobody's password is hashed: it takes as long
 	}
-	right, err := l.hasher.Verify(ctx, u.PasswordHash, password) // also for nobody: it takes as long
-	if err == nil && (!right || u.ID == 0) {
-		err = errRefused()
+	if asked && errors.Is(err, errdefs.ErrUnauthenticated) {
+		throttle.Even(ctx, begun)
+		err = errRefused() // whoever says so says it in other words
 	}
 	return u, err
 }
@@ -228,18 +233,6 @@ func tooMany(err error, wait time.Duration) error {
 	e := errcode.New(http.StatusTooManyRequests, errcode.TooManyRequests, "too many wrong passwords; wait a while")
 	e.RetryAfter = max(wait, throttle.FirstDelay)
 	return e
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	if d <= 0 {
-		return nil
-	}
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // user is an account as the database had it a moment ago.

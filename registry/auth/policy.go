@@ -267,9 +267,9 @@ type Standings interface {
 	Standing(ctx context.Context, project string, userID int64) (metadata.Standing, error)
 }
 
-// Explain decides for an account, the zero User being nobody, as if it asked now.
+// Explain decides for an account that has not expired, the zero User being nobody.
 func (j Judge) Explain(ctx context.Context, q Standings, u metadata.User, right Right, object string) (Verdict, error) {
-	if u.Disabled || u.ID != 0 && u.Expired(time.Now()) {
+	if u.Disabled {
 		return Verdict{Rule: ByDisabled}, nil
 	}
 	c := of(u)

@@ -36,7 +36,12 @@ const (
 type Hasher struct {
 	slots   chan struct{}
 	waiting atomic.Int64
+	made    atomic.Int64
 }
+
+// Made is how many hashes it has computed: what a wrong password costs must not depend on
+// whose it is.
+func (h *Hasher) Made() int64 { return h.made.Load() }
 
 // maxHashes bounds who waits for a slot: the last of so many waits for seconds.
 const maxHashes = 256
@@ -95,6 +100,7 @@ func (h *Hasher) derive(ctx context.Context, password string, p phc) ([]byte, er
 	// The memory of one hash is several times the rest of the heap, which would
 	// grow to fit it and stay so: give it back, and before that what is garbage and
 	// would lie beside it. Next to a hash that costs little.
+	h.made.Add(1)
 	debug.FreeOSMemory()
 	defer debug.FreeOSMemory()
 	return argon2.IDKey([]byte(password), p.salt, p.time, p.memory, p.threads, argonKey), nil
