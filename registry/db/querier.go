@@ -124,10 +124,12 @@ func (p *prepared) close() error {
 	return errors.Join(errs...)
 }
 
-// told tells each statement to the span of its context, if that has one.
+// told tells each statement to the span of its context, if that has one, and has its
+// arguments be what a database takes.
 type told struct{ Querier }
 
 func (t told) Row(ctx context.Context, stmt string, args ...any) Scanner {
+	args = Texts(args)
 	parent := span.Of(ctx)
 	if parent == nil {
 		return t.Querier.Row(ctx, stmt, args...)
@@ -137,14 +139,14 @@ func (t told) Row(ctx context.Context, stmt string, args ...any) Scanner {
 
 func (t told) Rows(ctx context.Context, stmt string, args ...any) (*sql.Rows, error) {
 	_, end := span.Start(ctx, span.Database, stmt)
-	rows, err := t.Querier.Rows(ctx, stmt, args...)
+	rows, err := t.Querier.Rows(ctx, stmt, Texts(args)...)
 	end(err)
 	return rows, err
 }
 
 func (t told) Exec(ctx context.Context, stmt string, args ...any) (int64, error) {
 	_, end := span.Start(ctx, span.Database, stmt)
-	n, err := t.Querier.Exec(ctx, stmt, args...)
+	n, err := t.Querier.Exec(ctx, stmt, Texts(args)...)
 	end(err)
 	return n, err
 }

@@ -250,7 +250,7 @@ func (t table) copy(ctx context.Context, from, to *sql.Tx) error {
 		if n := len(waiting) / len(t.columns); n < atLeast || n == 0 {
 			return nil
 		}
-		_, err := to.ExecContext(ctx, t.insert(len(waiting)/len(t.columns)), waiting...)
+		_, err := to.ExecContext(ctx, t.insert(len(waiting)/len(t.columns)), db.Texts(waiting)...)
 		waiting = waiting[:0]
 		return db.Unavailable(err)
 	}
