@@ -7,6 +7,7 @@ import (
 	"github.com/moby/buildkit/frontend/dockerfile/linter"
 
 	"cove/builder/dockerfile/values"
+	"cove/builder/dockerfile/vars"
 	"cove/builder/plan"
 )
 
@@ -16,7 +17,7 @@ func (c *converter) expose(s *state, cmd *instructions.ExposeCommand) error {
 	for _, word := range cmd.Ports {
 		words, err := c.lex.ProcessWords(word, s.vars)
 		if err != nil {
-			return invalid("%w", err)
+			return invalid("%w", vars.Unclosed(err))
 		}
 		for _, w := range words {
 			more, err := values.Ports(w, warn)

@@ -128,14 +128,14 @@ func (c *converter) expander(s *state, cmd instructions.Command, lex *shell.Lex)
 		if len(out) > maxWord {
 			return "", invalid("a word expands to %d bytes; the kernel takes %d", len(out), maxWord)
 		}
-		return out, err
+		return out, vars.Unclosed(err)
 	}
 }
 
 func (c *converter) arg(s *state, cmd *instructions.ArgCommand) error {
 	var shown []string
 	for _, arg := range cmd.Args {
-		c.lint.Secret("ARG", arg.Key, cmd)
+		c.lint.Arg(arg.Key, cmd)
 		c.onArgs = append(c.onArgs, arg.Key)
 		value, set := c.opt.BuildArgs[arg.Key]
 		if !set && arg.Value != nil {

@@ -15,6 +15,7 @@ func TestTrapsOfRun(t *testing.T) {
 		"RUN apt-get update && apt-get install -y \\\n curl \\\n\n # rest\n rm -rf /var/lib/apt/lists\n": `MissingOperator: "rm -rf …"`,
 		"RUN for x in a b; do \\\n mkdir -p $x; \\\n done\n":                                             "",
 
+		"ARG distro=x\nARG ${distro}=1\n":                                          "ArgNameNotExpanded: variables are not replaced in the name of an ARG: this one is called ${distro}",
 		"RUN make \\\n cd /src\n":                                                  `MissingOperator: "cd /src …"`,
 		"RUN apt-get install -y curl\n":                                            "InstallWithoutUpdate",
 		"RUN apt update\nRUN apt -y install curl\n":                                "",
@@ -38,6 +39,12 @@ func TestTrapsOfSyntax(t *testing.T) {
 		"FROM base\nCMD [“/bin/echo”]\n":                            "typographic quote",
 		"FROM scratch #comment\n":                                   "a comment needs a line of its own",
 		"FROM base\nCOPY << EOF /hello\nrun a\nEOF\n":               "the name of a heredoc follows its << without a space",
+		"FROM base\nENV a=${b\n":                                    "failed to process \"${b\": a ${ has no }",
+		"ARG a=${b\nFROM base\n":                                    "a ${ has no }",
+		"FROM ${b\n":                                                "a ${ has no }",
+		"FROM base\nARG a=x${b:-${c}\n":                             "missing",
+		"FROM base\nEXPOSE ${b\n":                                   "a ${ has no }",
+		"FROM base\nCOPY ${b /x\n":                                  "a ${ has no }",
 		"FROM base\nRUNN x\n":                                       "did you mean RUN",
 	} {
 		_, err := Plan(t.Context(), []byte(src), testOptions())

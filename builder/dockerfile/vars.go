@@ -41,7 +41,7 @@ func (c *converter) argDefaults(
 func (c *converter) expandFrom(word string, p instructions.Stage, f syntax.File) (shell.ProcessWordResult, error) {
 	res, err := c.lex.ProcessWordWithMatches(word, c.global)
 	if err != nil {
-		return res, invalid("%w", err)
+		return res, invalid("%w", vars.Unclosed(err))
 	}
 	declared := slices.Clone(c.global.Keys())
 	for _, cmd := range f.Global {

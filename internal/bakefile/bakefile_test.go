@@ -280,6 +280,55 @@ target "other" {}
 	}
 }
 
+// TestSetAdds: += adds to what the file and = say, in whatever order, once.
+func TestSetAdds(t *testing.T) {
+	env := testEnv(t, nil)
+	d, err := parse(t, env, `
+target "base" {
+  tags = ["x:1"]
+  platforms = ["linux/amd64"]
+  cache-from = ["user/app"]
+  secret = ["id=a,src=f"]
+}
+target "default" { inherits = ["base"] }
+target "other" { tags = ["o:1"] }
+`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var overrides []definition.Override
+	for _, s := range []string{
+		"*.tags+=y:2", "default.platform+=linux/arm64", "*.cache-from+=type=local,src=c", "default.secrets+=id=b,env=B",
+		"other.tags+=z:3", "other.tags=n:1", "default.output+=type=tar,dest=x", "default.no-cache-filter+=s",
+		"default.attest+=type=sbom",
+	} {
+		o, ok, err := definition.ParseOverride(s, env)
+		if err != nil || !ok {
+			t.Fatalf("%s: %v", s, err)
+		}
+		overrides = append(overrides, o)
+	}
+	plan, err := d.Resolve([]string{"default", "other"}, overrides)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := plan.JSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	flat := strings.Join(strings.Fields(string(got)), "")
+	for _, want := range []string{
+		`"tags":["x:1","y:2"]`, `"tags":["n:1","y:2","z:3"]`, `"platforms":["linux/amd64","linux/arm64"]`,
+		`"cache-from":[{"ref":"user/app","type":"registry"},{"src":"c","type":"local"}]`,
+		`"cache-from":[{"src":"c","type":"local"}]`, `"secret":[{"id":"a","src":"f"},{"id":"b","env":"B"}]`,
+		`"output":[{"dest":"x","type":"tar"}]`, `"no-cache-filter":["s"]`, `"attest":[{"type":"sbom"}]`,
+	} {
+		if !strings.Contains(flat, want) {
+			t.Errorf("no %s in %s", want, got)
+		}
+	}
+}
+
 // TestMistakes: each is found, and says where it is or what there is.
 func TestMistakes(t *testing.T) {
 	for text, want := range map[string]string{
@@ -294,6 +343,7 @@ func TestMistakes(t *testing.T) {
 		`group "default" { target = ["a"] }`:                           "docker-bake.hcl:1",
 		`frame "a" {}`:                                                 `no "frame" blocks`,
 		`group "default" { targets = ["nope"] }`:                       `there is no target "nope"`,
+		`group "default" { targets = ["default"] }`:                    `group default has itself: default → default`,
 		`target "default" { inherits = ["default"] }`:                  "inherits from itself: default → default",
 		`target "default" { contexts = { a = "target:default" } }`:     "builds on itself: default → default",
 		`target "default" { contexts = { a = "target:x" } }`:           `there is no target "x"; there are: default`,
@@ -326,7 +376,9 @@ func TestMistakes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, bad := range []string{"nope.tags=x", "[.tags=x", "default.nope=x", "default.pull=maybe", "default.args=x"} {
+	for _, bad := range []string{
+		"nope.tags=x", "[.tags=x", "default.nope=x", "default.pull=maybe", "default.args=x", "default.target+=x", "default.args.A+=x", "default.nope+=x",
+	} {
 		o, _, err := definition.ParseOverride(bad, testEnv(t, nil))
 		if err != nil {
 			t.Fatal(err)

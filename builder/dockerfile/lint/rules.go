@@ -120,6 +120,15 @@ func (l *Linter) Secret(instruction, key string, cmd instructions.Command) {
 	}
 }
 
+// Arg warns of what an ARG is called.
+func (l *Linter) Arg(name string, cmd instructions.Command) {
+	l.Secret("ARG", name, cmd)
+	if strings.Contains(name, "$") {
+		l.Run(ourRule("ArgNameNotExpanded"), cmd.Location(),
+			"variables are not replaced in the name of an ARG: this one is called "+name)
+	}
+}
+
 // DidYouMean is the name in names that a typist may have meant, or "".
 func DidYouMean(name string, names []string) string {
 	match, _ := suggest.Search(name, names, true)

@@ -2,10 +2,13 @@ package vars
 
 import (
 	"maps"
+	"strings"
 
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 	"github.com/moby/buildkit/frontend/dockerfile/shell"
+
+	"cove/errdefs"
 )
 
 // Declaration is an ARG, with the value that it has in this build.
@@ -14,6 +17,16 @@ type Declaration struct {
 	Doc      string              // the comment above it that begins with its name
 	Deps     map[string]struct{} // the arguments in its default
 	Location []parser.Range
+}
+
+// Unclosed says in words that a word ended within ${…}, of which the parser says that the
+// character after its end is no modifier.
+func Unclosed(err error) error {
+	if err == nil || !strings.HasSuffix(err.Error(), "unsupported modifier (\uFFFD) in substitution") {
+		return err
+	}
+	word, _, _ := strings.Cut(err.Error(), ": ")
+	return errdefs.Errorf(errdefs.ErrInvalid, "%s: a ${ has no }", word)
 }
 
 // Declare evaluates ARGs into the set, with the values that are given, and returns what
@@ -29,7 +42,7 @@ func (v *Set) Declare(
 			if !set && arg.Value != nil {
 				res, err := lex.ProcessWordWithMatches(*arg.Value, v)
 				if err != nil {
-					return nil, &args[i], err
+					return nil, &args[i], Unclosed(err)
 				}
 				value, set, d.Deps = res.Result, true, res.Matched
 				if _, again := d.Deps[arg.Key]; again { // ARG a=${a}x goes on with the ARG of before

@@ -18,12 +18,23 @@ type Override struct {
 	Pattern string
 	// Key is an attribute, as "tags" or "args.VERSION".
 	Key, Value string
+	// Append adds to a list, instead of replacing it.
+	Append bool
 }
 
-// ParseOverride reads PATTERN.KEY[.NAME]=VALUE; a build argument without a value takes
-// that of the environment, and has none where that has none.
+func (o Override) String() string {
+	if o.Append {
+		return o.Pattern + "." + o.Key + "+=" + o.Value
+	}
+	return o.Pattern + "." + o.Key + "=" + o.Value
+}
+
+// ParseOverride reads PATTERN.KEY[.NAME]=VALUE, or with += for = what is added to a list; a
+// build argument without a value takes that of the environment, and has none where that has
+// none.
 func ParseOverride(text string, env Environment) (o Override, ok bool, err error) {
 	left, value, given := strings.Cut(text, "=")
+	left, added := strings.CutSuffix(left, "+")
 	pattern, key, dotted := strings.Cut(left, ".")
 	if !dotted || pattern == "" || key == "" {
 		return o, false, errdefs.Errorf(errdefs.ErrInvalid, "--set %q: want TARGET.KEY=VALUE", text)
@@ -36,7 +47,7 @@ func ParseOverride(text string, env Environment) (o Override, ok bool, err error
 	if !given {
 		return o, false, errdefs.Errorf(errdefs.ErrInvalid, "--set %q: want TARGET.KEY=VALUE", text)
 	}
-	return Override{Pattern: pattern, Key: key, Value: value}, true, nil
+	return Override{Pattern: pattern, Key: key, Value: value, Append: added && given}, true, nil
 }
 
 // Plan is what to build.
@@ -100,10 +111,20 @@ type resolution struct {
 // override sorts the overrides by target.
 func (r *resolution) override(all []Override) error {
 	r.overrides = map[string][]Override{}
+	all = slices.Clone(all)
+	slices.SortStableFunc(all, func(a, b Override) int { // what replaces goes before what adds
+		switch {
+		case a.Append == b.Append:
+			return 0
+		case a.Append:
+			return 1
+		}
+		return -1
+	})
 	for _, o := range all {
 		names, err := r.match(o.Pattern)
 		if err != nil {
-			return errdefs.Errorf(errdefs.KindOf(err), "--set %s.%s: %w", o.Pattern, o.Key, err)
+			return errdefs.Errorf(errdefs.KindOf(err), "--set %s: %w", o, err)
 		}
 		for _, name := range names {
 			r.overrides[name] = append(r.overrides[name], o)
@@ -115,7 +136,11 @@ func (r *resolution) override(all []Override) error {
 // want adds a target, or the targets of a group, to the plan.
 func (r *resolution) want(name string, above []string) error {
 	g := r.group(name)
-	if g == nil || slices.Contains(above, name) {
+	if slices.Contains(above, name) && r.target(name) == nil {
+		return errdefs.Errorf(errdefs.ErrInvalid, "group %s has itself: %s", name,
+			strings.Join(append(above, name), " → "))
+	}
+	if g == nil || slices.Contains(above, name) { // a group may have a target of its name
 		if slices.Contains(r.order, name) {
 			return nil
 		}
@@ -172,7 +197,7 @@ func (r *resolution) inherit(name string, above []string) (*Target, error) {
 	t.Merge(own)
 	for _, o := range r.overrides[name] {
 		if err := t.override(o, r.overrides[name]); err != nil {
-			return nil, errdefs.Errorf(errdefs.KindOf(err), "--set %s.%s=%s: %w", o.Pattern, o.Key, o.Value, err)
+			return nil, errdefs.Errorf(errdefs.KindOf(err), "--set %s: %w", o, err)
 		}
 	}
 	t.normalize()
@@ -221,6 +246,9 @@ func (t *Target) override(o Override, all []Override) error {
 	case "secrets":
 		key = "secret"
 	}
+	if o.Append {
+		return t.add(key, o.Value)
+	}
 	if in, ok := Lists[key]; ok && key != "inherits" {
 		if key == "entitlements" || key == "annotations" {
 			*in(t) = append(slices.Clone(*in(t)), o.Value)
@@ -250,6 +278,33 @@ func (t *Target) override(o Override, all []Override) error {
 		return nil
 	}
 	return t.overrideBool(key, o.Value)
+}
+
+// add completes a list by a value, unless it is there.
+func (t *Target) add(key, value string) error {
+	if in, ok := Lists[key]; ok && key != "inherits" {
+		if !slices.Contains(*in(t), value) {
+			*in(t) = append(slices.Clone(*in(t)), value)
+		}
+		return nil
+	}
+	of, ok := Entries[key]
+	if !ok {
+		return errdefs.Errorf(errdefs.ErrInvalid, "only a list can be added to")
+	}
+	given, err := ParseEntries(of.Kind, []string{value})
+	if err != nil {
+		return err
+	}
+	same := Entry.text
+	switch key {
+	case "attest":
+		same = func(e Entry) string { return e.Get("type") }
+	case "secret", "ssh":
+		same = func(e Entry) string { return e.Get("id") }
+	}
+	*of.In(t) = mergeEntries(*of.In(t), given, same)
+	return nil
 }
 
 func (t *Target) overrideBool(key, value string) error {
@@ -305,7 +360,7 @@ func (t *Target) load() {
 
 func valuesOf(all []Override, key string) (values []string) {
 	for _, o := range all {
-		if o.Key == key && o.Value != "" {
+		if o.Key == key && o.Value != "" && !o.Append {
 			values = append(values, o.Value)
 		}
 	}

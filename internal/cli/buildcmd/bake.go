@@ -39,7 +39,7 @@ type bakeFlags struct {
 func (f *bakeFlags) register(fs *pflag.FlagSet) {
 	fs.SortFlags = false
 	fs.StringArrayVarP(&f.files, "file", "f", nil, "a file of targets: HCL, JSON or compose (- for standard input)")
-	fs.StringArrayVar(&f.sets, "set", nil, "change a target: TARGET.KEY=VALUE, as app.tags=app:1 or *.args.VERSION=2")
+	fs.StringArrayVar(&f.sets, "set", nil, "change a target: TARGET.KEY=VALUE, as app.tags=app:1 or *.args.VERSION=2; += adds to a list")
 	fs.StringArrayVar(&f.vars, "var", nil, "give a variable a value: NAME=VALUE")
 	fs.BoolVar(&f.print, "print", false, "print the targets as JSON, and build nothing")
 	fs.StringVar(&f.list, "list", "", "list targets or variables: targets, variables, or type=targets,format=json")
