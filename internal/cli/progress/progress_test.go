@@ -60,6 +60,24 @@ func TestTransferLive(t *testing.T) {
 	}
 }
 
+// TestBarLeavesRoom: on a terminal of 80 columns and fewer a line still has its sizes.
+func TestBarLeavesRoom(t *testing.T) {
+	t.Parallel()
+	for _, cols := range []int{200, 97, 80, 60, 55, 50} {
+		var out bytes.Buffer
+		tr := NewTransfer(Screen{Out: &out, Size: func() (int, int) { return cols, 24 }})
+		a := ocispec.Descriptor{Digest: digest.FromString("a"), Size: 117_442_337}
+		tr.Event(progress.Event{Kind: progress.Downloading, Desc: a, Offset: 102_442_337})
+		tr.live.Lock()
+		got := tr.block(9)[0].Text
+		tr.live.Unlock()
+		tr.Close()
+		if !strings.HasSuffix(got, "102.4MB/117.4MB") || len(got) > cols || (cols >= 55) != strings.Contains(got, "[===") {
+			t.Errorf("%d columns: %q", cols, got)
+		}
+	}
+}
+
 func TestLiveCutsToTheScreen(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer

@@ -118,12 +118,33 @@ func (t *Transfer) line(e progress.Event) string {
 	case e.Kind == progress.Retrying:
 		text += fmt.Sprintf(" in %s: %v", e.Wait.Round(time.Second), e.Err)
 	case w.bar && e.Desc.Size > 0:
-		text = fmt.Sprintf("%-26s %s %9s/%s", text, bar(e.Offset, e.Desc.Size, 50),
-			units.HumanSizeWithPrecision(float64(e.Offset), 4), units.HumanSizeWithPrecision(float64(e.Desc.Size), 4))
+		so := fmt.Sprintf("%9s/%s", units.HumanSizeWithPrecision(float64(e.Offset), 4),
+			units.HumanSizeWithPrecision(float64(e.Desc.Size), 4))
+		if width := t.barWidth(); width > 0 {
+			so = bar(e.Offset, e.Desc.Size, width) + " " + so
+		}
+		text = fmt.Sprintf("%-26s %s", text, so)
 	case w.bar:
 		text += " " + units.HumanSizeWithPrecision(float64(e.Offset), 4)
 	}
 	return terminal.Clean(text)
+}
+
+// A line without its bar takes besides cells, of a digest, a word and two sizes; a bar of
+// fewer than shortest says nothing, and docker's has longest.
+const besides, shortest, longest = 47, 8, 50
+
+// barWidth is how much room a line has for a bar: what the sizes leave of it, as a line
+// that is too long loses its end.
+func (t *Transfer) barWidth() int {
+	if t.screen.Size == nil {
+		return longest
+	}
+	cols, _ := t.screen.Size()
+	if cols-besides < shortest {
+		return 0
+	}
+	return min(cols-besides, longest)
 }
 
 // bar is docker's: [=====>     ].
