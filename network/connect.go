@@ -65,14 +65,21 @@ func (n *Network) Connect(id string, cfg Config, peer int) (*Endpoint, error) {
 	if !namespace.Ours() {
 		return connectUser(cfg)
 	}
-	e := &Endpoint{net: n, id: id, wired: make(chan error, 1)}
+	e := &Endpoint{net: n, id: id}
 	if err := e.plan(cfg); err != nil {
 		return nil, err
 	}
-	// The namespace takes as long as all the rest of it.
+	return e.begin(cfg, e.connect)
+}
+
+// begin connects beside what the caller does meanwhile, and makes the namespace, unless
+// the container's process does. connect is told when that is there: it takes as long as
+// all the rest.
+func (e *Endpoint) begin(cfg Config, connect func(Config, <-chan struct{}) error) (*Endpoint, error) {
+	e.wired = make(chan error, 1)
 	made := make(chan struct{})
 	e.made = sync.OnceFunc(func() { close(made) })
-	go func() { e.wired <- e.connect(cfg, made) }()
+	go func() { e.wired <- connect(cfg, made) }()
 	if cfg.OwnNamespace {
 		return e, nil
 	}

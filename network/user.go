@@ -1,12 +1,9 @@
 package network
 
 import (
-	"errors"
 	"slices"
-	"sync"
 
 	"cove/errdefs"
-	"cove/network/namespace"
 	"cove/network/usermode"
 )
 
@@ -22,28 +19,13 @@ func connectUser(cfg Config) (*Endpoint, error) {
 		return nil, errdefs.Errorf(errdefs.ErrUnsupported, "network: networks with names, and links, need bridges, which "+
 			"only root can make; without root there are bridge (each container for itself), none, host and container:NAME")
 	}
-	e := &Endpoint{wired: make(chan error, 1)}
-	made := make(chan struct{})
-	e.made = sync.OnceFunc(func() { close(made) })
-	go func() {
-		<-made
-		e.wired <- e.connectUser(cfg)
-	}()
-	if cfg.OwnNamespace {
-		return e, nil
-	}
-	ns, err := namespace.New()
-	e.ns = ns
-	e.made()
-	if err != nil {
-		return nil, errors.Join(err, e.Close())
-	}
-	e.Path = ns.Path()
-	return e, nil
+	e := &Endpoint{}
+	return e.begin(cfg, e.connectUser)
 }
 
-// connectUser connects the namespace that is there, and tells the state.
-func (e *Endpoint) connectUser(cfg Config) (err error) {
+// connectUser connects the namespace when it is there, and tells the state.
+func (e *Endpoint) connectUser(cfg Config, made <-chan struct{}) (err error) {
+	<-made
 	if e.ns == nil {
 		return nil
 	}

@@ -2,6 +2,7 @@ package results
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"time"
 
@@ -39,11 +40,7 @@ func (b *Book) KeepTold(ctx context.Context, dgst digest.Digest, scanner string,
 		found[s.ID] = append(found[s.ID], t)
 		counted[s.ID] = append(counted[s.ID], t.Finding)
 	}
-	ids := make([]int64, 0, len(subjects))
-	for id := range subjects {
-		ids = append(ids, id)
-	}
-	slices.Sort(ids)
+	ids := slices.Sorted(maps.Keys(subjects))
 	unlock, err := b.db.Lock(ctx, matching)
 	if err != nil {
 		return Scan{}, err

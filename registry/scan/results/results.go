@@ -173,11 +173,7 @@ func (b *Book) Keep(ctx context.Context, dgst digest.Digest, image packages.Imag
 		s := subject(p.Package, image.Release)
 		subjects[s.ID] = s
 	}
-	ids := make([]int64, 0, len(subjects))
-	for id := range subjects {
-		ids = append(ids, id)
-	}
-	slices.Sort(ids)
+	ids := slices.Sorted(maps.Keys(subjects))
 	unlock, err := b.db.Lock(ctx, matching)
 	if err != nil {
 		return Scan{}, err
