@@ -114,7 +114,7 @@ func openSQLite(ctx context.Context, cfg Config) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("registry database %s: %w", cfg.DSN, err)
 	}
-	if err := migrate(ctx, wpool, cfg.Migrations, false); err != nil {
+	if err := migrate(ctx, wpool, cfg); err != nil {
 		return nil, errors.Join(fmt.Errorf("registry database %s: %w", cfg.DSN, err), wpool.Close())
 	}
 	rpool, err := sql.Open("sqlite", name+"&_pragma=query_only(1)&_pragma=cache_size(-1024)")
@@ -153,7 +153,7 @@ func openPostgres(ctx context.Context, cfg Config) (*DB, error) {
 	}
 	// Changes of the schema take as long as they take, and so do those who wait for a lock.
 	steps := connect(2, 2, 0)
-	if err := errors.Join(migrate(ctx, steps, cfg.Migrations, true), steps.Close()); err != nil {
+	if err := errors.Join(migrate(ctx, steps, cfg), steps.Close()); err != nil {
 		return nil, fmt.Errorf("registry database: %w", err)
 	}
 	most := cmp.Or(cfg.Silence, patience.Silence)

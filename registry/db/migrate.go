@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"github.com/pressly/goose/v3/lock"
 
 	"cove/errdefs"
+	"cove/internal/filelock"
 )
 
 // downMark begins, on a line of its own, what undoes a migration.
@@ -32,6 +34,7 @@ type Schema struct {
 	newest   int64
 	oldest   int64
 	names    map[int64]string
+	lock     string // the file that keeps a command and a server apart, "" where PostgreSQL does
 }
 
 // Version is one step of a schema.
@@ -53,7 +56,7 @@ func OpenSchema(cfg Config) (*Schema, error) {
 	if err != nil {
 		return nil, errdefs.Errorf(errdefs.ErrInvalid, "registry database: %w", err)
 	}
-	s, err := newSchema(pool, cfg.Migrations, IsPostgres(cfg.DSN))
+	s, err := newSchema(pool, cfg)
 	if err != nil {
 		return nil, errors.Join(err, pool.Close())
 	}
@@ -63,9 +66,9 @@ func OpenSchema(cfg Config) (*Schema, error) {
 // Close releases the connection.
 func (s *Schema) Close() error { return s.pool.Close() }
 
-func newSchema(pool *sql.DB, migrations fs.FS, postgres bool) (*Schema, error) {
-	s := &Schema{pool: pool, names: map[int64]string{}}
-	steps, err := s.load(migrations, postgres)
+func newSchema(pool *sql.DB, cfg Config) (*Schema, error) {
+	s, postgres := &Schema{pool: pool, names: map[int64]string{}}, IsPostgres(cfg.DSN)
+	steps, err := s.load(cfg.Migrations, postgres)
 	if err != nil {
 		return nil, err
 	}
@@ -78,6 +81,8 @@ func newSchema(pool *sql.DB, migrations fs.FS, postgres bool) (*Schema, error) {
 			return nil, fmt.Errorf("locking for migration: %w", err)
 		}
 		opts = append(opts, goose.WithSessionLocker(locker))
+	} else {
+		s.lock = filepath.Join(filepath.Dir(cfg.DSN), "migration.lock")
 	}
 	if s.provider, err = goose.NewProvider(dialect, pool, nil, opts...); err != nil {
 		return nil, fmt.Errorf("preparing migrations: %w", err)
@@ -87,8 +92,8 @@ func newSchema(pool *sql.DB, migrations fs.FS, postgres bool) (*Schema, error) {
 
 // migrate brings the tables to the newest schema. Migrations only add, so that
 // the release before can still run on the result.
-func migrate(ctx context.Context, pool *sql.DB, migrations fs.FS, postgres bool) error {
-	s, err := newSchema(pool, migrations, postgres)
+func migrate(ctx context.Context, pool *sql.DB, cfg Config) error {
+	s, err := newSchema(pool, cfg)
 	if err != nil {
 		return err
 	}
@@ -126,6 +131,13 @@ func (s *Schema) Versions(ctx context.Context) ([]Version, error) {
 // its own. One that this release does not know is errdefs.ErrInvalid, also as the
 // one that the database is at.
 func (s *Schema) To(ctx context.Context, version int64) error {
+	if s.lock == "" {
+		return s.move(ctx, version)
+	}
+	return filelock.With(ctx, s.lock, func() error { return s.move(ctx, version) })
+}
+
+func (s *Schema) move(ctx context.Context, version int64) error {
 	current, err := s.Current(ctx)
 	switch {
 	case err != nil:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -256,6 +257,28 @@ func TestDeletes(t *testing.T) {
 
 // TestOpenAgain closes and opens a database: what was written is there, and
 // the migrations find nothing to do.
+// TestOpenAtOnce makes one database from several sides, as a server and a command do that
+// are started together on an empty folder.
+func TestOpenAtOnce(t *testing.T) {
+	t.Parallel()
+	name := filepath.Join(t.TempDir(), "db")
+	errs := make(chan error)
+	for range 6 {
+		go func() {
+			db, err := metadata.Open(context.Background(), metadata.Config{DSN: name})
+			if err == nil {
+				err = db.Close()
+			}
+			errs <- err
+		}()
+	}
+	for range 6 {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestOpenAgain(t *testing.T) {
 	t.Parallel()
 	dsn := metadatatest.Dir(t) + "/a b?c#d%20.db"
