@@ -165,6 +165,8 @@ soak: deps-test deps-soak $(COSIGN) ## what only shows after long: a million que
 	$(GO) test ./registry/store -run TestGarbageCollectionLosesNothing -count=1 -v -timeout 120m -args -schedules=20000 -schedules-for=60m
 # A hundred thousand questions of the protocol, beside a model that knows each answer.
 	$(GO) test ./registry/server -run TestAPIAgainstAModel -count=1 -v -timeout 60m -args -model-steps=100000
+# All texts of strangers, and all forms for strangers, in a browser.
+	COVE_SOAK=1 $(GO) test ./registry/web/browsertest -run 'Strangers' -count=1 -v -timeout 60m
 # Eight thousand wrong passwords: medians less than a millisecond apart.
 	COVE_SOAK=1 $(GO) test ./registry/server -run TestTimeOfWrongPasswords -count=1 -v -timeout 60m
 # Ceph's object gateway in the place of versitygw: a cluster of one node, in memory.

@@ -85,11 +85,13 @@ func (s *Server) dispatch(endpoints http.Handler, routes []Route, edges edges) h
 		}
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// Of blobs too: the pages take scripts from this origin alone, where strangers store
+		// bytes.
+		w.Header().Set("X-Content-Type-Options", "nosniff")
 		if r.URL.Path == "/v2" || strings.HasPrefix(r.URL.Path, "/v2/") {
 			endpoints.ServeHTTP(w, r)
 			return
 		}
-		w.Header().Set("X-Content-Type-Options", "nosniff")
 		if _, pattern := mux.Handler(r); pattern == "" && edges.notFound(w, r, methods(mux, r)) {
 			return
 		}
