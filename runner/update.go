@@ -36,7 +36,7 @@ func (c *Container) Update(ctx context.Context, change func(record.Config) (Chan
 			return err
 		}
 		if cfg.AutoRemove && to.Restart.Name != "" {
-			return errdefs.Errorf(errdefs.ErrInvalid,
+			return errdefs.Errorf(errdefs.ErrConflict,
 				"container %s: restart policy cannot be updated because it is removed when it ends", c)
 		}
 		if st.Alive() && to.Now != nil {

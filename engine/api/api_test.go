@@ -69,6 +69,9 @@ func (c *client) ask(t testing.TB, method, path, body string) (*http.Response, s
 	if err != nil {
 		t.Fatal(err)
 	}
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
 	res, err := c.Do(req)
 	if err != nil {
 		t.Fatal(err)

@@ -309,6 +309,6 @@ func stopTimeout(o runspec.Options) *time.Duration {
 	if o.StopTimeout == nil {
 		return nil
 	}
-	d := time.Duration(*o.StopTimeout) * time.Second
+	d := Seconds(*o.StopTimeout)
 	return &d
 }

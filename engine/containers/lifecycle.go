@@ -45,6 +45,12 @@ func (cs *Containers) Start(ctx context.Context, ref string) error {
 	return c.Start(ctx)
 }
 
+// Seconds are so many; more than a century is one, as it would be less than nothing else.
+func Seconds(n int) time.Duration {
+	const century = 100 * 365 * 24 * 60 * 60
+	return time.Duration(min(max(n, -century), century)) * time.Second
+}
+
 // StopOptions are the choices of Stop and Restart.
 type StopOptions struct {
 	// Timeout is how long the container may take before it is killed: less than

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -46,6 +47,23 @@ func TestRepublished(t *testing.T) {
 		}
 		if diff := cmp.Diff(tc.want, got, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
 			t.Errorf("%s:\n%s", tc.name, diff)
+		}
+	}
+}
+
+func TestSeconds(t *testing.T) {
+	t.Parallel()
+	for n, want := range map[int]time.Duration{-1: -time.Second, 0: 0, 10: 10 * time.Second} {
+		if got := Seconds(n); got != want {
+			t.Errorf("%d are %v", n, got)
+		}
+	}
+	for _, n := range []int{1 << 40, 1<<63 - 1} { // more than a Duration has
+		if got := Seconds(n); got < 24*365*time.Hour {
+			t.Errorf("%d are %v", n, got)
+		}
+		if got := Seconds(-n); got >= 0 {
+			t.Errorf("%d are %v", -n, got)
 		}
 	}
 }

@@ -147,8 +147,9 @@ func find(ctx context.Context, root int, dir, base string, follow bool) (place, 
 			link, err = tree.ReadLink(at.Dir(), base)
 		}
 		if err != nil {
+			name := at.Child(base)
 			at.Close()
-			return place{}, notThere(at.Child(base), err)
+			return place{}, notThere(name, err)
 		}
 		if !strings.HasPrefix(link, "/") {
 			link = at.Path() + "/" + link

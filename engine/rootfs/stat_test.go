@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"cove/errdefs"
@@ -46,6 +47,17 @@ func TestStat(t *testing.T) {
 	for _, missing := range []string{"/not/here", "/nothing"} {
 		if _, err := StatOf(t.Context(), Root{FD: root}, missing); !errors.Is(err, errdefs.ErrNotFound) {
 			t.Errorf("%s: %v", missing, err)
+		}
+	}
+	if err := os.Symlink(strings.Repeat("n", 300), filepath.Join(dir, "long")); err != nil {
+		t.Fatal(err)
+	}
+	for _, cannotBe := range []string{"/a/" + strings.Repeat("n", 300), "/a\x00b", "/etc/passwd/below", "/long"} {
+		if _, err := StatOf(t.Context(), Root{FD: root}, cannotBe); cannotBe != "/long" && !errors.Is(err, errdefs.ErrInvalid) {
+			t.Errorf("%q: %v", cannotBe, err)
+		}
+		if _, err := Find(t.Context(), Root{FD: root}, cannotBe, true, nil); !errors.Is(err, errdefs.ErrInvalid) {
+			t.Errorf("copying %q: %v", cannotBe, err)
 		}
 	}
 }

@@ -43,13 +43,18 @@ var known = map[string]func(o *options, v string) error{
 		}
 		return frontend.NoDirectory(v)
 	},
-	"q":           func(o *options, v string) error { o.quiet = wire.Truth(v); return nil },
-	"nocache":     func(o *options, v string) error { o.NoCache = wire.Truth(v); return nil },
-	"pull":        func(o *options, v string) error { o.Pull = wire.Truth(v); return nil },
-	"target":      func(o *options, v string) error { o.Target = v; return nil },
-	"buildid":     func(o *options, v string) error { o.id = v; return nil },
-	"session":     func(o *options, v string) error { o.session = v; return nil },
-	"version":     func(o *options, v string) error { o.version = v; return nil },
+	"q":       func(o *options, v string) error { o.quiet = wire.Truth(v); return nil },
+	"nocache": func(o *options, v string) error { o.NoCache = wire.Truth(v); return nil },
+	"pull":    func(o *options, v string) error { o.Pull = wire.Truth(v); return nil },
+	"target":  func(o *options, v string) error { o.Target = v; return nil },
+	"buildid": func(o *options, v string) error { o.id = v; return nil },
+	"session": func(o *options, v string) error { o.session = v; return nil },
+	"version": func(o *options, v string) error {
+		if o.version = v; v != "" && v != "1" && v != "2" {
+			return errdefs.Errorf(errdefs.ErrInvalid, "invalid version %q: want 1, or 2 for BuildKit's", v)
+		}
+		return nil
+	},
 	"networkmode": network,
 	"platform": func(o *options, v string) (err error) {
 		if v != "" {

@@ -273,6 +273,11 @@ func (a *API) tell(v *visitor, err error) {
 
 // start starts a container, attached for those who wait for it.
 func (a *API) start(w http.ResponseWriter, r *route.Request) error {
+	const nothing = len("{}     ") // what some clients send that mean nothing by it
+	if r.ContentLength > int64(nothing) || r.ContentLength < 0 {
+		return errdefs.Errorf(errdefs.ErrInvalid, "starting container with non-empty request body was deprecated "+
+			"since API v1.22 and removed in v1.24")
+	}
 	told, err := a.engine.InspectContainer(r.Context(), r.Param("id"))
 	switch {
 	case err != nil:

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"net/http"
 	"strings"
-	"time"
 
 	"cove/engine"
 	"cove/engine/api/create"
@@ -216,7 +215,7 @@ func stopOptions(r *route.Request) (o engines.StopOptions, err error) {
 		return o, nil
 	}
 	seconds, err := wire.Int(q, "t", 0)
-	timeout := time.Duration(seconds) * time.Second
+	timeout := engines.Seconds(seconds)
 	o.Timeout = &timeout
 	return o, err
 }

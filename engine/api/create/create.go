@@ -162,6 +162,18 @@ func (b *asked) refuse(*engines.CreateOptions) error {
 		return errdefs.Errorf(errdefs.ErrInvalid, "HostConfig.ConsoleSize: a terminal of %d rows and %d columns cannot be",
 			h.ConsoleSize[0], h.ConsoleSize[1])
 	}
+	_, unnamed := h.Annotations[""]
+	switch {
+	case unnamed:
+		return errdefs.Errorf(errdefs.ErrInvalid,
+			"invalid Annotations: the empty string is not permitted as an annotation key")
+	case h.CPUShares < 0:
+		return errdefs.Errorf(errdefs.ErrInvalid, "invalid CPU shares (%d): value must be a positive integer",
+			h.CPUShares)
+	case h.MemorySwappiness != nil && *h.MemorySwappiness < -1:
+		return errdefs.Errorf(errdefs.ErrInvalid, "invalid value: %d, valid memory swappiness range is 0-100",
+			*h.MemorySwappiness)
+	}
 	for what, is := range map[string]bool{
 		"HostConfig.StorageOpt":                                   len(h.StorageOpt) > 0,
 		"HostConfig.Isolation " + h.Isolation:                     !oneOf(h.Isolation, "", "default"),
@@ -353,7 +365,8 @@ func (m mountAsked) addTmpfs(o *engines.CreateOptions) error {
 func (b *asked) limits(o *engines.CreateOptions) error {
 	h, r := &b.HostConfig, &o.Resources
 	*r = runspec.Resources{
-		Memory: h.Memory, MemorySwap: h.MemorySwap, MemoryReservation: h.MemoryReservation, ShmSize: h.ShmSize,
+		Memory: max(h.Memory, 0), MemoryReservation: max(h.MemoryReservation, 0), // less than nothing is no limit
+		MemorySwap: h.MemorySwap, ShmSize: h.ShmSize,
 		OOMKillDisable: h.OomKillDisable != nil && *h.OomKillDisable, OOMScoreAdj: h.OomScoreAdj,
 		NanoCPUs: h.NanoCPUs, CPUPeriod: h.CPUPeriod, CPUQuota: h.CPUQuota, CPUShares: uint64(max(h.CPUShares, 0)),
 		CPURealtimePeriod: h.CPURealtimePeriod, CPURealtimeRuntime: h.CPURealtimeRuntime,

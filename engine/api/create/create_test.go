@@ -179,7 +179,9 @@ func FuzzBodies(f *testing.F) {
 func TestBodiesOfCommits(t *testing.T) {
 	t.Parallel()
 	config := func(body string) (ocispec.ImageConfig, error) {
-		return Config(httptest.NewRequestWithContext(t.Context(), "POST", "/commit", strings.NewReader(body)))
+		r := httptest.NewRequestWithContext(t.Context(), "POST", "/commit", strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/json")
+		return Config(r)
 	}
 	for body, want := range map[string]ocispec.ImageConfig{
 		"": {}, "null": {},

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"net/http"
 	"strings"
 	"sync"
@@ -178,6 +179,10 @@ func (a *API) create(w http.ResponseWriter, r *route.Request) error {
 	if len(body.Cmd) == 0 {
 		return errdefs.Errorf(errdefs.ErrInvalid, "no exec command specified")
 	}
+	size, err := sizeOf(body.ConsoleSize)
+	if err != nil {
+		return err
+	}
 	if err := create.Environment(body.Env); err != nil {
 		return err
 	}
@@ -211,7 +216,7 @@ func (a *API) create(w http.ResponseWriter, r *route.Request) error {
 	}
 	e.options.ID = e.id
 	if body.ConsoleSize != nil {
-		e.resize(engines.Size{Rows: uint16(body.ConsoleSize[0]), Cols: uint16(body.ConsoleSize[1])})
+		e.resize(size)
 	}
 	if err := a.add(e); err != nil {
 		return err
@@ -219,6 +224,18 @@ func (a *API) create(w http.ResponseWriter, r *route.Request) error {
 	return wire.JSON(w, http.StatusCreated, struct {
 		ID string `json:"Id"`
 	}{e.id})
+}
+
+// sizeOf is the size that a body has, as height and width.
+func sizeOf(c *[2]uint) (engines.Size, error) {
+	if c == nil {
+		return engines.Size{}, nil
+	}
+	if c[0] > math.MaxUint16 || c[1] > math.MaxUint16 {
+		return engines.Size{}, errdefs.Errorf(errdefs.ErrInvalid,
+			"ConsoleSize: a terminal of %d rows and %d columns cannot be", c[0], c[1])
+	}
+	return engines.Size{Rows: uint16(c[0]), Cols: uint16(c[1])}, nil
 }
 
 // resize keeps the newest size until the process is there.
@@ -248,8 +265,12 @@ func (a *API) start(w http.ResponseWriter, r *route.Request) error {
 	if err != nil {
 		return err
 	}
-	if c := body.ConsoleSize; c != nil {
-		e.resize(engines.Size{Rows: uint16(c[0]), Cols: uint16(c[1])})
+	size, err := sizeOf(body.ConsoleSize)
+	if err != nil {
+		return err
+	}
+	if body.ConsoleSize != nil {
+		e.resize(size)
 	}
 	if err := e.begin(); err != nil {
 		return err

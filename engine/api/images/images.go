@@ -90,7 +90,18 @@ func (a *API) list(w http.ResponseWriter, r *route.Request) error {
 	if err != nil {
 		return err
 	}
-	return wire.JSON(w, http.StatusOK, rowsOf(all, r.Version))
+	rows := rowsOf(all, r.Version)
+	if wire.Bool(r.URL.Query(), "shared-size") {
+		told, err := a.engine.DiskUsage(r.Context())
+		if err != nil {
+			return err
+		}
+		uses := usesOf(told)
+		for _, one := range rows {
+			one.SharedSize = uses[one.ID].Shared
+		}
+	}
+	return wire.JSON(w, http.StatusOK, rows)
 }
 
 // rowsOf are one for each image: the engine lists one for each of its names.
@@ -346,12 +357,25 @@ func (a *API) commit(w http.ResponseWriter, r *route.Request) error {
 	}{img.ID.String()})
 }
 
-// Measured are the rows of images with how many bytes each shares with others, and how many
-// containers it has, by its id.
-func Measured(all []listing.Image, version wire.Version, uses map[string][2]int64) any {
-	rows := rowsOf(all, version)
+// Measured are the rows of all images with how many bytes each shares with others, and how
+// many containers it has.
+func Measured(told engine.DiskUsage, version wire.Version) any {
+	all := make([]listing.Image, 0, len(told.Images))
+	for _, img := range told.Images {
+		all = append(all, img.Image)
+	}
+	rows, uses := rowsOf(all, version), usesOf(told)
 	for _, one := range rows {
-		one.SharedSize, one.Containers = uses[one.ID][0], uses[one.ID][1]
+		one.SharedSize, one.Containers = uses[one.ID].Shared, int64(uses[one.ID].Containers)
 	}
 	return rows
+}
+
+// usesOf are they by their ids.
+func usesOf(told engine.DiskUsage) map[string]engine.ImageUsage {
+	uses := make(map[string]engine.ImageUsage, len(told.Images))
+	for _, img := range told.Images {
+		uses[img.ID.String()] = img
+	}
+	return uses
 }

@@ -4,7 +4,9 @@ package networks
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"strings"
 
 	"cove/engine"
 	"cove/engine/api/route"
@@ -217,11 +219,20 @@ func (a *API) connect(w http.ResponseWriter, r *route.Request) error {
 		for key, value := range ep.DriverOpts {
 			flags.Options = append(flags.Options, key+"="+value)
 		}
+		if ep.GwPriority != 0 {
+			text = fmt.Sprintf("name=%s,gw-priority=%d", text, ep.GwPriority)
+		}
 		if len(ep.Links) > 0 {
 			return errdefs.Errorf(errdefs.ErrUnsupported, "network %s: links are not supported", text)
 		}
 	}
-	return a.engine.ConnectNetwork(r.Context(), body.Container, text, flags)
+	err := a.engine.ConnectNetwork(r.Context(), body.Container, text, flags)
+	if errors.Is(err, errdefs.ErrConflict) && strings.Contains(err.Error(), "is already connected to network") {
+		// dockerd's words and status: clients take that for done.
+		return &wire.StatusError{Status: http.StatusForbidden, Err: errdefs.Errorf(errdefs.ErrConflict,
+			"endpoint with name %s already exists in network %s", body.Container, r.Param("id"))}
+	}
+	return err
 }
 
 // disconnect takes a container off; force is for one that is gone, which is off it

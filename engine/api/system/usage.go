@@ -5,12 +5,10 @@ import (
 	"slices"
 	"time"
 
-	"cove/engine"
 	"cove/engine/api/images"
 	"cove/engine/api/route"
 	"cove/engine/api/wire"
 	"cove/engine/dockertypes"
-	"cove/engine/listing"
 	"cove/errdefs"
 )
 
@@ -66,7 +64,7 @@ func (a *API) usage(w http.ResponseWriter, r *route.Request) error {
 		return err
 	}
 	out := usage{
-		LayersSize: told.LayersSize, Images: imageRows(told, r.Version),
+		LayersSize: told.LayersSize, Images: images.Measured(told, r.Version),
 		Containers: []containerUsage{}, Volumes: []volumeUsage{}, BuildCache: []cacheUsage{},
 	}
 	for _, c := range told.Containers {
@@ -89,15 +87,26 @@ func (a *API) usage(w http.ResponseWriter, r *route.Request) error {
 			CreatedAt: c.Created, LastUsedAt: c.Used, UsageCount: c.Uses,
 		})
 	}
+	out.only(r)
 	return wire.JSON(w, http.StatusOK, out)
 }
 
-func imageRows(told engine.DiskUsage, version wire.Version) any {
-	rows := make([]listing.Image, 0, len(told.Images))
-	uses := map[string][2]int64{}
-	for _, img := range told.Images {
-		rows = append(rows, img.Image)
-		uses[img.ID.String()] = [2]int64{img.Shared, int64(img.Containers)}
+// only leaves out what was not asked for. Versions before 1.42 ask for all.
+func (u *usage) only(r *route.Request) {
+	kinds := r.URL.Query()["type"]
+	if len(kinds) == 0 || r.Version.Before(wire.V(42)) {
+		return
 	}
-	return images.Measured(rows, version, uses)
+	if !slices.Contains(kinds, "image") {
+		u.LayersSize, u.Images = 0, nil
+	}
+	if !slices.Contains(kinds, "container") {
+		u.Containers = nil
+	}
+	if !slices.Contains(kinds, "volume") {
+		u.Volumes = nil
+	}
+	if !slices.Contains(kinds, "build-cache") {
+		u.BuildCache = nil
+	}
 }

@@ -1,10 +1,12 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net/http"
 	"strings"
 
@@ -22,7 +24,9 @@ func JSON(w http.ResponseWriter, status int, v any) error {
 	return Encode(w, v)
 }
 
-// Decode reads a body of JSON; none leaves v as it is.
+// Decode reads a body of JSON; none leaves v as it is. One that does not say that it is JSON
+// is refused: a page in a browser can have such a body sent anywhere without being asked,
+// with the certificate of whoever looks at it.
 func Decode(r *http.Request, v any) error {
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	switch {
@@ -33,10 +37,32 @@ func Decode(r *http.Request, v any) error {
 	case len(strings.TrimSpace(string(body))) == 0:
 		return nil
 	}
+	said := r.Header.Get("Content-Type")
+	if kind, _, err := mime.ParseMediaType(said); err != nil || kind != "application/json" {
+		return errdefs.Errorf(errdefs.ErrInvalid,
+			"unsupported Content-Type header (%s): must be 'application/json'", said)
+	}
 	if err := json.Unmarshal(body, v); err != nil {
 		return errdefs.Errorf(errdefs.ErrInvalid, "invalid JSON: %w", err)
 	}
+	if hasNUL(body) {
+		return errdefs.Errorf(errdefs.ErrInvalid,
+			"the request has a text with a NUL character, which no name, argument or variable can have")
+	}
 	return nil
+}
+
+// hasNUL reports whether one of the texts of a valid document has the character that ends
+// what the kernel is given.
+func hasNUL(doc []byte) bool {
+	for i := 0; i < len(doc); i++ {
+		if doc[i] == '\\' {
+			if i++; bytes.HasPrefix(doc[i:], []byte("u0000")) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // statuses are those of the kinds of failure, the more telling first.

@@ -108,12 +108,32 @@ func TestBodiesAreBounded(t *testing.T) {
 	t.Parallel()
 	var v map[string]string
 	for body, kind := range map[string]error{
+		`{"a":"\u0000"}`: errdefs.ErrInvalid, `{"\u0000":"a"}`: errdefs.ErrInvalid, `{"a":"\\u0000"}`: nil, `{"a":"\\\u0000"}`: errdefs.ErrInvalid,
 		"": nil, " ": nil, `{"a":"b"}`: nil, `{"a":`: errdefs.ErrInvalid,
 		`{"a":"` + strings.Repeat("x", 5<<20) + `"}`: errdefs.ErrInvalid,
 	} {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(body))
+		r.Header.Set("Content-Type", "application/json")
 		if err := wire.Decode(r, &v); !errors.Is(err, kind) {
 			t.Errorf("%.20q: %v, want %v", body, err, kind)
+		}
+	}
+}
+
+// TestBodiesSayWhatTheyAre: a browser sends what is no JSON by its name anywhere, unasked.
+func TestBodiesSayWhatTheyAre(t *testing.T) {
+	t.Parallel()
+	for kind, want := range map[string]error{
+		"application/json": nil, "application/json; charset=utf-8": nil, "": errdefs.ErrInvalid, "text/plain": errdefs.ErrInvalid,
+		"application/x-www-form-urlencoded": errdefs.ErrInvalid, "text/plain; a=application/json": errdefs.ErrInvalid, "/": errdefs.ErrInvalid,
+	} {
+		var v map[string]string
+		for _, body := range []string{`{}`, ``} {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(body))
+			r.Header.Set("Content-Type", kind)
+			if err := wire.Decode(r, &v); body == "" && err != nil || body != "" && !errors.Is(err, want) {
+				t.Errorf("%q with %q: %v, want %v", body, kind, err, want)
+			}
 		}
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -156,7 +155,7 @@ func (t *stopFlags) each(
 	return func(eng *engine.Engine, ctx context.Context, ref string) error {
 		o := containers.StopOptions{Signal: t.signal}
 		if t.set.Changed("timeout") {
-			timeout := time.Duration(t.seconds) * time.Second
+			timeout := containers.Seconds(t.seconds)
 			o.Timeout = &timeout
 		}
 		return do(eng, ctx, ref, o)
