@@ -289,17 +289,7 @@ func (a *API) start(w http.ResponseWriter, r *route.Request) error {
 		return err
 	}
 	defer stream.Close()
-	streams := engines.Streams{Resize: e.size, DetachKeys: keys, Started: e.runs}
-	if e.stdin {
-		streams.Stdin = stream
-	}
-	if e.stdout {
-		streams.Stdout = &lossy{w: stream.Stdout()}
-	}
-	if e.stderr {
-		streams.Stderr = &lossy{w: stream.Stderr()}
-	}
-	status, err := a.engine.Exec(a.life, e.container, e.options, streams)
+	status, err := a.engine.Exec(a.life, e.container, e.options, e.streams(stream, keys))
 	code := status.Code
 	var start *engines.StartError
 	switch {
@@ -315,6 +305,21 @@ func (a *API) start(w http.ResponseWriter, r *route.Request) error {
 	}
 	e.end(&code)
 	return nil
+}
+
+// streams are the ends of its client.
+func (e *execution) streams(of *hijack.Stream, keys []byte) engines.Streams {
+	s := engines.Streams{Resize: e.size, DetachKeys: keys, Started: e.runs}
+	if e.stdin {
+		s.Stdin = of
+	}
+	if e.stdout {
+		s.Stdout = &lossy{w: of.Stdout()}
+	}
+	if e.stderr {
+		s.Stderr = &lossy{w: of.Stderr()}
+	}
+	return s
 }
 
 // lossy takes everything, also when its client has gone: the process goes on, as under
