@@ -46,7 +46,7 @@ func (w way) script(size int64) string {
 func (c *client) goes(t *testing.T, id string, w way, size int64) {
 	t.Helper()
 	if w.slow || w.tty {
-		size /= 4
+		size /= 16
 	}
 	conn := c.open(t, id, w, size)
 	defer conn.Close()
