@@ -3,8 +3,10 @@
 package numset
 
 import (
+	"cmp"
 	"fmt"
 	"math/bits"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -59,4 +61,17 @@ func (s Set) Len() int {
 		n += bits.OnesCount64(word)
 	}
 	return n
+}
+
+// Mask is the set as the kernel writes one: a number of which each bit is a member.
+func (s Set) Mask() string {
+	text := ""
+	for _, word := range slices.Backward(s) {
+		if text != "" {
+			text += fmt.Sprintf("%016x", word)
+		} else if word != 0 {
+			text = fmt.Sprintf("0x%x", word)
+		}
+	}
+	return cmp.Or(text, "0x0")
 }

@@ -34,3 +34,13 @@ func TestInAndLen(t *testing.T) {
 		t.Error(n)
 	}
 }
+
+func TestMask(t *testing.T) {
+	t.Parallel()
+	for list, want := range map[string]string{"": "0x0", "0": "0x1", "1,3": "0xa", "4,64": "0x10000000000000010", "127": "0x80000000000000000000000000000000"} {
+		set, err := Parse(list)
+		if got := set.Mask(); err != nil || got != want {
+			t.Errorf("%q: %s, %v, want %s", list, got, err, want)
+		}
+	}
+}

@@ -17,6 +17,7 @@ import (
 	"cove/layers/mount"
 	"cove/runner/oci/bundle"
 	"cove/runner/oci/console"
+	"cove/runner/oci/notify"
 	"cove/runner/oci/state"
 	"cove/runner/task"
 	"cove/sandbox"
@@ -41,8 +42,9 @@ func (a *app) createFlags(name string, args []string) (f createFlags, id string,
 	set.StringVar(&f.consoleSocket, "console-socket", "", consoleSocketHelp)
 	set.StringVar(&f.pidFDSocket, "pidfd-socket", "", pidFDSocketHelp)
 	set.StringVar(&f.pidFile, "pid-file", "", pidFileHelp)
-	set.BoolVar(&f.noPivot, "no-pivot", false, "not supported: such a container can leave its root")
-	set.BoolVar(&f.noNewKeyring, "no-new-keyring", false, "not supported: such a container has its caller's keys")
+	set.BoolVar(&f.noPivot, "no-pivot", false,
+		"cover the host's root in place of leaving it, where that is an initramfs; less safe elsewhere")
+	set.BoolVar(&f.noNewKeyring, "no-new-keyring", false, "leave the container its caller's keys")
 	set.IntVar(&f.preserveFDs, "preserve-fds", 0, preserveFDsHelp)
 	if name == "run" {
 		set.BoolVar(&f.detach, "detach", false, "return when the process runs")
@@ -54,14 +56,6 @@ func (a *app) createFlags(name string, args []string) (f createFlags, id string,
 	rest, err := a.parse(set, args, 1, 1)
 	if err != nil {
 		return f, "", err
-	}
-	if f.noPivot {
-		return f, "", errdefs.Errorf(errdefs.ErrUnsupported,
-			"--no-pivot: a container without pivot_root can leave its root; not supported")
-	}
-	if f.noNewKeyring {
-		return f, "", errdefs.Errorf(errdefs.ErrUnsupported,
-			"--no-new-keyring: a container would share the keys of its caller; not supported")
 	}
 	f.bundle, err = filepath.Abs(f.bundle)
 	return f, rest[0], err
@@ -113,7 +107,7 @@ func (a *app) make(ctx context.Context, id string, f createFlags, survive bool) 
 		return nil, nil, fmt.Errorf("container %q: %w", id, err)
 	}
 	if spec.Linux.CgroupsPath == "" {
-		spec.Linux.CgroupsPath = "/cove-runtime-" + id // no group above it has to be made and removed
+		spec.Linux.CgroupsPath = "/" + id // as runc and crun do; one that has processes is refused
 	}
 	kept, err := a.store().Reserve(id)
 	if err != nil {
@@ -122,7 +116,10 @@ func (a *app) make(ctx context.Context, id string, f createFlags, survive bool) 
 	a.log.Debugf("container %q: bundle %s, control group %s", id, f.bundle, spec.Linux.CgroupsPath)
 	c := &container{Container: kept}
 	c.Bundle, c.Config, c.Spec = f.bundle, b.Config, spec
-	t, err := a.task(ctx, c, b.Root, f, survive)
+	var t *task.Task
+	if err = c.asked(f); err == nil {
+		t, err = a.task(ctx, c, b.Root, f, survive)
+	}
 	if err == nil {
 		if err = c.created(t, f, survive); err != nil {
 			err = errors.Join(err, t.Close(ctx))
@@ -137,8 +134,25 @@ func (a *app) make(ctx context.Context, id string, f createFlags, survive bool) 
 	}
 	a.log.Warn(t.Warnings...)
 	a.logFilter(spec.Linux.Seccomp)
-	a.log.Debugf("container %q: created, process %d", id, c.Pid)
+	// In runc's words, too, which its tests and people's scripts look for.
+	a.log.Debugf("container %q: created, process %d: nsexec container setup done, child process in init()", id, c.Pid)
+	a.log.Debugf("container %q: init: closing the pipe to signal completion of the setup", id)
 	return c, t, nil
+}
+
+// asked is what flags and the environment ask for beside the bundle.
+func (c *container) asked(f createFlags) (err error) {
+	c.NoPivot, c.KeepKeyring, c.Notify = f.noPivot, f.noNewKeyring, notify.Wanted()
+	if c.NoPivot {
+		if c.Bare, err = host.MountPoints("proc", "sysfs"); err != nil {
+			return err
+		}
+	}
+	if c.Notify {
+		c.MountNotify()
+		err = notify.Prepare(c.Dir(), c.Spec.Process)
+	}
+	return err
 }
 
 // logFilter writes with which flags a filter was loaded.
@@ -154,8 +168,12 @@ func (a *app) logFilter(s *specs.LinuxSeccomp) {
 func (a *app) task(
 	ctx context.Context, c *container, root mount.Mount, f createFlags, survive bool,
 ) (*task.Task, error) {
+	features, err := c.Features()
+	if err != nil {
+		return nil, err
+	}
 	req := task.Request{
-		ID: c.ID, Spec: c.Spec, Root: root, Stdin: a.in, Stdout: a.out, Stderr: a.errs,
+		ID: c.ID, Spec: c.Spec, Root: root, Features: &features, Stdin: a.in, Stdout: a.out, Stderr: a.errs,
 		Filters: seccomp.Cache{Dir: filepath.Join(a.root, ".seccomp")}, State: c.OCI(specs.StateCreating),
 		// While the process mounts its root.
 		OnCreated: func(int) error { return c.SaveSpec() },
@@ -271,7 +289,7 @@ func (c *container) begin(ctx context.Context) error {
 	if st := c.Status(); st != state.Created {
 		return errdefs.Errorf(errdefs.ErrConflict, "container %q is %s; only a created one can be started", c.ID, st)
 	}
-	features, err := host.Detect()
+	features, err := c.Features()
 	if err != nil {
 		return err
 	}
@@ -280,14 +298,21 @@ func (c *container) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := sandbox.Release(ctx, c.Dir(), p); err != nil {
-		return err
+	ready, err := notify.Listen(c.Dir())
+	if err == nil {
+		err = sandbox.Release(ctx, c.Dir(), p)
 	}
-	c.Started = true
-	if err := c.Save(); err != nil {
-		return err
+	if err == nil {
+		c.Started = true
+		err = c.Save()
 	}
-	return c.poststart(ctx)
+	if err == nil {
+		err = c.poststart(ctx)
+	}
+	if err != nil {
+		return errors.Join(err, ready.Close())
+	}
+	return ready.Run(c.Pid, func() bool { return c.Status() == state.Stopped })
 }
 
 // run is the command.
@@ -342,7 +367,11 @@ func (a *app) foreground(
 		}
 		defer term.Close()
 	}
-	if err = writePid(f.pidFile, c.Pid); err == nil {
+	ready, err := notify.Listen(c.Dir())
+	if err == nil {
+		err = writePid(f.pidFile, c.Pid)
+	}
+	if err == nil {
 		err = t.Start()
 	}
 	if err == nil {
@@ -353,10 +382,16 @@ func (a *app) foreground(
 		err = c.poststart(ctx)
 	}
 	if err != nil {
-		return 1, errors.Join(err, t.Close(ctx))
+		return 1, errors.Join(err, ready.Close(), t.Close(ctx))
 	}
 	stop := make(chan struct{})
 	defer close(stop)
+	// The service is this process; a socket that fails costs the container nothing.
+	go func() {
+		if err := ready.Run(0, func() bool { return false }); err != nil {
+			a.log.Warn(err.Error())
+		}
+	}()
 	go console.Forward(t.Process, term, signals, stop)
 	status, err := t.Process.Wait(ctx)
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"cove/errdefs"
 	"cove/internal/accounts"
+	"cove/internal/numset"
 	"cove/runner/oci/console"
 	"cove/runner/oci/state"
 	"cove/sandbox"
@@ -239,7 +240,18 @@ func (a *app) join(ctx context.Context, c *container, proc *specs.Process, f exe
 	if err != nil {
 		return 255, err
 	}
+	a.logJoined(proc, joined.Pid())
 	return a.attend(ctx, joined, f, signals)
+}
+
+// logJoined writes how the process joined, in runc's words, too: see make.
+func (a *app) logJoined(proc *specs.Process, pid int) {
+	a.log.Debugf("exec: process %d: nsexec container setup done, child process in init()", pid)
+	if p := proc.ExecCPUAffinity; p != nil && p.Initial != "" {
+		if set, err := numset.Parse(p.Initial); err == nil {
+			a.log.Debugf("exec: process %d: nsexec: affinity: %s", pid, set.Mask())
+		}
+	}
 }
 
 // attend starts the joined process and, unless detached, waits for it.
@@ -269,7 +281,7 @@ func (a *app) attend(ctx context.Context, p *sandbox.Process, f execFlags, signa
 		_, werr := p.Wait(ctx)
 		return 255, errors.Join(err, werr)
 	}
-	a.log.Debugf("exec: started, process %d", p.Pid())
+	a.log.Debugf("setns_init: about to exec: started, process %d", p.Pid())
 	if f.detach {
 		return 0, nil
 	}

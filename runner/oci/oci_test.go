@@ -206,8 +206,6 @@ func TestUsage(t *testing.T) {
 		"unknown command": {[]string{"creat"}, 1, `unknown command "creat"`},
 		"unknown flag":    {[]string{"create", "--nope", "x"}, 1, "nope"},
 		"systemd":         {[]string{"--systemd-cgroup", "list"}, 1, "cgroupfs"},
-		"no pivot":        {[]string{"create", "--no-pivot", "x"}, 1, "pivot_root"},
-		"keyring":         {[]string{"create", "--no-new-keyring", "x"}, 1, "keys"},
 		"rootless":        {[]string{"--rootless=true", "list"}, 1, "--rootless"},
 		"log format":      {[]string{"--log-format", "xml", "list"}, 1, "xml"},
 		"debug":           {[]string{"--debug", "list"}, 0, "level=debug"},

@@ -814,3 +814,33 @@ func TestNoProcesses(t *testing.T) {
 		}
 	}
 }
+
+// TestNoFollow binds links, and over links, where the options say so, and else what they lead
+// to (config.md, "src-nofollow" and "dest-nofollow").
+func TestNoFollow(t *testing.T) {
+	t.Parallel()
+	for options, want := range map[string]string{
+		"bind":                            "target\nof the host\nof the host\n",
+		"bind,dest-nofollow":              "of the host\nof the image\n",
+		"bind,src-nofollow,dest-nofollow": "data\nof the image\n",
+	} {
+		f := newFixture(t, "sh", "-c", "readlink /link; cat /link 2>/dev/null; cat /target")
+		f.links("readlink")
+		root := filepath.Join(f.bundle, "rootfs")
+		for name, text := range map[string]string{filepath.Join(f.bundle, "data"): "of the host\n", root + "/target": "of the image\n"} {
+			if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for name, to := range map[string]string{filepath.Join(f.bundle, "source"): "data", root + "/link": "target"} {
+			if err := os.Symlink(to, name); err != nil {
+				t.Fatal(err)
+			}
+		}
+		f.mount(specs.Mount{Source: "source", Destination: "/link", Type: "bind", Options: strings.Split(options, ",")})
+		f.write()
+		if out := f.must("run", "-b", f.bundle, idOf(t)+strings.ReplaceAll(options, ",", "-")); out != want {
+			t.Errorf("%s: %q, want %q", options, out, want)
+		}
+	}
+}

@@ -173,7 +173,7 @@ func TestExecCgroup(t *testing.T) {
 		if got := where("--cgroup", "part"); strings.Count(got, "/part\n") < 2 {
 			t.Errorf("all: %q", got)
 		}
-		refused(t, f, `no controller "nosuch"`, "exec", "--cgroup", "nosuch:part", id, "true")
+		refused(t, f, `unknown controller "nosuch"`, "exec", "--cgroup", "nosuch:part", id, "true")
 		refused(t, f, "want one PATH", "exec", "--cgroup", "part", "--cgroup", "memory:part", id, "true")
 	}
 	refused(t, f, "leads out", "exec", "--cgroup", "../..", id, "true")
@@ -246,8 +246,6 @@ func TestNotSupported(t *testing.T) {
 		"does not use CRIU":       {"checkpoint", "--image-path", "/tmp/x", "web"},
 		"checkpoint and restore":  {"restore", "web"},
 		"Intel RDT":               {"update", "--l3-cache-schema", "L3:0=f", "web"},
-		"can leave its root":      {"create", "--no-pivot", "web"},
-		"would share the keys":    {"create", "--no-new-keyring", "web"},
 		"cgroup-manager=cgroupfs": {"--systemd-cgroup", "list"},
 		"by itself":               {"--rootless=true", "list"},
 	} {

@@ -53,6 +53,8 @@ type Request struct {
 	// Runtime starts the container instead of the sandbox; nil is the sandbox. It needs
 	// Files.
 	Runtime *record.Runtime
+	// Features are what the plan is compiled for; nil finds out.
+	Features *host.Features
 	// Filters keeps compiled seccomp filters.
 	Filters seccomp.Cache
 
@@ -106,8 +108,15 @@ func sizeOf(spec *specs.Spec) unix.Winsize {
 	return unix.Winsize{Row: uint16(size.Height), Col: uint16(size.Width)}
 }
 
+func (r *Request) features() (host.Features, error) {
+	if r.Features != nil {
+		return *r.Features, nil
+	}
+	return host.Detect()
+}
+
 func (t *Task) create(ctx context.Context, r Request) (err error) {
-	features, err := host.Detect()
+	features, err := r.features()
 	if err != nil {
 		return err
 	}

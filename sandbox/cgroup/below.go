@@ -39,11 +39,12 @@ func (g *Group) Below(paths map[string]string) (*Group, error) {
 			case h.V2 && g.host.Mode != host.CgroupV2 && controller == "":
 				delete(sub.below, h.Name) // it holds no controller, and nobody made the group there
 			default:
-				return nil, errdefs.Errorf(host.ErrKind(err), "cgroup: %s: %w", sub.dir(h), err)
+				return nil, errdefs.Errorf(host.ErrKind(err),
+					"cgroup: adding pid of the new process to %s: %w", sub.dir(h), err)
 			}
 		}
 		if !found {
-			return nil, errdefs.Errorf(errdefs.ErrInvalid, "cgroup: no controller %q on this host", controller)
+			return nil, errdefs.Errorf(errdefs.ErrInvalid, "cgroup: unknown controller %q: this host has none of that name", controller)
 		}
 	}
 	return sub, nil

@@ -176,6 +176,9 @@ func openTree(name string, want plan.File, what string) (int, error) {
 	if want.Recursive {
 		flags |= unix.AT_RECURSIVE
 	}
+	if want.NoFollow {
+		flags |= unix.AT_SYMLINK_NOFOLLOW
+	}
 	fd, err := cloneTree(name, flags, want.Apart)
 	if errors.Is(err, unix.EINVAL) {
 		fd, err = openForeign(name, flags, want.Apart)

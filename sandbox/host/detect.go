@@ -106,6 +106,9 @@ func ParseVersion(release string) (Version, error) {
 	return v, nil
 }
 
+// unescape is of the names in mountinfo. It holds no state.
+var unescape = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
+
 // parseCgroup reads the contents of /proc/self/mountinfo.
 func parseCgroup(mounts []byte) Cgroup {
 	var cg Cgroup
@@ -140,6 +143,24 @@ func parseCgroup(mounts []byte) Cgroup {
 	}
 	cg.Hierarchies = append(cg.Hierarchies, unified...)
 	return cg
+}
+
+// MountPoints are where filesystems of the types are mounted, the uppermost first.
+func MountPoints(types ...string) ([]string, error) {
+	mounts, err := ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return nil, err
+	}
+	var found []string
+	for line := range bytes.Lines(mounts) {
+		before, after, _ := strings.Cut(string(line), " - ")
+		left, right := strings.Fields(before), strings.Fields(after)
+		if len(left) >= 6 && len(right) > 0 && slices.Contains(types, right[0]) {
+			found = append(found, unescape.Replace(left[4]))
+		}
+	}
+	slices.Reverse(found)
+	return found, nil
 }
 
 func readControllers(dir string) []string {

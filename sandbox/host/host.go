@@ -32,6 +32,16 @@ type Features struct {
 	MountNamespaces bool
 	// AppArmor reports that the AppArmor module is enabled.
 	AppArmor bool
+
+	// The rest is no fact of the machine, but how somebody says that it is to be used.
+
+	// NoPivot covers the host's root instead of leaving it, which nobody can where it is
+	// an initramfs. Bare are the mounts of proc and sysfs that are taken away there: one
+	// that shows all, even covered, lets whoever makes a namespace of users mount another.
+	NoPivot bool
+	Bare    []string
+	// KeepKeyring leaves a container the session keyring of who starts it.
+	KeepKeyring bool
 }
 
 // Version is a kernel's version.

@@ -18,6 +18,8 @@ type builder struct {
 	last Value // the number of the newest value
 	// root is where destinations are resolved: the container's root.
 	root descriptor
+	// destLink mounts over a link at the destination, not where it leads.
+	destLink bool
 	// userns says that the program is in a user namespace of its own.
 	userns bool
 	// newNet says that the network namespace is new, though not made at clone.
@@ -118,7 +120,11 @@ const (
 // nothing is ever created outside of the root.
 func (b *builder) target(name string, kind targetKind, source descriptor) Value {
 	name = clean(name)
-	look := func() (Value, *Step) { return b.lookup(name, 0) }
+	var oflags uint64
+	if b.destLink {
+		oflags = unix.O_NOFOLLOW
+	}
+	look := func() (Value, *Step) { return b.lookup(name, oflags) }
 	if kind == plainDirectory {
 		look = func() (Value, *Step) { return b.lookupPlain(name) }
 	}

@@ -217,3 +217,35 @@ func TestFilterFlags(t *testing.T) {
 		t.Errorf("%v: %s", err, p)
 	}
 }
+
+// TestNoPivot covers the host's root: what shows all of proc and sysfs there goes first, a
+// root that hooks were to find moves, and nobody pivots.
+func TestNoPivot(t *testing.T) {
+	t.Parallel()
+	h := hybrid()
+	h.NoPivot, h.Bare, h.KeepKeyring = true, []string{"/sys", "/proc"}, true
+	spec := docker()
+	text := func() string {
+		p, err := plan.Compile(spec, h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p.String()
+	}
+	plain := text()
+	bare, chroot := strings.Index(plain, `umount2("/proc", MNT_DETACH)`), strings.Index(plain, `chroot(".")`)
+	if bare < 0 || chroot < bare || !strings.Contains(plain, `mount("tmpfs", "/sys", "tmpfs", MS_RDONLY, NULL)`) {
+		t.Errorf("unmounted %d, root %d in\n%s", bare, chroot, plain)
+	}
+	for _, call := range []string{"pivot_root", "keyctl"} {
+		if strings.Contains(plain, call+"(") {
+			t.Errorf("%s is called", call)
+		}
+	}
+	spec.Hooks = &specs.Hooks{CreateRuntime: []specs.Hook{{Path: "/bin/true"}}}
+	spec.Root.Path = "/bundle/rootfs"
+	moves := func(text string) int { return strings.Count(text, `, "/", MOVE_MOUNT_F_EMPTY_PATH)`) }
+	if hooked := text(); moves(plain) != 1 || moves(hooked) != 1 || !strings.Contains(hooked, `"/bundle/rootfs", MOVE_MOUNT`) {
+		t.Errorf("%d and %d moves in\n%s", moves(plain), moves(hooked), hooked)
+	}
+}

@@ -43,6 +43,7 @@ var (
 	}}
 
 	mountFlags = &flagSet{zero: "0", bits: []flagName{
+		{unix.MS_RDONLY, "MS_RDONLY"},
 		{unix.MS_REC, "MS_REC"},
 		{unix.MS_PRIVATE, "MS_PRIVATE"},
 		{unix.MS_SLAVE, "MS_SLAVE"},

@@ -18,7 +18,7 @@ func (b *builder) mounts(spec *specs.Spec) error {
 	for i, m := range spec.Mounts {
 		opts := parseOptions(m)
 		var err error
-		b.why = "mount " + m.Destination
+		b.why, b.destLink = "mount "+m.Destination, opts.destLink
 		switch {
 		case opts.remount:
 			err = b.remount(m, opts)
@@ -43,6 +43,7 @@ func (b *builder) mounts(spec *specs.Spec) error {
 			return err
 		}
 	}
+	b.destLink = false
 	return nil
 }
 
@@ -224,7 +225,7 @@ func (b *builder) bindMount(spec *specs.Spec, m specs.Mount, opts options) error
 	}
 	uids, gids := check.IDMap(spec, m)
 	tree := b.file(File{
-		Kind: Bind, Name: m.Source, Recursive: opts.recursive,
+		Kind: Bind, Name: m.Source, Recursive: opts.recursive, NoFollow: opts.srcLink,
 		Apart: opts.recursive && b.host.MountNamespaces, Attr: opts.attr,
 		UIDs: idRanges(uids), GIDs: idRanges(gids), IDMapAll: slices.Contains(m.Options, "ridmap"),
 	})
@@ -262,8 +263,11 @@ func (b *builder) bindOwn(spec *specs.Spec, m specs.Mount, opts options) error {
 	}
 	b.leaveOut(m, opts)
 	name, _ := inRootOf(spec, m.Source)
-	source, _ := b.lookup(name, 0)
-	deep := uint64(0)
+	var oflags, deep uint64
+	if opts.srcLink {
+		oflags = unix.O_NOFOLLOW
+	}
+	source, _ := b.lookup(name, oflags)
 	if opts.recursive {
 		deep = unix.AT_RECURSIVE
 	}

@@ -46,6 +46,9 @@ func (b *builder) session(proc *specs.Process) {
 // and where the filter of a container around this one forbids the call, as docker's does,
 // nobody in here can ask for keys either: a filter is inherited.
 func (b *builder) sessionKeyring() {
+	if b.host.KeepKeyring {
+		return
+	}
 	b.why = "session keyring"
 	s := b.call("keyctl", flags(uint64(unix.KEYCTL_JOIN_SESSION_KEYRING), keyctlOps), null())
 	s.Accept = []unix.Errno{unix.ENOSYS}
@@ -81,12 +84,17 @@ func (b *builder) rootMount(spec *specs.Spec) error {
 	b.why = "keep mounts from propagating to the host"
 	b.call("mount", null(), str("/"), null(), flags(uint64(unix.MS_REC|unix.MS_SLAVE), mountFlags), null())
 	b.why = "mount root filesystem"
-	at, how := "/", uint64(unix.MOVE_MOUNT_F_EMPTY_PATH)
-	if seesRoot(spec.Hooks) && path.IsAbs(spec.Root.Path) {
-		at, how = spec.Root.Path, how|unix.MOVE_MOUNT_T_SYMLINKS
-	}
+	at, how := rootAt(spec)
 	b.call("move_mount", b.root.arg(), str(""), cwdFD(), str(at), flags(how, moveFlags))
 	return nil
+}
+
+// rootAt is where the root filesystem is mounted, and the flags of that.
+func rootAt(spec *specs.Spec) (at string, how uint64) {
+	if seesRoot(spec.Hooks) && path.IsAbs(spec.Root.Path) {
+		return spec.Root.Path, unix.MOVE_MOUNT_F_EMPTY_PATH | unix.MOVE_MOUNT_T_SYMLINKS
+	}
+	return "/", unix.MOVE_MOUNT_F_EMPTY_PATH
 }
 
 // sharedRoot puts the root filesystem over itself in a mount namespace that is
@@ -115,7 +123,13 @@ func (b *builder) afterMounts(spec *specs.Spec) error {
 
 // pivot makes the root filesystem the root, and lets go of the host's where it can.
 func (b *builder) pivot(spec *specs.Spec) error {
-	if check.Makes(spec, specs.MountNamespace) {
+	switch {
+	case !check.Makes(spec, specs.MountNamespace):
+		// The root of everyone in the namespace is not the container's to change.
+		b.chroot(b.root)
+	case b.host.NoPivot:
+		b.coverRoot(spec)
+	default:
 		b.why = "pivot_root"
 		b.call("fchdir", b.root.arg())
 		// With "." for both, the old root lands on top of the new one and no
@@ -125,9 +139,6 @@ func (b *builder) pivot(spec *specs.Spec) error {
 		if b.host.UserNS {
 			b.overRoot(b.here() - 2)
 		}
-	} else {
-		// The root of everyone in the namespace is not the container's to change.
-		b.chroot(b.root)
 	}
 	b.call("chdir", str("/"))
 	propagation, err := rootPropagation(spec.Linux.RootfsPropagation)
@@ -154,6 +165,24 @@ func (b *builder) overRoot(pivoted int) {
 	unmounted := b.here() - 1
 	b.call("chroot", str("."))
 	b.okSkipsToHere(unmounted)
+}
+
+// coverRoot takes the root filesystem for the root where nobody can leave the old one: it
+// lies over that. What cannot be unmounted there, in a user namespace, is covered itself.
+func (b *builder) coverRoot(spec *specs.Spec) {
+	for _, name := range b.host.Bare {
+		b.why = "unmount the host's " + name
+		b.call("umount2", str(name), flags(unix.MNT_DETACH, umountFlags)).Accept = []unix.Errno{unix.EINVAL}
+		unmounted := b.here() - 1
+		b.call("mount", str("tmpfs"), str(name), str("tmpfs"), flags(unix.MS_RDONLY, mountFlags), null())
+		b.okSkipsToHere(unmounted)
+	}
+	if at, how := rootAt(spec); at != "/" {
+		b.why = "mount root filesystem over the host's"
+		b.call("move_mount", b.root.arg(), str(""), cwdFD(), str("/"),
+			flags(how&^unix.MOVE_MOUNT_T_SYMLINKS, moveFlags))
+	}
+	b.chroot(b.root)
 }
 
 func (b *builder) chroot(root descriptor) {

@@ -15,6 +15,8 @@ type options struct {
 	recursive bool
 	remount   bool
 	copyUp    bool     // fill a tmpfs with what it hides of the image
+	srcLink   bool     // what a link at the source is, not where it leads
+	destLink  bool     // mount over a link at the destination, not where it leads
 	data      []string // the filesystem's own
 }
 
@@ -67,6 +69,10 @@ func parseOptions(m specs.Mount) options {
 			// see check.IDMap
 		case "defaults", "async", "mand", "nomand", "iversion", "noiversion", "loud", "silent", "acl", "noacl", "":
 			// the kernel's defaults, or words without effect on a mount
+		case "src-nofollow":
+			o.srcLink = true
+		case "dest-nofollow":
+			o.destLink = true
 		case "tmpcopyup":
 			o.copyUp = true
 		default:
@@ -109,8 +115,9 @@ func IsAttribute(option string) bool {
 // for what a runtime says of itself (features.md, "mountOptions").
 func MountOptions() []string {
 	all := []string{
-		"acl", "async", "bind", "defaults", "dirsync", "idmap", "iversion", "lazytime", "loud", "mand",
-		"noacl", "noiversion", "nolazytime", "nomand", "rbind", "remount", "ridmap", "silent", "sync", "tmpcopyup",
+		"acl", "async", "bind", "defaults", "dest-nofollow", "dirsync", "idmap", "iversion", "lazytime", "loud", "mand",
+		"noacl", "noiversion", "nolazytime", "nomand", "rbind", "remount", "ridmap", "silent",
+		"src-nofollow", "sync", "tmpcopyup",
 	}
 	for name := range attributes {
 		all = append(all, name, "r"+name)

@@ -127,6 +127,8 @@ type File struct {
 	// the files of older ones: a container's namespace is newer than all, and the kernel
 	// lets no file of an older one be moved there (ELOOP).
 	Apart bool
+	// NoFollow binds a link itself, in place of where it leads.
+	NoFollow bool
 	// Attr are set on the detached mount before it is handed over.
 	Attr MountAttr
 	// UIDs and GIDs map the owners that a Bind shows; IDMapAll those of the mounts

@@ -63,8 +63,15 @@ func Load(dir string) (*Bundle, error) {
 		spec.Linux = &specs.Linux{}
 	}
 	OlderPids(spec.Version, spec.Linux.Resources)
+	asked := slices.Clone(spec.Mounts)
 	if err := Relative(spec, dir); err != nil {
 		return nil, err
+	}
+	for i, m := range asked {
+		m.Source = spec.Mounts[i].Source
+		if err := keepsLocked(spec, m); err != nil {
+			return nil, err
+		}
 	}
 	if info, err := os.Stat(spec.Root.Path); err != nil || !info.IsDir() {
 		return nil, errdefs.Errorf(errdefs.ErrNotFound, "bundle %s: its root %s is no directory", dir, spec.Root.Path)
@@ -128,7 +135,7 @@ func Relative(spec *specs.Spec, dir string) error {
 			if !filepath.IsAbs(m.Source) {
 				m.Source = filepath.Join(dir, m.Source)
 			}
-			m.Options = replacing(spec, m.Options)
+			m.Options = accessTimes(replacing(spec, m.Options))
 		}
 		m.Destination = below(spec.Root.Path, m.Destination)
 	}

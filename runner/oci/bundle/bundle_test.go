@@ -75,7 +75,7 @@ func TestBindOptions(t *testing.T) {
 		{"rbind rprivate", "rbind rprivate", false},
 		{"rbind rro", "rbind rro", false},
 		{"bind ro", "symfollow rw suid dev exec bind ro", false},
-		{"bind norelatime", "symfollow rw suid dev exec bind norelatime", false},
+		{"bind norelatime", "symfollow rw suid dev exec bind", false},
 		{"bind dev", "symfollow bind dev", true},
 		{"rbind", "rbind", true},
 	} {

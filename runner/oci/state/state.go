@@ -18,6 +18,7 @@ import (
 	"cove/errdefs"
 	"cove/internal/leanjson"
 	"cove/runner/oci/bundle"
+	"cove/runner/oci/notify"
 	"cove/sandbox"
 	"cove/sandbox/cgroup"
 	"cove/sandbox/host"
@@ -37,6 +38,12 @@ type Container struct {
 	Created time.Time `json:"created"`
 	// SharedRoot is what is to be unmounted in the end.
 	SharedRoot *sandbox.SharedRoot `json:"sharedRoot,omitempty"`
+	// NoPivot, Bare and KeepKeyring are as in host.Features.
+	NoPivot     bool     `json:"noPivot,omitempty"`
+	Bare        []string `json:"bare,omitempty"`
+	KeepKeyring bool     `json:"keepKeyring,omitempty"`
+	// Notify says that it has a socket for what it tells of itself: see package notify.
+	Notify bool `json:"notify,omitempty"`
 	// Spec is the compiled one, complete. It is kept in a file of its own,
 	// config.json.
 	Spec *specs.Spec `json:"-"`
@@ -92,7 +99,22 @@ func (s Store) Load(id string) (*Container, error) {
 	}
 	// As it was compiled: see task.Create.
 	c.Spec.Linux.CgroupsPath = c.Cgroup
+	c.MountNotify()
 	return c, nil
+}
+
+// MountNotify shows the container its socket, if it has one.
+func (c *Container) MountNotify() {
+	if c.Notify {
+		c.Spec.Mounts = append(c.Spec.Mounts, notify.Mount(c.dir))
+	}
+}
+
+// Features are the machine's, used as the container asks for.
+func (c *Container) Features() (host.Features, error) {
+	f, err := host.Detect()
+	f.NoPivot, f.Bare, f.KeepKeyring = c.NoPivot, c.Bare, c.KeepKeyring
+	return f, err
 }
 
 // All reads every container that can be read.
