@@ -38,6 +38,9 @@ func (e *StepError) Error() string {
 		text += "; the root filesystem has a link on the way, and proc and sysfs must be mounted on ordinary directory"
 	case mounting && e.Errno == unix.EINVAL && e.Call == "move_mount":
 		text += "; is it a directory on a file, or a file on a directory?"
+	case mounting && e.Errno == unix.EPERM && e.Call == "fsmount":
+		text += "; in a user namespace the kernel mounts what is wholly to be seen outside of it, and this is in a container " +
+			"whose runtime hides parts of it: that has to show them (in Kubernetes: procMount: Unmasked)"
 	}
 	return text
 }

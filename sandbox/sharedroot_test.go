@@ -110,6 +110,10 @@ func TestStepErrors(t *testing.T) {
 			125, errdefs.ErrUnavailable,
 			"mount /x: fsopen: no such device",
 		},
+		"a part of /proc is hidden": {
+			sandbox.StepError{Why: "mount /proc", Call: "fsmount", Errno: unix.EPERM},
+			125, errdefs.ErrDenied, "procMount: Unmasked",
+		},
 		"the working directory": {
 			sandbox.StepError{Why: "working directory /x", Call: "chdir", Errno: unix.ENOENT},
 			126, errdefs.ErrNotFound,

@@ -165,9 +165,6 @@ func sameExecutor(known []*executor, x executor, req *builder.Request) []*execut
 // Ask answers a question about the Dockerfile of the first build, one of package
 // subrequest; the others are what it may build on. An error may have an answer beside it.
 func Ask(ctx context.Context, e Engine, all []Options, question string) (Answer, error) {
-	if err := machine.NeedRoot("checking a Dockerfile"); err != nil {
-		return nil, err
-	}
 	b, release, err := newBuilder(ctx, e, all[0])
 	if err != nil {
 		return nil, err
