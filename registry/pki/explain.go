@@ -2,9 +2,11 @@ package pki
 
 import (
 	"crypto"
+	"crypto/rsa"
 	"crypto/x509"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"time"
 )
@@ -23,6 +25,7 @@ const (
 	sayTime    = "x509: certificate has expired or is not yet valid"
 	sayUnknown = "x509: certificate signed by unknown authority"
 	sayUsage   = "x509: certificate specifies an incompatible key usage"
+	sayWeakKey = "ee key too small (OpenSSL, so curl and Python; those in Go take it)"
 	sayKey     = "tls: private key does not match public key" // the server itself, at its start
 )
 
@@ -46,7 +49,7 @@ type Case struct {
 func Explain(c Case) []Finding {
 	var found []Finding
 	for _, check := range []func(Case) *Finding{
-		checkNames, checkHost, checkTime, checkKey, checkUsage, checkChain,
+		checkNames, checkHost, checkTime, checkKey, checkUsage, checkStrength, checkChain,
 	} {
 		if f := check(c); f != nil {
 			found = append(found, *f)
@@ -88,12 +91,25 @@ func checkHost(c Case) *Finding {
 	if err == nil {
 		return nil
 	}
+	if net.ParseIP(c.Host) != nil && slices.Contains(cert.DNSNames, c.Host) {
+		return &Finding{
+			Clients: err.Error(),
+			Problem: fmt.Sprintf("it has %s as the name of a host (DNS:%[1]s), and clients look for an address (IP:%[1]s)", c.Host),
+			Fix:     "issue it again with the address",
+			Issue:   without(names, c.Host),
+		}
+	}
 	return &Finding{
 		Clients: err.Error(),
 		Problem: fmt.Sprintf("it is valid for %s, not for %s", strings.Join(names, ", "), c.Host),
 		Fix:     "use one of those names, or issue it again with this one too",
 		Issue:   append(names, c.Host),
 	}
+}
+
+// without puts what is wanted last, once.
+func without(names []string, host string) []string {
+	return append(slices.DeleteFunc(names, func(n string) bool { return n == host }), host)
 }
 
 // bracketed is how VerifyHostname wants an IPv6 address.
@@ -151,9 +167,50 @@ func checkUsage(c Case) *Finding {
 	}
 }
 
+// leastRSA are the bits of a key of RSA that OpenSSL takes at the level of security that Debian and Red Hat set.
+const leastRSA = 2048
+
+func checkStrength(c Case) *Finding {
+	for i, cert := range c.Chain {
+		which := "it has a"
+		if i > 0 {
+			which = fmt.Sprintf("certificate %d of its file (%s) has a", i+1, cert.Subject)
+		}
+		if key, ok := cert.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() < leastRSA {
+			return &Finding{
+				Clients: sayWeakKey,
+				Problem: fmt.Sprintf("%s key of RSA with %d bits: clients that use OpenSSL want %d", which, key.N.BitLen(), leastRSA),
+				Fix:     "issue it again with a new key",
+				Issue:   NamesOf(c.Chain[0]),
+			}
+		}
+		if selfSigned(cert) { // whoever trusts it does not look at its signature
+			continue
+		}
+		switch cert.SignatureAlgorithm {
+		case x509.MD2WithRSA, x509.MD5WithRSA, x509.SHA1WithRSA, x509.DSAWithSHA1, x509.DSAWithSHA256, x509.ECDSAWithSHA1:
+			return &Finding{
+				Clients: sayUnknown + fmt.Sprintf(` (possibly because of "x509: cannot verify signature: insecure algorithm %s")`,
+					cert.SignatureAlgorithm),
+				Problem: fmt.Sprintf("%s signature of %s, which clients do not take any more", which, cert.SignatureAlgorithm),
+				Fix:     "have it signed again with SHA-256",
+				Issue:   NamesOf(c.Chain[0]),
+			}
+		}
+	}
+	return nil
+}
+
+func selfSigned(cert *x509.Certificate) bool {
+	return cert.CheckSignatureFrom(cert) == nil || string(cert.RawIssuer) == string(cert.RawSubject)
+}
+
 func checkChain(c Case) *Finding {
+	if checkStrength(c) != nil { // which is why the chain does not hold
+		return nil
+	}
 	cert := c.Chain[0]
-	selfSigned := cert.CheckSignatureFrom(cert) == nil || string(cert.RawIssuer) == string(cert.RawSubject)
+	selfSigned := selfSigned(cert)
 	between := x509.NewCertPool()
 	for _, extra := range c.Chain[1:] {
 		between.AddCert(extra)

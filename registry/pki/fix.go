@@ -72,7 +72,11 @@ func aboutItself(f Finding) bool { return f.Clients != sayUnknown }
 func namesFor(leaf *x509.Certificate, c Case, more Names) Names {
 	n := Names{}
 	for _, name := range slices.Concat(leaf.DNSNames, more.DNS) {
-		n.addDNS(name)
+		if ip := net.ParseIP(name); ip != nil { // it was taken for the name of a host
+			n.addIP(ip)
+		} else {
+			n.addDNS(name)
+		}
 	}
 	for _, ip := range slices.Concat(leaf.IPAddresses, more.IPs) {
 		n.addIP(ip)

@@ -126,8 +126,14 @@ func fixOf(f pki.Finding) string {
 	if len(f.Issue) == 0 {
 		return f.Fix
 	}
+	names := make([]string, len(f.Issue))
+	for i, name := range f.Issue {
+		if names[i] = name; strings.Contains(name, "*") { // which a shell would take for a pattern
+			names[i] = "'" + name + "'"
+		}
+	}
 	return fmt.Sprintf("%s: registry cert issue --name %s; a registry's own is issued by: registry serve --hostname %s",
-		f.Fix, strings.Join(f.Issue, " --name "), f.Issue[len(f.Issue)-1])
+		f.Fix, strings.Join(names, " --name "), names[len(names)-1])
 }
 
 func (f *lookFlags) open(cmd *cobra.Command, what string) (pki.Case, error) {
