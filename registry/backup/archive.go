@@ -178,7 +178,15 @@ func (a *archiveReader) Database(_ context.Context, name string) error {
 		return errdefs.Errorf(errdefs.ErrInvalid, "%s is no backup of a registry: it does not begin with %s",
 			a.name, databaseName)
 	}
-	return writeNew(name, a.tar)
+	return a.whole(writeNew(name, a.tar))
+}
+
+// whole says of an archive that it was cut off.
+func (a *archiveReader) whole(err error) error {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return errdefs.Errorf(errdefs.ErrCorrupt, "%s ends in its middle: copy it again from where it was made (%w)", a.name, err)
+	}
+	return err
 }
 
 // maxSmall bounds a file that is held in memory.
@@ -192,6 +200,9 @@ func (a *archiveReader) Rest(
 		h, err := a.tar.Next()
 		if errors.Is(err, io.EOF) {
 			return Summary{}, incomplete(a.name)
+		}
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			return Summary{}, a.whole(err)
 		}
 		if err != nil {
 			return Summary{}, errdefs.Errorf(errdefs.ErrCorrupt, "%s: %w", a.name, err)
@@ -207,6 +218,8 @@ func (a *archiveReader) Rest(
 		}
 		data, err := io.ReadAll(a.tar)
 		switch {
+		case errors.Is(err, io.ErrUnexpectedEOF):
+			return Summary{}, a.whole(err)
 		case err != nil:
 			return Summary{}, errdefs.Errorf(errdefs.ErrCorrupt, "%s: %w", a.name, err)
 		case h.Name == summaryName:
@@ -237,5 +250,5 @@ func (a *archiveReader) blob(h *tar.Header, name string, blob TakeBlob) error {
 	if err := desc.Digest.Validate(); err != nil {
 		return errdefs.Errorf(errdefs.ErrInvalid, "%s: %q: %w", a.name, h.Name, err)
 	}
-	return blob(desc, content.Verify(a.tar, desc))
+	return a.whole(blob(desc, content.Verify(a.tar, desc)))
 }

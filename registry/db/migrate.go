@@ -127,6 +127,22 @@ func (s *Schema) Versions(ctx context.Context) ([]Version, error) {
 	return all, nil
 }
 
+// Check is nil for a version that To can bring the database to.
+func (s *Schema) Check(ctx context.Context, version int64) error {
+	current, err := s.Current(ctx)
+	switch {
+	case err != nil:
+		return err
+	case current > s.newest && version != s.newest:
+		return errdefs.Errorf(errdefs.ErrInvalid, "the database is at version %d, of a newer release, which alone "+
+			"can take its steps back; this one knows %d", current, s.newest)
+	case s.names[version] == "":
+		return errdefs.Errorf(errdefs.ErrInvalid, "there is no version %d of the schema; the oldest is %d, the newest %d",
+			version, s.oldest, s.newest)
+	}
+	return nil
+}
+
 // To moves the database to a version, up or down, each step in a transaction of
 // its own. One that this release does not know is errdefs.ErrInvalid, also as the
 // one that the database is at.
@@ -138,18 +154,15 @@ func (s *Schema) To(ctx context.Context, version int64) error {
 }
 
 func (s *Schema) move(ctx context.Context, version int64) error {
+	if err := s.Check(ctx, version); err != nil {
+		return err
+	}
 	current, err := s.Current(ctx)
 	switch {
 	case err != nil:
 		return err
-	case current > s.newest && version == s.newest:
-		return nil // a newer release was here, and only added
 	case current > s.newest:
-		return errdefs.Errorf(errdefs.ErrInvalid, "the database is at version %d, of a newer release, which alone "+
-			"can take its steps back; this one knows %d", current, s.newest)
-	case s.names[version] == "":
-		return errdefs.Errorf(errdefs.ErrInvalid, "there is no version %d of the schema; the oldest is %d, the newest %d",
-			version, s.oldest, s.newest)
+		return nil // a newer release was here, and only added
 	case version >= current:
 		_, err = s.provider.UpTo(ctx, version)
 	default:

@@ -138,7 +138,13 @@ func (p Place) To(ctx context.Context, version int64) (done Moved, err error) {
 	if done.From, err = s.Current(ctx); err != nil {
 		return done, err
 	}
-	if done.To, err = resolve(ctx, s, version, done.From); err != nil || done.To == done.From {
+	if done.To, err = resolve(ctx, s, version, done.From); err == nil {
+		err = s.Check(ctx, done.To)
+	}
+	if done.From > s.Newest() && done.To == s.Newest() {
+		done.To = done.From // a newer release was here, and only added
+	}
+	if err != nil || done.To == done.From {
 		return done, err
 	}
 	if done.Copy, err = p.copy(ctx, done.From); err != nil {

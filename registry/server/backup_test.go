@@ -165,8 +165,8 @@ func TestBackupsThatAreNotWhole(t *testing.T) {
 		return err
 	}
 	for name, b := range map[string][]byte{"cut off": whole.Bytes()[:whole.Len()/2], "damaged": damaged} {
-		if err := restore(b); err == nil {
-			t.Errorf("%s: restored", name)
+		if err := restore(b); err == nil || name == "cut off" && !strings.Contains(err.Error(), "ends in its middle") {
+			t.Errorf("%s: restored, or said as %v", name, err)
 		}
 		if err := q.start(q.config(), func(*Server) { t.Error("half a registry serves") }); !errors.Is(err, errdefs.ErrConflict) {
 			t.Errorf("%s: served: %v", name, err)

@@ -75,8 +75,29 @@ func TestMigrateStory(t *testing.T) {
 	p.Stop()
 	expect(0, "the database as it was: "+root, "down", "--to", "11")
 	expect(0, "not yet", "status")
-	expect(0, "came from version 11 to", "up")
+	expect(1, "the way there is: registry migrate up --to 12", "down", "--to", "12")
+	expect(0, "came from version 11 to 14", "up", "--to", "14")
+	expect(1, "the way back is: registry migrate down --to 12", "up", "--to", "12")
+	expect(0, "came from version 14 to", "up")
 	expect(0, "already", "up")
+	copies := func() int {
+		t.Helper()
+		all, err := filepath.Glob(filepath.Join(root, "before-migration", "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range all {
+			if err := os.Remove(name); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return len(all)
+	}
+	copies()
 	expect(1, "there is no version 4", "down", "--to", "4")
+	expect(1, "there is no version 9999", "up", "--to", "9999")
+	if n := copies(); n > 0 {
+		t.Errorf("%d copies were made for versions that there are not", n)
+	}
 	expect(125, "--to is 0", "down", "--to", "0")
 }

@@ -83,7 +83,7 @@ func (i *importer) run(cmd *cobra.Command, place string) error {
 		problems++
 		_, _ = fmt.Fprintln(out, err) // the last write reports a failure
 	})
-	if done.From != "" { // it began
+	if done.From != "" && (err == nil || len(done.Repositories) > 0) { // it began
 		if i.report != "" {
 			err = errors.Join(err, writeReport(i.report, done))
 		}

@@ -4,13 +4,17 @@ package migratecmd
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
 
+	"cove/errdefs"
 	"cove/internal/cli/registrycmd/command"
+	"cove/registry/db"
 	"cove/registry/schema"
 	"cove/registry/server"
+	"cove/registry/server/config"
 )
 
 // New is the command.
@@ -86,6 +90,9 @@ func newMove(use, short, long string, without int64) *cobra.Command {
 			version := without
 			if to > 0 {
 				version = to
+				if err := sameWay(cmd, cfg, to); err != nil {
+					return err
+				}
 			}
 			done, err := server.MigrateTo(cmd.Context(), cfg, version)
 			if done.Copy != "" { // the next write reports a failure
@@ -105,4 +112,22 @@ func newMove(use, short, long string, without int64) *cobra.Command {
 	t.Flags(cmd)
 	cmd.Flags().Int64Var(&to, "to", 0, "the version to come to")
 	return cmd
+}
+
+// sameWay refuses to go up to an older version, and down to a newer one: steps back take what only they hold.
+func sameWay(cmd *cobra.Command, cfg config.Config, to int64) error {
+	all, current, err := server.SchemaVersions(cmd.Context(), cfg)
+	switch up := cmd.Name() == "up"; {
+	case err != nil:
+		return err
+	case !slices.ContainsFunc(all, func(v db.Version) bool { return v.Number == to }):
+		return nil // which is a reason of its own
+	case up && to < current:
+		return errdefs.Errorf(errdefs.ErrInvalid,
+			"the database is at version %d, which comes after %d; the way back is: registry migrate down --to %[2]d", current, to)
+	case !up && to > current:
+		return errdefs.Errorf(errdefs.ErrInvalid,
+			"the database is at version %d, which comes before %d; the way there is: registry migrate up --to %[2]d", current, to)
+	}
+	return nil
 }
