@@ -21,12 +21,13 @@ type Finding struct {
 }
 
 const (
-	sayNoNames = "x509: certificate relies on legacy Common Name field, use SANs instead"
-	sayTime    = "x509: certificate has expired or is not yet valid"
-	sayUnknown = "x509: certificate signed by unknown authority"
-	sayUsage   = "x509: certificate specifies an incompatible key usage"
-	sayWeakKey = "ee key too small (OpenSSL, so curl and Python; those in Go take it)"
-	sayKey     = "tls: private key does not match public key" // the server itself, at its start
+	sayNoNames  = "x509: certificate relies on legacy Common Name field, use SANs instead"
+	sayTime     = "x509: certificate has expired or is not yet valid"
+	sayUnknown  = "x509: certificate signed by unknown authority"
+	sayUsage    = "x509: certificate specifies an incompatible key usage"
+	sayInsecure = sayUnknown + ` (possibly because of "x509: cannot verify signature: insecure algorithm %s")`
+	sayWeakKey  = "ee key too small (OpenSSL, so curl and Python; those in Go take it)"
+	sayKey      = "tls: private key does not match public key" // the server itself, at its start
 )
 
 // Case is what Explain looks at. Chain is required, the server's own
@@ -179,22 +180,24 @@ func checkStrength(c Case) *Finding {
 		if key, ok := cert.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() < leastRSA {
 			return &Finding{
 				Clients: sayWeakKey,
-				Problem: fmt.Sprintf("%s key of RSA with %d bits: clients that use OpenSSL want %d", which, key.N.BitLen(), leastRSA),
-				Fix:     "issue it again with a new key",
-				Issue:   NamesOf(c.Chain[0]),
+				Problem: fmt.Sprintf("%s key of RSA with %d bits: clients that use OpenSSL want %d",
+					which, key.N.BitLen(), leastRSA),
+				Fix:   "issue it again with a new key",
+				Issue: NamesOf(c.Chain[0]),
 			}
 		}
 		if selfSigned(cert) { // whoever trusts it does not look at its signature
 			continue
 		}
 		switch cert.SignatureAlgorithm {
-		case x509.MD2WithRSA, x509.MD5WithRSA, x509.SHA1WithRSA, x509.DSAWithSHA1, x509.DSAWithSHA256, x509.ECDSAWithSHA1:
+		case x509.MD2WithRSA, x509.MD5WithRSA, x509.SHA1WithRSA, x509.DSAWithSHA1, x509.DSAWithSHA256,
+			x509.ECDSAWithSHA1:
 			return &Finding{
-				Clients: sayUnknown + fmt.Sprintf(` (possibly because of "x509: cannot verify signature: insecure algorithm %s")`,
-					cert.SignatureAlgorithm),
-				Problem: fmt.Sprintf("%s signature of %s, which clients do not take any more", which, cert.SignatureAlgorithm),
-				Fix:     "have it signed again with SHA-256",
-				Issue:   NamesOf(c.Chain[0]),
+				Clients: fmt.Sprintf(sayInsecure, cert.SignatureAlgorithm),
+				Problem: fmt.Sprintf("%s signature of %s, which clients do not take any more",
+					which, cert.SignatureAlgorithm),
+				Fix:   "have it signed again with SHA-256",
+				Issue: NamesOf(c.Chain[0]),
 			}
 		}
 	}
