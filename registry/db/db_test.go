@@ -207,3 +207,20 @@ func TestLock(t *testing.T) {
 		unlock()
 	}
 }
+
+// TestTextThatIsNone: it is kept as text, and found by what it was.
+func TestTextThatIsNone(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	err := d.Update(t.Context(), func(ctx context.Context, tx *Tx) error {
+		_, err := tx.Exec(ctx, "INSERT INTO words (w) VALUES ($1)", "a\x00\xff")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var w string
+	if err := d.Row(t.Context(), "SELECT w FROM words WHERE w = $1", "a\x00\xff").Scan(&w); err != nil || w != "a\uFFFD\uFFFD" {
+		t.Errorf("found %q, %v", w, err)
+	}
+}

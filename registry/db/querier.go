@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 
+	"cove/registry/db/kept"
 	"cove/registry/span"
 )
 
@@ -129,7 +130,7 @@ func (p *prepared) close() error {
 type told struct{ Querier }
 
 func (t told) Row(ctx context.Context, stmt string, args ...any) Scanner {
-	args = Texts(args)
+	args = kept.Texts(args)
 	parent := span.Of(ctx)
 	if parent == nil {
 		return t.Querier.Row(ctx, stmt, args...)
@@ -139,14 +140,14 @@ func (t told) Row(ctx context.Context, stmt string, args ...any) Scanner {
 
 func (t told) Rows(ctx context.Context, stmt string, args ...any) (*sql.Rows, error) {
 	_, end := span.Start(ctx, span.Database, stmt)
-	rows, err := t.Querier.Rows(ctx, stmt, Texts(args)...)
+	rows, err := t.Querier.Rows(ctx, stmt, kept.Texts(args)...)
 	end(err)
 	return rows, err
 }
 
 func (t told) Exec(ctx context.Context, stmt string, args ...any) (int64, error) {
 	_, end := span.Start(ctx, span.Database, stmt)
-	n, err := t.Querier.Exec(ctx, stmt, Texts(args)...)
+	n, err := t.Querier.Exec(ctx, stmt, kept.Texts(args)...)
 	end(err)
 	return n, err
 }

@@ -2,13 +2,14 @@ package pki
 
 import (
 	"crypto"
-	"crypto/rsa"
 	"crypto/x509"
 	"fmt"
 	"net"
 	"slices"
 	"strings"
 	"time"
+
+	"cove/registry/pki/strength"
 )
 
 // Finding is one reason for which clients refuse a certificate, what those
@@ -21,13 +22,11 @@ type Finding struct {
 }
 
 const (
-	sayNoNames  = "x509: certificate relies on legacy Common Name field, use SANs instead"
-	sayTime     = "x509: certificate has expired or is not yet valid"
-	sayUnknown  = "x509: certificate signed by unknown authority"
-	sayUsage    = "x509: certificate specifies an incompatible key usage"
-	sayInsecure = sayUnknown + ` (possibly because of "x509: cannot verify signature: insecure algorithm %s")`
-	sayWeakKey  = "ee key too small (OpenSSL, so curl and Python; those in Go take it)"
-	sayKey      = "tls: private key does not match public key" // the server itself, at its start
+	sayNoNames = "x509: certificate relies on legacy Common Name field, use SANs instead"
+	sayTime    = "x509: certificate has expired or is not yet valid"
+	sayUnknown = "x509: certificate signed by unknown authority"
+	sayUsage   = "x509: certificate specifies an incompatible key usage"
+	sayKey     = "tls: private key does not match public key" // the server itself, at its start
 )
 
 // Case is what Explain looks at. Chain is required, the server's own
@@ -168,44 +167,18 @@ func checkUsage(c Case) *Finding {
 	}
 }
 
-// leastRSA are the bits of a key of RSA that OpenSSL takes at the level of security that Debian and Red Hat set.
-const leastRSA = 2048
-
 func checkStrength(c Case) *Finding {
 	for i, cert := range c.Chain {
-		which := "it has a"
-		if i > 0 {
-			which = fmt.Sprintf("certificate %d of its file (%s) has a", i+1, cert.Subject)
-		}
-		if key, ok := cert.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() < leastRSA {
-			return &Finding{
-				Clients: sayWeakKey,
-				Problem: fmt.Sprintf("%s key of RSA with %d bits: clients that use OpenSSL want %d",
-					which, key.N.BitLen(), leastRSA),
-				Fix:   "issue it again with a new key",
-				Issue: NamesOf(c.Chain[0]),
+		if flaw := strength.Of(cert); flaw != nil {
+			which := "it"
+			if i > 0 {
+				which = fmt.Sprintf("certificate %d of its file (%s)", i+1, cert.Subject)
 			}
-		}
-		if selfSigned(cert) { // whoever trusts it does not look at its signature
-			continue
-		}
-		switch cert.SignatureAlgorithm {
-		case x509.MD2WithRSA, x509.MD5WithRSA, x509.SHA1WithRSA, x509.DSAWithSHA1, x509.DSAWithSHA256,
-			x509.ECDSAWithSHA1:
-			return &Finding{
-				Clients: fmt.Sprintf(sayInsecure, cert.SignatureAlgorithm),
-				Problem: fmt.Sprintf("%s signature of %s, which clients do not take any more",
-					which, cert.SignatureAlgorithm),
-				Fix:   "have it signed again with SHA-256",
-				Issue: NamesOf(c.Chain[0]),
-			}
+			problem := which + " has a " + flaw.Part
+			return &Finding{Clients: flaw.Clients, Problem: problem, Fix: flaw.Fix, Issue: NamesOf(c.Chain[0])}
 		}
 	}
 	return nil
-}
-
-func selfSigned(cert *x509.Certificate) bool {
-	return cert.CheckSignatureFrom(cert) == nil || string(cert.RawIssuer) == string(cert.RawSubject)
 }
 
 func checkChain(c Case) *Finding {
@@ -213,7 +186,7 @@ func checkChain(c Case) *Finding {
 		return nil
 	}
 	cert := c.Chain[0]
-	selfSigned := selfSigned(cert)
+	selfSigned := strength.SelfSigned(cert)
 	between := x509.NewCertPool()
 	for _, extra := range c.Chain[1:] {
 		between.AddCert(extra)

@@ -6,7 +6,6 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"cove/errdefs"
+	"cove/registry/pki/strength"
 )
 
 const (
@@ -84,9 +84,9 @@ func (ca *Pair) SignRequest(csr *x509.CertificateRequest, more Names, now time.T
 			"signing request: it has a common name (CN=%s) and no subject alternative names; clients look at nothing else",
 			csr.Subject.CommonName), errdefs.GiveName, csr.Subject.CommonName)
 	}
-	if key, ok := csr.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() < leastRSA {
+	if bits, short := strength.Short(csr.PublicKey); short {
 		return nil, errdefs.Errorf(errdefs.ErrInvalid, "signing request: its key of RSA has %d bits, and many clients want %d; "+
-			"make the request with a new key: registry cert csr", key.N.BitLen(), leastRSA)
+			"make the request with a new key: registry cert csr", bits, strength.LeastRSA)
 	}
 	return sign(leaf(names, now), csr.PublicKey, nil, ca)
 }
@@ -118,7 +118,7 @@ func sign(template *x509.Certificate, pub crypto.PublicKey, key crypto.Signer, c
 	template.SerialNumber = serial
 	parent, signer := template, key
 	if ca != nil {
-		if err := ca.mayIssue(template.NotBefore.Add(backdate)); err != nil {
+		if err := strength.Authority(ca.Cert, template.NotBefore.Add(backdate)); err != nil {
 			return nil, err
 		}
 		parent, signer = ca.Cert, ca.Key
@@ -140,21 +140,6 @@ func sign(template *x509.Certificate, pub crypto.PublicKey, key crypto.Signer, c
 		}
 	}
 	return p, nil
-}
-
-// mayIssue is nil for an authority whose certificates clients would take.
-func (ca *Pair) mayIssue(now time.Time) error {
-	who := ca.Cert.Subject.String()
-	switch {
-	case ca.Cert.Version == 3 && (!ca.Cert.BasicConstraintsValid || !ca.Cert.IsCA),
-		ca.Cert.KeyUsage != 0 && ca.Cert.KeyUsage&x509.KeyUsageCertSign == 0:
-		return errdefs.Errorf(errdefs.ErrInvalid, "%s is no authority: nobody takes what this certificate signs; "+
-			"give the certificate and the key of the authority", who)
-	case now.After(ca.Cert.NotAfter):
-		return errdefs.Errorf(errdefs.ErrInvalid, "the authority %s ended on %s: nobody takes what it signs; "+
-			"make a new one (as a registry does when ca.crt and ca.key are gone from its tls folder), and give it to the clients", who, ca.Cert.NotAfter.Format(time.DateOnly))
-	}
-	return nil
 }
 
 // NewRequest makes a signing request, with a new key when key is nil.

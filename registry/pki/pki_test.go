@@ -244,11 +244,12 @@ func TestKeeperReloads(t *testing.T) {
 		}
 	}()
 	serves := func() string {
-		b, _, err := Fetch(t.Context(), l.Addr().String(), "")
+		conn, err := tls.Dial("tcp", l.Addr().String(), &tls.Config{InsecureSkipVerify: true})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return b.Certificates[0].DNSNames[0]
+		defer func() { _ = conn.Close() }()
+		return conn.ConnectionState().PeerCertificates[0].DNSNames[0]
 	}
 	fresh := must[*Pair](t)(ca.Issue(names(t, "new.example"), time.Now()))
 	write(f.Cert, fresh.CertPEM)

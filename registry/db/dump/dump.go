@@ -18,6 +18,7 @@ import (
 
 	"cove/errdefs"
 	"cove/registry/db"
+	"cove/registry/db/kept"
 )
 
 // versions is the table of the schema's own versions, which both sides have.
@@ -250,7 +251,7 @@ func (t table) copy(ctx context.Context, from, to *sql.Tx) error {
 		if n := len(waiting) / len(t.columns); n < atLeast || n == 0 {
 			return nil
 		}
-		_, err := to.ExecContext(ctx, t.insert(len(waiting)/len(t.columns)), db.Texts(waiting)...)
+		_, err := to.ExecContext(ctx, t.insert(len(waiting)/len(t.columns)), kept.Texts(waiting)...)
 		waiting = waiting[:0]
 		return db.Unavailable(err)
 	}

@@ -45,7 +45,7 @@ func fetch(cmd *cobra.Command, what, passwordFile string) (*pki.Bundle, string, 
 	if err != nil {
 		return nil, "", err
 	}
-	return pki.Fetch(cmd.Context(), what, secret)
+	return read(cmd.Context(), what, secret)
 }
 
 func describe(w io.Writer, b *pki.Bundle) error {

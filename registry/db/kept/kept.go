@@ -1,4 +1,5 @@
-package db
+// Package kept says which texts databases keep.
+package kept
 
 import (
 	"strings"

@@ -1,4 +1,4 @@
-package pki
+package certcmd
 
 import (
 	"context"
@@ -11,15 +11,16 @@ import (
 	"time"
 
 	"cove/errdefs"
+	"cove/registry/pki"
 )
 
-// Fetch reads what a file holds, or the certificates of the server at
+// read reads what a file holds, or the certificates of the server at
 // HOST:PORT, whose name it returns too. A file of that name goes before a host;
 // the password is for a file that is encrypted.
-func Fetch(ctx context.Context, what, password string) (b *Bundle, host string, err error) {
+func read(ctx context.Context, what, password string) (b *pki.Bundle, host string, err error) {
 	data, err := os.ReadFile(what)
 	if err == nil {
-		if b, err = ParseBundle(data, password); err != nil {
+		if b, err = pki.ParseBundle(data, password); err != nil {
 			return nil, "", fmt.Errorf("%s: %w", what, err)
 		}
 		return b, "", nil
@@ -29,7 +30,7 @@ func Fetch(ctx context.Context, what, password string) (b *Bundle, host string, 
 		return nil, "", errdefs.Errorf(errdefs.ErrInvalid, "%s: neither a readable file nor HOST:PORT: %w", what, err)
 	}
 	chain, err := dial(ctx, what, host)
-	return &Bundle{Certificates: chain}, host, err
+	return &pki.Bundle{Certificates: chain}, host, err
 }
 
 func dial(ctx context.Context, address, host string) ([]*x509.Certificate, error) {
