@@ -45,7 +45,7 @@ var conditions = map[string]func(value string, created func(ref string) (time.Ti
 	"expose": ports(func(s Container, port string) bool { return s.publishes(port) || s.exposes(port) }),
 	"health": oneOf(func(s Container, v string) bool { return cmp.Or(s.Condition, "none") == v },
 		"none", record.Starting, record.Healthy, record.Unhealthy),
-	"id":      simple(func(s Container, v string) bool { return strings.HasPrefix(s.ID, v) }),
+	"id":      simple(func(s Container, v string) bool { return v != "" && strings.HasPrefix(s.ID, v) }),
 	"is-task": isTask,
 	"label":   simple(func(s Container, v string) bool { return HasLabel(s.Labels, v) }),
 	"name":    named,

@@ -69,6 +69,7 @@ func TestFilter(t *testing.T) {
 		{"expose", []string{"9000"}, false, false},
 		{"health", []string{"none"}, true, true},
 		{"id", []string{"ab"}, true, true},
+		{"id", []string{""}, false, false}, // a script's variable that was not set
 	} {
 		matches, err := Filter{Terms: map[string][]string{tt.key: tt.values}}.compile(created)
 		if err != nil {
