@@ -57,7 +57,11 @@ func (e *StepError) command() string {
 func (e *StepError) execText() string {
 	switch e.Errno {
 	case unix.ENOENT:
-		return "no such file or directory in the container ($PATH of its environment was searched; a script's interpreter may be missing too)"
+		text := "no such file or directory in the container"
+		if !strings.Contains(e.Command, "/") {
+			text = "executable file not found in $PATH" // as Go's os/exec, and so docker, puts it
+		}
+		return text + " (or it is there, and the interpreter of the script or program is not)"
 	case unix.ENOEXEC:
 		return "exec format error: not a program of this architecture, or a script without #! line"
 	}

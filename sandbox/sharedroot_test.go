@@ -122,7 +122,11 @@ func TestStepErrors(t *testing.T) {
 		"no such program": {
 			sandbox.StepError{Why: "exec", Call: "execve", Errno: unix.ENOENT, Exec: true, Command: " a b"},
 			127,
-			errdefs.ErrNotFound, `exec " a b": no such file or directory in the container ($PATH`,
+			errdefs.ErrNotFound, `exec " a b": executable file not found in $PATH (`,
+		},
+		"no such file": {
+			sandbox.StepError{Errno: unix.ENOENT, Exec: true, Command: "/a/b"},
+			127, errdefs.ErrNotFound, `exec /a/b: no such file or directory in the container (`,
 		},
 		"a part of its path is a file": {
 			sandbox.StepError{Errno: unix.ENOTDIR, Exec: true, Command: "/a/b"}, 127, errdefs.ErrInvalid, "not a directory",

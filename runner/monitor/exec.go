@@ -235,9 +235,13 @@ func hasEnv(env []string, name string) bool {
 	return slices.ContainsFunc(env, func(kv string) bool { return strings.HasPrefix(kv, name+"=") })
 }
 
+// setenv sets a variable, or takes it away where there is no value.
 func setenv(env []string, kv string) []string {
-	name, _, _ := strings.Cut(kv, "=")
+	name, _, hasValue := strings.Cut(kv, "=")
 	env = slices.DeleteFunc(env, func(have string) bool { return strings.HasPrefix(have, name+"=") })
+	if !hasValue {
+		return env
+	}
 	return append(env, kv)
 }
 

@@ -161,6 +161,7 @@ func TestExec(t *testing.T) {
 		says string // of a failure
 	}{
 		"works":          {record.ExecConfig{Args: []string{"/bin/sh", "-c", "echo $A; exit 5"}, Env: []string{"A=b"}}, 5, "b\n", ""},
+		"without":        {record.ExecConfig{Args: []string{"/bin/sh", "-c", "echo ${A-none}"}, Env: []string{"A=b", "A"}}, 0, "none\n", ""},
 		"no program":     {record.ExecConfig{Args: []string{"/nosuch"}}, 127, "", "/nosuch"},
 		"no directory":   {record.ExecConfig{Args: []string{"/bin/sh"}, Cwd: "/nosuch"}, 126, "", "/nosuch"},
 		"no user":        {record.ExecConfig{Args: []string{"/bin/sh"}, User: "nosuch"}, 126, "", `"nosuch"`},

@@ -5,6 +5,7 @@ package create
 import (
 	"errors"
 	"net/http"
+	"path"
 	"slices"
 	"strings"
 
@@ -238,7 +239,7 @@ func (b *asked) mounts(o *engines.CreateOptions) error {
 	h := &b.HostConfig
 	taken := map[string]bool{}
 	for _, bind := range h.Binds {
-		v, err := parse.Volume(withoutConsistency(bind))
+		v, err := parse.Volume(bind)
 		if err != nil {
 			return err
 		}
@@ -260,28 +261,10 @@ func (b *asked) mounts(o *engines.CreateOptions) error {
 	}
 	for target := range b.Volumes {
 		if !taken[target] {
-			o.Volumes = append(o.Volumes, runspec.Volume{Target: target})
+			o.Volumes = append(o.Volumes, runspec.Volume{Target: path.Join("/", target)})
 		}
 	}
 	return nil
-}
-
-// withoutConsistency leaves out what docker for Mac takes and Linux has no need of.
-func withoutConsistency(bind string) string {
-	i := strings.LastIndex(bind, ":")
-	if i < 0 {
-		return bind
-	}
-	var kept []string
-	for option := range strings.SplitSeq(bind[i+1:], ",") {
-		if !oneOf(option, "cached", "delegated", "consistent", "default") {
-			kept = append(kept, option)
-		}
-	}
-	if len(kept) == 0 {
-		return bind[:i]
-	}
-	return bind[:i+1] + strings.Join(kept, ",")
 }
 
 // add adds a mount that is asked for in keys and values.

@@ -20,9 +20,13 @@ import (
 
 var propagations = []string{"private", "rprivate", "shared", "rshared", "slave", "rslave"}
 
+// consistencies are docker's for machines whose files are not the container's kernel's.
+var consistencies = []string{"consistent", "cached", "delegated", "default"}
+
 // Volume reads [SOURCE:]TARGET[:OPTION[,OPTION…]] with docker's options
-// ro, rw, z, Z (accepted: there is no SELinux label to set), nocopy and the
-// propagations.
+// ro, rw, z, Z (accepted: there is no SELinux label to set), nocopy, the propagations,
+// and how late a change may be seen on the other side (accepted: it is seen at once). A
+// TARGET alone is below the container's root also where it does not begin with a slash.
 func Volume(s string) (runspec.Volume, error) {
 	parts := strings.Split(s, ":")
 	var v runspec.Volume
@@ -30,6 +34,9 @@ func Volume(s string) (runspec.Volume, error) {
 	switch len(parts) {
 	case 1:
 		v.Target = parts[0]
+		if v.Target != "" && !path.IsAbs(v.Target) {
+			v.Target = path.Join("/", v.Target)
+		}
 	case 2:
 		v.Source, v.Target = parts[0], parts[1]
 	case 3:
@@ -49,7 +56,7 @@ func Volume(s string) (runspec.Volume, error) {
 	}
 	for option := range strings.SplitSeq(options, ",") {
 		switch {
-		case option == "" || option == "rw" || option == "z" || option == "Z":
+		case option == "" || option == "rw" || option == "z" || option == "Z" || slices.Contains(consistencies, option):
 		case option == "ro":
 			v.ReadOnly = true
 		case option == "nocopy":
