@@ -156,7 +156,7 @@ func (d *Directory) Check(ctx context.Context, name, password string) (identity.
 		return identity.Person{}, err
 	}
 	if err := conn.Bind(entry.DN, password); err != nil {
-		if ldap.IsErrorWithCode(err, ldap.LDAPResultInvalidCredentials) {
+		if ldap.IsErrorAnyOf(err, refusals...) {
 			return identity.Person{}, refused()
 		}
 		return identity.Person{}, unavailable("trying the password", err)
@@ -173,6 +173,15 @@ func (d *Directory) Check(ctx context.Context, name, password string) (identity.
 		return identity.Person{}, err
 	}
 	return d.cfg.Apply(person)
+}
+
+// refusals are how directories say that somebody does not get in: by a wrong password, and
+// an account that is locked (389 Directory Server and OpenLDAP say constraintViolation, others
+// unwillingToPerform), or without a password. None of them is down.
+var refusals = []uint16{
+	ldap.LDAPResultInvalidCredentials, ldap.LDAPResultConstraintViolation, ldap.LDAPResultUnwillingToPerform,
+	ldap.LDAPResultInappropriateAuthentication, ldap.LDAPResultInsufficientAccessRights, ldap.LDAPResultNoSuchObject,
+	ldap.LDAPResultInvalidDNSyntax,
 }
 
 // connect opens a connection of who searches.

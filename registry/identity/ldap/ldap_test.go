@@ -56,6 +56,10 @@ func TestCheck(t *testing.T) {
 			t.Errorf("ada %s: %+v, %v", way, ada, err)
 		}
 	}
+	named := func(c *ldap.Config) { c.NameAttribute = "employeeNumber" }
+	if odd, err := check(named, "odd, one (jr)*", ldaptest.Password); err != nil || odd.Name != "odd" || !slices.Equal(odd.Groups, []string{"dev"}) {
+		t.Errorf("whose name separates parts of names: %+v, %v", odd, err)
+	}
 	for what, c := range map[string]struct {
 		change         func(*ldap.Config)
 		name, password string
@@ -63,6 +67,7 @@ func TestCheck(t *testing.T) {
 	}{
 		"a wrong password":         {nil, "ada", "wrong", errdefs.ErrUnauthenticated},
 		"no password":              {nil, "ada", "", errdefs.ErrUnauthenticated},
+		"who is locked out there":  {nil, "locked", ldaptest.Password, errdefs.ErrUnauthenticated},
 		"nobody":                   {nil, "nobody", ldaptest.Password, errdefs.ErrUnauthenticated},
 		"a filter for a name":      {nil, "*", ldaptest.Password, errdefs.ErrUnauthenticated},
 		"a name that breaks out":   {nil, "ada)(uid=*", ldaptest.Password, errdefs.ErrUnauthenticated},

@@ -21,8 +21,9 @@ const (
 	Password     = "of ada and grace"
 )
 
-// content are two people called ada and grace, of whom grace is in dev and
-// admins, and two of one mail address.
+// content are people called ada and grace, of whom grace is in dev and admins, and both
+// have one mail address; "odd, one (jr)*", whose name is full of what separates parts of
+// names, in dev too.
 const content = `dn: dc=example,dc=org
 objectClass: dcObject
 objectClass: organization
@@ -55,6 +56,15 @@ sn: Example
 mail: shared@example.org
 userPassword: of ada and grace
 
+dn: uid=odd\, one (jr)*,ou=people,dc=example,dc=org
+objectClass: inetOrgPerson
+uid: odd, one (jr)*
+uid: odd
+cn: Odd
+sn: Example
+employeeNumber: odd
+userPassword: of ada and grace
+
 dn: ou=groups,dc=example,dc=org
 objectClass: organizationalUnit
 ou: groups
@@ -64,11 +74,25 @@ objectClass: groupOfNames
 cn: dev
 member: uid=grace,ou=people,dc=example,dc=org
 member: uid=ada,ou=people,dc=example,dc=org
+member: UID=Odd\2C one (jr)*, OU=People, DC=example, DC=org
 
 dn: cn=admins,ou=groups,dc=example,dc=org
 objectClass: groupOfUniqueNames
 cn: admins
 uniqueMember: uid=grace,ou=people,dc=example,dc=org
+`
+
+// left are people who have left: the directory finds them, and is unwilling to let them in.
+const left = `dn: ou=left,dc=example,dc=org
+objectClass: organizationalUnit
+ou: left
+
+dn: uid=locked,ou=left,dc=example,dc=org
+objectClass: inetOrgPerson
+uid: locked
+cn: Locked
+sn: Example
+userPassword: of ada and grace
 `
 
 // Directory is a slapd that runs.
@@ -99,8 +123,10 @@ func Start(t *testing.T) Directory {
 		return path
 	}
 	write("secret", BindPassword+"\n")
-	if err := os.Mkdir(filepath.Join(dir, "db"), 0o700); err != nil {
-		t.Fatal(err)
+	for _, db := range []string{"db", "left"} {
+		if err := os.Mkdir(filepath.Join(dir, db), 0o700); err != nil {
+			t.Fatal(err)
+		}
 	}
 	conf := write("slapd.conf", fmt.Sprintf(`modulepath /usr/lib/ldap
 moduleload back_mdb
@@ -111,12 +137,19 @@ pidfile %[1]s/pid
 TLSCertificateFile %[1]s/server.crt
 TLSCertificateKeyFile %[1]s/server.key
 database mdb
+suffix "ou=left,%[4]s"
+subordinate
+directory %[1]s/left
+restrict bind
+access to * by dn.exact=%[3]q read by * none
+database mdb
 suffix %[2]q
 directory %[1]s/db
 access to attrs=userPassword by anonymous auth by * none
 access to * by dn.exact=%[3]q read by * none
-`, dir, BaseDN, BindDN))
-	run(t, "/usr/sbin/slapadd", "-f", conf, "-l", write("content.ldif", content))
+`, dir, BaseDN, BindDN, BaseDN))
+	run(t, "/usr/sbin/slapadd", "-f", conf, "-b", BaseDN, "-l", write("content.ldif", content))
+	run(t, "/usr/sbin/slapadd", "-f", conf, "-b", "ou=left,"+BaseDN, "-l", write("left.ldif", left))
 	cmd := exec.Command("/usr/sbin/slapd", "-d", "0", "-f", conf, "-h", d.URL+"/ "+d.TLS+"/")
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
