@@ -48,6 +48,11 @@ type LabelChange struct {
 	Color       *string `json:"color,omitempty"` // as #0065ab
 }
 
+// LabelRestored names a label that was removed.
+type LabelRestored struct {
+	Name string `json:"name"`
+}
+
 // LabelName says which label is put on an artifact.
 type LabelName struct {
 	Name string `json:"name"`
@@ -98,8 +103,15 @@ func (a *API) labelsOf(all bool) []rest.Operation {
 		},
 		{
 			Method: remove, Path: one, Right: drop, Object: object,
-			ID: "delete" + word + "Label", Summary: "Remove a label of " + of + ", and take it off all artifacts",
+			ID: "delete" + word + "Label", Summary: "Remove a label of " + of + ", and take it off all artifacts; for a week it can be restored",
 			Status: 204, Serve: a.labelDelete,
+		},
+		{
+			Method: post, Path: path + "/restore", Right: drop, Object: object,
+			ID: "restore" + word + "Label", Summary: "Take the removal of a label of " + of + " back, by its name",
+			Body:   LabelRestored{},
+			Answer: Label{},
+			Status: 200, ETag: true, Serve: a.labelRestore,
 		},
 	}
 }
@@ -187,6 +199,15 @@ func (a *API) labelDelete(asked *rest.Ask) (any, error) {
 		return nil, err
 	}
 	return nil, a.cfg.Policies.Labels.Remove(asked.Context(), asked.Caller, asked.PathValue("project"), id)
+}
+
+func (a *API) labelRestore(asked *rest.Ask) (any, error) {
+	var body LabelRestored
+	if err := asked.Read(&body); err != nil {
+		return nil, err
+	}
+	l, err := a.cfg.Policies.Labels.Restore(asked.Context(), asked.Caller, asked.PathValue("project"), body.Name)
+	return labelOf(l), err
 }
 
 // labelled is the artifact that the path names.

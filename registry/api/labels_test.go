@@ -83,7 +83,16 @@ func (c *client) labelsOf(word string, params map[string]string, name string) (i
 	}
 	if word == "" {
 		c.send(call{id: "deleteLabel", params: with(l.ID)}, 204)
-		c.send(call{id: "createLabel", params: params, body: object{"name": name}}, 201)
+		again := c.send(call{id: "createLabel", params: params, body: object{"name": name}}, 201)
+		c.send(call{id: "restoreLabel", params: params, body: object{"name": name}}, 409) // another has it
+		again.into(c.t, &l)
+		c.send(call{id: "deleteLabel", params: with(l.ID)}, 204)
+		c.send(call{id: "restoreLabel", params: params, body: object{"name": name}}, 200)
+	} else {
+		c.send(call{id: "deleteGlobalLabel", params: with(l.ID)}, 204)
+		c.send(call{id: "restoreGlobalLabel", body: object{"name": name}, who: "ann"}, 403)
+		c.send(call{id: "restoreGlobalLabel", body: object{"name": name}}, 200)
 	}
+	c.send(call{id: "restore" + word + "Label", params: params, body: object{"name": "never"}}, 404)
 	return l.ID
 }

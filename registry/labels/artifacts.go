@@ -33,8 +33,8 @@ func (s *Labels) Put(ctx context.Context, by auth.Caller, on Artifact, which Whi
 	w := wish{PutOn, on, which}
 	return s.move(ctx, by, w, func(ctx context.Context, tx *metadata.Tx, repo int64, l Label) error {
 		var there int64
-		err := tx.Querier().Row(ctx, "SELECT COUNT(*) FROM artifact_labels WHERE repository_id = $1 AND digest = $2",
-			repo, on.Digest.String()).Scan(&there)
+		err := tx.Querier().Row(ctx, `SELECT COUNT(*) FROM artifact_labels a JOIN labels l ON l.id = a.label_id
+			WHERE a.repository_id = $1 AND a.digest = $2 AND l.removed_at = 0`, repo, on.Digest.String()).Scan(&there)
 		if err != nil {
 			return db.Unavailable(err)
 		}
@@ -156,7 +156,7 @@ func On(
 	}, `SELECT a.digest, l.id, COALESCE(p.name, ''), COALESCE(p.number, 0), l.name, l.description, l.color,
 			l.created_by, l.created_at, l.changed_at
 		FROM artifact_labels a JOIN labels l ON l.id = a.label_id LEFT JOIN projects p ON p.id = l.project_id
-		WHERE a.repository_id = $1 AND a.digest IN (`+in+`) ORDER BY l.name, l.id`, args...)
+		WHERE a.repository_id = $1 AND a.digest IN (`+in+`) AND l.removed_at = 0 ORDER BY l.name, l.id`, args...)
 	return on, err
 }
 
@@ -179,7 +179,7 @@ func Count(ctx context.Context, q db.Querier, id int64) (n int64, err error) {
 func Names(ctx context.Context, q db.Querier, repo string, dgst digest.Digest) ([]string, error) {
 	return db.All(ctx, q, db.ScanString, `SELECT l.name FROM repositories r
 		JOIN artifact_labels a ON a.repository_id = r.id AND a.digest = $2 JOIN labels l ON l.id = a.label_id
-		WHERE r.name = $1 ORDER BY l.name`, repo, dgst.String())
+		WHERE r.name = $1 AND l.removed_at = 0 ORDER BY l.name`, repo, dgst.String())
 }
 
 // Follow has the labels of a repository's artifacts be those of the project that it was
@@ -189,7 +189,7 @@ func Follow(ctx context.Context, tx *metadata.Tx, repository, from, to int64) (l
 	if from == to {
 		return nil, nil
 	}
-	const of = "SELECT id FROM labels WHERE project_id = $2"
+	const of = "SELECT id FROM labels WHERE project_id = $2 OR removed_at > 0 AND removed_from = $2"
 	lost, err = db.All(ctx, tx.Querier(), db.ScanString, `SELECT DISTINCT l.name FROM artifact_labels a
 		JOIN labels l ON l.id = a.label_id WHERE a.repository_id = $1 AND l.project_id = $2
 			AND NOT EXISTS (SELECT 1 FROM labels n WHERE n.project_id = $3 AND n.name = l.name) ORDER BY l.name`,

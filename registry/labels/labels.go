@@ -163,7 +163,8 @@ func (s *Labels) Get(ctx context.Context, by auth.Caller, project string, id int
 }
 
 func get(ctx context.Context, q db.Querier, project string, id int64) (Label, error) {
-	l, err := scanLabel(q.Row(ctx, selectLabels+"WHERE l.id = $1 AND COALESCE(p.name, '') = $2", id, project))
+	l, err := scanLabel(q.Row(ctx, selectLabels+"WHERE l.id = $1 AND l.removed_at = 0 AND COALESCE(p.name, '') = $2", id,
+		project))
 	if project == "" {
 		return l, db.NotFound(err, "there is no label %d of all projects", id)
 	}
@@ -173,7 +174,7 @@ func get(ctx context.Context, q db.Querier, project string, id int64) (Label, er
 // Where is the project of the label of an id, "" of one of all; errdefs.ErrNotFound if
 // there is none.
 func (s *Labels) Where(ctx context.Context, id int64) (project string, err error) {
-	l, err := scanLabel(s.db.Querier().Row(ctx, selectLabels+"WHERE l.id = $1", id))
+	l, err := scanLabel(s.db.Querier().Row(ctx, selectLabels+"WHERE l.id = $1 AND l.removed_at = 0", id))
 	return l.Project, db.NotFound(err, "there is no label %d", id)
 }
 
@@ -293,22 +294,68 @@ func (s *Labels) Change(
 	return l, err
 }
 
-// Remove removes a label, and takes it off all artifacts.
+// kept is how long a label that was removed can be had back.
+const kept = 7 * 24 * time.Hour
+
+// Remove removes a label, and takes it off all artifacts. For a week [Labels.Restore]
+// undoes it.
 func (s *Labels) Remove(ctx context.Context, by auth.Caller, project string, id int64) error {
 	return s.change(ctx, by, Remove, project, func(ctx context.Context, tx *metadata.Tx) error {
 		l, err := get(ctx, tx.Querier(), project, id)
 		if err != nil {
 			return err
 		}
-		for _, stmt := range []string{
-			"DELETE FROM artifact_labels WHERE label_id = $1", "DELETE FROM labels WHERE id = $1",
+		now := tx.Now()
+		for _, step := range []struct {
+			stmt string
+			args []any
+		}{
+			{"DELETE FROM labels WHERE removed_at > 0 AND removed_at < $1", []any{db.Micros(now.Add(-kept))}},
+			{
+				"UPDATE labels SET removed_from = project_id, project_id = -id, removed_at = $2 WHERE id = $1",
+				[]any{id, db.Micros(now)},
+			},
 		} {
-			if _, err := tx.Tx.Exec(ctx, stmt, id); err != nil {
+			if _, err := tx.Tx.Exec(ctx, step.stmt, step.args...); err != nil {
 				return db.Unavailable(err)
 			}
 		}
 		return audit.Record(ctx, tx, by, l.about("label.remove"))
 	})
+}
+
+// Restore takes back the last removal of a label of a name: it is on the artifacts again
+// that had it. Who may remove it may do so, unless another has the name by now.
+func (s *Labels) Restore(ctx context.Context, by auth.Caller, project, name string) (l Label, err error) {
+	err = s.change(ctx, by, Remove, project, func(ctx context.Context, tx *metadata.Tx) error {
+		of, err := scope(ctx, tx.Queries, project)
+		if err != nil {
+			return err
+		}
+		var id, there int64
+		err = tx.Querier().Row(ctx, `SELECT id FROM labels
+			WHERE removed_from = $1 AND name = $2 AND removed_at > $3 ORDER BY removed_at DESC, id DESC LIMIT 1`,
+			of, name, db.Micros(tx.Now().Add(-kept))).Scan(&id)
+		if err != nil {
+			return db.NotFound(err, "no label %q was removed here in the last week", name)
+		}
+		err = tx.Querier().Row(ctx, "SELECT COUNT(*) FROM labels WHERE project_id = $1 AND name = $2", of, name).Scan(&there)
+		if err != nil {
+			return db.Unavailable(err)
+		}
+		if there > 0 {
+			return Label{Project: project, Name: name}.taken()
+		}
+		if _, err = tx.Tx.Exec(ctx, `UPDATE labels SET project_id = removed_from, removed_from = 0, removed_at = 0,
+			changed_at = $2 WHERE id = $1`, id, db.Micros(tx.Now())); err != nil {
+			return db.Unavailable(err)
+		}
+		if l, err = get(ctx, tx.Querier(), project, id); err != nil {
+			return err
+		}
+		return audit.Record(ctx, tx, by, l.about("label.restore"))
+	})
+	return l, err
 }
 
 var color = regexp.MustCompile(`^#[0-9a-fA-F]{6}$`)

@@ -117,6 +117,8 @@ func policyOfAPI() []Route {
 		{"GET", "/api/v1/projects/{project}/labels/{label}", "label:list", "project", nil},
 		{"PATCH", "/api/v1/projects/{project}/labels/{label}", "label:update", "project", nil},
 		{"DELETE", "/api/v1/projects/{project}/labels/{label}", "label:delete", "project", nil},
+		{"POST", "/api/v1/projects/{project}/labels/restore", "label:delete", "project", nil},
+		{"POST", "/api/v1/labels/restore", "system:manage-labels", "labels", nil},
 		{"GET", "/api/v1/labels", SignIn, "labels", nil},
 		{"POST", "/api/v1/labels", "system:manage-labels", "labels", nil},
 		{"GET", "/api/v1/labels/{label}", SignIn, "labels", nil},

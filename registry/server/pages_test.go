@@ -175,6 +175,8 @@ func policyOfPages() []Route {
 		{"POST", "/projects/{project}/labels", "label:create", "project", nil},
 		{"POST", "/projects/{project}/labels/{label}", "label:update", "project", nil},
 		{"POST", "/projects/{project}/labels/{label}/remove", "label:delete", "project", nil},
+		{"POST", "/projects/{project}/labels/restore", "label:delete", "project", nil},
+		{"POST", "/labels/restore", "system:manage-labels", "labels", nil},
 		{"GET", "/labels", "system:manage-labels", "labels", nil},
 		{"POST", "/labels", "system:manage-labels", "labels", nil},
 		{"POST", "/labels/{label}", "system:manage-labels", "labels", nil},

@@ -256,7 +256,8 @@ var fieldsOfArtifacts = map[string]field{
 		compared: "t.name",
 	},
 	"labels": {
-		presence: "SELECT 1 FROM artifact_labels l WHERE l.repository_id = x.repository_id AND l.digest = x.digest",
+		presence: "SELECT 1 FROM artifact_labels l JOIN labels n ON n.id = l.label_id AND n.removed_at = 0 " +
+			"WHERE l.repository_id = x.repository_id AND l.digest = x.digest",
 		compared: "l.label_id", kind: counts,
 	},
 }

@@ -37,9 +37,11 @@ func (p *Pages) Rows() []page.Row {
 		post(ofProject, labels.Create, "project", p.labelCreate),
 		post(ofProject+"/{label}", labels.Update, "project", p.labelChange),
 		post(ofProject+"/{label}/remove", labels.Remove, "project", p.labelRemove),
+		post(ofProject+"/restore", labels.Remove, "project", p.labelRestore),
 		get("/labels", labels.Manage, "labels", p.labelList),
 		post("/labels", labels.Manage, "labels", p.labelCreate),
 		post("/labels/{label}", labels.Manage, "labels", p.labelChange),
 		post("/labels/{label}/remove", labels.Manage, "labels", p.labelRemove),
+		post("/labels/restore", labels.Manage, "labels", p.labelRestore),
 	}
 }

@@ -140,8 +140,20 @@ func (p *Pages) labelRemove(a *page.Ask) error {
 	if err != nil {
 		return err
 	}
-	err = p.policies.Labels.Remove(a.Context(), a.Caller, a.PathValue("project"), id)
-	return p.labelled(a, err, labelsURL(a), view.Notice{Text: a.Language.Text("labels.removed")})
+	project := a.PathValue("project")
+	l, err := p.policies.Labels.Get(a.Context(), a.Caller, project, id)
+	if err == nil {
+		err = p.policies.Labels.Remove(a.Context(), a.Caller, project, id)
+	}
+	return p.labelled(a, err, labelsURL(a), view.Notice{
+		Text: a.Language.Text("labels.removed", l.Name),
+		Undo: &view.Undo{Action: labelsURL(a) + "/restore", Fields: map[string]string{"name": l.Name}},
+	})
+}
+
+func (p *Pages) labelRestore(a *page.Ask) error {
+	l, err := p.policies.Labels.Restore(a.Context(), a.Caller, a.PathValue("project"), a.PostForm.Get("name"))
+	return p.labelled(a, err, labelsURL(a), view.Notice{Text: a.Language.Text("labels.restored", l.Name)})
 }
 
 // labelled answers a form about labels: with a notice, or with why it was refused.

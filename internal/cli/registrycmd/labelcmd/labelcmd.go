@@ -18,7 +18,7 @@ label is one of that project, without it one of all projects.`
 // New is the command "label" with those below it.
 func New() *cobra.Command {
 	cmd := command.Group("label", "Make labels, and put them on artifacts",
-		newCreate(), newList(), newSet(), newRemove(), newAdd(), newTake())
+		newCreate(), newList(), newSet(), newRemove(), newRestore(), newAdd(), newTake())
 	cmd.Long = about
 	return cmd
 }
@@ -149,12 +149,34 @@ func newRemove() *cobra.Command {
 	var t target
 	cmd := &cobra.Command{
 		Use: "rm NAME…", Short: "Remove labels, and take them off all artifacts",
+		Long: `Remove labels, and take them off all artifacts. For a week "registry label restore" has them
+back, on the artifacts that had them.`,
 		Example: `  registry label rm reviewed --project team`,
 		Args:    command.Args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, names []string) error {
 			return t.Do(cmd, func(r command.API) error {
 				return command.Each(names, func(name string) error {
 					return t.with(r, name, func(path string) error { return r.Delete(path) })
+				})
+			})
+		},
+	}
+	t.Flags(cmd)
+	return cmd
+}
+
+func newRestore() *cobra.Command {
+	var t target
+	cmd := &cobra.Command{
+		Use: "restore NAME…", Short: "Take the removal of labels back",
+		Long: `Take the removal of labels back that were removed in the last week: they are on the
+artifacts again that had them. Of several of a name it is the one that was removed last.`,
+		Example: `  registry label restore reviewed --project team`,
+		Args:    command.Args(cobra.MinimumNArgs(1)),
+		RunE: func(cmd *cobra.Command, names []string) error {
+			return t.Do(cmd, func(r command.API) error {
+				return command.Each(names, func(name string) error {
+					return r.Post(t.path()+command.Path("restore"), api.LabelRestored{Name: name}, nil)
 				})
 			})
 		},
