@@ -155,15 +155,21 @@ access to * by dn.exact=%[3]q read by * none
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _, _ = cmd.Process.Kill(), cmd.Wait() })
+	d.await(t)
+	return d
+}
+
+// await waits until it listens.
+func (d Directory) await(t *testing.T) {
+	t.Helper()
 	for range 600 {
 		if conn, err := net.Dial("tcp", d.TLS[len("ldaps://"):]); err == nil {
 			_ = conn.Close()
-			return d
+			return
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
 	t.Fatal("slapd does not listen")
-	return d
 }
 
 // certificate makes an authority and a certificate for localhost.
