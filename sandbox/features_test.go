@@ -153,10 +153,21 @@ func TestBindWithMountNamespace(t *testing.T) {
 	if err := os.WriteFile(below+"/mounted", nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	spec := baseSpec("sh", "-c", "ls /run/below; test -f /run/namespace && grep -c nsfs /proc/self/mountinfo")
-	spec.Mounts = append(spec.Mounts, specs.Mount{Destination: "/run", Type: "bind", Source: src, Options: []string{"rbind"}})
+	// What is mounted nowhere, and is known by its descriptor alone, is bound too.
+	detached, err := unix.OpenTree(unix.AT_FDCWD, below, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(detached)
+	spec := baseSpec("sh", "-c", "ls /run/below /detached/; test -f /run/namespace && grep -c nsfs /proc/self/mountinfo")
+	spec.Mounts = append(spec.Mounts,
+		specs.Mount{Destination: "/run", Type: "bind", Source: src, Options: []string{"rbind"}},
+		specs.Mount{
+			Destination: "/detached", Type: "bind", Source: fmt.Sprintf("/proc/self/fd/%d", detached),
+			Options: []string{"rbind"},
+		})
 	r, err := runSpec(t, mount.Mount{Type: "bind", Source: rootfs(t)}, spec)
-	if err != nil || r.out != "mounted\n0\n" {
+	if err != nil || r.out != "/detached/:\nmounted\n\n/run/below:\nmounted\n0\n" {
 		t.Errorf("got %q %q, %v", r.out, r.err, err)
 	}
 }

@@ -207,6 +207,11 @@ func cloneTree(name string, flags uint, apart bool) (fd int, err error) {
 			fd, err = unix.OpenTree(unix.AT_FDCWD, name, flags)
 		}
 	})
+	if errors.Is(err, unix.EINVAL) {
+		// Of a descriptor: its mount is of no namespace, as what a build shows a command, or
+		// of the one that this process is in.
+		return unix.OpenTree(unix.AT_FDCWD, name, flags)
+	}
 	return fd, err
 }
 
