@@ -7,7 +7,7 @@ import (
 	"io"
 	"runtime"
 	"slices"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"cove/internal/limit"
@@ -39,11 +39,18 @@ func (t *Tree) Hash(ctx context.Context, entries []*Entry) error {
 	if len(todo) == 0 {
 		return nil
 	}
-	buffers := sync.Pool{New: func() any { b := make([]byte, hashBuffer); return &b }}
-	return limit.Each(ctx, runtime.GOMAXPROCS(0), slices.Values(todo), func(_ context.Context, e *Entry) error {
-		buf := buffers.Get().(*[]byte)
-		defer buffers.Put(buf)
-		return t.hashFile(e, *buf)
+	// Each core takes the next file itself: most are small, and to be handed one costs as
+	// much as to read it.
+	var next atomic.Int64
+	cores := make([]struct{}, min(runtime.GOMAXPROCS(0), len(todo)))
+	return limit.Each(ctx, len(cores), slices.Values(cores), func(ctx context.Context, _ struct{}) error {
+		buf := make([]byte, hashBuffer)
+		for i := next.Add(1) - 1; i < int64(len(todo)) && ctx.Err() == nil; i = next.Add(1) - 1 {
+			if err := t.hashFile(todo[i], buf); err != nil {
+				return err
+			}
+		}
+		return ctx.Err()
 	})
 }
 
