@@ -94,6 +94,7 @@ func (k *shell) clear() {
 	k.do(`v=$(cove volume ls -q) && if [ -n "$v" ]; then cove volume rm $v; fi`)
 	k.do("cove system prune -a --volumes -f")
 	k.do("cove build history rm --all") // killed builds are in it too
+	k.do("cove doctor")                 // no group, device, rule, address or lock is anybody's that is gone
 }
 
 // files are the names in the root.

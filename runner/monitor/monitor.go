@@ -265,6 +265,7 @@ func (m *monitor) begin(ctx context.Context) (err error) {
 	m.hub.mu.Lock()
 	m.started = true
 	m.hub.mu.Unlock()
+	m.hub.memory.schedule() // a start needs much of the program that nobody needs after it
 	if m.cfg.Health != nil {
 		var ctx context.Context
 		ctx, m.endHealth = context.WithCancel(context.Background())

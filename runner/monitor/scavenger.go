@@ -1,9 +1,10 @@
 package monitor
 
 import (
-	"runtime/debug"
 	"sync"
 	"time"
+
+	"cove/runner/task"
 )
 
 // scavenger returns free memory to the kernel a while after it was needed, so that
@@ -25,7 +26,7 @@ func (s *scavenger) schedule() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.timer == nil {
-		s.timer = time.AfterFunc(scavengeDelay, debug.FreeOSMemory)
+		s.timer = time.AfterFunc(scavengeDelay, task.FreeMemory)
 		return
 	}
 	s.timer.Reset(scavengeDelay)
@@ -42,7 +43,7 @@ func (s *scavenger) count(n int) {
 	}
 	s.mu.Unlock()
 	if due {
-		debug.FreeOSMemory()
+		task.FreeMemory()
 		s.schedule() // once more after the last output
 	}
 }

@@ -18,7 +18,7 @@ func TuneGC() (done func()) {
 	debug.SetGCPercent(-1)
 	timer := time.AfterFunc(startup, func() {
 		debug.SetGCPercent(10)
-		debug.FreeOSMemory()
+		FreeMemory()
 	})
 	return func() { timer.Stop() }
 }
