@@ -105,8 +105,18 @@ func (l *lister) upper(ctx context.Context, fd int, dir string) error {
 	if err != nil {
 		return err
 	}
+	gone, err := l.hidden(fd, dir, names)
+	if err != nil {
+		return &fs.PathError{Op: "look below", Path: dir, Err: err}
+	}
+	names = append(names, gone...)
+	slices.Sort(names)
 	for _, base := range names {
 		name := path.Join(dir, base)
+		if slices.Contains(gone, base) {
+			l.add(Deleted, name)
+			continue
+		}
 		st, err := tree.Stat(fd, base)
 		if errors.Is(err, unix.ENOENT) {
 			continue // it is in use
@@ -127,6 +137,23 @@ func (l *lister) upper(ctx context.Context, fd int, dir string) error {
 		}
 	}
 	return nil
+}
+
+// hidden are the names that an opaque directory hides of the layers below and has not itself:
+// they were removed with the directory, which was made again.
+func (l *lister) hidden(fd int, dir string, names []string) (gone []string, err error) {
+	opaque, err := whiteout.IsOpaque(fd)
+	if err != nil || !opaque || dir == "" {
+		return nil, err
+	}
+	older, err := l.lowers.Names(dir)
+	for base, shown := range older {
+		_, has := slices.BinarySearch(names, base)
+		if shown && !has && (l.skip == nil || !l.skip(path.Join(dir, base))) {
+			gone = append(gone, base)
+		}
+	}
+	return gone, err
 }
 
 func (l *lister) kind(dir, base string, st *unix.Stat_t) (Kind, error) {

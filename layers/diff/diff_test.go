@@ -223,3 +223,39 @@ func TestStream(t *testing.T) {
 		t.Errorf("xz: %v", err)
 	}
 }
+
+// TestChangesOfAnOpaqueDirectory: what a directory had before it was made again is deleted,
+// whichever layer it is of, unless it is there again or was hidden before.
+func TestChangesOfAnOpaqueDirectory(t *testing.T) {
+	t.Parallel()
+	tt.NeedRoot(t, "whiteout devices")
+	m := upper(t)
+	top, bottom := m.Lower[0], filepath.Join(t.TempDir(), "bottom")
+	m.Lower = append(m.Lower, bottom)
+	for _, name := range []string{top + "/old/top", bottom + "/old/bottom", bottom + "/old/hidden", bottom + "/old/again"} {
+		must(t, os.MkdirAll(filepath.Dir(name), 0o755))
+		must(t, os.WriteFile(name, nil, 0o600))
+	}
+	made := filepath.Join(m.Upper, "old")
+	must(t, os.Mkdir(made, 0o755))
+	must(t, os.WriteFile(made+"/again", nil, 0o600))
+	must(t, os.WriteFile(made+"/new", nil, 0o600))
+	for dir, do := range map[string]func(fd int) error{
+		top + "/old": func(fd int) error { return whiteout.Make(fd, "hidden") },
+		m.Upper:      func(fd int) error { return whiteout.MakeOpaque(fd, "old", false) },
+	} {
+		fd, err := tree.Open(dir)
+		must(t, err)
+		must(t, do(fd))
+		must(t, unix.Close(fd))
+	}
+	changes, err := diff.Changes(t.Context(), m, func(name string) bool { return name == "old/skipped" })
+	must(t, err)
+	got := ""
+	for _, c := range changes {
+		got += string(c.Kind) + " " + c.Name + "\n"
+	}
+	if want := "C /old\nC /old/again\nD /old/bottom\nA /old/new\nD /old/top\n"; got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+}

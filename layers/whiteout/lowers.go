@@ -88,23 +88,43 @@ func descend(root int, path string) (fd int, last bool, err error) {
 }
 
 // Root returns the names that the merged top directory shows.
-func (l *Lowers) Root() (map[string]bool, error) {
+func (l *Lowers) Root() (map[string]bool, error) { return l.Names("") }
+
+// Names returns the names that the merged directory called path has, those that are hidden
+// with false; none where it is not there. Of path the same holds as of Lookup's.
+func (l *Lowers) Names(path string) (map[string]bool, error) {
 	shown := map[string]bool{}
 	for _, fd := range l.fds {
-		names, err := tree.Names(fd)
-		if err != nil {
-			return nil, err
+		dir, last, err := descend(fd, path)
+		if err == nil {
+			err = addNames(shown, dir)
+			unix.Close(dir)
 		}
-		for _, name := range names {
-			if _, known := shown[name]; known {
-				continue
-			}
-			st, err := tree.Stat(fd, name)
-			if err != nil {
-				return nil, err
-			}
-			shown[name] = !Is(&st)
+		if last || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
+			break // as in Lookup
+		}
+		if err != nil && !errors.Is(err, unix.ENOENT) {
+			return nil, err
 		}
 	}
 	return shown, nil
+}
+
+// addNames adds those of one layer's directory that no layer above has.
+func addNames(shown map[string]bool, dir int) error {
+	names, err := tree.Names(dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if _, known := shown[name]; known {
+			continue
+		}
+		st, err := tree.Stat(dir, name)
+		if err != nil {
+			return err
+		}
+		shown[name] = !Is(&st)
+	}
+	return nil
 }
