@@ -150,7 +150,7 @@ soak: deps-test deps-soak $(COSIGN) ## what only shows after long: a million que
 	$(GO) test ./registry/web -run '^$$' -bench BenchmarkPages -benchtime 50x -timeout 60m
 	COVE_SOAK=1 $(GO) test ./engine/api -run TestStreamsUnderLoad -count=1 -v -timeout 30m
 # Ten thousand starts, execs and health checks, fork bombs and a gibibyte of logs, links exchanged under verbs, kills of every verb.
-	COVE_SOAK=1 $(GO) test ./e2e -run 'LeakNothing|TestLimitsAreExact|TestSwaps|TestOpenFiles|TestKilledAnywhere' -count=1 -v -timeout 120m
+	COVE_SOAK=1 $(GO) test ./e2e -run 'LeakNothing|TestLimitsAreExact|TestSwaps|TestOpenFiles|TestKilledAnywhere|TestKilledRuntime' -count=1 -v -timeout 120m
 	COVE_SOAK=1 $(GO) test ./engine -run TestManyEnginesOnOneRoot -count=1 -v -timeout 30m
 # The server of docker's API, killed at every verb.
 	COVE_SOAK=1 $(GO) test ./e2e -run TestKilledAPIAnywhere -count=1 -v -timeout 60m

@@ -206,3 +206,55 @@ func TestKilledAnywhere(t *testing.T) {
 		}
 	}
 }
+
+// TestKilledRuntime kills the OCI runtime's commands again and again, each time a little
+// later. A delete --force then leaves no state, and no control group with a process. T30.
+func TestKilledRuntime(t *testing.T) {
+	t.Parallel()
+	k := newShell(t)
+	id := fmt.Sprintf("killed-%d", os.Getpid())
+	k.do("cove import rootfs.tar box && cove create --name cc box true && mkdir -p bundle/rootfs && " +
+		"cove export cc | tar x -C bundle/rootfs && cove-runtime spec -b bundle && " +
+		`sed -i 's/"terminal": true/"terminal": false/; s/"sh"/"sleep", "1000"/' bundle/config.json`)
+	const runtime = "cove-runtime --root rt "
+	verbs := []struct{ before, verb string }{
+		{"", "create -b bundle "},
+		{"", "run -d -b bundle "},
+		{"", "run -b bundle "},
+		{"create -b bundle ", "start "},
+		{"run -d -b bundle ", "exec "},
+		{"run -d -b bundle ", "delete -f "},
+		{"run -d -b bundle ", "pause "},
+	}
+	rounds, killed := soaked(3, 30), 0
+	for _, verb := range verbs {
+		script := runtime + verb.verb + id
+		switch verb.verb {
+		case "exec ":
+			script += " true"
+		case "run -b bundle ":
+			script = "timeout -s KILL 1 " + script // its container is its child, and ends with it
+		}
+		took := time.Second / 4
+		for i := range rounds + 1 {
+			if verb.before != "" {
+				k.do(runtime + verb.before + id + " >out 2>&1 </dev/null")
+			}
+			if begin := time.Now(); i == 0 && !strings.HasPrefix(script, "timeout") {
+				k.do(script + " >out 2>&1 </dev/null")
+				took = time.Since(begin)
+			} else if k.kill(script, took*time.Duration(i)/time.Duration(rounds+1)) {
+				killed++
+			}
+			k.do(runtime + "delete -f " + id)
+			// A group that is gone had no process left.
+			if left := k.do("find /sys/fs/cgroup -name " + id + " 2>/dev/null; ls rt"); left != "" {
+				t.Fatalf("%s, killed at %d of %d: left behind: %s", script, i, rounds, left)
+			}
+		}
+	}
+	t.Logf("T30: %d kills of %d commands of the runtime", killed, len(verbs))
+	if mounts := k.machine(); len(mounts) > 0 {
+		t.Error("left behind: ", mounts)
+	}
+}

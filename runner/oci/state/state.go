@@ -4,6 +4,7 @@ package state
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -152,14 +153,47 @@ func (s Store) Reserve(id string) (*Container, error) {
 	return &Container{ID: id, Created: time.Now().UTC(), dir: dir}, nil
 }
 
-// Discard removes what a create that was killed has left, if there is something.
+// Discard removes what a create that was killed has left, if there is something: its
+// directory, and its group once its processes are gone, which die with their parent.
 func (s Store) Discard(id string) error {
 	dir, err := s.dir(id)
 	if err != nil {
 		return err
 	}
-	return os.RemoveAll(dir)
+	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
+		return nil // nobody's, so that a group of the name is somebody else's
+	}
+	path := "/" + id
+	spec := specs.Spec{}
+	data, err := host.ReadFile(filepath.Join(dir, "config.json"))
+	if err == nil && leanjson.Unmarshal(data, &spec) == nil && spec.Linux != nil && spec.Linux.CgroupsPath != "" {
+		path = spec.Linux.CgroupsPath
+	}
+	features, err := host.Detect()
+	if err != nil {
+		return err
+	}
+	g := cgroup.Load(features.Cgroup, path)
+	for deadline := time.Now().Add(dying); ; time.Sleep(10 * time.Millisecond) {
+		pids, err := g.Procs()
+		if err != nil {
+			return err
+		}
+		if len(pids) == 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			return errdefs.Errorf(errdefs.ErrConflict,
+				"container %q: processes %d, which a create has left, do not end", id, pids)
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), dying)
+	defer cancel()
+	return errors.Join(g.Delete(ctx), os.RemoveAll(dir))
 }
+
+// dying is how long the processes of a create that was killed may take to end.
+const dying = 5 * time.Second
 
 // SaveSpec keeps the bundle's config as it was at create.
 func (c *Container) SaveSpec() error { return c.write("config.json", c.Config) }
