@@ -12,7 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
-	"cove/internal/accounts"
 	"cove/internal/atomicfile"
 	"cove/layers/mount"
 	"cove/runner/oci/bundle"
@@ -103,7 +102,7 @@ func (a *app) make(ctx context.Context, id string, f createFlags, survive bool) 
 		return nil, nil, errdefs.Errorf(errdefs.ErrInvalid,
 			"container %q: --console-socket given, but process.terminal is false", id)
 	}
-	if spec.Process.Env, err = accounts.WithHome(spec.Process.Env, b.Root.Source, spec.Process.User.UID); err != nil {
+	if spec.Process.Env, err = bundle.Environ(spec.Process.Env, b.Root.Source, spec.Process.User.UID); err != nil {
 		return nil, nil, fmt.Errorf("container %q: %w", id, err)
 	}
 	if spec.Linux.CgroupsPath == "" {

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
-	"cove/internal/accounts"
 	"cove/internal/numset"
+	"cove/runner/oci/bundle"
 	"cove/runner/oci/console"
 	"cove/runner/oci/state"
 	"cove/sandbox"
@@ -83,7 +83,7 @@ func (a *app) exec(ctx context.Context, args []string) (int, error) {
 	}
 	proc, err := f.spec(c, rest[1:])
 	if err == nil {
-		proc.Env, err = accounts.WithHome(proc.Env, "/proc/"+strconv.Itoa(c.Pid)+"/root", proc.User.UID)
+		proc.Env, err = bundle.Environ(proc.Env, "/proc/"+strconv.Itoa(c.Pid)+"/root", proc.User.UID)
 	}
 	if err != nil {
 		return 255, err

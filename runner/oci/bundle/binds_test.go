@@ -2,6 +2,7 @@ package bundle
 
 import (
 	"errors"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -64,6 +65,41 @@ func TestKeepsLocked(t *testing.T) {
 		}
 		if err := keepsLocked(&specs.Spec{Linux: &specs.Linux{}}, m); err != nil {
 			t.Errorf("%s without a user namespace: %v", options, err)
+		}
+	}
+}
+
+// TestEnviron: what is no variable is refused.
+func TestEnviron(t *testing.T) {
+	t.Parallel()
+	for _, v := range []string{"NAME", "=value", ""} {
+		if _, err := Environ([]string{"A=b", v}, t.TempDir(), 0); !errors.Is(err, errdefs.ErrInvalid) {
+			t.Errorf("%q: %v", v, err)
+		}
+	}
+	if env, err := Environ([]string{"A=b=c", "B="}, t.TempDir(), 0); err != nil || env[0] != "A=b=c" || env[1] != "B=" {
+		t.Errorf("%q, %v", env, err)
+	}
+}
+
+// TestRootIsALink: a root that is a link could lead elsewhere tomorrow.
+func TestRootIsALink(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, made := range []error{
+		os.Mkdir(filepath.Join(dir, "real"), 0o755), os.Symlink("real", filepath.Join(dir, "link")),
+	} {
+		if made != nil {
+			t.Fatal(made)
+		}
+	}
+	for root, refused := range map[string]bool{"link": true, "real": false} {
+		config := `{"ociVersion":"1.0.2","process":{"args":["true"],"cwd":"/"},"root":{"path":"` + root + `"}}`
+		if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(config), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Load(dir); refused != (err != nil && strings.Contains(err.Error(), "invalid rootfs")) {
+			t.Errorf("%s: %v", root, err)
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"cove/errdefs"
+	"cove/internal/accounts"
 	"cove/internal/leanjson"
 	"cove/layers/mount"
 	"cove/sandbox/check"
@@ -73,10 +74,25 @@ func Load(dir string) (*Bundle, error) {
 			return nil, err
 		}
 	}
+	if info, err := os.Lstat(spec.Root.Path); err == nil && info.Mode()&os.ModeSymlink != 0 {
+		return nil, errdefs.Errorf(errdefs.ErrInvalid,
+			"bundle %s: invalid rootfs: %s is a symbolic link; name the directory that it leads to", dir, spec.Root.Path)
+	}
 	if info, err := os.Stat(spec.Root.Path); err != nil || !info.IsDir() {
 		return nil, errdefs.Errorf(errdefs.ErrNotFound, "bundle %s: its root %s is no directory", dir, spec.Root.Path)
 	}
 	return &Bundle{Spec: spec, Config: data, Root: mount.Mount{Type: "bind", Source: spec.Root.Path}}, nil
+}
+
+// Environ is a process's environment with its HOME, which the accounts of root have. As runc
+// does, it refuses what is no variable.
+func Environ(env []string, root string, uid uint32) ([]string, error) {
+	for _, v := range env {
+		if strings.IndexByte(v, '=') <= 0 {
+			return nil, errdefs.Errorf(errdefs.ErrInvalid, "process.env %q: want NAME=VALUE", v)
+		}
+	}
+	return accounts.WithHome(env, root, uid)
 }
 
 // minor is the second number of a version 1.MINOR.PATCH, with or without more
