@@ -69,6 +69,8 @@ func until(t *testing.T, what string, so func() bool) {
 // that come while one goes on share the next; and what may be lost waits for none.
 func TestToldBehindTheSync(t *testing.T) {
 	t.Parallel()
+	over := make(chan struct{})
+	t.Cleanup(func() { close(over) }) // after the database is closed, which may write
 	entered, leave := make(chan int), make(chan struct{})
 	var d *DB
 	d = synced(t, func(real func() error) error {
@@ -123,7 +125,12 @@ func TestToldBehindTheSync(t *testing.T) {
 	}
 	close(leave)
 	go func() {
-		for range entered { // those of other writes
+		for { // those of other writes
+			select {
+			case <-entered:
+			case <-over:
+				return
+			}
 		}
 	}()
 }

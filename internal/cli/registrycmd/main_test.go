@@ -96,6 +96,12 @@ func serve(t testing.TB, root string, args ...string) *process {
 // serveBy is serve by a program, which is this one or the one that people install.
 func serveBy(t testing.TB, program, root string, args ...string) *process {
 	t.Helper()
+	return serveIn(t, nil, program, root, args...)
+}
+
+// serveIn is serveBy with more variables, which go before those of all tests.
+func serveIn(t testing.TB, env []string, program, root string, args ...string) *process {
+	t.Helper()
 	p := &process{t: t, root: root, scheme: "https", client: &http.Client{Transport: &http.Transport{}}}
 	addressFile := filepath.Join(t.TempDir(), "address")
 	args = append([]string{"serve", "--root", root, "--listen", "127.0.0.1:0", "--address-file", addressFile, "--access-log=false"}, args...)
@@ -106,7 +112,7 @@ func serveBy(t testing.TB, program, root string, args ...string) *process {
 	}
 	p.cmd = commandLine(context.Background(), args...)
 	p.cmd.Path = program
-	p.cmd.Env = append(p.cmd.Env, "TMPDIR="+t.TempDir()) // what SQLite has there, kill -9 leaves there
+	p.cmd.Env = append(append(p.cmd.Env, "TMPDIR="+t.TempDir()), env...) // what SQLite has there, kill -9 leaves there
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
 	start := time.Now()
 	if err := p.cmd.Start(); err != nil {
