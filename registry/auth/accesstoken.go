@@ -19,6 +19,9 @@ import (
 // what it is, and so that no password is taken for one.
 const accessTokenPrefix = "cove_pat_"
 
+// IsAccessToken says whether a text is taken for one.
+func IsAccessToken(text string) bool { return strings.HasPrefix(text, accessTokenPrefix) }
+
 // NewAccessToken makes up a personal access token of 260 bits, and the hash that is
 // kept of it: so much needs no slow one.
 func NewAccessToken() (text, hash string) {
@@ -40,7 +43,7 @@ func allowed(t people.AccessToken) *allowance {
 // access token, or a token of an issuer that a rule trusts. Wrong ones are
 // errdefs.ErrUnauthenticated, the same whatever of them is wrong; see [Login.Check].
 func (l *Login) Credentials(ctx context.Context, name, secret, address string) (Caller, error) {
-	if strings.HasPrefix(secret, accessTokenPrefix) {
+	if IsAccessToken(secret) {
 		return l.accessToken(ctx, name, secret, address)
 	}
 	if c, ok, err := l.trustedOrRefused(ctx, name, secret, address); ok || err != nil {

@@ -56,7 +56,7 @@ func TestReported(t *testing.T) {
 				cfg.Database = metadatatest.Postgres(t).New(t)
 			}
 			site := webtest.Start(t, cfg)
-			all := slices.Concat(reports, reportsAgain)
+			all := slices.Concat(reports, reportsAgain, reportsOfPages)
 			for _, r := range all {
 				t.Run(r.of, func(t *testing.T) { r.do(harborClient{t, site, [2]string{"admin", webtest.Password}}) })
 			}

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode"
 
 	"cove/errdefs"
 	"cove/registry/audit"
@@ -294,11 +295,32 @@ func (r *Robots) List(ctx context.Context, by auth.Caller, q Query) (page []Robo
 // was issued for it, ends within a second.
 func (r *Robots) Rotate(ctx context.Context, by auth.Caller, full string) (secret string, err error) {
 	secret = Secret()
+	return secret, r.setSecret(ctx, by, full, secret)
+}
+
+// longestSecret bounds one that somebody has chosen.
+const longestSecret = 128
+
+// Choose is Rotate to a secret that the caller has chosen: 8 to 128 characters with a capital
+// letter, a small one and a digit.
+func (r *Robots) Choose(ctx context.Context, by auth.Caller, full, secret string) error {
+	if len(secret) < 8 || len(secret) > longestSecret || !strings.ContainsFunc(secret, unicode.IsUpper) ||
+		!strings.ContainsFunc(secret, unicode.IsLower) || !strings.ContainsFunc(secret, unicode.IsDigit) {
+		return errdefs.Errorf(errdefs.ErrInvalid,
+			"a secret has 8 to %d characters, and a capital letter, a small one and a digit among them", longestSecret)
+	}
+	if auth.IsAccessToken(secret) {
+		return errdefs.Errorf(errdefs.ErrInvalid, "this would be taken for an access token of a user")
+	}
+	return r.setSecret(ctx, by, full, secret)
+}
+
+func (r *Robots) setSecret(ctx context.Context, by auth.Caller, full, secret string) error {
 	hash, err := r.hasher.Hash(ctx, secret)
 	if err != nil {
-		return "", err
+		return err
 	}
-	err = r.change(ctx, by, auth.ChangeRobots, full, func(ctx context.Context, tx *metadata.Tx, u people.User) error {
+	return r.change(ctx, by, auth.ChangeRobots, full, func(ctx context.Context, tx *metadata.Tx, u people.User) error {
 		if u.Kind != people.KindRobot {
 			return errdefs.Errorf(errdefs.ErrInvalid, "%q has no secret", full)
 		}
@@ -310,7 +332,6 @@ func (r *Robots) Rotate(ctx context.Context, by auth.Caller, full string) (secre
 		}
 		return audit.Record(ctx, tx, by, audit.Change{Action: "robot.rotate", Object: full})
 	})
-	return secret, err
 }
 
 // mayHold is nil when the caller has all that the account has: to hold its secret is

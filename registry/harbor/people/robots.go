@@ -270,18 +270,18 @@ func (o operations) robotChange(asked *edge.Ask) (any, error) {
 	})
 }
 
-// robotSecret gives a robot another secret.
+// robotSecret gives a robot another secret: the one that is sent, or one that is made up.
 func (o operations) robotSecret(asked *edge.Ask) (any, error) {
 	var s shape.Secret
 	if err := asked.Read(&s); err != nil {
 		return nil, err
 	}
-	if s.Secret != "" {
-		return nil, edge.Unsupported(`a secret of the sender's choice: send {"secret":""}, and one is made up`)
-	}
 	r, err := o.robot(asked)
 	if err != nil {
 		return nil, err
+	}
+	if s.Secret != "" {
+		return shape.Secret{Secret: s.Secret}, o.Robots.Choose(asked.Context(), asked.Caller, r.Name, s.Secret)
 	}
 	secret, err := o.Robots.Rotate(asked.Context(), asked.Caller, r.Name)
 	return shape.Secret{Secret: secret}, err
