@@ -131,5 +131,9 @@ func (w writer) write(ctx context.Context, mediaType string, v any) (ocispec.Des
 	if err := w.hold(ctx, desc.Digest); err != nil {
 		return desc, err
 	}
+	// A build in which nothing changed makes the documents of the one before, which are on disk.
+	if there, ok := w.to.(content.Provider); ok && content.Same(ctx, there, desc, data) {
+		return desc, nil
+	}
 	return desc, content.WriteBlob(ctx, w.to, desc, bytes.NewReader(data))
 }

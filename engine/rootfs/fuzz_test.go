@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -27,6 +28,10 @@ func seeds(f *testing.F) {
 		{{Name: "l", Typeflag: tar.TypeSymlink, Linkname: "/"}, {Name: "l/out", Typeflag: tar.TypeReg}},
 		{{Name: "h", Typeflag: tar.TypeLink, Linkname: "../../secret"}, {Name: "h", Typeflag: tar.TypeReg}},
 		{{Name: "up/secret", Typeflag: tar.TypeReg}, {Name: "up", Typeflag: tar.TypeReg}},
+		{{Name: "disk", Typeflag: tar.TypeBlock, Mode: 0o600, Devmajor: 1 << 20, Devminor: 1 << 20}, {Name: "disk", Typeflag: tar.TypeFifo}},
+		{{Typeflag: tar.TypeXGlobalHeader, PAXRecords: map[string]string{"path": "../out"}}, {Name: "a", Typeflag: tar.TypeReg}},
+		{{Name: strings.Repeat("d/", 300) + "deep", Typeflag: tar.TypeReg}, {Name: strings.Repeat("n", 300), Typeflag: tar.TypeReg}},
+		{{Name: "x", Typeflag: tar.TypeReg, PAXRecords: map[string]string{"SCHILY.xattr.user.a": strings.Repeat("x", 1<<17), "SCHILY.xattr.trusted.overlay.opaque": "y"}}},
 	} {
 		var b bytes.Buffer
 		zipped := gzip.NewWriter(&b)
