@@ -50,6 +50,7 @@ func TestStreamsUnderLoad(t *testing.T) {
 	}
 	cut.Wait()
 	c.goesOnWithoutClients(t)
+	c.cutAnswers(t, id)
 	for _, quiet := range []string{id, terminal, c.create(t, shell)} {
 		c.hangUp(t, quiet)
 	}

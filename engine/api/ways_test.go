@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -190,4 +191,29 @@ func (c *client) goesOnWithoutClients(t *testing.T) {
 		t.Errorf("it ended with %s", text)
 	}
 	c.want(t, http.StatusNoContent, "DELETE", "/containers/"+id, "")
+}
+
+// cutAnswers goes from answers that have no end, or none yet.
+func (c *client) cutAnswers(t *testing.T, id string) {
+	t.Helper()
+	for _, ask := range []string{
+		"GET /events", "GET /containers/" + id + "/logs?stdout=1&follow=1", "GET /containers/" + id + "/stats?stream=1",
+		"POST /containers/" + id + "/wait", "POST /containers/" + id + "/wait?condition=removed", "GET /containers/" + id + "/export",
+		"GET /images/box/get",
+	} {
+		for range 10 {
+			conn, err := net.Dial("unix", c.socket)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprintf(conn, "%s HTTP/1.1\r\nHost: d\r\n\r\n", ask)
+			err = conn.SetDeadline(time.Now().Add(20 * time.Second))
+			if _, rerr := io.ReadFull(conn, make([]byte, len("HTTP/1.1 200 OK"))); rerr != nil {
+				err = errors.Join(err, rerr)
+			}
+			if err := errors.Join(err, conn.Close()); err != nil {
+				t.Errorf("%s: %v", ask, err)
+			}
+		}
+	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"cove/internal/inroot"
 	"cove/layers/archive"
 	"cove/layers/mount"
 )
@@ -17,7 +18,7 @@ import (
 // target: the files, and the owner and mode of the directory itself.
 func CopyUp(ctx context.Context, root mount.Mount, target, dir string) error {
 	return With(ctx, root, func(base int) error {
-		fd, err := unix.Openat2(base, target, &unix.OpenHow{
+		fd, err := inroot.Open(base, target, unix.OpenHow{
 			Flags:   unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC,
 			Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
 		})

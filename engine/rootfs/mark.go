@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"cove/internal/inroot"
 	"cove/layers/mount"
 	"cove/layers/whiteout"
 )
@@ -114,7 +115,7 @@ func directory(fds []int, top int, owners mount.IDMap) (int, unix.Stat_t, error)
 
 // openIn opens a name below a directory, itself if it is a link, through no other link.
 func openIn(root int, name string) (int, error) {
-	return unix.Openat2(root, name, &unix.OpenHow{
+	return inroot.Open(root, name, unix.OpenHow{
 		Flags:   unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC,
 		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_SYMLINKS,
 	})

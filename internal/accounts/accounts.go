@@ -12,6 +12,8 @@ import (
 
 	"github.com/moby/sys/user"
 	"golang.org/x/sys/unix"
+
+	"cove/internal/inroot"
 )
 
 // maxSize bounds what such a file can make its reader read.
@@ -21,7 +23,7 @@ const maxSize = 16 << 20
 // link means the image's own root. A file that is not there, and what is no regular
 // file, reads as empty.
 func Open(root int, name string) (io.ReadCloser, error) {
-	fd, err := unix.Openat2(root, name, &unix.OpenHow{
+	fd, err := inroot.Open(root, name, unix.OpenHow{
 		Flags:   unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NONBLOCK,
 		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
 	})

@@ -42,6 +42,7 @@ var floors = []struct {
 	{"internal/disktest", 0},
 	{"internal/gittest", 0},
 	{"internal/ids", 0},
+	{"internal/inroot", 0},
 	{"internal/leanjson", 0},
 	{"internal/limit", 0},
 	{"internal/nearest", 0},
@@ -60,6 +61,7 @@ var floors = []struct {
 
 // neighbours are the rooms on one floor that may know each other.
 var neighbours = map[string][]string{
+	"internal/accounts":  {"internal/inroot"},
 	"content":            {"errdefs", "internal/atomicfile", "internal/filelock", "internal/ids", "internal/limit"},
 	"reference":          {"errdefs"},
 	"internal/platforms": {"errdefs"},

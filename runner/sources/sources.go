@@ -20,6 +20,7 @@ import (
 
 	"cove/errdefs"
 	"cove/internal/filelock"
+	"cove/internal/inroot"
 	"cove/runner/record"
 	"cove/sandbox/files"
 	"cove/volume"
@@ -87,7 +88,7 @@ func below(m record.Mounted) (*os.File, error) {
 		return nil, fmt.Errorf("volume %s: %w", m.Name, err)
 	}
 	defer unix.Close(dir)
-	fd, err := unix.Openat2(dir, m.Subpath, &unix.OpenHow{
+	fd, err := inroot.Open(dir, m.Subpath, unix.OpenHow{
 		Flags:   unix.O_PATH | unix.O_CLOEXEC,
 		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
 	})

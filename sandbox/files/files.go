@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/internal/inroot"
 	"cove/layers/mount"
 	"cove/layers/tree"
 	"cove/sandbox/cgroup"
@@ -152,7 +153,7 @@ func copyUp(root int, want plan.File) (int, error) {
 
 func fill(mnt, root int, name string) error {
 	const dirOnly = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_CLOEXEC
-	src, err := unix.Openat2(root, name, &unix.OpenHow{
+	src, err := inroot.Open(root, name, unix.OpenHow{
 		Flags: dirOnly, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
 	})
 	if errors.Is(err, unix.ENOENT) {

@@ -8,6 +8,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
+	"cove/internal/inroot"
 	"cove/layers/tree"
 	"cove/sandbox/plan"
 )
@@ -121,7 +122,7 @@ func (r linkedRoot) create(name string, file bool) bool {
 }
 
 func (r linkedRoot) open(name string, more uint64) (int, error) {
-	return unix.Openat2(r.fd, name, &unix.OpenHow{
+	return inroot.Open(r.fd, name, unix.OpenHow{
 		Flags:   unix.O_PATH | unix.O_CLOEXEC | more,
 		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
 	})

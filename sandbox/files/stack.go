@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/internal/inroot"
 	"cove/layers/mount"
 	"cove/sandbox/host"
 	"cove/sandbox/plan"
@@ -61,7 +62,7 @@ func openStack(s Stack, want plan.File) (fd int, err error) {
 
 // subtree copies what is mounted at a path below a mount.
 func subtree(whole int, path string) (int, error) {
-	at, err := unix.Openat2(whole, path, &unix.OpenHow{
+	at, err := inroot.Open(whole, path, unix.OpenHow{
 		Flags:   unix.O_PATH | unix.O_CLOEXEC,
 		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
 	})

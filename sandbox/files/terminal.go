@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/internal/inroot"
 	"cove/sandbox/host"
 	"cove/sandbox/plan"
 )
@@ -91,7 +92,7 @@ func (f *Set) openJoined(src Source) error {
 		return err
 	}
 	defer unix.Close(root)
-	ptmx, err := unix.Openat2(root, "dev/pts/ptmx", &unix.OpenHow{
+	ptmx, err := inroot.Open(root, "dev/pts/ptmx", unix.OpenHow{
 		Flags:   unix.O_PATH | unix.O_CLOEXEC,
 		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
 	})

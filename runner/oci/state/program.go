@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/internal/inroot"
 )
 
 // FindProgram fails when the container, which has been created, has no program of its
@@ -50,7 +51,7 @@ func (c *Container) FindProgram() error {
 
 // missing reports whether a path surely is not there below root.
 func missing(root int, name string) bool {
-	fd, err := unix.Openat2(root, strings.TrimPrefix(name, "/"), &unix.OpenHow{
+	fd, err := inroot.Open(root, strings.TrimPrefix(name, "/"), unix.OpenHow{
 		Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
 	})
 	if err == nil {
