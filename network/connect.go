@@ -111,7 +111,7 @@ func (e *Endpoint) plan(cfg Config) error {
 		if err != nil {
 			return err
 		}
-		e.links = append(e.links, newLink(e.id, cfg.Name, seg, at, i))
+		e.links = append(e.links, newLink(Running{ID: e.id, Name: cfg.Name, Hostname: cfg.Hostname}, seg, at, i))
 	}
 	out := e.publisher()
 	if out == nil && len(cfg.Ports) > 0 {

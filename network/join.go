@@ -20,7 +20,7 @@ import (
 
 // Running is a container that runs, whose networks are changed.
 type Running struct {
-	ID, Name string
+	ID, Name, Hostname string
 	// PID is its first process; Owner the process.Identity of its monitor, with
 	// which its addresses end.
 	PID   int
@@ -35,7 +35,7 @@ func (n *Network) Join(c Running, at Attachment) (Attached, error) {
 	if err != nil {
 		return Attached{}, err
 	}
-	l := newLink(c.ID, c.Name, seg, at, freeNumber(c.Attached))
+	l := newLink(c, seg, at, freeNumber(c.Attached))
 	host, inside, ns, err := handles(c.PID)
 	if err != nil {
 		return Attached{}, err

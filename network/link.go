@@ -25,6 +25,7 @@ type link struct {
 	at        Attachment
 	container string // its ID
 	name      string // its name
+	hostname  string // what it calls itself, a name to others too
 	got       Attached
 	asked     [][]publish.Port // what is published for each port that was asked for
 	ports     []publish.Port   // to be published, and then those that are
@@ -39,15 +40,15 @@ func (l *link) publish(ports []publish.Port) {
 	l.ports = slices.Concat(l.asked...)
 }
 
-func newLink(container, name string, seg *segment.Segment, at Attachment, number int) *link {
-	veth := "vc" + ids.Short(container)
+func newLink(of Running, seg *segment.Segment, at Attachment, number int) *link {
+	veth := "vc" + ids.Short(of.ID)
 	switch {
 	case seg.Def.OnParent():
 		veth = "" // nothing of it is in the host's namespace
 	case number > 0:
 		veth += strconv.FormatInt(int64(number), 36)
 	}
-	return &link{seg: seg, at: at, container: container, name: name, got: Attached{
+	return &link{seg: seg, at: at, container: of.ID, name: of.Name, hostname: of.Hostname, got: Attached{
 		Driver: seg.Def.Driver, Network: at.Network, Name: at.Name, Veth: veth, Bridge: seg.Bridge,
 		Interface: cmp.Or(at.Options[ends.Ifname], "eth"+strconv.Itoa(number)),
 		LinkLocal: at.LinkLocal, Options: at.Options,
@@ -100,7 +101,10 @@ func (l *link) take(host *netlink.Handle, pool *ipam.Pool, owner string) (listen
 // assign takes an address of each family that the network has.
 func (l *link) assign(pool *ipam.Pool) (ipam.Lease, error) {
 	lease := ipam.Lease{
-		Ports: l.ports, Veth: l.got.Veth, MAC: l.at.MAC, Name: l.name, Aliases: l.at.Aliases,
+		Ports: l.ports, Veth: l.got.Veth, MAC: l.at.MAC, Name: l.name, Aliases: slices.Clone(l.at.Aliases),
+	}
+	if l.hostname != "" && l.hostname != ids.Short(l.container) {
+		lease.Aliases = append(lease.Aliases, l.hostname)
 	}
 	var err error
 	if lease.IP, err = pool.Assign(l.container, l.at.IP); err != nil {

@@ -116,7 +116,8 @@ func (c *Container) change(
 	if st.Alive() {
 		n.Monitor, n.Attached = st.Monitor, attached(st)
 		live = &network.Running{
-			ID: c.ID(), Name: c.Name(), PID: st.Pid, Owner: c.record().Holder(record.MonitorLock), Attached: n.Attached,
+			ID: c.ID(), Name: c.Name(), Hostname: c.Config().Network.Hostname,
+			PID: st.Pid, Owner: c.record().Holder(record.MonitorLock), Attached: n.Attached,
 		}
 	}
 	if err := change(&n, live); err != nil {

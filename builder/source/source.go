@@ -325,7 +325,9 @@ func (c *Context) readDockerfile(src Source) (err error) {
 			return err
 		}
 	}
-	c.Dockerfile, err = c.readFile(c.path, maxDockerfile)
+	if err = errdefs.ErrNotFound; filepath.IsAbs(c.path) || filepath.IsLocal(c.path) {
+		c.Dockerfile, err = c.readFile(c.path, maxDockerfile)
+	}
 	if errors.Is(err, errdefs.ErrNotFound) {
 		return errdefs.Errorf(errdefs.ErrNotFound,
 			"build: there is no %s here or in the context %s; name another with -f", c.Name, plan.ShowURL(src.Dir))

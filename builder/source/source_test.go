@@ -117,6 +117,10 @@ func TestDockerfileFromTheWorkingDirectory(t *testing.T) {
 			t.Errorf("-f %s: a is ignored: %v", file, ignored)
 		}
 	}
+	// Above the context there is nothing, also where it has a file of that name.
+	if _, err := opened(t, Source{Dir: "ctx", Dockerfile: "../y.Dockerfile"}); !errors.Is(err, errdefs.ErrNotFound) {
+		t.Errorf("-f ../y.Dockerfile: %v", err)
+	}
 }
 
 func TestLowerCaseDockerfile(t *testing.T) {

@@ -77,6 +77,9 @@ func (n *NetworkSettings) attached(cfg record.Config, state net.State) {
 		} else {
 			ep.DNSNames = append([]string{strings.TrimPrefix(cfg.Name, "/")}, at.Aliases...)
 			ep.DNSNames = append(ep.DNSNames, ids.Short(cfg.ID))
+			if name := cfg.Network.Hostname; name != "" && !slices.Contains(ep.DNSNames, name) {
+				ep.DNSNames = append(ep.DNSNames, name)
+			}
 		}
 		if at.IP.IsValid() || at.IP6.IsValid() || len(at.LinkLocal) > 0 {
 			ep.IPAMConfig = &EndpointIPAM{IPv4Address: text(at.IP), IPv6Address: text(at.IP6)}
