@@ -113,7 +113,7 @@ func (c *client) crowd(t *testing.T, many int, size int64) {
 		all = append(all, c.hijack(t, path, "", i%2 == 0))
 	}
 	if os.Getenv("COVE_SOAK") != "" { // one that does not read is cut, which takes a while
-		c.hijack(t, path, "", true)
+		defer c.hijack(t, path, "", true).Close()
 	}
 	c.want(t, http.StatusNoContent, "POST", "/containers/"+id+"/start", "")
 	sent := typed(t, all[0], size)
@@ -190,7 +190,7 @@ func (c *client) through(t *testing.T, id string, size int64) {
 	t.Helper()
 	conn := c.exec(t, id, catAttached)
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(5 * time.Minute)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(20 * time.Minute)); err != nil {
 		t.Fatal(err)
 	}
 	sent := typed(t, conn, size)
