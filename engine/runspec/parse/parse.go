@@ -25,8 +25,7 @@ var consistencies = []string{"consistent", "cached", "delegated", "default"}
 
 // Volume reads [SOURCE:]TARGET[:OPTION[,OPTION…]] with docker's options
 // ro, rw, z, Z (accepted: there is no SELinux label to set), nocopy, the propagations,
-// and how late a change may be seen on the other side (accepted: it is seen at once). A
-// TARGET alone is below the container's root also where it does not begin with a slash.
+// and how late a change may be seen on the other side (accepted: it is seen at once).
 func Volume(s string) (runspec.Volume, error) {
 	parts := strings.Split(s, ":")
 	var v runspec.Volume
@@ -34,9 +33,6 @@ func Volume(s string) (runspec.Volume, error) {
 	switch len(parts) {
 	case 1:
 		v.Target = parts[0]
-		if v.Target != "" && !path.IsAbs(v.Target) {
-			v.Target = path.Join("/", v.Target)
-		}
 	case 2:
 		v.Source, v.Target = parts[0], parts[1]
 	case 3:

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -228,9 +229,14 @@ func (f *Flags) parseMounts(o *runspec.Options) (err error) {
 	return err
 }
 
-// parseVolume reads a -v, whose path of the host may begin at this directory.
+// parseVolume reads a -v, whose path of the host may begin at this directory. A word alone
+// is a path in the container, also where it does not begin with a slash, as docker's command
+// line takes it.
 func parseVolume(s string) (runspec.Volume, error) {
 	source, rest, ok := strings.Cut(s, ":")
+	if !ok && s != "" {
+		return parse.Volume(path.Join("/", s))
+	}
 	if first, _, _ := strings.Cut(source, "/"); ok && (first == "." || first == "..") {
 		abs, err := filepath.Abs(source)
 		if err != nil {

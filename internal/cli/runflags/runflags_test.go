@@ -64,6 +64,9 @@ func TestFlagsBecomeOptions(t *testing.T) {
 		{[]string{"-m", "64m", "--cpus", "1.5", "--pids-limit", "9", "--shm-size", "1g"}, func(o *containers.CreateOptions) {
 			o.Resources = record.Resources{Memory: 64 << 20, NanoCPUs: 1_500_000_000, PidsLimit: 9, ShmSize: 1 << 30}
 		}},
+		{[]string{"-v", "data", "-v", "./cache", "-v", "/a:/b:cached"}, func(o *containers.CreateOptions) {
+			o.Volumes = []runspec.Volume{{Target: "/data"}, {Target: "/cache"}, {Source: "/a", Target: "/b"}}
+		}},
 		{[]string{"-v", "/a:/b:ro", "--tmpfs", "/run:size=1m"}, func(o *containers.CreateOptions) {
 			o.Volumes = []runspec.Volume{{Source: "/a", Target: "/b", ReadOnly: true}}
 			o.Tmpfs = []record.Tmpfs{{Target: "/run", Options: []string{"size=1m"}}}
