@@ -97,6 +97,21 @@ func With(ctx context.Context, name string, fn func() error) error {
 	return errors.Join(err, Release(f))
 }
 
+// OpenDir waits for the lock of a directory itself, where no file of its own is to be in
+// it; closing it unlocks. It is flock(2), as the lock of a file wants one that is open for
+// writing, which a directory cannot be.
+func OpenDir(name string) (*os.File, error) {
+	d, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(d.Fd()), unix.LOCK_EX); err != nil {
+		d.Close()
+		return nil, fmt.Errorf("locking %s: %w", name, err)
+	}
+	return d, nil
+}
+
 // Held reports whether another open file has f locked exclusively. When in doubt
 // it has.
 func Held(f *os.File) bool {

@@ -34,7 +34,7 @@ type Schema struct {
 	newest   int64
 	oldest   int64
 	names    map[int64]string
-	lock     string // the file that keeps a command and a server apart, "" where PostgreSQL does
+	lock     string // the folder by which a command and a server wait for each other; "" with PostgreSQL
 }
 
 // Version is one step of a schema.
@@ -82,7 +82,7 @@ func newSchema(pool *sql.DB, cfg Config) (*Schema, error) {
 		}
 		opts = append(opts, goose.WithSessionLocker(locker))
 	} else {
-		s.lock = filepath.Join(filepath.Dir(cfg.DSN), "migration.lock")
+		s.lock = filepath.Dir(cfg.DSN)
 	}
 	if s.provider, err = goose.NewProvider(dialect, pool, nil, opts...); err != nil {
 		return nil, fmt.Errorf("preparing migrations: %w", err)
@@ -150,7 +150,11 @@ func (s *Schema) To(ctx context.Context, version int64) error {
 	if s.lock == "" {
 		return s.move(ctx, version)
 	}
-	return filelock.With(ctx, s.lock, func() error { return s.move(ctx, version) })
+	held, err := filelock.OpenDir(s.lock)
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.move(ctx, version), held.Close())
 }
 
 func (s *Schema) move(ctx context.Context, version int64) error {

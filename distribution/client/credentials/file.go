@@ -16,6 +16,7 @@ import (
 
 	"cove/errdefs"
 	"cove/internal/atomicfile"
+	"cove/internal/filelock"
 )
 
 // hubKey is where docker keeps the sign-in for docker.io.
@@ -192,7 +193,7 @@ func edit(path string, change func(*file) (write bool, err error)) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	lock, err := lockDir(dir)
+	lock, err := filelock.OpenDir(dir) // no file beside the user's own
 	if err != nil {
 		return err
 	}
@@ -213,19 +214,4 @@ func edit(path string, change func(*file) (write bool, err error)) error {
 		return err
 	}
 	return atomicfile.WriteFile(path, append(b, '\n'), 0o600, atomicfile.Durable)
-}
-
-// lockDir locks the directory itself, so that none beside the user's own files
-// is needed; closing it unlocks. It is flock(2), as a record lock (see filelock)
-// wants a file open for writing, which a directory cannot be.
-func lockDir(name string) (*os.File, error) {
-	d, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	if err := unix.Flock(int(d.Fd()), unix.LOCK_EX); err != nil {
-		d.Close()
-		return nil, fmt.Errorf("locking %s: %w", name, err)
-	}
-	return d, nil
 }
