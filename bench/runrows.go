@@ -52,9 +52,10 @@ func runtimeRows() []row {
 			if err := tb.prepare(ctx, bundles); err != nil {
 				return err
 			}
-			tb.ends = append(tb.ends, run(r.cli+" delete --force sleeper"))
+			tb.ends = append(tb.ends, run(r.cli+" delete --force sleeper-"+r.name))
 			// With streams of its own: the container outlives the command.
-			return shell(r.cli+" run --detach --bundle $WORK/sleep sleeper </dev/null >/dev/null 2>&1")(ctx, tb)
+			start := r.cli + " run --detach --bundle $WORK/sleep sleeper-" + r.name
+			return shell(start+" </dev/null >/dev/null 2>&1")(ctx, tb)
 		}}
 		add := func(to *row, n need, do step) {
 			to.in = append(to.in, contender{name: r.name, needs: []need{n}, run: do})
@@ -62,7 +63,7 @@ func runtimeRows() []row {
 		add(&secured, bundles, run(r.cli+" run --bundle $WORK/secured true"))
 		add(&plain, bundles, run(r.cli+" run --bundle $WORK/plain true"))
 		add(&streak, bundles, run(r.cli+" run --bundle $WORK/plain true"))
-		add(&joined, sleeper, run(r.cli+" exec sleeper /bin/true"))
+		add(&joined, sleeper, run(r.cli+" exec sleeper-"+r.name+" /bin/true"))
 	}
 	return []row{secured, plain, streak, joined}
 }
