@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
+	"cove/internal/inroot"
 )
 
 // Tree is a directory and what is below it, without what the ignore rules leave
@@ -136,11 +137,10 @@ func (t *Tree) below(p string, flags uint64) (int, error) {
 	if p == "" {
 		p = "."
 	}
-	how := unix.OpenHow{
+	fd, err := inroot.Open(int(t.dir.Fd()), p, unix.OpenHow{
 		Flags:   flags | unix.O_CLOEXEC | unix.O_NOFOLLOW,
 		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
-	}
-	fd, err := retry(func() (int, error) { return unix.Openat2(int(t.dir.Fd()), p, &how) })
+	})
 	if err != nil {
 		return -1, FileError(p, err)
 	}
