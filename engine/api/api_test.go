@@ -43,7 +43,7 @@ func serve(t testing.TB, eng *engine.Engine, allow ...string) *client {
 		t.Fatal(err)
 	}
 	socket := filepath.Join(t.TempDir(), "s")
-	l, err := listen.Unix(t.Context(), socket, "")
+	l, err := listen.Unix(t.Context(), socket, listen.Owner{})
 	if err != nil {
 		t.Fatal(err)
 	}

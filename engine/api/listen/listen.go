@@ -1,5 +1,5 @@
-// Package listen opens the sockets of docker's API: a unix socket that a group may
-// use, those that systemd opened, and TCP for who has a certificate. There is no TCP
+// Package listen opens the sockets of docker's API: a unix socket that a user and a
+// group may use, those that systemd opened, and TCP for who has a certificate. There is no TCP
 // without: whoever reaches the API is root on its machine.
 package listen
 
@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -16,6 +17,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/coreos/go-systemd/v22/activation"
 	"golang.org/x/sys/unix"
@@ -26,17 +28,25 @@ import (
 // mode is docker's: who owns the socket, and its group.
 const mode = 0o660
 
+// Owner is who may use a socket: names or numbers, and "" is whoever serves it.
+type Owner struct{ User, Group string }
+
 // Unix listens on a socket in the file system that its owner and the group may use;
-// without a group it is root's own. A socket that nobody listens on any more is
+// without either it is root's own. A socket that nobody listens on any more is
 // replaced; one that somebody does is errdefs.ErrConflict.
-func Unix(ctx context.Context, path, group string) (net.Listener, error) {
-	gid, err := groupID(group)
+func Unix(ctx context.Context, path string, owner Owner) (net.Listener, error) {
+	uid, gid, err := owner.ids()
 	if err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("listening on %s: %w", path, err)
 	}
+	alone, err := lockFolder(ctx, filepath.Dir(path))
+	if err != nil {
+		return nil, fmt.Errorf("listening on %s: %w", path, err)
+	}
+	defer alone.Close()
 	if err := removeDead(ctx, path); err != nil {
 		return nil, err
 	}
@@ -50,26 +60,81 @@ func Unix(ctx context.Context, path, group string) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listening on %s: %w", path, err)
 	}
-	if err := errors.Join(os.Chown(path, -1, gid), os.Chmod(path, mode)); err != nil {
+	if err := errors.Join(os.Chown(path, uid, gid), os.Chmod(path, mode)); err != nil {
 		l.Close()
 		return nil, fmt.Errorf("listening on %s: %w", path, err)
 	}
 	return l, nil
 }
 
-func groupID(group string) (int, error) {
-	if group == "" {
+// lockWait is how long another server may take to begin on a socket of the same folder.
+const lockWait = 5 * time.Second
+
+// lockFolder keeps other servers from beginning on a socket of the folder until it is
+// closed: of two that found the same dead socket, one would remove the live one of the
+// other, which then served where nobody comes.
+func lockFolder(ctx context.Context, dir string) (io.Closer, error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, lockWait)
+	defer cancel()
+	for {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return f, nil
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
+			f.Close()
+			return nil, fmt.Errorf("locking %s: %w", dir, err)
+		}
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-ctx.Done():
+			f.Close()
+			return nil, errdefs.Errorf(errdefs.ErrConflict, "another program holds a lock on %s; "+
+				"name a socket in another folder", dir)
+		}
+	}
+}
+
+// ids are the numbers that chown takes: -1 changes nothing.
+func (o Owner) ids() (uid, gid int, err error) {
+	uid, err = numberOf("user", "useradd", o.User, func(name string) (string, error) {
+		u, err := user.Lookup(name)
+		if err != nil {
+			return "", err
+		}
+		return u.Uid, nil
+	})
+	if err != nil {
+		return 0, 0, err
+	}
+	gid, err = numberOf("group", "groupadd", o.Group, func(name string) (string, error) {
+		g, err := user.LookupGroup(name)
+		if err != nil {
+			return "", err
+		}
+		return g.Gid, nil
+	})
+	return uid, gid, err
+}
+
+// numberOf is the number of a name, -1 of none; kind and adds are for who mistyped it.
+func numberOf(kind, adds, name string, look func(string) (string, error)) (int, error) {
+	if name == "" {
 		return -1, nil
 	}
-	if gid, err := strconv.Atoi(group); err == nil {
-		return gid, nil
+	if id, err := strconv.ParseUint(name, 10, 31); err == nil {
+		return int(id), nil
 	}
-	g, err := user.LookupGroup(group)
+	id, err := look(name)
 	if err != nil {
-		return 0, errdefs.Errorf(errdefs.ErrNotFound, "there is no group %q that the socket could belong to; "+
-			"make it (groupadd --system %q), or name no group: the socket is root's then", group, group)
+		return 0, errdefs.Errorf(errdefs.ErrNotFound, "there is no %s %q that the socket could belong to; "+
+			"make it (%s --system %q), or name none: the socket is root's then", kind, name, adds, name)
 	}
-	return strconv.Atoi(g.Gid)
+	return strconv.Atoi(id)
 }
 
 func removeDead(ctx context.Context, path string) error {

@@ -16,6 +16,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -28,7 +30,7 @@ import (
 func TestUnixSocketIsForItsOwnerAndGroup(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "run", "docker.sock")
-	l, err := listen.Unix(t.Context(), path, "")
+	l, err := listen.Unix(t.Context(), path, listen.Owner{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,16 +38,104 @@ func TestUnixSocketIsForItsOwnerAndGroup(t *testing.T) {
 	if err != nil || info.Mode().Perm() != 0o660 {
 		t.Errorf("%v, %v", info, err)
 	}
-	if _, err := listen.Unix(t.Context(), path, ""); !errors.Is(err, errdefs.ErrConflict) {
+	if _, err := listen.Unix(t.Context(), path, listen.Owner{}); !errors.Is(err, errdefs.ErrConflict) {
 		t.Errorf("a socket that is served is %v", err)
 	}
-	l.(*net.UnixListener).SetUnlinkOnClose(false) // as a server that was killed leaves it
-	l.Close()
-	l, err = listen.Unix(t.Context(), path, "")
+	leave(l)
+	l, err = listen.Unix(t.Context(), path, listen.Owner{})
 	if err != nil {
 		t.Fatalf("a socket that nobody serves is in the way: %v", err)
 	}
 	l.Close()
+}
+
+// leave closes a socket as a server that was killed does.
+func leave(l net.Listener) {
+	l.(*net.UnixListener).SetUnlinkOnClose(false)
+	l.Close()
+}
+
+func TestUnixSocketHasItsOwner(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: files are given away")
+	}
+	for owner, want := range map[listen.Owner][2]uint32{
+		{}: {0, 0}, {User: "nobody"}: {65534, 0}, {User: "1234", Group: "5678"}: {1234, 5678}, {Group: "root"}: {0, 0},
+	} {
+		path := filepath.Join(t.TempDir(), "s")
+		l, err := listen.Unix(t.Context(), path, owner)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var st unix.Stat_t
+		if err := unix.Stat(path, &st); err != nil || [2]uint32{st.Uid, st.Gid} != want || st.Mode&0o777 != 0o660 {
+			t.Errorf("of %+v: %v, %d:%d, mode %o", owner, err, st.Uid, st.Gid, st.Mode)
+		}
+		l.Close()
+	}
+}
+
+// TestServersThatRace: of many that find one dead socket, one has it, and it is the one
+// that clients reach.
+func TestServersThatRace(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for i := range 20 {
+		path := filepath.Join(dir, strconv.Itoa(i))
+		l, err := listen.Unix(t.Context(), path, listen.Owner{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		leave(l)
+		var all sync.WaitGroup
+		var got [8]net.Listener
+		begin := make(chan struct{})
+		for n := range got {
+			all.Go(func() {
+				<-begin
+				l, err := listen.Unix(t.Context(), path, listen.Owner{})
+				if err == nil {
+					got[n] = l
+				} else if !errors.Is(err, errdefs.ErrConflict) {
+					t.Error(err)
+				}
+			})
+		}
+		close(begin)
+		all.Wait()
+		serve := 0
+		for _, l := range got {
+			if l != nil {
+				serve++
+				defer l.Close()
+			}
+		}
+		conn, err := net.Dial("unix", path)
+		if err != nil || serve != 1 {
+			t.Fatalf("%d of them serve, and who asks is answered: %v", serve, err)
+		}
+		conn.Close()
+	}
+}
+
+// TestFolderThatIsLocked is told of, not waited for without end.
+func TestFolderThatIsLocked(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	f, err := os.Open(dir)
+	if err == nil {
+		defer f.Close()
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := listen.Unix(ctx, filepath.Join(dir, "s"), listen.Owner{}); !errors.Is(err, errdefs.ErrConflict) {
+		t.Errorf("%v", err)
+	}
 }
 
 // TestMain is also a server that ends and leaves its socket to a program that it started.
@@ -54,7 +144,7 @@ func TestMain(m *testing.M) {
 	if path == "" {
 		os.Exit(m.Run())
 	}
-	l, err := listen.Unix(context.Background(), path, "")
+	l, err := listen.Unix(context.Background(), path, listen.Owner{})
 	if err != nil {
 		panic(err)
 	}
@@ -99,7 +189,7 @@ func TestOrphanedSocket(t *testing.T) {
 		} else {
 			conn.Close()
 		}
-		l, err := listen.Unix(t.Context(), path, "")
+		l, err := listen.Unix(t.Context(), path, listen.Owner{})
 		if err != nil {
 			t.Fatalf("a socket whose server has ended (waited for: %v): %v", reaped, err)
 		}
@@ -115,14 +205,16 @@ func TestUnixSocketThatCannotBe(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := listen.Unix(t.Context(), file, ""); !errors.Is(err, errdefs.ErrConflict) {
+	if _, err := listen.Unix(t.Context(), file, listen.Owner{}); !errors.Is(err, errdefs.ErrConflict) {
 		t.Errorf("a file: %v", err)
 	}
 	if _, err := os.Stat(file); err != nil {
 		t.Errorf("it is gone: %v", err)
 	}
-	if _, err := listen.Unix(t.Context(), filepath.Join(dir, "s"), "no-such-group"); !errors.Is(err, errdefs.ErrNotFound) {
-		t.Errorf("a group: %v", err)
+	for _, owner := range []listen.Owner{{Group: "no-such-group"}, {User: "no-such-user"}, {User: "-1"}} {
+		if _, err := listen.Unix(t.Context(), filepath.Join(dir, "s"), owner); !errors.Is(err, errdefs.ErrNotFound) {
+			t.Errorf("of %+v: %v", owner, err)
+		}
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"cove/engine/api"
 	"cove/engine/api/listen"
@@ -39,11 +40,12 @@ const restAfter = 2 * time.Second
 const garbage = 400
 
 type serveFlags struct {
-	socket, group, tcp string
-	certs              listen.Certificates
-	allow              []string
-	untilEOF           bool
-	idle               time.Duration
+	socket, tcp string
+	owner       listen.Owner
+	certs       listen.Certificates
+	allow       []string
+	untilEOF    bool
+	idle        time.Duration
 }
 
 func serve(a *app.App) *cobra.Command {
@@ -60,18 +62,7 @@ containers run on. A socket that systemd opened is served instead of --socket.`,
   serve --socket /run/cove/read.sock --allow read,events
   serve --tcp :2376 --tlscacert ca.pem --tlscert cert.pem --tlskey key.pem`,
 	}
-	fs := cmd.Flags()
-	fs.StringVar(&f.socket, "socket", defaultSocket, "serve on this unix socket; \"\" for none")
-	fs.StringVar(&f.group, "group", "", "group whose members may use the socket: NAME or GID (default: root alone)")
-	fs.StringArrayVar(&f.allow, "allow", nil,
-		"what may be done: read, events, images, build, label=KEY=VALUE (to containers that have it), all; may repeat")
-	fs.StringVar(&f.tcp, "tcp", "", "also serve on HOST:PORT, to clients that have a certificate")
-	fs.StringVar(&f.certs.CA, "tlscacert", "", "authority that has signed the clients' certificates")
-	fs.StringVar(&f.certs.Cert, "tlscert", "", "certificate of this server")
-	fs.StringVar(&f.certs.Key, "tlskey", "", "its key")
-	fs.DurationVar(&f.idle, "idle", 0, "end when nothing was asked for so long, as 5m: systemd starts it again (default: never)")
-	fs.Lookup("idle").DefValue = ""
-	fs.BoolVar(&f.untilEOF, "until-eof", false, "end when standard input does: with the program that started this")
+	f.register(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		access, err := route.ParseAccess(f.allow)
 		if err == nil {
@@ -107,6 +98,22 @@ containers run on. A socket that systemd opened is served instead of --socket.`,
 	return cmd
 }
 
+// register names the flags.
+func (f *serveFlags) register(fs *pflag.FlagSet) {
+	fs.StringVar(&f.socket, "socket", defaultSocket, "serve on this unix socket; \"\" for none")
+	fs.StringVar(&f.owner.User, "user", "", "owner of the socket: NAME or UID (default: who serves it)")
+	fs.StringVar(&f.owner.Group, "group", "", "group whose members may use the socket: NAME or GID (default: root alone)")
+	fs.StringArrayVar(&f.allow, "allow", nil,
+		"what may be done: read, events, images, build, label=KEY=VALUE (to containers that have it), all; may repeat")
+	fs.StringVar(&f.tcp, "tcp", "", "also serve on HOST:PORT, to clients that have a certificate")
+	fs.StringVar(&f.certs.CA, "tlscacert", "", "authority that has signed the clients' certificates")
+	fs.StringVar(&f.certs.Cert, "tlscert", "", "certificate of this server")
+	fs.StringVar(&f.certs.Key, "tlskey", "", "its key")
+	fs.DurationVar(&f.idle, "idle", 0, "end when nothing was asked for so long, as 5m: systemd starts it again (default: never)")
+	fs.Lookup("idle").DefValue = ""
+	fs.BoolVar(&f.untilEOF, "until-eof", false, "end when standard input does: with the program that started this")
+}
+
 // untilEOF is a context that ends when nothing more is to be read.
 func untilEOF(ctx context.Context, in io.Reader) context.Context {
 	ctx, cancel := context.WithCancel(ctx)
@@ -135,8 +142,8 @@ func (f *serveFlags) check(cmd *cobra.Command) error {
 	}
 	var err error
 	switch {
-	case f.socket == "" && f.group != "":
-		err = errors.New("--group is of a --socket, and there is none")
+	case f.socket == "" && f.owner != (listen.Owner{}):
+		err = errors.New("--user and --group are of a --socket, and there is none")
 	case f.tcp == "" && certs > 0:
 		err = errors.New("certificates are for --tcp HOST:PORT, which is not given")
 	case f.tcp != "" && certs < 3:
@@ -153,12 +160,12 @@ func (f *serveFlags) listen(cmd *cobra.Command) ([]net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(all) > 0 && (f.group != "" || cmd.Flags().Changed("socket")) {
-		return nil, errdefs.Errorf(errdefs.ErrInvalid, "systemd has opened the socket, so --socket and --group say nothing; "+
-			"leave them out, and set ListenStream= and SocketGroup= in the socket's unit")
+	if len(all) > 0 && (f.owner != (listen.Owner{}) || cmd.Flags().Changed("socket")) {
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "systemd has opened the socket, so --socket, --user and --group say nothing; "+
+			"leave them out, and set ListenStream=, SocketUser= and SocketGroup= in the socket's unit")
 	}
 	if len(all) == 0 && f.socket != "" {
-		l, err := listen.Unix(cmd.Context(), f.socket, f.group)
+		l, err := listen.Unix(cmd.Context(), f.socket, f.owner)
 		if err != nil {
 			return nil, err
 		}

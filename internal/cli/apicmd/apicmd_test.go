@@ -95,7 +95,7 @@ func TestServeRefuses(t *testing.T) {
 		{[]string{"--socket", "", "--tcp", "127.0.0.1:0"}, wrongly("--tlscert")},
 		{[]string{"--socket", "", "--tcp", "127.0.0.1:0", "--tlscert", "c", "--tlskey", "k"}, wrongly("--tlscacert")},
 		{[]string{"--socket", "/nowhere/s", "--tlskey", "k"}, wrongly("--tcp")},
-		{[]string{"--socket", "", "--tcp", "127.0.0.1:0", "--group", "root"}, wrongly("--group is of a --socket")},
+		{[]string{"--socket", "", "--tcp", "127.0.0.1:0", "--group", "root"}, wrongly("--user and --group are of a --socket")},
 	} {
 		if err := run(t.Context(), t, &bytes.Buffer{}, tc.args...); !tc.is(err) {
 			t.Errorf("%q: %v", tc.args, err)

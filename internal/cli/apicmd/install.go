@@ -8,13 +8,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"cove/engine/api/listen"
 	"cove/errdefs"
 	"cove/internal/cli/apicmd/install"
 	"cove/internal/cli/app"
 )
 
 func installCommand(a *app.App) *cobra.Command {
-	var group string
+	var owner listen.Owner
 	cmd := &cobra.Command{
 		Use: "install [flags]", Args: app.NoArgs(),
 		Short: "Have docker's clients find cove by themselves, at /run/docker.sock",
@@ -22,19 +23,21 @@ func installCommand(a *app.App) *cobra.Command {
 starts the server with the first client. It is refused where docker is installed, or
 something else has the socket. What is done is printed, and "uninstall" undoes it.
 
-Whoever may use the socket is root on this machine: it is root's own, or a group's.`,
+Whoever may use the socket is root on this machine: it is root's own, or that of
+--user and --group.`,
 		Example: "  install\n  install --group docker",
 	}
-	cmd.Flags().StringVar(&group, "group", "", "group whose members may use the socket (default: root alone)")
+	cmd.Flags().StringVar(&owner.User, "user", "", "owner of the socket (default: root)")
+	cmd.Flags().StringVar(&owner.Group, "group", "", "group whose members may use the socket (default: root alone)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		m, err := thisMachine(a)
 		if err != nil {
 			return err
 		}
-		if err := checkGroup(group); err != nil {
+		if err := checkOwner(owner); err != nil {
 			return err
 		}
-		return m.Install(cmd.Context(), group)
+		return m.Install(cmd.Context(), owner)
 	}
 	return cmd
 }
@@ -64,21 +67,29 @@ func thisMachine(a *app.App) (install.Machine, error) {
 	return install.This(filepath.Join(filepath.Dir(own), "cove"), a.Out), nil
 }
 
-// groupNames are those that mean nothing else in a unit.
-var groupNames = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9_.-]*$`)
+// ownerNames are those that mean nothing else in a unit.
+var ownerNames = regexp.MustCompile(`^[a-zA-Z0-9_][a-zA-Z0-9_.-]*$`)
 
-func checkGroup(group string) error {
-	if group == "" {
-		return nil
-	}
-	if !groupNames.MatchString(group) {
-		return errdefs.Errorf(errdefs.ErrInvalid, "%q is no name of a group", group)
-	}
-	_, byName := user.LookupGroup(group)
-	_, byID := user.LookupGroupId(group)
-	if byName != nil && byID != nil {
-		return errdefs.Errorf(errdefs.ErrNotFound, "there is no group %q that the socket could belong to; "+
-			"make it (groupadd --system %s), or leave --group out: the socket is root's then", group, group)
+func checkOwner(o listen.Owner) error {
+	_, userByName := user.Lookup(o.User)
+	_, userByID := user.LookupId(o.User)
+	_, groupByName := user.LookupGroup(o.Group)
+	_, groupByID := user.LookupGroupId(o.Group)
+	for _, is := range []struct {
+		name, kind, adds string
+		unknown          bool
+	}{
+		{o.User, "user", "useradd", userByName != nil && userByID != nil},
+		{o.Group, "group", "groupadd", groupByName != nil && groupByID != nil},
+	} {
+		switch {
+		case is.name == "":
+		case !ownerNames.MatchString(is.name):
+			return errdefs.Errorf(errdefs.ErrInvalid, "%q is no name of a %s", is.name, is.kind)
+		case is.unknown:
+			return errdefs.Errorf(errdefs.ErrNotFound, "there is no %[1]s %[2]q that the socket could belong to; "+
+				"make it (%[3]s --system %[2]s), or leave --%[1]s out: the socket is root's then", is.kind, is.name, is.adds)
+		}
 	}
 	return nil
 }

@@ -5,25 +5,32 @@ import (
 	"strings"
 	"testing"
 
+	"cove/engine/api/listen"
 	"cove/errdefs"
 )
 
-// TestGroups that go into a unit are there, and no lines of their own.
-func TestGroups(t *testing.T) {
+// TestOwners that go into a unit are there, and no lines of their own.
+func TestOwners(t *testing.T) {
 	t.Parallel()
-	for _, group := range []string{"", "root", "0"} {
-		if err := checkGroup(group); err != nil {
+	for _, name := range []string{"", "root", "0"} {
+		if err := checkOwner(listen.Owner{User: name, Group: name}); err != nil {
 			t.Error(err)
 		}
 	}
-	for group, want := range map[string]error{
-		"nosuchgroup": errdefs.ErrNotFound, "root\nExecStartPre=/bin/sh": errdefs.ErrInvalid, "-root": errdefs.ErrInvalid,
+	for name, want := range map[string]error{
+		"nosuchname": errdefs.ErrNotFound, "root\nExecStartPre=/bin/sh": errdefs.ErrInvalid, "-root": errdefs.ErrInvalid,
 	} {
-		if err := checkGroup(group); !errors.Is(err, want) {
-			t.Errorf("%q: %v", group, err)
+		for _, owner := range []listen.Owner{{User: name}, {Group: name}} {
+			if err := checkOwner(owner); !errors.Is(err, want) {
+				t.Errorf("%+v: %v", owner, err)
+			}
 		}
 	}
-	if err := checkGroup("nosuchgroup"); !strings.Contains(err.Error(), "groupadd --system nosuchgroup") {
-		t.Errorf("it does not say what to do: %v", err)
+	for way, owner := range map[string]listen.Owner{
+		"groupadd --system nosuchname": {Group: "nosuchname"}, "useradd --system nosuchname": {User: "nosuchname"},
+	} {
+		if err := checkOwner(owner); !strings.Contains(err.Error(), way) {
+			t.Errorf("it does not say what to do: %v", err)
+		}
 	}
 }

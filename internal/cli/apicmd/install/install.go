@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"cove/engine/api/listen"
 	"cove/errdefs"
 	"cove/internal/atomicfile"
 )
@@ -65,11 +66,10 @@ func systemctl(ctx context.Context, args ...string) error {
 
 func (m Machine) path(name string) string { return m.Root + name }
 
-// Install has systemd listen on the socket, for root and a group ("" is root alone), and
-// start the server with the first client. Where docker is, or something else has the
-// socket, it is errdefs.ErrConflict and nothing is done; without systemd it is
-// errdefs.ErrUnsupported.
-func (m Machine) Install(ctx context.Context, group string) error {
+// Install has systemd listen on the socket, which its owner may use, and start the server
+// with the first client. Where docker is, or something else has the socket, it is
+// errdefs.ErrConflict and nothing is done; without systemd it is errdefs.ErrUnsupported.
+func (m Machine) Install(ctx context.Context, owner listen.Owner) error {
 	if err := m.free(); err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func (m Machine) Install(ctx context.Context, group string) error {
 			"have your init execute '%s api serve --socket %s', or do it yourself", Socket, m.Cove, Socket)
 	}
 	for _, unit := range []struct{ name, text string }{
-		{serviceUnit, m.service()}, {socketUnit, socket(group)},
+		{serviceUnit, m.service()}, {socketUnit, socket(owner)},
 	} {
 		file := filepath.Join(units, unit.name)
 		if err := atomicfile.WriteFile(m.path(file), []byte(unit.text), 0o644, atomicfile.Durable); err != nil {
@@ -193,7 +193,7 @@ func (m Machine) remove(unit string) error {
 
 func (m Machine) tell(format string, args ...any) { fmt.Fprintf(m.Out, format+"\n", args...) }
 
-func socket(group string) string {
+func socket(owner listen.Owner) string {
 	text := mark + `[Unit]
 Description=Socket of docker's API, served by cove, where docker's clients look for it
 
@@ -202,8 +202,11 @@ ListenStream=` + Socket + `
 SocketMode=0660
 RemoveOnStop=yes
 `
-	if group != "" {
-		text += "SocketGroup=" + group + "\n"
+	if owner.User != "" {
+		text += "SocketUser=" + owner.User + "\n"
+	}
+	if owner.Group != "" {
+		text += "SocketGroup=" + owner.Group + "\n"
 	}
 	return text + "\n[Install]\nWantedBy=sockets.target\n"
 }

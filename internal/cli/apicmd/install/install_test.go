@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"cove/engine/api/listen"
 	"cove/errdefs"
 )
 
@@ -53,7 +54,7 @@ func files(t *testing.T, m Machine) string {
 func TestInstall(t *testing.T) {
 	t.Parallel()
 	m, told, out := machine(t)
-	if err := m.Install(t.Context(), "docker"); err != nil {
+	if err := m.Install(t.Context(), listen.Owner{User: "ada", Group: "docker"}); err != nil {
 		t.Fatal(err)
 	}
 	written := units + "/" + serviceUnit + " " + units + "/" + socketUnit
@@ -66,10 +67,10 @@ func TestInstall(t *testing.T) {
 		}
 	}
 	text, err := os.ReadFile(m.path(units + "/" + socketUnit))
-	if err != nil || !strings.Contains(string(text), "ListenStream=/run/docker.sock\n") || !strings.Contains(string(text), "SocketGroup=docker\n") {
+	if err != nil || !strings.Contains(string(text), "ListenStream=/run/docker.sock\n") || !strings.Contains(string(text), "SocketUser=ada\nSocketGroup=docker\n") {
 		t.Errorf("%v\n%s", err, text)
 	}
-	if err := m.Install(t.Context(), ""); !errors.Is(err, errdefs.ErrExists) {
+	if err := m.Install(t.Context(), listen.Owner{}); !errors.Is(err, errdefs.ErrExists) {
 		t.Errorf("again: %v", err)
 	}
 	if err := m.Uninstall(t.Context()); err != nil {
@@ -109,7 +110,7 @@ func TestInstallRefuses(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := m.Install(t.Context(), ""); !errors.Is(err, tc.fails) {
+		if err := m.Install(t.Context(), listen.Owner{}); !errors.Is(err, tc.fails) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if got := files(t, m); got != tc.file || len(*told) != 0 {
@@ -128,7 +129,7 @@ func TestInstallWithoutSystemd(t *testing.T) {
 	if err := os.RemoveAll(m.path("/run/systemd")); err != nil {
 		t.Fatal(err)
 	}
-	err := m.Install(t.Context(), "")
+	err := m.Install(t.Context(), listen.Owner{})
 	if !errors.Is(err, errdefs.ErrUnsupported) || !strings.Contains(err.Error(), "/usr/bin/cove api serve --socket /run/docker.sock") {
 		t.Error(err)
 	}
@@ -149,7 +150,7 @@ func TestInstallThatFails(t *testing.T) {
 			}
 			return err
 		}
-		if err := m.Install(t.Context(), ""); !errors.Is(err, broken) || files(t, m) != "" {
+		if err := m.Install(t.Context(), listen.Owner{}); !errors.Is(err, broken) || files(t, m) != "" {
 			t.Errorf("%v, and left are %s", err, files(t, m))
 		}
 		if last := (*told)[len(*told)-2:]; last[0] != "disable --now cove-docker.socket cove-docker.service" || last[1] != "daemon-reload" {
@@ -170,7 +171,7 @@ func TestUnits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, text := range map[string]string{serviceUnit: Machine{Cove: program}.service(), socketUnit: socket("root")} {
+	for name, text := range map[string]string{serviceUnit: Machine{Cove: program}.service(), socketUnit: socket(listen.Owner{Group: "root"})} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
