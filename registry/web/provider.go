@@ -89,7 +89,7 @@ func (p *Pages) providerFailed(a *page.Ask, err error) error {
 		return err
 	}
 	p.Log.WarnContext(a.Context(), "a sign-in by the provider failed", "error", err)
-	text := a.Language.Text("signin.provider.failed", p.cfg.Provider.Title(), err.Error())
+	text := a.Language.Text("signin.provider.failed", p.cfg.Provider.Title(), a.Language.Said(err.Error()))
 	return p.Show(a, status, &view.Page{
 		Name: "sign-in", Section: "sign-in", Title: a.Language.Text("signin.title"), Data: p.signInData("", ""),
 		Notice: &view.Notice{Bad: true, Text: text},

@@ -29,8 +29,9 @@ type Catalogue struct {
 
 // Language is one of them.
 type Language struct {
-	Tag   language.Tag
-	texts map[string]string
+	Tag       language.Tag
+	texts     map[string]string
+	sentences []sentence
 }
 
 // Load reads the catalogue.
@@ -51,6 +52,9 @@ func Load() (*Catalogue, error) {
 		}
 		if err := json.Unmarshal(data, &l.texts); err != nil {
 			return nil, fmt.Errorf("messages %s: %w", name, err)
+		}
+		if l.sentences, err = readSaid(l.Tag.String()); err != nil {
+			return nil, err
 		}
 		c.languages = append(c.languages, l)
 	}

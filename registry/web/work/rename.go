@@ -53,7 +53,11 @@ func (p *Pages) projectRename(a *page.Ask) error {
 func (p *Pages) renamed(a *page.Ask, from string, done rename.Done) view.Notice {
 	text := a.Language.Text("renamed", from, done.Name)
 	if len(done.Notes) > 0 {
-		text += " " + a.Language.Text("renamed.notes") + " " + strings.Join(done.Notes, "; ")
+		notes := make([]string, len(done.Notes))
+		for i, n := range done.Notes {
+			notes[i] = a.Language.Said(n)
+		}
+		text += " " + a.Language.Text("renamed.notes") + " " + strings.Join(notes, "; ")
 	}
 	return view.Notice{Text: text}
 }
