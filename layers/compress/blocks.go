@@ -11,9 +11,9 @@ type blockWriter struct {
 	w       io.Writer
 	size    int
 	workers *Workers
-	pack    func(block []byte) packed
-	alone   func(block []byte) error // writes an input of at most one block
-	block   []byte                   // what no member has yet: at most size bytes
+	pack    func(block, to []byte) packed // appends the member of a block
+	alone   func(block []byte) error      // writes an input of at most one block
+	block   []byte                        // what no member has yet: at most size bytes
 	many    *packing
 }
 
@@ -40,7 +40,7 @@ func (b *blockWriter) Write(p []byte) (n int, err error) {
 			}
 		}
 		if b.block == nil {
-			b.block = make([]byte, 0, min(b.size, max(len(p), 64<<10)))
+			b.block = b.buffer(len(p))
 		}
 		k := min(len(p), b.size-len(b.block))
 		b.block = append(b.block, p[:k]...)
@@ -62,9 +62,41 @@ func (b *blockWriter) submit() error {
 	block, made := b.block, make(chan packed, 1)
 	b.block = nil
 	b.many.queue <- made // waits while as many as there are workers are on their way
-	go func() { made <- b.pack(block) }()
+	go func() {
+		m := b.pack(block, spareMembers.get())
+		spareBlocks.put(block)
+		made <- m
+	}()
 	return nil
 }
+
+// buffer is for the next block, of which n bytes are known. The first of a stream
+// grows, for most are short.
+func (b *blockWriter) buffer(n int) []byte {
+	if spare := spareBlocks.get(); cap(spare) >= b.size {
+		return spare
+	}
+	if b.many != nil {
+		n = b.size
+	}
+	return make([]byte, 0, min(b.size, max(n, 64<<10)))
+}
+
+// The buffers of blocks and of members are used again: a layer has as many as it has
+// megabytes, and they would be nearly all that a build allocates.
+var spareBlocks, spareMembers spares
+
+type spares struct{ pool sync.Pool }
+
+// get returns an empty slice with what room it has, maybe none.
+func (s *spares) get() []byte {
+	if b, ok := s.pool.Get().(*[]byte); ok {
+		return (*b)[:0]
+	}
+	return nil
+}
+
+func (s *spares) put(b []byte) { s.pool.Put(&b) }
 
 // write writes the members in their order.
 func (p *packing) write(w io.Writer) {
@@ -76,6 +108,7 @@ func (p *packing) write(w io.Writer) {
 		}
 		if m.err == nil {
 			_, m.err = w.Write(m.bytes)
+			spareMembers.put(m.bytes)
 		}
 		if m.err != nil {
 			p.mu.Lock()

@@ -33,7 +33,7 @@ func newGzip(w io.Writer, opt Options) (*Writer, error) {
 	}
 	g := &blockWriter{
 		w: w, size: gzipBlock, workers: opt.Workers,
-		pack:  func(block []byte) packed { return packMember(libs, block, level) },
+		pack:  func(block, to []byte) packed { return packMember(libs, block, to, level) },
 		alone: func(block []byte) error { return packAlone(libs, w, block, level) },
 	}
 	return &Writer{g, fmt.Sprintf("gzip;klauspost/compress;level=%d;members=%d", level, gzipBlock)}, nil
@@ -42,9 +42,9 @@ func newGzip(w io.Writer, opt Options) (*Writer, error) {
 // deflaters are used again, by level: each has some hundred kilobytes of tables.
 var deflaters [bestGzip + 1]sync.Pool
 
-// packMember makes a member of a block.
-func packMember(libs *codec.Libraries, block []byte, level int) packed {
-	out := appender(make([]byte, memberHeader, memberHeader+len(block)/2))
+// packMember makes a member of a block, in the empty slice to.
+func packMember(libs *codec.Libraries, block, to []byte, level int) packed {
+	out := appender(slices.Grow(to, memberHeader+len(block)/2)[:memberHeader])
 	zw, ok := deflaters[level].Get().(codec.Deflate)
 	if !ok {
 		var err error

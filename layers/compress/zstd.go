@@ -39,8 +39,8 @@ func newZstd(w io.Writer, opt Options) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	pack := func(block []byte) packed {
-		frame, err := libs.ZstdFrame(block, level)
+	pack := func(block, to []byte) packed {
+		frame, err := libs.ZstdFrame(block, to, level)
 		if err != nil {
 			err = fmt.Errorf("compressing: %w", err)
 		}
@@ -50,7 +50,7 @@ func newZstd(w io.Writer, opt Options) (*Writer, error) {
 		if len(block) == 0 {
 			return nil
 		}
-		frame := pack(block)
+		frame := pack(block, nil)
 		if frame.err != nil {
 			return frame.err
 		}

@@ -36,8 +36,8 @@ type Libraries struct {
 	Unzstd func(r io.Reader, window int64) (io.ReadCloser, error)
 	// UnzstdFrame appends what a frame unpacks to, which is no more than it says.
 	UnzstdFrame func(frame, to []byte) ([]byte, error)
-	// ZstdFrame makes a frame at a level, 1 to 4, that says what it unpacks to.
-	ZstdFrame func(block []byte, level int) ([]byte, error)
+	// ZstdFrame appends a frame at a level, 1 to 4, that says what it unpacks to.
+	ZstdFrame func(block, to []byte, level int) ([]byte, error)
 	Unxz      func(r io.Reader) (io.Reader, error)
 	Unbzip2   func(r io.Reader) io.Reader
 	// CRC32 is the sum that a gzip member has of what is in it (RFC 1952).

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"hash/crc32"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/klauspost/compress/flate"
@@ -76,7 +77,7 @@ var (
 	decoders sync.Pool
 )
 
-func packFrame(block []byte, level int) ([]byte, error) {
+func packFrame(block, to []byte, level int) ([]byte, error) {
 	enc, ok := encoders[level].Get().(*zstd.Encoder)
 	if !ok {
 		var err error
@@ -87,7 +88,7 @@ func packFrame(block []byte, level int) ([]byte, error) {
 		}
 	}
 	defer encoders[level].Put(enc)
-	return enc.EncodeAll(block, make([]byte, 0, len(block)/2)), nil
+	return enc.EncodeAll(block, slices.Grow(to, len(block)/2)), nil
 }
 
 func unpackFrame(frame, to []byte) ([]byte, error) {

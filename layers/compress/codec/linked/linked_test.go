@@ -45,7 +45,7 @@ func TestLinked(t *testing.T) {
 		}
 	}
 	var packed bytes.Buffer
-	frame, err := libs.ZstdFrame(text, 4)
+	frame, err := libs.ZstdFrame(text, nil, 4)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ type frameWriter struct {
 }
 
 func (f frameWriter) Write(p []byte) (int, error) {
-	frame, err := f.libs.ZstdFrame(p, f.level)
+	frame, err := f.libs.ZstdFrame(p, nil, f.level)
 	if err == nil {
 		_, err = f.Writer.Write(frame)
 	}
