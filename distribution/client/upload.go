@@ -38,6 +38,10 @@ const wholeLimit = 8 << 20
 // has been sent it: a smaller one is sent in less time than the waiting takes.
 const worthWaiting = 1 << 20
 
+// mostMounts is how many repositories a blob of that size is asked of before it is sent: each
+// costs a round trip or two.
+const mostMounts = 4
+
 // PushBlob uploads one blob unless the repository has it or can mount it: from where
 // the options say, or from where this client read it or sent it before. Cut in the
 // middle, it asks the registry how far it got and goes on there. Of several
@@ -143,19 +147,34 @@ func (u *upload) begin(ctx context.Context) (done bool, err error) {
 		u.tell(kind, "")
 		return true, nil
 	}
+	if done, err := u.mount(ctx); done || err != nil || u.location != "" {
+		return done, err
+	}
+	return u.post(ctx, "")
+}
+
+// mount asks for a mount from the places that are known. A registry where the blob is not
+// opens an upload instead, which goes on when no other place has it.
+func (u *upload) mount(ctx context.Context) (done bool, err error) {
+	tries := 1
+	if u.desc.Size >= worthWaiting {
+		tries = mostMounts
+	}
 	for _, from := range u.opts.MountFrom {
-		if from == u.repo.name {
-			continue
+		opened := u.location
+		done, err := u.post(ctx, from)
+		if opened != "" {
+			if err != nil {
+				u.location = opened
+				return false, ctx.Err()
+			}
+			if done || u.location != opened { // it got no byte, and is dropped some day where that fails
+				_, _ = u.call(ctx, wire.Request{Method: http.MethodDelete, Location: opened}, http.StatusNoContent)
+			}
 		}
-		if u.location != "" { // the mount before became an upload; one is enough
-			break
-		}
-		if done, err := u.post(ctx, from); done || err != nil {
+		if tries--; done || err != nil || tries == 0 {
 			return done, err
 		}
-	}
-	if u.location == "" {
-		return u.post(ctx, "")
 	}
 	return false, nil
 }
@@ -323,24 +342,6 @@ func (u *upload) call(ctx context.Context, in wire.Request, ok ...int) (wire.Ans
 func (u *upload) body(rd content.Reader) func() io.Reader {
 	at, desc, tell := u.offset, u.desc, u.opts.Progress
 	return func() io.Reader {
-		return &uploadBody{Reader: io.NewSectionReader(rd, at, desc.Size-at), at: at, tell: tell, desc: desc}
+		return progress.Reader(io.NewSectionReader(rd, at, desc.Size-at), progress.Pushing, desc, at, tell)
 	}
-}
-
-// uploadBody runs in net/http's goroutine, which may outlive the request: it
-// touches nothing of the upload.
-type uploadBody struct {
-	io.Reader
-	at   int64
-	tell progress.Func
-	desc ocispec.Descriptor
-}
-
-func (b *uploadBody) Read(p []byte) (int, error) {
-	n, err := b.Reader.Read(p)
-	if n > 0 {
-		b.at += int64(n)
-		b.tell.Tell(progress.Event{Kind: progress.Pushing, Desc: b.desc, Offset: b.at})
-	}
-	return n, err
 }

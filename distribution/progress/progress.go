@@ -4,6 +4,7 @@
 package progress
 
 import (
+	"io"
 	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -76,4 +77,24 @@ func (f Func) Retries() Func {
 			f.Tell(e)
 		}
 	}
+}
+
+// Reader tells how far the content of desc is, of which r has what follows the offset at.
+func Reader(r io.Reader, kind Kind, desc ocispec.Descriptor, at int64, tell Func) io.Reader {
+	return &reader{r, Event{Kind: kind, Desc: desc, Offset: at}, tell}
+}
+
+type reader struct {
+	io.Reader
+	e    Event
+	tell Func
+}
+
+func (r *reader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if n > 0 {
+		r.e.Offset += int64(n)
+		r.tell.Tell(r.e)
+	}
+	return n, err
 }

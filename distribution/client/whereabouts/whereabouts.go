@@ -48,10 +48,13 @@ func (b *Blobs) Lock(ctx context.Context, host string, blob digest.Digest) (unlo
 // caller knows.
 func (b *Blobs) From(host, repo string, blob digest.Digest, known []string) []string {
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	has := b.repos[key(host, blob)]
-	if has == "" || has == repo || len(known) > 0 && known[0] == has {
-		return known
+	b.mu.Unlock()
+	from := make([]string, 0, len(known)+1)
+	for _, k := range append([]string{has}, known...) {
+		if k != "" && k != repo && !slices.Contains(from, k) {
+			from = append(from, k)
+		}
 	}
-	return append([]string{has}, slices.DeleteFunc(slices.Clone(known), func(k string) bool { return k == has })...)
+	return from
 }
