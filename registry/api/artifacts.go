@@ -53,6 +53,7 @@ func artifactOf(a *browse.Artifact) Artifact {
 		ArtifactType: a.Manifest.ArtifactType, Size: a.Size, Tags: append([]string{}, a.Tags...),
 		Labels:  namesOf(a.Labels),
 		Subject: a.Subject.String(), PushedAt: a.PushedAt.UTC(), PushedBy: a.PushedBy,
+		PulledAt: rest.Moment(a.PulledAt), PulledBy: a.PulledBy,
 		Annotations: a.Annotations, More: a.More,
 		Platforms: []Platform{}, Layers: []Layer{}, Steps: []Step{}, Referrers: []Referrer{},
 	}

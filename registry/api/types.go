@@ -103,22 +103,26 @@ type Tag struct {
 
 // Artifact is one artifact in depth. More says that a list in it was cut.
 type Artifact struct {
-	Name         string            `json:"name"`
-	Digest       string            `json:"digest"`
-	MediaType    string            `json:"mediaType"`
-	ArtifactType string            `json:"artifactType,omitempty"`
-	Size         int64             `json:"size"` // of config and layers
-	Tags         []string          `json:"tags"`
-	Labels       []string          `json:"labels"` // that people have put on it
-	Subject      string            `json:"subject,omitempty"`
-	PushedAt     time.Time         `json:"pushedAt"`
-	PushedBy     string            `json:"pushedBy"`
-	Platforms    []Platform        `json:"platforms"` // of an index
-	Layers       []Layer           `json:"layers"`
-	Steps        []Step            `json:"steps"` // of an image's history
-	Annotations  map[string]string `json:"annotations,omitempty"`
-	Referrers    []Referrer        `json:"referrers"`
-	More         bool              `json:"more,omitempty"`
+	Name         string    `json:"name"`
+	Digest       string    `json:"digest"`
+	MediaType    string    `json:"mediaType"`
+	ArtifactType string    `json:"artifactType,omitempty"`
+	Size         int64     `json:"size"` // of config and layers
+	Tags         []string  `json:"tags"`
+	Labels       []string  `json:"labels"` // that people have put on it
+	Subject      string    `json:"subject,omitempty"`
+	PushedAt     time.Time `json:"pushedAt"`
+	PushedBy     string    `json:"pushedBy"`
+	// PulledAt is when it was last pulled, at most half a minute late. PulledBy is by whom,
+	// for who may read the log of the project; without it nobody had signed in.
+	PulledAt    *time.Time        `json:"pulledAt,omitempty"`
+	PulledBy    string            `json:"pulledBy,omitempty"`
+	Platforms   []Platform        `json:"platforms"` // of an index
+	Layers      []Layer           `json:"layers"`
+	Steps       []Step            `json:"steps"` // of an image's history
+	Annotations map[string]string `json:"annotations,omitempty"`
+	Referrers   []Referrer        `json:"referrers"`
+	More        bool              `json:"more,omitempty"`
 }
 
 // Platform is one manifest of an index.

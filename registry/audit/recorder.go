@@ -31,7 +31,7 @@ type Recorder struct {
 	lost    int // events beyond maxWaiting
 	tell    func(ctx context.Context, tx *metadata.Tx, pulls []Pull) error
 	used    map[use]time.Time
-	pulls   map[pull]time.Time
+	pulls   map[pull]lastPull
 	seen    map[origin]time.Time // whose sign-in was noted
 }
 
@@ -58,6 +58,12 @@ type pull struct {
 	digest     digest.Digest
 }
 
+// lastPull is when it was, and by whom; "" is somebody who is not signed in.
+type lastPull struct {
+	at time.Time
+	by string
+}
+
 // origin is an account at an address.
 type origin struct{ name, address string }
 
@@ -79,7 +85,7 @@ const (
 // NewRecorder returns a Recorder that writes to db while Run runs.
 func NewRecorder(database *metadata.DB, log *slog.Logger, now func() time.Time) *Recorder {
 	return &Recorder{
-		db: database, log: log, now: now, used: map[use]time.Time{}, pulls: map[pull]time.Time{},
+		db: database, log: log, now: now, used: map[use]time.Time{}, pulls: map[pull]lastPull{},
 		seen: map[origin]time.Time{},
 	}
 }
@@ -175,7 +181,7 @@ func (r *Recorder) pulled(ctx context.Context, p Pull) {
 	p.At, p.Actor = r.now(), by.Name
 	last := pull{p.Repository, p.Digest}
 	if _, known := r.pulls[last]; known || len(r.pulls) < maxPulls {
-		r.pulls[last] = p.At
+		r.pulls[last] = lastPull{p.At, by.Name}
 	}
 	r.keep(heard{Event{At: p.At, Actor: by.Name, Action: "manifest.pull", Object: object, Address: by.Address}, p})
 }
@@ -206,10 +212,10 @@ func (r *Recorder) flush(ctx context.Context, uses bool) {
 	events, lost := r.waiting, r.lost
 	r.waiting, r.lost = nil, 0
 	var used map[use]time.Time
-	var pulls map[pull]time.Time
+	var pulls map[pull]lastPull
 	if uses {
 		used, r.used = r.used, map[use]time.Time{}
-		pulls, r.pulls = r.pulls, map[pull]time.Time{}
+		pulls, r.pulls = r.pulls, map[pull]lastPull{}
 	}
 	r.mu.Unlock()
 	if lost > 0 {
@@ -252,18 +258,19 @@ func (r *Recorder) write(ctx context.Context, events []heard) error {
 }
 
 // writePulls keeps when manifests were last pulled, of those that are still there.
-func (r *Recorder) writePulls(ctx context.Context, pulls map[pull]time.Time) error {
+func (r *Recorder) writePulls(ctx context.Context, pulls map[pull]lastPull) error {
 	all := slices.SortedFunc(maps.Keys(pulls), func(a, b pull) int {
 		return cmp.Or(cmp.Compare(a.repository, b.repository), cmp.Compare(a.digest, b.digest))
 	})
 	for part := range slices.Chunk(all, perWrite) {
 		err := r.db.UpdateSoon(ctx, func(ctx context.Context, tx *metadata.Tx) error {
 			for _, p := range part {
-				_, err := tx.Querier().Exec(ctx, `INSERT INTO manifest_pulls (repository_id, digest, pulled_at)
-					SELECT m.repository_id, m.digest, $3 FROM repositories r
+				_, err := tx.Querier().Exec(ctx, `INSERT INTO manifest_pulls (repository_id, digest, pulled_at, pulled_by)
+					SELECT m.repository_id, m.digest, $3, $4 FROM repositories r
 					JOIN manifests m ON m.repository_id = r.id AND m.digest = $2 WHERE r.name = $1
-					ON CONFLICT (repository_id, digest) DO UPDATE SET pulled_at = excluded.pulled_at`,
-					p.repository, p.digest.String(), db.Micros(pulls[p]))
+					ON CONFLICT (repository_id, digest) DO UPDATE
+						SET pulled_at = excluded.pulled_at, pulled_by = excluded.pulled_by`,
+					p.repository, p.digest.String(), db.Micros(pulls[p].at), pulls[p].by)
 				if err != nil {
 					return db.Unavailable(err)
 				}

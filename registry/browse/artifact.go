@@ -93,6 +93,8 @@ type Artifact struct {
 	Subject  digest.Digest  // what it refers to; "" if nothing
 	PushedAt time.Time
 	PushedBy string
+	PulledAt time.Time // zero if it never was, as far as it is known
+	PulledBy string    // "" for somebody who was not signed in
 
 	Platforms   []Platform // of an index
 	Image       *ocispec.Image
@@ -148,6 +150,9 @@ func (b *Browser) Artifact(ctx context.Context, by auth.Caller, name Name) (*Art
 	if err := b.pushed(ctx, repoID, a); err != nil {
 		return nil, err
 	}
+	if !b.May(ctx, by, auth.ReadLog, metadata.ProjectOf(name.Repository)) {
+		a.PulledBy = ""
+	}
 	if err := a.readManifest(); err != nil {
 		return nil, err
 	}
@@ -166,15 +171,19 @@ func (b *Browser) Artifact(ctx context.Context, by auth.Caller, name Name) (*Art
 
 // pushed adds what the database knows of the manifest.
 func (b *Browser) pushed(ctx context.Context, repoID int64, a *Artifact) error {
-	var at int64
+	var at, pulled int64
 	var subject string
 	dgst := a.Manifest.Digest.String()
-	err := b.db.Querier().Row(ctx, `SELECT pushed_at, pushed_by, subject FROM manifests
-		WHERE repository_id = $1 AND digest = $2`, repoID, dgst).Scan(&at, &a.PushedBy, &subject)
+	err := b.db.Querier().Row(ctx, `SELECT m.pushed_at, m.pushed_by, m.subject, COALESCE(u.pulled_at, 0), COALESCE(u.pulled_by, '')
+		FROM manifests m LEFT JOIN manifest_pulls u ON u.repository_id = m.repository_id AND u.digest = m.digest
+		WHERE m.repository_id = $1 AND m.digest = $2`, repoID, dgst).Scan(&at, &a.PushedBy, &subject, &pulled, &a.PulledBy)
 	if err != nil {
 		return db.NotFound(err, "repository %s has no manifest %s", a.Name.Repository, dgst)
 	}
 	a.PushedAt, a.Subject = time.UnixMicro(at), digest.Digest(subject)
+	if pulled != 0 {
+		a.PulledAt = time.UnixMicro(pulled)
+	}
 	a.Tags, err = db.All(ctx, b.db.Querier(), db.ScanString,
 		"SELECT name FROM tags WHERE repository_id = $1 AND digest = $2 ORDER BY name LIMIT $3", repoID, dgst, maxTags)
 	if err != nil {
