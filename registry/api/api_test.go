@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,6 +19,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 
+	"cove/registry/metadata"
 	"cove/registry/metadata/metadatatest"
 	"cove/registry/server/config"
 	"cove/registry/web/webtest"
@@ -393,6 +395,7 @@ func (c *client) robots(noun string, at map[string]string, name string) {
 	}
 	seen := c.send(call{id: "get" + noun, params: at}, 200)
 	stale := http.Header{"If-Match": {seen.header.Get("ETag")}}
+	c.usedSince(name, call{id: "get" + noun, params: at}, seen)
 	c.send(call{id: "change" + noun, params: at, header: stale, body: object{"disabled": true, "forever": true}}, 200)
 	c.send(call{id: "change" + noun, params: at, header: stale, body: object{"description": "x"}}, 412)
 	if got := c.settled(); status(made.Secret) != 401 {
@@ -559,6 +562,25 @@ func (c *client) audited() {
 func (c *client) settled() *client {
 	time.Sleep(600 * time.Millisecond)
 	return c
+}
+
+// usedSince has a program sign in again, later: what it is seen as is another answer, but
+// nobody has changed it.
+func (c *client) usedSince(name string, get call, seen reply) {
+	if _, err := os.Stat(filepath.Join(c.site.Root, "registry.db")); err != nil {
+		return // the database is a server's, and the two halves of a tag are the same there
+	}
+	c.site.Change(c.t, func(ctx context.Context, tx *metadata.Tx) error {
+		u, err := tx.UserByName(ctx, name)
+		if err != nil {
+			return err
+		}
+		return tx.AccountUsed(ctx, u.ID, time.Now().Add(time.Hour))
+	})
+	again := c.send(get, 200)
+	if before, after := seen.header.Get("ETag"), again.header.Get("ETag"); before == after || len(before) != len(after) {
+		c.t.Errorf("used since, and its ETag %s is now %s", before, after)
+	}
 }
 
 // TestHostileRequests: none is answered with a 5xx, and what is refused is a problem.

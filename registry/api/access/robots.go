@@ -21,6 +21,12 @@ type Robot struct {
 	UsedAt       *time.Time `json:"usedAt,omitempty"`
 }
 
+// Settled implements [rest.Settler].
+func (r Robot) Settled() any {
+	r.UsedAt = nil
+	return r
+}
+
 // RobotOf is a robot as it is told.
 func RobotOf(r robots.Robot) Robot {
 	return Robot{

@@ -27,6 +27,12 @@ type TrustRule struct {
 	UsedAt       *time.Time          `json:"usedAt,omitempty"`
 }
 
+// Settled implements [rest.Settler].
+func (r TrustRule) Settled() any {
+	r.UsedAt = nil
+	return r
+}
+
 // TrustRuleOf is a rule as it is told.
 func TrustRuleOf(r trust.Rule) TrustRule {
 	return TrustRule{

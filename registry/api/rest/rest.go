@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -178,13 +179,16 @@ func (asked *Ask) answer(op Operation, v any) {
 		return
 	}
 	body, err := encode(v)
+	tag := ""
+	if err == nil && op.ETag {
+		tag, err = etagOf(v, body)
+	}
 	if err != nil { // no type of this package fails to encode
 		writeProblem(asked.W, errcode.For(err, errcode.Registry))
 		return
 	}
 	h := asked.W.Header()
 	if op.ETag {
-		tag := etagOf(body)
 		h.Set("ETag", tag)
 		if op.Method == http.MethodGet && matches(asked.Header.Get("If-None-Match"), tag) {
 			asked.W.WriteHeader(http.StatusNotModified)
@@ -208,10 +212,32 @@ func encode(v any) ([]byte, error) {
 	return out.Bytes(), err
 }
 
-func etagOf(body []byte) string {
-	sum := sha256.Sum256(body)
-	return `"` + base64.RawURLEncoding.EncodeToString(sum[:18]) + `"`
+// Settler is an answer of which a part moves though nobody changes the object, as when a
+// robot was last used. Settled is the rest.
+type Settler interface{ Settled() any }
+
+// etagOf is made of two parts: of all of the answer, which a cache asks for, and of what
+// somebody has said of the object, which is the condition of a change. A robot at work is
+// another answer each half minute, and yet whoever looked at it may change it.
+func etagOf(v any, body []byte) (string, error) {
+	settled := body
+	if s, ok := v.(Settler); ok {
+		var err error
+		if settled, err = encode(s.Settled()); err != nil {
+			return "", err
+		}
+	}
+	part := func(b []byte) string {
+		sum := sha256.Sum256(b)
+		return base64.RawURLEncoding.EncodeToString(sum[:12])
+	}
+	return `"` + part(body) + "." + part(settled) + `"`, nil
 }
+
+// said is the part of a list of entity tags that is the condition of a change.
+func said(tags string) string { return whole.ReplaceAllString(tags, `"`) }
+
+var whole = regexp.MustCompile(`"[A-Za-z0-9_-]{16}\.`)
 
 // matches says whether a list of entity tags has this one (RFC 9110, 13.1).
 func matches(list, tag string) bool {
@@ -234,7 +260,11 @@ func (asked *Ask) Unchanged(now any) error {
 	if err != nil {
 		return err
 	}
-	if strings.Contains(want, "W/") || !matches(want, etagOf(body)) { // a weak one never matches
+	tag, err := etagOf(now, body)
+	if err != nil {
+		return err
+	}
+	if strings.Contains(want, "W/") || !matches(said(want), said(tag)) { // a weak one never matches
 		return errChanged
 	}
 	return nil

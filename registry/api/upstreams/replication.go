@@ -40,6 +40,12 @@ type Rule struct {
 	At                 time.Time  `json:"at"`
 }
 
+// Settled implements [rest.Settler].
+func (r Rule) Settled() any {
+	r.Next = nil
+	return r
+}
+
 // RuleOf is a rule as the API and the command line show it.
 func RuleOf(r replication.Rule) Rule {
 	orAll := func(glob string) string {

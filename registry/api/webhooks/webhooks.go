@@ -70,6 +70,12 @@ type Change struct {
 	Secret        *string   `json:"secret,omitempty"`        // key of the signature; "" signs nothing
 }
 
+// Settled implements [rest.Settler].
+func (h Webhook) Settled() any {
+	h.Lost, h.Last = 0, nil
+	return h
+}
+
 // WebhookOf is a webhook as the API and the command line show it.
 func WebhookOf(h webhook.Webhook) Webhook {
 	out := Webhook{
