@@ -372,8 +372,35 @@ func (c *client) retention() {
 	if c.into(call{id: "previewRetention", params: project}, &plan); plan.Artifacts != 0 || plan.Kept != 1 {
 		t.Errorf("after the run %+v", plan)
 	}
+	c.retainsByLabel(project)
 	one := map[string]string{"project": "kept", "rule": rule.ID}
 	c.send(call{id: "deleteRetentionRule", params: one}, 204)
 	c.send(call{id: "deleteRetentionRule", params: one}, 404)
 	c.send(call{id: "setRetentionSchedule", params: project, body: object{"cron": "", "zone": ""}}, 204)
+}
+
+// retainsByLabel keeps what has a label, whatever the other rule says of it.
+func (c *client) retainsByLabel(project map[string]string) {
+	c.site.Push(c.t, "kept/app", "v3", webtest.Image{Layers: []map[string]string{{"v": "k3"}}})
+	c.send(call{id: "createLabel", params: project, body: object{"name": "in use"}}, 201)
+	var plan struct{ Artifacts, Kept int }
+	if c.into(call{id: "previewRetention", params: project}, &plan); plan.Artifacts != 1 || plan.Kept != 1 {
+		c.t.Errorf("before the label %+v", plan)
+	}
+	c.site.API(c.t, "POST", "/artifact-labels/kept/app:v2", `{"name":"in use"}`, 204)
+	body := object{"template": "always", "labels": []string{"in *"}, "selector": object{}}
+	var kept struct {
+		ID     string
+		Labels []string
+	}
+	if err := json.Unmarshal(c.send(call{id: "addRetentionRule", params: project, body: body}, 201).body, &kept); err != nil ||
+		!slices.Equal(kept.Labels, []string{"in *"}) {
+		c.t.Errorf("the rule %+v, %v", kept, err)
+	}
+	if c.into(call{id: "previewRetention", params: project}, &plan); plan.Artifacts != 0 || plan.Kept != 2 {
+		c.t.Errorf("with the label %+v", plan)
+	}
+	c.send(call{id: "deleteRetentionRule", params: map[string]string{"project": project["project"], "rule": kept.ID}}, 204)
+	body["exceptLabels"], body["labels"] = true, []string{}
+	c.send(call{id: "addRetentionRule", params: project, body: body}, 400)
 }

@@ -24,6 +24,7 @@ var reportsAgain = []report{
 	{"harbor#11398: a blob that is deleted frees what it used", deletedBlob},
 	{"harbor#17781, harbor#22543: retention runs beside rules of immutable tags, and leaves what they keep", retentionOfImmutable},
 	{"harbor#16335: what has no tag is not immutable", untaggedIsFree},
+	{"rules of retention by the labels of artifacts", labelsAreKept},
 	{"harbor#18351, harbor#883: who was made and deleted, and which project, is in the log", changesAreLogged},
 	{"harbor#13508, harbor#14277: sign-ins are in the log, and those that failed", signInsAreLogged},
 	{"harbor#16850, harbor#18320: a robot that has ended is listed, and goes on with another duration", endedRobot},
@@ -191,6 +192,21 @@ func untaggedIsFree(c harborClient) {
 	c.retained(id, rule)
 	c.do("GET", "/projects/bare/repositories/app/artifacts/v1", nil, 200)
 	c.do("GET", "/projects/bare/repositories/app/artifacts/"+bare.Digest.String(), nil, 404)
+}
+
+func labelsAreKept(c harborClient) {
+	id := c.project("marked")
+	for _, tag := range []string{"v1", "v2"} {
+		c.site.Push(c.t, "marked/app", tag, webtest.Image{Layers: []map[string]string{{"n": tag}}})
+	}
+	label := c.do("POST", "/labels", object{"name": "stable", "scope": "p", "project_id": json.Number(id)}, 201).id()
+	c.do("POST", "/projects/marked/repositories/app/artifacts/v1/labels", numbered(label), 200)
+	rule := retentionRule("always", "**", object{})
+	rule["tag_selectors"] = append(rule["tag_selectors"].([]object), object{"kind": "label", "decoration": "withLabels", "pattern": "stable"})
+	c.retained(id, rule)
+	c.do("GET", "/retentions/"+id, nil, 200).has(`"kind":"label","decoration":"withLabels","pattern":"stable"`)
+	c.do("GET", "/projects/marked/repositories/app/artifacts/v1", nil, 200)
+	c.do("GET", "/projects/marked/repositories/app/artifacts/v2", nil, 404)
 }
 
 func changesAreLogged(c harborClient) {

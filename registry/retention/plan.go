@@ -21,6 +21,7 @@ type artifact struct {
 	digest         digest.Digest
 	subject        digest.Digest
 	tags           []string
+	labels         []string  // if a rule asks for them
 	pushed, pulled time.Time // pulled is zero if it never was
 	size           int64
 	listed         bool // an index lists it
@@ -102,6 +103,9 @@ type decision struct {
 func (p *Plan) add(ctx context.Context, q db.Querier, repo repository, by decision) error {
 	all, err := artifacts(ctx, q, repo.id)
 	if err != nil {
+		return err
+	}
+	if err := by.labelled(ctx, q, repo.id, all); err != nil {
 		return err
 	}
 	candidates, followers := by.split(all)

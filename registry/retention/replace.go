@@ -48,7 +48,7 @@ func put(ctx context.Context, tx *metadata.Tx, p metadata.Project, by string, al
 		return err
 	}
 	same := 0
-	for same < min(len(there), len(all)) && there[same].Rule == all[same] {
+	for same < min(len(there), len(all)) && there[same].equal(all[same]) {
 		same++
 	}
 	for _, k := range there[same:] {

@@ -224,7 +224,7 @@ func TestPolicies(t *testing.T) {
 	}
 	s.must(s.Schedule(ctx, by, "team", "30 3 * * 0", "Europe/Berlin"))
 	p, err := s.Of(ctx, by, "team")
-	if err != nil || len(p.Rules) != retention.MaxRules || p.Rules[0].Rule != rule || p.Schedule.Cron != "30 3 * * 0" ||
+	if err != nil || len(p.Rules) != retention.MaxRules || p.Rules[0].String() != rule.String() || p.Schedule.Cron != "30 3 * * 0" ||
 		p.Schedule.Zone != "Europe/Berlin" {
 		t.Errorf("kept %+v %v", p, err)
 	}
@@ -257,7 +257,7 @@ func TestReplace(t *testing.T) {
 	s.must(err)
 	s.must(s.Replace(ctx, by, "team", []retention.Rule{rule(1), rule(3)}, "0 4 * * *"))
 	after, err := s.Of(ctx, by, "team")
-	if err != nil || len(after.Rules) != 2 || after.Rules[0].ID != before.Rules[0].ID || after.Rules[1].Rule != rule(3) ||
+	if err != nil || len(after.Rules) != 2 || after.Rules[0].ID != before.Rules[0].ID || after.Rules[1].String() != rule(3).String() ||
 		after.Schedule.Cron != "0 4 * * *" || after.Schedule.Zone != "Europe/Berlin" {
 		t.Errorf("kept %+v %v", after, err)
 	}

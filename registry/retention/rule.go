@@ -44,6 +44,7 @@ func (t Template) Days() bool { return t == DaysPushed || t == DaysPulled }
 // Rule keeps artifacts.
 type Rule struct {
 	selector.Selector
+	Labelled
 	// Untagged: it speaks of artifacts without a tag too.
 	Untagged bool     `json:"untagged,omitempty"`
 	Template Template `json:"template"`
@@ -67,6 +68,9 @@ func (r Rule) Check() error {
 		}
 		return errdefs.Errorf(errdefs.ErrInvalid, "template %s takes no number", r.Template)
 	}
+	if err := r.chosen(); err != nil {
+		return err
+	}
 	return r.Selector.Check()
 }
 
@@ -76,15 +80,19 @@ func (r Rule) String() string {
 	if r.Template.Counts() {
 		keep = fmt.Sprintf("%s=%d", r.Template, r.N)
 	}
+	keep += " of " + r.Selector.String() + r.Labelled.String()
 	if r.Untagged {
-		return keep + " of " + r.Selector.String() + " and without a tag"
+		return keep + " and without a tag"
 	}
-	return keep + " of " + r.Selector.String()
+	return keep
 }
 
 // speaksOf says whether the rule speaks of an artifact of a repository that it speaks
 // of.
 func (r Rule) speaksOf(a *artifact) bool {
+	if !r.chooses(a.labels) {
+		return false
+	}
 	if len(a.tags) == 0 {
 		return r.Untagged
 	}

@@ -21,9 +21,9 @@ func shelf(now time.Time) []*artifact {
 	day := func(n int) time.Time { return now.AddDate(0, 0, -n) }
 	return []*artifact{
 		{digest: "a", tags: []string{"latest", "v5"}, pushed: now},
-		{digest: "b", tags: []string{"v4"}, pushed: day(1), pulled: day(2)},
-		{digest: "c", tags: []string{"v3"}, pushed: day(2)},
-		{digest: "d", pushed: day(3)},
+		{digest: "b", tags: []string{"v4"}, pushed: day(1), pulled: day(2), labels: []string{"stable", "reviewed"}},
+		{digest: "c", tags: []string{"v3"}, pushed: day(2), labels: []string{"stable"}},
+		{digest: "d", pushed: day(3), labels: []string{"broken"}},
 		{digest: "e", tags: []string{"nightly-1"}, pushed: day(30), pulled: day(20)},
 	}
 }
@@ -53,6 +53,12 @@ func TestRules(t *testing.T) {
 		{"pulled within days", []Rule{all(DaysPulled, 20)}, "be"},
 		{"pulled within fewer", []Rule{all(DaysPulled, 19)}, "b"},
 		{"either", []Rule{all(LatestPushed, 1), {Template: LatestPulled, N: 1, Selector: selector.Selector{Tags: "nightly-*"}}}, "ae"},
+		{"with a label", []Rule{{Template: Always, Labelled: Labelled{Labels: []string{"stable"}}}}, "bc"},
+		{"with each of these labels", []Rule{{Template: Always, Labelled: Labelled{Labels: []string{"stable", "review*"}}}}, "b"},
+		{"with none of these labels", []Rule{{Template: Always, Labelled: Labelled{Labels: []string{"review*", "broken"}, ExceptLabels: true}, Untagged: true}}, "ace"},
+		{"the label of what has no tag", []Rule{{Template: Always, Labelled: Labelled{Labels: []string{"broken"}}}}, ""},
+		{"and that is said", []Rule{{Template: Always, Labelled: Labelled{Labels: []string{"broken"}}, Untagged: true}}, "d"},
+		{"the newest of those with a label", []Rule{{Template: LatestPushed, N: 1, Labelled: Labelled{Labels: []string{"stable"}}}}, "b"},
 		{"of no repository", []Rule{{Template: Always, Selector: selector.Selector{Repositories: "other/**"}}, all(LatestPushed, 1)}, "a"},
 	} {
 		candidates := shelf(now)

@@ -203,6 +203,17 @@ func TestRetentionOnPages(t *testing.T) {
 			t.Fatalf("no rule: %s", dev.Body)
 		}
 	}
+	dev.Post("/projects/team/retention", url.Values{"template": {"always"}, "labels": {"in use\r\n rel-* \n"}, "except_labels": {"1"}}, 303)
+	if body := dev.Follow(200); !strings.Contains(body, "<em>all but these</em> <code>in use</code> <code>rel-*</code>") {
+		t.Errorf("a rule with labels: %s", body)
+	}
+	_, labelled, _ := strings.Cut(dev.Body, "<code>rel-*</code>")
+	_, labelled, _ = strings.Cut(labelled, `action="/projects/team/retention/`)
+	labelled, _, _ = strings.Cut(labelled, "/remove")
+	dev.Post("/projects/team/retention/"+labelled+"/remove", url.Values{}, 303)
+	if body := dev.Follow(200); !strings.Contains(body, `name="labels" value="in use`+"\n"+`rel-*"`) || !strings.Contains(body, `name="except_labels" value="1"`) {
+		t.Errorf("no undo of a rule with labels: %s", body)
+	}
 	rule, _, _ := strings.Cut(rest, "/remove")
 	dev.Post("/projects/team/retention/"+rule+"/remove", url.Values{}, 303)
 	if body := dev.Follow(200); !strings.Contains(body, "Everything is kept.") {

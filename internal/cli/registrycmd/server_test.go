@@ -92,6 +92,8 @@ var everywhere = []string{
 	"label rm checked absent --project team", "label restore checked --project team", "label restore checked --project team",
 	"label rm checked --project team", "label rm stable", "label restore absent", "label ls -q",
 	"retention add team --keep latestPushedK=1 --tags build-*", "retention add team --keep always", "retention add team --keep odd", "retention ls team",
+	"retention add team --keep always --label stable --label re* --untagged", "retention add team --keep always --label x --except-labels",
+	"retention add team --keep always --except-labels",
 	"retention schedule team @daily --zone Europe/Berlin", "retention schedule team nightly", "retention ls team --format json",
 	"retention preview team", "retention run team", "retention rm team 7", "retention schedule team never", "retention ls absent",
 	"<secret>endpoint add far registry.example.com --user admin --password-stdin", "endpoint add far registry.example.com",

@@ -12,6 +12,10 @@ import (
 // RetentionRule keeps artifacts.
 type RetentionRule struct {
 	Selector Selector `json:"selector"`
+	// Labels are globs: it speaks of artifacts that have a label for each of them, or,
+	// with exceptLabels, no label for any.
+	Labels       []string `json:"labels,omitempty"`
+	ExceptLabels bool     `json:"exceptLabels,omitempty"`
 	// Untagged: it speaks of artifacts without a tag too.
 	Untagged bool `json:"untagged,omitempty"`
 	// Template is always, nothing, nDaysSinceLastPush, nDaysSinceLastPull, latestPushedK,
@@ -22,13 +26,15 @@ type RetentionRule struct {
 
 // KeptRule is a rule of a project.
 type KeptRule struct {
-	ID       string    `json:"id"`
-	Selector Selector  `json:"selector"`
-	Untagged bool      `json:"untagged,omitempty"`
-	Template string    `json:"template"`
-	N        int       `json:"n,omitempty"`
-	By       string    `json:"by"`
-	At       time.Time `json:"at"`
+	ID           string    `json:"id"`
+	Selector     Selector  `json:"selector"`
+	Labels       []string  `json:"labels,omitempty"`
+	ExceptLabels bool      `json:"exceptLabels,omitempty"`
+	Untagged     bool      `json:"untagged,omitempty"`
+	Template     string    `json:"template"`
+	N            int       `json:"n,omitempty"`
+	By           string    `json:"by"`
+	At           time.Time `json:"at"`
 }
 
 // RetentionSchedule is when the rules of a project are run.
@@ -66,7 +72,7 @@ type RetentionPlan struct {
 // KeptRuleOf is a rule as the API and the command line show it.
 func KeptRuleOf(k retention.Kept) KeptRule {
 	return KeptRule{
-		id(k.ID), Selector(k.Selector), k.Untagged, string(k.Template), k.N, k.By, k.At.UTC(),
+		id(k.ID), Selector(k.Selector), k.Labels, k.ExceptLabels, k.Untagged, string(k.Template), k.N, k.By, k.At.UTC(),
 	}
 }
 
@@ -152,7 +158,9 @@ func (w *Work) retentionAdd(asked *rest.Ask) (any, error) {
 		return nil, err
 	}
 	k, err := w.p.Retention.Add(asked.Context(), asked.Caller, asked.PathValue("project"), retention.Rule{
-		Selector: selector.Selector(r.Selector), Untagged: r.Untagged, Template: retention.Template(r.Template), N: r.N,
+		Selector: selector.Selector(r.Selector),
+		Labelled: retention.Labelled{Labels: r.Labels, ExceptLabels: r.ExceptLabels},
+		Untagged: r.Untagged, Template: retention.Template(r.Template), N: r.N,
 	})
 	return KeptRuleOf(k), err
 }

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"encoding/json"
+	"strings"
 
 	"cove/registry/harbor/shape"
 	"cove/registry/selector"
@@ -15,7 +16,11 @@ const (
 	RepoExcludes = "repoExcludes"
 	// Doublestar is the kind of all of them.
 	Doublestar = "doublestar"
-	ofRepos    = "repository"
+	// ByLabel is the other kind, of labels that people put on artifacts.
+	ByLabel       = "label"
+	WithLabels    = "withLabels"
+	WithoutLabels = "withoutLabels"
+	ofRepos       = "repository"
 )
 
 func decorated(except bool, yes, no string) string {
@@ -65,6 +70,35 @@ func SelectorOf(tags []shape.Selector, scope map[string][]shape.Selector) (s sel
 	}
 	s.Repositories, s.ExceptRepositories, err = read(repositories[0], RepoMatches, RepoExcludes)
 	return s, err
+}
+
+// LabelsOf is the selector of labels in Harbor's terms, which has no name with a comma.
+func LabelsOf(names []string, except bool) shape.Selector {
+	return shape.Selector{
+		Kind: ByLabel, Decoration: decorated(except, WithLabels, WithoutLabels), Pattern: strings.Join(names, ","),
+	}
+}
+
+// LabelsIn takes the selector of labels from the tag selectors of a rule, among which
+// Harbor has it.
+func LabelsIn(tags []shape.Selector) (rest []shape.Selector, names []string, except bool, err error) {
+	for _, s := range tags {
+		switch {
+		case s.Kind != ByLabel:
+			rest = append(rest, s)
+		case names != nil:
+			return nil, nil, false, Unsupported("a rule with more than one selector of labels")
+		case s.Decoration != WithLabels && s.Decoration != WithoutLabels:
+			return nil, nil, false, Invalid("body: the decoration %q is neither %s nor %s", s.Decoration,
+				WithLabels, WithoutLabels)
+		default:
+			names, except = strings.Split(s.Pattern, ","), s.Decoration == WithoutLabels
+		}
+	}
+	if rest == nil && names != nil {
+		rest = []shape.Selector{{Kind: Doublestar, Decoration: Matches, Pattern: "**"}}
+	}
+	return rest, names, except, nil
 }
 
 type extras struct {

@@ -32,6 +32,9 @@ func retentionRuleOf(k retention.Kept) shape.RetentionRule {
 	}
 	r.Tags, r.Selectors = edge.SelectorsOf(k.Selector)
 	r.Tags[0].Extras = edge.ExtrasOf(k.Untagged)
+	if len(k.Labels) > 0 {
+		r.Tags = append(r.Tags, edge.LabelsOf(k.Labels, k.ExceptLabels))
+	}
 	return r
 }
 
@@ -43,10 +46,15 @@ func retentionRule(in shape.RetentionRule) (r retention.Rule, err error) {
 	case in.Action != "" && in.Action != retain:
 		return r, edge.Unsupported("the action %q of a rule", in.Action)
 	}
-	if r.Selector, err = edge.SelectorOf(in.Tags, in.Selectors); err != nil {
+	tags, names, except, err := edge.LabelsIn(in.Tags)
+	if err != nil {
 		return r, err
 	}
-	if r.Untagged, err = edge.Untagged(in.Tags[0]); err != nil {
+	r.Labelled = retention.Labelled{Labels: names, ExceptLabels: except}
+	if r.Selector, err = edge.SelectorOf(tags, in.Selectors); err != nil {
+		return r, err
+	}
+	if r.Untagged, err = edge.Untagged(tags[0]); err != nil {
 		return r, err
 	}
 	if r.Template = retention.Template(in.Template); in.Template == lastXDays {
@@ -314,6 +322,8 @@ func (o operations) retentionTerms(*edge.Ask) (any, error) {
 		}},
 		Tags: []shape.SelectorTerms{{
 			Text: "Tags", Kind: edge.Doublestar, Decorations: []string{edge.Matches, edge.Excludes},
+		}, {
+			Text: "Labels", Kind: edge.ByLabel, Decorations: []string{edge.WithLabels, edge.WithoutLabels},
 		}},
 	}
 	for _, t := range retention.Templates() {

@@ -2,6 +2,7 @@ package work
 
 import (
 	"strconv"
+	"strings"
 
 	"cove/registry/retention"
 	"cove/registry/web/page"
@@ -39,7 +40,7 @@ func (p *Pages) retentionPlan(a *page.Ask) error {
 
 func (p *Pages) retentionAdd(a *page.Ask) error {
 	rule := retention.Rule{
-		Selector: selected(a), Untagged: a.PostForm.Get("untagged") == "1",
+		Selector: selected(a), Labelled: labelled(a), Untagged: a.PostForm.Get("untagged") == "1",
 		Template: retention.Template(a.PostForm.Get("template")),
 	}
 	if n := a.PostForm.Get("n"); n != "" && rule.Template.Counts() {
@@ -50,6 +51,17 @@ func (p *Pages) retentionAdd(a *page.Ask) error {
 	}
 	_, err := p.policies.Retention.Add(a.Context(), a.Caller, a.PathValue("project"), rule)
 	return p.done(a, err, policiesOf(a), a.Language.Text("retention.added"))
+}
+
+// labelled are the labels of a rule, one on each line: a name may have spaces and commas.
+func labelled(a *page.Ask) (l retention.Labelled) {
+	for line := range strings.Lines(a.PostForm.Get("labels")) {
+		if line = strings.TrimSpace(line); line != "" {
+			l.Labels = append(l.Labels, line)
+		}
+	}
+	l.ExceptLabels = a.PostForm.Get("except_labels") == "1"
+	return l
 }
 
 func (p *Pages) retentionRemove(a *page.Ask) error {
@@ -67,6 +79,12 @@ func (p *Pages) retentionRemove(a *page.Ask) error {
 		if rule.ID == id {
 			fields := fieldsOf(rule.Selector)
 			fields["template"], fields["n"] = string(rule.Template), strconv.Itoa(rule.N)
+			if len(rule.Labels) > 0 {
+				fields["labels"] = strings.Join(rule.Labels, "\n")
+			}
+			if rule.ExceptLabels {
+				fields["except_labels"] = "1"
+			}
 			if rule.Untagged {
 				fields["untagged"] = "1"
 			}

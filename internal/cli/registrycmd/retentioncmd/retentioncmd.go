@@ -53,7 +53,9 @@ func newList() *cobra.Command {
 // kept is a rule as the table and JSON show it.
 func kept(k work.KeptRule) command.Item {
 	rule := retention.Rule{
-		Selector: selector.Selector(k.Selector), Untagged: k.Untagged, Template: retention.Template(k.Template), N: k.N,
+		Selector: selector.Selector(k.Selector),
+		Labelled: retention.Labelled{Labels: k.Labels, ExceptLabels: k.ExceptLabels},
+		Untagged: k.Untagged, Template: retention.Template(k.Template), N: k.N,
 	}
 	return command.Item{Row: []string{k.ID, rule.String(), k.By, command.Stamp(k.At)}, Object: k}
 }
@@ -92,7 +94,8 @@ Templates: always; nothing; latestPushedK, latestPulledN and latestActiveK (push
 pulled), of artifacts in each repository; nDaysSinceLastPush, nDaysSinceLastPull.`,
 		Example: `  registry retention add team --keep latestPushedK=10 --tags 'build-*'
   registry retention add team --keep nDaysSinceLastPull=90 --untagged
-  registry retention add team --keep always --tags 'v*'`,
+  registry retention add team --keep always --tags 'v*'
+  registry retention add team --keep always --label stable`,
 		Args: command.Args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, a []string) (err error) {
 			if rule.Template, rule.N, err = keep(template); err == nil {
@@ -102,7 +105,8 @@ pulled), of artifacts in each repository; nDaysSinceLastPush, nDaysSinceLastPull
 				return command.Misused(cmd, err)
 			}
 			asked := work.RetentionRule{
-				Selector: work.Selector(rule.Selector), Untagged: rule.Untagged,
+				Selector: work.Selector(rule.Selector), Labels: rule.Labels, ExceptLabels: rule.ExceptLabels,
+				Untagged: rule.Untagged,
 				Template: string(rule.Template), N: rule.N,
 			}
 			return t.Do(cmd, func(r command.API) error {
@@ -119,6 +123,8 @@ pulled), of artifacts in each repository; nDaysSinceLastPush, nDaysSinceLastPull
 	t.Flags(cmd)
 	command.SelectorFlags(cmd, &rule.Selector)
 	cmd.Flags().StringVar(&template, "keep", "", "what of these is kept, as latestPushedK=10")
+	cmd.Flags().StringArrayVar(&rule.Labels, "label", nil, "artifacts that people have put this label on (a glob); may be repeated")
+	cmd.Flags().BoolVar(&rule.ExceptLabels, "except-labels", false, "those with none of these labels")
 	cmd.Flags().BoolVar(&rule.Untagged, "untagged", false, "artifacts without a tag too")
 	return cmd
 }
