@@ -17,6 +17,7 @@ import (
 
 	"cove/errdefs"
 	"cove/internal/inroot"
+	"cove/layers/tree"
 )
 
 // Tree is a directory and what is below it, without what the ignore rules leave
@@ -331,6 +332,11 @@ func (t *Tree) readDir(e *Entry) ([]*Entry, error) {
 		}
 		if err != nil {
 			return nil, err
+		}
+		if t.KeepOwner && tree.OneOwner() && (all[i].IsDir() || all[i].IsRegular()) {
+			if uid, gid, noted := tree.NotedOwner(fd, path.Base(p)); noted {
+				all[i].UID, all[i].GID = uid, gid
+			}
 		}
 		kids = append(kids, &all[i])
 	}

@@ -48,6 +48,7 @@ type Hooks struct {
 type Extractor struct {
 	at      *tree.Cursor
 	opt     Options
+	noting  bool // owners that this user namespace lacks are noted
 	lim     Limits
 	hooks   Hooks
 	buf     []byte
@@ -58,8 +59,9 @@ type Extractor struct {
 // NewExtractor returns an Extractor into dir. Close it: the last directory
 // times are set then.
 func NewExtractor(dir string, opt Options, hooks Hooks) (*Extractor, error) {
+	noting := !opt.Unprivileged && unix.Geteuid() == 0 && tree.OneOwner()
 	opt.Unprivileged = opt.Unprivileged || unix.Geteuid() != 0 || tree.OneOwner()
-	x := &Extractor{opt: opt, lim: opt.Limits.withDefaults(), hooks: hooks}
+	x := &Extractor{opt: opt, noting: noting, lim: opt.Limits.withDefaults(), hooks: hooks}
 	if x.hooks.Fill == nil {
 		x.hooks.Fill = MakeParent
 	}

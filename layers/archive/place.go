@@ -132,6 +132,11 @@ func (x *Extractor) fileMeta(fd int, hdr *tar.Header) error {
 			return notOurs(hdr, err)
 		}
 	}
+	if x.noting {
+		if err := tree.NoteOwner(fd, hdr.Uid, hdr.Gid, hdr.Mode); err != nil {
+			return err
+		}
+	}
 	if err := unix.Fchmod(fd, uint32(hdr.Mode&0o7777)); err != nil {
 		return err
 	}

@@ -222,6 +222,11 @@ func (w *Writer) xattrs(fd int, hdr *tar.Header) error {
 		return errdefs.Errorf(errdefs.ErrUnsupported,
 			"%s: this file of an overlay's upper directory is not whole; mount overlays with redirect_dir=off,metacopy=off", attr)
 	}
+	if tree.OneOwner() {
+		if uid, gid, noted := tree.NotedOwner(fd, ""); noted {
+			hdr.Uid, hdr.Gid = int(uid), int(gid)
+		}
+	}
 	records := map[string]string{}
 	for _, attr := range names {
 		if !tree.Ships(attr) {
