@@ -31,6 +31,9 @@ PEBBLE   := $(CACHE)/tools/pebble
 PEBBLE_VERSION := v2.10.3
 TESTSUM  := $(CACHE)/tools/gotestsum
 TESTSUM_VERSION := v1.13.0
+VULNCHECK := $(CACHE)/tools/govulncheck
+VULNCHECK_VERSION := v1.9.0
+VULNDB   := golang.org/x/vulndb
 # The race detector is for our code; SQLite under it is ten times slower.
 TESTFLAGS ?= -race -gcflags='modernc.org/...=-race=false'
 
@@ -171,6 +174,21 @@ soak: deps-test deps-soak $(COSIGN) ## what only shows after long: a million que
 	COVE_SOAK=1 $(GO) test ./registry/server -run TestTimeOfWrongPasswords -count=1 -v -timeout 60m
 # Ceph's object gateway in the place of versitygw: a cluster of one node, in memory.
 	COVE_TEST_S3=ceph $(GO) test -p 1 ./content/s3store/... ./registry/storage ./registry/records -count=1 -v -timeout 60m
+
+# The database is a module, as the Go project publishes its reports; its own tool makes an index of them. It is the newest, so this
+# is no part of the tests, whose outcome is the tree's alone. What is said of the standard library goes with a newer Go:
+# GOTOOLCHAIN=go1.26.9 make vulncheck says whether that one is enough, and GOTOOLCHAIN=go1.26.9 make dist builds with it.
+.PHONY: vulncheck
+vulncheck: $(VULNCHECK) ## known vulnerabilities in what the programs call, by the Go project's database
+	@set -e; work=$$(mktemp -d); trap 'rm -rf "$$work"' EXIT; \
+	export GOTOOLCHAIN; latest=$$(cd / && $(GO) list -m -f '{{.Version}}' $(VULNDB)@latest); \
+	reports=$$(cd / && $(GO) mod download -json $(VULNDB)@$$latest | sed -n 's/^\t"Dir": "\(.*\)",\?$$/\1/p'); \
+	echo "$(VULNDB) $$latest, $$(ls "$$reports/data/osv" | wc -l) reports; $$($(GO) version)"; \
+	GOBIN="$$work" $(GO) install $(VULNDB)/cmd/indexdb@$$latest; "$$work/indexdb" -vulns "$$reports/data/osv" -out "$$work/db"; \
+	$(VULNCHECK) -db "file://$$work/db" ./cmd/...
+
+$(VULNCHECK):
+	GOBIN=$(CACHE)/tools $(GO) install golang.org/x/vuln/cmd/govulncheck@$(VULNCHECK_VERSION)
 
 # Without the limit on minimising, a worker may spend its whole time on making one input smaller.
 .PHONY: fuzz
