@@ -42,6 +42,8 @@ const (
 	// RecoverDatabase: put a backup of the registry's database back, make it
 	// again from the records beside its content, or begin anew.
 	RecoverDatabase Remedy = "recover the database"
+	// MigrateUp: bring the registry's database to this release's schema.
+	MigrateUp Remedy = "migrate up"
 	// MakeAdmin: make another administrator of the registry.
 	MakeAdmin Remedy = "make an administrator"
 	// ScanFirst: have the image scanned for vulnerabilities.
@@ -69,7 +71,7 @@ func Remedies() []Remedy {
 	return []Remedy{
 		Force, StopFirst, GiveName, PlainHTTP, Login, Entitle, NoNetwork, GiveSecret, GiveAgent, NameRoot, Prune,
 		MakeProject, RecoverDatabase, MakeAdmin, ScanFirst, LockAnew, JoinUsers, KeepUsers, GiveKey, ListenElsewhere,
-		CopyFiles, NameService, FreeSpace,
+		CopyFiles, NameService, FreeSpace, MigrateUp,
 	}
 }
 

@@ -33,17 +33,12 @@ type Place struct {
 	DSN  string
 }
 
-// Open opens the database at the newest schema. One that comes to it now is copied
-// first. A nil machine is this machine's clock.
+// Open opens the database at the newest schema, for a server that starts. One that
+// comes to it now is copied first. A nil machine is this machine's clock.
 func (p Place) Open(ctx context.Context, machine func() time.Time) (_ *metadata.DB, err error) {
 	defer func() { err = p.explained(err) }()
-	s, err := metadata.OpenSchema(p.DSN)
+	current, newest, err := p.look(ctx)
 	if err != nil {
-		return nil, err
-	}
-	current, err := s.Current(ctx)
-	newest := s.Newest()
-	if err = errors.Join(err, s.Close()); err != nil {
 		return nil, err
 	}
 	if current > 0 && current < newest {
@@ -52,6 +47,47 @@ func (p Place) Open(ctx context.Context, machine func() time.Time) (_ *metadata.
 		}
 	}
 	return metadata.Open(ctx, metadata.Config{DSN: p.DSN, Machine: machine})
+}
+
+// OpenAsItIs opens a database that is at the newest schema, or beyond it. Who only
+// looks, or changes a user, brings none there: the server that runs beside it, or
+// that somebody has just gone back to, may be of an older release.
+func (p Place) OpenAsItIs(ctx context.Context, machine func() time.Time) (_ *metadata.DB, err error) {
+	defer func() { err = p.explained(err) }()
+	switch current, newest, err := p.look(ctx); {
+	case err != nil:
+		return nil, err
+	case current == 0:
+		err := errdefs.Errorf(errdefs.ErrConflict, "the database %s holds no registry; a first start makes one",
+			p.name())
+		return nil, errdefs.Suggest(err, errdefs.RecoverDatabase, p.Root.Name())
+	case current < newest:
+		return nil, p.older(current, newest)
+	}
+	return metadata.Open(ctx, metadata.Config{DSN: p.DSN, Machine: machine})
+}
+
+func (p Place) older(current, newest int64) error {
+	err := errdefs.Errorf(errdefs.ErrConflict, "the database is at version %d of its schema, and this release works "+
+		"on %d: use the release that the database is of", current, newest)
+	return errdefs.Suggest(err, errdefs.MigrateUp, p.Root.Name())
+}
+
+// name has no password in it.
+func (p Place) name() string {
+	if db.IsPostgres(p.DSN) {
+		return "at PostgreSQL"
+	}
+	return p.DSN
+}
+
+func (p Place) look(ctx context.Context) (current, newest int64, err error) {
+	s, err := metadata.OpenSchema(p.DSN)
+	if err != nil {
+		return 0, 0, err
+	}
+	current, err = s.Current(ctx)
+	return current, s.Newest(), errors.Join(err, s.Close())
 }
 
 // explained names a file that SQLite cannot read as a database, and the ways back.

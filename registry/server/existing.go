@@ -110,7 +110,7 @@ func openExisting(ctx context.Context, cfg *config.Config) (*os.Root, *metadata.
 	r := reserve.In(cfg.Root)
 	var db *metadata.DB
 	err = r.Try(func() error {
-		db, err = schema.Place{Root: root, DSN: cfg.DSN()}.Open(ctx, cfg.Machine)
+		db, err = schema.Place{Root: root, DSN: cfg.DSN()}.OpenAsItIs(ctx, cfg.Machine)
 		return err
 	})
 	if err != nil {

@@ -7,10 +7,10 @@ import (
 	"os"
 
 	"cove/errdefs"
-	"cove/registry/db"
 	"cove/registry/metadata"
 	"cove/registry/pairing"
 	"cove/registry/reindex"
+	"cove/registry/schema"
 	"cove/registry/server/config"
 	"cove/registry/storage"
 )
@@ -62,11 +62,8 @@ func Reindex(ctx context.Context, cfg config.Config, problem func(error)) (_ rei
 			return reindex.Done{}, err
 		}
 	}
-	if s.db, err = metadata.Open(ctx, metadata.Config{DSN: cfg.DSN()}); err != nil {
-		if db.Damaged(err) {
-			return reindex.Done{}, errdefs.Errorf(errdefs.ErrConflict,
-				"the database is damaged: move %s away, and try again (%w)", cfg.DSN(), err)
-		}
+	// As a start does, after a copy: one that was killed may have left any version of the tables.
+	if s.db, err = (schema.Place{Root: s.root, DSN: cfg.DSN()}).Open(ctx, cfg.Machine); err != nil {
 		return reindex.Done{}, err
 	}
 	if s.storage, err = storage.OpenExisting(ctx, cfg.StorageConfig(s.db)); err != nil {

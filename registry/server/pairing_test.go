@@ -218,8 +218,12 @@ func (p place) refused() {
 	start := p.start(p.config(), func(*Server) { p.t.Error("it started") })
 	for what, err := range map[string]error{"start": start, "fsck": fsck} {
 		s, ok := errdefs.SuggestionFor(err)
+		named := filepath.Join(p.root, "registry.db")
+		if p.dsn != "" {
+			named = "PostgreSQL"
+		}
 		if !errors.Is(err, errdefs.ErrConflict) || !ok || s.Do != errdefs.RecoverDatabase || s.To != p.root ||
-			!strings.Contains(err.Error(), filepath.Join(p.root, "registry.db")) {
+			!strings.Contains(err.Error(), named) {
 			p.t.Errorf("%s: %v", what, err)
 		}
 	}

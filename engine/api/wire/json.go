@@ -126,6 +126,7 @@ var words = map[errdefs.Remedy]string{
 	errdefs.NameRoot:        "serve the API of the root %s",
 	errdefs.Prune:           "make room, or remove what is not used with: docker system prune",
 	errdefs.MakeProject:     "make the project %s at the registry",
+	errdefs.MigrateUp:       "bring up the registry's database below %s",
 	errdefs.MakeAdmin:       "make an administrator at the registry",
 	errdefs.ScanFirst:       "have it scanned at the registry",
 	errdefs.JoinUsers:       "UsernsMode container:%s joins that too",

@@ -75,6 +75,29 @@ func TestMigrateStory(t *testing.T) {
 	p.Stop()
 	expect(0, "the database as it was: "+root, "down", "--to", "11")
 	expect(0, "not yet", "status")
+	for _, verb := range [][]string{
+		{"fsck"},
+		{"fsck", "--heal"},
+		{"backup", t.TempDir()},
+		{"gc", "status"},
+		{"gc", "--dry-run"},
+		{"gc", "--now"},
+		{"gc", "explain", digest.FromString("").String()},
+		{"import", t.TempDir()},
+		{"user", "list"},
+		{"user", "add", "anne", "--random"},
+		{"project", "create", "team"},
+		{"audit", "list"},
+		{"robot", "list"},
+		{"proxy", "ls"},
+		{"access", "explain", "admin", "pull", "a/b"},
+	} {
+		out, errs, got := here(t, "", append(verb, "--root", root)...)
+		if got != 1 || !strings.Contains(errs, "at version 11") || !strings.Contains(errs, "registry migrate up --root "+root) {
+			t.Errorf("%v of an older schema: %d\n%s%s", verb, got, out, errs)
+		}
+	}
+	expect(0, "not yet", "status")
 	expect(1, "the way there is: registry migrate up --to 12", "down", "--to", "12")
 	expect(0, "came from version 11 to 14", "up", "--to", "14")
 	expect(1, "the way back is: registry migrate down --to 12", "up", "--to", "12")

@@ -22,6 +22,7 @@ var words = map[errdefs.Remedy]string{
 	errdefs.NameRoot:        "start one there, or name its --root",
 	errdefs.Prune:           "make room, or remove what is not used with: system prune",
 	errdefs.MakeProject:     "make it with: registry project create %s",
+	errdefs.MigrateUp:       "or bring it up, as a start does: registry migrate up --root %s",
 	errdefs.MakeAdmin:       "make one with: registry user add NAME --admin",
 	errdefs.ScanFirst:       "have it scanned with: registry scan run %s",
 	errdefs.JoinUsers:       "--userns container:%s joins that too",
