@@ -17,6 +17,7 @@ import (
 	"cove/engine/rootfs"
 	"cove/errdefs"
 	"cove/runner/record"
+	"cove/sandbox/apparmor"
 )
 
 // Bundle writes an OCI bundle of the container that Run would make: config.json, and
@@ -78,6 +79,9 @@ func writeSpec(cfg record.Config, name string) error {
 	spec.Root = &root
 	process := *spec.Process
 	process.Terminal = cfg.Terminal
+	if process.ApparmorProfile == apparmor.Default {
+		process.ApparmorProfile = "" // another runtime does not load it
+	}
 	spec.Process = &process
 	if spec.Hostname == "" {
 		spec.Hostname = cfg.Network.Hostname

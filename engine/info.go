@@ -39,6 +39,9 @@ func (e *Engine) Info(ctx context.Context) (dockertypes.Info, error) {
 		InitBinary:         runtimes.Own, Swarm: dockertypes.Swarm{LocalNodeState: "inactive"},
 		Runtimes: map[string]dockertypes.Runtime{},
 	}
+	if profile, err := machine.AppArmor().Profile("", false); err == nil && profile != "" {
+		info.SecurityOptions = append([]string{"name=apparmor"}, info.SecurityOptions...)
+	}
 	if _, rootless := machine.Rootless(); rootless {
 		info.SecurityOptions = append(info.SecurityOptions, "name=rootless")
 	}

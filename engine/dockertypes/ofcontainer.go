@@ -16,6 +16,7 @@ import (
 	"cove/network/publish"
 	"cove/runner"
 	"cove/runner/record"
+	"cove/sandbox/apparmor"
 )
 
 // OfContainer describes a container in a state; driver is the storage driver's
@@ -38,6 +39,7 @@ func OfContainer(c *runner.Container, state record.State, driver string) *Contai
 		LogPath:         c.LogPath(),
 		Driver:          driver,
 		Platform:        "linux",
+		AppArmorProfile: profileOf(cfg, asked),
 		HostConfig:      hostConfigOf(cfg, asked),
 		GraphDriver:     graphDriver(driver, cfg.Root, state.Pid),
 		Mounts:          mountsOf(cfg.Mounts),
@@ -356,6 +358,17 @@ func networkMode(cfg record.Config) string {
 	return string(cfg.Network.Mode)
 }
 
+// profileOf is the AppArmor profile that confines it, docker's "unconfined" where none was asked for.
+func profileOf(cfg record.Config, asked record.Asked) string {
+	if asked.Security.AppArmor == apparmor.Unconfined {
+		return apparmor.Unconfined
+	}
+	if cfg.Spec == nil || cfg.Spec.Process == nil {
+		return ""
+	}
+	return cfg.Spec.Process.ApparmorProfile
+}
+
 func securityOpts(s record.Security) []string {
 	var out []string
 	if s.NoNewPrivileges {
@@ -363,6 +376,9 @@ func securityOpts(s record.Security) []string {
 	}
 	if s.Seccomp != "" {
 		out = append(out, "seccomp="+s.Seccomp)
+	}
+	if s.AppArmor != "" {
+		out = append(out, "apparmor="+s.AppArmor)
 	}
 	return out
 }

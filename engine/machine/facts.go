@@ -2,6 +2,7 @@ package machine
 
 import (
 	"cove/engine/runspec"
+	"cove/sandbox/apparmor"
 	"cove/sandbox/rootless"
 )
 
@@ -9,6 +10,9 @@ import (
 func Facts(o runspec.Options) (f runspec.Facts, err error) {
 	f.Groups = rootless.Groups()
 	if f.HostCaps, err = Capabilities(); err != nil {
+		return f, err
+	}
+	if f.AppArmor, err = AppArmor().Profile(o.Security.AppArmor, o.Security.Privileged); err != nil {
 		return f, err
 	}
 	if f.Blocks, err = Blocks(o.Resources.Rates()); err != nil {
@@ -27,4 +31,10 @@ func Facts(o runspec.Options) (f runspec.Facts, err error) {
 		f.Devices = append(f.Devices, found...)
 	}
 	return f, nil
+}
+
+// AppArmor is what this machine has of it for whoever this is.
+func AppArmor() apparmor.Here {
+	_, user := Rootless()
+	return apparmor.Here{User: user}
 }

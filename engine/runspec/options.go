@@ -207,6 +207,8 @@ type Facts struct {
 	IDMap mount.IDMap
 	// Groups is how many groups the engine's own user namespace has; zero is all.
 	Groups uint32
+	// AppArmor is the profile that its processes are confined by; "" is none.
+	AppArmor string
 	// HostCaps are the capabilities this process may hand on; nil is all.
 	HostCaps []string
 }

@@ -129,6 +129,7 @@ func process(img ocispec.ImageConfig, o Options, f Facts, hostname string) (*spe
 		Cwd:             path.Clean(cwd),
 		Capabilities:    caps,
 		NoNewPrivileges: o.Security.NoNewPrivileges,
+		ApparmorProfile: f.AppArmor,
 	}, nil
 }
 

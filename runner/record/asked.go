@@ -168,6 +168,8 @@ type Security struct {
 	// Seccomp is "" for the default profile, "unconfined", or a profile in
 	// docker's JSON.
 	Seccomp string `json:"seccomp,omitempty"`
+	// AppArmor is the name of a profile, "unconfined", or "" for the default one.
+	AppArmor string `json:"appArmor,omitempty"`
 }
 
 // Resources are the limits; zero is no limit.

@@ -21,6 +21,7 @@ import (
 	"cove/runner/foreign"
 	"cove/runner/record"
 	"cove/sandbox"
+	"cove/sandbox/apparmor"
 	"cove/sandbox/cgroup"
 	"cove/sandbox/files"
 	"cove/sandbox/host"
@@ -172,6 +173,11 @@ func (t *Task) prepare(
 	}
 	defer timeline.Begin(ctx, "compile the plan and the filter")()
 	t.Spec = adapt(*r, t.Net)
+	if t.Spec.Process != nil && t.Spec.Process.ApparmorProfile == apparmor.Default {
+		if err := (apparmor.Here{}).Load(ctx); err != nil {
+			return nil, nil, err
+		}
+	}
 	if r.Runtime != nil {
 		return nil, nil, writeFiles(*r)
 	}

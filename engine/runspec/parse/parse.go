@@ -231,9 +231,14 @@ func SecurityOpt(s *record.Security, opt string, readFile func(string) ([]byte, 
 			return errdefs.Errorf(errdefs.ErrInvalid, "security option %s: want true or false", opt)
 		}
 		return nil
-	case "apparmor", "label":
-		// No container gets a profile or a label here, so that these ask for what is.
-		if key == "apparmor" && value == "unconfined" || key == "label" && value == "disable" {
+	case "apparmor":
+		if value == "" || strings.ContainsAny(value, "\x00\n") {
+			return errdefs.Errorf(errdefs.ErrInvalid, "security option %s: want the name of a profile, or unconfined", opt)
+		}
+		s.AppArmor = value
+		return nil
+	case "label":
+		if value == "disable" { // no container gets a label here, so that this asks for what is
 			return nil
 		}
 	case "seccomp":
@@ -250,5 +255,5 @@ func SecurityOpt(s *record.Security, opt string, readFile func(string) ([]byte, 
 	}
 	return errdefs.Errorf(errdefs.ErrUnsupported,
 		"security option %s: not supported; there are seccomp=FILE|unconfined, "+
-			"systempaths=unconfined, apparmor=unconfined, label=disable and no-new-privileges", opt)
+			"systempaths=unconfined, apparmor=PROFILE|unconfined, label=disable and no-new-privileges", opt)
 }

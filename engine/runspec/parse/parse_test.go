@@ -106,8 +106,9 @@ func TestSecurityOpt(t *testing.T) {
 		"seccomp=unconfined":      {Seccomp: "unconfined"},
 		"seccomp:unconfined":      {Seccomp: "unconfined"},
 		"seccomp=p.json":          {Seccomp: "{}"},
-		"apparmor=unconfined":     {},
-		"apparmor:unconfined":     {},
+		"apparmor=unconfined":     {AppArmor: "unconfined"},
+		"apparmor:unconfined":     {AppArmor: "unconfined"},
+		"apparmor=/usr/bin/x":     {AppArmor: "/usr/bin/x"},
 		"label=disable":           {},
 		"label:disable":           {},
 	} {
@@ -120,7 +121,7 @@ func TestSecurityOpt(t *testing.T) {
 	}
 	for opt, kind := range map[string]error{
 		"seccomp=nope.json": errdefs.ErrInvalid, "no-new-privileges=maybe": errdefs.ErrInvalid, "label=type:x": errdefs.ErrUnsupported,
-		"apparmor=docker-default": errdefs.ErrUnsupported, "label=unconfined": errdefs.ErrUnsupported,
+		"apparmor=": errdefs.ErrInvalid, "label=unconfined": errdefs.ErrUnsupported,
 	} {
 		if err := SecurityOpt(&record.Security{}, opt, read); !errors.Is(err, kind) {
 			t.Errorf("%s: got %v, want %v", opt, err, kind)
