@@ -60,6 +60,7 @@ func openMapped(m mount.Mount, propagation uint64) (fd int, err error) {
 		}
 		return fd, nil
 	}
+	layers := make([]int, len(m.Lower))
 	lowers := make([]string, len(m.Lower))
 	for i, dir := range m.Lower {
 		fd, err := unix.OpenTree(unix.AT_FDCWD, dir, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
@@ -70,17 +71,35 @@ func openMapped(m mount.Mount, propagation uint64) (fd int, err error) {
 		if err := mapped(fd); err != nil {
 			return -1, err
 		}
-		lowers[i] = fmt.Sprintf("/proc/self/fd/%d", fd)
+		layers[i], lowers[i] = fd, fmt.Sprintf("/proc/self/fd/%d", fd)
 	}
-	m.Lower = lowers
-	return openUnmapped(m, propagation)
+	attr := attributes(m)
+	shown := m
+	shown.Lower = lowers
+	if fd, err = openOverlay(shown, attr); errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) {
+		// Before Linux 6.15 no layer is taken from a mount that is attached nowhere.
+		fd, err = attachedOverlay(m, attr, layers)
+	}
+	return overlaid(fd, err, m)
+}
+
+func attributes(m mount.Mount) uint64 {
+	if m.ReadOnly {
+		return unix.MOUNT_ATTR_RDONLY
+	}
+	return 0
+}
+
+func overlaid(fd int, err error, m mount.Mount) (int, error) {
+	if err != nil {
+		return -1, errdefs.Errorf(host.ErrKind(err), "sandbox: root filesystem: overlay of %d layers: %w",
+			len(m.Lower), err)
+	}
+	return fd, nil
 }
 
 func openUnmapped(m mount.Mount, propagation uint64) (int, error) {
-	var attr uint64
-	if m.ReadOnly {
-		attr = unix.MOUNT_ATTR_RDONLY
-	}
+	attr := attributes(m)
 	switch m.Type {
 	case "bind":
 		return openTree(m.Source, plan.File{Recursive: true, Attr: plan.MountAttr{
@@ -93,11 +112,7 @@ func openUnmapped(m mount.Mount, propagation uint64) (int, error) {
 			// Before Linux 6.7 there is no "lowerdir+".
 			fd, err = classicOverlay(m, attr)
 		}
-		if err != nil {
-			return -1, errdefs.Errorf(host.ErrKind(err), "sandbox: root filesystem: overlay of %d layers: %w",
-				len(m.Lower), err)
-		}
-		return fd, nil
+		return overlaid(fd, err, m)
 	}
 	return -1, errdefs.Errorf(errdefs.ErrInvalid, "sandbox: root filesystem: mount type %q: want overlay or bind",
 		m.Type)
@@ -179,8 +194,14 @@ func createMount(fs int, options []string, attr uint64) (int, error) {
 // as this call, and returns a detached copy. So here too nothing is ever
 // mounted on the host.
 func classicOverlay(m mount.Mount, attr uint64) (int, error) {
+	return attachedOverlay(m, attr, nil)
+}
+
+// attachedOverlay is classicOverlay of layers that the detached mounts show instead of their
+// directories, over which they are laid where only its own thread sees them.
+func attachedOverlay(m mount.Mount, attr uint64, layers []int) (int, error) {
 	fd, err := -1, error(nil)
-	mount.OnOwnThread(func() { fd, err = mountPrivately(m) })
+	mount.OnOwnThread(func() { fd, err = mountPrivately(m, layers) })
 	if err != nil || attr == 0 {
 		return fd, err
 	}
@@ -191,12 +212,17 @@ func classicOverlay(m mount.Mount, attr uint64) (int, error) {
 	return fd, nil
 }
 
-func mountPrivately(m mount.Mount) (int, error) {
+func mountPrivately(m mount.Mount, layers []int) (int, error) {
 	if err := unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_FS); err != nil {
 		return -1, err
 	}
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return -1, err
+	}
+	for i, layer := range layers {
+		if err := unix.MoveMount(layer, "", unix.AT_FDCWD, m.Lower[i], unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
+			return -1, err
+		}
 	}
 	// Directories are named by descriptors: the options of mount(2) must fit in
 	// one page, which the paths of 128 layers do not, and a path may hold the

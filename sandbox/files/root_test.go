@@ -113,3 +113,48 @@ func mounts(t *testing.T) (overlays []string) {
 	}
 	return overlays
 }
+
+// TestMappedForms shows layers with their owners mapped, as new kernels and as old ones do.
+func TestMappedForms(t *testing.T) {
+	t.Parallel()
+	ids := []mount.IDRange{{Inside: 0, Outside: 700_000, Size: 1000}}
+	m := stack(t, 3)
+	m.IDMap = mount.IDMap{UIDs: ids, GIDs: ids}
+	ns, err := userNamespace(ids, ids)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(ns)
+	forms := map[string]func() (int, error){
+		"as this kernel has it": func() (int, error) { return openMapped(m, 0) },
+		"attached": func() (int, error) {
+			var layers []int
+			for _, dir := range m.Lower {
+				fd, err := unix.OpenTree(unix.AT_FDCWD, dir, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+				if err != nil {
+					return -1, err
+				}
+				defer unix.Close(fd)
+				if err := unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH,
+					&unix.MountAttr{Attr_set: unix.MOUNT_ATTR_IDMAP, Userns_fd: uint64(ns)}); err != nil {
+					return -1, err
+				}
+				layers = append(layers, fd)
+			}
+			return attachedOverlay(m, 0, layers)
+		},
+	}
+	for name, open := range forms {
+		fd, err := open()
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for i := range m.Lower {
+			var st unix.Stat_t
+			if err := unix.Fstatat(fd, "file"+strconv.Itoa(i), &st, 0); err != nil || st.Uid != 700_000 || st.Gid != 700_000 {
+				t.Errorf("%s, layer %d: owner %d:%d, %v; want 700000", name, i, st.Uid, st.Gid, err)
+			}
+		}
+		unix.Close(fd)
+	}
+}
