@@ -116,7 +116,7 @@ func (h Here) Load(ctx context.Context) error {
 	if parser == "" {
 		return errdefs.Errorf(errdefs.ErrUnsupported,
 			"AppArmor profile %s: it is not loaded, and there is no apparmor_parser to load it; "+
-				"install the package apparmor, or run with --security-opt apparmor=unconfined", Default)
+				"install the package apparmor, or have the container unconfined", Default)
 	}
 	ctx, cancel := context.WithTimeout(ctx, loading)
 	defer cancel()

@@ -247,7 +247,7 @@ func (b *builder) openLabel(proc *specs.Process) {
 	if proc.ApparmorProfile == "" {
 		return
 	}
-	b.why = "AppArmor profile"
+	b.why = "AppArmor profile " + proc.ApparmorProfile
 	b.label, _ = b.get("openat", cwdFD(), str("/proc/thread-self/attr/apparmor/exec"),
 		flags(unix.O_WRONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW, openFlags))
 }
@@ -256,7 +256,7 @@ func (b *builder) setLabel(proc *specs.Process) {
 	if b.label == 0 {
 		return
 	}
-	b.why = "AppArmor profile"
+	b.why = "AppArmor profile " + proc.ApparmorProfile
 	text := "exec " + proc.ApparmorProfile
 	b.call("write", b.label.arg(), str(text), num(len(text)))
 }
