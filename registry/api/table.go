@@ -40,6 +40,12 @@ func (a *API) table() []rest.Operation {
 	} {
 		all = append(all, some...)
 	}
+	takes := losses()
+	for i := range all {
+		if loss, ok := takes[all[i].ID]; ok {
+			all[i].Loss = &loss
+		}
+	}
 	return all
 }
 

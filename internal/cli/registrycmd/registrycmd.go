@@ -92,5 +92,6 @@ trust it.`,
 	root.AddCommand(proxycmd.New(), endpointcmd.New(), replicationcmd.New())
 	root.AddCommand(usercmd.New(), projectcmd.New(), membercmd.New(), groupcmd.New(), rolecmd.New(), auditcmd.New(),
 		robotcmd.New(), trustcmd.New(), tokencmd.New(), accesscmd.New())
+	takeAway(root)
 	return root
 }

@@ -92,6 +92,13 @@ func (op Operation) describe(params []object, schemas object) object {
 		"x-takes-right":  string(op.Right),
 		"x-right-object": op.Object,
 	}
+	if op.Loss != nil {
+		described["description"], described["x-undone-by"] = op.Loss.What+" Nothing brings it back.", nil
+		if op.Loss.Undo != "" {
+			described["description"] = op.Loss.What + " " + op.Loss.Undo + " brings it back."
+			described["x-undone-by"] = op.Loss.Undo
+		}
+	}
 	if params != nil {
 		described["parameters"] = params
 	}

@@ -49,8 +49,13 @@ type Operation struct {
 	Body, Answer any // zero values of what is read and answered; nil for nothing
 	Status       int // of the answer
 	ETag         bool
+	Loss         *Loss // nil of what takes nothing away
 	Serve        func(*Ask) (any, error)
 }
+
+// Loss is what an operation takes away: what goes, and the operation that brings it back,
+// "" if none does.
+type Loss struct{ What, Undo string }
 
 // Parameter is one of a request's query.
 type Parameter struct{ Name, About, Kind string }
