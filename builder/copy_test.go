@@ -198,7 +198,7 @@ func TestAddArchives(t *testing.T) {
 	}
 	b := w.must("FROM base\nADD p.tgz /\nADD text.gz plain /t/\nADD --unpack=false p.tar /raw/\nADD --chown=app --chmod=600 p.tar /own\n")
 	for p, want := range map[string]string{
-		"usr/lib/more": "640 3:4 data", "lib": "777 0:0 -> usr/lib", "t/plain": "644 0:0 x", "own/top": "600 1000:1001 data",
+		"usr/lib/more": "640 3:4 data", "lib": "777 0:0 -> usr/lib", "t/plain": "644 0:0 x", "own/top": "640 1000:1001 data",
 	} {
 		if b.files[p] != want {
 			t.Errorf("%s is %q, want %q", p, b.files[p], want)

@@ -152,7 +152,9 @@ func (u *unpacker) one(h *tar.Header, r io.Reader) error {
 		out.Name += "/"
 	}
 	out.PAXRecords = shippedXattrs(h)
-	u.layout.adjust(out)
+	if o := u.layout.owner; o != nil { // --chmod is for what is copied, as BuildKit has it
+		out.Uid, out.Gid = o.UID, o.GID
+	}
 	if epoch := u.layout.epoch; epoch != nil && out.ModTime.After(*epoch) {
 		out.ModTime = *epoch
 	}

@@ -124,7 +124,7 @@ func (l *Layout) destination() error {
 	}
 	if files > 1 && !l.into {
 		return errdefs.Errorf(errdefs.ErrInvalid,
-			"the pattern matches %d files: the destination must be a directory and end with a slash: %s/", files, op.Dest)
+			"%d files are copied: the destination must be a directory that exists, or end with a slash: %s/", files, op.Dest)
 	}
 	if l.into && at.typ != 0 && at.typ != tar.TypeDir {
 		return errdefs.Errorf(errdefs.ErrInvalid, "the destination %s is a file and not a directory", op.Dest)
@@ -152,7 +152,11 @@ func (l *Layout) addDirs(real string) error {
 			l.place.record(dir, thing{typ: tar.TypeDir})
 			continue
 		}
-		l.put(item{name: dir, hdr: l.made(&tar.Header{Typeflag: tar.TypeDir, Mode: rootMode})})
+		h := l.made(&tar.Header{Typeflag: tar.TypeDir, Mode: rootMode})
+		if len(l.sel.parts) > 0 && l.sel.parts[0].archive != nil {
+			h.Mode = rootMode // --chmod is for what is copied, as BuildKit has it
+		}
+		l.put(item{name: dir, hdr: h})
 	}
 	return nil
 }

@@ -123,10 +123,6 @@ func (s *state) placed(verb string, op *plan.Copy, sd instructions.SourcesAndDes
 	if i := slices.IndexFunc(sd.SourcePaths, values.IsArrows); i >= 0 {
 		return "", invalid("the name of a heredoc follows its %s without a space", sd.SourcePaths[i])
 	}
-	if len(op.Sources) > 1 && !op.DestDir && !op.Parents {
-		return "", invalid("with more than one source the destination is a directory and ends with a slash: %s/",
-			sd.DestPath)
-	}
 	if err := values.CheckOwner("--chown=", op.Chown); err != nil {
 		return "", err
 	}

@@ -79,7 +79,6 @@ func (c *converter) dispatch(s *state, cmd instructions.Command) error {
 		}
 		s.config.OnBuild = append(slices.Clip(s.config.OnBuild), cmd.Expression)
 		s.triggers = append(s.triggers, cmd.Expression)
-		s.record("ONBUILD "+cmd.Expression, plan.None, c.opt)
 	case *instructions.MaintainerCommand:
 		s.author = cmd.Maintainer
 		s.record("MAINTAINER "+cmd.Maintainer, plan.None, c.opt)
@@ -199,9 +198,6 @@ func (c *converter) label(s *state, cmd *instructions.LabelCommand) error {
 }
 
 func (c *converter) workdir(s *state, cmd *instructions.WorkdirCommand, loc plan.Location) error {
-	if cmd.Path == "" {
-		return invalid("WORKDIR needs a path; it expanded to nothing")
-	}
 	if strings.ContainsRune(cmd.Path, 0) {
 		return invalid("a path cannot hold a NUL byte")
 	}

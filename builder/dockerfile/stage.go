@@ -125,6 +125,8 @@ func (c *converter) begin(st *stage) (*state, []string, error) {
 		}
 		triggers = s.config.OnBuild
 		c.checkPlatform(st, base)
+	default:
+		s.config.WorkingDir = "/"
 	}
 	s.config.OnBuild = nil
 	if st.base == nil {
