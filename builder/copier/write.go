@@ -52,7 +52,8 @@ type Layout struct {
 	base  string
 	into  bool // base is a directory
 
-	items map[string]int // of the current run
+	items map[string]int   // of the current run
+	links map[string][]int // of it, the hard links by what they are links to
 	run   []item
 	after []archiveItem
 }
@@ -67,7 +68,7 @@ type archiveItem struct {
 func (s *Selection) Place(op plan.Placement, to Target) (*Layout, error) {
 	l := &Layout{
 		epoch: to.Epoch, now: to.Now.UTC().Truncate(time.Second), place: newPlacer(to.Root), sel: s, op: op,
-		items: map[string]int{},
+		items: map[string]int{}, links: map[string][]int{},
 	}
 	if op.Link {
 		l.place.dest, l.under = nil, to.Root
@@ -316,12 +317,43 @@ func (l *Layout) put(it item) {
 		it.hdr.Name += "/"
 	}
 	l.place.record(it.name, thing{typ: regular(it.hdr.Typeflag), link: it.hdr.Linkname})
-	if i, ok := l.items[it.name]; ok {
+	i, ok := l.items[it.name]
+	if ok {
+		was := l.run[i]
 		l.run[i] = it
+		l.relink(was)
+	} else {
+		i = len(l.run)
+		l.items[it.name] = i
+		l.run = append(l.run, it)
+	}
+	if it.hdr.Typeflag == tar.TypeLink {
+		l.links[it.hdr.Linkname] = append(l.links[it.hdr.Linkname], i)
+	}
+}
+
+// relink makes the first of the names that were links to a replaced file that file.
+func (l *Layout) relink(was item) {
+	var names []int
+	for _, i := range l.links[was.name] {
+		if h := l.run[i].hdr; h.Typeflag == tar.TypeLink && h.Linkname == was.name {
+			names = append(names, i)
+		}
+	}
+	delete(l.links, was.name)
+	if len(names) == 0 {
 		return
 	}
-	l.items[it.name] = len(l.run)
-	l.run = append(l.run, it)
+	first := slices.MinFunc(names, func(a, b int) int { return buildctx.ComparePaths(l.run[a].name, l.run[b].name) })
+	name := l.run[first].name
+	was.name, was.hdr.Name = name, name
+	l.run[first] = was
+	for _, i := range names {
+		if i != first {
+			l.run[i].hdr.Linkname = name
+			l.links[name] = append(l.links[name], i)
+		}
+	}
 }
 
 // regular is what a hard link is, once it is made.
@@ -336,7 +368,7 @@ func regular(typ byte) byte {
 func (l *Layout) flush() {
 	slices.SortFunc(l.run, func(a, b item) int { return buildctx.ComparePaths(a.name, b.name) })
 	l.runs = append(l.runs, l.run)
-	l.run, l.items = nil, map[string]int{}
+	l.run, l.items, l.links = nil, map[string]int{}, map[string][]int{}
 }
 
 // Empty says that there is nothing to write.
