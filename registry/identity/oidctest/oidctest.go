@@ -45,6 +45,12 @@ func Start(t *testing.T, redirect string) *Provider {
 	return p
 }
 
+// Register has the provider send browsers back to redirect from now on: for a registry whose
+// address is known when it runs, and which is configured with the provider.
+func (p *Provider) Register(redirect string) {
+	storage.RegisterClients(storage.WebClient(ClientID, ClientSecret, redirect))
+}
+
 // SetGroups says which groups the provider says of a user from now on.
 func (p *Provider) SetGroups(user string, groups ...string) {
 	p.store.mu.Lock()

@@ -51,7 +51,7 @@ func Body(f Format, e Event, from Place) (contentType string, body []byte, err e
 		body, err = encode(cloudEvent(e, from))
 		return "application/cloudevents+json", body, err
 	case Slack:
-		body, err = encode(map[string]string{"text": slackText.Replace(e.text())})
+		body, err = encode(chat{slackText.Replace(e.text()), false})
 	case Teams:
 		body, err = encode(card(e))
 	default:
@@ -67,6 +67,12 @@ func encode(v any) ([]byte, error) {
 	enc.SetEscapeHTML(false)
 	err := enc.Encode(v)
 	return bytes.TrimRight(b.Bytes(), "\n"), err
+}
+
+// chat is a message for Slack, in which no emphasis is looked for: names have "_" and "*".
+type chat struct {
+	Text   string `json:"text"`
+	Markup bool   `json:"mrkdwn"`
 }
 
 // notification is Harbor's default format.
@@ -104,8 +110,9 @@ func cloudEvent(e Event, from Place) cloud {
 	return c
 }
 
-// slackText escapes what means something in a message of Slack.
-var slackText = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
+// slackText escapes what means something in a message of Slack: links, mentions of people
+// and channels; lines are one.
+var slackText = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "\n", " ", "\r", " ")
 
 // card is an Adaptive Card, as the workflows of Microsoft Teams take it.
 func card(e Event) any {
@@ -122,5 +129,8 @@ func card(e Event) any {
 	}
 }
 
-// teamsText escapes what begins a link or an emphasis in the Markdown of a card.
-var teamsText = strings.NewReplacer("[", `\[`, "]", `\]`, "*", `\*`, "_", `\_`)
+// teamsText escapes what begins a link or an emphasis in the Markdown of a card, what
+// escapes it, what begins a list, a quotation or code, and the functions of a card, as
+// {{DATE(…)}}.
+var teamsText = strings.NewReplacer(`\`, `\\`, "[", `\[`, "]", `\]`, "*", `\*`, "_", `\_`, "`", "\\`", "{{", "{ {",
+	"\n", " ", "\r", " ")

@@ -112,11 +112,59 @@ func TestManyResourcesAreCounted(t *testing.T) {
 		e.Data.Resources = append(e.Data.Resources, payload.Resource{Digest: "sha256:ab", Tag: fmt.Sprintf("v%d", i)})
 	}
 	_, body, err := payload.Body(payload.Slack, e, payload.Place{Host: "r"})
-	const want = `{"text":"r/team/shop/api:v0, r/team/shop/api:v1, r/team/shop/api:v2, r/team/shop/api:v3, r/team/shop/api:v4, and 4 more was pushed by ada"}`
+	const want = `{"text":"r/team/shop/api:v0, r/team/shop/api:v1, r/team/shop/api:v2, r/team/shop/api:v3, r/team/shop/api:v4, and 4 more was pushed by ada","mrkdwn":false}`
 	if err != nil || string(body) != want {
 		t.Errorf("%v %s, want %s", err, body, want)
 	}
 	if _, body, err := payload.Body(payload.Default, e, payload.Place{Host: "r"}); err != nil || strings.Count(string(body), "resource_url") != 9 {
 		t.Errorf("%v %s", err, body)
+	}
+}
+
+// TestTextsOfStrangersAreText: names that a provider or a pusher chose begin no link, mention,
+// emphasis or function in a chat.
+func TestTextsOfStrangersAreText(t *testing.T) {
+	t.Parallel()
+	e := pushed()
+	e.Operator = "<!channel> <https://evil.example|ann>\n[x](https://evil.example) \\[y](https://evil.example) *b* _i_ `c` {{DATE(2026-01-01T00:00:00Z)}} &lt;"
+	_, slack, err := payload.Body(payload.Slack, e, payload.Place{Host: "r"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var message struct {
+		Text   string
+		Mrkdwn *bool
+	}
+	if err := json.Unmarshal(slack, &message); err != nil || message.Mrkdwn == nil || *message.Mrkdwn ||
+		strings.ContainsAny(message.Text, "<>\n") || !strings.Contains(message.Text, "&lt;!channel&gt;") || !strings.Contains(message.Text, "&amp;lt;") {
+		t.Errorf("Slack is sent %s, %v", slack, err)
+	}
+	_, teams, err := payload.Body(payload.Teams, e, payload.Place{Host: "r"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var card struct {
+		Attachments []struct {
+			Content struct{ Body []struct{ Text string } }
+		}
+	}
+	if err := json.Unmarshal(teams, &card); err != nil {
+		t.Fatal(err)
+	}
+	text := card.Attachments[0].Content.Body[0].Text
+	// Every character that means something has an escape before it that is none itself.
+	for i, r := range text {
+		if strings.ContainsRune("[]*_`", r) {
+			slashes := 0
+			for j := i; j > 0 && text[j-1] == '\\'; j-- {
+				slashes++
+			}
+			if slashes%2 == 0 {
+				t.Errorf("%q is not escaped at %d of %s", r, i, text)
+			}
+		}
+	}
+	if strings.Contains(text, "{{") || strings.Contains(text, "\n") {
+		t.Errorf("Teams is sent %s", text)
 	}
 }
