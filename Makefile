@@ -198,7 +198,8 @@ fuzz: ## every fuzz target for 60 s each
 	    echo "== $$(dirname "$$f") $$fn"; $(GO) test -run '^$$' -fuzz "^$$fn\$$" -fuzztime 60s -fuzzminimizetime 10x "$$(dirname "$$f")" || exit 1; done; done
 
 .PHONY: test-vm
-test-vm: deps-vm ## the runner's tests in Debian's own kernel (6.1, cgroup v2) under QEMU
+test-vm: deps-vm build ## the runner in Debian's own kernel (6.1, cgroup v2) under QEMU: a Debian with systemd and AppArmor, then its tests
+	@fixtures/vm/debian.sh
 	@fixtures/vm/run.sh
 
 .PHONY: clean
@@ -275,4 +276,4 @@ deps-soak:
 deps-bench: deps-demo
 	$(call deps,podman buildah runc crun docker.io docker-registry containernetworking-plugins iproute2)
 deps-vm:
-	$(call deps,qemu-system-x86 busybox-static cpio kmod nftables slirp4netns procps)
+	$(call deps,qemu-system-x86 busybox-static cpio kmod nftables slirp4netns procps mmdebstrap e2fsprogs)

@@ -87,6 +87,8 @@ func (f *Set) open(want plan.File, src Source) (int, error) {
 			return openStack(s, want)
 		}
 		return openBind(want)
+	case plan.Owners:
+		return openOwners(want)
 	case plan.Namespace:
 		return openAt(want.Name, unix.O_RDONLY|unix.O_NONBLOCK, "namespace") // or it waits, if it is a pipe
 	case plan.CgroupTasks:

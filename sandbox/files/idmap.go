@@ -30,6 +30,14 @@ func openBind(want plan.File) (int, error) {
 	return fd, nil
 }
 
+func openOwners(want plan.File) (int, error) {
+	ns, err := userNamespace(want.UIDs, want.GIDs)
+	if err != nil {
+		return -1, errdefs.Errorf(host.ErrKind(err), "sandbox: a user namespace to map owners by: %w", err)
+	}
+	return ns, nil
+}
+
 func mapOwners(fd int, want plan.File) error {
 	ns, err := userNamespace(want.UIDs, want.GIDs)
 	if err != nil {

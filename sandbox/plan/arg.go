@@ -2,6 +2,9 @@ package plan
 
 import (
 	"encoding/binary"
+	"strconv"
+
+	"golang.org/x/sys/unix"
 )
 
 // Arg is one argument of a system call.
@@ -9,7 +12,8 @@ type Arg struct {
 	Kind ArgKind
 	// Num is the number of a Num, the index of a Result or of an Inherited file.
 	Num uint64
-	// Offset is where a Result begins in what the kernel has written to a Buffer.
+	// Offset is where a Result begins in what the kernel has written to a Buffer. In
+	// a Struct it is where the descriptor of the inherited file Num is, if it is not zero.
 	Offset uint64
 	// Str is the text of a String.
 	Str string
@@ -108,6 +112,14 @@ func mountAttr(set, clear, propagation uint64) Arg {
 		}
 		return s + "}"
 	}}
+}
+
+// mapOwners is a mount_attr that maps owners by the user namespace ns.
+func mapOwners(ns inherited) Arg {
+	a := mountAttr(unix.MOUNT_ATTR_IDMAP, 0, 0)
+	a.Num, a.Offset = uint64(ns), mountAttrSize-8
+	a.text = func() string { return "{attr_set=MOUNT_ATTR_IDMAP, userns_fd=f" + strconv.Itoa(int(ns)) + "}" }
+	return a
 }
 
 // raw is a struct printed as text.

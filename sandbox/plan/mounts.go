@@ -257,9 +257,10 @@ func inRootOf(spec *specs.Spec, name string) (string, bool) {
 // bindOwn attaches a copy of what earlier mounts have made of the container's own tree, which
 // only the program sees.
 func (b *builder) bindOwn(spec *specs.Spec, m specs.Mount, opts options) error {
-	if uids, _ := check.IDMap(spec, m); len(uids) > 0 {
+	uids, gids := check.IDMap(spec, m)
+	if len(uids) > 0 && b.userns {
 		return errdefs.Errorf(errdefs.ErrUnsupported,
-			"plan: mount %s: id maps of a source that an earlier mount makes", m.Destination)
+			"plan: mount %s: id maps of a source that an earlier mount makes, in a user namespace", m.Destination)
 	}
 	b.leaveOut(m, opts)
 	name, _ := inRootOf(spec, m.Source)
@@ -277,9 +278,22 @@ func (b *builder) bindOwn(spec *specs.Spec, m specs.Mount, opts options) error {
 		opts.attr.Propagation, opts.attr.PropagateAll = unix.MS_PRIVATE, true
 	}
 	b.setAttributes(tree, opts.attr)
+	if len(uids) > 0 {
+		ns := b.file(File{Kind: Owners, UIDs: idRanges(uids), GIDs: idRanges(gids)})
+		b.mapTree(tree, ns, slices.Contains(m.Options, "ridmap"))
+	}
 	target := b.target(m.Destination, likeSource, tree)
 	b.cover(tree, target)
 	return nil
+}
+
+func (b *builder) mapTree(tree Value, ns inherited, all bool) {
+	deep := 0
+	if all {
+		deep = unix.AT_RECURSIVE
+	}
+	b.call("mount_setattr", tree.arg(), str(""), flags(uint64(unix.AT_EMPTY_PATH|deep), treeFlags),
+		mapOwners(ns), num(mountAttrSize))
 }
 
 // setAttributes changes a mount, and those below it first: what is said of the top wins.

@@ -131,7 +131,7 @@ type File struct {
 	NoFollow bool
 	// Attr are set on the detached mount before it is handed over.
 	Attr MountAttr
-	// UIDs and GIDs map the owners that a Bind shows; IDMapAll those of the mounts
+	// UIDs and GIDs map the owners that a Bind shows, or are those of Owners; IDMapAll those of the mounts
 	// below, too.
 	UIDs, GIDs []mount.IDRange
 	IDMapAll   bool
@@ -171,6 +171,8 @@ const (
 	Root FileKind = iota
 	// Bind is a detached copy of a mount of the host.
 	Bind
+	// Owners is a user namespace with maps, which nobody is in.
+	Owners
 	// Namespace is a namespace of another process.
 	Namespace
 	// CgroupTasks is the list of tasks of the container's group in one v1

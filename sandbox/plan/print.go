@@ -170,6 +170,8 @@ func (f File) String() string {
 			s += fmt.Sprintf("; mount_setattr(IDMAP, uids %v, gids %v)", f.UIDs, f.GIDs)
 		}
 		return s + f.Attr.String()
+	case Owners:
+		return fmt.Sprintf("open(a user namespace, uids %v, gids %v)", f.UIDs, f.GIDs)
 	case Namespace:
 		return "open(" + strconv.Quote(f.Name) + ")"
 	case CgroupTasks:

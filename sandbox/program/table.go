@@ -2,6 +2,7 @@ package program
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -328,7 +329,12 @@ func (t *table) arg(a *plan.Arg) uint64 {
 	case plan.Strings:
 		return t.stringsAddr(a.List)
 	case plan.Struct:
-		return t.bytesAddr(a.Bytes)
+		b := a.Bytes
+		if a.Offset > 0 {
+			b = slices.Clone(b)
+			binary.NativeEndian.PutUint64(b[a.Offset:], uint64(t.in.files())+a.Num)
+		}
+		return t.bytesAddr(b)
 	case plan.Filter:
 		return t.filterAddr()
 	case plan.FirstFD:

@@ -92,3 +92,16 @@ func interpret(t *testing.T, code []byte, ctx ...uint32) bool {
 	t.Fatal("the program ends without a decision")
 	return false
 }
+
+func TestAccess(t *testing.T) {
+	t.Parallel()
+	for access, want := range map[string]string{"": "c 1:11 rwm", "r": "c 1:11 r", "rwa": "c 1:11 rw", "xm": "c 1:11 m"} {
+		rules, err := Parse([]specs.LinuxDeviceCgroup{{Type: "c", Major: p(int64(1)), Minor: p(int64(11)), Access: access}})
+		if err != nil || len(rules) != 1 || rules[0].String() != want {
+			t.Errorf("%q: %v, %v; want %s", access, rules, err, want)
+		}
+	}
+	if _, err := Parse([]specs.LinuxDeviceCgroup{{Type: "c", Access: "xa"}}); err == nil {
+		t.Error("an access that says nothing is taken")
+	}
+}

@@ -59,7 +59,8 @@ func Parse(list []specs.LinuxDeviceCgroup) ([]Rule, error) {
 		if r.access == "" {
 			r.access = "rwm"
 		}
-		if strings.Trim(r.access, "rwm") != "" {
+		// Any other letter beside these says nothing, as under runc: engines write "rwa".
+		if r.access = strings.Map(known, r.access); r.access == "" {
 			return nil, errdefs.Errorf(errdefs.ErrInvalid, "cgroup: device rule: access %q: want some of rwm", d.Access)
 		}
 		rules = append(rules, r)
@@ -69,6 +70,13 @@ func Parse(list []specs.LinuxDeviceCgroup) ([]Rule, error) {
 		}
 	}
 	return rules, nil
+}
+
+func known(access rune) rune {
+	if strings.ContainsRune("rwm", access) {
+		return access
+	}
+	return -1
 }
 
 // String is the form of devices.allow.
