@@ -17,6 +17,7 @@ import (
 	"cove/runner/oci/bundle"
 	"cove/runner/oci/console"
 	"cove/runner/oci/notify"
+	"cove/runner/oci/scope"
 	"cove/runner/oci/state"
 	"cove/runner/task"
 	"cove/sandbox"
@@ -105,13 +106,16 @@ func (a *app) make(ctx context.Context, id string, f createFlags, survive bool) 
 	if spec.Process.Env, err = bundle.Environ(spec.Process.Env, b.Root.Source, spec.Process.User.UID); err != nil {
 		return nil, nil, fmt.Errorf("container %q: %w", id, err)
 	}
-	if spec.Linux.CgroupsPath == "" {
-		spec.Linux.CgroupsPath = "/" + id // as runc and crun do; one that has processes is refused
-	}
 	kept, err := a.store().Reserve(id)
 	if err != nil {
 		return nil, nil, err
 	}
+	group, held, err := scope.Place(ctx, spec.Linux.CgroupsPath, id, a.systemd)
+	if err != nil {
+		return nil, nil, errors.Join(err, kept.Remove())
+	}
+	defer held.Close()
+	spec.Linux.CgroupsPath = group
 	a.log.Debugf("container %q: bundle %s, control group %s", id, f.bundle, spec.Linux.CgroupsPath)
 	c := &container{Container: kept}
 	c.Bundle, c.Config, c.Spec = f.bundle, b.Config, spec

@@ -77,7 +77,7 @@ func (a *app) globals(args []string) ([]string, error) {
 	f.StringVar(&a.log.File, "log", "", "`FILE` for errors, beside stderr")
 	f.StringVar(&a.log.Format, "log-format", "text", "`FORMAT` of the log: text or json")
 	f.BoolVar(&a.log.Debug, "debug", false, "log what is done, too: to the file of --log, else to stderr")
-	f.BoolVar(&a.systemd, "systemd-cgroup", false, "not supported: control groups are made without systemd")
+	f.BoolVar(&a.systemd, "systemd-cgroup", false, "have systemd make a scope for each container")
 	rootless := f.String("rootless", "auto", "`auto|false`: what is allowed is found out in any case")
 	version := f.Bool("version", false, "print the version")
 	alias(f, "version", "v")
@@ -99,10 +99,6 @@ func (a *app) globals(args []string) ([]string, error) {
 	}
 	if a.log.Format != "text" && a.log.Format != "json" {
 		return nil, errdefs.Errorf(errdefs.ErrInvalid, "--log-format %q: text or json", a.log.Format)
-	}
-	if a.systemd {
-		return nil, errdefs.Errorf(errdefs.ErrUnsupported,
-			"--systemd-cgroup: cove-runtime makes control groups itself; configure the engine for cgroupfs (podman: --cgroup-manager=cgroupfs)")
 	}
 	return f.Args(), nil
 }

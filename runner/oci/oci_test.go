@@ -205,7 +205,7 @@ func TestUsage(t *testing.T) {
 		"a command's":     {[]string{"create", "--help"}, 0, ""},
 		"unknown command": {[]string{"creat"}, 1, `unknown command "creat"`},
 		"unknown flag":    {[]string{"create", "--nope", "x"}, 1, "nope"},
-		"systemd":         {[]string{"--systemd-cgroup", "list"}, 1, "cgroupfs"},
+		"systemd":         {[]string{"--systemd-cgroup", "list"}, 0, ""},
 		"rootless":        {[]string{"--rootless=true", "list"}, 1, "--rootless"},
 		"log format":      {[]string{"--log-format", "xml", "list"}, 1, "xml"},
 		"debug":           {[]string{"--debug", "list"}, 0, "level=debug"},

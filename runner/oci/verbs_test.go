@@ -243,14 +243,21 @@ func TestNotSupported(t *testing.T) {
 	f := newFixture(t, "true")
 	f.write()
 	for says, args := range map[string][]string{
-		"does not use CRIU":       {"checkpoint", "--image-path", "/tmp/x", "web"},
-		"checkpoint and restore":  {"restore", "web"},
-		"Intel RDT":               {"update", "--l3-cache-schema", "L3:0=f", "web"},
-		"cgroup-manager=cgroupfs": {"--systemd-cgroup", "list"},
-		"by itself":               {"--rootless=true", "list"},
+		"does not use CRIU":      {"checkpoint", "--image-path", "/tmp/x", "web"},
+		"checkpoint and restore": {"restore", "web"},
+		"Intel RDT":              {"update", "--l3-cache-schema", "L3:0=f", "web"},
+		"by itself":              {"--rootless=true", "list"},
 	} {
 		refused(t, f, says, args...)
 	}
+	f.spec.Linux.CgroupsPath = "system.slice:cove:" + idOf(t)
+	f.write()
+	refused(t, f, "--systemd-cgroup", "run", "-b", f.bundle, idOf(t))
+	f.spec.Linux.CgroupsPath = "/not/systemd"
+	f.write()
+	refused(t, f, "slice:prefix:name", "--systemd-cgroup", "run", "-b", f.bundle, idOf(t))
+	f.spec.Linux.CgroupsPath = ""
+	f.write()
 	f.must("run", "--no-subreaper", "-b", f.bundle, idOf(t))
 }
 

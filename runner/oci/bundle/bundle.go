@@ -155,9 +155,5 @@ func Relative(spec *specs.Spec, dir string) error {
 		}
 		m.Destination = below(spec.Root.Path, m.Destination)
 	}
-	if p := spec.Linux.CgroupsPath; strings.Count(p, ":") == 2 && !strings.Contains(p, "/") {
-		return errdefs.Errorf(errdefs.ErrUnsupported,
-			"cgroupsPath %q is systemd's form; configure the engine for cgroupfs", p)
-	}
 	return nil
 }

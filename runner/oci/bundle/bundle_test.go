@@ -36,8 +36,6 @@ func TestLoad(t *testing.T) {
 		`{"ociVersion":"1.0.2","process":{"args":["a"]}}`:                          errdefs.ErrInvalid,
 		`{"ociVersion":"1.0.2","process":{"args":["a"]},"root":{"path":"other"}}`:  errdefs.ErrNotFound,
 		`{"ociVersion":"1.0.2","process":{"args":["a"]},"root":{"path":"rootfs"},` +
-			`"linux":{"cgroupsPath":"system.slice:cove:a"}}`: errdefs.ErrUnsupported,
-		`{"ociVersion":"1.0.2","process":{"args":["a"]},"root":{"path":"rootfs"},` +
 			`"mounts":[{"destination":"/a","source":"here","options":["rbind"]},{"destination":"/b","source":"none","type":"tmpfs"}]}`: nil,
 	} {
 		dir := t.TempDir()
