@@ -32,7 +32,7 @@ var (
 		string(gateway.CapSolveBase), string(gateway.CapReturnResult), string(gateway.CapReturnMap),
 		string(gateway.CapProtoRefArray), string(gateway.CapImportCaches), string(gateway.CapFrontendCaps),
 		string(gateway.CapGatewaySolveMetadata), string(gateway.CapGatewayEvaluateSolve),
-		string(gateway.CapGatewayEvaluate),
+		string(gateway.CapGatewayEvaluate), string(gateway.CapReferenceOutput),
 	}
 	// Those below the first line let a client write down LLB, so that it is refused
 	// here, in words that say what to do.
@@ -90,11 +90,6 @@ func (b *bridge) solve(ctx context.Context, req *gateway.SolveRequest) (*gateway
 	if err != nil {
 		return nil, err
 	}
-	for _, def := range req.FrontendInputs {
-		if def != nil {
-			return nil, frontend.RefuseLLB("a context of the build (another target of bake, as \"target:\")")
-		}
-	}
 	switch {
 	case len(req.Definition.GetDef()) > 0:
 		return nil, frontend.RefuseLLB("the build")
@@ -106,16 +101,21 @@ func (b *bridge) solve(ctx context.Context, req *gateway.SolveRequest) (*gateway
 		return nil, err
 	}
 	if r.Call != "" {
-		answers, err := b.server.ask(ctx, j, r)
+		answers, err := b.server.ask(ctx, &solved{job: j, request: r})
 		return &gateway.Result{Metadata: answers}, err
 	}
-	id := j.add(r)
+	v := &solved{job: j, request: r}
+	if v.on, err = b.server.jobs.inputs(j, req.FrontendInputs); err != nil {
+		return nil, err
+	}
+	id := j.add(v)
 	if req.Evaluate {
 		if err := b.evaluate(ctx, j, id); err != nil {
 			return nil, err
 		}
 	}
-	return &gateway.Result{Result: &gateway.Result_Ref{Ref: &gateway.Ref{Id: id}}}, nil
+	def, err := frontend.DefinitionOf(id)
+	return &gateway.Result{Result: &gateway.Result_Ref{Ref: &gateway.Ref{Id: id, Def: def}}}, err
 }
 
 // Evaluate implements gateway.LLBBridgeServer.
@@ -132,12 +132,11 @@ func (b *bridge) Evaluate(ctx context.Context, req *gateway.EvaluateRequest) (*g
 
 // evaluate builds a result now; what is exported of it later, the cache has.
 func (b *bridge) evaluate(ctx context.Context, j *job, id string) error {
-	r, err := j.result(id)
+	v, err := j.result(id)
 	if err != nil {
 		return err
 	}
-	alone := *r
-	_, err = b.server.build(ctx, j, &alone)
+	_, err = b.server.build(ctx, v)
 	return err
 }
 

@@ -2,7 +2,6 @@ package buildkit
 
 import (
 	"context"
-	"os"
 
 	control "github.com/moby/buildkit/api/services/control"
 	"github.com/opencontainers/go-digest"
@@ -10,6 +9,7 @@ import (
 
 	"cove/engine/api/buildkit/frontend"
 	"cove/engine/api/buildkit/peer"
+	"cove/engine/api/route"
 	"cove/engine/builds"
 )
 
@@ -17,34 +17,32 @@ import (
 type work struct {
 	server  *Server
 	job     *job
+	solved  *solved
 	request *frontend.Request
 	peer    *peer.Peer
-	// temp holds what the client sent, until the work ends.
+	// temp is what the client sends, or is to be sent.
 	temp string
 }
 
-// do does something with a request, and forgets then what the client sent for it.
-func (s *Server) do(ctx context.Context, j *job, r *frontend.Request, what func(*work) error) error {
-	p, err := s.peer(ctx, j.session)
+// do does something with a request.
+func (s *Server) do(ctx context.Context, v *solved, what func(*work) error) error {
+	p, err := s.peer(ctx, v.job.session, true)
 	if err != nil {
 		return err
 	}
-	temp, err := builds.TempDir(s.cfg.Engine)
+	temp, err := v.job.folder(s.cfg.Engine)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(temp)
-	w := &work{s, j, r, p, temp}
-	r.Options.Progress, r.Options.Finder = j.status.Event, p
-	if err := what(w); err != nil {
-		return &buildError{err, j.status.Failed()}
+	if err := what(&work{s, v.job, v, v.request, p, temp}); err != nil {
+		return &buildError{err, v.job.status.Failed()}
 	}
 	return nil
 }
 
-// build builds a request.
-func (s *Server) build(ctx context.Context, j *job, r *frontend.Request) (made map[string]string, err error) {
-	err = s.do(ctx, j, r, func(w *work) (err error) {
+// build builds what was solved. What of it is exported later, the cache has.
+func (s *Server) build(ctx context.Context, v *solved) (made map[string]string, err error) {
+	err = s.do(ctx, v, func(w *work) (err error) {
 		made, err = w.build(ctx)
 		return err
 	})
@@ -52,29 +50,44 @@ func (s *Server) build(ctx context.Context, j *job, r *frontend.Request) (made m
 }
 
 func (w *work) build(ctx context.Context) (map[string]string, error) {
-	if err := w.fetch(ctx); err != nil {
+	all, err := w.chain(ctx)
+	if err != nil {
 		return nil, err
 	}
-	if err := w.fetchNamed(ctx); err != nil {
+	request := *w.request
+	request.Options = all[0]
+	if err := request.Outputs(w.peer.Send, w.temp); err != nil {
 		return nil, err
 	}
-	o := &w.request.Options
-	if err := w.request.Outputs(w.peer.Send, w.temp); err != nil {
+	all[0] = request.Options
+	if err := w.server.mayReach(all); err != nil {
 		return nil, err
 	}
-	result, err := builds.Build(ctx, w.server.cfg.Engine.As(w.peer), *o)
+	results, err := builds.BuildAll(ctx, w.server.cfg.Engine.As(w.peer), all)
 	if err != nil {
 		return nil, err
 	}
 	var source []byte
-	if o.Received != nil {
-		source = o.Received.Dockerfile
+	if got := request.Options.Received; got != nil {
+		source = got.Dockerfile
 	}
-	w.job.status.Warn(source, result.Warnings)
-	if err := w.sendFolders(ctx); err != nil {
+	w.job.status.Warn(source, results[0].Warnings)
+	if err := w.sendFolders(ctx, request.Options.Outputs); err != nil {
 		return nil, err
 	}
-	return response(result, w.request.Exporters)
+	return response(results[0], request.Exporters)
+}
+
+// mayReach refuses what reaches further than whoever asks may.
+func (s *Server) mayReach(all []builds.Options) error {
+	for _, o := range all {
+		if what := frontend.Reach(o); what != "" && s.cfg.Access != nil {
+			if err := s.cfg.Access.Require(route.All, what); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // step does something beside the build, and tells of it.

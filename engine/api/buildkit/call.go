@@ -5,22 +5,23 @@ import (
 	"strconv"
 	"strings"
 
-	"cove/engine/api/buildkit/frontend"
 	"cove/engine/builds"
 	"cove/errdefs"
 )
 
 // ask answers a question about the Dockerfile.
-func (s *Server) ask(ctx context.Context, j *job, r *frontend.Request) (answers map[string][]byte, err error) {
-	question, ok := strings.CutPrefix(r.Call, "frontend.")
+func (s *Server) ask(ctx context.Context, v *solved) (answers map[string][]byte, err error) {
+	question, ok := strings.CutPrefix(v.request.Call, "frontend.")
 	if !ok {
-		return nil, errdefs.Errorf(errdefs.ErrUnsupported, "the question %q is not answered here", r.Call)
+		return nil, errdefs.Errorf(errdefs.ErrUnsupported, "the question %q is not answered here", v.request.Call)
 	}
-	err = s.do(ctx, j, r, func(w *work) error {
+	err = s.do(ctx, v, func(w *work) error {
 		if err := w.fetch(ctx); err != nil {
 			return err
 		}
-		answer, err := builds.Ask(ctx, s.cfg.Engine.As(w.peer), []builds.Options{r.Options}, question)
+		o := w.request.Options
+		o.Progress, o.Finder = w.job.status.Event, w.peer
+		answer, err := builds.Ask(ctx, s.cfg.Engine.As(w.peer), []builds.Options{o}, question)
 		lint, isLint := answer.(*builds.Lint)
 		if err != nil && !isLint {
 			return err

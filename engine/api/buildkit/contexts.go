@@ -175,7 +175,11 @@ func (w *work) fetchNamed(ctx context.Context) error {
 			r.Options.Contexts[name] = dir
 		case "docker-image", "http", "https", "git":
 			r.Options.Contexts[name] = value
-		case "input", "target":
+		case "input":
+			if w.solved.on[rest] == nil {
+				return frontend.RefuseLLB("context " + name)
+			}
+		case "target":
 			return frontend.RefuseLLB("context " + name)
 		default:
 			return errdefs.Errorf(errdefs.ErrUnsupported,

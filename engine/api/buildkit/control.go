@@ -18,7 +18,6 @@ import (
 
 	"cove/engine"
 	"cove/engine/api/buildkit/frontend"
-	"cove/engine/api/route"
 	"cove/errdefs"
 )
 
@@ -87,7 +86,7 @@ func (c *controller) Solve(ctx context.Context, req *control.SolveRequest) (*con
 
 // solve builds what the request says, or what the client's side of the gateway returns.
 func (s *Server) solve(ctx context.Context, req *control.SolveRequest) (map[string]string, error) {
-	if err := refuseSolve(req); err != nil {
+	if err := frontend.RefuseSolve(req); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -97,49 +96,24 @@ func (s *Server) solve(ctx context.Context, req *control.SolveRequest) (map[stri
 		return nil, err
 	}
 	defer s.jobs.end(j)
-	var r *frontend.Request
+	v := &solved{job: j}
 	if req.Frontend != "" {
-		r, err = frontend.NewRequest(req.Frontend, req.FrontendAttrs, nil)
+		v.request, err = frontend.NewRequest(req.Frontend, req.FrontendAttrs, nil)
 	} else {
-		r, err = j.await(ctx)
+		v, err = j.await(ctx)
 	}
-	if err != nil || r == nil {
+	if err != nil || v == nil {
 		return nil, err
 	}
-	if err := r.Complete(req); err != nil {
+	if err := v.complete(req); err != nil {
 		return nil, err
 	}
-	if what := frontend.Reach(r.Options); what != "" && s.cfg.Access != nil {
-		if err := s.cfg.Access.Require(route.All, what); err != nil {
-			return nil, err
-		}
-	}
-	return s.build(ctx, j, r)
-}
-
-// refuseSolve says what of a request cannot be done.
-func refuseSolve(req *control.SolveRequest) error {
-	for _, def := range req.FrontendInputs {
-		if def != nil {
-			return frontend.RefuseLLB("the inputs of the build")
-		}
-	}
-	switch {
-	case len(req.Definition.GetDef()) > 0:
-		return frontend.RefuseLLB("the build")
-	case len(req.SourcePolicy.GetRules()) > 0 || req.SourcePolicySession != "":
-		return errdefs.Errorf(errdefs.ErrUnsupported, "source policies are not supported")
-	case req.EnableSessionExporter:
-		return errdefs.Errorf(errdefs.ErrUnsupported, "exporters of the session are not supported")
-	case req.ProxyNetwork:
-		return errdefs.Errorf(errdefs.ErrUnsupported, "networks through a proxy are not supported")
-	}
-	return nil
+	return s.build(ctx, v)
 }
 
 // await waits for what the client's side of the gateway returns; nil is nothing to
 // build.
-func (j *job) await(ctx context.Context) (*frontend.Request, error) {
+func (j *job) await(ctx context.Context) (*solved, error) {
 	var ret *gateway.ReturnRequest
 	select {
 	case ret = <-j.returned:
@@ -149,31 +123,11 @@ func (j *job) await(ctx context.Context) (*frontend.Request, error) {
 	if ret.Error != nil {
 		return nil, status.FromProto(ret.Error).Err()
 	}
-	id := refOf(ret.Result)
+	id := frontend.Returned(ret.Result)
 	if id == "" {
 		return nil, nil
 	}
 	return j.result(id)
-}
-
-// refOf is the result that a client returned. Those of several platforms are of one
-// request, which builds them all.
-func refOf(r *gateway.Result) string {
-	switch r := r.GetResult().(type) {
-	case *gateway.Result_Ref:
-		return r.Ref.GetId()
-	case *gateway.Result_RefDeprecated:
-		return r.RefDeprecated
-	case *gateway.Result_Refs:
-		for _, ref := range r.Refs.GetRefs() {
-			return ref.GetId()
-		}
-	case *gateway.Result_RefsDeprecated:
-		for _, id := range r.RefsDeprecated.GetRefs() {
-			return id
-		}
-	}
-	return ""
 }
 
 // DiskUsage implements control.ControlServer.

@@ -32,23 +32,40 @@ type job struct {
 	cancel   context.CancelFunc
 
 	mu      sync.Mutex
-	results map[string]*frontend.Request // what was solved for the gateway, by result
+	results map[string]*solved // what was solved for the gateway, by result
+	// uses are this job, until it ends, and those that build on a result of it; folders
+	// have what the client sent, until there are none. held are the jobs that this one
+	// uses.
+	uses    int
+	folders []string
+	held    []*job
+}
+
+// solved is a request that a client may ask for the result of.
+type solved struct {
+	job     *job
+	request *frontend.Request
+	// on are the results that are inputs of this one, by their names.
+	on map[string]*solved
+
+	mu  sync.Mutex // is held while the client sends the files, and while request changes
+	got bool       // the files are here
 }
 
 // add keeps a request, and returns the name of its result.
-func (j *job) add(r *frontend.Request) string {
+func (j *job) add(v *solved) string {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	id := newID()
-	j.results[id] = r
+	j.results[id] = v
 	return id
 }
 
-func (j *job) result(id string) (*frontend.Request, error) {
+func (j *job) result(id string) (*solved, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if r, ok := j.results[id]; ok {
-		return r, nil
+	if v, ok := j.results[id]; ok {
+		return v, nil
 	}
 	return nil, errdefs.Errorf(errdefs.ErrNotFound, "build %s has no result %q", j.ref, id)
 }
@@ -77,7 +94,7 @@ func (js *jobs) begin(ref, session string, cancel context.CancelFunc) (*job, err
 	}
 	j := &job{
 		ref: ref, session: session, cancel: cancel, status: progress.New(),
-		returned: make(chan *gateway.ReturnRequest, 1), results: map[string]*frontend.Request{},
+		returned: make(chan *gateway.ReturnRequest, 1), results: map[string]*solved{}, uses: 1,
 	}
 	js.byRef[ref] = j
 	if js.changed != nil {
@@ -87,8 +104,16 @@ func (js *jobs) begin(ref, session string, cancel context.CancelFunc) (*job, err
 	return j, nil
 }
 
-// end ends the progress of a job, which can be read for a while yet.
+// end ends the progress of a job, which can be read for a while yet, and lets go of the
+// jobs whose results it was built on.
 func (js *jobs) end(j *job) {
+	j.mu.Lock()
+	held := j.held
+	j.held = nil
+	j.mu.Unlock()
+	for _, other := range append(held, j) {
+		other.release()
+	}
 	j.status.Close()
 	time.AfterFunc(afterlife, func() {
 		js.mu.Lock()

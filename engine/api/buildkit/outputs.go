@@ -14,8 +14,8 @@ import (
 )
 
 // sendFolders hands the directories that were exported to the client.
-func (w *work) sendFolders(ctx context.Context) error {
-	for i, out := range w.request.Options.Outputs {
+func (w *work) sendFolders(ctx context.Context, outputs []builds.Output) error {
+	for i, out := range outputs {
 		if out.Type != builds.Local {
 			continue
 		}

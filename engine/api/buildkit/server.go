@@ -223,16 +223,17 @@ func (w *watched) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// peer waits for the session of a build.
-func (s *Server) peer(ctx context.Context, id string) (*peer.Peer, error) {
-	wait, cancel := context.WithTimeout(ctx, arrival)
+// peer is the session of a build; one that is not there yet is waited for, unless it is not
+// to be.
+func (s *Server) peer(ctx context.Context, id string, wait bool) (*peer.Peer, error) {
+	arrives, cancel := context.WithTimeout(ctx, arrival)
 	defer cancel()
 	sessions, err := s.sessions()
 	if err != nil {
 		return nil, errdefs.Errorf(errdefs.ErrUnavailable, "session: %w", err)
 	}
-	caller, err := sessions.Get(wait, id, false)
-	if err != nil {
+	caller, err := sessions.Get(arrives, id, !wait)
+	if err != nil || caller == nil {
 		return nil, errdefs.Errorf(errdefs.ErrNotFound, "the client's session %s is not there", id)
 	}
 	return peer.Of(ctx, caller), nil
