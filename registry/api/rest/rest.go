@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -166,7 +167,14 @@ func (asked *Ask) Read(into any) error {
 	if !strings.EqualFold(strings.TrimSpace(kind), "application/json") {
 		return errUnread
 	}
-	dec := json.NewDecoder(http.MaxBytesReader(asked.W, asked.Body, maxBody))
+	body, err := io.ReadAll(http.MaxBytesReader(asked.W, asked.Body, maxBody))
+	if err != nil {
+		return bodyError(err)
+	}
+	if !door.HoldsTexts(body) {
+		return Invalid("body: a text holds a byte 0, or is no UTF-8")
+	}
+	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(into); err != nil {
 		return bodyError(err)

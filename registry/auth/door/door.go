@@ -4,6 +4,7 @@
 package door
 
 import (
+	"bytes"
 	"context"
 	"net/http"
 	"strings"
@@ -70,4 +71,23 @@ func IsText(texts ...string) bool {
 		}
 	}
 	return true
+}
+
+// HoldsTexts reports whether all that a JSON document says is text, as IsText has it. A byte
+// 0 can only be written as an escape, behind an even number of backslashes.
+func HoldsTexts(document []byte) bool {
+	if !utf8.Valid(document) {
+		return false
+	}
+	for rest := document; ; {
+		at := bytes.Index(rest, []byte(`\u0000`))
+		if at < 0 {
+			return true
+		}
+		before := len(rest[:at]) - len(bytes.TrimRight(rest[:at], `\`))
+		if before%2 == 0 {
+			return false
+		}
+		rest = rest[at+2:]
+	}
 }

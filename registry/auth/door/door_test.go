@@ -82,3 +82,17 @@ func TestIsText(t *testing.T) {
 		}
 	}
 }
+
+// TestHoldsTexts: an escape of a byte 0 is one wherever it is, and no other text looks like one.
+func TestHoldsTexts(t *testing.T) {
+	t.Parallel()
+	for document, want := range map[string]bool{
+		`{"a":"plain"}`: true, `{"a":"größe"}`: true, `{"a":"\u0001\u000a"}`: true, `{"a":"\\u0000"}`: true, `{"a":"\\\\u0000"}`: true,
+		`{"a":"\u0000"}`: false, `{"a":"x\u0000"}`: false, `{"\u0000":1}`: false, `{"a":"\\\u0000"}`: false, "{\"a\":\"\xff\"}": false,
+		`{"a":"\\u0000 \u0000"}`: false, ``: true,
+	} {
+		if got := HoldsTexts([]byte(document)); got != want {
+			t.Errorf("%s: %v", document, got)
+		}
+	}
+}

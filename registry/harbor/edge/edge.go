@@ -3,8 +3,10 @@
 package edge
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -208,7 +210,14 @@ func (e *Edge) Named(asked *Ask, id int64) (string, error) {
 // Read reads the body into what the operation wants. A field that this package does not
 // know is refused: the sender means something by it.
 func (asked *Ask) Read(into any) error {
-	dec := json.NewDecoder(http.MaxBytesReader(asked.W, asked.Body, maxBody))
+	body, err := io.ReadAll(http.MaxBytesReader(asked.W, asked.Body, maxBody))
+	if err != nil {
+		return Invalid("body: %w", err)
+	}
+	if !door.HoldsTexts(body) {
+		return Invalid("body: a text holds a byte 0, or is no UTF-8")
+	}
+	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(into); err != nil {
 		return Invalid("body: %w", err)
