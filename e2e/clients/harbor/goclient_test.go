@@ -98,8 +98,8 @@ func TestRetention(t *testing.T) {
 	c, ctx := client(t), t.Context()
 	id := team(t, c)
 	terms := must(c.Retention.GetRentenitionMetadata(ctx, &retention.GetRentenitionMetadataParams{}))(t).Payload
-	if len(terms.Templates) < 7 || len(terms.TagSelectors) != 1 {
-		t.Errorf("the words of rules: %d templates", len(terms.Templates))
+	if len(terms.Templates) < 7 || len(terms.TagSelectors) != 2 { // by name, and by label
+		t.Errorf("the words of rules: %d templates, %d selectors", len(terms.Templates), len(terms.TagSelectors))
 	}
 	rule := func(template string, n int) *models.RetentionRule {
 		r := &models.RetentionRule{
