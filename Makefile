@@ -177,7 +177,7 @@ soak: deps-test deps-soak $(COSIGN) ## what only shows after long: a million que
 
 # The database is a module, as the Go project publishes its reports; its own tool makes an index of them. It is the newest, so this
 # is no part of the tests, whose outcome is the tree's alone. What is said of the standard library goes with a newer Go:
-# GOTOOLCHAIN=go1.26.9 make vulncheck says whether that one is enough, and GOTOOLCHAIN=go1.26.9 make dist builds with it.
+# GOTOOLCHAIN=go1.26.10 make vulncheck says whether that one is enough, and GOTOOLCHAIN=go1.26.10 make dist builds with it.
 .PHONY: vulncheck
 vulncheck: $(VULNCHECK) ## known vulnerabilities in what the programs call, by the Go project's database
 	@set -e; work=$$(mktemp -d); trap 'rm -rf "$$work"' EXIT; \
