@@ -276,4 +276,4 @@ deps-soak:
 deps-bench: deps-demo
 	$(call deps,podman buildah runc crun docker.io docker-registry containernetworking-plugins iproute2)
 deps-vm:
-	$(call deps,qemu-system-x86 busybox-static cpio kmod nftables slirp4netns procps mmdebstrap e2fsprogs)
+	$(call deps,qemu-system-x86 busybox-static cpio kmod nftables slirp4netns procps runc mmdebstrap e2fsprogs)

@@ -4,6 +4,7 @@ package networks
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -215,8 +216,9 @@ func (ns *Networks) RemoveNetwork(ctx context.Context, ref string) error {
 	return nets.Undefine(ctx, def.ID)
 }
 
-// PruneNetworks removes the networks that no container asks for and that the
-// filter chooses; it returns their names.
+// PruneNetworks removes the networks that no running container is on and that the
+// filter chooses; it returns their names. As docker's, it takes those of containers
+// that are stopped, which then do not start until a network of the name is there.
 func (ns *Networks) PruneNetworks(ctx context.Context, f listing.PruneFilter) (removed []string, err error) {
 	if err := machine.NeedRoot("pruning"); err != nil {
 		return nil, err
@@ -233,10 +235,13 @@ func (ns *Networks) PruneNetworks(ctx context.Context, f listing.PruneFilter) (r
 		return nil, err
 	}
 	for _, n := range all {
-		if len(n.Users) > 0 || slices.Contains(network.Predefined(), n.Name) || !goes(n.Created, n.Labels) {
+		if slices.Contains(network.Predefined(), n.Name) || !goes(n.Created, n.Labels) {
 			continue
 		}
-		if err := ns.RemoveNetwork(ctx, n.ID); err != nil {
+		switch err := ns.RemoveNetwork(ctx, n.ID); {
+		case errors.Is(err, errdefs.ErrConflict), errors.Is(err, errdefs.ErrNotFound):
+			continue // somebody runs on it, or has removed it meanwhile
+		case err != nil:
 			return removed, err
 		}
 		removed = append(removed, n.Name)
