@@ -14,7 +14,7 @@ const product = "cove"
 // Version is the engine's, in docker's shape.
 func Version() dockertypes.ServerVersion {
 	v := dockertypes.ServerVersion{
-		Platform: dockertypes.Platform{Name: product}, Version: buildinfo.Version(),
+		Platform: dockertypes.Platform{Name: product}, Version: buildinfo.Number(),
 		APIVersion: dockertypes.APIVersion, MinAPIVersion: dockertypes.MinAPIVersion,
 		GitCommit: buildinfo.Commit(), BuildTime: buildinfo.Time(),
 		GoVersion: runtime.Version(), Os: runtime.GOOS, Arch: runtime.GOARCH, KernelVersion: machine.Kernel(),

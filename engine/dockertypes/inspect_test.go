@@ -99,3 +99,18 @@ func TestContainerWithoutFlags(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestModesOfMounts: what was asked for with --mount has no mode but that of a volume, as
+// docker tells it; a bind has what was written.
+func TestModesOfMounts(t *testing.T) {
+	t.Parallel()
+	for want, m := range map[string]record.Mounted{
+		"bind ro":  {Type: record.MountBind, ReadOnly: true},
+		"bind ":    {Type: record.MountBind, ReadOnly: true, Mount: true},
+		"volume z": {Type: record.MountVolume, ReadOnly: true, Mount: true},
+	} {
+		if got := mountsOf([]record.Mounted{m})[0]; got.Type+" "+got.Mode != want || got.RW {
+			t.Errorf("%+v, want %s", got, want)
+		}
+	}
+}

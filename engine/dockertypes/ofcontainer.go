@@ -126,7 +126,7 @@ func mountsOf(mounts []record.Mounted) []Mount {
 		} else if im.Propagation == "" {
 			im.Propagation = "rprivate"
 		}
-		if m.ReadOnly {
+		if m.ReadOnly && !m.Mount { // a mount has no mode, as a bind is written with
 			im.Mode = "ro"
 		}
 		out = append(out, im)
