@@ -166,7 +166,7 @@ const foreignWords = `(() => {
 		const at = walk.currentNode.parentElement, text = walk.currentNode.textContent.trim();
 		if (at === null || at.closest("code, pre, samp, kbd, time, script, style, .user, [lang]:not(html)") !== null) continue;
 		if (at.closest(own) === null || /[\u4e00-\u9fff]/.test(at.textContent)) continue;
-		if (/[A-Za-z]{3,} [A-Za-z]{2,}/.test(text)) said.push(text.slice(0, 60));
+		if (/[A-Za-z]{3,}( |[,;] \d+ )[A-Za-z]{2,}/.test(text)) said.push(text.slice(0, 60));
 	}
 	return said.join(" | ");
 })()`

@@ -23,7 +23,8 @@ func TestSaid(t *testing.T) {
 	t.Parallel()
 	l := chinese(t)
 	for said, want := range map[string]string{
-		"12 images scanned":                                                 "已扫描 12 个镜像",
+		"12 images scanned": "已扫描 12 个镜像",
+		"9 packages, 3 vulnerabilities, 1 critical, 2 low":                  "9 个软件包，3 个漏洞，严重 1 个，低危 2 个",
 		"12 images scanned, 3 failed":                                       "已扫描 12 个镜像，3 个失败",
 		`user "ann" does not exist`:                                         `用户 "ann" 不存在`,
 		`user "a\" {1} does not exist" does not exist`:                      `用户 "a\" {1} does not exist" 不存在`,
