@@ -1,0 +1,10 @@
+package replication_test
+
+import (
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// TestMain fails when something that was copied left a goroutine behind.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

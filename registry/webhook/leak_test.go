@@ -1,0 +1,10 @@
+package webhook_test
+
+import (
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// TestMain fails when something that was delivered left a goroutine behind.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
