@@ -14,6 +14,8 @@ NFPM_VERSION := v2.43.0
 CYCLONEDX := $(CACHE)/tools/cyclonedx-gomod
 CYCLONEDX_VERSION := v1.10.0
 BUILDX   := $(CACHE)/tools/buildx
+BUILDKIT := $(CACHE)/tools/buildkitd
+BUILDKIT_VERSION := v0.23.2
 BUILDX_VERSION := v0.38.2
 COMPOSE  := $(CACHE)/tools/docker-compose
 COMPOSE_VERSION := v2.40.3
@@ -142,8 +144,14 @@ $(CYCLONEDX):
 bench: deps-bench build $(BUILDX) ## measure against the peers, interleaved; writes bench/results.md
 	$(GO) run ./bench
 
+# BuildKit's daemon and client are built from a module beside them: its own cannot be installed by version.
+$(BUILDKIT):
+	@set -e; work=$$(mktemp -d); trap 'rm -rf "$$work"' EXIT; cd "$$work"; $(GO) mod init buildkit 2>/dev/null; \
+	$(GO) get github.com/moby/buildkit/cmd/buildkitd@$(BUILDKIT_VERSION) github.com/moby/buildkit/cmd/buildctl@$(BUILDKIT_VERSION); \
+	CGO_ENABLED=0 GOBIN=$(CACHE)/tools GOFLAGS=-mod=mod $(GO) install github.com/moby/buildkit/cmd/buildkitd github.com/moby/buildkit/cmd/buildctl
+
 .PHONY: soak
-soak: deps-test deps-soak $(COSIGN) ## what only shows after long: a million questions to the resolver, hundreds of kills and cuts of the power, a gibibyte through one stream, a blob of five
+soak: deps-test deps-soak $(COSIGN) $(BUILDKIT) ## what only shows after long: a million questions to the resolver, hundreds of kills and cuts of the power, a gibibyte through one stream, a blob of five
 	SOAK_QUERIES=1000000 $(GO) test ./network/resolve -run TestSoak -count=1 -v -timeout 60m
 	$(GO) test ./internal/cli/registrycmd -run 'Killed|TestPowerCut|TestLargeBlob|TestCosign|TestMixedLoad|TestStorm' -count=1 -v -timeout 60m \
 	  -args -kills=200 -cuts=100 -maintenance-kills=30 -replica-kills=100 -backup-kills=20 -large-blob=5368709120 \
@@ -159,6 +167,8 @@ soak: deps-test deps-soak $(COSIGN) ## what only shows after long: a million que
 	COVE_SOAK=1 $(GO) test ./e2e -run TestKilledAPIAnywhere -count=1 -v -timeout 60m
 # Applications from the packages of Debian, npm and pip, and Java, the whole road.
 	COVE_SOAK=1 $(GO) test ./e2e -run TestFixtures -count=1 -v -timeout 60m
+# Dockerfiles that nobody wrote, built by BuildKit too.
+	COVE_SOAK=1 $(GO) test ./e2e -run TestBesideBuildKit -count=1 -v -timeout 60m
 # A thousand containers in one list.
 	$(GO) test ./engine/api -run '^$$' -bench BenchmarkListThousand -benchtime 20x -timeout 30m
 # The registry of the other processor; pulls while 100,000 blobs are collected; 100,000 tags beside 100.
@@ -273,7 +283,7 @@ deps-disks:
 	$(call deps,e2fsprogs xfsprogs btrfs-progs)
 # Its packages start nothing without a configuration in /etc/ceph.
 deps-soak:
-	$(call deps,ceph-mon ceph-osd ceph-common radosgw)
+	$(call deps,ceph-mon ceph-osd ceph-common radosgw runc)
 deps-bench: deps-demo
 	$(call deps,podman buildah runc crun docker.io docker-registry containernetworking-plugins iproute2)
 deps-vm:
