@@ -53,6 +53,10 @@ build: go-version web ## build the six static binaries into bin/
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/cove ./cmd/registry ./cmd/build ./cmd/run ./cmd/cove-api
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/cove-runtime ./cmd/cove-runtime
 
+.PHONY: compose
+compose: go-version ## build docker's compose of its library, for `cove compose` without the plugin
+	cd cmd/cove-compose && CGO_ENABLED=0 $(GO) build -trimpath -ldflags "$$(./ldflags.sh)" -o $(CURDIR)/bin/ .
+
 # What the pages load is embedded: htmx from npm, and all of it compressed.
 PAGES := registry/web/view
 NPM   := $(CACHE)/npm
@@ -272,6 +276,7 @@ deps-test: deps-demo deps-dist deps-disks $(TESTSUM) $(S3SERVER) $(PEBBLE) $(HEL
 	@if [ "$$(id -u)" = 0 ] && [ ! -e /etc/ssh/sshd_config ]; then mkdir -p /etc/ssh && touch /etc/ssh/sshd_not_to_be_run; fi
 	@cd / && $(GO) mod download github.com/opencontainers/distribution-spec@v1.1.1
 	@cd e2e/clients && $(GO) mod download
+	@cd cmd/cove-compose && $(GO) mod download
 	@cd e2e/clients/harbor && $(GO) mod download
 	@cd e2e/clients/oras && $(GO) mod download
 	@cd e2e/clients/dex && $(GO) mod download

@@ -55,6 +55,11 @@ func buildAll(dir string) error {
 			return fmt.Errorf("building %s: %w\n%s", name, err, out)
 		}
 	}
+	cmd := exec.Command("go", "build", "-trimpath", "-o", filepath.Join(dir, "cove-compose"), ".")
+	cmd.Dir, cmd.Env = "../cmd/cove-compose", append(os.Environ(), "CGO_ENABLED=0") // a module of its own
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("building cove-compose: %w\n%s", err, out)
+	}
 	return nil
 }
 

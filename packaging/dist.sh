@@ -35,6 +35,7 @@ tree() {
   mkdir -p "$lib" "$to/usr/bin" "$to/usr/lib/systemd/system" "$to/usr/lib/sysusers.d" "$to/etc/cove" \
     "$share"/{man/man1,bash-completion/completions,zsh/vendor-completions,fish/vendor_completions.d,doc/cove}
   GOARCH=$arch CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "$LDFLAGS" -o "$lib/" $BINARIES
+  (cd cmd/cove-compose && GOARCH=$arch CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "$(./ldflags.sh)" -o "$lib/" .)
   # The names of the others are too common for everybody's PATH: `cove build` and `cove run` are the same.
   for bin in cove registry cove-runtime; do ln -s ../lib/cove/$bin "$to/usr/bin/$bin"; done
   cp packaging/systemd/* "$to/usr/lib/systemd/system/"
@@ -45,7 +46,7 @@ tree() {
   cp "$work"/doc/zsh/* "$share/zsh/vendor-completions/"
   cp "$work"/doc/fish/* "$share/fish/vendor_completions.d/"
   cp -r docs/*.md README.md CHANGELOG.md SECURITY.md LICENSE "$share/doc/cove/"
-  for bin in cove registry build cove-runtime cove-api; do
+  for bin in cove registry build cove-runtime cove-api cove-compose; do
     "$CYCLONEDX" bin -json -noserial -notimestamp -std -version "$VERSION" -output "$share/doc/cove/$bin.cdx.json" "$lib/$bin" \
       2>/dev/null
   done

@@ -230,6 +230,9 @@ func (d dist) pages(t *testing.T) {
 			t.Errorf("%s: %.300s", name, page)
 		}
 	}
+	if got := run(t, "", filepath.Join(d.unpacked, "files/usr/lib/cove/cove-compose"), "version", "--short"); !strings.HasPrefix(got, "2.") {
+		t.Errorf("compose is of version %q", got)
+	}
 	run(t, "", "bash", "-n", filepath.Join(share, "bash-completion/completions/cove"))
 }
 

@@ -17,6 +17,7 @@ import (
 	"cove/internal/cli/apiserver"
 	"cove/internal/cli/app"
 	"cove/internal/cli/remote"
+	"cove/internal/cli/sibling"
 )
 
 // Compose becomes docker's compose, with everything behind the word "compose".
@@ -28,7 +29,8 @@ func Compose(a *app.App) *cobra.Command {
 compose itself is docker's plugin of that name: it is looked for in docker's folders of
 plugins (~/.docker/cli-plugins, $DOCKER_CONFIG/cli-plugins, cliPluginsExtraDirs of
 config.json, /usr/local/lib/docker/cli-plugins and the like), and as docker-compose in
-$PATH. docker's API is served to it on a private socket while it runs: no other has to be
+$PATH. Where it is nowhere, the packages' own program cove-compose does the same: it is
+linked of compose's library. docker's API is served to it on a private socket while it runs: no other has to be
 there. With -H ssh://HOST compose and the files of the project are here, and containers,
 images and folders are those of the other machine.`,
 		Example: `  compose up -d
@@ -51,11 +53,15 @@ images and folders are those of the other machine.`,
 
 // become replaces this process by compose, with a server beside it that ends with it.
 func become(cmd *cobra.Command, a *app.App, args []string) error {
-	plugin := find(folders(os.Getenv, os.ReadFile), os.Getenv("PATH"))
+	own, err := sibling.Path("cove-compose")
+	if err != nil {
+		return err
+	}
+	plugin := find(folders(os.Getenv, os.ReadFile), os.Getenv("PATH"), own)
 	if plugin == "" {
-		return errdefs.Errorf(errdefs.ErrUnavailable, "docker's compose is not on this machine; "+
+		return errdefs.Errorf(errdefs.ErrUnavailable, "docker's compose is not on this machine, nor is %s; "+
 			"install the package docker-compose-plugin of docker, or put its program docker-compose (2.20 or newer) "+
-			"into ~/.docker/cli-plugins or $PATH")
+			"into ~/.docker/cli-plugins or $PATH, or make compose where cove is built", own)
 	}
 	if len(a.Where) == 2 { // --host with its value
 		e, err := remote.Parse(a.Where[1])

@@ -62,14 +62,17 @@ func TestFind(t *testing.T) {
 	inPath := put("bin", 0o755)
 	path := ":" + filepath.Join(dir, "bin")
 	unfit := []string{filepath.Join(dir, "text"), filepath.Join(dir, "folder"), filepath.Join(dir, "nothing")}
-	if got := find(unfit, path); got != inPath {
+	if got := find(unfit, path, inPath+"x"); got != inPath {
 		t.Errorf("in $PATH it is %s, want %s", got, inPath)
 	}
 	plugin := put("plugins", 0o755)
-	if got := find(append(unfit, filepath.Dir(plugin)), path); got != plugin {
+	if got := find(append(unfit, filepath.Dir(plugin)), path, ""); got != plugin {
 		t.Errorf("the plugin is %s, want %s", got, plugin)
 	}
-	if got := find(unfit, ""); got != "" {
+	if got := find(unfit, "", plugin); got != plugin {
+		t.Errorf("without docker's it is %s, want %s", got, plugin)
+	}
+	if got := find(unfit, "", filepath.Join(dir, "text", "docker-compose")); got != "" {
 		t.Errorf("there is none, and it is %s", got)
 	}
 }

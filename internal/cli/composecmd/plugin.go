@@ -31,14 +31,21 @@ func folders(getenv func(string) string, read func(string) ([]byte, error)) []st
 	return append(append(settings.Extra, filepath.Join(config, "cli-plugins")), systemFolders...)
 }
 
-// find returns the path of compose, "" if it is nowhere.
-func find(folders []string, path string) string {
+// find returns the path of compose, "" if it is nowhere: docker's own, or else the one that
+// cove was installed with.
+func find(folders []string, path, own string) string {
 	for _, dir := range append(folders, filepath.SplitList(path)...) {
-		candidate := filepath.Join(dir, "docker-compose")
-		info, err := os.Stat(candidate)
-		if dir != "" && err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+		if candidate := filepath.Join(dir, "docker-compose"); dir != "" && isProgram(candidate) {
 			return candidate
 		}
 	}
+	if isProgram(own) {
+		return own
+	}
 	return ""
+}
+
+func isProgram(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0
 }
