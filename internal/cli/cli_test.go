@@ -214,7 +214,7 @@ func TestHelp(t *testing.T) {
 		{Run(here), "--help", []string{"run [flags] IMAGE [COMMAND] [ARG...]", "--pids-limit", "ps  "}},
 		{Cove(here), "volume", []string{"Usage:  cove volume COMMAND\n\nCommands:\n", "Run 'cove volume COMMAND --help'"}},
 		{Build(here), "--help", []string{"build [flags] CONTEXT", "--build-arg", "push  "}},
-		{Cove(here), "version", []string{"Client: cove\n Version:           unknown\n", "\nServer: cove\n Engine:\n  Version:           unknown\n"}},
+		{Cove(here), "version", []string{"Client: cove\n Version:           unknown\n", "\nServer: cove\n Engine:\n  Version:           0.0.0+unknown\n"}},
 		{Cove(here), "--version", []string{"cove version unknown\n"}},
 		{Run(here), "--version", []string{"run version unknown\n"}},
 		{Cove(here), "version --format json", []string{`{"Client":{"Platform":{"Name":"cove"},"Version":"unknown","ApiVersion":"1.51"`, `"Server":{`, `"MinAPIVersion":"1.24"`}},

@@ -128,7 +128,7 @@ var ofOthers = regexp.MustCompile("^(" + strings.Join([]string{
 	"raw", "tlog-upload", "recursive",   // kubectl, cosign
 	"keep-git-dir", "checksum", "chmod", "chown", "security", // ADD, COPY, RUN
 	"manifest", "layers", "timestamp", "logfile", "tls-verify", // buildah
-	"cgroup",             // cove-runtime exec
+	"(systemd-)?cgroup",  // cove-runtime
 	"device-", "except-", // several at once
 }, "|") + ")$")
 
