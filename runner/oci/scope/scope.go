@@ -127,12 +127,14 @@ func start(ctx context.Context, u Unit, mount string) (h *Held, err error) {
 			h.Close()
 		}
 	}()
-	b, err := dial(ctx, "/run/dbus/system_bus_socket", os.Geteuid())
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	bus, err := dial(ctx, systemBus)
 	if err != nil {
 		return nil, err
 	}
-	defer b.close()
-	if err = b.call(transient(u, h.pid)); err != nil {
+	defer bus.Close()
+	if err = makeScope(ctx, bus, u, h.pid); err != nil {
 		return nil, err
 	}
 	if h.scope, err = entered(ctx, h.pid, u.Name); err != nil {
@@ -146,30 +148,8 @@ func start(ctx context.Context, u Unit, mount string) (h *Held, err error) {
 	return h, os.WriteFile(filepath.Join(h.dir, "cgroup.procs"), []byte(strconv.Itoa(h.pid)), 0o600)
 }
 
-// transient is the call that makes the scope, with one process in it.
-func transient(u Unit, pid int) call {
-	w := &writer{}
-	w.string(u.Name)
-	w.string("fail") // where there is a unit of the name
-	text := func(s string) func() { return func() { w.string(s) } }
-	yes := func(n uint32) func() { return func() { w.uint32(n) } }
-	w.array(8, func() {
-		w.property("Description", "s", text("cove container "+strings.TrimSuffix(u.Name, ".scope")))
-		w.property("Slice", "s", text(u.Slice))
-		w.property("PIDs", "au", func() { w.array(4, yes(uint32(pid))) })
-		w.property("Delegate", "b", yes(1))
-		w.property("DefaultDependencies", "b", yes(0))
-		w.property("CollectMode", "s", text("inactive-or-failed"))
-	})
-	w.array(8, func() {}) // no other units
-	const name = "org.freedesktop.systemd1"
-	return call{name, "/org/freedesktop/systemd1", name + ".Manager", "StartTransientUnit", "ssa(sv)a(sa(sv))", w.b}
-}
-
 // entered waits until systemd has put the process into the scope, and returns the scope's group.
 func entered(ctx context.Context, pid int, unit string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
 	for {
 		b, err := host.ReadFile("/proc/" + strconv.Itoa(pid) + "/cgroup")
 		if err != nil {

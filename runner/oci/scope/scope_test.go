@@ -1,16 +1,15 @@
 package scope
 
 import (
-	"bytes"
-	"encoding/binary"
 	"errors"
-	"os"
+	"fmt"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/godbus/dbus/v5"
 	"golang.org/x/sys/unix"
 
 	"cove/errdefs"
@@ -53,68 +52,75 @@ func TestPlaceWithoutSystemd(t *testing.T) {
 	}
 }
 
-// TestWire holds the bytes of a small call against the specification's rules for them.
-func TestWire(t *testing.T) {
-	t.Parallel()
-	w := &writer{}
-	w.string("ab")
-	w.array(8, func() { w.property("P", "u", func() { w.uint32(7) }) })
-	want := []byte{
-		2, 0, 0, 0, 'a', 'b', 0, 0, // a string, and padding
-		16, 0, 0, 0, 0, 0, 0, 0, // an array's length without the padding behind it
-		1, 0, 0, 0, 'P', 0, 1, 'u', 0, 0, 0, 0, 7, 0, 0, 0,
+// systemdOnBus takes calls as systemd has them.
+type systemdOnBus struct{ calls chan []any }
+
+func (s systemdOnBus) StartTransientUnit(name, mode string, properties []property, others []unit) (dbus.ObjectPath, *dbus.Error) {
+	if name == "cove-taken.scope" {
+		return "/", dbus.NewError(systemd+".UnitExists", []any{"Unit " + name + " was already loaded"})
 	}
-	if !bytes.Equal(w.b, want) {
-		t.Errorf("got  %v\nwant %v", w.b, want)
-	}
-	m := call{"d", "/p", "i", "M", "s", w.b}.message(9)
-	if len(m)%8 != len(w.b)%8 || binary.LittleEndian.Uint32(m[4:]) != uint32(len(w.b)) || m[8] != 9 {
-		t.Errorf("a message of %d bytes: %v", len(m), m)
-	}
+	s.calls <- []any{name, mode, properties, others}
+	return "/job", nil
 }
 
-func TestReaderEnds(t *testing.T) {
-	t.Parallel()
-	for _, b := range [][]byte{{}, {9}, {255, 255, 255, 255}, {4, 0, 0, 0, 'a'}} {
-		r := &reader{b: b, order: binary.LittleEndian}
-		if s := r.string(); r.err == nil {
-			t.Errorf("%v: %q without an error", b, s)
-		}
-	}
-}
-
-// TestBus asks a real message bus, which throws out who sends what is no message: it has no systemd.
+// TestBus asks over a real message bus, which throws out who sends what is no message, and refuses
+// what has not the types of the method.
 func TestBus(t *testing.T) {
 	t.Parallel()
 	daemon, err := exec.LookPath("dbus-daemon")
 	if err != nil {
 		t.Skip("no dbus-daemon")
 	}
-	socket := filepath.Join(t.TempDir(), "bus")
-	cmd := exec.CommandContext(t.Context(), daemon, "--session", "--nofork", "--nopidfile", "--address=unix:path="+socket)
+	address := "unix:path=" + filepath.Join(t.TempDir(), "bus")
+	cmd := exec.CommandContext(t.Context(), daemon, "--session", "--nofork", "--nopidfile", "--address="+address)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
-	var b *bus
+	var bus *dbus.Conn
 	for until := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		if b, err = dial(t.Context(), socket, os.Geteuid()); err == nil || time.Now().After(until) {
+		if bus, err = dial(t.Context(), address); err == nil || time.Now().After(until) {
 			break
 		}
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer b.close()
-	u := Unit{"system.slice", "cove-x.scope"}
-	for range 2 { // after an answer the connection is as good as before
-		err = b.call(transient(u, os.Getpid()))
-		if err == nil || !strings.Contains(err.Error(), "org.freedesktop.systemd1") {
-			t.Fatalf("%v; want that nobody has the name", err)
+	defer bus.Close()
+	u := Unit{"machine.slice", "cove-x.scope"}
+	if err := makeScope(t.Context(), bus, u, 7); err == nil || !strings.Contains(err.Error(), systemd) {
+		t.Fatalf("%v; want that nobody has the name", err)
+	}
+	other, err := dial(t.Context(), address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	s := systemdOnBus{make(chan []any, 1)}
+	if err := other.Export(s, "/org/freedesktop/systemd1", systemd+".Manager"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := other.RequestName(systemd, dbus.NameFlagDoNotQueue); err != nil {
+		t.Fatal(err)
+	}
+	if err := makeScope(t.Context(), bus, u, 7); err != nil {
+		t.Fatal(err)
+	}
+	got := fmt.Sprint(<-s.calls)
+	for _, want := range []string{"[cove-x.scope fail [", `{Slice "machine.slice"}`, "{PIDs @au [7]}", "{Delegate true}", "] []]"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %s in %s", want, got)
 		}
 	}
-	if _, err := dial(t.Context(), socket, os.Geteuid()+1); err == nil {
-		t.Error("let in as somebody else")
+	if err := makeScope(t.Context(), bus, Unit{"a.slice", "cove-taken.scope"}, 7); err == nil || !strings.Contains(err.Error(), "already loaded") {
+		t.Errorf("a name that is taken: %v", err)
+	}
+	var names []string
+	if err := bus.BusObject().Call("org.freedesktop.DBus.ListQueuedOwners", 0, systemd).Store(&names); err != nil || len(names) != 1 {
+		t.Errorf("after a refusal the connection is as good as before: %v, %v", names, err)
+	}
+	if _, err := dial(t.Context(), address+"-not"); err == nil {
+		t.Error("connected to a bus that is not there")
 	}
 }
 
