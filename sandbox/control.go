@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -105,6 +106,20 @@ func (c *control) close() {
 func (c *control) closeChild() {
 	closeFD(&c.childGate)
 	closeFD(&c.childStatus)
+}
+
+// AtGate reports whether a process is a program that waits at the gate in dir: it has the pipe open.
+func AtGate(dir string, pid int) bool {
+	gate, err := os.Stat(filepath.Join(dir, gateName))
+	if err != nil {
+		return false
+	}
+	fds := fmt.Sprintf("/proc/%d/fd", pid)
+	names, err := os.ReadDir(fds)
+	return err == nil && slices.ContainsFunc(names, func(e os.DirEntry) bool {
+		open, err := os.Stat(filepath.Join(fds, e.Name()))
+		return err == nil && os.SameFile(gate, open)
+	})
 }
 
 // release lets the program pass one barrier.

@@ -18,6 +18,7 @@ import (
 
 	"cove/errdefs"
 	"cove/internal/leanjson"
+	"cove/internal/process"
 	"cove/runner/oci/bundle"
 	"cove/runner/oci/notify"
 	"cove/sandbox"
@@ -154,7 +155,8 @@ func (s Store) Reserve(id string) (*Container, error) {
 }
 
 // Discard removes what a create that was killed has left, if there is something: its
-// directory, and its group once its processes are gone, which die with their parent.
+// directory, and its group once its processes are gone. They die with their parent, but for one
+// that already waited to be started, which nobody will do.
 func (s Store) Discard(id string) error {
 	dir, err := s.dir(id)
 	if err != nil {
@@ -174,7 +176,7 @@ func (s Store) Discard(id string) error {
 		return err
 	}
 	g := cgroup.Load(features.Cgroup, path)
-	for deadline := time.Now().Add(dying); ; time.Sleep(10 * time.Millisecond) {
+	for begin := time.Now(); ; time.Sleep(10 * time.Millisecond) {
 		pids, err := g.Procs()
 		if err != nil {
 			return err
@@ -182,14 +184,31 @@ func (s Store) Discard(id string) error {
 		if len(pids) == 0 {
 			break
 		}
-		if time.Now().After(deadline) {
+		if time.Since(begin) > dying/5 {
+			endWaiting(dir) // and not the group, which may be somebody else's
+		}
+		if time.Since(begin) > dying {
 			return errdefs.Errorf(errdefs.ErrConflict,
 				"container %q: processes %d, which a create has left, do not end", id, pids)
 		}
 	}
+	endWaiting(dir) // in a group that systemd made, whose path is not known here
 	ctx, cancel := context.WithTimeout(context.Background(), dying)
 	defer cancel()
 	return errors.Join(g.Delete(ctx), os.RemoveAll(dir))
+}
+
+// endWaiting kills the processes that wait at the gate of a directory.
+func endWaiting(dir string) {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		if pid, err := strconv.Atoi(e.Name()); err == nil {
+			_ = process.Signal(pid, unix.SIGKILL, func() bool { return sandbox.AtGate(dir, pid) })
+		}
+	}
 }
 
 // dying is how long the processes of a create that was killed may take to end.

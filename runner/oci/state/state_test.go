@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -96,6 +97,45 @@ func TestIDs(t *testing.T) {
 	}
 	if entries, err := os.ReadDir(s.Root); err != nil || len(entries) != 0 {
 		t.Errorf("%v, %v", entries, err)
+	}
+}
+
+// TestDiscardEndsWhatWaits ends a process at the gate of a directory, which nobody starts any more,
+// and none that is at another's.
+func TestDiscardEndsWhatWaits(t *testing.T) {
+	t.Parallel()
+	s := Store{Root: t.TempDir()}
+	waits := func(id string) *exec.Cmd {
+		c, err := s.Reserve(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := filepath.Join(c.dir, "gate")
+		if err := unix.Mkfifo(name, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		gate, err := os.OpenFile(name, os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer gate.Close()
+		cmd := exec.Command("sleep", "100")
+		cmd.Stdin = gate
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+		return cmd
+	}
+	left, other := waits("left"), waits("other")
+	if err := s.Discard("left"); err != nil {
+		t.Fatal(err)
+	}
+	if state, err := left.Process.Wait(); err != nil || state.Sys().(syscall.WaitStatus).Signal() != unix.SIGKILL {
+		t.Errorf("what waited ended with %v, %v", state, err)
+	}
+	if err := other.Process.Signal(unix.Signal(0)); err != nil {
+		t.Errorf("what waits elsewhere: %v", err)
 	}
 }
 
