@@ -48,9 +48,14 @@ func Lock(ctx context.Context, f *os.File, kind Kind) error {
 	if ctx.Done() == nil {
 		return control(f, unix.F_OFD_SETLKW, &unix.Flock_t{Type: int16(kind)})
 	}
+	return again(ctx, f, func() error { return Try(f, kind) })
+}
+
+// again tries to lock f until another has not.
+func again(ctx context.Context, f *os.File, try func() error) error {
 	const longest = 25 * time.Millisecond
 	for wait := 500 * time.Microsecond; ; wait = min(2*wait, longest) {
-		err := Try(f, kind)
+		err := try()
 		if !errors.Is(err, ErrLocked) {
 			return err
 		}
@@ -97,15 +102,22 @@ func With(ctx context.Context, name string, fn func() error) error {
 	return errors.Join(err, Release(f))
 }
 
-// OpenDir waits for the lock of a directory itself, where no file of its own is to be in
-// it; closing it unlocks. It is flock(2), as the lock of a file wants one that is open for
-// writing, which a directory cannot be.
-func OpenDir(name string) (*os.File, error) {
+// OpenDir waits, as [Lock] does, for the lock of a directory itself, where no file of its own is
+// to be in it; closing it unlocks. It is flock(2), as the lock of a file wants one that is open
+// for writing, which a directory cannot be.
+func OpenDir(ctx context.Context, name string) (*os.File, error) {
 	d, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.Flock(int(d.Fd()), unix.LOCK_EX); err != nil {
+	err = again(ctx, d, func() error {
+		err := unix.Flock(int(d.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if errors.Is(err, unix.EWOULDBLOCK) || errors.Is(err, unix.EINTR) {
+			return ErrLocked
+		}
+		return err
+	})
+	if err != nil {
 		d.Close()
 		return nil, fmt.Errorf("locking %s: %w", name, err)
 	}

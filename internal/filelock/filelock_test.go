@@ -92,3 +92,24 @@ func TestReleaseReachesCopies(t *testing.T) {
 		t.Errorf("after Release, while a copy is open: %v", err)
 	}
 }
+
+// TestOpenDir gives up with its context while another has the directory, and has it afterwards.
+func TestOpenDir(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	held, err := OpenDir(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
+	defer cancel()
+	if _, err := OpenDir(ctx, dir); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("while another has it: %v", err)
+	}
+	time.AfterFunc(20*time.Millisecond, func() { held.Close() })
+	again, err := OpenDir(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again.Close()
+}

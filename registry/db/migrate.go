@@ -150,7 +150,7 @@ func (s *Schema) To(ctx context.Context, version int64) error {
 	if s.lock == "" {
 		return s.move(ctx, version)
 	}
-	held, err := filelock.OpenDir(s.lock)
+	held, err := filelock.OpenDir(ctx, s.lock)
 	if err != nil {
 		return err
 	}

@@ -193,7 +193,7 @@ func edit(path string, change func(*file) (write bool, err error)) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	lock, err := filelock.OpenDir(dir) // no file beside the user's own
+	lock, err := filelock.OpenDir(context.Background(), dir) // no file beside the user's own
 	if err != nil {
 		return err
 	}
