@@ -14,8 +14,6 @@ NFPM_VERSION := v2.43.0
 CYCLONEDX := $(CACHE)/tools/cyclonedx-gomod
 CYCLONEDX_VERSION := v1.10.0
 BUILDX   := $(CACHE)/tools/buildx
-BUILDKIT := $(CACHE)/tools/buildkitd
-BUILDKIT_VERSION := v0.23.2
 BUILDX_VERSION := v0.38.2
 COMPOSE  := $(CACHE)/tools/docker-compose
 COMPOSE_VERSION := v2.40.3
@@ -148,14 +146,8 @@ $(CYCLONEDX):
 bench: deps-bench build $(BUILDX) ## measure against the peers, interleaved; writes bench/results.md
 	$(GO) run ./bench
 
-# BuildKit's daemon and client are built from a module beside them: its own cannot be installed by version.
-$(BUILDKIT):
-	@set -e; work=$$(mktemp -d); trap 'rm -rf "$$work"' EXIT; cd "$$work"; $(GO) mod init buildkit 2>/dev/null; \
-	$(GO) get github.com/moby/buildkit/cmd/buildkitd@$(BUILDKIT_VERSION) github.com/moby/buildkit/cmd/buildctl@$(BUILDKIT_VERSION); \
-	CGO_ENABLED=0 GOBIN=$(CACHE)/tools GOFLAGS=-mod=mod $(GO) install github.com/moby/buildkit/cmd/buildkitd github.com/moby/buildkit/cmd/buildctl
-
 .PHONY: soak
-soak: deps-test deps-soak $(COSIGN) $(BUILDKIT) ## what only shows after long: a million questions to the resolver, hundreds of kills and cuts of the power, a gibibyte through one stream, a blob of five
+soak: deps-test deps-soak $(COSIGN) ## what only shows after long: a million questions to the resolver, hundreds of kills and cuts of the power, a gibibyte through one stream, a blob of five
 	SOAK_QUERIES=1000000 $(GO) test ./network/resolve -run TestSoak -count=1 -v -timeout 60m
 	$(GO) test ./internal/cli/registrycmd -run 'Killed|TestPowerCut|TestLargeBlob|TestCosign|TestMixedLoad|TestStorm' -count=1 -v -timeout 60m \
 	  -args -kills=200 -cuts=100 -maintenance-kills=30 -replica-kills=100 -backup-kills=20 -large-blob=5368709120 \
@@ -199,7 +191,8 @@ vulncheck: $(VULNCHECK) ## known vulnerabilities in what the programs call, by t
 	reports=$$(cd / && $(GO) mod download -json $(VULNDB)@$$latest | sed -n 's/^\t"Dir": "\(.*\)",\?$$/\1/p'); \
 	echo "$(VULNDB) $$latest, $$(ls "$$reports/data/osv" | wc -l) reports; $$($(GO) version)"; \
 	GOBIN="$$work" $(GO) install $(VULNDB)/cmd/indexdb@$$latest; "$$work/indexdb" -vulns "$$reports/data/osv" -out "$$work/db"; \
-	$(VULNCHECK) -db "file://$$work/db" ./cmd/...
+	status=0; $(VULNCHECK) -db "file://$$work/db" ./cmd/... || status=$$?; \
+	cd cmd/cove-compose; $(VULNCHECK) -db "file://$$work/db" . || status=$$?; exit $$status
 
 $(VULNCHECK):
 	GOBIN=$(CACHE)/tools $(GO) install golang.org/x/vuln/cmd/govulncheck@$(VULNCHECK_VERSION)

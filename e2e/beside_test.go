@@ -21,6 +21,8 @@ import (
 	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"cove/bench/fetch"
 )
 
 // TestBesideBuildKit builds Dockerfiles that nobody wrote with BuildKit and with cove: what both
@@ -102,8 +104,8 @@ func startBuildKit(t *testing.T, k *shell) *buildKit {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(filepath.Join(tools, "buildkitd")); err != nil {
-		t.Fatal("make soak builds buildkitd: ", err)
+	if err := fetch.BuildKit(t.Context(), tools); err != nil {
+		t.Fatal(err)
 	}
 	k.do("cove import -c 'ENV B=base' -c 'LABEL of=base' rootfs.tar base && cove save -o base.tar base && mkdir base && tar -C base -xf base.tar")
 	var index ocispec.Index
