@@ -32,6 +32,13 @@ func copyMeta(src, dst int, owners Owners) error {
 	if err := unix.Fchmod(dst, st.Mode&0o7777); err != nil {
 		return err
 	}
+	if OneOwner() {
+		if uid, gid, noted := NotedOwner(src, ""); noted {
+			if err := NoteOwner(dst, int(uid), int(gid), int64(st.Mode)); err != nil {
+				return err
+			}
+		}
+	}
 	names, err := ListXattrs(src)
 	if err != nil {
 		return err
