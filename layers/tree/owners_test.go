@@ -2,7 +2,9 @@ package tree_test
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -54,5 +56,46 @@ func TestNotedOwner(t *testing.T) {
 		if uid, gid, noted := tree.NotedOwner(fd, ""); noted {
 			t.Errorf("%q is read as %d:%d", lie, uid, gid)
 		}
+	}
+}
+
+// TestNoteGoesWithACopy copies a tree in a user namespace of one id.
+func TestNoteGoesWithACopy(t *testing.T) {
+	if !tree.OneOwner() {
+		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
+		cmd.SysProcAttr = &syscall.SysProcAttr{
+			Cloneflags:  syscall.CLONE_NEWUSER,
+			UidMappings: []syscall.SysProcIDMap{{HostID: os.Geteuid(), Size: 1}},
+			GidMappings: []syscall.SysProcIDMap{{HostID: os.Getegid(), Size: 1}},
+		}
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+		return
+	}
+	open := func(name string) int {
+		fd, err := tree.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { unix.Close(fd) })
+		return fd
+	}
+	from, to := t.TempDir(), t.TempDir()
+	if err := os.MkdirAll(filepath.Join(from, "d/e"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	src, dst := open(from), open(to)
+	if err := tree.NoteOwner(open(filepath.Join(from, "d")), 3, 4, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := tree.Copy(src, dst); err != nil {
+		t.Fatal(err)
+	}
+	if uid, gid, noted := tree.NotedOwner(dst, "d"); uid != 3 || gid != 4 || !noted {
+		t.Errorf("the copy is %d:%d's, %v", uid, gid, noted)
+	}
+	if _, _, noted := tree.NotedOwner(open(filepath.Join(to, "d")), "e"); noted {
+		t.Error("what has no note got one")
 	}
 }
