@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/text/feature/plural"
 	"golang.org/x/text/language"
@@ -29,9 +30,10 @@ type Catalogue struct {
 
 // Language is one of them.
 type Language struct {
-	Tag       language.Tag
-	texts     map[string]string
-	sentences []sentence
+	Tag   language.Tag
+	texts map[string]string
+	// sentences are made when the first is asked for: a server may have no reader of the language.
+	sentences func() ([]sentence, error)
 }
 
 // Load reads the catalogue.
@@ -53,9 +55,7 @@ func Load() (*Catalogue, error) {
 		if err := json.Unmarshal(data, &l.texts); err != nil {
 			return nil, fmt.Errorf("messages %s: %w", name, err)
 		}
-		if l.sentences, err = readSaid(l.Tag.String()); err != nil {
-			return nil, err
-		}
+		l.sentences = sync.OnceValues(func() ([]sentence, error) { return readSaid(l.Tag.String()) })
 		c.languages = append(c.languages, l)
 	}
 	slices.SortStableFunc(c.languages, func(a, b *Language) int {

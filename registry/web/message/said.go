@@ -100,14 +100,20 @@ const deepest = 4
 
 // Said is what a service said in English, in this language. What it has no words for it
 // leaves as it is.
-func (l *Language) Said(text string) string { return l.said(text, deepest) }
+func (l *Language) Said(text string) string {
+	sentences, err := l.sentences()
+	if err != nil { // what is embedded is held by the tests
+		return text
+	}
+	return said(sentences, text, deepest)
+}
 
-func (l *Language) said(text string, depth int) string {
+func said(sentences []sentence, text string, depth int) string {
 	const longest = 4096
 	if depth == 0 || len(text) > longest || !strings.Contains(text, " ") {
 		return text
 	}
-	for _, s := range l.sentences {
+	for _, s := range sentences {
 		found := s.made.FindStringSubmatch(text)
 		if found == nil {
 			continue
@@ -119,10 +125,10 @@ func (l *Language) said(text string, depth int) string {
 			if i+1 >= len(found) {
 				return at
 			}
-			return l.said(found[i+1], depth-1)
+			return said(sentences, found[i+1], depth-1)
 		})
 		if used < len(found)-1 { // what comes after the beginning of a sentence
-			out += l.said(found[len(found)-1], depth-1)
+			out += said(sentences, found[len(found)-1], depth-1)
 		}
 		return out
 	}

@@ -101,7 +101,7 @@ func TestWhatIsSaidIsInTheSources(t *testing.T) {
 	}
 	text := all.String()
 	for _, l := range load(t).Languages() {
-		for _, s := range l.sentences {
+		for _, s := range sentencesOf(t, l) {
 			for _, piece := range verb.Split(s.format, -1) {
 				// A verb is followed by "project" in the sentence that it becomes part of.
 				piece = strings.TrimSuffix(strings.Trim(piece, " ,:;"), " project")
@@ -164,7 +164,7 @@ func TestRefusalsAreSaid(t *testing.T) {
 	}
 	for _, l := range load(t).Languages()[1:] {
 		has := map[string]bool{}
-		for _, s := range l.sentences {
+		for _, s := range sentencesOf(t, l) {
 			has[s.format] = true
 		}
 		for format, dir := range refusals {
@@ -173,4 +173,13 @@ func TestRefusalsAreSaid(t *testing.T) {
 			}
 		}
 	}
+}
+
+func sentencesOf(t *testing.T, l *Language) []sentence {
+	t.Helper()
+	all, err := l.sentences()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
 }
