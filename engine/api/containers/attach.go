@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -74,10 +75,48 @@ func (v *visitor) streams() engines.Streams {
 }
 
 // lobby has those who came before their containers started: a client attaches first,
-// so that it misses nothing, and starts then.
+// so that it misses nothing, and starts then. It knows those who look at one, too.
 type lobby struct {
 	mu      sync.Mutex
 	waiting map[string][]*visitor
+	looking map[string]map[*visitor]bool
+}
+
+// begin has a visitor among those who look at a container, until end.
+func (l *lobby) begin(id string, v *visitor) (end func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.looking == nil {
+		l.looking = map[string]map[*visitor]bool{}
+	}
+	if l.looking[id] == nil {
+		l.looking[id] = map[*visitor]bool{}
+	}
+	l.looking[id][v] = true
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if delete(l.looking[id], v); len(l.looking[id]) == 0 {
+			delete(l.looking, id)
+		}
+	}
+}
+
+// drain waits until those who look at a container that has ended have all that it said, or
+// for so long: one may read nothing.
+func (l *lobby) drain(ctx context.Context, id string, most time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	l.mu.Lock()
+	all := slices.Collect(maps.Keys(l.looking[id]))
+	l.mu.Unlock()
+	for _, v := range all {
+		select {
+		case <-v.gone:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 func (l *lobby) enter(id string, v *visitor) {
@@ -255,6 +294,7 @@ func (v *visitor) abandons(waits context.Context) <-chan struct{} {
 // look is a session of one alone.
 func (a *API) look(ctx context.Context, id string, v *visitor) {
 	defer v.leave()
+	defer a.lobby.begin(id, v)()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(v.stream.Hangup(), cancel)()
@@ -325,6 +365,10 @@ func (a *API) startFor(id string, all []*visitor) error {
 		default:
 		}
 		return err
+	}
+	for _, v := range all {
+		end := a.lobby.begin(id, v)
+		context.AfterFunc(ctx, end)
 	}
 	go func() {
 		defer cancel()

@@ -49,8 +49,14 @@ func (a *API) wait(w http.ResponseWriter, r *route.Request) error {
 	if err != nil && r.Context().Err() != nil {
 		return nil
 	}
+	// A client that hears of the end may let go of the streams that it attached to.
+	a.lobby.drain(r.Context(), told.ID, drainTime)
 	return wire.Encode(w, waited(code, err))
 }
+
+// drainTime is how long the answer waits for those who read their streams slowly, as
+// dockerd does.
+const drainTime = 2 * time.Second
 
 // waited is docker's answer.
 func waited(code int, err error) any {
