@@ -291,7 +291,10 @@ func inProcess(
 	if errors.Is(err, fs.ErrNotExist) {
 		// An overlay that is mounted for the next life empties the folder in which the
 		// one before makes its files.
-		if now, serr := c.State(ctx); serr == nil && now.Pid != pid {
+		switch now, serr := c.State(ctx); {
+		case serr != nil: // it was removed
+			return serr
+		case now.Pid != pid:
 			return fmt.Errorf("container %s: %w (%w)", c, errCut, err)
 		}
 	}
