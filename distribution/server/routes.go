@@ -41,8 +41,11 @@ func routes() []route {
 		{baseEnd, get, errcode.Registry, anyone, (*server).base},
 		{baseEnd, head, errcode.Registry, anyone, (*server).base},
 		{catalogEnd, get, errcode.Registry, pull, (*server).catalog},
+		{catalogEnd, head, errcode.Registry, pull, (*server).catalog},
 		{tagsEnd, get, errcode.Repository, pull, (*server).tags},
+		{tagsEnd, head, errcode.Repository, pull, (*server).tags},
 		{referrerEnd, get, errcode.Manifest, pull, (*server).referrers},
+		{referrerEnd, head, errcode.Manifest, pull, (*server).referrers},
 
 		{manifestEnd, get, errcode.Manifest, pull, (*server).getManifest},
 		{manifestEnd, head, errcode.Manifest, pull, (*server).headManifest},
