@@ -36,7 +36,7 @@ func TestRealClients(t *testing.T) {
 	t.Run("podman", func(t *testing.T) { testPodman(t, p, certs) })
 	for name, test := range map[string]func(*testing.T, clientHome){
 		"buildah": testBuildah, "crane": testCrane, "regctl": testRegctl, "helm": testHelm, "oras": testOras,
-		"schema 2": testSchema2, "ctr and docker": testDaemons,
+		"schema 2": testSchema2, "ctr and docker": testDaemons, "docker model": testModels,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, newClientHome(t, p, ca)) })
 	}
