@@ -31,16 +31,7 @@ const mostResident = 60_000
 func TestLargeBlob(t *testing.T) {
 	t.Parallel()
 	size := *largeBlob
-	program := os.Args[0]
-	if size >= 1<<30 { // what is measured is the registry that people install: pages of the program count
-		program = filepath.Join(t.TempDir(), "registry")
-		build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", program, "cove/cmd/registry")
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := build.CombinedOutput(); err != nil {
-			t.Fatalf("%v: %s", err, out)
-		}
-	}
-	p := serveBy(t, program, t.TempDir())
+	p := serveBy(t, installed(t, size), t.TempDir())
 	begun := time.Now()
 	status, header, body := p.do("POST", "/v2/large/blob/blobs/uploads/", nil)
 	if status != http.StatusAccepted {
@@ -90,6 +81,22 @@ func TestLargeBlob(t *testing.T) {
 		t.Errorf("the registry had %d kB in memory, %d are the most", peak, mostResident)
 	}
 	p.Stop()
+}
+
+// installed is the registry to measure with a blob of a size: from a gibibyte on the one that
+// people install, as pages of the program count; else this test.
+func installed(t *testing.T, size int64) (program string) {
+	t.Helper()
+	if size < 1<<30 {
+		return os.Args[0]
+	}
+	program = filepath.Join(t.TempDir(), "registry")
+	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-o", program, "cove/cmd/registry")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return program
 }
 
 // newStream are bytes that can be made again, of which sum hears.
