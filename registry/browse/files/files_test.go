@@ -188,9 +188,9 @@ func TestHostileLayers(t *testing.T) {
 		err   error
 		cut   bool
 	}{
-		"no tar":  {rawLayer([]byte(strings.Repeat("no tar at all ", 100)), nil), errdefs.ErrCorrupt, false},
+		"no tar":  {rawLayer([]byte(strings.Repeat("no tar at all ", 100)), nil), errdefs.ErrInvalid, false},
 		"empty":   {rawLayer(nil, nil), nil, false},
-		"half":    {half(of(t, "a="+strings.Repeat("x", 4000))), errdefs.ErrCorrupt, false},
+		"half":    {half(of(t, "a="+strings.Repeat("x", 4000))), errdefs.ErrInvalid, false},
 		"a bomb":  {bomb(t), nil, true},
 		"entries": {entries(t, maxEntries+10), nil, true},
 		"long names": {layer(t, nil, func(tw *tar.Writer) {

@@ -108,8 +108,9 @@ func bounded(ctx context.Context, l Layer, err error) (cut bool, _ error) {
 		return true, nil
 	case ctx.Err() != nil:
 		return false, ctx.Err()
-	case errdefs.KindOf(err) == nil:
-		return false, errdefs.Errorf(errdefs.ErrCorrupt, "layer %s is no tar that can be read: %w", l.Digest, err)
+	case errdefs.KindOf(err) == nil, errors.Is(err, errdefs.ErrCorrupt):
+		// It is what somebody pushed, and no fault of the registry's.
+		return false, errdefs.Errorf(errdefs.ErrInvalid, "layer %s is no tar that can be read: %s", l.Digest, err)
 	}
 	return false, err
 }
