@@ -172,6 +172,10 @@ soak: deps-test deps-soak $(COSIGN) ## what only shows after long: a million que
 	$(GO) test ./registry/store -run '^$$' -bench 'CollectWhileServing|ManyTags' -benchtime 1x -timeout 60m
 # Collections forced through the gaps of all else, twenty thousand times.
 	$(GO) test ./registry/store -run TestGarbageCollectionLosesNothing -count=1 -v -timeout 120m -args -schedules=20000 -schedules-for=60m
+# A blob of a hundred gibibytes, through a registry whose bucket keeps nothing.
+	$(GO) test ./internal/cli/registrycmd -run TestStreamedBlob -count=1 -v -timeout 120m -args -streamed-blob=107374182400
+# The plans of PostgreSQL with a million artifacts.
+	$(GO) test ./registry/server -run TestPlansAtSize -count=1 -v -timeout 60m -args -plan-artifacts=1000000
 # A hundred thousand questions of the protocol, beside a model that knows each answer.
 	$(GO) test ./registry/server -run TestAPIAgainstAModel -count=1 -v -timeout 60m -args -model-steps=100000
 # All texts of strangers, and all forms for strangers, in a browser.
@@ -273,8 +277,11 @@ deps-test: deps-demo deps-dist deps-disks $(TESTSUM) $(S3SERVER) $(PEBBLE) $(HEL
 	@cd e2e/clients/harbor && $(GO) mod download
 	@cd e2e/clients/oras && $(GO) mod download
 	@cd e2e/clients/dex && $(GO) mod download
+	@cd e2e/clients/conformance && $(GO) mod download
+	@cd e2e/clients/conformance/2023 && $(GO) mod download
+	@cd e2e/clients/model && $(GO) mod download
 	@echo 'slapd slapd/no_configuration boolean true' | debconf-set-selections 2>/dev/null || true
-	$(call deps,gcc libc6-dev git openssh-client openssh-server busybox-static skopeo podman buildah curl nftables postgresql libseccomp-dev qemu-user-static xz-utils zstd bzip2 chromium fonts-noto-cjk \
+	$(call deps,gcc libc6-dev git openssh-client openssh-server busybox-static skopeo podman buildah curl nftables postgresql libseccomp-dev qemu-user-static xz-utils zstd bzip2 chromium libnss3-tools fonts-noto-cjk \
 	  systemd python3-docker libarchive-tools slapd prometheus docker-registry uidmap passt slirp4netns)
 # File systems for disks whose power is cut.
 deps-disks:

@@ -180,14 +180,15 @@ func (b *Browser) Untagged(ctx context.Context, by auth.Caller, repo string, n i
 	if err != nil {
 		return nil, err
 	}
+	// Whether there is a row is a value here, as PostgreSQL answers NOT EXISTS for 500 rows by reading all tags.
 	page, err := db.All(ctx, b.db.Querier(), scanTag, `SELECT '', x.digest, x.pushed_at, x.pushed_by, x.media_type,
 			x.artifact_type, COALESCE((SELECT SUM(b.size) FROM manifest_refs f JOIN blobs b ON b.digest = f.digest
 				WHERE f.repository_id = x.repository_id AND f.manifest = x.digest AND f.is_manifest = 0), 0), 0
 		FROM (SELECT * FROM manifests WHERE repository_id = $1 ORDER BY pushed_at DESC LIMIT $2) AS x
 		WHERE x.subject = ''
-			AND NOT EXISTS (SELECT 1 FROM tags t WHERE t.repository_id = x.repository_id AND t.digest = x.digest)
-			AND NOT EXISTS (SELECT 1 FROM manifest_refs c WHERE c.repository_id = x.repository_id
-				AND c.digest = x.digest AND c.is_manifest = 1)
+			AND (SELECT 1 FROM tags t WHERE t.repository_id = x.repository_id AND t.digest = x.digest LIMIT 1) IS NULL
+			AND (SELECT 1 FROM manifest_refs c WHERE c.repository_id = x.repository_id
+				AND c.digest = x.digest AND c.is_manifest = 1 LIMIT 1) IS NULL
 		ORDER BY x.pushed_at DESC LIMIT $3`, id, looked, n)
 	if err != nil {
 		return nil, err

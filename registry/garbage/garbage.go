@@ -25,6 +25,7 @@ type Reader struct {
 	mu      sync.Mutex // while contents are counted
 	counted Status     // of which only the contents hold
 	at      time.Time
+	took    time.Duration
 }
 
 // New reads a database, which stays the caller's.
@@ -47,17 +48,21 @@ func (r *Reader) Status(ctx context.Context) (s Status, err error) {
 	return s, err
 }
 
-// countEvery is how old the count of contents may be that Glance tells.
-const countEvery = time.Minute
+// countEvery is how old the count of contents may be that Glance tells; one that reads for
+// long is that much rarer, so that who looks has no part of the database's time worth a word.
+const (
+	countEvery = time.Minute
+	countShare = 200
+)
 
 // Glance is Status for who looks often: what waits is as it is, contents are as they were
-// counted a minute ago at most.
+// counted a minute ago at most, or a little more where there are millions.
 func (r *Reader) Glance(ctx context.Context) (s Status, counted time.Time, err error) {
 	r.mu.Lock()
-	if now := r.now(); r.at.IsZero() || now.Sub(r.at) >= countEvery || now.Before(r.at) {
+	if now := r.now(); r.at.IsZero() || now.Sub(r.at) >= max(countEvery, countShare*r.took) || now.Before(r.at) {
 		var fresh Status
 		if err = r.contents(ctx, &fresh); err == nil {
-			r.counted, r.at = fresh, now
+			r.counted, r.at, r.took = fresh, now, r.now().Sub(now)
 		}
 	}
 	s, counted = r.counted, r.at

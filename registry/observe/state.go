@@ -180,7 +180,7 @@ func (c *stateCollector) read() (reading, bool) {
 	defer cancel()
 	r := reading{at: now}
 	var err error
-	if r.garbage, err = c.of.Garbage.Status(ctx); err == nil {
+	if r.garbage, _, err = c.of.Garbage.Glance(ctx); err == nil {
 		r.jobs, err = c.of.Jobs.Status(ctx, auth.Operator())
 	}
 	if err == nil {

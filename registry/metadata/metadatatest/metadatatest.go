@@ -75,13 +75,16 @@ func openAt(t testing.TB, dsn string, now func() time.Time) *metadata.DB {
 }
 
 // Server is a running PostgreSQL.
-type Server struct{ dsn string }
+type Server struct {
+	dsn string
+	log *told // nil of one that was here before
+}
 
 // Postgres finds or starts one for the test, or skips the test.
 func Postgres(t testing.TB) *Server {
 	t.Helper()
 	if dsn := os.Getenv(PostgresEnv); dsn != "" {
-		return &Server{dsn}
+		return &Server{dsn: dsn}
 	}
 	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 	if err != nil || len(found) == 0 {
@@ -102,8 +105,8 @@ func Postgres(t testing.TB) *Server {
 		"listen_addresses=",
 		"-c", "unix_socket_directories="+dir, "-c", "fsync=off", "-c", "max_connections=200")
 	server.SysProcAttr, server.Dir = attr, dir
-	var log strings.Builder
-	server.Stderr = &log
+	log := &told{}
+	server.Stderr = log
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -111,8 +114,8 @@ func Postgres(t testing.TB) *Server {
 		_ = server.Process.Signal(syscall.SIGINT) // "fast shutdown"
 		_ = server.Wait()                         // it ends by our signal
 	})
-	s := &Server{dsn: "postgres:///postgres?" + url.Values{"host": {dir}, "user": {name}}.Encode()}
-	s.wait(t, &log)
+	s := &Server{dsn: "postgres:///postgres?" + url.Values{"host": {dir}, "user": {name}}.Encode(), log: log}
+	s.wait(t)
 	return s
 }
 
@@ -140,7 +143,7 @@ func postgresUser(t testing.TB, dir string) (*syscall.SysProcAttr, string) {
 	}, "postgres"
 }
 
-func (s *Server) wait(t testing.TB, log *strings.Builder) {
+func (s *Server) wait(t testing.TB) {
 	t.Helper()
 	var err error
 	for range 200 {
@@ -149,7 +152,7 @@ func (s *Server) wait(t testing.TB, log *strings.Builder) {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	t.Fatalf("PostgreSQL does not answer: %v\n%s", err, log)
+	t.Fatalf("PostgreSQL does not answer: %v\n%s", err, s.log)
 }
 
 func (s *Server) exec(stmt string) error {
