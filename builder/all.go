@@ -13,7 +13,6 @@ import (
 
 	"cove/builder/command"
 	"cove/builder/elsewhere"
-	"cove/builder/estargz"
 	"cove/builder/event"
 	"cove/builder/export"
 	"cove/builder/fetch"
@@ -183,7 +182,7 @@ func (b *Builder) execute(ctx context.Context, j *job, parts []*part) ([]*Result
 		if err := b.squash(ctx, j, p); err != nil {
 			return nil, err
 		}
-		p.plain = layersOfAll(p.made.Images)
+		p.made.Rest = b.rest(p, known)
 		if err := b.pack(ctx, j, p); err != nil {
 			return nil, err
 		}
@@ -196,7 +195,6 @@ func (b *Builder) execute(ctx context.Context, j *job, parts []*part) ([]*Result
 		if res.About, err = b.describe(j, p, solved); err != nil {
 			return nil, err
 		}
-		p.made.Rest = b.rest(p, known)
 		if err := exportPart(ctx, j, p, res); err != nil {
 			return nil, err
 		}
@@ -221,7 +219,7 @@ func (j *job) beginEarly(ctx context.Context, parts []*part) *export.Begun {
 		all[i] = export.Targets{Count: len(p.req.Platforms), Step: func(name string) export.Step {
 			return j.report.Begin(p.step(name))
 		}}
-		if !p.req.Squash && p.req.Compression != estargz.Name {
+		if !p.req.Squash && !p.req.packsAnew() {
 			all[i].Exporters = p.req.Exporters
 		}
 	}
@@ -272,9 +270,9 @@ func (b *Builder) solveConfig(j *job, parts []*part) solve.Config {
 		maps.Copy(cfg.Secrets, p.req.Secrets)
 		maps.Copy(cfg.SSH, p.req.SSH)
 		cfg.Files = cfg.Files || p.req.Squash
-		cfg.Blobs = cfg.Blobs || p.req.Compression == estargz.Name
+		cfg.Blobs = cfg.Blobs || p.req.packsAnew()
 		cfg.PackAll = cfg.PackAll || slices.ContainsFunc(p.req.CacheTo, isMax)
-		cfg.Lazy = cfg.Lazy && !p.req.Squash && p.req.Compression != estargz.Name && !p.req.Attest.SBOM
+		cfg.Lazy = cfg.Lazy && !p.req.Squash && !p.req.packsAnew() && !p.req.Attest.SBOM
 		for _, to := range p.req.Exporters {
 			needs := to.Needs()
 			cfg.Files, cfg.Blobs = cfg.Files || needs.Files, cfg.Blobs || needs.Blobs

@@ -9,11 +9,9 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 	"golang.org/x/sys/unix"
 
-	"cove/builder/estargz"
 	"cove/builder/plan"
 	"cove/errdefs"
 	"cove/internal/platforms"
-	"cove/layers/compress"
 )
 
 // Build builds one image. An instruction that fails is an error that begins
@@ -45,12 +43,11 @@ func (r *Request) complete() error {
 	if err := errors.Join(r.completePlatforms(), r.checkSquash()); err != nil {
 		return err
 	}
-	switch compress.Compression(r.Compression) {
-	case "", compress.Gzip, compress.Zstd, compress.None, estargz.Name:
-		return nil
+	if _, err := r.packing().Compression.MediaType(); err != nil {
+		return errdefs.Errorf(errdefs.ErrInvalid,
+			"build: compression %q is not one of gzip, zstd, estargz, none", r.Compression)
 	}
-	return errdefs.Errorf(errdefs.ErrInvalid,
-		"build: compression %q is not one of gzip, zstd, estargz, none", r.Compression)
+	return nil
 }
 
 // completePlatforms fills in this machine's, and leaves out what is named twice.

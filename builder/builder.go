@@ -153,6 +153,8 @@ type Request struct {
 	// algorithm, 0 for the usual one.
 	Compression string
 	Level       int
+	// ForceCompression packs layers of the base and of the cache anew that are packed otherwise.
+	ForceCompression bool
 	// Squash makes one layer over the base of those that the steps make.
 	Squash bool
 	// ID names the build in documents about it; Attest are those that are made.

@@ -4,6 +4,8 @@ import (
 	"compress/gzip"
 	"errors"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -113,6 +115,40 @@ func TestEstargzForOthers(t *testing.T) {
 	_, err = w.build("FROM scratch\nCOPY stargz.index.json /\n", func(r *Request) { r.Compression = "estargz" })
 	if err == nil || !strings.Contains(err.Error(), "packing the layer") {
 		t.Errorf("a file that is called like the table: %v", err)
+	}
+}
+
+// TestForcedCompression: every layer is packed as asked, also those of the base and of the
+// cache; their tars stay the same, and nothing is packed twice.
+func TestForcedCompression(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write(map[string]string{"a": strings.Repeat("of a", 1<<19)})
+	df := "FROM base\nRUN write /etc/made some\nCOPY a /\n"
+	plain := w.must(df)
+	for _, as := range []struct{ compression, mediaType string }{
+		{"zstd", ocispec.MediaTypeImageLayerZstd}, {"none", ocispec.MediaTypeImageLayer}, {"gzip", ocispec.MediaTypeImageLayerGzip},
+	} {
+		force := func(r *Request) { r.Compression, r.ForceCompression = as.compression, true }
+		b := w.must(df, force)
+		for i, l := range b.manifest.Layers {
+			if l.MediaType != as.mediaType {
+				t.Errorf("%s: layer %d is %s", as.compression, i, l.MediaType)
+			}
+		}
+		if !slices.Equal(b.config.RootFS.DiffIDs, plain.config.RootFS.DiffIDs) || !maps.Equal(b.files, plain.files) {
+			t.Errorf("%s: other layers", as.compression)
+		}
+		if same := b.Image().Target.Digest == plain.Image().Target.Digest; same != (as.compression == "gzip") {
+			t.Errorf("%s: the same image as without: %v", as.compression, same)
+		}
+		if again := w.must(df, force); again.Image().Target.Digest != b.Image().Target.Digest || again.Cached != again.Steps {
+			t.Errorf("%s: the second build made another image", as.compression)
+		}
+	}
+	_, err := w.build(df, func(r *Request) { r.ForceCompression, r.InlineCache = true, true })
+	if !errors.Is(err, errdefs.ErrUnsupported) {
+		t.Errorf("with an inline cache: %v", err)
 	}
 }
 

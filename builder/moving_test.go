@@ -73,7 +73,7 @@ func TestBuildReadsWhatItWrites(t *testing.T) {
 func TestGrowsAllTheTime(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.write(map[string]string{"a": "A", "app.log": ""})
+	w.write(map[string]string{"a": "A", "app.log": "begun\n"})
 	log, err := os.OpenFile(filepath.Join(w.dir, "app.log"), os.O_WRONLY|os.O_APPEND, 0)
 	if err != nil {
 		t.Fatal(err)

@@ -4,13 +4,12 @@ import (
 	"context"
 
 	"github.com/opencontainers/go-digest"
-	"golang.org/x/sync/errgroup"
 
 	"cove/builder/estargz"
 	"cove/builder/export"
+	"cove/builder/repack"
 	"cove/builder/solve"
 	"cove/builder/state"
-	"cove/layers"
 	"cove/layers/compress"
 )
 
@@ -23,30 +22,43 @@ func (r Request) packing() compress.Options {
 	return compress.Options{Compression: compress.Compression(r.Compression), Level: r.Level}
 }
 
-// pack gives the images of a part layers that can be read before all of them is there, if
-// the request asks for it. Those of the base stay as they are.
+// format is how the layers of a request are packed when they are not as the steps made
+// them, if it asks for that.
+func (r Request) format() (f repack.Format, asked bool, err error) {
+	switch {
+	case r.Compression == estargz.Name:
+		return estargz.Format(r.Level), true, nil
+	case r.ForceCompression:
+		f, err = repack.Compressed(r.packing())
+		return f, true, err
+	}
+	return f, false, nil
+}
+
+// packsAnew says that layers of the image may be others than those of its steps.
+func (r Request) packsAnew() bool { return r.ForceCompression || r.Compression == estargz.Name }
+
+// pack gives the images of a part layers in the format that the request asks for. Those of
+// the base stay as they are, unless it says that they must not.
 func (b *Builder) pack(ctx context.Context, j *job, p *part) error {
-	if p.req.Compression != estargz.Name {
-		return nil
+	p.plain = nil
+	for _, img := range p.made.Images {
+		p.plain = append(p.plain, img.Layers...)
 	}
-	packer := estargz.Packer{
-		Content: b.cfg.Content, Records: b.records(), Level: p.req.Level, Now: b.cfg.Now,
+	format, asked, err := p.req.format()
+	if err != nil || !asked {
+		return err
 	}
-	keep := func(d digest.Digest) error { return j.lease.Add(ctx, d.String()) }
-	return j.report.Step(p.step("packing layers as estargz"), func() error {
-		g, gctx := errgroup.WithContext(ctx)
-		g.SetLimit(2) // each is packed on one core, and unpacked beside
-		for i := range p.made.Images {
-			img := &p.made.Images[i]
-			img.Layers = append([]layers.Layer(nil), img.Layers...)
-			for k := j.solved.BaseLayers(img.RootFS); k < len(img.Layers); k++ {
-				g.Go(func() (err error) {
-					img.Layers[k], err = packer.Pack(gctx, img.Layers[k], keep)
-					return err
-				})
-			}
-		}
-		return about(p, g.Wait())
+	packer := repack.Packer{
+		Format: format, Layers: p.made.Rest, Content: b.cfg.Content, Records: b.records(), Now: b.cfg.Now,
+		Keep: func(ctx context.Context, d digest.Digest) error { return j.lease.Add(ctx, d.String()) },
+	}
+	below := func(img export.Image) int { return j.solved.BaseLayers(img.RootFS) }
+	if p.req.ForceCompression {
+		below = func(export.Image) int { return 0 }
+	}
+	return j.report.Step(p.step("packing layers as "+format.Name), func() error {
+		return about(p, packer.Images(ctx, p.made.Images, below))
 	})
 }
 
@@ -56,12 +68,4 @@ func (b *Builder) records() solve.Cache {
 		return b.cfg.Cache
 	}
 	return state.Open(b.cfg.Root, b.cfg.Now).Records()
-}
-
-// layersOfAll are the layers of several images.
-func layersOfAll(images []export.Image) (all []layers.Layer) {
-	for _, img := range images {
-		all = append(all, img.Layers...)
-	}
-	return all
 }

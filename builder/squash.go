@@ -5,7 +5,6 @@ import (
 
 	"github.com/opencontainers/go-digest"
 
-	"cove/builder/estargz"
 	"cove/builder/export"
 	"cove/builder/squash"
 	"cove/errdefs"
@@ -13,9 +12,9 @@ import (
 
 // checkSquash refuses what cannot be had of an image whose layers are not those of its steps.
 func (r Request) checkSquash() error {
-	if r.Compression == estargz.Name && r.InlineCache {
-		return errdefs.Errorf(errdefs.ErrUnsupported,
-			"compression estargz: its layers are not those of the steps, which an inline cache is about: use another cache")
+	if r.packsAnew() && r.InlineCache {
+		return errdefs.Errorf(errdefs.ErrUnsupported, "compression estargz, and one that is forced: "+
+			"its layers are not those of the steps, which an inline cache is about: use another cache")
 	}
 	if r.Squash && r.InlineCache {
 		return errdefs.Errorf(errdefs.ErrUnsupported,

@@ -26,6 +26,8 @@ type PushOptions struct {
 	// MountFrom names repositories of the registry that may have the layers, beside those
 	// of the images here.
 	MountFrom []string
+	// ByDigest pushes the image of a name with a digest, which gets no tag.
+	ByDigest bool
 	// Lacking, if not nil, opens layers that are not here, where the registry lacks them too.
 	Lacking content.Provider
 }
@@ -38,7 +40,7 @@ func (s *Store) Push(ctx context.Context, name string, opts PushOptions) (ocispe
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
-	if ref.Digest != "" {
+	if ref.Digest != "" && !opts.ByDigest {
 		return ocispec.Descriptor{}, errdefs.Errorf(errdefs.ErrInvalid,
 			"pushing %s: a name with a digest cannot be pushed; give it a tag", ref.Familiar())
 	}

@@ -176,17 +176,3 @@ func (img Image) at(t time.Time) *time.Time {
 	t = t.UTC()
 	return &t
 }
-
-// ociDescriptor gives a layer of a docker image the media type that it has in
-// an OCI manifest; the bytes are the same.
-func ociDescriptor(d ocispec.Descriptor) ocispec.Descriptor {
-	switch d.MediaType {
-	case "application/vnd.docker.image.rootfs.diff.tar.gzip":
-		d.MediaType = ocispec.MediaTypeImageLayerGzip
-	case "application/vnd.docker.image.rootfs.diff.tar":
-		d.MediaType = ocispec.MediaTypeImageLayer
-	case "application/vnd.docker.image.rootfs.diff.tar.zstd":
-		d.MediaType = ocispec.MediaTypeImageLayerZstd
-	}
-	return d
-}

@@ -21,6 +21,16 @@ type Store struct {
 	// what the statements call the images.
 	Attest Documents
 	Names  []string
+	// Types are the media types; nil are OCITypes.
+	Types *MediaTypes
+}
+
+// types are the media types of the image.
+func (s Store) types() MediaTypes {
+	if s.Types == nil {
+		return OCITypes
+	}
+	return *s.Types
 }
 
 // Name implements Exporter.
@@ -31,7 +41,11 @@ func (Store) Needs() Needs { return Needs{Blobs: true} }
 
 // Export stores configs and manifests, and the index of several.
 func (s Store) Export(ctx context.Context, b Build) (Exported, error) {
-	w := writer{to: s.Content, hold: b.Hold}
+	w, types := writer{to: s.Content, hold: b.Hold}, s.types()
+	if !types.annotated && len(s.Annotations) > 0 {
+		return Exported{}, errdefs.Errorf(errdefs.ErrUnsupported,
+			"annotation %s: docker's media types have no annotations", s.Annotations[0].Key)
+	}
 	alone := len(b.Images) == 1 && !s.attested(b)
 	if alone {
 		if err := s.Annotations.checkSingle(); err != nil {
@@ -57,7 +71,7 @@ func (s Store) Export(ctx context.Context, b Build) (Exported, error) {
 		return Exported{}, err
 	}
 	index := ocispec.Index{
-		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageIndex,
+		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: types.index,
 		Annotations: s.Annotations.of(Index, ocispec.Platform{}),
 	}
 	for _, img := range out.Images {
@@ -69,7 +83,7 @@ func (s Store) Export(ctx context.Context, b Build) (Exported, error) {
 		index.Manifests = append(index.Manifests, a.Manifest)
 	}
 	var err error
-	out.Target, err = w.write(ctx, ocispec.MediaTypeImageIndex, index)
+	out.Target, err = w.write(ctx, types.index, index)
 	return out, err
 }
 
@@ -95,19 +109,19 @@ func (s Store) attestAll(ctx context.Context, w writer, b Build, out *Exported) 
 
 // image stores the config and manifest of one image.
 func (s Store) image(ctx context.Context, w writer, img Image) (ExportedImage, error) {
-	config := img.config()
-	cdesc, err := w.write(ctx, ocispec.MediaTypeImageConfig, config)
+	config, types := img.config(), s.types()
+	cdesc, err := w.write(ctx, types.config, config)
 	if err != nil {
 		return ExportedImage{}, err
 	}
 	m := ocispec.Manifest{
-		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: ocispec.MediaTypeImageManifest,
+		Versioned: specs.Versioned{SchemaVersion: 2}, MediaType: types.manifest,
 		Config: cdesc, Layers: []ocispec.Descriptor{}, Annotations: s.Annotations.of(Manifest, config.Platform),
 	}
 	for _, l := range img.Layers {
-		m.Layers = append(m.Layers, ociDescriptor(l.Blob))
+		m.Layers = append(m.Layers, types.of(l.Blob))
 	}
-	mdesc, err := w.write(ctx, ocispec.MediaTypeImageManifest, m)
+	mdesc, err := w.write(ctx, types.manifest, m)
 	if err != nil {
 		return ExportedImage{}, err
 	}

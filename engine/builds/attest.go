@@ -37,19 +37,6 @@ func DefaultProvenance() *Provenance {
 // CheckSBOM reads the options of --attest type=sbom, by buildx's keys.
 func CheckSBOM(options map[string]string) error { return bill.CheckOptions(options) }
 
-// attested says which documents an output that is an image has beside it. The format
-// of docker save has no place for them; and an image that stays here gets what was asked
-// for and not the usual ones, so that it is known by its own digest.
-func attested(out Output) export.Documents {
-	switch {
-	case out.Type == Docker:
-		return export.NoDocuments
-	case out.Push || out.Type == OCI:
-		return export.AllDocuments
-	}
-	return export.Asked
-}
-
 // checkAttest refuses documents that somebody asked for where they have no place.
 func checkAttest(o Options) error {
 	what := ""
@@ -62,7 +49,7 @@ func checkAttest(o Options) error {
 		return nil
 	}
 	place := func(out Output) bool {
-		return (out.Type == Image || out.Type == Registry || out.Type == OCI) && attested(out) != export.NoDocuments
+		return out.IsImage() && out.Documents() != export.NoDocuments
 	}
 	if len(o.Outputs) > 0 && !slices.ContainsFunc(o.Outputs, place) {
 		return errdefs.Errorf(errdefs.ErrUnsupported, "%s is stored with an image, "+

@@ -9,31 +9,10 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/builder"
-	"cove/builder/export"
 	"cove/builder/plan"
 	"cove/builder/provenance"
 	"cove/errdefs"
 )
-
-// TestWhichOutputsAreAttested: the usual document goes where the image is made for
-// others, one that was asked for wherever it has a place.
-func TestWhichOutputsAreAttested(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		out  Output
-		want export.Documents
-	}{
-		{Output{Type: Registry, Push: true}, export.AllDocuments},
-		{Output{Type: Image, Push: true}, export.AllDocuments},
-		{Output{Type: OCI}, export.AllDocuments},
-		{Output{Type: Image}, export.Asked},
-		{Output{Type: Docker}, export.NoDocuments},
-	} {
-		if got := attested(c.out); got != c.want {
-			t.Errorf("%+v: %v", c.out, got)
-		}
-	}
-}
 
 // TestWhereDocumentsHaveNoPlace they are refused, and not left out; the usual ones are.
 func TestWhereDocumentsHaveNoPlace(t *testing.T) {
@@ -45,6 +24,7 @@ func TestWhereDocumentsHaveNoPlace(t *testing.T) {
 		{nil, false},
 		{[]Output{{Type: Image}}, false},
 		{[]Output{{Type: Docker}}, true},
+		{[]Output{{Type: Registry, Push: true, DockerTypes: true}}, true},
 		{[]Output{{Type: Local}, {Type: Tar}, {Type: CacheOnly}}, true},
 		{[]Output{{Type: Local}, {Type: OCI}}, false},
 	} {

@@ -9,14 +9,17 @@ import (
 	"fmt"
 	"os"
 	"reflect"
+	"slices"
 	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/builder"
+	"cove/builder/export"
 	"cove/content"
 	"cove/content/fsstore"
 	"cove/distribution/progress"
+	"cove/engine/builds/output"
 	"cove/engine/machine"
 	"cove/engine/runspec"
 	"cove/errdefs"
@@ -46,8 +49,10 @@ type Engine interface {
 // Options is one build.
 type Options struct {
 	builder.Request
-	// Outputs are where the image goes; none is the local images.
+	// Outputs are where the image goes; none is the local images. Packing is how all are
+	// packed of which nothing else is said.
 	Outputs []Output
+	Packing Packing
 	// Names are given to the image; none leaves it known by its id alone.
 	Names []string
 	// CacheFrom are caches that are asked after the one here, CacheTo are where this
@@ -87,7 +92,7 @@ func BuildAll(ctx context.Context, e Engine, all []Options) ([]*builder.Result, 
 
 // BuildHeld builds an image that nothing names: it is there until its lease is released.
 func BuildHeld(ctx context.Context, e Engine, o Options) (*builder.Result, error) {
-	o.Outputs = []Output{{Type: held}}
+	o.Outputs = []Output{{Type: output.Held}}
 	results, err := buildAll(ctx, e, []Options{o})
 	if err != nil {
 		return nil, err
@@ -138,6 +143,9 @@ func buildAll(ctx context.Context, e Engine, all []Options) (results []*builder.
 // what closes them.
 func complete(e Engine, o *Options) (closeCaches func() error, err error) {
 	none := func() error { return nil }
+	if err := o.SettlePacking(); err != nil {
+		return none, err
+	}
 	if o.Exporters, err = exporters(e, *o); err != nil {
 		return none, err
 	}
@@ -148,6 +156,52 @@ func complete(e Engine, o *Options) (closeCaches func() error, err error) {
 		return none, err
 	}
 	return caches(e, o)
+}
+
+// SettlePacking gives the request the one packing of its outputs. Build does it, too: who
+// calls it before learns whether the outputs agree.
+func (o *Options) SettlePacking() (err error) {
+	how := o.Packing
+	for _, out := range o.Outputs {
+		if how, err = how.And(out.Packing); err != nil {
+			return err
+		}
+	}
+	if how == (Packing{}) {
+		return nil
+	}
+	o.ForceCompression = how.Force
+	if o.Compression, o.Level, err = how.Steps(); err != nil {
+		return err
+	}
+	if o.Compression == "estargz" && slices.ContainsFunc(o.Outputs, func(out Output) bool { return out.DockerTypes }) {
+		return errdefs.Errorf(errdefs.ErrUnsupported, "compression estargz: an annotation says where its table is, "+
+			"and docker's media types have none: leave out oci-mediatypes=false")
+	}
+	return nil
+}
+
+// exporters makes an exporter of each output.
+func exporters(e Engine, o Options) (all []export.Exporter, err error) {
+	outputs := o.Outputs
+	if len(outputs) == 0 {
+		outputs = []Output{{Type: Image}}
+	}
+	var near []string
+	for _, c := range slices.Concat(o.CacheFrom, o.CacheTo) {
+		near = append(near, c.Ref)
+	}
+	for _, out := range outputs {
+		if len(out.Names) == 0 {
+			out.Names = o.Names
+		}
+		to, err := out.Exporter(e, near)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, to)
+	}
+	return all, nil
 }
 
 // sameExecutor gives requests whose commands have the same limits one executor.

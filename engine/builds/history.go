@@ -15,6 +15,7 @@ import (
 	"cove/builder/history"
 	"cove/builder/plan"
 	"cove/builder/secret"
+	"cove/engine/builds/output"
 	"cove/internal/platforms"
 )
 
@@ -120,7 +121,7 @@ func (r *recording) asked(reqs []builder.Request, all []Options) history.Record 
 	rec := history.Record{
 		Name: r.set.Mask(nameOf(reqs, all)), Context: r.set.Mask(secret.MaskURL(first.Context)),
 		Dockerfile: first.Dockerfile, Target: r.set.Mask(first.Target), NoCache: first.NoCache, Network: first.Network,
-		Again: len(all[0].Outputs) == 1 && all[0].Outputs[0].Type == held,
+		Again: len(all[0].Outputs) == 1 && all[0].Outputs[0].Type == output.Held,
 	}
 	if first.Received != nil {
 		rec.Context, rec.Dockerfile = "", first.Received.Name

@@ -13,6 +13,7 @@ import (
 	"cove/builder/sshagent"
 	"cove/builder/subrequest"
 	"cove/engine/builds/failed"
+	"cove/engine/builds/output"
 	"cove/internal/platforms"
 )
 
@@ -44,6 +45,9 @@ type (
 	// Agent signs for RUN --mount=type=ssh, Host is a name for its /etc/hosts.
 	Agent = command.Agent
 	Host  = plan.Host
+	// Output is one place where an image goes, Packing how its layers are packed.
+	Output  = output.Output
+	Packing = output.Packing
 	// Annotations are those of one output.
 	Annotations = export.Annotations
 	// Answer is that to a question about a Dockerfile, Lint the one with its warnings.
@@ -51,6 +55,17 @@ type (
 	Lint   = subrequest.Lint
 	// Lock says what images, repositories and URLs stand for.
 	Lock = lockfile.Lock
+)
+
+// The types of output.
+const (
+	Image     = output.Image
+	Registry  = output.Registry
+	OCI       = output.OCI
+	Docker    = output.Docker
+	Tar       = output.Tar
+	Local     = output.Local
+	CacheOnly = output.CacheOnly
 )
 
 // The kinds of events.

@@ -5,12 +5,12 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
 
 	"golang.org/x/term"
 
 	"cove/engine/builds"
+	"cove/engine/builds/output"
 	"cove/errdefs"
 	"cove/internal/cli/app"
 )
@@ -18,20 +18,7 @@ import (
 // outputFlag is one --output.
 type outputFlag struct {
 	builds.Output
-	compression string
-	level       *int
-	stdout      bool
-	asArchive   *bool // tar=
-}
-
-// outputKeys says which types take a key; nil is all that make an image.
-var outputKeys = map[string][]builds.OutputType{
-	"name": nil, "compression": nil, "compression-level": nil, "oci-mediatypes": nil, "force-compression": nil,
-	"push": {builds.Image, builds.Registry}, "store": {builds.Image, builds.Registry},
-	"unpack":         {builds.Image, builds.Registry},
-	"dest":           {builds.OCI, builds.Docker, builds.Tar, builds.Local},
-	"tar":            {builds.OCI, builds.Docker},
-	"platform-split": {builds.Tar, builds.Local},
+	stdout bool
 }
 
 // parseOutput reads type=TYPE[,KEY=VALUE…], or the short forms: DIRECTORY for
@@ -54,7 +41,7 @@ func parseOutput(text string) (outputFlag, error) {
 	rest := slices.DeleteFunc(fields, func(f string) bool {
 		kind, ok := strings.CutPrefix(f, "type=")
 		if ok {
-			o.Type = builds.OutputType(kind)
+			o.Type = output.Type(kind)
 		}
 		return ok
 	})
@@ -73,92 +60,25 @@ func parseOutput(text string) (outputFlag, error) {
 	return o, o.check()
 }
 
-// image says whether the output is an image, and not its files.
-func (o *outputFlag) image() bool {
-	return o.Type != builds.Tar && o.Type != builds.Local && o.Type != builds.CacheOnly
-}
-
 // set reads one KEY=VALUE.
 func (o *outputFlag) set(field string) error {
 	key, value, ok := strings.Cut(field, "=")
 	if !ok || value == "" {
 		return errdefs.Errorf(errdefs.ErrInvalid, "%q: want KEY=VALUE", field)
 	}
-	if strings.HasPrefix(key, "annotation") && o.image() {
-		return o.annotate(key, value)
+	if key != "dest" {
+		return o.Set(key, value)
 	}
-	types, known := outputKeys[key]
-	if known && types == nil && !o.image() || types != nil && !slices.Contains(types, o.Type) {
-		return errdefs.Errorf(errdefs.ErrInvalid, "type=%s takes no %s", o.Type, key)
+	if o.Type == builds.Image || o.Type == builds.Registry || o.Type == builds.CacheOnly {
+		return errdefs.Errorf(errdefs.ErrInvalid, "type=%s takes no dest", o.Type)
 	}
-	switch key {
-	case "name":
-		o.Names = strings.Split(value, ",")
-	case "dest":
-		o.Dest = value
-	case "compression":
-		o.compression = value
-	case "compression-level":
-		n, err := strconv.Atoi(value)
-		if err != nil {
-			return errdefs.Errorf(errdefs.ErrInvalid, "compression-level=%s is not a number", value)
-		}
-		o.level = &n
-	default:
-		if !known {
-			return errdefs.Errorf(errdefs.ErrUnsupported, "%s is not supported by type=%s", key, o.Type)
-		}
-		return o.setBool(key, value)
-	}
+	o.Dest = value
 	return nil
-}
-
-// setBool reads a key that is true or false. Some are accepted with the one value
-// that says what is done anyway.
-func (o *outputFlag) setBool(key, value string) error {
-	on, err := strconv.ParseBool(value)
-	if err != nil {
-		return errdefs.Errorf(errdefs.ErrInvalid, "%s=%s: want true or false", key, value)
-	}
-	always := map[string]bool{"oci-mediatypes": true, "store": true, "unpack": true, "force-compression": false}
-	if want, fixed := always[key]; fixed {
-		if on != want {
-			return errdefs.Errorf(errdefs.ErrUnsupported, "%s=%s is not supported", key, value)
-		}
-		return nil
-	}
-	switch key {
-	case "push":
-		o.Push = on
-	case "tar":
-		o.asArchive = &on
-	case "platform-split":
-		o.Split = &on
-	}
-	return nil
-}
-
-// annotate reads annotation[-LEVEL][PLATFORM].KEY=VALUE.
-func (o *outputFlag) annotate(key, value string) error {
-	what, name, ok := strings.Cut(key, ".")
-	if !ok {
-		return errdefs.Errorf(errdefs.ErrInvalid, "%s: want annotation.KEY=VALUE", key)
-	}
-	level := strings.TrimPrefix(strings.TrimPrefix(what, "annotation"), "-")
-	switch {
-	case level == "":
-		level = "manifest"
-	case strings.HasPrefix(level, "["):
-		level = "manifest" + level
-	}
-	all, err := builds.ParseAnnotation(level + ":" + name + "=" + value)
-	o.Annotations = append(o.Annotations, all...)
-	return err
 }
 
 // check completes the destination.
 func (o *outputFlag) check() error {
-	toDir := o.asArchive != nil && !*o.asArchive
+	toDir := o.Archive != nil && !*o.Archive
 	switch {
 	case o.Type == builds.Local && o.Dest == "":
 		return errdefs.Errorf(errdefs.ErrInvalid, "type=local needs dest=DIRECTORY")
@@ -190,7 +110,7 @@ func (f *buildFlags) readOutputs(a *app.App, o *builds.Options) error {
 	}
 	for i := range all {
 		out := &all[i]
-		if out.image() {
+		if out.IsImage() {
 			out.Annotations = append(slices.Clone(common), out.Annotations...)
 		}
 		if err := f.destination(a, out); err != nil {
@@ -198,10 +118,14 @@ func (f *buildFlags) readOutputs(a *app.App, o *builds.Options) error {
 		}
 		o.Outputs = append(o.Outputs, out.Output)
 	}
-	if len(common) > 0 && !slices.ContainsFunc(all, func(out outputFlag) bool { return out.image() }) {
+	if len(common) > 0 && !slices.ContainsFunc(all, func(out outputFlag) bool { return out.IsImage() }) {
 		return errdefs.Errorf(errdefs.ErrInvalid, "--annotation: no image is made that could have one")
 	}
-	return f.readCompression(all, o)
+	o.Packing.Compression = f.compression
+	if f.level != 0 {
+		o.Packing.Level = &f.level
+	}
+	return o.SettlePacking()
 }
 
 func (f *buildFlags) parseOutputs() (all []outputFlag, err error) {
@@ -232,7 +156,7 @@ func (f *buildFlags) destination(a *app.App, out *outputFlag) error {
 		f.toStdout = true
 		out.Dest = ""
 		out.Write = func(write func(io.Writer) error) error { return write(a.Out) }
-	case out.Dest != "" && out.Type != builds.Local && (out.asArchive == nil || *out.asArchive):
+	case out.Dest != "" && out.Type != builds.Local && (out.Archive == nil || *out.Archive):
 		file := out.Dest
 		out.Dest = ""
 		out.Write = func(write func(io.Writer) error) error { return app.WriteFile(file, write) }
@@ -243,67 +167,4 @@ func (f *buildFlags) destination(a *app.App, out *outputFlag) error {
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
-}
-
-// readCompression finds the one compression of new layers: a build packs each
-// once.
-func (f *buildFlags) readCompression(all []outputFlag, o *builds.Options) error {
-	name, level := f.compression, (*int)(nil)
-	if f.level != 0 {
-		level = &f.level
-	}
-	for _, out := range all {
-		if name != "" && out.compression != "" && name != out.compression {
-			return errdefs.Errorf(errdefs.ErrUnsupported,
-				"compression %s and %s: a build packs each layer once, for all outputs", name, out.compression)
-		}
-		if level != nil && out.level != nil && *level != *out.level {
-			return errdefs.Errorf(errdefs.ErrUnsupported,
-				"compression-level %d and %d: a build packs each layer once, for all outputs", *level, *out.level)
-		}
-		if out.compression != "" {
-			name = out.compression
-		}
-		if out.level != nil {
-			level = out.level
-		}
-	}
-	switch name {
-	case "uncompressed":
-		name = "none"
-	case "", "gzip", "zstd", "estargz", "none":
-	default:
-		return errdefs.Errorf(errdefs.ErrUnsupported, "compression %s: want gzip, zstd, estargz or uncompressed", name)
-	}
-	o.Compression = name
-	if level == nil {
-		return nil
-	}
-	var err error
-	o.Level, err = compressionLevel(name, *level)
-	return err
-}
-
-// zstdLevels are the levels of the zstd program at which the next of our four
-// begins, fastest first.
-var zstdLevels = []int{3, 6, 10}
-
-// compressionLevel is a level as buildx takes it, 0 to 9 or 0 to 22, in the
-// compressor's own steps.
-func compressionLevel(name string, level int) (int, error) {
-	switch {
-	case name == "none":
-		return 0, errdefs.Errorf(errdefs.ErrInvalid, "compression none has no level")
-	case name == "zstd" && level >= 0 && level <= 22:
-		step := 1
-		for _, from := range zstdLevels {
-			if level >= from {
-				step++
-			}
-		}
-		return step, nil
-	case name != "zstd" && level >= 1 && level <= 9:
-		return level, nil
-	}
-	return 0, errdefs.Errorf(errdefs.ErrInvalid, "compression level %d: want 1 to 9 for gzip and estargz, 0 to 22 for zstd", level)
 }

@@ -17,6 +17,7 @@ import (
 	"cove/builder"
 	"cove/builder/export"
 	"cove/engine/builds"
+	"cove/engine/builds/output"
 	"cove/internal/cli/app"
 )
 
@@ -33,6 +34,7 @@ func TestOutputFlag(t *testing.T) {
 		"type=docker,dest=x.tar":   {Type: builds.Docker, Dest: "x.tar"},
 		"type=registry,store=true": {Type: builds.Registry, Push: true},
 		`type=image,"name=a:1,b:2",oci-mediatypes=true`: {Type: builds.Image, Names: []string{"a:1", "b:2"}},
+		"type=registry,push-by-digest=true":             {Type: builds.Registry, Push: true, ByDigest: true},
 		"type=local,dest=o,platform-split=true":         {Type: builds.Local, Dest: "o", Split: &yes},
 		"type=oci,dest=x,annotation.a=b,annotation-index.c=d,annotation-manifest[linux/arm64].e.f=g": {
 			Type: builds.OCI, Dest: "x", Annotations: export.Annotations{
@@ -48,22 +50,16 @@ func TestOutputFlag(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		"type=":                              "want image, registry",
-		"type=zip":                           "want image, registry",
-		"type=local":                         "needs dest",
-		"type=local,dest=-":                  "use type=tar",
-		"type=oci,tar=false":                 "needs dest",
-		"type=oci,tar=perhaps":               "want true or false",
-		"type=image,dest=x":                  "takes no dest",
-		"type=tar,name=x":                    "takes no name",
-		"type=image,force-compression=true":  "force-compression=true is not supported",
-		"type=image,oci-mediatypes=false":    "is not supported",
-		"type=image,rewrite-timestamp=true":  "rewrite-timestamp is not supported",
-		"type=image,annotation-layer.a=b":    "none of manifest, index",
-		"type=image,annotation=b":            "annotation.KEY",
-		"type=image,push":                    "KEY=VALUE",
-		"type=image,compression-level=large": "not a number",
-		`type=image,"name=a`:                 "quote",
+		"type=":                "want image, registry",
+		"type=zip":             "want image, registry",
+		"type=local":           "needs dest",
+		"type=local,dest=-":    "use type=tar",
+		"type=oci,tar=false":   "needs dest",
+		"type=oci,tar=perhaps": "want true or false",
+		"type=image,dest=x":    "takes no dest",
+		"type=tar,name=x":      "takes no name",
+		"type=image,push":      "KEY=VALUE",
+		`type=image,"name=a`:   "quote",
 	} {
 		if _, err := parseOutput(text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want an error with %q", text, err, want)
@@ -71,23 +67,21 @@ func TestOutputFlag(t *testing.T) {
 	}
 }
 
-// TestOutputsTogether: --push and --load are outputs like the others, one of them
-// may write to standard output, and all have one compression.
+// TestOutputsTogether: --push and --load are outputs like the others, and
+// one of them may write to standard output.
 func TestOutputsTogether(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		flags buildFlags
-		types []builds.OutputType
+		types []output.Type
 		err   string
 	}{
-		{buildFlags{}, []builds.OutputType{builds.Image}, ""},
-		{buildFlags{push: true, load: true}, []builds.OutputType{builds.Registry}, ""},
-		{buildFlags{outputs: []string{"out", "type=oci"}, load: true}, []builds.OutputType{builds.Local, builds.OCI, builds.Image}, ""},
+		{buildFlags{}, []output.Type{builds.Image}, ""},
+		{buildFlags{push: true, load: true}, []output.Type{builds.Registry}, ""},
+		{buildFlags{outputs: []string{"out", "type=oci"}, load: true}, []output.Type{builds.Local, builds.OCI, builds.Image}, ""},
 		{buildFlags{outputs: []string{"-", "type=oci"}}, nil, "only one output"},
 		{buildFlags{outputs: []string{"out"}, annotations: []string{"a=b"}}, nil, "no image is made"},
 		{buildFlags{annotations: []string{"layer:a=b"}}, nil, "--annotation"},
-		{buildFlags{outputs: []string{"type=image,compression=zstd"}, compression: "gzip"}, nil, "packs each layer once"},
-		{buildFlags{compression: "uncompressed", level: 3}, nil, "has no level"},
 	} {
 		var o builds.Options
 		err := tc.flags.readOutputs(&app.App{Out: io.Discard}, &o)
@@ -97,36 +91,12 @@ func TestOutputsTogether(t *testing.T) {
 			}
 			continue
 		}
-		var types []builds.OutputType
+		var types []output.Type
 		for _, out := range o.Outputs {
 			types = append(types, out.Type)
 		}
 		if diff := cmp.Diff(tc.types, types); err != nil || diff != "" {
 			t.Errorf("%+v: %v %s", tc.flags, err, diff)
-		}
-	}
-}
-
-func TestCompressionLevel(t *testing.T) {
-	t.Parallel()
-	for _, tc := range []struct {
-		name        string
-		level, want int // 0 is an error
-	}{
-		{"", 9, 9},
-		{"gzip", 1, 1},
-		{"gzip", 10, 0},
-		{"zstd", 0, 1},
-		{"zstd", 3, 2},
-		{"zstd", 7, 3},
-		{"zstd", 22, 4},
-		{"zstd", 23, 0},
-		{"zstd", -1, 0},
-		{"none", 1, 0},
-	} {
-		got, err := compressionLevel(tc.name, tc.level)
-		if got != tc.want || (err != nil) != (tc.want == 0) {
-			t.Errorf("%s %d: %d %v, want %d", tc.name, tc.level, got, err, tc.want)
 		}
 	}
 }

@@ -10,27 +10,25 @@ import (
 	control "github.com/moby/buildkit/api/services/control"
 
 	"cove/engine/builds"
+	"cove/engine/builds/output"
 	"cove/errdefs"
 )
 
 // exporterTypes are a client's exporters. docker's own daemon has moby, which is its
 // image store.
-var exporterTypes = map[string]builds.OutputType{
+var exporterTypes = map[string]output.Type{
 	"moby": builds.Image, "image": builds.Image, "docker": builds.Docker, "oci": builds.OCI,
 	"tar": builds.Tar, "local": builds.Local,
 }
 
-// fixed are attributes that are taken with the one value that says what is done
-// anyway; "" is any, of what changes nothing here.
-var fixed = map[string]string{
-	"store": "true", "unpack": "true", "oci-mediatypes": "true", "force-compression": "false",
-	"prefer-image-digest": "", "oci-artifact": "", "context": "", "dest": "", "buildinfo-attrs": "",
-	"rewrite-timestamp": "false", "dangling-name-prefix": "", "name-canonical": "", "tar": "true", "mode": "copy",
-	"push-by-digest": "false", "registry.insecure": "false", "attestation-inline": "", "load": "",
+// clients are attributes that are about the client alone, or about what BuildKit's store
+// has beside images.
+var clients = map[string]bool{
+	"prefer-image-digest": true, "oci-artifact": true, "context": true, "dest": true, "dangling-name-prefix": true,
+	"mode": true, "load": true,
 }
 
-// output reads one exporter. The compression is that of the build, since each layer
-// is packed once.
+// output reads one exporter.
 func (r *Request) output(index int, e *control.Exporter, send Send, temp string) (out builds.Output, err error) {
 	kind, ok := exporterTypes[e.Type]
 	if !ok {
@@ -39,9 +37,15 @@ func (r *Request) output(index int, e *control.Exporter, send Send, temp string)
 	}
 	out.Type = kind
 	for key, value := range e.Attrs {
-		if err := r.attribute(&out, key, value); err != nil {
-			return out, errdefs.Errorf(errdefs.KindOf(err), "output type=%s,%s=%s: %w", e.Type, key, value, err)
+		if clients[key] || value == "" { // an attribute that is empty is one that is not there
+			continue
 		}
+		if err := out.Set(key, value); err != nil {
+			return out, errdefs.Errorf(errdefs.KindOf(err), "output type=%s: %w", e.Type, err)
+		}
+	}
+	if out.Archive != nil && !*out.Archive {
+		return out, errdefs.Errorf(errdefs.ErrUnsupported, "output type=%s: tar=false is not supported", e.Type)
 	}
 	switch kind {
 	case builds.Local:
@@ -52,60 +56,6 @@ func (r *Request) output(index int, e *control.Exporter, send Send, temp string)
 		out.Write = func(write func(io.Writer) error) error { return send(index, names, write) }
 	}
 	return out, err
-}
-
-// attribute reads one attribute of an output.
-func (r *Request) attribute(out *builds.Output, key, value string) error {
-	switch key {
-	case "name":
-		if value != "" {
-			out.Names = strings.Split(value, ",")
-		}
-	case "push":
-		return boolean(value, &out.Push)
-	case "platform-split":
-		out.Split = new(bool)
-		return boolean(value, out.Split)
-	case "compression":
-		if r.Options.Compression = value; value == "uncompressed" {
-			r.Options.Compression = "none"
-		}
-	case "compression-level":
-		level, err := strconv.Atoi(value)
-		r.Options.Level = level
-		return err
-	default:
-		if strings.HasPrefix(key, "annotation") {
-			return annotate(out, key, value)
-		}
-		if only, ok := fixed[key]; ok && (only == "" || only == value || value == "") {
-			return nil
-		}
-		return errdefs.Errorf(errdefs.ErrUnsupported, "this is not supported")
-	}
-	return nil
-}
-
-func boolean(text string, into *bool) (err error) {
-	if *into, err = strconv.ParseBool(text); err != nil {
-		return errdefs.Errorf(errdefs.ErrInvalid, "want true or false")
-	}
-	return nil
-}
-
-// annotate reads annotation[-LEVEL][[PLATFORM]].KEY.
-func annotate(out *builds.Output, key, value string) error {
-	what, name, ok := strings.Cut(key, ".")
-	if !ok {
-		return errdefs.Errorf(errdefs.ErrInvalid, "want annotation.KEY=VALUE")
-	}
-	level := strings.TrimPrefix(strings.TrimPrefix(what, "annotation"), "-")
-	if level == "" || strings.HasPrefix(level, "[") {
-		level = "manifest" + level
-	}
-	all, err := builds.ParseAnnotation(level + ":" + name + "=" + value)
-	out.Annotations = append(out.Annotations, all...)
-	return err
 }
 
 // Send writes the output of one exporter to the client, with the names of its image.

@@ -106,7 +106,7 @@ func TestOutputs(t *testing.T) {
 	}
 	out := r.Options.Outputs
 	if len(out) != 3 || out[0].Type != builds.Image || !slices.Equal(out[0].Names, []string{"a", "b"}) || !out[0].Push ||
-		len(out[0].Annotations) != 1 || r.Options.Compression != "zstd" || r.Options.Level != 3 {
+		len(out[0].Annotations) != 1 || out[0].Packing.Compression != "zstd" || *out[0].Packing.Level != 3 {
 		t.Errorf("%+v", out)
 	}
 	if out[1].Dest != filepath.Join(temp, "output-1") || *out[1].Split {
@@ -127,7 +127,7 @@ func TestOutputs(t *testing.T) {
 	}
 	for _, bad := range []*control.Exporter{
 		{Type: "gha"},
-		{Type: "moby", Attrs: map[string]string{"push-by-digest": "true"}},
+		{Type: "local", Attrs: map[string]string{"push-by-digest": "true"}},
 		{Type: "oci", Attrs: map[string]string{"tar": "false"}},
 		{Type: "moby", Attrs: map[string]string{"push": "perhaps"}},
 		{Type: "moby", Attrs: map[string]string{"nonsense": "1"}},

@@ -1,5 +1,4 @@
-// Package stream pushes an image while the build that makes it goes on.
-package stream
+package output
 
 import (
 	"context"
@@ -67,7 +66,7 @@ func (p *Push) Finish(ctx context.Context, b export.Build) error {
 		near = append(near[:len(near):len(near)], img.Base.Name)
 	}
 	for _, ref := range p.Refs {
-		o := images.PushOptions{MountFrom: beside(ref, near), Lacking: b.Rest}
+		o := images.PushOptions{MountFrom: beside(ref, near), ByDigest: ref.Digest != "", Lacking: b.Rest}
 		if err := p.push(ctx, ref, o, b.Log); err != nil {
 			return err
 		}
