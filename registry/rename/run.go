@@ -69,22 +69,6 @@ func affected(ctx context.Context, q db.Querier, r Request) ([]pair, error) {
 	return all, err
 }
 
-// free refuses a name that is taken.
-func free(ctx context.Context, q db.Querier, r Request) error {
-	what, table := "repository", "repositories"
-	if r.Project() {
-		what, table = "project", "projects"
-	}
-	var id int64
-	switch err := q.Row(ctx, "SELECT id FROM "+table+" WHERE name = $1", r.To).Scan(&id); {
-	case err == nil:
-		return errdefs.Errorf(errdefs.ErrExists, "%s %q exists already", what, r.To)
-	case !errors.Is(db.NotFound(err, "it is free"), errdefs.ErrNotFound):
-		return db.Unavailable(err)
-	}
-	return nil
-}
-
 // change is the transaction of a rename.
 func (n *Names) change(
 	ctx context.Context, tx *metadata.Tx, by auth.Caller, r Request,
@@ -169,6 +153,9 @@ func (m *move) repository(ctx context.Context) (err error) {
 		return err
 	}
 	m.owner = names.Owner{Repository: m.repos[0].id}
+	if err := m.makeWay(ctx); err != nil {
+		return err
+	}
 	if err := names.FreeFor(ctx, tx.Querier(), m.To, m.owner, tx.Now()); err != nil {
 		return err
 	}
@@ -268,9 +255,11 @@ func (c beside) settle(ctx context.Context, renamed bool) error {
 	var errs []error
 	for p := range c.copied {
 		if !renamed {
-			if _, err := c.db.Repository(ctx, p.to); errors.Is(err, errdefs.ErrNotFound) { // not somebody else's
-				errs = append(errs, c.all.Forget(ctx, p.to))
+			at, err := placeOf(ctx, c.db.Querier(), Request{From: p.from, To: p.to})
+			if err == nil && (at.id == 0 || at.emptied) { // not somebody else's
+				err = c.all.Forget(ctx, p.to)
 			}
+			errs = append(errs, err)
 			continue
 		}
 		errs = append(errs, c.all.Drop(ctx, p.to, c.gone[p]), c.all.Forget(ctx, p.from))
