@@ -5,6 +5,7 @@ import (
 	"cove/registry/api/rest"
 	"cove/registry/auth"
 	"cove/registry/browse"
+	"cove/registry/history"
 	"cove/registry/metadata"
 )
 
@@ -79,6 +80,12 @@ func artifactOf(a *browse.Artifact) Artifact {
 func (a *API) artifactDelete(asked *rest.Ask) (any, error) {
 	name, err := browse.ParseName(asked.PathValue("artifact"))
 	if err != nil {
+		return nil, err
+	}
+	if a.cfg.Registry == nil { // beside a server, which does it
+		_, err := a.cfg.Policies.History.Delete(asked.Context(), asked.Caller, history.Request{
+			Repository: name.Repository, Tag: name.Tag, Digest: name.Digest,
+		})
 		return nil, err
 	}
 	ctx := auth.WithCaller(asked.Context(), asked.Caller)

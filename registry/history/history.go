@@ -219,34 +219,25 @@ func (h *History) restoreAll(ctx context.Context, repo string) (string, error) {
 	return done, nil
 }
 
-// DeleteRepository deletes all that a repository holds. It can be had back as long
-// as the collector waits.
-func (h *History) DeleteRepository(ctx context.Context, by auth.Caller, repo string) (int, error) {
-	repo = metadata.CanonicalName(repo)
-	if err := h.judge.Permit(ctx, h.db, by, RemoveRepository, repo); err != nil {
-		return 0, err
-	}
-	if h.bin == nil {
-		return 0, errdefs.Errorf(errdefs.ErrUnsupported, "this registry is read-only")
-	}
-	return h.bin.DeleteRepository(auth.WithCaller(ctx, by), repo)
-}
-
-// RemoveRepository is the right to delete all that a repository holds.
-const RemoveRepository = rights.Right("repository:delete")
-
 // Ask has a server bring something back, by a job.
 func (h *History) Ask(ctx context.Context, by auth.Caller, r Request) (job int64, err error) {
 	r.Repository = metadata.CanonicalName(r.Repository)
+	return h.add(ctx, by, JobKind, Undo, r)
+}
+
+// add asks a server for something, for who has the right to it.
+func (h *History) add(
+	ctx context.Context, by auth.Caller, kind string, right rights.Right, r Request,
+) (job int64, err error) {
 	err = h.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error {
-		if err := h.judge.Permit(ctx, tx, by, Undo, r.Repository); err != nil {
+		if err := h.judge.Permit(ctx, tx, by, right, r.Repository); err != nil {
 			return err
 		}
 		if _, err := tx.Repository(ctx, r.Repository); err != nil {
 			return err
 		}
 		job, _, err = jobs.Add(ctx, tx, jobs.New{
-			Kind: JobKind, Subject: r.Repository, Project: metadata.ProjectOf(r.Repository), By: by.Name, Args: r,
+			Kind: kind, Subject: r.Repository, Project: metadata.ProjectOf(r.Repository), By: by.Name, Args: r,
 		})
 		return err
 	})
@@ -262,13 +253,14 @@ func (h *History) byServer(ctx context.Context, by auth.Caller, r Request) (done
 	return jobs.NewJobs(h.db, h.judge).Await(ctx, id)
 }
 
-// Kind does what Ask asks for, as the operator of the machine.
-func (h *History) Kind() jobs.Kind {
-	return jobs.Kind{Name: JobKind, Run: func(ctx context.Context, w *jobs.Work) (string, error) {
+// Kinds are the jobs that do what is asked for beside a server, as the operator of the
+// machine.
+func (h *History) Kinds() []jobs.Kind {
+	return []jobs.Kind{h.deleting(), {Name: JobKind, Run: func(ctx context.Context, w *jobs.Work) (string, error) {
 		var r Request
 		if err := w.Read(&r); err != nil {
 			return "", err
 		}
 		return h.Restore(ctx, auth.Operator(), r)
-	}}
+	}}}
 }

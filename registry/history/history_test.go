@@ -36,7 +36,9 @@ func TestBesideAServerNothingIsBroughtBack(t *testing.T) {
 	defer cancel()
 	_, here := h.Restore(impatient, operator, app)
 	_, denied := h.Restore(t.Context(), stranger, app)
-	_, removed := h.DeleteRepository(t.Context(), operator, "team/app")
+	_, removed := h.DeleteRepository(impatient, operator, "team/app")
+	_, refused := h.Delete(t.Context(), stranger, history.Request{Repository: "team/app", Tag: "v1"})
+	_, nothing := h.Delete(t.Context(), operator, absent)
 	_, _, looked := h.Page(t.Context(), stranger, history.Query{Repository: "team/app", N: 1})
 	for _, tc := range []struct {
 		what string
@@ -45,7 +47,9 @@ func TestBesideAServerNothingIsBroughtBack(t *testing.T) {
 	}{
 		{"restore beside a server", here, context.DeadlineExceeded},
 		{"restore by a stranger", denied, errdefs.ErrDenied},
-		{"delete beside a server", removed, errdefs.ErrUnsupported},
+		{"delete beside a server", removed, context.DeadlineExceeded},
+		{"delete by a stranger", refused, errdefs.ErrDenied},
+		{"delete nothing", nothing, errdefs.ErrNotFound},
 		{"a look by a stranger", looked, errdefs.ErrDenied},
 		{"a job of a stranger", ask(stranger, app), errdefs.ErrDenied},
 		{"a job for nothing", ask(operator, absent), errdefs.ErrNotFound},

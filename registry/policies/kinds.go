@@ -24,13 +24,13 @@ func (p *Policies) Kinds() []jobs.Kind {
 			n, err := audit.Forget(ctx, p.db, p.db.Now().Add(-p.auditKeep))
 			return fmt.Sprintf("removed %d lines", n), err
 		}},
-		p.History.Kind(),
 		p.Names.Kind(),
 		p.Quotas.Kind(),
 		p.Replication.Kind(),
 		p.Webhooks.Kind(),
 		p.Retention.Kind(),
 	}
+	kinds = append(kinds, p.History.Kinds()...)
 	for _, k := range p.Scans.Kinds() {
 		if k.Name == scan.JobScan {
 			k.Ended = scanEnded

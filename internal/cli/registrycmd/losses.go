@@ -17,8 +17,8 @@ var losses = map[string]command.Loss{
 	},
 	"group rm": {What: "Its users lose what they have by it."},
 	"immutable rm": {
-		What: "Tags that it alone kept can be moved and deleted.", Undo: `"registry immutable add" " +
-			"makes the rule again.`,
+		What: "Tags that it alone kept can be moved and deleted.",
+		Undo: `"registry immutable add" makes the rule again.`,
 	},
 	"label remove": {What: "The artifact has the label no longer.", Undo: `"registry label add" puts it on again.`},
 	"label rm": {
@@ -38,11 +38,15 @@ var losses = map[string]command.Loss{
 		What: "What it holds stays, in an ordinary project; the other registry's address and " +
 			"password are forgotten.",
 	},
-	"replication rm":     {What: "It copies nothing more, and its runs are forgotten. What it has copied stays."},
+	"replication rm": {What: "It copies nothing more, and its runs are forgotten. What it has copied stays."},
+	"repository rm": {
+		What: "All its tags and artifacts go; the bytes stay for the grace of the collector.",
+		Undo: `"registry tag restore" brings them back for that time.`,
+	},
 	"repository release": {What: "Pulls by the former name fail, and others may take it."},
 	"retention rm": {
-		What: "What the rule alone kept goes with the next run.", Undo: `"registry retention add" " +
-			"makes the rule again.`,
+		What: "What the rule alone kept goes with the next run.",
+		Undo: `"registry retention add" makes the rule again.`,
 	},
 	"robot rm":     {What: "What signs in as it is refused within a second, and its secret is gone."},
 	"robot rotate": {What: "The secret of now, and all that was issued for it, ends within a second."},
@@ -62,6 +66,11 @@ var losses = map[string]command.Loss{
 	"sign key rm": {
 		What: "Images that it alone has signed are not pulled any more where signatures are required.",
 		Undo: `"registry sign key add" trusts it again.`,
+	},
+	"tag rm": {
+		What: "Of a tag the name goes, and of a digest the artifact with all its tags. " +
+			"The bytes stay for the grace of the collector.",
+		Undo: `"registry tag restore" brings them back for that time.`,
 	},
 	"token rm": {What: "What signs in with it is refused within a second."},
 	"trust rm": {

@@ -30,7 +30,7 @@ func TestLosses(t *testing.T) {
 	walk(root)
 	named := regexp.MustCompile(`"registry ([a-z ]+)"`)
 	for path, loss := range losses {
-		if !found[path] || !strings.HasSuffix(loss.What, ".") {
+		if !found[path] || !strings.HasSuffix(loss.What, ".") || strings.ContainsAny(loss.What+loss.Undo, "\n\t+") {
 			t.Errorf("%q is no command, or says no sentence", path)
 		}
 		m := named.FindStringSubmatch(loss.Undo)

@@ -1,5 +1,5 @@
-// Package tagcmd is the registry's commands on tags: their history, what brings them
-// back, and the rules that keep them where they are.
+// Package tagcmd is the registry's commands on tags: which there are, their history, what
+// deletes them and brings them back, and the rules that keep them where they are.
 package tagcmd
 
 import (
@@ -17,8 +17,8 @@ import (
 
 // New is the command "tag" with those below it.
 func New() *cobra.Command {
-	return command.Group("tag", "See who moved which tag, and bring tags and artifacts back",
-		newHistory(), newDeleted(), newRollback(), newRestore())
+	return command.Group("tag", "List and delete tags, see who moved which, and bring them back",
+		newList(), newRemove(), newHistory(), newDeleted(), newRollback(), newRestore())
 }
 
 // name takes REPO, REPO:TAG or REPO@DIGEST apart.
