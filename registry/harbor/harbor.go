@@ -17,6 +17,7 @@ import (
 	"cove/registry/harbor/content"
 	"cove/registry/harbor/edge"
 	"cove/registry/harbor/people"
+	"cove/registry/harbor/places"
 	"cove/registry/harbor/replicas"
 	"cove/registry/harbor/rules"
 )
@@ -38,8 +39,8 @@ type Route struct {
 // Routes lists all routes.
 func (f *Facade) Routes() []Route {
 	var routes []Route
-	for _, op := range slices.Concat(content.Operations(f.edge), people.Operations(f.edge), rules.Operations(f.edge),
-		replicas.Operations(f.edge)) {
+	for _, op := range slices.Concat(content.Operations(f.edge), places.Operations(f.edge), people.Operations(f.edge),
+		rules.Operations(f.edge), replicas.Operations(f.edge)) {
 		routes = append(routes, Route{op.Method, edge.Base + op.Path, op.Right, op.Object, f.edge.Handle(op)})
 	}
 	return routes

@@ -150,7 +150,11 @@ func projects(c harborClient) (id string) {
 	}, 201).id()
 	c.do("POST", "/projects", object{"project_name": "team"}, 409).has(`"code":"CONFLICT"`)
 	c.do("POST", "/projects", object{"project_name": "Not A Name"}, 400).has(`"code":"BAD_REQUEST"`)
-	c.do("POST", "/projects", object{"project_name": "x", "metadata": object{"auto_scan": "true"}}, 501).has("auto_scan")
+	c.do("POST", "/projects", object{"project_name": "x", "metadata": object{"max_upstream_conn": "5"}}, 501).has("max_upstream_conn")
+	c.do("POST", "/projects", object{"project_name": "x", "metadata": object{"severity": "high"}}, 501).has("prevent_vul")
+	c.do("POST", "/projects", object{"project_name": "x", "metadata": object{"prevent_vul": "true", "severity": "odd"}}, 400).has("odd")
+	c.do("GET", "/projects/x", nil, 404)
+	c.do("GET", "/projects/", nil, 200).has(`"team"`)
 	c.do("POST", "/projects", object{"project_name": "x", "registry_id": 3}, 501).has("registry_id")
 	c.do("POST", "/projects", object{"project_name": "x", "no_such": 3}, 400).has("no_such")
 	for i := range 12 {
@@ -173,7 +177,10 @@ func projects(c harborClient) (id string) {
 	c.do("GET", "/projects/team/metadatas/public", nil, 200).has(`{"public":"true"}`)
 	c.do("PUT", "/projects/team/metadatas/public", object{"public": "false"}, 200)
 	c.do("GET", "/projects/team/metadatas/", nil, 200).has(`"public":"false"`)
-	c.do("PUT", "/projects/team/metadatas/prevent_vul", object{"prevent_vul": "true"}, 501)
+	c.do("PUT", "/projects/team/metadatas/prevent_vul", object{"prevent_vul": "true"}, 400).has("severity")
+	c.do("GET", "/projects/team/metadatas/", nil, 200).has(`"auto_scan":"false"`, `"prevent_vul":"false"`, `"reuse_sys_cve_allowlist":"true"`)
+	c.do("PUT", "/projects/team/metadatas/auto_scan", object{"auto_scan": "true"}, 200)
+	c.do("GET", "/projects/team/metadatas/auto_scan", nil, 200).has(`"true"`)
 	signatures(c)
 	c.do("HEAD", "/projects?project_name=many-11", nil, 200)
 	c.do("HEAD", "/projects?project_name=many-99", nil, 404)
@@ -348,7 +355,9 @@ func robots(c harborClient, project string) {
 	c.do("PUT", one, same, 200)
 	c.do("GET", one, nil, 200).has(`"disable":true`, `"expires_at":-1`)
 	same["permissions"] = []object{{"kind": "project", "namespace": "team", "access": []object{{"resource": "repository", "action": "push"}}}}
-	c.do("PUT", one, same, 501).has("make another")
+	c.do("PUT", one, same, 200)
+	c.do("GET", one, nil, 200).has(`"action":"push"`, `"effect":"allow"`).hasNot(`"action":"pull"`)
+	c.do("PUT", one, object{"name": "other", "level": "project", "duration": -1, "permissions": []object{pulls}}, 501).has("make another")
 	c.do("POST", "/robots", object{"name": "x", "level": "project", "duration": -1, "permissions": []object{{
 		"kind": "project", "namespace": "team", "access": []object{{"resource": "preheat-policy", "action": "fly"}},
 	}}}, 501).has("preheat-policy:fly")

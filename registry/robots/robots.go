@@ -182,8 +182,7 @@ func (r *Robots) Create(ctx context.Context, by auth.Caller, s Spec) (made Robot
 			return err
 		}
 		return audit.Record(ctx, tx, by, audit.Change{
-			Action: "robot.create", Object: made.Name,
-			Detail: set.String() + " in " + strings.Join(s.Repositories, " "),
+			Action: "robot.create", Object: made.Name, Detail: Grant{set, s.Repositories}.String(),
 		})
 	})
 	return made, secret, err
@@ -194,6 +193,8 @@ type Grant struct {
 	Rights       rights.Set
 	Repositories []string
 }
+
+func (g Grant) String() string { return g.Rights.String() + " in " + strings.Join(g.Repositories, " ") }
 
 // Add makes the account with its grants, which the caller must hold; who may make one
 // is asked before.
@@ -356,6 +357,9 @@ type Change struct {
 	Disabled    *bool
 	ExpiresAt   *time.Time // zero is never
 	Description *string
+	// Grant, unless it is nil, is what it may from now on, in the place of what it has.
+	// Nobody gives it what he has not got.
+	Grant *Grant
 	// If, unless it is nil, is asked about the robot as it is, within the transaction:
 	// its error is the answer, and nothing is changed.
 	If func(Robot) error
@@ -387,12 +391,26 @@ func (r *Robots) Change(ctx context.Context, by auth.Caller, full string, c Chan
 			if err := tx.SetAccount(ctx, u); err != nil {
 				return err
 			}
-			return audit.Record(ctx, tx, by, audit.Change{
-				Action: u.Kind + ".change", Object: full,
-				Detail: fmt.Sprintf("disabled=%t expires=%s", u.Disabled, expiry(u)),
-			})
+			detail := fmt.Sprintf("disabled=%t expires=%s", u.Disabled, expiry(u))
+			if c.Grant != nil {
+				if err := r.regrant(ctx, tx, by, u, *c.Grant); err != nil {
+					return err
+				}
+				detail += " rights=" + c.Grant.String()
+			}
+			return audit.Record(ctx, tx, by, audit.Change{Action: u.Kind + ".change", Object: full, Detail: detail})
 		},
 	)
+}
+
+// regrant has an account have a grant in the place of what it has.
+func (r *Robots) regrant(ctx context.Context, tx *metadata.Tx, by auth.Caller, u people.User, g Grant) error {
+	project, _ := ParseName(u.Name)
+	robot := Robot{User: u, Project: project}
+	if err := tx.RemoveGrants(ctx, u.ID); err != nil {
+		return err
+	}
+	return r.Give(ctx, tx, by, &robot, g)
 }
 
 // check asks If.

@@ -92,7 +92,12 @@ func (s *Server) dispatch(endpoints http.Handler, routes []Route, edges edges) h
 			endpoints.ServeHTTP(w, r)
 			return
 		}
-		if _, pattern := mux.Handler(r); pattern == "" && edges.notFound(w, r, methods(mux, r)) {
+		_, pattern := mux.Handler(r)
+		if pattern == "" && edge.Slashed(r) {
+			r = edge.Unslashed(r)
+			_, pattern = mux.Handler(r)
+		}
+		if pattern == "" && edges.notFound(w, r, methods(mux, r)) {
 			return
 		}
 		mux.ServeHTTP(w, r)

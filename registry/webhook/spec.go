@@ -79,8 +79,13 @@ func check(h *Webhook) error {
 			return err
 		}
 	}
-	slices.Sort(h.Events)
-	h.Events = slices.Compact(h.Events)
+	// In the order in which they came, so that who compares reads back what was sent.
+	seen := map[payload.Type]bool{}
+	h.Events = slices.DeleteFunc(slices.Clone(h.Events), func(e payload.Type) bool {
+		again := seen[e]
+		seen[e] = true
+		return again
+	})
 	return nil
 }
 

@@ -187,7 +187,7 @@ type place struct {
 }
 
 func (o operations) place(asked *edge.Ask) (p place, err error) {
-	if p.repository, err = o.repositoryID(asked.Context(), asked); err == nil {
+	if p.repository, err = o.DB.Repository(asked.Context(), asked.Repository); err == nil {
 		p.project, err = o.ProjectID(asked)
 	}
 	if err == nil {

@@ -1,4 +1,4 @@
-// Package content answers about projects and what they hold, and about the registry as a whole.
+// Package content answers about what projects hold, and about the registry as a whole.
 package content
 
 import (
@@ -36,7 +36,7 @@ type row struct {
 // Operations are the rows of the façade's table.
 func Operations(e *edge.Edge) (all []edge.Operation) {
 	o := operations{e}
-	for _, r := range slices.Concat(o.system(), o.places(), o.content(), o.rules()) {
+	for _, r := range slices.Concat(o.system(), o.content(), o.rules()) {
 		all = append(all, edge.Operation(r))
 	}
 	return all
@@ -47,26 +47,11 @@ func (o operations) system() []row {
 		{get, "/ping", auth.Open, "process", 200, o.ping},
 		{get, "/health", auth.Open, "process", 200, o.health},
 		{get, "/systeminfo", auth.Open, "registry", 200, o.info},
+		{get, "/configurations", auth.SignIn, "registry", 200, o.configurations},
 		{get, "/statistics", auth.SignIn, "visible projects", 200, o.statistics},
 		{get, "/search", auth.Open, "visible projects", 200, o.search},
+		{get, "/projects/{project}/logs", auth.ReadLog, "project", 200, o.projectLogs},
 		{get, "/audit-logs", auth.ReadAudit, "audit log", 200, o.auditLogs},
-	}
-}
-
-func (o operations) places() []row {
-	const one = "/projects/{project}"
-	return []row{
-		{get, "/projects", auth.Open, "visible projects", 200, o.projectList},
-		{post, "/projects", auth.SignIn, "projects", 201, o.projectCreate},
-		{get, one, auth.ReadProject, "project", 200, o.projectGet},
-		{put, one, auth.SetVisibility, "project", 200, o.projectChange},
-		{remove, one, auth.RemoveProject, "project", 200, o.projectDelete},
-		{get, one + "/_deletable", auth.RemoveProject, "project", 200, o.projectDeletable},
-		{get, one + "/summary", auth.ReadProject, "project", 200, o.projectSummary},
-		{get, one + "/logs", auth.ReadLog, "project", 200, o.projectLogs},
-		{get, one + "/metadatas/", auth.ReadProject, "project", 200, o.metadata},
-		{get, one + "/metadatas/{meta}", auth.ReadProject, "project", 200, o.metadataOne},
-		{put, one + "/metadatas/{meta}", auth.SetVisibility, "project", 200, o.metadataSet},
 	}
 }
 

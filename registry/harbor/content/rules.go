@@ -60,7 +60,7 @@ func (o operations) immutableCreate(asked *edge.Ask) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	asked.Created("/projects/" + asked.Project + "/immutabletagrules/" + strconv.FormatInt(made.ID, 10))
+	asked.Created("/projects/" + asked.PathValue("project") + "/immutabletagrules/" + strconv.FormatInt(made.ID, 10))
 	return nil, nil
 }
 

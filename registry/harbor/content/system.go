@@ -5,9 +5,12 @@ import (
 
 	"cove/internal/buildinfo"
 	"cove/registry/audit"
+	"cove/registry/auth"
 	"cove/registry/harbor/edge"
 	"cove/registry/harbor/listing"
+	"cove/registry/harbor/places"
 	"cove/registry/harbor/shape"
+	"cove/registry/robots"
 )
 
 func (o operations) ping(*edge.Ask) (any, error) { return "Pong", nil }
@@ -50,6 +53,24 @@ func (o operations) info(asked *edge.Ask) (any, error) {
 	return system, nil
 }
 
+// configurations are the settings that clients read before they change something else. They
+// are in the file of the registry and no request changes them.
+func (o operations) configurations(*edge.Ask) (any, error) {
+	creation := "adminonly"
+	if o.Judge.EveryoneCreates {
+		creation = "everyone"
+	}
+	all := map[string]shape.Setting{}
+	for name, value := range map[string]any{
+		"auth_mode": o.AuthMode, "self_registration": o.SelfRegistration, "read_only": o.ReadOnly,
+		"project_creation_restriction": creation, "robot_name_prefix": robots.Prefix,
+		"quota_per_project_enable": true, "notification_enable": true,
+	} {
+		all[name] = shape.Setting{Value: value}
+	}
+	return all, nil
+}
+
 func (o operations) statistics(asked *edge.Ask) (any, error) {
 	projects, repositories, err := o.Lists.Counts(asked.Context(), asked.Caller.Viewer())
 	return shape.Statistics{
@@ -74,7 +95,7 @@ func (o operations) search(asked *edge.Ask) (any, error) {
 		return nil, err
 	}
 	for _, p := range projects {
-		found.Projects = append(found.Projects, projectOf(p))
+		found.Projects = append(found.Projects, places.ProjectOf(p))
 	}
 	repositories, _, err := o.Lists.Repositories(asked.Context(), viewer, "", text, page)
 	if err != nil {
@@ -118,4 +139,17 @@ func (o operations) lines(asked *edge.Ask, q audit.Query) (any, error) {
 		})
 	}
 	return lines, nil
+}
+
+// projectLogs are the lines about a project: those of its whole content are for who may
+// read the log of the registry.
+func (o operations) projectLogs(asked *edge.Ask) (any, error) {
+	actor, _ := asked.Filter("username")
+	action, _ := asked.Filter("operation")
+	if err := asked.Understood(); err != nil {
+		return nil, err
+	}
+	shown := *asked
+	shown.Caller = auth.Operator() // the right was asked for the project, and the lines are its own
+	return o.lines(&shown, audit.Query{Actor: actor, Action: action, Object: asked.Project})
 }

@@ -267,6 +267,21 @@ func problem(w http.ResponseWriter, status int, message string) {
 	_ = json.NewEncoder(w).Encode(shape.Problems{Errors: []shape.Problem{{Code: code, Message: message}}})
 }
 
+// Slashed says that a request is for a path of the façade with a slash behind it, which
+// Harbor takes for the same path: its clients send some so.
+func Slashed(r *http.Request) bool {
+	return strings.HasPrefix(r.URL.Path, Base+"/") && strings.HasSuffix(r.URL.Path, "/")
+}
+
+// Unslashed is the request without that slash.
+func Unslashed(r *http.Request) *http.Request {
+	at := *r.URL
+	at.Path, at.RawPath = strings.TrimSuffix(at.Path, "/"), strings.TrimSuffix(at.RawPath, "/")
+	plain := *r
+	plain.URL = &at
+	return &plain
+}
+
 // NotFound answers to a path that there is not, or, with the methods that it takes, to
 // another method of one that there is.
 func NotFound(w http.ResponseWriter, allowed string) {

@@ -127,22 +127,24 @@ type User struct {
 	Name      string
 	Admin     bool
 	CreatedAt time.Time
+	people.Details
 }
 
 // Users lists the accounts of people whose name contains match, by name.
 func (l Lists) Users(ctx context.Context, match string, page Page) ([]User, int64, error) {
 	return list(ctx, l.Q, func(s db.Scanner) (u User, err error) {
 		var admin, created int64
-		err = s.Scan(&u.ID, &u.Name, &admin, &created)
+		err = s.Scan(&u.ID, &u.Name, &admin, &created, &u.Email, &u.Realname, &u.Comment)
 		u.Admin, u.CreatedAt = admin != 0, time.UnixMicro(created).UTC()
 		return u, err
 	}, query{
-		columns: "u.id, u.name, u.admin, u.created_at", order: "u.name", fields: map[string]field{
+		columns: `u.id, u.name, u.admin, u.created_at, COALESCE(d.email, ''), COALESCE(d.realname, ''),
+			COALESCE(d.comment, '')`, order: "u.name", fields: map[string]field{
 			"username": {column: "u.name"}, "user_id": {column: "u.id", kind: counts},
 			"sysadmin_flag": {column: "u.admin", kind: flags}, "creation_time": {column: "u.created_at", kind: times},
 			"update_time": {column: "u.created_at", kind: times},
 		},
-		from: `FROM users u WHERE u.kind = $1 AND LOWER(u.name) LIKE $2 ESCAPE '\' `,
+		from: `FROM users u LEFT JOIN user_details d ON d.user_id = u.id WHERE u.kind = $1 AND LOWER(u.name) LIKE $2 ESCAPE '\' `,
 		args: []any{people.KindUser, pattern(match, false)},
 	}, page)
 }

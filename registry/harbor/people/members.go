@@ -131,7 +131,7 @@ func (o operations) memberCreate(asked *edge.Ask) (any, error) {
 	}
 	for _, m := range members {
 		if m.Name == cmp.Or(member.User, member.Group) && (m.GroupID != 0) == (member.Group != "") {
-			asked.Created("/projects/" + asked.Project + "/members/" + strconv.FormatInt(entity(m), 10))
+			asked.Created("/projects/" + asked.PathValue("project") + "/members/" + strconv.FormatInt(entity(m), 10))
 		}
 	}
 	return nil, nil
@@ -139,6 +139,12 @@ func (o operations) memberCreate(asked *edge.Ask) (any, error) {
 
 // named is the user or group that a request names, by name or number.
 func (o operations) named(asked *edge.Ask, r shape.MemberRequest) (m projects.Member, err error) {
+	if r.User != nil && *r.User == (shape.MemberUser{}) { // as clients send what they do not mean
+		r.User = nil
+	}
+	if r.Group != nil && *r.Group == (shape.MemberGroup{}) {
+		r.Group = nil
+	}
 	switch {
 	case r.User != nil && r.Group == nil:
 		if m.User = r.User.Name; m.User == "" {

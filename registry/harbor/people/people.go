@@ -45,6 +45,7 @@ func (o operations) people() []row {
 		{get, "/users", auth.ManageUsers, "users", 200, o.users},
 		{post, "/users", auth.ManageUsers, "users", 201, o.userCreate},
 		{get, "/users/{user}", auth.ManageUsers, "users", 200, o.user},
+		{put, "/users/{user}", auth.ManageUsers, "users", 200, o.userChange},
 		{remove, "/users/{user}", auth.ManageUsers, "users", 200, o.userDelete},
 		{put, "/users/{user}/sysadmin", auth.ManageUsers, "users", 200, o.userAdmin},
 		{put, "/users/{user}/password", auth.SignIn, "account", 200, o.userPassword},

@@ -21,6 +21,7 @@ const (
 	ofSystem  = "system"
 	ofProject = "project"
 	never     = -1
+	allow     = "allow" // the one effect of a right
 )
 
 func robotOf(r robots.Robot) shape.Robot {
@@ -54,7 +55,7 @@ func permissionsOf(r robots.Robot) (all []shape.Permission) {
 		}
 		for _, right := range slices.Sorted(maps.Keys(auth.RightsOf(g.Grant))) {
 			resource, action, _ := strings.Cut(string(right), ":")
-			p.Access = append(p.Access, shape.Access{Resource: resource, Action: action})
+			p.Access = append(p.Access, shape.Access{Resource: resource, Action: action, Effect: allow})
 		}
 		all = append(all, p)
 	}
@@ -114,7 +115,7 @@ func accessOf(p shape.Permission) (list []string, err error) {
 	for _, a := range p.Access {
 		right := rights.Right(a.Resource + ":" + a.Action)
 		switch {
-		case a.Effect != "" && a.Effect != "allow":
+		case a.Effect != "" && a.Effect != allow:
 			return nil, edge.Unsupported("the effect %q of a permission", a.Effect)
 		case !rights.Known(right):
 			return nil, edge.Unsupported("the right %s of a robot", right)
@@ -240,7 +241,8 @@ func (o operations) robotGet(asked *edge.Ask) (any, error) {
 	return robotOf(r), err
 }
 
-// robotChange changes what of a robot can be: what it may, was decided when it was made.
+// robotChange has a robot be as the request says. It keeps its name, its level and its
+// project.
 func (o operations) robotChange(asked *edge.Ask) (any, error) {
 	var r shape.RobotRequest
 	if err := asked.Read(&r); err != nil {
@@ -250,24 +252,33 @@ func (o operations) robotChange(asked *edge.Ask) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if r.Name != "" && !named(have.Name, r.Name) {
+		return nil, edge.Unsupported("another name for a robot that there is: make another")
+	}
 	r.Name, r.Secret = have.Short(), ""
 	want, err := specOf(r, have.CreatedAt)
 	if err != nil {
 		return nil, err
 	}
-	globs := append([]string{}, have.Repositories()...)
-	if len(want.Repositories) == 0 {
-		want.Repositories = []string{rights.Everywhere}
+	if want.Project != have.Project {
+		return nil, edge.Unsupported("another level or project for a robot that there is: make another")
 	}
-	slices.Sort(globs)
-	slices.Sort(want.Repositories)
-	if want.Project != have.Project || !slices.Equal(want.Rights, have.Rights()) ||
-		!slices.Equal(want.Repositories, globs) {
-		return nil, edge.Unsupported("other permissions for a robot that there is: make another")
+	set, err := want.Check("robot")
+	if err != nil {
+		return nil, err
 	}
-	return nil, o.Robots.Change(asked.Context(), asked.Caller, have.Name, robots.Change{
-		Disabled: &r.Disable, Description: &r.Description, ExpiresAt: &want.ExpiresAt,
-	})
+	change := robots.Change{Disabled: &r.Disable, Description: &r.Description, ExpiresAt: &want.ExpiresAt}
+	if !sameGrants(have, set, want.Repositories) {
+		change.Grant = &robots.Grant{Rights: set, Repositories: want.Repositories}
+	}
+	return nil, o.Robots.Change(asked.Context(), asked.Caller, have.Name, change)
+}
+
+// sameGrants says whether a robot may just this already: whoever changes something else of
+// it need not hold all that it may.
+func sameGrants(have robots.Robot, set rights.Set, globs []string) bool {
+	of := func(list []string) []string { return slices.Sorted(slices.Values(list)) }
+	return slices.Equal(have.Rights(), strings.Fields(set.String())) && slices.Equal(of(have.Repositories()), of(globs))
 }
 
 // robotSecret gives a robot another secret: the one that is sent, or one that is made up.

@@ -101,7 +101,7 @@ func TestPermissions(t *testing.T) {
 		var got []string
 		for _, p := range permissionsOf(tc.robot) {
 			got = append(got, p.Namespace)
-			if len(p.Access) == 0 || p.Access[0] != (shape.Access{Resource: "repository", Action: "pull"}) {
+			if len(p.Access) == 0 || p.Access[0] != (shape.Access{Resource: "repository", Action: "pull", Effect: "allow"}) {
 				t.Errorf("%s: %+v", name, p.Access)
 			}
 		}

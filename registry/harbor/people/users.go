@@ -18,9 +18,20 @@ func userOf(u metadata.User) shape.User {
 	}
 }
 
+// shownUser is a user with the details that are kept.
+func (o operations) shownUser(asked *edge.Ask, name string) (any, error) {
+	u, err := o.Accounts.Get(asked.Context(), asked.Caller, name)
+	if err != nil {
+		return nil, err
+	}
+	d, err := o.Accounts.Details(asked.Context(), asked.Caller, name)
+	shown := userOf(u)
+	shown.Email, shown.Realname, shown.Comment = d.Email, d.Realname, d.Comment
+	return shown, err
+}
+
 func (o operations) current(asked *edge.Ask) (any, error) {
-	u, err := o.Accounts.Get(asked.Context(), asked.Caller, asked.Caller.Name)
-	return userOf(u), err
+	return o.shownUser(asked, asked.Caller.Name)
 }
 
 func (o operations) users(asked *edge.Ask) (any, error) {
@@ -33,6 +44,7 @@ func (o operations) users(asked *edge.Ask) (any, error) {
 	for _, u := range list {
 		items = append(items, shape.User{
 			ID: u.ID, Name: u.Name, Admin: u.Admin, Created: u.CreatedAt, Updated: u.CreatedAt,
+			Email: u.Email, Realname: u.Realname, Comment: u.Comment,
 		})
 	}
 	return items, nil
@@ -46,19 +58,64 @@ func unlessNotFound(err error) error {
 }
 
 func (o operations) userCreate(asked *edge.Ask) (any, error) {
-	var u shape.NewUser
-	if err := asked.Read(&u); err != nil {
+	r, err := userRequest(asked)
+	if err != nil {
 		return nil, err
 	}
-	if err := o.Accounts.Add(asked.Context(), asked.Caller, u.Name, u.Password, false); err != nil {
+	admin := r.Flag != nil && *r.Flag
+	if err := o.Accounts.Add(asked.Context(), asked.Caller, r.Name, r.Password, admin); err != nil {
 		return nil, err
 	}
-	made, err := o.Accounts.Get(asked.Context(), asked.Caller, u.Name)
+	made, err := o.Accounts.Get(asked.Context(), asked.Caller, r.Name)
+	if err == nil {
+		err = o.describe(asked, r.Name, r)
+	}
 	if err != nil {
 		return nil, err
 	}
 	asked.Created("/users/" + strconv.FormatInt(made.ID, 10))
 	return nil, nil
+}
+
+// userRequest reads what is said of a user.
+func userRequest(asked *edge.Ask) (r shape.UserRequest, err error) {
+	if err := asked.Read(&r); err != nil {
+		return r, err
+	}
+	if r.Secret != "" {
+		return r, edge.Unsupported("the secret of a user: access tokens are made by PUT /api/v1/me/tokens, and on the pages")
+	}
+	return r, nil
+}
+
+// describe keeps the details that a request has; those it has not stay.
+func (o operations) describe(asked *edge.Ask, name string, r shape.UserRequest) error {
+	d, err := o.Accounts.Details(asked.Context(), asked.Caller, name)
+	if err != nil {
+		return err
+	}
+	for to, text := range map[*string]*string{&d.Email: r.Email, &d.Realname: r.Realname, &d.Comment: r.Comment} {
+		if text != nil {
+			*to = *text
+		}
+	}
+	return o.Accounts.Describe(asked.Context(), asked.Caller, name, d)
+}
+
+// userChange changes the details of a user; what else the body has, has paths of its own.
+func (o operations) userChange(asked *edge.Ask) (any, error) {
+	r, err := userRequest(asked)
+	if err != nil {
+		return nil, err
+	}
+	name, err := o.userNamed(asked)
+	if err != nil {
+		return nil, err
+	}
+	if r.Name != "" && r.Name != name {
+		return nil, edge.Unsupported("another username: a user keeps it")
+	}
+	return nil, o.describe(asked, name, r)
 }
 
 // userNamed is the name of the account that the path gives the number of.
@@ -75,8 +132,7 @@ func (o operations) user(asked *edge.Ask) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	u, err := o.Accounts.Get(asked.Context(), asked.Caller, name)
-	return userOf(u), err
+	return o.shownUser(asked, name)
 }
 
 func (o operations) userDelete(asked *edge.Ask) (any, error) {
@@ -88,23 +144,24 @@ func (o operations) userDelete(asked *edge.Ask) (any, error) {
 }
 
 func (o operations) userAdmin(asked *edge.Ask) (any, error) {
-	var s shape.SysAdmin
-	if err := asked.Read(&s); err != nil {
+	r, err := userRequest(asked)
+	if err != nil {
 		return nil, err
 	}
+	admin := r.Flag != nil && *r.Flag
 	name, err := o.userNamed(asked)
 	if err != nil {
 		return nil, err
 	}
-	_, err = o.Accounts.Change(asked.Context(), asked.Caller, name, accounts.Change{Admin: &s.Flag})
+	_, err = o.Accounts.Change(asked.Context(), asked.Caller, name, accounts.Change{Admin: &admin})
 	return nil, err
 }
 
 // userPassword changes the password of the one who asks, or, for an administrator, of
 // another. Who changes his own has proved the old one by signing in with it.
 func (o operations) userPassword(asked *edge.Ask) (any, error) {
-	var p shape.Password
-	if err := asked.Read(&p); err != nil {
+	p, err := userRequest(asked)
+	if err != nil {
 		return nil, err
 	}
 	name, err := o.userNamed(asked)

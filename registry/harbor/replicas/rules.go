@@ -43,7 +43,7 @@ func ruleOf(r replication.Rule, at shape.Endpoint) shape.Replication {
 		ID: r.ID, Name: r.Name, Source: here(), Target: &at, Namespace: r.Namespace, Flatten: &r.Flatten,
 		Trigger: &shape.ReplicationTrigger{Type: byHand}, Filters: filtersOf(r.Options), Delete: r.Delete,
 		Deletion: r.Delete, Override: r.Override, Enabled: r.Enabled, Speed: new(int64(choice.FlattenAll)),
-		ByChunk: new(true), Single: new(true), Created: &made, Updated: &made,
+		ByChunk: new(!r.Whole), Single: new(!r.Parallel), Created: &made, Updated: &made,
 	}
 	if r.Direction == replication.Pull {
 		out.Source, out.Target = out.Target, out.Source
@@ -148,6 +148,7 @@ func other(r shape.Replication) (id int64, d choice.Direction, err error) {
 func options(r shape.Replication, was replication.Options) (o replication.Options, err error) {
 	o = replication.Options{
 		Namespace: r.Namespace, Override: r.Override, Delete: r.Delete || r.Deletion, MediaTypes: was.MediaTypes,
+		Parallel: r.Single != nil && !*r.Single, Whole: r.ByChunk != nil && !*r.ByChunk,
 	}
 	if slices.Equal(o.MediaTypes, images) { // these it can say
 		o.MediaTypes = nil
@@ -192,16 +193,12 @@ func options(r shape.Replication, was replication.Options) (o replication.Option
 
 // request is the rule that a request describes, in the place of one that was.
 func (o operations) request(asked *edge.Ask, was replication.Rule) (rule replication.Rule, err error) {
-	// copy_by_chunk says how bytes travel and not which: an upload always goes on where it was.
 	var r shape.Replication
 	if err := asked.Read(&r); err != nil {
 		return rule, err
 	}
 	if r.Description != "" {
 		return rule, edge.Unsupported("the description of a policy: its name says what it is for")
-	}
-	if r.Single != nil && !*r.Single {
-		return rule, edge.Unsupported("several runs of a policy at once (single_active_replication: false)")
 	}
 	id, direction, err := other(r)
 	if err != nil {

@@ -144,7 +144,7 @@ func (o operations) hookCreate(asked *edge.Ask) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	asked.Created("/projects/" + asked.Project + "/webhook/policies/" + strconv.FormatInt(made.ID, 10))
+	asked.Created("/projects/" + asked.PathValue("project") + "/webhook/policies/" + strconv.FormatInt(made.ID, 10))
 	return nil, nil
 }
 

@@ -43,6 +43,12 @@ type System struct {
 	RegistryStorageProvider string `json:"registry_storage_provider_name,omitempty"`
 }
 
+// Setting is one of the registry.
+type Setting struct {
+	Value    any  `json:"value"`
+	Editable bool `json:"editable"`
+}
+
 // Statistics counts what the caller may see.
 type Statistics struct {
 	PrivateProjects     int64 `json:"private_project_count"`
@@ -66,25 +72,22 @@ type User struct {
 	Comment  string    `json:"comment,omitempty"`
 }
 
-// NewUser is one to be made. Harbor keeps more of a person than a registry needs: real
-// name, address and comment are read and not kept.
-type NewUser struct {
-	Name     string `json:"username"`
-	Password string `json:"password"`
-	Email    string `json:"email"`
-	Realname string `json:"realname"`
-	Comment  string `json:"comment"`
-}
-
-// Password is a password to be set.
-type Password struct {
-	Old string `json:"old_password"`
-	New string `json:"new_password"`
-}
-
-// SysAdmin makes a user an administrator of the system, or not.
-type SysAdmin struct {
-	Flag bool `json:"sysadmin_flag"`
+// UserRequest is a user to be made, or what is to be another of one. Some clients send all
+// of it whatever they change; each path takes what it is about.
+type UserRequest struct {
+	Name     string  `json:"username"`
+	Password string  `json:"password"`
+	Email    *string `json:"email"`
+	Realname *string `json:"realname"`
+	Comment  *string `json:"comment"`
+	Flag     *bool   `json:"sysadmin_flag"`
+	Old      string  `json:"old_password"`
+	New      string  `json:"new_password"`
+	Secret   string  `json:"secret"` // of Harbor's command line, for people of a provider
+	ID       any     `json:"user_id"`
+	InGroup  any     `json:"admin_role_in_auth"`
+	Created  any     `json:"creation_time"`
+	Updated  any     `json:"update_time"`
 }
 
 // Metadata are settings of a project; Harbor's are texts.
@@ -102,16 +105,33 @@ type Project struct {
 	Role         int64     `json:"current_user_role_id"`
 	Roles        []int64   `json:"current_user_role_ids"`
 	Metadata     Metadata  `json:"metadata"`
+	// Allowlist is in the answer about one project.
+	Allowlist *Allowlist `json:"cve_allowlist,omitempty"`
 }
 
 // ProjectRequest is a project to be made or changed.
 type ProjectRequest struct {
-	Name         string   `json:"project_name"`
-	Public       *bool    `json:"public"`
-	Metadata     Metadata `json:"metadata"`
-	StorageLimit *int64   `json:"storage_limit"`
-	RegistryID   *int64   `json:"registry_id"`
-	Allowlist    any      `json:"cve_allowlist"`
+	Name         string     `json:"project_name"`
+	Public       *bool      `json:"public"`
+	Metadata     Metadata   `json:"metadata"`
+	StorageLimit *int64     `json:"storage_limit"`
+	RegistryID   *int64     `json:"registry_id"`
+	Allowlist    *Allowlist `json:"cve_allowlist"`
+}
+
+// Allowlist are vulnerabilities that a project lets through.
+type Allowlist struct {
+	ID        int64        `json:"id"`
+	ProjectID int64        `json:"project_id"`
+	Items     []AllowedCVE `json:"items"`
+	Expires   *int64       `json:"expires_at"` // in seconds; null is never
+	Created   any          `json:"creation_time,omitempty"`
+	Updated   any          `json:"update_time,omitempty"`
+}
+
+// AllowedCVE is one of them.
+type AllowedCVE struct {
+	ID string `json:"cve_id"`
 }
 
 // Deletable says whether a project can be removed.
@@ -206,6 +226,7 @@ type Label struct {
 	ProjectID   int64      `json:"project_id"`
 	Created     *time.Time `json:"creation_time,omitempty"`
 	Updated     *time.Time `json:"update_time,omitempty"`
+	Deleted     *bool      `json:"deleted,omitempty"` // that clients send; none here is
 }
 
 // NewTag is a tag to be made.
@@ -325,6 +346,9 @@ type Immutable struct {
 	Params    map[string]any        `json:"params,omitempty"`
 	Tags      []Selector            `json:"tag_selectors"`
 	Selectors map[string][]Selector `json:"scope_selectors"`
+	// Scope is what clients share with policies of retention and leave empty: the path
+	// says of which project a rule is.
+	Scope any `json:"scope,omitempty"`
 }
 
 // Selector chooses tags or repositories.

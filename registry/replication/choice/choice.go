@@ -54,6 +54,11 @@ type Options struct {
 	Zone     string `json:"zone,omitempty"`
 	// Rate is in bytes a second; 0 is without a limit.
 	Rate int64 `json:"rate,omitempty"`
+	// Parallel and Whole are what clients of Harbor's API allow: several runs at once, and
+	// blobs in one piece. They are kept to be read again and change nothing: a rule has one
+	// run at a time, and an upload that breaks goes on where it was.
+	Parallel bool `json:"parallel,omitempty"`
+	Whole    bool `json:"whole,omitempty"`
 }
 
 // FlattenAll leaves the last component of a name.

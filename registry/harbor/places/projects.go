@@ -1,7 +1,6 @@
-package content
+package places
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"strconv"
@@ -11,15 +10,16 @@ import (
 
 	"cove/distribution/errcode"
 	"cove/errdefs"
-	"cove/registry/audit"
 	"cove/registry/auth"
 	"cove/registry/harbor/listing"
 	"cove/registry/harbor/shape"
 	"cove/registry/projects"
 	"cove/registry/quota"
+	"cove/registry/scan/gate"
 )
 
-func projectOf(p listing.Project) shape.Project {
+// ProjectOf is a project in Harbor's terms.
+func ProjectOf(p listing.Project) shape.Project {
 	return shape.Project{
 		ID: p.ID, Name: p.Name, OwnerName: p.Owner, Created: p.CreatedAt, Updated: p.CreatedAt,
 		Repositories: p.Repositories, Metadata: shape.Metadata{public: strconv.FormatBool(p.Public)},
@@ -68,43 +68,48 @@ func (o operations) projectList(asked *edge.Ask) (any, error) {
 	asked.Paged(total)
 	items := []shape.Project{}
 	for _, p := range found {
-		items = append(items, projectOf(p))
+		items = append(items, ProjectOf(p))
 	}
 	return items, nil
 }
 
 func first(value string, _ bool) string { return value }
 
-// settings are what a project is to be, as far as this registry has it.
-func settings(r shape.ProjectRequest) (visible *bool, signed trusted, err error) {
-	visible = r.Public
+// wish is what a project is to be, as far as this registry has it.
+type wish struct {
+	visible *bool
+	signed  trusted
+	scans   scanning
+}
+
+func settings(r shape.ProjectRequest) (w wish, err error) {
+	w.visible = r.Public
 	for name, value := range r.Metadata {
 		on, err := strconv.ParseBool(value)
 		switch {
 		case name == public && err == nil:
-			visible = &on
+			w.visible = &on
 		case name == public:
-			return nil, nil, edge.Invalid("metadata: public %q is neither true nor false", value)
-		case isTrust(name) && err == nil:
-			if signed == nil {
-				signed = trusted{}
+			return w, edge.Invalid("metadata: public %q is neither true nor false", value)
+		case isScanning(name) && value != "":
+			if err := w.scans.say(name, value); err != nil {
+				return w, err
 			}
-			signed[name] = on
-		case value == "" || err == nil && !on:
+		case isTrust(name) && err == nil:
+			if w.signed == nil {
+				w.signed = trusted{}
+			}
+			w.signed[name] = on
+		case value == "" || err == nil && !on || name == proxySpeed && value == "-1":
 			// what is off here is not there anyway
 		default:
-			return nil, nil, edge.Unsupported("the setting %s of a project", name)
+			return w, edge.Unsupported("the setting %s of a project", name)
 		}
 	}
 	if r.RegistryID != nil && *r.RegistryID != 0 {
-		return nil, nil, edge.Unsupported("a proxy project: make it by PUT /api/v1/proxies/NAME, registry_id")
+		return w, edge.Unsupported("a proxy project: make it by PUT /api/v1/proxies/NAME, registry_id")
 	}
-	if list, ok := r.Allowlist.(map[string]any); ok {
-		if items, _ := list["items"].([]any); len(items) > 0 {
-			return nil, nil, edge.Unsupported("cve_allowlist in this request")
-		}
-	}
-	return visible, signed, nil
+	return w, w.scans.list(r.Allowlist)
 }
 
 // limit is the quota that a request gives a project; nil leaves it as it is. Who may not set
@@ -126,8 +131,8 @@ func (o operations) projectCreate(asked *edge.Ask) (any, error) {
 	if err := asked.Read(&r); err != nil {
 		return nil, err
 	}
-	visible, signed, err := settings(r)
-	if err == nil && signed.on() {
+	want, err := settings(r)
+	if err == nil && want.signed.on() {
 		err = edge.Unsupported("the setting %s of a project that is new: it has no key yet", cosign)
 	}
 	if err != nil {
@@ -137,9 +142,16 @@ func (o operations) projectCreate(asked *edge.Ask) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = o.Projects.Create(asked.Context(), asked.Caller, r.Name, visible != nil && *visible)
+	if _, err := want.scans.settled(gate.Standard); err != nil { // before anything is made
+		return nil, err
+	}
+	err = o.Projects.Create(asked.Context(), asked.Caller, r.Name, want.visible != nil && *want.visible)
 	if err == nil && limit != nil {
 		err = o.Policies.Quotas.Limit(asked.Context(), asked.Caller, r.Name, limit)
+	}
+	if err == nil {
+		asked.Project = r.Name
+		err = o.setScans(asked, want.scans)
 	}
 	if err != nil {
 		return nil, err
@@ -166,10 +178,15 @@ func (o operations) projectGet(asked *edge.Ask) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	shown := projectOf(p)
+	shown := ProjectOf(p)
 	if err := o.settings(asked, p, shown.Metadata); err != nil {
 		return nil, err
 	}
+	own, err := o.scanned(asked, shown.Metadata)
+	if err != nil {
+		return nil, err
+	}
+	shown.Allowlist = allowlist(p, own)
 	if id := edge.RoleID(seen.Role); id != 0 {
 		shown.Role, shown.Roles = id, []int64{id}
 	}
@@ -181,7 +198,7 @@ func (o operations) projectChange(asked *edge.Ask) (any, error) {
 	if err := asked.Read(&r); err != nil {
 		return nil, err
 	}
-	visible, signed, err := settings(r)
+	want, err := settings(r)
 	if err != nil {
 		return nil, err
 	}
@@ -192,15 +209,18 @@ func (o operations) projectChange(asked *edge.Ask) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nil, o.change(asked, visible, signed)
+	return nil, o.change(asked, want)
 }
 
 // change does what settings said.
-func (o operations) change(asked *edge.Ask, visible *bool, signed trusted) error {
-	if err := o.trust(asked, signed); err != nil || visible == nil && signed != nil {
+func (o operations) change(asked *edge.Ask, want wish) error {
+	if err := o.trust(asked, want.signed); err != nil {
 		return err
 	}
-	return o.Projects.Change(asked.Context(), asked.Caller, asked.Project, projects.Change{Public: visible})
+	if err := o.setScans(asked, want.scans); err != nil || want.visible == nil {
+		return err
+	}
+	return o.Projects.Change(asked.Context(), asked.Caller, asked.Project, projects.Change{Public: want.visible})
 }
 
 func (o operations) projectDelete(asked *edge.Ask) (any, error) {
@@ -255,25 +275,15 @@ func (o operations) projectSummary(asked *edge.Ask) (any, error) {
 	return summary, err
 }
 
-// projectLogs are the lines about a project: those of its whole content are for who may
-// read the log of the registry.
-func (o operations) projectLogs(asked *edge.Ask) (any, error) {
-	actor, _ := asked.Filter("username")
-	action, _ := asked.Filter("operation")
-	if err := asked.Understood(); err != nil {
-		return nil, err
-	}
-	shown := *asked
-	shown.Caller = auth.Operator() // the right was asked for the project, and the lines are its own
-	return o.lines(&shown, audit.Query{Actor: actor, Action: action, Object: asked.Project})
-}
-
 func (o operations) metadata(asked *edge.Ask) (any, error) {
 	p, err := o.Lists.Project(asked.Context(), asked.Project)
 	if err != nil {
 		return nil, err
 	}
 	m := shape.Metadata{public: strconv.FormatBool(p.Public)}
+	if _, err := o.scanned(asked, m); err != nil {
+		return nil, err
+	}
 	return m, o.settings(asked, p, m)
 }
 
@@ -314,14 +324,9 @@ func (o operations) metadataSet(asked *edge.Ask) (any, error) {
 	if !ok || len(m) != 1 {
 		return nil, edge.Invalid("body: it should be {%q: …} and nothing else", name)
 	}
-	visible, signed, err := settings(shape.ProjectRequest{Metadata: shape.Metadata{name: value}})
+	want, err := settings(shape.ProjectRequest{Metadata: shape.Metadata{name: value}})
 	if err != nil {
 		return nil, err
 	}
-	return nil, o.change(asked, visible, signed)
-}
-
-// repositoryID is the number of the repository that the path names.
-func (o operations) repositoryID(ctx context.Context, asked *edge.Ask) (int64, error) {
-	return o.DB.Repository(ctx, asked.Repository)
+	return nil, o.change(asked, want)
 }
