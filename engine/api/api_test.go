@@ -23,7 +23,7 @@ type client struct {
 }
 
 // fresh is an engine on an empty root.
-func fresh(t *testing.T) *engine.Engine {
+func fresh(t testing.TB) *engine.Engine {
 	t.Helper()
 	eng, err := engine.Open(engine.Config{Root: t.TempDir()})
 	if err != nil {

@@ -42,8 +42,14 @@ How to use it is in [docker.md](docker.md).
 	}
 	b.WriteString("\n## What clients rely on\n\nWhat docker's clients need of all answers, and what holds cove to it. The shapes of answers by\n" +
 		"version are in [shapes.txt](../engine/api/testdata/shapes.txt).\n\n| | rule | tests |\n|---|---|---|\n")
-	for i, r := range rules {
-		fmt.Fprintf(&b, "| A%d | %s | %s |\n", i+1, r.text, strings.ReplaceAll(r.tests, " ", ", "))
+	for i, sentences := range rules {
+		for j, r := range sentences {
+			name := ""
+			if j == 0 {
+				name = fmt.Sprintf("A%d", i+1)
+			}
+			fmt.Fprintf(&b, "| %s | %s | %s |\n", name, r.text, strings.ReplaceAll(r.tests, " ", ", "))
+		}
 	}
 	return b.String()
 }

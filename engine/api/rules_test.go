@@ -18,38 +18,96 @@ import (
 	"cove/engine/api"
 )
 
-// rule is what clients rely on in all answers, and what holds cove to it: tests, or
-// stories of e2e by their files.
-type rule struct{ text, tests string }
+// held is one sentence of what clients rely on in all answers, and what holds cove to it: tests,
+// or stories of e2e by their files.
+type held struct{ text, tests string }
 
-// rules are for the documentation, too.
-var rules = []rule{
-	{"Every path is served with a version and without, which is the newest.", "TestRoutesAreFound"},
-	{"`Api-Version`, `Ostype`, `Server: Docker/… (linux)` and `Docker-Experimental` are on every response, errors too.", "TestEveryAnswerHasItsHeaders"},
-	{"`HEAD` and `GET /_ping` tell the builder and that there is no swarm, and are not cached.", "TestPing"},
-	{"A version that is not served is 400, in dockerd's words.", "TestVersionsThatAreNotServed"},
-	{"1.51 is announced, under every version; 1.24 is the oldest that is served.", "TestVersionsAreAnnounced"},
-	{"Errors are `{\"message\": …}` with docker's status; a start or stop of what is so already is 304.", "TestErrorsHaveStatusAndRemedy TestLife"},
-	{"A connection is taken over with `101 UPGRADED`, or with 200 for who asked for no upgrade; neither length nor chunks follow.", "TestRunAsDockerDoes TestExec"},
-	{"Output without a terminal is in frames, which have a name of their own since 1.42.", "TestRunAsDockerDoes TestExec TestDockerAtATerminal"},
-	{"The end of a client's input ends the process's, and its output goes on.", "TestRunAsDockerDoes TestStreamsUnderLoad"},
-	{"A failure before a connection is taken over is an answer, and after it text in the stream.", "TestExec TestDockerDrivesCove"},
-	{"A wait has its headers at once, and survives the removal of its container.", "TestRunAsDockerDoes TestDockerPy"},
-	{"Who attaches before the start gets the first byte; several may.", "TestRunAsDockerDoes TestStreamsUnderLoad TestOneThatDoesNotRead"},
-	{"Terminals have the size that the client has.", "TestDockerAtATerminal"},
-	{"A create of an image that is not here is 404 and says so: clients pull then.", "TestLife TestDockerPy"},
-	{"Filters have both of docker's forms; one that is not known is 400.", "TestFilters FuzzFilters"},
-	{"Events have docker's names, are sent at once, and are told again with since and until.", "TestEvents TestDockerPy"},
-	{"Progress is lines; a failure after 200 is one, with `errorDetail` and `error`.", "TestFailureOfACommand TestTransfers"},
-	{"A push tells its digest, a build its image, a pull ends with both.", "TestTransfers TestClassicBuild"},
-	{"Inspect has no null where docker has an empty object or list.", "TestShapesByVersion TestTestcontainers"},
-	{"`bridge`, `host` and `none` are networks; a name is given once.", "TestNetworksAndVolumes"},
-	{"Sign-ins come with the request: `X-Registry-Auth`, and for builds `X-Registry-Config`.", "TestSignInsOfRequests TestSignIns"},
-	{"`host-gateway` is an address of extra hosts.", "run.txt"},
-	{"`always` and `unless-stopped` come back when the machine does.", "TestStartOnBoot"},
-	{"A container has `/.dockerenv`, and its id in its mounts and cgroup.", "TestMark TestVerbs"},
-	{"`/distribution/…/json` asks the registry.", "TestTransfers TestDockerPy"},
-	{"Binds may have z, Z, cached, delegated and propagations.", "TestBodiesBecomeOptions"},
+// rules are the sentences by their rules, for the documentation, too.
+var rules = [][]held{
+	{
+		{"Every path is served with a version and without.", "TestRoutesAreFound TestEveryAnswerHasItsHeaders"},
+		{"Without one it is the newest.", "TestRoutesAreFound"},
+	}, {
+		{"`Api-Version`, `Ostype: linux`, `Server: Docker/… (linux)` and `Docker-Experimental` are on every response, errors too.", "TestEveryAnswerHasItsHeaders"},
+	}, {
+		{"`HEAD /_ping` is 200 without a body, plain text, not cached, with `Builder-Version: 2` and `Swarm: inactive`.", "TestPing"},
+		{"`GET /_ping` is the same with the body `OK`.", "TestPing"},
+	}, {
+		{"A version that is too old or too new is 400, in dockerd's words.", "TestVersionsThatAreNotServed TestEdges TestAnswers"},
+	}, {
+		{"1.51 is announced, under every version.", "TestVersionsAreAnnounced TestVersionAndInfo"},
+		{"1.24 is the oldest that is served.", "TestVersionsAreAnnounced TestEdges"},
+		{"Each version has its own shapes.", "TestShapesByVersion"},
+	}, {
+		{"Errors are `{\"message\": …}` with docker's status.", "TestErrorsHaveStatusAndRemedy TestAnswers TestRefusals"},
+		{"A start or stop of what is so already is 304.", "TestLife TestAnswers"},
+	}, {
+		{"With an upgrade the answer is literally `101 UPGRADED`, with `Content-Type`, `Connection` and `Upgrade: tcp`.", "TestRunAsDockerDoes TestStreamsTakenOver"},
+		{"Without one it is `200 OK` and a raw stream.", "TestStreamsTakenOver TestExec"},
+		{"Neither length nor chunks follow.", "TestStreamsTakenOver"},
+	}, {
+		{"The stream is multiplexed without a terminal and since 1.42, else raw, by its name.", "TestStreamsTakenOver TestExec"},
+		{"Frames are eight bytes, stream and length, and what they hold.", "TestStreamsTakenOver TestLife"},
+		{"What a terminal says has none.", "TestStreamsTakenOver TestDockerAtATerminal"},
+	}, {
+		{"The end of a client's input ends the process's, and its output goes on.", "TestRunAsDockerDoes TestStreamsUnderLoad"},
+		{"The end of the output ends the connection.", "TestStreamsTakenOver TestRunAsDockerDoes"},
+	}, {
+		{"A failure before a connection is taken over is an answer.", "TestFailuresOfExecs TestAsked"},
+		{"One after it is text in the stream.", "TestFailuresOfExecs TestDockerDrivesCove"},
+	}, {
+		{"A wait has its headers at once, by whichever condition.", "TestWaitsAreAnsweredAtOnce TestRunAsDockerDoes"},
+		{"Its body is `{\"StatusCode\":n,\"Error\":null}`.", "TestWaitsAreAnsweredAtOnce TestRunAsDockerDoes"},
+		{"It survives the removal of its container.", "TestWaitsAreAnsweredAtOnce TestDockerPy"},
+	}, {
+		{"Who attaches before the start gets the first byte.", "TestRunAsDockerDoes TestStreamsUnderLoad"},
+		{"Several may attach.", "TestRunAsDockerDoes TestOneThatDoesNotRead"},
+		{"The keys for it leave, and the container runs on.", "TestDetachAndLogs"},
+		{"With `logs=1` what was said before comes first.", "TestDetachAndLogs TestAnswers"},
+	}, {
+		{"A resize before the process runs is 409.", "TestSizesOfTerminals TestLife"},
+		{"Containers and execs have the size that the client has.", "TestSizesOfTerminals TestDockerAtATerminal"},
+	}, {
+		{"A create of an image that is not here is 404 and says so: clients pull then.", "TestLife TestDockerPy TestDockerDrivesCove"},
+	}, {
+		{"Filters have both of docker's forms.", "TestFilters FuzzFilters TestAnswers"},
+		{"Labels are chosen by key, by key and value, and by their absence where things are pruned.", "TestAnswers TestAsked"},
+		{"A filter that is not known is 400.", "TestFilters TestAnswers"},
+	}, {
+		{"Events have docker's names.", "TestNamesOfEvents TestDockerPy"},
+		{"They have `status`, `id` and `from`, too.", "TestNamesOfEvents TestEvents"},
+		{"They are told again with since and until.", "TestNamesOfEvents TestDockerPy"},
+		{"Each is sent at once.", "TestEvents TestDockerPy"},
+	}, {
+		{"Progress is lines: status, id and numbers of a transfer, `stream` and `aux` of a build.", "TestTransfers TestClassicBuild"},
+		{"A failure has `errorDetail` and `error`; after 200 it is a line.", "TestFailureOfACommand TestReports"},
+	}, {
+		{"A push tells tag, digest and size.", "TestTransfers"},
+		{"A build tells its image.", "TestClassicBuild TestReports"},
+		{"A pull ends with `Digest:` and `Status:`.", "TestTransfers"},
+	}, {
+		{"Inspect has no null where docker has an empty object or list.", "TestShapesByVersion TestReports"},
+		{"Published ports have an address and a number.", "TestInspectSaysAll TestReports"},
+		{"Ends of networks have the network's id, health is `State.Health`, times are RFC 3339, names begin with a slash.", "TestInspectSaysAll"},
+		{"What inspect says makes the same container again.", "TestMadeAgain"},
+	}, {
+		{"`bridge`, `host` and `none` are networks.", "TestNetworksAndVolumes TestAnswers"},
+		{"Labels are kept, and a name is given once.", "TestNetworksAndVolumes TestReports"},
+	}, {
+		{"`X-Registry-Auth` has a name and password, an identity token or a registry's.", "TestSignInsOfRequests TestTokensOfRequests"},
+		{"`X-Registry-Config` has those of a build.", "TestSignIns"},
+	}, {
+		{"`host-gateway` is an address of extra hosts.", "run.txt TestComposeDrivesCove"},
+	}, {
+		{"`always` and `unless-stopped` come back when the machine does.", "TestStartOnBoot"},
+	}, {
+		{"A container has `/.dockerenv`.", "TestKnowsItself TestMark"},
+		{"Its id is in paths of its mounts.", "TestKnowsItself"},
+	}, {
+		{"`/distribution/…/json` asks the registry.", "TestTransfers TestSignInsOfRequests"},
+	}, {
+		{"Binds may have z, Z, cached, delegated and propagations.", "TestBodiesBecomeOptions"},
+	},
 }
 
 // TestRulesAreHeld finds each test that is named for a rule.
@@ -79,7 +137,7 @@ func TestRulesAreHeld(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, r := range rules {
+	for _, r := range slices.Concat(rules...) {
 		for name := range strings.FieldsSeq(r.tests) {
 			if !known[name] {
 				t.Errorf("%s: there is no %s", r.text, name)

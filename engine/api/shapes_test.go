@@ -65,7 +65,7 @@ func differences(newer, older map[string]bool) []string {
 }
 
 // send sends a request and reads the answer.
-func (c *client) send(t *testing.T, req *http.Request) (int, string) {
+func (c *client) send(t testing.TB, req *http.Request) (int, string) {
 	t.Helper()
 	res, err := c.Do(req)
 	if err != nil {

@@ -21,6 +21,7 @@ import (
 	"cove/engine/api/route"
 	"cove/engine/api/wire"
 	engines "cove/engine/containers"
+	"cove/engine/dockertypes"
 	"cove/errdefs"
 )
 
@@ -196,14 +197,9 @@ func (a *API) create(w http.ResponseWriter, r *route.Request) error {
 			return err
 		}
 	}
-	told, err := a.engine.InspectContainer(r.Context(), r.Param("id"))
-	switch {
-	case err != nil:
+	told, err := a.running(r.Context(), r.Param("id"))
+	if err != nil {
 		return err
-	case told.State.Paused:
-		return errdefs.Errorf(errdefs.ErrConflict, "container %s is paused, unpause the container before exec", told.ID)
-	case !told.State.Running || told.State.Restarting:
-		return errdefs.Errorf(errdefs.ErrConflict, "container %s is not running", told.ID)
 	}
 	e := &execution{
 		id: newID(), container: told.ID, labels: told.Config.Labels, made: a.engine.Now(),
@@ -224,6 +220,21 @@ func (a *API) create(w http.ResponseWriter, r *route.Request) error {
 	return wire.JSON(w, http.StatusCreated, struct {
 		ID string `json:"Id"`
 	}{e.id})
+}
+
+// running is a container in which something can be executed now.
+func (a *API) running(ctx context.Context, id string) (*dockertypes.Container, error) {
+	told, err := a.engine.InspectContainer(ctx, id)
+	switch {
+	case err != nil:
+		return nil, err
+	case told.State.Paused:
+		return nil, errdefs.Errorf(errdefs.ErrConflict,
+			"container %s is paused, unpause the container before exec", told.ID)
+	case !told.State.Running || told.State.Restarting:
+		return nil, errdefs.Errorf(errdefs.ErrConflict, "container %s is not running", told.ID)
+	}
+	return told, nil
 }
 
 // sizeOf is the size that a body has, as height and width.
@@ -271,6 +282,10 @@ func (a *API) start(w http.ResponseWriter, r *route.Request) error {
 	}
 	if body.ConsoleSize != nil {
 		e.resize(size)
+	}
+	// What is known before the connection is taken over is an answer of its own.
+	if _, err := a.running(r.Context(), e.container); err != nil {
+		return err
 	}
 	if err := e.begin(); err != nil {
 		return err
