@@ -195,3 +195,25 @@ func TestStrangers(t *testing.T) {
 		}
 	}
 }
+
+// TestSocketsInContainers: who gives a container a socket with every permission is warned, and
+// who gives it a narrow one is not.
+func TestSocketsInContainers(t *testing.T) {
+	t.Parallel()
+	e := withBox(t)
+	whole, narrow := serve(t, e), serve(t, e, "read,events")
+	for _, c := range []struct {
+		socket string
+		warned bool
+	}{{whole.socket, true}, {narrow.socket, false}, {"/etc/passwd", false}} {
+		for _, host := range []string{
+			`"Binds":["` + c.socket + `:/var/run/docker.sock"]`, `"Mounts":[{"Type":"bind","Source":"` + c.socket + `","Target":"/s"}]`,
+		} {
+			var made struct{ Warnings []string }
+			decode(t, whole.want(t, 201, "POST", "/containers/create", `{"Image":"box","Cmd":["true"],"HostConfig":{"NetworkMode":"none",`+host+`}}`), &made)
+			if c.warned != (len(made.Warnings) == 1) || c.warned && !strings.Contains(made.Warnings[0], "root on this machine") {
+				t.Errorf("%s: %q", host, made.Warnings)
+			}
+		}
+	}
+}

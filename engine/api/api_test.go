@@ -94,7 +94,7 @@ func TestPing(t *testing.T) {
 		}
 		for key, want := range map[string]string{
 			"Builder-Version": "2", "Swarm": "inactive", "Cache-Control": "no-cache, no-store, must-revalidate",
-			"Pragma": "no-cache", "Content-Type": "text/plain; charset=utf-8", "Ostype": "linux",
+			"Pragma": "no-cache", "Content-Type": "text/plain; charset=utf-8", "Ostype": "linux", "Cove-Access": "events",
 		} {
 			if got := res.Header.Get(key); got != want {
 				t.Errorf("%s: %s is %q, want %q", method, key, got, want)

@@ -15,6 +15,7 @@ import (
 	"cove/engine/api/stats"
 	"cove/engine/api/wire"
 	engines "cove/engine/containers"
+	"cove/engine/containers/reach"
 	"cove/engine/dockertypes"
 	"cove/errdefs"
 )
@@ -114,7 +115,7 @@ func (a *API) create(w http.ResponseWriter, r *route.Request) error {
 	}
 	o.Name, o.Platform = strings.TrimPrefix(r.URL.Query().Get("name"), "/"), r.URL.Query().Get("platform")
 	o.Pull = engines.PullNever // the client pulls, and shows it
-	warnings := unpublish(&o)
+	warnings := append(unpublish(&o), reach.Warnings(r.Context(), o.Volumes)...)
 	id, err := a.engine.Create(r.Context(), o)
 	if err != nil {
 		return a.missing(r, o.Image, o.Platform, a.taken(r, o.Name, err))

@@ -9,6 +9,7 @@ import (
 	"cove/engine"
 	"cove/engine/api/route"
 	"cove/engine/api/wire"
+	"cove/engine/containers/reach"
 )
 
 // API answers for an engine.
@@ -38,6 +39,7 @@ func (a *API) ping(w http.ResponseWriter, r *route.Request) error {
 	h.Set("Pragma", "no-cache")
 	h.Set("Builder-Version", "2")
 	h.Set("Swarm", "inactive")
+	h.Set(reach.Header, r.Access.String())
 	h.Set("Content-Type", "text/plain; charset=utf-8")
 	if r.Method == http.MethodHead {
 		h.Set("Content-Length", "0")

@@ -23,7 +23,7 @@ func Bundle(a *app.App) *cobra.Command {
 		if args[1] == "" {
 			return failed(errdefs.Errorf(errdefs.ErrInvalid, "bundle: no directory is given"))
 		}
-		eng, o, err := prepare(&f, a, append([]string{args[0]}, args[2:]...))
+		eng, o, err := prepare(cmd.Context(), &f, a, append([]string{args[0]}, args[2:]...))
 		if err != nil {
 			return failed(err)
 		}

@@ -4,6 +4,7 @@ package containercmd
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -12,6 +13,7 @@ import (
 
 	"cove/engine"
 	"cove/engine/containers"
+	"cove/engine/containers/reach"
 	"cove/errdefs"
 	"cove/internal/cli/app"
 	"cove/internal/cli/progress"
@@ -42,7 +44,7 @@ func Run(a *app.App) *cobra.Command {
 	fs.BoolVar(&explain, "explain", false, "print the system calls that would be made, and make none")
 	fs.BoolVar(&timed, "timeline", false, "say how long each phase of its start took, in microseconds")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		eng, o, err := prepare(&f, a, args)
+		eng, o, err := prepare(cmd.Context(), &f, a, args)
 		if err != nil {
 			return failed(err)
 		}
@@ -91,7 +93,7 @@ func Create(a *app.App) *cobra.Command {
 	cmd.Flags().SetInterspersed(false)
 	f.Register(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		eng, o, err := prepare(&f, a, args)
+		eng, o, err := prepare(cmd.Context(), &f, a, args)
 		if err != nil {
 			return err
 		}
@@ -105,7 +107,9 @@ func Create(a *app.App) *cobra.Command {
 	return cmd
 }
 
-func prepare(f *runflags.Flags, a *app.App, args []string) (*engine.Engine, containers.CreateOptions, error) {
+func prepare(
+	ctx context.Context, f *runflags.Flags, a *app.App, args []string,
+) (*engine.Engine, containers.CreateOptions, error) {
 	o, err := f.Options(args[0], args[1:])
 	if err != nil {
 		return nil, o, err
@@ -118,6 +122,9 @@ func prepare(f *runflags.Flags, a *app.App, args []string) (*engine.Engine, cont
 	}
 	if !f.Quiet {
 		o.Progress = progress.NewPull(a.Err).Event
+	}
+	for _, w := range reach.Warnings(ctx, o.Volumes) {
+		a.Warnf("%s", w)
 	}
 	eng, err := a.Engine()
 	return eng, o, err
