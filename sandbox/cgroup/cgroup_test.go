@@ -345,3 +345,27 @@ func TestIOTable(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// TestStatsOfGroupsThatGo reads the use of groups that are removed meanwhile: what is gone used
+// nothing, and is no failure.
+func TestStatsOfGroupsThatGo(t *testing.T) {
+	t.Parallel()
+	for range 40 {
+		g := create(t, nil)
+		gone := make(chan error, 1)
+		go func() { gone <- g.DeleteEmpty() }()
+		for ended := false; !ended; {
+			select {
+			case err := <-gone:
+				if err != nil {
+					t.Fatal(err)
+				}
+				ended = true
+			default:
+			}
+			if _, err := g.Stats(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}

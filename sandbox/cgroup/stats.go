@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"cove/errdefs"
 	"cove/sandbox/host"
 )
@@ -79,7 +81,8 @@ func (g *Group) Stats() (Stats, error) {
 	return s, nil
 }
 
-// reader reads numbers and keeps the first error; a missing file is none.
+// reader reads numbers and keeps the first error; a missing file is none, nor is one whose group was removed
+// between its opening and its reading.
 type reader struct{ err error }
 
 func (r *reader) text(dir, name string) string {
@@ -87,7 +90,8 @@ func (r *reader) text(dir, name string) string {
 		return ""
 	}
 	b, err := os.ReadFile(dir + "/" + name)
-	if err != nil && !errors.Is(err, os.ErrNotExist) && r.err == nil {
+	gone := errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ENODEV)
+	if err != nil && !gone && r.err == nil {
 		r.err = err
 	}
 	return strings.TrimSpace(string(b))
