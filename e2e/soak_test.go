@@ -235,7 +235,7 @@ func TestLimitsAreExact(t *testing.T) {
 		"'head -c %dM /dev/zero | tr \"\\0\" x | fold -w 100; echo done >/done; exec sleep 1000'", logged))
 	k.do("until cove exec cc test -e /done 2>/dev/null; do sleep 0.2; done")
 	rss := k.rested("cc")
-	size := k.do("cat $(dirname $(cove inspect -f '{{.LogPath}}' cc))/log* | wc -c")
+	size := k.do("cat $(dirname $(cove inspect -f '{{.LogPath}}' cc))/*-json.log* | wc -c")
 	if n, err := strconv.ParseInt(strings.TrimSpace(size), 10, 64); err != nil || n > 2<<20+4096 {
 		t.Errorf("two files of 1 MiB have %s bytes", size)
 	}

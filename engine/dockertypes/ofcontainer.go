@@ -47,6 +47,9 @@ func OfContainer(c *runner.Container, state record.State, driver string) *Contai
 		RestartCount:    state.Restarts,
 		NetworkSettings: networkOf(cfg, asked.Image, state),
 	}
+	if out.HostConfig.LogConfig.Type != "json-file" {
+		out.LogPath = "" // as in docker: the files of others are nobody's to read
+	}
 	out.State.Health, out.Config.Healthcheck = healthOf(c, cfg.Health)
 	if asked.NoHealth {
 		out.Config.Healthcheck = &Healthcheck{Test: []string{"NONE"}}

@@ -28,8 +28,19 @@ func (d Dir) ID() string { return filepath.Base(string(d)) }
 // Path is a file in the directory.
 func (d Dir) Path(name string) string { return filepath.Join(string(d), name) }
 
-// Log is the newest log file.
-func (d Dir) Log() string { return d.Path("log") }
+// Log is the newest log file. It has docker's name, which what gathers logs looks for; those
+// of containers that an earlier version made are called "log".
+func (d Dir) Log() string {
+	if before := d.Path("log"); isThere(before) {
+		return before
+	}
+	return d.Path(d.ID() + "-json.log")
+}
+
+func isThere(name string) bool {
+	_, err := os.Lstat(name)
+	return err == nil
+}
 
 // Socket is where the monitor listens, below the run directory: shorter than a
 // socket's path may be, and gone after a reboot.
@@ -102,8 +113,7 @@ const (
 
 // Marked reports whether a mark is set.
 func (d Dir) Marked(m Mark) bool {
-	_, err := os.Lstat(d.Path(string(m)))
-	return err == nil
+	return isThere(d.Path(string(m)))
 }
 
 // SetMark sets or clears a mark.

@@ -138,6 +138,23 @@ func TestLockOfTheStopped(t *testing.T) {
 	}
 }
 
+func TestLogName(t *testing.T) {
+	t.Parallel()
+	dir := Dir(filepath.Join(t.TempDir(), "containers", "0123"))
+	if got, want := dir.Log(), dir.Path("0123-json.log"); got != want {
+		t.Errorf("a log is %s, want %s", got, want)
+	}
+	if err := os.MkdirAll(string(dir), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(dir.Path("log"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := dir.Log(), dir.Path("log"); got != want {
+		t.Errorf("the log of an older container is %s, want %s", got, want)
+	}
+}
+
 func TestMarks(t *testing.T) {
 	t.Parallel()
 	d := testDir(t)
