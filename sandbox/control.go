@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -34,6 +35,7 @@ type control struct {
 	// process has not told its pid.
 	agent    *agent.Agent
 	listener int
+	owners   owners
 }
 
 func pipeControl() (control, error) {
@@ -49,38 +51,34 @@ func pipeControl() (control, error) {
 	return control{gate: gate[1], childGate: gate[0], status: status[0], childStatus: status[1], last: -1}, nil
 }
 
-const (
-	gateName   = "gate"
-	statusName = "status"
-)
+// gateName is runc's name for what a created container waits at, by which its tests and
+// others who look at a waiting process know it.
+const gateName = "exec.fifo"
 
-// namedControl makes the pipes in dir, for another process to find.
+// namedControl makes the gate in dir, for another process to find. That finds the status
+// pipe, which has no name, among the program's descriptors.
 func namedControl(dir string) (control, error) {
 	c := control{gate: -1, status: -1, childGate: -1, childStatus: -1, last: -1}
-	for _, name := range []string{gateName, statusName} {
-		if err := unix.Mkfifo(filepath.Join(dir, name), 0o600); err != nil {
-			return c, fmt.Errorf("sandbox: %s: making the pipe %q: %w", dir, name, err)
-		}
+	var status [2]int
+	if err := unix.Pipe2(status[:], unix.O_CLOEXEC); err != nil {
+		return c, fmt.Errorf("sandbox: pipe: %w", err)
 	}
-	var err error
-	for _, end := range []struct {
-		fd    *int
-		name  string
-		flags int
-	}{
+	c.status, c.childStatus = status[0], status[1]
+	name := filepath.Join(dir, gateName)
+	err := unix.Mkfifo(name, 0o600)
+	if err == nil {
 		// The program holds both ends of its gate, so that the creator may go.
-		{&c.childGate, gateName, unix.O_RDWR},
-		{&c.gate, gateName, unix.O_WRONLY},
-		{&c.status, statusName, unix.O_RDONLY | unix.O_NONBLOCK},
-		{&c.childStatus, statusName, unix.O_WRONLY},
-	} {
-		if *end.fd, err = unix.Open(filepath.Join(dir, end.name), end.flags|unix.O_CLOEXEC, 0); err != nil {
-			c.close()
-			c.closeChild()
-			return c, fmt.Errorf("sandbox: %s: opening the pipe %q: %w", dir, end.name, err)
-		}
+		c.childGate, err = unix.Open(name, unix.O_RDWR|unix.O_CLOEXEC, 0)
 	}
-	return c, block(c.status)
+	if err == nil {
+		c.gate, err = unix.Open(name, unix.O_WRONLY|unix.O_CLOEXEC, 0)
+	}
+	if err != nil {
+		c.close()
+		c.closeChild()
+		return c, fmt.Errorf("sandbox: making the pipe %s: %w", name, err)
+	}
+	return c, nil
 }
 
 func block(fd int) error {
@@ -110,16 +108,28 @@ func (c *control) closeChild() {
 
 // AtGate reports whether a process is a program that waits at the gate in dir: it has the pipe open.
 func AtGate(dir string, pid int) bool {
+	_, err := gateOf(dir, pid)
+	return err == nil
+}
+
+// gateOf is the descriptor that process pid has of the gate in dir.
+func gateOf(dir string, pid int) (int, error) {
 	gate, err := os.Stat(filepath.Join(dir, gateName))
 	if err != nil {
-		return false
+		return -1, err
 	}
 	fds := fmt.Sprintf("/proc/%d/fd", pid)
 	names, err := os.ReadDir(fds)
-	return err == nil && slices.ContainsFunc(names, func(e os.DirEntry) bool {
+	if err != nil {
+		return -1, err
+	}
+	for _, e := range names {
 		open, err := os.Stat(filepath.Join(fds, e.Name()))
-		return err == nil && os.SameFile(gate, open)
-	})
+		if err == nil && os.SameFile(gate, open) {
+			return strconv.Atoi(e.Name())
+		}
+	}
+	return -1, unix.ENXIO
 }
 
 // release lets the program pass one barrier.
@@ -229,6 +239,14 @@ func (c *control) aside(p *plan.Plan, rec program.Record, pid int, needPid bool,
 	if forked, ok := rec.Forked(); ok && needPid {
 		r.pid, c.forked = forked, true
 		r.fail(c.handOver(p, forked))
+		r.fail(c.mapPending(p, forked))
+		return true
+	}
+	if step, fd, ok := rec.Maps(); ok {
+		c.owners.step, c.owners.fd = step, fd
+		if !needPid || !forks(p, step) {
+			r.fail(c.mapPending(p, cmp.Or(r.pid, pid)))
+		}
 		return true
 	}
 	fd, ok := rec.Listens()
@@ -339,15 +357,19 @@ func stepError(index int, step *plan.Step, errno unix.Errno, denied bool, comman
 	return e
 }
 
-// Release starts the process that was created with Request.Control = dir and
-// plan p, and removes the pipes.
-func Release(ctx context.Context, dir string, p *plan.Plan) error {
+// Release starts process pid, which was created with Request.Control = dir and
+// plan p, and removes the gate.
+func Release(ctx context.Context, dir string, pid int, p *plan.Plan) error {
 	// Whoever created the process has learned its pid.
 	c := control{gate: -1, status: -1, childGate: -1, childStatus: -1, last: -1, forked: true}
 	defer c.close()
-	var err error
-	if c.status, err = unix.Open(filepath.Join(dir, statusName), unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC,
-		0); err != nil {
+	gate, err := gateOf(dir, pid)
+	if err != nil {
+		return releaseError(dir, err)
+	}
+	// The status pipe is the descriptor after it: see [program.Input].
+	if c.status, err = unix.Open(fmt.Sprintf("/proc/%d/fd/%d", pid, gate+1),
+		unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0); err != nil {
 		return releaseError(dir, err)
 	}
 	if c.gate, err = unix.Open(filepath.Join(dir, gateName), unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC,
@@ -367,7 +389,7 @@ func Release(ctx context.Context, dir string, p *plan.Plan) error {
 		return releaseError(dir, err)
 	}
 	r := c.listen(p, "", 0)
-	for _, name := range []string{gateName, statusName, files.OutputName} {
+	for _, name := range []string{gateName, files.OutputName} {
 		err := unix.Unlink(filepath.Join(dir, name))
 		if name == files.OutputName && errors.Is(err, unix.ENOENT) {
 			continue // without hooks

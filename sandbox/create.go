@@ -71,6 +71,7 @@ func Create(ctx context.Context, r Request) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
+	l.control.owners.namespaces = f.FDs
 	l.control.agent = agent.New(r.Spec.Linux.Seccomp, l.state)
 	before, err := FindSharedRoot(r.Spec)
 	if err != nil {
@@ -121,8 +122,12 @@ func (l *launch) run(ctx context.Context) (*Process, error) {
 // besides reports whether there is something to do while the program waits at
 // its first barrier.
 func (l *launch) besides() bool {
-	return l.created != nil || l.mounted != nil || l.files.HookState(specs.StateCreating)
+	return l.created != nil || l.awaitsMounts() || l.files.HookState(specs.StateCreating)
 }
+
+// awaitsMounts reports whether there is something to do when the program is there, or on its
+// way: each time that it waits for its parent takes a byte of the same pipe.
+func (l *launch) awaitsMounts() bool { return l.mounted != nil || mapsOwners(l.plan) }
 
 // beside does it, before and after the program has come there.
 func (l *launch) beside(p *Process) error {
@@ -131,10 +136,12 @@ func (l *launch) beside(p *Process) error {
 			return err
 		}
 	}
-	if l.mounted != nil {
+	if l.awaitsMounts() {
 		if err := p.await(plan.Mounted); err != nil {
 			return err
 		}
+	}
+	if l.mounted != nil {
 		if err := l.mounted(p.Pid()); err != nil {
 			return err
 		}

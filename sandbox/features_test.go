@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -456,6 +457,7 @@ func TestControl(t *testing.T) {
 		t.Fatal(err)
 	}
 	root := mount.Mount{Type: "bind", Source: rootfs(t)}
+	var pid int
 	for _, command := range []string{"true", "no-such"} {
 		spec.Process.Args[0] = command
 		if p, err = plan.Compile(spec, features(t)); err != nil {
@@ -465,7 +467,8 @@ func TestControl(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = sandbox.Release(t.Context(), dir, p)
+		pid = proc.Pid()
+		err = sandbox.Release(t.Context(), dir, pid, p)
 		if (err == nil) != (command == "true") {
 			t.Errorf("%s: release: %v", command, err)
 		}
@@ -476,8 +479,121 @@ func TestControl(t *testing.T) {
 		proc.PidFD().Close()
 		proc.CloseControl()
 	}
-	if err := sandbox.Release(t.Context(), dir, p); !errors.Is(err, errdefs.ErrConflict) {
+	if err := sandbox.Release(t.Context(), dir, pid, p); !errors.Is(err, errdefs.ErrConflict) {
 		t.Errorf("released twice: %v", err)
+	}
+}
+
+// TestFilesAllowed keeps a root with every capability from files that are named nowhere, and
+// whoever joins it, too.
+func TestFilesAllowed(t *testing.T) {
+	t.Parallel()
+	h := features(t)
+	if h.Landlock == 0 {
+		t.Skip("this kernel has no Landlock enabled")
+	}
+	root := mount.Mount{Type: "bind", Source: rootfs(t)}
+	spec := baseSpec("sh", "-c", `cat /bin/busybox >/dev/null && echo read; (echo x >/etc/new) 2>/dev/null || echo not written
+		echo x >/tmp/new && rm /tmp/new && mkdir /tmp/d && echo written; ls /proc >/dev/null 2>&1 || echo not listed
+		echo x >/dev/null && (echo x >/dev/full) 2>/dev/null || echo not opened; mount -t tmpfs none /tmp 2>/dev/null || echo not mounted`)
+	all := make([]string, 0, h.LastCapability)
+	for _, c := range []string{"CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER", "SYS_ADMIN", "MKNOD"} {
+		all = append(all, "CAP_"+c)
+	}
+	spec.Process.Capabilities = &specs.LinuxCapabilities{Bounding: all, Effective: all, Permitted: all}
+	spec.Mounts = append(spec.Mounts, specs.Mount{Destination: "/tmp", Type: "tmpfs", Options: []string{"mode=1777"}})
+	spec.Annotations = map[string]string{plan.FilesAllowed: "ro /bin\nro /etc\nrw /tmp\nrw /dev/null\n"}
+	for _, lib := range []string{"/lib", "/usr", "/lib64"} {
+		if _, err := os.Stat(filepath.Join(root.Source, lib)); err == nil {
+			spec.Annotations[plan.FilesAllowed] += "ro " + lib + "\n"
+		}
+	}
+	r, err := runSpec(t, root, spec)
+	want := "read\nnot written\nwritten\nnot listed\nnot opened\nnot mounted\n"
+	if err != nil || r.out != want {
+		t.Errorf("%v: printed %q, want %q\n%s", err, r.out, want, r.err)
+	}
+	for _, tt := range []struct {
+		files string
+		want  error
+	}{
+		{"ro /nowhere\n", errdefs.ErrNotFound}, {"ro bin", errdefs.ErrInvalid}, {"rx /bin", errdefs.ErrInvalid},
+	} {
+		spec.Annotations[plan.FilesAllowed] = tt.files
+		if _, err := runSpec(t, root, spec); !errors.Is(err, tt.want) {
+			t.Errorf("%q: %v, want %v", tt.files, err, tt.want)
+		}
+	}
+	h.Landlock = 0
+	spec.Annotations[plan.FilesAllowed] = "ro /\n"
+	if _, err := plan.Compile(spec, h); !errors.Is(err, errdefs.ErrUnsupported) {
+		t.Errorf("without Landlock: %v", err)
+	}
+}
+
+// TestHiddenMode has a tmpfs take the mode of the directory that it hides, and say so.
+func TestHiddenMode(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, m := range []os.FileMode{0o710, 0o1777, 0o7} {
+		name := filepath.Join(dir, strconv.FormatUint(uint64(m), 8))
+		if err := os.Mkdir(name, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Chmod(name, uint32(m)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	root := overlay(t, 1)
+	spec := baseSpec("sh", "-c", "stat -c %a /m/*; grep -o ' /m.*mode=[0-7]*' /proc/mounts | sed 's/ tmpfs.*mode/ mode/'")
+	spec.Mounts = append(spec.Mounts, specs.Mount{Destination: "/m", Type: "bind", Source: dir, Options: []string{"rbind"}})
+	for _, name := range []string{"710", "1777", "7", "new"} {
+		spec.Mounts = append(spec.Mounts, specs.Mount{Destination: "/m/" + name, Type: "tmpfs", Source: "tmpfs"})
+	}
+	r, err := runSpec(t, root, spec)
+	want := "1777\n7\n710\n1777\n /m/710 mode=710\n /m/7 mode=007\n"
+	if err != nil || r.out != want {
+		t.Errorf("%v: printed %q, want %q\n%s", err, r.out, want, r.err)
+	}
+}
+
+// TestSignalsBeforeStart ends containers that wait for their start by what people end one
+// with, which the first process of a namespace is not told of unless it listens.
+func TestSignalsBeforeStart(t *testing.T) {
+	t.Parallel()
+	root := mount.Mount{Type: "bind", Source: rootfs(t)}
+	spec := baseSpec("true")
+	p, err := plan.Compile(spec, features(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, sig := range []unix.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM} {
+		dir := t.TempDir()
+		proc, err := sandbox.Create(t.Context(), sandbox.Request{Plan: p, Spec: spec, Root: root, Control: dir})
+		if err != nil {
+			t.Fatal(err)
+		}
+		pid := proc.Pid()
+		// What it has open while it waits: its own streams, the gate, and a pipe for what it tells.
+		fds, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+		if err != nil || len(fds) != 5 || !sandbox.AtGate(dir, pid) {
+			t.Errorf("open files %v, %v", fds, err)
+		}
+		if err := proc.Signal(sig); err != nil {
+			t.Error(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		status, err := proc.Wait(ctx)
+		cancel()
+		if err != nil || status.ExitCode() != 128+int(sig) {
+			t.Errorf("after %v: %v, %v", sig, status, err)
+			_ = proc.Signal(unix.SIGKILL)
+		}
+		if err := sandbox.Release(t.Context(), dir, pid, p); !errors.Is(err, errdefs.ErrConflict) {
+			t.Errorf("released after its end: %v", err)
+		}
+		proc.PidFD().Close()
+		proc.CloseControl()
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"cove/network"
 	"cove/network/publish"
 	"cove/runner/record"
+	"cove/sandbox/plan"
 )
 
 // These names of what is kept with a container are repeated here, so that whoever
@@ -95,7 +96,8 @@ type Options struct {
 	// CDI are devices by their names in the Container Device Interface.
 	CDI []string
 	// Groups are supplementary groups, by name or number.
-	Groups      []string
+	Groups []string
+	// Annotations are those of its runtime spec. [FilesAllowed] is one with a meaning.
 	Annotations map[string]string
 	// CgroupParent is the control group above the container's.
 	CgroupParent string
@@ -107,6 +109,9 @@ type Options struct {
 	StopSignal  string
 	StopTimeout *int
 }
+
+// FilesAllowed is the annotation that names the files which a container may open.
+const FilesAllowed = plan.FilesAllowed
 
 // Volume is what was asked to be mounted: a path of the host, a named volume, or,
 // with no Source, an anonymous one.

@@ -303,7 +303,7 @@ func (c *container) begin(ctx context.Context) error {
 	}
 	ready, err := notify.Listen(c.Dir())
 	if err == nil {
-		err = sandbox.Release(ctx, c.Dir(), p)
+		err = sandbox.Release(ctx, c.Dir(), c.Pid, p)
 	}
 	if err == nil {
 		c.Started = true

@@ -113,6 +113,38 @@ func TestMountedSources(t *testing.T) {
 	f.must("run", "-b", f.bundle, idOf(t))
 }
 
+// TestMountedSourcesOfUsers: the same in a user namespace, which has no rights over what is
+// mapped: whoever made it maps, each time that the program has come to one.
+func TestMountedSourcesOfUsers(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, "sh", "-c", "stat -c %u:%g /mnt/x /one /one/y /two /two/x /all/y")
+	root := filepath.Join(f.bundle, "rootfs")
+	for _, dir := range []string{"src/x", "other/y", "rootfs/mnt"} {
+		if err := os.MkdirAll(filepath.Join(f.bundle, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	maps := []specs.LinuxIDMapping{{ContainerID: 0, HostID: 100000, Size: 65536}}
+	with(specs.UserNamespace, "")(f.spec)
+	f.spec.Linux.UIDMappings, f.spec.Linux.GIDMappings = maps, maps
+	chown(t, f.bundle)
+	for _, m := range []specs.Mount{
+		{Source: "src", Destination: "/mnt", Options: []string{"rbind"}},
+		{Source: "other", Destination: "/mnt/x", Options: []string{"rbind"}},
+		{Source: root + "/mnt/x", Destination: "/one", Options: []string{"rbind", "idmap"}},
+		{Source: root + "/mnt", Destination: "/two", Options: []string{"rbind", "idmap"}},
+		{Source: root + "/mnt/x", Destination: "/all", Options: []string{"rbind", "ridmap"}},
+	} {
+		m.Type = "bind"
+		f.mount(m)
+	}
+	f.write()
+	const mapped, nobody = "0:0\n", "65534:65534\n"
+	if out := f.must("run", "-b", f.bundle, idOf(t)); out != nobody+mapped+mapped+mapped+nobody+mapped {
+		t.Errorf("owners: %q", out)
+	}
+}
+
 // TestBindReplaces: a bind has the attributes that its options name, all of the source's with
 // none, and in a user namespace those of the source besides.
 func TestBindReplaces(t *testing.T) {

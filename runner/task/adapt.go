@@ -2,6 +2,7 @@ package task
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"cove/network"
 	"cove/runner/record"
 	"cove/sandbox/defaults"
+	"cove/sandbox/plan"
 )
 
 // adapt completes a copy of the spec: the control group, the network
@@ -46,6 +48,10 @@ func adapt(r Request, e *network.Endpoint) *specs.Spec {
 		spec.Mounts = append(slices.Clone(spec.Mounts), specs.Mount{
 			Destination: record.InitPath, Type: "bind", Source: r.Init, Options: []string{"bind", "private", "ro"},
 		})
+		if allowed := spec.Annotations[plan.FilesAllowed]; allowed != "" {
+			spec.Annotations = maps.Clone(spec.Annotations)
+			spec.Annotations[plan.FilesAllowed] = "ro " + record.InitPath + "\n" + allowed
+		}
 	}
 	if r.Files != "" {
 		options := []string{"rbind", "rprivate"}

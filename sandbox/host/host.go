@@ -32,6 +32,8 @@ type Features struct {
 	MountNamespaces bool
 	// AppArmor reports that the AppArmor module is enabled.
 	AppArmor bool
+	// Landlock is the version of Landlock's interface (landlock(7)), zero without it.
+	Landlock int
 
 	// The rest is no fact of the machine, but how somebody says that it is to be used.
 

@@ -51,6 +51,8 @@ const (
 	// FirstFD is the first descriptor that is not the process's. The program's
 	// image and its two pipes follow, then all others: Num counts from the first.
 	FirstFD
+	// Ending points to the sigaction of a handler that ends the program with 128 and the signal.
+	Ending
 	// DeathSignal is SIGKILL, or zero if the process outlives its creator.
 	DeathSignal
 )
@@ -80,17 +82,13 @@ type descriptor interface{ arg() Arg }
 
 type inherited int
 
-func openHow(flags, mode, resolve uint64) Arg {
+func openHow(flags, resolve uint64) Arg {
 	b := make([]byte, 0, 24)
-	for _, n := range []uint64{flags, mode, resolve} {
+	for _, n := range []uint64{flags, 0, resolve} {
 		b = binary.NativeEndian.AppendUint64(b, n)
 	}
 	return Arg{Kind: Struct, Bytes: b, text: func() string {
-		s := "{flags=" + openFlags.format(flags)
-		if mode != 0 {
-			s += ", mode=" + octal(mode)
-		}
-		return s + ", resolve=" + resolveFlags.format(resolve) + "}"
+		return "{flags=" + openFlags.format(flags) + ", resolve=" + resolveFlags.format(resolve) + "}"
 	}}
 }
 

@@ -93,13 +93,13 @@ const inRoot = unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS
 // lookup opens an existing path in the container's root, without access to
 // what it names.
 func (b *builder) lookup(name string, oflags uint64) (Value, *Step) {
-	return b.get("openat2", b.root.arg(), str(name), openHow(unix.O_PATH|unix.O_CLOEXEC|oflags, 0, inRoot), num(24))
+	return b.get("openat2", b.root.arg(), str(name), openHow(unix.O_PATH|unix.O_CLOEXEC|oflags, inRoot), num(24))
 }
 
 // lookupPlain is lookup where no symbolic link may be on the way.
 func (b *builder) lookupPlain(name string) (Value, *Step) {
 	return b.get("openat2", b.root.arg(), str(name),
-		openHow(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0, inRoot|unix.RESOLVE_NO_SYMLINKS), num(24))
+		openHow(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, inRoot|unix.RESOLVE_NO_SYMLINKS), num(24))
 }
 
 // targetKind is what to create where a destination is missing.

@@ -248,7 +248,7 @@ func (b *builder) joinCgroup() {
 
 // identity sets what the process is called and how it is treated.
 func (b *builder) identity(spec *specs.Spec) error {
-	b.detach()
+	b.detach(b.pidNS < 0 && check.Has(spec, specs.PIDNamespace))
 	if spec.Hostname != "" {
 		b.why = "hostname"
 		b.call("sethostname", str(spec.Hostname), num(len(spec.Hostname)))

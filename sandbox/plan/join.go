@@ -68,7 +68,7 @@ func (b *builder) join(spec *specs.Spec, proc *specs.Process) error {
 		b.chroot(root)
 		b.call("chdir", str("/"))
 	}
-	b.detach()
+	b.detach(false)
 	if b.Forks = bits&unix.CLONE_NEWPID != 0; b.Forks {
 		b.pidNS = target
 	}

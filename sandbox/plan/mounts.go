@@ -25,7 +25,7 @@ func (b *builder) mounts(spec *specs.Spec) error {
 		case opts.copyUp:
 			err = b.copyUpMount(m, opts)
 		case (opts.bind || m.Type == "bind") && mountedBefore(spec, i):
-			err = b.bindOwn(spec, m, opts)
+			b.bindOwn(spec, m, opts)
 		case opts.bind || m.Type == "bind":
 			err = b.bindMount(spec, m, opts)
 		case m.Type == "cgroup" || m.Type == "cgroup2":
@@ -57,19 +57,17 @@ func (b *builder) newMount(m specs.Mount, opts options) error {
 		opts.attr.Set &^= unix.MOUNT_ATTR_RDONLY
 		opts.attr.SetAll &^= unix.MOUNT_ATTR_RDONLY
 	}
+	if m.Type == "tmpfs" && !slices.ContainsFunc(opts.data, isMode) {
+		opts.mode = b.modeOf(m.Destination)
+	}
 	tree := b.newTree(m.Type, m.Source, opts)
 	kind := directory
 	if m.Type == "proc" || m.Type == "sysfs" {
 		kind = plainDirectory
 	}
-	keep := func() {}
-	if m.Type == "tmpfs" && !slices.ContainsFunc(opts.data, isMode) {
-		keep = b.keepMode(m.Destination, tree)
-	}
 	target := b.target(m.Destination, kind, nil)
 	b.attach(tree, target)
 	b.close(target)
-	keep()
 	b.propagate(tree, opts)
 	if filled {
 		b.filled = append(b.filled, tree)
@@ -133,28 +131,39 @@ func (b *builder) hostMount(spec *specs.Spec, m specs.Mount) error {
 
 func isMode(option string) bool { return strings.HasPrefix(option, "mode=") }
 
-// keepMode gives a tmpfs the mode of the directory that it hides, if that was
-// there: else /root would be anybody's to write to. The steps are in two parts,
-// before the directory may be made, and after the tmpfs is in its place.
-func (b *builder) keepMode(name string, tree Value) (after func()) {
-	hidden, s := b.lookup(clean(name), unix.O_DIRECTORY)
+// hiddenMode is the mode of a directory that a tmpfs hides: as text, and the descriptor, or
+// the error, that the directory was opened with.
+type hiddenMode struct{ dir, text Value }
+
+// modeOf finds out which mode a directory has, if it is there: a tmpfs that hides it takes
+// that one, else /root would be anybody's to write to. The digits go to the filesystem as an
+// option, so that it tells them, too.
+func (b *builder) modeOf(name string) *hiddenMode {
+	dir, s := b.lookup(clean(name), unix.O_DIRECTORY)
 	s.Accept = []unix.Errno{unix.ENOENT, unix.ENOTDIR}
 	missing := b.here() - 1
-	stat := b.value()
-	b.call("statx", hidden.arg(), str(""), flags(uint64(unix.AT_EMPTY_PATH), treeFlags),
+	stat, text := b.value(), b.value()
+	b.call("statx", dir.arg(), str(""), flags(uint64(unix.AT_EMPTY_PATH), treeFlags),
 		num(unix.STATX_MODE), Arg{Kind: Buffer, Num: uint64(stat)})
-	b.close(hidden)
+	const stxMode = 28
+	b.Steps = append(b.Steps, Step{
+		Op: Octal, Why: b.why,
+		Args: []Arg{{Kind: Result, Num: uint64(stat), Offset: stxMode}, {Kind: Buffer, Num: uint64(text)}},
+	})
+	b.close(dir)
 	b.errorSkipsToHere(missing)
-	return func() {
-		const negative = 1 << 63
-		b.expect(hidden, negative, 0, unix.ENOENT)
-		was := b.here() - 1
-		b.Steps[was].Accept = []unix.Errno{unix.ENOENT}
-		// stx_mode is followed by other fields; the kernel takes 16 bits, and of
-		// those the permissions.
-		b.call("fchmodat", tree.arg(), str("."), Arg{Kind: Result, Num: uint64(stat), Offset: 28})
-		b.errorSkipsToHere(was)
-	}
+	return &hiddenMode{dir, text}
+}
+
+// setMode gives the filesystem that is being configured the mode of what it hides.
+func (b *builder) setMode(fs Value, m *hiddenMode) {
+	const negative = 1 << 63
+	b.expect(m.dir, negative, 0, unix.ENOENT)
+	was := b.here() - 1
+	b.Steps[was].Accept = []unix.Errno{unix.ENOENT}
+	b.call("fsconfig", fs.arg(), flags(uint64(unix.FSCONFIG_SET_STRING), fsconfigCommands), str("mode"),
+		Arg{Kind: Buffer, Num: uint64(m.text)}, num(0))
+	b.errorSkipsToHere(was)
 }
 
 // finishReadOnly closes to writing what had to be filled first: a tmpfs with
@@ -182,6 +191,9 @@ func (b *builder) newTree(fstype, source string, opts options) Value {
 		} else {
 			b.fsconfig(fs, unix.FSCONFIG_SET_FLAG, key, "")
 		}
+	}
+	if opts.mode != nil {
+		b.setMode(fs, opts.mode)
 	}
 	if fstype == "proc" && b.pidNS >= 0 && b.host.ProcPIDNS() {
 		// The program itself is not in the namespace, only its child will be.
@@ -256,12 +268,8 @@ func inRootOf(spec *specs.Spec, name string) (string, bool) {
 
 // bindOwn attaches a copy of what earlier mounts have made of the container's own tree, which
 // only the program sees.
-func (b *builder) bindOwn(spec *specs.Spec, m specs.Mount, opts options) error {
+func (b *builder) bindOwn(spec *specs.Spec, m specs.Mount, opts options) {
 	uids, gids := check.IDMap(spec, m)
-	if len(uids) > 0 && b.userns {
-		return errdefs.Errorf(errdefs.ErrUnsupported,
-			"plan: mount %s: id maps of a source that an earlier mount makes, in a user namespace", m.Destination)
-	}
 	b.leaveOut(m, opts)
 	name, _ := inRootOf(spec, m.Source)
 	var oflags, deep uint64
@@ -284,10 +292,13 @@ func (b *builder) bindOwn(spec *specs.Spec, m specs.Mount, opts options) error {
 	}
 	target := b.target(m.Destination, likeSource, tree)
 	b.cover(tree, target)
-	return nil
 }
 
 func (b *builder) mapTree(tree Value, ns inherited, all bool) {
+	if b.userns {
+		b.Steps = append(b.Steps, Step{Op: MapOwners, Why: b.why, Args: []Arg{tree.arg(), ns.arg()}, Deep: all})
+		return
+	}
 	deep := 0
 	if all {
 		deep = unix.AT_RECURSIVE

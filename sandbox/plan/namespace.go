@@ -3,6 +3,7 @@ package plan
 import (
 	"encoding/binary"
 	"path"
+	"slices"
 	"strconv"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -15,16 +16,25 @@ import (
 // detach leaves what is the caller's behind: its umask, so that the modes of
 // what is created here mean what they say, its keys, and which signals it
 // ignores or blocks, as whoever runs under nohup does.
-func (b *builder) detach() {
+//
+// The first process of a pid namespace is told only of signals that it has a handler for.
+// A container that waits for its start would be deaf to those that people end one with, so
+// that for them it has one until execve.
+func (b *builder) detach(first bool) {
 	b.why = "umask"
 	b.call("umask", num(0))
 	b.why = "signals"
+	ends := []unix.Signal{unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM}
 	for _, sig := range []unix.Signal{
 		unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGPIPE, unix.SIGTERM, unix.SIGCHLD,
 		unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU,
 		32, 33, // the C library's own: a caller linked to it may leave them ignored
 	} {
-		b.call("rt_sigaction", num(int(sig)), raw(make([]byte, 32), "{sa_handler=SIG_DFL}"), null(), num(8))
+		action := raw(make([]byte, 32), "{sa_handler=SIG_DFL}")
+		if first && slices.Contains(ends, sig) {
+			action = Arg{Kind: Ending}
+		}
+		b.call("rt_sigaction", num(int(sig)), action, null(), num(8))
 	}
 	b.call("rt_sigprocmask", num(2), raw(make([]byte, 8), "[]"), null(), num(8)) // SIG_SETMASK
 	b.sessionKeyring()

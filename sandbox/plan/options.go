@@ -18,6 +18,8 @@ type options struct {
 	srcLink   bool     // what a link at the source is, not where it leads
 	destLink  bool     // mount over a link at the destination, not where it leads
 	data      []string // the filesystem's own
+	// mode is what a tmpfs without an option for it has, nil for its own default.
+	mode *hiddenMode
 }
 
 // attributes are the options that are attributes of a mount; each has a

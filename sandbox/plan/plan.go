@@ -57,6 +57,11 @@ const (
 	Call Op = iota
 	// Check fails unless a value has the bits it should have.
 	Check
+	// Octal writes the last twelve bits of a value, as those of a file's mode, into a
+	// Buffer, as four digits.
+	Octal
+	// Store writes a number or a value to a place in a Buffer, as eight bytes.
+	Store
 	// Barrier tells the parent that the program came so far and waits for it.
 	Barrier
 	// Fork makes the container's process as a sibling of the program, which
@@ -65,6 +70,10 @@ const (
 	// Reap waits for the process whose pid is the argument, tells the parent how
 	// it ended, and fails unless that was with code 0.
 	Reap
+	// MapOwners tells the parent the descriptor of a detached mount, whose owners it is to map by
+	// an inherited user namespace, and waits for that: only who has rights over the
+	// filesystem may, and a program in a user namespace has none.
+	MapOwners
 	// Listen loads a filter with a listener, tells the parent the number of its
 	// descriptor, waits until the parent has a copy, and closes it.
 	Listen
@@ -75,7 +84,8 @@ type Step struct {
 	Op Op
 	// Call is the name of the system call.
 	Call string
-	// Args are the call's, or the value, mask and wanted bits of a Check.
+	// Args are the call's; or the value, mask and wanted bits of a Check; the value and the
+	// buffer of an Octal or a Store; the mount and the namespace of a MapOwners.
 	Args []Arg
 	// Result names the call's result for later steps; zero for none.
 	Result Value
@@ -89,6 +99,8 @@ type Step struct {
 	Note bool
 	// Errno is what a Check fails with.
 	Errno unix.Errno
+	// Deep maps the owners of the mounts below, too, for a MapOwners.
+	Deep bool
 	// Timeout is how long the process of a Reap may take, as far as the parent
 	// lets it; zero is for ever.
 	Timeout time.Duration

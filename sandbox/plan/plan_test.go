@@ -29,6 +29,7 @@ func hybrid() host.Features {
 			{Name: "unified", Mount: "/sys/fs/cgroup/unified", V2: true},
 		}},
 	}
+	h.Landlock = 5
 	for i := range h.Rlimits {
 		h.Rlimits[i] = unix.Rlimit{Cur: 1024, Max: 4096}
 	}
@@ -95,6 +96,10 @@ func TestGolden(t *testing.T) {
 			s.Root.Readonly = true
 			s.Linux.Sysctl = map[string]string{"net.ipv4.ip_forward": "1", "kernel.shmmax": "1"}
 			s.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/net/tun", Type: "c", Major: 10, Minor: 200, FileMode: &mode}}
+		}), host: v2()},
+		"files-allowed": {spec: docker(func(s *specs.Spec) {
+			s.Mounts = append(s.Mounts, specs.Mount{Destination: "/run", Type: "tmpfs", Source: "tmpfs"})
+			s.Annotations = map[string]string{plan.FilesAllowed: "ro /usr\nrw /data\n"}
 		}), host: v2()},
 		"userns": {spec: docker(func(s *specs.Spec) {
 			s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: "user"})

@@ -58,6 +58,12 @@ func (s *Step) String() string {
 	case Reap:
 		s := "wait4(" + s.Args[0].String() + "), tell the parent how it ended, and fail unless with code 0"
 		return s
+	case Octal:
+		return s.Args[1].String() + " = " + s.Args[0].String() + " in octal digits"
+	case Store:
+		return s.Args[1].String() + " = " + s.Args[0].String()
+	case MapOwners:
+		return "tell the parent " + s.Args[0].String() + ", wait until its owners are mapped by " + s.Args[1].String()
 	case Check:
 		return fmt.Sprintf("check %s & %#x == %#x, else %s", &s.Args[0], s.Args[1].Num, s.Args[2].Num,
 			unix.ErrnoName(s.Errno)) + s.outcome()
@@ -121,7 +127,11 @@ func (a *Arg) String() string {
 	case Inherited:
 		return "f" + strconv.FormatUint(a.Num, 10)
 	case Buffer:
-		return "&v" + strconv.FormatUint(a.Num, 10)
+		s := "&v" + strconv.FormatUint(a.Num, 10)
+		if a.Offset > 0 {
+			s += "[" + strconv.FormatUint(a.Offset, 10) + "]"
+		}
+		return s
 	case String:
 		return strconv.Quote(a.Str)
 	case Strings:
@@ -130,6 +140,8 @@ func (a *Arg) String() string {
 		return a.text()
 	case Filter:
 		return "{filter}"
+	case Ending:
+		return "{exit with 128 and the signal}"
 	case FirstFD:
 		return "first+" + strconv.FormatUint(a.Num, 10)
 	case DeathSignal:

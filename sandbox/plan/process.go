@@ -37,6 +37,9 @@ func (b *builder) process(spec *specs.Spec, proc *specs.Process, hooks []specs.H
 		return err
 	}
 	early := b.enterDir(proc.Cwd)
+	if err := b.allowFiles(spec); err != nil {
+		return err
+	}
 	b.user(proc.User, caps)
 	b.enterDirAgain(proc.Cwd, early)
 	b.setLabel(proc)
@@ -69,6 +72,7 @@ func (b *builder) closeAll(hooks bool) (std hookStdio) {
 		return to
 	}
 	b.why = "keep no descriptor"
+	b.call("close", Arg{Kind: FirstFD}) // the image, which is mapped
 	if hooks {
 		files := b.hookFiles(specs.StateCreated)
 		std = hookStdio{state: keep(files.state), output: keep(files.output)}
@@ -123,7 +127,7 @@ func (b *builder) enterDirAgain(cwd string, early Value) {
 
 func (b *builder) openDir(cwd string) (Value, *Step) {
 	return b.get("openat2", cwdFD(), str(cwd),
-		openHow(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0, unix.RESOLVE_NO_MAGICLINKS), num(24))
+		openHow(unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, unix.RESOLVE_NO_MAGICLINKS), num(24))
 }
 
 // insideRoot refuses a working directory outside of the root, as a leaked

@@ -2,11 +2,13 @@ package program
 
 import "encoding/binary"
 
-// The loop, the same on both processors:
+// Before the loop, at codeStart, is what handles a signal in a program that waits to be
+// started: exit_group(128 + signal). The loop, the same on both processors:
 //
 //	next:   bits = entry.bits
 //	        load six arguments; those with their bit set are addresses: load again
 //	        if entry.number is a check: result = (a0 & a1) == a2 ? 0 : a3
+//	        else if it is a digit: result = (a0 >> a1 & a2) + a3
 //	        else result = system call
 //	        *entry.result = result
 //	        if result is an error:
@@ -46,10 +48,14 @@ func (a *assembler) link() []byte {
 // Registers of amd64: rbx is the entry, r12d its bits, and the kernel takes
 // rdi, rsi, rdx, r10, r8, r9 and changes rax, rcx and r11.
 func amd64Loop(l loop) []byte {
-	js, jae, je := []byte{0x0f, 0x88}, []byte{0x0f, 0x83}, []byte{0x0f, 0x84}
+	js, jae, je, jne := []byte{0x0f, 0x88}, []byte{0x0f, 0x83}, []byte{0x0f, 0x84}, []byte{0x0f, 0x85}
 	jmp, call := []byte{0xe9}, []byte{0xe8}
 	a := newAssembler()
-	a.rawImm(l.table, 0xbb) // mov ebx, table
+	a.rawImm(128, 0x8d, 0xbf) // lea edi, [rdi+128]
+	a.rawImm(231, 0xb8)       // mov eax, exit_group
+	a.raw(0x0f, 0x05)         // syscall
+	a.raw(0x90, 0x90, 0x90)   // up to endingSize
+	a.rawImm(l.table, 0xbb)   // mov ebx, table
 	a.label("next")
 	a.raw(0x44, 0x8b, 0x63, 4)  // mov r12d, [rbx+4]
 	a.raw(0x48, 0x8b, 0x7b, 8)  // mov rdi, [rbx+8]
@@ -114,11 +120,19 @@ func amd64Loop(l loop) []byte {
 	a.raw(0x0f, 0x05)          // syscall
 	a.raw(0xc3)                // ret
 	a.label("check")
+	a.rawImm(digitBit, 0xa9) // test eax, digitBit
+	a.jump("digit", jne...)
 	a.raw(0x48, 0x21, 0xf7) // and rdi, rsi
 	a.raw(0x31, 0xc0)       // xor eax, eax
 	a.raw(0x48, 0x39, 0xd7) // cmp rdi, rdx
 	a.jump("done", je...)
 	a.raw(0x4c, 0x89, 0xd0) // mov rax, r10
+	a.jump("done", jmp...)
+	a.label("digit")
+	a.raw(0x89, 0xf1)             // mov ecx, esi
+	a.raw(0x48, 0xd3, 0xef)       // shr rdi, cl
+	a.raw(0x48, 0x21, 0xd7)       // and rdi, rdx
+	a.raw(0x4a, 0x8d, 0x04, 0x17) // lea rax, [rdi+r10]
 	a.jump("done", jmp...)
 	return a.link()
 }
@@ -140,6 +154,9 @@ func (a *assembler) jump(label string, opcode ...byte) {
 // kernel takes x0 to x5, the number in w8, and returns in x0.
 func arm64Loop(l loop) []byte {
 	a := newAssembler()
+	a.word(0x11020000) // add w0, w0, #128
+	a.load(8, 94)      // exit_group
+	a.word(0xd4000001) // svc #0
 	a.load(19, l.table)
 	a.label("next")
 	a.word(0xb9400674) // ldr w20, [x19, #4]
@@ -191,12 +208,23 @@ func arm64Loop(l loop) []byte {
 	a.load(8, 64)      // write
 	a.word(0xd4000001) // svc #0
 	a.word(0xd65f03c0) // ret
-	a.label("check")
-	a.word(0x8a010000)                  // and x0, x0, x1
-	a.word(0xeb02001f)                  // cmp x0, x2
-	a.word(0x9a8303e0)                  // csel x0, xzr, x3, eq
-	a.branch("done", 0x14000000, 26, 0) // b
+	a.arm64Values()
 	return a.link()
+}
+
+// arm64Values are the entries that make no system call.
+func (a *assembler) arm64Values() {
+	a.label("check")
+	a.branch("digit", 0x37f00008, 14, 5) // tbnz w8, #30
+	a.word(0x8a010000)                   // and x0, x0, x1
+	a.word(0xeb02001f)                   // cmp x0, x2
+	a.word(0x9a8303e0)                   // csel x0, xzr, x3, eq
+	a.branch("done", 0x14000000, 26, 0)  // b
+	a.label("digit")
+	a.word(0x9ac12400)                  // lsr x0, x0, x1
+	a.word(0x8a020000)                  // and x0, x0, x2
+	a.word(0x8b030000)                  // add x0, x0, x3
+	a.branch("done", 0x14000000, 26, 0) // b
 }
 
 func (a *assembler) word(w uint32) { a.code = binary.LittleEndian.AppendUint32(a.code, w) }

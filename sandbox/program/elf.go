@@ -6,6 +6,9 @@ import "encoding/binary"
 const (
 	ehSize = 64
 	phSize = 56
+	// headers is how long all of them are: the code comes behind them.
+	headers   = ehSize + 4*phSize
+	codeStart = codeAddr + headers
 
 	ptLoad     = 1
 	ptGNUStack = 0x6474e551
@@ -21,7 +24,6 @@ type segment struct {
 
 // link lays the segments out, each at a page of its own in the file.
 func link(machine uint16, code, table, values []byte) []byte {
-	const headers = ehSize + 4*phSize
 	tableOff := pages(headers + len(code))
 	valuesOff := tableOff + pages(len(table))
 	segments := []segment{
@@ -36,9 +38,9 @@ func link(machine uint16, code, table, values []byte) []byte {
 	out = le.AppendUint16(out, 2) // ET_EXEC
 	out = le.AppendUint16(out, machine)
 	out = le.AppendUint32(out, 1)
-	out = le.AppendUint64(out, codeAddr+headers) // entry
-	out = le.AppendUint64(out, ehSize)           // program headers
-	out = le.AppendUint64(out, 0)                // no section headers
+	out = le.AppendUint64(out, codeStart+endingSize) // entry
+	out = le.AppendUint64(out, ehSize)               // program headers
+	out = le.AppendUint64(out, 0)                    // no section headers
 	out = le.AppendUint32(out, 0)
 	for _, n := range []uint16{ehSize, phSize, uint16(len(segments)), 0, 0, 0} {
 		out = le.AppendUint16(out, n)

@@ -127,7 +127,19 @@ func lookupProcess(call string) (numbers, bool) {
 	case "seccomp":
 		n = numbers{317, 277}
 	default:
-		return n, false
+		return lookupLandlock(call)
 	}
 	return n, true
+}
+
+func lookupLandlock(call string) (n numbers, known bool) {
+	switch call {
+	case "landlock_create_ruleset":
+		n = numbers{444, 444}
+	case "landlock_add_rule":
+		n = numbers{445, 445}
+	case "landlock_restrict_self":
+		n = numbers{446, 446}
+	}
+	return n, n.amd64 != 0
 }

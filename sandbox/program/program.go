@@ -41,7 +41,8 @@ func (in Input) files() int  { return in.FirstFD + 3 }
 type Record struct {
 	// Step is the index in Plan.Steps; the highest bit says that Value is the
 	// pid of a forked process, the next one that it is the wait status of a
-	// reaped one, the third that it is the descriptor of a filter's listener.
+	// reaped one, the third that it is the descriptor of a filter's listener, the
+	// fourth that it is the descriptor of a mount whose owners are to be mapped.
 	Step uint32
 	// Value is an errno, or zero at a barrier.
 	Value uint32
@@ -54,6 +55,7 @@ const (
 	forked    = 1 << 31
 	reaped    = 1 << 30
 	listening = 1 << 29
+	mapping   = 1 << 28
 )
 
 // Decode reads a record.
@@ -75,6 +77,12 @@ func (r Record) Listens() (fd int, ok bool) {
 	return int(r.Value), r.Step&(forked|reaped|listening) == listening
 }
 
+// Maps returns the step that asks its parent to map the owners of a mount, and the mount's
+// descriptor, and true, if the record does. The program waits until its parent lets it go on.
+func (r Record) Maps() (step, fd int, ok bool) {
+	return int(r.Step &^ mapping), int(r.Value), r.Step&(forked|reaped|listening|mapping) == mapping
+}
+
 // Addresses of the segments. They are below 2 GiB so that the code may use
 // 32-bit immediates.
 const (
@@ -87,6 +95,9 @@ const (
 	valuesAt  = 16
 )
 
+// endingSize is that of the code which handles a signal, before the loop.
+const endingSize = 16
+
 // ExitCode is the program's after a step has failed.
 const ExitCode = 125
 
@@ -94,7 +105,7 @@ const ExitCode = 125
 type arch struct {
 	machine uint16 // ELF e_machine
 	number  func(numbers) uint32
-	// code is the loop, to be run at codeAddr+offset.
+	// code is the handler of signals, of endingSize bytes, and the loop, to be run at codeStart.
 	code func(l loop) []byte
 }
 

@@ -77,8 +77,8 @@ type outcome struct {
 	code    int
 }
 
-// execute runs a plan with gate bytes waiting, on this processor or emulated.
-func execute(t *testing.T, goarch string, p *plan.Plan, gate string) outcome {
+// command is the program of a plan, on this processor or emulated.
+func command(t *testing.T, goarch string, p *plan.Plan) *exec.Cmd {
 	t.Helper()
 	a, err := native(goarch)
 	if err != nil {
@@ -104,6 +104,13 @@ func execute(t *testing.T, goarch string, p *plan.Plan, gate string) outcome {
 		}
 		cmd = exec.CommandContext(t.Context(), emulator, file)
 	}
+	return cmd
+}
+
+// execute runs a plan with gate bytes waiting.
+func execute(t *testing.T, goarch string, p *plan.Plan, gate string) outcome {
+	t.Helper()
+	cmd := command(t, goarch, p)
 	gateR, gateW, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -168,7 +175,24 @@ func TestExecution(t *testing.T) {
 			steps: []plan.Step{print("a"), {Op: plan.Barrier, Result: 1}, print("b"), exit(0)},
 			want:  outcome{out: "a", code: ExitCode, records: []Record{{1, 0}, {1, uint32(unix.ECANCELED)}}},
 		},
-		"exec":      {steps: []plan.Step{{Call: "execve", Args: []plan.Arg{text("/bin/echo"), {Kind: plan.Strings, List: []string{"echo", "hello", ""}}, {Kind: plan.Strings}}}}, want: outcome{out: "hello \n"}},
+		"exec": {steps: []plan.Step{{Call: "execve", Args: []plan.Arg{text("/bin/echo"), {Kind: plan.Strings, List: []string{"echo", "hello", ""}}, {Kind: plan.Strings}}}}, want: outcome{out: "hello \n"}},
+		"octal": {steps: []plan.Step{
+			{Call: "umask", Args: []plan.Arg{number(0o710)}},
+			{Call: "umask", Args: []plan.Arg{number(0o026)}, Result: 1},
+			{Op: plan.Octal, Args: []plan.Arg{value(1), buffer(2)}},
+			{Call: "write", Args: []plan.Arg{number(1), buffer(2), number(5)}},
+			exit(0),
+		}, want: outcome{out: "0710\x00"}},
+		"store": {steps: []plan.Step{
+			{Op: plan.Store, Args: []plan.Arg{number('a' | 'b'<<8), buffer(2)}},
+			open("/no/such", plan.Step{Result: 1, Accept: missing}),
+			{Op: plan.Store, Args: []plan.Arg{number('c'), {Kind: plan.Buffer, Num: 2, Offset: 2}}},
+			{Call: "umask", Args: []plan.Arg{number('d')}},
+			{Call: "umask", Result: 3},
+			{Op: plan.Store, Args: []plan.Arg{value(3), {Kind: plan.Buffer, Num: 2, Offset: 3}}},
+			{Call: "write", Args: []plan.Arg{number(1), buffer(2), number(5)}},
+			exit(0),
+		}, want: outcome{out: "abcd\x00"}},
 		"inherited": {steps: []plan.Step{{Call: "write", Args: []plan.Arg{{Kind: plan.Inherited, Num: 9}, text("a"), number(1)}, Accept: []unix.Errno{unix.EBADF}}, exit(0)}},
 	} {
 		for _, goarch := range []string{"amd64", "arm64"} {
@@ -183,6 +207,50 @@ func TestExecution(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestEnding ends a program at a barrier by a signal that it has a handler for.
+func TestEnding(t *testing.T) {
+	t.Parallel()
+	for _, goarch := range []string{"amd64", "arm64"} {
+		t.Run(goarch, func(t *testing.T) {
+			t.Parallel()
+			cmd := command(t, goarch, &plan.Plan{Steps: []plan.Step{
+				{Call: "rt_sigaction", Args: []plan.Arg{number(uint64(unix.SIGTERM)), {Kind: plan.Ending}, number(0), number(8)}},
+				print("a"),
+				{Op: plan.Barrier, Result: 1},
+				print("b"), exit(0),
+			}})
+			gateR, gateW, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer gateW.Close()
+			defer gateR.Close()
+			statusR, statusW, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer statusR.Close()
+			var out bytes.Buffer
+			cmd.Stdout, cmd.ExtraFiles = &out, []*os.File{gateR, statusW}
+			err = cmd.Start()
+			statusW.Close()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n, err := statusR.Read(make([]byte, RecordSize)); n != RecordSize || err != nil {
+				t.Errorf("no record of the barrier: %d, %v", n, err)
+			}
+			if err := cmd.Process.Signal(unix.SIGTERM); err != nil {
+				t.Error(err)
+			}
+			_ = cmd.Wait() // how it ended is looked at
+			if code := cmd.ProcessState.ExitCode(); code != 128+int(unix.SIGTERM) || out.String() != "a" {
+				t.Errorf("ended with %v, having printed %q", cmd.ProcessState, &out)
+			}
+		})
 	}
 }
 

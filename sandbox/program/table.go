@@ -12,7 +12,7 @@ import (
 
 // An entry of the table is 80 bytes; the code knows these offsets.
 //
-//	 0  u32     number of the system call; highest bit set: a check
+//	 0  u32     number of the system call; highest bit set: a check; and the next: digits
 //	 4  u32     bits 0-5: the argument is the address of a value
 //	            bit 16: report an accepted error
 //	            bits 17-31: the step in the plan
@@ -24,6 +24,7 @@ import (
 const (
 	entrySize = 80
 	checkBit  = 1 << 31
+	digitBit  = 1 << 30
 	noteBit   = 1 << 16
 	stepShift = 17
 	maxSteps  = 1 << (32 - stepShift)
@@ -32,15 +33,16 @@ const (
 // table is the read-only segment under construction: entries first, then what
 // they point to.
 type table struct {
-	arch    arch
-	plan    *plan.Plan
-	in      Input
-	entries []entry
-	first   []int // the first entry of each step
-	data    []byte
-	strings map[string]uint64
-	values  []byte
-	buffers map[plan.Value]uint64 // addresses of values that the kernel fills
+	arch     arch
+	plan     *plan.Plan
+	in       Input
+	entries  []entry
+	first    []int // the first entry of each step
+	data     []byte
+	strings  map[string]uint64
+	values   []byte
+	buffers  map[plan.Value]uint64 // addresses of values that the kernel fills
+	endingAt uint64                // the address of the sigaction of Ending, once there is one
 	// dataAddr is where data begins, known once the entries are counted.
 	dataAddr uint64
 }
@@ -67,7 +69,7 @@ func newTable(a arch, p *plan.Plan, in Input) *table {
 	t.values = make([]byte, valuesAt+8*(int(highest)+2))
 	for i := range p.Steps {
 		for _, arg := range p.Steps[i].Args {
-			if arg.Kind == plan.Buffer {
+			if arg.Kind == plan.Buffer && t.buffers[plan.Value(arg.Num)] == 0 {
 				t.buffers[plan.Value(arg.Num)] = t.reserve(plan.BufferSize)
 			}
 		}
@@ -83,7 +85,7 @@ func entriesOf(op plan.Op) int {
 	switch op {
 	case plan.Barrier, plan.Reap:
 		return 3
-	case plan.Fork:
+	case plan.Fork, plan.Octal, plan.MapOwners:
 		return 4
 	case plan.Listen:
 		return 5
@@ -117,6 +119,12 @@ func (t *table) steps() error {
 		s := &t.plan.Steps[i]
 		var err error
 		switch s.Op {
+		case plan.Octal:
+			t.octal(i, s)
+		case plan.Store:
+			t.add(i, t.copied(&s.Args[0], t.arg(&s.Args[1])))
+		case plan.MapOwners:
+			err = t.mapOwners(i, s)
 		case plan.Barrier:
 			err = t.barrier(i, s)
 		case plan.Fork:
@@ -232,6 +240,18 @@ func (t *table) check(value, mask, want uint64, otherwise unix.Errno) entry {
 	return entry{nr: checkBit, bits: 1, args: [6]uint64{value, mask, want, uint64(-int64(otherwise))}}
 }
 
+// octal stores a digit of a value after the other, each in eight bytes, of which the next
+// one leaves the first. After the last of them are zeros, as after a string.
+func (t *table) octal(i int, s *plan.Step) {
+	text := t.arg(&s.Args[1])
+	for n := range uint64(4) {
+		t.add(i, entry{
+			nr: checkBit | digitBit, bits: 1, result: text + n,
+			args: [6]uint64{t.arg(&s.Args[0]), 3 * (3 - n), 7, '0'},
+		})
+	}
+}
+
 // reap waits for a child, reports its status and insists on zero. wait4 stores
 // the status as the second half of the record.
 func (t *table) reap(i int, s *plan.Step) error {
@@ -280,6 +300,36 @@ func (t *table) fork(i int, s *plan.Step) error {
 		return err
 	}
 	t.add(i, exit)
+	return nil
+}
+
+// copied stores a number or a value, which is none of an error, at an address.
+func (t *table) copied(from *plan.Arg, to uint64) entry {
+	e := entry{nr: checkBit | digitBit, result: to, args: [6]uint64{t.arg(from), 0, ^uint64(0), 0}}
+	if from.Kind == plan.Result {
+		e.bits = 1
+	}
+	return e
+}
+
+// mapOwners tells the parent the descriptor of a mount, as the second half of the record, and
+// waits as a barrier does.
+func (t *table) mapOwners(i int, s *plan.Step) error {
+	record := t.reserve(16)
+	binary.LittleEndian.PutUint64(t.values[record-valueAddr:], uint64(i)|mapping)
+	write, err := t.call("write", uint64(t.in.status()), record, RecordSize)
+	if err != nil {
+		return err
+	}
+	read, err := t.call("read", uint64(t.in.gate()), valueAddr+failureAt, 1)
+	if err != nil {
+		return err
+	}
+	read.result = valueAddress(0)
+	told := t.copied(&s.Args[0], record+4)
+	for _, e := range []entry{told, write, read, t.check(valueAddress(0), ^uint64(0), 1, unix.ECANCELED)} {
+		t.add(i, e)
+	}
 	return nil
 }
 
@@ -337,12 +387,28 @@ func (t *table) arg(a *plan.Arg) uint64 {
 		return t.bytesAddr(b)
 	case plan.Filter:
 		return t.filterAddr()
+	case plan.Ending:
+		return t.ending()
 	case plan.FirstFD:
 		return uint64(t.in.FirstFD) + a.Num
 	case plan.DeathSignal:
 		return uint64(t.in.DeathSignal)
 	}
 	return a.Num
+}
+
+// ending is the address of a struct sigaction whose handler is the code at its end. It does not
+// return, so there is nothing to restore, but without SA_RESTORER amd64 calls no handler.
+func (t *table) ending() uint64 {
+	if t.endingAt == 0 {
+		const saRestorer = 0x04000000
+		var b []byte
+		for _, n := range []uint64{codeStart, saRestorer, codeStart, 0} {
+			b = binary.LittleEndian.AppendUint64(b, n)
+		}
+		t.endingAt = t.bytesAddr(b)
+	}
+	return t.endingAt
 }
 
 func (t *table) stringAddr(s string) uint64 {

@@ -110,7 +110,7 @@ func TestDiscardEndsWhatWaits(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		name := filepath.Join(c.dir, "gate")
+		name := filepath.Join(c.dir, "exec.fifo")
 		if err := unix.Mkfifo(name, 0o600); err != nil {
 			t.Fatal(err)
 		}
