@@ -139,6 +139,11 @@ func (cs *Containers) prepare(ctx context.Context, id string, o CreateOptions) (
 	if err != nil {
 		return nil, err
 	}
+	if other != nil && o.Annotations[runspec.FilesAllowed] != "" {
+		return nil, errdefs.Errorf(errdefs.ErrUnsupported,
+			"the runtime %s allows all files: only %s keeps a container to those that are named",
+			other.Name, runtimes.Own)
+	}
 	store, err := cs.parts.Content()
 	if err != nil {
 		return nil, err

@@ -14,6 +14,7 @@ import (
 type hostFlags struct {
 	pid, ipc, uts, cgroupns, userns, cgroupParent   string
 	devices, deviceRules, groups, annotations       []string
+	fsAllow                                         []string
 	gpus                                            string
 	weights, readBps, writeBps, readIOps, writeIOps []string
 	init                                            bool
@@ -36,6 +37,7 @@ func (f *hostFlags) register(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&f.writeBps, "device-write-bps", nil, "limit writing to a device: PATH:BYTES a second")
 	fs.StringArrayVar(&f.readIOps, "device-read-iops", nil, "limit reading from a device: PATH:OPERATIONS a second")
 	fs.StringArrayVar(&f.writeIOps, "device-write-iops", nil, "limit writing to a device: PATH:OPERATIONS a second")
+	fs.StringArrayVar(&f.fsAllow, "fs-allow", nil, "let it open these files alone, by Landlock: PATH[:ro|rw]")
 	fs.StringArrayVar(&f.annotations, "annotation", nil, "annotate its runtime spec: KEY=VALUE")
 }
 
@@ -64,7 +66,25 @@ func (f *hostFlags) parse(o *runspec.Options) (err error) {
 		}
 		o.Annotations[key] = value
 	}
+	if err := f.parseFiles(o); err != nil {
+		return err
+	}
 	return f.parseRates(&o.Resources)
+}
+
+func (f *hostFlags) parseFiles(o *runspec.Options) error {
+	if len(f.fsAllow) == 0 {
+		return nil
+	}
+	allowed, err := parse.FilesAllowed(f.fsAllow)
+	if err != nil {
+		return err
+	}
+	if o.Annotations == nil {
+		o.Annotations = map[string]string{}
+	}
+	o.Annotations[runspec.FilesAllowed] = allowed
+	return nil
 }
 
 func (f *hostFlags) parseRates(r *runspec.Resources) (err error) {
