@@ -522,7 +522,7 @@ func TestJoinedUser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	agent := sandboxtest.NewAgent(t, unix.SYS_MKDIR, unix.SYS_MKDIRAT)
+	agent, mapped := sandboxtest.NewAgent(t, unix.SYS_MKDIR, unix.SYS_MKDIRAT), t.TempDir()
 	for name, tt := range map[string]struct {
 		change func(*specs.Spec)
 		script string
@@ -545,13 +545,18 @@ func TestJoinedUser(t *testing.T) {
 			s.Linux.MaskedPaths, s.Linux.ReadonlyPaths = nil, nil
 		}, "id -u", "0"},
 		"another user": {func(s *specs.Spec) { s.Process.User = specs.User{UID: 7, GID: 8} }, "id -u; id -g", "7\n8"},
+		"a mount that is mapped as it is": {func(s *specs.Spec) {
+			s.Mounts = append(s.Mounts, specs.Mount{
+				Source: mapped, Destination: "/mapped", Type: "bind", Options: []string{"bind", "idmap"},
+			}, specs.Mount{Source: mapped, Destination: "/not", Type: "bind", Options: []string{"bind"}})
+		}, "stat -c %u:%g /mapped /not", "0:0\n65534:65534"},
 		"a filter with an agent": {func(s *specs.Spec) {
 			s.Linux.Seccomp = agent.Notifying("mkdir", "mkdirat")
 		}, "mkdir /tmp/made 2>&1 || true", "mkdir: can't create directory '/tmp/made': No medium found"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t, "sh", "-c", tt.script)
-			f.links("readlink", "hostname", "mkdir")
+			f.links("readlink", "hostname", "mkdir", "stat")
 			with(specs.UserNamespace, ns)(f.spec)
 			f.spec.Process.Capabilities.Effective = append(f.spec.Process.Capabilities.Effective, "CAP_SYS_ADMIN")
 			f.spec.Process.Capabilities.Permitted = append(f.spec.Process.Capabilities.Permitted, "CAP_SYS_ADMIN")

@@ -149,6 +149,7 @@ func idMapOf(s *specs.Spec, m specs.Mount) error {
 	switch asked := len(m.UIDMappings)+len(m.GIDMappings) > 0 || maps(m); {
 	case !asked:
 		return nil
+	case UsersOf(s, m) != "":
 	case len(uids) == 0 || len(gids) == 0:
 		return invalid("mount %s: an id-mapped mount needs uidMappings and gidMappings, "+
 			"or a user namespace of the container's own that has them", m.Destination)
@@ -169,6 +170,21 @@ func IDMap(s *specs.Spec, m specs.Mount) (uids, gids []specs.LinuxIDMapping) {
 		return s.Linux.UIDMappings, s.Linux.GIDMappings
 	}
 	return m.UIDMappings, m.GIDMappings
+}
+
+// UsersOf is the user namespace that a container joins, by its file, if a mount is to be mapped
+// as that is and nobody says how that is; empty otherwise.
+func UsersOf(s *specs.Spec, m specs.Mount) string {
+	uids, gids := IDMap(s, m)
+	if !maps(m) || len(uids)+len(gids) > 0 || s.Linux == nil {
+		return ""
+	}
+	for _, ns := range s.Linux.Namespaces {
+		if ns.Type == specs.UserNamespace {
+			return ns.Path
+		}
+	}
+	return ""
 }
 
 func linux(s *specs.Spec) error {

@@ -19,7 +19,7 @@ import (
 // openBind returns a detached copy of what is bound, with its owners mapped.
 func openBind(want plan.File) (int, error) {
 	fd, err := openTree(want.Name, want, "bind source")
-	if err != nil || len(want.UIDs) == 0 {
+	if err != nil || len(want.UIDs) == 0 && want.OwnersOf == "" {
 		return fd, err
 	}
 	if err := mapOwners(fd, want); err != nil {
@@ -31,15 +31,23 @@ func openBind(want plan.File) (int, error) {
 }
 
 func openOwners(want plan.File) (int, error) {
-	ns, err := userNamespace(want.UIDs, want.GIDs)
+	ns, err := namespaceOf(want)
 	if err != nil {
 		return -1, errdefs.Errorf(host.ErrKind(err), "sandbox: a user namespace to map owners by: %w", err)
 	}
 	return ns, nil
 }
 
+// namespaceOf is the user namespace that a file wants its owners mapped by.
+func namespaceOf(want plan.File) (int, error) {
+	if want.OwnersOf != "" {
+		return openAt(want.OwnersOf, unix.O_RDONLY|unix.O_NONBLOCK, "user namespace")
+	}
+	return userNamespace(want.UIDs, want.GIDs)
+}
+
 func mapOwners(fd int, want plan.File) error {
-	ns, err := userNamespace(want.UIDs, want.GIDs)
+	ns, err := namespaceOf(want)
 	if err != nil {
 		return err
 	}

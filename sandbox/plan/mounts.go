@@ -240,6 +240,7 @@ func (b *builder) bindMount(spec *specs.Spec, m specs.Mount, opts options) error
 		Kind: Bind, Name: m.Source, Recursive: opts.recursive, NoFollow: opts.srcLink,
 		Apart: opts.recursive && b.host.MountNamespaces, Attr: opts.attr,
 		UIDs: idRanges(uids), GIDs: idRanges(gids), IDMapAll: slices.Contains(m.Options, "ridmap"),
+		OwnersOf: check.UsersOf(spec, m),
 	})
 	target := b.target(m.Destination, likeSource, tree)
 	b.attach(tree, target)
@@ -286,8 +287,8 @@ func (b *builder) bindOwn(spec *specs.Spec, m specs.Mount, opts options) {
 		opts.attr.Propagation, opts.attr.PropagateAll = unix.MS_PRIVATE, true
 	}
 	b.setAttributes(tree, opts.attr)
-	if len(uids) > 0 {
-		ns := b.file(File{Kind: Owners, UIDs: idRanges(uids), GIDs: idRanges(gids)})
+	if of := check.UsersOf(spec, m); len(uids) > 0 || of != "" {
+		ns := b.file(File{Kind: Owners, UIDs: idRanges(uids), GIDs: idRanges(gids), OwnersOf: of})
 		b.mapTree(tree, ns, slices.Contains(m.Options, "ridmap"))
 	}
 	target := b.target(m.Destination, likeSource, tree)

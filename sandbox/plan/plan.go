@@ -147,6 +147,8 @@ type File struct {
 	// below, too.
 	UIDs, GIDs []mount.IDRange
 	IDMapAll   bool
+	// OwnersOf is the file of a user namespace, by which they are mapped in place of those.
+	OwnersOf string
 	// Options are those of DevPTS and CopyUp.
 	Options []string
 }

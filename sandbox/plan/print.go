@@ -181,8 +181,14 @@ func (f File) String() string {
 		if len(f.UIDs) > 0 {
 			s += fmt.Sprintf("; mount_setattr(IDMAP, uids %v, gids %v)", f.UIDs, f.GIDs)
 		}
+		if f.OwnersOf != "" {
+			s += "; mount_setattr(IDMAP, as in " + f.OwnersOf + ")"
+		}
 		return s + f.Attr.String()
 	case Owners:
+		if f.OwnersOf != "" {
+			return "open(" + f.OwnersOf + ")"
+		}
 		return fmt.Sprintf("open(a user namespace, uids %v, gids %v)", f.UIDs, f.GIDs)
 	case Namespace:
 		return "open(" + strconv.Quote(f.Name) + ")"
