@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -35,7 +36,7 @@ func TestReports(t *testing.T) {
 	}
 	k.do("cove build -q -t made .")
 	t.Run("", func(t *testing.T) {
-		for i, r := range reports {
+		for i, r := range slices.Concat(reports, moreReports) {
 			t.Run(r.subject, func(t *testing.T) {
 				t.Parallel()
 				dir := t.TempDir()

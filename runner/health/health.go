@@ -27,10 +27,11 @@ const (
 // Timeout is how long one check may take.
 func Timeout(c record.HealthCheck) time.Duration { return cmp.Or(c.Timeout, defaultTimeout) }
 
-// Wait is how long after the last check, or the start, the next one is due.
+// Wait is how long after the last check, or the start, the next one is due. since is the time
+// since the start: when the start period is over checks are no longer those of a start.
 func Wait(c record.HealthCheck, h record.Health, since time.Duration) time.Duration {
 	if h.Status == record.Starting && since < c.StartPeriod {
-		return cmp.Or(c.StartInterval, defaultStartInterval)
+		return min(cmp.Or(c.StartInterval, defaultStartInterval), c.StartPeriod-since)
 	}
 	return cmp.Or(c.Interval, defaultInterval)
 }

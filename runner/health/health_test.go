@@ -76,6 +76,7 @@ func TestWait(t *testing.T) {
 		{record.HealthCheck{}, starting, 0, defaultInterval},
 		{record.HealthCheck{StartPeriod: time.Minute}, starting, 0, defaultStartInterval},
 		{own, starting, time.Second, time.Second},
+		{own, starting, time.Minute - time.Millisecond, time.Millisecond},
 		{own, starting, time.Hour, 7 * time.Second},
 		{own, well, time.Second, 7 * time.Second},
 	} {

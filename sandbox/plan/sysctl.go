@@ -49,7 +49,10 @@ func (b *builder) checkSysctl(spec *specs.Spec, name, path string) error {
 		needs = specs.NetworkNamespace
 	case kernel && slices.Contains(ipcSysctls, rest), strings.HasPrefix(path, "fs/mqueue/"):
 		needs = specs.IPCNamespace
-	case kernel && (rest == "domainname" || rest == "hostname"):
+	case kernel && rest == "hostname":
+		return errdefs.Errorf(errdefs.ErrDenied,
+			"plan: sysctl %q: it is the container's host name, which is said as such and not a second time", name)
+	case kernel && rest == "domainname":
 		needs = specs.UTSNamespace
 	default:
 		return errdefs.Errorf(errdefs.ErrDenied,
