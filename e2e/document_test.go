@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -86,6 +87,16 @@ var document = []around{
 	}, after: func(m *cleanMachine) {
 		m.run("registry serve --root /srv/registry --listen 127.0.0.1:443 --hostname registry.example.com")
 		m.pull("registry.example.com/old/app:v1")
+	}},
+	{command: "docker exec harbor-db psql", skip: "it needs Harbor; the same is asked of tables like its"},
+	{command: "registry import /data/registry --tags", before: func(m *cleanMachine) {
+		m.stop()
+		m.harbor()
+	}, after: func(m *cleanMachine) {
+		m.run("registry serve --root /srv/registry --listen 127.0.0.1:443 --hostname registry.example.com")
+		m.pull("registry.example.com/team/harbored:v1")
+		m.says("v1", "registry tag history team/harbored --root /srv/registry")
+		m.do("! skopeo inspect --authfile $DOCKER_CONFIG/config.json docker://registry.example.com/team/harbored:deleted")
 	}},
 	{command: "registry proxy create hub", before: func(m *cleanMachine) {
 		m.far("registry-1.docker.io", "127.0.0.2", "library", "redis:latest")
@@ -292,15 +303,43 @@ func (m *cleanMachine) stop() {
 	m.must(<-m.server.ended)
 }
 
+// harbor is the storage of one, whose tags its database alone has; tags.tsv is what the
+// document has that asked.
+func (m *cleanMachine) harbor() {
+	m.t.Helper()
+	if err := os.Mkdir("/data", 0o755); err == nil {
+		m.t.Cleanup(func() { m.do("umount /data; rmdir /data") })
+	}
+	m.do("mount -t tmpfs own /data")
+	m.distribution("/data/registry", "team/harbored:v1", "team/harbored:deleted")
+	database := metadatatest.Postgres(m.t).New(m.t)
+	asked := documented(m.t, "../docs/registry.md")
+	i := slices.IndexFunc(asked, func(c string) bool { return strings.HasPrefix(c, "docker exec harbor-db psql ") })
+	_, ask, _ := strings.Cut(asked[i], "-d registry ")
+	m.do(`digest=$(ls /data/registry/docker/registry/v2/repositories/team/harbored/_manifests/revisions/sha256)
+		psql -q '` + database + `' -c "CREATE TABLE artifact (id SERIAL PRIMARY KEY, repository_name varchar(255), digest varchar(255))" \
+			-c "CREATE TABLE tag (id SERIAL PRIMARY KEY, repository_id int, artifact_id int, name varchar(255))" \
+			-c "INSERT INTO artifact (repository_name, digest) VALUES ('team/harbored', 'sha256:$digest')" \
+			-c "INSERT INTO tag (artifact_id, name) VALUES (1, 'v1')"
+		psql '` + database + `' ` + ask)
+}
+
 // oldRegistry is one of CNCF Distribution that holds an image; it is stopped.
 func (m *cleanMachine) oldRegistry() {
 	m.t.Helper()
+	m.distribution("/var/lib/registry", "old/app:v1")
+}
+
+// distribution has one over a folder take images, and stops it.
+func (m *cleanMachine) distribution(folder string, images ...string) {
+	m.t.Helper()
 	m.must(os.WriteFile(filepath.Join(m.dir, "old.yml"), []byte("version: 0.1\nhttp: {addr: \"127.0.0.1:5000\"}\n"+
-		"storage: {filesystem: {rootdirectory: /var/lib/registry}}\n"), 0o600))
+		"storage: {filesystem: {rootdirectory: "+folder+"}}\n"), 0o600))
 	old := m.start("docker-registry serve old.yml")
 	m.until(old, "curl -fs http://127.0.0.1:5000/v2/")
-	m.do(`docker tag busybox 127.0.0.1:5000/old/app:v1
-		docker push --insecure-registry 127.0.0.1:5000 127.0.0.1:5000/old/app:v1`)
+	for _, image := range images {
+		m.do("docker tag busybox 127.0.0.1:5000/" + image + "; docker push --insecure-registry 127.0.0.1:5000 127.0.0.1:5000/" + image)
+	}
 	m.must(old.Process.Kill())
 }
 

@@ -41,6 +41,8 @@ type Config struct {
 	// Give brings a blob into the registry's storage without sending its bytes there;
 	// nil copies them. What it cannot do is errdefs.ErrUnsupported, and ends the run.
 	Give Give
+	// Tags are what tags name, in the place of what the storage says; nil asks the storage.
+	Tags Tags
 	// Problem is told of what cannot be taken over; the rest goes on.
 	Problem func(error)
 }
@@ -105,6 +107,9 @@ func Run(ctx context.Context, cfg Config) (Report, error) {
 			m.From.Name(), layout)
 	}
 	err := m.run(ctx)
+	if err == nil {
+		m.absent()
+	}
 	slices.SortFunc(m.report.Repositories, func(a, b Repository) int { return cmp.Compare(a.Name, b.Name) })
 	for _, r := range m.report.Repositories {
 		t := &m.report.Total

@@ -18,6 +18,8 @@ type Place struct {
 	// Service is that of a bucket, whose name and prefix are Name's. nil is the one of
 	// the registry's own bucket, which then copies by itself.
 	Service *objects.Config
+	// Tags are given with it, if the storage does not have them.
+	Tags Tags
 }
 
 // Open opens it for a registry with this storage, and says how bytes come there. own is

@@ -68,6 +68,10 @@ func (r *repository) path(elem ...string) string {
 }
 
 func (r *repository) readTags(ctx context.Context) error {
+	if r.Tags != nil {
+		r.given()
+		return nil
+	}
 	entries, err := r.From.List(ctx, r.path("tags"))
 	if err != nil {
 		return err

@@ -30,6 +30,6 @@ func Import(
 	}
 	defer func() { err = errors.Join(err, origin.Close()) }()
 	return migrate.Run(auth.WithCaller(ctx, auth.Operator()), migrate.Config{
-		From: origin, To: r, Give: give, Problem: problem,
+		From: origin, To: r, Give: give, Tags: from.Tags, Problem: problem,
 	})
 }

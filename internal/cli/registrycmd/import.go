@@ -23,6 +23,7 @@ type importer struct {
 	target  command.Target
 	link    bool
 	report  string
+	tags    string
 	service objects.Config
 }
 
@@ -41,6 +42,11 @@ Files are copied; with --link they come by a second name of them (a hard link),
 which takes no room, from the same file system. From then on nobody may write to
 them; the other registry never does, and what it deletes stays here.
 
+Harbor keeps the names of tags in its database: since release 2.15 the storage has
+none, and before it has those that were deleted, too. --tags FILE gives them, a
+line each of repository, tag and digest with tabs between; then what the storage
+says of tags counts for nothing.
+
 A bucket of the service that this registry has its own in is copied there by the
 service itself, with the credentials of the configuration, which must be allowed
 to read it. One of another service (--endpoint, --region, …) is copied through
@@ -58,6 +64,7 @@ run. An exit code of 1 says that something could not be taken over.`,
 	i.target.Flags(cmd)
 	f := cmd.Flags()
 	f.BoolVar(&i.link, "link", false, "link files of the same file system instead of copying them")
+	f.StringVar(&i.tags, "tags", "", "file of lines REPOSITORY, TAG, DIGEST with tabs between: what tags name, as of Harbor's database")
 	f.StringVar(&i.report, "report", "", "write what became of each repository to this file, as JSON")
 	f.StringVar(&i.service.Endpoint, "endpoint", "", "URL of the S3 service that has the bucket, if it is not this registry's")
 	f.StringVar(&i.service.Region, "region", "", "its region")
@@ -78,6 +85,11 @@ func (i *importer) run(cmd *cobra.Command, place string) error {
 			from.Service = &i.service
 		}
 	}
+	if i.tags != "" {
+		if from.Tags, err = readTags(i.tags); err != nil {
+			return err
+		}
+	}
 	out, problems := cmd.OutOrStdout(), 0
 	done, err := server.Import(cmd.Context(), cfg, from, func(err error) {
 		problems++
@@ -95,6 +107,15 @@ func (i *importer) run(cmd *cobra.Command, place string) error {
 	return err
 }
 
+func readTags(name string) (migrate.Tags, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("tags: %w", err)
+	}
+	tags, err := migrate.ReadTags(f)
+	return tags, errors.Join(err, f.Close())
+}
+
 func (i *importer) summary(out io.Writer, done migrate.Report) error {
 	did := "copied"
 	if i.link {
@@ -103,6 +124,9 @@ func (i *importer) summary(out io.Writer, done migrate.Report) error {
 	t := done.Total
 	_, err := fmt.Fprintf(out, "found %d repositories, %d manifests and %d tags; added %d manifests, %s %d blobs (%s)\n",
 		len(done.Repositories), t.Manifests, t.Tags, t.Added, did, t.Blobs, units.HumanSize(float64(t.Bytes)))
+	if err == nil && t.Manifests > 0 && t.Tags == 0 {
+		_, err = fmt.Fprintln(out, "the storage names no tags, as that of Harbor 2.15: bring them by --tags")
+	}
 	return err
 }
 
