@@ -97,20 +97,25 @@ func (b *Browser) Tags(
 	if err != nil {
 		return nil, false, err
 	}
-	from, args := selectTags, []any{id, q.pattern(), q.N + 1, name}
+	from, args := selectTags, []any{id, q.N + 1, name}
+	param := func(v any) string {
+		args = append(args, v)
+		return "$" + strconv.Itoa(len(args))
+	}
 	if q.Label != "" {
-		args = append(args, q.Label)
+		param(q.Label) // which is $4
 		if from, err = b.labelled(ctx, id, q.Label); err != nil {
 			return nil, false, err
 		}
 	}
-	matching := from + db.AnyCase(b.db.Querier(), "t.name") + ` $2 ESCAPE '\' `
+	matching := from
+	if q.Match != "" { // a pattern of any name PostgreSQL takes to match few, and reads and sorts all tags for a page
+		matching += db.AnyCase(b.db.Querier(), "t.name") + " " + param(q.pattern()) + ` ESCAPE '\' AND `
+	}
 	if q.Order == ByName {
-		matching += "AND t.name > $4 ORDER BY t.name LIMIT $3"
+		matching += "t.name > $3 ORDER BY t.name LIMIT $2"
 	} else {
-		args = append(args, at)
-		n := strconv.Itoa(len(args))
-		matching += "AND (t.updated_at, t.name) < ($" + n + ", $4) ORDER BY t.updated_at DESC, t.name DESC LIMIT $3"
+		matching += "(t.updated_at, t.name) < (" + param(at) + ", $3) ORDER BY t.updated_at DESC, t.name DESC LIMIT $2"
 	}
 	if page, err = db.All(ctx, b.db.Querier(), scanTag, matching, args...); err != nil {
 		return nil, false, err
@@ -119,9 +124,9 @@ func (b *Browser) Tags(
 	return page, more, b.label(ctx, id, page)
 }
 
-// labelledArtifacts are those of the repository $1 that have a label of the name $5.
+// labelledArtifacts are those of the repository $1 that have a label of the name $4.
 const labelledArtifacts = `SELECT a.digest FROM repositories r CROSS JOIN labels l CROSS JOIN artifact_labels a
-	WHERE r.id = $1 AND l.project_id IN (0, r.project_id) AND l.name = $5 AND a.label_id = l.id
+	WHERE r.id = $1 AND l.project_id IN (0, r.project_id) AND l.name = $4 AND a.label_id = l.id
 		AND a.repository_id = r.id`
 
 // fewLabelled is up to how many artifacts with a label are looked up and sorted. When more
@@ -131,11 +136,11 @@ const fewLabelled = 500
 // labelled is selectTags of artifacts with a label.
 func (b *Browser) labelled(ctx context.Context, id int64, label string) (from string, err error) {
 	var n int64
-	err = b.db.Querier().Row(ctx, "SELECT COUNT(*) FROM ("+strings.ReplaceAll(labelledArtifacts, "$5", "$2")+
+	err = b.db.Querier().Row(ctx, "SELECT COUNT(*) FROM ("+strings.ReplaceAll(labelledArtifacts, "$4", "$2")+
 		" LIMIT $3) AS counted", id, label, fewLabelled+1).Scan(&n)
 	if n > fewLabelled {
 		return selectTags + `EXISTS (SELECT 1 FROM artifact_labels a JOIN labels l ON l.id = a.label_id
-			WHERE a.repository_id = t.repository_id AND a.digest = t.digest AND l.name = $5) AND `, db.Unavailable(err)
+			WHERE a.repository_id = t.repository_id AND a.digest = t.digest AND l.name = $4) AND `, db.Unavailable(err)
 	}
 	return tagColumns + "FROM (SELECT DISTINCT digest FROM (" + labelledArtifacts + `) AS held) AS chosen
 		CROSS JOIN tags t CROSS JOIN manifests x WHERE t.repository_id = $1 AND t.digest = chosen.digest

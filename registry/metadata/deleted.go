@@ -11,9 +11,15 @@ import (
 )
 
 // keepDeleted remembers a manifest that is about to be removed with these tags, and
-// forgets those of its repository whose time is long over.
+// forgets those of its repository whose time is long over: the oldest ones, as a repository
+// may have had thousands deleted on one day, for which nobody is to wait on another.
 func (tx *Tx) keepDeleted(ctx context.Context, repoID int64, dgst digest.Digest, tags []string, actor string) error {
-	const long = 7 * 24 * time.Hour
+	const (
+		long = 7 * 24 * time.Hour
+		old  = `(SELECT digest FROM deleted_manifests WHERE repository_id = $1 AND deleted_at < $2
+			ORDER BY deleted_at, digest LIMIT 100)`
+	)
+	over := db.Micros(tx.tx.Now.Add(-long))
 	_, err := tx.q.Exec(ctx, `INSERT INTO deleted_manifests
 		(repository_id, digest, media_type, size, tags, deleted_at, deleted_by)
 		SELECT repository_id, digest, media_type, size, $3, $4, $5 FROM manifests
@@ -22,13 +28,12 @@ func (tx *Tx) keepDeleted(ctx context.Context, repoID int64, dgst digest.Digest,
 		SET tags = excluded.tags, deleted_at = excluded.deleted_at, deleted_by = excluded.deleted_by`,
 		repoID, dgst.String(), strings.Join(tags, " "), db.Micros(tx.tx.Now), actor)
 	if err == nil {
-		_, err = tx.q.Exec(ctx, `DELETE FROM artifact_labels WHERE repository_id = $1 AND digest IN
-			(SELECT digest FROM deleted_manifests WHERE repository_id = $1 AND deleted_at < $2)`, repoID,
-			db.Micros(tx.tx.Now.Add(-long)))
+		_, err = tx.q.Exec(ctx, "DELETE FROM artifact_labels WHERE repository_id = $1 AND digest IN "+old,
+			repoID, over)
 	}
 	if err == nil {
-		_, err = tx.q.Exec(ctx, "DELETE FROM deleted_manifests WHERE repository_id = $1 AND deleted_at < $2", repoID,
-			db.Micros(tx.tx.Now.Add(-long)))
+		_, err = tx.q.Exec(ctx, "DELETE FROM deleted_manifests WHERE repository_id = $1 AND digest IN "+old,
+			repoID, over)
 	}
 	return db.Unavailable(err)
 }

@@ -65,6 +65,7 @@ type Answered struct {
 	Scans     []string // tables that were read from one end to the other
 	Most      int64    // rows that one step read, whether it kept them or not
 	Pages     int64    // of 8 KiB that were looked at, those of indexes too
+	Plan      string   // by which it read the most pages, a line for a step
 }
 
 // Since are the statements that were answered since a mark: each once, at its worst.
@@ -80,9 +81,12 @@ func (s *Server) Since(t testing.TB, mark int) []Answered {
 			t.Fatalf("%v: %s", err, text)
 		}
 		got := Answered{Statement: told.Query, Pages: told.Plan.Hit + told.Plan.Read}
-		told.Plan.sum(&got)
+		told.Plan.sum(&got, "\n  ")
 		if old, ok := worst[told.Query]; ok {
 			got.Scans = append(got.Scans, old.Scans...)
+			if old.Pages > got.Pages {
+				got.Plan = old.Plan
+			}
 			got.Most, got.Pages = max(got.Most, old.Most), max(got.Pages, old.Pages)
 		}
 		slices.Sort(got.Scans)
@@ -126,6 +130,7 @@ func plansIn(log string) (plans []string) {
 type step struct {
 	Type     string  `json:"Node Type"`
 	Relation string  `json:"Relation Name"`
+	Index    string  `json:"Index Name"`
 	Rows     float64 `json:"Actual Rows"`
 	Loops    float64 `json:"Actual Loops"`
 	Filtered float64 `json:"Rows Removed by Filter"`
@@ -136,12 +141,14 @@ type step struct {
 	Plans    []step  `json:"Plans"`
 }
 
-func (p step) sum(a *Answered) {
+func (p step) sum(a *Answered, indent string) {
 	if p.Type == "Seq Scan" && p.Loops > 0 {
 		a.Scans = append(a.Scans, p.Relation)
 	}
+	a.Plan += fmt.Sprintf("%s%s %s %s: %.0f rows, %.0f left out, %.0f times, %d pages",
+		indent, p.Type, p.Relation, p.Index, p.Rows, p.Filtered, p.Loops, p.Hit+p.Read)
 	a.Most = max(a.Most, int64((p.Rows+p.Filtered+p.Rechecks+p.Joined)*p.Loops))
 	for _, below := range p.Plans {
-		below.sum(a)
+		below.sum(a, indent+"  ")
 	}
 }
