@@ -103,7 +103,7 @@ func (r *Runner) cleanHalves(context.Context) (removed []string, err error) {
 		return nil, nil
 	}
 	for _, e := range entries {
-		creating, half := strings.CutPrefix(e.Name(), creatingPrefix)
+		creating, half := strings.CutPrefix(e.Name(), record.CreatingPrefix)
 		tag, _, _ := strings.Cut(creating, "-")
 		if half && !process.TagEnded(tag) || !half && !strings.HasPrefix(e.Name(), record.RemovingPrefix) {
 			continue

@@ -65,14 +65,12 @@ func (r *Runner) Create(ctx context.Context, cfg record.Config) (*Container, err
 		"container %.12s: no free name found", cfg.ID), errdefs.GiveName, "")
 }
 
-// creatingPrefix begins the name of a record on its way; whose it is follows.
-const creatingPrefix = ".creating-"
-
 // record writes the directory under another name and renames it, so that it
-// appears whole.
+// appears whole, and with a name of its own: whoever lists containers never finds one
+// that is taken back because another has its name.
 func (r *Runner) record(ctx context.Context, cfg record.Config) (*Container, error) {
 	final := record.Of(r.opts.Root, cfg.ID)
-	making := record.Dir(filepath.Join(record.Containers(r.opts.Root), creatingPrefix+process.Tag()+"-"+cfg.ID))
+	making := record.Dir(filepath.Join(record.Containers(r.opts.Root), record.CreatingPrefix+process.Tag()+"-"+cfg.ID))
 	if err := os.MkdirAll(string(making), 0o710); err != nil {
 		return nil, fmt.Errorf("container %.12s: %w", cfg.ID, err)
 	}
@@ -80,20 +78,21 @@ func (r *Runner) record(ctx context.Context, cfg record.Config) (*Container, err
 	if err := writeRecord(making, cfg); err != nil {
 		return nil, fmt.Errorf("container %.12s: %w", cfg.ID, err)
 	}
+	if err := r.claim(ctx, cfg.Name, cfg.ID); err != nil {
+		return nil, err
+	}
 	if err := os.Rename(string(making), string(final)); err != nil {
+		err = fmt.Errorf("container %.12s: %w", cfg.ID, err)
 		if errors.Is(err, os.ErrExist) {
-			return nil, errdefs.Errorf(errdefs.ErrExists, "container %.12s exists", cfg.ID)
+			err = errdefs.Errorf(errdefs.ErrExists, "container %.12s exists", cfg.ID)
 		}
-		return nil, fmt.Errorf("container %.12s: %w", cfg.ID, err)
+		return nil, errors.Join(err, record.Unclaim(r.opts.Root, cfg.Name, cfg.ID))
 	}
 	if !cfg.AutoRemove {
 		if err := errors.Join(atomicfile.SyncDir(atomicfile.Host{}, string(final)),
 			atomicfile.SyncDir(atomicfile.Host{}, record.Containers(r.opts.Root))); err != nil {
 			return nil, fmt.Errorf("container %.12s: %w", cfg.ID, err)
 		}
-	}
-	if err := r.claim(ctx, cfg.Name, cfg.ID); err != nil {
-		return nil, errors.Join(err, final.Remove())
 	}
 	c := r.container(final, cfg, cfg.Name)
 	c.Tell(events.Create)

@@ -433,6 +433,65 @@ func TestAutoRemove(t *testing.T) {
 	}
 }
 
+// TestOneOfManyHasTheName has several make a container of one name at once: nobody who lists
+// containers ever sees one but the one that has it.
+func TestOneOfManyHasTheName(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	f := newFixture(t)
+	for range 20 {
+		var making, looking sync.WaitGroup
+		var seen sync.Map
+		over := make(chan struct{})
+		looking.Go(func() {
+			for {
+				all, err := f.All(ctx)
+				if err != nil {
+					t.Error(err)
+				}
+				for _, c := range all {
+					seen.Store(c.ID(), true)
+				}
+				select {
+				case <-over:
+					return
+				default:
+				}
+			}
+		})
+		made := make(chan *runner.Container, 6)
+		for range cap(made) {
+			making.Go(func() {
+				cfg := f.config("true")
+				cfg.ID, cfg.Name = ids.New(), "wanted"
+				c, err := f.Create(ctx, cfg)
+				if err == nil {
+					made <- c
+				} else if !errors.Is(err, errdefs.ErrExists) {
+					t.Error(err)
+				}
+			})
+		}
+		making.Wait()
+		close(over)
+		looking.Wait()
+		close(made)
+		c := <-made
+		if second := <-made; c == nil || second != nil {
+			t.Fatalf("%v and %v have the name", c, second)
+		}
+		seen.Range(func(id, _ any) bool {
+			if id != c.ID() {
+				t.Errorf("%.12s was listed, and %.12s has the name", id, c.ID())
+			}
+			return true
+		})
+		if err := c.Remove(ctx, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestKillAndPause(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()

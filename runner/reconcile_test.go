@@ -412,7 +412,7 @@ func TestCleanHalves(t *testing.T) {
 	ctx := context.Background()
 	f := newFixture(t)
 	c := f.start(f.config("sleep 1000"))
-	containers, gone := filepath.Join(f.root, "containers"), ids.New()
+	containers, gone, coming := filepath.Join(f.root, "containers"), ids.New(), ids.New()
 	left := []string{
 		filepath.Join(f.root, "run", "run-1.0-build-x", "hosts"),
 		filepath.Join(f.root, "run", "run-123", "hosts"), // of an older version
@@ -425,12 +425,17 @@ func TestCleanHalves(t *testing.T) {
 	}
 	stays := []string{
 		filepath.Join(f.root, "run", "run-"+process.Tag()+"-build-y", "hosts"),
-		filepath.Join(containers, ".creating-"+process.Tag()+"-"+gone, "config.json"),
+		filepath.Join(containers, ".creating-"+process.Tag()+"-"+coming, "config.json"),
+		filepath.Join(containers, ".names", "coming"),
 		filepath.Join(containers, ".names", c.Name()),
 		filepath.Join(f.root, "run", "containers", c.ID()+".sock"),
 	}
-	for _, name := range append(left, stays[:2]...) {
-		if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o700), os.WriteFile(name, []byte(gone), 0o600)); err != nil {
+	for _, name := range append(left, stays[:3]...) {
+		id := gone
+		if filepath.Base(name) == "coming" { // the name that one on its way has already
+			id = coming
+		}
+		if err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o700), os.WriteFile(name, []byte(id), 0o600)); err != nil {
 			t.Fatal(err)
 		}
 	}

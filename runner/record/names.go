@@ -6,10 +6,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"cove/errdefs"
 	"cove/internal/ids"
+	"cove/internal/process"
 )
 
 // Containers is the directory of all containers of a root.
@@ -158,9 +160,26 @@ func CleanNames(root string) (removed []string, err error) {
 	return removed, errors.Join(append(errs, err)...)
 }
 
+// CreatingPrefix begins the name of a record on its way; the tag of the process that makes it
+// follows, and its id.
+const CreatingPrefix = ".creating-"
+
+// exists reports whether a container is there, or is being made.
 func exists(root, id string) bool {
-	_, err := os.Lstat(string(Of(root, id)))
-	return err == nil
+	there := func() bool {
+		_, err := os.Lstat(string(Of(root, id)))
+		return err == nil
+	}
+	return there() || creating(root, id) || there() // it may have been made between the two
+}
+
+func creating(root, id string) bool {
+	entries, err := os.ReadDir(Containers(root))
+	return err == nil && slices.ContainsFunc(entries, func(e fs.DirEntry) bool {
+		rest, ok := strings.CutPrefix(e.Name(), CreatingPrefix)
+		tag, ok2 := strings.CutSuffix(rest, "-"+id)
+		return ok && ok2 && !process.TagEnded(tag)
+	})
 }
 
 // dropName removes a name whose holder is gone. Another may take it over in this
