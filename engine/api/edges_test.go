@@ -153,6 +153,9 @@ var edges = []answer{
 	{"DELETE", "/networks/sub", "", 204, ``},
 	{"POST", "/networks/host/disconnect", `{"Container":"net"}`, 400, `(?i)not connected|host`},
 	{"POST", "/networks/create", `{"Name":"ranged","IPAM":{"Driver":"nothing"}}`, 501, `IPAM driver`},
+	{"POST", "/networks/create", `{"Name":"ranged","IPAM":{"Driver":"default","Options":{"foo":"bar"}}}`, 501, `IPAM driver`},
+	{"POST", "/networks/create", `{"Name":"ranged","IPAM":{"Driver":"default","Options":{"driver":"host-local"},"Config":[{"Subnet":"10.241.9.0/24"}]}}`, 201, `"Id"`},
+	{"DELETE", "/networks/ranged", "", 204, ``},
 
 	// Volumes.
 	{"POST", "/volumes/create", `{"Name":"."}`, 400, `.`},

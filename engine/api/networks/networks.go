@@ -126,13 +126,24 @@ func (b *asked) refuse() error {
 		"a network without IPv4":            b.EnableIPv4 != nil && !*b.EnableIPv4,
 		"the scope " + b.Scope:              b.Scope != "" && b.Scope != "local",
 		"an IPAM driver other than default": b.IPAM != nil && b.IPAM.Driver != "" && b.IPAM.Driver != "default",
-		"options of an IPAM driver":         b.IPAM != nil && len(b.IPAM.Options) > 0,
+		"options of an IPAM driver":         b.IPAM != nil && !isHostLocal(b.IPAM.Options),
 	} {
 		if is {
 			return errdefs.Errorf(errdefs.ErrUnsupported, "network %s: %s is not supported", b.Name, what)
 		}
 	}
 	return nil
+}
+
+// isHostLocal says that options ask for addresses of this host alone, as all are, in the words that
+// clients have for it; docker's own driver has no options, and passes them over.
+func isHostLocal(options map[string]string) bool {
+	for key, value := range options {
+		if key != "driver" || value != "host-local" && value != "default" {
+			return false
+		}
+	}
+	return true
 }
 
 func (a *API) create(w http.ResponseWriter, r *route.Request) error {
