@@ -163,6 +163,8 @@ soak: deps-test deps-soak $(COSIGN) ## what only shows after long: a million que
 	COVE_SOAK=1 $(GO) test ./e2e -run TestKilledAPIAnywhere -count=1 -v -timeout 60m
 # Applications from the packages of Debian, npm and pip, and Java, the whole road.
 	COVE_SOAK=1 $(GO) test ./e2e -run TestFixtures -count=1 -v -timeout 60m
+# The tests that docker's clients have of their own, WordPress with the MySQL that Debian has, and what a dockerd has, moved over.
+	COVE_SOAK=1 $(GO) test ./e2e -run 'OwnTests|TestComposeWithMySQL|TestMoveFromDockerd' -count=1 -v -timeout 180m
 # Dockerfiles that nobody wrote, built by BuildKit too.
 	COVE_SOAK=1 $(GO) test ./e2e -run TestBesideBuildKit -count=1 -v -timeout 60m
 # A thousand containers in one list.

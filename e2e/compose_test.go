@@ -92,6 +92,48 @@ var everything = []step{
 	{args: "down -v", out: `Network named-n2 +Removed`},
 }
 
+// blog is WordPress with the MySQL that Debian has, installed by its own page.
+var blog = []step{
+	{args: "up -d --build --wait", out: `Container wordpress-web-1 +Healthy`},
+	{args: "ps", out: `wordpress-web-1 .*\(healthy\) +127\.0\.0\.1:\d+->8080/tcp`},
+	{args: "exec -T web curl -sf -d 'weblog_title=Of+cove&user_name=ada&admin_password=not-a-secret&admin_password2=not-a-secret&pw_weak=on&admin_email=ada@example.org&blog_public=0' " +
+		"'http://127.0.0.1:8080/wp-admin/install.php?step=2'", out: `Success!`},
+	{args: "exec -T web curl -sf http://127.0.0.1:8080/", out: `<title>Of cove</title>`},
+	{args: `exec -T db sh -c 'mysql -h mysql -u wordpress -p"$(cat /run/secrets/db_password)" -N -e "select user_login from wp_users" wordpress'`, out: `^ada$`},
+	{args: "ps -q >$D/before"},
+	{args: "up -d", out: `Container wordpress-web-1 +Running`},
+	{args: "ps -q | cmp - $D/before >&2"},
+	// Whoever waits for the database's health is started again with it.
+	{args: "restart db", out: `Container wordpress-web-1 +Restart`},
+	{args: "up -d --wait", out: `Container wordpress-web-1 +Healthy`},
+	{args: "down", out: `Network wordpress_back +Removed`},
+	{args: "up -d --wait", out: `Container wordpress-web-1 +Healthy`},
+	{args: "exec -T web curl -sf http://127.0.0.1:8080/", out: `<title>Of cove</title>`},
+	{args: "down -v --rmi local", out: `Volume wordpress_data +Removed`},
+	{args: "ps -aq", out: `^$`},
+}
+
+// TestComposeWithMySQL has a project whose images are made of many packages.
+func TestComposeWithMySQL(t *testing.T) {
+	onlySoaked(t)
+	base, err := debianBase()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := serveAPI(t)
+	s.patience = 20 * time.Minute
+	compose := composeHome(t, s)
+	dir := filepath.Join(t.TempDir(), "wordpress")
+	if err := os.CopyFS(dir, os.DirFS("testdata/compose/wordpress")); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := s.run(t.Context(), "", "cove import "+base+" debian"); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	passed := runSteps(t, s, blog, strings.NewReplacer("$D", t.TempDir()), "cd "+dir+" && "+compose)
+	t.Logf("compose with MySQL: %d of %d commands pass", passed, len(blog))
+}
+
 // composeHome gives a served cove docker's compose and buildx as plugins of docker.
 func composeHome(t *testing.T, s served) (compose string) {
 	t.Helper()

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -110,10 +111,12 @@ type served struct {
 	host   string
 	config string // docker's folder of what a person has set
 	env    []string
+	// patience is how long a command may take; 0 is a minute.
+	patience time.Duration
 }
 
-// serveAPI serves the API of a fresh root until the test ends.
-func serveAPI(t *testing.T) served {
+// serveAPI serves the API of a fresh root until the test ends, with more of an environment.
+func serveAPI(t *testing.T, env ...string) served {
 	t.Helper()
 	bin, dir := binDir(t), t.TempDir()
 	socket := filepath.Join(dir, "s")
@@ -121,6 +124,7 @@ func serveAPI(t *testing.T) served {
 		os.Environ(), "DOCKER_HOST=unix://"+socket, "DOCKER_CONFIG="+filepath.Join(dir, "config"),
 		"COVE_ROOT="+filepath.Join(dir, "root"), "PATH="+bin+":"+os.Getenv("PATH"),
 	)}
+	s.env = append(s.env, env...)
 	var log bytes.Buffer
 	cmd := exec.Command(filepath.Join(bin, "cove"), "api", "serve", "--socket", socket)
 	cmd.Env, cmd.Stderr = s.env, &log
@@ -152,7 +156,7 @@ func contextOf(*testing.T) context.Context { return context.Background() }
 
 // run runs a line of a shell.
 func (s served) run(ctx context.Context, input, line string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, 60*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(s.patience, time.Minute))
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "sh", "-c", line)
 	cmd.Env, cmd.Stdin = s.env, strings.NewReader(input)
