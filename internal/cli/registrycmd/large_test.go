@@ -74,7 +74,7 @@ func TestLargeBlob(t *testing.T) {
 			t.Errorf("from byte %d on: %s, want %s", from, got, want)
 		}
 	}
-	peak := residentPeak(t, p.cmd.Process.Pid)
+	peak := statusOf(t, p.cmd.Process.Pid, "VmHWM")
 	t.Logf("a blob of %d MiB, resumed at %d MiB: pushed in %v, pulled 1.5 times in %v, %d kB resident at most",
 		size>>20, at>>20, pushed.Round(time.Millisecond), time.Since(begun).Round(time.Millisecond), peak)
 	if size >= 1<<30 && peak > mostResident { // less than that says nothing, and the race detector has memory of its own
@@ -178,14 +178,14 @@ func (p *process) sum(path string, from int64) string {
 	return "sha256:" + hex.EncodeToString(sum.Sum(nil))
 }
 
-// residentPeak is the most that a process has had in memory, in kB.
-func residentPeak(t *testing.T, pid int) int {
+// statusOf is what the kernel says of a process's memory, in kB.
+func statusOf(t *testing.T, pid int, what string) int {
 	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, _ := strings.Cut(string(text), "VmHWM:")
+	_, rest, _ := strings.Cut(string(text), what+":")
 	fields := strings.Fields(rest)
 	if len(fields) == 0 {
 		t.Fatal("the kernel does not say what a process has in memory")

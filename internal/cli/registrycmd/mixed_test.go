@@ -132,7 +132,7 @@ func (m *mixed) start(i int) {
 func (m *mixed) end(i int, kill bool) {
 	m.t.Helper()
 	p := m.servers[i].Load()
-	m.peak = max(m.peak, residentPeak(m.t, p.cmd.Process.Pid))
+	m.peak = max(m.peak, statusOf(m.t, p.cmd.Process.Pid, "VmHWM"))
 	m.mu.Lock()
 	m.outages = append(m.outages, outage{from: time.Now()})
 	m.mu.Unlock()
@@ -690,7 +690,7 @@ func (m *mixed) checked() {
 			}
 			m.t.Logf("server %d, idle: %s %s", i, found[1], found[2])
 		}
-		m.peak = max(m.peak, residentPeak(m.t, p.cmd.Process.Pid))
+		m.peak = max(m.peak, statusOf(m.t, p.cmd.Process.Pid, "VmHWM"))
 		p.Stop()
 	}
 	out, errs, err := run(m.t, "", "fsck", "--root", m.root[0], "--config", m.config)

@@ -77,7 +77,7 @@ func TestStorm(t *testing.T) {
 		stormy = append(stormy, s.spell(s.attacks())...)
 	}
 	held, heldFDs := s.held()
-	memory := residentPeak(t, s.p.cmd.Process.Pid)
+	memory := statusOf(t, s.p.cmd.Process.Pid, "VmHWM")
 	took := s.freed(goroutines, fds)
 	resumed := s.resume()
 	s.letGo()
