@@ -251,7 +251,8 @@ func (r *Registry) record(ctx context.Context, tx *metadata.Tx, repo string, m m
 		if err := r.keepTag(ctx, tx, repo, tag, m.Descriptor.Digest); err != nil {
 			return err
 		}
-		if err := tx.SetTag(ctx, repoID, tag, m.Descriptor.Digest, actor(ctx)); err != nil {
+		to := change.Tag{RepositoryID: repoID, Repository: repo, Name: tag}
+		if err := to.Set(ctx, tx, m.Descriptor.Digest, actor(ctx)); err != nil {
 			return err
 		}
 	}

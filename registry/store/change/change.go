@@ -4,9 +4,11 @@ package change
 
 import (
 	"context"
+	"errors"
 
 	"github.com/opencontainers/go-digest"
 
+	"cove/errdefs"
 	"cove/registry/metadata"
 )
 
@@ -46,3 +48,25 @@ func Both(a, b Teller) Teller {
 
 // Untold is the Teller that nobody listens to.
 func Untold(context.Context, *metadata.Tx, Change) error { return nil }
+
+// Tag is a tag in a repository.
+type Tag struct {
+	RepositoryID     int64
+	Repository, Name string
+}
+
+// Set has the tag name a manifest. That it did not before is a line of the log: the line of
+// the manifest's push has no tags, and is not written again when another tag comes to name it.
+func (t Tag) Set(ctx context.Context, tx *metadata.Tx, to digest.Digest, by string) error {
+	was, err := tx.ManifestByTag(ctx, t.Repository, t.Name)
+	if err != nil && !errors.Is(err, errdefs.ErrNotFound) {
+		return err
+	}
+	if was.Digest == to {
+		return nil
+	}
+	if err := tx.SetTag(ctx, t.RepositoryID, t.Name, to, by); err != nil {
+		return err
+	}
+	return tx.Audit(ctx, by, "tag.set", t.Repository+":"+t.Name, to.String())
+}
