@@ -14,6 +14,8 @@ import (
 
 	"cove/content"
 	"cove/errdefs"
+	"cove/registry/audit"
+	"cove/registry/auth"
 	"cove/registry/metadata"
 )
 
@@ -148,12 +150,27 @@ func (f *check) tell(ctx context.Context, dgst digest.Digest, wrong error) (err 
 		switch err := f.store.Delete(ctx, dgst); {
 		case err == nil:
 			out.Healed = true
+			if err := f.note(ctx, dgst.String(), out.Reason); err != nil {
+				return err
+			}
 		case !errors.Is(err, errdefs.ErrNotFound):
 			out.Reason += "; it could not be removed: " + err.Error()
 		}
 	}
 	f.found(out)
 	return nil
+}
+
+// note writes to the log what was removed; where the disk is full for it, the removal counts.
+func (f *check) note(ctx context.Context, what, reason string) error {
+	err := f.db.Update(ctx, func(ctx context.Context, tx *metadata.Tx) error {
+		removed := audit.Change{Action: "content.remove", Object: what, Detail: reason}
+		return audit.Record(ctx, tx, auth.Operator(), removed)
+	})
+	if errors.Is(err, errdefs.ErrExhausted) {
+		return nil
+	}
+	return err
 }
 
 func (f *check) read(ctx context.Context, st metadata.Stored) error {
@@ -217,6 +234,9 @@ func (f *check) lookForForeign(ctx context.Context) error {
 				out.Reason += "; it could not be removed: " + err.Error()
 			} else {
 				out.Healed = true
+				if err := f.note(ctx, thing.Name, thing.Reason); err != nil {
+					return err
+				}
 			}
 		}
 		f.found(out)

@@ -44,6 +44,9 @@ func TestFsckStory(t *testing.T) {
 	fsck(1, "needs the registry to be stopped", "--heal")
 	p.Stop()
 	fsck(1, "removed  "+dgst.String(), "--heal")
+	if out, errs, code := here(t, "", "audit", "list", "--action", "content.remove", "--root", root); code != 0 || !strings.Contains(out, dgst.String()) {
+		t.Errorf("the log of what was removed: %d\n%s%s", code, out, errs)
+	}
 	fsck(1, "lost     "+dgst.String())
 	p = serve(t, root, "--tls=off")
 	if got := head(p); got != 404 {
