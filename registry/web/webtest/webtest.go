@@ -60,6 +60,9 @@ func Start(t testing.TB, cfg config.Config) *Site {
 			t.Error(err)
 		}
 	})
+	if witness != nil {
+		watched(t, s.Address(), cfg)
+	}
 	return &Site{URL: "http://" + s.Address(), Root: cfg.Root}
 }
 
