@@ -182,7 +182,7 @@ soak: deps-test deps-soak $(COSIGN) ## what only shows after long: a million que
 	$(GO) test ./registry/server -run TestAPIAgainstAModel -count=1 -v -timeout 60m -args -model-steps=100000
 # All texts of strangers, and all forms for strangers, in a browser.
 	COVE_SOAK=1 $(GO) test ./registry/web/browsertest -run 'Strangers' -count=1 -v -timeout 60m
-# Eight thousand wrong passwords: medians less than a millisecond apart.
+# Two minutes of wrong passwords: those of each kind of account less than a millisecond apart from nobody's.
 	COVE_SOAK=1 $(GO) test ./registry/server -run TestTimeOfWrongPasswords -count=1 -v -timeout 60m
 # Ceph's object gateway in the place of versitygw: a cluster of one node, in memory.
 	COVE_TEST_S3=ceph $(GO) test -p 1 ./content/s3store/... ./registry/storage ./registry/records -count=1 -v -timeout 60m
