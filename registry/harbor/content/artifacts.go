@@ -45,6 +45,9 @@ func (o operations) repositoryList(asked *edge.Ask, project string) (any, error)
 
 func (o operations) repositoryGet(asked *edge.Ask) (any, error) {
 	r, err := o.Lists.Repository(asked.Context(), asked.Repository)
+	if err == nil && r.Artifacts == 0 { // what was deleted of it can be had back; lists have it no more
+		err = errdefs.Errorf(errdefs.ErrNotFound, "repository %s does not exist", asked.Repository)
+	}
 	return repositoryOf(r), err
 }
 

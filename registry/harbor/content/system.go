@@ -2,6 +2,7 @@ package content
 
 import (
 	"strings"
+	"time"
 
 	"cove/internal/buildinfo"
 	"cove/registry/audit"
@@ -111,13 +112,36 @@ func (o operations) search(asked *edge.Ask) (any, error) {
 }
 
 func (o operations) auditLogs(asked *edge.Ask) (any, error) {
-	actor, _ := asked.Filter("username")
-	action, _ := asked.Filter("operation")
-	object, _ := asked.Filter("resource")
+	q, err := o.logQuery(asked)
+	if err != nil {
+		return nil, err
+	}
+	q.Object, _ = asked.Filter("resource")
 	if err := asked.Understood(); err != nil {
 		return nil, err
 	}
-	return o.lines(asked, audit.Query{Actor: actor, Action: action, Object: object})
+	return o.lines(asked, q)
+}
+
+// logQuery is what q= and sort= say of lines of the log. What was done is its kind and its
+// operation, as lines have them: one of them alone is in no index.
+func (o operations) logQuery(asked *edge.Ask) (q audit.Query, err error) {
+	q.Actor, _ = asked.Filter("username")
+	kind, _ := asked.Filter("resource_type")
+	q.Action, _ = asked.Filter("operation")
+	whole := strings.Contains(q.Action, ".")
+	switch {
+	case kind != "" && q.Action != "" && !whole:
+		q.Action = kind + "." + q.Action
+	case kind != "", q.Action != "" && !whole && q.Action != "sign-in":
+		return q, edge.Unsupported(
+			"one of operation and resource_type: give both, as operation=create,resource_type=project")
+	}
+	asked.Newest("op_time")
+	if q.Since, q.Until, err = asked.Span("op_time"); err == nil && !q.Until.IsZero() {
+		q.Until = q.Until.Add(time.Second) // the span ends with it
+	}
+	return q, err
 }
 
 // lines is a page of the log. It is read by the place of a line and not by counting those
@@ -144,12 +168,15 @@ func (o operations) lines(asked *edge.Ask, q audit.Query) (any, error) {
 // projectLogs are the lines about a project: those of its whole content are for who may
 // read the log of the registry.
 func (o operations) projectLogs(asked *edge.Ask) (any, error) {
-	actor, _ := asked.Filter("username")
-	action, _ := asked.Filter("operation")
-	if err := asked.Understood(); err != nil {
+	q, err := o.logQuery(asked)
+	if err == nil {
+		err = asked.Understood()
+	}
+	if err != nil {
 		return nil, err
 	}
+	q.Object = asked.Project
 	shown := *asked
 	shown.Caller = auth.Operator() // the right was asked for the project, and the lines are its own
-	return o.lines(&shown, audit.Query{Actor: actor, Action: action, Object: asked.Project})
+	return o.lines(&shown, q)
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"cove/errdefs"
 	"cove/registry/harbor/listing"
@@ -56,6 +57,32 @@ func (asked *Ask) Filter(name string) (value string, fuzzy bool) {
 		}
 	}
 	return "", false
+}
+
+// Span takes one term of q= that names a span of time; what is left out of it is zero.
+func (asked *Ask) Span(name string) (since, until time.Time, err error) {
+	for i, t := range asked.terms {
+		if t.Name != name || t.Op != listing.Between {
+			continue
+		}
+		asked.terms = slices.Delete(asked.terms, i, i+1)
+		for n, to := range []*time.Time{&since, &until} {
+			at, ok := listing.Moment(t.Values[n])
+			if !ok && t.Values[n] != "" {
+				return since, until, Invalid(`query: %s: %q is no time as "2020-04-09 02:36:00"`, name, t.Values[n])
+			}
+			*to = at
+		}
+		break
+	}
+	return since, until, nil
+}
+
+// Newest takes a sort= that asks for what a list of this field is anyway, the newest first.
+func (asked *Ask) Newest(field string) {
+	if slices.Equal(asked.sort, []string{"-" + field}) {
+		asked.sort = nil
+	}
 }
 
 // List takes all that is left of q= and sort=, for the list that narrows and sorts by it.

@@ -143,14 +143,22 @@ func (f field) value(t Term, text string) (any, error) {
 		}
 		return flag(b), nil
 	case times:
-		for _, layout := range []string{time.DateTime, time.RFC3339, time.DateOnly} {
-			if at, err := time.Parse(layout, text); err == nil {
-				return at.UnixMicro(), nil
-			}
+		if at, ok := Moment(text); ok {
+			return at.UnixMicro(), nil
 		}
 		return nil, invalidTerm(t, strconv.Quote(text)+` is no time as "2020-04-09 02:36:00"`)
 	}
 	return text, nil
+}
+
+// Moment reads a time as q= has it: without a zone it is UTC.
+func Moment(text string) (at time.Time, ok bool) {
+	for _, layout := range []string{time.DateTime, time.RFC3339, time.DateOnly} {
+		if at, err := time.Parse(layout, text); err == nil {
+			return at, true
+		}
+	}
+	return at, false
 }
 
 // narrow adds the conditions of terms to a query.

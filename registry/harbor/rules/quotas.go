@@ -62,6 +62,9 @@ func (o operations) quotaSet(asked *edge.Ask) (any, error) {
 	if r.Hard == nil || r.Hard.Storage == nil {
 		return nil, edge.Invalid("body: hard.storage is missing")
 	}
+	if *r.Hard.Storage == 0 { // which Harbor's clients do not mean by it: no push would fit
+		return nil, edge.Invalid("body: hard.storage is a number of bytes, or -1 for no limit")
+	}
 	q, err := o.quota(asked)
 	if err != nil {
 		return nil, err
