@@ -10,7 +10,7 @@ import (
 
 // pasta gives the namespace a copy of the host's addresses and routes, and keeps the
 // addresses of who connects to a published port.
-func pasta(namespace *os.File, ports []publish.Port, free func()) (*Connection, error) {
+func pasta(namespace *os.File, ports []publish.Port, free func()) (*served, error) {
 	path, err := exec.LookPath("pasta")
 	if err != nil {
 		return nil, err
@@ -37,7 +37,7 @@ func pasta(namespace *os.File, ports []publish.Port, free func()) (*Connection, 
 	free()
 	c, err := start(exec.Command(path, args...), namespace) //nolint:noctx // it outlives this call
 	if err == nil {
-		c.Ports = ports
+		c.ports = ports
 	}
 	return c, err
 }

@@ -15,7 +15,7 @@ import (
 
 // slirp gives the namespace an address of a network of its own, behind which is the
 // host. All connections to a published port come from there.
-func slirp(namespace *os.File, ports []publish.Port, free func()) (*Connection, error) {
+func slirp(namespace *os.File, ports []publish.Port, free func()) (*served, error) {
 	path, err := exec.LookPath("slirp4netns")
 	if err != nil {
 		return nil, err
@@ -37,11 +37,11 @@ func slirp(namespace *os.File, ports []publish.Port, free func()) (*Connection, 
 	free()
 	for _, p := range ports {
 		if err := forward(socket, p); err != nil {
-			_ = c.Close() // never fails
+			c.end()
 			return nil, err
 		}
 	}
-	c.Ports = ports
+	c.ports = ports
 	return c, nil
 }
 

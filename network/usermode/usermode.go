@@ -23,15 +23,17 @@ import (
 // Interface is what the container has.
 const Interface = "eth0"
 
-// Connection is a program that serves a namespace. It ends with the process that has
+// served is a program that serves a namespace. It ends with the process that has
 // started it.
-type Connection struct {
-	// Ports are those published, with the numbers that were chosen.
-	Ports []publish.Port
-
+type served struct {
+	ports   []publish.Port
 	process *os.Process
 	ended   chan struct{}
 }
+
+// way is one of the programs, which publishes ports when free has let go of them. It returns
+// when the program serves.
+type way func(namespace *os.File, ports []publish.Port, free func()) (*served, error)
 
 // Connect starts the program for an open namespace, which the caller's user namespace
 // owns, and returns when it serves. errdefs.ErrUnavailable where neither program is
@@ -45,11 +47,15 @@ func Connect(namespace *os.File, ports []publish.Port) (*Connection, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, with := range []func(*os.File, []publish.Port, func()) (*Connection, error){pasta, slirp} {
-		c, err := with(namespace, ports, free)
-		if !errors.Is(err, exec.ErrNotFound) {
-			return c, err
+	for _, with := range []way{pasta, slirp} {
+		s, err := with(namespace, ports, free)
+		if errors.Is(err, exec.ErrNotFound) {
+			continue
 		}
+		if err != nil {
+			return nil, err
+		}
+		return keep(s, namespace, with)
 	}
 	return nil, errdefs.Errorf(errdefs.ErrUnavailable, "network: connecting a container without root needs the program "+
 		"pasta (package passt) or slirp4netns (package slirp4netns), and neither is there; or use the network none or host")
@@ -117,7 +123,7 @@ const startTimeout = 10 * time.Second
 
 // start runs a program until it has written to its standard output that it serves.
 // The namespace is its standard input.
-func start(cmd *exec.Cmd, namespace *os.File) (*Connection, error) {
+func start(cmd *exec.Cmd, namespace *os.File) (*served, error) {
 	ready, told, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("network: %w", err)
@@ -132,7 +138,7 @@ func start(cmd *exec.Cmd, namespace *os.File) (*Connection, error) {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = namespace, told, says
 	cmd.Dir, cmd.Env = "/", []string{"PATH=" + os.Getenv("PATH")}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL}
-	c := &Connection{ended: make(chan struct{})}
+	c := &served{ended: make(chan struct{})}
 	begun := make(chan error)
 	go func() {
 		// The kernel takes the end of the thread that started it for its parent's.
@@ -152,23 +158,20 @@ func start(cmd *exec.Cmd, namespace *os.File) (*Connection, error) {
 	}
 	c.process = cmd.Process
 	if err := ready.SetReadDeadline(time.Now().Add(startTimeout)); err != nil {
-		return nil, errors.Join(fmt.Errorf("network: %w", err), c.Close())
+		c.end()
+		return nil, fmt.Errorf("network: %w", err)
 	}
 	if n, _ := ready.Read(make([]byte, 16)); n > 0 {
 		return c, nil
 	}
-	_ = c.Close()
+	c.end()
 	text, _ := io.ReadAll(io.LimitReader(problem, 4096)) // what is said of it, if it says anything
 	return nil, errdefs.Errorf(errdefs.ErrUnavailable, "network: %s: it did not begin: %s", cmd.Path,
 		strings.Join(strings.FieldsFunc(strings.TrimSpace(string(text)), func(r rune) bool { return r == '\n' }), "; "))
 }
 
-// Close ends the program, and with it the connections and the ports.
-func (c *Connection) Close() error {
-	if c == nil {
-		return nil
-	}
-	_ = c.process.Kill() // it may have ended
-	<-c.ended
-	return nil
+// end ends the program, and with it the connections and the ports.
+func (s *served) end() {
+	_ = s.process.Kill() // it may have ended
+	<-s.ended
 }

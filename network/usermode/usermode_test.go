@@ -41,7 +41,11 @@ func TestSlirp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := slirp(ns.File(), ports, free)
+	s, err := slirp(ns.File(), ports, free)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := keep(s, ns.File(), slirp)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,13 +54,22 @@ func TestSlirp(t *testing.T) {
 		t.Errorf("its interface is %+v, %s, %v", at, mac, err)
 	}
 	addr := fmt.Sprintf("127.0.0.1:%d", c.Ports[0].HostPort)
-	conn, err := net.DialTimeout("tcp", addr, 5*time.Second)
-	if err != nil {
+	if got, err := ask(addr); got != "hello" {
+		t.Errorf("it answers %q, %v", got, err)
+	}
+	// When it is killed another one takes its place, with the same port.
+	if err := s.process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
-	if got, err := io.ReadAll(conn); string(got) != "hello" {
-		t.Errorf("it answers %q, %v", got, err)
+	<-s.ended
+	for end := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		got, err := ask(addr)
+		if got == "hello" {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("after it was killed: %q, %v", got, err)
+		}
 	}
 	if err := c.Close(); err != nil {
 		t.Error(err)
@@ -65,6 +78,19 @@ func TestSlirp(t *testing.T) {
 		conn.Close()
 		t.Error("the port is still published")
 	}
+}
+
+func ask(addr string) (string, error) {
+	conn, err := net.DialTimeout("tcp", addr, 5*time.Second)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(5 * time.Second)); err != nil {
+		return "", err
+	}
+	got, err := io.ReadAll(conn)
+	return string(got), err
 }
 
 func answer(l net.Listener) {
