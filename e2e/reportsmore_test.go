@@ -190,6 +190,12 @@ p --filter status=paused; p --filter status=created; p --filter status=exited; p
 		`cove run -d --name $N -m 96m --memory-reservation 32m --cpus 1.5 --cpu-shares 512 --pids-limit 33 --oom-score-adj 7 --shm-size 3m box sleep 1000 >/dev/null; cove inspect -f '{{.HostConfig.Memory}} {{.HostConfig.MemoryReservation}} {{.HostConfig.NanoCpus}} {{.HostConfig.CpuShares}} {{.HostConfig.PidsLimit}} {{.HostConfig.OomScoreAdj}} {{.HostConfig.ShmSize}}' $N; cove exec $N sh -c 'cat /proc/1/oom_score_adj; df -k /dev/shm | tail -n 1 | tr -s " " | cut -d" " -f2; cat /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/pids.max 2>/dev/null; cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null; true'`,
 		`100663296 33554432 1500000000 512 33 7 3145728\n7\n3072\n33\n100663296`,
 	},
+	{
+		"start of what runs, and start -a of it",
+		`cove run -d --name $N box sh -c 'until [ -e /go ]; do sleep 0.1; done; echo the rest; exit 6' >/dev/null; cove start $N | sed "s/$N/same/"
+(sleep 0.5; cove exec $N touch /go) & timeout 20 cove start -a $N; echo $?; cove pause $N >/dev/null 2>&1; cove create --name $N-p box sleep 1000 >/dev/null; cove start $N-p >/dev/null; cove pause $N-p >/dev/null; cove start $N-p 2>&1 | grep -c 'cannot start a paused container, try unpause instead'; cove restart -t 0 $N-p >/dev/null; cove inspect -f '{{.State.Status}}' $N-p`,
+		`same\nthe rest\n6\n1\nrunning`,
+	},
 	// moby#34096, cli#6870
 	{
 		"cp to and from a container, and who owns what it made",

@@ -184,7 +184,9 @@ func TestExecsLeakNothing(t *testing.T) {
 	k.do("cove unpause cc; cove exec cc true")
 	left := 0
 	for _, name := range k.files() {
-		if !strings.Contains(strings.Join(files, "\n"), name) && !strings.Contains(name, "/.") {
+		// The log of events is in two parts when so much was told.
+		if !strings.Contains(strings.Join(files, "\n"), name) && !strings.Contains(name, "/.") &&
+			!strings.HasSuffix(name, "/events/log.1") {
 			left++
 			t.Error("left behind: ", name)
 		}

@@ -111,8 +111,10 @@ func TestDetachedLife(t *testing.T) {
 	if err := c.Start(ctx); err != nil {
 		t.Errorf("started while it runs: %v", err)
 	}
-	if _, err := c.StartAttached(ctx); !errors.Is(err, errdefs.ErrConflict) {
-		t.Errorf("started twice: %v", err)
+	if s, err := c.StartAttached(ctx); err != nil {
+		t.Errorf("attached to while it runs: %v", err)
+	} else if err := s.Close(); err != nil {
+		t.Error(err)
 	}
 	if _, err := f.Create(ctx, cfg); !errors.Is(err, errdefs.ErrExists) {
 		t.Errorf("same ID: %v", err)

@@ -28,12 +28,14 @@ func (c *Container) Start(ctx context.Context) error {
 }
 
 // StartAttached is Start, attached from the first byte of output on. One that
-// runs already is errdefs.ErrConflict.
+// runs already is attached to as it is, as docker has it.
 func (c *Container) StartAttached(ctx context.Context) (*Session, error) {
-	return c.start(ctx, attach.Hello{Kind: attach.Attach, Lossless: true})
+	if s, err := c.start(ctx, attach.Hello{Kind: attach.Attach, Lossless: true}); !errors.Is(err, errRuns) {
+		return s, err
+	}
+	return c.Attach(ctx)
 }
 
-// errRuns is of errdefs.ErrConflict.
 var errRuns = errdefs.Errorf(errdefs.ErrConflict, "it is already running")
 
 func (c *Container) start(ctx context.Context, h attach.Hello) (*Session, error) {
@@ -87,7 +89,6 @@ func (c *Container) StartLocked(ctx context.Context) error {
 	return err
 }
 
-// startLocked is start for whoever holds the control lock.
 func (c *Container) startLocked(ctx context.Context, h attach.Hello) (*Session, error) {
 	st, err := c.State(ctx)
 	switch {
