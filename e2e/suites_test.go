@@ -44,7 +44,7 @@ var standIns = map[string]string{
 	"curl": "alpine/curl:latest", "socat": "alpine/socat:latest", "sshd": "testcontainers/sshd:1.4.0",
 	"nginx": "library/nginx:latest library/nginx:alpine library/nginx:mainline", "delayed-nginx": "menedev/delayed-nginx:1.15.2",
 	"redis": "library/redis:latest library/redis:5.0-alpine", "mysql": "library/mysql:8.0.36 library/mariadb:latest",
-	"registry": "library/registry:2", "golang": "library/golang:1.26-alpine",
+	"registry": "library/registry:2 library/registry:3", "golang": "library/golang:1.26-alpine",
 }
 
 // standInRegistry is a registry with the stand-ins, which is asked as a mirror of docker's own.
@@ -297,6 +297,10 @@ func TestComposesOwnTests(t *testing.T) {
 	env := []string{
 		"HOME=" + home, "DOCKER_CONFIG=" + filepath.Join(home, ".docker"), "DOCKER_CONTEXT=cove", "DOCKER_HOST=", "CI=", "COMPOSE_E2E_BIN_PATH=" + filepath.Join(home, "bin/docker-compose"),
 		"PATH=" + filepath.Join(home, "bin") + ":" + os.Getenv("PATH"),
+	}
+	// The tests copy a configuration that is not there, and leave one that is.
+	if err := os.WriteFile(filepath.Join(home, ".docker/config.json"), []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
 	}
 	create := exec.CommandContext(t.Context(), cli, "context", "create", "cove", "--docker", "host="+s.host)
 	create.Env = append(s.env, env...)
