@@ -3,6 +3,7 @@ package buildflags
 import (
 	"cmp"
 	"encoding/csv"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -55,6 +56,17 @@ func parseCache(text string, export bool) (builds.Cache, error) {
 	}
 	if c.Type == builds.CacheGHA {
 		c.Scope = cmp.Or(c.Scope, "cove")
+	}
+	return c, checkCache(c, export)
+}
+
+// CacheOf reads a cache of a type by the attributes that clients of BuildKit give.
+func CacheOf(kind string, attrs map[string]string, export bool) (builds.Cache, error) {
+	c := builds.Cache{Type: builds.CacheType(kind), Tag: "latest"}
+	for _, key := range slices.Sorted(maps.Keys(attrs)) {
+		if err := setCache(&c, key, attrs[key], export); err != nil {
+			return c, err
+		}
 	}
 	return c, checkCache(c, export)
 }

@@ -90,7 +90,7 @@ func TestOutputs(t *testing.T) {
 		},
 		Cache: &control.CacheOptions{
 			Imports: []*control.CacheOptionsEntry{{Type: "registry", Attrs: map[string]string{"ref": "reg/c"}}},
-			Exports: []*control.CacheOptionsEntry{{Type: "registry", Attrs: map[string]string{"ref": "reg/d", "mode": "max"}}, {Type: "inline"}},
+			Exports: []*control.CacheOptionsEntry{{Type: "registry", Attrs: map[string]string{"ref": "reg/d", "mode": "max", "image-manifest": "true", "oci-mediatypes": "true", "ignore-error": "1"}}, {Type: "inline"}},
 		},
 	})
 	if err != nil {
@@ -118,7 +118,7 @@ func TestOutputs(t *testing.T) {
 	if err := out[2].Write(nil); err != nil || sent != "2" {
 		t.Errorf("%q %v", sent, err)
 	}
-	if len(r.Options.CacheTo) != 2 || !r.Options.CacheTo[0].Max || r.Options.CacheTo[1].Type != builds.CacheInline || len(r.Options.Allow) != 1 {
+	if len(r.Options.CacheTo) != 2 || !r.Options.CacheTo[0].Max || !r.Options.CacheTo[0].IgnoreError || r.Options.CacheTo[1].Type != builds.CacheInline || len(r.Options.Allow) != 1 {
 		t.Errorf("%+v", r.Options)
 	}
 	nothing := &Request{}
@@ -137,7 +137,14 @@ func TestOutputs(t *testing.T) {
 			t.Errorf("%v is accepted", bad)
 		}
 	}
-	for _, bad := range []*control.CacheOptionsEntry{{Type: "gha"}, {Type: "local"}, {Type: "registry"}, {Type: "inline", Attrs: map[string]string{"x": "y"}}} {
+	for _, bad := range []*control.CacheOptionsEntry{
+		{Type: "gha"},
+		{Type: "local"},
+		{Type: "registry"},
+		{Type: "inline", Attrs: map[string]string{"x": "y"}},
+		{Type: "registry", Attrs: map[string]string{"ref": "r", "mode": "all"}},
+		{Type: "registry", Attrs: map[string]string{"ref": "r", "image-manifest": "false"}},
+	} {
 		if err := new(Request).Complete(&control.SolveRequest{Cache: &control.CacheOptions{Exports: []*control.CacheOptionsEntry{bad}}}); err == nil {
 			t.Errorf("cache %v is accepted", bad)
 		}

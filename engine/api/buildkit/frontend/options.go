@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -18,6 +17,7 @@ import (
 	"cove/engine/builds"
 	"cove/engine/runspec/parse"
 	"cove/errdefs"
+	"cove/internal/cli/buildflags"
 )
 
 // Request is a build as a client describes it.
@@ -256,11 +256,15 @@ func cacheImports(r *Request, text string) error {
 }
 
 func (r *Request) importCache(kind string, attrs map[string]string) error {
-	if kind != string(builds.CacheRegistry) || attrs["ref"] == "" {
+	if kind != string(builds.CacheRegistry) {
 		return errdefs.Errorf(errdefs.ErrUnsupported,
 			"caches are imported from registries (type=registry,ref=IMAGE) here, and not from type=%s", kind)
 	}
-	r.Options.CacheFrom = append(r.Options.CacheFrom, builds.Cache{Type: builds.CacheRegistry, Ref: attrs["ref"]})
+	from, err := buildflags.CacheOf(kind, attrs, false)
+	if err != nil {
+		return errdefs.Errorf(errdefs.KindOf(err), "importing a cache, type=%s: %w", kind, err)
+	}
+	r.Options.CacheFrom = append(r.Options.CacheFrom, from)
 	return nil
 }
 
@@ -286,16 +290,13 @@ func (r *Request) Complete(req *control.SolveRequest) error {
 
 // exportCache reads one --cache-to.
 func (r *Request) exportCache(kind string, attrs map[string]string) error {
-	to := builds.Cache{Type: builds.CacheType(kind), Ref: attrs["ref"], Max: attrs["mode"] == "max"}
-	to.IgnoreError = attrs["ignore-error"] == "true"
-	if to.Type != builds.CacheInline && (to.Type != builds.CacheRegistry || to.Ref == "") {
+	if kind != string(builds.CacheRegistry) && kind != string(builds.CacheInline) {
 		return errdefs.Errorf(errdefs.ErrUnsupported,
 			"caches are exported with type=registry,ref=IMAGE or type=inline here, and not with type=%s", kind)
 	}
-	for key := range attrs {
-		if !slices.Contains([]string{"ref", "mode", "ignore-error"}, key) {
-			return errdefs.Errorf(errdefs.ErrUnsupported, "exporting the cache: %s is not supported", key)
-		}
+	to, err := buildflags.CacheOf(kind, attrs, true)
+	if err != nil {
+		return errdefs.Errorf(errdefs.KindOf(err), "exporting the cache, type=%s: %w", kind, err)
 	}
 	r.Options.CacheTo = append(r.Options.CacheTo, to)
 	return nil
