@@ -10,6 +10,7 @@ import (
 
 	"cove/errdefs"
 	"cove/layers/compress/codec"
+	"cove/layers/compress/inflate"
 )
 
 // A long gzip layer is written as members that are compressed each for itself, and each
@@ -77,6 +78,19 @@ func (g gzipMembers) inflate(m *member) error {
 		return errdefs.Errorf(errdefs.ErrCorrupt,
 			"a member of %d bytes says that it unpacks to %d", len(m.packed), size)
 	}
+	m.unpacked = sized(m.unpacked, int(size))
+	body, trailer := m.packed[memberHeader:len(m.packed)-8], m.packed[len(m.packed)-8:]
+	if n, ok := inflate.Into(m.unpacked, body); ok && n == len(body) &&
+		g.libs.CRC32(m.unpacked) == binary.LittleEndian.Uint32(trailer) {
+		m.out = m.unpacked
+		return nil
+	}
+	return g.read(m)
+}
+
+// read unpacks a member as any other stream, and so says what is wrong with one that is
+// damaged.
+func (g gzipMembers) read(m *member) error {
 	zr, ok := inflaters.Get().(codec.Gunzip)
 	if !ok {
 		zr = g.libs.Gunzip()
@@ -87,14 +101,14 @@ func (g gzipMembers) inflate(m *member) error {
 		return err
 	}
 	zr.Multistream(false)
-	m.unpacked = sized(m.unpacked, int(size))
 	if _, err := io.ReadFull(zr, m.unpacked); err != nil {
 		return err
 	}
 	var more [1]byte
 	switch n, err := zr.Read(more[:]); {
 	case n > 0:
-		return errdefs.Errorf(errdefs.ErrCorrupt, "a member unpacks to more than the %d bytes that it says", size)
+		return errdefs.Errorf(errdefs.ErrCorrupt,
+			"a member unpacks to more than the %d bytes that it says", len(m.unpacked))
 	case !errors.Is(err, io.EOF):
 		return err
 	case in.Len() > 0:
