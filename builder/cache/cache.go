@@ -38,6 +38,8 @@ type Record struct {
 	Chain layers.ChainID `json:"chain,omitempty"`
 	// Blob is the packed layer; its digest is "" while no image needed it.
 	Blob ocispec.Descriptor `json:"blob,omitzero"`
+	// Read is which file of this machine the blob was when it was last read, see Intact.
+	Read string `json:"read,omitempty"`
 	// Created is when the step was executed. An image that is built again from
 	// records has the times, and so the id, of the first.
 	Created time.Time `json:"created,omitzero"`

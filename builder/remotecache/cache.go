@@ -113,6 +113,7 @@ func (c *Cache) Get(ctx context.Context, key digest.Digest) (cache.Record, error
 	if errors.Is(err, errdefs.ErrNotFound) {
 		for _, from := range c.imported {
 			if other, ok := from.records[key]; ok && !c.lied(other) {
+				other.Read = "" // it is of no file here
 				r, err = other, c.here.Put(ctx, key, other)
 				break
 			}
@@ -238,7 +239,7 @@ func (c *Cache) document(of []layers.Layer, everything bool) (Document, []digest
 	d := Document{Records: map[digest.Digest]cache.Record{}}
 	for key, r := range c.touched {
 		if r.DiffID == "" || r.Blob.Digest != "" && (everything || wanted[r.DiffID]) {
-			r.Took, r.Step = 0, ""
+			r.Took, r.Step, r.Read = 0, "", ""
 			d.Records[key] = r
 		}
 	}

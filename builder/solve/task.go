@@ -176,9 +176,14 @@ func (s *solver) lookup(ctx context.Context, t *task, key digest.Digest) (*resul
 		return nil, err
 	}
 	files := err == nil
-	packed, err := rec.Blob.Digest != "", error(nil)
-	if packed { // the bytes are read when nothing but them has the layer's files
-		packed, err = content.Intact(ctx, s.Content, rec.Blob, !files)
+	packed, read := rec.Blob.Digest != "", false
+	switch err = nil; { // the bytes are read when nothing but them has the layer's files
+	case packed && files:
+		packed, err = content.Intact(ctx, s.Content, rec.Blob, false)
+	case packed:
+		if packed, read, err = rec.Intact(ctx, s.Content); read {
+			_ = s.Cache.Put(ctx, key, rec) // else it is read again
+		}
 	}
 	if err == nil && !packed && s.Remote != nil && rec.Blob.Digest != "" {
 		packed = s.Remote.Has(rec.Blob.Digest) // is fetched when it is needed
