@@ -1,7 +1,6 @@
 package builds
 
 import (
-	"cmp"
 	"errors"
 	"os"
 
@@ -9,56 +8,12 @@ import (
 	"cove/builder/remotecache/gha"
 	"cove/distribution/copy"
 	"cove/distribution/copy/layout"
+	"cove/engine/builds/place"
 	"cove/errdefs"
 	"cove/images/remote/linked"
 	_ "cove/internal/strictyaml/late/linked" // configuration of registries, files of devices
 	"cove/reference"
 )
-
-// CacheType is a kind of place for a build cache.
-type CacheType string
-
-// The types of caches, by buildx's names.
-const (
-	// CacheRegistry is an image of a registry, CacheLocal an OCI layout in a
-	// directory, CacheInline the image itself.
-	CacheRegistry CacheType = "registry"
-	CacheLocal    CacheType = "local"
-	CacheInline   CacheType = "inline"
-	// CacheGHA is the cache service of GitHub Actions.
-	CacheGHA CacheType = "gha"
-)
-
-// Cache is a place to import a build cache from, or to export it to.
-type Cache struct {
-	Type CacheType
-	// Ref is the image of a registry; Dir and Tag, which may be a digest, are of a
-	// local one.
-	Ref, Dir, Tag string
-	// Max exports what every step made; IgnoreError lets the build succeed without
-	// the export.
-	Max, IgnoreError bool
-	// Scope tells caches of GitHub Actions apart; URL and Token are the service's where
-	// they are not those of the job.
-	Scope, URL, Token string
-	// Mounts has cache mounts travel too, of at most Quota bytes each; 0 is a default.
-	Mounts bool
-	Quota  int64
-}
-
-// name is what people see.
-func (c Cache) name() string {
-	switch c.Type {
-	case CacheLocal:
-		return c.Dir
-	case CacheGHA:
-		return "GitHub Actions, scope " + c.Scope
-	}
-	return c.Ref
-}
-
-// quota bounds the cache mounts that travel.
-func (c Cache) quota() int64 { return cmp.Or(c.Quota, remotecache.DefaultQuota) }
 
 // caches opens the ends of the options' caches, and returns what closes them.
 func caches(e Engine, o *Options) (closeAll func() error, err error) {
@@ -74,20 +29,20 @@ func caches(e Engine, o *Options) (closeAll func() error, err error) {
 	}
 	for _, c := range o.CacheTo {
 		to := remotecache.To{
-			Name: c.name(), Tag: c.Tag, Max: c.Max, IgnoreError: c.IgnoreError,
-			Mounts: c.Mounts, Quota: c.quota(),
+			Name: c.Name(), Tag: c.Tag, Max: c.Max, IgnoreError: c.IgnoreError,
+			Mounts: c.Mounts, Quota: c.MountsQuota(),
 		}
 		switch c.Type {
-		case CacheInline:
+		case place.Inline:
 			o.InlineCache = true
 			continue
-		case CacheLocal:
+		case place.Local:
 			d, err := layout.Create(c.Dir)
 			if err != nil {
 				return closeAll, err
 			}
 			open, to.Target = append(open, d), d
-		case CacheGHA:
+		case place.GHA:
 			if to.Target, err = actions(c); err != nil {
 				return closeAll, err
 			}
@@ -106,13 +61,13 @@ func caches(e Engine, o *Options) (closeAll func() error, err error) {
 // cachesFrom opens those to import, and returns the directories among them.
 func cachesFrom(e Engine, o *Options) (open []*layout.Dir, err error) {
 	for _, c := range o.CacheFrom {
-		from := remotecache.From{Name: c.name(), Ref: c.Tag, Mounts: c.Mounts, Quota: c.quota()}
+		from := remotecache.From{Name: c.Name(), Ref: c.Tag, Mounts: c.Mounts, Quota: c.MountsQuota()}
 		switch c.Type {
-		case CacheGHA:
+		case place.GHA:
 			if from.Source, err = actions(c); err != nil {
 				return open, err
 			}
-		case CacheLocal:
+		case place.Local:
 			d, err := layout.Open(c.Dir)
 			if errors.Is(err, errdefs.ErrNotFound) {
 				continue // the first build has none

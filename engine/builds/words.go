@@ -14,6 +14,7 @@ import (
 	"cove/builder/subrequest"
 	"cove/engine/builds/failed"
 	"cove/engine/builds/output"
+	"cove/engine/builds/place"
 	"cove/internal/platforms"
 )
 
@@ -48,6 +49,8 @@ type (
 	// Output is one place where an image goes, Packing how its layers are packed.
 	Output  = output.Output
 	Packing = output.Packing
+	// Cache is a place to import a build cache from, or to export it to.
+	Cache = place.Cache
 	// Annotations are those of one output.
 	Annotations = export.Annotations
 	// Answer is that to a question about a Dockerfile, Lint the one with its warnings.
@@ -66,6 +69,14 @@ const (
 	Tar       = output.Tar
 	Local     = output.Local
 	CacheOnly = output.CacheOnly
+)
+
+// The types of caches.
+const (
+	CacheRegistry = place.Registry
+	CacheLocal    = place.Local
+	CacheInline   = place.Inline
+	CacheGHA      = place.GHA
 )
 
 // The kinds of events.

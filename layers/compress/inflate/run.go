@@ -22,20 +22,16 @@ func (d *decoder) run() outcome {
 	literals, distances := &d.literals, &d.distances
 	result := more
 	for in+ahead <= len(src) && out+room <= len(dst) {
-		buf |= binary.LittleEndian.Uint64(src[in:]) << (count & 63)
-		in += int((63 - count) >> 3)
-		count |= 56
+		buf, in, count = filled(src, in, buf, count)
 		e := literals[buf&literalMask]
 		if e&literal != 0 {
 			dst[out] = byte(e >> 16)
 			out++
-			buf >>= e & 63
-			count -= uint(e & 63)
+			buf, count = buf>>(e&63), count-uint(e&63)
 			if e = literals[buf&literalMask]; e&literal != 0 {
 				dst[out] = byte(e >> 16)
 				out++
-				buf >>= e & 63
-				count -= uint(e & 63)
+				buf, count = buf>>(e&63), count-uint(e&63)
 				e = literals[buf&literalMask]
 			}
 		}
@@ -45,8 +41,7 @@ func (d *decoder) run() outcome {
 			e = literals[e.value()+int(buf&e.mask())]
 		}
 		length := e.with(buf)
-		buf >>= e & 63
-		count -= uint(e & 63)
+		buf, count = buf>>(e&63), count-uint(e&63)
 		if e&literal != 0 {
 			dst[out] = byte(e >> 16)
 			out++
@@ -56,17 +51,14 @@ func (d *decoder) run() outcome {
 			result = e.outcome()
 			break
 		}
-		buf |= binary.LittleEndian.Uint64(src[in:]) << (count & 63)
-		in += int((63 - count) >> 3)
-		count |= 56
+		buf, in, count = filled(src, in, buf, count)
 		if e = distances[buf&distanceMask]; e&subtable != 0 {
 			buf >>= distanceBits
 			count -= distanceBits
 			e = distances[e.value()+int(buf&e.mask())]
 		}
 		distance := e.with(buf)
-		buf >>= e & 63
-		count -= uint(e & 63)
+		buf, count = buf>>(e&63), count-uint(e&63)
 		if e&exceptional != 0 || distance > out {
 			result = damaged
 			break
@@ -82,6 +74,12 @@ func (d *decoder) run() outcome {
 	}
 	d.in, d.out, d.buf, d.count = in, out, buf, count
 	return result
+}
+
+// filled has 56 bits at least in buf, of eight bytes that are there; all above count are
+// those of the next byte, and the same when they are read again.
+func filled(src []byte, in int, buf uint64, count uint) (uint64, int, uint) {
+	return buf | binary.LittleEndian.Uint64(src[in:])<<(count&63), in + int((63-count)>>3), count | 56
 }
 
 // repeat writes length bytes of those that begin a distance before, by eight, so up to

@@ -15,9 +15,9 @@ import (
 	gateway "github.com/moby/buildkit/frontend/gateway/pb"
 
 	"cove/engine/builds"
+	"cove/engine/builds/place"
 	"cove/engine/runspec/parse"
 	"cove/errdefs"
-	"cove/internal/cli/buildflags"
 )
 
 // Request is a build as a client describes it.
@@ -260,7 +260,7 @@ func (r *Request) importCache(kind string, attrs map[string]string) error {
 		return errdefs.Errorf(errdefs.ErrUnsupported,
 			"caches are imported from registries (type=registry,ref=IMAGE) here, and not from type=%s", kind)
 	}
-	from, err := buildflags.CacheOf(kind, attrs, false)
+	from, err := place.Of(kind, attrs, false)
 	if err != nil {
 		return errdefs.Errorf(errdefs.KindOf(err), "importing a cache, type=%s: %w", kind, err)
 	}
@@ -294,7 +294,7 @@ func (r *Request) exportCache(kind string, attrs map[string]string) error {
 		return errdefs.Errorf(errdefs.ErrUnsupported,
 			"caches are exported with type=registry,ref=IMAGE or type=inline here, and not with type=%s", kind)
 	}
-	to, err := buildflags.CacheOf(kind, attrs, true)
+	to, err := place.Of(kind, attrs, true)
 	if err != nil {
 		return errdefs.Errorf(errdefs.KindOf(err), "exporting the cache, type=%s: %w", kind, err)
 	}
