@@ -11,19 +11,19 @@ import (
 	"cove/registry/web/webtest"
 )
 
-// reportsOfNames are what people reported of names, patterns, logs and limits.
+// reportsOfNames are what people do with names, patterns, logs and limits.
 var reportsOfNames = []report{
-	{"harbor#11988: the log is filtered by time, kind and operation, and sorted as it is", logFilters},
-	{"harbor#8444: a project has dots, dashes and underscores in its name", oddProjects},
-	{"harbor#14146: %, _ and ' in q= are themselves", literalTerms},
-	{"harbor#4881: names of users that cannot be are refused with what can", oddUsers},
-	{"harbor#9254: a user who is made again has nothing of the one before", userAgain},
-	{"harbor#12106: patterns of immutable tags have braces, ranges and no regular expressions", oddPatterns},
-	{"harbor#10210: limits that cannot be are refused", oddLimits},
-	{"harbor#13240: a label with a name of any letters, twice is 409", oddLabels},
-	{"harbor#16554: a repository of several parts is deleted by its name escaped once or twice", deepRepositories},
-	{"harbor#15969: tags that cannot be are refused by name", oddTags},
-	{"harbor#7822: a project with images is not deletable, and says so", fullProject},
+	{"habit: the log is filtered by time, kind and operation, and sorted as it is", logFilters},
+	{"habit: a project has dots, dashes and underscores in its name", oddProjects},
+	{"habit: %, _ and ' in q= are themselves", literalTerms},
+	{"habit: names of users that cannot be are refused with what can", oddUsers},
+	{"habit: a user who is made again has nothing of the one before", userAgain},
+	{"habit: patterns of immutable tags have braces, ranges and no regular expressions", oddPatterns},
+	{"habit: limits that cannot be are refused", oddLimits},
+	{"habit: a label with a name of any letters, twice is 409", oddLabels},
+	{"habit: a repository of several parts is deleted by its name escaped once or twice", deepRepositories},
+	{"habit: tags that cannot be are refused by name", oddTags},
+	{"habit: a project with images is not deletable, and says so", fullProject},
 	{"habit: a page behind the last one is empty, and says how long the list is", farPage},
 	{"habit: a body that is none is 400 in the shape of errors", oddBodies},
 	{"habit: the number of a project that is gone is nobody's", goneNumber},
