@@ -26,6 +26,9 @@ func (f *file) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// Seek implements io.Seeker.
+func (f *file) Seek(offset int64, whence int) (int64, error) { return unix.Seek(f.fd, offset, whence) }
+
 // fate is what became of a file since the tree looked at it.
 type fate int
 

@@ -2,22 +2,17 @@ package buildctx
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
-	"io"
 	"runtime"
 	"slices"
 	"sync/atomic"
 	"time"
 
+	"cove/builder/buildctx/prints"
 	"cove/internal/limit"
 
-	"github.com/opencontainers/go-digest"
 	"golang.org/x/sys/unix"
 )
-
-// hashBuffer is how much of a file is read at once.
-const hashBuffer = 256 << 10
 
 // Hash sets the Digest of every regular file among entries that has none yet:
 // from the stat cache, or by reading it, on every core. Two COPYs that select
@@ -44,9 +39,12 @@ func (t *Tree) Hash(ctx context.Context, entries []*Entry) error {
 	var next atomic.Int64
 	cores := make([]struct{}, min(runtime.GOMAXPROCS(0), len(todo)))
 	return limit.Each(ctx, len(cores), slices.Values(cores), func(ctx context.Context, _ struct{}) error {
-		buf := make([]byte, hashBuffer)
+		hasher, err := t.Prints.Hasher()
+		if err != nil {
+			return err
+		}
 		for i := next.Add(1) - 1; i < int64(len(todo)) && ctx.Err() == nil; i = next.Add(1) - 1 {
-			if err := t.hashFile(todo[i], buf); err != nil {
+			if err := t.hashFile(todo[i], hasher); err != nil {
 				return err
 			}
 		}
@@ -62,7 +60,7 @@ const clockTick = 20 * time.Millisecond
 // hashFile reads one file. Its stat after must be that of the walk: a file that
 // is being written has no digest. The clock here is the kernel's, which also
 // wrote the file's ctime.
-func (t *Tree) hashFile(e *Entry, buf []byte) error {
+func (t *Tree) hashFile(e *Entry, hasher *prints.Hasher) error {
 	if age := time.Since(time.Unix(0, e.ctime)); age >= 0 && age < clockTick {
 		time.Sleep(clockTick - age)
 	}
@@ -72,9 +70,9 @@ func (t *Tree) hashFile(e *Entry, buf []byte) error {
 		return err
 	}
 	defer f.Close()
-	dgst, err := digestOf(f, e, buf)
+	sum, err := hasher.Digest(f, e.Size)
 	if err != nil {
-		return err
+		return FileError(e.Path, err)
 	}
 	fate, err := f.since(e)
 	if err != nil || fate == altered || fate == grown && !t.Growing {
@@ -83,7 +81,7 @@ func (t *Tree) hashFile(e *Entry, buf []byte) error {
 	if e.Xattrs, err = t.xattrs(f.fd, e.Path); err != nil {
 		return err
 	}
-	e.Digest = dgst
+	e.Digest = digestFrom(sum[:])
 	// A file changed within the clock's tick of being read could change again
 	// and keep its times: such a digest holds for this build only.
 	// The cache has no room for attributes, which few files have.
@@ -91,23 +89,6 @@ func (t *Tree) hashFile(e *Entry, buf []byte) error {
 		t.stats.put(e)
 	}
 	return nil
-}
-
-// digestOf hashes the first e.Size bytes of an open file.
-func digestOf(f *file, e *Entry, buf []byte) (digest.Digest, error) {
-	h := sha256.New()
-	for left := e.Size; left > 0; {
-		n, err := f.Read(buf[:min(int64(len(buf)), left)])
-		if errors.Is(err, io.EOF) {
-			break // it is shorter now, and so changed
-		}
-		if err != nil {
-			return "", FileError(e.Path, err)
-		}
-		h.Write(buf[:n])
-		left -= int64(n)
-	}
-	return digest.NewDigest(digest.SHA256, h), nil
 }
 
 // Network and userspace filesystems keep time elsewhere and more coarsely.

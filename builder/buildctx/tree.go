@@ -15,6 +15,7 @@ import (
 	"github.com/opencontainers/go-digest"
 	"golang.org/x/sys/unix"
 
+	"cove/builder/buildctx/prints"
 	"cove/errdefs"
 	"cove/internal/inroot"
 	"cove/layers/tree"
@@ -32,6 +33,8 @@ type Tree struct {
 	hashing sync.Mutex
 	margin  int64 // how long after its ctime a file's digest may be trusted, ns
 
+	// Prints are of files whose bytes were hashed before, wherever they were; nil are none.
+	Prints *prints.Prints
 	// KeepOwner keeps owners, as from another stage. A context has none: they are
 	// whoever made the checkout.
 	KeepOwner bool
@@ -96,7 +99,7 @@ func (t *Tree) Ignore(ignore *Ignore) error {
 }
 
 // SaveStats keeps what is known of the files for another build.
-func (t *Tree) SaveStats() error { return t.stats.Save() }
+func (t *Tree) SaveStats() error { return errors.Join(t.stats.Save(), t.Prints.Save()) }
 
 // Close frees the tree's descriptor.
 func (t *Tree) Close() error { return t.dir.Close() }
@@ -234,18 +237,21 @@ func (t *Tree) Read(e *Entry, fn func(io.Reader) error) error {
 		return err
 	}
 	defer again.Close()
-	dgst, err := digestOf(again, e, make([]byte, hashBuffer))
-	if err == nil && dgst != e.Digest {
-		err = changed(e)
+	sum, err := prints.SHA256(again, e.Size)
+	switch {
+	case err != nil:
+		return FileError(e.Path, err)
+	case digestFrom(sum[:]) != e.Digest:
+		return changed(e)
 	}
-	return err
+	return nil
 }
 
 // Again opens the same tree anew, with nothing looked at yet.
 func (t *Tree) Again() (*Tree, error) {
 	again, err := Open(t.dir.Name(), t.ignore, t.stats)
 	if err == nil {
-		again.KeepOwner = t.KeepOwner
+		again.KeepOwner, again.Prints = t.KeepOwner, t.Prints
 	}
 	return again, err
 }

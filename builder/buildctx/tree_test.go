@@ -206,7 +206,7 @@ func TestSwap(t *testing.T) {
 
 func TestHash(t *testing.T) {
 	t.Parallel()
-	big := strings.Repeat("0123456789abcdef", hashBuffer/16)
+	big := strings.Repeat("0123456789abcdef", 16<<10) // what is read at once
 	files := map[string]string{"empty": "", "small": "x", "exact": big, "more": big + "y", "less": big[1:]}
 	tree := openTree(t, makeTree(t, files), nil, nil)
 	es, err := tree.Walk(t.Context(), tree.Root(), nil)

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"cove/builder/buildctx"
+	"cove/builder/buildctx/prints"
 	"cove/builder/fetch"
 	"cove/builder/plan"
 	"cove/errdefs"
@@ -204,8 +205,11 @@ func (c *Context) openTree(ctx context.Context, src Source) (err error) {
 	if c.temp != "" || src.Received != nil {
 		stats = nil
 	}
-	c.Tree, err = buildctx.Open(dir, nil, stats)
-	return err
+	if c.Tree, err = buildctx.Open(dir, nil, stats); err != nil {
+		return err
+	}
+	c.Prints = prints.Open(filepath.Join(src.State, "stat", "prints"))
+	return nil
 }
 
 // Close saves the stat cache and frees the context.
