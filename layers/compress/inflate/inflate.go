@@ -43,9 +43,13 @@ type decoder struct {
 	distances [distanceSize]entry
 }
 
+// few is how many blocks a deflater makes of so many bytes: each costs its tables, which
+// are larger here than a reader's. Who has more of them has them to cost time.
+func few(size int) int { return 64 + size>>10 }
+
 // stream unpacks blocks up to the final one.
 func (d *decoder) stream() bool {
-	for {
+	for range few(len(d.dst)) {
 		header, ok := d.bits(3)
 		if !ok {
 			return false
@@ -64,6 +68,7 @@ func (d *decoder) stream() bool {
 			return ok
 		}
 	}
+	return false
 }
 
 // refill has 56 bits in buf at least, if there are as many, and never 64: run shifts by count.
