@@ -152,9 +152,13 @@ func TestLogOptions(t *testing.T) {
 	if err != nil || shown.HostConfig.LogConfig.Type != "local" || shown.HostConfig.LogConfig.Config["max-size"] != "20k" {
 		t.Errorf("%+v, %v", shown.HostConfig.LogConfig, err)
 	}
+	if shown.LogPath != "" {
+		t.Errorf("the log of the driver local is shown as docker's: %s", shown.LogPath)
+	}
 	var kept int64
 	for _, name := range []string{"", ".1", ".2", ".3"} {
-		if info, err := os.Stat(shown.LogPath + name); err == nil {
+		// Whoever gathers logs as docker's is not told of one that is none.
+		if info, err := os.Stat(record.Of(e.parts.Root, id).Log() + name); err == nil {
 			kept += info.Size()
 		}
 	}

@@ -179,7 +179,7 @@ func TestDetachAndLogs(t *testing.T) {
 func TestSizesOfTerminals(t *testing.T) {
 	t.Parallel()
 	c := serve(t, withBox(t))
-	const asks = `read x; stty size; read x; stty size`
+	const asks = `while read x; do stty size; done`
 	id := c.create(t, `{"Image":"box","Cmd":["sh","-c","`+asks+`"],"Tty":true,"OpenStdin":true,"HostConfig":{"NetworkMode":"none"}}`)
 	conn := c.hijack(t, "/containers/"+id+"/attach?stream=1&stdin=1&stdout=1", "", true)
 	c.want(t, 409, "POST", "/containers/"+id+"/resize?h=5&w=5", "")
@@ -190,18 +190,18 @@ func TestSizesOfTerminals(t *testing.T) {
 		for _, size := range []string{"33 99", "34 100"} {
 			h, w, _ := strings.Cut(size, " ")
 			c.want(t, 200, "POST", resize+"?h="+h+"&w="+w, "")
-			fmt.Fprint(conn, "\n")
-			for {
+			// The terminal has the size a moment after the answer, as docker's has: a program is
+			// told of it by a signal.
+			for text, end := "", time.Now().Add(10*time.Second); text != size; {
+				if time.Now().After(end) {
+					t.Fatalf("%s: %q, want %q", resize, text, size)
+				}
+				fmt.Fprint(conn, "\n")
 				line, err := lines.ReadString('\n')
 				if err != nil {
 					t.Fatal(err)
 				}
-				if text := strings.TrimSpace(line); text != "" {
-					if text != size {
-						t.Errorf("%s: %q, want %q", resize, text, size)
-					}
-					break
-				}
+				text = strings.TrimSpace(line)
 			}
 		}
 	}
