@@ -288,8 +288,9 @@ func (r *Registry) expireUploads(ctx context.Context, t *tally) error {
 	}
 }
 
-// writesEvery is how often old writes are looked for. The first collection of a
-// process does it too: what it finds was left by one that was killed.
+// writesEvery is how often old writes are looked for, or as often as they get old. The first
+// collection of a process does it too; what one that was killed just before had begun is not
+// old by then, and is found the next time.
 const writesEvery = time.Hour
 
 // expireWrites frees what no row leads to: a manifest whose write was killed,
@@ -297,7 +298,8 @@ const writesEvery = time.Hour
 // an upload keeps is older than its life.
 func (r *Registry) expireWrites(ctx context.Context, t *tally) error {
 	now, due := r.now(), r.writesDue.Load()
-	if now.UnixMicro() < due || !r.writesDue.CompareAndSwap(due, now.Add(writesEvery).UnixMicro()) {
+	next := now.Add(min(writesEvery, max(r.lives.Uploads(), time.Second)))
+	if now.UnixMicro() < due || !r.writesDue.CompareAndSwap(due, next.UnixMicro()) {
 		return nil
 	}
 	freed, err := r.store.Expire(ctx, now.Add(-r.lives.Uploads()))

@@ -629,9 +629,8 @@ func (m *mixed) compare() {
 func (m *mixed) reclaimed() {
 	m.t.Helper()
 	live := m.book.live()
-	// Whole manifests and files of no use but to a disk come to some kilobytes; images whose
-	// push a kill cut off, and which may be there unknown to the ledger, to a megabyte or two.
-	most := live + live/10 + 2<<20
+	// Whole manifests and files of no use but to a disk come to some kilobytes.
+	most := live + live/10 + 64<<10
 	stored := int64(0)
 	for end := time.Now().Add(2**mixedLease + 20*time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		if stored = m.stored(); stored <= most {
