@@ -267,13 +267,15 @@ deps-demo:
 	$(call deps,mmdebstrap ca-certificates)
 # The tests start PostgreSQL servers of their own; the package is to make and start none.
 # slapd is to make no directory either, and sshd not to serve: each test starts one of its own.
-# S3 they find at versitygw, which Debian does not have. The text of the specification is a module.
+# S3 they find at versitygw, which Debian does not have. The text of the specification is a module, and so are databases that
+# rpm left on other systems: they are what another reader is tested with.
 deps-test: deps-demo deps-dist deps-disks $(TESTSUM) $(S3SERVER) $(PEBBLE) $(HELM) $(DOCKER_NEW) $(DOCKER_OLD) $(BUILDX) $(COMPOSE) $(CLIENTS)/node_modules/.package-lock.json \
   $(CRANE) $(REGCTL) $(CONTAINERD)
 	@if [ "$$(id -u)" = 0 ] && [ ! -e /etc/postgresql-common ]; then \
 	  mkdir /etc/postgresql-common && echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf; fi
 	@if [ "$$(id -u)" = 0 ] && [ ! -e /etc/ssh/sshd_config ]; then mkdir -p /etc/ssh && touch /etc/ssh/sshd_not_to_be_run; fi
 	@cd / && $(GO) mod download github.com/opencontainers/distribution-spec@v1.1.1
+	@cd / && $(GO) mod download github.com/anchore/go-rpmdb@v0.2.2
 	@cd e2e/clients && $(GO) mod download
 	@cd cmd/cove-compose && $(GO) mod download
 	@cd e2e/clients/harbor && $(GO) mod download
@@ -284,7 +286,7 @@ deps-test: deps-demo deps-dist deps-disks $(TESTSUM) $(S3SERVER) $(PEBBLE) $(HEL
 	@cd e2e/clients/model && $(GO) mod download
 	@echo 'slapd slapd/no_configuration boolean true' | debconf-set-selections 2>/dev/null || true
 	$(call deps,gcc libc6-dev git openssh-client openssh-server busybox-static skopeo podman buildah curl nftables postgresql libseccomp-dev qemu-user-static xz-utils zstd bzip2 chromium libnss3-tools fonts-noto-cjk \
-	  systemd python3-docker libarchive-tools slapd prometheus docker-registry uidmap passt slirp4netns)
+	  systemd python3-docker libarchive-tools slapd prometheus docker-registry uidmap passt slirp4netns rpm)
 # File systems for disks whose power is cut.
 deps-disks:
 	$(call deps,e2fsprogs xfsprogs btrfs-progs)

@@ -61,6 +61,8 @@ var kinds = []struct {
 		func(name, _ string) bool { return name == "lib/apk/db/installed" || name == "usr/lib/apk/db/installed" },
 		apkInstalled,
 	},
+	{isRPM, rpmDatabase},
+	{isRPMManifest, rpmManifest},
 	{func(name, _ string) bool { return name == "etc/os-release" || name == "usr/lib/os-release" }, osRelease},
 	{func(name, base string) bool {
 		return base == "package.json" && strings.Contains("/"+name, "/node_modules/")

@@ -75,8 +75,8 @@ func PURL(p Package, r Release) string {
 		}
 		b.WriteString(escape(part))
 	}
-	if p.Version != "" {
-		b.WriteString("@" + escape(p.Version))
+	if _, number := epoch(p); number != "" {
+		b.WriteString("@" + escape(number))
 	}
 	if q := qualifiers(p, r); len(q) > 0 {
 		b.WriteString("?" + strings.ReplaceAll(q.Encode(), "+", "%20"))
@@ -95,10 +95,25 @@ func qualifiers(p Package, r Release) url.Values {
 	if r.ID != "" {
 		q.Set("distro", strings.TrimSuffix(r.ID+"-"+r.Version, "-"))
 	}
-	if p.Source != "" && p.Source != p.Name {
-		q.Set("upstream", p.Source)
+	if number, _ := epoch(p); number != "" {
+		q.Set("epoch", number)
+	}
+	switch source, number := p.Lookup(); {
+	case number != p.Version:
+		q.Set("upstream", source+"@"+number)
+	case source != p.Name:
+		q.Set("upstream", source)
 	}
 	return q
+}
+
+// epoch is what a package URL says apart from the version, of rpm alone.
+func epoch(p Package) (epoch, number string) {
+	before, after, ok := strings.Cut(p.Version, ":")
+	if !ok || p.Type != RPM {
+		return "", p.Version
+	}
+	return before, after
 }
 
 // order is that of lists; packages that differ by their licence alone are the same.

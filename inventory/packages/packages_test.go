@@ -20,6 +20,11 @@ func TestPackageURLs(t *testing.T) {
 			debian,
 			"pkg:deb/debian/libstdc%2B%2B6@1%3A12.2.0-14?arch=amd64&distro=debian-12&upstream=gcc-12",
 		},
+		{
+			packages.Package{Type: packages.RPM, Name: "bash", Version: "1:5.1-6.el9", Arch: "x86_64", Source: "sh", SourceVersion: "5.0-1.el9"},
+			packages.Release{ID: "rocky", Version: "9.3"},
+			"pkg:rpm/rocky/bash@5.1-6.el9?arch=x86_64&distro=rocky-9.3&epoch=1&upstream=sh%405.0-1.el9",
+		},
 		{packages.Package{Type: packages.Alpine, Name: "musl", Version: "1.2"}, packages.Release{}, "pkg:apk/musl@1.2"},
 		{packages.Package{Type: packages.Go, Name: "golang.org/x/net", Version: "0.1.0"}, debian, "pkg:golang/golang.org/x/net@0.1.0"},
 		{packages.Package{Type: packages.NPM, Name: "@a/b", Version: "1.0.0"}, debian, "pkg:npm/%40a/b@1.0.0"},

@@ -259,8 +259,8 @@ func (b *Book) Waiting(ctx context.Context, after string, n int) ([]Image, error
 		return i, err
 	}, `SELECT m.digest, MIN(r.name) FROM manifests m JOIN repositories r ON r.id = m.repository_id
 		LEFT JOIN scan_artifacts a ON a.digest = m.digest
-		WHERE m.artifact_type IN ($1, $2) AND m.digest > $3 AND a.digest IS NULL
-		GROUP BY m.digest ORDER BY m.digest LIMIT $4`, append(scannable.Types(), after, n)...)
+		WHERE m.artifact_type IN ($1, $2) AND m.digest > $3 AND (a.digest IS NULL OR a.scanner = '' AND a.reader < $4)
+		GROUP BY m.digest ORDER BY m.digest LIMIT $5`, append(scannable.Types(), after, reader, n)...)
 }
 
 // ImagesOf are the images that an index in a repository lists.

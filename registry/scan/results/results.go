@@ -29,8 +29,10 @@ import (
 	"cove/registry/scan/vulndb"
 )
 
-// reader is the version of what reads layers. A greater one has them read again.
-const reader = 1
+// reader is the version of what reads layers. A greater one has them read again, and
+// the images of which they are scanned again, by the nightly work: a registry that is
+// upgraded to one that reads more shows it without anybody asking.
+const reader = 2
 
 // Book keeps the results. It is safe for concurrent use.
 type Book struct{ db *metadata.DB }
@@ -216,12 +218,14 @@ func (s Scan) write(ctx context.Context, tx *metadata.Tx, ids string) error {
 	_, err := tx.Tx.Exec(
 		ctx,
 		`INSERT INTO scan_artifacts (digest, state, note, system, packages, worst, critical,
-		high, medium, low, negligible, unknown, fixable, scanned_at, scanner)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT (digest) DO UPDATE SET
+		high, medium, low, negligible, unknown, fixable, scanned_at, scanner, reader)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+		ON CONFLICT (digest) DO UPDATE SET
 		state = excluded.state, note = excluded.note, system = excluded.system,
 		packages = excluded.packages, worst = excluded.worst, critical = excluded.critical, high = excluded.high,
 		medium = excluded.medium, low = excluded.low, negligible = excluded.negligible, unknown = excluded.unknown,
-		fixable = excluded.fixable, scanned_at = excluded.scanned_at, scanner = excluded.scanner`,
+		fixable = excluded.fixable, scanned_at = excluded.scanned_at, scanner = excluded.scanner,
+		reader = excluded.reader`,
 		s.Digest.String(),
 		string(s.State),
 		s.Note,
@@ -237,6 +241,7 @@ func (s Scan) write(ctx context.Context, tx *metadata.Tx, ids string) error {
 		c.Fixable,
 		db.Micros(s.At),
 		s.Scanner,
+		reader,
 	)
 	if err == nil {
 		err = scannable.Scanned(ctx, tx.Tx, s.Digest, string(s.State), int64(c.Worst()))

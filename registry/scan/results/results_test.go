@@ -57,6 +57,18 @@ func TestResults(t *testing.T) {
 	)
 }
 
+// exec changes the database past the book.
+func (b bench) exec(statement string) {
+	b.Helper()
+	err := b.db.Update(b.Context(), func(ctx context.Context, tx *metadata.Tx) error {
+		_, err := tx.Tx.Exec(ctx, statement)
+		return err
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+}
+
 // image pushes an image of a name, as far as the database knows.
 func (b bench) image(repo, tag string) digest.Digest {
 	b.Helper()
@@ -426,6 +438,12 @@ func testListsGoOn(b bench) {
 		waiting[0].Repository != "p0/app" {
 		b.Errorf("%+v, %v", waiting, err)
 	}
+	// What a registry read before it was upgraded to one that reads more is due again.
+	b.exec("UPDATE scan_artifacts SET reader = 1 WHERE scanner = '' AND critical > 0")
+	if waiting, err = b.Waiting(b.Context(), "", 10); err != nil || len(waiting) != 4 {
+		b.Errorf("of a lesser reader: %+v, %v", waiting, err)
+	}
+	b.exec("UPDATE scan_artifacts SET reader = 99 WHERE critical > 0")
 	for project, want := range map[string]string{"": "v6v0v3v4v2", "p1": "v3"} {
 		got := ""
 		q := results.Query{Project: project, N: 2}
