@@ -9,11 +9,21 @@ import (
 	"github.com/opencontainers/go-digest"
 
 	"cove/builder/cache"
-	"cove/layers"
+	"cove/engine/uses"
 )
 
-// CacheEntry is what one build step left in the cache.
+// The types of what is in the build cache, as BuildKit calls them.
+const (
+	CacheOfStep    = "regular"
+	CacheOfContext = "source.local"
+)
+
+// CacheEntry is what one build step left in the cache, or a context that a client sent.
 type CacheEntry struct {
+	// Type is CacheOfStep or CacheOfContext.
+	Type string
+	// InUse says that a build has it.
+	InUse bool
 	// ID is that of the layers up to the step's, or of the record where the step
 	// made none.
 	ID   digest.Digest
@@ -28,10 +38,10 @@ type CacheEntry struct {
 	Images []string
 }
 
-// BuildCache lists what build steps left in the cache, the last used first. A
-// step that is known under several keys is listed once.
+// BuildCache lists what build steps left in the cache, and the contexts that clients sent,
+// the last used first. A step that is known under several keys is listed once.
 func (e *Engine) BuildCache(ctx context.Context) ([]CacheEntry, error) {
-	users, err := e.layerUsers(ctx)
+	users, err := uses.Layers(ctx, e.parts)
 	if err != nil {
 		return nil, err
 	}
@@ -55,45 +65,22 @@ func (e *Engine) BuildCache(ctx context.Context) ([]CacheEntry, error) {
 		}
 		found[id] = len(all)
 		all = append(all, CacheEntry{
-			ID: id, Step: r.Step, Size: size, Created: r.Created, Used: r.Used, Uses: r.Uses,
+			Type: CacheOfStep, ID: id, Step: r.Step, Size: size, Created: r.Created, Used: r.Used, Uses: r.Uses,
 			Images: users[r.DiffID],
+		})
+	}
+	contexts, err := e.parts.Builds().Contexts().All()
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range contexts {
+		all = append(all, CacheEntry{
+			Type: CacheOfContext, InUse: c.InUse, ID: c.ID, Step: c.What, Size: c.Bytes, Created: c.Created,
+			Used: c.Used, Uses: c.Uses,
 		})
 	}
 	slices.SortStableFunc(all, func(a, b CacheEntry) int { return b.Used.Compare(a.Used) })
 	return all, nil
-}
-
-// layerUsers are the images that have each layer, by all their names or else the id.
-func (e *Engine) layerUsers(ctx context.Context) (map[layers.DiffID][]string, error) {
-	store, err := e.parts.Images()
-	if err != nil {
-		return nil, err
-	}
-	all, err := store.List(ctx)
-	if err != nil {
-		return nil, err
-	}
-	users := map[layers.DiffID][]string{}
-	for _, img := range all {
-		names := []string{img.ID.Encoded()[:12]}
-		if len(img.Names) > 0 {
-			names = nil
-			for _, n := range img.Names {
-				names = append(names, n.Familiar())
-			}
-		}
-		had := map[layers.DiffID]bool{}
-		for _, l := range img.Layers {
-			if !had[l.DiffID] {
-				had[l.DiffID] = true
-				users[l.DiffID] = append(users[l.DiffID], names...)
-			}
-		}
-	}
-	for _, names := range users {
-		slices.Sort(names) // images that were made at the same time come in any order
-	}
-	return users, nil
 }
 
 // recordSize is what the files of a record's layer take, or, where nobody counted

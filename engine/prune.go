@@ -149,7 +149,8 @@ func (e *Engine) pruneCache(ctx context.Context, o PruneOptions, p *Pruned) erro
 		keep.Age = e.parts.Now().Sub(limit)
 	}
 	keep.Nothing = keep == cache.Keep{}
-	_, _, err := e.parts.Builds().Prune(ctx, keep)
+	contexts, err := e.parts.Builds().Prune(ctx, keep)
+	p.Freed += contexts
 	if err == nil {
 		e.tell(events.Builder, 0)
 	}

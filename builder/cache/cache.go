@@ -213,6 +213,21 @@ func (s *Store) Roots(ctx context.Context) iter.Seq2[string, error] {
 	}
 }
 
+// Size is that of all blobs that records have, in bytes.
+func (s *Store) Size(ctx context.Context) (bytes int64, err error) {
+	counted := map[digest.Digest]bool{}
+	for e, err := range s.All(ctx) {
+		if err != nil {
+			return 0, err
+		}
+		if !counted[e.Blob.Digest] {
+			bytes += e.Blob.Size
+			counted[e.Blob.Digest] = true
+		}
+	}
+	return bytes, nil
+}
+
 // Keep says what Prune leaves.
 type Keep struct {
 	// Age is how long ago a record may have been used last; 0 is no limit.

@@ -323,13 +323,27 @@ func (s Store) Sweep() error {
 	return errors.Join(errs...)
 }
 
-// trim removes the oldest builds beyond the limits, and what is no build.
-func (s Store) trim() error {
+// trim removes the oldest builds beyond the limits, and what is no build, after the build of an id
+// has ended. It reads every record for that, so it goes a little below the number, and looks again
+// when that is reached, after a build that has much, and now and then.
+func (s Store) trim(ended string) error {
+	limits := s.limits()
+	names, err := os.ReadDir(s.Dir)
+	if err = errors.Join(err, s.Sweep()); err != nil {
+		return err
+	}
+	const often = 8
+	much := sizeOf(filepath.Join(s.Dir, ended)) > limits.Bytes/int64(2*limits.Builds)
+	if !much && len(names) <= limits.Builds && len(names)%often != 0 {
+		return nil
+	}
 	all, err := s.List()
 	if err != nil {
 		return err
 	}
-	limits := s.limits()
+	if len(all) > limits.Builds {
+		limits.Builds -= limits.Builds / often
+	}
 	var errs []error
 	var bytes int64
 	known := map[string]bool{}
@@ -341,7 +355,7 @@ func (s Store) trim() error {
 		}
 	}
 	entries, err := os.ReadDir(s.Dir)
-	errs = append(errs, err, s.Sweep())
+	errs = append(errs, err)
 	for _, e := range entries {
 		if info, err := e.Info(); err == nil && !known[e.Name()] && s.Now().Sub(info.ModTime()) > time.Hour {
 			errs = append(errs, os.RemoveAll(filepath.Join(s.Dir, e.Name())))

@@ -179,5 +179,5 @@ func (r *Recorder) End(change func(*Record)) error {
 		// Steps that nothing asked for are none.
 		r.record.Steps = r.record.Done
 	}
-	return errors.Join(r.failed, r.out.Flush(), r.file.Close(), r.store.write(r.record), r.store.trim())
+	return errors.Join(r.failed, r.out.Flush(), r.file.Close(), r.store.write(r.record), r.store.trim(r.record.ID))
 }

@@ -53,13 +53,15 @@ type Source struct {
 }
 
 // Received is a Dockerfile that a client sent, beside a context that is here for
-// one build alone: nothing is remembered of its files.
+// one build alone, so that nothing is remembered of its files, unless it is kept.
 type Received struct {
 	// Name is the Dockerfile's in messages.
 	Name       string
 	Dockerfile []byte
 	// Ignore is the text of the rules of what is no part of the context.
 	Ignore []byte
+	// Kept says that the context stays where it is, for later builds.
+	Kept bool
 }
 
 func (s Source) step(name string, do func() error) error {
@@ -202,7 +204,7 @@ func (c *Context) openTree(ctx context.Context, src Source) (err error) {
 	if err != nil {
 		return err
 	}
-	if c.temp != "" || src.Received != nil {
+	if c.temp != "" || src.Received != nil && !src.Received.Kept {
 		stats = nil
 	}
 	if c.Tree, err = buildctx.Open(dir, nil, stats); err != nil {

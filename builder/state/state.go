@@ -16,6 +16,7 @@ import (
 	"cove/builder/cache"
 	"cove/builder/cachemount"
 	"cove/builder/history"
+	"cove/builder/kept"
 	"cove/errdefs"
 	"cove/internal/process"
 )
@@ -33,6 +34,9 @@ func Open(dir string, now func() time.Time) *State { return &State{dir: dir, now
 // Records are the cache's.
 func (s *State) Records() *cache.Store { return cache.Open(filepath.Join(s.dir, "records"), s.now) }
 
+// Contexts are what clients sent, kept for their next builds.
+func (s *State) Contexts() *kept.Store { return kept.Open(filepath.Join(s.dir, "contexts"), s.now) }
+
 // Inventories is the directory of what layers say of the software in them.
 func (s *State) Inventories() string { return filepath.Join(s.dir, "inventories") }
 
@@ -44,12 +48,16 @@ func (s *State) Roots(ctx context.Context) iter.Seq2[string, error] { return s.R
 const staleAfter = 24 * time.Hour
 
 // Prune removes records of the cache, and what killed builds left behind. With
-// keep.Nothing the cache mounts that no build uses go too. The blobs and
-// snapshots of removed records go with the next garbage collection.
-func (s *State) Prune(ctx context.Context, keep cache.Keep) (records int, bytes int64, err error) {
-	records, bytes, err = s.Records().Prune(ctx, keep)
+// keep.Nothing the cache mounts that no build uses go too, and contexts of clients
+// stay where records leave room for them. The blobs and snapshots of removed records go
+// with the next garbage collection; contexts are the bytes that went here.
+func (s *State) Prune(ctx context.Context, keep cache.Keep) (contexts int64, err error) {
+	if _, _, err := s.Records().Prune(ctx, keep); err != nil {
+		return 0, err
+	}
+	contexts, err = s.pruneContexts(ctx, keep)
 	if err != nil {
-		return records, bytes, err
+		return contexts, err
 	}
 	unused := func(info fs.FileInfo) bool { return keep.Nothing || s.now().Sub(info.ModTime()) > 30*staleAfter }
 	err = errors.Join(
@@ -63,7 +71,24 @@ func (s *State) Prune(ctx context.Context, keep cache.Keep) (records int, bytes 
 	if keep.Nothing {
 		err = errors.Join(err, cachemount.Prune(s.dir))
 	}
-	return records, bytes, err
+	return contexts, err
+}
+
+// pruneContexts removes contexts, which are had again more cheaply than what steps made.
+func (s *State) pruneContexts(ctx context.Context, keep cache.Keep) (int64, error) {
+	room := keep.Bytes
+	if room > 0 {
+		size, err := s.Records().Size(ctx)
+		if err != nil {
+			return 0, err
+		}
+		room -= size
+	}
+	return s.Contexts().Prune(func(e kept.Entry) bool {
+		room -= e.Bytes
+		old := keep.Age > 0 && s.now().Sub(e.Used) > keep.Age
+		return keep.Nothing || old || keep.Bytes > 0 && room < 0
+	})
 }
 
 // abandoned finds what a build that was killed left: after the prefix, a name

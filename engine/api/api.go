@@ -59,7 +59,7 @@ func Serve(ctx context.Context, h http.Handler, listeners ...net.Listener) error
 	protocols.SetUnencryptedHTTP2(true) // clients of BuildKit begin with it
 	srv := &http.Server{
 		Handler: h, Protocols: protocols, ReadHeaderTimeout: headerTimeout,
-		BaseContext: func(net.Listener) context.Context { return ctx },
+		BaseContext: func(net.Listener) context.Context { return ctx }, ConnContext: route.WithConn,
 	}
 	var done chan struct{}
 	idle, _ := h.(*Idle)

@@ -16,6 +16,7 @@ import (
 
 	"cove/builder"
 	"cove/builder/export"
+	"cove/builder/state"
 	"cove/content"
 	"cove/content/fsstore"
 	"cove/distribution/progress"
@@ -242,6 +243,12 @@ func TempDir(e Engine) (string, error) {
 		return "", errdefs.Errorf(errdefs.ErrUnavailable, "build: %w", err)
 	}
 	return dir, nil
+}
+
+// Keep returns what the last build of a client left of what it sends: what describes it. The key
+// is whatever has to be the same for that.
+func Keep(e Engine, key, what string) (*Kept, error) {
+	return state.Open(e.BuildDir(), e.Now).Contexts().Take(key, what)
 }
 
 // newBuilder makes a builder, which is cheap; what it costs to open is shared. The

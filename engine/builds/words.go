@@ -7,6 +7,7 @@ import (
 	"cove/builder/command"
 	"cove/builder/event"
 	"cove/builder/export"
+	"cove/builder/kept"
 	"cove/builder/lockfile"
 	"cove/builder/plan"
 	"cove/builder/source"
@@ -43,6 +44,8 @@ type (
 	// Received is the Dockerfile of a client, Finder has its secrets and agents.
 	Received = source.Received
 	Finder   = command.Finder
+	// Kept is what a client sent and what its next build begins with.
+	Kept = kept.Dir
 	// Agent signs for RUN --mount=type=ssh, Host is a name for its /etc/hosts.
 	Agent = command.Agent
 	Host  = plan.Host

@@ -12,6 +12,7 @@ import (
 	"cove/engine/listing"
 	"cove/engine/parts"
 	"cove/images/removal"
+	"cove/layers"
 	"cove/runner/record"
 )
 
@@ -136,4 +137,37 @@ func Containers(ctx context.Context, p *parts.Parts, f listing.Filter) ([]listin
 		return nil, err
 	}
 	return listing.List(ctx, r, f)
+}
+
+// Layers are the images that have each layer, by all their names or else the id.
+func Layers(ctx context.Context, p *parts.Parts) (map[layers.DiffID][]string, error) {
+	store, err := p.Images()
+	if err != nil {
+		return nil, err
+	}
+	all, err := store.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	users := map[layers.DiffID][]string{}
+	for _, img := range all {
+		names := []string{img.ID.Encoded()[:12]}
+		if len(img.Names) > 0 {
+			names = nil
+			for _, n := range img.Names {
+				names = append(names, n.Familiar())
+			}
+		}
+		had := map[layers.DiffID]bool{}
+		for _, l := range img.Layers {
+			if !had[l.DiffID] {
+				had[l.DiffID] = true
+				users[l.DiffID] = append(users[l.DiffID], names...)
+			}
+		}
+	}
+	for _, names := range users {
+		slices.Sort(names) // images that were made at the same time come in any order
+	}
+	return users, nil
 }

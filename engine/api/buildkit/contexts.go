@@ -12,6 +12,7 @@ import (
 	control "github.com/moby/buildkit/api/services/control"
 	"github.com/moby/patternmatcher/ignorefile"
 	"github.com/opencontainers/go-digest"
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"cove/engine/api/buildkit/frontend"
@@ -35,16 +36,48 @@ type transfer struct {
 
 // receive receives files below a new directory, and tells how many bytes came.
 func (w *work) receive(ctx context.Context, t transfer, dir string) error {
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return errdefs.Errorf(errdefs.ErrUnavailable, "a place for the context: %w", err)
+	}
+	_, err := w.receiveInto(ctx, t, peer.Place{Files: dir})
+	return err
+}
+
+// receiveInto has the client send what the directory has not yet, and returns how many bytes
+// it has then.
+func (w *work) receiveInto(ctx context.Context, t transfer, at peer.Place) (got peer.Got, err error) {
 	t.MaxBytes, t.MaxFiles = w.server.cfg.MaxContext, w.server.cfg.MaxFiles
-	return w.job.step(t.step, func() error {
+	return got, w.job.step(t.step, func() error {
 		begun := timestamppb.Now()
-		n, err := w.peer.Receive(ctx, t.Wanted, dir)
+		got, err = w.peer.Receive(ctx, t.Wanted, at)
 		w.job.status.Add(&control.StatusResponse{Statuses: []*control.VertexStatus{{
-			ID: "transferring " + t.what + ":", Vertex: digest.FromString(t.step).String(), Current: n,
+			ID: "transferring " + t.what + ":", Vertex: digest.FromString(t.step).String(), Current: got.Sent,
 			Timestamp: timestamppb.Now(), Started: begun, Completed: timestamppb.Now(),
 		}}})
 		return err
 	})
+}
+
+// receiveKept receives files as receive does, and only those that have changed since the last
+// build of the same client, where they were kept then. It returns where they are, and whether they
+// stay there.
+func (w *work) receiveKept(ctx context.Context, t transfer, dir string) (string, bool, error) {
+	key := w.peer.Kept(t.Wanted, t.what, w.request.SharedKeys[t.Name], w.request.SharedKeys[t.what])
+	if key == "" {
+		return dir, false, w.receive(ctx, t, dir)
+	}
+	kept, err := builds.Keep(w.server.cfg.Engine, key, "local source for "+t.what)
+	if err != nil { // too many at once
+		return dir, false, w.receive(ctx, t, dir)
+	}
+	w.job.mu.Lock()
+	w.job.kept = append(w.job.kept, kept)
+	w.job.mu.Unlock()
+	got, err := w.receiveInto(ctx, t, peer.Place{Files: kept.Files, List: kept.List})
+	if err == nil {
+		err = kept.Keep(got.Size)
+	}
+	return kept.Files, true, err
 }
 
 // fetch brings what the build reads, and says in its options where it is.
@@ -55,32 +88,42 @@ func (w *work) fetch(ctx context.Context) error {
 			return err
 		}
 	}
-	got, err := w.dockerfile(ctx)
-	if err != nil {
+	dir := filepath.Join(w.temp, "context")
+	var got *builds.Received
+	var rules []byte // those of the context, which count where the Dockerfile has none of its own
+	both, here := errgroup.WithContext(ctx)
+	both.Go(func() (err error) {
+		got, err = w.dockerfile(here)
+		return err
+	})
+	if r.Context == "" {
+		both.Go(func() (err error) {
+			rules, err = w.ignore(here, dir+".rules")
+			return err
+		})
+	}
+	if err := both.Wait(); err != nil {
 		return err
 	}
 	r.Options.Received = got
 	if r.Context != "" {
 		return nil
 	}
-	dir := filepath.Join(w.temp, "context")
-	r.Options.Context = dir
 	if got.Ignore == nil {
-		if got.Ignore, err = w.ignore(ctx, dir+".rules"); err != nil {
-			return err
-		}
+		got.Ignore = rules
 	}
-	if r.Call != "" {
+	if r.Options.Context = dir; r.Call != "" {
 		return os.Mkdir(dir, 0o700) // a question about the Dockerfile, that reads no files
 	}
-	rules, err := ignorefile.ReadAll(strings.NewReader(string(got.Ignore)))
+	exclude, err := ignorefile.ReadAll(strings.NewReader(string(got.Ignore)))
 	if err != nil {
 		return errdefs.Errorf(errdefs.ErrInvalid, "%s: %w", dockerignore, err)
 	}
-	return w.receive(ctx, transfer{
-		Wanted: peer.Wanted{Name: r.ContextDir, Exclude: rules},
+	r.Options.Context, got.Kept, err = w.receiveKept(ctx, transfer{
+		Wanted: peer.Wanted{Name: r.ContextDir, Exclude: exclude},
 		step:   "[internal] load build context", what: "context",
 	}, dir)
+	return err
 }
 
 // ignore fetches the rules of what is no part of the context; nil is none.
@@ -166,7 +209,7 @@ func (w *work) fetchNamed(ctx context.Context) error {
 		switch scheme {
 		case "local":
 			dir := filepath.Join(w.temp, "named-"+strconv.Itoa(len(r.Options.Contexts)))
-			err := w.receive(ctx, transfer{
+			dir, _, err := w.receiveKept(ctx, transfer{
 				Wanted: peer.Wanted{Name: rest}, step: "[context " + name + "] load from client", what: name,
 			}, dir)
 			if err != nil {

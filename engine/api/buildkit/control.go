@@ -156,7 +156,7 @@ func filtered(filters []string) bool {
 
 func usage(e engine.CacheEntry) *control.UsageRecord {
 	return &control.UsageRecord{
-		ID: e.ID.Encoded(), Size: e.Size, Description: e.Step, RecordType: "regular",
+		ID: e.ID.Encoded(), Size: e.Size, Description: e.Step, RecordType: e.Type, InUse: e.InUse,
 		CreatedAt: timestamppb.New(e.Created), LastUsedAt: timestamppb.New(e.Used), UsageCount: int64(e.Uses),
 		Shared: len(e.Images) > 0,
 	}

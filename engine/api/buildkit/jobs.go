@@ -9,6 +9,7 @@ import (
 
 	"cove/engine/api/buildkit/frontend"
 	"cove/engine/api/buildkit/progress"
+	"cove/engine/builds"
 	"cove/errdefs"
 )
 
@@ -34,10 +35,11 @@ type job struct {
 	mu      sync.Mutex
 	results map[string]*solved // what was solved for the gateway, by result
 	// uses are this job, until it ends, and those that build on a result of it; folders
-	// have what the client sent, until there are none. held are the jobs that this one
-	// uses.
+	// have what the client sent, until there are none, and kept what stays for its next
+	// build. held are the jobs that this one uses.
 	uses    int
 	folders []string
+	kept    []*builds.Kept
 	held    []*job
 }
 

@@ -90,6 +90,9 @@ func (j *job) release() {
 	for _, dir := range j.folders {
 		_ = os.RemoveAll(dir) // what cannot be removed goes with the next prune
 	}
+	for _, dir := range j.kept {
+		_ = dir.Close() // likewise
+	}
 }
 
 // folder makes a folder for files that the client sends, which goes with the job.

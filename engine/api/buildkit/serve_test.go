@@ -73,32 +73,50 @@ func newFixture(t *testing.T, cfg buildkit.Config) *fixture {
 		t.Fatal(err)
 	}
 	cfg.Engine = f.engine
+	f.serve(t, cfg, f.socket)
+	t.Cleanup(func() { nothingLeft(t, f.state) })
+	return f
+}
+
+// serve serves a socket of its own.
+func (f *fixture) serve(t *testing.T, cfg buildkit.Config, socket string) string {
+	t.Helper()
+	return serveAs(t, cfg, socket, route.WithConn)
+}
+
+func serveAs(
+	t *testing.T, cfg buildkit.Config, socket string, known func(context.Context, net.Conn) context.Context,
+) string {
+	t.Helper()
 	access, err := route.ParseAccess(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	mux := route.NewMux(buildkit.New(cfg).Routes(), "1", access)
-	l, err := net.Listen("unix", f.socket)
+	l, err := net.Listen("unix", socket)
 	if err != nil {
 		t.Fatal(err)
 	}
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
-	web := &http.Server{Handler: mux, Protocols: protocols, ReadHeaderTimeout: time.Minute}
+	web := &http.Server{
+		Handler: mux, Protocols: protocols, ReadHeaderTimeout: time.Minute, ConnContext: known,
+	}
 	go web.Serve(l)
 	t.Cleanup(func() { web.Close() })
-	t.Cleanup(func() { nothingLeft(t, f.state) })
-	return f
+	return socket
 }
 
-// nothingLeft checks that what clients sent is gone when their builds have ended.
+// nothingLeft checks that what clients sent is gone when their builds have ended, unless it is
+// kept for the next ones.
 func nothingLeft(t *testing.T, state string) {
 	t.Helper()
 	for range 100 {
 		left, _ := filepath.Glob(filepath.Join(state, "context-*"))
+		kept, _ := filepath.Glob(filepath.Join(state, "contexts", "*", "mark"))
 		stats, _ := filepath.Glob(filepath.Join(state, "stat", "*"))
-		if len(left)+len(stats) == 0 {
+		if len(left) == 0 && (len(stats) == 0 || len(kept) > 0) {
 			return
 		}
 		time.Sleep(20 * time.Millisecond)
@@ -158,7 +176,12 @@ func (f *fixture) byHTTP2(t *testing.T) *client.Client {
 
 func (f *fixture) client(t *testing.T, opts ...client.ClientOpt) *client.Client {
 	t.Helper()
-	c, err := client.New(t.Context(), "unix://"+f.socket, opts...)
+	return clientOf(t, f.socket, opts...)
+}
+
+func clientOf(t *testing.T, socket string, opts ...client.ClientOpt) *client.Client {
+	t.Helper()
+	c, err := client.New(t.Context(), "unix://"+socket, opts...)
 	if err != nil {
 		t.Fatal(err)
 	}

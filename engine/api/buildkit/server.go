@@ -9,16 +9,12 @@
 package buildkit
 
 import (
-	"bufio"
 	"context"
 	"io"
-	"log"
 	"net"
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
-	"time"
 
 	control "github.com/moby/buildkit/api/services/control"
 	gateway "github.com/moby/buildkit/frontend/gateway/pb"
@@ -33,6 +29,7 @@ import (
 
 	"cove/engine"
 	"cove/engine/api/buildkit/peer"
+	"cove/engine/api/buildkit/taken"
 	"cove/engine/api/route"
 	"cove/errdefs"
 )
@@ -114,28 +111,18 @@ func (s *Server) call(w http.ResponseWriter, r *route.Request) error {
 // serveGRPC is POST /grpc: the connection becomes one of HTTP/2. An error is one
 // before that; it returns when the connection has ended.
 func (s *Server) serveGRPC(w http.ResponseWriter, r *route.Request) error {
-	conn, err := upgrade(w, r.Request)
+	conn, err := taken.Over(w, r.Request)
 	if conn == nil {
 		return err
 	}
 	defer conn.Close()
-	protocols := new(http.Protocols)
-	protocols.SetUnencryptedHTTP2(true)
-	web := &http.Server{
-		Handler: s.grpc, Protocols: protocols, ReadHeaderTimeout: time.Minute,
-		// A client that closes in the middle of a frame is nothing to report.
-		ErrorLog: log.New(io.Discard, "", 0),
-	}
-	done := make(chan struct{})
-	one := &single{conn: &watched{conn, sync.OnceFunc(func() { close(done) })}, done: done}
-	_ = web.Serve(one) // ends when the connection has
-	return web.Close()
+	return taken.Serve(context.WithoutCancel(r.Context()), conn, s.grpc)
 }
 
 // serveSession is POST /session: the client offers services over the connection, and
 // keeps it open while it wants something built.
 func (s *Server) serveSession(w http.ResponseWriter, r *route.Request) error {
-	conn, err := upgrade(w, r.Request)
+	conn, err := taken.Over(w, r.Request)
 	if conn == nil {
 		return err
 	}
@@ -160,67 +147,10 @@ func (s *Server) session(ctx context.Context, conn net.Conn, opts map[string][]s
 	if err != nil {
 		return errdefs.Errorf(errdefs.ErrUnavailable, "session: %w", err)
 	}
-	if err := sessions.HandleConn(ctx, &watched{conn, cancel}, opts); err != nil {
+	if err := sessions.HandleConn(ctx, taken.Watch(conn, cancel), peer.Own(ctx, s.cfg.Access, opts)); err != nil {
 		return errdefs.Errorf(errdefs.ErrInvalid, "session: %w", err)
 	}
 	return nil
-}
-
-// upgrade takes over the connection of a request. The connection is nil if that
-// fails, and without an error if the client has gone already.
-func upgrade(w http.ResponseWriter, r *http.Request) (net.Conn, error) {
-	if proto := r.Header.Get("Upgrade"); proto != "h2c" {
-		return nil, errdefs.Errorf(errdefs.ErrInvalid, "%s wants an upgrade to h2c, and not to %q", r.URL.Path, proto)
-	}
-	conn, rw, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		return nil, errdefs.Errorf(errdefs.ErrUnsupported, "this connection cannot be upgraded: %w", err)
-	}
-	const answer = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
-	if _, err := conn.Write([]byte(answer)); err != nil {
-		return nil, conn.Close()
-	}
-	return buffered{conn, rw.Reader}, nil
-}
-
-// buffered is a connection of which the server has read a little already.
-type buffered struct {
-	net.Conn
-	r *bufio.Reader
-}
-
-func (b buffered) Read(p []byte) (int, error) { return b.r.Read(p) }
-
-// single is a listener that has one connection already, and no other.
-type single struct {
-	conn net.Conn
-	done <-chan struct{} // is closed when the connection has ended
-	once atomic.Bool
-}
-
-func (l *single) Accept() (net.Conn, error) {
-	if l.once.CompareAndSwap(false, true) {
-		return l.conn, nil
-	}
-	<-l.done
-	return nil, net.ErrClosed
-}
-
-func (l *single) Addr() net.Addr { return l.conn.LocalAddr() }
-func (l *single) Close() error   { return nil }
-
-// watched is a connection whose end ends what is done with it.
-type watched struct {
-	net.Conn
-	ended func()
-}
-
-func (w *watched) Read(p []byte) (int, error) {
-	n, err := w.Conn.Read(p)
-	if err != nil {
-		w.ended()
-	}
-	return n, err
 }
 
 // peer is the session of a build; one that is not there yet is waited for, unless it is not

@@ -82,7 +82,7 @@ func (a *API) usage(w http.ResponseWriter, r *route.Request) error {
 	}
 	for _, c := range told.Cache {
 		out.BuildCache = append(out.BuildCache, cacheUsage{
-			ID: c.ID.String(), Type: "regular", Description: c.Step, InUse: false, Shared: len(c.Images) > 0,
+			ID: c.ID.String(), Type: c.Type, Description: c.Step, InUse: c.InUse, Shared: len(c.Images) > 0,
 			Size:      c.Size,
 			CreatedAt: c.Created, LastUsedAt: c.Used, UsageCount: c.Uses,
 		})

@@ -47,16 +47,17 @@ func OfDiskUsage(d engine.DiskUsage, o Options) DiskUsage {
 	return all
 }
 
-// OfCache is the row of what a build step left.
+// OfCache is the row of what a build step left, or of a context that a client sent.
 func OfCache(e engine.CacheEntry, o Options) Cache {
 	shared := len(e.Images) > 0
 	step := o.cut(strings.Join(strings.Fields(e.Step), " "), 45)
 	return Cache{
-		CacheType: "regular", CreatedAt: e.Created.Format(time.RFC3339), CreatedSince: o.since(e.Created),
-		Description: step, ID: o.id(e.ID.String()), InUse: "false",
+		CacheType: e.Type, CreatedAt: e.Created.Format(time.RFC3339), CreatedSince: o.since(e.Created),
+		Description: step, ID: o.id(e.ID.String()), InUse: strconv.FormatBool(e.InUse),
 		KeptBy:       strings.Join(append([]string{"build cache"}, e.Images...), ", "),
 		LastAccessed: o.since(e.Used), LastUsedAt: e.Used.Format(time.RFC3339), LastUsedSince: o.since(e.Used),
-		Reclaimable: strconv.FormatBool(!shared), Shared: strconv.FormatBool(shared), Size: longSize(e.Size),
+		Reclaimable: strconv.FormatBool(!shared && !e.InUse), Shared: strconv.FormatBool(shared),
+		Size: longSize(e.Size),
 		Step: step, UsageCount: strconv.Itoa(e.Uses),
 	}
 }

@@ -34,7 +34,7 @@ func usage() engine.DiskUsage {
 		Images:     []engine.ImageUsage{{Image: redis, Shared: 100_000_000, Containers: 1}},
 		Containers: []engine.ContainerUsage{{Container: db, ContainerSize: engine.ContainerSize{RW: 1234, RootFS: 116_901_234}}},
 		Volumes:    []engine.VolumeUsage{{Volume: engine.Volume{Volume: volume.Volume{Name: "data"}, Users: []string{"db"}}, Size: 5}},
-		Cache:      []engine.CacheEntry{{ID: digest.FromString("step"), Step: "RUN make", Size: 2048, Created: noon.Add(-time.Hour), Used: noon.Add(-time.Minute)}},
+		Cache:      []engine.CacheEntry{{Type: engine.CacheOfStep, ID: digest.FromString("step"), Step: "RUN make", Size: 2048, Created: noon.Add(-time.Hour), Used: noon.Add(-time.Minute)}},
 		LayersSize: 116_900_000,
 	}
 }

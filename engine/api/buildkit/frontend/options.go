@@ -34,6 +34,9 @@ type Request struct {
 	LocalFile bool
 	// Named are further contexts, as the client writes them.
 	Named map[string]string
+	// SharedKeys are hints by the names of directories: what is sent under one is like what was
+	// sent under it before.
+	SharedKeys map[string]string
 	// Call is a question about the Dockerfile, in place of a build.
 	Call      string
 	Exporters []*control.Exporter
@@ -49,6 +52,7 @@ func NewRequest(
 ) (*Request, error) {
 	r := &Request{
 		ContextDir: "context", DockerfileDir: "dockerfile", File: "Dockerfile", Named: map[string]string{},
+		SharedKeys: map[string]string{},
 	}
 	r.Options.BuildArgs, r.Options.Labels = map[string]string{}, map[string]string{}
 	switch {
@@ -90,9 +94,8 @@ var prefixed = []struct {
 	{"context:", func(r *Request, name, value string) error { r.Named[name] = value; return nil }},
 	{"attest:", attestation},
 	{"input-metadata:", func(*Request, string, string) error { return RefuseLLB("an input") }},
-	// Hints that change no image: which directories are alike, and what provenance
-	// would say of the sources.
-	{"sharedkey:localdir:", ignore},
+	{"sharedkey:localdir:", func(r *Request, name, value string) error { r.SharedKeys[name] = value; return nil }},
+	// Hints that change no image: what provenance would say of the sources.
 	{"local-sessionid:", ignore},
 	{"vcs:", ignore},
 }

@@ -7,11 +7,9 @@ import (
 	"io/fs"
 	"net/url"
 	"os"
-	"strings"
 	"sync/atomic"
 
 	"github.com/moby/buildkit/session/filesync"
-	"github.com/tonistiigi/fsutil"
 	fstypes "github.com/tonistiigi/fsutil/types"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
@@ -30,16 +28,27 @@ type Wanted struct {
 	MaxFiles int
 }
 
-// Receive fetches files into a new directory, and returns how many bytes came. Whatever
-// the peer sends, nothing outside of it is written: fsutil opens all below the root, and what
-// is no file, directory or symbolic link is left out.
-func (p *Peer) Receive(ctx context.Context, w Wanted, dir string) (int64, error) {
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return 0, errdefs.Errorf(errdefs.ErrUnavailable, "a place for the context: %w", err)
-	}
-	root, err := os.OpenRoot(dir)
+// Got is what was received.
+type Got struct {
+	// Sent are the bytes that came, Size those of all files that are there now.
+	Sent, Size int64
+}
+
+// Place is where what is received lies.
+type Place struct {
+	// Files is the directory, List a file that says what is in it, which is not there when
+	// it is empty; "" is that nobody will ask.
+	Files, List string
+}
+
+// Receive fetches files into a directory, which has then what the peer has and nothing else: what
+// was there and looks alike, by size, time and mode, does not come again. Whatever the peer
+// sends, nothing outside of it is written: fsutil opens all below the root, and what is no file,
+// directory or symbolic link is left out.
+func (p *Peer) Receive(ctx context.Context, w Wanted, at Place) (Got, error) {
+	root, err := os.OpenRoot(at.Files)
 	if err != nil {
-		return 0, errdefs.Errorf(errdefs.ErrUnavailable, "a place for the context: %w", err)
+		return Got{}, errdefs.Errorf(errdefs.ErrUnavailable, "a place for the context: %w", err)
 	}
 	defer root.Close()
 	ctx, cancel := context.WithCancel(ctx)
@@ -49,22 +58,37 @@ func (p *Peer) Receive(ctx context.Context, w Wanted, dir string) (int64, error)
 	encode(md, "exclude-patterns", w.Exclude)
 	stream, err := filesync.NewFileSyncClient(p.caller.Conn()).DiffCopy(metadata.NewOutgoingContext(ctx, md))
 	if err != nil {
-		return 0, errdefs.Errorf(errdefs.ErrUnavailable, "asking the client for %s: %w", w.Name, err)
+		return Got{}, errdefs.Errorf(errdefs.ErrUnavailable, "asking the client for %s: %w", w.Name, err)
 	}
 	bounds := &bounded{ClientStream: stream, bytes: w.MaxBytes, files: w.MaxFiles, name: w.Name}
-	err = fsutil.ReceiveRoot(ctx, bounds, fsutil.NewRoot(root), fsutil.ReceiveOpt{Filter: bounds.filter})
-	if err == nil {
-		err = stream.CloseSend()
-	}
+	err = bounds.receive(ctx, root, at.List)
 	switch {
 	case bounds.over() != nil:
-		return 0, bounds.over()
+		return Got{}, bounds.over()
 	case isMissing(err):
-		return 0, errdefs.Errorf(errdefs.ErrNotFound, "the client has no directory %q for this build", w.Name)
+		return Got{}, errdefs.Errorf(errdefs.ErrNotFound, "the client has no directory %q for this build", w.Name)
 	case err != nil:
-		return 0, errdefs.Errorf(errdefs.ErrUnavailable, "receiving %s from the client: %w", w.Name, err)
+		return Got{}, errdefs.Errorf(errdefs.ErrUnavailable, "receiving %s from the client: %w", w.Name, err)
 	}
-	return bounds.gotBytes.Load(), nil
+	return Got{Sent: bounds.gotBytes.Load(), Size: bounds.size}, nil
+}
+
+// receive receives what is not here by the list.
+func (b *bounded) receive(ctx context.Context, root *os.Root, list string) error {
+	had, err := openList(list)
+	if err != nil {
+		return err
+	}
+	has, err := newList(list)
+	if err != nil {
+		return errors.Join(err, had.Close())
+	}
+	r := &receiver{stream: b, root: root, had: had, has: has}
+	err = r.run(ctx)
+	if err == nil {
+		err = b.CloseSend()
+	}
+	return errors.Join(err, had.Close(), has.Close(err == nil))
 }
 
 // encode adds values to a header, as clients decode them.
@@ -88,6 +112,8 @@ type bounded struct {
 
 	gotBytes, gotFiles atomic.Int64
 	failed             atomic.Pointer[error]
+	// size is what the peer says that its files have.
+	size int64
 }
 
 func (b *bounded) over() error {
@@ -109,30 +135,26 @@ func (b *bounded) RecvMsg(m any) error {
 		return err
 	}
 	p, ok := m.(*fstypes.Packet)
+	if ok && p.Stat != nil && fs.FileMode(p.Stat.Mode).IsRegular() && p.Stat.Linkname == "" {
+		b.size += max(0, min(p.Stat.Size, b.bytes+1))
+	}
 	switch {
 	case !ok:
 		return nil
+	case b.size > b.bytes:
+		return b.full()
 	case p.Stat != nil && b.gotFiles.Add(1) > int64(b.files):
 		return b.fail("%s of the build has more than %d files, which is the limit: leave some out with .dockerignore",
 			b.name, b.files)
 	case b.gotBytes.Add(int64(len(p.Data))) > b.bytes:
-		return b.fail("%s of the build has more than %d bytes, which is the limit: leave some out with .dockerignore",
-			b.name, b.bytes)
+		return b.full()
 	}
 	return nil
 }
 
-// filter decides what is written, and as what: as files of root, which they become in
-// an image unless a COPY says more.
-func (b *bounded) filter(_ string, st *fstypes.Stat) bool {
-	st.Uid, st.Gid = 0, 0
-	for key := range st.Xattrs {
-		if key != "security.capability" && !strings.HasPrefix(key, "user.") {
-			delete(st.Xattrs, key)
-		}
-	}
-	mode := fs.FileMode(st.Mode)
-	return mode&fs.ModeType&^(fs.ModeDir|fs.ModeSymlink) == 0
+func (b *bounded) full() error {
+	return b.fail("%s of the build has more than %d bytes, which is the limit: leave some out with .dockerignore",
+		b.name, b.bytes)
 }
 
 // ReadFile reads a file of what was received; links lead to what was received alone.

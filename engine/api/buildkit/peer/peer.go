@@ -5,6 +5,9 @@ package peer
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -37,6 +40,26 @@ const maxSecret = 1 << 20
 
 // Of returns the peer of a session, for a build that ends with the context.
 func Of(ctx context.Context, caller session.Caller) *Peer { return &Peer{ctx: ctx, caller: caller} }
+
+// Kept is under what files of the peer are kept for its next build, "" if they are not; hints are
+// the peer's own words of what is alike.
+func (p *Peer) Kept(w Wanted, hints ...string) string {
+	shared := p.caller.SharedKey()
+	if shared == "" {
+		return ""
+	}
+	return Key(shared, w.Name, w.Follow, w.Exclude, hints)
+}
+
+// Key is one text for several values, which it does not tell.
+func Key(all ...any) string {
+	text, err := json.Marshal(all)
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
+}
 
 // isMissing says that a client has no such thing, or no such service.
 func isMissing(err error) bool {
