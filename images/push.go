@@ -28,6 +28,9 @@ type PushOptions struct {
 	MountFrom []string
 	// ByDigest pushes the image of a name with a digest, which gets no tag.
 	ByDigest bool
+	// Target, if it has a digest, is what is pushed in place of what has the name here, which it
+	// does not get.
+	Target ocispec.Descriptor
 	// Lacking, if not nil, opens layers that are not here, where the registry lacks them too.
 	Lacking content.Provider
 }
@@ -48,8 +51,13 @@ func (s *Store) Push(ctx context.Context, name string, opts PushOptions) (ocispe
 	if err != nil {
 		return ocispec.Descriptor{}, err
 	}
+	target := opts.Target
 	i := slices.IndexFunc(all, func(r names.Record) bool { return r.Name == ref.String() })
-	if i < 0 {
+	switch {
+	case target.Digest != "":
+	case i >= 0:
+		target = all[i].Target
+	default:
 		return ocispec.Descriptor{}, errdefs.Errorf(errdefs.ErrNotFound,
 			"pushing %s: no image has that name here; tag one first", ref.Familiar())
 	}
@@ -58,7 +66,7 @@ func (s *Store) Push(ctx context.Context, name string, opts PushOptions) (ocispe
 		return ocispec.Descriptor{}, err
 	}
 	defer lease.Release()
-	img, err := s.image(ctx, all[i].Target, all)
+	img, err := s.image(ctx, target, all)
 	if err == nil {
 		err = lease.Add(ctx, img.Refs()...)
 	}

@@ -3,6 +3,7 @@ package builds
 import (
 	"errors"
 	"os"
+	"slices"
 
 	"cove/builder/remotecache"
 	"cove/builder/remotecache/gha"
@@ -24,6 +25,11 @@ func caches(e Engine, o *Options) (closeAll func() error, err error) {
 		}
 		return err
 	}
+	for _, c := range slices.Concat(o.CacheFrom, o.CacheTo) {
+		if c.Type == place.Lent && c.Store == nil {
+			return closeAll, errdefs.Errorf(errdefs.ErrInvalid, "cache %s: nobody lends a store for it", c.Dir)
+		}
+	}
 	if open, err = cachesFrom(e, o); err != nil {
 		return closeAll, err
 	}
@@ -42,6 +48,8 @@ func caches(e Engine, o *Options) (closeAll func() error, err error) {
 				return closeAll, err
 			}
 			open, to.Target = append(open, d), d
+		case place.Lent:
+			to.Target = c.Store
 		case place.GHA:
 			if to.Target, err = actions(c); err != nil {
 				return closeAll, err
@@ -63,6 +71,8 @@ func cachesFrom(e Engine, o *Options) (open []*layout.Dir, err error) {
 	for _, c := range o.CacheFrom {
 		from := remotecache.From{Name: c.Name(), Ref: c.Tag, Mounts: c.Mounts, Quota: c.MountsQuota()}
 		switch c.Type {
+		case place.Lent:
+			from.Source = c.Store
 		case place.GHA:
 			if from.Source, err = actions(c); err != nil {
 				return open, err

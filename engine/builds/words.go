@@ -79,6 +79,7 @@ const (
 	CacheRegistry = place.Registry
 	CacheLocal    = place.Local
 	CacheInline   = place.Inline
+	CacheLent     = place.Lent
 	CacheGHA      = place.GHA
 )
 

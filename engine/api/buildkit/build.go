@@ -75,7 +75,11 @@ func (w *work) build(ctx context.Context) (map[string]string, error) {
 	if err := w.sendFolders(ctx, request.Options.Outputs); err != nil {
 		return nil, err
 	}
-	return response(results[0], request.Exporters)
+	made, err := response(results[0], request.Exporters)
+	if err != nil {
+		return nil, err
+	}
+	return made, tellCaches(made, request.Options.CacheTo)
 }
 
 // mayReach refuses what reaches further than whoever asks may.

@@ -130,6 +130,7 @@ func (w *work) options(ctx context.Context) (builds.Options, error) {
 	}
 	o := v.request.Options
 	o.Contexts = maps.Clone(o.Contexts)
+	o.CacheFrom, o.CacheTo = w.peer.Caches(o.CacheFrom), w.peer.Caches(o.CacheTo)
 	o.Progress, o.Finder = w.job.status.Event, w.peer
 	return o, nil
 }

@@ -54,3 +54,19 @@ func response(result *builds.Result, exporters []*control.Exporter) (map[string]
 	}
 	return out, nil
 }
+
+// tellCaches tells the client which manifest it has to give a tag, in the directory that it lent for
+// a cache.
+func tellCaches(made map[string]string, caches []builds.Cache) error {
+	for _, c := range caches {
+		if c.Type != builds.CacheLent || c.Store.Written().Digest == "" {
+			continue
+		}
+		desc, err := json.Marshal(c.Store.Written())
+		if err != nil {
+			return errdefs.Errorf(errdefs.ErrInvalid, "describing the cache: %w", err)
+		}
+		made["cache.manifest"] = string(desc)
+	}
+	return nil
+}

@@ -32,7 +32,7 @@ var attributes = map[string]attribute{
 	"push-by-digest": {keptIn, truth(func(o *Output, on bool) { o.ByDigest = on })},
 	// Every image has the name of its digest, too.
 	"name-canonical": {keptIn, truth(func(*Output, bool) {})},
-	"store":          {keptIn, always(true)},
+	"store":          {keptIn, truth(func(o *Output, on bool) { o.Passing = !on })},
 	// Layers are unpacked when somebody reads their files.
 	"unpack":             {keptIn, truth(func(*Output, bool) {})},
 	"registry.insecure":  {keptIn, always(false)},

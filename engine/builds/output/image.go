@@ -55,7 +55,7 @@ func (o Output) Exporter(s Stores, near []string) (export.Exporter, error) {
 	if o.Type == OCI || o.Type == Docker {
 		return archived{stored: made, blobs: blobs, out: o}, nil
 	}
-	named := &named{stored: made, byDigest: o.ByDigest}
+	named := &named{stored: made, byDigest: o.ByDigest, passing: o.Passing}
 	if named.images, err = s.Images(); err != nil {
 		return nil, err
 	}
@@ -106,10 +106,11 @@ func (s stored) Export(ctx context.Context, b export.Build) (export.Exported, er
 	return made, err
 }
 
-// named gives the image its names, or those of its digest alone.
+// named gives the image its names, or those of its digest alone; one that is passing gets none.
 type named struct {
 	stored
 	byDigest  bool
+	passing   bool
 	images    *images.Store
 	snapshots snapshot.Store
 }
@@ -125,7 +126,7 @@ func (n *named) Export(ctx context.Context, b export.Build) (export.Exported, er
 	if err := n.snapshots.Sync(); err != nil {
 		return made, err
 	}
-	if len(n.refs) == 0 {
+	if len(n.refs) == 0 && !n.passing {
 		_, err := n.images.Put(ctx, "", made.Target) // a dangling image
 		return made, err
 	}
@@ -137,6 +138,9 @@ func (n *named) Export(ctx context.Context, b export.Build) (export.Exported, er
 		}
 	}
 	for _, ref := range n.refs {
+		if n.passing {
+			continue
+		}
 		if _, err := n.images.Put(ctx, ref.String(), made.Target); err != nil {
 			return made, err
 		}
@@ -206,6 +210,10 @@ func (p *pushed) Export(ctx context.Context, b export.Build) (export.Exported, e
 		return made, err
 	}
 	p.to.Refs = p.refs
+	if p.passing {
+		p.to.Target = made.Target
+		return made, p.to.Finish(ctx, b)
+	}
 	if err = p.to.Finish(ctx, b); err != nil && !errors.Is(err, remotecache.ErrLost) {
 		err = errors.Join(err, b.Rest.Bring(ctx))
 	}

@@ -37,6 +37,8 @@ type Output struct {
 	// Push sends the image to the registries of its names; ByDigest under its digest
 	// alone, so that images of several machines can be joined under one tag.
 	Push, ByDigest bool
+	// Passing is not kept here: what has the names stays what has them.
+	Passing bool
 	// DockerTypes gives the image docker's media types in place of the image
 	// specification's.
 	DockerTypes bool

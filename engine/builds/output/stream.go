@@ -22,6 +22,8 @@ import (
 type Push struct {
 	Images *images.Store
 	Refs   []reference.Reference
+	// Target is the image, if it does not get the names here.
+	Target ocispec.Descriptor
 	// Near are names of images that may have some of the layers.
 	Near []string
 
@@ -66,7 +68,9 @@ func (p *Push) Finish(ctx context.Context, b export.Build) error {
 		near = append(near[:len(near):len(near)], img.Base.Name)
 	}
 	for _, ref := range p.Refs {
-		o := images.PushOptions{MountFrom: beside(ref, near), ByDigest: ref.Digest != "", Lacking: b.Rest}
+		o := images.PushOptions{
+			MountFrom: beside(ref, near), ByDigest: ref.Digest != "", Lacking: b.Rest, Target: p.Target,
+		}
 		if err := p.push(ctx, ref, o, b.Log); err != nil {
 			return err
 		}

@@ -6,10 +6,12 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/docker/go-units"
 
 	"cove/builder/remotecache"
+	"cove/engine/builds/lent"
 	"cove/errdefs"
 )
 
@@ -25,6 +27,9 @@ const (
 	Inline   Type = "inline"
 	// GHA is the cache service of GitHub Actions.
 	GHA Type = "gha"
+	// Lent is a local one of the client of an API, which its words are not for: whoever serves
+	// that puts the client's store in its place, and no directory of this machine.
+	Lent Type = "lent"
 )
 
 // Cache is a place to import a build cache from, or to export it to.
@@ -33,6 +38,8 @@ type Cache struct {
 	// Ref is the image of a registry; Dir and Tag, which may be a digest, are of a
 	// local one.
 	Ref, Dir, Tag string
+	// Store is a client's, of Lent.
+	Store *lent.End
 	// Max exports what every step made; IgnoreError lets the build succeed without
 	// the export.
 	Max, IgnoreError bool
@@ -47,7 +54,7 @@ type Cache struct {
 // Name is what people see.
 func (c Cache) Name() string {
 	switch c.Type {
-	case Local:
+	case Local, Lent:
 		return c.Dir
 	case GHA:
 		return "GitHub Actions, scope " + c.Scope
@@ -85,6 +92,9 @@ func (c *Cache) Set(key, value string, export bool) error {
 	case key == "tag" || key == "digest" && !export:
 		c.Tag = value
 	case c.Type == GHA && c.setActions(key, value):
+	case export && strings.Contains(key, "compression"):
+		return errdefs.Errorf(errdefs.ErrUnsupported, "%s is not supported: the layers of a cache are packed as those "+
+			"of the image, whose output asks for that: type=image,%s=%s", key, key, value)
 	case key == "mounts" || key == "mounts-quota":
 		return c.setMounts(key, value)
 	case key == "mode" && export && (value == "min" || value == "max"):
@@ -129,6 +139,11 @@ func (c *Cache) setActions(key, value string) bool {
 		c.URL = value
 	case "token":
 		c.Token = value
+	case "repository", "ghtoken": // by which BuildKit asks GitHub beforehand what there is
+	case "version":
+		return value == "2"
+	case "url": // of the first protocol, which nobody has any more
+		return c.URL != ""
 	default:
 		return false
 	}

@@ -5,7 +5,6 @@ package frontend
 
 import (
 	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"io"
 	"strconv"
@@ -15,7 +14,6 @@ import (
 	gateway "github.com/moby/buildkit/frontend/gateway/pb"
 
 	"cove/engine/builds"
-	"cove/engine/builds/place"
 	"cove/engine/runspec/parse"
 	"cove/errdefs"
 )
@@ -235,42 +233,6 @@ func ulimits(r *Request, text string) error {
 	return err
 }
 
-func cacheFrom(r *Request, text string) error {
-	for ref := range strings.SplitSeq(text, ",") {
-		r.Options.CacheFrom = append(r.Options.CacheFrom, builds.Cache{Type: builds.CacheRegistry, Ref: ref})
-	}
-	return nil
-}
-
-func cacheImports(r *Request, text string) error {
-	var all []struct {
-		Type  string
-		Attrs map[string]string
-	}
-	if err := json.Unmarshal([]byte(text), &all); err != nil {
-		return errdefs.Errorf(errdefs.ErrInvalid, "%w", err)
-	}
-	for _, c := range all {
-		if err := r.importCache(c.Type, c.Attrs); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (r *Request) importCache(kind string, attrs map[string]string) error {
-	if kind != string(builds.CacheRegistry) {
-		return errdefs.Errorf(errdefs.ErrUnsupported,
-			"caches are imported from registries (type=registry,ref=IMAGE) here, and not from type=%s", kind)
-	}
-	from, err := place.Of(kind, attrs, false)
-	if err != nil {
-		return errdefs.Errorf(errdefs.KindOf(err), "importing a cache, type=%s: %w", kind, err)
-	}
-	r.Options.CacheFrom = append(r.Options.CacheFrom, from)
-	return nil
-}
-
 // Complete adds what stands in the request of the build, beside the frontend's options.
 func (r *Request) Complete(req *control.SolveRequest) error {
 	r.Options.Allow = req.Entitlements
@@ -288,20 +250,6 @@ func (r *Request) Complete(req *control.SolveRequest) error {
 			return err
 		}
 	}
-	return nil
-}
-
-// exportCache reads one --cache-to.
-func (r *Request) exportCache(kind string, attrs map[string]string) error {
-	if kind != string(builds.CacheRegistry) && kind != string(builds.CacheInline) {
-		return errdefs.Errorf(errdefs.ErrUnsupported,
-			"caches are exported with type=registry,ref=IMAGE or type=inline here, and not with type=%s", kind)
-	}
-	to, err := place.Of(kind, attrs, true)
-	if err != nil {
-		return errdefs.Errorf(errdefs.KindOf(err), "exporting the cache, type=%s: %w", kind, err)
-	}
-	r.Options.CacheTo = append(r.Options.CacheTo, to)
 	return nil
 }
 
