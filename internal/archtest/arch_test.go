@@ -49,6 +49,7 @@ var floors = []struct {
 	{"internal/numset", 0},
 	{"internal/platforms", 0},
 	{"internal/process", 0},
+	{"internal/resident", 0},
 	{"internal/dirwatch", 0},
 	{"internal/timeline", 0},
 	{"internal/userdir", 0},

@@ -1,14 +1,17 @@
 package registrycmd
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"cove/internal/cli/registrycmd/command"
+	"cove/internal/resident"
 	"cove/registry/server"
 	"cove/registry/server/config"
 )
@@ -39,24 +42,7 @@ config keys" marks as taken; the log names those that wait for a restart.`,
   registry serve --config /etc/cove/registry.yaml
   registry serve --root /tmp/r --listen 127.0.0.1:0 --tls=off --address-file /tmp/r.addr`,
 		Args: command.Args(cobra.MaximumNArgs(0)),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := f.configuration(cmd)
-			if err != nil {
-				return err
-			}
-			s, err := server.New(cmd.Context(), cfg)
-			if err != nil {
-				return err
-			}
-			if _, err := fmt.Fprintln(cmd.OutOrStdout(), s.Welcome()); err != nil {
-				return err
-			}
-			hup := make(chan os.Signal, 1)
-			signal.Notify(hup, syscall.SIGHUP)
-			defer signal.Stop(hup)
-			s.ReloadOn(hup, func() (config.Config, error) { return f.configuration(cmd) })
-			return s.Run(cmd.Context())
-		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.serve(cmd) },
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.config, "config", "", "YAML file with the settings below and more (docs/registry.md)")
@@ -77,6 +63,29 @@ config keys" marks as taken; the log names those that wait for a restart.`,
 		"serve although the database is lost, older or another's: content that it does not know is set aside in the root, "+
 			"or collected if the database is just older")
 	return cmd
+}
+
+func (f *serveFlags) serve(cmd *cobra.Command) error {
+	resident.LetGo() // half of what is resident until here is what every package does before main
+	cfg, err := f.configuration(cmd)
+	if err != nil {
+		return err
+	}
+	s, err := server.New(cmd.Context(), cfg)
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintln(cmd.OutOrStdout(), s.Welcome()); err != nil {
+		return err
+	}
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	s.ReloadOn(hup, func() (config.Config, error) { return f.configuration(cmd) })
+	serving, over := context.WithCancel(cmd.Context())
+	defer over()
+	go resident.Keep(serving, 10*time.Second)
+	return s.Run(cmd.Context())
 }
 
 // configuration is the file's with the flags that were given over it.
