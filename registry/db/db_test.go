@@ -224,3 +224,18 @@ func TestTextThatIsNone(t *testing.T) {
 		t.Errorf("found %q, %v", w, err)
 	}
 }
+
+// TestRowForNobody finds no row for who is gone already.
+func TestRowForNobody(t *testing.T) {
+	t.Parallel()
+	database := open(t)
+	ctx, gone := context.WithCancel(t.Context())
+	gone()
+	var n int
+	if err := database.Row(ctx, "SELECT 1").Scan(&n); !errors.Is(err, context.Canceled) || n != 0 {
+		t.Errorf("%d, %v", n, err)
+	}
+	if err := database.Row(t.Context(), "SELECT 1").Scan(&n); err != nil || n != 1 {
+		t.Errorf("%d, %v", n, err)
+	}
+}

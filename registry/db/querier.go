@@ -87,7 +87,11 @@ func (p *prepared) Row(ctx context.Context, text string, args ...any) Scanner {
 	if err != nil {
 		return failed{err}
 	}
-	return s.QueryRowContext(ctx, args...)
+	// To end it when a client is gone takes two goroutines, more than to find a row.
+	if err := ctx.Err(); err != nil {
+		return failed{err}
+	}
+	return s.QueryRowContext(context.WithoutCancel(ctx), args...)
 }
 
 func (p *prepared) Rows(ctx context.Context, text string, args ...any) (*sql.Rows, error) {

@@ -13,6 +13,8 @@ package signing
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"regexp"
 	"time"
@@ -124,18 +126,18 @@ func PolicyOf(ctx context.Context, q db.Querier, project string) (p Policy, err 
 }
 
 // settingsOf is the policy without its keys, and whether anybody ever set one.
-func settingsOf(ctx context.Context, q db.Querier, project string) (Policy, bool, error) {
-	all, err := db.All(ctx, q, func(row db.Scanner) (p Policy, err error) {
-		var required, at int64
-		err = row.Scan(&required, &p.By, &at)
-		p.Required, p.At = required != 0, time.UnixMicro(at)
-		return p, err
-	}, `SELECT s.required, s.changed_by, s.changed_at FROM projects p
-		JOIN signing_projects s ON s.project_id = p.id WHERE p.name = $1`, project)
-	if err != nil || len(all) == 0 {
-		return Policy{}, false, err
+func settingsOf(ctx context.Context, q db.Querier, project string) (p Policy, set bool, err error) {
+	var required, at int64
+	err = q.Row(ctx, `SELECT s.required, s.changed_by, s.changed_at FROM projects p
+		JOIN signing_projects s ON s.project_id = p.id WHERE p.name = $1`, project).Scan(&required, &p.By, &at)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return Policy{}, false, nil
+	case err != nil:
+		return Policy{}, false, db.Unavailable(err)
 	}
-	return all[0], true, nil
+	p.Required, p.At = required != 0, time.UnixMicro(at)
+	return p, true, nil
 }
 
 // Required says whether a project lets only signed images be pulled, for who need not

@@ -30,7 +30,8 @@ func TestStreamedBlob(t *testing.T) {
 	t.Parallel()
 	size, bucket := *streamedBlob, &discarding{parts: map[string]map[int]int64{}, objects: map[string]int64{}}
 	place := s3test.Start(t).Front(t, func(next http.Handler) http.Handler { bucket.next = next; return bucket })
-	text := fmt.Sprintf("storage:\n  s3: {endpoint: %q, bucket: %q, prefix: %q, credentials: %q, ca: %q}\n",
+	// A machine that stands still for minutes, as one that is moved does, is no stalled client.
+	text := fmt.Sprintf("limits: {stall: 10m}\nstorage:\n  s3: {endpoint: %q, bucket: %q, prefix: %q, credentials: %q, ca: %q}\n",
 		place.Endpoint, place.Bucket, place.Prefix, place.Credentials, place.CA)
 	config := filepath.Join(t.TempDir(), "registry.yaml")
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {

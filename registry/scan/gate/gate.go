@@ -5,6 +5,7 @@ package gate
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -109,19 +110,20 @@ func (g *Gates) Of(ctx context.Context, by auth.Caller, project string) (Setting
 }
 
 // SettingsOf are the settings of a project, for who need not ask.
-func SettingsOf(ctx context.Context, q db.Querier, project string) (Settings, error) {
-	all, err := db.All(ctx, q, func(row db.Scanner) (s Settings, err error) {
-		var onPush, at int64
-		err = row.Scan(&onPush, &s.SBOM, &s.From, &s.Unscanned, &s.Scanner, &s.By, &at)
-		s.OnPush, s.At = onPush != 0, time.UnixMicro(at)
-		return s, err
-	}, `SELECT s.on_push, s.sbom, s.severity, s.unscanned, s.scanner, s.changed_by, s.changed_at
+func SettingsOf(ctx context.Context, q db.Querier, project string) (s Settings, err error) {
+	var onPush, at int64
+	err = q.Row(ctx, `SELECT s.on_push, s.sbom, s.severity, s.unscanned, s.scanner, s.changed_by, s.changed_at
 		FROM projects p
-		JOIN scan_projects s ON s.project_id = p.id WHERE p.name = $1`, project)
-	if err != nil || len(all) == 0 {
-		return Standard, err
+		JOIN scan_projects s ON s.project_id = p.id WHERE p.name = $1`, project,
+	).Scan(&onPush, &s.SBOM, &s.From, &s.Unscanned, &s.Scanner, &s.By, &at)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return Standard, nil
+	case err != nil:
+		return Standard, db.Unavailable(err)
 	}
-	return all[0], nil
+	s.OnPush, s.At = onPush != 0, time.UnixMicro(at)
+	return s, nil
 }
 
 // Set gives a project its settings. Conditions are asked about the settings as they are,
