@@ -29,6 +29,13 @@ S3SERVER := $(CACHE)/tools/versitygw
 S3SERVER_VERSION := v1.8.0
 PEBBLE   := $(CACHE)/tools/pebble
 PEBBLE_VERSION := v2.10.3
+SYFT     := $(CACHE)/tools/syft
+SYFT_VERSION := v1.57.1
+GRYPE    := $(CACHE)/tools/grype
+GRYPEDB  := $(CACHE)/tools/grypedb
+GRYPE_VERSION := v0.121.3
+TRIVY    := $(CACHE)/tools/trivy
+TRIVY_VERSION := v0.74.0
 TESTSUM  := $(CACHE)/tools/gotestsum
 TESTSUM_VERSION := v1.13.0
 VULNCHECK := $(CACHE)/tools/govulncheck
@@ -132,6 +139,18 @@ $(TESTSUM):
 $(PEBBLE):
 	GOBIN=$(CACHE)/tools $(GO) install github.com/letsencrypt/pebble/v2/cmd/pebble@$(PEBBLE_VERSION)
 
+# Scanners of others, for what they read of the same images. Each is of a module that is no part of this one.
+$(SYFT):
+	CGO_ENABLED=0 GOBIN=$(CACHE)/tools $(GO) install -trimpath -ldflags '-s -w' github.com/anchore/syft/cmd/syft@$(SYFT_VERSION)
+$(GRYPE):
+	CGO_ENABLED=0 GOBIN=$(CACHE)/tools $(GO) install -trimpath -ldflags '-s -w' github.com/anchore/grype/cmd/grype@$(GRYPE_VERSION)
+$(GRYPEDB): e2e/clients/grype/main.go
+	@set -e; work=$$(mktemp -d); trap 'rm -rf "$$work"' EXIT; sed 1d $< >"$$work/main.go"; cd "$$work"; $(GO) mod init grypedb 2>/dev/null; \
+	$(GO) get github.com/anchore/grype@$(GRYPE_VERSION); $(GO) mod tidy -e >/dev/null 2>&1; CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o $@ .
+$(TRIVY):
+	CGO_ENABLED=0 GOEXPERIMENT=jsonv2 GOBIN=$(CACHE)/tools $(GO) install -trimpath -ldflags '-s -w' \
+	  github.com/aquasecurity/trivy/cmd/trivy@$(TRIVY_VERSION)
+
 .PHONY: dist
 dist: go-version web deps-dist ## what is given out, into dist/: tarballs, .deb, .rpm, the registry's image, checksums
 	@VERSION='$(VERSION)' LDFLAGS='$(LDFLAGS)' BINARIES='$(addprefix ./cmd/,$(BINARIES))' NFPM=$(NFPM) CYCLONEDX=$(CYCLONEDX) packaging/dist.sh
@@ -147,7 +166,7 @@ bench: deps-bench build $(BUILDX) ## measure against the peers, interleaved; wri
 	$(GO) run ./bench
 
 .PHONY: soak
-soak: deps-test deps-soak $(COSIGN) ## what only shows after long: a million questions to the resolver, hundreds of kills and cuts of the power, a gibibyte through one stream, a blob of five
+soak: deps-test deps-soak $(COSIGN) $(SYFT) $(GRYPE) $(GRYPEDB) $(TRIVY) ## what only shows after long: a million questions to the resolver, hundreds of kills and cuts of the power, a gibibyte through one stream, a blob of five
 	SOAK_QUERIES=1000000 $(GO) test ./network/resolve -run TestSoak -count=1 -v -timeout 60m
 	$(GO) test ./internal/cli/registrycmd -run 'Killed|TestPowerCut|TestLargeBlob|TestCosign|TestMixedLoad|TestStorm' -count=1 -v -timeout 60m \
 	  -args -kills=200 -cuts=100 -maintenance-kills=30 -replica-kills=100 -backup-kills=20 -large-blob=5368709120 \
@@ -182,6 +201,8 @@ soak: deps-test deps-soak $(COSIGN) ## what only shows after long: a million que
 	$(GO) test ./registry/server -run TestAPIAgainstAModel -count=1 -v -timeout 60m -args -model-steps=100000
 # All texts of strangers, and all forms for strangers, in a browser.
 	COVE_SOAK=1 $(GO) test ./registry/web/browsertest -run 'Strangers' -count=1 -v -timeout 60m
+# What syft reads of the same images, and bills that syft, grype and trivy read.
+	COVE_SOAK=1 $(GO) test ./inventory -run 'TestBesideSyft|TestBillsAreRead' -count=1 -v -timeout 60m
 # Two minutes of wrong passwords: those of each kind of account less than a millisecond apart from nobody's.
 	COVE_SOAK=1 $(GO) test ./registry/server -run TestTimeOfWrongPasswords -count=1 -v -timeout 60m
 # Ceph's object gateway in the place of versitygw: a cluster of one node, in memory.

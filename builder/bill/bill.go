@@ -34,7 +34,7 @@ import (
 const Type = "https://spdx.dev/Document"
 
 // readers is raised when the readers of package inventory find more than before.
-const readers = 1
+const readers = 2
 
 // CheckOptions reads the options of an attestation, by buildx's keys. Another scanner
 // than the one built in is errdefs.ErrUnsupported.

@@ -160,6 +160,16 @@ func TestWhatAnArchiveOfJavaIs(t *testing.T) {
 		"the bundle's name": {"commons-io-2.11.0.jar", map[string]string{
 			"META-INF/MANIFEST.MF": "Bundle-SymbolicName: org.apache.commons.commons-io\n",
 		}, "maven org.apache.commons:commons-io 2.11.0 \n"},
+		"a number of Debian's": {"jsr305-0.1~+svn49.jar", map[string]string{"a": "b"}, "maven jsr305 0.1~+svn49 \n"},
+		"a number in the bundle's": {"geronimo-annotation-1.3-spec.jar", map[string]string{
+			"META-INF/MANIFEST.MF": "Bundle-SymbolicName: org.apache.geronimo.specs.geronimo-annotation_1.3_spec\n",
+		}, "maven org.apache.geronimo.specs:geronimo-annotation 1.3-spec \n"},
+		"named by group and artifact": {"io.quarkus.gizmo.gizmo-1.1.jar", map[string]string{
+			"META-INF/maven/g/a/pom.properties": "groupId=io.quarkus.gizmo\nartifactId=gizmo\nversion=1.1\n",
+		}, "maven io.quarkus.gizmo:gizmo 1.1 \n"},
+		"named with dashes": {"geronimo-interceptor-3.0-spec.jar", map[string]string{
+			"META-INF/maven/g/a/pom.properties": "groupId=g\nartifactId=geronimo-interceptor_3.0_spec\nversion=1.0.1\n",
+		}, "maven g:geronimo-interceptor_3.0_spec 1.0.1 \n"},
 		"another's pom within": {"app-1.0.jar", map[string]string{
 			"META-INF/maven/g/a/pom.properties": "groupId=g\nartifactId=a\nversion=2\n",
 		}, "maven g:a 2 \nmaven app 1.0 \n"},

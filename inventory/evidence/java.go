@@ -83,14 +83,17 @@ func describes(found []packages.Package, own packages.Package) bool {
 	}
 	for _, p := range found {
 		_, known, _ := strings.Cut(p.Name, ":")
-		if known == name {
+		// Some files are named by group and artifact, or have dashes for what the pom
+		// writes with a line.
+		if known == name || strings.ReplaceAll(p.Name, ":", ".") == name ||
+			strings.ReplaceAll(known, "_", "-") == name+"-"+own.Version {
 			return true
 		}
 	}
 	return own.Name == ""
 }
 
-var nameOfJar = regexp.MustCompile(`^(.+?)-(\d[\w.+-]*)\.[a-z]+$`)
+var nameOfJar = regexp.MustCompile(`^(.+?)-(\d[\w.+~-]*)\.[a-z]+$`)
 
 // named is what an archive without a pom is, by its manifest and its name.
 func named(name string, manifest map[string]string) packages.Package {
@@ -114,7 +117,7 @@ func named(name string, manifest map[string]string) packages.Package {
 	}
 	group := first("Implementation-Vendor-Id", "Bundle-SymbolicName")
 	group, _, _ = strings.Cut(group, ";")
-	group = strings.TrimSuffix(group, "."+called)
+	group, _, _ = strings.Cut(group, "."+called) // a bundle is named by both
 	if !strings.Contains(group, ".") {
 		group = ""
 	}

@@ -63,12 +63,33 @@ func Parse(s Scheme, text string) (Version, error) {
 	if s == Go {
 		text = "v" + strings.TrimPrefix(text, "v") // advisories write it without
 	}
+	if s == Maven {
+		text = withoutZeros(text)
+	}
 	parsed, err := system.Parse(text)
 	if err != nil {
 		return v, errdefs.Errorf(errdefs.ErrInvalid, "version %q (%s): %w", text, s, err)
 	}
 	v.parsed = parsed
 	return v, nil
+}
+
+// withoutZeros takes the zeros from before numbers: the library has "02" and whatever
+// follows it equal to "2", which Maven does not.
+func withoutZeros(text string) string {
+	var b strings.Builder
+	for text != "" {
+		var other, number string
+		other, text = prefix(text, func(c byte) bool { return !digit(c) })
+		number, text = prefix(text, digit)
+		b.WriteString(other)
+		if short := strings.TrimLeft(number, "0"); short != "" || number == "" {
+			b.WriteString(short)
+		} else {
+			b.WriteByte('0')
+		}
+	}
+	return b.String()
 }
 
 func invalid(s Scheme, text string) error {
