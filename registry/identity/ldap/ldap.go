@@ -51,8 +51,9 @@ type Config struct {
 const (
 	// timeout bounds a question to the directory.
 	timeout = 10 * time.Second
-	// maxGroups bounds the groups of one person.
-	maxGroups = 1000
+	// maxGroups bounds the groups of one person, which come by pages when they are many:
+	// Active Directory gives a thousand at once, OpenLDAP 500.
+	maxGroups, pageOfGroups = 10_000, 500
 )
 
 // Check refuses what cannot be, and fills in what is left out.
@@ -239,9 +240,22 @@ func (d *Directory) groups(conn *ldap.Conn, dn, name string) ([]string, error) {
 		}
 	}
 	filter := fill(d.cfg.GroupFilter, name, dn)
-	got, err := conn.Search(ldap.NewSearchRequest(d.cfg.GroupBaseDN, ldap.ScopeWholeSubtree, ldap.NeverDerefAliases,
-		maxGroups, int(timeout.Seconds()), false, filter, []string{d.cfg.GroupAttribute}, nil))
-	if err != nil && !ldap.IsErrorWithCode(err, ldap.LDAPResultSizeLimitExceeded) {
+	ask := func() *ldap.SearchRequest {
+		return ldap.NewSearchRequest(d.cfg.GroupBaseDN, ldap.ScopeWholeSubtree, ldap.NeverDerefAliases, 0,
+			int(timeout.Seconds()), false, filter, []string{d.cfg.GroupAttribute}, nil)
+	}
+	got, err := conn.Search(ask())
+	if ldap.IsErrorWithCode(err, ldap.LDAPResultSizeLimitExceeded) { // some give no pages, so that is second
+		if paged, refused := conn.SearchWithPaging(ask(), pageOfGroups); refused == nil {
+			got, err = paged, nil
+		}
+	}
+	switch {
+	case ldap.IsErrorWithCode(err, ldap.LDAPResultSizeLimitExceeded) || err == nil && len(got.Entries) > maxGroups:
+		// Who came in with a part of his groups would lose what the others give him.
+		return nil, unavailable("searching groups", fmt.Errorf("%s has more than the directory gives %s, or than %d: "+
+			"raise its size limit (size.prtotal of OpenLDAP), or narrow group_filter", dn, d.cfg.BindDN, maxGroups))
+	case err != nil:
 		return nil, unavailable("searching groups", err)
 	}
 	var names []string

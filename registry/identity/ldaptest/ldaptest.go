@@ -105,6 +105,13 @@ type Directory struct {
 // Start runs one until the test ends.
 func Start(t *testing.T) Directory {
 	t.Helper()
+	return StartWith(t, "", "")
+}
+
+// StartWith runs one that has more entries, in LDIF, and limits, as slapd.conf(5) has
+// them.
+func StartWith(t *testing.T, entries, limits string) Directory {
+	t.Helper()
 	if _, err := os.Stat("/usr/sbin/slapd"); err != nil {
 		t.Skip("needs slapd: Debian's package slapd")
 	}
@@ -128,6 +135,10 @@ func Start(t *testing.T) Directory {
 			t.Fatal(err)
 		}
 	}
+	glue := "subordinate" // to one tree, of which slapd gives no pages
+	if limits != "" {
+		glue = ""
+	}
 	conf := write("slapd.conf", fmt.Sprintf(`modulepath /usr/lib/ldap
 moduleload back_mdb
 include /etc/ldap/schema/core.schema
@@ -138,7 +149,7 @@ TLSCertificateFile %[1]s/server.crt
 TLSCertificateKeyFile %[1]s/server.key
 database mdb
 suffix "ou=left,%[4]s"
-subordinate
+%[6]s
 directory %[1]s/left
 restrict bind
 access to * by dn.exact=%[3]q read by * none
@@ -147,8 +158,9 @@ suffix %[2]q
 directory %[1]s/db
 access to attrs=userPassword by anonymous auth by * none
 access to * by dn.exact=%[3]q read by * none
-`, dir, BaseDN, BindDN, BaseDN))
-	run(t, "/usr/sbin/slapadd", "-f", conf, "-b", BaseDN, "-l", write("content.ldif", content))
+%[5]s
+`, dir, BaseDN, BindDN, BaseDN, limits, glue))
+	run(t, "/usr/sbin/slapadd", "-q", "-f", conf, "-b", BaseDN, "-l", write("content.ldif", content+entries))
 	run(t, "/usr/sbin/slapadd", "-f", conf, "-b", "ou=left,"+BaseDN, "-l", write("left.ldif", left))
 	cmd := exec.Command("/usr/sbin/slapd", "-d", "0", "-f", conf, "-h", d.URL+"/ "+d.TLS+"/")
 	if err := cmd.Start(); err != nil {

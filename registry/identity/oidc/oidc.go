@@ -36,7 +36,8 @@ type Config struct {
 	Scopes []string `yaml:"scopes"`
 	// NameClaim is the name of the account; "" is preferred_username.
 	NameClaim string `yaml:"name_claim"`
-	// GroupsClaim lists groups; "" is groups.
+	// GroupsClaim lists groups; "" is groups. A name with a slash reaches into a claim
+	// that is an object, as realm_access/roles.
 	GroupsClaim string `yaml:"groups_claim"`
 	// CA is a file of the authority of the provider's certificate, when the system
 	// does not know it.
@@ -238,8 +239,8 @@ func (p *Provider) check(id *oidc.IDToken) error {
 // complete asks for what the ID token leaves out, which many providers do with
 // groups and names.
 func (p *Provider) complete(ctx context.Context, token *oauth2.Token, subject string, claims Claims) error {
-	_, named := claims[p.nameClaim()]
-	_, grouped := claims[p.groupsClaim()]
+	named := claims.find(p.nameClaim()) != nil
+	grouped := claims.find(p.groupsClaim()) != nil
 	if named && grouped || p.found.UserInfoEndpoint() == "" {
 		return nil
 	}
@@ -260,15 +261,37 @@ func (p *Provider) complete(ctx context.Context, token *oauth2.Token, subject st
 }
 
 func (p *Provider) person(subject string, claims Claims) (identity.Person, error) {
-	name, _ := claims[p.nameClaim()].(string)
-	if name == "" {
+	name, _ := claims.find(p.nameClaim()).(string)
+	verified, said := claims["email_verified"]
+	elsewhere, _ := claims["_claim_names"].(map[string]any)
+	groups := texts(claims.find(p.groupsClaim()))
+	switch {
+	case name == "":
 		return identity.Person{}, errdefs.Errorf(errdefs.ErrDenied,
 			"the provider gives no claim %q, which is the name of the account: set oidc.name_claim", p.nameClaim())
+	case p.nameClaim() == "email" && said && verified != true && verified != "true":
+		return identity.Person{}, errdefs.Errorf(errdefs.ErrDenied,
+			"the provider says that nobody has verified the address %s, which would be the name of the account", clip(name))
+	case groups == nil && elsewhere[p.groupsClaim()] != nil && (len(p.cfg.Allowed) > 0 || p.cfg.Admins != ""):
+		// Entra ID does so with more than 200 (OpenID Connect Core 5.6.2).
+		return identity.Person{}, errdefs.Errorf(errdefs.ErrDenied,
+			"%s has more groups than the provider puts into a token: have it give those of this application alone", clip(name))
 	}
 	return p.cfg.Apply(identity.Person{
-		Source: identity.OIDC, Subject: p.cfg.Issuer + " " + subject, Name: name,
-		Groups: texts(claims[p.groupsClaim()]),
+		Source: identity.OIDC, Subject: p.cfg.Issuer + " " + subject, Name: name, Groups: groups,
 	})
+}
+
+// find is the claim of a name, or what is in the object that the name reaches into.
+func (c Claims) find(name string) any {
+	if value, ok := c[name]; ok {
+		return value
+	}
+	outer, inner, _ := strings.Cut(name, "/")
+	if object, ok := c[outer].(map[string]any); ok && inner != "" {
+		return Claims(object).find(inner)
+	}
+	return nil
 }
 
 // texts reads a list of texts; some providers send one alone.
