@@ -86,6 +86,22 @@ type lobby struct {
 func (l *lobby) begin(id string, v *visitor) (end func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.seat(id, v)
+}
+
+// admit is takeOne, and begin at the same moment, so that whoever waits for the end of a container
+// misses nobody.
+func (l *lobby) admit(id string, v *visitor) (end func(), ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.remove(id, v) {
+		return nil, false
+	}
+	return l.seat(id, v), true
+}
+
+// seat is begin, for who holds the lock.
+func (l *lobby) seat(id string, v *visitor) (end func()) {
 	if l.looking == nil {
 		l.looking = map[string]map[*visitor]bool{}
 	}
@@ -141,6 +157,11 @@ func (l *lobby) take(id string) []*visitor {
 func (l *lobby) takeOne(id string, v *visitor) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.remove(id, v)
+}
+
+// remove is takeOne, for who holds the lock.
+func (l *lobby) remove(id string, v *visitor) bool {
 	for i, w := range l.waiting[id] {
 		if w == v {
 			if l.waiting[id] = append(l.waiting[id][:i:i], l.waiting[id][i+1:]...); len(l.waiting[id]) == 0 {
@@ -240,7 +261,8 @@ func (a *API) visit(id string, v *visitor, happens *engine.EventStream) {
 	ctx, cancel := context.WithCancel(a.life)
 	defer cancel()
 	if told, err := a.engine.InspectContainer(ctx, id); err != nil || told.State.Running {
-		if a.lobby.takeOne(id, v) {
+		if end, ok := a.lobby.admit(id, v); ok {
+			defer end()
 			a.look(ctx, id, v)
 			return
 		}
@@ -254,7 +276,8 @@ func (a *API) visit(id string, v *visitor, happens *engine.EventStream) {
 	defer arrived()
 	select {
 	case runs := <-started: // by somebody else, perhaps, who knows of nobody here
-		if a.lobby.takeOne(id, v) {
+		if end, ok := a.lobby.admit(id, v); ok {
+			defer end()
 			if arrived(); runs {
 				a.look(ctx, id, v)
 			}
@@ -294,7 +317,6 @@ func (v *visitor) abandons(waits context.Context) <-chan struct{} {
 // look is a session of one alone.
 func (a *API) look(ctx context.Context, id string, v *visitor) {
 	defer v.leave()
-	defer a.lobby.begin(id, v)()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(v.stream.Hangup(), cancel)()

@@ -5,6 +5,24 @@ import (
 	"time"
 )
 
+// TestAdmit: one who is taken from those who wait is among those who look at the same moment.
+func TestAdmit(t *testing.T) {
+	t.Parallel()
+	var l lobby
+	v := newVisitor(nil)
+	l.enter("a", v)
+	end, ok := l.admit("a", v)
+	if !ok || !l.looking["a"][v] || len(l.waiting) != 0 {
+		t.Errorf("%v: %v %v", ok, l.looking, l.waiting)
+	}
+	if _, twice := l.admit("a", v); twice {
+		t.Error("it is taken twice")
+	}
+	if end(); len(l.looking) != 0 {
+		t.Errorf("who looks: %v", l.looking)
+	}
+}
+
 // TestDrain waits for those who look at the container, and for nobody else.
 func TestDrain(t *testing.T) {
 	t.Parallel()
