@@ -253,14 +253,20 @@ func (h *History) byServer(ctx context.Context, by auth.Caller, r Request) (done
 	return jobs.NewJobs(h.db, h.judge).Await(ctx, id)
 }
 
-// Kinds are the jobs that do what is asked for beside a server, as the operator of the
-// machine.
+// Kinds are the jobs over many tags, and those that do what is asked for beside a server, as
+// the operator of the machine.
 func (h *History) Kinds() []jobs.Kind {
-	return []jobs.Kind{h.deleting(), {Name: JobKind, Run: func(ctx context.Context, w *jobs.Work) (string, error) {
+	restoring := func(ctx context.Context, w *jobs.Work) (string, error) {
 		var r Request
 		if err := w.Read(&r); err != nil {
 			return "", err
 		}
 		return h.Restore(ctx, auth.Operator(), r)
-	}}}
+	}
+	return []jobs.Kind{
+		h.deleting(),
+		{Name: JobKind, Run: restoring},
+		{Name: UntagKind, Run: h.untag, Tries: 3},
+		{Name: RetagKind, Run: h.retag, Tries: 3},
+	}
 }

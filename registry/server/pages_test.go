@@ -51,6 +51,7 @@ func policyOfPages() []Route {
 		{"POST", "/repositories/rename/{repository...}", "repository:delete", "repository", nil},
 		{"GET", "/search", Open, "visible names", nil},
 		{"GET", "/repositories/{repository...}", auth.Read, "repository", nil},
+		{"GET", "/live/repositories/{repository...}", auth.Read, "repository", nil},
 		{"POST", "/tags/delete/{repository...}", auth.Delete, "repository", nil},
 		{"POST", "/tags/restore/{repository...}", auth.Push, "repository", nil},
 		{"GET", "/artifacts/{artifact...}", auth.Read, "manifest", nil},

@@ -68,7 +68,7 @@ func (f *faults) see(event any) {
 	}
 }
 
-const patience = 20 * time.Second // of one step, on a machine that is busy
+const patience = 3 * time.Minute // of one step, on a machine that is busy, or stops for a while
 
 // open starts Chromium, or skips the test on a machine without.
 func open(t *testing.T, s *webtest.Site) browser {

@@ -118,7 +118,7 @@ func TestPagesAreForEveryone(t *testing.T) {
 		t.Helper()
 		for _, width := range []int64{360, 1280, 2560} {
 			for _, theme := range []string{"light", "dark"} {
-				if os.Getenv("COVE_SCREENSHOTS") == "" && (width == 360) != (theme == "dark") {
+				if os.Getenv("COVE_SCREENSHOTS_ALL") == "" && (width == 360) != (theme == "dark") {
 					continue // every width and either theme once are enough for a test
 				}
 				b.screen(width, 900, theme)
@@ -181,6 +181,7 @@ var notOurs = regexp.MustCompile(`^(Docker Hub|Helm Chart|GitHub Actions|docker 
 // TestPagesInChinese looks at each page on a phone in Chinese: nothing is cut, and nothing
 // that the page itself says is in English.
 func TestPagesInChinese(t *testing.T) {
+	axe := readAxe(t)
 	s, pages := filled(t)
 	b := open(t, s)
 	b.screen(360, 800, "light")
@@ -196,6 +197,13 @@ func TestPagesInChinese(t *testing.T) {
 		if over := eval[int](b, "document.documentElement.scrollWidth - document.documentElement.clientWidth"); over > 0 {
 			t.Errorf("%s is %d pixels wider than the screen", name, over)
 		}
+		for _, theme := range []string{"light", "dark"} {
+			b.screen(360, 800, theme)
+			for _, v := range b.axe(axe) {
+				t.Errorf("%s in Chinese, %s: %s", name, theme, v)
+			}
+		}
+		b.screen(360, 800, "light")
 		for text := range strings.SplitSeq(eval[string](b, foreignWords), " | ") {
 			if text != "" && !notOurs.MatchString(text) {
 				t.Errorf("%s says in English: %s", name, text)

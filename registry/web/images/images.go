@@ -22,8 +22,7 @@ func New(desk *page.Desk, p *policies.Policies) *Pages { return &Pages{desk, p} 
 func (p *Pages) Rows() []page.Row {
 	get, post := page.Get, page.Post
 	const ofProject = "/projects/{project}/labels"
-	return []page.Row{
-		get("/repositories/{repository...}", auth.Read, "repository", p.repository),
+	return append(page.Live("/repositories/{repository...}", auth.Read, "repository", p.repository),
 		post("/tags/delete/{repository...}", auth.Delete, "repository", p.tagsDelete),
 		post("/tags/restore/{repository...}", auth.Push, "repository", p.tagsRestore),
 		get("/artifacts/{artifact...}", auth.Read, "manifest", p.artifact),
@@ -43,5 +42,5 @@ func (p *Pages) Rows() []page.Row {
 		post("/labels/{label}", labels.Manage, "labels", p.labelChange),
 		post("/labels/{label}/remove", labels.Manage, "labels", p.labelRemove),
 		post("/labels/restore", labels.Manage, "labels", p.labelRestore),
-	}
+	)
 }

@@ -10,6 +10,8 @@ import (
 	"cove/errdefs"
 	"cove/registry/auth"
 	"cove/registry/browse"
+	"cove/registry/history"
+	"cove/registry/jobs"
 	"cove/registry/metadata"
 	"cove/registry/web/page"
 	"cove/registry/web/view"
@@ -28,7 +30,17 @@ type repositoryData struct {
 	Label                      string   // that all of the tags have
 	Choices                    []string // other labels to look for
 	Pull                       string
-	MayDelete                  bool
+	MayDelete, MayPush         bool
+	// Work is a job over many of the tags that runs, or whose end can be undone; nil without.
+	Work *jobs.Job
+}
+
+// Ran says that the job has ended.
+func (d repositoryData) Ran() bool { return !d.Work.EndedAt.IsZero() }
+
+// Undoable says that the job deleted tags, which can be had back.
+func (d repositoryData) Undoable() bool {
+	return d.MayPush && d.Work.Kind == history.UntagKind && !d.Work.Stopping
 }
 
 func (p *Pages) repository(a *page.Ask) error {
@@ -69,6 +81,10 @@ func (p *Pages) repository(a *page.Ask) error {
 		}
 	}
 	d.MayDelete = p.Browse.May(a.Context(), a.Caller, auth.Delete, d.Project)
+	d.MayPush = p.Browse.May(a.Context(), a.Caller, auth.Push, d.Project)
+	if err := p.atMany(a, &d); err != nil {
+		return err
+	}
 	newest := d.Tags
 	if len(newest) == 0 && d.Count > 0 { // none is like what is looked for
 		one := browse.TagQuery{Query: browse.Query{N: 1}}
@@ -84,6 +100,21 @@ func (p *Pages) repository(a *page.Ask) error {
 	return p.Page(a, "repository", "projects", repo, d)
 }
 
+// atMany adds the job over many tags, for who may delete them.
+func (p *Pages) atMany(a *page.Ask, d *repositoryData) error {
+	if !d.MayDelete {
+		return nil
+	}
+	job, some, err := p.policies.History.AtMany(a.Context(), a.Caller, d.Repository)
+	if some {
+		d.Work = &job
+	}
+	if errors.Is(err, errdefs.ErrDenied) {
+		return nil
+	}
+	return err
+}
+
 // maxChosen bounds the tags that one request deletes.
 const maxChosen = 1000
 
@@ -93,6 +124,8 @@ func (p *Pages) tagsDelete(a *page.Ask) error {
 	repo, chosen := metadata.CanonicalName(a.PathValue("repository")), a.PostForm["tag"]
 	back := "/repositories/" + repo
 	switch {
+	case a.PostForm.Get("all") != "":
+		return p.tagsDeleteAll(a, repo)
 	case len(chosen) == 0:
 		return p.Done(a, back, view.Notice{Bad: true, Text: a.Language.Text("tags.chosen.none")})
 	case len(chosen) > maxChosen:
@@ -125,6 +158,20 @@ func (p *Pages) tagsDelete(a *page.Ask) error {
 	return p.Done(a, back, notice)
 }
 
+// tagsDeleteAll has a server delete all tags that the list was of, shown or not.
+func (p *Pages) tagsDeleteAll(a *page.Ask, repo string) error {
+	_, err := p.policies.History.Untag(a.Context(), a.Caller, history.Many{
+		Repository: repo, Match: page.Bounded(a.PostForm.Get("match")), Label: page.Bounded(a.PostForm.Get("label")),
+	})
+	if text, ok := page.Refused(err); ok {
+		return p.Done(a, "/repositories/"+repo, view.Notice{Bad: true, Text: text})
+	}
+	if err != nil {
+		return err
+	}
+	return p.Done(a, "/repositories/"+repo, view.Notice{Text: a.Language.Text("tags.deleting")})
+}
+
 // some names the first of many.
 func some(names []string) string {
 	const few = 5
@@ -138,6 +185,9 @@ func some(names []string) string {
 // the history. One that names something again by now stays as it is.
 func (p *Pages) tagsRestore(a *page.Ask) error {
 	repo := metadata.CanonicalName(a.PathValue("repository"))
+	if text := a.PostForm.Get("job"); text != "" {
+		return p.tagsRestoreAll(a, repo, text)
+	}
 	after, errAfter := strconv.ParseInt(a.PostForm.Get("after"), 10, 64)
 	until, errUntil := strconv.ParseInt(a.PostForm.Get("until"), 10, 64)
 	if errAfter != nil || errUntil != nil {
@@ -163,4 +213,16 @@ func (p *Pages) tagsRestore(a *page.Ask) error {
 		}
 	}
 	return p.Done(a, "/repositories/"+repo, view.Notice{Text: a.Language.Count("tags.restored", int64(restored))})
+}
+
+// tagsRestoreAll gives back what a job deleted.
+func (p *Pages) tagsRestoreAll(a *page.Ask, repo, text string) error {
+	job, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return page.Invalid("job %q: that is no number", text)
+	}
+	if _, err := p.policies.History.Retag(a.Context(), a.Caller, repo, job); err != nil {
+		return err
+	}
+	return p.Done(a, "/repositories/"+repo, view.Notice{Text: a.Language.Text("tags.restoring")})
 }

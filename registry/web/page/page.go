@@ -6,7 +6,6 @@ package page
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -252,39 +251,6 @@ func detail(e *errcode.Error) string {
 		return ""
 	}
 	return e.Message
-}
-
-// failure is what the page of an error shows.
-type failure struct {
-	Status int
-	Detail string
-	SignIn string // where to go after a sign-in that would help; "" if none would
-}
-
-// Failed answers with the page of an error.
-func (p *Desk) Failed(w http.ResponseWriter, r *http.Request, status int, detail string) {
-	a := &Ask{Request: r, W: w, Language: p.chosen(r)}
-	protect(w.Header())
-	if token := p.Guard.Token(r); token != "" {
-		if found, err := p.Sessions.Find(r.Context(), token, p.Now()); err == nil {
-			a.Caller = found.Caller
-		}
-	}
-	shown := status
-	if key := "error." + strconv.Itoa(status) + ".title"; !a.Language.Has(key) {
-		shown = http.StatusInternalServerError
-		if status < shown {
-			shown = http.StatusBadRequest
-		}
-	}
-	data := failure{Status: shown, Detail: detail}
-	if a.Caller.Name == "" && (status == http.StatusUnauthorized || status == http.StatusForbidden) {
-		data.SignIn = "/projects"
-	}
-	title := a.Language.Text(fmt.Sprintf("error.%d.title", shown))
-	if err := p.Show(a, status, &view.Page{Name: "error", Title: title, Data: data}); err != nil {
-		p.Log.ErrorContext(r.Context(), "page of an error failed", "path", r.URL.Path, "error", err)
-	}
 }
 
 // Redirect sends the browser to a path of this registry, after which it asks with

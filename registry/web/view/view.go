@@ -53,6 +53,9 @@ func (p *Page) Administers() bool {
 	return slices.Contains(sections, p.Section)
 }
 
+// Amiss says that the form which was sent is to be mended: it stays open.
+func (p *Page) Amiss() bool { return p.Notice != nil && p.Notice.Bad }
+
 // Notice tells what came of the last request.
 type Notice struct {
 	Bad  bool

@@ -20,6 +20,11 @@ function enhance(root) {
   for (const button of root.querySelectorAll("[data-copy], [data-all]")) button.hidden = false;
   for (const button of root.querySelectorAll("[data-scriptless]")) button.hidden = true;
   for (const table of root.querySelectorAll("table.stacked")) label(table);
+  for (const row of root.querySelectorAll(".tabs")) { // on a phone it moves sideways
+    const here = row.querySelector("[aria-current]");
+    if (here) row.scrollLeft = here.offsetLeft - (row.clientWidth - here.offsetWidth) / 2;
+  }
+  count();
   listen();
 }
 
@@ -31,6 +36,37 @@ function label(table) {
     [...row.cells].forEach((cell, i) => {
       if (i > 0 && names[i] && !cell.querySelector(".label, form") && cell.colSpan === 1) cell.dataset.label = names[i];
     });
+  }
+}
+
+// note says something above the page, where it stays.
+function note(text) {
+  const box = document.createElement("p");
+  box.className = "notice";
+  box.role = "status";
+  box.textContent = text;
+  document.getElementById("notice").replaceChildren(box);
+}
+
+// toast says over the page what is wrong, and takes it back after a while.
+function toast(text) {
+  const box = document.getElementById("toast");
+  box.role = "alert";
+  box.textContent = text;
+  box.hidden = false;
+  clearTimeout(toast.timer);
+  toast.timer = setTimeout(() => { box.hidden = true; }, 8000);
+}
+
+// count says how many tags are chosen; what is done with them stays in sight.
+function count() {
+  for (const bar of document.querySelectorAll(".bulk")) {
+    const all = bar.querySelector("input[name=all]")?.checked;
+    const chosen = bar.closest("form").querySelectorAll("input[name=tag]:checked").length;
+    bar.classList.toggle("chosen", all || chosen > 0);
+    const out = bar.querySelector("[data-chosen]");
+    out.hidden = all || chosen === 0;
+    out.querySelector("output").textContent = chosen;
   }
 }
 
@@ -77,6 +113,7 @@ document.addEventListener("change", (event) => {
   if (event.target.matches("[data-all]")) {
     for (const box of event.target.closest("form").querySelectorAll("input[name=tag]")) box.checked = event.target.checked;
   }
+  if (event.target.closest("#bulk")) count();
 });
 
 document.addEventListener("htmx:afterSettle", (event) => enhance(event.target.parentElement || document));
@@ -161,4 +198,84 @@ document.addEventListener("htmx:afterSwap", (event) => {
   focused = "";
 });
 
+// A form is sent once, however often its button is pressed.
+function unlock() {
+  for (const form of document.querySelectorAll("form[data-sent]")) {
+    delete form.dataset.sent;
+    form.querySelector("[aria-busy]")?.removeAttribute("aria-busy");
+  }
+}
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.method !== "post") return;
+  if (form.dataset.sent) {
+    event.preventDefault();
+    return;
+  }
+  form.dataset.sent = "1";
+  event.submitter?.setAttribute("aria-busy", "true");
+  setTimeout(unlock, 15000); // the reader stopped it, say
+  keep(form);
+});
+addEventListener("pageshow", unlock);
+
+// What was typed is kept in the tab until the registry has taken it: a session that ended
+// meanwhile, or a line that broke, takes nothing from its reader. Secrets are not kept.
+const drafts = "draft";
+const draftLife = 12 * 3600 * 1000; // milliseconds
+const fieldsOf = (form) => [...form.elements].filter((field) =>
+  field.name && field.matches("input, select, textarea") && !field.matches("[type=hidden], [type=password], [type=file], [data-secret]"));
+const alike = (action) => [...document.forms].filter((form) => form.getAttribute("action") === action);
+const versionOf = (form) => form.querySelector("input[type=hidden][name=version]")?.value ?? "";
+
+function keep(form) {
+  const fields = fieldsOf(form).map((field) => [field.name, field.value, field.checked ?? false]);
+  const action = form.getAttribute("action");
+  if (fields.length === 0 || form.matches("#bulk, .prefer") || action === "/sign-in") return;
+  sessionStorage.setItem(drafts, JSON.stringify({
+    page: location.pathname, action, nth: alike(action).indexOf(form), version: versionOf(form), fields,
+    who: document.body.dataset.who, at: Date.now(),
+  }));
+}
+
+function fill(draft) {
+  const form = alike(draft.action)[draft.nth];
+  if (!form || versionOf(form) !== draft.version) return false; // another has changed it: look first
+  const fields = fieldsOf(form);
+  let typed = false;
+  draft.fields.forEach(([name, value, checked], i) => {
+    const field = fields[i];
+    if (field?.name !== name) return;
+    typed ||= field.value !== value || (field.checked ?? false) !== checked;
+    if (field.type === "checkbox" || field.type === "radio") field.checked = checked;
+    else field.value = value;
+  });
+  for (let up = form.closest("details"); up; up = up.parentElement.closest("details")) up.open = true;
+  return typed;
+}
+
+function restore() {
+  const text = sessionStorage.getItem(drafts);
+  if (text === null) return;
+  const draft = JSON.parse(text), failed = "failed" in document.getElementById("main").dataset;
+  const back = performance.getEntriesByType("navigation")[0]?.type === "back_forward";
+  const signing = location.pathname.startsWith("/sign-in");
+  if (failed || signing) draft.lost = true;
+  const here = location.pathname === draft.page || location.pathname === draft.action;
+  const mine = document.body.dataset.who === draft.who;
+  if (!draft.lost && !back || !signing && !failed && !mine || Date.now() - draft.at > draftLife) {
+    sessionStorage.removeItem(drafts); // it was taken
+  } else if (here && mine && alike(draft.action).length > 0) {
+    sessionStorage.removeItem(drafts);
+    if (fill(draft) && !failed) note(document.body.dataset.restored);
+  } else {
+    sessionStorage.setItem(drafts, JSON.stringify(draft));
+  }
+}
+
+document.addEventListener("htmx:sendError", () => toast(document.body.dataset.unreachable));
+document.addEventListener("htmx:timeout", () => toast(document.body.dataset.unreachable));
+
 enhance(document);
+restore();
