@@ -171,13 +171,20 @@ func (a *API) inspect(w http.ResponseWriter, r *route.Request) error {
 	if img.RepoDigests == nil {
 		img.RepoDigests = []string{}
 	}
-	if !r.Version.Before(wire.V(44)) {
+	if !r.Version.Before(wire.V(45)) {
 		return wire.JSON(w, http.StatusOK, img)
 	}
-	return wire.JSON(w, http.StatusOK, struct {
+	// Clients of before read what an image was committed from, which has long been empty.
+	old := struct {
 		*dockertypes.Image
-		VirtualSize int64
-	}{img, img.Size})
+		Container       string
+		ContainerConfig dockertypes.Config
+		VirtualSize     int64 `json:",omitempty"`
+	}{Image: img}
+	if r.Version.Before(wire.V(44)) {
+		old.VirtualSize = img.Size
+	}
+	return wire.JSON(w, http.StatusOK, old)
 }
 
 // missing has the words that docker's clients look for in an image that is not here.
