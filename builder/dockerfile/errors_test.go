@@ -64,7 +64,7 @@ func TestErrors(t *testing.T) {
 		{"lint as error", "# check=error=true\nFROM base\nMAINTAINER x\n", "lint violation found for rules: MaintainerDeprecated"},
 		{"secret target", "FROM base\nRUN --mount=type=secret,id=x,target=rel y\n", "is not absolute"},
 		{"env on a cache", "FROM base\nRUN --mount=type=cache,target=/x,env=E y\n", "takes no env="},
-		{"platform that is not there", "FROM --platform=foo base\n", `Dockerfile:1: FROM --platform=foo base: platform "foo": there is no architecture "foo"; there are amd64`},
+		{"platform that is not there", "FROM --platform=foo base\n", `Dockerfile:1: FROM --platform=foo base: platform "foo": unknown operating system or architecture "foo"; there are amd64`},
 		{"several platforms", "FROM --platform=linux/amd64,linux/arm64 base\n", `platform "linux/amd64,linux/arm64": this is done for one platform at a time`},
 		{"signal number", "FROM base\nSTOPSIGNAL 999\n", "from 1 to 64"},
 		{"negative signal", "FROM base\nSTOPSIGNAL -5\n", "from 1 to 64"},

@@ -191,7 +191,7 @@ func TestBuilds(t *testing.T) {
 		{"build -q --progress odd $W", 1, "cove: --progress odd: want auto, tty, plain, rawjson, quiet or none\n"},
 		{"build --output type=odd $W", 1, "cove: --output type=odd: type \"odd\": want image, registry, oci, docker, tar, local or cacheonly\n"},
 		{"build --output type=tar,push=true $W", 1, "cove: --output type=tar,push=true: type=tar takes no push\n"},
-		{"build --platform moon $W", 1, "cove: platform \"moon\": there is no architecture \"moon\"; there are amd64, arm64, arm, 386, ppc64le, s390x, riscv64, loong64, mips64le, mips64, mipsle, mips, ppc64, wasm\n"},
+		{"build --platform moon $W", 1, "cove: platform \"moon\": unknown operating system or architecture \"moon\"; there are amd64, arm64, arm, 386, ppc64le, s390x, riscv64, loong64, mips64le, mips64, mipsle, mips, ppc64, ppc, sparc64, sparc, s390, riscv, wasm, on linux, windows, freebsd, darwin, netbsd, openbsd, dragonfly, solaris, illumos, aix, plan9, android, ios, js, wasip1, wasi\n"},
 		{"build --secret id= $W", 1, "cove: --secret id=: id has no value\n"},
 		{"build --secret id=x,src=$W/none $W", 1, "cove: --secret id=x,src=$W/none: open $W/none: no such file or directory\n"},
 		{"build --ssh default=$W/none $W", 1, "cove: --ssh default=$W/none: stat $W/none: no such file or directory\n"},

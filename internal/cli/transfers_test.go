@@ -80,7 +80,7 @@ func TestTransfers(t *testing.T) {
 		{"copy -q oci:$W/layout:one HOST/team/copied", 0, "sha256:ID\n"},
 		{"copy --platform moon HOST/team/app:v1 oci:$W/layout:two", 1, "" +
 			"Copying HOST/team/app:v1 to oci:$W/layout:two\n" +
-			"cove: platform \"moon\": there is no architecture \"moon\"; there are amd64, arm64, arm, 386, ppc64le, s390x, riscv64, loong64, mips64le, mips64, mipsle, mips, ppc64, wasm\n"},
+			"cove: platform \"moon\": unknown operating system or architecture \"moon\"; there are amd64, arm64, arm, 386, ppc64le, s390x, riscv64, loong64, mips64le, mips64, mipsle, mips, ppc64, ppc, sparc64, sparc, s390, riscv, wasm, on linux, windows, freebsd, darwin, netbsd, openbsd, dragonfly, solaris, illumos, aix, plan9, android, ios, js, wasip1, wasi\n"},
 		{"create --name mine --network none HOST/team/app:v2 x", 0, "LONG-ID\n"},
 		{"rmi HOST/team/app:v2", 0, "" +
 			"Untagged: HOST/team/app:v2\n" +

@@ -2,6 +2,7 @@
 package platforms
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -26,8 +27,7 @@ var (
 	}
 	architectures = []string{
 		"amd64", "arm64", "arm", "386", "ppc64le", "s390x", "riscv64", "loong64", "mips64le", "mips64", "mipsle",
-		"mips",
-		"ppc64", "wasm",
+		"mips", "ppc64", "ppc", "sparc64", "sparc", "s390", "riscv", "wasm",
 	}
 	// variants are of the architectures that have a fixed set of them; what
 	// follows a dot, as in "v8.2", is not looked at.
@@ -36,34 +36,63 @@ var (
 	}
 )
 
-// Parse reads OS/ARCH[/VARIANT], or ARCH alone, as "linux/arm64". What is no
-// platform that exists is errdefs.ErrInvalid; several, with commas between
-// them, are errdefs.ErrUnsupported.
+// component is what may stand between the slashes.
+const component = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-"
+
+// Parse reads OS/ARCH[/VARIANT], or one of the two alone: OS is then of this
+// machine's architecture, and ARCH of linux. What is no platform that exists is
+// errdefs.ErrInvalid; several, with commas between them, are errdefs.ErrUnsupported.
 func Parse(s string) (ocispec.Platform, error) {
 	if strings.Contains(s, ",") {
 		return ocispec.Platform{}, errdefs.Errorf(errdefs.ErrUnsupported,
 			"platform %q: this is done for one platform at a time: name one", s)
 	}
-	parts := strings.Split(strings.ToLower(s), "/")
-	if len(parts) == 1 {
-		parts = append([]string{"linux"}, parts...)
+	p, err := read(strings.Split(strings.ToLower(s), "/"))
+	if err == nil {
+		err = known(p)
 	}
-	if len(parts) > 3 || slices.Contains(parts, "") {
-		return ocispec.Platform{}, errdefs.Errorf(errdefs.ErrInvalid,
-			"platform %q: want OS/ARCH or OS/ARCH/VARIANT, as linux/arm64", s)
-	}
-	p := ocispec.Platform{OS: parts[0], Architecture: parts[1]}
-	if len(parts) == 3 {
-		p.Variant = parts[2]
-	}
-	if p.OS == "macos" {
-		p.OS = "darwin"
-	}
-	p = normalize(p)
-	if err := known(p); err != nil {
+	if err != nil {
 		return ocispec.Platform{}, errdefs.Errorf(errdefs.ErrInvalid, "platform %q: %w", s, err)
 	}
 	return p, nil
+}
+
+// read makes a platform of its parts.
+func read(parts []string) (p ocispec.Platform, err error) {
+	for i, part := range parts {
+		switch {
+		case part != "" && strings.Trim(part, component) == "":
+		case i == 0:
+			return p, fmt.Errorf("%q is an invalid OS component; want OS/ARCH or OS/ARCH/VARIANT, as linux/arm64", part)
+		default:
+			return p, fmt.Errorf("%q is an invalid component; want OS/ARCH or OS/ARCH/VARIANT, as linux/arm64", part)
+		}
+	}
+	switch len(parts) {
+	case 1:
+		return alone(parts[0])
+	case 2:
+		p.OS, p.Architecture = parts[0], parts[1]
+	case 3:
+		p.OS, p.Architecture, p.Variant = parts[0], parts[1], parts[2]
+	default:
+		return p, errors.New("want OS/ARCH or OS/ARCH/VARIANT, as linux/arm64")
+	}
+	return normalize(p), nil
+}
+
+// alone is the platform that one word means: a system or an architecture.
+func alone(word string) (ocispec.Platform, error) {
+	p := normalize(ocispec.Platform{OS: word, Architecture: runtime.GOARCH})
+	if slices.Contains(systems, p.OS) {
+		return p, nil
+	}
+	p = normalize(ocispec.Platform{OS: "linux", Architecture: word})
+	if slices.Contains(architectures, p.Architecture) {
+		return p, nil
+	}
+	return p, fmt.Errorf("unknown operating system or architecture %q; there are %s, on %s", word,
+		strings.Join(architectures, ", "), strings.Join(systems, ", "))
 }
 
 // known says which part of a platform does not exist.
@@ -91,8 +120,11 @@ func Format(p ocispec.Platform) string {
 	return s
 }
 
-// normalize gives the several spellings of an architecture one.
+// normalize gives the several spellings of a system and an architecture one.
 func normalize(p ocispec.Platform) ocispec.Platform {
+	if p.OS == "macos" {
+		p.OS = "darwin"
+	}
 	switch p.Architecture {
 	case "x86_64", "x86-64":
 		p.Architecture = "amd64"

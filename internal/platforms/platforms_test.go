@@ -56,8 +56,9 @@ func TestChoose(t *testing.T) {
 func TestParseRefusesWhatDoesNotExist(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
-		"": "want OS/ARCH", "linux/": "want OS/ARCH", "/amd64": "want OS/ARCH", "a/b/c/d": "want OS/ARCH", "linux/arm/": "want OS/ARCH",
-		"foo": `there is no architecture "foo"; there are amd64`, "linux/amd46": "no architecture", "lunix/amd64": `no system "lunix"`,
+		"": "is an invalid OS component; want OS/ARCH", "   ": `"   " is an invalid OS component`, "/": "is an invalid OS component", "linux/": "want OS/ARCH", "/amd64": "want OS/ARCH", "a/b/c/d": "want OS/ARCH", "linux/arm/": "want OS/ARCH",
+		"foo": `unknown operating system or architecture "foo"; there are amd64`, "li nux/amd64": "invalid OS component",
+		"linux/am^d64": `"am^d64" is an invalid component`, "linux/amd46": "no architecture", "lunix/amd64": `no system "lunix"`,
 		"linux/arm/v9": `arm has no variant "v9"; it has v5`, "linux/amd64/x": "no variant",
 	} {
 		if _, err := Parse(in); !errors.Is(err, errdefs.ErrInvalid) || !strings.Contains(err.Error(), want) {
@@ -69,8 +70,9 @@ func TestParseRefusesWhatDoesNotExist(t *testing.T) {
 			t.Errorf("Parse(%q): %v", several, err)
 		}
 	}
+	host := Format(ocispec.Platform{OS: "", Architecture: Host().Architecture, Variant: Host().Variant})[1:]
 	for in, want := range map[string]string{
-		"aarch64": "linux/arm64", "linux/arm64/v8.2": "linux/arm64/v8.2", "Linux/X86_64": "linux/amd64", "arm": "linux/arm/v7",
+		"aarch64": "linux/arm64", "linux": "linux/" + host, "LINUX": "linux/" + host, "macos": "darwin/" + host, "linux/sparc64": "linux/sparc64", "linux/arm64/v8.2": "linux/arm64/v8.2", "Linux/X86_64": "linux/amd64", "arm": "linux/arm/v7",
 		"armv7l": "linux/arm/v7", "macos/arm64": "darwin/arm64", "windows/amd64": "windows/amd64", "linux/riscv64": "linux/riscv64",
 	} {
 		if p, err := Parse(in); err != nil || Format(p) != want {
