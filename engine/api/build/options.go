@@ -95,8 +95,12 @@ func read(q url.Values) (*options, error) {
 		if !ok {
 			return nil, errdefs.Errorf(errdefs.ErrInvalid, "the parameter %q of a build is not known", key)
 		}
-		if err := set(o, q.Get(key)); err != nil {
-			return nil, errdefs.Errorf(errdefs.KindOf(err), "parameter %s=%s: %w", key, q.Get(key), err)
+		value := q.Get(key)
+		if key == "extrahosts" { // each of them is a parameter, or all are one with commas
+			value = strings.Join(q[key], ",")
+		}
+		if err := set(o, value); err != nil {
+			return nil, errdefs.Errorf(errdefs.KindOf(err), "parameter %s=%s: %w", key, value, err)
 		}
 	}
 	r := o.Resources

@@ -101,7 +101,7 @@ func TestOptionsOfVersion2(t *testing.T) {
 	t.Parallel()
 	o, err := read(url.Values{
 		"version": {"2"}, "session": {"s"}, "buildid": {"b"}, "remote": {clientSession}, "dockerfile": {"D"}, "target": {"t"}, "nocache": {"1"},
-		"pull": {"1"}, "buildargs": {`{"A":"1"}`}, "labels": {`{"l":"2"}`}, "platform": {"linux/arm/v7"}, "extrahosts": {"a:1.2.3.4"},
+		"pull": {"1"}, "buildargs": {`{"A":"1"}`}, "labels": {`{"l":"2"}`}, "platform": {"linux/arm/v7"}, "extrahosts": {"a:1.2.3.4", "b:1.2.3.5"},
 		"cachefrom": {`["x","y"]`}, "networkmode": {"host"}, "outputs": {`[{"Type":"local"}]`},
 	})
 	if err != nil {
@@ -109,7 +109,7 @@ func TestOptionsOfVersion2(t *testing.T) {
 	}
 	want := map[string]string{
 		"filename": "D", "target": "t", "no-cache": "", "image-resolve-mode": "pull", "build-arg:A": "1", "label:l": "2",
-		"platform": "linux/arm/v7", "add-hosts": "a=1.2.3.4", "cache-from": "x,y", "force-network-mode": "host",
+		"platform": "linux/arm/v7", "add-hosts": "a=1.2.3.4,b=1.2.3.5", "cache-from": "x,y", "force-network-mode": "host",
 	}
 	if diff := cmp.Diff(want, o.frontend()); diff != "" || o.id != "b" || o.exporters[0].Type != "local" {
 		t.Errorf("%s %+v", diff, o)
