@@ -155,7 +155,7 @@ cove run --rm --security-opt seccomp=p.json box mkdir /a 2>&1 | grep -ci 'no spa
 	},
 	{
 		"options of logs that a driver does not have, and logs of none",
-		`cove run --rm --log-opt no-such=1 box true 2>&1 | grep -c 'log option no-such: there are'; cove run --rm --log-driver no-such box true 2>/dev/null; echo $?; cove run -d --name $N --log-driver none box echo x >/dev/null; cove wait $N >/dev/null; cove logs $N 2>&1 | grep -c 'does not support reading'; cove logs $N 2>/dev/null; echo $?; cove run --rm --log-opt max-size=x box true 2>/dev/null; echo $?; cove run --rm --log-driver none box echo shown`,
+		`cove run --rm --log-opt no-such=1 box true 2>&1 | grep -c 'unknown log opt .no-such. for json-file log driver: there are'; cove run --rm --log-driver no-such box true 2>/dev/null; echo $?; cove run -d --name $N --log-driver none box echo x >/dev/null; cove wait $N >/dev/null; cove logs $N 2>&1 | grep -c 'does not support reading'; cove logs $N 2>/dev/null; echo $?; cove run --rm --log-opt max-size=x box true 2>/dev/null; echo $?; cove run --rm --log-driver none box echo shown`,
 		`1\n125\n1\n1\n125\nshown`,
 	},
 	{

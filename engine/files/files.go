@@ -225,7 +225,7 @@ func (fl *Files) inContainer(
 			return inMount(c, m, rest, write, do)
 		}
 		if write && cfg.Asked != nil && cfg.Asked.ReadOnly {
-			return errdefs.Errorf(errdefs.ErrDenied, "container %s: its root filesystem is read-only", c)
+			return errdefs.Errorf(errdefs.ErrDenied, "container rootfs is marked read-only: %s", c)
 		}
 		return rootfs.With(ctx, cfg.Root, func(root int) error {
 			return do(rootfs.Root{FD: root, Owners: cfg.Root.Owners()}, name)
@@ -249,7 +249,7 @@ func inMount(
 	c *runner.Container, m record.Mounted, rest string, write bool, do func(root rootfs.Root, name string) error,
 ) error {
 	if write && m.ReadOnly {
-		return errdefs.Errorf(errdefs.ErrDenied, "container %s: %s is mounted read-only", c, m.Target)
+		return errdefs.Errorf(errdefs.ErrDenied, "mounted volume is marked read-only: container %s has it at %s", c, m.Target)
 	}
 	fd, err := rootfs.Open(m.Source)
 	if err != nil {

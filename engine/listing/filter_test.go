@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"cove/errdefs"
+	"cove/network/definition"
 	"cove/runner/record"
 )
 
@@ -42,6 +43,9 @@ func TestFilter(t *testing.T) {
 		{"volume", []string{"other"}, false, false},
 		{"network", []string{"bridge"}, true, true},
 		{"network", []string{"none"}, false, false},
+		{"network", []string{definition.PredefinedID("bridge")}, true, true},
+		{"network", []string{definition.PredefinedID("bridge")[:12]}, true, true},
+		{"network", []string{definition.PredefinedID("host")}, false, false},
 		{"label", []string{"team"}, true, false},
 		{"label", []string{"team=y"}, false, false},
 		{"label", []string{"team", "tier"}, false, false}, // all of them

@@ -16,6 +16,7 @@ import (
 	"cove/errdefs"
 	"cove/internal/limit"
 	"cove/network"
+	"cove/network/definition"
 	"cove/runner"
 	"cove/runner/record"
 )
@@ -187,7 +188,10 @@ func (c Container) NetworkNames() []string {
 
 // onNetwork reports whether it asks for a network, by its name or ID.
 func (c Container) onNetwork(ref string) bool {
-	return slices.Contains(c.NetworkNames(), ref) ||
+	names := c.NetworkNames()
+	return slices.Contains(names, ref) ||
+		// What docker has beforehand has an ID too, which is recorded nowhere.
+		len(ref) > 0 && strings.HasPrefix(definition.PredefinedID(names[0]), ref) ||
 		slices.ContainsFunc(c.Network.Attachments, func(at network.Attachment) bool {
 			return ref != "" && at.Network != "" && strings.HasPrefix(at.Network, ref)
 		})

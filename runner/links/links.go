@@ -59,9 +59,9 @@ func Find(root string, cfg network.Config) (all []Linked, err error) {
 // Hosts are the lines of /etc/hosts, NAME:ADDRESS each.
 func Hosts(all []Linked) (lines []string) {
 	for _, l := range all {
-		names := []string{l.Alias, ids.Short(l.ID), l.name}
+		names := []string{l.Alias, ids.Short(l.ID), l.name, l.cfg.Network.Hostname}
 		for i, name := range names {
-			if !slices.Contains(names[:i], name) {
+			if name != "" && !slices.Contains(names[:i], name) {
 				lines = append(lines, name+":"+l.ip.String())
 			}
 		}

@@ -25,6 +25,7 @@ func recorded(t *testing.T, status record.Status) (root, id string) {
 		ID: id, Name: "db", Spec: &specs.Spec{Process: &specs.Process{Env: []string{"PATH=/bin", "USER=x"}}},
 		Asked: &record.Asked{Image: record.ImageConfig{ExposedPorts: map[string]struct{}{"6379": {}, "53/udp": {}, "80/tcp": {}}}},
 	}
+	cfg.Network.Hostname = "fred"
 	cfg.Network.Ports = []publish.Port{{ContainerPort: 80}}
 	st := record.State{Status: status}
 	st.Network.IP = netip.MustParsePrefix("10.1.2.3/16")
@@ -45,7 +46,7 @@ func TestLinks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := Hosts(all), []string{"my-db:10.1.2.3", "0123456789ab:10.1.2.3", "base:10.1.2.3"}; !slices.Equal(got, want) {
+	if got, want := Hosts(all), []string{"my-db:10.1.2.3", "0123456789ab:10.1.2.3", "base:10.1.2.3", "fred:10.1.2.3"}; !slices.Equal(got, want) {
 		t.Errorf("hosts %q, want %q", got, want)
 	}
 	want := []string{

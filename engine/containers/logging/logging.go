@@ -144,8 +144,8 @@ func Config(driver string, options map[string]string) (record.LogConfig, error) 
 	for key, value := range options {
 		read := known[key]
 		if read == nil {
-			return c, errdefs.Errorf(errdefs.ErrUnsupported, "log option %s: there are %s", key,
-				strings.Join(slices.Sorted(maps.Keys(known)), ", "))
+			return c, errdefs.Errorf(errdefs.ErrUnsupported, "unknown log opt '%s' for %s log driver: there are %s",
+				key, driver, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
 		}
 		if err := read(&c, value); err != nil {
 			if errdefs.KindOf(err) != nil {
