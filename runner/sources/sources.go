@@ -80,8 +80,9 @@ func (t *Taken) take(ctx context.Context, dir record.Dir, cfg record.Config, n i
 	return nil
 }
 
-// below opens a sub-path of a volume. What containers put there may be links: they
-// are read as if the volume were the root (CVE-2023-5528 is of that class).
+// below opens a sub-path of a volume. What containers put there may be links: one that
+// leads out of the volume is refused (CVE-2023-5528 is of that class), as is an absolute
+// one, which means another place to everyone who reads it.
 func below(m record.Mounted) (*os.File, error) {
 	dir, err := unix.Open(m.Source, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -90,13 +91,19 @@ func below(m record.Mounted) (*os.File, error) {
 	defer unix.Close(dir)
 	fd, err := inroot.Open(dir, m.Subpath, unix.OpenHow{
 		Flags:   unix.O_PATH | unix.O_CLOEXEC,
-		Resolve: unix.RESOLVE_IN_ROOT | unix.RESOLVE_NO_MAGICLINKS,
+		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_MAGICLINKS,
 	})
-	if errors.Is(err, unix.ENOENT) {
-		return nil, errdefs.Errorf(errdefs.ErrNotFound, "volume %s: there is no %s in it, which is to be mounted at %s",
+	switch {
+	case err == nil:
+	case errors.Is(err, unix.ENOENT):
+		return nil, errdefs.Errorf(errdefs.ErrNotFound,
+			"volume %s: cannot access path %s: there is no such file or directory in it, which is to be mounted at %s",
 			m.Name, m.Subpath, m.Target)
-	}
-	if err != nil {
+	case errors.Is(err, unix.EXDEV):
+		return nil, errdefs.Errorf(errdefs.ErrInvalid,
+			"volume %s: path concatenation escapes the base directory: a link in %s leads out of it, or is absolute; "+
+				"name the path that it is to mean", m.Name, m.Subpath)
+	default:
 		return nil, fmt.Errorf("volume %s: %s: %w", m.Name, m.Subpath, err)
 	}
 	return os.NewFile(uintptr(fd), m.Subpath), nil

@@ -47,7 +47,9 @@ func openStack(s Stack, want plan.File) (fd int, err error) {
 		unix.Close(whole)
 	}
 	if errors.Is(err, unix.ENOENT) {
-		return -1, errdefs.Errorf(errdefs.ErrNotFound, "sandbox: mount of %s: there is no %s in it", s.Name, s.Subpath)
+		return -1, errdefs.Errorf(errdefs.ErrNotFound, "sandbox: mount of %s: cannot access path %s: "+
+			"there is no such file or directory in it (path concatenation escapes the base directory, "+
+			"if a link in it leads out)", s.Name, s.Subpath)
 	}
 	if err == nil {
 		if err = setAttr(fd, want.Attr); err != nil {

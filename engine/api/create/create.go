@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -315,6 +316,11 @@ func (m mountAsked) add(o *engines.CreateOptions) error {
 	if !strings.HasPrefix(m.Target, "/") {
 		return errdefs.Errorf(errdefs.ErrInvalid,
 			"invalid mount config for type %q: field Target must be an absolute path", m.Type)
+	}
+	if v.Subpath != "" && !filepath.IsLocal(v.Subpath) {
+		return errdefs.Errorf(errdefs.ErrInvalid,
+			"invalid mount config for type %q: subpath must be a relative path within the volume, and %q leads out of it",
+			m.Type, v.Subpath)
 	}
 	o.Volumes = append(o.Volumes, v)
 	return nil
