@@ -97,7 +97,7 @@ func TestTagMovesAndLeavesADanglingImage(t *testing.T) {
 	if got := nameList(t, s); slices.Contains(got, "<none>") || len(got) != 2 {
 		t.Errorf("after keeping it: %q", got)
 	}
-	for _, bad := range []string{"UPPER", "app@" + a.ID.String(), ""} {
+	for _, bad := range []string{"UPPER", "app@" + a.ID.String(), "", "sha256:sometag"} {
 		if err := s.Tag(t.Context(), "old", bad); !errors.Is(err, errdefs.ErrInvalid) {
 			t.Errorf("Tag to %q: %v", bad, err)
 		}

@@ -72,6 +72,10 @@ func (s *Store) Tag(ctx context.Context, source, target string) error {
 		return errdefs.Errorf(errdefs.ErrInvalid,
 			"tagging %s: a name with a digest cannot be given, the digest is what it is", target)
 	}
+	if ref.FamiliarName() == string(digest.SHA256) || ref.FamiliarName() == string(digest.SHA512) {
+		return errdefs.Errorf(errdefs.ErrInvalid,
+			"refusing to create an ambiguous tag using digest algorithm as name: %s would read as an id", target)
+	}
 	// Between finding the image and naming it, it must not be collected.
 	lease, err := s.cfg.Content.Lease(ctx)
 	if err != nil {

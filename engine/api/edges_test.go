@@ -130,6 +130,10 @@ var edges = []answer{
 	{"POST", "/images/box/tag?repo=" + strings.Repeat("a", 300), "", 400, `.`},
 	{"POST", "/images/box/tag?repo=x&tag=" + strings.Repeat("a", 129), "", 400, `.`},
 	{"GET", "/images/get?names=", "", 400, `.`},
+	{"GET", "/images/get?names=box&platform=linux/amd64&platform=linux/arm64", "", 400, `multiple platform parameters not supported`},
+	{"GET", "/images/box/json?platform=macos", "", 404, `darwin/`},
+	{"GET", "/images/box/json?platform=foobar", "", 400, `unknown operating system or architecture`},
+	{"POST", "/images/box/tag?repo=sha256&tag=x", "", 400, `refusing to create an ambiguous tag using digest algorithm as name`},
 	{"GET", "/distribution/UPPER/json", "", 400, `lower case|lowercase`},
 
 	// Commits.
@@ -162,6 +166,7 @@ var edges = []answer{
 	{"POST", "/volumes/create", `{"Name":"v"}`, 400, `2 to 128`},
 	{"POST", "/volumes/create", `{"Name":"a\u0000b"}`, 400, `.`},
 	{"POST", "/volumes/create", `{"Name":"../../x"}`, 400, `.`},
+	{"POST", "/volumes/create", `{"Name":"ab"} more`, 400, `unexpected content after JSON`},
 	{"POST", "/volumes/create", `{"Name":5}`, 400, `cannot unmarshal number`},
 	{"GET", "/volumes/%2e%2e", "", 400, `.`},
 	{"DELETE", "/volumes/%2e%2e%2fx", "", 404, `.`},
@@ -178,6 +183,7 @@ var edges = []answer{
 	// The rest.
 	{"GET", "/v1.23/info", "", 400, `client version 1.23 is too old. Minimum supported API version is 1.24, please upgrade your client to a newer version`},
 	{"GET", "/v2.0/info", "", 400, `client version 2.0 is too new`},
+	{"GET", "/v1.49/info", "", 200, `"BridgeNfIptables":false,"BridgeNfIp6tables":false`},
 	{"GET", "/vx/info", "", 404, `page not found`},
 	{"GET", "/v1.24/_ping", "", 200, `^OK$`},
 	{"GET", "/system/df?type=image&type=volume", "", 200, `"Images":\[\{.*"Containers":null,"Volumes":\[\{.*"BuildCache":null`},
@@ -195,7 +201,7 @@ var edges = []answer{
 	{"POST", "/build?memory=x", "", 400, `.`},
 	{"POST", "/build?version=3", "", 400, `invalid version`},
 	{"POST", "/build/prune?keep-storage=x", "", 400, `.`},
-	{"POST", "/session", "", 400, `.`},
+	{"POST", "/session", "", 400, `no upgrade proto in request`},
 }
 
 // TestEdges asks all that.

@@ -198,7 +198,11 @@ func missing(r *route.Request, err error) error {
 // forPlatform are the images that a request is about: those of the platform that it
 // names, as JSON or as OS/ARCH[/VARIANT].
 func forPlatform(r *route.Request, e *engine.Engine) (*engines.Images, error) {
-	text := r.URL.Query().Get("platform")
+	asked := r.URL.Query()["platform"]
+	if len(asked) > 1 {
+		return nil, errdefs.Errorf(errdefs.ErrInvalid, "multiple platform parameters not supported")
+	}
+	text := strings.Join(asked, "")
 	if strings.HasPrefix(text, "{") {
 		var p ocispec.Platform
 		if err := json.Unmarshal([]byte(text), &p); err != nil {

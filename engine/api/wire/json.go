@@ -42,8 +42,12 @@ func Decode(r *http.Request, v any) error {
 		return errdefs.Errorf(errdefs.ErrInvalid,
 			"unsupported Content-Type header (%s): must be 'application/json'", said)
 	}
-	if err := json.Unmarshal(body, v); err != nil {
+	in := json.NewDecoder(bytes.NewReader(body))
+	if err := in.Decode(v); err != nil {
 		return errdefs.Errorf(errdefs.ErrInvalid, "invalid JSON: %w", err)
+	}
+	if _, err := in.Token(); !errors.Is(err, io.EOF) {
+		return errdefs.Errorf(errdefs.ErrInvalid, "invalid JSON: unexpected content after JSON")
 	}
 	if hasNUL(body) {
 		return errdefs.Errorf(errdefs.ErrInvalid,

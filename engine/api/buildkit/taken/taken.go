@@ -35,8 +35,14 @@ func Serve(ctx context.Context, conn net.Conn, h http.Handler) error {
 // Over takes over the connection of a request. The connection is nil if that
 // fails, and without an error if the client has gone already.
 func Over(w http.ResponseWriter, r *http.Request) (net.Conn, error) {
-	if proto := r.Header.Get("Upgrade"); proto != "h2c" {
-		return nil, errdefs.Errorf(errdefs.ErrInvalid, "%s wants an upgrade to h2c, and not to %q", r.URL.Path, proto)
+	switch proto := r.Header.Get("Upgrade"); proto {
+	case "h2c":
+	case "":
+		return nil, errdefs.Errorf(errdefs.ErrInvalid,
+			"no upgrade proto in request: %s wants an upgrade to h2c", r.URL.Path)
+	default:
+		return nil, errdefs.Errorf(errdefs.ErrInvalid,
+			"protocol %s not supported: %s wants an upgrade to h2c", proto, r.URL.Path)
 	}
 	conn, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
