@@ -17,6 +17,7 @@ import (
 	"cove/engine/networks"
 	"cove/engine/parts"
 	"cove/images"
+	"cove/images/image"
 	"cove/images/remote"
 	"cove/layers/snapshot"
 	"cove/runner"
@@ -28,6 +29,9 @@ type Config = parts.Config
 // Changes makes a config of Dockerfile instructions that only change the config; see
 // Config.
 type Changes = parts.Changes
+
+// Changed is the config that Changes makes.
+type Changed = image.Config
 
 // The verbs of these nouns are the engine's.
 type (

@@ -65,7 +65,7 @@ type ImportOptions struct {
 	// Name is given to the image; "" leaves it without.
 	Name string
 	// Config is the image's; Import adds what it knows.
-	Config   ocispec.ImageConfig
+	Config   image.Config
 	Platform ocispec.Platform
 	// Message is the comment in the history.
 	Message string
@@ -104,11 +104,11 @@ func (s *Store) imported(
 	}
 	now := s.cfg.Now().UTC()
 	config := ocispec.Image{
-		Created: &now, Platform: s.platform(opts.Platform), Config: opts.Config,
+		Created: &now, Platform: s.platform(opts.Platform), Config: opts.Config.ImageConfig,
 		RootFS:  ocispec.RootFS{Type: "layers", DiffIDs: diffIDs([]layers.Layer{layer.Layer})},
 		History: []ocispec.History{{Created: &now, Comment: opts.Message}},
 	}
-	raw, err := json.Marshal(config)
+	raw, err := opts.Config.Of(config)
 	if err != nil {
 		return image.Image{}, err
 	}

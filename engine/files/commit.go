@@ -107,21 +107,25 @@ func refsOf(img image.Image) []string {
 func (fl *Files) committed(
 	ctx context.Context, c *runner.Container, base image.Image, layer layers.Layer, o CommitOptions,
 ) ([]byte, error) {
-	changes, err := fl.parts.Apply(ctx, o.Changes, base.Platform())
+	told := o.Config
+	if asked := c.Config().Asked; asked != nil {
+		told = runspec.Over(ocispec.ImageConfig(asked.Image), told)
+	}
+	changes, err := fl.parts.Apply(ctx, o.Changes, ocispec.Image{Platform: base.Platform(), Config: told})
 	if err != nil {
 		return nil, err
 	}
 	now := fl.parts.Now().UTC()
 	img := base.Config
 	img.Created, img.Author = &now, cmp.Or(o.Author, img.Author)
-	changes = runspec.Over(o.Config, changes)
-	if asked := c.Config().Asked; asked != nil {
-		changes = runspec.Over(ocispec.ImageConfig(asked.Image), changes)
-	}
-	img.Config = changes
+	img.Config = runspec.Over(told, changes.ImageConfig)
 	img.RootFS.DiffIDs = append(slices.Clone(img.RootFS.DiffIDs), digest.Digest(layer.DiffID))
 	img.History = append(slices.Clone(img.History), ocispec.History{
 		Created: &now, CreatedBy: strings.Join(c.Config().Spec.Process.Args, " "), Author: o.Author, Comment: o.Message,
 	})
-	return runspec.KeepUnknown(base.RawConfig, img)
+	raw, err := runspec.KeepUnknown(base.RawConfig, img)
+	if err != nil {
+		return nil, err
+	}
+	return changes.Into(raw)
 }

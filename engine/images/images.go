@@ -170,7 +170,7 @@ func (is *Images) Import(ctx context.Context, r io.Reader, o ImportOptions) (id 
 			return "", err
 		}
 	}
-	if opts.Config, err = is.parts.Apply(ctx, o.Changes, opts.Platform); err != nil {
+	if opts.Config, err = is.parts.Apply(ctx, o.Changes, ocispec.Image{Platform: opts.Platform}); err != nil {
 		return "", err
 	}
 	store, err := is.store()

@@ -45,7 +45,7 @@ func TestImages(t *testing.T) {
 	for i, o := range []images.ImportOptions{
 		{Name: "redis:7"},
 		{Name: "web:v1"},
-		{Name: "web:v2", Config: ocispec.ImageConfig{Labels: map[string]string{"team": "x", "tier": "web"}}},
+		{Name: "web:v2", Config: image.Config{ImageConfig: ocispec.ImageConfig{Labels: map[string]string{"team": "x", "tier": "web"}}}},
 	} {
 		now = noon.Add(time.Duration(i) * time.Hour)
 		if _, err := store.Import(t.Context(), bytes.NewReader(empty.Bytes()), o); err != nil {

@@ -19,6 +19,7 @@ import (
 	"cove/engine/config"
 	"cove/errdefs"
 	"cove/images"
+	"cove/images/image"
 	"cove/images/remote"
 	"cove/layers/snapshot"
 	"cove/runner"
@@ -210,21 +211,19 @@ func (p *Parts) inUse(ctx context.Context) iter.Seq2[string, error] {
 }
 
 // Changes makes a config of Dockerfile instructions that only change the
-// config, as CMD, for an image of a platform. Its errors are about the
-// instructions (errdefs.ErrInvalid).
-type Changes func(ctx context.Context, instructions []string, platform ocispec.Platform) (ocispec.ImageConfig, error)
+// config, as CMD, over that of an image of a platform, whose variables they can
+// expand. Its errors are about the instructions (errdefs.ErrInvalid).
+type Changes func(ctx context.Context, instructions []string, of ocispec.Image) (image.Config, error)
 
 // Apply makes a config of Dockerfile instructions that only change the config; an
 // engine that was opened without Changes refuses them.
-func (p *Parts) Apply(
-	ctx context.Context, changes []string, platform ocispec.Platform,
-) (ocispec.ImageConfig, error) {
+func (p *Parts) Apply(ctx context.Context, changes []string, of ocispec.Image) (image.Config, error) {
 	if len(changes) == 0 {
-		return ocispec.ImageConfig{}, nil
+		return image.Config{}, nil
 	}
 	if p.Changes == nil {
-		return ocispec.ImageConfig{}, errdefs.Errorf(errdefs.ErrUnsupported,
+		return image.Config{}, errdefs.Errorf(errdefs.ErrUnsupported,
 			"engine: it was opened without a way to apply Dockerfile instructions")
 	}
-	return p.Changes(ctx, changes, platform)
+	return p.Changes(ctx, changes, of)
 }

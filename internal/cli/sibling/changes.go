@@ -22,10 +22,12 @@ const changesVerb = "__changes"
 type question struct {
 	Instructions []string
 	Platform     ocispec.Platform
+	Config       ocispec.ImageConfig
 }
 
 type answer struct {
 	Config ocispec.ImageConfig
+	Added  map[string]json.RawMessage `json:",omitempty"`
 	// Invalid says why the instructions were refused.
 	Invalid string `json:",omitempty"`
 }
@@ -34,14 +36,14 @@ var _ engine.Changes = Changes
 
 // Changes has the build binary apply Dockerfile instructions, so that there is
 // one parser of them; it is an engine.Changes.
-func Changes(ctx context.Context, instructions []string, platform ocispec.Platform) (ocispec.ImageConfig, error) {
+func Changes(ctx context.Context, instructions []string, of ocispec.Image) (engine.Changed, error) {
 	path, err := Path("build")
 	if err != nil {
-		return ocispec.ImageConfig{}, err
+		return engine.Changed{}, err
 	}
-	ask, err := json.Marshal(question{instructions, platform})
+	ask, err := json.Marshal(question{instructions, of.Platform, of.Config})
 	if err != nil {
-		return ocispec.ImageConfig{}, err
+		return engine.Changed{}, err
 	}
 	var problem bytes.Buffer
 	cmd := exec.CommandContext(ctx, path, changesVerb)
@@ -49,20 +51,20 @@ func Changes(ctx context.Context, instructions []string, platform ocispec.Platfo
 	out, err := cmd.Output()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
-		return ocispec.ImageConfig{}, errdefs.Errorf(errdefs.ErrUnavailable,
+		return engine.Changed{}, errdefs.Errorf(errdefs.ErrUnavailable,
 			"applying Dockerfile instructions with %s: %w: %s", path, err, bytes.TrimSpace(problem.Bytes()))
 	} else if err != nil {
-		return ocispec.ImageConfig{}, missing(path, err)
+		return engine.Changed{}, missing(path, err)
 	}
 	var a answer
 	if err := json.Unmarshal(out, &a); err != nil {
-		return ocispec.ImageConfig{}, errdefs.Errorf(errdefs.ErrUnavailable,
+		return engine.Changed{}, errdefs.Errorf(errdefs.ErrUnavailable,
 			"applying Dockerfile instructions with %s: %w", path, err)
 	}
 	if a.Invalid != "" {
-		return ocispec.ImageConfig{}, errdefs.Errorf(errdefs.ErrInvalid, "%s", a.Invalid)
+		return engine.Changed{}, errdefs.Errorf(errdefs.ErrInvalid, "%s", a.Invalid)
 	}
-	return a.Config, nil
+	return engine.Changed{ImageConfig: a.Config, Added: a.Added}, nil
 }
 
 // AnswerChanges is the other end of Changes: the build binary's command, which
@@ -78,13 +80,13 @@ func AnswerChanges(apply engine.Changes) func(a *app.App) *cobra.Command {
 				if err := json.NewDecoder(a.In).Decode(&q); err != nil {
 					return err
 				}
-				cfg, err := apply(cmd.Context(), q.Instructions, q.Platform)
+				cfg, err := apply(cmd.Context(), q.Instructions, ocispec.Image{Platform: q.Platform, Config: q.Config})
 				if errors.Is(err, errdefs.ErrInvalid) {
 					return json.NewEncoder(a.Out).Encode(answer{Invalid: err.Error()})
 				} else if err != nil {
 					return err
 				}
-				return json.NewEncoder(a.Out).Encode(answer{Config: cfg})
+				return json.NewEncoder(a.Out).Encode(answer{Config: cfg.ImageConfig, Added: cfg.Added})
 			},
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
+	"cove/engine"
 	"cove/errdefs"
 	"cove/internal/cli/app"
 )
@@ -30,7 +31,7 @@ func TestSiblingsAreBesideThisProgram(t *testing.T) {
 		"registry": func() error { return Registry(&app.App{Prog: "cove"}).RunE(nil, []string{"serve"}) },
 		"build":    func() error { return Build(&app.App{Prog: "cove", Args: []string{"build", "."}}).RunE(nil, nil) },
 		"changes": func() error {
-			_, err := Changes(context.Background(), []string{"CMD x"}, ocispec.Platform{})
+			_, err := Changes(context.Background(), []string{"CMD x"}, ocispec.Image{})
 			return err
 		},
 	} {
@@ -62,10 +63,10 @@ func TestNothingExecutesItself(t *testing.T) {
 func answered(t *testing.T, ask string, config ocispec.ImageConfig, fails error) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
-	cmd := AnswerChanges(func(_ context.Context, instructions []string, platform ocispec.Platform) (ocispec.ImageConfig, error) {
+	cmd := AnswerChanges(func(_ context.Context, instructions []string, of ocispec.Image) (engine.Changed, error) {
 		config.Env = append(config.Env, instructions...)
-		config.WorkingDir = platform.Architecture
-		return config, fails
+		config.WorkingDir = of.Architecture
+		return engine.Changed{ImageConfig: config}, fails
 	})(&app.App{In: strings.NewReader(ask), Out: &out})
 	cmd.SetContext(t.Context())
 	err := cmd.RunE(cmd, nil)
