@@ -26,7 +26,7 @@ func (s *Server) pages(set config.Config, w whole) (*web.Pages, error) {
 			Sessions: session.New(session.Config{
 				DB: s.state.db, Idle: set.Sessions.Idle.Or(0), Life: set.Sessions.Life.Or(0),
 			}),
-			Log: s.log, ExternalURL: set.ExternalURL, Now: s.state.db.Now, Draining: s.draining,
+			Log: s.log, ExternalURL: set.ExternalURL, Banner: set.Banner, Now: s.state.db.Now, Draining: s.draining,
 		},
 		Login: w.login, Registration: w.registration,
 		Accounts: s.state.services.Accounts, Projects: s.state.services.Projects,
@@ -81,7 +81,7 @@ func (s *Server) apis(set config.Config, w whole) (*api.API, *harbor.Facade, err
 		DB: cfg.DB, Registry: cfg.Registry, Judge: cfg.Judge, Identify: cfg.Identify,
 		Accounts: cfg.Accounts, Projects: cfg.Projects, Robots: cfg.Robots, Audit: cfg.Audit, Policies: cfg.Policies,
 		Log: cfg.Log, Origins: cfg.Origins, ExternalURL: set.ExternalURL, ReadOnly: set.ReadOnly != "",
-		Authority: set.TLS.Own(), AuthMode: set.AuthMode(),
+		Banner: set.Banner, Authority: set.TLS.Own(), AuthMode: set.AuthMode(),
 		SelfRegistration: set.Accounts.Registration != config.RegistrationClosed,
 	}), nil
 }

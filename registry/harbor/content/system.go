@@ -43,6 +43,7 @@ func (o operations) info(asked *edge.Ask) (any, error) {
 	system := shape.System{
 		AuthMode: o.AuthMode, RegistryURL: host, ExternalURL: external, ProjectCreation: "adminonly",
 		HasCARoot: o.Authority, ReadOnly: o.ReadOnly, NotificationEnable: true,
+		BannerMessage:    o.Banner.Harbor(),
 		SelfRegistration: o.SelfRegistration,
 	}
 	if o.Judge.EveryoneCreates {
@@ -65,7 +66,7 @@ func (o operations) configurations(*edge.Ask) (any, error) {
 	for name, value := range map[string]any{
 		"auth_mode": o.AuthMode, "self_registration": o.SelfRegistration, "read_only": o.ReadOnly,
 		"project_creation_restriction": creation, "robot_name_prefix": robots.Prefix,
-		"quota_per_project_enable": true, "notification_enable": true,
+		"banner_message": o.Banner.Harbor(), "quota_per_project_enable": true, "notification_enable": true,
 	} {
 		all[name] = shape.Setting{Value: value}
 	}

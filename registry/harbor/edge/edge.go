@@ -20,6 +20,7 @@ import (
 	"cove/registry/audit"
 	"cove/registry/auth"
 	"cove/registry/auth/door"
+	"cove/registry/banner"
 	"cove/registry/browse"
 	"cove/registry/harbor/listing"
 	"cove/registry/harbor/shape"
@@ -56,6 +57,7 @@ type Config struct {
 	// ExternalURL is where clients find the registry; "" is where they asked.
 	ExternalURL      string
 	ReadOnly         bool
+	Banner           banner.Banner
 	Authority        bool // the certificate is one of the registry's own authority
 	SelfRegistration bool // strangers may make accounts
 	AuthMode         string

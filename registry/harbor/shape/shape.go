@@ -39,6 +39,7 @@ type System struct {
 	SelfRegistration        bool   `json:"self_registration"`
 	HasCARoot               bool   `json:"has_ca_root"`
 	ReadOnly                bool   `json:"read_only"`
+	BannerMessage           string `json:"banner_message,omitempty"`
 	NotificationEnable      bool   `json:"notification_enable"`
 	RegistryStorageProvider string `json:"registry_storage_provider_name,omitempty"`
 }

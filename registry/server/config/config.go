@@ -18,6 +18,7 @@ import (
 	"cove/internal/strictyaml"
 	"cove/registry/audit/forward"
 	"cove/registry/auth"
+	"cove/registry/banner"
 	"cove/registry/db"
 	"cove/registry/edge"
 	"cove/registry/identity/ldap"
@@ -64,6 +65,8 @@ type Config struct {
 	// ReadOnly, unless "", refuses every change by the protocol and is the
 	// reason that clients are told: "we move house until noon".
 	ReadOnly string `yaml:"read_only"`
+	// Banner is what everybody reads who opens a page.
+	Banner banner.Banner `yaml:"banner"`
 	// CORS says which pages of other origins may ask from a browser.
 	CORS     edge.CORS `yaml:"cors"`
 	Projects Projects  `yaml:"projects"`
@@ -384,7 +387,7 @@ func (c *Config) DatabaseLost() error {
 
 // checkParts asks those parts that know themselves what cannot be.
 func (c *Config) checkParts() error {
-	if err := errors.Join(c.TLS.check(), c.CORS.Check(), c.Limits.check()); err != nil {
+	if err := errors.Join(c.TLS.check(), c.CORS.Check(), c.Limits.check(), c.Banner.Check()); err != nil {
 		return err
 	}
 	if issued := c.TLS.ACME; issued != nil && len(issued.HostsOf(c.Hostnames)) == 0 {

@@ -9,7 +9,7 @@ import (
 // live are the keys, or what they begin with, that a server takes while it serves.
 // Whatever else changes waits for a restart.
 var live = []string{
-	"cors.", "drain", "gc.", "hostnames", "ldap.", "limits.connections", "limits.depth", "limits.manifest",
+	"banner.", "cors.", "drain", "gc.", "hostnames", "ldap.", "limits.connections", "limits.depth", "limits.manifest",
 	"limits.name", "limits.page", "limits.requests", "limits.uploads", "log.access", "log.level", "oidc.", "read_only",
 	"tls.acme.hosts", "tls.suffixes", "trusted_proxies",
 }

@@ -18,6 +18,7 @@ import (
 	"cove/errdefs"
 	"cove/registry/auth"
 	"cove/registry/auth/door"
+	"cove/registry/banner"
 	"cove/registry/browse"
 	"cove/registry/edge"
 	"cove/registry/metadata"
@@ -57,6 +58,7 @@ type Config struct {
 	Log      *slog.Logger
 	// ExternalURL is where clients reach the registry; "" means as the request did.
 	ExternalURL string
+	Banner      banner.Banner // of the operator, above every page
 	Now         func() time.Time
 	// Draining is closed when the registry stops: nothing that stays open is to hold it up.
 	Draining <-chan struct{}
@@ -213,6 +215,7 @@ func (p *Desk) Show(a *Ask, status int, pg *view.Page) error {
 	}
 	pg.Language, pg.Languages, pg.Caller = a.Language, p.Languages.Languages(), a.Caller
 	pg.Host, pg.Path, pg.Theme = p.Host(a), a.URL.RequestURI(), themeOf(a.Request)
+	pg.Banner = p.Banner.At(p.Now())
 	if pg.Notice == nil {
 		pg.Notice = p.noticed(a)
 	}

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"cove/registry/auth"
+	"cove/registry/banner"
 	"cove/registry/web/message"
 )
 
@@ -40,7 +41,8 @@ type Page struct {
 	Languages []*message.Language
 	Caller    auth.Caller // the zero Caller is a visitor
 	FormToken string
-	Notice    *Notice // nil without one
+	Banner    *banner.Banner // nil without one
+	Notice    *Notice        // nil without one
 	// Live is the stream that says when the page shows something else than what Mark
 	// stands for; "" of a page that stays as it is.
 	Live, Mark string
