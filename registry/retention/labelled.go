@@ -5,11 +5,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/bmatcuk/doublestar/v4"
 	"github.com/opencontainers/go-digest"
 
 	"cove/errdefs"
 	"cove/registry/db"
+	"cove/registry/selector"
 )
 
 // Labelled chooses artifacts by the labels that people have put on them. The zero value
@@ -32,7 +32,7 @@ func (l Labelled) chosen() error {
 		return errdefs.Errorf(errdefs.ErrInvalid, "%d labels: a rule has %d at most", len(l.Labels), mostLabels)
 	}
 	for _, glob := range l.Labels {
-		if glob == "" || len(glob) > longestLabel || !doublestar.ValidatePattern(glob) {
+		if glob == "" || len(glob) > longestLabel || !selector.Valid(glob) {
 			return errdefs.Errorf(errdefs.ErrInvalid, "%q is no label and no glob of labels", glob)
 		}
 	}
@@ -46,8 +46,7 @@ func (l Labelled) chosen() error {
 func (l Labelled) chooses(has []string) bool {
 	for _, glob := range l.Labels {
 		found := slices.ContainsFunc(has, func(name string) bool {
-			ok, err := doublestar.Match(glob, name)
-			return name == glob || err == nil && ok
+			return name == glob || selector.Match(glob, name)
 		})
 		if found == l.ExceptLabels {
 			return false

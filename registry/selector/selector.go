@@ -3,11 +3,7 @@
 // parts, "?" one character, "{a,b}" either.
 package selector
 
-import (
-	"github.com/bmatcuk/doublestar/v4"
-
-	"cove/errdefs"
-)
+import "cove/errdefs"
 
 // Selector chooses tags. The zero value chooses all.
 type Selector struct {
@@ -22,13 +18,15 @@ const longest = 256
 // Check refuses what is no glob.
 func (s Selector) Check() error {
 	for what, glob := range map[string]string{"repositories": s.Repositories, "tags": s.Tags} {
-		if len(glob) > longest || !doublestar.ValidatePattern(glob) {
+		if len(glob) > longest || !Valid(glob) {
 			return errdefs.Errorf(errdefs.ErrInvalid,
-				`%s %q: use a glob, as "release-*", "**" or "{v1,v2}*", of at most %d characters`, what, glob, longest)
+				`%s %q: use a glob, as "release-*", "**" or "{v1,v2}*", of at most %d characters, `+
+					`whose braces stand for at most %d texts`, what, glob, longest, most)
 		}
 		if list := comma(glob); list {
 			return errdefs.Errorf(errdefs.ErrInvalid,
-				`%s %q: no name has a comma, so this would choose nothing; write {%s} for each of these`, what, glob, glob)
+				`%s %q: no name has a comma, so this would choose nothing; write {%s} for each of these`,
+				what, glob, glob)
 		}
 	}
 	return nil
@@ -67,8 +65,7 @@ func matches(glob, name string) bool {
 	if glob == "" || glob == "**" {
 		return true
 	}
-	ok, err := doublestar.Match(glob, name)
-	return err == nil && ok
+	return Match(glob, name)
 }
 
 // String is the selector as people read it.

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/bmatcuk/doublestar/v4"
 	"github.com/opencontainers/go-digest"
 
 	"cove/errdefs"
@@ -80,7 +79,7 @@ func (o Options) Check(now time.Time) error {
 		return invalid("a rule has %d labels and %d media types at most", maxFilters, maxFilters)
 	}
 	for _, glob := range append(append([]string{}, o.Labels...), o.MediaTypes...) {
-		if glob == "" || !doublestar.ValidatePattern(glob) {
+		if glob == "" || !selector.Valid(glob) {
 			return invalid("%q is no glob of a label or a media type", glob)
 		}
 	}

@@ -6,13 +6,13 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/bmatcuk/doublestar/v4"
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"cove/content"
 	"cove/distribution"
 	"cove/distribution/copy"
 	"cove/distribution/manifest"
+	"cove/registry/selector"
 )
 
 // Takes says whether the filters of a rule take what a tag names at src, beyond its
@@ -61,7 +61,7 @@ const maxDepth = 4
 func anyLike(globs []string, texts ...string) bool {
 	for _, glob := range globs {
 		for _, text := range texts {
-			if ok, err := doublestar.Match(glob, text); err == nil && ok && text != "" {
+			if text != "" && selector.Match(glob, text) {
 				return true
 			}
 		}
@@ -91,8 +91,7 @@ func labelled(globs, names []string, pairs ...map[string]string) bool {
 }
 
 func like(glob, text string) bool {
-	ok, err := doublestar.Match(glob, text)
-	return glob == "**" || err == nil && ok
+	return glob == "**" || selector.Match(glob, text)
 }
 
 // configLabels are the labels of an image's config; of other artifacts there are none.
