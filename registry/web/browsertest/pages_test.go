@@ -106,7 +106,7 @@ const cutTables = `[...document.querySelectorAll(".scroll:not([tabindex])")].fil
 const sideways = `[...document.querySelectorAll(".scroll")].filter((box) =>
 	box.scrollWidth > box.clientWidth + 1).map((box) => box.textContent.trim().slice(0, 40)).join(", ")`
 
-// TestPagesAreForEveryone looks at each page in both colours, on a phone, a
+// TestPagesAreForEveryone looks at each page in both colours, on a phone, a tablet, a
 // laptop and a wide screen: axe-core finds nothing, nothing is cut, and no script
 // fails.
 func TestPagesAreForEveryone(t *testing.T) {
@@ -116,7 +116,7 @@ func TestPagesAreForEveryone(t *testing.T) {
 	looked := 0
 	look := func(t *testing.T, name, path string) {
 		t.Helper()
-		for _, width := range []int64{360, 1280, 2560} {
+		for _, width := range []int64{360, 768, 1280, 2560} {
 			for _, theme := range []string{"light", "dark"} {
 				if os.Getenv("COVE_SCREENSHOTS_ALL") == "" && (width == 360) != (theme == "dark") {
 					continue // every width and either theme once are enough for a test
@@ -135,8 +135,8 @@ func TestPagesAreForEveryone(t *testing.T) {
 				if over := eval[int](b, "document.documentElement.scrollWidth - document.documentElement.clientWidth"); over > 0 {
 					t.Errorf("%s is %d pixels wider than the screen", where, over)
 				}
-				if width == 2560 {
-					continue // as 1280 but for the width
+				if width == 2560 || width == 768 {
+					continue // as the others but for the width
 				}
 				for _, v := range b.axe(axe) {
 					t.Errorf("%s: %s", where, v)
@@ -178,8 +178,8 @@ var notOurs = regexp.MustCompile(`^(Docker Hub|Helm Chart|GitHub Actions|docker 
 	`Ada Lovelace|GitLab CI|group |authority sha256:|release sha256:|repository:pull tag:create|` +
 	`ci.absent.invalid: lookup)`)
 
-// TestPagesInChinese looks at each page on a phone in Chinese: nothing is cut, and nothing
-// that the page itself says is in English.
+// TestPagesInChinese looks at each page on a phone in Chinese, in both colours: nothing is
+// cut, axe-core finds nothing, and nothing that the page itself says is in English.
 func TestPagesInChinese(t *testing.T) {
 	axe := readAxe(t)
 	s, pages := filled(t)

@@ -80,7 +80,7 @@ var states = []struct {
 		b.run(chromedp.Click(".menu > summary"))
 	}},
 	{"search-empty", "Press /", func(b browser) { b.visit("/search") }},
-	{"files-binary", "bytes", func(b browser) { b.visit("/files/payments/checkout/api:v1.4.2?path=bin/sh") }},
+	{"file-cut", "beginning of the file", func(b browser) { b.visit("/files/payments/checkout/api:v1.4.2?path=bin/sh") }},
 }
 
 // TestStates looks at what a page shows besides its data: that there is nothing, that it
