@@ -36,7 +36,7 @@ func TestReports(t *testing.T) {
 	}
 	k.do("cove build -q -t made .")
 	t.Run("", func(t *testing.T) {
-		for i, r := range slices.Concat(reports, moreReports) {
+		for i, r := range slices.Concat(reports, moreReports, reportsAgain) {
 			t.Run(r.subject, func(t *testing.T) {
 				t.Parallel()
 				dir := t.TempDir()

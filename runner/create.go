@@ -20,7 +20,7 @@ import (
 func validName(name string) error {
 	if !ids.ValidName(name) {
 		return errdefs.Errorf(errdefs.ErrInvalid,
-			"invalid container name %q: only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed", name)
+			"invalid container name %q: only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed, 2 to 128 of them", name)
 	}
 	return nil
 }

@@ -154,19 +154,31 @@ func TestBindWithMountNamespace(t *testing.T) {
 	if err := os.WriteFile(below+"/mounted", nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	// What is mounted nowhere, and is known by its descriptor alone, is bound too.
+	// What is mounted nowhere, and is known by its descriptor alone, is bound too, where the kernel copies such
+	// a mount (Linux 6.15).
 	detached, err := unix.OpenTree(unix.AT_FDCWD, below, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer unix.Close(detached)
+	again, err := unix.OpenTree(detached, "", unix.AT_EMPTY_PATH|unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	copied := err == nil
+	if copied {
+		unix.Close(again)
+	} else if !errors.Is(err, unix.EINVAL) {
+		t.Fatal(err)
+	}
 	spec := baseSpec("sh", "-c", "ls /run/below /detached/; test -f /run/namespace && grep -c nsfs /proc/self/mountinfo")
 	spec.Mounts = append(spec.Mounts,
-		specs.Mount{Destination: "/run", Type: "bind", Source: src, Options: []string{"rbind"}},
-		specs.Mount{
-			Destination: "/detached", Type: "bind", Source: fmt.Sprintf("/proc/self/fd/%d", detached),
-			Options: []string{"rbind"},
-		})
+		specs.Mount{Destination: "/run", Type: "bind", Source: src, Options: []string{"rbind"}})
+	alone := specs.Mount{
+		Destination: "/detached", Type: "bind", Source: fmt.Sprintf("/proc/self/fd/%d", detached),
+		Options: []string{"rbind"},
+	}
+	if !copied {
+		alone.Source = below
+	}
+	spec.Mounts = append(spec.Mounts, alone)
 	r, err := runSpec(t, mount.Mount{Type: "bind", Source: rootfs(t)}, spec)
 	if err != nil || r.out != "/detached/:\nmounted\n\n/run/below:\nmounted\n0\n" {
 		t.Errorf("got %q %q, %v", r.out, r.err, err)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"strings"
 	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -251,7 +252,7 @@ func (cs *Containers) configure(ctx context.Context, on base, o CreateOptions) (
 		return record.Config{}, err
 	}
 	cfg = record.Config{
-		ID: on.id, Name: o.Name, Created: cs.parts.Now().UTC(),
+		ID: on.id, Name: strings.TrimPrefix(o.Name, "/"), Created: cs.parts.Now().UTC(),
 		Image: o.Image, ImageID: on.image.ID.String(), Platform: platforms.Format(on.image.Config.Platform),
 		Spec: spec, Root: on.root, SnapshotKey: uses.SnapshotKey(on.id),
 		Terminal: o.TTY, OpenStdin: o.Stdin, StdinStays: o.Stdin && o.StdinStays, AutoRemove: o.AutoRemove,

@@ -98,7 +98,7 @@ func checkCPU(r record.Resources, m Machine) error {
 			r.CPUPeriod != 0 && (r.CPUPeriod < 1000 || r.CPUPeriod > 1_000_000),
 			"CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)",
 		},
-		{r.CPUQuota != 0 && r.CPUQuota < 1000, "CPU cfs quota can not be less than 1ms (i.e. 1000)"},
+		{r.CPUQuota > 0 && r.CPUQuota < 1000, "CPU cfs quota can not be less than 1ms (i.e. 1000)"},
 		{
 			r.CPURealtimePeriod < 0 || r.CPURealtimeRuntime < 0,
 			"CPU real-time period and runtime can not be negative",

@@ -33,7 +33,7 @@ func TestLimitsAreChecked(t *testing.T) {
 		"reservation can not be negative":                                      {{MemoryReservation: -1}},
 		"SHM size can not be less than 0":                                      {{ShmSize: -1}},
 		"CPU cfs period can not be less than 1ms":                              {{CPUPeriod: 999}, {CPUPeriod: 1_000_001}, {CPUPeriod: -1}},
-		"CPU cfs quota can not be less than 1ms":                               {{CPUQuota: 999}, {CPUQuota: -1}},
+		"CPU cfs quota can not be less than 1ms":                               {{CPUQuota: 999}, {CPUQuota: 1}},
 		"CPUs and a CPU period cannot both":                                    {{NanoCPUs: 1e9, CPUPeriod: 10000}},
 		"CPUs and a CPU quota cannot both":                                     {{NanoCPUs: 1e9, CPUQuota: 10000}},
 		"range of CPU shares is from 2":                                        {{CPUShares: 1}, {CPUShares: 262145}},

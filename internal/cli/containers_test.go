@@ -91,7 +91,7 @@ func TestContainersRefused(t *testing.T) {
 	m.do("create --name web app")
 	m.story([]step{
 		{"create", 1, "cove: \"cove create\" requires at least 1 argument (cove create [flags] IMAGE [COMMAND] [ARG...]). See 'cove create --help'\n"},
-		{"create --name -x app", 1, "cove: invalid container name \"-x\": only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed\n"},
+		{"create --name -x app", 1, "cove: invalid container name \"-x\": only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed, 2 to 128 of them\n"},
 		{"create -m 1 app", 1, "cove: minimum memory limit allowed is 6MB\n"},
 		{"create --restart sometimes app", 1, "cove: invalid restart policy: unknown policy 'sometimes'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'\n"},
 		{"create --pull never nothing", 1, "cove: image nothing: no such image here\n"},

@@ -30,6 +30,7 @@ func TestChoose(t *testing.T) {
 		from []string
 		pick string
 	}{
+		{"linux", []string{"linux/" + Host().Architecture, "windows/amd64"}, "linux/" + Host().Architecture},
 		{"linux/amd64", []string{"linux/arm64", "linux/amd64"}, "linux/amd64"},
 		{"amd64", []string{"linux/amd64/v1", "windows/amd64"}, "linux/amd64/v1"},
 		{"linux/arm64", []string{"linux/arm/v7", "linux/arm64/v8"}, "linux/arm64/v8"},

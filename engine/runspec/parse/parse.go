@@ -45,10 +45,13 @@ func Volume(s string) (runspec.Volume, error) {
 	}
 	if v.Named() && !ids.ValidName(v.Source) {
 		return v, errdefs.Errorf(errdefs.ErrInvalid,
-			"volume %s: %q is neither an absolute path nor a volume's name (letters, digits, _ . -)", s, v.Source)
+			"volume %s: %q is neither an absolute path nor a volume's name (two or more letters, digits, _ . -)", s, v.Source)
 	}
 	if _, err := runspec.Target("volume "+s, v.Target); err != nil {
 		return v, err
+	}
+	if twice(options) {
+		return v, errdefs.Errorf(errdefs.ErrInvalid, "volume %s: invalid mode: %s: one of each kind", s, options)
 	}
 	for option := range strings.SplitSeq(options, ",") {
 		switch {
@@ -73,7 +76,24 @@ func Volume(s string) (runspec.Volume, error) {
 				s, option, strings.Join(propagations, ", "))
 		}
 	}
+	if v.NoCopy && path.IsAbs(v.Source) {
+		return v, errdefs.Errorf(errdefs.ErrInvalid, "volume %s: nocopy is of volumes, and %s is a path", s, v.Source)
+	}
 	return v, checkOverlay(s, v)
+}
+
+// twice reports options of which only one can be meant, as ro,rw.
+func twice(options string) bool {
+	kinds := [][]string{{"ro", "rw"}, {"z", "Z"}, {"nocopy"}, propagations, consistencies}
+	seen := make([]int, len(kinds))
+	for option := range strings.SplitSeq(options, ",") {
+		for i, kind := range kinds {
+			if slices.Contains(kind, option) {
+				seen[i]++
+			}
+		}
+	}
+	return slices.Max(seen) > 1
 }
 
 // checkOverlay refuses what cannot be meant of a mount that is written to elsewhere.
@@ -256,4 +276,19 @@ func SecurityOpt(s *record.Security, opt string, readFile func(string) ([]byte, 
 	return errdefs.Errorf(errdefs.ErrUnsupported,
 		"security option %s: not supported; there are seccomp=FILE|unconfined, "+
 			"systempaths=unconfined, apparmor=PROFILE|unconfined, label=disable and no-new-privileges", opt)
+}
+
+// LastTmpfs leaves of several at one place the last one, as docker does.
+func LastTmpfs(all []record.Tmpfs) []record.Tmpfs {
+	last := map[string]int{}
+	for i, t := range all {
+		last[path.Clean(t.Target)] = i
+	}
+	var out []record.Tmpfs
+	for i, t := range all {
+		if last[path.Clean(t.Target)] == i {
+			out = append(out, t)
+		}
+	}
+	return out
 }

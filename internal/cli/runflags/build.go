@@ -32,10 +32,10 @@ func (f *BuildFlags) Register(fs *pflag.FlagSet) {
 	l.memorySwappiness = -1
 	fs.StringArrayVar(&f.addHosts, "add-host", nil, "add a line to the /etc/hosts of RUN: NAME:IP")
 	fs.StringVar(&f.cgroupParent, "cgroup-parent", "", "control group above that of RUN")
-	fs.StringVar(&l.shmSize, "shm-size", "", "size of /dev/shm of RUN (default 64m)")
+	fs.Var(&l.shmSize, "shm-size", "size of /dev/shm of RUN (default 64m)")
 	fs.StringArrayVar(&l.ulimits, "ulimit", nil, "limit of each process of RUN: NAME=SOFT[:HARD]")
-	fs.StringVarP(&l.memory, "memory", "m", "", "limit memory of RUN: 512m, 2g")
-	fs.StringVar(&l.memorySwap, "memory-swap", "", "limit its memory and swap together; -1 for no limit")
+	fs.VarP(&l.memory, "memory", "m", "limit memory of RUN: 512m, 2g")
+	fs.Var(&l.memorySwap, "memory-swap", "limit its memory and swap together; -1 for no limit")
 	fs.Uint64VarP(&l.cpuShares, "cpu-shares", "c", 0, "its weight beside other containers")
 	fs.Int64Var(&l.cpuPeriod, "cpu-period", 0, "period of --cpu-quota in microseconds")
 	fs.Int64Var(&l.cpuQuota, "cpu-quota", 0, "microseconds of each period that it may run")
@@ -71,5 +71,5 @@ func (f *BuildFlags) AddHost(name, ip string) { f.addHosts = append(f.addHosts, 
 
 // SetLimits sets the size of /dev/shm and the limits of processes.
 func (f *BuildFlags) SetLimits(shmSize string, ulimits []string) {
-	f.limits.shmSize, f.limits.ulimits = shmSize, ulimits
+	f.limits.shmSize, f.limits.ulimits = filled(shmSize), ulimits
 }

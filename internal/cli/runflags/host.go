@@ -15,7 +15,7 @@ type hostFlags struct {
 	pid, ipc, uts, cgroupns, userns, cgroupParent   string
 	devices, deviceRules, groups, annotations       []string
 	fsAllow                                         []string
-	gpus                                            string
+	gpus                                            filled
 	weights, readBps, writeBps, readIOps, writeIOps []string
 	init                                            bool
 }
@@ -30,7 +30,7 @@ func (f *hostFlags) register(fs *pflag.FlagSet) {
 	fs.StringArrayVar(&f.groups, "group-add", nil, "further group of its user: NAME or GID")
 	fs.BoolVar(&f.init, "init", false, "run an init that forwards signals and reaps processes")
 	fs.StringArrayVar(&f.devices, "device", nil, "give it a device: PATH[:PATH_IN_CONTAINER][:rwm], or VENDOR/CLASS=NAME (CDI)")
-	fs.StringVar(&f.gpus, "gpus", "", "give it GPUs, by CDI: all, a number, or device=NAME[,NAME]")
+	fs.Var(&f.gpus, "gpus", "give it GPUs, by CDI: all, a number, or device=NAME[,NAME]")
 	fs.StringArrayVar(&f.deviceRules, "device-cgroup-rule", nil, "allow devices by number: \"c 13:* rw\"")
 	fs.StringArrayVar(&f.weights, "blkio-weight-device", nil, "weight at one block device: PATH:WEIGHT")
 	fs.StringArrayVar(&f.readBps, "device-read-bps", nil, "limit reading from a device: PATH:BYTES a second, as 1mb")
@@ -48,7 +48,7 @@ func (f *hostFlags) parse(o *runspec.Options) (err error) {
 	}
 	o.CgroupParent, o.Groups, o.Init, o.DeviceRules = f.cgroupParent, f.groups, f.init, f.deviceRules
 	paths, named := parse.Devices(f.devices)
-	gpus, err := parse.GPUs(f.gpus)
+	gpus, err := parse.GPUs(string(f.gpus))
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package runflags
 import (
 	"math"
 	"strconv"
+	"strings"
 
 	"github.com/docker/go-units"
 	"github.com/spf13/pflag"
@@ -15,8 +16,9 @@ import (
 // limitFlags are what a container may take of the machine. Whether it can, is
 // the engine's to say.
 type limitFlags struct {
-	memory, memorySwap, memoryReservation, shmSize string
-	cpus, cpuset, memset                           string
+	memory, memorySwap, memoryReservation, shmSize filled
+	cpus                                           filled
+	cpuset, memset                                 string
 	memorySwappiness, cpuPeriod, cpuQuota          int64
 	pidsLimit                                      int64
 	cpuRealtimePeriod, cpuRealtimeRuntime          int64
@@ -28,14 +30,14 @@ type limitFlags struct {
 }
 
 func (f *limitFlags) register(fs *pflag.FlagSet) {
-	fs.StringVarP(&f.memory, "memory", "m", "", "limit memory: 512m, 2g")
-	fs.StringVar(&f.memorySwap, "memory-swap", "",
+	fs.VarP(&f.memory, "memory", "m", "limit memory: 512m, 2g")
+	fs.Var(&f.memorySwap, "memory-swap",
 		"limit memory and swap together; -1 for no limit (default twice the memory)")
-	fs.StringVar(&f.memoryReservation, "memory-reservation", "", "memory that is left to it when memory is short")
+	fs.Var(&f.memoryReservation, "memory-reservation", "memory that is left to it when memory is short")
 	fs.Int64Var(&f.memorySwappiness, "memory-swappiness", -1, "how soon its memory is swapped: 0 to 100")
 	fs.BoolVar(&f.oomKillDisable, "oom-kill-disable", false, "stop it instead of killing it at its memory limit")
 	fs.IntVar(&f.oomScoreAdj, "oom-score-adj", 0, "how soon the host kills it for memory: -1000 to 1000")
-	fs.StringVar(&f.cpus, "cpus", "", "limit CPUs: 1.5")
+	fs.Var(&f.cpus, "cpus", "limit CPUs: 1.5")
 	fs.Int64Var(&f.cpuPeriod, "cpu-period", 0, "period of --cpu-quota in microseconds (the kernel's is 100000)")
 	fs.Int64Var(&f.cpuQuota, "cpu-quota", 0, "microseconds of each period that it may run")
 	fs.Int64Var(&f.cpuRealtimePeriod, "cpu-rt-period", 0, "period of --cpu-rt-runtime in microseconds")
@@ -45,7 +47,7 @@ func (f *limitFlags) register(fs *pflag.FlagSet) {
 	fs.StringVar(&f.memset, "cpuset-mems", "", "which memory nodes it may use: 0-1")
 	fs.Uint16Var(&f.blkioWeight, "blkio-weight", 0, "weight at block devices: 10 to 1000")
 	fs.Int64Var(&f.pidsLimit, "pids-limit", 0, "limit processes")
-	fs.StringVar(&f.shmSize, "shm-size", "", "size of /dev/shm (default 64m)")
+	fs.Var(&f.shmSize, "shm-size", "size of /dev/shm (default 64m)")
 	fs.StringArrayVar(&f.ulimits, "ulimit", nil, "limit of each process: NAME=SOFT[:HARD]")
 	fs.StringArrayVar(&f.sysctls, "sysctl", nil, "kernel parameter of its namespaces: NAME=VALUE")
 }
@@ -53,8 +55,9 @@ func (f *limitFlags) register(fs *pflag.FlagSet) {
 func (f *limitFlags) parse(o *runspec.Options) (err error) {
 	r := &o.Resources
 	for _, size := range []struct {
-		flag, text string
-		into       *int64
+		flag string
+		text filled
+		into *int64
 	}{
 		{"--memory", f.memory, &r.Memory},
 		{"--memory-reservation", f.memoryReservation, &r.MemoryReservation},
@@ -82,9 +85,9 @@ func (f *limitFlags) parse(o *runspec.Options) (err error) {
 	if f.cpuShares > 0 {
 		r.CPUShares = min(max(f.cpuShares, 2), 262144) // the kernel's bounds, as docker keeps to them
 	}
-	r.BlkioWeight, r.PidsLimit = f.blkioWeight, f.pidsLimit
+	r.BlkioWeight, r.PidsLimit = f.blkioWeight, max(f.pidsLimit, -1)
 	if f.cpus != "" {
-		n, err := strconv.ParseFloat(f.cpus, 64)
+		n, err := rational(string(f.cpus))
 		if err != nil || math.IsNaN(n) || math.Abs(n) > 1e6 {
 			return errdefs.Errorf(errdefs.ErrInvalid, "--cpus %s: want a number, 0.01 or more, as 1.5", f.cpus)
 		}
@@ -110,7 +113,19 @@ func (f *limitFlags) parseLists(r *runspec.Resources) (err error) {
 	return nil
 }
 
-func parseSize(flag, s string) (int64, error) {
+// rational reads a number, or two as 3/2.
+func rational(s string) (float64, error) {
+	above, below, both := strings.Cut(s, "/")
+	n, err := strconv.ParseFloat(above, 64)
+	if !both || err != nil {
+		return n, err
+	}
+	m, err := strconv.ParseFloat(below, 64)
+	return n / m, err
+}
+
+func parseSize(flag string, text filled) (int64, error) {
+	s := string(text)
 	if s == "" {
 		return 0, nil
 	}
@@ -120,3 +135,19 @@ func parseSize(flag, s string) (int64, error) {
 	}
 	return n, nil
 }
+
+// filled is the text of a flag that means nothing when it is empty, so that it is refused, as docker does.
+type filled string
+
+func (f *filled) Set(s string) error {
+	if s == "" {
+		return errdefs.Errorf(errdefs.ErrInvalid, "it is empty")
+	}
+	*f = filled(s)
+	return nil
+}
+
+func (f *filled) String() string { return string(*f) }
+
+// Type is how help calls the value.
+func (*filled) Type() string { return "string" }

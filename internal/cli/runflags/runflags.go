@@ -217,6 +217,7 @@ func (f *Flags) parseMounts(o *runspec.Options) (err error) {
 	if o.Tmpfs, err = parseAll(f.tmpfs, parse.Tmpfs); err != nil {
 		return err
 	}
+	o.Tmpfs = parse.LastTmpfs(o.Tmpfs)
 	mounts, err := parseAll(f.mounts, parse.Mount)
 	for _, m := range mounts {
 		if m.Tmpfs != nil {
