@@ -88,6 +88,14 @@ cove network connect --alias two $N-m $N; cove start $N >/dev/null; at() { cove 
 at n one; at m two; at n two; cove network disconnect $N-n $N; cove network connect --alias three $N-n $N; at n three; cove restart -t 0 $N >/dev/null; at n three; at m two; cove rm -f $N >/dev/null`,
 		`1 packets received\n1 packets received\nnone\n1 packets received\n1 packets received\n1 packets received`,
 	},
+	// moby#8721
+	{
+		"a link by another name has the address of before after a restart",
+		`cove run -d --name $N-a box sleep 1000 >/dev/null; cove run -d --name $N-b --link $N-a:other box sleep 1000 >/dev/null
+cove stop -t 0 $N-a >/dev/null; cove run -d --name $N-c box sleep 1000 >/dev/null; cove start $N-a >/dev/null; a=$(cove inspect -f '{{.NetworkSettings.IPAddress}}' $N-a)
+await "cove exec $N-b grep -w other /etc/hosts | grep -w $a" && cove exec $N-b ping -c 1 -w 10 other | grep -o '1 packets received'`,
+		`1 packets received`,
+	},
 	// crun#1001, runc#2369
 	{
 		"swap in a bundle: none without memory, and none at all",

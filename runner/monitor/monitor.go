@@ -230,6 +230,8 @@ func (m *monitor) start(ctx context.Context) (err error) {
 	if err := m.begin(ctx); err != nil {
 		return errors.Join(err, m.task.Close(context.WithoutCancel(ctx)))
 	}
+	// As long as this process is there, that is as the container.
+	links.Follow(context.WithoutCancel(ctx), m.o.Dir.Root(), filepath.Join(string(m.o.Dir), "hosts"), linked)
 	return nil
 }
 
