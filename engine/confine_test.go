@@ -129,7 +129,7 @@ func TestReadOnly(t *testing.T) {
 	write := func(path string) []string {
 		return []string{"sh", "-c", "echo x > " + path + " && echo written"}
 	}
-	slave := []runspec.Volume{{Source: dir, Target: "/p", ReadOnly: true, Propagation: "rslave"}}
+	private := []runspec.Volume{{Source: dir, Target: "/p", ReadOnly: true, Propagation: "private"}}
 	hosts := []runspec.Volume{{Source: filepath.Join(dir, "hosts"), Target: "/etc/hosts"}}
 	ro := []runspec.Volume{{Source: dir, Target: "/p", ReadOnly: true}}
 	for name, tc := range map[string]struct {
@@ -141,7 +141,7 @@ func TestReadOnly(t *testing.T) {
 		"a mount below a bind": {runspec.Options{Volumes: ro}, "/p/below/f", false},
 		"a mount two below":    {runspec.Options{Volumes: ro}, "/p/below/deep/f", false},
 		"with another propagation": {
-			runspec.Options{Volumes: slave},
+			runspec.Options{Volumes: private},
 			"/p/below/f",
 			false,
 		},

@@ -53,7 +53,7 @@ func (c Container) Resolve(ctx context.Context, o runspec.Options) ([]runspec.Bi
 			return path.Clean(t.Target) == path.Clean(v.Target) // which is in the place of what nobody named
 		})
 	})
-	if err := checkTargets(o); err != nil {
+	if err := errors.Join(checkTargets(o), checkPropagations(o.Volumes)); err != nil {
 		return nil, nil, err
 	}
 	mounts, err := c.from(ctx, o.VolumesFrom)
