@@ -60,10 +60,8 @@ func checkPropagation(info, source, how string) error {
 		return nil
 	case how == "slave":
 		return errdefs.Errorf(errdefs.ErrInvalid,
-			"path %s is mounted on %s but it is not a shared or slave mount; leave rslave out, or: mount --make-rshared %s",
-			source, at, at)
+			"path %s is mounted on %s but it is not a shared or slave mount", source, at)
 	}
 	return errdefs.Errorf(errdefs.ErrInvalid,
-		"path %s is mounted on %s but it is not a shared mount; leave rshared out, or: mount --make-rshared %s",
-		source, at, at)
+		"path %s is mounted on %s but it is not a shared mount", source, at)
 }
