@@ -48,9 +48,9 @@ cove cp -q f $N:/link/ 2>/dev/null; echo $?; cove exec $N ls -d /tmp/none 2>/dev
 	// nerdctl#154, runc#802
 	{
 		"groups of a user that was given as a number, as a name, with a group",
-		`cove run --name $N box sh -c 'echo alice:x:1001:1001::/:/bin/sh >>/etc/passwd; printf "alice:x:1001:\nmore:x:1002:alice\n" >>/etc/group' >/dev/null; cove commit $N $N-i >/dev/null
-for u in 4242 alice 1001 alice:alice alice:0; do cove run --rm -u $u $N-i id -G; done; cove run --rm -u 4242:7 --group-add more --group-add 9 $N-i id -G`,
-		`0\n1001 1002\n1001 1002\n1001\n0\n7 (1002 9|9 1002)`,
+		`cove run --name $N box sh -c 'echo alice:x:4343:4343::/:/bin/sh >>/etc/passwd; printf "alice:x:4343:\nmore:x:4344:alice\n" >>/etc/group' >/dev/null; cove commit $N $N-i >/dev/null
+for u in 4242 alice 4343 alice:alice alice:0; do cove run --rm -u $u $N-i id -G; done; cove run --rm -u 4242:7 --group-add more --group-add 9 $N-i id -G`,
+		`0\n4343 4344\n4343 4344\n4343\n0\n7 (4344 9|9 4344)`,
 	},
 	// runc#1306, crun#644
 	{
