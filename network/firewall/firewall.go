@@ -153,49 +153,84 @@ func (f *Table) Drop() error {
 	return f.unpassForeign(conn)
 }
 
+// A message has so many elements, as the attribute that holds them has 64 KiB at most, and
+// a batch so many, as a socket takes 208 KiB at once; an element has some 70 bytes.
+const (
+	inMessage = 256
+	inBatch   = 8 * inMessage
+)
+
 // Publish sends ports to a container. The caller has reserved them, so that an
 // element which is there already is nobody's, and replaced.
 func (f *Table) Publish(ports []publish.Port, ip netip.Addr) error {
-	err := f.change(ports, ip, (*nftables.Conn).SetAddElements)
+	err := f.add(ports, ip)
 	if !errors.Is(err, unix.EEXIST) {
 		return err
 	}
 	if err := f.Unpublish(ports, ip); err != nil {
 		return err
 	}
-	return f.change(ports, ip, (*nftables.Conn).SetAddElements)
+	return f.add(ports, ip)
+}
+
+// add adds all or none.
+func (f *Table) add(ports []publish.Port, ip netip.Addr) error {
+	done := 0
+	for some := range slices.Chunk(ports, inBatch) {
+		if err := f.change(some, ip, (*nftables.Conn).SetAddElements); err != nil {
+			return errors.Join(err, f.Unpublish(ports[:done], ip))
+		}
+		done += len(some)
+	}
+	return nil
 }
 
 // Unpublish takes ports back, and minds nothing that is gone already.
 func (f *Table) Unpublish(ports []publish.Port, ip netip.Addr) error {
-	err := f.change(ports, ip, (*nftables.Conn).SetDeleteElements)
-	if !errors.Is(err, unix.ENOENT) {
-		return err
-	}
-	// One that is missing kept the others, too: a batch is all or nothing.
 	var errs []error
-	for _, p := range ports {
-		if err := f.change([]publish.Port{p}, ip, (*nftables.Conn).SetDeleteElements); !errors.Is(err, unix.ENOENT) {
-			errs = append(errs, err)
-		}
+	for some := range slices.Chunk(ports, inBatch) {
+		errs = append(errs, f.remove(some, ip))
 	}
 	return errors.Join(errs...)
 }
 
+// remove removes a batch of ports. One that is missing keeps the others, too, as a batch is
+// all or nothing: it is looked for by halves.
+func (f *Table) remove(ports []publish.Port, ip netip.Addr) error {
+	err := f.change(ports, ip, (*nftables.Conn).SetDeleteElements)
+	if !errors.Is(err, unix.ENOENT) || len(ports) == 1 {
+		return unlessGone(err)
+	}
+	half := len(ports) / 2
+	return errors.Join(f.remove(ports[:half], ip), f.remove(ports[half:], ip))
+}
+
+func unlessGone(err error) error {
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	return err
+}
+
+// change is one batch.
 func (f *Table) change(
 	ports []publish.Port, ip netip.Addr, apply func(*nftables.Conn, *nftables.Set, []nftables.SetElement) error,
 ) error {
-	if len(ports) == 0 {
-		return nil
-	}
 	conn, err := nftables.New()
 	if err != nil {
 		return fmt.Errorf("network: opening nftables: %w", err)
 	}
+	sets, elements := map[string]*nftables.Set{}, map[string][]nftables.SetElement{}
 	for _, port := range ports {
-		set, elem := f.element(port, ip)
-		if err := apply(conn, set, []nftables.SetElement{elem}); err != nil {
-			return fmt.Errorf("network: publishing %s: %w", port, err)
+		set, element := f.element(port, ip)
+		sets[set.Name] = set
+		elements[set.Name] = append(elements[set.Name], element)
+	}
+	for name, all := range elements {
+		for some := range slices.Chunk(all, inMessage) {
+			if err := apply(conn, sets[name], some); err != nil {
+				return fmt.Errorf("network: publishing %s: %w", ports[0], err)
+			}
 		}
 	}
 	if err := conn.Flush(); err != nil {

@@ -62,16 +62,20 @@ func published(t *testing.T, conn *nftables.Conn, set *nftables.Set) map[string]
 func checkPublished(t *testing.T, conn *nftables.Conn, f *Table, want map[netip.Addr][]publish.Port) {
 	t.Helper()
 	n := 0
+	there := map[string]map[string]string{}
+	for _, set := range []*nftables.Set{f.ports(), f.anyPorts()} {
+		there[set.Name] = published(t, conn, set)
+	}
 	for ip, ports := range want {
 		for _, p := range ports {
 			set, elem := f.element(p, ip)
-			if got := published(t, conn, set)[string(elem.Key)]; got != string(elem.Val) {
+			if got := there[set.Name][string(elem.Key)]; got != string(elem.Val) {
 				t.Errorf("%s to %s: %x, want %x", p, ip, got, elem.Val)
 			}
 			n++
 		}
 	}
-	if got := len(published(t, conn, f.ports())) + len(published(t, conn, f.anyPorts())); got != n {
+	if got := len(there[f.ports().Name]) + len(there[f.anyPorts().Name]); got != n {
 		t.Errorf("%d ports are published, want %d", got, n)
 	}
 }
@@ -110,6 +114,25 @@ func TestPublish(t *testing.T) {
 		if err := f.Publish(nil, first); err != nil {
 			t.Error(err)
 		}
+		// As many as there are, which no one message and no one batch takes.
+		var every []publish.Port
+		for p := 10_000; p < 13_000; p++ {
+			every = append(every, publish.Port{HostPort: uint16(p), ContainerPort: uint16(p)})
+		}
+		if err := f.Publish(every[100:101], second); err != nil {
+			t.Error(err)
+		}
+		if err := f.Publish(every, first); err != nil {
+			t.Error(err)
+		}
+		checkPublished(t, conn, f, map[netip.Addr][]publish.Port{first: every, second: {dnsTCP}})
+		if err := f.Unpublish(every[7:8], first); err != nil {
+			t.Error(err)
+		}
+		if err := f.Unpublish(every, first); err != nil {
+			t.Error(err)
+		}
+		checkPublished(t, conn, f, map[netip.Addr][]publish.Port{second: {dnsTCP}})
 		for range 2 { // the second finds nothing
 			if err := f.Drop(); err != nil {
 				t.Error(err)
