@@ -33,8 +33,10 @@ func configured(cfg ocispec.ImageConfig, o Options) ocispec.ImageConfig {
 	cfg.StopSignal = cmp.Or(o.StopSignal, cfg.StopSignal)
 	cfg.Env = MergeEnv(cfg.Env, o.Env)
 	cfg.Labels = Labels(cfg, o)
+	exposed := make(map[string]struct{}, len(o.Expose))
 	for _, port := range o.Expose {
-		cfg.ExposedPorts = merged(cfg.ExposedPorts, map[string]struct{}{port: {}})
+		exposed[port] = struct{}{}
 	}
+	cfg.ExposedPorts = merged(cfg.ExposedPorts, exposed)
 	return cfg
 }
