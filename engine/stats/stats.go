@@ -11,6 +11,7 @@ import (
 
 	"cove/engine/machine"
 	"cove/runner"
+	"cove/sandbox/cgroup"
 )
 
 // Sample is what a container used up to a moment.
@@ -28,7 +29,20 @@ type Sample struct {
 	Pids               uint64
 	CPUPercent         float64 // since the sample before; see Since
 	MemoryPercent      float64
+	// Group are the counters of its control group, of which the above is made.
+	Group cgroup.Stats
+	// Interfaces are those of its network, but for the loopback.
+	Interfaces []Interface
 }
+
+// Interface is the traffic of an interface since it is there.
+type Interface struct {
+	Name           string
+	Received, Sent Traffic
+}
+
+// Traffic is one direction of it; Dropped and Errors are packets.
+type Traffic struct{ Bytes, Packets, Errors, Dropped uint64 }
 
 // Take measures a running container; one that does not run is
 // errdefs.ErrConflict.
@@ -43,7 +57,7 @@ func Take(ctx context.Context, c *runner.Container) (Sample, error) {
 	}
 	s := Sample{
 		ID: c.ID(), Name: c.Name(), At: time.Now(), CPU: time.Duration(used.CPU.Usage),
-		Memory: used.Memory.Usage, Limit: used.Memory.Limit, Pids: used.Pids.Current,
+		Memory: used.Memory.Usage, Limit: used.Memory.Limit, Pids: used.Pids.Current, Group: used,
 	}
 	if used.Memory.Cache < s.Memory {
 		s.Memory -= used.Memory.Cache
@@ -60,7 +74,11 @@ func Take(ctx context.Context, c *runner.Container) (Sample, error) {
 	}
 	// It may end now; then there is no network to ask.
 	if dev, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/dev", state.Pid)); err == nil {
-		s.Received, s.Sent = traffic(string(dev))
+		s.Interfaces = interfaces(string(dev))
+	}
+	for _, i := range s.Interfaces {
+		s.Received += i.Received.Bytes
+		s.Sent += i.Sent.Bytes
 	}
 	return s, nil
 }
@@ -90,17 +108,23 @@ func Between(before, after []Sample) []Sample {
 	return out
 }
 
-// traffic adds up /proc/PID/net/dev, but for the loopback.
-func traffic(dev string) (received, sent uint64) {
+// interfaces reads /proc/PID/net/dev: eight counters of what was received, of which the
+// first four count here, and then eight of what was sent.
+func interfaces(dev string) (all []Interface) {
 	for line := range strings.Lines(dev) {
 		name, rest, ok := strings.Cut(line, ":")
 		f := strings.Fields(rest)
-		if !ok || strings.TrimSpace(name) == "lo" || len(f) < 9 {
+		if name = strings.TrimSpace(name); !ok || name == "lo" || len(f) < 16 {
 			continue
 		}
-		in, _ := strconv.ParseUint(f[0], 10, 64)
-		out, _ := strconv.ParseUint(f[8], 10, 64)
-		received, sent = received+in, sent+out
+		all = append(all, Interface{Name: name, Received: counters(f[:8]), Sent: counters(f[8:])})
 	}
-	return received, sent
+	return all
+}
+
+func counters(f []string) (t Traffic) {
+	for i, to := range []*uint64{&t.Bytes, &t.Packets, &t.Errors, &t.Dropped} {
+		*to, _ = strconv.ParseUint(f[i], 10, 64)
+	}
+	return t
 }

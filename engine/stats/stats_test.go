@@ -1,20 +1,25 @@
 package stats
 
 import (
+	"slices"
 	"testing"
 	"time"
 )
 
-func TestTrafficLeavesOutTheLoopback(t *testing.T) {
+func TestInterfacesLeaveOutTheLoopback(t *testing.T) {
 	t.Parallel()
-	received, sent := traffic(`Inter-|   Receive                                                |  Transmit
+	all := interfaces(`Inter-|   Receive                                                |  Transmit
  face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed
     lo:    5000      50    0    0    0     0          0         0     5000      50    0    0    0     0       0          0
   eth0:    1200      12    0    0    0     0          0         0      340       4    0    0    0     0       0          0
   eth1:     800       8    0    0    0     0          0         0       60       1    0    0    0     0       0          0
 `)
-	if received != 2000 || sent != 400 {
-		t.Errorf("received %d, sent %d; want 2000 and 400", received, sent)
+	want := []Interface{
+		{"eth0", Traffic{1200, 12, 0, 0}, Traffic{340, 4, 0, 0}},
+		{"eth1", Traffic{800, 8, 0, 0}, Traffic{60, 1, 0, 0}},
+	}
+	if !slices.Equal(all, want) {
+		t.Errorf("%+v, want %+v", all, want)
 	}
 }
 

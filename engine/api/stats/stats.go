@@ -28,7 +28,7 @@ type used struct {
 	ID       string             `json:"id"`
 	Read     time.Time          `json:"read"`
 	PreRead  time.Time          `json:"preread"`
-	Pids     map[string]uint64  `json:"pids_stats"`
+	Pids     pids               `json:"pids_stats"`
 	BlockIO  blockIO            `json:"blkio_stats"`
 	NumProcs int                `json:"num_procs"`
 	Storage  struct{}           `json:"storage_stats"`
@@ -38,37 +38,56 @@ type used struct {
 	Networks map[string]traffic `json:"networks,omitempty"`
 }
 
-type blockIO struct {
-	Bytes []blockBytes `json:"io_service_bytes_recursive"`
+type pids struct {
+	Current uint64 `json:"current,omitempty"`
+	Limit   uint64 `json:"limit,omitempty"`
 }
 
-type blockBytes struct {
-	Major int    `json:"major"`
-	Minor int    `json:"minor"`
+type blockIO struct {
+	Bytes []blockCount `json:"io_service_bytes_recursive"`
+	Ops   []blockCount `json:"io_serviced_recursive"`
+}
+
+type blockCount struct {
+	Major uint64 `json:"major"`
+	Minor uint64 `json:"minor"`
 	Op    string `json:"op"`
 	Value uint64 `json:"value"`
 }
 
 type processors struct {
 	Usage struct {
-		Total  int64 `json:"total_usage"`
-		Kernel int64 `json:"usage_in_kernelmode"`
-		User   int64 `json:"usage_in_usermode"`
+		Total  int64    `json:"total_usage"`
+		PerCPU []uint64 `json:"percpu_usage,omitempty"`
+		Kernel uint64   `json:"usage_in_kernelmode"`
+		User   uint64   `json:"usage_in_usermode"`
 	} `json:"cpu_usage"`
-	System    int64            `json:"system_cpu_usage,omitempty"`
-	Online    int              `json:"online_cpus,omitempty"`
-	Throttled map[string]int64 `json:"throttling_data"`
+	System    int64 `json:"system_cpu_usage,omitempty"`
+	Online    int   `json:"online_cpus,omitempty"`
+	Throttled struct {
+		Periods   uint64 `json:"periods"`
+		Throttled uint64 `json:"throttled_periods"`
+		Time      uint64 `json:"throttled_time"`
+	} `json:"throttling_data"`
 }
 
 type memory struct {
-	Usage uint64            `json:"usage,omitempty"`
-	Limit uint64            `json:"limit,omitempty"`
-	Stats map[string]uint64 `json:"stats,omitempty"`
+	Usage    uint64            `json:"usage,omitempty"`
+	MaxUsage uint64            `json:"max_usage,omitempty"`
+	Failures uint64            `json:"failcnt,omitempty"`
+	Limit    uint64            `json:"limit,omitempty"`
+	Stats    map[string]uint64 `json:"stats,omitempty"`
 }
 
 type traffic struct {
-	Received uint64 `json:"rx_bytes"`
-	Sent     uint64 `json:"tx_bytes"`
+	ReceivedBytes   uint64 `json:"rx_bytes"`
+	ReceivedPackets uint64 `json:"rx_packets"`
+	ReceivedErrors  uint64 `json:"rx_errors"`
+	ReceivedDropped uint64 `json:"rx_dropped"`
+	SentBytes       uint64 `json:"tx_bytes"`
+	SentPackets     uint64 `json:"tx_packets"`
+	SentErrors      uint64 `json:"tx_errors"`
+	SentDropped     uint64 `json:"tx_dropped"`
 }
 
 // Stream tells what a container uses, each second or once.
@@ -122,18 +141,35 @@ func (a *API) measure(ctx context.Context, id string) (u used, err error) {
 }
 
 func usedOf(s stats.Sample) used {
+	// The client subtracts the cache that can go, which it finds among the counters.
+	group := s.Group
 	u := used{
-		Name: "/" + s.Name, ID: s.ID, Read: s.At, Pids: map[string]uint64{"current": s.Pids},
-		Memory:  memory{Usage: s.Memory, Limit: s.Limit},
-		BlockIO: blockIO{[]blockBytes{{Op: "read", Value: s.ReadBytes}, {Op: "write", Value: s.Written}}},
+		Name: "/" + s.Name, ID: s.ID, Read: s.At, Pids: pids{group.Pids.Current, group.Pids.Limit},
+		Memory: memory{group.Memory.Usage, group.Memory.Max, group.Memory.Failures, s.Limit, group.Memory.Raw},
+	}
+	for _, d := range group.IO {
+		u.BlockIO.Bytes = append(u.BlockIO.Bytes,
+			blockCount{d.Major, d.Minor, "read", d.ReadBytes}, blockCount{d.Major, d.Minor, "write", d.WriteBytes})
+		u.BlockIO.Ops = append(u.BlockIO.Ops,
+			blockCount{d.Major, d.Minor, "read", d.ReadOps}, blockCount{d.Major, d.Minor, "write", d.WriteOps})
 	}
 	if s.Pids > 0 {
-		u.Networks = map[string]traffic{"eth0": {s.Received, s.Sent}}
 		u.CPU.Online = runtime.NumCPU()
 		u.CPU.System = sinceBoot().Nanoseconds() * int64(u.CPU.Online)
 	}
-	u.CPU.Usage.Total = s.CPU.Nanoseconds()
-	u.CPU.Throttled = map[string]int64{"periods": 0, "throttled_periods": 0, "throttled_time": 0}
+	for _, i := range s.Interfaces {
+		if u.Networks == nil {
+			u.Networks = map[string]traffic{}
+		}
+		in, out := i.Received, i.Sent
+		u.Networks[i.Name] = traffic{
+			in.Bytes, in.Packets, in.Errors, in.Dropped, out.Bytes, out.Packets, out.Errors, out.Dropped,
+		}
+	}
+	c := group.CPU
+	u.CPU.Usage.Total, u.CPU.Usage.PerCPU = s.CPU.Nanoseconds(), c.PerCPU
+	u.CPU.Usage.Kernel, u.CPU.Usage.User = c.System, c.User
+	u.CPU.Throttled.Periods, u.CPU.Throttled.Throttled, u.CPU.Throttled.Time = c.Periods, c.Throttled, c.ThrottledTime
 	return u
 }
 
