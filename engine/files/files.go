@@ -21,6 +21,7 @@ import (
 	"cove/engine/rootfs"
 	"cove/errdefs"
 	"cove/events"
+	"cove/internal/accounts"
 	"cove/internal/filelock"
 	"cove/layers/compress/codec"
 	"cove/layers/mount"
@@ -132,6 +133,17 @@ func (fl *Files) StatPath(ctx context.Context, ref, name string) (s Stat, err er
 		return err
 	})
 	return s, err
+}
+
+// FindUser says whether a container's own /etc/passwd and /etc/group know a user, as they
+// are now; one that they do not know is errdefs.ErrInvalid.
+func (fl *Files) FindUser(ctx context.Context, ref, name string) error {
+	return fl.inContainer(ctx, ref, "/", false, func(root rootfs.Root, _ string) error {
+		if _, err := accounts.Find(accounts.In(root.FD), name); err != nil {
+			return errdefs.Errorf(errdefs.ErrInvalid, "%w", err)
+		}
+		return nil
+	})
 }
 
 // withHost calls do with the host's root and a path below it.
@@ -332,18 +344,42 @@ func (fl *Files) Export(ctx context.Context, ref string, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return rootfs.With(ctx, readOnly(c.Config().Root), func(root int) error {
-		from, err := rootfs.Find(ctx, rootfs.Root{FD: root, Owners: c.Config().Root.Owners()}, "/", false, nil)
-		if err != nil {
-			return err
+	state, err := c.State(ctx)
+	if err != nil {
+		return err
+	}
+	begun := false
+	pack := func(owners mount.IDMap) func(root int) error {
+		return func(root int) error {
+			begun = true
+			return packRoot(ctx, c, rootfs.Root{FD: root, Owners: owners}, w)
 		}
-		defer from.Close()
-		if err := from.Pack(ctx, w); err != nil {
+	}
+	if state.Pid > 0 {
+		err := rootfs.OfProcess(state.Pid, func(root int) error {
+			if now, err := c.State(ctx); err != nil || now.Pid != state.Pid {
+				return errors.Join(errEnded, err)
+			}
+			return pack(c.Config().Root.IDMap)(root)
+		})
+		if err == nil || begun {
 			return err
-		}
-		c.Tell(events.Export)
-		return nil
-	})
+		} // it has ended
+	}
+	return rootfs.With(ctx, readOnly(c.Config().Root), pack(c.Config().Root.Owners()))
+}
+
+func packRoot(ctx context.Context, c *runner.Container, root rootfs.Root, w io.Writer) error {
+	from, err := rootfs.Find(ctx, root, "/", false, nil)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	if err := from.Pack(ctx, w); err != nil {
+		return err
+	}
+	c.Tell(events.Export)
+	return nil
 }
 
 // readOnly shows what a root shows with no directory to write to, so that it
